@@ -1,0 +1,254 @@
+r"""Free sums by the rational route: exact at the real axis, no imaginary offset.
+
+`FreeLevy` is the law of a free Levy-Khintchine triplet with finitely many jumps (see
+`rmtland.laws.levy`), so the free sum of any number of semicircles, Marchenko-Pastur laws and free
+Poisson laws with jumps of either sign. With h = 1/G its equation is
+
+.. math::
+    H(h) = h + \text{const} + \sum_k \frac{s_k}{h - t_k} = x, \qquad s_k > 0 .
+
+* Between neighbouring poles :math:`H' = 1 - f`, :math:`f(h) = \sum_k s_k / (h - t_k)^2` convex:
+  f = 1 has no, one double or two roots there, and one root on either side of all poles. These are
+  the critical points; H of them are the edges. Where f < 1, h is real and x is outside the support.
+* Inside the support h runs over the arc :math:`\sum_k s_k / |h - t_k|^2 = 1` in the upper
+  half-plane, with Re h and x increasing together. Of the roots of the polynomial at real x all but
+  one pair are real, so a root off the real axis is the physical one: Newton's method
+  cannot settle on a wrong branch, and bisection along the arc is there when it does not converge.
+* Near an edge :math:`e = H(h_*)`, with U = h - h_*, the equation is used in the exact form
+
+  .. math:: U H'(h_*) + U^2 \sum_k \frac{s_k}{(h_* - t_k)^2 (h_* + U - t_k)} = x - e,
+
+  with e and the rounding H'(h_*) of the critical point in double-double precision: relative
+  accuracy of the density up to the edge.
+* The distribution function is the closed form of the logarithmic potential.
+
+References
+----------
+.. [1] P. Biane, On the free convolution with a semi-circular distribution, Indiana Univ. Math. J.
+       46 (1997) 705-718.
+.. [2] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017: the two cases that this route was built for.
+
+Examples
+--------
+>>> from rmtland import MarchenkoPastur, Semicircle, free_sum
+>>> law = free_sum(MarchenkoPastur(0.5), Semicircle(0.6))
+>>> [round(edge, 12) for edge in law.support[0]]
+[-0.923805235016, 3.382571773125]
+>>> round(law.cdf(0.0), 12)
+0.205280313062
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rmtland.arrays import points
+from rmtland.laws.law import Complex, Real, Support
+from rmtland.laws.levy import LevyLaw, LevyTriplet
+from rmtland.solution import ConvergenceError, Solution, Status
+
+__all__ = ["FreeLevy"]
+
+
+@dataclass(frozen=True)
+class _Arcs:
+    """Edges, critical points and the constants of the edge form, two entries an interval."""
+
+    edges: Real
+    edges_low: Real
+    criticals: Real
+    slopes: Real
+    offsets: Real
+    kappas: Real
+    masses: Real
+    poles: Real
+    weights: Real
+
+
+@dataclass(frozen=True)
+class FreeLevy(LevyLaw):
+    """Freely infinitely divisible law with finitely many jumps.
+
+    Also: free compound Poisson law with a semicircular part; free sum of Marchenko-Pastur (free
+    Poisson) laws and semicircles.
+
+    Parameters
+    ----------
+    levy : LevyTriplet
+        Drift, variance, rates and jumps.
+
+    Raises
+    ------
+    ValueError
+        If the triplet is a point mass (no variance and no jump).
+    """
+
+    levy: LevyTriplet
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.levy, LevyTriplet):
+            raise TypeError(f"levy must be a LevyTriplet; got {self.levy!r}")
+        if self.levy.variance == 0 and not self.levy.jumps:
+            raise ValueError("a triplet with no variance and no jumps is a point mass, not a law "
+                             "with a density; give it a variance or a jump")
+
+    @cached_property
+    def _parameters(self) -> tuple[float, float, Real, Real]:
+        triplet = self.levy
+        return triplet.drift, triplet.variance, np.array(triplet.rates), np.array(triplet.jumps)
+
+    @cached_property
+    def _arcs(self) -> _Arcs:
+        from rmtland.free import levy_kernels
+
+        drift, variance, rates, jumps = self._parameters
+        poles, weights = jumps, rates * jumps**2
+        if variance:
+            poles, weights = np.append(poles, 0.0), np.append(weights, variance)
+        if weights.min() < 1e-120 * weights.max():
+            raise ValueError(
+                f"the parts of {self} differ by more than 120 orders of magnitude in variance; "
+                "leave the smallest out"
+            )
+        order = np.argsort(poles)
+        poles, weights = poles[order], weights[order]
+        criticals = levy_kernels.critical_points(poles, weights)
+        if not variance and abs(1 - rates.sum()) <= 4e-16 * (1 + rates.size):
+            # Rates of total 1: h = 0 is a critical point, the density is unbounded at the drift.
+            nearest = np.argmin(np.abs(criticals))
+            criticals[nearest] = 0.0
+        places = [levy_kernels.edge_place(h, *self._parameters) for h in criticals]
+        offsets = criticals[:, None] - poles
+        # Mass to the left of a gap: one jump of 1/pi Im L for every pole between 0 and h.
+        below = np.where(criticals < 0, 1.0, 0.0)
+        sides = (criticals[:, None] < jumps).astype(float) - below[:, None]
+        masses = 1 - below - (sides * rates).sum(axis=1)
+        return _Arcs(
+            edges=np.array([hi for hi, _ in places]),
+            edges_low=np.array([lo for _, lo in places]),
+            criticals=criticals,
+            slopes=np.array([levy_kernels.edge_slope(h, *self._parameters[1:]) for h in criticals]),
+            offsets=offsets,
+            kappas=weights / offsets**2,
+            masses=masses,
+            poles=poles,
+            weights=weights,
+        )
+
+    @property
+    def support(self) -> Support:
+        """Intervals of the continuous part, from the real critical values of H."""
+        edges = self._arcs.edges.tolist()
+        return tuple(zip(edges[::2], edges[1::2], strict=True))
+
+    def solve(self, z: ArrayLike) -> Solution:
+        """Solve for G(z) and report how far the solution may be trusted.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points of the closed upper half-plane; real points mean x + i0.
+
+        Returns
+        -------
+        Solution
+            `value` is G(z), `residual` the defect |R(G) + 1/G - z|, `steps` the Newton
+            steps (bisections included). Never raises for lack of convergence; `status` says.
+        """
+        array = np.asarray(z, dtype=np.complex128)
+        if (array.imag < 0).any() or not np.isfinite(array).all():
+            raise ValueError("solve takes finite z with Im z >= 0; conjugate the others")
+        h, steps = self._solve(array.ravel())
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = np.where(h == 0, complex(np.inf, 0), 1 / h)
+            residual = np.abs(self.levy.inverse(h) - array.ravel())
+        residual = np.where(h == 0, 0.0, residual)
+        status = Status.CONVERGED if (steps >= 0).all() else Status.NOT_CONVERGED
+        shape = array.shape
+        return Solution(
+            value.reshape(shape), status, residual.reshape(shape), np.abs(steps).reshape(shape)
+        )
+
+    def _boundary(self, x: Real, mode: int) -> tuple[Real, NDArray[np.int64]]:
+        from rmtland.free import levy_kernels
+
+        arcs = self._arcs
+        return levy_kernels.boundary(  # type: ignore[no-any-return]
+            np.ascontiguousarray(x), mode, arcs.edges, arcs.edges_low, arcs.criticals,
+            arcs.slopes, arcs.offsets, arcs.kappas, arcs.masses, arcs.poles, arcs.weights, *self._parameters,
+        )  # fmt: skip
+
+    def _solve(self, z: Complex) -> tuple[Complex, NDArray[np.int64]]:
+        """Return h = 1/G and the steps spent, negative where the solver did not converge."""
+        from rmtland.free import levy_kernels
+
+        arcs = self._arcs
+        h = np.empty(z.shape, dtype=np.complex128)
+        steps = np.zeros(z.shape, dtype=np.int64)
+        real = z.imag == 0
+        if real.any():
+            x = z.real[real]
+            (u, w), steps[real] = self._boundary(x, 2)
+            gap = np.isnan(u)
+            u[gap] = levy_kernels.outside(x[gap], arcs.criticals, arcs.edges, *self._parameters)
+            h[real] = u + 1j * w
+        if not real.all():
+            (u, w), steps[~real] = levy_kernels.upper(
+                z.real[~real], z.imag[~real], *self._parameters
+            )
+            h[~real] = u + 1j * w
+        return h, steps
+
+    def _reciprocal(self, z: Complex) -> Complex:
+        h, steps = self._solve(z)
+        _require_convergence(steps, z, self)
+        return h
+
+    def _pdf(self, x: Real) -> Real:
+        value, steps = self._boundary(x, 0)
+        _require_convergence(steps, x, self)
+        return value[0]
+
+    def _cdf(self, x: Real) -> Real:
+        value, steps = self._boundary(x, 1)
+        _require_convergence(steps, x, self)
+        return value[0]
+
+
+def reciprocal_by_roots(law: FreeLevy, x: ArrayLike) -> Complex:
+    """Plain reference for h at real points: all roots of the polynomial, and the one with Im > 0.
+
+    The polynomial is (H(h) - x) times the product of all h - t_k. Outside the support, where all
+    roots are real, the result is NaN.
+    """
+    triplet = law.levy
+    poles = list(triplet.jumps) + ([0.0] if triplet.variance else [])
+    weights = [r * j * j for r, j in zip(triplet.rates, triplet.jumps, strict=True)]
+    weights += [triplet.variance] if triplet.variance else []
+    shift = triplet.drift + sum(
+        r * j for r, j in zip(triplet.rates, triplet.jumps, strict=True)
+    )
+    found = []
+    for point in points("x", x).ravel():
+        polynomial = np.polymul([1.0, shift - point], np.poly(poles))
+        for i, weight in enumerate(weights):
+            others = np.poly(poles[:i] + poles[i + 1 :])
+            polynomial = np.polyadd(polynomial, weight * others)
+        roots = np.roots(polynomial)
+        root = roots[np.argmax(roots.imag)]
+        found.append(root if root.imag > 0 else complex(np.nan))
+    return np.array(found, dtype=np.complex128)
+
+
+def _require_convergence(steps: NDArray[np.int64], at: NDArray[np.generic], law: FreeLevy) -> None:
+    if steps.size and steps.min() < 0:
+        bad = at[steps < 0]
+        raise ConvergenceError(
+            f"{law} did not converge at {bad.size} of {at.size} points, the first at {bad[0]}; "
+            "please report the law and the point"
+        )

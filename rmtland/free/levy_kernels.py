@@ -1,0 +1,646 @@
+"""Compiled kernels of the rational route; the formulas stand in `rmtland.free.free_levy`.
+
+All kernels take the poles t and weights s of H(h) = h + const + sum of s/(h - t), in real
+arithmetic: a complex h is (u, w). They are tested equal to the plain references beside
+`FreeLevy` (polynomial roots, and the closed formulas of `LevyTriplet`).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+# Gauss-Legendre nodes and weights on [0, 1].
+_NODES, _WEIGHTS = (lambda n, w: ((n + 1) / 2, w / 2))(*np.polynomial.legendre.leggauss(8))
+
+_jit = numba.njit(cache=True, error_model="numpy", fastmath=False)
+
+
+# Edges ---------------------------------------------------------------------------------------
+
+
+@_jit
+def _slope(h, t, s):
+    """f(h) = sum s/(h - t)^2 and its derivative."""
+    f = 0.0
+    df = 0.0
+    for k in range(t.size):
+        r = 1.0 / (h - t[k])
+        f += s[k] * r * r
+        df -= 2.0 * s[k] * r * r * r
+    return f, df
+
+
+@_jit
+def _root_beside(pole, near, far, t, s):
+    """Root of f = 1 on one side of a pole: f >= 1 at distance |near| from it, f < 1 at |far|.
+
+    The distance is bracketed within a factor of two on a logarithmic scale; from there Newton is
+    monotone, since f is convex.
+    """
+    while abs(far) > 2.0 * abs(near):
+        middle = math.copysign(math.sqrt(abs(near)) * math.sqrt(abs(far)), far)
+        f, _ = _slope(pole + middle, t, s)
+        if f >= 1.0:
+            near = middle
+        else:
+            far = middle
+    h = pole + near
+    for _ in range(200):
+        f, df = _slope(h, t, s)
+        if f <= 1.0 or df == 0.0:
+            break
+        new = h - (f - 1.0) / df
+        if new == h:
+            break
+        h = new
+    # One unguarded step takes out the rounding of the last one.
+    f, df = _slope(h, t, s)
+    if abs(f - 1.0) < 1e-6 and df != 0.0:
+        h -= (f - 1.0) / df
+    return h
+
+
+@_jit
+def _minimum_between(a, b, t, s):
+    """Minimiser of the convex f between two neighbouring poles a < b, by bisection on f'."""
+    lo = a
+    hi = b
+    for _ in range(200):
+        mid = 0.5 * (lo + hi)
+        if mid <= lo or mid >= hi:
+            break
+        _, df = _slope(mid, t, s)
+        if df < 0.0:
+            lo = mid
+        else:
+            hi = mid
+    return 0.5 * (lo + hi)
+
+
+@_jit
+def critical_points(t, s):
+    """Real solutions of sum s/(h - t)^2 = 1 that bound the arcs, in ascending pairs."""
+    n = t.size
+    found = np.empty(2 * n)
+    size = 1
+    reach = 1.0001 * math.sqrt(s.sum())
+    found[0] = _root_beside(t[0], -math.sqrt(s[0]), -reach, t, s)
+    for i in range(n - 1):
+        a = t[i]
+        b = t[i + 1]
+        # Smallest value that the two neighbouring terms alone can take.
+        least = (s[i] ** (1.0 / 3.0) + s[i + 1] ** (1.0 / 3.0)) ** 3 / (b - a) ** 2
+        if least >= 1.0:
+            continue
+        bottom = _minimum_between(a, b, t, s)
+        f, _ = _slope(bottom, t, s)
+        if not f < 1.0:
+            continue
+        left = _root_beside(a, math.sqrt(s[i]), bottom - a, t, s)
+        right = _root_beside(b, -math.sqrt(s[i + 1]), bottom - b, t, s)
+        if left < right:
+            found[size] = left
+            found[size + 1] = right
+            size += 2
+    found[size] = _root_beside(t[n - 1], math.sqrt(s[n - 1]), reach, t, s)
+    return found[: size + 1].copy()
+
+
+# Double-double arithmetic, for the places of the edges ------------------------------------------
+
+
+@_jit
+def _two_sum(a, b):
+    c = a + b
+    d = c - a
+    return c, (a - (c - d)) + (b - d)
+
+
+@_jit
+def _two_product(a, b):
+    c = a * b
+    x = 134217729.0 * a
+    ah = x - (x - a)
+    al = a - ah
+    y = 134217729.0 * b
+    bh = y - (y - b)
+    bl = b - bh
+    return c, ((ah * bh - c) + ah * bl + al * bh) + al * bl
+
+
+@_jit
+def _quotient(p, pe, d, de):
+    """(p + pe) / (d + de) to double-double accuracy."""
+    q = p / d
+    m, me = _two_product(q, d)
+    return _two_sum(q, ((p - m) - me + pe - q * de) / d)
+
+
+@_jit
+def edge_place(h, drift, variance, rates, jumps):
+    """H(h) as an unevaluated sum of two doubles."""
+    hi, lo = _two_sum(h, drift)
+    if variance > 0.0:
+        q, qe = _quotient(variance, 0.0, h, 0.0)
+        hi, e = _two_sum(hi, q)
+        lo += e + qe
+    for k in range(jumps.size):
+        a, ae = _two_product(rates[k], jumps[k])
+        p, pe = _two_product(a, h)
+        pe += ae * h
+        d, de = _two_sum(h, -jumps[k])
+        q, qe = _quotient(p, pe, d, de)
+        hi, e = _two_sum(hi, q)
+        lo += e + qe
+    return _two_sum(hi, lo)
+
+
+@_jit
+def edge_slope(h, variance, rates, jumps):
+    """H'(h) = 1 - sum s/(h - t)^2 near its zero, to the accuracy of double-double arithmetic.
+
+    Not exactly zero, since h is rounded; the edge form takes it into account.
+    """
+    hi = 1.0
+    lo = 0.0
+    for k in range(jumps.size + 1):
+        if k < jumps.size:
+            d, de = _two_sum(h, -jumps[k])
+            r, re = _quotient(jumps[k], 0.0, d, de)
+            rate = rates[k]
+        else:
+            if not variance > 0.0:
+                break
+            r, re = _quotient(1.0, 0.0, h, 0.0)
+            rate = variance
+        q, qe = _two_product(r, r)
+        qe += 2.0 * r * re
+        p, pe = _two_product(rate, q)
+        pe += rate * qe
+        hi, e = _two_sum(hi, -p)
+        lo += e - pe
+    return hi + lo
+
+
+# Points on an arc ----------------------------------------------------------------------------
+
+
+@_jit
+def _newton(d, slope, b, kappa, u, w):
+    """Solve U slope + U^2 Q(U) = d for U = u + iw, w > 0, with Q = sum kappa/(b + U).
+
+    Returns u, w, the derivative of the left side, the steps and whether it converged.
+    """
+    gr = 0.0
+    gi = 0.0
+    for step in range(1, 41):
+        qr = 0.0
+        qi = 0.0
+        dr = 0.0
+        di = 0.0
+        for k in range(b.size):
+            p = b[k] + u
+            scale = 1.0 / (p * p + w * w)
+            x = p * scale
+            y = -w * scale
+            qr += kappa[k] * x
+            qi += kappa[k] * y
+            dr -= kappa[k] * (x * x - y * y)
+            di -= kappa[k] * 2.0 * x * y
+        # derivative slope + U (2 Q + U Q'), value U slope + U^2 Q - d
+        er = 2.0 * qr + u * dr - w * di
+        ei = 2.0 * qi + u * di + w * dr
+        gr = slope + u * er - w * ei
+        gi = u * ei + w * er
+        fr = u * slope + (u * u - w * w) * qr - 2.0 * u * w * qi - d
+        fi = w * slope + (u * u - w * w) * qi + 2.0 * u * w * qr
+        norm = gr * gr + gi * gi
+        if not norm > 0.0:
+            return u, w, gr, gi, step, False
+        x = (fr * gr + fi * gi) / norm
+        y = (fi * gr - fr * gi) / norm
+        u -= x
+        if w - y <= 0.0:
+            w *= 0.25
+            continue
+        w -= y
+        if not (abs(u) < 1e300 and w < 1e300) or w < 1e-12 * abs(u):
+            # Lost, or on the way to one of the real roots.
+            return u, w, gr, gi, step, False
+        if abs(x) + abs(y) <= 1e-8 * w:
+            return u, w, gr, gi, step, True
+    return u, w, gr, gi, 40, False
+
+
+@_jit
+def _height(u, t, s):
+    """The w > 0 with sum s/((u - t)^2 + w^2) = 1: the arc over the real part u."""
+    y = 0.0
+    for k in range(t.size):
+        y = max(y, s[k] - (u - t[k]) ** 2)
+    for _ in range(200):
+        f = -1.0
+        df = 0.0
+        for k in range(t.size):
+            r = 1.0 / ((u - t[k]) ** 2 + y)
+            f += s[k] * r
+            df -= s[k] * r * r
+        if f <= 0.0:
+            break
+        new = y - f / df
+        if new == y:
+            break
+        y = new
+    return math.sqrt(max(y, 0.0))
+
+
+@_jit
+def _bisect_arc(d, slope, h, low, high, b, kappa, t, s):
+    """Real and imaginary part of U by bisection over the real part: x increases along the arc."""
+    lo = low
+    hi = high
+    for _ in range(120):
+        u = 0.5 * (lo + hi)
+        if u <= lo or u >= hi:
+            break
+        w = _height(u, t, s)
+        x = u - h
+        qr = 0.0
+        qi = 0.0
+        for k in range(b.size):
+            p = b[k] + x
+            scale = kappa[k] / (p * p + w * w)
+            qr += p * scale
+            qi -= w * scale
+        if x * slope + (x * x - w * w) * qr - 2.0 * x * w * qi < d:
+            lo = u
+        else:
+            hi = u
+    u = 0.5 * (lo + hi)
+    return u - h, _height(u, t, s)
+
+
+@_jit
+def _phase(u, w, variance, rates, jumps):
+    """Im L / 1 at h = u + iw: the closed form of the logarithmic potential."""
+    size = u * u + w * w
+    total = math.atan2(w, u)
+    if variance > 0.0:
+        total -= variance * (u / size) * (w / size)
+    for k in range(jumps.size):
+        p = u - jumps[k]
+        r2 = p * p + w * w
+        yr = jumps[k] * p / r2
+        yi = -jumps[k] * w / r2
+        if yr * yr + yi * yi < 0.0025:
+            ar = 0.0
+            ai = 0.0
+            sign = 1.0
+            for n in range(16, 1, -1):
+                ar, ai = ar * yr - ai * yi + sign / n, ar * yi + ai * yr
+                sign = -sign
+            qr = yr * yr - yi * yi
+            qi = 2.0 * yr * yi
+            total += rates[k] * (ar * qi + ai * qr)
+        else:
+            total += rates[k] * (yi - math.atan2(-jumps[k] * w, u * p + w * w))
+    return total
+
+
+@_jit
+def _mass_from_edge(h, slope, b, kappa, u, w):
+    """Mass between an edge and the point h + U, |U| small: relative accuracy in the tail.
+
+    cdf(x) - cdf(edge) = -(1/pi) Im of the integral of (1/h' - 1/h) H'(h') dh' from h to h + U,
+    with H'(h + U) = slope + U (2 Q + U Q'): of third order in U, without cancellation.
+    """
+    sr = 0.0
+    si = 0.0
+    for n in range(_NODES.size):
+        x = _NODES[n] * u
+        y = _NODES[n] * w
+        qr = 0.0
+        qi = 0.0
+        dr = 0.0
+        di = 0.0
+        for k in range(b.size):
+            p = b[k] + x
+            scale = 1.0 / (p * p + y * y)
+            a = p * scale
+            c = -y * scale
+            qr += kappa[k] * a
+            qi += kappa[k] * c
+            dr -= kappa[k] * (a * a - c * c)
+            di -= kappa[k] * 2.0 * a * c
+        er = 2.0 * qr + x * dr - y * di
+        ei = 2.0 * qi + x * di + y * dr
+        fr = slope + x * er - y * ei
+        fi = x * ei + y * er
+        p = h + x
+        scale = _WEIGHTS[n] * _NODES[n] / (h * (p * p + y * y))
+        sr += scale * (fr * p + fi * y)
+        si += scale * (fi * p - fr * y)
+    return ((u * u - w * w) * si + 2.0 * u * w * sr) / math.pi
+
+
+@_jit
+def _on_arc(u, w, t, s):
+    """Whether h = u + iw fulfils sum s/|h - t|^2 = 1, as the physical root does."""
+    total = -1.0
+    for k in range(t.size):
+        total += s[k] / ((u - t[k]) ** 2 + w * w)
+    return abs(total) < 1e-6
+
+
+@_jit
+def boundary(
+    x, mode, edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
+    drift, variance, rates, jumps,
+):  # fmt: skip
+    """Follow the arcs over the points x.
+
+    mode 0: the density; 1: the distribution function; 2: h itself, as (u, w) in two rows.
+    `edges` (with low parts) and `criticals` have two entries an interval, `masses` the
+    distribution function at each edge. Returns values, residuals and steps; a negative number
+    of steps marks a point that did not converge.
+    """
+    n = x.size
+    value = np.zeros((2 if mode == 2 else 1, n))
+    steps = np.zeros(n, dtype=np.int64)
+    intervals = edges.size // 2
+    last = -1
+    last_x = 0.0
+    u = 0.0
+    w = 0.0
+    gr = 1.0
+    gi = 0.0
+    atom_at_drift = 0.0
+    if variance == 0.0:
+        atom_at_drift = 1.0
+        for k in range(rates.size):
+            atom_at_drift -= rates[k]
+        if atom_at_drift <= 4e-16 * (1 + rates.size):
+            atom_at_drift = 0.0
+    for i in range(n):
+        xi = x[i]
+        # The nearest edge of the interval that holds x; e even is a left edge.
+        place = -1
+        above = 0
+        for j in range(intervals):
+            left = (xi - edges[2 * j]) - edges_low[2 * j]
+            if not left > 0.0:
+                break
+            right = (xi - edges[2 * j + 1]) - edges_low[2 * j + 1]
+            above = 2 * j + 2
+            if right < 0.0:
+                place = 2 * j if left <= -right else 2 * j + 1
+                break
+        if place < 0:
+            if mode == 1:
+                if above == 0:
+                    value[0, i] = 0.0
+                else:
+                    value[0, i] = masses[above - 1]
+                if above < edges.size:
+                    low = masses[above]
+                else:
+                    low = 1.0
+                if atom_at_drift > 0.0 and xi >= drift:
+                    value[0, i] = low
+            elif mode == 0:
+                for j in range(edges.size):
+                    if xi == edges[j] and criticals[j] == 0.0:
+                        value[0, i] = np.inf
+            else:
+                value[0, i] = np.nan
+            continue
+        h = criticals[place]
+        slope = slopes[place]
+        b = offsets[place]
+        kappa = kappas[place]
+        d = (xi - edges[place]) - edges_low[place]
+        ok = False
+        spent = 0
+        if last >= 0 and last // 2 == place // 2:
+            # Warm start with one step along dh/dx = 1/H'.
+            size = gr * gr + gi * gi
+            du = (xi - last_x) * gr / size
+            dw = -(xi - last_x) * gi / size
+            u = u + (criticals[last] - h) + du
+            if w + dw > 0.5 * w and w + dw < 2.0 * w:
+                w += dw
+            u, w, gr, gi, spent, ok = _newton(d, slope, b, kappa, u, w)
+            ok = ok and _on_arc(h + u, w, t, s)
+        if not ok:
+            bend = 0.0
+            for k in range(b.size):
+                bend += kappa[k] / b[k]
+            # U = -slope/(2 Q) is the true critical point, slope being the rounding of h.
+            u = -0.5 * slope / bend
+            w = math.sqrt(max((d + 0.25 * slope * slope / bend) / -bend, 0.0))
+            ok = w == 0.0
+            if w > 0.0:
+                u, w, gr, gi, more, ok = _newton(d, slope, b, kappa, u, w)
+                ok = ok and _on_arc(h + u, w, t, s)
+                spent += more
+        if not ok:
+            j = place - place % 2
+            u, w = _bisect_arc(d, slope, h, criticals[j], criticals[j + 1], b, kappa, t, s)
+            start_u = u
+            start_w = w
+            if w > 0.0:
+                u, w, gr, gi, more, ok = _newton(d, slope, b, kappa, u, w)
+                ok = ok and _on_arc(h + u, w, t, s)
+                spent += more + 120
+            if not ok:
+                u = start_u
+                w = start_w
+        steps[i] = spent if ok else -spent
+        last = place if ok else -1
+        last_x = xi
+        if mode == 2:
+            value[0, i] = h + u
+            value[1, i] = w
+        elif mode == 0:
+            p = h + u
+            value[0, i] = w / (math.pi * (p * p + w * w))
+        else:
+            near = abs(h)
+            for k in range(b.size):
+                near = min(near, abs(b[k]))
+            if math.hypot(u, w) < 0.2 * near:
+                mass = masses[place] + _mass_from_edge(h, slope, b, kappa, u, w)
+            else:
+                mass = 1.0 - _phase(h + u, w, variance, rates, jumps) / math.pi
+            j = place - place % 2
+            value[0, i] = min(max(mass, masses[j]), masses[j + 1])
+    return value, steps
+
+
+# Points of the open upper half-plane, and real points outside the support --------------------------
+
+
+@_jit
+def _inverse(u, w, drift, variance, rates, jumps):
+    """H and H' at h = u + iw."""
+    zr = u + drift
+    zi = w
+    gr = 1.0
+    gi = 0.0
+    size = u * u + w * w
+    if variance > 0.0:
+        x = u / size
+        y = -w / size
+        zr += variance * x
+        zi += variance * y
+        gr -= variance * (x * x - y * y)
+        gi -= variance * 2.0 * x * y
+    for k in range(jumps.size):
+        p = u - jumps[k]
+        scale = 1.0 / (p * p + w * w)
+        x = p * scale
+        y = -w * scale
+        a = rates[k] * jumps[k]
+        zr += a * (u * p + w * w) * scale
+        zi += a * jumps[k] * y
+        gr -= a * jumps[k] * (x * x - y * y)
+        gi -= a * jumps[k] * 2.0 * x * y
+    return zr, zi, gr, gi
+
+
+@_jit
+def _rest(u, w, variance, rates, jumps):
+    """1 - sum s/|h - t|^2 = Im H(h) / Im h at h = u + iw."""
+    rest = 1.0
+    if variance > 0.0:
+        rest -= variance / (u * u + w * w)
+    for k in range(jumps.size):
+        rest -= rates[k] * jumps[k] ** 2 / ((u - jumps[k]) ** 2 + w * w)
+    return rest
+
+
+@_jit
+def _newton_upper(x, y, u, w, drift, variance, rates, jumps):
+    """Newton for H(h) = x + iy from h = u + iw; the unique root in the upper half-plane."""
+    terms = abs(x) + abs(drift)
+    for k in range(jumps.size):
+        terms += abs(rates[k] * jumps[k])
+    for step in range(1, 31):
+        zr, zi, gr, gi = _inverse(u, w, drift, variance, rates, jumps)
+        fr = zr - x
+        fi = zi - y
+        norm = gr * gr + gi * gi
+        if not norm > 0.0:
+            return u, w, step, False
+        du = (fr * gr + fi * gi) / norm
+        dw = (fi * gr - fr * gi) / norm
+        u -= du
+        if w - dw <= 0.0:
+            w *= 0.25
+            continue
+        w -= dw
+        if not (abs(u) < 1e300 and w < 1e300):
+            return u, w, step, False
+        rounding = 1e-15 * max(abs(u), (terms + abs(u)) / math.sqrt(norm))
+        if abs(du) + abs(dw) <= max(1e-9 * w, rounding):
+            # The root fulfils Im H(h) = w (1 - sum s/|h - t|^2) = y; a real root does not.
+            rest = _rest(u, w, variance, rates, jumps)
+            return u, w, step, abs(w * rest - y) <= 1e-3 * y + 1e-12 * w
+    return u, w, 30, False
+
+
+@_jit
+def upper(x, y, drift, variance, rates, jumps):
+    """Solve H(h) = x + iy for y > 0, with continuation from far above the axis."""
+    n = x.size
+    value = np.empty((2, n))
+    steps = np.zeros(n, dtype=np.int64)
+    total = variance
+    reach = 0.0
+    shift = drift
+    for k in range(jumps.size):
+        total += rates[k] * jumps[k] ** 2
+        reach = max(reach, abs(jumps[k]))
+        shift += rates[k] * jumps[k]
+    far = 4.0 * (math.sqrt(total) + reach)
+    for i in range(n):
+        u = x[i] - shift
+        w = max(y[i], 1e-3 * far)
+        u, w, spent, ok = _newton_upper(x[i], y[i], u, w, drift, variance, rates, jumps)
+        if not ok or not w > 0.0:
+            # Continuation: the root moves continuously as the point comes down.
+            height = y[i] + far
+            u = x[i] - shift
+            w = height
+            u, w, more, ok = _newton_upper(x[i], height, u, w, drift, variance, rates, jumps)
+            spent += more
+            factor = 0.5
+            while ok and height > y[i] and factor < 0.999999:
+                lower = y[i] + (height - y[i]) * factor
+                if lower - y[i] < 1e-3 * y[i]:
+                    lower = y[i]
+                nu, nw, more, good = _newton_upper(
+                    x[i], lower, u, w, drift, variance, rates, jumps
+                )
+                spent += more
+                if good:
+                    u = nu
+                    w = nw
+                    height = lower
+                    factor = max(0.25, factor * factor)
+                else:
+                    factor = math.sqrt(factor)
+            ok = ok and height == y[i]
+        # Where H' stays away from zero the height follows from Im H(h) = y without cancellation.
+        rest = _rest(u, w, variance, rates, jumps)
+        if rest > 0.1:
+            w = y[i] / rest
+        value[0, i] = u
+        value[1, i] = w
+        steps[i] = spent if ok else -spent
+    return value, steps
+
+
+@_jit
+def outside(x, criticals, edges, drift, variance, rates, jumps):
+    """Solve H(h) = x for real x outside the support: H increases on each gap between arcs."""
+    n = x.size
+    value = np.empty(n)
+    for i in range(n):
+        gap = 0
+        while gap < edges.size and x[i] > edges[gap]:
+            gap += 1
+        # gap even: between edges gap - 1 and gap
+        lo = -np.inf if gap == 0 else criticals[gap - 1]
+        hi = np.inf if gap == edges.size else criticals[gap]
+        if gap % 2 == 1:
+            value[i] = criticals[gap]
+            continue
+        if gap == 0:
+            lo = hi - 1.0
+            while _inverse(lo, 0.0, drift, variance, rates, jumps)[0] > x[i]:
+                lo = hi - 2.0 * (hi - lo)
+        if gap == edges.size:
+            hi = lo + 1.0
+            while _inverse(hi, 0.0, drift, variance, rates, jumps)[0] < x[i]:
+                hi = lo + 2.0 * (hi - lo)
+        u = 0.5 * (lo + hi)
+        for _ in range(200):
+            z, _, g, _ = _inverse(u, 0.0, drift, variance, rates, jumps)
+            if z == x[i]:
+                break
+            if z < x[i]:
+                lo = u
+            else:
+                hi = u
+            new = u - (z - x[i]) / g if g > 0.0 else lo
+            if not (new > lo and new < hi):
+                new = 0.5 * (lo + hi)
+            if new == u:
+                break
+            u = new
+        value[i] = u
+    return value

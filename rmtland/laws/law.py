@@ -1,0 +1,296 @@
+r"""The interface of a law: a probability measure on the real line.
+
+Conventions, stated here once. For a law :math:`\rho`
+
+.. math::
+    G(z) = \int \frac{\rho(dt)}{z - t}, \qquad
+    \rho(x) = -\frac{1}{\pi} \operatorname{Im} G(x + i0), \qquad
+    R(G(z)) + \frac{1}{G(z)} = z,
+
+so that Im G < 0 for Im z > 0. G is the Stieltjes transform (Cauchy transform) and R the
+R-transform of free probability, :math:`R(g) = \sum_{k \ge 1} \kappa_k g^{k-1}` with the free
+cumulants :math:`\kappa_k`. The logarithmic potential is :math:`L(z) = \int \log(z - t) \rho(dt)`,
+principal branch for Im z > 0, hence L' = G and
+
+.. math:: \operatorname{cdf}(x) = 1 - \operatorname{Im} L(x + i0) / \pi .
+
+Atoms are explicit: they are part of `cdf`, `ppf`, the moments and the transforms, never of `pdf`.
+
+References
+----------
+.. [1] A. Nica and R. Speicher, Lectures on the Combinatorics of Free Probability, Cambridge
+       University Press, 2006, lectures 11 (free cumulants) and 16 (moment-cumulant series).
+
+Examples
+--------
+>>> from rmtland.laws import MarchenkoPastur
+>>> law = MarchenkoPastur(2.0)
+>>> law.atoms
+((0.0, 0.5),)
+>>> law.cdf(0.0), law.mean(), law.var()
+(0.5, 1.0, 2.0)
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rmtland.arrays import Rng, count, points, random_generator
+
+__all__ = ["Atoms", "Law", "Support"]
+
+Support = tuple[tuple[float, float], ...]
+Atoms = tuple[tuple[float, float], ...]
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+
+class Law(abc.ABC):
+    """A probability measure on the real line with everything derived from its parameters.
+
+    All methods take arrays of any shape and return arrays of the same shape; a scalar gives a
+    scalar. Values are computed and returned in float64 (complex128 for transforms), whatever
+    the precision of the argument.
+    """
+
+    # What a law provides -------------------------------------------------------------------
+
+    @property
+    @abc.abstractmethod
+    def support(self) -> Support:
+        """Intervals (low, high) that carry the absolutely continuous part, in ascending order."""
+
+    @property
+    @abc.abstractmethod
+    def atoms(self) -> Atoms:
+        """Pairs (location, mass) of the point masses, in ascending order of location."""
+
+    @abc.abstractmethod
+    def free_cumulants(self, k: int) -> Real:
+        """First `k` free cumulants, an array of shape (k,): mean, variance, ..."""
+
+    @abc.abstractmethod
+    def r_transform(self, g: ArrayLike) -> Any:
+        """R-transform R(g), analytic near 0; R(G(z)) + 1/G(z) = z."""
+
+    @abc.abstractmethod
+    def _pdf(self, x: Real) -> Real: ...
+
+    @abc.abstractmethod
+    def _cdf(self, x: Real) -> Real: ...
+
+    @abc.abstractmethod
+    def _stieltjes(self, z: Complex) -> Complex:
+        """G on the closed upper half-plane; real z means the boundary value G(x + i0)."""
+
+    @abc.abstractmethod
+    def _log_potential(self, z: Complex) -> Complex:
+        """L on the closed upper half-plane; real z means the boundary value L(x + i0)."""
+
+    # What every law can do -----------------------------------------------------------------
+
+    def pdf(self, x: ArrayLike) -> Any:
+        """Density of the absolutely continuous part.
+
+        Parameters
+        ----------
+        x : array_like of float
+            Points, any shape; infinities are allowed.
+
+        Returns
+        -------
+        float or ndarray
+            Density per unit of x; zero outside the support, infinite at a point where the
+            density is unbounded. Atoms are not part of it.
+
+        Raises
+        ------
+        ValueError
+            If a point is NaN.
+        """
+        return _pointwise(self._pdf, x)
+
+    def cdf(self, x: ArrayLike) -> Any:
+        """Distribution function: the mass in (-infinity, x], atoms included, right-continuous.
+
+        Raises
+        ------
+        ValueError
+            If a point is NaN.
+        """
+        return _pointwise(self._cdf, x)
+
+    def ppf(self, q: ArrayLike) -> Any:
+        """Quantile function: the least x with cdf(x) >= q; ppf(0) is the bottom of the support.
+
+        Parameters
+        ----------
+        q : array_like of float
+            Probabilities in [0, 1], any shape.
+
+        Raises
+        ------
+        ValueError
+            If a probability is NaN or outside [0, 1].
+        """
+        levels = points("q", q)
+        if levels.size and (levels.min() < 0 or levels.max() > 1):
+            raise ValueError(
+                f"q must lie in [0, 1]; got values from {levels.min()} to {levels.max()}"
+            )
+        return _pointwise(self._ppf, levels)
+
+    def stieltjes(self, z: ArrayLike) -> Any:
+        """Stieltjes (Cauchy) transform G(z) = integral of rho(dt) / (z - t).
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points in either half-plane, any shape. A real z stands for the boundary value
+            from above, G(x + i0), whose imaginary part is -pi times the density.
+
+        Returns
+        -------
+        complex or ndarray of complex128
+            Infinite at an atom.
+        """
+        return _half_planes(self._stieltjes, z)
+
+    def log_potential(self, z: ArrayLike) -> Any:
+        """Logarithmic potential L(z) = integral of log(z - t) rho(dt), with L' = G.
+
+        Principal branch for Im z > 0, complex conjugate below; a real z stands for the
+        boundary value from above, so that the real part is the integral of log|x - t| and
+        cdf(x) = 1 - Im L(x) / pi.
+        """
+        return _half_planes(self._log_potential, z)
+
+    def mean(self) -> float:
+        """Mean: the first free cumulant."""
+        return float(self.free_cumulants(1)[0])
+
+    def var(self) -> float:
+        """Variance: the second free cumulant."""
+        return float(self.free_cumulants(2)[1])
+
+    def moment(self, k: int) -> float:
+        """Moment of order `k` about zero, from the free cumulants.
+
+        With M(w) the series of moments, M(w) = 1 + sum over s of kappa_s (w M(w))^s [1]_.
+
+        References
+        ----------
+        .. [1] Nica and Speicher (2006), theorem 16.15 and corollary 16.16.
+        """
+        order = count("k", k, least=0)
+        if order == 0:
+            return 1.0
+        return float(_moments(self.free_cumulants(order))[order])
+
+    def sample(self, size: int | tuple[int, ...], rng: Rng = None) -> Real:
+        """Draw independent values from the law (not eigenvalues of one matrix).
+
+        Parameters
+        ----------
+        size : int or tuple of int
+            Shape of the result.
+        rng : anything `numpy.random.default_rng` takes
+            Seed or generator.
+        """
+        return np.asarray(self.ppf(random_generator(rng).random(size)), dtype=np.float64)
+
+    # Quantiles by safeguarded root finding -------------------------------------------------
+
+    def _ppf(self, q: Real) -> Real:
+        x = np.empty_like(q)
+        pieces = [(low, high, None) for low, high in self.support]
+        pieces += [(place, place, mass) for place, mass in self.atoms]
+        remaining = np.ones(q.shape, dtype=bool)
+        for low, high, mass in sorted(pieces):
+            top = float(self._cdf(np.array([high]))[0])
+            here = remaining & (q <= top)
+            remaining &= ~here
+            if mass is not None:
+                x[here] = low
+            elif here.any():
+                x[here] = self._ppf_within(q[here], low, high)
+        x[remaining] = max(piece[1] for piece in pieces)
+        return x
+
+    def _ppf_within(self, q: Real, low: float, high: float) -> Real:
+        """Quantiles inside one interval, by Newton safeguarded with bisection.
+
+        The unknown is t in x = low + (high - low) sin(t/2)^2, in which square-root edges and
+        inverse-square-root edges are both smooth.
+        """
+        width = high - low
+        left, right = np.zeros_like(q), np.full_like(q, np.pi)
+        t = np.full_like(q, np.pi / 2)
+        active = np.arange(q.size)
+        for _ in range(120):
+            ta = t[active]
+            x = low + width * np.sin(ta / 2) ** 2
+            defect = self._cdf(x) - q[active]
+            above = defect >= 0
+            right[active[above]] = ta[above]
+            left[active[~above]] = ta[~above]
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                step = defect / (self._pdf(x) * (width / 2) * np.sin(ta))
+            trial = ta - step
+            lo, hi = left[active], right[active]
+            inside = (trial > lo) & (trial < hi)
+            t[active] = np.where(inside, trial, (lo + hi) / 2)
+            done = (np.abs(t[active] - ta) <= 4e-16 * ta) | (hi - lo <= 4e-16 * hi)
+            active = active[~done]
+            if active.size == 0:
+                break
+        x = low + width * np.sin(t / 2) ** 2
+        x[q <= self._cdf(np.array([low]))[0]] = low
+        x[q >= self._cdf(np.array([high]))[0]] = high
+        return np.asarray(x)
+
+
+@overload
+def _pointwise(function: Callable[[Real], Real], x: ArrayLike) -> Any: ...
+@overload
+def _pointwise(function: Callable[[Complex], Complex], x: ArrayLike) -> Any: ...
+def _pointwise(function: Callable[[Any], Any], x: ArrayLike) -> Any:
+    """Apply a function of flat arrays to an array of any shape; scalars give scalars."""
+    array = points("x", x)
+    return function(array.ravel()).reshape(array.shape)[()]
+
+
+def _half_planes(function: Callable[[Complex], Complex], z: ArrayLike) -> Any:
+    """Apply a function given on the closed upper half-plane to both half-planes."""
+    array = np.asarray(z)
+    if array.dtype.kind not in "iufcb" and array.size:
+        raise TypeError(f"z must be complex numbers; got dtype {array.dtype}")
+    flat = array.astype(np.complex128).ravel()
+    if np.isnan(flat).any():
+        raise ValueError(f"z holds {int(np.isnan(flat).sum())} NaN of {flat.size} values")
+    if np.isinf(flat).any():
+        raise ValueError("z must be finite; transforms behave like 1/z at infinity")
+    below = flat.imag < 0
+    value = function(np.where(below, flat.conj(), flat.real + 1j * np.abs(flat.imag)))
+    return np.where(below, value.conj(), value).reshape(array.shape)[()]
+
+
+def _moments(cumulants: Real) -> Real:
+    """Moments of order 0..k from k free cumulants, by the fixed-point series M(w)."""
+    order = cumulants.size
+    moments = np.zeros(order + 1)
+    moments[0] = 1.0
+    # powers[s] holds the coefficients of M(w)^s; degree n of M needs degree n - s of M^s.
+    powers = np.zeros((order + 1, order + 1))
+    powers[0, 0] = 1.0
+    powers[1:, 0] = 1.0
+    for n in range(1, order + 1):
+        moments[n] = sum(cumulants[s - 1] * powers[s, n - s] for s in range(1, n + 1))
+        for s in range(1, order + 1):
+            powers[s, n] = np.dot(moments[: n + 1], powers[s - 1, n::-1])
+    return moments

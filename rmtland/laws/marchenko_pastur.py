@@ -1,0 +1,106 @@
+r"""The Marchenko-Pastur law.
+
+.. math::
+    \rho(x) = \frac{\sqrt{(x - a)(b - x)}}{2 \pi s \phi x}
+              + \left(1 - \frac{1}{\phi}\right)^+ \delta_0, \qquad
+    a, b = s (1 \mp \sqrt\phi)^2, \qquad R(g) = \frac{s}{1 - s \phi g} :
+
+the limit of X X^T with X of shape (n, q), independent entries of variance s/q and phi = n/q.
+(Some sources call the ratio 1/phi, or write "entries N(0, s^2/q)" while s is the variance.)
+
+References
+----------
+.. [1] V. A. Marchenko and L. A. Pastur, Distribution of eigenvalues for some sets of random
+       matrices, Mathematics of the USSR-Sbornik 1 (1967) 457-483.
+
+Examples
+--------
+>>> law = MarchenkoPastur(0.25)
+>>> law.support
+((0.25, 2.25),)
+>>> round(law.pdf(1.0), 15)
+0.616404444407089
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rmtland.arrays import count, positive
+from rmtland.laws.law import Complex, Real, Support
+from rmtland.laws.levy import LevyLaw, LevyTriplet
+
+__all__ = ["MarchenkoPastur"]
+
+
+@dataclass(frozen=True)
+class MarchenkoPastur(LevyLaw):
+    """Marchenko-Pastur law (Wishart law, free Poisson law, Laguerre law).
+
+    Parameters
+    ----------
+    aspect_ratio : float
+        Ratio phi = n/q > 0 of rows to columns (parameters to samples).
+    variance : float
+        Scale s > 0: the mean of the law; entries of X have variance s/q.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is not positive and finite.
+    """
+
+    aspect_ratio: float
+    variance: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "aspect_ratio", positive("aspect_ratio", self.aspect_ratio))
+        object.__setattr__(self, "variance", positive("variance", self.variance))
+
+    @cached_property
+    def levy(self) -> LevyTriplet:
+        """Free Levy-Khintchine triplet: one jump s phi of rate 1/phi."""
+        jump = self.variance * self.aspect_ratio
+        return LevyTriplet(rates=(1 / self.aspect_ratio,), jumps=(jump,))
+
+    @property
+    def support(self) -> Support:
+        """The one interval s (1 -+ sqrt(phi))^2 of the continuous part."""
+        root = math.sqrt(self.aspect_ratio)
+        low = (1 - self.aspect_ratio) / (1 + root)  # 1 - sqrt(phi), exact also near phi = 1
+        return ((self.variance * low**2, self.variance * (1 + root) ** 2),)
+
+    @property
+    def atoms(self) -> tuple[tuple[float, float], ...]:
+        """The null space of mass 1 - 1/phi at zero when phi > 1."""
+        phi = self.aspect_ratio
+        return ((0.0, (phi - 1) / phi),) if phi > 1 else ()
+
+    def free_cumulants(self, k: int) -> Real:
+        """First `k` free cumulants: s (s phi)^(n - 1)."""
+        orders = np.arange(count("k", k), dtype=np.float64)
+        return np.asarray(self.variance * (self.variance * self.aspect_ratio) ** orders)
+
+    def _reciprocal(self, z: Complex) -> Complex:
+        # h^2 - (z - s (1 - phi)) h + s phi z = 0; the smaller root comes from the product.
+        ((low, high),) = self.support
+        s, phi = self.variance, self.aspect_ratio
+        root = np.sqrt(z - low) * np.sqrt(z - high)
+        w = z - s * (1 - phi)
+        other = (w - root) / 2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            quotient = s * phi * (z / other)
+        return np.where(np.abs(w + root) >= np.abs(w - root), (w + root) / 2, quotient)
+
+    def _pdf(self, x: Real) -> Real:
+        ((low, high),) = self.support
+        inside = (x >= low) & (x <= high)
+        y = np.where(inside, x, high)
+        square = (y - low) * (high - y)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            density = np.sqrt(square) / (2 * np.pi * self.variance * self.aspect_ratio * y)
+        return np.where(y == 0, np.inf, density)

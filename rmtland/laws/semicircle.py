@@ -1,0 +1,85 @@
+r"""Wigner's semicircle law.
+
+.. math:: \rho(x) = \frac{\sqrt{4 v - (x - \mu)^2}}{2 \pi v}, \qquad R(g) = \mu + v g
+
+on :math:`[\mu - 2\sqrt v, \mu + 2 \sqrt v]`: the limit of a symmetric n x n matrix with independent
+off-diagonal entries of variance v/n.
+
+References
+----------
+.. [1] E. P. Wigner, On the distribution of the roots of certain symmetric matrices, Annals of
+       Mathematics 67 (1958) 325-327.
+
+Examples
+--------
+>>> Semicircle(0.25).support
+((-1.0, 1.0),)
+>>> round(Semicircle(0.25).cdf(0.5), 15)
+0.804498890522115
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rmtland.arrays import finite, positive
+from rmtland.laws.law import Complex, Real, Support
+from rmtland.laws.levy import LevyLaw, LevyTriplet
+
+__all__ = ["Semicircle"]
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Semicircle(LevyLaw):
+    """Semicircle law (Wigner law, Sato-Tate law; the free Gaussian).
+
+    Parameters
+    ----------
+    variance : float
+        Variance v > 0; the radius is 2 sqrt(v).
+    mean : float
+        Centre of the support, kept as the attribute `center` (`mean` is the method of every law).
+
+    Raises
+    ------
+    ValueError
+        If the variance is not positive or a parameter is not finite.
+    """
+
+    variance: float
+    center: float
+
+    def __init__(self, variance: float = 1.0, mean: float = 0.0) -> None:
+        object.__setattr__(self, "variance", positive("variance", variance))
+        object.__setattr__(self, "center", finite("mean", mean))
+
+    def __repr__(self) -> str:
+        """As typed to make the law."""
+        return f"Semicircle(variance={self.variance!r}, mean={self.center!r})"
+
+    @cached_property
+    def levy(self) -> LevyTriplet:
+        """Free Levy-Khintchine triplet: drift and variance, no jumps."""
+        return LevyTriplet(drift=self.center, variance=self.variance)
+
+    @property
+    def support(self) -> Support:
+        """The one interval of radius 2 sqrt(v) about the mean."""
+        radius = 2 * math.sqrt(self.variance)
+        return ((self.center - radius, self.center + radius),)
+
+    def _reciprocal(self, z: Complex) -> Complex:
+        # h^2 - w h + v = 0 with w = z - mean; the larger root in modulus outside the support.
+        radius = 2 * math.sqrt(self.variance)
+        w = z - self.center
+        return np.asarray((w + np.sqrt(w - radius) * np.sqrt(w + radius)) / 2)
+
+    def _pdf(self, x: Real) -> Real:
+        radius = 2 * math.sqrt(self.variance)
+        w = np.where(np.isfinite(x), x - self.center, np.inf)
+        square = np.where(np.abs(w) < radius, (radius - w) * (radius + w), 0.0)
+        return np.asarray(np.sqrt(square) / (2 * np.pi * self.variance))

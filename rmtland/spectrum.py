@@ -1,0 +1,358 @@
+r"""Spectrum: eigenvalues that were sampled or measured, and where they came from.
+
+A spectrum is the spectral measure of one or more matrices,
+:math:`\sum_i w_i \delta_{\lambda_i}`: all eigenvalues with equal weights, or the nodes and weights
+of a Gauss quadrature where a matrix is too large to diagonalise. Each row is one matrix (one run),
+so that a mean over runs comes with its standard error.
+
+An eigenvalue counts as zero when its modulus is at most the zero tolerance. The default is the
+rounding error of a symmetric eigenvalue solver, :math:`p \, u \max |\lambda|` with p the dimension
+and :math:`u = 2^{-52}` [1]_.
+
+References
+----------
+.. [1] LAPACK Users' Guide, 3rd ed., SIAM 1999, section 4.7: error bounds for the symmetric
+       eigenproblem.
+
+Examples
+--------
+>>> import numpy as np
+>>> spectrum = Spectrum.from_matrix(np.diag([2.0, -1.0, 0.0, 0.0]), source="four numbers")
+>>> spectrum.eigenvalues
+array([-1.,  0.,  0.,  2.])
+>>> spectrum.inertia()
+Inertia(negative=1, zero=2, positive=1, zero_tolerance=1.7763568394002505e-15)
+>>> spectrum.index()
+0.25
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rmtland.arrays import count, float_array, nonnegative
+
+__all__ = ["Inertia", "Spectrum"]
+
+_FORMAT = "rmtland spectrum 1"
+
+
+class _HasSupport(Protocol):
+    """What `outliers` needs of a law."""
+
+    @property
+    def support(self) -> tuple[tuple[float, float], ...]: ...
+    @property
+    def atoms(self) -> tuple[tuple[float, float], ...]: ...
+
+
+class Inertia(NamedTuple):
+    """Numbers of negative, zero and positive eigenvalues, summed over runs."""
+
+    negative: int
+    zero: int
+    positive: int
+    zero_tolerance: float
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Spectral measure of one or more symmetric matrices.
+
+    Parameters
+    ----------
+    nodes : array_like of float, shape (size,) or (runs, size)
+        Eigenvalues, or quadrature nodes; one row a run. Kept sorted along the last axis, as a
+        read-only float64 array of shape (runs, size).
+    weights : array_like of float, same shape, optional
+        Non-negative weights, each row of sum 1; None for equal weights, which means that the
+        nodes are all eigenvalues.
+    dimension : int, optional
+        Size p of the matrices; defaults to the number of nodes where those are all eigenvalues.
+    provenance : dict, optional
+        Where the spectrum came from, JSON-able: source, parameters, seed, versions.
+
+    Raises
+    ------
+    ValueError
+        If there are no nodes, a node is NaN or infinite, or the weights do not fit.
+    """
+
+    nodes: NDArray[np.float64]
+    weights: NDArray[np.float64] | None = None
+    dimension: int | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        array = np.asarray(self.nodes)
+        nodes = np.atleast_2d(float_array("nodes", array, ndim=max(1, array.ndim)))
+        if nodes.ndim != 2:
+            raise ValueError(f"nodes must have shape (size,) or (runs, size); got {array.shape}")
+        order = np.argsort(nodes, axis=1, kind="stable")
+        nodes = np.take_along_axis(nodes, order, axis=1)
+        nodes.flags.writeable = False
+        object.__setattr__(self, "nodes", nodes)
+        if self.weights is None:
+            if self.dimension is None:
+                object.__setattr__(self, "dimension", nodes.shape[1])
+            elif self.dimension != nodes.shape[1]:
+                raise ValueError(
+                    f"all eigenvalues of a matrix of dimension {self.dimension} were expected; "
+                    f"got {nodes.shape[1]} (give weights for a quadrature)"
+                )
+        else:
+            shape = np.shape(self.weights)
+            weights = np.atleast_2d(float_array("weights", self.weights, ndim=max(1, len(shape))))
+            if weights.shape != nodes.shape:
+                raise ValueError(f"weights must have the shape of the nodes {array.shape}; "
+                                 f"got {shape}")
+            if weights.min() < 0 or np.abs(weights.sum(axis=1) - 1).max() > 1e-8:
+                raise ValueError("weights must be non-negative and sum to 1 in every run")
+            weights = np.take_along_axis(weights, order, axis=1)
+            weights.flags.writeable = False
+            object.__setattr__(self, "weights", weights)
+        if self.dimension is not None:
+            object.__setattr__(self, "dimension", count("dimension", self.dimension))
+        object.__setattr__(self, "provenance", _jsonable(self.provenance))
+
+    @classmethod
+    def from_matrix(cls, matrix: Any, **provenance: Any) -> Self:
+        """Diagonalise a real symmetric matrix, a stack of them, or the total of a HessianSplit.
+
+        Parameters
+        ----------
+        matrix : array_like of float, shape (p, p) or (runs, p, p), or an object with `.total`
+            Symmetric up to rounding (1e-10 of its largest entry).
+        **provenance
+            What to remember about its origin.
+
+        Raises
+        ------
+        ValueError
+            If the matrix is not square, not symmetric, empty, or holds NaN or infinities.
+        """
+        array = np.asarray(getattr(matrix, "total", matrix))
+        if array.ndim not in (2, 3) or array.shape[-1] != array.shape[-2]:
+            raise ValueError(
+                f"a matrix must have shape (p, p) or (runs, p, p); got shape {array.shape}"
+            )
+        array = float_array("matrix", array, ndim=array.ndim)
+        runs = array.reshape(-1, *array.shape[-2:])
+        nodes = np.empty(runs.shape[:2])
+        for row, one in zip(nodes, runs, strict=True):
+            skew = _asymmetry(one)
+            if skew > 1e-10 * max(one.max(), -one.min()):
+                raise ValueError(
+                    f"the matrix is not symmetric: entries differ from their mirror by {skew}; "
+                    "symmetrise it first, (A + A.T) / 2, if that is rounding"
+                )
+            row[:] = np.linalg.eigvalsh(one)
+        return cls(nodes, provenance=provenance)
+
+    # The measure ---------------------------------------------------------------------------
+
+    @property
+    def runs(self) -> int:
+        """Number of matrices."""
+        return int(self.nodes.shape[0])
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the nodes are all eigenvalues (and not a quadrature)."""
+        return self.weights is None
+
+    @cached_property
+    def eigenvalues(self) -> NDArray[np.float64]:
+        """All eigenvalues of all runs in ascending order, shape (runs * dimension,)."""
+        if not self.is_complete:
+            raise ValueError("this spectrum is a quadrature: it has nodes and weights, "
+                             "not eigenvalues")
+        values = np.sort(self.nodes, axis=None)
+        values.flags.writeable = False
+        return values
+
+    @cached_property
+    def measure(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Nodes of all runs in ascending order and their weights, of total 1."""
+        order = np.argsort(self.nodes, axis=None, kind="stable")
+        weights = self._weights.ravel()[order] / self.runs
+        return self.nodes.ravel()[order], weights
+
+    @property
+    def _weights(self) -> NDArray[np.float64]:
+        if self.weights is not None:
+            return self.weights
+        return np.broadcast_to(np.float64(1 / self.nodes.shape[1]), self.nodes.shape)
+
+    @property
+    def zero_tolerance(self) -> float:
+        """Default zero tolerance: dimension * 2^-52 * largest modulus."""
+        size = self.dimension or self.nodes.shape[1]
+        return float(size * np.finfo(np.float64).eps * np.abs(self.nodes).max())
+
+    def inertia(self, zero_tolerance: float | None = None) -> Inertia:
+        """Count negative, zero and positive eigenvalues over all runs.
+
+        Parameters
+        ----------
+        zero_tolerance : float, optional
+            Largest modulus that counts as zero; defaults to `zero_tolerance`.
+        """
+        tolerance = self._tolerance(zero_tolerance)
+        values = self.eigenvalues
+        negative = int(np.count_nonzero(values < -tolerance))
+        positive = int(np.count_nonzero(values > tolerance))
+        return Inertia(negative, values.size - negative - positive, positive, tolerance)
+
+    def index(self, zero_tolerance: float | None = None) -> float:
+        """Fraction of negative eigenvalues (mass below the zero tolerance), mean over runs."""
+        return float(self._index_of_runs(zero_tolerance).mean())
+
+    def index_error(self, zero_tolerance: float | None = None) -> float:
+        """Return the standard error of the index over runs; NaN-free: infinite for one run."""
+        return _standard_error(self._index_of_runs(zero_tolerance))
+
+    def _index_of_runs(self, zero_tolerance: float | None) -> NDArray[np.float64]:
+        tolerance = self._tolerance(zero_tolerance)
+        return np.asarray((self._weights * (self.nodes < -tolerance)).sum(axis=1))
+
+    def _tolerance(self, zero_tolerance: float | None) -> float:
+        if zero_tolerance is None:
+            return self.zero_tolerance
+        return nonnegative("zero_tolerance", zero_tolerance)
+
+    def mean(self) -> float:
+        """Mean of the spectral measure: trace / dimension, averaged over runs."""
+        return self.moment(1)
+
+    def var(self) -> float:
+        """Variance of the spectral measure of all runs together."""
+        nodes, weights = self.measure
+        return float(np.sum(weights * (nodes - self.mean()) ** 2))
+
+    def moment(self, k: int) -> float:
+        """Moment of order `k` about zero."""
+        nodes, weights = self.measure
+        return float(np.sum(weights * nodes ** count("k", k, least=0)))
+
+    def moment_error(self, k: int) -> float:
+        """Standard error of the moment over runs; infinite for one run."""
+        powers = self.nodes ** count("k", k, least=0)
+        return _standard_error((self._weights * powers).sum(axis=1))
+
+    def outliers(self, law: _HasSupport, margin: float | None = None) -> NDArray[np.float64]:
+        """Eigenvalues outside the support and away from the atoms of a law, ascending.
+
+        Parameters
+        ----------
+        law : Law
+            The law of the bulk.
+        margin : float, optional
+            How far outside an eigenvalue has to be. The default, the width of the law times
+            dimension^(-2/3), is the scale on which eigenvalues fluctuate at an edge.
+        """
+        pieces = list(law.support) + [(place, place) for place, _ in law.atoms]
+        if margin is None:
+            width = max(high for _, high in pieces) - min(low for low, _ in pieces)
+            margin = width * (self.dimension or self.nodes.shape[1]) ** (-2 / 3)
+        margin = nonnegative("margin", margin)
+        values = self.eigenvalues
+        inside = np.zeros(values.shape, dtype=bool)
+        for low, high in pieces:
+            inside |= (values >= low - margin) & (values <= high + margin)
+        return values[~inside]
+
+    # Files -----------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the spectrum to an .npz file (no pickle), whole or not at all.
+
+        Returns
+        -------
+        Path
+            The file written; `.npz` is appended where it is missing.
+        """
+        target = Path(path)
+        if target.suffix != ".npz":
+            target = target.with_name(target.name + ".npz")
+        header = {
+            "format": _FORMAT,
+            "dimension": self.dimension,
+            "provenance": self.provenance,
+        }
+        arrays: dict[str, Any] = {"nodes": self.nodes, "header": np.array(json.dumps(header))}
+        if self.weights is not None:
+            arrays["weights"] = self.weights
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                np.savez_compressed(stream, **arrays)
+            os.replace(name, target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        return target
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a spectrum that `save` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If the file is not a spectrum, or is damaged.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                header = json.loads(str(data["header"]))
+                if header["format"] != _FORMAT:
+                    raise ValueError(f"format {header['format']!r}, expected {_FORMAT!r}")
+                weights = data["weights"] if "weights" in data else None
+                nodes = data["nodes"]
+        except (KeyError, TypeError, AttributeError, ValueError, EOFError,
+                zipfile.BadZipFile) as error:  # fmt: skip
+            raise ValueError(f"{os.fspath(path)} is not a spectrum file: {error}") from error
+        return cls(nodes, weights, header["dimension"], header["provenance"])
+
+
+def _standard_error(values: NDArray[np.float64]) -> float:
+    if values.size < 2:
+        return float("inf")
+    return float(values.std(ddof=1) / np.sqrt(values.size))
+
+
+def _asymmetry(matrix: NDArray[np.float64]) -> float:
+    """Largest |a_ij - a_ji|, in blocks of rows so that no second matrix is made."""
+    worst = 0.0
+    step = max(1, 2**20 // matrix.shape[0])
+    for start in range(0, matrix.shape[0], step):
+        rows = slice(start, start + step)
+        worst = max(worst, float(np.abs(matrix[rows] - matrix[:, rows].T).max()))
+    return worst
+
+
+def _jsonable(provenance: dict[str, Any]) -> dict[str, Any]:
+    """Return a copy with plain Python values, or say which entry is not one."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.generic | np.ndarray):
+            return value.tolist()
+        raise TypeError(f"provenance must be JSON-able; got {value!r}")
+
+    result = json.loads(json.dumps(provenance, default=plain))
+    if not isinstance(result, dict):
+        raise TypeError(f"provenance must be a dict; got {provenance!r}")
+    return result
+
