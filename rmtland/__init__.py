@@ -6,17 +6,37 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rmtland.free import FreeLevy as FreeLevy
+    from rmtland.comparison import compare as compare
+    from rmtland.comparison import Comparison as Comparison
+    from rmtland.comparison import fit as fit
+    from rmtland.comparison import Fit as Fit
     from rmtland.free import free_sum as free_sum
+    from rmtland.free import FreeLevy as FreeLevy
     from rmtland.laws import Law as Law
+    from rmtland.laws import LevyTriplet as LevyTriplet
     from rmtland.laws import MarchenkoPastur as MarchenkoPastur
     from rmtland.laws import Semicircle as Semicircle
+    from rmtland.models import HessianModel as HessianModel
+    from rmtland.models import WishartPlusReluBlock as WishartPlusReluBlock
+    from rmtland.models import WishartPlusWigner as WishartPlusWigner
+    from rmtland.networks import MLP as MLP
+    from rmtland.spectrum import Spectrum as Spectrum
 
 _HOME = {
+    "Comparison": "rmtland.comparison",
+    "Fit": "rmtland.comparison",
     "FreeLevy": "rmtland.free",
+    "HessianModel": "rmtland.models",
     "Law": "rmtland.laws",
+    "LevyTriplet": "rmtland.laws",
+    "MLP": "rmtland.networks",
     "MarchenkoPastur": "rmtland.laws",
     "Semicircle": "rmtland.laws",
+    "Spectrum": "rmtland.spectrum",
+    "WishartPlusReluBlock": "rmtland.models",
+    "WishartPlusWigner": "rmtland.models",
+    "compare": "rmtland.comparison",
+    "fit": "rmtland.comparison",
     "free_sum": "rmtland.free",
 }
 
