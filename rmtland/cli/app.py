@@ -1,0 +1,65 @@
+"""The command `rmtland`: its commands, and one clear line for every error.
+
+Exit codes: 0 done, 2 bad input (one line on stderr says what to do), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from rmtland.cli.curve import curve
+from rmtland.cli.overlay import overlay
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="rmtland",
+    help="Random-matrix theory for the loss surfaces of neural networks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("overlay")(overlay)
+app.command("spectrum")(curve)
+
+
+@app.callback(invoke_without_command=True)
+def rmtland(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", help="Print the version and stop."),
+) -> None:
+    """Random-matrix theory for the loss surfaces of neural networks."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"rmtland {installed('rmtland')}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; errors of the user end in one line and exit code 2."""
+    try:
+        code = app(standalone_mode=False)
+    except KeyboardInterrupt:
+        _fail("interrupted; no file was left half written", 130)
+    except (ValueError, TypeError, ArithmeticError, OSError, MemoryError) as error:
+        _fail(str(error) or type(error).__name__, 2)
+    except Exception as error:
+        # Usage errors of the parser carry their own message; anything else is a defect of ours.
+        message = getattr(error, "format_message", None)
+        if message is None:
+            if type(error).__name__ == "Abort":
+                _fail("interrupted; no file was left half written", 130)
+            raise
+        _fail(f"{message()} (see 'rmtland --help')", 2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> None:
+    line = " ".join(message.split())
+    print(f"rmtland: error: {line}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,70 @@
+"""Where each weight matrix and bias vector lies in the flat parameter vector.
+
+theta = concatenate([W_1.ravel(), W_2.ravel(), ...]), or with biases
+[W_1.ravel(), b_1, W_2.ravel(), b_2, ...], where W_l has shape (n_l, n_{l-1}).
+
+>>> for block in parameter_blocks((3, 2, 1), bias=True):
+...     print(block.name, block.shape, block.start, block.stop)
+W1 (2, 3) 0 6
+b1 (2,) 6 8
+W2 (1, 2) 8 10
+b2 (1,) 10 11
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+__all__ = ["ParameterBlock", "parameter_blocks"]
+
+
+@dataclass(frozen=True)
+class ParameterBlock:
+    """One weight matrix or bias vector inside the flat parameter vector.
+
+    Parameters
+    ----------
+    name : str
+        "W1", "b1", "W2", ...
+    layer : int
+        The layer l it belongs to; the first is 1.
+    shape : tuple of int
+        (n_l, n_{l-1}) for a weight matrix, (n_l,) for a bias.
+    start : int
+        Position of its first entry in the flat vector.
+    """
+
+    name: str
+    layer: int
+    shape: tuple[int, ...]
+    start: int
+
+    @property
+    def stop(self) -> int:
+        """One past the position of its last entry in the flat vector."""
+        return self.start + math.prod(self.shape)
+
+    @property
+    def slice(self) -> slice:
+        """Its entries in the flat vector."""
+        return slice(self.start, self.stop)
+
+    @property
+    def is_bias(self) -> bool:
+        """Whether it is a bias vector."""
+        return len(self.shape) == 1
+
+
+def parameter_blocks(widths: tuple[int, ...], *, bias: bool) -> tuple[ParameterBlock, ...]:
+    """Return the blocks of a network's flat parameter vector, in order."""
+    blocks: list[ParameterBlock] = []
+    start = 0
+    for layer, (n_before, n_here) in enumerate(pairwise(widths), 1):
+        blocks.append(ParameterBlock(f"W{layer}", layer, (n_here, n_before), start))
+        start = blocks[-1].stop
+        if bias:
+            blocks.append(ParameterBlock(f"b{layer}", layer, (n_here,), start))
+            start = blocks[-1].stop
+    return tuple(blocks)
