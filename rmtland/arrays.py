@@ -34,7 +34,9 @@ __all__ = [
     "seed_of",
 ]
 
-Rng = int | np.integer | np.random.SeedSequence | np.random.BitGenerator | np.random.Generator | None
+Rng = (
+    int | np.integer | np.random.SeedSequence | np.random.BitGenerator | np.random.Generator | None
+)
 """Anything `numpy.random.default_rng` takes."""
 
 

@@ -29,8 +29,14 @@ from rmtland.comparison import Comparison
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
 
-__all__ = ["draw_distributions", "draw_law", "draw_outliers", "draw_overlay",
-           "draw_spectrum", "law_points"]
+__all__ = [
+    "draw_distributions",
+    "draw_law",
+    "draw_outliers",
+    "draw_overlay",
+    "draw_spectrum",
+    "law_points",
+]
 
 COLORS = ("#d1495b", "#e6a117", "#00798c", "#6a4c93", "#3b7a57", "#7f5539")
 STYLES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), "-.")
@@ -66,9 +72,7 @@ def draw_spectrum(
         low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, bins + 1)
     mass, _ = np.histogram(nodes, edges, weights=weights)
-    return ax.stairs(
-        mass / np.diff(edges), edges, fill=True, color=color, label=label, zorder=1
-    )
+    return ax.stairs(mass / np.diff(edges), edges, fill=True, color=color, label=label, zorder=1)
 
 
 def draw_law(
@@ -143,22 +147,23 @@ def draw_distributions(
     can be read; the vertical distance of two curves is what the Kolmogorov distance measures.
     """
     nodes, weights = spectrum.measure
-    moduli = np.abs(nodes)
-    scale = float(np.median(moduli[moduli > spectrum.zero_tolerance], axis=0)) / 30
+    moduli = np.abs(nodes[np.abs(nodes) > spectrum.zero_tolerance])
+    # The linear part reaches to a power of ten well inside the bulk.
+    scale = 10.0 ** np.floor(np.log10(np.median(moduli) / 10)) if moduli.size else 1.0
     low, high = nodes[0] - scale, nodes[-1] + scale
     for law in laws.values():
         low, high = min(low, law.support[0][0]), max(high, law.support[-1][1])
     ax.set_xscale("symlog", linthresh=scale)
+    powers = 10.0 ** np.arange(np.log10(scale), np.log10(max(-low, high)) + 1e-9)
+    ax.set_xticks(np.concatenate([-powers[::-1], [0.0], powers]))
     x = np.concatenate(([low], nodes, [high]))
     artists: list[Artist] = list(
         ax.step(x, np.concatenate(([0.0], np.cumsum(weights), [1.0])), where="post", color="0.45",
                 lw=2.5, zorder=1)
     )  # fmt: skip
-    turn = np.arcsinh(np.array([low, high]) / scale)
+    turn = np.linspace(np.arcsinh(low / scale), np.arcsinh(high / scale), 1500)
     for (name, law), style in zip(laws.items(), styles or [{}] * len(laws), strict=True):
-        grid = np.sort(
-            np.concatenate([np.sinh(np.linspace(*turn, 1500)) * scale, law_points(law, 200)])
-        )
+        grid = np.sort(np.concatenate([np.sinh(turn) * scale, law_points(law, 200)]))
         artists += ax.plot(grid, law.cdf(grid), label=name, **style)
     ax.axvline(0, color="0.6", lw=0.6, zorder=0)
     ax.set_xlim(low, high)
@@ -241,15 +246,14 @@ def draw_overlay(
     artists += draw_distributions(right, spectrum, named, styles=styles)
     handles = [Line2D([], [], color="0.6", lw=5, label=f"measured, index {spectrum.index():.3f}")]
     handles += [
-        Line2D([], [], label=label, **style)
-        for label, style in zip(named, styles, strict=True)
+        Line2D([], [], label=label, **style) for label, style in zip(named, styles, strict=True)
     ]
     if outliers.size:
         handles.append(
             Line2D([], [], ls="none", marker="v", mfc="none", mec="black", ms=4,
                    label=f"{outliers.size} outside the last law")
         )  # fmt: skip
-    artists.append(right.legend(handles=handles, fontsize=7, loc="lower right", framealpha=0.95))
+    artists.append(right.legend(handles=handles, fontsize=7, loc="upper left", framealpha=0.9))
     return artists
 
 

@@ -114,8 +114,9 @@ class Spectrum:
             shape = np.shape(self.weights)
             weights = np.atleast_2d(float_array("weights", self.weights, ndim=max(1, len(shape))))
             if weights.shape != nodes.shape:
-                raise ValueError(f"weights must have the shape of the nodes {array.shape}; "
-                                 f"got {shape}")
+                raise ValueError(
+                    f"weights must have the shape of the nodes {array.shape}; got {shape}"
+                )
             if weights.min() < 0 or np.abs(weights.sum(axis=1) - 1).max() > 1e-8:
                 raise ValueError("weights must be non-negative and sum to 1 in every run")
             weights = np.take_along_axis(weights, order, axis=1)
@@ -175,8 +176,9 @@ class Spectrum:
     def eigenvalues(self) -> NDArray[np.float64]:
         """All eigenvalues of all runs in ascending order, shape (runs * dimension,)."""
         if not self.is_complete:
-            raise ValueError("this spectrum is a quadrature: it has nodes and weights, "
-                             "not eigenvalues")
+            raise ValueError(
+                "this spectrum is a quadrature: it has nodes and weights, not eigenvalues"
+            )
         values = np.sort(self.nodes, axis=None)
         values.flags.writeable = False
         return values
@@ -219,7 +221,7 @@ class Spectrum:
         return float(self._index_of_runs(zero_tolerance).mean())
 
     def index_error(self, zero_tolerance: float | None = None) -> float:
-        """Return the standard error of the index over runs; NaN-free: infinite for one run."""
+        """Return the standard error of the index over runs; infinite for one run."""
         return _standard_error(self._index_of_runs(zero_tolerance))
 
     def _index_of_runs(self, zero_tolerance: float | None) -> NDArray[np.float64]:
@@ -246,7 +248,7 @@ class Spectrum:
         return float(np.sum(weights * nodes ** count("k", k, least=0)))
 
     def moment_error(self, k: int) -> float:
-        """Standard error of the moment over runs; infinite for one run."""
+        """Return the standard error of the moment over runs; infinite for one run."""
         powers = self.nodes ** count("k", k, least=0)
         return _standard_error((self._weights * powers).sum(axis=1))
 
@@ -319,7 +321,7 @@ class Spectrum:
                 header = json.loads(str(data["header"]))
                 if header["format"] != _FORMAT:
                     raise ValueError(f"format {header['format']!r}, expected {_FORMAT!r}")
-                weights = data["weights"] if "weights" in data else None
+                weights = data.get("weights")
                 nodes = data["nodes"]
         except (KeyError, TypeError, AttributeError, ValueError, EOFError,
                 zipfile.BadZipFile) as error:  # fmt: skip
@@ -355,4 +357,3 @@ def _jsonable(provenance: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(result, dict):
         raise TypeError(f"provenance must be a dict; got {provenance!r}")
     return result
-

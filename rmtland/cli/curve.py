@@ -20,9 +20,7 @@ def curve(
     points: Annotated[int, typer.Option(help="Points of the curve in each interval.")] = 1000,
     plot: Annotated[bool, typer.Option("--plot", help="Write a PNG of the density.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Write x, pdf, cdf as CSV.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for what is written.")] = Path(
-        "rmtland-output"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder for what is written.")] = Path("rmtland-output"),
 ) -> None:
     """Print edges, atoms, index and threshold of a model's spectral law."""
     from rich.console import Console
@@ -33,7 +31,7 @@ def curve(
     chosen = model_class(model)(phi, epsilon, sigma)
     count("points", points, least=2)
     law = chosen.law
-    table = Table(title=f"{type(chosen).__name__}, phi = {phi:g}, epsilon = {epsilon:g}, "
+    table = Table(title=f"{chosen.name}, phi = {phi:g}, epsilon = {epsilon:g}, "
                   f"sigma = {sigma:g}", title_justify="left", show_header=False)  # fmt: skip
     for i, (low, high) in enumerate(law.support):
         name = "edges" if len(law.support) == 1 else f"edges of interval {i + 1}"
@@ -77,7 +75,7 @@ def curve(
         ax.set_ylim(bottom=0)
         ax.set_xlabel("eigenvalue")
         ax.set_ylabel("density")
-        ax.set_title(f"{type(chosen).__name__}: phi = {phi:g}, epsilon = {epsilon:g}, "
+        ax.set_title(f"{chosen.name}: phi = {phi:g}, epsilon = {epsilon:g}, "
                      f"sigma = {sigma:g}, index {chosen.index:.4g}", fontsize=10)  # fmt: skip
         with replaced(out, f"{stem}.png") as (stream, path):
             figure.savefig(stream, format="png", dpi=150)

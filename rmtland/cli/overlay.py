@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rmtland.comparison import Comparison
     from rmtland.laws import Law
     from rmtland.models import HessianModel
-    from rmtland.networks import MLP, Dataset, HessianSplit, LossPoint, TrainResult
+    from rmtland.networks import MLP, Dataset, HessianSplit, LossPoint
 
 __all__ = ["overlay"]
 
@@ -40,9 +40,7 @@ def overlay(
         str, typer.Option(help=f"Theory: {', '.join(MODELS)} or both.")
     ] = "wishart-wigner",
     max_steps: Annotated[int, typer.Option(help="Training steps at most.")] = 5000,
-    out: Annotated[Path, typer.Option(help="Folder for what is written.")] = Path(
-        "rmtland-output"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder for what is written.")] = Path("rmtland-output"),
 ) -> None:
     """Train on data, compute the exact Hessian, overlay random-matrix theory on its spectrum.
 
@@ -92,7 +90,7 @@ def overlay(
                 laws[name] = theory.law
                 found[name] = _entry(theory, extra)
             fitted = fit(spectrum, chosen)
-            name = f"{chosen.__name__}, fitted"
+            name = f"{chosen.name}, fitted"
             laws[name] = fitted.model.law
             found[name] = _entry(fitted.model, {"errors": fitted.errors})
         comparisons = {name: compare(spectrum, law) for name, law in laws.items()}
@@ -136,7 +134,7 @@ def _dataset(name: str, samples: int, width: int, seed: int) -> Dataset:
 def _levels(
     chosen: type[HessianModel], net: MLP, point: LossPoint, split: HessianSplit, samples: int
 ) -> list[tuple[str, HessianModel, dict[str, Any]]]:
-    """Return the theory as printed, and with the scales of the two parts matched to the measured ones."""
+    """Return the theory as printed, and with the traces of its two parts matched to the measured."""
     p = net.parameter_count
     phi = p / (samples * net.n_out)
     printed = chosen(phi, point.energy)
@@ -146,8 +144,8 @@ def _levels(
         residual_variance=float((split.residual**2).sum()) / p,
     )
     return [
-        (f"{chosen.__name__}, as printed", printed, {}),
-        (f"{chosen.__name__}, traces matched", matched, {}),
+        (f"{chosen.name}, as printed", printed, {}),
+        (f"{chosen.name}, traces matched", matched, {}),
     ]
 
 
@@ -192,6 +190,7 @@ def _write(
 
 
 def _print(report: dict[str, Any], out: Path) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
@@ -207,20 +206,24 @@ def _print(report: dict[str, Any], out: Path) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    table = Table()
-    for name in ("law", "phi", "epsilon", "sigma", "Kolmogorov", "W1 / width", "index", "edges",
-                 "outside"):  # fmt: skip
-        table.add_column(name, justify="left" if name == "law" else "right", no_wrap=name != "law")
-    table.add_row("measured", "", "", "", "", "", f"{measured['index']:.4f}",
-                  f"{measured['edges'][0]:.3g} {measured['edges'][1]:.3g}", "")  # fmt: skip
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
+    for column in ("law", "phi", "epsilon", "sigma", "KS", "W1", "index", "edges", "out"):
+        table.add_column(column, justify="left" if column == "law" else "right", no_wrap=True)
+    table.add_row("measured", "", "", "", "", "", f"{measured['index']:.3f}",
+                  f"{measured['edges'][0]:.2f} {measured['edges'][1]:.2f}", "")  # fmt: skip
     for name, entry in report["laws"].items():
         table.add_row(
-            name, f"{entry['phi']:.3g}", f"{entry['epsilon']:.3g}", f"{entry['sigma']:.3g}",
+            name.replace(", ", "\n"), f"{entry['phi']:.3g}", f"{entry['epsilon']:.3g}", f"{entry['sigma']:.3g}",
             f"{entry['kolmogorov']:.3f}", f"{entry['wasserstein']:.3f}",
-            f"{entry['law_index']:.4f}",
-            f"{entry['law_edges'][0]:.3g} {entry['law_edges'][1]:.3g}",
+            f"{entry['law_index']:.3f}",
+            f"{entry['law_edges'][0]:.2f} {entry['law_edges'][1]:.2f}",
             f"{entry['mass_outside']:.3f}",
         )  # fmt: skip
     console.print(table)
+    console.print(
+        "KS: Kolmogorov distance; W1: Wasserstein-1 distance in widths of the law;\n"
+        "out: fraction of the eigenvalues outside the support of the law.",
+        highlight=False,
+    )
     for name in ("overlay.png", "overlay.json", "overlay-spectrum.npz"):
         console.print(f"wrote {out / name}", soft_wrap=True, highlight=False)

@@ -81,9 +81,7 @@ class Comparison:
         return values
 
 
-def compare(
-    spectrum: Spectrum, law: Law, *, zero_tolerance: float | None = None
-) -> Comparison:
+def compare(spectrum: Spectrum, law: Law, *, zero_tolerance: float | None = None) -> Comparison:
     """Measure how far a spectrum and a law are apart.
 
     Parameters
@@ -157,7 +155,9 @@ def settled(spectrum: Spectrum, law: Law, tolerance: float) -> tuple[Real, Real]
     for zero in (0.0, *(place for place, _ in law.atoms)):
         nodes[np.abs(nodes - zero) <= tolerance] = zero
     distinct, place = np.unique(nodes, return_inverse=True)
-    return distinct, np.bincount(place, weights=weights, minlength=distinct.size)
+    total = np.zeros(distinct.shape)
+    np.add.at(total, place, weights)
+    return distinct, total
 
 
 def left_limit(law: Law, x: Real) -> Real:
@@ -191,6 +191,4 @@ def _check(spectrum: Spectrum, law: Law) -> None:
             f"expected a Spectrum (see Spectrum.from_matrix); got {type(spectrum).__name__}"
         )
     if not isinstance(law, Law):
-        raise TypeError(
-            f"expected a law (of a model: model.law); got {type(law).__name__}"
-        )
+        raise TypeError(f"expected a law (of a model: model.law); got {type(law).__name__}")

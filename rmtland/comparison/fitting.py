@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from rmtland.arrays import Rng, count, random_generator
-from rmtland.comparison.distances import Comparison, compare, settled
+from rmtland.comparison.distances import Comparison, compare
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
 
@@ -129,9 +129,7 @@ def fit(
         If `model` is not a model class.
     """
     if not (isinstance(model, type) and hasattr(model, "from_moments")):
-        raise TypeError(
-            f"model must be a class such as WishartPlusWigner, not {model!r}"
-        )
+        raise TypeError(f"model must be a class such as WishartPlusWigner, not {model!r}")
     if not isinstance(spectrum, Spectrum):
         raise TypeError(f"expected a Spectrum; got {type(spectrum).__name__}")
     count("resamples", resamples, least=0)

@@ -79,7 +79,7 @@ class FreeLevy(LevyLaw):
 
     Parameters
     ----------
-    levy : LevyTriplet
+    triplet : LevyTriplet
         Drift, variance, rates and jumps.
 
     Raises
@@ -88,14 +88,21 @@ class FreeLevy(LevyLaw):
         If the triplet is a point mass (no variance and no jump).
     """
 
-    levy: LevyTriplet
+    triplet: LevyTriplet
 
     def __post_init__(self) -> None:
-        if not isinstance(self.levy, LevyTriplet):
-            raise TypeError(f"levy must be a LevyTriplet; got {self.levy!r}")
+        if not isinstance(self.triplet, LevyTriplet):
+            raise TypeError(f"triplet must be a LevyTriplet; got {self.triplet!r}")
         if self.levy.variance == 0 and not self.levy.jumps:
-            raise ValueError("a triplet with no variance and no jumps is a point mass, not a law "
-                             "with a density; give it a variance or a jump")
+            raise ValueError(
+                "a triplet with no variance and no jumps is a point mass, not a law "
+                "with a density; give it a variance or a jump"
+            )
+
+    @property
+    def levy(self) -> LevyTriplet:
+        """Free Levy-Khintchine triplet: drift, variance, rates and jumps."""
+        return self.triplet
 
     @cached_property
     def _parameters(self) -> tuple[float, float, Real, Real]:
@@ -210,14 +217,14 @@ class FreeLevy(LevyLaw):
         return h
 
     def _pdf(self, x: Real) -> Real:
-        value, steps = self._boundary(x, 0)
+        (value,), steps = self._boundary(x, 0)
         _require_convergence(steps, x, self)
-        return value[0]
+        return np.asarray(value)
 
     def _cdf(self, x: Real) -> Real:
-        value, steps = self._boundary(x, 1)
+        (value,), steps = self._boundary(x, 1)
         _require_convergence(steps, x, self)
-        return value[0]
+        return np.asarray(value)
 
 
 def reciprocal_by_roots(law: FreeLevy, x: ArrayLike) -> Complex:
@@ -230,9 +237,7 @@ def reciprocal_by_roots(law: FreeLevy, x: ArrayLike) -> Complex:
     poles = list(triplet.jumps) + ([0.0] if triplet.variance else [])
     weights = [r * j * j for r, j in zip(triplet.rates, triplet.jumps, strict=True)]
     weights += [triplet.variance] if triplet.variance else []
-    shift = triplet.drift + sum(
-        r * j for r, j in zip(triplet.rates, triplet.jumps, strict=True)
-    )
+    shift = triplet.drift + sum(r * j for r, j in zip(triplet.rates, triplet.jumps, strict=True))
     found = []
     for point in points("x", x).ravel():
         polynomial = np.polymul([1.0, shift - point], np.poly(poles))

@@ -13,7 +13,8 @@ import numba
 import numpy as np
 
 # Gauss-Legendre nodes and weights on [0, 1].
-_NODES, _WEIGHTS = (lambda n, w: ((n + 1) / 2, w / 2))(*np.polynomial.legendre.leggauss(8))
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
+_NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 
 _jit = numba.njit(cache=True, error_model="numpy", fastmath=False)
 
@@ -582,9 +583,7 @@ def upper(x, y, drift, variance, rates, jumps):
                 lower = y[i] + (height - y[i]) * factor
                 if lower - y[i] < 1e-3 * y[i]:
                     lower = y[i]
-                nu, nw, more, good = _newton_upper(
-                    x[i], lower, u, w, drift, variance, rates, jumps
-                )
+                nu, nw, more, good = _newton_upper(x[i], lower, u, w, drift, variance, rates, jumps)
                 spent += more
                 if good:
                     u = nu

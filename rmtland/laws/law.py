@@ -208,14 +208,13 @@ class Law(abc.ABC):
 
     def _ppf(self, q: Real) -> Real:
         x = np.empty_like(q)
-        pieces = [(low, high, None) for low, high in self.support]
-        pieces += [(place, place, mass) for place, mass in self.atoms]
+        pieces = [*self.support, *((place, place) for place, _ in self.atoms)]
         remaining = np.ones(q.shape, dtype=bool)
-        for low, high, mass in sorted(pieces):
+        for low, high in sorted(pieces):
             top = float(self._cdf(np.array([high]))[0])
             here = remaining & (q <= top)
             remaining &= ~here
-            if mass is not None:
+            if low == high:
                 x[here] = low
             elif here.any():
                 x[here] = self._ppf_within(q[here], low, high)

@@ -181,16 +181,16 @@ class LevyTriplet:
 
 
 class LevyLaw(Law):
-    """A law with a rational R-transform, given through its reciprocal Stieltjes transform.
+    """A law with a rational R-transform, given through its reciprocal Stieltjes transform."""
 
-    `levy` is its free Levy-Khintchine triplet: drift, variance, rates and jumps.
-    """
-
-    levy: LevyTriplet
+    @property
+    @abc.abstractmethod
+    def levy(self) -> LevyTriplet:
+        """Free Levy-Khintchine triplet: drift, variance, rates and jumps."""
 
     @abc.abstractmethod
     def _reciprocal(self, z: Complex) -> Complex:
-        """h = 1/G on the closed upper half-plane; real z means the boundary value at x + i0."""
+        """H = 1/G on the closed upper half-plane; real z means the boundary value at x + i0."""
 
     @property
     def atoms(self) -> tuple[tuple[float, float], ...]:

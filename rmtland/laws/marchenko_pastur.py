@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -61,7 +60,7 @@ class MarchenkoPastur(LevyLaw):
         object.__setattr__(self, "aspect_ratio", positive("aspect_ratio", self.aspect_ratio))
         object.__setattr__(self, "variance", positive("variance", self.variance))
 
-    @cached_property
+    @property
     def levy(self) -> LevyTriplet:
         """Free Levy-Khintchine triplet: one jump s phi of rate 1/phi."""
         jump = self.variance * self.aspect_ratio
@@ -94,7 +93,8 @@ class MarchenkoPastur(LevyLaw):
         other = (w - root) / 2
         with np.errstate(divide="ignore", invalid="ignore"):
             quotient = s * phi * (z / other)
-        return np.where(np.abs(w + root) >= np.abs(w - root), (w + root) / 2, quotient)
+        larger = np.abs(w + root) >= np.abs(w - root)
+        return np.asarray(np.where(larger, (w + root) / 2, quotient))
 
     def _pdf(self, x: Real) -> Real:
         ((low, high),) = self.support

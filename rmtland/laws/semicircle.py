@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -61,7 +60,7 @@ class Semicircle(LevyLaw):
         """As typed to make the law."""
         return f"Semicircle(variance={self.variance!r}, mean={self.center!r})"
 
-    @cached_property
+    @property
     def levy(self) -> LevyTriplet:
         """Free Levy-Khintchine triplet: drift and variance, no jumps."""
         return LevyTriplet(drift=self.center, variance=self.variance)

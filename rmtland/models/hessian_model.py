@@ -18,7 +18,7 @@ import abc
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,9 @@ class HessianModel(abc.ABC):
     epsilon: float
     sigma: float = 1.0
 
+    name: ClassVar[str]
+    """What the model is called in tables and figures."""
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "phi", positive("phi", self.phi))
         object.__setattr__(self, "epsilon", nonnegative("epsilon", self.epsilon))
@@ -62,7 +65,7 @@ class HessianModel(abc.ABC):
 
     @classmethod
     def from_moments(cls, phi: float, *, mean: float, residual_variance: float) -> Self:
-        """Return the model whose Gauss-Newton mean and residual variance are given (trace matched).
+        """Return the model with a given Gauss-Newton mean and residual variance (traces matched).
 
         Parameters
         ----------
@@ -107,7 +110,10 @@ class HessianModel(abc.ABC):
     @property
     @abc.abstractmethod
     def index_prefactor(self) -> float | None:
-        """Constant alpha0 in index ~ alpha0 (epsilon / critical_energy - 1)^(3/2); None for phi >= 1."""
+        """Constant alpha0 of the index just above the threshold; None for phi >= 1.
+
+        index ~ alpha0 (epsilon / critical_energy - 1)^(3/2)
+        """
 
     @cached_property
     def index(self) -> float:

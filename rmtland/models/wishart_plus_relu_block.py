@@ -52,7 +52,24 @@ __all__ = ["WishartPlusReluBlock"]
 
 @dataclass(frozen=True)
 class WishartPlusReluBlock(HessianModel):
-    __doc__ = HessianModel.__doc__
+    """Wishart + ReLU block model: see `HessianModel` for the meaning of the parameters.
+
+    Parameters
+    ----------
+    phi : float
+        Parameters per effective example, > 0.
+    epsilon : float
+        Energy, loss / n_out, >= 0.
+    sigma : float
+        Mean of the Gauss-Newton part, > 0.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range or not finite.
+    """
+
+    name = "Wishart + ReLU block"
 
     @property
     def residual_law(self) -> FreeLevy | None:
@@ -97,7 +114,8 @@ class WishartPlusReluBlock(HessianModel):
         gap = 2 * h * r * rise  # h^2 - phi energy
         bend = h * (2 / r**3 - 2 * energy / gap**2 + 8 * energy * h**2 / gap**3)
         shift = energy * h**3 / gap**2  # epsilon dH/d epsilon
-        return 2 / (3 * math.pi) * math.sqrt(2 / abs(bend)) * abs(shift) ** 1.5 / h**2
+        reach = math.pow(abs(shift), 1.5)
+        return 2 / (3 * math.pi) * math.sqrt(2 / abs(bend)) * reach / h**2
 
     @property
     def _root(self) -> float:

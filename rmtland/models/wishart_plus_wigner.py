@@ -47,7 +47,24 @@ __all__ = ["WishartPlusWigner"]
 
 @dataclass(frozen=True)
 class WishartPlusWigner(HessianModel):
-    __doc__ = HessianModel.__doc__
+    """Wishart + Wigner model: see `HessianModel` for the meaning of the parameters.
+
+    Parameters
+    ----------
+    phi : float
+        Parameters per effective example, > 0.
+    epsilon : float
+        Energy, loss / n_out, >= 0.
+    sigma : float
+        Mean of the Gauss-Newton part, > 0.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range or not finite.
+    """
+
+    name = "Wishart + Wigner"
 
     @property
     def residual_law(self) -> Semicircle | None:
