@@ -106,8 +106,7 @@ def points(name: str, value: ArrayLike) -> NDArray[np.float64]:
     """
     array = np.asarray(value)
     if array.dtype.kind not in "iufb":
-        if array.dtype.kind == "O" or array.dtype.kind in "USc" or array.size:
-            raise TypeError(f"{name} must be real numbers; got dtype {array.dtype}")
+        raise TypeError(f"{name} must be real numbers; got dtype {array.dtype}")
     array = array.astype(np.float64, copy=False)
     if np.isnan(array).any():
         raise ValueError(

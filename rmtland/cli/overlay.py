@@ -134,7 +134,7 @@ def _dataset(name: str, samples: int, width: int, seed: int) -> Dataset:
 def _levels(
     chosen: type[HessianModel], net: MLP, point: LossPoint, split: HessianSplit, samples: int
 ) -> list[tuple[str, HessianModel, dict[str, Any]]]:
-    """Return the theory as printed, and with the traces of its two parts matched to the measured."""
+    """Return the theory as printed, and with the traces of its parts matched to the measured."""
     p = net.parameter_count
     phi = p / (samples * net.n_out)
     printed = chosen(phi, point.energy)
@@ -183,7 +183,7 @@ def _write(
     draw_overlay((axes[0], axes[1]), spectrum, laws, comparisons)
     figure.suptitle(title, fontsize=10)
     with replaced(out, "overlay.png") as (stream, _):
-        figure.savefig(stream, format="png", dpi=130)
+        figure.savefig(stream, format="png", dpi=115, pil_kwargs={"optimize": True})
     with replaced(out, "overlay.json") as (stream, _):
         stream.write((json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
     spectrum.save(out / "overlay-spectrum.npz")
@@ -213,7 +213,8 @@ def _print(report: dict[str, Any], out: Path) -> None:
                   f"{measured['edges'][0]:.2f} {measured['edges'][1]:.2f}", "")  # fmt: skip
     for name, entry in report["laws"].items():
         table.add_row(
-            name.replace(", ", "\n"), f"{entry['phi']:.3g}", f"{entry['epsilon']:.3g}", f"{entry['sigma']:.3g}",
+            name.replace(", ", "\n"),
+            f"{entry['phi']:.3g}", f"{entry['epsilon']:.3g}", f"{entry['sigma']:.3g}",
             f"{entry['kolmogorov']:.3f}", f"{entry['wasserstein']:.3f}",
             f"{entry['law_index']:.3f}",
             f"{entry['law_edges'][0]:.2f} {entry['law_edges'][1]:.2f}",

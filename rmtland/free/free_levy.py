@@ -113,7 +113,7 @@ class FreeLevy(LevyLaw):
     def _arcs(self) -> _Arcs:
         from rmtland.free import levy_kernels
 
-        drift, variance, rates, jumps = self._parameters
+        _, variance, rates, jumps = self._parameters
         poles, weights = jumps, rates * jumps**2
         if variance:
             poles, weights = np.append(poles, 0.0), np.append(weights, variance)
@@ -187,7 +187,8 @@ class FreeLevy(LevyLaw):
         arcs = self._arcs
         return levy_kernels.boundary(  # type: ignore[no-any-return]
             np.ascontiguousarray(x), mode, arcs.edges, arcs.edges_low, arcs.criticals,
-            arcs.slopes, arcs.offsets, arcs.kappas, arcs.masses, arcs.poles, arcs.weights, *self._parameters,
+            arcs.slopes, arcs.offsets, arcs.kappas, arcs.masses, arcs.poles, arcs.weights,
+            *self._parameters,
         )  # fmt: skip
 
     def _solve(self, z: Complex) -> tuple[Complex, NDArray[np.int64]]:

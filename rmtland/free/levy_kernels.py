@@ -238,7 +238,7 @@ def _newton(d, slope, b, kappa, u, w):
 
 @_jit
 def _height(u, t, s):
-    """The w > 0 with sum s/((u - t)^2 + w^2) = 1: the arc over the real part u."""
+    """Return the w > 0 with sum s/((u - t)^2 + w^2) = 1: the arc over the real part u."""
     y = 0.0
     for k in range(t.size):
         y = max(y, s[k] - (u - t[k]) ** 2)
@@ -405,12 +405,8 @@ def boundary(
                     value[0, i] = 0.0
                 else:
                     value[0, i] = masses[above - 1]
-                if above < edges.size:
-                    low = masses[above]
-                else:
-                    low = 1.0
                 if atom_at_drift > 0.0 and xi >= drift:
-                    value[0, i] = low
+                    value[0, i] = masses[above] if above < edges.size else 1.0
             elif mode == 0:
                 for j in range(edges.size):
                     if xi == edges[j] and criticals[j] == 0.0:
@@ -481,7 +477,7 @@ def boundary(
     return value, steps
 
 
-# Points of the open upper half-plane, and real points outside the support --------------------------
+# Points of the open upper half-plane, and real points outside the support ------------------------
 
 
 @_jit

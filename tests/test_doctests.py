@@ -1,0 +1,32 @@
+"""Every example in a docstring runs."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import rmtland
+
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(rmtland.__path__, "rmtland.")
+    if not module.name.endswith("levy_kernels")
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_run(name):
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.failed == 0
+
+
+def test_every_room_has_an_example():
+    rooms = ["laws.law", "laws.levy", "laws.semicircle", "laws.marchenko_pastur"]
+    rooms += ["free.addition", "free.free_levy", "models.wishart_plus_wigner"]
+    rooms += ["models.wishart_plus_relu_block", "comparison.distances", "comparison.fitting"]
+    rooms += ["spectrum", "arrays", "solution", "plot", "networks"]
+    finder = doctest.DocTestFinder()
+    for room in rooms:
+        module = importlib.import_module(f"rmtland.{room}")
+        assert any(test.examples for test in finder.find(module)), room

@@ -1,0 +1,54 @@
+"""The README's commands and code run as printed."""
+
+import contextlib
+import io
+import re
+import runpy
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from rmtland.cli.app import main
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^(?:pip install \. && )?(rmtland .+)$", README, re.MULTILINE)
+BLOCKS = re.findall(r"```python\n(.+?)```", README, re.DOTALL)
+
+
+def test_commands_to_install():
+    names = runpy.run_path(str(ROOT / "scripts/readme_command.py"))
+    assert names["command"]("run") == "pip install . && rmtland overlay"
+    assert "pytest" in names["command"]("test")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_runs(command, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 0
+    assert capsys.readouterr().out
+
+
+def test_there_are_commands_and_code():
+    assert len(COMMANDS) >= 2
+    assert BLOCKS
+
+
+@pytest.mark.parametrize("code", BLOCKS)
+def test_code_prints_what_its_comments_say(code):
+    stream = io.StringIO()
+    with contextlib.redirect_stdout(stream):
+        exec(compile(code, "README.md", "exec"), {})
+    promised = re.findall(r"print\(.*\)  # (.+)", code)
+    assert promised
+    assert stream.getvalue().splitlines() == promised
+
+
+def test_pictures_exist():
+    for name in re.findall(r"!\[.*?\]\((\S+)\)", README):
+        assert (ROOT / name).stat().st_size <= 150_000

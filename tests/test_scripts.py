@@ -1,0 +1,38 @@
+"""Every script has help and runs at a small size."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parent.parent / "scripts"
+SMALL = {
+    "bench_laws.py": ["--repeats", "3", "--laws", "2", "--law-points", "20"],
+    "bench_networks.py": ["--n", "6", "--m", "12", "--repeats", "2"],
+    "readme_command.py": ["run"],
+}
+
+
+def run(script, *arguments):
+    return subprocess.run(
+        [sys.executable, SCRIPTS / script, *arguments], capture_output=True, text=True, timeout=300
+    )
+
+
+def test_no_script_is_left_out():
+    assert set(SMALL) == {path.name for path in SCRIPTS.glob("*.py")}
+
+
+@pytest.mark.parametrize("script", SMALL)
+def test_help(script):
+    result = run(script, "--help")
+    assert result.returncode == 0, result.stderr
+    assert "usage" in result.stdout
+
+
+@pytest.mark.parametrize("script", SMALL)
+def test_small_run(script):
+    result = run(script, *SMALL[script])
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip()
