@@ -14,7 +14,8 @@ from rmtland.cli.app import main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^(?:pip install \. && )?(rmtland .+)$", README, re.MULTILINE)
+SHELL = "\n".join(re.findall(r"```sh\n(.+?)```", README, re.DOTALL))
+COMMANDS = re.findall(r"^(?:pip install \. && )?(rmtland .+)$", SHELL, re.MULTILINE)
 BLOCKS = re.findall(r"```python\n(.+?)```", README, re.DOTALL)
 
 

@@ -109,7 +109,7 @@ def compare(spectrum: Spectrum, law: Law, *, zero_tolerance: float | None = None
     above = np.cumsum(weights)
     above /= above[-1]
     below = np.concatenate(([0.0], above[:-1]))
-    upper, lower = law.cdf(nodes), left_limit(law, nodes)
+    upper, lower = law.cdf(nodes), law.mass_below(nodes)
     kolmogorov = max(np.abs(upper - above).max(), np.abs(lower - below).max())
     for place, _ in law.atoms:
         i = np.searchsorted(nodes, [place], side="left")[0]
@@ -118,15 +118,14 @@ def compare(spectrum: Spectrum, law: Law, *, zero_tolerance: float | None = None
         after = above[j - 1] if j else 0.0
         kolmogorov = max(
             kolmogorov,
-            abs(float(law.cdf(place)) - after),
-            abs(float(left_limit(law, np.array([place]))[0]) - before),
+            abs(law.cdf(place) - after),
+            abs(law.mass_below(place) - before),
         )
     pieces = [*law.support, *((place, place) for place, _ in law.atoms)]
     law_edges = (min(low for low, _ in pieces), max(high for _, high in pieces))
     inside = np.zeros(nodes.shape, dtype=bool)
     for low, high in pieces:
         inside |= (nodes >= low) & (nodes <= high)
-    at_zero = sum(mass for place, mass in law.atoms if place == 0)
     width = law_edges[1] - law_edges[0]
     margin = width * (spectrum.dimension or spectrum.nodes.shape[1]) ** (-2 / 3)
     far = np.ones(spectrum.nodes.shape, dtype=bool)
@@ -136,7 +135,7 @@ def compare(spectrum: Spectrum, law: Law, *, zero_tolerance: float | None = None
         kolmogorov=float(kolmogorov),
         wasserstein=_area(nodes, above, law, pieces) / width,
         spectrum_index=spectrum.index(tolerance),
-        law_index=max(float(law.cdf(0.0)) - at_zero, 0.0),
+        law_index=law.mass_below(0.0),
         index_error=spectrum.index_error(tolerance),
         spectrum_edges=(float(spectrum.nodes.min()), float(spectrum.nodes.max())),
         law_edges=law_edges,
@@ -160,14 +159,6 @@ def settled(spectrum: Spectrum, law: Law, tolerance: float) -> tuple[Real, Real]
     return distinct, total
 
 
-def left_limit(law: Law, x: Real) -> Real:
-    """Mass in (-infinity, x)."""
-    value = np.array(law.cdf(x), dtype=np.float64)
-    for place, mass in law.atoms:
-        value[x == place] -= mass
-    return value
-
-
 def _area(nodes: Real, above: Real, law: Law, pieces: list[tuple[float, float]]) -> float:
     """Integral of |F_n - F|: both are step functions plus an F that is linear on a fine grid."""
     angles = np.linspace(0, np.pi, 2049)
@@ -177,7 +168,7 @@ def _area(nodes: Real, above: Real, law: Law, pieces: list[tuple[float, float]])
     steps = np.concatenate(([0.0], above))
     empirical = steps[np.searchsorted(nodes, grid[:-1], side="right")]
     start = law.cdf(grid[:-1]) - empirical
-    end = left_limit(law, grid[1:]) - empirical
+    end = law.mass_below(grid[1:]) - empirical
     size = np.abs(start) + np.abs(end)
     with np.errstate(invalid="ignore", divide="ignore"):
         crossing = (start**2 + end**2) / size

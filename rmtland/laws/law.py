@@ -125,6 +125,18 @@ class Law(abc.ABC):
         """
         return _pointwise(self._cdf, x)
 
+    def mass_below(self, x: ArrayLike) -> Any:
+        """Mass in (-infinity, x): the left limit of the distribution function.
+
+        It differs from `cdf` at atoms; at 0 it is the index, the fraction of negative eigenvalues.
+
+        Raises
+        ------
+        ValueError
+            If a point is NaN.
+        """
+        return _pointwise(self._mass_below, x)
+
     def ppf(self, q: ArrayLike) -> Any:
         """Quantile function: the least x with cdf(x) >= q; ppf(0) is the bottom of the support.
 
@@ -204,6 +216,13 @@ class Law(abc.ABC):
         """
         return np.asarray(self.ppf(random_generator(rng).random(size)), dtype=np.float64)
 
+    def _mass_below(self, x: Real) -> Real:
+        mass = np.array(self._cdf(x))
+        for place, weight in self.atoms:
+            mass[x == place] -= weight
+        places = [low for low, _ in self.support] + [place for place, _ in self.atoms]
+        return np.where(x <= min(places), 0.0, np.maximum(mass, 0.0))
+
     # Quantiles by safeguarded root finding -------------------------------------------------
 
     def _ppf(self, q: Real) -> Real:
@@ -261,7 +280,7 @@ def _pointwise(function: Callable[[Complex], Complex], x: ArrayLike) -> Any: ...
 def _pointwise(function: Callable[[Any], Any], x: ArrayLike) -> Any:
     """Apply a function of flat arrays to an array of any shape; scalars give scalars."""
     array = points("x", x)
-    return function(array.ravel()).reshape(array.shape)[()]
+    return _as_shaped(function(array.ravel()), array.shape)
 
 
 def _half_planes(function: Callable[[Complex], Complex], z: ArrayLike) -> Any:
@@ -276,7 +295,12 @@ def _half_planes(function: Callable[[Complex], Complex], z: ArrayLike) -> Any:
         raise ValueError("z must be finite; transforms behave like 1/z at infinity")
     below = flat.imag < 0
     value = function(np.where(below, flat.conj(), flat.real + 1j * np.abs(flat.imag)))
-    return np.where(below, value.conj(), value).reshape(array.shape)[()]
+    return _as_shaped(np.where(below, value.conj(), value), array.shape)
+
+
+def _as_shaped(values: NDArray[Any], shape: tuple[int, ...]) -> Any:
+    """Give flat values their shape; a single value without axes becomes a Python number."""
+    return values.reshape(shape) if shape else values.item()
 
 
 def _moments(cumulants: Real) -> Real:

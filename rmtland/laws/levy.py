@@ -122,7 +122,7 @@ class LevyTriplet:
             if (gap == 0).any():
                 raise ValueError(f"the R-transform has a pole at g = {1 / jump}; it came up in g")
             value = value + rate * jump / gap
-        return value[()]
+        return value if value.ndim else value.item()
 
     def free_cumulants(self, k: int) -> Real:
         """First `k` free cumulants: sum of rate * jump^n, plus drift (n = 1), variance (n = 2)."""

@@ -118,10 +118,7 @@ class HessianModel(abc.ABC):
     @cached_property
     def index(self) -> float:
         """Fraction of negative eigenvalues: the mass strictly below zero."""
-        if self.law.support[0][0] >= 0:
-            return 0.0
-        at_zero = sum(mass for place, mass in self.law.atoms if place == 0)
-        return max(float(self.law.cdf(0.0)) - at_zero, 0.0)
+        return float(self.law.mass_below(0.0))
 
     def sample(self, n: int, rng: Rng = None, *, runs: int = 1) -> Spectrum:
         """Draw random matrices of size n and diagonalise them.

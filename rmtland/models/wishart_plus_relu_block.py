@@ -30,7 +30,7 @@ Examples
 --------
 >>> model = WishartPlusReluBlock(0.5, 0.3)
 >>> round(model.critical_energy, 12), round(model.index, 12)
-(0.117190926677, 0.04736884024)
+(0.081036709809, 0.04736884024)
 >>> WishartPlusReluBlock(4.0, 0.3).law.atoms
 ((0.0, 0.5),)
 """
