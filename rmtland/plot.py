@@ -202,7 +202,7 @@ def draw_overlay(
         for i in range(len(laws))
     ]
     last = list(laws.values())[-1]
-    nodes, _ = spectrum.measure
+    nodes, weights = spectrum.measure
     low = min(nodes[0], *(law.support[0][0] for law in laws.values()))
     high = max(nodes[-1], *(law.support[-1][1] for law in laws.values()))
     pad = 0.02 * (high - low)
@@ -225,8 +225,8 @@ def draw_overlay(
         artists.append(draw_outliers(left, outliers))
     left.set_yscale("log")
     floor = 0.3 / nodes.size / (high - low + 2 * pad) * 120
-    bars, _ = np.histogram(nodes, 60, range=near)
-    peak = bars.max() / nodes.size / (near[1] - near[0]) * 60
+    bars, _ = np.histogram(nodes, 60, range=near, weights=weights)
+    peak = bars.max() / (near[1] - near[0]) * 60
     left.set_ylim(floor, 30 * peak)
     left.set_xlim(low - pad, high + pad)
     left.set_xlabel("eigenvalue")

@@ -31,7 +31,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import zipfile
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -188,7 +187,9 @@ class Spectrum:
         """Nodes of all runs in ascending order and their weights, of total 1."""
         order = np.argsort(self.nodes, axis=None, kind="stable")
         weights = self._weights.ravel()[order] / self.runs
-        return self.nodes.ravel()[order], weights
+        nodes = self.nodes.ravel()[order]
+        nodes.flags.writeable = weights.flags.writeable = False
+        return nodes, weights
 
     @property
     def _weights(self) -> NDArray[np.float64]:
@@ -299,6 +300,7 @@ class Spectrum:
         try:
             with os.fdopen(descriptor, "wb") as stream:
                 np.savez_compressed(stream, **arrays)
+            os.chmod(name, 0o644)  # mkstemp makes files that only their owner may read
             os.replace(name, target)
         except BaseException:
             Path(name).unlink(missing_ok=True)
@@ -316,17 +318,17 @@ class Spectrum:
         ValueError
             If the file is not a spectrum, or is damaged.
         """
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                header = json.loads(str(data["header"]))
-                if header["format"] != _FORMAT:
-                    raise ValueError(f"format {header['format']!r}, expected {_FORMAT!r}")
-                weights = data.get("weights")
-                nodes = data["nodes"]
-        except (KeyError, TypeError, AttributeError, ValueError, EOFError,
-                zipfile.BadZipFile) as error:  # fmt: skip
-            raise ValueError(f"{os.fspath(path)} is not a spectrum file: {error}") from error
-        return cls(nodes, weights, header["dimension"], header["provenance"])
+        with open(path, "rb") as stream:
+            # Damaged bytes surface as almost any exception: of zipfile, zlib, tokenize, struct, ...
+            try:
+                with np.load(stream, allow_pickle=False) as data:
+                    header = json.loads(str(data["header"]))
+                    if header["format"] != _FORMAT:
+                        raise ValueError(f"format {header['format']!r}, expected {_FORMAT!r}")
+                    nodes, weights = data["nodes"], data.get("weights")
+                return cls(nodes, weights, header["dimension"], header["provenance"])
+            except Exception as error:
+                raise ValueError(f"{os.fspath(path)} is not a spectrum file: {error}") from error
 
 
 def _standard_error(values: NDArray[np.float64]) -> float:

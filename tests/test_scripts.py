@@ -10,6 +10,7 @@ SCRIPTS = Path(__file__).parent.parent / "scripts"
 SMALL = {
     "bench_laws.py": ["--repeats", "3", "--laws", "2", "--law-points", "20"],
     "bench_networks.py": ["--n", "6", "--m", "12", "--repeats", "2"],
+    "make_tracy_widom.py": ["--quick", "--points", "4"],
     "readme_command.py": ["run"],
 }
 

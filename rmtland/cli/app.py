@@ -17,7 +17,6 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="rmtland",
     help="Random-matrix theory for the loss surfaces of neural networks.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -38,6 +37,8 @@ def rmtland(
 
         typer.echo(f"rmtland {installed('rmtland')}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main() -> None:
@@ -46,7 +47,7 @@ def main() -> None:
         code = app(standalone_mode=False)
     except KeyboardInterrupt:
         _fail("interrupted; no file was left half written", 130)
-    except (ValueError, TypeError, ArithmeticError, OSError, MemoryError) as error:
+    except (ValueError, TypeError, ArithmeticError, OSError, MemoryError, ImportError) as error:
         _fail(str(error) or type(error).__name__, 2)
     except Exception as error:
         # Usage errors of the parser carry their own message; anything else is a defect of ours.
@@ -56,6 +57,8 @@ def main() -> None:
                 _fail("interrupted; no file was left half written", 130)
             raise
         _fail(f"{message()} (see 'rmtland --help')", 2)
+    if code == 130:  # some versions of the parser turn an interrupt into this code
+        _fail("interrupted; no file was left half written", 130)
     sys.exit(code if isinstance(code, int) else 0)
 
 

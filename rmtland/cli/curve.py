@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rmtland.cli.files import MODELS, model_class, replaced
+from rmtland.cli.files import MODELS, model_class, print_table, replaced
 
 __all__ = ["curve"]
 
@@ -50,7 +50,7 @@ def curve(
     )
     table.add_row("mean, variance", f"{law.mean():.15g}, {law.var():.15g}")
     console = Console()
-    console.print(table)
+    print_table(console, table)
     stem = f"{model}-phi{phi:g}-epsilon{epsilon:g}" + (f"-sigma{sigma:g}" if sigma != 1 else "")
     if csv:
         import numpy as np
@@ -62,7 +62,7 @@ def curve(
         with replaced(out, f"{stem}.csv") as (stream, path):
             stream.write(b"x,pdf,cdf\n")
             np.savetxt(stream, rows, fmt="%.17g", delimiter=",")
-        console.print(f"wrote {path}", soft_wrap=True)
+        console.print(f"wrote {path}", soft_wrap=True, highlight=False, markup=False)
     if plot:
         from matplotlib.figure import Figure
 
@@ -79,4 +79,4 @@ def curve(
                      f"sigma = {sigma:g}, index {chosen.index:.4g}", fontsize=10)  # fmt: skip
         with replaced(out, f"{stem}.png") as (stream, path):
             figure.savefig(stream, format="png", dpi=150)
-        console.print(f"wrote {path}", soft_wrap=True)
+        console.print(f"wrote {path}", soft_wrap=True, highlight=False, markup=False)

@@ -1,4 +1,4 @@
-"""What the commands share: the models by name, and files that appear whole or not at all."""
+"""What the commands share: models by name, tables, files that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from rmtland.models import HessianModel
 
-__all__ = ["MODELS", "model_class", "replaced"]
+__all__ = ["MODELS", "check_folder", "model_class", "print_table", "replaced"]
 
 MODELS = {
     "wishart-wigner": "WishartPlusWigner",
@@ -29,11 +32,24 @@ def model_class(name: str) -> type[HessianModel]:
     return chosen
 
 
+def print_table(console: Console, table: Table) -> None:
+    """Print a table whole: a line longer than the terminal is better than a number cut short."""
+    whole = console.measure(table, options=console.options.update(max_width=1000)).maximum
+    console.width = max(console.width, whole)
+    console.print(table)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be made because it, or one it lies in, is a file."""
+    for path in (folder, *folder.parents):
+        if path.exists() and not path.is_dir():
+            raise NotADirectoryError(f"{path} is a file; give a folder to --out")
+
+
 @contextmanager
 def replaced(folder: Path, name: str) -> Iterator[tuple[IO[bytes], Path]]:
     """Open a temporary file in `folder` that takes its name when the block ends without error."""
-    if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file; give a folder to --out")
+    check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / name
     descriptor, part = tempfile.mkstemp(dir=folder, prefix=name, suffix=".part")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.files import MODELS, model_class, replaced
+from rmtland.cli.files import MODELS, check_folder, model_class, print_table, replaced
 
 if TYPE_CHECKING:
     from rmtland.comparison import Comparison
@@ -49,14 +49,15 @@ def overlay(
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+    from rmtland.arrays import count
     from rmtland.comparison import compare, fit
     from rmtland.networks import MLP, train
     from rmtland.spectrum import Spectrum
 
     names = list(MODELS) if model == "both" else [model]
     classes = [model_class(name) for name in names]
-    if out.exists() and not out.is_dir():
-        raise NotADirectoryError(f"{out} is a file; give a folder to --out")
+    count("seed", seed, least=0)
+    check_folder(out)
     dataset = _dataset(data, samples, width, seed)
     net = MLP((dataset.n_in, width, dataset.n_out), activation=activation)
     if net.parameter_count > LARGEST:
@@ -220,11 +221,11 @@ def _print(report: dict[str, Any], out: Path) -> None:
             f"{entry['law_edges'][0]:.2f} {entry['law_edges'][1]:.2f}",
             f"{entry['mass_outside']:.3f}",
         )  # fmt: skip
-    console.print(table)
+    print_table(console, table)
     console.print(
         "KS: Kolmogorov distance; W1: Wasserstein-1 distance in widths of the law;\n"
         "out: fraction of the eigenvalues outside the support of the law.",
         highlight=False,
     )
     for name in ("overlay.png", "overlay.json", "overlay-spectrum.npz"):
-        console.print(f"wrote {out / name}", soft_wrap=True, highlight=False)
+        console.print(f"wrote {out / name}", soft_wrap=True, highlight=False, markup=False)

@@ -1,6 +1,9 @@
 """Free probability: new laws out of laws."""
 
-from rmtland.free.addition import free_sum
+from rmtland.free.addition import free_power, free_sum
 from rmtland.free.free_levy import FreeLevy
+from rmtland.free.free_product_law import FreeProduct
+from rmtland.free.free_sum_law import FreeSum
+from rmtland.free.multiplication import free_product
 
-__all__ = ["FreeLevy", "free_sum"]
+__all__ = ["FreeLevy", "FreeProduct", "FreeSum", "free_power", "free_product", "free_sum"]

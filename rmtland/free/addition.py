@@ -1,20 +1,27 @@
-r"""Free additive convolution: the law of A + B for free A and B.
+r"""Free additive convolution: sums of free operands, and real powers.
 
 R-transforms add up, :math:`R_{A + B} = R_A + R_B`. Where all of them are rational the sum is again
-a law with a rational R-transform and is solved exactly (`rmtland.free.free_levy`).
+a law with a rational R-transform and is solved exactly (`rmtland.free.free_levy`); any other sum
+goes through subordination (`rmtland.free.subordination`), with the rational part, if there is one,
+merged into a single operand. A law added to itself t times, R_t = t R, exists for every real
+t >= 1, and for every t > 0 if the law is freely infinitely divisible [2]_.
 
 References
 ----------
 .. [1] D. Voiculescu, Addition of certain non-commuting random variables, J. Funct. Anal. 66 (1986)
        323-346.
+.. [2] A. Nica and R. Speicher, On the multiplication of free N-tuples of noncommutative random
+       variables, Amer. J. Math. 118 (1996) 799-837.
 
 Examples
 --------
->>> from rmtland import MarchenkoPastur, Semicircle, free_sum
+>>> from rmtland import MarchenkoPastur, Semicircle, free_power, free_sum
 >>> free_sum(Semicircle(0.5), Semicircle(1.5, mean=2.0))
 Semicircle(variance=2.0, mean=2.0)
 >>> free_sum(MarchenkoPastur(0.5), Semicircle(0.6)).var()
 1.1
+>>> free_power(Semicircle(), 3.0)
+Semicircle(variance=3.0, mean=0.0)
 """
 
 from __future__ import annotations
@@ -22,46 +29,120 @@ from __future__ import annotations
 from functools import reduce
 from operator import add
 
+from rmtland.arrays import choice, positive
 from rmtland.free.free_levy import FreeLevy
+from rmtland.free.free_sum_law import FreeSum
 from rmtland.laws.law import Law
-from rmtland.laws.levy import LevyLaw
+from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.semicircle import Semicircle
 
-__all__ = ["free_sum"]
+__all__ = ["free_power", "free_sum"]
+
+ROUTES = ("automatic", "rational", "subordination")
 
 
-def free_sum(*laws: Law) -> Law:
-    """Return the free additive convolution of laws.
+def free_sum(*laws: Law, route: str = "automatic") -> Law:
+    """Return the free additive convolution of laws: the law of a sum of free operands.
 
     Parameters
     ----------
     *laws : Law
-        One or more laws with rational R-transforms: `Semicircle`, `MarchenkoPastur`, `FreeLevy`
-        and their free sums.
+        One or more laws.
+    route : str
+        "rational" for the exact polynomial route, which needs rational R-transforms;
+        "subordination" for the route that takes any laws through their Stieltjes transforms;
+        "automatic" chooses the rational one where it can.
 
     Returns
     -------
     Law
-        A single law is returned as it is; semicircles add up to a `Semicircle`; otherwise a
-        `FreeLevy`.
+        A single law is returned as it is; semicircles add up to a `Semicircle`; a sum of laws
+        with rational R-transforms is a `FreeLevy`, any other a `FreeSum`.
 
     Raises
     ------
     ValueError
-        If no law is given.
+        If no law is given, the route is unknown, or the rational route is asked for and an
+        R-transform is not rational.
     TypeError
-        If an argument is not a law, or has no rational R-transform.
+        If an argument is not a law.
     """
+    choice("route", route, ROUTES)
     if not laws:
         raise ValueError("free_sum needs at least one law")
     for law in laws:
         if not isinstance(law, Law):
             raise TypeError(f"free_sum takes laws; got {law!r}")
-        if not isinstance(law, LevyLaw):
-            raise TypeError(f"free_sum needs laws with a rational R-transform; got {law!r}")
     if len(laws) == 1:
         return laws[0]
-    triplet = reduce(add, (law.levy for law in laws if isinstance(law, LevyLaw)))
-    if not triplet.jumps:
-        return Semicircle(triplet.variance, triplet.drift)
-    return FreeLevy(triplet)
+    if route == "subordination":
+        return _subordinated([(law, 1.0) for law in laws], None)
+    rational = [law for law in laws if isinstance(law, LevyLaw)]
+    others = [law for law in laws if not isinstance(law, LevyLaw)]
+    if others and route == "rational":
+        raise ValueError(
+            f"the rational route needs laws with a rational R-transform; got {others[0]!r}"
+        )
+    triplet = reduce(add, (law.levy for law in rational), LevyTriplet())
+    if not others:
+        return _levy_law(triplet)
+    return _subordinated([(law, 1.0) for law in others], triplet)
+
+
+def free_power(law: Law, t: float, *, route: str = "automatic") -> Law:
+    """Return the law of t free copies added up: R_t = t R.
+
+    Parameters
+    ----------
+    law : Law
+        The law.
+    t : float
+        Power: any t >= 1; any t > 0 for laws with a rational R-transform here, which are
+        freely infinitely divisible.
+    route : str
+        As for `free_sum`.
+
+    Raises
+    ------
+    ValueError
+        If t is not positive, or below 1 for a law that is not known to be infinitely divisible.
+    TypeError
+        If `law` is not a law.
+    """
+    choice("route", route, ROUTES)
+    power = positive("t", t)
+    if not isinstance(law, Law):
+        raise TypeError(f"free_power takes a law; got {law!r}")
+    if isinstance(law, LevyLaw) and route != "subordination":
+        triplet = law.levy
+        rates = tuple(power * rate for rate in triplet.rates)
+        return _levy_law(
+            LevyTriplet(power * triplet.drift, power * triplet.variance, rates, triplet.jumps)
+        )
+    if route == "rational":
+        raise ValueError(f"the rational route needs a rational R-transform; got {law!r}")
+    if power < 1:
+        raise ValueError(
+            f"a free power below 1 exists for freely infinitely divisible laws only; got t = {t} "
+            f"for {law!r}"
+        )
+    return law if power == 1 else _subordinated([(law, power)], None)
+
+
+def _levy_law(triplet: LevyTriplet) -> Law:
+    return FreeLevy(triplet) if triplet.jumps else Semicircle(triplet.variance, triplet.drift)
+
+
+def _subordinated(parts: list[tuple[Law, float]], triplet: LevyTriplet | None) -> FreeSum:
+    """Sum of laws with powers; sums among them are taken apart, so that nothing is nested."""
+    flat: list[tuple[Law, float]] = []
+    for law, power in parts:
+        if isinstance(law, FreeSum) and power == 1:
+            flat += zip(law.operands, law.powers, strict=True)
+            if law.levy is not None:
+                triplet = law.levy if triplet is None else triplet + law.levy
+        else:
+            flat.append((law, power))
+    if triplet is not None and not triplet.jumps and not triplet.variance and not triplet.drift:
+        triplet = None
+    return FreeSum(tuple(law for law, _ in flat), tuple(power for _, power in flat), triplet)

@@ -127,8 +127,10 @@ class FreeLevy(LevyLaw):
         criticals = levy_kernels.critical_points(poles, weights)
         if not variance and abs(1 - rates.sum()) <= 4e-16 * (1 + rates.size):
             # Rates of total 1: h = 0 is a critical point, the density is unbounded at the drift.
+            # (Where the jumps balance there is no gap, and the unbounded point is inside a band.)
             nearest = np.argmin(np.abs(criticals))
-            criticals[nearest] = 0.0
+            if abs(criticals[nearest]) <= 1e-12 * np.abs(jumps).min():
+                criticals[nearest] = 0.0
         places = [levy_kernels.edge_place(h, *self._parameters) for h in criticals]
         offsets = criticals[:, None] - poles
         # Mass to the left of a gap: one jump of 1/pi Im L for every pole between 0 and h.

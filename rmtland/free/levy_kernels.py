@@ -285,6 +285,69 @@ def _bisect_arc(d, slope, h, low, high, b, kappa, t, s):
 
 
 @_jit
+def near_zero(variance, rates, jumps):
+    """Constants of H(h) = drift + v/h + c1 h + c2 h^2 + h^3 sum of rate/(jump (h - jump)).
+
+    c1 = 1 - sum of rates, c2 = -sum of rate/jump, zero where they cancel up to rounding; and the
+    radius within which this form is the accurate one.
+    """
+    c1 = 1.0
+    c2 = 0.0
+    size = 0.0
+    radius = np.inf
+    for k in range(jumps.size):
+        c1 -= rates[k]
+        c2 -= rates[k] / jumps[k]
+        size += abs(rates[k] / jumps[k])
+        radius = min(radius, 0.2 * abs(jumps[k]))
+    if abs(c1) <= 4e-16 * (1 + rates.size):
+        c1 = 0.0
+    if abs(c2) <= 4e-16 * size:
+        c2 = 0.0
+    return c1, c2, radius
+
+
+@_jit
+def _newton_near_zero(x, c1, c2, variance, rates, jumps, u, w):
+    """Newton for H(h) - drift = x close to h = 0, where the density may be unbounded."""
+    for step in range(1, 81):
+        tr = 0.0
+        ti = 0.0
+        dr = 0.0
+        di = 0.0
+        for k in range(jumps.size):
+            p = u - jumps[k]
+            scale = 1.0 / (p * p + w * w)
+            a = p * scale
+            b = -w * scale
+            q = rates[k] / jumps[k]
+            tr += q * a
+            ti += q * b
+            dr -= q * (a * a - b * b)
+            di -= q * 2.0 * a * b
+        h = complex(u, w)
+        t = complex(tr, ti)
+        f = h * (c1 + h * (c2 + h * t)) - x
+        g = c1 + h * (2.0 * c2 + h * (3.0 * t + h * complex(dr, di)))
+        if variance > 0.0:
+            f += variance / h
+            g -= variance / (h * h)
+        if g == 0.0:
+            return u, w, step, False
+        move = f / g
+        u -= move.real
+        if w - move.imag <= 0.0:
+            w *= 0.25
+            continue
+        w -= move.imag
+        if not w > 1e-12 * abs(u):
+            return u, w, step, False
+        if abs(move) <= 1e-8 * w:
+            return u, w, step, True
+    return u, w, 80, False
+
+
+@_jit
 def _phase(u, w, variance, rates, jumps):
     """Im L / 1 at h = u + iw: the closed form of the logarithmic potential."""
     size = u * u + w * w
@@ -378,6 +441,7 @@ def boundary(
     w = 0.0
     gr = 1.0
     gi = 0.0
+    c1, c2, radius = near_zero(variance, rates, jumps)
     atom_at_drift = 0.0
     if variance == 0.0:
         atom_at_drift = 1.0
@@ -455,15 +519,50 @@ def boundary(
             if not ok:
                 u = start_u
                 w = start_w
+        singular = xi == drift and variance == 0.0 and c1 == 0.0
+        if singular:
+            # h = 0 inside a band: the jumps balance, the density is unbounded here.
+            ok = True
+            u = -h
+            w = 0.0
+        elif (
+            math.hypot(h + u, w) < radius
+            and abs(xi - drift) < abs(d)
+            and math.hypot(u, w) > 0.2 * abs(h)
+        ):
+            nu, nw, more, good = _newton_near_zero(
+                xi - drift, c1, c2, variance, rates, jumps, h + u, max(w, 1e-3 * abs(h + u))
+            )
+            spent += more
+            if good and _on_arc(nu, nw, t, s):
+                u = nu - h
+                w = nw
+                last = place
+                last_x = xi
+                steps[i] = spent
+                if mode == 0:
+                    value[0, i] = nw / (math.pi * (nu * nu + nw * nw))
+                elif mode == 2:
+                    value[0, i] = nu
+                    value[1, i] = nw
+                else:
+                    value[0, i] = 1.0 - _phase(nu, nw, variance, rates, jumps) / math.pi
+                continue
         steps[i] = spent if ok else -spent
-        last = place if ok else -1
+        last = place if ok and not singular else -1
         last_x = xi
         if mode == 2:
             value[0, i] = h + u
             value[1, i] = w
         elif mode == 0:
             p = h + u
-            value[0, i] = w / (math.pi * (p * p + w * w))
+            value[0, i] = np.inf if singular else w / (math.pi * (p * p + w * w))
+        elif singular:
+            mass = 1.0
+            for k in range(jumps.size):
+                if jumps[k] > 0.0:
+                    mass -= rates[k]
+            value[0, i] = mass
         else:
             near = abs(h)
             for k in range(b.size):
@@ -622,6 +721,9 @@ def outside(x, criticals, edges, drift, variance, rates, jumps):
             hi = lo + 1.0
             while _inverse(hi, 0.0, drift, variance, rates, jumps)[0] < x[i]:
                 hi = lo + 2.0 * (hi - lo)
+        if variance == 0.0 and x[i] == drift and lo < 0.0 and hi > 0.0:
+            value[i] = 0.0  # at the atom
+            continue
         u = 0.5 * (lo + hi)
         for _ in range(200):
             z, _, g, _ = _inverse(u, 0.0, drift, variance, rates, jumps)

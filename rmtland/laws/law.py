@@ -35,12 +35,14 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arrays import Rng, count, points, random_generator
+from rmtland.laws.cumulants import free_cumulants_of, moments_of
 
 __all__ = ["Atoms", "Law", "Support"]
 
@@ -71,26 +73,38 @@ class Law(abc.ABC):
         """Pairs (location, mass) of the point masses, in ascending order of location."""
 
     @abc.abstractmethod
-    def free_cumulants(self, k: int) -> Real:
-        """First `k` free cumulants, an array of shape (k,): mean, variance, ..."""
-
-    @abc.abstractmethod
-    def r_transform(self, g: ArrayLike) -> Any:
-        """R-transform R(g), analytic near 0; R(G(z)) + 1/G(z) = z."""
-
-    @abc.abstractmethod
-    def _pdf(self, x: Real) -> Real: ...
-
-    @abc.abstractmethod
-    def _cdf(self, x: Real) -> Real: ...
-
-    @abc.abstractmethod
-    def _stieltjes(self, z: Complex) -> Complex:
-        """G on the closed upper half-plane; real z means the boundary value G(x + i0)."""
+    def _jet(self, z: Complex) -> tuple[Complex, Complex]:
+        """G and G' on the closed upper half-plane; real z means the boundary value at x + i0."""
 
     @abc.abstractmethod
     def _log_potential(self, z: Complex) -> Complex:
         """L on the closed upper half-plane; real z means the boundary value L(x + i0)."""
+
+    def _exact_moments(self, k: int) -> list[Fraction]:
+        """Moments of order 0..k as exact rationals; a law gives these or its free cumulants."""
+        return moments_of(self._exact_cumulants(k))
+
+    def _exact_cumulants(self, k: int) -> list[Fraction]:
+        """First k free cumulants as exact rationals; a law gives these or its moments."""
+        return free_cumulants_of(self._exact_moments(k))
+
+    # What follows from it, unless a law knows better ---------------------------------------------
+
+    def _stieltjes(self, z: Complex) -> Complex:
+        return self._jet(z)[0]
+
+    def _pdf(self, x: Real) -> Real:
+        density = np.zeros(x.shape)
+        for low, high in self.support:
+            inside = (x >= low) & (x <= high)
+            density[inside] = -self._stieltjes(x[inside].astype(np.complex128)).imag / np.pi
+        return np.where(np.isnan(density), np.inf, np.maximum(density, 0.0))
+
+    def _cdf(self, x: Real) -> Real:
+        inside = np.isfinite(x)
+        potential = self._log_potential(np.where(inside, x, 0.0).astype(np.complex128))
+        below = np.clip(1 - potential.imag / np.pi, 0.0, 1.0)
+        return np.where(inside, below, (x > 0).astype(np.float64))
 
     # What every law can do -----------------------------------------------------------------
 
@@ -182,6 +196,10 @@ class Law(abc.ABC):
         """
         return _half_planes(self._log_potential, z)
 
+    @abc.abstractmethod
+    def r_transform(self, g: ArrayLike) -> Any:
+        """R-transform R(g), analytic near 0; R(G(z)) + 1/G(z) = z."""
+
     def mean(self) -> float:
         """Mean: the first free cumulant."""
         return float(self.free_cumulants(1)[0])
@@ -195,14 +213,24 @@ class Law(abc.ABC):
 
         With M(w) the series of moments, M(w) = 1 + sum over s of kappa_s (w M(w))^s [1]_.
 
+        Computed in exact rational arithmetic from the parameters and rounded once.
+
+        Raises
+        ------
+        ValueError
+            If `k` is negative.
+        OverflowError
+            If the moment is beyond the range of a float.
+
         References
         ----------
         .. [1] Nica and Speicher (2006), theorem 16.15 and corollary 16.16.
         """
-        order = count("k", k, least=0)
-        if order == 0:
-            return 1.0
-        return float(_moments(self.free_cumulants(order))[order])
+        return float(self._exact_moments(count("k", k, least=0))[-1])
+
+    def free_cumulants(self, k: int) -> Real:
+        """First `k` free cumulants (mean, variance, ...), an array of shape (k,)."""
+        return np.array([float(value) for value in self._exact_cumulants(count("k", k))])
 
     def sample(self, size: int | tuple[int, ...], rng: Rng = None) -> Real:
         """Draw independent values from the law (not eigenvalues of one matrix).
@@ -301,19 +329,3 @@ def _half_planes(function: Callable[[Complex], Complex], z: ArrayLike) -> Any:
 def _as_shaped(values: NDArray[Any], shape: tuple[int, ...]) -> Any:
     """Give flat values their shape; a single value without axes becomes a Python number."""
     return values.reshape(shape) if shape else values.item()
-
-
-def _moments(cumulants: Real) -> Real:
-    """Moments of order 0..k from k free cumulants, by the fixed-point series M(w)."""
-    order = cumulants.size
-    moments = np.zeros(order + 1)
-    moments[0] = 1.0
-    # powers[s] holds the coefficients of M(w)^s; degree n of M needs degree n - s of M^s.
-    powers = np.zeros((order + 1, order + 1))
-    powers[0, 0] = 1.0
-    powers[1:, 0] = 1.0
-    for n in range(1, order + 1):
-        moments[n] = sum(cumulants[s - 1] * powers[s, n - s] for s in range(1, n + 1))
-        for s in range(1, order + 1):
-            powers[s, n] = np.dot(moments[: n + 1], powers[s - 1, n::-1])
-    return moments

@@ -35,20 +35,21 @@ References
 Examples
 --------
 >>> triplet = LevyTriplet(rates=(2.0,), jumps=(0.5,)) + LevyTriplet(variance=0.6)
->>> triplet.free_cumulants(3)
-array([1.  , 1.1 , 0.25])
+>>> [float(kappa) for kappa in triplet.exact_cumulants(3)]
+[1.0, 1.1, 0.25]
 """
 
 from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.arrays import count, finite, nonnegative, positive
+from rmtland.arrays import finite, nonnegative, positive
 from rmtland.laws.law import Complex, Law, Real
 
 __all__ = ["LevyLaw", "LevyTriplet"]
@@ -124,16 +125,15 @@ class LevyTriplet:
             value = value + rate * jump / gap
         return value if value.ndim else value.item()
 
-    def free_cumulants(self, k: int) -> Real:
+    def exact_cumulants(self, k: int) -> list[Fraction]:
         """First `k` free cumulants: sum of rate * jump^n, plus drift (n = 1), variance (n = 2)."""
-        orders = np.arange(1, count("k", k) + 1)
-        cumulants = np.zeros(orders.size)
+        cumulants = [Fraction(self.drift), Fraction(self.variance)] + [Fraction(0)] * k
         for rate, jump in zip(self.rates, self.jumps, strict=True):
-            cumulants += rate * jump**orders
-        cumulants[0] += self.drift
-        if cumulants.size > 1:
-            cumulants[1] += self.variance
-        return cumulants
+            term = Fraction(rate)
+            for n in range(k):
+                term *= Fraction(jump)
+                cumulants[n] += term
+        return cumulants[:k]
 
     def inverse(self, h: NDArray[Any]) -> NDArray[Any]:
         """H(h): the point z at which the reciprocal Stieltjes transform is h."""
@@ -143,6 +143,15 @@ class LevyTriplet:
         for rate, jump in zip(self.rates, self.jumps, strict=True):
             z = z + rate * jump * (h / (h - jump))
         return np.asarray(z)
+
+    def slope(self, h: NDArray[Any]) -> NDArray[Any]:
+        """H'(h)."""
+        slope = np.ones_like(h)
+        if self.variance:
+            slope = slope - self.variance / h**2
+        for rate, jump in zip(self.rates, self.jumps, strict=True):
+            slope = slope - rate * (jump / (h - jump)) ** 2
+        return np.asarray(slope)
 
     def log_potential(self, h: Complex) -> Complex:
         """L at the point whose reciprocal Stieltjes transform is h, Im h >= 0."""
@@ -208,9 +217,14 @@ class LevyLaw(Law):
         """
         return self.levy.r_transform(g)
 
-    def free_cumulants(self, k: int) -> Real:
-        """First `k` free cumulants, an array of shape (k,)."""
-        return self.levy.free_cumulants(k)
+    def _exact_cumulants(self, k: int) -> list[Fraction]:
+        return self.levy.exact_cumulants(k)
+
+    def _jet(self, z: Complex) -> tuple[Complex, Complex]:
+        h = self._reciprocal(z)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            g = np.where(h == 0, complex(np.inf, 0), 1 / h)
+            return g, -1 / (h**2 * self.levy.slope(h))
 
     def _stieltjes(self, z: Complex) -> Complex:
         h = self._reciprocal(z)
@@ -226,12 +240,6 @@ class LevyLaw(Law):
         with np.errstate(divide="ignore", invalid="ignore"):
             density = h.imag / (np.pi * (h.real**2 + h.imag**2))
         return np.where(inside & (h != 0), density, 0.0)
-
-    def _cdf(self, x: Real) -> Real:
-        inside = np.isfinite(x)
-        h = self._reciprocal(np.where(inside, x, 0.0).astype(np.complex128))
-        below = 1 - self.levy.log_potential(h).imag / np.pi
-        return np.where(inside, np.clip(below, 0.0, 1.0), (x > 0).astype(np.float64))
 
 
 def _log_defect(y: Complex) -> Complex:

@@ -26,10 +26,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
-from rmtland.arrays import count, positive
+from rmtland.arrays import positive
 from rmtland.laws.law import Complex, Real, Support
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 
@@ -79,10 +80,9 @@ class MarchenkoPastur(LevyLaw):
         phi = self.aspect_ratio
         return ((0.0, (phi - 1) / phi),) if phi > 1 else ()
 
-    def free_cumulants(self, k: int) -> Real:
-        """First `k` free cumulants: s (s phi)^(n - 1)."""
-        orders = np.arange(count("k", k), dtype=np.float64)
-        return np.asarray(self.variance * (self.variance * self.aspect_ratio) ** orders)
+    def _exact_cumulants(self, k: int) -> list[Fraction]:
+        s, phi = Fraction(self.variance), Fraction(self.aspect_ratio)
+        return [s * (s * phi) ** n for n in range(k)]
 
     def _reciprocal(self, z: Complex) -> Complex:
         # h^2 - (z - s (1 - phi)) h + s phi z = 0; the smaller root comes from the product.

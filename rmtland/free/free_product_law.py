@@ -1,0 +1,274 @@
+r"""The free product of positive laws: the law behind `free_product`.
+
+See `rmtland.free.subordination` for the equations; they are solved in logarithms, so that supports
+that come down to zero are resolved there. Marchenko-Pastur operands are explicit: M = m is
+solved by omega = s (1 + m)(1 + phi m) / m.
+
+References
+----------
+.. [1] D. Voiculescu, Multiplication of certain non-commuting random variables, J. Operator Theory
+       18 (1987) 223-235.
+.. [2] S. T. Belinschi, The atoms of the free multiplicative convolution of two probability
+       distributions, Integral Equations and Operator Theory 46 (2003) 377-386.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rmtland.free.gaps import Component, complement, invert, sweep
+from rmtland.free.subordination import State, SubordinatedLaw
+from rmtland.laws.inversion import r_transform_of
+from rmtland.laws.law import Atoms, Complex, Law, Real
+from rmtland.laws.marchenko_pastur import MarchenkoPastur
+
+__all__ = ["FreeProduct"]
+
+
+@dataclass(frozen=True)
+class FreeProduct(SubordinatedLaw):
+    """Law of the product of free positive operands, as of A^(1/2) B A^(1/2).
+
+    Made by `free_product`.
+
+    Parameters
+    ----------
+    operands : tuple of Law
+        Positive laws that enter through their Stieltjes transforms, at least one.
+    wisharts : tuple of MarchenkoPastur
+        Marchenko-Pastur operands, which enter through their S-transforms.
+    """
+
+    operands: tuple[Law, ...]
+    wisharts: tuple[MarchenkoPastur, ...] = ()
+
+    @property
+    def _factors(self) -> tuple[Law, ...]:
+        return (*self.operands, *self.wisharts)
+
+    @property
+    def _order(self) -> int:
+        return len(self.operands) + len(self.wisharts)
+
+    @cached_property
+    def _scale(self) -> float:
+        return math.prod(_top(law) for law in self._factors)
+
+    @cached_property
+    def atoms(self) -> Atoms:
+        """At zero the largest mass of a factor there; elsewhere the products of large atoms."""
+        null = max(sum(mass for place, mass in law.atoms if place == 0) for law in self._factors)
+        found = [(0.0, null)] if null else []
+        lists = [[atom for atom in law.atoms if atom[0] != 0] for law in self._factors]
+        for choice in itertools.product(*lists):
+            mass = 1 - sum(1 - mass for _, mass in choice)
+            if mass > 1e-14:
+                found.append((math.prod(place for place, _ in choice), mass))
+        return tuple(sorted(found))
+
+    def _exact_moments(self, k: int) -> list[Fraction]:
+        # m_n of a product through the compressed cumulants: with u = w M(w), the S-transforms
+        # multiply; powers of series are replaced by the inverse series of M.
+        return product_moments([law._exact_moments(k) for law in self._factors])
+
+    def r_transform(self, g: ArrayLike) -> Any:
+        """R-transform near zero, by inverting G."""
+        return r_transform_of(self, g)
+
+    # The equations ---------------------------------------------------------------------------------
+
+    @cached_property
+    def _means(self) -> list[float]:
+        return [law.mean() for law in self.operands]
+
+    def _far(self, z: Complex) -> State:
+        with np.errstate(divide="ignore"):
+            common = math.log(self.mean()) - np.log(z)
+        return State(common, tuple(math.log(mean) - common for mean in self._means))
+
+    def _linear(
+        self, z: Complex, state: State
+    ) -> tuple[Complex, Complex, list[Complex], list[Complex]]:
+        """Rest and slope of the equation in log m, and the shifts and slopes of the log omegas."""
+        m = _exp(state.common)
+        rest = np.log(z) - (self._order - 1) * (state.common - np.log(1 + m))
+        slope = (self._order - 1) / (1 + m)
+        shifts, slopes = [], []
+        for law, place in zip(self.operands, state.omegas, strict=True):
+            omega = _exp(place)
+            g, dg = law._jet(omega)
+            value = omega * g - 1
+            down = value / (omega * (g + omega * dg))
+            shift = np.log(m / value) * down
+            rest = rest - place - shift
+            slope = slope + down
+            shifts.append(shift)
+            slopes.append(down)
+        for law in self.wisharts:
+            phi = law.aspect_ratio
+            rest = rest - (math.log(law.variance) + np.log(1 + m) + np.log(1 + phi * m))
+            rest = rest + state.common
+            slope = slope + m / (1 + m) + phi * m / (1 + phi * m) - 1
+        return rest, slope, shifts, slopes
+
+    def _step(self, z: Complex, state: State) -> tuple[State, Real, Real, Real]:
+        rest, slope, shifts, slopes = self._linear(z, state)
+        # Branches of the logarithm: the defect is small near the solution.
+        rest = rest - 2j * np.pi * np.round(rest.imag / (2 * np.pi))
+        change = rest / slope
+        moves = [shift + down * change for shift, down in zip(shifts, slopes, strict=True)]
+        cut = np.minimum(1.0, 2.0 / np.maximum(np.abs(change), 1e-300))
+        for here, move in zip(state.omegas, moves, strict=True):
+            reach = -0.8 * here.imag / np.minimum(move.imag, -1e-300)
+            cut = np.where(here.imag > 0, np.minimum(cut, reach), cut)
+            cut = np.minimum(cut, 2.0 / np.maximum(np.abs(move), 1e-300))
+        reach = 0.8 * -state.common.imag / np.maximum(change.imag, 1e-300)
+        cut = np.where(state.common.imag < 0, np.minimum(cut, reach), cut)
+        new = State(
+            state.common + cut * change,
+            tuple(place + cut * move for place, move in zip(state.omegas, moves, strict=True)),
+        )
+        size = np.abs(change) / (np.abs(new.common.imag) + 1e-6)
+        height = -new.common.imag
+        for place, move in zip(new.omegas, moves, strict=True):
+            size = np.maximum(size, np.abs(move) / (np.abs(place.imag) + 1e-6))
+            height = np.minimum(height, np.minimum(place.imag, np.pi - place.imag))
+        m = np.exp(new.common)
+        for law in self.wisharts:
+            height = np.minimum(height, ((1 + m) * (1 + law.aspect_ratio * m) / m).imag)
+        size = np.where(cut < 1, np.maximum(size, 1.0), size)
+        return new, size, height, np.abs(rest)
+
+    def _flat(self, state: State) -> State:
+        # On the axis the arguments are multiples of pi.
+        def flat(logarithm: Complex) -> Complex:
+            return np.asarray(logarithm.real + 1j * np.pi * np.round(logarithm.imag / np.pi))
+
+        return State(flat(state.common), tuple(flat(place) for place in state.omegas))
+
+    def _value_of(self, z: Complex, state: State) -> Complex:
+        return (1 + _exp(state.common)) / z
+
+    def _slope_of(self, z: Complex, state: State) -> Complex:
+        m = _exp(state.common)
+        _, slope, _, _ = self._linear(z, state)
+        return (m / slope - 1 - m) / z**2
+
+    def _potential_of(self, z: Complex, state: State) -> Complex:
+        value = (self._order - 1) * state.common
+        for law, place in zip(self.operands, state.omegas, strict=True):
+            value = value + law._log_potential(_exp(place))
+        m = _exp(state.common)
+        for law in self.wisharts:
+            h = law.variance * (1 + law.aspect_ratio * m) / m
+            value = value + law.levy.log_potential(h.real + 1j * np.abs(h.imag))
+        return np.asarray(value)
+
+    # The support -----------------------------------------------------------------------------------
+
+    def _gaps(self) -> list[tuple[float, float]]:
+        lead = next(
+            (i for i, law in enumerate(self.operands) if isinstance(law, SubordinatedLaw)), 0
+        )
+        gaps: list[tuple[float, float]] = []
+        for components in itertools.product(*(complement(law) for law in self.operands)):
+            gaps += self._gaps_on(components, lead)
+        if not any(low == -np.inf for low, _ in gaps):
+            gaps.append((-np.inf, 0.0))
+        # A hard edge at zero comes out as a rounding error of either sign.
+        tiny = 1e-16 * self._scale
+        return [
+            (0.0 if abs(low) < tiny else low, 0.0 if abs(high) < tiny else high)
+            for low, high in gaps
+        ]
+
+    def _gaps_on(self, components: tuple[Component, ...], lead: int) -> list[tuple[float, float]]:
+        """Gaps that come from one choice of components of the operands' complements."""
+
+        def values(i: int, s: Real) -> tuple[Real, Real, Real]:
+            omega = components[i].at(s)
+            g, dg = self.operands[i]._jet(omega.astype(np.complex128))
+            m = np.where(np.isinf(omega), 0.0, omega * g.real - 1)
+            return omega, m, g.real + omega * dg.real
+
+        def place(s: Real) -> tuple[Real, Real]:
+            with np.errstate(all="ignore"):
+                omega, m, dm = values(lead, s)
+                z = omega * (m / (1 + m)) ** (self._order - 1)
+                slope = (self._order - 1) / (m * (1 + m)) + 1 / (omega * dm)
+                for i in range(len(self.operands)):
+                    if i != lead:
+                        at = invert(lambda t, i=i: values(i, t)[1], m)
+                        omega, _, dm = values(i, at)
+                        z = z * omega
+                        slope = slope + 1 / (omega * dm)
+                for law in self.wisharts:
+                    phi = law.aspect_ratio
+                    omega = law.variance * (1 + m) * (1 + phi * m) / m
+                    change = 1 / (1 + m) + phi / (1 + phi * m) - 1 / m
+                    z = z * omega
+                    slope = np.where(omega * change < 0, slope + change, np.nan)
+                sign = -np.sign(z) * slope
+                return z, np.where(np.isfinite(z) & np.isfinite(sign), sign, np.nan)
+
+        return sweep(place, components)
+
+
+def product_moments(factors: list[list[Fraction]]) -> list[Fraction]:
+    r"""Moments of a free product from the moments of its factors, order 0..k, exactly.
+
+    With psi(w) = sum m_n w^n and chi its inverse series, S(u) = chi(u) (1 + u)/u multiplies:
+    chi of the product is the product of the chi_i times ((1 + u)/u)^(n - 1). Every factor must have
+    a mean other than 0.
+    """
+    order = len(factors[0]) - 1
+    if order == 0:
+        return [Fraction(1)]
+    product = [Fraction(1)] + [Fraction(0)] * (order - 1)
+    for moments in factors:
+        inverse = _inverse_series(moments[1:])
+        product = _multiply(product, inverse)
+    one_plus = [Fraction(math.comb(len(factors) - 1, j)) for j in range(order)]
+    product = _multiply(product, one_plus)
+    return [Fraction(1), *_inverse_series(product)]
+
+
+def _multiply(a: list[Fraction], b: list[Fraction]) -> list[Fraction]:
+    return [sum((a[i] * b[n - i] for i in range(n + 1)), Fraction(0)) for n in range(len(a))]
+
+
+def _inverse_series(series: list[Fraction]) -> list[Fraction]:
+    """Coefficients c of the inverse of w (a_0 + a_1 w + ...), divided by w (Lagrange)."""
+    order = len(series)
+    lead = series[0]
+    # [w^n] of the inverse is (1/n) [w^(n-1)] of (w/f)^n = (1/n) [w^(n-1)] phi^n, phi = 1/(a_0 + ...)
+    reciprocal = [1 / lead]
+    for n in range(1, order):
+        reciprocal.append(
+            -sum((series[j] * reciprocal[n - j] for j in range(1, n + 1)), Fraction(0)) / lead
+        )
+    power = [Fraction(1)] + [Fraction(0)] * (order - 1)
+    inverse = []
+    for n in range(1, order + 1):
+        power = _multiply(power, reciprocal)
+        inverse.append(power[n - 1] / n)
+    return inverse
+
+
+def _exp(logarithm: Complex) -> Complex:
+    """Exponential; exactly real where the argument is a multiple of pi."""
+    value = np.exp(logarithm)
+    flat = logarithm.imag == np.pi * np.round(logarithm.imag / np.pi)
+    return np.where(flat, value.real + 0j, value)
+
+
+def _top(law: Law) -> float:
+    return max([high for _, high in law.support] + [place for place, _ in law.atoms])

@@ -1,0 +1,380 @@
+r"""Subordination: free sums, powers and products of any laws, solved at the real axis.
+
+For a free sum there are subordination functions :math:`\omega_i` of the upper half-plane into
+itself with :math:`F_i(\omega_i(z)) = F(z)`, F = 1/G. With real powers :math:`t_i` (a law added to
+itself t times, T their sum) they solve
+
+.. math:: z = (1 - T) F + \sum_i t_i \omega_i, \qquad F_i(\omega_i) = F .
+
+For a free product of positive laws, with :math:`M(z) = z G(z) - 1`,
+
+.. math:: z = \Bigl(\frac{m}{1 + m}\Bigr)^{n - 1} \prod_i \omega_i, \qquad M_i(\omega_i) = m .
+
+Either way the solution is the fixed point of an analytic map of the upper half-plane into itself,
+so there is at most one with Im omega > 0 -- for real z as well (Denjoy-Wolff theorem) [1]_. A root
+that Newton's method finds inside the half-plane is therefore the right one, and it is the boundary
+value itself: no point is ever shifted off the real axis. Starting values are continued from
+large Im z, once for a table, and interpolated after that.
+
+The logarithmic potentials, and with them the distribution functions, come without quadrature:
+
+.. math::
+    L = \sum_i t_i L_i(\omega_i) + (T - 1) \log G \quad \text{(sum)}, \qquad
+    L = \sum_i L_i(\omega_i) + (n - 1) \log m \quad \text{(product)} .
+
+References
+----------
+.. [1] S. T. Belinschi and H. Bercovici, A new approach to subordination results in free
+       probability, Journal d'Analyse Mathematique 101 (2007) 357-365.
+"""
+
+from __future__ import annotations
+
+import abc
+import itertools
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rmtland.free.gaps import Gap, bands_between
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+from rmtland.solution import ConvergenceError, Solution, Status
+
+__all__ = ["State", "SubordinatedLaw"]
+
+_STEPS = 40
+_NODES = 200
+
+
+@dataclass(frozen=True)
+class State:
+    """Common value (F or log m) and subordination functions (or their logarithms), row by row."""
+
+    common: Complex
+    omegas: tuple[Complex, ...]
+
+    def take(self, index: Any) -> State:
+        return State(self.common[index], tuple(omega[index] for omega in self.omegas))
+
+    def put(self, index: Any, other: State) -> None:
+        self.common[index] = other.common
+        for mine, theirs in zip(self.omegas, other.omegas, strict=True):
+            mine[index] = theirs
+
+
+class SubordinatedLaw(Law):
+    """A law made from operands by subordination; see the module for the equations."""
+
+    operands: tuple[Law, ...]
+
+    # What a sum or a product provides ------------------------------------------------------------
+
+    @abc.abstractmethod
+    def _far(self, z: Complex) -> State:
+        """Approximate state for |z| large."""
+
+    @abc.abstractmethod
+    def _step(self, z: Complex, state: State) -> tuple[State, Real, Real, Real]:
+        """One Newton step: the new state, its relative size, the least Im omega, the defect."""
+
+    def _flat(self, state: State) -> State:
+        """The state put onto the real axis."""
+        return State(
+            state.common.real.astype(np.complex128),
+            tuple(omega.real.astype(np.complex128) for omega in state.omegas),
+        )
+
+    @abc.abstractmethod
+    def _value_of(self, z: Complex, state: State) -> Complex:
+        """G at the solution."""
+
+    @abc.abstractmethod
+    def _slope_of(self, z: Complex, state: State) -> Complex:
+        """G' at the solution."""
+
+    @abc.abstractmethod
+    def _potential_of(self, z: Complex, state: State) -> Complex:
+        """L at the solution."""
+
+    @abc.abstractmethod
+    def _gaps(self) -> list[tuple[float, float]]:
+        """Gaps of the support on the real line, the outermost included, in any order."""
+
+    @property
+    @abc.abstractmethod
+    def _scale(self) -> float:
+        """A length beyond which the law looks like a point."""
+
+    # The support ----------------------------------------------------------------------------------
+
+    @cached_property
+    def _gap_list(self) -> tuple[Gap, ...]:
+        places = [place for place, _ in self.atoms]
+
+        def settled(end: float) -> float:
+            # An atom is the limit of an infinite transform; the samples come close to it.
+            near = [place for place in places if abs(place - end) <= 1e-10 * self._scale]
+            return near[0] if near else end
+
+        # What is narrower than this is rounding at a point where the condition is just missed.
+        least = 1e-11 * self._scale
+        gaps = [
+            Gap(settled(low), settled(high))
+            for low, high in sorted(self._gaps())
+            if high - low > least
+        ]
+        overlap = any(a.high > b.low + 1e-9 * self._scale for a, b in itertools.pairwise(gaps))
+        if not gaps or gaps[0].low > -np.inf or gaps[-1].high < np.inf or overlap:
+            raise ConvergenceError(f"the support of {self} could not be determined: gaps {gaps}")
+        return tuple(gaps)
+
+    @cached_property
+    def support(self) -> Support:
+        """Intervals of the continuous part, between the gaps."""
+        return bands_between(self._gap_list)
+
+    @property
+    @abc.abstractmethod
+    def atoms(self) -> Atoms:
+        """Point masses by the exact criteria."""
+
+    # The solver ------------------------------------------------------------------------------------
+
+    def _newton(
+        self, z: Complex, start: State, *, real: bool = False
+    ) -> tuple[State, NDArray[np.int64], Real]:
+        """Newton from a start; steps are negative where it did not settle inside.
+
+        Inside means in the upper half-plane, or on the axis if `real`.
+        """
+        state = State(start.common.copy(), tuple(omega.copy() for omega in start.omegas))
+        steps = np.full(z.shape, -_STEPS, dtype=np.int64)
+        defect = np.full(z.shape, np.inf)
+        active = np.arange(z.size)
+        for step in range(1, _STEPS + 1):
+            with np.errstate(all="ignore"):
+                new, size, height, error = self._step(z[active], state.take(active))
+            state.put(active, new)
+            defect[active] = error
+            done = (size <= 1e-8) & ((height > 0) | real)
+            steps[active[done]] = step
+            lost = ~np.isfinite(size)
+            active = active[~(done | lost)]
+            if active.size == 0:
+                break
+        return state, steps, defect
+
+    def _continued(self, z: Complex) -> tuple[State, NDArray[np.int64], Real]:
+        """Solve by continuation from far above the axis."""
+        height = np.maximum(4 * self._scale, z.imag)
+        at = z.real + 1j * height
+        state, steps, defect = self._newton(at, self._far(at))
+        total = np.abs(steps)
+        alive = steps > 0
+        factor = np.full(z.shape, 0.5)
+        floor = np.maximum(z.imag, 1e-13 * self._scale)
+        for _ in range(400):
+            todo = np.flatnonzero(alive & (height > z.imag))
+            if todo.size == 0:
+                break
+            lower = height[todo] * factor[todo]
+            lower = np.where(lower <= floor[todo], z.imag[todo], lower)
+            at = z.real[todo] + 1j * lower
+            new, more, error = self._newton(at, state.take(todo))
+            total[todo] += np.abs(more)
+            good = more > 0
+            state.put(todo[good], new.take(good))
+            defect[todo[good]] = error[good]
+            height[todo[good]] = lower[good]
+            factor[todo] = np.where(
+                good, np.maximum(factor[todo] ** 1.5, 0.05), factor[todo] ** 0.5
+            )
+            alive[todo] &= factor[todo] < 0.9999
+        solved = alive & (height <= z.imag)
+        return state, np.where(solved, total, -total), defect
+
+    @cached_property
+    def _tables(self) -> tuple[tuple[Real, State], ...]:
+        """For every band, angles t in x = low + (high - low) sin(t/2)^2 and the states there."""
+        angles = np.pi * (np.arange(_NODES) + 0.5) / _NODES
+        tables = []
+        for low, high in self.support:
+            x = (low + (high - low) * np.sin(angles / 2) ** 2).astype(np.complex128)
+            state, steps, _ = self._continued(x)
+            settled = steps > 0
+            tables.append((angles[settled], state.take(settled)))
+        return tuple(tables)
+
+    def _inside(self, x: Real) -> tuple[State, NDArray[np.int64], Real]:
+        """Solve at real points inside the bands."""
+        z = x.astype(np.complex128)
+        state = self._far(z)
+        for (low, high), (angles, table) in zip(self.support, self._tables, strict=True):
+            here = (x > low) & (x < high)
+            if angles.size and here.any():
+                t = 2 * np.arcsin(np.sqrt((x[here] - low) / (high - low)))
+                near = [np.interp(t, angles, row) for row in (table.common, *table.omegas)]
+                state.put(here, State(near[0], tuple(near[1:])))
+        state, steps, defect = self._newton(z, state)
+        lost = np.flatnonzero(steps < 0)
+        if lost.size:
+            again, more, error = self._continued(z[lost])
+            state.put(lost, again)
+            steps[lost], defect[lost] = more, error
+        return state, steps, defect
+
+    def _above(self, z: Complex) -> tuple[State, NDArray[np.int64], Real]:
+        """Solve in the open upper half-plane."""
+        state, steps, defect = self._newton(z, self._far(z))
+        lost = np.flatnonzero(steps < 0)
+        again, more, error = self._continued(z[lost])
+        state.put(lost, again)
+        steps[lost], defect[lost] = more, error
+        return state, steps, defect
+
+    def _outside(self, x: Real) -> tuple[State, NDArray[np.int64], Real]:
+        """Solve at real points in gaps: down from a little above, and to the end on the axis."""
+        ends = np.array([end for band in self.support for end in band])
+        reach = np.abs(x[:, None] - ends).min(axis=1) if ends.size else np.full(x.shape, 1.0)
+        height = np.clip(1e-2 * reach, 1e-12 * self._scale, self._scale)
+        state, steps, _ = self._above(x + 1j * height)
+        flat = self._flat(state)
+        state, more, defect = self._newton(x.astype(np.complex128), flat, real=True)
+        good = (steps > 0) & (more > 0)
+        total = np.abs(steps) + np.abs(more)
+        return state, np.where(good, total, -total), defect
+
+    def _in_gap(self, x: Real) -> NDArray[np.bool_]:
+        gap = np.ones(x.shape, dtype=bool)
+        for low, high in self.support:
+            gap &= (x <= low) | (x >= high)
+        return gap
+
+    def solve(self, z: ArrayLike) -> Solution:
+        """Solve for G(z) and report how far the solution may be trusted.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points of the closed upper half-plane; real points mean x + i0.
+
+        Returns
+        -------
+        Solution
+            `value` is G(z), `residual` the defect of the subordination equation at the last
+            step but one, relative to z, `steps` the Newton steps. Never raises for lack of
+            convergence; `status` says.
+        """
+        array = np.asarray(z, dtype=np.complex128)
+        if (array.imag < 0).any() or not np.isfinite(array).all():
+            raise ValueError("solve takes finite z with Im z >= 0; conjugate the others")
+        value, _, steps, defect = self._jet_with_steps(array.ravel(), slopes=False)
+        status = Status.CONVERGED if (steps >= 0).all() else Status.NOT_CONVERGED
+        shape = array.shape
+        return Solution(
+            value.reshape(shape), status, defect.reshape(shape), np.abs(steps).reshape(shape)
+        )
+
+    def _parts(self, z: Complex) -> list[tuple[NDArray[np.bool_], State, Any, Real]]:
+        """Solve in the bands, in the gaps and above the axis apart: mask, state, steps, defect."""
+        real = z.imag == 0
+        gap = real & self._in_gap(z.real)
+        parts = []
+        for mask, solver in (
+            (real & ~gap, lambda at: self._inside(at.real)),
+            (gap, lambda at: self._outside(at.real)),
+            (~real, self._above),
+        ):
+            if mask.any():
+                parts.append((mask, *solver(z[mask])))
+        return parts
+
+    def _jet_with_steps(
+        self, z: Complex, *, slopes: bool
+    ) -> tuple[Complex, Complex, NDArray[np.int64], Real]:
+        value, slope = np.empty_like(z), np.empty_like(z)
+        steps, defect = np.zeros(z.shape, dtype=np.int64), np.zeros(z.shape)
+        for part, state, count, error in self._parts(z):
+            steps[part], defect[part] = count, error
+            with np.errstate(all="ignore"):
+                value[part] = self._value_of(z[part], state)
+                if slopes:
+                    slope[part] = self._slope_of(z[part], state)
+        for place, _ in self.atoms:
+            value[z == place] = complex(np.inf, 0)
+            steps[z == place] = 0
+        return value, slope, steps, defect
+
+    def _jet(self, z: Complex) -> tuple[Complex, Complex]:
+        value, slope, steps, _ = self._jet_with_steps(z, slopes=True)
+        self._require(steps, z)
+        return value, slope
+
+    def _stieltjes(self, z: Complex) -> Complex:
+        value, _, steps, _ = self._jet_with_steps(z, slopes=False)
+        self._require(steps, z)
+        return value
+
+    def _log_potential(self, z: Complex) -> Complex:
+        value = np.empty_like(z)
+        for part, state, steps, _ in self._parts(z):
+            self._require(steps, z[part])
+            value[part] = self._potential_of(z[part], state)
+        return value
+
+    def _pdf(self, x: Real) -> Real:
+        density = np.zeros(x.shape)
+        inside = ~self._in_gap(x)
+        if inside.any():
+            density[inside] = -self._stieltjes(x[inside].astype(np.complex128)).imag / np.pi
+        return np.maximum(density, 0.0)
+
+    def _cdf(self, x: Real) -> Real:
+        below = np.empty(x.shape)
+        inside = ~self._in_gap(x)
+        if inside.any():
+            at = x[inside].astype(np.complex128)
+            state, steps, _ = self._inside(at.real)
+            self._require(steps, at)
+            below[inside] = np.clip(1 - self._potential_of(at, state).imag / np.pi, 0.0, 1.0)
+        for gap, mass in zip(self._gap_list, self._gap_masses, strict=True):
+            here = ~inside & (x >= gap.low) & (x <= gap.high)
+            below[here] = mass
+        for place, mass in self.atoms:
+            if not inside[x == place].any():
+                # The gap to the left of the atom ends there; the atom belongs to the right.
+                below[x == place] = self._mass_just_above(place, mass)
+        return below
+
+    @cached_property
+    def _gap_masses(self) -> tuple[float, ...]:
+        """Distribution function on every gap, constant there, from the logarithmic potential."""
+        masses = [0.0]
+        for gap in self._gap_list[1:-1]:
+            at = np.array([(gap.low + gap.high) / 2], dtype=np.complex128)
+            state, steps, _ = self._outside(at.real)
+            self._require(steps, at)
+            masses.append(float(1 - self._potential_of(at, state).imag[0] / np.pi))
+        return (*masses, 1.0)
+
+    def _mass_just_above(self, place: float, mass: float) -> float:
+        for gap, below in zip(self._gap_list, self._gap_masses, strict=True):
+            if gap.low <= place < gap.high and place >= gap.low:
+                if abs(gap.low - place) <= 1e-9 * self._scale:
+                    return below
+        left = max(
+            (below for gap, below in zip(self._gap_list, self._gap_masses, strict=True)
+             if gap.low < place), default=0.0
+        )  # fmt: skip
+        return left + mass
+
+    def _require(self, steps: NDArray[np.int64], z: NDArray[Any]) -> None:
+        if steps.size and steps.min() < 0:
+            bad = z[steps < 0]
+            raise ConvergenceError(
+                f"{self} did not converge at {bad.size} of {z.size} points, the first at "
+                f"{bad[0]}; solve() returns the others"
+            )

@@ -1,0 +1,339 @@
+r"""Affine images of laws: scaled, mirrored and shifted.
+
+For X of law :math:`\rho`, the law of aX + b has
+
+.. math::
+    G(z) = \frac1a G_X\!\left(\frac{z - b}{a}\right), \qquad
+    R(g) = b + a R_X(a g), \qquad
+    L(z) = \log a + L_X\!\left(\frac{z - b}{a}\right) \quad (a > 0) ;
+
+a negative scale exchanges the half-planes, where :math:`G_X(\bar z) = \overline{G_X(z)}`. Without
+a shift S(w) = S_X(w)/a.
+
+Locations of edges and atoms are rounded once, and points are pulled back so that they stay on the
+same side of them.
+
+References
+----------
+.. [1] J. A. Mingo and R. Speicher, Free Probability and Random Matrices, Springer 2017,
+       section 3.1.
+
+Examples
+--------
+>>> from rmtland.laws import MarchenkoPastur, Semicircle
+>>> affine(Semicircle(0.25), scale=2.0, shift=3.0)
+Semicircle(variance=1.0, mean=3.0)
+>>> law = affine(MarchenkoPastur(2.0), scale=-1.0, shift=1.0)
+>>> law.atoms, law.mean(), law.cdf(0.999)
+(((1.0, 0.5),), 0.0, 0.5)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rmtland.arrays import finite
+from rmtland.laws.arcsine import Arcsine
+from rmtland.laws.discrete import Discrete, EmpiricalLaw
+from rmtland.laws.free_poisson import FreePoisson
+from rmtland.laws.inversion import s_transform_of
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+from rmtland.laws.levy import LevyLaw, LevyTriplet
+from rmtland.laws.marchenko_pastur import MarchenkoPastur
+from rmtland.laws.mixture import Mixture
+from rmtland.laws.semicircle import Semicircle
+from rmtland.laws.uniform import Uniform
+
+__all__ = ["Affine", "AffineLevy", "affine"]
+
+
+def affine(law: Law, *, scale: float = 1.0, shift: float = 0.0) -> Law:
+    """Return the law of scale * X + shift for X of the given law.
+
+    Parameters
+    ----------
+    law : Law
+        The law of X.
+    scale : float
+        Factor, of either sign, not 0.
+    shift : float
+        What is added.
+
+    Returns
+    -------
+    Law
+        Of the same family where that is closed under the map (semicircles, arcsine, uniform and
+        discrete laws, mixtures; free Poisson laws without a shift); otherwise an `AffineLevy` for
+        a law with a rational R-transform, else an `Affine`. Affine laws of affine laws are one.
+
+    Raises
+    ------
+    ValueError
+        If the scale is 0, or a number is not finite.
+    TypeError
+        If `law` is not a law.
+    """
+    scale, shift = _checked(law, scale, shift)
+    if (scale, shift) == (1.0, 0.0):
+        return law
+    if isinstance(law, Affine | AffineLevy):
+        return affine(law.law, scale=scale * law.scale, shift=scale * law.shift + shift)
+    if isinstance(law, Semicircle):
+        return Semicircle(scale * (scale * law.variance), scale * law.center + shift)
+    if isinstance(law, Arcsine | Uniform):
+        low, high = sorted((scale * law.low + shift, scale * law.high + shift))
+        return type(law)(low, high)
+    if isinstance(law, Discrete):
+        return Discrete(tuple(scale * x + shift for x in law.locations), law.weights)
+    if isinstance(law, EmpiricalLaw):
+        order = slice(None) if scale > 0 else slice(None, None, -1)
+        weights = None if law.weights is None else law.weights[order]
+        return EmpiricalLaw((scale * law.eigenvalues + shift)[order], weights)
+    if isinstance(law, Mixture):
+        parts = tuple(affine(part, scale=scale, shift=shift) for part in law.laws)
+        return Mixture(parts, law.weights)
+    if isinstance(law, MarchenkoPastur) and scale > 0 and shift == 0:
+        return MarchenkoPastur(law.aspect_ratio, scale * law.variance)
+    if isinstance(law, FreePoisson) and shift == 0:
+        return FreePoisson(law.rate, scale * law.jump)
+    if isinstance(law, LevyLaw):
+        return AffineLevy(law, scale, shift)
+    return Affine(law, scale, shift)
+
+
+class _AffineImage(Law):
+    """What affine images of all laws share."""
+
+    law: Law
+    scale: float
+    shift: float
+
+    @property
+    def support(self) -> Support:
+        """The intervals of the law, mapped."""
+        pieces = [(self._push(low), self._push(high)) for low, high in self.law.support]
+        return tuple(sorted((min(piece), max(piece)) for piece in pieces))
+
+    @property
+    def atoms(self) -> Atoms:
+        """The atoms of the law, mapped."""
+        return tuple(sorted((self._push(place), mass) for place, mass in self.law.atoms))
+
+    def _push(self, x: float) -> float:
+        return self.scale * x + self.shift + 0.0
+
+    def _pull(self, x: Real) -> Real:
+        """Return (x - shift) / scale, kept on the same side of edges and atoms as x."""
+        pulled = (x - self.shift) / self.scale
+        inner = [place for place, _ in self.law.atoms]
+        inner += [edge for piece in self.law.support for edge in piece]
+        for place in inner:
+            image = self._push(place)
+            above, below = (x >= image, x <= image) if self.scale > 0 else (x <= image, x >= image)
+            pulled = np.where(above, np.maximum(pulled, place), pulled)
+            pulled = np.where(below, np.minimum(pulled, place), pulled)
+        return np.asarray(pulled)
+
+    def _upper(self, z: Complex) -> Complex:
+        """Pull points back, mirrored into the closed upper half-plane for a negative scale."""
+        pulled = np.empty(z.shape, dtype=np.complex128)
+        pulled.real, pulled.imag = self._pull(z.real), np.abs(z.imag / self.scale)
+        return pulled
+
+    def _back(self, value: Complex, factor: float) -> Complex:
+        """Divide a transform by a real factor, mirrored for a negative scale."""
+        value = np.array(value)
+        with np.errstate(invalid="ignore"):
+            value.real /= factor
+            value.imag /= factor if self.scale > 0 else -factor
+        return value
+
+    def _jet(self, z: Complex) -> tuple[Complex, Complex]:
+        g, slope = self.law._jet(self._upper(z))
+        return self._marked(z, self._back(g, self.scale)), self._back(slope, self.scale**2)
+
+    def _stieltjes(self, z: Complex) -> Complex:
+        return self._marked(z, self._back(self.law._stieltjes(self._upper(z)), self.scale))
+
+    def _marked(self, z: Complex, g: Complex) -> Complex:
+        for place, _ in self.atoms:
+            g[z == place] = complex(np.inf, 0)
+        return g
+
+    def _log_potential(self, z: Complex) -> Complex:
+        value = np.array(self.law._log_potential(self._upper(z)))
+        value.real += np.log(abs(self.scale))
+        if self.scale < 0:
+            value.imag = np.pi - value.imag
+        real = z.imag == 0
+        value.imag[real] = np.pi * (1 - self._cdf(z.real[real]))
+        return value
+
+    def _pdf(self, x: Real) -> Real:
+        with np.errstate(invalid="ignore"):
+            return np.asarray(self.law._pdf(self._pull(x)) / abs(self.scale))
+
+    def _sided(self, x: Real, of: Callable[[Real], Real], instead: Callable[[Real], Real]) -> Real:
+        """Values at the pulled points; instead of them where a point left of an atom fell on it."""
+        pulled = self._pull(x)
+        value = of(pulled)
+        for place, _ in self.law.atoms:
+            left = (pulled == place) & (x < self._push(place))
+            if left.any():
+                value[left] = instead(pulled[left])
+        return value
+
+    def _cdf(self, x: Real) -> Real:
+        cdf, below = self.law._cdf, self.law._mass_below
+        if self.scale > 0:
+            return self._sided(x, cdf, below)
+        return self._sided(x, lambda y: 1 - below(y), lambda y: 1 - cdf(y))
+
+    def _ppf(self, q: Real) -> Real:
+        if self.scale > 0:
+            return np.asarray(self.scale * self.law._ppf(q) + self.shift + 0.0)
+        return super()._ppf(q)
+
+
+@dataclass(frozen=True)
+class Affine(_AffineImage):
+    """Affine image of a law (location-scale family, dilation and translation); made by `affine`.
+
+    Parameters
+    ----------
+    law : Law
+        The law of X.
+    scale, shift : float
+        This is the law of scale * X + shift; the scale is not 0.
+
+    Raises
+    ------
+    ValueError
+        If the scale is 0, or a number is not finite.
+    TypeError
+        If `law` is not a law.
+    """
+
+    law: Law
+    scale: float = 1.0
+    shift: float = 0.0
+
+    def __post_init__(self) -> None:
+        scale, shift = _checked(self.law, self.scale, self.shift)
+        object.__setattr__(self, "scale", scale)
+        object.__setattr__(self, "shift", shift)
+
+    def _exact_cumulants(self, k: int) -> list[Fraction]:
+        scale = Fraction(self.scale)
+        cumulants = [scale**n * c for n, c in enumerate(self.law._exact_cumulants(k), 1)]
+        if cumulants:
+            cumulants[0] += Fraction(self.shift)
+        return cumulants
+
+    def r_transform(self, g: ArrayLike) -> Any:
+        """R-transform shift + scale * R(scale * g) of real or complex `g`, where R is defined.
+
+        Raises
+        ------
+        ValueError
+            As the R-transform of the law of X.
+        """
+        return self.shift + self.scale * self.law.r_transform(self.scale * _numbers("g", g))
+
+    def s_transform(self, w: ArrayLike) -> Any:
+        """S-transform of real or complex `w`: that of X over the scale, by inversion with a shift.
+
+        Raises
+        ------
+        ValueError
+            If the mean is zero, or `w` is NaN or a pole.
+        """
+        if self.shift == 0 and hasattr(self.law, "s_transform"):
+            return self.law.s_transform(w) / self.scale
+        return s_transform_of(self, w)
+
+
+@dataclass(frozen=True)
+class AffineLevy(_AffineImage, LevyLaw):
+    """Affine image of a law with a rational R-transform, which it keeps; made by `affine`.
+
+    Parameters
+    ----------
+    law : LevyLaw
+        The law of X.
+    scale, shift : float
+        This is the law of scale * X + shift; the scale is not 0.
+
+    Raises
+    ------
+    ValueError
+        If the scale is 0, or a number is not finite.
+    TypeError
+        If `law` has no rational R-transform.
+    """
+
+    law: LevyLaw
+    scale: float = 1.0
+    shift: float = 0.0
+
+    def __post_init__(self) -> None:
+        scale, shift = _checked(self.law, self.scale, self.shift)
+        if not isinstance(self.law, LevyLaw):
+            raise TypeError(f"AffineLevy takes a law with a rational R-transform; got {self.law!r}")
+        object.__setattr__(self, "scale", scale)
+        object.__setattr__(self, "shift", shift)
+
+    @property
+    def levy(self) -> LevyTriplet:
+        """Free Levy-Khintchine triplet: jumps and drift scaled, the drift shifted."""
+        inner, a = self.law.levy, self.scale
+        return LevyTriplet(
+            a * inner.drift + self.shift,
+            a * (a * inner.variance),
+            inner.rates,
+            tuple(a * jump for jump in inner.jumps),
+        )
+
+    def _reciprocal(self, z: Complex) -> Complex:
+        return self._back(self.law._reciprocal(self._upper(z)), 1 / self.scale)
+
+    def _exact_cumulants(self, k: int) -> list[Fraction]:
+        scale = Fraction(self.scale)
+        cumulants = [scale**n * c for n, c in enumerate(self.law._exact_cumulants(k), 1)]
+        if cumulants:
+            cumulants[0] += Fraction(self.shift)
+        return cumulants
+
+    def s_transform(self, w: ArrayLike) -> Any:
+        """S-transform by inversion, for w = z G(z) - 1 with z off the convex hull of the law.
+
+        Raises
+        ------
+        ValueError
+            If the mean is zero or `w` is NaN.
+        ConvergenceError
+            If `w` is not such a value.
+        """
+        return s_transform_of(self, w)
+
+
+def _checked(law: Law, scale: float, shift: float) -> tuple[float, float]:
+    if not isinstance(law, Law):
+        raise TypeError(f"affine takes a law; got {law!r}")
+    scale, shift = finite("scale", scale), finite("shift", shift)
+    if scale == 0:
+        raise ValueError("scale must not be 0: that would be a point mass, Discrete")
+    return scale, shift
+
+
+def _numbers(name: str, value: ArrayLike) -> Any:
+    array = np.asarray(value)
+    if array.dtype.kind not in "iufcb" and array.size:
+        raise TypeError(f"{name} must be real or complex numbers; got dtype {array.dtype}")
+    return array if array.ndim else array.item()

@@ -1,0 +1,162 @@
+r"""The arcsine law.
+
+.. math::
+    \rho(x) = \frac{1}{\pi \sqrt{(x - a)(b - x)}}, \qquad
+    G(z) = \frac{1}{\sqrt{z - a} \sqrt{z - b}}, \qquad
+    L(z) = 2 \log \frac{\sqrt{z - a} + \sqrt{z - b}}{2},
+
+the equilibrium law of the interval [a, b]: the limit law of the zeros of orthogonal polynomials
+on it, the spectrum of the infinite chain, and on [-2, 2] the free sum of two symmetric signs [1]_.
+With mean m = (a + b)/2 and radius r = (b - a)/2,
+
+.. math::
+    R(g) = m + \frac{r^2 g}{1 + \sqrt{1 + r^2 g^2}}, \qquad
+    S(w) = \frac{2 + w}{m (1 + w) + \operatorname{sgn}(m) \sqrt{m^2 + r^2 w (2 + w)}} .
+
+References
+----------
+.. [1] A. Nica and R. Speicher, Lectures on the Combinatorics of Free Probability, Cambridge
+       University Press, 2006, example 12.8 (R-transform) and lecture 18 (S-transforms).
+
+Examples
+--------
+>>> law = Arcsine(0.0, 4.0)
+>>> law.ppf(0.25)
+0.585786437626905
+>>> [law.moment(k) for k in range(5)]
+[1.0, 2.0, 6.0, 20.0, 70.0]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rmtland.arrays import finite
+from rmtland.laws.inversion import elementwise
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+
+__all__ = ["Arcsine"]
+
+
+@dataclass(frozen=True)
+class Arcsine(Law):
+    """Arcsine law (Chebyshev law of the first kind, equilibrium law; Kesten-McKay of degree 2).
+
+    Parameters
+    ----------
+    low, high : float
+        Ends of the support, low < high.
+
+    Raises
+    ------
+    ValueError
+        If an end is not finite or low >= high.
+    """
+
+    low: float = -2.0
+    high: float = 2.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "low", finite("low", self.low) + 0.0)
+        object.__setattr__(self, "high", finite("high", self.high) + 0.0)
+        if not self.low < self.high:
+            raise ValueError(f"low must be below high; got {self.low} and {self.high}")
+        finite("high - low", self.high - self.low)
+
+    @property
+    def support(self) -> Support:
+        """The interval (low, high)."""
+        return ((self.low, self.high),)
+
+    @property
+    def atoms(self) -> Atoms:
+        """None."""
+        return ()
+
+    @property
+    def _middle(self) -> float:
+        return self.low / 2 + self.high / 2
+
+    @property
+    def _radius(self) -> float:
+        return self.high / 2 - self.low / 2
+
+    def _jet(self, z: Complex) -> tuple[Complex, Complex]:
+        to_low, to_high = z - self.low, z - self.high
+        with np.errstate(divide="ignore", invalid="ignore"):
+            g = np.asarray(1 / (np.sqrt(to_low) * np.sqrt(to_high)), dtype=np.complex128)
+            slope = g * (-0.5 / to_low - 0.5 / to_high)
+        edge = (to_low == 0) | (to_high == 0)
+        if edge.any():
+            g[edge] = complex(np.inf, 0)
+        return g, slope
+
+    def _log_potential(self, z: Complex) -> Complex:
+        value = 2 * np.log((np.sqrt(z - self.low) + np.sqrt(z - self.high)) / 2)
+        real = z.imag == 0
+        value.imag[real] = np.pi * (1 - self._cdf(z.real[real]))
+        return np.asarray(value)
+
+    def _pdf(self, x: Real) -> Real:
+        inside = (x >= self.low) & (x <= self.high)
+        y = np.where(inside, x, self.low)
+        with np.errstate(divide="ignore"):
+            density = 1 / (np.pi * (np.sqrt(y - self.low) * np.sqrt(self.high - y)))
+        return np.where(inside, density, 0.0)
+
+    def _cdf(self, x: Real) -> Real:
+        y = np.clip(x, self.low, self.high)
+        turn = np.arctan2(np.sqrt(y - self.low), np.sqrt(self.high - y))
+        return np.asarray(2 / np.pi * turn)
+
+    def _ppf(self, q: Real) -> Real:
+        half = (np.pi / 2) * q
+        from_low = self.low + (self.high - self.low) * np.sin(half) ** 2
+        from_high = self.high - (self.high - self.low) * np.sin(np.pi / 2 * (1 - q)) ** 2
+        return np.where(q < 0.5, from_low, from_high)
+
+    def _exact_cumulants(self, k: int) -> list[Fraction]:
+        low, high = Fraction(self.low), Fraction(self.high)
+        square = ((high - low) / 2) ** 2
+        cumulants = [(low + high) / 2] + [Fraction(0)] * (k - 1)
+        term = square / 2  # (r^2/2) (-r^2/4)^n Catalan(n)
+        for n in range(k // 2):
+            cumulants[2 * n + 1] = term
+            term *= -square / 4 * Fraction(2 * (2 * n + 1), n + 2)
+        return cumulants[:k]
+
+    def r_transform(self, g: ArrayLike) -> Any:
+        """R-transform for real or complex `g` of any shape.
+
+        Raises
+        ------
+        ValueError
+            If `g` is NaN or infinite.
+        """
+        r, middle = self._radius, self._middle
+        return elementwise(lambda g: middle + r * (r * g / (1 + np.sqrt(1 + (r * g) ** 2))), "g", g)
+
+    def s_transform(self, w: ArrayLike) -> Any:
+        """S-transform for real or complex `w` of any shape, analytic near 0.
+
+        Raises
+        ------
+        ValueError
+            If the mean is zero, or `w` is NaN, infinite or beyond the branch point.
+        """
+        middle, square = self._middle, self._radius**2
+        if middle == 0:
+            raise ValueError("the S-transform needs a law whose mean is not zero")
+        sign = np.sign(middle)
+
+        def transform(w: Complex) -> Complex:
+            # m^2 + r^2 w (2 + w), of which low * high = m^2 - r^2 is formed without cancellation
+            root = np.sqrt(self.low * self.high + square * (1 + w) ** 2)
+            return np.asarray((2 + w) / (middle * (1 + w) + sign * root))
+
+        return elementwise(transform, "w", w)

@@ -1,0 +1,372 @@
+r"""Discrete laws: finitely many point masses, and the empirical law of measured eigenvalues.
+
+.. math::
+    \rho = \sum_k w_k \delta_{x_k}, \qquad G(z) = \sum_k \frac{w_k}{z - x_k}, \qquad
+    L(z) = \sum_k w_k \log(z - x_k) .
+
+All mass is in atoms: the density is zero, the distribution function an exact step function.
+R- and S-transforms are found by inversion (`rmtland.laws.inversion`).
+
+Sums over many masses and points run in a compiled kernel; few are summed by NumPy, which is also
+the reference that the kernel is tested against.
+
+References
+----------
+.. [1] A. Nica and R. Speicher, Lectures on the Combinatorics of Free Probability, Cambridge
+       University Press, 2006, lecture 2 (distributions of matrices).
+
+Examples
+--------
+>>> law = Discrete((1.0, -1.0), (0.25, 0.75))
+>>> law.atoms
+((-1.0, 0.75), (1.0, 0.25))
+>>> law.cdf(0.0), law.ppf(0.8), law.stieltjes(2.0)
+(0.75, 1.0, (0.5+0j))
+>>> EmpiricalLaw([3.0, 1.0, 3.0, 5.0]).atoms
+((1.0, 0.25), (3.0, 0.5), (5.0, 0.25))
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rmtland.arrays import float_array
+from rmtland.laws.inversion import r_transform_of, s_transform_of
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+from rmtland.spectrum import Spectrum
+
+__all__ = ["Discrete", "EmpiricalLaw", "probability_weights"]
+
+_FEW = 20_000  # masses times points below which NumPy sums; a kernel takes as long to start
+_NEAR = 1e-140  # distance below which a square underflows, and one mass outweighs all others
+
+
+def probability_weights(weights: ArrayLike, size: int) -> Real:
+    """Return `size` positive weights of sum 1, rescaled exactly to it.
+
+    Raises
+    ------
+    ValueError
+        If their number is not `size`, one is not positive, or the sum is not 1 within 1e-12.
+    """
+    array = float_array("weights", weights, ndim=1)
+    if array.size != size:
+        raise ValueError(f"one weight each is needed; got {array.size} weights for {size}")
+    if array.min() <= 0:
+        raise ValueError(f"weights must be positive; got {array.min()}")
+    total = math.fsum(array)
+    if abs(total - 1) > 1e-12:
+        raise ValueError(f"weights must sum to 1 within 1e-12; got a sum of {total}")
+    return np.asarray(array / total)
+
+
+class PointMasses(Law):
+    """What all laws of point masses share; `_table` holds them as arrays."""
+
+    @property
+    @abc.abstractmethod
+    def _table(self) -> tuple[Real, Real]:
+        """Places in ascending order, each once, and masses of sum 1."""
+
+    @abc.abstractmethod
+    def _exact_masses(self) -> list[Fraction]:
+        """Masses as exact rationals of sum 1."""
+
+    @property
+    def support(self) -> Support:
+        """Empty: there is no absolutely continuous part."""
+        return ()
+
+    @cached_property
+    def atoms(self) -> Atoms:
+        """All of the law: pairs (location, mass)."""
+        places, masses = self._table
+        return tuple(zip(places.tolist(), masses.tolist(), strict=True))
+
+    @cached_property
+    def _levels(self) -> Real:
+        """Values of the distribution function at the places."""
+        levels = np.cumsum(self._table[1], dtype=np.longdouble).astype(np.float64)
+        levels[-1] = 1.0
+        return levels
+
+    def _exact_moments(self, k: int) -> list[Fraction]:
+        places, _ = self._table
+        masses = self._exact_masses()
+        unit = max(float(x).as_integer_ratio()[1] for x in places)
+        common = math.lcm(*{mass.denominator for mass in masses})
+        numbers = [int(Fraction(float(x)) * unit) for x in places]
+        terms = [int(mass * common) for mass in masses]
+        moments = [Fraction(1)]
+        for n in range(1, k + 1):
+            terms = [term * number for term, number in zip(terms, numbers, strict=True)]
+            moments.append(Fraction(sum(terms), common * unit**n))
+        return moments
+
+    def _jet(self, z: Complex) -> tuple[Complex, Complex]:
+        places, masses = self._table
+        nearest, distance = self._nearest(z)
+        close = np.abs(distance) < _NEAR
+        points = np.where(close, places[-1] + 1.0, z) if close.any() else z
+        if places.size * z.size < _FEW:
+            g, slope = jet_reference(points, places, masses)
+        else:
+            from rmtland.laws.discrete_kernels import jet
+
+            result = np.empty((4, z.size))
+            jet(*_parts(points), places, masses, result)
+            g, slope = _complex(result[0], result[1]), _complex(result[2], result[3])
+        if close.any():
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                one = masses[nearest[close]] / distance[close]
+                g[close] = np.where(distance[close] == 0, complex(np.inf, 0), one)
+                slope[close] = -one / distance[close]
+        return g, slope
+
+    def _log_potential(self, z: Complex) -> Complex:
+        places, masses = self._table
+        _, distance = self._nearest(z)
+        on, real = distance == 0, z.imag == 0
+        points = np.where(on, places[-1] + 1.0, z) if on.any() else z
+        if places.size * z.size < _FEW or np.abs(distance[~on]).min(initial=1.0) < _NEAR:
+            value = potential_reference(points, places, masses)
+        else:
+            from rmtland.laws.discrete_kernels import potential
+
+            result = np.empty((2, z.size))
+            potential(*_parts(points), places, masses, result)
+            value = _complex(result[0], result[1])
+        value.real[on] = -np.inf
+        value.imag[real] = np.pi * (1 - self._cdf(z.real[real]))
+        return value
+
+    def _nearest(self, z: Complex) -> tuple[Any, Complex]:
+        """Index of the place nearest to every point, and its distance z - place."""
+        places, _ = self._table
+        right = np.searchsorted(places, z.real)
+        left = np.maximum(right - 1, 0)
+        right = np.minimum(right, places.size - 1)
+        x = z.real
+        nearest = np.where(x - places[left] <= places[right] - x, left, right)
+        return nearest, z - places[nearest]
+
+    def _pdf(self, x: Real) -> Real:
+        return np.zeros(x.shape)
+
+    def _cdf(self, x: Real) -> Real:
+        return np.append(0.0, self._levels)[np.searchsorted(self._table[0], x, side="right")]
+
+    def _mass_below(self, x: Real) -> Real:
+        return np.append(0.0, self._levels)[np.searchsorted(self._table[0], x, side="left")]
+
+    def _ppf(self, q: Real) -> Real:
+        return self._table[0][np.searchsorted(self._levels, q, side="left")]
+
+    def r_transform(self, g: ArrayLike) -> Any:
+        """R-transform by inversion, for g = G(z) with z off the convex hull of the places.
+
+        Raises
+        ------
+        ValueError
+            If `g` is NaN.
+        ConvergenceError
+            If `g` is not such a value.
+        """
+        return r_transform_of(self, g)
+
+    def s_transform(self, w: ArrayLike) -> Any:
+        """S-transform by inversion, for w = z G(z) - 1 with z off the convex hull of the places.
+
+        Raises
+        ------
+        ValueError
+            If the mean is zero or `w` is NaN.
+        ConvergenceError
+            If `w` is not such a value.
+        """
+        return s_transform_of(self, w)
+
+
+@dataclass(frozen=True)
+class Discrete(PointMasses):
+    """Discrete law (atomic law, finite point measure; law of a matrix with few eigenvalues).
+
+    Parameters
+    ----------
+    locations : tuple of float
+        Where the masses are; equal locations are merged, and locations are put in ascending order.
+    weights : tuple of float
+        Positive masses that sum to 1 within 1e-12; rescaled to sum to 1.
+
+    Raises
+    ------
+    ValueError
+        If a location is not finite, or the weights are not such masses.
+    """
+
+    locations: tuple[float, ...]
+    weights: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        places = float_array("locations", self.locations, ndim=1)
+        masses = probability_weights(self.weights, places.size)
+        merged: dict[float, list[float]] = {}
+        for k in np.argsort(places, kind="stable"):
+            merged.setdefault(float(places[k]) + 0.0, []).append(float(masses[k]))
+        object.__setattr__(self, "locations", tuple(merged))
+        object.__setattr__(self, "weights", tuple(math.fsum(m) for m in merged.values()))
+
+    @cached_property
+    def _table(self) -> tuple[Real, Real]:
+        return _frozen(np.array(self.locations)), _frozen(np.array(self.weights))
+
+    def _exact_masses(self) -> list[Fraction]:
+        masses = [Fraction(weight) for weight in self.weights]
+        total = sum(masses)
+        return [mass / total for mass in masses]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EmpiricalLaw(PointMasses):
+    """Empirical spectral distribution (spectral measure, counting measure) of eigenvalues.
+
+    Parameters
+    ----------
+    eigenvalues : array_like of float, shape (size,)
+        Eigenvalues, or the nodes of a quadrature; kept sorted and read-only.
+    weights : array_like of float, shape (size,), optional
+        Non-negative weights that sum to 1 within 1e-12 (rescaled to sum to 1); None for equal
+        weights.
+
+    Raises
+    ------
+    ValueError
+        If an eigenvalue is not finite, there is none, or the weights do not fit.
+    """
+
+    eigenvalues: Real
+    weights: Real | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        places = float_array("eigenvalues", self.eigenvalues, ndim=1)
+        order = np.argsort(places, kind="stable")
+        if self.weights is not None:
+            masses = float_array("weights", self.weights, ndim=1)
+            if masses.shape != places.shape:
+                raise ValueError(
+                    f"weights must have the shape of the eigenvalues {places.shape}; "
+                    f"got {masses.shape}"
+                )
+            if masses.min() < 0:
+                raise ValueError(f"weights must not be negative; got {masses.min()}")
+            order = order[masses[order] > 0]
+            masses = probability_weights(masses[order], order.size)
+            object.__setattr__(self, "weights", _frozen(masses))
+        object.__setattr__(self, "eigenvalues", _frozen(places[order] + 0.0))
+
+    @classmethod
+    def of(cls, spectrum: Spectrum) -> Self:
+        """Law of a measured or sampled spectrum, all runs together.
+
+        Raises
+        ------
+        TypeError
+            If it is not a Spectrum.
+        """
+        if not isinstance(spectrum, Spectrum):
+            raise TypeError(f"EmpiricalLaw.of takes a Spectrum; got {spectrum!r}")
+        if spectrum.is_complete:
+            return cls(spectrum.eigenvalues)
+        nodes, weights = spectrum.measure
+        return cls(nodes, weights / math.fsum(weights))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, EmpiricalLaw):
+            return NotImplemented
+        return all(
+            np.array_equal(mine, theirs)
+            for mine, theirs in zip(self._table, other._table, strict=True)
+        )
+
+    def __hash__(self) -> int:
+        return hash(tuple(column.tobytes() for column in self._table))
+
+    def __repr__(self) -> str:
+        """Size and range; the eigenvalues are too many to print."""
+        low, high = self.eigenvalues[0], self.eigenvalues[-1]
+        kind = "eigenvalues" if self.weights is None else "weighted nodes"
+        return f"<EmpiricalLaw of {self.eigenvalues.size} {kind} from {low} to {high}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.eigenvalues, self.weights)
+
+    @cached_property
+    def _table(self) -> tuple[Real, Real]:
+        places, first = np.unique(self.eigenvalues, return_index=True)
+        if self.weights is None:
+            counts = np.diff(np.append(first, self.eigenvalues.size))
+            return _frozen(places), _frozen(counts / self.eigenvalues.size)
+        return _frozen(places), _frozen(np.add.reduceat(self.weights, first))
+
+    @cached_property
+    def _levels(self) -> Real:
+        if self.weights is not None:
+            return super()._levels
+        size = self.eigenvalues.size
+        return np.asarray(np.searchsorted(self.eigenvalues, self._table[0], side="right") / size)
+
+    def _exact_masses(self) -> list[Fraction]:
+        if self.weights is None:
+            _, counts = np.unique(self.eigenvalues, return_counts=True)
+            return [Fraction(int(n), self.eigenvalues.size) for n in counts]
+        masses = [Fraction(float(mass)) for mass in self._table[1]]
+        total = sum(masses)
+        return [mass / total for mass in masses]
+
+
+def jet_reference(z: Complex, places: Real, masses: Real) -> tuple[Complex, Complex]:
+    """G and G' by NumPy, in blocks of points."""
+    g, slope = np.empty_like(z), np.empty_like(z)
+    for rows in _blocks(z.size, places.size):
+        terms = 1 / (z[rows, None] - places)
+        g[rows] = terms @ masses
+        slope[rows] = -(terms * terms) @ masses
+    return g, slope
+
+
+def potential_reference(z: Complex, places: Real, masses: Real) -> Complex:
+    """L by NumPy, in blocks of points."""
+    value = np.empty_like(z)
+    for rows in _blocks(z.size, places.size):
+        value[rows] = np.log(z[rows, None] - places) @ masses
+    return value
+
+
+def _blocks(points: int, masses: int) -> list[slice]:
+    """Blocks of points with at most 2^16 terms each, which stay in the cache."""
+    step = max(1, 2**16 // masses)
+    return [slice(start, start + step) for start in range(0, points, step)]
+
+
+def _frozen(array: Real) -> Real:
+    array = np.ascontiguousarray(array, dtype=np.float64)
+    array.flags.writeable = False
+    return array
+
+
+def _parts(z: Complex) -> tuple[Real, Real]:
+    return np.ascontiguousarray(z.real), np.ascontiguousarray(z.imag)
+
+
+def _complex(real: Real, imag: Real) -> Complex:
+    value = np.empty(real.shape, dtype=np.complex128)
+    value.real, value.imag = real, imag
+    return value

@@ -1,0 +1,269 @@
+r"""R- and S-transforms of laws that have no closed form for them, by inverting the transforms.
+
+With the inverse K of the Stieltjes transform near infinity, G(K(g)) = g, and the inverse chi of
+the moment series :math:`M(z) = z G(z) - 1 = \sum_{k \ge 1} m_k z^{-k}`, M(1/chi(w)) = w,
+
+.. math:: R(g) = K(g) - \frac{1}{g}, \qquad S(w) = \frac{1 + w}{w} \chi(w) .
+
+Both are solved in the reciprocal, where the equation is linear at infinity: 1/G(z) = 1/g with
+1/G(z) = z - mean - O(1/z), and likewise m_1/M(z) = m_1/w. Newton's method starts from
+that line; a step that leaves the half-plane (or, for real g, crosses the law), or that does not
+make the defect smaller, is shortened. On the real axis beyond the law 1/G is monotone and concave
+[1]_, so that Newton's method is monotone there. Where g is so small that the subtraction of 1/g
+costs digits, R is summed from the free cumulants.
+
+Both transforms are defined on the values that G and M take off the convex hull of the law; this
+contains a neighbourhood of 0. S needs a mean other than zero.
+
+References
+----------
+.. [1] H. Bercovici and D. Voiculescu, Free convolution of measures with unbounded support,
+       Indiana Univ. Math. J. 42 (1993) 733-773.
+
+Examples
+--------
+>>> from rmtland.laws import MarchenkoPastur
+>>> law = MarchenkoPastur(0.5, 2.0)
+>>> round(r_transform_of(law, 0.25), 12), law.r_transform(0.25)
+(2.666666666667, 2.6666666666666665)
+>>> round(s_transform_of(law, -0.5), 12)
+0.666666666667
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rmtland.laws.law import Complex, Law, Real
+from rmtland.solution import ConvergenceError
+
+__all__ = [
+    "elementwise",
+    "inverse_moment_series",
+    "inverse_stieltjes",
+    "r_transform_of",
+    "s_transform_of",
+]
+
+_TERMS = 12  # of the series in free cumulants and moments, where each is below 0.04 of the last
+
+
+def elementwise(function: Callable[[Complex], Complex], name: str, value: ArrayLike) -> Any:
+    """Apply a function of flat complex arrays to real or complex numbers of any shape.
+
+    Real numbers give real numbers.
+
+    Raises
+    ------
+    TypeError
+        If the values are not numbers.
+    ValueError
+        If a value is NaN or infinite, or real where the function is not.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "iufcb" and array.size:
+        raise TypeError(f"{name} must be real or complex numbers; got dtype {array.dtype}")
+    flat = array.astype(np.complex128).ravel()
+    if np.isnan(flat).any():
+        raise ValueError(f"{name} holds {int(np.isnan(flat).sum())} NaN of {flat.size} values")
+    if np.isinf(flat).any():
+        raise ValueError(f"{name} must be finite")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        result = function(flat)
+    if not np.isfinite(result).all():
+        where = flat[~np.isfinite(result)][0]
+        raise ValueError(f"the transform has a pole at {name} = {where}")
+    if array.dtype.kind == "c":
+        shaped: Any = result.reshape(array.shape)
+    else:
+        off = np.abs(result.imag) > 1e-13 * np.abs(result)
+        if off.any():
+            raise ValueError(
+                f"the transform is not real at {name} = {flat[off][0].real}, beyond its branch "
+                "point; give a complex number for the principal branch"
+            )
+        shaped = result.real.reshape(array.shape)
+    return shaped if array.ndim else shaped.item()
+
+
+def r_transform_of(law: Law, g: ArrayLike) -> Any:
+    """R-transform of any law by inversion of its Stieltjes transform.
+
+    Parameters
+    ----------
+    law : Law
+        The law.
+    g : array_like of float or complex
+        Values of the Stieltjes transform off the convex hull of the law; 0 gives the mean.
+
+    Raises
+    ------
+    ValueError
+        If `g` is NaN or infinite.
+    ConvergenceError
+        If `g` is not such a value.
+    """
+    radius = _ends(law)[1] - _ends(law)[0]
+
+    def transform(g: Complex) -> Complex:
+        small = np.abs(g) * radius < 0.01
+        result = np.empty_like(g)
+        if small.any():
+            cumulants = law.free_cumulants(_TERMS)
+            result[small] = np.polyval(cumulants[::-1].astype(np.complex128), g[small])
+        if not small.all():
+            result[~small] = _inverse_stieltjes(law, g[~small]) - 1 / g[~small]
+        return result
+
+    return elementwise(transform, "g", g)
+
+
+def s_transform_of(law: Law, w: ArrayLike) -> Any:
+    """S-transform of any law of non-zero mean by inversion of its moment series.
+
+    Parameters
+    ----------
+    law : Law
+        The law.
+    w : array_like of float or complex
+        Values of M(z) = z G(z) - 1 off the convex hull of the law; 0 gives 1/mean.
+
+    Raises
+    ------
+    ValueError
+        If the mean is zero, or `w` is NaN or infinite.
+    ConvergenceError
+        If `w` is not such a value.
+    """
+    mean = _mean_for_s(law)
+
+    def transform(w: Complex) -> Complex:
+        zero = w == 0
+        safe = np.where(zero, 0.5 * _smallest_level(law, mean), w)
+        return np.where(zero, 1 / mean, (1 + w) / (safe * _inverse_moment_series(law, safe)))
+
+    return elementwise(transform, "w", w)
+
+
+def inverse_stieltjes(law: Law, g: ArrayLike) -> Any:
+    """K(g): the point z off the convex hull of the law with G(z) = g, for g other than 0."""
+    return elementwise(lambda g: _inverse_stieltjes(law, g), "g", g)
+
+
+def inverse_moment_series(law: Law, w: ArrayLike) -> Any:
+    """1/chi(w): the point z off the convex hull of the law with z G(z) - 1 = w, w other than 0."""
+    _mean_for_s(law)
+    return elementwise(lambda w: _inverse_moment_series(law, w), "w", w)
+
+
+def _inverse_stieltjes(law: Law, g: Complex) -> Complex:
+    def reciprocal(z: Complex) -> tuple[Complex, Complex]:
+        value, slope = law._jet(z)
+        return 1 / value, -slope / value**2
+
+    low, high = _ends(law)
+    return _invert(reciprocal, 1 / g, law.mean(), (low, high), ("g", g), "G(z)")
+
+
+def _inverse_moment_series(law: Law, w: Complex) -> Complex:
+    low, high = _ends(law)
+    moments = np.array([float(m) for m in law._exact_moments(_TERMS)])
+    far = 50 * max(abs(low), abs(high))
+
+    def reciprocal(z: Complex) -> tuple[Complex, Complex]:
+        value, slope = law._jet(z)
+        series, derivative = z * value - 1, value + z * slope
+        away = np.abs(z) > far
+        if away.any():
+            x = 1 / z[away]
+            coefficients = np.append(moments[:0:-1], 0.0).astype(np.complex128)
+            series[away] = np.polyval(coefficients, x)
+            derivative[away] = -x * x * np.polyval(np.polyder(coefficients), x)
+        return moments[1] / series, -moments[1] * derivative / series**2
+
+    shift = moments[2] / moments[1]
+    return _invert(reciprocal, moments[1] / w, shift, (low, high), ("w", w), "z G(z) - 1")
+
+
+def _invert(
+    function: Callable[[Complex], tuple[Complex, Complex]],
+    h: Complex,
+    shift: float,
+    ends: tuple[float, float],
+    named: tuple[str, Complex],
+    what: str,
+) -> Complex:
+    """Solve F(z) = h for a function F(z) = z - shift - O(1/z), given with its derivative."""
+    low, high = ends
+    name, argument = named
+    below = h.imag < 0
+    h = np.where(below, h.conj(), h)
+    real = h.imag == 0
+    side = np.where(h.real > 0, 1.0, -1.0)
+    edge = np.where(side > 0, high, low)
+    width = max(high - low, 1e-3 * max(abs(low), abs(high)), 1e-300)
+    start = h + shift
+    inside = real & (side * (start.real - edge) <= 0)
+    z = np.where(inside, edge + side * width, np.where(real, start.real, start))
+    z = z.real + 1j * np.abs(z.imag)
+    with np.errstate(all="ignore"):
+        value, slope = function(z)
+        damping = np.ones(h.size)
+        active = np.arange(h.size)
+        failed = np.zeros(h.size, dtype=bool)
+        for _ in range(400):
+            before, miss = z[active], np.abs(value[active] - h[active])
+            step = damping[active] * (value[active] - h[active]) / slope[active]
+            trial = before - step
+            on = real[active]
+            beyond = side[active] * (trial.real - edge[active]) > 0
+            allowed = np.where(on, beyond, trial.imag >= 0)
+            # Halfway to the boundary is where a step over it ends.
+            short = np.where(on, (before + edge[active]) / 2, trial.real + 0.5j * before.imag)
+            trial = np.where(allowed, trial, short)
+            trial.imag[on] = 0.0
+            new, new_slope = function(trial)
+            new_miss = np.abs(new - h[active])
+            better = new_miss < miss
+            chosen = active[better]
+            z[chosen], value[chosen], slope[chosen] = trial[better], new[better], new_slope[better]
+            factor = damping[active]
+            damping[active] = np.where(better, np.minimum(1, 2 * factor), factor / 4)
+            size = np.abs(h[active]) + np.abs(before)
+            ended = (np.minimum(miss, new_miss) <= 4e-16 * size) | (damping[active] < 1e-9)
+            ended |= ~better & (miss <= 1e-13 * size)
+            failed[active] = ~(np.minimum(miss, new_miss) <= 1e-12 * size)
+            active = active[~ended]
+            if active.size == 0:
+                break
+    if failed.any():
+        raise ConvergenceError(
+            f"{name} = {argument[failed][0]} is not among the values that {what} takes off the "
+            f"convex hull [{low}, {high}] of the law, where the transform is defined, or too close "
+            "to their boundary; take one nearer to 0"
+        )
+    return np.asarray(np.where(below, z.conj(), z))
+
+
+def _ends(law: Law) -> tuple[float, float]:
+    """Least and largest point of the law."""
+    atoms = law.atoms
+    places: Real = np.array([*np.ravel(law.support), *(place for place, _ in atoms)])
+    return float(places.min()), float(places.max())
+
+
+def _mean_for_s(law: Law) -> float:
+    mean = law.mean()
+    if mean == 0:
+        raise ValueError("the S-transform needs a law whose mean is not zero")
+    return mean
+
+
+def _smallest_level(law: Law, mean: float) -> float:
+    """Return a w that is certainly in the domain: about that of a point far to the right."""
+    low, high = _ends(law)
+    return mean / (10 * max(abs(low), abs(high)))

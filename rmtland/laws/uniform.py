@@ -1,0 +1,166 @@
+r"""The uniform law on an interval.
+
+With mean m and half-width r, w = z - m,
+
+.. math::
+    \rho(x) = \frac{1}{2 r}, \qquad
+    G(z) = \frac{1}{2 r} \log \frac{w + r}{w - r}, \qquad
+    L(z) = w G(z) - 1 + \frac{\log(w + r) + \log(w - r)}{2}, \qquad
+    R(g) = m + r \coth(r g) - \frac1g .
+
+The S-transform has no closed form; it is found by inversion.
+
+References
+----------
+.. [1] J. A. Mingo and R. Speicher, Free Probability and Random Matrices, Springer 2017, section 3.1
+       (Cauchy transforms of standard laws).
+
+Examples
+--------
+>>> law = Uniform(0.0, 3.0)
+>>> law.cdf(1.0), law.mean(), law.var()
+(0.3333333333333333, 1.5, 0.75)
+>>> round(law.stieltjes(4.0).real, 12), round(law.r_transform(law.stieltjes(4.0).real), 12)
+(0.462098120373, 1.835957438667)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rmtland.arrays import finite
+from rmtland.laws.inversion import elementwise, s_transform_of
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+
+__all__ = ["Uniform"]
+
+
+@dataclass(frozen=True)
+class Uniform(Law):
+    """Uniform law (rectangular law, flat law; Jacobi weight with both exponents 0).
+
+    Parameters
+    ----------
+    low, high : float
+        Ends of the support, low < high.
+
+    Raises
+    ------
+    ValueError
+        If an end is not finite or low >= high.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "low", finite("low", self.low) + 0.0)
+        object.__setattr__(self, "high", finite("high", self.high) + 0.0)
+        if not self.low < self.high:
+            raise ValueError(f"low must be below high; got {self.low} and {self.high}")
+        finite("high - low", self.high - self.low)
+
+    @property
+    def support(self) -> Support:
+        """The interval (low, high)."""
+        return ((self.low, self.high),)
+
+    @property
+    def atoms(self) -> Atoms:
+        """None."""
+        return ()
+
+    @property
+    def _middle(self) -> float:
+        return self.low / 2 + self.high / 2
+
+    @property
+    def _radius(self) -> float:
+        return self.high / 2 - self.low / 2
+
+    def _stieltjes(self, z: Complex) -> Complex:
+        width = self.high - self.low
+        y, left, right = z.imag, z.real - self.low, z.real - self.high
+        # log |(z - low)/(z - high)| by log1p of its excess over 1, taken about the nearer end.
+        upper = left + right > 0
+        near = np.where(upper, right, -left)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            distance = np.hypot(near, y)
+            excess = (width / distance) * ((2 * near + width) / distance)
+            size = np.log1p(excess) / (2 * width)
+        g = np.empty(z.shape, dtype=np.complex128)
+        g.real = np.where(upper, size, -size)
+        g.imag = -np.arctan2(width * y, left * right + y * y) / width
+        return g
+
+    def _jet(self, z: Complex) -> tuple[Complex, Complex]:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self._stieltjes(z), -1 / (z - self.low) / (z - self.high)
+
+    def _log_potential(self, z: Complex) -> Complex:
+        to_low, to_high = z - self.low, z - self.high
+        edge = (to_low == 0) | (to_high == 0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            middle = 0.5 * to_low + 0.5 * to_high
+            value = middle * self._stieltjes(z) - 1 + 0.5 * (np.log(to_low) + np.log(to_high))
+        if edge.any():
+            value[edge] = np.log(self.high - self.low) - 1
+        real = z.imag == 0
+        value.imag[real] = np.pi * (1 - self._cdf(z.real[real]))
+        return np.asarray(value)
+
+    def _pdf(self, x: Real) -> Real:
+        return np.where((x >= self.low) & (x <= self.high), 1 / (self.high - self.low), 0.0)
+
+    def _cdf(self, x: Real) -> Real:
+        return np.asarray((np.clip(x, self.low, self.high) - self.low) / (self.high - self.low))
+
+    def _ppf(self, q: Real) -> Real:
+        return np.clip(self.low + (self.high - self.low) * q, self.low, self.high)
+
+    def _exact_moments(self, k: int) -> list[Fraction]:
+        low, high = Fraction(self.low), Fraction(self.high)
+        moments, complete, power = [], Fraction(1), Fraction(1)  # sum of low^i high^(n-i); low^n
+        for n in range(k + 1):
+            moments.append(complete / (n + 1))
+            power *= low
+            complete = complete * high + power
+        return moments
+
+    def r_transform(self, g: ArrayLike) -> Any:
+        """R-transform for real or complex `g` of any shape.
+
+        Raises
+        ------
+        ValueError
+            If `g` is NaN, infinite or a pole, a multiple of i pi / r other than 0.
+        """
+        r, middle = self._radius, self._middle
+        return elementwise(lambda g: middle + r * _langevin(r * g), "g", g)
+
+    def s_transform(self, w: ArrayLike) -> Any:
+        """S-transform by inversion, for w = z G(z) - 1 with z off the support.
+
+        Raises
+        ------
+        ValueError
+            If the mean is zero or `w` is NaN.
+        ConvergenceError
+            If `w` is not such a value.
+        """
+        return s_transform_of(self, w)
+
+
+def _langevin(y: Complex) -> Complex:
+    """Return coth(y) - 1/y; for small y by Lambert's continued fraction y/(3 + y^2/(5 + ...))."""
+    square = np.where(np.abs(y) < 2, y * y, 1.0)
+    fraction = np.full_like(y, 31.0)
+    for n in range(29, 1, -2):
+        fraction = n + square / fraction
+    away = np.where(np.abs(y) < 2, 2.0, y)
+    return np.asarray(np.where(np.abs(y) < 2, y / fraction, 1 / np.tanh(away) - 1 / away))

@@ -1,0 +1,266 @@
+"""The command `rmtland` itself: help, version, and one clear line for every error."""
+
+import contextlib
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from rmtland import networks
+from rmtland.cli import files
+
+SPECTRUM = ("spectrum", "wishart-wigner", "--phi", ".5", "--epsilon", ".3")
+TINY = ("overlay", "--data", "gaussian", "--width", "4", "--samples", "12", "--max-steps", "3")
+PROGRAM = Path(sys.executable).parent / "rmtland"
+
+
+def test_help(rmtland):
+    for arguments in (("--help",), ("-h",), ()):
+        result = rmtland(*arguments)
+        assert (result.code, result.err) == (0, "")
+        for word in ("overlay", "spectrum", "--version", "loss surfaces of neural networks"):
+            assert word in result.out
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (
+            "overlay",
+            ["--data", "--width", "--samples", "--activation", "--energy", "--seed", "--model",
+             "--max-steps", "--out", "digits", "gaussian", "relu", "wishart-relu"],
+        ),
+        ("spectrum", ["--phi", "--epsilon", "--sigma", "--points", "--plot", "--csv", "--out",
+                      "wishart-wigner"]),
+    ],
+)  # fmt: skip
+def test_help_of_a_command(rmtland, command, words):
+    result = rmtland(command, "--help")
+    assert (result.code, result.err) == (0, "")
+    for word in words:
+        assert word in result.out
+
+
+def test_version(rmtland):
+    result = rmtland("--version")
+    assert (result.code, result.out) == (0, f"rmtland {version('rmtland')}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        # unknown names
+        (("spectrum", "foo", "--phi", "1", "--epsilon", "1"), "unknown model 'foo'.*wishart-relu"),
+        ((*TINY, "--model", "foo"), "unknown model 'foo'"),
+        ((*TINY, "--data", "mnist"), "unknown data 'mnist'.*digits"),
+        ((*TINY, "--activation", "gelu"), "unknown activation 'gelu'.*tanh"),
+        # parameters of the model
+        ((*SPECTRUM, "--phi", "-1"), "phi must be a positive finite number; got -1"),
+        ((*SPECTRUM, "--phi", "0"), "phi must be"),
+        ((*SPECTRUM, "--phi", "nan"), "phi must be a positive finite number; got nan"),
+        ((*SPECTRUM, "--phi", "inf"), "phi must be"),
+        ((*SPECTRUM, "--epsilon", "-0.1"), "epsilon must be zero or a positive"),
+        ((*SPECTRUM, "--epsilon", "nan"), "epsilon must be"),
+        ((*SPECTRUM, "--sigma", "0"), "sigma must be"),
+        ((*SPECTRUM, "--points", "1", "--csv"), "points must be an integer of at least 2"),
+        # sizes of the network and the data
+        ((*TINY, "--width", "0"), "must be an integer of at least 1; got 0"),
+        (("overlay", "--width", "0"), "at least 1; got 0"),
+        ((*TINY, "--width", "-3"), "at least 1; got -3"),
+        ((*TINY, "--samples", "0"), "samples must be an integer of at least 1; got 0"),
+        (("overlay", "--samples", "0"), "samples must be"),
+        (("overlay", "--samples", "1798"), "there are 1797 digits; got samples=1798"),
+        (("overlay", "--width", "2000"), "64000 parameters.*at most 8000: lower --width"),
+        ((*TINY, "--energy", "-1"), "energy must be zero or a positive"),
+        ((*TINY, "--energy", "nan"), "energy must be"),
+        ((*TINY, "--seed", "-1"), "seed must be an integer of at least 0; got -1"),
+        ((*TINY, "--max-steps", "-1"), "max_steps must be an integer of at least 0"),
+        # what the parser finds
+        ((*SPECTRUM, "--phi", "abc"), "--phi.*valid"),
+        ((*TINY, "--width", "3.5"), "--width.*valid"),
+        (("spectrum", "wishart-wigner", "--epsilon", "1"), "Missing option '--phi'"),
+        (("spectrum", "wishart-wigner", "--phi", "1"), "Missing option '--epsilon'"),
+        (("spectrum",), "Missing argument"),
+        ((*SPECTRUM, "--colour", "red"), "No such option:? '?--colour"),
+        (("--colour",), "No such option:? '?--colour"),
+        (("paint",), "No such command 'paint'"),
+        ((*SPECTRUM, "more"), "unexpected extra argument"),
+        ((*SPECTRUM, "--phi"), "--phi.*requires an argument"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_an_error_is_one_line(rmtland, arguments, message):
+    result = rmtland(*arguments)
+    assert result.code == 2
+    assert result.err.endswith("\n")
+    (line,) = result.err.splitlines()
+    assert line.startswith("rmtland: error: ")
+    assert re.search(message, line)
+    assert "Traceback" not in result.out + result.err
+    assert list(result.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [TINY, (*SPECTRUM, "--csv")], ids=["overlay", "spectrum"])
+@pytest.mark.parametrize("out", ["note", "note/below/it"])
+def test_out_is_a_file(rmtland, tmp_path, command, out):
+    note = tmp_path / "here" / "note"
+    note.write_text("keep me")
+    result = rmtland(*command, "--out", out)
+    assert result.code == 2
+    assert result.err == "rmtland: error: note is a file; give a folder to --out\n"
+    assert result.written == ["note"]
+    assert note.read_text() == "keep me"
+
+
+def test_too_few_eigenvalues_to_fit(rmtland):
+    result = rmtland("overlay", "--data", "gaussian", "--width", "1", "--samples", "3")
+    assert result.code == 2
+    last = result.err.splitlines()[-1]
+    assert last.startswith("rmtland: error: the spectrum has 2 distinct eigenvalues")
+    assert result.err.count("rmtland: error") == 1
+    assert result.written == []
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ArithmeticError("no\n  convergence"), "no convergence"),
+        (MemoryError(), "MemoryError"),
+        (PermissionError(13, "Permission denied", "o"), "[Errno 13] Permission denied: 'o'"),
+        (ImportError("pip install scikit-learn"), "pip install scikit-learn"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_other_errors_are_one_line_too(rmtland, monkeypatch, error, line):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(networks, "gaussian", fail)
+    result = rmtland(*TINY)
+    assert (result.code, result.err) == (2, f"rmtland: error: {line}\n")
+    assert result.written == []
+
+
+def test_a_defect_of_ours_is_not_dressed_up_as_bad_input(rmtland, monkeypatch):
+    def fail(*arguments, **options):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(networks, "gaussian", fail)
+    with pytest.raises(RuntimeError, match="a defect"):
+        rmtland(*TINY)
+
+
+# Interrupts and failures in the middle -------------------------------------------------------
+
+
+def test_ctrl_c(rmtland, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(networks, "gaussian", interrupted)
+    result = rmtland(*TINY)
+    assert result.code == 130
+    assert result.err == "rmtland: error: interrupted; no file was left half written\n"
+    assert result.written == []
+
+
+def test_ctrl_c_while_training(rmtland, monkeypatch):
+    """`train` itself returns where it is interrupted; the command must not go on."""
+    train = networks.train
+
+    def interrupt(step, point):
+        if step == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(networks, "train", lambda *a, **k: train(*a, **k, callback=interrupt))
+    result = rmtland(*TINY)
+    assert result.code == 130
+    assert result.err.splitlines()[-1].startswith("rmtland: error: interrupted")
+    assert (result.out, result.written) == ("", [])
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (OSError("full"), 2)])
+@pytest.mark.parametrize("command", [TINY, (*SPECTRUM, "--plot")], ids=["overlay", "spectrum"])
+def test_no_file_is_left_half_written(rmtland, monkeypatch, command, error, code):
+    from matplotlib.figure import Figure
+
+    def half(self, stream, **options):
+        stream.write(b"half a picture")
+        raise error
+
+    monkeypatch.setattr(Figure, "savefig", half)
+    result = rmtland(*command, "--out", "o")
+    assert result.code == code
+    assert result.written == []
+
+
+def test_replaced_keeps_the_old_file_until_the_new_one_is_whole(tmp_path):
+    (tmp_path / "a").write_text("old")
+    with contextlib.suppress(ZeroDivisionError), files.replaced(tmp_path, "a") as (stream, path):
+        stream.write(b"new")
+        assert path.read_text() == "old"
+        raise ZeroDivisionError
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "old")]
+    with files.replaced(tmp_path, "a") as (stream, path):
+        stream.write(b"new")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "new")]
+
+
+# The program ---------------------------------------------------------------------------------
+
+
+def program(*arguments, cwd=None):
+    return subprocess.run(
+        [PROGRAM, *arguments], capture_output=True, text=True, timeout=120, cwd=cwd
+    )
+
+
+def test_the_program_is_installed():
+    done = program("--version")
+    assert (done.returncode, done.stdout) == (0, f"rmtland {version('rmtland')}\n")
+    done = program("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "overlay" in done.stdout
+
+
+def test_the_program_prints_and_fails_as_its_functions_do(tmp_path):
+    done = program(*SPECTRUM, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "0.205280313061948" in done.stdout
+    done = program(*SPECTRUM, "--phi", "-1", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "rmtland: error: phi must be a positive finite number; got -1.0\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+HEAVY = """
+heavy = {"numba", "matplotlib", "scipy", "sklearn"} & set(sys.modules)
+print("loaded:", sorted(heavy))
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import sys, rmtland",
+        """
+import sys
+from rmtland.cli.app import main
+sys.argv = ["rmtland", "--help"]
+try:
+    main()
+except SystemExit:
+    pass
+""",
+    ],
+    ids=["import rmtland", "rmtland --help"],
+)
+def test_what_is_slow_to_load_is_loaded_when_used(code):
+    done = subprocess.run(
+        [sys.executable, "-c", code + HEAVY], capture_output=True, text=True, timeout=120
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[-1] == "loaded: []"

@@ -1,0 +1,218 @@
+"""`rmtland overlay`: network, Hessian, theory, and the three files that tell about them."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+
+from rmtland import MLP, Spectrum, WishartPlusReluBlock, WishartPlusWigner, compare
+from rmtland.networks import digits, gaussian, train
+
+FILES = ["overlay-spectrum.npz", "overlay.json", "overlay.png"]
+KINDS = {kind.name: kind for kind in (WishartPlusWigner, WishartPlusReluBlock)}
+LEVELS = ("as printed", "traces matched", "fitted")
+SMALL = (
+    "overlay", "--data", "gaussian", "--width", "6", "--samples", "40", "--max-steps", "40",
+    "--energy", "0.45", "--out", "o",
+)  # fmt: skip
+
+
+def report_of(result):
+    return json.loads((result.folder / "o" / "overlay.json").read_text())
+
+
+def spectrum_of(result):
+    return Spectrum.load(result.folder / "o" / "overlay-spectrum.npz")
+
+
+def check(result, names):
+    """What holds for every run: files, streams, and a report that follows from the spectrum."""
+    assert result.code == 0
+    assert result.written == [f"o/{name}" for name in FILES]
+    for name in FILES:
+        assert f"wrote o/{name}\n" in result.out
+        assert (result.folder / "o" / name).stat().st_mode & 0o777 == 0o644
+    assert "training" in result.err  # the bar
+    assert "wrote" not in result.err
+    assert "…" not in result.out
+    report, spectrum = report_of(result), spectrum_of(result)
+    parameters = report["network"]["parameters"]
+    assert spectrum.nodes.shape == (1, parameters)
+    inertia = spectrum.inertia()
+    for name, value in inertia._asdict().items():
+        assert report["spectrum"][name] == value
+    assert report["spectrum"]["index"] == pytest.approx(inertia.negative / parameters)
+    assert report["spectrum"]["edges"] == [spectrum.nodes.min(), spectrum.nodes.max()]
+    assert f"{inertia.negative} negative, {inertia.zero} zero, {inertia.positive} positive" in (
+        result.out
+    )
+    assert list(report["laws"]) == [f"{name}, {level}" for name in names for level in LEVELS]
+    for name, entry in report["laws"].items():
+        kind = KINDS[name.split(",")[0]]
+        model = kind(entry["phi"], entry["epsilon"], entry["sigma"])
+        assert entry["critical_energy"] == model.critical_energy
+        for field, value in compare(spectrum, model.law).as_dict().items():
+            if value is not None:
+                value = pytest.approx(value, rel=1e-12, abs=1e-15)
+            got = entry[field]
+            assert (tuple(got) if isinstance(got, list) else got) == value, (name, field)
+        assert f"{entry['kolmogorov']:.3f}" in result.out
+        assert f"{entry['wasserstein']:.3f}" in result.out
+        if name.endswith("fitted"):
+            assert set(entry["errors"]) == {"phi", "epsilon", "sigma"}
+            assert all(error > 0 for error in entry["errors"].values())
+    for name in names:
+        outputs = report["network"]["widths"][-1]
+        samples = report["settings"]["samples"]
+        printed = report["laws"][f"{name}, as printed"]
+        assert printed["phi"] == parameters / (samples * outputs)
+        assert printed["epsilon"] == report["training"]["energy"]
+        assert printed["sigma"] == 1.0
+    return report, spectrum
+
+
+def test_every_number_follows_from_the_network(rmtland):
+    """The run repeated with the library alone, the theory with formulas written here."""
+    report, spectrum = check(rmtland(*SMALL, "--seed", 3, "--model", "both"), list(KINDS))
+    data = gaussian(40, 6, rng=3)
+    net = MLP((6, 6, 6), activation="tanh")
+    trained = train(net, net.init(4), data.x, data.y, energy=0.45, max_steps=40)
+    assert report["training"]["energy"] == pytest.approx(trained.energy, rel=1e-12)
+    assert report["training"]["gradient_norm"] == pytest.approx(trained.gradient_norm, rel=1e-9)
+    assert report["training"]["reason"] == trained.reason == "energy"
+    assert report["training"]["steps"] == trained.steps >= 2
+    assert report["network"] == {"widths": [6, 6, 6], "parameters": 72}
+    assert report["settings"] == {
+        "data": "gaussian", "width": 6, "samples": 40, "activation": "tanh", "energy": 0.45,
+        "seed": 3, "model": "both", "max_steps": 40,
+    }  # fmt: skip
+    split = net.at(trained.theta, data.x, data.y).hessian()
+    np.testing.assert_allclose(spectrum.eigenvalues, np.linalg.eigvalsh(split.total), atol=1e-11)
+    provenance = spectrum.provenance
+    assert (provenance["seed"], provenance["data"]) == (3, data.description)
+    assert provenance["energy"] == report["training"]["energy"]
+    mean = np.trace(split.gauss_newton) / 72
+    variance = np.trace(split.residual @ split.residual) / 72
+    phi = 72 / 240
+    for name, epsilon in (
+        ("Wishart + Wigner", variance / 2),
+        ("Wishart + ReLU block", 2 * variance / phi),
+    ):
+        matched = report["laws"][f"{name}, traces matched"]
+        assert matched["phi"] == phi
+        assert matched["sigma"] == pytest.approx(mean, rel=1e-10)
+        assert matched["epsilon"] == pytest.approx(epsilon, rel=1e-10)
+        fitted = report["laws"][f"{name}, fitted"]
+        assert fitted["kolmogorov"] < matched["kolmogorov"]
+
+
+@pytest.mark.parametrize(
+    ("data", "widths", "words"),
+    [
+        ("digits", [16, 2, 16], "30 of 1797 handwritten digits, 2x2 averages"),
+        ("digits-labels", [16, 2, 10], "one-hot"),
+        ("digits8", [64, 2, 64], "55 of 64 directions"),
+        ("gaussian", [2, 2, 2], "30 samples, inputs and targets iid"),
+    ],
+)
+def test_data(rmtland, data, widths, words):
+    result = rmtland(
+        "overlay", "--data", data, "--width", 2, "--samples", 30, "--max-steps", 5, "--out", "o"
+    )
+    report, _ = check(result, ["Wishart + Wigner"])
+    assert report["network"]["widths"] == widths
+    assert words in report["data"]
+    assert report["data"] in result.out
+    assert report["settings"]["samples"] == 30
+
+
+def test_digits_are_the_whitened_ones_of_the_seed(rmtland):
+    report, spectrum = check(
+        rmtland("overlay", "--width", 2, "--samples", 30, "--max-steps", 0, "--seed", 5,
+                "--out", "o"),
+        ["Wishart + Wigner"],
+    )  # fmt: skip
+    data = digits(30, size=4, whiten=True, rng=5)
+    net = MLP((16, 2, 16), activation="tanh")
+    point = net.at(net.init(6), data.x, data.y)
+    assert report["training"]["reason"] == "max_steps"
+    assert report["training"]["energy"] == pytest.approx(point.energy, rel=1e-12)
+    expected = np.linalg.eigvalsh(point.hessian().total)
+    np.testing.assert_allclose(spectrum.eigenvalues, expected, atol=1e-10)
+
+
+@pytest.mark.parametrize("activation", ["relu", "linear"])
+def test_activation_and_second_model(rmtland, activation):
+    result = rmtland(*SMALL, "--activation", activation, "--model", "wishart-relu")
+    report, spectrum = check(result, ["Wishart + ReLU block"])
+    assert f"6-6-6 {activation} network" in result.out
+    assert f"activation='{activation}'" in spectrum.provenance["network"]
+    data, net = gaussian(40, 6, rng=0), MLP((6, 6, 6), activation=activation)
+    trained = train(net, net.init(1), data.x, data.y, energy=0.45, max_steps=40)
+    assert report["training"]["energy"] == pytest.approx(trained.energy, rel=1e-12)
+
+
+def test_same_seed_same_report_other_seed_other_report(rmtland):
+    def run(seed):
+        result = rmtland(*SMALL, "--seed", seed)
+        assert result.written == [f"o/{name}" for name in FILES]  # replaced, nothing beside them
+        return result.out, report_of(result), spectrum_of(result).nodes
+
+    one, two, other = run(7), run(7), run(8)
+    assert one[:2] == two[:2]
+    np.testing.assert_array_equal(one[2], two[2])
+    assert one[1]["training"]["energy"] != other[1]["training"]["energy"]
+    assert np.abs(one[2] - other[2]).max() > 1e-3
+
+
+# Where training stops ------------------------------------------------------------------------
+
+
+def test_an_energy_above_that_of_the_start_takes_no_step(rmtland):
+    report, _ = check(rmtland(*SMALL, "--energy", 1e9), ["Wishart + Wigner"])
+    assert (report["training"]["steps"], report["training"]["reason"]) == (0, "energy")
+
+
+def test_energy_zero_runs_to_the_last_step(rmtland):
+    report, _ = check(rmtland(*SMALL, "--energy", 0, "--max-steps", 7), ["Wishart + Wigner"])
+    assert (report["training"]["steps"], report["training"]["reason"]) == (7, "max_steps")
+
+
+@pytest.mark.parametrize("samples", [3, 30], ids=["interpolation", "minimum above zero"])
+def test_energy_zero_ends_where_no_step_helps(rmtland, samples):
+    """With fewer samples than the network can hold, the energy goes down to rounding."""
+    report, spectrum = check(
+        rmtland(*SMALL, "--energy", 0, "--max-steps", 100_000, "--samples", samples,
+                "--width", 5, "--activation", "linear", "--model", "both"),
+        list(KINDS),
+    )  # fmt: skip
+    assert report["training"]["reason"] == "stalled"
+    assert report["training"]["gradient_norm"] < 1e-6
+    assert (report["training"]["energy"] < 1e-20) == (samples == 3)
+    if samples == 3:
+        assert spectrum.inertia().zero >= 50 - 15
+
+
+# The picture ---------------------------------------------------------------------------------
+
+
+def test_picture(rmtland):
+    from matplotlib.image import imread
+
+    result = rmtland(*SMALL, "--model", "both")
+    path = result.folder / "o" / "overlay.png"
+    width, height = struct.unpack(">II", path.read_bytes()[16:24])
+    assert width / height == pytest.approx(11 / 4.8, rel=1e-2)
+    assert 1100 <= width <= 1600
+    assert 30_000 < path.stat().st_size < 300_000
+    pixels = imread(path)[..., :3]
+    # All six laws are there, each in its colour.
+    for colour in ("d1495b", "e6a117", "00798c", "6a4c93", "3b7a57", "7f5539"):
+        rgb = np.array([int(colour[i : i + 2], 16) for i in (0, 2, 4)]) / 255
+        assert (np.abs(pixels - rgb).max(axis=2) < 0.02).sum() > 100, colour
+
+
+def test_numbers_are_whole_on_a_narrow_terminal(rmtland, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    check(rmtland(*SMALL), ["Wishart + Wigner"])

@@ -1,0 +1,131 @@
+"""`rmtland spectrum`: the numbers of the table, the curve in a file, the figure."""
+
+import re
+import struct
+
+import numpy as np
+import pytest
+
+from rmtland import WishartPlusReluBlock, WishartPlusWigner
+
+KINDS = {"wishart-wigner": WishartPlusWigner, "wishart-relu": WishartPlusReluBlock}
+NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
+
+
+def numbers(out, row):
+    """Numbers in a row of the table."""
+    (line,) = [line for line in out.splitlines() if line.strip("│ ").startswith(row)]
+    return [float(text) for text in re.findall(NUMBER, line.split("│")[2])]
+
+
+def test_the_example_of_the_issue(rmtland):
+    result = rmtland("spectrum", "wishart-wigner", "--phi", ".5", "--epsilon", ".3")
+    assert (result.code, result.err) == (0, "")
+    edges = numbers(result.out, "edges")
+    np.testing.assert_allclose(edges, [-0.923805235016100, 3.38257177312498], rtol=0, atol=5e-15)
+    assert numbers(result.out, "index (fraction") == [0.205280313061948]
+    (threshold,) = numbers(result.out, "critical energy")
+    assert threshold == pytest.approx(0.0112712429686843, rel=1e-13)
+    assert numbers(result.out, "index prefactor") == pytest.approx([0.0335006664189867])
+    assert numbers(result.out, "mean, variance") == [1.0, 1.1]
+    assert "none" in next(line for line in result.out.splitlines() if "atoms" in line)
+    assert result.written == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("phi", "epsilon", "sigma"), [(0.2, 0.7, 2.5), (4.0, 0.4, 1.3)])
+def test_table_holds_the_numbers_of_the_model(rmtland, kind, phi, epsilon, sigma):
+    model = KINDS[kind](phi, epsilon, sigma)
+    out = rmtland(
+        "spectrum", kind, "--phi", phi, "--epsilon", epsilon, "--sigma", sigma
+    ).out  # fmt: skip
+    support = model.law.support
+    for i, pair in enumerate(support):
+        row = "edges" if len(support) == 1 else f"edges of interval {i + 1}"
+        assert numbers(out, row)[-2:] == pytest.approx(pair, rel=1e-14)
+    assert f"interval {len(support) + 1}" not in out
+    assert numbers(out, "index (fraction") == pytest.approx([model.index], rel=1e-14)
+    assert numbers(out, "critical energy")[0] == pytest.approx(model.critical_energy, rel=1e-14)
+    assert ("negative eigenvalues at every positive energy" in out) == (phi >= 1)
+    if model.index_prefactor is None:
+        assert "none (phi >= 1)" in out
+    assert numbers(out, "mean, variance") == pytest.approx(
+        [model.law.mean(), model.law.var()], rel=1e-14
+    )
+    expected = [float(value) for place, mass in model.law.atoms for value in (mass, place)]
+    assert numbers(out, "atoms") == pytest.approx(expected, rel=1e-14)
+    assert f"sigma = {sigma}" in out
+
+
+def test_no_number_is_cut_on_a_narrow_terminal(rmtland, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    out = rmtland("spectrum", "wishart-wigner", "--phi", ".5", "--epsilon", ".3").out
+    assert numbers(out, "index (fraction") == [0.205280313061948]
+    assert "…" not in out
+
+
+def test_csv_holds_the_curve(rmtland):
+    result = rmtland(
+        "spectrum", "wishart-relu", "--phi", 4, "--epsilon", 0.4, "--points", 40,
+        "--csv", "--out", "curves",
+    )  # fmt: skip
+    assert result.written == ["curves/wishart-relu-phi4-epsilon0.4.csv"]
+    assert "wrote curves/wishart-relu-phi4-epsilon0.4.csv\n" in result.out
+    path = result.folder / result.written[0]
+    assert path.read_text().startswith("x,pdf,cdf\n")
+    x, pdf, cdf = np.loadtxt(path, delimiter=",", skiprows=1).T
+    law = WishartPlusReluBlock(4.0, 0.4).law
+    assert x.size == 40 * len(law.support) > 40
+    for i, (low, high) in enumerate(law.support):
+        assert (x[40 * i], x[40 * i + 39]) == (low, high)
+    np.testing.assert_array_equal(pdf, law.pdf(x))
+    np.testing.assert_array_equal(cdf, law.cdf(x))
+    assert (np.diff(cdf) >= 0).all()
+
+
+def test_csv_of_an_unbounded_density(rmtland):
+    result = rmtland(
+        "spectrum", "wishart-wigner", "--phi", 1, "--epsilon", 0, "--csv", "--plot", "--out", "o"
+    )
+    assert (result.code, result.err) == (0, "")
+    x, pdf, _ = np.loadtxt(result.folder / result.written[0], delimiter=",", skiprows=1).T
+    assert (x[0], pdf[0]) == (0, np.inf)
+    assert np.isfinite(pdf[1:]).all()
+
+
+def test_plot_is_a_picture(rmtland):
+    from matplotlib.image import imread
+
+    result = rmtland(
+        "spectrum", "wishart-wigner", "--phi", 0.5, "--epsilon", 0.3, "--sigma", 2,
+        "--plot", "--out", "a/b",
+    )  # fmt: skip
+    assert result.written == ["a/b/wishart-wigner-phi0.5-epsilon0.3-sigma2.png"]
+    path = result.folder / result.written[0]
+    assert struct.unpack(">II", path.read_bytes()[16:24]) == (1050, 630)
+    assert 5_000 < path.stat().st_size < 200_000
+    assert path.stat().st_mode & 0o777 == 0o644
+    # The curve is there: its colour, #00798c, on hundreds of pixels.
+    pixels = imread(path)[..., :3]
+    assert (np.abs(pixels - np.array([0, 0x79, 0x8C]) / 255).max(axis=2) < 0.02).sum() > 500
+
+
+def test_a_folder_with_brackets_in_its_name(rmtland):
+    for name in ("run[bold]", "x[/y]"):
+        result = rmtland(
+            "spectrum", "wishart-wigner", "--phi", 0.5, "--epsilon", 0.3, "--csv", "--out", name
+        )
+        assert result.code == 0
+        assert f"wrote {name}/wishart-wigner-phi0.5-epsilon0.3.csv\n" in result.out
+
+
+def test_a_second_run_replaces_the_file(rmtland):
+    first = rmtland(
+        "spectrum", "wishart-wigner", "--phi", 0.5, "--epsilon", 0.3, "--csv", "--out", "o",
+    )  # fmt: skip
+    again = rmtland(
+        "spectrum", "wishart-wigner", "--phi", 0.5, "--epsilon", 0.3, "--csv", "--out", "o",
+        "--points", 7,
+    )  # fmt: skip
+    assert again.written == first.written
+    assert len((again.folder / again.written[0]).read_text().splitlines()) == 8

@@ -1,0 +1,251 @@
+"""Fits: parameters come back, and the errors stated for them are honest."""
+
+import math
+
+import numpy as np
+import pytest
+
+from rmtland import (
+    MarchenkoPastur,
+    Spectrum,
+    WishartPlusReluBlock,
+    WishartPlusWigner,
+    compare,
+    fit,
+)
+
+MODELS = [
+    WishartPlusWigner(0.5, 0.3),
+    WishartPlusWigner(0.1, 2.0, 3.0),
+    WishartPlusWigner(2.5, 0.05, 0.7),
+    WishartPlusReluBlock(0.5, 0.6),
+    WishartPlusReluBlock(1.5, 0.3, 2.0),
+    WishartPlusReluBlock(4.0, 0.4, 1.3),
+]
+each_model = pytest.mark.parametrize("model", MODELS, ids=str)
+
+
+def at_quantiles(model, size=400):
+    return Spectrum(model.law.ppf((np.arange(size) + 0.5) / size))
+
+
+def parameters(model):
+    return {name: getattr(model, name) for name in ("phi", "epsilon", "sigma")}
+
+
+# What comes back -----------------------------------------------------------------------------
+
+
+@each_model
+def test_quantiles_of_a_law_give_its_parameters_back(model):
+    result = fit(at_quantiles(model), type(model), resamples=0)
+    assert parameters(result.model) == pytest.approx(parameters(model), rel=5e-3)
+    assert result.comparison.kolmogorov < 2 / 400
+    assert result.defect < 1e-3
+    assert result.fixed == {}
+
+
+@pytest.mark.parametrize(
+    "fix", [{"sigma": 1.0}, {"phi": 0.5}, {"epsilon": 0.3}, {"phi": 0.5, "sigma": 1.0}], ids=str
+)
+@pytest.mark.parametrize("kind", [WishartPlusWigner, WishartPlusReluBlock])
+def test_fixed_parameters_are_held(kind, fix):
+    model = kind(0.5, 0.3)
+    result = fit(at_quantiles(model), kind, fix=fix, resamples=2)
+    assert {name: getattr(result.model, name) for name in fix} == fix == result.fixed
+    assert set(result.errors) == {"phi", "epsilon", "sigma"} - set(fix)
+    assert parameters(result.model) == pytest.approx(parameters(model), rel=3e-3)
+
+
+def test_a_wrong_value_is_held_too():
+    result = fit(at_quantiles(MODELS[0]), WishartPlusWigner, fix={"sigma": 2.0}, resamples=0)
+    assert result.model.sigma == 2.0
+    assert result.comparison.kolmogorov > 0.1
+
+
+def test_no_energy():
+    spectrum = at_quantiles(WishartPlusWigner(0.4, 0.0, 1.5))
+    result = fit(spectrum, WishartPlusWigner, fix={"epsilon": 0.0}, resamples=0)
+    assert isinstance(result.model.law, MarchenkoPastur)
+    assert result.model.phi == pytest.approx(0.4, rel=3e-3)
+    assert result.model.sigma == pytest.approx(1.5, rel=3e-3)
+
+
+def test_result_is_consistent_with_its_parts():
+    model = MODELS[3]
+    spectrum = model.sample(80, rng=3, runs=2)
+    result = fit(spectrum, WishartPlusReluBlock, resamples=0)
+    assert result.comparison == compare(spectrum, result.model.law)
+    nodes = spectrum.eigenvalues
+    middle = (nodes[1:] + nodes[:-1]) / 2
+    defect = result.model.law.cdf(middle) - np.arange(1, 160) / 160
+    assert result.defect == pytest.approx(np.sqrt(np.mean(defect**2)), rel=1e-9)
+
+
+@each_model
+def test_no_other_model_nearby_is_closer(model):
+    """The fit is a minimum of its own distance along every parameter."""
+    spectrum = model.sample(100, rng=4)
+    best = fit(spectrum, type(model), resamples=0)
+    nodes = spectrum.eigenvalues.copy()
+    nodes[np.abs(nodes) <= spectrum.zero_tolerance] = 0  # a null space is one point
+    distinct = np.unique(nodes)
+    middle = (distinct[1:] + distinct[:-1]) / 2
+    level = np.array([(nodes < x).mean() for x in middle])
+
+    def distance(other):
+        return np.mean((other.law.cdf(middle) - level) ** 2)
+
+    least = distance(best.model)
+    for name, value in parameters(best.model).items():
+        for factor in (0.98, 1.02):
+            assert distance(type(model)(**parameters(best.model) | {name: factor * value})) > least
+
+
+def test_unit_of_the_eigenvalues():
+    spectrum = MODELS[0].sample(100, rng=6)
+    one = fit(spectrum, WishartPlusWigner, resamples=0).model
+    other = fit(Spectrum(1e3 * spectrum.nodes), WishartPlusWigner, resamples=0).model
+    scaled = {"phi": one.phi, "epsilon": 1e6 * one.epsilon, "sigma": 1e3 * one.sigma}
+    assert parameters(other) == pytest.approx(scaled, rel=1e-3)
+
+
+def test_quadrature():
+    model = WishartPlusWigner(0.5, 0.3)
+    cuts = np.sin(np.linspace(0, np.pi / 2, 201)) ** 2  # cells of unequal mass
+    nodes = model.law.ppf((cuts[1:] + cuts[:-1]) / 2)
+    spectrum = Spectrum(nodes, np.diff(cuts), dimension=300)
+    result = fit(spectrum, WishartPlusWigner, resamples=3)
+    assert parameters(result.model) == pytest.approx(parameters(model), rel=1e-2)
+    assert all(0 < error < 0.1 for error in result.errors.values())
+
+
+@pytest.mark.parametrize("model", [MODELS[0], MODELS[3]], ids=str)
+def test_outliers_count_with_their_mass_and_not_with_their_distance(model):
+    """Four of 400 eigenvalues far away: moments are lost, the fit is not."""
+    found = []
+    for distance in (50.0, 5000.0):
+        nodes = at_quantiles(model, 396).eigenvalues
+        spectrum = Spectrum(np.concatenate([nodes, distance * np.array([1.0, 1.1, 1.2, 1.3])]))
+        assert spectrum.var() > 10 * model.law.var()
+        result = fit(spectrum, type(model), resamples=0)
+        assert result.comparison.outliers == 4
+        assert parameters(result.model) == pytest.approx(parameters(model), rel=0.15)
+        found.append(parameters(result.model))
+    assert found[1] == pytest.approx(found[0], rel=5e-3)
+
+
+# Errors --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "n", "runs", "fix"),
+    [
+        (WishartPlusWigner(0.5, 0.3), 120, 1, {}),
+        (WishartPlusReluBlock(0.5, 0.6), 120, 1, {"sigma": 1.0}),
+        (WishartPlusWigner(2.0, 0.05), 120, 2, {}),
+        (WishartPlusWigner(0.5, 0.3), 400, 3, {"sigma": 1.0}),  # larger than the resamples
+    ],
+    ids=str,
+)
+def test_stated_errors_cover_the_true_ones(model, n, runs, fix):
+    """Over 36 samples, the rms of error / stated error lies in (0.6, 1.6) for each parameter.
+
+    For normal errors, and the spread of 14 resamples, a right error fails with probability
+    1.2e-3 per parameter, and one off by a factor 2.5 either way passes with probability 5e-3.
+    """
+    scores = []
+    for seed in range(36):
+        spectrum = model.sample(n, rng=(7, seed), runs=runs)
+        result = fit(spectrum, type(model), fix=fix, rng=seed, resamples=14)
+        scores.append(
+            [
+                (getattr(result.model, name) - getattr(model, name)) / error
+                for name, error in result.errors.items()
+            ]
+        )
+    rms = np.sqrt(np.mean(np.square(scores), axis=0))
+    assert rms.shape == (3 - len(fix),)
+    assert (rms > 0.6).all(), rms
+    assert (rms < 1.6).all(), rms
+
+
+def test_errors_fall_as_one_over_the_size():
+    """Statistics of a spectrum fluctuate at order 1/n: from n = 80 to 640 a factor 8, not 3."""
+    model = WishartPlusWigner(0.5, 0.3)
+    small, large = (
+        fit(model.sample(n, rng=1), WishartPlusWigner, fix={"sigma": 1.0}, resamples=40).errors
+        for n in (80, 640)
+    )
+    # Each error has a relative deviation of about 1 / sqrt(2 * 40) = 0.11, the ratio 0.16.
+    for name in small:
+        assert 4.5 < small[name] / large[name] < 14
+
+
+def test_errors_are_reproducible_and_depend_on_the_stream():
+    spectrum = MODELS[0].sample(60, rng=2)
+
+    def errors(rng):
+        return fit(spectrum, WishartPlusWigner, rng=rng, resamples=4).errors
+
+    assert errors(5) == errors(5) == errors(np.random.default_rng(5))
+    assert errors(5) != errors(6)
+    assert fit(spectrum, WishartPlusWigner).errors == fit(spectrum, WishartPlusWigner, rng=0).errors
+
+
+def test_without_resamples_errors_are_infinite():
+    result = fit(MODELS[0].sample(60, rng=2), WishartPlusWigner, resamples=0)
+    assert result.errors == {"phi": math.inf, "epsilon": math.inf, "sigma": math.inf}
+    again = fit(MODELS[0].sample(60, rng=2), WishartPlusWigner, resamples=2)
+    assert again.model == result.model
+    assert all(0 < error < math.inf for error in again.errors.values())
+
+
+# Refusals ------------------------------------------------------------------------------------
+
+SPECTRUM = WishartPlusWigner(0.5, 0.3).sample(20, rng=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"resamples": 1}, "resamples must be 0 or at least 2"),
+        ({"resamples": -1}, "resamples"),
+        ({"fix": {"phi": 0.5, "epsilon": 0.3, "sigma": 1.0}}, "no parameter free"),
+        ({"fix": {"alpha": 1.0, "beta": 2.0}}, "no parameter alpha, beta; it has phi, epsilon"),
+        ({"fix": {"phi": -1.0}}, "phi must be a positive"),
+        ({"fix": {"sigma": math.nan}}, "must be a positive"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        fit(SPECTRUM, WishartPlusWigner, **options)
+
+
+@pytest.mark.parametrize(
+    ("spectrum", "model", "message"),
+    [
+        (SPECTRUM, WishartPlusWigner(0.5, 0.3), "must be a class"),
+        (SPECTRUM, "wishart-wigner", "must be a class"),
+        (SPECTRUM, MarchenkoPastur, "must be a class"),
+        (SPECTRUM.eigenvalues, WishartPlusWigner, "expected a Spectrum; got ndarray"),
+    ],
+)
+def test_wrong_types(spectrum, model, message):
+    with pytest.raises(TypeError, match=message):
+        fit(spectrum, model)
+
+
+def test_resamples_must_be_an_integer():
+    with pytest.raises(TypeError, match="resamples"):
+        fit(SPECTRUM, WishartPlusWigner, resamples=2.5)
+
+
+def test_too_few_distinct_eigenvalues():
+    values = np.array([0.1, 0.5, 1.0, 1.5, 2.2])
+    fit(Spectrum(values), WishartPlusWigner, resamples=0)
+    with pytest.raises(ValueError, match=r"4 distinct eigenvalues; fitting 3 .* at least 5"):
+        fit(Spectrum(values[:4]), WishartPlusWigner, resamples=0)
+    fit(Spectrum(values[:4]), WishartPlusWigner, fix={"sigma": 1.0}, resamples=0)
+    with pytest.raises(ValueError, match="4 distinct"):  # zeros are one eigenvalue
+        fit(Spectrum([*values[:3], 0.0, 1e-17, -1e-17]), WishartPlusWigner, resamples=0)

@@ -1,0 +1,90 @@
+"""free_sum."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from law_table import LAWS, phis, sigmas, triplets
+
+from rmtland import Law, MarchenkoPastur, Semicircle, free_sum
+from rmtland.free import FreeLevy
+
+quick = settings(max_examples=40, deadline=None, derandomize=True, database=None)
+
+
+def test_semicircles_add_up_to_a_semicircle():
+    total = free_sum(Semicircle(0.5, mean=1.0), Semicircle(1.5, mean=-3.0), Semicircle(0.25))
+    assert total == Semicircle(2.25, mean=-2.0)
+
+
+@pytest.mark.parametrize("case", LAWS, ids=lambda case: case.name)
+def test_a_single_law_is_returned_as_it_is(case):
+    assert free_sum(case.law) is case.law
+
+
+def test_the_free_sum_of_wigner_and_wishart():
+    total = free_sum(MarchenkoPastur(0.5, 0.8), Semicircle(0.6, mean=0.3))
+    assert isinstance(total, FreeLevy)
+    g = np.array([0.1, -0.7, 0.2 + 1j])
+    expected = 0.8 / (1 - 0.4 * g) + 0.3 + 0.6 * g
+    np.testing.assert_allclose(total.r_transform(g), expected, rtol=1e-15)
+    assert total.mean() == pytest.approx(1.1, rel=1e-15, abs=0)
+    assert total.var() == pytest.approx(0.32 + 0.6, rel=1e-15, abs=0)
+
+
+@given(triplets(), triplets(), phis, sigmas)
+@quick
+def test_commutative_and_associative(a, b, phi, sigma):
+    """Cumulants add up; in any order and grouping the sum is the same law."""
+    x, y, z = FreeLevy(a), FreeLevy(b), MarchenkoPastur(phi, sigma)
+    orders = [
+        free_sum(x, y, z),
+        free_sum(z, y, x),
+        free_sum(free_sum(x, y), z),
+        free_sum(x, free_sum(y, z)),
+    ]
+    added = x.free_cumulants(5) + y.free_cumulants(5) + z.free_cumulants(5)
+    size = np.abs(np.ravel(orders[0].support)).max()
+    for law in orders:
+        np.testing.assert_allclose(law.free_cumulants(5), added, rtol=1e-12, atol=1e-300)
+        assert law.levy.jumps == orders[0].levy.jumps
+        np.testing.assert_allclose(law.levy.rates, orders[0].levy.rates, rtol=1e-15)
+        assert law.support[0][0] == pytest.approx(orders[0].support[0][0], abs=1e-12 * size)
+        assert law.support[-1][1] == pytest.approx(orders[0].support[-1][1], abs=1e-12 * size)
+
+
+def test_independent_copies_of_marchenko_pastur_add_up_to_marchenko_pastur():
+    """Free Poisson semigroup: k copies of rate 1/phi make rate k/phi."""
+    phi, s = 0.9, 1.3
+    total = free_sum(*[MarchenkoPastur(phi, s)] * 3)
+    closed = MarchenkoPastur(phi / 3, 3 * s)
+    assert np.ravel(total.support) == pytest.approx(np.ravel(closed.support), rel=1e-13, abs=0)
+    x = np.linspace(1.5, 8, 20)
+    np.testing.assert_allclose(total.pdf(x), closed.pdf(x), rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose(total.cdf(x), closed.cdf(x), atol=1e-14)
+
+
+def test_adding_a_wide_semicircle_of_no_variance_to_speak_of_changes_nothing():
+    law = MarchenkoPastur(0.5, 0.8)
+    near = free_sum(law, Semicircle(1e-20))
+    x = np.linspace(0.15, 2.2, 15)
+    np.testing.assert_allclose(near.pdf(x), law.pdf(x), rtol=1e-12)
+
+
+def test_something_must_be_added():
+    with pytest.raises(ValueError, match="at least one law"):
+        free_sum()
+
+
+@pytest.mark.parametrize("wrong", [1.0, None, "semicircle", Semicircle, [Semicircle()]])
+def test_what_is_not_a_law_is_refused(wrong):
+    with pytest.raises(TypeError, match="takes laws"):
+        free_sum(Semicircle(), wrong)
+    with pytest.raises(TypeError, match="takes laws"):
+        free_sum(wrong)
+
+
+def test_laws_without_a_rational_r_transform_are_refused_by_the_rational_route():
+    # As the arcsine law, the free sum of two signs. It is refused before any method is called.
+    other = type("Arcsine", (Law,), dict.fromkeys(Law.__abstractmethods__))()
+    with pytest.raises(ValueError, match="rational R-transform"):
+        free_sum(Semicircle(), other, route="rational")
