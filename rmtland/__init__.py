@@ -6,14 +6,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rmtland.comparison import compare as compare
     from rmtland.comparison import Comparison as Comparison
-    from rmtland.comparison import fit as fit
     from rmtland.comparison import Fit as Fit
+    from rmtland.comparison import compare as compare
+    from rmtland.comparison import fit as fit
+    from rmtland.free import FreeLevy as FreeLevy
     from rmtland.free import free_power as free_power
     from rmtland.free import free_product as free_product
     from rmtland.free import free_sum as free_sum
-    from rmtland.free import FreeLevy as FreeLevy
     from rmtland.laws import Law as Law
     from rmtland.laws import LevyTriplet as LevyTriplet
     from rmtland.laws import MarchenkoPastur as MarchenkoPastur

@@ -1,9 +1,22 @@
 """Free probability: new laws out of laws."""
 
 from rmtland.free.addition import free_power, free_sum
+from rmtland.free.compression import free_compression
 from rmtland.free.free_levy import FreeLevy
 from rmtland.free.free_product_law import FreeProduct
 from rmtland.free.free_sum_law import FreeSum
-from rmtland.free.multiplication import free_product
+from rmtland.free.multiplication import free_product, general_marchenko_pastur
+from rmtland.free.outliers import Outlier, spiked
 
-__all__ = ["FreeLevy", "FreeProduct", "FreeSum", "free_power", "free_product", "free_sum"]
+__all__ = [
+    "FreeLevy",
+    "FreeProduct",
+    "FreeSum",
+    "Outlier",
+    "free_compression",
+    "free_power",
+    "free_product",
+    "free_sum",
+    "general_marchenko_pastur",
+    "spiked",
+]

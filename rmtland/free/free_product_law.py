@@ -18,13 +18,13 @@ import itertools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from rmtland.free.gaps import Component, complement, invert, sweep
+from rmtland.free.gaps import Component, complement, invert, real_jet, sweep
 from rmtland.free.subordination import State, SubordinatedLaw
 from rmtland.laws.inversion import r_transform_of
 from rmtland.laws.law import Atoms, Complex, Law, Real
@@ -75,15 +75,13 @@ class FreeProduct(SubordinatedLaw):
         return tuple(sorted(found))
 
     def _exact_moments(self, k: int) -> list[Fraction]:
-        # m_n of a product through the compressed cumulants: with u = w M(w), the S-transforms
-        # multiply; powers of series are replaced by the inverse series of M.
         return product_moments([law._exact_moments(k) for law in self._factors])
 
     def r_transform(self, g: ArrayLike) -> Any:
         """R-transform near zero, by inverting G."""
         return r_transform_of(self, g)
 
-    # The equations ---------------------------------------------------------------------------------
+    # The equations ------------------------------------------------------------------------------
 
     @cached_property
     def _means(self) -> list[float]:
@@ -91,7 +89,7 @@ class FreeProduct(SubordinatedLaw):
 
     def _far(self, z: Complex) -> State:
         with np.errstate(divide="ignore"):
-            common = math.log(self.mean()) - np.log(z)
+            common = (math.log(self.mean()) - np.log(z)).astype(np.complex128)
         return State(common, tuple(math.log(mean) - common for mean in self._means))
 
     def _linear(
@@ -136,10 +134,14 @@ class FreeProduct(SubordinatedLaw):
             state.common + cut * change,
             tuple(place + cut * move for place, move in zip(state.omegas, moves, strict=True)),
         )
-        size = np.abs(change) / (np.abs(new.common.imag) + 1e-6)
+        # What rounding of the equation alone moves the solution by: much, next to an edge.
+        noise = 4e-16 * (1 + np.abs(np.log(z)) + self._order * np.abs(state.common)) / np.abs(slope)
+        size = np.maximum(np.abs(change) - noise, 0.0) / (np.abs(new.common.imag) + 1e-6)
+        size = np.where(np.isnan(change), np.nan, size)
         height = -new.common.imag
-        for place, move in zip(new.omegas, moves, strict=True):
-            size = np.maximum(size, np.abs(move) / (np.abs(place.imag) + 1e-6))
+        for place, move, down in zip(new.omegas, moves, slopes, strict=True):
+            excess = np.maximum(np.abs(move) - noise * np.abs(down), 0.0)
+            size = np.maximum(size, excess / (np.abs(place.imag) + 1e-6))
             height = np.minimum(height, np.minimum(place.imag, np.pi - place.imag))
         m = np.exp(new.common)
         for law in self.wisharts:
@@ -153,6 +155,21 @@ class FreeProduct(SubordinatedLaw):
             return np.asarray(logarithm.real + 1j * np.pi * np.round(logarithm.imag / np.pi))
 
         return State(flat(state.common), tuple(flat(place) for place in state.omegas))
+
+    def _argument(self, state: State) -> Real:
+        return np.asarray(state.common.imag)
+
+    def _attracting(self, x: Real, state: State) -> NDArray[np.bool_]:
+        m = _exp(state.common).real
+        real = np.ones(x.shape, dtype=bool)
+        for law, place in zip(self.operands, state.omegas, strict=True):
+            real &= law._jet(_exp(place))[0].imag == 0
+        for law in self.wisharts:
+            phi = law.aspect_ratio
+            change = 1 / (1 + m) + phi / (1 + phi * m) - 1 / m
+            real &= (1 + m) * (1 + phi * m) / m * change < 0
+        slope = self._linear(x.astype(np.complex128), state)[1].real / m
+        return real & (-np.sign(x) * slope > 0)
 
     def _value_of(self, z: Complex, state: State) -> Complex:
         return (1 + _exp(state.common)) / z
@@ -172,7 +189,7 @@ class FreeProduct(SubordinatedLaw):
             value = value + law.levy.log_potential(h.real + 1j * np.abs(h.imag))
         return np.asarray(value)
 
-    # The support -----------------------------------------------------------------------------------
+    # The support ------------------------------------------------------------------------------
 
     def _gaps(self) -> list[tuple[float, float]]:
         lead = next(
@@ -195,9 +212,12 @@ class FreeProduct(SubordinatedLaw):
 
         def values(i: int, s: Real) -> tuple[Real, Real, Real]:
             omega = components[i].at(s)
-            g, dg = self.operands[i]._jet(omega.astype(np.complex128))
-            m = np.where(np.isinf(omega), 0.0, omega * g.real - 1)
-            return omega, m, g.real + omega * dg.real
+            g, dg = real_jet(self.operands[i], omega)
+            with np.errstate(invalid="ignore"):
+                return omega, np.where(np.isinf(omega), 0.0, omega * g - 1), g + omega * dg
+
+        def transform(i: int, s: Real) -> Real:
+            return values(i, s)[1]
 
         def place(s: Real) -> tuple[Real, Real]:
             with np.errstate(all="ignore"):
@@ -206,7 +226,7 @@ class FreeProduct(SubordinatedLaw):
                 slope = (self._order - 1) / (m * (1 + m)) + 1 / (omega * dm)
                 for i in range(len(self.operands)):
                     if i != lead:
-                        at = invert(lambda t, i=i: values(i, t)[1], m)
+                        at = invert(partial(transform, i), m)
                         omega, _, dm = values(i, at)
                         z = z * omega
                         slope = slope + 1 / (omega * dm)
@@ -249,7 +269,7 @@ def _inverse_series(series: list[Fraction]) -> list[Fraction]:
     """Coefficients c of the inverse of w (a_0 + a_1 w + ...), divided by w (Lagrange)."""
     order = len(series)
     lead = series[0]
-    # [w^n] of the inverse is (1/n) [w^(n-1)] of (w/f)^n = (1/n) [w^(n-1)] phi^n, phi = 1/(a_0 + ...)
+    # [w^n] of the inverse of w a(w) is (1/n) [w^(n-1)] of a(w)^(-n).
     reciprocal = [1 / lead]
     for n in range(1, order):
         reciprocal.append(

@@ -16,13 +16,13 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.free.gaps import Component, complement, invert, sweep
+from rmtland.free.gaps import Component, complement, invert, real_jet, sweep
 from rmtland.free.subordination import State, SubordinatedLaw
 from rmtland.laws.law import Atoms, Complex, Law, Real
 from rmtland.laws.levy import LevyTriplet
@@ -106,7 +106,7 @@ class FreeSum(SubordinatedLaw):
         )
         return value if self.levy is None else value + self.levy.r_transform(g)
 
-    # The equations ---------------------------------------------------------------------------------
+    # The equations ------------------------------------------------------------------------------
 
     @cached_property
     def _means(self) -> list[float]:
@@ -143,16 +143,41 @@ class FreeSum(SubordinatedLaw):
             common + cut * change,
             tuple(omega + cut * move for omega, move in zip(state.omegas, moves, strict=True)),
         )
+        # What rounding of the equation alone moves the solution by: much, next to an edge.
+        terms = np.abs(z) + self._total * np.abs(common)
+        terms = terms + sum(np.abs(omega) for omega in state.omegas)
+        noise = 4e-16 * terms / np.abs(slope)
         size = np.zeros(z.shape)
         height = new.common.imag
-        for here, move in zip((new.common, *new.omegas), (change, *moves), strict=True):
-            size = np.maximum(size, np.abs(move) / (here.imag + 1e-6 * np.abs(here)))
+        shares = [np.ones(z.shape), *(np.abs(down) for down in slopes)]
+        for here, move, share in zip(
+            (new.common, *new.omegas), (change, *moves), shares, strict=True
+        ):
+            excess = np.maximum(np.abs(move) - noise * share, 0.0)
+            size = np.maximum(size, excess / (here.imag + 1e-6 * np.abs(here)))
+            size = np.where(np.isnan(move), np.nan, size)
             height = np.minimum(height, here.imag)
         if self.levy is not None:
             height = np.minimum(height, self.levy.inverse(new.common).imag)
         size = np.where(cut < 1, np.maximum(size, 1.0), size)
         defect = np.abs(rest) / (np.abs(z) + self._scale)
         return new, size, height, defect
+
+    def _argument(self, state: State) -> Real:
+        return np.angle(state.common)
+
+    def _attracting(self, x: Real, state: State) -> NDArray[np.bool_]:
+        slope = np.full(x.shape, 1 - self._total)
+        real = np.ones(x.shape, dtype=bool)
+        for law, power, omega in zip(self.operands, self.powers, state.omegas, strict=True):
+            g, dg = law._jet(omega)
+            real &= g.imag == 0
+            slope = slope - power * (g * g / dg).real
+        if self.levy is not None:
+            own = self.levy.slope(state.common).real
+            real &= own > 0
+            slope = slope + own
+        return real & (slope > 0)
 
     def _value_of(self, z: Complex, state: State) -> Complex:
         return 1 / state.common
@@ -177,7 +202,7 @@ class FreeSum(SubordinatedLaw):
             value = value + self.levy.log_potential(state.common)
         return np.asarray(value)
 
-    # The support -----------------------------------------------------------------------------------
+    # The support ------------------------------------------------------------------------------
 
     def _gaps(self) -> list[tuple[float, float]]:
         lead = next(
@@ -193,8 +218,10 @@ class FreeSum(SubordinatedLaw):
 
         def values(i: int, s: Real) -> tuple[Real, Real, Real]:
             omega = components[i].at(s)
-            g, dg = self.operands[i]._jet(omega.astype(np.complex128))
-            return omega, np.where(np.isinf(omega), 0.0, g.real), dg.real
+            return omega, *real_jet(self.operands[i], omega)
+
+        def transform(i: int, s: Real) -> Real:
+            return values(i, s)[1]
 
         def place(s: Real) -> tuple[Real, Real]:
             with np.errstate(all="ignore"):
@@ -204,7 +231,7 @@ class FreeSum(SubordinatedLaw):
                 sign = (1 - self._total) / g**2 - self.powers[lead] / dg
                 for i, power in enumerate(self.powers):
                     if i != lead:
-                        at = invert(lambda t, i=i: values(i, t)[1], g)
+                        at = invert(partial(transform, i), g)
                         omega, _, dgi = values(i, at)
                         z = z + power * omega
                         sign = sign - power / dgi

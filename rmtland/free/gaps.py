@@ -12,6 +12,7 @@ The complement of the hull of an operand's support is one component, through inf
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ from scipy.optimize import brentq, minimize_scalar
 
 from rmtland.laws.law import Law, Real, Support
 
-__all__ = ["Component", "Gap", "bands_between", "complement", "invert", "sweep"]
+__all__ = ["Component", "Gap", "bands_between", "complement", "invert", "real_jet", "sweep"]
 
 _TINY = 1e-13
 
@@ -70,10 +71,18 @@ def complement(law: Law) -> list[Component]:
             merged[-1][1] = max(merged[-1][1], high)
         else:
             merged.append([low, high])
-    parts = [
-        Component(left[1], right[0]) for left, right in zip(merged[:-1], merged[1:], strict=True)
-    ]
+    parts = [Component(left[1], right[0]) for left, right in itertools.pairwise(merged)]
     return [*parts, Component(merged[-1][1], merged[0][0])]
+
+
+def real_jet(law: Law, omega: Real) -> tuple[Real, Real]:
+    """G and G' at real points outside the support of a law; both are 0 at infinity."""
+    g, dg = np.zeros(omega.shape), np.zeros(omega.shape)
+    finite = np.isfinite(omega)
+    if finite.any():
+        jet = law._jet(omega[finite].astype(np.complex128))
+        g[finite], dg[finite] = jet[0].real, jet[1].real
+    return g, dg
 
 
 def invert(value: Callable[[Real], Real], wanted: Real) -> Real:
@@ -137,7 +146,7 @@ def runs(place: Place, samples: Real) -> list[tuple[float, float]]:
     -------
     list of (low, high)
     """
-    z, sign = place(samples)
+    _, sign = place(samples)
 
     def sign_at(s: float) -> float:
         return float(place(np.array([s]))[1][0])
@@ -159,7 +168,7 @@ def runs(place: Place, samples: Real) -> list[tuple[float, float]]:
                     extra.append(float(found.x))
     if extra:
         samples = np.unique(np.concatenate([samples, extra]))
-        z, sign = place(samples)
+        _, sign = place(samples)
     gaps = []
     inside = np.isfinite(sign) & (sign > 0)
     i = 0
@@ -172,20 +181,21 @@ def runs(place: Place, samples: Real) -> list[tuple[float, float]]:
             j += 1
         ends = []
         for here, beyond in ((i, i - 1), (j, j + 1)):
-            if 0 <= beyond < samples.size and np.isfinite(sign[beyond]):
-                root = brentq(sign_at, samples[here], samples[beyond], xtol=1e-300, rtol=1e-15)
-                ends.append(float(place(np.array([root]))[0][0]))
-            elif 0 <= beyond < samples.size:
-                ends.append(_last_place(place, samples[here], samples[beyond]))
-            else:
-                ends.append(float(z[here]))
+            end = samples[here]
+            if 0 <= beyond < samples.size:
+                end = samples[beyond]
+                if not np.isfinite(sign[beyond]):
+                    end = _last_admissible(place, samples[here], end)
+                if sign_at(end) < 0:
+                    end = brentq(sign_at, samples[here], end, xtol=1e-300, rtol=1e-15)
+            ends.append(float(place(np.array([end]))[0][0]))
         gaps.append((min(ends), max(ends)))
         i = j + 1
     return gaps
 
 
-def _last_place(place: Place, inside: float, outside: float) -> float:
-    """Point where the admissible coordinates end, by bisection."""
+def _last_admissible(place: Place, inside: float, outside: float) -> float:
+    """Coordinate where the admissible ones end, by bisection."""
     for _ in range(100):
         middle = (inside + outside) / 2
         if middle in (inside, outside):
@@ -194,17 +204,17 @@ def _last_place(place: Place, inside: float, outside: float) -> float:
             inside = middle
         else:
             outside = middle
-    return float(place(np.array([inside]))[0][0])
+    return inside
 
 
 def bands_between(gaps: tuple[Gap, ...]) -> Support:
     """Intervals between ascending gaps."""
-    ends = [(left.high, right.low) for left, right in zip(gaps[:-1], gaps[1:], strict=True)]
+    ends = [(left.high, right.low) for left, right in itertools.pairwise(gaps)]
     return tuple((low, high) for low, high in ends if high > low)
 
 
 def coordinates(size: int = 240) -> NDArray[np.float64]:
-    """Samples of (0, 1): dense at both ends, geometric there."""
+    """Return samples of (0, 1): dense at both ends, geometric there."""
     middle = np.sin(np.linspace(0, np.pi / 2, size // 2 + 2)[1:-1]) ** 2
     ends = np.geomspace(_TINY, 1e-3, size // 4)
     return np.unique(np.concatenate([ends, middle, 1 - ends]))

@@ -1,15 +1,12 @@
-r"""Free multiplicative convolution, and free compression.
+r"""Free multiplicative convolution: products of free positive operands.
 
 S-transforms multiply, :math:`S_{AB} = S_A S_B`; the product is solved by subordination
-(`rmtland.free.subordination`). The compression of A by a free projection of trace t has the law of
-t A_{1/t}, with A_{1/t} the free power: :math:`R(g) = R_A(t g)` [2]_.
+(`rmtland.free.subordination`).
 
 References
 ----------
 .. [1] D. Voiculescu, Multiplication of certain non-commuting random variables, J. Operator Theory
        18 (1987) 223-235.
-.. [2] A. Nica and R. Speicher, Lectures on the Combinatorics of Free Probability, Cambridge
-       University Press, 2006, lecture 14.
 
 Examples
 --------
@@ -25,7 +22,7 @@ from rmtland.free.free_product_law import FreeProduct
 from rmtland.laws.law import Law
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 
-__all__ = ["free_product"]
+__all__ = ["free_product", "general_marchenko_pastur"]
 
 
 def free_product(*laws: Law) -> Law:
@@ -70,3 +67,29 @@ def free_product(*laws: Law) -> Law:
     if not others:
         others = [wisharts.pop(0)]
     return FreeProduct(tuple(others), tuple(wisharts))
+
+
+def general_marchenko_pastur(population: Law, aspect_ratio: float) -> Law:
+    """Return the limiting law of a sample covariance matrix with a given population law.
+
+    It is the law of S^(1/2) X X^T S^(1/2) with X of shape (n, q), independent entries of variance
+    1/q, aspect_ratio = n/q, and S of law `population`: the free product of the two.
+
+    Parameters
+    ----------
+    population : Law
+        Law of the eigenvalues of the population covariance, on [0, infinity).
+    aspect_ratio : float
+        Ratio of dimension to samples, > 0.
+
+    Raises
+    ------
+    ValueError
+        If the population law reaches below zero or the ratio is not positive.
+
+    References
+    ----------
+    J. W. Silverstein and Z. D. Bai, On the empirical distribution of eigenvalues of a class of
+    large dimensional random matrices, J. Multivariate Analysis 54 (1995) 175-192.
+    """
+    return free_product(population, MarchenkoPastur(aspect_ratio))

@@ -165,7 +165,8 @@ class FussCatalan(Law):
             # The angle t = last / (1 + exp(-u)), and the sines of t, arg z + s t, arg z + (s + 1) t
             t, rest = last / (1 + np.exp(-u)), last / (1 + np.exp(u))
             middle = np.where(near, np.sin(turn + s * t), np.sin(back - s * t))
-            return t, np.sin(t), middle, np.sin((s + 1) * rest)
+            large = np.where((s + 1) * t < rest, turn + (s + 1) * t, (s + 1) * rest)
+            return t, np.sin(t), middle, np.sin(np.where(near, large, (s + 1) * rest))
 
         def size(u: Real) -> Real:
             _, small, middle, large = sines(u)

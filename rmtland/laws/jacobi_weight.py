@@ -119,7 +119,8 @@ class JacobiWeight(Law):
         for rows, difference, weights in self._differences(z):
             terms = 1 / difference
             g[rows] = terms @ weights / width
-            slope[rows] = -((terms * terms) @ weights) / width / width
+            with np.errstate(over="ignore", invalid="ignore"):
+                slope[rows] = -((terms * terms) @ weights) / width / width
         real = z.imag == 0
         if real.any():
             x = z.real[real]
@@ -237,22 +238,21 @@ class JacobiWeight(Law):
 
 
 def _reach(distance: Complex) -> float:
-    """How far in log t the nodes must go for points at these distances, in steps of 40."""
+    """Return minus the logarithm of the least distance, in steps of 20."""
     size = np.abs(distance)
-    least = size[size > 0].min(initial=0.5)
-    return min(_DIGITS * math.ceil(1 - math.log(least) / _DIGITS), _REACH)
+    return 20.0 * math.ceil(-math.log(size[size > 0].min(initial=1.0)) / 20)
 
 
 @lru_cache(maxsize=64)
 def _rule(alpha: float, beta: float, low_reach: float, high_reach: float) -> _Rule:
-    """Trapezoidal rule along Im v = -psi, from log t = -low_reach to log(1 - t) = -high_reach."""
+    """Trapezoidal rule along Im v = -psi for points down to log t = -low_reach, and 1 - t alike."""
     p, q = beta + 1, alpha + 1
     # |t (1 - t)| on the arc is up to cos(psi/2)^-2 times that on the axis.
     psi = min(0.42 * math.pi, 2 * math.acos(2.0 ** (-2 / (p + q))))
     step = 2 * math.pi * psi / _DIGITS
     peak, spread = math.log(p / q), math.sqrt(2 * _DIGITS * (p + q) / (p * q))
-    start = max(min(peak - _DIGITS / p - spread, -low_reach), -_REACH)
-    end = min(max(peak + _DIGITS / q + spread, high_reach), _REACH)
+    start = max(min(peak - spread, -low_reach) - _DIGITS / p, -_REACH)
+    end = min(max(peak + spread, high_reach) + _DIGITS / q, _REACH)
     v = np.arange(math.floor(start / step), math.ceil(end / step) + 1) * step - 1j * psi
     log_t = np.where(v.real < 0, v, 0.0) - np.log1p(np.exp(np.where(v.real < 0, v, -v)))
     log_rest = log_t - v

@@ -103,7 +103,8 @@ class KestenMcKay(Law):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             g = (q / (q * right + past)) * (q / (q * left - past))
             h = q * q
-            slope = -(h + 1 / h) / (right * left) * g * g
+            # h + 1/h, without cancellation at z = 0 for degree 2
+            slope = -(z - (d - 2) / h) / (right * left) * g * g
         hits = ~np.isfinite(g)
         for place, _ in self.atoms:
             hits |= z == place
@@ -128,15 +129,14 @@ class KestenMcKay(Law):
         return np.asarray(value)
 
     def _phase(self, x: Real, inside: Real) -> Real:
-        """Im L at real points: as computed inside the support, pi times the mass above outside."""
+        """Im L at real points: pi times the mass above, exact outside the support."""
         ((low, high),) = self.support
-        above = np.where(x < low, 1.0, 0.0)
+        least, most = np.zeros(x.shape), np.ones(x.shape)
         for place, mass in self.atoms:
-            above += np.where(x < low, -mass * (place <= x), mass * (place > x)) * (
-                (x < low) == (place < low)
-            )
-        outside = (x < low) | (x > high)
-        return np.where(outside, np.pi * above, inside)
+            least += mass * (place > x)
+            most -= mass * (place <= x)
+        above = np.where(x < low, most, np.where(x > high, least, inside / np.pi))
+        return np.asarray(np.pi * np.clip(above, least, most))
 
     def _pdf(self, x: Real) -> Real:
         d, ((_, edge),) = self.degree, self.support

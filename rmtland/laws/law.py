@@ -41,7 +41,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.arrays import Rng, count, points, random_generator
+from rmtland.arrays import Rng, choice, count, points, positive, random_generator
 from rmtland.laws.cumulants import free_cumulants_of, moments_of
 
 __all__ = ["Atoms", "Law", "Support"]
@@ -101,10 +101,13 @@ class Law(abc.ABC):
         return np.where(np.isnan(density), np.inf, np.maximum(density, 0.0))
 
     def _cdf(self, x: Real) -> Real:
-        inside = np.isfinite(x)
-        potential = self._log_potential(np.where(inside, x, 0.0).astype(np.complex128))
-        below = np.clip(1 - potential.imag / np.pi, 0.0, 1.0)
-        return np.where(inside, below, (x > 0).astype(np.float64))
+        ends = [end for band in self.support for end in band] + [place for place, _ in self.atoms]
+        below = (x >= max(ends)).astype(np.float64)
+        inside = (x >= min(ends)) & (x < max(ends))
+        if inside.any():
+            potential = self._log_potential(x[inside].astype(np.complex128))
+            below[inside] = np.clip(1 - potential.imag / np.pi, 0.0, 1.0)
+        return below
 
     # What every law can do -----------------------------------------------------------------
 
@@ -250,6 +253,62 @@ class Law(abc.ABC):
             mass[x == place] -= weight
         places = [low for low, _ in self.support] + [place for place, _ in self.atoms]
         return np.where(x <= min(places), 0.0, np.maximum(mass, 0.0))
+
+    # Extreme eigenvalues -------------------------------------------------------------------
+
+    def edge_scale(self, n: float, *, beta: int = 1, edge: str = "upper") -> tuple[float, float]:
+        r"""Centring and scaling of an extreme eigenvalue of an n x n matrix at a regular edge.
+
+        At an edge e where the density is :math:`\gamma^{3/2} \sqrt d / \pi` at distance d inside,
+        the largest eigenvalue is about :math:`e + s T` and the smallest :math:`e - s T` with
+        :math:`s = 1 / (\gamma n^{2/3})` and T of the Tracy-Widom law of index beta [1]_.
+
+        Parameters
+        ----------
+        n : float
+            Size of the matrix.
+        beta : int
+            1 (real), 2 (complex) or 4 (quaternion; in the convention of `TracyWidom(4)`, whose
+            mean is -2.3069).
+        edge : str
+            "upper" or "lower" end of the support.
+
+        Returns
+        -------
+        (float, float)
+            Centre e and scale s > 0.
+
+        Raises
+        ------
+        ValueError
+            If the density does not vanish like a square root there, or that end of the law is
+            an atom.
+
+        References
+        ----------
+        .. [1] A. Soshnikov, Universality at the edge of the spectrum in Wigner random matrices,
+               Commun. Math. Phys. 207 (1999) 697-733.
+        """
+        size = positive("n", n)
+        choice("edge", edge, ("lower", "upper"))
+        if beta not in (1, 2, 4):
+            raise ValueError(f"beta must be 1, 2 or 4; got {beta!r}")
+        bands = self.support
+        places = [place for place, _ in self.atoms]
+        low, high = (bands[-1] if edge == "upper" else bands[0]) if bands else (0.0, 0.0)
+        end, inward = (high, -1.0) if edge == "upper" else (low, 1.0)
+        if not bands or any((place - end) * inward <= 0 for place in places):
+            raise ValueError(f"the {edge} end of {self} is an atom, which has no edge fluctuations")
+        # density / sqrt(d) is analytic in d at a regular edge: extrapolated to d = 0
+        d = (high - low) * 1e-3 * np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+        ratio = self._pdf(end + inward * d) / np.sqrt(d)
+        limit = float(ratio @ np.array([5.0, -10.0, 10.0, -5.0, 1.0]))
+        if not (limit > 0 and 0.5 * limit < ratio[0] < 2 * limit):
+            raise ValueError(
+                f"the density of {self} does not vanish like a square root at its {edge} edge {end}"
+            )
+        scale = (np.pi * limit) ** (-2 / 3) * size ** (-2 / 3)
+        return end, float(scale * (2 ** (-1 / 6) if beta == 4 else 1.0))
 
     # Quantiles by safeguarded root finding -------------------------------------------------
 

@@ -66,6 +66,7 @@ class _Numbers(NamedTuple):
     kappa: float
     rest: float  # kappa - 1, zero where the law is a projection
     p_rest: float  # p - 1
+    q_rest: float  # q - 1
     low: float
     high: float
     above_low: float  # 1 - low
@@ -121,6 +122,7 @@ class Wachter(Law):
             kappa=float(kappa),
             rest=float(kappa - 1),
             p_rest=float(p - 1),
+            q_rest=float(q - 1),
             low=low,
             high=high,
             above_low=above_low,
@@ -169,21 +171,21 @@ class Wachter(Law):
         return g, slope
 
     def _log_potential(self, z: Complex) -> Complex:
-        # (1 - z) M^2 + (1 + p - kappa z) M + p = 0; the conjugate of M is in the upper half-plane
         numbers = self._numbers
         p, kappa = numbers.p, numbers.kappa
-        root = self._root(z)
-        line = kappa * z - (1 + p)
-        up, down = line + root, line - root
-        with np.errstate(divide="ignore", invalid="ignore"):
-            moment = np.where(np.abs(up) > np.abs(down), 2 * p / up, down / (2 * (1 - z)))
-            moment = np.asarray(moment.real + 1j * np.abs(moment.imag))
-            value = -np.log(moment * (kappa / p))
-            if numbers.p_rest != 0:
-                value = value - numbers.p_rest * log_one_plus(1 / p, moment)
-            if numbers.rest != 0:
-                value = value + numbers.rest * log_one_plus(1 / kappa, moment)
-        value = np.asarray(value.conj())
+        q = numbers.q_rest + 1
+        other, (to_low, to_high) = 1 - z, self._to_edges(z)
+        if p <= q:
+            value = _potential(z, other, to_low, to_high, (p, numbers.p_rest, numbers.rest))
+        else:
+            # The mirror image, with a smaller M: log(z - t) = log((1 - z) - (1 - t)) + i pi.
+            low, high = _upper(-to_high), _upper(-to_low)
+            law = (q, numbers.q_rest, numbers.rest)
+            value = _potential(_upper(other), z.conj(), low, high, law).conj() + 1j * np.pi
+        if self.other_ratio == 1:  # the density is unbounded at 1
+            value.real[z == 1] = p * math.log(p) - kappa * math.log(kappa)
+        if self.aspect_ratio == 1:
+            value.real[z == 0] = q * math.log(q) - kappa * math.log(kappa)
         real = z.imag == 0
         value.imag[real] = self._phase(z.real[real], value.imag[real])
         for place, _ in self.atoms:
@@ -191,14 +193,14 @@ class Wachter(Law):
         return value
 
     def _phase(self, x: Real, inside: Real) -> Real:
-        """Im L at real points: as computed inside the support, pi times the mass above outside."""
+        """Im L at real points: pi times the mass above, exact outside the support."""
         numbers, atoms = self._numbers, dict(self.atoms)
         zero, one = atoms.get(0.0, 0.0), atoms.get(1.0, 0.0)
         middle = numbers.low / 2 + numbers.high / 2 if self.support else 0.5
         above = np.where(x < 0, 1.0, np.where(x < middle, 1 - zero, np.where(x < 1, one, 0.0)))
         to_low, to_high = self._to_edges(x.astype(np.complex128))
         band = (to_low.real > 0) & (to_high.real < 0)
-        return np.where(band, inside, np.pi * above)
+        return np.where(band, np.clip(inside, np.pi * one, np.pi * (1 - zero)), np.pi * above)
 
     def _pdf(self, x: Real) -> Real:
         numbers = self._numbers
@@ -253,3 +255,31 @@ class Wachter(Law):
         """
         numbers = self._numbers
         return elementwise(lambda w: (numbers.kappa + w) / (numbers.p + w), "w", w)
+
+
+def _upper(z: Complex) -> Complex:
+    """Return conj(z) for Im z <= 0, and real z with imaginary part +0."""
+    value = np.array(z)
+    value.imag = np.abs(value.imag)
+    return value
+
+
+def _potential(
+    z: Complex, other: Complex, to_low: Complex, to_high: Complex, law: tuple[float, float, float]
+) -> Complex:
+    """L from z, 1 - z, z - low and z - high, without the imaginary parts on the real axis."""
+    # (1 - z) M^2 + (1 + p - kappa z) M + p = 0; the conjugate of M is in the upper half-plane
+    p, p_rest, rest = law
+    kappa = rest + 1
+    root = kappa * np.sqrt(to_low) * np.sqrt(to_high)
+    line = kappa * z - (1 + p)
+    up, down = line + root, line - root
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moment = np.where(np.abs(up) > np.abs(down), 2 * p / up, down / (2 * other))
+        moment = _upper(moment)
+        value = -np.log(moment * (kappa / p))
+        if p_rest != 0:
+            value = value - p_rest * log_one_plus(1 / p, moment)
+        if rest != 0:
+            value = value + rest * log_one_plus(1 / kappa, moment)
+    return np.asarray(value.conj())

@@ -1,6 +1,7 @@
-"""Every classical law x every invariant, by a quadrature that knows nothing of the law's formulas."""
+"""Every classical law x every invariant, by a quadrature that knows no formula of the law."""
 
 import copy
+import itertools
 import math
 import pickle
 
@@ -79,13 +80,14 @@ def pieces(law):
     cuts = {edge for part in parts for piece in part.support for edge in piece}
     for low, high in law.support:
         inner = sorted(cut for cut in cuts if low <= cut <= high)
-        yield from zip(inner, inner[1:], strict=False)
+        yield from itertools.pairwise(inner)
 
 
 def integral(law, function, below=math.inf):
     """Sum over the atoms and trapezoidal rule in v, x = a + (b - a)/(1 + exp(-v))."""
     value = sum(mass * function(place) for place, mass in law.atoms if place <= below)
-    v = np.arange(-420, 420.01, 0.05)
+    step = 1 / 16  # exact, as are the points
+    v = np.arange(-420, 420.01, step)
     for low, high in pieces(law):
         end = min(high, below)
         if end <= low:
@@ -94,7 +96,7 @@ def integral(law, function, below=math.inf):
         x = np.where(v < 0, low + (end - low) * share, end - (end - low) * rest)
         density = law.pdf(x)
         density[np.isinf(density)] = 0.0
-        value = value + 0.05 * (end - low) * np.sum(function(x) * density * share * rest)
+        value = value + step * (end - low) * np.sum(function(x) * density * share * rest)
     return value
 
 
@@ -236,7 +238,9 @@ def test_boundary_values(law):
     np.testing.assert_allclose(1 - phases / np.pi, law.cdf(everywhere), atol=4e-15)
     assert not np.isnan(law.log_potential(everywhere).real).any()
     for place, _ in law.atoms:
-        assert law.stieltjes(place) == complex(math.inf, 0)
+        g = law.stieltjes(place)
+        assert g.real == math.inf
+        assert g.imag == pytest.approx(-np.pi * law.pdf(place), abs=1e-14)
         assert law.log_potential(place).real == -math.inf
 
 
@@ -288,15 +292,16 @@ def test_s_transform_inverts_the_moment_series(law):
     if not hasattr(law, "s_transform"):
         pytest.skip("the law is no operand of a product as it stands")
     low, high = ends(law)
-    radius = 2.5 * max(abs(low), abs(high))
+    # Far enough for M = m1/z + m2/z^2 + ... to be one-to-one
+    radius = 2.5 * max(abs(low), abs(high)) + 6 * law.moment(2) / abs(law.mean())
     z = radius * np.exp(1j * np.array([0, 0.7, 2.0, 3.0, -1.2]))
     w = z * law.stieltjes(z) - 1
     np.testing.assert_allclose((1 + w) / (w * law.s_transform(w)), z, rtol=3e-12)
     assert law.s_transform(0.0) == pytest.approx(1 / law.mean(), rel=1e-13)
     # S = 1/m1 - w kappa_2/m1^3 + ...
-    w = 1e-6
+    w = 1e-3 * law.mean() ** 2 / law.moment(2)
     slope = (law.s_transform(w) - law.s_transform(-w)) / (2 * w)
-    assert slope == pytest.approx(-law.var() / law.mean() ** 3, rel=1e-8)
+    assert slope == pytest.approx(-law.var() / law.mean() ** 3, rel=1e-4)
 
 
 @every_law

@@ -1,0 +1,50 @@
+r"""Free compression: a random principal submatrix.
+
+The compression of A by a free projection of trace t (the t n x t n corner of A in a random basis)
+has :math:`R(g) = R_A(t g)`: it is t times the free power of order 1/t [1]_.
+
+References
+----------
+.. [1] A. Nica and R. Speicher, Lectures on the Combinatorics of Free Probability, Cambridge
+       University Press, 2006, lecture 14.
+
+Examples
+--------
+>>> from rmtland import Semicircle, free_compression
+>>> free_compression(Semicircle(2.0), 0.5).var()
+1.0
+"""
+
+from __future__ import annotations
+
+from rmtland.arrays import positive
+from rmtland.free.addition import free_power
+from rmtland.laws.affine import affine
+from rmtland.laws.law import Law
+
+__all__ = ["free_compression"]
+
+
+def free_compression(law: Law, t: float) -> Law:
+    """Return the law of a random corner of relative size t of a matrix with the given law.
+
+    Parameters
+    ----------
+    law : Law
+        Law of the whole matrix.
+    t : float
+        Relative size of the corner, 0 < t <= 1.
+
+    Raises
+    ------
+    ValueError
+        If t is not in (0, 1].
+    TypeError
+        If `law` is not a law.
+    """
+    if not isinstance(law, Law):
+        raise TypeError(f"free_compression takes a law; got {law!r}")
+    size = positive("t", t)
+    if size > 1:
+        raise ValueError(f"t is the relative size of a corner, at most 1; got {t}")
+    return law if size == 1 else affine(free_power(law, 1 / size), scale=size)

@@ -1,0 +1,139 @@
+"""Affine images: closed families, collapsing, mirror images and steps at rounded places."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from rmtland import free_sum
+from rmtland.laws import LevyTriplet, MarchenkoPastur, Semicircle
+from rmtland.laws.affine import Affine, AffineLevy, affine
+from rmtland.laws.arcsine import Arcsine
+from rmtland.laws.discrete import Discrete, EmpiricalLaw
+from rmtland.laws.free_poisson import FreePoisson
+from rmtland.laws.kesten_mckay import KestenMcKay
+from rmtland.laws.mixture import mixture
+from rmtland.laws.uniform import Uniform
+from rmtland.laws.wachter import Wachter
+
+quick = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+scales = st.sampled_from([-1e3, -2.5, -1.0, -0.3, -1e-3, 1e-3, 0.7, 1.0, 3.0, 1e3])
+shifts = st.sampled_from([-1e3, -2.0, -0.1, 0.0, 0.3, 1.0, 7.0, 1e3])
+
+
+def test_closed_families_stay_what_they_are():
+    assert affine(Semicircle(2.0, 1.0), scale=-0.5, shift=3) == Semicircle(0.5, 2.5)
+    assert affine(Uniform(0.0, 1.0), scale=-2.0, shift=1.0) == Uniform(-1.0, 1.0)
+    assert affine(Arcsine(), scale=0.5, shift=1.0) == Arcsine(0.0, 2.0)
+    assert affine(Discrete((0.0, 1.0), (0.25, 0.75)), scale=-2.0) == Discrete((-2, 0), (0.75, 0.25))
+    assert affine(MarchenkoPastur(0.5, 2.0), scale=0.25) == MarchenkoPastur(0.5, 0.5)
+    assert affine(FreePoisson(0.5, 2.0), scale=-0.25) == FreePoisson(0.5, -0.5)
+    assert affine(EmpiricalLaw([1.0, 2.0], [0.25, 0.75]), scale=-1.0) == EmpiricalLaw(
+        [-2.0, -1.0], [0.75, 0.25]
+    )
+    law = affine(mixture([Uniform(), Semicircle()], [0.5, 0.5]), scale=2.0)
+    assert law == mixture([Uniform(0, 2), Semicircle(4.0)], [0.5, 0.5])
+
+
+def test_nested_maps_are_one():
+    law = KestenMcKay(3.0)
+    assert affine(law) is law
+    nested = affine(affine(law, scale=2.0, shift=1.0), scale=-4.0, shift=0.5)
+    assert nested == Affine(law, -8.0, -3.5)
+    assert affine(nested, scale=-1 / 8, shift=-3.5 / 8) == law
+    levy = affine(affine(MarchenkoPastur(2.0), shift=1.0), scale=-2.0)
+    assert levy == AffineLevy(MarchenkoPastur(2.0), -2.0, -2.0)
+
+
+def test_rational_r_transforms_are_kept():
+    """A mirrored Marchenko-Pastur law is a free Poisson law; a shift is a drift."""
+    law = affine(MarchenkoPastur(2.0, 0.5), scale=-1.5, shift=0.75)
+    assert law.levy == LevyTriplet(0.75, 0.0, (0.5,), (-1.5,))
+    mirrored = affine(MarchenkoPastur(2.0, 0.5), scale=-1.5)
+    other = FreePoisson(0.5, -1.5)
+    z = np.array([0.3 + 0.1j, -2 - 1e-9j, -1.0, 4.0, -7.0])
+    np.testing.assert_allclose(mirrored.stieltjes(z), other.stieltjes(z), rtol=1e-13)
+    np.testing.assert_allclose(mirrored.log_potential(z), other.log_potential(z), atol=1e-14)
+    # The free sum with a point mass is the shift.
+    total = free_sum(law, Semicircle(0.3))
+    np.testing.assert_allclose(
+        total.cdf([-3.0, 0.0, 1.0]),
+        free_sum(other, Semicircle(0.3, 0.75)).cdf([-3.0, 0.0, 1.0]),
+        atol=1e-14,
+    )
+
+
+@given(scales, shifts, st.floats(0.02, 0.98))
+@quick
+def test_every_function_follows_the_map(scale, shift, q):
+    inner = Wachter(1.5, 1.8)
+    law = Affine(inner, scale, shift)
+    x = inner.ppf(q)
+    assume(all(abs(x - place) > 1e-3 for place in (0.0, 1.0, *inner.support[0])))
+    y = scale * x + shift
+    blur = 1e-15 * (abs(shift) / abs(scale) + 1) * 1e3  # of x, when y is rounded
+    assert law.pdf(y) * abs(scale) == pytest.approx(inner.pdf(x), rel=1e-12 + blur)
+    below = inner.cdf(x) if scale > 0 else 1 - inner.mass_below(x)
+    assert law.cdf(y) == pytest.approx(below, abs=1e-14 + blur)
+    z = complex(x, 0.4)
+    w = scale * z + shift
+    assert law.stieltjes(w) * scale == pytest.approx(inner.stieltjes(z), rel=1e-12 + blur)
+    assert law.mean() == pytest.approx(scale * inner.mean() + shift, rel=1e-14)
+    assert law.var() == pytest.approx(scale**2 * inner.var(), rel=1e-14)
+    assert law.r_transform(0.1 / scale) == pytest.approx(
+        shift + scale * inner.r_transform(0.1), rel=1e-14
+    )
+
+
+@given(scales, shifts)
+@quick
+def test_steps_are_where_the_atoms_say(scale, shift):
+    for inner in (Wachter(1.5, 1.8), KestenMcKay(1.3)):
+        law = Affine(inner, scale, shift)
+        total = 0.0
+        for place, mass in law.atoms:
+            low, high = np.nextafter(place, -math.inf), np.nextafter(place, math.inf)
+            assert law.cdf(place) - law.cdf(low) == pytest.approx(mass, abs=1e-14)
+            assert law.cdf(high) == pytest.approx(law.cdf(place), abs=1e-14)
+            assert law.stieltjes(place) == complex(math.inf, 0)
+            assert law.log_potential(place).real == -math.inf
+            assert law.log_potential(place).imag == pytest.approx(
+                np.pi * (1 - law.cdf(place)), abs=1e-15
+            )
+            middle = law.mass_below(place) + mass / 2
+            assert law.ppf(middle) == place
+            total += mass
+        ((low, high),) = law.support
+        assert law.cdf(high) - law.mass_below(low) == pytest.approx(1 - total, abs=1e-14)
+        assert law.pdf([low - 1e-9 * (high - low) - 1e-12 * abs(low), 2 * high - low]).max() == 0
+
+
+def test_s_transform_without_and_with_a_shift():
+    inner = Wachter(0.5, 0.25)
+    w = np.array([0.3, -0.2, 0.1 + 0.1j])
+    np.testing.assert_allclose(
+        affine(inner, scale=2.0).s_transform(w), inner.s_transform(w) / 2, rtol=1e-15
+    )
+    shifted = affine(inner, scale=2.0, shift=1.0)
+    z = np.array([5.0, 4 - 2j])
+    w = z * shifted.stieltjes(z) - 1
+    np.testing.assert_allclose((1 + w) / (w * shifted.s_transform(w)), z, rtol=1e-12)
+
+
+def test_bad_maps_are_refused():
+    law = KestenMcKay(3.0)
+    for kind in (affine, Affine):
+        with pytest.raises(ValueError, match="scale must not be 0"):
+            kind(law, scale=0.0)
+        with pytest.raises(ValueError, match="shift must be a finite number"):
+            kind(law, shift=math.nan)
+        with pytest.raises(ValueError, match="scale must be a finite number"):
+            kind(law, scale=math.inf)
+        with pytest.raises(TypeError, match="takes a law"):
+            kind(3.0, scale=2.0)
+        with pytest.raises(TypeError, match="scale"):
+            kind(law, scale="2")
+    with pytest.raises(TypeError, match="rational"):
+        AffineLevy(law, 2.0)
