@@ -1,4 +1,4 @@
-"""Time and check the free sum of Marchenko-Pastur and semicircle laws.
+"""Time and check laws and free operations.
 
 Prints, all measured in this run:
 
@@ -6,7 +6,9 @@ Prints, all measured in this run:
   formula written by hand, as medians and as the median of the ratios of interleaved runs;
 * the same with the law built anew for every call, and for the distribution function;
 * the error of both at random parameters against roots of the cubic polished in extended precision;
-* the error of the edges against critical points polished in 40-digit arithmetic.
+* the error of the edges against critical points polished in 40-digit arithmetic;
+* the generic route (subordination), products, an empirical law of 10^4 eigenvalues, quantiles and
+  the Tracy-Widom distribution function: medians, and errors against routes that share no code.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland import WishartPlusWigner
+from rmtland import MarchenkoPastur, Semicircle, WishartPlusWigner, free_product, free_sum
+from rmtland.laws import Arcsine, EmpiricalLaw, KestenMcKay, TracyWidom
 
 Real = NDArray[np.float64]
 
@@ -77,6 +80,62 @@ def race(first: Callable[[], object], second: Callable[[], object], repeats: int
             function()
             row[j] = time.perf_counter() - start
     return [*(1e3 * np.median(times, axis=0)), float(np.median(times[:, 0] / times[:, 1]))]
+
+
+def median(function: Callable[[], object], repeats: int) -> float:
+    """Median time in ms, after a warm-up."""
+    function()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - start)
+    return float(1e3 * np.median(times))
+
+
+def companion(x: Real, one: float, two: float) -> Real:
+    """Density of the product of two Marchenko-Pastur laws, from a cubic at every point."""
+    cubic = np.polymul(np.polymul([1, 1], [one, 1]), [two, 1])
+    m = [min(np.roots(np.polysub(cubic, [point, 0])), key=np.imag) for point in x]
+    return -((1 + np.array(m)) / x).imag / np.pi
+
+
+def operations(repeats: int) -> None:
+    """Time the other laws and operations, and compare them with independent answers."""
+    wishart, wigner = MarchenkoPastur(0.5), Semicircle(0.6)
+    exact, generic = free_sum(wishart, wigner), free_sum(wishart, wigner, route="subordination")
+    ((low, high),) = exact.support
+    x = np.linspace(low, high, 2002)[1:-1]
+    error = np.abs(generic.pdf(x) - exact.pdf(x)).max()
+    print("other laws and operations, medians; errors against independent answers")
+    print(f"  subordination, MP(0.5) + semicircle(0.6), 2000 points "
+          f"{median(lambda: generic.pdf(x), repeats):.2f} ms, {error:.1e}")  # fmt: skip
+    product = free_product(wishart, wishart)
+    ((low, high),) = product.support
+    x = np.linspace(low, high, 2002)[1:-1]
+    error = np.abs(product.pdf(x) - companion(x, 0.5, 0.5)).max()
+    print(f"  product MP(0.5) x MP(0.5), 2000 points "
+          f"{median(lambda: product.pdf(x), repeats):.2f} ms, {error:.1e}")  # fmt: skip
+    signs = free_sum(*[Arcsine(-2.0, 2.0)] * 2)  # four free signs
+    x = np.linspace(-1, 1, 2002)[1:-1] * 2 * np.sqrt(3)
+    error = np.abs(signs.pdf(x) - KestenMcKay(4.0).pdf(x)).max()
+    print(f"  arcsine + arcsine = Kesten-McKay(4), 2000 points "
+          f"{median(lambda: signs.pdf(x), repeats):.2f} ms, {error:.1e}")  # fmt: skip
+    matrix = np.random.default_rng(0).standard_normal((1000, 2000)) / np.sqrt(2000)
+    sample = EmpiricalLaw(np.linalg.eigvalsh(matrix @ matrix.T))
+    blurred, limit = free_sum(sample, Semicircle(0.6)), exact
+    x = np.linspace(-0.8, 3.2, 1000)
+    start = time.perf_counter()
+    error = np.abs(blurred.pdf(x) - limit.pdf(x)).max()
+    print(f"  10^3 eigenvalues + semicircle, 1000 points, first call "
+          f"{time.perf_counter() - start:.2f} s, {error:.1e} off the limit law")  # fmt: skip
+    q = np.linspace(0, 1, 1002)[1:-1]
+    error = np.abs(wishart.cdf(wishart.ppf(q)) - q).max()
+    print(f"  MP(0.5) quantiles, 1000 points "
+          f"{median(lambda: wishart.ppf(q), repeats):.2f} ms, {error:.1e}")  # fmt: skip
+    x = np.linspace(-8, 4, 181)
+    print(f"  Tracy-Widom(2) distribution function, 181 points "
+          f"{median(lambda: TracyWidom(2).cdf(x), repeats):.3f} ms")  # fmt: skip
 
 
 def main() -> None:
@@ -140,6 +199,7 @@ def main() -> None:
     for name, number in wrong.items():
         print(f"  points wrong by more than 1e-9: {name} {number}")
     print(f"  worst error of an edge {edge_error:.1e}")
+    operations(max(3, arguments.repeats // 10))
 
 
 if __name__ == "__main__":

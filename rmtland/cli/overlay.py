@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,7 +94,8 @@ def overlay(
             fitted = fit(spectrum, chosen)
             name = f"{chosen.name}, fitted"
             laws[name] = fitted.model.law
-            found[name] = _entry(fitted.model, {"errors": fitted.errors})
+            errors = {key: e if isfinite(e) else None for key, e in fitted.errors.items()}
+            found[name] = _entry(fitted.model, {"errors": errors})
         comparisons = {name: compare(spectrum, law) for name, law in laws.items()}
         bar.update(task, description="done")
     inertia = spectrum.inertia()

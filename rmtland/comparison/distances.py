@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtland.arrays import nonnegative
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
 
@@ -104,7 +105,10 @@ def compare(spectrum: Spectrum, law: Law, *, zero_tolerance: float | None = None
         If the arguments are not a Spectrum and a Law.
     """
     _check(spectrum, law)
-    tolerance = spectrum.zero_tolerance if zero_tolerance is None else zero_tolerance
+    if zero_tolerance is None:
+        tolerance = spectrum.zero_tolerance
+    else:
+        tolerance = nonnegative("zero_tolerance", zero_tolerance)
     nodes, weights = settled(spectrum, law, tolerance)
     above = np.cumsum(weights)
     above /= above[-1]

@@ -77,7 +77,8 @@ class Fit(Generic[Model]):
     model : model
         The model at the fitted parameters.
     errors : dict of str to float
-        Root-mean-square error of every fitted parameter, in its own units.
+        Root-mean-square error of every fitted parameter, in its own units; infinite where the
+        spectrum does not determine the parameter.
     fixed : dict of str to float
         Parameters that were held.
     comparison : Comparison
@@ -136,12 +137,16 @@ def fit(
     if resamples == 1:
         raise ValueError("resamples must be 0 or at least 2; one sample has no spread")
     names = [entry.name for entry in fields(model)]
+    if fix is not None and not isinstance(fix, Mapping):
+        raise TypeError(f"fix must map names of parameters to values; got {fix!r}")
     fixed = dict(fix or {})
     if unknown := set(fixed) - set(names):
         raise ValueError(
             f"{model.__name__} has no parameter {', '.join(sorted(unknown))}; "
             f"it has {', '.join(names)}"
         )
+    model(**{**dict.fromkeys(names, 1.0), **fixed})  # refuses bad values by their names
+    fixed = {name: float(value) for name, value in fixed.items()}
     free = [name for name in names if name not in fixed]
     if not free:
         raise ValueError("fix leaves no parameter free; use compare instead")
@@ -163,11 +168,14 @@ def fit(
         scale = _resample_size(size) / size
         bias = spread.mean(axis=0)
         variance = spread.var(axis=0, ddof=1) / spectrum.runs
-        errors = dict(zip(free, (scale * np.sqrt(bias**2 + variance)).tolist(), strict=True))
+        size_of_error = np.where(
+            _determined(points, best, free), scale * np.sqrt(bias**2 + variance), np.inf
+        )
+        errors = dict(zip(free, size_of_error.tolist(), strict=True))
     return Fit(
         model=best,
         errors=errors,
-        fixed={name: float(value) for name, value in fixed.items()},
+        fixed=fixed,
         comparison=compare(spectrum, best.law),
         defect=float(np.sqrt(np.mean(points.defect(best.law) ** 2))),
     )
@@ -240,6 +248,19 @@ def _descend(points: _Points, start: Model, free: list[str]) -> tuple[Model, flo
         lambda position: points.defect(at(position).law), origin, method="trf", x_scale=1.0
     )
     return at(result.x), float(result.cost)
+
+
+def _determined(points: _Points, model: Model, free: list[str]) -> NDArray[np.bool_]:
+    """Whether a change of each free parameter by a tenth moves F by more than rounding anywhere.
+
+    Where it does not, descent and bootstrap leave the parameter where they started.
+    """
+    here = points.defect(model.law)
+    moves = [
+        np.abs(points.defect(replace(model, **{name: 1.1 * value}).law) - here).max()
+        for name, value in zip(free, _values(model, free).tolist(), strict=True)
+    ]
+    return np.array(moves) > 1e-6
 
 
 def _values(model: SpectralModel, names: list[str]) -> Real:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from rmtland.arrays import positive
 from rmtland.free.addition import free_power
-from rmtland.laws.affine import affine
+from rmtland.laws.affine_law import affine
 from rmtland.laws.law import Law
 
 __all__ = ["free_compression"]

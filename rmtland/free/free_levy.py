@@ -132,6 +132,11 @@ class FreeLevy(LevyLaw):
             if abs(criticals[nearest]) <= 1e-12 * np.abs(jumps).min():
                 criticals[nearest] = 0.0
         places = [levy_kernels.edge_place(h, *self._parameters) for h in criticals]
+        if not np.isfinite(places).all():
+            raise ValueError(
+                f"the edges of {self} are beyond double precision; bring the rates and jumps "
+                "closer together"
+            )
         offsets = criticals[:, None] - poles
         # Mass to the left of a gap: one jump of 1/pi Im L for every pole between 0 and h.
         below = np.where(criticals < 0, 1.0, 0.0)
@@ -173,7 +178,7 @@ class FreeLevy(LevyLaw):
         if (array.imag < 0).any() or not np.isfinite(array).all():
             raise ValueError("solve takes finite z with Im z >= 0; conjugate the others")
         h, steps = self._solve(array.ravel())
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             value = np.where(h == 0, complex(np.inf, 0), 1 / h)
             residual = np.abs(self.levy.inverse(h) - array.ravel())
         residual = np.where(h == 0, 0.0, residual)
@@ -198,21 +203,49 @@ class FreeLevy(LevyLaw):
         from rmtland.free import levy_kernels
 
         arcs = self._arcs
-        h = np.empty(z.shape, dtype=np.complex128)
         steps = np.zeros(z.shape, dtype=np.int64)
-        real = z.imag == 0
+        # Far away H(h) = h + mean + O(1/h), exact to rounding; it has no pole that could overflow.
+        drift, _, rates, jumps = self._parameters
+        h = z - (drift + rates @ jumps)
+        near = np.abs(z) < 1e20 * np.abs(arcs.edges).max()
+        real = (z.imag == 0) & near
         if real.any():
             x = z.real[real]
             (u, w), steps[real] = self._boundary(x, 2)
             gap = np.isnan(u)
             u[gap] = levy_kernels.outside(x[gap], arcs.criticals, arcs.edges, *self._parameters)
             h[real] = u + 1j * w
-        if not real.all():
-            (u, w), steps[~real] = levy_kernels.upper(
-                z.real[~real], z.imag[~real], *self._parameters
-            )
-            h[~real] = u + 1j * w
+        rest = (z.imag != 0) & near
+        if rest.any():
+            beside, found = self._beside_edges(z[rest])
+            h[rest], steps[rest] = beside, 8
+            rest[rest] = ~found
+        if rest.any():
+            (u, w), steps[rest] = levy_kernels.upper(z.real[rest], z.imag[rest], *self._parameters)
+            h[rest] = u + 1j * w
         return h, steps
+
+    def _beside_edges(self, z: Complex) -> tuple[Complex, NDArray[np.bool_]]:
+        """Return h for Im z > 0 from the edge form at the nearest edge, and where that converged.
+
+        Of the two roots close to a critical point one is in the upper half-plane; a root there is
+        the physical one.
+        """
+        arcs = self._arcs
+        place = np.argmin(np.abs(z[:, None] - arcs.edges), axis=1)
+        d = (z - arcs.edges[place]) - arcs.edges_low[place]
+        slope, b, kappa = arcs.slopes[place], arcs.offsets[place].T, arcs.kappas[place].T
+        with np.errstate(all="ignore"):
+            u = np.sqrt(d / (kappa / b).sum(axis=0))
+            u = np.where(u.imag < 0, -u, u)
+            close = np.abs(u) < 1e-2 * np.abs(b).min(axis=0)
+            for _ in range(8):
+                q = (kappa / (b + u)).sum(axis=0)
+                bend = (kappa / (b + u) ** 2).sum(axis=0)
+                move = (u * slope + u * u * q - d) / (slope + u * (2 * q - u * bend))
+                u = u - move
+            found = close & (u.imag > 0) & (np.abs(move) <= 1e-14 * np.abs(u))
+        return arcs.criticals[place] + u, found
 
     def _reciprocal(self, z: Complex) -> Complex:
         h, steps = self._solve(z)

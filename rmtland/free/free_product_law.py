@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rmtland.free.gaps import Component, complement, invert, real_jet, sweep
-from rmtland.free.subordination import State, SubordinatedLaw
+from rmtland.free.subordination import MOST_COMPONENTS, State, SubordinatedLaw
 from rmtland.laws.inversion import r_transform_of
 from rmtland.laws.law import Atoms, Complex, Law, Real
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
@@ -63,6 +63,10 @@ class FreeProduct(SubordinatedLaw):
         return math.prod(_top(law) for law in self._factors)
 
     @cached_property
+    def _hull(self) -> tuple[float, float]:
+        return math.prod(_bottom(law) for law in self._factors), self._scale
+
+    @cached_property
     def atoms(self) -> Atoms:
         """At zero the largest mass of a factor there; elsewhere the products of large atoms."""
         null = max(sum(mass for place, mass in law.atoms if place == 0) for law in self._factors)
@@ -87,9 +91,13 @@ class FreeProduct(SubordinatedLaw):
     def _means(self) -> list[float]:
         return [law.mean() for law in self.operands]
 
+    @cached_property
+    def _log_mean(self) -> float:
+        return math.log(self.mean())
+
     def _far(self, z: Complex) -> State:
         with np.errstate(divide="ignore"):
-            common = (math.log(self.mean()) - np.log(z)).astype(np.complex128)
+            common = (self._log_mean - np.log(z)).astype(np.complex128)
         return State(common, tuple(math.log(mean) - common for mean in self._means))
 
     def _linear(
@@ -195,8 +203,11 @@ class FreeProduct(SubordinatedLaw):
         lead = next(
             (i for i, law in enumerate(self.operands) if isinstance(law, SubordinatedLaw)), 0
         )
+        choices = [complement(law) for law in self.operands]
+        if math.prod(len(choice) for choice in choices) > MOST_COMPONENTS:
+            return self._gaps_by_grid()
         gaps: list[tuple[float, float]] = []
-        for components in itertools.product(*(complement(law) for law in self.operands)):
+        for components in itertools.product(*choices):
             gaps += self._gaps_on(components, lead)
         if not any(low == -np.inf for low, _ in gaps):
             gaps.append((-np.inf, 0.0))
@@ -239,7 +250,10 @@ class FreeProduct(SubordinatedLaw):
                 sign = -np.sign(z) * slope
                 return z, np.where(np.isfinite(z) & np.isfinite(sign), sign, np.nan)
 
-        return sweep(place, components)
+        def known(s: Real) -> NDArray[np.bool_]:
+            return np.asarray(np.abs(transform(lead, s)) > 1e-5)
+
+        return sweep(place, components, known)
 
 
 def product_moments(factors: list[list[Fraction]]) -> list[Fraction]:
@@ -288,6 +302,10 @@ def _exp(logarithm: Complex) -> Complex:
     value = np.exp(logarithm)
     flat = logarithm.imag == np.pi * np.round(logarithm.imag / np.pi)
     return np.where(flat, value.real + 0j, value)
+
+
+def _bottom(law: Law) -> float:
+    return min([low for low, _ in law.support] + [place for place, _ in law.atoms])
 
 
 def _top(law: Law) -> float:

@@ -14,6 +14,7 @@ References
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, partial
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rmtland.free.gaps import Component, complement, invert, real_jet, sweep
-from rmtland.free.subordination import State, SubordinatedLaw
+from rmtland.free.subordination import MOST_COMPONENTS, State, SubordinatedLaw
 from rmtland.laws.law import Atoms, Complex, Law, Real
 from rmtland.laws.levy import LevyTriplet
 
@@ -66,6 +67,21 @@ class FreeSum(SubordinatedLaw):
                 + max((abs(jump) for jump in self.levy.jumps), default=0.0)
             )
         return sum(ends)
+
+    @cached_property
+    def _hull(self) -> tuple[float, float]:
+        lows = [
+            power * min(_ends(law)) for law, power in zip(self.operands, self.powers, strict=True)
+        ]
+        highs = [
+            power * max(_ends(law)) for law, power in zip(self.operands, self.powers, strict=True)
+        ]
+        if self.levy is not None:
+            middle, variance = (float(kappa) for kappa in self.levy.exact_cumulants(2))
+            reach = 2 * variance**0.5 + max((abs(jump) for jump in self.levy.jumps), default=0.0)
+            lows.append(middle - reach)
+            highs.append(middle + reach)
+        return sum(lows), sum(highs)
 
     @cached_property
     def atoms(self) -> Atoms:
@@ -112,8 +128,12 @@ class FreeSum(SubordinatedLaw):
     def _means(self) -> list[float]:
         return [law.mean() for law in self.operands]
 
+    @cached_property
+    def _middle(self) -> float:
+        return self.mean()
+
     def _far(self, z: Complex) -> State:
-        total = self.mean()
+        total = self._middle
         return State(z - total, tuple(z - total + mean for mean in self._means))
 
     def _step(self, z: Complex, state: State) -> tuple[State, Real, Real, Real]:
@@ -208,10 +228,34 @@ class FreeSum(SubordinatedLaw):
         lead = next(
             (i for i, law in enumerate(self.operands) if isinstance(law, SubordinatedLaw)), 0
         )
+        choices = [self._wide_enough(law) for law in self.operands]
+        if math.prod(len(choice) for choice in choices) > MOST_COMPONENTS:
+            return self._gaps_by_grid()
         gaps: list[tuple[float, float]] = []
-        for components in itertools.product(*(complement(law) for law in self.operands)):
+        for components in itertools.product(*choices):
             gaps += self._gaps_on(components, lead)
         return gaps
+
+    def _wide_enough(self, law: Law) -> list[Component]:
+        """Components of a complement that noise of the given variance v leaves a gap of.
+
+        A gap needs v |G'| < 1 there, and |G'| is at least what the atoms at either end give.
+        """
+        components = complement(law)
+        if self.levy is None or len(self.operands) > 1 or self.powers != (1.0,):
+            return components
+        mass = dict(law.atoms)
+
+        def least(component: Component) -> float:
+            ends = (mass.get(component.low, 0.0), mass.get(component.high, 0.0))
+            return float(sum(weight ** (1 / 3) for weight in ends) ** 3)
+
+        return [
+            component
+            for component in components
+            if component.through_infinity
+            or (component.high - component.low) ** 2 > self.levy.variance * least(component)
+        ]
 
     def _gaps_on(self, components: tuple[Component, ...], lead: int) -> list[tuple[float, float]]:
         """Gaps that come from one choice of components of the operands' complements."""

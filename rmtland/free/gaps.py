@@ -186,7 +186,7 @@ def runs(place: Place, samples: Real) -> list[tuple[float, float]]:
                 end = samples[beyond]
                 if not np.isfinite(sign[beyond]):
                     end = _last_admissible(place, samples[here], end)
-                if sign_at(end) < 0:
+                if sign_at(end) < 0 < sign_at(samples[here]):
                     end = brentq(sign_at, samples[here], end, xtol=1e-300, rtol=1e-15)
             ends.append(float(place(np.array([end]))[0][0]))
         gaps.append((min(ends), max(ends)))
@@ -214,7 +214,8 @@ def bands_between(gaps: tuple[Gap, ...]) -> Support:
 
 
 def coordinates(size: int = 240) -> NDArray[np.float64]:
-    """Return samples of (0, 1): dense at both ends, geometric there."""
-    middle = np.sin(np.linspace(0, np.pi / 2, size // 2 + 2)[1:-1]) ** 2
+    """Return samples of (0, 1): dense at both ends, and at 1/2, which is infinity for a hull."""
+    smooth = np.sin(np.linspace(0, np.pi / 2, size // 2 + 2)[1:-1]) ** 2
     ends = np.geomspace(_TINY, 1e-3, size // 4)
-    return np.unique(np.concatenate([ends, middle, 1 - ends]))
+    middle = np.geomspace(1e-10, 0.05, size // 4)
+    return np.unique(np.concatenate([ends, smooth, 1 - ends, 0.5 - middle, 0.5 + middle]))

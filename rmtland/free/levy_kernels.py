@@ -708,6 +708,9 @@ def outside(x, criticals, edges, drift, variance, rates, jumps):
         while gap < edges.size and x[i] > edges[gap]:
             gap += 1
         # gap even: between edges gap - 1 and gap
+        if gap < edges.size and x[i] == edges[gap] and criticals[gap] == 0.0:
+            value[i] = 0.0  # the density is unbounded at this edge
+            continue
         lo = -np.inf if gap == 0 else criticals[gap - 1]
         hi = np.inf if gap == edges.size else criticals[gap]
         if gap % 2 == 1:

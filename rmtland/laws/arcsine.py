@@ -88,7 +88,7 @@ class Arcsine(Law):
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         to_low, to_high = z - self.low, z - self.high
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             g = np.asarray(1 / (np.sqrt(to_low) * np.sqrt(to_high)), dtype=np.complex128)
             slope = g * (-0.5 / to_low - 0.5 / to_high)
         edge = (to_low == 0) | (to_high == 0)

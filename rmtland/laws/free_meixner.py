@@ -149,7 +149,7 @@ class FreeMeixner(Law):
         """Return 1/G, y = 1/h and the product of the two roots."""
         right, left = self._roots(z)
         q = (right + left) / 2
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             y = (1 / q) / q
             h = z - y
             # Beside an edge where 1/G is small it is expanded about its value at the edge.
@@ -165,7 +165,7 @@ class FreeMeixner(Law):
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         h, y, root = self._inverse(z)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             g = 1 / h
             slope = -(1 + y / root) * g * g
         hits = ~np.isfinite(g)
@@ -178,7 +178,7 @@ class FreeMeixner(Law):
     def _log_potential(self, z: Complex) -> Complex:
         h, y, _ = self._inverse(z)
         upper = y.real + 1j * np.abs(y.imag)  # conj(y), in the closed upper half-plane
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             value = np.log(h.real + 1j * np.abs(h.imag)) + self._integral(upper).conj()
         value = np.asarray(value)
         for sign, pole, edge in zip((1.0, -1.0), self._poles, self._ends[::-1], strict=True):

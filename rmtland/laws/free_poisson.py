@@ -97,7 +97,7 @@ class FreePoisson(LevyLaw):
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         # h' = (h - j) / root, which keeps its relative accuracy beside the edges
         root, h = self._root_and_reciprocal(z)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             g = np.where(h == 0, complex(np.inf, 0), 1 / h)
             return g, (self.jump / h - 1) / (root * h)
 
@@ -110,7 +110,7 @@ class FreePoisson(LevyLaw):
         root: Complex = np.sqrt(z - low) * np.sqrt(z - high)
         w = z - self.jump * (self.rate - 1)
         up, down = w + root, w - root
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             quotient = (2 * self.jump) * (z / down)
         return root, np.where(np.abs(up) >= np.abs(down), up / 2, quotient)
 
@@ -119,6 +119,6 @@ class FreePoisson(LevyLaw):
         inside = (x >= low) & (x <= high)
         y = np.where(inside, x, low if self.jump < 0 else high)
         square = (y - low) * (high - y)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             density = np.sqrt(square) / (2 * np.pi * self.jump * y)
         return np.where(y == 0, np.inf, density)

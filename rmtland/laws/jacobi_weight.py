@@ -118,9 +118,9 @@ class JacobiWeight(Law):
         g, slope = np.empty_like(z), np.empty_like(z)
         for rows, difference, weights in self._differences(z):
             terms = 1 / difference
-            g[rows] = terms @ weights / width
+            g[rows] = np.einsum("ij,j", terms, weights) / width
             with np.errstate(over="ignore", invalid="ignore"):
-                slope[rows] = -((terms * terms) @ weights) / width / width
+                slope[rows] = np.einsum("ij,j", terms * terms, weights) / (-width * width)
         real = z.imag == 0
         if real.any():
             x = z.real[real]
@@ -146,7 +146,7 @@ class JacobiWeight(Law):
     def _log_potential(self, z: Complex) -> Complex:
         value = np.empty_like(z)
         for rows, difference, weights in self._differences(z):
-            value[rows] = np.log(difference) @ weights
+            value[rows] = np.einsum("ij,j", np.log(difference), weights)
         value.real += math.log(self.high - self.low)
         real = z.imag == 0
         if real.any():

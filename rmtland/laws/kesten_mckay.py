@@ -143,7 +143,7 @@ class KestenMcKay(Law):
         y = np.where(np.abs(x) <= edge, np.abs(x), edge)
         # d^2 - x^2 = (d - 2)^2 + (e - x)(e + x)
         square = (edge - y) * (edge + y)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             density = d / (2 * np.pi) * np.sqrt(square) / ((d - 2) ** 2 + square)
         return np.where((d == 2) & (np.abs(x) == edge), np.inf, np.where(square == 0, 0.0, density))
 

@@ -155,7 +155,7 @@ class LevyTriplet:
 
     def log_potential(self, h: Complex) -> Complex:
         """L at the point whose reciprocal Stieltjes transform is h, Im h >= 0."""
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             # At an atom h = 0: continuous from the right, as h = +0.
             phase = np.where(h == 0, 0.0, np.angle(h))
             real = np.log(np.abs(h))
@@ -222,13 +222,13 @@ class LevyLaw(Law):
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         h = self._reciprocal(z)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             g = np.where(h == 0, complex(np.inf, 0), 1 / h)
             return g, -1 / (h**2 * self.levy.slope(h))
 
     def _stieltjes(self, z: Complex) -> Complex:
         h = self._reciprocal(z)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return np.where(h == 0, complex(np.inf, 0), 1 / h)
 
     def _log_potential(self, z: Complex) -> Complex:

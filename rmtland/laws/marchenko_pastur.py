@@ -91,10 +91,15 @@ class MarchenkoPastur(LevyLaw):
         root = np.sqrt(z - low) * np.sqrt(z - high)
         w = z - s * (1 - phi)
         other = (w - root) / 2
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             quotient = s * phi * (z / other)
         larger = np.abs(w + root) >= np.abs(w - root)
         return np.asarray(np.where(larger, (w + root) / 2, quotient))
+
+    def _cdf(self, x: Real) -> Real:
+        ((low, _),) = self.support
+        mass = sum(mass for _, mass in self.atoms)
+        return np.where((x >= 0) & (x <= low), mass, super()._cdf(x))
 
     def _pdf(self, x: Real) -> Real:
         ((low, high),) = self.support

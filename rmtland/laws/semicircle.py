@@ -79,6 +79,5 @@ class Semicircle(LevyLaw):
 
     def _pdf(self, x: Real) -> Real:
         radius = 2 * math.sqrt(self.variance)
-        w = np.where(np.isfinite(x), x - self.center, np.inf)
-        square = np.where(np.abs(w) < radius, (radius - w) * (radius + w), 0.0)
-        return np.asarray(np.sqrt(square) / (2 * np.pi * self.variance))
+        w = np.clip(x - self.center, -radius, radius)
+        return np.asarray(np.sqrt((radius - w) * (radius + w)) / (2 * np.pi * self.variance))

@@ -89,7 +89,7 @@ class Uniform(Law):
         # log |(z - low)/(z - high)| by log1p of its excess over 1, taken about the nearer end.
         upper = left + right > 0
         near = np.where(upper, right, -left)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             distance = np.hypot(near, y)
             excess = (width / distance) * ((2 * near + width) / distance)
             size = np.log1p(excess) / (2 * width)
@@ -99,13 +99,13 @@ class Uniform(Law):
         return g
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return self._stieltjes(z), -1 / (z - self.low) / (z - self.high)
 
     def _log_potential(self, z: Complex) -> Complex:
         to_low, to_high = z - self.low, z - self.high
         edge = (to_low == 0) | (to_high == 0)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             middle = 0.5 * to_low + 0.5 * to_high
             value = middle * self._stieltjes(z) - 1 + 0.5 * (np.log(to_low) + np.log(to_high))
         if edge.any():

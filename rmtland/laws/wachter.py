@@ -162,7 +162,7 @@ class Wachter(Law):
         other = 1 - z
         line = numbers.rest * z - (numbers.p_rest + z)
         up, down = line + root, line - root
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             g = np.where(np.abs(up) > np.abs(down), 2 * numbers.rest / up, down / (2 * (z * other)))
             slope = ((other - z) * g - (numbers.rest - 1)) * g / root
         lost = ~np.isfinite(g)
@@ -210,7 +210,7 @@ class Wachter(Law):
         y = np.where(inside, x, numbers.low)
         to_low, to_high = self._to_edges(y.astype(np.complex128))
         square = np.maximum(to_low.real, 0.0) * np.maximum(-to_high.real, 0.0)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             density = numbers.kappa / (2 * np.pi) * np.sqrt(square) / (y * (1 - y))
         density = np.where((y == 0) | (y == 1), np.inf, density)
         return np.where(inside, density, 0.0)
@@ -274,9 +274,10 @@ def _potential(
     root = kappa * np.sqrt(to_low) * np.sqrt(to_high)
     line = kappa * z - (1 + p)
     up, down = line + root, line - root
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         moment = np.where(np.abs(up) > np.abs(down), 2 * p / up, down / (2 * other))
-        moment = _upper(moment)
+        # Beside an atom at a subnormal distance M overflows.
+        moment = _upper(np.nan_to_num(moment, nan=0.0, posinf=1e300, neginf=-1e300))
         value = -np.log(moment * (kappa / p))
         if p_rest != 0:
             value = value - p_rest * log_one_plus(1 / p, moment)

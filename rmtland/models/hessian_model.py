@@ -170,14 +170,21 @@ def _wishart(
     n: int, q: int, variance: float, generator: np.random.Generator
 ) -> NDArray[np.float64]:
     """X X^T with X of shape (n, q) and independent entries N(0, variance / q)."""
-    if q < n:
-        factor = generator.standard_normal((n, q))
-    else:
-        # Bartlett: X = L Q with chi entries on the diagonal of L and normal ones below it.
-        factor = np.tril(generator.standard_normal((n, n)), -1)
-        np.fill_diagonal(factor, np.sqrt(generator.chisquare(q - np.arange(n))))
-    factor *= np.sqrt(variance / q)
+    factor = gaussian_factor(n, q, generator) * np.sqrt(variance / q)
     return np.asarray(factor @ factor.T)
+
+
+def gaussian_factor(n: int, q: int, generator: np.random.Generator) -> NDArray[np.float64]:
+    """X of shape (n, q) with entries N(0, 1), or L of X = L Q where q >= n.
+
+    L is Bartlett's factor, lower triangular with chi entries on the diagonal and normal ones
+    below it; Q has orthonormal rows and is independent of it.
+    """
+    if q < n:
+        return generator.standard_normal((n, q))
+    factor = np.tril(generator.standard_normal((n, n)), -1)
+    np.fill_diagonal(factor, np.sqrt(generator.chisquare(q - np.arange(n))))
+    return factor
 
 
 def _version() -> str:

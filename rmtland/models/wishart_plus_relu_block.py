@@ -45,7 +45,7 @@ from numpy.typing import NDArray
 
 from rmtland.free import FreeLevy
 from rmtland.laws import LevyTriplet
-from rmtland.models.hessian_model import HessianModel
+from rmtland.models.hessian_model import HessianModel, gaussian_factor
 
 __all__ = ["WishartPlusReluBlock"]
 
@@ -122,15 +122,12 @@ class WishartPlusReluBlock(HessianModel):
         return math.sqrt(1 + 16 * self.phi - 8 * self.phi**2)
 
     def _residual_matrix(self, n: int, generator: np.random.Generator) -> NDArray[np.float64]:
-        # B = (1/2k) E X^T with k active samples: k = round(n / (2 phi)), m = 2k.
+        # B = (1/2k) E X^T with k active samples: k = round(n / (2 phi)), m = 2k. Where k is at
+        # least the number of rows, E = L Q and Q X^T is Gaussian too: the cost is free of k.
         rows, columns = n // 2, n - n // 2
         active = max(1, round(n / (2 * self.phi)))
-        block = np.zeros((rows, columns))
-        step = max(1, 2**22 // n)
-        for start in range(0, active, step):
-            size = min(step, active - start)
-            errors = generator.standard_normal((rows, size))
-            block += errors @ generator.standard_normal((size, columns))
+        errors = gaussian_factor(rows, active, generator)
+        block = errors @ generator.standard_normal((errors.shape[1], columns))
         block *= math.sqrt(2 * self.epsilon) / (2 * active)
         matrix = np.zeros((n, n))
         matrix[:rows, rows:] = block

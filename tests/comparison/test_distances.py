@@ -422,3 +422,8 @@ def test_a_free_sum_is_a_law_as_any_other():
     spectrum = moved("wishart + wigner")
     one, other = compare(spectrum, law), compare(spectrum, LAWS["wishart + wigner"])
     assert one.kolmogorov == pytest.approx(other.kolmogorov, abs=1e-13)
+
+
+def test_a_zero_tolerance_of_a_wrong_type():
+    with pytest.raises(TypeError, match="zero_tolerance must be a real number"):
+        compare(Spectrum([1.0, 2.0]), Semicircle(), zero_tolerance="a")

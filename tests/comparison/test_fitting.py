@@ -249,3 +249,21 @@ def test_too_few_distinct_eigenvalues():
     fit(Spectrum(values[:4]), WishartPlusWigner, fix={"sigma": 1.0}, resamples=0)
     with pytest.raises(ValueError, match="4 distinct"):  # zeros are one eigenvalue
         fit(Spectrum([*values[:3], 0.0, 1e-17, -1e-17]), WishartPlusWigner, resamples=0)
+
+
+def test_what_the_spectrum_does_not_determine_has_an_infinite_error():
+    """All eigenvalues negative: the fit is a semicircle, in which phi and sigma play no part."""
+    result = fit(Spectrum(-np.arange(1.0, 51.0)), WishartPlusWigner, resamples=4)
+    assert result.errors["phi"] == result.errors["sigma"] == np.inf
+    assert 0 < result.errors["epsilon"] < np.inf
+
+
+def test_a_fit_that_ends_at_a_tiny_ratio_does_not_hang():
+    result = fit(Spectrum(-np.arange(1.0, 51.0)), WishartPlusReluBlock, resamples=2)
+    assert result.model.phi < 1e-6
+
+
+@pytest.mark.parametrize("fix", [{"phi": "a"}, ["phi"]])
+def test_fixed_values_of_a_wrong_type(fix):
+    with pytest.raises(TypeError, match=r"phi must be a real number|fix must map"):
+        fit(Spectrum(np.arange(8.0)), WishartPlusWigner, fix=fix)

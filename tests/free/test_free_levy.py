@@ -29,6 +29,7 @@ from rmtland import (
     Semicircle,
     WishartPlusReluBlock,
     WishartPlusWigner,
+    free_sum,
 )
 from rmtland.free import FreeLevy
 from rmtland.free.free_levy import reciprocal_by_roots
@@ -463,3 +464,56 @@ def test_what_a_law_caches_does_not_depend_on_the_first_call():
     first, second = (FreeLevy(LevyTriplet(0.1, 0.2, (0.3,), (4.0,))) for _ in range(2))
     first.support  # noqa: B018
     np.testing.assert_array_equal(first.cdf([0.1, 3.0]), second.cdf([0.1, 3.0]))
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        free_sum(MarchenkoPastur(2 + 1e-9), Semicircle(0.3)),
+        FreeLevy(LevyTriplet(rates=(0.25, 0.25, 0.5), jumps=(-0.77, 0.77, 2.0))),
+        FreeLevy(LevyTriplet(rates=(1.0, 1.0, 2.0), jumps=(-8.0, 8.0, 71.0))),
+        FreeLevy(LevyTriplet(rates=(0.5, 0.5), jumps=(-0.57, 0.57))),
+    ],
+    ids=repr,
+)
+def test_complex_points_within_rounding_of_an_edge(law):
+    """Newton used to refuse some of these points; the reference is a root in 50 digits."""
+    drift, variance = law.levy.drift, law.levy.variance
+    for edge in np.ravel(law.support):
+        for y in np.geomspace(1e-18, 1e-6, 13) * max(1.0, abs(edge)):
+            z = complex(edge, y)
+            g = law.stieltjes(z)
+            assert g.imag < 0
+            with mpmath.workdps(50):
+                terms = zip(law.levy.rates, law.levy.jumps, strict=True)
+                jumps = [(mpmath.mpf(rate), mpmath.mpf(jump)) for rate, jump in terms]
+
+                def defect(h, z=z, jumps=jumps):
+                    total = h + drift - mpmath.mpc(z)
+                    if variance:
+                        total += variance / h
+                    return total + sum(rate * jump * h / (h - jump) for rate, jump in jumps)
+
+                start = mpmath.mpc(1 / g)
+                exact = 1 / mpmath.findroot(defect, start, tol=1e-60, verify=False)
+            assert exact.imag < 0
+            assert abs(g - complex(exact)) <= 1e-11 * abs(g), (edge, y)
+
+
+def test_stieltjes_is_infinite_where_the_density_is_unbounded():
+    law = FreeLevy(LevyTriplet(rates=(0.25, 0.25, 0.5), jumps=(-0.77, 0.77, 2.0)))
+    assert law.pdf(0.0) == np.inf
+    assert np.isinf(law.stieltjes(0.0))
+
+
+@pytest.mark.parametrize("z", [1e200, -1e300, 1e160 + 1e-3j, 1e300j])
+def test_far_away_stieltjes_is_the_reciprocal(z):
+    law = free_sum(MarchenkoPastur(0.5), Semicircle(0.6))
+    assert law.stieltjes(z) == pytest.approx(1 / z, rel=1e-15)
+
+
+def test_edges_beyond_double_precision_are_refused():
+    jump = 1e-300
+    law = FreeLevy(LevyTriplet(rates=(5e299, 5e299, 1e300), jumps=(-jump, jump, 2 * jump)))
+    with pytest.raises(ValueError, match=r"differ by more than|beyond double precision"):
+        _ = law.support

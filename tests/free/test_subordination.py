@@ -20,7 +20,7 @@ from rmtland.free import (
     general_marchenko_pastur,
 )
 from rmtland.laws import LevyLaw, MarchenkoPastur, Semicircle
-from rmtland.laws.affine import affine
+from rmtland.laws.affine_law import affine
 from rmtland.laws.arcsine import Arcsine
 from rmtland.laws.discrete import Discrete
 from rmtland.laws.fuss_catalan import FussCatalan

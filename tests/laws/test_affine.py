@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from rmtland import free_sum
 from rmtland.laws import LevyTriplet, MarchenkoPastur, Semicircle
-from rmtland.laws.affine import Affine, AffineLevy, affine
+from rmtland.laws.affine_law import Affine, AffineLevy, affine
 from rmtland.laws.arcsine import Arcsine
 from rmtland.laws.discrete import Discrete, EmpiricalLaw
 from rmtland.laws.free_poisson import FreePoisson
 from rmtland.laws.kesten_mckay import KestenMcKay
-from rmtland.laws.mixture import mixture
+from rmtland.laws.mixture_law import mixture
 from rmtland.laws.uniform import Uniform
 from rmtland.laws.wachter import Wachter
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rmtland.laws import MarchenkoPastur, Semicircle
 from rmtland.laws.arcsine import Arcsine
 from rmtland.laws.discrete import Discrete
-from rmtland.laws.mixture import Mixture, mixture
+from rmtland.laws.mixture_law import Mixture, mixture
 from rmtland.laws.uniform import Uniform
 
 

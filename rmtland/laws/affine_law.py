@@ -46,7 +46,7 @@ from rmtland.laws.inversion import s_transform_of
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
-from rmtland.laws.mixture import Mixture
+from rmtland.laws.mixture_law import Mixture
 from rmtland.laws.semicircle import Semicircle
 from rmtland.laws.uniform import Uniform
 
