@@ -264,7 +264,7 @@ def _determined(points: _Points, model: Model, free: list[str]) -> NDArray[np.bo
 
 
 def _values(model: SpectralModel, names: list[str]) -> Real:
-    return np.array([max(getattr(model, name), 1e-12) for name in names])
+    return np.array([max(getattr(model, name), 1e-300) for name in names])
 
 
 def _resample_size(size: int) -> int:

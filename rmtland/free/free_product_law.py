@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.free.gaps import Component, complement, invert, real_jet, sweep
+from rmtland.free.gaps import Component, complement, invert, real_jet, settled, sweep
 from rmtland.free.subordination import MOST_COMPONENTS, State, SubordinatedLaw
 from rmtland.laws.inversion import r_transform_of
 from rmtland.laws.law import Atoms, Complex, Law, Real
@@ -235,25 +235,29 @@ class FreeProduct(SubordinatedLaw):
                 omega, m, dm = values(lead, s)
                 z = omega * (m / (1 + m)) ** (self._order - 1)
                 slope = (self._order - 1) / (m * (1 + m)) + 1 / (omega * dm)
+                terms = np.abs((self._order - 1) / (m * (1 + m))) + 1 / np.abs(omega * dm)
                 for i in range(len(self.operands)):
                     if i != lead:
                         at = invert(partial(transform, i), m)
                         omega, _, dm = values(i, at)
                         z = z * omega
                         slope = slope + 1 / (omega * dm)
+                        terms = terms + 1 / np.abs(omega * dm)
                 for law in self.wisharts:
                     phi = law.aspect_ratio
                     omega = law.variance * (1 + m) * (1 + phi * m) / m
                     change = 1 / (1 + m) + phi / (1 + phi * m) - 1 / m
                     z = z * omega
                     slope = np.where(omega * change < 0, slope + change, np.nan)
-                sign = -np.sign(z) * slope
-                return z, np.where(np.isfinite(z) & np.isfinite(sign), sign, np.nan)
+                    terms = terms + np.abs(change)
+                return z, settled(z, -np.sign(z) * slope, terms)
 
-        def known(s: Real) -> NDArray[np.bool_]:
-            return np.asarray(np.abs(transform(lead, s)) > 1e-5)
+        def singular(s: Real) -> Real:
+            # m = 0 is an operand at infinity, m = -1 an operand at zero.
+            m = transform(lead, s)
+            return np.asarray(m * (1 + m))
 
-        return sweep(place, components, known)
+        return sweep(place, components, singular)
 
 
 def product_moments(factors: list[list[Fraction]]) -> list[Fraction]:

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.free.gaps import Component, complement, invert, real_jet, sweep
+from rmtland.free.gaps import Component, complement, invert, real_jet, settled, sweep
 from rmtland.free.subordination import MOST_COMPONENTS, State, SubordinatedLaw
 from rmtland.laws.law import Atoms, Complex, Law, Real
 from rmtland.laws.levy import LevyTriplet
@@ -58,8 +58,8 @@ class FreeSum(SubordinatedLaw):
     @cached_property
     def _scale(self) -> float:
         ends = [
-            abs(power) * max(abs(end - law.mean()) for end in _ends(law))
-            for law, power in zip(self.operands, self.powers, strict=True)
+            power * max(abs(end - mean) for end in _ends(law))
+            for law, power, mean in zip(self.operands, self.powers, self._means, strict=True)
         ]
         if self.levy is not None:
             ends.append(
@@ -273,22 +273,22 @@ class FreeSum(SubordinatedLaw):
                 z = self.powers[lead] * omega + (1 - self._total) / g
                 # -dz/dg; v = g has a removable pole where an operand is at infinity.
                 sign = (1 - self._total) / g**2 - self.powers[lead] / dg
+                terms = np.abs((1 - self._total) / g**2) + self.powers[lead] / np.abs(dg)
                 for i, power in enumerate(self.powers):
                     if i != lead:
                         at = invert(partial(transform, i), g)
                         omega, _, dgi = values(i, at)
                         z = z + power * omega
                         sign = sign - power / dgi
+                        terms = terms + power / np.abs(dgi)
                 if self.levy is not None:
                     slope = self.levy.slope(1 / g)
                     z = z + self.levy.inverse(1 / g)
                     sign = np.where(slope > 0, sign + slope / g**2, np.nan)
-                return z, np.where(np.isfinite(z) & np.isfinite(sign), sign, np.nan)
+                    terms = terms + np.abs(slope) / g**2
+                return z, settled(z, sign, terms)
 
-        def known(s: Real) -> NDArray[np.bool_]:
-            return np.asarray(np.abs(values(lead, s)[1]) * self._scale > 1e-6)
-
-        return sweep(place, components, known)
+        return sweep(place, components, lambda s: self._scale * transform(lead, s))
 
 
 def _ends(law: Law) -> list[float]:

@@ -22,7 +22,16 @@ from scipy.optimize import brentq, minimize_scalar
 
 from rmtland.laws.law import Law, Real, Support
 
-__all__ = ["Component", "Gap", "bands_between", "complement", "invert", "real_jet", "sweep"]
+__all__ = [
+    "Component",
+    "Gap",
+    "bands_between",
+    "complement",
+    "invert",
+    "real_jet",
+    "settled",
+    "sweep",
+]
 
 _TINY = 1e-13
 
@@ -98,15 +107,22 @@ def invert(value: Callable[[Real], Real], wanted: Real) -> Real:
     return np.where((wanted < ends[0]) & (wanted > ends[1]), (low + high) / 2, np.nan)
 
 
+def settled(z: Real, sign: Real, terms: Real) -> Real:
+    """Return a slope condition, 0 where it is rounding of its terms, NaN where it is not known."""
+    sign = np.where(np.abs(sign) < 1e-11 * terms, 0.0, sign)
+    return np.where(np.isfinite(z) & np.isfinite(sign), sign, np.nan)
+
+
 def sweep(
     place: Place,
     components: tuple[Component, ...],
-    known: Callable[[Real], NDArray[np.bool_]] = lambda s: np.ones(s.shape, dtype=bool),
+    singular: Callable[[Real], Real],
 ) -> list[tuple[float, float]]:
     """Gaps on one choice of components, by the coordinate on the leading one; see `runs`.
 
-    Samples that are not `known` to be accurate (next to a point that another operand sees at
-    infinity) are left out.
+    `singular` vanishes where some operands are at infinity (or zero) and others are not: removable
+    singularities, next to which differences of large numbers come in. Samples where it is below
+    1e-3 are left out.
     """
     samples = coordinates()
     admissible = np.flatnonzero(np.isfinite(place(samples)[1]))
@@ -117,9 +133,10 @@ def sweep(
     last = samples[min(admissible[-1] + 1, samples.size - 1)]
     part = first + (last - first) * coordinates()
     samples = np.unique(np.concatenate([samples[admissible], [first, last], part]))
-    samples = samples[(samples != 0.5) & known(samples)]
+    samples = samples[samples != 0.5]
     if not all(component.through_infinity for component in components):
-        return runs(place, samples)
+        value = singular(samples)
+        return runs(place, samples[np.abs(value) > 1e-3], value[np.abs(value) > 1e-3])
     # The gaps next to infinity reach it.
     right = sorted(runs(place, samples[samples < 0.5]))
     left = sorted(runs(place, samples[samples > 0.5]))
@@ -130,7 +147,7 @@ def sweep(
     return left + right
 
 
-def runs(place: Place, samples: Real) -> list[tuple[float, float]]:
+def runs(place: Place, samples: Real, value: Real | None = None) -> list[tuple[float, float]]:
     """Intervals of the line swept where the slope condition holds.
 
     Parameters
@@ -141,6 +158,8 @@ def runs(place: Place, samples: Real) -> list[tuple[float, float]]:
     samples : ndarray
         Coordinates, dense enough to see every change of sign, or nearly: extrema that come
         close to zero are looked at more closely.
+    value : ndarray, optional
+        What vanishes at removable singularities; extrema next to those are not looked at.
 
     Returns
     -------
@@ -155,6 +174,7 @@ def runs(place: Place, samples: Real) -> list[tuple[float, float]]:
     for i in range(1, samples.size - 1):
         left, here, right = sign[i - 1 : i + 2]
         peak = (here - left) * (right - here) < 0
+        peak &= value is None or value[i - 1] * value[i + 1] > 0
         if peak and abs(here) < abs(left - here) + abs(right - here):
             toward = -1.0 if here < 0 else 1.0
             if toward * here < toward * left:

@@ -49,7 +49,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
 from rmtland.arrays import finite
 from rmtland.laws.inversion import r_transform_of, s_transform_of
@@ -144,6 +143,8 @@ class JacobiWeight(Law):
                 )
 
     def _log_potential(self, z: Complex) -> Complex:
+        from scipy import special
+
         value = np.empty_like(z)
         for rows, difference, weights in self._differences(z):
             value[rows] = np.einsum("ij,j", np.log(difference), weights)
@@ -184,6 +185,8 @@ class JacobiWeight(Law):
         return blocks
 
     def _pdf(self, x: Real) -> Real:
+        from scipy import special
+
         inside = (x >= self.low) & (x <= self.high)
         width = self.high - self.low
         y = np.where(inside, x, self.low / 2 + self.high / 2)
@@ -194,6 +197,8 @@ class JacobiWeight(Law):
         return np.where(inside, density, 0.0)
 
     def _cdf(self, x: Real) -> Real:
+        from scipy import special
+
         width = self.high - self.low
         y = np.clip(x, self.low, self.high)
         t, rest = (y - self.low) / width, (self.high - y) / width
