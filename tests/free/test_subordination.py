@@ -19,7 +19,7 @@ from rmtland.free import (
     free_sum,
     general_marchenko_pastur,
 )
-from rmtland.laws import LevyLaw, MarchenkoPastur, Semicircle
+from rmtland.laws import LevyLaw, MarchenkoPastur, Semicircle, Wachter
 from rmtland.laws.affine_law import affine
 from rmtland.laws.arcsine import Arcsine
 from rmtland.laws.discrete import Discrete
@@ -355,3 +355,46 @@ def test_scaling_a_factor_scales_the_product():
     two = free_product(affine(Uniform(1.0, 2.0), scale=3.0), MarchenkoPastur(0.5))
     x = inside(one, 9)
     assert 3 * two.pdf(3 * x) == pytest.approx(one.pdf(x), rel=1e-11)
+
+
+def draw_law(rng, positive):
+    """Draw a random law of one of six families, on [0, infinity) if `positive`."""
+    low = rng.uniform(0 if positive else -2, 2)
+    kind = rng.integers(6)
+    if kind == 0:
+        places = np.sort(rng.uniform(0 if positive else -3, 3, rng.integers(2, 5)))
+        if positive and rng.random() < 0.4:
+            places[0] = 0.0
+        weights = rng.dirichlet(np.full(places.size, 2.0))
+        return Discrete(tuple(places), tuple(weights / weights.sum()))
+    if kind == 1:
+        return Uniform(low, low + 10 ** rng.uniform(-2, 0.5))
+    if kind == 2:
+        return Arcsine(low, low + 10 ** rng.uniform(-1.5, 0.5))
+    if kind == 3:
+        return MarchenkoPastur(10 ** rng.uniform(-1.5, 1), 10 ** rng.uniform(-1, 0.5))
+    if kind == 4:
+        return Wachter(10 ** rng.uniform(-1, 0.5), 10 ** rng.uniform(-1, 0.5))
+    return affine(KestenMcKay(rng.uniform(1.3, 6)), scale=0.5, shift=4.0 if positive else 0.0)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_sums_and_products_have_the_right_mass_and_moments(seed):
+    # The quadrature has 300 nodes a band; densities with narrow features leave errors below 1e-3.
+    rng = np.random.default_rng(seed)
+    positive = bool(seed % 2)
+    laws = [draw_law(rng, positive) for _ in range(2)]
+    law = free_product(*laws) if positive else free_sum(*laws)
+    moments = np.array([[mass, mass * x, mass * x * x] for x, mass in law.atoms] or [[0.0, 0.0, 0.0]])
+    total = moments.sum(axis=0)
+    nodes, weights = np.polynomial.legendre.leggauss(300)
+    angles, weights = (nodes + 1) * np.pi / 2, weights * np.pi / 2
+    for low, high in law.support:
+        x = low + (high - low) * np.sin(angles / 2) ** 2
+        mass = law.pdf(x) * (high - low) * np.sin(angles) / 2 * weights
+        total += [mass.sum(), mass @ x, mass @ x**2]
+        assert law.mass_below(high) - law.cdf(low) == pytest.approx(mass.sum(), abs=1e-3)
+    scale = max(abs(end) for band in law.support for end in band)
+    assert total[0] == pytest.approx(1, abs=1e-3)
+    assert total[1] == pytest.approx(law.mean(), abs=1e-3 * scale)
+    assert total[2] == pytest.approx(law.moment(2), abs=2e-3 * scale**2)
