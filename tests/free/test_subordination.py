@@ -385,8 +385,8 @@ def test_random_sums_and_products_have_the_right_mass_and_moments(seed):
     positive = bool(seed % 2)
     laws = [draw_law(rng, positive) for _ in range(2)]
     law = free_product(*laws) if positive else free_sum(*laws)
-    moments = np.array([[mass, mass * x, mass * x * x] for x, mass in law.atoms] or [[0.0, 0.0, 0.0]])
-    total = moments.sum(axis=0)
+    moments = np.array([[mass, mass * x, mass * x * x] for x, mass in law.atoms])
+    total = moments.reshape(-1, 3).sum(axis=0)
     nodes, weights = np.polynomial.legendre.leggauss(300)
     angles, weights = (nodes + 1) * np.pi / 2, weights * np.pi / 2
     for low, high in law.support:
