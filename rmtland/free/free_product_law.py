@@ -19,14 +19,12 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from rmtland.free.gaps import Component, complement, invert, real_jet, settled, sweep
 from rmtland.free.subordination import MOST_COMPONENTS, State, SubordinatedLaw
-from rmtland.laws.inversion import r_transform_of
 from rmtland.laws.law import Atoms, Complex, Law, Real
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 
@@ -80,10 +78,6 @@ class FreeProduct(SubordinatedLaw):
 
     def _exact_moments(self, k: int) -> list[Fraction]:
         return product_moments([law._exact_moments(k) for law in self._factors])
-
-    def r_transform(self, g: ArrayLike) -> Any:
-        """R-transform near zero, by inverting G."""
-        return r_transform_of(self, g)
 
     # The equations ------------------------------------------------------------------------------
 

@@ -39,7 +39,6 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rmtland.arrays import float_array
-from rmtland.laws.inversion import r_transform_of, s_transform_of
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.spectrum import Spectrum
 
@@ -170,30 +169,6 @@ class PointMasses(Law):
 
     def _ppf(self, q: Real) -> Real:
         return self._table[0][np.searchsorted(self._levels, q, side="left")]
-
-    def r_transform(self, g: ArrayLike) -> Any:
-        """R-transform by inversion, for g = G(z) with z off the convex hull of the places.
-
-        Raises
-        ------
-        ValueError
-            If `g` is NaN.
-        ConvergenceError
-            If `g` is not such a value.
-        """
-        return r_transform_of(self, g)
-
-    def s_transform(self, w: ArrayLike) -> Any:
-        """S-transform by inversion, for w = z G(z) - 1 with z off the convex hull of the places.
-
-        Raises
-        ------
-        ValueError
-            If the mean is zero or `w` is NaN.
-        ConvergenceError
-            If `w` is not such a value.
-        """
-        return s_transform_of(self, w)
 
 
 @dataclass(frozen=True)

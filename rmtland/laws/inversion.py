@@ -36,12 +36,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from fractions import Fraction
+from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from rmtland.laws.law import Complex, Law, Real
 from rmtland.solution import ConvergenceError
 
 __all__ = [
@@ -51,6 +51,24 @@ __all__ = [
     "r_transform_of",
     "s_transform_of",
 ]
+
+Real = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+
+
+class Transformed(Protocol):
+    """What the inversion needs of a law."""
+
+    @property
+    def support(self) -> tuple[tuple[float, float], ...]: ...
+    @property
+    def atoms(self) -> tuple[tuple[float, float], ...]: ...
+    def mean(self) -> float: ...
+    def var(self) -> float: ...
+    def free_cumulants(self, k: int) -> Real: ...
+    def _exact_moments(self, k: int) -> list[Fraction]: ...
+    def _jet(self, z: Complex) -> tuple[Complex, Complex]: ...
+
 
 _TERMS = 16  # of the series in free cumulants and moments, where each is below 1/12 of the last
 _STAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.12, 0.06, 0.0)  # of the continuation
@@ -94,7 +112,7 @@ def elementwise(function: Callable[[Complex], Complex], name: str, value: ArrayL
     return shaped if array.ndim else shaped.item()
 
 
-def r_transform_of(law: Law, g: ArrayLike) -> Any:
+def r_transform_of(law: Transformed, g: ArrayLike) -> Any:
     """R-transform of any law by inversion of its Stieltjes transform.
 
     Parameters
@@ -126,7 +144,7 @@ def r_transform_of(law: Law, g: ArrayLike) -> Any:
     return elementwise(transform, "g", g)
 
 
-def s_transform_of(law: Law, w: ArrayLike) -> Any:
+def s_transform_of(law: Transformed, w: ArrayLike) -> Any:
     """S-transform of any law of non-zero mean by inversion of its moment series.
 
     Parameters
@@ -155,18 +173,18 @@ def s_transform_of(law: Law, w: ArrayLike) -> Any:
     return elementwise(transform, "w", w)
 
 
-def inverse_stieltjes(law: Law, g: ArrayLike) -> Any:
+def inverse_stieltjes(law: Transformed, g: ArrayLike) -> Any:
     """K(g): the point z off the convex hull of the law with G(z) = g, for g other than 0."""
     return elementwise(lambda g: _inverse_stieltjes(law, g), "g", g)
 
 
-def inverse_moment_series(law: Law, w: ArrayLike) -> Any:
+def inverse_moment_series(law: Transformed, w: ArrayLike) -> Any:
     """1/chi(w): the point z off the convex hull of the law with z G(z) - 1 = w, w other than 0."""
     _mean_for_s(law)
     return elementwise(lambda w: _inverse_moment_series(law, w), "w", w)
 
 
-def _inverse_stieltjes(law: Law, g: Complex) -> Complex:
+def _inverse_stieltjes(law: Transformed, g: Complex) -> Complex:
     def reciprocal(z: Complex) -> tuple[Complex, Complex]:
         value, slope = law._jet(z)
         return 1 / value, -slope / value**2
@@ -175,7 +193,7 @@ def _inverse_stieltjes(law: Law, g: Complex) -> Complex:
     return _invert(reciprocal, 1 / g, centre, _ends(law), ("g", g), "G(z)")
 
 
-def _inverse_moment_series(law: Law, w: Complex) -> Complex:
+def _inverse_moment_series(law: Transformed, w: Complex) -> Complex:
     low, high = _ends(law)
     moments = np.array([float(m) for m in law._exact_moments(_TERMS)])
     far = 12 * max(abs(low), abs(high))
@@ -272,14 +290,14 @@ def _newton(
     return z, failed
 
 
-def _ends(law: Law) -> tuple[float, float]:
+def _ends(law: Transformed) -> tuple[float, float]:
     """Least and largest point of the law."""
     atoms = law.atoms
     places: Real = np.array([*np.ravel(law.support), *(place for place, _ in atoms)])
     return float(places.min()), float(places.max())
 
 
-def _mean_for_s(law: Law) -> float:
+def _mean_for_s(law: Transformed) -> float:
     mean = law.mean()
     if mean == 0:
         raise ValueError("the S-transform needs a law whose mean is not zero")

@@ -48,10 +48,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from rmtland.arrays import finite
-from rmtland.laws.inversion import r_transform_of, s_transform_of
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 
 __all__ = ["JacobiWeight"]
@@ -216,30 +214,6 @@ class JacobiWeight(Law):
             sum((math.comb(n, i) * low ** (n - i) * unit[i] for i in range(n + 1)), Fraction(0))
             for n in range(k + 1)
         ]
-
-    def r_transform(self, g: ArrayLike) -> Any:
-        """R-transform by inversion, for g = G(z) with z off the support.
-
-        Raises
-        ------
-        ValueError
-            If `g` is NaN.
-        ConvergenceError
-            If `g` is not such a value.
-        """
-        return r_transform_of(self, g)
-
-    def s_transform(self, w: ArrayLike) -> Any:
-        """S-transform by inversion, for w = z G(z) - 1 with z off the support.
-
-        Raises
-        ------
-        ValueError
-            If the mean is zero or `w` is NaN.
-        ConvergenceError
-            If `w` is not such a value.
-        """
-        return s_transform_of(self, w)
 
 
 def _reach(distance: Complex) -> float:

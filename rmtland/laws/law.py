@@ -43,6 +43,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arrays import Rng, choice, count, points, positive, random_generator
 from rmtland.laws.cumulants import free_cumulants_of, moments_of
+from rmtland.laws.inversion import r_transform_of, s_transform_of
 
 __all__ = ["Atoms", "Law", "Support"]
 
@@ -199,9 +200,40 @@ class Law(abc.ABC):
         """
         return _half_planes(self._log_potential, z)
 
-    @abc.abstractmethod
     def r_transform(self, g: ArrayLike) -> Any:
-        """R-transform R(g), analytic near 0; R(G(z)) + 1/G(z) = z."""
+        """R-transform R(g), analytic near 0; R(G(z)) + 1/G(z) = z.
+
+        A closed form where the law has one; otherwise by inversion of G, for values g = G(z) that
+        it takes off the convex hull of the law.
+
+        Parameters
+        ----------
+        g : array_like of float or complex
+            Any shape; real values give real results.
+
+        Raises
+        ------
+        ValueError
+            If `g` is NaN or a pole.
+        ConvergenceError
+            If `g` is not a value of G off the convex hull.
+        """
+        return r_transform_of(self, g)
+
+    def s_transform(self, w: ArrayLike) -> Any:
+        """S-transform S(w) = (1 + w) chi(w) / w with M(1/chi(w)) = w and M(z) = z G(z) - 1.
+
+        A closed form where the law has one; otherwise by inversion of M, for values w = M(z) that
+        it takes off the convex hull of the law. It needs a mean other than zero; S(0) = 1/mean.
+
+        Raises
+        ------
+        ValueError
+            If the mean is zero, or `w` is NaN or a pole.
+        ConvergenceError
+            If `w` is not a value of M off the convex hull.
+        """
+        return s_transform_of(self, w)
 
     def mean(self) -> float:
         """Mean: the first free cumulant."""
@@ -317,7 +349,8 @@ class Law(abc.ABC):
         pieces = [*self.support, *((place, place) for place, _ in self.atoms)]
         remaining = np.ones(q.shape, dtype=bool)
         for low, high in sorted(pieces):
-            top = float(self._cdf(np.array([high]))[0])
+            # An atom at the upper end of a band is a piece of its own.
+            top = float((self._cdf if low == high else self._mass_below)(np.array([high]))[0])
             here = remaining & (q <= top)
             remaining &= ~here
             if low == high:
@@ -331,11 +364,15 @@ class Law(abc.ABC):
         """Quantiles inside one interval, by Newton safeguarded with bisection.
 
         The unknown is t in x = low + (high - low) sin(t/2)^2, in which square-root edges and
-        inverse-square-root edges are both smooth.
+        inverse-square-root edges are both smooth. Brackets and starting values come from a table.
         """
         width = high - low
-        left, right = np.zeros_like(q), np.full_like(q, np.pi)
-        t = np.full_like(q, np.pi / 2)
+        grid = np.linspace(0, np.pi, min(257, 2 * q.size + 3))
+        levels = self._cdf(low + width * np.sin(grid / 2) ** 2)
+        levels[-1] = self._mass_below(np.array([high]))[0]
+        place = np.clip(np.searchsorted(levels, q), 1, grid.size - 1)
+        left, right = grid[place - 1], grid[place]
+        t = np.interp(q, levels, grid)
         active = np.arange(q.size)
         for _ in range(120):
             ta = t[active]
@@ -349,14 +386,15 @@ class Law(abc.ABC):
             trial = ta - step
             lo, hi = left[active], right[active]
             inside = (trial > lo) & (trial < hi)
-            t[active] = np.where(inside, trial, (lo + hi) / 2)
-            done = (np.abs(t[active] - ta) <= 4e-16 * ta) | (hi - lo <= 4e-16 * hi)
+            hit = np.abs(defect) <= 2.3e-16 * q[active]
+            t[active] = np.where(hit, ta, np.where(inside, trial, (lo + hi) / 2))
+            done = hit | (hi - lo <= 4e-16 * hi) | (inside & (np.abs(step) <= 4e-16 * ta))
             active = active[~done]
             if active.size == 0:
                 break
         x = low + width * np.sin(t / 2) ** 2
-        x[q <= self._cdf(np.array([low]))[0]] = low
-        x[q >= self._cdf(np.array([high]))[0]] = high
+        x[q <= levels[0]] = low
+        x[q >= levels[-1]] = high
         return np.asarray(x)
 
 

@@ -27,10 +27,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rmtland.arrays import positive
+from rmtland.laws.inversion import elementwise
 from rmtland.laws.law import Complex, Real, Support
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 
@@ -83,6 +86,17 @@ class MarchenkoPastur(LevyLaw):
     def _exact_cumulants(self, k: int) -> list[Fraction]:
         s, phi = Fraction(self.variance), Fraction(self.aspect_ratio)
         return [s * (s * phi) ** n for n in range(k)]
+
+    def s_transform(self, w: ArrayLike) -> Any:
+        """S-transform S(w) = 1 / (s (1 + phi w)), for real or complex `w` of any shape.
+
+        Raises
+        ------
+        ValueError
+            If `w` is NaN, infinite or the pole -1/phi.
+        """
+        s, phi = self.variance, self.aspect_ratio
+        return elementwise(lambda w: 1 / (s * (1 + phi * w)), "w", w)
 
     def _reciprocal(self, z: Complex) -> Complex:
         # h^2 - (z - s (1 - phi)) h + s phi z = 0; the smaller root comes from the product.

@@ -27,13 +27,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rmtland.laws.discrete import Discrete, probability_weights
-from rmtland.laws.inversion import r_transform_of, s_transform_of
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 
 __all__ = ["Mixture", "mixture"]
@@ -185,30 +183,6 @@ class Mixture(Law):
             sum((w * m for w, m in zip(weights, column, strict=True)), Fraction(0)) / total
             for column in columns
         ]
-
-    def r_transform(self, g: ArrayLike) -> Any:
-        """R-transform by inversion, for g = G(z) with z off the convex hull of the law.
-
-        Raises
-        ------
-        ValueError
-            If `g` is NaN.
-        ConvergenceError
-            If `g` is not such a value.
-        """
-        return r_transform_of(self, g)
-
-    def s_transform(self, w: ArrayLike) -> Any:
-        """S-transform by inversion, for w = z G(z) - 1 with z off the convex hull of the law.
-
-        Raises
-        ------
-        ValueError
-            If the mean is zero or `w` is NaN.
-        ConvergenceError
-            If `w` is not such a value.
-        """
-        return s_transform_of(self, w)
 
 
 def _checked(laws: Sequence[Law], weights: ArrayLike) -> tuple[tuple[Law, ...], tuple[float, ...]]:

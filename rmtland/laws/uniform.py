@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rmtland.arrays import finite
-from rmtland.laws.inversion import elementwise, s_transform_of
+from rmtland.laws.inversion import elementwise
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 
 __all__ = ["Uniform"]
@@ -142,18 +142,6 @@ class Uniform(Law):
         """
         r, middle = self._radius, self._middle
         return elementwise(lambda g: middle + r * _langevin(r * g), "g", g)
-
-    def s_transform(self, w: ArrayLike) -> Any:
-        """S-transform by inversion, for w = z G(z) - 1 with z off the support.
-
-        Raises
-        ------
-        ValueError
-            If the mean is zero or `w` is NaN.
-        ConvergenceError
-            If `w` is not such a value.
-        """
-        return s_transform_of(self, w)
 
 
 def _langevin(y: Complex) -> Complex:
