@@ -29,7 +29,8 @@ def curve(
     from rmtland.arrays import count
 
     chosen = model_class(model)(phi, epsilon, sigma)
-    count("points", points, least=2)
+    if count("points", points, least=2) > 1_000_000:
+        raise ValueError(f"points must be at most 1000000; got {points}")
     law = chosen.law
     table = Table(title=f"{chosen.name}, phi = {phi:g}, epsilon = {epsilon:g}, "
                   f"sigma = {sigma:g}", title_justify="left", show_header=False)  # fmt: skip
