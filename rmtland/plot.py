@@ -116,6 +116,7 @@ def draw_law(
                 ha="center",
                 fontsize=7,
                 color=line.get_color(),
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
                 arrowprops={"arrowstyle": "->", "color": line.get_color()},
             )
     return line

@@ -115,6 +115,15 @@ class MarchenkoPastur(LevyLaw):
         mass = sum(mass for _, mass in self.atoms)
         return np.where((x >= 0) & (x <= low), mass, super()._cdf(x))
 
+    def _jet(self, z: Complex) -> tuple[Complex, Complex]:
+        # h' = (h - s phi) / sqrt((z - a)(z - b)), which keeps its digits next to the edges
+        ((low, high),) = self.support
+        h = self._reciprocal(z)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            g = np.where(h == 0, complex(np.inf, 0), 1 / h)
+            rise = (h - self.variance * self.aspect_ratio) / h / h
+            return g, -rise / (np.sqrt(z - low) * np.sqrt(z - high))
+
     def _pdf(self, x: Real) -> Real:
         ((low, high),) = self.support
         inside = (x >= low) & (x <= high)

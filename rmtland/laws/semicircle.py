@@ -77,6 +77,14 @@ class Semicircle(LevyLaw):
         w = z - self.center
         return np.asarray((w + np.sqrt(w - radius) * np.sqrt(w + radius)) / 2)
 
+    def _jet(self, z: Complex) -> tuple[Complex, Complex]:
+        # h' = h / sqrt(w^2 - 4 v), which keeps its digits next to the edges
+        radius = 2 * math.sqrt(self.variance)
+        w = z - self.center
+        h = self._reciprocal(z)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 1 / h, -1 / (h * np.sqrt(w - radius) * np.sqrt(w + radius))
+
     def _pdf(self, x: Real) -> Real:
         radius = 2 * math.sqrt(self.variance)
         w = np.clip(x - self.center, -radius, radius)
