@@ -11,7 +11,7 @@ import rmtland
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(rmtland.__path__, "rmtland.")
-    if not module.name.endswith("levy_kernels")
+    if not module.name.endswith(("levy_edges", "levy_arcs", "levy_plane", "discrete_kernels"))
 ]
 
 

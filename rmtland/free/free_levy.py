@@ -111,7 +111,7 @@ class FreeLevy(LevyLaw):
 
     @cached_property
     def _arcs(self) -> _Arcs:
-        from rmtland.free import levy_kernels
+        from rmtland.free import levy_edges
 
         _, variance, rates, jumps = self._parameters
         poles, weights = jumps, rates * jumps**2
@@ -124,14 +124,14 @@ class FreeLevy(LevyLaw):
             )
         order = np.argsort(poles)
         poles, weights = poles[order], weights[order]
-        criticals = levy_kernels.critical_points(poles, weights)
+        criticals = levy_edges.critical_points(poles, weights)
         if not variance and abs(1 - rates.sum()) <= 4e-16 * (1 + rates.size):
             # Rates of total 1: h = 0 is a critical point, the density is unbounded at the drift.
             # (Where the jumps balance there is no gap, and the unbounded point is inside a band.)
             nearest = np.argmin(np.abs(criticals))
             if abs(criticals[nearest]) <= 1e-12 * np.abs(jumps).min():
                 criticals[nearest] = 0.0
-        places = [levy_kernels.edge_place(h, *self._parameters) for h in criticals]
+        places = [levy_edges.edge_place(h, *self._parameters) for h in criticals]
         if not np.isfinite(places).all():
             raise ValueError(
                 f"the edges of {self} are beyond double precision; bring the rates and jumps "
@@ -146,7 +146,7 @@ class FreeLevy(LevyLaw):
             edges=np.array([hi for hi, _ in places]),
             edges_low=np.array([lo for _, lo in places]),
             criticals=criticals,
-            slopes=np.array([levy_kernels.edge_slope(h, *self._parameters[1:]) for h in criticals]),
+            slopes=np.array([levy_edges.edge_slope(h, *self._parameters[1:]) for h in criticals]),
             offsets=offsets,
             kappas=weights / offsets**2,
             masses=masses,
@@ -189,10 +189,10 @@ class FreeLevy(LevyLaw):
         )
 
     def _boundary(self, x: Real, mode: int) -> tuple[Real, NDArray[np.int64]]:
-        from rmtland.free import levy_kernels
+        from rmtland.free import levy_arcs
 
         arcs = self._arcs
-        return levy_kernels.boundary(  # type: ignore[no-any-return]
+        return levy_arcs.boundary(  # type: ignore[no-any-return]
             np.ascontiguousarray(x), mode, arcs.edges, arcs.edges_low, arcs.criticals,
             arcs.slopes, arcs.offsets, arcs.kappas, arcs.masses, arcs.poles, arcs.weights,
             *self._parameters,
@@ -200,7 +200,7 @@ class FreeLevy(LevyLaw):
 
     def _solve(self, z: Complex) -> tuple[Complex, NDArray[np.int64]]:
         """Return h = 1/G and the steps spent, negative where the solver did not converge."""
-        from rmtland.free import levy_kernels
+        from rmtland.free import levy_plane
 
         arcs = self._arcs
         steps = np.zeros(z.shape, dtype=np.int64)
@@ -213,7 +213,7 @@ class FreeLevy(LevyLaw):
             x = z.real[real]
             (u, w), steps[real] = self._boundary(x, 2)
             gap = np.isnan(u)
-            u[gap] = levy_kernels.outside(x[gap], arcs.criticals, arcs.edges, *self._parameters)
+            u[gap] = levy_plane.outside(x[gap], arcs.criticals, arcs.edges, *self._parameters)
             h[real] = u + 1j * w
         rest = (z.imag != 0) & near
         if rest.any():
@@ -221,7 +221,7 @@ class FreeLevy(LevyLaw):
             h[rest], steps[rest] = beside, 8
             rest[rest] = ~found
         if rest.any():
-            (u, w), steps[rest] = levy_kernels.upper(z.real[rest], z.imag[rest], *self._parameters)
+            (u, w), steps[rest] = levy_plane.upper(z.real[rest], z.imag[rest], *self._parameters)
             h[rest] = u + 1j * w
         return h, steps
 

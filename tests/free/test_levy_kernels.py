@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from law_table import decades, triplets
 
-from rmtland.free import levy_kernels
+from rmtland.free import levy_arcs, levy_edges, levy_plane
 from rmtland.free.free_levy import FreeLevy
 
 quick = settings(max_examples=60, deadline=None, derandomize=True, database=None)
@@ -19,10 +19,10 @@ numbers = decades(1e-20, 1e20).flatmap(lambda x: st.sampled_from([x, -x]))
 @given(numbers, numbers)
 @quick
 def test_two_sum_and_two_product_lose_nothing(a, b):
-    high, low = levy_kernels._two_sum(a, b)
+    high, low = levy_edges._two_sum(a, b)
     assert Fraction(high) + Fraction(low) == Fraction(a) + Fraction(b)
     assert high == a + b
-    high, low = levy_kernels._two_product(a, b)
+    high, low = levy_edges._two_product(a, b)
     assert Fraction(high) + Fraction(low) == Fraction(a) * Fraction(b)
     assert high == a * b
 
@@ -35,7 +35,7 @@ def test_critical_points_are_roots_of_the_slope(triplet):
     t = np.append(jumps, [0.0] * (variance > 0))
     s = np.append(rates * jumps**2, [variance] * (variance > 0))
     order = np.argsort(t)
-    found = levy_kernels.critical_points(t[order], s[order])
+    found = levy_edges.critical_points(t[order], s[order])
     assert found.size % 2 == 0
     assert (np.diff(found) > 0).all()
     for h in found:
@@ -64,9 +64,9 @@ def test_edge_places_and_slopes_are_exact_to_double_double(triplet):
             exact += term
             size += abs(float(term))
             slope -= Fraction(rate) * (Fraction(jump) / gap) ** 2
-        high, low = levy_kernels.edge_place(h, *law._parameters)
+        high, low = levy_edges.edge_place(h, *law._parameters)
         assert abs(float(Fraction(high) + Fraction(low) - exact)) <= 1e-29 * size
-        assert levy_kernels.edge_slope(h, *law._parameters[1:]) == pytest.approx(
+        assert levy_edges.edge_slope(h, *law._parameters[1:]) == pytest.approx(
             float(slope), rel=1e-9, abs=1e-29
         )
 
@@ -78,7 +78,7 @@ def test_height_of_the_arc(triplet, share):
     arcs = law._arcs
     low, high = arcs.criticals[:2]
     u = low + share * (high - low)
-    w = levy_kernels._height(u, arcs.poles, arcs.weights)
+    w = levy_arcs._height(u, arcs.poles, arcs.weights)
     assert np.sum(arcs.weights / ((u - arcs.poles) ** 2 + w * w)) == pytest.approx(
         1, rel=1e-12, abs=0
     )
@@ -93,7 +93,7 @@ def test_bisection_along_the_arc_finds_the_root_that_newton_finds(triplet, share
     a, b = arcs.edges[:2]
     x = a + share * (b - a)
     (u, w), _ = law._boundary(np.array([x]), 2)
-    left = levy_kernels._bisect_arc(
+    left = levy_arcs._bisect_arc(
         (x - arcs.edges[0]) - arcs.edges_low[0], arcs.slopes[0], arcs.criticals[0],
         arcs.criticals[0], arcs.criticals[1], arcs.offsets[0], arcs.kappas[0],
         arcs.poles, arcs.weights,
@@ -113,7 +113,7 @@ def test_phase_by_the_series_equals_the_phase_by_logarithms():
         h = 0.1 / y * np.exp(0.7j) + 0.1
         ratio = 0.1 / (h - 0.1)
         expected = np.angle(h) + 3 * (ratio - np.log1p(ratio)).imag
-        got = levy_kernels._phase(h.real, h.imag, 0.0, rates, jumps)
+        got = levy_arcs._phase(h.real, h.imag, 0.0, rates, jumps)
         assert got == pytest.approx(expected, abs=1e-15)
 
 
@@ -121,7 +121,7 @@ def test_points_above_the_axis_are_found_by_continuation_as_by_newton():
     rates, jumps = np.array([0.1, 0.15, 0.1]), np.array([-6.0, 4.0, 15.0])
     x = np.linspace(-12, 25, 200)
     for height in (1e-13, 1e-6, 1.0, 1e4):
-        (u, w), steps = levy_kernels.upper(x, np.full(200, height), 0.5, 0.01, rates, jumps)
+        (u, w), steps = levy_plane.upper(x, np.full(200, height), 0.5, 0.01, rates, jumps)
         assert (steps > 0).all()
         assert (w >= height * (1 - 1e-12)).all()  # Im 1/G >= Im z
         h = u + 1j * w
