@@ -194,33 +194,31 @@ class SubordinatedLaw(Law):
 
     def _newton(
         self, z: Complex, start: State, *, real: bool = False
-    ) -> tuple[State, NDArray[np.int64], Real]:
+    ) -> tuple[State, NDArray[np.int64]]:
         """Newton from a start; steps are negative where it did not settle inside.
 
         Inside means in the upper half-plane, or on the axis if `real`.
         """
         state = State(start.common.copy(), tuple(omega.copy() for omega in start.omegas))
         steps = np.full(z.shape, -_STEPS, dtype=np.int64)
-        defect = np.full(z.shape, np.inf)
         active = np.arange(z.size)
         for step in range(1, _STEPS + 1):
             with np.errstate(all="ignore"):
-                new, size, height, error = self._step(z[active], state.take(active))
+                new, size, height, _ = self._step(z[active], state.take(active))
             state.put(active, new)
-            defect[active] = error
             done = (size <= 1e-8) & ((height > 0) | real)
             steps[active[done]] = step
             lost = ~np.isfinite(size)
             active = active[~(done | lost)]
             if active.size == 0:
                 break
-        return state, steps, defect
+        return state, steps
 
-    def _continued(self, z: Complex) -> tuple[State, NDArray[np.int64], Real]:
+    def _continued(self, z: Complex) -> tuple[State, NDArray[np.int64]]:
         """Solve by continuation from far above the axis."""
         height = np.maximum(4 * self._scale, z.imag)
         at = z.real + 1j * height
-        state, steps, defect = self._newton(at, self._far(at))
+        state, steps = self._newton(at, self._far(at))
         total = np.abs(steps)
         alive = steps > 0
         factor = np.full(z.shape, 0.5)
@@ -232,18 +230,17 @@ class SubordinatedLaw(Law):
             lower = height[todo] * factor[todo]
             lower = np.where(lower <= floor[todo], z.imag[todo], lower)
             at = z.real[todo] + 1j * lower
-            new, more, error = self._newton(at, state.take(todo))
+            new, more = self._newton(at, state.take(todo))
             total[todo] += np.abs(more)
             good = more > 0
             state.put(todo[good], new.take(good))
-            defect[todo[good]] = error[good]
             height[todo[good]] = lower[good]
             factor[todo] = np.where(
                 good, np.maximum(factor[todo] ** 1.5, 0.05), factor[todo] ** 0.5
             )
             alive[todo] &= factor[todo] < 0.9999
         solved = alive & (height <= z.imag)
-        return state, np.where(solved, total, -total), defect
+        return state, np.where(solved, total, -total)
 
     @cached_property
     def _tables(self) -> tuple[tuple[Real, State], ...]:
@@ -252,12 +249,12 @@ class SubordinatedLaw(Law):
         tables = []
         for low, high in self.support:
             x = (low + (high - low) * np.sin(angles / 2) ** 2).astype(np.complex128)
-            state, steps, _ = self._continued(x)
+            state, steps = self._continued(x)
             settled = steps > 0
             tables.append((angles[settled], state.take(settled)))
         return tuple(tables)
 
-    def _inside(self, x: Real) -> tuple[State, NDArray[np.int64], Real]:
+    def _inside(self, x: Real) -> tuple[State, NDArray[np.int64]]:
         """Solve at real points inside the bands."""
         z = x.astype(np.complex128)
         state = self._far(z)
@@ -267,39 +264,37 @@ class SubordinatedLaw(Law):
                 t = 2 * np.arcsin(np.sqrt((x[here] - low) / (high - low)))
                 near = [np.interp(t, angles, row) for row in (table.common, *table.omegas)]
                 state.put(here, State(near[0], tuple(near[1:])))
-        state, steps, defect = self._newton(z, state)
+        state, steps = self._newton(z, state)
         lost = np.flatnonzero(steps < 0)
         if lost.size:
-            again, more, error = self._continued(z[lost])
+            again, steps[lost] = self._continued(z[lost])
             state.put(lost, again)
-            steps[lost], defect[lost] = more, error
-        return state, steps, defect
+        return state, steps
 
-    def _above(self, z: Complex) -> tuple[State, NDArray[np.int64], Real]:
+    def _above(self, z: Complex) -> tuple[State, NDArray[np.int64]]:
         """Solve in the open upper half-plane."""
-        state, steps, defect = self._newton(z, self._far(z))
+        state, steps = self._newton(z, self._far(z))
         lost = np.flatnonzero(steps < 0)
-        again, more, error = self._continued(z[lost])
+        again, steps[lost] = self._continued(z[lost])
         state.put(lost, again)
-        steps[lost], defect[lost] = more, error
-        return state, steps, defect
+        return state, steps
 
-    def _outside(self, x: Real) -> tuple[State, NDArray[np.int64], Real]:
+    def _outside(self, x: Real) -> tuple[State, NDArray[np.int64]]:
         """Solve at real points in gaps: down from a little above, and to the end on the axis.
 
         A root on the axis is the right one if it attracts, and is not taken otherwise; nor is it
         sought next to a zero of G, where the subordination function of an operand has a pole.
         """
         height = np.clip(1e-2 * self._reach(x), 1e-12 * self._scale, self._scale)
-        state, steps, _ = self._above(x + 1j * height)
+        state, steps = self._above(x + 1j * height)
         turns = self._argument(state) / np.pi
         steep = np.abs(turns - np.round(turns)) > 0.1
-        state, more, defect = self._newton(x.astype(np.complex128), self._flat(state), real=True)
+        state, more = self._newton(x.astype(np.complex128), self._flat(state), real=True)
         with np.errstate(all="ignore"):
             attracting = self._attracting(x, state)
         good = (steps > 0) & (more > 0) & ~steep & attracting
         total = np.abs(steps) + np.abs(more)
-        return state, np.where(good, total, -total), defect
+        return state, np.where(good, total, -total)
 
     def _reach(self, x: Real) -> Real:
         """Distance to the nearest end of a band or atom."""
@@ -323,22 +318,28 @@ class SubordinatedLaw(Law):
         Returns
         -------
         Solution
-            `value` is G(z), `residual` the defect of the subordination equation at the last
-            step but one, relative to z, `steps` the Newton steps. Never raises for lack of
-            convergence; `status` says.
+            `value` is G(z), `residual` the defect of the subordination equation there, relative to
+            its terms, `steps` the Newton steps. Never raises for lack of convergence; `status`
+            says.
         """
         array = np.asarray(z, dtype=np.complex128)
         if (array.imag < 0).any() or not np.isfinite(array).all():
             raise ValueError("solve takes finite z with Im z >= 0; conjugate the others")
-        value, _, steps, defect = self._jet_with_steps(array.ravel(), slopes=False)
+        flat = array.ravel()
+        value, _, steps = self._jet_with_steps(flat, slopes=False)
+        defect = np.zeros(flat.shape)
+        for part, state, _ in self._parts(flat):
+            with np.errstate(all="ignore"):
+                defect[part] = self._step(flat[part], state)[3]
+        defect[~np.isfinite(defect)] = np.finfo(np.float64).eps  # interpolated across a pole
         status = Status.CONVERGED if (steps >= 0).all() else Status.NOT_CONVERGED
         shape = array.shape
         return Solution(
             value.reshape(shape), status, defect.reshape(shape), np.abs(steps).reshape(shape)
         )
 
-    def _parts(self, z: Complex) -> list[tuple[NDArray[np.bool_], State, Any, Real]]:
-        """Solve in the bands, in the gaps and above the axis apart: mask, state, steps, defect."""
+    def _parts(self, z: Complex) -> list[tuple[NDArray[np.bool_], State, NDArray[np.int64]]]:
+        """Solve in the bands, in the gaps and above the axis apart: mask, state, steps."""
         ends = self._is_end(z)
         real = (z.imag == 0) & ~ends
         gap = real & self._in_gap(z.real)
@@ -354,11 +355,11 @@ class SubordinatedLaw(Law):
 
     def _jet_with_steps(
         self, z: Complex, *, slopes: bool
-    ) -> tuple[Complex, Complex, NDArray[np.int64], Real]:
+    ) -> tuple[Complex, Complex, NDArray[np.int64]]:
         value, slope = np.empty_like(z), np.empty_like(z)
-        steps, defect = np.zeros(z.shape, dtype=np.int64), np.zeros(z.shape)
-        for part, state, count, error in self._parts(z):
-            steps[part], defect[part] = count, error
+        steps = np.zeros(z.shape, dtype=np.int64)
+        for part, state, count in self._parts(z):
+            steps[part] = count
             with np.errstate(all="ignore"):
                 value[part] = self._value_of(z[part], state)
                 if slopes:
@@ -376,7 +377,7 @@ class SubordinatedLaw(Law):
         for place, _ in self.atoms:
             value[z == place] = complex(np.inf, 0)
             steps[z == place] = 0
-        return value, slope, steps, defect
+        return value, slope, steps
 
     def _is_end(self, z: Complex) -> NDArray[np.bool_]:
         """Whether points are ends of bands exactly, where the equation has a double root."""
@@ -390,7 +391,7 @@ class SubordinatedLaw(Law):
         """
         reach = float(self._reach(np.array([x]))[0])
         at = x + reach / 2 * np.cos(np.pi * (np.arange(32) + 0.5) / 32)
-        state, steps, _ = self._outside(at)
+        state, steps = self._outside(at)
         good = (steps > 0) & (at != x)
         if np.count_nonzero(good) < 24:
             raise ConvergenceError(f"{self} did not converge next to {x}")
@@ -414,18 +415,18 @@ class SubordinatedLaw(Law):
         return complex(near), complex(far)
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
-        value, slope, steps, _ = self._jet_with_steps(z, slopes=True)
+        value, slope, steps = self._jet_with_steps(z, slopes=True)
         self._require(steps, z)
         return value, slope
 
     def _stieltjes(self, z: Complex) -> Complex:
-        value, _, steps, _ = self._jet_with_steps(z, slopes=False)
+        value, _, steps = self._jet_with_steps(z, slopes=False)
         self._require(steps, z)
         return value
 
     def _log_potential(self, z: Complex) -> Complex:
         value = np.empty_like(z)
-        for part, state, steps, _ in self._parts(z):
+        for part, state, steps in self._parts(z):
             poles = (steps < 0) & (z[part].imag == 0) & self._in_gap(z[part].real)
             self._require(np.where(poles, 0, steps), z[part])
             value[part] = self._potential_of(z[part], state)
@@ -449,7 +450,7 @@ class SubordinatedLaw(Law):
         inside = ~self._in_gap(x)
         if inside.any():
             at = x[inside].astype(np.complex128)
-            state, steps, _ = self._inside(at.real)
+            state, steps = self._inside(at.real)
             self._require(steps, at)
             below[inside] = np.clip(1 - self._potential_of(at, state).imag / np.pi, 0.0, 1.0)
         for gap, mass in zip(self._gap_list, self._gap_masses, strict=True):
