@@ -137,7 +137,9 @@ class FreeProduct(SubordinatedLaw):
             tuple(place + cut * move for place, move in zip(state.omegas, moves, strict=True)),
         )
         # What rounding of the equation alone moves the solution by: much, next to an edge.
-        noise = 4e-16 * (1 + np.abs(np.log(z)) + self._order * np.abs(state.common)) / np.abs(slope)
+        # M = z G - 1 is formed with an error of one part in 1/|m|.
+        terms = 1 + np.abs(np.log(z)) + self._order * np.abs(state.common)
+        noise = 4e-16 * (terms + np.exp(-state.common.real)) / np.abs(slope)
         size = np.maximum(np.abs(change) - noise, 0.0) / (np.abs(new.common.imag) + 1e-6)
         size = np.where(np.isnan(change), np.nan, size)
         height = -new.common.imag
@@ -171,7 +173,9 @@ class FreeProduct(SubordinatedLaw):
             change = 1 / (1 + m) + phi / (1 + phi * m) - 1 / m
             real &= (1 + m) * (1 + phi * m) / m * change < 0
         slope = self._linear(x.astype(np.complex128), state)[1].real / m
-        return real & (-np.sign(x) * slope > 0)
+        # Next to a zero of z inside a gap, 1 + m and an omega vanish with it.
+        away = np.abs(x) > 0.02 * self._reach(x)
+        return real & away & (-np.sign(x) * slope > 0)
 
     def _value_of(self, z: Complex, state: State) -> Complex:
         return (1 + _exp(state.common)) / z

@@ -222,7 +222,7 @@ class SubordinatedLaw(Law):
         total = np.abs(steps)
         alive = steps > 0
         factor = np.full(z.shape, 0.5)
-        floor = np.maximum(z.imag, 1e-13 * self._scale)
+        floor = np.where(z.imag > 0, z.imag, 1e-13 * self._scale)
         for _ in range(400):
             todo = np.flatnonzero(alive & (height > z.imag))
             if todo.size == 0:
@@ -285,7 +285,7 @@ class SubordinatedLaw(Law):
         A root on the axis is the right one if it attracts, and is not taken otherwise; nor is it
         sought next to a zero of G, where the subordination function of an operand has a pole.
         """
-        height = np.clip(1e-2 * self._reach(x), 1e-12 * self._scale, self._scale)
+        height = np.clip(1e-2 * self._reach(x), 1e-300, self._scale)
         state, steps = self._above(x + 1j * height)
         turns = self._argument(state) / np.pi
         steep = np.abs(turns - np.round(turns)) > 0.1
