@@ -211,10 +211,11 @@ class FreeProduct(SubordinatedLaw):
             gaps.append((-np.inf, 0.0))
         # A hard edge at zero comes out as a rounding error of either sign.
         tiny = 1e-16 * self._scale
-        return [
-            (0.0 if abs(low) < tiny else low, 0.0 if abs(high) < tiny else high)
-            for low, high in gaps
-        ]
+
+        def settled(end: float) -> float:
+            return 0.0 if -np.inf < end < tiny else end
+
+        return [(settled(low), settled(high)) for low, high in gaps]
 
     def _gaps_on(self, components: tuple[Component, ...], lead: int) -> list[tuple[float, float]]:
         """Gaps that come from one choice of components of the operands' complements."""

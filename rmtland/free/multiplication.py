@@ -18,7 +18,11 @@ Examples
 
 from __future__ import annotations
 
+import math
+
+from rmtland.free.addition import is_point_mass
 from rmtland.free.free_product_law import FreeProduct
+from rmtland.laws.affine_law import affine
 from rmtland.laws.law import Law
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 
@@ -36,7 +40,8 @@ def free_product(*laws: Law) -> Law:
     Returns
     -------
     Law
-        A single law is returned as it is, otherwise a `FreeProduct`.
+        A single law is returned as it is and a point mass scales the others; otherwise a
+        `FreeProduct`.
 
     Raises
     ------
@@ -59,6 +64,12 @@ def free_product(*laws: Law) -> Law:
             raise ValueError(f"{law!r} has all its mass at zero, and so has the product")
     if len(laws) == 1:
         return laws[0]
+    # A point mass scales the rest.
+    spread = [law for law in laws if not is_point_mass(law)]
+    if len(spread) < len(laws):
+        points = [law for law in laws if is_point_mass(law)]
+        rest = free_product(*spread) if spread else points.pop()
+        return affine(rest, scale=math.prod(law.atoms[0][0] for law in points))
     flat: list[Law] = []
     for law in laws:
         flat += law._factors if isinstance(law, FreeProduct) else (law,)

@@ -319,8 +319,9 @@ class SubordinatedLaw(Law):
         -------
         Solution
             `value` is G(z), `residual` the defect of the subordination equation there, relative to
-            its terms, `steps` the Newton steps. Never raises for lack of convergence; `status`
-            says.
+            its terms (infinite where the value was interpolated across a pole of the equation, or
+            extrapolated to an end of a band), `steps` the Newton steps. Never raises for lack of
+            convergence; `status` says.
         """
         array = np.asarray(z, dtype=np.complex128)
         if (array.imag < 0).any() or not np.isfinite(array).all():
@@ -328,10 +329,12 @@ class SubordinatedLaw(Law):
         flat = array.ravel()
         value, _, steps = self._jet_with_steps(flat, slopes=False)
         defect = np.zeros(flat.shape)
-        for part, state, _ in self._parts(flat):
+        for part, state, counts in self._parts(flat):
             with np.errstate(all="ignore"):
-                defect[part] = self._step(flat[part], state)[3]
-        defect[~np.isfinite(defect)] = np.finfo(np.float64).eps  # interpolated across a pole
+                error = self._step(flat[part], state)[3]
+            # Values that are interpolated or extrapolated have no defect that could be stated.
+            defect[part] = np.where((counts >= 0) & np.isfinite(error), error, np.inf)
+        defect[self._is_end(flat) & ~np.isinf(value)] = np.inf
         status = Status.CONVERGED if (steps >= 0).all() else Status.NOT_CONVERGED
         shape = array.shape
         return Solution(

@@ -398,3 +398,33 @@ def test_random_sums_and_products_have_the_right_mass_and_moments(seed):
     assert total[0] == pytest.approx(1, abs=1e-3)
     assert total[1] == pytest.approx(law.mean(), abs=1e-3 * scale)
     assert total[2] == pytest.approx(law.moment(2), abs=2e-3 * scale**2)
+
+
+def test_point_masses_shift_sums_and_scale_products():
+    point = Discrete((1.5,), (1.0,))
+    uniform = Uniform(0.0, 1.0)
+    assert free_sum(point, Semicircle(2.0)) == Semicircle(2.0, 1.5)
+    assert free_sum(point, point).atoms == ((3.0, 1.0),)
+    assert free_product(point, point).atoms == ((2.25, 1.0),)
+    shifted = free_sum(uniform, point, Semicircle(0.1))
+    plain = free_sum(uniform, Semicircle(0.1))
+    x = inside(plain)
+    assert shifted.pdf(x + 1.5) == pytest.approx(plain.pdf(x), rel=1e-11)
+    scaled = free_product(point, MarchenkoPastur(0.5))
+    known = MarchenkoPastur(0.5, 1.5)
+    assert scaled.pdf(inside(known)) == pytest.approx(known.pdf(inside(known)), rel=1e-13)
+
+
+def test_products_that_reach_zero_end_exactly_there():
+    law = free_product(Uniform(0.0, 1.0), MarchenkoPastur(0.5))
+    assert law.support[0][0] == 0
+    assert law.ppf(0.0) == 0
+    assert law.cdf([0.0, -1.0]) == pytest.approx([0, 0], abs=0)
+
+
+def test_no_residual_is_stated_where_there_is_none():
+    law = free_sum(Discrete((-3.0, 3.0), (0.5, 0.5)), Semicircle(0.2))
+    x = np.array([0.0, law.support[0][0], 1.0])  # a zero of G, an edge, and a plain point
+    residual = law.solve(x).residual
+    assert np.isinf(residual[:2]).all()
+    assert residual[2] < 1e-14
