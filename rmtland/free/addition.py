@@ -58,7 +58,8 @@ def free_sum(*laws: Law, route: str = "automatic") -> Law:
     -------
     Law
         A single law is returned as it is; a point mass shifts the others; semicircles add up to
-        a `Semicircle`; a sum of laws with rational R-transforms is a `FreeLevy`, any other a `FreeSum`.
+        a `Semicircle`; a sum of laws with rational R-transforms is a `FreeLevy`, any other a
+        `FreeSum`.
 
     Raises
     ------
