@@ -19,6 +19,7 @@ from rmtland.free import (
     free_sum,
     general_marchenko_pastur,
 )
+from rmtland.free.subordination import State
 from rmtland.laws import LevyLaw, MarchenkoPastur, Semicircle, Wachter
 from rmtland.laws.affine_law import affine
 from rmtland.laws.arcsine import Arcsine
@@ -428,3 +429,17 @@ def test_no_residual_is_stated_where_there_is_none():
     residual = law.solve(x).residual
     assert np.isinf(residual[:2]).all()
     assert residual[2] < 1e-14
+
+
+@pytest.mark.parametrize("x", [-1.7, -0.3, 0.4, 2.1])
+def test_of_the_real_roots_in_a_gap_exactly_the_attracting_one_is_taken(x):
+    law = free_sum(Discrete((-3.0, 3.0), (0.5, 0.5)), Semicircle(0.2))
+    # w + 0.2 w / (w^2 - 9) = x has three real roots here
+    roots = np.roots([1, -x, 0.2 - 9, 9 * x])
+    assert np.abs(roots.imag).max() < 1e-9
+    omega = roots.real.astype(np.complex128)
+    state = State((omega**2 - 9) / omega, (omega,))
+    taken = law._attracting(np.full(3, x), state)
+    assert taken.sum() == 1
+    g = (omega / (omega**2 - 9))[taken][0]
+    assert law.stieltjes(x) == pytest.approx(g.real, rel=1e-9)
