@@ -16,15 +16,23 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.free.gaps import Component, complement, invert, real_jet, settled, sweep
-from rmtland.free.subordination import MOST_COMPONENTS, State, SubordinatedLaw
+from rmtland.free.gaps import (
+    Curve,
+    Gap,
+    Swept,
+    invert,
+    multiplicative,
+    plain_gap,
+    settled,
+)
+from rmtland.free.subordination import State, SubordinatedLaw
 from rmtland.laws.law import Atoms, Complex, Law, Real
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 
@@ -197,66 +205,62 @@ class FreeProduct(SubordinatedLaw):
 
     # The support ------------------------------------------------------------------------------
 
-    def _gaps(self) -> list[tuple[float, float]]:
-        lead = next(
-            (i for i, law in enumerate(self.operands) if isinstance(law, SubordinatedLaw)), 0
-        )
-        choices = [complement(law) for law in self.operands]
-        if math.prod(len(choice) for choice in choices) > MOST_COMPONENTS:
-            return self._gaps_by_grid()
-        gaps: list[tuple[float, float]] = []
-        for components in itertools.product(*choices):
-            gaps += self._gaps_on(components, lead)
-        if not any(low == -np.inf for low, _ in gaps):
-            gaps.append((-np.inf, 0.0))
+    def _gaps(self) -> list[Gap]:
+        gaps = super()._gaps()
+        if not any(gap.low == -np.inf for gap in gaps):
+            gaps.append(plain_gap(self, -np.inf, 0.0))
         # A hard edge at zero comes out as a rounding error of either sign.
         tiny = 1e-16 * self._scale
 
         def settled(end: float) -> float:
             return 0.0 if -np.inf < end < tiny else end
 
-        return [(settled(low), settled(high)) for low, high in gaps]
+        return [replace(gap, low=settled(gap.low), high=settled(gap.high)) for gap in gaps]
 
-    def _gaps_on(self, components: tuple[Component, ...], lead: int) -> list[tuple[float, float]]:
-        """Gaps that come from one choice of components of the operands' complements."""
+    def _swept(self, components: tuple[Gap, ...], lead: int, s: Real) -> Swept:
+        """Points that belong to coordinates on the leading one of the components."""
+        with np.errstate(all="ignore"):
+            first = components[lead].along(s)
+            m, dm = multiplicative(first)
+            z = first.point * (m / (1 + m)) ** (self._order - 1)
+            slope = (self._order - 1) / (m * (1 + m)) + 1 / (first.point * dm)
+            terms = np.abs((self._order - 1) / (m * (1 + m))) + 1 / np.abs(first.point * dm)
+            clear = np.minimum(first.clear, np.abs(m * (1 + m)))
+            omegas = []
+            for i in range(len(self.operands)):
+                curve = first
+                if i != lead:
+                    at = invert(components[i], lambda c: multiplicative(c)[0], m)
+                    curve = components[i].along(at)
+                    dm = multiplicative(curve)[1]
+                    z = z * curve.point
+                    slope = slope + 1 / (curve.point * dm)
+                    terms = terms + 1 / np.abs(curve.point * dm)
+                    clear = np.minimum(clear, curve.clear)
+                omegas.append(curve.point)
+            if all(component.through_infinity for component in components):
+                clear = np.full(s.shape, np.inf)
+            admissible = np.ones(s.shape, dtype=bool)
+            for law in self.wisharts:
+                phi = law.aspect_ratio
+                omega = law.variance * (1 + m) * (1 + phi * m) / m
+                change = 1 / (1 + m) + phi / (1 + phi * m) - 1 / m
+                z = z * omega
+                admissible &= omega * change < 0
+                slope = slope + change
+                terms = terms + np.abs(change)
+            z = np.where(m == 0, np.inf, z)
+            g = np.where(m == 0, 0.0, (1 + m) / z)
+            dg = np.where(m == 0, 0.0, (1 / slope - 1 - m) / z**2)
+            sign = np.where(admissible, -np.sign(z) * slope, np.nan)
+            return Swept(Curve(z, g, dg, clear, tuple(omegas)), settled(z, sign, terms))
 
-        def values(i: int, s: Real) -> tuple[Real, Real, Real]:
-            omega = components[i].at(s)
-            g, dg = real_jet(self.operands[i], omega)
-            with np.errstate(invalid="ignore"):
-                return omega, np.where(np.isinf(omega), 0.0, omega * g - 1), g + omega * dg
-
-        def transform(i: int, s: Real) -> Real:
-            return values(i, s)[1]
-
-        def place(s: Real) -> tuple[Real, Real]:
-            with np.errstate(all="ignore"):
-                omega, m, dm = values(lead, s)
-                z = omega * (m / (1 + m)) ** (self._order - 1)
-                slope = (self._order - 1) / (m * (1 + m)) + 1 / (omega * dm)
-                terms = np.abs((self._order - 1) / (m * (1 + m))) + 1 / np.abs(omega * dm)
-                for i in range(len(self.operands)):
-                    if i != lead:
-                        at = invert(partial(transform, i), m)
-                        omega, _, dm = values(i, at)
-                        z = z * omega
-                        slope = slope + 1 / (omega * dm)
-                        terms = terms + 1 / np.abs(omega * dm)
-                for law in self.wisharts:
-                    phi = law.aspect_ratio
-                    omega = law.variance * (1 + m) * (1 + phi * m) / m
-                    change = 1 / (1 + m) + phi / (1 + phi * m) - 1 / m
-                    z = z * omega
-                    slope = np.where(omega * change < 0, slope + change, np.nan)
-                    terms = terms + np.abs(change)
-                return z, settled(z, -np.sign(z) * slope, terms)
-
-        def singular(s: Real) -> Real:
-            # m = 0 is an operand at infinity, m = -1 an operand at zero.
-            m = transform(lead, s)
-            return np.asarray(m * (1 + m))
-
-        return sweep(place, components, singular)
+    def _state_of(self, curve: Curve) -> State:
+        m = curve.point * curve.g - 1
+        return State(
+            np.log(m.astype(np.complex128)).conj(),
+            tuple(np.log(omega.astype(np.complex128)) for omega in curve.omegas),
+        )
 
 
 def product_moments(factors: list[list[Fraction]]) -> list[Fraction]:

@@ -17,14 +17,14 @@ import itertools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.free.gaps import Component, complement, invert, real_jet, settled, sweep
-from rmtland.free.subordination import MOST_COMPONENTS, State, SubordinatedLaw
+from rmtland.free.gaps import Curve, Gap, Swept, complement, invert, settled
+from rmtland.free.subordination import State, SubordinatedLaw
 from rmtland.laws.law import Atoms, Complex, Law, Real
 from rmtland.laws.levy import LevyTriplet
 
@@ -52,8 +52,9 @@ class FreeSum(SubordinatedLaw):
     levy: LevyTriplet | None = None
 
     @cached_property
-    def _total(self) -> float:
-        return sum(self.powers) + (self.levy is not None)
+    def _surplus(self) -> float:
+        """1 - sum of the powers: with it z = surplus F + sum t_i omega_i + R(1/F)."""
+        return 1 - math.fsum(self.powers)
 
     @cached_property
     def _scale(self) -> float:
@@ -138,8 +139,8 @@ class FreeSum(SubordinatedLaw):
 
     def _step(self, z: Complex, state: State) -> tuple[State, Real, Real, Real]:
         common = state.common
-        slope = np.full(z.shape, 1 - self._total, dtype=np.complex128)
-        rest = z - (1 - self._total) * common
+        slope = np.full(z.shape, self._surplus, dtype=np.complex128)
+        rest = z - self._surplus * common
         shifts, slopes = [], []
         for law, power, omega in zip(self.operands, self.powers, state.omegas, strict=True):
             g, dg = law._jet(omega)
@@ -150,8 +151,8 @@ class FreeSum(SubordinatedLaw):
             shifts.append(shift)
             slopes.append(down)
         if self.levy is not None:
-            rest = rest - self.levy.inverse(common)
-            slope = slope + self.levy.slope(common)
+            rest = rest - self.levy.excess(common)
+            slope = slope + self.levy.excess_slope(common)
         change = rest / slope
         moves = [shift + down * change for shift, down in zip(shifts, slopes, strict=True)]
         # No step leaves the upper half-plane: it is cut to four fifths of the way to the axis.
@@ -164,9 +165,7 @@ class FreeSum(SubordinatedLaw):
             tuple(omega + cut * move for omega, move in zip(state.omegas, moves, strict=True)),
         )
         # What rounding of the equation alone moves the solution by: much, next to an edge.
-        terms = np.abs(z) + self._total * np.abs(common)
-        terms = terms + sum(np.abs(omega) for omega in state.omegas)
-        noise = 4e-16 * terms / np.abs(slope)
+        noise = 4e-16 * self._terms(z, state) / np.abs(slope)
         size = np.zeros(z.shape)
         height = new.common.imag
         shares = [np.ones(z.shape), *(np.abs(down) for down in slopes)]
@@ -183,19 +182,27 @@ class FreeSum(SubordinatedLaw):
         defect = np.abs(rest) / (np.abs(z) + self._scale)
         return new, size, height, defect
 
+    def _terms(self, z: Complex, state: State) -> Real:
+        terms = np.abs(z) + abs(self._surplus * state.common)
+        for power, omega in zip(self.powers, state.omegas, strict=True):
+            terms = terms + power * np.abs(omega)
+        if self.levy is not None:
+            terms = terms + np.abs(self.levy.excess(state.common))
+        return np.asarray(terms)
+
     def _argument(self, state: State) -> Real:
         return np.angle(state.common)
 
     def _attracting(self, x: Real, state: State) -> NDArray[np.bool_]:
-        slope = np.full(x.shape, 1 - self._total)
+        slope = np.full(x.shape, self._surplus)
         real = np.ones(x.shape, dtype=bool)
         for law, power, omega in zip(self.operands, self.powers, state.omegas, strict=True):
             g, dg = law._jet(omega)
             real &= g.imag == 0
             slope = slope - power * (g * g / dg).real
         if self.levy is not None:
-            own = self.levy.slope(state.common).real
-            real &= own > 0
+            own = self.levy.excess_slope(state.common).real
+            real &= 1 + own > 0
             slope = slope + own
         return real & (slope > 0)
 
@@ -203,19 +210,20 @@ class FreeSum(SubordinatedLaw):
         return 1 / state.common
 
     def _slope_of(self, z: Complex, state: State) -> Complex:
-        slope = np.full(z.shape, 1 - self._total, dtype=np.complex128)
+        slope = np.full(z.shape, self._surplus, dtype=np.complex128)
         for law, power, omega in zip(self.operands, self.powers, state.omegas, strict=True):
             g, dg = law._jet(omega)
             slope = slope - power * g * g / dg
         if self.levy is not None:
-            slope = slope + self.levy.slope(state.common)
+            slope = slope + self.levy.excess_slope(state.common)
         return -1 / (state.common**2 * slope)
 
     def _potential_of(self, z: Complex, state: State) -> Complex:
         # log G with the argument in [-pi, 0]: on the axis G comes from below.
         size = np.abs(state.common)
         argument = -np.abs(np.angle(state.common))
-        value = (self._total - 1) * (-np.log(size) + 1j * argument)
+        copies = (self.levy is not None) - self._surplus
+        value = copies * (-np.log(size) + 1j * argument)
         for law, power, omega in zip(self.operands, self.powers, state.omegas, strict=True):
             value = value + power * law._log_potential(omega)
         if self.levy is not None:
@@ -224,19 +232,7 @@ class FreeSum(SubordinatedLaw):
 
     # The support ------------------------------------------------------------------------------
 
-    def _gaps(self) -> list[tuple[float, float]]:
-        lead = next(
-            (i for i, law in enumerate(self.operands) if isinstance(law, SubordinatedLaw)), 0
-        )
-        choices = [self._wide_enough(law) for law in self.operands]
-        if math.prod(len(choice) for choice in choices) > MOST_COMPONENTS:
-            return self._gaps_by_grid()
-        gaps: list[tuple[float, float]] = []
-        for components in itertools.product(*choices):
-            gaps += self._gaps_on(components, lead)
-        return gaps
-
-    def _wide_enough(self, law: Law) -> list[Component]:
+    def _components(self, law: Law) -> list[Gap]:
         """Components of a complement that noise of the given variance v leaves a gap of.
 
         A gap needs v |G'| < 1 there, and |G'| is at least what the atoms at either end give.
@@ -246,7 +242,7 @@ class FreeSum(SubordinatedLaw):
             return components
         mass = dict(law.atoms)
 
-        def least(component: Component) -> float:
+        def least(component: Gap) -> float:
             ends = (mass.get(component.low, 0.0), mass.get(component.high, 0.0))
             return float(sum(weight ** (1 / 3) for weight in ends) ** 3)
 
@@ -257,38 +253,48 @@ class FreeSum(SubordinatedLaw):
             or (component.high - component.low) ** 2 > self.levy.variance * least(component)
         ]
 
-    def _gaps_on(self, components: tuple[Component, ...], lead: int) -> list[tuple[float, float]]:
-        """Gaps that come from one choice of components of the operands' complements."""
+    def _swept(self, components: tuple[Gap, ...], lead: int, s: Real) -> Swept:
+        """Points that belong to coordinates on the leading one of the components."""
+        with np.errstate(all="ignore"):
+            first = components[lead].along(s)
+            g = first.g
+            # -dz/dg, with G and the other points as functions of the one on the leading component.
+            z = self.powers[lead] * first.point
+            sign = -self.powers[lead] / first.dg
+            terms = np.abs(sign)
+            clear = first.clear
+            if self._surplus:
+                z = z + self._surplus / g
+                sign = sign + self._surplus / g**2
+                terms = terms + np.abs(self._surplus / g**2)
+                clear = np.minimum(clear, np.abs(self._scale * g))
+            omegas = []
+            for i, power in enumerate(self.powers):
+                curve = first
+                if i != lead:
+                    curve = components[i].along(invert(components[i], lambda c: c.g, g))
+                    z = z + power * curve.point
+                    sign = sign - power / curve.dg
+                    terms = terms + power / np.abs(curve.dg)
+                    clear = np.minimum(clear, curve.clear)
+                omegas.append(curve.point)
+            if all(component.through_infinity for component in components):
+                clear = np.full(s.shape, np.inf)
+            slope = sign
+            if self.levy is not None:
+                own = self.levy.excess_slope(1 / g)
+                z = z + self.levy.excess(1 / g)
+                slope = sign + own / g**2
+                sign = np.where(1 + own > 0, slope, np.nan)
+                terms = terms + np.abs(own) / g**2
+            dg = -1 / slope
+            return Swept(Curve(z, g, dg, clear, tuple(omegas)), settled(z, sign, terms))
 
-        def values(i: int, s: Real) -> tuple[Real, Real, Real]:
-            omega = components[i].at(s)
-            return omega, *real_jet(self.operands[i], omega)
-
-        def transform(i: int, s: Real) -> Real:
-            return values(i, s)[1]
-
-        def place(s: Real) -> tuple[Real, Real]:
-            with np.errstate(all="ignore"):
-                omega, g, dg = values(lead, s)
-                z = self.powers[lead] * omega + (1 - self._total) / g
-                # -dz/dg; v = g has a removable pole where an operand is at infinity.
-                sign = (1 - self._total) / g**2 - self.powers[lead] / dg
-                terms = np.abs((1 - self._total) / g**2) + self.powers[lead] / np.abs(dg)
-                for i, power in enumerate(self.powers):
-                    if i != lead:
-                        at = invert(partial(transform, i), g)
-                        omega, _, dgi = values(i, at)
-                        z = z + power * omega
-                        sign = sign - power / dgi
-                        terms = terms + power / np.abs(dgi)
-                if self.levy is not None:
-                    slope = self.levy.slope(1 / g)
-                    z = z + self.levy.inverse(1 / g)
-                    sign = np.where(slope > 0, sign + slope / g**2, np.nan)
-                    terms = terms + np.abs(slope) / g**2
-                return z, settled(z, sign, terms)
-
-        return sweep(place, components, lambda s: self._scale * transform(lead, s))
+    def _state_of(self, curve: Curve) -> State:
+        return State(
+            (1 / curve.g).astype(np.complex128),
+            tuple(omega.astype(np.complex128) for omega in curve.omegas),
+        )
 
 
 def _ends(law: Law) -> list[float]:

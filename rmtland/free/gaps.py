@@ -7,6 +7,10 @@ result exactly where dz/dv < 0 there: the boundary fixed point is then attractin
 Denjoy-Wolff point. Edges are the critical points dz/dv = 0, each bracketed and found to the last
 bit; atoms are the ends v = +-infinity.
 
+A gap is kept as a curve: a coordinate s in (0, 1) and, along it, the point, G and G' there. The
+gaps of a sum or product are swept by the coordinates of its operands' gaps, so that its own curves
+need no equation to be solved, and what is nested costs no more than its parts.
+
 The complement of the hull of an operand's support is one component, through infinity.
 """
 
@@ -14,7 +18,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,56 +29,145 @@ from scipy.optimize import brentq, minimize_scalar
 from rmtland.laws.law import Law, Real, Support
 
 __all__ = [
-    "Component",
+    "Curve",
     "Gap",
+    "Run",
+    "Swept",
     "bands_between",
     "complement",
     "invert",
-    "real_jet",
+    "multiplicative",
+    "plain_gap",
     "settled",
     "sweep",
 ]
 
 _TINY = 1e-13
+_CLEAR = 1e-3
+"""Distance in v from a removable singularity below which samples are left out."""
 
-Place = Callable[[Real], tuple[Real, Real]]
+
+class Curve(NamedTuple):
+    """Points along a gap with G and G' there.
+
+    `clear` is how far v is from a removable singularity, where some operands are at infinity (or
+    zero) and others are not and differences of large numbers come in; `omegas` are the
+    subordination points of the explicit operands.
+    """
+
+    point: Real
+    g: Real
+    dg: Real
+    clear: Real
+    omegas: tuple[Real, ...] = ()
+
+
+class Swept(NamedTuple):
+    """What a sweep meets: the curve, and the slope condition, positive on gaps, NaN off them."""
+
+    curve: Curve
+    sign: Real
 
 
 @dataclass(frozen=True)
 class Gap:
-    """An open interval without continuous part; its ends may be atoms, edges or infinite."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Component:
-    """A component of the complement of a support: between two bands, or through infinity.
+    """An open interval without continuous part; its ends may be atoms, edges or infinite.
 
     The coordinate s in (0, 1) runs from `low` to `high`; through infinity where low > high.
     """
 
     low: float
     high: float
+    along: Callable[[Real], Curve] = field(repr=False, compare=False)
+    explicit: bool = field(default=True, repr=False, compare=False)
+    """Whether the curve comes from a sweep, not from the law that it is to serve."""
 
     @property
     def through_infinity(self) -> bool:
-        """Whether the component is the outside of [high, low]."""
+        """Whether the gap is the outside of [high, low]."""
         return self.low > self.high
 
-    def at(self, s: Real) -> Real:
-        """Point of a coordinate."""
-        if not self.through_infinity:
-            return np.asarray(self.low + (self.high - self.low) * s)
+    @cached_property
+    def table(self) -> tuple[Real, Curve]:
+        """Coordinates, ascending, and the curve there."""
+        samples = coordinates()
+        return samples, self.along(samples)
+
+    def coordinates_of(self, points: Real) -> Real:
+        """Coordinates of points of the gap, which is not one through infinity."""
+        return invert(self, lambda curve: -curve.point, -points)
+
+    def part(self, low: float, high: float, start: float, end: float) -> Gap:
+        """Return the part of the gap between two coordinates, whose points are low and high."""
+
+        def along(s: Real) -> Curve:
+            return self.along(start + (end - start) * s)
+
+        return Gap(low, high, along, self.explicit)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A part of a sweep where the slope condition holds: points and coordinates of its ends."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+
+def plain_gap(law: Law, low: float, high: float) -> Gap:
+    """Return a gap of a law whose transform is computed from the point."""
+
+    def point(s: Real) -> Real:
+        if low < high:
+            if low == -np.inf:
+                return np.asarray(high - (1 - s) / s)
+            return np.asarray(low + (high - low) * s)
         # From the top of the hull to infinity at s = 1/2, and on to the bottom.
-        middle, half = (self.low + self.high) / 2, (self.low - self.high) / 2
+        middle, half = (low + high) / 2, (low - high) / 2
         with np.errstate(divide="ignore"):
             return np.asarray(middle + half / (1 - 2 * s))
 
+    def along(s: Real) -> Curve:
+        at = point(s)
+        g, dg = np.zeros(at.shape), np.zeros(at.shape)
+        finite = np.isfinite(at)
+        if finite.any():
+            jet = law._jet(at[finite].astype(np.complex128))
+            g[finite], dg[finite] = jet[0].real, jet[1].real
+        return Curve(at, g, dg, np.full(at.shape, np.inf))
 
-def complement(law: Law) -> list[Component]:
+    return Gap(low, high, along, False)
+
+
+def joined(last: Gap, first: Gap) -> Gap:
+    """Return the component through infinity, of the gaps on its right and on its left."""
+
+    def along(s: Real) -> Curve:
+        right = s < 0.5
+        a, b = last.along(2 * s[right]), first.along(2 * s[~right] - 1)
+
+        def column(here: Real, there: Real) -> Real:
+            values = np.empty(s.shape)
+            values[right], values[~right] = here, there
+            return values
+
+        return Curve(
+            column(a.point, b.point),
+            column(a.g, b.g),
+            column(a.dg, b.dg),
+            column(a.clear, b.clear),
+        )
+
+    return Gap(last.low, first.high, along, last.explicit and first.explicit)
+
+
+def complement(law: Law) -> list[Gap]:
     """Components of the complement of a law's support and atoms."""
+    curves: tuple[Gap, ...] | None = getattr(law, "_gap_list", None)
+    if curves is not None:
+        return [*curves[1:-1], joined(curves[-1], curves[0])]
     bands = sorted([*law.support, *((place, place) for place, _ in law.atoms)])
     merged: list[list[float]] = []
     for low, high in bands:
@@ -80,31 +175,59 @@ def complement(law: Law) -> list[Component]:
             merged[-1][1] = max(merged[-1][1], high)
         else:
             merged.append([low, high])
-    parts = [Component(left[1], right[0]) for left, right in itertools.pairwise(merged)]
-    return [*parts, Component(merged[-1][1], merged[0][0])]
+    ends = [(left[1], right[0]) for left, right in itertools.pairwise(merged)]
+    return [plain_gap(law, *pair) for pair in [*ends, (merged[-1][1], merged[0][0])]]
 
 
-def real_jet(law: Law, omega: Real) -> tuple[Real, Real]:
-    """G and G' at real points outside the support of a law; both are 0 at infinity."""
-    g, dg = np.zeros(omega.shape), np.zeros(omega.shape)
-    finite = np.isfinite(omega)
-    if finite.any():
-        jet = law._jet(omega[finite].astype(np.complex128))
-        g[finite], dg[finite] = jet[0].real, jet[1].real
-    return g, dg
+def multiplicative(curve: Curve) -> tuple[Real, Real]:
+    """M = z G - 1 and M' along a curve; M is 0 at infinity."""
+    with np.errstate(invalid="ignore"):
+        m = np.where(np.isinf(curve.point), 0.0, curve.point * curve.g - 1)
+        return m, curve.g + curve.point * curve.dg
 
 
-def invert(value: Callable[[Real], Real], wanted: Real) -> Real:
-    """Coordinates in (0, 1) where a decreasing function takes the wanted values; else NaN."""
-    ends = value(np.array([_TINY, 1 - _TINY]))
-    low = np.zeros(wanted.shape)
-    high = np.ones(wanted.shape)
-    for _ in range(60):
-        s = (low + high) / 2
-        above = value(s) > wanted
-        low = np.where(above, s, low)
-        high = np.where(above, high, s)
-    return np.where((wanted < ends[0]) & (wanted > ends[1]), (low + high) / 2, np.nan)
+def invert(gap: Gap, transform: Callable[[Curve], Real], wanted: Real) -> Real:
+    """Coordinates where a function that decreases along a gap takes the wanted values; else NaN.
+
+    Bracketed in the table of the gap and found by inverse quadratic interpolation with bisection.
+
+    References
+    ----------
+    T. R. Chandrupatla, A new hybrid quadratic/bisection algorithm for finding the zero of a
+    nonlinear function without using derivatives, Adv. Eng. Software 28 (1997) 145-149.
+    """
+    samples, curve = gap.table
+    levels = np.minimum.accumulate(transform(curve))
+    place = np.searchsorted(-levels, -wanted)
+    result = np.full(wanted.shape, np.nan)
+    todo = np.flatnonzero((place > 0) & (place < samples.size) & np.isfinite(wanted))
+    goal, place = wanted[todo], place[todo]
+    a, b = samples[place - 1], samples[place]
+    fa, fb = levels[place - 1] - goal, levels[place] - goal
+    share = np.full(a.shape, 0.5)
+    for _ in range(90):
+        if todo.size == 0:
+            break
+        x = a + share * (b - a)
+        f = transform(gap.along(x)) - goal
+        same = (f > 0) == (fa > 0)
+        c, fc = np.where(same, a, b), np.where(same, fa, fb)
+        b, fb = np.where(same, b, a), np.where(same, fb, fa)
+        a, fa = x, f
+        best = np.where(np.abs(fa) < np.abs(fb), a, b)
+        result[todo] = best
+        limit = 2e-16 * np.abs(best) / np.abs(b - a)
+        going = (limit < 0.5) & (f != 0) & np.isfinite(f)
+        with np.errstate(all="ignore"):
+            xi, phi = (a - b) / (c - b), (fa - fb) / (fc - fb)
+            smooth = (phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi)
+            quadratic = fa / (fb - fa) * fc / (fb - fc)
+            quadratic = quadratic + (c - a) / (b - a) * fa / (fc - fa) * fb / (fc - fb)
+        share = np.where(smooth & np.isfinite(quadratic), quadratic, 0.5)
+        share = np.clip(share, np.minimum(limit, 0.5), 1 - np.minimum(limit, 0.5))
+        todo, goal = todo[going], goal[going]
+        a, b, fa, fb, share = a[going], b[going], fa[going], fb[going], share[going]
+    return result
 
 
 def settled(z: Real, sign: Real, terms: Real) -> Real:
@@ -113,19 +236,18 @@ def settled(z: Real, sign: Real, terms: Real) -> Real:
     return np.where(np.isfinite(z) & np.isfinite(sign), sign, np.nan)
 
 
-def sweep(
-    place: Place,
-    components: tuple[Component, ...],
-    singular: Callable[[Real], Real],
-) -> list[tuple[float, float]]:
-    """Gaps on one choice of components, by the coordinate on the leading one; see `runs`.
+def sweep(place: Callable[[Real], Swept], *, through_infinity: bool) -> list[Run]:
+    """Return the gaps on one choice of components, by the coordinate on the leading one.
 
-    `singular` vanishes where some operands are at infinity (or zero) and others are not: removable
-    singularities, next to which differences of large numbers come in. Samples where it is below
-    1e-3 are left out.
+    Parameters
+    ----------
+    place : callable
+        For coordinates in ascending order, what is met there.
+    through_infinity : bool
+        Whether all components are, so that the gaps next to infinity reach it.
     """
     samples = coordinates()
-    admissible = np.flatnonzero(np.isfinite(place(samples)[1]))
+    admissible = np.flatnonzero(np.isfinite(place(samples).sign))
     if admissible.size == 0:
         return []
     # Where only a part is admissible, look at that part with all samples, and at its ends.
@@ -134,47 +256,36 @@ def sweep(
     part = first + (last - first) * coordinates()
     samples = np.unique(np.concatenate([samples[admissible], [first, last], part]))
     samples = samples[samples != 0.5]
-    if not all(component.through_infinity for component in components):
-        value = singular(samples)
-        return runs(place, samples[np.abs(value) > 1e-3], value[np.abs(value) > 1e-3])
-    # The gaps next to infinity reach it.
-    right = sorted(runs(place, samples[samples < 0.5]))
-    left = sorted(runs(place, samples[samples > 0.5]))
+    if not through_infinity:
+        return runs(place, samples)
+    right = sorted(runs(place, samples[samples < 0.5]), key=lambda run: run.low)
+    left = sorted(runs(place, samples[samples > 0.5]), key=lambda run: run.low)
     if right:
-        right[-1] = (right[-1][0], np.inf)
+        right[-1] = Run(right[-1].low, np.inf, right[-1].start, 0.5)
     if left:
-        left[0] = (-np.inf, left[0][1])
+        left[0] = Run(-np.inf, left[0].high, 0.5, left[0].end)
     return left + right
 
 
-def runs(place: Place, samples: Real, value: Real | None = None) -> list[tuple[float, float]]:
-    """Intervals of the line swept where the slope condition holds.
+def runs(place: Callable[[Real], Swept], samples: Real) -> list[Run]:
+    """Return the intervals of the line swept where the slope condition holds.
 
-    Parameters
-    ----------
-    place : callable
-        For coordinates in ascending order, the points z and the sign function D, positive on gaps;
-        NaN where the coordinate is not admissible.
-    samples : ndarray
-        Coordinates, dense enough to see every change of sign, or nearly: extrema that come
-        close to zero are looked at more closely.
-    value : ndarray, optional
-        What vanishes at removable singularities; extrema next to those are not looked at.
-
-    Returns
-    -------
-    list of (low, high)
+    Samples next to removable singularities are left out; extrema of the condition that come close
+    to zero are looked at more closely.
     """
-    _, sign = place(samples)
+    curve, sign = place(samples)
+    kept = ~(curve.clear <= _CLEAR)
+    # Samples with a singularity between them are not neighbours.
+    block = np.cumsum(~kept)[kept]
+    samples, sign = samples[kept], sign[kept]
 
     def sign_at(s: float) -> float:
-        return float(place(np.array([s]))[1][0])
+        return float(place(np.array([s])).sign[0])
 
     extra = []
     for i in range(1, samples.size - 1):
         left, here, right = sign[i - 1 : i + 2]
-        peak = (here - left) * (right - here) < 0
-        peak &= value is None or value[i - 1] * value[i + 1] > 0
+        peak = (here - left) * (right - here) < 0 and block[i - 1] == block[i + 1]
         if peak and abs(here) < abs(left - here) + abs(right - here):
             toward = -1.0 if here < 0 else 1.0
             if toward * here < toward * left:
@@ -188,7 +299,7 @@ def runs(place: Place, samples: Real, value: Real | None = None) -> list[tuple[f
                     extra.append(float(found.x))
     if extra:
         samples = np.unique(np.concatenate([samples, extra]))
-        _, sign = place(samples)
+        sign = place(samples).sign
     gaps = []
     inside = np.isfinite(sign) & (sign > 0)
     i = 0
@@ -208,19 +319,20 @@ def runs(place: Place, samples: Real, value: Real | None = None) -> list[tuple[f
                     end = _last_admissible(place, samples[here], end)
                 if sign_at(end) < 0 < sign_at(samples[here]):
                     end = brentq(sign_at, samples[here], end, xtol=1e-300, rtol=1e-15)
-            ends.append(float(place(np.array([end]))[0][0]))
-        gaps.append((min(ends), max(ends)))
+            ends.append((float(place(np.array([end])).curve.point[0]), float(end)))
+        (low, start), (high, end) = sorted(ends)
+        gaps.append(Run(low, high, start, end))
         i = j + 1
     return gaps
 
 
-def _last_admissible(place: Place, inside: float, outside: float) -> float:
+def _last_admissible(place: Callable[[Real], Swept], inside: float, outside: float) -> float:
     """Coordinate where the admissible ones end, by bisection."""
     for _ in range(100):
         middle = (inside + outside) / 2
         if middle in (inside, outside):
             break
-        if np.isfinite(place(np.array([middle]))[1][0]):
+        if np.isfinite(place(np.array([middle])).sign[0]):
             inside = middle
         else:
             outside = middle

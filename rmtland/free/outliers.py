@@ -30,13 +30,13 @@ Examples
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rmtland.arrays import choice, float_array
-from rmtland.free.gaps import Component, complement, invert, real_jet
+from rmtland.free.gaps import Curve, complement, invert
+from rmtland.free.gaps import multiplicative as multiplicative_jet
 from rmtland.laws.law import Law, Real
 
 __all__ = ["Outlier", "spiked"]
@@ -97,33 +97,26 @@ def spiked(law: Law, spikes: ArrayLike, *, kind: str = "additive") -> tuple[Outl
                              f"reaches down to {lowest}")  # fmt: skip
         if array.min() <= 0:
             raise ValueError(f"multiplicative spikes must be positive; got {array.min()}")
+
+    def values(curve: Curve) -> tuple[Real, Real]:
+        return multiplicative_jet(curve) if multiplicative else (curve.g, curve.dg)
+
+    gaps = complement(law)
     found = []
     for spike in array.tolist():
         strength = spike - 1 if multiplicative else spike
         if strength == 0:
             continue
         outliers = []
-        for component in complement(law):
-            values = partial(_transform, law, multiplicative, component)
-            s = invert(lambda s, values=values: values(s)[1], np.array([1 / strength]))  # type: ignore[misc]
+        for gap in gaps:
+            s = invert(gap, lambda curve: values(curve)[0], np.array([1 / strength]))
             if not np.isfinite(s[0]):
                 continue
-            (z,), (value,), (slope,) = values(s)
+            curve = gap.along(s)
+            (z,), ((value,), (slope,)) = curve.point, values(curve)
             # One Newton step takes out the rounding of the coordinate.
             z = z - (value - 1 / strength) / slope
             overlap = -1 / (strength**2 * slope) * (spike / z if multiplicative else 1.0)
             outliers.append(Outlier(spike, float(z), float(overlap)))
         found += sorted(outliers, key=lambda outlier: outlier.location)
     return tuple(found)
-
-
-def _transform(
-    law: Law, multiplicative: bool, component: Component, s: Real
-) -> tuple[Real, Real, Real]:
-    """Points of a component, the transform there (G, or M) and its derivative."""
-    z = component.at(s)
-    g, dg = real_jet(law, z)
-    if not multiplicative:
-        return z, g, dg
-    with np.errstate(invalid="ignore"):
-        return z, np.where(np.isinf(z), 0.0, z * g - 1), g + z * dg

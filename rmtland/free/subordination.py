@@ -32,15 +32,24 @@ from __future__ import annotations
 
 import abc
 import itertools
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.free.gaps import Gap, bands_between
+from rmtland.free.gaps import (
+    Curve,
+    Gap,
+    Swept,
+    bands_between,
+    complement,
+    plain_gap,
+    sweep,
+)
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.solution import ConvergenceError, Solution, Status
 
@@ -113,8 +122,16 @@ class SubordinatedLaw(Law):
         """L at the solution."""
 
     @abc.abstractmethod
-    def _gaps(self) -> list[tuple[float, float]]:
-        """Gaps of the support on the real line, the outermost included, in any order."""
+    def _swept(self, components: tuple[Gap, ...], lead: int, s: Real) -> Swept:
+        """Points that belong to coordinates on the leading one of the operands' gaps."""
+
+    @abc.abstractmethod
+    def _state_of(self, curve: Curve) -> State:
+        """State on the real axis at points of a gap."""
+
+    def _components(self, law: Law) -> list[Gap]:
+        """Components of an operand's complement that may leave gaps."""
+        return complement(law)
 
     @property
     @abc.abstractmethod
@@ -140,15 +157,17 @@ class SubordinatedLaw(Law):
         # What is narrower than this is rounding at a point where the condition is just missed.
         least = 1e-11 * self._scale
         gaps = [
-            Gap(settled(low), settled(high))
-            for low, high in sorted(self._gaps())
-            if high - low > least
+            replace(gap, low=settled(gap.low), high=settled(gap.high))
+            for gap in sorted(self._gaps(), key=lambda gap: (gap.low, gap.high))
+            if gap.high - gap.low > least
         ]
         # An atom inside a gap, which explicit operands pass through smoothly, divides it.
         for place in places:
             for i, gap in enumerate(gaps):
                 if gap.low < place < gap.high:
-                    gaps[i : i + 1] = [Gap(gap.low, place), Gap(place, gap.high)]
+                    s = float(gap.coordinates_of(np.array([place]))[0])
+                    below = gap.part(gap.low, place, 0.0, s)
+                    gaps[i : i + 1] = [below, gap.part(place, gap.high, s, 1.0)]
         overlap = any(a.high > b.low + 1e-9 * self._scale for a, b in itertools.pairwise(gaps))
         if not gaps or gaps[0].low > -np.inf or gaps[-1].high < np.inf or overlap:
             raise ConvergenceError(f"the support of {self} could not be determined: gaps {gaps}")
@@ -164,7 +183,24 @@ class SubordinatedLaw(Law):
     def atoms(self) -> Atoms:
         """Point masses by the exact criteria."""
 
-    def _gaps_by_grid(self) -> list[tuple[float, float]]:
+    def _gaps(self) -> list[Gap]:
+        """Gaps of the support on the real line, the outermost included, in any order."""
+        lead = next(
+            (i for i, law in enumerate(self.operands) if isinstance(law, SubordinatedLaw)), 0
+        )
+        choices = [self._components(law) for law in self.operands]
+        if math.prod(len(choice) for choice in choices) > MOST_COMPONENTS:
+            return self._gaps_by_grid()
+        gaps = []
+        for components in itertools.product(*choices):
+            place = partial(self._swept, components, lead)
+            whole = Gap(-np.inf, np.inf, lambda s, place=place: place(s).curve)  # type: ignore[misc]
+            outer = all(component.through_infinity for component in components)
+            for run in sweep(place, through_infinity=outer):
+                gaps.append(whole.part(run.low, run.high, run.start, run.end))
+        return gaps
+
+    def _gaps_by_grid(self) -> list[Gap]:
         """Gaps of a law whose operands have too many of their own: seen on a grid of points.
 
         A point is in a band where the solver settles inside the half-plane. Ends are bisected, to
@@ -188,7 +224,8 @@ class SubordinatedLaw(Law):
             ends.insert(0, low)
         if band[-1]:
             ends.append(high)
-        return list(zip([-np.inf, *ends[1::2]], [*ends[::2], np.inf], strict=True))
+        pairs = zip([-np.inf, *ends[1::2]], [*ends[::2], np.inf], strict=True)
+        return [plain_gap(self, left, right) for left, right in pairs]
 
     # The solver ---------------------------------------------------------------------------------
 
@@ -280,21 +317,39 @@ class SubordinatedLaw(Law):
         return state, steps
 
     def _outside(self, x: Real) -> tuple[State, NDArray[np.int64]]:
-        """Solve at real points in gaps: down from a little above, and to the end on the axis.
+        """Solve at real points in gaps: from the curves of the gaps, to the end on the axis.
 
         A root on the axis is the right one if it attracts, and is not taken otherwise; nor is it
         sought next to a zero of G, where the subordination function of an operand has a pole.
         """
+        z = x.astype(np.complex128)
+        state = self._far(z)
+        steps = np.full(x.shape, -1, dtype=np.int64)
+        for gap in self._gap_list:
+            here = np.flatnonzero((x > gap.low) & (x < gap.high))
+            if here.size == 0:
+                continue
+            if gap.explicit:
+                at = gap.coordinates_of(x[here])
+                here = here[np.isfinite(at)]
+                with np.errstate(all="ignore"):
+                    start = self._state_of(gap.along(at[np.isfinite(at)]))
+            else:
+                start, counts = self._descended(x[here])
+                here, start = here[counts > 0], start.take(counts > 0)
+            start, steps[here] = self._newton(z[here], start, real=True)
+            state.put(here, start)
+        with np.errstate(all="ignore"):
+            good = (steps > 0) & self._attracting(x, state)
+        return state, np.where(good, steps, -np.abs(steps))
+
+    def _descended(self, x: Real) -> tuple[State, NDArray[np.int64]]:
+        """Approach real points in gaps from a little above; not where the argument changes fast."""
         height = np.clip(1e-2 * self._reach(x), 1e-300, self._scale)
         state, steps = self._above(x + 1j * height)
         turns = self._argument(state) / np.pi
         steep = np.abs(turns - np.round(turns)) > 0.1
-        state, more = self._newton(x.astype(np.complex128), self._flat(state), real=True)
-        with np.errstate(all="ignore"):
-            attracting = self._attracting(x, state)
-        good = (steps > 0) & (more > 0) & ~steep & attracting
-        total = np.abs(steps) + np.abs(more)
-        return state, np.where(good, total, -total)
+        return self._flat(state), np.where(steep, -np.abs(steps), steps)
 
     def _reach(self, x: Real) -> Real:
         """Distance to the nearest end of a band or atom."""

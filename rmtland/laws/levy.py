@@ -137,16 +137,24 @@ class LevyTriplet:
 
     def inverse(self, h: NDArray[Any]) -> NDArray[Any]:
         """H(h): the point z at which the reciprocal Stieltjes transform is h."""
-        z = h + self.drift
+        return np.asarray(h + self.excess(h))
+
+    def slope(self, h: NDArray[Any]) -> NDArray[Any]:
+        """H'(h)."""
+        return np.asarray(1 + self.excess_slope(h))
+
+    def excess(self, h: NDArray[Any]) -> NDArray[Any]:
+        """H(h) - h = R(1/h)."""
+        z = np.full_like(h, self.drift)
         if self.variance:
             z = z + self.variance / h
         for rate, jump in zip(self.rates, self.jumps, strict=True):
             z = z + rate * jump * (h / (h - jump))
         return np.asarray(z)
 
-    def slope(self, h: NDArray[Any]) -> NDArray[Any]:
-        """H'(h)."""
-        slope = np.ones_like(h)
+    def excess_slope(self, h: NDArray[Any]) -> NDArray[Any]:
+        """H'(h) - 1."""
+        slope = np.zeros_like(h)
         if self.variance:
             slope = slope - self.variance / h**2
         for rate, jump in zip(self.rates, self.jumps, strict=True):
