@@ -32,7 +32,7 @@ from operator import add
 from rmtland.arrays import choice, positive
 from rmtland.free.free_levy import FreeLevy
 from rmtland.free.free_sum_law import FreeSum
-from rmtland.laws.affine_law import affine
+from rmtland.laws.affine_law import Affine, affine
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.semicircle import Semicircle
@@ -151,16 +151,27 @@ def _levy_law(triplet: LevyTriplet) -> Law:
     return FreeLevy(triplet) if triplet.jumps else Semicircle(triplet.variance, triplet.drift)
 
 
-def _subordinated(parts: list[tuple[Law, float]], triplet: LevyTriplet | None) -> FreeSum:
+def _subordinated(parts: list[tuple[Law, float]], triplet: LevyTriplet | None) -> Law:
     """Sum of laws with powers; sums among them are taken apart, so that nothing is nested."""
     flat: list[tuple[Law, float]] = []
+    levy = triplet or LevyTriplet()
     for law, power in parts:
-        if isinstance(law, FreeSum) and power == 1:
-            flat += zip(law.operands, law.powers, strict=True)
-            if law.levy is not None:
-                triplet = law.levy if triplet is None else triplet + law.levy
-        else:
+        scale, shift = 1.0, 0.0
+        if isinstance(law, Affine) and isinstance(law.law, FreeSum):
+            law, scale, shift = law.law, law.scale, law.shift
+        if not isinstance(law, FreeSum):
             flat.append((law, power))
-    if triplet is not None and not triplet.jumps and not triplet.variance and not triplet.drift:
-        triplet = None
-    return FreeSum(tuple(law for law, _ in flat), tuple(power for _, power in flat), triplet)
+            continue
+        for operand, times in zip(law.operands, law.powers, strict=True):
+            flat.append((affine(operand, scale=scale), power * times))
+        inner = law.levy or LevyTriplet()
+        levy = levy + LevyTriplet(
+            power * (scale * inner.drift + shift),
+            power * scale * (scale * inner.variance),
+            tuple(power * rate for rate in inner.rates),
+            tuple(scale * jump for jump in inner.jumps),
+        )
+    none = levy == LevyTriplet()
+    return FreeSum(
+        tuple(law for law, _ in flat), tuple(power for _, power in flat), None if none else levy
+    )

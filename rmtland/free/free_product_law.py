@@ -57,7 +57,8 @@ class FreeProduct(SubordinatedLaw):
     wisharts: tuple[MarchenkoPastur, ...] = ()
 
     @property
-    def _factors(self) -> tuple[Law, ...]:
+    def factors(self) -> tuple[Law, ...]:
+        """All operands."""
         return (*self.operands, *self.wisharts)
 
     @property
@@ -66,18 +67,18 @@ class FreeProduct(SubordinatedLaw):
 
     @cached_property
     def _scale(self) -> float:
-        return math.prod(_top(law) for law in self._factors)
+        return math.prod(_top(law) for law in self.factors)
 
     @cached_property
     def _hull(self) -> tuple[float, float]:
-        return math.prod(_bottom(law) for law in self._factors), self._scale
+        return math.prod(_bottom(law) for law in self.factors), self._scale
 
     @cached_property
     def atoms(self) -> Atoms:
         """At zero the largest mass of a factor there; elsewhere the products of large atoms."""
-        null = max(sum(mass for place, mass in law.atoms if place == 0) for law in self._factors)
+        null = max(sum(mass for place, mass in law.atoms if place == 0) for law in self.factors)
         found = [(0.0, null)] if null else []
-        lists = [[atom for atom in law.atoms if atom[0] != 0] for law in self._factors]
+        lists = [[atom for atom in law.atoms if atom[0] != 0] for law in self.factors]
         for choice in itertools.product(*lists):
             mass = 1 - sum(1 - mass for _, mass in choice)
             if mass > 1e-14:
@@ -85,7 +86,7 @@ class FreeProduct(SubordinatedLaw):
         return tuple(sorted(found))
 
     def _exact_moments(self, k: int) -> list[Fraction]:
-        return product_moments([law._exact_moments(k) for law in self._factors])
+        return product_moments([law._exact_moments(k) for law in self.factors])
 
     # The equations ------------------------------------------------------------------------------
 
@@ -134,12 +135,16 @@ class FreeProduct(SubordinatedLaw):
         change = rest / slope
         moves = [shift + down * change for shift, down in zip(shifts, slopes, strict=True)]
         cut = np.minimum(1.0, 2.0 / np.maximum(np.abs(change), 1e-300))
+        # Arguments stay between 0 and pi, those of m between -pi and 0.
+        angles = [(-state.common.imag, -change.imag)]
         for here, move in zip(state.omegas, moves, strict=True):
-            reach = -0.8 * here.imag / np.minimum(move.imag, -1e-300)
-            cut = np.where(here.imag > 0, np.minimum(cut, reach), cut)
+            angles.append((here.imag, move.imag))
             cut = np.minimum(cut, 2.0 / np.maximum(np.abs(move), 1e-300))
-        reach = 0.8 * -state.common.imag / np.maximum(change.imag, 1e-300)
-        cut = np.where(state.common.imag < 0, np.minimum(cut, reach), cut)
+        for angle, turn in angles:
+            room = np.where(turn < 0, angle, np.pi - angle)
+            inside = (angle > 0) & (angle < np.pi)
+            reach = 0.8 * room / np.maximum(np.abs(turn), 1e-300)
+            cut = np.where(inside, np.minimum(cut, reach), cut)
         new = State(
             state.common + cut * change,
             tuple(place + cut * move for place, move in zip(state.omegas, moves, strict=True)),

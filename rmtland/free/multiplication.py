@@ -22,8 +22,9 @@ import math
 
 from rmtland.free.addition import is_point_mass
 from rmtland.free.free_product_law import FreeProduct
-from rmtland.laws.affine_law import affine
+from rmtland.laws.affine_law import Affine, affine
 from rmtland.laws.law import Law
+from rmtland.laws.levy import LevyLaw
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 
 __all__ = ["free_product", "general_marchenko_pastur"]
@@ -70,14 +71,35 @@ def free_product(*laws: Law) -> Law:
         points = [law for law in laws if is_point_mass(law)]
         rest = free_product(*spread) if spread else points.pop()
         return affine(rest, scale=math.prod(law.atoms[0][0] for law in points))
-    flat: list[Law] = []
-    for law in laws:
-        flat += law._factors if isinstance(law, FreeProduct) else (law,)
-    wisharts = [law for law in flat if isinstance(law, MarchenkoPastur)]
-    others = [law for law in flat if not isinstance(law, MarchenkoPastur)]
+    factors, scale = _factors(laws)
+    wisharts = [law for law in factors if isinstance(law, MarchenkoPastur)]
+    others = [law for law in factors if not isinstance(law, MarchenkoPastur)]
     if not others:
         others = [wisharts.pop(0)]
-    return FreeProduct(tuple(others), tuple(wisharts))
+    product = FreeProduct(tuple(others), tuple(wisharts))
+    return product if scale == 1 else affine(product, scale=scale)
+
+
+def _factors(laws: tuple[Law, ...]) -> tuple[list[Law], float]:
+    """Factors with products among them taken apart, and what they are scaled by."""
+    factors: list[Law] = []
+    scale = 1.0
+    for law in laws:
+        if isinstance(law, Affine) and isinstance(law.law, FreeProduct) and law.shift == 0:
+            law, scale = law.law, scale * law.scale
+        parts = law.factors if isinstance(law, FreeProduct) else (law,)
+        factors += [_as_wishart(part) for part in parts]
+    return factors, scale
+
+
+def _as_wishart(law: Law) -> Law:
+    """Return a free Poisson law with a positive jump as the Marchenko-Pastur law that it is."""
+    if isinstance(law, LevyLaw) and not isinstance(law, MarchenkoPastur):
+        triplet = law.levy
+        jumps, rates = triplet.jumps, triplet.rates
+        if len(jumps) == 1 and jumps[0] > 0 and triplet.drift == triplet.variance == 0:
+            return MarchenkoPastur(1 / rates[0], rates[0] * jumps[0])
+    return law
 
 
 def general_marchenko_pastur(population: Law, aspect_ratio: float) -> Law:

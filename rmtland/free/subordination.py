@@ -473,8 +473,9 @@ class SubordinatedLaw(Law):
         return complex(near), complex(far)
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
+        # NaN where there is no solution: as an operand, the law is also asked at trial points.
         value, slope, steps = self._jet_with_steps(z, slopes=True)
-        self._require(steps, z)
+        value[steps < 0] = slope[steps < 0] = complex(np.nan, np.nan)
         return value, slope
 
     def _stieltjes(self, z: Complex) -> Complex:
