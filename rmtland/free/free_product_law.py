@@ -101,19 +101,21 @@ class FreeProduct(SubordinatedLaw):
     def _far(self, z: Complex) -> State:
         with np.errstate(divide="ignore"):
             common = (self._log_mean - np.log(z)).astype(np.complex128)
-        return State(common, tuple(math.log(mean) - common for mean in self._means))
+        places = tuple(math.log(mean) - common for mean in self._means)
+        return State(common, places, self._inner_far(tuple(_exp(place) for place in places)))
 
     def _linear(
         self, z: Complex, state: State
-    ) -> tuple[Complex, Complex, list[Complex], list[Complex]]:
-        """Rest and slope of the equation in log m, and the shifts and slopes of the log omegas."""
+    ) -> tuple[Complex, Complex, list[Complex], list[Complex], list[State | None]]:
+        """Rest and slope of the equation in log m, shifts and slopes of the log omegas, states."""
         m = _exp(state.common)
         rest = np.log(z) - (self._order - 1) * (state.common - np.log(1 + m))
         slope = (self._order - 1) / (1 + m)
-        shifts, slopes = [], []
-        for law, place in zip(self.operands, state.omegas, strict=True):
+        shifts, slopes, nested = [], [], []
+        for i, place in enumerate(state.omegas):
             omega = _exp(place)
-            g, dg = law._jet(omega)
+            g, dg, inner = self._operand_jet(i, omega, state.inner[i])
+            nested.append(inner)
             value = omega * g - 1
             down = value / (omega * (g + omega * dg))
             shift = np.log(m / value) * down
@@ -126,10 +128,10 @@ class FreeProduct(SubordinatedLaw):
             rest = rest - (math.log(law.variance) + np.log(1 + m) + np.log(1 + phi * m))
             rest = rest + state.common
             slope = slope + m / (1 + m) + phi * m / (1 + phi * m) - 1
-        return rest, slope, shifts, slopes
+        return rest, slope, shifts, slopes, nested
 
     def _step(self, z: Complex, state: State) -> tuple[State, Real, Real, Real]:
-        rest, slope, shifts, slopes = self._linear(z, state)
+        rest, slope, shifts, slopes, nested = self._linear(z, state)
         # Branches of the logarithm: the defect is small near the solution.
         rest = rest - 2j * np.pi * np.round(rest.imag / (2 * np.pi))
         change = rest / slope
@@ -148,6 +150,7 @@ class FreeProduct(SubordinatedLaw):
         new = State(
             state.common + cut * change,
             tuple(place + cut * move for place, move in zip(state.omegas, moves, strict=True)),
+            tuple(nested),
         )
         # What rounding of the equation alone moves the solution by: much, next to an edge.
         # M = z G - 1 is formed with an error of one part in 1/|m|.
@@ -168,10 +171,7 @@ class FreeProduct(SubordinatedLaw):
 
     def _flat(self, state: State) -> State:
         # On the axis the arguments are multiples of pi.
-        def flat(logarithm: Complex) -> Complex:
-            return np.asarray(logarithm.real + 1j * np.pi * np.round(logarithm.imag / np.pi))
-
-        return State(flat(state.common), tuple(flat(place) for place in state.omegas))
+        return state.mapped(lambda row: row.real + 1j * np.pi * np.round(row.imag / np.pi))
 
     def _argument(self, state: State) -> Real:
         return np.asarray(state.common.imag)
@@ -195,7 +195,7 @@ class FreeProduct(SubordinatedLaw):
 
     def _slope_of(self, z: Complex, state: State) -> Complex:
         m = _exp(state.common)
-        _, slope, _, _ = self._linear(z, state)
+        slope = self._linear(z, state)[1]
         return (m / slope - 1 - m) / z**2
 
     def _potential_of(self, z: Complex, state: State) -> Complex:
@@ -262,10 +262,9 @@ class FreeProduct(SubordinatedLaw):
 
     def _state_of(self, curve: Curve) -> State:
         m = curve.point * curve.g - 1
-        return State(
-            np.log(m.astype(np.complex128)).conj(),
-            tuple(np.log(omega.astype(np.complex128)) for omega in curve.omegas),
-        )
+        omegas = tuple(omega.astype(np.complex128) for omega in curve.omegas)
+        places = tuple(np.log(omega) for omega in omegas)
+        return State(np.log(m.astype(np.complex128)).conj(), places, self._inner_far(omegas))
 
 
 def product_moments(factors: list[list[Fraction]]) -> list[Fraction]:

@@ -134,16 +134,18 @@ class FreeSum(SubordinatedLaw):
         return self.mean()
 
     def _far(self, z: Complex) -> State:
-        total = self._middle
-        return State(z - total, tuple(z - total + mean for mean in self._means))
+        common = z - self._middle
+        omegas = tuple(common + mean for mean in self._means)
+        return State(common, omegas, self._inner_far(omegas))
 
     def _step(self, z: Complex, state: State) -> tuple[State, Real, Real, Real]:
         common = state.common
         slope = np.full(z.shape, self._surplus, dtype=np.complex128)
         rest = z - self._surplus * common
-        shifts, slopes = [], []
-        for law, power, omega in zip(self.operands, self.powers, state.omegas, strict=True):
-            g, dg = law._jet(omega)
+        shifts, slopes, nested = [], [], []
+        for i, (power, omega) in enumerate(zip(self.powers, state.omegas, strict=True)):
+            g, dg, inner = self._operand_jet(i, omega, state.inner[i])
+            nested.append(inner)
             down = -g * g / dg  # 1 / F'
             shift = (common - 1 / g) * down
             rest = rest - power * (omega + shift)
@@ -163,6 +165,7 @@ class FreeSum(SubordinatedLaw):
         new = State(
             common + cut * change,
             tuple(omega + cut * move for omega, move in zip(state.omegas, moves, strict=True)),
+            tuple(nested),
         )
         # What rounding of the equation alone moves the solution by: much, next to an edge.
         noise = 4e-16 * self._terms(z, state) / np.abs(slope)
@@ -196,8 +199,8 @@ class FreeSum(SubordinatedLaw):
     def _attracting(self, x: Real, state: State) -> NDArray[np.bool_]:
         slope = np.full(x.shape, self._surplus)
         real = np.ones(x.shape, dtype=bool)
-        for law, power, omega in zip(self.operands, self.powers, state.omegas, strict=True):
-            g, dg = law._jet(omega)
+        for i, (power, omega) in enumerate(zip(self.powers, state.omegas, strict=True)):
+            g, dg, _ = self._operand_jet(i, omega, state.inner[i])
             real &= g.imag == 0
             slope = slope - power * (g * g / dg).real
         if self.levy is not None:
@@ -211,8 +214,8 @@ class FreeSum(SubordinatedLaw):
 
     def _slope_of(self, z: Complex, state: State) -> Complex:
         slope = np.full(z.shape, self._surplus, dtype=np.complex128)
-        for law, power, omega in zip(self.operands, self.powers, state.omegas, strict=True):
-            g, dg = law._jet(omega)
+        for i, (power, omega) in enumerate(zip(self.powers, state.omegas, strict=True)):
+            g, dg, _ = self._operand_jet(i, omega, state.inner[i])
             slope = slope - power * g * g / dg
         if self.levy is not None:
             slope = slope + self.levy.excess_slope(state.common)
@@ -291,10 +294,8 @@ class FreeSum(SubordinatedLaw):
             return Swept(Curve(z, g, dg, clear, tuple(omegas)), settled(z, sign, terms))
 
     def _state_of(self, curve: Curve) -> State:
-        return State(
-            (1 / curve.g).astype(np.complex128),
-            tuple(omega.astype(np.complex128) for omega in curve.omegas),
-        )
+        omegas = tuple(omega.astype(np.complex128) for omega in curve.omegas)
+        return State((1 / curve.g).astype(np.complex128), omegas, self._inner_far(omegas))
 
 
 def _ends(law: Law) -> list[float]:

@@ -23,7 +23,6 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar
 
 from rmtland.laws.law import Law, Real, Support
@@ -45,6 +44,13 @@ __all__ = [
 _TINY = 1e-13
 _CLEAR = 1e-3
 """Distance in v from a removable singularity below which samples are left out."""
+
+_SMOOTH = np.sin(np.linspace(0, np.pi / 2, 122)[1:-1]) ** 2
+_CLOSE = np.geomspace(_TINY, 1e-3, 60)
+_ACROSS: Real = np.unique(np.concatenate([_CLOSE, _SMOOTH, 1 - _CLOSE]))
+"""Samples of (0, 1), dense at both ends."""
+_OUTWARD: Real = np.unique(np.concatenate([np.geomspace(2e-10, 0.1, 60), _SMOOTH, 1 - _CLOSE]))
+"""Samples of (0, 1), from infinity at 0 to a dense end at 1."""
 
 
 class Curve(NamedTuple):
@@ -73,7 +79,9 @@ class Swept(NamedTuple):
 class Gap:
     """An open interval without continuous part; its ends may be atoms, edges or infinite.
 
-    The coordinate s in (0, 1) runs from `low` to `high`; through infinity where low > high.
+    The coordinate s runs from `low` to `high`: over (0, 1), or (-1, 0) where the upper end is
+    infinite, or (-1/2, 1/2) through infinity, where low > high. Infinity is always s = 0, next to
+    which floating-point numbers resolve it.
     """
 
     low: float
@@ -87,23 +95,33 @@ class Gap:
         """Whether the gap is the outside of [high, low]."""
         return self.low > self.high
 
+    def coordinates(self) -> Real:
+        """Return samples of the coordinate: dense at the ends and next to infinity."""
+        if self.through_infinity:
+            return np.concatenate([-_OUTWARD[::-1] / 2, _OUTWARD / 2])
+        if self.high == np.inf:
+            return np.asarray(-_OUTWARD[::-1])
+        return _OUTWARD if self.low == -np.inf else _ACROSS
+
     @cached_property
     def table(self) -> tuple[Real, Curve]:
         """Coordinates, ascending, and the curve there."""
-        samples = coordinates()
+        samples = self.coordinates()
         return samples, self.along(samples)
 
     def coordinates_of(self, points: Real) -> Real:
         """Coordinates of points of the gap, which is not one through infinity."""
         return invert(self, lambda curve: -curve.point, -points)
 
-    def part(self, low: float, high: float, start: float, end: float) -> Gap:
-        """Return the part of the gap between two coordinates, whose points are low and high."""
+    def part(self, run: Run) -> Gap:
+        """Return a part of the gap."""
 
         def along(s: Real) -> Curve:
-            return self.along(start + (end - start) * s)
+            if run.high == np.inf:
+                return self.along(-run.start * s)
+            return self.along(run.start + (run.end - run.start) * s)
 
-        return Gap(low, high, along, self.explicit)
+        return Gap(run.low, run.high, along, self.explicit)
 
 
 @dataclass(frozen=True)
@@ -120,14 +138,15 @@ def plain_gap(law: Law, low: float, high: float) -> Gap:
     """Return a gap of a law whose transform is computed from the point."""
 
     def point(s: Real) -> Real:
-        if low < high:
+        with np.errstate(divide="ignore"):
             if low == -np.inf:
                 return np.asarray(high - (1 - s) / s)
-            return np.asarray(low + (high - low) * s)
-        # From the top of the hull to infinity at s = 1/2, and on to the bottom.
-        middle, half = (low + high) / 2, (low - high) / 2
-        with np.errstate(divide="ignore"):
-            return np.asarray(middle + half / (1 - 2 * s))
+            if high == np.inf:
+                return np.asarray(low - (1 + s) / s)
+            if low > high:
+                # From the top of the hull to infinity at s = 0, and on to the bottom.
+                return np.asarray((low + high) / 2 - (low - high) / (4 * s))
+        return np.asarray(low + (high - low) * s)
 
     def along(s: Real) -> Curve:
         at = point(s)
@@ -145,8 +164,8 @@ def joined(last: Gap, first: Gap) -> Gap:
     """Return the component through infinity, of the gaps on its right and on its left."""
 
     def along(s: Real) -> Curve:
-        right = s < 0.5
-        a, b = last.along(2 * s[right]), first.along(2 * s[~right] - 1)
+        right = s < 0
+        a, b = last.along(2 * s[right]), first.along(2 * s[~right])
 
         def column(here: Real, there: Real) -> Real:
             values = np.empty(s.shape)
@@ -236,34 +255,36 @@ def settled(z: Real, sign: Real, terms: Real) -> Real:
     return np.where(np.isfinite(z) & np.isfinite(sign), sign, np.nan)
 
 
-def sweep(place: Callable[[Real], Swept], *, through_infinity: bool) -> list[Run]:
+def sweep(place: Callable[[Real], Swept], leading: Gap, *, through_infinity: bool) -> list[Run]:
     """Return the gaps on one choice of components, by the coordinate on the leading one.
 
     Parameters
     ----------
     place : callable
         For coordinates in ascending order, what is met there.
+    leading : Gap
+        The component with the coordinate.
     through_infinity : bool
         Whether all components are, so that the gaps next to infinity reach it.
     """
-    samples = coordinates()
+    samples = leading.coordinates()
     admissible = np.flatnonzero(np.isfinite(place(samples).sign))
     if admissible.size == 0:
         return []
     # Where only a part is admissible, look at that part with all samples, and at its ends.
     first = samples[max(admissible[0] - 1, 0)]
     last = samples[min(admissible[-1] + 1, samples.size - 1)]
-    part = first + (last - first) * coordinates()
+    part = first + (last - first) * _ACROSS
     samples = np.unique(np.concatenate([samples[admissible], [first, last], part]))
-    samples = samples[samples != 0.5]
+    samples = samples[samples != 0]
     if not through_infinity:
         return runs(place, samples)
-    right = sorted(runs(place, samples[samples < 0.5]), key=lambda run: run.low)
-    left = sorted(runs(place, samples[samples > 0.5]), key=lambda run: run.low)
+    right = sorted(runs(place, samples[samples < 0]), key=lambda run: run.low)
+    left = sorted(runs(place, samples[samples > 0]), key=lambda run: run.low)
     if right:
-        right[-1] = Run(right[-1].low, np.inf, right[-1].start, 0.5)
+        right[-1] = Run(right[-1].low, np.inf, right[-1].start, 0.0)
     if left:
-        left[0] = Run(-np.inf, left[0].high, 0.5, left[0].end)
+        left[0] = Run(-np.inf, left[0].high, 0.0, left[0].end)
     return left + right
 
 
@@ -343,11 +364,3 @@ def bands_between(gaps: tuple[Gap, ...]) -> Support:
     """Intervals between ascending gaps."""
     ends = [(left.high, right.low) for left, right in itertools.pairwise(gaps)]
     return tuple((low, high) for low, high in ends if high > low)
-
-
-def coordinates(size: int = 240) -> NDArray[np.float64]:
-    """Return samples of (0, 1): dense at both ends, and at 1/2, which is infinity for a hull."""
-    smooth = np.sin(np.linspace(0, np.pi / 2, size // 2 + 2)[1:-1]) ** 2
-    ends = np.geomspace(_TINY, 1e-3, size // 4)
-    middle = np.geomspace(1e-10, 0.05, size // 4)
-    return np.unique(np.concatenate([ends, smooth, 1 - ends, 0.5 - middle, 0.5 + middle]))

@@ -44,6 +44,7 @@ from numpy.typing import ArrayLike, NDArray
 from rmtland.free.gaps import (
     Curve,
     Gap,
+    Run,
     Swept,
     bands_between,
     complement,
@@ -63,20 +64,36 @@ MOST_COMPONENTS = 400
 
 @dataclass(frozen=True)
 class State:
-    """Common value (F or log m) and subordination functions (or their logarithms), row by row."""
+    """Common value (F or log m) and subordination functions (or their logarithms), row by row.
+
+    `inner` holds the states of those operands that are made by subordination themselves, at their
+    subordination points: what the next solution there starts from.
+    """
 
     common: Complex
     omegas: tuple[Complex, ...]
+    inner: tuple[State | None, ...]
+
+    def mapped(self, function: Callable[[Complex], Complex]) -> State:
+        """Return the state with a function applied to every row."""
+        return State(
+            function(self.common),
+            tuple(function(omega) for omega in self.omegas),
+            tuple(None if state is None else state.mapped(function) for state in self.inner),
+        )
 
     def take(self, index: Any) -> State:
         """Return the state at some of the points."""
-        return State(self.common[index], tuple(omega[index] for omega in self.omegas))
+        return self.mapped(lambda row: row[index])
 
     def put(self, index: Any, other: State) -> None:
         """Overwrite the state at some of the points."""
         self.common[index] = other.common
         for mine, theirs in zip(self.omegas, other.omegas, strict=True):
             mine[index] = theirs
+        for nested, new in zip(self.inner, other.inner, strict=True):
+            if nested is not None and new is not None:
+                nested.put(index, new)
 
 
 class SubordinatedLaw(Law):
@@ -104,10 +121,7 @@ class SubordinatedLaw(Law):
 
     def _flat(self, state: State) -> State:
         """Put the state onto the real axis."""
-        return State(
-            state.common.real.astype(np.complex128),
-            tuple(omega.real.astype(np.complex128) for omega in state.omegas),
-        )
+        return state.mapped(lambda row: row.real.astype(np.complex128))
 
     @abc.abstractmethod
     def _value_of(self, z: Complex, state: State) -> Complex:
@@ -166,8 +180,11 @@ class SubordinatedLaw(Law):
             for i, gap in enumerate(gaps):
                 if gap.low < place < gap.high:
                     s = float(gap.coordinates_of(np.array([place]))[0])
-                    below = gap.part(gap.low, place, 0.0, s)
-                    gaps[i : i + 1] = [below, gap.part(place, gap.high, s, 1.0)]
+                    start = -1.0 if gap.high == np.inf else 0.0
+                    gaps[i : i + 1] = [
+                        gap.part(Run(gap.low, place, start, s)),
+                        gap.part(Run(place, gap.high, s, start + 1.0)),
+                    ]
         overlap = any(a.high > b.low + 1e-9 * self._scale for a, b in itertools.pairwise(gaps))
         if not gaps or gaps[0].low > -np.inf or gaps[-1].high < np.inf or overlap:
             raise ConvergenceError(f"the support of {self} could not be determined: gaps {gaps}")
@@ -196,8 +213,9 @@ class SubordinatedLaw(Law):
             place = partial(self._swept, components, lead)
             whole = Gap(-np.inf, np.inf, lambda s, place=place: place(s).curve)  # type: ignore[misc]
             outer = all(component.through_infinity for component in components)
-            for run in sweep(place, through_infinity=outer):
-                gaps.append(whole.part(run.low, run.high, run.start, run.end))
+            gaps += [
+                whole.part(run) for run in sweep(place, components[lead], through_infinity=outer)
+            ]
         return gaps
 
     def _gaps_by_grid(self) -> list[Gap]:
@@ -230,16 +248,16 @@ class SubordinatedLaw(Law):
     # The solver ---------------------------------------------------------------------------------
 
     def _newton(
-        self, z: Complex, start: State, *, real: bool = False
+        self, z: Complex, start: State, *, real: bool = False, most: int = _STEPS
     ) -> tuple[State, NDArray[np.int64]]:
-        """Newton from a start; steps are negative where it did not settle inside.
+        """At most so many steps of Newton; their number is negative where it did not settle inside.
 
         Inside means in the upper half-plane, or on the axis if `real`.
         """
-        state = State(start.common.copy(), tuple(omega.copy() for omega in start.omegas))
-        steps = np.full(z.shape, -_STEPS, dtype=np.int64)
+        state = start.mapped(np.copy)
+        steps = np.full(z.shape, -most, dtype=np.int64)
         active = np.arange(z.size)
-        for step in range(1, _STEPS + 1):
+        for step in range(1, most + 1):
             with np.errstate(all="ignore"):
                 new, size, height, _ = self._step(z[active], state.take(active))
             state.put(active, new)
@@ -250,6 +268,36 @@ class SubordinatedLaw(Law):
             if active.size == 0:
                 break
         return state, steps
+
+    def _inner_far(self, omegas: tuple[Complex, ...]) -> tuple[State | None, ...]:
+        """Approximate states of the nested operands at points far away."""
+        return tuple(
+            law._far(omega) if isinstance(law, SubordinatedLaw) else None
+            for law, omega in zip(self.operands, omegas, strict=True)
+        )
+
+    def _operand_jet(
+        self, i: int, omega: Complex, inner: State | None
+    ) -> tuple[Complex, Complex, State | None]:
+        """G and G' of an operand, NaN where there is no solution, and its own state."""
+        law = self.operands[i]
+        if inner is None or not isinstance(law, SubordinatedLaw):
+            return *law._jet(omega), None
+        # Newton from the last state; steps that are too large for it are for the caller to cut.
+        value = np.full(omega.shape, complex(np.nan, np.nan))
+        slope = value.copy()
+        state = inner.mapped(np.copy)
+        above = np.flatnonzero(omega.imag > 0)
+        new, steps = law._newton(omega[above], inner.take(above), most=12)
+        settled = steps > 0
+        above, new = above[settled], new.take(settled)
+        state.put(above, new)
+        value[above] = law._value_of(omega[above], new)
+        slope[above] = law._slope_of(omega[above], new)
+        axis = np.flatnonzero(omega.imag == 0)
+        if axis.size:
+            value[axis], slope[axis] = law._jet(omega[axis])
+        return value, slope, state
 
     def _continued(self, z: Complex) -> tuple[State, NDArray[np.int64]]:
         """Solve by continuation from far above the axis."""
@@ -299,8 +347,7 @@ class SubordinatedLaw(Law):
             here = (x > low) & (x < high)
             if angles.size and here.any():
                 t = 2 * np.arcsin(np.sqrt((x[here] - low) / (high - low)))
-                near = [np.interp(t, angles, row) for row in (table.common, *table.omegas)]
-                state.put(here, State(near[0], tuple(near[1:])))
+                state.put(here, table.mapped(partial(np.interp, t, angles)))
         state, steps = self._newton(z, state)
         lost = np.flatnonzero(steps < 0)
         if lost.size:

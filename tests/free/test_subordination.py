@@ -438,7 +438,7 @@ def test_of_the_real_roots_in_a_gap_exactly_the_attracting_one_is_taken(x):
     roots = np.roots([1, -x, 0.2 - 9, 9 * x])
     assert np.abs(roots.imag).max() < 1e-9
     omega = roots.real.astype(np.complex128)
-    state = State((omega**2 - 9) / omega, (omega,))
+    state = State((omega**2 - 9) / omega, (omega,), (None,))
     taken = law._attracting(np.full(3, x), state)
     assert taken.sum() == 1
     g = (omega / (omega**2 - 9))[taken][0]
