@@ -299,8 +299,8 @@ class SubordinatedLaw(Law):
             value[axis], slope[axis] = law._jet(omega[axis])
         return value, slope, state
 
-    def _continued(self, z: Complex) -> tuple[State, NDArray[np.int64]]:
-        """Solve by continuation from far above the axis."""
+    def _continued(self, z: Complex) -> tuple[State, NDArray[np.int64], Real]:
+        """Solve by continuation from far above the axis; also the heights reached."""
         height = np.maximum(4 * self._scale, z.imag)
         at = z.real + 1j * height
         state, steps = self._newton(at, self._far(at))
@@ -325,7 +325,7 @@ class SubordinatedLaw(Law):
             )
             alive[todo] &= factor[todo] < 0.9999
         solved = alive & (height <= z.imag)
-        return state, np.where(solved, total, -total)
+        return state, np.where(solved, total, -total), height
 
     @cached_property
     def _tables(self) -> tuple[tuple[Real, State], ...]:
@@ -334,7 +334,7 @@ class SubordinatedLaw(Law):
         tables = []
         for low, high in self.support:
             x = (low + (high - low) * np.sin(angles / 2) ** 2).astype(np.complex128)
-            state, steps = self._continued(x)
+            state, steps, _ = self._continued(x)
             settled = steps > 0
             tables.append((angles[settled], state.take(settled)))
         return tuple(tables)
@@ -351,15 +351,38 @@ class SubordinatedLaw(Law):
         state, steps = self._newton(z, state)
         lost = np.flatnonzero(steps < 0)
         if lost.size:
-            again, steps[lost] = self._continued(z[lost])
+            again, steps[lost], height = self._continued(z[lost])
             state.put(lost, again)
+            low = lost[(steps[lost] < 0) & (height <= 1e-10 * self._scale)]
+            if low.size:
+                height = height[np.isin(lost, low)]
+                flat, counts = self._barely_inside(x[low], state.take(low), height)
+                state.put(low[counts > 0], flat.take(counts > 0))
+                steps[low] = counts
         return state, steps
+
+    def _barely_inside(
+        self, x: Real, state: State, height: Real
+    ) -> tuple[State, NDArray[np.int64]]:
+        """Solve where the density is below rounding: the real root next to a state just above."""
+        z = x.astype(np.complex128)
+        with np.errstate(all="ignore"):
+            flat, steps = self._newton(z, self._flat(state), real=True)
+            above = self._value_of(z + 1j * height, state)
+            slope = self._slope_of(z + 1j * height, state)
+            moved = np.abs(self._value_of(z, flat) - above)
+            near = (steps > 0) & (moved <= 10 * height * np.abs(slope) + 1e-13 * np.abs(above))
+            small = np.abs(above.imag) <= 1e-9 * np.abs(above)
+            # Where even the real root is lost in rounding, the state just above has to do.
+            close = small & ~near & (height * np.abs(slope) <= 1e-12 * np.abs(above))
+        flat.put(close, state.take(close))
+        return flat, np.where((near & small) | close, np.abs(steps), -np.abs(steps))
 
     def _above(self, z: Complex) -> tuple[State, NDArray[np.int64]]:
         """Solve in the open upper half-plane."""
         state, steps = self._newton(z, self._far(z))
         lost = np.flatnonzero(steps < 0)
-        again, steps[lost] = self._continued(z[lost])
+        again, steps[lost], _ = self._continued(z[lost])
         state.put(lost, again)
         return state, steps
 
@@ -398,9 +421,10 @@ class SubordinatedLaw(Law):
         steep = np.abs(turns - np.round(turns)) > 0.1
         return self._flat(state), np.where(steep, -np.abs(steps), steps)
 
-    def _reach(self, x: Real) -> Real:
-        """Distance to the nearest end of a band or atom."""
-        ends = [end for band in self.support for end in band] + [place for place, _ in self.atoms]
+    def _reach(self, x: Real, *, without: float | None = None) -> Real:
+        """Distance to the nearest end of a band or atom, one of these left out."""
+        ends = [end for band in self.support for end in band]
+        ends += [place for place, _ in self.atoms if place != without]
         return np.asarray(np.abs(x[:, None] - np.array(ends)).min(axis=1))
 
     def _in_gap(self, x: Real) -> NDArray[np.bool_]:
@@ -445,14 +469,14 @@ class SubordinatedLaw(Law):
 
     def _parts(self, z: Complex) -> list[tuple[NDArray[np.bool_], State, NDArray[np.int64]]]:
         """Solve in the bands, in the gaps and above the axis apart: mask, state, steps."""
-        ends = self._is_end(z)
+        ends, far = self._is_end(z), self._is_far(z)
         real = (z.imag == 0) & ~ends
         gap = real & self._in_gap(z.real)
         parts = []
         for mask, solver in (
             (real & ~gap, lambda at: self._inside(at.real)),
-            (gap, lambda at: self._outside(at.real)),
-            (~(real | ends), self._above),
+            (gap & ~far, lambda at: self._outside(at.real)),
+            (~(real | ends | far), self._above),
         ):
             if mask.any():
                 parts.append((mask, *solver(z[mask])))
@@ -469,10 +493,17 @@ class SubordinatedLaw(Law):
                 value[part] = self._value_of(z[part], state)
                 if slopes:
                     slope[part] = self._slope_of(z[part], state)
-        for i in np.flatnonzero((steps < 0) & (z.imag == 0) & self._in_gap(z.real)):
-            value[i] = self._across(float(z[i].real), self._value_of)
-            slope[i] = self._across(float(z[i].real), self._slope_of)
+        lost = (steps < 0) & (z.imag == 0) & self._in_gap(z.real)
+        for i in np.flatnonzero(lost & ~np.isin(z, [place for place, _ in self.atoms])):
+            x = float(z[i].real)
+            value[i] = self._across(x, self._value_of, lambda at: 1 / at)
+            if slopes:
+                slope[i] = self._across(x, self._slope_of, lambda at: -1 / at**2)
             steps[i] = abs(steps[i])
+        far = self._is_far(z)
+        if far.any():
+            value[far], slope[far], _ = self._series(z[far])
+            steps[far] = 0
         for i in np.flatnonzero(self._is_end(z)):
             near, far = self._beside_end(float(z[i].real), self._stieltjes)
             unbounded = abs(near.imag) > 1.2 * abs(far.imag)
@@ -484,27 +515,68 @@ class SubordinatedLaw(Law):
             steps[z == place] = 0
         return value, slope, steps
 
+    @cached_property
+    def _central_moments(self) -> list[float]:
+        """Moments about the mean, order 0..8."""
+        moments = self._exact_moments(8)
+        return [
+            float(
+                sum(math.comb(k, j) * moments[j] * (-moments[1]) ** (k - j) for j in range(k + 1))
+            )
+            for k in range(9)
+        ]
+
+    def _is_far(self, z: Complex) -> NDArray[np.bool_]:
+        """Whether points are so far away that the first moments say everything."""
+        return np.abs(z - self.mean()) > 1e3 * self._scale
+
+    def _series(self, z: Complex) -> tuple[Complex, Complex, Complex]:
+        """G, G' and L by their expansions at infinity."""
+        w = z - self.mean()
+        value, slope, potential = np.zeros_like(w), np.zeros_like(w), np.zeros_like(w)
+        for k in range(8, -1, -1):
+            moment = self._central_moments[k]
+            value = value / w + moment
+            slope = slope / w + (k + 1) * moment
+            if k:
+                potential = potential / w + moment / k
+        return value / w, -slope / w / w, np.log(w) - potential / w
+
     def _is_end(self, z: Complex) -> NDArray[np.bool_]:
         """Whether points are ends of bands exactly, where the equation has a double root."""
         return np.isin(z, np.array([end for band in self.support for end in band]))
 
-    def _across(self, x: float, function: Callable[[Complex, State], Complex]) -> complex:
-        """Interpolate a function of the solution that is analytic in a gap, across a zero of G.
+    def _across(
+        self,
+        x: float,
+        function: Callable[[Complex, State], Complex],
+        pole: Callable[[Complex], Complex],
+    ) -> complex:
+        """Interpolate a function of the solution in a gap, across a zero of G or beside an atom.
 
         The interpolation is by polynomials on the Chebyshev nodes of half the way to the nearest
-        end: 32 nodes leave an error of (2 + sqrt 3)^-32.
+        end: 32 nodes leave an error of (2 + sqrt 3)^-32. Beside an atom of unit mass the function
+        behaves like `pole` of the distance, which is taken out.
         """
-        reach = float(self._reach(np.array([x]))[0])
-        at = x + reach / 2 * np.cos(np.pi * (np.arange(32) + 0.5) / 32)
+        middle, mass = x, 0.0
+        for place, weight in self.atoms:
+            if abs(x - place) <= 1e-3 * self._reach(np.array([x]), without=place)[0]:
+                middle, mass = place, weight
+        without = middle if mass else None
+        reach = float(self._reach(np.array([middle]), without=without)[0])
+        at = middle + reach / 2 * np.cos(np.pi * (np.arange(32) + 0.5) / 32)
         state, steps = self._outside(at)
         good = (steps > 0) & (at != x)
         if np.count_nonzero(good) < 24:
             raise ConvergenceError(f"{self} did not converge next to {x}")
         at = at[good]
         values = function(at.astype(np.complex128), state.take(good))
+        if mass:
+            values = values - mass * pole((at - middle).astype(np.complex128))
         scaled = (at[:, None] - at) / reach + np.eye(at.size)
         weights = 1 / scaled.prod(axis=1) / (x - at)
-        return complex((weights @ values) / weights.sum())
+        result = complex((weights @ values) / weights.sum())
+        return result + mass * complex(pole(np.array(x - middle + 0j))) if mass else result
 
     def _beside_end(
         self, end: float, function: Callable[[Complex], Complex]
@@ -537,7 +609,10 @@ class SubordinatedLaw(Law):
             self._require(np.where(poles, 0, steps), z[part])
             value[part] = self._potential_of(z[part], state)
             for i in np.flatnonzero(part)[poles]:
-                value[i] = self._across(float(z[i].real), self._potential_of)
+                value[i] = self._across(float(z[i].real), self._potential_of, np.log)
+        far = self._is_far(z)
+        if far.any():
+            value[far] = self._series(z[far])[2]
         for i in np.flatnonzero(self._is_end(z)):
             near, far = self._beside_end(float(z[i].real), self._log_potential)
             below = float(self._cdf(z.real[i : i + 1])[0])
