@@ -44,12 +44,16 @@ class Solution:
         Size of the defect of the equation at `value`, in the units of the equation.
     steps : ndarray of int64
         Iterations spent on each component.
+    error : ndarray of float64, optional
+        Bound of the absolute error of `value`, to first order in the residual and rounding;
+        infinite where nothing can be stated, None from a solver that states none.
     """
 
     value: NDArray[Any]
     status: Status
     residual: NDArray[np.float64]
     steps: NDArray[np.int64]
+    error: NDArray[np.float64] | None = None
 
     @property
     def converged(self) -> bool:

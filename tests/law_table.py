@@ -14,11 +14,38 @@ from typing import NamedTuple
 import mpmath
 import numpy as np
 from hypothesis import strategies as st
-from scipy.integrate import quad
 
-from rmtland import MarchenkoPastur, Semicircle, WishartPlusReluBlock, WishartPlusWigner, free_sum
+from rmtland import (
+    MarchenkoPastur,
+    Semicircle,
+    WishartPlusReluBlock,
+    WishartPlusWigner,
+    free_compression,
+    free_power,
+    free_product,
+    free_sum,
+)
 from rmtland.free import FreeLevy
-from rmtland.laws import Law, LevyTriplet
+from rmtland.laws import (
+    Affine,
+    AffineLevy,
+    Arcsine,
+    Discrete,
+    EmpiricalLaw,
+    FreeMeixner,
+    FreePoisson,
+    FussCatalan,
+    JacobiWeight,
+    KestenMcKay,
+    Law,
+    LevyLaw,
+    LevyTriplet,
+    Mixture,
+    Uniform,
+    Wachter,
+    affine,
+    mixture,
+)
 
 
 class LawCase(NamedTuple):
@@ -89,68 +116,190 @@ LAWS: list[LawCase] = [
         levy(drift=1.25, rates=(0.25, 0.75), jumps=(-1.0, 6.0)),
         intervals=2,
     ),
-]
+    LawCase("free poisson", FreePoisson(1.7, 0.6)),
+    LawCase("free poisson, negative jump", FreePoisson(0.4, -1.3), atoms=1),
+    LawCase("free poisson, rate 1", FreePoisson(1.0, -0.8)),
+    LawCase("free poisson, rate 1e3", FreePoisson(1e3, 0.02)),
+    LawCase("arcsine", Arcsine(-1.0, 2.5)),
+    LawCase("uniform", Uniform(-0.5, 2.0)),
+    LawCase("kesten-mckay", KestenMcKay(3.3)),
+    LawCase("kesten-mckay, atoms", KestenMcKay(1.4), atoms=2),
+    LawCase("kesten-mckay, arcsine", KestenMcKay(2.0)),
+    LawCase("wachter", Wachter(0.4, 0.7)),
+    LawCase("wachter, atoms at both ends", Wachter(1.5, 1.8), atoms=2),
+    LawCase("wachter, unbounded at 0", Wachter(1.0, 0.3)),
+    LawCase("wachter, unbounded at 1", Wachter(0.6, 1.0)),
+    LawCase("wachter, 1e-3 and 900", Wachter(1e-3, 900.0), atoms=1),
+    LawCase("wachter, projection", Wachter(3.0, 4.0), intervals=0, atoms=2),
+    LawCase("free meixner", FreeMeixner(0.7, 0.4)),
+    LawCase("free meixner, atom", FreeMeixner(-2.0, 0.3), atoms=1),
+    LawCase("free meixner, two atoms", FreeMeixner(0.4, -0.8), atoms=2),
+    LawCase("free meixner, unbounded", FreeMeixner(1.0, 0.0)),
+    LawCase("free meixner, gamma", FreeMeixner(1.4, 0.49)),
+    LawCase("free meixner, nearly gamma", FreeMeixner(1.4, 0.49 + 1e-6)),
+    LawCase("free meixner, two points", FreeMeixner(0.6, -1.0), intervals=0, atoms=2),
+    LawCase("fuss-catalan", FussCatalan(2.0)),
+    LawCase("fuss-catalan, 0.4", FussCatalan(0.4)),
+    LawCase("fuss-catalan, 5", FussCatalan(5.0)),
+    LawCase("jacobi weight", JacobiWeight(1.5, 0.3, -0.6, 2.2)),
+    LawCase("jacobi weight, unbounded", JacobiWeight(0.7, -0.8, 0.0, 3.0)),
+    LawCase("jacobi weight, large exponents", JacobiWeight(40.0, 7.0, -1.2, 1.5)),
+    LawCase("discrete", Discrete((-1.0, 0.25, 3.0), (0.2, 0.5, 0.3)), intervals=0, atoms=3),
+    LawCase(
+        "empirical", EmpiricalLaw(np.random.default_rng(3).normal(size=40)), intervals=0, atoms=40
+    ),
+    LawCase(
+        "mixture",
+        mixture(
+            [Semicircle(0.3, 2.0), MarchenkoPastur(2.5, 0.6), Uniform(-2, -1)], [0.3, 0.5, 0.2]
+        ),
+        intervals=2,
+        atoms=1,
+    ),
+    LawCase(
+        "mixture, atom inside",
+        mixture([Arcsine(-1.0, 1.0), Discrete((0.3,), (1.0,))], [0.6, 0.4]),
+        atoms=1,
+    ),
+    LawCase("affine", affine(KestenMcKay(1.4), scale=0.7, shift=1.3), atoms=2),
+    LawCase("affine, mirrored", affine(Wachter(1.5, 0.8), scale=-1.7, shift=0.45), atoms=1),
+    LawCase("affine, levy", affine(MarchenkoPastur(2.5, 0.6), scale=-0.7, shift=0.3), atoms=1),
+    LawCase("semicircle + uniform", free_sum(Semicircle(0.2), Uniform(-0.5, 2.0))),
+    LawCase("arcsine + marchenko-pastur", free_sum(Arcsine(-1, 2.5), MarchenkoPastur(0.5, 0.8))),
+    LawCase(
+        "three signs", free_sum(*[Discrete((-1.0, 1.0), (0.5, 0.5))] * 3, route="subordination")
+    ),
+    LawCase(
+        "five points + semicircle",
+        free_sum(Discrete((-4.0, -1.5, 0.5, 2.0, 5.0), (0.1, 0.3, 0.2, 0.25, 0.15)),
+                 Semicircle(0.02)),
+        intervals=5,
+    ),
+    LawCase(
+        "sum with an atom",
+        free_sum(Discrete((0.5, 2.0), (0.8, 0.2)), FreePoisson(0.4, 1.2)),
+        atoms=1,
+    ),
+    LawCase(
+        "marchenko-pastur x marchenko-pastur",
+        free_product(MarchenkoPastur(0.5, 0.8), MarchenkoPastur(0.3, 1.4)),
+    ),
+    LawCase(
+        "arcsine x marchenko-pastur", free_product(Arcsine(0.5, 2.0), MarchenkoPastur(0.4, 0.9))
+    ),
+    LawCase(
+        "product with an atom",
+        free_product(Discrete((0.0, 1.0, 3.0), (0.3, 0.4, 0.3)), MarchenkoPastur(0.2, 1.3)),
+        intervals=2,
+        atoms=1,
+    ),
+    LawCase("free power", free_power(Uniform(-0.5, 2.0), 2.6)),
+    LawCase("free compression", free_compression(Wachter(0.4, 0.7), 0.35)),
+]  # fmt: skip
 
 
 # What is computed apart from a law ---------------------------------------------------------------
 
 
-def integral(law: Law, function, *, low=-math.inf, high=math.inf) -> tuple[float, float]:
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
+
+
+def integral(law: Law, function, *, low=-math.inf, high=math.inf):
     """Integral of function * density over [low, high] without atoms, and its error estimate.
 
-    With x = a + (b - a) sin(t/2)^2 square-root edges and inverse-square-root edges are smooth.
-    A density unbounded at an interior point is split there.
+    Adaptive Gauss quadrature of every smooth piece in v, x = a + (b - a)/(1 + exp(-v)), where
+    algebraic ends decay exponentially: a panel is halved until its halves agree with it.
     """
-    value = error = 0.0
-    absolute = max(1e-14, blur(law) / 10)
-    for a, b in law.support:
-        width = b - a
+    value, error = 0.0, 0.0
+    tolerance = max(1e-15, blur(law) / 100)
+    for start, end in pieces(law):
+        a, b = max(start, low), min(end, high)
+        if a >= b:
+            continue
 
-        def place(t, a=a, b=b, width=width):
-            if t < math.pi / 2:
-                return a + width * math.sin(t / 2) ** 2
-            return b - width * math.cos(t / 2) ** 2
+        def panels(left, right, a=a, b=b):
+            middle, half = (left + right)[:, None] / 2, (right - left)[:, None] / 2
+            v = middle + half * _NODES
+            share, rest = 1 / (1 + np.exp(-v)), 1 / (1 + np.exp(v))
+            x = np.where(v < 0, a + (b - a) * share, b - (b - a) * rest)
+            density = np.asarray(law.pdf(x), dtype=float)
+            # Infinite only where x was rounded onto an end, see `blur`.
+            density = np.where(np.isinf(density), 0.0, density)
+            return (function(x) * density * ((b - a) * share * rest * half * _WEIGHTS)).sum(axis=1)
 
-        def integrand(t, width=width, place=place):
-            x = place(t)
-            density = law.pdf(x)
-            # Infinite only where x was rounded onto an edge, see `blur`.
-            return function(x) * density * width / 2 * math.sin(t) if density < math.inf else 0.0
+        left = np.arange(-_reach(law, a), _reach(law, b), 5.0)
+        right = left + 5
+        whole = panels(left, right)
+        for _ in range(30):
+            middle = (left + right) / 2
+            halves = np.array([panels(left, middle), panels(middle, right)])
+            miss = np.abs(whole - halves.sum(axis=0))
+            split = miss > tolerance * (1 + np.abs(value))
+            value = value + halves[:, ~split].sum()
+            error += miss[~split].sum()
+            left, right = (
+                np.concatenate([left[split], middle[split]]),
+                np.concatenate([middle[split], right[split]]),
+            )
+            whole = halves[:, split].ravel()
+            if left.size == 0:
+                break
+        value, error = value + whole.sum(), error + np.abs(whole).sum()
+    return value, float(error)
 
-        def angle(x, a=a, width=width):
-            return 2 * math.asin(math.sqrt(min(max((x - a) / width, 0.0), 1.0)))
 
-        start, end = angle(low), angle(high)
-        # A spike beside an edge, as of an almost square Wishart matrix, is found at any scale.
-        scales = np.array([1e-11, 1e-9, 1e-7, 1e-5, 1e-3])
-        inner = [*scales, *(math.pi - scales), *(angle(c) for c in _centres(law))]
-        cuts = [start, *sorted(t for t in inner if start < t < end), end]
-        for s, e in pairwise(cuts):
-            if s < e:
-                part, miss, *_ = quad(
-                    integrand, s, e, epsabs=absolute, epsrel=1e-13, limit=400, full_output=True
-                )
-                value, error = value + part, error + miss
+def expectation(law: Law, function, *, high=math.inf):
+    """Mean of a function over the law in (-infinity, high], atoms included, and its error."""
+    value, error = integral(law, function, high=high)
+    atoms = [(place, mass) for place, mass in law.atoms if place <= high]
+    if atoms:
+        places, masses = np.array(atoms).T
+        value = value + (function(places) * masses).sum()
     return value, error
+
+
+def _reach(law: Law, end: float) -> float:
+    """How far to go in v: to exp(-420) where the density may grow like |x|^-0.8 at 0."""
+    if isinstance(law, FussCatalan | JacobiWeight) and end == 0:
+        return 420.0
+    inside = any(low < end < high for low, high in law.support)
+    return 45.0 if inside and isinstance(law, FreeLevy) else 80.0  # |x - drift|^(-1/3)
+
+
+def pieces(law: Law) -> list[tuple[float, float]]:
+    """Intervals on whose inside the density is smooth."""
+    cuts = {law.levy.drift} if isinstance(law, LevyLaw) else set()
+    parts = law.laws if isinstance(law, Mixture) else [law]
+    cuts |= {end for part in parts for band in part.support for end in band}
+    cuts |= {place for place, _ in law.atoms}
+    return [
+        piece
+        for low, high in law.support
+        for piece in pairwise(sorted({low, high, *(cut for cut in cuts if low < cut < high)}))
+    ]
 
 
 def blur(law: Law) -> float:
     """Mass that the rounding of x moves where the density is unbounded: sqrt(ulp) at an edge."""
-    edges = [edge for edge in np.ravel(law.support) if edge and np.isinf(law.pdf(edge))]
-    total = 4 * sum(math.sqrt(np.spacing(abs(edge)) / width(law)) for edge in edges)
-    if any(a < c < b and np.isinf(law.pdf(c)) for a, b in law.support for c in _centres(law)):
-        total += 4 * 2.0 ** (-52 * 2 / 3)  # density of the order |x - c|^(-1/3) inside
-    return total
+    ends = {end for piece in pieces(law) for end in piece if end and np.isinf(law.pdf(end))}
+    edges = {end for band in law.support for end in band} if isinstance(law, LevyLaw) else ends
+    total = 4 * sum(math.sqrt(np.spacing(abs(end)) / width(law)) for end in ends & edges)
+    # The density is of the order |x - c|^(-1/3) at a drift inside.
+    return total + 4 * 2.0 ** (-52 * 2 / 3) * len(ends - edges)
 
 
-def _centres(law: Law) -> list[float]:
-    """Points inside the support where the density may peak: the drift."""
-    triplet = getattr(law, "levy", None)
-    return [] if triplet is None else [triplet.drift]
+def ends(law: Law) -> tuple[float, float]:
+    """Least and largest point of the law."""
+    places = [*np.ravel(law.support), *(place for place, _ in law.atoms)]
+    return float(min(places)), float(max(places))
 
 
 def width(law: Law) -> float:
-    return law.support[-1][1] - law.support[0][0]
+    """Length of the convex hull of the continuous part; of the atoms where there is none."""
+    if law.support:
+        return law.support[-1][1] - law.support[0][0]
+    low, high = ends(law)
+    return high - low
 
 
 def interior(law: Law, n: int = 9, *, closest: float = 1e-7) -> np.ndarray:
@@ -158,17 +307,22 @@ def interior(law: Law, n: int = 9, *, closest: float = 1e-7) -> np.ndarray:
     near = np.geomspace(closest, 1e-2, 4)
     shares = np.concatenate([near, np.sin(np.linspace(0.1, np.pi - 0.1, n) / 2) ** 2, 1 - near])
     shares.sort()
-    x = np.concatenate([low + (high - low) * shares for low, high in law.support])
+    x = np.concatenate([[], *(low + (high - low) * shares for low, high in law.support)])
+    x = x[~np.isin(x, [place for place, _ in law.atoms])]
     return x[np.isfinite(law.pdf(x))]
 
 
 def gaps(law: Law) -> np.ndarray:
-    """Points outside the support: left of it, between intervals, right of it."""
-    edges = np.array(law.support)
+    """Points off the law: left of it, between its intervals and atoms, right of it."""
+    atoms = [
+        (place, place)
+        for place, _ in law.atoms
+        if not any(low <= place <= high for low, high in law.support)
+    ]
     w = width(law)
-    between = [0.7 * a + 0.3 * b for a, b in zip(edges[:-1, 1], edges[1:, 0], strict=True)]
-    return np.array([edges[0, 0] - 2 * w, edges[0, 0] - 0.01 * w, *between,
-                     edges[-1, 1] + 0.01 * w, edges[-1, 1] + 2 * w])  # fmt: skip
+    between = [0.7 * a + 0.3 * b for (_, a), (b, _) in pairwise(sorted([*law.support, *atoms]))]
+    low, high = ends(law)
+    return np.array([low - 2 * w, low - 0.01 * w, *between, high + 0.01 * w, high + 2 * w])
 
 
 def terms(law, h) -> np.ndarray:
@@ -315,6 +469,138 @@ def exact_edges(law):
             h + shift + mpmath.fsum(s / (h - t) for s, t in zip(weights, poles, strict=True))
             for h in real
         ]
+
+
+def exact_stieltjes(law, z):
+    """G(z + i0) at 40 digits from a closed form, or polished from the law's own value; or None."""
+    with mpmath.workdps(40):
+        z = mpmath.mpmathify(z)
+        return _EXACT[type(law)](law, z) if type(law) in _EXACT else None
+
+
+def _exact_levy(law, z):
+    h = exact_reciprocal(law, z)
+    return _polished(law, z, lambda g: _exact_inverse(law, g) - z) if h is None else 1 / h
+
+
+def _exact_inverse(law, g):
+    """R(g) + 1/g of a law with a rational R-transform."""
+    triplet = law.levy
+    value = triplet.drift + triplet.variance * g + 1 / g
+    for rate, jump in zip(triplet.rates, triplet.jumps, strict=True):
+        value += mpmath.mpf(rate) * jump / (1 - mpmath.mpf(jump) * g)
+    return value
+
+
+def _polished(law, z, equation):
+    """Root of an equation next to the value of the law."""
+    start = mpmath.mpc(law.stieltjes(complex(z)))
+    start = mpmath.re(start) if mpmath.im(start) == 0 else start
+    return mpmath.mpc(mpmath.findroot(equation, start, tol=1e-60, maxsteps=200, verify=False))
+
+
+def _exact_jacobi(law, z):
+    low, high = mpmath.mpf(law.low), mpmath.mpf(law.high)
+    if mpmath.im(z) == 0 and low < mpmath.re(z) < high:
+        z = z + mpmath.mpf(10) ** -38 * 1j
+    u = (high - low) / (z - low)
+    f = mpmath.hyp2f1(1, mpmath.mpf(law.beta) + 1, mpmath.mpf(law.alpha) + law.beta + 2, u)
+    return f / (z - low)
+
+
+def _exact_marchenko_pastur(law, z):
+    s, phi = mpmath.mpf(law.variance), mpmath.mpf(law.aspect_ratio)
+    low, high = s * (1 - mpmath.sqrt(phi)) ** 2, s * (1 + mpmath.sqrt(phi)) ** 2
+    return (z - s * (1 - phi) - _root(z, low, high)) / (2 * s * phi * z)
+
+
+def _exact_free_poisson(law, z):
+    rate, jump = mpmath.mpf(law.rate), mpmath.mpf(law.jump)
+    ends = sorted([jump * (1 - mpmath.sqrt(rate)) ** 2, jump * (1 + mpmath.sqrt(rate)) ** 2])
+    return (z - jump * (rate - 1) - _root(z, *ends)) / (2 * jump * z)
+
+
+def _exact_semicircle(law, z):
+    v, w = mpmath.mpf(law.variance), z - mpmath.mpf(law.center)
+    return (w - _root(w, -2 * mpmath.sqrt(v), 2 * mpmath.sqrt(v))) / (2 * v)
+
+
+def _exact_meixner(law, z):
+    a, b = mpmath.mpf(law.a), mpmath.mpf(law.b)
+    s = mpmath.sqrt(1 + b)
+    # z - a = h + (1 + b)/h, and 1/G = z - 1/h
+    h = (z - a + _root(z, a - 2 * s, a + 2 * s)) / 2
+    return 1 / (z - 1 / h)
+
+
+def _exact_kesten_mckay(law, z):
+    d = mpmath.mpf(law.degree)
+    e = 2 * mpmath.sqrt(d - 1)
+    return ((2 - d) * z + d * _root(z, -e, e)) / (2 * (z - d) * (z + d))
+
+
+def _exact_wachter(law, z):
+    p, q = 1 / mpmath.mpf(law.aspect_ratio), 1 / mpmath.mpf(law.other_ratio)
+    if p + q <= 1:
+        return p / (z - 1) + (1 - p) / z
+    ends = [((mpmath.sqrt(p * (p + q - 1)) + sign * mpmath.sqrt(q)) / (p + q)) ** 2
+            for sign in (-1, 1)]  # fmt: skip
+    line = (p + q - 2) * z + 1 - p
+    return (line - (p + q) * _root(z, *ends)) / (2 * z * (1 - z))
+
+
+def _exact_fuss_catalan(law, z):
+    s = mpmath.mpf(law.order)
+    return _polished(law, z, lambda g: z * g - 1 - g * mpmath.exp(s * mpmath.log(z * g)))
+
+
+def _exact_mixture(law, z):
+    parts = [exact_stieltjes(part, z) for part in law.laws]
+    if None in parts:
+        return None
+    total = mpmath.fsum(mpmath.mpf(w) for w in law.weights)
+    return mpmath.fsum(w * part for w, part in zip(law.weights, parts, strict=True)) / total
+
+
+def _exact_affine(law, z):
+    pulled = (z - mpmath.mpf(law.shift)) / mpmath.mpf(law.scale)
+    inner = exact_stieltjes(law.law, pulled if law.scale > 0 else mpmath.conj(pulled))
+    if inner is None:
+        return None
+    return (inner if law.scale > 0 else mpmath.conj(inner)) / law.scale
+
+
+def _exact_points(law, z):
+    masses = [mpmath.mpf(m.numerator) / m.denominator for m in law._exact_masses()]
+    return mpmath.fsum(m / (z - mpmath.mpf(x)) for (x, _), m in zip(law.atoms, masses, strict=True))
+
+
+def _root(z, low, high):
+    """sqrt((z - low)(z - high)), like z at infinity, at z + i0."""
+    return mpmath.sqrt(z - low) * mpmath.sqrt(z - high)
+
+
+_EXACT = {
+    FreeLevy: _exact_levy,
+    Semicircle: _exact_semicircle,
+    MarchenkoPastur: _exact_marchenko_pastur,
+    FreePoisson: _exact_free_poisson,
+    Arcsine: lambda law, z: 1 / _root(z, mpmath.mpf(law.low), mpmath.mpf(law.high)),
+    Uniform: lambda law, z: (
+        (mpmath.log(z - mpmath.mpf(law.low)) - mpmath.log(z - mpmath.mpf(law.high)))
+        / (mpmath.mpf(law.high) - mpmath.mpf(law.low))
+    ),
+    KestenMcKay: _exact_kesten_mckay,
+    FreeMeixner: _exact_meixner,
+    Wachter: _exact_wachter,
+    FussCatalan: _exact_fuss_catalan,
+    JacobiWeight: _exact_jacobi,
+    Discrete: _exact_points,
+    EmpiricalLaw: _exact_points,
+    Mixture: _exact_mixture,
+    Affine: _exact_affine,
+    AffineLevy: _exact_affine,
+}
 
 
 # Hypothesis: the whole admissible range ----------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from rmtland.free.addition import free_power, free_sum
 from rmtland.free.compression import free_compression
+from rmtland.free.deconvolution import free_deconvolution
+from rmtland.free.deconvolved_law import DeconvolvedLaw
 from rmtland.free.free_levy import FreeLevy
 from rmtland.free.free_product_law import FreeProduct
 from rmtland.free.free_sum_law import FreeSum
@@ -9,11 +11,13 @@ from rmtland.free.multiplication import free_product, general_marchenko_pastur
 from rmtland.free.outliers import Outlier, spiked
 
 __all__ = [
+    "DeconvolvedLaw",
     "FreeLevy",
     "FreeProduct",
     "FreeSum",
     "Outlier",
     "free_compression",
+    "free_deconvolution",
     "free_power",
     "free_product",
     "free_sum",

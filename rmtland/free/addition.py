@@ -31,6 +31,7 @@ from operator import add
 
 from rmtland.arrays import choice, positive
 from rmtland.free.free_levy import FreeLevy
+from rmtland.free.free_product_law import FreeProduct
 from rmtland.free.free_sum_law import FreeSum
 from rmtland.laws.affine_law import Affine, affine
 from rmtland.laws.law import Law
@@ -151,20 +152,32 @@ def _levy_law(triplet: LevyTriplet) -> Law:
     return FreeLevy(triplet) if triplet.jumps else Semicircle(triplet.variance, triplet.drift)
 
 
+def taken_apart(law: Law) -> Law:
+    """Return an affine image of a free sum as the free sum that it is, other laws as they are."""
+    image = isinstance(law, Affine) and isinstance(law.law, FreeSum)
+    return _subordinated([(law, 1.0)], None) if image else law
+
+
 def _subordinated(parts: list[tuple[Law, float]], triplet: LevyTriplet | None) -> Law:
     """Sum of laws with powers; sums among them are taken apart, so that nothing is nested."""
     flat: list[tuple[Law, float]] = []
     levy = triplet or LevyTriplet()
     for law, power in parts:
-        scale, shift = 1.0, 0.0
-        if isinstance(law, Affine) and isinstance(law.law, FreeSum):
-            law, scale, shift = law.law, law.scale, law.shift
-        if not isinstance(law, FreeSum):
+        image = law if isinstance(law, Affine) else Affine(law)
+        if isinstance(image.law, FreeProduct) and image.scale > 0:
+            flat.append((image.law.rescaled(image.scale), power))
+            levy = levy + LevyTriplet(power * image.shift)
+            continue
+        if not isinstance(image.law, FreeSum):
             flat.append((law, power))
             continue
-        for operand, times in zip(law.operands, law.powers, strict=True):
-            flat.append((affine(operand, scale=scale), power * times))
-        inner = law.levy or LevyTriplet()
+        scale, shift = image.scale, image.shift
+        for operand, times in zip(image.law.operands, image.law.powers, strict=True):
+            if isinstance(operand, FreeProduct) and scale > 0:
+                flat.append((operand.rescaled(scale), power * times))
+            else:
+                flat.append((affine(operand, scale=scale), power * times))
+        inner = image.law.levy or LevyTriplet()
         levy = levy + LevyTriplet(
             power * (scale * inner.drift + shift),
             power * scale * (scale * inner.variance),

@@ -29,10 +29,12 @@ from rmtland.free.gaps import (
     Swept,
     invert,
     multiplicative,
+    nearest,
     plain_gap,
     settled,
 )
 from rmtland.free.subordination import State, SubordinatedLaw
+from rmtland.laws.affine_law import affine
 from rmtland.laws.law import Atoms, Complex, Law, Real
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 
@@ -61,6 +63,16 @@ class FreeProduct(SubordinatedLaw):
         """All operands."""
         return (*self.operands, *self.wisharts)
 
+    def rescaled(self, scale: float) -> FreeProduct:
+        """Return the law of the product times a positive number, again a product."""
+        if scale == 1:
+            return self
+        if self.wisharts:
+            first, *others = self.wisharts
+            law = MarchenkoPastur(first.aspect_ratio, scale * first.variance)
+            return FreeProduct(self.operands, (law, *others))
+        return FreeProduct((affine(self.operands[0], scale=scale), *self.operands[1:]))
+
     @property
     def _order(self) -> int:
         return len(self.operands) + len(self.wisharts)
@@ -88,7 +100,8 @@ class FreeProduct(SubordinatedLaw):
     def _exact_moments(self, k: int) -> list[Fraction]:
         return product_moments([law._exact_moments(k) for law in self.factors])
 
-    # The equations ------------------------------------------------------------------------------
+    # The equations, with eta = m/(1 + m) as the common value: it is known to the same relative
+    # accuracy at infinity, where it vanishes like m, and next to zero, where 1 + m vanishes -----
 
     @cached_property
     def _means(self) -> list[float]:
@@ -107,27 +120,26 @@ class FreeProduct(SubordinatedLaw):
     def _linear(
         self, z: Complex, state: State
     ) -> tuple[Complex, Complex, list[Complex], list[Complex], list[State | None]]:
-        """Rest and slope of the equation in log m, shifts and slopes of the log omegas, states."""
-        m = _exp(state.common)
-        rest = np.log(z) - (self._order - 1) * (state.common - np.log(1 + m))
-        slope = (self._order - 1) / (1 + m)
+        """Rest and slope of the equation, shifts and slopes of the log omegas, inner states."""
+        rest = np.log(z) - (self._order - 1) * state.common
+        slope = np.full(z.shape, self._order - 1, dtype=np.complex128)
+        eta = _exp(state.common)
         shifts, slopes, nested = [], [], []
         for i, place in enumerate(state.omegas):
             omega = _exp(place)
             g, dg, inner = self._operand_jet(i, omega, state.inner[i])
             nested.append(inner)
             value = omega * g - 1
-            down = value / (omega * (g + omega * dg))
-            shift = np.log(m / value) * down
+            down = value * omega * g / (omega * (g + omega * dg))
+            shift = np.log(eta * (omega * g) / value) * down
             rest = rest - place - shift
             slope = slope + down
             shifts.append(shift)
             slopes.append(down)
         for law in self.wisharts:
-            phi = law.aspect_ratio
-            rest = rest - (math.log(law.variance) + np.log(1 + m) + np.log(1 + phi * m))
-            rest = rest + state.common
-            slope = slope + m / (1 + m) + phi * m / (1 + phi * m) - 1
+            place, down = _wishart_place(law, state.common)
+            rest = rest - place
+            slope = slope + down
         return rest, slope, shifts, slopes, nested
 
     def _step(self, z: Complex, state: State) -> tuple[State, Real, Real, Real]:
@@ -137,7 +149,7 @@ class FreeProduct(SubordinatedLaw):
         change = rest / slope
         moves = [shift + down * change for shift, down in zip(shifts, slopes, strict=True)]
         cut = np.minimum(1.0, 2.0 / np.maximum(np.abs(change), 1e-300))
-        # Arguments stay between 0 and pi, those of m between -pi and 0.
+        # Arguments stay between 0 and pi, those of eta between -pi and 0.
         angles = [(-state.common.imag, -change.imag)]
         for here, move in zip(state.omegas, moves, strict=True):
             angles.append((here.imag, move.imag))
@@ -163,9 +175,8 @@ class FreeProduct(SubordinatedLaw):
             excess = np.maximum(np.abs(move) - noise * np.abs(down), 0.0)
             size = np.maximum(size, excess / (np.abs(place.imag) + 1e-6))
             height = np.minimum(height, np.minimum(place.imag, np.pi - place.imag))
-        m = np.exp(new.common)
         for law in self.wisharts:
-            height = np.minimum(height, ((1 + m) * (1 + law.aspect_ratio * m) / m).imag)
+            height = np.minimum(height, np.exp(_wishart_place(law, new.common)[0]).imag)
         size = np.where(cut < 1, np.maximum(size, 1.0), size)
         return new, size, height, np.abs(rest)
 
@@ -177,34 +188,33 @@ class FreeProduct(SubordinatedLaw):
         return np.asarray(state.common.imag)
 
     def _attracting(self, x: Real, state: State) -> NDArray[np.bool_]:
-        m = _exp(state.common).real
+        eta = _exp(state.common).real
         real = np.ones(x.shape, dtype=bool)
         for law, place in zip(self.operands, state.omegas, strict=True):
             real &= law._jet(_exp(place))[0].imag == 0
         for law in self.wisharts:
-            phi = law.aspect_ratio
-            change = 1 / (1 + m) + phi / (1 + phi * m) - 1 / m
-            real &= (1 + m) * (1 + phi * m) / m * change < 0
-        slope = self._linear(x.astype(np.complex128), state)[1].real / m
-        # Next to a zero of z inside a gap, 1 + m and an omega vanish with it.
-        away = np.abs(x) > 0.02 * self._reach(x)
-        return real & away & (-np.sign(x) * slope > 0)
+            place, down = _wishart_place(law, state.common)
+            real &= (np.exp(place) * down).real * eta < 0
+        slope = self._linear(x.astype(np.complex128), state)[1].real
+        return real & (-np.sign(x) * slope * eta > 0)
 
     def _value_of(self, z: Complex, state: State) -> Complex:
-        return (1 + _exp(state.common)) / z
+        return 1 / (_rest(state.common) * z)
 
     def _slope_of(self, z: Complex, state: State) -> Complex:
-        m = _exp(state.common)
         slope = self._linear(z, state)[1]
-        return (m / slope - 1 - m) / z**2
+        odds = _exp(state.common) / _rest(state.common)
+        return self._value_of(z, state) / z * (odds / slope - 1)
 
     def _potential_of(self, z: Complex, state: State) -> Complex:
-        value = (self._order - 1) * state.common
+        # log m = log eta - log(1 - eta), where eta is in the lower half-plane.
+        rest = _rest(state.common)
+        argument = np.abs(np.angle(rest))
+        value = (self._order - 1) * (state.common - np.log(np.abs(rest)) - 1j * argument)
         for law, place in zip(self.operands, state.omegas, strict=True):
             value = value + law._log_potential(_exp(place))
-        m = _exp(state.common)
         for law in self.wisharts:
-            h = law.variance * (1 + law.aspect_ratio * m) / m
+            h = law.variance * (rest / _exp(state.common) + law.aspect_ratio)
             value = value + law.levy.log_potential(h.real + 1j * np.abs(h.imag))
         return np.asarray(value)
 
@@ -226,45 +236,58 @@ class FreeProduct(SubordinatedLaw):
         """Points that belong to coordinates on the leading one of the components."""
         with np.errstate(all="ignore"):
             first = components[lead].along(s)
-            m, dm = multiplicative(first)
-            z = first.point * (m / (1 + m)) ** (self._order - 1)
-            slope = (self._order - 1) / (m * (1 + m)) + 1 / (first.point * dm)
-            terms = np.abs((self._order - 1) / (m * (1 + m))) + 1 / np.abs(first.point * dm)
-            clear = np.minimum(first.clear, np.abs(m * (1 + m)))
+            m, u, down = multiplicative(first)
+            eta = m / u
+            z = first.point * eta ** (self._order - 1)
+            slope = self._order - 1 + down
+            terms = self._order - 1 + np.abs(down)
+            clear = nearest(first.clear, m * u)
             omegas = []
             for i in range(len(self.operands)):
                 curve = first
                 if i != lead:
-                    at = invert(components[i], lambda c: multiplicative(c)[0], m)
+                    at = invert(components[i], lambda c: multiplicative(c)[1], u)
                     curve = components[i].along(at)
-                    dm = multiplicative(curve)[1]
+                    down = multiplicative(curve)[2]
                     z = z * curve.point
-                    slope = slope + 1 / (curve.point * dm)
-                    terms = terms + 1 / np.abs(curve.point * dm)
-                    clear = np.minimum(clear, curve.clear)
+                    slope = slope + down
+                    terms = terms + np.abs(down)
+                    clear = nearest(clear, curve.clear)
                 omegas.append(curve.point)
             if all(component.through_infinity for component in components):
                 clear = np.full(s.shape, np.inf)
             admissible = np.ones(s.shape, dtype=bool)
             for law in self.wisharts:
-                phi = law.aspect_ratio
-                omega = law.variance * (1 + m) * (1 + phi * m) / m
-                change = 1 / (1 + m) + phi / (1 + phi * m) - 1 / m
+                place, turn = _wishart_place(law, np.log(eta.astype(np.complex128)))
+                omega, down = np.exp(place).real, turn.real
                 z = z * omega
-                admissible &= omega * change < 0
-                slope = slope + change
-                terms = terms + np.abs(change)
+                admissible &= omega * down * eta < 0
+                slope = slope + down
+                terms = terms + np.abs(down)
             z = np.where(m == 0, np.inf, z)
-            g = np.where(m == 0, 0.0, (1 + m) / z)
-            dg = np.where(m == 0, 0.0, (1 / slope - 1 - m) / z**2)
-            sign = np.where(admissible, -np.sign(z) * slope, np.nan)
-            return Swept(Curve(z, g, dg, clear, tuple(omegas)), settled(z, sign, terms))
+            g = np.where(m == 0, 0.0, u / z)
+            dg = np.where(m == 0, 0.0, g / z * (m / slope - 1))
+            sign = np.where(admissible, -np.sign(z * eta) * slope, np.nan)
+            curve = Curve(z, g, dg, clear, tuple(omegas))
+            return settled(curve, sign, terms, self._steepness(first))
+
+    def _steepness(self, curve: Curve) -> Real:
+        return np.abs(multiplicative(curve)[2])
 
     def _state_of(self, curve: Curve) -> State:
-        m = curve.point * curve.g - 1
+        eta = 1 - 1 / (curve.point * curve.g)
         omegas = tuple(omega.astype(np.complex128) for omega in curve.omegas)
         places = tuple(np.log(omega) for omega in omegas)
-        return State(np.log(m.astype(np.complex128)).conj(), places, self._inner_far(omegas))
+        return State(np.log(eta.astype(np.complex128)).conj(), places, self._inner_far(omegas))
+
+
+def _wishart_place(law: MarchenkoPastur, common: Complex) -> tuple[Complex, Complex]:
+    """Log omega at a log eta, up to a multiple of 2 pi i, and its derivative."""
+    eta = _exp(common)
+    rest = _rest(common)
+    share = rest + law.aspect_ratio * eta
+    place = math.log(law.variance) - common + np.log(share / rest)
+    return place, -1 + eta * ((law.aspect_ratio - 1) / share + 1 / rest)
 
 
 def product_moments(factors: list[list[Fraction]]) -> list[Fraction]:
@@ -313,6 +336,14 @@ def _exp(logarithm: Complex) -> Complex:
     value = np.exp(logarithm)
     flat = logarithm.imag == np.pi * np.round(logarithm.imag / np.pi)
     return np.where(flat, value.real + 0j, value)
+
+
+def _rest(logarithm: Complex) -> Complex:
+    """1 - exp without cancellation; exactly real where the argument is a multiple of pi."""
+    turns = np.round(logarithm.imag / np.pi)
+    flat = logarithm.imag == np.pi * turns
+    real = np.where(turns % 2, 1 + np.exp(logarithm.real), -np.expm1(logarithm.real))
+    return np.where(flat, real + 0j, -np.expm1(logarithm))
 
 
 def _bottom(law: Law) -> float:

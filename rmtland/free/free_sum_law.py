@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.free.gaps import Curve, Gap, Swept, complement, invert, settled
+from rmtland.free.gaps import Curve, Gap, Swept, complement, invert, nearest, settled
 from rmtland.free.subordination import State, SubordinatedLaw
 from rmtland.laws.law import Atoms, Complex, Law, Real
 from rmtland.laws.levy import LevyTriplet
@@ -270,7 +270,7 @@ class FreeSum(SubordinatedLaw):
                 z = z + self._surplus / g
                 sign = sign + self._surplus / g**2
                 terms = terms + np.abs(self._surplus / g**2)
-                clear = np.minimum(clear, np.abs(self._scale * g))
+                clear = nearest(clear, self._scale * g)
             omegas = []
             for i, power in enumerate(self.powers):
                 curve = first
@@ -279,7 +279,7 @@ class FreeSum(SubordinatedLaw):
                     z = z + power * curve.point
                     sign = sign - power / curve.dg
                     terms = terms + power / np.abs(curve.dg)
-                    clear = np.minimum(clear, curve.clear)
+                    clear = nearest(clear, curve.clear)
                 omegas.append(curve.point)
             if all(component.through_infinity for component in components):
                 clear = np.full(s.shape, np.inf)
@@ -291,7 +291,11 @@ class FreeSum(SubordinatedLaw):
                 sign = np.where(1 + own > 0, slope, np.nan)
                 terms = terms + np.abs(own) / g**2
             dg = -1 / slope
-            return Swept(Curve(z, g, dg, clear, tuple(omegas)), settled(z, sign, terms))
+            curve = Curve(z, g, dg, clear, tuple(omegas))
+            return settled(curve, sign, terms, -self.powers[lead] / first.dg)
+
+    def _steepness(self, curve: Curve) -> Real:
+        return -(curve.g**2) / curve.dg
 
     def _state_of(self, curve: Curve) -> State:
         omegas = tuple(omega.astype(np.complex128) for omega in curve.omegas)

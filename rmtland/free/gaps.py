@@ -33,9 +33,11 @@ __all__ = [
     "Run",
     "Swept",
     "bands_between",
+    "bundle",
     "complement",
     "invert",
     "multiplicative",
+    "nearest",
     "plain_gap",
     "settled",
     "sweep",
@@ -57,8 +59,8 @@ class Curve(NamedTuple):
     """Points along a gap with G and G' there.
 
     `clear` is how far v is from a removable singularity, where some operands are at infinity (or
-    zero) and others are not and differences of large numbers come in; `omegas` are the
-    subordination points of the explicit operands.
+    zero) and others are not and differences of large numbers come in; it changes its sign there.
+    `omegas` are the subordination points of the explicit operands.
     """
 
     point: Real
@@ -69,10 +71,14 @@ class Curve(NamedTuple):
 
 
 class Swept(NamedTuple):
-    """What a sweep meets: the curve, and the slope condition, positive on gaps, NaN off them."""
+    """What a sweep meets: the curve, and the slope condition, positive on gaps, NaN off them.
+
+    `lead` is the part of the condition that the leading operand contributes.
+    """
 
     curve: Curve
     sign: Real
+    lead: Real
 
 
 @dataclass(frozen=True)
@@ -160,6 +166,19 @@ def plain_gap(law: Law, low: float, high: float) -> Gap:
     return Gap(low, high, along, False)
 
 
+def bundle(law: Law, gaps: list[Gap]) -> Gap:
+    """Return many finite gaps of a law as one curve: coordinate k + s is s along gap k."""
+    low, high = np.array([(gap.low, gap.high) for gap in gaps]).T
+
+    def along(s: Real) -> Curve:
+        k = np.floor(s).astype(np.intp)
+        at = low[k] + (high - low)[k] * (s - k)
+        jet = law._jet(at.astype(np.complex128))
+        return Curve(at, jet[0].real, jet[1].real, np.full(at.shape, np.inf))
+
+    return Gap(-np.inf, np.inf, along, False)
+
+
 def joined(last: Gap, first: Gap) -> Gap:
     """Return the component through infinity, of the gaps on its right and on its left."""
 
@@ -198,11 +217,17 @@ def complement(law: Law) -> list[Gap]:
     return [plain_gap(law, *pair) for pair in [*ends, (merged[-1][1], merged[0][0])]]
 
 
-def multiplicative(curve: Curve) -> tuple[Real, Real]:
-    """M = z G - 1 and M' along a curve; M is 0 at infinity."""
-    with np.errstate(invalid="ignore"):
-        m = np.where(np.isinf(curve.point), 0.0, curve.point * curve.g - 1)
-        return m, curve.g + curve.point * curve.dg
+def multiplicative(curve: Curve) -> tuple[Real, Real, Real]:
+    """M = z G - 1 along a curve, 1 + M, and d log z / d log eta with eta = M/(1 + M)."""
+    with np.errstate(all="ignore"):
+        u = np.where(np.isinf(curve.point), 1.0, curve.point * curve.g)
+        m = u - 1
+        return m, u, m * u / (curve.point * (curve.g + curve.point * curve.dg))
+
+
+def nearest(a: Real, b: Real) -> Real:
+    """Return the lesser of two distances from singularities, with the product of their signs."""
+    return np.asarray(np.minimum(np.abs(a), np.abs(b)) * np.sign(a) * np.sign(b))
 
 
 def invert(gap: Gap, transform: Callable[[Curve], Real], wanted: Real) -> Real:
@@ -249,10 +274,11 @@ def invert(gap: Gap, transform: Callable[[Curve], Real], wanted: Real) -> Real:
     return result
 
 
-def settled(z: Real, sign: Real, terms: Real) -> Real:
-    """Return a slope condition, 0 where it is rounding of its terms, NaN where it is not known."""
+def settled(curve: Curve, sign: Real, terms: Real, lead: Real) -> Swept:
+    """Return what a sweep meets; the slope condition is 0 where it is rounding of its terms."""
     sign = np.where(np.abs(sign) < 1e-11 * terms, 0.0, sign)
-    return np.where(np.isfinite(z) & np.isfinite(sign), sign, np.nan)
+    known = np.isfinite(curve.point) & np.isfinite(sign)
+    return Swept(curve, np.where(known, sign, np.nan), lead)
 
 
 def sweep(place: Callable[[Real], Swept], leading: Gap, *, through_infinity: bool) -> list[Run]:
@@ -294,11 +320,11 @@ def runs(place: Callable[[Real], Swept], samples: Real) -> list[Run]:
     Samples next to removable singularities are left out; extrema of the condition that come close
     to zero are looked at more closely.
     """
-    curve, sign = place(samples)
-    kept = ~(curve.clear <= _CLEAR)
+    curve, sign, _ = place(samples)
+    kept = ~(np.abs(curve.clear) <= _CLEAR)
     # Samples with a singularity between them are not neighbours.
     block = np.cumsum(~kept)[kept]
-    samples, sign = samples[kept], sign[kept]
+    samples, sign, clear = samples[kept], sign[kept], np.sign(curve.clear[kept])
 
     def sign_at(s: float) -> float:
         return float(place(np.array([s])).sign[0])
@@ -306,7 +332,8 @@ def runs(place: Callable[[Real], Swept], samples: Real) -> list[Run]:
     extra = []
     for i in range(1, samples.size - 1):
         left, here, right = sign[i - 1 : i + 2]
-        peak = (here - left) * (right - here) < 0 and block[i - 1] == block[i + 1]
+        peak = (here - left) * (right - here) < 0
+        peak &= block[i - 1] == block[i + 1] and clear[i - 1] == clear[i + 1]
         if peak and abs(here) < abs(left - here) + abs(right - here):
             toward = -1.0 if here < 0 else 1.0
             if toward * here < toward * left:

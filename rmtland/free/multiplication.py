@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 
-from rmtland.free.addition import is_point_mass
+from rmtland.free.addition import is_point_mass, taken_apart
 from rmtland.free.free_product_law import FreeProduct
 from rmtland.laws.affine_law import Affine, affine
 from rmtland.laws.law import Law
@@ -76,8 +76,7 @@ def free_product(*laws: Law) -> Law:
     others = [law for law in factors if not isinstance(law, MarchenkoPastur)]
     if not others:
         others = [wisharts.pop(0)]
-    product = FreeProduct(tuple(others), tuple(wisharts))
-    return product if scale == 1 else affine(product, scale=scale)
+    return FreeProduct(tuple(others), tuple(wisharts)).rescaled(scale)
 
 
 def _factors(laws: tuple[Law, ...]) -> tuple[list[Law], float]:
@@ -85,10 +84,11 @@ def _factors(laws: tuple[Law, ...]) -> tuple[list[Law], float]:
     factors: list[Law] = []
     scale = 1.0
     for law in laws:
-        if isinstance(law, Affine) and isinstance(law.law, FreeProduct) and law.shift == 0:
-            law, scale = law.law, scale * law.scale
-        parts = law.factors if isinstance(law, FreeProduct) else (law,)
-        factors += [_as_wishart(part) for part in parts]
+        whole = law
+        if isinstance(law, Affine) and law.shift == 0 and law.scale > 0:
+            whole, scale = law.law, scale * law.scale
+        parts = whole.factors if isinstance(whole, FreeProduct) else (whole,)
+        factors += [_as_wishart(taken_apart(part)) for part in parts]
     return factors, scale
 
 

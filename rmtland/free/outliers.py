@@ -36,7 +36,6 @@ from numpy.typing import ArrayLike
 
 from rmtland.arrays import choice, float_array
 from rmtland.free.gaps import Curve, complement, invert
-from rmtland.free.gaps import multiplicative as multiplicative_jet
 from rmtland.laws.law import Law, Real
 
 __all__ = ["Outlier", "spiked"]
@@ -99,7 +98,11 @@ def spiked(law: Law, spikes: ArrayLike, *, kind: str = "additive") -> tuple[Outl
             raise ValueError(f"multiplicative spikes must be positive; got {array.min()}")
 
     def values(curve: Curve) -> tuple[Real, Real]:
-        return multiplicative_jet(curve) if multiplicative else (curve.g, curve.dg)
+        if not multiplicative:
+            return curve.g, curve.dg
+        with np.errstate(invalid="ignore"):
+            value = np.where(np.isinf(curve.point), 0.0, curve.point * curve.g - 1)
+            return value, curve.g + curve.point * curve.dg
 
     gaps = complement(law)
     found = []

@@ -47,6 +47,7 @@ from rmtland.free.gaps import (
     Run,
     Swept,
     bands_between,
+    bundle,
     complement,
     plain_gap,
     sweep,
@@ -143,6 +144,10 @@ class SubordinatedLaw(Law):
     def _state_of(self, curve: Curve) -> State:
         """State on the real axis at points of a gap."""
 
+    @abc.abstractmethod
+    def _steepness(self, curve: Curve) -> Real:
+        """Slope of an operand's subordination point (or its logarithm) in the common value."""
+
     def _components(self, law: Law) -> list[Gap]:
         """Components of an operand's complement that may leave gaps."""
         return complement(law)
@@ -206,10 +211,13 @@ class SubordinatedLaw(Law):
             (i for i, law in enumerate(self.operands) if isinstance(law, SubordinatedLaw)), 0
         )
         choices = [self._components(law) for law in self.operands]
-        if math.prod(len(choice) for choice in choices) > MOST_COMPONENTS:
+        chosen = list(itertools.islice(itertools.product(*choices), MOST_COMPONENTS + 1))
+        if len(chosen) > MOST_COMPONENTS:
+            chosen = self._promising(choices)
+        if len(chosen) > MOST_COMPONENTS:
             return self._gaps_by_grid()
         gaps = []
-        for components in itertools.product(*choices):
+        for components in chosen:
             place = partial(self._swept, components, lead)
             whole = Gap(-np.inf, np.inf, lambda s, place=place: place(s).curve)  # type: ignore[misc]
             outer = all(component.through_infinity for component in components)
@@ -217,6 +225,50 @@ class SubordinatedLaw(Law):
                 whole.part(run) for run in sweep(place, components[lead], through_infinity=outer)
             ]
         return gaps
+
+    def _promising(self, choices: list[list[Gap]]) -> list[tuple[Gap, ...]]:
+        """Choices of components that may leave a gap, by a few samples on each of very many.
+
+        The slope condition is that slopes d omega / d F, which are below 1, add up to more than
+        their number less one. One bounded component at a time, the others through infinity, is
+        kept where its slope is at least half of what is missing at a sample.
+        """
+        outer = [next(gap for gap in choice if gap.through_infinity) for choice in choices]
+        shares = np.sin(np.linspace(0, np.pi / 2, 14)[1:-1]) ** 2
+        chosen = [tuple(outer)]
+        strong: list[list[tuple[Gap, float]]] = []
+        for i, (law, choice) in enumerate(zip(self.operands, choices, strict=True)):
+            inner = [gap for gap in choice if not gap.through_infinity]
+            strong.append([])
+            if not inner:
+                continue
+            many = bundle(law, inner)
+            s = (np.arange(len(inner))[:, None] + shares).ravel()
+            row = tuple(many if j == i else gap for j, gap in enumerate(outer))
+            swept = self._swept(row, i, s)
+            close = (swept.sign > -swept.lead).reshape(len(inner), -1).any(axis=1)
+            chosen += [
+                tuple(gap if j == i else other for j, other in enumerate(outer))
+                for gap, near in zip(inner, close, strict=True)
+                if near
+            ]
+            steep = self._steepness(many.along(s)).reshape(len(inner), -1).max(axis=1)
+            strong[-1] = [
+                (gap, share)
+                for gap, share in zip(inner, steep.tolist(), strict=True)
+                if share > 0.02
+            ]
+        for count in range(2, len(choices) + 1):
+            for places in itertools.combinations(range(len(choices)), count):
+                if math.prod(len(strong[i]) for i in places) > 10**6:
+                    return [tuple(outer)] * (MOST_COMPONENTS + 1)
+                for pairs in itertools.product(*(strong[i] for i in places)):
+                    if 1.2 * sum(share for _, share in pairs) > count - 1:
+                        several = list(outer)
+                        for i, (gap, _) in zip(places, pairs, strict=True):
+                            several[i] = gap
+                        chosen.append(tuple(several))
+        return chosen
 
     def _gaps_by_grid(self) -> list[Gap]:
         """Gaps of a law whose operands have too many of their own: seen on a grid of points.
@@ -347,18 +399,18 @@ class SubordinatedLaw(Law):
             here = (x > low) & (x < high)
             if angles.size and here.any():
                 t = 2 * np.arcsin(np.sqrt((x[here] - low) / (high - low)))
-                state.put(here, table.mapped(partial(np.interp, t, angles)))
+                state.put(here, table.mapped(partial(_interpolated, t, angles)))
         state, steps = self._newton(z, state)
         lost = np.flatnonzero(steps < 0)
         if lost.size:
             again, steps[lost], height = self._continued(z[lost])
             state.put(lost, again)
-            low = lost[(steps[lost] < 0) & (height <= 1e-10 * self._scale)]
-            if low.size:
-                height = height[np.isin(lost, low)]
-                flat, counts = self._barely_inside(x[low], state.take(low), height)
-                state.put(low[counts > 0], flat.take(counts > 0))
-                steps[low] = counts
+            close = (steps[lost] < 0) & (height <= 1e-10 * self._scale)
+            if close.any():
+                thin = lost[close]
+                flat, counts = self._barely_inside(x[thin], state.take(thin), height[close])
+                state.put(thin[counts > 0], flat.take(counts > 0))
+                steps[thin] = counts
         return state, steps
 
     def _barely_inside(
@@ -399,27 +451,29 @@ class SubordinatedLaw(Law):
             here = np.flatnonzero((x > gap.low) & (x < gap.high))
             if here.size == 0:
                 continue
+            start = self._far(z[here])
+            at = np.full(here.shape, np.nan)
             if gap.explicit:
                 at = gap.coordinates_of(x[here])
-                here = here[np.isfinite(at)]
                 with np.errstate(all="ignore"):
-                    start = self._state_of(gap.along(at[np.isfinite(at)]))
-            else:
-                start, counts = self._descended(x[here])
-                here, start = here[counts > 0], start.take(counts > 0)
+                    start = self._state_of(gap.along(at))
+            beyond = ~np.isfinite(at)
+            if beyond.any():
+                start.put(beyond, self._descended(x[here[beyond]]))
             start, steps[here] = self._newton(z[here], start, real=True)
             state.put(here, start)
         with np.errstate(all="ignore"):
             good = (steps > 0) & self._attracting(x, state)
         return state, np.where(good, steps, -np.abs(steps))
 
-    def _descended(self, x: Real) -> tuple[State, NDArray[np.int64]]:
-        """Approach real points in gaps from a little above; not where the argument changes fast."""
+    def _descended(self, x: Real) -> State:
+        """Approach real points in gaps from a little above; NaN where the argument changes fast."""
         height = np.clip(1e-2 * self._reach(x), 1e-300, self._scale)
         state, steps = self._above(x + 1j * height)
         turns = self._argument(state) / np.pi
-        steep = np.abs(turns - np.round(turns)) > 0.1
-        return self._flat(state), np.where(steep, -np.abs(steps), steps)
+        steep = (np.abs(turns - np.round(turns)) > 0.1) | (steps < 0)
+        state.common[steep] = np.nan
+        return self._flat(state)
 
     def _reach(self, x: Real, *, without: float | None = None) -> Real:
         """Distance to the nearest end of a band or atom, one of these left out."""
@@ -500,10 +554,10 @@ class SubordinatedLaw(Law):
             if slopes:
                 slope[i] = self._across(x, self._slope_of, lambda at: -1 / at**2)
             steps[i] = abs(steps[i])
-        far = self._is_far(z)
-        if far.any():
-            value[far], slope[far], _ = self._series(z[far])
-            steps[far] = 0
+        remote = self._is_far(z)
+        if remote.any():
+            value[remote], slope[remote], _ = self._series(z[remote])
+            steps[remote] = 0
         for i in np.flatnonzero(self._is_end(z)):
             near, far = self._beside_end(float(z[i].real), self._stieltjes)
             unbounded = abs(near.imag) > 1.2 * abs(far.imag)
@@ -610,9 +664,9 @@ class SubordinatedLaw(Law):
             value[part] = self._potential_of(z[part], state)
             for i in np.flatnonzero(part)[poles]:
                 value[i] = self._across(float(z[i].real), self._potential_of, np.log)
-        far = self._is_far(z)
-        if far.any():
-            value[far] = self._series(z[far])[2]
+        remote = self._is_far(z)
+        if remote.any():
+            value[remote] = self._series(z[remote])[2]
         for i in np.flatnonzero(self._is_end(z)):
             near, far = self._beside_end(float(z[i].real), self._log_potential)
             below = float(self._cdf(z.real[i : i + 1])[0])
@@ -669,3 +723,7 @@ class SubordinatedLaw(Law):
                 f"{self} did not converge at {bad.size} of {z.size} points, the first at "
                 f"{bad[0]}; solve() returns the others"
             )
+
+
+def _interpolated(t: Real, angles: Real, row: Complex) -> Complex:
+    return np.asarray(np.interp(t, angles, row), dtype=np.complex128)

@@ -43,12 +43,13 @@ from rmtland.laws.arcsine import Arcsine
 from rmtland.laws.discrete import Discrete, EmpiricalLaw
 from rmtland.laws.free_poisson import FreePoisson
 from rmtland.laws.inversion import s_transform_of
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support, upper_half_plane
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 from rmtland.laws.mixture_law import Mixture
 from rmtland.laws.semicircle import Semicircle
 from rmtland.laws.uniform import Uniform
+from rmtland.solution import Solution
 
 __all__ = ["Affine", "AffineLevy", "affine"]
 
@@ -160,6 +161,33 @@ class _AffineImage(Law):
 
     def _stieltjes(self, z: Complex) -> Complex:
         return self._marked(z, self._back(self.law._stieltjes(self._upper(z)), self.scale))
+
+    def solve(self, z: ArrayLike) -> Solution:
+        """Solve the law of X at the points pulled back; divide its value and error by the scale.
+
+        Parameters and result are those of `Law.solve`; the residual is that of the law of X.
+        """
+        flat, shape = upper_half_plane(z)
+        pulled = self._upper(flat)
+        inner = self.law.solve(pulled)
+        value = self._marked(flat, self._back(inner.value, self.scale))
+        # What the rounding of a point moves the value by
+        moved = np.abs(self.scale * pulled.real + self.shift - flat.real)
+        moved += 4.5e-16 * (np.abs(flat) + abs(self.shift))
+        own = np.full(flat.shape, np.inf)
+        with np.errstate(all="ignore"):
+            if inner.converged and inner.error is not None:
+                slope = np.abs(self.law._jet(pulled)[1]) / self.scale**2
+                own = inner.error / abs(self.scale) + 2 * moved * slope
+            error = own + 1e-15 * np.abs(value)
+        error = np.where(np.isinf(value), 0.0, np.where(np.isnan(error), np.inf, error))
+        return Solution(
+            value.reshape(shape),
+            inner.status,
+            inner.residual.reshape(shape),
+            inner.steps.reshape(shape),
+            error.reshape(shape),
+        )
 
     def _marked(self, z: Complex, g: Complex) -> Complex:
         for place, _ in self.atoms:
@@ -336,4 +364,5 @@ def _numbers(name: str, value: ArrayLike) -> Any:
     array = np.asarray(value)
     if array.dtype.kind not in "iufcb" and array.size:
         raise TypeError(f"{name} must be real or complex numbers; got dtype {array.dtype}")
+    array = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
     return array if array.ndim else array.item()

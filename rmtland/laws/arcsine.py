@@ -38,7 +38,7 @@ from numpy.typing import ArrayLike
 
 from rmtland.arrays import finite
 from rmtland.laws.inversion import elementwise
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support, accuracy_of_root
 
 __all__ = ["Arcsine"]
 
@@ -95,6 +95,12 @@ class Arcsine(Law):
         if edge.any():
             g[edge] = complex(np.inf, 0)
         return g, slope
+
+    def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
+        """From g^2 (z - low)(z - high) = 1."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            part = g * (z - self.low) * (z - self.high)
+            return accuracy_of_root(g, part * g - 1, 2 * part, 1 + np.abs(part * g))
 
     def _log_potential(self, z: Complex) -> Complex:
         value = 2 * np.log((np.sqrt(z - self.low) + np.sqrt(z - self.high)) / 2)

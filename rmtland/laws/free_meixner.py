@@ -55,7 +55,7 @@ from numpy.typing import ArrayLike
 
 from rmtland.arrays import finite
 from rmtland.laws.inversion import elementwise
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support, accuracy_of_root
 from rmtland.laws.logarithm import log_one_plus
 
 __all__ = ["FreeMeixner"]
@@ -174,6 +174,17 @@ class FreeMeixner(Law):
         if hits.any():
             g[hits] = complex(np.inf, 0)
         return g, slope
+
+    def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
+        """From b p^2 + a g p + g^2 = p with p = z g - 1."""
+        a, b = self.a, self.b
+        with np.errstate(invalid="ignore", over="ignore"):
+            p = z * g - 1
+            defect = g * g + (a * g + b * p - 1) * p
+            slope = 2 * g + a * p + (a * g + 2 * b * p - 1) * z
+            rounded = abs(a) * np.abs(g) + 2 * abs(b) * np.abs(p) + 1
+            terms = np.abs(g) ** 2 + rounded * (np.abs(p) + np.abs(z * g) + 1)
+            return accuracy_of_root(g, defect, slope, terms, lead=1 + (a + b * z) * z)
 
     def _log_potential(self, z: Complex) -> Complex:
         h, y, _ = self._inverse(z)

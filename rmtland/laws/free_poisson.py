@@ -34,7 +34,7 @@ from numpy.typing import ArrayLike
 
 from rmtland.arrays import finite, positive
 from rmtland.laws.inversion import elementwise
-from rmtland.laws.law import Atoms, Complex, Real, Support
+from rmtland.laws.law import Atoms, Complex, Real, Support, accuracy_of_root
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 
 __all__ = ["FreePoisson"]
@@ -113,6 +113,15 @@ class FreePoisson(LevyLaw):
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             quotient = (2 * self.jump) * (z / down)
         return root, np.where(np.abs(up) >= np.abs(down), up / 2, quotient)
+
+    def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
+        """From j z g^2 - (z - j (lambda - 1)) g + 1 = 0."""
+        shift = self.jump * (self.rate - 1)
+        with np.errstate(invalid="ignore", over="ignore"):
+            lead, line = self.jump * z, z - shift
+            terms = np.abs(lead) * np.abs(g) ** 2 + (np.abs(z) + abs(shift)) * np.abs(g) + 1
+            return accuracy_of_root(g, (lead * g - line) * g + 1, 2 * lead * g - line, terms,
+                                    lead=lead)  # fmt: skip
 
     def _pdf(self, x: Real) -> Real:
         ((low, high),) = self.support

@@ -68,7 +68,7 @@ from numpy.typing import ArrayLike
 
 from rmtland.arrays import positive
 from rmtland.laws.inversion import elementwise
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support, accuracy_of_root
 from rmtland.solution import ConvergenceError
 
 __all__ = ["FussCatalan"]
@@ -232,6 +232,16 @@ class FussCatalan(Law):
         if zero.any():
             g[zero] = complex(np.inf, 0)
         return g, slope
+
+    def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
+        """From P - 1 = g P^s with P = z g."""
+        s = self.order
+        with np.errstate(all="ignore"):
+            p = z * g
+            zeta = np.log(p)
+            power = np.exp(s * zeta)
+            terms = np.abs(p) + 1 + np.abs(g * power) * (2 + s * np.abs(zeta))
+            return accuracy_of_root(g, p - 1 - g * power, z - (s + 1) * power, terms)
 
     def _log_potential(self, z: Complex) -> Complex:
         _, moment = self._solved(z)

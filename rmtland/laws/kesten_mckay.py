@@ -47,7 +47,7 @@ from numpy.typing import ArrayLike
 
 from rmtland.arrays import finite
 from rmtland.laws.inversion import elementwise
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support, accuracy_of_root
 from rmtland.laws.logarithm import log_one_plus
 
 __all__ = ["KestenMcKay"]
@@ -111,6 +111,16 @@ class KestenMcKay(Law):
         if hits.any():
             g[hits] = complex(np.inf, 0)
         return g, slope
+
+    def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
+        """From p^2 + d p = d^2 g^2 with p = z g - 1."""
+        d = self.degree
+        with np.errstate(invalid="ignore", over="ignore"):
+            p = z * g - 1
+            defect = (p + d) * p - (d * g) ** 2
+            slope = (2 * p + d) * z - 2 * d * d * g
+            terms = (2 * np.abs(p) + d) * (np.abs(p) + np.abs(z * g) + 1) + np.abs(d * g) ** 2
+            return accuracy_of_root(g, defect, slope, terms, lead=(z - d) * (z + d))
 
     def _log_potential(self, z: Complex) -> Complex:
         q, _, _ = self._roots(z)

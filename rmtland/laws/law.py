@@ -44,8 +44,9 @@ from numpy.typing import ArrayLike, NDArray
 from rmtland.arrays import Rng, choice, count, points, positive, random_generator
 from rmtland.laws.cumulants import free_cumulants_of, moments_of
 from rmtland.laws.inversion import r_transform_of, s_transform_of
+from rmtland.solution import ConvergenceError, Solution, Status
 
-__all__ = ["Atoms", "Law", "Support"]
+__all__ = ["Atoms", "Law", "Support", "accuracy_of_root", "upper_half_plane"]
 
 Support = tuple[tuple[float, float], ...]
 Atoms = tuple[tuple[float, float], ...]
@@ -93,6 +94,13 @@ class Law(abc.ABC):
 
     def _stieltjes(self, z: Complex) -> Complex:
         return self._jet(z)[0]
+
+    def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
+        """Residual and bound of the error of computed values g = G(z), as `solve` states them.
+
+        A law gives an equation for G that its computation does not use, or the rounding of it.
+        """
+        return np.full(z.shape, np.inf), np.full(z.shape, np.inf)
 
     def _pdf(self, x: Real) -> Real:
         density = np.zeros(x.shape)
@@ -190,6 +198,42 @@ class Law(abc.ABC):
             Infinite at an atom.
         """
         return _half_planes(self._stieltjes, z)
+
+    def solve(self, z: ArrayLike) -> Solution:
+        """Evaluate G(z) and report how far the value may be trusted.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points of the closed upper half-plane, any shape; real points mean x + i0.
+
+        Returns
+        -------
+        Solution
+            `value` is G(z). `residual` is the defect of an equation for G at that value,
+            relative to the moduli of its terms; for a law that is a sum, the bound of its relative
+            rounding. `error` bounds the absolute error of the value: twice the defect and the
+            rounding of the equation, divided by the derivative of the equation in G. Both are
+            infinite where nothing can be stated. `steps` counts the steps of an iterative
+            solver, 0 for a closed form. It never raises for lack of convergence; `status` says.
+
+        Raises
+        ------
+        ValueError
+            If z is not finite or below the real axis.
+        TypeError
+            If z is not made of numbers.
+        """
+        flat, shape = upper_half_plane(z)
+        value = self._stieltjes(flat)
+        residual, error = self._accuracy(flat, value)
+        return Solution(
+            value.reshape(shape),
+            Status.CONVERGED,
+            residual.reshape(shape),
+            np.zeros(shape, dtype=np.int64),
+            error.reshape(shape),
+        )
 
     def log_potential(self, z: ArrayLike) -> Any:
         """Logarithmic potential L(z) = integral of log(z - t) rho(dt), with L' = G.
@@ -369,13 +413,17 @@ class Law(abc.ABC):
         """
         width = high - low
         grid = np.linspace(0, np.pi, min(257, 2 * q.size + 3))
-        levels = self._cdf(low + width * np.sin(grid / 2) ** 2)
+        nodes = low + width * np.sin(grid / 2) ** 2
+        levels = self._cdf(nodes)
         levels[-1] = self._mass_below(np.array([high]))[0]
+        with np.errstate(invalid="ignore"):
+            slopes = self._pdf(nodes) * (width / 2) * np.sin(grid)
         place = np.clip(np.searchsorted(levels, q), 1, grid.size - 1)
         left, right = grid[place - 1], grid[place]
-        t = np.interp(q, levels, grid)
-        active = np.arange(q.size)
-        for step_number in range(120):
+        share, bend = _start_in_cells(q, place, levels, slopes * grid[1])
+        t = left + (right - left) * share
+        active, last = np.arange(q.size), np.full(q.shape, np.inf)
+        for _ in range(120):
             ta = t[active]
             x = low + width * np.sin(ta / 2) ** 2
             defect = self._cdf(x) - q[active]
@@ -384,21 +432,57 @@ class Law(abc.ABC):
             left[active[~above]] = ta[~above]
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 step = defect / (self._pdf(x) * (width / 2) * np.sin(ta))
+                # What Newton's method leaves is this bend times the square of its step.
+                left_over = np.abs(step) * np.minimum(1.0, np.abs(step) * bend[active] / grid[1])
             trial = ta - step
             lo, hi = left[active], right[active]
             inside = (trial > lo) & (trial < hi)
             # Relative accuracy in the lower tail, where the law has it; rounding of cdf else.
-            rounding = 2.3e-16 * q[active] if step_number < 5 else 4.5e-16
-            hit = np.abs(defect) <= rounding
+            size = np.abs(defect)
+            settled = (q[active] > 0.5) | (size > last[active] / 4)
+            hit = size <= np.where(settled, 4.5e-16, 2.3e-16 * q[active])
+            last[active] = size
             t[active] = np.where(hit, ta, np.where(inside, trial, (lo + hi) / 2))
-            done = hit | (hi - lo <= 4e-16 * hi) | (inside & (np.abs(step) <= 4e-16 * ta))
+            done = hit | (hi - lo <= 4e-16 * hi) | (inside & (left_over <= 4e-16 * ta))
             active = active[~done]
             if active.size == 0:
                 break
         x = low + width * np.sin(t / 2) ** 2
         x[q <= levels[0]] = low
         x[q >= levels[-1]] = high
-        return np.asarray(x)
+        # Rounding must not exchange neighbours.
+        order = np.argsort(q, kind="stable")
+        x[order] = np.maximum.accumulate(x[order])
+        return x
+
+
+def _start_in_cells(
+    q: Real, place: NDArray[np.intp], levels: Real, rises: Real
+) -> tuple[Real, Real]:
+    """Where in its cell [place - 1, place] of a table every level q is, as a share of the cell.
+
+    By the cubic with the levels at both nodes and the slopes (`rises`, per cell) there; by a power
+    in the first and the last cell, where the slope may be zero or infinite. Also returned is a
+    bound of |F'' / 2 F'| per cell, for F the function in the table.
+    """
+    with np.errstate(all="ignore"):
+        gain = levels[1:] - levels[:-1]
+        start, end = rises[:-1] / gain, rises[1:] / gain
+        bends = 1 + 2 * np.abs(end - start) / np.minimum(start, end)
+        cell = place - 1
+        target = np.clip((q - levels[cell]) / gain[cell], 0.0, 1.0)
+        rise, fall = start[cell], end[cell]
+        square, cube = 3 - 2 * rise - fall, rise + fall - 2
+        share = target
+        for _ in range(3):
+            miss = share * (rise + share * (square + share * cube)) - target
+            slope = rise + share * (2 * square + 3 * share * cube)
+            share = np.clip(share - miss / slope, 0.0, 1.0)
+        share = np.where(cell == 0, target ** (1 / fall), share)
+        share = np.where(cell == gain.size - 1, 1 - (1 - target) ** (1 / rise), share)
+        bend = bends[cell]
+    bend[(cell == 0) | (cell == gain.size - 1) | ~np.isfinite(bend)] = np.inf
+    return np.where(np.isfinite(share), share, target), bend
 
 
 @overload
@@ -423,7 +507,66 @@ def _half_planes(function: Callable[[Complex], Complex], z: ArrayLike) -> Any:
         raise ValueError("z must be finite; transforms behave like 1/z at infinity")
     below = flat.imag < 0
     value = function(np.where(below, flat.conj(), flat.real + 1j * np.abs(flat.imag)))
+    if np.isnan(value).any():
+        raise ConvergenceError(f"no value found at {flat[np.isnan(value)][0]}")
     return _as_shaped(np.where(below, value.conj(), value), array.shape)
+
+
+def upper_half_plane(z: ArrayLike) -> tuple[Complex, tuple[int, ...]]:
+    """Return finite points with Im z >= 0 as a flat array, with their shape.
+
+    Raises
+    ------
+    ValueError
+        If a point is not finite or below the real axis.
+    TypeError
+        If the points are not numbers.
+    """
+    array = np.asarray(z)
+    if array.dtype.kind not in "iufcb" and array.size:
+        raise TypeError(f"z must be complex numbers; got dtype {array.dtype}")
+    flat = array.astype(np.complex128).ravel()
+    if (flat.imag < 0).any() or not np.isfinite(flat).all():
+        raise ValueError("solve takes finite z with Im z >= 0; conjugate the others")
+    flat.imag = np.abs(flat.imag)  # -0.0 becomes 0.0
+    return flat, array.shape
+
+
+def accuracy_of_root(
+    root: Complex,
+    defect: Complex,
+    slope: Complex,
+    terms: Real,
+    *,
+    lead: Complex | float | None = None,
+) -> tuple[Real, Real]:
+    """Relative residual, and bound of the error, of a computed root of an equation.
+
+    Parameters
+    ----------
+    root : ndarray of complex
+        The computed root.
+    defect, slope : ndarray of complex
+        The equation and its derivative in the unknown, at the computed root.
+    terms : ndarray of float
+        Sum of the moduli of the terms of the equation, weighted by how often each was rounded.
+    lead : ndarray of complex or float, optional
+        Leading coefficient of a quadratic equation, which bounds the error beside a double root.
+
+    Returns
+    -------
+    (ndarray, ndarray)
+        |defect| / terms, and 2 (|defect| + 1e-15 terms) / |slope|; zero where the root is
+        infinite, as it is exactly at an atom.
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        size = np.abs(defect) + 1e-15 * terms
+        residual, error = np.abs(defect) / terms, 2 * size / np.abs(slope)
+        if lead is not None:
+            error = np.fmin(error, 2 * np.sqrt(size / np.abs(lead)))
+    exact = np.isinf(root)
+    residual = np.where(exact, 0.0, np.where(np.isnan(residual), np.inf, residual))
+    return residual, np.where(exact, 0.0, np.where(np.isnan(error), np.inf, error))
 
 
 def _as_shaped(values: NDArray[Any], shape: tuple[int, ...]) -> Any:

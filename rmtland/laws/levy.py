@@ -50,7 +50,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arrays import finite, nonnegative, positive
-from rmtland.laws.law import Complex, Law, Real
+from rmtland.laws.law import Complex, Law, Real, accuracy_of_root
 
 __all__ = ["LevyLaw", "LevyTriplet"]
 
@@ -238,6 +238,21 @@ class LevyLaw(Law):
         h = self._reciprocal(z)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return np.where(h == 0, complex(np.inf, 0), 1 / h)
+
+    def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
+        """From H(h) = z, h = 1/g."""
+        triplet = self.levy
+        with np.errstate(all="ignore"):
+            h = 1 / g
+            terms = np.abs(z) + np.abs(h) + abs(triplet.drift)
+            if triplet.variance:
+                terms = terms + triplet.variance / np.abs(h)
+            for rate, jump in zip(triplet.rates, triplet.jumps, strict=True):
+                share = np.abs(jump / (h - jump))
+                terms = terms + rate * np.abs(h) * share * (1 + share)
+            slope = -h * h * triplet.slope(h)
+            defect = triplet.inverse(h) - z
+        return accuracy_of_root(g, defect, slope, terms)
 
     def _log_potential(self, z: Complex) -> Complex:
         return self.levy.log_potential(self._reciprocal(z))

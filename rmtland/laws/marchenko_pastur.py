@@ -34,7 +34,7 @@ from numpy.typing import ArrayLike
 
 from rmtland.arrays import positive
 from rmtland.laws.inversion import elementwise
-from rmtland.laws.law import Complex, Real, Support
+from rmtland.laws.law import Complex, Real, Support, accuracy_of_root
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 
 __all__ = ["MarchenkoPastur"]
@@ -123,6 +123,15 @@ class MarchenkoPastur(LevyLaw):
             g = np.where(h == 0, complex(np.inf, 0), 1 / h)
             rise = (h - self.variance * self.aspect_ratio) / h / h
             return g, -rise / (np.sqrt(z - low) * np.sqrt(z - high))
+
+    def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
+        """From s phi z g^2 - (z - s (1 - phi)) g + 1 = 0."""
+        s, phi = self.variance, self.aspect_ratio
+        with np.errstate(invalid="ignore", over="ignore"):
+            lead, line = s * phi * z, z - s * (1 - phi)
+            terms = np.abs(lead) * np.abs(g) ** 2 + (np.abs(z) + s * abs(1 - phi)) * np.abs(g) + 1
+            return accuracy_of_root(g, (lead * g - line) * g + 1, 2 * lead * g - line, terms,
+                                    lead=lead)  # fmt: skip
 
     def _pdf(self, x: Real) -> Real:
         ((low, high),) = self.support

@@ -32,7 +32,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rmtland.laws.discrete import Discrete, probability_weights
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support, upper_half_plane
+from rmtland.solution import Solution, Status
 
 __all__ = ["Mixture", "mixture"]
 
@@ -136,6 +137,30 @@ class Mixture(Law):
         with np.errstate(invalid="ignore"):
             g = _sum([(weight, law._stieltjes(z)) for law, weight in self._parts()])
         return self._jet(z)[0] if np.isnan(g.real).any() else g
+
+    def solve(self, z: ArrayLike) -> Solution:
+        """Solve every component: weighted errors, the worst residual and status, all steps.
+
+        Parameters and result are those of `Law.solve`.
+        """
+        flat, shape = upper_half_plane(z)
+        solutions = [law.solve(flat) for law in self.laws]
+        value = self._stieltjes(flat)
+        residual, error = np.zeros(flat.shape), 1e-15 * np.abs(value)
+        steps = np.zeros(flat.shape, dtype=np.int64)
+        for weight, part in zip(self.weights, solutions, strict=True):
+            residual = np.maximum(residual, part.residual)
+            error = error + (np.inf if part.error is None else weight * part.error)
+            steps += part.steps
+        error = np.where(np.isinf(value), np.where(residual < np.inf, 0.0, np.inf), error)
+        status = Status.CONVERGED if all(s.converged for s in solutions) else Status.NOT_CONVERGED
+        return Solution(
+            value.reshape(shape),
+            status,
+            residual.reshape(shape),
+            steps.reshape(shape),
+            error.reshape(shape),
+        )
 
     def _log_potential(self, z: Complex) -> Complex:
         return _sum([(weight, law._log_potential(z)) for law, weight in self._parts()])

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmtland.arrays import finite, positive
-from rmtland.laws.law import Complex, Real, Support
+from rmtland.laws.law import Complex, Real, Support, accuracy_of_root
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 
 __all__ = ["Semicircle"]
@@ -84,6 +84,12 @@ class Semicircle(LevyLaw):
         h = self._reciprocal(z)
         with np.errstate(divide="ignore", invalid="ignore"):
             return 1 / h, -1 / (h * np.sqrt(w - radius) * np.sqrt(w + radius))
+
+    def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
+        """From v g^2 - w g + 1 = 0."""
+        v, w = self.variance, z - self.center
+        terms = v * np.abs(g) ** 2 + (np.abs(z) + abs(self.center)) * np.abs(g) + 1
+        return accuracy_of_root(g, (v * g - w) * g + 1, 2 * v * g - w, terms, lead=v)
 
     def _pdf(self, x: Real) -> Real:
         radius = 2 * math.sqrt(self.variance)

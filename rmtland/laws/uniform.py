@@ -35,7 +35,7 @@ from numpy.typing import ArrayLike
 
 from rmtland.arrays import finite
 from rmtland.laws.inversion import elementwise
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support, accuracy_of_root
 
 __all__ = ["Uniform"]
 
@@ -101,6 +101,18 @@ class Uniform(Law):
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return self._stieltjes(z), -1 / (z - self.low) / (z - self.high)
+
+    def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
+        """From exp(width g) = (z - low)/(z - high), less 1, about the nearer end."""
+        width = self.high - self.low
+        right = z.real > self._middle
+        with np.errstate(invalid="ignore", over="ignore"):
+            y = np.where(right, width, -width) * g
+            end = np.where(right, z - self.high, self.low - z)
+            defect = np.expm1(y) * end - width
+            terms = width * (1 + np.abs(y)) + np.abs(np.expm1(y) * end)
+            slope = width * np.exp(y) * end
+            return accuracy_of_root(g, np.asarray(defect), np.asarray(slope), terms)
 
     def _log_potential(self, z: Complex) -> Complex:
         to_low, to_high = z - self.low, z - self.high

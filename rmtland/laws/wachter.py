@@ -53,7 +53,7 @@ from numpy.typing import ArrayLike
 
 from rmtland.arrays import positive
 from rmtland.laws.inversion import elementwise
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support, accuracy_of_root
 from rmtland.laws.logarithm import log_one_plus
 
 __all__ = ["Wachter"]
@@ -169,6 +169,16 @@ class Wachter(Law):
         if lost.any():
             g[lost] = complex(np.inf, 0)
         return g, slope
+
+    def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
+        """From z (1 - z) g^2 - ((kappa - 2) z + 1 - p) g + kappa - 1 = 0."""
+        numbers = self._numbers
+        with np.errstate(invalid="ignore", over="ignore"):
+            lead, line = z * (1 - z), numbers.rest * z - (numbers.p_rest + z)
+            size = abs(numbers.rest) * np.abs(z) + abs(numbers.p_rest) + np.abs(z)
+            terms = np.abs(lead * g) * np.abs(g) + size * np.abs(g) + abs(numbers.rest)
+            defect = (lead * g - line) * g + numbers.rest
+            return accuracy_of_root(g, defect, 2 * lead * g - line, terms, lead=lead)
 
     def _log_potential(self, z: Complex) -> Complex:
         numbers = self._numbers

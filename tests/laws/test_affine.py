@@ -137,3 +137,15 @@ def test_bad_maps_are_refused():
             kind(law, scale="2")
     with pytest.raises(TypeError, match="rational"):
         AffineLevy(law, 2.0)
+
+
+def test_solutions_pass_through():
+    """Values and errors are those of the law inside over the scale; residuals are its own."""
+    inner = Wachter(1.5, 0.8)
+    law = affine(inner, scale=-2.0, shift=0.5)
+    z = np.array([0.1 + 0.2j, -0.4, 3.0])
+    mine, theirs = law.solve(z), inner.solve(np.conj((z - 0.5) / -2.0))
+    np.testing.assert_allclose(mine.value, theirs.value.conj() / -2.0, rtol=1e-14)
+    np.testing.assert_array_equal(mine.residual, theirs.residual)
+    assert (mine.error >= theirs.error / 2).all()
+    assert (mine.error <= 1e-13).all()

@@ -127,3 +127,32 @@ def test_values():
     assert MarchenkoPastur(2) == MarchenkoPastur(2.0, 1.0) != MarchenkoPastur(1.0, 2.0)
     assert hash(MarchenkoPastur(2)) == hash(MarchenkoPastur(np.float32(2.0), 1))
     assert eval(repr(MarchenkoPastur(0.3, 2.0))) == MarchenkoPastur(0.3, 2.0)
+
+
+@given(phis, sigmas)
+@quick
+def test_quantiles_over_the_range(phi, s):
+    """To rounding of x and of the distribution function, the hard edge at phi = 1 included."""
+    law = MarchenkoPastur(phi, s)
+    ((low, high),) = law.support
+    q = np.concatenate([np.linspace(0.001, 0.999, 60), np.geomspace(1e-12, 1e-3, 9)])
+    q = law.cdf(low) + (1 - law.cdf(low)) * q
+    x = law.ppf(q)
+    ulp = np.spacing(high)
+    assert (np.abs(law.cdf(x) - q) <= 4e-15 + law.cdf(x + 2 * ulp) - law.cdf(x - 2 * ulp)).all()
+    x = low + (high - low) * np.sin(np.linspace(0.05, np.pi - 0.05, 50) / 2) ** 2
+    assert (np.abs(law.ppf(law.cdf(x)) - x) <= 4e-15 * (high + 1 / law.pdf(x))).all()
+
+
+def test_quantiles_take_few_evaluations(monkeypatch):
+    """A table of 257 points, one step of Newton's method nearly everywhere."""
+    law, sizes = MarchenkoPastur(0.5), []
+    cdf = MarchenkoPastur._cdf
+
+    def counted(self, x):
+        sizes.append(x.size)
+        return cdf(self, x)
+
+    monkeypatch.setattr(MarchenkoPastur, "_cdf", counted)
+    law.ppf(np.linspace(0, 1, 1002)[1:-1])
+    assert sum(sizes) < 1400

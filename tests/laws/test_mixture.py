@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rmtland.laws import MarchenkoPastur, Semicircle
 from rmtland.laws.arcsine import Arcsine
 from rmtland.laws.discrete import Discrete
+from rmtland.laws.kesten_mckay import KestenMcKay
 from rmtland.laws.mixture_law import Mixture, mixture
 from rmtland.laws.uniform import Uniform
 
@@ -96,3 +97,14 @@ def test_bad_mixtures_are_refused():
         mixture([a, 3.0], [0.5, 0.5])
     with pytest.raises(TypeError, match="sequence of laws"):
         mixture(a, [1.0])
+
+
+def test_solutions_take_the_worst_residual_and_the_weighted_errors():
+    parts = [KestenMcKay(3.3), Uniform(-0.5, 2.0)]
+    z = np.array([0.1 + 0.2j, -0.4, 5.0])
+    solution = mixture(parts, [0.3, 0.7]).solve(z)
+    one, two = (law.solve(z) for law in parts)
+    np.testing.assert_allclose(solution.value, 0.3 * one.value + 0.7 * two.value, rtol=1e-14)
+    np.testing.assert_array_equal(solution.residual, np.maximum(one.residual, two.residual))
+    assert (solution.error >= 0.3 * one.error + 0.7 * two.error).all()
+    assert (solution.error <= 1e-13).all()
