@@ -69,11 +69,6 @@ def free_sum(*laws: Law, route: str = "automatic") -> Law:
         R-transform is not rational.
     TypeError
         If an argument is not a law.
-
-    Notes
-    -----
-    Two operands with more than 400 pairs of gaps between them (two measured spectra, say) have
-    their bands found on a grid: what is narrower than a 1500th of the whole can be missed then.
     """
     choice("route", route, ROUTES)
     if not laws:

@@ -20,6 +20,14 @@ Poisson laws with jumps of either sign. With h = 1/G its equation is
 
   with e and the rounding H'(h_*) of the critical point in double-double precision: relative
   accuracy of the density up to the edge.
+* Without variance h = 0 belongs to the drift c, and close to it the equation is
+
+  .. math:: c_1 h + c_2 h^2 + h^3 \sum_k \frac{r_k}{j_k (h - j_k)} = x - c, \qquad
+            c_1 = 1 - \sum_k r_k, \quad c_2 = -\sum_k \frac{r_k}{j_k},
+
+  with rates r and jumps j. If the rates sum to 1, c_1 = 0 and the density is unbounded at the
+  drift: like :math:`|x - c|^{-1/2}` at an edge, and like :math:`|x - c|^{-1/3}` inside a band if
+  c_2 = 0 too. This form keeps h, and so the law, relatively accurate at any distance from it.
 * The distribution function is the closed form of the logarithmic potential.
 
 References
@@ -42,6 +50,7 @@ Examples
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -108,6 +117,58 @@ class FreeLevy(LevyLaw):
     def _parameters(self) -> tuple[float, float, Real, Real]:
         triplet = self.levy
         return triplet.drift, triplet.variance, np.array(triplet.rates), np.array(triplet.jumps)
+
+    @cached_property
+    def _beside_drift(self) -> tuple[float, float, float]:
+        """Constants c_1 and c_2 of the form beside the drift, and the largest |x - c| for it."""
+        _, variance, rates, jumps = self._parameters
+        if not jumps.size:
+            return 1.0, 0.0, 0.0
+        parts = [Fraction(rate) / Fraction(jump) for rate, jump in zip(rates, jumps, strict=True)]
+        c1 = float(1 - sum(map(Fraction, rates)))
+        c2 = float(-sum(parts))
+        if not variance and abs(1 - rates.sum()) <= 4e-16 * (1 + rates.size):
+            # Rates meant to sum to 1; the same for jumps meant to balance.
+            c1 = 0.0
+            if abs(c2) <= 4e-16 * np.abs(rates / jumps).sum():
+                c2 = 0.0
+        h = 0.05 * np.abs(jumps).min()
+        reach = h * abs(c1) + h * h * abs(c2) + h * (rates * (h / jumps) ** 2).sum()
+        return c1, c2, 0.0 if variance else float(reach)
+
+    def _critical_points(self, poles: Real, weights: Real) -> Real:
+        """Zeros of H' that bound the arcs; those close to 0 from the form beside the drift."""
+        from rmtland.free import levy_edges, levy_plane
+
+        found = levy_edges.critical_points(poles, weights)
+        drift, variance, rates, jumps = self._parameters
+        if variance:
+            return np.asarray(found)
+        c1, c2, _ = self._beside_drift
+        c3 = -(rates / jumps**2).sum()
+        if c1 == 0:
+            low = max(jumps[jumps < 0], default=-np.inf)
+            high = min(jumps[jumps > 0], default=np.inf)
+            beside = found[(found > low) & (found < high)]
+            found = found[(found <= low) | (found >= high)]
+            other = beside[np.argmax(np.abs(beside))] if beside.size else 0.0
+            if jumps[0] * jumps[-1] > 0:
+                found = np.append(found, 0.0)
+            elif c2:
+                start = -2 * c2 / (3 * c3)
+                if beside.size < 2 or abs(start) < 1e-2 * np.abs(jumps).min():
+                    other = start
+                found = np.append(found, [0.0, other])
+        close = (np.abs(found) < 0.05 * np.abs(jumps).min()) & (found != 0)
+        for i in np.flatnonzero(close):
+            h = found[i]
+            for _ in range(8):
+                terms = h - jumps
+                rise = (rates / jumps * (3 * terms**2 - 3 * h * terms + h * h) / terms**3).sum()
+                bend = -(rates * jumps**2 / terms**3).sum() * -2
+                h -= (c1 + h * (2 * c2 + h * rise)) / bend if bend else 0.0
+            found[i] = h
+        return np.sort(found)
 
     @cached_property
     def _arcs(self) -> _Arcs:

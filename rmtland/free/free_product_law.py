@@ -29,11 +29,10 @@ from rmtland.free.gaps import (
     Swept,
     invert,
     multiplicative,
-    nearest,
     plain_gap,
     settled,
 )
-from rmtland.free.subordination import State, SubordinatedLaw
+from rmtland.free.subordination import State, SubordinatedLaw, error_of
 from rmtland.laws.affine_law import affine
 from rmtland.laws.law import Atoms, Complex, Law, Real
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
@@ -180,6 +179,18 @@ class FreeProduct(SubordinatedLaw):
         size = np.where(cut < 1, np.maximum(size, 1.0), size)
         return new, size, height, np.abs(rest)
 
+    def _uncertainty(self, z: Complex, state: State) -> Real:
+        rest, _, _, slopes, _ = self._linear(z, state)
+        rest = rest - 2j * np.pi * np.round(rest.imag / (2 * np.pi))
+        terms = 1 + np.abs(np.log(z)) + self._order * np.abs(state.common)
+        spread = np.abs(rest) + 4e-16 * (terms + np.exp(-state.common.real))
+        for i, (law, place) in enumerate(zip(self.operands, state.omegas, strict=True)):
+            omega = _exp(place)
+            g = self._operand_jet(i, omega, state.inner[i])[0]
+            share = np.abs(slopes[i]) / np.abs(omega * g * (omega * g - 1))
+            spread = spread + share * np.abs(omega) * error_of(law, omega)
+        return np.asarray(np.abs(z) * spread)
+
     def _flat(self, state: State) -> State:
         # On the axis the arguments are multiples of pi.
         return state.mapped(lambda row: row.real + 1j * np.pi * np.round(row.imag / np.pi))
@@ -241,7 +252,8 @@ class FreeProduct(SubordinatedLaw):
             z = first.point * eta ** (self._order - 1)
             slope = self._order - 1 + down
             terms = self._order - 1 + np.abs(down)
-            clear = nearest(first.clear, m * u)
+            clear = np.minimum(first.clear, np.abs(m * u))
+            side = first.side + (m > 0) + (u > 0)
             omegas = []
             for i in range(len(self.operands)):
                 curve = first
@@ -252,7 +264,7 @@ class FreeProduct(SubordinatedLaw):
                     z = z * curve.point
                     slope = slope + down
                     terms = terms + np.abs(down)
-                    clear = nearest(clear, curve.clear)
+                    clear, side = np.minimum(clear, curve.clear), side + curve.side
                 omegas.append(curve.point)
             if all(component.through_infinity for component in components):
                 clear = np.full(s.shape, np.inf)
@@ -268,7 +280,7 @@ class FreeProduct(SubordinatedLaw):
             g = np.where(m == 0, 0.0, u / z)
             dg = np.where(m == 0, 0.0, g / z * (m / slope - 1))
             sign = np.where(admissible, -np.sign(z * eta) * slope, np.nan)
-            curve = Curve(z, g, dg, clear, tuple(omegas))
+            curve = Curve(z, g, dg, clear, side, tuple(omegas))
             return settled(curve, sign, terms, self._steepness(first))
 
     def _steepness(self, curve: Curve) -> Real:

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.free.gaps import Curve, Gap, Swept, complement, invert, nearest, settled
-from rmtland.free.subordination import State, SubordinatedLaw
+from rmtland.free.gaps import Curve, Gap, Swept, complement, invert, settled
+from rmtland.free.subordination import State, SubordinatedLaw, error_of
 from rmtland.laws.law import Atoms, Complex, Law, Real
 from rmtland.laws.levy import LevyTriplet
 
@@ -89,7 +89,10 @@ class FreeSum(SubordinatedLaw):
         """Sums of atoms whose masses exceed what the others can take: sum t_i (m_i - 1) + 1 > 0."""
         if self.levy is not None and self.levy.atom == 0:
             return ()
-        lists = [law.atoms for law in self.operands]
+        lists = [
+            [atom for atom in law.atoms if power * (1 - atom[1]) < 1]
+            for law, power in zip(self.operands, self.powers, strict=True)
+        ]
         found = []
         for choice in itertools.product(*lists):
             places = [place for place, _ in choice]
@@ -193,6 +196,14 @@ class FreeSum(SubordinatedLaw):
             terms = terms + np.abs(self.levy.excess(state.common))
         return np.asarray(terms)
 
+    def _uncertainty(self, z: Complex, state: State) -> Real:
+        defect = self._step(z, state)[3] * (np.abs(z) + self._scale)
+        spread = defect + 4e-16 * self._terms(z, state)
+        for i, (law, power) in enumerate(zip(self.operands, self.powers, strict=True)):
+            slope = self._operand_jet(i, state.omegas[i], state.inner[i])[1]
+            spread = spread + power * error_of(law, state.omegas[i]) / np.abs(slope)
+        return spread
+
     def _argument(self, state: State) -> Real:
         return np.angle(state.common)
 
@@ -265,12 +276,12 @@ class FreeSum(SubordinatedLaw):
             z = self.powers[lead] * first.point
             sign = -self.powers[lead] / first.dg
             terms = np.abs(sign)
-            clear = first.clear
+            clear, side = first.clear, first.side
             if self._surplus:
                 z = z + self._surplus / g
                 sign = sign + self._surplus / g**2
                 terms = terms + np.abs(self._surplus / g**2)
-                clear = nearest(clear, self._scale * g)
+                clear, side = np.minimum(clear, np.abs(self._scale * g)), side + (g > 0)
             omegas = []
             for i, power in enumerate(self.powers):
                 curve = first
@@ -279,7 +290,7 @@ class FreeSum(SubordinatedLaw):
                     z = z + power * curve.point
                     sign = sign - power / curve.dg
                     terms = terms + power / np.abs(curve.dg)
-                    clear = nearest(clear, curve.clear)
+                    clear, side = np.minimum(clear, curve.clear), side + curve.side
                 omegas.append(curve.point)
             if all(component.through_infinity for component in components):
                 clear = np.full(s.shape, np.inf)
@@ -291,7 +302,7 @@ class FreeSum(SubordinatedLaw):
                 sign = np.where(1 + own > 0, slope, np.nan)
                 terms = terms + np.abs(own) / g**2
             dg = -1 / slope
-            curve = Curve(z, g, dg, clear, tuple(omegas))
+            curve = Curve(z, g, dg, clear, side, tuple(omegas))
             return settled(curve, sign, terms, -self.powers[lead] / first.dg)
 
     def _steepness(self, curve: Curve) -> Real:

@@ -37,7 +37,6 @@ __all__ = [
     "complement",
     "invert",
     "multiplicative",
-    "nearest",
     "plain_gap",
     "settled",
     "sweep",
@@ -59,14 +58,15 @@ class Curve(NamedTuple):
     """Points along a gap with G and G' there.
 
     `clear` is how far v is from a removable singularity, where some operands are at infinity (or
-    zero) and others are not and differences of large numbers come in; it changes its sign there.
-    `omegas` are the subordination points of the explicit operands.
+    zero) and others are not and differences of large numbers come in; `side` counts the
+    singularities ahead. `omegas` are the subordination points of the explicit operands.
     """
 
     point: Real
     g: Real
     dg: Real
     clear: Real
+    side: Real
     omegas: tuple[Real, ...] = ()
 
 
@@ -161,7 +161,7 @@ def plain_gap(law: Law, low: float, high: float) -> Gap:
         if finite.any():
             jet = law._jet(at[finite].astype(np.complex128))
             g[finite], dg[finite] = jet[0].real, jet[1].real
-        return Curve(at, g, dg, np.full(at.shape, np.inf))
+        return Curve(at, g, dg, np.full(at.shape, np.inf), np.zeros(at.shape))
 
     return Gap(low, high, along, False)
 
@@ -174,7 +174,7 @@ def bundle(law: Law, gaps: list[Gap]) -> Gap:
         k = np.floor(s).astype(np.intp)
         at = low[k] + (high - low)[k] * (s - k)
         jet = law._jet(at.astype(np.complex128))
-        return Curve(at, jet[0].real, jet[1].real, np.full(at.shape, np.inf))
+        return Curve(at, jet[0].real, jet[1].real, np.full(at.shape, np.inf), np.zeros(at.shape))
 
     return Gap(-np.inf, np.inf, along, False)
 
@@ -196,6 +196,7 @@ def joined(last: Gap, first: Gap) -> Gap:
             column(a.g, b.g),
             column(a.dg, b.dg),
             column(a.clear, b.clear),
+            column(a.side, b.side),
         )
 
     return Gap(last.low, first.high, along, last.explicit and first.explicit)
@@ -223,11 +224,6 @@ def multiplicative(curve: Curve) -> tuple[Real, Real, Real]:
         u = np.where(np.isinf(curve.point), 1.0, curve.point * curve.g)
         m = u - 1
         return m, u, m * u / (curve.point * (curve.g + curve.point * curve.dg))
-
-
-def nearest(a: Real, b: Real) -> Real:
-    """Return the lesser of two distances from singularities, with the product of their signs."""
-    return np.asarray(np.minimum(np.abs(a), np.abs(b)) * np.sign(a) * np.sign(b))
 
 
 def invert(gap: Gap, transform: Callable[[Curve], Real], wanted: Real) -> Real:
@@ -321,10 +317,10 @@ def runs(place: Callable[[Real], Swept], samples: Real) -> list[Run]:
     to zero are looked at more closely.
     """
     curve, sign, _ = place(samples)
-    kept = ~(np.abs(curve.clear) <= _CLEAR)
+    kept = ~(curve.clear <= _CLEAR)
     # Samples with a singularity between them are not neighbours.
     block = np.cumsum(~kept)[kept]
-    samples, sign, clear = samples[kept], sign[kept], np.sign(curve.clear[kept])
+    samples, sign, side = samples[kept], sign[kept], curve.side[kept]
 
     def sign_at(s: float) -> float:
         return float(place(np.array([s])).sign[0])
@@ -333,7 +329,7 @@ def runs(place: Callable[[Real], Swept], samples: Real) -> list[Run]:
     for i in range(1, samples.size - 1):
         left, here, right = sign[i - 1 : i + 2]
         peak = (here - left) * (right - here) < 0
-        peak &= block[i - 1] == block[i + 1] and clear[i - 1] == clear[i + 1]
+        peak &= block[i - 1] == block[i + 1] and side[i - 1] == side[i + 1]
         if peak and abs(here) < abs(left - here) + abs(right - here):
             toward = -1.0 if here < 0 else 1.0
             if toward * here < toward * left:

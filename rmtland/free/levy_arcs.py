@@ -13,6 +13,8 @@ import math
 import numba
 import numpy as np
 
+from rmtland.free.levy_plane import local_form, near_drift
+
 # Gauss-Legendre nodes and weights on [0, 1].
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
@@ -113,29 +115,6 @@ def _bisect_arc(d, slope, h, low, high, b, kappa, t, s):
             hi = u
     u = 0.5 * (lo + hi)
     return u - h, _height(u, t, s)
-
-
-@_jit
-def near_zero(variance, rates, jumps):
-    """Constants of H(h) = drift + v/h + c1 h + c2 h^2 + h^3 sum of rate/(jump (h - jump)).
-
-    c1 = 1 - sum of rates, c2 = -sum of rate/jump, zero where they cancel up to rounding; and the
-    radius within which this form is the accurate one.
-    """
-    c1 = 1.0
-    c2 = 0.0
-    size = 0.0
-    radius = np.inf
-    for k in range(jumps.size):
-        c1 -= rates[k]
-        c2 -= rates[k] / jumps[k]
-        size += abs(rates[k] / jumps[k])
-        radius = min(radius, 0.2 * abs(jumps[k]))
-    if abs(c1) <= 4e-16 * (1 + rates.size):
-        c1 = 0.0
-    if abs(c2) <= 4e-16 * size:
-        c2 = 0.0
-    return c1, c2, radius
 
 
 @_jit
@@ -242,6 +221,25 @@ def _mass_from_edge(h, slope, b, kappa, u, w):
 
 
 @_jit
+def _mass_from_drift(h, c2, rates, jumps):
+    """Distribution function beside an unbounded density at the drift, rates of total 1.
+
+    That of the drift, the rates of the negative jumps, less 1/pi Im of the integral of H'(h')/h'
+    from 0 to h; H'(h')/h' has no pole there.
+    """
+    total = 0.0j
+    for n in range(_NODES.size):
+        place = _NODES[n] * h
+        _, slope = local_form(place, 0.0, c2, rates, jumps)
+        total += _WEIGHTS[n] * slope / _NODES[n]
+    mass = -total.imag / math.pi
+    for k in range(jumps.size):
+        if jumps[k] < 0.0:
+            mass += rates[k]
+    return mass
+
+
+@_jit
 def _on_arc(u, w, t, s):
     """Whether h = u + iw fulfils sum s/|h - t|^2 = 1, as the physical root does."""
     total = -1.0
@@ -253,13 +251,14 @@ def _on_arc(u, w, t, s):
 @_jit
 def boundary(
     x, mode, edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
-    drift, variance, rates, jumps,
+    c1, c2, reach, drift, variance, rates, jumps,
 ):  # fmt: skip
     """Follow the arcs over the points x.
 
     mode 0: the density; 1: the distribution function; 2: h itself, as (u, w) in two rows.
     `edges` (with low parts) and `criticals` have two entries an interval, `masses` the
-    distribution function at each edge. Returns values, residuals and steps; a negative number
+    distribution function at each edge; c1, c2 and `reach` those of the form beside the drift.
+    Returns values and steps; a negative number
     of steps marks a point that did not converge.
     """
     n = x.size
@@ -272,7 +271,10 @@ def boundary(
     w = 0.0
     gr = 1.0
     gi = 0.0
-    c1, c2, radius = near_zero(variance, rates, jumps)
+    radius = np.inf
+    for k in range(jumps.size):
+        radius = min(radius, 0.2 * abs(jumps[k]))
+    unbounded = variance == 0.0 and c1 == 0.0
     atom_at_drift = 0.0
     if variance == 0.0:
         atom_at_drift = 1.0
@@ -316,6 +318,37 @@ def boundary(
         d = (xi - edges[place]) - edges_low[place]
         ok = False
         spent = 0
+        delta = xi - drift
+        if unbounded and delta == 0.0:
+            # h = 0 inside a band: the jumps balance, or the gap beside 0 is below rounding.
+            last = -1
+            if mode == 0:
+                value[0, i] = np.inf
+            elif mode == 1:
+                value[0, i] = _mass_from_drift(0.0j, c2, rates, jumps)
+            continue
+        if (
+            variance == 0.0
+            and abs(c1) < 1e-2
+            and abs(delta) < reach
+            and (h == 0.0 or abs(delta) < abs(d))
+        ):
+            small, spent, ok = near_drift(complex(delta, 0.0), c1, c2, rates, jumps, True)
+            if ok:
+                steps[i] = spent
+                last = -1
+                if mode == 0:
+                    size = abs(small)
+                    value[0, i] = small.imag / size / size / math.pi
+                elif mode == 2:
+                    value[0, i] = small.real
+                    value[1, i] = small.imag
+                elif c1 == 0.0:
+                    value[0, i] = _mass_from_drift(small, c2, rates, jumps)
+                else:
+                    mass = _phase(small.real, small.imag, variance, rates, jumps)
+                    value[0, i] = 1.0 - mass / math.pi
+                continue
         if last >= 0 and last // 2 == place // 2:
             # Warm start with one step along dh/dx = 1/H'.
             size = gr * gr + gi * gi
@@ -324,7 +357,8 @@ def boundary(
             u = u + (criticals[last] - h) + du
             if w + dw > 0.5 * w and w + dw < 2.0 * w:
                 w += dw
-            u, w, gr, gi, spent, ok = _newton(d, slope, b, kappa, u, w)
+            u, w, gr, gi, more, ok = _newton(d, slope, b, kappa, u, w)
+            spent += more
             ok = ok and _on_arc(h + u, w, t, s)
         if not ok:
             bend = 0.0
@@ -350,19 +384,13 @@ def boundary(
             if not ok:
                 u = start_u
                 w = start_w
-        singular = xi == drift and variance == 0.0 and c1 == 0.0
-        if singular:
-            # h = 0 inside a band: the jumps balance, the density is unbounded here.
-            ok = True
-            u = -h
-            w = 0.0
-        elif (
+        if (
             math.hypot(h + u, w) < radius
-            and abs(xi - drift) < abs(d)
+            and abs(delta) < abs(d)
             and math.hypot(u, w) > 0.2 * abs(h)
         ):
             nu, nw, more, good = _newton_near_zero(
-                xi - drift, c1, c2, variance, rates, jumps, h + u, max(w, 1e-3 * abs(h + u))
+                delta, c1, c2, variance, rates, jumps, h + u, max(w, 1e-3 * abs(h + u))
             )
             spent += more
             if good and _on_arc(nu, nw, t, s):
@@ -380,20 +408,14 @@ def boundary(
                     value[0, i] = 1.0 - _phase(nu, nw, variance, rates, jumps) / math.pi
                 continue
         steps[i] = spent if ok else -spent
-        last = place if ok and not singular else -1
+        last = place if ok else -1
         last_x = xi
         if mode == 2:
             value[0, i] = h + u
             value[1, i] = w
         elif mode == 0:
             p = h + u
-            value[0, i] = np.inf if singular else w / (math.pi * (p * p + w * w))
-        elif singular:
-            mass = 1.0
-            for k in range(jumps.size):
-                if jumps[k] > 0.0:
-                    mass -= rates[k]
-            value[0, i] = mass
+            value[0, i] = w / (math.pi * (p * p + w * w))
         else:
             near = abs(h)
             for k in range(b.size):

@@ -1,4 +1,4 @@
-"""Compiled kernels: points above the axis, and real points outside the support.
+"""Compiled kernels: points above the axis, real points outside the support, beside the drift.
 
 Kernels of the rational route; the formulas stand in `rmtland.free.free_levy`. They take the poles t
 and weights s of H(h) = h + const + sum of s/(h - t), or the triplet itself, in real arithmetic: a
@@ -8,12 +8,150 @@ roots, and the closed formulas of `LevyTriplet`).
 
 from __future__ import annotations
 
+import cmath
 import math
 
 import numba
 import numpy as np
 
 _jit = numba.njit(cache=True, error_model="numpy", fastmath=False)
+
+
+# Beside the drift, where h is close to 0 ---------------------------------------------------------
+
+
+@_jit
+def _roots_of_cubic(a, b, d):
+    """Roots of t^3 + a t^2 + b t = d != 0, a and b real; the small ones are relatively exact too.
+
+    The largest by Cardano's formula, the others from their product and sum.
+    """
+    size = max(abs(a), math.sqrt(abs(b)), abs(d) ** (1.0 / 3.0))
+    a = a / size
+    b = b / size / size
+    d = d / size / size / size
+    p = b - a * a / 3.0
+    q = a * (2.0 * a * a - 9.0 * b) / 27.0 - d
+    root = cmath.sqrt(q * q / 4.0 + p * p * p / 27.0)
+    cube = root - q / 2.0
+    if abs(cube) < abs(root + q / 2.0):
+        cube = -root - q / 2.0
+    largest = complex(-a / 3.0, 0.0)
+    if cube != 0.0:
+        c = cube ** (1.0 / 3.0)
+        for _ in range(3):
+            c *= complex(-0.5, 0.8660254037844386)
+            trial = c - p / (3.0 * c) - a / 3.0
+            if abs(trial) > abs(largest):
+                largest = trial
+    for _ in range(3):
+        slope = (3.0 * largest + 2.0 * a) * largest + b
+        if slope == 0.0:
+            break
+        largest -= (((largest + a) * largest + b) * largest - d) / slope
+    product = d / largest
+    half = (b - product) / largest / 2.0
+    root = cmath.sqrt(half * half - product)
+    second = half + root
+    if abs(second) < abs(half - root):
+        second = half - root
+    return size * largest, size * second, size * product / second
+
+
+@_jit
+def local_form(h, c1, c2, rates, jumps):
+    """Value and derivative of H(h) - drift = c1 h + c2 h^2 + h^3 T, T = sum rate/(jump (h - jump)).
+
+    For no variance and |h| below all |jumps|; c1 = 1 - sum rate and c2 = -sum rate/jump.
+    """
+    t = 0.0 * h
+    dt = 0.0 * h
+    for k in range(jumps.size):
+        r = 1.0 / (h - jumps[k])
+        q = rates[k] / jumps[k]
+        t += q * r
+        dt -= q * r * r
+    return h * (c1 + h * (c2 + h * t)), c1 + h * (2.0 * c2 + h * (3.0 * t + h * dt))
+
+
+@_jit
+def _local_rest(u, w, c1, c2, rates, jumps):
+    """Im H(h) / Im h from the local form, and the sum of the moduli of its terms."""
+    tr = 0.0
+    size = 0.0
+    for k in range(jumps.size):
+        q = rates[k] / jumps[k]
+        r2 = (u - jumps[k]) ** 2 + w * w
+        tr += q * (u - jumps[k]) / r2
+        size += q / r2
+    cubic = (3.0 * u * u - w * w) * tr
+    rest = c1 + 2.0 * c2 * u + cubic - u * (u * u - 3.0 * w * w) * size
+    return rest, abs(c1) + abs(2.0 * c2 * u) + (3.0 * u * u + w * w) * abs(tr)
+
+
+@_jit
+def near_drift(delta, c1, c2, rates, jumps, band):
+    """Solve H(h) = drift + delta by the local form, for no variance: relative accuracy of h.
+
+    `delta` is complex, not 0 and not below the axis; `band` says that it is real and inside the
+    support. From the root of the cubic part of the form: one of its roots is in the upper
+    half-plane, or else the one where the cubic increases is the boundary value. Returns h, the
+    steps, and whether |h| is small enough for this and Newton's method converged.
+    """
+    unit = abs(jumps[0])
+    for k in range(jumps.size):
+        unit = min(unit, abs(jumps[k]))
+    e2 = c2 * unit
+    e3 = 0.0
+    for k in range(jumps.size):
+        e3 -= rates[k] * (unit / jumps[k]) ** 2
+    roots = _roots_of_cubic(e2 / e3, c1 / e3, delta / unit / e3)
+    t = roots[0]
+    for root in roots:
+        if root.imag > t.imag:
+            t = root
+    if not t.imag > 1e-8 * abs(t):
+        if band:
+            return t * unit, 0, False
+        rise = -np.inf
+        for root in roots:
+            x = root.real
+            slope = c1 + x * (2.0 * e2 + x * 3.0 * e3)
+            if slope > rise:
+                rise = slope
+                t = complex(x, 0.0)
+    h = t * unit
+    if not abs(t) < 0.05:
+        return h, 0, False
+    for step in range(1, 41):
+        f, g = local_form(h, c1, c2, rates, jumps)
+        if g == 0.0:
+            return h, step, False
+        move = (f - delta) / g
+        h -= move
+        if abs(move) <= 1e-9 * abs(h):
+            if delta.imag > 0.0:
+                # The height follows from Im H(h) = Im delta without cancellation.
+                rest, size = _local_rest(h.real, h.imag, c1, c2, rates, jumps)
+                if rest > 0.1 * size:
+                    h = complex(h.real, delta.imag / rest)
+            return h, step, h.imag > 0.0 or (delta.imag == 0.0 and not band)
+    return h, 40, False
+
+
+@_jit
+def beside_drift(delta, c1, c2, rates, jumps):
+    """Apply `near_drift` to points that are not inside the support."""
+    h = np.empty(delta.size, dtype=np.complex128)
+    steps = np.zeros(delta.size, dtype=np.int64)
+    found = np.zeros(delta.size, dtype=np.bool_)
+    for i in range(delta.size):
+        if delta[i] != 0.0:
+            h[i], steps[i], found[i] = near_drift(delta[i], c1, c2, rates, jumps, False)
+    return h, steps, found
+
+
+# Elsewhere ---------------------------------------------------------------------------------------
 
 
 @_jit
@@ -136,7 +274,7 @@ def upper(x, y, drift, variance, rates, jumps):
 
 
 @_jit
-def outside(x, criticals, edges, drift, variance, rates, jumps):
+def outside(x, criticals, edges, c1, c2, reach, drift, variance, rates, jumps):
     """Solve H(h) = x for real x outside the support: H increases on each gap between arcs."""
     n = x.size
     value = np.empty(n)
@@ -153,6 +291,19 @@ def outside(x, criticals, edges, drift, variance, rates, jumps):
         if gap % 2 == 1:
             value[i] = criticals[gap]
             continue
+        delta = x[i] - drift
+        if variance == 0.0 and delta == 0.0 and lo < 0.0 and hi > 0.0:
+            value[i] = 0.0  # at the atom
+            continue
+        nearest = np.inf
+        for k in range(edges.size):
+            if criticals[k] != 0.0:
+                nearest = min(nearest, abs(x[i] - edges[k]))
+        if variance == 0.0 and abs(delta) < min(reach, nearest):
+            h, _, ok = near_drift(complex(delta, 0.0), c1, c2, rates, jumps, False)
+            if ok and h.real >= lo and h.real <= hi:
+                value[i] = h.real
+                continue
         if gap == 0:
             lo = hi - 1.0
             while _inverse(lo, 0.0, drift, variance, rates, jumps)[0] > x[i]:
@@ -161,9 +312,6 @@ def outside(x, criticals, edges, drift, variance, rates, jumps):
             hi = lo + 1.0
             while _inverse(hi, 0.0, drift, variance, rates, jumps)[0] < x[i]:
                 hi = lo + 2.0 * (hi - lo)
-        if variance == 0.0 and x[i] == drift and lo < 0.0 and hi > 0.0:
-            value[i] = 0.0  # at the atom
-            continue
         u = 0.5 * (lo + hi)
         for _ in range(200):
             z, _, g, _ = _inverse(u, 0.0, drift, variance, rates, jumps)

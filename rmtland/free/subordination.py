@@ -34,7 +34,7 @@ import abc
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -52,10 +52,10 @@ from rmtland.free.gaps import (
     plain_gap,
     sweep,
 )
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support, upper_half_plane
 from rmtland.solution import ConvergenceError, Solution, Status
 
-__all__ = ["MOST_COMPONENTS", "State", "SubordinatedLaw"]
+__all__ = ["MOST_COMPONENTS", "State", "SubordinatedLaw", "error_of"]
 
 _STEPS = 40
 _NODES = 200
@@ -101,6 +101,10 @@ class SubordinatedLaw(Law):
     """A law made from operands by subordination; see the module for the equations."""
 
     operands: tuple[Law, ...]
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What was computed on the way is left behind.
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
 
     # What a sum or a product provides ------------------------------------------------------------
 
@@ -246,7 +250,7 @@ class SubordinatedLaw(Law):
             s = (np.arange(len(inner))[:, None] + shares).ravel()
             row = tuple(many if j == i else gap for j, gap in enumerate(outer))
             swept = self._swept(row, i, s)
-            close = (swept.sign > -swept.lead).reshape(len(inner), -1).any(axis=1)
+            close = np.any((swept.sign > -swept.lead).reshape(len(inner), -1), axis=1).tolist()
             chosen += [
                 tuple(gap if j == i else other for j, other in enumerate(outer))
                 for gap, near in zip(inner, close, strict=True)
@@ -423,7 +427,9 @@ class SubordinatedLaw(Law):
             above = self._value_of(z + 1j * height, state)
             slope = self._slope_of(z + 1j * height, state)
             moved = np.abs(self._value_of(z, flat) - above)
-            near = (steps > 0) & (moved <= 10 * height * np.abs(slope) + 1e-13 * np.abs(above))
+            # Next to an edge the slope is large without limit; the root moves as sqrt(height).
+            reach = np.minimum(10 * height * np.abs(slope), 1e-5 * np.abs(above))
+            near = (steps > 0) & (moved <= reach + 1e-13 * np.abs(above))
             small = np.abs(above.imag) <= 1e-9 * np.abs(above)
             # Where even the real root is lost in rounding, the state just above has to do.
             close = small & ~near & (height * np.abs(slope) <= 1e-12 * np.abs(above))
@@ -499,27 +505,42 @@ class SubordinatedLaw(Law):
         -------
         Solution
             `value` is G(z), `residual` the defect of the subordination equation there, relative to
-            its terms (infinite where the value was interpolated across a pole of the equation, or
-            extrapolated to an end of a band), `steps` the Newton steps. Never raises for lack of
-            convergence; `status` says.
+            its terms, `steps` the Newton steps, and `error` a bound of the absolute error of the
+            value, from the defect, its rounding and the errors of the operands. Residual and error
+            are infinite where the value was interpolated across a pole of the equation, or
+            extrapolated to an end of a band. Never raises for lack of convergence; `status` says.
         """
-        array = np.asarray(z, dtype=np.complex128)
-        if (array.imag < 0).any() or not np.isfinite(array).all():
-            raise ValueError("solve takes finite z with Im z >= 0; conjugate the others")
-        flat = array.ravel()
-        value, _, steps = self._jet_with_steps(flat, slopes=False)
-        defect = np.zeros(flat.shape)
-        for part, state, counts in self._parts(flat):
+        flat, shape = upper_half_plane(z)
+        value, slope, steps = self._jet_with_steps(flat, slopes=True)
+        defect, error = np.full(flat.shape, np.inf), np.full(flat.shape, np.inf)
+        thin = self._barely_above(flat)
+        at = np.where(thin, flat.real, flat)
+        for part, state, counts in self._parts(at):
             with np.errstate(all="ignore"):
-                error = self._step(flat[part], state)[3]
+                size = self._step(at[part], state)[3]
+                spread = self._uncertainty(at[part], state)
+                bound = 2 * np.abs(slope[part]) * spread + 4e-16 * np.abs(value[part])
             # Values that are interpolated or extrapolated have no defect that could be stated.
-            defect[part] = np.where((counts >= 0) & np.isfinite(error), error, np.inf)
-        defect[self._is_end(flat) & ~np.isinf(value)] = np.inf
+            known = (counts >= 0) & np.isfinite(size)
+            defect[part] = np.where(known, size, np.inf)
+            error[part] = np.where(known & np.isfinite(bound), bound, np.inf)
+        remote = self._is_far(at)
+        defect[remote] = 0.0
+        error[remote] = 1e-15 * np.abs(value[remote])
+        ends = self._is_end(flat) & ~np.isinf(value)
+        defect[ends] = error[ends] = np.inf
         status = Status.CONVERGED if (steps >= 0).all() else Status.NOT_CONVERGED
-        shape = array.shape
         return Solution(
-            value.reshape(shape), status, defect.reshape(shape), np.abs(steps).reshape(shape)
+            value.reshape(shape),
+            status,
+            defect.reshape(shape),
+            np.abs(steps).reshape(shape),
+            error.reshape(shape),
         )
+
+    @abc.abstractmethod
+    def _uncertainty(self, z: Complex, state: State) -> Real:
+        """Defect of the equation in units of z, with rounding and the errors of the operands."""
 
     def _parts(self, z: Complex) -> list[tuple[NDArray[np.bool_], State, NDArray[np.int64]]]:
         """Solve in the bands, in the gaps and above the axis apart: mask, state, steps."""
@@ -541,23 +562,28 @@ class SubordinatedLaw(Law):
     ) -> tuple[Complex, Complex, NDArray[np.int64]]:
         value, slope = np.empty_like(z), np.empty_like(z)
         steps = np.zeros(z.shape, dtype=np.int64)
-        for part, state, count in self._parts(z):
+        thin = self._barely_above(z)
+        slopes = slopes or bool(thin.any())
+        at = np.where(thin, z.real, z)
+        for part, state, count in self._parts(at):
             steps[part] = count
             with np.errstate(all="ignore"):
-                value[part] = self._value_of(z[part], state)
+                value[part] = self._value_of(at[part], state)
                 if slopes:
-                    slope[part] = self._slope_of(z[part], state)
-        lost = (steps < 0) & (z.imag == 0) & self._in_gap(z.real)
-        for i in np.flatnonzero(lost & ~np.isin(z, [place for place, _ in self.atoms])):
-            x = float(z[i].real)
-            value[i] = self._across(x, self._value_of, lambda at: 1 / at)
+                    slope[part] = self._slope_of(at[part], state)
+        lost = (steps < 0) & (at.imag == 0) & self._in_gap(at.real)
+        for i in np.flatnonzero(lost & ~np.isin(at, [place for place, _ in self.atoms])):
+            x = float(at[i].real)
+            value[i] = self._across(x, self._value_of, lambda t: 1 / t)
             if slopes:
-                slope[i] = self._across(x, self._slope_of, lambda at: -1 / at**2)
+                slope[i] = self._across(x, self._slope_of, lambda t: -1 / t**2)
             steps[i] = abs(steps[i])
-        remote = self._is_far(z)
+        remote = self._is_far(at)
         if remote.any():
-            value[remote], slope[remote], _ = self._series(z[remote])
+            value[remote], slope[remote], _ = self._series(at[remote])
             steps[remote] = 0
+        if thin.any():
+            value[thin] += 1j * z.imag[thin] * slope[thin]
         for i in np.flatnonzero(self._is_end(z)):
             near, far = self._beside_end(float(z[i].real), self._stieltjes)
             unbounded = abs(near.imag) > 1.2 * abs(far.imag)
@@ -595,6 +621,12 @@ class SubordinatedLaw(Law):
             if k:
                 potential = potential / w + moment / k
         return value / w, -slope / w / w, np.log(w) - potential / w
+
+    def _barely_above(self, z: Complex) -> NDArray[np.bool_]:
+        """Whether points are so close above a gap that G there is its first two Taylor terms."""
+        close = (z.imag > 0) & self._in_gap(z.real)
+        close[close] = z.imag[close] < 1e-13 * self._reach(z.real[close])
+        return close
 
     def _is_end(self, z: Complex) -> NDArray[np.bool_]:
         """Whether points are ends of bands exactly, where the equation has a double root."""
@@ -658,19 +690,28 @@ class SubordinatedLaw(Law):
 
     def _log_potential(self, z: Complex) -> Complex:
         value = np.empty_like(z)
-        for part, state, steps in self._parts(z):
-            poles = (steps < 0) & (z[part].imag == 0) & self._in_gap(z[part].real)
-            self._require(np.where(poles, 0, steps), z[part])
-            value[part] = self._potential_of(z[part], state)
-            for i in np.flatnonzero(part)[poles]:
-                value[i] = self._across(float(z[i].real), self._potential_of, np.log)
-        remote = self._is_far(z)
+        places = [place for place, _ in self.atoms]
+        thin = self._barely_above(z)
+        at = np.where(thin, z.real, z)
+        for part, state, steps in self._parts(at):
+            x = at[part]
+            poles = (steps < 0) & (x.imag == 0) & self._in_gap(x.real)
+            self._require(np.where(poles, 0, steps), x)
+            with np.errstate(all="ignore"):
+                value[part] = self._potential_of(x, state)
+            for i in np.flatnonzero(part)[poles & ~np.isin(x, places)]:
+                value[i] = self._across(float(at[i].real), self._potential_of, np.log)
+        remote = self._is_far(at)
         if remote.any():
-            value[remote] = self._series(z[remote])[2]
+            value[remote] = self._series(at[remote])[2]
+        if thin.any():
+            value[thin] += 1j * z.imag[thin] * self._jet(at[thin])[0]
         for i in np.flatnonzero(self._is_end(z)):
             near, far = self._beside_end(float(z[i].real), self._log_potential)
             below = float(self._cdf(z.real[i : i + 1])[0])
             value[i] = complex((4 * near.real - far.real) / 3, np.pi * (1 - below))
+        for i in np.flatnonzero(np.isin(z, places)):
+            value[i] = complex(-np.inf, np.pi * (1 - float(self._cdf(z.real[i : i + 1])[0])))
         return value
 
     def _pdf(self, x: Real) -> Real:
@@ -727,3 +768,13 @@ class SubordinatedLaw(Law):
 
 def _interpolated(t: Real, angles: Real, row: Complex) -> Complex:
     return np.asarray(np.interp(t, angles, row), dtype=np.complex128)
+
+
+def error_of(law: Law, omega: Complex) -> Real:
+    """Bound of the error of G at points of the closed half-plane, infinite at others."""
+    error = np.full(omega.shape, np.inf)
+    inside = (omega.imag >= 0) & np.isfinite(omega)
+    stated = law.solve(omega[inside]).error
+    if stated is not None:
+        error[inside] = stated
+    return error
