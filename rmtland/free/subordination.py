@@ -384,24 +384,45 @@ class SubordinatedLaw(Law):
         return state, np.where(solved, total, -total), height
 
     @cached_property
-    def _tables(self) -> tuple[tuple[Real, State], ...]:
-        """For every band, angles t in x = low + (high - low) sin(t/2)^2 and the states there."""
-        angles = np.pi * (np.arange(_NODES) + 0.5) / _NODES
-        tables = []
-        for low, high in self.support:
-            x = (low + (high - low) * np.sin(angles / 2) ** 2).astype(np.complex128)
-            state, steps, _ = self._continued(x)
-            settled = steps > 0
-            tables.append((angles[settled], state.take(settled)))
-        return tuple(tables)
+    def _tables(self) -> dict[int, tuple[Real, State]]:
+        """What `_table` made so far."""
+        return {}
+
+    def _table(self, k: int) -> tuple[Real, State]:
+        """Angles t in x = low + (high - low) sin(t/2)^2 for a band, and the states there.
+
+        A few nodes are continued from far above, the others start between them.
+        """
+        if k not in self._tables:
+            low, high = self.support[k]
+            angles, state = np.empty(0), None
+            for count in (_NODES // 8, _NODES):
+                nodes = np.pi * (np.arange(count) + 0.5) / count
+                z = (low + (high - low) * np.sin(nodes / 2) ** 2).astype(np.complex128)
+                if angles.size < 8 or state is None:
+                    state, steps, _ = self._continued(z)
+                else:
+                    state, steps = self._newton(
+                        z, state.mapped(partial(_interpolated, nodes, angles))
+                    )
+                    lost = np.flatnonzero(steps < 0)
+                    again, steps[lost], _ = self._continued(z[lost])
+                    state.put(lost, again)
+                angles, state = nodes[steps > 0], state.take(steps > 0)
+            assert state is not None
+            self._tables[k] = angles, state
+        return self._tables[k]
 
     def _inside(self, x: Real) -> tuple[State, NDArray[np.int64]]:
         """Solve at real points inside the bands."""
         z = x.astype(np.complex128)
         state = self._far(z)
-        for (low, high), (angles, table) in zip(self.support, self._tables, strict=True):
+        for k, (low, high) in enumerate(self.support):
             here = (x > low) & (x < high)
-            if angles.size and here.any():
+            if not here.any():
+                continue
+            angles, table = self._table(k)
+            if angles.size:
                 t = 2 * np.arcsin(np.sqrt((x[here] - low) / (high - low)))
                 state.put(here, table.mapped(partial(_interpolated, t, angles)))
         state, steps = self._newton(z, state)
@@ -574,10 +595,14 @@ class SubordinatedLaw(Law):
         lost = (steps < 0) & (at.imag == 0) & self._in_gap(at.real)
         for i in np.flatnonzero(lost & ~np.isin(at, [place for place, _ in self.atoms])):
             x = float(at[i].real)
+            steps[i] = abs(steps[i])
+            end = min(np.ravel(self.support), key=lambda end: abs(end - x), default=np.inf)
+            if abs(x - end) <= 1e-14 * self._scale:
+                value[i], slope[i] = self._at_end(float(end)), complex(-np.inf, 0)
+                continue
             value[i] = self._across(x, self._value_of, lambda t: 1 / t)
             if slopes:
                 slope[i] = self._across(x, self._slope_of, lambda t: -1 / t**2)
-            steps[i] = abs(steps[i])
         remote = self._is_far(at)
         if remote.any():
             value[remote], slope[remote], _ = self._series(at[remote])
@@ -585,11 +610,7 @@ class SubordinatedLaw(Law):
         if thin.any():
             value[thin] += 1j * z.imag[thin] * slope[thin]
         for i in np.flatnonzero(self._is_end(z)):
-            near, far = self._beside_end(float(z[i].real), self._stieltjes)
-            unbounded = abs(near.imag) > 1.2 * abs(far.imag)
-            edge = (4 * near.real - far.real) / 3
-            value[i] = complex(np.copysign(np.inf, near.real), 0) if unbounded else edge
-            slope[i] = complex(-np.inf, 0)
+            value[i], slope[i] = self._at_end(float(z[i].real)), complex(-np.inf, 0)
         for place, _ in self.atoms:
             value[z == place] = complex(np.inf, 0)
             steps[z == place] = 0
@@ -663,6 +684,13 @@ class SubordinatedLaw(Law):
         weights = 1 / scaled.prod(axis=1) / (x - at)
         result = complex((weights @ values) / weights.sum())
         return result + mass * complex(pole(np.array(x - middle + 0j))) if mass else result
+
+    def _at_end(self, end: float) -> complex:
+        """G at an end of a band, infinite where the density is unbounded there."""
+        near, far = self._beside_end(end, self._stieltjes)
+        if abs(near.imag) > 1.2 * abs(far.imag):
+            return complex(np.copysign(np.inf, near.real), 0)
+        return (4 * near.real - far.real) / 3 + 0j
 
     def _beside_end(
         self, end: float, function: Callable[[Complex], Complex]
