@@ -55,12 +55,14 @@ from rmtland.free.gaps import (
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support, upper_half_plane
 from rmtland.solution import ConvergenceError, Solution, Status
 
-__all__ = ["MOST_COMPONENTS", "State", "SubordinatedLaw", "error_of"]
+__all__ = ["FEW_COMPONENTS", "MOST_COMPONENTS", "State", "SubordinatedLaw", "error_of"]
 
 _STEPS = 40
 _NODES = 200
+FEW_COMPONENTS = 40
+"""Choices of components of the operands' complements that are all swept one by one."""
 MOST_COMPONENTS = 400
-"""Choices of components of the operands' complements that are swept one by one."""
+"""Promising choices of components that are swept one by one."""
 
 
 @dataclass(frozen=True)
@@ -215,8 +217,8 @@ class SubordinatedLaw(Law):
             (i for i, law in enumerate(self.operands) if isinstance(law, SubordinatedLaw)), 0
         )
         choices = [self._components(law) for law in self.operands]
-        chosen = list(itertools.islice(itertools.product(*choices), MOST_COMPONENTS + 1))
-        if len(chosen) > MOST_COMPONENTS:
+        chosen = list(itertools.islice(itertools.product(*choices), FEW_COMPONENTS + 1))
+        if len(chosen) > FEW_COMPONENTS:
             chosen = self._promising(choices)
         if len(chosen) > MOST_COMPONENTS:
             return self._gaps_by_grid()
