@@ -1,9 +1,19 @@
-"""Numbers and arrays as they come in: checked once, at the door.
+"""Numbers and arrays as they come in, random streams, and the array library that computes.
 
 Every public function of rmtland passes its arguments through these checks, so that a bad
 argument is refused with a sentence that says what was expected, what came and what to do,
 and so that no NaN travels silently through a computation.
 
+Samplers run on NumPy unless another array library is named: CuPy, PyTorch or any other that follows
+the array-API standard [1]_. Independent runs draw from children of one `numpy.random.SeedSequence`,
+so that a run does not depend on how many are drawn together.
+
+References
+----------
+.. [1] Consortium for Python Data API Standards, Python array API standard, version 2024.12.
+
+Examples
+--------
 >>> positive("phi", 0.5)
 0.5
 >>> positive("phi", -1)
@@ -14,15 +24,21 @@ ValueError: phi must be a positive finite number; got -1.0
 
 from __future__ import annotations
 
+import importlib
 import math
 import operator
-from typing import Any
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "ArrayLibrary",
     "Rng",
+    "array_namespace",
     "choice",
     "count",
     "finite",
@@ -32,6 +48,8 @@ __all__ = [
     "positive",
     "random_generator",
     "seed_of",
+    "streams",
+    "to_numpy",
 ]
 
 Rng = (
@@ -128,9 +146,76 @@ def float_array(name: str, value: ArrayLike, *, ndim: int) -> NDArray[np.float64
     return np.ascontiguousarray(array)
 
 
+def array_namespace(*arrays: Any) -> Any:
+    """Return the array library of the arguments, with the functions of the array-API standard.
+
+    NumPy arrays, numbers and sequences belong to NumPy; with one array of another library
+    (CuPy, PyTorch, array-api-strict, ...) all of them belong to that one.
+
+    Raises
+    ------
+    TypeError
+        If two libraries other than NumPy meet.
+    ImportError
+        If such an array comes and array-api-compat is missing.
+    """
+    for array in arrays:
+        if type(array) is not np.ndarray:
+            break
+    else:
+        return np  # soon, for the sake of small arrays
+    others = [
+        array
+        for array in arrays
+        if not isinstance(array, np.ndarray | np.generic)
+        and (hasattr(array, "__array_namespace__") or hasattr(array, "__dlpack__"))
+    ]
+    if not others:
+        return np
+    try:
+        import array_api_compat
+    except ImportError as error:
+        raise ImportError(
+            f"arrays of type {type(others[0]).__module__}.{type(others[0]).__name__} need "
+            "array-api-compat, which is not installed: pip install array-api-compat"
+        ) from error
+    return array_api_compat.array_namespace(*others)
+
+
+def to_numpy(array: Any) -> NDArray[Any]:
+    """Return an array of any library and on any device as a NumPy array."""
+    if isinstance(array, np.ndarray):
+        return array
+    if hasattr(array, "get"):  # CuPy
+        return np.asarray(array.get())
+    if hasattr(array, "detach"):  # PyTorch
+        return np.asarray(array.detach().cpu().numpy())
+    return np.asarray(array)
+
+
 def random_generator(rng: Rng) -> np.random.Generator:
     """Return a NumPy random generator from anything `numpy.random.default_rng` takes."""
     return np.random.default_rng(rng)
+
+
+def streams(rng: Rng, runs: int) -> list[np.random.Generator]:
+    """Return one independent generator a run: children of the seed, spawned in order.
+
+    Run i depends on `rng` and i only, not on `runs`. A Generator is advanced by `runs` children;
+    seeds and a SeedSequence are left as they are.
+    """
+    if isinstance(rng, np.random.SeedSequence):
+        rng = np.random.SeedSequence(
+            rng.entropy,
+            spawn_key=rng.spawn_key,
+            pool_size=rng.pool_size,
+            n_children_spawned=rng.n_children_spawned,
+        )
+    generator = random_generator(rng)
+    if not hasattr(generator.bit_generator.seed_seq, "spawn"):  # a state was set by hand
+        words = generator.integers(2**32, size=8, dtype=np.uint32)
+        generator = np.random.default_rng(np.random.SeedSequence([int(word) for word in words]))
+    return generator.spawn(runs)
 
 
 def seed_of(generator: np.random.Generator) -> dict[str, Any]:
@@ -146,6 +231,145 @@ def seed_of(generator: np.random.Generator) -> dict[str, Any]:
         )
         seed["spawn_key"] = [int(word) for word in sequence.spawn_key]
     return seed
+
+
+_SMALL = 256  # size up to which a Jacobi iteration on a batch is the right eigenvalue solver
+
+
+@dataclass(frozen=True)
+class ArrayLibrary:
+    """Array library, device and precision that a computation runs on.
+
+    Parameters
+    ----------
+    xp : module
+        A namespace of the array-API standard.
+    name : str
+        Name of the library.
+    precision : str
+        "float32" or "float64".
+    device : object
+        A device of that library; None for its default.
+    """
+
+    xp: Any
+    name: str
+    precision: str = "float64"
+    device: Any = None
+
+    @classmethod
+    def of(cls, xp: Any = None, *, dtype: Any = None, device: Any = None) -> Self:
+        """Find the array library.
+
+        Parameters
+        ----------
+        xp : module, optional
+            numpy, cupy, torch or another library of the array-API standard; NumPy by default, and
+            CuPy where `device` is "cuda".
+        dtype : str or dtype, optional
+            float32 or float64 (the default), of NumPy or of the library.
+        device : str or device, optional
+            Device for the library; "cuda" alone asks for CuPy.
+
+        Raises
+        ------
+        ImportError
+            If the library is not installed.
+        TypeError
+            If `xp` is not an array library.
+        ValueError
+            If the precision is another one, or the library has no such device.
+        """
+        if xp is None:
+            xp = _imported("cupy") if str(device).startswith("cuda") else np
+        name = str(getattr(xp, "__name__", xp)).removeprefix("array_api_compat.")
+        name = name.split(".", maxsplit=1)[0]
+        if name in ("cupy", "torch"):
+            xp = importlib.import_module(f"array_api_compat.{name}")
+        if not (hasattr(xp, "asarray") and hasattr(xp, "linalg")):
+            raise TypeError(f"xp must be an array library such as numpy or cupy; got {xp!r}")
+        homes = {"numpy": "cpu", "cupy": "cuda"}
+        if device is not None and name in homes:
+            if not str(device).startswith(homes[name]):
+                raise ValueError(f"{name} computes on {homes[name]!r}; got device {device!r}")
+            device = None
+        return cls(xp, name, _precision(xp, dtype), device)
+
+    @property
+    def real(self) -> Any:
+        """Real dtype of the library."""
+        return getattr(self.xp, self.precision)
+
+    @property
+    def complex(self) -> Any:
+        """Complex dtype of the library, of the same precision."""
+        return getattr(self.xp, {"float32": "complex64", "float64": "complex128"}[self.precision])
+
+    def array(self, values: Any) -> Any:
+        """Return real values as an array of this library, device and precision."""
+        if self.name != "cupy":
+            values = np.asarray(values, dtype=self.precision)
+        return self.xp.asarray(values, dtype=self.real, device=self.device)
+
+    def generators(self, parents: Sequence[np.random.Generator]) -> list[Any]:
+        """Return the generators that draw on the device: CuPy's own there, NumPy's elsewhere."""
+        if self.name != "cupy":
+            return list(parents)
+        random = self.xp.random  # CuPy only, and the next line
+        return [random.Generator(random.Philox4x3210(int(g.integers(2**63)))) for g in parents]
+
+    def eigvalsh(self, matrices: Any) -> Any:
+        """Eigenvalues of Hermitian matrices, shape (..., n, n), ascending."""
+        if self.name == "cupy" and matrices.shape[-1] > _SMALL:  # CuPy only: batches go to Jacobi
+            stack = matrices.reshape(-1, *matrices.shape[-2:])
+            values = self.xp.stack([self.xp.linalg.eigvalsh(matrix) for matrix in stack])
+            return values.reshape(matrices.shape[:-1])
+        return self.xp.linalg.eigvalsh(matrices)
+
+    def free_memory(self) -> int:
+        """Bytes of memory free on the device."""
+        if self.name == "cupy":
+            free, _ = self.xp.cuda.runtime.memGetInfo()  # CuPy only
+            return int(free)
+        return _free_memory()
+
+
+def _precision(xp: Any, dtype: Any) -> str:
+    """Return "float32" or "float64"."""
+    if dtype is None:
+        return "float64"
+    for name in ("float32", "float64"):
+        if dtype is getattr(xp, name):
+            return name
+    try:
+        found = np.dtype(dtype).name
+    except TypeError:
+        found = str(dtype)
+    return choice("dtype", found, ("float32", "float64"))
+
+
+def _imported(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f"{name} is not installed; install rmtland[gpu], or leave xp and device out for NumPy"
+        ) from error
+
+
+def _free_memory() -> int:
+    """Bytes that a new array can take: MemAvailable on Linux, else half of what is installed."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return 1024 * int(line.split()[1])
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, ValueError, OSError):  # no such call on this system
+        return 4 * 2**30
 
 
 def _number(name: str, value: Any) -> float:

@@ -6,13 +6,14 @@ of a Gauss quadrature where a matrix is too large to diagonalise. Each row is on
 so that a mean over runs comes with its standard error.
 
 An eigenvalue counts as zero when its modulus is at most the zero tolerance. The default is the
-rounding error of a symmetric eigenvalue solver, :math:`p \, u \max |\lambda|` with p the dimension
-and :math:`u = 2^{-52}` [1]_.
+rounding error of a symmetric eigenvalue solver, :math:`p \, u \max |\lambda|` with p the number
+of nodes of a run and :math:`u = 2^{-52}` [1]_.
 
 References
 ----------
 .. [1] LAPACK Users' Guide, 3rd ed., SIAM 1999, section 4.7: error bounds for the symmetric
        eigenproblem.
+.. [2] G. Szego, Orthogonal Polynomials, American Mathematical Society 1939, section 3.41.
 
 Examples
 --------
@@ -39,9 +40,9 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.arrays import count, float_array, nonnegative
+from rmtland.arrays import count, finite, float_array, nonnegative
 
-__all__ = ["Inertia", "Spectrum"]
+__all__ = ["Inertia", "Spectrum", "inertia"]
 
 _FORMAT = "rmtland spectrum 1"
 
@@ -80,17 +81,23 @@ class Spectrum:
         Size p of the matrices; defaults to the number of nodes where those are all eigenvalues.
     provenance : dict, optional
         Where the spectrum came from, JSON-able: source, parameters, seed, versions.
+    alpha : array_like of float, shape of the nodes, optional
+        Diagonals of the Lanczos tridiagonals (Jacobi matrices) of a Gauss quadrature.
+    beta : array_like of float, shape (steps - 1,) or (runs, steps - 1), optional
+        Off-diagonals, >= 0; given with `alpha`.
 
     Raises
     ------
     ValueError
-        If there are no nodes, a node is NaN or infinite, or the weights do not fit.
+        If there are no nodes, a node is NaN or infinite, or the weights or tridiagonals do not fit.
     """
 
     nodes: NDArray[np.float64]
     weights: NDArray[np.float64] | None = None
     dimension: int | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    alpha: NDArray[np.float64] | None = None
+    beta: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         array = np.asarray(self.nodes)
@@ -124,6 +131,22 @@ class Spectrum:
         if self.dimension is not None:
             object.__setattr__(self, "dimension", count("dimension", self.dimension))
         object.__setattr__(self, "provenance", _jsonable(self.provenance))
+        if self.alpha is not None or self.beta is not None:
+            self._keep_tridiagonals()
+
+    def _keep_tridiagonals(self) -> None:
+        if self.weights is None or self.alpha is None or self.beta is None:
+            raise ValueError("alpha and beta come together, and with the weights of a quadrature")
+        runs, steps = self.nodes.shape
+        for name, width in (("alpha", steps), ("beta", steps - 1)):
+            rows = np.atleast_2d(np.asarray(getattr(self, name)))
+            if rows.shape != (runs, width) and rows.size + width:
+                raise ValueError(f"{name} must have shape {(runs, width)}; got {rows.shape}")
+            rows = np.array(float_array(name, rows, ndim=2) if width else np.empty((runs, 0)))
+            if name == "beta" and rows.min(initial=0.0) < 0:
+                raise ValueError(f"beta must not be negative; got {rows.min()}")
+            rows.flags.writeable = False
+            object.__setattr__(self, name, rows)
 
     @classmethod
     def from_matrix(cls, matrix: Any, **provenance: Any) -> Self:
@@ -199,9 +222,8 @@ class Spectrum:
 
     @property
     def zero_tolerance(self) -> float:
-        """Default zero tolerance: dimension * 2^-52 * largest modulus."""
-        size = self.dimension or self.nodes.shape[1]
-        return float(size * np.finfo(np.float64).eps * np.abs(self.nodes).max())
+        """Default zero tolerance: nodes in a run * 2^-52 * largest modulus."""
+        return float(self.nodes.shape[1] * np.finfo(np.float64).eps * np.abs(self.nodes).max())
 
     def inertia(self, zero_tolerance: float | None = None) -> Inertia:
         """Count negative, zero and positive eigenvalues over all runs.
@@ -224,6 +246,38 @@ class Spectrum:
     def index_error(self, zero_tolerance: float | None = None) -> float:
         """Return the standard error of the index over runs; infinite for one run."""
         return _standard_error(self._index_of_runs(zero_tolerance))
+
+    def index_bracket(self, zero_tolerance: float | None = None) -> tuple[float, float]:
+        """Return bounds of the index that a Gauss quadrature leaves, mean over runs.
+
+        The mass below a node is at least the weights before it and at most those up to it
+        (Chebyshev-Markov-Stieltjes inequalities [2]_): for the last negative node and the first
+        other one. They hold for the spectral measure of the start vector, not for the chance that
+        is in the choice of that vector. For all eigenvalues, and for a quadrature whose Krylov
+        space has ended (a zero in `beta`, or as many nodes as dimensions), both are the index.
+
+        Parameters
+        ----------
+        zero_tolerance : float, optional
+            Largest modulus that counts as zero; defaults to `zero_tolerance`.
+
+        Returns
+        -------
+        (float, float)
+            Lower and upper bound.
+        """
+        index = self._index_of_runs(zero_tolerance)
+        steps = self.nodes.shape[1]
+        if self.weights is None or steps == self.dimension:
+            return float(index.mean()), float(index.mean())
+        negative = np.sum(self.nodes < -self._tolerance(zero_tolerance), axis=1, keepdims=True)
+        sums = np.cumsum(np.pad(self.weights, ((0, 0), (2, 1))), axis=1)
+        low = np.take_along_axis(sums, negative, axis=1)[:, 0]
+        high = np.minimum(np.take_along_axis(sums, negative + 2, axis=1)[:, 0], 1.0)
+        if self.beta is not None:
+            ended = (self.beta == 0).any(axis=1)
+            low, high = np.where(ended, index, low), np.where(ended, index, high)
+        return float(low.mean()), float(high.mean())
 
     def _index_of_runs(self, zero_tolerance: float | None) -> NDArray[np.float64]:
         tolerance = self._tolerance(zero_tolerance)
@@ -296,6 +350,8 @@ class Spectrum:
         arrays: dict[str, Any] = {"nodes": self.nodes, "header": np.array(json.dumps(header))}
         if self.weights is not None:
             arrays["weights"] = self.weights
+        if self.alpha is not None:
+            arrays |= {"alpha": self.alpha, "beta": self.beta}
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
         try:
             with os.fdopen(descriptor, "wb") as stream:
@@ -326,9 +382,80 @@ class Spectrum:
                     if header["format"] != _FORMAT:
                         raise ValueError(f"format {header['format']!r}, expected {_FORMAT!r}")
                     nodes, weights = data["nodes"], data.get("weights")
-                return cls(nodes, weights, header["dimension"], header["provenance"])
+                    alpha, beta = data.get("alpha"), data.get("beta")
+                return cls(nodes, weights, header["dimension"], header["provenance"], alpha, beta)
             except Exception as error:
                 raise ValueError(f"{os.fspath(path)} is not a spectrum file: {error}") from error
+
+
+def inertia(matrix: Any, shift: float = 0.0, *, zero_tolerance: float = 0.0) -> Inertia:
+    """Count the eigenvalues below, at and above `shift` without computing any.
+
+    By Sylvester's law of inertia they are the negative, zero and positive eigenvalues of the block
+    diagonal D in A - shift = L D L^T (Bunch & Kaufman 1977; LAPACK's sytrf): a few times cheaper
+    than eigenvalues. The index is `negative` over the size.
+
+    Parameters
+    ----------
+    matrix : array_like of float, shape (p, p), or an object with `.total`
+        Symmetric; the lower triangle is used.
+    shift : float, optional
+        Where to count.
+    zero_tolerance : float, optional
+        Eigenvalues this close to the shift count as zero, by a second factorisation. With 0 only
+        exact zeros of D do: eigenvalues that are zero up to rounding fall on either side.
+
+    Returns
+    -------
+    Inertia
+        Of one matrix.
+
+    Raises
+    ------
+    ValueError
+        If the matrix is not square, not symmetric, empty, or holds NaN or infinities.
+
+    Examples
+    --------
+    >>> inertia([[2.0, 1.0], [1.0, -3.0]])
+    Inertia(negative=1, zero=0, positive=1, zero_tolerance=0.0)
+    """
+    array = float_array("matrix", np.asarray(getattr(matrix, "total", matrix)), ndim=2)
+    if array.shape[0] != array.shape[1]:
+        raise ValueError(f"a matrix must have shape (p, p); got shape {array.shape}")
+    skew = _asymmetry(array)
+    if skew > 1e-10 * max(array.max(), -array.min()):
+        raise ValueError(
+            f"the matrix is not symmetric: entries differ from their mirror by {skew}; "
+            "symmetrise it first, (A + A.T) / 2, if that is rounding"
+        )
+    shift, tolerance = finite("shift", shift), nonnegative("zero_tolerance", zero_tolerance)
+    negative, zero = _negative_and_zero(array, shift - tolerance)
+    if tolerance == 0.0:
+        return Inertia(negative, zero, len(array) - negative - zero, tolerance)
+    below, at = _negative_and_zero(array, shift + tolerance)
+    return Inertia(negative, below + at - negative, len(array) - below - at, tolerance)
+
+
+def _negative_and_zero(matrix: NDArray[np.float64], shift: float) -> tuple[int, int]:
+    """Count negative and zero eigenvalues of the matrix less its shift, by its D."""
+    from scipy.linalg import lapack
+
+    shifted = matrix.copy()
+    np.einsum("ii->i", shifted)[...] -= shift
+    size = int(lapack.dsytrf_lwork(len(matrix), lower=0)[0])
+    # the transpose of a C-contiguous array is Fortran-contiguous, its upper the lower triangle
+    factor, pivots, info = lapack.dsytrf(shifted.T, lower=0, lwork=size, overwrite_a=1)
+    if info < 0:
+        raise ValueError(f"LAPACK's sytrf refused its argument {-info}")
+    diagonal, beside = np.diagonal(factor), np.diagonal(factor, 1)
+    alone = pivots > 0
+    negative = int(np.count_nonzero(diagonal[alone] < 0.0))
+    zero = int(np.count_nonzero(diagonal[alone] == 0.0))
+    first = np.flatnonzero(~alone)[::2]  # blocks of two rows: k and k + 1 have one negative pivot
+    a, b, c = diagonal[first], beside[first], diagonal[first + 1]
+    definite = a * c - b * b > 0.0  # by rounding only: such blocks are indefinite
+    return negative + len(first) + int(np.count_nonzero(definite & (a < 0.0))), zero
 
 
 def _standard_error(values: NDArray[np.float64]) -> float:

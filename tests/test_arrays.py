@@ -7,8 +7,10 @@ import math
 
 import numpy as np
 import pytest
+from numpy.random.bit_generator import ISeedSequence
 
 from rmtland import arrays
+from rmtland.arrays import ArrayLibrary, streams
 
 ONE_NUMBER = [arrays.finite, arrays.positive, arrays.nonnegative]
 
@@ -166,3 +168,63 @@ def test_seeds_are_remembered_as_plain_values():
         "bit_generator": "PCG64", "entropy": 7, "spawn_key": []
     }  # fmt: skip
     assert arrays.seed_of(np.random.Generator(np.random.MT19937(3)))["bit_generator"] == "MT19937"
+
+
+# Streams and array libraries --------------------------------------------------------------------
+
+
+def test_streams_are_children_of_the_seed():
+    first = [g.random() for g in streams(5, 3)]
+    assert [g.random() for g in streams(5, 2)] == first[:2]
+    assert len(set(first)) == 3
+    assert [g.random() for g in np.random.default_rng(5).spawn(3)] == first
+    sequence = np.random.SeedSequence(5)
+    for _ in range(2):  # it is left as it is
+        assert [g.random() for g in streams(sequence, 3)] == first
+    generator = np.random.default_rng(5)
+    assert [g.random() for g in streams(generator, 1) + streams(generator, 2)] == first
+
+
+def test_streams_of_a_generator_whose_state_was_set_by_hand():
+    class Seedless(ISeedSequence):
+        """A seed that cannot spawn children."""
+
+        def generate_state(self, n_words, dtype=np.uint32):
+            return np.arange(n_words, dtype=dtype)
+
+    draws = [
+        [g.random() for g in streams(np.random.Generator(np.random.PCG64(Seedless())), 3)]
+        for _ in range(2)
+    ]
+    assert draws[0] == draws[1]
+    assert len(set(draws[0])) == 3
+
+
+@pytest.mark.parametrize("dtype", ["float32", np.float32, np.dtype("float32"), np.float32(1).dtype])
+def test_precisions_by_any_name(dtype):
+    library = ArrayLibrary.of(dtype=dtype)
+    assert (library.name, library.precision) == ("numpy", "float32")
+    assert (library.real, library.complex) == (np.float32, np.complex64)
+    assert library.array([1.0, 2.0]).dtype == np.float32
+    assert ArrayLibrary.of().precision == "float64"
+    assert ArrayLibrary.of(np, device="cpu").free_memory() > 2**20
+
+
+@pytest.mark.parametrize("dtype", ["float16", np.int64, "longdouble", complex])
+def test_other_precisions_are_refused(dtype):
+    with pytest.raises(ValueError, match="unknown dtype"):
+        ArrayLibrary.of(dtype=dtype)
+
+
+def test_the_library_is_that_of_the_arrays():
+    strict = pytest.importorskip("array_api_strict")
+    array = strict.asarray([1.0, 2.0])
+    assert arrays.array_namespace(np.ones(2), 3.0, [1.0]) is np
+    assert arrays.array_namespace(np.float64(1.0)) is np
+    assert arrays.array_namespace(array) is strict
+    assert arrays.array_namespace(np.ones(2), array) is strict
+    back = arrays.to_numpy(array)
+    assert type(back) is np.ndarray
+    np.testing.assert_array_equal(back, [1.0, 2.0])
+    mine = np.ones(3)
+    assert arrays.to_numpy(mine) is mine

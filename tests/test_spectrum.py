@@ -17,6 +17,7 @@ from hypothesis.extra import numpy as hnp
 import rmtland.spectrum
 from rmtland import MarchenkoPastur, Semicircle, Spectrum, WishartPlusReluBlock, WishartPlusWigner
 from rmtland.networks import HessianSplit
+from rmtland.spectrum import inertia
 
 quick = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 finite_nodes = hnp.arrays(
@@ -581,3 +582,88 @@ def test_truncated_files_are_refused(tmp_path):
         path.write_bytes(whole[:size])
         with pytest.raises(ValueError, match="is not a spectrum file"):
             Spectrum.load(path)
+
+
+# Tridiagonals -----------------------------------------------------------------------------------
+
+
+def test_tridiagonals_of_a_quadrature_are_kept_and_saved(tmp_path):
+    nodes, weights = [[1.0, 3.0], [0.0, 2.0]], [[0.5, 0.5], [0.5, 0.5]]
+    spectrum = Spectrum(nodes, weights, 10, {}, [[2.0, 2.0], [1.0, 1.0]], [[1.0], [1.0]])
+    assert spectrum.alpha.shape == (2, 2)
+    assert spectrum.beta.shape == (2, 1)
+    with pytest.raises(ValueError, match="read-only"):
+        spectrum.beta[0] = 5.0
+    again = Spectrum.load(spectrum.save(tmp_path / "one"))
+    np.testing.assert_array_equal(again.alpha, spectrum.alpha)
+    np.testing.assert_array_equal(again.beta, spectrum.beta)
+    one = Spectrum([[1.0], [2.0]], [[1.0], [1.0]], alpha=[[1.0], [2.0]], beta=np.empty((2, 0)))
+    again = Spectrum.load(one.save(tmp_path / "two"))
+    assert again.beta.shape == (2, 0)
+    assert Spectrum.load(Spectrum([1.0]).save(tmp_path / "three")).alpha is None
+
+
+@pytest.mark.parametrize(
+    ("weights", "alpha", "beta", "message"),
+    [
+        (None, [1.0, 2.0], [1.0], "come together, and with the weights"),
+        ([0.5, 0.5], [1.0, 2.0], None, "come together"),
+        ([0.5, 0.5], [1.0], [1.0], r"alpha must have shape \(1, 2\); got \(1, 1\)"),
+        ([0.5, 0.5], [1.0, 2.0], [1.0, 1.0], r"beta must have shape \(1, 1\)"),
+        ([0.5, 0.5], [1.0, 2.0], [-1.0], "beta must not be negative; got -1.0"),
+        ([0.5, 0.5], [1.0, math.nan], [1.0], "alpha holds 1 NaN"),
+    ],
+)
+def test_tridiagonals_that_do_not_fit(weights, alpha, beta, message):
+    with pytest.raises(ValueError, match=message):
+        Spectrum([1.0, 3.0], weights, alpha=alpha, beta=beta)
+
+
+# Inertia without eigenvalues ----------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(size=st.integers(1, 40), seed=st.integers(0, 10**6), kind=st.integers(0, 3))
+def test_inertia_counts_eigenvalues(size, seed, kind):
+    rng = np.random.default_rng(seed)
+    matrix = rng.standard_normal((size, size))
+    matrix = matrix + matrix.T
+    if kind == 1:
+        np.fill_diagonal(matrix, 0.0)  # pivots of two rows
+    if kind == 2:
+        matrix *= 10.0 ** rng.uniform(-100, 100)
+    shift = float(np.abs(matrix).max() * rng.normal()) if kind == 3 else 0.0
+    eigenvalues = np.linalg.eigvalsh(matrix)
+    found = inertia(matrix, shift)
+    assert found.negative == (eigenvalues < shift).sum()
+    assert found.positive == (eigenvalues > shift).sum()
+
+
+def test_inertia_of_singular_matrices():
+    rng = np.random.default_rng(0)
+    factor = rng.standard_normal((30, 12))
+    matrix = factor @ np.diag([-1.0] * 5 + [1.0] * 7) @ factor.T
+    matrix = (matrix + matrix.T) / 2
+    assert inertia(matrix, zero_tolerance=1e-9)[:3] == (5, 18, 7)
+    assert inertia(np.zeros((4, 4)))[:3] == (0, 4, 0)
+    assert inertia(np.diag([1.0, 2.0, 3.0]), 2.0)[:3] == (1, 1, 1)
+    split = HessianSplit(np.eye(3), -2.0 * np.diag([1.0, 0.0, 0.0]))
+    assert inertia(split)[:3] == (1, 0, 2)
+    before = matrix.copy()
+    inertia(matrix, 0.3)
+    np.testing.assert_array_equal(matrix, before)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "options", "message"),
+    [
+        (np.ones((2, 3)), {}, r"shape \(p, p\); got shape \(2, 3\)"),
+        ([[0.0, 1.0], [2.0, 0.0]], {}, "the matrix is not symmetric"),
+        ([[np.nan]], {}, "matrix holds 1 NaN"),
+        (np.eye(2), {"shift": np.inf}, "shift must be a finite number"),
+        (np.eye(2), {"zero_tolerance": -1.0}, "zero_tolerance must be zero or a positive"),
+    ],
+)
+def test_bad_inertia(matrix, options, message):
+    with pytest.raises(ValueError, match=message):
+        inertia(matrix, **options)

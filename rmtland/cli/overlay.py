@@ -32,7 +32,7 @@ def overlay(
     ] = "digits",
     width: Annotated[int, typer.Option(help="Hidden units.")] = 32,
     samples: Annotated[int, typer.Option(help="Training samples m.")] = 256,
-    activation: Annotated[str, typer.Option(help="tanh, relu or linear.")] = "tanh",
+    activation: Annotated[str, typer.Option(help="tanh, relu, linear, erf, gelu, ...")] = "tanh",
     energy: Annotated[
         float, typer.Option(help="Energy (loss per output) at which training stops.")
     ] = 0.1,

@@ -10,9 +10,21 @@
 (128, 128)
 """
 
-from rmtland.networks.activation import ACTIVATIONS, Activation
-from rmtland.networks.datasets import DATASETS, Dataset, dataset, digits, gaussian
+from rmtland.networks.activation import ACTIVATIONS, Activation, leaky_relu
+from rmtland.networks.datasets import (
+    DATASETS,
+    Dataset,
+    cifar10,
+    dataset,
+    digits,
+    gaussian,
+    mnist5k,
+    teacher_student,
+)
+from rmtland.networks.gaussian_averages import GaussianAverages, gaussian_averages
 from rmtland.networks.hessian import HessianSplit
+from rmtland.networks.initialisation import INITIALISATIONS, Initialisation
+from rmtland.networks.loss import LOSSES, Loss
 from rmtland.networks.mlp import MLP, LossPoint
 from rmtland.networks.parameters import ParameterBlock
 from rmtland.networks.training import TrainResult, train
@@ -20,15 +32,25 @@ from rmtland.networks.training import TrainResult, train
 __all__ = [
     "ACTIVATIONS",
     "DATASETS",
+    "INITIALISATIONS",
+    "LOSSES",
     "MLP",
     "Activation",
     "Dataset",
+    "GaussianAverages",
     "HessianSplit",
+    "Initialisation",
+    "Loss",
     "LossPoint",
     "ParameterBlock",
     "TrainResult",
+    "cifar10",
     "dataset",
     "digits",
     "gaussian",
+    "gaussian_averages",
+    "leaky_relu",
+    "mnist5k",
+    "teacher_student",
     "train",
 ]

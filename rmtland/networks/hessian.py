@@ -1,17 +1,20 @@
 r"""Exact dense Hessians of a multilayer perceptron, split as H = H0 + H1.
 
-For the loss L = (1/2m) sum (y_hat - y)^2 with residuals e = y_hat - y,
+For the loss L = (1/m) sum_mu l(o_mu, y_mu) of outputs o, with gradients r = dl/do and curvatures
+Lambda = d^2 l/do^2 of the loss of each sample (half the squared error: r = o - y, Lambda = 1),
 
-    H0 = (1/m) J^T J,                         J = d y_hat / d theta   (Gauss-Newton part)
-    H1 = (1/m) sum_{i mu} e_{i mu} d^2 y_hat_{i mu} / d theta^2       (residual part).
+    H0 = (1/m) J^T Lambda J,                  J = do/dtheta           (Gauss-Newton part)
+    H1 = (1/m) sum_{i mu} r_{i mu} d^2 o_{i mu} / d theta^2           (residual part).
 
-H0 is positive semi-definite; H1 vanishes where the fit is exact. Other names: H0 is the
-generalised Gauss-Newton matrix (and, for this loss, the Fisher matrix), H1 the second-order or
-functional part. Source: Pennington & Bahri, ICML 2017 (the split and its names).
+H0 is positive semi-definite; H1 vanishes where the fit is exact. Weight decay adds a multiple of
+the identity, which is counted in H0: it is the Hessian of the loss of the linearised network.
+Other names: H0 is the generalised Gauss-Newton matrix (and, for these losses, the Fisher matrix),
+H1 the second-order or functional part. Source: Pennington & Bahri, ICML 2017 (the split and its
+names).
 
 The assembly is by blocks and matrix products. For a sample mu, layers l <= l', preactivations
-z_l, layer inputs u_l (a_{l-1} for the weights, 1 for the bias) and backpropagated residuals
-delta_l = dL_mu/dz_l, the block of (W_l', W_l) is
+z_l, layer inputs u_l (a_{l-1} for the weights, 1 for the bias) and backpropagated gradients
+delta_l = dl_mu/dz_l, the block of (W_l', W_l) is
 
     (1/m) sum_mu { Q_{l'l}[a,c] u_l'[b] u_l[d] + [l < l'] delta_l'[a] R_{l'l}[b,c] u_l[d] }
 
@@ -21,10 +24,15 @@ P_{l'l} = dz_l'/dz_l the first factor obeys
     Q_{l'l} = diag(f''(z_l') g_l') P_{l'l} + diag(f'(z_l')) W_{l'+1}^T Q_{l'+1,l},
     g_l' = W_{l'+1}^T delta_{l'+1}.
 
-H0 takes Q_{Ll} = P_{Ll}, g = 0 and delta = 0; H1 takes Q_{Ll} = 0. Between the last two layers
-the blocks of H0 are Kronecker-like and those of H1 sparse: closed forms whose largest workspace is
-a layer's slopes times its inputs, n_l n_{l-1} m numbers. With one hidden layer that is the whole
-matrix. Other blocks hold the P_{l'l} of one l at a time, sum over l' of n_l' n_l m numbers.
+H takes Q_{Ll} = Lambda P_{Ll}; H0 the same with g = 0 and delta = 0; H1 takes Q_{Ll} = 0. Each
+block is then a matrix product of the factor {...} without u_l[d], rows (a,b,c), by u_l, of
+p_l' p_l m multiplications in all, half of it where l' = l. For half the squared error the blocks of
+H0 between the last two layers are Kronecker-like and those of H1 sparse: closed forms. With one
+hidden layer that is the whole matrix.
+
+Memory: beside the result, workspaces of about `WORKSPACE` bytes, or a quarter of the result
+where that is more: samples are taken in chunks whose P_{l'l} and Q_{l'l} of one l, or slopes times
+inputs of the last hidden layer, fill no more.
 
 >>> import numpy as np
 >>> split = HessianSplit(np.eye(2), np.array([[0.0, 1.0], [1.0, 0.0]]))
@@ -35,22 +43,36 @@ array([[1., 1.],
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rmtland.arrays import array_namespace, choice
+from rmtland.networks.forward import ForwardPass, is_finite
+from rmtland.networks.loss import OutputCurvature
 from rmtland.networks.parameters import ParameterBlock
 
-__all__ = ["Derivatives", "HessianSplit", "assemble"]
+__all__ = ["PARTS", "WORKSPACE", "Derivatives", "HessianSplit", "assemble", "assemble_split"]
 
-Array = NDArray[np.float64]
+Array = Any  # of any array library
 Region = tuple[slice, slice]
+
+PARTS = ("total", "gauss_newton", "residual")
+"""The Hessian and its two parts."""
+
+WORKSPACE = 2**26
+"""Bytes of workspace beside the result, or a quarter of the result where that is more."""
+
+_SHARE = 4  # of the result
 
 _ROWS_AT_ONCE = 384
 """Rows of the hidden block of H0 made by one matrix product, so that it stays in the cache."""
+
+_FACTOR = 2**18
+"""Entries of the left factor of one matrix product, so that it stays in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +81,16 @@ class HessianSplit:
 
     Parameters
     ----------
-    gauss_newton : ndarray of float64, shape (p, p)
-        H0 = J^T J/m, symmetric to the last bit.
-    residual : ndarray of float64, shape (p, p)
-        H1, the residuals times the second derivatives of the outputs, symmetric to the last bit.
+    gauss_newton : array, shape (p, p)
+        H0 = J^T Lambda J/m plus the weight decay, symmetric to the last bit.
+    residual : array, shape (p, p)
+        H1, the gradients of the loss in the outputs times the second derivatives of the outputs,
+        symmetric to the last bit.
     regions : tuple of (slice, slice), optional
         The parts of `residual` that may differ from zero; None for all of it. They spare a
         pass over its zeros.
+    blocks : tuple of ParameterBlock, optional
+        The layout of the parameters, for `block`.
 
     Raises
     ------
@@ -76,14 +101,15 @@ class HessianSplit:
     gauss_newton: Array
     residual: Array
     regions: tuple[Region, ...] | None = field(default=None, repr=False)
+    blocks: tuple[ParameterBlock, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Check the shapes."""
-        shape = self.gauss_newton.shape
-        if len(shape) != 2 or shape[0] != shape[1] or self.residual.shape != shape:
+        shape = tuple(self.gauss_newton.shape)
+        if len(shape) != 2 or shape[0] != shape[1] or tuple(self.residual.shape) != shape:
             raise ValueError(
                 "gauss_newton and residual must be square matrices of one shape; "
-                f"got {shape} and {self.residual.shape}"
+                f"got {shape} and {tuple(self.residual.shape)}"
             )
 
     @cached_property
@@ -91,7 +117,7 @@ class HessianSplit:
         """H = H0 + H1, shape (p, p); computed at the first use, then kept."""
         if self.regions is None:
             return self.gauss_newton + self.residual
-        total = self.gauss_newton.copy()
+        total = array_namespace(self.gauss_newton).asarray(self.gauss_newton, copy=True)
         for region in self.regions:
             total[region] += self.residual[region]
         return total
@@ -100,6 +126,39 @@ class HessianSplit:
     def parameter_count(self) -> int:
         """The number p of parameters: rows of each matrix."""
         return int(self.gauss_newton.shape[0])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the parameter blocks, in order: "W1", ("b1",) "W2", ..."""
+        return tuple(block.name for block in self._blocks)
+
+    def block(self, row: str, column: str, *, part: str = "total") -> Array:
+        """Return the second derivatives between two parameter blocks, a view into the matrix.
+
+        Parameters
+        ----------
+        row, column : str
+            Names of the blocks, for example "W1" and "b2".
+        part : {"total", "gauss_newton", "residual"}, optional
+            The Hessian or one of its parts.
+
+        Raises
+        ------
+        ValueError
+            For an unknown name or part, or a split made without `blocks`.
+        """
+        where = {block.name: block.slice for block in self._blocks}
+        rows, columns = (where[choice("block", name, self.names)] for name in (row, column))
+        matrix: Array = getattr(self, choice("part", part, PARTS))
+        return matrix[rows, columns]
+
+    @property
+    def _blocks(self) -> tuple[ParameterBlock, ...]:
+        if self.blocks is None:
+            raise ValueError(
+                "this split does not know the layout of the parameters; give blocks=net.blocks"
+            )
+        return self.blocks
 
     def __repr__(self) -> str:
         """Return the sizes in place of the matrices."""
@@ -115,24 +174,62 @@ class Derivatives:
     ----------
     blocks : tuple of ParameterBlock
         The layout of the parameters.
-    weights : tuple of ndarray, W_l of shape (n_l, n_{l-1})
-        Entry l-1 is W_l, l = 1..L.
-    inputs : tuple of ndarray, shape (n_{l-1}, m)
+    weights : tuple of array, W_l of shape (n_l, n_{l-1})
+        Entry l-1 is W_l, l = 1..L, as it multiplies.
+    inputs : tuple of array, shape (n_{l-1}, m)
         Entry l-1 is a_{l-1}, what layer l reads.
-    slopes : tuple of ndarray, shape (n_l, m)
+    slopes : tuple of array, shape (n_l, m)
         Entry l-1 is f'(z_l), hidden layers l = 1..L-1.
-    curvatures : tuple of ndarray or None, shape (n_l, m)
-        Entry l-1 is f''(z_l); None where it is identically zero.
-    residuals : ndarray, shape (n_L, m)
-        e = y_hat - y.
+    deltas : tuple of array, shape (n_l, m)
+        Entry l-1 is delta_l.
+    bends : tuple of array or None, shape (n_l, m)
+        Entry l-1 is f''(z_l) g_l; None where it is identically zero.
+    curvature : OutputCurvature
+        Lambda of each sample.
+    normalisation : float
+        1/m for all samples, those of other chunks included.
     """
 
     blocks: tuple[ParameterBlock, ...]
     weights: tuple[Array, ...]
     inputs: tuple[Array, ...]
     slopes: tuple[Array, ...]
-    curvatures: tuple[Array | None, ...]
-    residuals: Array
+    deltas: tuple[Array, ...]
+    bends: tuple[Array | None, ...]
+    curvature: OutputCurvature
+    normalisation: float
+
+    @classmethod
+    def of(
+        cls,
+        batch: ForwardPass,
+        blocks: tuple[ParameterBlock, ...],
+        *,
+        samples: slice = slice(None),
+        normalisation: float | None = None,
+    ) -> Derivatives:
+        """Return the derivatives of some samples of a forward pass; all of them by default."""
+
+        def turned(array: Array) -> Array:
+            part = array[samples, :].T
+            return np.ascontiguousarray(part) if isinstance(part, np.ndarray) else part
+
+        lam = batch.output_curvature
+        return cls(
+            blocks=blocks,
+            weights=batch.weights,
+            inputs=tuple(map(turned, batch.inputs)),
+            slopes=tuple(map(turned, batch.slopes)),
+            deltas=tuple(map(turned, batch.deltas)),
+            bends=tuple(None if bend is None else turned(bend) for bend in batch.bends),
+            curvature=OutputCurvature(
+                *(
+                    None if array is None else array[samples, :]
+                    for array in (lam.diagonal, lam.low_rank)
+                )
+            ),
+            normalisation=1.0 / batch.samples if normalisation is None else normalisation,
+        )
 
     @property
     def depth(self) -> int:
@@ -141,19 +238,19 @@ class Derivatives:
 
     @property
     def samples(self) -> int:
-        """The number m of samples."""
-        return int(self.residuals.shape[1])
-
-    @property
-    def parameter_count(self) -> int:
-        """The number p of parameters."""
-        return self.blocks[-1].stop
+        """The number of samples of this chunk."""
+        return int(self.inputs[0].shape[1])
 
     def input_of(self, block: ParameterBlock) -> Array:
         """Return what multiplies the block's entries: layer inputs, or ones for a bias."""
+        inputs = self.inputs[block.layer - 1]
         if block.is_bias:
-            return np.ones((1, self.samples))
-        return self.inputs[block.layer - 1]
+            return array_namespace(inputs).ones_like(inputs[:1, :])
+        return inputs if block.scale == 1.0 else inputs * block.scale
+
+    def normalised_input_of(self, block: ParameterBlock) -> Array:
+        """Return the same over the number of samples, transposed: the right factor of a block."""
+        return (self.input_of(block) * self.normalisation).T
 
     def slope_times_input(self, block: ParameterBlock) -> Array:
         """Return f'(z_l)[j] u_l[k] with rows (j, k), shape (p_block, m)."""
@@ -164,32 +261,20 @@ class Derivatives:
         """Return the weight and the bias block of a layer."""
         return (block for block in self.blocks if block.layer == layer)
 
-    @cached_property
-    def pulled_back(self) -> tuple[Array, ...]:
-        """Entry l-1 is W_{l+1}^T delta_{l+1} for hidden l, then delta_L = e itself."""
-        signals = [self.residuals]
-        delta = self.residuals
-        for layer in range(self.depth - 1, 0, -1):
-            signals.insert(0, self.weights[layer].T @ delta)
-            delta = self.slopes[layer - 1] * signals[0]
-        return tuple(signals)
-
-    def delta(self, layer: int) -> Array:
-        """Return the backpropagated residual dL_mu/dz_l, shape (n_l, m)."""
-        if layer == self.depth:
-            return self.residuals
-        return self.slopes[layer - 1] * self.pulled_back[layer - 1]
-
-    def output_curvature(self, layer: int) -> Array | None:
-        """Return f''(z_l) W_{l+1}^T delta_{l+1}, shape (n_l, m), or None where it is zero."""
-        if layer == self.depth:
-            return None
-        curvature = self.curvatures[layer - 1]
-        return None if curvature is None else curvature * self.pulled_back[layer - 1]
+    def pairs(self, above: int, layer: int) -> Iterator[tuple[ParameterBlock, ParameterBlock]]:
+        """Return the pairs of blocks of two layers on or below the diagonal."""
+        for upper in self.blocks_of(above):
+            for lower in self.blocks_of(layer):
+                if upper.start >= lower.start:
+                    yield upper, lower
 
     def forward_jacobians(self, layer: int) -> dict[int, Array]:
         """Return {l': dz_l'/dz_l} for l' >= l, each of shape (n_l', n_l, m or 1)."""
-        jacobian = np.eye(self.weights[layer - 1].shape[0])[:, :, None]
+        inputs = self.inputs[0]
+        xp = array_namespace(inputs)
+        jacobian = xp.eye(self.weights[layer - 1].shape[0], dtype=inputs.dtype)[:, :, None]
+        if not isinstance(jacobian, np.ndarray):
+            jacobian = jacobian + 0 * self.deltas[0][:1, :1, None]  # on the device of the data
         jacobians = {layer: jacobian}
         for above in range(layer + 1, self.depth + 1):
             inner = self.slopes[above - 2][:, None, :] * jacobian
@@ -198,203 +283,153 @@ class Derivatives:
         return jacobians
 
 
-def assemble(derivatives: Derivatives, *, structured: bool = True) -> HessianSplit:
-    """Return the exact Hessian in its two parts, by blocks of matrix products.
+def assemble(
+    batches: Iterable[ForwardPass],
+    blocks: tuple[ParameterBlock, ...],
+    *,
+    samples: int,
+    part: str = "total",
+    weight_decay: float = 0.0,
+    structured: bool = True,
+) -> tuple[Array, tuple[Region, ...]]:
+    """Return the exact Hessian, or one of its parts, by blocks of matrix products.
 
     Parameters
     ----------
-    derivatives : Derivatives
-        The network's derivatives at the point.
+    batches : iterable of ForwardPass
+        The samples.
+    blocks : tuple of ParameterBlock
+        The layout of the parameters.
+    samples : int
+        The number m of samples, over all batches.
+    part : {"total", "gauss_newton", "residual"}, optional
+        What to assemble.
+    weight_decay : float, optional
+        Added to the diagonal, except of the residual part.
     structured : bool, optional
-        Use the closed forms of the blocks between the last two layers (default). False takes
-        the general recursion for every block: slower, and equal up to rounding.
+        Use the closed forms of the blocks between the last two layers where there are any
+        (default). False takes the general recursion for every block: slower, and equal up to
+        rounding.
+
+    Returns
+    -------
+    matrix : array, shape (p, p)
+        Symmetric to the last bit.
+    regions : tuple of (slice, slice)
+        The parts of it that were written.
 
     Raises
     ------
     ValueError
         If an entry overflows.
     """
-    p = derivatives.parameter_count
-    gauss_newton, residual = np.zeros((p, p)), np.zeros((p, p))
-    with np.errstate(over="ignore", invalid="ignore"):
-        for layer in range(1, derivatives.depth + 1):
-            _gauss_newton_columns(gauss_newton, derivatives, layer, structured)
-        regions = tuple(
-            region
-            for layer in range(1, derivatives.depth + 1)
-            for region in _residual_columns(residual, derivatives, layer, structured)
+    choice("part", part, PARTS)
+    p = blocks[-1].stop
+    matrix: Array = None
+    regions: tuple[Region, ...] = ()
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        for batch in batches:
+            for chunk in _chunks(batch, p):
+                d = Derivatives.of(batch, blocks, samples=chunk, normalisation=1.0 / samples)
+                fresh = matrix is None
+                if fresh:
+                    matrix = _zeros(p, batch.x)
+                written = tuple(_fill(matrix, d, part, structured, add=not fresh))
+                regions = written if fresh else regions
+        if weight_decay and part != "residual":
+            _add_to_diagonal(matrix, weight_decay)
+        # The diagonal of a positive semi-definite matrix bounds the rest of it.
+        xp = array_namespace(matrix)
+        finite = bool(xp.all(xp.isfinite(xp.linalg.diagonal(matrix)))) and (
+            part == "gauss_newton" or all(is_finite(matrix[region]) for region in regions)
         )
-    # The diagonal of J^T J bounds the rest of it, so that one look at p entries is enough.
-    finite = np.isfinite(np.diagonal(gauss_newton)).all() and all(
-        np.isfinite(residual[region]).all() for region in regions
-    )
     if not finite:
         raise ValueError(
-            "the Hessian overflows double precision at this point; rescale the data or the weights"
+            "the Hessian overflows floating-point numbers at this point; rescale the data or the "
+            "weights"
         )
-    return HessianSplit(gauss_newton, residual, regions)
+    return matrix, regions
 
 
-# H0 --------------------------------------------------------------------------------------------
+def assemble_split(
+    batches: Callable[[], Iterable[ForwardPass]],
+    blocks: tuple[ParameterBlock, ...],
+    *,
+    samples: int,
+    weight_decay: float = 0.0,
+    structured: bool = True,
+) -> HessianSplit:
+    """Return both parts; `batches` is called for each. See `assemble`."""
+    gauss_newton, _ = assemble(
+        batches(), blocks, samples=samples, part="gauss_newton", weight_decay=weight_decay,
+        structured=structured,
+    )  # fmt: skip
+    residual, regions = assemble(
+        batches(), blocks, samples=samples, part="residual", structured=structured
+    )
+    return HessianSplit(gauss_newton, residual, regions, blocks)
 
 
-def _gauss_newton_columns(matrix: Array, d: Derivatives, layer: int, structured: bool) -> None:
-    """Fill the blocks (l', l) of H0, l' >= l = `layer`, and their mirror images."""
-    last_two = structured and layer >= d.depth - 1
-    signal = None if last_two else d.forward_jacobians(layer)[d.depth]
-    for above in range(d.depth, layer - 1, -1):
-        if signal is not None and above < d.depth:
-            pulled = _left_multiply(d.weights[above].T, signal)
-            signal = d.slopes[above - 1][:, None, :] * pulled
-        for upper in d.blocks_of(above):
-            for lower in d.blocks_of(layer):
-                if upper.start < lower.start:
-                    continue
-                if signal is not None:
-                    _write_general(matrix, d, upper, lower, signal, None)
-                elif layer == d.depth:
-                    _write_output_output(matrix, d, upper, lower)
-                elif above == d.depth:
-                    _write_output_hidden(matrix, d, upper, lower)
-                else:
-                    _write_hidden_hidden(matrix, d, upper, lower)
+def _chunks(batch: ForwardPass, p: int) -> Iterator[slice]:
+    """Return slices of samples whose workspaces stay within the limit."""
+    size = int(np.dtype(np.float64).itemsize)
+    widths = [weight.shape[0] for weight in batch.weights]
+    per_sample = max(
+        2 * max(n * sum(widths[layer:]) for layer, n in enumerate(widths)),
+        2 * max(weight.shape[0] * weight.shape[1] for weight in batch.weights),
+    )
+    limit = max(WORKSPACE, p * p * size // _SHARE)
+    step = max(1, limit // (size * per_sample))
+    for start in range(0, batch.samples, step):
+        yield slice(start, min(batch.samples, start + step))
 
 
-def _write_output_output(
-    matrix: Array, d: Derivatives, upper: ParameterBlock, lower: ParameterBlock
-) -> None:
-    """Between output weights: I (x) u' u^T/m."""
-    product = _over_samples(d.input_of(upper), d.input_of(lower))
-    for output in range(upper.shape[0]):
-        rows = _row_of(upper, output)
-        columns = _row_of(lower, output)
-        matrix[rows, columns] = product
-        matrix[columns, rows] = product.T
-
-
-def _write_output_hidden(
-    matrix: Array, d: Derivatives, upper: ParameterBlock, lower: ParameterBlock
-) -> None:
-    """Output (i,b) and last hidden (j,k) weights: W_L[i,j] sum_mu u'_b f'_j u_k/m."""
-    weight = d.weights[-1]
-    inputs, slope_inputs = d.input_of(upper), d.slope_times_input(lower)
-    (n_out, n_hidden), k = weight.shape, inputs.shape[0]
-    product = _over_samples(inputs, slope_inputs)  # (b, (j,k))
-    block = matrix[upper.slice, lower.slice].reshape(n_out, k, -1, copy=False)
-    width = slope_inputs.shape[0] // n_hidden
-    np.multiply(np.repeat(weight, width, axis=1)[:, None, :], product[None], out=block)
-    mirror = matrix[lower.slice, upper.slice].reshape(n_hidden, width, n_out, k, copy=False)
-    turned = np.ascontiguousarray(product.T).reshape(n_hidden, width, 1, k)
-    np.multiply(weight.T[:, None, :, None], turned, out=mirror)
-
-
-def _write_hidden_hidden(
-    matrix: Array, d: Derivatives, upper: ParameterBlock, lower: ParameterBlock
-) -> None:
-    """Between last hidden weights: (W_L^T W_L)[j,j'] sum_mu f'_j u'_k f'_j' u_k'/m."""
-    weight = d.weights[-1]
-    n_hidden = weight.shape[1]
-    gram = weight.T @ weight
-    left, right = d.slope_times_input(upper), d.slope_times_input(lower)
-    k, width = left.shape[0] // n_hidden, right.shape[0] // n_hidden
-    gram_columns = np.repeat(gram, width, axis=1)[:, None, :]
-    step = max(1, _ROWS_AT_ONCE // k)
-    for first in range(0, n_hidden, step):  # rows up to the diagonal, and their mirror image
-        last = min(first + step, n_hidden)
-        rows = slice(first * k, last * k)
-        columns = slice(0, (last if upper is lower else n_hidden) * width)
-        product = _over_samples(left[rows], right[columns])
-        by_unit = product.reshape(last - first, k, -1, copy=False)
-        by_unit *= gram_columns[first:last, :, columns]
-        if upper is lower:
-            diagonal = product[:, rows]
-            diagonal[...] = 0.5 * (diagonal + diagonal.T)
-        block_rows = slice(upper.start + rows.start, upper.start + rows.stop)
-        block_columns = slice(lower.start + columns.start, lower.start + columns.stop)
-        matrix[block_rows, block_columns] = product
-        matrix[block_columns, block_rows] = product.T
-
-
-# H1 --------------------------------------------------------------------------------------------
-
-
-def _residual_columns(
-    matrix: Array, d: Derivatives, layer: int, structured: bool
+def _fill(
+    matrix: Array, d: Derivatives, part: str, structured: bool, *, add: bool
 ) -> Iterator[Region]:
-    """Fill the blocks (l', l) of H1, l' >= l = `layer`; yield the regions written."""
-    jacobians = d.forward_jacobians(layer) if layer < d.depth - 1 or not structured else {}
-    signal: Array | None = None  # Q_{l'l}; None where it is zero
+    """Write (or add) the samples of one chunk; yield the regions written."""
+    closed = structured and isinstance(matrix, np.ndarray) and d.curvature.diagonal is None
+    for layer in range(1, d.depth + 1):
+        if not (closed and layer >= d.depth - 1):
+            yield from _general_columns(matrix, d, layer, part, add)
+            continue
+        if part != "residual":
+            _gauss_newton_columns(matrix, d, layer, add)
+        if part != "gauss_newton":
+            yield from _residual_columns(matrix, d, layer, add or part == "total")
+
+
+# Any depth, any loss -----------------------------------------------------------------------------
+
+
+def _general_columns(
+    matrix: Array, d: Derivatives, layer: int, part: str, add: bool
+) -> Iterator[Region]:
+    """Fill the blocks (l', l), l' >= l = `layer`, and their mirror images."""
+    jacobians = d.forward_jacobians(layer)
+    signal = None  # Q_{l'l}; None where it is zero
+    if part != "residual":
+        signal = d.curvature.times_samples_last(jacobians[d.depth])
     for above in range(d.depth, layer - 1, -1):
-        diagonal = d.output_curvature(above)
-        only_diagonal = structured and layer == above == d.depth - 1
-        if above < d.depth and not only_diagonal:
+        if above < d.depth:
             if signal is not None:
                 pulled = _left_multiply(d.weights[above].T, signal)
                 signal = d.slopes[above - 1][:, None, :] * pulled
-            if diagonal is not None:
-                bent = diagonal[:, None, :] * jacobians[above]
+            bend = d.bends[above - 1]
+            if bend is not None and part != "gauss_newton":
+                bent = bend[:, None, :] * jacobians[above]
                 signal = bent if signal is None else signal + bent
-        for upper in d.blocks_of(above):
-            for lower in d.blocks_of(layer):
-                if upper.start < lower.start:
-                    continue
-                if only_diagonal:
-                    if diagonal is not None:
-                        yield from _write_block_diagonal(matrix, d, upper, lower, diagonal)
-                elif structured and signal is None and above == layer + 1:
-                    if not upper.is_bias:
-                        yield from _write_stripes(matrix, d, upper, lower)
-                else:
-                    reach = None
-                    if above > layer and not upper.is_bias:
-                        reach = d.slopes[above - 2][:, None, :] * jacobians[above - 1]
-                    if signal is not None or reach is not None:
-                        _write_general(matrix, d, upper, lower, signal, reach)
-                        yield upper.slice, lower.slice
-                        if upper is not lower:
-                            yield lower.slice, upper.slice
-
-
-def _write_stripes(
-    matrix: Array, d: Derivatives, upper: ParameterBlock, lower: ParameterBlock
-) -> Iterator[Region]:
-    """Neighbouring layers, l' = l + 1, entries (a,j) and (j,d): sum_mu delta_l'[a] f'_j u_d/m."""
-    n_here = upper.shape[1]
-    values = _over_samples(d.delta(upper.layer), d.slope_times_input(lower))
-    width = values.shape[1] // n_here
-    for j in range(n_here):
-        rows = slice(upper.start + j, upper.stop, n_here)
-        columns = _row_of(lower, j)
-        stripe = values[:, j * width : (j + 1) * width]
-        matrix[rows, columns] = stripe
-        matrix[columns, rows] = stripe.T
-        yield rows, columns
-        yield columns, rows
-
-
-def _write_block_diagonal(
-    matrix: Array, d: Derivatives, upper: ParameterBlock, lower: ParameterBlock, diagonal: Array
-) -> Iterator[Region]:
-    """Last hidden layer, entries (j,b) and (j,d): sum_mu diagonal_j u'_b u_d/m."""
-    left, right = d.input_of(upper), d.input_of(lower)
-    if len(left) <= len(diagonal):  # one matrix product
-        pairs = (left[:, None, :] * right[None, :, :]).reshape(-1, d.samples)
-        products = _over_samples(diagonal, pairs).reshape(-1, len(left), len(right))
-    else:  # one for each hidden unit: fewer than inputs, so the smaller workspace
-        products = (diagonal[:, None, :] * left) @ (right.T / d.samples)
-    for j, product in enumerate(products):
-        rows, columns = _row_of(upper, j), _row_of(lower, j)
-        if upper is lower:
-            matrix[rows, columns] = 0.5 * (product + product.T)
-            yield rows, columns
-        else:
-            matrix[rows, columns] = product
-            matrix[columns, rows] = product.T
-            yield rows, columns
-            yield columns, rows
-
-
-# both ------------------------------------------------------------------------------------------
+        for upper, lower in d.pairs(above, layer):
+            reach = None
+            if above > layer and not upper.is_bias and part != "gauss_newton":
+                slope = d.slopes[above - 2] * upper.scale
+                reach = slope[:, None, :] * jacobians[above - 1]
+            if signal is None and reach is None:
+                continue
+            _write_general(matrix, d, upper, lower, signal, reach, add)
+            yield upper.slice, lower.slice
+            if upper is not lower:
+                yield lower.slice, upper.slice
 
 
 def _write_general(
@@ -404,30 +439,227 @@ def _write_general(
     lower: ParameterBlock,
     signal: Array | None,
     reach: Array | None,
+    add: bool,
 ) -> None:
     """Write sum_mu (signal[a,c] u'[b] + delta[a] reach[b,c]) u[d]/m and its mirror image.
 
-    `signal` has shape (n_l', n_l, m), `reach` = d a_{l'-1}/dz_l shape (n_{l'-1}, n_l, m or 1).
+    `signal` has shape (n_l', n_l, m or 1), `reach` = d a_{l'-1}/dz_l shape (n_{l'-1}, n_l, m).
     """
-    left, right = d.input_of(upper), d.input_of(lower).T / d.samples
-    delta = d.delta(upper.layer) if reach is not None else None
+    xp = array_namespace(matrix)
+    left, right = d.input_of(upper), d.normalised_input_of(lower)
+    delta = d.deltas[upper.layer - 1]
     n_above, n_here = upper.shape[0], lower.shape[0]
     k, width = left.shape[0], right.shape[1]
-    block = matrix[upper.slice, lower.slice].reshape(n_above, k, n_here, width, copy=False)
-    mirror = matrix[lower.slice, upper.slice].reshape(n_here, width, n_above, k, copy=False)
-    for a in range(n_above):
-        factor = np.zeros((k, n_here, d.samples))
+    symmetric = upper is lower
+    step = max(1, _FACTOR // (k * n_here * d.samples))
+    for first in range(0, n_above, step):  # rows (a, b) with first <= a < last
+        last = min(first + step, n_above)
+        reached = last if symmetric else n_here
+        factor = None
         if signal is not None:
-            factor += left[:, None, :] * signal[a][None, :, :]
-        if reach is not None and delta is not None:
-            factor += delta[a] * reach
-        product = factor.reshape(k * n_here, d.samples) @ right
-        block[a] = product.reshape(k, n_here, width)
-        if upper is not lower:
-            mirror[:, :, a, :] = block[a].transpose(1, 2, 0)
+            factor = left[None, :, None, :] * signal[first:last, None, :reached, :]
+        if reach is not None:
+            indirect = delta[first:last, None, None, :] * reach[None, :, :reached, :]
+            factor = indirect if factor is None else _add(factor, indirect)
+        product = xp.reshape(factor, ((last - first) * k * reached, d.samples)) @ right
+        product = xp.reshape(product, ((last - first) * k, reached * width))
+        rows = slice(upper.start + first * k, upper.start + last * k)
+        if symmetric:
+            _put_rows_to_the_diagonal(matrix, rows, lower.start, product, add)
+        else:
+            columns = slice(lower.start, lower.stop)
+            _put(matrix, rows, columns, product, add)
+            _put(matrix, columns, rows, product.T, add)
+
+
+def _put_rows_to_the_diagonal(
+    matrix: Array, rows: slice, start: int, product: Array, add: bool
+) -> None:
+    """Write rows of a symmetric block, columns from `start` to the diagonal, and their mirror."""
+    before = rows.start - start
+    if before:
+        columns, part = slice(start, rows.start), product[:, :before]
+        _put(matrix, rows, columns, part, add)
+        _put(matrix, columns, rows, part.T, add)
+    square = product[:, before:]
+    _put(matrix, rows, rows, 0.5 * (square + square.T), add)
+
+
+def _put(matrix: Array, rows: slice, columns: slice, product: Array, add: bool) -> None:
+    if add:
+        matrix[rows, columns] += product
+    else:
+        matrix[rows, columns] = product
+
+
+def _add(first: Array, second: Array) -> Array:
+    if isinstance(first, np.ndarray):
+        first += second
+        return first
+    return first + second
+
+
+# Closed forms of the last two layers, half the squared error -------------------------------------
+
+
+def _gauss_newton_columns(matrix: Array, d: Derivatives, layer: int, add: bool) -> None:
+    """Fill the blocks (l', l) of H0, l' >= l = `layer` >= L - 1, and their mirror images."""
+    for above in range(d.depth, layer - 1, -1):
+        for upper, lower in d.pairs(above, layer):
+            if layer == d.depth:
+                _write_output_output(matrix, d, upper, lower, add)
+            elif above == d.depth:
+                _write_output_hidden(matrix, d, upper, lower, add)
+            else:
+                _write_hidden_hidden(matrix, d, upper, lower, add)
+
+
+def _write_output_output(
+    matrix: Array, d: Derivatives, upper: ParameterBlock, lower: ParameterBlock, add: bool
+) -> None:
+    """Between output weights: I (x) u' u^T/m."""
+    product = d.input_of(upper) @ d.normalised_input_of(lower)
     if upper is lower:
-        square = matrix[upper.slice, upper.slice]
-        square[...] = 0.5 * (square + square.T)
+        product = 0.5 * (product + product.T)
+    for output in range(upper.shape[0]):
+        rows, columns = _row_of(upper, output), _row_of(lower, output)
+        _put(matrix, rows, columns, product, add)
+        if upper is not lower:
+            _put(matrix, columns, rows, product.T, add)
+
+
+def _write_output_hidden(
+    matrix: Array, d: Derivatives, upper: ParameterBlock, lower: ParameterBlock, add: bool
+) -> None:
+    """Output (i,b) and last hidden (j,k) weights: W_L[i,j] sum_mu u'_b f'_j u_k/m."""
+    weight = d.weights[-1]
+    features = d.slope_times_input(lower)
+    n_out, n_hidden = weight.shape
+    product = d.normalised_input_of(upper).T @ features.T  # (b, (j,k))
+    turned = np.ascontiguousarray(product.T)
+    width = features.shape[0] // n_hidden
+    k = product.shape[0]
+    columns = lower.slice
+    for i, wide in enumerate(np.repeat(weight, width, axis=1)):
+        rows = slice(upper.start + i * k, upper.start + (i + 1) * k)
+        _put_product(matrix[rows, columns], wide[None, :], product, add)
+    mirror = matrix[columns, upper.slice].reshape(-1, n_out, k, copy=False)
+    for j in range(n_hidden):
+        rows = slice(j * width, (j + 1) * width)
+        _put_product(mirror[rows], weight[:, j][None, :, None], turned[rows, None, :], add)
+
+
+def _put_product(target: Array, first: Array, second: Array, add: bool) -> None:
+    if add:
+        target += first * second
+    else:
+        np.multiply(first, second, out=target)
+
+
+def _write_hidden_hidden(
+    matrix: Array, d: Derivatives, upper: ParameterBlock, lower: ParameterBlock, add: bool
+) -> None:
+    """Between last hidden weights: (W_L^T W_L)[j,j'] sum_mu f'_j u'_k f'_j' u_k'/m."""
+    weight = d.weights[-1]
+    n_hidden = weight.shape[1]
+    gram = (weight.T @ weight) * d.normalisation
+    left = d.slope_times_input(upper)
+    right = left if upper is lower else d.slope_times_input(lower)
+    k, width = left.shape[0] // n_hidden, right.shape[0] // n_hidden
+    gram_columns = np.repeat(gram, width, axis=1)[:, None, :]
+    step = max(1, _ROWS_AT_ONCE // k)
+    for first in range(0, n_hidden, step):  # rows up to the diagonal, and their mirror image
+        last = min(first + step, n_hidden)
+        rows = slice(first * k, last * k)
+        reached = (last if upper is lower else n_hidden) * width
+        product = left[rows] @ right[:reached].T
+        by_unit = product.reshape(last - first, k, -1, copy=False)
+        by_unit *= gram_columns[first:last, :, :reached]
+        place = slice(upper.start + rows.start, upper.start + rows.stop)
+        if upper is lower:
+            _put_rows_to_the_diagonal(matrix, place, lower.start, product, add)
+        else:
+            columns = slice(lower.start, lower.start + reached)
+            _put(matrix, place, columns, product, add)
+            _put(matrix, columns, place, product.T, add)
+
+
+def _residual_columns(matrix: Array, d: Derivatives, layer: int, add: bool) -> Iterator[Region]:
+    """Fill the blocks (l', l) of H1, l' >= l = `layer` >= L - 1; yield the regions written."""
+    if layer == d.depth:
+        return
+    for upper, lower in d.pairs(d.depth, layer):
+        if not upper.is_bias:
+            yield from _write_stripes(matrix, d, upper, lower, add)
+    bend = d.bends[layer - 1]
+    if bend is not None:
+        for upper, lower in d.pairs(layer, layer):
+            yield from _write_block_diagonal(matrix, d, upper, lower, bend, add)
+
+
+def _write_stripes(
+    matrix: Array, d: Derivatives, upper: ParameterBlock, lower: ParameterBlock, add: bool
+) -> Iterator[Region]:
+    """Neighbouring layers, l' = l + 1, entries (a,j) and (j,d): sum_mu delta_l'[a] f'_j u_d/m."""
+    n_here = upper.shape[1]
+    delta = d.deltas[upper.layer - 1] * (d.normalisation * upper.scale)
+    values = delta @ d.slope_times_input(lower).T
+    width = values.shape[1] // n_here
+    for j in range(n_here):
+        rows = slice(upper.start + j, upper.stop, n_here)
+        columns = _row_of(lower, j)
+        stripe = values[:, j * width : (j + 1) * width]
+        _put(matrix, rows, columns, stripe, add)
+        _put(matrix, columns, rows, stripe.T, add)
+        yield rows, columns
+        yield columns, rows
+
+
+def _write_block_diagonal(
+    matrix: Array,
+    d: Derivatives,
+    upper: ParameterBlock,
+    lower: ParameterBlock,
+    diagonal: Array,
+    add: bool,
+) -> Iterator[Region]:
+    """Last hidden layer, entries (j,b) and (j,d): sum_mu diagonal_j u'_b u_d/m."""
+    left, right = d.input_of(upper), d.normalised_input_of(lower)
+    if len(left) <= len(diagonal):  # one matrix product
+        pairs = (left[:, None, :] * right.T[None, :, :]).reshape(-1, d.samples)
+        products = (diagonal @ pairs.T).reshape(-1, len(left), right.shape[1])
+    else:  # one for each hidden unit: fewer than inputs, so the smaller workspace
+        products = (diagonal[:, None, :] * left) @ right
+    for j, product in enumerate(products):
+        rows, columns = _row_of(upper, j), _row_of(lower, j)
+        if upper is lower:
+            _put(matrix, rows, columns, 0.5 * (product + product.T), add)
+            yield rows, columns
+        else:
+            _put(matrix, rows, columns, product, add)
+            _put(matrix, columns, rows, product.T, add)
+            yield rows, columns
+            yield columns, rows
+
+
+# Small things ------------------------------------------------------------------------------------
+
+
+def _zeros(p: int, like: Array) -> Array:
+    if isinstance(like, np.ndarray):
+        return np.zeros((p, p), dtype=like.dtype)
+    import array_api_compat
+
+    xp = array_namespace(like)
+    return xp.zeros((p, p), dtype=like.dtype, device=array_api_compat.device(like))
+
+
+def _add_to_diagonal(matrix: Array, number: float) -> None:
+    if isinstance(matrix, np.ndarray):
+        matrix.flat[:: matrix.shape[0] + 1] += number
+        return
+    for i in range(matrix.shape[0]):
+        matrix[i, i] += number
 
 
 def _row_of(block: ParameterBlock, unit: int) -> slice:
@@ -436,14 +668,8 @@ def _row_of(block: ParameterBlock, unit: int) -> slice:
     return slice(block.start + unit * width, block.start + (unit + 1) * width)
 
 
-def _over_samples(left: Array, right: Array) -> Array:
-    """Return left right^T/m, the mean over samples of outer products."""
-    product: Array = left @ right.T
-    product /= left.shape[1]
-    return product
-
-
 def _left_multiply(weight: Array, tensor: Array) -> Array:
     """Return sum_b weight[a,b] tensor[b,c,mu] as one matrix product."""
-    product: Array = weight @ tensor.reshape(tensor.shape[0], -1)
-    return product.reshape(weight.shape[0], *tensor.shape[1:])
+    xp = array_namespace(tensor)
+    product = weight @ xp.reshape(tensor, (tensor.shape[0], -1))
+    return xp.reshape(product, (weight.shape[0], *tensor.shape[1:]))

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 __all__ = ["ParameterBlock", "parameter_blocks"]
@@ -34,35 +35,42 @@ class ParameterBlock:
         (n_l, n_{l-1}) for a weight matrix, (n_l,) for a bias.
     start : int
         Position of its first entry in the flat vector.
+    scale : float, optional
+        Factor with which its entries enter the network: 1, or 1/sqrt(n_{l-1}) for the weights
+        of the NTK parametrisation.
     """
 
     name: str
     layer: int
     shape: tuple[int, ...]
     start: int
+    scale: float = 1.0
 
-    @property
+    @cached_property
     def stop(self) -> int:
         """One past the position of its last entry in the flat vector."""
         return self.start + math.prod(self.shape)
 
-    @property
+    @cached_property
     def slice(self) -> slice:
         """Its entries in the flat vector."""
         return slice(self.start, self.stop)
 
-    @property
+    @cached_property
     def is_bias(self) -> bool:
         """Whether it is a bias vector."""
         return len(self.shape) == 1
 
 
-def parameter_blocks(widths: tuple[int, ...], *, bias: bool) -> tuple[ParameterBlock, ...]:
+def parameter_blocks(
+    widths: tuple[int, ...], *, bias: bool, ntk: bool = False
+) -> tuple[ParameterBlock, ...]:
     """Return the blocks of a network's flat parameter vector, in order."""
     blocks: list[ParameterBlock] = []
     start = 0
     for layer, (n_before, n_here) in enumerate(pairwise(widths), 1):
-        blocks.append(ParameterBlock(f"W{layer}", layer, (n_here, n_before), start))
+        scale = 1.0 / math.sqrt(n_before) if ntk else 1.0
+        blocks.append(ParameterBlock(f"W{layer}", layer, (n_here, n_before), start, scale))
         start = blocks[-1].stop
         if bias:
             blocks.append(ParameterBlock(f"b{layer}", layer, (n_here,), start))

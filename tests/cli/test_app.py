@@ -56,7 +56,7 @@ def test_version(rmtland):
         (("spectrum", "foo", "--phi", "1", "--epsilon", "1"), "unknown model 'foo'.*wishart-relu"),
         ((*TINY, "--model", "foo"), "unknown model 'foo'"),
         ((*TINY, "--data", "mnist"), "unknown data 'mnist'.*digits"),
-        ((*TINY, "--activation", "gelu"), "unknown activation 'gelu'.*tanh"),
+        ((*TINY, "--activation", "swoosh"), "unknown activation 'swoosh'.*tanh"),
         # parameters of the model
         ((*SPECTRUM, "--phi", "-1"), "phi must be a positive finite number; got -1"),
         ((*SPECTRUM, "--phi", "0"), "phi must be"),

@@ -15,13 +15,22 @@ def run(*arguments):
 
 
 def test_it_prints_ratios_of_equal_hessians():
-    done = run("--n", "5", "--m", "12", "--repeats", "3", "--eigenvalues")
+    done = run("--jobs", "dense", "deep", "--n", "5", "--m", "12", "--deep-n", "3",
+               "--repeats", "2", "--no-peers", "--eigenvalues")  # fmt: skip
     assert done.returncode == 0, done.stderr
     difference = re.search(r"largest relative difference\s+(\S+)", done.stdout)
     assert difference
     assert float(difference[1]) < 1e-14
-    assert re.search(r"ratio to H0 and H1 by hand\s+\d+\.\d\d", done.stdout)
+    assert re.search(r"by hand: H alone\s+\S+ (s|us)\s+\d+\.\d\d\s+\d+\.\d\d", done.stdout)
     assert "eigvalsh" in done.stdout
+
+
+def test_products_memory_and_first_call():
+    done = run("--jobs", "product", "small", "memory", "first", "--n", "8", "--m", "12",
+               "--product-n", "8", "--repeats", "1", "--no-peers", "--cpu-time")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for line in ("8 matrix products", "hvp of 16, each", "H alone", "a process until its first"):
+        assert line in done.stdout
 
 
 def test_it_refuses_bad_sizes_and_has_help():

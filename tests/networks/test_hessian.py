@@ -1,20 +1,26 @@
 """Exact Hessians against a complex-step derivative of a gradient written apart from them."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from network_cases import (
+    ACTIVATION_NAMES,
     CASES,
+    LOSS_NAMES,
     STEP,
     NetworkCase,
-    complex_step,
+    reference_gauss_newton,
     reference_gradient,
+    reference_hessian,
+    reference_loss_curvature,
     reference_outputs,
 )
 
-from rmtland.networks import MLP, HessianSplit
-from rmtland.networks.hessian import assemble
+from rmtland.networks import MLP, HessianSplit, gaussian, hessian
+from rmtland.networks.hessian import assemble_split
 
 
 def close(actual, expected, tolerance=1e-12):
@@ -22,22 +28,34 @@ def close(actual, expected, tolerance=1e-12):
     np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * scale)
 
 
+def split_of(case, *, structured=True):
+    point = case.point
+    return assemble_split(
+        point._batches,
+        case.net.blocks,
+        samples=case.samples,
+        weight_decay=case.weight_decay,
+        structured=structured,
+    )
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_split_against_complex_step(case):
     split = case.point.hessian()
-    total = complex_step(lambda theta: reference_gradient(case, theta), case.theta)
-    jacobian = complex_step(lambda theta: reference_outputs(case, theta).ravel(), case.theta)
-    gauss_newton = jacobian.T @ jacobian / case.samples
+    total, gauss_newton = reference_hessian(case), reference_gauss_newton(case)
     close(split.total, total)
     close(split.gauss_newton, gauss_newton)
     close(split.residual, total - gauss_newton)
+    close(case.point.hessian("total"), total)
+    np.testing.assert_array_equal(case.point.hessian("gauss_newton"), split.gauss_newton)
+    np.testing.assert_array_equal(case.point.hessian("residual"), split.residual)
     assert split.parameter_count == case.net.parameter_count
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_symmetry_and_sum_hold_to_the_last_bit(case):
     split = case.point.hessian()
-    for matrix in (split.gauss_newton, split.residual, split.total):
+    for matrix in (split.gauss_newton, split.residual, split.total, case.point.hessian("total")):
         assert matrix.dtype == np.float64
         np.testing.assert_array_equal(matrix, matrix.T)
     np.testing.assert_array_equal(split.total, split.gauss_newton + split.residual)
@@ -48,8 +66,7 @@ def test_symmetry_and_sum_hold_to_the_last_bit(case):
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_structured_blocks_equal_the_general_recursion(case):
-    derivatives = case.point._derivatives
-    fast, general = assemble(derivatives), assemble(derivatives, structured=False)
+    fast, general = split_of(case), split_of(case, structured=False)
     close(fast.gauss_newton, general.gauss_newton, 1e-14)
     close(fast.residual, general.residual, 1e-14)
     np.testing.assert_array_equal(general.gauss_newton, general.gauss_newton.T)
@@ -61,20 +78,117 @@ def test_structured_blocks_equal_the_general_recursion(case):
 @pytest.mark.parametrize("widths", [(21, 40, 3), (31, 13, 3), (1, 400, 1)])  # 384 rows at a time
 def test_structured_blocks_wider_than_one_matrix_product(widths, bias):
     case = NetworkCase(widths, "tanh", bias, 15)
-    derivatives = case.point._derivatives
-    fast, general = assemble(derivatives), assemble(derivatives, structured=False)
+    fast, general = split_of(case), split_of(case, structured=False)
     close(fast.gauss_newton, general.gauss_newton, 1e-14)
     close(fast.residual, general.residual, 1e-14)
     np.testing.assert_array_equal(fast.total, fast.total.T)
 
 
+@pytest.mark.parametrize("structured", [False, True])
+@pytest.mark.parametrize(
+    "case",
+    [
+        NetworkCase((3, 5, 2), "tanh", True, 11),
+        NetworkCase((2, 4, 3, 2), "gelu", True, 11, loss="cross_entropy"),
+        NetworkCase((2, 4, 3, 2), "tanh", False, 11, parametrisation="ntk", weight_decay=0.1),
+    ],
+    ids=str,
+)
+def test_small_workspaces_change_nothing(monkeypatch, case, structured):
+    """One sample and few rows at a time: every chunk is added to the matrix."""
+    whole = split_of(case, structured=structured)
+    total = case.point.hessian("total")
+    monkeypatch.setattr(hessian, "WORKSPACE", 1)
+    monkeypatch.setattr(hessian, "_FACTOR", 50)
+    monkeypatch.setattr(hessian, "_ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(hessian, "_SHARE", 10**9)
+    chunked = split_of(case, structured=structured)
+    close(chunked.gauss_newton, whole.gauss_newton, 1e-14)
+    close(chunked.residual, whole.residual, 1e-14)
+    close(case.point.hessian("total"), total, 1e-14)
+    np.testing.assert_array_equal(chunked.total, chunked.total.T)
+    np.testing.assert_array_equal(chunked.total, chunked.gauss_newton + chunked.residual)
+
+
+@pytest.mark.parametrize("widths", [(24, 24, 24), (18, 18, 18, 18)])
+def test_peak_memory_is_at_most_three_times_the_result(widths):
+    data = gaussian(800, widths[0], rng=0)
+    net = MLP(widths)
+    point = net.at(net.init(1), data.x, data.y)
+    _ = point.gradient
+    for part, matrices in ((None, 2), ("total", 1)):
+        point.hessian(part) if part else point.hessian()
+        tracemalloc.start()
+        result = point.hessian(part) if part else point.hessian()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        del result
+        size = 8 * net.parameter_count**2
+        assert peak < 3 * matrices * size + hessian.WORKSPACE
+
+
+def test_blocks_by_name():
+    case = NetworkCase((3, 4, 2), "tanh", True, 9)
+    split = case.point.hessian()
+    assert split.names == ("W1", "b1", "W2", "b2")
+    for part in ("total", "gauss_newton", "residual"):
+        matrix = getattr(split, part)
+        rows = [
+            np.hstack([split.block(row, column, part=part) for column in split.names])
+            for row in split.names
+        ]
+        np.testing.assert_array_equal(np.vstack(rows), matrix)
+    assert split.block("W1", "b2").shape == (12, 2)
+    with pytest.raises(ValueError, match="unknown block 'W3'; choose one of W1, b1, W2, b2"):
+        split.block("W1", "W3")
+    with pytest.raises(ValueError, match="unknown part 'H0'"):
+        split.block("W1", "W2", part="H0")
+    with pytest.raises(ValueError, match="does not know the layout"):
+        HessianSplit(np.eye(2), np.eye(2)).block("W1", "W2")
+
+
+def test_unknown_parts():
+    point = NetworkCase((3, 2), "tanh", True, 9).point
+    for call in (point.hessian, point.operator):
+        with pytest.raises(ValueError, match="unknown part 'half'; choose one of total"):
+            call("half")
+
+
+@pytest.mark.parametrize("loss", LOSS_NAMES)
+def test_weight_decay_adds_to_the_gauss_newton_part(loss):
+    bare = NetworkCase((3, 4, 2), "gelu", True, 6, loss=loss)
+    decayed = NetworkCase((3, 4, 2), "gelu", True, 6, loss=loss, weight_decay=0.7)
+    p = bare.net.parameter_count
+    first, second = bare.point.hessian(), decayed.point.hessian()
+    close(second.gauss_newton, first.gauss_newton + 0.7 * np.eye(p), 1e-15)
+    np.testing.assert_array_equal(second.residual, first.residual)
+    np.testing.assert_array_equal(decayed.point.fisher(), first.gauss_newton)
+
+
+def test_ntk_parametrisation_is_a_change_of_variables():
+    ntk = NetworkCase((4, 5, 3, 2), "tanh", True, 9, parametrisation="ntk")
+    scales = np.ones(ntk.net.parameter_count)
+    for block in ntk.net.blocks:
+        if not block.is_bias:
+            scales[block.slice] = block.shape[1] ** -0.5
+    standard = MLP(ntk.widths, bias=True).at(scales * ntk.theta, ntk.x, ntk.y)
+    close(ntk.point.prediction, standard.prediction, 1e-14)
+    close(ntk.point.gradient, scales * standard.gradient, 1e-14)
+    for part in ("total", "gauss_newton", "residual"):
+        expected = np.outer(scales, scales) * standard.hessian(part)
+        close(ntk.point.hessian(part), expected, 1e-14)
+
+
 networks = st.builds(
     NetworkCase,
-    widths=st.lists(st.integers(1, 7), min_size=2, max_size=6).map(tuple),
-    activation=st.sampled_from(["tanh", "relu", "linear"]),
+    widths=st.lists(st.integers(1, 6), min_size=2, max_size=6).map(tuple),
+    activation=st.sampled_from(ACTIVATION_NAMES),
     bias=st.booleans(),
     samples=st.integers(1, 20),
     seed=st.integers(0, 10**6),
+    loss=st.sampled_from(LOSS_NAMES),
+    weight_decay=st.sampled_from([0.0, 0.1, 3.0]),
+    parametrisation=st.sampled_from(["standard", "ntk"]),
 )
 
 
@@ -84,11 +198,18 @@ def test_any_network_along_a_random_direction(case):
     split = case.point.hessian()
     direction = np.random.default_rng(case.seed).standard_normal(split.parameter_count)
     derivative = reference_gradient(case, case.theta + 1j * STEP * direction).imag / STEP
-    scale = np.abs(split.total).sum(axis=1).max() + 1e-3
-    np.testing.assert_allclose(split.total @ direction, derivative, rtol=0, atol=1e-12 * scale)
+    scale = np.abs(split.gauss_newton).sum(axis=1).max() + 1e-3
+    scale += np.abs(split.residual).sum(axis=1).max()
+    np.testing.assert_allclose(split.total @ direction, derivative, rtol=0, atol=1e-11 * scale)
+    np.testing.assert_allclose(case.point.hvp(direction), derivative, rtol=0, atol=1e-11 * scale)
     pushed = reference_outputs(case, case.theta + 1j * STEP * direction).imag / STEP
+    outputs = reference_outputs(case, case.theta)
+    expected = sum(
+        d @ reference_loss_curvature(case.loss, o) @ d for d, o in zip(pushed, outputs, strict=True)
+    )
+    expected = expected / case.samples + case.weight_decay * (direction @ direction)
     quadratic = direction @ split.gauss_newton @ direction
-    assert quadratic == pytest.approx((pushed**2).sum() / case.samples, rel=1e-9, abs=1e-12)
+    assert quadratic == pytest.approx(expected, rel=1e-9, abs=1e-12 * scale)
     np.testing.assert_array_equal(split.total, split.total.T)
 
 

@@ -10,11 +10,13 @@ from network_cases import (
     NetworkCase,
     complex_step,
     reference_gradient,
+    reference_jacobian,
     reference_loss,
+    reference_loss_gradient,
     reference_outputs,
 )
 
-from rmtland.networks import ACTIVATIONS, MLP
+from rmtland.networks import ACTIVATIONS, LOSSES, MLP, Activation
 
 CASE = NetworkCase((3, 5, 2), "tanh", True, 4)
 
@@ -22,8 +24,12 @@ CASE = NetworkCase((3, 5, 2), "tanh", True, 4)
 def test_the_table_covers_what_it_says():
     assert {len(c.widths) - 1 for c in CASES} == {1, 2, 3, 4}
     assert {c.activation for c in CASES} == set(ACTIVATIONS)
+    assert {c.loss for c in CASES} == set(LOSSES)
+    assert len({(c.activation, c.loss, c.bias) for c in CASES}) == 2 * 3 * len(ACTIVATIONS)
+    assert {c.samples < c.net.parameter_count for c in CASES} == {True, False}
     for activation in ACTIVATIONS:  # some, and not all, hidden units are active
-        slopes = [slope for c in CASES if c.activation == activation for slope in c.point._slopes]
+        points = [c.point for c in CASES if c.activation == activation]
+        slopes = [slope for point in points for slope in point._whole.slopes]
         assert all(np.isfinite(slope).all() for slope in slopes)
         if activation == "relu":
             assert 0.3 < np.mean(np.concatenate([s.ravel() for s in slopes])) < 0.7
@@ -40,9 +46,14 @@ def test_loss_energy_residuals_and_prediction(case):
     point, outputs = case.point, reference_outputs(case, case.theta)
     np.testing.assert_allclose(point.prediction, outputs, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(case.net.predict(case.theta, case.x), outputs, atol=1e-13)
-    np.testing.assert_allclose(point.residuals, outputs - case.y, rtol=1e-12, atol=1e-14)
+    residuals = [
+        reference_loss_gradient(case.loss, o, y) for o, y in zip(outputs, case.targets, strict=True)
+    ]
+    np.testing.assert_allclose(point.residuals, residuals, rtol=1e-12, atol=1e-13)
     assert point.loss == pytest.approx(reference_loss(case, case.theta), rel=1e-13)
-    assert point.energy == pytest.approx(point.loss / case.widths[-1], rel=1e-15)
+    decay = case.weight_decay * (case.theta**2).sum() / 2
+    assert point.data_loss == pytest.approx(point.loss - decay, rel=1e-13)
+    assert point.energy == pytest.approx(point.data_loss / case.widths[-1], rel=1e-15)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -54,27 +65,15 @@ def test_gradient(case):
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_jacobian(case):
-    expected = complex_step(lambda theta: reference_outputs(case, theta).ravel(), case.theta)
+    expected = reference_jacobian(case)
     point = case.point
     jacobian = point.jacobian()
     assert jacobian.shape == (case.samples * case.widths[-1], case.net.parameter_count)
     scale = np.abs(expected).max() + 1e-3
     np.testing.assert_allclose(jacobian, expected, rtol=0, atol=1e-13 * scale)
     gradient = jacobian.T @ point.residuals.ravel() / case.samples
+    gradient += case.weight_decay * case.theta
     np.testing.assert_allclose(gradient, point.gradient, rtol=0, atol=1e-12 * scale**2)
-
-
-@pytest.mark.parametrize("name", list(ACTIVATIONS))
-def test_slope_and_curvature_are_the_derivatives(name):
-    f = ACTIVATIONS[name]
-    z = np.array([-2.0, -0.7, 0.3, 1.9])
-    h = 1e-6
-    value = f.value(z)
-    slope = (f.value(z + h) - f.value(z - h)) / (2 * h)
-    np.testing.assert_allclose(f.slope(z, value), slope, atol=1e-9)
-    bend = (f.slope(z + h, f.value(z + h)) - f.slope(z - h, f.value(z - h))) / (2 * h)
-    curvature = np.zeros(4) if f.curvature is None else f.curvature(z, value)
-    np.testing.assert_allclose(curvature, bend, atol=1e-9)
 
 
 def test_relu_at_zero_has_slope_zero():
@@ -98,6 +97,35 @@ def test_layout_of_the_parameters():
     assert all(np.shares_memory(view, theta) for view in (w1, b1, w2, b2))
     assert [block.name for block in net.blocks] == ["W1", "b1", "W2", "b2"]
     assert [len(MLP((2, 3, 1)).unflatten(np.zeros(9)))] == [2]
+
+
+def test_options_of_a_network():
+    net = MLP((3, 2), loss="logistic", weight_decay=0.5, parametrisation="ntk")
+    assert repr(net) == (
+        "MLP(widths=(3, 2), activation='tanh', bias=False, loss='logistic', weight_decay=0.5, "
+        "parametrisation='ntk')"
+    )
+    for options, message in [
+        ({"loss": "hinge"}, "unknown loss 'hinge'; choose one of mse, cross_entropy, logistic"),
+        ({"weight_decay": -1.0}, "weight_decay must be zero or a positive"),
+        ({"parametrisation": "mup"}, "unknown parametrisation 'mup'"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            MLP((3, 2), **options)
+
+
+def test_an_activation_of_ones_own():
+    cube = Activation("cube", lambda z: z**3, lambda z, a: 3 * z**2, lambda z, a: 6 * z)
+    net, rng = MLP((2, 3, 1), cube), np.random.default_rng(0)
+    theta, x, y = net.init(1), rng.standard_normal((5, 2)), rng.standard_normal((5, 1))
+    point = net.at(theta, x, y)
+    w1, w2 = net.unflatten(theta)
+    np.testing.assert_allclose(point.prediction, (x @ w1.T) ** 3 @ w2.T, atol=1e-14)
+    h = 1e-6
+    v = rng.standard_normal(9)
+    change = net.at(theta + h * v, x, y).gradient - net.at(theta - h * v, x, y).gradient
+    np.testing.assert_allclose(point.hvp(v), change / (2 * h), atol=1e-8)
+    np.testing.assert_allclose(point.hessian().total @ v, point.hvp(v), atol=1e-13)
 
 
 def test_init_has_the_stated_variance_in_each_layer():
@@ -125,8 +153,14 @@ def test_other_memory_layouts_and_dtypes():
     strided = net.at(np.repeat(CASE.theta, 3)[::3], np.asfortranarray(x), CASE.y[:, ::-1][:, ::-1])
     np.testing.assert_array_equal(strided.hessian().total, point.hessian().total)
     single = net.at(CASE.theta.astype("f4"), CASE.x.astype("f4"), CASE.y.astype("f4"))
-    assert single.gradient.dtype == np.float64
+    v = np.ones(len(CASE.theta), "f4")
+    results = [single.gradient, single.hvp(v), single.hessian().total, single.jacobian()]
+    results += [single.ntk(), single.prediction, single.jvp(v), single.fisher("empirical")]
+    assert {result.dtype for result in results} == {np.dtype("f4")}
     np.testing.assert_allclose(single.gradient, point.gradient, atol=1e-5)
+    np.testing.assert_allclose(single.hessian().total, point.hessian().total, atol=1e-5)
+    mixed = net.at(CASE.theta, CASE.x.astype("f4"), CASE.y.astype("f4"))
+    assert mixed.gradient.dtype == np.float64
     integers = net.at(np.zeros(len(CASE.theta), int), [[1, 2, 3]], [[4, 5]])
     assert integers.loss == 20.5
 
@@ -213,6 +247,16 @@ def test_gradient_and_jacobian_report_overflow():
     point = net.at([1e-300, 1e300], [[1e100]], [[0.0]])
     with pytest.raises(ValueError, match="the Jacobian overflows"):
         point.jacobian()
+
+
+def test_another_point_on_the_same_data():
+    point = CASE.point
+    elsewhere = point.at(2 * CASE.theta)
+    expected = CASE.net.at(2 * CASE.theta, CASE.x, CASE.y)
+    assert elsewhere.loss == expected.loss
+    np.testing.assert_array_equal(elsewhere.gradient, expected.gradient)
+    with pytest.raises(ValueError, match="theta must have 32 entries"):
+        point.at(CASE.theta[1:])
 
 
 def test_importing_the_room_loads_nothing_heavy():

@@ -103,11 +103,11 @@ def test_ctrl_c_returns_the_last_iterate():
 def test_ctrl_c_inside_a_step_returns_the_last_iterate(monkeypatch, evaluations):
     seen, calls, whole = [], [], MLP._at
 
-    def broken(self, theta, x, y):
+    def broken(self, theta, samples):
         calls.append(1)
         if len(calls) > evaluations:
             raise KeyboardInterrupt
-        return whole(self, theta, x, y)
+        return whole(self, theta, samples)
 
     monkeypatch.setattr(MLP, "_at", broken)
     result = train(NET, START, DATA.x, DATA.y, energy=1e-9, callback=lambda step, p: seen.append(p))
@@ -154,3 +154,174 @@ def test_bad_data():
         train(NET, START, DATA.x, DATA.x)
     with pytest.raises(ValueError, match="theta must have"):
         train(NET, START[1:], DATA.x, DATA.y)
+
+
+# First-order methods ---------------------------------------------------------------------------
+
+
+def by_hand(rule, steps):
+    """Return the iterates of a rule (theta, gradient, t) -> theta on the full loss."""
+    theta, seen = START.copy(), [START.copy()]
+    for t in range(1, steps + 1):
+        theta = rule(theta, NET.at(theta, DATA.x, DATA.y).gradient, t)
+        seen.append(theta)
+    return seen
+
+
+def test_first_order_steps_are_those_of_the_formulas():
+    state = {"v": 0.0, "m": 0.0, "s": 0.0}
+
+    def momentum(theta, g, t):
+        state["v"] = 0.8 * state["v"] + g
+        return theta - 0.05 * state["v"]
+
+    def adam(theta, g, t):
+        state["m"] = 0.7 * state["m"] + 0.3 * g
+        state["s"] = 0.9 * state["s"] + 0.1 * g**2
+        step = state["m"] / (1 - 0.7**t) / (np.sqrt(state["s"] / (1 - 0.9**t)) + 1e-8)
+        return theta - 0.05 * step
+
+    rules = {
+        "gd": (lambda theta, g, t: theta - 0.05 * g, {}),
+        "momentum": (momentum, {"momentum": 0.8}),
+        "adam": (adam, {"betas": (0.7, 0.9)}),
+    }
+    for method, (rule, options) in rules.items():
+        seen = []
+        result = train(
+            NET, START, DATA.x, DATA.y, method=method, step_size=0.05, max_steps=6,
+            callback=lambda step, p, seen=seen: seen.append(p.theta), **options,
+        )  # fmt: skip
+        np.testing.assert_allclose(seen, by_hand(rule, 6), rtol=0, atol=1e-13)
+        assert (result.steps, result.reason) == (6, "max_steps")
+        np.testing.assert_array_equal(result.theta, seen[-1])
+
+
+@pytest.mark.parametrize("method", ["gd", "sgd", "momentum", "adam"])
+def test_first_order_methods_reach_an_energy(method):
+    seen = []
+    result = train(
+        NET, START, DATA.x, DATA.y, method=method, step_size=0.02, energy=0.3, rng=0,
+        batch_size=None if method == "gd" else 8,
+        callback=lambda step, p: seen.append((step, p.energy)),
+    )  # fmt: skip
+    assert result.reason == "energy"
+    assert seen[-1][1] == result.energy <= 0.3 < min(energy for _, energy in seen[:-1])
+    stride = 1 if method == "gd" else 4  # an epoch of 25 samples
+    assert [step for step, _ in seen] == list(range(0, result.steps + 1, stride))
+
+
+def test_each_epoch_goes_through_all_samples_once(monkeypatch):
+    from rmtland.networks.samples import Samples
+
+    drawn, whole = [], Samples.subset
+    monkeypatch.setattr(Samples, "subset", lambda s, which: drawn.append(which) or whole(s, which))
+    train(NET, START, DATA.x, DATA.y, method="sgd", batch_size=10, max_steps=6, rng=1)
+    assert [len(which) for which in drawn] == [10, 10, 5, 10, 10, 5]
+    for epoch in (drawn[:3], drawn[3:]):
+        np.testing.assert_array_equal(np.sort(np.concatenate(epoch)), np.arange(25))
+    assert not np.array_equal(drawn[0], drawn[3])
+
+
+def test_a_batch_gradient_is_that_of_its_samples():
+    chosen = []
+
+    def note(step, point):
+        chosen.append(point.theta)
+
+    train(
+        NET, START, DATA.x, DATA.y, method="sgd", batch_size=25, step_size=0.1, max_steps=1,
+        callback=note,
+    )  # fmt: skip
+    gradient = NET.at(START, DATA.x, DATA.y).gradient
+    np.testing.assert_allclose(chosen[1], START - 0.1 * gradient, rtol=0, atol=1e-15)
+    pair = NET.at(START, DATA.x, DATA.y).samples.subset(np.array([3, 7]))
+    expected = NET.at(START, DATA.x[[3, 7]], DATA.y[[3, 7]]).gradient
+    np.testing.assert_array_equal(NET._at(START, pair).gradient, expected)
+
+
+RUNS = [
+    ("lbfgs", {}),
+    ("gd", {"step_size": 0.05}),
+    ("sgd", {"batch_size": 7, "step_size": 0.05}),
+    ("momentum", {"batch_size": 10}),
+    ("adam", {"batch_size": 10}),
+    ("adam", {"check_every": 3}),
+]
+
+
+@pytest.mark.parametrize(("method", "options"), RUNS)
+@pytest.mark.parametrize("stop", [8, 13])
+def test_a_resumed_run_is_the_run_bit_for_bit(tmp_path, method, options, stop):
+    options = {"method": method, "checkpoint_every": 4, "rng": 5, **options}
+    options["checkpoint"] = tmp_path / "whole.npz"
+    seen = {}
+    whole = train(
+        NET, START, DATA.x, DATA.y, max_steps=20, **options,
+        callback=lambda step, p: seen.setdefault(step, p.theta),
+    )  # fmt: skip
+    options["checkpoint"] = tmp_path / "parts.npz"
+    train(NET, START, DATA.x, DATA.y, max_steps=stop, **options)
+    steps = []
+    resumed = train(
+        NET, np.zeros_like(START), DATA.x, DATA.y, max_steps=20, **{**options, "rng": 77},
+        resume=True, callback=lambda step, p: steps.append((step, p.theta)),
+    )  # fmt: skip
+    assert 0 < steps[0][0] <= stop
+    for step, theta in steps:
+        if step in seen:
+            np.testing.assert_array_equal(theta, seen[step])
+    np.testing.assert_array_equal(resumed.theta, whole.theta)
+    assert (resumed.steps, resumed.energy) == (whole.steps, whole.energy) == (20, whole.energy)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["parts.npz", "whole.npz"]
+
+
+def test_checkpoints_are_those_of_the_run_asked_for(tmp_path):
+    path = tmp_path / "run.npz"
+    options = {"method": "adam", "max_steps": 4, "checkpoint": path, "checkpoint_every": 2}
+    train(NET, START, DATA.x, DATA.y, **options)
+    with pytest.raises(ValueError, match="checkpoint of another run: rule was"):
+        train(NET, START, DATA.x, DATA.y, **options, resume=True, step_size=0.3)
+    with pytest.raises(ValueError, match="checkpoint of another run: method was 'adam', now 'sgd'"):
+        train(NET, START, DATA.x, DATA.y, **{**options, "method": "sgd"}, resume=True)
+    other = MLP((6, 8, 4), "relu", bias=True)
+    with pytest.raises(ValueError, match="another run: net was"):
+        train(other, START, DATA.x, DATA.y, **options, resume=True)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match="is not a training checkpoint"):
+        train(NET, START, DATA.x, DATA.y, **options, resume=True)
+    path.unlink()  # nothing to go on from: a new run
+    assert train(NET, START, DATA.x, DATA.y, **options, resume=True).steps == 4
+    with pytest.raises(ValueError, match="resume needs the path of a checkpoint"):
+        train(NET, START, DATA.x, DATA.y, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "newton"}, "unknown method 'newton'; choose one of lbfgs, gd, sgd"),
+        ({"batch_size": 3}, "'lbfgs' takes all samples at once"),
+        ({"method": "gd", "batch_size": 3}, "'gd' takes all samples at once"),
+        ({"step_size": 0.1}, "'lbfgs' chooses its steps itself"),
+        ({"method": "sgd", "step_size": 0.0}, "step_size must be a positive"),
+        ({"method": "sgd", "batch_size": 0}, "batch_size must be an integer of at least 1"),
+        ({"method": "momentum", "momentum": 1.0}, "momentum and betas must be below 1"),
+        ({"method": "adam", "betas": (0.9, -1.0)}, "betas must be zero or a positive"),
+        ({"method": "gd", "step_size": 1e200}, "training left the range of floating-point"),
+    ],
+)
+def test_bad_methods(options, message):
+    with pytest.raises(ValueError, match=message):
+        train(NET, START, DATA.x, DATA.y, **{"max_steps": 5, **options})
+
+
+def test_classification_to_a_small_loss():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((60, 2))
+    labels = (x[:, 0] * x[:, 1] > 0).astype(int)
+    net = MLP((2, 12, 2), bias=True, loss="cross_entropy", weight_decay=1e-4)
+    for method, options in (("lbfgs", {}), ("adam", {"step_size": 0.05, "batch_size": 20})):
+        result = train(net, net.init(1), x, labels, method=method, energy=0.05, rng=2, **options)
+        assert result.reason == "energy"
+        wrong = (net.predict(result.theta, x).argmax(axis=1) != labels).mean()
+        assert wrong <= 0.05 * net.n_out / np.log(2)  # each costs at least log 2

@@ -1,0 +1,180 @@
+r"""The forward and the backward pass of a network over a batch of samples, each made once.
+
+With a_0 = x, z_l = a_{l-1} W_l^T + b_l, a_l = f(z_l) on hidden layers and outputs o = z_L,
+
+    delta_L = dl/do,   g_l = delta_{l+1} W_{l+1},   delta_l = f'(z_l) g_l,
+
+where l is the loss of one sample: the deltas are dl/dz_l. All arrays have one row per sample. The
+weights here are those that multiply: with the NTK parametrisation they hold the factor
+1/sqrt(n_{l-1}).
+
+>>> import numpy as np
+>>> from rmtland.networks.activation import ACTIVATIONS
+>>> from rmtland.networks.loss import LOSSES
+>>> one = np.ones((1, 1))
+>>> f, loss = ACTIVATIONS["quadratic"], LOSSES["mse"]
+>>> batch = ForwardPass((one, one), (None, None), f, loss, x=3 * one, y=0 * one)
+>>> batch.outputs, batch.deltas
+(array([[9.]]), (array([[54.]]), array([[9.]])))
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from rmtland.arrays import array_namespace
+from rmtland.networks.activation import Activation
+from rmtland.networks.loss import Loss, OutputCurvature
+
+__all__ = ["ForwardPass", "is_finite"]
+
+Array = Any  # of any array library
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ForwardPass:
+    """What a network makes of a batch of samples; computed at the first use, then kept.
+
+    Parameters
+    ----------
+    weights : tuple of array, W_l of shape (n_l, n_{l-1})
+        Entry l-1 is W_l, l = 1..L, as it multiplies.
+    biases : tuple of array or None, shape (n_l,)
+        Entry l-1 is b_l.
+    activation : Activation
+        f on the hidden layers.
+    loss : Loss
+        The loss of one sample.
+    x, y : array, shapes (m, n_0) and (m, n_L)
+        Inputs and targets.
+    """
+
+    weights: tuple[Array, ...]
+    biases: tuple[Array | None, ...]
+    activation: Activation
+    loss: Loss
+    x: Array
+    y: Array
+
+    @property
+    def depth(self) -> int:
+        """The number L of weight layers."""
+        return len(self.weights)
+
+    @property
+    def samples(self) -> int:
+        """The number m of samples."""
+        return int(self.x.shape[0])
+
+    @cached_property
+    def layers(self) -> tuple[tuple[Array, Array], ...]:
+        """(z_l, a_l) for l = 1..L; the last layer has a_L = z_L = o.
+
+        Raises
+        ------
+        ValueError
+            If a preactivation or an activation overflows.
+        """
+        layers: list[tuple[Array, Array]] = []
+        signal, depth = self.x, self.depth
+        with np.errstate(over="ignore", invalid="ignore"):
+            for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True), 1):
+                z = signal @ weight.T
+                if bias is not None:
+                    z += bias
+                signal = self.activation.value(z) if layer < depth else z
+                if not (is_finite(z) and (signal is z or is_finite(signal))):
+                    raise ValueError(
+                        f"the forward pass overflows in layer {layer} of {depth}; "
+                        "theta or x is too large: rescale them"
+                    )
+                layers.append((z, signal))
+        return tuple(layers)
+
+    @property
+    def outputs(self) -> Array:
+        """The outputs o, shape (m, n_L)."""
+        return self.layers[-1][1]
+
+    @cached_property
+    def inputs(self) -> tuple[Array, ...]:
+        """What each layer reads: a_0 = x, a_1, ..., a_{L-1}."""
+        return (self.x, *(a for _, a in self.layers[:-1]))
+
+    @cached_property
+    def slopes(self) -> tuple[Array, ...]:
+        """f'(z_l) of the hidden layers."""
+        with np.errstate(over="ignore", under="ignore"):
+            return tuple(self.activation.slope(z, a) for z, a in self.layers[:-1])
+
+    @cached_property
+    def output_gradient(self) -> Array:
+        """dl/do, shape (m, n_L)."""
+        return self.loss.gradient(self.outputs, self.y)
+
+    @cached_property
+    def output_curvature(self) -> OutputCurvature:
+        """d^2 l/do^2 of each sample."""
+        return self.loss.curvature(self.outputs)
+
+    @cached_property
+    def _backward(self) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        deltas, pulled = [self.output_gradient], []
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            for weight, slope in zip(self.weights[:0:-1], self.slopes[::-1], strict=True):
+                pulled.append(deltas[-1] @ weight)
+                deltas.append(slope * pulled[-1])
+        return tuple(deltas[::-1]), tuple(pulled[::-1])
+
+    @property
+    def deltas(self) -> tuple[Array, ...]:
+        """delta_l = dl/dz_l, l = 1..L, each of shape (m, n_l)."""
+        return self._backward[0]
+
+    @cached_property
+    def bends(self) -> tuple[Array | None, ...]:
+        """f''(z_l) g_l of the hidden layers, each of shape (m, n_l); None where f'' = 0."""
+        curvature = self.activation.curvature
+        if curvature is None:
+            return (None,) * (self.depth - 1)
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            return tuple(
+                curvature(z, a) * pulled
+                for (z, a), pulled in zip(self.layers[:-1], self._backward[1], strict=True)
+            )
+
+    @cached_property
+    def workspaces(self) -> list[dict[Any, Array]]:
+        """Buffers for tangents, kept from one product with the Hessian to the next.
+
+        A product takes one and puts it back, so that several may run at a time.
+        """
+        return []
+
+    def output_jacobians(self) -> tuple[Array, ...]:
+        """Return do/dz_l for l = 1..L, each of shape (m, n_L, n_l), for l = L (1, ., .)."""
+        xp = array_namespace(self.x)
+        jacobian = xp.eye(self.weights[-1].shape[0], dtype=self.x.dtype)[None, :, :]
+        if not isinstance(jacobian, np.ndarray):
+            jacobian = jacobian + 0 * self.outputs[:1, :1, None]  # on the device of the data
+        jacobians = [jacobian]
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            for weight, slope in zip(self.weights[:0:-1], self.slopes[::-1], strict=True):
+                jacobian = slope[:, None, :] * (jacobian @ weight)
+                jacobians.append(jacobian)
+        return tuple(jacobians[::-1])
+
+
+def is_finite(array: Array) -> bool:
+    """Return whether an array holds neither NaN nor infinities.
+
+    A sum is cheaper than a look at each entry; where it overflows, each entry is looked at.
+    """
+    xp = array_namespace(array)
+    total = np.add.reduce(array, axis=None) if xp is np else xp.sum(array)
+    return math.isfinite(total) or bool(xp.all(xp.isfinite(array)))

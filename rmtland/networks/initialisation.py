@@ -1,0 +1,111 @@
+"""Named initialisations: the variance of a weight, by the fan-in and fan-out of its layer.
+
+| name | variance of an entry of W_l | source |
+|---|---|---|
+| `lecun` | 1/n_{l-1} | LeCun et al. 1998, "Efficient BackProp" |
+| `he` | 2/n_{l-1} | He et al., ICCV 2015 |
+| `glorot` | 2/(n_{l-1} + n_l) | Glorot & Bengio, AISTATS 2010 |
+| `lecun_uniform`, `he_uniform`, `glorot_uniform` | the same, entries uniform | |
+| `orthogonal` | 1/n_{l-1} for n_l >= n_{l-1}, else 1/n_{l-1} with orthonormal rows | Saxe 2014 |
+| `critical` | 1/(n_{l-1} E f'(z)^2), z ~ N(0, 1) | Poole et al., NIPS 2016 |
+| `unit` | 1, what the NTK parametrisation divides by the fan-in | Jacot et al., NIPS 2018 |
+
+`orthogonal` draws a Haar matrix of which the weight is a corner, scaled so that the mean square of
+an entry is 1/n_{l-1}. The rest have independent entries of mean 0, normal unless named uniform.
+Biases start at zero, or are N(0, bias_scale^2).
+
+>>> INITIALISATIONS["he"].variance(50, 10, "relu")
+0.04
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rmtland.networks.activation import Activation
+from rmtland.networks.gaussian_averages import gaussian_averages
+
+__all__ = ["INITIALISATIONS", "Initialisation"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Initialisation:
+    """The law of the entries of a weight matrix.
+
+    Parameters
+    ----------
+    name : str
+        What `MLP.init(scheme=...)` calls it.
+    variance : callable
+        (fan_in, fan_out, activation) -> variance of an entry, mean 0.
+    entries : {"normal", "uniform", "orthogonal"}
+        Their distribution.
+    """
+
+    name: str
+    variance: Callable[[int, int, str | Activation], float]
+    entries: str = "normal"
+
+    def draw(
+        self,
+        shape: tuple[int, int],
+        activation: str | Activation,
+        generator: np.random.Generator,
+    ) -> Array:
+        """Draw a weight matrix of shape (n_l, n_{l-1})."""
+        fan_out, fan_in = shape
+        deviation = math.sqrt(self.variance(fan_in, fan_out, activation))
+        if self.entries == "uniform":
+            reach = math.sqrt(3.0) * deviation
+            return generator.uniform(-reach, reach, size=shape)
+        normal = generator.standard_normal(shape)
+        if self.entries == "normal":
+            return deviation * normal
+        tall = normal if fan_out >= fan_in else normal.T
+        q, r = np.linalg.qr(tall)
+        q *= np.where(np.diagonal(r) < 0.0, -1.0, 1.0)  # makes the law that of Haar
+        return (q if fan_out >= fan_in else q.T) * (deviation * math.sqrt(max(shape)))
+
+
+def _lecun(fan_in: int, fan_out: int, activation: str | Activation) -> float:
+    return 1.0 / fan_in
+
+
+def _he(fan_in: int, fan_out: int, activation: str | Activation) -> float:
+    return 2.0 / fan_in
+
+
+def _glorot(fan_in: int, fan_out: int, activation: str | Activation) -> float:
+    return 2.0 / (fan_in + fan_out)
+
+
+def _critical(fan_in: int, fan_out: int, activation: str | Activation) -> float:
+    return 1.0 / (fan_in * gaussian_averages(activation).slope_square)
+
+
+def _unit(fan_in: int, fan_out: int, activation: str | Activation) -> float:
+    return 1.0
+
+
+INITIALISATIONS: dict[str, Initialisation] = {
+    scheme.name: scheme
+    for scheme in (
+        Initialisation("lecun", _lecun),
+        Initialisation("he", _he),
+        Initialisation("glorot", _glorot),
+        Initialisation("lecun_uniform", _lecun, "uniform"),
+        Initialisation("he_uniform", _he, "uniform"),
+        Initialisation("glorot_uniform", _glorot, "uniform"),
+        Initialisation("orthogonal", _lecun, "orthogonal"),
+        Initialisation("critical", _critical),
+        Initialisation("unit", _unit),
+    )
+}
+"""The initialisations by name."""

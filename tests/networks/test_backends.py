@@ -1,0 +1,162 @@
+"""The same numbers from other array libraries, and from automatic differentiation."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from network_cases import CASES, NetworkCase
+
+from rmtland.arrays import to_numpy
+from rmtland.networks import MLP, train
+
+LIBRARIES = ["array_api_strict", "torch"]
+SOME = CASES[::4]
+
+
+def close(actual, expected, tolerance=1e-12):
+    actual = to_numpy(actual)
+    assert actual.shape == expected.shape
+    scale = np.abs(expected).max() + 1e-2
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * scale)
+
+
+@pytest.mark.parametrize("case", SOME, ids=str)
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_every_method_in_every_library(library, case):
+    xp = pytest.importorskip(library)
+    expected = case.point
+    theta, x, y = (xp.asarray(array) for array in (case.theta, case.x, case.y))
+    v = np.random.default_rng(0).standard_normal((len(case.theta), 3))
+    u = np.random.default_rng(1).standard_normal((case.samples * case.widths[-1], 2))
+    for chunk in (None, 2):
+        point = case.net.at(theta, x, y, chunk=chunk)
+        assert point.loss == pytest.approx(expected.loss, rel=1e-13)
+        results = {
+            "gradient": point.gradient, "prediction": point.prediction,
+            "residuals": point.residuals,
+        }  # fmt: skip
+        for name, result in results.items():
+            assert type(result) is type(theta)
+            close(result, getattr(expected, name))
+        for name in ("jacobian", "ntk", "sample_gradients", "fisher"):
+            result = getattr(point, name)()
+            assert type(result) is type(theta)
+            close(result, getattr(expected, name)())
+        for name in ("hvp", "gauss_newton_vp", "residual_vp", "jvp"):
+            close(getattr(point, name)(xp.asarray(v)), getattr(expected, name)(v))
+            close(getattr(point, name)(xp.asarray(v[:, 0])), getattr(expected, name)(v[:, 0]))
+        close(point.vjp(xp.asarray(u)), expected.vjp(u))
+        split = point.hessian()
+        close(split.gauss_newton, expected.hessian().gauss_newton)
+        close(split.residual, expected.hessian().residual)
+        close(split.total, expected.hessian().total)
+        close(point.hessian("total"), expected.hessian("total"))
+        close(point.fisher("empirical"), expected.fisher("empirical"))
+        close(point.fisher("sampled", rng=0), expected.fisher("sampled", rng=0))
+        close(point.operator() @ v, expected.operator() @ v)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_single_precision_and_refusals_in_every_library(library):
+    xp = pytest.importorskip(library)
+    case = NetworkCase((3, 5, 2), "tanh", True, 4)
+    arrays = [xp.asarray(array, dtype=xp.float32) for array in (case.theta, case.x, case.y)]
+    single = case.net.at(*arrays)
+    assert single.gradient.dtype == single.hessian().total.dtype == xp.float32
+    close(single.hessian().total, case.point.hessian().total, 1e-5)
+    theta, x, y = (xp.asarray(array) for array in (case.theta, case.x, case.y))
+    with pytest.raises(ValueError, match="theta holds NaN or infinite values"):
+        case.net.at(theta * float("nan"), x, y)
+    with pytest.raises(ValueError, match="theta must have 32 entries"):
+        case.net.at(theta[:5], x, y)
+    with pytest.raises(ValueError, match="forward pass overflows in layer"):
+        case.net.at(theta * 1e200, x * 1e200, y)
+    with pytest.raises(ValueError, match="labels must lie between 0 and 1"):
+        MLP((3, 5, 2), bias=True, loss="cross_entropy").at(theta, x, xp.asarray([0, 1, 2, 0]))
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("method", ["lbfgs", "gd", "momentum", "adam"])
+def test_training_takes_the_same_steps_in_every_library(library, method):
+    xp = pytest.importorskip(library)
+    case = NetworkCase((3, 5, 2), "tanh", True, 12)
+    options = {"method": method, "max_steps": 8}
+    if method in ("momentum", "adam"):
+        options |= {"batch_size": 5, "rng": 0}
+    expected = train(case.net, case.theta, case.x, case.y, **options)
+    result = train(
+        case.net, *(xp.asarray(array) for array in (case.theta, case.x, case.y)), **options
+    )
+    assert type(result.theta) is type(xp.asarray([1.0]))
+    close(result.theta, expected.theta, 1e-7)
+    assert result.steps == expected.steps
+
+
+def loss_in(xp, case, theta):
+    """Return the loss by the functions of `xp`, jax.numpy or torch."""
+    signal, used = xp.asarray(case.x), 0
+    for layer, (before, here) in enumerate(pairwise(case.widths), 1):
+        weight = theta[used : used + before * here].reshape(here, before)
+        used += before * here
+        if case.parametrisation == "ntk":
+            weight = weight / before**0.5
+        signal = signal @ weight.T
+        if case.bias:
+            signal = signal + theta[used : used + here]
+            used += here
+        if layer < len(case.widths) - 1:
+            signal = xp.tanh(signal)
+    y = xp.asarray(case.targets)
+    if case.loss == "mse":
+        loss = ((signal - y) ** 2).sum() / 2
+    elif case.loss == "cross_entropy":
+        loss = (xp.log(xp.exp(signal).sum(1)) - (y * signal).sum(1)).sum()
+    else:
+        loss = (xp.log1p(xp.exp(signal)) - y * signal).sum()
+    return loss / case.samples + case.weight_decay * (theta**2).sum() / 2
+
+
+DIFFERENTIABLE = [
+    NetworkCase(widths, "tanh", bias, samples, seed, loss, decay, parametrisation)
+    for seed, (widths, bias, samples, loss, decay, parametrisation) in enumerate(
+        [
+            ((4, 5, 3), False, 9, "mse", 0.0, "standard"),
+            ((3, 4, 2, 3), True, 6, "mse", 0.1, "ntk"),
+            ((3, 4, 2), True, 30, "cross_entropy", 0.0, "standard"),
+            ((3, 4, 3, 2, 2), False, 5, "logistic", 0.2, "standard"),
+        ]
+    )
+]
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("case", DIFFERENTIABLE, ids=str)
+def test_against_torch(case):
+    torch = pytest.importorskip("torch")
+    hessian = torch.func.hessian(lambda t: loss_in(torch, case, t))(torch.tensor(case.theta))
+    close(hessian, case.point.hessian().total)
+    close(hessian, case.point.hessian("total"))
+
+
+@pytest.mark.parametrize("case", DIFFERENTIABLE, ids=str)
+def test_against_jax(case):
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    hessian = jax.hessian(lambda t: loss_in(jax.numpy, case, t))(case.theta)
+    close(np.asarray(hessian), case.point.hessian().total)
+    close(np.asarray(hessian), case.point.hessian("total"))
+
+
+@pytest.mark.gpu
+def test_on_a_gpu():
+    cupy = pytest.importorskip("cupy")
+    try:
+        cupy.cuda.runtime.getDeviceCount()
+    except Exception as error:
+        pytest.skip(f"no CUDA device: {error}")
+    for case in SOME:
+        point = case.net.at(cupy.asarray(case.theta), cupy.asarray(case.x), cupy.asarray(case.y))
+        v = np.random.default_rng(0).standard_normal((len(case.theta), 3))
+        close(point.gradient, case.point.gradient)
+        close(point.hvp(cupy.asarray(v)), case.point.hvp(v))
+        close(point.hessian().total, case.point.hessian().total)
