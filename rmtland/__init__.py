@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from rmtland.comparison import Fit as Fit
     from rmtland.comparison import compare as compare
     from rmtland.comparison import fit as fit
+    from rmtland.free import DeconvolvedLaw as DeconvolvedLaw
     from rmtland.free import FreeLevy as FreeLevy
     from rmtland.free import free_compression as free_compression
+    from rmtland.free import free_deconvolution as free_deconvolution
     from rmtland.free import free_power as free_power
     from rmtland.free import free_product as free_product
     from rmtland.free import free_sum as free_sum
@@ -46,6 +48,7 @@ _HOME = {
     "Affine": "rmtland.laws",
     "Arcsine": "rmtland.laws",
     "Comparison": "rmtland.comparison",
+    "DeconvolvedLaw": "rmtland.free",
     "Discrete": "rmtland.laws",
     "EmpiricalLaw": "rmtland.laws",
     "Fit": "rmtland.comparison",
@@ -72,6 +75,7 @@ _HOME = {
     "compare": "rmtland.comparison",
     "fit": "rmtland.comparison",
     "free_compression": "rmtland.free",
+    "free_deconvolution": "rmtland.free",
     "free_power": "rmtland.free",
     "free_product": "rmtland.free",
     "free_sum": "rmtland.free",

@@ -8,8 +8,23 @@ import pytest
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 SMALL = {
-    "bench_laws.py": ["--repeats", "3", "--laws", "2", "--law-points", "20"],
-    "bench_networks.py": ["--n", "6", "--m", "12", "--repeats", "2"],
+    "bench_ensembles.py": [
+        "--draws",
+        "60",
+        "--n",
+        "500",
+        "--sizes",
+        "20",
+        "--largest",
+        "50",
+        "--runs",
+        "20",
+        "--repeats",
+        "1",
+    ],
+    "bench_laws.py": ["--quick"],
+    "bench_networks.py": ["--jobs", "dense", "--n", "6", "--m", "12", "--repeats", "2"],
+    "bench_sweep.py": ["--tasks", "8", "--seconds", "0.01", "--kills", "2", "--kill-tasks", "20"],
     "make_tracy_widom.py": ["--quick", "--points", "4"],
     "readme_command.py": ["run"],
 }

@@ -1,6 +1,7 @@
 """The command `rmtland`: its commands, and one clear line for every error.
 
-Exit codes: 0 done, 2 bad input (one line on stderr says what to do), 130 interrupted.
+Exit codes: 0 done, 1 some tasks of a sweep failed, 2 bad input (one line on stderr says what to
+do), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import typer
 
 from rmtland.cli.curve import curve
 from rmtland.cli.overlay import overlay
+from rmtland.cli.sample import sample
+from rmtland.cli.sweep import sweep
 
 __all__ = ["app", "main"]
 
@@ -24,6 +27,8 @@ app = typer.Typer(
 )
 app.command("overlay")(overlay)
 app.command("spectrum")(curve)
+app.command("sample")(sample)
+app.add_typer(sweep)
 
 
 @app.callback(invoke_without_command=True)

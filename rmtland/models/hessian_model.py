@@ -15,18 +15,17 @@ References
 from __future__ import annotations
 
 import abc
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rmtland.arrays import Rng, count, nonnegative, positive, random_generator, seed_of
+from rmtland.arrays import Rng, nonnegative, positive
 from rmtland.free import free_sum
 from rmtland.laws import Law, MarchenkoPastur
 from rmtland.spectrum import Spectrum
+
+if TYPE_CHECKING:
+    from rmtland.ensembles import SyntheticHessian
 
 __all__ = ["HessianModel"]
 
@@ -120,11 +119,25 @@ class HessianModel(abc.ABC):
         """Fraction of negative eigenvalues: the mass strictly below zero."""
         return float(self.law.mass_below(0.0))
 
-    def sample(self, n: int, rng: Rng = None, *, runs: int = 1) -> Spectrum:
-        """Draw random matrices of size n and diagonalise them.
+    @property
+    @abc.abstractmethod
+    def ensemble(self) -> SyntheticHessian:
+        """The random matrices whose limit is the law of the model."""
+
+    def sample(
+        self,
+        n: int,
+        rng: Rng = None,
+        *,
+        runs: int = 1,
+        xp: Any = None,
+        dtype: Any = None,
+        device: Any = None,
+    ) -> Spectrum:
+        """Draw random matrices of size n and return all their eigenvalues.
 
         The Wishart part is X X^T with X of shape (n, q), q = round(n / phi) but at least 1, so
-        that the ratio realised is n / q; it is drawn through its Bartlett factor where q >= n.
+        that the ratio realised is n / q.
 
         Parameters
         ----------
@@ -134,61 +147,41 @@ class HessianModel(abc.ABC):
             Seed or generator.
         runs : int
             Number of independent matrices.
+        xp, dtype, device
+            Array library, precision and device, see `rmtland.ensembles.Ensemble.sample`.
 
         Returns
         -------
         Spectrum
             All eigenvalues, nodes of shape (runs, n).
         """
-        n, runs = count("n", n), count("runs", runs)
-        generator = random_generator(rng)
-        seed = seed_of(generator)
-        nodes = np.empty((runs, n))
-        for row in nodes:
-            matrix = _wishart(n, max(1, round(n / self.phi)), self.sigma, generator)
-            if self.epsilon:
-                matrix += self._residual_matrix(n, generator)
-            row[:] = np.linalg.eigvalsh(matrix)
-        return Spectrum(
-            nodes,
-            provenance={
-                "source": "model",
-                "model": type(self).__name__,
-                "parameters": asdict(self),
-                "n": n,
-                "runs": runs,
-                "seed": seed,
-                "versions": {"rmtland": _version(), "numpy": np.__version__},
-            },
+        return self._own(
+            self.ensemble.sample(n, rng=rng, runs=runs, xp=xp, dtype=dtype, device=device)
         )
 
-    @abc.abstractmethod
-    def _residual_matrix(self, n: int, generator: np.random.Generator) -> NDArray[np.float64]: ...
+    def lanczos(self, n: float, steps: int, rng: Rng = None, *, runs: int = 1) -> Spectrum:
+        """Draw the Gauss quadrature of Lanczos runs on matrices of any size (`Ensemble.lanczos`).
 
+        Parameters
+        ----------
+        n : int or float
+            Size of the matrices; the time does not depend on it. `math.inf` gives the law itself.
+        steps : int
+            Number of Lanczos steps, at most n.
+        rng : anything `numpy.random.default_rng` takes
+            Seed or generator.
+        runs : int
+            Number of independent runs.
 
-def _wishart(
-    n: int, q: int, variance: float, generator: np.random.Generator
-) -> NDArray[np.float64]:
-    """X X^T with X of shape (n, q) and independent entries N(0, variance / q)."""
-    factor = gaussian_factor(n, q, generator) * np.sqrt(variance / q)
-    return np.asarray(factor @ factor.T)
+        Returns
+        -------
+        Spectrum
+            Nodes and weights of shape (runs, steps), the tridiagonals in `alpha` and `beta`.
+        """
+        return self._own(self.ensemble.lanczos(n, steps, rng=rng, runs=runs))
 
-
-def gaussian_factor(n: int, q: int, generator: np.random.Generator) -> NDArray[np.float64]:
-    """X of shape (n, q) with entries N(0, 1), or L of X = L Q where q >= n.
-
-    L is Bartlett's factor, lower triangular with chi entries on the diagonal and normal ones
-    below it; Q has orthonormal rows and is independent of it.
-    """
-    if q < n:
-        return generator.standard_normal((n, q))
-    factor = np.tril(generator.standard_normal((n, n)), -1)
-    np.fill_diagonal(factor, np.sqrt(generator.chisquare(q - np.arange(n))))
-    return factor
-
-
-def _version() -> str:
-    try:
-        return version("rmtland")
-    except PackageNotFoundError:
-        return "not installed"
+    def _own(self, spectrum: Spectrum) -> Spectrum:
+        """Name the model in the provenance instead of its ensemble."""
+        origin = {"source": "model", "model": type(self).__name__, "parameters": asdict(self)}
+        rest = {key: value for key, value in spectrum.provenance.items() if key != "ensemble"}
+        return replace(spectrum, provenance={**rest, **origin})

@@ -39,13 +39,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from rmtland.free import FreeLevy
 from rmtland.laws import LevyTriplet
-from rmtland.models.hessian_model import HessianModel, gaussian_factor
+from rmtland.models.hessian_model import HessianModel
+
+if TYPE_CHECKING:
+    from rmtland.ensembles import SyntheticHessian
 
 __all__ = ["WishartPlusReluBlock"]
 
@@ -121,15 +122,9 @@ class WishartPlusReluBlock(HessianModel):
     def _root(self) -> float:
         return math.sqrt(1 + 16 * self.phi - 8 * self.phi**2)
 
-    def _residual_matrix(self, n: int, generator: np.random.Generator) -> NDArray[np.float64]:
-        # B = (1/2k) E X^T with k active samples: k = round(n / (2 phi)), m = 2k. Where k is at
-        # least the number of rows, E = L Q and Q X^T is Gaussian too: the cost is free of k.
-        rows, columns = n // 2, n - n // 2
-        active = max(1, round(n / (2 * self.phi)))
-        errors = gaussian_factor(rows, active, generator)
-        block = errors @ generator.standard_normal((errors.shape[1], columns))
-        block *= math.sqrt(2 * self.epsilon) / (2 * active)
-        matrix = np.zeros((n, n))
-        matrix[:rows, rows:] = block
-        matrix[rows:, :rows] = block.T
-        return matrix
+    @property
+    def ensemble(self) -> SyntheticHessian:
+        """The random matrices whose limit is the law of the model."""
+        from rmtland.ensembles import WishartReluBlock
+
+        return WishartReluBlock(self.phi, self.epsilon, self.sigma)

@@ -35,12 +35,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from rmtland.laws import Semicircle
 from rmtland.models.hessian_model import HessianModel
+
+if TYPE_CHECKING:
+    from rmtland.ensembles import SyntheticHessian
 
 __all__ = ["WishartPlusWigner"]
 
@@ -99,7 +100,9 @@ class WishartPlusWigner(HessianModel):
         w = math.sqrt(1 + 8 * self.phi)
         return 16 * (1 - self.phi) / (3 * math.pi * math.sqrt(w) * (1 + w) * (3 + w))
 
-    def _residual_matrix(self, n: int, generator: np.random.Generator) -> NDArray[np.float64]:
-        # GOE: off-diagonal variance 2 epsilon / n, twice that on the diagonal.
-        matrix = generator.standard_normal((n, n)) * math.sqrt(self.epsilon / n)
-        return np.asarray(matrix + matrix.T)
+    @property
+    def ensemble(self) -> SyntheticHessian:
+        """The random matrices whose limit is the law of the model."""
+        from rmtland.ensembles import WishartWigner
+
+        return WishartWigner(self.phi, self.epsilon, self.sigma)

@@ -407,3 +407,21 @@ def test_density_at_a_point_of_both_models_at_40_digits():
     for kind in KINDS:
         law = kind(0.5, 0.3, 0.7).law
         assert law.pdf(0.1) == pytest.approx(float(exact_density(law, 0.1)), rel=1e-13, abs=0)
+
+
+# Ensembles ------------------------------------------------------------------------------------
+
+
+@both
+@pytest.mark.parametrize("epsilon", [0.0, 0.3])
+def test_the_law_is_the_limit_of_the_ensemble_and_samples_are_its_own(kind, epsilon):
+    model = kind(0.5, epsilon, 0.7)
+    assert model.ensemble.limit == model.law
+    nodes = model.sample(12, 3, runs=2).nodes
+    np.testing.assert_array_equal(model.ensemble.sample(12, rng=3, runs=2).nodes, nodes)
+    quadrature = model.lanczos(10**9, 8, rng=3, runs=2)
+    ours = model.ensemble.lanczos(10**9, 8, rng=3, runs=2)
+    np.testing.assert_array_equal(quadrature.nodes, ours.nodes)
+    assert quadrature.provenance["model"] == kind.__name__
+    assert "ensemble" not in quadrature.provenance
+    assert model.lanczos(math.inf, 8).moment(5) == pytest.approx(model.law.moment(5), rel=1e-11)

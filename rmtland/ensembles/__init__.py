@@ -1,0 +1,36 @@
+"""Ensembles: random matrices of every size, each with the law that is its limit."""
+
+from rmtland.ensembles.deformed_wigner import DeformedWigner
+from rmtland.ensembles.ensemble import Ensemble
+from rmtland.ensembles.gaussian_ensemble import GaussianEnsemble
+from rmtland.ensembles.haar import HaarProduct, HaarSum
+from rmtland.ensembles.jacobi_ensemble import JacobiEnsemble
+from rmtland.ensembles.relu_residual import ReluResidual
+from rmtland.ensembles.sample_covariance import SampleCovariance
+from rmtland.ensembles.spiked_ensemble import SpikedEnsemble
+from rmtland.ensembles.synthetic_hessian import (
+    SyntheticHessian,
+    WishartReluBlock,
+    WishartWigner,
+)
+from rmtland.ensembles.tridiagonal import TridiagonalEnsemble
+from rmtland.ensembles.wigner import Wigner
+from rmtland.ensembles.wishart_ensemble import WishartEnsemble
+
+__all__ = [
+    "DeformedWigner",
+    "Ensemble",
+    "GaussianEnsemble",
+    "HaarProduct",
+    "HaarSum",
+    "JacobiEnsemble",
+    "ReluResidual",
+    "SampleCovariance",
+    "SpikedEnsemble",
+    "SyntheticHessian",
+    "TridiagonalEnsemble",
+    "Wigner",
+    "WishartEnsemble",
+    "WishartReluBlock",
+    "WishartWigner",
+]

@@ -1,0 +1,412 @@
+r"""The interface of an ensemble: random matrices of every size n with one limiting law.
+
+An ensemble holds parameters only. `limit` is the law that the eigenvalues of its n x n matrices
+follow as n grows; every method takes n. Matrices are drawn whole where that is wanted (`matrix`),
+and no further than needed elsewhere:
+
+* `sample` gives all eigenvalues, from a matrix with the same distribution of eigenvalues and less
+  work where there is one (a tridiagonal model, say);
+* `histogram` counts eigenvalues in bins, `extremes` gives the outermost ones;
+* `lanczos` gives the Gauss quadrature after k Lanczos steps from a uniform start, in a time that
+  does not depend on n where the ensemble is rotation invariant.
+
+Run i of a call draws from child i of the seed: it is the same whatever the number of runs, and
+however many of them fit into memory together. Dense matrices are drawn in batches that take at most
+a share `MEMORY_SHARE` of the memory free.
+
+References
+----------
+.. [1] G. W. Anderson, A. Guionnet and O. Zeitouni, An Introduction to Random Matrices, Cambridge
+       University Press, 2010.
+
+Examples
+--------
+>>> from rmtland.ensembles import WishartEnsemble
+>>> ensemble = WishartEnsemble(0.5)
+>>> ensemble.limit
+MarchenkoPastur(aspect_ratio=0.5, variance=1.0)
+>>> spectrum = ensemble.sample(300, rng=1, runs=2)
+>>> spectrum.nodes.shape, abs(spectrum.mean() - 1) < 0.01
+((2, 300), True)
+>>> ensemble.matrix(3, rng=1).shape
+(3, 3)
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rmtland.arrays import ArrayLibrary, Rng, choice, count, points, seed_of, streams, to_numpy
+from rmtland.ensembles.entries import Entries
+from rmtland.ensembles.krylov import jacobi_coefficients, quadrature
+from rmtland.laws import EmpiricalLaw, Law
+from rmtland.spectrum import Spectrum
+
+__all__ = ["MEMORY_SHARE", "Ensemble"]
+
+Real = NDArray[np.float64]
+
+MEMORY_SHARE = 0.5
+"""Largest share of the free memory (of the device) that a batch of dense matrices takes."""
+
+_BATCH = 2**26  # bytes of a batch on a CPU: more matrices at once are no faster there
+
+
+@dataclass(frozen=True)
+class Ensemble(abc.ABC):
+    """Random matrices of every size with one limiting law (random matrix ensemble)."""
+
+    @property
+    @abc.abstractmethod
+    def limit(self) -> Law:
+        """Limiting law of the eigenvalues as n grows (limiting spectral distribution)."""
+
+    # What an ensemble provides -----------------------------------------------------------------
+
+    @abc.abstractmethod
+    def _matrices(self, n: int, entries: Entries) -> Any:
+        """One matrix a run, shape (runs, n, n); twice as large where eigenvalues are double."""
+
+    def _equivalents(self, n: int, entries: Entries) -> Any:
+        """Matrices whose eigenvalues have the same distribution, at less work where possible."""
+        return self._matrices(n, entries)
+
+    def _floats(self, n: int) -> float:
+        """Real numbers that drawing one matrix and its eigenvalues holds at the same time."""
+        return 6.0 * n * n
+
+    def _matrix_floats(self, n: int) -> float:
+        """Real numbers that drawing one matrix holds at the same time."""
+        return self._floats(n)
+
+    def _eigenvalues(
+        self, n: int, library: ArrayLibrary, parents: Sequence[np.random.Generator]
+    ) -> NDArray[Any]:
+        """All eigenvalues, shape (runs, n); the route of `sample`."""
+        step = self._batch(n, library)
+        generators = library.generators(parents)
+        nodes = np.empty((len(generators), n))
+        for start in range(0, len(generators), step):
+            entries = Entries(library, tuple(generators[start : start + step]))
+            values = to_numpy(library.eigvalsh(self._equivalents(n, entries)))
+            nodes[start : start + step] = values[:, :: values.shape[1] // n]
+        return nodes
+
+    def _factors(self) -> tuple[str, list[Any]]:
+        """Return "sum" or "product", and the rotation-invariant factors that the matrices are."""
+        raise ValueError(
+            f"{type(self).__name__} has no Lanczos sampler, as it is not rotation invariant; "
+            "use sample"
+        )
+
+    def _jacobi_coefficients(
+        self, n: float, steps: int, generators: Sequence[np.random.Generator]
+    ) -> tuple[Real, Real]:
+        """Diagonals and off-diagonals of the Lanczos tridiagonals, one row a run."""
+        operation, factors = self._factors()
+        return jacobi_coefficients(
+            factors, n, steps, generators, operation=operation, limit=lambda: self.limit
+        )
+
+    # What every ensemble can do ----------------------------------------------------------------
+
+    def matrix(
+        self, n: int, *, rng: Rng = None, xp: Any = None, dtype: Any = None, device: Any = None
+    ) -> Any:
+        """Draw one matrix.
+
+        Parameters
+        ----------
+        n : int
+            Size.
+        rng : anything `numpy.random.default_rng` takes
+            Seed or generator.
+        xp : module, optional
+            Array library (numpy, cupy, torch, ...); NumPy by default.
+        dtype : str or dtype, optional
+            float32 or float64 (default).
+        device : str or device, optional
+            Device of that library; "cuda" alone asks for CuPy.
+
+        Returns
+        -------
+        array, shape (n, n)
+            Real symmetric, or complex Hermitian for beta = 2. For beta = 4 quaternions are
+            written as 2 x 2 complex blocks: the shape is (2n, 2n) and every eigenvalue double.
+
+        Raises
+        ------
+        ValueError
+            If n is not a positive integer, or the matrix would not fit into memory.
+        """
+        n, library = self._size(n), ArrayLibrary.of(xp, dtype=dtype, device=device)
+        self._batch(n, library, self._matrix_floats(n))
+        entries = Entries(library, tuple(library.generators(streams(rng, 1))))
+        return self._matrices(n, entries)[0, ...]
+
+    def sample(
+        self,
+        n: int,
+        *,
+        rng: Rng = None,
+        runs: int = 1,
+        xp: Any = None,
+        dtype: Any = None,
+        device: Any = None,
+    ) -> Spectrum:
+        """Draw matrices and return all their eigenvalues.
+
+        The eigenvalues have the distribution of those of `matrix`, but they are not those of the
+        matrix drawn from the same seed: a sampler may take a cheaper route to them.
+
+        Parameters
+        ----------
+        n : int
+            Size of the matrices.
+        rng : anything `numpy.random.default_rng` takes
+            Seed or generator.
+        runs : int
+            Number of independent matrices.
+        xp, dtype, device
+            Array library, precision and device, as for `matrix`.
+
+        Returns
+        -------
+        Spectrum
+            Nodes of shape (runs, n), float64 whatever the precision they were computed in.
+
+        Raises
+        ------
+        ValueError
+            If n or runs is not a positive integer, or one matrix would not fit into memory.
+        """
+        n, runs = self._size(n), count("runs", runs)
+        library = ArrayLibrary.of(xp, dtype=dtype, device=device)
+        parents = streams(rng, runs)
+        provenance = self._provenance(n, parents) | {
+            "library": library.name,
+            "dtype": library.precision,
+        }
+        return Spectrum(self._eigenvalues(n, library, parents), provenance=provenance)
+
+    def histogram(
+        self, n: int, edges: ArrayLike, *, rng: Rng = None, runs: int = 1
+    ) -> NDArray[np.int64]:
+        """Count eigenvalues in bins, all runs together.
+
+        The matrices are those of `sample` with the same seed, on NumPy in double precision.
+
+        Parameters
+        ----------
+        n : int
+            Size of the matrices.
+        edges : array_like of float, shape (bins + 1,)
+            Ascending edges; bins are half open, [low, high), and the last one is closed.
+        rng, runs
+            As for `sample`.
+
+        Returns
+        -------
+        ndarray of int64, shape (bins,)
+
+        Raises
+        ------
+        ValueError
+            If the edges are fewer than two, NaN or not ascending.
+        """
+        n, runs, places = self._size(n), count("runs", runs), _bin_edges(edges)
+        return self._histogram(n, places, streams(rng, runs))
+
+    def _histogram(
+        self, n: int, edges: Real, parents: Sequence[np.random.Generator]
+    ) -> NDArray[np.int64]:
+        nodes = np.sort(self._eigenvalues(n, ArrayLibrary.of(), parents), axis=None)
+        below = np.searchsorted(nodes, edges, side="left")
+        below[-1] = np.searchsorted(nodes, edges[-1], side="right")
+        return np.diff(below).astype(np.int64)
+
+    def extremes(
+        self, n: int, k: int = 1, *, edge: str = "upper", rng: Rng = None, runs: int = 1
+    ) -> Real:
+        """Draw the k largest or smallest eigenvalues.
+
+        The matrices are those of `sample` with the same seed.
+
+        Parameters
+        ----------
+        n : int
+            Size of the matrices.
+        k : int
+            How many eigenvalues, 1 <= k <= n.
+        edge : str
+            "upper" or "lower".
+        rng, runs
+            As for `sample`.
+
+        Returns
+        -------
+        ndarray, shape (runs, k)
+            From the edge inwards: the largest (smallest) first.
+        """
+        n, runs = self._size(n), count("runs", runs)
+        k, edge = count("k", k), choice("edge", edge, ("upper", "lower"))
+        if k > n:
+            raise ValueError(f"a matrix of size {n} has no {k} eigenvalues; choose k <= n")
+        return self._extremes(n, k, edge, streams(rng, runs))
+
+    def _extremes(self, n: int, k: int, edge: str, parents: Sequence[np.random.Generator]) -> Real:
+        nodes = np.sort(self._eigenvalues(n, ArrayLibrary.of(), parents), axis=1)
+        return nodes[:, : -k - 1 : -1] if edge == "upper" else nodes[:, :k]
+
+    def lanczos(self, n: float, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
+        """Draw the Gauss quadrature of Lanczos runs from a uniform start vector.
+
+        The time does not depend on n: only what the runs see of the matrices is drawn, exactly in
+        distribution.
+
+        Parameters
+        ----------
+        n : int or float
+            Size of the matrices, as large as 1e15; `math.inf` gives the Gauss quadrature of the
+            limit law itself.
+        steps : int
+            Number of Lanczos steps, at most n.
+        rng, runs
+            As for `sample`; for n = inf all runs are equal.
+
+        Returns
+        -------
+        Spectrum
+            Nodes and weights of shape (runs, steps), and the tridiagonals in `alpha` (runs, steps)
+            and `beta` (runs, steps - 1). A run that exhausts its Krylov space early has zeros in
+            both from there on, and nodes of weight zero.
+
+        Raises
+        ------
+        ValueError
+            If the ensemble is not rotation invariant, or an argument is out of its range.
+        """
+        size = math.inf if n == math.inf else self._size(n)
+        steps, runs = count("steps", steps), count("runs", runs)
+        if steps > size:
+            raise ValueError(f"a matrix of size {size} allows {size} Lanczos steps; got {steps}")
+        generators = streams(rng, runs)
+        alpha, beta = self._jacobi_coefficients(size, steps, generators)
+        # Rows of a tridiagonal model go on where the Krylov space has ended.
+        within = np.cumprod(np.pad(beta > 0, ((0, 0), (1, 0)), constant_values=True), axis=1)
+        alpha = np.broadcast_to(alpha * within, (runs, steps))
+        beta = np.broadcast_to(beta * within[:, 1:], (runs, steps - 1))
+        nodes, weights = quadrature(alpha, beta)
+        return Spectrum(
+            nodes,
+            weights,
+            None if math.isinf(size) else int(size),
+            self._provenance(size, generators) | {"steps": steps},
+            alpha,
+            beta,
+        )
+
+    # Sizes, memory, provenance -----------------------------------------------------------------
+
+    def _size(self, n: Any) -> int:
+        return count("n", n)
+
+    def _batch(self, n: int, library: ArrayLibrary, floats: float | None = None) -> int:
+        """Return how many runs to draw together; refuse where one is too large."""
+        share = MEMORY_SHARE * library.free_memory()
+        each = (floats or self._floats(n)) * {"float32": 4, "float64": 8}[library.precision]
+        if each > share:
+            raise ValueError(
+                f"{self} of size {n} takes about {_gib(each)} with its eigenvalues, more than the "
+                f"{_gib(share)} it may have ({MEMORY_SHARE:.0%} of what is free); choose a smaller "
+                "n, or use lanczos, histogram or extremes where the ensemble has them"
+            )
+        if library.name != "cupy":
+            share = min(share, _BATCH)
+        return max(1, int(share // each))
+
+    def _provenance(self, n: float, generators: Sequence[np.random.Generator]) -> dict[str, Any]:
+        # The generators are children of the seed; the first one tells where they start.
+        seed = seed_of(generators[0])
+        *key, first = seed["spawn_key"]
+        return {
+            "source": "ensemble",
+            "ensemble": type(self).__name__,
+            "parameters": {f.name: _plain(getattr(self, f.name)) for f in fields(self)},
+            "n": "inf" if math.isinf(n) else n,
+            "runs": len(generators),
+            "seed": seed | {"spawn_key": key, "first_child": first},
+            "versions": {"rmtland": _version(), "numpy": np.__version__},
+        }
+
+
+def law_of(name: str, value: Any) -> Law:
+    """Return a Law: one as it is, a number as a point mass, a Spectrum or eigenvalues as theirs.
+
+    Raises
+    ------
+    TypeError
+        If the value is none of these.
+    ValueError
+        If eigenvalues are NaN or infinite.
+    """
+    if isinstance(value, Law):
+        return value
+    if isinstance(value, Spectrum):
+        return EmpiricalLaw.of(value)
+    if value is None or isinstance(value, str | bytes | bool):
+        raise TypeError(f"{name} must be a law, a spectrum or eigenvalues; got {value!r}")
+    try:
+        array = np.atleast_1d(np.asarray(value, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a law, a spectrum or eigenvalues; got {value!r}") from None
+    if array.size and not np.isfinite(array).all():
+        raise ValueError(f"{name} holds NaN or infinite eigenvalues; remove them first")
+    return EmpiricalLaw(array)
+
+
+def lowest(law: Law) -> float:
+    """Lowest point of a law."""
+    return min([low for low, _ in law.support] + [place for place, _ in law.atoms])
+
+
+def quantiles(law: Law, n: int) -> Real:
+    """Quantiles (i + 1/2)/n of a law, i = 0, ..., n - 1: the spectrum of size n that is nearest."""
+    return np.asarray(law.ppf((np.arange(n) + 0.5) / n), dtype=np.float64)
+
+
+def _bin_edges(edges: ArrayLike) -> Real:
+    places = points("edges", edges)
+    if places.ndim != 1 or places.size < 2:
+        raise ValueError(f"edges must be at least two numbers in a row; got shape {places.shape}")
+    if (np.diff(places) < 0).any():
+        raise ValueError("edges must be ascending")
+    return places
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Ensemble):
+        own = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        return {"ensemble": type(value).__name__, "parameters": own}
+    return value if isinstance(value, int | float | str | tuple | None) else repr(value)
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.3g} GiB"
+
+
+@cache
+def _version() -> str:
+    try:
+        return version("rmtland")
+    except PackageNotFoundError:
+        return "not installed"

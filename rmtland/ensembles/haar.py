@@ -1,0 +1,186 @@
+r"""Sums and products of matrices in general position: one is turned by a Haar rotation.
+
+.. math:: A + Q B Q^T, \qquad A^{1/2} Q B Q^T A^{1/2}
+
+with A and B diagonal and Q Haar-distributed in the orthogonal (beta = 1) or unitary (beta = 2)
+group. As n grows A and Q B Q^T become free [1]_, so the limits are the free sum and the free
+product of the laws of A and B. At size n the eigenvalues of A and B are the quantiles (i + 1/2)/n
+of their laws (an eigenvalue list of that length is taken as it is), or n independent draws from
+them.
+
+With tr = Tr/n and beta = 1, exactly at any n: E tr of the sum is tr A + tr B, E tr of its square is
+tr A^2 + tr B^2 + 2 tr A tr B, and E tr of the product is tr A tr B.
+
+References
+----------
+.. [1] D. Voiculescu, Limit laws for random matrices and free products, Inventiones mathematicae
+       104 (1991) 201-220.
+
+Examples
+--------
+>>> from rmtland import Discrete
+>>> sign = Discrete((-1.0, 1.0), (0.5, 0.5))
+>>> ensemble = HaarSum(sign, sign)
+>>> ensemble.limit.support
+((-2.0, 2.0),)
+>>> spectrum = ensemble.sample(100, rng=0)
+>>> abs(spectrum.moment(2) - 2) < 0.1
+True
+"""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from rmtland.arrays import choice
+from rmtland.ensembles.ensemble import Ensemble, law_of, quantiles
+from rmtland.ensembles.entries import Entries
+from rmtland.ensembles.krylov import HaarFactor
+from rmtland.ensembles.sample_covariance import positive_law
+from rmtland.free import free_product, free_sum
+from rmtland.laws import Law
+
+__all__ = ["HaarProduct", "HaarSum"]
+
+
+@dataclass(frozen=True)
+class _HaarPair(Ensemble):
+    """What the two share: laws a and b, and spectra of size n from them."""
+
+    a: Law
+    b: Law
+    beta: int = 1
+    spectra: str = "quantiles"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "a", self._operand("a", self.a))
+        object.__setattr__(self, "b", self._operand("b", self.b))
+        if self.beta not in (1, 2):
+            raise ValueError(f"beta must be 1 (orthogonal) or 2 (unitary); got {self.beta!r}")
+        object.__setattr__(self, "beta", int(self.beta))
+        choice("spectra", self.spectra, ("quantiles", "draws"))
+
+    @staticmethod
+    @abc.abstractmethod
+    def _operand(name: str, value: Any) -> Law: ...
+
+    def _floats(self, n: int) -> float:
+        return 8.0 * n * n * self.beta**2
+
+    def _operands(self) -> list[Any]:
+        """Operands of the Krylov sampler."""
+        if self.beta != 1 or self.spectra != "quantiles":
+            raise ValueError(
+                "the Lanczos sampler takes orthogonal Q (beta = 1) and quantiles as spectra; got "
+                f"beta = {self.beta} and spectra = {self.spectra!r}; use sample"
+            )
+        return [HaarFactor(self.a), HaarFactor(self.b)]
+
+    def _spectrum(self, law: Law, n: int, entries: Entries) -> Any:
+        """Eigenvalues of size n, shape (n,) or (runs, n)."""
+        if self.spectra == "quantiles":
+            return quantiles(law, n)
+        return np.stack([law.sample(n, generator) for generator in entries.host_generators()])
+
+    def _turned(self, values: Any, n: int, entries: Entries) -> Any:
+        """Q diag(values) Q^*; an eigenvalue that is repeated most often needs no directions."""
+        base, rest = 0.0, values
+        if values.ndim == 1:
+            places, counts = np.unique(values, return_counts=True)
+            base = float(places[counts.argmax()])
+            rest = values[values != base]
+        if not rest.size:
+            zero = entries.xp.zeros_like(entries.gaussian(self.beta, n, n))
+            return entries.with_diagonal(zero, entries.array(values))
+        frame = entries.haar(self.beta, n, rest.shape[-1])
+        shifted = entries.array(rest - base)[..., None, :]
+        if self.beta == 2:
+            shifted = entries.xp.astype(shifted, entries.library.complex)
+        turned = (frame * shifted) @ entries.adjoint(frame)
+        turned = (turned + entries.adjoint(turned)) / 2
+        return entries.with_diagonal(turned, entries.array(np.full(n, base))) if base else turned
+
+
+@dataclass(frozen=True)
+class HaarSum(_HaarPair):
+    """Sums A + Q B Q^T with Haar-distributed Q (randomly rotated sums).
+
+    Parameters
+    ----------
+    a, b : Law, Spectrum or array_like of float
+        Spectra of the two terms: laws, or eigenvalues.
+    beta : int
+        1 for orthogonal, 2 for unitary Q.
+    spectra : str
+        Eigenvalues of A and B at size n: "quantiles" (i + 1/2)/n of the laws, or independent
+        "draws" from them.
+
+    Raises
+    ------
+    ValueError
+        If beta or `spectra` is none of these, or eigenvalues are not finite.
+    TypeError
+        If a or b is not a spectrum.
+    """
+
+    @staticmethod
+    def _operand(name: str, value: Any) -> Law:
+        return law_of(name, value)
+
+    @cached_property
+    def limit(self) -> Law:
+        """Free sum of the two laws."""
+        return free_sum(self.a, self.b)
+
+    def _matrices(self, n: int, entries: Entries) -> Any:
+        first = entries.array(self._spectrum(self.a, n, entries))
+        return entries.with_diagonal(
+            self._turned(self._spectrum(self.b, n, entries), n, entries), first
+        )
+
+    def _factors(self) -> tuple[str, list[Any]]:
+        return "sum", self._operands()
+
+
+@dataclass(frozen=True)
+class HaarProduct(_HaarPair):
+    """Products A^(1/2) Q B Q^T A^(1/2) with Haar-distributed Q (randomly rotated products).
+
+    Parameters
+    ----------
+    a, b : Law, Spectrum or array_like of float
+        Spectra of the two factors on [0, infinity): laws, or eigenvalues.
+    beta, spectra
+        As for `HaarSum`.
+
+    Raises
+    ------
+    ValueError
+        If a spectrum reaches below zero or is all zero, or beta or `spectra` is unknown.
+    TypeError
+        If a or b is not a spectrum.
+    """
+
+    @staticmethod
+    def _operand(name: str, value: Any) -> Law:
+        return positive_law(name, value)
+
+    @cached_property
+    def limit(self) -> Law:
+        """Free product of the two laws."""
+        return free_product(self.a, self.b)
+
+    def _matrices(self, n: int, entries: Entries) -> Any:
+        root = entries.array(np.sqrt(self._spectrum(self.a, n, entries)))
+        if self.beta == 2:
+            root = entries.xp.astype(root, entries.library.complex)
+        turned = self._turned(self._spectrum(self.b, n, entries), n, entries)
+        return root[..., :, None] * turned * root[..., None, :]
+
+    def _factors(self) -> tuple[str, list[Any]]:
+        return "product", self._operands()

@@ -1,0 +1,464 @@
+"""Compiled kernels of Krylov sampling; the formulas stand in `rmtland.ensembles.krylov`.
+
+Both kernels draw one run from a NumPy generator, draw by draw like the plain versions in
+`rmtland.ensembles.krylov_reference`, and are tested equal to them. `unit` is n^(-1/2); at n = inf
+it is 0 and all sizes are relative to n.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+
+__all__ = ["lazy_factors", "wishart_plus_wigner"]
+
+_EXHAUSTED = 1e-13  # a new direction that is shorter, relative to the operator, is rounding
+
+# Sums may be taken in any order, which lets the compiler use vector instructions.
+_jit: Any = numba.njit(
+    cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"}
+)
+
+
+@_jit
+def _dot(a, b, start, stop):
+    total = 0.0
+    for k in range(start, stop):
+        total += a[k] * b[k]
+    return total
+
+
+@_jit
+def _add(a, factor, b, start, stop):
+    for k in range(start, stop):
+        a[k] += factor * b[k]
+
+
+@_jit
+def _chi(generator, size, used, unit):
+    """Norm of a Gaussian vector, over sqrt(n), on the directions that are not used yet."""
+    if unit == 0.0:
+        return math.sqrt(size)
+    if size > used:
+        return math.sqrt(generator.chisquare(size - used)) * unit
+    return 0.0
+
+
+@_jit
+def _normal(generator, unit):
+    return generator.standard_normal() * unit if unit > 0.0 else 0.0
+
+
+@_jit
+def wishart_plus_wigner(generator, unit, n, columns, gains, noise, shift, alpha, beta):
+    """Sum of Wishart matrices, a Wigner matrix and a multiple of the identity.
+
+    Coordinate i is Lanczos vector i; a row holds X b in the coordinates from the current vector
+    on, for one direction b of the space of columns. Returns the number of steps before breakdown.
+    """
+    steps = alpha.size
+    terms = columns.size
+    width = 1 + steps * (terms + 1)
+    height = 0
+    for t in range(terms):
+        height += steps if unit == 0.0 else int(min(steps, columns[t]))
+    size = 1.0 if unit == 0.0 else n
+    if unit > 0.0:
+        width = int(min(width, n))
+    rows = np.zeros((height, width))
+    gain = np.empty(height)
+    rest = np.zeros(width)
+    count = 0
+    dim = 1
+    scale = 0.0
+    for i in range(steps):
+        total = 0.0
+        rest[i + 1 :] = 0.0
+        for j in range(count):
+            step = gain[j] * rows[j, i]
+            total += step * rows[j, i]
+            _add(rest, step, rows[j], i + 1, dim)
+        for t in range(terms):
+            d = _chi(generator, columns[t], float(i), unit)
+            if d == 0.0:
+                continue
+            new = rows[count]
+            for k in range(i + 1, dim):
+                new[k] = _normal(generator, unit)
+            if unit == 0.0 or dim < n:
+                new[dim] = _chi(generator, size, float(dim), unit)
+                dim += 1
+            gain[count] = gains[t]
+            count += 1
+            total += gains[t] * d * d
+            _add(rest, gains[t] * d, new, i + 1, dim)
+        if noise > 0.0:
+            total += noise * math.sqrt(2.0) * _normal(generator, unit)
+            for k in range(i + 1, dim):
+                rest[k] += noise * _normal(generator, unit)
+            if unit == 0.0 or dim < n:
+                rest[dim] = noise * _chi(generator, size, float(dim), unit)
+                dim += 1
+        alpha[i] = total + shift
+        norm = math.sqrt(_dot(rest, rest, i + 1, dim))
+        scale = max(scale, abs(total), norm)
+        if i + 1 == steps or norm <= _EXHAUSTED * scale:
+            return i + 1
+        beta[i] = norm
+        # Householder's reflection takes the rest to coordinate i + 1
+        rest[i + 1] += math.copysign(norm, rest[i + 1])
+        factor = 2.0 / _dot(rest, rest, i + 1, dim)
+        for j in range(count):
+            _add(rows[j], -factor * _dot(rows[j], rest, i + 1, dim), rest, i + 1, dim)
+    return steps
+
+
+class _Space(NamedTuple):
+    """A space of blocks of given sizes, of which `used` coordinates are known."""
+
+    sizes: Any
+    used: Any  # a block
+    owner: Any  # block of each coordinate
+    dim: Any  # number of coordinates, shape (1,)
+
+
+class _Link(NamedTuple):
+    """What is known of a random matrix: images of orthonormal rows of two spaces, and back."""
+
+    near: Any
+    near_image: Any
+    far: Any
+    far_image: Any
+    near_count: Any  # rows known of near, shape (1,)
+    far_count: Any
+
+
+@_jit
+def _space(sizes, calls, unit):
+    cap = 0
+    for size in sizes:
+        cap += calls if unit == 0.0 else int(min(calls, size))
+    return _Space(sizes, np.zeros(sizes.size), np.zeros(cap, np.int64), np.zeros(1, np.int64))
+
+
+@_jit
+def _link(rows, near, far):
+    a, b = near.owner.size, far.owner.size
+    return _Link(
+        np.zeros((rows, a)), np.zeros((rows, b)), np.zeros((rows, b)), np.zeros((rows, a)),
+        np.zeros(1, np.int64), np.zeros(1, np.int64),
+    )  # fmt: skip
+
+
+@_jit
+def _flip(link):
+    return _Link(
+        link.far, link.far_image, link.near, link.near_image, link.far_count, link.near_count
+    )
+
+
+@_jit
+def _split(vector, rows, count, dim, coefficients):
+    """Take from a vector its part on orthonormal rows; returns the norm left.
+
+    A second pass where the first one left less than a tenth, and rounding with it.
+    """
+    coefficients[:count] = 0.0
+    norm = math.sqrt(_dot(vector, vector, 0, dim))
+    for _ in range(2):
+        for j in range(count):
+            c = _dot(rows[j], vector, 0, dim)
+            coefficients[j] += c
+            _add(vector, -c, rows[j], 0, dim)
+        before, norm = norm, math.sqrt(_dot(vector, vector, 0, dim))
+        if norm > 0.1 * before:
+            break
+    return norm
+
+
+@_jit
+def _fresh(generator, unit, space, block):
+    """Gaussian vector, over sqrt(n), isotropic in each block (or in one block alone).
+
+    The part of a block outside its known coordinates becomes a new coordinate.
+    """
+    out = np.zeros(space.owner.size)
+    dim = space.dim[0]
+    for k in range(dim):
+        if block < 0 or space.owner[k] == block:
+            out[k] = _normal(generator, unit)
+    for a in range(space.sizes.size):
+        if block >= 0 and a != block:
+            continue
+        norm = _chi(generator, space.sizes[a], space.used[a], unit)
+        if norm > 0.0:
+            out[dim] = norm
+            space.owner[dim] = a
+            space.used[a] += 1.0
+            dim += 1
+    space.dim[0] = dim
+    return out
+
+
+@_jit
+def _apply_isometry(generator, unit, n, link, near, far, vector):
+    """Apply a Haar isometry with near[j] -> far[j]; a new direction goes to a uniform one."""
+    rest = vector.copy()
+    length = math.sqrt(_dot(vector, vector, 0, vector.size))
+    count = link.near_count[0]
+    coefficients = np.empty(count + 1)
+    norm = _split(rest, link.near, count, near.dim[0], coefficients)
+    out = np.zeros(far.owner.size)
+    for j in range(count):
+        _add(out, coefficients[j], link.far[j], 0, far.dim[0])
+    if (unit == 0.0 or count < n) and norm > _EXHAUSTED * length:
+        draw = _fresh(generator, unit, far, -1)
+        link.near[count] = rest / norm
+        link.far[count] = draw / _split(draw, link.far, count, far.dim[0], coefficients)
+        _add(out, norm, link.far[count], 0, far.dim[0])
+        link.near_count[0] = link.far_count[0] = count + 1
+    return out
+
+
+@_jit
+def _apply_gaussian(generator, unit, near_size, far_size, link, near, far, block, vector):
+    """Apply a Gaussian matrix with entries N(0, 1/n) that maps into one block of the far space."""
+    rest = vector.copy()
+    length = math.sqrt(_dot(vector, vector, 0, vector.size))
+    count, known = link.near_count[0], link.far_count[0]
+    coefficients = np.empty(max(count, known) + 1)
+    norm = _split(rest, link.near, count, near.dim[0], coefficients)
+    out = np.zeros(far.owner.size)
+    for j in range(count):
+        _add(out, coefficients[j], link.near_image[j], 0, far.dim[0])
+    if (unit == 0.0 or count < near_size) and norm > _EXHAUSTED * length:
+        new = link.near[count]
+        new[:] = rest / norm
+        image = link.near_image[count]
+        if unit == 0.0 or known < far_size:
+            draw = _fresh(generator, unit, far, block)
+            _split(draw, link.far, known, far.dim[0], coefficients)
+            image[:] = draw
+        for j in range(known):
+            _add(image, _dot(link.far_image[j], new, 0, near.dim[0]), link.far[j], 0, far.dim[0])
+        _add(out, norm, image, 0, far.dim[0])
+        link.near_count[0] = count + 1
+    return out
+
+
+@_jit
+def lazy_factors(
+    generator, unit, n, sizes, shifts, roots, noise, columns, inner, gains,
+    haar_start, haar_sizes, haar_values, block_sizes, block_gains, alpha, beta,
+):  # fmt: skip
+    """Lanczos of diag(shifts) + noise W + D (sum of lazy factors) D with D = diag(roots).
+
+    The main space has blocks of `sizes` equal shifts and roots. The factors are Wishart matrices
+    A A^T, or A B B^T A^T where `inner` gives the columns of B; Haar-conjugated spectra; and the
+    block matrices [[0, E X^T], [X E^T, 0]] with `block_sizes` rows of E, rows of X and columns of
+    both. Returns the number of steps before breakdown.
+    """
+    steps = alpha.size
+    wisharts, haars, relus = columns.size, haar_start.size - 1, block_gains.size
+    calls = 1 + steps * (wisharts + haars + relus + (1 if noise > 0.0 else 0))
+    main = _space(sizes, calls, unit)
+    width = main.owner.size
+    # chains: main space, columns of A and, in a chain of two, columns of B
+    depth = np.array([2 if inner[t] > 0.0 else 1 for t in range(wisharts)])
+    chain_sizes = np.empty((wisharts, 3))
+    chains = []
+    links = []
+    for t in range(wisharts):
+        chain_sizes[t] = np.array([n, columns[t], inner[t]])
+        chains.append(main)
+        chains.append(_space(columns[t : t + 1], depth[t] * steps, unit))
+        chains.append(_space(inner[t : t + 1], steps, unit))
+        links.append(_link(steps, chains[3 * t], chains[3 * t + 1]))
+        links.append(_link(steps, chains[3 * t + 1], chains[3 * t + 2]))
+    # spaces that Haar isometries lead to: of spectra, and of two blocks
+    turned = []
+    turns = []
+    for t in range(haars + relus):
+        if t < haars:
+            own = haar_sizes[haar_start[t] : haar_start[t + 1]]
+            turned.append(_space(own, steps, unit))
+        else:
+            turned.append(_space(block_sizes[t - haars, :2].copy(), 3 * steps, unit))
+        turns.append(_link(2 * steps, main, turned[t]))
+    hidden = []
+    halves = []
+    for t in range(relus):
+        hidden.append(_space(block_sizes[t, 2:].copy(), 2 * steps, unit))
+        for _ in range(2):
+            halves.append(_link(steps, turned[haars + t], hidden[t]))
+
+    vectors = np.zeros((steps, width))
+    coefficients = np.empty(steps)
+    start = _fresh(generator, unit, main, -1)
+    vectors[0] = start / math.sqrt(_dot(start, start, 0, width))
+    scale = 0.0
+    for i in range(steps):
+        current = vectors[i]
+        scaled = np.zeros(width)
+        for k in range(main.dim[0]):
+            scaled[k] = roots[main.owner[k]] * current[k]
+        rest = np.zeros(width)
+        for t in range(wisharts):
+            image = scaled
+            for move in range(2 * depth[t]):
+                # down the chain to its last space, and up again
+                down = move < depth[t]
+                place = move if down else 2 * depth[t] - 1 - move
+                a = place if down else place + 1
+                b = place + 1 if down else place
+                link = links[2 * t + place] if down else _flip(links[2 * t + place])
+                image = _apply_gaussian(
+                    generator, unit, chain_sizes[t, a], chain_sizes[t, b],
+                    link, chains[3 * t + a], chains[3 * t + b], -1, image,
+                )  # fmt: skip
+            _add(rest, gains[t], image, 0, width)
+        for t in range(haars + relus):
+            space = turned[t]
+            image = _apply_isometry(generator, unit, n, turns[t], main, space, scaled)
+            if t < haars:
+                for k in range(space.dim[0]):
+                    image[k] *= haar_values[haar_start[t] + space.owner[k]]
+            else:
+                image = _swap_blocks(
+                    generator, unit, block_sizes[t - haars], space, hidden[t - haars],
+                    halves[2 * (t - haars)], halves[2 * (t - haars) + 1], image,
+                )  # fmt: skip
+                image *= block_gains[t - haars]
+            rest += _apply_isometry(generator, unit, n, _flip(turns[t]), space, main, image)
+        for k in range(main.dim[0]):
+            block = main.owner[k]
+            rest[k] = roots[block] * rest[k] + shifts[block] * current[k]
+        total = _dot(current, rest, 0, width)
+        if noise > 0.0:
+            # the part of W v on earlier vectors would be taken off again
+            total += noise * math.sqrt(2.0) * _normal(generator, unit)
+            _add(rest, noise, _fresh(generator, unit, main, -1), 0, width)
+        alpha[i] = total
+        length = math.sqrt(_dot(rest, rest, 0, width))
+        norm = _split(rest, vectors, i + 1, main.dim[0], coefficients)
+        scale = max(scale, length)
+        if i + 1 == steps or i + 1 == n or norm <= _EXHAUSTED * scale:
+            return i + 1
+        beta[i] = norm
+        vectors[i + 1] = rest / norm
+    return steps
+
+
+@_jit
+def _swap_blocks(generator, unit, sizes, space, hidden, upper, lower, vector):
+    """Apply [[0, E X^T], [X E^T, 0]]: each block through the hidden space into the other."""
+    out = np.zeros(vector.size)
+    for side in range(2):
+        # from the lower block (1) into the upper one (0) first
+        source, target = 1 - side, side
+        part = np.zeros(vector.size)
+        for k in range(space.dim[0]):
+            if space.owner[k] == source:
+                part[k] = vector[k]
+        forth, back = (lower, upper) if side == 0 else (upper, lower)
+        half = _apply_gaussian(
+            generator, unit, sizes[source], sizes[2], forth, space, hidden, -1, part
+        )
+        out += _apply_gaussian(
+            generator, unit, sizes[2], sizes[target], _flip(back), hidden, space, target, half
+        )
+    return out
+
+
+@_jit
+def coefficients_of(nodes, weights, alpha, beta):
+    """Jacobi coefficients of point masses by plane rotations, one mass after the other."""
+    steps = min(alpha.size, nodes.size)
+    place = np.zeros(steps)
+    square = np.zeros(steps)
+    for m in range(nodes.size):
+        x, pn = nodes[m], weights[m]
+        gamma, sigma, t = 1.0, 0.0, 0.0
+        last = min(m, steps - 1)
+        if m < steps:
+            place[m] = x
+        for k in range(last + 1):
+            rho = square[k] + pn
+            kept = gamma * rho
+            before = sigma
+            if rho <= 0.0:
+                gamma, sigma = 1.0, 0.0
+            else:
+                gamma, sigma = square[k] / rho, pn / rho
+            shift = sigma * (place[k] - x) - gamma * t
+            place[k] -= shift - t
+            t = shift
+            pn = before * square[k] if sigma <= 0.0 else t * t / sigma
+            square[k] = kept
+    for k in range(steps):
+        alpha[k] = place[k]
+        if k + 1 < steps:
+            beta[k] = math.sqrt(square[k + 1])
+
+
+@_jit
+def golub_welsch(nodes, beta, weights):
+    """Eigenvalues, in place of the diagonals, and squared first components by implicit QL.
+
+    A row ends at its first off-diagonal zero. Returns whether all converged.
+    """
+    runs, steps = nodes.shape
+    off = np.empty(steps)
+    for run in range(runs):
+        d, z = nodes[run], weights[run]
+        size = 1
+        while size < steps and beta[run, size - 1] > 0.0:
+            off[size - 1] = beta[run, size - 1]
+            size += 1
+        off[size - 1] = 0.0
+        z[0] = 1.0
+        for low in range(size):
+            for sweep in range(61):
+                high = low
+                while high < size - 1:
+                    if abs(off[high]) <= 1.1e-16 * (abs(d[high]) + abs(d[high + 1])):
+                        break
+                    high += 1
+                if high == low:
+                    break
+                if sweep == 60:
+                    return False
+                g = (d[low + 1] - d[low]) / (2.0 * off[low])
+                r = math.hypot(g, 1.0)
+                g = d[high] - d[low] + off[low] / (g + math.copysign(r, g))
+                s, c, p = 1.0, 1.0, 0.0
+                early = False
+                for i in range(high - 1, low - 1, -1):
+                    f, b = s * off[i], c * off[i]
+                    r = math.hypot(f, g)
+                    off[i + 1] = r
+                    if r == 0.0:
+                        d[i + 1] -= p
+                        off[high] = 0.0
+                        early = True
+                        break
+                    s, c = f / r, g / r
+                    g = d[i + 1] - p
+                    r = (d[i] - g) * s + 2.0 * c * b
+                    p = s * r
+                    d[i + 1] = g + p
+                    g = c * r - b
+                    f = z[i + 1]
+                    z[i + 1] = s * z[i] + c * f
+                    z[i] = c * z[i] - s * f
+                if early:
+                    continue
+                d[low] -= p
+                off[low] = g
+                off[high] = 0.0
+        for i in range(size):
+            z[i] *= z[i]
+    return True

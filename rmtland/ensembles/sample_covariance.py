@@ -1,0 +1,126 @@
+r"""Sample covariance matrices of a given population.
+
+Matrices S^{1/2} X X^T S^{1/2} with X of shape (n, q), independent centred entries of variance 1/q
+of any kind, q = round(n / phi) but at least 1, and S diagonal: the quantiles (i + 1/2)/n of the
+population law. For i.i.d. samples the limit is the generalised Marchenko-Pastur law, the free
+product of the population law with Marchenko-Pastur(phi), whatever the entries [1]_.
+
+References
+----------
+.. [1] J. W. Silverstein and Z. D. Bai, On the empirical distribution of eigenvalues of a class of
+       large dimensional random matrices, J. Multivariate Analysis 54 (1995) 175-192.
+
+Examples
+--------
+>>> from rmtland import Discrete
+>>> ensemble = SampleCovariance(Discrete((1.0, 10.0), (0.8, 0.2)), 0.1)
+>>> len(ensemble.limit.support)
+2
+>>> SampleCovariance(2.0, 0.5, entries="sign").limit
+MarchenkoPastur(aspect_ratio=0.5, variance=2.0)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from rmtland.arrays import positive
+from rmtland.ensembles.ensemble import Ensemble, Real, law_of, lowest, quantiles
+from rmtland.ensembles.entries import Entries, columns, entry_kind
+from rmtland.ensembles.krylov import HaarFactor, WishartFactor
+from rmtland.free import general_marchenko_pastur
+from rmtland.free.addition import is_point_mass
+from rmtland.laws import Law, MarchenkoPastur
+
+__all__ = ["SampleCovariance"]
+
+
+@dataclass(frozen=True)
+class SampleCovariance(Ensemble):
+    """Sample covariance matrices (generalised Wishart matrices, correlated Wishart matrices).
+
+    Parameters
+    ----------
+    population : Law, Spectrum, array_like of float or float
+        Law of the population covariance on [0, infinity): a law, eigenvalues, or one number for
+        a multiple of the unit matrix.
+    aspect_ratio : float
+        Ratio phi = n/q > 0 of dimension to samples.
+    entries : str
+        "normal", "sign", "uniform" or "student", see `rmtland.ensembles.entries`.
+    degrees : float, optional
+        Degrees of freedom > 2 of student entries: their moments are finite below this order.
+
+    Raises
+    ------
+    ValueError
+        If the population has mass below zero or all of it at zero, or a parameter is out of its
+        range.
+    """
+
+    population: Law
+    aspect_ratio: float
+    entries: str = "normal"
+    degrees: float | None = None
+
+    def __post_init__(self) -> None:
+        population = positive_law("population", self.population)
+        object.__setattr__(self, "population", population)
+        object.__setattr__(self, "aspect_ratio", positive("aspect_ratio", self.aspect_ratio))
+        _, degrees = entry_kind(self.entries, self.degrees)
+        object.__setattr__(self, "degrees", degrees)
+
+    @cached_property
+    def limit(self) -> Law:
+        """Free product of the population law and the Marchenko-Pastur law."""
+        if is_point_mass(self.population):
+            return MarchenkoPastur(self.aspect_ratio, self.population.mean())
+        return general_marchenko_pastur(self.population, self.aspect_ratio)
+
+    def columns(self, n: int) -> int:
+        """Return the number of samples q for matrices of size n."""
+        return columns(n, self.aspect_ratio)
+
+    def _floats(self, n: int) -> float:
+        return (5.0 * n + 4 * self.columns(n)) * n
+
+    def _matrices(self, n: int, entries: Entries) -> Any:
+        factor = self._factor(n, entries)
+        return factor @ entries.adjoint(factor)
+
+    def _factor(self, n: int, entries: Entries) -> Any:
+        q = self.columns(n)
+        scales = entries.array(np.sqrt(quantiles(self.population, n) / q))
+        return entries.standard(self.entries, self.degrees, n, q) * scales[:, None]
+
+    def _factors(self) -> tuple[str, list[Any]]:
+        if self.entries != "normal":
+            return super()._factors()
+        if is_point_mass(self.population):
+            return "sum", [WishartFactor(self.aspect_ratio, self.population.mean())]
+        return "product", [HaarFactor(self.population), WishartFactor(self.aspect_ratio)]
+
+    def _eigenvalues(self, n: int, library: Any, parents: Any) -> Any:
+        nodes = super()._eigenvalues(n, library, parents)
+        return exact_zeros(nodes, n - self.columns(n))
+
+
+def positive_law(name: str, value: Any) -> Law:
+    """Return a Law as `law_of` does if it is on [0, infinity) and not all at zero."""
+    law = law_of(name, value)
+    if lowest(law) < 0:
+        raise ValueError(f"{name} must be on [0, infinity); {law!r} reaches down to {lowest(law)}")
+    if not law.mean() > 0:
+        raise ValueError(f"{name} has all its mass at zero: {law!r}")
+    return law
+
+
+def exact_zeros(nodes: Real, number: int) -> Real:
+    """Put exact zeros for the null space of positive matrices: their `number` least eigenvalues."""
+    nodes = np.sort(nodes, axis=1)
+    nodes[:, : max(number, 0)] = 0.0
+    return np.maximum(nodes, 0.0)

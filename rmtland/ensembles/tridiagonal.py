@@ -1,0 +1,261 @@
+r"""Ensembles with a tridiagonal model: any beta > 0, any size.
+
+The eigenvalues of the classical beta ensembles are those of tridiagonal matrices with independent
+chi or beta distributed ingredients [1]_. From them come all eigenvalues in O(n^2), counts in bins
+in O(n) per bin (`rmtland.ensembles.sturm`, never holding more than a block of rows), and the
+outermost eigenvalues from the top left corner of the matrix alone: an eigenvector at a soft edge
+decays faster than exponentially beyond some n^(1/3) rows [2]_. The corner is doubled until a
+further doubling moves no eigenvalue asked for by more than 8 roundings of the norm.
+
+The first k rows are also what k Lanczos steps from a uniform start vector see.
+
+References
+----------
+.. [1] I. Dumitriu and A. Edelman, Matrix models for beta ensembles, J. Math. Phys. 43 (2002)
+       5830-5847.
+.. [2] A. Edelman and P.-O. Persson, Numerical methods for eigenvalue distributions of random
+       matrices, arXiv:math-ph/0501068 (2005), section 3.
+
+Examples
+--------
+>>> import numpy as np
+>>> from rmtland.ensembles import GaussianEnsemble
+>>> goe = GaussianEnsemble()
+>>> edges = np.linspace(-2, 2, 5)
+>>> counts = goe.histogram(100_000, edges, rng=1)
+>>> np.abs(counts / 1e5 - np.diff(goe.limit.cdf(edges))).max() < 1e-4
+np.True_
+>>> top = goe.extremes(10**9, 2, rng=1)
+>>> np.abs(top - 2).max() < 1e-5
+np.True_
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg.lapack import dsterf, ssterf
+
+from rmtland.arrays import ArrayLibrary, Rng, count, streams
+from rmtland.ensembles.ensemble import Ensemble, Real
+from rmtland.ensembles.sturm import below, extreme_eigenvalues, lanes, pivot_of, sweep
+
+__all__ = ["Rows", "TridiagonalEnsemble"]
+
+_BLOCK = 2**14  # rows drawn at once: they stay in the cache while many shifts pass over them
+_ULP = float(np.finfo(np.float64).eps)
+_RARE = 36.0  # minus the logarithm of the probability that a corner misses an eigenvalue
+
+
+class Rows(abc.ABC):
+    """Source of the rows of one random tridiagonal matrix, from the top down.
+
+    Blocks of any length give the same rows: each kind of ingredient has a stream of its own.
+
+    Parameters
+    ----------
+    size : int
+        Number of rows.
+    generator : numpy.random.Generator
+        Its children are the streams.
+    beta : float
+        Dyson index > 0.
+    """
+
+    def __init__(self, size: int, generator: np.random.Generator, beta: float) -> None:
+        self.size, self.beta = size, beta
+        self.streams = generator.spawn(2)
+        self.start = 0
+
+    def take(self, length: int) -> tuple[Real, Real]:
+        """Next rows, fewer at the end: their diagonal, and the off-diagonal below each of them."""
+        index = np.arange(self.start, min(self.start + length, self.size), dtype=np.float64)
+        self.start += index.size
+        return self._next(index)
+
+    @abc.abstractmethod
+    def _next(self, index: Real) -> tuple[Real, Real]:
+        """Diagonal and off-diagonal of these rows, counted from zero."""
+
+    def matrix(self) -> tuple[Real, Real]:
+        """All rows that are left: diagonal (size,) and off-diagonal (size - 1,)."""
+        diagonal, off_diagonal = self.take(self.size)
+        return diagonal, off_diagonal[:-1]
+
+
+@dataclass(frozen=True)
+class TridiagonalEnsemble(Ensemble):
+    """An ensemble with a tridiagonal model (beta ensemble)."""
+
+    @abc.abstractmethod
+    def _rows(self, n: int, generator: np.random.Generator) -> Rows:
+        """Tridiagonal matrix that Lanczos steps from a uniform start vector give."""
+
+    @abc.abstractmethod
+    def _limit_rows(self, steps: int) -> tuple[Real, Real]:
+        """Jacobi coefficients of the limit: diagonal (steps,) and off-diagonal (steps - 1,)."""
+
+    def _core(self, n: int, generator: np.random.Generator) -> Rows:
+        """Tridiagonal matrix with all eigenvalues but the `_known` ones; it may be empty."""
+        return self._rows(n, generator)
+
+    def _known(self, n: int) -> tuple[tuple[float, int], ...]:
+        """Eigenvalues that are certain, with their multiplicities, ascending."""
+        return ()
+
+    @property
+    def _hull(self) -> tuple[float, float]:
+        """Bounds that no eigenvalue passes."""
+        return -math.inf, math.inf
+
+    def tridiagonal(self, n: int, *, rng: Rng = None, runs: int = 1) -> tuple[Real, Real]:
+        """Draw the tridiagonal matrices behind `sample`, `histogram` and `extremes`.
+
+        Parameters
+        ----------
+        n : int
+            Size of the ensemble's matrices.
+        rng, runs
+            As for `sample`.
+
+        Returns
+        -------
+        (ndarray of shape (runs, r), ndarray of shape (runs, r - 1))
+            Diagonals and off-diagonals. r = n unless eigenvalues at 0 or 1 are certain (those of
+            a Wishart matrix with fewer columns than rows, say); these are left out.
+        """
+        n, runs = self._size(n), count("runs", runs)
+        self._batch(n, ArrayLibrary.of(), (2.0 * runs + 6) * n)
+        matrices = [self._core(n, generator).matrix() for generator in streams(rng, runs)]
+        return np.stack([d for d, _ in matrices]), np.stack([e for _, e in matrices])
+
+    def _eigenvalues(
+        self, n: int, library: ArrayLibrary, parents: Sequence[np.random.Generator]
+    ) -> NDArray[Any]:
+        if library.name != "numpy":
+            return super()._eigenvalues(n, library, parents)
+        self._batch(n, library, 8.0 * n + len(parents) * n)
+        nodes = np.empty((len(parents), n))
+        for row, generator in zip(nodes, parents, strict=True):
+            rows = self._core(n, generator)
+            if rows.size:
+                values = _all_eigenvalues(*rows.matrix(), library.precision)
+                row[: rows.size] = np.clip(values, *self._hull)
+            start = rows.size
+            for place, multiplicity in self._known(n):
+                row[start : start + multiplicity] = place
+                start += multiplicity
+        return nodes
+
+    def _histogram(
+        self, n: int, edges: Real, parents: Sequence[np.random.Generator]
+    ) -> NDArray[np.int64]:
+        # The last bin is closed: what lies below the next number belongs to it.
+        shifts = np.append(edges[:-1], np.nextafter(edges[-1], np.inf))
+        low, high = self._hull
+        total = np.zeros(shifts.size, dtype=np.int64)
+        for generator in parents:
+            rows = self._core(n, generator)
+            padded, state, counts = lanes(shifts)
+            above, largest = 0.0, 0.0
+            while rows.start < rows.size:
+                diagonal, off_diagonal = rows.take(_BLOCK)
+                squares = np.concatenate([[above], off_diagonal**2])
+                above = float(squares[-1])
+                pivot = pivot_of(squares, largest)
+                sweep(diagonal, squares[:-1], pivot, padded, state, counts)
+            here = counts[: shifts.size]
+            total += np.where(shifts <= low, 0, np.where(shifts > high, rows.size, here))
+            for place, multiplicity in self._known(n):
+                total += multiplicity * (place < shifts)
+        return np.diff(total)
+
+    def _extremes(self, n: int, k: int, edge: str, parents: Sequence[np.random.Generator]) -> Real:
+        sign = 1.0 if edge == "upper" else -1.0
+        known = np.array([
+            place for place, multiplicity in self._known(n) for _ in range(min(k, multiplicity))
+        ])  # fmt: skip
+        values = np.empty((len(parents), k))
+        for row, generator in zip(values, parents, strict=True):
+            rows = self._core(n, generator)
+            found = np.empty(0)
+            if rows.size:
+                found = _outermost(rows, min(k, rows.size), sign)
+            found = np.clip(found, *self._hull)
+            row[:] = -sign * np.sort(-sign * np.concatenate([found, known]))[:k]
+        return values
+
+    def _jacobi_coefficients(
+        self, n: float, steps: int, generators: Sequence[np.random.Generator]
+    ) -> tuple[Real, Real]:
+        if math.isinf(n):
+            alpha, beta = self._limit_rows(steps)
+            return alpha[None], beta[None]
+        taken = [self._rows(int(n), generator).take(steps) for generator in generators]
+        return np.stack([a for a, _ in taken]), np.stack([b[: steps - 1] for _, b in taken])
+
+
+def _all_eigenvalues(diagonal: Real, off_diagonal: Real, precision: str) -> NDArray[Any]:
+    """All eigenvalues by the root-free QL iteration of LAPACK."""
+    if diagonal.size == 1:
+        return diagonal
+    solve = {"float32": ssterf, "float64": dsterf}[precision]
+    values, info = solve(diagonal, off_diagonal)
+    if info:
+        raise ArithmeticError(f"LAPACK's sterf did not converge (info {info})")
+    return np.asarray(values)
+
+
+def _outermost(rows: Rows, k: int, sign: float) -> Real:
+    """Return the k largest (sign 1) or smallest (-1) eigenvalues, from a corner that suffices."""
+    # Airy zeros grow like (3 pi k / 2)^(2/3): the k-th eigenvector reaches that much further. The
+    # rows below a n^(1/3) have an edge lower by a Tracy-Widom units, which their own largest
+    # eigenvalue makes up for with a probability of about exp(-2 beta a^(3/2) / 3). Half of these
+    # rows suffice, as the corner is doubled once at least.
+    reach = 8 + (1.5 * math.pi * k) ** (2 / 3) + 0.5 * (1.5 * _RARE / rows.beta) ** (2 / 3)
+    corner = min(rows.size, k + math.ceil(reach * rows.size ** (1 / 3)))
+    diagonal, off_diagonal = rows.take(corner)
+    while True:
+        values = extreme_eigenvalues(sign * diagonal, off_diagonal[: diagonal.size - 1], k)
+        if diagonal.size == rows.size:
+            return sign * values
+        more = rows.take(diagonal.size)
+        diagonal = np.concatenate([diagonal, more[0]])
+        off_diagonal = np.concatenate([off_diagonal, more[1]])
+        # By interlacing a larger corner moves them outwards only: count those that have passed.
+        squares = np.concatenate([[0.0], off_diagonal[: diagonal.size - 1] ** 2])
+        norm = np.abs(diagonal).max() + 2 * np.sqrt(squares.max())
+        passed = [
+            below(sign * diagonal, squares, value + 8 * _ULP * norm, pivot_of(squares))
+            for value in values
+        ]
+        if all(count >= diagonal.size - j for j, count in enumerate(passed)):
+            return sign * values
+
+
+def scale_of(ensemble: Any, degrees: int) -> float:
+    """Scale of the chi variables of a tridiagonal model, sqrt(variance / (degrees beta)).
+
+    Raises
+    ------
+    ValueError
+        If it is beyond double precision.
+    """
+    scale = math.sqrt(ensemble.variance / (degrees * ensemble.beta))
+    if math.isinf(scale):
+        raise ValueError(f"beta is too small for double precision in {ensemble}")
+    return scale
+
+
+def positive_chi(generator: np.random.Generator, degrees: Real) -> Real:
+    """Independent chi variables; zero where the number of degrees of freedom is not positive."""
+    values = np.zeros(degrees.shape)
+    some = degrees > 0
+    values[some] = np.sqrt(generator.chisquare(degrees[some]))
+    return values

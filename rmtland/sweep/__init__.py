@@ -1,0 +1,24 @@
+"""Many tasks on all cores or a cluster, with results in a store that survives what happens.
+
+>>> from rmtland import sweep
+>>> def mean(n, seed):
+...     import numpy as np
+...     return float(np.random.default_rng(seed).normal(size=n).mean())
+>>> results = sweep.run(mean, sweep.Grid({"n": [1, 100]}, seeds=5), executor=sweep.Serial())
+>>> len(results)
+10
+
+With ``store="means.db"`` the results are in a file: a second call computes only what is missing,
+and a run that was killed goes on where it was. See `run`, `Grid` and `Store`.
+"""
+
+from rmtland.sweep.executors import Dask, Processes, Serial
+from rmtland.sweep.grid import Grid, Key
+from rmtland.sweep.running import Interrupted, run
+from rmtland.sweep.store import Failure, Result, Status, Store, StoreError
+from rmtland.sweep.table import Mean, Results
+
+__all__ = [
+    "Dask", "Failure", "Grid", "Interrupted", "Key", "Mean", "Processes", "Result", "Results",
+    "Serial", "Status", "Store", "StoreError", "run",
+]  # fmt: skip

@@ -1,0 +1,588 @@
+r"""Store: results in one SQLite file that survives what its writers do not.
+
+Every result is written in a transaction of its own, in write-ahead mode (WAL) [1]_: a process
+killed at any moment leaves a file that holds all results stored before. After a power cut the last
+few may be missing; they are computed again. Several processes may write to one store at a time.
+
+The tables: `about` (the task, versions), `tasks` (every key that was ever asked for), `results`
+(JSON, its digest, time, attempts), `arrays` (little-endian blobs; shape, dtype and digest stand
+in the JSON), `failures` (type, message, traceback). A file is checked before it is trusted:
+application id and schema version, the tables, SQLite's own integrity check, and the digest of
+every result. A file that fails is refused, and nothing is written to it.
+
+A store belongs to one task, named by its module and name; results of different grids of that task
+lie in it side by side. WAL needs shared memory, so all writers must run on one machine and the
+file must lie on a local disk, not on a network file system; workers never open it. Copy a store
+when nothing writes to it: while something does, part of it is in the file beside it that ends in
+``-wal``.
+
+References
+----------
+.. [1] SQLite documentation, Write-Ahead Logging, https://sqlite.org/wal.html
+
+Examples
+--------
+>>> store = Store()  # in memory; Store("results.db") for a file
+>>> store.status()
+Status(done=0, failed=0, missing=0)
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sqlite3
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rmtland.sweep.grid import Key
+from rmtland.sweep.outcome import Done, Failed, decode, digest
+
+__all__ = ["Failure", "Result", "Status", "Store", "StoreError", "Writer"]
+
+_APPLICATION = 0x524D544C  # "RMTL"
+_VERSION = 1
+_BUSY = 60.0  # seconds to wait for another process that writes
+
+_TABLES = {
+    "about": """CREATE TABLE about (
+        name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    "tasks": """CREATE TABLE tasks (
+        key BLOB PRIMARY KEY NOT NULL, parameters TEXT NOT NULL, root TEXT NOT NULL,
+        replicate INTEGER NOT NULL
+    ) WITHOUT ROWID""",
+    "results": """CREATE TABLE results (
+        key BLOB PRIMARY KEY NOT NULL, value TEXT NOT NULL, digest TEXT NOT NULL,
+        seconds REAL NOT NULL, attempts INTEGER NOT NULL, finished REAL NOT NULL
+    ) WITHOUT ROWID""",
+    "arrays": """CREATE TABLE arrays (
+        key BLOB NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (key, name)
+    )""",
+    "failures": """CREATE TABLE failures (
+        key BLOB PRIMARY KEY NOT NULL, type TEXT NOT NULL, message TEXT NOT NULL,
+        traceback TEXT NOT NULL, seconds REAL NOT NULL, attempts INTEGER NOT NULL,
+        finished REAL NOT NULL
+    ) WITHOUT ROWID""",
+}
+
+
+class StoreError(ValueError):
+    """A file is no store, is damaged, or belongs to another task."""
+
+
+class Status(NamedTuple):
+    """Numbers of tasks that are done, that failed, and that are still to be computed."""
+
+    done: int
+    failed: int
+    missing: int
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """One result.
+
+    Parameters
+    ----------
+    key : Key
+        Parameters, root and replicate.
+    value : float, int, bool, str, None, ndarray, or dict of those
+        What the task returned.
+    seconds : float
+        Wall time of the attempt that succeeded.
+    attempts : int
+        Calls of the task, this one included.
+    finished : float
+        When it was stored, in seconds since 1970.
+    """
+
+    key: Key
+    value: Any
+    seconds: float
+    attempts: int
+    finished: float
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of the task."""
+        return self.key.parameters
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The last error of a task that failed, and its traceback as text."""
+
+    key: Key
+    type: str
+    message: str
+    traceback: str
+    seconds: float
+    attempts: int
+    finished: float
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of the task."""
+        return self.key.parameters
+
+
+class Store:
+    """Results in an SQLite file, or in memory.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        The file; without it the store lives in memory and ends with this object.
+    create : bool
+        Make the file if there is none.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no file, or no folder to make it in.
+    StoreError
+        If the file is no store, comes from a newer version, or is damaged; it is left as it is.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None, *, create: bool = True) -> None:
+        self.path = None if path is None else Path(path)
+        if self.path is None:
+            return
+        # SQLite keeps its log beside what a link points to; and the folder may change later.
+        self._file = Path(os.path.realpath(self.path))
+        if not self._file.exists():
+            if not create:
+                raise FileNotFoundError(f"there is no store {self.path}")
+            if not self._file.parent.is_dir():
+                raise FileNotFoundError(
+                    f"there is no folder {self.path.parent} to make the store in"
+                )
+            _create(self._file)
+        self.verify()
+
+    def __repr__(self) -> str:
+        return "Store()" if self.path is None else f"Store({str(self.path)!r})"
+
+    # Reading ---------------------------------------------------------------------------------
+
+    def status(self, keys: Iterable[Key] | None = None) -> Status:
+        """Count what is done, failed and missing, of all tasks ever asked for or of some keys."""
+        with self._reading() as db:
+            done, failed = _keys(db, "results"), _keys(db, "failures")
+            wanted = _keys(db, "tasks") if keys is None else {key.digest for key in keys}
+        done &= wanted
+        failed = (failed & wanted) - done
+        return Status(len(done), len(failed), len(wanted) - len(done) - len(failed))
+
+    def task(self) -> str | None:
+        """Name of the task that the store belongs to; None before the first."""
+        return self._about("task")
+
+    def keys(self) -> list[Key]:
+        """Return the keys of all results in the order of a table: see `Key.rank`."""
+        query = "SELECT parameters, root, replicate FROM tasks JOIN results USING (key)"
+        with self._reading() as db:
+            found = [Key(*row) for row in db.execute(query)]
+        return sorted(found, key=lambda key: key.rank)
+
+    def results(self, keys: Iterable[Key] | None = None) -> Iterator[Result]:
+        """Yield the results of some keys in their order, or all; those not there are left out.
+
+        Raises
+        ------
+        StoreError
+            If a result is not what was written.
+        """
+        wanted = self.keys() if keys is None else keys
+        query = "SELECT value, digest, seconds, attempts, finished FROM results WHERE key = ?"
+        with self._reading() as db:
+            for key in wanted:
+                row = db.execute(query, (key.digest,)).fetchone()
+                if row is not None:
+                    yield Result(key, self._value(db, key, row[0], row[1]), *row[2:])
+
+    def failures(self, keys: Iterable[Key] | None = None) -> list[Failure]:
+        """Return the failures of some keys in their order, or all in the order of a table."""
+        query = (
+            "SELECT parameters, root, replicate, type, message, traceback, seconds, attempts, "
+            "finished FROM tasks JOIN failures USING (key)"
+        )
+        with self._reading() as db:
+            found = {
+                key: Failure(key, *row[3:])
+                for row in db.execute(query)
+                for key in (Key(*row[:3]),)
+            }  # fmt: skip
+        order = sorted(found, key=lambda key: key.rank) if keys is None else keys
+        return [found[key] for key in order if key in found]
+
+    def verify(self) -> None:
+        """Check the whole file: schema, integrity, and the digest of every result.
+
+        Raises
+        ------
+        StoreError
+            If anything in it is not what was written. Nothing is changed.
+        """
+        if self.path is None:
+            return
+        while True:
+            before = self._check_header()
+            try:
+                if not before[-1]:  # else the log may hold what is missing here
+                    self._check_size()
+                with self._reading(trusted=False) as db:
+                    self._check(db)
+                return
+            except (StoreError, TypeError, AttributeError, UnicodeError) as error:
+                # Another process may have written while this one read past it.
+                if self._check_header() != before:
+                    continue
+                if isinstance(error, StoreError):
+                    raise
+                raise StoreError(f"{self.path} is damaged: {error}. {_REMEDY}") from error
+
+    def _check_header(self) -> tuple[int, int, bool]:
+        """Refuse what is no store before SQLite sees it; return what changes when it is written."""
+        if not self._file.is_file():
+            raise StoreError(f"{self.path} is not a file; give the file of a store")
+        with open(self._file, "rb") as stream:
+            header = stream.read(100)
+        if not header:
+            raise StoreError(
+                f"{self.path} is empty, not a store; remove it to make a new one there"
+            )
+        if len(header) < 100 or header[:16] != b"SQLite format 3\0":
+            raise StoreError(f"{self.path} is not a store of results: it is no SQLite database")
+        version, application = struct.unpack(">I4xI", header[60:72])
+        if application != _APPLICATION:
+            raise StoreError(
+                f"{self.path} is not a store of results: it is another program's database"
+            )
+        if version != _VERSION:
+            raise StoreError(
+                f"{self.path} has schema version {version}; this rmtland reads version {_VERSION}: "
+                "use the one that made it, or a newer one"
+            )
+        stat = self._file.stat()
+        return stat.st_mtime_ns, stat.st_size, self._has_log()
+
+    def _check_size(self) -> None:
+        """Refuse a file that was cut short; SQLite itself reads missing bytes as zeros."""
+        with open(self._file, "rb") as stream:
+            page, pages = struct.unpack(">16xH10xI", stream.read(32))
+            page = 65536 if page == 1 else page
+            size = stream.seek(0, os.SEEK_END)
+        if page < 512 or size % page or size < page * pages:
+            raise StoreError(f"{self.path} is damaged: it was cut short. {_REMEDY}")
+
+    def _has_log(self) -> bool:
+        """Whether results are in the write-ahead log, not in the file yet."""
+        try:
+            return os.path.getsize(f"{self._file}-wal") > 0
+        except OSError:
+            return False
+
+    def _check(self, db: sqlite3.Connection) -> None:
+        found = dict(db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+        if found != _TABLES:
+            raise StoreError(f"{self.path} is damaged: its tables are not those of a store")
+        (report,) = db.execute("PRAGMA integrity_check(1)").fetchone()
+        if report != "ok":
+            raise StoreError(f"{self.path} is damaged: {report}. {_REMEDY}")
+        tasks = {}
+        for digest_, *row in db.execute("SELECT key, parameters, root, replicate FROM tasks"):
+            key = tasks[digest_] = Key(*row)
+            if key.digest != digest_:
+                raise StoreError(f"{self.path} is damaged: a task is filed under a wrong key")
+        for digest_, text, check in db.execute("SELECT key, value, digest FROM results"):
+            if digest_ not in tasks:
+                raise StoreError(f"{self.path} is damaged: a result belongs to no task")
+            if '"digest"' in text:
+                self._value(db, tasks[digest_], text, check)
+            else:
+                self._check_seal(tasks[digest_], text, check)
+        orphans = "SELECT count(*) FROM arrays WHERE key NOT IN (SELECT key FROM results)"
+        if db.execute(orphans).fetchone() != (0,) or not _keys(db, "failures") <= tasks.keys():
+            raise StoreError(f"{self.path} is damaged: it holds rows that belong to nothing")
+
+    def _value(self, db: sqlite3.Connection, key: Key, text: str, check: str) -> Any:
+        """Return a result whose digests are those that were written."""
+        self._check_seal(key, text, check)
+        arrays = {}
+        if '"digest"' in text:
+            query = "SELECT name, data FROM arrays WHERE key = ?"
+            arrays = dict(db.execute(query, (key.digest,)))
+        try:
+            return decode(text, arrays)
+        except (ValueError, TypeError) as error:
+            raise self._distrust(key, str(error)) from error
+
+    def _check_seal(self, key: Key, text: str, check: str) -> None:
+        if not text.isascii() or _seal(key, text) != check:
+            raise self._distrust(key, "its digest does not match")
+
+    def _distrust(self, key: Key, reason: str) -> StoreError:
+        return StoreError(
+            f"{self.path} is damaged: the result of {key.text}, replicate {key.replicate}, "
+            f"cannot be trusted ({reason}). {_REMEDY}"
+        )
+
+    def _about(self, name: str) -> str | None:
+        with self._reading() as db:
+            row = db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    @contextmanager
+    def _reading(self, *, trusted: bool = True) -> Iterator[sqlite3.Connection]:
+        """Open a connection that sees the store as it is at one moment, and changes nothing.
+
+        Until the file is trusted, not even the log that a killed process left is folded into it.
+        """
+        if self.path is None:
+            yield self._memory
+            return
+        file = self._file
+        if trusted and os.access(file, os.W_OK) and os.access(file.parent, os.W_OK):
+            mode = "mode=rw"
+        elif self._has_log():
+            mode = "mode=ro"
+        else:
+            mode = "immutable=1"  # no log: nobody writes, and no file has to be made beside it
+        with self._explained(), closing(_connect(file, mode)) as db:
+            db.execute("PRAGMA query_only = 1")
+            db.execute("BEGIN")
+            yield db
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn errors of SQLite into sentences."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            code = getattr(error, "sqlite_errorname", "") or ""
+            text = str(error)
+            if code.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+                raise OSError(
+                    errno.ENOSPC,
+                    f"cannot write to the store ({text}); all results stored before are kept: "
+                    "make room and run the same sweep again",
+                    str(self.path),
+                ) from error
+            if code.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+                raise PermissionError(
+                    errno.EACCES,
+                    f"cannot open the store ({text}); it and its folder must be writable",
+                    str(self.path),
+                ) from error
+            if code.startswith("SQLITE_BUSY"):
+                raise TimeoutError(
+                    errno.ETIMEDOUT,
+                    f"the store was locked by another process for {_BUSY:g} seconds; "
+                    "run the same sweep again",
+                    str(self.path),
+                ) from error
+            raise StoreError(f"{self.path} is damaged: {text}. {_REMEDY}") from error
+
+    # Writing ---------------------------------------------------------------------------------
+
+    @contextmanager
+    def writing(self, task: str, source: str) -> Iterator[Writer]:
+        """Open the store to write results of a task; the file is closed whole at the end.
+
+        Parameters
+        ----------
+        task : str
+            Name of the task: a store belongs to one.
+        source : str
+            Digest of its source, or nothing.
+
+        Raises
+        ------
+        StoreError
+            If the store belongs to another task; it is left as it is.
+        """
+        found = self.task()
+        if found not in (None, task):
+            raise StoreError(
+                f"{self.path} holds results of the task {found}, not of {task}; "
+                "give another file for another task"
+            )
+        with self._explained():
+            db = self._memory if self.path is None else _connect(self._file, "mode=rw")
+            try:
+                if self.path is not None:
+                    _write_ahead(self.path, db)
+                writer = Writer(db)
+                writer.describe(task, source)
+                yield writer
+            finally:
+                if self.path is not None:
+                    db.close()
+
+    @cached_property
+    def _memory(self) -> sqlite3.Connection:
+        db = _connect(None, "")
+        for statement in _TABLES.values():
+            db.execute(statement)
+        return db
+
+
+class Writer:
+    """An open store: registers keys, looks them up, and writes results one by one."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def describe(self, task: str, source: str) -> None:
+        """Write what the store belongs to, once."""
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            installed = version("rmtland")
+        except PackageNotFoundError:
+            installed = "not installed"
+        versions = {
+            "rmtland": installed, "numpy": np.__version__, "python": sys.version.split()[0],
+        }  # fmt: skip
+        about = {"task": task, "source": source, "versions": json.dumps(versions)}
+        with self._transaction():
+            self._db.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", about.items())
+
+    def source(self) -> str:
+        """Digest of the source of the task when the store was made."""
+        (found,) = self._db.execute("SELECT value FROM about WHERE name = 'source'").fetchone()
+        return str(found)
+
+    def register(self, keys: Iterable[Key]) -> None:
+        """Write down keys that are asked for."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?)",
+                ((key.digest, *key) for key in keys),
+            )
+
+    def done(self) -> set[bytes]:
+        """Digests of the keys that have a result."""
+        return _keys(self._db, "results")
+
+    def failed(self) -> set[bytes]:
+        """Digests of the keys that failed."""
+        return _keys(self._db, "failures")
+
+    def has(self, digest_: bytes) -> bool:
+        """Whether a key has a result by now."""
+        query = "SELECT 1 FROM results WHERE key = ?"
+        return self._db.execute(query, (digest_,)).fetchone() is not None
+
+    def write(self, key: Key, outcome: Done | Failed, attempts: int) -> None:
+        """Write a result or a failure in one transaction; a result that is there stays."""
+        where = key.digest
+        now = time.time()
+        with self._transaction():
+            if self.has(where):
+                return
+            self._db.execute("DELETE FROM failures WHERE key = ?", (where,))
+            if isinstance(outcome, Failed):
+                self._db.execute(
+                    "INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (where, outcome.type, outcome.message, outcome.traceback, outcome.seconds,
+                     attempts, now),
+                )  # fmt: skip
+                return
+            self._db.execute(
+                "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?)",
+                (where, outcome.text, _seal(key, outcome.text), outcome.seconds, attempts, now),
+            )
+            if outcome.arrays:
+                self._db.executemany(
+                    "INSERT INTO arrays VALUES (?, ?, ?)",
+                    ((where, name, data) for name, data in outcome.arrays.items()),
+                )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+
+def _write_ahead(path: Path, db: sqlite3.Connection) -> None:
+    (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise OSError(
+            errno.EOPNOTSUPP,
+            "the file system has no shared memory for SQLite's write-ahead mode; put the store on "
+            "a local disk",
+            str(path),
+        )
+    db.execute("PRAGMA synchronous = NORMAL")
+
+
+_REMEDY = "Nothing was changed; restore a copy, or give another file and run the sweep again"
+
+
+def _create(path: Path) -> None:
+    """Make an empty store; where two processes do so at once, both end up with the same file."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        db.execute(f"PRAGMA application_id = {_APPLICATION}")
+        db.execute(f"PRAGMA user_version = {_VERSION}")
+        for statement in _TABLES.values():
+            db.execute(statement)
+        image = bytearray(db.serialize())
+    image[18:20] = b"\2\2"  # write-ahead mode from the first byte
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    except PermissionError as error:
+        raise PermissionError(
+            errno.EACCES, "cannot make a store in a folder that is not writable", str(path.parent)
+        ) from error
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(image)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, 0o644)
+        try:
+            os.link(name, path)  # unlike a rename, never replaces a store that has appeared since
+        except FileExistsError:
+            return
+        except OSError:  # a file system without links
+            os.rename(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _connect(path: Path | None, mode: str) -> sqlite3.Connection:
+    place = ":memory:" if path is None else f"{path.as_uri()}?{mode}"
+    db = sqlite3.connect(
+        place, uri=True, isolation_level=None, timeout=_BUSY, check_same_thread=False
+    )
+    db.text_factory = str
+    return db
+
+
+def _keys(db: sqlite3.Connection, table: str) -> set[bytes]:
+    return {row[0] for row in db.execute(f"SELECT key FROM {table}")}
+
+
+def _seal(key: Key, text: str) -> str:
+    """Digest that binds a result to its key."""
+    return digest(key.digest, text.encode("ascii"))

@@ -1,0 +1,315 @@
+"""Runs: only what is missing, the same results whatever happens, failures as data."""
+
+import functools
+import linecache
+import os
+import signal
+import threading
+import time
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+import sweep_tasks
+
+from rmtland.sweep import Grid, Interrupted, Processes, Results, Serial, Status, Store, run
+from rmtland.sweep.running import task_name
+
+GRID = Grid({"x": [0.5, 1.0, 2.0, 4.0]}, seeds=5)
+
+
+class Immediate(Executor):
+    """An executor of somebody else's: it computes while the task is handed in."""
+
+    def submit(self, task, /, *arguments, **named):
+        future = Future()
+        try:
+            future.set_result(task(*arguments, **named))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def csv(results, folder):
+    return results.to_csv(folder / "table.csv").read_bytes()
+
+
+# The same results ----------------------------------------------------------------------------
+
+
+def test_results_are_those_of_the_task():
+    results = run(sweep_tasks.draw, GRID, executor=Serial())
+    assert len(results) == len(GRID)
+    for key, result in zip(GRID, results, strict=True):
+        assert result.key == key
+        expected = sweep_tasks.draw(**key.parameters, seed=key.seed)
+        assert result.value["mean"] == expected["mean"]
+        np.testing.assert_array_equal(result.value["nodes"], expected["nodes"])
+
+
+def test_executors_agree_to_the_last_byte(tmp_path):
+    """Eigenvalues of matrices large enough for LAPACK to use its threads."""
+    grid = Grid({"n": [3, 150]}, seeds=4)
+    tables = {}
+    with ThreadPoolExecutor(3) as threads, ProcessPoolExecutor(
+        1, mp_context=get_context("spawn")
+    ) as pool:  # fmt: skip
+        executors = [Serial(), Processes(1), Processes(3), Processes(), threads, pool, Immediate()]
+        for executor in executors:
+            results = run(sweep_tasks.eigenvalues, grid, executor=executor)
+            assert results.status == Status(8, 0, 0)
+            tables[executor] = csv(results, tmp_path)
+    assert len(tables) == 7
+    assert len(set(tables.values())) == 1
+
+
+def test_a_second_call_computes_what_is_missing(tmp_path):
+    calls = []
+
+    def task(x, seed):
+        calls.append(x)
+        return x
+
+    path = tmp_path / "results.db"
+    run(task, Grid({"x": [1, 2]}), store=path, executor=Serial())
+    results = run(task, Grid({"x": [3, 2, 1]}), store=path, executor=Serial())
+    assert calls == [1, 2, 3]
+    assert [result.value for result in results] == [3, 2, 1]
+    run(task, Grid({"x": [1, 2]}, root=1), store=Store(path), executor=Serial())
+    assert calls == [1, 2, 3, 1, 2]
+    assert Store(path).status() == Status(5, 0, 0)
+    assert len(Results(Store(path))) == 5
+    assert run(task, Grid({"x": []}), store=path).status == Status(0, 0, 0)
+
+
+def test_nonfinite_results_are_results():
+    values = [np.nan, np.inf, -np.inf, -0.0, 5e-324]
+    results = run(
+        lambda i: {"one": values[i], "all": np.array(values)},
+        Grid({"i": range(5)}, seeds=None), executor=Serial(),
+    )  # fmt: skip
+    assert [repr(result.value["one"]) for result in results] == [
+        "nan", "inf", "-inf", "-0.0", "5e-324",
+    ]  # fmt: skip
+    for result in results:
+        assert result.value["all"].tobytes() == np.array(values).tobytes()
+
+
+def test_what_another_process_has_done_since_is_not_done_again(tmp_path):
+    path, calls = tmp_path / "results.db", []
+
+    def task(x, seed):
+        calls.append(x)
+        if x == 1 and len(calls) == 1:
+            run(task, Grid({"x": [2, 3]}), store=path, executor=Serial())
+        return x
+
+    results = run(task, Grid({"x": [1, 2, 3]}), store=path, executor=Serial())
+    assert calls == [1, 2, 3]
+    assert results.status == Status(3, 0, 0)
+
+
+# Failures ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("executor", [Serial(), Processes(2)], ids=["serial", "processes"])
+def test_a_failure_is_recorded_and_the_others_go_on(tmp_path, executor):
+    path = tmp_path / "results.db"
+    grid = Grid({"x": [1, 2, 3], "bad": [(2, 3)]})
+    results = run(sweep_tasks.fail_on, grid, store=path, executor=executor)
+    assert results.status == Store(path).status() == Status(1, 2, 0)
+    assert [result.value for result in results] == [1.0]
+    two, three = results.failures
+    assert (two.parameters["x"], three.parameters["x"]) == (2, 3)
+    assert (two.type, two.message, two.attempts) == (
+        "ArithmeticError", "no result at 2\\ud800", 1,
+    )  # fmt: skip
+    assert "in fail_on" in two.traceback
+    assert "1 done, 2 failed, 0 missing" in repr(results)
+
+
+def test_failures_are_computed_again_only_if_asked(tmp_path):
+    path = tmp_path / "results.db"
+    grid = Grid({"x": [1], "folder": str(tmp_path), "times": 2})
+    again = functools.partial(
+        run, sweep_tasks.fail_until, grid, store=path, executor=Serial()
+    )  # fmt: skip
+    for _ in range(2):
+        assert again().status == Status(0, 1, 0)
+    assert (tmp_path / "calls-1").read_text() == "."
+    assert again(retry_failed=True).status == Status(0, 1, 0)
+    results = again(retry_failed=True)
+    assert (results.status, results.failures) == (Status(1, 0, 0), [])
+    assert (tmp_path / "calls-1").read_text() == "..."
+
+
+@pytest.mark.parametrize(("retries", "done"), [(0, 0), (1, 0), (2, 1), (5, 1)])
+def test_retries_are_bounded(tmp_path, retries, done):
+    grid = Grid({"x": [1], "folder": str(tmp_path), "times": 2})
+    results = run(sweep_tasks.fail_until, grid, executor=Serial(), retries=retries)
+    assert results.status == Status(done, 1 - done, 0)
+    calls = (tmp_path / "calls-1").read_text()
+    assert len(calls) == min(retries + 1, 3)
+    (one,) = list(results) + results.failures
+    assert one.attempts == len(calls)
+
+
+def test_bad_results_and_exits_are_failures():
+    results = run(lambda x: object(), Grid({"x": [1]}, seeds=None), executor=Serial())
+    assert results.failures[0].type == "TypeError"
+    results = run(sweep_tasks.leave, Grid({"x": [1]}, seeds=None), executor=Processes(1))
+    assert [failure.type for failure in results.failures] == ["SystemExit"]
+
+
+# What cannot start ---------------------------------------------------------------------------
+
+
+def test_a_task_that_cannot_travel():
+    with pytest.raises(TypeError, match="at the top of a module, or executor=Serial"):
+        run(lambda x: x, Grid({"x": [1]}, seeds=None), executor=Processes(1))
+    with ProcessPoolExecutor(1) as pool, pytest.raises(TypeError, match="top of a module"):
+        run(lambda x: x, Grid({"x": [1]}, seeds=None), executor=pool)
+
+
+def test_a_task_that_no_worker_can_import(tmp_path, monkeypatch):
+    (tmp_path / "lost_module.py").write_text("def task(x):\n    return x\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    from lost_module import task
+
+    monkeypatch.undo()  # the workers get the path as it is now
+    with pytest.raises(TypeError, match="worker cannot load the task lost_module:task: ModuleNot"):
+        run(task, Grid({"x": range(20)}, seeds=None), executor=Processes(2))
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        (Grid({"y": [1]}), "draw.*cannot be called with y, seed: missing a required argument: 'x'"),
+        (Grid({"x": [1], "y": [1]}), "unexpected keyword argument 'y'"),
+        (Grid({"x": [1]}, seeds=None), "missing a required argument: 'seed'"),
+        (Grid(points=[{"x": 1}, {}]), "missing a required argument: 'x'"),
+    ],
+)
+def test_parameters_that_the_task_does_not_take(tmp_path, grid, message):
+    path = tmp_path / "results.db"
+    with pytest.raises(TypeError, match=message):
+        run(sweep_tasks.draw, grid, store=path)
+    assert not path.exists()
+
+
+def test_bad_arguments():
+    with pytest.raises(TypeError, match="task must be a function"):
+        run("draw", GRID)
+    with pytest.raises(TypeError, match="grid must be a Grid"):
+        run(sweep_tasks.draw, {"x": [1]})
+    with pytest.raises(TypeError, match="executor must be Serial"):
+        run(sweep_tasks.draw, GRID, executor=4)
+    with pytest.raises(ValueError, match="address must be"):
+        run(sweep_tasks.draw, GRID, executor="serial")
+    with pytest.raises(ValueError, match="threads must be"):
+        run(sweep_tasks.draw, GRID, threads=0)
+    with pytest.raises(ValueError, match="retries must be"):
+        run(sweep_tasks.draw, GRID, retries=-1)
+    with pytest.raises(ValueError, match="workers must be"):
+        Processes(0)
+
+
+# What a task is called -----------------------------------------------------------------------
+
+
+def test_names_of_tasks():
+    assert task_name(sweep_tasks.draw) == "sweep_tasks:draw"
+    bound = functools.partial(sweep_tasks.draw_slowly, seconds=np.float64(0.5))
+    assert task_name(bound) == 'sweep_tasks:draw_slowly[[], {"seconds": 0.5}]'
+    with pytest.raises(TypeError, match="parameter seconds"):
+        task_name(functools.partial(sweep_tasks.draw_slowly, seconds=object()))
+    assert task_name(np.linalg.det).endswith(":det")
+
+
+def test_a_partial_is_a_task(tmp_path):
+    path = tmp_path / "results.db"
+    task = functools.partial(sweep_tasks.draw_slowly, seconds=0.0)
+    found = run(task, GRID, store=path, executor=Processes(1))
+    assert csv(found, tmp_path) == csv(run(sweep_tasks.draw, GRID, executor=Serial()), tmp_path)
+
+
+def test_a_changed_task_gives_a_warning(tmp_path):
+    def module(text):
+        file = tmp_path / "changing.py"
+        file.write_text(text)
+        namespace = {"__name__": "changing"}
+        exec(compile(text, file, "exec"), namespace)
+        linecache.checkcache(str(file))
+        return namespace["task"]
+
+    path, grid = tmp_path / "results.db", Grid({"x": [1]}, seeds=None)
+    run(module("def task(x):\n    return x\n"), grid, store=path, executor=Serial())
+    same = module('def task(x):\n    "Same, with words."\n    return  x  # and a comment\n')
+    run(same, grid, store=path, executor=Serial())
+    with pytest.warns(UserWarning, match="source of the task changing:task has changed"):
+        run(module("def task(x):\n    return x + 1\n"), grid, store=path, executor=Serial())
+
+
+# Interrupts ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def ctrl_c_after(seconds):
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+@pytest.mark.parametrize("executor", [Serial(), Processes(2)], ids=["serial", "processes"])
+def test_ctrl_c_keeps_what_has_ended_and_says_how_to_go_on(tmp_path, executor):
+    path = tmp_path / "results.db"
+    grid = Grid({"x": range(90), "seconds": 0.1})
+    with pytest.raises(Interrupted, match="the same call goes on from there"), \
+            ctrl_c_after(2.5):  # fmt: skip
+        run(sweep_tasks.draw_slowly, grid, store=path, executor=executor)
+    status = Store(path).status()
+    assert status.done + status.missing == 90
+    assert status.missing > 0
+    assert [file.name for file in tmp_path.iterdir()] == ["results.db"]
+    assert threading.active_count() < 10
+
+
+def test_ctrl_c_does_not_wait_for_a_long_task(tmp_path):
+    start = time.monotonic()
+    with pytest.raises(Interrupted, match="0 of 2 tasks"), ctrl_c_after(2.5):
+        run(sweep_tasks.wait, Grid({"seconds": [300, 301]}, seeds=None), executor=Processes(2))
+    assert time.monotonic() - start < 30
+
+
+def test_an_interrupt_is_a_keyboard_interrupt():
+    def task(x):
+        if x == 2:
+            raise KeyboardInterrupt
+        return x
+
+    store = Store()
+    with pytest.raises(KeyboardInterrupt, match="2 of 4 tasks are done, lost with this process"):
+        run(task, Grid({"x": range(4)}, seeds=None), store=store, executor=Serial())
+    assert store.status() == Status(2, 0, 2)
+
+
+# The bar -------------------------------------------------------------------------------------
+
+
+def test_the_bar_is_on_stderr_and_only_on_a_terminal(capsys):
+    run(sweep_tasks.draw, GRID, executor=Serial())
+    assert capsys.readouterr() == ("", "")
+    run(sweep_tasks.fail_on, Grid({"x": [1, 2], "bad": [(2,)]}), executor=Serial(), progress=True)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "sweep" in err
+    assert "2/2" in err
+    assert "1 failed" in err
+    run(sweep_tasks.draw, GRID, executor=Serial(), progress=False)
+    assert capsys.readouterr() == ("", "")
