@@ -27,6 +27,7 @@ from rmtland.free.gaps import (
     Curve,
     Gap,
     Swept,
+    complement,
     invert,
     multiplicative,
     plain_gap,
@@ -242,6 +243,26 @@ class FreeProduct(SubordinatedLaw):
             return 0.0 if -np.inf < end < tiny else end
 
         return [replace(gap, low=settled(gap.low), high=settled(gap.high)) for gap in gaps]
+
+    def _components(self, law: Law) -> list[Gap]:
+        """Components of a complement that a single Marchenko-Pastur factor leaves a gap of.
+
+        A gap needs phi omega |M'| < |1 + phi M| there. |M| is at most sqrt(mean |M'|), and |M'| at
+        least what the atoms at either end give, beyond which the condition cannot hold again.
+        """
+        components = complement(law)
+        if len(self.operands) > 1 or len(self.wisharts) != 1:
+            return components
+        phi, mean, mass = self.wisharts[0].aspect_ratio, law.mean(), dict(law.atoms)
+
+        def wide_enough(gap: Gap) -> bool:
+            if gap.through_infinity:
+                return True
+            ends = (gap.low * mass.get(gap.low, 0.0), gap.high * mass.get(gap.high, 0.0))
+            least = sum(end ** (1 / 3) for end in ends) ** 3 / (gap.high - gap.low) ** 2
+            return bool(phi * gap.low * least <= 1 + phi * math.sqrt(mean * least))
+
+        return [gap for gap in components if wide_enough(gap)]
 
     def _swept(self, components: tuple[Gap, ...], lead: int, s: Real) -> Swept:
         """Points that belong to coordinates on the leading one of the components."""
