@@ -258,8 +258,7 @@ def boundary(
     mode 0: the density; 1: the distribution function; 2: h itself, as (u, w) in two rows.
     `edges` (with low parts) and `criticals` have two entries an interval, `masses` the
     distribution function at each edge; c1, c2 and `reach` those of the form beside the drift.
-    Returns values and steps; a negative number
-    of steps marks a point that did not converge.
+    Returns values and steps; a negative number of steps marks a point that did not converge.
     """
     n = x.size
     value = np.zeros((2 if mode == 2 else 1, n))
@@ -331,7 +330,7 @@ def boundary(
             variance == 0.0
             and abs(c1) < 1e-2
             and abs(delta) < reach
-            and (h == 0.0 or abs(delta) < abs(d))
+            and (h == 0.0 or abs(delta) < 10.0 * abs(d))
         ):
             small, spent, ok = near_drift(complex(delta, 0.0), c1, c2, rates, jumps, True)
             if ok:

@@ -121,7 +121,7 @@ def near_drift(delta, c1, c2, rates, jumps, band):
                 rise = slope
                 t = complex(x, 0.0)
     h = t * unit
-    if not abs(t) < 0.05:
+    if not abs(t) < 0.2:
         return h, 0, False
     for step in range(1, 41):
         f, g = local_form(h, c1, c2, rates, jumps)
@@ -278,6 +278,7 @@ def outside(x, criticals, edges, c1, c2, reach, drift, variance, rates, jumps):
     """Solve H(h) = x for real x outside the support: H increases on each gap between arcs."""
     n = x.size
     value = np.empty(n)
+    step = criticals[-1] - criticals[0]
     for i in range(n):
         gap = 0
         while gap < edges.size and x[i] > edges[gap]:
@@ -299,17 +300,17 @@ def outside(x, criticals, edges, c1, c2, reach, drift, variance, rates, jumps):
         for k in range(edges.size):
             if criticals[k] != 0.0:
                 nearest = min(nearest, abs(x[i] - edges[k]))
-        if variance == 0.0 and abs(delta) < min(reach, nearest):
+        if variance == 0.0 and abs(delta) < min(reach, 10.0 * nearest):
             h, _, ok = near_drift(complex(delta, 0.0), c1, c2, rates, jumps, False)
             if ok and h.real >= lo and h.real <= hi:
                 value[i] = h.real
                 continue
         if gap == 0:
-            lo = hi - 1.0
+            lo = hi - step
             while _inverse(lo, 0.0, drift, variance, rates, jumps)[0] > x[i]:
                 lo = hi - 2.0 * (hi - lo)
         if gap == edges.size:
-            hi = lo + 1.0
+            hi = lo + step
             while _inverse(hi, 0.0, drift, variance, rates, jumps)[0] < x[i]:
                 hi = lo + 2.0 * (hi - lo)
         u = 0.5 * (lo + hi)

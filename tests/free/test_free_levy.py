@@ -263,6 +263,49 @@ def test_opposite_jumps_of_rate_one_half_are_the_arcsine_free_law():
         assert law.cdf(-x) == pytest.approx(1 - law.cdf(x), abs=1e-14)
 
 
+@pytest.mark.parametrize(
+    ("rates", "jumps", "power"),
+    [((0.5, 0.5), (-1.0, 1.0), 3), ((1.0,), (2.0,), 2), ((0.25, 0.75), (-1.0, 6.0), 2)],
+)
+def test_unbounded_density_at_any_distance_from_the_drift(rates, jumps, power):
+    """Against 700 digits: h ~ delta^(1/power) in the upper half-plane."""
+    law = FreeLevy(LevyTriplet(rates=rates, jumps=jumps))
+    for exponent in (1, 4, 9, 16, 17, 19, 33.5, 80, 200, 299):
+        for turn in (1, -1, 1j, 1 + 1j, -1 + 1e-9j):
+            z = 10.0**-exponent * complex(turn)
+            g = law.stieltjes(z)
+            with mpmath.workdps(700):
+                h = 1 / mpmath.mpc(g)
+                for _ in range(8):
+                    value, slope = h - mpmath.mpc(z), mpmath.mpf(1)
+                    for rate, jump in zip(rates, jumps, strict=True):
+                        value += rate * jump * h / (h - jump)
+                        slope -= rate * jump**2 / (h - jump) ** 2
+                    h -= value / slope
+                potential = sum(
+                    rate * (jump / (h - jump) + mpmath.log(h - jump))
+                    for rate, jump in zip(rates, jumps, strict=True)
+                )
+                exact, real = complex(1 / h), float(mpmath.re(potential))
+            assert h.imag >= -1e-300 * abs(h)
+            assert abs(g - exact) <= 1e-14 * abs(exact)
+            assert g.imag == pytest.approx(exact.imag, rel=1e-13, abs=0)
+            assert law.log_potential(z).real == pytest.approx(real, rel=1e-13, abs=0)
+            assert abs(g - exact) <= law.solve(z).error <= 1e-12 * abs(g)
+            if z.imag == 0 and g.imag:
+                assert law.pdf(z.real) == pytest.approx(-exact.imag / math.pi, rel=1e-14, abs=0)
+    tiny, tinier = np.maximum(law.pdf([1e-200, 1e-260]), law.pdf([-1e-200, -1e-260]))
+    assert math.log10(tinier / tiny) == pytest.approx(60 / power, rel=1e-12)
+
+
+def test_points_outside_a_law_of_huge_scale():
+    """The bracket of a real point outside used to start from a step of 1."""
+    law = FreeLevy(LevyTriplet(rates=(0.5,), jumps=(1e40,)))
+    assert law.stieltjes(-1e41).real == pytest.approx(
+        FreeLevy(LevyTriplet(rates=(0.5,), jumps=(1.0,))).stieltjes(-10.0).real / 1e40, rel=1e-13
+    )
+
+
 @pytest.mark.parametrize("rates", [(0.3, 0.7), (0.25, 0.75), (0.5, 0.5)])
 def test_balanced_jumps_of_total_rate_one_make_one_interval(rates):
     """sum r = 1 and sum r/j = 0: h = 0 is a double critical point, no edge."""
