@@ -9,11 +9,13 @@ from rmtland.free.free_product_law import FreeProduct
 from rmtland.free.free_sum_law import FreeSum
 from rmtland.free.multiplication import free_product, general_marchenko_pastur
 from rmtland.free.outliers import Outlier, spiked
+from rmtland.free.signed_product_law import FreeSignedProduct
 
 __all__ = [
     "DeconvolvedLaw",
     "FreeLevy",
     "FreeProduct",
+    "FreeSignedProduct",
     "FreeSum",
     "Outlier",
     "free_compression",
