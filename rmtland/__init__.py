@@ -10,6 +10,21 @@ if TYPE_CHECKING:
     from rmtland.comparison import Fit as Fit
     from rmtland.comparison import compare as compare
     from rmtland.comparison import fit as fit
+    from rmtland.ensembles import DeformedWigner as DeformedWigner
+    from rmtland.ensembles import Ensemble as Ensemble
+    from rmtland.ensembles import GaussianEnsemble as GaussianEnsemble
+    from rmtland.ensembles import HaarProduct as HaarProduct
+    from rmtland.ensembles import HaarSum as HaarSum
+    from rmtland.ensembles import JacobiEnsemble as JacobiEnsemble
+    from rmtland.ensembles import ReluResidual as ReluResidual
+    from rmtland.ensembles import SampleCovariance as SampleCovariance
+    from rmtland.ensembles import SpikedEnsemble as SpikedEnsemble
+    from rmtland.ensembles import SyntheticHessian as SyntheticHessian
+    from rmtland.ensembles import TridiagonalEnsemble as TridiagonalEnsemble
+    from rmtland.ensembles import Wigner as Wigner
+    from rmtland.ensembles import WishartEnsemble as WishartEnsemble
+    from rmtland.ensembles import WishartReluBlock as WishartReluBlock
+    from rmtland.ensembles import WishartWigner as WishartWigner
     from rmtland.free import DeconvolvedLaw as DeconvolvedLaw
     from rmtland.free import FreeLevy as FreeLevy
     from rmtland.free import free_compression as free_compression
@@ -49,14 +64,20 @@ _HOME = {
     "Arcsine": "rmtland.laws",
     "Comparison": "rmtland.comparison",
     "DeconvolvedLaw": "rmtland.free",
+    "DeformedWigner": "rmtland.ensembles",
     "Discrete": "rmtland.laws",
     "EmpiricalLaw": "rmtland.laws",
+    "Ensemble": "rmtland.ensembles",
     "Fit": "rmtland.comparison",
     "FreeLevy": "rmtland.free",
     "FreeMeixner": "rmtland.laws",
     "FreePoisson": "rmtland.laws",
     "FussCatalan": "rmtland.laws",
+    "GaussianEnsemble": "rmtland.ensembles",
+    "HaarProduct": "rmtland.ensembles",
+    "HaarSum": "rmtland.ensembles",
     "HessianModel": "rmtland.models",
+    "JacobiEnsemble": "rmtland.ensembles",
     "JacobiWeight": "rmtland.laws",
     "KestenMcKay": "rmtland.laws",
     "Law": "rmtland.laws",
@@ -64,13 +85,22 @@ _HOME = {
     "MLP": "rmtland.networks",
     "MarchenkoPastur": "rmtland.laws",
     "Mixture": "rmtland.laws",
+    "ReluResidual": "rmtland.ensembles",
+    "SampleCovariance": "rmtland.ensembles",
     "Semicircle": "rmtland.laws",
     "Spectrum": "rmtland.spectrum",
+    "SpikedEnsemble": "rmtland.ensembles",
+    "SyntheticHessian": "rmtland.ensembles",
     "TracyWidom": "rmtland.laws",
+    "TridiagonalEnsemble": "rmtland.ensembles",
     "Uniform": "rmtland.laws",
     "Wachter": "rmtland.laws",
+    "Wigner": "rmtland.ensembles",
+    "WishartEnsemble": "rmtland.ensembles",
     "WishartPlusReluBlock": "rmtland.models",
     "WishartPlusWigner": "rmtland.models",
+    "WishartReluBlock": "rmtland.ensembles",
+    "WishartWigner": "rmtland.ensembles",
     "affine": "rmtland.laws",
     "compare": "rmtland.comparison",
     "fit": "rmtland.comparison",

@@ -30,6 +30,8 @@ import operator
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Self
 
 import numpy as np
@@ -41,9 +43,13 @@ __all__ = [
     "array_namespace",
     "choice",
     "count",
+    "device_options",
     "finite",
     "float_array",
+    "installed_version",
+    "is_finite",
     "nonnegative",
+    "placed",
     "points",
     "positive",
     "random_generator",
@@ -56,6 +62,9 @@ Rng = (
     int | np.integer | np.random.SeedSequence | np.random.BitGenerator | np.random.Generator | None
 )
 """Anything `numpy.random.default_rng` takes."""
+
+
+_FEW = 2**13  # entries up to which a look at each is the fastest
 
 
 def finite(name: str, value: Any) -> float:
@@ -193,6 +202,38 @@ def to_numpy(array: Any) -> NDArray[Any]:
     return np.asarray(array)
 
 
+def is_finite(array: Array) -> bool:
+    """Return whether an array holds neither NaN nor infinities.
+
+    A sum is cheaper than a look at each entry of a large array; where it overflows, each entry is
+    looked at.
+    """
+    if not isinstance(array, np.ndarray):
+        xp = array_namespace(array)
+        return math.isfinite(xp.sum(array)) or bool(xp.all(xp.isfinite(array)))
+    if array.size > _FEW:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if math.isfinite(np.add.reduce(array, axis=None)):
+                return True
+    return bool(np.isfinite(array).all())
+
+
+def device_options(like: Any) -> dict[str, Any]:
+    """Return the keyword `device` of functions that make arrays beside `like`; none for NumPy."""
+    if isinstance(like, np.ndarray):
+        return {}
+    import array_api_compat
+
+    return {"device": array_api_compat.device(like)}
+
+
+def placed(array: Any, like: Any) -> Any:
+    """Return a NumPy array in the library, device and dtype of `like`."""
+    if isinstance(like, np.ndarray):
+        return np.asarray(array, dtype=like.dtype)
+    return array_namespace(like).asarray(array, dtype=like.dtype, **device_options(like))
+
+
 def random_generator(rng: Rng) -> np.random.Generator:
     """Return a NumPy random generator from anything `numpy.random.default_rng` takes."""
     return np.random.default_rng(rng)
@@ -231,6 +272,15 @@ def seed_of(generator: np.random.Generator) -> dict[str, Any]:
         )
         seed["spawn_key"] = [int(word) for word in sequence.spawn_key]
     return seed
+
+
+@cache
+def installed_version() -> str:
+    """Return the version of rmtland that is installed."""
+    try:
+        return version("rmtland")
+    except PackageNotFoundError:
+        return "not installed"
 
 
 _SMALL = 256  # size up to which a Jacobi iteration on a batch is the right eigenvalue solver

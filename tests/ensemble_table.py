@@ -203,6 +203,7 @@ ENSEMBLES: list[EnsembleCase] = [
     case("Haar product, unitary", HaarProduct(POSITIVE, POSITIVE, beta=2),
          haar_product(POSITIVE, POSITIVE, 2)),
     case("discrete plus noise", DeformedWigner(LEVELS, 0.2), deformed(LEVELS, 0.2, 1)),
+    case("box plus quaternion noise", DeformedWigner(BOX, 0.2, beta=4), deformed(BOX, 0.2, 4)),
     case("box plus complex noise", DeformedWigner(BOX, 0.2, beta=2), deformed(BOX, 0.2, 2)),
     case("general Wishart", SampleCovariance(POSITIVE, 0.4), sample_covariance(POSITIVE, 0.4, 3.0)),
     case("sign samples", SampleCovariance(1.5, 2.0, "sign"),

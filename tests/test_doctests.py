@@ -26,6 +26,8 @@ def test_every_room_has_an_example():
     rooms += ["free.addition", "free.free_levy", "models.wishart_plus_wigner"]
     rooms += ["models.wishart_plus_relu_block", "comparison.distances", "comparison.fitting"]
     rooms += ["spectrum", "arrays", "solution", "plot", "networks"]
+    rooms += ["ensembles.ensemble", "ensembles.krylov", "ensembles.tridiagonal", "sweep"]
+    rooms += ["sweep.running", "sweep.store", "sweep.grid"]
     finder = doctest.DocTestFinder()
     for room in rooms:
         module = importlib.import_module(f"rmtland.{room}")

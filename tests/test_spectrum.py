@@ -261,12 +261,32 @@ def test_inertia_with_a_stated_tolerance_includes_its_bounds():
     assert spectrum.index() == 0.375
 
 
-def test_default_tolerance_is_dimension_times_unit_times_largest_modulus():
+def test_default_tolerance_is_nodes_times_unit_times_largest_modulus():
     size = 3 * 2.0**-52 * 8.0
     assert Spectrum([-8.0, size, 1.0]).inertia() == (1, 1, 1, size)
     assert Spectrum([-8.0, np.nextafter(size, 1), 1.0]).inertia() == (1, 0, 2, size)
     assert Spectrum([0.0, 0.0]).inertia() == (0, 2, 0, 0.0)
-    assert Spectrum([1.0, 2.0], [0.5, 0.5], 50).zero_tolerance == 50 * 2.0**-52 * 2.0
+    # Of a quadrature too: its nodes come from a tridiagonal of that size, whatever the dimension.
+    assert Spectrum([1.0, 2.0], [0.5, 0.5], 10**12).zero_tolerance == 2 * 2.0**-52 * 2.0
+
+
+def test_index_bracket_of_a_quadrature():
+    """The weights before the last negative node, and those up to the first other one."""
+    spectrum = Spectrum([-2.0, -1.0, 1.0, 2.0], [0.1, 0.2, 0.3, 0.4], 100)
+    assert spectrum.index_bracket() == pytest.approx((0.1, 0.6), rel=1e-15)
+    assert spectrum.index_bracket(1.5) == pytest.approx((0.0, 0.3), rel=1e-15)
+    assert Spectrum([1.0, 2.0], [0.25, 0.75], 9).index_bracket() == (0.0, 0.25)
+    assert Spectrum([-2.0, -1.0], [0.25, 0.75], 9).index_bracket() == (0.25, 1.0)
+    two = Spectrum([[-2.0, 1.0], [1.0, 2.0]], [[0.25, 0.75], [0.5, 0.5]], 9)
+    assert two.index_bracket() == (0.0, 0.75)
+
+
+def test_index_bracket_where_nothing_is_left_open():
+    assert Spectrum([-1.0, 0.0, 2.0, 3.0]).index_bracket() == (0.25, 0.25)
+    assert Spectrum([-1.0, 2.0], [0.25, 0.75], 2).index_bracket() == (0.25, 0.25)
+    ended = {"alpha": [[1.0, 1.0, 0.0]], "beta": [[2.0, 0.0]]}
+    spectrum = Spectrum([[-1.0, 3.0, 3.0]], [[0.5, 0.5, 0.0]], 9, **ended)
+    assert spectrum.index_bracket() == (0.5, 0.5)
 
 
 @pytest.mark.parametrize("phi", [1.25, 2.0, 5.0, 12.5])

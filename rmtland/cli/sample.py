@@ -67,9 +67,10 @@ def sample(
 def _title(chosen: HessianModel, spectrum: Spectrum) -> str:
     kind = "eigenvalues" if spectrum.is_complete else f"{spectrum.nodes.shape[1]} Lanczos steps"
     size = "infinite" if spectrum.dimension is None else f"{spectrum.dimension:.15g}"
+    runs = "1 run" if spectrum.runs == 1 else f"{spectrum.runs} runs"
     return (
         f"{chosen.name}, phi = {chosen.phi:g}, epsilon = {chosen.epsilon:g}, "
-        f"sigma = {chosen.sigma:g}: {kind}, n = {size}, {spectrum.runs} runs"
+        f"sigma = {chosen.sigma:g}: {kind}, n = {size}, {runs}"
     )
 
 

@@ -38,14 +38,22 @@ import abc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.arrays import ArrayLibrary, Rng, choice, count, points, seed_of, streams, to_numpy
+from rmtland.arrays import (
+    ArrayLibrary,
+    Rng,
+    choice,
+    count,
+    installed_version,
+    points,
+    seed_of,
+    streams,
+    to_numpy,
+)
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import jacobi_coefficients, quadrature
 from rmtland.laws import EmpiricalLaw, Law
@@ -345,7 +353,7 @@ class Ensemble(abc.ABC):
             "n": "inf" if math.isinf(n) else n,
             "runs": len(generators),
             "seed": seed | {"spawn_key": key, "first_child": first},
-            "versions": {"rmtland": _version(), "numpy": np.__version__},
+            "versions": {"rmtland": installed_version(), "numpy": np.__version__},
         }
 
 
@@ -402,11 +410,3 @@ def _plain(value: Any) -> Any:
 
 def _gib(size: float) -> str:
     return f"{size / 2**30:.3g} GiB"
-
-
-@cache
-def _version() -> str:
-    try:
-        return version("rmtland")
-    except PackageNotFoundError:
-        return "not installed"

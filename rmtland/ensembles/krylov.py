@@ -35,6 +35,11 @@ tridiagonal is drawn from the limit law of the whole (`law_jacobi`), exact up to
 fluctuations of O(n^(-1/2)), or, where that limit is not given, with the 2k Gauss nodes of the law
 as eigenvalues, which changes its moments by O(1/n).
 
+Rounding behaves as in Lanczos on a matrix with full reorthogonalisation. A given eigenvalue of any
+multiplicity, and the null space of a product, is met once, as it should be. The null space of a sum
+of factors of low rank is not known as a block: an isolated atom there may be met again after some
+hundred steps, as a node at zero that shares its weight.
+
 References
 ----------
 .. [1] A. Edelman and N. R. Rao, Random matrix theory, Acta Numerica 14 (2005) 233-297, section 6
@@ -293,7 +298,7 @@ def jacobi_coefficients(
         generator = np.random.default_rng(0) if math.isinf(n) else generators[run]
         kernel(generator, unit, n, *arguments, alpha[run], beta[run])
 
-    threads = min(runs, os.cpu_count() or 1)
+    threads = min(runs, _threads())
     if threads > 1 and runs * steps**3 > _WORTH_THREADS:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(draw, range(runs)))
@@ -303,6 +308,12 @@ def jacobi_coefficients(
     if math.isinf(n) and len(generators) > 1:
         alpha, beta = (np.repeat(rows, len(generators), axis=0) for rows in (alpha, beta))
     return alpha, beta
+
+
+def _threads() -> int:
+    """Threads that may be used: the cores, or fewer where OMP_NUM_THREADS says so."""
+    most, given = os.cpu_count() or 1, os.environ.get("OMP_NUM_THREADS", "")
+    return min(most, int(given)) if given.isdigit() and int(given) else most
 
 
 def _size(n: float) -> float:
@@ -362,12 +373,12 @@ def _product(factors: Sequence[Factor], n: float, steps: int) -> tuple[Any, tupl
     gains = np.array([f.gain(n) for f in wisharts])
     inner = np.zeros(widths.size)
     if not spectra:
-        few, many = np.sort(widths)
+        # A null space is a block of its own: within the other, rounding would find it again
+        few, middle, many = np.sort([unit, *widths])
         sizes, roots = np.array([unit]), np.ones(1)
-        if many < unit:
-            # (X^T Y)(X^T Y)^T on the columns of X, and the rest of the null space beside it
-            sizes, roots, many = np.array([many, unit - many]), np.array([1.0, 0.0]), unit
-        widths, inner, gains = np.array([many]), np.array([few]), np.array([gains.prod()])
+        if few < unit:
+            sizes, roots = np.array([few, unit - few]), np.array([1.0, 0.0])
+        widths, inner, gains = np.array([many]), np.array([middle]), np.array([gains.prod()])
     else:
         values, sizes = spectra.pop(0)
         roots = np.sqrt(values)

@@ -30,8 +30,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from rmtland.arrays import positive
 from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries, entry_kind

@@ -305,6 +305,11 @@ class FreeSum(SubordinatedLaw):
             curve = Curve(z, g, dg, clear, side, tuple(omegas))
             return settled(curve, sign, terms, -self.powers[lead] / first.dg)
 
+    def _poles(self, component: Gap) -> Real:
+        jumps = np.array(self.levy.jumps if self.levy is not None else ())
+        s = invert(component, lambda curve: curve.g, 1 / jumps)
+        return np.asarray(s[np.isfinite(s)])
+
     def _steepness(self, curve: Curve) -> Real:
         return -(curve.g**2) / curve.dg
 

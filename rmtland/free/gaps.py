@@ -23,6 +23,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq, minimize_scalar
 
 from rmtland.laws.law import Law, Real, Support
@@ -277,7 +278,13 @@ def settled(curve: Curve, sign: Real, terms: Real, lead: Real) -> Swept:
     return Swept(curve, np.where(known, sign, np.nan), lead)
 
 
-def sweep(place: Callable[[Real], Swept], leading: Gap, *, through_infinity: bool) -> list[Run]:
+def sweep(
+    place: Callable[[Real], Swept],
+    leading: Gap,
+    *,
+    through_infinity: bool,
+    poles: ArrayLike = (),
+) -> list[Run]:
     """Return the gaps on one choice of components, by the coordinate on the leading one.
 
     Parameters
@@ -288,8 +295,10 @@ def sweep(place: Callable[[Real], Swept], leading: Gap, *, through_infinity: boo
         The component with the coordinate.
     through_infinity : bool
         Whether all components are, so that the gaps next to infinity reach it.
+    poles : array_like of float
+        Coordinates that are in no gap, however narrow the band around them.
     """
-    samples = leading.coordinates()
+    samples = np.union1d(leading.coordinates(), poles)
     admissible = np.flatnonzero(np.isfinite(place(samples).sign))
     if admissible.size == 0:
         return []
@@ -297,7 +306,7 @@ def sweep(place: Callable[[Real], Swept], leading: Gap, *, through_infinity: boo
     first = samples[max(admissible[0] - 1, 0)]
     last = samples[min(admissible[-1] + 1, samples.size - 1)]
     part = first + (last - first) * _ACROSS
-    samples = np.unique(np.concatenate([samples[admissible], [first, last], part]))
+    samples = np.unique(np.concatenate([samples[admissible], [first, last], part, poles]))
     samples = samples[samples != 0]
     if not through_infinity:
         return runs(place, samples)
@@ -362,7 +371,13 @@ def runs(place: Callable[[Real], Swept], samples: Real) -> list[Run]:
                 if not np.isfinite(sign[beyond]):
                     end = _last_admissible(place, samples[here], end)
                 if sign_at(end) < 0 < sign_at(samples[here]):
-                    end = brentq(sign_at, samples[here], end, xtol=1e-300, rtol=1e-15)
+                    end = brentq(
+                        lambda s: -1.0 if np.isnan(sign_at(s)) else sign_at(s),
+                        samples[here],
+                        end,
+                        xtol=1e-300,
+                        rtol=1e-15,
+                    )
             ends.append((float(place(np.array([end])).curve.point[0]), float(end)))
         (low, start), (high, end) = sorted(ends)
         gaps.append(Run(low, high, start, end))

@@ -158,6 +158,10 @@ class SubordinatedLaw(Law):
         """Components of an operand's complement that may leave gaps."""
         return complement(law)
 
+    def _poles(self, component: Gap) -> Real:
+        """Coordinates on the leading component at poles of explicit operands, which bands hold."""
+        return np.empty(0)
+
     @property
     @abc.abstractmethod
     def _hull(self) -> tuple[float, float]:
@@ -227,8 +231,10 @@ class SubordinatedLaw(Law):
             place = partial(self._swept, components, lead)
             whole = Gap(-np.inf, np.inf, lambda s, place=place: place(s).curve)  # type: ignore[misc]
             outer = all(component.through_infinity for component in components)
+            poles = self._poles(components[lead])
             gaps += [
-                whole.part(run) for run in sweep(place, components[lead], through_infinity=outer)
+                whole.part(run)
+                for run in sweep(place, components[lead], through_infinity=outer, poles=poles)
             ]
         return gaps
 
@@ -438,7 +444,39 @@ class SubordinatedLaw(Law):
                 flat, counts = self._barely_inside(x[thin], state.take(thin), height[close])
                 state.put(thin[counts > 0], flat.take(counts > 0))
                 steps[thin] = counts
+            self._beside_ends(x, state, steps)
         return state, steps
+
+    def _beside_ends(self, x: Real, state: State, steps: NDArray[np.int64]) -> None:
+        """Overwrite what is lost in the rounding next to an end where the density vanishes.
+
+        At distance d the real part is a + b d, and the imaginary part goes like sqrt(d).
+        """
+        for low, high in self.support:
+            unit = 1e-9 * (high - low)
+            if not 0 < 1e-12 * self._scale < unit:
+                continue
+            for end, inward in ((low, unit), (high, -unit)):
+                share = (x - end) / inward
+                here = np.flatnonzero(
+                    (steps < 0) & (share > 0) & (share * unit <= 1e-12 * self._scale)
+                )
+                if here.size == 0:
+                    continue
+                at = end + inward * np.array([1.0, 4.0])
+                pair, count = self._inside(at)
+                near, far = self._value_of(at.astype(np.complex128), pair)
+                if count.min() < 0 or not abs(far.imag / near.imag - 2) < 1e-3:
+                    continue
+
+                def between(row: Complex, d: Real = share[here]) -> Complex:
+                    slope = (row[1].real - row[0].real) / 3
+                    real = row[0].real + slope * (d - 1)
+                    lead = (8 * row[0].imag - row[1].imag) / 6
+                    return np.asarray(real + 1j * lead * np.sqrt(d))
+
+                state.put(here, pair.mapped(between))
+                steps[here] = 1
 
     def _barely_inside(
         self, x: Real, state: State, height: Real

@@ -258,11 +258,7 @@ class Affine(_AffineImage):
         object.__setattr__(self, "shift", shift)
 
     def _exact_cumulants(self, k: int) -> list[Fraction]:
-        scale = Fraction(self.scale)
-        cumulants = [scale**n * c for n, c in enumerate(self.law._exact_cumulants(k), 1)]
-        if cumulants:
-            cumulants[0] += Fraction(self.shift)
-        return cumulants
+        return _moved_cumulants(self.law._exact_cumulants(k), self.scale, self.shift)
 
     def r_transform(self, g: ArrayLike) -> Any:
         """R-transform shift + scale * R(scale * g) of real or complex `g`, where R is defined.
@@ -332,11 +328,7 @@ class AffineLevy(_AffineImage, LevyLaw):
         return self._back(self.law._reciprocal(self._upper(z)), 1 / self.scale)
 
     def _exact_cumulants(self, k: int) -> list[Fraction]:
-        scale = Fraction(self.scale)
-        cumulants = [scale**n * c for n, c in enumerate(self.law._exact_cumulants(k), 1)]
-        if cumulants:
-            cumulants[0] += Fraction(self.shift)
-        return cumulants
+        return _moved_cumulants(self.law._exact_cumulants(k), self.scale, self.shift)
 
     def s_transform(self, w: ArrayLike) -> Any:
         """S-transform by inversion, for w = z G(z) - 1 with z off the convex hull of the law.
@@ -349,6 +341,11 @@ class AffineLevy(_AffineImage, LevyLaw):
             If `w` is not such a value.
         """
         return s_transform_of(self, w)
+
+
+def _moved_cumulants(cumulants: list[Fraction], scale: float, shift: float) -> list[Fraction]:
+    moved = [Fraction(scale) ** n * kappa for n, kappa in enumerate(cumulants, 1)]
+    return [moved[0] + Fraction(shift), *moved[1:]] if moved else []
 
 
 def _checked(law: Law, scale: float, shift: float) -> tuple[float, float]:

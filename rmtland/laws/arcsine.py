@@ -36,15 +36,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmtland.arrays import finite
+from rmtland.laws.interval_law import IntervalLaw
 from rmtland.laws.inversion import elementwise
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support, accuracy_of_root
+from rmtland.laws.law import Complex, Real, accuracy_of_root
 
 __all__ = ["Arcsine"]
 
 
 @dataclass(frozen=True)
-class Arcsine(Law):
+class Arcsine(IntervalLaw):
     """Arcsine law (Chebyshev law of the first kind, equilibrium law; Kesten-McKay of degree 2).
 
     Parameters
@@ -60,31 +60,6 @@ class Arcsine(Law):
 
     low: float = -2.0
     high: float = 2.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "low", finite("low", self.low) + 0.0)
-        object.__setattr__(self, "high", finite("high", self.high) + 0.0)
-        if not self.low < self.high:
-            raise ValueError(f"low must be below high; got {self.low} and {self.high}")
-        finite("high - low", self.high - self.low)
-
-    @property
-    def support(self) -> Support:
-        """The interval (low, high)."""
-        return ((self.low, self.high),)
-
-    @property
-    def atoms(self) -> Atoms:
-        """None."""
-        return ()
-
-    @property
-    def _middle(self) -> float:
-        return self.low / 2 + self.high / 2
-
-    @property
-    def _radius(self) -> float:
-        return self.high / 2 - self.low / 2
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         to_low, to_high = z - self.low, z - self.high

@@ -50,7 +50,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmtland.arrays import finite
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+from rmtland.laws.interval_law import IntervalLaw
+from rmtland.laws.law import Complex, Real
 
 __all__ = ["JacobiWeight"]
 
@@ -67,7 +68,7 @@ class _Rule(NamedTuple):
 
 
 @dataclass(frozen=True)
-class JacobiWeight(Law):
+class JacobiWeight(IntervalLaw):
     """Jacobi weight law (beta law, arcsine family; also Gegenbauer or ultraspherical weight).
 
     Parameters
@@ -91,24 +92,11 @@ class JacobiWeight(Law):
     high: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("alpha", "beta", "low", "high"):
-            object.__setattr__(self, name, finite(name, getattr(self, name)) + 0.0)
         for name in ("alpha", "beta"):
+            object.__setattr__(self, name, finite(name, getattr(self, name)) + 0.0)
             if not getattr(self, name) > -1:
                 raise ValueError(f"{name} must be above -1; got {getattr(self, name)}")
-        if not self.low < self.high:
-            raise ValueError(f"low must be below high; got {self.low} and {self.high}")
-        finite("high - low", self.high - self.low)
-
-    @property
-    def support(self) -> Support:
-        """The interval (low, high)."""
-        return ((self.low, self.high),)
-
-    @property
-    def atoms(self) -> Atoms:
-        """None."""
-        return ()
+        super().__post_init__()
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         width = self.high - self.low

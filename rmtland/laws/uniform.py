@@ -33,15 +33,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmtland.arrays import finite
+from rmtland.laws.interval_law import IntervalLaw
 from rmtland.laws.inversion import elementwise
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support, accuracy_of_root
+from rmtland.laws.law import Complex, Real, accuracy_of_root
 
 __all__ = ["Uniform"]
 
 
 @dataclass(frozen=True)
-class Uniform(Law):
+class Uniform(IntervalLaw):
     """Uniform law (rectangular law, flat law; Jacobi weight with both exponents 0).
 
     Parameters
@@ -57,31 +57,6 @@ class Uniform(Law):
 
     low: float = 0.0
     high: float = 1.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "low", finite("low", self.low) + 0.0)
-        object.__setattr__(self, "high", finite("high", self.high) + 0.0)
-        if not self.low < self.high:
-            raise ValueError(f"low must be below high; got {self.low} and {self.high}")
-        finite("high - low", self.high - self.low)
-
-    @property
-    def support(self) -> Support:
-        """The interval (low, high)."""
-        return ((self.low, self.high),)
-
-    @property
-    def atoms(self) -> Atoms:
-        """None."""
-        return ()
-
-    @property
-    def _middle(self) -> float:
-        return self.low / 2 + self.high / 2
-
-    @property
-    def _radius(self) -> float:
-        return self.high / 2 - self.low / 2
 
     def _stieltjes(self, z: Complex) -> Complex:
         width = self.high - self.low

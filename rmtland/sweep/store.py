@@ -46,6 +46,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rmtland.arrays import installed_version
 from rmtland.sweep.grid import Key
 from rmtland.sweep.outcome import Done, Failed, decode, digest
 
@@ -448,15 +449,11 @@ class Writer:
 
     def describe(self, task: str, source: str) -> None:
         """Write what the store belongs to, once."""
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            installed = version("rmtland")
-        except PackageNotFoundError:
-            installed = "not installed"
         versions = {
-            "rmtland": installed, "numpy": np.__version__, "python": sys.version.split()[0],
-        }  # fmt: skip
+            "rmtland": installed_version(),
+            "numpy": np.__version__,
+            "python": sys.version.split()[0],
+        }
         about = {"task": task, "source": source, "versions": json.dumps(versions)}
         with self._transaction():
             self._db.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", about.items())

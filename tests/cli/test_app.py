@@ -21,7 +21,7 @@ def test_help(rmtland):
     for arguments in (("--help",), ("-h",), ()):
         result = rmtland(*arguments)
         assert (result.code, result.err) == (0, "")
-        for word in ("overlay", "spectrum", "--version", "loss surfaces of neural networks"):
+        for word in ("overlay", "spectrum", "sample", "sweep", "--version", "loss surfaces of"):
             assert word in result.out
 
 
@@ -35,6 +35,9 @@ def test_help(rmtland):
         ),
         ("spectrum", ["--phi", "--epsilon", "--sigma", "--points", "--plot", "--csv", "--out",
                       "wishart-wigner"]),
+        ("sample", ["--phi", "--epsilon", "--sigma", "--n", "--runs", "--seed", "--lanczos",
+                    "--plot", "--save", "--out", "wishart-relu"]),
+        ("sweep", ["index", "status", "export", "in a store"]),
     ],
 )  # fmt: skip
 def test_help_of_a_command(rmtland, command, words):

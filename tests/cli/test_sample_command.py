@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from rmtland import Spectrum, WishartPlusReluBlock, WishartPlusWigner, compare
-from rmtland.cli.sample import _index_bracket
 
 MODEL = ("sample", "wishart-wigner", "--phi", ".5", "--epsilon", ".3")
 NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
@@ -124,7 +123,7 @@ def test_the_bracket_holds_the_mass(x):
     for steps in (1, 2, 7, 30):
         whole = model.lanczos(math.inf, steps)
         moved = Spectrum(whole.nodes - x, whole.weights)
-        low, high = _index_bracket(moved)
+        low, high = moved.index_bracket()
         assert low <= model.law.cdf(x) + 1e-12
         assert high >= model.law.cdf(x) - 1e-12
         assert 0 <= low < high <= 1

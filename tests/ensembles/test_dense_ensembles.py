@@ -156,6 +156,36 @@ def test_bad_spikes(arguments, error, message):
         SpikedEnsemble(*arguments)
 
 
+@pytest.mark.parametrize(
+    ("bulk", "spikes", "kind"),
+    [
+        (GaussianEnsemble(), (3.0, -2.0), "additive"),
+        (WishartEnsemble(0.5), (8.0, 0.1), "multiplicative"),
+        (WishartReluBlock(0.5, 0.3), (6.0,), "additive"),
+        (DeformedWigner(Uniform(-1.0, 1.0), 0.2), (4.0,), "additive"),
+    ],
+)
+def test_lanczos_finds_the_outliers(bulk, spikes, kind):
+    """At n = 10^5, where the start vector holds 1/n of a spike; fluctuations are some n^(-1/2)."""
+    ensemble = SpikedEnsemble(bulk, spikes, kind)
+    top = ensemble.lanczos(10**5, 90, rng=1, runs=4).nodes[:, -1]
+    predicted = max(outlier.location for outlier in ensemble.outliers)
+    np.testing.assert_allclose(top, predicted, atol=0.01 * predicted)
+    assert predicted > bulk.limit.support[-1][1] + 0.05 * predicted
+    limit = ensemble.lanczos(math.inf, 20)  # there a spike has no mass
+    np.testing.assert_array_equal(limit.alpha, bulk.lanczos(math.inf, 20).alpha)
+
+
+def test_spikes_without_a_lanczos_sampler():
+    for bulk, spikes, kind in [
+        (SampleCovariance(Uniform(1.0, 2.0), 0.5), (3.0,), "additive"),
+        (WishartWigner(0.1, 0.001), (3.0,), "multiplicative"),
+        (Wigner(1.0, "sign"), (3.0,), "additive"),
+    ]:
+        with pytest.raises(ValueError, match="Lanczos sampler"):
+            SpikedEnsemble(bulk, spikes, kind).lanczos(100, 5)
+
+
 def test_more_spikes_than_rows_are_refused():
     with pytest.raises(ValueError, match="2 spikes need n >= 2; got 1"):
         SpikedEnsemble(GaussianEnsemble(), (2.0, 3.0)).sample(1)

@@ -12,7 +12,7 @@ from ensemble_table import ENSEMBLES, kolmogorov, standard_error
 import rmtland.arrays
 import rmtland.ensembles
 from rmtland import Law, Spectrum
-from rmtland.ensembles import Ensemble, ReluResidual, SpikedEnsemble, TridiagonalEnsemble
+from rmtland.ensembles import Ensemble, ReluResidual, TridiagonalEnsemble
 
 every = pytest.mark.parametrize("case", ENSEMBLES, ids=lambda case: case.name)
 dense = pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def has_lanczos(ensemble):
     """Rotation invariant and real, or a tridiagonal model."""
     if isinstance(ensemble, TridiagonalEnsemble):
         return True
-    if isinstance(ensemble, SpikedEnsemble | ReluResidual):
+    if isinstance(ensemble, ReluResidual):
         return False
     return getattr(ensemble, "beta", 1) == 1 and getattr(ensemble, "entries", "normal") == "normal"
 

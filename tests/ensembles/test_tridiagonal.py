@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ensemble_table import standard_error
 from scipy.linalg import eigvalsh_tridiagonal
+from scipy.special import gammaln
 from scipy.stats import ks_2samp, kstest
 
 from rmtland.ensembles import GaussianEnsemble, JacobiEnsemble, WishartEnsemble, tridiagonal
@@ -155,6 +156,20 @@ def test_a_corner_gives_the_extremes_of_the_whole_matrix(ensemble, edge):
     assert np.abs(found - exact).max() < 12 * 2**-52 * norm
 
 
+@pytest.mark.parametrize("beta", [1e-3, 1e-2, 0.1])
+@pytest.mark.parametrize("edge", ["upper", "lower"])
+def test_corners_at_small_beta(beta, edge):
+    """Eigenvectors are localised anywhere then: a corner of some n^(1/3) rows misses extremes."""
+    n, runs, sign = 1500, 25, 1 if edge == "upper" else -1
+    for ensemble in (
+        GaussianEnsemble(beta), WishartEnsemble(0.5, 0.7, beta), JacobiEnsemble(0.5, 0.4, beta),
+    ):  # fmt: skip
+        matrices = zip(*ensemble.tridiagonal(n, rng=3, runs=runs), strict=True)
+        exact = np.array([sign * extreme_eigenvalues(sign * d, e, 1)[0] for d, e in matrices])
+        found = ensemble.extremes(n, edge=edge, rng=3, runs=runs)[:, 0]
+        np.testing.assert_allclose(found, exact, atol=1e-13 * np.abs(exact).max(), rtol=0)
+
+
 def test_corners_are_small():
     """At n = 10^9 some 10^4 rows are drawn, not all of them."""
     rows = GaussianEnsemble()._core(10**9, np.random.default_rng(0))
@@ -236,6 +251,42 @@ def _jacobi(nodes, weights, steps):
     return [*alpha, *beta[:-1]]
 
 
+@pytest.mark.parametrize("phi", [0.5, 3.0])
+def test_lanczos_of_wishart_matrices_has_its_exact_means(phi):
+    """Means of the entries of B B^T, to 5 standard errors."""
+    n, steps, runs = 40, 10, 20_000
+    ensemble = WishartEnsemble(phi)
+    q, i = ensemble.columns(n), np.arange(steps)
+
+    def chi(degrees):
+        return math.sqrt(2) * np.exp(gammaln((degrees + 1) / 2) - gammaln(degrees / 2))
+
+    alpha = (q - i + np.where(i > 0, n - i, 0)) / q
+    beta = chi(q - i[:-1]) * chi(n - 1 - i[:-1]) / q
+    spectrum = ensemble.lanczos(n, steps, rng=16, runs=runs)
+    drawn = np.hstack([spectrum.alpha, spectrum.beta])
+    z = (drawn.mean(axis=0) - np.r_[alpha, beta]) / (drawn.std(axis=0, ddof=1) / math.sqrt(runs))
+    assert np.abs(z).max() < 5
+
+
+@pytest.mark.parametrize(
+    ("ensemble", "n", "length"),
+    [
+        (WishartEnsemble(4.0), 40, 11),
+        (JacobiEnsemble(4.0, 0.5), 40, 11),
+        (WishartEnsemble(2.0, beta=3), 7, 5),
+    ],
+    ids=str,
+)
+def test_tridiagonals_are_zero_where_the_krylov_space_has_ended(ensemble, n, length):
+    """Ten columns: ten eigenvalues and the null space."""
+    spectrum = ensemble.lanczos(n, length + 3 if n > 7 else n, rng=1, runs=3)
+    assert (spectrum.beta[:, : length - 1] > 0).all()
+    assert not spectrum.beta[:, length - 1 :].any()
+    assert not spectrum.alpha[:, length:].any()
+    assert spectrum.index_bracket() == (0.0, 0.0)
+
+
 @families
 def test_lanczos_of_infinite_size_is_the_quadrature_of_the_law(ensemble):
     steps, law = 12, ensemble.limit
@@ -283,6 +334,21 @@ def test_parameters_out_of_range(bad):
     ):
         with pytest.raises(ValueError, match="must be a positive finite number"):
             make()
+
+
+def test_beyond_double_precision():
+    for ensemble in (GaussianEnsemble(1e-320), WishartEnsemble(0.5, 1e300, 1e-20)):
+        with pytest.raises(ValueError, match="beta is too small for double precision"):
+            ensemble.sample(3)
+    for ensemble in (WishartEnsemble(1e-320), JacobiEnsemble(0.5, 1e-320)):
+        with pytest.raises(ValueError, match="too many columns for double precision"):
+            ensemble.sample(3)
+
+
+def test_a_size_beyond_memory_is_refused_before_anything_is_drawn():
+    for use in (GaussianEnsemble().sample, WishartEnsemble(0.5).tridiagonal):
+        with pytest.raises(ValueError, match=r"of size 1000000000000 takes about .* GiB"):
+            use(10**12)
 
 
 @pytest.mark.parametrize("beta", [1e-3, 1e3])

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from law_table import exact_stieltjes
+from law_table import exact_stieltjes, expectation
 
 from rmtland import free_product, free_sum
 from rmtland.free import subordination
@@ -15,6 +15,7 @@ from rmtland.laws import (
     Discrete,
     EmpiricalLaw,
     FussCatalan,
+    KestenMcKay,
     MarchenkoPastur,
     Mixture,
     Semicircle,
@@ -79,11 +80,26 @@ def test_promising_components_leave_the_gaps_of_all_components(kind, seed, monke
     monkeypatch.setattr(subordination, "FEW_COMPONENTS", 0)
     law = make()
     choices = [law._components(operand) for operand in law.operands]
-    assert len(law._promising(choices)) < np.prod([len(choice) for choice in choices])
+    assert len(law._promising(choices)) < np.prod([len(complement(a)) for a in law.operands])
     assert law._gap_list
     monkeypatch.setattr(subordination, "FEW_COMPONENTS", 10**6)
     assert law._gap_list == make()._gap_list
     assert len(law.support) > 1
+
+
+@pytest.mark.parametrize("law", [KestenMcKay(2.0), Uniform(-1.0, 1.0), FussCatalan(2.0)])
+@pytest.mark.parametrize(("ratio", "variance"), [(60.0, 1.0), (145.0, 1.0), (1e3, 0.3)])
+def test_narrow_bands_of_rare_jumps_are_seen(law, ratio, variance):
+    # a Marchenko-Pastur law with far fewer samples than dimensions: a small band far away
+    rare = MarchenkoPastur(ratio, variance)
+    merged, apart = free_sum(law, rare), free_sum(law, rare, route="subordination")
+    assert len(merged.support) == 2
+    np.testing.assert_allclose(merged.support, apart.support, rtol=1e-12, atol=1e-12)
+    # the small band holds the mass of the rare part, since the other band is far below it
+    mass = 1 - merged.cdf(np.mean([merged.support[0][1], merged.support[1][0]]))
+    assert mass == pytest.approx(1 / ratio, rel=1e-9)
+    assert expectation(merged, np.ones_like)[0] == pytest.approx(1.0)
+    assert expectation(merged, lambda x: x)[0] == pytest.approx(law.mean() + variance)
 
 
 def test_measured_spectra_are_added_in_seconds():
@@ -187,6 +203,28 @@ def test_thin_densities_are_zero_to_rounding_not_errors():
     assert (density >= 0).all()
     assert density[0] < 1e-12
     assert law.cdf(x[-1]) < 1e-8
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        free_sum(Semicircle(1.4e-4, 1.37), MarchenkoPastur(2.0, 6.2), route="subordination"),
+        free_sum(Uniform(1.52, 1.78), MarchenkoPastur(117.0, 1.7), route="subordination"),
+        free_sum(FussCatalan(2.0), Uniform(0.519, 0.533)),
+    ],
+)
+def test_a_rounding_error_inside_an_edge_the_density_is_a_square_root(law):
+    for low, high in law.support:
+        width = high - low
+        for end, inward in ((low, width), (high, -width)):
+            unit = law.pdf(end + 1e-8 * inward)
+            x = end + inward * np.geomspace(1e-16, 1e-10, 25)
+            distance = np.abs(x - end)
+            rounding = 2e-13 * law._scale  # of the edge
+            root = unit * np.sqrt(distance / (1e-8 * width))
+            leeway = 1e-5 * root + unit * np.sqrt(rounding / (1e-8 * width))
+            assert (np.abs(law.pdf(x) - root) <= leeway).all()
+            np.testing.assert_allclose(law.cdf(x), law.cdf(end), rtol=0, atol=1e-10)
 
 
 def test_laws_with_all_that_they_remember_are_copied_and_pickled():

@@ -19,7 +19,7 @@ from rmtland.laws import Discrete, Mixture, affine
 
 DEPTH = 3
 some = settings(
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     derandomize=True,
     database=None,
