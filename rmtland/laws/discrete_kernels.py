@@ -20,7 +20,7 @@ Real = NDArray[np.float64]
 
 def _jet(x: Real, y: Real, places: Real, masses: Real, result: Real) -> None:
     """Fill rows Re G, Im G, Re G', Im G' of the result; no point may be a place."""
-    for i in numba.prange(x.size):
+    for i in range(x.size):
         a, b = x[i], y[i]
         real = imag = slope_real = slope_imag = 0.0
         for k in range(places.size):
@@ -37,7 +37,7 @@ def _jet(x: Real, y: Real, places: Real, masses: Real, result: Real) -> None:
 
 def _potential(x: Real, y: Real, places: Real, masses: Real, result: Real) -> None:
     """Fill rows Re L, Im L of the result; the imaginary part only off the real axis."""
-    for i in numba.prange(x.size):
+    for i in range(x.size):
         a, b = x[i], y[i]
         real = imag = 0.0
         if b == 0.0:
@@ -53,6 +53,38 @@ def _potential(x: Real, y: Real, places: Real, masses: Real, result: Real) -> No
 
 # Sums may be taken in any order; infinities and NaN keep their meaning.
 _FAST = {"reassoc", "contract", "nsz", "arcp"}
-_compiled: Any = numba.njit(parallel=True, cache=True, error_model="numpy", fastmath=_FAST)
-jet = _compiled(_jet)
-potential = _compiled(_potential)
+_BLOCKS = 64
+_options: Any = {"cache": True, "error_model": "numpy", "fastmath": _FAST}
+_serial_jet: Any = numba.njit(**_options)(_jet)
+_serial_potential: Any = numba.njit(**_options)(_potential)
+
+
+def _jet_in_blocks(x: Real, y: Real, places: Real, masses: Real, result: Real) -> None:
+    for k in numba.prange(_BLOCKS):
+        here = slice(k * x.size // _BLOCKS, (k + 1) * x.size // _BLOCKS)
+        _serial_jet(x[here], y[here], places, masses, result[:, here])
+
+
+def _potential_in_blocks(x: Real, y: Real, places: Real, masses: Real, result: Real) -> None:
+    for k in numba.prange(_BLOCKS):
+        here = slice(k * x.size // _BLOCKS, (k + 1) * x.size // _BLOCKS)
+        _serial_potential(x[here], y[here], places, masses, result[:, here])
+
+
+_parallel_jet: Any = numba.njit(parallel=True, **_options)(_jet_in_blocks)
+_parallel_potential: Any = numba.njit(parallel=True, **_options)(_potential_in_blocks)
+
+_MANY = 4_000_000
+"""Terms from which on the work is worth starting threads for, on a busy machine as well."""
+
+
+def jet(x: Real, y: Real, places: Real, masses: Real, result: Real) -> None:
+    """Fill rows Re G, Im G, Re G', Im G' of the result; no point may be a place."""
+    kernel = _parallel_jet if x.size * places.size >= _MANY else _serial_jet
+    kernel(x, y, places, masses, result)
+
+
+def potential(x: Real, y: Real, places: Real, masses: Real, result: Real) -> None:
+    """Fill rows Re L, Im L of the result; the imaginary part only off the real axis."""
+    kernel = _parallel_potential if x.size * places.size >= _MANY else _serial_potential
+    kernel(x, y, places, masses, result)

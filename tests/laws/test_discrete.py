@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rmtland.laws import discrete_kernels
 from rmtland.laws.discrete import (
     Discrete,
     EmpiricalLaw,
@@ -31,7 +32,9 @@ def cloud(size=700, seed=2):
     return EmpiricalLaw(rng.standard_normal(size), weights / weights.sum())
 
 
-def test_compiled_sums_equal_the_reference():
+@pytest.mark.parametrize("many", [0, 10**9], ids=["threads", "one thread"])
+def test_compiled_sums_equal_the_reference(many, monkeypatch):
+    monkeypatch.setattr(discrete_kernels, "_MANY", many)
     law = cloud()
     rng = np.random.default_rng(1)
     x = rng.uniform(-5, 5, 101)
