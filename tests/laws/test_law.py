@@ -141,7 +141,9 @@ def test_distribution_function_increases_from_zero_to_one(law):
     points += [a + t for (a, _), t in zip(law.support, tight, strict=True)]
     points += [b - t for (_, b), t in zip(law.support, tight, strict=True)]
     below = law.cdf(np.sort(np.concatenate(points)))
-    assert (np.diff(below) >= -4e-16).all()
+    # Sums and products add up the logarithms of their operands, each with its rounding.
+    rounding = 4e-16 if exact_stieltjes(law, 1j) is not None else 2e-15
+    assert (np.diff(below) >= -rounding).all()
     bottom, top = ends(law)
     assert law.cdf(just_below(bottom)) == 0
     assert law.cdf(-math.inf) == 0
