@@ -202,7 +202,7 @@ def to_numpy(array: Any) -> NDArray[Any]:
     return np.asarray(array)
 
 
-def is_finite(array: Array) -> bool:
+def is_finite(array: Any) -> bool:
     """Return whether an array holds neither NaN nor infinities.
 
     A sum is cheaper than a look at each entry of a large array; where it overflows, each entry is

@@ -11,6 +11,7 @@ timed where they are installed. Jobs:
   product  one and 16 Hessian-vector products at 512-512-512 and 2048 samples, forward pass kept,
            against the bare matrix products they consist of
   small    one loss point, gradient and product at 16-16-16 and 64 samples
+  index    signs of the eigenvalues: LDL^T inertia against the LAPACK drivers for eigenvalues
   memory   the peak of memory of `hessian` over what it returns
   first    seconds from the start of Python to the first Hessian, with compiled code in the cache
 
@@ -33,7 +34,7 @@ import numpy as np
 
 from rmtland.networks import MLP, gaussian
 
-JOBS = ("dense", "deep", "product", "small", "memory", "first")
+JOBS = ("dense", "deep", "product", "small", "index", "memory", "first")
 
 
 def hand_written(theta: Any, x: Any, y: Any, n: int) -> tuple[Any, Any]:
@@ -336,6 +337,29 @@ def small(repeats: int, peers: bool) -> None:
     )
 
 
+def index(n: int, repeats: int) -> None:
+    """Race the inertia of a Hessian against all its eigenvalues."""
+    from scipy.linalg import eigvalsh
+
+    from rmtland.spectrum import inertia
+
+    net, data = MLP((n, n, n)), gaussian(4 * n, n, rng=1)
+    matrix = net.at(net.init(0), data.x, data.y).hessian("total")
+    jobs: dict[str, Callable[[], object]] = {
+        "rmtland: inertia by LDL^T": lambda: inertia(matrix),
+        "numpy eigvalsh (rmtland: Spectrum)": lambda: np.linalg.eigvalsh(matrix),
+    }
+    for driver in ("ev", "evd", "evr"):
+        jobs[f"scipy eigvalsh, driver {driver}"] = lambda driver=driver: eigvalsh(
+            matrix, driver=driver, check_finite=False
+        )
+    report(
+        f"index, n = {n}, p = {net.parameter_count}: seconds, ratio to the inertia",
+        race(jobs, repeats),
+        *list(jobs)[:1],
+    )
+
+
 def memory(n: int, m: int) -> None:
     """Print the peak of memory of both kinds of Hessian over their size."""
     net, data = MLP((n, n, n)), gaussian(m, n, rng=1)
@@ -354,23 +378,26 @@ def memory(n: int, m: int) -> None:
 def first() -> None:
     """Print the time from the start of a process to its first Hessian and product."""
     code = (
-        "import time; start = time.perf_counter()\n"
+        "import time; start = time.perf_counter(), time.process_time()\n"
         "from rmtland.networks import MLP\n"
         "import numpy as np\n"
-        "net, rng = MLP((64, 64, 64)), np.random.default_rng(0)\n"
+        "net, rng = MLP((64, {n}, 64)), np.random.default_rng(0)\n"
         "x, v = rng.standard_normal((2048, 64)), rng.standard_normal(net.parameter_count)\n"
         "point = net.at(net.init(0), x, x)\n"
         "point.hvp(v)\n"
         "MLP((8, 8, 8)).at(np.zeros(128), x[:, :8], x[:, :8]).hessian()\n"
-        "print(time.perf_counter() - start)\n"
+        "print(time.perf_counter() - start[0], time.process_time() - start[1])\n"
     )
-    seconds = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                             check=True).stdout)
-        for _ in range(3)
-    ]  # fmt: skip
-    print("first: a process until its first product and Hessian, code in the cache")
-    print(f"  {'import, forward pass, product, Hessian':42s}{min(seconds[1:]):10.4f} s")
+    print("first: a process until its first product and Hessian, code in the cache: wall, CPU")
+    for title, n in (("64-64-64, plain NumPy", 64), ("64-256-64, compiled steps", 256)):
+        runs = []
+        for _ in range(3):
+            done = subprocess.run(
+                [sys.executable, "-c", code.format(n=n)], capture_output=True, text=True, check=True
+            )
+            runs.append([float(number) for number in done.stdout.split()])
+        wall, cpu = (min(column) for column in zip(*runs[1:], strict=True))
+        print(f"  {title:42s}{wall:10.4f} s {cpu:10.4f} s")
 
 
 def main() -> None:
@@ -383,6 +410,7 @@ def main() -> None:
     parser.add_argument("--m", type=int, default=192, help="dense: samples")
     parser.add_argument("--deep-n", type=int, default=32, help="deep: width of each layer")
     parser.add_argument("--product-n", type=int, default=512, help="product: width")
+    parser.add_argument("--index-n", type=int, default=24, help="index: width of each layer")
     parser.add_argument("--repeats", type=int, default=5, help="runs of each (the fastest counts)")
     parser.add_argument("--no-peers", action="store_true", help="leave other tools out")
     parser.add_argument(
@@ -392,8 +420,9 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--eigenvalues", action="store_true", help="dense: time eigvalsh as well")
     chosen = parser.parse_args()
-    if min(chosen.n, chosen.m, chosen.deep_n, chosen.product_n, chosen.repeats) < 1:
-        parser.error("--n, --m, --deep-n, --product-n and --repeats must be at least 1")
+    sizes = (chosen.n, chosen.m, chosen.deep_n, chosen.product_n, chosen.index_n, chosen.repeats)
+    if min(sizes) < 1:
+        parser.error("--n, --m, --deep-n, --product-n, --index-n and --repeats must be at least 1")
     if chosen.cpu_time:
         global clock
         clock = time.process_time
@@ -406,9 +435,11 @@ def main() -> None:
     if "deep" in chosen.jobs:
         deep(chosen.deep_n, 8 * chosen.deep_n, chosen.repeats, peers)
     if "product" in chosen.jobs:
-        product(chosen.product_n, 4 * chosen.product_n, chosen.repeats, peers)
+        product(chosen.product_n, 4 * chosen.product_n, min(chosen.repeats, 3), peers)
     if "small" in chosen.jobs:
         small(chosen.repeats, peers)
+    if "index" in chosen.jobs:
+        index(chosen.index_n, min(chosen.repeats, 3))
     if "memory" in chosen.jobs:
         memory(chosen.n, chosen.m)
     if "first" in chosen.jobs:

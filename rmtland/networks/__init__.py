@@ -25,7 +25,8 @@ from rmtland.networks.gaussian_averages import GaussianAverages, gaussian_averag
 from rmtland.networks.hessian import HessianSplit
 from rmtland.networks.initialisation import INITIALISATIONS, Initialisation
 from rmtland.networks.loss import LOSSES, Loss
-from rmtland.networks.mlp import MLP, LossPoint
+from rmtland.networks.loss_point import LossPoint
+from rmtland.networks.mlp import MLP
 from rmtland.networks.parameters import ParameterBlock
 from rmtland.networks.training import TrainResult, train
 

@@ -26,6 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -76,8 +77,7 @@ def activation(name: str | Activation) -> Activation:
     """
     if isinstance(name, Activation):
         return name
-    found = ACTIVATIONS.get(name)
-    return ACTIVATIONS[choice("activation", name, tuple(ACTIVATIONS))] if found is None else found
+    return ACTIVATIONS[choice("activation", name, tuple(ACTIVATIONS))]
 
 
 def leaky_relu(negative_slope: float = 0.01) -> Activation:
@@ -88,15 +88,8 @@ def leaky_relu(negative_slope: float = 0.01) -> Activation:
     """
     low = finite("negative_slope", negative_slope)
 
-    def value(z: Array) -> Array:
-        return array_namespace(z).where(z > 0.0, z, low * z)
-
-    def slope(z: Array, a: Array) -> Array:
-        xp = array_namespace(z)
-        return xp.where(z > 0.0, xp.ones_like(z), xp.full_like(z, low))
-
     name = "leaky_relu" if low == 0.01 else f"leaky_relu({low:g})"
-    return Activation(name, value, slope, None)
+    return Activation(name, partial(_leaky, low=low), partial(_leaky_slope, low=low), None)
 
 
 # The functions -----------------------------------------------------------------------------------
@@ -121,6 +114,15 @@ def _relu(z: Array) -> Array:
 
 def _relu_slope(z: Array, a: Array) -> Array:
     return array_namespace(z).astype(z > 0.0, z.dtype)
+
+
+def _leaky(z: Array, *, low: float) -> Array:
+    return array_namespace(z).where(z > 0.0, z, low * z)
+
+
+def _leaky_slope(z: Array, a: Array, *, low: float) -> Array:
+    xp = array_namespace(z)
+    return xp.where(z > 0.0, xp.ones_like(z), xp.full_like(z, low))
 
 
 def _copy(z: Array) -> Array:

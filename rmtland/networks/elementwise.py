@@ -21,8 +21,8 @@ __all__ = ["LARGE", "add", "add_and_scale", "pull_through", "rows_of", "scale"]
 
 Array = Any  # of any array library
 
-LARGE = 2**16
-"""Entries from which on the compiled kernels are faster than plain NumPy."""
+LARGE = 2**18
+"""Entries from which on compiled kernels pay; below, NumPy is as fast and numba is not loaded."""
 
 
 def add(first: Array, second: Array) -> Array:

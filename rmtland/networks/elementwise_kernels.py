@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numba
@@ -13,6 +14,10 @@ Real = NDArray[Any]
 
 PARALLEL = 2**18
 """Entries from which on a kernel runs on several threads, where there are at least four."""
+
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Numba's own thread pool ends the process where two threads enter parallel code together."""
 
 
 def _add(first: Real, second: Real) -> None:
@@ -72,8 +77,11 @@ def _dispatched(kernel: Any) -> Any:
     parallel = numba.njit(parallel=True, cache=True, error_model="numpy")(kernel)
 
     def call(*arrays: Real) -> None:
-        many = arrays[0].size >= PARALLEL and numba.get_num_threads() >= 4
-        (parallel if many else serial)(*arrays)
+        if arrays[0].size >= PARALLEL and numba.get_num_threads() >= 4:
+            with _ONE_AT_A_TIME:
+                parallel(*arrays)
+        else:
+            serial(*arrays)
 
     return call
 

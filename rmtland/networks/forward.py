@@ -20,18 +20,17 @@ weights here are those that multiply: with the NTK parametrisation they hold the
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from rmtland.arrays import array_namespace
+from rmtland.arrays import array_namespace, is_finite
 from rmtland.networks.activation import Activation
 from rmtland.networks.loss import Loss, OutputCurvature
 
-__all__ = ["ForwardPass", "is_finite"]
+__all__ = ["ForwardPass"]
 
 Array = Any  # of any array library
 
@@ -168,13 +167,3 @@ class ForwardPass:
                 jacobian = slope[:, None, :] * (jacobian @ weight)
                 jacobians.append(jacobian)
         return tuple(jacobians[::-1])
-
-
-def is_finite(array: Array) -> bool:
-    """Return whether an array holds neither NaN nor infinities.
-
-    A sum is cheaper than a look at each entry; where it overflows, each entry is looked at.
-    """
-    xp = array_namespace(array)
-    total = np.add.reduce(array, axis=None) if xp is np else xp.sum(array)
-    return math.isfinite(total) or bool(xp.all(xp.isfinite(array)))

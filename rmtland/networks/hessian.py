@@ -25,8 +25,10 @@ P_{l'l} = dz_l'/dz_l the first factor obeys
     g_l' = W_{l'+1}^T delta_{l'+1}.
 
 H takes Q_{Ll} = Lambda P_{Ll}; H0 the same with g = 0 and delta = 0; H1 takes Q_{Ll} = 0. Each
-block is then a matrix product of the factor {...} without u_l[d], rows (a,b,c), by u_l, of
-p_l' p_l m multiplications in all, half of it where l' = l. For half the squared error the blocks of
+block is then a matrix product over samples: of Q, rows (a,c), by the products of inputs (b,d), and
+of delta u_l, rows (a,d), by R, rows (b,c), where there are enough pairs of units (a,c); else of the
+factor {...} without u_l[d], rows (a,b,c), by u_l. That is p_l' p_l m multiplications or twice so
+many, and from half down to a quarter of it where l' = l. For half the squared error the blocks of
 H0 between the last two layers are Kronecker-like and those of H1 sparse: closed forms. With one
 hidden layer that is the whole matrix.
 
@@ -50,8 +52,8 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arrays import array_namespace, choice
-from rmtland.networks.forward import ForwardPass, is_finite
+from rmtland.arrays import array_namespace, choice, device_options, is_finite
+from rmtland.networks.forward import ForwardPass
 from rmtland.networks.loss import OutputCurvature
 from rmtland.networks.parameters import ParameterBlock
 
@@ -73,6 +75,9 @@ _ROWS_AT_ONCE = 384
 
 _FACTOR = 2**18
 """Entries of the left factor of one matrix product, so that it stays in the cache."""
+
+_PRODUCT = 2**20
+"""Entries of one matrix product over pairs of units and inputs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -377,11 +382,26 @@ def _chunks(batch: ForwardPass, p: int) -> Iterator[slice]:
     per_sample = max(
         2 * max(n * sum(widths[layer:]) for layer, n in enumerate(widths)),
         2 * max(weight.shape[0] * weight.shape[1] for weight in batch.weights),
+        _most_pairs(batch.weights),
     )
     limit = max(WORKSPACE, p * p * size // _SHARE)
     step = max(1, limit // (size * per_sample))
     for start in range(0, batch.samples, step):
         yield slice(start, min(batch.samples, start + step))
+
+
+def _most_pairs(weights: tuple[Array, ...]) -> int:
+    """Return the largest number of pairs of inputs (b,d) that `_write_by_pairs` multiplies."""
+    shapes = [weight.shape for weight in weights]
+    return max(
+        (
+            above[1] * here[1]
+            for layer, here in enumerate(shapes)
+            for above in shapes[layer:]
+            if above[0] * here[0] >= here[1]
+        ),
+        default=1,
+    )
 
 
 def _fill(
@@ -391,7 +411,7 @@ def _fill(
     closed = structured and isinstance(matrix, np.ndarray) and d.curvature.diagonal is None
     for layer in range(1, d.depth + 1):
         if not (closed and layer >= d.depth - 1):
-            yield from _general_columns(matrix, d, layer, part, add)
+            yield from _general_columns(matrix, d, layer, part, structured, add)
             continue
         if part != "residual":
             _gauss_newton_columns(matrix, d, layer, add)
@@ -403,7 +423,7 @@ def _fill(
 
 
 def _general_columns(
-    matrix: Array, d: Derivatives, layer: int, part: str, add: bool
+    matrix: Array, d: Derivatives, layer: int, part: str, structured: bool, add: bool
 ) -> Iterator[Region]:
     """Fill the blocks (l', l), l' >= l = `layer`, and their mirror images."""
     jacobians = d.forward_jacobians(layer)
@@ -426,7 +446,12 @@ def _general_columns(
                 reach = slope[:, None, :] * jacobians[above - 1]
             if signal is None and reach is None:
                 continue
-            _write_general(matrix, d, upper, lower, signal, reach, add)
+            pairs = upper.shape[0] * lower.shape[0]
+            many = pairs >= d.input_of(lower).shape[0] and isinstance(matrix, np.ndarray)
+            if structured and many and (signal is None or signal.shape[2] == d.samples):
+                _write_by_pairs(matrix, d, upper, lower, signal, reach, add)
+            else:
+                _write_general(matrix, d, upper, lower, signal, reach, add)
             yield upper.slice, lower.slice
             if upper is not lower:
                 yield lower.slice, upper.slice
@@ -470,6 +495,74 @@ def _write_general(
             columns = slice(lower.start, lower.stop)
             _put(matrix, rows, columns, product, add)
             _put(matrix, columns, rows, product.T, add)
+
+
+def _write_by_pairs(
+    matrix: Array,
+    d: Derivatives,
+    upper: ParameterBlock,
+    lower: ParameterBlock,
+    signal: Array | None,
+    reach: Array | None,
+    add: bool,
+) -> None:
+    """Write the same as products over samples of (a,c) by (b,d) and of (a,d) by (b,c).
+
+    Fewer and larger matrix products of smaller factors, where there are at least as many pairs of
+    units (a,c) as inputs d. On the diagonal both factors are symmetric: a quarter of the work.
+    """
+    left, right = d.input_of(upper), d.normalised_input_of(lower).T
+    (n_above, n_here), k, width = (upper.shape[0], lower.shape[0]), len(left), len(right)
+    delta = d.deltas[upper.layer - 1]
+    if upper is lower:
+        _write_pairs_of_one_block(matrix, d, upper, signal, add)
+        return
+    if signal is not None:
+        inputs = (left[:, None, :] * right[None, :, :]).reshape(k * width, d.samples)
+    neighbours = upper.layer == lower.layer + 1
+    columns = slice(lower.start, lower.stop)
+    step = max(1, _PRODUCT // (n_here * k * width))
+    for first in range(0, n_above, step):
+        last = min(first + step, n_above)
+        rows = slice(upper.start + first * k, upper.start + last * k)
+        block = np.zeros((last - first, k, n_here, width), dtype=matrix.dtype)
+        if signal is not None:
+            units = signal[first:last].reshape(-1, d.samples)
+            product = (units @ inputs.T).reshape(last - first, n_here, k, width)
+            block[...] = product.transpose(0, 2, 1, 3)
+        if reach is not None and neighbours:
+            units = delta[first:last] * upper.scale
+            product = (units @ d.slope_times_input(lower).T).reshape(-1, n_here, width)
+            each = np.arange(n_here)  # reach is diagonal
+            block[:, each, each, :] += product * d.normalisation
+        elif reach is not None:
+            units = (delta[first:last, None, :] * right[None, :, :]).reshape(-1, d.samples)
+            product = (units @ reach.reshape(k * n_here, -1).T).reshape(-1, width, k, n_here)
+            block += product.transpose(0, 2, 3, 1)
+        flat = block.reshape((last - first) * k, n_here * width)
+        _put(matrix, rows, columns, flat, add)
+        _put(matrix, columns, rows, flat.T, add)
+
+
+def _write_pairs_of_one_block(
+    matrix: Array, d: Derivatives, block: ParameterBlock, signal: Array, add: bool
+) -> None:
+    """Write sum_mu signal[a,c] u[b] u[d]/m from the pairs with b >= d and, by strips, a >= c."""
+    left, right = d.input_of(block), d.normalised_input_of(block).T
+    n, k = block.shape[0], len(left)
+    high, low = np.tril_indices(k)
+    inputs = left[high] * right[low]
+    pair = np.empty((k, k), dtype=np.intp)  # where (b,d) stands among the pairs
+    pair[high, low] = pair[low, high] = np.arange(len(high))
+    step = max(1, min(-(-n // 4), _PRODUCT // (n * k * k)))
+    for first in range(0, n, step):
+        last = min(first + step, n)
+        units = signal[first:last, :last].reshape(-1, d.samples)
+        product = np.take(units @ inputs.T, pair, axis=1)  # (a,c), b, d
+        product = product.reshape(last - first, last, k, k).transpose(0, 2, 1, 3)
+        rows = slice(block.start + first * k, block.start + last * k)
+        strip = product.reshape((last - first) * k, last * k)
+        _put_rows_to_the_diagonal(matrix, rows, block.start, strip, add)
 
 
 def _put_rows_to_the_diagonal(
@@ -646,12 +739,8 @@ def _write_block_diagonal(
 
 
 def _zeros(p: int, like: Array) -> Array:
-    if isinstance(like, np.ndarray):
-        return np.zeros((p, p), dtype=like.dtype)
-    import array_api_compat
-
     xp = array_namespace(like)
-    return xp.zeros((p, p), dtype=like.dtype, device=array_api_compat.device(like))
+    return xp.zeros((p, p), dtype=like.dtype, **device_options(like))
 
 
 def _add_to_diagonal(matrix: Array, number: float) -> None:

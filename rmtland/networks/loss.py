@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arrays import array_namespace, to_numpy
+from rmtland.arrays import array_namespace, is_finite, placed, to_numpy
 from rmtland.networks.activation import ACTIVATIONS
 
 __all__ = ["LOSSES", "Loss", "OutputCurvature"]
@@ -99,7 +99,7 @@ class Loss:
 
     def draw(self, outputs: Array, generator: np.random.Generator) -> Array:
         """Draw targets from the distribution whose negative log-likelihood the loss is."""
-        return outputs + _like(generator.standard_normal(tuple(outputs.shape)), outputs)
+        return outputs + placed(generator.standard_normal(tuple(outputs.shape)), outputs)
 
     def targets(self, y: Array, *, samples: int, n_out: int, like: Array) -> Array:
         """Return targets of shape (m, n_out) in the library and dtype of `like`, or say why not.
@@ -139,7 +139,7 @@ class _CrossEntropy(Loss):
         cumulative = np.cumsum(to_numpy(_softmax(outputs)), axis=1)
         u = generator.random((len(cumulative), 1)) * cumulative[:, -1:]
         labels = (u > cumulative).sum(axis=1)
-        return _like(np.eye(cumulative.shape[1])[labels], outputs)
+        return placed(np.eye(cumulative.shape[1])[labels], outputs)
 
     def targets(self, y: Array, *, samples: int, n_out: int, like: Array) -> Array:
         if getattr(y, "ndim", np.ndim(y)) == 1:
@@ -148,6 +148,8 @@ class _CrossEntropy(Loss):
                 raise ValueError(
                     f"y must hold {samples} labels, one per sample of x; got {len(labels)}"
                 )
+            if labels.dtype.kind == "f":
+                _check_finite(labels)
             if labels.dtype.kind not in "iu" and not (
                 labels.dtype.kind == "f" and np.array_equal(labels, np.floor(labels))
             ):
@@ -158,10 +160,11 @@ class _CrossEntropy(Loss):
             outside = (labels < 0) | (labels >= n_out)
             if outside.any():
                 raise ValueError(
-                    f"labels must lie between 0 and {n_out - 1} for {n_out} outputs; got "
-                    f"{labels[outside][0]} and {int(outside.sum()) - 1} more outside"
+                    f"labels must lie between 0 and {n_out - 1} for {n_out} outputs; "
+                    f"{int(outside.sum())} of {samples} lie outside, the first is "
+                    f"{labels[outside][0]}"
                 )
-            return _like(np.eye(n_out)[labels.astype(np.int64)], like)
+            return placed(np.eye(n_out)[labels.astype(np.int64)], like)
         array = super().targets(y, samples=samples, n_out=n_out, like=like)
         xp = array_namespace(array)
         total = xp.sum(array, axis=1)
@@ -189,7 +192,7 @@ class _Logistic(Loss):
     def draw(self, outputs: Array, generator: np.random.Generator) -> Array:
         probability = to_numpy(ACTIVATIONS["sigmoid"].value(outputs))
         drawn = generator.random(probability.shape) < probability
-        return _like(drawn.astype(np.float64), outputs)
+        return placed(drawn.astype(np.float64), outputs)
 
     def targets(self, y: Array, *, samples: int, n_out: int, like: Array) -> Array:
         array = y if hasattr(y, "ndim") else np.asarray(y)
@@ -229,25 +232,13 @@ def _real(y: Array, like: Array) -> Array:
 
 
 def _check_finite(y: Array) -> None:
+    if is_finite(y):
+        return
     xp = array_namespace(y)
-    with np.errstate(over="ignore", invalid="ignore"):
-        if bool(xp.isfinite(xp.sum(y))):
-            return
     nan = int(xp.sum(xp.astype(xp.isnan(y), xp.int64)))
     if nan:
         raise ValueError(f"y holds {nan} NaN; remove them first")
-    if not bool(xp.all(xp.isfinite(y))):
-        raise ValueError("y holds infinite values; remove them first")
-
-
-def _like(array: Any, like: Array) -> Array:
-    """Return a NumPy array in the library, device and dtype of `like`."""
-    if isinstance(like, np.ndarray):
-        return array.astype(like.dtype, copy=False)
-    import array_api_compat
-
-    xp = array_namespace(like)
-    return xp.asarray(array, dtype=like.dtype, device=array_api_compat.device(like))
+    raise ValueError("y holds infinite values; remove them first")
 
 
 LOSSES: dict[str, Loss] = {

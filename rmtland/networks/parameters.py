@@ -17,8 +17,13 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
-__all__ = ["ParameterBlock", "parameter_blocks"]
+from rmtland.arrays import array_namespace
+
+__all__ = ["ParameterBlock", "effective_weights", "parameter_blocks"]
+
+Array = Any  # of any array library
 
 
 @dataclass(frozen=True)
@@ -76,3 +81,24 @@ def parameter_blocks(
             blocks.append(ParameterBlock(f"b{layer}", layer, (n_here,), start))
             start = blocks[-1].stop
     return tuple(blocks)
+
+
+def effective_weights(
+    theta: Array, blocks: tuple[ParameterBlock, ...]
+) -> tuple[tuple[Array, ...], tuple[Array | None, ...]]:
+    """Return (W_1, W_2, ...) as they multiply, and (b_1, b_2, ...), None where there is none.
+
+    Those that enter as they are, are views into `theta`.
+    """
+    xp = array_namespace(theta)
+    weights: list[Array] = []
+    biases: list[Array | None] = []
+    for block in blocks:
+        piece = theta[block.start : block.stop]
+        if block.is_bias:
+            biases[-1] = piece
+            continue
+        weight = xp.reshape(piece, block.shape)
+        weights.append(weight if block.scale == 1.0 else weight * block.scale)
+        biases.append(None)
+    return tuple(weights), tuple(biases)

@@ -88,18 +88,17 @@ def empirical_fisher(
     blocks: Blocks,
     *,
     samples: int,
-    draws: int = 1,
-    generator: np.random.Generator | None = None,
+    generators: list[np.random.Generator] | None = None,
 ) -> Array:
     """Return (1/m) sum_mu g_mu g_mu^T, shape (p, p).
 
-    With a generator the gradients are taken at targets drawn from the network's own distribution,
-    `draws` times for each sample.
+    With generators the gradients are taken at targets drawn from the network's own distribution:
+    once for each sample by each generator, in the order of the samples, whatever the batches.
     """
     matrix: Array = None
-    rounds = 1 if generator is None else draws
+    rounds: list[np.random.Generator | None] = [None] if generators is None else [*generators]
     for batch in batches:
-        for _ in range(rounds):
+        for generator in rounds:
             here = batch
             if generator is not None:
                 here = replace(batch, y=batch.loss.draw(batch.outputs, generator))
@@ -111,9 +110,10 @@ def empirical_fisher(
                     else _part(here, start, min(start + step, here.samples))
                 )
                 rows = sample_gradients(part, blocks)
-                product = rows.T @ (rows / (samples * rounds))
-                matrix = product if matrix is None else matrix + product
-    return 0.5 * (matrix + matrix.T)
+                with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+                    product = rows.T @ (rows / (samples * len(rounds)))
+                    matrix = product if matrix is None else matrix + product
+    return 0.5 * matrix + 0.5 * matrix.T
 
 
 def _part(batch: ForwardPass, start: int, stop: int) -> ForwardPass:

@@ -83,7 +83,7 @@ def add_curvature_products(
         Multiplies what is added.
     """
     directions = _directions(rows, blocks)
-    buffers = batch.workspaces.pop() if batch.workspaces else {}
+    buffers = _workspace(batch)
     tangents = _push(batch, directions, buffers, outputs=gauss_newton)
     signal = batch.output_curvature.times(tangents[-1][0]) if gauss_newton else None
     if residual:
@@ -91,6 +91,14 @@ def add_curvature_products(
     else:
         _pull(batch, signal, None, None, blocks, result, factor, buffers)
     batch.workspaces.append(buffers)
+
+
+def _workspace(batch: ForwardPass) -> Buffers:
+    """Take kept buffers that no other thread can take, or new ones."""
+    try:
+        return batch.workspaces.pop()
+    except IndexError:
+        return {}
 
 
 def _directions(rows: Array, blocks: Blocks) -> list[tuple[Array, Array | None]]:

@@ -21,8 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arrays import array_namespace, count, float_array
-from rmtland.networks.forward import is_finite
+from rmtland.arrays import array_namespace, count, device_options, float_array, is_finite
 from rmtland.networks.loss import Loss
 
 __all__ = ["CACHE_BYTES", "CHUNK_BYTES", "Samples", "real_array"]
@@ -148,14 +147,11 @@ def real_array(name: str, value: Array, ndim: int, like: Array) -> Array:
             and value.dtype == like.dtype
             and value.ndim == ndim
             and value.size
+            and is_finite(value)
         ):
-            with np.errstate(over="ignore", invalid="ignore"):
-                if is_finite(value):
-                    return np.ascontiguousarray(value)
+            return np.ascontiguousarray(value)
         return float_array(name, np.asarray(value), ndim=ndim).astype(like.dtype, copy=False)
-    import array_api_compat
-
-    array = xp.asarray(value, device=array_api_compat.device(like))
+    array = xp.asarray(value, **device_options(like))
     if not xp.isdtype(array.dtype, ("bool", "integral", "real floating")):
         raise TypeError(f"{name} must be real numbers; got dtype {array.dtype}")
     array = xp.astype(array, like.dtype, copy=False)

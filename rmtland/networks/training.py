@@ -39,13 +39,15 @@ from rmtland.arrays import (
     choice,
     count,
     nonnegative,
+    placed,
     positive,
     random_generator,
     to_numpy,
 )
 from rmtland.networks.checkpoint import load_checkpoint, save_checkpoint
 from rmtland.networks.descent import STEP_SIZES, StepRule
-from rmtland.networks.mlp import MLP, LossPoint
+from rmtland.networks.loss_point import LossPoint
+from rmtland.networks.mlp import MLP
 
 __all__ = ["METHODS", "TrainResult", "train"]
 
@@ -298,10 +300,10 @@ class _Keeper:
                 f"{self.path} is the checkpoint of another run: {different[0]} was "
                 f"{header['plan'].get(different[0])!r}, now {plan[different[0]]!r}"
             )
-        state.theta = _placed(arrays["theta"], state.theta)
+        state.theta = placed(arrays["theta"], state.theta)
         state.order, state.position = arrays["order"], header["position"]
         state.rule = {
-            key.removeprefix("rule_"): _placed(array, state.theta)
+            key.removeprefix("rule_"): placed(array, state.theta)
             for key, array in arrays.items()
             if key.startswith("rule_")
         } | header["numbers"]
@@ -318,16 +320,6 @@ def _as_read(plan: dict[str, Any]) -> dict[str, Any]:
 
     result: dict[str, Any] = json.loads(json.dumps(plan))
     return result
-
-
-def _placed(array: Any, like: Array) -> Array:
-    """Return a NumPy array in the library, device and dtype of `like`."""
-    if isinstance(like, np.ndarray):
-        return np.asarray(array, dtype=like.dtype)
-    import array_api_compat
-
-    xp = array_namespace(like)
-    return xp.asarray(array, dtype=like.dtype, device=array_api_compat.device(like))
 
 
 class _Run:
@@ -370,7 +362,7 @@ class _Run:
         xp = array_namespace(theta)
         if bool(xp.all(theta == self.evaluated.theta)):
             return self.evaluated
-        return self.start.net._at(xp.asarray(theta, copy=True), self.start.samples)
+        return LossPoint.of(self.start.net, xp.asarray(theta, copy=True), self.start.samples)
 
     def accept(
         self, point: LossPoint, step: int, callback: Monitor | None, show: Callable[[], object]
@@ -403,7 +395,7 @@ class _Run:
         for _ in range(60):
             middle = (low + high) / 2
             theta = above.theta + middle * (below.theta - above.theta)
-            trial = self.start.net._at(theta, self.start.samples)
+            trial = LossPoint.of(self.start.net, theta, self.start.samples)
             if trial.energy > target:
                 low = middle
             else:
@@ -424,7 +416,7 @@ class _Run:
     def result(self) -> TrainResult:
         """Return the last iterate."""
         return TrainResult(
-            theta=self.point.theta,
+            theta=array_namespace(self.point.theta).asarray(self.point.theta, copy=True),
             energy=self.point.energy,
             gradient_norm=_norm(self.point),
             steps=max(self.steps, 0),
@@ -443,11 +435,11 @@ def _minimize(
     from scipy.optimize import minimize
 
     def evaluate(theta: Any) -> tuple[float, Any]:
-        loss, gradient = run.evaluate(_placed(theta, run.start.theta))
+        loss, gradient = run.evaluate(placed(theta, run.start.theta))
         return loss, to_numpy(gradient).astype(np.float64, copy=False)
 
     def after_step(intermediate_result: Any) -> None:
-        theta = _placed(intermediate_result.x, run.start.theta)
+        theta = placed(intermediate_result.x, run.start.theta)
         run.accept(run.look_up(theta), run.steps + 1, callback, show)
         on_track = run.reason in (None, "max_steps")
         if keeper is not None and on_track and keeper.is_due(run.steps):
@@ -497,7 +489,7 @@ def _descend(
                 gradient = here.gradient
             else:
                 batch = samples.subset(state.next_batch(plan.batch_size))
-                gradient = run.start.net._at(state.theta, batch).gradient
+                gradient = LossPoint.of(run.start.net, state.theta, batch).gradient
             state.theta = rule.step(state.theta, gradient, state.rule)
             taken += 1
             looked_at = taken % plan.check_every == 0 or taken >= run.max_steps

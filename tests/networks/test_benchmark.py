@@ -26,10 +26,18 @@ def test_it_prints_ratios_of_equal_hessians():
 
 
 def test_products_memory_and_first_call():
-    done = run("--jobs", "product", "small", "memory", "first", "--n", "8", "--m", "12",
-               "--product-n", "8", "--repeats", "1", "--no-peers", "--cpu-time")  # fmt: skip
+    done = run("--jobs", "product", "small", "index", "memory", "first", "--n", "8", "--m", "12",
+               "--product-n", "8", "--index-n", "3", "--repeats", "1", "--no-peers",
+               "--cpu-time")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    for line in ("8 matrix products", "hvp of 16, each", "H alone", "a process until its first"):
+    for line in (
+        "8 matrix products",
+        "hvp of 16, each",
+        "H alone",
+        "a process until its first",
+        "driver evr",
+        "LDL",
+    ):
         assert line in done.stdout
 
 

@@ -100,6 +100,7 @@ def test_small_workspaces_change_nothing(monkeypatch, case, structured):
     total = case.point.hessian("total")
     monkeypatch.setattr(hessian, "WORKSPACE", 1)
     monkeypatch.setattr(hessian, "_FACTOR", 50)
+    monkeypatch.setattr(hessian, "_PRODUCT", 50)
     monkeypatch.setattr(hessian, "_ROWS_AT_ONCE", 4)
     monkeypatch.setattr(hessian, "_SHARE", 10**9)
     chunked = split_of(case, structured=structured)

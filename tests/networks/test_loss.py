@@ -67,9 +67,9 @@ def test_labels_are_indicator_variables():
         (
             "cross_entropy",
             [0, 3],
-            "labels must lie between 0 and 2 for 3 outputs; got 3 and 0 more",
+            "labels must lie between 0 and 2 for 3 outputs; 1 of 2 lie outside",
         ),
-        ("cross_entropy", [-1, 5], "got -1 and 1 more outside"),
+        ("cross_entropy", [-1, 5], "2 of 2 lie outside, the first is -1"),
         ("cross_entropy", [0.5, 1.0], "integer labels, or rows of probabilities"),
         ("cross_entropy", [0, 1, 2], "one row per sample of x; got"),
         ("cross_entropy", [[0.5, 0.2, 0.2], [1, 0, 0]], "rows of y must be probabilities"),

@@ -11,7 +11,7 @@ from network_cases import (
     reference_jacobian,
 )
 
-from rmtland.networks import MLP, elementwise, mlp
+from rmtland.networks import MLP, elementwise, loss_point
 from rmtland.networks.elementwise import add_and_scale, pull_through, rows_of, scale
 
 CASE = NetworkCase((3, 5, 4, 2), "gelu", True, 7, loss="cross_entropy", weight_decay=0.1)
@@ -144,7 +144,7 @@ def test_fisher_matrices():
 def test_small_groups_of_vectors_change_nothing(monkeypatch):
     v = np.random.default_rng(0).standard_normal((len(CASE.theta), 5))
     expected = [CASE.point.hvp(v), CASE.point.jvp(v)]
-    monkeypatch.setattr(mlp, "_TANGENTS_AT_ONCE", 2 * 7 * 5)
+    monkeypatch.setattr(loss_point, "_TANGENTS_AT_ONCE", 2 * 7 * 5)
     close(CASE.point.hvp(v), expected[0], 1e-14)
     close(CASE.point.jvp(v), expected[1], 1e-14)
 

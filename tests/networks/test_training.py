@@ -5,7 +5,7 @@ import signal
 import numpy as np
 import pytest
 
-from rmtland.networks import MLP, gaussian, train
+from rmtland.networks import MLP, LossPoint, gaussian, train
 
 NET = MLP((6, 8, 4), activation="tanh", bias=True)
 DATA = gaussian(25, 6, 4, rng=11)
@@ -101,15 +101,15 @@ def test_ctrl_c_returns_the_last_iterate():
 
 @pytest.mark.parametrize("evaluations", [1, 2, 9])
 def test_ctrl_c_inside_a_step_returns_the_last_iterate(monkeypatch, evaluations):
-    seen, calls, whole = [], [], MLP._at
+    seen, calls, whole = [], [], LossPoint.of
 
-    def broken(self, theta, samples):
+    def broken(net, theta, samples):
         calls.append(1)
         if len(calls) > evaluations:
             raise KeyboardInterrupt
-        return whole(self, theta, samples)
+        return whole(net, theta, samples)
 
-    monkeypatch.setattr(MLP, "_at", broken)
+    monkeypatch.setattr(LossPoint, "of", broken)
     result = train(NET, START, DATA.x, DATA.y, energy=1e-9, callback=lambda step, p: seen.append(p))
     assert result.reason == "interrupted"
     assert result.steps == len(seen) - 1
@@ -237,7 +237,7 @@ def test_a_batch_gradient_is_that_of_its_samples():
     np.testing.assert_allclose(chosen[1], START - 0.1 * gradient, rtol=0, atol=1e-15)
     pair = NET.at(START, DATA.x, DATA.y).samples.subset(np.array([3, 7]))
     expected = NET.at(START, DATA.x[[3, 7]], DATA.y[[3, 7]]).gradient
-    np.testing.assert_array_equal(NET._at(START, pair).gradient, expected)
+    np.testing.assert_array_equal(LossPoint.of(NET, START, pair).gradient, expected)
 
 
 RUNS = [
