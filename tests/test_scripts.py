@@ -27,6 +27,7 @@ SMALL = {
     "bench_sweep.py": ["--tasks", "8", "--seconds", "0.01", "--kills", "2", "--kill-tasks", "20"],
     "make_tracy_widom.py": ["--quick", "--points", "4"],
     "readme_command.py": ["run"],
+    "reproduce_dyson.py": ["--n", "5", "--draws", "3", "--points", "9"],
 }
 
 

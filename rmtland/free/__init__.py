@@ -7,6 +7,12 @@ from rmtland.free.deconvolved_law import DeconvolvedLaw
 from rmtland.free.free_levy import FreeLevy
 from rmtland.free.free_product_law import FreeProduct
 from rmtland.free.free_sum_law import FreeSum
+from rmtland.free.matrix_dyson import MatrixDyson, kronecker_covariance
+from rmtland.free.matrix_dyson_law import (
+    MatrixDysonLaw,
+    block_gaussian,
+    kronecker_gaussian,
+)
 from rmtland.free.multiplication import free_product, general_marchenko_pastur
 from rmtland.free.outliers import Outlier, spiked
 from rmtland.free.signed_product_law import FreeSignedProduct
@@ -17,12 +23,17 @@ __all__ = [
     "FreeProduct",
     "FreeSignedProduct",
     "FreeSum",
+    "MatrixDyson",
+    "MatrixDysonLaw",
     "Outlier",
+    "block_gaussian",
     "free_compression",
     "free_deconvolution",
     "free_power",
     "free_product",
     "free_sum",
     "general_marchenko_pastur",
+    "kronecker_covariance",
+    "kronecker_gaussian",
     "spiked",
 ]
