@@ -533,18 +533,7 @@ class FreeSignedProduct(SubordinatedLaw):
             if t.size and here.any():
                 at = _coordinate(x[here], low, high)
                 state.put(here, table.mapped(partial(_interpolated, at, t)))
-        state, steps = self._newton(z, state)
-        lost = np.flatnonzero(steps < 0)
-        if lost.size:
-            again, steps[lost], height = self._continued(z[lost])
-            state.put(lost, again)
-            close = (steps[lost] < 0) & (height <= 1e-10 * self._scale)
-            if close.any():
-                thin = lost[close]
-                flat, counts = self._barely_inside(x[thin], state.take(thin), height[close])
-                state.put(thin[counts > 0], flat.take(counts > 0))
-                steps[thin] = counts
-        return state, steps
+        return self._settled(x, state)
 
     # Next to zero inside a band -----------------------------------------------------------------
 

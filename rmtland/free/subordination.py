@@ -433,7 +433,12 @@ class SubordinatedLaw(Law):
             if angles.size:
                 t = 2 * np.arcsin(np.sqrt((x[here] - low) / (high - low)))
                 state.put(here, table.mapped(partial(_interpolated, t, angles)))
-        state, steps = self._newton(z, state)
+        return self._settled(x, state)
+
+    def _settled(self, x: Real, start: State) -> tuple[State, NDArray[np.int64]]:
+        """Solve at real points inside the bands from a start, by every means that there is."""
+        z = x.astype(np.complex128)
+        state, steps = self._newton(z, start)
         lost = np.flatnonzero(steps < 0)
         if lost.size:
             again, steps[lost], height = self._continued(z[lost])
