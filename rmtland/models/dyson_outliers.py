@@ -1,0 +1,226 @@
+r"""Outliers of a Hessian that its matrix Dyson equation predicts: place, number and spread.
+
+The mean of the activations, class means and other strong directions of the data lift eigenvalues
+out of the bulk. A law with the data in it has them as narrow bands of little mass: the features
+h of n1 units at m samples enter n2 times over, once for each output, so that the spike of a mean
+activation c0, near c0^2 n1, is a band of n2 eigenvalues. Their number, mean and variance are
+contour integrals that never come near the band,
+
+.. math:: k = \frac{P}{2 \pi i} \oint G(z) \, dz, \qquad
+          k \mu = \frac{P}{2 \pi i} \oint z G(z) \, dz, \qquad
+          k (\sigma^2 + \mu^2) = \frac{P}{2 \pi i} \oint z^2 G(z) \, dz ,
+
+with P the number of eigenvalues; the contour crosses the real axis in the gaps on either side. In
+a gap Im G(x + i eta) is proportional to eta, which tells gaps from bands.
+
+References
+----------
+.. [1] F. Benaych-Georges and R. R. Nadakuditi, The eigenvalues and eigenvectors of finite, low rank
+       perturbations of large random matrices, Adv. Math. 227 (2011) 494-521.
+.. [2] Y. Fan and Z. Wang, Spectra of the conjugate kernel and neural tangent kernel for
+       linear-width neural networks, NeurIPS 2020: the spikes of mean activations.
+
+Examples
+--------
+Two classes far apart: one strong direction of the data, an eigenvalue for each of 8 units.
+
+>>> import numpy as np
+>>> from rmtland.models import DysonHessian
+>>> rng = np.random.default_rng(0)
+>>> first, x = rng.normal(size=(8, 8)) / np.sqrt(8), rng.normal(size=(32, 8))
+>>> x[:, 0] += 6 * (-1.0) ** np.arange(32)
+>>> model = DysonHessian.of_first_layer(
+...     first, x, outputs=8, epsilon=0.0, activation="tanh", part="gauss_newton"
+... )
+>>> [band.count for band in outliers(model)]
+[8]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rmtland.arrays import positive
+from rmtland.solution import ConvergenceError, Solution
+
+__all__ = ["OutlierBand", "outliers"]
+
+Real = NDArray[Any]  # float64
+
+_TOLERANCE = 1e-6
+_HEIGHT = 4e-3  # of the scan, relative to the place
+_RATIO = 0.985  # of neighbours in the scan
+_STRAIGHT = 0.02  # largest deviation of Im G from proportionality in a gap
+_CONTOUR = (24, 48, 96)
+_WHOLE = 0.02  # largest defect of a number of eigenvalues
+_LEAST = 1e-2  # of the mean eigenvalue: places nearer to 0 belong to the bulk
+
+
+class HessianLaw(Protocol):
+    """What is needed of a law of a Hessian."""
+
+    @property
+    def parameter_count(self) -> int: ...
+
+    @property
+    def mean(self) -> float: ...
+
+    def solve(self, z: ArrayLike, *, tolerance: float = ..., throw: bool = ...) -> Solution: ...
+
+
+@dataclass(frozen=True)
+class OutlierBand:
+    """Eigenvalues between two gaps, away from the bulk.
+
+    Parameters
+    ----------
+    lower, upper : float
+        Ends of the band, to a few parts in a thousand of its distance from 0.
+    count : int
+        Number of eigenvalues in it.
+    mean : float
+        Their mean.
+    spread : float
+        Their standard deviation about it, within one matrix.
+    defect : float
+        Distance of the contour integral for the number from an integer: a measure of its error.
+    """
+
+    lower: float
+    upper: float
+    count: int
+    mean: float
+    spread: float
+    defect: float
+
+
+def outliers(model: HessianLaw, *, largest_share: float = 0.1) -> tuple[OutlierBand, ...]:
+    """Return the bands beside the bulk that a matrix Dyson equation predicts.
+
+    Gaps narrower than 1.5 % of their distance from 0 are not seen: what they separate is one band.
+
+    Parameters
+    ----------
+    model : DysonHessian
+        Or any law of a Hessian with `solve`, `mean` and `parameter_count`.
+    largest_share : float
+        Share of all eigenvalues, in (0, 0.5], up to which what lies beyond a gap is a set of
+        outliers; the first band with more is the bulk.
+
+    Returns
+    -------
+    tuple of OutlierBand
+        From the lowest to the highest; empty where no gap separates anything from the bulk.
+
+    Raises
+    ------
+    ConvergenceError
+        If the equation could not be solved at some point.
+    """
+    share = positive("largest_share", largest_share)
+    if share > 0.5:
+        raise ValueError(f"largest_share must be at most 0.5; got {share}")
+    radius = _radius(model)
+    bands = _from_end(model, radius, 1.0, share) + _from_end(model, radius, -1.0, share)
+    return tuple(sorted(bands, key=lambda band: band.mean))
+
+
+def _transform(model: HessianLaw, z: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(model.solve(z, tolerance=_TOLERANCE).value)
+
+
+def _radius(model: HessianLaw) -> float:
+    """Return a radius about 0 that holds all eigenvalues."""
+    radius = 4 * max(abs(model.mean), 1e-300)
+    for _ in range(100):
+        if abs(_inside(model, -radius, radius).count - model.parameter_count) < 1e-3:
+            return radius
+        radius *= 1.6
+    raise ConvergenceError("the spectrum could not be bounded; does the law have a finite support?")
+
+
+def _inside(model: HessianLaw, low: float, high: float) -> OutlierBand:
+    """Return number, mean and spread of the eigenvalues inside a circle that crosses two gaps."""
+    center, radius = (low + high) / 2, (high - low) / 2
+    band = OutlierBand(low, high, 0, center, 0.0, np.inf)
+    for points in _CONTOUR:
+        step = radius * np.exp(1j * np.pi * (np.arange(points) + 0.5) / points)
+        weighted = _transform(model, center + step) * step * model.parameter_count / points
+        number, first, second = (float((weighted * step**k).sum().real) for k in range(3))
+        nearest = round(number)
+        defect = abs(number - nearest)
+        if nearest:
+            shift = first / number
+            spread = max(second / number - shift**2, 0.0) ** 0.5
+            band = OutlierBand(low, high, nearest, center + shift, spread, defect)
+        else:
+            band = OutlierBand(low, high, 0, center, 0.0, defect)
+        if defect <= _WHOLE:
+            break
+    return band
+
+
+def _in_gap(model: HessianLaw, x: Real, height: float) -> tuple[NDArray[np.bool_], Real]:
+    """Tell which points are in gaps; also the density smoothed by a relative height."""
+    heights = height * np.abs(x)
+    upper = _transform(model, x + 1j * heights).imag
+    lower = _transform(model, x + 0.5j * heights).imag
+    return np.abs(upper - 2 * lower) <= _STRAIGHT * np.abs(upper), -upper / np.pi
+
+
+def _from_end(model: HessianLaw, radius: float, sign: float, share: float) -> list[OutlierBand]:
+    """Scan from beyond the spectrum, above (sign 1) or below (-1), as far as the bulk."""
+    places, gaps = [radius], [True]
+    beyond = 0.0  # share of the eigenvalues passed
+    while beyond <= share and places[-1] > _LEAST * abs(model.mean):
+        x = places[-1] * _RATIO ** np.arange(1, 13)
+        flat, density = _in_gap(model, sign * x, _HEIGHT)
+        steps = x * (1 / _RATIO - 1)
+        passed = beyond + np.cumsum(np.where(flat, 0.0, density * steps))
+        some = int(np.searchsorted(passed, share)) + 1
+        places += x[:some].tolist()
+        gaps += flat[:some].tolist()
+        beyond = float(passed[min(some, x.size) - 1])
+    runs = _runs(gaps)
+    found: list[OutlierBand] = []
+    for (first, last), (first_below, last_below) in pairwise(runs):
+        outer = 1.2 * radius if first == 0 else (places[first] * places[last]) ** 0.5
+        inner = (places[first_below] * places[last_below]) ** 0.5
+        low, high = sorted((sign * inner, sign * outer))
+        band = _inside(model, low, high)
+        total = sum(one.count for one in found) + band.count
+        if not 0 < total <= share * model.parameter_count:
+            break
+        ends = [
+            sign * _edge(model, sign, places[last], places[last + 1]),
+            sign * _edge(model, sign, places[first_below], places[first_below - 1]),
+        ]
+        found.append(replace(band, lower=min(ends), upper=max(ends)))
+    return found
+
+
+def _runs(flags: list[bool]) -> list[tuple[int, int]]:
+    """First and last positions of the runs of true flags."""
+    padded = np.concatenate([[False], flags, [False]]).astype(np.int8)
+    changes = np.diff(padded)
+    starts, stops = np.flatnonzero(changes == 1), np.flatnonzero(changes == -1) - 1
+    return [(int(a), int(b)) for a, b in zip(starts, stops, strict=True)]
+
+
+def _edge(model: HessianLaw, sign: float, out: float, within: float) -> float:
+    """Find the end of a band between a point in a gap and a neighbour in or close to the band."""
+    step = within - out
+    for _ in range(8):
+        if not _in_gap(model, sign * np.array([within]), _HEIGHT / 10)[0][0]:
+            break
+        out, within = within, within + step
+    for _ in range(5):
+        middle = (out + within) / 2
+        flat, _ = _in_gap(model, sign * np.array([middle]), _HEIGHT / 10)
+        out, within = (middle, within) if flat[0] else (out, middle)
+    return (out + within) / 2
