@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rmtland.ensembles import WishartEnsemble as WishartEnsemble
     from rmtland.ensembles import WishartReluBlock as WishartReluBlock
     from rmtland.ensembles import WishartWigner as WishartWigner
+    from rmtland.free import Circular as Circular
     from rmtland.free import DeconvolvedLaw as DeconvolvedLaw
     from rmtland.free import FreeLevy as FreeLevy
     from rmtland.free import free_compression as free_compression
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from rmtland.free import free_power as free_power
     from rmtland.free import free_product as free_product
     from rmtland.free import free_sum as free_sum
+    from rmtland.free import free_variables as free_variables
     from rmtland.free import general_marchenko_pastur as general_marchenko_pastur
+    from rmtland.free import law_of_polynomial as law_of_polynomial
     from rmtland.free import spiked as spiked
     from rmtland.laws import Affine as Affine
     from rmtland.laws import Arcsine as Arcsine
@@ -62,6 +65,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Affine": "rmtland.laws",
     "Arcsine": "rmtland.laws",
+    "Circular": "rmtland.free",
     "Comparison": "rmtland.comparison",
     "DeconvolvedLaw": "rmtland.free",
     "DeformedWigner": "rmtland.ensembles",
@@ -109,7 +113,9 @@ _HOME = {
     "free_power": "rmtland.free",
     "free_product": "rmtland.free",
     "free_sum": "rmtland.free",
+    "free_variables": "rmtland.free",
     "general_marchenko_pastur": "rmtland.free",
+    "law_of_polynomial": "rmtland.free",
     "mixture": "rmtland.laws",
     "spiked": "rmtland.free",
 }

@@ -8,6 +8,7 @@ import pytest
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 SMALL = {
+    "bench_dyson.py": ["--n", "4", "--points", "5", "--linear", "41"],
     "bench_ensembles.py": [
         "--draws",
         "60",
@@ -27,13 +28,33 @@ SMALL = {
     "bench_sweep.py": ["--tasks", "8", "--seconds", "0.01", "--kills", "2", "--kill-tasks", "20"],
     "make_tracy_widom.py": ["--quick", "--points", "4"],
     "readme_command.py": ["run"],
-    "reproduce_dyson.py": ["--n", "5", "--draws", "3", "--points", "9"],
+    "reproduce_audit.py": ["--quick", "--width", "4"],
+    **{f"reproduce_fig{i}.py": ["--quick"] for i in range(1, 6)},
+    "reproduce_index.py": ["--quick"],
+    "reproduce_dyson.py": ["--quick"],
+    "reproduce_finite_size.py": ["--n", "3", "--draws", "5", "--activations", "relu"],
+    "reproduce_population.py": [
+        "--n",
+        "3",
+        "--draws",
+        "2",
+        "--points",
+        "3",
+        "--activations",
+        "relu",
+        "--shapes",
+        "wide",
+    ],  # fmt: skip
 }
 
 
-def run(script, *arguments):
+def run(script, *arguments, folder=None):
     return subprocess.run(
-        [sys.executable, SCRIPTS / script, *arguments], capture_output=True, text=True, timeout=300
+        [sys.executable, SCRIPTS / script, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=folder,
     )
 
 
@@ -49,7 +70,7 @@ def test_help(script):
 
 
 @pytest.mark.parametrize("script", SMALL)
-def test_small_run(script):
-    result = run(script, *SMALL[script])
+def test_small_run(script, tmp_path):
+    result = run(script, *SMALL[script], folder=tmp_path)
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip()

@@ -10,8 +10,10 @@ import sys
 
 import typer
 
+from rmtland.cli.audit import audit
 from rmtland.cli.curve import curve
 from rmtland.cli.overlay import overlay
+from rmtland.cli.reproduce import reproduce
 from rmtland.cli.sample import sample
 from rmtland.cli.sweep import sweep
 
@@ -26,8 +28,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("overlay")(overlay)
+app.command("audit")(audit)
 app.command("spectrum")(curve)
 app.command("sample")(sample)
+app.command("reproduce")(reproduce)
 app.add_typer(sweep)
 
 

@@ -14,10 +14,13 @@ from rmtland.free.matrix_dyson_law import (
     kronecker_gaussian,
 )
 from rmtland.free.multiplication import free_product, general_marchenko_pastur
+from rmtland.free.noncommutative_polynomial import Polynomial, free_variables
 from rmtland.free.outliers import Outlier, spiked
+from rmtland.free.polynomial_law import Circular, PolynomialLaw, law_of_polynomial
 from rmtland.free.signed_product_law import FreeSignedProduct
 
 __all__ = [
+    "Circular",
     "DeconvolvedLaw",
     "FreeLevy",
     "FreeProduct",
@@ -26,14 +29,18 @@ __all__ = [
     "MatrixDyson",
     "MatrixDysonLaw",
     "Outlier",
+    "Polynomial",
+    "PolynomialLaw",
     "block_gaussian",
     "free_compression",
     "free_deconvolution",
     "free_power",
     "free_product",
     "free_sum",
+    "free_variables",
     "general_marchenko_pastur",
     "kronecker_covariance",
     "kronecker_gaussian",
+    "law_of_polynomial",
     "spiked",
 ]

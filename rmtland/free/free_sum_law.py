@@ -311,7 +311,8 @@ class FreeSum(SubordinatedLaw):
         return np.asarray(s[np.isfinite(s)])
 
     def _steepness(self, curve: Curve) -> Real:
-        return -(curve.g**2) / curve.dg
+        with np.errstate(all="ignore"):  # 0/0 where an operand is far away
+            return np.asarray(-(curve.g**2) / curve.dg)
 
     def _state_of(self, curve: Curve) -> State:
         omegas = tuple(omega.astype(np.complex128) for omega in curve.omegas)

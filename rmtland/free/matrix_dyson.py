@@ -482,10 +482,16 @@ class MatrixDyson:
         """<P M> / <P> of matrices (n, k, k), or of diagonals (n, k) where M is diagonal."""
         pencil = self.arrays[0]
         weights = np.asarray(self.weights)
-        if self.is_diagonal:
+        if m.ndim == 2:
             return np.asarray(m @ (weights * pencil / (weights @ pencil)))
-        total = weights @ np.diagonal(pencil)
-        return np.asarray(np.einsum("i,ij,nji->n", weights / total, pencil, m))
+        full = _full(pencil)
+        total = weights @ np.diagonal(full)
+        return np.asarray(np.einsum("i,ij,nji->n", weights / total, full, m))
+
+    def error_of_trace(self, error: Any) -> Real:
+        """Bound of the error of <P M> / <P> from that of the entries of M."""
+        weights = np.asarray(self.weights)[:, None] * np.abs(_full(self.pencil))
+        return np.asarray(error) * max(1.0, float(weights.sum() / np.trace(weights)))
 
     def derivative(self, z: Complex, u: Complex) -> tuple[Complex, Complex]:
         """G and dG/dz at solved points."""
@@ -525,9 +531,8 @@ class MatrixDyson:
 
 def upper_log(w: Complex) -> Complex:
     """Logarithm of points of the closed upper half-plane; rounding below it is undone."""
-    return np.log(np.abs(w)) + 1j * np.where(
-        w.imag >= 0, np.angle(w), np.where(w.real < 0, np.pi, 0.0)
-    )
+    angle = np.arctan2(np.abs(w.imag), w.real)  # -0.0 is on the real axis from above, too
+    return np.log(np.abs(w)) + 1j * np.where(w.imag >= 0, angle, np.where(w.real < 0, np.pi, 0.0))
 
 
 def _full(matrix: Any) -> NDArray[Any]:

@@ -297,10 +297,11 @@ def follow(z, top, top_height, pencil, mean, basis, functionals):
         target = z[i].real + 1j * max(top_height, z[i].imag)
         for phase in range(2):
             goal = target if phase == 0 else z[i]
-            share = 1.0
+            share, gate = 1.0, 1e-7 * top_height
             for _ in range(_DESCENTS):
                 if place == goal:
                     break
+                last = False
                 if phase == 0:
                     trial = place + share * (goal - place)
                     if share >= 1.0:
@@ -309,7 +310,8 @@ def follow(z, top, top_height, pencil, mean, basis, functionals):
                     # The height falls by a factor; close to the goal the rest is tried at once.
                     rest = place.imag - goal.imag
                     height = goal.imag + rest * (1.0 - 0.9 * share)
-                    if share >= 1.0 and rest < 1e-7 * top_height:
+                    last = rest < gate
+                    if last:
                         height = goal.imag
                     trial = goal.real + 1j * height
                 u[:] = good
@@ -322,6 +324,10 @@ def follow(z, top, top_height, pencil, mean, basis, functionals):
                     place = trial
                     defects[i] = defect
                     share = min(1.0, 2.0 * share)
+                elif last:
+                    gate *= 1e-2
+                    if rest < 1e-20 * abs(goal.real) + 1e-30 * top_height:
+                        break
                 else:
                     share /= 2
                     if share < 1e-6:

@@ -264,7 +264,8 @@ class SubordinatedLaw(Law):
                 for gap, near in zip(inner, close, strict=True)
                 if near
             ]
-            steep = self._steepness(many.along(s)).reshape(len(inner), -1).max(axis=1)
+            slopes = np.nan_to_num(self._steepness(many.along(s)), nan=0.0)
+            steep = slopes.reshape(len(inner), -1).max(axis=1)
             strong[-1] = [
                 (gap, share)
                 for gap, share in zip(inner, steep.tolist(), strict=True)

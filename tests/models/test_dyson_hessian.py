@@ -1,8 +1,12 @@
 """The Hessian law that knows first layer and data, against exact Hessians and other routes."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from rmtland.arrays import ArrayLibrary
+from rmtland.models import dyson_blocks
 from rmtland.models.dyson_hessian import DysonHessian
 from rmtland.networks import MLP
 from rmtland.networks.activation import activation as activation_of
@@ -119,8 +123,10 @@ def test_solution_solves_the_equation_written_out():
     model = DysonHessian(
         h, slopes, x, n2, epsilon, second_layer=sigma, residual_weights=shares, bends=bends
     )
-    blocks = model._march(np.array([z]), 1e-13)[0][0]
-    b = blocks.b.reshape(n1, n0, n1, n0)
+    equation = model.equation
+    blocks = equation.fixed_point(z, None, 1e-13).blocks
+    (wide,) = equation.inner_blocks(z, blocks.a, blocks.s)
+    b = wide.b.reshape(n1, n0, n1, n0)
     r = 2 * epsilon * shares
     s_a = np.einsum("u,ju,ku,ua,jakb,ub->jk", r, slopes, slopes, x, b, x) / m**2
     s_s = np.einsum("jk,ju,kv,ua,jakb,vb->uv", sigma, slopes, slopes, x, b, x) / m
@@ -183,6 +189,68 @@ def test_point_of_a_network():
     measured = np.mean(0.5 + np.arctan((grid[:, None] - nodes) / 0.05) / np.pi, axis=1)
     assert model.smoothed_cdf(grid, eta=0.05) == pytest.approx(measured, abs=0.015)
     assert model.of_part("residual").mean == pytest.approx(np.trace(split.residual) / 288, rel=1e-9)
+
+
+def test_units_may_be_treated_a_few_at_a_time(monkeypatch):
+    first, x, _ = first_layer_and_data(4, 5, 15, 6)
+    options = {"outputs": 6, "epsilon": 0.4, "activation": "tanh", "coupling": "units"}
+    model = DysonHessian.of_first_layer(first, x, **options)
+    whole = model.stieltjes(0.2 + 0.1j), model.smoothed_cdf(0.2, eta=0.1), model.memory
+    monkeypatch.setattr(dyson_blocks, "_WORKSPACE", 130)  # two units
+    again = DysonHessian.of_first_layer(first, x, **options)
+    assert again.memory < whole[2]
+    assert again.stieltjes(0.2 + 0.1j) == pytest.approx(whole[0], rel=1e-9)
+    assert again.smoothed_cdf(0.2, eta=0.1) == pytest.approx(whole[1], rel=1e-9)
+
+
+@pytest.mark.parametrize("part", ["total", "gauss_newton"])
+def test_a_start_from_free_slopes_saves_steps(monkeypatch, part):
+    first, x, _ = first_layer_and_data(6, 6, 24, 6)
+    model = DysonHessian.of_first_layer(first, x, outputs=6, epsilon=0.4, part=part)
+    z = 0.3 + 0.05j
+    plain = model.solve(z)
+    monkeypatch.setattr(dyson_blocks, "_LARGE", 0)
+    ahead = model.solve(z)
+    assert ahead.value == pytest.approx(plain.value, rel=1e-7)
+    if part == "gauss_newton":
+        assert ahead.steps < plain.steps
+
+
+def test_memory_is_stated_and_respected(monkeypatch):
+    first, x, _ = first_layer_and_data(8, 8, 32, 6)
+    sizes = []
+    for coupling in ("full", "units", "free_slopes"):
+        model = DysonHessian.of_first_layer(first, x, outputs=8, epsilon=0.4, coupling=coupling)
+        model.stieltjes(1.0 + 0.5j)
+        tracemalloc.start()
+        model = DysonHessian.of_first_layer(first, x, outputs=8, epsilon=0.4, coupling=coupling)
+        model.smoothed_cdf([0.0, 0.1], eta=0.3)
+        used = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert used < model.memory + 2**20 < 10 * used + 2**20
+        sizes.append(model.memory)
+    monkeypatch.setattr(ArrayLibrary, "free_memory", lambda self: sizes[0] - 1)
+    full = DysonHessian.of_first_layer(first, x, outputs=8, epsilon=0.4)
+    with pytest.raises(MemoryError, match="coupling 'units' or 'free_slopes'"):
+        full.smoothed_density(1.0, eta=0.5)
+    monkeypatch.setattr(ArrayLibrary, "free_memory", lambda self: 1000)
+    with pytest.raises(MemoryError, match="fewer samples"):
+        model.smoothed_density(1.0, eta=0.5)
+
+
+def test_progress_is_told(capsys):
+    first, x, _ = first_layer_and_data(3, 4, 10, 3)
+    model = DysonHessian.of_first_layer(first, x, outputs=2, epsilon=0.4)
+    seen = []
+    model.smoothed_density(
+        [0.0, 1.0, 2.0], eta=0.3, progress=lambda done, total: seen.append((done, total))
+    )
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert capsys.readouterr().err == ""
+    model.smoothed_cdf([0.0, 1.0, 2.0], eta=0.3, progress=True)
+    shown = capsys.readouterr()
+    assert "3/3" in shown.err
+    assert not shown.out
 
 
 def test_arguments_are_checked():

@@ -1,0 +1,605 @@
+r"""The matrix Dyson equation of a Hessian with the slopes replaced by free random variables.
+
+In the equation of `rmtland.models.dyson_hessian` hidden unit j enters through its slopes and bends,
+the diagonal matrices D_j and B_j = diag(delta_j f''_j), only. Over all units and samples they are
+replaced by one diagonal matrix whose entries have the joint law nu of the pairs (D_j,mu, B_j,mu),
+free from the data and from everything that acts on the units. With K = X^T X/m, the identity on
+the samples 1_m and that on the units 1_n1, and
+
+.. math:: Q = n_2 \sigma \, 1_{n_1} \otimes M_s + \frac{2 \epsilon n_2}{m} M_a \otimes 1_m ,
+
+the covariances need R = (z K^{-1} - B - D Q D)^{-1} as it is seen in D R D: a block of the inverse
+of a sum of two 2 x 2 block matrices,
+
+.. math::
+    \begin{pmatrix} Q^{-1} & D \\ D & z K^{-1} - B \end{pmatrix} =
+    \begin{pmatrix} Q^{-1} & \\ & z K^{-1} \end{pmatrix} +
+    \begin{pmatrix} 0 & D \\ D & -B \end{pmatrix} .
+
+These are free with amalgamation over 2 x 2 matrices, so that there are symmetric Omega, Omega' of
+size 2 with a positive imaginary part and
+
+.. math::
+    g = \Bigl\langle \Bigl( \begin{pmatrix} Q^{-1} & \\ & z K^{-1} \end{pmatrix} + \Omega
+        \Bigr)^{-1} \Bigr\rangle
+      = \int \Bigl( \Omega' + \begin{pmatrix} 0 & t \\ t & -b \end{pmatrix} \Bigr)^{-1}
+        d\nu(t, b) , \qquad \Omega + \Omega' = g^{-1} ,
+
+the trace taken blockwise; wanted are, with T = Omega_11 - Omega_12^2 K (z + Omega_22 K)^{-1},
+
+.. math::
+    E = \langle D R D \rangle = -T (1 + Q T)^{-1} , \qquad
+    S_s = n_1 \sigma \langle E \rangle_{units} , \qquad
+    S_a = \frac{2 \epsilon}{m} \operatorname{tr}_{samples} E ,
+
+    \operatorname{tr} M_b = n_1 \operatorname{tr} (z + \Omega_{22} K)^{-1} + n_1 \Omega_{12}^2
+      \operatorname{tr} K (z + \Omega_{22} K)^{-2} (1 + Q T)^{-1} Q .
+
+S_a is a function of M_a, which acts on units alone: E is computed at the nodes of a Gauss
+quadrature of the spectral measure of M_a (complex, from the three-term recurrence of the trace), a
+few inverses of matrices in the space of the samples; nodes are doubled as long as that changes the
+state by more than `QUADRATURE`. There all but the n0 + n1 directions spanned
+by data and features are alike, so these matrices have that size: one step costs about
+`nodes` (n0 + n1)^3, where the equation itself takes n1 m n0 (n0 + m), and with coupled units
+(n0 n1)^3.
+
+The logarithmic potential follows from that of free sums:
+
+.. math::
+    p L = n_2 \log\det W_{as} + n_1 \log\det (z + \Omega_{22} K) + \log\det (1 + Q T)
+      + \operatorname{tr} E Q + n_1 m \Bigl[ \int \log\det \Bigl( \Omega' +
+      \begin{pmatrix} 0 & t \\ t & -b \end{pmatrix} \Bigr) d\nu - \log\det(\Omega + \Omega')
+      \Bigr] .
+
+What is neglected: unit j's slopes depend on the data along one direction, its row of W1, and its
+features along another. These are one or two eigenvalues a unit, an error of G of order 1/n
+(`scripts/bench_dyson.py` measures it), most of it at 0, where directions that are exactly or nearly
+null are missed. For constant slopes nothing is neglected.
+
+References
+----------
+.. [1] S. T. Belinschi, T. Mai and R. Speicher, Analytic subordination theory of operator-valued
+       free additive convolution and the solution of a general random matrix problem, J. reine
+       angew. Math. 702 (2015) 21-53.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rmtland.free.matrix_dyson import upper_log
+from rmtland.models.dyson_march import DEPTH, STEPS, Solved, anderson
+from rmtland.models.half_plane import is_lower, log_determinant
+
+__all__ = ["NODES", "QUADRATURE", "FreeSlopes", "FreeSlopesBlocks", "trace_quadrature"]
+
+Real = NDArray[Any]  # float64
+Complex = NDArray[Any]  # complex128
+
+NODES = (3, 6, 12, 24)
+"""Gauss nodes of the spectral measure of M_a: these are tried in turn."""
+
+QUADRATURE = 1e-5
+"""Relative change of the state by the next number of nodes that is taken to be small enough."""
+
+_PATIENCE = 60
+_RANK = 1e-10
+
+
+class OuterBlocks:
+    """The blocks of weights W2 and samples for given S_a, S_s; what is not asked for is not formed.
+
+    Parameters
+    ----------
+    z : complex
+        Point.
+    features : ndarray, shape (n1, d)
+        h / sqrt(m) in the basis of the samples.
+    gram : ndarray, shape (d, d)
+        h^T h / m.
+    energy_a : ndarray, shape (n1, n1), or None
+        S_a; None for 0.
+    samples : ndarray, shape (d, d), or None
+        1 - S_s in the basis; None if H0 is left out.
+    rest : complex
+        1 - S_s outside the basis.
+    """
+
+    def __init__(
+        self,
+        z: complex,
+        features: Real,
+        gram: Real,
+        energy_a: Complex | None,
+        samples: Complex | None,
+        rest: complex,
+    ) -> None:
+        self.z, self.features, self.gram = z, features, gram
+        self.energy_a, self.samples, self.rest = energy_a, samples, rest
+
+    @cached_property
+    def inner(self) -> Complex:
+        """Z - S_a."""
+        one = self.z * np.eye(len(self.features))
+        return np.asarray(one if self.energy_a is None else one - self.energy_a)
+
+    @cached_property
+    def _turned(self) -> Complex:
+        return np.linalg.solve(self.inner, self.features.astype(np.complex128))
+
+    @cached_property
+    def schur(self) -> Complex:
+        """1 - S_s - h^T (z - S_a)^{-1} h / m, the inverse of M_s."""
+        assert self.samples is not None
+        seen = self.gram / self.z if self.energy_a is None else self.features.T @ self._turned
+        return np.asarray(self.samples - seen)
+
+    @cached_property
+    def s(self) -> Complex:
+        """M_s."""
+        return np.linalg.inv(self.schur)
+
+    @cached_property
+    def a(self) -> Complex:
+        """M_a."""
+        if self.samples is None:
+            return np.linalg.inv(self.inner)
+        return np.asarray(np.linalg.inv(self.inner) + self._turned @ self.s @ self._turned.T)
+
+    @property
+    def trace_a(self) -> complex:
+        """Trace of M_a."""
+        if self.energy_a is None and self.samples is not None:
+            return complex(len(self.features) / self.z + np.sum(self.s * self.gram) / self.z**2)
+        return complex(np.trace(self.a))
+
+
+class FreeSlopesBlocks(NamedTuple):
+    """What G and L need at one point."""
+
+    outer: OuterBlocks
+    trace_b: complex
+    omega: Complex  # Omega_11, Omega_12, Omega_22
+    other: Complex  # Omega'
+    nodes: int
+
+
+@dataclass(frozen=True, eq=False)
+class FreeSlopes:
+    """The equation with free slopes; arguments as for `BlockEquation`.
+
+    Parameters
+    ----------
+    features, slopes : ndarray, shape (n1, m)
+        h and D.
+    x : ndarray, shape (m, n0)
+        Samples.
+    outputs : int
+        n2.
+    variances : ndarray, shape (m,)
+        r of the residuals, 2 epsilon if they are alike; zeros if H1 is left out.
+    second_layer : ndarray, shape (n1,) or (n1, n1)
+        Sigma, or its diagonal; a multiple of the identity if there is noise and H0 takes part.
+    bends : ndarray of shape (n1, m), or None
+        delta f''.
+    has_outer : bool
+        Whether H0 takes part.
+    nodes : int
+        Of the quadratures over units.
+
+    Raises
+    ------
+    ValueError
+        If Sigma is not a multiple of the identity for H.
+    """
+
+    features: Real
+    slopes: Real
+    x: Real
+    outputs: int
+    variances: Real
+    second_layer: Real
+    bends: Real | None
+    has_outer: bool
+    nodes: int = NODES[0]
+
+    def __post_init__(self) -> None:
+        sigma = self.second_layer
+        if sigma.ndim == 2:
+            spread = sigma - np.mean(np.diagonal(sigma)) * np.eye(len(sigma))
+        else:
+            spread = sigma - sigma.mean()
+        if self.has_outer and self.has_noise and np.abs(spread).max() > 1e-12 * np.abs(sigma).max():
+            raise ValueError(
+                "free slopes with residuals need a second layer of one variance; got a covariance; "
+                "give its mean variance, or take coupling 'units' or 'full'"
+            )
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether H1 couples the blocks a and b."""
+        return bool(self.variances.any())
+
+    @property
+    def parameter_count(self) -> int:
+        """P = n1 (n0 + n2)."""
+        return int(self.features.shape[0] * (self.x.shape[1] + self.outputs))
+
+    @property
+    def memory(self) -> int:
+        """Bytes at the height of a solution, estimated from above."""
+        n1, m = self.features.shape
+        d = m if self._is_uneven else min(m, n1 + self.x.shape[1])
+        return int(16 * ((2 * DEPTH + 15) * (d**2 + n1**2) + 5 * n1 * m + 2 * m * d))
+
+    # Coordinates ---------------------------------------------------------------------------------
+
+    @property
+    def _is_uneven(self) -> bool:
+        """Whether residuals are of unlike size."""
+        return bool(np.ptp(self.variances) > 0)
+
+    @cached_property
+    def _basis(self) -> tuple[Real, Real, Real]:
+        """Eigenvalues of K and the features, in an orthonormal basis that is diagonal for K."""
+        n1, m = self.features.shape
+        _, values, data = np.linalg.svd(self.x.T / np.sqrt(m), full_matrices=False)
+        data = data[values > _RANK * values[0]] if values[0] > 0 else data[:0]
+        rest = self.features - (self.features @ data.T) @ data
+        if self._is_uneven:
+            rest = np.concatenate([rest, np.eye(m) - data.T @ data])
+        if not self.has_outer:
+            rest = rest[n1:]
+        _, sizes, more = np.linalg.svd(rest, full_matrices=False)
+        floor = _RANK * (np.abs(self.features).max(initial=0.0) * np.sqrt(m) + 1)
+        more = more[sizes > floor][: m - len(data)]
+        basis = np.concatenate([data, more])
+        k = np.zeros(len(basis))
+        k[: len(data)] = values[: len(data)] ** 2
+        return k, self.features @ basis.T / np.sqrt(m), basis
+
+    @cached_property
+    def _weights(self) -> Real:
+        """R in the basis: a matrix, or shape () where residuals are alike."""
+        if not self._is_uneven:
+            return np.asarray(self.variances[0])
+        basis = self._basis[2]
+        return np.asarray((basis * self.variances) @ basis.T)
+
+    @cached_property
+    def _rest(self) -> int:
+        """Directions of the samples outside the basis."""
+        return int(self.features.shape[1] - len(self._basis[0]))
+
+    @cached_property
+    def _pairs(self) -> tuple[Real, Real | float]:
+        bends = 0.0 if self.bends is None else self.bends.ravel()
+        return self.slopes.ravel(), bends
+
+    @cached_property
+    def _levels(self) -> Real:
+        """Eigenvalues of Sigma; one where they are all alike."""
+        sigma = self.second_layer
+        levels = sigma if sigma.ndim == 1 else np.linalg.eigvalsh(sigma)
+        return levels if np.ptp(levels) > 1e-12 * np.abs(levels).max() else levels[:1]
+
+    # The state: sqrt(m) Omega, then 1 - S_s outside the basis and in it, S_a ---------------------
+
+    @cached_property
+    def _sizes(self) -> tuple[int, int]:
+        """Sizes of S_s and S_a in the state."""
+        d = len(self._basis[0]) if self.has_outer else 0
+        return d, self.features.shape[0] if self.has_noise else 0
+
+    def start(self, z: complex) -> Complex:
+        """S = 0, Omega the mean of the slopes."""
+        d, n1 = self._sizes
+        t, b = self._pairs
+        lift = 0.1j * float(np.abs(t).max() + np.abs(b).max() + 1e-3)
+        omega = np.sqrt(self.features.shape[1]) * np.array([lift, t.mean(), lift - np.mean(b)])
+        one = np.eye(d, dtype=np.complex128).ravel()
+        return np.concatenate([omega, [self._rest_scale], one, np.zeros(n1 * n1)])
+
+    @property
+    def _rest_scale(self) -> float:
+        return float(np.sqrt(max(self._rest, 1)))
+
+    def _unpacked(self, y: Complex) -> tuple[Complex, complex, Complex, Complex]:
+        d, n1 = self._sizes
+        rest = complex(y[3] / self._rest_scale)
+        s, a = y[4 : 4 + d * d].reshape(d, d), y[4 + d * d :].reshape(n1, n1)
+        return y[:3] / np.sqrt(self.features.shape[1]), rest, s, a
+
+    def admits(self, y: Complex) -> bool:
+        """Whether Omega and 1 - S_s lie in the upper, S_a in the lower half-plane: diagonals."""
+        omega, rest, s, a = self._unpacked(y)
+        highest = max(
+            -np.diagonal(s).imag.min(initial=1.0),
+            np.diagonal(a).imag.max(initial=-1.0),
+            -rest.imag,
+            -omega[0].imag,
+            -omega[2].imag,
+        )
+        return bool(highest < 1e-12)
+
+    def samples(self, outer: OuterBlocks) -> Complex:
+        """M_s between samples, shape (m, m)."""
+        basis, m = self._basis[2], self.features.shape[1]
+        inside = outer.s - np.eye(len(basis)) / outer.rest
+        return np.asarray(basis.T @ inside @ basis + np.eye(m) / outer.rest)
+
+    @cached_property
+    def _features_gram(self) -> Real:
+        h = self._basis[1]
+        return np.asarray(h.T @ h)
+
+    def _outer(self, z: complex, y: Complex) -> OuterBlocks:
+        _, rest, s, a = self._unpacked(y)
+        return OuterBlocks(
+            z, self._basis[1], self._features_gram, a if self.has_noise else None,
+            s if self.has_outer else None, rest,
+        )  # fmt: skip
+
+    def applied(self, z: complex, y: Complex) -> tuple[Complex, FreeSlopesBlocks]:
+        """Apply the equation to a state."""
+        n1, m = self.features.shape
+        k, extra = self._basis[0], self._rest
+        omega = self._unpacked(y)[0]
+        outer = self._outer(z, y)
+        below = z + omega[2] * k
+        c = k / below
+        t = omega[0] - omega[1] ** 2 * c
+        nodes, weights, polynomials, coefficients = self._quadrature(outer, self.nodes)
+        samples = np.eye(self._sizes[0], dtype=np.complex128)  # 1 - S_s
+        seen = np.zeros(len(k), dtype=np.complex128)  # diagonal of (1 + Q T)^{-1} Q
+        rest, seen_rest = 1 + 0j, 0j
+        traces = np.zeros(len(weights), dtype=np.complex128)
+        for i, ((sigma, node), weight) in enumerate(zip(nodes, weights, strict=True)):
+            e, diagonal = self._unit(outer, sigma, node, t)
+            q = self._beyond(outer, sigma, node)
+            e_rest = -omega[0] / (1 + q * omega[0])
+            seen += weight * diagonal
+            seen_rest += weight * q / (1 + q * omega[0])
+            if self.has_outer:
+                samples -= (n1 * weight * sigma) * e
+                rest -= n1 * weight * sigma * e_rest
+            if self.has_noise:
+                traces[i] = self._trace_of(e, e_rest) / m
+        g = np.array(
+            [
+                (seen.sum() + extra * seen_rest) / m,
+                -(omega[1] * c * seen).sum() / m,
+                (c + (omega[1] * c) ** 2 * seen).sum() / m,
+            ]
+        )
+        other = _inverse(g) - omega
+        new_omega = _inverse(self._mean_inverse(other)) - other
+        energy_a = np.zeros((self._sizes[1],) * 2, dtype=np.complex128)
+        for matrix, column in zip(polynomials, coefficients.T, strict=True):
+            energy_a += (column @ traces) * matrix
+        present = k > 0
+        trace_b = np.sum(1 / below[present]) + (self.x.shape[1] - present.sum()) / z
+        trace_b += np.sum(omega[1] ** 2 * k / below**2 * seen)
+        head = np.append(np.sqrt(m) * new_omega, self._rest_scale * rest)
+        new = np.concatenate([head, samples.ravel(), energy_a.ravel()])
+        return new, FreeSlopesBlocks(outer, complex(n1 * trace_b), omega, other, self.nodes)
+
+    def _quadrature(
+        self, outer: OuterBlocks, count: int
+    ) -> tuple[list[tuple[float, complex]], Complex, list[Complex], Complex]:
+        """Nodes (sigma, eigenvalue of M_a), weights, and how values give a function of M_a."""
+        if not self.has_noise:
+            sigmas, weights, _, _ = trace_quadrature(np.diag(self._levels + 0j), count)
+            pairs = [(float(sigma.real), 0j) for sigma in sigmas]
+            return pairs, weights, [], np.zeros((len(sigmas), 0))
+        nodes, weights, polynomials, coefficients = trace_quadrature(outer.a, count)
+        sigma = float(self._levels[0]) if self.has_outer else 0.0
+        return [(sigma, complex(node)) for node in nodes], weights, polynomials, coefficients
+
+    def _unit(
+        self, outer: OuterBlocks, sigma: float, node: complex, t: Complex
+    ) -> tuple[Complex, Complex]:
+        """E = -T (1 + Q T)^{-1} and the diagonal of (1 + Q T)^{-1} Q for one sigma and node."""
+        d = len(t)
+        if self.has_noise:
+            q = self._q(outer, sigma, node)
+            left = q * t
+            left[np.diag_indices(d)] += 1
+            left = np.linalg.inv(left)
+            return -t[:, None] * left, np.sum(left * q.T, axis=1)
+        if sigma <= 0:
+            return np.diag(-t), np.zeros(d, dtype=np.complex128)
+        core: Complex = outer.schur / (self.outputs * sigma)
+        core[np.diag_indices(d)] += t
+        core = np.asarray(np.linalg.inv(core))
+        diagonal = np.diagonal(core).copy()
+        core *= t
+        core *= t[:, None]
+        core[np.diag_indices(d)] -= t
+        return core, diagonal
+
+    def _q(self, outer: OuterBlocks, sigma: float, node: complex) -> Complex:
+        """Q for one sigma and node, in the basis."""
+        d, m = len(self._basis[0]), self.features.shape[1]
+        q: Complex = np.zeros((d, d), dtype=np.complex128)
+        if self.has_outer:
+            q += (self.outputs * sigma) * outer.s
+        if self._is_uneven:
+            q += (self.outputs * node / m) * self._weights
+        else:
+            q[np.diag_indices(d)] += self.outputs * node / m * float(self._weights)
+        return q
+
+    def _beyond(self, outer: OuterBlocks, sigma: float, node: complex) -> complex:
+        """Q for one sigma and node, outside the basis."""
+        if not self._rest:
+            return 1j
+        q = self.outputs * node / self.features.shape[1] * float(self._weights)
+        return complex(q + self.outputs * sigma / outer.rest if self.has_outer else q)
+
+    def _trace_of(self, e: Complex, e_rest: complex) -> complex:
+        """Trace of r E over the samples."""
+        if self._is_uneven:
+            return complex(np.sum(self._weights * e.T))
+        return complex(float(self._weights) * (np.trace(e) + self._rest * e_rest))
+
+    def _mean_inverse(self, omega: Complex) -> Complex:
+        """Integral of (Omega' + [[0, t], [t, -b]])^{-1}."""
+        t, b = self._pairs
+        corner, right = omega[2] - b, omega[1] + t
+        inverse = 1 / (omega[0] * corner - right**2)
+        return np.array(
+            [np.mean(corner * inverse), -np.mean(right * inverse), omega[0] * np.mean(inverse)]
+        )
+
+    def fixed_point(
+        self, z: complex, start: Complex | None, tolerance: float, limit: int = STEPS
+    ) -> Solved:
+        """Solve at one point, with more nodes where they are needed."""
+        first = self.start(z) if start is None else start
+        finer = self._finer
+        patience = limit if finer is None else min(limit, _PATIENCE)
+        y, blocks, steps, size = anderson(self, z, first, tolerance, limit=patience)
+        good = size <= tolerance and self._is_physical(blocks)
+        if finer is None:
+            return Solved(y, blocks, steps, size, good)
+        if good:
+            new, fine = finer.applied(z, y)
+            steps += 1
+            change = float(np.linalg.norm(new - y) / np.linalg.norm(y))
+            if change <= QUADRATURE:
+                return Solved(new, fine, steps, max(size, change), self._is_physical(fine))
+        solved = finer.fixed_point(z, y if good else start, tolerance, limit)
+        return solved._replace(steps=steps + solved.steps)
+
+    @cached_property
+    def _finer(self) -> Self | None:
+        """The same with more nodes, if that may change anything."""
+        exact = not self.has_outer if self.has_noise else len(self._levels) <= self.nodes
+        more = [nodes for nodes in NODES if nodes > self.nodes]
+        if exact or not more or self.nodes >= self.features.shape[0]:
+            return None
+        return replace(self, nodes=more[0])
+
+    def _is_physical(self, blocks: FreeSlopesBlocks) -> bool:
+        outer = blocks.outer
+        both = np.array([_matrix(blocks.omega), _matrix(blocks.other)])
+        lowest = np.linalg.eigvalsh(both.imag)[:, 0].min()
+        return bool(
+            lowest >= -1e-8 * np.abs(both).max()
+            and (outer.energy_a is None or is_lower(outer.a))
+            and (outer.samples is None or is_lower(-outer.schur))
+        )
+
+    # Results -------------------------------------------------------------------------------------
+
+    def trace(self, blocks: FreeSlopesBlocks) -> complex:
+        """G."""
+        value = self.outputs * blocks.outer.trace_a + blocks.trace_b
+        return complex(value / self.parameter_count)
+
+    def potential(self, z: complex, blocks: FreeSlopesBlocks) -> complex:
+        """L."""
+        n1, m = self.features.shape
+        k = self._basis[0]
+        outer, omega, other = blocks.outer, blocks.omega, blocks.other
+        total = self.outputs * log_determinant(outer.inner)
+        if self.has_outer:
+            rest = complex(upper_log(np.array(outer.rest)))
+            total += self.outputs * (log_determinant(outer.schur) + self._rest * rest)
+        present = k > 0
+        spread = upper_log(z + omega[2] * k[present]).sum()
+        total += n1 * complex(spread + (self.x.shape[1] - present.sum()) * np.log(z))
+        t = omega[0] - omega[1] ** 2 * k / (z + omega[2] * k)
+        nodes, weights, _, _ = self._quadrature(outer, blocks.nodes)
+        for (sigma, node), weight in zip(nodes, weights, strict=True):
+            part = self._noise_potential(outer, sigma, node, t, omega[0])
+            total += n1 * complex(weight) * part
+        total += n1 * m * (self._mean_log(other) - log_determinant(_matrix(omega + other)))
+        return complex(total / self.parameter_count)
+
+    def _noise_potential(
+        self, outer: OuterBlocks, sigma: float, node: complex, t: Complex, beyond: complex
+    ) -> complex:
+        """Log det (1 + Q T) + tr E Q for one sigma and node."""
+        if not self.has_noise and sigma <= 0:
+            return 0j
+        e, _ = self._unit(outer, sigma, node, t)
+        if self.has_noise:
+            q = self._q(outer, sigma, node)
+            inverse = np.linalg.inv(q)
+        else:
+            q = (self.outputs * sigma) * outer.s
+            inverse = outer.schur / (self.outputs * sigma)
+        value = log_determinant(inverse + np.diag(t)) - log_determinant(inverse)
+        value += complex(np.sum(e * q.T))
+        if self._rest:
+            scalar = self._beyond(outer, sigma, node)
+            logs = upper_log(np.array([1 / scalar + beyond, 1 / scalar]))
+            shift = scalar * beyond / (1 + scalar * beyond)
+            value += self._rest * complex(logs[0] - logs[1] - shift)
+        return value
+
+    def _mean_log(self, omega: Complex) -> complex:
+        """Integral of log det (Omega' + [[0, t], [t, -b]])."""
+        t, b = self._pairs
+        first = upper_log(omega[:1])
+        second = upper_log(omega[2] - b - (omega[1] + t) ** 2 / omega[0])
+        return complex(first[0] + np.mean(second))
+
+
+def trace_quadrature(a: Complex, nodes: int) -> tuple[Complex, Complex, list[Complex], Complex]:
+    """Gauss quadrature of the spectral measure of a complex symmetric matrix.
+
+    Parameters
+    ----------
+    a : ndarray, shape (n, n)
+        A.
+    nodes : int
+        Number of nodes; fewer where fewer are exact.
+
+    Returns
+    -------
+    tuple
+        Nodes and weights, with tr f(A)/n = sum of w_j f(a_j) for polynomials of degree below
+        2 `nodes`; polynomials P_k(A), orthonormal in tr(P Q)/n; and the matrix (j, k) that turns
+        values f(a_j) into coefficients, f(A) = sum over k of (sum over j of f_j c_jk) P_k.
+    """
+    n = len(a)
+    diagonal: list[complex] = []
+    off: list[complex] = []
+    matrices = [np.eye(n, dtype=np.complex128)]
+    scale = float(np.linalg.norm(a)) / np.sqrt(n)
+    while True:
+        here = matrices[-1]
+        product = a @ here
+        diagonal.append(complex(np.sum(product * here.T) / n))
+        if len(diagonal) == nodes:
+            break
+        product -= diagonal[-1] * here
+        if off:
+            product -= off[-1] * matrices[-2]
+        square = complex(np.sum(product * product.T) / n)
+        if abs(square) <= (1e-7 * scale) ** 2:
+            break
+        off.append(complex(np.sqrt(square)))
+        matrices.append(product / off[-1])
+    jacobi = np.diag(diagonal) + np.diag(off, 1) + np.diag(off, -1)
+    points, vectors = np.linalg.eig(jacobi)
+    left = np.linalg.inv(vectors)
+    return points, vectors[0] * left[:, 0], matrices, (vectors * left[:, 0]).T
+
+
+def _matrix(omega: Complex) -> Complex:
+    return np.array([[omega[0], omega[1]], [omega[1], omega[2]]])
+
+
+def _inverse(omega: Complex) -> Complex:
+    return np.asarray(
+        np.array([omega[2], -omega[1], omega[0]]) / (omega[0] * omega[2] - omega[1] ** 2)
+    )

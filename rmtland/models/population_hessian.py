@@ -1,0 +1,332 @@
+r"""The Hessian law of a one-hidden-layer network from its sizes and its activation alone.
+
+Pennington and Bahri [1]_ leave open the limit law of H0 for a network y = W2 f(W1 x) with Gaussian
+weights and data. Here it is, for n0 inputs, n1 hidden units, n2 outputs, m samples in any ratio,
+any activation and data of any covariance; nothing is drawn and nothing fitted. Two facts carry it:
+
+* *Gaussian equivalence.* For z of variance q the features act like c0 + c1 W1 X + c* Theta with
+  independent Gaussian Theta, c0 = E f, c1 = E f', c*^2 = E f^2 - c0^2 - q c1^2; the slopes f'
+  like an independent diagonal matrix over units and samples.
+* *Two tensor legs.* Singular vectors of W2 act on outputs and units, X, W1 and Theta on samples:
+  for every singular value of W2 there is a small equation in free Gaussian matrices; the slopes,
+  free from all of it, couple these equations through a 2 x 2 self-energy
+  (`rmtland.models.population_equation`).
+
+Both were tested, not proved. Against the data-aware equation (`DysonHessian`, one draw of first
+layer and data) G at height 0.2 differs by 0.096, 0.048 for ReLU and 0.045, 0.022 for tanh at n =
+16, 32 (n0 = n1 = n2, m = 4n): like 1/n, in that case and in rectangular ones, hence neither the
+freeness of the slopes nor their independence from Theta fails at leading order. Of order 1/n are
+the n1 exact zeros of a ReLU network and its outliers, about n1 c0^2 (`spike`), one for each output.
+
+The residual part H1 splits into blocks, one for each unit: `residual` has its law, with the
+second derivatives of f. H0 + H1 has no finite closed system known, as residuals couple the units:
+`total_density` averages `DysonHessian` over draws of a smaller network of the same ratios, with a
+standard error.
+
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70, section 3.
+
+Examples
+--------
+>>> model = PopulationHessian(1, 1, 1, 4, activation="relu")
+>>> model.law.atoms, model.mean == 0.5 * (0.5 - 0.5 / np.pi) + 0.5 * 0.5
+((), True)
+>>> g = model.law.stieltjes(1 + 0.1j)
+>>> round(g.real, 6), round(g.imag, 6)
+(1.126421, -0.593373)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rmtland.arrays import Rng, count, points, positive, seed_of, streams
+from rmtland.laws import Law
+from rmtland.models.dyson_hessian import PARTS, DysonHessian
+from rmtland.models.linear_hessian import LinearHessian
+from rmtland.models.population_equation import ActivationRule, activation_rule, covariance_rule
+from rmtland.models.population_law import PopulationLaw
+from rmtland.models.population_residual import PopulationResidual
+from rmtland.networks import MLP
+from rmtland.networks.activation import Activation
+from rmtland.spectrum import Spectrum
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["DrawnDensity", "PopulationHessian"]
+
+
+class DrawnDensity(NamedTuple):
+    """A density averaged over draws, and its standard error."""
+
+    mean: NDArray[np.float64]
+    standard_error: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class PopulationHessian:
+    """A one-hidden-layer network with Gaussian weights and Gaussian data, both averaged out.
+
+    Parameters
+    ----------
+    inputs, hidden, outputs, samples : float
+        n0, n1, n2 and m, > 0: only their ratios enter the law.
+    activation : str or Activation
+        As in `rmtland.networks.MLP`.
+    first_variance, second_variance : float
+        n0 times the variance of the entries of W1, n1 times that of W2, > 0 (1 for `lecun`).
+    covariance : float, array_like of shape (n0,) or Law
+        Covariance of the samples: a multiple of the identity, its eigenvalues, or their law. Where
+        there are more than 24 eigenvalues the Gauss rule of 24 nodes stands for them.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+    """
+
+    inputs: float
+    hidden: float
+    outputs: float
+    samples: float
+    activation: str | Activation = field(default="tanh", kw_only=True)
+    first_variance: float = field(default=1.0, kw_only=True)
+    second_variance: float = field(default=1.0, kw_only=True)
+    covariance: Any = field(default=1.0, kw_only=True)
+
+    name = "population law"
+
+    def __post_init__(self) -> None:
+        for key in ("inputs", "hidden", "outputs", "samples", "first_variance", "second_variance"):
+            object.__setattr__(self, key, positive(key, getattr(self, key)))
+        covariance_rule(self.covariance)
+        self.rule  # noqa: B018  (raises for an unusable activation)
+
+    @property
+    def sizes(self) -> tuple[float, float, float, float]:
+        """The numbers n0, n1, n2 and m."""
+        return self.inputs, self.hidden, self.outputs, self.samples
+
+    @cached_property
+    def _data(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        return covariance_rule(self.covariance)
+
+    @cached_property
+    def preactivation_variance(self) -> float:
+        """Variance q of the preactivations: s1 tr Sigma / n0."""
+        sigma, share = self._data
+        return float(self.first_variance * (sigma @ share))
+
+    @cached_property
+    def rule(self) -> ActivationRule:
+        """Hermite coefficients of the activation and the law of its slopes."""
+        return activation_rule(self.activation, self.preactivation_variance)
+
+    @property
+    def mean(self) -> float:
+        """Mean eigenvalue of H0 without the outliers that c0 makes."""
+        n0, n1, n2, _ = self.sizes
+        rule, (sigma, share) = self.rule, self._data
+        steep = float(rule.masses @ rule.slopes**2)
+        upper = n1 * (rule.mean_square - rule.mean**2)
+        lower = self.second_variance * n0 * steep * float(sigma @ share)
+        return n2 * (upper + lower) / (n1 * (n0 + n2))
+
+    @cached_property
+    def rank(self) -> float:
+        """Share of the eigenvalues of H0 that differ from zero, in the limit."""
+        n0, n1, n2, m = self.sizes
+        sigma, share = self._data
+        n0 = n0 * float(share[sigma > 0].sum())
+        rule = self.rule
+        if rule.slopes.size == 1:
+            rank = min(n1, n2) * min(n0, m) + max(n2 - n1, 0.0) * min(n0, n1, m)
+        else:
+            flat = float(rule.masses[rule.slopes == 0].sum())
+            both = min(n1, n2)
+            inner = min(both * m, both * min(n1, m) + n1 * min(n0, (1 - flat) * m))
+            rank = max(n2 - n1, 0.0) * min(n1, m) + inner
+        return rank / (n1 * (self.inputs + n2))
+
+    @cached_property
+    def law(self) -> Law:
+        """Limit law of the eigenvalues of H0, outliers apart.
+
+        That of `LinearHessian` for an affine activation and isotropic data.
+        """
+        sigma, rule = self._data[0], self.rule
+        if rule.slopes.size == 1 and sigma.size == 1:
+            linear = self.linear()
+            return replace(
+                linear, data_variance=linear.data_variance * float(rule.slopes[0]) ** 2
+            ).law
+        return PopulationLaw(self)
+
+    def residual(self, epsilon: float) -> PopulationResidual:
+        """Return the law of H1 at an energy epsilon > 0."""
+        return PopulationResidual(self, epsilon)
+
+    def spike(self, n: int) -> float:
+        """Place of the n2 outliers of H0 with n hidden units, to leading order: n c0^2.
+
+        Zero for activations of mean zero. Corrections stay bounded as n grows.
+        """
+        return count("n", n) * self.rule.mean**2
+
+    # Draws ---------------------------------------------------------------------------------------
+
+    def _drawn(
+        self, n: int, generators: list[np.random.Generator]
+    ) -> Iterator[tuple[NDArray[Any], NDArray[Any], int, np.random.Generator]]:
+        """First layers, samples, n2 and the generator, one for each generator."""
+        n1 = count("n", n)
+        n0, n2, m = (
+            max(1, round(n1 * size / self.hidden))
+            for size in (self.inputs, self.outputs, self.samples)
+        )
+        for generator in generators:
+            first = generator.normal(size=(n1, n0)) * math.sqrt(self.first_variance / n0)
+            x = generator.normal(size=(m, n0)) * np.sqrt(self._levels(n0))
+            yield first, x, n2, generator
+
+    def _levels(self, n0: int) -> NDArray[Any]:
+        """Eigenvalues of the covariance for n0 inputs: quantiles of their law."""
+        share = (np.arange(n0) + 0.5) / n0
+        if isinstance(self.covariance, Law):
+            return np.asarray(self.covariance.ppf(share))
+        values = np.sort(np.asarray(self.covariance, dtype=np.float64).ravel())
+        return np.asarray(values[np.minimum((share * values.size).astype(int), values.size - 1)])
+
+    def draw(
+        self, n: int, *, epsilon: float = 0.0, part: str = "total", rng: Rng = None
+    ) -> DysonHessian:
+        """Draw a first layer and data, and return the model that knows them.
+
+        Parameters
+        ----------
+        n : int
+            Number of hidden units; the other sizes follow by the ratios.
+        epsilon : float
+            Energy.
+        part : {"total", "gauss_newton", "residual"}
+            As in `DysonHessian`.
+        rng : anything `numpy.random.default_rng` takes
+            Seed or generator.
+        """
+        first, x, n2, generator = next(self._drawn(n, streams(rng, 1)))
+        return DysonHessian.of_first_layer(
+            first, x, outputs=n2, epsilon=epsilon, activation=self.activation, part=part,
+            second_layer=self.second_variance / first.shape[0], rng=generator,
+        )  # fmt: skip
+
+    def sample(self, n: int, rng: Rng = None, *, runs: int = 1) -> Spectrum:
+        """Draw networks and data, and return all eigenvalues of the exact matrices H0.
+
+        Parameters
+        ----------
+        n : int
+            Number of hidden units; the other sizes follow by the ratios, at least 1.
+        rng : anything `numpy.random.default_rng` takes
+            Seed or generator.
+        runs : int
+            Number of independent networks.
+        """
+        generators = streams(rng, count("runs", runs))
+        rows = []
+        for first, x, n2, generator in self._drawn(n, generators):
+            n1, n0 = first.shape
+            net = MLP((n0, n1, n2), activation=self.activation)
+            second = generator.normal(size=(n2, n1)) * math.sqrt(self.second_variance / n1)
+            theta = np.concatenate([first.ravel(), second.ravel()])
+            point = net.at(theta, x, np.zeros((len(x), n2)))
+            rows.append(np.linalg.eigvalsh(point.hessian("gauss_newton")))
+        return Spectrum(
+            np.array(rows),
+            provenance={
+                "source": "model",
+                "model": type(self).__name__,
+                "sizes": [n0, n1, n2, len(x)],
+                "activation": net.activation if isinstance(net.activation, str) else str(
+                    self.activation
+                ),
+                "seed": seed_of(generators[0]),
+            },
+        )  # fmt: skip
+
+    def total_density(
+        self,
+        x: ArrayLike,
+        *,
+        eta: float,
+        epsilon: float,
+        n: int = 12,
+        draws: int = 4,
+        part: str = "total",
+        rng: Rng = 0,
+    ) -> DrawnDensity:
+        """Density of H0 + H1, smoothed at the height eta, averaged over drawn networks of size n.
+
+        Parameters
+        ----------
+        x : array_like of float
+            Points.
+        eta : float
+            Half-width of the Cauchy density that it is convolved with.
+        epsilon : float
+            Energy.
+        n : int
+            Number of hidden units of the networks drawn. Their law differs from the limit by
+            some multiple of 1/n, which the standard error does not hold.
+        draws : int
+            Number of draws, at least 2.
+        part : {"total", "gauss_newton", "residual"}
+            As in `DysonHessian`.
+        rng : anything `numpy.random.default_rng` takes
+            Seed or generator.
+
+        Returns
+        -------
+        DrawnDensity
+            Mean and its standard error.
+        """
+        if part not in PARTS:
+            raise ValueError(f"part must be one of {PARTS}; got {part!r}")
+        grid = points("x", x)
+        rows = [
+            np.asarray(
+                self.draw(n, epsilon=epsilon, part=part, rng=generator).smoothed_density(
+                    grid, eta=eta
+                )
+            )
+            for generator in streams(rng, count("draws", draws, least=2))
+        ]
+        values = np.array(rows)
+        error = values.std(axis=0, ddof=1) / math.sqrt(len(values))
+        return DrawnDensity(values.mean(axis=0), error)
+
+    def linear(self) -> LinearHessian:
+        """Return the linear network of the same sizes and variances, for isotropic data.
+
+        Raises
+        ------
+        ValueError
+            If the covariance is not a multiple of the identity.
+        """
+        sigma, _ = self._data
+        if sigma.size > 1:
+            raise ValueError("LinearHessian takes data whose covariance is a number")
+        return LinearHessian(
+            *self.sizes,
+            first_variance=self.first_variance,
+            second_variance=self.second_variance,
+            data_variance=float(sigma[0]),
+        )

@@ -1,0 +1,409 @@
+r"""The limit law of the Gauss-Newton matrix of a one-hidden-layer network with Gaussian data.
+
+G comes from the equation of `rmtland.models.population_equation`, solved on the real axis itself.
+The support is where it has an imaginary part, at some singular value of W2; its ends are found by
+bisection. The distribution function is the integral of the density, kept as Legendre series on
+panels that are halved until their last coefficients vanish; together with the exact atom at zero
+it must add up to 1, which tests the solution, and `mass_error` says how well it does.
+
+The atom at zero counts parameters less the rank of J, in general position:
+
+.. math:: \operatorname{rank} = (n_2 - n_1)_+ \min(n_1, m) + \min\bigl(r m, r \min(n_1, m)
+          + n_1 \min(n_0, (1 - p_0) m)\bigr), \qquad r = \min(n_1, n_2),
+
+with p_0 the mass of slopes zero (1/2 for ReLU); for a linear network see `LinearHessian`.
+
+References
+----------
+.. [1] H. Takahasi and M. Mori, Double exponential formulas for numerical integration, Publ. RIMS
+       Kyoto Univ. 9 (1974) 721-741: the variable of the panels.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.polynomial import legendre
+from numpy.typing import NDArray
+
+from rmtland.laws import Law
+from rmtland.laws.law import Atoms, Complex, Real, Support
+from rmtland.models.linear_hessian import wishart_path
+from rmtland.models.population_equation import activation_rule, covariance_rule
+from rmtland.solution import ConvergenceError
+
+if TYPE_CHECKING:
+    from rmtland.models.population_hessian import PopulationHessian
+
+__all__ = ["PopulationLaw"]
+
+_STEP = 1 / 18
+_LIGHT = 1e-13
+_ORDER = 16
+_TAIL = 1e-7
+_DEPTH = 6
+_LOWEST = 1e-8
+_SECTIONS = 7
+_JUMP = 3.0
+
+
+class _Table(NamedTuple):
+    """Panels of a band: their ends in t, series of the density per unit of t, mass before each."""
+
+    low: float
+    high: float
+    ends: Real  # (panels + 1,)
+    series: Real  # (panels, order)
+    levels: Real  # (panels + 1,), mass of the band below each end
+    power: float  # the density grows like x^-power below the first panel
+
+
+@dataclass(frozen=True, eq=False)
+class PopulationLaw(Law):
+    """Limit law of H0; made by `PopulationHessian`.
+
+    Parameters
+    ----------
+    model : PopulationHessian
+        Sizes, activation, variances and data covariance.
+    """
+
+    model: PopulationHessian
+
+    # The equation --------------------------------------------------------------------------------
+
+    def _arrays(self, step: float, refined: int) -> tuple[Any, ...]:
+        """Return nodes, weights and constants as `follow` takes them."""
+        model = self.model
+        n0, n1, n2, m = model.sizes
+        rule = activation_rule(model.activation, model.preactivation_variance, refined=refined)
+        sigma, share = covariance_rule(model.covariance, nodes=24 * refined)
+        w, weights = wishart_path(n2 / n1, model.second_variance, step)
+        kept = np.abs(weights) > _LIGHT * np.abs(weights).max()
+        w, weights = w[kept], weights[kept]
+        places, outer, inner = [w], [weights], [weights * (n2 / n1)]
+        root = np.sqrt(n2 / n1)
+        ends = model.second_variance * (1 + np.array([-root, root])) ** 2
+        for place, left, right in (
+            (np.zeros(1), max(0.0, 1 - n1 / n2), max(0.0, 1 - n2 / n1)),
+            (ends, 0.0, 0.0),
+        ):
+            if left or right or place is ends:
+                places.append(place.astype(np.complex128))
+                outer.append(np.full(place.size, left, dtype=np.complex128))
+                inner.append(np.full(place.size, right, dtype=np.complex128))
+        spread = model.first_variance * rule.slope**2
+        sizes = np.array([n1 / n0 * spread, spread, rule.rest, n0 / m, n1 / m])
+        total = n1 * (n0 + n2)
+        block = np.concatenate(inner)
+        return (
+            np.concatenate(places), block, n2 * n1 / total * np.concatenate(outer),
+            n1 * n0 / total * block, sizes, sigma, share, rule.slopes, rule.masses,
+        )  # fmt: skip
+
+    @cached_property
+    def _rules(self) -> tuple[Any, ...]:
+        return self._arrays(_STEP, 1)
+
+    @cached_property
+    def _scale(self) -> float:
+        """Mean of the eigenvalues that are not zero."""
+        return self.model.mean / self.model.rank
+
+    def _solved(self, z: Complex, rules: tuple[Any, ...] | None = None) -> tuple[Any, ...]:
+        """Solve at points other than zero: what `follow` returns, in their order."""
+        from rmtland.models.population_kernels import follow  # numba loads at first use
+
+        order = np.lexsort((z.imag, z.real))
+        place, block, outer, inner, *rest = self._rules if rules is None else rules
+        top = 40 * self._scale
+        found = follow(z[order], top, place, block, outer, inner, *rest)
+        # Where -w Omega_11 has a negative real part the path belongs on the other side of the axis;
+        # on the wrong one the unknowns jump.
+        jumps = _jumps(place, found[2])
+        turned = np.flatnonzero(
+            ~np.isfinite(found[4]) | (found[1][:, 0].real < 0) | (jumps > _JUMP)
+        )
+        if turned.size:
+            path = (place.conj(), block.conj(), outer.conj(), inner.conj())
+            again = follow(z[order][turned], top, *path, *rest)
+            other = _jumps(path[0], again[2])
+            first = jumps[turned]
+            wanted = (found[1][turned, 0].real < -1e-9) & (other <= np.maximum(first, _JUMP))
+            better = np.isfinite(again[4]) & (
+                ~np.isfinite(found[4][turned]) | wanted | (other < first / 2)
+            )
+            for part, new in zip(found, again, strict=True):
+                part[turned[better]] = new[better]
+        back = np.empty_like(order)
+        back[order] = np.arange(order.size)
+        return tuple(part[back] for part in found)
+
+    def _values(self, z: Complex, rules: tuple[Any, ...] | None = None) -> Complex:
+        g, *_, size = self._solved(z, rules)
+        if not np.isfinite(size).all():
+            raise ConvergenceError(
+                f"the population equation was not solved at {z[~np.isfinite(size)][0]}"
+            )
+        return np.asarray(g)
+
+    # Support and table ---------------------------------------------------------------------------
+
+    def _inside(self, x: Real) -> NDArray[np.bool_]:
+        """Whether some component of the law, or all together, has a density at x > 0."""
+        g, _, states, _, size = self._solved(x.astype(np.complex128))
+        w, _, outer, inner = self._rules[:4]
+        inside = ~np.isfinite(size) | (np.abs(g.imag) > 1e-9 * np.abs(g))
+        for n in np.flatnonzero(w.imag == 0):
+            end = outer[n] == 0 and inner[n] == 0
+            columns = [i for i, used in ((0, end or outer[n] != 0), (3, end or outer[n] != 0),
+                                         (2, end or inner[n] != 0)) if used]  # fmt: skip
+            with np.errstate(invalid="ignore", divide="ignore"):
+                part = states[:, n, columns]
+                ratio = np.abs(part.imag) / np.abs(part)
+            inside |= np.nan_to_num(ratio).max(axis=1) > 1e-6
+        return np.asarray(inside)
+
+    @cached_property
+    def support(self) -> Support:
+        """Bands, found on a grid of some hundred points; narrower gaps may be missed."""
+        top = 8 * self._scale
+        while self._inside(np.array([top, 1.5 * top])).any():
+            top *= 2
+        x = np.unique(
+            np.concatenate([np.geomspace(1e-6 * top, top, 45), np.linspace(0, top, 91)[1:]])
+        )
+        inside = self._inside(x)
+        if not inside.any():
+            raise ConvergenceError("no support was found")
+        changes = np.flatnonzero(inside[1:] != inside[:-1])
+        out = np.where(inside[changes], x[changes + 1], x[changes])
+        within = np.where(inside[changes], x[changes], x[changes + 1])
+        for _ in range(_SECTIONS):
+            shares = np.arange(1, 8) / 8
+            cuts = out[:, None] + (within - out)[:, None] * shares
+            here = self._inside(cuts.ravel()).reshape(cuts.shape)
+            first = np.where(here.any(axis=1), here.argmax(axis=1), 7)
+            step = (within - out) / 8
+            out, within = out + step * first, out + step * (first + 1)
+        edges = within.tolist()
+        if inside[0]:
+            edges.insert(0, 0.0)
+        return tuple(zip(edges[::2], edges[1::2], strict=True))
+
+    @property
+    def atoms(self) -> Atoms:
+        """The null space of J."""
+        null = 1 - self.model.rank
+        return ((0.0, null),) if null > 1e-12 else ()
+
+    @cached_property
+    def _tables(self) -> tuple[list[_Table], float]:
+        """Panels of all bands, scaled to the mass of the continuous part, and what they missed."""
+        tables = [self._tabulated(low, high) for low, high in self.support]
+        mass = sum(float(table.levels[-1]) for table in tables)
+        missed = abs(mass - self.model.rank)
+        if not missed < 1e-3:
+            raise ConvergenceError(
+                f"density and atom at zero add up to {mass + 1 - self.model.rank:.6f}, not to 1: a "
+                "narrow band was missed, or the rank of J is not generic"
+            )
+        factor = self.model.rank / mass
+        return [
+            table._replace(series=table.series * factor, levels=table.levels * factor)
+            for table in tables
+        ], missed
+
+    @property
+    def mass_error(self) -> float:
+        """By how much the integral of the computed density misses the mass it should have."""
+        return self._tables[1]
+
+    def _tabulated(self, low: float, high: float) -> _Table:
+        first, last = (-_logit(_LOWEST if low == 0 else 1e-8), _logit(1e-8))
+        nodes, weights = legendre.leggauss(_ORDER)
+        fit = legendre.legvander(nodes, _ORDER - 1) * weights[:, None]
+        fit *= np.arange(_ORDER) + 0.5
+        ends = np.linspace(first, last, 7)
+        pending = list(itertools.pairwise(ends))
+        done: list[tuple[float, float, Real]] = []
+        largest = 0.0
+        for depth in range(_DEPTH + 1):
+            t = np.array([(a + b) / 2 + (b - a) / 2 * nodes for a, b in pending])
+            x, rate = _place(t, low, high)
+            g = self._values(x.ravel().astype(np.complex128)).reshape(x.shape)
+            series = (np.maximum(-g.imag / np.pi, 0.0) * rate) @ fit
+            sizes = np.array([b - a for a, b in pending])
+            largest = max(largest, float((np.abs(series).max(axis=1) * sizes).max()))
+            tails = np.abs(series[:, -3:]).max(axis=1) * sizes
+            halves = []
+            for (a, b), row, tail in zip(pending, series, tails, strict=True):
+                if tail > _TAIL * largest and depth < _DEPTH:
+                    halves += [(a, (a + b) / 2), ((a + b) / 2, b)]
+                else:
+                    done.append((a, b, row))
+            pending = halves
+            if not pending:
+                break
+        done.sort(key=lambda panel: panel[0])
+        masses = np.array([(b - a) * row[0] for a, b, row in done])
+        start, power = 0.0, 0.0
+        if low == 0:
+            # What is below the first panel, by the power law of the density there
+            x = high * _LOWEST * np.array([1.0, 4.0])
+            density = -self._values(x.astype(np.complex128)).imag / np.pi
+            power = float(np.log(density[0] / density[1]) / np.log(4.0))
+            start = float(density[0] * x[0] / max(1 - power, 1e-3))
+        return _Table(
+            low,
+            high,
+            np.array([done[0][0], *(b for _, b, _ in done)]),
+            np.array([row for _, _, row in done]),
+            start + np.concatenate([[0.0], np.cumsum(masses)]),
+            power,
+        )
+
+    # Transforms ----------------------------------------------------------------------------------
+
+    def _stieltjes(self, z: Complex) -> Complex:
+        g = np.full(z.shape, complex(np.inf, 0))
+        away = z != 0
+        if away.any():
+            g[away] = self._values(z[away])
+        return g
+
+    def _jet(self, z: Complex) -> tuple[Complex, Complex]:
+        """G, and G' from central differences, to about nine digits away from edges."""
+        g = self._stieltjes(z)
+        slope = np.full(z.shape, complex(np.inf, 0))
+        away = z != 0
+        if away.any():
+            point = z[away]
+            step = 1e-5 * np.maximum(np.abs(point.imag), np.abs(point.real) * 1e-1)
+            both = self._values(np.concatenate([point + step, point - step]))
+            slope[away] = (both[: point.size] - both[point.size :]) / (2 * step)
+        return g, slope
+
+    def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
+        """Against finer rules for the singular values, the slopes and the covariance."""
+        residual, error = np.zeros(z.shape), np.zeros(z.shape)
+        away = z != 0
+        if away.any():
+            value = self._values(z[away], self._arrays(_STEP / 1.6, 2))
+            residual[away] = np.abs(value - g[away]) / np.abs(value)
+            error[away] = 2 * np.abs(value - g[away]) + 1e-11 * np.abs(value)
+        return residual, error
+
+    def _points(self) -> tuple[Real, Real]:
+        """Nodes and weights of the table, the mass below it at its lowest node."""
+        nodes, weights = legendre.leggauss(_ORDER)
+        values = legendre.legvander(nodes, _ORDER - 1)
+        places, masses = [], []
+        for table in self._tables[0]:
+            for a, b, row in zip(table.ends[:-1], table.ends[1:], table.series, strict=True):
+                places.append(_place((a + b) / 2 + (b - a) / 2 * nodes, table.low, table.high)[0])
+                masses.append((b - a) / 2 * weights * (values @ row))
+            places.append(np.array([table.low + _LOWEST * (table.high - table.low)]))
+            masses.append(np.array([table.levels[0]]))
+        return np.concatenate(places), np.concatenate(masses)
+
+    def _log_potential(self, z: Complex) -> Complex:
+        """From the table at a height, and an integral of G down from there."""
+        height = np.maximum(z.imag, self.support[-1][1])
+        t = np.linspace(-3.2, 3.2, 49)
+        share = 1 / (1 + np.exp(-np.pi * np.sinh(t)))
+        rate = np.pi * np.cosh(t) * share * (1 - share) * (t[1] - t[0])
+        drop = height - z.imag
+        path = z[:, None] + 1j * drop[:, None] * share
+        moving = drop > 0
+        value = np.zeros(z.shape, dtype=np.complex128)
+        if moving.any():
+            g = self._stieltjes(path[moving].ravel()).reshape(-1, t.size)
+            value[moving] = -1j * drop[moving] * (g @ rate)
+        places, masses = self._points()
+        top = z.real + 1j * height
+        value += np.log(top[:, None] - places) @ masses
+        return np.asarray(value + sum(mass * np.log(top - place) for place, mass in self.atoms))
+
+    # Density and distribution function, from the table --------------------------------------------
+
+    def _located(self, table: _Table, x: Real) -> tuple[Real, NDArray[np.intp], Real]:
+        """Panel of points inside a band, the place in it in (-1, 1), and dx/dt."""
+        share = (x - table.low) / (table.high - table.low)
+        t = np.clip(_logit_of(share), table.ends[0], table.ends[-1])
+        panel = np.clip(np.searchsorted(table.ends, t) - 1, 0, len(table.series) - 1)
+        a, b = table.ends[panel], table.ends[panel + 1]
+        return 2 * (t - a) / (b - a) - 1, panel, _place(t, table.low, table.high)[1]
+
+    def _pdf(self, x: Real) -> Real:
+        density = np.zeros(x.shape)
+        for table in self._tables[0]:
+            here = (x > table.low) & (x < table.high)
+            s, panel, rate = self._located(table, x[here])
+            values = legendre.legval(s, table.series[panel].T, tensor=False) / rate
+            if table.power:
+                ratio = np.minimum(x[here] / (_LOWEST * table.high), 1.0)
+                values = values * ratio**-table.power
+            density[here] = np.maximum(values, 0.0)
+            if table.low == 0 and table.power > 0:
+                density[x == 0] = np.inf
+        return density
+
+    def _cdf(self, x: Real) -> Real:
+        below = np.where(x >= 0, 1 - self.model.rank, 0.0)
+        for table in self._tables[0]:
+            below = below + np.where(x >= table.high, table.levels[-1], 0.0)
+            here = (x > table.low) & (x < table.high)
+            if not here.any():
+                continue
+            s, panel, _ = self._located(table, x[here])
+            integrals = legendre.legint(table.series, axis=1, lbnd=-1)
+            width = (table.ends[panel + 1] - table.ends[panel]) / 2
+            values = table.levels[panel] + width * legendre.legval(
+                s, integrals[panel].T, tensor=False
+            )
+            if table.low == 0:
+                ratio = np.minimum(x[here] / (_LOWEST * table.high), 1.0)
+                values = np.where(ratio < 1, table.levels[0] * ratio ** (1 - table.power), values)
+            below[here] += values
+        return np.where(x >= self.support[-1][1], 1.0, np.clip(below, 0.0, 1.0))
+
+    def _exact_moments(self, k: int) -> list[Fraction]:
+        # The first is exact; the others are sums over the table.
+        places, masses = self._points()
+        moments = [Fraction(1), Fraction(self.model.mean)]
+        moments += [Fraction(float(masses @ places**j)) for j in range(2, k + 1)]
+        return moments[: k + 1]
+
+
+def _jumps(w: Complex, states: Complex) -> Real:
+    """Largest ratio of a difference along the path to those two nodes beside it, shape (n,)."""
+    inner = states[:, w.imag != 0][:, :, [0, 3]]
+    steps = np.abs(np.diff(inner, axis=1))
+    beside = np.maximum(steps[:, :-4], steps[:, 4:]) + 1e-6 * np.abs(inner[:, 2:-3])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.nan_to_num((steps[:, 2:-2] / beside).max(axis=(1, 2)), nan=np.inf))
+
+
+def _logit(share: float) -> float:
+    """Return the t > 0 with 1 - S(t) = share."""
+    return float(np.arcsinh(np.log((1 - share) / share) / np.pi))
+
+
+def _logit_of(share: Real) -> Real:
+    """Inverse of S(t) = 1/(1 + exp(-pi sinh t))."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.arcsinh((np.log(share) - np.log1p(-share)) / np.pi))
+
+
+def _place(t: Real, low: float, high: float) -> tuple[Real, Real]:
+    """Return x(t) = low + (high - low) S(t) and its derivative."""
+    swing = np.pi * np.sinh(t)
+    share, rest = 1 / (1 + np.exp(-swing)), 1 / (1 + np.exp(swing))
+    x = np.where(swing < 0, low + (high - low) * share, high - (high - low) * rest)
+    return x, (high - low) * share * rest * np.pi * np.cosh(t)

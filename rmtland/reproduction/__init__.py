@@ -1,0 +1,52 @@
+"""Figures of the literature, computed anew: curves, numbers, caption and drawing of each.
+
+>>> from rmtland.reproduction import FIGURES
+>>> for name, figure in FIGURES.items():
+...     print(f"{name}: {figure.title}")
+fig1: Wishart + Wigner densities at three ratios and four energies
+fig2: freeness of H0 and H1 on a trained ReLU autoencoder
+fig3: H1 of a ReLU network at initialisation against Wigner and the ReLU block
+fig4: H0 of a ReLU network at initialisation against Marchenko-Pastur and Dyson
+fig5: gap of H0 against 1/phi: Marchenko-Pastur with one fitted scale, and Dyson
+index: index against energy with the small-index law, for models and networks
+dyson: levels of theory up to the matrix Dyson equation against measured Hessians
+"""
+
+from rmtland.reproduction.densities import ModelDensities
+from rmtland.reproduction.dyson_levels import DysonLevels
+from rmtland.reproduction.figure import SIZES, Content, PublishedFigure, Series, Sweep
+from rmtland.reproduction.freeness import FreenessTest
+from rmtland.reproduction.gauss_newton_gap import GaussNewtonGap
+from rmtland.reproduction.gauss_newton_part import GaussNewtonPart
+from rmtland.reproduction.index_energy import IndexAgainstEnergy
+from rmtland.reproduction.residual_part import ResidualPart
+
+__all__ = [
+    "FIGURES",
+    "SIZES",
+    "Content",
+    "DysonLevels",
+    "FreenessTest",
+    "GaussNewtonGap",
+    "GaussNewtonPart",
+    "IndexAgainstEnergy",
+    "ModelDensities",
+    "PublishedFigure",
+    "ResidualPart",
+    "Series",
+    "Sweep",
+]
+
+FIGURES: dict[str, type[PublishedFigure]] = {
+    figure.name: figure
+    for figure in (
+        ModelDensities,
+        FreenessTest,
+        ResidualPart,
+        GaussNewtonPart,
+        GaussNewtonGap,
+        IndexAgainstEnergy,
+        DysonLevels,
+    )
+}
+"""The figures by name."""

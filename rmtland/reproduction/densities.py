@@ -1,0 +1,142 @@
+r"""Figure 1 of Pennington and Bahri: densities of the Wishart + Wigner model.
+
+Free sum of Marchenko-Pastur of ratio phi and a semicircle of variance 2 epsilon, for three ratios
+of parameters to data and four energies, with eigenvalues of random matrices of that model. As the
+energy rises the law becomes semicircular and negative eigenvalues appear, beyond epsilon_c.
+
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70, figure 1.
+
+Examples
+--------
+>>> content = ModelDensities.of_size("quick", n=60, phi=(0.5,)).compute()
+>>> sorted({series.panel for series in content.series})
+['phi = 0.5']
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from rmtland.comparison import compare
+from rmtland.models import WishartPlusWigner
+from rmtland.plot import law_points
+from rmtland.reproduction.figure import (
+    Content,
+    PublishedFigure,
+    Series,
+    Sweep,
+    histogram,
+    label_panels,
+)
+from rmtland.spectrum import Spectrum
+from rmtland.sweep import Grid, Results
+
+__all__ = ["ModelDensities", "model_spectrum"]
+
+_COLORS = ("#440154", "#31688e", "#35b779", "#e69f00")
+_MARKERS = ("o", "s", "^", "D")
+
+
+def model_spectrum(phi: float, epsilon: float, *, n: int, seed: Any) -> Any:
+    """Return the eigenvalues of one random matrix of the model, shape (n,)."""
+    return WishartPlusWigner(phi, epsilon).sample(n, seed).eigenvalues
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDensities(PublishedFigure):
+    """Densities of the Wishart + Wigner model.
+
+    Parameters
+    ----------
+    phi : tuple of float
+        Ratios, one panel each.
+    epsilon : tuple of float
+        Energies.
+    n : int
+        Size of the random matrices.
+    bins : int
+        Bins of their histograms.
+    """
+
+    phi: tuple[float, ...] = (0.25, 0.5, 0.75)
+    epsilon: tuple[float, ...] = (0.0, 0.1, 0.5, 1.0)
+    n: int = 1000
+    bins: int = 40
+
+    name = "fig1"
+    title = "Wishart + Wigner densities at three ratios and four energies"
+    quick: ClassVar[Mapping[str, Any]] = {"n": 200, "bins": 24}
+    full: ClassVar[Mapping[str, Any]] = {"n": 4000, "bins": 96}
+    takes_images = False
+
+    @property
+    def sweeps(self) -> dict[str, Sweep]:
+        """One random matrix for each ratio and energy."""
+        grid = Grid({"phi": self.phi, "epsilon": self.epsilon, "n": self.n}, root=self.seed)
+        return {"spectra": Sweep(model_spectrum, grid)}
+
+    @property
+    def memory(self) -> int:
+        """Two matrices and the solver's copy."""
+        return 8 * 4 * self.n**2
+
+    def content(self, results: Mapping[str, Results]) -> Content:
+        """Return laws and histograms."""
+        series, numbers = [], {}
+        for result in results["spectra"]:
+            phi, epsilon = (result.key.parameters[name] for name in ("phi", "epsilon"))
+            panel, model = f"phi = {phi:g}", WishartPlusWigner(phi, epsilon)
+            spectrum = Spectrum(result.value)
+            (low, high) = model.law.support[0][0], model.law.support[-1][1]
+            x = law_points(model.law, 90)
+            y = model.law.pdf(x)
+            keep = np.isfinite(y)
+            series.append(Series(panel, f"law, epsilon = {epsilon:g}", x[keep], y[keep]))
+            series.append(
+                histogram(panel, f"sampled, epsilon = {epsilon:g}", spectrum, (low, high),
+                          self.bins)
+            )  # fmt: skip
+            found = compare(spectrum, model.law)
+            numbers[f"Kolmogorov distance at {panel}, epsilon = {epsilon:g}"] = found.kolmogorov
+            numbers[f"index of the law at {panel}, epsilon = {epsilon:g}"] = model.index
+            numbers[f"critical energy at {panel}"] = model.critical_energy
+        caption = (
+            "After Pennington & Bahri (ICML 2017), fig. 1. Lines: free sum of Marchenko-Pastur"
+            "($\\phi$) and a semicircle of variance $2\\epsilon$.\n"
+            f"Markers: all eigenvalues of one random matrix of size {self.n} each, binned; "
+            f"seed {self.seed}. Index: mass of the law below 0."
+        )
+        return Content(tuple(series), numbers, caption)
+
+    def draw(self, figure: Figure, content: Content) -> None:
+        """Draw a panel for each ratio."""
+        figure.set_size_inches(10.5, 4.0)
+        axes = figure.subplots(1, len(self.phi), sharey=True, squeeze=False)[0]
+        label_panels(figure, axes, content.caption)
+        for ax, phi in zip(axes, self.phi, strict=True):
+            panel = f"phi = {phi:g}"
+            for i, epsilon in enumerate(self.epsilon):
+                color = _COLORS[i % len(_COLORS)]
+                law = content.get(panel, f"law, epsilon = {epsilon:g}")
+                index = content.numbers[f"index of the law at {panel}, epsilon = {epsilon:g}"]
+                ax.plot(law.x, law.y, color=color, lw=1.6)
+                bars = content.get(panel, f"sampled, epsilon = {epsilon:g}")
+                ax.plot(bars.x, bars.y, ls="none", marker=_MARKERS[i % 4], ms=3.2, mfc="white",
+                        mec=color, mew=0.8)  # fmt: skip
+                ax.plot([], [], color=color, lw=1.6, marker=_MARKERS[i % 4], ms=3.2, mfc="white",
+                        mew=0.8, label=f"$\\epsilon$ = {epsilon:g}, index {index:.3f}")  # fmt: skip
+            ax.axvline(0, color="0.6", lw=0.6, zorder=0)
+            threshold = content.numbers[f"critical energy at {panel}"]
+            ax.set_title(f"$\\phi$ = {phi:g},  $\\epsilon_c$ = {threshold:.3g}", fontsize=10)
+            ax.set_xlabel("eigenvalue $\\lambda$")
+            ax.set_ylim(0, 1.5)
+            ax.legend(fontsize=7.5, frameon=False, loc="upper right")
+        axes[0].set_ylabel("density $\\rho(\\lambda)$ per unit of $\\lambda$")

@@ -1,0 +1,282 @@
+"""What every published figure has: parameters, sweeps that compute it, content, a drawing.
+
+A figure is a frozen dataclass of its parameters. `sweeps` names the tasks that compute it, so
+that a run can be interrupted and gone on with; `content` turns their results into the curves of
+the picture and the numbers it shows; `draw` lays the curves out. The curves are all that is drawn,
+so that a table of them is the picture's data.
+
+>>> from rmtland.reproduction.densities import ModelDensities
+>>> figure = ModelDensities.of_size("quick", seed=3)
+>>> figure.seed, len(figure.sweeps["spectra"].grid)
+(3, 12)
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from rmtland.arrays import ArrayLibrary, choice, count, nonnegative
+from rmtland.networks import cifar10
+from rmtland.spectrum import Spectrum
+from rmtland.sweep import Grid, Results, Serial, run
+
+__all__ = [
+    "SIZES",
+    "STYLES",
+    "Content",
+    "PublishedFigure",
+    "Series",
+    "Sweep",
+    "draw_bars",
+    "error_bars",
+    "histogram",
+    "label_panels",
+    "mean_and_error",
+]
+
+Real = NDArray[Any]  # float64
+
+SIZES = ("quick", "default", "full")
+"""Seconds; minutes; the parameters of the paper."""
+
+STYLES: dict[str, dict[str, Any]] = {
+    "measured": {"color": "0.78"},
+    "Wishart + Wigner": {"color": "#d55e00", "ls": (0, (5, 1.5)), "lw": 1.6},
+    "Wishart + ReLU block": {"color": "#009e73", "ls": (0, (1, 1)), "lw": 2.0},
+    "free": {"color": "#cc79a7", "ls": "-.", "lw": 1.6},
+    "Dyson": {"color": "#0072b2", "ls": "-", "lw": 1.6},
+}
+"""How each theory looks in every figure (colours of Okabe and Ito, with their own dashes)."""
+
+
+class Series(NamedTuple):
+    """One curve, histogram or set of points of a picture.
+
+    Parameters
+    ----------
+    panel, name : str
+        Where it is drawn; what it is.
+    x, y : ndarray
+        Its points; of a histogram the centres of its bins, all of one width, and their heights.
+    error : ndarray, optional
+        Standard errors of y.
+    """
+
+    panel: str
+    name: str
+    x: Real
+    y: Real
+    error: Real | None = None
+
+
+@dataclass(frozen=True)
+class Content:
+    """The curves of a picture, the numbers it shows, and a caption that says what they are of."""
+
+    series: tuple[Series, ...]
+    numbers: dict[str, float] = field(default_factory=dict)
+    caption: str = ""
+
+    def get(self, panel: str, name: str) -> Series:
+        """Return the series of that panel and name."""
+        for one in self.series:
+            if (one.panel, one.name) == (panel, name):
+                return one
+        raise KeyError(f"there is no series {name!r} in panel {panel!r}")
+
+    def rows(self) -> list[tuple[str, str, float, float, float | None]]:
+        """Return panel, series, x, y and standard error of every point."""
+        return [
+            (one.panel, one.name, float(x), float(y), None if one.error is None else float(e))
+            for one in self.series
+            for x, y, e in zip(one.x, one.y, one.x if one.error is None else one.error, strict=True)
+        ]
+
+
+class Sweep(NamedTuple):
+    """A task and the points at which a figure needs it."""
+
+    task: Callable[..., Any]
+    grid: Grid
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedFigure(abc.ABC):
+    """A figure of the literature with the parameters it is computed at.
+
+    Parameters
+    ----------
+    seed : int
+        Root of all random numbers, >= 0.
+    images : str
+        Folder with CIFAR-10 in its binary version; empty for the handwritten digits.
+    """
+
+    seed: int = 0
+    images: str = ""
+
+    name: ClassVar[str]
+    """What the command line calls it."""
+
+    title: ClassVar[str]
+    """What it shows, in a line."""
+
+    quick: ClassVar[Mapping[str, Any]]
+    """Parameters of a run of seconds, where they differ from the default."""
+
+    full: ClassVar[Mapping[str, Any]]
+    """Parameters of the paper, where they differ from the default."""
+
+    takes_images: ClassVar[bool] = True
+    """Whether the figure is of a network on images."""
+
+    def __post_init__(self) -> None:
+        count("seed", self.seed, least=0)
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(entry.default, tuple) and not value:
+                raise ValueError(f"{entry.name} must not be empty")
+            for one in value if isinstance(value, tuple) else (value,):
+                if isinstance(one, int) and entry.name != "seed":
+                    count(entry.name, one)
+                elif isinstance(one, float):
+                    nonnegative(entry.name, one)
+        if self.images and not self.takes_images:
+            raise ValueError(f"{self.name} uses no images; leave the folder {self.images} out")
+
+    @classmethod
+    def of_size(cls, size: str = "default", **given: Any) -> Self:
+        """Return the figure at the parameters of a size, some of them replaced.
+
+        Parameters
+        ----------
+        size : {"quick", "default", "full"}
+            Seconds; a few minutes; the parameters of the paper.
+        **given
+            Parameters by name.
+        """
+        choice("size", size, SIZES)
+        chosen = {"quick": cls.quick, "default": {}, "full": cls.full}[size]
+        return cls(**{**chosen, **given})
+
+    @property
+    @abc.abstractmethod
+    def sweeps(self) -> dict[str, Sweep]:
+        """What has to be computed, by name."""
+
+    @property
+    @abc.abstractmethod
+    def memory(self) -> int:
+        """Bytes that one worker needs at most, beside the program."""
+
+    @abc.abstractmethod
+    def content(self, results: Mapping[str, Results]) -> Content:
+        """Return curves, numbers and caption from the results of the sweeps."""
+
+    @abc.abstractmethod
+    def draw(self, figure: Figure, content: Content) -> None:
+        """Draw the content on an empty figure; no file is written."""
+
+    def compute(
+        self,
+        *,
+        folder: Path | None = None,
+        executor: Any = None,
+        progress: bool | None = None,
+    ) -> Content:
+        """Run the sweeps and return the content.
+
+        Parameters
+        ----------
+        folder : Path, optional
+            Where results are kept as they come: a run that was interrupted goes on from there.
+        executor : optional
+            Who computes, see `rmtland.sweep.run`; this process by default.
+        progress : bool, optional
+            Show a bar for each sweep on stderr; by default where that is a terminal.
+
+        Raises
+        ------
+        MemoryError
+            If less memory is available than the workers need.
+        ArithmeticError
+            If a task failed.
+        """
+        workers = getattr(executor, "workers", 1) or 1
+        archive = 300_000_000 if self.images else 0  # all of CIFAR-10, and a copy
+        need, there = (self.memory + archive) * workers, ArrayLibrary.of().free_memory()
+        if need > there:
+            raise MemoryError(
+                f"{self.name} at these parameters needs {need / 1e9:.1f} GB for {workers} workers, "
+                f"and {there / 1e9:.1f} GB are available; take fewer workers or a smaller size"
+            )
+        if self.images:
+            cifar10(self.images, 1)  # says what is wrong with the folder before anything runs
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        results = {}
+        for name, (task, grid) in self.sweeps.items():
+            found = run(
+                task,
+                grid,
+                store=None if folder is None else folder / f"{self.name}-{name}.sweep",
+                executor=Serial() if executor is None else executor,
+                retry_failed=True,
+                progress=progress,
+            )
+            if found.failures:
+                first = found.failures[0]
+                raise ArithmeticError(
+                    f"{len(found.failures)} tasks of {self.name} failed, the first at "
+                    f"{first.parameters} with {first.type}: {first.message}"
+                )
+            results[name] = found
+        return self.content(results)
+
+
+def histogram(
+    panel: str, name: str, spectrum: Spectrum, limits: tuple[float, float], bins: int
+) -> Series:
+    """Return the density of a spectrum in bins, the whole spectrum having mass 1."""
+    nodes, weights = spectrum.measure
+    edges = np.linspace(*limits, bins + 1)
+    mass, _ = np.histogram(nodes, edges, weights=weights)
+    return Series(panel, name, (edges[1:] + edges[:-1]) / 2, mass / np.diff(edges))
+
+
+def draw_bars(ax: Axes, bars: Series, **style: Any) -> None:
+    """Draw a histogram from the centres of its bins."""
+    half = (bars.x[1] - bars.x[0]) / 2
+    edges = np.append(bars.x - half, bars.x[-1] + half)
+    ax.stairs(bars.y, edges, fill=True, zorder=1, **{**STYLES["measured"], **style})
+
+
+def error_bars(points: Series) -> Real:
+    """Return standard errors for a drawing: zero where a single value has none."""
+    if points.error is None:
+        return np.zeros(points.y.shape)
+    return np.where(np.isfinite(points.error), points.error, 0.0)
+
+
+def label_panels(figure: Figure, axes: Any, caption: str) -> None:
+    """Letter the panels and put the caption under the picture."""
+    for letter, ax in zip("abcdef", np.ravel(axes), strict=False):
+        ax.set_title(f"({letter})", loc="left", fontsize=10, fontweight="bold")
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.tick_params(labelsize=8)
+    figure.supxlabel(caption, fontsize=7, x=0.01, ha="left", color="0.25")
+
+
+def mean_and_error(values: Real) -> tuple[float, float]:
+    """Return the mean and its standard error; infinite for one value."""
+    error = np.inf if len(values) < 2 else np.std(values, ddof=1) / np.sqrt(len(values))
+    return float(np.mean(values)), float(error)

@@ -1,0 +1,241 @@
+r"""Figure 3 of Pennington and Bahri: the residual part H1 at initialisation.
+
+H1 of a ReLU network has only mixed second derivatives: blocks [[0, B_j], [B_j^T, 0]], one for each
+hidden unit, B_j = (1/m) sum over its active samples of e x^T. Residuals are replaced by independent
+N(0, 2 epsilon), epsilon = 50. Held against the measured spectrum:
+
+* a semicircle of the variance epsilon phi / 2 that H1 has (the Wigner model as printed has the
+  variance 2 epsilon, 4/phi times as much, and is far off the picture; only its shape is tested);
+* the law of the ReLU block, R(g) = epsilon phi g / (2 - epsilon phi^2 g^2), nothing fitted (as
+  the variance above it is for as many hidden units as inputs and outputs);
+* the matrix Dyson equation of the residual part, given first layer and data.
+
+The peak at 0, which no limit law has, is the hard edge of the singular values of square real
+blocks; it is as wide as their spacing, 1/n.
+
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70, figure 3.
+
+Examples
+--------
+>>> found = residual_spectrum(0.5, hidden=4, epsilon=50.0, points=5, images="", seed=0)
+>>> found["eigenvalues"].shape, found["dyson"].shape
+((128,), (5,))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from rmtland.arrays import positive, random_generator
+from rmtland.laws import Law, Semicircle
+from rmtland.models import DysonHessian, WishartPlusReluBlock
+from rmtland.networks import MLP
+from rmtland.plot import law_points
+from rmtland.reproduction.cauchy import smoothed_cdf
+from rmtland.reproduction.figure import (
+    STYLES,
+    Content,
+    PublishedFigure,
+    Series,
+    Sweep,
+    draw_bars,
+    histogram,
+    label_panels,
+    mean_and_error,
+)
+from rmtland.reproduction.images import image_words, whitened_images
+from rmtland.spectrum import Spectrum
+from rmtland.sweep import Grid, Results
+
+__all__ = ["ResidualPart", "residual_spectrum"]
+
+_HEIGHT = 0.02
+"""Height above the axis, in widths of the law."""
+
+
+def _block_law(phi: float, epsilon: float) -> Law:
+    law = WishartPlusReluBlock(phi, positive("epsilon", epsilon)).residual_law
+    assert law is not None  # it is for epsilon > 0
+    return law
+
+
+def residual_spectrum(
+    phi: float, *, hidden: int, epsilon: float, points: int, images: str, seed: Any
+) -> dict[str, Any]:
+    """Draw images, a network and residuals; return the spectrum of H1 and the Dyson law.
+
+    Parameters
+    ----------
+    phi : float
+        Ratio of parameters to data: m = hidden (n0 + n2)/(n2 phi) images.
+    hidden : int
+        Hidden units.
+    epsilon : float
+        Energy: residuals are N(0, 2 epsilon).
+    points : int
+        Points of the Dyson law, from 0 to beyond the edge: it is symmetric.
+    images : str
+        Folder with images; empty for the digits.
+    seed : anything `numpy.random.default_rng` takes
+        For all that is drawn.
+
+    Returns
+    -------
+    dict of str to ndarray
+        `eigenvalues`; at points `x`, and at a height above the axis, the density `dyson` and the
+        distribution functions `measured_cdf`, `dyson_cdf`.
+    """
+    rng = random_generator(seed)
+    m = max(1, round(2 * hidden / phi))
+    data = whitened_images(m, images, rng=rng)
+    net = MLP((data.n_in, hidden, data.n_out), activation="relu")
+    theta = net.init(rng)
+    noise = rng.normal(size=data.y.shape) * math.sqrt(2 * epsilon)
+    point = net.at(theta, data.x, net.predict(theta, data.x) - noise)
+    eigenvalues = np.linalg.eigvalsh(point.hessian("residual"))
+    reach = _block_law(phi, epsilon).support[-1][1]
+    x, eta = np.linspace(0.0, 1.3 * reach, points), _HEIGHT * reach
+    model = DysonHessian.of_point(point, part="residual", epsilon=epsilon)
+    return {
+        "eigenvalues": eigenvalues,
+        "x": x,
+        "dyson": model.smoothed_density(x, eta=eta),
+        "dyson_cdf": model.smoothed_cdf(x, eta=eta),
+        "measured_cdf": smoothed_cdf(eigenvalues, x, eta),
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualPart(PublishedFigure):
+    """Spectrum of H1 at initialisation.
+
+    Parameters
+    ----------
+    phi : tuple of float
+        Ratios of parameters to data, one panel each.
+    hidden : int
+        Hidden units.
+    epsilon : float
+        Energy of the residuals.
+    runs : int
+        Networks at each ratio.
+    points : int
+        Points of the Dyson law.
+    """
+
+    phi: tuple[float, ...] = (1 / 16, 1 / 4)
+    hidden: int = 16
+    epsilon: float = 50.0
+    runs: int = 10
+    points: int = 41
+
+    name = "fig3"
+    title = "H1 of a ReLU network at initialisation against Wigner and the ReLU block"
+    quick: ClassVar[Mapping[str, Any]] = {
+        "phi": (1 / 2, 1.0), "runs": 3, "points": 15,
+    }  # fmt: skip
+    full: ClassVar[Mapping[str, Any]] = {"points": 81}
+
+    @property
+    def sweeps(self) -> dict[str, Sweep]:
+        """One task for each network."""
+        axes = {
+            "phi": self.phi, "hidden": self.hidden, "epsilon": self.epsilon,
+            "points": self.points, "images": self.images,
+        }  # fmt: skip
+        grid = Grid(axes, seeds=self.runs, root=self.seed)
+        return {"networks": Sweep(residual_spectrum, grid)}
+
+    @property
+    def memory(self) -> int:
+        """Hessian, and rays times samples in the Dyson equation."""
+        m = 2 * self.hidden / min(self.phi)
+        return int(8 * 4 * (32 * self.hidden) ** 2 + 16 * 8 * m * (16 * self.hidden + m)) + 10**8
+
+    def content(self, results: Mapping[str, Results]) -> Content:
+        """Return histograms, laws and distances."""
+        series, numbers = [], {}
+        for phi in self.phi:
+            found = [one.value for one in results["networks"] if one.key.parameters["phi"] == phi]
+            panel = f"phi = 1/{1 / phi:g}"
+            spectrum = Spectrum(np.array([one["eigenvalues"] for one in found]))
+            block = _block_law(phi, self.epsilon)
+            wigner: Law = Semicircle(block.var())
+            reach = 1.3 * block.support[-1][1]
+            series.append(histogram(panel, "measured", spectrum, (-reach, reach), 60))
+            for name, law in (("Wigner", wigner), ("ReLU block", block)):
+                x = law_points(law, 200)
+                y = law.pdf(x)
+                keep = np.isfinite(y)
+                series.append(Series(panel, name, x[keep], y[keep]))
+            x, eta = found[0]["x"], _HEIGHT * block.support[-1][1]
+            dyson = np.mean([one["dyson"] for one in found], axis=0)
+            series.append(
+                Series(panel, "matrix Dyson", np.append(-x[:0:-1], x),
+                       np.append(dyson[:0:-1], dyson))
+            )  # fmt: skip
+            measured = np.array([one["measured_cdf"] for one in found])
+            levels = {
+                "Wigner": smoothed_cdf(wigner, x, eta),
+                "ReLU block": smoothed_cdf(block, x, eta),
+                "matrix Dyson": np.array([one["dyson_cdf"] for one in found]),
+            }
+            for name, level in levels.items():
+                # the mean over runs: what is left is not chance
+                worst = np.abs((level - measured).mean(axis=0)).max()
+                numbers[f"distance at {panel}, {name}"] = float(worst)
+            chance = measured.std(axis=0, ddof=1).max() / np.sqrt(len(found)) if found[1:] else 0
+            numbers[f"standard error of the distances at {panel}"] = float(chance)
+            squares = (spectrum.nodes**2).mean(axis=1)
+            numbers[f"variance at {panel}"], numbers[f"standard error of variance at {panel}"] = (
+                mean_and_error(squares) if self.runs > 1 else (float(squares.mean()), 0.0)
+            )
+            numbers[f"variance at {panel}, ReLU block"] = block.var()
+            numbers[f"variance at {panel}, Wigner as printed"] = 2 * self.epsilon
+        caption = (
+            f"After Pennington & Bahri (ICML 2017), fig. 3. ReLU network 16-{self.hidden}-16 at "
+            f"initialisation, residuals N(0, {2 * self.epsilon:g}), "
+            f"{image_words(self.images)}; {self.runs} runs a panel, seed {self.seed}.\n"
+            "Wigner: semicircle of the variance $\\epsilon\\phi/2$ of the ReLU block (as printed, "
+            f"$2\\epsilon$ = {2 * self.epsilon:g}, it would be off the axis). Nothing fitted.\n"
+            "Distance: largest difference of mean distribution functions, smoothed at "
+            f"{_HEIGHT:g} of the edge. Dyson: mean over the runs' first layers and data. Peak at "
+            f"0: hard edge of the {self.hidden} blocks, of width 1/n."
+        )
+        return Content(tuple(series), numbers, caption)
+
+    def draw(self, figure: Figure, content: Content) -> None:
+        """Draw a panel for each ratio."""
+        figure.set_size_inches(10.5, 4.4)
+        axes = figure.subplots(1, len(self.phi), squeeze=False)[0]
+        label_panels(figure, axes, content.caption)
+        styles = {
+            "Wigner": STYLES["Wishart + Wigner"],
+            "ReLU block": STYLES["Wishart + ReLU block"],
+            "matrix Dyson": STYLES["Dyson"],
+        }
+        for ax, phi in zip(axes, self.phi, strict=True):
+            panel = f"phi = 1/{1 / phi:g}"
+            bars = content.get(panel, "measured")
+            draw_bars(ax, bars, label="measured $H_1$")
+            for name, style in styles.items():
+                curve = content.get(panel, name)
+                distance = content.numbers[f"distance at {panel}, {name}"]
+                ax.plot(curve.x, curve.y, label=f"{name}, distance {distance:.3f}", **style)
+            top = max(series.y.max() for series in content.series if series.panel == panel)
+            ax.set_ylim(0, 1.35 * top)
+            ax.set_xlim(bars.x[0], bars.x[-1])
+            samples = round(2 * self.hidden / phi)
+            ax.set_title(f"$\\phi$ = 1/{1 / phi:g},  {samples} images", fontsize=10)
+            ax.set_xlabel("eigenvalue $\\lambda$ of $H_1$")
+            ax.legend(fontsize=8, frameon=False, loc="upper left", ncols=2)
+        axes[0].set_ylabel("density per unit of $\\lambda$")

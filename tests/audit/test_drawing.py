@@ -1,0 +1,75 @@
+"""Pictures of an audit show its numbers."""
+
+import numpy as np
+import pytest
+from audit.audit_cases import independent
+from matplotlib.figure import Figure
+
+from rmtland.audit import audit_hessian
+from rmtland.audit.drawing import (
+    draw_audit,
+    draw_densities,
+    draw_distribution_errors,
+    draw_misfits,
+    draw_quantiles,
+    draw_shares,
+    drawn_levels,
+)
+from rmtland.networks import MLP
+
+
+@pytest.fixture(scope="module")
+def audit():
+    return audit_hessian(independent(width=4, samples=12), draws=2, points=20)
+
+
+@pytest.fixture
+def ax():
+    return Figure().subplots()
+
+
+def test_one_curve_a_level_of_about_the_mass_in_sight(ax, audit):
+    draw_densities(ax, audit)
+    levels = drawn_levels(audit)
+    assert [level.number for level in levels] == [0, 1, 2, 3, 4, 5]  # 6 is 5 here
+    low, high = ax.get_xlim()
+    assert len(ax.lines) == 6
+    for line, level in zip(ax.lines, levels, strict=True):
+        x, y = line.get_data()
+        mass = level.law.cdf(high) - level.law.cdf(low)
+        assert np.sum(y) * (x[1] - x[0]) == pytest.approx(mass, rel=1e-9)
+        assert line.get_label() == f"{level.number}  {level.name}"
+
+
+def test_the_height_of_an_error_curve_is_the_distance(ax, audit):
+    levels = drawn_levels(audit)
+    draw_distribution_errors(ax, audit, levels=levels)
+    size = audit.spectrum.eigenvalues.size
+    for line, level in zip(ax.lines, levels, strict=False):
+        height = np.abs(line.get_ydata()).max()
+        assert height == pytest.approx(level.comparison.kolmogorov, abs=1 / size)
+
+
+def test_bars_are_misfits_and_shares(audit):
+    first, second = Figure().subplots(1, 2)
+    draw_misfits(first, audit)
+    widths = [patch.get_width() for patch in first.patches]
+    assert widths == [level.comparison.kolmogorov for level in audit.levels]
+    draw_shares(second, audit)
+    widths = [patch.get_width() for patch in second.patches]
+    assert widths == [share.value for share in audit.shares]
+
+
+def test_quantiles(ax, audit):
+    lines = draw_quantiles(ax, audit.diagnostics)
+    for line, q in zip(lines, audit.diagnostics.quantiles, strict=True):
+        assert np.array_equal(line.get_ydata(), q.measured - q.normal)
+
+
+def test_an_audit_without_dyson_is_drawn_too():
+    figure = Figure(layout="constrained")
+    net = MLP((4, 4, 4, 2))
+    x = np.random.default_rng(0).normal(size=(9, 4))
+    plain = audit_hessian(net.at(net.init(rng=0), x, x[:, :2]))
+    assert draw_audit(list(figure.subplots(2, 2).ravel()), plain)
+    figure.canvas.draw()

@@ -1,0 +1,138 @@
+"""`rmtland audit`: table, sentence, figure and JSON of one or several points."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+
+from rmtland import MLP
+from rmtland.audit import audit_hessian
+from rmtland.networks import digits, gaussian, train
+
+SMALL = ("audit", "--width", "4", "--samples", "16", "--draws", "2", "--points", "20",
+         "--json", "a.json", "--out", "o")  # fmt: skip
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Leave out levels 5 and 6, which take most of the time."""
+    monkeypatch.setattr("rmtland.audit.auditing.why_not_dyson", lambda point: "left out here")
+
+
+def stages_of(result):
+    report = json.loads((result.folder / "a.json").read_text())
+    assert report["format"] == "rmtland audit 1"
+    return report["stages"]
+
+
+def test_initialisation(rmtland):
+    result = rmtland(*SMALL, "--seed", 3, "--activation", "relu")
+    assert result.code == 0, result.err
+    assert result.written == ["a.json", "o/audit.png"]
+    (stage,) = stages_of(result)
+    data, net = gaussian(16, 4, rng=3), MLP((4, 4, 4), activation="relu")
+    audit = audit_hessian(net.at(net.init(4), data.x, data.y), draws=2, points=20, rng=3)
+    expected = json.loads(json.dumps({**audit.as_dict()}))
+    for key in ("levels", "shares", "sentence", "spectrum", "chance"):
+        assert stage[key] == expected[key], key
+    assert stage["stage"] == "at initialisation"
+    for level in audit.levels:
+        assert level.name in result.out
+        assert f"{level.comparison.kolmogorov:.3f}" in result.out
+    assert " ".join(audit.sentence.split()) in " ".join(result.out.split())
+    assert "wrote o/audit.png\n" in result.out
+    assert "wrote a.json\n" in result.out
+    assert "exact Hessian" in result.err or "done" in result.err
+    png = (result.folder / "o" / "audit.png").read_bytes()
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    assert min(struct.unpack(">II", png[16:24])) >= 700
+
+
+def test_along_training(rmtland, quick):
+    result = rmtland(*SMALL, "--step", 3, "--step", 0, "--activation", "relu")
+    assert result.code == 0, result.err
+    assert result.written == ["a.json", "o/audit-1.png", "o/audit-2.png"]
+    first, second = stages_of(result)
+    assert (first["steps"], second["steps"]) == (0, 3)
+    assert second["provenance"]["energy"] < first["provenance"]["energy"]
+    assert "after 3 steps (max_steps)" in result.out
+    assert "Kolmogorov distance at energy" in result.out
+
+
+def test_at_energies_and_at_their_checkpoint(rmtland, quick):
+    result = rmtland(*SMALL, "--energy", 0.3, "--energy", 0.4, "--draws", 0)
+    assert result.code == 0, result.err
+    stages = stages_of(result)
+    for stage, target in zip(stages, (0.4, 0.3), strict=True):
+        assert 0.98 * target <= stage["provenance"]["energy"] <= target
+        assert stage["levels"][0]["error"] is None
+    data, net = gaussian(16, 4, rng=0), MLP((4, 4, 4), activation="tanh")
+    path = result.folder / "run.npz"
+    end = train(net, net.init(1), data.x, data.y, max_steps=4, checkpoint=path, checkpoint_every=2)
+    again = rmtland(*SMALL, "--point", path, "--draws", 0)
+    assert again.code == 0, again.err
+    assert "at the given point" in again.out
+    energy = stages_of(again)[0]["provenance"]["energy"]
+    assert energy == pytest.approx(end.energy, rel=1e-12)
+
+
+def test_a_point_with_its_own_data(rmtland, quick, tmp_path):
+    data, net = digits(20, size=4, whiten=True, rng=1), MLP((16, 4, 16), activation="relu")
+    theta = net.init(5)
+    np.savez(tmp_path / "p.npz", theta=theta, x=data.x, y=data.y)
+    result = rmtland(*SMALL, "--point", tmp_path / "p.npz", "--activation", "relu", "--draws", 0)
+    assert result.code == 0, result.err
+    (stage,) = stages_of(result)
+    assert stage["provenance"]["energy"] == net.at(theta, data.x, data.y).energy
+    assert stage["provenance"]["widths"] == [16, 4, 16]
+
+
+def test_gaussian_residuals(rmtland, quick):
+    result = rmtland(*SMALL, "--residuals", "gaussian", "--noise-energy", 2.0, "--draws", 0)
+    assert result.code == 0, result.err
+    (stage,) = stages_of(result)
+    # 64 residuals: standard error of their mean square 2 * sqrt(2 / 64)
+    assert stage["provenance"]["energy"] == pytest.approx(2.0, abs=1.5)
+    assert "replaced by Gaussian noise of energy 2" in result.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--step", 1, "--energy", 0.2), "not both"),
+        (("--point", "missing.npz"), "No such file"),
+        (("--point", "missing.npz", "--step", 2), "not trained"),
+        (("--residuals", "gaussian", "--energy", 0.1), "not trained"),
+        (("--residuals", "normal"), "residuals"),
+        (("--data", "cats"), "digits"),
+        (("--draws", 1), "draws"),
+        (("--points", 3), "points"),
+        (("--energy", -1), "energy"),
+        (("--step", -1), "step"),
+        (("--width", 0), "n_in"),
+        (("--activation", "cosine"), "activation"),
+        (("--json", "."), "folder"),
+        (("--noise-energy", -1), "noise-energy"),
+    ],
+)
+def test_bad_input_gives_one_line(rmtland, arguments, words):
+    result = rmtland(*SMALL, *arguments)
+    assert result.code == 2
+    assert words in result.err
+    assert "Traceback" not in result.err
+    assert result.written == []
+
+
+def test_files_that_are_no_points(rmtland, tmp_path):
+    bad = tmp_path / "bad.npz"
+    bad.write_bytes(b"no archive")
+    assert "not an .npz file" in rmtland(*SMALL, "--point", bad).err
+    np.savez(bad, weights=np.ones(3))
+    assert "no array `theta`" in rmtland(*SMALL, "--point", bad).err
+    np.savez(bad, theta=np.ones(3))
+    assert "32 parameters" in rmtland(*SMALL, "--point", bad).err
+    np.savez(bad, theta=np.ones(32), x=np.ones((3, 4)))
+    assert "one of `x` and `y`" in rmtland(*SMALL, "--point", bad).err
+    np.savez(bad, theta=np.ones(32), x=np.ones((3, 4)), y=np.ones((2, 4)))
+    assert "must be of shape" in rmtland(*SMALL, "--point", bad).err

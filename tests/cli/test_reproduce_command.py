@@ -1,0 +1,90 @@
+"""`rmtland reproduce`: pictures, tables and numbers of figures."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from rmtland import reproduction
+from rmtland.cli.reproduce import main
+from rmtland.models import WishartPlusWigner
+from rmtland.reproduction import ModelDensities
+
+FILES = ["rmtland-output/fig1.csv", "rmtland-output/fig1.json", "rmtland-output/fig1.png"]
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(ModelDensities, "quick", {"n": 30, "bins": 8, "phi": (0.5,)})
+
+
+def test_writes_picture_table_and_numbers(rmtland, small):
+    result = rmtland("reproduce", "fig1", "--quick", "--seed", 3)
+    assert result.code == 0, result.err
+    assert result.written == FILES
+    assert "wrote rmtland-output/fig1.png" in result.out
+    assert "12 tasks" not in result.err
+    assert "4 tasks, 1 at a time" in result.err
+    rows = list(csv.DictReader((result.folder / FILES[0]).read_text().splitlines()))
+    law = [row for row in rows if row["series"] == "law, epsilon = 0.5"]
+    x, y = (np.array([float(row[key]) for row in law]) for key in "xy")
+    assert y == pytest.approx(WishartPlusWigner(0.5, 0.5).law.pdf(x), abs=2e-3)
+    report = json.loads((result.folder / FILES[1]).read_text())
+    assert report["parameters"]["seed"] == 3
+    assert report["command"] == "rmtland reproduce fig1 --quick --seed 3"
+    assert report["numbers"]["index of the law at phi = 0.5, epsilon = 0.5"] == pytest.approx(
+        WishartPlusWigner(0.5, 0.5).index
+    )
+    assert (result.folder / FILES[2]).stat().st_size < 150_000
+
+
+def test_same_seed_same_bytes_and_results_kept_on_request(rmtland, small):
+    first = rmtland("reproduce", "fig1", "--quick", "--keep")
+    assert "rmtland-output/fig1.partial/fig1-spectra.sweep" in first.written
+    second = rmtland("reproduce", "fig1", "--quick", "--out", "other")
+    for suffix in ("csv", "json", "png"):
+        name = f"fig1.{suffix}"
+        assert (first.folder / "rmtland-output" / name).read_bytes() == (
+            second.folder / "other" / name
+        ).read_bytes()
+
+
+def test_all_and_several_names(rmtland, small, monkeypatch):
+    monkeypatch.setattr(reproduction, "FIGURES", {"fig1": ModelDensities})
+    assert rmtland("reproduce", "all", "--quick").written == FILES
+    assert rmtland("reproduce", "fig1", "fig1", "--quick").err.count("at a time") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fig7"], "choose one of fig1"),
+        (["fig1", "--quick", "--full"], "not both"),
+        (["fig1", "--images", "here"], "no images"),
+        (["fig4", "--quick", "--images", "nowhere"], "CIFAR-10"),
+        (["fig1", "--quick", "--workers", "0"], "workers"),
+        (["fig1", "--quick", "--seed", "-1"], "seed"),
+    ],
+)
+def test_mistakes_get_one_line(rmtland, small, arguments, words):
+    result = rmtland("reproduce", *arguments)
+    assert result.code == 2
+    assert words in result.err
+    assert "png" not in "".join(result.written)
+
+
+def test_a_file_in_place_of_the_folder(rmtland, small, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = rmtland("reproduce", "fig1", "--quick", "--out", tmp_path / "file")
+    assert result.code == 2
+    assert "is a file" in result.err
+
+
+def test_scripts_take_the_same_options(small, tmp_path, capsys):
+    main("fig1", ["--quick", "--output", str(tmp_path)])
+    assert (tmp_path / "fig1.png").exists()
+    with pytest.raises(SystemExit) as stop:
+        main("fig4", ["--quick", "--images", str(tmp_path / "nowhere"), "--output", str(tmp_path)])
+    assert stop.value.code == 2
+    assert "CIFAR-10" in capsys.readouterr().err

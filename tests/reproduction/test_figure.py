@@ -1,0 +1,127 @@
+"""What all figures share: sizes, refusals, going on after an interruption, drawing."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from rmtland import Spectrum
+from rmtland.reproduction import FIGURES, Content, ModelDensities, Series, Sweep
+from rmtland.reproduction import densities as densities_module
+from rmtland.reproduction.figure import histogram, mean_and_error
+from rmtland.sweep import Grid
+
+SMALL = {"phi": (0.5,), "epsilon": (0.0, 0.5), "n": 40}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_sizes_grow(name):
+    figure = FIGURES[name]
+    tasks = [
+        sum(len(sweep.grid) for sweep in figure.of_size(size).sweeps.values())
+        for size in ("quick", "default", "full")
+    ]
+    memory = [figure.of_size(size).memory for size in ("quick", "default", "full")]
+    assert tasks == sorted(tasks)
+    assert memory == sorted(memory)
+    assert memory[0] > 1e6
+    assert figure.of_size("quick", seed=4).seed == 4
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_bad_parameters_are_refused(name):
+    with pytest.raises(ValueError, match="size"):
+        FIGURES[name].of_size("large")
+    with pytest.raises(ValueError, match="seed"):
+        FIGURES[name](seed=-1)
+    if FIGURES[name].takes_images:
+        with pytest.raises(FileNotFoundError, match="CIFAR-10"):
+            FIGURES[name].of_size("quick", images="nowhere").compute()
+    else:
+        with pytest.raises(ValueError, match="no images"):
+            FIGURES[name](images="nowhere")
+
+
+@pytest.mark.parametrize(
+    "given", [{"n": 0}, {"phi": ()}, {"epsilon": (0.1, np.nan)}, {"epsilon": (-0.5,)}]
+)
+def test_parameters_out_of_range_are_named(given):
+    with pytest.raises(ValueError, match=next(iter(given))):
+        ModelDensities(**given)
+
+
+def test_too_little_memory_is_said_before_anything_runs():
+    with pytest.raises(MemoryError, match="smaller size"):
+        ModelDensities(n=10**7).compute()
+
+
+def test_a_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    calls = []
+    original = densities_module.model_spectrum
+
+    def counted(phi, epsilon, *, n, seed):
+        calls.append(epsilon)
+        if epsilon == 0.5 and len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(phi, epsilon, n=n, seed=seed)
+
+    figure = ModelDensities(**SMALL)
+    monkeypatch.setattr(densities_module, "model_spectrum", counted)
+    with pytest.raises(KeyboardInterrupt):
+        figure.compute(folder=tmp_path / "store")
+    content = figure.compute(folder=tmp_path / "store")
+    assert calls == [0.0, 0.5, 0.5]
+    monkeypatch.undo()
+    again = figure.compute()
+    assert content.rows() == again.rows()
+    assert content.numbers == again.numbers
+
+
+def test_a_failed_task_is_told():
+    class Failing(ModelDensities):
+        @property
+        def sweeps(self):
+            return {"one": Sweep(failing, Grid({"phi": 0.5}))}
+
+    with pytest.raises(ArithmeticError, match=r"1 tasks of fig1 failed.*no luck"):
+        Failing().compute()
+
+
+def failing(phi, seed):
+    raise ValueError("no luck")
+
+
+def test_seed_decides():
+    rows = [ModelDensities(**SMALL, seed=seed).compute().rows() for seed in (0, 0, 1)]
+    assert rows[0] == rows[1]
+    assert rows[0] != rows[2]
+
+
+def test_every_curve_is_drawn():
+    figure = ModelDensities(**SMALL)
+    content, canvas = figure.compute(), Figure()
+    figure.draw(canvas, content)
+    drawn = [line.get_xydata() for line in canvas.axes[0].lines]
+    for series in content.series:
+        points = np.column_stack([series.x, series.y])
+        assert any(points.shape == xy.shape and np.array_equal(points, xy) for xy in drawn)
+
+
+def test_histogram_has_the_mass_between_its_limits():
+    spectrum = Spectrum([[0.0, 1.0, 2.0, 9.0]])
+    bars = histogram("p", "s", spectrum, (-1.0, 4.0), 5)
+    assert bars.x == pytest.approx([-0.5, 0.5, 1.5, 2.5, 3.5])
+    assert bars.y.sum() == pytest.approx(0.75)
+
+
+def test_content_finds_series_and_lists_rows():
+    content = Content((Series("a", "b", np.array([1.0]), np.array([2.0]), np.array([0.5])),
+                       Series("a", "c", np.array([3.0]), np.array([4.0]))))  # fmt: skip
+    assert content.get("a", "c").x == 3.0
+    assert content.rows() == [("a", "b", 1.0, 2.0, 0.5), ("a", "c", 3.0, 4.0, None)]
+    with pytest.raises(KeyError, match="'d'"):
+        content.get("a", "d")
+
+
+def test_error_of_one_value_is_infinite():
+    assert mean_and_error(np.array([2.0])) == (2.0, np.inf)
+    assert mean_and_error(np.array([1.0, 3.0])) == (2.0, 1.0)

@@ -1,0 +1,36 @@
+"""H1 of a ReLU network at initialisation, measured and by its laws."""
+
+import numpy as np
+import pytest
+
+from rmtland.models import WishartPlusReluBlock
+from rmtland.networks import MLP, gaussian
+from rmtland.reproduction.residual_part import residual_spectrum
+
+
+def test_spectrum_is_symmetric_with_the_variance_of_the_block_law():
+    found = residual_spectrum(0.5, hidden=16, epsilon=50.0, points=9, images="", seed=0)
+    values = np.sort(found["eigenvalues"])
+    assert values == pytest.approx(-values[::-1], abs=1e-12)
+    law = WishartPlusReluBlock(0.5, 50.0).residual_law
+    assert (values**2).mean() == pytest.approx(law.var(), rel=0.2)
+    assert np.abs(found["dyson_cdf"] - found["measured_cdf"]).max() < 0.04
+    assert found["dyson_cdf"][0] == pytest.approx(0.5, abs=1e-8)
+
+
+def test_blocks_of_single_units_have_the_singular_values():
+    rng = np.random.default_rng(1)
+    n, m = 5, 40
+    data = gaussian(m, n, rng=rng)
+    net = MLP((n, n, n), activation="relu")
+    theta = net.init(rng)
+    point = net.at(theta, data.x, data.y)
+    first, _ = net.unflatten(theta)
+    active = first @ data.x.T > 0
+    values = [
+        np.linalg.svd((point.residuals.T * active[j]) @ data.x / m, compute_uv=False)
+        for j in range(n)
+    ]
+    values = np.concatenate([*values, *(-one for one in values)])
+    found = np.linalg.eigvalsh(point.hessian("residual"))
+    assert found == pytest.approx(np.sort(values), abs=1e-13)
