@@ -89,6 +89,7 @@ def rows_of(case, data, residuals, found):
 
 def draw(audits, arguments):
     from matplotlib.figure import Figure
+    from PIL import Image
 
     from rmtland.audit.drawing import (
         draw_densities,
@@ -114,8 +115,9 @@ def draw(audits, arguments):
         "Hessians at initialisation, residuals Gaussian of energy "
         f"{EPSILON:g}: seven levels of theory, none of levels 0, 5 and 6 fitted", fontsize=10,
     )  # fmt: skip
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=90, pil_kwargs={"optimize": True})
+    drawn, stream = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=90)
+    Image.open(drawn).convert("RGB").quantize(96).save(stream, format="png", optimize=True)
     written(arguments.output / "levels.png", stream.getvalue())
 
 
@@ -184,7 +186,7 @@ def limits(arguments):
         found = audited(f"width {width}, Gaussian residuals", point, arguments)
         rows += rows_of("small", "gaussian", "gaussian", found)
         table(arguments.output / "limits.csv", rows)
-    net, theta, chosen = network("digits", 8, "tanh", arguments.seed, 16)
+    net, theta, chosen = network("digits", 8, "tanh", arguments.seed, 8)
     for energy in (None, 0.3, 0.2):
         if energy is not None:
             theta = train(net, theta, chosen.x, chosen.y, energy=energy).theta

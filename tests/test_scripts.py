@@ -44,7 +44,7 @@ SMALL = {
         "relu",
         "--shapes",
         "wide",
-    ],  # fmt: skip
+    ],
 }
 
 

@@ -177,10 +177,12 @@ class HessianAudit:
         )
         left = best.comparison.kolmogorov
         start = f"With the matrix Dyson equation (level {best.number}) {left:.3f} is left"
+        if best.law_error > max(0.01, left / 3):
+            start += f" (the law was computed to {best.law_error:.3f} only: raise points)"
         if best.expected is None or best.error is None:
             return f"{start}."
         noise = f"{best.expected:.3f} +- {best.error:.3f}"
-        if left <= best.expected + 3 * best.error + best.law_error:
+        if left <= best.expected + 3 * best.error:
             return f"{start}, which is sampling noise ({noise})."
         shares = sorted(
             (s for s in self.shares if s.law == DYSON and s.assumption != "chance"),

@@ -84,9 +84,12 @@ _ANCHORS = 8
 
 
 def thinned(eigenvalues: Real, *, atoms: int = ATOMS) -> EmpiricalLaw:
-    """Law of at most so many quantiles of measured eigenvalues; rounding of zeros removed."""
+    """Law of at most so many quantiles of measured eigenvalues; rounding removed."""
     tolerance = eigenvalues.size * np.finfo(np.float64).eps * float(np.abs(eigenvalues).max())
-    clean = np.where(np.abs(eigenvalues) <= 10 * tolerance, 0.0, eigenvalues)
+    clean = np.sort(np.where(np.abs(eigenvalues) <= 10 * tolerance, 0.0, eigenvalues))
+    # eigenvalues that are equal up to rounding are one point mass
+    starts = np.concatenate(([True], np.diff(clean) > tolerance))
+    clean = clean[starts][np.cumsum(starts) - 1]
     if clean.size > atoms:
         levels = (np.arange(atoms) + 0.5) / atoms
         clean = np.quantile(clean, levels, method="inverted_cdf")
@@ -265,11 +268,15 @@ def dyson_law(
     """
     low, high = float(spectrum[0]), float(spectrum[-1])
     width = (high - low) or 1.0
+    bulk = float(np.subtract(*np.quantile(spectrum, [0.75, 0.25])))
+    # half of the first points by mass, half by place: neither bulk nor tail is passed over
+    spread = low + width * np.sin(np.linspace(0, np.pi, 10) / 2) ** 2
     return tabulated_law(
         model,
         points=points,
         limits=(low - 0.2 * width, high + 0.2 * width),
-        first=np.quantile(spectrum, np.linspace(0.0, 1.0, 17)),
+        first=np.append(np.quantile(spectrum, np.linspace(0.05, 0.95, 8)), spread),
+        eta=min(width / 200, max(bulk / 20, width / 20_000)),
         anchors=_ANCHORS,
         progress=progress,
     )

@@ -163,9 +163,9 @@ class Polynomial:
             raise ValueError(f"no matrix given for {', '.join(missing)}")
         values = {name: np.asarray(matrix) for name, matrix in matrices.items()}
         scalar = all(value.ndim == 0 for value in values.values())
-        for name, value in values.items():
-            if not scalar and (value.ndim < 2 or value.shape[-1] != value.shape[-2]):
-                raise ValueError(f"{name} must be a square matrix; got shape {value.shape}")
+        for name, array in values.items():
+            if not scalar and (array.ndim < 2 or array.shape[-1] != array.shape[-2]):
+                raise ValueError(f"{name} must be a square matrix; got shape {array.shape}")
         real = all(value.imag == 0 for value in self._coefficients.values())
         total: Any = 0.0
         if scalar:

@@ -548,6 +548,8 @@ class _Curve:
                 return None
             u, z = u - move[:d], z - float(move[d])
             # Small in every coordinate: those that stay finite where others grow settle z.
+            if not (np.isfinite(u).all() and np.isfinite(z)):
+                return None
             scale = np.abs(u) + 1e-12 * np.abs(u).max() + 1e-300
             size = float(np.abs(move[:d] / scale).max())
             size = max(size, abs(float(move[d])) / (abs(z - self.z) + abs(z) + 1e-300))
@@ -560,8 +562,9 @@ class _Curve:
 def _extrapolated(row: list[tuple[float, float]]) -> float:
     """Value at t = 0 of the polynomial through points (t, z), by Neville's scheme."""
     t, z = np.array(row).T
-    for order in range(1, t.size):
-        z = (t[:-order] * z[1:] - t[order:] * z[:-1]) / (t[:-order] - t[order:])
+    with np.errstate(all="ignore"):
+        for order in range(1, t.size):
+            z = (t[:-order] * z[1:] - t[order:] * z[:-1]) / (t[:-order] - t[order:])
     return float(z[0])
 
 

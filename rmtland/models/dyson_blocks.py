@@ -129,7 +129,7 @@ class BlockEquation:
         return np.asarray(self.slopes[units, None, :] * self.x.T[None])
 
     @cached_property
-    def _gram(self) -> Real:
+    def gram(self) -> Real:
         """(1 / m^2) sum_mu r D_j D_j' x x^T: (n1, n0, n0) by unit, (n1, n0, n1, n0) full."""
         n1, n0, m = self._sizes
         weights = self.variances / m**2
@@ -167,7 +167,7 @@ class BlockEquation:
             energy = self._energy_by_unit(units, s)
             if self.has_noise:
                 here = np.diagonal(a)[units]
-                energy += self.outputs * here[:, None, None] * self._gram[units]
+                energy += self.outputs * here[:, None, None] * self.gram[units]
             inner = z * np.eye(n0) - energy
             if self._center is not None:
                 inner -= self._center[units]
@@ -194,7 +194,7 @@ class BlockEquation:
             energy = np.zeros((n1, n0, n1, n0), dtype=np.complex128)
             energy[units, :, units, :] = self._energy_by_unit(every, s)
         if self.has_noise:
-            energy += self.outputs * a[:, None, :, None] * self._gram
+            energy += self.outputs * a[:, None, :, None] * self.gram
         inner = -energy
         inner[units, :, units, :] += z * np.eye(n0)
         if self._center is not None:
@@ -252,9 +252,9 @@ class BlockEquation:
     def _energy_a(self, part: InnerBlocks) -> Complex:
         n1, n0, _ = self._sizes
         if not self.by_unit:
-            return np.asarray(np.sum(part.b.reshape(n1, n0, n1, n0) * self._gram, axis=(1, 3)))
+            return np.asarray(np.sum(part.b.reshape(n1, n0, n1, n0) * self.gram, axis=(1, 3)))
         diagonal = np.zeros(n1, dtype=np.complex128)
-        diagonal[part.units] = np.sum(part.b * self._gram[part.units], axis=(1, 2))
+        diagonal[part.units] = np.sum(part.b * self.gram[part.units], axis=(1, 2))
         return np.diag(diagonal)
 
     def _energy_s(self, part: InnerBlocks) -> Complex:

@@ -244,14 +244,11 @@ def parallel_paths(
 
 def _by_unit_residual(equation: BlockEquation, z: complex, blocks: Blocks) -> complex:
     """Return the same for H1, whose units are apart: pairs of unlike units cancel."""
-    m = equation.features.shape[1]
-    v = equation.variances
     total = 0j
     diagonal = np.diagonal(blocks.a)
     for part in equation.inner_blocks(z, *blocks.start):
-        rays = equation.rays(part.units)
-        between = rays.swapaxes(1, 2) @ part.b @ rays / m**2
-        loops = np.einsum("juv,juv,u,v->j", between, between, v, v)
+        gram = equation.gram[part.units]
+        loops = np.sum(part.b @ gram @ part.b.swapaxes(1, 2) * gram, axis=(1, 2))
         total += complex(np.log1p(-equation.outputs * diagonal[part.units] ** 2 * loops).sum())
     return total
 

@@ -44,9 +44,9 @@ errors are those of the density smoothed at eta = .05, relative to its peak, and
   at any n.
 * "free_slopes" takes the slopes of all units for one free random variable
   (`rmtland.models.free_slopes`): a few inverses of size n0 + n1 (1 s a point for H0 and 4 s for H
-  at n = 256, where H has 131072 eigenvalues). Its error falls like 1/n: for H0 11 % (ReLU) and 6 %
-  (tanh) at n = 16, 8.5 % and 3.3 % at n = 32, most of it in the n1 nearly null directions at 0;
-  for H 1 to 3 % at n = 16 and 32, less than that of "units" at large n.
+  at n = 256, where H has 131072 eigenvalues). Its error falls like 1/n: for H0 11, 8.5, 3.5 and
+  1.7 % (ReLU) at n = 16, 32, 64 and 128, about half of it for tanh, most in the n1 nearly null
+  directions at 0; for H 1 to 3 % at n = 16 and 32, less than that of "units" at large n.
 
 Where it holds (`scripts/reproduce_dyson.py`): first and second layer and residuals independent of
 each other, as at initialisation. For H0 the equation is exact as n grows, with errors that fall

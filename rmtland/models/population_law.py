@@ -25,7 +25,7 @@ import itertools
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -35,10 +35,8 @@ from rmtland.laws import Law
 from rmtland.laws.law import Atoms, Complex, Real, Support
 from rmtland.models.linear_hessian import wishart_path
 from rmtland.models.population_equation import activation_rule, covariance_rule
+from rmtland.models.population_network import PopulationNetwork
 from rmtland.solution import ConvergenceError
-
-if TYPE_CHECKING:
-    from rmtland.models.population_hessian import PopulationHessian
 
 __all__ = ["PopulationLaw"]
 
@@ -69,11 +67,11 @@ class PopulationLaw(Law):
 
     Parameters
     ----------
-    model : PopulationHessian
+    model : PopulationNetwork
         Sizes, activation, variances and data covariance.
     """
 
-    model: PopulationHessian
+    model: PopulationNetwork
 
     # The equation --------------------------------------------------------------------------------
 
@@ -154,11 +152,17 @@ class PopulationLaw(Law):
 
     # Support and table ---------------------------------------------------------------------------
 
-    def _inside(self, x: Real) -> NDArray[np.bool_]:
-        """Whether some component of the law, or all together, has a density at x > 0."""
+    def _inside(self, x: Real, *, ends: bool) -> NDArray[np.bool_]:
+        """Whether there is a density at x > 0: of the law, or of an outermost component.
+
+        The latter grows like a root at edges of the law and finds them sharply; but without weight
+        nothing holds it to the physical solution far from them.
+        """
         g, _, states, _, size = self._solved(x.astype(np.complex128))
         w, _, outer, inner = self._rules[:4]
-        inside = ~np.isfinite(size) | (np.abs(g.imag) > 1e-9 * np.abs(g))
+        inside = ~np.isfinite(size) | (np.abs(g.imag) > 1e-7 * np.abs(g))
+        if not ends:
+            return np.asarray(inside)
         for n in np.flatnonzero(w.imag == 0):
             end = outer[n] == 0 and inner[n] == 0
             columns = [i for i, used in ((0, end or outer[n] != 0), (3, end or outer[n] != 0),
@@ -173,28 +177,37 @@ class PopulationLaw(Law):
     def support(self) -> Support:
         """Bands, found on a grid of some hundred points; narrower gaps may be missed."""
         top = 8 * self._scale
-        while self._inside(np.array([top, 1.5 * top])).any():
+        while self._inside(np.array([top, 1.5 * top]), ends=False).any():
             top *= 2
         x = np.unique(
             np.concatenate([np.geomspace(1e-6 * top, top, 45), np.linspace(0, top, 91)[1:]])
         )
-        inside = self._inside(x)
+        inside = self._inside(x, ends=False)
         if not inside.any():
             raise ConvergenceError("no support was found")
         changes = np.flatnonzero(inside[1:] != inside[:-1])
-        out = np.where(inside[changes], x[changes + 1], x[changes])
+        # The outer end of the search one point further out, if that is in no other band
+        beyond = np.where(inside[changes], changes + 2, changes - 1).clip(0, x.size - 1)
+        outside = np.where(inside[changes], changes + 1, changes)
+        out = x[np.where(inside[beyond], outside, beyond)]
         within = np.where(inside[changes], x[changes], x[changes + 1])
         for _ in range(_SECTIONS):
             shares = np.arange(1, 8) / 8
             cuts = out[:, None] + (within - out)[:, None] * shares
-            here = self._inside(cuts.ravel()).reshape(cuts.shape)
+            here = self._inside(cuts.ravel(), ends=True).reshape(cuts.shape)
             first = np.where(here.any(axis=1), here.argmax(axis=1), 7)
             step = (within - out) / 8
             out, within = out + step * first, out + step * (first + 1)
         edges = within.tolist()
         if inside[0]:
             edges.insert(0, 0.0)
-        return tuple(zip(edges[::2], edges[1::2], strict=True))
+        # Nodes without weight may leave the physical solution where nothing holds them to it.
+        bands = []
+        for low, high in zip(edges[::2], edges[1::2], strict=True):
+            g = self._solved(low + (high - low) * np.array([0.2, 0.4, 0.6, 0.8]) + 0j)[0]
+            if np.nanmax(-g.imag / np.abs(g), initial=0.0) > 1e-8:
+                bands.append((float(low), float(high)))
+        return tuple(bands)
 
     @property
     def atoms(self) -> Atoms:

@@ -32,7 +32,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,10 +42,8 @@ from rmtland.arrays import points, positive
 from rmtland.laws.law import upper_half_plane
 from rmtland.models.linear_hessian import LinearResidualLaw
 from rmtland.models.population_equation import covariance_rule
+from rmtland.models.population_network import PopulationNetwork
 from rmtland.solution import ConvergenceError, Solution, Status
-
-if TYPE_CHECKING:
-    from rmtland.models.population_hessian import PopulationHessian
 
 __all__ = ["PopulationResidual"]
 
@@ -63,13 +61,13 @@ class PopulationResidual:
 
     Parameters
     ----------
-    model : PopulationHessian
+    model : PopulationNetwork
         Sizes, activation, variances and data covariance.
     epsilon : float
         Energy, > 0.
     """
 
-    model: PopulationHessian
+    model: PopulationNetwork
     epsilon: float
 
     def __post_init__(self) -> None:

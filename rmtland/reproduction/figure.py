@@ -54,6 +54,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "Wishart + ReLU block": {"color": "#009e73", "ls": (0, (1, 1)), "lw": 2.0},
     "free": {"color": "#cc79a7", "ls": "-.", "lw": 1.6},
     "Dyson": {"color": "#0072b2", "ls": "-", "lw": 1.6},
+    "Dyson, corrected": {"color": "#000000", "ls": (0, (4, 1, 1, 1)), "lw": 1.3},
 }
 """How each theory looks in every figure (colours of Okabe and Ito, with their own dashes)."""
 

@@ -11,7 +11,8 @@ N(0, 2 epsilon), epsilon = 50. Held against the measured spectrum:
 * the matrix Dyson equation of the residual part, given first layer and data.
 
 The peak at 0, which no limit law has, is the hard edge of the singular values of square real
-blocks; it is as wide as their spacing, 1/n.
+blocks; it is as wide as their spacing, 1/n. The first correction in 1/n to the matrix Dyson
+equation (`rmtland.models.FiniteSizeHessian`) has it.
 
 References
 ----------
@@ -37,7 +38,7 @@ from matplotlib.figure import Figure
 
 from rmtland.arrays import positive, random_generator
 from rmtland.laws import Law, Semicircle
-from rmtland.models import DysonHessian, WishartPlusReluBlock
+from rmtland.models import DysonHessian, FiniteSizeHessian, WishartPlusReluBlock
 from rmtland.networks import MLP
 from rmtland.plot import law_points
 from rmtland.reproduction.cauchy import smoothed_cdf
@@ -60,6 +61,8 @@ __all__ = ["ResidualPart", "residual_spectrum"]
 
 _HEIGHT = 0.02
 """Height above the axis, in widths of the law."""
+
+_CORRECTED = "Dyson with 1/n"
 
 
 def _block_law(phi: float, epsilon: float) -> Law:
@@ -91,8 +94,8 @@ def residual_spectrum(
     Returns
     -------
     dict of str to ndarray
-        `eigenvalues`; at points `x`, and at a height above the axis, the density `dyson` and the
-        distribution functions `measured_cdf`, `dyson_cdf`.
+        `eigenvalues`; at points `x`, and at a height above the axis, the densities `dyson` and
+        `corrected` and the distribution functions `measured_cdf`, `dyson_cdf`, `corrected_cdf`.
     """
     rng = random_generator(seed)
     m = max(1, round(2 * hidden / phi))
@@ -105,9 +108,12 @@ def residual_spectrum(
     reach = _block_law(phi, epsilon).support[-1][1]
     x, eta = np.linspace(0.0, 1.3 * reach, points), _HEIGHT * reach
     model = DysonHessian.of_point(point, part="residual", epsilon=epsilon)
+    corrected = FiniteSizeHessian(model)
     return {
         "eigenvalues": eigenvalues,
         "x": x,
+        "corrected": corrected.smoothed_density(x, eta=eta),
+        "corrected_cdf": corrected.smoothed_cdf(x, eta=eta),
         "dyson": model.smoothed_density(x, eta=eta),
         "dyson_cdf": model.smoothed_cdf(x, eta=eta),
         "measured_cdf": smoothed_cdf(eigenvalues, x, eta),
@@ -178,16 +184,16 @@ class ResidualPart(PublishedFigure):
                 keep = np.isfinite(y)
                 series.append(Series(panel, name, x[keep], y[keep]))
             x, eta = found[0]["x"], _HEIGHT * block.support[-1][1]
-            dyson = np.mean([one["dyson"] for one in found], axis=0)
-            series.append(
-                Series(panel, "matrix Dyson", np.append(-x[:0:-1], x),
-                       np.append(dyson[:0:-1], dyson))
-            )  # fmt: skip
+            for name, key in (("matrix Dyson", "dyson"), (_CORRECTED, "corrected")):
+                density = np.mean([one[key] for one in found], axis=0)
+                whole = np.append(density[:0:-1], density)
+                series.append(Series(panel, name, np.append(-x[:0:-1], x), whole))
             measured = np.array([one["measured_cdf"] for one in found])
             levels = {
                 "Wigner": smoothed_cdf(wigner, x, eta),
                 "ReLU block": smoothed_cdf(block, x, eta),
                 "matrix Dyson": np.array([one["dyson_cdf"] for one in found]),
+                _CORRECTED: np.array([one["corrected_cdf"] for one in found]),
             }
             for name, level in levels.items():
                 # the mean over runs: what is left is not chance
@@ -209,7 +215,7 @@ class ResidualPart(PublishedFigure):
             f"$2\\epsilon$ = {2 * self.epsilon:g}, it would be off the axis). Nothing fitted.\n"
             "Distance: largest difference of mean distribution functions, smoothed at "
             f"{_HEIGHT:g} of the edge. Dyson: mean over the runs' first layers and data. Peak at "
-            f"0: hard edge of the {self.hidden} blocks, of width 1/n."
+            "0: hard edge of square blocks, of width 1/n."
         )
         return Content(tuple(series), numbers, caption)
 
@@ -222,6 +228,7 @@ class ResidualPart(PublishedFigure):
             "Wigner": STYLES["Wishart + Wigner"],
             "ReLU block": STYLES["Wishart + ReLU block"],
             "matrix Dyson": STYLES["Dyson"],
+            _CORRECTED: STYLES["Dyson, corrected"],
         }
         for ax, phi in zip(axes, self.phi, strict=True):
             panel = f"phi = 1/{1 / phi:g}"

@@ -1,5 +1,7 @@
 """The Hessian laws of linear networks against exact matrices, moments and one another."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -66,7 +68,7 @@ def test_moments_are_integrals_of_the_density(shape):
     ends = [end for w in law._second.support[0] for band in law._bands(w) for end in band]
     ends += [end for band in (*law._null.support, *law.support) for end in band]
     ends = np.unique(np.clip(ends, law.support[0][0], law.support[-1][1]))
-    for low, high in zip(ends[:-1], ends[1:], strict=True):
+    for low, high in itertools.pairwise(ends):
         x = (low + high) / 2 - (high - low) / 2 * np.cos(angles)
         weight = law.pdf(x) * (high - low) / 2 * np.sin(angles) * np.pi / angles.size
         total += [weight @ x, weight @ x**2, weight @ x**3]
@@ -141,7 +143,7 @@ def test_given_data_against_drawn_second_layers(sizes):
     mean = total / (400 * m * law.parameter_count)
     assert law.mean() == pytest.approx(mean, rel=0.02)
     z = 1e4j
-    assert (z * (z * law.stieltjes(z) - 1)).real == pytest.approx(law.mean(), rel=1e-6)
+    assert (z * (z * law.stieltjes(z) - 1)).real == pytest.approx(law.mean(), rel=1e-5)
     assert z * (z * (z * law.stieltjes(z) - 1) - law.mean()) == pytest.approx(
         law.moment(2), rel=1e-2
     )

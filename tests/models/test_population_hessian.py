@@ -148,17 +148,17 @@ def test_law_is_a_law():
 
 
 def test_rank_counts_the_null_directions_of_exact_hessians():
-    for activation, sizes, exact_zeros in (
-        ("tanh", (4, 3, 5, 6), 0),
-        ("tanh", (6, 4, 2, 3), 0),
-        ("erf", (5, 2, 6, 3), 0),
-        ("linear", (4, 3, 5, 6), 0),
+    for activation, sizes in (
+        ("tanh", (4, 3, 5, 6)),
+        ("tanh", (6, 4, 2, 3)),
+        ("erf", (5, 2, 6, 3)),
+        ("linear", (4, 3, 5, 6)),
     ):
-        n0, n1, n2, m = sizes
+        n0, n1, n2, _ = sizes
         model = PopulationHessian(*sizes, activation=activation)
         nodes = model.sample(n1, 0).nodes[0]
         null = np.sum(nodes < 1e-11 * nodes.max())
-        assert null - exact_zeros == round((1 - model.rank) * n1 * (n0 + n2))
+        assert null == round((1 - model.rank) * n1 * (n0 + n2))
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
