@@ -64,6 +64,7 @@ Distances = dict[tuple[str, str], float]
 _RESIDUALS = {WIGNER: "Wigner", "Wishart + ReLU block": "ReLU block"}
 _PIECEWISE_LINEAR = ("relu", "leaky_relu")
 _ROTATIONS = 4
+_LEAST = 8
 _HEIGHT = 1e-5  # in widths of the spectrum: what it smooths is far below one eigenvalue
 _FEW_ATOMS = 100  # for what is drawn many times: the distance hardly changes
 
@@ -106,6 +107,8 @@ def audit_hessian(
     ------
     MemoryError
         If the three dense matrices do not fit; it says what they need.
+    ValueError
+        If a number is out of range, or the network has fewer than 8 parameters.
     TypeError
         If `point` is not a LossPoint.
     """
@@ -114,6 +117,11 @@ def audit_hessian(
     if count("draws", draws, least=0) == 1:
         raise ValueError("draws must be 0 or at least 2; one Hessian has no spread")
     count("points", points, least=20)
+    if point.net.parameter_count < _LEAST:
+        raise ValueError(
+            f"an audit needs at least {_LEAST} eigenvalues; {point.net} has "
+            f"{point.net.parameter_count} parameters"
+        )
     _check_memory(point)
     return _Audit(_in_double(point), draws, points, rng, progress).result()
 

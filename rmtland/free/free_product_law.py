@@ -145,7 +145,8 @@ class FreeProduct(SubordinatedLaw):
     def _step(self, z: Complex, state: State) -> tuple[State, Real, Real, Real]:
         rest, slope, shifts, slopes, nested = self._linear(z, state)
         # Branches of the logarithm: the defect is small near the solution.
-        rest = rest - 2j * np.pi * np.round(rest.imag / (2 * np.pi))
+        turns = np.round(rest.imag / (2 * np.pi))
+        rest = rest - 2j * np.pi * turns
         change = rest / slope
         moves = [shift + down * change for shift, down in zip(shifts, slopes, strict=True)]
         cut = np.minimum(1.0, 2.0 / np.maximum(np.abs(change), 1e-300))
@@ -175,8 +176,15 @@ class FreeProduct(SubordinatedLaw):
             excess = np.maximum(np.abs(move) - noise * np.abs(down), 0.0)
             size = np.maximum(size, excess / (np.abs(place.imag) + 1e-6))
             height = np.minimum(height, np.minimum(place.imag, np.pi - place.imag))
-        for law in self.wisharts:
-            height = np.minimum(height, np.exp(_wishart_place(law, new.common)[0]).imag)
+        # Points of partial products lie in the half-plane too, else it is another solution.
+        places = [*new.omegas, *(_wishart_place(law, new.common)[0] for law in self.wisharts)]
+        partial = -new.common.imag
+        for i, place in enumerate(places):
+            height = np.minimum(height, np.minimum(place.imag, np.pi - place.imag))
+            partial = partial + place.imag + new.common.imag
+            if 0 < i < len(places) - 1:
+                height = np.minimum(height, np.minimum(partial, np.pi - partial))
+        height = np.where(turns == 0, height, -1.0)
         size = np.where(cut < 1, np.maximum(size, 1.0), size)
         return new, size, height, np.abs(rest)
 

@@ -227,7 +227,7 @@ def tabulated_law(
         thousandth.
     anchors : int, optional
         Solve with coupled hidden units at so many points only, at least 6, and interpolate what
-        the coupling changes. By default at all points.
+        the coupling changes. By default at all points, and wherever there is an atom.
     tolerance : float
         No more points are added once interpolation predicts new ones to this.
     progress : callable, optional
@@ -249,13 +249,16 @@ def tabulated_law(
     most = count("points", points, least=20)
     wanted = None if anchors is None else count("anchors", anchors, least=6)
     positive("tolerance", tolerance)
-    light = model if wanted is None else replace(model, coupling="units")
-    table = _Table(light, most + (wanted or 0), progress)
+    table = _Table(model, most + (wanted or 0), progress)
     low, high = table.span(limits)
     if eta is None:  # H0 crowds at its lower end, where zero is a wall
         eta = (high - low) / (1000 if model.part == "gauss_newton" else 200)
     table.eta = positive("eta", eta)
     table.atom = table.mass_at_zero()
+    if table.atom:
+        wanted = None  # the equation without the coupling has another atom
+    if wanted is not None:
+        table.model = replace(model, coupling="units")
     angles = np.linspace(0, np.pi, 13)
     start = low + (high - low) * np.sin(angles / 2) ** 2
     if first is not None:
@@ -337,17 +340,23 @@ class _Table:
 
     def mass_at_zero(self) -> float:
         """Mass of the atom at 0: the limit of -eta Im G(i eta), 0 unless it settles."""
-        height, last, guess = self.eta, np.inf, np.inf
+        height, last, guess, change = self.eta, np.inf, np.inf, np.inf
         for _ in range(14):
             solution = self.model.solve(1j * height, throw=False)
             mass = -height * complex(solution.value).imag
-            if not solution.converged or mass < _EMPTY:
+            if mass < _EMPTY:
                 return 0.0
+            if not solution.converged:
+                break
             before, guess = guess, (4 * mass - last) / 3
-            if abs(guess - before) < 1e-6:
-                return float(min(max(guess, 0.0), 1 - 1e-9))
+            change = abs(guess - before)
+            if change < 1e-6:
+                break
             height, last = height / 4, mass
-        return 0.0
+        if not change < 0.02 * guess:  # a power of the height, or nothing that can be told
+            return 0.0
+        self.errors["atom"] = change
+        return float(min(max(guess, 0.0), 1 - 1e-9))
 
     # Filling ---------------------------------------------------------------------------------
 

@@ -138,7 +138,7 @@ def test_other_networks_have_levels_up_to_four(net):
 @pytest.mark.parametrize(
     ("point", "case"),
     [
-        (independent(width=1, samples=3), "one unit"),
+        (independent(width=2, samples=5), "two units"),
         (independent(width=4, samples=2), "fewer samples than inputs"),
         (independent(width=3, samples=9, energy=0.0), "no residuals"),
     ],
@@ -164,6 +164,8 @@ def test_arguments():
         audit_hessian(np.eye(3))
     with pytest.raises(ValueError, match="draws"):
         audit_hessian(memorising(), draws=1)
+    with pytest.raises(ValueError, match="at least 8 eigenvalues"):
+        audit_hessian(independent(width=1, samples=3))
     with pytest.raises(ValueError, match="points"):
         audit_hessian(memorising(), points=3)
 

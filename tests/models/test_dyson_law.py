@@ -52,7 +52,7 @@ def test_against_the_mean_spectrum_of_networks(relu, law):
 
 
 def test_null_directions_of_relu_are_an_atom(relu):
-    law = tabulated_law(relu[0].of_part("gauss_newton"), points=40)
+    law = tabulated_law(relu[0].of_part("gauss_newton"), points=72)
     zero = np.mean(np.abs(relu[1]["gauss_newton"].nodes) < 1e-9)
     assert zero == pytest.approx(6 / 72)  # one rescaling for every hidden unit
     assert law.atoms[0] == (0.0, pytest.approx(6 / 72, abs=1e-3))
