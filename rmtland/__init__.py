@@ -56,7 +56,11 @@ if TYPE_CHECKING:
     from rmtland.laws import Wachter as Wachter
     from rmtland.laws import affine as affine
     from rmtland.laws import mixture as mixture
+    from rmtland.models import DysonHessian as DysonHessian
+    from rmtland.models import FiniteSizeHessian as FiniteSizeHessian
     from rmtland.models import HessianModel as HessianModel
+    from rmtland.models import LinearHessian as LinearHessian
+    from rmtland.models import PopulationHessian as PopulationHessian
     from rmtland.models import WishartPlusReluBlock as WishartPlusReluBlock
     from rmtland.models import WishartPlusWigner as WishartPlusWigner
     from rmtland.networks import MLP as MLP
@@ -70,8 +74,10 @@ _HOME = {
     "DeconvolvedLaw": "rmtland.free",
     "DeformedWigner": "rmtland.ensembles",
     "Discrete": "rmtland.laws",
+    "DysonHessian": "rmtland.models",
     "EmpiricalLaw": "rmtland.laws",
     "Ensemble": "rmtland.ensembles",
+    "FiniteSizeHessian": "rmtland.models",
     "Fit": "rmtland.comparison",
     "FreeLevy": "rmtland.free",
     "FreeMeixner": "rmtland.laws",
@@ -86,9 +92,11 @@ _HOME = {
     "KestenMcKay": "rmtland.laws",
     "Law": "rmtland.laws",
     "LevyTriplet": "rmtland.laws",
+    "LinearHessian": "rmtland.models",
     "MLP": "rmtland.networks",
     "MarchenkoPastur": "rmtland.laws",
     "Mixture": "rmtland.laws",
+    "PopulationHessian": "rmtland.models",
     "ReluResidual": "rmtland.ensembles",
     "SampleCovariance": "rmtland.ensembles",
     "Semicircle": "rmtland.laws",

@@ -223,8 +223,8 @@ def tabulated_law(
         Points of the table to begin with, such as quantiles of a measured spectrum; at most half
         of `points` of them are taken. By default some between the limits, dense at both.
     eta : float, optional
-        The larger height; by default a two-hundredth of the width of the spectrum, for H0 a
-        thousandth.
+        The larger height; by default a two-hundredth of the width of the spectrum (for H0 a
+        thousandth), or a twentieth of the distance of its quartiles if that is less.
     anchors : int, optional
         Solve with coupled hidden units at so many points only, at least 6, and interpolate what
         the coupling changes. By default at all points, and wherever there is an atom.
@@ -251,8 +251,8 @@ def tabulated_law(
     positive("tolerance", tolerance)
     table = _Table(model, most + (wanted or 0), progress)
     low, high = table.span(limits)
-    if eta is None:  # H0 crowds at its lower end, where zero is a wall
-        eta = (high - low) / (1000 if model.part == "gauss_newton" else 200)
+    if eta is None:
+        eta = table.height(low, high)
     table.eta = positive("eta", eta)
     table.atom = table.mass_at_zero()
     if table.atom:
@@ -337,6 +337,21 @@ class _Table:
                 break
             width *= 1.3
         return float(low), float(high)
+
+    def height(self, low: float, high: float) -> float:
+        """Find a height well below width and quartiles; H0 crowds at zero, where a wall is."""
+        share = 1000 if self.model.part == "gauss_newton" else 200
+        coarse = (high - low) / share
+        places = []
+        for level in (0.25, 0.75):
+            left, right = low, high
+            while right - left > 2 * coarse:
+                middle = (left + right) / 2
+                below = self.smoothed(self.model, np.array([middle]), coarse)[0] < level
+                left, right = (middle, right) if below else (left, middle)
+            places.append((left + right) / 2)
+        bulk = max(places[1] - places[0], 2 * coarse)
+        return min(coarse, bulk / 20)
 
     def mass_at_zero(self) -> float:
         """Mass of the atom at 0: the limit of -eta Im G(i eta), 0 unless it settles."""
