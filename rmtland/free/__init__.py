@@ -7,6 +7,7 @@ from rmtland.free.deconvolved_law import DeconvolvedLaw
 from rmtland.free.free_levy import FreeLevy
 from rmtland.free.free_product_law import FreeProduct
 from rmtland.free.free_sum_law import FreeSum
+from rmtland.free.image_law import Image, image
 from rmtland.free.matrix_dyson import MatrixDyson, kronecker_covariance
 from rmtland.free.matrix_dyson_law import (
     MatrixDysonLaw,
@@ -26,6 +27,7 @@ __all__ = [
     "FreeProduct",
     "FreeSignedProduct",
     "FreeSum",
+    "Image",
     "MatrixDyson",
     "MatrixDysonLaw",
     "Outlier",
@@ -39,6 +41,7 @@ __all__ = [
     "free_sum",
     "free_variables",
     "general_marchenko_pastur",
+    "image",
     "kronecker_covariance",
     "kronecker_gaussian",
     "law_of_polynomial",

@@ -210,11 +210,18 @@ class FreeProduct(SubordinatedLaw):
     def _attracting(self, x: Real, state: State) -> NDArray[np.bool_]:
         eta = _exp(state.common).real
         real = np.ones(x.shape, dtype=bool)
+        opposite = np.zeros(x.shape)
         for law, place in zip(self.operands, state.omegas, strict=True):
-            real &= law._jet(_exp(place))[0].imag == 0
+            omega = _exp(place)
+            real &= law._jet(omega)[0].imag == 0
+            opposite += omega.real * eta < 0
         for law in self.wisharts:
             place, down = _wishart_place(law, state.common)
-            real &= (np.exp(place) * down).real * eta < 0
+            omega = np.exp(place)
+            real &= (omega * down).real * eta < 0
+            opposite += omega.real * eta < 0
+        # Arguments (0 or pi, of eta 0 or -pi) that add up to that of z, not to 2 pi more or less.
+        real &= opposite <= 1
         slope = self._linear(x.astype(np.complex128), state)[1].real
         return real & (-np.sign(x) * slope * eta > 0)
 
@@ -295,6 +302,7 @@ class FreeProduct(SubordinatedLaw):
                     terms = terms + np.abs(down)
                     clear, side = np.minimum(clear, curve.clear), side + curve.side
                 omegas.append(curve.point)
+            opposite = np.sum([omega * eta < 0 for omega in omegas], axis=0)
             if all(component.through_infinity for component in components):
                 clear = np.full(s.shape, np.inf)
             admissible = np.ones(s.shape, dtype=bool)
@@ -303,8 +311,11 @@ class FreeProduct(SubordinatedLaw):
                 omega, down = np.exp(place).real, turn.real
                 z = z * omega
                 admissible &= omega * down * eta < 0
+                opposite += omega * eta < 0
                 slope = slope + down
                 terms = terms + np.abs(down)
+            # The arguments add up to that of z, not to a multiple of 2 pi more or less.
+            admissible &= opposite <= 1
             z = np.where(m == 0, np.inf, z)
             g = np.where(m == 0, 0.0, u / z)
             dg = np.where(m == 0, 0.0, g / z * (m / slope - 1))

@@ -49,17 +49,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arrays import float_array
 from rmtland.laws.affine_law import affine
 from rmtland.laws.discrete import Discrete
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+from rmtland.laws.law import Atoms, Law, Support
 
 __all__ = ["Image", "image"]
+
+Real = NDArray[Any]  # float64
+Complex = NDArray[Any]  # complex128
 
 _CLOSE = 1e-2  # roots that are closer than this share of their distance to the law are a group
 _CIRCLE = 64
@@ -211,7 +215,7 @@ class Image(Law):
         return share * branch.length
 
     @staticmethod
-    def _on(branches: tuple[_Branch, _Branch], x: Real) -> list[tuple[_Branch, Real]]:
+    def _on(branches: tuple[_Branch, _Branch], x: Real) -> list[tuple[_Branch, NDArray[np.bool_]]]:
         """Which points have a root on each half of a cell."""
         first, second = branches
         rising = second.value >= first.value
@@ -228,7 +232,7 @@ class Image(Law):
         for low, high in self.law.support:
             inner = self._nodes[(self._nodes > low) & (self._nodes < high)]
             values = _at(self._series, np.array([low, *inner, high]))
-            pieces += [(min(pair), max(pair)) for pair in zip(values, values[1:], strict=False)]
+            pieces += [(min(pair), max(pair)) for pair in pairwise(values.tolist())]
         merged: list[list[float]] = []
         for low, high in sorted(pieces):
             if merged and low <= merged[-1][1]:
@@ -322,14 +326,19 @@ class Image(Law):
         companion[:, :, -1] = -self._series[:-1] / lead
         companion[:, 0, -1] += z / lead
         roots = np.linalg.eigvals(companion)
+        # The half-plane of a root beside the axis must not be left to rounding.
         slope = _derivative(self._series)
         scale = np.abs(roots).max(axis=1, keepdims=True)
-        # The half-plane of a root beside the axis must not be left to rounding.
-        for _ in range(3):
+        refined: Complex = roots.real + 0j
+        step = np.full(roots.shape, np.inf)
+        for _ in range(4):
             with np.errstate(all="ignore"):
-                step = (_at(self._series, roots) - z[:, None]) / _at(slope, roots)
-            near = (np.abs(roots.imag) < 1e-6 * scale) & (np.abs(step) < 1e-6 * scale)
-            roots = np.where(near & (z.imag > 0)[:, None], roots - step, roots)
+                step = (_at(self._series, refined) - z[:, None]) / _at(slope, refined)
+                refined = refined - step
+        with np.errstate(invalid="ignore"):
+            near = np.abs(refined - roots) < 1e-6 * scale
+            near &= (np.abs(step) < 1e-14 * scale) & (z.imag > 0)[:, None]
+        roots = np.where(near, refined, roots)
         real = z.imag == 0
         if real.any():
             roots[real] = self._with_real_roots(z[real].real, roots[real])
@@ -367,37 +376,36 @@ class Image(Law):
             terms = g / p1
             slopes = slope / p1**2 - g * p2 / p1**3
         value, change = terms.sum(axis=1), slopes.sum(axis=1)
-        for i, grouped in self._groups(roots):
-            group, radius, inside = grouped
-            others = ~inside
-            t = group + radius * np.exp(2j * np.pi * (np.arange(_CIRCLE) + 0.5) / _CIRCLE)
-            around = np.where(t.imag < 0, -1.0, 1.0)
-            weight = self._at_roots(t, around)[0] * (t - group)
+        for i, t, middle, inside in self._groups(roots):
+            weight = self._at_roots(t, np.where(t.imag < 0, -1.0, 1.0))[0] * (t - middle)
             distance = _at(self._series, t) - z[i]
-            value[i] = np.mean(weight / distance) + terms[i, others].sum()
-            change[i] = np.mean(weight / distance**2) + slopes[i, others].sum()
+            value[i] = np.mean(weight / distance) + terms[i, ~inside].sum()
+            change[i] = np.mean(weight / distance**2) + slopes[i, ~inside].sum()
         infinite = np.isinf(g).any(axis=1) | (p1 == 0).any(axis=1)
         lost = infinite & ~np.isfinite(value)
         value[lost], change[lost] = np.inf, np.inf
         return value, change
 
-    def _groups(self, roots: Complex) -> list[tuple[int, tuple[complex, float, Real]]]:
-        """Points whose roots are close to each other, off the law: (point, circle and members)."""
+    def _groups(self, roots: Complex) -> list[tuple[int, Complex, complex, NDArray[np.bool_]]]:
+        """Points whose roots are close to each other, off the law.
+
+        Each with a circle of points around a group of roots, its centre, and the members.
+        """
         gaps = np.abs(roots[:, :, None] - roots[:, None, :])
         gaps += np.where(np.eye(self.degree, dtype=np.bool_), np.inf, 0.0)
-        away = self._distance(roots)
-        suspects = np.flatnonzero((gaps.min(axis=2) < _CLOSE * away).any(axis=1))
+        nearest, away = gaps.min(axis=2), self._distance(roots)
+        unit = np.exp(2j * np.pi * (np.arange(_CIRCLE) + 0.5) / _CIRCLE)
         found = []
-        for i in suspects:
-            tightest = int(np.argmin(gaps[i].min(axis=1) / np.maximum(away[i], 1e-300)))
-            middle = complex(roots[i, tightest])
+        for i in np.flatnonzero((nearest < _CLOSE * away).any(axis=1)):
+            first = int(np.argmax(away[i] / np.maximum(nearest[i], 1e-16 * away[i])))
+            middle = complex(roots[i, first])
             sizes = np.abs(roots[i] - middle)
-            limits = np.append(np.sort(sizes), away[i, tightest])
-            limits = limits[limits <= away[i, tightest]]
+            limits = np.append(np.sort(sizes[sizes < away[i, first]]), away[i, first])
+            # The widest ring free of roots, and a circle that is nearer to its outer border
             ratios = limits[2:] / np.maximum(limits[1:-1], 1e-300)
-            best = int(np.argmax(ratios)) + 1
-            radius = math.sqrt(max(limits[best], 1e-16 * limits[best + 1]) * limits[best + 1])
-            found.append((int(i), (middle, radius, sizes < radius)))
+            ring = int(np.argmax(ratios))
+            radius = limits[ring + 2] / min(3.0, math.sqrt(ratios[ring]))
+            found.append((int(i), middle + radius * unit, middle, sizes < radius))
         return found
 
     def _distance(self, t: Complex) -> Real:
@@ -424,15 +432,20 @@ class Image(Law):
         first = _derivative(self._series)
         p1, p2 = np.abs(_at(first, roots)), np.abs(_at(_derivative(first), roots))
         flat = (roots.real + 1j * np.abs(roots.imag)).ravel()
-        inner = self.law.solve(flat)
-        stated = np.abs(inner.value) * 1e-12 if inner.error is None else np.asarray(inner.error)
-        stated = stated.reshape(roots.shape)
+        stated = np.asarray(self.law.solve(flat).error).reshape(roots.shape)
         values, slopes = (np.abs(part) for part in self._at_roots(roots, side))
         sizes = _at(np.abs(self._series), np.abs(roots))
         with np.errstate(all="ignore"):
             moved = 4e-15 * sizes / p1  # of a root
             terms = stated / p1 + moved * (slopes / p1 + values * p2 / p1**2)
             terms = terms + 1e-15 * values / p1
+        for i, t, middle, inside in self._groups(roots):
+            inner = self.law.solve(t.real + 1j * np.abs(t.imag))
+            distance = np.abs(_at(self._series, t) - z[i])
+            blur = 4e-15 * _at(np.abs(self._series), np.abs(t)) / distance
+            around = np.abs(t - middle) * (np.abs(inner.value) * blur + inner.error) / distance
+            terms[i, inside] = np.mean(around)
+        with np.errstate(all="ignore"):
             error = 2 * terms.sum(axis=1)
             residual = error / np.abs(g)
         exact = np.isinf(g)
@@ -441,7 +454,7 @@ class Image(Law):
         return np.where(exact, 0.0, residual), np.where(exact, 0.0, error)
 
 
-def _at(series: Real, t: Real | Complex) -> Real | Complex:
+def _at(series: Real, t: Complex) -> Complex:
     """Value of a polynomial, the constant first, by Horner's scheme."""
     total = np.zeros_like(t) + series[-1]
     for coefficient in series[-2::-1]:

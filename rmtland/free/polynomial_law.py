@@ -53,6 +53,7 @@ import numpy as np
 from rmtland.arrays import choice, positive
 from rmtland.free.addition import free_sum, is_point_mass
 from rmtland.free.free_pencil import FreePencil, circular_part, law_part, levy_part
+from rmtland.free.image_law import image
 from rmtland.free.linearisation import Linearisation
 from rmtland.free.matrix_dyson import LARGEST_SIZE, MatrixDyson
 from rmtland.free.noncommutative_polynomial import (
@@ -228,8 +229,8 @@ def law_of_polynomial(
     Returns
     -------
     Law
-        A `PolynomialLaw`; for a polynomial of degree one the free sum, for one of degree zero a
-        point mass, and for discrete laws of a single variable the discrete law of the values.
+        A `PolynomialLaw`; on the automatic route, for a polynomial of degree one the free sum, for
+        one of degree zero a point mass, and for one variable the image of its law (`Image`).
 
     Raises
     ------
@@ -317,14 +318,9 @@ def _simple(p: Polynomial, laws: Mapping[str, Law | Circular]) -> Law | None:
         ]
         return affine(free_sum(*parts), shift=constant)
     law = everything[0]
-    if len(laws) == 1 and isinstance(law, Law) and not law.support:
-        masses: dict[float, float] = {}
-        for place, mass in law.atoms:
-            value = float(p(**{next(iter(laws)): place}))
-            masses[value] = masses.get(value, 0.0) + mass
-        values = sorted(masses)
-        total = math.fsum(masses.values())
-        return Discrete(tuple(values), tuple(masses[value] / total for value in values))
+    if len(laws) == 1 and isinstance(law, Law):
+        powers = [(Letter(next(iter(laws))),) * k for k in range(p.degree + 1)]
+        return image(law, [p.coefficients.get(word, 0j).real for word in powers])
     return None
 
 

@@ -43,7 +43,10 @@ def log_determinant(w: Complex) -> complex:
     """
     n = w.shape[-1]
     if n <= LEAF:
-        return complex(upper_log(np.linalg.eigvals(w)).sum())
+        # Rows of unlike size would cost the small eigenvalues their digits
+        sizes = np.abs(np.diagonal(w, axis1=-2, axis2=-1))
+        even = w / np.sqrt(sizes[..., None] * sizes[..., None, :])
+        return complex(upper_log(np.linalg.eigvals(even)).sum() + np.log(sizes).sum())
     half = n // 2
     corner, right = w[..., :half, :half], w[..., :half, half:]
     rest = w[..., half:, half:] - w[..., half:, :half] @ np.linalg.solve(corner, right)
