@@ -15,10 +15,12 @@ phi = p / (m n_out) counts parameters per effective example. Levels 0-4 are of P
 half the mean squared error (`rmtland.models.DysonHessian`).
 
 Second moments of level 6: the covariance W2^T W2/n_out of the rows of W2, and the mean square
-residual of every sample. Both are averages over n_out numbers only, and what chance makes of them
-would be counted twice, as the model lets W2 and residuals fluctuate about them. So they are shrunk
-towards equal values by the least mean square error, as Ledoit and Wolf [2]_ do, and dropped where
-they are within three standard errors of what chance makes: at initialisation level 6 is level 5.
+residual of every sample, or where the inputs explain more of the residuals than chance would, their
+covariance between samples: that of their coefficients on the inputs, and equal variances besides.
+All are averages over n_out numbers only, and what chance makes of them would be counted twice, as
+the model lets W2 and residuals fluctuate about them. So they are shrunk towards equal values by the
+least mean square error, as Ledoit and Wolf [2]_ do, and dropped where they are within three
+standard errors of what chance makes: for an iid W2 and iid residuals level 6 is level 5.
 
 References
 ----------
@@ -57,6 +59,7 @@ __all__ = [
     "dyson_models",
     "free_of_parts",
     "measured_moments",
+    "residual_moments",
     "shrunk_covariance",
     "shrunk_squares",
     "thinned",
@@ -193,6 +196,43 @@ def shrunk_squares(residuals: ArrayLike) -> tuple[Real, float]:
     return 1 + kept * (squares - 1), kept
 
 
+def residual_moments(x: ArrayLike, residuals: ArrayLike) -> tuple[Real, float]:
+    """Second moments of residuals by sample, or between samples where the inputs explain them.
+
+    Parameters
+    ----------
+    x : array_like, shape (m, n_in)
+        Inputs.
+    residuals : array_like, shape (m, n_out)
+
+    Returns
+    -------
+    (ndarray of shape (m,) or (m, m), float)
+        Relative mean squares of mean 1, or a covariance of mean diagonal 1; and the share of what
+        was measured beyond chance that is kept, 1 for a covariance.
+    """
+    e = float_array("residuals", residuals, ndim=2)
+    m, n_out = e.shape
+    left, sizes, _ = np.linalg.svd(float_array("x", x, ndim=2), full_matrices=False)
+    basis = left[:, sizes > 1e-10 * sizes[0]]
+    rank = basis.shape[1]
+    total = float((e**2).sum())
+    if total == 0 or rank >= m:
+        return shrunk_squares(e)
+    coefficients = basis.T @ e
+    share = float((coefficients**2).sum()) / total
+    # a beta law for equal and independent residuals
+    within, beyond = rank * n_out / 2, (m - rank) * n_out / 2
+    chance = within / (within + beyond)
+    slack = (chance * (1 - chance) / (within + beyond + 1)) ** 0.5
+    if share <= chance + 3 * slack:
+        return shrunk_squares(e)
+    inner, _ = shrunk_covariance(coefficients.T)
+    outer = total * (1 - share) / (n_out * (m - rank))
+    covariance = outer * (np.eye(m) - basis @ basis.T) + basis @ inner @ basis.T
+    return covariance * (m / float(np.trace(covariance))), 1.0
+
+
 def _kept(spread: float, noise: float, chance: float) -> float:
     """Share of differences that is not noise; 0 where chance makes differences as large."""
     return max(0.0, 1 - noise / spread) if spread > chance else 0.0
@@ -204,13 +244,15 @@ def measured_moments(point: LossPoint) -> tuple[Real, Real, float, float]:
     Returns
     -------
     (covariance, weights, float, float)
-        Of the rows of W2, shape (n1, n1); relative mean squares of the residuals, shape (m,); and
-        what was kept of the measured differences in either.
+        Of the rows of W2, shape (n1, n1); of the residuals, relative mean squares, shape (m,), or a
+        covariance, shape (m, m); and what was kept of the measured differences in either.
     """
     net: Any = point.net
     second = to_numpy(net.unflatten(point.theta)[1]).astype(np.float64)
     covariance, kept_w = shrunk_covariance(second)
-    weights, kept_e = shrunk_squares(to_numpy(point.residuals).astype(np.float64))
+    weights, kept_e = residual_moments(
+        to_numpy(point.x).astype(np.float64), to_numpy(point.residuals).astype(np.float64)
+    )
     return covariance, weights, kept_w, kept_e
 
 

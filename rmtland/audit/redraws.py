@@ -43,8 +43,8 @@ class Redraws:
         One hidden layer, no biases, half the mean squared error.
     covariance : array_like, shape (n1, n1)
         Of the rows of W2.
-    variances : array_like, shape (m,)
-        Of the residuals of each sample.
+    variances : array_like, shape (m,) or (m, m)
+        Of the residuals of each sample, or their covariance between samples.
     """
 
     point: LossPoint
@@ -67,7 +67,7 @@ class Redraws:
         mean = float((to_numpy(point.residuals).astype(np.float64) ** 2).mean())
         if not moments:
             covariance = np.eye(len(covariance)) * np.trace(covariance) / len(covariance)
-            weights = np.ones(weights.shape)
+            weights = np.ones(len(weights))
         return cls(point, covariance, mean * weights)
 
     def draw(self, rng: Rng = None, *, second: bool = True, residuals: bool = True) -> LossPoint:
@@ -86,11 +86,13 @@ class Redraws:
         first, old = (
             to_numpy(w).astype(np.float64) for w in net.unflatten(to_numpy(self.point.theta))
         )
-        values, vectors = np.linalg.eigh(self.covariance)
-        root = vectors * np.sqrt(np.maximum(values, 0.0))
-        new = generator.normal(size=old.shape) @ root.T
+        new = generator.normal(size=old.shape) @ _root(self.covariance).T
         e = to_numpy(self.point.residuals).astype(np.float64)
-        noise = generator.normal(size=e.shape) * np.sqrt(self.variances)[:, None]
+        noise = generator.normal(size=e.shape)
+        if self.variances.ndim == 1:
+            noise *= np.sqrt(self.variances)[:, None]
+        else:
+            noise = _root(self.variances) @ noise
         theta = np.concatenate([first.ravel(), (new if second else old).ravel()])
         x = to_numpy(self.point.x).astype(np.float64)
         outputs = net.predict(theta, x)
@@ -120,3 +122,9 @@ class Redraws:
                 block = x.T @ (change[:, None] * x) / len(x)
                 h1[rows, rows] += (block + block.T) / 2
         return h0, h1
+
+
+def _root(covariance: Real) -> Real:
+    """Return a matrix whose product with its transpose is the covariance."""
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
+import math
+import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -83,21 +86,21 @@ def reproduce_figure(
     figure : PublishedFigure
         The figure at its parameters.
     out : Path
-        Folder; the results of single tasks lie in NAME.partial there until all is written.
+        Folder; the results of single tasks lie in NAME-*.partial there until all is written, the
+        star a digest of the parameters.
     workers : int, optional
         Processes; one for each core by default.
     keep : bool
-        Leave NAME.partial there.
+        Leave NAME-*.partial there.
     """
     from rich.console import Console
 
     from rmtland.arrays import count
     from rmtland.sweep import Interrupted, Processes, Serial
+    from rmtland.sweep.executors import cores
 
-    if workers is not None:
-        count("workers", workers)
-    executor: Any = Serial() if workers == 1 else Processes(workers)
-    many = getattr(executor, "workers", 1) or Processes().workers or 1
+    many = cores() if workers is None else count("workers", workers)
+    executor: Any = Serial() if many == 1 else Processes(many)
     tasks = sum(len(sweep.grid) for sweep in figure.sweeps.values())
     notes = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     notes.print(
@@ -105,7 +108,9 @@ def reproduce_figure(
         f"{figure.memory / 1e6:.0f} MB each"
     )
     check_folder(out)
-    partial = out / f"{figure.name}.partial"
+    # a folder for each set of parameters: the end of one run takes nothing from another
+    digest = hashlib.blake2b(repr(figure).encode(), digest_size=4).hexdigest()
+    partial = out / f"{figure.name}-{digest}.partial"
     try:
         content = figure.compute(folder=partial, executor=executor)
     except Interrupted as stop:
@@ -113,10 +118,7 @@ def reproduce_figure(
         raise KeyboardInterrupt from None
     _write(figure, content, out)
     if not keep:
-        for path in partial.glob(f"{figure.name}-*.sweep*"):
-            path.unlink()
-        if not any(partial.iterdir()):
-            partial.rmdir()
+        shutil.rmtree(partial, ignore_errors=True)  # a run beside this one may have done it
     console = Console(soft_wrap=True, highlight=False, markup=False)
     console.print(f"{figure.name}: {figure.title}")
     for name, value in content.numbers.items():
@@ -181,13 +183,15 @@ def _write(figure: PublishedFigure, content: Content, out: Path) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["panel", "series", "x", "y", "error"])
     for panel, name, x, y, error in content.rows():
-        shown = "" if error is None else f"{error:.6g}"
+        shown = "" if error is None or not math.isfinite(error) else f"{error:.6g}"
         writer.writerow([panel, name, f"{x:.6g}", f"{y:.6g}", shown])
     with replaced(out, f"{figure.name}.csv") as (stream, _):
         stream.write(text.getvalue().encode())
+    # the last digits depend on how the processor adds
+    numbers = {name: float(f"{value:.9g}") for name, value in content.numbers.items()}
     report = {
         "figure": figure.name, "title": figure.title, "command": _command(figure),
-        "parameters": asdict(figure), "numbers": content.numbers, "caption": content.caption,
+        "parameters": asdict(figure), "numbers": numbers, "caption": content.caption,
     }  # fmt: skip
     with replaced(out, f"{figure.name}.json") as (stream, _):
         stream.write((json.dumps(report, indent=1, allow_nan=False) + "\n").encode())

@@ -494,7 +494,8 @@ class FreePencil:
         fall = m @ fall @ m
         fall = (fall + fall.conj().swapaxes(1, 2)) / 2
         least = np.linalg.eigvalsh(fall)[:, 0]
-        good = np.where(plane, good, least >= -1e-7 * np.abs(fall).max(axis=(1, 2)))
+        falling = least >= -np.maximum(1e-7, blur) * np.abs(fall).max(axis=(1, 2))
+        good = np.where(plane, good, falling)
         for part, sigma, change in zip(
             self.parts, self._energies(u), self._energies(du), strict=True
         ):

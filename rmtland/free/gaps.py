@@ -187,15 +187,16 @@ def joined(last: Gap, first: Gap) -> Gap:
         right = s < 0
         a, b = last.along(2 * s[right]), first.along(2 * s[~right])
 
-        def column(here: Real, there: Real) -> Real:
+        def column(here: Real, there: Real, infinity: float | None = None) -> Real:
             values = np.empty(s.shape)
             values[right], values[~right] = here, there
-            return values
+            return values if infinity is None else np.where(s == 0, infinity, values)
 
+        # At infinity itself a sum of points that are infinite there has no value.
         return Curve(
-            column(a.point, b.point),
-            column(a.g, b.g),
-            column(a.dg, b.dg),
+            column(a.point, b.point, np.inf),
+            column(a.g, b.g, 0.0),
+            column(a.dg, b.dg, 0.0),
             column(a.clear, b.clear),
             column(a.side, b.side),
         )

@@ -293,6 +293,8 @@ class MatrixDyson:
             found = right[values > _RANK * values[0]].reshape(-1, 2 * k, k)
             grown = len(found) > len(basis)
             basis = found[:, :k] + 1j * found[:, k:]
+            # A direction of little size is Hermitian to few digits; the rest is no direction.
+            basis = (basis + basis.conj().swapaxes(-1, -2)) / 2
             if not grown:
                 break
         if not len(basis):

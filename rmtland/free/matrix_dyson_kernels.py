@@ -183,7 +183,7 @@ def _matrix_physical(z, u, du, pencil, basis, m, blur):
                 value += half[i, c] * m[c, j]
             h[i, j] = value
             largest = max(largest, abs(value))
-    return _is_positive(h, 1e-7 * largest)
+    return _is_positive(h, max(1e-7, blur) * largest)
 
 
 @njit(cache=True)
@@ -202,7 +202,7 @@ def _diagonal_physical(z, u, du, pencil, basis, m, blur):
             value -= du[a] * basis[a, i]
         slope = (m[i] * m[i] * value).real
         least, most = min(least, slope), max(most, abs(slope))
-    return least >= -1e-7 * most
+    return least >= -max(1e-7, blur) * most
 
 
 @njit(cache=True)
@@ -238,8 +238,12 @@ def _newton(z, u, pencil, mean, basis, functionals, m, scale, limit):
         largest = 0.0
         for entry in m.flat:
             largest = max(largest, abs(entry))
-        # Rounding of the inverse is large in a band that is narrow and far from 0.
-        rounding = min(1e-15 * (1.0 + largest * scale), 1e-8)
+        # Rounding of the inverse is large in a band that is narrow and far from 0, and beside an
+        # edge where M and its inverse are unbounded.
+        lifted = scale
+        for a in range(r):
+            lifted = max(lifted, abs(u[a]))
+        rounding = min(1e-15 * (1.0 + largest * lifted), 1e-8)
         if size < 1e-15 or (stalls and size < max(1e-12, rounding)):
             blur = np.sqrt(rounding)  # of a double root, at an edge: both signs of Im M meet there
             if basis.ndim == 3:

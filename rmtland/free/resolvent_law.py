@@ -133,13 +133,46 @@ class ResolventLaw(Law):
         return np.asarray(1 - potential.imag / np.pi)
 
     def _inside(self, x: Real) -> NDArray[np.bool_]:
-        _, m, fine, _ = self._solved(x.astype(np.complex128))
+        z = x.astype(np.complex128)
+        u, m, fine, _ = self._solved(z)
         if not fine.all():
             # In a gap an entry of M may be singular at a single point.
-            moved = x[~fine] + 1e-11 * self._range
-            _, m[~fine], fine[~fine], _ = self._solved(moved.astype(np.complex128))
+            z[~fine] += 1e-11 * self._range
+            u[~fine], m[~fine], fine[~fine], _ = self._solved(z[~fine])
         g = self.equation.trace(m)
-        return ~fine | (-g.imag > 1e-9 * np.abs(g))
+        inside = ~fine | (-g.imag > 1e-9 * np.abs(g))
+        doubtful = fine & inside & (-g.imag < 1e-5 * (np.abs(g) + 1 / self._range))
+        if doubtful.any():
+            inside[doubtful] = ~self._is_hermitian(z[doubtful], u[doubtful])
+        return inside
+
+    def _is_hermitian(self, z: Complex, u: Complex) -> NDArray[np.bool_]:
+        """Whether a Hermitian solution of the physical sheet lies within rounding of solutions."""
+        start, best = u.real + 0j, u.real + 0j
+        least = np.full(z.shape, np.inf)
+        here = start
+        for _ in range(40):
+            with np.errstate(all="ignore"):
+                system = self.equation.system(z, here)
+                size = np.max(np.abs(system.defect) / system.terms, axis=1, initial=0.0)
+            better = size < least
+            best = np.where(better[:, None], here, best)
+            least = np.fmin(least, size)
+            if (least < 1e-16).all():
+                break
+            try:
+                with np.errstate(all="ignore"):
+                    step = np.linalg.solve(system.jacobian, system.defect[..., None])[..., 0]
+            except np.linalg.LinAlgError:
+                break
+            here = np.where(np.isfinite(step).all(axis=1)[:, None], here - step.real, best)
+        moved = np.abs(best - start).max(axis=1, initial=0.0)
+        close = moved <= 1e-2 * np.abs(start).max(axis=1, initial=0.0)
+        falling = np.zeros(z.shape, dtype=np.bool_)
+        fine = close & (least < 1e-14)
+        if fine.any():
+            falling[fine] = self.equation.derivative(z[fine], best[fine])[1].real < 0
+        return falling
 
     @cached_property
     def _structure(self) -> tuple[Support, Atoms]:
@@ -312,7 +345,8 @@ class ResolventLaw(Law):
                     best = (change, ends[1])
                 elif change > 1e3 * best[0] or best[0] <= 1e-15 * width:
                     break
-        return best[1] if best[0] <= 1e-9 * width and low <= best[1] <= high else None
+        settled = best[0] <= min(1e-9 * width, 1e-3 * gap)
+        return best[1] if settled and low <= best[1] <= high else None
 
     def _place(self, low: float, high: float) -> float:
         middle = (low + high) / 2

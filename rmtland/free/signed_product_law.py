@@ -260,7 +260,7 @@ class FreeSignedProduct(SubordinatedLaw):
         for each in self._means[: len(self.operands) - 1]:
             places.append(math.log(each) + place - turn)
         omegas = tuple(places)
-        return State(place.copy(), omegas, self._inner_far(tuple(_exp(each) for each in omegas)))
+        return State(place.copy(), omegas, self._inner_far(_folded(omegas)))
 
     def _positive_jet(
         self, i: int, a: Complex, inner: State | None
@@ -378,7 +378,7 @@ class FreeSignedProduct(SubordinatedLaw):
         return new, size, height, np.abs(at.rest)
 
     def _agreement(self, state: State) -> Real:
-        """Negative where points of several positive operands are in different half-planes."""
+        """Negative where points of positive operands or of their products are in no half-plane."""
         w = _exp(state.common)
         g = self._operand_jet(0, w, state.inner[0])[0]
         u = w * g
@@ -391,6 +391,14 @@ class FreeSignedProduct(SubordinatedLaw):
         for a in points:
             beside = (a.real < 0) & (np.abs(a.imag) < 1e-9 * np.abs(a)) & (np.abs(side) < 1e-9)
             height = np.where(beside | (a.imag * side > 0), height, -1.0)
+        # With all in the upper half-plane, so are the points of partial products: arguments add up.
+        turn = np.abs(np.angle((u - 1) / u))
+        slack = 1e-9 + 1e-15 / np.abs(u * (u - 1))
+        partial = turn
+        for a in points:
+            partial = partial + np.abs(np.angle(a)) - turn
+            inside = (partial > -slack) & (partial < np.pi + slack)
+            height = np.where(inside, height, -1.0)
         return height
 
     def _noise(self, z: Complex, state: State, at: _Linear) -> Real:
@@ -425,12 +433,16 @@ class FreeSignedProduct(SubordinatedLaw):
         m = u - 1
         share = m * u
         sign = np.sign(x) * np.sign(w.real)  # of the product of the u_j
+        opposite = np.zeros(x.shape)
         for law in self.wisharts:
             part = (1 - law.aspect_ratio) + law.aspect_ratio * u.real
+            opposite += part < 0
             real &= np.sign(part) * (1 - law.aspect_ratio / part * share) > 0
         for i in range(1, len(self.operands)):
             a = _exp(state.omegas[i])
             real &= self._positive_jet(i, a, state.inner[i])[0].imag == 0
+            opposite += a.real * share < 0
+        real &= opposite <= 1
         real &= sign * (1 - at.bend.real * share) > 0
         return np.asarray(real & (sign * at.slope.real > 0))
 
@@ -751,6 +763,8 @@ class FreeSignedProduct(SubordinatedLaw):
             clear, side = first.clear, first.side
             admissible = np.ones(s.shape, dtype=bool)
             omegas = [w]
+            # Of the points a_j at most one has not the sign of m/(1 + m), where their product is.
+            opposite = np.zeros(s.shape)
             for component, expansion in zip(components[1:], self._remote, strict=True):
                 near = np.zeros(s.shape, dtype=bool)
                 if component.through_infinity:
@@ -771,6 +785,7 @@ class FreeSignedProduct(SubordinatedLaw):
                 clear = np.where(near, clear, np.minimum(clear, hidden))
                 side = side + (u > 0) + (0 if component.through_infinity else m > 0)
                 omegas.append(a)
+                opposite += a * share < 0
             for law in self.wisharts:
                 part = 1 + law.aspect_ratio * m
                 total = total * law.variance * part
@@ -778,6 +793,8 @@ class FreeSignedProduct(SubordinatedLaw):
                 terms = terms + np.abs(law.aspect_ratio / part)
                 tilt = tilt - law.aspect_ratio / part * share
                 admissible &= np.sign(part) * (1 - law.aspect_ratio / part * share) > 0
+                opposite += part < 0
+            admissible &= opposite <= 1
             admissible &= np.sign(total) * tilt > 0
             slope = 1 + bend * rise
             z = np.where(infinite, np.inf, w * total)
@@ -793,7 +810,7 @@ class FreeSignedProduct(SubordinatedLaw):
     def _state_of(self, curve: Curve) -> State:
         omegas = tuple(omega.astype(np.complex128) for omega in curve.omegas)
         places = tuple(np.log(omega) for omega in omegas)
-        return State(places[0].copy(), places, self._inner_far(omegas))
+        return State(places[0].copy(), places, self._inner_far(_folded(places)))
 
 
 def signed_product_moments(signed: list[Fraction], reciprocal: list[Fraction]) -> list[Fraction]:
@@ -905,6 +922,12 @@ def _exp(logarithm: Complex) -> Complex:
     value = np.exp(logarithm)
     flat = logarithm.imag == np.pi * np.round(logarithm.imag / np.pi)
     return np.where(flat, value.real + 0j, value)
+
+
+def _folded(logarithms: tuple[Complex, ...]) -> tuple[Complex, ...]:
+    """Exponentials, those in the lower half-plane conjugated: where operands are evaluated."""
+    points = [_exp(each) for each in logarithms]
+    return tuple(np.where(point.imag < 0, point.conj(), point) for point in points)
 
 
 def _ends(law: Law) -> tuple[float, float]:

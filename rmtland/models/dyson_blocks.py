@@ -63,8 +63,8 @@ class BlockEquation:
         Samples.
     outputs : int
         n2.
-    variances : ndarray, shape (m,)
-        r of the residuals; zeros if H1 is left out.
+    variances : ndarray, shape (m,) or (m, m)
+        r of the residuals, or their covariance; zeros if H1 is left out.
     second_layer : ndarray, shape (n1,) or (n1, n1)
         Sigma, or its diagonal.
     bends : ndarray of shape (n1, m), or None
@@ -137,10 +137,10 @@ class BlockEquation:
             gram = np.empty((n1, n0, n0))
             for units in self._chunks():
                 rays = self.rays(units)
-                gram[units] = (rays * weights) @ rays.swapaxes(1, 2)
+                gram[units] = _weighted(rays, weights) @ rays.swapaxes(1, 2)
             return gram
         rays = self.rays(slice(None)).reshape(n1 * n0, m)
-        return np.asarray(((rays * weights) @ rays.T).reshape(n1, n0, n1, n0))
+        return np.asarray((_weighted(rays, weights) @ rays.T).reshape(n1, n0, n1, n0))
 
     @cached_property
     def _center(self) -> Real | None:
@@ -311,8 +311,9 @@ class BlockEquation:
     def _free(self) -> FreeSlopes:
         sigma = self.second_layer
         mean = float((sigma if sigma.ndim == 1 else np.diagonal(sigma)).mean())
+        variances = self.variances if self.variances.ndim == 1 else np.diagonal(self.variances)
         return FreeSlopes(
-            self.features, self.slopes, self.x, self.outputs, self.variances,
+            self.features, self.slopes, self.x, self.outputs, variances,
             np.full(len(self.features), mean), self.bends, self.has_outer,
         )  # fmt: skip
 
@@ -336,6 +337,11 @@ class BlockEquation:
         for part in self.inner_blocks(z, *blocks.start):
             total += log_determinant(part.inner)
         return complex(total / self.parameter_count)
+
+
+def _weighted(rays: Real, weights: Real) -> Real:
+    """Multiply the samples of rays by variances or by a covariance."""
+    return np.asarray(rays * weights if weights.ndim == 1 else rays @ weights)
 
 
 def _real_times(left: Real, right: Complex) -> Complex:

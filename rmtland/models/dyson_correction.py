@@ -299,8 +299,9 @@ def _pairs_with_noise(
     """Return sums over residuals: from units to units, and from samples to units (W2 too)."""
     n1, m = equation.features.shape
     between = _between(equation, z, blocks)
-    noisy = between * equation.variances
-    units = (noisy * equation.variances[:, None, None]).transpose(1, 3, 0, 2)
+    noisy = _times_residuals(between, equation.variances)
+    twice = _times_residuals(noisy.transpose(0, 2, 3, 1), equation.variances)
+    units = twice.transpose(3, 2, 0, 1)
     left = between.transpose(0, 2, 1, 3).reshape(n1 * n1, m * m)
     paths = (left @ units.reshape(m * m, n1 * n1)).reshape(n1, n1, n1, n1) / m**4
     weighted = _times_sigma(noisy, equation.second_layer)
@@ -315,6 +316,11 @@ def _times_sigma(array: Complex, sigma: Any) -> Complex:
     if sigma.ndim == 1:
         return np.asarray(array * sigma[:, None, None, None])
     return np.asarray(np.tensordot(sigma, array, axes=1))
+
+
+def _times_residuals(array: Complex, variances: Any) -> Complex:
+    """Apply the covariance of residuals to the last index."""
+    return np.asarray(array * variances if variances.ndim == 1 else array @ variances)
 
 
 def _pairs(size: int, sign: int) -> tuple[Any, Any]:

@@ -149,8 +149,9 @@ class DysonHessian:
         H, H0 or H1.
     second_layer : float or array_like of shape (n1,) or (n1, n1), optional
         Sigma: covariance of the entries of a row of W2, or its diagonal; 1/n1 by default.
-    residual_weights : array_like, shape (m,), optional
-        r_mu / (2 epsilon), >= 0: residuals of unlike size; ones by default.
+    residual_weights : array_like, shape (m,) or (m, m), optional
+        r_mu / (2 epsilon), >= 0: residuals of unlike size; ones by default. A matrix is the
+        covariance of the residuals of an output between samples, over 2 epsilon.
     bends : array_like, shape (n1, m), optional
         delta_j,mu f''_j,mu; none by default (as for ReLU).
     coupling : {"full", "units", "free_slopes"}
@@ -188,11 +189,12 @@ class DysonHessian:
         choice("part", self.part, PARTS)
         choice("coupling", self.coupling, COUPLINGS)
         weights = self.residual_weights
-        weights = (
-            np.ones(m) if weights is None else float_array("residual_weights", weights, ndim=1)
-        )
-        if weights.shape != (m,) or weights.min() < 0:
-            raise ValueError(f"residual_weights must be {m} numbers >= 0; got {weights.shape}")
+        weights = _covariance("residual_weights", np.ones(m) if weights is None else weights, m)
+        if weights.ndim == 2 and self.coupling == "free_slopes":
+            raise ValueError(
+                "free slopes need residuals that are independent between samples; take coupling "
+                "'full' or 'units', or a vector of residual_weights"
+            )
         if self.bends is not None:
             bends = float_array("bends", self.bends, ndim=2)
             if bends.shape != (n1, m):
@@ -203,7 +205,7 @@ class DysonHessian:
         object.__setattr__(self, "x", x)
         object.__setattr__(self, "outputs", count("outputs", self.outputs))
         object.__setattr__(self, "epsilon", nonnegative("epsilon", self.epsilon))
-        object.__setattr__(self, "second_layer", _covariance(self.second_layer, n1))
+        object.__setattr__(self, "second_layer", _second_layer(self.second_layer, n1))
         object.__setattr__(self, "residual_weights", weights)
 
     @classmethod
@@ -254,7 +256,7 @@ class DysonHessian:
         bends = None
         if curvature and f.curvature is not None and epsilon > 0:
             generator = random_generator(rng)
-            sigma = _covariance(second_layer, w.shape[0])
+            sigma = _second_layer(second_layer, w.shape[0])
             root = np.sqrt(sigma) if sigma.ndim == 1 else np.linalg.cholesky(
                 sigma + 1e-13 * np.trace(sigma) * np.eye(len(sigma))
             )  # fmt: skip
@@ -548,25 +550,30 @@ def _extrapolation(heights: Real) -> Real:
     return np.asarray(np.prod(top / differences, axis=1))
 
 
-def _covariance(value: Any, hidden: int) -> Real:
+def _second_layer(value: Any, hidden: int) -> Real:
     """Sigma as a diagonal (n1,) or a matrix (n1, n1)."""
     if value is None:
         return np.full(hidden, 1 / hidden)
     if np.ndim(value) == 0:
         return np.full(hidden, nonnegative("second_layer", value))
-    array = float_array("second_layer", value, ndim=np.ndim(value))
-    if array.shape not in ((hidden,), (hidden, hidden)):
+    return _covariance("second_layer", value, hidden)
+
+
+def _covariance(name: str, value: Any, size: int) -> Real:
+    """Variances (size,) or a covariance (size, size)."""
+    array = float_array(name, value, ndim=2 if np.ndim(value) == 2 else 1)
+    if array.shape not in ((size,), (size, size)):
         raise ValueError(
-            f"second_layer must be a number, {hidden} variances or a matrix of shape "
-            f"{(hidden, hidden)}; got shape {array.shape}"
+            f"{name} must be {size} variances or a matrix of shape {(size, size)}; got shape "
+            f"{array.shape}"
         )
     if array.ndim == 1:
         if array.min() < 0:
-            raise ValueError(f"second_layer must hold variances >= 0; got {array.min()}")
+            raise ValueError(f"{name} must hold variances >= 0; got {array.min()}")
         return array
     lowest = float(np.linalg.eigvalsh((array + array.T) / 2)[0])
     if not np.allclose(array, array.T, rtol=1e-10) or lowest < -1e-10 * np.abs(array).max():
-        raise ValueError("second_layer must be symmetric and positive semi-definite")
+        raise ValueError(f"{name} must be symmetric and positive semi-definite")
     return array
 
 

@@ -28,6 +28,7 @@ from rmtland.arrays import ArrayLibrary, choice, count, nonnegative
 from rmtland.networks import cifar10
 from rmtland.spectrum import Spectrum
 from rmtland.sweep import Grid, Results, Serial, run
+from rmtland.sweep.executors import cores
 
 __all__ = [
     "SIZES",
@@ -212,7 +213,8 @@ class PublishedFigure(abc.ABC):
         ArithmeticError
             If a task failed.
         """
-        workers = getattr(executor, "workers", 1) or 1
+        tasks = max(len(sweep.grid) for sweep in self.sweeps.values())
+        workers = min(getattr(executor, "workers", 1) or cores(), tasks)
         archive = 300_000_000 if self.images else 0  # all of CIFAR-10, and a copy
         need, there = (self.memory + archive) * workers, ArrayLibrary.of().free_memory()
         if need > there:

@@ -199,12 +199,12 @@ class ResidualPart(PublishedFigure):
                 # the mean over runs: what is left is not chance
                 worst = np.abs((level - measured).mean(axis=0)).max()
                 numbers[f"distance at {panel}, {name}"] = float(worst)
-            chance = measured.std(axis=0, ddof=1).max() / np.sqrt(len(found)) if found[1:] else 0
-            numbers[f"standard error of the distances at {panel}"] = float(chance)
-            squares = (spectrum.nodes**2).mean(axis=1)
-            numbers[f"variance at {panel}"], numbers[f"standard error of variance at {panel}"] = (
-                mean_and_error(squares) if self.runs > 1 else (float(squares.mean()), 0.0)
-            )
+            variance, error = mean_and_error((spectrum.nodes**2).mean(axis=1))
+            numbers[f"variance at {panel}"] = variance
+            if self.runs > 1:
+                numbers[f"standard error of variance at {panel}"] = error
+                spread = measured.std(axis=0, ddof=1).max() / np.sqrt(self.runs)
+                numbers[f"standard error of the distances at {panel}"] = float(spread)
             numbers[f"variance at {panel}, ReLU block"] = block.var()
             numbers[f"variance at {panel}, Wigner as printed"] = 2 * self.epsilon
         caption = (
@@ -214,8 +214,8 @@ class ResidualPart(PublishedFigure):
             "Wigner: semicircle of the variance $\\epsilon\\phi/2$ of the ReLU block (as printed, "
             f"$2\\epsilon$ = {2 * self.epsilon:g}, it would be off the axis). Nothing fitted.\n"
             "Distance: largest difference of mean distribution functions, smoothed at "
-            f"{_HEIGHT:g} of the edge. Dyson: mean over the runs' first layers and data. Peak at "
-            "0: hard edge of square blocks, of width 1/n."
+            f"{_HEIGHT:g} of the edge, as the Dyson curves are (means over the runs' first layers "
+            "and data). Peak at 0: hard edge of square blocks, of width 1/n."
         )
         return Content(tuple(series), numbers, caption)
 

@@ -10,6 +10,7 @@ from rmtland.audit.levels import (
     free_of_parts,
     matched,
     measured_moments,
+    residual_moments,
     shrunk_covariance,
     shrunk_squares,
     thinned,
@@ -129,3 +130,34 @@ def test_models_of_levels_five_and_six():
     covariance, weights, *_ = measured_moments(relu)
     assert covariance.shape == (6, 6)
     assert weights == pytest.approx(np.ones(24))
+
+
+def test_independent_residuals_have_no_covariance_between_samples():
+    rng = np.random.default_rng(4)
+    found = [
+        residual_moments(rng.normal(size=(30, 5)), rng.normal(size=(30, 6))) for _ in range(200)
+    ]
+    matrices = sum(weights.ndim == 2 for weights, _ in found)
+    assert matrices <= 3  # three standard errors: .13 % each
+    x, e = rng.normal(size=(30, 5)), rng.normal(size=(30, 6))
+    assert residual_moments(x, e)[0] == pytest.approx(shrunk_squares(e)[0])
+
+
+def test_residuals_made_of_the_inputs_keep_their_covariance():
+    rng = np.random.default_rng(5)
+    x = np.linalg.qr(rng.normal(size=(40, 6)))[0] * np.sqrt(40)
+    covariance, kept = residual_moments(x, -x)
+    assert kept == 1.0
+    assert covariance == pytest.approx(x @ x.T / 6, abs=1e-12)
+    noise = 0.5 * rng.normal(size=(40, 6))
+    mixed, _ = residual_moments(x, noise - x)
+    values = np.linalg.eigvalsh(mixed)
+    assert np.trace(mixed) == pytest.approx(40)
+    assert values[:34] == pytest.approx(values[0])  # equal variances beyond the inputs
+    assert values[34:].min() > 10 * values[0]
+
+
+def test_more_inputs_than_samples_and_no_residuals_leave_equal_weights():
+    rng = np.random.default_rng(6)
+    assert residual_moments(rng.normal(size=(5, 8)), rng.normal(size=(5, 4)))[0].shape == (5,)
+    assert residual_moments(rng.normal(size=(9, 3)), np.zeros((9, 4)))[0] == pytest.approx(1)

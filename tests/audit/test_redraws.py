@@ -62,3 +62,13 @@ def test_level_five_forgets_the_differences():
     assert iid.covariance == pytest.approx(iid.covariance[0, 0] * np.eye(8))
     assert np.ptp(iid.variances) == 0.0
     assert iid.variances[0] == pytest.approx(2 * point.energy)
+
+
+def test_residuals_are_drawn_with_their_covariance_between_samples():
+    point, rng = memorising(), np.random.default_rng(2)
+    m = len(point.residuals)
+    root = rng.normal(size=(m, m)) / np.sqrt(m)
+    ensemble = Redraws(point, np.eye(8), root @ root.T)
+    draws = np.concatenate([ensemble.draw(seed).residuals for seed in range(400)], axis=1)
+    measured = draws @ draws.T / draws.shape[1]
+    assert np.abs(measured - root @ root.T).max() < 6 * 2 / np.sqrt(draws.shape[1])

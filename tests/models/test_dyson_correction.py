@@ -22,7 +22,8 @@ def entries(equation):
     sigma = equation.second_layer
     covariance = np.zeros((n1 + m, n1 + m))
     covariance[:n1, :n1] = np.diag(sigma) if sigma.ndim == 1 else sigma
-    covariance[n1:, n1:] = np.diag(equation.variances)
+    r = equation.variances
+    covariance[n1:, n1:] = np.diag(r) if r.ndim == 1 else r
     return np.concatenate([weights, residuals]).reshape(n1 + m, n1 + m, n1 * n0), covariance
 
 
@@ -75,6 +76,15 @@ CASES = {
         "epsilon": 0.3,
         "second_layer": [[0.5, 0.1], [0.1, 0.3]],
         "residual_weights": [1.0, 2.0, 0.5],
+    },
+    "total, dependent residuals": {
+        "epsilon": 0.3,
+        "residual_weights": [[1.0, 0.5, 0.1], [0.5, 2.0, -0.3], [0.1, -0.3, 0.7]],
+    },
+    "residual, dependent residuals": {
+        "part": "residual",
+        "epsilon": 0.3,
+        "residual_weights": [[1.0, 0.5, 0.1], [0.5, 2.0, -0.3], [0.1, -0.3, 0.7]],
     },
     "total, units": {"epsilon": 0.3, "coupling": "units"},
     "total, bends": {"epsilon": 0.3, "bends": np.linspace(-1, 1, 6).reshape(2, 3)},

@@ -273,3 +273,60 @@ def test_arguments_are_checked():
     point = net.at(net.init(rng=0), x, x)
     with pytest.raises(ValueError, match="one hidden layer"):
         DysonHessian.of_point(point)
+
+
+def test_residuals_that_depend_on_each_other_between_samples():
+    rng = np.random.default_rng(11)
+    n, m, epsilon, eta = 10, 30, 0.5, 0.1
+    first, x = rng.normal(size=(n, n)) / np.sqrt(n), rng.normal(size=(m, n))
+    z = first @ x.T
+    h, d = np.maximum(z, 0), (z > 0).astype(float)
+    root = np.linalg.qr(x)[0] * np.sqrt(m / n)  # all residuals in the span of the inputs
+    covariance = root @ root.T
+    grid = np.linspace(-1.5, 2.0, 15)
+    densities = []
+    for _ in range(150):
+        e = rng.normal(size=(n, n)) @ root.T * np.sqrt(2 * epsilon)
+        blocks = np.linalg.svd((e * d[:, None]) @ x / m, compute_uv=False).ravel()
+        values = np.concatenate([blocks, -blocks])
+        densities.append((eta / np.pi / ((grid[:, None] - values) ** 2 + eta**2)).mean(axis=1))
+    measured = np.mean(densities, axis=0)
+    known, unknown = (
+        DysonHessian(h, d, x, n, epsilon, part="residual", residual_weights=weights)
+        for weights in (covariance, None)
+    )
+    error = np.abs(known.smoothed_density(grid, eta=eta) - measured).max() / measured.max()
+    assert error < 0.06
+    other = np.abs(unknown.smoothed_density(grid, eta=eta) - measured).max() / measured.max()
+    assert other > 3 * error
+
+
+def test_a_diagonal_covariance_of_residuals_is_a_vector_of_variances():
+    rng = np.random.default_rng(1)
+    h, d, x = rng.normal(size=(3, 7)), rng.normal(size=(3, 7)), rng.normal(size=(7, 4))
+    r = rng.uniform(0.5, 2, 7)
+    for coupling in ("full", "units"):
+        vector, matrix = (
+            DysonHessian(h, d, x, 2, 0.4, residual_weights=weights, coupling=coupling)
+            for weights in (r, np.diag(r))
+        )
+        z = np.array([0.1 + 0.2j, 1.0 + 0.05j])
+        assert matrix.stieltjes(z) == pytest.approx(vector.stieltjes(z), rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        (np.eye(6), "7 variances or a matrix"),
+        (-np.eye(7), "positive semi-definite"),
+        (np.triu(np.ones((7, 7))), "symmetric"),
+        (-np.ones(7), ">= 0"),
+    ],
+)
+def test_bad_covariances_of_residuals(weights, words):
+    rng = np.random.default_rng(1)
+    h, d, x = rng.normal(size=(3, 7)), rng.normal(size=(3, 7)), rng.normal(size=(7, 4))
+    with pytest.raises(ValueError, match=words):
+        DysonHessian(h, d, x, 2, 0.4, residual_weights=weights)
+    with pytest.raises(ValueError, match="free slopes"):
+        DysonHessian(h, d, x, 2, 0.4, residual_weights=np.eye(7), coupling="free_slopes")
