@@ -194,7 +194,8 @@ def draw_audit(axes: Sequence[Axes], audit: HessianAudit) -> list[Artist]:
     """Draw an audit on four axes: densities, misfits, shares, quantiles."""
     first, second, third, fourth = axes
     artists = draw_densities(first, audit)
-    first.legend(fontsize=7)
+    first.set_ylim(0, 1.4 * first.get_ylim()[1])
+    first.legend(fontsize=6.5, loc="upper center", ncols=2, frameon=False)
     artists += draw_misfits(second, audit)
     artists += draw_shares(third, audit)
     artists += draw_quantiles(fourth, audit.diagnostics)

@@ -182,14 +182,20 @@ class HessianAudit:
         if best.expected is None or best.error is None:
             return f"{start}."
         noise = f"{best.expected:.3f} +- {best.error:.3f}"
-        if left <= best.expected + 3 * best.error:
-            return f"{start}, which is sampling noise ({noise})."
+        chance = left <= best.expected + 3 * best.error
+        start += f", {'which is' if chance else 'more than'} sampling noise ({noise})."
+        first = self.level(5, DYSON)
+        if first.expected is None or first.error is None:
+            return start
+        misfit = first.comparison.kolmogorov
+        if misfit <= first.expected + 3 * first.error:
+            return start
         shares = sorted(
             (s for s in self.shares if s.law == DYSON and s.assumption != "chance"),
             key=lambda share: -share.value,
         )
         blame = ", ".join(f"{_ASSUMED[s.assumption]} {_amount(s)}" for s in shares)
-        return f"{start}, more than sampling noise ({noise}): {blame}."
+        return f"{start} Of the {misfit:.3f} of level 5: {blame}."
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything but laws and spectra as plain values, for JSON."""

@@ -12,8 +12,11 @@ off the half-line :math:`[0, \infty)` where :math:`M_j(a_j) = m`.
 For z in the closed upper half-plane w is there, too: it is the fixed point of the map
 :math:`w \mapsto z / u_A(z / (w - F_B(w)))` of the half-plane into itself (F = 1/G, A the product of
 the positive factors), which has at most one inside; a real fixed point is the right one if its
-multiplier, never negative, is below 1 (Denjoy-Wolff theorem) [1]_ [2]_. Since M_B is not monotonic
-on the gaps of B, while M_j is on those of a positive law, gaps are swept by the coordinate of w.
+multiplier, never negative, is below 1 (Denjoy-Wolff theorem) [1]_ [2]_. With several positive
+factors m has to be a value of M_A: the points a_j and those of their partial products are in one
+half-plane, else the product of the u_j is no u_A and the solution another one. Since M_B is not
+monotonic on the gaps of B, while M_j is on those of a positive law, gaps are swept by the
+coordinate of w.
 
 The logarithmic potential is
 

@@ -13,8 +13,10 @@ For a free product of positive laws, with :math:`M(z) = z G(z) - 1`,
 Either way the solution is the fixed point of an analytic map of the upper half-plane into itself,
 so there is at most one with Im omega > 0 -- for real z as well (Denjoy-Wolff theorem) [1]_. A root
 that Newton's method finds inside the half-plane is therefore the right one, and it is the boundary
-value itself: no point is ever shifted off the real axis. Starting values are continued from
-large Im z, once for a table, and interpolated after that.
+value itself: no point is ever shifted off the real axis. With three factors or more, inside means
+that points of partial products are there, too: the arguments of the omega_i and of m/(1 + m) add up
+to that of z, where other solutions are off by a multiple of 2 pi. Starting values are continued
+from large Im z, once for a table, and interpolated after that.
 
 The logarithmic potentials, and with them the distribution functions, come without quadrature:
 

@@ -121,8 +121,7 @@ class FiniteSizeHessian:
 
     def solve(self, z: ArrayLike, *, tolerance: float = _TOLERANCE, throw: bool = True) -> Solution:
         """Evaluate E G(z) in the open upper half-plane, as `DysonHessian.solve`."""
-        flat = np.atleast_1d(np.asarray(z, dtype=np.complex128))
-        shape, flat = np.shape(z), flat.ravel()
+        flat, shape = self.model.open_points(z)
         step = _STEP * flat.imag
         count = flat.size
         _, pairs, size, steps, good = self._solved(

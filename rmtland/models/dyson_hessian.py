@@ -427,7 +427,7 @@ class DysonHessian:
         MemoryError
             If it would take more than the memory that is free, see `memory`.
         """
-        flat, shape = self._open_points(z)
+        flat, shape = self.open_points(z)
         value = np.empty(flat.size, dtype=np.complex128)
         residual, steps = np.empty(flat.size), np.empty(flat.size, dtype=np.int64)
         good = np.empty(flat.size, dtype=bool)
@@ -473,7 +473,7 @@ class DysonHessian:
 
     def _levels(self, z: ArrayLike, tolerance: float, progress: Progress = False) -> Real:
         """1 - Im L / pi."""
-        flat, shape = self._open_points(z)
+        flat, shape = self.open_points(z)
         levels = np.empty(flat.size)
         for i, solved in self.march(flat, tolerance, progress):
             if not solved.good:
@@ -532,7 +532,8 @@ class DysonHessian:
         levels = self._levels([1j * height, 0.5j * height], _TOLERANCE)
         return float(2 * levels[1] - levels[0])
 
-    def _open_points(self, z: ArrayLike) -> tuple[Complex, tuple[int, ...]]:
+    def open_points(self, z: ArrayLike) -> tuple[Complex, tuple[int, ...]]:
+        """Points of the open upper half-plane as a vector, and their shape."""
         flat, shape = upper_half_plane(z)
         if flat.size and not flat.imag.min() > 0:
             raise ValueError(

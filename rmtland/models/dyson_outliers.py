@@ -57,8 +57,10 @@ _HEIGHT = 4e-3  # of the scan, relative to the place
 _RATIO = 0.985  # of neighbours in the scan
 _STRAIGHT = 0.02  # largest deviation of Im G from proportionality in a gap
 _CONTOUR = (24, 48, 96)
-_WHOLE = 0.02  # largest defect of a number of eigenvalues
+_WHOLE = 2e-3  # largest defect of a number of eigenvalues
 _LEAST = 1e-2  # of the mean eigenvalue: places nearer to 0 belong to the bulk
+_FLOOR = 1e-3  # the same, of the root mean square
+_FAR = 30.0  # root mean squares, from where the second moment is read off
 
 
 class HessianLaw(Protocol):
@@ -119,14 +121,24 @@ def outliers(model: HessianLaw, *, largest_share: float = 0.1) -> tuple[OutlierB
 
     Raises
     ------
+    TypeError
+        If `model` is no law of a Hessian.
     ConvergenceError
         If the equation could not be solved at some point.
     """
+    if not all(hasattr(model, name) for name in ("solve", "mean", "parameter_count")):
+        raise TypeError(
+            f"model must be a law of a Hessian, such as DysonHessian; got {type(model).__name__}"
+        )
     share = positive("largest_share", largest_share)
     if share > 0.5:
         raise ValueError(f"largest_share must be at most 0.5; got {share}")
-    radius = _radius(model)
-    bands = _from_end(model, radius, 1.0, share) + _from_end(model, radius, -1.0, share)
+    size = _root_mean_square(model)
+    if not size:
+        return ()
+    radius = _radius(model, size)
+    least = max(_LEAST * abs(model.mean), _FLOOR * size)
+    bands = [band for sign in (1.0, -1.0) for band in _from_end(model, radius, sign, share, least)]
     return tuple(sorted(bands, key=lambda band: band.mean))
 
 
@@ -134,11 +146,26 @@ def _transform(model: HessianLaw, z: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(model.solve(z, tolerance=_TOLERANCE).value)
 
 
-def _radius(model: HessianLaw) -> float:
+def _root_mean_square(model: HessianLaw) -> float:
+    """Root of the second moment, from z^2 (z G - 1 - mean/z) far above the axis; 0 for H = 0."""
+    reach = 1.0 + _FAR * abs(model.mean)
+    for _ in range(30):
+        z = 1j * reach
+        value = complex(_transform(model, np.array([z]))[0])
+        share = -(z * value - 1 - model.mean / z).real
+        size = float(reach * max(share, 1e-9) ** 0.5)
+        if share > 1e-9 and reach >= _FAR * size:
+            return size
+        reach = 1.3 * _FAR * size
+    return 0.0
+
+
+def _radius(model: HessianLaw, size: float) -> float:
     """Return a radius about 0 that holds all eigenvalues."""
-    radius = 4 * max(abs(model.mean), 1e-300)
+    radius = 2 * size
     for _ in range(100):
-        if abs(_inside(model, -radius, radius).count - model.parameter_count) < 1e-3:
+        whole = _inside(model, -radius, radius)
+        if whole.count == model.parameter_count and whole.defect <= _WHOLE:
             return radius
         radius *= 1.6
     raise ConvergenceError("the spectrum could not be bounded; does the law have a finite support?")
@@ -173,11 +200,13 @@ def _in_gap(model: HessianLaw, x: Real, height: float) -> tuple[NDArray[np.bool_
     return np.abs(upper - 2 * lower) <= _STRAIGHT * np.abs(upper), -upper / np.pi
 
 
-def _from_end(model: HessianLaw, radius: float, sign: float, share: float) -> list[OutlierBand]:
+def _from_end(
+    model: HessianLaw, radius: float, sign: float, share: float, least: float
+) -> list[OutlierBand]:
     """Scan from beyond the spectrum, above (sign 1) or below (-1), as far as the bulk."""
     places, gaps = [radius], [True]
     beyond = 0.0  # share of the eigenvalues passed
-    while beyond <= share and places[-1] > _LEAST * abs(model.mean):
+    while beyond <= share and places[-1] > least:
         x = places[-1] * _RATIO ** np.arange(1, 13)
         flat, density = _in_gap(model, sign * x, _HEIGHT)
         steps = x * (1 / _RATIO - 1)
@@ -189,16 +218,18 @@ def _from_end(model: HessianLaw, radius: float, sign: float, share: float) -> li
     runs = _runs(gaps)
     found: list[OutlierBand] = []
     for (first, last), (first_below, last_below) in pairwise(runs):
-        outer = 1.2 * radius if first == 0 else (places[first] * places[last]) ** 0.5
+        beginning = 1.2 * radius if first == 0 else places[first]
+        outer = (beginning * places[last]) ** 0.5
         inner = (places[first_below] * places[last_below]) ** 0.5
         low, high = sorted((sign * inner, sign * outer))
         band = _inside(model, low, high)
         total = sum(one.count for one in found) + band.count
-        if not 0 < total <= share * model.parameter_count:
+        if not 0 < total <= share * model.parameter_count or band.defect > 0.25:
             break
+        middle = sign * band.mean
         ends = [
-            sign * _edge(model, sign, places[last], places[last + 1]),
-            sign * _edge(model, sign, places[first_below], places[first_below - 1]),
+            sign * _edge(model, sign, places[last], places[last + 1], middle),
+            sign * _edge(model, sign, places[first_below], places[first_below - 1], middle),
         ]
         found.append(replace(band, lower=min(ends), upper=max(ends)))
     return found
@@ -212,15 +243,21 @@ def _runs(flags: list[bool]) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(starts, stops, strict=True)]
 
 
-def _edge(model: HessianLaw, sign: float, out: float, within: float) -> float:
+def _edge(model: HessianLaw, sign: float, out: float, within: float, middle: float) -> float:
     """Find the end of a band between a point in a gap and a neighbour in or close to the band."""
+
+    def is_in_gap(place: float) -> bool:
+        return bool(_in_gap(model, sign * np.array([place]), _HEIGHT / 10)[0][0])
+
     step = within - out
     for _ in range(8):
-        if not _in_gap(model, sign * np.array([within]), _HEIGHT / 10)[0][0]:
+        if (middle - within) * step <= 0:  # a band narrower than a step
+            within = middle
+            break
+        if not is_in_gap(within):
             break
         out, within = within, within + step
     for _ in range(5):
-        middle = (out + within) / 2
-        flat, _ = _in_gap(model, sign * np.array([middle]), _HEIGHT / 10)
-        out, within = (middle, within) if flat[0] else (out, middle)
+        cut = (out + within) / 2
+        out, within = (cut, within) if is_in_gap(cut) else (out, cut)
     return (out + within) / 2

@@ -85,7 +85,13 @@ from rmtland.laws.law import Atoms, Complex, Real, Support
 from rmtland.models.linear_data_law import LinearDataLaw
 from rmtland.spectrum import Spectrum
 
-__all__ = ["LinearHessian", "LinearHessianLaw", "LinearResidualLaw", "wishart_path"]
+__all__ = [
+    "LinearHessian",
+    "LinearHessianLaw",
+    "LinearResidualLaw",
+    "wishart_path",
+    "wishart_product",
+]
 
 _STEP = 1 / 30
 _REACH = 3.375
@@ -266,8 +272,13 @@ class LinearHessianLaw(Law):
 
     @cached_property
     def _null(self) -> Law:
-        """Law of the component w = 0."""
-        return free_product(MarchenkoPastur(1 / self._v, self._v), MarchenkoPastur(self._phi))
+        """Law of the eigenvalues other than zero of the component w = 0."""
+        return wishart_product(1 / self._v, self._phi, self._v)
+
+    @property
+    def _null_rank(self) -> float:
+        """Share of them."""
+        return min(1.0, self._v, 1 / self._phi)
 
     @property
     def _moving(self) -> float:
@@ -403,11 +414,12 @@ class LinearHessianLaw(Law):
             for row, values in zip(sums, (u, slope, potential), strict=True):
                 row[part] = weights @ values
         if self._moving < 1:
-            share = 1 - self._moving
+            share, rank = 1 - self._moving, self._null_rank
             g, slope = self._null._jet(z)
-            sums[0] += share * (z * g - 1)
-            sums[1] += share * (g + z * slope)
-            sums[2] += share * self._null._log_potential(z)
+            sums[0] += share * rank * (z * g - 1)
+            sums[1] += share * rank * (g + z * slope)
+            potential = rank * self._null._log_potential(z) + (1 - rank) * np.log(z)
+            sums[2] += share * potential
         return sums[0], sums[1], sums[2]
 
     # Transforms ----------------------------------------------------------------------------------
@@ -516,18 +528,20 @@ class LinearResidualLaw(Law):
 
     @cached_property
     def _squares(self) -> Law:
-        """Law of the m x m matrix with the eigenvalues of B B^T, B = e X^T / m, besides zeros."""
+        """Law of the eigenvalues other than zero of B B^T, B = e X^T / m."""
         model = self.model
-        m = model.samples
-        return free_product(
-            MarchenkoPastur(m / model.inputs, model.data_variance * model.inputs / m),
-            MarchenkoPastur(m / model.outputs, 2 * self.epsilon * model.outputs / m),
-        )
+        x, y = model.samples / model.inputs, model.samples / model.outputs
+        return wishart_product(x, y, model.data_variance * 2 * self.epsilon / (x * y))
+
+    @property
+    def _least(self) -> float:
+        """The rank of B."""
+        return min(self.model.inputs, self.model.outputs, self.model.samples)
 
     @property
     def _share(self) -> float:
-        """Samples over n0 + n2."""
-        return self.model.samples / (self.model.inputs + self.model.outputs)
+        """The rank of B over n0 + n2."""
+        return self._least / (self.model.inputs + self.model.outputs)
 
     @cached_property
     def support(self) -> Support:
@@ -540,8 +554,7 @@ class LinearResidualLaw(Law):
     @cached_property
     def atoms(self) -> Atoms:
         """The null space: all but twice the least of n0, n2 and m of n0 + n2 directions."""
-        n0, n2, m = self.model.inputs, self.model.outputs, self.model.samples
-        mass = 1 - 2 * min(n0, n2, m) / (n0 + n2)
+        mass = 1 - 2 * self._share
         return ((0.0, mass),) if mass > 0 else ()
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
@@ -579,11 +592,30 @@ class LinearResidualLaw(Law):
     def _exact_moments(self, k: int) -> list[Fraction]:
         squares = self._squares._exact_moments(k // 2)
         size = Fraction(self.model.inputs) + Fraction(self.model.outputs)
-        share = 2 * Fraction(self.model.samples) / size
+        share = 2 * Fraction(self._least) / size
         return [
             Fraction(1) if j == 0 else Fraction(0) if j % 2 else share * squares[j // 2]
             for j in range(k + 1)
         ]
+
+
+def wishart_product(first: float, second: float, scale: float) -> Law:
+    """Law of the eigenvalues other than zero of a product of two free Marchenko-Pastur laws.
+
+    The product has the equation z M = scale (1 + M)(1 + first M)(1 + second M) for M = z G - 1. Its
+    eigenvalues other than zero, a share r, have M / r in the place of M: the same equation with
+    ratios of at most 1 and no atom, however extreme the ratios of the factors are.
+
+    Parameters
+    ----------
+    first, second : float
+        Aspect ratios of the factors.
+    scale : float
+        Product of their variances.
+    """
+    rank = min(1.0, 1 / first, 1 / second)
+    low, middle, _ = sorted((rank, rank * first, rank * second))
+    return free_product(MarchenkoPastur(low, scale / rank), MarchenkoPastur(middle))
 
 
 def _moment_of(w: complex | Complex, v: float, g: Complex) -> Complex:

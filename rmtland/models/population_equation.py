@@ -171,6 +171,8 @@ def covariance_rule(covariance: Any, *, nodes: int = _NODES) -> tuple[Real, Real
 
     Raises
     ------
+    TypeError
+        If the covariance is not made of real numbers.
     ValueError
         If an eigenvalue is negative or not finite, or all are zero.
     """
@@ -186,7 +188,13 @@ def covariance_rule(covariance: Any, *, nodes: int = _NODES) -> tuple[Real, Real
             masses.append(covariance._pdf(x) * (high - low) / 2 * np.sin(angles) * np.pi / x.size)
         values, weights = np.concatenate(places), np.concatenate(masses)
     else:
-        values = np.asarray(covariance, dtype=np.float64).ravel()
+        values = np.asarray(covariance).ravel()
+        if values.dtype.kind not in "iufb":
+            raise TypeError(
+                "covariance must be a number, eigenvalues or a Law; got "
+                f"{type(covariance).__name__} of dtype {values.dtype}"
+            )
+        values = values.astype(np.float64)
         weights = np.ones(values.size)
     if not (values.size and np.isfinite(values).all() and values.min() >= 0 and values.max() > 0):
         raise ValueError(

@@ -269,8 +269,10 @@ class GaussNewtonGap(PublishedFigure):
             f"and standard error over {self.runs} runs a point, seed {self.seed}. "
             "Marchenko-Pastur: $s(1-\\sqrt{\\phi})^2$.\n"
             "Dyson: lower edge of the law given first layer and data, nothing fitted, "
-            f"{self.theory_runs} further run(s) a point; the smallest of finitely many eigenvalues "
-            f"lies above it, here {above.min():.2f} to {above.max():.2f} times as high."
+            f"{self.theory_runs} further run(s) a point.\nThe smallest of finitely many "
+            "eigenvalues is expected above the edge: means are "
+            f"{above.min():.2f} to {above.max():.2f} times as high as those of the same networks' "
+            "edges."
         )
         return Content(series, numbers, caption)
 

@@ -212,10 +212,11 @@ class ResidualPart(PublishedFigure):
             f"initialisation, residuals N(0, {2 * self.epsilon:g}), "
             f"{image_words(self.images)}; {self.runs} runs a panel, seed {self.seed}.\n"
             "Wigner: semicircle of the variance $\\epsilon\\phi/2$ of the ReLU block (as printed, "
-            f"$2\\epsilon$ = {2 * self.epsilon:g}, it would be off the axis). Nothing fitted.\n"
+            f"$2\\epsilon$ = {2 * self.epsilon:g}, it would be off the axis). Nothing fitted. Peak "
+            "at 0: hard edge of square blocks, of width 1/n.\n"
             "Distance: largest difference of mean distribution functions, smoothed at "
             f"{_HEIGHT:g} of the edge, as the Dyson curves are (means over the runs' first layers "
-            "and data). Peak at 0: hard edge of square blocks, of width 1/n."
+            "and data)."
         )
         return Content(tuple(series), numbers, caption)
 

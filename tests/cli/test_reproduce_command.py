@@ -9,7 +9,8 @@ import pytest
 from rmtland import reproduction
 from rmtland.cli.reproduce import main
 from rmtland.models import WishartPlusWigner
-from rmtland.reproduction import ModelDensities
+from rmtland.reproduction import Content, ModelDensities, Series, densities
+from rmtland.sweep import executors
 
 FILES = ["rmtland-output/fig1.csv", "rmtland-output/fig1.json", "rmtland-output/fig1.png"]
 
@@ -41,13 +42,37 @@ def test_writes_picture_table_and_numbers(rmtland, small):
 
 def test_same_seed_same_bytes_and_results_kept_on_request(rmtland, small):
     first = rmtland("reproduce", "fig1", "--quick", "--keep")
-    assert "rmtland-output/fig1.partial/fig1-spectra.sweep" in first.written
+    kept = [name for name in first.written if ".partial/" in name]
+    assert len(kept) == 1
+    assert kept[0].endswith("/fig1-spectra.sweep")
     second = rmtland("reproduce", "fig1", "--quick", "--out", "other")
     for suffix in ("csv", "json", "png"):
         name = f"fig1.{suffix}"
         assert (first.folder / "rmtland-output" / name).read_bytes() == (
             second.folder / "other" / name
         ).read_bytes()
+
+
+def test_a_run_takes_nothing_from_an_interrupted_one_of_other_parameters(
+    rmtland, small, monkeypatch
+):
+    original, calls = densities.model_spectrum, []
+
+    def counted(phi, epsilon, *, n, seed):
+        calls.append(epsilon)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(phi, epsilon, n=n, seed=seed)
+
+    monkeypatch.setattr(densities, "model_spectrum", counted)
+    interrupted = rmtland("reproduce", "fig1", "--quick", "--seed", 1)
+    assert interrupted.code == 130
+    assert "2 of 4 tasks" in interrupted.err
+    assert "Traceback" not in interrupted.err
+    (left,) = interrupted.written
+    assert rmtland("reproduce", "fig1", "--quick").written == sorted([left, *FILES])
+    assert rmtland("reproduce", "fig1", "--quick", "--seed", 1).written == FILES
+    assert len(calls) == 3 + 4 + 2
 
 
 def test_all_and_several_names(rmtland, small, monkeypatch):
@@ -72,6 +97,27 @@ def test_mistakes_get_one_line(rmtland, small, arguments, words):
     assert result.code == 2
     assert words in result.err
     assert "png" not in "".join(result.written)
+
+
+def test_numbers_are_rounded_and_unknown_errors_left_out(rmtland, small, monkeypatch):
+    point = Series("p", "s", np.array([1.0]), np.array([1 / 3]), np.array([np.inf]))
+    monkeypatch.setattr(
+        ModelDensities, "content", lambda *_: Content((point,), {"third": 1e-7 / 3})
+    )
+    monkeypatch.setattr(ModelDensities, "draw", lambda *_: None)
+    folder = rmtland("reproduce", "fig1", "--quick").folder / "rmtland-output"
+    assert (folder / "fig1.csv").read_text() == "panel,series,x,y,error\np,s,1,0.333333,\n"
+    assert json.loads((folder / "fig1.json").read_text())["numbers"] == {"third": 3.33333333e-8}
+
+
+def test_says_how_many_tasks_run_at_a_time(rmtland, small, monkeypatch):
+    monkeypatch.setattr(executors, "cores", lambda: 7)
+    monkeypatch.setattr(ModelDensities, "compute", stopped)
+    assert "12 tasks, 7 at a time" in rmtland("reproduce", "fig1").err
+
+
+def stopped(*_, **__):
+    raise ArithmeticError("no further")
 
 
 def test_a_file_in_place_of_the_folder(rmtland, small, tmp_path):

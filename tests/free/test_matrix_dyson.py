@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -247,6 +248,122 @@ def test_compiled_steps_solve_the_plain_system():
         assert difference / 2e-6 == pytest.approx(system.jacobian[:, :, 0], abs=1e-6)
         moved = equation.system(z + 1e-6, u).defect - equation.system(z - 1e-6, u).defect
         assert moved / 2e-6 == pytest.approx(-system.slope, abs=1e-6)
+
+
+def two_point_cubic(a, x):
+    """(density, distribution function) of +-a in equal parts + the semicircle of variance 1.
+
+    w = x - G solves w^3 - x w^2 + (1 - a^2) w + x a^2 = 0.
+    """
+    with mpmath.workdps(50):
+        a, x = mpmath.mpf(a), mpmath.mpf(x)
+        roots = mpmath.polyroots([1, -x, 1 - a**2, x * a**2], maxsteps=1000, extraprec=400)
+        w = max(roots, key=mpmath.im)
+        potential = (mpmath.log(w - a) + mpmath.log(w + a)) / 2 + (x - w) ** 2 / 2
+        return float(mpmath.im(w) / mpmath.pi), float(1 - mpmath.im(potential) / mpmath.pi)
+
+
+def inner_edge(a):
+    """Edge of the gap of the same law for a > 1: a critical value of w + w/(w^2 - a^2)."""
+    with mpmath.workdps(50):
+        a = mpmath.mpf(a)
+        squares = mpmath.polyroots([1, -2 * a**2 - 1, a**4 - a**2], extraprec=200)
+        w = mpmath.sqrt(min(squares, key=mpmath.re))
+        return abs(float(w + w / (w**2 - a**2)))
+
+
+@pytest.mark.parametrize("step", [0.0, -1e-3, -1e-6, -1e-9, 1e-3, 1e-5, 1e-6, 1e-10])
+def test_cusp_between_two_bands(step):
+    a = 1 + step
+    law = MatrixDysonLaw(MatrixDyson([a, -a], np.full((2, 2), 0.5)))
+    gap = inner_edge(a) if step > 0 else 0.0
+    if gap > 1e-11:
+        assert len(law.support) == 2
+        assert [law.support[0][1], law.support[1][0]] == pytest.approx(
+            [-gap, gap], abs=1e-13 + gap / 50
+        )
+    else:  # no gap, or one below rounding
+        assert len(law.support) == 1
+    d = np.geomspace(1e-9, 1, 10)
+    x = np.concatenate([-d, d])
+    x = x[np.abs(x) > 1.05 * gap]
+    exact = np.array([two_point_cubic(a, value) for value in x]).T
+    # At distance d the equation is cubic: rounding e moves the density by e d^(-2/3)
+    assert law.pdf(x) == pytest.approx(exact[0], rel=1e-7, abs=1e-8)
+    assert law.cdf(x) == pytest.approx(exact[1], abs=1e-13)
+    solution = law.solve(x)
+    density = -solution.value.imag / math.pi
+    assert (np.abs(density - exact[0]) <= solution.error).all()
+    assert np.median(solution.error) < 1e-9
+    if step == 0:
+        # density = 3^(1/2) / (2 pi) x^(1/3) at the cusp
+        assert law.pdf(1e-6) == pytest.approx(math.sqrt(3) / (2 * math.pi) * 1e-2, rel=1e-3)
+
+
+def test_coordinates_are_hermitian_and_no_more_than_there_are():
+    # c (x) Y + its adjoint around a large mean: directions of very different size
+    rng = np.random.default_rng(67)
+    for k in (3, 5, 7):
+        mean = rng.normal(size=(k, k)) + 1j * rng.normal(size=(k, k))
+        c = rng.normal(size=(k, k)) * 10.0 ** rng.uniform(-6, 1, k)
+        equation = MatrixDyson(5 * (mean + mean.conj().T), kronecker_covariance([c]))
+        basis, _ = equation.coordinates
+        assert len(basis) <= k * k
+        assert np.abs(basis - basis.conj().swapaxes(1, 2)).max() < 1e-15
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_seeded_equations_of_all_kinds(seed):
+    law, size = seeded_equation(seed)
+    law = MatrixDysonLaw(law)
+    total = sum(share for _, share in law.atoms)
+    for low, high in law.support:
+        width = high - low
+        inner = sum(share for place, share in law.atoms if low <= place <= high)
+        gain = law.cdf(high) - law.mass_below(low) - inner
+        total += gain
+        beside = np.array([low - 1e-5 * width, high + 1e-5 * width])
+        apart = [min(abs(e - f) for band in law.support for f in band if f != e) > 2e-5 * width
+                 for e in (low, high)]  # fmt: skip
+        assert (law.pdf(beside)[apart] <= 1e-6 * gain / width).all()
+        assert (law.pdf([low + 1e-5 * width, high - 1e-5 * width]) > 0).all()
+        levels = law.cdf(low + width * np.linspace(-0.05, 1.05, 101))
+        assert np.diff(levels).min() >= -1e-11
+        # Midpoints in the variable in which edges are smooth
+        t = np.pi * (np.arange(400) + 0.5) / 400
+        density = law.pdf(low + width * np.sin(t / 2) ** 2)
+        mass_by_quadrature = np.sum(density * width / 2 * np.sin(t)) * np.pi / 400
+        assert mass_by_quadrature == pytest.approx(gain, abs=3e-3)
+    assert total == pytest.approx(1.0, abs=1e-8)
+    assert max(abs(law.ppf([0.0, 1.0]))) <= law.equation.scale * (1 + 1e-9)
+    assert law.equation.scale < 100 * size * (1 + law.equation.size)
+
+
+def seeded_equation(seed):
+    """Full and sparse variances, Hermitian means, low ranks, nearly decoupled blocks."""
+    rng = np.random.default_rng(500 + seed)
+    kind, k = seed % 5, int(rng.integers(1, 7 if seed % 5 < 2 else 5))
+    size = 10.0 ** rng.uniform(-6, 6) if seed % 2 else 1.0
+
+    def matrix():
+        return rng.normal(size=(k, k)) + 1j * rng.normal(size=(k, k)) * (seed % 2)
+
+    if kind in (0, 1, 4):
+        variances = rng.random((k, k)) * (rng.random((k, k)) < 0.5 if kind == 1 else 1.0)
+        if kind == 4:
+            variances = np.diag(rng.random(k) + 0.1) / k + 10.0 ** rng.uniform(-8, -2)
+        weights = rng.integers(1, 4, k) / 1.0
+        weights /= weights.sum()
+        mean = rng.integers(-1, 2, k) * (1.0 if kind == 1 else 3.0)
+        variances = (variances + variances.T) * weights * size**2
+        return MatrixDyson(mean * size, variances, weights=weights), size
+    mean = matrix() * (5.0 if kind == 2 else 1.0)
+    if kind == 2:
+        terms = [size * matrix() * 10.0 ** rng.uniform(-2, 0)]
+    else:
+        c = matrix()[0]
+        terms = [size * np.outer(c, c.conj())]
+    return MatrixDyson(size * (mean + mean.conj().T), kronecker_covariance(terms)), size
 
 
 # Atoms -------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from rmtland import (
     law_of_polynomial,
 )
 from rmtland.free import PolynomialLaw
+from rmtland.free.noncommutative_polynomial import WordMoments
 from rmtland.laws import FreePoisson, TracyWidom
 
 x, y, w = free_variables("x y w")
@@ -171,6 +172,55 @@ def test_moments_of_the_equation_are_those_of_words(p):
     exact = [law.moment(k) for k in range(5)]
     found = [float(value) for value in law._moments_on_circle(4)]
     assert found == pytest.approx(exact, rel=1e-9)
+
+
+def drawn(seed):
+    """A self-adjoint polynomial of degree 2 to 4 in two variables, with laws."""
+    rng = np.random.default_rng(seed)
+    p = rng.uniform(-1, 1) * x
+    for _ in range(1 + seed % 2):
+        term = complex(rng.uniform(0.3, 1), 0.5 * (seed % 3 == 0))
+        for _ in range(2 + seed % 3):
+            term = term * (x, y)[rng.integers(2)]
+        p = p + term + term.adjoint()
+    laws = [Semicircle(0.6, mean=0.2), MarchenkoPastur(0.4), Discrete((-1.0, 0.5), (0.4, 0.6))]
+    first, second = rng.permutation(3)[:2]
+    chosen = {"x": laws[first], "y": laws[second]}
+    return p, {name: chosen[name] for name in p.variables}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_moments_of_random_polynomials(seed):
+    p, laws = drawn(seed)
+    assert p.is_self_adjoint
+    law = law_of_polynomial(p, **laws)
+    radius = 1.5 * sum(
+        abs(value) * math.prod(max(abs(laws[letter.name].ppf([0.0, 1.0]))) for letter in word)
+        for word, value in p.coefficients.items()
+    )
+    z = radius * np.exp(1j * np.pi * (np.arange(128) + 0.5) / 128)
+    g = law.stieltjes(z)
+    words = WordMoments(lambda name, order: laws[name]._exact_cumulants(order))
+    power = 1 + 0 * x
+    for k in range(5):
+        exact = sum(v * float(words.moment(w)) for w, v in power.coefficients.items())
+        assert abs(exact.imag) <= 1e-13 * radius**k
+        assert np.mean(z ** (k + 1) * g).real == pytest.approx(exact.real, abs=1e-12 * radius**k)
+        assert law.moment(k) == pytest.approx(exact.real, abs=1e-12 * radius**k)
+        power = power * p
+
+
+def test_two_discrete_laws():
+    # Free projections of trace 1/2 are a direct integral of lines in the plane at an angle t, with
+    # cos^2 t of the arcsine law on [0, 1]; the eigenvalues are cos^2 t +- cos t.
+    half = Discrete((0.0, 1.0), (0.5, 0.5))
+    law = law_of_polynomial(x * y + y * x, x=half, y=half)
+    share = np.sin(np.pi * (np.arange(4000) + 0.5) / 8000) ** 2  # c^2 of two free projections
+    c = np.sqrt(share)
+    values = np.sort(np.concatenate([share + c, share - c]))
+    t = np.array([-0.24, -0.1, 0.05, 0.3, 1.0, 1.9])
+    assert law.cdf(t) == pytest.approx(np.searchsorted(values, t) / values.size, abs=1e-3)
+    assert (law.ppf(0.0), law.ppf(1.0)) == pytest.approx((-0.25, 2.0), abs=1e-9)
 
 
 def rotated(law, n, rng):

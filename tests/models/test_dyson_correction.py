@@ -193,3 +193,11 @@ def test_memory_is_stated_and_refused():
     assert model.memory > 2**42
     with pytest.raises(MemoryError, match="small networks"):
         model.stieltjes(1j)
+
+
+@pytest.mark.parametrize("z", [0.0, 1 - 1j, np.nan])
+def test_points_of_the_upper_half_plane_are_asked_for(z):
+    rng = np.random.default_rng(0)
+    h, d, x = network(2, 4, rng)
+    with pytest.raises(ValueError, match="Im z"):
+        FiniteSizeHessian(DysonHessian(h, d, x, 2, 0.0, part="gauss_newton")).solve(z)

@@ -110,6 +110,23 @@ def test_potential_is_the_integral_of_the_stieltjes_transform():
             assert model.smoothed_cdf(-1e5, eta=0.1) == pytest.approx(0.0, abs=1e-5)
 
 
+@pytest.mark.parametrize("part", ["total", "gauss_newton", "residual"])
+@pytest.mark.parametrize("coupling", ["full", "units", "free_slopes"])
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_units_of_the_data_do_not_matter(part, coupling, unit):
+    first, x, _ = first_layer_and_data(4, 3, 9, 1)
+    found = []
+    for scale in (1.0, unit):
+        model = DysonHessian.of_first_layer(
+            first, scale * x, outputs=5, epsilon=scale**2 / 2, activation="relu", part=part,
+            coupling=coupling,
+        )  # fmt: skip
+        places, eta = scale**2 * np.array([-1e4, -1.0, 0.2, 2.0, 1e4]), 0.05 * scale**2
+        density = scale**2 * model.smoothed_density(places, eta=eta)
+        found.append(np.concatenate([density, model.smoothed_cdf(places, eta=eta)]))
+    assert found[1] == pytest.approx(found[0], abs=1e-5)
+
+
 def test_solution_solves_the_equation_written_out():
     first, x, rng = first_layer_and_data(3, 4, 7, 5)
     n1, n0, m, n2 = 4, 3, 7, 5

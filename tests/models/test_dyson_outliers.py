@@ -69,7 +69,7 @@ def test_a_band_with_a_larger_share_is_the_bulk():
 
 def test_class_means_against_sampled_hessians():
     rng = np.random.default_rng(3)
-    n, m, runs = 12, 48, 100
+    n, m, runs = 12, 48, 60
     first, direction = rng.normal(size=(n, n)) / np.sqrt(n), rng.normal(size=n)
     direction *= 5 / np.linalg.norm(direction)
     x = rng.normal(size=(m, n)) + np.sign(rng.normal(size=m))[:, None] * direction
@@ -90,6 +90,38 @@ def test_class_means_against_sampled_hessians():
     assert band.mean == pytest.approx(np.mean(means), abs=4 * error + 0.01 * band.mean)
     assert band.spread == pytest.approx(np.mean(spreads), rel=0.05)
     assert 0.7 * band.upper < np.mean(highest) < band.upper  # n^{-2/3} below the edge
+
+
+def test_a_band_narrower_than_the_scan_has_its_own_ends():
+    known = bands_of((0.97, 1.0, 2.0), (0.03, 6.0, 2e-3))
+    [band] = outliers(known)
+    assert (band.lower, band.upper) == pytest.approx((5.998, 6.002), rel=3e-3)
+    assert band.spread == pytest.approx(1e-3, rel=0.05)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_bands_on_both_sides_of_a_law_of_mean_zero(scale):
+    known = bands_of((0.02, -6.0, 0.5), (0.96, 0.0, 2.0), (0.02, 6.0, 0.5))
+    known = Known(Affine(known.law, scale, 0.0))
+    assert known.mean == pytest.approx(0, abs=1e-12 * scale)
+    found = outliers(known)
+    assert [band.count for band in found] == [20, 20]
+    assert [band.mean for band in found] == pytest.approx([-6 * scale, 6 * scale], rel=1e-3)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.5])
+def test_residual_part_without_outliers(epsilon):
+    rng = np.random.default_rng(0)
+    first, x = rng.normal(size=(4, 4)) / 2, rng.normal(size=(16, 4))
+    model = DysonHessian.of_first_layer(
+        first, x, outputs=4, epsilon=epsilon, activation="relu", part="residual"
+    )
+    assert outliers(model) == ()
+
+
+def test_a_law_is_needed():
+    with pytest.raises(TypeError, match="DysonHessian"):
+        outliers(0.5)
 
 
 @pytest.mark.parametrize("share", [0.0, -1.0, 0.6, np.nan])

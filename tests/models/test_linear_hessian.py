@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmtland.models import DysonHessian, LinearHessian
-from rmtland.models.linear_hessian import wishart_path
+from rmtland.models.linear_hessian import wishart_path, wishart_product
 from rmtland.networks import MLP
 
 SHAPES = [(1, 1, 1, 4), (2, 1, 1.5, 1.5), (1, 2, 0.5, 3), (1, 0.3, 2, 0.5), (1, 0.1, 0.1, 10)]
@@ -59,6 +59,21 @@ def test_density_distribution_and_moments_agree(hidden, outputs, samples, tilt, 
     assert (z * (z * law.stieltjes(z) - 1)).real == pytest.approx(mean, rel=1e-3)
 
 
+@pytest.mark.parametrize(("first", "second"), [(1e3, 0.1), (1e-3, 1e3), (4.0, 2.0), (0.3, 0.5)])
+def test_product_of_wisharts_without_its_zeros(first, second):
+    law = wishart_product(first, second, 0.7)
+    z = law.mean() * np.array([-0.5 + 0.1j, 0.3 + 0.01j, 1.2 + 0.3j, 5 + 0.2j])
+    rank = min(1.0, 1 / first, 1 / second)
+    m = rank * (z * law.stieltjes(z) - 1)
+    assert 0.7 * (1 + m) * (1 + first * m) * (1 + second * m) == pytest.approx(z * m, rel=1e-9)
+    assert law.atoms == ()
+
+
+def test_one_hidden_unit_for_a_thousand_inputs():
+    law = LinearHessian(1.0, 1e-3, 1.0, 10.0).law
+    assert law.cdf([1e-5, 1e-3, 0.5]) == pytest.approx(law.atoms[0][1], abs=1e-12)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_moments_are_integrals_of_the_density(shape):
     law = LinearHessian(*shape).law
@@ -85,7 +100,7 @@ def test_error_covers_a_finer_integral(shape):
     weights = wishart_path(law._second.aspect_ratio, law._second.variance, 1 / 90)[1]
     u = weights @ (w[:, None] * g + law._v * g / (1 - g))
     if law._moving < 1:
-        u = u + (1 - law._moving) * (x * law._null.stieltjes(x) - 1)
+        u = u + (1 - law._moving) * law._null_rank * (x * law._null.stieltjes(x) - 1)
     fine = (1 + law._share * u) / x
     assert (np.abs(fine - solution.value) <= solution.error).all()
 

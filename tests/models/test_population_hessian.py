@@ -204,6 +204,8 @@ def test_arguments_are_checked():
         PopulationHessian(1, -1, 1, 1)
     with pytest.raises(ValueError, match="covariance"):
         PopulationHessian(1, 1, 1, 1, covariance=[0.0, 0.0])
+    with pytest.raises(TypeError, match="covariance"):
+        PopulationHessian(1, 1, 1, 1, covariance="wide")
     with pytest.raises(ValueError, match="covariance"):
         PopulationHessian(1, 1, 1, 1, covariance=np.nan)
     with pytest.raises(ValueError, match="activation"):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from rmtland.reproduction import dyson_levels
 from rmtland.reproduction.dyson_levels import LEVELS, DysonLevels, level_densities
 from rmtland.sweep import Serial
 
@@ -39,7 +40,8 @@ def test_gauss_newton_part_alone():
     assert "Dyson, units" not in found
 
 
-def test_figure_names_what_it_draws():
+def test_figure_names_what_it_draws(monkeypatch):
+    monkeypatch.setattr(dyson_levels, "_ATOMS", 30)
     figure = DysonLevels(sizes=(3, 4), shown=4, draws=1, points=5)
     content = figure.compute(executor=Serial(), progress=False)
     panels = {one.panel for one in content.series}

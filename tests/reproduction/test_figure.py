@@ -1,15 +1,24 @@
 """What all figures share: sizes, refusals, going on after an interruption, drawing."""
 
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from rmtland import Spectrum
+from rmtland.cli.reproduce import DOTS
 from rmtland.reproduction import FIGURES, Content, ModelDensities, Series, Sweep
 from rmtland.reproduction import densities as densities_module
-from rmtland.reproduction.figure import histogram, mean_and_error
-from rmtland.sweep import Grid
+from rmtland.reproduction import figure as figure_module
+from rmtland.reproduction.figure import histogram, label_panels, mean_and_error
+from rmtland.sweep import Grid, Processes, Serial
 
+FOLDER = Path(__file__).parents[2] / "figures"
 SMALL = {"phi": (0.5,), "epsilon": (0.0, 0.5), "n": 40}
 
 
@@ -52,6 +61,16 @@ def test_parameters_out_of_range_are_named(given):
 def test_too_little_memory_is_said_before_anything_runs():
     with pytest.raises(MemoryError, match="smaller size"):
         ModelDensities(n=10**7).compute()
+
+
+def test_memory_is_counted_for_every_worker(monkeypatch):
+    figure = ModelDensities(**SMALL)
+    library = SimpleNamespace(free_memory=lambda: 1.5 * figure.memory)
+    monkeypatch.setattr(figure_module, "ArrayLibrary", SimpleNamespace(of=lambda: library))
+    monkeypatch.setattr(figure_module, "cores", lambda: 64)
+    with pytest.raises(MemoryError, match="for 2 workers"):  # there are two tasks
+        figure.compute(executor=Processes())
+    assert figure.compute(executor=Serial()).series
 
 
 def test_a_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
@@ -104,6 +123,19 @@ def test_every_curve_is_drawn():
     for series in content.series:
         points = np.column_stack([series.x, series.y])
         assert any(points.shape == xy.shape and np.array_equal(points, xy) for xy in drawn)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_line_of_a_committed_caption_is_cut(name):
+    report = json.loads((FOLDER / f"{name}.json").read_text())
+    with Image.open(FOLDER / f"{name}.png") as picture:
+        width = picture.width / DOTS
+    canvas = Figure((width, 4.0), dpi=DOTS)
+    label_panels(canvas, canvas.subplots(), report["caption"])
+    (caption,) = (text for text in canvas.texts if text.get_text() == report["caption"])
+    box = caption.get_window_extent(FigureCanvasAgg(canvas).get_renderer())
+    assert box.x0 >= 0
+    assert box.x1 <= 0.995 * width * DOTS
 
 
 def test_histogram_has_the_mass_between_its_limits():

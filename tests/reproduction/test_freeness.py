@@ -1,9 +1,12 @@
 """The freeness test on a network small enough for a test."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
-from rmtland.reproduction.freeness import rotated_hessian
+from rmtland.reproduction.freeness import FreenessTest, rotated_hessian
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +38,19 @@ def test_distances_are_of_what_was_returned(found):
     above = np.searchsorted(found["total"], rotated, side="right") / found["total"].size
     assert 0 < np.abs(above - steps[1:]).max() < 0.3
     assert 0 < found["free_distance"] < 0.3
+
+
+def test_legends_tell_of_the_network_drawn(found):
+    other = {**found, "dyson_cdf": found["dyson_cdf"] + 0.5, "dyson_index": 0.9}
+    figure, canvas = FreenessTest(networks=2), Figure()
+    content = figure.content({"networks": [SimpleNamespace(value=one) for one in (found, other)]})
+    figure.draw(canvas, content)
+    densities, differences = (
+        " ".join(text.get_text() for text in ax.get_legend().get_texts()) for ax in canvas.axes
+    )
+    assert f"matrix Dyson, index {found['dyson_index']:.3f}" in densities
+    for name in ("H0 + Q H1 Q^T", "free sum", "matrix Dyson"):
+        worst = np.abs(content.get("difference", name).y).max()
+        assert f"at most {worst:.3f}" in differences
+    mean = content.numbers["index of the Dyson law"]
+    assert mean == pytest.approx((found["dyson_index"] + 0.9) / 2)

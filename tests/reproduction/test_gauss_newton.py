@@ -1,5 +1,7 @@
 """Null directions of H0 and the edge of a law found from inside its gap."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,8 +10,13 @@ from hypothesis import strategies as st
 from rmtland import MarchenkoPastur, Semicircle
 from rmtland.free.matrix_dyson import MatrixDyson, kronecker_covariance
 from rmtland.networks import MLP, gaussian
+from rmtland.reproduction.cauchy import smoothed_cdf
 from rmtland.reproduction.gauss_newton_gap import GaussNewtonGap, gap_of_run, lower_edge
-from rmtland.reproduction.gauss_newton_part import gauss_newton_spectrum, without_rescalings
+from rmtland.reproduction.gauss_newton_part import (
+    GaussNewtonPart,
+    gauss_newton_spectrum,
+    without_rescalings,
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -92,6 +99,25 @@ def test_units_with_few_active_samples_have_null_directions_of_their_own():
     found = gap_of_run(24, hidden=16, theory=False, images="", seed=0)
     assert found["further"] > 0
     assert found["gap"] > 0
+
+
+def test_all_levels_of_figure_4_are_held_against_the_same_measured_function():
+    found = gauss_newton_spectrum(24, hidden=3, eta=0.05, points=9, images="", seed=1)
+    figure = GaussNewtonPart(samples=24, hidden=3, runs=1, points=9, eta=0.05)
+    content = figure.content({"networks": [SimpleNamespace(value=found)]})
+    law = MarchenkoPastur(0.25, found["eigenvalues"].mean())
+    quantiles = law.ppf((np.arange(20_000) + 0.5) / 20_000)
+    for values, name in ((quantiles, "Marchenko-Pastur, trace matched"), (None, "matrix Dyson")):
+        level = found["dyson_cdf"] if values is None else smoothed_cdf(values, found["x"], 0.05)
+        worst = np.abs(level - found["measured_cdf"]).max()
+        shown = content.numbers[f"largest smoothed difference, {name}"]
+        assert shown == pytest.approx(worst, abs=1e-4)
+        assert np.array_equal(content.get("cdf", name).x, content.get("cdf", "measured").x)
+
+
+def test_a_single_run_has_no_error_to_weigh_points_by():
+    with pytest.raises(ValueError, match="runs"):
+        GaussNewtonGap(runs=1)
 
 
 def test_ratios_without_a_gap_are_refused():

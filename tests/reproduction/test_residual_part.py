@@ -5,7 +5,7 @@ import pytest
 
 from rmtland.models import WishartPlusReluBlock
 from rmtland.networks import MLP, gaussian
-from rmtland.reproduction.residual_part import residual_spectrum
+from rmtland.reproduction.residual_part import ResidualPart, residual_spectrum
 
 
 def test_spectrum_is_symmetric_with_the_variance_of_the_block_law():
@@ -16,6 +16,13 @@ def test_spectrum_is_symmetric_with_the_variance_of_the_block_law():
     assert (values**2).mean() == pytest.approx(law.var(), rel=0.2)
     assert np.abs(found["dyson_cdf"] - found["measured_cdf"]).max() < 0.04
     assert found["dyson_cdf"][0] == pytest.approx(0.5, abs=1e-8)
+
+
+def test_a_single_run_has_no_standard_error():
+    figure = ResidualPart(phi=(1.0,), hidden=3, runs=1, points=5)
+    content = figure.compute()
+    assert not any("standard error" in name for name in content.numbers)
+    assert "as the Dyson curves are" in content.caption
 
 
 def test_blocks_of_single_units_have_the_singular_values():
