@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.files import check_folder, print_table, replaced
+from rmtland.cli.files import check_folder, print_table, replaced, write_png
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -230,8 +230,7 @@ def _draw(out: Path, name: str, result: HessianAudit, title: str) -> None:
     figure = Figure(figsize=(12, 8), layout="constrained")
     draw_audit(list(figure.subplots(2, 2).ravel()), result)
     figure.suptitle(f"{title}\n{fill(result.sentence, 165)}", fontsize=8)
-    with replaced(out, name) as (stream, _):
-        figure.savefig(stream, format="png", dpi=100, pil_kwargs={"optimize": True})
+    write_png(figure, out, name, dpi=100)
 
 
 def _print(console: Console, result: HessianAudit, title: str) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.files import check_folder, replaced
+from rmtland.cli.files import check_folder, replaced, write_png
 
 if TYPE_CHECKING:
     from rmtland.reproduction import Content, PublishedFigure
@@ -175,7 +175,6 @@ def _command(figure: PublishedFigure) -> str | None:
 
 def _write(figure: PublishedFigure, content: Content, out: Path) -> None:
     from matplotlib.figure import Figure
-    from PIL import Image
 
     canvas = Figure(layout="constrained")
     figure.draw(canvas, content)
@@ -195,8 +194,4 @@ def _write(figure: PublishedFigure, content: Content, out: Path) -> None:
     }  # fmt: skip
     with replaced(out, f"{figure.name}.json") as (stream, _):
         stream.write((json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
-    picture = io.BytesIO()
-    canvas.savefig(picture, format="png", dpi=DOTS)
-    with Image.open(picture) as whole, replaced(out, f"{figure.name}.png") as (stream, _):
-        # lines and text on white: a palette is a third of the size and looks the same
-        whole.convert("RGB").quantize(128).save(stream, format="png", optimize=True)
+    write_png(canvas, out, f"{figure.name}.png", dpi=DOTS)

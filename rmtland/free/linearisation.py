@@ -174,4 +174,4 @@ def _row_basis(coefficients: Mapping[Word, complex]) -> tuple[list[Word], Any]:
     sizes = np.abs(np.diagonal(upper))
     rank = int(np.sum(sizes > _RANK * sizes[0]))
     chosen = sorted(pivots[:rank])
-    return [words[i] for i in chosen], factors[chosen]
+    return [words[i] for i in chosen], np.minimum(factors[chosen], 1e120)  # squares are finite

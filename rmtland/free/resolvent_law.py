@@ -31,6 +31,7 @@ __all__ = ["ResolventEquation", "ResolventLaw"]
 _NODES = 600
 _LEAST_MASS = 1e-9
 _CUSP = 1e-11
+_BLUR = 3e-7  # beside an atom, where the continuous part of G is lost in rounding
 
 
 class ResolventEquation(Protocol):
@@ -140,7 +141,7 @@ class ResolventLaw(Law):
             z[~fine] += 1e-11 * self._range
             u[~fine], m[~fine], fine[~fine], _ = self._solved(z[~fine])
         g = self.equation.trace(m)
-        inside = ~fine | (-g.imag > 1e-9 * np.abs(g))
+        inside: NDArray[np.bool_] = np.asarray(~fine | (-g.imag > 1e-9 * np.abs(g)))
         doubtful = fine & inside & (-g.imag < 1e-5 * (np.abs(g) + 1 / self._range))
         if doubtful.any():
             inside[doubtful] = ~self._is_hermitian(z[doubtful], u[doubtful])
@@ -148,14 +149,15 @@ class ResolventLaw(Law):
 
     def _is_hermitian(self, z: Complex, u: Complex) -> NDArray[np.bool_]:
         """Whether a Hermitian solution of the physical sheet lies within rounding of solutions."""
-        start, best = u.real + 0j, u.real + 0j
+        start: Complex = u.real.astype(np.complex128)
+        best = start
         least = np.full(z.shape, np.inf)
         here = start
         for _ in range(40):
             with np.errstate(all="ignore"):
                 system = self.equation.system(z, here)
                 size = np.max(np.abs(system.defect) / system.terms, axis=1, initial=0.0)
-            better = size < least
+            better = np.asarray(size < least)
             best = np.where(better[:, None], here, best)
             least = np.fmin(least, size)
             if (least < 1e-16).all():
@@ -165,11 +167,12 @@ class ResolventLaw(Law):
                     step = np.linalg.solve(system.jacobian, system.defect[..., None])[..., 0]
             except np.linalg.LinAlgError:
                 break
-            here = np.where(np.isfinite(step).all(axis=1)[:, None], here - step.real, best)
+            usable = np.asarray(np.isfinite(step).all(axis=1))[:, None]
+            here = np.where(usable, here - step.real, best).astype(np.complex128)
         moved = np.abs(best - start).max(axis=1, initial=0.0)
         close = moved <= 1e-2 * np.abs(start).max(axis=1, initial=0.0)
         falling = np.zeros(z.shape, dtype=np.bool_)
-        fine = close & (least < 1e-14)
+        fine = np.asarray(close & (least < 1e-14))
         if fine.any():
             falling[fine] = self.equation.derivative(z[fine], best[fine])[1].real < 0
         return falling
@@ -433,8 +436,9 @@ class ResolventLaw(Law):
         between = [(p, w) for p, w in atoms if not any(low < p < high for low, high in bands)]
         value[outer] = self._gap_levels[place[outer]] + _mass_up_to(x[outer], between)
         if inside.any():
-            potential = self._log_potential(x[inside].astype(np.complex128))
-            level = 1 - potential.imag / np.pi
+            t, rest = self._off_atoms(x[inside])
+            potential = self._log_potential(t.astype(np.complex128))
+            level = 1 - potential.imag / np.pi + rest
             # No point of a band is below its left or above its right gap.
             base = _mass_up_to(lows[place[inside] - 1], between)
             least = self._gap_levels[place[inside] - 1] + base
@@ -470,8 +474,11 @@ class ResolventLaw(Law):
         return value
 
     def _beside(self, z: complex, function: Any, singular: Any) -> Any:
-        """Value at an atom, or within rounding of an edge, where Newton's method has no footing."""
-        for exponent in range(-13, -7):
+        """Value at an atom or beside an edge, where Newton's method has no footing.
+
+        That is within rounding, or within up to 1e-5 of the range where M is unbounded at an edge.
+        """
+        for exponent in range(-13, -4):
             offset = 10.0**exponent * self._range
             # To the right, where the distribution function has its value, or upwards.
             near = z + np.array([1.0, 10.0]) * (offset if singular is None else 1j * offset)
@@ -487,13 +494,29 @@ class ResolventLaw(Law):
 
     def _pdf(self, x: Real) -> Real:
         density = super()._pdf(x)
-        for place, _ in self.atoms:
-            if any(low < place < high for low, high in self.support):
-                here = x == place
-                if here.any():
-                    beside = place + 1e-7 * self._range * np.array([-1.0, 1.0])
-                    density[here] = float(np.mean(super()._pdf(beside)))
+        for place, level in self._beside_atoms:
+            density[np.abs(x - place) < _BLUR * self._range] = level
         return density
+
+    @cached_property
+    def _beside_atoms(self) -> list[tuple[float, float]]:
+        """Atoms inside bands, and the density beside each, where rounding does not reach."""
+        offset = 3 * _BLUR * self._range * np.array([-1.0, 1.0])
+        return [
+            (place, float(np.mean(super(ResolventLaw, self)._pdf(place + offset))))
+            for place, _ in self.atoms
+            if any(low < place < high for low, high in self.support)
+        ]
+
+    def _off_atoms(self, x: Real) -> tuple[Real, Real]:
+        """Points moved away from atoms inside bands, and the mass from there back to them."""
+        moved, mass = x.copy(), np.zeros(x.shape)
+        for place, level in self._beside_atoms:
+            near = np.abs(x - place) < _BLUR * self._range
+            side = np.where(x[near] >= place, 3.0, -3.0)
+            moved[near] = place + side * _BLUR * self._range
+            mass[near] = level * (x[near] - moved[near])
+        return moved, mass
 
     def solve(self, z: ArrayLike) -> Solution:
         """Evaluate G(z); `error` bounds its error (see `MatrixDyson.solve`).

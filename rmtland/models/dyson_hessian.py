@@ -24,7 +24,8 @@ index j), s (samples, index mu), each n2 times on the diagonal, and b (weights W
 
 G = (n2 tr M_a + tr M_b) / (n1 n2 + n0 n1). For smooth f the second derivatives add to block b the
 diagonal blocks A_b[j] = (1/m) X diag(delta_j f''_j) X^T with delta = W2^T e: they are taken as
-given (`bends`), measured or drawn once, since they average themselves over the units.
+given (`bends`), measured or drawn once, since they average themselves over units and outputs; with
+one or two outputs they do not, and the law, like the Hessian itself, differs from draw to draw.
 
 The logarithmic potential comes with the solution, and with it the smoothed distribution function
 and the index,

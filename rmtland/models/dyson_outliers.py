@@ -224,7 +224,7 @@ def _from_end(
         low, high = sorted((sign * inner, sign * outer))
         band = _inside(model, low, high)
         total = sum(one.count for one in found) + band.count
-        if not 0 < total <= share * model.parameter_count or band.defect > 0.25:
+        if not 0 < total <= share * model.parameter_count:
             break
         middle = sign * band.mean
         ends = [

@@ -19,7 +19,7 @@ def network(n, m, activation, seed=3):
 @pytest.fixture(scope="module")
 def relu():
     """A ReLU network, its model, and eigenvalues of 60 Hessians with W2 and residuals drawn."""
-    n, m = 6, 24
+    n, m = 5, 20
     net, theta, x, rng = network(n, m, "relu")
     first = net.unflatten(theta)[0]
     runs = {"total": [], "gauss_newton": []}
@@ -54,8 +54,8 @@ def test_against_the_mean_spectrum_of_networks(relu, law):
 def test_null_directions_of_relu_are_an_atom(relu):
     law = tabulated_law(relu[0].of_part("gauss_newton"), points=72)
     zero = np.mean(np.abs(relu[1]["gauss_newton"].nodes) < 1e-9)
-    assert zero == pytest.approx(6 / 72)  # one rescaling for every hidden unit
-    assert law.atoms[0] == (0.0, pytest.approx(6 / 72, abs=1e-3))
+    assert zero == pytest.approx(5 / 50)  # one rescaling for every hidden unit
+    assert law.atoms[0] == (0.0, pytest.approx(5 / 50, abs=1e-3))
     assert law.support[0][0] >= 0.0
     assert law.mass_below(0.0) == 0.0
     assert law.error < 0.02
@@ -75,7 +75,7 @@ def test_more_parameters_than_residuals_leave_an_atom():
 def test_anchors_give_the_coupled_law_within_the_error(relu, law):
     light = tabulated_law(relu[0], anchors=8)
     units = tabulated_law(
-        DysonHessian(relu[0].features, relu[0].slopes, relu[0].x, 6, 0.5, coupling="units")
+        DysonHessian(relu[0].features, relu[0].slopes, relu[0].x, 5, 0.5, coupling="units")
     )
     x = np.linspace(-0.5, 2.0, 41)
     far = np.abs(units.cdf(x) - law.cdf(x)).max()
