@@ -146,11 +146,16 @@ class FreeSum(SubordinatedLaw):
         slope = np.full(z.shape, self._surplus, dtype=np.complex128)
         rest = z - self._surplus * common
         shifts, slopes, nested = [], [], []
+        terms = self._terms(z, state)
+        rounding = [np.zeros(z.shape)]
         for i, (power, omega) in enumerate(zip(self.powers, state.omegas, strict=True)):
             g, dg, inner = self._operand_jet(i, omega, state.inner[i])
             nested.append(inner)
             down = -g * g / dg  # 1 / F'
             shift = (common - 1 / g) * down
+            # G is a sum of terms whose moduli add up to at most sqrt|G'|
+            rounding.append(4e-16 / np.sqrt(np.abs(dg)))
+            terms = terms + power * rounding[-1] / 4e-16
             rest = rest - power * (omega + shift)
             slope = slope + power * down
             shifts.append(shift)
@@ -171,14 +176,14 @@ class FreeSum(SubordinatedLaw):
             tuple(nested),
         )
         # What rounding of the equation alone moves the solution by: much, next to an edge.
-        noise = 4e-16 * self._terms(z, state) / np.abs(slope)
+        noise = 4e-16 * terms / np.abs(slope)
         size = np.zeros(z.shape)
         height = new.common.imag
         shares = [np.ones(z.shape), *(np.abs(down) for down in slopes)]
-        for here, move, share in zip(
-            (new.common, *new.omegas), (change, *moves), shares, strict=True
+        for here, move, share, own in zip(
+            (new.common, *new.omegas), (change, *moves), shares, rounding, strict=True
         ):
-            excess = np.maximum(np.abs(move) - noise * share, 0.0)
+            excess = np.maximum(np.abs(move) - noise * share - own, 0.0)
             size = np.maximum(size, excess / (here.imag + 1e-6 * np.abs(here)))
             size = np.where(np.isnan(move), np.nan, size)
             height = np.minimum(height, here.imag)
