@@ -327,7 +327,9 @@ def runs(place: Callable[[Real], Swept], samples: Real) -> list[Run]:
     to zero are looked at more closely.
     """
     curve, sign, _ = place(samples)
-    kept = ~(curve.clear <= _CLEAR)
+    # Relative to the clearest: all of a gap beside a heavy atom may lie close to a singularity.
+    most = min(1.0, float(np.nanmax(curve.clear, initial=0.0)))
+    kept = ~(curve.clear <= _CLEAR * most**2)
     # Samples with a singularity between them are not neighbours.
     block = np.cumsum(~kept)[kept]
     samples, sign, side = samples[kept], sign[kept], curve.side[kept]

@@ -200,3 +200,13 @@ def test_powers_and_corners_of_products_are_physical():
         check_physical(made, points(made, rng))
     signed = free_product(Discrete((-1.0, 2.0), (0.5, 0.5)), free_compression(law, 0.4))
     check_physical(signed, points(signed, rng))
+
+
+@pytest.mark.parametrize("v", [1e-3, 1e-4, 1e-6])
+def test_no_band_beside_a_heavy_atom(v):
+    # all of the gap has |M| of the order of v and sqrt(v)
+    law = free_product(MarchenkoPastur(1 / v, v), MarchenkoPastur(0.1))
+    [(low, high)] = law.support
+    assert 1 - 3 * np.sqrt(v) < low < high < 1 + 3 * np.sqrt(v)
+    assert law.atoms == ((0.0, pytest.approx(1 - v)),)
+    assert law.cdf(1e-5) == pytest.approx(1 - v, abs=1e-12)

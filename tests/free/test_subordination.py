@@ -4,6 +4,7 @@ import itertools
 import math
 from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -443,3 +444,18 @@ def test_of_the_real_roots_in_a_gap_exactly_the_attracting_one_is_taken(x):
     assert taken.sum() == 1
     g = (omega / (omega**2 - 9))[taken][0]
     assert law.stieltjes(x) == pytest.approx(g.real, rel=1e-9)
+
+
+@pytest.mark.parametrize("variance", [1.0, 1 - 1e-9, 1 + 1e-9, 0.999999, 1.000001])
+def test_two_points_and_a_semicircle_next_to_their_cusp(variance):
+    law = free_sum(Discrete((-1.0, 1.0), (0.5, 0.5)), Semicircle(variance))
+    x = np.geomspace(1e-11, 1e-2, 19)
+    # the cubic v^2 g^3 - 2 v x g^2 + (x^2 - 1 + v) g - x = 0
+    for point, density in zip(x, law.pdf(x), strict=True):
+        with mpmath.workdps(40):
+            v, t = mpmath.mpf(variance), mpmath.mpf(float(point))
+            roots = mpmath.polyroots(
+                [v**2, -2 * v * t, t**2 - 1 + v, -t], maxsteps=200, extraprec=200
+            )
+            exact = max(float(-root.imag / mpmath.pi) for root in roots)
+        assert density == pytest.approx(max(exact, 0.0), rel=1e-4, abs=1e-7)
