@@ -49,7 +49,7 @@ from rmtland.arrays import float_array, to_numpy
 from rmtland.free import free_sum
 from rmtland.laws import EmpiricalLaw, Law
 from rmtland.models import DysonHessian, HessianModel
-from rmtland.models.dyson_law import Progress, TabulatedLaw, tabulated_law
+from rmtland.models.dyson.tabulated import Progress, TabulatedLaw, tabulated_law
 from rmtland.networks import LossPoint
 
 __all__ = [

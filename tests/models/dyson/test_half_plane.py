@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rmtland.free.matrix_dyson import upper_log
-from rmtland.models.half_plane import LEAF, is_lower, log_determinant
+from rmtland.models.dyson.half_plane import LEAF, is_lower, log_determinant
 
 
 @pytest.mark.parametrize("n", [1, 2, LEAF, LEAF + 1, 3 * LEAF + 2])

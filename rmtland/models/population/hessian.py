@@ -10,7 +10,7 @@ any activation and data of any covariance; nothing is drawn and nothing fitted. 
 * *Two tensor legs.* Singular vectors of W2 act on outputs and units, X, W1 and Theta on samples:
   for every singular value of W2 there is a small equation in free Gaussian matrices; the slopes,
   free from all of it, couple these equations through a 2 x 2 self-energy
-  (`rmtland.models.population_equation`).
+  (`rmtland.models.population.equation`).
 
 Both were tested, not proved. Against the data-aware equation (`DysonHessian`, one draw of first
 layer and data) G at height 0.2 differs by 0.096, 0.048 for ReLU and 0.045, 0.022 for tanh at n =
@@ -50,10 +50,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arrays import Rng, choice, count, points, seed_of, streams
 from rmtland.laws import Law
-from rmtland.models.dyson_hessian import PARTS, DysonHessian
-from rmtland.models.population_law import PopulationLaw
-from rmtland.models.population_network import PopulationNetwork
-from rmtland.models.population_residual import PopulationResidual
+from rmtland.models.dyson.hessian import PARTS, DysonHessian
+from rmtland.models.population.law import PopulationLaw
+from rmtland.models.population.network import PopulationNetwork
+from rmtland.models.population.residual import PopulationResidual
 from rmtland.networks import MLP
 from rmtland.spectrum import Spectrum
 

@@ -56,8 +56,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arrays import ArrayLibrary, points, positive
-from rmtland.models.dyson_blocks import BlockEquation, Blocks
-from rmtland.models.dyson_hessian import DysonHessian
+from rmtland.models.dyson.blocks import BlockEquation, Blocks
+from rmtland.models.dyson.hessian import DysonHessian
 from rmtland.solution import ConvergenceError, Solution, Status
 
 __all__ = ["FiniteSizeHessian", "parallel_paths"]

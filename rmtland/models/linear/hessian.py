@@ -82,7 +82,7 @@ from rmtland.free.free_product_law import product_moments
 from rmtland.laws import Law, MarchenkoPastur
 from rmtland.laws.cumulants import moments_of
 from rmtland.laws.law import Atoms, Complex, Real, Support
-from rmtland.models.linear_data_law import LinearDataLaw
+from rmtland.models.linear.data_law import LinearDataLaw
 from rmtland.spectrum import Spectrum
 
 __all__ = [

@@ -5,9 +5,9 @@ import pytest
 
 from rmtland.laws import Discrete
 from rmtland.models import LinearHessian, PopulationHessian
-from rmtland.models import population_kernels as kernels
-from rmtland.models import population_law as laws
-from rmtland.models.population_equation import (
+from rmtland.models.population import kernels
+from rmtland.models.population import law as laws
+from rmtland.models.population.equation import (
     activation_rule,
     covariance_rule,
     node_map,

@@ -1,6 +1,6 @@
 r"""A one-hidden-layer network with Gaussian weights and data, known by its sizes and activation.
 
-What the population laws of its Hessian (`rmtland.models.population_hessian`) need: the variance
+What the population laws of its Hessian (`rmtland.models.population.hessian`) need: the variance
 q = s1 tr Sigma/n0 of the preactivations, averages of the activation over N(0, q), and counts.
 Without the outliers that c0 = E f makes, the mean eigenvalue of H0 is
 
@@ -22,8 +22,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from rmtland.arrays import count, positive
-from rmtland.models.linear_hessian import LinearHessian
-from rmtland.models.population_equation import ActivationRule, activation_rule, covariance_rule
+from rmtland.models.linear.hessian import LinearHessian
+from rmtland.models.population.equation import ActivationRule, activation_rule, covariance_rule
 from rmtland.networks.activation import Activation
 
 __all__ = ["PopulationNetwork"]

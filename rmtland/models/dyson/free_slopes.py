@@ -1,6 +1,6 @@
 r"""The matrix Dyson equation of a Hessian with the slopes replaced by free random variables.
 
-In the equation of `rmtland.models.dyson_hessian` hidden unit j enters through its slopes and bends,
+In the equation of `rmtland.models.dyson.hessian` hidden unit j enters through its slopes and bends,
 the diagonal matrices D_j and B_j = diag(delta_j f''_j), only. Over all units and samples they are
 replaced by one diagonal matrix whose entries have the joint law nu of the pairs (D_j,mu, B_j,mu),
 free from the data and from everything that acts on the units. With K = X^T X/m, the identity on
@@ -73,8 +73,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.free.matrix_dyson import upper_log
-from rmtland.models.dyson_march import DEPTH, STEPS, Solved, anderson
-from rmtland.models.half_plane import is_lower, log_determinant
+from rmtland.models.dyson.half_plane import is_lower, log_determinant
+from rmtland.models.dyson.march import DEPTH, STEPS, Solved, anderson
 
 __all__ = ["NODES", "QUADRATURE", "FreeSlopes", "FreeSlopesBlocks", "trace_quadrature"]
 

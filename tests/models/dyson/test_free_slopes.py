@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmtland.models import DysonHessian
-from rmtland.models.free_slopes import FreeSlopes, trace_quadrature
+from rmtland.models.dyson.free_slopes import FreeSlopes, trace_quadrature
 
 Z = np.array([-0.4, 0.1, 0.6, 1.7]) + 0.1j
 

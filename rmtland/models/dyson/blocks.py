@@ -1,6 +1,6 @@
 r"""The matrix Dyson equation of a one-hidden-layer Hessian, block by block.
 
-Blocks and equation are those of `rmtland.models.dyson_hessian`. The state is (M_a, M_s); M_b, the
+Blocks and equation are those of `rmtland.models.dyson.hessian`. The state is (M_a, M_s); M_b, the
 large block, is formed from it and used at once, a few hidden units at a time where it is block
 diagonal (so that n1 n0 m numbers are never stored), or whole where the units are coupled.
 
@@ -18,9 +18,9 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.models.dyson_march import DEPTH, STEPS, Solved, anderson
-from rmtland.models.free_slopes import FreeSlopes
-from rmtland.models.half_plane import is_lower, log_determinant
+from rmtland.models.dyson.free_slopes import FreeSlopes
+from rmtland.models.dyson.half_plane import is_lower, log_determinant
+from rmtland.models.dyson.march import DEPTH, STEPS, Solved, anderson
 
 __all__ = ["BlockEquation", "Blocks"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rmtland import Semicircle
-from rmtland.models.dyson_march import STEPS, Solved, anderson, march
+from rmtland.models.dyson.march import STEPS, Solved, anderson, march
 
 
 class SemicircleEquation:

@@ -44,9 +44,9 @@ errors are those of the density smoothed at eta = .05, relative to its peak, and
   size m + n1, and n1 m n0 (n0 + m) multiplications (.1 s a point at n = 32). For H off by 2 to 5 %,
   at any n.
 * "free_slopes" takes the slopes of all units for one free random variable
-  (`rmtland.models.free_slopes`): a few inverses of size n0 + n1 (1 s a point for H0 and 4 s for H
-  at n = 256, where H has 131072 eigenvalues). Its error falls like 1/n: for H0 11, 8.5, 3.5 and
-  1.7 % (ReLU) at n = 16, 32, 64 and 128, about half of it for tanh, most in the n1 nearly null
+  (`rmtland.models.dyson.free_slopes`): a few inverses of size n0 + n1 (1 s a point for H0 and 4 s
+  for H at n = 256, where H has 131072 eigenvalues). Its error falls like 1/n: for H0 11, 8.5, 3.5
+  and 1.7 % (ReLU) at n = 16, 32, 64 and 128, about half of it for tanh, most in the n1 nearly null
   directions at 0; for H 1 to 3 % at n = 16 and 32, less than that of "units" at large n.
 
 Where it holds (`scripts/reproduce_dyson.py`): first and second layer and residuals independent of
@@ -104,9 +104,9 @@ from rmtland.arrays import (
     to_numpy,
 )
 from rmtland.laws.law import upper_half_plane
-from rmtland.models.dyson_blocks import BlockEquation
-from rmtland.models.dyson_march import STEPS, Solved, march
-from rmtland.models.free_slopes import FreeSlopes
+from rmtland.models.dyson.blocks import BlockEquation
+from rmtland.models.dyson.free_slopes import FreeSlopes
+from rmtland.models.dyson.march import STEPS, Solved, march
 from rmtland.networks.activation import Activation
 from rmtland.networks.activation import activation as activation_of
 from rmtland.solution import ConvergenceError, Solution, Status

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rmtland.arrays import ArrayLibrary
-from rmtland.models import dyson_blocks
-from rmtland.models.dyson_hessian import DysonHessian
+from rmtland.models.dyson import blocks
+from rmtland.models.dyson.hessian import DysonHessian
 from rmtland.networks import MLP
 from rmtland.networks.activation import activation as activation_of
 
@@ -213,7 +213,7 @@ def test_units_may_be_treated_a_few_at_a_time(monkeypatch):
     options = {"outputs": 6, "epsilon": 0.4, "activation": "tanh", "coupling": "units"}
     model = DysonHessian.of_first_layer(first, x, **options)
     whole = model.stieltjes(0.2 + 0.1j), model.smoothed_cdf(0.2, eta=0.1), model.memory
-    monkeypatch.setattr(dyson_blocks, "_WORKSPACE", 130)  # two units
+    monkeypatch.setattr(blocks, "_WORKSPACE", 130)  # two units
     again = DysonHessian.of_first_layer(first, x, **options)
     assert again.memory < whole[2]
     assert again.stieltjes(0.2 + 0.1j) == pytest.approx(whole[0], rel=1e-9)
@@ -226,7 +226,7 @@ def test_a_start_from_free_slopes_saves_steps(monkeypatch, part):
     model = DysonHessian.of_first_layer(first, x, outputs=6, epsilon=0.4, part=part)
     z = 0.3 + 0.05j
     plain = model.solve(z)
-    monkeypatch.setattr(dyson_blocks, "_LARGE", 0)
+    monkeypatch.setattr(blocks, "_LARGE", 0)
     ahead = model.solve(z)
     assert ahead.value == pytest.approx(plain.value, rel=1e-7)
     if part == "gauss_newton":

@@ -5,7 +5,7 @@ import pytest
 
 from rmtland import Spectrum, compare
 from rmtland.models import DysonHessian
-from rmtland.models.dyson_law import TabulatedLaw, tabulated_law
+from rmtland.models.dyson.tabulated import TabulatedLaw, tabulated_law
 from rmtland.networks import MLP
 
 

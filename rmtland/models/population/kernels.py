@@ -1,7 +1,7 @@
 """Compiled Newton steps and continuation for the population law of a one-hidden-layer network.
 
 Unknown are x = (M_ss, M_sp / sqrt w, M_pp, M_a) at every node w, and the three entries of the
-symmetric self-energy Omega that stands for the slopes; see `rmtland.models.population_equation`,
+symmetric self-energy Omega that stands for the slopes; see `rmtland.models.population.equation`,
 whose `node_map` and `slope_average` are the reference of what is computed here.
 """
 

@@ -1,6 +1,6 @@
 r"""The limit law of the Gauss-Newton matrix of a one-hidden-layer network with Gaussian data.
 
-G comes from the equation of `rmtland.models.population_equation`, solved on the real axis itself.
+G comes from the equation of `rmtland.models.population.equation`, solved on the real axis itself.
 The support is where it has an imaginary part, at some singular value of W2; its ends are found by
 bisection. The distribution function is the integral of the density, kept as Legendre series on
 panels that are halved until their last coefficients vanish; together with the exact atom at zero
@@ -33,9 +33,9 @@ from numpy.typing import NDArray
 
 from rmtland.laws import Law
 from rmtland.laws.law import Atoms, Complex, Real, Support
-from rmtland.models.linear_hessian import wishart_path
-from rmtland.models.population_equation import activation_rule, covariance_rule
-from rmtland.models.population_network import PopulationNetwork
+from rmtland.models.linear.hessian import wishart_path
+from rmtland.models.population.equation import activation_rule, covariance_rule
+from rmtland.models.population.network import PopulationNetwork
 from rmtland.solution import ConvergenceError
 
 __all__ = ["PopulationLaw"]
@@ -115,7 +115,7 @@ class PopulationLaw(Law):
 
     def _solved(self, z: Complex, rules: tuple[Any, ...] | None = None) -> tuple[Any, ...]:
         """Solve at points other than zero: what `follow` returns, in their order."""
-        from rmtland.models.population_kernels import follow  # numba loads at first use
+        from rmtland.models.population.kernels import follow  # numba loads at first use
 
         order = np.lexsort((z.imag, z.real))
         place, block, outer, inner, *rest = self._rules if rules is None else rules

@@ -40,9 +40,9 @@ from scipy.special import wofz
 
 from rmtland.arrays import points, positive
 from rmtland.laws.law import upper_half_plane
-from rmtland.models.linear_hessian import LinearResidualLaw
-from rmtland.models.population_equation import covariance_rule
-from rmtland.models.population_network import PopulationNetwork
+from rmtland.models.linear.hessian import LinearResidualLaw
+from rmtland.models.population.equation import covariance_rule
+from rmtland.models.population.network import PopulationNetwork
 from rmtland.solution import ConvergenceError, Solution, Status
 
 __all__ = ["PopulationResidual"]
