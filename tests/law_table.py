@@ -403,7 +403,8 @@ def _total(polynomials):
     return [mpmath.fsum(column) for column in zip(*padded, strict=True)]
 
 
-def _roots(coefficients):
+def exact_roots(coefficients):
+    """Roots in the working precision of mpmath; coefficients from the highest power on."""
     with warnings.catch_warnings():
         # mpmath 1.4 warns of the order of the coefficients, mpmath 1.3 knows no other.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -422,7 +423,7 @@ def exact_reciprocal(law, z):
         polynomials = [_product([[mpmath.mpf(1), shift - z], *lines])]
         for i, s in enumerate(weights):
             polynomials.append([s * c for c in _product(lines[:i] + lines[i + 1 :])])
-        roots = _roots(_total(polynomials))
+        roots = exact_roots(_total(polynomials))
         h = max(roots, key=lambda root: mpmath.im(root))
         return +h if mpmath.im(z) or mpmath.im(h) > mpmath.mpf(10) ** -25 * abs(h) else None
 
@@ -452,7 +453,7 @@ def exact_edges(law):
         polynomials = [_product(squares)]
         for i, s in enumerate(weights):
             polynomials.append([-s * c for c in _product(squares[:i] + squares[i + 1 :])])
-        roots = _roots(_total(polynomials))
+        roots = exact_roots(_total(polynomials))
         tiny = mpmath.mpf(10) ** -15
         scale = max(abs(root) for root in roots)
         real = sorted(

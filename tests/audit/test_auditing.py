@@ -80,7 +80,10 @@ def test_verdict_where_residuals_are_not(reproduced):
     residuals = reproduced.share("Gaussian residuals", DYSON)
     assert residuals.value > 5 * residuals.error
     assert residuals.value > 3 * abs(reproduced.share("iid weights", DYSON).value)
-    assert "more than sampling noise" in reproduced.sentence
+    assert "of level 5: Gaussian residuals" in reproduced.sentence
+    first, second = reproduced.level(5), reproduced.level(6)
+    assert first.comparison.kolmogorov > first.expected + 3 * first.error
+    assert second.comparison.kolmogorov < first.comparison.kolmogorov / 2
     assert "Not independent and Gaussian" in reproduced.sentence
     assert reproduced.level(6).law is not reproduced.level(5).law
 

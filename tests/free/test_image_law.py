@@ -124,9 +124,10 @@ def test_cubic_with_a_minimum_inside_the_support():
 
 def uniform_transform(series, low, high, z):
     """G of the image of a uniform law by quadrature in many digits."""
-    powers = [mpmath.mpf(float(c)) for c in series[::-1]]
+    powers = [mpmath.mpf(float(c)) for c in series]
     value = mpmath.quad(
-        lambda t: 1 / (mpmath.mpc(z) - mpmath.polyval(powers, t)), mpmath.linspace(low, high, 9)
+        lambda t: 1 / (mpmath.mpc(z) - mpmath.fsum(c * t**k for k, c in enumerate(powers))),
+        mpmath.linspace(low, high, 9),
     )
     return complex(value / (high - low))
 

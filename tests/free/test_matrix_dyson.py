@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from law_table import decades
+from law_table import decades, exact_roots
 from scipy.integrate import quad
 
 from rmtland import MarchenkoPastur, Semicircle, WishartPlusReluBlock, WishartPlusWigner, free_sum
@@ -257,7 +257,7 @@ def two_point_cubic(a, x):
     """
     with mpmath.workdps(50):
         a, x = mpmath.mpf(a), mpmath.mpf(x)
-        roots = mpmath.polyroots([1, -x, 1 - a**2, x * a**2], maxsteps=1000, extraprec=400)
+        roots = exact_roots([1, -x, 1 - a**2, x * a**2])
         w = max(roots, key=mpmath.im)
         potential = (mpmath.log(w - a) + mpmath.log(w + a)) / 2 + (x - w) ** 2 / 2
         return float(mpmath.im(w) / mpmath.pi), float(1 - mpmath.im(potential) / mpmath.pi)
@@ -267,7 +267,7 @@ def inner_edge(a):
     """Edge of the gap of the same law for a > 1: a critical value of w + w/(w^2 - a^2)."""
     with mpmath.workdps(50):
         a = mpmath.mpf(a)
-        squares = mpmath.polyroots([1, -2 * a**2 - 1, a**4 - a**2], extraprec=200)
+        squares = exact_roots([1, -2 * a**2 - 1, a**4 - a**2])
         w = mpmath.sqrt(min(squares, key=mpmath.re))
         return abs(float(w + w / (w**2 - a**2)))
 
