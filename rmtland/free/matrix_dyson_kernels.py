@@ -11,14 +11,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["follow"]
+__all__ = ["eliminate", "follow"]
 
 _NEWTON = 25
 _DESCENTS = 400
 
 
 @njit(cache=True)
-def _eliminate(a, b):
+def eliminate(a, b):
     """Solve a x = b in place by Gaussian elimination; False where a is singular."""
     n, columns = b.shape
     for i in range(n):
@@ -83,7 +83,7 @@ def _matrix_system(z, u, pencil, mean, basis, functionals, m, jacobian, defect, 
                 value -= u[a] * basis[a, i, j]
             w[i, j] = value
             m[i, j] = 1.0 if i == j else 0.0
-    if not _eliminate(w, m):
+    if not eliminate(w, m):
         return np.inf
     product = np.empty((k, k), dtype=np.complex128)
     moved = np.empty((k, k), dtype=np.complex128)
@@ -231,7 +231,7 @@ def _newton(z, u, pencil, mean, basis, functionals, m, scale, limit):
             right[a, 0] = defect[a]
             right[a, 1] = slope[a]
         size /= max(terms, 1e-300)
-        if not _eliminate(jacobian, right):
+        if not eliminate(jacobian, right):
             return False, step, np.inf
         stalls = stalls + 1 if size > best / 2 else 0
         best = min(best, size)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from rmtland.free.matrix_dyson_kernels import eliminate
+
 __all__ = ["follow"]
 
 _SHIFT = 1e-7  # of the differences that derivatives are taken from
@@ -70,37 +72,6 @@ def _slope_average(o, g, slopes, masses, out):
         one += value
         two += value * rest
     out[0], out[1], out[2] = last * one, -two, first * one
-
-
-@njit(cache=True, error_model="numpy")
-def _eliminate(a, b):
-    """Solve a x = b in place; False where a is singular."""
-    n, columns = b.shape
-    for i in range(n):
-        pivot, size = i, abs(a[i, i])
-        for j in range(i + 1, n):
-            if abs(a[j, i]) > size:
-                pivot, size = j, abs(a[j, i])
-        if not 0.0 < size < np.inf:
-            return False
-        if pivot != i:
-            for j in range(n):
-                a[i, j], a[pivot, j] = a[pivot, j], a[i, j]
-            for j in range(columns):
-                b[i, j], b[pivot, j] = b[pivot, j], b[i, j]
-        for j in range(i + 1, n):
-            factor = a[j, i] / a[i, i]
-            for c in range(i + 1, n):
-                a[j, c] -= factor * a[i, c]
-            for c in range(columns):
-                b[j, c] -= factor * b[i, c]
-    for i in range(n - 1, -1, -1):
-        for c in range(columns):
-            value = b[i, c]
-            for j in range(i + 1, n):
-                value -= a[i, j] * b[j, c]
-            b[i, c] = value / a[i, i]
-    return True
 
 
 @njit(cache=True, error_model="numpy")
@@ -171,7 +142,7 @@ def _newton(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
                 steps[n, i, 1 + j] = (moved[i] - base[i]) / step
             for i in range(3):
                 gain[i, 1 + j] += weights[n] * (moved[4 + i] - base[4 + i]) / step
-        if not _eliminate(matrix, steps[n]):
+        if not eliminate(matrix, steps[n]):
             return -1.0
         for i in range(3):
             for c in range(4):
@@ -204,7 +175,7 @@ def _newton(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
             right[i, 0] -= change[i, j] * gain[j, 0]
             for c in range(3):
                 outer[i, c] += change[i, j] * gain[j, 1 + c]
-    if not _eliminate(outer, right):
+    if not eliminate(outer, right):
         return -1.0
     largest = 0.0
     for i in range(3):
