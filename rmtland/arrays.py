@@ -1,158 +1,37 @@
-"""Numbers and arrays as they come in, random streams, and the array library that computes.
-
-Every public function of rmtland passes its arguments through these checks, so that a bad
-argument is refused with a sentence that says what was expected, what came and what to do,
-and so that no NaN travels silently through a computation.
+"""The array library that computes, its device and its precision.
 
 Samplers run on NumPy unless another array library is named: CuPy, PyTorch or any other that follows
-the array-API standard [1]_. Independent runs draw from children of one `numpy.random.SeedSequence`,
-so that a run does not depend on how many are drawn together.
+the array-API standard [1]_.
 
 References
 ----------
 .. [1] Consortium for Python Data API Standards, Python array API standard, version 2024.12.
-
-Examples
---------
->>> positive("phi", 0.5)
-0.5
->>> positive("phi", -1)
-Traceback (most recent call last):
-    ...
-ValueError: phi must be a positive finite number; got -1.0
 """
 
 from __future__ import annotations
 
 import importlib
 import math
-import operator
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+from rmtland.arguments import choice
 
 __all__ = [
     "ArrayLibrary",
-    "Rng",
     "array_namespace",
-    "choice",
-    "count",
     "device_options",
-    "finite",
-    "float_array",
-    "installed_version",
     "is_finite",
-    "nonnegative",
     "placed",
-    "points",
-    "positive",
-    "random_generator",
-    "seed_of",
-    "streams",
     "to_numpy",
 ]
 
-Rng = (
-    int | np.integer | np.random.SeedSequence | np.random.BitGenerator | np.random.Generator | None
-)
-"""Anything `numpy.random.default_rng` takes."""
-
-
 _FEW = 2**13  # entries up to which a look at each is the fastest
-
-
-def finite(name: str, value: Any) -> float:
-    """Return `value` as a finite float, or say what is wrong with it.
-
-    Raises
-    ------
-    TypeError
-        If `value` is not a real number.
-    ValueError
-        If it is NaN or infinite.
-    """
-    number = _number(name, value)
-    if not math.isfinite(number):
-        raise ValueError(f"{name} must be a finite number; got {number}")
-    return number
-
-
-def positive(name: str, value: Any) -> float:
-    """Return `value` as a float if it is positive and finite."""
-    number = _number(name, value)
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError(f"{name} must be a positive finite number; got {number}")
-    return number
-
-
-def nonnegative(name: str, value: Any) -> float:
-    """Return `value` as a float if it is zero or positive, and finite."""
-    number = _number(name, value)
-    if not (math.isfinite(number) and number >= 0):
-        raise ValueError(f"{name} must be zero or a positive finite number; got {number}")
-    return abs(number)  # -0.0 becomes 0.0
-
-
-def count(name: str, value: Any, *, least: int = 1) -> int:
-    """Return `value` as an int if it is an integer of at least `least`."""
-    if isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be an integer, not a truth value; got {value!r}")
-    try:
-        number = operator.index(value)
-    except TypeError:
-        if not (isinstance(value, float | np.floating) and float(value).is_integer()):
-            raise TypeError(f"{name} must be an integer; got {value!r}") from None
-        number = int(value)
-    if number < least:
-        raise ValueError(f"{name} must be an integer of at least {least}; got {number}")
-    return number
-
-
-def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
-    """Return `value` if it is one of the `allowed` names."""
-    if value not in allowed:
-        raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(allowed)}")
-    return str(value)
-
-
-def points(name: str, value: ArrayLike) -> NDArray[np.float64]:
-    """Return real evaluation points as a float64 array of any shape; infinities are allowed.
-
-    Raises
-    ------
-    TypeError
-        If the values are not real numbers.
-    ValueError
-        If any value is NaN.
-    """
-    array = np.asarray(value)
-    if array.dtype.kind not in "iufb":
-        raise TypeError(f"{name} must be real numbers; got dtype {array.dtype}")
-    array = array.astype(np.float64, copy=False)
-    if np.isnan(array).any():
-        raise ValueError(
-            f"{name} holds {int(np.isnan(array).sum())} NaN of {array.size} values; "
-            "remove them first"
-        )
-    return array
-
-
-def float_array(name: str, value: ArrayLike, *, ndim: int) -> NDArray[np.float64]:
-    """Return a non-empty finite C-contiguous float64 array with `ndim` axes."""
-    array = points(name, value)
-    if array.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} axes; got shape {array.shape}")
-    if array.size == 0:
-        raise ValueError(f"{name} is empty (shape {array.shape}); give at least one value")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} holds infinite values; remove them first")
-    return np.ascontiguousarray(array)
 
 
 def array_namespace(*arrays: Any) -> Any:
@@ -232,55 +111,6 @@ def placed(array: Any, like: Any) -> Any:
     if isinstance(like, np.ndarray):
         return np.asarray(array, dtype=like.dtype)
     return array_namespace(like).asarray(array, dtype=like.dtype, **device_options(like))
-
-
-def random_generator(rng: Rng) -> np.random.Generator:
-    """Return a NumPy random generator from anything `numpy.random.default_rng` takes."""
-    return np.random.default_rng(rng)
-
-
-def streams(rng: Rng, runs: int) -> list[np.random.Generator]:
-    """Return one independent generator a run: children of the seed, spawned in order.
-
-    Run i depends on `rng` and i only, not on `runs`. A Generator is advanced by `runs` children;
-    seeds and a SeedSequence are left as they are.
-    """
-    if isinstance(rng, np.random.SeedSequence):
-        rng = np.random.SeedSequence(
-            rng.entropy,
-            spawn_key=rng.spawn_key,
-            pool_size=rng.pool_size,
-            n_children_spawned=rng.n_children_spawned,
-        )
-    generator = random_generator(rng)
-    if not hasattr(generator.bit_generator.seed_seq, "spawn"):  # a state was set by hand
-        words = generator.integers(2**32, size=8, dtype=np.uint32)
-        generator = np.random.default_rng(np.random.SeedSequence([int(word) for word in words]))
-    return generator.spawn(runs)
-
-
-def seed_of(generator: np.random.Generator) -> dict[str, Any]:
-    """Return what is needed to name the stream a generator draws from, as JSON-able values."""
-    sequence = generator.bit_generator.seed_seq
-    seed: dict[str, Any] = {"bit_generator": type(generator.bit_generator).__name__}
-    if isinstance(sequence, np.random.SeedSequence):
-        entropy = sequence.entropy
-        seed["entropy"] = (
-            [int(word) for word in entropy]
-            if isinstance(entropy, list | tuple | np.ndarray)
-            else entropy
-        )
-        seed["spawn_key"] = [int(word) for word in sequence.spawn_key]
-    return seed
-
-
-@cache
-def installed_version() -> str:
-    """Return the version of rmtland that is installed."""
-    try:
-        return version("rmtland")
-    except PackageNotFoundError:
-        return "not installed"
 
 
 _SMALL = 256  # size up to which a Jacobi iteration on a batch is the right eigenvalue solver
@@ -420,14 +250,3 @@ def _free_memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     except (AttributeError, ValueError, OSError):  # no such call on this system
         return 4 * 2**30
-
-
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool | np.bool_ | str | bytes):
-        raise TypeError(f"{name} must be a real number; got {value!r}")
-    if isinstance(value, np.ndarray) and value.ndim:
-        raise TypeError(f"{name} must be one number; got an array of shape {value.shape}")
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise TypeError(f"{name} must be a real number; got {value!r}") from None

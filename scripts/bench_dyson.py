@@ -22,7 +22,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rmtland.free.matrix_dyson import MatrixDyson, kronecker_covariance
+from rmtland.free.operator_valued.matrix_dyson import MatrixDyson, kronecker_covariance
 from rmtland.models import DysonHessian
 
 RATIO, VARIANCE = 0.5, 0.6

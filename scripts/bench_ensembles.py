@@ -28,7 +28,6 @@ from scipy.stats import chi2
 from threadpoolctl import threadpool_limits
 
 from rmtland import Discrete, Spectrum, TracyWidom, Uniform, compare
-from rmtland.arrays import streams
 from rmtland.ensembles import (
     DeformedWigner,
     Ensemble,
@@ -45,6 +44,7 @@ from rmtland.ensembles import (
     WishartWigner,
 )
 from rmtland.ensembles.krylov import WishartFactor, jacobi_coefficients, quadrature
+from rmtland.streams import streams
 
 
 def seconds(

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from numpy.random.bit_generator import ISeedSequence
 
-from rmtland import arrays
-from rmtland.arrays import ArrayLibrary, streams
+from rmtland import arguments, arrays
+from rmtland.arrays import ArrayLibrary
+from rmtland.streams import random_generator, seed_of, streams
 
-ONE_NUMBER = [arrays.finite, arrays.positive, arrays.nonnegative]
+ONE_NUMBER = [arguments.finite, arguments.positive, arguments.nonnegative]
 
 
 @pytest.mark.parametrize("check", ONE_NUMBER)
@@ -44,25 +45,25 @@ def test_what_is_not_finite_is_a_value_error_that_names_it(check, value):
 
 
 def test_signs():
-    assert arrays.finite("x", -3) == -3
+    assert arguments.finite("x", -3) == -3
     with pytest.raises(ValueError, match="positive"):
-        arrays.positive("x", 0)
+        arguments.positive("x", 0)
     with pytest.raises(ValueError, match="positive"):
-        arrays.positive("x", -1e-300)
-    assert arrays.nonnegative("x", 0) == 0
-    assert math.copysign(1, arrays.nonnegative("x", -0.0)) == 1
+        arguments.positive("x", -1e-300)
+    assert arguments.nonnegative("x", 0) == 0
+    assert math.copysign(1, arguments.nonnegative("x", -0.0)) == 1
     with pytest.raises(ValueError, match="zero or a positive"):
-        arrays.nonnegative("x", -1e-300)
+        arguments.nonnegative("x", -1e-300)
 
 
 def test_numbers_too_large_for_a_float():
     with pytest.raises((TypeError, ValueError), match="x must be"):
-        arrays.positive("x", 10**400)
+        arguments.positive("x", 10**400)
 
 
 @pytest.mark.parametrize("value", [3, np.int16(3), 3.0, np.float32(3), np.array(3)])
 def test_counts_are_integers(value):
-    result = arrays.count("k", value)
+    result = arguments.count("k", value)
     assert result == 3
     assert type(result) is int
 
@@ -72,24 +73,24 @@ def test_counts_are_integers(value):
 )
 def test_what_is_not_a_count(value):
     with pytest.raises(TypeError, match=r"^k must be an integer"):
-        arrays.count("k", value)
+        arguments.count("k", value)
 
 
 def test_least_counts():
-    assert arrays.count("k", 0, least=0) == 0
-    assert arrays.count("k", 1) == 1
+    assert arguments.count("k", 0, least=0) == 0
+    assert arguments.count("k", 1) == 1
     with pytest.raises(ValueError, match="k must be an integer of at least 1; got 0"):
-        arrays.count("k", 0)
+        arguments.count("k", 0)
     with pytest.raises(ValueError, match="at least 5; got 4"):
-        arrays.count("k", 4, least=5)
+        arguments.count("k", 4, least=5)
 
 
 def test_choices():
-    assert arrays.choice("colour", "red", ("red", "blue")) == "red"
+    assert arguments.choice("colour", "red", ("red", "blue")) == "red"
     with pytest.raises(ValueError, match="unknown colour 'green'; choose one of red, blue"):
-        arrays.choice("colour", "green", ("red", "blue"))
+        arguments.choice("colour", "green", ("red", "blue"))
     with pytest.raises(ValueError, match="unknown colour None"):
-        arrays.choice("colour", None, ("red", "blue"))
+        arguments.choice("colour", None, ("red", "blue"))
 
 
 @pytest.mark.parametrize(
@@ -97,20 +98,20 @@ def test_choices():
     [(1, ()), ([], (0,)), ([1, 2], (2,)), (np.zeros((2, 0)), (2, 0)), ([[True], [False]], (2, 1))],
 )
 def test_points_are_float64_of_any_shape(value, shape):
-    result = arrays.points("x", value)
+    result = arguments.points("x", value)
     assert result.dtype == np.float64
     assert result.shape == shape
 
 
 def test_points_may_be_infinite_but_not_nan():
-    assert arrays.points("x", [math.inf, -math.inf]).size == 2
+    assert arguments.points("x", [math.inf, -math.inf]).size == 2
     with pytest.raises(ValueError, match="x holds 2 NaN of 3 values"):
-        arrays.points("x", [math.nan, 1.0, math.nan])
+        arguments.points("x", [math.nan, 1.0, math.nan])
 
 
 def test_points_in_float64_are_not_copied():
     x = np.array([1.0, 2.0])
-    assert arrays.points("x", x) is x
+    assert arguments.points("x", x) is x
 
 
 @pytest.mark.parametrize(
@@ -120,54 +121,54 @@ def test_points_in_float64_are_not_copied():
 )  # fmt: skip
 def test_points_that_are_not_real_numbers(value):
     with pytest.raises(TypeError, match="x must be real numbers; got dtype"):
-        arrays.points("x", value)
+        arguments.points("x", value)
 
 
 def test_ragged_points_are_refused():
     with pytest.raises(ValueError, match=r"."):
-        arrays.points("x", [[1.0], [1.0, 2.0]])
+        arguments.points("x", [[1.0], [1.0, 2.0]])
 
 
 def test_float_arrays():
     x = np.arange(12.0).reshape(3, 4)[:, ::2]
-    result = arrays.float_array("x", x, ndim=2)
+    result = arguments.float_array("x", x, ndim=2)
     assert result.flags.c_contiguous
     np.testing.assert_array_equal(result, x)
     with pytest.raises(ValueError, match=r"x must have 1 axes; got shape \(3, 2\)"):
-        arrays.float_array("x", x, ndim=1)
+        arguments.float_array("x", x, ndim=1)
     with pytest.raises(ValueError, match="x is empty"):
-        arrays.float_array("x", [], ndim=1)
+        arguments.float_array("x", [], ndim=1)
     with pytest.raises(ValueError, match="infinite"):
-        arrays.float_array("x", [1.0, math.inf], ndim=1)
+        arguments.float_array("x", [1.0, math.inf], ndim=1)
     with pytest.raises(ValueError, match="NaN"):
-        arrays.float_array("x", [1.0, math.nan], ndim=1)
+        arguments.float_array("x", [1.0, math.nan], ndim=1)
     with pytest.raises(TypeError, match="real numbers"):
-        arrays.float_array("x", ["a"], ndim=1)
+        arguments.float_array("x", ["a"], ndim=1)
 
 
 def test_generators_come_from_anything_numpy_takes():
     draws = [
-        arrays.random_generator(seed).random()
+        random_generator(seed).random()
         for seed in (7, np.int64(7), np.random.SeedSequence(7), np.random.PCG64(7),
                      np.random.default_rng(7))
     ]  # fmt: skip
     assert len(set(draws)) == 1
     generator = np.random.default_rng(7)
-    assert arrays.random_generator(generator) is generator
+    assert random_generator(generator) is generator
 
 
 def test_seeds_are_remembered_as_plain_values():
     for seed in (7, [1, 2], np.random.SeedSequence(7).spawn(2)[1], None):
-        name = arrays.seed_of(arrays.random_generator(seed))
+        name = seed_of(random_generator(seed))
         assert json.loads(json.dumps(name)) == name
         again = np.random.SeedSequence(name["entropy"], spawn_key=tuple(name["spawn_key"]))
-        generator = arrays.random_generator(seed) if seed is not None else None
+        generator = random_generator(seed) if seed is not None else None
         if generator is not None:
             assert np.random.default_rng(again).random() == generator.random()
-    assert arrays.seed_of(np.random.default_rng(7)) == {
+    assert seed_of(np.random.default_rng(7)) == {
         "bit_generator": "PCG64", "entropy": 7, "spawn_key": []
     }  # fmt: skip
-    assert arrays.seed_of(np.random.Generator(np.random.MT19937(3)))["bit_generator"] == "MT19937"
+    assert seed_of(np.random.Generator(np.random.MT19937(3)))["bit_generator"] == "MT19937"
 
 
 # Streams and array libraries --------------------------------------------------------------------

@@ -11,7 +11,9 @@ import rmtland
 MODULES = [
     module.name
     for module in pkgutil.walk_packages(rmtland.__path__, "rmtland.")
-    if not module.name.endswith(("levy_edges", "levy_arcs", "levy_plane", "discrete_kernels"))
+    if not module.name.endswith(
+        ("rational.edges", "rational.boundary", "rational.half_plane", "discrete_kernels")
+    )
 ]
 
 
@@ -23,9 +25,13 @@ def test_examples_run(name):
 
 def test_every_room_has_an_example():
     rooms = ["laws.law", "laws.levy", "laws.semicircle", "laws.marchenko_pastur"]
-    rooms += ["free.addition", "free.free_levy", "models.wishart_plus_wigner"]
-    rooms += ["models.wishart_plus_relu_block", "comparison.distances", "comparison.fitting"]
-    rooms += ["spectrum", "arrays", "solution", "plot", "networks"]
+    rooms += ["free.sums", "free.rational.free_levy", "models.pennington_bahri.wishart_plus_wigner"]
+    rooms += [
+        "models.pennington_bahri.wishart_plus_relu_block",
+        "comparison.distances",
+        "comparison.fitting",
+    ]
+    rooms += ["spectrum.measure", "arguments", "streams", "solution", "plot", "networks"]
     rooms += ["ensembles.ensemble", "ensembles.krylov", "ensembles.tridiagonal", "sweep"]
     rooms += ["sweep.running", "sweep.store", "sweep.grid"]
     finder = doctest.DocTestFinder()

@@ -31,7 +31,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.arrays import ArrayLibrary, Rng, count, installed_version, streams, to_numpy
+from rmtland.arguments import count
+from rmtland.arrays import ArrayLibrary, to_numpy
 from rmtland.audit.diagnostics import diagnose
 from rmtland.audit.hessian_audit import DYSON, WIGNER, HessianAudit, Level
 from rmtland.audit.levels import (
@@ -48,11 +49,13 @@ from rmtland.audit.shares import Share, dyson_shares, wigner_shares
 from rmtland.comparison import Comparison, compare, fit
 from rmtland.comparison.distances import settled
 from rmtland.ensembles import HaarSum
-from rmtland.free.free_sum_law import FreeSum
+from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.laws import EmpiricalLaw, Law
 from rmtland.models import HessianModel, WishartPlusReluBlock, WishartPlusWigner
 from rmtland.networks import LossPoint
 from rmtland.spectrum import Spectrum
+from rmtland.streams import Rng, streams
+from rmtland.version import installed_version
 
 __all__ = ["audit_hessian", "kolmogorov", "memory_needed", "two_sample"]
 

@@ -52,7 +52,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from rmtland.arrays import float_array, positive, to_numpy
+from rmtland.arguments import float_array, positive
+from rmtland.arrays import to_numpy
 from rmtland.laws import TracyWidom
 from rmtland.networks import LossPoint
 

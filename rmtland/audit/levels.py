@@ -45,7 +45,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.arrays import float_array, to_numpy
+from rmtland.arguments import float_array
+from rmtland.arrays import to_numpy
 from rmtland.free import free_sum
 from rmtland.laws import EmpiricalLaw, Law
 from rmtland.models import DysonHessian, HessianModel

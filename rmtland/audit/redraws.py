@@ -23,10 +23,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.arrays import Rng, random_generator, to_numpy
+from rmtland.arrays import to_numpy
 from rmtland.audit.levels import measured_moments, why_not_dyson
 from rmtland.models import DysonHessian
 from rmtland.networks import LossPoint
+from rmtland.streams import Rng, random_generator
 
 __all__ = ["Redraws"]
 

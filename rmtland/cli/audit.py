@@ -69,7 +69,7 @@ def audit(
     """
     from rich.console import Console
 
-    from rmtland.arrays import choice, count, nonnegative
+    from rmtland.arguments import choice, count, nonnegative
 
     choice("residuals", residuals, ("own", "gaussian"))
     nonnegative("noise-energy", noise_energy)
@@ -117,7 +117,7 @@ def _stages(
     steps: list[int] | None, energies: list[float] | None, point: Path | None, residuals: str
 ) -> list[tuple[str, float]]:
     """Return what to audit, in order of training: ("step", k), ("energy", e) or ("as is", 0)."""
-    from rmtland.arrays import count, positive
+    from rmtland.arguments import count, positive
 
     if steps and energies:
         raise ValueError("give --step or --energy, not both")
@@ -132,7 +132,7 @@ def _stages(
 
 
 def _dataset(name: str, samples: int, width: int, seed: int) -> Dataset:
-    from rmtland.arrays import choice
+    from rmtland.arguments import choice
     from rmtland.networks import digits, gaussian
 
     choice("data", name, ("digits", "digits-labels", "gaussian"))

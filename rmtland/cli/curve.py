@@ -26,7 +26,7 @@ def curve(
     from rich.console import Console
     from rich.table import Table
 
-    from rmtland.arrays import count
+    from rmtland.arguments import count
 
     chosen = model_class(model)(phi, epsilon, sigma)
     if count("points", points, least=2) > 1_000_000:

@@ -28,7 +28,7 @@ MODELS = {
 def model_class(name: str) -> type[HessianModel]:
     """Return the model of a name, or say which names there are."""
     from rmtland import models
-    from rmtland.arrays import choice
+    from rmtland.arguments import choice
 
     chosen: type[HessianModel] = getattr(models, MODELS[choice("model", name, tuple(MODELS))])
     return chosen

@@ -50,7 +50,7 @@ def overlay(
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from rmtland.arrays import count
+    from rmtland.arguments import count
     from rmtland.comparison import compare, fit
     from rmtland.networks import MLP, train
     from rmtland.spectrum import Spectrum
@@ -124,7 +124,7 @@ def overlay(
 
 
 def _dataset(name: str, samples: int, width: int, seed: int) -> Dataset:
-    from rmtland.arrays import choice
+    from rmtland.arguments import choice
     from rmtland.networks import digits, gaussian
 
     choice("data", name, ("digits", "digits8", "digits-labels", "gaussian"))

@@ -95,7 +95,7 @@ def reproduce_figure(
     """
     from rich.console import Console
 
-    from rmtland.arrays import count
+    from rmtland.arguments import count
     from rmtland.sweep import Interrupted, Processes, Serial
     from rmtland.sweep.executors import cores
 

@@ -40,7 +40,7 @@ def sample(
     """Draw random matrices of a model and hold their spectrum against its law."""
     from rich.console import Console
 
-    from rmtland.arrays import count
+    from rmtland.arguments import count
 
     chosen = model_class(model)(phi, epsilon, sigma)
     count("seed", seed, least=0)

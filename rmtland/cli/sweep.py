@@ -63,8 +63,8 @@ def index(
     """
     import sys
 
-    from rmtland.arrays import count
-    from rmtland.models.index_samples import sampled_index
+    from rmtland.arguments import count
+    from rmtland.models.pennington_bahri.index_samples import sampled_index
     from rmtland.sweep import Dask, Grid, Interrupted, Processes, run
 
     if dask is not None and workers is not None:
@@ -154,7 +154,7 @@ def _numbers(name: str, texts: list[str]) -> list[float]:
     """Return the numbers of an option: 0.5, 0.1,0.5 or start:stop:count."""
     import numpy as np
 
-    from rmtland.arrays import count
+    from rmtland.arguments import count
 
     values: list[float] = []
     for text in ",".join(texts).split(","):

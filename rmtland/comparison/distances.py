@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.arrays import nonnegative
+from rmtland.arguments import nonnegative
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
 

@@ -38,10 +38,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from rmtland.arrays import Rng, count, random_generator
+from rmtland.arguments import count
 from rmtland.comparison.distances import Comparison, compare
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
+from rmtland.streams import Rng, random_generator
 
 __all__ = ["Fit", "fit"]
 

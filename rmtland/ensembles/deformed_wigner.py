@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arrays import positive
+from rmtland.arguments import positive
 from rmtland.ensembles.ensemble import Ensemble, law_of, quantiles
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.gaussian_ensemble import GaussianEnsemble

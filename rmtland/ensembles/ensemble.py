@@ -43,21 +43,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.arrays import (
-    ArrayLibrary,
-    Rng,
-    choice,
-    count,
-    installed_version,
-    points,
-    seed_of,
-    streams,
-    to_numpy,
-)
+from rmtland.arguments import choice, count, points
+from rmtland.arrays import ArrayLibrary, to_numpy
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import jacobi_coefficients, quadrature
 from rmtland.laws import EmpiricalLaw, Law
 from rmtland.spectrum import Spectrum
+from rmtland.streams import Rng, seed_of, streams
+from rmtland.version import installed_version
 
 __all__ = ["MEMORY_SHARE", "Ensemble"]
 

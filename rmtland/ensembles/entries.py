@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.arrays import ArrayLibrary, choice, finite
+from rmtland.arguments import choice, finite
+from rmtland.arrays import ArrayLibrary
 
 __all__ = ["KINDS", "Entries", "columns", "entry_kind", "fourth_moment"]
 

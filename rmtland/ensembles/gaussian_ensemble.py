@@ -33,7 +33,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arrays import positive
+from rmtland.arguments import positive
 from rmtland.ensembles.ensemble import Real
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import GaussianFactor

@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arrays import choice
+from rmtland.arguments import choice
 from rmtland.ensembles.ensemble import Ensemble, law_of, quantiles
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import HaarFactor

@@ -68,7 +68,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.arrays import choice, count, float_array, nonnegative, positive
+from rmtland.arguments import choice, count, float_array, nonnegative, positive
 from rmtland.ensembles.entries import columns
 from rmtland.ensembles.krylov_kernels import lazy_factors, wishart_plus_wigner
 from rmtland.ensembles.krylov_quadrature import law_jacobi, law_nodes, quadrature

@@ -42,7 +42,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.arrays import count, float_array, points
+from rmtland.arguments import count, float_array, points
 from rmtland.ensembles.krylov_kernels import coefficients_of, golub_welsch
 from rmtland.laws import Law
 

@@ -43,7 +43,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.arrays import ArrayLibrary, count, nonnegative, positive, to_numpy
+from rmtland.arguments import count, nonnegative, positive
+from rmtland.arrays import ArrayLibrary, to_numpy
 from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries, columns
 from rmtland.free import FreeLevy

@@ -28,12 +28,12 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arrays import positive
+from rmtland.arguments import positive
 from rmtland.ensembles.ensemble import Ensemble, Real, law_of, lowest, quantiles
 from rmtland.ensembles.entries import Entries, columns, entry_kind
 from rmtland.ensembles.krylov import HaarFactor, WishartFactor
 from rmtland.free import general_marchenko_pastur
-from rmtland.free.addition import is_point_mass
+from rmtland.free.sums import is_point_mass
 from rmtland.laws import Law, MarchenkoPastur
 
 __all__ = ["SampleCovariance"]

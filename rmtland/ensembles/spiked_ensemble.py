@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arrays import choice, float_array
+from rmtland.arguments import choice, float_array
 from rmtland.ensembles.ensemble import Ensemble, Real, lowest
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import SpikeFactor, jacobi_coefficients

@@ -40,7 +40,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.arrays import ArrayLibrary, nonnegative, positive
+from rmtland.arguments import nonnegative, positive
+from rmtland.arrays import ArrayLibrary
 from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries, columns
 from rmtland.ensembles.gaussian_ensemble import GaussianEnsemble

@@ -42,9 +42,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dsterf, ssterf
 
-from rmtland.arrays import ArrayLibrary, Rng, count, streams
+from rmtland.arguments import count
+from rmtland.arrays import ArrayLibrary
 from rmtland.ensembles.ensemble import Ensemble, Real
 from rmtland.ensembles.sturm import below, extreme_eigenvalues, lanes, pivot_of, sweep
+from rmtland.streams import Rng, streams
 
 __all__ = ["Rows", "TridiagonalEnsemble"]
 

@@ -30,7 +30,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from rmtland.arrays import positive
+from rmtland.arguments import positive
 from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries, entry_kind
 from rmtland.ensembles.krylov import GaussianFactor

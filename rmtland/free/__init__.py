@@ -1,24 +1,24 @@
 """Free probability: new laws out of laws."""
 
-from rmtland.free.addition import free_power, free_sum
 from rmtland.free.compression import free_compression
-from rmtland.free.deconvolution import free_deconvolution
-from rmtland.free.deconvolved_law import DeconvolvedLaw
-from rmtland.free.free_levy import FreeLevy
-from rmtland.free.free_product_law import FreeProduct
-from rmtland.free.free_sum_law import FreeSum
-from rmtland.free.image_law import Image, image
-from rmtland.free.matrix_dyson import MatrixDyson, kronecker_covariance
-from rmtland.free.matrix_dyson_law import (
+from rmtland.free.deconvolution.deconvolved_law import DeconvolvedLaw
+from rmtland.free.deconvolution.free_deconvolution import free_deconvolution
+from rmtland.free.operator_valued.matrix_dyson import MatrixDyson, kronecker_covariance
+from rmtland.free.operator_valued.matrix_dyson_law import (
     MatrixDysonLaw,
     block_gaussian,
     kronecker_gaussian,
 )
-from rmtland.free.multiplication import free_product, general_marchenko_pastur
-from rmtland.free.noncommutative_polynomial import Polynomial, free_variables
 from rmtland.free.outliers import Outlier, spiked
-from rmtland.free.polynomial_law import Circular, PolynomialLaw, law_of_polynomial
-from rmtland.free.signed_product_law import FreeSignedProduct
+from rmtland.free.polynomials.noncommutative_polynomial import Polynomial, free_variables
+from rmtland.free.polynomials.polynomial_law import Circular, PolynomialLaw, law_of_polynomial
+from rmtland.free.products import free_product, general_marchenko_pastur
+from rmtland.free.rational.free_levy import FreeLevy
+from rmtland.free.subordination.free_product_law import FreeProduct
+from rmtland.free.subordination.free_sum_law import FreeSum
+from rmtland.free.subordination.signed_product_law import FreeSignedProduct
+from rmtland.free.sums import free_power, free_sum
+from rmtland.laws.pushforward import Image, image
 
 __all__ = [
     "Circular",

@@ -17,8 +17,8 @@ Examples
 
 from __future__ import annotations
 
-from rmtland.arrays import positive
-from rmtland.free.addition import free_power
+from rmtland.arguments import positive
+from rmtland.free.sums import free_power
 from rmtland.laws.affine_law import affine
 from rmtland.laws.law import Law
 

@@ -34,8 +34,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmtland.arrays import choice, float_array
-from rmtland.free.gaps import Curve, complement, invert
+from rmtland.arguments import choice, float_array
+from rmtland.free.subordination.gaps import Curve, complement, invert
 from rmtland.laws.law import Law, Real
 
 __all__ = ["Outlier", "spiked"]

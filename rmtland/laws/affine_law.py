@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmtland.arrays import finite
+from rmtland.arguments import finite
 from rmtland.laws.arcsine import Arcsine
 from rmtland.laws.discrete import Discrete, EmpiricalLaw
 from rmtland.laws.free_poisson import FreePoisson

@@ -38,7 +38,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmtland.arrays import float_array
+from rmtland.arguments import float_array
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.spectrum import Spectrum
 

@@ -53,7 +53,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmtland.arrays import finite
+from rmtland.arguments import finite
 from rmtland.laws.inversion import elementwise
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support, accuracy_of_root
 from rmtland.laws.logarithm import log_one_plus

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rmtland.arrays import finite
+from rmtland.arguments import finite
 from rmtland.laws.law import Atoms, Law, Support
 
 __all__ = ["IntervalLaw"]

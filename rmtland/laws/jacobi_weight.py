@@ -49,7 +49,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmtland.arrays import finite
+from rmtland.arguments import finite
 from rmtland.laws.interval_law import IntervalLaw
 from rmtland.laws.law import Complex, Real
 

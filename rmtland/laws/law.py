@@ -41,10 +41,11 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.arrays import Rng, choice, count, points, positive, random_generator
+from rmtland.arguments import choice, count, points, positive
 from rmtland.laws.cumulants import free_cumulants_of, moments_of
 from rmtland.laws.inversion import r_transform_of, s_transform_of
 from rmtland.solution import ConvergenceError, Solution, Status
+from rmtland.streams import Rng, random_generator
 
 __all__ = ["Atoms", "Law", "Support", "accuracy_of_root", "upper_half_plane"]
 

@@ -49,7 +49,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.arrays import finite, nonnegative, positive
+from rmtland.arguments import finite, nonnegative, positive
 from rmtland.laws.law import Complex, Law, Real, accuracy_of_root
 
 __all__ = ["LevyLaw", "LevyTriplet"]

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rmtland.arrays import finite, positive
+from rmtland.arguments import finite, positive
 from rmtland.laws.law import Complex, Real, Support, accuracy_of_root
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 

@@ -68,7 +68,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.arrays import Rng, count, points, random_generator
+from rmtland.arguments import count, points
+from rmtland.streams import Rng, random_generator
 
 __all__ = ["TracyWidom"]
 

@@ -51,7 +51,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmtland.arrays import positive
+from rmtland.arguments import positive
 from rmtland.laws.inversion import elementwise
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support, accuracy_of_root
 from rmtland.laws.logarithm import log_one_plus

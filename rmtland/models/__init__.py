@@ -8,11 +8,11 @@ from rmtland.models.dyson import (
     outliers,
     tabulated_law,
 )
-from rmtland.models.hessian_model import HessianModel
 from rmtland.models.linear import LinearHessian
+from rmtland.models.pennington_bahri.hessian_model import HessianModel
+from rmtland.models.pennington_bahri.wishart_plus_relu_block import WishartPlusReluBlock
+from rmtland.models.pennington_bahri.wishart_plus_wigner import WishartPlusWigner
 from rmtland.models.population import PopulationHessian
-from rmtland.models.wishart_plus_relu_block import WishartPlusReluBlock
-from rmtland.models.wishart_plus_wigner import WishartPlusWigner
 
 __all__ = [
     "DysonHessian",

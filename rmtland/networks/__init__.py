@@ -21,14 +21,14 @@ from rmtland.networks.datasets import (
     mnist5k,
     teacher_student,
 )
+from rmtland.networks.derivatives.hessian import HessianSplit
 from rmtland.networks.gaussian_averages import GaussianAverages, gaussian_averages
-from rmtland.networks.hessian import HessianSplit
 from rmtland.networks.initialisation import INITIALISATIONS, Initialisation
 from rmtland.networks.loss import LOSSES, Loss
 from rmtland.networks.loss_point import LossPoint
 from rmtland.networks.mlp import MLP
 from rmtland.networks.parameters import ParameterBlock
-from rmtland.networks.training import TrainResult, train
+from rmtland.networks.training.loop import TrainResult, train
 
 __all__ = [
     "ACTIVATIONS",

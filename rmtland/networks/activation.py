@@ -31,7 +31,8 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arrays import array_namespace, choice, finite, to_numpy
+from rmtland.arguments import choice, finite
+from rmtland.arrays import array_namespace, to_numpy
 
 __all__ = ["ACTIVATIONS", "Activation", "activation", "leaky_relu"]
 

@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.arrays import nonnegative
+from rmtland.arguments import nonnegative
 from rmtland.networks.activation import Activation, activation
 
 __all__ = ["GaussianAverages", "gaussian_averages"]

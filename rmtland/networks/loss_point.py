@@ -5,9 +5,9 @@ For outputs o of m samples, losses l and weight decay w (see `rmtland.networks.m
     L = (1/m) sum_mu l(o_mu, y_mu) + (w/2) |theta|^2,     J = do/dtheta,
     H = d^2 L/dtheta^2 = H0 + H1,    H0 = (1/m) J^T Lambda J + w,   H1 the residual part
 
-(`rmtland.networks.hessian`). One forward pass is made and kept; products with H and J cost a few
-matrix products (`rmtland.networks.r_operator`), H itself is assembled by blocks. A point may be
-shared between threads, and is pickled without what can be computed again.
+(`rmtland.networks.derivatives.hessian`). One forward pass is made and kept; products with H and J
+cost a few matrix products (`rmtland.networks.derivatives.r_operator`), H itself is assembled by
+blocks. A point may be shared between threads, and is pickled without what can be computed again.
 
 >>> import numpy as np
 >>> from rmtland.networks.mlp import MLP
@@ -30,24 +30,26 @@ from typing import Any, Protocol, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmtland.arrays import (
-    Rng,
-    array_namespace,
-    choice,
-    count,
-    device_options,
-    is_finite,
-    streams,
-    to_numpy,
-)
+from rmtland.arguments import choice, count
+from rmtland.arrays import array_namespace, device_options, is_finite, to_numpy
 from rmtland.networks.activation import Activation, activation
-from rmtland.networks.elementwise import rows_of
-from rmtland.networks.forward import ForwardPass
-from rmtland.networks.hessian import PARTS, HessianSplit, assemble, assemble_split
+from rmtland.networks.derivatives.elementwise import rows_of
+from rmtland.networks.derivatives.forward import ForwardPass
+from rmtland.networks.derivatives.hessian import PARTS, HessianSplit, assemble, assemble_split
+from rmtland.networks.derivatives.per_sample import (
+    empirical_fisher,
+    jacobian,
+    ntk,
+    sample_gradients,
+)
+from rmtland.networks.derivatives.r_operator import (
+    add_curvature_products,
+    add_pulled_back,
+    push_forward,
+)
 from rmtland.networks.parameters import ParameterBlock, effective_weights
-from rmtland.networks.per_sample import empirical_fisher, jacobian, ntk, sample_gradients
-from rmtland.networks.r_operator import add_curvature_products, add_pulled_back, push_forward
 from rmtland.networks.samples import Samples, real_array
+from rmtland.streams import Rng, streams
 
 __all__ = ["LossPoint"]
 

@@ -46,22 +46,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.arrays import (
-    Rng,
-    array_namespace,
-    choice,
-    count,
-    device_options,
-    nonnegative,
-    random_generator,
-)
+from rmtland.arguments import choice, count, nonnegative
+from rmtland.arrays import array_namespace, device_options
 from rmtland.networks.activation import Activation, activation
-from rmtland.networks.forward import ForwardPass
+from rmtland.networks.derivatives.forward import ForwardPass
 from rmtland.networks.initialisation import INITIALISATIONS
 from rmtland.networks.loss import LOSSES, Loss
 from rmtland.networks.loss_point import LossPoint
 from rmtland.networks.parameters import ParameterBlock, effective_weights, parameter_blocks
 from rmtland.networks.samples import Samples, real_array
+from rmtland.streams import Rng, random_generator
 
 __all__ = ["MLP", "PARAMETRISATIONS"]
 

@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arrays import array_namespace, count, device_options, float_array, is_finite
+from rmtland.arguments import count, float_array
+from rmtland.arrays import array_namespace, device_options, is_finite
 from rmtland.networks.loss import Loss
 
 __all__ = ["CACHE_BYTES", "CHUNK_BYTES", "Samples", "real_array"]

@@ -41,7 +41,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from rmtland.arrays import random_generator
 from rmtland.free import free_sum
 from rmtland.laws import EmpiricalLaw, Law, MarchenkoPastur, Semicircle
 from rmtland.models import DysonHessian, WishartPlusReluBlock, WishartPlusWigner
@@ -55,6 +54,7 @@ from rmtland.reproduction.figure import (
     Sweep,
     label_panels,
 )
+from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
 
 __all__ = ["LEVELS", "DysonLevels", "level_densities"]

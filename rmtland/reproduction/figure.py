@@ -24,7 +24,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from rmtland.arrays import ArrayLibrary, choice, count, nonnegative
+from rmtland.arguments import choice, count, nonnegative
+from rmtland.arrays import ArrayLibrary
 from rmtland.networks import cifar10
 from rmtland.spectrum import Spectrum
 from rmtland.sweep import Grid, Results, Serial, run

@@ -28,7 +28,6 @@ from typing import Any, ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from rmtland.arrays import random_generator
 from rmtland.comparison import compare
 from rmtland.free import free_sum
 from rmtland.laws import EmpiricalLaw
@@ -48,6 +47,7 @@ from rmtland.reproduction.figure import (
 )
 from rmtland.reproduction.images import image_words, whitened_images
 from rmtland.spectrum import Spectrum
+from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
 
 __all__ = ["FreenessTest", "rotated_hessian"]

@@ -39,7 +39,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from rmtland.arrays import count, positive, random_generator
+from rmtland.arguments import count, positive
 from rmtland.models import DysonHessian
 from rmtland.reproduction.figure import (
     STYLES,
@@ -53,6 +53,7 @@ from rmtland.reproduction.figure import (
 from rmtland.reproduction.gauss_newton_part import initial_point, without_rescalings
 from rmtland.reproduction.images import image_words
 from rmtland.spectrum import Spectrum
+from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
 
 __all__ = ["GaussNewtonGap", "gap_of_run", "lower_edge"]

@@ -37,7 +37,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from rmtland.arrays import random_generator
 from rmtland.comparison import compare, fit
 from rmtland.laws import MarchenkoPastur
 from rmtland.models import DysonHessian, WishartPlusWigner
@@ -57,6 +56,7 @@ from rmtland.reproduction.figure import (
 )
 from rmtland.reproduction.images import image_words, whitened_images
 from rmtland.spectrum import Spectrum
+from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
 
 __all__ = ["GaussNewtonPart", "gauss_newton_spectrum", "initial_point", "without_rescalings"]

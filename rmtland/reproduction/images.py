@@ -11,8 +11,8 @@ scikit-learn, real images too, stand in for it unless a folder is given.
 
 from __future__ import annotations
 
-from rmtland.arrays import Rng
 from rmtland.networks import Dataset, cifar10, digits
+from rmtland.streams import Rng
 
 __all__ = ["image_words", "whitened_images"]
 

@@ -46,9 +46,8 @@ from typing import Any, ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from rmtland.arrays import random_generator
 from rmtland.models import DysonHessian, HessianModel, WishartPlusReluBlock, WishartPlusWigner
-from rmtland.models.index_samples import sampled_index
+from rmtland.models.pennington_bahri.index_samples import sampled_index
 from rmtland.networks import MLP, gaussian
 from rmtland.reproduction.figure import (
     STYLES,
@@ -59,6 +58,7 @@ from rmtland.reproduction.figure import (
     error_bars,
     label_panels,
 )
+from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
 
 __all__ = ["MINIMISERS", "IndexAgainstEnergy", "least_squares_energy", "network_index"]

@@ -36,7 +36,7 @@ from typing import Any, ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from rmtland.arrays import positive, random_generator
+from rmtland.arguments import positive
 from rmtland.laws import Law, Semicircle
 from rmtland.models import DysonHessian, FiniteSizeHessian, WishartPlusReluBlock
 from rmtland.networks import MLP
@@ -55,6 +55,7 @@ from rmtland.reproduction.figure import (
 )
 from rmtland.reproduction.images import image_words, whitened_images
 from rmtland.spectrum import Spectrum
+from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
 
 __all__ = ["ResidualPart", "residual_spectrum"]

@@ -30,7 +30,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from rmtland.arrays import count, positive
+from rmtland.arguments import count, positive
 from rmtland.sweep.grid import Key
 from rmtland.sweep.outcome import Done, Failed, Unusable, attempt, limited, load_task
 

@@ -41,7 +41,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmtland.arrays import count
+from rmtland.arguments import count
 
 __all__ = ["Grid", "Key", "canonical"]
 

@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rmtland.arrays import count
+from rmtland.arguments import count
 from rmtland.sweep.executors import AnyExecutor, Dask, Job, Lost, Processes, Serial, Team, team
 from rmtland.sweep.grid import Grid, Key, canonical
 from rmtland.sweep.outcome import Done, Failed, Unusable

@@ -46,9 +46,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmtland.arrays import installed_version
 from rmtland.sweep.grid import Key
 from rmtland.sweep.outcome import Done, Failed, decode, digest
+from rmtland.version import installed_version
 
 __all__ = ["Failure", "Result", "Status", "Store", "StoreError", "Writer"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rmtland import WishartPlusReluBlock, WishartPlusWigner
-from rmtland.models.index_samples import sampled_index
+from rmtland.models.pennington_bahri.index_samples import sampled_index
 from rmtland.sweep import Grid, Serial, Store, run
 
 POINTS = ("--phi", ".5,2", "--epsilon", "0.1:0.3:2", "--n", "30", "--runs", "3", "--store", "s.db")
@@ -52,7 +52,8 @@ def test_index_status_export(rmtland):
     result = rmtland("sweep", "status", "s.db")
     assert (result.code, result.err) == (0, "")
     assert result.out == (
-        "task: rmtland.models.index_samples:sampled_index\n12 done, 0 failed, 0 missing\n"
+        "task: rmtland.models.pennington_bahri.index_samples:sampled_index\n"
+        "12 done, 0 failed, 0 missing\n"
     )
 
     result = rmtland("sweep", "export", "s.db", "--out", "a/t.csv", "--timings", "times.csv",

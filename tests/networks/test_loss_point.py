@@ -66,7 +66,7 @@ def test_threads_share_a_point():
 
 def test_no_workspace_is_an_ordinary_case():
     """Between a look at the list and the pop another thread may have emptied it."""
-    from rmtland.networks.r_operator import _workspace
+    from rmtland.networks.derivatives.r_operator import _workspace
 
     class Emptied(list):
         def __bool__(self):
@@ -82,7 +82,7 @@ def test_parallel_kernels_from_two_threads_on_numbas_own_pool():
     """Without a lock that pool ends the process."""
     code = (
         "import threading, numpy as np\n"
-        "from rmtland.networks import elementwise_kernels as kernels\n"
+        "from rmtland.networks.derivatives import elementwise_kernels as kernels\n"
         "a = [np.ones(2**19) for _ in range(4)]\n"
         "def work(i):\n"
         "    for _ in range(20):\n"

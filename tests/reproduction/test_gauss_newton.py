@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmtland import MarchenkoPastur, Semicircle
-from rmtland.free.matrix_dyson import MatrixDyson, kronecker_covariance
+from rmtland.free.operator_valued.matrix_dyson import MatrixDyson, kronecker_covariance
 from rmtland.networks import MLP, gaussian
 from rmtland.reproduction.cauchy import smoothed_cdf
 from rmtland.reproduction.gauss_newton_gap import GaussNewtonGap, gap_of_run, lower_edge

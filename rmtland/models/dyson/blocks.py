@@ -1,8 +1,8 @@
 r"""The matrix Dyson equation of a one-hidden-layer Hessian, block by block.
 
-Blocks and equation are those of `rmtland.models.dyson.hessian`. The state is (M_a, M_s); M_b, the
-large block, is formed from it and used at once, a few hidden units at a time where it is block
-diagonal (so that n1 n0 m numbers are never stored), or whole where the units are coupled.
+Blocks and equation are those of `rmtland.models.dyson.dyson_hessian`. The state is (M_a, M_s);
+M_b, the large block, is formed from it and used at once, a few hidden units at a time where it is
+block diagonal (so that n1 n0 m numbers are never stored), or whole where the units are coupled.
 
 With coupling the equation is solved by correction of the defect: the equation without the coupling
 is solved with what the coupling changes as a source, so that few of the costly steps are needed.

@@ -55,9 +55,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.arrays import ArrayLibrary, points, positive
+from rmtland.arguments import points, positive
+from rmtland.arrays import ArrayLibrary
 from rmtland.models.dyson.blocks import BlockEquation, Blocks
-from rmtland.models.dyson.hessian import DysonHessian
+from rmtland.models.dyson.dyson_hessian import DysonHessian
 from rmtland.solution import ConvergenceError, Solution, Status
 
 __all__ = ["FiniteSizeHessian", "parallel_paths"]

@@ -1,10 +1,10 @@
 r"""The matrix Dyson equation of a Hessian with the slopes replaced by free random variables.
 
-In the equation of `rmtland.models.dyson.hessian` hidden unit j enters through its slopes and bends,
-the diagonal matrices D_j and B_j = diag(delta_j f''_j), only. Over all units and samples they are
-replaced by one diagonal matrix whose entries have the joint law nu of the pairs (D_j,mu, B_j,mu),
-free from the data and from everything that acts on the units. With K = X^T X/m, the identity on
-the samples 1_m and that on the units 1_n1, and
+In the equation of `rmtland.models.dyson.dyson_hessian` hidden unit j enters through its slopes and
+bends, the diagonal matrices D_j and B_j = diag(delta_j f''_j), only. Over all units and samples
+they are replaced by one diagonal matrix whose entries have the joint law nu of the pairs (D_j,mu,
+B_j,mu), free from the data and from everything that acts on the units. With K = X^T X/m, the
+identity on the samples 1_m and that on the units 1_n1, and
 
 .. math:: Q = n_2 \sigma \, 1_{n_1} \otimes M_s + \frac{2 \epsilon n_2}{m} M_a \otimes 1_m ,
 
@@ -72,7 +72,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.free.matrix_dyson import upper_log
+from rmtland.free.operator_valued.matrix_dyson import upper_log
 from rmtland.models.dyson.half_plane import is_lower, log_determinant
 from rmtland.models.dyson.march import DEPTH, STEPS, Solved, anderson
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.free.matrix_dyson import upper_log
+from rmtland.free.operator_valued.matrix_dyson import upper_log
 
 __all__ = ["LEAF", "is_lower", "log_determinant"]
 

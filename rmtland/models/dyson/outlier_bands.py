@@ -45,7 +45,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.arrays import positive
+from rmtland.arguments import positive
 from rmtland.solution import ConvergenceError, Solution
 
 __all__ = ["OutlierBand", "outliers"]

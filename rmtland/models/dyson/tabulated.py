@@ -1,6 +1,6 @@
 r"""A law out of the matrix Dyson equation of a network: tabulated, with a measured error.
 
-The equation of `rmtland.models.dyson.hessian` is solved for Im z > 0 only. Its logarithmic
+The equation of `rmtland.models.dyson.dyson_hessian` is solved for Im z > 0 only. Its logarithmic
 potential gives the distribution function convolved with a Cauchy law,
 :math:`F_\eta(x) = 1 - \operatorname{Im} L(x + i \eta)/\pi`, which is analytic in eta inside a band.
 Here F is extrapolated from two heights, F = 2 F_{eta/2} - F_eta, at points that are added where
@@ -46,10 +46,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 
-from rmtland.arrays import count, finite, float_array, positive
-from rmtland.arrays import points as points_of
+from rmtland.arguments import count, finite, float_array, positive
+from rmtland.arguments import points as points_of
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
-from rmtland.models.dyson.hessian import DysonHessian
+from rmtland.models.dyson.dyson_hessian import DysonHessian
 from rmtland.solution import ConvergenceError
 
 __all__ = ["TabulatedLaw", "tabulated_law"]

@@ -1,7 +1,7 @@
 r"""The Gauss-Newton law of a linear network whose first layer and data are known.
 
-For the eigenvalues w of W2 W2^T the matrix has those of :math:`C_w = K_1 + w K`, with
-K_1 = X^T W1^T W1 X/m and K = X^T X/m (`rmtland.models.linear.hessian`). With F the distribution
+For the eigenvalues w of W2 W2^T the matrix has those of :math:`C_w = K_1 + w K`, with K_1 = X^T
+W1^T W1 X/m and K = X^T X/m (`rmtland.models.linear.linear_hessian`). With F the distribution
 function of w, of the Marchenko-Pastur law of ratio n2/n1,
 
 .. math::
@@ -31,7 +31,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.arrays import count, float_array, positive
+from rmtland.arguments import count, float_array, positive
 from rmtland.laws import Law, MarchenkoPastur
 from rmtland.laws.law import Atoms, Complex, Real, Support
 

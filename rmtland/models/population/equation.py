@@ -1,11 +1,11 @@
 r"""The equation of the population Hessian: scalars, one set for each singular value of W2.
 
-In the notation of `rmtland.models.population.hessian`, the network is replaced by its Gaussian
-equivalent, h = c1 W1 X + c* Theta with Theta Gaussian and slopes D that are a diagonal matrix free
-from all else. Singular vectors of W2 act on another tensor factor than X, W1 and Theta do: for a
-singular value sqrt(w), the matrix [[z, -J^T], [-J, 1]] / sqrt(m) is written linearly in X, W1,
-Theta and D, with fields s, q, q' and p on the samples, b, k, k' on the inputs and a on the hidden
-units,
+In the notation of `rmtland.models.population.population_hessian`, the network is replaced by its
+Gaussian equivalent, h = c1 W1 X + c* Theta with Theta Gaussian and slopes D that are a diagonal
+matrix free from all else. Singular vectors of W2 act on another tensor factor than X, W1 and Theta
+do: for a singular value sqrt(w), the matrix [[z, -J^T], [-J, 1]] / sqrt(m) is written linearly in
+X, W1, Theta and D, with fields s, q, q' and p on the samples, b, k, k' on the inputs and a on the
+hidden units,
 
 * s: 1, a: z, b: z on the diagonal; q'-p and k-k': 1;
 * a-s: -c* Theta/sqrt m, a-k: c1 W1, k'-s: X^T/sqrt m, b-p: -X^T/sqrt m;
@@ -34,10 +34,10 @@ M_a = 1/(z - S_a) and, on the samples,
 .. math:: M = \begin{pmatrix} 1 - w\Omega_{11} - S_{ss} & -\sqrt w \Omega_{12} & -S_{sp} \\
     \cdot & -\Omega_{22} & 1 \\ \cdot & \cdot & -S_{pp} \end{pmatrix}^{-1} .
 
-Averages over w are taken on a path off the real axis (`rmtland.models.linear.hessian`), which
-keeps every node away from its edges: below the axis, or above it where the factor of -w in 1/M_ss
-has a negative real part, so that w adds to the imaginary part. About a hundred nodes do for all
-real z.
+Averages over w are taken on a path off the real axis (`rmtland.models.linear.linear_hessian`),
+which keeps every node away from its edges: below the axis, or above it where the factor of -w in
+1/M_ss has a negative real part, so that w adds to the imaginary part. About a hundred nodes do for
+all real z.
 
 References
 ----------

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from rmtland.free.matrix_dyson_kernels import eliminate
+from rmtland.free.operator_valued.matrix_dyson_kernels import eliminate
 
 __all__ = ["follow"]
 

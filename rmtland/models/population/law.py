@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from rmtland.laws import Law
 from rmtland.laws.law import Atoms, Complex, Real, Support
-from rmtland.models.linear.hessian import wishart_path
+from rmtland.models.linear.linear_hessian import wishart_path
 from rmtland.models.population.equation import activation_rule, covariance_rule
 from rmtland.models.population.network import PopulationNetwork
 from rmtland.solution import ConvergenceError

@@ -1,8 +1,8 @@
 r"""A one-hidden-layer network with Gaussian weights and data, known by its sizes and activation.
 
-What the population laws of its Hessian (`rmtland.models.population.hessian`) need: the variance
-q = s1 tr Sigma/n0 of the preactivations, averages of the activation over N(0, q), and counts.
-Without the outliers that c0 = E f makes, the mean eigenvalue of H0 is
+What the population laws of its Hessian (`rmtland.models.population.population_hessian`) need: the
+variance q = s1 tr Sigma/n0 of the preactivations, averages of the activation over N(0, q), and
+counts. Without the outliers that c0 = E f makes, the mean eigenvalue of H0 is
 
 .. math:: \frac{n_2}{n_1 (n_0 + n_2)} \Bigl(n_1 (E f^2 - c_0^2)
           + s_2 \, E f'^2 \operatorname{tr} \Sigma\Bigr).
@@ -21,8 +21,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from rmtland.arrays import count, positive
-from rmtland.models.linear.hessian import LinearHessian
+from rmtland.arguments import count, positive
+from rmtland.models.linear.linear_hessian import LinearHessian
 from rmtland.models.population.equation import ActivationRule, activation_rule, covariance_rule
 from rmtland.networks.activation import Activation
 

@@ -38,9 +38,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import wofz
 
-from rmtland.arrays import points, positive
+from rmtland.arguments import points, positive
 from rmtland.laws.law import upper_half_plane
-from rmtland.models.linear.hessian import LinearResidualLaw
+from rmtland.models.linear.linear_hessian import LinearResidualLaw
 from rmtland.models.population.equation import covariance_rule
 from rmtland.models.population.network import PopulationNetwork
 from rmtland.solution import ConvergenceError, Solution, Status

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rmtland.arrays import choice
+from rmtland.arguments import choice
 from rmtland.networks.datasets.cifar import cifar10
 from rmtland.networks.datasets.dataset import WHITENING_FLOOR, Dataset
 from rmtland.networks.datasets.digits import digits

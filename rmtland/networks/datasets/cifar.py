@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.arrays import Rng, choice
+from rmtland.arguments import choice
 from rmtland.networks.datasets.dataset import Dataset, image_dataset
+from rmtland.streams import Rng
 
 __all__ = ["cifar10"]
 

@@ -28,7 +28,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.arrays import Rng, choice, count, float_array, random_generator
+from rmtland.arguments import choice, count, float_array
+from rmtland.streams import Rng, random_generator
 
 __all__ = ["WHITENING_FLOOR", "Dataset", "averaged", "image_dataset", "whiten"]
 

@@ -21,9 +21,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.arrays import Rng, choice, count, random_generator
+from rmtland.arguments import choice, count
 from rmtland.networks.datasets.dataset import Dataset, averaged
 from rmtland.networks.datasets.dataset import whiten as whitened
+from rmtland.streams import Rng, random_generator
 
 __all__ = ["digits"]
 

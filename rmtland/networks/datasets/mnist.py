@@ -11,8 +11,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.arrays import Rng
 from rmtland.networks.datasets.dataset import Dataset, image_dataset
+from rmtland.streams import Rng
 
 __all__ = ["mnist5k"]
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rmtland.arrays import Rng, count, nonnegative, random_generator
+from rmtland.arguments import count, nonnegative
 from rmtland.networks.activation import Activation
 from rmtland.networks.datasets.dataset import Dataset
 from rmtland.networks.mlp import MLP
+from rmtland.streams import Rng, random_generator
 
 __all__ = ["gaussian", "teacher_student"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from rmtland.arrays import ArrayLibrary
 from rmtland.models.dyson import blocks
-from rmtland.models.dyson.hessian import DysonHessian
+from rmtland.models.dyson.dyson_hessian import DysonHessian
 from rmtland.networks import MLP
 from rmtland.networks.activation import activation as activation_of
 

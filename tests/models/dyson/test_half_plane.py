@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rmtland.free.matrix_dyson import upper_log
+from rmtland.free.operator_valued.matrix_dyson import upper_log
 from rmtland.models.dyson.half_plane import LEAF, is_lower, log_determinant
 
 

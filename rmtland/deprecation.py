@@ -1,0 +1,127 @@
+"""Old names that work for one more version, with a DeprecationWarning that names the new one.
+
+A module keeps old names by a `__getattr__` of its own, a class by `renamed_method`, a function
+whose argument has a new name by `renamed_argument`.
+
+Examples
+--------
+>>> import warnings
+>>> @renamed_argument("variance", "scale")
+... def law(ratio, *, scale=1.0):
+...     return ratio * scale
+>>> with warnings.catch_warnings(record=True) as caught:
+...     warnings.simplefilter("always")
+...     law(2.0, variance=3.0)
+6.0
+>>> print(caught[0].message)
+law: the argument 'variance' is now called 'scale'; the old name goes in the next version
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import warnings
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+__all__ = ["old_names", "renamed_argument", "renamed_method"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def renamed_argument(old: str, new: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Let a function take a keyword argument by its old name, with a warning.
+
+    Parameters
+    ----------
+    old, new : str
+        The old and the new name of the argument.
+
+    Returns
+    -------
+    callable
+        A decorator.
+
+    Raises
+    ------
+    TypeError
+        When the decorated function is called with both names.
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        @functools.wraps(function)
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+            if old in kwargs:
+                name = function.__qualname__.removesuffix(".__init__")
+                if new in kwargs:
+                    raise TypeError(f"{name}: give {new!r} only; {old!r} is its old name")
+                warnings.warn(
+                    f"{name}: the argument {old!r} is now called {new!r}; "
+                    "the old name goes in the next version",
+                    DeprecationWarning,
+                    stacklevel=2,
+                )
+                kwargs[new] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    return decorate
+
+
+def renamed_method(old: str, new: str) -> Any:
+    """Return a property that gives the attribute `new` under its old name, with a warning.
+
+    Parameters
+    ----------
+    old, new : str
+        The old and the new name; the new one may be a method, a property or a field.
+
+    Returns
+    -------
+    property
+        To be assigned to the old name in the class.
+    """
+
+    def get(self: Any) -> Any:
+        warnings.warn(
+            f"{type(self).__name__}.{old} is now called {new}; "
+            "the old name goes in the next version",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return getattr(self, new)
+
+    return property(get, doc=f"Old name of `{new}`.")
+
+
+def old_names(module: str, homes: dict[str, str]) -> Callable[[str], Any]:
+    """Return a module's `__getattr__` that finds old names where they are now.
+
+    Parameters
+    ----------
+    module : str
+        The module's `__name__`.
+    homes : dict of str to str
+        Old name -> "module:name" that replaces it.
+
+    Returns
+    -------
+    callable
+        To be assigned to `__getattr__` in the module.
+    """
+
+    def find(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        home, new = homes[name].split(":")
+        warnings.warn(
+            f"{module}.{name} is now {home}.{new}; the old name goes in the next version",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return getattr(importlib.import_module(home), new)
+
+    return find

@@ -1,0 +1,1 @@
+"""Undo a free sum or product: exactly, by moments, or of measured spectra."""

@@ -1,0 +1,1 @@
+"""Operator-valued equations: matrix Dyson equations and free pencils."""

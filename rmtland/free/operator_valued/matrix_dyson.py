@@ -1,0 +1,562 @@
+r"""The matrix Dyson equation: resolvents of Gaussian random matrices with structure.
+
+For a random matrix whose fluctuations are Gaussian with the covariance map
+:math:`S[M] = E (X M X)` around the mean A, the resolvent is asymptotically the solution of
+
+.. math:: M(z) = (z P - A - S[M(z)])^{-1}, \qquad \operatorname{Im} M \le 0
+          \text{ for } \operatorname{Im} z > 0, \qquad
+          G(z) = \langle P M(z) \rangle / \langle P \rangle .
+
+Signs are those of `rmtland.laws.law`: Im G < 0, density = -Im G(x + i0)/pi (much of the literature
+writes -1/M = z - A + S[M] for the M of opposite sign). Here A and P >= 0 are Hermitian of size k,
+P = 1 unless the equation is a *linearisation*, where P projects on the block whose resolvent is
+wanted; <.> is a trace with weights, one for each block row: the sizes of the blocks. S must be
+symmetric in it, <B S[C]> = <S[B] C>, and completely positive.
+
+The solution with Im M <= 0 is unique [1]_. It is followed from large Im z by Newton's method, each
+step of which is checked, down to the real axis itself, never to an offset from it. A Hermitian
+solution (off the support) is accepted if -dM/dx is positive, which holds on the physical sheet
+only: the map M S[.] M is positive, and its spectral radius is below 1 exactly if
+(1 - M S[.] M)^{-1} keeps matrices positive. At an edge of the support that spectral radius is 1.
+
+The range of S, as far as the equation reaches it, is found numerically; in coordinates u of it,
+S[M] = sum u_a E_a, Newton's method is r-dimensional: r = 2 for the 3 x 3 linearisation of
+Marchenko-Pastur + semicircle. The distribution function needs no quadrature:
+
+.. math:: L(z) = \bigl\langle \log(z P - A - S[M]) + \tfrac12 M S[M] \bigr\rangle, \qquad
+          L' = \langle P M \rangle,
+
+since the variation in M vanishes: <M (-S[dM])> + <(dM) S[M]>/2 + <M S[dM]>/2 = 0.
+
+References
+----------
+.. [1] J. W. Helton, R. Rashidi Far and R. Speicher, Operator-valued semicircular elements: solving
+       a quadratic matrix equation with positivity constraints, Int. Math. Res. Not. 2007, rnm086.
+.. [2] J. Alt, L. Erdos and T. Kruger, The Dyson equation with linear self-energy: spectral bands,
+       edges and cusps, Documenta Mathematica 25 (2020) 1421-1539.
+.. [3] S. T. Belinschi, T. Mai and R. Speicher, Analytic subordination theory of operator-valued
+       free additive convolution and the solution of a general random matrix problem, J. reine
+       angew. Math. 732 (2017) 21-53.
+
+Examples
+--------
+The semicircle law of variance 1 as the simplest equation:
+
+>>> import numpy as np
+>>> semicircle = MatrixDyson(np.zeros((1, 1)), lambda m: m)
+>>> abs(semicircle.stieltjes(0.0) + 1j) < 1e-15
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import qr
+
+from rmtland.laws.law import upper_half_plane
+from rmtland.solution import ConvergenceError, Solution, Status
+
+__all__ = ["LARGEST_SIZE", "MatrixDyson", "MatrixSystem", "kronecker_covariance", "upper_log"]
+
+Real = NDArray[Any]  # float64
+Complex = NDArray[Any]  # complex128
+Covariance = Callable[[Any], Any]
+
+LARGEST_SIZE = 40
+"""Largest size of M for a covariance that is not a profile of variances."""
+
+_PROBES = 6
+_RANK = 1e-11
+
+
+def kronecker_covariance(coefficients: Sequence[ArrayLike]) -> Covariance:
+    r"""Return S of the random matrix sum over j of C_j (x) X_j with independent X_j.
+
+    Parameters
+    ----------
+    coefficients : sequence of array_like, each of shape (k, k)
+        A Hermitian C_j multiplies a semicircular X_j (a Wigner matrix with entries of variance
+        1/N): S[M] = C M C. Any other C_j stands for C_j (x) Y + its adjoint with a circular Y
+        (all entries independent): S[M] = C M C* + C* M C.
+
+    Returns
+    -------
+    callable
+        M of shape (..., k, k) -> S[M].
+    """
+    terms = []
+    for matrix in coefficients:
+        c = np.asarray(matrix, dtype=np.complex128)
+        if c.ndim != 2 or c.shape[0] != c.shape[1] or not np.isfinite(c).all():
+            raise ValueError(f"a coefficient must be a finite square matrix; got shape {c.shape}")
+        adjoint = c.conj().T
+        terms.append((c, adjoint))
+        if not np.array_equal(c, adjoint):
+            terms.append((adjoint, c))
+
+    def covariance(m: Any) -> Any:
+        return sum((left @ m @ right for left, right in terms), np.zeros_like(m))
+
+    return covariance
+
+
+@dataclass(frozen=True)
+class MatrixSystem:
+    """The equation in coordinates at n points: what Newton's method needs, in plain NumPy.
+
+    Parameters
+    ----------
+    matrices : ndarray, shape (n, k, k) or (n, k)
+        M; its diagonal where all matrices are diagonal.
+    defect : ndarray, shape (n, r)
+        u - phi(M).
+    jacobian : ndarray, shape (n, r, r)
+        Derivative of the defect in u.
+    slope : ndarray, shape (n, r)
+        Minus the derivative of the defect in z.
+    terms : ndarray, shape (n, r)
+        Sums of the moduli of the terms of the defect.
+    """
+
+    matrices: Complex
+    defect: Complex
+    jacobian: Complex
+    slope: Complex
+    terms: Real
+
+
+@dataclass(frozen=True, eq=False)
+class MatrixDyson:
+    """A matrix Dyson equation M = (z P - A - S[M])^{-1}.
+
+    Parameters
+    ----------
+    mean : array_like, shape (k, k)
+        A, Hermitian; shape (k,) stands for a diagonal matrix.
+    covariance : callable or array_like of shape (k, k)
+        S: a function of arrays (..., k, k), linear and completely positive; or a matrix s of
+        entries >= 0, S[M] = diag(sum over j of s_ij M_jj): entries that are all independent, with
+        s_ij the variance of an entry times the number of columns of its block.
+    pencil : array_like, shape (k, k) or (k,), optional
+        P, Hermitian and positive semi-definite; the identity by default.
+    weights : array_like, shape (k,), optional
+        Relative sizes of the block rows, > 0; equal by default.
+
+    Raises
+    ------
+    ValueError
+        If a shape does not fit, a matrix is not Hermitian, P or a weight is not positive, or S
+        is not symmetric in the weighted trace.
+    """
+
+    mean: NDArray[Any]
+    covariance: Covariance | NDArray[Any]
+    pencil: NDArray[Any] | None = None
+    weights: NDArray[Any] | None = None
+
+    def __post_init__(self) -> None:
+        mean = _hermitian("mean", self.mean)
+        k = mean.shape[0]
+        pencil = np.ones(k) if self.pencil is None else _hermitian("pencil", self.pencil)
+        weights = np.ones(k) if self.weights is None else np.array(self.weights, dtype=np.float64)
+        if pencil.shape[0] != k or weights.shape != (k,):
+            raise ValueError(
+                f"pencil and weights must be of the size of the mean, {k}; got shapes "
+                f"{pencil.shape} and {weights.shape}"
+            )
+        if not (np.isfinite(weights).all() and weights.min() > 0):
+            raise ValueError(f"weights must be positive; got {weights}")
+        lowest = float((pencil if pencil.ndim == 1 else np.linalg.eigvalsh(pencil)).min())
+        if lowest < -1e-12 * np.abs(pencil).max() or not np.abs(pencil).max() > 0:
+            raise ValueError(
+                f"the pencil must be positive semi-definite; its least eigenvalue is {lowest}"
+            )
+        if callable(self.covariance):
+            if k > LARGEST_SIZE:
+                raise ValueError(
+                    f"a covariance map takes sizes up to {LARGEST_SIZE}; got {k}; give a matrix "
+                    "of variances if all entries are independent"
+                )
+        else:
+            profile = np.array(self.covariance, dtype=np.float64)
+            if profile.shape != (k, k) or not (np.isfinite(profile).all() and profile.min() >= 0):
+                raise ValueError(
+                    f"a matrix of variances must be of shape {(k, k)} with entries >= 0; got shape "
+                    f"{profile.shape}"
+                )
+            object.__setattr__(self, "covariance", profile)
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "pencil", pencil)
+        object.__setattr__(self, "weights", weights / weights.sum())
+        self._check_symmetry()
+
+    # The equation ----------------------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        """The size k of M."""
+        return int(self.mean.shape[0])
+
+    @property
+    def mean_matrix(self) -> NDArray[Any]:
+        """A as a matrix, shape (k, k)."""
+        return _full(self.mean)
+
+    @cached_property
+    def is_diagonal(self) -> bool:
+        """Whether M is diagonal: independent entries around a diagonal mean."""
+        assert self.pencil is not None
+        return not callable(self.covariance) and self.mean.ndim == 1 and self.pencil.ndim == 1
+
+    def self_energy(self, m: ArrayLike) -> Any:
+        """S[M] of matrices M of shape (..., k, k)."""
+        matrices = np.asarray(m)
+        if callable(self.covariance):
+            return np.asarray(self.covariance(matrices))
+        profile = self.covariance
+        diagonal = np.diagonal(matrices, axis1=-2, axis2=-1) @ profile.T
+        return diagonal[..., None] * np.eye(self.size)
+
+    def _check_symmetry(self) -> None:
+        weights = self.weights
+        assert weights is not None
+        if not callable(self.covariance):
+            flow = weights[:, None] * self.covariance
+            fine = np.allclose(flow, flow.T, rtol=1e-9, atol=1e-12 * flow.max(initial=0.0))
+            if not fine:
+                raise ValueError(
+                    "weights[i] * covariance[i, j] must be symmetric: the variance of an entry "
+                    "and of its mirror image are the same"
+                )
+            return
+        rng = np.random.default_rng(21)
+        same = weights[:, None] == weights
+        b, c = rng.normal(size=(2, self.size, self.size)) * same
+        if self.self_energy(b).shape != b.shape:
+            raise ValueError(f"the covariance of a matrix of shape {b.shape} must have that shape")
+        left = np.sum(weights * np.diagonal(b @ self.self_energy(c)))
+        right = np.sum(weights * np.diagonal(self.self_energy(b) @ c))
+        if not abs(left - right) <= 1e-9 * (abs(left) + abs(right)):
+            raise ValueError(
+                f"the covariance is not symmetric in the trace: <B S[C]> = {left:.6g} but "
+                f"<S[B] C> = {right:.6g}; is a weight missing?"
+            )
+
+    @cached_property
+    def scale(self) -> float:
+        """Bound of the norm of the random matrix if P = 1: |A| + 2 |S[1]|^(1/2)."""
+        mean = self.mean
+        center = np.abs(mean).max() if mean.ndim == 1 else np.linalg.norm(mean, 2)
+        one = self.self_energy(np.eye(self.size, dtype=np.complex128))
+        bound = float(center + 2 * np.sqrt(np.linalg.norm(one, 2)))
+        return bound if bound > 0 else 1.0
+
+    def _matrix(self, z: Complex, regular: float = 0.0) -> Complex:
+        """Z P - A for points of shape (n,), with P + regular (1 - P) in the place of P."""
+        pencil = _full(self.pencil)
+        pencil = pencil + regular * (np.eye(self.size) - pencil)
+        return np.asarray(z[:, None, None] * pencil - _full(self.mean))
+
+    # Coordinates of the range of S ---------------------------------------------------------------
+
+    @cached_property
+    def coordinates(self) -> tuple[Complex, Complex]:
+        """(E, Phi): S[M] = sum over a of E_a sum over pq of Phi_a,pq M_pq, for reachable M.
+
+        Shapes (r, k, k), or (r, k) where M is diagonal; every E_a is Hermitian.
+        """
+        if self.is_diagonal:
+            return self._diagonal_coordinates()
+        k = self.size
+        rng = np.random.default_rng(20)
+        basis: Complex = np.zeros((0, k, k), dtype=np.complex128)
+        while True:
+            z = self.scale * (rng.normal(size=_PROBES) + 1j * (1 + rng.random(_PROBES)))
+            share = rng.normal(size=(_PROBES, len(basis))) * self.scale
+            shift = np.tensordot(share.astype(np.complex128), basis, axes=1)
+            energy = self.self_energy(np.linalg.inv(self._matrix(z, regular=0.5) - shift))
+            adjoint = energy.conj().swapaxes(-1, -2)
+            parts = np.concatenate([basis, (energy + adjoint) / 2, (energy - adjoint) / 2j])
+            # Unit size each, so that the rank is a question of direction.
+            norms = np.linalg.norm(parts.reshape(len(parts), -1), axis=1)
+            parts = parts[norms > 0] / norms[norms > 0, None, None]
+            if not len(parts):
+                break
+            flat = np.concatenate([parts.real, parts.imag], axis=1).reshape(len(parts), -1)
+            _, values, right = np.linalg.svd(flat, full_matrices=False)
+            found = right[values > _RANK * values[0]].reshape(-1, 2 * k, k)
+            grown = len(found) > len(basis)
+            basis = found[:, :k] + 1j * found[:, k:]
+            # A direction of little size is Hermitian to few digits; the rest is no direction.
+            basis = (basis + basis.conj().swapaxes(-1, -2)) / 2
+            if not grown:
+                break
+        if not len(basis):
+            return basis, basis
+        # Entries of S[M] themselves as coordinates: quantities of different size do not mix.
+        flat = np.concatenate([basis.real, basis.imag], axis=1).reshape(len(basis), -1)
+        pivots = qr(flat, mode="r", pivoting=True)[1][: len(basis)]
+        flat = np.linalg.solve(flat[:, pivots], flat)
+        flat[np.abs(flat) < 1e-12] = 0.0
+        parts = flat.reshape(-1, 2 * k, k)
+        units = np.eye(k * k, dtype=np.complex128).reshape(k * k, k, k)
+        images = np.moveaxis(self.self_energy(units).reshape(k, k, k, k), (2, 3), (0, 1))
+        functionals = np.zeros((len(basis), k, k), dtype=np.complex128)
+        for a, (i, j) in enumerate(zip(pivots // k, pivots % k, strict=True)):
+            if i < k:
+                functionals[a] = (images[i, j] + images[j, i]) / 2
+            else:
+                functionals[a] = (images[i - k, j] - images[j, i - k]) / 2j
+        return parts[:, :k] + 1j * parts[:, k:], functionals
+
+    def _diagonal_coordinates(self) -> tuple[Complex, Complex]:
+        """One coordinate for all rows of the variances that are multiples of each other."""
+        profile = np.asarray(self.covariance)
+        basis: list[Real] = []
+        rows: list[Real] = []
+        for i, row in enumerate(profile):
+            if not row.any():
+                continue
+            for e, known in zip(basis, rows, strict=True):
+                factor = float(row.max() / known.max())
+                if np.allclose(row, factor * known, rtol=1e-15, atol=0):
+                    e[i] = factor
+                    break
+            else:
+                basis.append(np.eye(self.size)[i])
+                rows.append(row)
+        shape = (len(rows), self.size)
+        return (
+            np.array(basis, dtype=np.complex128).reshape(shape),
+            np.array(rows, dtype=np.complex128).reshape(shape),
+        )
+
+    @cached_property
+    def arrays(self) -> tuple[Complex, Complex, Complex, Complex]:
+        """P, A, E and Phi, all matrices or all diagonals, as the kernels take them."""
+        basis, functionals = self.coordinates
+        pencil, mean = (self.pencil, self.mean) if self.is_diagonal else (
+            _full(self.pencil), _full(self.mean)
+        )  # fmt: skip
+        return tuple(
+            np.ascontiguousarray(array, dtype=np.complex128)
+            for array in (pencil, mean, basis, functionals)
+        )  # type: ignore[return-value]
+
+    def system(self, z: Complex, u: Complex, *, regular: float = 0.0) -> MatrixSystem:
+        """Return the equation in coordinates at points z, shape (n,), and u, shape (n, r).
+
+        `regular` puts P + regular (1 - P) in the place of P.
+        """
+        pencil, mean, basis, functionals = self.arrays
+        if self.is_diagonal:
+            pencil = pencil + regular * (1 - pencil)
+            m = 1 / (z[:, None] * pencil - mean - u @ basis)
+            weighted = functionals[None] * (m**2)[:, None, :]
+            jacobian = np.eye(len(basis)) - weighted @ basis.T
+            slope = -(weighted @ pencil)
+            pieces = functionals[None] * m[:, None, :]
+            value, sizes = pieces.sum(axis=-1), np.abs(pieces).sum(axis=-1)
+        else:
+            pencil = pencil + regular * (np.eye(self.size) - pencil)
+            w = z[:, None, None] * pencil - mean - np.tensordot(u, basis, axes=1)
+            m = np.linalg.inv(w)
+            moved = m[:, None] @ basis[None] @ m[:, None]
+            jacobian = np.eye(len(basis)) - np.einsum("apq,nbpq->nab", functionals, moved)
+            slope = -np.einsum("apq,npq->na", functionals, m @ pencil @ m)
+            pieces = functionals[None] * m[:, None]
+            value, sizes = pieces.sum(axis=(-2, -1)), np.abs(pieces).sum(axis=(-2, -1))
+        return MatrixSystem(m, u - value, jacobian, slope, np.abs(u) + sizes)
+
+    @cached_property
+    def _top(self) -> tuple[Complex, float]:
+        """Solution at a point high above 0, by Newton from a problem that contracts."""
+        height = 4 * self.scale
+        z = np.array([1j * height])
+        u = np.zeros((1, len(self.arrays[2])), dtype=np.complex128)
+        singular = float(np.abs(_full(self.pencil) - np.eye(self.size)).max()) > 0
+        ladder = [*np.geomspace(1.0, 1e-8, 25), 0.0] if singular else [0.0]
+        for i, regular in enumerate(ladder):
+            for _ in range(200 if i == 0 else 0):
+                u = u - self.system(z, u, regular=regular).defect / 2
+            for _ in range(30):
+                system = self.system(z, u, regular=regular)
+                step = np.linalg.solve(system.jacobian, system.defect[..., None])[..., 0]
+                u = u - step
+                if np.abs(step).max(initial=0.0) <= 1e-15 * np.abs(u).max(initial=0.0):
+                    break
+        return u[0], height
+
+    def points(self, z: Complex) -> tuple[Complex, Complex, NDArray[np.bool_], Any, Real]:
+        """Coordinates, matrices, acceptance, steps and relative defects at points, shape (n,)."""
+        from rmtland.free.operator_valued.matrix_dyson_kernels import (
+            follow,  # numba loads at first use
+        )
+
+        top, height = self._top
+        order = np.lexsort((z.real, z.imag))
+        found = follow(z[order], top, height, *self.arrays)
+        back = np.empty_like(order)
+        back[order] = np.arange(order.size)
+        return tuple(part[back] for part in found)
+
+    # Results ---------------------------------------------------------------------------------
+
+    def solve(self, z: ArrayLike, *, throw: bool = True) -> Solution:
+        """Solve for M and report how far it may be trusted.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points of the closed upper half-plane, any shape; real points mean x + i0.
+        throw : bool
+            Whether to raise if a point is not solved.
+
+        Returns
+        -------
+        Solution
+            `value` is M, shape (..., k, k); `residual` the defect of the equation relative to its
+            terms; `error` a bound of the error of any entry of M, to first order in the defect
+            and rounding; `steps` Newton steps, those of the continuation included. NaN where
+            there is no solution, as at an atom.
+
+        Raises
+        ------
+        ConvergenceError
+            If a point is not solved and `throw` is true.
+        """
+        flat, shape = upper_half_plane(z)
+        u, m, accepted, steps, defect = self.points(flat)
+        if throw and not accepted.all():
+            raise ConvergenceError(
+                f"no solution with Im M <= 0 found at z = {flat[~accepted][0]}: an atom, or a "
+                "point where the density is unbounded; add an imaginary part"
+            )
+        error = np.full(flat.shape, np.inf)
+        if accepted.any():
+            error[accepted] = self._sensitivity(flat[accepted], u[accepted])
+        values = m if m.ndim == 3 else m[..., None] * np.eye(self.size)
+        values = np.where(accepted[:, None, None], values, np.nan)
+        return Solution(
+            values.reshape(*shape, self.size, self.size),
+            Status.CONVERGED if accepted.all() else Status.NOT_CONVERGED,
+            np.where(accepted, defect, np.inf).reshape(shape),
+            steps.reshape(shape),
+            error.reshape(shape),
+        )
+
+    def _sensitivity(self, z: Complex, u: Complex) -> Real:
+        """Bound of the error of M from the defect and the rounding of the equation."""
+        pencil, mean, basis, _ = self.arrays
+        system = self.system(z, u)
+        axes = (-2, -1) if system.matrices.ndim == 3 else (-1,)
+        m = np.sqrt((np.abs(system.matrices) ** 2).sum(axis=axes))
+        sizes = np.sqrt((np.abs(basis) ** 2).sum(axis=axes))
+        w = np.abs(z) * np.linalg.norm(pencil) + np.linalg.norm(mean) + np.abs(u) @ sizes
+        terms = np.abs(system.defect) + 2e-16 * (4 + m * w)[:, None] * system.terms
+        if terms.shape[1]:
+            inverse = np.abs(np.linalg.pinv(system.jacobian))
+            shift = (inverse @ terms[..., None])[..., 0] @ sizes
+        else:
+            shift = np.zeros(len(z))
+        return np.asarray(2 * m**2 * (shift + 2e-16 * (4 + self.size) * w))
+
+    def stieltjes(self, z: ArrayLike) -> Any:
+        """G(z) = <P M(z)> / <P> on the closed upper half-plane.
+
+        Raises
+        ------
+        ConvergenceError
+            If a point is not solved, as at an atom.
+        """
+        flat, shape = upper_half_plane(z)
+        _, m, accepted, _, _ = self.points(flat)
+        if not accepted.all():
+            raise ConvergenceError(f"no solution with Im M <= 0 found at {flat[~accepted][0]}")
+        value = self.trace(m).reshape(shape)
+        return value if shape else value.item()
+
+    def trace(self, m: Complex) -> Complex:
+        """<P M> / <P> of matrices (n, k, k), or of diagonals (n, k) where M is diagonal."""
+        pencil = self.arrays[0]
+        weights = np.asarray(self.weights)
+        if m.ndim == 2:
+            return np.asarray(m @ (weights * pencil / (weights @ pencil)))
+        full = _full(pencil)
+        total = weights @ np.diagonal(full)
+        return np.asarray(np.einsum("i,ij,nji->n", weights / total, full, m))
+
+    def error_of_trace(self, error: Any) -> Real:
+        """Bound of the error of <P M> / <P> from that of the entries of M."""
+        weights = np.asarray(self.weights)[:, None] * np.abs(_full(self.pencil))
+        return np.asarray(error) * max(1.0, float(weights.sum() / np.trace(weights)))
+
+    def derivative(self, z: Complex, u: Complex) -> tuple[Complex, Complex]:
+        """G and dG/dz at solved points."""
+        pencil, _, basis, _ = self.arrays
+        system = self.system(z, u)
+        du = np.linalg.solve(system.jacobian, system.slope[..., None])[..., 0]
+        m = system.matrices
+        if self.is_diagonal:
+            return self.trace(m), self.trace(-(m**2) * (pencil - du @ basis))
+        inner = pencil - np.tensordot(du, basis, axes=1)
+        return self.trace(m), self.trace(-(m @ inner @ m))
+
+    def log_potential(self, z: Complex, u: Complex) -> Complex:
+        """<log(z P - A - S[M]) + M S[M]/2> / <P> at solved points: its derivative is G.
+
+        For P = 1 it is log z + O(1/z) at infinity; for a linearisation it differs from that by a
+        constant.
+        """
+        pencil, mean, basis, _ = self.arrays
+        weights = np.asarray(self.weights)
+        if self.is_diagonal:
+            energy = u @ basis
+            w = z[:, None] * pencil - mean - energy
+            return np.asarray((upper_log(w) + energy / w / 2) @ weights / (weights @ pencil))
+        energy = np.tensordot(u, basis, axes=1)
+        w = z[:, None, None] * pencil - mean - energy
+        total = weights @ np.diagonal(pencil)
+        second = np.einsum("i,nij,nji->n", weights, np.linalg.inv(w), energy) / 2
+        if np.ptp(weights) == 0:
+            logs = upper_log(np.linalg.eigvals(w)).mean(axis=1)
+        else:
+            values, vectors = np.linalg.eig(w)
+            rows = np.einsum("i,nij,nji->nj", weights, vectors, np.linalg.inv(vectors))
+            logs = np.sum(rows * upper_log(values), axis=1)
+        return np.asarray((logs + second) / total)
+
+
+def upper_log(w: Complex) -> Complex:
+    """Logarithm of points of the closed upper half-plane; rounding below it is undone."""
+    angle = np.arctan2(np.abs(w.imag), w.real)  # -0.0 is on the real axis from above, too
+    return np.log(np.abs(w)) + 1j * np.where(w.imag >= 0, angle, np.where(w.real < 0, np.pi, 0.0))
+
+
+def _full(matrix: Any) -> NDArray[Any]:
+    array = np.asarray(matrix)
+    return np.diag(array) if array.ndim == 1 else array
+
+
+def _hermitian(name: str, value: Any) -> NDArray[Any]:
+    """Return a Hermitian matrix, as a vector if it is diagonal."""
+    array = np.array(value)
+    if array.dtype.kind not in "iufcb":
+        raise TypeError(f"{name} must be a matrix of numbers; got dtype {array.dtype}")
+    array = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+    square = array.ndim == 2 and array.shape[0] == array.shape[1]
+    if array.size == 0 or not (array.ndim == 1 or square):
+        raise ValueError(f"{name} must be a square matrix or a diagonal; got shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite")
+    full = _full(array)
+    if np.abs(full - full.conj().T).max() > 1e-12 * np.abs(full).max():
+        raise ValueError(f"{name} must be Hermitian")
+    diagonal = np.diagonal(full)
+    return diagonal.real.copy() if np.array_equal(full, np.diag(diagonal)) else array

@@ -1,0 +1,141 @@
+r"""Laws of Gaussian random matrices with structure: blocks, bands, Kronecker sums, linearisations.
+
+`MatrixDysonLaw` makes a law of any `MatrixDyson` equation;
+`rmtland.free.operator_valued.resolvent_law` says how. Moments of an equation with P = 1 follow
+from M(z) = sum of M_k z^{-k-1},
+
+.. math:: M_0 = 1, \qquad M_k = A M_{k-1} + \sum_{i + j = k - 2} S[M_i] M_j,
+
+those of a linearisation from G on a circle around the support.
+
+`block_gaussian` is the law of matrices whose blocks have entries of given variances, and
+`kronecker_gaussian` that of sums of C_j (x) X_j.
+
+References
+----------
+.. [1] R. Rashidi Far, T. Oraby, W. Bryc and R. Speicher, On slow-fading MIMO systems with
+       nonseparable correlation, IEEE Trans. Inf. Theory 54 (2008) 544-553: block matrices.
+
+Examples
+--------
+A symmetric matrix with two diagonal blocks that carry no noise: singular values of a rectangle.
+
+>>> law = block_gaussian([1.0, 3.0], [[0.0, 4.0], [4.0, 0.0]])
+>>> law.atoms
+((0.0, 0.5),)
+>>> [round(end, 9) for end in law.support[1]]
+[0.732050808, 2.732050808]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rmtland.arguments import float_array
+from rmtland.free.operator_valued.matrix_dyson import MatrixDyson, kronecker_covariance
+from rmtland.free.operator_valued.resolvent_law import ResolventLaw
+
+__all__ = ["MatrixDysonLaw", "block_gaussian", "kronecker_gaussian"]
+
+
+@dataclass(frozen=True)
+class MatrixDysonLaw(ResolventLaw):
+    """The law whose Stieltjes transform is <P M> / <P> of a matrix Dyson equation.
+
+    Parameters
+    ----------
+    equation : MatrixDyson
+        The equation.
+    """
+
+    equation: MatrixDyson
+
+    def _atom_places(self) -> list[float]:
+        """Return 0 and the eigenvalues of the mean."""
+        mean = self.equation.mean
+        spectrum = mean if mean.ndim == 1 else np.linalg.eigvalsh(mean)
+        return [0.0, *spectrum.tolist()]
+
+    # Moments ---------------------------------------------------------------------------------
+
+    def _exact_moments(self, k: int) -> list[Fraction]:
+        """Moments in double precision: by the recursion, or on a circle for a linearisation."""
+        equation = self.equation
+        pencil = np.asarray(equation.pencil)
+        if pencil.ndim == 1 and np.array_equal(pencil, np.ones(equation.size)):
+            mean = equation.mean
+            center = np.diag(mean) if mean.ndim == 1 else mean
+            center = center.astype(np.complex128)
+            matrices = [np.eye(equation.size, dtype=np.complex128)]
+            energies: list[Any] = []
+            for order in range(1, k + 1):
+                energies.append(equation.self_energy(matrices[-1]))
+                new = center @ matrices[-1]
+                for i in range(order - 1):
+                    new = new + energies[i] @ matrices[order - 2 - i]
+                matrices.append(new)
+            weights = np.asarray(equation.weights)
+            return [Fraction(float((weights @ np.diagonal(m)).real)) for m in matrices]
+        return self._moments_on_circle(k)
+
+
+def block_gaussian(
+    sizes: ArrayLike, variances: ArrayLike, *, mean: ArrayLike | None = None
+) -> MatrixDysonLaw:
+    """Law of a symmetric random matrix whose blocks have entries of given variances.
+
+    Parameters
+    ----------
+    sizes : array_like, shape (k,)
+        Sizes of the diagonal blocks, relative to each other, > 0.
+    variances : array_like, shape (k, k)
+        Symmetric, >= 0: the entries of block (i, j) have variance variances[i, j] / n with n the
+        size of the whole matrix. All ones is the semicircle law of variance 1; a band of ones is
+        a band matrix.
+    mean : array_like, shape (k,), optional
+        Each diagonal block is centred on this multiple of the identity.
+
+    Returns
+    -------
+    MatrixDysonLaw
+        Of 1/m_i = z - mean_i - sum over j of variances_ij (sizes_j / n) m_j, G = mean of the m_i
+        weighted by sizes.
+    """
+    shares = float_array("sizes", sizes, ndim=1)
+    profile = float_array("variances", variances, ndim=2)
+    if not shares.size or profile.shape != (shares.size, shares.size):
+        raise ValueError(
+            f"variances must be of shape {(shares.size, shares.size)}, one row a block; got "
+            f"{profile.shape}"
+        )
+    if shares.min() <= 0 or profile.min() < 0 or not np.array_equal(profile, profile.T):
+        raise ValueError("sizes must be > 0, variances >= 0 and symmetric")
+    shares = shares / shares.sum()
+    center = np.zeros(shares.size) if mean is None else float_array("mean", mean, ndim=1)
+    return MatrixDysonLaw(MatrixDyson(center, profile * shares, weights=shares))
+
+
+def kronecker_gaussian(
+    coefficients: Sequence[ArrayLike], *, mean: ArrayLike | None = None
+) -> MatrixDysonLaw:
+    """Law of A (x) 1 + sum of C_j (x) X_j with independent Gaussian X_j of entries of variance 1/N.
+
+    Parameters
+    ----------
+    coefficients : sequence of array_like, shape (k, k)
+        Hermitian C_j multiply symmetric X_j; any other C_j stands for C_j (x) Y_j + its adjoint
+        with a Y_j whose entries are all independent.
+    mean : array_like, shape (k, k), optional
+        A, Hermitian; 0 by default.
+    """
+    if not len(coefficients):
+        raise ValueError("coefficients must hold at least one matrix")
+    covariance = kronecker_covariance(coefficients)
+    k = np.asarray(coefficients[0]).shape[0]
+    return MatrixDysonLaw(MatrixDyson(np.zeros(k) if mean is None else mean, covariance))  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""Noncommutative polynomials, their linearisation and their laws."""

@@ -1,0 +1,399 @@
+r"""Laws of self-adjoint polynomials in free variables.
+
+A polynomial in free variables of given laws, or of independent rotation-invariant random matrices
+as they grow, is linearised (`rmtland.free.polynomials.linearisation`) to a pencil of which it is
+the corner, and the pencil is solved as a matrix-valued equation [1]_:
+
+- variables with rational R-transforms (semicircles, free Poisson laws, their sums) and circular
+  variables are Gaussian: the pencil is a `MatrixDyson` equation, in which a free Poisson variable
+  of rate c and jump t stands for :math:`t Y Y^T`, an n x cn matrix Y and a block of its own;
+- any other law enters by operator-valued subordination
+  (`rmtland.free.operator_valued.free_pencil`).
+
+Moments are sums over words of moments of free variables, in exact arithmetic.
+
+References
+----------
+.. [1] S. T. Belinschi, T. Mai and R. Speicher, Analytic subordination theory of operator-valued
+       free additive convolution and the solution of a general random matrix problem, J. reine
+       angew. Math. 732 (2017) 21-53.
+.. [2] A. Nica and R. Speicher, Commutators of free random variables, Duke Math. J. 92 (1998)
+       553-592: xy + yx and i(xy - yx) of semicirculars.
+
+Examples
+--------
+The anticommutator of two semicirculars, whose edges are +-((11 + 5 sqrt 5)/2)^(1/2):
+
+>>> from rmtland import MarchenkoPastur, Semicircle
+>>> x, y = free_variables("x y")
+>>> law = law_of_polynomial(x * y + y * x, x=Semicircle(), y=Semicircle())
+>>> [round(edge, 12) for edge in law.support[0]]
+[-3.330190676786, 3.330190676786]
+>>> [law.moment(k) for k in range(5)]
+[1.0, 0.0, 2.0, 0.0, 10.0]
+
+A Wishart matrix between semicirculars, by a function of symbols:
+
+>>> law_of_polynomial(lambda x, w: x * w * x, x=Semicircle(), w=MarchenkoPastur(0.5)).mean()
+1.0
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from rmtland.arguments import choice, positive
+from rmtland.free.operator_valued.free_pencil import FreePencil, circular_part, law_part, levy_part
+from rmtland.free.operator_valued.matrix_dyson import LARGEST_SIZE, MatrixDyson
+from rmtland.free.operator_valued.resolvent_law import ResolventEquation, ResolventLaw
+from rmtland.free.polynomials.linearisation import Linearisation
+from rmtland.free.polynomials.noncommutative_polynomial import (
+    Letter,
+    Polynomial,
+    Word,
+    WordMoments,
+    free_variables,
+)
+from rmtland.free.sums import free_sum, is_point_mass
+from rmtland.laws.affine_law import affine
+from rmtland.laws.discrete import Discrete
+from rmtland.laws.law import Law
+from rmtland.laws.levy import LevyLaw
+from rmtland.laws.pushforward import image
+
+__all__ = ["Circular", "PolynomialLaw", "law_of_polynomial"]
+
+ROUTES = ("automatic", "gaussian", "subordination")
+_MOST_WORDS = 1024
+_LONGEST_WORD = 24
+
+
+@dataclass(frozen=True)
+class Circular:
+    """A circular variable c: the limit of a square matrix of independent entries (Ginibre).
+
+    Parameters
+    ----------
+    variance : float
+        E c c* = E c* c; the n x n matrix has entries of variance variance/n.
+
+    Raises
+    ------
+    ValueError
+        If the variance is not positive.
+    """
+
+    variance: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "variance", positive("variance", self.variance))
+
+
+@dataclass(frozen=True)
+class PolynomialLaw(ResolventLaw):
+    """The law of a self-adjoint polynomial in free variables; made by `law_of_polynomial`.
+
+    Parameters
+    ----------
+    polynomial : Polynomial
+        Self-adjoint.
+    variables : tuple of (str, Law or Circular)
+        Name and law of each variable, in alphabetical order.
+    gaussian : bool
+        Whether the equation is a `MatrixDyson` equation, which needs rational R-transforms.
+    """
+
+    polynomial: Polynomial
+    variables: tuple[tuple[str, Law | Circular], ...]
+    gaussian: bool
+
+    @cached_property
+    def equation(self) -> ResolventEquation:  # type: ignore[override]
+        """The equation for the pencil."""
+        laws = dict(self.variables)
+        sizes = {name: _norm(law) for name, law in self.variables}
+        pencil = Linearisation.of(self.polynomial, scales=sizes)
+        if self.gaussian:
+            return _gaussian_equation(pencil, laws)
+        constant = pencil.constant.copy()
+        parts = []
+        for letter, matrix in pencil.coefficients.items():
+            law = laws[letter.name]
+            if isinstance(law, Circular):
+                if not letter.starred:
+                    parts.append(circular_part(matrix, law.variance))
+            elif isinstance(law, LevyLaw):
+                constant += law.levy.drift * matrix
+                parts.append(levy_part(matrix, law.levy))
+            else:
+                center = law.mean()
+                constant += center * matrix
+                parts.append(law_part(matrix, law, center=center))
+        return FreePencil(constant, parts, radius=self._bound)
+
+    @cached_property
+    def _bound(self) -> float:
+        """Bound of the norm: the polynomial with moduli for coefficients, at the norms."""
+        sizes = {name: _norm(law) for name, law in self.variables}
+        return math.fsum(
+            abs(value) * math.prod(sizes[letter.name] for letter in word)
+            for word, value in self.polynomial.coefficients.items()
+        )
+
+    def _atom_places(self) -> list[float]:
+        """Values of the polynomial at atoms of some variables that do not depend on the others."""
+        choices: list[list[float | None]] = []
+        for _, law in self.variables:
+            atoms = [] if isinstance(law, Circular) else [place for place, _ in law.atoms]
+            choices.append([None, *atoms])
+        if math.prod(len(options) for options in choices) > 1000:
+            return [0.0]
+        places = [0.0]
+        names = [name for name, _ in self.variables]
+        for values in product(*choices):
+            chosen = {n: v for n, v in zip(names, values, strict=True) if v is not None}
+            rest = _substituted(self.polynomial, chosen)
+            size = max((abs(v) for v in self.polynomial.coefficients.values()), default=0.0)
+            words = rest.coefficients
+            if all(not word or abs(v) < 1e-14 * size for word, v in words.items()):
+                places.append(words.get((), 0j).real)
+        return places
+
+    def _exact_moments(self, k: int) -> list[Fraction]:
+        """Moments from those of words where there are not too many, else on a circle."""
+        power: dict[Word, tuple[Fraction, Fraction]] = {(): (Fraction(1), Fraction(0))}
+        laws = dict(self.variables)
+
+        def cumulants(name: str, order: int) -> list[Fraction]:
+            law = laws[name]
+            if isinstance(law, Circular):
+                return [Fraction(0), Fraction(law.variance)]
+            return law._exact_cumulants(order)
+
+        known = WordMoments(cumulants)
+        terms = [
+            (word, Fraction(value.real), Fraction(value.imag))
+            for word, value in self.polynomial.coefficients.items()
+        ]
+        moments = [Fraction(1)]
+        for order in range(1, k + 1):
+            if len(power) * len(terms) > _MOST_WORDS or order * self.polynomial.degree > (
+                _LONGEST_WORD
+            ):
+                return [*moments, *self._moments_on_circle(k)[order:]]
+            longer: dict[Word, tuple[Fraction, Fraction]] = {}
+            for word, (real, imaginary) in power.items():
+                for factor, a, b in terms:
+                    old = longer.get(word + factor, (Fraction(0), Fraction(0)))
+                    longer[word + factor] = (
+                        old[0] + real * a - imaginary * b,
+                        old[1] + real * b + imaginary * a,
+                    )
+            power = longer
+            moments.append(
+                sum((v[0] * known.moment(w) for w, v in power.items() if v[0]), Fraction(0))
+            )
+        return moments
+
+
+def law_of_polynomial(
+    polynomial: Polynomial | Callable[..., Any],
+    *,
+    route: str = "automatic",
+    **variables: Law | Circular,
+) -> Law:
+    """Return the law of a self-adjoint polynomial in free variables.
+
+    Parameters
+    ----------
+    polynomial : Polynomial or callable
+        Made from `free_variables`; or a function of symbols, called with one for each of
+        `variables`. Free variables do not commute: x y + y x and 1j (x y - y x) are self-adjoint,
+        x y is not.
+    route : str
+        "gaussian" for a matrix Dyson equation, which needs variables with rational R-transforms
+        (and circular ones); "subordination" for the route that takes any law; "automatic" chooses
+        the first where it can.
+    **variables : Law or Circular
+        The law of each variable, of bounded support; a measured or deterministic spectrum is an
+        `EmpiricalLaw`. A `Circular` variable is not self-adjoint.
+
+    Returns
+    -------
+    Law
+        A `PolynomialLaw`; on the automatic route, for a polynomial of degree one the free sum, for
+        one of degree zero a point mass, and for one variable the image of its law (`Image`).
+
+    Raises
+    ------
+    ValueError
+        If the polynomial is not self-adjoint, a variable is missing, unknown or of unbounded
+        support, or the route does not suit the laws.
+    TypeError
+        If the polynomial or a law is of another type.
+    """
+    choice("route", route, ROUTES)
+    for name, law in variables.items():
+        if not isinstance(law, Law | Circular):
+            raise TypeError(f"{name} must be a Law or Circular; got {law!r}")
+    p = _made(polynomial, variables)
+    missing = [name for name in p.variables if name not in variables]
+    if missing:
+        raise ValueError(f"no law given for {', '.join(missing)}; pass {missing[0]}=<a law>")
+    unused = [name for name in variables if name not in p.variables]
+    if unused and isinstance(polynomial, Polynomial):
+        raise ValueError(f"{', '.join(unused)} does not occur in the polynomial {p!r}")
+    for letter in p.letters:
+        law = variables[letter.name]
+        if isinstance(law, Circular) == letter.self_adjoint:
+            raise ValueError(
+                f"{letter.name} is {'' if letter.self_adjoint else 'not '}self-adjoint but its law "
+                f"is {law!r}; a circular variable is free_variables(..., self_adjoint=False)"
+            )
+    Linearisation.of(p) if p.asymmetry() else None
+    points = {
+        name: law.atoms[0][0]
+        for name, law in variables.items()
+        if isinstance(law, Law) and is_point_mass(law)
+    }
+    p = _substituted(p, points)
+    laws = {name: variables[name] for name in p.variables}
+    for name, law in laws.items():
+        if not math.isfinite(_norm(law)):
+            raise ValueError(f"the law of {name} must have a bounded support; got {law!r}")
+    rational = all(isinstance(law, LevyLaw | Circular) for law in laws.values())
+    if route == "gaussian" and not rational:
+        wrong = next(law for law in laws.values() if not isinstance(law, LevyLaw | Circular))
+        raise ValueError(f"the gaussian route needs rational R-transforms; got {wrong!r}")
+    simple = _simple(p, laws) if route == "automatic" else None
+    if simple is not None:
+        return simple
+    pencil = Linearisation.of(p)
+    small = rational and _gaussian_size(pencil, laws) <= LARGEST_SIZE
+    if route == "gaussian" and not small:
+        raise ValueError(f"a linearisation of size above {LARGEST_SIZE}; take another route")
+    gaussian = small and route != "subordination"
+    return PolynomialLaw(p, tuple(sorted(laws.items())), gaussian)
+
+
+def _made(polynomial: Any, variables: Mapping[str, Law | Circular]) -> Polynomial:
+    if isinstance(polynomial, Polynomial):
+        return polynomial
+    if not callable(polynomial):
+        raise TypeError(f"polynomial must be a Polynomial or a function; got {polynomial!r}")
+    symbols = {
+        name: free_variables([name], self_adjoint=not isinstance(law, Circular))
+        for name, law in variables.items()
+    }
+    names = list(inspect.signature(polynomial).parameters)
+    if set(names) != set(symbols):
+        raise ValueError(f"the function takes {names}, but laws are given for {list(symbols)}")
+    made = polynomial(**symbols)
+    if isinstance(made, int | float | complex):
+        return Polynomial({(): made})
+    if not isinstance(made, Polynomial):
+        raise TypeError(f"the function must return a Polynomial; got {made!r}")
+    return made
+
+
+def _simple(p: Polynomial, laws: Mapping[str, Law | Circular]) -> Law | None:
+    """Return the law where no equation is needed, else None."""
+    constant = p.coefficients.get((), 0j).real
+    if p.degree == 0:
+        return Discrete((constant,), (1.0,))
+    everything = list(laws.values())
+    if p.degree == 1 and not any(isinstance(law, Circular) for law in everything):
+        parts = [
+            affine(law, scale=p.coefficients[(Letter(name),)].real)
+            for name, law in laws.items()
+            if isinstance(law, Law)
+        ]
+        return affine(free_sum(*parts), shift=constant)
+    law = everything[0]
+    if len(laws) == 1 and isinstance(law, Law):
+        powers = [(Letter(next(iter(laws))),) * k for k in range(p.degree + 1)]
+        return image(law, [p.coefficients.get(word, 0j).real for word in powers])
+    return None
+
+
+def _norm(law: Law | Circular) -> float:
+    if isinstance(law, Circular):
+        return 2 * math.sqrt(law.variance)
+    ends = [end for band in law.support for end in band] + [place for place, _ in law.atoms]
+    return max(abs(end) for end in ends)
+
+
+def _substituted(p: Polynomial, values: Mapping[str, float]) -> Polynomial:
+    """Return the polynomial with numbers in the place of some variables."""
+    if not values:
+        return p
+    total: dict[Word, complex] = {}
+    for word, value in p.coefficients.items():
+        rest = tuple(letter for letter in word if letter.name not in values)
+        factor = math.prod(values[letter.name] for letter in word if letter.name in values)
+        total[rest] = total.get(rest, 0j) + value * factor
+    return Polynomial(total)
+
+
+def _gaussian_size(pencil: Linearisation, laws: Mapping[str, Law | Circular]) -> int:
+    size = pencil.size
+    for letter, matrix in pencil.coefficients.items():
+        law = laws[letter.name]
+        if isinstance(law, LevyLaw):
+            size += len(law.levy.jumps) * int(np.linalg.matrix_rank(matrix))
+    return size
+
+
+def _gaussian_equation(pencil: Linearisation, laws: Mapping[str, Law | Circular]) -> MatrixDyson:
+    """Return a matrix Dyson equation, with rows of their own for free Poisson parts."""
+    k, size = pencil.size, _gaussian_size(pencil, laws)
+    mean: Any = np.zeros((size, size), dtype=np.complex128)
+    mean[:k, :k] = pencil.constant
+    weights = np.ones(size)
+    sandwiches: list[tuple[Any, Any]] = []
+    blocks: list[tuple[Any, slice, float, float]] = []
+    place = k
+    for letter, matrix in pencil.coefficients.items():
+        law = laws[letter.name]
+        if isinstance(law, Circular):
+            # both orders, one at each of the two letters
+            scaled = law.variance * matrix
+            sandwiches.append((scaled, matrix.conj().T))
+            continue
+        assert isinstance(law, LevyLaw)
+        mean[:k, :k] += law.levy.drift * matrix
+        if law.levy.variance:
+            sandwiches.append((law.levy.variance * matrix, matrix))
+        part = levy_part(matrix, law.levy)
+        for rate, jump in zip(law.levy.rates, law.levy.jumps, strict=True):
+            rows = slice(place, place + part.rank)
+            place += part.rank
+            mean[rows, rows] = -math.copysign(1.0, jump) * np.linalg.inv(part.core)
+            weights[rows] = rate
+            blocks.append((part.frame, rows, rate, abs(jump)))
+
+    def covariance(m: Any) -> Any:
+        energy = np.zeros(m.shape, dtype=np.complex128)
+        corner = m[..., :k, :k]
+        for left, right in sandwiches:
+            energy[..., :k, :k] += left @ corner @ right
+        for frame, rows, rate, size in blocks:
+            adjoint = frame.conj().T
+            energy[..., :k, :k] += rate * size * frame @ m[..., rows, rows] @ adjoint
+            energy[..., rows, rows] += size * adjoint @ corner @ frame
+        return energy
+
+    ends = np.zeros(size)
+    ends[0] = 1.0
+    if not np.abs(mean.imag).any():
+        mean = mean.real
+    return MatrixDyson(mean, covariance, pencil=ends, weights=weights)

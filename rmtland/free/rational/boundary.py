@@ -1,0 +1,428 @@
+"""Compiled kernels: real points inside the support, along the arcs of h.
+
+Kernels of the rational route; the formulas stand in `rmtland.free.rational.free_levy`. They take
+the poles t and weights s of H(h) = h + const + sum of s/(h - t), or the triplet itself, in real
+arithmetic: a complex h is (u, w). They are tested equal to the plain references beside `FreeLevy`
+(polynomial roots, and the closed formulas of `LevyTriplet`).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from rmtland.free.rational.half_plane import local_form, near_drift
+
+# Gauss-Legendre nodes and weights on [0, 1].
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
+_NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
+
+_jit = numba.njit(cache=True, error_model="numpy", fastmath=False)
+
+
+@_jit
+def _newton(d, slope, b, kappa, u, w):
+    """Solve U slope + U^2 Q(U) = d for U = u + iw, w > 0, with Q = sum kappa/(b + U).
+
+    Returns u, w, the derivative of the left side, the steps and whether it converged.
+    """
+    gr = 0.0
+    gi = 0.0
+    for step in range(1, 41):
+        qr = 0.0
+        qi = 0.0
+        dr = 0.0
+        di = 0.0
+        for k in range(b.size):
+            p = b[k] + u
+            scale = 1.0 / (p * p + w * w)
+            x = p * scale
+            y = -w * scale
+            qr += kappa[k] * x
+            qi += kappa[k] * y
+            dr -= kappa[k] * (x * x - y * y)
+            di -= kappa[k] * 2.0 * x * y
+        # derivative slope + U (2 Q + U Q'), value U slope + U^2 Q - d
+        er = 2.0 * qr + u * dr - w * di
+        ei = 2.0 * qi + u * di + w * dr
+        gr = slope + u * er - w * ei
+        gi = u * ei + w * er
+        fr = u * slope + (u * u - w * w) * qr - 2.0 * u * w * qi - d
+        fi = w * slope + (u * u - w * w) * qi + 2.0 * u * w * qr
+        norm = gr * gr + gi * gi
+        if not norm > 0.0:
+            return u, w, gr, gi, step, False
+        x = (fr * gr + fi * gi) / norm
+        y = (fi * gr - fr * gi) / norm
+        u -= x
+        if w - y <= 0.0:
+            w *= 0.25
+            continue
+        w -= y
+        if not (abs(u) < 1e300 and w < 1e300) or w < 1e-12 * abs(u):
+            # Lost, or on the way to one of the real roots.
+            return u, w, gr, gi, step, False
+        if abs(x) + abs(y) <= 1e-8 * w:
+            return u, w, gr, gi, step, True
+    return u, w, gr, gi, 40, False
+
+
+@_jit
+def _height(u, t, s):
+    """Return the w > 0 with sum s/((u - t)^2 + w^2) = 1: the arc over the real part u."""
+    y = 0.0
+    for k in range(t.size):
+        y = max(y, s[k] - (u - t[k]) ** 2)
+    for _ in range(200):
+        f = -1.0
+        df = 0.0
+        for k in range(t.size):
+            r = 1.0 / ((u - t[k]) ** 2 + y)
+            f += s[k] * r
+            df -= s[k] * r * r
+        if f <= 0.0:
+            break
+        new = y - f / df
+        if new == y:
+            break
+        y = new
+    return math.sqrt(max(y, 0.0))
+
+
+@_jit
+def _bisect_arc(d, slope, h, low, high, b, kappa, t, s):
+    """Real and imaginary part of U by bisection over the real part: x increases along the arc."""
+    lo = low
+    hi = high
+    for _ in range(120):
+        u = 0.5 * (lo + hi)
+        if u <= lo or u >= hi:
+            break
+        w = _height(u, t, s)
+        x = u - h
+        qr = 0.0
+        qi = 0.0
+        for k in range(b.size):
+            p = b[k] + x
+            scale = kappa[k] / (p * p + w * w)
+            qr += p * scale
+            qi -= w * scale
+        if x * slope + (x * x - w * w) * qr - 2.0 * x * w * qi < d:
+            lo = u
+        else:
+            hi = u
+    u = 0.5 * (lo + hi)
+    return u - h, _height(u, t, s)
+
+
+@_jit
+def _newton_near_zero(x, c1, c2, variance, rates, jumps, u, w):
+    """Newton for H(h) - drift = x close to h = 0, where the density may be unbounded."""
+    for step in range(1, 81):
+        tr = 0.0
+        ti = 0.0
+        dr = 0.0
+        di = 0.0
+        for k in range(jumps.size):
+            p = u - jumps[k]
+            scale = 1.0 / (p * p + w * w)
+            a = p * scale
+            b = -w * scale
+            q = rates[k] / jumps[k]
+            tr += q * a
+            ti += q * b
+            dr -= q * (a * a - b * b)
+            di -= q * 2.0 * a * b
+        h = complex(u, w)
+        t = complex(tr, ti)
+        f = h * (c1 + h * (c2 + h * t)) - x
+        g = c1 + h * (2.0 * c2 + h * (3.0 * t + h * complex(dr, di)))
+        if variance > 0.0:
+            f += variance / h
+            g -= variance / (h * h)
+        if g == 0.0:
+            return u, w, step, False
+        move = f / g
+        u -= move.real
+        if w - move.imag <= 0.0:
+            w *= 0.25
+            continue
+        w -= move.imag
+        if not w > 1e-12 * abs(u):
+            return u, w, step, False
+        if abs(move) <= 1e-8 * w:
+            return u, w, step, True
+    return u, w, 80, False
+
+
+@_jit
+def _phase(u, w, variance, rates, jumps):
+    """Im L / 1 at h = u + iw: the closed form of the logarithmic potential."""
+    size = u * u + w * w
+    total = math.atan2(w, u)
+    if variance > 0.0:
+        total -= variance * (u / size) * (w / size)
+    for k in range(jumps.size):
+        p = u - jumps[k]
+        r2 = p * p + w * w
+        yr = jumps[k] * p / r2
+        yi = -jumps[k] * w / r2
+        if yr * yr + yi * yi < 0.0025:
+            ar = 0.0
+            ai = 0.0
+            sign = 1.0
+            for n in range(16, 1, -1):
+                ar, ai = ar * yr - ai * yi + sign / n, ar * yi + ai * yr
+                sign = -sign
+            qr = yr * yr - yi * yi
+            qi = 2.0 * yr * yi
+            total += rates[k] * (ar * qi + ai * qr)
+        else:
+            total += rates[k] * (yi - math.atan2(-jumps[k] * w, u * p + w * w))
+    return total
+
+
+@_jit
+def _mass_from_edge(h, slope, b, kappa, u, w):
+    """Mass between an edge and the point h + U, |U| small: relative accuracy in the tail.
+
+    cdf(x) - cdf(edge) = -(1/pi) Im of the integral of (1/h' - 1/h) H'(h') dh' from h to h + U,
+    with H'(h + U) = slope + U (2 Q + U Q'): of third order in U, without cancellation.
+    """
+    sr = 0.0
+    si = 0.0
+    for n in range(_NODES.size):
+        x = _NODES[n] * u
+        y = _NODES[n] * w
+        qr = 0.0
+        qi = 0.0
+        dr = 0.0
+        di = 0.0
+        for k in range(b.size):
+            p = b[k] + x
+            scale = 1.0 / (p * p + y * y)
+            a = p * scale
+            c = -y * scale
+            qr += kappa[k] * a
+            qi += kappa[k] * c
+            dr -= kappa[k] * (a * a - c * c)
+            di -= kappa[k] * 2.0 * a * c
+        er = 2.0 * qr + x * dr - y * di
+        ei = 2.0 * qi + x * di + y * dr
+        fr = slope + x * er - y * ei
+        fi = x * ei + y * er
+        p = h + x
+        scale = _WEIGHTS[n] * _NODES[n] / (h * (p * p + y * y))
+        sr += scale * (fr * p + fi * y)
+        si += scale * (fi * p - fr * y)
+    return ((u * u - w * w) * si + 2.0 * u * w * sr) / math.pi
+
+
+@_jit
+def _mass_from_drift(h, c2, rates, jumps):
+    """Distribution function beside an unbounded density at the drift, rates of total 1.
+
+    That of the drift, the rates of the negative jumps, less 1/pi Im of the integral of H'(h')/h'
+    from 0 to h; H'(h')/h' has no pole there.
+    """
+    total = 0.0j
+    for n in range(_NODES.size):
+        place = _NODES[n] * h
+        _, slope = local_form(place, 0.0, c2, rates, jumps)
+        total += _WEIGHTS[n] * slope / _NODES[n]
+    mass = -total.imag / math.pi
+    for k in range(jumps.size):
+        if jumps[k] < 0.0:
+            mass += rates[k]
+    return mass
+
+
+@_jit
+def _on_arc(u, w, t, s):
+    """Whether h = u + iw fulfils sum s/|h - t|^2 = 1, as the physical root does."""
+    total = -1.0
+    for k in range(t.size):
+        total += s[k] / ((u - t[k]) ** 2 + w * w)
+    return abs(total) < 1e-6
+
+
+@_jit
+def boundary(
+    x, mode, edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
+    c1, c2, reach, drift, variance, rates, jumps,
+):  # fmt: skip
+    """Follow the arcs over the points x.
+
+    mode 0: the density; 1: the distribution function; 2: h itself, as (u, w) in two rows.
+    `edges` (with low parts) and `criticals` have two entries an interval, `masses` the
+    distribution function at each edge; c1, c2 and `reach` those of the form beside the drift.
+    Returns values and steps; a negative number of steps marks a point that did not converge.
+    """
+    n = x.size
+    value = np.zeros((2 if mode == 2 else 1, n))
+    steps = np.zeros(n, dtype=np.int64)
+    intervals = edges.size // 2
+    last = -1
+    last_x = 0.0
+    u = 0.0
+    w = 0.0
+    gr = 1.0
+    gi = 0.0
+    radius = np.inf
+    for k in range(jumps.size):
+        radius = min(radius, 0.2 * abs(jumps[k]))
+    unbounded = variance == 0.0 and c1 == 0.0
+    atom_at_drift = 0.0
+    if variance == 0.0:
+        atom_at_drift = 1.0
+        for k in range(rates.size):
+            atom_at_drift -= rates[k]
+        if atom_at_drift <= 4e-16 * (1 + rates.size):
+            atom_at_drift = 0.0
+    for i in range(n):
+        xi = x[i]
+        # The nearest edge of the interval that holds x; e even is a left edge.
+        place = -1
+        above = 0
+        for j in range(intervals):
+            left = (xi - edges[2 * j]) - edges_low[2 * j]
+            if not left > 0.0:
+                break
+            right = (xi - edges[2 * j + 1]) - edges_low[2 * j + 1]
+            above = 2 * j + 2
+            if right < 0.0:
+                place = 2 * j if left <= -right else 2 * j + 1
+                break
+        if place < 0:
+            if mode == 1:
+                if above == 0:
+                    value[0, i] = 0.0
+                else:
+                    value[0, i] = masses[above - 1]
+                if atom_at_drift > 0.0 and xi >= drift:
+                    value[0, i] = masses[above] if above < edges.size else 1.0
+            elif mode == 0:
+                for j in range(edges.size):
+                    if xi == edges[j] and criticals[j] == 0.0:
+                        value[0, i] = np.inf
+            else:
+                value[0, i] = np.nan
+            continue
+        h = criticals[place]
+        slope = slopes[place]
+        b = offsets[place]
+        kappa = kappas[place]
+        d = (xi - edges[place]) - edges_low[place]
+        ok = False
+        spent = 0
+        delta = xi - drift
+        if unbounded and delta == 0.0:
+            # h = 0 inside a band: the jumps balance, or the gap beside 0 is below rounding.
+            last = -1
+            if mode == 0:
+                value[0, i] = np.inf
+            elif mode == 1:
+                value[0, i] = _mass_from_drift(0.0j, c2, rates, jumps)
+            continue
+        if (
+            variance == 0.0
+            and abs(c1) < 1e-2
+            and abs(delta) < reach
+            and (h == 0.0 or abs(delta) < 10.0 * abs(d))
+        ):
+            small, spent, ok = near_drift(complex(delta, 0.0), c1, c2, rates, jumps, True)
+            if ok:
+                steps[i] = spent
+                last = -1
+                if mode == 0:
+                    size = abs(small)
+                    value[0, i] = small.imag / size / size / math.pi
+                elif mode == 2:
+                    value[0, i] = small.real
+                    value[1, i] = small.imag
+                elif c1 == 0.0:
+                    value[0, i] = _mass_from_drift(small, c2, rates, jumps)
+                else:
+                    mass = _phase(small.real, small.imag, variance, rates, jumps)
+                    value[0, i] = 1.0 - mass / math.pi
+                continue
+        if last >= 0 and last // 2 == place // 2:
+            # Warm start with one step along dh/dx = 1/H'.
+            size = gr * gr + gi * gi
+            du = (xi - last_x) * gr / size
+            dw = -(xi - last_x) * gi / size
+            u = u + (criticals[last] - h) + du
+            if w + dw > 0.5 * w and w + dw < 2.0 * w:
+                w += dw
+            u, w, gr, gi, more, ok = _newton(d, slope, b, kappa, u, w)
+            spent += more
+            ok = ok and _on_arc(h + u, w, t, s)
+        if not ok:
+            bend = 0.0
+            for k in range(b.size):
+                bend += kappa[k] / b[k]
+            # U = -slope/(2 Q) is the true critical point, slope being the rounding of h.
+            u = -0.5 * slope / bend
+            w = math.sqrt(max((d + 0.25 * slope * slope / bend) / -bend, 0.0))
+            ok = w == 0.0
+            if w > 0.0:
+                u, w, gr, gi, more, ok = _newton(d, slope, b, kappa, u, w)
+                ok = ok and _on_arc(h + u, w, t, s)
+                spent += more
+        if not ok:
+            j = place - place % 2
+            u, w = _bisect_arc(d, slope, h, criticals[j], criticals[j + 1], b, kappa, t, s)
+            start_u = u
+            start_w = w
+            if w > 0.0:
+                u, w, gr, gi, more, ok = _newton(d, slope, b, kappa, u, w)
+                ok = ok and _on_arc(h + u, w, t, s)
+                spent += more + 120
+            if not ok:
+                u = start_u
+                w = start_w
+        if (
+            math.hypot(h + u, w) < radius
+            and abs(delta) < abs(d)
+            and math.hypot(u, w) > 0.2 * abs(h)
+        ):
+            nu, nw, more, good = _newton_near_zero(
+                delta, c1, c2, variance, rates, jumps, h + u, max(w, 1e-3 * abs(h + u))
+            )
+            spent += more
+            if good and _on_arc(nu, nw, t, s):
+                u = nu - h
+                w = nw
+                last = place
+                last_x = xi
+                steps[i] = spent
+                if mode == 0:
+                    value[0, i] = nw / (math.pi * (nu * nu + nw * nw))
+                elif mode == 2:
+                    value[0, i] = nu
+                    value[1, i] = nw
+                else:
+                    value[0, i] = 1.0 - _phase(nu, nw, variance, rates, jumps) / math.pi
+                continue
+        steps[i] = spent if ok else -spent
+        last = place if ok else -1
+        last_x = xi
+        if mode == 2:
+            value[0, i] = h + u
+            value[1, i] = w
+        elif mode == 0:
+            p = h + u
+            value[0, i] = w / (math.pi * (p * p + w * w))
+        else:
+            near = abs(h)
+            for k in range(b.size):
+                near = min(near, abs(b[k]))
+            if math.hypot(u, w) < 0.2 * near:
+                mass = masses[place] + _mass_from_edge(h, slope, b, kappa, u, w)
+            else:
+                mass = 1.0 - _phase(h + u, w, variance, rates, jumps) / math.pi
+            j = place - place % 2
+            value[0, i] = min(max(mass, masses[j]), masses[j + 1])
+    return value, steps

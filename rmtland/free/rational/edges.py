@@ -1,0 +1,180 @@
+"""Compiled kernels: critical points of H, and edges in double-double arithmetic.
+
+Kernels of the rational route; the formulas stand in `rmtland.free.rational.free_levy`. They take
+the poles t and weights s of H(h) = h + const + sum of s/(h - t), or the triplet itself, in real
+arithmetic: a complex h is (u, w). They are tested equal to the plain references beside `FreeLevy`
+(polynomial roots, and the closed formulas of `LevyTriplet`).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+_jit = numba.njit(cache=True, error_model="numpy", fastmath=False)
+
+
+@_jit
+def _slope(h, t, s):
+    """f(h) = sum s/(h - t)^2 and its derivative."""
+    f = 0.0
+    df = 0.0
+    for k in range(t.size):
+        r = 1.0 / (h - t[k])
+        f += s[k] * r * r
+        df -= 2.0 * s[k] * r * r * r
+    return f, df
+
+
+@_jit
+def _root_beside(pole, near, far, t, s):
+    """Root of f = 1 on one side of a pole: f >= 1 at distance |near| from it, f < 1 at |far|.
+
+    The distance is bracketed within a factor of two on a logarithmic scale; from there Newton is
+    monotone, since f is convex.
+    """
+    while abs(far) > 2.0 * abs(near):
+        middle = math.copysign(math.sqrt(abs(near)) * math.sqrt(abs(far)), far)
+        f, _ = _slope(pole + middle, t, s)
+        if f >= 1.0:
+            near = middle
+        else:
+            far = middle
+    h = pole + near
+    for _ in range(200):
+        f, df = _slope(h, t, s)
+        if f <= 1.0 or df == 0.0:
+            break
+        new = h - (f - 1.0) / df
+        if new == h:
+            break
+        h = new
+    # One unguarded step takes out the rounding of the last one.
+    f, df = _slope(h, t, s)
+    if abs(f - 1.0) < 1e-6 and df != 0.0:
+        h -= (f - 1.0) / df
+    return h
+
+
+@_jit
+def _minimum_between(a, b, t, s):
+    """Minimiser of the convex f between two neighbouring poles a < b, by bisection on f'."""
+    lo = a
+    hi = b
+    for _ in range(200):
+        mid = 0.5 * (lo + hi)
+        if mid <= lo or mid >= hi:
+            break
+        _, df = _slope(mid, t, s)
+        if df < 0.0:
+            lo = mid
+        else:
+            hi = mid
+    return 0.5 * (lo + hi)
+
+
+@_jit
+def critical_points(t, s):
+    """Real solutions of sum s/(h - t)^2 = 1 that bound the arcs, in ascending pairs."""
+    n = t.size
+    found = np.empty(2 * n)
+    size = 1
+    reach = 1.0001 * math.sqrt(s.sum())
+    found[0] = _root_beside(t[0], -math.sqrt(s[0]), -reach, t, s)
+    for i in range(n - 1):
+        a = t[i]
+        b = t[i + 1]
+        # Smallest value that the two neighbouring terms alone can take.
+        least = (s[i] ** (1.0 / 3.0) + s[i + 1] ** (1.0 / 3.0)) ** 3 / (b - a) ** 2
+        if least >= 1.0:
+            continue
+        bottom = _minimum_between(a, b, t, s)
+        f, _ = _slope(bottom, t, s)
+        if not f < 1.0:
+            continue
+        left = _root_beside(a, math.sqrt(s[i]), bottom - a, t, s)
+        right = _root_beside(b, -math.sqrt(s[i + 1]), bottom - b, t, s)
+        if left < right:
+            found[size] = left
+            found[size + 1] = right
+            size += 2
+    found[size] = _root_beside(t[n - 1], math.sqrt(s[n - 1]), reach, t, s)
+    return found[: size + 1].copy()
+
+
+# Double-double arithmetic, for the places of the edges ------------------------------------------
+
+
+@_jit
+def _two_sum(a, b):
+    c = a + b
+    d = c - a
+    return c, (a - (c - d)) + (b - d)
+
+
+@_jit
+def _two_product(a, b):
+    c = a * b
+    x = 134217729.0 * a
+    ah = x - (x - a)
+    al = a - ah
+    y = 134217729.0 * b
+    bh = y - (y - b)
+    bl = b - bh
+    return c, ((ah * bh - c) + ah * bl + al * bh) + al * bl
+
+
+@_jit
+def _quotient(p, pe, d, de):
+    """(p + pe) / (d + de) to double-double accuracy."""
+    q = p / d
+    m, me = _two_product(q, d)
+    return _two_sum(q, ((p - m) - me + pe - q * de) / d)
+
+
+@_jit
+def edge_place(h, drift, variance, rates, jumps):
+    """H(h) as an unevaluated sum of two doubles."""
+    hi, lo = _two_sum(h, drift)
+    if variance > 0.0:
+        q, qe = _quotient(variance, 0.0, h, 0.0)
+        hi, e = _two_sum(hi, q)
+        lo += e + qe
+    for k in range(jumps.size):
+        a, ae = _two_product(rates[k], jumps[k])
+        p, pe = _two_product(a, h)
+        pe += ae * h
+        d, de = _two_sum(h, -jumps[k])
+        q, qe = _quotient(p, pe, d, de)
+        hi, e = _two_sum(hi, q)
+        lo += e + qe
+    return _two_sum(hi, lo)
+
+
+@_jit
+def edge_slope(h, variance, rates, jumps):
+    """H'(h) = 1 - sum s/(h - t)^2 near its zero, to the accuracy of double-double arithmetic.
+
+    Not exactly zero, since h is rounded; the edge form takes it into account.
+    """
+    hi = 1.0
+    lo = 0.0
+    for k in range(jumps.size + 1):
+        if k < jumps.size:
+            d, de = _two_sum(h, -jumps[k])
+            r, re = _quotient(jumps[k], 0.0, d, de)
+            rate = rates[k]
+        else:
+            if not variance > 0.0:
+                break
+            r, re = _quotient(1.0, 0.0, h, 0.0)
+            rate = variance
+        q, qe = _two_product(r, r)
+        qe += 2.0 * r * re
+        p, pe = _two_product(rate, q)
+        pe += rate * qe
+        hi, e = _two_sum(hi, -p)
+        lo += e - pe
+    return hi + lo

@@ -1,0 +1,1 @@
+"""Free sums and products of any laws by subordination at the real axis."""

@@ -1,0 +1,490 @@
+r"""Images of laws under polynomials of one variable (pushforwards).
+
+For X of law :math:`\rho` and a real polynomial p of degree d, the law of p(X) has
+
+.. math::
+    \rho_p(x) = \sum_{p(t) = x} \frac{\rho(t)}{|p'(t)|}, \qquad
+    G_p(z) = \sum_{i = 1}^d \frac{G(r_i)}{p'(r_i)}, \qquad
+    L_p(z) = \log |c_d| + \sum_{i = 1}^d L(r_i) + i \varphi,
+
+with the roots :math:`r_i` of p(r) = z and the leading coefficient :math:`c_d`: partial fractions of
+1/(z - p(t)) [1]_, and the factors of z - p(t). A constant :math:`\varphi` settles the branch. At a
+real point z = x + i0 a real root is approached from above where p increases and from below where
+p decreases. No quadrature is needed. Between its critical points p is monotone, so the
+distribution function is a sum of increments of that of X, and an atom at t is one at p(t).
+
+Where roots are close to each other, off the law of X, their terms cancel; the sum over a group of
+roots is then an integral over a circle around it in the plane of t,
+
+.. math:: \sum_{i} \frac{G(r_i)}{p'(r_i)} = \frac{1}{2 \pi i} \oint \frac{G(t)}{p(t) - z} \, dt .
+
+The density is unbounded at the critical values of p inside the support, unless that of X vanishes
+there.
+
+References
+----------
+.. [1] P. Henrici, Applied and Computational Complex Analysis, vol. 1, Wiley 1974, section 7.1:
+       partial fractions.
+
+Examples
+--------
+The square of a semicircular variable is free Poisson:
+
+>>> from rmtland.laws import Semicircle, Uniform
+>>> law = image(Semicircle(), (0.0, 0.0, 1.0))
+>>> law.support, round(law.pdf(1.0), 12), round(law.cdf(1.0), 12)
+(((0.0, 4.0),), 0.275664447711, 0.608997781044)
+
+A cubic with a minimum inside the support, where the density is unbounded:
+
+>>> law = image(Uniform(0.5, 2.0), (0.0, -1.0, 0.0, 1.0))
+>>> round(law.support[0][0], 10), law.pdf(law.support[0][0])
+(-0.3849001795, inf)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rmtland.arguments import float_array
+from rmtland.laws.affine_law import affine
+from rmtland.laws.discrete import Discrete
+from rmtland.laws.law import Atoms, Law, Support
+
+__all__ = ["Image", "image"]
+
+Real = NDArray[Any]  # float64
+Complex = NDArray[Any]  # complex128
+
+_CLOSE = 1e-2  # roots that are closer than this share of their distance to the law are a group
+_CIRCLE = 64
+
+
+def image(law: Law, coefficients: ArrayLike) -> Law:
+    """Return the law of p(X) for X of the given law.
+
+    Parameters
+    ----------
+    law : Law
+        The law of X, of bounded support.
+    coefficients : array_like of float, shape (d + 1,)
+        Of p, the constant first: p(t) = c_0 + c_1 t + ... + c_d t^d.
+
+    Returns
+    -------
+    Law
+        A `Discrete` for a law without a density or a constant p, an affine image for degree one,
+        an `Image` else.
+
+    Raises
+    ------
+    ValueError
+        If a coefficient is not finite, none is given, or the support is not bounded.
+    TypeError
+        If `law` is not a law.
+    """
+    if not isinstance(law, Law):
+        raise TypeError(f"law must be a Law; got {law!r}")
+    series = np.trim_zeros(float_array("coefficients", coefficients, ndim=1), "b")
+    if series.size <= 1:
+        return Discrete((float(series.sum()),), (1.0,))
+    if series.size == 2:
+        return affine(law, scale=float(series[1]), shift=float(series[0]))
+    ends = [end for band in law.support for end in band]
+    if not all(math.isfinite(end) for end in ends):
+        raise ValueError(f"the law must have a bounded support; got {law!r}")
+    if not ends:
+        atoms = _merged_atoms(law.atoms, series)
+        total = math.fsum(mass for _, mass in atoms)
+        return Discrete(tuple(p for p, _ in atoms), tuple(m / total for _, m in atoms))
+    return Image(law, tuple(series.tolist()))
+
+
+class _Branch(NamedTuple):
+    """Half of a cell between critical points: p(end + s) = value + sum of series_k s^k."""
+
+    end: float
+    length: float  # with a sign
+    value: float
+    far: float
+    series: Real  # from order 1
+
+
+@dataclass(frozen=True)
+class Image(Law):
+    """The law of a polynomial of one variable (pushforward, functional calculus); see `image`.
+
+    Parameters
+    ----------
+    law : Law
+        The law of X, which has a density and a bounded support.
+    coefficients : tuple of float
+        Of the polynomial, the constant first, of degree 2 or more.
+    """
+
+    law: Law
+    coefficients: tuple[float, ...]
+
+    @property
+    def degree(self) -> int:
+        """Degree of the polynomial."""
+        return len(self.coefficients) - 1
+
+    # Monotone pieces -------------------------------------------------------------------------
+
+    @cached_property
+    def _series(self) -> Real:
+        return np.array(self.coefficients, dtype=np.float64)
+
+    @cached_property
+    def _critical(self) -> Real:
+        """Real zeros of p' in ascending order."""
+        slope = _derivative(self._series)
+        zeros = np.roots(slope[::-1])
+        real = zeros.real[zeros.imag == 0]
+        bend = _derivative(slope)
+        for _ in range(2):
+            with np.errstate(all="ignore"):
+                moved = real - _at(slope, real) / _at(bend, real)
+                better = np.abs(_at(slope, moved)) < np.abs(_at(slope, real))
+            real = np.where(better, moved, real)
+        return np.sort(real) + 0.0
+
+    @cached_property
+    def _nodes(self) -> Real:
+        """Ends of the cells in which p is monotone: those of the support, and critical points."""
+        ends = np.ravel(self.law.support)
+        low, high = ends.min(), ends.max()
+        inner = self._critical[(self._critical > low) & (self._critical < high)]
+        return np.array([low, *inner, high])
+
+    @cached_property
+    def _branches(self) -> list[tuple[_Branch, _Branch]]:
+        """Both halves of every cell, each expanded around its own end of the cell."""
+        values = _at(self._series, self._nodes)
+        found = []
+        for i in range(self._nodes.size - 1):
+            left, right = float(self._nodes[i]), float(self._nodes[i + 1])
+            middle = (left + right) / 2
+            half = []
+            for j, end in ((i, left), (i + 1, right)):
+                series = _shifted(self._series, end)[1:]
+                if end in self._critical:
+                    series[0] = 0.0
+                value, far = float(values[j]), float(_at(self._series, np.array(middle)))
+                half.append(_Branch(end, middle - end, value, far, series))
+            found.append((half[0], half[1]))
+        return found
+
+    def _roots_on(self, branch: _Branch, x: Real) -> Real:
+        """Distances s from the end of a branch with p(end + s) = x, for x in its range."""
+        target = x - branch.value
+        series = np.concatenate([[0.0], branch.series])
+        slope = _derivative(series)
+        first = int(np.flatnonzero(branch.series)[0]) + 1
+        low, high = np.zeros(x.shape), np.ones(x.shape)  # as shares of the length
+        full = float(_at(series, np.array(branch.length)))
+        with np.errstate(all="ignore"):
+            share = np.clip(np.abs(target / full) ** (1 / first), 0.0, 1.0)
+        share[np.isnan(share)] = 0.0
+        rising = full > 0
+        for _ in range(100):
+            s = share * branch.length
+            defect = _at(series, s) - target
+            beyond = (defect > 0) == rising
+            exact = defect == 0
+            high = np.where(beyond | exact, share, high)
+            low = np.where(beyond & ~exact, low, share)
+            with np.errstate(all="ignore"):
+                trial = share - defect / (_at(slope, s) * branch.length)
+            inside = (trial >= low) & (trial <= high)
+            trial = np.where(exact, share, np.where(inside, trial, (low + high) / 2))
+            settled = np.abs(trial - share) <= 2e-16 * share
+            share = trial
+            if (settled | (high - low <= 2e-16 * high)).all():
+                break
+        return share * branch.length
+
+    @staticmethod
+    def _on(branches: tuple[_Branch, _Branch], x: Real) -> list[tuple[_Branch, NDArray[np.bool_]]]:
+        """Which points have a root on each half of a cell."""
+        first, second = branches
+        rising = second.value >= first.value
+        a, b, m = first.value, second.value, first.far
+        below = (x >= a) & (x <= m) if rising else (x <= a) & (x >= m)
+        above = (x > m) & (x <= b) if rising else (x < m) & (x >= b)
+        return [(first, below), (second, above & ~below)]
+
+    # The law ---------------------------------------------------------------------------------
+
+    @cached_property
+    def _bands(self) -> Support:
+        pieces = []
+        for low, high in self.law.support:
+            inner = self._nodes[(self._nodes > low) & (self._nodes < high)]
+            values = _at(self._series, np.array([low, *inner, high]))
+            pieces += [(min(pair), max(pair)) for pair in pairwise(values.tolist())]
+        merged: list[list[float]] = []
+        for low, high in sorted(pieces):
+            if merged and low <= merged[-1][1]:
+                merged[-1][1] = max(merged[-1][1], high)
+            else:
+                merged.append([low, high])
+        return tuple((float(low), float(high)) for low, high in merged)
+
+    @property
+    def support(self) -> Support:
+        """Images of the intervals of the law."""
+        return self._bands
+
+    @cached_property
+    def _point_masses(self) -> Atoms:
+        return _merged_atoms(self.law.atoms, self._series)
+
+    @property
+    def atoms(self) -> Atoms:
+        """Images of the atoms of the law; those within rounding of each other are one."""
+        return self._point_masses
+
+    def _pdf(self, x: Real) -> Real:
+        total = np.zeros(x.shape)
+        for branches in self._branches:
+            for branch, here in self._on(branches, x):
+                if here.any():
+                    total[here] += self._density_on(branch, self._roots_on(branch, x[here]))
+        return total
+
+    def _density_on(self, branch: _Branch, s: Real) -> Real:
+        def ratio(s: Real) -> Real:
+            slope = np.abs(_at(branch.series * np.arange(1, self.degree + 1), s))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return np.asarray(self.law._pdf(branch.end + s) / slope)
+
+        value = ratio(s)
+        lost = np.isnan(value) | ((s == 0) & (value == 0) & (branch.series[0] == 0))
+        if lost.any():
+            # At the end itself: the limit
+            near = ratio(branch.length * np.array([1e-10, 1e-8]))
+            grows = near[0] > 1.7 * near[1] and near[0] > 0
+            value[lost] = np.inf if grows else near[0]
+        return value
+
+    def _continuous(self, t: Real) -> Real:
+        """Distribution function of X without the atoms."""
+        level = np.array(self.law._cdf(t))
+        for place, mass in self.law.atoms:
+            level -= mass * (t >= place)
+        return level
+
+    def _cdf(self, x: Real) -> Real:
+        total = np.zeros(x.shape)
+        ends = self._continuous(self._nodes)
+        for i, branches in enumerate(self._branches):
+            rising = branches[1].value >= branches[0].value
+            # Mass of the cell up to each point: all or nothing outside its range.
+            top = max(branches[0].value, branches[1].value)
+            total[x > top] += ends[i + 1] - ends[i]
+            for branch, here in self._on(branches, x):
+                if here.any():
+                    t = branch.end + self._roots_on(branch, x[here])
+                    level = self._continuous(t)
+                    total[here] += level - ends[i] if rising else ends[i + 1] - level
+        for place, mass in self.atoms:
+            total[x >= place] += mass
+        top = max([high for _, high in self.support] + [place for place, _ in self.atoms])
+        return np.where(x >= top, 1.0, np.clip(total, 0.0, 1.0))
+
+    def _exact_moments(self, k: int) -> list[Fraction]:
+        moments = self.law._exact_moments(k * self.degree)
+        series = [Fraction(value) for value in self.coefficients]
+        power, found = [Fraction(1)], [Fraction(1)]
+        for _ in range(k):
+            longer = [Fraction(0)] * (len(power) + self.degree)
+            for i, a in enumerate(power):
+                for j, b in enumerate(series):
+                    longer[i + j] += a * b
+            power = longer
+            found.append(sum((a * m for a, m in zip(power, moments, strict=False)), Fraction(0)))
+        return found
+
+    # Transforms ------------------------------------------------------------------------------
+
+    def _roots(self, z: Complex) -> tuple[Complex, Real]:
+        """Roots of p(r) = z, shape (n, d), and the half-plane (1 or -1) that each belongs to."""
+        d, lead = self.degree, self._series[-1]
+        companion = np.zeros((z.size, d, d), dtype=np.complex128)
+        companion[:, np.arange(1, d), np.arange(d - 1)] = 1.0
+        companion[:, :, -1] = -self._series[:-1] / lead
+        companion[:, 0, -1] += z / lead
+        roots = np.linalg.eigvals(companion)
+        # The half-plane of a root beside the axis must not be left to rounding.
+        slope = _derivative(self._series)
+        scale = np.abs(roots).max(axis=1, keepdims=True)
+        refined: Complex = roots.real + 0j
+        step = np.full(roots.shape, np.inf)
+        for _ in range(4):
+            with np.errstate(all="ignore"):
+                step = (_at(self._series, refined) - z[:, None]) / _at(slope, refined)
+                refined = refined - step
+        with np.errstate(invalid="ignore"):
+            near = np.abs(refined - roots) < 1e-6 * scale
+            near &= (np.abs(step) < 1e-14 * scale) & (z.imag > 0)[:, None]
+        roots = np.where(near, refined, roots)
+        real = z.imag == 0
+        if real.any():
+            roots[real] = self._with_real_roots(z[real].real, roots[real])
+        side = np.sign(roots.imag)
+        side = np.where(side == 0, np.where(_at(slope, roots).real < 0, -1.0, 1.0), side)
+        return roots, side
+
+    def _with_real_roots(self, x: Real, roots: Complex) -> Complex:
+        """Put the roots in the range of the law, which are known better, in their places."""
+        free = np.ones(roots.shape, dtype=np.bool_)
+        for branches in self._branches:
+            for branch, here in self._on(branches, x):
+                rows = np.flatnonzero(here)
+                if not rows.size:
+                    continue
+                t = branch.end + self._roots_on(branch, x[rows])
+                gap = np.where(free[rows], np.abs(roots[rows] - t[:, None]), np.inf)
+                place = np.argmin(gap, axis=1)
+                roots[rows, place] = t
+                free[rows, place] = False
+        return roots
+
+    def _at_roots(self, roots: Complex, side: Real) -> tuple[Complex, Complex]:
+        """G and G' of the law at roots, each in its half-plane."""
+        g, slope = self.law._jet((roots.real + 1j * np.abs(roots.imag)).ravel())
+        g, slope = g.reshape(roots.shape), slope.reshape(roots.shape)
+        return np.where(side > 0, g, g.conj()), np.where(side > 0, slope, slope.conj())
+
+    def _jet(self, z: Complex) -> tuple[Complex, Complex]:
+        roots, side = self._roots(z)
+        first = _derivative(self._series)
+        p1, p2 = _at(first, roots), _at(_derivative(first), roots)
+        g, slope = self._at_roots(roots, side)
+        with np.errstate(all="ignore"):
+            terms = g / p1
+            slopes = slope / p1**2 - g * p2 / p1**3
+        value, change = terms.sum(axis=1), slopes.sum(axis=1)
+        for i, t, middle, inside in self._groups(roots):
+            weight = self._at_roots(t, np.where(t.imag < 0, -1.0, 1.0))[0] * (t - middle)
+            distance = _at(self._series, t) - z[i]
+            value[i] = np.mean(weight / distance) + terms[i, ~inside].sum()
+            change[i] = np.mean(weight / distance**2) + slopes[i, ~inside].sum()
+        infinite = np.isinf(g).any(axis=1) | (p1 == 0).any(axis=1)
+        lost = infinite & ~np.isfinite(value)
+        value[lost], change[lost] = np.inf, np.inf
+        return value, change
+
+    def _groups(self, roots: Complex) -> list[tuple[int, Complex, complex, NDArray[np.bool_]]]:
+        """Points whose roots are close to each other, off the law.
+
+        Each with a circle of points around a group of roots, its centre, and the members.
+        """
+        gaps = np.abs(roots[:, :, None] - roots[:, None, :])
+        gaps += np.where(np.eye(self.degree, dtype=np.bool_), np.inf, 0.0)
+        nearest, away = gaps.min(axis=2), self._distance(roots)
+        unit = np.exp(2j * np.pi * (np.arange(_CIRCLE) + 0.5) / _CIRCLE)
+        found = []
+        for i in np.flatnonzero((nearest < _CLOSE * away).any(axis=1)):
+            first = int(np.argmax(away[i] / np.maximum(nearest[i], 1e-16 * away[i])))
+            middle = complex(roots[i, first])
+            sizes = np.abs(roots[i] - middle)
+            limits = np.append(np.sort(sizes[sizes < away[i, first]]), away[i, first])
+            # The widest ring free of roots, and a circle that is nearer to its outer border
+            ratios = limits[2:] / np.maximum(limits[1:-1], 1e-300)
+            ring = int(np.argmax(ratios))
+            radius = limits[ring + 2] / min(3.0, math.sqrt(ratios[ring]))
+            found.append((int(i), middle + radius * unit, middle, sizes < radius))
+        return found
+
+    def _distance(self, t: Complex) -> Real:
+        """Distance of points of the plane to the law of X."""
+        low, high = np.array([*self.law.support, *((p, p) for p, _ in self.law.atoms)]).T
+        beside = np.maximum(low - t.real[..., None], t.real[..., None] - high)
+        return np.asarray(np.hypot(np.maximum(beside, 0.0).min(axis=-1), t.imag))
+
+    def _log_potential(self, z: Complex) -> Complex:
+        roots, side = self._roots(z)
+        logs = self.law._log_potential((roots.real + 1j * np.abs(roots.imag)).ravel())
+        logs = logs.reshape(roots.shape)
+        total = np.where(side > 0, logs, logs.conj()).sum(axis=1)
+        lead = self._series[-1]
+        # z - p(t) has an argument in (0, pi); the arguments of r_i - t are counted by half-planes.
+        phase = (lead > 0) - (self.degree % 2) * (1.0 if lead > 0 else -1.0)
+        value = np.asarray(total + math.log(abs(lead)) + 1j * np.pi * phase)
+        real = z.imag == 0
+        value.imag[real] = np.pi * (1 - self._cdf(z[real].real))
+        return value
+
+    def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
+        roots, side = self._roots(z)
+        first = _derivative(self._series)
+        p1, p2 = np.abs(_at(first, roots)), np.abs(_at(_derivative(first), roots))
+        flat = (roots.real + 1j * np.abs(roots.imag)).ravel()
+        stated = np.asarray(self.law.solve(flat).error).reshape(roots.shape)
+        values, slopes = (np.abs(part) for part in self._at_roots(roots, side))
+        sizes = _at(np.abs(self._series), np.abs(roots))
+        with np.errstate(all="ignore"):
+            moved = 4e-15 * sizes / p1  # of a root
+            terms = stated / p1 + moved * (slopes / p1 + values * p2 / p1**2)
+            terms = terms + 1e-15 * values / p1
+        for i, t, middle, inside in self._groups(roots):
+            inner = self.law.solve(t.real + 1j * np.abs(t.imag))
+            distance = np.abs(_at(self._series, t) - z[i])
+            blur = 4e-15 * _at(np.abs(self._series), np.abs(t)) / distance
+            around = np.abs(t - middle) * (np.abs(inner.value) * blur + inner.error) / distance
+            terms[i, inside] = np.mean(around)
+        with np.errstate(all="ignore"):
+            error = 2 * terms.sum(axis=1)
+            residual = error / np.abs(g)
+        exact = np.isinf(g)
+        lost = ~np.isfinite(error) & ~exact
+        error, residual = np.where(lost, np.inf, error), np.where(lost, np.inf, residual)
+        return np.where(exact, 0.0, residual), np.where(exact, 0.0, error)
+
+
+def _at(series: Real, t: Complex) -> Complex:
+    """Value of a polynomial, the constant first, by Horner's scheme."""
+    total = np.zeros_like(t) + series[-1]
+    for coefficient in series[-2::-1]:
+        total = total * t + coefficient
+    return np.asarray(total)
+
+
+def _derivative(series: Real) -> Real:
+    return series[1:] * np.arange(1, series.size)
+
+
+def _shifted(series: Real, place: float) -> Real:
+    """Coefficients of the polynomial in powers of t - place."""
+    shifted = series.copy()
+    for i in range(series.size - 1):
+        for j in range(series.size - 2, i - 1, -1):
+            shifted[j] += place * shifted[j + 1]
+    return shifted
+
+
+def _merged_atoms(atoms: Sequence[tuple[float, float]], series: Real) -> Atoms:
+    """Atoms at their images, together where these differ by rounding only."""
+    places = np.array([place for place, _ in atoms])
+    values, sizes = _at(series, places), _at(np.abs(series), np.abs(places))
+    found: list[list[float]] = []
+    slack = 0.0
+    for i in np.argsort(values, kind="stable"):
+        if found and values[i] - found[-1][0] <= 2e-15 * max(slack, float(sizes[i])):
+            found[-1][1] += atoms[i][1]
+        else:
+            found.append([float(values[i]) + 0.0, atoms[i][1]])
+        slack = float(sizes[i])
+    return tuple((place, mass) for place, mass in found)

@@ -1,0 +1,1 @@
+"""The two models of Pennington and Bahri (ICML 2017)."""

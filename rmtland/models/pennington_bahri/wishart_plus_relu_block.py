@@ -1,0 +1,130 @@
+r"""Wishart + ReLU block: the second model of Pennington and Bahri.
+
+A ReLU network has no second derivative but the mixed one of its two layers, so that H1 is block
+off-diagonal, [[0, B], [B^T, 0]] with B = (1/m) sum over active samples of e x^T. Its law has
+
+.. math:: R_{H_1}(g) = \frac{\epsilon \phi g}{2 - \epsilon \phi^2 g^2}, \qquad
+          R(g) = \frac{s}{1 - s \phi g} + R_{H_1}(g)
+
+(section 4.3 of [1]_, s = sigma): jumps :math:`\pm \phi \sqrt{\epsilon / 2}` of rate 1/(2 phi) each
+in the language of `rmtland.laws.levy`. With :math:`w^2 = 1 + 16 \phi - 8 \phi^2`, phi < 1,
+
+.. math::
+    \epsilon_c = s^2 \frac{27 - 18 w^2 - w^4 + 8 w^3}{32 \phi (1 - \phi)^3}
+               = \frac{16 s^2 (1 - \phi)^3 (1 + w)}{\phi (3 + w)^3},
+
+the second form free of cancellation. (A lecture on the paper prints phi^2 for s^2: a slip.)
+For phi > 1 both parts have atoms of mass 1 - 1/phi at zero; their sum keeps one of mass
+1 - 2/phi for phi > 2, and the index is the mass strictly below zero.
+
+At the threshold the double root of H(h) = 0 is h = -s (1 - phi)(1 + w)/(3 + w), with
+h - s phi = -s r', r' = 1 - 2 (1 - phi)/(3 + w); the prefactor alpha0 follows from the derivatives
+of H there: index ~ (2 / 3 pi) sqrt(2/|H''|) |dH/d epsilon (epsilon - epsilon_c)|^(3/2) / h^2.
+
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70.
+
+Examples
+--------
+>>> model = WishartPlusReluBlock(0.5, 0.3)
+>>> round(model.critical_energy, 12), round(model.index, 12)
+(0.081036709809, 0.04736884024)
+>>> WishartPlusReluBlock(4.0, 0.3).law.atoms
+((0.0, 0.5),)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rmtland.free import FreeLevy
+from rmtland.laws import LevyTriplet
+from rmtland.models.pennington_bahri.hessian_model import HessianModel
+
+if TYPE_CHECKING:
+    from rmtland.ensembles import SyntheticHessian
+
+__all__ = ["WishartPlusReluBlock"]
+
+
+@dataclass(frozen=True)
+class WishartPlusReluBlock(HessianModel):
+    """Wishart + ReLU block model: see `HessianModel` for the meaning of the parameters.
+
+    Parameters
+    ----------
+    phi : float
+        Parameters per effective example, > 0.
+    epsilon : float
+        Energy, loss / n_out, >= 0.
+    sigma : float
+        Mean of the Gauss-Newton part, > 0.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range or not finite.
+    """
+
+    name = "Wishart + ReLU block"
+
+    @property
+    def residual_law(self) -> FreeLevy | None:
+        """Law of H1: free compound Poisson with two opposite jumps."""
+        if not self.epsilon:
+            return None
+        jump = self.phi * math.sqrt(self.epsilon / 2)
+        rate = 0.5 / self.phi
+        return FreeLevy(LevyTriplet(rates=(rate, rate), jumps=(-jump, jump)))
+
+    @property
+    def residual_variance(self) -> float:
+        """Variance of H1: epsilon phi / 2."""
+        return self.epsilon * self.phi / 2
+
+    @property
+    def critical_energy(self) -> float:
+        """Energy above which there are negative eigenvalues.
+
+        For phi >= 1 it is 0: the Wishart part has eigenvalues at or next to zero, and every
+        positive energy pushes some below.
+        """
+        if self.phi >= 1:
+            return 0.0
+        w = self._root
+        return 16 * self.sigma**2 * (1 - self.phi) ** 3 * (1 + w) / (self.phi * (3 + w) ** 3)
+
+    @property
+    def index_prefactor(self) -> float | None:
+        """Constant alpha0 of index ~ alpha0 (epsilon / critical_energy - 1)^(3/2).
+
+        None for phi >= 1, where the critical energy is 0.
+        """
+        if self.phi >= 1:
+            return None
+        # All at sigma = 1: alpha0 does not depend on the scale.
+        phi, w = self.phi, self._root
+        rise = 2 * (1 - phi) / (3 + w)  # r + 1
+        r = rise - 1  # h - phi
+        h = -(1 - phi) * (1 + w) / (3 + w)
+        energy = -2 * h * rise**2  # epsilon phi / 2
+        gap = 2 * h * r * rise  # h^2 - phi energy
+        bend = h * (2 / r**3 - 2 * energy / gap**2 + 8 * energy * h**2 / gap**3)
+        shift = energy * h**3 / gap**2  # epsilon dH/d epsilon
+        reach = math.pow(abs(shift), 1.5)
+        return 2 / (3 * math.pi) * math.sqrt(2 / abs(bend)) * reach / h**2
+
+    @property
+    def _root(self) -> float:
+        return math.sqrt(1 + 16 * self.phi - 8 * self.phi**2)
+
+    @property
+    def ensemble(self) -> SyntheticHessian:
+        """The random matrices whose limit is the law of the model."""
+        from rmtland.ensembles import WishartReluBlock
+
+        return WishartReluBlock(self.phi, self.epsilon, self.sigma)

@@ -1,0 +1,108 @@
+r"""Wishart + Wigner: the first model of Pennington and Bahri.
+
+R-transform and spectral law, with s = sigma,
+
+.. math:: R(g) = \frac{s}{1 - s \phi g} + 2 \epsilon g :
+
+the free sum of Marchenko-Pastur(phi, s) and a semicircle of variance 2 epsilon (section 4.2 of
+[1]_). With :math:`w = \sqrt{1 + 8 \phi}`, :math:`\phi < 1`, the lower edge reaches zero at
+
+.. math::
+    \epsilon_c = s^2 \frac{1 - 20 \phi - 8 \phi^2 + w^3}{16}
+               = \frac{4 s^2 (1 - \phi)^3 (1 + w)}{(3 + w)^3},
+
+the second form free of cancellation, and just above it the index is
+:math:`\alpha_0 (\epsilon / \epsilon_c - 1)^{3/2}` with
+
+.. math:: \alpha_0 = \frac{16 (1 - \phi)}{3 \pi \sqrt w (1 + w) (3 + w)} .
+
+It follows from the double root :math:`h_* = -s (1 - \phi)(1 + w)/(3 + w)` of H(h) = 0 (`h = 1/G`,
+`rmtland.laws.levy`), where :math:`H''(h_*) = -16 w / (s (1 + w)^2)`.
+
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70.
+
+Examples
+--------
+>>> model = WishartPlusWigner(0.5, 0.3)
+>>> round(model.critical_energy, 12), round(model.index, 12), round(model.index_prefactor, 5)
+(0.011271242969, 0.205280313062, 0.0335)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rmtland.laws import Semicircle
+from rmtland.models.pennington_bahri.hessian_model import HessianModel
+
+if TYPE_CHECKING:
+    from rmtland.ensembles import SyntheticHessian
+
+__all__ = ["WishartPlusWigner"]
+
+
+@dataclass(frozen=True)
+class WishartPlusWigner(HessianModel):
+    """Wishart + Wigner model: see `HessianModel` for the meaning of the parameters.
+
+    Parameters
+    ----------
+    phi : float
+        Parameters per effective example, > 0.
+    epsilon : float
+        Energy, loss / n_out, >= 0.
+    sigma : float
+        Mean of the Gauss-Newton part, > 0.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range or not finite.
+    """
+
+    name = "Wishart + Wigner"
+
+    @property
+    def residual_law(self) -> Semicircle | None:
+        """Law of H1: a semicircle of variance 2 epsilon."""
+        return Semicircle(self.residual_variance) if self.epsilon else None
+
+    @property
+    def residual_variance(self) -> float:
+        """Variance of H1: 2 epsilon."""
+        return 2 * self.epsilon
+
+    @property
+    def critical_energy(self) -> float:
+        """Energy above which there are negative eigenvalues.
+
+        For phi >= 1 it is 0: the Wishart part has eigenvalues at or next to zero, and every
+        positive energy pushes some below.
+        """
+        if self.phi >= 1:
+            return 0.0
+        w = math.sqrt(1 + 8 * self.phi)
+        return 4 * self.sigma**2 * (1 - self.phi) ** 3 * (1 + w) / (3 + w) ** 3
+
+    @property
+    def index_prefactor(self) -> float | None:
+        """Constant alpha0 of index ~ alpha0 (epsilon / critical_energy - 1)^(3/2).
+
+        None for phi >= 1, where the critical energy is 0.
+        """
+        if self.phi >= 1:
+            return None
+        w = math.sqrt(1 + 8 * self.phi)
+        return 16 * (1 - self.phi) / (3 * math.pi * math.sqrt(w) * (1 + w) * (3 + w))
+
+    @property
+    def ensemble(self) -> SyntheticHessian:
+        """The random matrices whose limit is the law of the model."""
+        from rmtland.ensembles import WishartWigner
+
+        return WishartWigner(self.phi, self.epsilon, self.sigma)

@@ -1,0 +1,1 @@
+"""Derivatives of a network: forward pass, Hessian blocks, products, Jacobian."""

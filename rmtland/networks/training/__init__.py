@@ -1,0 +1,1 @@
+"""Training: the loop, step rules, checkpoints."""

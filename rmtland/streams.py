@@ -1,0 +1,62 @@
+"""Random generators and the seeds they are named by.
+
+Independent runs draw from children of one `numpy.random.SeedSequence`, so that a run does not
+depend on how many are drawn together.
+
+Examples
+--------
+>>> [int(stream.integers(100)) for stream in streams(0, 2)] == [
+...     int(stream.integers(100)) for stream in streams(0, 3)[:2]
+... ]
+True
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rmtland.typing import Rng
+
+__all__ = ["Rng", "random_generator", "seed_of", "streams"]
+
+
+def random_generator(rng: Rng) -> np.random.Generator:
+    """Return a NumPy random generator from anything `numpy.random.default_rng` takes."""
+    return np.random.default_rng(rng)
+
+
+def streams(rng: Rng, runs: int) -> list[np.random.Generator]:
+    """Return one independent generator a run: children of the seed, spawned in order.
+
+    Run i depends on `rng` and i only, not on `runs`. A Generator is advanced by `runs` children;
+    seeds and a SeedSequence are left as they are.
+    """
+    if isinstance(rng, np.random.SeedSequence):
+        rng = np.random.SeedSequence(
+            rng.entropy,
+            spawn_key=rng.spawn_key,
+            pool_size=rng.pool_size,
+            n_children_spawned=rng.n_children_spawned,
+        )
+    generator = random_generator(rng)
+    if not hasattr(generator.bit_generator.seed_seq, "spawn"):  # a state was set by hand
+        words = generator.integers(2**32, size=8, dtype=np.uint32)
+        generator = np.random.default_rng(np.random.SeedSequence([int(word) for word in words]))
+    return generator.spawn(runs)
+
+
+def seed_of(generator: np.random.Generator) -> dict[str, Any]:
+    """Return what is needed to name the stream a generator draws from, as JSON-able values."""
+    sequence = generator.bit_generator.seed_seq
+    seed: dict[str, Any] = {"bit_generator": type(generator.bit_generator).__name__}
+    if isinstance(sequence, np.random.SeedSequence):
+        entropy = sequence.entropy
+        seed["entropy"] = (
+            [int(word) for word in entropy]
+            if isinstance(entropy, list | tuple | np.ndarray)
+            else entropy
+        )
+        seed["spawn_key"] = [int(word) for word in sequence.spawn_key]
+    return seed
