@@ -13,6 +13,7 @@ from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 from rmtland.laws.mixture_law import Mixture, mixture
 from rmtland.laws.semicircle import Semicircle
+from rmtland.laws.spectral_model import SpectralModel
 from rmtland.laws.tracy_widom import TracyWidom
 from rmtland.laws.uniform import Uniform
 from rmtland.laws.wachter import Wachter
@@ -34,6 +35,7 @@ __all__ = [
     "MarchenkoPastur",
     "Mixture",
     "Semicircle",
+    "SpectralModel",
     "TracyWidom",
     "Uniform",
     "Wachter",

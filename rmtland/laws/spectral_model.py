@@ -1,0 +1,216 @@
+r"""The interface of everything that has a spectrum: models of a Hessian and random-matrix ensembles.
+
+A spectral model is a random matrix of which one knows the law of the eigenvalues, exactly or as n
+grows (limiting spectral distribution, density of states). What it is asked is the same for all:
+
+.. math::
+    G(z) = \int \frac{\rho(dt)}{z - t}, \qquad
+    \rho_\eta(x) = -\tfrac1\pi \operatorname{Im} G(x + i\eta), \qquad
+    F_\eta(x) = 1 - \tfrac1\pi \operatorname{Im} L(x + i\eta), \quad L' = G,
+
+the density and the distribution function convolved with the Cauchy law of half-width eta; the
+index, its mass strictly below zero (fraction of negative eigenvalues); mean and variance; and draws
+of the matrix. A model that is a sum has `parts`, each with the same interface.
+
+A subclass gives `law`, or raises ValueError there with the reason why there is none and gives
+`stieltjes`, `smoothed_pdf`, `smoothed_cdf`, `index`, `mean` and `var` itself. The conventions are
+those of `rmtland.laws.law`.
+
+Examples
+--------
+>>> from rmtland.laws import Semicircle
+>>> class Gaussian(SpectralModel):
+...     @property
+...     def law(self):
+...         return Semicircle(1.0)
+>>> model = Gaussian()
+>>> model.index(), model.mean(), model.var(), model.parts
+(0.5, 0.0, 1.0, ('total',))
+>>> round(model.smoothed_cdf(0.0, eta=0.1), 12)
+0.5
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+import numpy as np
+
+from rmtland.arguments import choice, points, positive
+from rmtland.laws.law import Law
+from rmtland.spectrum import Spectrum
+from rmtland.typing import ArrayLike, Rng
+
+__all__ = ["SpectralModel"]
+
+
+class SpectralModel(abc.ABC):
+    """A random matrix whose spectral law is known: one interface for models and ensembles."""
+
+    @property
+    @abc.abstractmethod
+    def law(self) -> Law:
+        """Law of the eigenvalues: exact, or the limit as the matrix grows.
+
+        Raises
+        ------
+        ValueError
+            If the model has no such law; the message says why, and what to ask instead.
+        """
+
+    # The spectral law ------------------------------------------------------------------------
+
+    def stieltjes(self, z: ArrayLike) -> Any:
+        """Stieltjes (Cauchy) transform G(z), the mean of 1/(z - eigenvalue).
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points, any shape.
+
+        Returns
+        -------
+        complex or ndarray of complex128
+        """
+        return self.law.stieltjes(z)
+
+    def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Any:
+        """Density convolved with the Cauchy density of half-width eta: -Im G(x + i eta)/pi.
+
+        Parameters
+        ----------
+        x : array_like of float
+            Points, any shape.
+        eta : float
+            Half-width, > 0, in the units of x.
+
+        Returns
+        -------
+        float or ndarray
+            Density per unit of x; atoms are part of it.
+
+        Raises
+        ------
+        ValueError
+            If a point is NaN or eta is not positive.
+        """
+        z = points("x", x) + 1j * positive("eta", eta)
+        return _as_given(-np.asarray(self.stieltjes(z)).imag / np.pi)
+
+    def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Any:
+        """Distribution function convolved with the Cauchy law of half-width eta.
+
+        Parameters
+        ----------
+        x : array_like of float
+            Points, any shape.
+        eta : float
+            Half-width, > 0, in the units of x.
+
+        Returns
+        -------
+        float or ndarray
+
+        Raises
+        ------
+        ValueError
+            If a point is NaN or eta is not positive.
+        """
+        z = points("x", x) + 1j * positive("eta", eta)
+        return _as_given(1 - np.asarray(self.law.log_potential(z)).imag / np.pi)
+
+    def index(self) -> float:
+        """Fraction of negative eigenvalues: the mass strictly below zero.
+
+        An atom at zero is no part of it.
+        """
+        return float(self.law.mass_below(0.0))
+
+    def mean(self) -> float:
+        """Mean eigenvalue."""
+        return self.law.mean()
+
+    def var(self) -> float:
+        """Variance of the eigenvalues."""
+        return self.law.var()
+
+    # Parts -----------------------------------------------------------------------------------
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts, "total" last: ("gauss_newton", "residual", "total") of a Hessian."""
+        return ("total",)
+
+    def part(self, name: str) -> SpectralModel | Law:
+        """Return a part, by name: a model, or a law, which answers the same questions.
+
+        Parameters
+        ----------
+        name : str
+            One of `parts`; "total" is the model itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no part of that name.
+        """
+        choice("name", name, self.parts)
+        return self
+
+    # Draws -----------------------------------------------------------------------------------
+
+    def sample(self, n: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
+        """Draw matrices and return all their eigenvalues.
+
+        Parameters
+        ----------
+        n : int
+            Size of the matrices; what it counts is stated by each model.
+        rng : anything `numpy.random.default_rng` takes
+            Seed or generator.
+        runs : int
+            Number of independent matrices.
+
+        Returns
+        -------
+        Spectrum
+            Nodes of shape (runs, eigenvalues).
+
+        Raises
+        ------
+        ValueError
+            If the model cannot be drawn, or an argument is out of its range.
+        """
+        raise ValueError(f"{type(self).__name__} is a law only: it cannot draw matrices")
+
+    def lanczos(self, n: float, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
+        """Draw the Gauss quadrature of Lanczos runs from uniform start vectors.
+
+        Parameters
+        ----------
+        n : int or float
+            Size of the matrices, as in `sample`.
+        steps : int
+            Number of Lanczos steps, at most the number of eigenvalues.
+        rng : anything `numpy.random.default_rng` takes
+            Seed or generator.
+        runs : int
+            Number of independent runs.
+
+        Returns
+        -------
+        Spectrum
+            Nodes and weights of shape (runs, steps).
+
+        Raises
+        ------
+        ValueError
+            If the model has no Lanczos sampler, or an argument is out of its range.
+        """
+        raise ValueError(f"{type(self).__name__} has no Lanczos sampler; use sample")
+
+
+def _as_given(values: np.ndarray[Any, Any]) -> Any:
+    """Return a Python number where no axes were given."""
+    return values if values.shape else values.item()
