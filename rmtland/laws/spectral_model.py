@@ -1,4 +1,4 @@
-r"""The interface of everything that has a spectrum: models of a Hessian and random-matrix ensembles.
+r"""The interface of what has a spectrum: models of a Hessian and random-matrix ensembles.
 
 A spectral model is a random matrix of which one knows the law of the eigenvalues, exactly or as n
 grows (limiting spectral distribution, density of states). What it is asked is the same for all:
