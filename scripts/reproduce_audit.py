@@ -16,14 +16,13 @@ Writes levels.png, and all rows so far into levels.csv, limits.csv, after every 
 import argparse
 import csv
 import io
-import os
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
 from rmtland.audit import audit_hessian
+from rmtland.files import atomic_write
 from rmtland.networks import MLP, digits, gaussian, train
 
 EPSILON = 0.5
@@ -123,11 +122,8 @@ def draw(audits, arguments):
 
 def written(path, content):
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    with os.fdopen(descriptor, "wb") as stream:
+    with atomic_write(path) as stream:
         stream.write(content)
-    os.chmod(part, 0o644)
-    os.replace(part, path)
     print(f"wrote {path}")
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+from rmtland.files import atomic_write, check_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,28 +41,13 @@ def print_table(console: Console, table: Table) -> None:
     console.print(table)
 
 
-def check_folder(folder: Path) -> None:
-    """Refuse a folder that cannot be made because it, or one it lies in, is a file."""
-    for path in (folder, *folder.parents):
-        if path.exists() and not path.is_dir():
-            raise NotADirectoryError(f"{path} is a file; give a folder to --out")
-
-
 @contextmanager
 def replaced(folder: Path, name: str) -> Iterator[tuple[IO[bytes], Path]]:
     """Open a temporary file in `folder` that takes its name when the block ends without error."""
-    check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / name
-    descriptor, part = tempfile.mkstemp(dir=folder, prefix=name, suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream, target
-        os.chmod(part, 0o644)
-        os.replace(part, target)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
+    with atomic_write(target) as stream:
+        yield stream, target
 
 
 def write_png(figure: Figure, folder: Path, name: str, *, dpi: int) -> None:

@@ -10,16 +10,17 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
+
+from rmtland.compiled import compiled
 
 __all__ = ["lazy_factors", "wishart_plus_wigner"]
 
 _EXHAUSTED = 1e-13  # a new direction that is shorter, relative to the operator, is rounding
 
 # Sums may be taken in any order, which lets the compiler use vector instructions.
-_jit: Any = numba.njit(
-    cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"}
+_jit: Any = compiled(
+    nogil=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz", "arcp"}
 )
 
 

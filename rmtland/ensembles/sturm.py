@@ -28,6 +28,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtland.compiled import compiled, parallel_kernel
+
 __all__ = ["count_below", "count_below_reference", "extreme_eigenvalues", "sweep"]
 
 Real = NDArray[np.float64]
@@ -92,10 +94,10 @@ def _largest(diagonal: Real, squares: Real, pivot: float, k: int, values: Real) 
         high = right
 
 
-_options: dict[str, Any] = {"cache": True, "error_model": "numpy", "nogil": True}
-sweep: Any = numba.njit(parallel=True, **{**_options, "nogil": False})(_sweep)
-below: Any = numba.njit(**_options)(_below)
-largest: Any = numba.njit(**_options)(_largest)
+_options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+sweep = parallel_kernel(_sweep, **_options)
+below: Any = compiled(**_options)(_below)
+largest: Any = compiled(**_options)(_largest)
 
 
 def pivot_of(squares: Real, largest_square: float = 0.0) -> float:

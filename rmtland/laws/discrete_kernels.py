@@ -13,6 +13,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtland.compiled import compiled, parallel_kernel
+
 __all__ = ["jet", "potential"]
 
 Real = NDArray[np.float64]
@@ -54,9 +56,9 @@ def _potential(x: Real, y: Real, places: Real, masses: Real, result: Real) -> No
 # Sums may be taken in any order; infinities and NaN keep their meaning.
 _FAST = {"reassoc", "contract", "nsz", "arcp"}
 _BLOCKS = 64
-_options: Any = {"cache": True, "error_model": "numpy", "fastmath": _FAST}
-_serial_jet: Any = numba.njit(**_options)(_jet)
-_serial_potential: Any = numba.njit(**_options)(_potential)
+_options: Any = {"error_model": "numpy", "fastmath": _FAST}
+_serial_jet: Any = compiled(**_options)(_jet)
+_serial_potential: Any = compiled(**_options)(_potential)
 
 
 def _jet_in_blocks(x: Real, y: Real, places: Real, masses: Real, result: Real) -> None:
@@ -71,8 +73,8 @@ def _potential_in_blocks(x: Real, y: Real, places: Real, masses: Real, result: R
         _serial_potential(x[here], y[here], places, masses, result[:, here])
 
 
-_parallel_jet: Any = numba.njit(parallel=True, **_options)(_jet_in_blocks)
-_parallel_potential: Any = numba.njit(parallel=True, **_options)(_potential_in_blocks)
+_parallel_jet = parallel_kernel(_jet_in_blocks, **_options)
+_parallel_potential = parallel_kernel(_potential_in_blocks, **_options)
 
 _MANY = 4_000_000
 """Terms from which on the work is worth starting threads for, on a busy machine as well."""

@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +40,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.arguments import count, finite, float_array, nonnegative
+from rmtland.files import atomic_write
 
 __all__ = ["Inertia", "Spectrum", "inertia"]
 
@@ -352,15 +352,8 @@ class Spectrum:
             arrays["weights"] = self.weights
         if self.alpha is not None:
             arrays |= {"alpha": self.alpha, "beta": self.beta}
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                np.savez_compressed(stream, **arrays)
-            os.chmod(name, 0o644)  # mkstemp makes files that only their owner may read
-            os.replace(name, target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with atomic_write(target) as stream:
+            np.savez_compressed(stream, **arrays)
         return target
 
     @classmethod

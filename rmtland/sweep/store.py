@@ -35,10 +35,9 @@ import os
 import sqlite3
 import struct
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +45,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rmtland.files import atomic_write
 from rmtland.sweep.grid import Key
 from rmtland.sweep.outcome import Done, Failed, decode, digest
 from rmtland.version import installed_version
@@ -546,25 +546,14 @@ def _create(path: Path) -> None:
         image = bytearray(db.serialize())
     image[18:20] = b"\2\2"  # write-ahead mode from the first byte
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+        with suppress(FileExistsError), atomic_write(path, overwrite=False) as stream:
+            stream.write(image)
+            stream.flush()
+            os.fsync(stream.fileno())
     except PermissionError as error:
         raise PermissionError(
             errno.EACCES, "cannot make a store in a folder that is not writable", str(path.parent)
         ) from error
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(image)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o644)
-        try:
-            os.link(name, path)  # unlike a rename, never replaces a store that has appeared since
-        except FileExistsError:
-            return
-        except OSError:  # a file system without links
-            os.rename(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def _connect(path: Path | None, mode: str) -> sqlite3.Connection:

@@ -19,9 +19,9 @@ Mean(parameters={'x': 0.5}, mean=0.25, error=inf, runs=1)
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +31,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtland.files import atomic_write
 from rmtland.sweep.grid import Key
 from rmtland.sweep.store import Failure, Result, Status, Store
 
@@ -246,14 +247,8 @@ def _typed(values: list[Any]) -> NDArray[Any]:
 @contextmanager
 def _replaced(path: Path) -> Iterator[IO[str]]:
     """Open a temporary file that takes its name when the block ends without error."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(
-            descriptor, "w", encoding="utf-8", errors="backslashreplace", newline=""
-        ) as stream:
-            yield stream
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with (
+        atomic_write(path) as stream,
+        io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", newline="") as text,
+    ):
+        yield text

@@ -113,7 +113,7 @@ def test_out_is_a_file(rmtland, tmp_path, command, out):
     note.write_text("keep me")
     result = rmtland(*command, "--out", out)
     assert result.code == 2
-    assert result.err == "rmtland: error: note is a file; give a folder to --out\n"
+    assert result.err == "rmtland: error: note is a file; give a folder\n"
     assert result.written == ["note"]
     assert note.read_text() == "keep me"
 

@@ -10,7 +10,8 @@ z.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from rmtland.compiled import compiled
 
 __all__ = ["eliminate", "follow"]
 
@@ -18,7 +19,7 @@ _NEWTON = 25
 _DESCENTS = 400
 
 
-@njit(cache=True)
+@compiled()
 def eliminate(a, b):
     """Solve a x = b in place by Gaussian elimination; False where a is singular."""
     n, columns = b.shape
@@ -52,7 +53,7 @@ def eliminate(a, b):
     return True
 
 
-@njit(cache=True)
+@compiled()
 def _is_positive(h, slack):
     """Whether the Hermitian matrix h + slack is positive semi-definite, by Cholesky in place."""
     n = h.shape[0]
@@ -72,7 +73,7 @@ def _is_positive(h, slack):
     return True
 
 
-@njit(cache=True)
+@compiled()
 def _matrix_system(z, u, pencil, mean, basis, functionals, m, jacobian, defect, slope):
     """M, the defect u - phi(M), its Jacobian, and -phi(M P M), of a point; terms of the defect."""
     r, k = basis.shape[0], basis.shape[1]
@@ -122,7 +123,7 @@ def _matrix_system(z, u, pencil, mean, basis, functionals, m, jacobian, defect, 
     return terms
 
 
-@njit(cache=True)
+@compiled()
 def _diagonal_system(z, u, pencil, mean, basis, functionals, m, jacobian, defect, slope):
     """`_matrix_system` for diagonal matrices, stored as vectors."""
     r, k = basis.shape
@@ -153,7 +154,7 @@ def _diagonal_system(z, u, pencil, mean, basis, functionals, m, jacobian, defect
     return terms
 
 
-@njit(cache=True)
+@compiled()
 def _matrix_physical(z, u, du, pencil, basis, m, blur):
     k = m.shape[0]
     h = np.empty((k, k), dtype=np.complex128)
@@ -187,7 +188,7 @@ def _matrix_physical(z, u, du, pencil, basis, m, blur):
     return _is_positive(h, max(1e-7, blur) * largest)
 
 
-@njit(cache=True)
+@compiled()
 def _diagonal_physical(z, u, du, pencil, basis, m, blur):
     size, imaginary, highest = 0.0, 0.0, -np.inf
     for i in range(m.size):
@@ -206,7 +207,7 @@ def _diagonal_physical(z, u, du, pencil, basis, m, blur):
     return least >= -max(1e-7, blur) * most
 
 
-@njit(cache=True)
+@compiled()
 def _newton(z, u, pencil, mean, basis, functionals, m, scale, limit):
     """Newton's method at one point, in place: (accepted, steps, size of the relative defect)."""
     r = u.size
@@ -257,7 +258,7 @@ def _newton(z, u, pencil, mean, basis, functionals, m, scale, limit):
     return False, limit, best
 
 
-@njit(cache=True)
+@compiled()
 def follow(z, top, top_height, pencil, mean, basis, functionals):
     """Solve at the points z in their order: from the neighbour, or downwards from `top_height`.
 

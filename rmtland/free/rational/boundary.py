@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import math
 
-import numba
 import numpy as np
 
+from rmtland.compiled import compiled
 from rmtland.free.rational.half_plane import local_form, near_drift
 
 # Gauss-Legendre nodes and weights on [0, 1].
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 
-_jit = numba.njit(cache=True, error_model="numpy", fastmath=False)
+_jit = compiled(error_model="numpy", fastmath=False)
 
 
 @_jit

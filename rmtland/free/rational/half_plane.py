@@ -11,10 +11,11 @@ from __future__ import annotations
 import cmath
 import math
 
-import numba
 import numpy as np
 
-_jit = numba.njit(cache=True, error_model="numpy", fastmath=False)
+from rmtland.compiled import compiled
+
+_jit = compiled(error_model="numpy", fastmath=False)
 
 
 # Beside the drift, where h is close to 0 ---------------------------------------------------------

@@ -8,8 +8,8 @@ whose `node_map` and `slope_average` are the reference of what is computed here.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from rmtland.compiled import compiled
 from rmtland.free.operator_valued.matrix_dyson_kernels import eliminate
 
 __all__ = ["follow"]
@@ -19,7 +19,7 @@ _NEWTON = 14
 _RUNGS = 400
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _node_map(z, w, x, o, sizes, sigma, share, out):
     """Map x to x' at a node, out[:4], and give its part of the slope block, out[4:7]."""
     p, y, r, a = x[0], x[1], x[2], x[3]
@@ -47,7 +47,7 @@ def _node_map(z, w, x, o, sizes, sigma, share, out):
     out[6] = -(rest * pp + w * b * b) / det
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _trace(z, w, x, sizes, sigma, share):
     """Mean of M_bb at a node."""
     energy = sizes[0] * x[3]
@@ -60,7 +60,7 @@ def _trace(z, w, x, sizes, sigma, share):
     return total
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _slope_average(o, g, slopes, masses, out):
     """Mean of (Omega + g^{-1} - [[0, d], [d, 0]])^{-1} over the slopes d: entries 11, 12, 22."""
     det = g[0] * g[2] - g[1] * g[1]
@@ -74,7 +74,7 @@ def _slope_average(o, g, slopes, masses, out):
     out[0], out[1], out[2] = last * one, -two, first * one
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _size_of(z, w, x, j):
     """Size of an unknown, for those that vanish in places."""
     if j == 0 or j == 3:
@@ -85,7 +85,7 @@ def _size_of(z, w, x, j):
     return abs(x[1]) + 1e-3 * np.sqrt(abs(x[0]) * last / (abs(w) + 1e-3))
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _block_of(z, w, weights, x, o, sizes, sigma, share, images, block):
     """Fill the maps of all nodes and the slope block, the weighted sum of their parts."""
     block[:] = 0
@@ -95,7 +95,7 @@ def _block_of(z, w, weights, x, o, sizes, sigma, share, images, block):
             block[i] += weights[n] * images[n, 4 + i]
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _newton(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
     """One Newton step, in place. Returns its relative size, or -1 where a matrix is singular.
 
@@ -199,7 +199,7 @@ def _newton(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
     return largest
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _settle(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
     """Newton steps until they no longer shrink: number of steps and the size of the last."""
     last = np.inf
@@ -213,7 +213,7 @@ def _settle(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
     return _NEWTON, last
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _start(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
     """Averaged iteration high above the axis, where it contracts."""
     images, block = np.empty((w.size, 7), dtype=np.complex128), np.empty(3, dtype=np.complex128)
@@ -242,7 +242,7 @@ def _start(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
             break
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _value(z, w, outer, inner, x, sizes, sigma, share):
     """G: weighted sum of M_a and M_bb."""
     total = 0j
@@ -252,7 +252,7 @@ def _value(z, w, outer, inner, x, sizes, sigma, share):
     return total
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _is_physical(z, w, outer, inner, x, before, g, sizes, sigma, share):
     """Whether imaginary parts are not positive, of G and at the weighted nodes on the axis.
 
@@ -275,7 +275,7 @@ def _is_physical(z, w, outer, inner, x, before, g, sizes, sigma, share):
     return _is_smooth(w, x)
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _is_smooth(w, x):
     """Whether the unknowns are continuous along the path of nodes below the axis.
 
@@ -293,7 +293,7 @@ def _is_smooth(w, x):
     return True
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def _walk(z, target, w, weights, outer, inner, x, o, sizes, sigma, share, slopes, masses, floor):
     """Move a solution from z to a target in steps of adapted length.
 
@@ -341,7 +341,7 @@ def _walk(z, target, w, weights, outer, inner, x, o, sizes, sigma, share, slopes
     return total, size
 
 
-@njit(cache=True, error_model="numpy")
+@compiled(error_model="numpy")
 def follow(z, top, w, weights, outer, inner, sizes, sigma, share, slopes, masses):
     """Solve at points of the closed upper half-plane, sorted by their real parts.
 

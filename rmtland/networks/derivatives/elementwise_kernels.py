@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numba
 from numpy.typing import NDArray
+
+from rmtland.compiled import compiled, parallel_kernel
 
 __all__ = ["add", "add_and_scale", "pull_through", "scale", "transpose"]
 
@@ -14,10 +15,6 @@ Real = NDArray[Any]
 
 PARALLEL = 2**18
 """Entries from which on a kernel runs on several threads, where there are at least four."""
-
-
-_ONE_AT_A_TIME = threading.Lock()
-"""Numba's own thread pool ends the process where two threads enter parallel code together."""
 
 
 def _add(first: Real, second: Real) -> None:
@@ -73,13 +70,12 @@ def _dispatched(kernel: Any) -> Any:
     On few cores the passes are bound by memory: threads gain little and may wait long for each
     other on a busy machine.
     """
-    serial = numba.njit(cache=True, error_model="numpy")(kernel)
-    parallel = numba.njit(parallel=True, cache=True, error_model="numpy")(kernel)
+    serial = compiled(error_model="numpy")(kernel)
+    parallel = parallel_kernel(kernel, error_model="numpy")
 
     def call(*arrays: Real) -> None:
         if arrays[0].size >= PARALLEL and numba.get_num_threads() >= 4:
-            with _ONE_AT_A_TIME:
-                parallel(*arrays)
+            parallel(*arrays)
         else:
             serial(*arrays)
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rmtland.files import atomic_write
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -29,18 +29,10 @@ def save_checkpoint(
     path: str | os.PathLike[str], header: dict[str, Any], arrays: dict[str, NDArray[Any]]
 ) -> None:
     """Write a header of JSON-able values and some arrays to an .npz file of that very name."""
-    target = Path(path)
     text = np.array(json.dumps({"format": _FORMAT, "header": header}, default=_plain))
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            named: dict[str, Any] = {f"array_{key}": array for key, array in arrays.items()}
-            np.savez(stream, header=text, **named)
-        os.chmod(name, 0o644)  # mkstemp makes files that only their owner may read
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    named: dict[str, Any] = {f"array_{key}": array for key, array in arrays.items()}
+    with atomic_write(path) as stream:
+        np.savez(stream, header=text, **named)
 
 
 def load_checkpoint(

@@ -1,0 +1,155 @@
+"""Compiled kernels (numba): one place that decides where they are cached and when they use threads.
+
+`compiled` is `numba.njit` with a cache on disk, so that only the first process that needs a kernel
+compiles it. Numba refuses a cache where it can write neither beside the source nor in the user's
+cache folder (a container with a read-only file system); kernels are then kept in a private folder
+of the system's temporary one, and where there is none of that either, each process compiles anew.
+Set NUMBA_CACHE_DIR to choose the folder.
+
+`parallel_kernel` compiles for several threads. It runs on one thread where several are not safe:
+in a process that was forked, as GNU OpenMP ends or hangs there; and one call at a time, as numba's
+own thread pool (the layer "workqueue") ends the process where two threads enter it together.
+
+Examples
+--------
+>>> import numpy as np
+>>> @compiled(error_model="numpy")
+... def total(x):
+...     sum = 0.0
+...     for value in x:
+...         sum += value
+...     return sum
+>>> total(np.arange(4.0))
+6.0
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import stat
+import tempfile
+import threading
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+
+__all__ = ["compiled", "parallel_kernel"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Return a decorator that compiles a kernel and caches it where it can.
+
+    Parameters
+    ----------
+    **options
+        Those of `numba.njit`, without `cache`.
+
+    Returns
+    -------
+    callable
+        Turns a function into its compiled version.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        try:
+            return numba.njit(cache=True, **options)(function)
+        except RuntimeError:  # no place that numba may write to
+            return _with_temporary_cache(function, options)
+
+    return decorate
+
+
+def parallel_kernel(function: F, **options: Any) -> F:
+    """Compile a kernel that runs on several threads where that is safe, else on one.
+
+    Parameters
+    ----------
+    function : callable
+        With `numba.prange` in its loops; it writes its results into arrays.
+    **options
+        As for `compiled`; `nogil` is left out for the parallel version.
+
+    Returns
+    -------
+    callable
+        Called from Python only.
+    """
+    several = compiled(parallel=True, **(options | {"nogil": False}))(_renamed(function))
+    one = compiled(**options)(function)
+
+    @functools.wraps(function)
+    def call(*arrays: Any) -> None:
+        if _process.forked:
+            one(*arrays)
+            return
+        with _process.one_at_a_time:
+            several(*arrays)
+
+    return call  # type: ignore[return-value]
+
+
+def _renamed(function: F) -> F:
+    """Return a copy with a name of its own: numba's cache tells kernels apart by nothing else."""
+    copy = types.FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    copy.__module__ = function.__module__
+    copy.__qualname__ = f"{function.__qualname__}_parallel"
+    return copy  # type: ignore[return-value]
+
+
+class _Process:
+    """What parallel kernels must know of the process they run in."""
+
+    def __init__(self, *, forked: bool = False) -> None:
+        self.forked = forked
+        self.one_at_a_time = threading.Lock()
+
+
+_process = _Process()
+
+
+def _after_fork() -> None:
+    global _process
+    _process = _Process(forked=True)  # another thread may have held the lock of the parent
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _with_temporary_cache(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    config: Any = numba.config
+    before = config.CACHE_DIR
+    folder = _private_folder()
+    if folder is not None:
+        config.CACHE_DIR = str(folder)
+        try:
+            return numba.njit(cache=True, **options)(function)
+        except RuntimeError:
+            pass
+        finally:
+            config.CACHE_DIR = before
+    return numba.njit(**options)(function)
+
+
+def _private_folder() -> Path | None:
+    """Return a folder for temporary files that nobody else may write to; None if there is none."""
+    try:
+        folder = Path(tempfile.gettempdir()) / f"rmtland-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except (OSError, AttributeError):  # nothing is writable; no user ids on this system
+        return None
+    private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
+    return folder if private and found.st_uid == os.getuid() else None
