@@ -129,7 +129,7 @@ def check_folder(folder: str | os.PathLike[str]) -> None:
         If no file can be made there.
     """
     path = Path(folder)
-    for place in (path, *path.absolute().parents):
+    for place in (path, *path.parents, *path.absolute().parents):
         if place.is_dir():
             break
         if place.exists() or place.is_symlink():

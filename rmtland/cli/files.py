@@ -44,6 +44,7 @@ def print_table(console: Console, table: Table) -> None:
 @contextmanager
 def replaced(folder: Path, name: str) -> Iterator[tuple[IO[bytes], Path]]:
     """Open a temporary file in `folder` that takes its name when the block ends without error."""
+    check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / name
     with atomic_write(target) as stream:
