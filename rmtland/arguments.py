@@ -23,7 +23,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["choice", "count", "finite", "float_array", "nonnegative", "points", "positive"]
+from rmtland.arrays import to_numpy
+from rmtland.typing import Complex, Real
+
+__all__ = [
+    "choice",
+    "complex_points",
+    "count",
+    "dense_array",
+    "finite",
+    "float_array",
+    "nonnegative",
+    "points",
+    "positive",
+]
 
 
 def finite(name: str, value: Any) -> float:
@@ -43,7 +56,15 @@ def finite(name: str, value: Any) -> float:
 
 
 def positive(name: str, value: Any) -> float:
-    """Return `value` as a float if it is positive and finite."""
+    """Return `value` as a float if it is positive and finite.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not a real number.
+    ValueError
+        If it is not positive, or not finite.
+    """
     number = _number(name, value)
     if not (math.isfinite(number) and number > 0):
         raise ValueError(f"{name} must be a positive finite number; got {number}")
@@ -51,7 +72,15 @@ def positive(name: str, value: Any) -> float:
 
 
 def nonnegative(name: str, value: Any) -> float:
-    """Return `value` as a float if it is zero or positive, and finite."""
+    """Return `value` as a float if it is zero or positive, and finite.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not a real number.
+    ValueError
+        If it is negative, or not finite.
+    """
     number = _number(name, value)
     if not (math.isfinite(number) and number >= 0):
         raise ValueError(f"{name} must be zero or a positive finite number; got {number}")
@@ -59,7 +88,15 @@ def nonnegative(name: str, value: Any) -> float:
 
 
 def count(name: str, value: Any, *, least: int = 1) -> int:
-    """Return `value` as an int if it is an integer of at least `least`."""
+    """Return `value` as an int if it is an integer of at least `least`.
+
+    Raises
+    ------
+    TypeError
+        If `value` is not an integer (an integral float is one).
+    ValueError
+        If it is below `least`.
+    """
     if isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be an integer, not a truth value; got {value!r}")
     try:
@@ -74,23 +111,79 @@ def count(name: str, value: Any, *, least: int = 1) -> int:
 
 
 def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
-    """Return `value` if it is one of the `allowed` names."""
+    """Return `value` if it is one of the `allowed` names.
+
+    Raises
+    ------
+    ValueError
+        If it is not; the message lists the names.
+    """
     if value not in allowed:
         raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(allowed)}")
     return str(value)
 
 
-def points(name: str, value: ArrayLike) -> NDArray[np.float64]:
+def dense_array(name: str, value: Any) -> NDArray[Any]:
+    """Return an array of any library as a NumPy array, or say what NumPy would drop without a word.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : array_like
+        Numbers, sequences, arrays of NumPy, CuPy, PyTorch or another array library, on any device.
+
+    Returns
+    -------
+    ndarray
+        With the values and the dtype of the argument; not copied where it is an ndarray.
+
+    Raises
+    ------
+    ValueError
+        If the array masks some of its values.
+    TypeError
+        If it is sparse, or carries a unit.
+    """
+    if type(value) is np.ndarray:
+        return value
+    if hasattr(value, "toarray") and hasattr(value, "nnz"):
+        raise TypeError(f"{name} must be a dense array; got a sparse one: call toarray() first")
+    for attribute in ("unit", "units"):  # astropy, pint, unyt
+        if hasattr(value, attribute) and hasattr(value, "__array__"):
+            raise TypeError(
+                f"{name} must be plain numbers; got the unit {getattr(value, attribute)}: divide "
+                "by it first"
+            )
+    for part in value if isinstance(value, list | tuple) else (value,):
+        masked = int(np.ma.getmaskarray(part).sum()) if isinstance(part, np.ma.MaskedArray) else 0
+        if masked:
+            raise ValueError(
+                f"{name} masks {masked} of its {part.size} values, and a mask is not kept: give "
+                "its compressed() values, or fill them"
+            )
+    array = to_numpy(value)
+    return np.asarray(array.data if isinstance(array, np.ma.MaskedArray) else array)
+
+
+def points(name: str, value: ArrayLike) -> Real:
     """Return real evaluation points as a float64 array of any shape; infinities are allowed.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : array_like of float
+        Any shape, array library and device.
 
     Raises
     ------
     TypeError
         If the values are not real numbers.
     ValueError
-        If any value is NaN.
+        If any value is NaN or masked.
     """
-    array = np.asarray(value)
+    array = dense_array(name, value)
     if array.dtype.kind not in "iufb":
         raise TypeError(f"{name} must be real numbers; got dtype {array.dtype}")
     array = array.astype(np.float64, copy=False)
@@ -102,8 +195,44 @@ def points(name: str, value: ArrayLike) -> NDArray[np.float64]:
     return array
 
 
-def float_array(name: str, value: ArrayLike, *, ndim: int) -> NDArray[np.float64]:
-    """Return a non-empty finite C-contiguous float64 array with `ndim` axes."""
+def complex_points(name: str, value: ArrayLike) -> Complex:
+    """Return complex points as a complex128 array of any shape.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : array_like of complex
+        Any shape, array library and device.
+
+    Raises
+    ------
+    TypeError
+        If the values are not numbers.
+    ValueError
+        If any value is NaN, infinite or masked.
+    """
+    array = dense_array(name, value)
+    if array.dtype.kind not in "iufcb" and array.size:
+        raise TypeError(f"{name} must be complex numbers; got dtype {array.dtype}")
+    array = array.astype(np.complex128, copy=False)
+    if np.isnan(array).any():
+        raise ValueError(f"{name} holds {int(np.isnan(array).sum())} NaN of {array.size} values")
+    if np.isinf(array).any():
+        raise ValueError(f"{name} must be finite; transforms behave like 1/z at infinity")
+    return array
+
+
+def float_array(name: str, value: ArrayLike, *, ndim: int) -> Real:
+    """Return a non-empty finite C-contiguous float64 array with `ndim` axes.
+
+    Raises
+    ------
+    TypeError
+        If the values are not real numbers.
+    ValueError
+        If there are none, or other than `ndim` axes, or a value is NaN, infinite or masked.
+    """
     array = points(name, value)
     if array.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} axes; got shape {array.shape}")
@@ -117,6 +246,8 @@ def float_array(name: str, value: ArrayLike, *, ndim: int) -> NDArray[np.float64
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool | np.bool_ | str | bytes):
         raise TypeError(f"{name} must be a real number; got {value!r}")
+    if value is np.ma.masked:
+        raise TypeError(f"{name} must be a real number; got a masked one")
     if isinstance(value, np.ndarray) and value.ndim:
         raise TypeError(f"{name} must be one number; got an array of shape {value.shape}")
     try:

@@ -20,16 +20,24 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.arguments import choice
-
 __all__ = [
+    "ROUNDING_UNITS",
     "ArrayLibrary",
     "array_namespace",
     "device_options",
     "is_finite",
     "placed",
+    "precision_of",
     "to_numpy",
 ]
+
+ROUNDING_UNITS = {
+    "float64": 2.0**-52,
+    "float32": 2.0**-23,
+    "float16": 2.0**-10,
+    "bfloat16": 2.0**-7,
+}
+"""Distance from 1 to the next number, by precision (machine epsilon)."""
 
 _FEW = 2**13  # entries up to which a look at each is the fastest
 
@@ -71,14 +79,61 @@ def array_namespace(*arrays: Any) -> Any:
 
 
 def to_numpy(array: Any) -> NDArray[Any]:
-    """Return an array of any library and on any device as a NumPy array."""
+    """Return an array of any library and on any device as a NumPy array.
+
+    A PyTorch tensor is taken off its autograd graph, and a lazy conjugate is carried out; brain
+    floats, which NumPy does not have, become float32.
+
+    Parameters
+    ----------
+    array : array_like
+        An array of NumPy, CuPy, PyTorch or another library of the array-API standard, or anything
+        that `numpy.asarray` takes.
+
+    Returns
+    -------
+    ndarray
+        The argument itself where it is a NumPy array.
+
+    Raises
+    ------
+    TypeError
+        If the array has no dense form in NumPy (a sparse or quantised tensor).
+    """
     if isinstance(array, np.ndarray):
         return array
-    if hasattr(array, "get"):  # CuPy
+    name = f"{type(array).__module__}.{type(array).__name__}"
+    if name.startswith("cupy.") and hasattr(array, "get"):
         return np.asarray(array.get())
-    if hasattr(array, "detach"):  # PyTorch
-        return np.asarray(array.detach().cpu().numpy())
-    return np.asarray(array)
+    if hasattr(array, "detach") and hasattr(array, "resolve_conj"):  # PyTorch
+        if str(array.layout) != "torch.strided":
+            raise TypeError(f"expected a dense tensor; got {array.layout}: call to_dense() first")
+        dense = array.detach().resolve_conj().resolve_neg().cpu()
+        return np.asarray((dense.float() if precision_of(dense) == "bfloat16" else dense).numpy())
+    try:
+        return np.asarray(array)
+    except RuntimeError:  # on a device that NumPy cannot read
+        if not hasattr(array, "__dlpack__"):
+            raise
+        return np.from_dlpack(array, device="cpu", copy=True)
+
+
+def precision_of(array: Any) -> str:
+    """Return the precision that the values of an array were rounded to.
+
+    Parameters
+    ----------
+    array : array_like
+        An array of any library; sequences and integers count as double precision.
+
+    Returns
+    -------
+    {"float64", "float32", "float16", "bfloat16"}
+        Of complex numbers that of their parts.
+    """
+    name = str(getattr(array, "dtype", "float64")).rsplit(".", maxsplit=1)[-1]
+    name = {"complex64": "float32", "complex32": "float16"}.get(name, name)
+    return name if name in ROUNDING_UNITS else "float64"
 
 
 def is_finite(array: Any) -> bool:
@@ -222,10 +277,12 @@ def _precision(xp: Any, dtype: Any) -> str:
         if dtype is getattr(xp, name):
             return name
     try:
-        found = np.dtype(dtype).name
+        found = str(np.dtype(dtype).name)
     except TypeError:
         found = str(dtype)
-    return choice("dtype", found, ("float32", "float64"))
+    if found not in ("float32", "float64"):
+        raise ValueError(f"unknown dtype {found!r}; choose one of float32, float64")
+    return found
 
 
 def _imported(name: str) -> Any:

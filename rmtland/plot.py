@@ -23,120 +23,31 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
 from rmtland.comparison import Comparison
+from rmtland.drawing import (
+    COLORS,
+    STYLES,
+    draw_law,
+    draw_outliers,
+    draw_spectrum,
+    law_points,
+    style_of,
+)
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
 
 __all__ = [
+    "COLORS",
+    "STYLES",
     "draw_distributions",
     "draw_law",
     "draw_outliers",
     "draw_overlay",
     "draw_spectrum",
     "law_points",
+    "style_of",
 ]
-
-COLORS = ("#d1495b", "#e6a117", "#00798c", "#6a4c93", "#3b7a57", "#7f5539")
-STYLES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), "-.")
-
-
-def draw_spectrum(
-    ax: Axes,
-    spectrum: Spectrum,
-    *,
-    bins: int = 80,
-    limits: tuple[float, float] | None = None,
-    label: str | None = None,
-    color: str = "0.75",
-) -> Artist:
-    """Draw the histogram of a spectrum, as a density over the whole spectrum.
-
-    Parameters
-    ----------
-    ax : Axes
-        Where to draw.
-    spectrum : Spectrum
-        Eigenvalues or quadrature.
-    bins : int
-        Number of bins between the limits.
-    limits : (float, float), optional
-        Range of the bins; eigenvalues outside still count in the normalisation. Defaults to all.
-    label, color : str, optional
-        Of the legend; of the bars.
-    """
-    nodes, weights = spectrum.measure
-    low, high = limits or (nodes[0], nodes[-1])
-    if high <= low:
-        low, high = low - 0.5, high + 0.5
-    edges = np.linspace(low, high, bins + 1)
-    mass, _ = np.histogram(nodes, edges, weights=weights)
-    return ax.stairs(mass / np.diff(edges), edges, fill=True, color=color, label=label, zorder=1)
-
-
-def draw_law(
-    ax: Axes,
-    law: Law,
-    *,
-    points: int = 1000,
-    limits: tuple[float, float] | None = None,
-    label: str | None = None,
-    **style: Any,
-) -> Line2D:
-    """Draw the density of a law; an atom is an arrow that carries its mass.
-
-    Parameters
-    ----------
-    ax : Axes
-        Where to draw.
-    law : Law
-        The law.
-    points : int
-        Points for each interval of the support, dense at its edges.
-    limits : (float, float), optional
-        Draw the law between these limits only.
-    label : str, optional
-        Of the legend.
-    **style
-        Passed on to `Axes.plot`.
-    """
-    x = law_points(law, points, limits)
-    density = law.pdf(x)
-    density[~np.isfinite(density)] = np.nan
-    (line,) = ax.plot(x, density, label=label, **style)
-    for place, mass in law.atoms:
-        if limits is None or limits[0] <= place <= limits[1]:
-            ax.annotate(
-                f"atom {mass:.3g}",
-                (place, 0.97),
-                (place, 0.75),
-                xycoords=("data", "axes fraction"),
-                textcoords=("data", "axes fraction"),
-                ha="center",
-                fontsize=7,
-                color=line.get_color(),
-                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
-                arrowprops={"arrowstyle": "->", "color": line.get_color()},
-            )
-    return line
-
-
-def draw_outliers(ax: Axes, values: NDArray[np.float64], *, color: str = "black") -> Artist:
-    """Mark eigenvalues that the law leaves out, by triangles on the axis."""
-    return ax.plot(
-        values,
-        np.full(values.shape, 0.015),
-        ls="none",
-        marker="v",
-        ms=4,
-        mfc="none",
-        mec=color,
-        mew=0.7,
-        transform=ax.get_xaxis_transform(),
-        clip_on=False,
-        zorder=5,
-    )[0]
 
 
 def draw_distributions(
@@ -198,10 +109,7 @@ def draw_overlay(
         Distances, by the same names.
     """
     left, right = axes
-    styles = [
-        {"color": COLORS[i % len(COLORS)], "ls": STYLES[i % len(STYLES)], "lw": 1.6}
-        for i in range(len(laws))
-    ]
+    styles = [style_of(i) for i in range(len(laws))]
     last = list(laws.values())[-1]
     nodes, weights = spectrum.measure
     low = min(nodes[0], *(law.support[0][0] for law in laws.values()))
@@ -260,21 +168,3 @@ def draw_overlay(
 
 def _smooth_law(ax: Axes, law: Law, limits: tuple[float, float], style: dict[str, Any]) -> Line2D:
     return draw_law(ax, law, points=4000, limits=limits, **style)
-
-
-def law_points(
-    law: Law, points: int, limits: tuple[float, float] | None = None
-) -> NDArray[np.float64]:
-    """Points of the support, dense at the edges and including them; or those between limits."""
-    angles = np.linspace(0, np.pi, points)
-    parts = []
-    for low, high in law.support:
-        part = low + (high - low) * np.sin(angles / 2) ** 2
-        part[-1] = high
-        parts.append(part)
-    grid = np.concatenate(parts) if parts else np.empty(0)
-    if limits is not None:
-        inside = np.linspace(*limits, points)
-        grid = np.unique(np.concatenate([grid, inside]))
-        grid = grid[(grid >= limits[0]) & (grid <= limits[1])]
-    return grid

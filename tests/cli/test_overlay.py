@@ -209,7 +209,7 @@ def test_picture(rmtland):
     assert 30_000 < path.stat().st_size < 300_000
     pixels = imread(path)[..., :3]
     # All six laws are there, each in its colour.
-    for colour in ("d1495b", "e6a117", "00798c", "6a4c93", "3b7a57", "7f5539"):
+    for colour in ("d55e00", "0072b2", "e69f00", "009e73", "cc79a7", "56b4e9"):
         rgb = np.array([int(colour[i : i + 2], 16) for i in (0, 2, 4)]) / 255
         assert (np.abs(pixels - rgb).max(axis=2) < 0.02).sum() > 100, colour
 

@@ -1,0 +1,296 @@
+"""One palette, one style, and the drawing of a single spectrum or a single law.
+
+Every function draws on the `Axes` it is given and returns what it drew; none opens a window or
+writes a file. Density is per unit of eigenvalue, all eigenvalues together having mass 1. Figures
+that lay several laws over a spectrum are in `rmtland.plot`.
+
+Examples
+--------
+>>> from matplotlib.figure import Figure
+>>> from rmtland.laws import Semicircle
+>>> from rmtland.spectrum import Spectrum
+>>> axes = Figure().subplots()
+>>> bars = draw_spectrum(axes, Spectrum([-1.0, 0.0, 1.0]), bins=4)
+>>> line = draw_law(axes, Semicircle(), label="theory", **STYLES["fitted"])
+>>> line.get_color()
+'#E69F00'
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from rmtland.arguments import count, finite
+from rmtland.typing import Atoms, Real, Support
+
+__all__ = [
+    "COLORS",
+    "STYLES",
+    "Drawable",
+    "Measure",
+    "draw_law",
+    "draw_outliers",
+    "draw_spectrum",
+    "law_points",
+    "new_axes",
+    "style_of",
+]
+
+COLORS = ("#D55E00", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
+"""Colours that the colour-blind tell apart (Okabe and Ito)."""
+
+_DASHES: tuple[Any, ...] = ((0, (5, 1.5)), "-", "-.", (0, (1, 1)), (0, (3, 1, 1, 1)))
+
+STYLES: dict[str, dict[str, Any]] = {
+    "measured": {"color": "0.78"},
+    "printed": {"color": "#999999", "ls": (0, (1, 1)), "lw": 1.8},
+    "matched": {"color": "#D55E00", "ls": (0, (5, 1.5)), "lw": 1.6},
+    "fitted": {"color": "#E69F00", "ls": "-.", "lw": 1.6},
+    "one part measured": {"color": "#CC79A7", "ls": (0, (3, 1, 1, 1)), "lw": 1.6},
+    "both parts measured": {"color": "#009E73", "ls": "-", "lw": 1.6},
+    "Dyson": {"color": "#0072B2", "ls": "-", "lw": 1.6},
+    "Dyson, measured moments": {"color": "#000000", "ls": (0, (4, 2)), "lw": 1.4},
+    "Wishart + Wigner": {"color": "#D55E00", "ls": (0, (5, 1.5)), "lw": 1.6},
+    "Wishart + ReLU block": {"color": "#009E73", "ls": (0, (1, 1)), "lw": 2.0},
+    "free": {"color": "#CC79A7", "ls": "-.", "lw": 1.6},
+    "Dyson, corrected": {"color": "#000000", "ls": (0, (4, 1, 1, 1)), "lw": 1.3},
+}
+"""How a measurement and each level of theory look in every figure, each with its own dashes."""
+
+
+class Measure(Protocol):
+    """What is needed of a spectrum: its nodes in ascending order, and their weights."""
+
+    @property
+    def measure(self) -> tuple[Real, Real]:
+        """Nodes and weights, of total 1."""
+
+
+class Drawable(Protocol):
+    """What is needed of a law: where it lives, and its density."""
+
+    @property
+    def support(self) -> Support:
+        """Intervals of the absolutely continuous part."""
+
+    @property
+    def atoms(self) -> Atoms:
+        """Point masses."""
+
+    def pdf(self, x: Any) -> Any:
+        """Density."""
+
+
+def style_of(i: int) -> dict[str, Any]:
+    """Return the style of the i-th of several curves: colour and dashes differ for 35 of them."""
+    return {"color": COLORS[i % len(COLORS)], "ls": _DASHES[i % len(_DASHES)], "lw": 1.6}
+
+
+def new_axes(ax: Axes | None = None) -> Axes:
+    """Return the axes given, or those of a new figure of pyplot, which a notebook shows."""
+    if ax is not None:
+        if not isinstance(ax, Axes):
+            raise TypeError(f"ax must be matplotlib Axes; got {type(ax).__name__}")
+        return ax
+    from matplotlib import pyplot
+
+    _, made = pyplot.subplots(layout="constrained")
+    made.set_xlabel("eigenvalue")
+    made.set_ylabel("density")
+    return made
+
+
+def draw_spectrum(
+    ax: Axes,
+    spectrum: Measure,
+    *,
+    bins: int = 80,
+    limits: tuple[float, float] | None = None,
+    label: str | None = None,
+    color: str = "0.75",
+) -> Artist:
+    """Draw the histogram of a spectrum, as a density over the whole spectrum.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    spectrum : Spectrum
+        Eigenvalues or quadrature.
+    bins : int
+        Number of bins between the limits.
+    limits : (float, float), optional
+        Range of the bins; eigenvalues outside still count in the normalisation. Defaults to all.
+    label, color : str, optional
+        Of the legend; of the bars.
+
+    Returns
+    -------
+    Artist
+        The bars.
+
+    Raises
+    ------
+    ValueError
+        If there are no bins, or the limits are not ascending.
+    """
+    nodes, weights = spectrum.measure
+    low, high = _limits(limits, (float(nodes[0]), float(nodes[-1])))
+    if limits is None and high - low <= 1e-12 * max(abs(low), abs(high)):
+        low, high = low - 0.5, high + 0.5
+    edges = np.linspace(low, high, count("bins", bins) + 1)
+    mass, _ = np.histogram(nodes, edges, weights=weights)
+    return ax.stairs(mass / np.diff(edges), edges, fill=True, color=color, label=label, zorder=1)
+
+
+def draw_law(
+    ax: Axes,
+    law: Drawable,
+    *,
+    points: int = 1000,
+    limits: tuple[float, float] | None = None,
+    label: str | None = None,
+    **style: Any,
+) -> Line2D:
+    """Draw the density of a law; an atom is an arrow that carries its mass.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    law : Law
+        The law; a purely atomic one is arrows alone.
+    points : int
+        Points for each interval of the support, dense at its edges.
+    limits : (float, float), optional
+        Draw the law between these limits only.
+    label : str, optional
+        Of the legend.
+    **style
+        Passed on to `Axes.plot`.
+
+    Returns
+    -------
+    Line2D
+        The curve.
+
+    Raises
+    ------
+    ValueError
+        If the limits are not ascending.
+    """
+    x = law_points(law, points, limits)
+    density = np.array(law.pdf(x), dtype=np.float64)
+    density[~np.isfinite(density)] = np.nan
+    (line,) = ax.plot(x, density, label=label, **style)
+    for place, mass in law.atoms:
+        if limits is None or limits[0] <= place <= limits[1]:
+            ax.update_datalim([(place, 0.0)])  # an annotation does not move the limits of the axes
+            ax.autoscale_view()
+            ax.annotate(
+                f"atom {mass:.3g}",
+                (place, 0.97),
+                (place, 0.75),
+                xycoords=("data", "axes fraction"),
+                textcoords=("data", "axes fraction"),
+                ha="center",
+                fontsize=7,
+                color=line.get_color(),
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
+                arrowprops={"arrowstyle": "->", "color": line.get_color()},
+            )
+    return line
+
+
+def draw_outliers(ax: Axes, values: Real, *, color: str = "black") -> Artist:
+    """Mark eigenvalues that a law leaves out, by triangles on the axis.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    values : array_like of float
+        The eigenvalues.
+    color : str, optional
+        Of the triangles.
+
+    Returns
+    -------
+    Artist
+        The triangles.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    return ax.plot(
+        values,
+        np.full(values.shape, 0.015),
+        ls="none",
+        marker="v",
+        ms=4,
+        mfc="none",
+        mec=color,
+        mew=0.7,
+        transform=ax.get_xaxis_transform(),
+        clip_on=False,
+        zorder=5,
+    )[0]
+
+
+def law_points(law: Drawable, points: int, limits: tuple[float, float] | None = None) -> Real:
+    """Points of the support, dense at the edges and including them; or those between limits.
+
+    Parameters
+    ----------
+    law : Law
+        The law; one without a density has no points of its own.
+    points : int
+        Points for each interval.
+    limits : (float, float), optional
+        Take the points between these, and as many evenly spaced ones besides.
+
+    Returns
+    -------
+    ndarray of float64
+        Ascending; empty for a purely atomic law without limits.
+
+    Raises
+    ------
+    ValueError
+        If the limits are not ascending.
+    """
+    angles = np.linspace(0, np.pi, count("points", points))
+    parts = []
+    for low, high in law.support:
+        if not (np.isfinite(low) and np.isfinite(high)):
+            low, high = _far_ends(law, low, high)
+        part = low + (high - low) * np.sin(angles / 2) ** 2
+        part[-1] = high
+        parts.append(part)
+    grid = np.concatenate(parts) if parts else np.empty(0)
+    if limits is not None:
+        least, most = _limits(limits, limits)
+        grid = np.unique(np.concatenate([grid, np.linspace(least, most, points)]))
+        grid = grid[(grid >= least) & (grid <= most)]
+    return grid
+
+
+def _far_ends(law: Any, low: float, high: float) -> tuple[float, float]:
+    """Finite ends of an unbounded band, which leave a millionth of the mass outside."""
+    return (
+        float(low if np.isfinite(low) else law.ppf(5e-7)),
+        float(high if np.isfinite(high) else law.ppf(1 - 5e-7)),
+    )
+
+
+def _limits(
+    limits: tuple[float, float] | None, default: tuple[float, float]
+) -> tuple[float, float]:
+    low, high = default if limits is None else limits
+    low, high = finite("limits", low), finite("limits", high)
+    if limits is not None and not low < high:
+        raise ValueError(f"limits must be ascending; got {limits}")
+    return low, high
