@@ -163,7 +163,7 @@ def rates(arguments: argparse.Namespace) -> None:
         for n in sizes:
             runs = max(1, min(20, 400 // n))
             distances = [
-                compare(ensemble.sample(n, rng=(n, run)), ensemble.limit).kolmogorov
+                compare(ensemble.sample(n, rng=(n, run)), ensemble.law).kolmogorov
                 for run in range(runs)
             ]
             found.append(float(np.mean(distances)))

@@ -15,7 +15,7 @@ Examples
 --------
 >>> from rmtland import Discrete
 >>> ensemble = DeformedWigner(Discrete((-2.0, 3.0), (0.25, 0.75)), 0.1)
->>> [round(edge, 3) for band in ensemble.limit.support for edge in band]
+>>> [round(edge, 3) for band in ensemble.law.support for edge in band]
 [-2.331, -1.699, 2.458, 3.552]
 >>> float(np.mean(ensemble.sample(80, rng=0).eigenvalues < 0))
 0.25
@@ -76,7 +76,7 @@ class DeformedWigner(Ensemble):
         object.__setattr__(self, "beta", int(self.beta))
 
     @cached_property
-    def limit(self) -> Law:
+    def law(self) -> Law:
         """Free sum of the population law and the semicircle law."""
         return free_sum(self.population, Semicircle(self.variance))
 

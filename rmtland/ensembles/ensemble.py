@@ -1,8 +1,8 @@
 r"""The interface of an ensemble: random matrices of every size n with one limiting law.
 
-An ensemble holds parameters only. `limit` is the law that the eigenvalues of its n x n matrices
-follow as n grows; every method takes n. Matrices are drawn whole where that is wanted (`matrix`),
-and no further than needed elsewhere:
+An ensemble holds parameters only. `law` is the limit law, which the eigenvalues of its n x n
+matrices follow as n grows; methods that draw take n. Matrices are drawn whole where that is wanted
+(`matrix`), and no further than needed elsewhere:
 
 * `sample` gives all eigenvalues, from a matrix with the same distribution of eigenvalues and less
   work where there is one (a tridiagonal model, say);
@@ -23,7 +23,7 @@ Examples
 --------
 >>> from rmtland.ensembles import WishartEnsemble
 >>> ensemble = WishartEnsemble(0.5)
->>> ensemble.limit
+>>> ensemble.law
 MarchenkoPastur(aspect_ratio=0.5, variance=1.0)
 >>> spectrum = ensemble.sample(300, rng=1, runs=2)
 >>> spectrum.nodes.shape, abs(spectrum.mean() - 1) < 0.01
@@ -45,9 +45,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arguments import choice, count, points
 from rmtland.arrays import ArrayLibrary, to_numpy
+from rmtland.deprecation import renamed_method
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import jacobi_coefficients, quadrature
 from rmtland.laws import EmpiricalLaw, Law
+from rmtland.laws.spectral_model import SpectralModel
 from rmtland.spectrum import Spectrum
 from rmtland.streams import Rng, seed_of, streams
 from rmtland.version import installed_version
@@ -63,13 +65,15 @@ _BATCH = 2**26  # bytes of a batch on a CPU: more matrices at once are no faster
 
 
 @dataclass(frozen=True)
-class Ensemble(abc.ABC):
+class Ensemble(SpectralModel):
     """Random matrices of every size with one limiting law (random matrix ensemble)."""
 
     @property
     @abc.abstractmethod
-    def limit(self) -> Law:
+    def law(self) -> Law:
         """Limiting law of the eigenvalues as n grows (limiting spectral distribution)."""
+
+    limit = renamed_method("limit", "law")
 
     # What an ensemble provides -----------------------------------------------------------------
 
@@ -115,7 +119,7 @@ class Ensemble(abc.ABC):
         """Diagonals and off-diagonals of the Lanczos tridiagonals, one row a run."""
         operation, factors = self._factors()
         return jacobi_coefficients(
-            factors, n, steps, generators, operation=operation, limit=lambda: self.limit
+            factors, n, steps, generators, operation=operation, limit=lambda: self.law
         )
 
     # What every ensemble can do ----------------------------------------------------------------

@@ -18,7 +18,7 @@ References
 
 Examples
 --------
->>> GaussianEnsemble(2).limit
+>>> GaussianEnsemble(2).law
 Semicircle(variance=1.0, mean=0.0)
 >>> spectrum = GaussianEnsemble(2.5).sample(200, rng=0, runs=20)
 >>> abs(spectrum.moment(2) - (1 + (2 / 2.5 - 1) / 200)) < 5 * spectrum.moment_error(2)
@@ -69,7 +69,7 @@ class GaussianEnsemble(TridiagonalEnsemble):
         object.__setattr__(self, "variance", positive("variance", self.variance))
 
     @property
-    def limit(self) -> Semicircle:
+    def law(self) -> Semicircle:
         """Semicircle law of the variance."""
         return Semicircle(self.variance)
 

@@ -21,7 +21,7 @@ Examples
 >>> from rmtland import Discrete
 >>> sign = Discrete((-1.0, 1.0), (0.5, 0.5))
 >>> ensemble = HaarSum(sign, sign)
->>> ensemble.limit.support
+>>> ensemble.law.support
 ((-2.0, 2.0),)
 >>> spectrum = ensemble.sample(100, rng=0)
 >>> abs(spectrum.moment(2) - 2) < 0.1
@@ -133,7 +133,7 @@ class HaarSum(_HaarPair):
         return law_of(name, value)
 
     @cached_property
-    def limit(self) -> Law:
+    def law(self) -> Law:
         """Free sum of the two laws."""
         return free_sum(self.a, self.b)
 
@@ -171,7 +171,7 @@ class HaarProduct(_HaarPair):
         return positive_law(name, value)
 
     @cached_property
-    def limit(self) -> Law:
+    def law(self) -> Law:
         """Free product of the two laws."""
         return free_product(self.a, self.b)
 

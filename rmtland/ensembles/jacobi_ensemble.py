@@ -27,7 +27,7 @@ References
 Examples
 --------
 >>> ensemble = JacobiEnsemble(0.5, 2.0)
->>> ensemble.limit.atoms
+>>> ensemble.law.atoms
 ((1.0, 0.5),)
 >>> int((ensemble.sample(10, rng=0).nodes == 1).sum())
 5
@@ -79,7 +79,7 @@ class JacobiEnsemble(TridiagonalEnsemble):
         object.__setattr__(self, "beta", positive("beta", self.beta))
 
     @property
-    def limit(self) -> Wachter:
+    def law(self) -> Wachter:
         """Wachter's law."""
         return Wachter(self.aspect_ratio, self.other_ratio)
 

@@ -28,7 +28,7 @@ Examples
 >>> ensemble = ReluResidual(0.25, 50.0)
 >>> ensemble.widths(512)
 (16, 16, 16)
->>> abs(ensemble.sample(512, rng=0).var() / ensemble.limit.var() - 1) < 0.1
+>>> abs(ensemble.sample(512, rng=0).var() / ensemble.law.var() - 1) < 0.1
 True
 """
 
@@ -84,7 +84,7 @@ class ReluResidual(Ensemble):
             object.__setattr__(self, "hidden", count("hidden", self.hidden))
 
     @cached_property
-    def limit(self) -> Law:
+    def law(self) -> Law:
         """Law of one block, freed: two opposite free Poisson jumps; a point mass for epsilon 0."""
         if not self.epsilon:
             return Discrete((0.0,), (1.0,))

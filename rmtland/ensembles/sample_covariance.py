@@ -14,9 +14,9 @@ Examples
 --------
 >>> from rmtland import Discrete
 >>> ensemble = SampleCovariance(Discrete((1.0, 10.0), (0.8, 0.2)), 0.1)
->>> len(ensemble.limit.support)
+>>> len(ensemble.law.support)
 2
->>> SampleCovariance(2.0, 0.5, entries="sign").limit
+>>> SampleCovariance(2.0, 0.5, entries="sign").law
 MarchenkoPastur(aspect_ratio=0.5, variance=2.0)
 """
 
@@ -75,7 +75,7 @@ class SampleCovariance(Ensemble):
         object.__setattr__(self, "degrees", degrees)
 
     @cached_property
-    def limit(self) -> Law:
+    def law(self) -> Law:
         """Free product of the population law and the Marchenko-Pastur law."""
         if is_point_mass(self.population):
             return MarchenkoPastur(self.aspect_ratio, self.population.mean())

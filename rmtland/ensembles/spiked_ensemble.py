@@ -77,21 +77,21 @@ class SpikedEnsemble(Ensemble):
         if self.kind == "multiplicative":
             if spikes.min() <= 0:
                 raise ValueError(f"multiplicative spikes must be positive; got {spikes.min()}")
-            if lowest(self.limit) < 0:
+            if lowest(self.law) < 0:
                 raise ValueError(
                     f"multiplicative spikes need a bulk on [0, infinity); that of {self.bulk} "
-                    f"reaches down to {lowest(self.limit)}"
+                    f"reaches down to {lowest(self.law)}"
                 )
 
     @property
-    def limit(self) -> Law:
+    def law(self) -> Law:
         """Limit law of the bulk."""
-        return self.bulk.limit
+        return self.bulk.law
 
     @cached_property
     def outliers(self) -> tuple[Outlier, ...]:
         """Predicted outliers: places and squared overlaps of the eigenvalues that separate."""
-        return spiked(self.limit, self.spikes, kind=self.kind)
+        return spiked(self.law, self.spikes, kind=self.kind)
 
     def _size(self, n: Any) -> int:
         size = super()._size(n)

@@ -24,7 +24,7 @@ Examples
 --------
 >>> ensemble = WishartWigner(0.5, 0.3)
 >>> spectrum = ensemble.sample(400, rng=0)
->>> abs(spectrum.index() - ensemble.limit.mass_below(0.0)) < 0.005
+>>> abs(spectrum.index() - ensemble.law.mass_below(0.0)) < 0.005
 True
 """
 
@@ -84,7 +84,7 @@ class SyntheticHessian(Ensemble):
         object.__setattr__(self, "sigma", positive("sigma", self.sigma))
 
     @cached_property
-    def limit(self) -> Law:
+    def law(self) -> Law:
         """Free sum of the Marchenko-Pastur law and the law of the residual part."""
         wishart = MarchenkoPastur(self.phi, self.sigma)
         return free_sum(wishart, self._residual_law()) if self.epsilon else wishart

@@ -23,7 +23,7 @@ Examples
 >>> goe = GaussianEnsemble()
 >>> edges = np.linspace(-2, 2, 5)
 >>> counts = goe.histogram(100_000, edges, rng=1)
->>> np.abs(counts / 1e5 - np.diff(goe.limit.cdf(edges))).max() < 1e-4
+>>> np.abs(counts / 1e5 - np.diff(goe.law.cdf(edges))).max() < 1e-4
 np.True_
 >>> top = goe.extremes(10**9, 2, rng=1)
 >>> np.abs(top - 2).max() < 1e-5

@@ -20,7 +20,7 @@ Examples
 >>> ensemble = Wigner(entries="sign")
 >>> abs(ensemble.matrix(4, rng=0)[0, 1])
 np.float64(0.5)
->>> ensemble.limit
+>>> ensemble.law
 Semicircle(variance=1.0, mean=0.0)
 """
 
@@ -69,7 +69,7 @@ class Wigner(Ensemble):
         object.__setattr__(self, "degrees", degrees)
 
     @property
-    def limit(self) -> Semicircle:
+    def law(self) -> Semicircle:
         """Semicircle law of the variance."""
         return Semicircle(self.variance)
 

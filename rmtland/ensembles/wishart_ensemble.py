@@ -19,7 +19,7 @@ References
 Examples
 --------
 >>> ensemble = WishartEnsemble(4.0, beta=2)
->>> ensemble.limit.atoms
+>>> ensemble.law.atoms
 ((0.0, 0.75),)
 >>> ensemble.sample(8, rng=0).inertia().zero
 6
@@ -73,7 +73,7 @@ class WishartEnsemble(TridiagonalEnsemble):
         object.__setattr__(self, "beta", positive("beta", self.beta))
 
     @property
-    def limit(self) -> MarchenkoPastur:
+    def law(self) -> MarchenkoPastur:
         """Marchenko-Pastur law."""
         return MarchenkoPastur(self.aspect_ratio, self.variance)
 

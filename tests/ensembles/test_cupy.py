@@ -91,7 +91,7 @@ def test_on_a_device(case, precision):
     again = case.ensemble.sample(n, rng=1, runs=1, device="cuda", dtype=precision)
     np.testing.assert_allclose(again.nodes[0], spectrum.nodes[0], atol=1e-4)
     nodes = np.where(np.abs(spectrum.nodes[0]) < 1e-4, 0.0, spectrum.nodes[0])
-    assert kolmogorov(nodes, case.ensemble.limit) < case.bound * n**-case.rate + 1e-3
+    assert kolmogorov(nodes, case.ensemble.law) < case.bound * n**-case.rate + 1e-3
 
 
 @pytest.mark.skipif(has_device(), reason="there is a CUDA device")

@@ -79,7 +79,7 @@ def test_products_of_singular_factors_keep_their_null_space():
     one, two = Discrete((0.0, 1.0), (0.7, 0.3)), Discrete((0.0, 2.0), (0.5, 0.5))
     nodes = HaarProduct(one, two).sample(20, rng=2).nodes[0]
     assert (np.abs(nodes) < 1e-14).sum() == 14
-    assert HaarProduct(one, two).limit.atoms[0][1] == pytest.approx(0.7, abs=1e-14)
+    assert HaarProduct(one, two).law.atoms[0][1] == pytest.approx(0.7, abs=1e-14)
 
 
 @pytest.mark.parametrize("kind", [HaarSum, HaarProduct])
@@ -121,13 +121,13 @@ def test_products_need_positive_operands():
 def test_outliers_are_where_they_are_predicted(bulk, spikes, kind, edge):
     """Fluctuations are of order n^(-1/2) = .07, their mean over 12 runs .02."""
     ensemble = SpikedEnsemble(bulk, spikes, kind)
-    assert ensemble.limit == bulk.limit
+    assert ensemble.law == bulk.law
     predicted = sorted((o.location for o in ensemble.outliers), reverse=edge == "upper")
     assert len(predicted) == len(spikes)
     found = ensemble.extremes(200, len(spikes), edge=edge, rng=1, runs=12)
     scale = max(abs(predicted[0]), 1.0)
     np.testing.assert_allclose(found.mean(axis=0), predicted, atol=0.08 * scale)
-    ends = np.ravel(bulk.limit.support)
+    ends = np.ravel(bulk.law.support)
     assert abs(predicted[0] - (ends[-1] if edge == "upper" else ends[0])) > 0.08 * scale or (
         edge == "lower"
     )
@@ -171,7 +171,7 @@ def test_lanczos_finds_the_outliers(bulk, spikes, kind):
     top = ensemble.lanczos(10**5, 90, rng=1, runs=4).nodes[:, -1]
     predicted = max(outlier.location for outlier in ensemble.outliers)
     np.testing.assert_allclose(top, predicted, atol=0.01 * predicted)
-    assert predicted > bulk.limit.support[-1][1] + 0.05 * predicted
+    assert predicted > bulk.law.support[-1][1] + 0.05 * predicted
     limit = ensemble.lanczos(math.inf, 20)  # there a spike has no mass
     np.testing.assert_array_equal(limit.alpha, bulk.lanczos(math.inf, 20).alpha)
 

@@ -13,6 +13,7 @@ import rmtland.arrays
 import rmtland.ensembles
 from rmtland import Law, Spectrum
 from rmtland.ensembles import Ensemble, ReluResidual, TridiagonalEnsemble
+from rmtland.laws.spectral_model import SpectralModel
 
 every = pytest.mark.parametrize("case", ENSEMBLES, ids=lambda case: case.name)
 dense = pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_every_ensemble_is_in_the_table():
 @pytest.mark.parametrize("n", [50, 392])
 def test_the_spectrum_is_near_its_limit_at_the_known_rate(case, n):
     """One matrix. With the scale off by 5 % the distance is above .01, beyond the bound at 800."""
-    distance = kolmogorov(case.ensemble.sample(n, rng=3).nodes, case.ensemble.limit)
+    distance = kolmogorov(case.ensemble.sample(n, rng=3).nodes, case.ensemble.law)
     assert distance < case.bound * n**-case.rate
 
 
@@ -210,7 +211,7 @@ def test_single_precision_follows_the_limit(case):
     spectrum = case.ensemble.sample(n, rng=2, dtype=np.float32)
     assert spectrum.nodes.dtype == np.float64
     nodes = np.where(np.abs(spectrum.nodes) < 1e-5, 0.0, spectrum.nodes)
-    assert kolmogorov(nodes, case.ensemble.limit) < case.bound * n**-case.rate + 1e-3
+    assert kolmogorov(nodes, case.ensemble.law) < case.bound * n**-case.rate + 1e-3
 
 
 @dense
@@ -226,12 +227,34 @@ def test_matrices_too_large_for_memory_are_refused(case):
 def test_ensembles_are_frozen_values(case):
     ensemble = case.ensemble
     assert isinstance(ensemble, Ensemble)
-    assert isinstance(ensemble.limit, Law)
+    assert isinstance(ensemble.law, Law)
     assert dataclasses.replace(ensemble) == ensemble
     assert hash(dataclasses.replace(ensemble)) == hash(ensemble)
     with pytest.raises(dataclasses.FrozenInstanceError):
         ensemble.anything = 1
     assert type(ensemble).__doc__
+
+
+@every
+def test_ensembles_answer_as_their_law_does(case):
+    ensemble, law, z = case.ensemble, case.ensemble.law, np.array([0.3 + 0.1j, 2.0 + 1.0j])
+    assert isinstance(ensemble, SpectralModel)
+    np.testing.assert_array_equal(ensemble.stieltjes(z), law.stieltjes(z))
+    smoothed = ensemble.smoothed_pdf(z.real, eta=0.1)
+    np.testing.assert_allclose(smoothed, -law.stieltjes(z.real + 0.1j).imag / np.pi, rtol=1e-13)
+    assert ensemble.index() == law.mass_below(0.0)
+    assert (ensemble.mean(), ensemble.var()) == (law.mean(), law.var())
+    assert ensemble.parts[-1] == "total"
+    for name in ensemble.parts:
+        assert isinstance(ensemble.part(name), Law | SpectralModel)
+    assert ensemble.part("total") == ensemble
+    with pytest.raises(ValueError, match="unknown name 'nothing'"):
+        ensemble.part("nothing")
+
+
+def test_the_old_name_of_the_law():
+    with pytest.warns(DeprecationWarning, match=r"Wigner\.limit is now called law"):
+        assert rmtland.ensembles.Wigner().limit == rmtland.ensembles.Wigner().law
 
 
 BAD = [

@@ -73,14 +73,14 @@ def test_more_hidden_units_and_the_limit_law():
     ensemble = ReluResidual(0.25, 50.0)
     spectrum = ensemble.sample(2 * 60**2, rng=1)
     assert isinstance(spectrum, Spectrum)
-    assert ensemble.limit == relu_residual_law(0.25, 50.0)
-    assert ensemble.limit.var() == pytest.approx(50 * 0.25 / 2, rel=1e-13)
-    assert spectrum.var() == pytest.approx(ensemble.limit.var(), rel=0.05)
+    assert ensemble.law == relu_residual_law(0.25, 50.0)
+    assert ensemble.law.var() == pytest.approx(50 * 0.25 / 2, rel=1e-13)
+    assert spectrum.var() == pytest.approx(ensemble.law.var(), rel=0.05)
 
 
 def test_without_energy_all_eigenvalues_are_zero():
     ensemble = ReluResidual(0.5, 0.0)
-    assert ensemble.limit.atoms == ((0.0, 1.0),)
+    assert ensemble.law.atoms == ((0.0, 1.0),)
     assert (ensemble.sample(18, rng=1).nodes == 0).all()
 
 

@@ -136,7 +136,7 @@ def test_a_large_histogram_follows_the_law():
     ensemble = WishartEnsemble(0.25, 1.5, beta=2)
     edges = np.linspace(0, 3.5, 60)
     counts = ensemble.histogram(n, edges, rng=9)
-    assert np.abs(counts / n - np.diff(ensemble.limit.cdf(edges))).max() < 10 / n
+    assert np.abs(counts / n - np.diff(ensemble.law.cdf(edges))).max() < 10 / n
 
 
 # Corners --------------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ def test_corners_are_small():
 def test_extreme_eigenvalues_follow_tracy_widom(ensemble, edge):
     """Mean and variance at n = 10^6: the bias of finite size is of order n^(-1/3) = .01."""
     n, runs, beta = 10**6, 250, int(ensemble.beta)
-    centre, scale = ensemble.limit.edge_scale(n, beta=beta, edge=edge)
+    centre, scale = ensemble.law.edge_scale(n, beta=beta, edge=edge)
     values = ensemble.extremes(n, edge=edge, rng=11, runs=runs)[:, 0]
     normal = (values - centre) / scale * (1 if edge == "upper" else -1)
     law = TracyWidom(beta)
@@ -289,7 +289,7 @@ def test_tridiagonals_are_zero_where_the_krylov_space_has_ended(ensemble, n, len
 
 @families
 def test_lanczos_of_infinite_size_is_the_quadrature_of_the_law(ensemble):
-    steps, law = 12, ensemble.limit
+    steps, law = 12, ensemble.law
     spectrum = ensemble.lanczos(math.inf, steps, runs=2)
     assert spectrum.dimension is None
     assert spectrum.provenance["n"] == "inf"

@@ -416,7 +416,7 @@ def test_density_at_a_point_of_both_models_at_40_digits():
 @pytest.mark.parametrize("epsilon", [0.0, 0.3])
 def test_the_law_is_the_limit_of_the_ensemble_and_samples_are_its_own(kind, epsilon):
     model = kind(0.5, epsilon, 0.7)
-    assert model.ensemble.limit == model.law
+    assert model.ensemble.law == model.law
     nodes = model.sample(12, 3, runs=2).nodes
     np.testing.assert_array_equal(model.ensemble.sample(12, rng=3, runs=2).nodes, nodes)
     quadrature = model.lanczos(10**9, 8, rng=3, runs=2)
