@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.files import check_folder, print_table, replaced, write_png
+from rmtland.cli.output import check_folder, print_table, replaced, write_png
 
 if TYPE_CHECKING:
     from rich.console import Console

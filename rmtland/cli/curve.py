@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from rmtland.cli.files import MODELS, model_class, print_table, replaced
+from rmtland.cli.options import MODELS, model_class
+from rmtland.cli.output import print_table, replaced
 
 __all__ = ["curve"]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.files import check_folder, replaced, write_png
+from rmtland.cli.output import check_folder, replaced, write_png
 
 if TYPE_CHECKING:
     from rmtland.reproduction import Content, PublishedFigure

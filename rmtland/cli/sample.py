@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmtland.cli.files import MODELS, check_folder, model_class, print_table, replaced
+from rmtland.cli.options import MODELS, model_class
+from rmtland.cli.output import check_folder, print_table, replaced
 
 if TYPE_CHECKING:
     from rich.console import Console

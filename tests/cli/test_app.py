@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rmtland import networks
-from rmtland.cli import files
+from rmtland.cli import output
 
 SPECTRUM = ("spectrum", "wishart-wigner", "--phi", ".5", "--epsilon", ".3")
 TINY = ("overlay", "--data", "gaussian", "--width", "4", "--samples", "12", "--max-steps", "3")
@@ -202,12 +202,12 @@ def test_no_file_is_left_half_written(rmtland, monkeypatch, command, error, code
 
 def test_replaced_keeps_the_old_file_until_the_new_one_is_whole(tmp_path):
     (tmp_path / "a").write_text("old")
-    with contextlib.suppress(ZeroDivisionError), files.replaced(tmp_path, "a") as (stream, path):
+    with contextlib.suppress(ZeroDivisionError), output.replaced(tmp_path, "a") as (stream, path):
         stream.write(b"new")
         assert path.read_text() == "old"
         raise ZeroDivisionError
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "old")]
-    with files.replaced(tmp_path, "a") as (stream, path):
+    with output.replaced(tmp_path, "a") as (stream, path):
         stream.write(b"new")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a", "new")]
 

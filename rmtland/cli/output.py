@@ -1,0 +1,186 @@
+"""What commands print and write: tables, figures, JSON, files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from rmtland.cli.options import figure_format
+from rmtland.files import atomic_write, check_folder, check_target
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import Console
+    from rich.table import Table
+
+__all__ = [
+    "Output",
+    "check_folder",
+    "print_table",
+    "replaced",
+    "write_figure",
+    "write_json",
+    "write_png",
+]
+
+
+class Output:
+    """Where a command's tables, figures and numbers go; checked before the work begins.
+
+    With ``--json -`` nothing but the JSON appears on standard output: tables are left out, and
+    notes about files go to standard error.
+
+    Parameters
+    ----------
+    out : Path
+        Folder for files.
+    format : str
+        Format of figures: png, pdf or svg.
+    json : str, optional
+        File for the numbers, "-" for standard output.
+    writes : bool
+        Whether the command will write into `out`.
+
+    Raises
+    ------
+    ValueError
+        If the format is unknown.
+    OSError
+        If the folder or the file cannot be written.
+    """
+
+    def __init__(
+        self, out: Path, *, format: str = "png", json: str | None = None, writes: bool = True
+    ) -> None:
+        self.out, self.format, self._json = out, figure_format(format), json
+        self.to_machine = json == "-"
+        if writes:
+            check_folder(out)
+        if json is not None and json != "-":
+            check_target(json)
+            check_folder(Path(json).parent)
+
+    @property
+    def console(self) -> Console:
+        """Console for lines and notes: standard output, or standard error beside JSON."""
+        from rich.console import Console
+
+        return Console(
+            stderr=self.to_machine, soft_wrap=True, highlight=False, markup=False, emoji=False
+        )
+
+    def line(self, text: str) -> None:
+        """Print a line for people; not beside JSON."""
+        if not self.to_machine:
+            self.console.print(text)
+
+    def table(self, table: Table) -> None:
+        """Print a table for people; not beside JSON."""
+        if not self.to_machine:
+            from rich.console import Console
+
+            print_table(Console(), table)
+
+    def wrote(self, path: Path) -> None:
+        """Say which file was written."""
+        self.console.print(f"wrote {path}")
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[IO[bytes]]:
+        """Open a file in the folder that appears when the block ends without error."""
+        with replaced(self.out, name) as (stream, path):
+            yield stream
+        self.wrote(path)
+
+    def figure(self, figure: Figure, stem: str, *, dpi: int = 150) -> Path:
+        """Write a figure in the format that was asked for, and say where it is."""
+        path = write_figure(figure, self.out, stem, format=self.format, dpi=dpi)
+        self.wrote(path)
+        return path
+
+    def numbers(self, values: Mapping[str, Any]) -> None:
+        """Write the command's numbers as JSON if that was asked for."""
+        if self._json is not None:
+            write_json(values, self._json)
+            if not self.to_machine:
+                self.wrote(Path(self._json))
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Print a table whole: a line longer than the terminal is better than a number cut short."""
+    whole = console.measure(table, options=console.options.update(max_width=1000)).maximum
+    console.width = max(console.width, whole)
+    console.print(table)
+
+
+@contextmanager
+def replaced(folder: Path, name: str) -> Iterator[tuple[IO[bytes], Path]]:
+    """Open a temporary file in `folder` that takes its name when the block ends without error."""
+    check_folder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / name
+    with atomic_write(target) as stream:
+        yield stream, target
+
+
+def write_figure(figure: Figure, folder: Path, stem: str, *, format: str, dpi: int) -> Path:
+    """Write a figure as STEM.png, .pdf or .svg; the same figure gives the same bytes.
+
+    A PNG has a palette: lines and text look the same in a third of the size.
+    """
+    name = f"{stem}.{figure_format(format)}"
+    if format == "png":
+        write_png(figure, folder, name, dpi=dpi)
+        return folder / name
+    import matplotlib as mpl
+
+    stamp = {"pdf": "CreationDate", "svg": "Date"}[format]
+    with replaced(folder, name) as (stream, path), mpl.rc_context({"svg.hashsalt": stem}):
+        figure.savefig(stream, format=format, dpi=dpi, metadata={stamp: None})
+    return path
+
+
+def write_png(figure: Figure, folder: Path, name: str, *, dpi: int) -> None:
+    """Write a figure with a palette: lines and text look the same in a third of the size."""
+    from PIL import Image
+
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=dpi)
+    with Image.open(picture) as whole, replaced(folder, name) as (stream, _):
+        whole.convert("RGB").quantize(128).save(stream, format="png", optimize=True)
+
+
+def write_json(values: Mapping[str, Any], target: str) -> None:
+    """Write numbers as JSON into a file, or to standard output for "-".
+
+    Arrays become lists; what is infinite or not a number becomes null.
+    """
+    text = json.dumps(_plain(values), indent=1, allow_nan=False) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    path = Path(target)
+    with replaced(path.parent, path.name) as (stream, _):
+        stream.write(text.encode())
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON knows it."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if hasattr(value, "tolist"):  # arrays and their numbers
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)

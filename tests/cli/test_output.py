@@ -1,0 +1,86 @@
+"""Tables, figures, JSON and files of the commands."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from rmtland.cli.options import FORMATS
+from rmtland.cli.output import Output, write_figure, write_json
+
+
+def figure():
+    made = Figure(figsize=(2, 2))
+    made.subplots().plot([0, 1], [0, 1])
+    return made
+
+
+BEGINNINGS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_figures_in_every_format(tmp_path, format):
+    path = write_figure(figure(), tmp_path / "o", "a", format=format, dpi=50)
+    assert path == tmp_path / "o" / f"a.{format}"
+    before = path.read_bytes()
+    assert before.startswith(BEGINNINGS[format])
+    write_figure(figure(), tmp_path / "o", "a", format=format, dpi=50)
+    assert path.read_bytes() == before
+    if format == "png":
+        assert Image.open(path).size == (100, 100)
+
+
+def test_an_unknown_format_is_refused_before_the_work(tmp_path):
+    with pytest.raises(ValueError, match="unknown format 'gif'; choose one of png, pdf, svg"):
+        Output(tmp_path, format="gif")
+
+
+@pytest.mark.parametrize("target", ["folder", "note/a.json"])
+def test_a_place_for_json_that_cannot_be_written(tmp_path, target):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "note").touch()
+    with pytest.raises(OSError, match="is a folder|is a file"):
+        Output(tmp_path, json=str(tmp_path / target))
+
+
+VALUES = {
+    "array": np.array([1.0, math.nan]),
+    "numbers": (np.float64(0.1), np.int64(3), math.inf, True, None),
+    "nested": {"law": {"mean": 1.0}},
+}
+PLAIN = {
+    "array": [1.0, None],
+    "numbers": [0.1, 3, None, True, None],
+    "nested": {"law": {"mean": 1.0}},
+}
+
+
+def test_json_in_a_file_and_on_standard_output(tmp_path, capsys):
+    write_json(VALUES, str(tmp_path / "o" / "a.json"))
+    assert json.loads((tmp_path / "o" / "a.json").read_text()) == PLAIN
+    write_json(VALUES, "-")
+    out, err = capsys.readouterr()
+    assert (json.loads(out), err) == (PLAIN, "")
+
+
+def test_beside_json_nothing_else_is_on_standard_output(tmp_path, capsys):
+    from rich.table import Table
+
+    table = Table("a")
+    table.add_row("1")
+    for target in (None, "-"):
+        output = Output(tmp_path, json=target)
+        output.line("for people")
+        output.table(table)
+        output.figure(figure(), "a")
+        output.numbers({"x": 1})
+        out, err = capsys.readouterr()
+        if target is None:
+            assert ("for people" in out, "wrote" in out, err) == (True, True, "")
+        else:
+            assert json.loads(out) == {"x": 1}
+            assert err.startswith("wrote ")
+            assert "for people" not in err
