@@ -63,8 +63,8 @@ class Output:
         if writes:
             check_folder(out)
         if json is not None and json != "-":
-            check_target(json)
             check_folder(Path(json).parent)
+            check_target(json)
 
     @property
     def console(self) -> Console:

@@ -30,7 +30,8 @@ def test_figures_in_every_format(tmp_path, format):
     write_figure(figure(), tmp_path / "o", "a", format=format, dpi=50)
     assert path.read_bytes() == before
     if format == "png":
-        assert Image.open(path).size == (100, 100)
+        with Image.open(path) as image:
+            assert image.size == (100, 100)
 
 
 def test_an_unknown_format_is_refused_before_the_work(tmp_path):
@@ -42,7 +43,7 @@ def test_an_unknown_format_is_refused_before_the_work(tmp_path):
 def test_a_place_for_json_that_cannot_be_written(tmp_path, target):
     (tmp_path / "folder").mkdir()
     (tmp_path / "note").touch()
-    with pytest.raises(OSError, match="is a folder|is a file"):
+    with pytest.raises(OSError, match=r"is a folder|is a file"):
         Output(tmp_path, json=str(tmp_path / target))
 
 
