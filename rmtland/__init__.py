@@ -19,12 +19,9 @@ if TYPE_CHECKING:
     from rmtland.ensembles import ReluResidual as ReluResidual
     from rmtland.ensembles import SampleCovariance as SampleCovariance
     from rmtland.ensembles import SpikedEnsemble as SpikedEnsemble
-    from rmtland.ensembles import SyntheticHessian as SyntheticHessian
     from rmtland.ensembles import TridiagonalEnsemble as TridiagonalEnsemble
     from rmtland.ensembles import Wigner as Wigner
     from rmtland.ensembles import WishartEnsemble as WishartEnsemble
-    from rmtland.ensembles import WishartReluBlock as WishartReluBlock
-    from rmtland.ensembles import WishartWigner as WishartWigner
     from rmtland.free import Circular as Circular
     from rmtland.free import DeconvolvedLaw as DeconvolvedLaw
     from rmtland.free import FreeLevy as FreeLevy
@@ -102,7 +99,6 @@ _HOME = {
     "Semicircle": "rmtland.laws",
     "Spectrum": "rmtland.spectrum",
     "SpikedEnsemble": "rmtland.ensembles",
-    "SyntheticHessian": "rmtland.ensembles",
     "TracyWidom": "rmtland.laws",
     "TridiagonalEnsemble": "rmtland.ensembles",
     "Uniform": "rmtland.laws",
@@ -111,8 +107,6 @@ _HOME = {
     "WishartEnsemble": "rmtland.ensembles",
     "WishartPlusReluBlock": "rmtland.models",
     "WishartPlusWigner": "rmtland.models",
-    "WishartReluBlock": "rmtland.ensembles",
-    "WishartWigner": "rmtland.ensembles",
     "affine": "rmtland.laws",
     "compare": "rmtland.comparison",
     "fit": "rmtland.comparison",
@@ -128,11 +122,16 @@ _HOME = {
     "spiked": "rmtland.free",
 }
 
+_OLD = {"SyntheticHessian", "WishartReluBlock", "WishartWigner"}
+"""Names of `rmtland.ensembles` that go in the next version; it says what they are called now."""
+
 __all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used."""
+    if name in _OLD:
+        return getattr(importlib.import_module("rmtland.ensembles"), name)
     if name not in _HOME:
         raise AttributeError(f"module 'rmtland' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)

@@ -25,7 +25,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["old_names", "renamed_argument", "renamed_method"]
+__all__ = ["keyword_only", "old_names", "renamed_argument", "renamed_method"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,6 +64,49 @@ def renamed_argument(old: str, new: str) -> Callable[[Callable[P, T]], Callable[
                     stacklevel=2,
                 )
                 kwargs[new] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    return decorate
+
+
+def keyword_only(name: str, position: int) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Let a function take a keyword-only argument by its old position, with a warning.
+
+    Parameters
+    ----------
+    name : str
+        The argument.
+    position : int
+        Its old place among the positional arguments, `self` counted.
+
+    Returns
+    -------
+    callable
+        A decorator.
+
+    Raises
+    ------
+    TypeError
+        When the decorated function is called with the argument both ways, or with more positional
+        arguments than it had.
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        @functools.wraps(function)
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+            if len(args) == position + 1:
+                if name in kwargs:
+                    raise TypeError(f"{function.__qualname__}: {name!r} is given twice")
+                warnings.warn(
+                    f"{function.__qualname__}: write {name}=...; by position it is taken until the "
+                    "next version",
+                    DeprecationWarning,
+                    stacklevel=2,
+                )
+                kwargs[name] = args[position]
+                return function(*args[:position], **kwargs)  # type: ignore[arg-type]
             return function(*args, **kwargs)
 
         return wrapper

@@ -40,10 +40,9 @@ from rmtland.ensembles import (
     SpikedEnsemble,
     Wigner,
     WishartEnsemble,
-    WishartReluBlock,
-    WishartWigner,
 )
 from rmtland.ensembles.krylov import WishartFactor, jacobi_coefficients, quadrature
+from rmtland.models import WishartPlusReluBlock, WishartPlusWigner
 from rmtland.streams import streams
 
 
@@ -104,8 +103,8 @@ def dense(arguments: argparse.Namespace) -> None:
 
 def _dense(arguments: argparse.Namespace) -> None:
     cases: list[Ensemble] = [
-        GaussianEnsemble(), WishartEnsemble(0.5), WishartWigner(0.5, 0.3),
-        WishartReluBlock(0.5, 0.3), Wigner(1.0, "sign"),
+        GaussianEnsemble(), WishartEnsemble(0.5), WishartPlusWigner(0.5, 0.3),
+        WishartPlusReluBlock(0.5, 0.3), Wigner(1.0, "sign"),
         SampleCovariance(Uniform(0.5, 2.0), 0.5), HaarSum(Uniform(0.0, 1.0), Uniform(0.0, 2.0)),
     ]  # fmt: skip
     print("sample against drawing the matrix plus LAPACK's fastest driver, one thread, s")
@@ -154,7 +153,7 @@ def rates(arguments: argparse.Namespace) -> None:
         HaarSum(levels, positive), DeformedWigner(levels, 0.2), SampleCovariance(positive, 0.4),
         SampleCovariance(1.0, 0.5, "student", 5.0), Wigner(1.0, "sign"),
         Wigner(1.0, "student", 5.0), SpikedEnsemble(GaussianEnsemble(), (2.0,)),
-        WishartWigner(0.5, 0.3), WishartReluBlock(0.5, 0.3), ReluResidual(0.5, 2.0),
+        WishartPlusWigner(0.5, 0.3), WishartPlusReluBlock(0.5, 0.3), ReluResidual(0.5, 2.0),
     ]  # fmt: skip
     sizes = [n for n in (50, 200, 800, 3200) if n <= arguments.largest]
     print(f"Kolmogorov distance to the limit at n = {', '.join(map(str, sizes))}; fitted rate")
@@ -216,12 +215,12 @@ def lanczos(arguments: argparse.Namespace) -> None:
     three = Discrete((0.0, 0.5, 2.0), (0.3, 0.5, 0.2))
     signs, uniform = Discrete((-1.0, 1.0), (0.5, 0.5)), Uniform(-1.0, 1.0)
     cases: list[Ensemble | WishartProduct] = [
-        GaussianEnsemble(), WishartEnsemble(0.5), WishartEnsemble(3.0), WishartWigner(0.5, 0.3),
-        WishartWigner(3.0, 0.1), WishartReluBlock(0.5, 0.3), WishartReluBlock(4.0, 0.3),
+        GaussianEnsemble(), WishartEnsemble(0.5), WishartEnsemble(3.0), WishartPlusWigner(0.5, 0.3),
+        WishartPlusWigner(3.0, 0.1), WishartPlusReluBlock(0.5, 0.3), WishartPlusReluBlock(4.0, 0.3),
         HaarSum(signs, three), HaarSum(uniform, three), HaarProduct(three, three),
         DeformedWigner(three, 0.2), SampleCovariance(three, 0.5), SampleCovariance(three, 2.0),
         JacobiEnsemble(0.5, 0.4), WishartProduct(),
-        SpikedEnsemble(WishartWigner(0.5, 0.3), (4.0, -2.0)),
+        SpikedEnsemble(WishartPlusWigner(0.5, 0.3), (4.0, -2.0)),
         SpikedEnsemble(WishartEnsemble(0.5), (6.0,), "multiplicative"),
     ]  # fmt: skip
     print("Lanczos, n = 10^12, ms a run (least) at 50, 100, 200 steps")

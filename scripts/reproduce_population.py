@@ -29,7 +29,7 @@ def compare(activation, shape, sizes, draws, points, eta, seed):
     law = -model.law.stieltjes(grid + 1j * eta * mean).imag / np.pi
     rows = []
     for n in sizes:
-        spectrum = model.sample(n, seed, runs=draws)
+        spectrum = model.sample(n, rng=seed, runs=draws)
         kernel = eta * mean / np.pi
         runs = np.array([
             (kernel / ((grid[:, None] - nodes) ** 2 + (eta * mean) ** 2)).mean(axis=1)
@@ -47,7 +47,7 @@ def draw_figure(path, n, points, seed):
         top = 8 * model.mean
         x = top * np.linspace(0.05, 1, points) ** 2
         density = -model.law.stieltjes(x).imag / np.pi
-        nodes = model.sample(n, seed).nodes[0]
+        nodes = model.sample(n, rng=seed).nodes[0]
         bins = np.linspace(0, top, 81)
         counts = np.histogram(nodes, bins)[0] / nodes.size / np.diff(bins)
         ax.stairs(counts, bins, fill=True, color="0.82", label=f"one network, n = {n}")

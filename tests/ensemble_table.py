@@ -20,14 +20,14 @@ from rmtland.ensembles import (
     HaarProduct,
     HaarSum,
     JacobiEnsemble,
+    ReluBlock,
     ReluResidual,
     SampleCovariance,
     SpikedEnsemble,
     Wigner,
     WishartEnsemble,
-    WishartReluBlock,
-    WishartWigner,
 )
+from rmtland.models import WishartPlusReluBlock, WishartPlusWigner
 
 
 class Moments(NamedTuple):
@@ -165,6 +165,14 @@ def synthetic(phi, epsilon, sigma, *, block):
     return moments
 
 
+def relu_block(phi, epsilon):
+    def moments(n):
+        rows, k = n // 2, max(1, round(n / (2 * phi)))
+        return Moments(0.0, epsilon * rows * (n - rows) / (k * n), 0.0)
+
+    return moments
+
+
 def relu(phi, epsilon):
     def moments(n):
         inputs, hidden, outputs = ReluResidual(phi, epsilon).widths(n)
@@ -217,12 +225,15 @@ ENSEMBLES: list[EnsembleCase] = [
     case("spiked GOE", SpikedEnsemble(GaussianEnsemble(), (2.0,)), additive(gaussian(1, 1.0), [2])),
     case("spiked Wishart", SpikedEnsemble(WishartEnsemble(0.5), (6.0,), "multiplicative"),
          multiplicative(wishart(0.5, 1.0, 1), [6.0])),
-    case("Wishart + Wigner", WishartWigner(0.5, 0.3, 0.7), synthetic(0.5, 0.3, 0.7, block=False)),
-    case("Wishart + Wigner, phi 2", WishartWigner(2.0, 0.1), synthetic(2.0, 0.1, 1.0, block=False)),
-    case("Wishart + ReLU block", WishartReluBlock(0.5, 0.3, 0.7),
+    case("Wishart + Wigner", WishartPlusWigner(0.5, 0.3, 0.7),
+         synthetic(0.5, 0.3, 0.7, block=False)),
+    case("Wishart + Wigner, phi 2", WishartPlusWigner(2.0, 0.1),
+         synthetic(2.0, 0.1, 1.0, block=False)),
+    case("Wishart + ReLU block", WishartPlusReluBlock(0.5, 0.3, 0.7),
          synthetic(0.5, 0.3, 0.7, block=True)),
-    case("Wishart + ReLU block, atom", WishartReluBlock(4.0, 0.3),
+    case("Wishart + ReLU block, atom", WishartPlusReluBlock(4.0, 0.3),
          synthetic(4.0, 0.3, 1.0, block=True)),
+    case("ReLU block", ReluBlock(0.7, 0.3), relu_block(0.7, 0.3)),
     # The blocks have size sqrt(n), and their error is that of such matrices.
     case("ReLU residual", ReluResidual(0.5, 2.0), relu(0.5, 2.0), bound=1.2, rate=0.5),
     case("ReLU residual, atom", ReluResidual(3.0, 2.0), relu(3.0, 2.0), bound=1.6, rate=0.5),

@@ -41,7 +41,7 @@ def curve(
     table.add_row(
         "atoms", ", ".join(f"mass {mass:.15g} at {x:g}" for x, mass in law.atoms) or "none"
     )
-    table.add_row("index (fraction negative)", f"{chosen.index:.15g}")
+    table.add_row("index (fraction negative)", f"{chosen.index():.15g}")
     threshold = f"{chosen.critical_energy:.15g}"
     if chosen.phi >= 1:
         threshold += "  (phi >= 1: negative eigenvalues at every positive energy)"
@@ -78,7 +78,7 @@ def curve(
         ax.set_xlabel("eigenvalue")
         ax.set_ylabel("density")
         ax.set_title(f"{chosen.name}: phi = {phi:g}, epsilon = {epsilon:g}, "
-                     f"sigma = {sigma:g}, index {chosen.index:.4g}", fontsize=10)  # fmt: skip
+                     f"sigma = {sigma:g}, index {chosen.index():.4g}", fontsize=10)  # fmt: skip
         with replaced(out, f"{stem}.png") as (stream, path):
             figure.savefig(stream, format="png", dpi=150)
         console.print(f"wrote {path}", soft_wrap=True, highlight=False, markup=False)

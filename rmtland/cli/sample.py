@@ -49,9 +49,9 @@ def sample(
     if lanczos is None:
         if not isfinite(n):
             raise ValueError(f"n must be finite; got {n}; with --lanczos it may be inf")
-        spectrum = chosen.sample(count("n", n), seed, runs=runs)
+        spectrum = chosen.sample(count("n", n), rng=seed, runs=runs)
     else:
-        spectrum = chosen.lanczos(n, lanczos, seed, runs=runs)
+        spectrum = chosen.lanczos(n, lanczos, rng=seed, runs=runs)
     console = Console()
     _print(console, chosen, spectrum)
     stem = f"{model}-phi{phi:g}-epsilon{epsilon:g}" + (f"-sigma{sigma:g}" if sigma != 1 else "")
@@ -91,7 +91,7 @@ def _print(console: Console, chosen: HessianModel, spectrum: Spectrum) -> None:
     else:
         index = "{:.6f} to {:.6f}".format(*spectrum.index_bracket()), None
     rows = (
-        ("index (fraction negative)", *index, chosen.index),
+        ("index (fraction negative)", *index, chosen.index()),
         ("mean", spectrum.mean(), spectrum.moment_error(1), law.mean()),
         ("second moment", spectrum.moment(2), spectrum.moment_error(2), law.moment(2)),
         ("lowest", found.spectrum_edges[0], None, found.law_edges[0]),

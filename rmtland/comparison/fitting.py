@@ -58,7 +58,7 @@ class SpectralModel(Protocol):
     def law(self) -> Law:
         """Limiting spectral law."""
 
-    def sample(self, n: int, rng: Rng = None, *, runs: int = 1) -> Spectrum:
+    def sample(self, n: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
         """Spectra of random matrices of size n."""
 
     @classmethod
@@ -276,4 +276,4 @@ def _resampled(
     model: Model, spectrum: Spectrum, generator: np.random.Generator, resamples: int
 ) -> list[Spectrum]:
     size = _resample_size(int(spectrum.dimension or spectrum.nodes.shape[1]))
-    return [model.sample(size, generator) for _ in range(resamples)]
+    return [model.sample(size, rng=generator) for _ in range(resamples)]

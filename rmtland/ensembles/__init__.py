@@ -1,18 +1,14 @@
 """Ensembles: random matrices of every size, each with the law that is its limit."""
 
+from rmtland.deprecation import old_names
 from rmtland.ensembles.deformed_wigner import DeformedWigner
 from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.gaussian_ensemble import GaussianEnsemble
 from rmtland.ensembles.haar import HaarProduct, HaarSum
 from rmtland.ensembles.jacobi_ensemble import JacobiEnsemble
-from rmtland.ensembles.relu_residual import ReluResidual
+from rmtland.ensembles.relu_residual import ReluBlock, ReluResidual
 from rmtland.ensembles.sample_covariance import SampleCovariance
 from rmtland.ensembles.spiked_ensemble import SpikedEnsemble
-from rmtland.ensembles.synthetic_hessian import (
-    SyntheticHessian,
-    WishartReluBlock,
-    WishartWigner,
-)
 from rmtland.ensembles.tridiagonal import TridiagonalEnsemble
 from rmtland.ensembles.wigner import Wigner
 from rmtland.ensembles.wishart_ensemble import WishartEnsemble
@@ -24,13 +20,20 @@ __all__ = [
     "HaarProduct",
     "HaarSum",
     "JacobiEnsemble",
+    "ReluBlock",
     "ReluResidual",
     "SampleCovariance",
     "SpikedEnsemble",
-    "SyntheticHessian",
     "TridiagonalEnsemble",
     "Wigner",
     "WishartEnsemble",
-    "WishartReluBlock",
-    "WishartWigner",
 ]
+
+__getattr__ = old_names(
+    __name__,
+    {
+        "SyntheticHessian": "rmtland.models:HessianModel",
+        "WishartReluBlock": "rmtland.models:WishartPlusReluBlock",
+        "WishartWigner": "rmtland.models:WishartPlusWigner",
+    },
+)

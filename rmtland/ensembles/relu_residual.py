@@ -15,6 +15,10 @@ initialisation [1]_; blocks share data and residuals. With phi = (n_in + n_out)/
 
 the law of one freed block; E tr H_1^2 / n = epsilon n_in n_out / (m (n_in + n_out)/2) at any size.
 
+One such block alone, of size n, is `ReluBlock`: B = E Y^T / 2k with E of variance 2 epsilon and Y
+of variance 1, k = round(n / (2 phi)) but at least 1 active samples and B of floor(n/2) rows;
+E tr H_1^2/n = epsilon rows columns / (k n).
+
 Parameters are in the order of `rmtland.networks`: W1 row by row, then W2 row by row. A matrix of
 size n belongs to a network with n = n_hidden (n_in + n_out), n_in and n_out equal up to one.
 
@@ -47,10 +51,11 @@ from rmtland.arguments import count, nonnegative, positive
 from rmtland.arrays import ArrayLibrary, to_numpy
 from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries, columns
+from rmtland.ensembles.krylov import ReluBlockFactor
 from rmtland.free import FreeLevy
 from rmtland.laws import Discrete, Law, LevyTriplet
 
-__all__ = ["ReluResidual", "relu_residual_law"]
+__all__ = ["ReluBlock", "ReluResidual", "relu_residual_law"]
 
 
 @dataclass(frozen=True)
@@ -86,8 +91,6 @@ class ReluResidual(Ensemble):
     @cached_property
     def law(self) -> Law:
         """Law of one block, freed: two opposite free Poisson jumps; a point mass for epsilon 0."""
-        if not self.epsilon:
-            return Discrete((0.0,), (1.0,))
         return relu_residual_law(self.phi, self.epsilon)
 
     def widths(self, n: int) -> tuple[int, int, int]:
@@ -173,7 +176,69 @@ class ReluResidual(Ensemble):
         return nodes
 
 
-def relu_residual_law(phi: float, epsilon: float) -> FreeLevy:
-    """Law of the residual part: jumps +- phi sqrt(epsilon / 2) of rate 1/(2 phi) each."""
+@dataclass(frozen=True)
+class ReluBlock(Ensemble):
+    """One block of the residual Hessian of a ReLU network: [[0, B], [B^T, 0]].
+
+    Parameters
+    ----------
+    phi : float
+        Parameters per effective example, > 0.
+    epsilon : float
+        Energy >= 0; residuals have variance 2 epsilon.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range or not finite.
+    """
+
+    phi: float
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "phi", positive("phi", self.phi))
+        object.__setattr__(self, "epsilon", nonnegative("epsilon", self.epsilon))
+
+    @cached_property
+    def law(self) -> Law:
+        """Two opposite free Poisson jumps; a point mass for epsilon 0."""
+        return relu_residual_law(self.phi, self.epsilon)
+
+    def _matrices(self, n: int, entries: Entries) -> Any:
+        rows = n // 2
+        active = columns(n, 2 * self.phi)
+        xp, library = entries.xp, entries.library
+        if not rows:
+            shape = (len(entries.generators), n, n)
+            return xp.zeros(shape, dtype=library.real, device=library.device)
+        # E = L Q where active >= rows, and Q Y^T is Gaussian too: the cost is free of `active`.
+        errors = entries.bartlett(rows, active)
+        block = errors @ entries.normal(errors.shape[-1], n - rows)
+        block = block * (math.sqrt(2 * self.epsilon) / (2 * active))
+        matrices = xp.zeros((block.shape[0], n, n), dtype=library.real, device=library.device)
+        matrices[:, :rows, rows:] = block
+        matrices[:, rows:, :rows] = entries.adjoint(block)
+        return matrices
+
+    def _factors(self) -> tuple[str, list[Any]]:
+        return "sum", [ReluBlockFactor(self.phi, self.epsilon)]
+
+
+def relu_residual_law(phi: float, epsilon: float) -> FreeLevy | Discrete:
+    """Law of the residual part: jumps +- phi sqrt(epsilon / 2) of rate 1/(2 phi) each.
+
+    Parameters
+    ----------
+    phi, epsilon : float
+        See `ReluBlock`.
+
+    Returns
+    -------
+    FreeLevy or Discrete
+        The point mass at 0 for epsilon = 0.
+    """
+    if not epsilon:
+        return Discrete((0.0,), (1.0,))
     jump, rate = phi * math.sqrt(epsilon / 2), 0.5 / phi
     return FreeLevy(LevyTriplet(rates=(rate, rate), jumps=(-jump, jump)))

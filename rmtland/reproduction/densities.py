@@ -47,7 +47,7 @@ _MARKERS = ("o", "s", "^", "D")
 
 def model_spectrum(phi: float, epsilon: float, *, n: int, seed: Any) -> Any:
     """Return the eigenvalues of one random matrix of the model, shape (n,)."""
-    return WishartPlusWigner(phi, epsilon).sample(n, seed).eigenvalues
+    return WishartPlusWigner(phi, epsilon).sample(n, rng=seed).eigenvalues
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,7 @@ class ModelDensities(PublishedFigure):
             )  # fmt: skip
             found = compare(spectrum, model.law)
             numbers[f"Kolmogorov distance at {panel}, epsilon = {epsilon:g}"] = found.kolmogorov
-            numbers[f"index of the law at {panel}, epsilon = {epsilon:g}"] = model.index
+            numbers[f"index of the law at {panel}, epsilon = {epsilon:g}"] = model.index()
             numbers[f"critical energy at {panel}"] = model.critical_energy
         caption = (
             "After Pennington & Bahri (ICML 2017), fig. 1. Lines: free sum of Marchenko-Pastur"

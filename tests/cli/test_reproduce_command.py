@@ -35,7 +35,7 @@ def test_writes_picture_table_and_numbers(rmtland, small):
     assert report["parameters"]["seed"] == 3
     assert report["command"] == "rmtland reproduce fig1 --quick --seed 3"
     assert report["numbers"]["index of the law at phi = 0.5, epsilon = 0.5"] == pytest.approx(
-        WishartPlusWigner(0.5, 0.5).index
+        WishartPlusWigner(0.5, 0.5).index()
     )
     assert (result.folder / FILES[2]).stat().st_size < 150_000
 

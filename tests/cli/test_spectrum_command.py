@@ -44,7 +44,7 @@ def test_table_holds_the_numbers_of_the_model(rmtland, kind, phi, epsilon, sigma
         row = "edges" if len(support) == 1 else f"edges of interval {i + 1}"
         assert numbers(out, row)[-2:] == pytest.approx(pair, rel=1e-14)
     assert f"interval {len(support) + 1}" not in out
-    assert numbers(out, "index (fraction") == pytest.approx([model.index], rel=1e-14)
+    assert numbers(out, "index (fraction") == pytest.approx([model.index()], rel=1e-14)
     assert numbers(out, "critical energy")[0] == pytest.approx(model.critical_energy, rel=1e-14)
     assert ("negative eigenvalues at every positive energy" in out) == (phi >= 1)
     if model.index_prefactor is None:

@@ -45,7 +45,7 @@ def test_index_status_export(rmtland):
         [phi, epsilon, 3] for phi in (0.5, 2.0) for epsilon in (0.1, 0.3)
     ]
     for phi, epsilon, _, mean, error, law, difference in table:
-        assert law == pytest.approx(WishartPlusWigner(phi, epsilon).index, abs=1e-6)
+        assert law == pytest.approx(WishartPlusWigner(phi, epsilon).index(), abs=1e-6)
         assert difference == pytest.approx(mean - law, rel=0.06, abs=1e-4)
         assert abs(difference) < 6 * error + 0.03
 
@@ -93,7 +93,7 @@ def test_the_other_model(rmtland, index):
     )  # fmt: skip
     assert result.code == 0
     assert [row[5] for row in rows(result)] == pytest.approx(
-        [WishartPlusReluBlock(phi, 1.0, 2.0).index for phi in (0.7, 1.5)], abs=1e-6
+        [WishartPlusReluBlock(phi, 1.0, 2.0).index() for phi in (0.7, 1.5)], abs=1e-6
     )
 
 

@@ -22,10 +22,9 @@ from rmtland.ensembles import (
     SpikedEnsemble,
     Wigner,
     WishartEnsemble,
-    WishartReluBlock,
-    WishartWigner,
 )
 from rmtland.ensembles.entries import Entries, fourth_moment
+from rmtland.models import WishartPlusReluBlock, WishartPlusWigner
 
 SIGN = Discrete((-1.0, 1.0), (0.5, 0.5))
 
@@ -115,7 +114,7 @@ def test_products_need_positive_operands():
         (GaussianEnsemble(), (-3.0,), "additive", "lower"),
         (WishartEnsemble(0.5), (5.0, 3.0), "multiplicative", "upper"),
         (WishartEnsemble(0.25), (0.1,), "multiplicative", "lower"),
-        (WishartWigner(0.5, 0.3), (4.0,), "additive", "upper"),
+        (WishartPlusWigner(0.5, 0.3), (4.0,), "additive", "upper"),
     ],
 )
 def test_outliers_are_where_they_are_predicted(bulk, spikes, kind, edge):
@@ -161,7 +160,7 @@ def test_bad_spikes(arguments, error, message):
     [
         (GaussianEnsemble(), (3.0, -2.0), "additive"),
         (WishartEnsemble(0.5), (8.0, 0.1), "multiplicative"),
-        (WishartReluBlock(0.5, 0.3), (6.0,), "additive"),
+        (WishartPlusReluBlock(0.5, 0.3), (6.0,), "additive"),
         (DeformedWigner(Uniform(-1.0, 1.0), 0.2), (4.0,), "additive"),
     ],
 )
@@ -179,7 +178,7 @@ def test_lanczos_finds_the_outliers(bulk, spikes, kind):
 def test_spikes_without_a_lanczos_sampler():
     for bulk, spikes, kind in [
         (SampleCovariance(Uniform(1.0, 2.0), 0.5), (3.0,), "additive"),
-        (WishartWigner(0.1, 0.001), (3.0,), "multiplicative"),
+        (WishartPlusWigner(0.1, 0.001), (3.0,), "multiplicative"),
         (Wigner(1.0, "sign"), (3.0,), "additive"),
     ]:
         with pytest.raises(ValueError, match="Lanczos sampler"):
@@ -249,7 +248,7 @@ def test_bad_entries(entries, degrees, message):
 @pytest.mark.parametrize("phi", [0.3, 1.0, 2.5])
 def test_eigenvalues_of_wishart_plus_wigner_by_either_route(phi):
     """`sample` takes the eigenvalues of the Wishart part, `matrix` the matrix itself."""
-    ensemble, n = WishartWigner(phi, 0.3, 0.7), 5
+    ensemble, n = WishartPlusWigner(phi, 0.3, 0.7), 5
     rng = np.random.default_rng(4)
     dense = np.linalg.eigvalsh([ensemble.matrix(n, rng=rng) for _ in range(1500)])
     drawn = ensemble.sample(n, rng=5, runs=1500).nodes
@@ -260,7 +259,7 @@ def test_eigenvalues_of_wishart_plus_wigner_by_either_route(phi):
             assert abs(one.mean() - two.mean()) < 5 * error
 
 
-@pytest.mark.parametrize("kind", [WishartWigner, WishartReluBlock])
+@pytest.mark.parametrize("kind", [WishartPlusWigner, WishartPlusReluBlock])
 def test_without_energy_the_null_space_is_exact(kind):
     nodes = kind(4.0, 0.0, 0.7).sample(20, rng=3, runs=3).nodes
     assert ((nodes == 0).sum(axis=1) == 15).all()

@@ -14,6 +14,7 @@ import rmtland.ensembles
 from rmtland import Law, Spectrum
 from rmtland.ensembles import Ensemble, ReluResidual, TridiagonalEnsemble
 from rmtland.laws.spectral_model import SpectralModel
+from rmtland.models import HessianModel, WishartPlusReluBlock, WishartPlusWigner
 
 every = pytest.mark.parametrize("case", ENSEMBLES, ids=lambda case: case.name)
 dense = pytest.mark.parametrize(
@@ -32,10 +33,11 @@ def libraries():
 
 
 def test_every_ensemble_is_in_the_table():
-    abstract = {Ensemble, TridiagonalEnsemble, rmtland.ensembles.SyntheticHessian}
+    abstract = {Ensemble, TridiagonalEnsemble}
+    models = {WishartPlusWigner, WishartPlusReluBlock}
     public = {getattr(rmtland.ensembles, name) for name in rmtland.ensembles.__all__}
     kinds = {kind for kind in public if isinstance(kind, type) and issubclass(kind, Ensemble)}
-    assert {type(case.ensemble) for case in ENSEMBLES} == kinds - abstract
+    assert {type(case.ensemble) for case in ENSEMBLES} == kinds - abstract | models
 
 
 # Eigenvalues ----------------------------------------------------------------------------------
@@ -133,7 +135,9 @@ def test_provenance_names_everything(case):
     spectrum = ensemble.sample(4, rng=rng, runs=2, dtype="float32")
     provenance = spectrum.provenance
     assert json.loads(json.dumps(provenance)) == provenance
-    assert provenance["ensemble"] == type(ensemble).__name__
+    kind = "model" if isinstance(ensemble, HessianModel) else "ensemble"
+    assert provenance["source"] == kind
+    assert provenance[kind] == type(ensemble).__name__
     assert set(provenance["parameters"]) == {f.name for f in dataclasses.fields(ensemble)}
     assert (provenance["n"], provenance["runs"]) == (4, 2)
     assert (provenance["library"], provenance["dtype"]) == ("numpy", "float32")

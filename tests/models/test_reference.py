@@ -55,7 +55,7 @@ def test_distribution_function(reference):
 @every_reference
 def test_index(reference):
     expected = float(reference["index"])
-    assert model_of(reference).index == pytest.approx(expected, rel=1e-12, abs=2e-15)
+    assert model_of(reference).index() == pytest.approx(expected, rel=1e-12, abs=2e-15)
 
 
 @every_reference

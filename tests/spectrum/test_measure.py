@@ -293,12 +293,12 @@ def test_index_bracket_where_nothing_is_left_open():
 def test_null_space_of_a_wishart_matrix_is_zero_and_nothing_else(phi):
     n = 100
     for seed in range(3):
-        inertia = WishartPlusWigner(phi, 0.0, 30.0).sample(n, seed).inertia()
+        inertia = WishartPlusWigner(phi, 0.0, 30.0).sample(n, rng=seed).inertia()
         assert inertia[:3] == (0, n - round(n / phi), round(n / phi))
 
 
 def test_a_matrix_of_full_rank_has_no_zeros():
-    assert WishartPlusWigner(0.5, 0.0).sample(100, 0).inertia()[:3] == (0, 0, 100)
+    assert WishartPlusWigner(0.5, 0.0).sample(100, rng=0).inertia()[:3] == (0, 0, 100)
 
 
 @pytest.mark.parametrize("tolerance", [-1e-3, math.nan, math.inf])

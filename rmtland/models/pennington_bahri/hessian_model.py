@@ -6,6 +6,14 @@ Bahri [1]_ take H0 as a Wishart matrix and H1 as an independent, hence free, mat
 then the free sum of the two. The ratio phi counts parameters per effective example,
 phi = 2n/m for n inputs, hidden units and outputs and m samples (in general p / (m n_out)).
 
+As random matrices of size n (synthetic Hessians) they are
+
+.. math:: H = H_0 + H_1, \qquad H_0 = X X^T, \quad X_{ij} \sim N(0, \sigma/q),
+
+with X of shape (n, q), q = round(n / phi) but at least 1, and H1 of its own ensemble. Where q >= n
+only the Bartlett factor of X is drawn, lower triangular with chi variables on its diagonal.
+E tr H/n = sigma and E tr H^2/n = sigma^2 (1 + (n + 1)/q) + E tr H_1^2/n.
+
 References
 ----------
 .. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
@@ -15,30 +23,43 @@ References
 from __future__ import annotations
 
 import abc
-from dataclasses import asdict, dataclass, replace
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
-from rmtland.arguments import nonnegative, positive
+import numpy as np
+
+from rmtland.arguments import choice, nonnegative, positive
+from rmtland.arrays import ArrayLibrary
+from rmtland.deprecation import keyword_only
+from rmtland.ensembles import Ensemble, WishartEnsemble
+from rmtland.ensembles.entries import Entries, columns
+from rmtland.ensembles.sample_covariance import exact_zeros
 from rmtland.free import free_sum
-from rmtland.laws import Law, MarchenkoPastur
+from rmtland.laws import Discrete, Law, MarchenkoPastur, SpectralModel
 from rmtland.spectrum import Spectrum
-from rmtland.streams import Rng
+from rmtland.typing import Array, Real, Rng
 
-if TYPE_CHECKING:
-    from rmtland.ensembles import SyntheticHessian
+__all__ = ["PARTS", "HessianModel"]
 
-__all__ = ["HessianModel"]
+PARTS = ("gauss_newton", "residual", "total")
+"""H0, H1 and H, as in `rmtland.networks`."""
 
 
 @dataclass(frozen=True)
-class HessianModel(abc.ABC):
+class HessianModel(Ensemble):
     """A Wishart Gauss-Newton part and a free residual part of energy epsilon.
+
+    It is a random-matrix ensemble with its limiting law (a synthetic Hessian): `law`, `sample`,
+    `lanczos`, `matrix` and the rest of `rmtland.ensembles.Ensemble`; `part` gives H0 and H1 alone.
 
     Parameters
     ----------
     phi : float
-        Parameters per effective example, > 0.
+        Parameters per effective example, > 0: the aspect ratio of the Wishart part.
     epsilon : float
         Energy, loss / n_out, >= 0; residuals have variance 2 epsilon. At 0 only the
         Marchenko-Pastur law is left, with its atom at 0 for phi > 1.
@@ -75,17 +96,29 @@ class HessianModel(abc.ABC):
             Mean eigenvalue of H0, > 0: becomes sigma.
         residual_variance : float
             Mean square eigenvalue of H1, >= 0: fixes epsilon.
+
+        Returns
+        -------
+        HessianModel
+            Of the class it is called on.
+
+        Raises
+        ------
+        ValueError
+            If a number is out of its range or not finite.
         """
         unit = cls(phi, 1.0).residual_variance
         return cls(phi, nonnegative("residual_variance", residual_variance) / unit, mean)
 
+    # Laws ------------------------------------------------------------------------------------
+
     @cached_property
     def law(self) -> Law:
-        """Limiting spectral law of H0 + H1: the free sum of the laws of the two parts."""
+        """Limiting law of H0 + H1: the free sum of the laws of the two parts."""
         residual = self.residual_law
-        return self.gauss_newton_law if residual is None else free_sum(
-            self.gauss_newton_law, residual
-        )  # fmt: skip
+        if residual is None:
+            return self.gauss_newton_law
+        return free_sum(self.gauss_newton_law, residual)
 
     @property
     def gauss_newton_law(self) -> Law:
@@ -105,7 +138,11 @@ class HessianModel(abc.ABC):
     @property
     @abc.abstractmethod
     def critical_energy(self) -> float:
-        """Energy above which the law has mass below zero; 0 for phi >= 1."""
+        """Energy above which the law has mass below zero; 0 for phi >= 1.
+
+        There the Wishart part has eigenvalues at or next to zero, and every positive energy pushes
+        some below.
+        """
 
     @property
     @abc.abstractmethod
@@ -115,74 +152,101 @@ class HessianModel(abc.ABC):
         index ~ alpha0 (epsilon / critical_energy - 1)^(3/2)
         """
 
-    @cached_property
-    def index(self) -> float:
-        """Fraction of negative eigenvalues: the mass strictly below zero."""
-        return float(self.law.mass_below(0.0))
+    # Parts -----------------------------------------------------------------------------------
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts: ("gauss_newton", "residual", "total")."""
+        return PARTS
+
+    def part(self, name: str) -> SpectralModel | Law:
+        """Return H0, H1 or H: an ensemble with its law, or the point mass at 0 for H1 = 0.
+
+        Parameters
+        ----------
+        name : {"gauss_newton", "residual", "total"}
+            Which part.
+
+        Returns
+        -------
+        Ensemble or Law
+
+        Raises
+        ------
+        ValueError
+            If there is no part of that name.
+        """
+        if choice("name", name, PARTS) == "total":
+            return self
+        if name == "gauss_newton":
+            return self.wishart
+        return self.residual_ensemble or Discrete((0.0,), (1.0,))
+
+    @property
+    def wishart(self) -> WishartEnsemble:
+        """The ensemble of the Gauss-Newton part."""
+        return WishartEnsemble(self.phi, self.sigma)
 
     @property
     @abc.abstractmethod
-    def ensemble(self) -> SyntheticHessian:
-        """The random matrices whose limit is the law of the model."""
+    def residual_ensemble(self) -> Ensemble | None:
+        """The ensemble of the residual part, or None at epsilon = 0 where H1 = 0."""
 
-    def sample(
-        self,
-        n: int,
-        rng: Rng = None,
-        *,
-        runs: int = 1,
-        xp: Any = None,
-        dtype: Any = None,
-        device: Any = None,
-    ) -> Spectrum:
-        """Draw random matrices of size n and return all their eigenvalues.
+    @property
+    def ensemble(self) -> Self:
+        """Old name of the model itself, which is the ensemble."""
+        warnings.warn(
+            f"{type(self).__name__}.ensemble: the model is the ensemble; the old name goes in the "
+            "next version",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self
+
+    @keyword_only("rng", 2)
+    def sample(self, n: int, *, rng: Rng = None, runs: int = 1, **library: Any) -> Spectrum:
+        """Draw matrices and return all their eigenvalues.
 
         The Wishart part is X X^T with X of shape (n, q), q = round(n / phi) but at least 1, so
-        that the ratio realised is n / q.
-
-        Parameters
-        ----------
-        n : int
-            Size of the matrices.
-        rng : anything `numpy.random.default_rng` takes
-            Seed or generator.
-        runs : int
-            Number of independent matrices.
-        xp, dtype, device
-            Array library, precision and device, see `rmtland.ensembles.Ensemble.sample`.
-
-        Returns
-        -------
-        Spectrum
-            All eigenvalues, nodes of shape (runs, n).
+        that the ratio realised is n / q. Parameters and result as for
+        `rmtland.ensembles.Ensemble.sample`.
         """
-        return self._own(
-            self.ensemble.sample(n, rng=rng, runs=runs, xp=xp, dtype=dtype, device=device)
-        )
+        return super().sample(n, rng=rng, runs=runs, **library)
 
-    def lanczos(self, n: float, steps: int, rng: Rng = None, *, runs: int = 1) -> Spectrum:
-        """Draw the Gauss quadrature of Lanczos runs on matrices of any size (`Ensemble.lanczos`).
+    @keyword_only("rng", 3)
+    def lanczos(self, n: float, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
+        """Draw the Gauss quadrature of Lanczos runs: see `rmtland.ensembles.Ensemble.lanczos`.
 
-        Parameters
-        ----------
-        n : int or float
-            Size of the matrices; the time does not depend on it. `math.inf` gives the law itself.
-        steps : int
-            Number of Lanczos steps, at most n.
-        rng : anything `numpy.random.default_rng` takes
-            Seed or generator.
-        runs : int
-            Number of independent runs.
-
-        Returns
-        -------
-        Spectrum
-            Nodes and weights of shape (runs, steps), the tridiagonals in `alpha` and `beta`.
+        The time does not depend on n; `math.inf` gives the law itself.
         """
-        return self._own(self.ensemble.lanczos(n, steps, rng=rng, runs=runs))
+        return super().lanczos(n, steps, rng=rng, runs=runs)
 
-    def _own(self, spectrum: Spectrum) -> Spectrum:
-        """Name the model in the provenance instead of its ensemble."""
-        origin = {"source": "model", "model": type(self).__name__, "parameters": asdict(self)}
-        rest = {key: value for key, value in spectrum.provenance.items() if key != "ensemble"}
-        return replace(spectrum, provenance={**rest, **origin})
+    # The ensemble ----------------------------------------------------------------------------
+
+    def _floats(self, n: int) -> float:
+        return (6.0 * n + 2 * min(n, columns(n, self.phi))) * n
+
+    def _matrices(self, n: int, entries: Entries) -> Array:
+        q = columns(n, self.phi)
+        factor = entries.bartlett(n, q) * math.sqrt(self.sigma / q)
+        wishart = factor @ entries.adjoint(factor)
+        residual = self.residual_ensemble
+        return wishart if residual is None else wishart + residual._matrices(n, entries)
+
+    def _eigenvalues(
+        self, n: int, library: ArrayLibrary, parents: Sequence[np.random.Generator]
+    ) -> Real:
+        if not self.epsilon and library.name == "numpy":
+            return self.wishart._eigenvalues(n, library, parents)
+        nodes = super()._eigenvalues(n, library, parents)
+        return nodes if self.epsilon else exact_zeros(nodes, n - columns(n, self.phi))
+
+    def _factors(self) -> tuple[str, list[Any]]:
+        residual = self.residual_ensemble
+        more = [] if residual is None else residual._factors()[1]
+        return "sum", [*self.wishart._factors()[1], *more]
+
+    def _provenance(self, n: float, generators: Sequence[np.random.Generator]) -> dict[str, Any]:
+        found = super()._provenance(n, generators)
+        del found["ensemble"]
+        return found | {"source": "model", "model": type(self).__name__}

@@ -43,10 +43,10 @@ def sampled_index(
         matrix, and `law_index`.
     """
     chosen = _MODELS[choice("model", model, tuple(_MODELS))](phi, epsilon, sigma)
-    spectrum = chosen.sample(n, seed)
+    spectrum = chosen.sample(n, rng=seed)
     return {
         "index": spectrum.index(),
         "smallest": float(spectrum.nodes.min()),
         "largest": float(spectrum.nodes.max()),
-        "law_index": chosen.index,
+        "law_index": chosen.index(),
     }

@@ -29,7 +29,7 @@ References
 Examples
 --------
 >>> model = WishartPlusReluBlock(0.5, 0.3)
->>> round(model.critical_energy, 12), round(model.index, 12)
+>>> round(model.critical_energy, 12), round(model.index(), 12)
 (0.081036709809, 0.04736884024)
 >>> WishartPlusReluBlock(4.0, 0.3).law.atoms
 ((0.0, 0.5),)
@@ -39,47 +39,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from rmtland.free import FreeLevy
-from rmtland.laws import LevyTriplet
+from rmtland.ensembles.relu_residual import ReluBlock, relu_residual_law
+from rmtland.laws import Law
 from rmtland.models.pennington_bahri.hessian_model import HessianModel
-
-if TYPE_CHECKING:
-    from rmtland.ensembles import SyntheticHessian
 
 __all__ = ["WishartPlusReluBlock"]
 
 
 @dataclass(frozen=True)
 class WishartPlusReluBlock(HessianModel):
-    """Wishart + ReLU block model: see `HessianModel` for the meaning of the parameters.
-
-    Parameters
-    ----------
-    phi : float
-        Parameters per effective example, > 0.
-    epsilon : float
-        Energy, loss / n_out, >= 0.
-    sigma : float
-        Mean of the Gauss-Newton part, > 0.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is out of its range or not finite.
-    """
+    """Wishart + ReLU block model; parameters as for `HessianModel`."""
 
     name = "Wishart + ReLU block"
 
     @property
-    def residual_law(self) -> FreeLevy | None:
+    def residual_law(self) -> Law | None:
         """Law of H1: free compound Poisson with two opposite jumps."""
-        if not self.epsilon:
-            return None
-        jump = self.phi * math.sqrt(self.epsilon / 2)
-        rate = 0.5 / self.phi
-        return FreeLevy(LevyTriplet(rates=(rate, rate), jumps=(-jump, jump)))
+        return relu_residual_law(self.phi, self.epsilon) if self.epsilon else None
 
     @property
     def residual_variance(self) -> float:
@@ -88,11 +65,7 @@ class WishartPlusReluBlock(HessianModel):
 
     @property
     def critical_energy(self) -> float:
-        """Energy above which there are negative eigenvalues.
-
-        For phi >= 1 it is 0: the Wishart part has eigenvalues at or next to zero, and every
-        positive energy pushes some below.
-        """
+        """Energy above which there are negative eigenvalues; 0 for phi >= 1."""
         if self.phi >= 1:
             return 0.0
         w = self._root
@@ -100,31 +73,25 @@ class WishartPlusReluBlock(HessianModel):
 
     @property
     def index_prefactor(self) -> float | None:
-        """Constant alpha0 of index ~ alpha0 (epsilon / critical_energy - 1)^(3/2).
-
-        None for phi >= 1, where the critical energy is 0.
-        """
+        """Constant alpha0 of index ~ alpha0 (epsilon / critical_energy - 1)^(3/2)."""
         if self.phi >= 1:
             return None
         # All at sigma = 1: alpha0 does not depend on the scale.
         phi, w = self.phi, self._root
-        rise = 2 * (1 - phi) / (3 + w)  # r + 1
-        r = rise - 1  # h - phi
+        r1 = 2 * (1 - phi) / (3 + w)  # r + 1
+        r = r1 - 1  # h - phi
         h = -(1 - phi) * (1 + w) / (3 + w)
-        energy = -2 * h * rise**2  # epsilon phi / 2
-        gap = 2 * h * r * rise  # h^2 - phi energy
-        bend = h * (2 / r**3 - 2 * energy / gap**2 + 8 * energy * h**2 / gap**3)
-        shift = energy * h**3 / gap**2  # epsilon dH/d epsilon
-        reach = math.pow(abs(shift), 1.5)
-        return 2 / (3 * math.pi) * math.sqrt(2 / abs(bend)) * reach / h**2
+        energy = -2 * h * r1**2  # epsilon phi / 2
+        d = 2 * h * r * r1  # h^2 - phi energy
+        h2 = h * (2 / r**3 - 2 * energy / d**2 + 8 * energy * h**2 / d**3)  # H''
+        dh_de = energy * h**3 / d**2  # epsilon dH/d epsilon
+        return 2 / (3 * math.pi) * math.sqrt(2 / abs(h2)) * math.pow(abs(dh_de), 1.5) / h**2
 
     @property
     def _root(self) -> float:
         return math.sqrt(1 + 16 * self.phi - 8 * self.phi**2)
 
     @property
-    def ensemble(self) -> SyntheticHessian:
-        """The random matrices whose limit is the law of the model."""
-        from rmtland.ensembles import WishartReluBlock
-
-        return WishartReluBlock(self.phi, self.epsilon, self.sigma)
+    def residual_ensemble(self) -> ReluBlock | None:
+        """One block of a ReLU network, off-diagonal."""
+        return ReluBlock(self.phi, self.epsilon) if self.epsilon else None

@@ -22,12 +22,12 @@ It follows from the double root :math:`h_* = -s (1 - \phi)(1 + w)/(3 + w)` of H(
 References
 ----------
 .. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
-       theory, ICML 2017, PMLR 70.
+       theory, ICML 2017, PMLR 70, section 4.2.
 
 Examples
 --------
 >>> model = WishartPlusWigner(0.5, 0.3)
->>> round(model.critical_energy, 12), round(model.index, 12), round(model.index_prefactor, 5)
+>>> round(model.critical_energy, 12), round(model.index(), 12), round(model.index_prefactor, 5)
 (0.011271242969, 0.205280313062, 0.0335)
 """
 
@@ -35,35 +35,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from rmtland.arrays import ArrayLibrary
+from rmtland.ensembles import GaussianEnsemble
+from rmtland.ensembles.entries import Entries
 from rmtland.laws import Semicircle
 from rmtland.models.pennington_bahri.hessian_model import HessianModel
-
-if TYPE_CHECKING:
-    from rmtland.ensembles import SyntheticHessian
+from rmtland.typing import Array
 
 __all__ = ["WishartPlusWigner"]
 
 
 @dataclass(frozen=True)
 class WishartPlusWigner(HessianModel):
-    """Wishart + Wigner model: see `HessianModel` for the meaning of the parameters.
-
-    Parameters
-    ----------
-    phi : float
-        Parameters per effective example, > 0.
-    epsilon : float
-        Energy, loss / n_out, >= 0.
-    sigma : float
-        Mean of the Gauss-Newton part, > 0.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is out of its range or not finite.
-    """
+    """Wishart + Wigner model; parameters as for `HessianModel`."""
 
     name = "Wishart + Wigner"
 
@@ -79,11 +64,7 @@ class WishartPlusWigner(HessianModel):
 
     @property
     def critical_energy(self) -> float:
-        """Energy above which there are negative eigenvalues.
-
-        For phi >= 1 it is 0: the Wishart part has eigenvalues at or next to zero, and every
-        positive energy pushes some below.
-        """
+        """Energy above which there are negative eigenvalues; 0 for phi >= 1."""
         if self.phi >= 1:
             return 0.0
         w = math.sqrt(1 + 8 * self.phi)
@@ -91,18 +72,21 @@ class WishartPlusWigner(HessianModel):
 
     @property
     def index_prefactor(self) -> float | None:
-        """Constant alpha0 of index ~ alpha0 (epsilon / critical_energy - 1)^(3/2).
-
-        None for phi >= 1, where the critical energy is 0.
-        """
+        """Constant alpha0 of index ~ alpha0 (epsilon / critical_energy - 1)^(3/2)."""
         if self.phi >= 1:
             return None
         w = math.sqrt(1 + 8 * self.phi)
         return 16 * (1 - self.phi) / (3 * math.pi * math.sqrt(w) * (1 + w) * (3 + w))
 
     @property
-    def ensemble(self) -> SyntheticHessian:
-        """The random matrices whose limit is the law of the model."""
-        from rmtland.ensembles import WishartWigner
+    def residual_ensemble(self) -> GaussianEnsemble | None:
+        """Gaussian orthogonal matrices of variance 2 epsilon."""
+        return GaussianEnsemble(variance=self.residual_variance) if self.epsilon else None
 
-        return WishartWigner(self.phi, self.epsilon, self.sigma)
+    def _equivalents(self, n: int, entries: Entries) -> Array:
+        # The Gaussian part is rotation invariant: the eigenvalues of the other suffice.
+        residual = self.residual_ensemble
+        if residual is None:
+            return self._matrices(n, entries)
+        diagonal = self.wishart._eigenvalues(n, ArrayLibrary.of(), entries.host_generators())
+        return entries.with_diagonal(residual._matrices(n, entries), entries.array(diagonal))

@@ -373,7 +373,7 @@ def test_tiny_masses_below_zero_keep_their_relative_accuracy():
                 exact = float(exact_cdf(model.law, 0))
                 seen.append(exact)
                 assert model.law.cdf(0.0) == pytest.approx(exact, rel=1e-8, abs=0)
-                assert model.index == model.law.cdf(0.0)
+                assert model.index() == model.law.cdf(0.0)
     assert min(seen) < 1e-12
     assert max(seen) > 1e-10
 

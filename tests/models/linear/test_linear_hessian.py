@@ -126,12 +126,12 @@ def test_samples_are_those_of_exact_hessians():
 def test_sampled_networks(shape):
     model = LinearHessian(*shape, second_variance=0.7, data_variance=1.3)
     n = round(60 * shape[1] / max(shape[:3]))
-    spectrum = model.sample(n, 0, runs=6)
+    spectrum = model.sample(n, rng=0, runs=6)
     nodes = np.sort(spectrum.nodes.ravel())
     x = inside(model.law, 20)
     measured = np.searchsorted(nodes, x, side="right") / nodes.size
     assert np.abs(measured - model.law.cdf(x)).max() < 0.03
-    again = model.sample(n, 0, runs=2)
+    again = model.sample(n, rng=0, runs=2)
     assert np.array_equal(again.nodes, spectrum.nodes[:2])
 
 

@@ -13,6 +13,7 @@ from law_table import decades, energies, exact_cdf, exact_density, models, phis,
 from scipy.optimize import brentq
 from scipy.stats import chi2, kstest
 
+import rmtland.ensembles
 from rmtland import (
     HessianModel,
     MarchenkoPastur,
@@ -21,6 +22,8 @@ from rmtland import (
     WishartPlusWigner,
     free_sum,
 )
+from rmtland.ensembles import Ensemble
+from rmtland.laws import SpectralModel
 
 KINDS = [WishartPlusWigner, WishartPlusReluBlock]
 both = pytest.mark.parametrize("kind", KINDS)
@@ -85,7 +88,7 @@ def test_the_index_starts_with_the_power_three_halves(kind, phi, sigma):
     assert model.index_prefactor == kind(phi, 7.0).index_prefactor  # free of scale and energy
     ratios = []
     for excess in (4e-6, 1e-6):
-        index = kind(phi, model.critical_energy * (1 + excess), sigma).index
+        index = kind(phi, model.critical_energy * (1 + excess), sigma).index()
         ratios.append(index / (model.index_prefactor * excess**1.5))
     assert ratios[1] == pytest.approx(1, abs=1e-5)
     # The next term is of relative order excess: it shrinks fourfold (until rounding, 1e-9).
@@ -97,8 +100,8 @@ def test_the_index_starts_with_the_power_three_halves(kind, phi, sigma):
 @examples(40)
 def test_the_index_is_zero_up_to_the_threshold_and_positive_above(kind, phi, sigma, excess):
     critical = kind(phi, 1.0, sigma).critical_energy
-    assert kind(phi, critical * (1 - max(excess, 1e-7)), sigma).index == 0
-    assert kind(phi, critical * (1 + max(excess, 1e-7)), sigma).index > 0
+    assert kind(phi, critical * (1 - max(excess, 1e-7)), sigma).index() == 0
+    assert kind(phi, critical * (1 + max(excess, 1e-7)), sigma).index() > 0
 
 
 @both
@@ -108,7 +111,7 @@ def test_there_is_no_threshold_from_phi_one_on(kind, phi, sigma, epsilon):
     model = kind(phi, epsilon, sigma)
     assert model.critical_energy == 0.0
     assert model.index_prefactor is None
-    assert 0 < model.index < 0.5
+    assert 0 < model.index() < 0.5
 
 
 @both
@@ -126,10 +129,10 @@ def test_below_phi_one_there_is_a_threshold(kind):
 def test_the_index_is_the_mass_strictly_below_zero(model):
     law = model.law
     atom = sum(mass for place, mass in law.atoms if place == 0)
-    assert 0 <= model.index < 0.51
-    assert model.index == pytest.approx(law.cdf(0.0) - atom, abs=1e-15)
+    assert 0 <= model.index() < 0.51
+    assert model.index() == pytest.approx(law.cdf(0.0) - atom, abs=1e-15)
     if model.epsilon and law.pdf(0.0) > 0 and np.isfinite(law.pdf(0.0)):
-        assert model.index == pytest.approx(float(exact_cdf(law, 0)), abs=1e-13, rel=1e-6)
+        assert model.index() == pytest.approx(float(exact_cdf(law, 0)), abs=1e-13, rel=1e-6)
 
 
 @both
@@ -140,7 +143,7 @@ def test_no_energy_leaves_marchenko_pastur(kind, phi, sigma):
     assert model.law == MarchenkoPastur(phi, sigma)
     assert model.residual_law is None
     assert model.residual_variance == 0
-    assert model.index == 0
+    assert model.index() == 0
     assert len(model.law.atoms) == (phi > 1)
     assert kind(phi, -0.0, sigma) == model
 
@@ -149,7 +152,7 @@ def test_no_energy_leaves_marchenko_pastur(kind, phi, sigma):
 @given(st.floats(0.2, 5), decades(1e-3, 10), decades(1e-2, 100))
 @examples(20)
 def test_the_index_grows_with_the_energy(kind, phi, epsilon, sigma):
-    assert kind(phi, epsilon, sigma).index <= kind(phi, 1.5 * epsilon, sigma).index + 1e-15
+    assert kind(phi, epsilon, sigma).index() <= kind(phi, 1.5 * epsilon, sigma).index() + 1e-15
 
 
 # Scales ---------------------------------------------------------------------------------------
@@ -164,7 +167,7 @@ def test_scales(kind, phi, epsilon, scale):
     a, b = np.ravel(one.law.support), np.ravel(scaled.law.support)
     assert a.size == b.size
     np.testing.assert_allclose(b / scale, a, rtol=1e-12, atol=1e-13 * np.abs(a).max())
-    assert scaled.index == pytest.approx(one.index, rel=1e-9, abs=1e-13)
+    assert scaled.index() == pytest.approx(one.index(), rel=1e-9, abs=1e-13)
     low, high = one.law.support[0]
     x = low + (high - low) * np.array([0.2, 0.5, 0.9])
     np.testing.assert_allclose(scaled.law.cdf(x * scale), one.law.cdf(x), atol=1e-10)
@@ -267,7 +270,7 @@ def test_parameters_that_are_not_numbers_are_refused(kind, name, bad):
 )
 def test_shapes_and_provenance_of_samples(kind, n, phi, runs):
     model = kind(phi, 0.3, 0.7)
-    spectrum = model.sample(n, 5, runs=runs)
+    spectrum = model.sample(n, rng=5, runs=runs)
     assert isinstance(spectrum, Spectrum)
     assert spectrum.nodes.shape == (runs, n)
     assert spectrum.is_complete
@@ -287,16 +290,18 @@ def test_shapes_and_provenance_of_samples(kind, n, phi, runs):
 @both
 def test_seeds_reproduce(kind):
     model = kind(0.5, 0.3)
-    first = model.sample(6, 11, runs=2).nodes
-    np.testing.assert_array_equal(model.sample(6, 11, runs=2).nodes, first)
-    np.testing.assert_array_equal(model.sample(6, np.random.default_rng(11), runs=2).nodes, first)
+    first = model.sample(6, rng=11, runs=2).nodes
+    np.testing.assert_array_equal(model.sample(6, rng=11, runs=2).nodes, first)
+    np.testing.assert_array_equal(
+        model.sample(6, rng=np.random.default_rng(11), runs=2).nodes, first
+    )
     sequence = np.random.SeedSequence(11)
-    np.testing.assert_array_equal(model.sample(6, sequence, runs=2).nodes, first)
-    assert (model.sample(6, 12, runs=2).nodes != first).any()
+    np.testing.assert_array_equal(model.sample(6, rng=sequence, runs=2).nodes, first)
+    assert (model.sample(6, rng=12, runs=2).nodes != first).any()
     assert (first[0] != first[1]).all()
     generator = np.random.default_rng(11)
-    model.sample(6, generator, runs=1)
-    np.testing.assert_array_equal(model.sample(6, generator, runs=1).nodes[0], first[1])
+    model.sample(6, rng=generator, runs=1)
+    np.testing.assert_array_equal(model.sample(6, rng=generator, runs=1).nodes[0], first[1])
     assert (model.sample(6).nodes != model.sample(6).nodes).any()
 
 
@@ -318,7 +323,7 @@ def test_sizes_that_are_not_integers_are_refused(kind, bad):
 
 @both
 def test_without_energy_samples_have_the_null_space_of_the_wishart_part(kind):
-    nodes = kind(4.0, 0.0, 0.7).sample(20, 3, runs=3).nodes
+    nodes = kind(4.0, 0.0, 0.7).sample(20, rng=3, runs=3).nodes
     assert (np.sum(np.abs(nodes) < 1e-12, axis=1) == 15).all()
     assert (np.sum(nodes > 1e-3, axis=1) == 5).all()
 
@@ -328,7 +333,7 @@ def test_without_energy_samples_have_the_null_space_of_the_wishart_part(kind):
     ("n", "phi", "rank"), [(5, 3.0, 2), (7, 5.0, 1), (8, 3.0, 3), (3, 10.0, 1)]
 )
 def test_the_number_of_columns_is_rounded_to_the_nearest(kind, n, phi, rank):
-    (nodes,) = kind(phi, 0.0).sample(n, 6).nodes
+    (nodes,) = kind(phi, 0.0).sample(n, rng=6).nodes
     assert np.sum(nodes > 1e-9) == rank
 
 
@@ -339,7 +344,7 @@ def test_the_number_of_columns_is_rounded_to_the_nearest(kind, n, phi, rank):
 def test_means_over_samples_are_exact_at_finite_size(kind, phi, epsilon, n):
     """Tr H/n and Tr H^2/n have closed means at any n; 5 standard errors, significance 6e-7 each."""
     sigma, runs = 0.7, 4000
-    nodes = kind(phi, epsilon, sigma).sample(n, 77, runs=runs).nodes
+    nodes = kind(phi, epsilon, sigma).sample(n, rng=77, runs=runs).nodes
     q = n / phi
     if kind is WishartPlusWigner:
         residual = 2 * epsilon * (1 + 1 / n)
@@ -355,7 +360,7 @@ def test_means_over_samples_are_exact_at_finite_size(kind, phi, epsilon, n):
 @pytest.mark.parametrize(("phi", "q"), [(0.25, 4), (1.0, 1), (1e3, 1), (0.28, 4)])
 def test_matrices_of_size_one_are_chi_squared(phi, q):
     """q H0 / sigma has q degrees of freedom; Kolmogorov-Smirnov, p-value above 1e-6."""
-    nodes = WishartPlusWigner(phi, 0.0, 0.7).sample(1, 8, runs=3000).nodes.ravel()
+    nodes = WishartPlusWigner(phi, 0.0, 0.7).sample(1, rng=8, runs=3000).nodes.ravel()
     assert kstest(nodes * q / 0.7, chi2(q).cdf).pvalue > 1e-6
     # A wrong number of degrees of freedom is seen.
     assert kstest(nodes * q / 0.7, chi2(q + 1).cdf).pvalue < 1e-6
@@ -378,7 +383,7 @@ def test_large_matrices_follow_the_law(kind, written, phi, epsilon, sigma):
     n, runs = 320, 4
     model = kind(phi, epsilon, sigma)
     if written == "by the package":
-        nodes = model.sample(n, 123, runs=runs).nodes
+        nodes = model.sample(n, rng=123, runs=runs).nodes
     else:
         rng = np.random.default_rng(321)
         nodes = np.array([
@@ -390,7 +395,7 @@ def test_large_matrices_follow_the_law(kind, written, phi, epsilon, sigma):
     x = x[np.abs(x) > 1e-3]  # a null space is exact to rounding only
     empirical = (nodes.ravel()[:, None] <= x).mean(axis=0)
     assert np.abs(empirical - model.law.cdf(x)).max() < 0.0095
-    assert np.mean(nodes < -1e-9) == pytest.approx(model.index, abs=0.0095)
+    assert np.mean(nodes < -1e-9) == pytest.approx(model.index(), abs=0.0095)
 
 
 def test_the_monte_carlo_bound_sees_a_wrong_energy():
@@ -409,19 +414,65 @@ def test_density_at_a_point_of_both_models_at_40_digits():
         assert law.pdf(0.1) == pytest.approx(float(exact_density(law, 0.1)), rel=1e-13, abs=0)
 
 
-# Ensembles ------------------------------------------------------------------------------------
+# One class for model and ensemble -------------------------------------------------------------
 
 
 @both
 @pytest.mark.parametrize("epsilon", [0.0, 0.3])
-def test_the_law_is_the_limit_of_the_ensemble_and_samples_are_its_own(kind, epsilon):
+def test_the_model_is_its_ensemble(kind, epsilon):
     model = kind(0.5, epsilon, 0.7)
-    assert model.ensemble.law == model.law
-    nodes = model.sample(12, 3, runs=2).nodes
-    np.testing.assert_array_equal(model.ensemble.sample(12, rng=3, runs=2).nodes, nodes)
+    assert isinstance(model, Ensemble)
+    assert isinstance(model, SpectralModel)
+    assert model.law == model.law
     quadrature = model.lanczos(10**9, 8, rng=3, runs=2)
-    ours = model.ensemble.lanczos(10**9, 8, rng=3, runs=2)
-    np.testing.assert_array_equal(quadrature.nodes, ours.nodes)
     assert quadrature.provenance["model"] == kind.__name__
     assert "ensemble" not in quadrature.provenance
     assert model.lanczos(math.inf, 8).moment(5) == pytest.approx(model.law.moment(5), rel=1e-11)
+    assert model.matrix(5, rng=0).shape == (5, 5)
+
+
+@both
+def test_parts_are_ensembles_of_their_own(kind):
+    model = kind(0.5, 0.3, 0.7)
+    assert model.parts == ("gauss_newton", "residual", "total")
+    assert model.part("total") is model
+    assert model.part("gauss_newton").law == model.gauss_newton_law
+    assert model.part("residual").law == model.residual_law
+    sums = model.part("gauss_newton").law, model.part("residual").law
+    assert free_sum(*sums) == model.law
+    with pytest.raises(ValueError, match="gauss_newton"):
+        model.part("half")
+    still = kind(0.5, 0.0, 0.7).part("residual")
+    assert (still.atoms, still.mass_below(0.0)) == (((0.0, 1.0),), 0.0)
+
+
+@both
+def test_the_interface_follows_from_the_law(kind):
+    model = kind(0.5, 0.3, 0.7)
+    z = np.array([0.3 + 0.1j, -1.0 + 2.0j])
+    np.testing.assert_array_equal(model.stieltjes(z), model.law.stieltjes(z))
+    assert model.mean() == pytest.approx(0.7, rel=1e-14)
+    assert model.var() == pytest.approx(0.7**2 * 0.5 + model.residual_variance, rel=1e-14)
+    x = np.array([-0.5, 0.2, 1.0])
+    slope = (model.smoothed_cdf(x + 1e-5, eta=0.1) - model.smoothed_cdf(x - 1e-5, eta=0.1)) / 2e-5
+    np.testing.assert_allclose(model.smoothed_pdf(x, eta=0.1), slope, rtol=1e-7)
+
+
+def test_old_names_say_what_they_are_called_now():
+    model = WishartPlusWigner(0.5, 0.3)
+    with pytest.warns(DeprecationWarning, match="is now rmtland.models.WishartPlusWigner"):
+        assert rmtland.ensembles.WishartWigner is WishartPlusWigner
+    with pytest.warns(DeprecationWarning, match="WishartPlusReluBlock"):
+        assert rmtland.WishartReluBlock is WishartPlusReluBlock
+    with pytest.warns(DeprecationWarning, match="HessianModel"):
+        assert rmtland.ensembles.SyntheticHessian is HessianModel
+    with pytest.warns(DeprecationWarning, match="the model is the ensemble"):
+        assert model.ensemble is model
+    with pytest.warns(DeprecationWarning, match="rng="):
+        np.testing.assert_array_equal(model.sample(4, 1).nodes, model.sample(4, rng=1).nodes)
+    with pytest.warns(DeprecationWarning, match="rng="):
+        np.testing.assert_array_equal(
+            model.lanczos(9, 2, 1).nodes, model.lanczos(9, 2, rng=1).nodes
+        )
+    with pytest.raises(TypeError, match="given twice"):
+        model.sample(4, 1, rng=1)

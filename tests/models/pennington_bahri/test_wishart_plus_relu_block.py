@@ -71,7 +71,7 @@ def test_the_prefactor_by_its_definition(phi):
 @quick
 def test_at_phi_two_a_quarter_is_negative_whatever_the_scale(epsilon, sigma):
     model = WishartPlusReluBlock(2.0, epsilon, sigma)
-    assert model.index == pytest.approx(0.25, abs=1e-15)
+    assert model.index() == pytest.approx(0.25, abs=1e-15)
     assert model.law.atoms == ()
     assert np.isinf(model.law.pdf(0.0))
 
@@ -84,7 +84,7 @@ def test_beyond_phi_two_there_is_an_atom_at_zero(phi, epsilon, sigma):
     assert place == 0
     assert mass == pytest.approx(1 - 2 / phi, abs=1e-15)
     # A quarter of the rest: rank 1/(2 phi) of the block is negative and the Wishart part leaves it.
-    assert model.index == pytest.approx(1 / (2 * phi), abs=1e-15)
+    assert model.index() == pytest.approx(1 / (2 * phi), abs=1e-15)
     assert model.law.cdf(0.0) == pytest.approx(1 / (2 * phi) + mass, abs=1e-15)
 
 

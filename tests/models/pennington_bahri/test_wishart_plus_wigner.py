@@ -64,10 +64,10 @@ def test_the_critical_energy_near_one():
 def test_little_energy_splits_the_null_space_in_half():
     """phi > 1: the null space 1 - 1/phi becomes a small semicircle about 0, half of it below."""
     for phi in (1.5, 3.0, 1e3):
-        index = WishartPlusWigner(phi, 1e-6, 2.0).index
+        index = WishartPlusWigner(phi, 1e-6, 2.0).index()
         assert index == pytest.approx((1 - 1 / phi) / 2, rel=0.01, abs=0)
 
 
 def test_much_energy_leaves_half_below_zero():
-    assert WishartPlusWigner(0.5, 1e3, 0.01).index == pytest.approx(0.5, abs=1e-3)
-    assert WishartPlusWigner(0.5, 1e3, 0.01).index < 0.5
+    assert WishartPlusWigner(0.5, 1e3, 0.01).index() == pytest.approx(0.5, abs=1e-3)
+    assert WishartPlusWigner(0.5, 1e3, 0.01).index() < 0.5

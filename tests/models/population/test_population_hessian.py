@@ -156,7 +156,7 @@ def test_rank_counts_the_null_directions_of_exact_hessians():
     ):
         n0, n1, n2, _ = sizes
         model = PopulationHessian(*sizes, activation=activation)
-        nodes = model.sample(n1, 0).nodes[0]
+        nodes = model.sample(n1, rng=0).nodes[0]
         null = np.sum(nodes < 1e-11 * nodes.max())
         assert null == round((1 - model.rank) * n1 * (n0 + n2))
 
