@@ -70,7 +70,6 @@ from numpy.typing import NDArray
 
 from rmtland.arguments import choice, count, float_array, nonnegative, positive
 from rmtland.ensembles.entries import columns
-from rmtland.ensembles.krylov_kernels import lazy_factors, wishart_plus_wigner
 from rmtland.ensembles.krylov_quadrature import law_jacobi, law_nodes, quadrature
 from rmtland.laws import Law
 
@@ -331,6 +330,11 @@ def _is_continuous(factor: Factor) -> bool:
 
 def _sum(factors: Sequence[Factor], n: float, steps: int) -> tuple[Any, tuple[Any, ...]]:
     """Kernel and its arguments for a sum."""
+    from rmtland.ensembles.krylov_kernels import (
+        lazy_factors,  # numba loads at first use
+        wishart_plus_wigner,
+    )
+
     unit = 1.0 if math.isinf(n) else n
     variance = sum(f.variance for f in factors if isinstance(f, GaussianFactor))
     noise = math.sqrt(variance)
@@ -355,6 +359,8 @@ def _sum(factors: Sequence[Factor], n: float, steps: int) -> tuple[Any, tuple[An
 
 def _product(factors: Sequence[Factor], n: float, steps: int) -> tuple[Any, tuple[Any, ...]]:
     """Kernel and its arguments for A^(1/2) B A^(1/2); A and B may be exchanged."""
+    from rmtland.ensembles.krylov_kernels import lazy_factors  # numba loads at first use
+
     allowed = WishartFactor | HaarFactor | SpikeFactor
     if len(factors) != 2 or not all(isinstance(f, allowed) for f in factors):
         raise ValueError(

@@ -43,7 +43,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arguments import count, float_array, points
-from rmtland.ensembles.krylov_kernels import coefficients_of, golub_welsch
 from rmtland.laws import Law
 
 __all__ = ["law_jacobi", "law_nodes", "measure_jacobi", "quadrature"]
@@ -163,6 +162,8 @@ def measure_jacobi(nodes: Real, weights: Real, steps: int) -> tuple[Real, Real]:
 
     Zeros follow where the masses are fewer than the steps.
     """
+    from rmtland.ensembles.krylov_kernels import coefficients_of  # numba loads at first use
+
     alpha, beta = np.zeros(steps), np.zeros(steps - 1)
     keep = weights > 0
     coefficients_of(nodes[keep], weights[keep], alpha, beta)
@@ -190,6 +191,8 @@ def quadrature(alpha: ArrayLike, beta: ArrayLike) -> tuple[Real, Real]:
     ValueError
         If the shapes do not fit, an entry is not finite or an off-diagonal one is negative.
     """
+    from rmtland.ensembles.krylov_kernels import golub_welsch  # numba loads at first use
+
     diagonal = float_array("alpha", alpha, ndim=2)
     runs, steps = diagonal.shape
     off = points("beta", beta)

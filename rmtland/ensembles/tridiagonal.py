@@ -45,7 +45,6 @@ from scipy.linalg.lapack import dsterf, ssterf
 from rmtland.arguments import count
 from rmtland.arrays import ArrayLibrary
 from rmtland.ensembles.ensemble import Ensemble, Real
-from rmtland.ensembles.sturm import below, extreme_eigenvalues, lanes, pivot_of, sweep
 from rmtland.streams import Rng, streams
 
 __all__ = ["Rows", "TridiagonalEnsemble"]
@@ -158,6 +157,8 @@ class TridiagonalEnsemble(Ensemble):
     def _histogram(
         self, n: int, edges: Real, parents: Sequence[np.random.Generator]
     ) -> NDArray[np.int64]:
+        from rmtland.ensembles.sturm import lanes, pivot_of, sweep  # numba loads at first use
+
         # The last bin is closed: what lies below the next number belongs to it.
         shifts = np.append(edges[:-1], np.nextafter(edges[-1], np.inf))
         low, high = self._hull
@@ -216,6 +217,12 @@ def _all_eigenvalues(diagonal: Real, off_diagonal: Real, precision: str) -> NDAr
 
 def _outermost(rows: Rows, k: int, sign: float) -> Real:
     """Return the k largest (sign 1) or smallest (-1) eigenvalues, from a corner that suffices."""
+    from rmtland.ensembles.sturm import (
+        below,
+        extreme_eigenvalues,
+        pivot_of,
+    )  # numba loads at first use
+
     # Airy zeros grow like (3 pi k / 2)^(2/3): the k-th eigenvector reaches that much further. The
     # rows below a n^(1/3) have an edge lower by a Tracy-Widom units, which their own largest
     # eigenvalue makes up for with a probability of about exp(-2 beta a^(3/2) / 3). Half of these
