@@ -8,7 +8,9 @@ the corner, and the pencil is solved as a matrix-valued equation [1]_:
   variables are Gaussian: the pencil is a `MatrixDyson` equation, in which a free Poisson variable
   of rate c and jump t stands for :math:`t Y Y^T`, an n x cn matrix Y and a block of its own;
 - any other law enters by operator-valued subordination
-  (`rmtland.free.operator_valued.free_pencil`).
+  (`rmtland.free.operator_valued.free_pencil`);
+- two variables of two values each are two projections, with a closed form
+  (`rmtland.free.polynomials.two_projections`).
 
 Moments are sums over words of moments of free variables, in exact arithmetic.
 
@@ -62,6 +64,10 @@ from rmtland.free.polynomials.noncommutative_polynomial import (
     Word,
     WordMoments,
     free_variables,
+)
+from rmtland.free.polynomials.two_projections import (
+    is_two_point,
+    law_of_two_point_polynomial,
 )
 from rmtland.free.sums import free_sum, is_point_mass
 from rmtland.laws.affine_law import affine
@@ -230,8 +236,9 @@ def law_of_polynomial(
     Returns
     -------
     Law
-        A `PolynomialLaw`; on the automatic route, for a polynomial of degree one the free sum, for
-        one of degree zero a point mass, and for one variable the image of its law (`Image`).
+        A `PolynomialLaw`; on the automatic route, for two variables of two-point laws a closed form
+        (`rmtland.free.polynomials.two_projections`), for a polynomial of degree one the free sum,
+        for one of degree zero a point mass, and for one variable the image of its law (`Image`).
 
     Raises
     ------
@@ -311,6 +318,8 @@ def _simple(p: Polynomial, laws: Mapping[str, Law | Circular]) -> Law | None:
     if p.degree == 0:
         return Discrete((constant,), (1.0,))
     everything = list(laws.values())
+    if len(laws) == 2 and all(is_two_point(law) for law in everything):
+        return law_of_two_point_polynomial(p, dict(laws))
     if p.degree == 1 and not any(isinstance(law, Circular) for law in everything):
         parts = [
             affine(law, scale=p.coefficients[(Letter(name),)].real)
