@@ -90,7 +90,7 @@ def planes(p: Polynomial, laws: dict[str, Discrete]) -> tuple[Any, Any]:
 
 
 def faults(law: Law, p: Polynomial, laws: dict[str, Discrete]) -> list[str]:
-    """What is wrong with a law, in words; nothing if it is right."""
+    """Return what is wrong with a law, in words; nothing if it is right."""
     found = []
     values, weights = planes(p, laws)
     order = np.argsort(values)
@@ -134,8 +134,10 @@ def faults(law: Law, p: Polynomial, laws: dict[str, Discrete]) -> list[str]:
         )
         if abs(law.moment(k) - exact) > 1e-12 * bound:
             found.append(f"moment {k} is {law.moment(k)}, not {exact}")
-    z = low + (high - low + 0.1 * size) * np.array([-0.2, 0.1, 0.5, 0.8, 1.2]) + 1j * size * np.array(
-        [0.3, 0.1, 0.03, 0.2, 0.01]
+    z = (
+        low
+        + (high - low + 0.1 * size) * np.array([-0.2, 0.1, 0.5, 0.8, 1.2])
+        + 1j * size * np.array([0.3, 0.1, 0.03, 0.2, 0.01])
     )
     exact = (1 / (z[:, None] - values)) @ weights
     g = law.stieltjes(z)

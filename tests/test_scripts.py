@@ -8,6 +8,7 @@ import pytest
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 SMALL = {
+    "fuzz_polynomials.py": ["--count", "2"],
     "bench_dyson.py": ["--n", "4", "--points", "5", "--linear", "41"],
     "bench_ensembles.py": [
         "--draws",

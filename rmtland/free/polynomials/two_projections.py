@@ -14,7 +14,7 @@ and for free ones the shares are known [2]_: with :math:`\mu` the least of
 of the compression of one projection to the other (Wachter's), and the common eigenspaces have the
 shares :math:`(\alpha + \beta - 1)^+, (\alpha - \beta)^+, (\beta - \alpha)^+` and
 :math:`(1 - \alpha - \beta)^+`. A polynomial is a number on each of the latter and a 2 x 2 matrix
-function of t on the planes (`rmtland.free.polynomials.eigenvalue_branches`); an eigenvalue that
+function of t on the planes (`rmtland.free.polynomials.branch_law`); an eigenvalue that
 does not depend on t is an atom. Everything is computed from exact coefficients: atoms and their
 masses are exact, edges are values at the ends of the law of t and at turning points.
 
@@ -44,8 +44,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rmtland.free.polynomials.eigenvalue_branches import (
-    BranchLaw,
+from rmtland.free.polynomials.branch_law import BranchLaw
+from rmtland.free.polynomials.matrix_function import (
     MatrixFunction,
     Series,
     plus,
@@ -219,10 +219,14 @@ def _common_eigenspaces(polynomial: Polynomial, pair: _Projections) -> list[tupl
             share = beta - other if beta >= alpha else alpha - pair.beta[1 - j]
             if share <= _ROUNDING:
                 continue
-            place = {pair.first: pair.values[pair.first][i], pair.second: pair.values[pair.second][j]}
+            place = {
+                pair.first: pair.values[pair.first][i],
+                pair.second: pair.values[pair.second][j],
+            }
             value = sum(
                 (
-                    Fraction(c.real) * math.prod((place[letter.name] for letter in word), start=Fraction(1))
+                    Fraction(c.real)
+                    * math.prod((place[letter.name] for letter in word), start=Fraction(1))
                     for word, c in polynomial.coefficients.items()
                 ),
                 Fraction(0),
