@@ -203,7 +203,7 @@ def dense(n: int, m: int, repeats: int, peers: bool, eigenvalues: bool) -> None:
     """Race the dense Hessian of one hidden layer."""
     widths = (n, n, n)
     net, data = MLP(widths), gaussian(m, n, rng=1)
-    theta = net.init(0)
+    theta = net.init(rng=0)
     arguments = (theta, data.x, data.y)
 
     def ours() -> Any:
@@ -237,7 +237,7 @@ def deep(n: int, m: int, repeats: int, peers: bool) -> None:
     """Race the dense Hessian of two hidden layers."""
     widths = (n, n, n, n)
     net, data = MLP(widths), gaussian(m, n, rng=1)
-    theta = net.init(0)
+    theta = net.init(rng=0)
     arguments = (theta, data.x, data.y)
     jobs: dict[str, Callable[[], object]] = {
         "rmtland: H0, H1 and H": lambda: net.at(*arguments).hessian().total,
@@ -256,7 +256,7 @@ def product(n: int, m: int, repeats: int, peers: bool) -> None:
     """Race Hessian-vector products with the forward pass kept."""
     widths = (n, n, n)
     net, data = MLP(widths), gaussian(m, n, rng=1)
-    theta = net.init(0)
+    theta = net.init(rng=0)
     point = net.at(theta, data.x, data.y)
     rng = np.random.default_rng(2)
     v = rng.standard_normal(net.parameter_count)
@@ -306,7 +306,7 @@ def small(repeats: int, peers: bool) -> None:
     n, m = 16, 64
     widths = (n, n, n)
     net, data = MLP(widths), gaussian(m, n, rng=1)
-    theta = net.init(0)
+    theta = net.init(rng=0)
     v = np.random.default_rng(2).standard_normal(net.parameter_count)
 
     def ours() -> Any:
@@ -344,7 +344,7 @@ def index(n: int, repeats: int) -> None:
     from rmtland.spectrum import inertia
 
     net, data = MLP((n, n, n)), gaussian(4 * n, n, rng=1)
-    matrix = net.at(net.init(0), data.x, data.y).hessian("total")
+    matrix = net.at(net.init(rng=0), data.x, data.y).hessian("total")
     jobs: dict[str, Callable[[], object]] = {
         "rmtland: inertia by LDL^T": lambda: inertia(matrix),
         "numpy eigvalsh (rmtland: Spectrum)": lambda: np.linalg.eigvalsh(matrix),
@@ -363,7 +363,7 @@ def index(n: int, repeats: int) -> None:
 def memory(n: int, m: int) -> None:
     """Print the peak of memory of both kinds of Hessian over their size."""
     net, data = MLP((n, n, n)), gaussian(m, n, rng=1)
-    point = net.at(net.init(0), data.x, data.y)
+    point = net.at(net.init(rng=0), data.x, data.y)
     size = 8 * net.parameter_count**2
     print(f"memory, n = {n}, m = {m}: peak over one matrix of {size / 1e6:.0f} MB")
     for name, part, matrices in (("H0 and H1", None, 2), ("H alone", "total", 1)):
@@ -383,7 +383,7 @@ def first() -> None:
         "import numpy as np\n"
         "net, rng = MLP((64, {n}, 64)), np.random.default_rng(0)\n"
         "x, v = rng.standard_normal((2048, 64)), rng.standard_normal(net.parameter_count)\n"
-        "point = net.at(net.init(0), x, x)\n"
+        "point = net.at(net.init(rng=0), x, x)\n"
         "point.hvp(v)\n"
         "MLP((8, 8, 8)).at(np.zeros(128), x[:, :8], x[:, :8]).hessian()\n"
         "print(time.perf_counter() - start[0], time.process_time() - start[1])\n"

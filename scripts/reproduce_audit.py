@@ -42,7 +42,7 @@ def network(data, width, activation, seed, ratio):
     else:
         chosen = gaussian(samples, width, rng=seed)
     net = MLP((chosen.n_in, width, chosen.n_out), activation=activation)
-    return net, net.init(seed + 1), chosen
+    return net, net.init(rng=seed + 1), chosen
 
 
 def point_of(net, theta, chosen, residuals, seed):

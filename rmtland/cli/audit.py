@@ -152,7 +152,7 @@ def _network(
 
     if path is None:
         net = MLP((dataset.n_in, width, dataset.n_out), activation=activation)
-        return net, net.init(seed + 1), dataset.x, dataset.y, dataset.description
+        return net, net.init(rng=seed + 1), dataset.x, dataset.y, dataset.description
     x, y, words = dataset.x, dataset.y, dataset.description
     with open(path, "rb") as stream:
         try:
@@ -182,6 +182,9 @@ def _trained(
     net: MLP, theta: Any, x: Any, y: Any, kind: str, target: float, done: int, max_steps: int
 ) -> tuple[Any, int, str]:
     """Return parameters after training to a stage, steps taken in all, and words."""
+    from contextlib import nullcontext
+
+    from rmtland.cli.training_bar import training_bar
     from rmtland.networks import train
 
     if kind == "as is":
@@ -189,10 +192,16 @@ def _trained(
     more = max_steps if kind == "energy" else int(target) - done
     if more == 0:
         return theta, done, "at initialisation" if done == 0 else f"after {done} steps"
-    result = train(
-        net, theta, x, y, energy=target if kind == "energy" else None, max_steps=more,
-        progress=kind == "energy",
-    )  # fmt: skip
+    with training_bar() if kind == "energy" else nullcontext() as show:
+        result = train(
+            net,
+            theta,
+            x,
+            y,
+            energy=target if kind == "energy" else None,
+            max_steps=more,
+            progress=show,
+        )
     if result.reason == "interrupted":
         raise KeyboardInterrupt
     done += result.steps

@@ -52,6 +52,7 @@ def overlay(
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from rmtland.arguments import count
+    from rmtland.cli.training_bar import training_bar
     from rmtland.comparison import compare, fit
     from rmtland.networks import MLP, train
     from rmtland.spectrum import Spectrum
@@ -68,10 +69,16 @@ def overlay(
             f"exact Hessian and takes at most {LARGEST}: lower --width"
         )
     notes = Console(stderr=True)
-    trained = train(
-        net, net.init(seed + 1), dataset.x, dataset.y, energy=energy, max_steps=max_steps,
-        progress=True,
-    )  # fmt: skip
+    with training_bar() as show:
+        trained = train(
+            net,
+            net.init(rng=seed + 1),
+            dataset.x,
+            dataset.y,
+            energy=energy,
+            max_steps=max_steps,
+            progress=show,
+        )
     if trained.reason == "interrupted":
         raise KeyboardInterrupt
     point = net.at(trained.theta, dataset.x, dataset.y)

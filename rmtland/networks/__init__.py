@@ -21,7 +21,7 @@ from rmtland.networks.datasets import (
     mnist5k,
     teacher_student,
 )
-from rmtland.networks.derivatives.hessian import HessianSplit
+from rmtland.networks.derivatives.hessian_split import HessianSplit
 from rmtland.networks.gaussian_averages import GaussianAverages, gaussian_averages
 from rmtland.networks.initialisation import INITIALISATIONS, Initialisation
 from rmtland.networks.loss import LOSSES, Loss

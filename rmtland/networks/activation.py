@@ -2,13 +2,24 @@ r"""Activation functions with the two derivatives that a Hessian needs.
 
 An activation f acts entry by entry on the preactivations z of a hidden layer, a = f(z). Its
 slope f'(z) carries the Gauss-Newton part of the Hessian, its curvature f''(z) the residual
-part. Both are functions of z and of a = f(z), which the forward pass has already paid for:
-tanh' = 1 - a^2 and tanh'' = -2 a tanh'.
+part. Both are functions of z and of a = f(z), which the forward pass has already paid for.
 
 With Phi and phi the distribution function and density of N(0, 1) and s(z) = 1/(1 + exp(-z)):
 
     linear z, relu max(z, 0), leaky_relu max(z, z/100), tanh, erf, sigmoid s(z),
     softplus log(1 + exp(z)), gelu z Phi(z), silu z s(z), quadratic z^2, sine sin(z).
+
+Tails are computed without cancellation, so that a saturated unit has a small slope and not none:
+with e = exp(-2|z|) and t = exp(-|z|),
+
+.. math::
+
+    \tanh' = \frac{4 e}{(1 + e)^2}, \qquad s' = \frac{t}{(1 + t)^2}, \qquad
+    \Phi(-|z|) = \tfrac12 \operatorname{erfcx}(|z|/\sqrt2)\, e^{-z^2/2},
+
+and z^2 is split into an exact square and a small rest before it is exponentiated. Values and
+derivatives are exact to some units of rounding of themselves, down to the smallest normal number;
+only beside their own zeros the error is that of a rounded z.
 
 ReLU is not differentiable at 0; here f'(0) = 0, and f'' = 0 everywhere (its point mass at 0
 is left out, as in Pennington & Bahri, ICML 2017); leaky ReLU alike, with f'(0) = 1/100. An
@@ -16,9 +27,9 @@ activation of one's own is an `Activation`, which `MLP` takes in place of a name
 
 >>> import numpy as np
 >>> f = ACTIVATIONS["tanh"]
->>> z = np.array([0.0, 0.5])
+>>> z = np.array([0.0, 0.5, 40.0])
 >>> f.slope(z, f.value(z))
-array([1.        , 0.78644773])
+array([1.00000000e+00, 7.86447733e-01, 7.21940559e-35])
 """
 
 from __future__ import annotations
@@ -27,16 +38,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from rmtland.arguments import choice, finite
-from rmtland.arrays import array_namespace, to_numpy
+from rmtland.arrays import array_namespace, placed, to_numpy
+from rmtland.typing import Array
 
 __all__ = ["ACTIVATIONS", "Activation", "activation", "leaky_relu"]
-
-Array = Any  # of any array library
 
 
 @dataclass(frozen=True)
@@ -56,12 +65,15 @@ class Activation:
     curvature : callable or None
         (z, a) -> f''(z), where a = f(z); None where f'' is identically zero, so that
         everything it multiplies can be skipped.
+    curvature_from_slope : callable, optional
+        (z, a, f'(z)) -> f''(z), where the slope makes it cheaper.
     """
 
     name: str
     value: Callable[[Array], Array]
     slope: Callable[[Array, Array], Array]
     curvature: Callable[[Array, Array], Array] | None
+    curvature_from_slope: Callable[[Array, Array, Array], Array] | None = None
 
     def __repr__(self) -> str:
         """Return the name in place of the functions."""
@@ -70,6 +82,16 @@ class Activation:
 
 def activation(name: str | Activation) -> Activation:
     """Return the activation called `name`; an `Activation` is returned as it is.
+
+    Parameters
+    ----------
+    name : str or Activation
+        One of `ACTIVATIONS`, or an activation of one's own.
+
+    Returns
+    -------
+    Activation
+        The function with its derivatives.
 
     Raises
     ------
@@ -84,12 +106,29 @@ def activation(name: str | Activation) -> Activation:
 def leaky_relu(negative_slope: float = 0.01) -> Activation:
     """Return z for z > 0 and `negative_slope` z elsewhere.
 
+    Parameters
+    ----------
+    negative_slope : float, optional
+        Slope at z <= 0.
+
+    Returns
+    -------
+    Activation
+        Named "leaky_relu", with the slope where it is not 0.01.
+
+    Raises
+    ------
+    ValueError
+        If the slope is not finite.
+
+    Examples
+    --------
     >>> leaky_relu(0.2)
     Activation('leaky_relu(0.2)')
     """
     low = finite("negative_slope", negative_slope)
 
-    name = "leaky_relu" if low == 0.01 else f"leaky_relu({low:g})"
+    name = "leaky_relu" if low == 0.01 else f"leaky_relu({low!r})"
     return Activation(name, partial(_leaky, low=low), partial(_leaky_slope, low=low), None)
 
 
@@ -101,11 +140,17 @@ def _tanh(z: Array) -> Array:
 
 
 def _tanh_slope(z: Array, a: Array) -> Array:
-    return 1.0 - a * a
+    xp = array_namespace(z)
+    small = xp.exp(-2.0 * xp.abs(z))
+    return 4.0 * small / (1.0 + small) ** 2
 
 
 def _tanh_curvature(z: Array, a: Array) -> Array:
-    return -2.0 * a * (1.0 - a * a)
+    return _tanh_curvature_from_slope(z, a, _tanh_slope(z, a))
+
+
+def _tanh_curvature_from_slope(z: Array, a: Array, slope: Array) -> Array:
+    return -2.0 * a * slope
 
 
 def _relu(z: Array) -> Array:
@@ -134,30 +179,49 @@ def _one(z: Array, a: Array) -> Array:
     return array_namespace(z).ones_like(z)
 
 
+def _special(name: str, z: Array) -> Array:
+    """Return a function of `scipy.special`; the array-API standard has none, its libraries do."""
+    if isinstance(z, np.ndarray | np.generic):
+        import scipy.special
+
+        return getattr(scipy.special, name)(z)
+    library = type(z).__module__.partition(".")[0]
+    if library == "torch":
+        import torch
+
+        return getattr(torch.special, name)(z)
+    if library == "cupy":
+        import cupyx.scipy.special
+
+        return getattr(cupyx.scipy.special, name)(z)
+    return placed(_special(name, to_numpy(z)), z)
+
+
+def _exp_of_square(factor: float, z: Array, times: Array = 1.0) -> Array:
+    """Return `times` exp(factor z^2), factor < 0, to some units of rounding of itself.
+
+    z = c + r with c a multiple of 1/64, so that c^2 is exact and z^2 - c^2 = r (z + c) is small;
+    beyond 40 the result is zero for the factors -1 and -1/2. The square root of exp(factor c^2)
+    is multiplied in twice, so that nothing is subnormal before the result is.
+    """
+    xp = array_namespace(z)
+    z = xp.clip(z, -40.0, 40.0)
+    coarse = xp.round(64.0 * z) / 64.0
+    root = xp.exp((0.5 * factor) * coarse * coarse)
+    return (root * times) * (root * xp.exp(factor * (z - coarse) * (z + coarse)))
+
+
 def _erf(z: Array) -> Array:
-    """Return erf(z); the array-API standard has none, its libraries do."""
-    if not isinstance(z, np.ndarray | np.generic):
-        library = type(z).__module__.partition(".")[0]
-        if library == "torch":
-            import torch
-
-            return torch.special.erf(z)
-        if library == "cupy":
-            import cupyx.scipy.special
-
-            return cupyx.scipy.special.erf(z)
-        return array_namespace(z).asarray(_erf(to_numpy(z)))
-    from scipy.special import erf
-
-    return erf(z)
+    return _special("erf", z)
 
 
 def _erf_slope(z: Array, a: Array) -> Array:
-    return (2.0 / math.sqrt(math.pi)) * array_namespace(z).exp(-z * z)
+    return (2.0 / math.sqrt(math.pi)) * _exp_of_square(-1.0, z)
 
 
 def _erf_curvature(z: Array, a: Array) -> Array:
-    return -2.0 * z * _erf_slope(z, a)
+    near = array_namespace(z).clip(z, -40.0, 40.0)  # the slope is zero beyond; never inf * 0
+    return _exp_of_square(-1.0, near, (-4.0 / math.sqrt(math.pi)) * near)
 
 
 def _sigmoid(z: Array) -> Array:
@@ -173,7 +237,11 @@ def _sigmoid_slope(z: Array, a: Array) -> Array:
 
 
 def _sigmoid_curvature(z: Array, a: Array) -> Array:
-    return -array_namespace(z).tanh(0.5 * z) * _sigmoid_slope(z, a)
+    return _sigmoid_curvature_from_slope(z, a, _sigmoid_slope(z, a))
+
+
+def _sigmoid_curvature_from_slope(z: Array, a: Array, slope: Array) -> Array:
+    return -array_namespace(z).tanh(0.5 * z) * slope
 
 
 def _softplus(z: Array) -> Array:
@@ -185,12 +253,14 @@ def _softplus_slope(z: Array, a: Array) -> Array:
     return _sigmoid(z)
 
 
-def _normal_density(z: Array) -> Array:
-    return array_namespace(z).exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
+def _normal_density(z: Array, times: Array = 1.0) -> Array:
+    return _exp_of_square(-0.5, z, times) / math.sqrt(2.0 * math.pi)
 
 
 def _normal_cdf(z: Array) -> Array:
-    return 0.5 * (1.0 + _erf(z / math.sqrt(2.0)))
+    xp = array_namespace(z)
+    tail = _exp_of_square(-0.5, z, 0.5 * _special("erfcx", xp.abs(z) / math.sqrt(2.0)))
+    return xp.where(z < 0.0, tail, 1.0 - tail)
 
 
 def _gelu(z: Array) -> Array:
@@ -202,10 +272,8 @@ def _gelu_slope(z: Array, a: Array) -> Array:
 
 
 def _gelu_curvature(z: Array, a: Array) -> Array:
-    # exp(-z^2/2) is zero long before z^2 overflows; capped, their product is never inf * 0
-    xp = array_namespace(z)
-    square = xp.where(xp.abs(z) < 1e3, z, xp.full_like(z, 1e3)) ** 2
-    return (2.0 - square) * _normal_density(z)
+    near = array_namespace(z).clip(z, -40.0, 40.0)  # the density is zero beyond; never inf * 0
+    return _normal_density(near, (math.sqrt(2.0) - near) * (math.sqrt(2.0) + near))
 
 
 def _silu(z: Array) -> Array:
@@ -213,7 +281,7 @@ def _silu(z: Array) -> Array:
 
 
 def _silu_slope(z: Array, a: Array) -> Array:
-    return _sigmoid(z) + z * _sigmoid_slope(z, a)
+    return _sigmoid(z) * (1.0 + z * _sigmoid(-z))
 
 
 def _silu_curvature(z: Array, a: Array) -> Array:
@@ -247,12 +315,18 @@ def _sine_curvature(z: Array, a: Array) -> Array:
 ACTIVATIONS: dict[str, Activation] = {
     f.name: f
     for f in (
-        Activation("tanh", _tanh, _tanh_slope, _tanh_curvature),
+        Activation("tanh", _tanh, _tanh_slope, _tanh_curvature, _tanh_curvature_from_slope),
         Activation("relu", _relu, _relu_slope, None),
         Activation("linear", _copy, _one, None),
         leaky_relu(),
         Activation("erf", _erf, _erf_slope, _erf_curvature),
-        Activation("sigmoid", _sigmoid, _sigmoid_slope, _sigmoid_curvature),
+        Activation(
+            "sigmoid",
+            _sigmoid,
+            _sigmoid_slope,
+            _sigmoid_curvature,
+            _sigmoid_curvature_from_slope,
+        ),
         Activation("softplus", _softplus, _softplus_slope, _sigmoid_slope),
         Activation("gelu", _gelu, _gelu_slope, _gelu_curvature),
         Activation("silu", _silu, _silu_slope, _silu_curvature),

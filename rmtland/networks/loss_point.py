@@ -22,41 +22,46 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 from typing import Any, Protocol, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from rmtland.arguments import choice, count
-from rmtland.arrays import array_namespace, device_options, is_finite, to_numpy
+from rmtland.arrays import array_namespace, is_finite
+from rmtland.deprecation import renamed_method
 from rmtland.networks.activation import Activation, activation
+from rmtland.networks.array_arguments import any_array, real_array
+from rmtland.networks.computed_once import computed_once
+from rmtland.networks.derivatives.diagonal import hessian_diagonal
 from rmtland.networks.derivatives.elementwise import rows_of
 from rmtland.networks.derivatives.forward import ForwardPass
-from rmtland.networks.derivatives.hessian import PARTS, HessianSplit, assemble, assemble_split
-from rmtland.networks.derivatives.per_sample import (
+from rmtland.networks.derivatives.hessian import assemble, assemble_split
+from rmtland.networks.derivatives.hessian_split import PARTS, HessianSplit
+from rmtland.networks.derivatives.jacobian import (
     empirical_fisher,
     jacobian,
     ntk,
     sample_gradients,
 )
-from rmtland.networks.derivatives.r_operator import (
-    add_curvature_products,
-    add_pulled_back,
-    push_forward,
+from rmtland.networks.derivatives.products import (
+    curvature_product,
+    drawn_gradients,
+    fisher_product,
+    jacobian_product,
+    joined,
+    loss_gradient,
+    transposed_jacobian_product,
 )
+from rmtland.networks.loss_data import LossData
+from rmtland.networks.overflow import refuse_overflow
 from rmtland.networks.parameters import ParameterBlock, effective_weights
-from rmtland.networks.samples import Samples, real_array
-from rmtland.streams import Rng, streams
+from rmtland.streams import streams
+from rmtland.typing import Array, ArrayLike, Rng
 
 __all__ = ["LossPoint"]
-
-Array = Any  # of any array library
-
-_TANGENTS_AT_ONCE = 2**20
-"""Entries of one array of tangents; more vectors are taken in turns."""
 
 
 class Network(Protocol):
@@ -98,30 +103,62 @@ class LossPoint:
         The network.
     theta : array, shape (p,)
         The parameters.
-    samples : Samples
-        The data.
+    data : LossData
+        Inputs and targets, checked.
     """
 
     net: Network
     theta: Array
-    samples: Samples
+    data: LossData
+
+    samples = renamed_method("samples", "data")
 
     @classmethod
-    def of(cls, net: Network, theta: Array, samples: Samples) -> LossPoint:
+    def of(cls, net: Network, theta: Array, data: LossData) -> LossPoint:
         """Return the point at checked arguments, none of them copied, its forward pass made.
+
+        Parameters
+        ----------
+        net : MLP
+            The network.
+        theta : array, shape (p,)
+            Its parameters, in the library and dtype of the computation.
+        data : LossData
+            Inputs and targets.
+
+        Returns
+        -------
+        LossPoint
+            The loss there.
 
         Raises
         ------
-        ValueError
-            If the forward pass overflows; for data in chunks that is seen when they are read.
+        NetworkOverflowError
+            If the forward pass overflows (a ValueError); for data in chunks that is seen when they
+            are read.
         """
-        point = cls(net, _kept(theta), samples)
-        if samples.is_whole:
+        point = cls(net, _kept(theta), data)
+        if data.is_whole:
             _ = point._whole.layers
         return point
 
     def at(self, theta: ArrayLike) -> LossPoint:
-        """Return the loss of the same network on the same data at other parameters."""
+        """Return the loss of the same network on the same data at other parameters.
+
+        Parameters
+        ----------
+        theta : array_like, shape (p,)
+            The parameters; they are copied.
+
+        Returns
+        -------
+        LossPoint
+
+        Raises
+        ------
+        ValueError
+            If their number is wrong, one is not finite, or the forward pass overflows.
+        """
         parameters = real_array("theta", theta, 1, self.theta)
         if parameters.shape != self.theta.shape:
             raise ValueError(
@@ -129,19 +166,19 @@ class LossPoint:
                 f"got {parameters.shape[0]}"
             )
         copied = array_namespace(parameters).asarray(parameters, copy=True)
-        return LossPoint.of(self.net, copied, self.samples)
+        return LossPoint.of(self.net, copied, self.data)
 
     # The loss ------------------------------------------------------------------------------------
 
     @property
     def x(self) -> Array:
         """The inputs, shape (m, n_in)."""
-        return _kept(self.samples.x)
+        return _kept(self.data.x)
 
     @property
     def y(self) -> Array:
         """The targets; labels as indicator variables where the data are kept whole."""
-        return _kept(self.samples.y)
+        return _kept(self.data.y)
 
     @property
     def layers(self) -> tuple[tuple[Array, Array], ...]:
@@ -149,27 +186,27 @@ class LossPoint:
 
         The last layer's are both the outputs.
         """
-        passes = [batch.layers for batch in self._batches()]
+        passes = [batch.layers for batch in self.passes()]
         return tuple(
-            tuple(_kept(_concatenated([each[i][j] for each in passes])) for j in range(2))
+            tuple(_kept(joined([each[i][j] for each in passes])) for j in range(2))
             for i in range(self.net.depth)
         )
 
     @property
     def prediction(self) -> Array:
         """The outputs (for classification: logits), shape (m, n_out)."""
-        return _kept(_concatenated([batch.outputs for batch in self._batches()]))
+        return _kept(joined([batch.outputs for batch in self.passes()]))
 
-    @cached_property
+    @computed_once
     def residuals(self) -> Array:
         """The gradient of the loss of each sample in its outputs, shape (m, n_out).
 
         For half the squared error the residuals e = o - y; for the classification losses
         probability minus target.
         """
-        return _kept(_concatenated([batch.output_gradient for batch in self._batches()]))
+        return _kept(joined([batch.output_gradient for batch in self.passes()]))
 
-    @cached_property
+    @computed_once
     def data_loss(self) -> float:
         """The loss without the weight decay, (1/m) sum_mu l(o_mu, y_mu).
 
@@ -180,25 +217,29 @@ class LossPoint:
         """
         total = 0.0
         with np.errstate(over="ignore", invalid="ignore"):
-            for batch in self._batches():
+            for batch in self.passes():
                 total += float(batch.loss.value(batch.outputs, batch.y))
-        return self._finite_number(total / self.samples.size)
+        loss = total / self.data.size
+        refuse_overflow("loss", loss)
+        return loss
 
-    @cached_property
+    @computed_once
     def loss(self) -> float:
         """L = (1/m) sum_mu l(o_mu, y_mu) + (w/2) |theta|^2."""
         if not self.net.weight_decay:
             return self.data_loss
         with np.errstate(over="ignore"):
             square = float(self.theta @ self.theta)
-        return self._finite_number(self.data_loss + 0.5 * self.net.weight_decay * square)
+        loss = self.data_loss + 0.5 * self.net.weight_decay * square
+        refuse_overflow("loss", loss)
+        return loss
 
     @property
     def energy(self) -> float:
         """The loss per output without the weight decay, `data_loss` / n_out."""
         return self.data_loss / self.net.n_out
 
-    @cached_property
+    @computed_once
     def gradient(self) -> Array:
         """dL/dtheta, shape (p,).
 
@@ -207,53 +248,42 @@ class LossPoint:
         ValueError
             If it overflows.
         """
-        xp = array_namespace(self.theta)
-        gradient = xp.zeros_like(self.theta)
+        gradient = loss_gradient(self.passes(), self.net.blocks, like=self.theta)
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            for batch in self._batches():
-                deltas, inputs = batch.deltas, batch.inputs
-                for block in self.net.blocks:
-                    delta = deltas[block.layer - 1]
-                    if block.is_bias:
-                        piece = xp.sum(delta, axis=0)
-                    else:
-                        piece = xp.reshape(delta.T @ inputs[block.layer - 1], (-1,))
-                        if block.scale != 1.0:
-                            piece *= block.scale
-                    gradient[block.start : block.stop] += piece
-            gradient /= self.samples.size
+            gradient /= self.data.size
             if self.net.weight_decay:
                 gradient += self.net.weight_decay * self.theta
-            self._check("gradient", gradient)
+        refuse_overflow("gradient", gradient)
         return _kept(gradient)
 
     # Jacobians -----------------------------------------------------------------------------------
 
     def jacobian(self) -> Array:
         """Return d prediction / d theta, shape (m n_out, p); rows run as `prediction.ravel()`."""
-        rows = _concatenated([jacobian(batch, self.net.blocks) for batch in self._batches()])
-        self._check("Jacobian", rows)
+        rows = joined([jacobian(batch, self.net.blocks) for batch in self.passes()])
+        refuse_overflow("Jacobian", rows)
         return rows
 
     def jvp(self, v: ArrayLike) -> Array:
-        """Return J v, shape (m n_out,) or (m n_out, k), without forming J."""
+        """Return J v, without forming J.
+
+        Parameters
+        ----------
+        v : array_like, shape (p,) or (p, k)
+            One vector, or k of them.
+
+        Returns
+        -------
+        array, shape (m n_out,) or (m n_out, k)
+
+        Raises
+        ------
+        ValueError
+            For vectors of another shape or not finite, or if the product overflows.
+        """
         rows, single = self._rows("v", v)
-        xp = array_namespace(self.theta)
-        pieces = []
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            for batch in self._batches():
-                pushed = _concatenated(
-                    [
-                        push_forward(batch, part, self.net.blocks)
-                        for part in self._groups(rows, batch.samples)
-                    ],
-                    axis=1,
-                )  # (m, k, n_out)
-                pieces.append(xp.reshape(xp.permute_dims(pushed, (0, 2, 1)), (-1, pushed.shape[1])))
-            product = _concatenated(pieces)
-            if not is_finite(product):
-                real_array("v", rows, 2, self.theta)
-                self._check("product", product)
+        product = jacobian_product(self.passes(), rows, self.net.blocks)
+        self._refuse_bad_product(product, rows)
         return product[:, 0] if single else product
 
     def vjp(self, u: ArrayLike) -> Array:
@@ -263,10 +293,19 @@ class LossPoint:
         ----------
         u : array_like, shape (m n_out,), (m, n_out) or (m n_out, k)
             One vector, also in the shape of `prediction`, or k of them.
+
+        Returns
+        -------
+        array, shape (p,) or (p, k)
+
+        Raises
+        ------
+        ValueError
+            For vectors of another shape or not finite, or if the product overflows.
         """
         xp = array_namespace(self.theta)
-        m, n = self.samples.size, self.net.n_out
-        given = _as_array(u, self.theta)
+        m, n = self.data.size, self.net.n_out
+        given = any_array(u, self.theta)
         single = given.ndim == 1 or tuple(given.shape) == (m, n)
         vectors = real_array("u", xp.reshape(given, (-1, 1)) if single else given, 2, self.theta)
         if vectors.shape[0] != m * n:
@@ -276,16 +315,8 @@ class LossPoint:
             )
         k = vectors.shape[1]
         signal = xp.permute_dims(xp.reshape(vectors, (m, n, k)), (0, 2, 1))
-        rows = xp.zeros(
-            (k, self.net.parameter_count), dtype=self.theta.dtype, **device_options(self.theta)
-        )
-        start = 0
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            for batch in self._batches():
-                piece = signal[start : start + batch.samples, :, :]
-                add_pulled_back(batch, piece, self.net.blocks, rows)
-                start += batch.samples
-            self._check("product", rows)
+        rows = transposed_jacobian_product(self.passes(), signal, self.net.blocks)
+        refuse_overflow("product", rows)
         return rows[0, :] if single else rows.T
 
     def ntk(self) -> Array:
@@ -293,53 +324,157 @@ class LossPoint:
 
         Not divided by the number of samples; J itself is never formed.
         """
-        kernel = ntk(list(self._batches()), self.net.blocks)
-        self._check("kernel", kernel)
+        kernel = ntk(list(self.passes()), self.net.blocks)
+        refuse_overflow("kernel", kernel)
         return kernel
 
     def sample_gradients(self) -> Array:
         """Return the gradient of the loss of each sample, shape (m, p), without weight decay."""
-        rows = _concatenated([sample_gradients(b, self.net.blocks) for b in self._batches()])
-        self._check("gradient", rows)
+        rows = joined([sample_gradients(b, self.net.blocks) for b in self.passes()])
+        refuse_overflow("gradient", rows)
         return rows
 
     # Products with the Hessian -------------------------------------------------------------------
 
     def hvp(self, v: ArrayLike) -> Array:
-        """Return H v, shape (p,) or (p, k), without forming H."""
-        return self._curvature_product(v, "total")
-
-    def gauss_newton_vp(self, v: ArrayLike) -> Array:
-        """Return H0 v, shape (p,) or (p, k): the Gauss-Newton part and the weight decay."""
-        return self._curvature_product(v, "gauss_newton")
-
-    def residual_vp(self, v: ArrayLike) -> Array:
-        """Return H1 v, shape (p,) or (p, k): the residual part."""
-        return self._curvature_product(v, "residual")
-
-    def operator(self, part: str = "total") -> Any:
-        """Return the Hessian, or one of its parts, as a SciPy LinearOperator.
-
-        It takes and returns NumPy arrays, whatever the library of the network.
+        """Return H v, shape (p,) or (p, k), without forming H.
 
         Parameters
         ----------
-        part : {"total", "gauss_newton", "residual"}, optional
-            Which matrix.
+        v : array_like, shape (p,) or (p, k)
+            One vector, or k of them.
+
+        Returns
+        -------
+        array, of the shape of `v`
+
+        Raises
+        ------
+        ValueError
+            For vectors of another shape or not finite, or if the product overflows.
         """
-        from scipy.sparse.linalg import LinearOperator
+        return self._curvature_product(v, "total")
 
+    def gauss_newton_vp(self, v: ArrayLike) -> Array:
+        """Return H0 v, shape (p,) or (p, k): the Gauss-Newton part and the weight decay.
+
+        Parameters
+        ----------
+        v : array_like, shape (p,) or (p, k)
+            One vector, or k of them.
+
+        Returns
+        -------
+        array, of the shape of `v`
+
+        Raises
+        ------
+        ValueError
+            For vectors of another shape or not finite, or if the product overflows.
+        """
+        return self._curvature_product(v, "gauss_newton")
+
+    def residual_vp(self, v: ArrayLike) -> Array:
+        """Return H1 v, shape (p,) or (p, k): the residual part.
+
+        Parameters
+        ----------
+        v : array_like, shape (p,) or (p, k)
+            One vector, or k of them.
+
+        Returns
+        -------
+        array, of the shape of `v`
+
+        Raises
+        ------
+        ValueError
+            For vectors of another shape or not finite, or if the product overflows.
+        """
+        return self._curvature_product(v, "residual")
+
+    def operator(
+        self, part: str = "total", *, parameters: str | Sequence[str] | None = None
+    ) -> Any:
+        """Return the Hessian, or one of its parts, as a SciPy LinearOperator.
+
+        It takes and returns NumPy arrays, whatever the library of the network, multiplies blocks of
+        vectors (`matmat`), and can be pickled.
+
+        Parameters
+        ----------
+        part : {"gauss_newton", "residual", "total"}, optional
+            Which matrix.
+        parameters : str or sequence of str, optional
+            Names of parameter blocks, or patterns of the shell such as "W*" or "b[12]": the
+            principal submatrix of their parameters, in ascending order. All by default.
+
+        Returns
+        -------
+        scipy.sparse.linalg.LinearOperator
+            Symmetric, of shape (p, p) or of the submatrix.
+
+        Raises
+        ------
+        ValueError
+            For an unknown part, or a pattern that fits no block.
+        """
         choice("part", part, PARTS)
-        p = self.net.parameter_count
+        return self._operator(partial(self._curvature_product, part=part), parameters)
 
-        def product(vectors: Any) -> Any:
-            columns = vectors.reshape(p) if vectors.ndim == 1 or vectors.shape[1] == 1 else vectors
-            result = to_numpy(self._curvature_product(columns, part))
-            return result.reshape(vectors.shape)
+    def fisher_operator(
+        self,
+        kind: str = "exact",
+        *,
+        draws: int = 1,
+        rng: Rng = None,
+        parameters: str | Sequence[str] | None = None,
+    ) -> Any:
+        """Return the Fisher matrix as a SciPy LinearOperator; the arguments are those of `fisher`.
 
-        dtype = np.float32 if "float32" in str(self.theta.dtype) else np.float64
-        return LinearOperator(
-            (p, p), matvec=product, rmatvec=product, matmat=product, rmatmat=product, dtype=dtype
+        Targets of the sampled matrix are drawn once, and are those of `fisher` with the same `rng`.
+
+        Parameters
+        ----------
+        kind : {"exact", "empirical", "sampled"}, optional
+            Which matrix.
+        draws : int, optional
+            Targets drawn per sample, for "sampled".
+        rng : optional
+            Anything `numpy.random.default_rng` takes, for "sampled".
+        parameters : str or sequence of str, optional
+            As in `operator`.
+
+        Returns
+        -------
+        scipy.sparse.linalg.LinearOperator
+            Symmetric and positive semi-definite.
+
+        Raises
+        ------
+        ValueError
+            For an unknown kind, or a pattern that fits no block.
+        """
+        choice("kind", kind, ("exact", "empirical", "sampled"))
+        draws = count("draws", draws)
+        if kind == "exact":
+            product = partial(self._curvature_product, part="gauss_newton", decay=False)
+            return self._operator(product, parameters)
+        if kind == "empirical":
+            gradients: tuple[Array, ...] = (self.residuals,)
+        else:
+            gradients = drawn_gradients(self.passes(), streams(rng, draws))
+        return self._operator(partial(self._fisher_product, gradients=gradients), parameters)
+
+    def _operator(self, product: Any, parameters: str | Sequence[str] | None) -> Any:
+        from rmtland.networks.derivatives.operators import PointOperator, chosen_parameters
+
+        single = "float32" in str(self.theta.dtype)
+        return PointOperator(
+            product,
+            self.net.parameter_count,
+            np.float32 if single else np.float64,
+            chosen_parameters(self.net.blocks, parameters),
         )
 
     # Dense matrices ------------------------------------------------------------------------------
@@ -354,7 +489,7 @@ class LossPoint:
 
         Parameters
         ----------
-        part : {"total", "gauss_newton", "residual"}, optional
+        part : {"gauss_newton", "residual", "total"}, optional
             Return this matrix alone, an array, in a third to a half of the time and memory.
 
         Returns
@@ -367,13 +502,45 @@ class LossPoint:
         ValueError
             If an entry overflows.
         """
-        options: dict[str, Any] = {
-            "samples": self.samples.size,
-            "weight_decay": self.net.weight_decay,
-        }
         if part is None:
-            return assemble_split(self._batches, self.net.blocks, **options)
-        return assemble(self._batches(), self.net.blocks, part=part, **options)[0]
+            return assemble_split(
+                self.passes,
+                self.net.blocks,
+                samples=self.data.size,
+                weight_decay=self.net.weight_decay,
+            )
+        return assemble(
+            self.passes(),
+            self.net.blocks,
+            samples=self.data.size,
+            part=part,
+            weight_decay=self.net.weight_decay,
+        )[0]
+
+    def hessian_diagonal(self, part: str = "total") -> Array:
+        """Return the diagonal of the Hessian, or of one of its parts, exactly, without the rest.
+
+        Parameters
+        ----------
+        part : {"gauss_newton", "residual", "total"}, optional
+            Of which matrix.
+
+        Returns
+        -------
+        array, shape (p,)
+
+        Raises
+        ------
+        ValueError
+            For an unknown part, or if an entry overflows.
+        """
+        return hessian_diagonal(
+            self.passes(),
+            self.net.blocks,
+            samples=self.data.size,
+            part=part,
+            weight_decay=self.net.weight_decay,
+        )
 
     def fisher(self, kind: str = "exact", *, draws: int = 1, rng: Rng = None) -> Array:
         """Return the Fisher matrix of the distribution behind the loss, shape (p, p).
@@ -396,61 +563,65 @@ class LossPoint:
             Anything `numpy.random.default_rng` takes, for "sampled"; each draw has a stream of
             its own, so that the result does not depend on how the data are cut into chunks.
 
+        Returns
+        -------
+        array, shape (p, p)
+
+        Raises
+        ------
+        ValueError
+            For an unknown kind, or if an entry overflows.
+
         References
         ----------
         Kunstner, Balles & Hennig, NeurIPS 2019, for the differences between them.
         """
-        blocks, m = self.net.blocks, self.samples.size
+        blocks, m = self.net.blocks, self.data.size
         choice("kind", kind, ("exact", "empirical", "sampled"))
         if kind == "exact":
-            return assemble(self._batches(), blocks, samples=m, part="gauss_newton")[0]
+            return assemble(self.passes(), blocks, samples=m, part="gauss_newton")[0]
         draws = count("draws", draws)
         generators = streams(rng, draws) if kind == "sampled" else None
-        matrix = empirical_fisher(self._batches(), blocks, samples=m, generators=generators)
-        self._check("Fisher matrix", matrix)
+        matrix = empirical_fisher(self.passes(), blocks, samples=m, generators=generators)
+        refuse_overflow("Fisher matrix", matrix)
         return matrix
 
     def __repr__(self) -> str:
         """Return network, sample count and energy in place of the arrays."""
-        return f"LossPoint({self.net}, samples={self.samples.size}, energy={self.energy:.6g})"
+        return f"LossPoint({self.net}, samples={self.data.size}, energy={self.energy:.6g})"
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a pickle holds: the fields, without what can be computed from them."""
-        return {"net": self.net, "theta": self.theta, "samples": self.samples}
+        return {"net": self.net, "theta": self.theta, "data": self.data}
 
     # The machinery -------------------------------------------------------------------------------
 
-    @cached_property
+    @computed_once
     def _effective(self) -> tuple[tuple[Array, ...], tuple[Array | None, ...]]:
         return effective_weights(self.theta, self.net.blocks)
 
-    @cached_property
+    @computed_once
     def _whole(self) -> ForwardPass:
         """The forward pass over all samples, where they are kept whole."""
-        return self._pass(self.samples.x, self.samples.y)
+        return self._pass(self.data.x, self.data.y)
 
     def _pass(self, x: Array, y: Array) -> ForwardPass:
         weights, biases = self._effective
         f: Activation = activation(self.net.activation)
-        return ForwardPass(weights, biases, f, self.samples.loss, x, y)
+        return ForwardPass(weights, biases, f, self.data.loss, x, y)
 
-    def _batches(self) -> Iterator[ForwardPass]:
-        if self.samples.is_whole:
+    def passes(self) -> Iterator[ForwardPass]:
+        """Return the forward passes, one a chunk of samples; the only one is kept."""
+        if self.data.is_whole:
             yield self._whole
         else:
-            for x, y in self.samples.chunks():
+            for x, y in self.data.chunks():
                 yield self._pass(x, y)
-
-    def _groups(self, rows: Array, samples: int) -> Iterator[Array]:
-        """Return the vectors in groups whose tangents fit into the workspace."""
-        step = max(1, _TANGENTS_AT_ONCE // (samples * max(self.net.widths[1:])))
-        for start in range(0, rows.shape[0], step):
-            yield rows[start : min(start + step, rows.shape[0]), :]
 
     def _rows(self, name: str, v: ArrayLike) -> tuple[Array, bool]:
         """Return vectors as the rows of a matrix (k, p), and whether it was a single one."""
         xp = array_namespace(self.theta)
-        array = _as_array(v, self.theta)
+        array = any_array(v, self.theta)
         single = array.ndim == 1
         p = self.net.parameter_count
         if array.ndim not in (1, 2) or array.shape[0] != p:
@@ -462,52 +633,31 @@ class LossPoint:
             array = real_array(name, array, array.ndim, self.theta)
         return (xp.reshape(array, (1, p)) if single else rows_of(array)), single
 
-    def _curvature_product(self, v: ArrayLike, part: str) -> Array:
+    def _curvature_product(self, v: ArrayLike, part: str, decay: bool = True) -> Array:
         rows, single = self._rows("v", v)
-        xp = array_namespace(self.theta)
-        result = xp.zeros_like(rows)
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            for batch in self._batches():
-                start = 0
-                for group in self._groups(rows, batch.samples):
-                    stop = start + group.shape[0]
-                    add_curvature_products(
-                        batch,
-                        group,
-                        self.net.blocks,
-                        result[start:stop, :],
-                        gauss_newton=part != "residual",
-                        residual=part != "gauss_newton",
-                        factor=1.0 / self.samples.size,
-                    )
-                    start = stop
-            if self.net.weight_decay and part != "residual":
-                result += self.net.weight_decay * rows
-            # A last bias has no part in the residual product, which so shows no NaN of it.
-            if part == "residual" or not is_finite(result):
-                real_array("v", rows, 2, self.theta)
-                self._check("product", result)
+        result = curvature_product(
+            self.passes(), rows, self.net.blocks, samples=self.data.size, part=part
+        )
+        if decay and self.net.weight_decay and part != "residual":
+            result += self.net.weight_decay * rows
+        if part == "residual":  # a last bias has no part in it, so that it shows no NaN of that
+            real_array("v", rows, 2, self.theta)
+        self._refuse_bad_product(result, rows)
         return result[0, :] if single else result.T
 
-    def _check(self, name: str, array: Array) -> None:
-        if not is_finite(array):
-            raise ValueError(
-                f"the {name} overflows floating-point numbers at this point; rescale the data or "
-                "theta"
-            )
+    def _fisher_product(self, v: ArrayLike, gradients: tuple[Array, ...]) -> Array:
+        rows, single = self._rows("v", v)
+        result = fisher_product(
+            self.passes(), rows, self.net.blocks, gradients, samples=self.data.size
+        )
+        self._refuse_bad_product(result, rows)
+        return result[0, :] if single else result.T
 
-    def _finite_number(self, number: float) -> float:
-        if not np.isfinite(number):
-            raise ValueError(
-                "the loss overflows floating-point numbers at this point; rescale the data or theta"
-            )
-        return number
-
-
-def _as_array(array: Any, like: Array) -> Array:
-    if isinstance(like, np.ndarray):
-        return array if isinstance(array, np.ndarray) else to_numpy(array)
-    return array_namespace(like).asarray(array, **device_options(like))
+    def _refuse_bad_product(self, product: Array, rows: Array) -> None:
+        """Say whether it is the vectors or the product that is not finite."""
+        if not is_finite(product):
+            real_array("v", rows, 2, self.theta)
+            refuse_overflow("product", product)
 
 
 def _kept(array: Array) -> Array:
@@ -517,7 +667,3 @@ def _kept(array: Array) -> Array:
     view = array.view()
     view.flags.writeable = False
     return view
-
-
-def _concatenated(arrays: list[Array], axis: int = 0) -> Array:
-    return arrays[0] if len(arrays) == 1 else array_namespace(arrays[0]).concat(arrays, axis=axis)

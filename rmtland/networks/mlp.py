@@ -44,23 +44,23 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arguments import choice, count, nonnegative
 from rmtland.arrays import array_namespace, device_options
+from rmtland.deprecation import keyword_only
 from rmtland.networks.activation import Activation, activation
+from rmtland.networks.array_arguments import is_single, real_array
 from rmtland.networks.derivatives.forward import ForwardPass
 from rmtland.networks.initialisation import INITIALISATIONS
 from rmtland.networks.loss import LOSSES, Loss
+from rmtland.networks.loss_data import LossData
 from rmtland.networks.loss_point import LossPoint
 from rmtland.networks.parameters import ParameterBlock, effective_weights, parameter_blocks
-from rmtland.networks.samples import Samples, real_array
-from rmtland.streams import Rng, random_generator
+from rmtland.streams import random_generator
+from rmtland.typing import Array, ArrayLike, Real, Rng
 
 __all__ = ["MLP", "PARAMETRISATIONS"]
 
-Array = Any  # of any array library
-Float64 = NDArray[np.float64]
 
 PARAMETRISATIONS = ("standard", "ntk")
 """How weights enter the network: as they are, or over the square root of their inputs."""
@@ -162,20 +162,34 @@ class MLP:
     def unflatten(self, theta: ArrayLike) -> tuple[Array, ...]:
         """Return the weight matrices (W_1, W_2, ...), or (W_1, b_1, W_2, ...) with biases.
 
-        They are views into `theta` where it is a contiguous floating-point array.
+        Parameters
+        ----------
+        theta : array_like, shape (p,)
+            The parameters.
+
+        Returns
+        -------
+        tuple of array
+            Views into `theta` where it is a contiguous floating-point array.
+
+        Raises
+        ------
+        ValueError
+            If their number is wrong or one is not finite.
         """
         array = self._parameters(theta)
         xp = array_namespace(array)
         return tuple(xp.reshape(array[b.start : b.stop], b.shape) for b in self.blocks)
 
+    @keyword_only("rng", 1)
     def init(
         self,
-        rng: Rng = None,
         *,
+        rng: Rng = None,
         scheme: str | None = None,
         scale: float = 1.0,
         bias_scale: float = 0.0,
-    ) -> Float64:
+    ) -> Real:
         """Draw parameters: by default the entries of W_l iid N(0, 1/n_{l-1}), the biases zero.
 
         Parameters
@@ -193,6 +207,11 @@ class MLP:
         Returns
         -------
         ndarray of float64, shape (p,)
+
+        Raises
+        ------
+        ValueError
+            For an unknown scheme, or a scale that is negative.
         """
         if scheme is None:
             scheme = "unit" if self.parametrisation == "ntk" else "lecun"
@@ -215,17 +234,28 @@ class MLP:
 
         For classification losses they are logits.
 
+        Parameters
+        ----------
+        theta : array_like, shape (p,)
+            The parameters.
+        x : array_like, shape (m, n_in)
+            Inputs, as `at` takes them.
+
+        Returns
+        -------
+        array, shape (m, n_out)
+
         Raises
         ------
         ValueError
             For arrays of the wrong shape, NaN, infinities, or an overflow on the way.
         """
         parameters = self._parameters(theta, x)
-        samples = Samples.of(x, x, parameters, self.widths, _NO_TARGETS)
+        data = LossData.of(x, x, parameters, self.widths, _NO_TARGETS)
         weights, biases = effective_weights(parameters, self.blocks)
         outputs = [
             ForwardPass(weights, biases, activation(self.activation), _NO_TARGETS, x, y).outputs
-            for x, y in samples.chunks()
+            for x, y in data.chunks()
         ]
         return outputs[0] if len(outputs) == 1 else array_namespace(parameters).concat(outputs)
 
@@ -251,6 +281,11 @@ class MLP:
             that would fill more than 1 GiB (a quarter of it for a memory map); then chunks are
             read and passed forward anew by each method.
 
+        Returns
+        -------
+        LossPoint
+            Loss, gradient, Hessian and products there, each computed when it is asked for.
+
         Raises
         ------
         ValueError
@@ -258,20 +293,20 @@ class MLP:
             an overflow in the forward pass. Data in chunks are checked as they are read.
         """
         parameters = self._parameters(theta, x)
-        samples = Samples.of(x, y, parameters, self.widths, LOSSES[self.loss], chunk=chunk)
+        data = LossData.of(x, y, parameters, self.widths, LOSSES[self.loss], chunk=chunk)
         copied = array_namespace(parameters).asarray(parameters, copy=True)
-        return LossPoint.of(self, copied, samples)
+        return LossPoint.of(self, copied, data)
 
     def _parameters(self, theta: Any, x: Any = None) -> Array:
         """Return theta checked, in the library and dtype of the computation."""
         xp = array_namespace(theta, x)
         if xp is np:
-            single = _is_single(theta) and (x is None or _is_single(x))
+            single = is_single(theta) and (x is None or is_single(x))
             like = _SINGLE if single else _DOUBLE
             array = real_array("theta", theta, 1, like)
         else:
             source = x if array_namespace(theta) is np else theta
-            single = _is_single(theta) and (x is None or _is_single(x))
+            single = is_single(theta) and (x is None or is_single(x))
             like = _empty_like(source, xp.float32 if single else xp.float64)
             array = real_array("theta", theta, 1, like)
         if array.shape[0] != self.parameter_count:
@@ -288,11 +323,6 @@ class _NoTargets(Loss):
 
 _NO_TARGETS = _NoTargets("none")
 _SINGLE, _DOUBLE = np.empty(0, np.float32), np.empty(0, np.float64)
-
-
-def _is_single(array: Any) -> bool:
-    dtype = getattr(array, "dtype", None)
-    return bool(dtype == np.float32) if type(array) is np.ndarray else "float32" in str(dtype)
 
 
 def _empty_like(source: Any, dtype: Any) -> Array:

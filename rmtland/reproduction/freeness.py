@@ -97,7 +97,7 @@ def rotated_hessian(
     rng = random_generator(seed)
     data = whitened_images(samples, images, rng=rng)
     net = MLP((data.n_in, hidden, data.n_out), activation="relu")
-    trained = train(net, net.init(rng), data.x, data.y, energy=energy, max_steps=20_000)
+    trained = train(net, net.init(rng=rng), data.x, data.y, energy=energy, max_steps=20_000)
     point = net.at(trained.theta, data.x, data.y)
     split = point.hessian()
     total, first, second = (

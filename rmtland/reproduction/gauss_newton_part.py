@@ -68,7 +68,7 @@ def initial_point(samples: int, hidden: int, images: str, rng: np.random.Generat
     """Return a ReLU autoencoder on images at a random initialisation."""
     data = whitened_images(samples, images, rng=rng)
     net = MLP((data.n_in, hidden, data.n_out), activation="relu")
-    return net.at(net.init(rng), data.x, data.y)
+    return net.at(net.init(rng=rng), data.x, data.y)
 
 
 def without_rescalings(point: LossPoint) -> Real:

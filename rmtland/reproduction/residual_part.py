@@ -102,7 +102,7 @@ def residual_spectrum(
     m = max(1, round(2 * hidden / phi))
     data = whitened_images(m, images, rng=rng)
     net = MLP((data.n_in, hidden, data.n_out), activation="relu")
-    theta = net.init(rng)
+    theta = net.init(rng=rng)
     noise = rng.normal(size=data.y.shape) * math.sqrt(2 * epsilon)
     point = net.at(theta, data.x, net.predict(theta, data.x) - noise)
     eigenvalues = np.linalg.eigvalsh(point.hessian("residual"))

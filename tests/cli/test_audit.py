@@ -32,7 +32,7 @@ def test_initialisation(rmtland):
     assert result.written == ["a.json", "o/audit.png"]
     (stage,) = stages_of(result)
     data, net = gaussian(16, 4, rng=3), MLP((4, 4, 4), activation="relu")
-    audit = audit_hessian(net.at(net.init(4), data.x, data.y), draws=2, points=20, rng=3)
+    audit = audit_hessian(net.at(net.init(rng=4), data.x, data.y), draws=2, points=20, rng=3)
     expected = json.loads(json.dumps({**audit.as_dict()}))
     for key in ("levels", "shares", "sentence", "spectrum", "chance"):
         assert stage[key] == expected[key], key
@@ -69,7 +69,8 @@ def test_at_energies_and_at_their_checkpoint(rmtland, quick):
         assert stage["levels"][0]["error"] is None
     data, net = gaussian(16, 4, rng=0), MLP((4, 4, 4), activation="tanh")
     path = result.folder / "run.npz"
-    end = train(net, net.init(1), data.x, data.y, max_steps=4, checkpoint=path, checkpoint_every=2)
+    options = {"max_steps": 4, "checkpoint": path, "checkpoint_every": 2}
+    end = train(net, net.init(rng=1), data.x, data.y, **options)
     again = rmtland(*SMALL, "--point", path, "--draws", 0)
     assert again.code == 0, again.err
     assert "at the given point" in again.out
@@ -79,7 +80,7 @@ def test_at_energies_and_at_their_checkpoint(rmtland, quick):
 
 def test_a_point_with_its_own_data(rmtland, quick, tmp_path):
     data, net = digits(20, size=4, whiten=True, rng=1), MLP((16, 4, 16), activation="relu")
-    theta = net.init(5)
+    theta = net.init(rng=5)
     np.savez(tmp_path / "p.npz", theta=theta, x=data.x, y=data.y)
     result = rmtland(*SMALL, "--point", tmp_path / "p.npz", "--activation", "relu", "--draws", 0)
     assert result.code == 0, result.err

@@ -78,7 +78,7 @@ def test_every_number_follows_from_the_network(rmtland):
     report, spectrum = check(rmtland(*SMALL, "--seed", 3, "--model", "both"), list(KINDS))
     data = gaussian(40, 6, rng=3)
     net = MLP((6, 6, 6), activation="tanh")
-    trained = train(net, net.init(4), data.x, data.y, energy=0.45, max_steps=40)
+    trained = train(net, net.init(rng=4), data.x, data.y, energy=0.45, max_steps=40)
     assert report["training"]["energy"] == pytest.approx(trained.energy, rel=1e-12)
     assert report["training"]["gradient_norm"] == pytest.approx(trained.gradient_norm, rel=1e-9)
     assert report["training"]["reason"] == trained.reason == "energy"
@@ -136,7 +136,7 @@ def test_digits_are_the_whitened_ones_of_the_seed(rmtland):
     )  # fmt: skip
     data = digits(30, size=4, whiten=True, rng=5)
     net = MLP((16, 2, 16), activation="tanh")
-    point = net.at(net.init(6), data.x, data.y)
+    point = net.at(net.init(rng=6), data.x, data.y)
     assert report["training"]["reason"] == "max_steps"
     assert report["training"]["energy"] == pytest.approx(point.energy, rel=1e-12)
     expected = np.linalg.eigvalsh(point.hessian().total)
@@ -150,7 +150,7 @@ def test_activation_and_second_model(rmtland, activation):
     assert f"6-6-6 {activation} network" in result.out
     assert f"activation='{activation}'" in spectrum.provenance["network"]
     data, net = gaussian(40, 6, rng=0), MLP((6, 6, 6), activation=activation)
-    trained = train(net, net.init(1), data.x, data.y, energy=0.45, max_steps=40)
+    trained = train(net, net.init(rng=1), data.x, data.y, energy=0.45, max_steps=40)
     assert report["training"]["energy"] == pytest.approx(trained.energy, rel=1e-12)
 
 

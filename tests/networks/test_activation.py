@@ -129,7 +129,7 @@ def test_averages_at_zero_variance_and_their_refusals():
 @pytest.mark.parametrize("shape", [(300, 200), (200, 300)])
 def test_weights_have_the_stated_variance(scheme, shape):
     net = MLP((shape[1], shape[0], 1), "relu", bias=True)
-    weight, bias = net.unflatten(net.init(3, scheme=scheme, scale=1.5, bias_scale=0.2))[:2]
+    weight, bias = net.unflatten(net.init(rng=3, scheme=scheme, scale=1.5, bias_scale=0.2))[:2]
     expected = 1.5**2 * INITIALISATIONS[scheme].variance(shape[1], shape[0], "relu")
     assert abs(weight.var() / expected - 1) < 5 * math.sqrt(2 / weight.size)
     assert abs(weight.mean()) < 5 * math.sqrt(expected / weight.size)
@@ -149,11 +149,11 @@ def test_variances_by_name():
     assert variances["glorot"] == variances["glorot_uniform"] == 0.01
     assert variances["unit"] == 1.0
     assert INITIALISATIONS["critical"].variance(50, 9, "relu") == 0.04
-    assert MLP((2, 3)).init(0) == pytest.approx(MLP((2, 3)).init(0, scheme="lecun"))
+    assert MLP((2, 3)).init(rng=0) == pytest.approx(MLP((2, 3)).init(rng=0, scheme="lecun"))
     ntk = MLP((2, 3), parametrisation="ntk")
-    np.testing.assert_allclose(ntk.init(0), MLP((2, 3)).init(0) * math.sqrt(2), rtol=1e-15)
+    np.testing.assert_allclose(ntk.init(rng=0), MLP((2, 3)).init(rng=0) * math.sqrt(2), rtol=1e-15)
     with pytest.raises(ValueError, match="unknown scheme 'xavier'; choose one of lecun, he"):
-        ntk.init(0, scheme="xavier")
+        ntk.init(rng=0, scheme="xavier")
 
 
 def test_the_critical_scheme_keeps_gradients():

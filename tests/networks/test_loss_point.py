@@ -103,7 +103,7 @@ def test_parallel_kernels_from_two_threads_on_numbas_own_pool():
 def test_pickles_hold_no_more_than_the_fields(activation):
     net = MLP((3, 40, 40, 2), activation=activation, bias=True)
     rng = np.random.default_rng(0)
-    theta, x, y = net.init(1), rng.standard_normal((50, 3)), rng.standard_normal((50, 2))
+    theta, x, y = net.init(rng=1), rng.standard_normal((50, 3)), rng.standard_normal((50, 2))
     point = net.at(theta, x, y)
     fresh = len(pickle.dumps(point))
     products = point.hvp(theta)
@@ -150,7 +150,7 @@ def test_unhashable_activations_and_labels_that_are_nan():
         MLP((2, 2), activation=["tanh"])
     net = MLP((2, 2), loss="cross_entropy")
     with pytest.raises(ValueError, match="y holds 1 NaN"):
-        net.at(net.init(0), np.ones((2, 2)), [0.0, np.nan])
+        net.at(net.init(rng=0), np.ones((2, 2)), [0.0, np.nan])
 
 
 def test_a_point_asks_no_more_of_its_network_than_it_says():

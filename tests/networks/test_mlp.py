@@ -117,7 +117,7 @@ def test_options_of_a_network():
 def test_an_activation_of_ones_own():
     cube = Activation("cube", lambda z: z**3, lambda z, a: 3 * z**2, lambda z, a: 6 * z)
     net, rng = MLP((2, 3, 1), cube), np.random.default_rng(0)
-    theta, x, y = net.init(1), rng.standard_normal((5, 2)), rng.standard_normal((5, 1))
+    theta, x, y = net.init(rng=1), rng.standard_normal((5, 2)), rng.standard_normal((5, 1))
     point = net.at(theta, x, y)
     w1, w2 = net.unflatten(theta)
     np.testing.assert_allclose(point.prediction, (x @ w1.T) ** 3 @ w2.T, atol=1e-14)
@@ -130,14 +130,14 @@ def test_an_activation_of_ones_own():
 
 def test_init_has_the_stated_variance_in_each_layer():
     net = MLP((100, 400, 50), bias=True)
-    w1, b1, w2, b2 = net.unflatten(net.init(3, scale=1.5))
+    w1, b1, w2, b2 = net.unflatten(net.init(rng=3, scale=1.5))
     for weight in (w1, w2):  # relative standard error of a variance: sqrt(2/entries)
         assert abs(weight.var() * weight.shape[1] / 1.5**2 - 1) < 5 * np.sqrt(2 / weight.size)
         assert abs(weight.mean()) < 5 * 1.5 / np.sqrt(weight.shape[1] * weight.size)
     assert not b1.any()
     assert not b2.any()
-    np.testing.assert_array_equal(net.init(3), net.init(np.random.default_rng(3)))
-    assert not np.array_equal(net.init(3), net.init(4))
+    np.testing.assert_array_equal(net.init(rng=3), net.init(rng=np.random.default_rng(3)))
+    assert not np.array_equal(net.init(rng=3), net.init(rng=4))
 
 
 def test_a_network_is_a_value():
@@ -233,7 +233,7 @@ def test_bad_predictions_and_scales():
     with pytest.raises(ValueError, match="overflows"):
         CASE.net.predict(np.full(32, 1e300), 1e10 * np.ones((1, 3)))
     with pytest.raises(ValueError, match="scale must be zero or a positive"):
-        CASE.net.init(0, scale=-1.0)
+        CASE.net.init(rng=0, scale=-1.0)
     with pytest.raises(ValueError, match="theta must have 32"):
         CASE.net.unflatten(np.zeros(3))
 

@@ -30,7 +30,7 @@ def test_blocks_of_single_units_have_the_singular_values():
     n, m = 5, 40
     data = gaussian(m, n, rng=rng)
     net = MLP((n, n, n), activation="relu")
-    theta = net.init(rng)
+    theta = net.init(rng=rng)
     point = net.at(theta, data.x, data.y)
     first, _ = net.unflatten(theta)
     active = first @ data.x.T > 0

@@ -74,7 +74,7 @@ def teacher_student(
     samples, noise = count("samples", samples), nonnegative("noise", noise)
     teacher = MLP(tuple(widths), activation=activation)
     generator = random_generator(rng)
-    theta = teacher.init(generator)
+    theta = teacher.init(rng=generator)
     x = generator.standard_normal((samples, teacher.n_in))
     y = teacher.predict(theta, x)
     if noise:

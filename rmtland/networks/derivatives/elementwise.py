@@ -13,13 +13,11 @@ references of a line or two.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-__all__ = ["LARGE", "add", "add_and_scale", "pull_through", "rows_of", "scale"]
+from rmtland.typing import Array
 
-Array = Any  # of any array library
+__all__ = ["LARGE", "add", "add_and_scale", "pull_through", "rows_of", "scale"]
 
 LARGE = 2**18
 """Entries from which on compiled kernels pay; below, NumPy is as fast and numba is not loaded."""
@@ -70,31 +68,31 @@ def pull_through(
     first: Array | None,
     second: Array | None,
     slope: Array,
-    bend: Array | None,
+    second_order: Array | None,
     tangent: Array | None,
 ) -> Array | None:
-    """Return slope * (first + second) + bend * tangent; None counts as zero.
+    """Return slope * (first + second) + second_order * tangent; None counts as zero.
 
     The buffers `first` and `second` may be overwritten.
     """
     if (
         first is not None
         and second is not None
-        and bend is not None
-        and _large(first, second, slope, bend, tangent)
+        and second_order is not None
+        and _large(first, second, slope, second_order, tangent)
     ):
         from rmtland.networks.derivatives import elementwise_kernels
 
-        elementwise_kernels.pull_through(first, second, slope, bend, tangent)
+        elementwise_kernels.pull_through(first, second, slope, second_order, tangent)
         return first
-    return pull_through_reference(first, second, slope, bend, tangent)
+    return pull_through_reference(first, second, slope, second_order, tangent)
 
 
 def pull_through_reference(
     first: Array | None,
     second: Array | None,
     slope: Array,
-    bend: Array | None,
+    second_order: Array | None,
     tangent: Array | None,
 ) -> Array | None:
     """Return the same by plain array operations."""
@@ -106,12 +104,12 @@ def pull_through_reference(
             total = first
     if total is not None:
         total = scale(total, slope, out=total if isinstance(total, np.ndarray) else None)
-    if bend is None or tangent is None:
+    if second_order is None or tangent is None:
         return total
-    bent = scale(tangent, bend)
+    moved = scale(tangent, second_order)
     if total is None:
-        return bent
-    total += bent
+        return moved
+    total += moved
     return total
 
 

@@ -43,14 +43,16 @@ def _add_and_scale(first: Real, second: Real, slope: Real) -> None:
                 second[mu, j, i] = slope[mu, i] * total
 
 
-def _pull_through(first: Real, second: Real, slope: Real, bend: Real, tangent: Real) -> None:
-    """Turn first into slope * (first + second) + bend * tangent."""
+def _pull_through(
+    first: Real, second: Real, slope: Real, second_order: Real, tangent: Real
+) -> None:
+    """Turn first into slope * (first + second) + second_order * tangent."""
     m, k, n = first.shape
     for mu in numba.prange(m):
         for j in range(k):
             for i in range(n):
                 total = first[mu, j, i] + second[mu, j, i]
-                first[mu, j, i] = slope[mu, i] * total + bend[mu, i] * tangent[mu, j, i]
+                first[mu, j, i] = slope[mu, i] * total + second_order[mu, i] * tangent[mu, j, i]
 
 
 def _transpose(matrix: Real, result: Real) -> None:

@@ -21,18 +21,18 @@ weights here are those that multiply: with the NTK parametrisation they hold the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from rmtland.arrays import array_namespace, is_finite
+from rmtland.arrays import array_namespace, device_options, is_finite
 from rmtland.networks.activation import Activation
+from rmtland.networks.computed_once import computed_once
 from rmtland.networks.loss import Loss, OutputCurvature
+from rmtland.networks.overflow import NetworkOverflowError
+from rmtland.typing import Array
 
 __all__ = ["ForwardPass"]
-
-Array = Any  # of any array library
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -65,19 +65,24 @@ class ForwardPass:
         """The number L of weight layers."""
         return len(self.weights)
 
+    @computed_once
+    def xp(self) -> Any:
+        """The array library."""
+        return array_namespace(self.x)
+
     @property
     def samples(self) -> int:
         """The number m of samples."""
         return int(self.x.shape[0])
 
-    @cached_property
+    @computed_once
     def layers(self) -> tuple[tuple[Array, Array], ...]:
         """(z_l, a_l) for l = 1..L; the last layer has a_L = z_L = o.
 
         Raises
         ------
-        ValueError
-            If a preactivation or an activation overflows.
+        NetworkOverflowError
+            If a preactivation or an activation overflows (a ValueError).
         """
         layers: list[tuple[Array, Array]] = []
         signal, depth = self.x, self.depth
@@ -88,7 +93,7 @@ class ForwardPass:
                     z += bias
                 signal = self.activation.value(z) if layer < depth else z
                 if not (is_finite(z) and (signal is z or is_finite(signal))):
-                    raise ValueError(
+                    raise NetworkOverflowError(
                         f"the forward pass overflows in layer {layer} of {depth}; "
                         "theta or x is too large: rescale them"
                     )
@@ -100,28 +105,28 @@ class ForwardPass:
         """The outputs o, shape (m, n_L)."""
         return self.layers[-1][1]
 
-    @cached_property
+    @computed_once
     def inputs(self) -> tuple[Array, ...]:
         """What each layer reads: a_0 = x, a_1, ..., a_{L-1}."""
         return (self.x, *(a for _, a in self.layers[:-1]))
 
-    @cached_property
+    @computed_once
     def slopes(self) -> tuple[Array, ...]:
         """f'(z_l) of the hidden layers."""
         with np.errstate(over="ignore", under="ignore"):
             return tuple(self.activation.slope(z, a) for z, a in self.layers[:-1])
 
-    @cached_property
+    @computed_once
     def output_gradient(self) -> Array:
         """dl/do, shape (m, n_L)."""
         return self.loss.gradient(self.outputs, self.y)
 
-    @cached_property
+    @computed_once
     def output_curvature(self) -> OutputCurvature:
         """d^2 l/do^2 of each sample."""
         return self.loss.curvature(self.outputs)
 
-    @cached_property
+    @computed_once
     def _backward(self) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
         deltas, pulled = [self.output_gradient], []
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
@@ -135,19 +140,24 @@ class ForwardPass:
         """delta_l = dl/dz_l, l = 1..L, each of shape (m, n_l)."""
         return self._backward[0]
 
-    @cached_property
-    def bends(self) -> tuple[Array | None, ...]:
+    @computed_once
+    def curvature_signals(self) -> tuple[Array | None, ...]:
         """f''(z_l) g_l of the hidden layers, each of shape (m, n_l); None where f'' = 0."""
-        curvature = self.activation.curvature
-        if curvature is None:
+        f = self.activation
+        if f.curvature is None:
             return (None,) * (self.depth - 1)
+        signals = []
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            return tuple(
-                curvature(z, a) * pulled
-                for (z, a), pulled in zip(self.layers[:-1], self._backward[1], strict=True)
-            )
+            for (z, a), slope, pulled in zip(
+                self.layers[:-1], self.slopes, self._backward[1], strict=True
+            ):
+                if f.curvature_from_slope is None:
+                    signals.append(f.curvature(z, a) * pulled)
+                else:
+                    signals.append(f.curvature_from_slope(z, a, slope) * pulled)
+        return tuple(signals)
 
-    @cached_property
+    @computed_once
     def workspaces(self) -> list[dict[Any, Array]]:
         """Buffers for tangents, kept from one product with the Hessian to the next.
 
@@ -157,10 +167,9 @@ class ForwardPass:
 
     def output_jacobians(self) -> tuple[Array, ...]:
         """Return do/dz_l for l = 1..L, each of shape (m, n_L, n_l), for l = L (1, ., .)."""
-        xp = array_namespace(self.x)
-        jacobian = xp.eye(self.weights[-1].shape[0], dtype=self.x.dtype)[None, :, :]
-        if not isinstance(jacobian, np.ndarray):
-            jacobian = jacobian + 0 * self.outputs[:1, :1, None]  # on the device of the data
+        n_out = self.weights[-1].shape[0]
+        eye = self.xp.eye(n_out, dtype=self.x.dtype, **device_options(self.x))
+        jacobian = eye[None, :, :]
         jacobians = [jacobian]
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
             for weight, slope in zip(self.weights[:0:-1], self.slopes[::-1], strict=True):

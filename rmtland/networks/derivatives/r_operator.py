@@ -11,8 +11,17 @@ backward pass along a direction (V_l, c_l) of the weights and biases. With R = d
 over the number of samples; the Gauss-Newton product keeps the terms with R delta only that descend
 from Lambda R o, the residual product the others. Beside the cached forward pass that is 4 matrix
 products for each hidden layer and 4 for the output (the first layer, whose inputs do not move,
-saves 2 of them). k vectors travel together in arrays of shape (m, k, n), so that each product is
-one large one.
+saves 2 of them). One vector takes the plain route, the formulas above on arrays of shape (m, n); k
+vectors, and large networks, travel in arrays of shape (m, k, n), so that each product is one large
+one, in buffers that are kept from call to call.
+
+Synonyms: Hessian-vector product, R{} technique, forward-over-reverse differentiation.
+
+>>> import numpy as np
+>>> from rmtland.networks.mlp import MLP
+>>> point = MLP((2, 1)).at([1.0, 2.0], [[3.0, 4.0]], [[1.0]])
+>>> point.hvp(np.array([1.0, 0.0]))
+array([ 9., 12.])
 
 References: Pearlmutter 1994; Schraudolph, Neural Computation 14 (2002) for the Gauss-Newton part.
 """
@@ -27,10 +36,17 @@ from rmtland.arrays import array_namespace
 from rmtland.networks.derivatives.elementwise import LARGE, add, add_and_scale, pull_through, scale
 from rmtland.networks.derivatives.forward import ForwardPass
 from rmtland.networks.parameters import ParameterBlock
+from rmtland.typing import Array
 
-__all__ = ["add_curvature_products", "add_pulled_back", "push_forward"]
+__all__ = [
+    "add_curvature_products",
+    "add_fisher_products",
+    "add_pulled_back",
+    "is_small",
+    "push_forward",
+    "small_curvature_product",
+]
 
-Array = Any  # of any array library
 Blocks = tuple[ParameterBlock, ...]
 Buffers = dict[Any, Array]
 
@@ -91,6 +107,121 @@ def add_curvature_products(
     else:
         _pull(batch, signal, None, None, blocks, result, factor, buffers)
     batch.workspaces.append(buffers)
+
+
+def is_small(batch: ForwardPass) -> bool:
+    """Return whether one vector's product takes the plain route: no array is worth a buffer."""
+    widest = max(weight.shape[0] for weight in batch.weights)
+    return not isinstance(batch.x, np.ndarray) or batch.samples * widest < LARGE
+
+
+def small_curvature_product(
+    batch: ForwardPass,
+    row: Array,
+    blocks: Blocks,
+    result: Array,
+    *,
+    gauss_newton: bool,
+    residual: bool,
+    factor: float = 1.0,
+) -> None:
+    """Add the sum over samples of H v, or of one of its parts, for one vector, by the formulas.
+
+    Parameters
+    ----------
+    batch : ForwardPass
+        The samples.
+    row, result : array, shape (p,)
+        The vector, and where its product is added.
+    blocks : tuple of ParameterBlock
+        Layout of the parameters.
+    gauss_newton, residual : bool
+        Which parts.
+    factor : float, optional
+        Multiplies what is added.
+    """
+    xp, depth, slopes = batch.xp, batch.depth, batch.slopes
+    reshape = np.ndarray.reshape if xp is np else xp.reshape
+    pushes, shifts = [], []
+    for block in blocks:
+        piece = row[block.start : block.stop]
+        if block.is_bias:
+            shifts.append(piece)
+        else:
+            matrix = reshape(piece, block.shape)
+            pushes.append(matrix if block.scale == 1.0 else matrix * block.scale)
+    moved: list[Array] = []  # R a_l
+    tangents: list[Array] = []  # R z_l
+    for layer in range(depth if gauss_newton else depth - 1):
+        z = batch.inputs[layer] @ pushes[layer].T
+        if layer:
+            z += moved[-1] @ batch.weights[layer].T
+        if shifts:
+            z += shifts[layer]
+        tangents.append(z)
+        if layer < depth - 1:
+            moved.append(slopes[layer] * z)
+    signal = None  # R delta_l
+    if gauss_newton:
+        signal = batch.output_curvature.times(tangents[-1][:, None, :])[:, 0, :]
+    each = len(blocks) // depth
+    for layer in range(depth - 1, -1, -1):
+        weight_block = blocks[layer * each]
+        piece = None
+        if signal is not None:
+            piece = signal.T @ batch.inputs[layer]
+        if residual and layer:
+            cross = batch.deltas[layer].T @ moved[layer - 1]
+            piece = cross if piece is None else piece + cross
+        if piece is not None:
+            piece *= factor * weight_block.scale
+            result[weight_block.start : weight_block.stop] += reshape(piece, (-1,))
+        if shifts and signal is not None:
+            bias_block = blocks[layer * each + 1]
+            result[bias_block.start : bias_block.stop] += factor * xp.sum(signal, axis=0)
+        if not layer:
+            break
+        pulled = None
+        if signal is not None:
+            pulled = signal @ batch.weights[layer]
+        if residual:
+            direct = batch.deltas[layer] @ pushes[layer]
+            pulled = direct if pulled is None else pulled + direct
+        if pulled is not None:
+            pulled *= slopes[layer - 1]
+        second = batch.curvature_signals[layer - 1] if residual else None
+        if second is not None:
+            pulled += second * tangents[layer - 1]
+        signal = pulled
+
+
+def add_fisher_products(
+    batch: ForwardPass,
+    rows: Array,
+    blocks: Blocks,
+    result: Array,
+    gradient: Array,
+    *,
+    factor: float = 1.0,
+) -> None:
+    """Add the sum over samples of g (g . v) to `result`, g = J^T r the gradient of a sample.
+
+    Parameters
+    ----------
+    batch : ForwardPass
+        The samples.
+    rows, result : array, shape (k, p)
+        The vectors, and where their products are added.
+    blocks : tuple of ParameterBlock
+        Layout of the parameters.
+    gradient : array, shape (m, n_out)
+        r, the gradient of the loss of each sample in its outputs.
+    factor : float, optional
+        Multiplies what is added.
+    """
+    pushed = push_forward(batch, rows, blocks)  # (m, k, n_out)
+    along = batch.xp.sum(pushed * gradient[:, None, :], axis=-1, keepdims=True)
+    add_pulled_back(batch, along * gradient[:, None, :], blocks, result, factor=factor)
 
 
 def _workspace(batch: ForwardPass) -> Buffers:
@@ -178,7 +309,7 @@ def _pull(
                 result[:, block.start : block.stop] += reshape(piece, (k, -1))
         if layer == 1:
             break
-        first = second = bend = tangent = None
+        first = second = second_order = tangent = None
         if signal is not None:
             flat = reshape(signal, (m * k, n))
             first = reshape(_product(flat, weight, buffers, ("first", layer)), (m, k, before))
@@ -189,8 +320,9 @@ def _pull(
             flat = reshape(push, (n, k * before))
             delta = batch.deltas[layer - 1]
             second = reshape(_product(delta, flat, buffers, ("second", layer)), (m, k, before))
-            bend, tangent = batch.bends[layer - 2], tangents[layer - 2][0]
-        signal = pull_through(first, second, batch.slopes[layer - 2], bend, tangent)
+            second_order = batch.curvature_signals[layer - 2]
+            tangent = tangents[layer - 2][0]
+        signal = pull_through(first, second, batch.slopes[layer - 2], second_order, tangent)
 
 
 def _weight_product(

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmtland.arrays import array_namespace
+from rmtland.typing import Array
 
 __all__ = ["STEP_SIZES", "StepRule"]
 
-Array = Any  # of any array library
 State = dict[str, Any]
 
 STEP_SIZES = {"gd": 0.1, "sgd": 0.1, "momentum": 0.01, "adam": 1e-3}
@@ -54,7 +54,18 @@ class StepRule:
     betas: tuple[float, float] = (0.9, 0.999)
 
     def start(self, theta: Array) -> State:
-        """Return the state before the first step."""
+        """Return the state before the first step.
+
+        Parameters
+        ----------
+        theta : array, shape (p,)
+            The parameters.
+
+        Returns
+        -------
+        dict
+            What the rule remembers, by name: arrays and counts.
+        """
         zeros = array_namespace(theta).zeros_like(theta)
         if self.name == "momentum":
             return {"velocity": zeros}
@@ -63,7 +74,19 @@ class StepRule:
         return {}
 
     def step(self, theta: Array, gradient: Array, state: State) -> Array:
-        """Return the next parameters; the state is brought forward."""
+        """Return the next parameters; the state is brought forward.
+
+        Parameters
+        ----------
+        theta, gradient : array, shape (p,)
+            The parameters, and the gradient there.
+        state : dict
+            What `start` returned; changed in place.
+
+        Returns
+        -------
+        array, shape (p,)
+        """
         if self.name == "momentum":
             state["velocity"] = self.momentum * state["velocity"] + gradient
             return theta - self.step_size * state["velocity"]

@@ -286,7 +286,7 @@ def test_teacher_student():
     assert abs(noise.var() - 1) < 5 * np.sqrt(2 / noise.size)
     teacher = MLP((5, 8, 2), "relu")
     np.testing.assert_allclose(
-        clean.y, teacher.predict(teacher.init(np.random.default_rng(4)), clean.x), atol=1e-13
+        clean.y, teacher.predict(teacher.init(rng=np.random.default_rng(4)), clean.x), atol=1e-13
     )
     assert data.description.endswith("targets of a relu network 5-8-2 plus noise of deviation 0.3")
     with pytest.raises(ValueError, match="noise must be zero or a positive"):

@@ -19,7 +19,8 @@ from network_cases import (
     reference_outputs,
 )
 
-from rmtland.networks import MLP, HessianSplit, gaussian, hessian
+from rmtland.networks import MLP, HessianSplit, gaussian
+from rmtland.networks.derivatives import hessian
 from rmtland.networks.derivatives.hessian import assemble_split
 
 
@@ -115,7 +116,7 @@ def test_small_workspaces_change_nothing(monkeypatch, case, structured):
 def test_peak_memory_is_at_most_three_times_the_result(widths):
     data = gaussian(800, widths[0], rng=0)
     net = MLP(widths)
-    point = net.at(net.init(1), data.x, data.y)
+    point = net.at(net.init(rng=1), data.x, data.y)
     _ = point.gradient
     for part, matrices in ((None, 2), ("total", 1)):
         point.hessian(part) if part else point.hessian()

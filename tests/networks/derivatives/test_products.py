@@ -11,7 +11,8 @@ from network_cases import (
     reference_jacobian,
 )
 
-from rmtland.networks import MLP, elementwise, loss_point
+from rmtland.networks import MLP, loss_point
+from rmtland.networks.derivatives import elementwise
 from rmtland.networks.derivatives.elementwise import add_and_scale, pull_through, rows_of, scale
 
 CASE = NetworkCase((3, 5, 4, 2), "gelu", True, 7, loss="cross_entropy", weight_decay=0.1)
@@ -157,7 +158,7 @@ def test_compiled_kernels_and_kept_buffers(monkeypatch, activation, bias):
     names = ("hvp", "gauss_newton_vp", "residual_vp", "jvp")
     expected = {name: getattr(case.point, name)(v) for name in names}
     monkeypatch.setattr(elementwise, "LARGE", 1)
-    monkeypatch.setattr("rmtland.networks.r_operator.LARGE", 1)
+    monkeypatch.setattr("rmtland.networks.derivatives.r_operator.LARGE", 1)
     point = case.net.at(case.theta, case.x, case.y)
     kept = {}
     for _ in range(3):  # the second time buffers are used again

@@ -9,7 +9,7 @@ from rmtland.networks import MLP, LossPoint, gaussian, train
 
 NET = MLP((6, 8, 4), activation="tanh", bias=True)
 DATA = gaussian(25, 6, 4, rng=11)
-START = NET.init(12)
+START = NET.init(rng=12)
 
 
 def test_stops_at_the_first_iterate_below_the_energy():
@@ -60,7 +60,7 @@ def test_stops_after_max_steps(steps):
 def test_without_a_target_it_runs_until_no_step_helps():
     net = MLP((3, 2))
     data = gaussian(20, 3, 2, rng=0)
-    result = train(net, net.init(0), data.x, data.y)
+    result = train(net, net.init(rng=0), data.x, data.y)
     best = np.linalg.lstsq(data.x, data.y)[0].T.ravel()
     assert result.reason == "stalled"
     assert result.gradient_norm < 1e-7
@@ -321,7 +321,8 @@ def test_classification_to_a_small_loss():
     labels = (x[:, 0] * x[:, 1] > 0).astype(int)
     net = MLP((2, 12, 2), bias=True, loss="cross_entropy", weight_decay=1e-4)
     for method, options in (("lbfgs", {}), ("adam", {"step_size": 0.05, "batch_size": 20})):
-        result = train(net, net.init(1), x, labels, method=method, energy=0.05, rng=2, **options)
+        options = {"method": method, "energy": 0.05, "rng": 2, **options}
+        result = train(net, net.init(rng=1), x, labels, **options)
         assert result.reason == "energy"
         wrong = (net.predict(result.theta, x).argmax(axis=1) != labels).mean()
         assert wrong <= 0.05 * net.n_out / np.log(2)  # each costs at least log 2

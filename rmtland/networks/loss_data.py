@@ -8,7 +8,7 @@ read, checked and converted chunk by chunk, each time it is needed.
 >>> import numpy as np
 >>> from rmtland.networks.loss import LOSSES
 >>> x, y, theta = np.ones((5, 2)), np.zeros((5, 1)), np.zeros(2)
->>> data = Samples.of(x, y, theta, (2, 1), LOSSES["mse"], chunk=2)
+>>> data = LossData.of(x, y, theta, (2, 1), LOSSES["mse"], chunk=2)
 >>> [x.shape for x, y in data.chunks()]
 [(2, 2), (2, 2), (1, 2)]
 """
@@ -21,13 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arguments import count, float_array
-from rmtland.arrays import array_namespace, device_options, is_finite
+from rmtland.arguments import count
+from rmtland.arrays import array_namespace, device_options
+from rmtland.networks.array_arguments import real_array
 from rmtland.networks.loss import Loss
+from rmtland.typing import Array
 
-__all__ = ["CACHE_BYTES", "CHUNK_BYTES", "Samples", "real_array"]
-
-Array = Any  # of any array library
+__all__ = ["CACHE_BYTES", "CHUNK_BYTES", "LossData"]
 
 CACHE_BYTES = 2**30
 """A forward pass of at most so many bytes is kept whole."""
@@ -37,7 +37,7 @@ CHUNK_BYTES = 2**28
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Samples:
+class LossData:
     """Inputs and targets, one row a sample.
 
     Parameters
@@ -75,7 +75,7 @@ class Samples:
         loss: Loss,
         *,
         chunk: int | None = None,
-    ) -> Samples:
+    ) -> LossData:
         """Return the data of a network, checked where they are kept whole.
 
         Raises
@@ -121,7 +121,7 @@ class Samples:
         for start in range(0, self.size, self.chunk):
             yield self._read(start, min(self.size, start + self.chunk))
 
-    def subset(self, which: Any) -> Samples:
+    def subset(self, which: Any) -> LossData:
         """Return the samples numbered `which` (ascending), checked and kept whole."""
         x, y = self._check(_picked(self.x, which), _picked(self.y, which), "")
         return replace(self, x=x, y=y, size=len(which), chunk=len(which))
@@ -139,32 +139,6 @@ class Samples:
         )
 
 
-def real_array(name: str, value: Array, ndim: int, like: Array) -> Array:
-    """Return a checked contiguous array with `ndim` axes, of the library and dtype of `like`."""
-    xp = array_namespace(like)
-    if xp is np:
-        if (
-            isinstance(value, np.ndarray)
-            and value.dtype == like.dtype
-            and value.ndim == ndim
-            and value.size
-            and is_finite(value)
-        ):
-            return np.ascontiguousarray(value)
-        return float_array(name, np.asarray(value), ndim=ndim).astype(like.dtype, copy=False)
-    array = xp.asarray(value, **device_options(like))
-    if not xp.isdtype(array.dtype, ("bool", "integral", "real floating")):
-        raise TypeError(f"{name} must be real numbers; got dtype {array.dtype}")
-    array = xp.astype(array, like.dtype, copy=False)
-    if array.ndim != ndim:
-        raise ValueError(f"{name} must have {ndim} axes; got shape {tuple(array.shape)}")
-    if 0 in tuple(array.shape):
-        raise ValueError(f"{name} is empty (shape {tuple(array.shape)}); give at least one value")
-    if not is_finite(array):
-        raise ValueError(f"{name} holds NaN or infinite values; remove them first")
-    return array
-
-
 def _cut(source: Array, start: int, stop: int) -> Array:
     """Return rows of anything that slices; arrays by the standard want all axes named."""
     if isinstance(source, np.ndarray) or not hasattr(source, "__array_namespace__"):
@@ -177,7 +151,7 @@ def _picked(source: Array, which: Any) -> Array:
     if isinstance(source, np.ndarray) or not hasattr(source, "__dlpack__"):
         return source[which]
     xp = array_namespace(source)
-    return xp.take(source, xp.asarray(which), axis=0)
+    return xp.take(source, xp.asarray(which, **device_options(source)), axis=0)
 
 
 def _on_disk(source: Array) -> bool:

@@ -13,24 +13,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from rmtland.arrays import array_namespace
 from rmtland.networks.derivatives.forward import ForwardPass
 from rmtland.networks.derivatives.hessian import WORKSPACE
 from rmtland.networks.parameters import ParameterBlock
+from rmtland.typing import Array
 
 __all__ = ["empirical_fisher", "jacobian", "ntk", "sample_gradients"]
 
-Array = Any  # of any array library
 Blocks = tuple[ParameterBlock, ...]
 
 
 def jacobian(batch: ForwardPass, blocks: Blocks) -> Array:
     """Return do/dtheta, shape (m n_out, p)."""
-    xp = array_namespace(batch.x)
+    xp = batch.xp
     m, n_out = batch.samples, batch.weights[-1].shape[0]
     pieces = []
     signals = batch.output_jacobians()
@@ -48,7 +46,7 @@ def jacobian(batch: ForwardPass, blocks: Blocks) -> Array:
 
 def sample_gradients(batch: ForwardPass, blocks: Blocks) -> Array:
     """Return the gradient of the loss of each sample, shape (m, p)."""
-    xp = array_namespace(batch.x)
+    xp = batch.xp
     pieces = []
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for block in blocks:
@@ -62,7 +60,7 @@ def sample_gradients(batch: ForwardPass, blocks: Blocks) -> Array:
 
 def ntk(batches: list[ForwardPass], blocks: Blocks) -> Array:
     """Return J J^T over all batches, shape (m n_out, m n_out)."""
-    xp = array_namespace(batches[0].x)
+    xp = batches[0].xp
     n_out = batches[0].weights[-1].shape[0]
     m = sum(batch.samples for batch in batches)
     signals = [batch.output_jacobians() for batch in batches]

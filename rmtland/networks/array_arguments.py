@@ -1,0 +1,118 @@
+"""Arrays of any library as arguments: checked, and brought to the library of the computation.
+
+Arrays of PyTorch that require gradients are taken off the autograd graph: rmtland differentiates by
+formulas, and a graph would keep every intermediate array alive.
+
+>>> import numpy as np
+>>> real_array("x", [[1, 2]], 2, np.empty(0))
+array([[1., 2.]])
+>>> real_array("x", [1, 2], 2, np.empty(0))
+Traceback (most recent call last):
+    ...
+ValueError: x must have 2 axes; got shape (2,)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rmtland.arguments import float_array
+from rmtland.arrays import array_namespace, device_options, is_finite, to_numpy
+from rmtland.typing import Array
+
+__all__ = ["any_array", "detached", "is_single", "real_array"]
+
+
+def detached(array: Any) -> Any:
+    """Return an array of PyTorch off its autograd graph, and anything else as it is.
+
+    Parameters
+    ----------
+    array : object
+        An array of any library, or anything else.
+
+    Returns
+    -------
+    object
+        The same numbers, in the same memory.
+    """
+    return array.detach() if getattr(array, "requires_grad", False) is True else array
+
+
+def any_array(array: Any, like: Array) -> Array:
+    """Return something as an array of the library and device of `like`, unchecked.
+
+    Parameters
+    ----------
+    array : array_like
+        The numbers.
+    like : array
+        An array of the library and device that compute.
+
+    Returns
+    -------
+    array
+        Of the dtype of the argument.
+    """
+    if isinstance(like, np.ndarray):
+        return array if isinstance(array, np.ndarray) else to_numpy(array)
+    return array_namespace(like).asarray(detached(array), **device_options(like))
+
+
+def is_single(array: Any) -> bool:
+    """Return whether an argument is an array in single precision."""
+    dtype = getattr(array, "dtype", None)
+    return bool(dtype == np.float32) if type(array) is np.ndarray else "float32" in str(dtype)
+
+
+def real_array(name: str, value: Array, ndim: int, like: Array) -> Array:
+    """Return a checked contiguous array with `ndim` axes, of the library and dtype of `like`.
+
+    Parameters
+    ----------
+    name : str
+        What messages call it.
+    value : array_like
+        The numbers.
+    ndim : int
+        How many axes they must have.
+    like : array
+        An array of the library, device and dtype that compute.
+
+    Returns
+    -------
+    array
+        The argument itself where it is as asked for.
+
+    Raises
+    ------
+    TypeError
+        If the numbers are not real.
+    ValueError
+        If they are empty, have other axes, or are not all finite.
+    """
+    value = detached(value)
+    if isinstance(like, np.ndarray):
+        if (
+            isinstance(value, np.ndarray)
+            and value.dtype == like.dtype
+            and value.ndim == ndim
+            and value.size
+            and is_finite(value)
+        ):
+            return np.ascontiguousarray(value)
+        return float_array(name, to_numpy(value), ndim=ndim).astype(like.dtype, copy=False)
+    xp = array_namespace(like)
+    array = xp.asarray(value, **device_options(like))
+    if not xp.isdtype(array.dtype, ("bool", "integral", "real floating")):
+        raise TypeError(f"{name} must be real numbers; got dtype {array.dtype}")
+    array = xp.astype(array, like.dtype, copy=False)
+    if array.ndim != ndim:
+        raise ValueError(f"{name} must have {ndim} axes; got shape {tuple(array.shape)}")
+    if 0 in tuple(array.shape):
+        raise ValueError(f"{name} is empty (shape {tuple(array.shape)}); give at least one value")
+    if not is_finite(array):
+        raise ValueError(f"{name} holds NaN or infinite values; remove them first")
+    return array

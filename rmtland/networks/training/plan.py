@@ -1,0 +1,135 @@
+"""What a training run does, and what moves it on: its settings and its state.
+
+>>> from rmtland.networks.mlp import MLP
+>>> start = MLP((2, 1)).at([0.0, 0.0], [[1.0, 2.0], [3.0, 4.0]], [[1.0], [2.0]])
+>>> plan = TrainingPlan.of(start, "adam", step_size=0.1, batch_size=1)
+>>> plan.batch_size, plan.check_every
+(1, 2)
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from rmtland.arguments import choice, count, nonnegative, positive
+from rmtland.networks.loss_point import LossPoint
+from rmtland.networks.training.step_rules import STEP_SIZES, StepRule
+from rmtland.typing import Array, Integer
+
+__all__ = ["METHODS", "TrainingPlan", "TrainingState"]
+
+METHODS = ("lbfgs", *STEP_SIZES)
+"""The methods by name."""
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What a checkpoint must agree with to be resumed.
+
+    Parameters
+    ----------
+    net : str
+        The network, with its loss and options.
+    samples : int
+        The number m of samples.
+    precision : str
+        The dtype of the parameters.
+    method : str
+        One of `METHODS`.
+    rule : StepRule or None
+        How a gradient moves the parameters; None for L-BFGS.
+    batch_size : int
+        Samples per step.
+    check_every : int
+        Steps between looks at the full loss.
+    """
+
+    net: str
+    samples: int
+    precision: str
+    method: str
+    rule: StepRule | None
+    batch_size: int
+    check_every: int
+
+    @classmethod
+    def of(
+        cls,
+        start: LossPoint,
+        method: str,
+        *,
+        step_size: float | None = None,
+        momentum: float = 0.9,
+        betas: tuple[float, float] = (0.9, 0.999),
+        batch_size: int | None = None,
+        check_every: int | None = None,
+    ) -> Self:
+        """Return the plan of a run; the arguments are those of `train`.
+
+        Raises
+        ------
+        ValueError
+            For settings that are out of range or not of the method.
+        """
+        choice("method", method, METHODS)
+        m = start.data.size
+        precision = str(start.theta.dtype).rsplit(".", maxsplit=1)[-1]
+        identity = (repr(start.net), m, precision, method)
+        if method in ("lbfgs", "gd") and batch_size is not None:
+            raise ValueError(
+                f"{method!r} takes all samples at once; batch_size is for sgd and others"
+            )
+        if method == "lbfgs":
+            if step_size is not None:
+                raise ValueError("'lbfgs' chooses its steps itself; step_size is for the others")
+            if check_every not in (None, 1):
+                raise ValueError(f"'lbfgs' looks at every step; got check_every={check_every!r}")
+            return cls(*identity, rule=None, batch_size=m, check_every=1)
+        size = STEP_SIZES[method] if step_size is None else positive("step_size", step_size)
+        mu = nonnegative("momentum", momentum)
+        first, second = (nonnegative("betas", beta) for beta in betas)
+        if max(mu, first, second) >= 1.0:
+            raise ValueError(f"momentum and betas must be below 1; got {momentum!r} and {betas!r}")
+        if batch_size is None:
+            batch_size = 32 if method == "sgd" else m
+        batch_size = min(m, count("batch_size", batch_size))
+        default = 1 if batch_size == m else -(-m // batch_size)
+        looks = default if check_every is None else count("check_every", check_every)
+        rule = StepRule(method, size, mu, (first, second))
+        return cls(*identity, rule=rule, batch_size=batch_size, check_every=looks)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings by name, JSON-able."""
+        return asdict(self)
+
+
+class TrainingState:
+    """What moves a run on: parameters, the state of the rule, the order of the samples.
+
+    Parameters
+    ----------
+    theta : array, shape (p,)
+        The parameters.
+    generator : Generator or None
+        Draws the order of the samples.
+    samples : int
+        The number m of samples.
+    """
+
+    def __init__(self, theta: Array, generator: np.random.Generator | None, samples: int) -> None:
+        self.theta, self.generator = theta, generator
+        self.rule: dict[str, Any] = {}
+        self.order: Integer = np.arange(samples)
+        self.position = samples
+
+    def next_batch(self, size: int) -> Integer:
+        """Return the numbers of the next samples, in ascending order."""
+        if self.position >= len(self.order):
+            assert self.generator is not None
+            self.order, self.position = self.generator.permutation(len(self.order)), 0
+        chosen = self.order[self.position : self.position + size]
+        self.position += size
+        return np.sort(chosen)
