@@ -180,7 +180,7 @@ class _Audit:
         net: Any = point.net
         self.net = net
         self.size = net.parameter_count
-        self.phi = self.size / (point.samples.size * net.n_out)
+        self.phi = self.size / (point.data.size * net.n_out)
         self.families: list[type[HessianModel]] = [WishartPlusWigner]
         if getattr(net.activation, "name", net.activation) in _PIECEWISE_LINEAR:
             self.families.append(WishartPlusReluBlock)
@@ -282,7 +282,7 @@ class _Audit:
             )
         provenance = {
             "source": "network", "network": repr(self.net), "widths": list(self.net.widths),
-            "samples": int(self.point.samples.size), "parameters": int(self.size),
+            "samples": int(self.point.data.size), "parameters": int(self.size),
             "phi": self.phi, "energy": float(energy),
             "gradient_norm": float(np.linalg.norm(to_numpy(self.point.gradient))),
             "draws": self.draws, "points": self.points, "seed": self.seed,

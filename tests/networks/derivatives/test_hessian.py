@@ -20,7 +20,7 @@ from network_cases import (
 )
 
 from rmtland.networks import MLP, HessianSplit, gaussian
-from rmtland.networks.derivatives import hessian
+from rmtland.networks.derivatives import general_blocks, hessian, last_layers
 from rmtland.networks.derivatives.hessian import assemble_split
 
 
@@ -32,7 +32,7 @@ def close(actual, expected, tolerance=1e-12):
 def split_of(case, *, structured=True):
     point = case.point
     return assemble_split(
-        point._batches,
+        point.passes,
         case.net.blocks,
         samples=case.samples,
         weight_decay=case.weight_decay,
@@ -100,10 +100,10 @@ def test_small_workspaces_change_nothing(monkeypatch, case, structured):
     whole = split_of(case, structured=structured)
     total = case.point.hessian("total")
     monkeypatch.setattr(hessian, "WORKSPACE", 1)
-    monkeypatch.setattr(hessian, "_FACTOR", 50)
-    monkeypatch.setattr(hessian, "_PRODUCT", 50)
-    monkeypatch.setattr(hessian, "_ROWS_AT_ONCE", 4)
-    monkeypatch.setattr(hessian, "_SHARE", 10**9)
+    monkeypatch.setattr(general_blocks, "FACTOR", 50)
+    monkeypatch.setattr(general_blocks, "PRODUCT", 50)
+    monkeypatch.setattr(last_layers, "ROWS_AT_ONCE", 4)
+    monkeypatch.setattr(hessian, "SHARE", 10**9)
     chunked = split_of(case, structured=structured)
     close(chunked.gauss_newton, whole.gauss_newton, 1e-14)
     close(chunked.residual, whole.residual, 1e-14)
@@ -152,7 +152,7 @@ def test_blocks_by_name():
 def test_unknown_parts():
     point = NetworkCase((3, 2), "tanh", True, 9).point
     for call in (point.hessian, point.operator):
-        with pytest.raises(ValueError, match="unknown part 'half'; choose one of total"):
+        with pytest.raises(ValueError, match="unknown part 'half'; choose one of gauss_newton"):
             call("half")
 
 

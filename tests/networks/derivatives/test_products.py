@@ -11,8 +11,8 @@ from network_cases import (
     reference_jacobian,
 )
 
-from rmtland.networks import MLP, loss_point
-from rmtland.networks.derivatives import elementwise
+from rmtland.networks import MLP
+from rmtland.networks.derivatives import elementwise, products
 from rmtland.networks.derivatives.elementwise import add_and_scale, pull_through, rows_of, scale
 
 CASE = NetworkCase((3, 5, 4, 2), "gelu", True, 7, loss="cross_entropy", weight_decay=0.1)
@@ -145,7 +145,7 @@ def test_fisher_matrices():
 def test_small_groups_of_vectors_change_nothing(monkeypatch):
     v = np.random.default_rng(0).standard_normal((len(CASE.theta), 5))
     expected = [CASE.point.hvp(v), CASE.point.jvp(v)]
-    monkeypatch.setattr(loss_point, "_TANGENTS_AT_ONCE", 2 * 7 * 5)
+    monkeypatch.setattr(products, "TANGENTS_AT_ONCE", 2 * 7 * 5)
     close(CASE.point.hvp(v), expected[0], 1e-14)
     close(CASE.point.jvp(v), expected[1], 1e-14)
 
@@ -181,7 +181,7 @@ def test_kernels_equal_their_references(monkeypatch, dtype, parallel):
         monkeypatch.setattr(elementwise_kernels.numba, "get_num_threads", lambda: 4)
     rng = np.random.default_rng(0)
     first, second, tangent = rng.standard_normal((3, 40, 2, 7)).astype(dtype)
-    slope, bend = rng.standard_normal((2, 40, 7)).astype(dtype)
+    slope, second_order = rng.standard_normal((2, 40, 7)).astype(dtype)
     tall = rng.standard_normal((700, 3)).astype(dtype)
 
     def results():
@@ -190,10 +190,10 @@ def test_kernels_equal_their_references(monkeypatch, dtype, parallel):
             scale(first, slope),
             scale(first, slope, np.empty_like(first)),
             *add_and_scale(first.copy(), second.copy(), slope),
-            pull_through(first.copy(), second.copy(), slope, bend, tangent),
-            pull_through(None, second.copy(), slope, bend, tangent),
+            pull_through(first.copy(), second.copy(), slope, second_order, tangent),
+            pull_through(None, second.copy(), slope, second_order, tangent),
             pull_through(first.copy(), None, slope, None, None),
-            pull_through(None, None, slope, bend, tangent),
+            pull_through(None, None, slope, second_order, tangent),
             rows_of(tall),
         ]
 
@@ -203,7 +203,7 @@ def test_kernels_equal_their_references(monkeypatch, dtype, parallel):
         assert compiled.dtype == dtype
         np.testing.assert_allclose(compiled, expected, rtol=1e-6 if dtype == "f4" else 1e-15)
     np.testing.assert_allclose(
-        plain[5], slope[:, None] * (first + second) + bend[:, None] * tangent, rtol=1e-5
+        plain[5], slope[:, None] * (first + second) + second_order[:, None] * tangent, rtol=1e-5
     )
     assert pull_through(None, None, slope, None, None) is None
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rmtland.networks import MLP, LossPoint, gaussian, train
+from rmtland.networks.loss_data import LossData
 
 NET = MLP((6, 8, 4), activation="tanh", bias=True)
 DATA = gaussian(25, 6, 4, rng=11)
@@ -103,11 +104,11 @@ def test_ctrl_c_returns_the_last_iterate():
 def test_ctrl_c_inside_a_step_returns_the_last_iterate(monkeypatch, evaluations):
     seen, calls, whole = [], [], LossPoint.of
 
-    def broken(net, theta, samples):
+    def broken(net, theta, data):
         calls.append(1)
         if len(calls) > evaluations:
             raise KeyboardInterrupt
-        return whole(net, theta, samples)
+        return whole(net, theta, data)
 
     monkeypatch.setattr(LossPoint, "of", broken)
     result = train(NET, START, DATA.x, DATA.y, energy=1e-9, callback=lambda step, p: seen.append(p))
@@ -116,17 +117,32 @@ def test_ctrl_c_inside_a_step_returns_the_last_iterate(monkeypatch, evaluations)
     np.testing.assert_array_equal(result.theta, seen[-1].theta)
 
 
-def test_progress_goes_to_stderr(capsys):
+def test_progress_is_a_callback_that_sees_every_step():
+    seen = []
+
+    def note(fraction, *, energy, steps):
+        seen.append((fraction, energy, steps))
+
     quiet = train(NET, START, DATA.x, DATA.y, energy=0.1)
-    assert capsys.readouterr() == ("", "")
-    loud = train(NET, START, DATA.x, DATA.y, energy=0.1, progress=True)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert f"energy {loud.energy:.4g}, step {loud.steps}" in err
-    np.testing.assert_array_equal(quiet.theta, loud.theta)
-    train(NET, START, DATA.x, DATA.y, gradient_norm=1e-2, progress=True)
-    train(NET, START, DATA.x, DATA.y, max_steps=0, progress=True)
-    assert "step 0" in capsys.readouterr().err
+    watched = train(NET, START, DATA.x, DATA.y, energy=0.1, progress=note)
+    np.testing.assert_array_equal(quiet.theta, watched.theta)
+    fractions, energies, steps = zip(*seen, strict=True)
+    assert steps == tuple(range(watched.steps + 1))
+    assert energies[-1] == watched.energy
+    assert fractions[0] == 0.0
+    assert fractions[-1] == 1.0
+    assert all(0.0 <= fraction <= 1.0 for fraction in fractions)
+    seen.clear()
+    result = train(NET, START, DATA.x, DATA.y, gradient_norm=1e-2, progress=note)
+    assert seen[-1] == (1.0, result.energy, result.steps)
+    assert 0.0 < seen[len(seen) // 2][0] < 1.0
+
+
+def test_progress_that_is_no_callback():
+    with pytest.warns(DeprecationWarning, match="progress takes a callable"):
+        train(NET, START, DATA.x, DATA.y, max_steps=0, progress=True)
+    with pytest.raises(TypeError, match="progress must be a callable or None; got 'yes'"):
+        train(NET, START, DATA.x, DATA.y, progress="yes")
 
 
 def test_overflow_on_the_way_is_an_error():
@@ -212,10 +228,13 @@ def test_first_order_methods_reach_an_energy(method):
 
 
 def test_each_epoch_goes_through_all_samples_once(monkeypatch):
-    from rmtland.networks.samples import Samples
+    drawn, whole = [], LossData.subset
 
-    drawn, whole = [], Samples.subset
-    monkeypatch.setattr(Samples, "subset", lambda s, which: drawn.append(which) or whole(s, which))
+    def note(data, which):
+        drawn.append(which)
+        return whole(data, which)
+
+    monkeypatch.setattr(LossData, "subset", note)
     train(NET, START, DATA.x, DATA.y, method="sgd", batch_size=10, max_steps=6, rng=1)
     assert [len(which) for which in drawn] == [10, 10, 5, 10, 10, 5]
     for epoch in (drawn[:3], drawn[3:]):
@@ -235,7 +254,7 @@ def test_a_batch_gradient_is_that_of_its_samples():
     )  # fmt: skip
     gradient = NET.at(START, DATA.x, DATA.y).gradient
     np.testing.assert_allclose(chosen[1], START - 0.1 * gradient, rtol=0, atol=1e-15)
-    pair = NET.at(START, DATA.x, DATA.y).samples.subset(np.array([3, 7]))
+    pair = NET.at(START, DATA.x, DATA.y).data.subset(np.array([3, 7]))
     expected = NET.at(START, DATA.x[[3, 7]], DATA.y[[3, 7]]).gradient
     np.testing.assert_array_equal(LossPoint.of(NET, START, pair).gradient, expected)
 
