@@ -248,8 +248,11 @@ def _number(name: str, value: Any) -> float:
         raise TypeError(f"{name} must be a real number; got {value!r}")
     if value is np.ma.masked:
         raise TypeError(f"{name} must be a real number; got a masked one")
-    if isinstance(value, np.ndarray) and value.ndim:
-        raise TypeError(f"{name} must be one number; got an array of shape {value.shape}")
+    if np.ndim(value):
+        raise TypeError(
+            f"{name} must be one number; got an array of shape {np.shape(value)}. For several "
+            f"values make one object each, as in [MarchenkoPastur(phi) for phi in values]"
+        )
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):

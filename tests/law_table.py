@@ -66,9 +66,9 @@ def levy(*, drift=0.0, variance=0.0, rates=(), jumps=()):
 GAP_CLOSES = (4 ** (1 / 3) - 2 ** (1 / 3)) ** 3 / 2
 
 LAWS: list[LawCase] = [
-    LawCase("semicircle", Semicircle(0.3, mean=-1.7)),
-    LawCase("semicircle, wide", Semicircle(2.5e4, mean=3.0)),
-    LawCase("semicircle, narrow", Semicircle(1e-6, mean=0.4)),
+    LawCase("semicircle", Semicircle(0.3, center=-1.7)),
+    LawCase("semicircle, wide", Semicircle(2.5e4, center=3.0)),
+    LawCase("semicircle, narrow", Semicircle(1e-6, center=0.4)),
     LawCase("marchenko-pastur", MarchenkoPastur(0.3, 0.7)),
     LawCase("marchenko-pastur, square", MarchenkoPastur(1.0, 1.9)),
     LawCase("marchenko-pastur, nearly square", MarchenkoPastur(1 - 1e-9, 0.6)),
@@ -510,7 +510,7 @@ def _exact_jacobi(law, z):
 
 
 def _exact_marchenko_pastur(law, z):
-    s, phi = mpmath.mpf(law.variance), mpmath.mpf(law.aspect_ratio)
+    s, phi = mpmath.mpf(law.scale), mpmath.mpf(law.aspect_ratio)
     low, high = s * (1 - mpmath.sqrt(phi)) ** 2, s * (1 + mpmath.sqrt(phi)) ** 2
     return (z - s * (1 - phi) - _root(z, low, high)) / (2 * s * phi * z)
 

@@ -24,7 +24,7 @@ Examples
 >>> from rmtland.ensembles import WishartEnsemble
 >>> ensemble = WishartEnsemble(0.5)
 >>> ensemble.law
-MarchenkoPastur(aspect_ratio=0.5, variance=1.0)
+MarchenkoPastur(aspect_ratio=0.5, scale=1.0)
 >>> spectrum = ensemble.sample(300, rng=1, runs=2)
 >>> spectrum.nodes.shape, abs(spectrum.mean() - 1) < 0.01
 ((2, 300), True)

@@ -19,7 +19,7 @@ References
 Examples
 --------
 >>> GaussianEnsemble(2).law
-Semicircle(variance=1.0, mean=0.0)
+Semicircle(variance=1.0, center=0.0)
 >>> spectrum = GaussianEnsemble(2.5).sample(200, rng=0, runs=20)
 >>> abs(spectrum.moment(2) - (1 + (2 / 2.5 - 1) / 200)) < 5 * spectrum.moment_error(2)
 True

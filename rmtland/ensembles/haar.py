@@ -85,7 +85,7 @@ class _HaarPair(Ensemble):
         """Eigenvalues of size n, shape (n,) or (runs, n)."""
         if self.spectra == "quantiles":
             return quantiles(law, n)
-        return np.stack([law.sample(n, generator) for generator in entries.host_generators()])
+        return np.stack([law.sample(n, rng=generator) for generator in entries.host_generators()])
 
     def _turned(self, values: Any, n: int, entries: Entries) -> Any:
         """Q diag(values) Q^*; an eigenvalue that is repeated most often needs no directions."""

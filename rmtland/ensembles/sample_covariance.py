@@ -17,7 +17,7 @@ Examples
 >>> len(ensemble.law.support)
 2
 >>> SampleCovariance(2.0, 0.5, entries="sign").law
-MarchenkoPastur(aspect_ratio=0.5, variance=2.0)
+MarchenkoPastur(aspect_ratio=0.5, scale=2.0)
 """
 
 from __future__ import annotations

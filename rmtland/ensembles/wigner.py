@@ -21,7 +21,7 @@ Examples
 >>> abs(ensemble.matrix(4, rng=0)[0, 1])
 np.float64(0.5)
 >>> ensemble.law
-Semicircle(variance=1.0, mean=0.0)
+Semicircle(variance=1.0, center=0.0)
 """
 
 from __future__ import annotations

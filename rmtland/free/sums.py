@@ -17,12 +17,12 @@ References
 Examples
 --------
 >>> from rmtland import MarchenkoPastur, Semicircle, free_power, free_sum
->>> free_sum(Semicircle(0.5), Semicircle(1.5, mean=2.0))
-Semicircle(variance=2.0, mean=2.0)
+>>> free_sum(Semicircle(0.5), Semicircle(1.5, center=2.0))
+Semicircle(variance=2.0, center=2.0)
 >>> free_sum(MarchenkoPastur(0.5), Semicircle(0.6)).var()
 1.1
 >>> free_power(Semicircle(), 3.0)
-Semicircle(variance=3.0, mean=0.0)
+Semicircle(variance=3.0, center=0.0)
 """
 
 from __future__ import annotations

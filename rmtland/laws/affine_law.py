@@ -22,7 +22,7 @@ Examples
 --------
 >>> from rmtland.laws import MarchenkoPastur, Semicircle
 >>> affine(Semicircle(0.25), scale=2.0, shift=3.0)
-Semicircle(variance=1.0, mean=3.0)
+Semicircle(variance=1.0, center=3.0)
 >>> law = affine(MarchenkoPastur(2.0), scale=-1.0, shift=1.0)
 >>> law.atoms, law.mean(), law.cdf(0.999)
 (((1.0, 0.5),), 0.0, 0.5)
@@ -100,7 +100,7 @@ def affine(law: Law, *, scale: float = 1.0, shift: float = 0.0) -> Law:
         parts = tuple(affine(part, scale=scale, shift=shift) for part in law.laws)
         return Mixture(parts, law.weights)
     if isinstance(law, MarchenkoPastur) and scale > 0 and shift == 0:
-        return MarchenkoPastur(law.aspect_ratio, scale * law.variance)
+        return MarchenkoPastur(law.aspect_ratio, scale * law.scale)
     if isinstance(law, FreePoisson) and shift == 0:
         return FreePoisson(law.rate, scale * law.jump)
     if isinstance(law, LevyLaw):

@@ -60,9 +60,7 @@ class Transformed(Protocol):
     """What the inversion needs of a law."""
 
     @property
-    def support(self) -> tuple[tuple[float, float], ...]: ...
-    @property
-    def atoms(self) -> tuple[tuple[float, float], ...]: ...
+    def hull(self) -> tuple[float, float]: ...
     def mean(self) -> float: ...
     def var(self) -> float: ...
     def free_cumulants(self, k: int) -> Real: ...
@@ -129,7 +127,7 @@ def r_transform_of(law: Transformed, g: ArrayLike) -> Any:
     ConvergenceError
         If `g` is not such a value.
     """
-    radius = _ends(law)[1] - _ends(law)[0]
+    radius = law.hull[1] - law.hull[0]
 
     def transform(g: Complex) -> Complex:
         small = np.abs(g) * radius < 0.01
@@ -190,11 +188,11 @@ def _inverse_stieltjes(law: Transformed, g: Complex) -> Complex:
         return 1 / value, -slope / value**2
 
     centre = law.mean(), math.sqrt(law.var())
-    return _invert(reciprocal, 1 / g, centre, _ends(law), ("g", g), "G(z)")
+    return _invert(reciprocal, 1 / g, centre, law.hull, ("g", g), "G(z)")
 
 
 def _inverse_moment_series(law: Transformed, w: Complex) -> Complex:
-    low, high = _ends(law)
+    low, high = law.hull
     moments = np.array([float(m) for m in law._exact_moments(_TERMS)])
     far = 12 * max(abs(low), abs(high))
 
@@ -288,13 +286,6 @@ def _newton(
         if active.size == 0:
             break
     return z, failed
-
-
-def _ends(law: Transformed) -> tuple[float, float]:
-    """Least and largest point of the law."""
-    atoms = law.atoms
-    places: Real = np.array([*np.ravel(law.support), *(place for place, _ in atoms)])
-    return float(places.min()), float(places.max())
 
 
 def _mean_for_s(law: Transformed) -> float:

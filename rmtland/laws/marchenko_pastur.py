@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rmtland.arguments import positive
+from rmtland.deprecation import renamed_argument, renamed_method
 from rmtland.laws.inversion import elementwise
 from rmtland.laws.law import Complex, Real, Support, accuracy_of_root
 from rmtland.laws.levy import LevyLaw, LevyTriplet
@@ -48,8 +49,9 @@ class MarchenkoPastur(LevyLaw):
     ----------
     aspect_ratio : float
         Ratio phi = n/q > 0 of rows to columns (parameters to samples).
-    variance : float
-        Scale s > 0: the mean of the law; entries of X have variance s/q.
+    scale : float
+        Scale s > 0: the mean of the law; entries of X have variance s/q. The variance of the law
+        is s^2 phi: ``MarchenkoPastur(0.25, 2.0).var()`` is 1.
 
     Raises
     ------
@@ -58,16 +60,17 @@ class MarchenkoPastur(LevyLaw):
     """
 
     aspect_ratio: float
-    variance: float = 1.0
+    scale: float = 1.0
+    variance = renamed_method("variance", "scale")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "aspect_ratio", positive("aspect_ratio", self.aspect_ratio))
-        object.__setattr__(self, "variance", positive("variance", self.variance))
+        object.__setattr__(self, "scale", positive("scale", self.scale))
 
     @property
     def levy(self) -> LevyTriplet:
         """Free Levy-Khintchine triplet: one jump s phi of rate 1/phi."""
-        jump = self.variance * self.aspect_ratio
+        jump = self.scale * self.aspect_ratio
         return LevyTriplet(rates=(1 / self.aspect_ratio,), jumps=(jump,))
 
     @property
@@ -75,7 +78,7 @@ class MarchenkoPastur(LevyLaw):
         """The one interval s (1 -+ sqrt(phi))^2 of the continuous part."""
         root = math.sqrt(self.aspect_ratio)
         low = (1 - self.aspect_ratio) / (1 + root)  # 1 - sqrt(phi), exact also near phi = 1
-        return ((self.variance * low**2, self.variance * (1 + root) ** 2),)
+        return ((self.scale * low**2, self.scale * (1 + root) ** 2),)
 
     @property
     def atoms(self) -> tuple[tuple[float, float], ...]:
@@ -84,7 +87,7 @@ class MarchenkoPastur(LevyLaw):
         return ((0.0, (phi - 1) / phi),) if phi > 1 else ()
 
     def _exact_cumulants(self, k: int) -> list[Fraction]:
-        s, phi = Fraction(self.variance), Fraction(self.aspect_ratio)
+        s, phi = Fraction(self.scale), Fraction(self.aspect_ratio)
         return [s * (s * phi) ** n for n in range(k)]
 
     def s_transform(self, w: ArrayLike) -> Any:
@@ -95,13 +98,13 @@ class MarchenkoPastur(LevyLaw):
         ValueError
             If `w` is NaN, infinite or the pole -1/phi.
         """
-        s, phi = self.variance, self.aspect_ratio
+        s, phi = self.scale, self.aspect_ratio
         return elementwise(lambda w: 1 / (s * (1 + phi * w)), "w", w)
 
     def _reciprocal(self, z: Complex) -> Complex:
         # h^2 - (z - s (1 - phi)) h + s phi z = 0; the smaller root comes from the product.
         ((low, high),) = self.support
-        s, phi = self.variance, self.aspect_ratio
+        s, phi = self.scale, self.aspect_ratio
         root = np.sqrt(z - low) * np.sqrt(z - high)
         w = z - s * (1 - phi)
         other = (w - root) / 2
@@ -121,12 +124,12 @@ class MarchenkoPastur(LevyLaw):
         h = self._reciprocal(z)
         with np.errstate(divide="ignore", invalid="ignore"):
             g = np.where(h == 0, complex(np.inf, 0), 1 / h)
-            rise = (h - self.variance * self.aspect_ratio) / h / h
+            rise = (h - self.scale * self.aspect_ratio) / h / h
             return g, -rise / (np.sqrt(z - low) * np.sqrt(z - high))
 
     def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
         """From s phi z g^2 - (z - s (1 - phi)) g + 1 = 0."""
-        s, phi = self.variance, self.aspect_ratio
+        s, phi = self.scale, self.aspect_ratio
         with np.errstate(invalid="ignore", over="ignore"):
             lead, line = s * phi * z, z - s * (1 - phi)
             terms = np.abs(lead) * np.abs(g) ** 2 + (np.abs(z) + s * abs(1 - phi)) * np.abs(g) + 1
@@ -139,5 +142,11 @@ class MarchenkoPastur(LevyLaw):
         y = np.where(inside, x, high)
         square = (y - low) * (high - y)
         with np.errstate(divide="ignore", invalid="ignore"):
-            density = np.sqrt(square) / (2 * np.pi * self.variance * self.aspect_ratio * y)
+            density = np.sqrt(square) / (2 * np.pi * self.scale * self.aspect_ratio * y)
         return np.where(y == 0, np.inf, density)
+
+
+# The old name of the scale, for one more version
+MarchenkoPastur.__init__ = renamed_argument("variance", "scale")(  # type: ignore[method-assign]
+    MarchenkoPastur.__init__
+)

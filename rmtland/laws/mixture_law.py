@@ -33,6 +33,7 @@ from numpy.typing import ArrayLike
 
 from rmtland.laws.discrete import Discrete, probability_weights
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support, upper_half_plane
+from rmtland.laws.quantiles import quantiles_within
 from rmtland.solution import Solution, Status
 
 __all__ = ["Mixture", "mixture"]
@@ -170,15 +171,11 @@ class Mixture(Law):
 
     def _cdf(self, x: Real) -> Real:
         below = sum(weight * law._cdf(x) for law, weight in self._parts())
-        return np.where(x >= self._top, 1.0, np.minimum(below, 1.0))
+        return np.where(x >= self.hull[1], 1.0, np.minimum(below, 1.0))
 
     def _mass_below(self, x: Real) -> Real:
         below = sum(weight * law._mass_below(x) for law, weight in self._parts())
-        return np.where(x > self._top, 1.0, np.minimum(below, 1.0))
-
-    @property
-    def _top(self) -> float:
-        return max([high for _, high in self.support] + [place for place, _ in self.atoms])
+        return np.where(x > self.hull[1], 1.0, np.minimum(below, 1.0))
 
     def _ppf(self, q: Real) -> Real:
         # Cut at every atom and edge of a component, where the density may be unbounded.
@@ -193,7 +190,7 @@ class Mixture(Law):
             if k and lowers[k] > uppers[k - 1]:
                 here = left & (q <= lowers[k]) & (q > uppers[k - 1])
                 if here.any():
-                    x[here] = self._ppf_within(q[here], cuts[k - 1], cut)
+                    x[here] = quantiles_within(self, q[here], cuts[k - 1], cut)
                 left &= ~here
             here = left & (q <= uppers[k]) & ((k == 0) | (uppers[k] > lowers[k]))
             x[here] = cut

@@ -26,13 +26,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmtland.arguments import finite, positive
+from rmtland.deprecation import renamed_argument
 from rmtland.laws.law import Complex, Real, Support, accuracy_of_root
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 
 __all__ = ["Semicircle"]
 
 
-@dataclass(frozen=True, init=False, repr=False)
+@dataclass(frozen=True)
 class Semicircle(LevyLaw):
     """Semicircle law (Wigner law, Sato-Tate law; the free Gaussian).
 
@@ -40,8 +41,8 @@ class Semicircle(LevyLaw):
     ----------
     variance : float
         Variance v > 0; the radius is 2 sqrt(v).
-    mean : float
-        Centre of the support, kept as the attribute `center` (`mean` is the method of every law).
+    center : float
+        Centre of the support: the mean of the law.
 
     Raises
     ------
@@ -49,16 +50,12 @@ class Semicircle(LevyLaw):
         If the variance is not positive or a parameter is not finite.
     """
 
-    variance: float
-    center: float
+    variance: float = 1.0
+    center: float = 0.0
 
-    def __init__(self, variance: float = 1.0, mean: float = 0.0) -> None:
-        object.__setattr__(self, "variance", positive("variance", variance))
-        object.__setattr__(self, "center", finite("mean", mean))
-
-    def __repr__(self) -> str:
-        """As typed to make the law."""
-        return f"Semicircle(variance={self.variance!r}, mean={self.center!r})"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "variance", positive("variance", self.variance))
+        object.__setattr__(self, "center", finite("center", self.center))
 
     @property
     def levy(self) -> LevyTriplet:
@@ -95,3 +92,9 @@ class Semicircle(LevyLaw):
         radius = 2 * math.sqrt(self.variance)
         w = np.clip(x - self.center, -radius, radius)
         return np.asarray(np.sqrt((radius - w) * (radius + w)) / (2 * np.pi * self.variance))
+
+
+# The old name of the centre, for one more version
+Semicircle.__init__ = renamed_argument("mean", "center")(  # type: ignore[method-assign]
+    Semicircle.__init__
+)

@@ -23,7 +23,7 @@ from rmtland.free import FreeLevy
 from rmtland.laws import LevyTriplet
 
 LAWS = {
-    "semicircle": Semicircle(0.7, mean=0.4),
+    "semicircle": Semicircle(0.7, center=0.4),
     "marchenko-pastur": MarchenkoPastur(0.4, 1.3),
     "marchenko-pastur, atom": MarchenkoPastur(2.5, 0.8),
     "wishart + wigner": WishartPlusWigner(0.5, 0.3).law,
@@ -46,7 +46,7 @@ each_law = pytest.mark.parametrize("name", LAWS)
 def moved(name, seed=0, size=40, shift=0.15):
     """A spectrum near a law: quantiles at random levels, moved by a part of the deviation."""
     law = LAWS[name]
-    values = law.sample(size, np.random.default_rng(seed)) + shift * math.sqrt(law.var())
+    values = law.sample(size, rng=np.random.default_rng(seed)) + shift * math.sqrt(law.var())
     return Spectrum(values)
 
 
@@ -304,7 +304,7 @@ def test_distances_do_not_depend_on_origin_and_unit(scale, shift, values):
     one = compare(Spectrum(values), Semicircle(1.0), zero_tolerance=0.0)
     other = compare(
         Spectrum(scale * (values + shift)),
-        Semicircle(scale**2, mean=scale * shift),
+        Semicircle(scale**2, center=scale * shift),
         zero_tolerance=0.0,
     )
     assert other.kolmogorov == pytest.approx(one.kolmogorov, abs=1e-7)
@@ -327,7 +327,7 @@ def test_scale_of_a_model():
 
 def test_reflection():
     law, mirror = MarchenkoPastur(0.5), FreeLevy(LevyTriplet(0.0, 0.0, (2.0,), (-0.5,)))
-    spectrum = Spectrum(law.sample(30, 1))
+    spectrum = Spectrum(law.sample(30, rng=1))
     one, other = compare(spectrum, law), compare(Spectrum(-spectrum.nodes), mirror)
     assert other.kolmogorov == pytest.approx(one.kolmogorov, abs=1e-13)
     assert other.wasserstein == pytest.approx(one.wasserstein, abs=1e-12)

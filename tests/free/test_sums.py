@@ -12,8 +12,8 @@ quick = settings(max_examples=40, deadline=None, derandomize=True, database=None
 
 
 def test_semicircles_add_up_to_a_semicircle():
-    total = free_sum(Semicircle(0.5, mean=1.0), Semicircle(1.5, mean=-3.0), Semicircle(0.25))
-    assert total == Semicircle(2.25, mean=-2.0)
+    total = free_sum(Semicircle(0.5, center=1.0), Semicircle(1.5, center=-3.0), Semicircle(0.25))
+    assert total == Semicircle(2.25, center=-2.0)
 
 
 @pytest.mark.parametrize("case", LAWS, ids=lambda case: case.name)
@@ -22,7 +22,7 @@ def test_a_single_law_is_returned_as_it_is(case):
 
 
 def test_the_free_sum_of_wigner_and_wishart():
-    total = free_sum(MarchenkoPastur(0.5, 0.8), Semicircle(0.6, mean=0.3))
+    total = free_sum(MarchenkoPastur(0.5, 0.8), Semicircle(0.6, center=0.3))
     assert isinstance(total, FreeLevy)
     g = np.array([0.1, -0.7, 0.2 + 1j])
     expected = 0.8 / (1 - 0.4 * g) + 0.3 + 0.6 * g

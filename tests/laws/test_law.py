@@ -465,7 +465,7 @@ def test_distribution_function_is_the_argument_of_the_log_potential(law):
 def test_samples_follow_the_distribution_function(law):
     """Kolmogorov distance at significance 1e-6, by the bound of Dvoretzky, Kiefer and Wolfowitz."""
     n = 4000
-    draws = np.sort(law.sample(n, 20))
+    draws = np.sort(law.sample(n, rng=20))
     bound = math.sqrt(math.log(2 / 1e-6) / (2 * n))
     values, first, counts = np.unique(draws, return_index=True, return_counts=True)
     atoms = np.zeros(values.size)
@@ -478,12 +478,12 @@ def test_samples_follow_the_distribution_function(law):
 
 @every_law
 def test_samples_have_the_shape_asked_for_and_repeat_with_the_seed(law):
-    assert law.sample((3, 2), 4).shape == (3, 2)
-    assert law.sample(0, 4).shape == (0,)
-    np.testing.assert_array_equal(law.sample(5, 7), law.sample(5, np.random.default_rng(7)))
-    assert (law.sample(5000, 7) != law.sample(5000, 8)).any()
+    assert law.sample((3, 2), rng=4).shape == (3, 2)
+    assert law.sample(0, rng=4).shape == (0,)
+    np.testing.assert_array_equal(law.sample(5, rng=7), law.sample(5, rng=np.random.default_rng(7)))
+    assert (law.sample(5000, rng=7) != law.sample(5000, rng=8)).any()
     generator = np.random.default_rng(7)
-    assert (law.sample(5000, generator) != law.sample(5000, generator)).any()
+    assert (law.sample(5000, rng=generator) != law.sample(5000, rng=generator)).any()
 
 
 # Arguments ----------------------------------------------------------------------------------------

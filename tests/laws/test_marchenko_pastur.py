@@ -110,11 +110,11 @@ def test_nearly_square_matrices_keep_the_relative_accuracy_of_the_lower_edge():
             assert low == pytest.approx(float(exact(phi, 0.6, 1)[1]), rel=1e-14, abs=0)
 
 
-@pytest.mark.parametrize("name", ["aspect_ratio", "variance"])
+@pytest.mark.parametrize("name", ["aspect_ratio", "scale"])
 @pytest.mark.parametrize("bad", [0, -0.5, math.nan, math.inf, -math.inf])
 def test_parameters_that_are_not_positive_are_refused(name, bad):
     with pytest.raises(ValueError, match=f"{name} must be a positive finite number"):
-        MarchenkoPastur(**{"aspect_ratio": 0.5, "variance": 1.0, name: bad})
+        MarchenkoPastur(**{"aspect_ratio": 0.5, "scale": 1.0, name: bad})
 
 
 @pytest.mark.parametrize("bad", ["1", True, None, [1.0], 1j])

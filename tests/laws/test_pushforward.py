@@ -25,7 +25,7 @@ from rmtland.laws import mixture
 
 x = free_variables("x")
 LAWS = [
-    Semicircle(0.3, mean=1.0),
+    Semicircle(0.3, center=1.0),
     Uniform(0.5, 2),
     Arcsine(-1, 2),
     MarchenkoPastur(2.0),
@@ -192,7 +192,7 @@ def test_scales(size):
 
 
 def test_small_cases_and_arguments():
-    assert image(Semicircle(), (3.0, 2.0)) == Semicircle(4.0, mean=3.0)
+    assert image(Semicircle(), (3.0, 2.0)) == Semicircle(4.0, center=3.0)
     assert image(Semicircle(), (3.0, 0.0)) == Discrete((3.0,), (1.0,))
     assert image(Semicircle(), (0.0,)) == Discrete((0.0,), (1.0,))
     law = image(Semicircle(), (0, 0, 1))

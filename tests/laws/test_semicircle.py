@@ -16,7 +16,7 @@ quick = settings(max_examples=40, deadline=None, derandomize=True, database=None
 @given(decades(1e-6, 1e6), st.floats(-1e3, 1e3))
 @quick
 def test_closed_forms_over_the_range(variance, mean):
-    law = Semicircle(variance, mean=mean)
+    law = Semicircle(variance, center=mean)
     radius = 2 * math.sqrt(variance)
     assert law.support == ((mean - radius, mean + radius),)
     assert law.atoms == ()
@@ -40,7 +40,7 @@ def test_moments_are_catalan_numbers():
 
 
 def test_stieltjes_solves_its_quadratic_on_the_right_branch():
-    law = Semicircle(0.3, mean=-1.7)
+    law = Semicircle(0.3, center=-1.7)
     z = np.array([-1.7 + 0.2j, 5 + 1e-9j, -40 - 3j, 3.0])
     g = law.stieltjes(z)
     np.testing.assert_allclose(0.3 * g**2 - (z + 1.7) * g + 1, 0, atol=1e-14)
@@ -65,8 +65,8 @@ def test_the_density_is_relatively_exact_beside_an_edge():
 
 
 def test_values_and_their_text():
-    law = Semicircle(2, mean=3)
-    assert repr(law) == "Semicircle(variance=2.0, mean=3.0)"
+    law = Semicircle(2, center=3)
+    assert repr(law) == "Semicircle(variance=2.0, center=3.0)"
     assert eval(repr(law)) == law
     assert law == Semicircle(2.0, 3.0) != Semicircle(3.0, 2.0)
     assert hash(law) == hash(Semicircle(2.0, 3.0))
@@ -82,13 +82,13 @@ def test_variances_that_are_not_positive_are_refused(variance):
 
 @pytest.mark.parametrize("mean", [math.nan, math.inf])
 def test_means_that_are_not_finite_are_refused(mean):
-    with pytest.raises(ValueError, match="mean must be a finite number"):
-        Semicircle(1.0, mean=mean)
+    with pytest.raises(ValueError, match="center must be a finite number"):
+        Semicircle(1.0, center=mean)
 
 
 @pytest.mark.parametrize("bad", ["1", True, None, [1.0, 2.0], 1j])
 def test_parameters_that_are_not_numbers_are_refused(bad):
     with pytest.raises(TypeError, match="variance must be"):
         Semicircle(bad)
-    with pytest.raises(TypeError, match="mean must be"):
-        Semicircle(1.0, mean=bad)
+    with pytest.raises(TypeError, match="center must be"):
+        Semicircle(1.0, center=bad)

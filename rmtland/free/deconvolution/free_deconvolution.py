@@ -285,7 +285,7 @@ def _factors(law: Law) -> tuple[list[Law], float]:
         if isinstance(law, MarchenkoPastur) or not isinstance(wishart, MarchenkoPastur):
             wishart = law
         if isinstance(wishart, MarchenkoPastur):
-            return [MarchenkoPastur(wishart.aspect_ratio)], wishart.variance
+            return [MarchenkoPastur(wishart.aspect_ratio)], wishart.scale
     if not isinstance(law, FreeProduct):
         return [law], 1.0
     factors, scale = [], 1.0

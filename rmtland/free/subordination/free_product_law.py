@@ -69,7 +69,7 @@ class FreeProduct(SubordinatedLaw):
             return self
         if self.wisharts:
             first, *others = self.wisharts
-            law = MarchenkoPastur(first.aspect_ratio, scale * first.variance)
+            law = MarchenkoPastur(first.aspect_ratio, scale * first.scale)
             return FreeProduct(self.operands, (law, *others))
         return FreeProduct((affine(self.operands[0], scale=scale), *self.operands[1:]))
 
@@ -241,7 +241,7 @@ class FreeProduct(SubordinatedLaw):
         for law, place in zip(self.operands, state.omegas, strict=True):
             value = value + law._log_potential(_exp(place))
         for law in self.wisharts:
-            h = law.variance * (rest / _exp(state.common) + law.aspect_ratio)
+            h = law.scale * (rest / _exp(state.common) + law.aspect_ratio)
             value = value + law.levy.log_potential(h.real + 1j * np.abs(h.imag))
         return np.asarray(value)
 
@@ -338,7 +338,7 @@ def _wishart_place(law: MarchenkoPastur, common: Complex) -> tuple[Complex, Comp
     eta = _exp(common)
     rest = _rest(common)
     share = rest + law.aspect_ratio * eta
-    place = math.log(law.variance) - common + np.log(share / rest)
+    place = math.log(law.scale) - common + np.log(share / rest)
     return place, -1 + eta * ((law.aspect_ratio - 1) / share + 1 / rest)
 
 

@@ -246,7 +246,7 @@ class FreeSignedProduct(SubordinatedLaw):
         for law in self.operands[1:]:
             product = _multiplied(product, reciprocal_s(law._exact_moments(k + 1)))
         for wishart in self.wisharts:
-            scale, ratio = Fraction(wishart.variance), Fraction(wishart.aspect_ratio)
+            scale, ratio = Fraction(wishart.scale), Fraction(wishart.aspect_ratio)
             line = [scale, scale * ratio, *product[2:]][: k + 1]
             line[2:] = [Fraction(0)] * len(line[2:])
             product = _multiplied(product, line)
@@ -318,7 +318,7 @@ class FreeSignedProduct(SubordinatedLaw):
             rates.append(rate)
         for law in self.wisharts:
             share = (1 - law.aspect_ratio) + law.aspect_ratio * u
-            total = total * law.variance * share
+            total = total * law.scale * share
             bend = bend + law.aspect_ratio / share
         ratio = z / (w * total)
         # In logarithms, but where the product of the u_j is close to zero and rounded.
@@ -401,7 +401,7 @@ class FreeSignedProduct(SubordinatedLaw):
         u = w * g
         height = np.full(w.shape, np.inf)
         points = [_exp(place) for place in state.omegas[1:]]
-        points += [law.variance * (1 + law.aspect_ratio * (u - 1)) * u / (u - 1)
+        points += [law.scale * (1 + law.aspect_ratio * (u - 1)) * u / (u - 1)
                    for law in self.wisharts]  # fmt: skip
         # 1/(1 + m) is in the half-plane of all the a_j, or all are next to the negative axis.
         side = -u.imag
@@ -493,7 +493,7 @@ class FreeSignedProduct(SubordinatedLaw):
             part = self.operands[i]._log_potential(up) - np.log(up)
             value = value + np.where(below, part.conj(), part) + _log(ua, flip) + _log(u, flip)
         for law in self.wisharts:
-            ua = law.variance * ((1 - law.aspect_ratio) + law.aspect_ratio * u)
+            ua = law.scale * ((1 - law.aspect_ratio) + law.aspect_ratio * u)
             h = ua / (u - 1)
             a = h * u
             below = (h.imag < 0) | ((h.imag == 0) & flip)
@@ -805,7 +805,7 @@ class FreeSignedProduct(SubordinatedLaw):
                 opposite += a * share < 0
             for law in self.wisharts:
                 part = 1 + law.aspect_ratio * m
-                total = total * law.variance * part
+                total = total * law.scale * part
                 bend = bend + law.aspect_ratio / part
                 terms = terms + np.abs(law.aspect_ratio / part)
                 tilt = tilt - law.aspect_ratio / part * share

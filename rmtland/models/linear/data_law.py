@@ -250,7 +250,7 @@ class LinearDataLaw(Law):
 
     def _exact_moments(self, k: int) -> list[Fraction]:
         # Exact in w, by the Gauss rule of its law; the traces are rounded.
-        phi, s = self._second.aspect_ratio, self._second.variance
+        phi, s = self._second.aspect_ratio, self._second.scale
         size = k // 2 + 1
         diagonal = np.full(size, s * (1 + phi))
         diagonal[0] = s

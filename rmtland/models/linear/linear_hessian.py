@@ -343,7 +343,7 @@ class LinearHessianLaw(Law):
 
     def _components(self, z: Complex, step: float) -> tuple[Complex, Complex, Complex]:
         """Nodes w and weights, shape (k,), and g at them, shape (k, n), for z in units."""
-        w, weights = wishart_path(self._second.aspect_ratio, self._second.variance, step)
+        w, weights = wishart_path(self._second.aspect_ratio, self._second.scale, step)
         g = np.empty((w.size, z.size), dtype=np.complex128)
         middle = w.size // 2
         g[middle] = self._root(z, w[middle], None)

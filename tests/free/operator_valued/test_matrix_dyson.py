@@ -110,7 +110,7 @@ def test_relu_block_from_its_structure(phi, epsilon, sigma):
 
 def test_one_block_is_the_semicircle():
     law = block_gaussian([2.0, 1.0, 4.0], np.ones((3, 3)), mean=[0.7, 0.7, 0.7])
-    exact = Semicircle(1.0, mean=0.7)
+    exact = Semicircle(1.0, center=0.7)
     x = np.linspace(-3, 4, 57)
     assert law.pdf(x) == pytest.approx(exact.pdf(x), abs=1e-7)
     assert law.cdf(x) == pytest.approx(exact.cdf(x), abs=1e-12)

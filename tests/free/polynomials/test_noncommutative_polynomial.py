@@ -135,7 +135,7 @@ def moments_by_partitions(word, cumulants):
 @given(st.lists(st.integers(0, 1), max_size=9))
 def test_word_moments_are_sums_over_noncrossing_partitions(choices):
     letters = [next(iter(p.coefficients))[0] for p in free_variables("x y")]
-    laws = {"x": MarchenkoPastur(0.5, 2.0), "y": Semicircle(0.75, mean=-0.5)}
+    laws = {"x": MarchenkoPastur(0.5, 2.0), "y": Semicircle(0.75, center=-0.5)}
     cumulants = {name: law._exact_cumulants(9) for name, law in laws.items()}
     word = tuple(letters[i] for i in choices)
     moments = WordMoments(lambda name, order: laws[name]._exact_cumulants(order))

@@ -123,7 +123,7 @@ def pushed(p, law, t):
 @pytest.mark.parametrize(
     ("p", "series", "law"),
     [
-        (x**3 - x, [0, -1, 0, 1], Semicircle(0.3, mean=1.0)),
+        (x**3 - x, [0, -1, 0, 1], Semicircle(0.3, center=1.0)),
         (x**4 - 2 * x**2, [0, 0, -2, 0, 1], Semicircle()),
         (x**2 - x, [0, -1, 1], MarchenkoPastur(0.5)),
     ],
@@ -167,7 +167,7 @@ def test_several_bands():
     "p", [x * y * w * x + x * w * y * x + y, x * w + w * x + 0.8j * (x * y * w - w * y * x)]
 )
 def test_moments_of_the_equation_are_those_of_words(p):
-    laws = {"x": Semicircle(0.6, mean=0.2), "y": MarchenkoPastur(0.4)}
+    laws = {"x": Semicircle(0.6, center=0.2), "y": MarchenkoPastur(0.4)}
     law = law_of_polynomial(p, **laws, w=EmpiricalLaw([-1.0, 0.3, 0.7, 1.5]))
     exact = [law.moment(k) for k in range(5)]
     found = [float(value) for value in law._moments_on_circle(4)]
@@ -183,7 +183,7 @@ def drawn(seed):
         for _ in range(2 + seed % 3):
             term = term * (x, y)[rng.integers(2)]
         p = p + term + term.adjoint()
-    laws = [Semicircle(0.6, mean=0.2), MarchenkoPastur(0.4), Discrete((-1.0, 0.5), (0.4, 0.6))]
+    laws = [Semicircle(0.6, center=0.2), MarchenkoPastur(0.4), Discrete((-1.0, 0.5), (0.4, 0.6))]
     first, second = rng.permutation(3)[:2]
     chosen = {"x": laws[first], "y": laws[second]}
     return p, {name: chosen[name] for name in p.variables}
@@ -246,7 +246,7 @@ def test_large_random_matrices(p):
 
 def test_routes_agree_and_errors_are_not_understated():
     p = x * y + y * x + x**2
-    laws = {"x": Semicircle(0.7, mean=0.3), "y": MarchenkoPastur(1.5)}
+    laws = {"x": Semicircle(0.7, center=0.3), "y": MarchenkoPastur(1.5)}
     first = law_of_polynomial(p, **laws)
     second = law_of_polynomial(p, **laws, route="subordination")
     assert first.support[0] == pytest.approx(second.support[0], abs=1e-10)
@@ -266,7 +266,7 @@ def test_atoms_of_a_product_with_a_projection():
 
 
 def test_what_needs_no_equation():
-    assert law_of_polynomial(3 * x - 1, x=Semicircle()) == Semicircle(9.0, mean=-1.0)
+    assert law_of_polynomial(3 * x - 1, x=Semicircle()) == Semicircle(9.0, center=-1.0)
     assert law_of_polynomial(lambda x: x - x + 2, x=Semicircle()) == Discrete((2.0,), (1.0,))
     assert law_of_polynomial(x**2 - 1, x=Discrete((-1.0, 1.0), (0.5, 0.5))) == Discrete(
         (0.0,), (1.0,)

@@ -240,7 +240,7 @@ def test_one_jump_is_marchenko_pastur(phi, sigma):
 @given(sigmas, st.floats(-3, 3))
 @examples(25)
 def test_no_jump_is_the_semicircle(sigma, mean):
-    closed = Semicircle(sigma, mean=mean * sigma)
+    closed = Semicircle(sigma, center=mean * sigma)
     assert_same_law(FreeLevy(closed.levy), closed)
 
 

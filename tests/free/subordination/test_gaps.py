@@ -29,7 +29,7 @@ NESTED = free_sum(
 )
 
 
-@pytest.mark.parametrize("law", [Semicircle(0.7, mean=2.0), MarchenkoPastur(2.5), NESTED])
+@pytest.mark.parametrize("law", [Semicircle(0.7, center=2.0), MarchenkoPastur(2.5), NESTED])
 def test_along_every_gap_g_falls_and_is_inverted(law):
     for gap in complement(law):
         samples, curve = gap.table

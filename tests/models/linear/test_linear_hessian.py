@@ -97,7 +97,7 @@ def test_error_covers_a_finer_integral(shape):
     solution = law.solve(x)
     assert (solution.error < 1e-9 * np.abs(solution.value)).all()
     w, _, g = law._components(x / law._unit + 0j, 1 / 90)
-    weights = wishart_path(law._second.aspect_ratio, law._second.variance, 1 / 90)[1]
+    weights = wishart_path(law._second.aspect_ratio, law._second.scale, 1 / 90)[1]
     u = weights @ (w[:, None] * g + law._v * g / (1 - g))
     if law._moving < 1:
         u = u + (1 - law._moving) * law._null_rank * (x * law._null.stieltjes(x) - 1)

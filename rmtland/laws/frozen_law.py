@@ -1,0 +1,171 @@
+"""Laws as distributions of scipy.stats, where an `rv_continuous` is expected: `law.frozen()`.
+
+Tests of goodness of fit, expectations, entropies and Q-Q plots of SciPy then take any law. Atoms
+are part of cdf, sf, ppf, isf, expect and of all moments, never of pdf.
+
+Examples
+--------
+>>> from scipy import stats
+>>> from rmtland.laws import MarchenkoPastur
+>>> law = MarchenkoPastur(0.5).frozen()
+>>> [round(float(end), 6) for end in law.support()]
+[0.085786, 2.914214]
+>>> float(round(law.expect(lambda x: x**2), 10))
+1.5
+>>> stats.kstest(law.rvs(200, random_state=1), law.cdf).pvalue > 0.01
+np.True_
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, Protocol
+
+import numpy as np
+from scipy import stats
+
+from rmtland.laws.quadrature import density_panels
+from rmtland.typing import Atoms, Real, Support
+
+__all__ = ["LawDistribution", "frozen"]
+
+
+class Frozen(Protocol):
+    """What is asked of a law."""
+
+    @property
+    def support(self) -> Support: ...
+    @property
+    def atoms(self) -> Atoms: ...
+    @property
+    def hull(self) -> tuple[float, float]: ...
+    def moment(self, k: int) -> float: ...
+    def _exact_moments(self, k: int) -> list[Fraction]: ...
+    def _pdf(self, x: Real) -> Real: ...
+    def _cdf(self, x: Real) -> Real: ...
+    def _sf(self, x: Real) -> Real: ...
+    def _ppf(self, q: Real) -> Real: ...
+    def _isf(self, q: Real) -> Real: ...
+
+
+class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
+    """A law as a continuous distribution of SciPy, with `loc` and `scale` beside its parameters.
+
+    Parameters
+    ----------
+    law : Law
+        The law; its hull is the support.
+    """
+
+    def __init__(self, law: Frozen) -> None:
+        low, high = law.hull
+        super().__init__(a=low, b=high, name=type(law).__name__)
+        self.law = law
+
+    def _updated_ctor_param(self) -> dict[str, Any]:
+        # How SciPy makes a distribution of its own for a frozen one.
+        return {"law": self.law}
+
+    def _at(self, function: Callable[[Real], Real], x: Any) -> Any:
+        array = np.asarray(x, dtype=np.float64)
+        return function(array.ravel()).reshape(array.shape)
+
+    def _pdf(self, x: Any) -> Any:
+        return self._at(self.law._pdf, x)
+
+    def _cdf(self, x: Any) -> Any:
+        return self._at(self.law._cdf, x)
+
+    def _sf(self, x: Any) -> Any:
+        return self._at(self.law._sf, x)
+
+    def _ppf(self, q: Any) -> Any:
+        return self._at(self.law._ppf, q)
+
+    def _isf(self, q: Any) -> Any:
+        return self._at(self.law._isf, q)
+
+    def _munp(self, n: int) -> float:
+        return self.law.moment(int(n))
+
+    def _stats(self) -> tuple[float, float, float | None, float | None]:
+        _, m1, m2, m3, m4 = self.law._exact_moments(4)
+        var = m2 - m1**2
+        if not var > 0:
+            return float(m1), 0.0, None, None
+        third = m3 - 3 * m1 * m2 + 2 * m1**3
+        fourth = m4 - 4 * m1 * m3 + 6 * m1**2 * m2 - 3 * m1**4
+        skewness = float(third) / float(var) ** 1.5
+        return float(m1), float(var), skewness, float(fourth / var**2) - 3
+
+    def _entropy(self) -> float:
+        """Differential entropy; minus infinity for a law with atoms."""
+        if self.law.atoms:
+            return -np.inf
+        cells = density_panels(self.law, tolerance=1e-11)
+        density = self.law._pdf(cells.x.ravel()).reshape(cells.x.shape)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            terms = np.where(cells.weights > 0, -np.log(density) * cells.weights, 0.0)
+        return float(terms.sum())
+
+    def expect(
+        self,
+        func: Callable[[Any], Any] | None = None,
+        args: tuple[()] = (),
+        loc: float = 0.0,
+        scale: float = 1.0,
+        lb: float | None = None,
+        ub: float | None = None,
+        conditional: bool = False,
+        **_: Any,
+    ) -> float:
+        """Return the expectation of a function, atoms included.
+
+        Parameters
+        ----------
+        func : callable, optional
+            Function of an array of places; the identity by default.
+        args : tuple
+            Empty: the law has its parameters.
+        loc, scale : float
+            The law is that of loc + scale X.
+        lb, ub : float, optional
+            Bounds; outside nothing is counted.
+        conditional : bool
+            Divide by the mass between the bounds.
+
+        Returns
+        -------
+        float
+            The expectation.
+        """
+        function = (lambda x: x) if func is None else func
+        low = -np.inf if lb is None else (lb - loc) / scale
+        high = np.inf if ub is None else (ub - loc) / scale
+        cells = density_panels(self.law, tolerance=1e-11, cuts=(low, high))
+        atoms = np.array(self.law.atoms, dtype=np.float64).reshape(-1, 2)
+        inside = (cells.left >= low) & (cells.right <= high)
+        on = (atoms[:, 0] >= low) & (atoms[:, 0] <= high)
+        x = np.concatenate([cells.x[inside].ravel(), atoms[on, 0]])
+        weights = np.concatenate([cells.weights[inside].ravel(), atoms[on, 1]])
+        values = np.array([function(loc + scale * point) for point in x], dtype=np.float64)
+        total = float((values * weights).sum())
+        return total / float(weights.sum()) if conditional else total
+
+
+def frozen(law: Frozen) -> Any:
+    """Return a law as a frozen distribution of SciPy (`rv_frozen`).
+
+    Parameters
+    ----------
+    law : Law
+        The law.
+
+    Returns
+    -------
+    scipy.stats.distributions.rv_frozen
+        With pdf, cdf, sf, ppf, isf, rvs, stats, moment, entropy, interval, support and expect; its
+        attribute `dist` is the `rv_continuous`.
+    """
+    return LawDistribution(law).freeze()
