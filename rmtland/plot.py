@@ -64,7 +64,7 @@ def draw_distributions(
     scale = 10.0 ** np.floor(np.log10(np.median(moduli) / 10)) if moduli.size else 1.0
     low, high = nodes[0] - scale, nodes[-1] + scale
     for law in laws.values():
-        low, high = min(low, law.support[0][0]), max(high, law.support[-1][1])
+        low, high = min(low, law.hull[0]), max(high, law.hull[1])
     ax.set_xscale("symlog", linthresh=scale)
     powers = 10.0 ** np.arange(np.log10(scale), np.log10(max(-low, high)) + 1e-9)
     ax.set_xticks(np.concatenate([-powers[::-1], [0.0], powers]))
@@ -112,8 +112,8 @@ def draw_overlay(
     styles = [style_of(i) for i in range(len(laws))]
     last = list(laws.values())[-1]
     nodes, weights = spectrum.measure
-    low = min(nodes[0], *(law.support[0][0] for law in laws.values()))
-    high = max(nodes[-1], *(law.support[-1][1] for law in laws.values()))
+    low = min(nodes[0], *(law.hull[0] for law in laws.values()))
+    high = max(nodes[-1], *(law.hull[1] for law in laws.values()))
     pad = 0.02 * (high - low)
     bulk = np.quantile(nodes, [0.05, 0.85])
     reach = max(2 * np.abs(bulk).max(), 1e-3 * (high - low))

@@ -168,4 +168,5 @@ def frozen(law: Frozen) -> Any:
         With pdf, cdf, sf, ppf, isf, rvs, stats, moment, entropy, interval, support and expect; its
         attribute `dist` is the `rv_continuous`.
     """
-    return LawDistribution(law).freeze()
+    distribution: Any = LawDistribution(law)
+    return distribution.freeze()

@@ -24,7 +24,7 @@ def cauchy(law, x, eta):
     return density, 0.5 + np.arctan(distance).mean(axis=1) / np.pi
 
 
-@pytest.mark.parametrize("law", [Semicircle(0.7, mean=-0.2), MarchenkoPastur(2.5, 1.3)])
+@pytest.mark.parametrize("law", [Semicircle(0.7, center=-0.2), MarchenkoPastur(2.5, 1.3)])
 def test_smoothing_is_the_convolution_with_a_cauchy_law(law):
     # the atom of Marchenko-Pastur is smoothed too; midpoints of quantiles: O(1e-8)
     x = np.linspace(-2.0, 6.0, 9)
