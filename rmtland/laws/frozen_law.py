@@ -149,7 +149,7 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
         on = (atoms[:, 0] >= low) & (atoms[:, 0] <= high)
         x = np.concatenate([cells.x[inside].ravel(), atoms[on, 0]])
         weights = np.concatenate([cells.weights[inside].ravel(), atoms[on, 1]])
-        values = np.array([function(loc + scale * point) for point in x], dtype=np.float64)
+        values = np.array([function(loc + scale * point) for point in x], dtype=np.float64)  # type: ignore[no-untyped-call]
         total = float((values * weights).sum())
         return total / float(weights.sum()) if conditional else total
 
