@@ -25,7 +25,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["keyword_only", "old_names", "renamed_argument", "renamed_method"]
+__all__ = ["keyword_only", "moved_method", "old_names", "renamed_argument", "renamed_method"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -138,6 +138,36 @@ def renamed_method(old: str, new: str) -> Any:
         return getattr(self, new)
 
     return property(get, doc=f"Old name of `{new}`.")
+
+
+def moved_method(old: str, home: str) -> Any:
+    """Return a method that calls the function which has taken its place, with a warning.
+
+    Parameters
+    ----------
+    old : str
+        The name of the method.
+    home : str
+        "module:function"; it gets the object as its first argument.
+
+    Returns
+    -------
+    callable
+        To be assigned to the old name in the class.
+    """
+    module, name = home.split(":")
+
+    def call(self: Any, *arguments: Any, **options: Any) -> Any:
+        warnings.warn(
+            f"{type(self).__name__}.{old} is now the function {module}.{name}; "
+            "the method goes in the next version",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return getattr(importlib.import_module(module), name)(self, *arguments, **options)
+
+    call.__name__, call.__doc__ = old, f"Old form of `{module}.{name}`."
+    return call
 
 
 def old_names(module: str, homes: dict[str, str]) -> Callable[[str], Any]:

@@ -25,6 +25,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from rmtland.comparison import Comparison
+from rmtland.comparison import outliers as find_outliers
 from rmtland.drawing import (
     COLORS,
     STYLES,
@@ -129,7 +130,7 @@ def draw_overlay(
         inset_line = _smooth_law(inset, law, near, style)
         artists.append(inset_line)
         del name
-    outliers = spectrum.outliers(last) if spectrum.is_complete else np.empty(0)
+    outliers = find_outliers(spectrum, last) if spectrum.is_complete else np.empty(0)
     if outliers.size:
         artists.append(draw_outliers(left, outliers))
     left.set_yscale("log")

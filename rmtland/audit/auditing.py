@@ -47,7 +47,7 @@ from rmtland.audit.levels import (
 from rmtland.audit.redraws import Redraws
 from rmtland.audit.shares import Share, dyson_shares, wigner_shares
 from rmtland.comparison import Comparison, compare, fit
-from rmtland.comparison.distances import settled
+from rmtland.comparison.distances import merged_nodes
 from rmtland.ensembles import HaarSum
 from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.laws import EmpiricalLaw, Law
@@ -405,7 +405,7 @@ class _Audit:
 
 def kolmogorov(eigenvalues: Real, law: Law) -> float:
     """Kolmogorov distance of eigenvalues to a law, as `compare` has it, and nothing else."""
-    nodes, weights = settled(Spectrum(eigenvalues), law, Spectrum(eigenvalues).zero_tolerance)
+    nodes, weights = merged_nodes(Spectrum(eigenvalues), law, Spectrum(eigenvalues).zero_tolerance)
     places = np.unique(np.append(nodes, [place for place, _ in law.atoms]))
     mass = np.zeros(places.shape)
     mass[np.searchsorted(places, nodes)] = weights / weights.sum()

@@ -1,6 +1,8 @@
-"""Comparison: distances between spectra and laws, and fits of one to the other."""
+"""Comparison: distances between spectra and theories, outliers, fits, overlays."""
 
 from rmtland.comparison.distances import Comparison, compare
 from rmtland.comparison.fitting import Fit, fit
+from rmtland.comparison.outliers import outliers
+from rmtland.comparison.theories import Theory, law_of
 
-__all__ = ["Comparison", "Fit", "compare", "fit"]
+__all__ = ["Comparison", "Fit", "Theory", "compare", "fit", "law_of", "outliers"]

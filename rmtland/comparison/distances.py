@@ -7,7 +7,8 @@ With F_n and F the distribution functions of the spectrum and of the law,
     W_1 = \frac{1}{b - a} \int |F_n(x) - F(x)| \, dx,
 
 the Kolmogorov distance and the Wasserstein-1 distance in units of the width b - a of the law
-(from its lowest to its highest point, atoms included). Both distribution functions take their steps
+(from its lowest to its highest point, atoms included; where that is a single point, in units of the
+width of law and spectrum together). Both distribution functions take their steps
 at the same place where an eigenvalue lies within the zero tolerance of an atom, so that rounding in
 a null space does not count as distance.
 
@@ -30,38 +31,49 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rmtland.arguments import nonnegative
+from rmtland.arguments import nonnegative, positive
+from rmtland.comparison.outliers import Pieces, edge_margins, outside
+from rmtland.comparison.theories import Smoothed, SmoothedTheory, Theory, law_of, smoothed_of
+from rmtland.deprecation import old_names
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
+from rmtland.typing import Real
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "compare", "merged_nodes"]
 
-Real = NDArray[np.float64]
+_POINTS = 256
+"""Quantiles at which smoothed distribution functions are compared."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far a spectrum and a law are apart.
+    """How far a spectrum and a theory are apart.
 
     Parameters
     ----------
     kolmogorov : float
         Largest difference of the distribution functions, in [0, 1].
     wasserstein : float
-        Area between the distribution functions, in units of the width of the law.
+        Area between the distribution functions, in units of `unit`.
     spectrum_index, law_index : float
         Fractions below zero (strictly; the zero tolerance applied to the spectrum).
     index_error : float
         Standard error of `spectrum_index` over runs; infinite for a single run.
     spectrum_edges, law_edges : tuple of float
-        Lowest and highest point of either, in the units of the eigenvalues.
+        Lowest and highest point of either, in the units of the eigenvalues; for a theory that is
+        known smoothed only, those of the law are infinite.
     mass_outside : float
-        Fraction of the spectrum outside the support of the law and off its atoms.
+        Fraction of the spectrum outside the support of the law and off its atoms, by however
+        little.
     outliers : int
-        Nodes outside by more than the width of the law times dimension^(-2/3), the
-        scale on which an extreme eigenvalue fluctuates; summed over runs.
+        Nodes outside by more than chance moves an extreme eigenvalue
+        (`rmtland.comparison.outliers`), summed over runs: what tables and figures count.
+    unit : float
+        Width of the law; of law and spectrum together where the law is a single point; the
+        deviation of the spectrum where the law has no ends.
+    eta : float
+        Half-width of the Cauchy law that both were convolved with; 0 for the exact distances.
     """
 
     kolmogorov: float
@@ -73,27 +85,53 @@ class Comparison:
     law_edges: tuple[float, float]
     mass_outside: float
     outliers: int
+    unit: float = 1.0
+    eta: float = 0.0
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON; an infinite error becomes None."""
+    @property
+    def index_difference(self) -> float:
+        """Index of the law less that of the spectrum."""
+        return self.law_index - self.spectrum_index
+
+    @property
+    def edge_differences(self) -> tuple[float, float]:
+        """Lowest and highest point of the law less those of the spectrum."""
+        low, high = self.law_edges
+        return low - self.spectrum_edges[0], high - self.spectrum_edges[1]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON; what is infinite becomes None."""
         values = asdict(self)
         if np.isinf(self.index_error):
             values["index_error"] = None
+        values["law_edges"] = [x if np.isfinite(x) else None for x in self.law_edges]
         return values
 
+    as_dict = to_dict
 
-def compare(spectrum: Spectrum, law: Law, *, zero_tolerance: float | None = None) -> Comparison:
-    """Measure how far a spectrum and a law are apart.
+
+def compare(
+    spectrum: Spectrum,
+    theory: Theory,
+    *,
+    zero_tolerance: float | None = None,
+    eta: float | None = None,
+) -> Comparison:
+    """Measure how far a spectrum and a theory are apart.
 
     Parameters
     ----------
     spectrum : Spectrum
         Eigenvalues of one or more runs, or a quadrature.
-    law : Law
-        The law it is held against.
+    theory : Law, model, ensemble, fit or Spectrum
+        What it is compared with: through its law, or where it has none on the axis through its
+        smoothed distribution function.
     zero_tolerance : float, optional
         Distance below which an eigenvalue counts as zero or as lying on an atom; defaults to
         that of the spectrum.
+    eta : float, optional
+        Compare both convolved with the Cauchy law of this half-width; by default only a theory
+        without a law is, with a twentieth of the standard deviation of the spectrum.
 
     Returns
     -------
@@ -102,56 +140,108 @@ def compare(spectrum: Spectrum, law: Law, *, zero_tolerance: float | None = None
     Raises
     ------
     TypeError
-        If the arguments are not a Spectrum and a Law.
+        If the arguments are not a Spectrum and a theory.
+    ValueError
+        If the theory has neither a law nor a smoothed distribution function, or the tolerance is
+        out of its range.
     """
-    _check(spectrum, law)
+    if not isinstance(spectrum, Spectrum):
+        raise TypeError(
+            f"expected a Spectrum (see Spectrum.from_matrix); got {type(spectrum).__name__}"
+        )
     if zero_tolerance is None:
         tolerance = spectrum.zero_tolerance
     else:
         tolerance = nonnegative("zero_tolerance", zero_tolerance)
-    nodes, weights = settled(spectrum, law, tolerance)
-    above = np.cumsum(weights)
-    above /= above[-1]
-    below = np.concatenate(([0.0], above[:-1]))
-    upper, lower = law.cdf(nodes), law.mass_below(nodes)
-    kolmogorov = max(np.abs(upper - above).max(), np.abs(lower - below).max())
+    blurred = smoothed_of(theory) if eta is None else None
+    if eta is not None or blurred is not None:
+        return _compared_smoothed(spectrum, theory if blurred is None else blurred, tolerance, eta)
+    law = law_of(theory)
+    nodes, weights = merged_nodes(spectrum, law, tolerance)
+    ecdf_right = np.cumsum(weights)
+    ecdf_right /= ecdf_right[-1]
+    ecdf_left = np.concatenate(([0.0], ecdf_right[:-1]))
+    kolmogorov = max(
+        np.abs(law.cdf(nodes) - ecdf_right).max(), np.abs(law.mass_below(nodes) - ecdf_left).max()
+    )
+    steps = np.concatenate(([0.0], ecdf_right))
     for place, _ in law.atoms:
-        i = np.searchsorted(nodes, [place], side="left")[0]
-        j = np.searchsorted(nodes, [place], side="right")[0]
-        before = above[i - 1] if i else 0.0
-        after = above[j - 1] if j else 0.0
+        before = steps[np.searchsorted(nodes, place, side="left")]
+        after = steps[np.searchsorted(nodes, place, side="right")]
         kolmogorov = max(
-            kolmogorov,
-            abs(law.cdf(place) - after),
-            abs(law.mass_below(place) - before),
+            kolmogorov, abs(law.cdf(place) - after), abs(law.mass_below(place) - before)
         )
-    pieces = [*law.support, *((place, place) for place, _ in law.atoms)]
-    law_edges = (min(low for low, _ in pieces), max(high for _, high in pieces))
-    inside = np.zeros(nodes.shape, dtype=bool)
-    for low, high in pieces:
-        inside |= (nodes >= low) & (nodes <= high)
-    width = law_edges[1] - law_edges[0]
-    margin = width * (spectrum.dimension or spectrum.nodes.shape[1]) ** (-2 / 3)
-    far = np.ones(spectrum.nodes.shape, dtype=bool)
-    for low, high in pieces:
-        far &= (spectrum.nodes < low - margin) | (spectrum.nodes > high + margin)
+    pieces = edge_margins(law, spectrum.dimension or spectrum.nodes.shape[1], tolerance)
+    law_edges = (float(pieces.low.min()), float(pieces.high.max()))
+    exact = pieces._replace(
+        margin_low=np.zeros(pieces.low.shape), margin_high=np.zeros(pieces.low.shape)
+    )
+    beyond = float(weights[outside(nodes, exact)].sum() / weights.sum())
+    unit = _unit(spectrum, law_edges)
     return Comparison(
         kolmogorov=float(kolmogorov),
-        wasserstein=_area(nodes, above, law, pieces) / width,
+        wasserstein=_area(nodes, ecdf_right, law, pieces) / unit,
         spectrum_index=spectrum.index(tolerance),
-        law_index=law.mass_below(0.0),
+        law_index=float(law.mass_below(0.0)),
         index_error=spectrum.index_error(tolerance),
-        spectrum_edges=(float(spectrum.nodes.min()), float(spectrum.nodes.max())),
+        spectrum_edges=_ends(spectrum),
         law_edges=law_edges,
-        mass_outside=float(min(max(weights[~inside].sum() / weights.sum(), 0.0), 1.0)),
-        outliers=int(np.count_nonzero(far)),
+        mass_outside=min(max(beyond, 0.0), 1.0),
+        outliers=int(np.count_nonzero(outside(spectrum.nodes, pieces))),
+        unit=unit,
     )
 
 
-def settled(spectrum: Spectrum, law: Law, tolerance: float) -> tuple[Real, Real]:
+def _compared_smoothed(
+    spectrum: Spectrum, theory: Any, tolerance: float, eta: float | None
+) -> Comparison:
+    """Compare distribution functions that are both convolved with a Cauchy law."""
+    if not isinstance(theory, Smoothed):
+        theory = law_of(theory)
+        if not isinstance(theory, Smoothed):
+            raise ValueError(f"{type(theory).__name__} has no smoothed distribution function")
+    low, high = _ends(spectrum)
+    size = spectrum.std() or max(abs(low), abs(high)) or 1.0
+    eta = size / 20 if eta is None else positive("eta", eta)
+    nodes, weights = spectrum.measure
+    levels = np.cumsum(weights) - weights / 2
+    inner = np.interp((np.arange(_POINTS) + 0.5) / _POINTS, levels, nodes)
+    steps = eta * np.concatenate((np.arange(0.0, 4.0, 0.5), np.geomspace(4.0, 64.0, 9)))
+    x = np.unique(np.concatenate([low - steps, inner, high + steps]))
+    difference = np.abs(
+        np.asarray(theory.smoothed_cdf(x, eta=eta)) - spectrum.smoothed_cdf(x, eta=eta)
+    )
+    unit = (high - low) or size
+    return Comparison(
+        kolmogorov=float(difference.max()),
+        wasserstein=float(np.trapezoid(difference, x)) / unit,
+        spectrum_index=spectrum.index(tolerance),
+        law_index=SmoothedTheory(theory, eta).index(),
+        index_error=spectrum.index_error(tolerance),
+        spectrum_edges=(low, high),
+        law_edges=(-np.inf, np.inf),
+        mass_outside=0.0,
+        outliers=0,
+        unit=unit,
+        eta=eta,
+    )
+
+
+def merged_nodes(spectrum: Spectrum, law: Law, tolerance: float) -> tuple[Real, Real]:
     """Distinct nodes, ascending, and their weights.
 
-    Nodes within `tolerance` of zero or of an atom are put on it.
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Eigenvalues or a quadrature.
+    law : Law
+        Whose atoms attract nodes.
+    tolerance : float
+        Nodes within it of zero or of an atom are put there.
+
+    Returns
+    -------
+    (ndarray, ndarray)
     """
     nodes, weights = spectrum.measure
     nodes = nodes.copy()
@@ -163,13 +253,36 @@ def settled(spectrum: Spectrum, law: Law, tolerance: float) -> tuple[Real, Real]
     return distinct, total
 
 
-def _area(nodes: Real, above: Real, law: Law, pieces: list[tuple[float, float]]) -> float:
+def _ends(spectrum: Spectrum) -> tuple[float, float]:
+    return float(spectrum.nodes.min()), float(spectrum.nodes.max())
+
+
+def _unit(spectrum: Spectrum, law_edges: tuple[float, float]) -> float:
+    """Return the unit of the area between distribution functions."""
+    low, high = law_edges
+    if not np.isfinite(high - low):
+        return spectrum.std() or 1.0
+    if high > low:
+        return high - low
+    bottom, top = _ends(spectrum)
+    return (max(top, high) - min(bottom, low)) or 1.0
+
+
+def _area(nodes: Real, ecdf: Real, law: Law, pieces: Pieces) -> float:
     """Integral of |F_n - F|: both are step functions plus an F that is linear on a fine grid."""
     angles = np.linspace(0, np.pi, 2049)
-    grids = [low + (high - low) * np.sin(angles / 2) ** 2 for low, high in pieces if high > low]
+    grids = []
+    for low, high in zip(pieces.low, pieces.high, strict=True):
+        if np.isinf(high - low):  # tails: a grid of quantiles
+            levels = np.concatenate(
+                (np.geomspace(1e-12, 0.5, 512), 1 - np.geomspace(0.5, 1e-12, 512))
+            )
+            grids.append(np.asarray(law.ppf(np.unique(levels))))
+        elif high > low:
+            grids.append(low + (high - low) * np.sin(angles / 2) ** 2)
     atoms = np.array([place for place, _ in law.atoms])
     grid = np.unique(np.concatenate([nodes, atoms, *grids]))
-    steps = np.concatenate(([0.0], above))
+    steps = np.concatenate(([0.0], ecdf))
     empirical = steps[np.searchsorted(nodes, grid[:-1], side="right")]
     start = law.cdf(grid[:-1]) - empirical
     end = law.mass_below(grid[1:]) - empirical
@@ -180,10 +293,4 @@ def _area(nodes: Real, above: Real, law: Law, pieces: list[tuple[float, float]])
     return float(np.sum(np.diff(grid) * mean))
 
 
-def _check(spectrum: Spectrum, law: Law) -> None:
-    if not isinstance(spectrum, Spectrum):
-        raise TypeError(
-            f"expected a Spectrum (see Spectrum.from_matrix); got {type(spectrum).__name__}"
-        )
-    if not isinstance(law, Law):
-        raise TypeError(f"expected a law (of a model: model.law); got {type(law).__name__}")
+__getattr__ = old_names(__name__, {"settled": "rmtland.comparison.distances:merged_nodes"})

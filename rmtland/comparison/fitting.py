@@ -94,6 +94,11 @@ class Fit(Generic[Model]):
     comparison: Comparison
     defect: float
 
+    @property
+    def law(self) -> Law:
+        """Law of the fitted model."""
+        return self.model.law
+
 
 def fit(
     spectrum: Spectrum,

@@ -1,13 +1,15 @@
 r"""Spectrum: eigenvalues that were sampled or measured, and where they came from.
 
-A spectrum is the spectral measure of one or more matrices,
+A spectrum is the spectral measure (empirical spectral distribution) of one or more matrices,
 :math:`\sum_i w_i \delta_{\lambda_i}`: all eigenvalues with equal weights, or the nodes and weights
 of a Gauss quadrature where a matrix is too large to diagonalise. Each row is one matrix (one run),
 so that a mean over runs comes with its standard error.
 
 An eigenvalue counts as zero when its modulus is at most the zero tolerance. The default is the
 rounding error of a symmetric eigenvalue solver, :math:`p \, u \max |\lambda|` with p the number
-of nodes of a run and :math:`u = 2^{-52}` [1]_.
+of nodes of a run and u the distance from 1 to the next number of the precision in which the matrix
+or its eigenvalues were computed [1]_: :math:`2^{-52}` in double precision, :math:`2^{-23}` in
+single.
 
 References
 ----------
@@ -19,6 +21,8 @@ Examples
 --------
 >>> import numpy as np
 >>> spectrum = Spectrum.from_matrix(np.diag([2.0, -1.0, 0.0, 0.0]), source="four numbers")
+>>> spectrum
+Spectrum(4 eigenvalues in [-1, 2], 'four numbers')
 >>> spectrum.eigenvalues
 array([-1.,  0.,  0.,  2.])
 >>> spectrum.inertia()
@@ -29,45 +33,43 @@ Inertia(negative=1, zero=2, positive=1, zero_tolerance=1.7763568394002505e-15)
 
 from __future__ import annotations
 
-import json
+import html
+import importlib
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from rmtland.arguments import count, finite, float_array, nonnegative
-from rmtland.files import atomic_write
+from rmtland.arguments import choice, complex_points, count, float_array, nonnegative, points
+from rmtland.arguments import positive as positive_number
+from rmtland.arrays import ROUNDING_UNITS, precision_of
+from rmtland.deprecation import moved_method
+from rmtland.spectrum.files import read_arrays, write_arrays
+from rmtland.spectrum.inertia import Inertia
+from rmtland.spectrum.matrices import hermitian_stack
+from rmtland.spectrum.provenance import frozen
+from rmtland.typing import Real
 
-__all__ = ["Inertia", "Spectrum", "inertia"]
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
 
-_FORMAT = "rmtland spectrum 1"
+__all__ = ["Spectrum"]
 
-
-class _HasSupport(Protocol):
-    """What `outliers` needs of a law."""
-
-    @property
-    def support(self) -> tuple[tuple[float, float], ...]: ...
-    @property
-    def atoms(self) -> tuple[tuple[float, float], ...]: ...
-
-
-class Inertia(NamedTuple):
-    """Numbers of negative, zero and positive eigenvalues, summed over runs."""
-
-    negative: int
-    zero: int
-    positive: int
-    zero_tolerance: float
+_WEIGHT_SUM = 1e-5
+"""How far a sum of weights may be from 1: what normalising in single precision leaves."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Spectrum:
-    """Spectral measure of one or more symmetric matrices.
+    """Spectral measure of one or more Hermitian matrices.
+
+    Two spectra are equal when all of their fields are. The length is the number of nodes, over all
+    runs; `numpy.asarray` gives all eigenvalues.
 
     Parameters
     ----------
@@ -75,64 +77,97 @@ class Spectrum:
         Eigenvalues, or quadrature nodes; one row a run. Kept sorted along the last axis, as a
         read-only float64 array of shape (runs, size).
     weights : array_like of float, same shape, optional
-        Non-negative weights, each row of sum 1; None for equal weights, which means that the
-        nodes are all eigenvalues.
+        Non-negative weights, each row of sum 1 (within 1e-5, and then normalised); None for equal
+        weights, which means that the nodes are all eigenvalues.
     dimension : int, optional
         Size p of the matrices; defaults to the number of nodes where those are all eigenvalues.
-    provenance : dict, optional
-        Where the spectrum came from, JSON-able: source, parameters, seed, versions.
+    provenance : mapping, optional
+        Where the spectrum came from, JSON-able: source, parameters, seed, versions. It cannot be
+        changed later.
     alpha : array_like of float, shape of the nodes, optional
         Diagonals of the Lanczos tridiagonals (Jacobi matrices) of a Gauss quadrature.
     beta : array_like of float, shape (steps - 1,) or (runs, steps - 1), optional
         Off-diagonals, >= 0; given with `alpha`.
+    precision : {"float64", "float32", "float16", "bfloat16"}, optional
+        In which the eigenvalues, or the matrix they belong to, were computed; that of the nodes by
+        default.
+    errors : array_like of float, shape of the nodes, optional
+        Standard errors of the distribution function at the nodes, where it is an estimate.
+    brackets : array_like of float, shape of the nodes and 2 behind, optional
+        Bounds (low, high) of the distribution function at the nodes.
 
     Raises
     ------
     ValueError
-        If there are no nodes, a node is NaN or infinite, or the weights or tridiagonals do not fit.
+        If there are no nodes, a node is NaN, infinite or masked, or the weights, tridiagonals,
+        errors or brackets do not fit.
+    TypeError
+        If something is not made of real numbers.
     """
 
-    nodes: NDArray[np.float64]
-    weights: NDArray[np.float64] | None = None
+    nodes: Real
+    weights: Real | None = None
     dimension: int | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
-    alpha: NDArray[np.float64] | None = None
-    beta: NDArray[np.float64] | None = None
+    alpha: Real | None = None
+    beta: Real | None = None
+    precision: str = field(default="", kw_only=True)
+    errors: Real | None = field(default=None, kw_only=True)
+    brackets: Real | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        array = np.asarray(self.nodes)
-        nodes = np.atleast_2d(float_array("nodes", array, ndim=max(1, array.ndim)))
+        if isinstance(self.nodes, Spectrum):
+            raise TypeError("nodes must be numbers; got a Spectrum, which is one already")
+        self._keep("precision", self.precision or precision_of(self.nodes))
+        choice("precision", self.precision, tuple(ROUNDING_UNITS))
+        given = np.shape(self.nodes)
+        nodes = np.atleast_2d(float_array("nodes", self.nodes, ndim=max(1, len(given))))
         if nodes.ndim != 2:
-            raise ValueError(f"nodes must have shape (size,) or (runs, size); got {array.shape}")
+            raise ValueError(f"nodes must have shape (size,) or (runs, size); got {given}")
         order = np.argsort(nodes, axis=1, kind="stable")
-        nodes = np.take_along_axis(nodes, order, axis=1)
-        nodes.flags.writeable = False
-        object.__setattr__(self, "nodes", nodes)
-        if self.weights is None:
-            if self.dimension is None:
-                object.__setattr__(self, "dimension", nodes.shape[1])
-            elif self.dimension != nodes.shape[1]:
-                raise ValueError(
-                    f"all eigenvalues of a matrix of dimension {self.dimension} were expected; "
-                    f"got {nodes.shape[1]} (give weights for a quadrature)"
-                )
-        else:
-            shape = np.shape(self.weights)
-            weights = np.atleast_2d(float_array("weights", self.weights, ndim=max(1, len(shape))))
-            if weights.shape != nodes.shape:
-                raise ValueError(
-                    f"weights must have the shape of the nodes {array.shape}; got {shape}"
-                )
-            if weights.min() < 0 or np.abs(weights.sum(axis=1) - 1).max() > 1e-8:
-                raise ValueError("weights must be non-negative and sum to 1 in every run")
-            weights = np.take_along_axis(weights, order, axis=1)
-            weights.flags.writeable = False
-            object.__setattr__(self, "weights", weights)
+        self._keep("nodes", np.take_along_axis(nodes, order, axis=1))
         if self.dimension is not None:
-            object.__setattr__(self, "dimension", count("dimension", self.dimension))
-        object.__setattr__(self, "provenance", _jsonable(self.provenance))
+            self._keep("dimension", count("dimension", self.dimension))
+        if self.weights is not None:
+            self._keep("weights", _normalised(self._beside("weights", order)))
+        elif self.dimension is None:
+            self._keep("dimension", nodes.shape[1])
+        elif self.dimension != nodes.shape[1]:
+            raise ValueError(
+                f"all eigenvalues of a matrix of dimension {self.dimension} were expected; "
+                f"got {nodes.shape[1]} (give weights for a quadrature)"
+            )
+        self._keep("provenance", frozen(self.provenance))
         if self.alpha is not None or self.beta is not None:
             self._keep_tridiagonals()
+        if self.errors is not None:
+            errors = self._beside("errors", order)
+            if errors.min() < 0:
+                raise ValueError(f"errors must not be negative; got {errors.min()}")
+            self._keep("errors", errors)
+        if self.brackets is not None:
+            brackets = self._beside("brackets", order[..., None], (2,))
+            low, high = brackets[..., 0], brackets[..., 1]
+            if low.min() < 0 or high.max() > 1 or (low > high).any():
+                raise ValueError("brackets must be pairs 0 <= low <= high <= 1")
+            self._keep("brackets", brackets)
+
+    def _keep(self, name: str, value: Any) -> None:
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+        object.__setattr__(self, name, value)
+
+    def _beside(self, name: str, order: NDArray[np.intp], tail: tuple[int, ...] = ()) -> Real:
+        """Return an array that belongs to the nodes, in their order."""
+        shape = np.shape(getattr(self, name))
+        array = float_array(name, getattr(self, name), ndim=max(1, len(shape)))
+        if array.ndim == 1 + len(tail):
+            array = array[None]
+        if array.shape != self.nodes.shape + tail:
+            raise ValueError(
+                f"{name} must have the shape of the nodes {self.nodes.shape + tail}; got {shape}"
+            )
+        return np.take_along_axis(array, order, axis=1)
 
     def _keep_tridiagonals(self) -> None:
         if self.weights is None or self.alpha is None or self.beta is None:
@@ -145,44 +180,65 @@ class Spectrum:
             rows = np.array(float_array(name, rows, ndim=2) if width else np.empty((runs, 0)))
             if name == "beta" and rows.min(initial=0.0) < 0:
                 raise ValueError(f"beta must not be negative; got {rows.min()}")
-            rows.flags.writeable = False
-            object.__setattr__(self, name, rows)
+            self._keep(name, rows)
+
+    # Where it comes from ---------------------------------------------------------------------
 
     @classmethod
-    def from_matrix(cls, matrix: Any, **provenance: Any) -> Self:
-        """Diagonalise a real symmetric matrix, a stack of them, or the total of a HessianSplit.
+    def from_eigenvalues(cls, eigenvalues: ArrayLike, **provenance: Any) -> Self:
+        """Return the spectrum of matrices all of whose eigenvalues are known.
 
         Parameters
         ----------
-        matrix : array_like of float, shape (p, p) or (runs, p, p), or an object with `.total`
-            Symmetric up to rounding (1e-10 of its largest entry).
+        eigenvalues : array_like of float, shape (p,) or (runs, p)
+            All eigenvalues, one row a matrix.
+        **provenance
+            What to remember about their origin.
+
+        Returns
+        -------
+        Spectrum
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for the class.
+        """
+        return cls(eigenvalues, provenance=provenance)  # type: ignore[arg-type]
+
+    @classmethod
+    def from_matrix(cls, matrix: Any, **provenance: Any) -> Self:
+        """Diagonalise a matrix, or a stack of them.
+
+        Parameters
+        ----------
+        matrix : array_like, shape (p, p) or (runs, p, p)
+            Real symmetric or complex Hermitian, up to rounding: 1e-10 of the largest entry in
+            double precision, 2e-5 in single. Of any array library and device; or a SciPy sparse
+            matrix or linear operator, which is written out up to a size of 8192; or a
+            HessianSplit, of which the total is taken.
         **provenance
             What to remember about its origin.
+
+        Returns
+        -------
+        Spectrum
+            All eigenvalues, computed in double precision; the zero tolerance follows the precision
+            of the matrix.
 
         Raises
         ------
         ValueError
-            If the matrix is not square, not symmetric, empty, or holds NaN or infinities.
+            If the matrix is not square, not Hermitian, empty, holds NaN or infinities, or is an
+            operator too large to be written out.
+        TypeError
+            If it is not made of numbers.
         """
-        array = np.asarray(getattr(matrix, "total", matrix))
-        if array.ndim not in (2, 3) or array.shape[-1] != array.shape[-2]:
-            raise ValueError(
-                f"a matrix must have shape (p, p) or (runs, p, p); got shape {array.shape}"
-            )
-        array = float_array("matrix", array, ndim=array.ndim)
-        runs = array.reshape(-1, *array.shape[-2:])
-        nodes = np.empty(runs.shape[:2])
-        for row, one in zip(nodes, runs, strict=True):
-            skew = _asymmetry(one)
-            if skew > 1e-10 * max(one.max(), -one.min()):
-                raise ValueError(
-                    f"the matrix is not symmetric: entries differ from their mirror by {skew}; "
-                    "symmetrise it first, (A + A.T) / 2, if that is rounding"
-                )
-            row[:] = np.linalg.eigvalsh(one)
-        return cls(nodes, provenance=provenance)
+        stack = hermitian_stack(matrix)
+        nodes = np.array([np.linalg.eigvalsh(one) for one in stack.matrices])
+        return cls(nodes, provenance=provenance, precision=stack.precision)
 
-    # The measure ---------------------------------------------------------------------------
+    # The measure -----------------------------------------------------------------------------
 
     @property
     def runs(self) -> int:
@@ -195,7 +251,7 @@ class Spectrum:
         return self.weights is None
 
     @cached_property
-    def eigenvalues(self) -> NDArray[np.float64]:
+    def eigenvalues(self) -> Real:
         """All eigenvalues of all runs in ascending order, shape (runs * dimension,)."""
         if not self.is_complete:
             raise ValueError(
@@ -206,7 +262,7 @@ class Spectrum:
         return values
 
     @cached_property
-    def measure(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def measure(self) -> tuple[Real, Real]:
         """Nodes of all runs in ascending order and their weights, of total 1."""
         order = np.argsort(self.nodes, axis=None, kind="stable")
         weights = self._weights.ravel()[order] / self.runs
@@ -215,15 +271,111 @@ class Spectrum:
         return nodes, weights
 
     @property
-    def _weights(self) -> NDArray[np.float64]:
+    def _weights(self) -> Real:
         if self.weights is not None:
             return self.weights
         return np.broadcast_to(np.float64(1 / self.nodes.shape[1]), self.nodes.shape)
 
     @property
     def zero_tolerance(self) -> float:
-        """Default zero tolerance: nodes in a run * 2^-52 * largest modulus."""
-        return float(self.nodes.shape[1] * np.finfo(np.float64).eps * np.abs(self.nodes).max())
+        """Default zero tolerance: nodes in a run * rounding unit * largest modulus."""
+        unit = ROUNDING_UNITS[self.precision]
+        return float(self.nodes.shape[1] * unit * np.abs(self.nodes).max())
+
+    def cdf(self, x: ArrayLike) -> Any:
+        """Distribution function: the mass in (-infinity, x], mean over runs.
+
+        Parameters
+        ----------
+        x : array_like of float
+            Points, any shape.
+
+        Returns
+        -------
+        float or ndarray
+        """
+        return self._mass(x, "right")
+
+    def mass_below(self, x: ArrayLike) -> Any:
+        """Mass in (-infinity, x), mean over runs: without that of eigenvalues at x.
+
+        Parameters
+        ----------
+        x : array_like of float
+            Points, any shape.
+
+        Returns
+        -------
+        float or ndarray
+        """
+        return self._mass(x, "left")
+
+    def _mass(self, x: ArrayLike, side: Any) -> Any:
+        nodes, weights = self.measure
+        sums = np.concatenate(([0.0], np.cumsum(weights)))
+        sums[-1] = 1.0
+        return _as_given(sums[np.searchsorted(nodes, points("x", x), side=side)])
+
+    def stieltjes(self, z: ArrayLike) -> Any:
+        """Stieltjes (Cauchy) transform, the mean of 1/(z - eigenvalue).
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points off the eigenvalues, any shape.
+
+        Returns
+        -------
+        complex or ndarray of complex128
+        """
+        return self._averaged(complex_points("z", z), lambda distance: 1 / distance)
+
+    def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Any:
+        """Density convolved with the Cauchy density of half-width eta.
+
+        Parameters
+        ----------
+        x : array_like of float
+            Points, any shape.
+        eta : float
+            Half-width, > 0, in the units of x.
+
+        Returns
+        -------
+        float or ndarray
+        """
+        z = points("x", x) + 1j * positive_number("eta", eta)
+        return self._averaged(z, lambda distance: -(1 / distance).imag / np.pi)
+
+    def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Any:
+        """Distribution function convolved with the Cauchy law of half-width eta.
+
+        Parameters
+        ----------
+        x : array_like of float
+            Points, any shape.
+        eta : float
+            Half-width, > 0, in the units of x.
+
+        Returns
+        -------
+        float or ndarray
+        """
+        z = points("x", x) + 1j * positive_number("eta", eta)
+        return self._averaged(z, lambda distance: 1 - np.angle(distance) / np.pi)
+
+    def _averaged(self, z: NDArray[Any], function: Any) -> Any:
+        """Mean of a function of z - eigenvalue."""
+        nodes, weights = self.measure
+        step = max(1, 2**20 // nodes.size)
+        flat = z.ravel()
+        parts = [
+            function(flat[start : start + step, None] - nodes) @ weights
+            for start in range(0, flat.size, step)
+        ]
+        return _as_given((np.concatenate(parts) if parts else flat.real).reshape(z.shape))
+
+    # Counts ----------------------------------------------------------------------------------
 
     def inertia(self, zero_tolerance: float | None = None) -> Inertia:
         """Count negative, zero and positive eigenvalues over all runs.
@@ -232,6 +384,10 @@ class Spectrum:
         ----------
         zero_tolerance : float, optional
             Largest modulus that counts as zero; defaults to `zero_tolerance`.
+
+        Returns
+        -------
+        Inertia
         """
         tolerance = self._tolerance(zero_tolerance)
         values = self.eigenvalues
@@ -240,7 +396,13 @@ class Spectrum:
         return Inertia(negative, values.size - negative - positive, positive, tolerance)
 
     def index(self, zero_tolerance: float | None = None) -> float:
-        """Fraction of negative eigenvalues (mass below the zero tolerance), mean over runs."""
+        """Fraction of negative eigenvalues (mass below the zero tolerance), mean over runs.
+
+        Parameters
+        ----------
+        zero_tolerance : float, optional
+            Largest modulus that counts as zero; defaults to `zero_tolerance`.
+        """
         return float(self._index_of_runs(zero_tolerance).mean())
 
     def index_error(self, zero_tolerance: float | None = None) -> float:
@@ -279,7 +441,7 @@ class Spectrum:
             low, high = np.where(ended, index, low), np.where(ended, index, high)
         return float(low.mean()), float(high.mean())
 
-    def _index_of_runs(self, zero_tolerance: float | None) -> NDArray[np.float64]:
+    def _index_of_runs(self, zero_tolerance: float | None) -> Real:
         tolerance = self._tolerance(zero_tolerance)
         return np.asarray((self._weights * (self.nodes < -tolerance)).sum(axis=1))
 
@@ -287,6 +449,8 @@ class Spectrum:
         if zero_tolerance is None:
             return self.zero_tolerance
         return nonnegative("zero_tolerance", zero_tolerance)
+
+    # Moments ---------------------------------------------------------------------------------
 
     def mean(self) -> float:
         """Mean of the spectral measure: trace / dimension, averaged over runs."""
@@ -296,6 +460,10 @@ class Spectrum:
         """Variance of the spectral measure of all runs together."""
         nodes, weights = self.measure
         return float(np.sum(weights * (nodes - self.mean()) ** 2))
+
+    def std(self) -> float:
+        """Return the standard deviation of the spectral measure of all runs together."""
+        return float(np.sqrt(self.var()))
 
     def moment(self, k: int) -> float:
         """Moment of order `k` about zero."""
@@ -307,175 +475,195 @@ class Spectrum:
         powers = self.nodes ** count("k", k, least=0)
         return _standard_error((self._weights * powers).sum(axis=1))
 
-    def outliers(self, law: _HasSupport, margin: float | None = None) -> NDArray[np.float64]:
-        """Eigenvalues outside the support and away from the atoms of a law, ascending.
+    outliers = moved_method("outliers", "rmtland.comparison:outliers")
+
+    # Values ----------------------------------------------------------------------------------
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Spectrum):
+            return NotImplemented
+        pairs = [(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)]
+        return all(
+            np.array_equal(one, two)
+            if isinstance(one, np.ndarray) and isinstance(two, np.ndarray)
+            else one is two or (type(one) is type(two) and bool(one == two))
+            for one, two in pairs
+        )
+
+    def __hash__(self) -> int:
+        return hash(((self.nodes + 0.0).tobytes(), self.dimension, self.precision))
+
+    def __len__(self) -> int:
+        return int(self.nodes.size)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return all eigenvalues in ascending order; a quadrature is refused, for its weights."""
+        return np.array(self.eigenvalues, dtype=dtype, copy=copy)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), {f.name: getattr(self, f.name) for f in fields(self)})
+
+    def __repr__(self) -> str:
+        return f"Spectrum({self._words()})"
+
+    def _words(self) -> str:
+        what = "eigenvalues" if self.is_complete else "nodes"
+        runs = f"{self.runs} runs of " if self.runs > 1 else ""
+        size = "" if self.is_complete or self.dimension is None else f", dimension {self.dimension}"
+        origin = self.provenance.get("source")
+        return (
+            f"{runs}{self.nodes.shape[1]} {what} in "
+            f"[{self.nodes.min():.6g}, {self.nodes.max():.6g}]{size}"
+            + (f", {str(origin)[:60]!r}" if origin is not None else "")
+        )
+
+    def _repr_html_(self) -> str:
+        """Return a small table for notebooks."""
+        rows = {"spectrum": self._words(), "mean": f"{self.mean():.6g}", "std": f"{self.std():.6g}"}
+        if self.is_complete:
+            negative, zero, positive, _ = self.inertia()
+            rows["negative, zero, positive"] = f"{negative}, {zero}, {positive}"
+        rows["index"] = f"{self.index():.6g}"
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{name}</th><td>{html.escape(text)}</td></tr>"
+            for name, text in rows.items()
+        )
+        return f"<table>{cells}</table>"
+
+    def to_dataframe(self) -> Any:
+        """Return the nodes as a pandas DataFrame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns run, node and weight, and error, low and high where there are errors and
+            brackets of the distribution function.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+        """
+        try:
+            pandas: Any = importlib.import_module("pandas")
+        except ImportError as error:
+            raise ImportError("to_dataframe needs pandas: pip install pandas") from error
+        columns = {
+            "run": np.repeat(np.arange(self.runs), self.nodes.shape[1]),
+            "node": self.nodes.ravel(),
+            "weight": self._weights.ravel(),
+        }
+        if self.errors is not None:
+            columns["error"] = self.errors.ravel()
+        if self.brackets is not None:
+            columns["low"] = self.brackets[..., 0].ravel()
+            columns["high"] = self.brackets[..., 1].ravel()
+        return pandas.DataFrame(columns)
+
+    def plot(self, ax: Axes | None = None, **style: Any) -> Artist:
+        """Draw the histogram of the spectrum.
 
         Parameters
         ----------
-        law : Law
-            The law of the bulk.
-        margin : float, optional
-            How far outside an eigenvalue has to be. The default, the width of the law times
-            dimension^(-2/3), is the scale on which eigenvalues fluctuate at an edge.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+        **style
+            Options of `rmtland.plot.draw_spectrum`: bins, limits, label, color.
+
+        Returns
+        -------
+        Artist
+            The bars; their figure is `.axes.figure`.
         """
-        pieces = list(law.support) + [(place, place) for place, _ in law.atoms]
-        if margin is None:
-            width = max(high for _, high in pieces) - min(low for low, _ in pieces)
-            margin = width * (self.dimension or self.nodes.shape[1]) ** (-2 / 3)
-        margin = nonnegative("margin", margin)
-        values = self.eigenvalues
-        inside = np.zeros(values.shape, dtype=bool)
-        for low, high in pieces:
-            inside |= (values >= low - margin) & (values <= high + margin)
-        return values[~inside]
+        from rmtland.drawing import draw_spectrum, new_axes
+
+        return draw_spectrum(new_axes(ax), self, **style)
 
     # Files -----------------------------------------------------------------------------------
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the spectrum to an .npz file (no pickle), whole or not at all.
 
+        Parameters
+        ----------
+        path : path-like
+            The file; `.npz` is appended where it is missing, and `load` finds it by either name.
+
         Returns
         -------
         Path
-            The file written; `.npz` is appended where it is missing.
+            The file written.
         """
-        target = Path(path)
-        if target.suffix != ".npz":
-            target = target.with_name(target.name + ".npz")
         header = {
-            "format": _FORMAT,
             "dimension": self.dimension,
             "provenance": self.provenance,
+            "precision": self.precision,
         }
-        arrays: dict[str, Any] = {"nodes": self.nodes, "header": np.array(json.dumps(header))}
-        if self.weights is not None:
-            arrays["weights"] = self.weights
-        if self.alpha is not None:
-            arrays |= {"alpha": self.alpha, "beta": self.beta}
-        with atomic_write(target) as stream:
-            np.savez_compressed(stream, **arrays)
-        return target
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        return write_arrays(path, header, {k: v for k, v in arrays.items() if v is not None})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a spectrum that `save` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+            The file, with or without `.npz`.
+
+        Returns
+        -------
+        Spectrum
 
         Raises
         ------
         FileNotFoundError
             If there is no such file.
         ValueError
-            If the file is not a spectrum, or is damaged.
+            If the file is not a spectrum, damaged, no ordinary file, or larger than 2 GiB.
         """
-        with open(path, "rb") as stream:
-            # Damaged bytes surface as almost any exception: of zipfile, zlib, tokenize, struct, ...
-            try:
-                with np.load(stream, allow_pickle=False) as data:
-                    header = json.loads(str(data["header"]))
-                    if header["format"] != _FORMAT:
-                        raise ValueError(f"format {header['format']!r}, expected {_FORMAT!r}")
-                    nodes, weights = data["nodes"], data.get("weights")
-                    alpha, beta = data.get("alpha"), data.get("beta")
-                return cls(nodes, weights, header["dimension"], header["provenance"], alpha, beta)
-            except Exception as error:
-                raise ValueError(f"{os.fspath(path)} is not a spectrum file: {error}") from error
+        header, arrays = read_arrays(path)
+        try:
+            return cls(
+                dimension=header["dimension"],
+                provenance=header["provenance"],
+                precision=header.get("precision", "float64"),
+                nodes=arrays["nodes"],
+                **{name: arrays[name] for name in _ARRAYS[1:] if name in arrays},
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{os.fspath(path)} is not a spectrum file: {error}") from error
 
 
-def inertia(matrix: Any, shift: float = 0.0, *, zero_tolerance: float = 0.0) -> Inertia:
-    """Count the eigenvalues below, at and above `shift` without computing any.
+_ARRAYS = ("nodes", "weights", "alpha", "beta", "errors", "brackets")
 
-    By Sylvester's law of inertia they are the negative, zero and positive eigenvalues of the block
-    diagonal D in A - shift = L D L^T (Bunch & Kaufman 1977; LAPACK's sytrf): a few times cheaper
-    than eigenvalues. The index is `negative` over the size.
 
-    Parameters
-    ----------
-    matrix : array_like of float, shape (p, p), or an object with `.total`
-        Symmetric; the lower triangle is used.
-    shift : float, optional
-        Where to count.
-    zero_tolerance : float, optional
-        Eigenvalues this close to the shift count as zero, by a second factorisation. With 0 only
-        exact zeros of D do: eigenvalues that are zero up to rounding fall on either side.
-
-    Returns
-    -------
-    Inertia
-        Of one matrix.
-
-    Raises
-    ------
-    ValueError
-        If the matrix is not square, not symmetric, empty, or holds NaN or infinities.
-
-    Examples
-    --------
-    >>> inertia([[2.0, 1.0], [1.0, -3.0]])
-    Inertia(negative=1, zero=0, positive=1, zero_tolerance=0.0)
-    """
-    array = float_array("matrix", np.asarray(getattr(matrix, "total", matrix)), ndim=2)
-    if array.shape[0] != array.shape[1]:
-        raise ValueError(f"a matrix must have shape (p, p); got shape {array.shape}")
-    skew = _asymmetry(array)
-    if skew > 1e-10 * max(array.max(), -array.min()):
+def _normalised(weights: Real) -> Real:
+    """Return weights of sum 1 in every run, or say by how much they miss it."""
+    if weights.min() < 0:
+        raise ValueError(f"weights must be non-negative; the least is {weights.min()}")
+    sums = weights.sum(axis=1)
+    off = np.abs(sums - 1)
+    worst = int(off.argmax())
+    if off[worst] > _WEIGHT_SUM:
         raise ValueError(
-            f"the matrix is not symmetric: entries differ from their mirror by {skew}; "
-            "symmetrise it first, (A + A.T) / 2, if that is rounding"
+            f"weights must sum to 1 in every run; run {worst} sums to {sums[worst]:.12g}, off by "
+            f"{sums[worst] - 1:+.3g} (at most {_WEIGHT_SUM:g} is taken for rounding): divide by "
+            "the sum first"
         )
-    shift, tolerance = finite("shift", shift), nonnegative("zero_tolerance", zero_tolerance)
-    negative, zero = _negative_and_zero(array, shift - tolerance)
-    if tolerance == 0.0:
-        return Inertia(negative, zero, len(array) - negative - zero, tolerance)
-    below, at = _negative_and_zero(array, shift + tolerance)
-    return Inertia(negative, below + at - negative, len(array) - below - at, tolerance)
+    return weights / sums[:, None] if off[worst] > 1e-12 else weights
 
 
-def _negative_and_zero(matrix: NDArray[np.float64], shift: float) -> tuple[int, int]:
-    """Count negative and zero eigenvalues of the matrix less its shift, by its D."""
-    from scipy.linalg import lapack
-
-    shifted = matrix.copy()
-    np.einsum("ii->i", shifted)[...] -= shift
-    size = int(lapack.dsytrf_lwork(len(matrix), lower=0)[0])
-    # the transpose of a C-contiguous array is Fortran-contiguous, its upper the lower triangle
-    factor, pivots, info = lapack.dsytrf(shifted.T, lower=0, lwork=size, overwrite_a=1)
-    if info < 0:
-        raise ValueError(f"LAPACK's sytrf refused its argument {-info}")
-    diagonal, beside = np.diagonal(factor), np.diagonal(factor, 1)
-    alone = pivots > 0
-    negative = int(np.count_nonzero(diagonal[alone] < 0.0))
-    zero = int(np.count_nonzero(diagonal[alone] == 0.0))
-    first = np.flatnonzero(~alone)[::2]  # blocks of two rows: k and k + 1 have one negative pivot
-    a, b, c = diagonal[first], beside[first], diagonal[first + 1]
-    definite = a * c - b * b > 0.0  # by rounding only: such blocks are indefinite
-    return negative + len(first) + int(np.count_nonzero(definite & (a < 0.0))), zero
+def _restored(kind: type[Spectrum], values: dict[str, Any]) -> Spectrum:
+    return kind(**values)
 
 
-def _standard_error(values: NDArray[np.float64]) -> float:
+def _as_given(values: NDArray[Any]) -> Any:
+    """Return a Python number where no axes were given."""
+    return values if values.shape else values.item()
+
+
+def _standard_error(values: Real) -> float:
     if values.size < 2:
         return float("inf")
     return float(values.std(ddof=1) / np.sqrt(values.size))
-
-
-def _asymmetry(matrix: NDArray[np.float64]) -> float:
-    """Largest |a_ij - a_ji|, in blocks of rows so that no second matrix is made."""
-    worst = 0.0
-    step = max(1, 2**20 // matrix.shape[0])
-    for start in range(0, matrix.shape[0], step):
-        rows = slice(start, start + step)
-        worst = max(worst, float(np.abs(matrix[rows] - matrix[:, rows].T).max()))
-    return worst
-
-
-def _jsonable(provenance: dict[str, Any]) -> dict[str, Any]:
-    """Return a copy with plain Python values, or say which entry is not one."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, np.generic | np.ndarray):
-            return value.tolist()
-        raise TypeError(f"provenance must be JSON-able; got {value!r}")
-
-    result = json.loads(json.dumps(provenance, default=plain))
-    if not isinstance(result, dict):
-        raise TypeError(f"provenance must be a dict; got {provenance!r}")
-    return result

@@ -11,14 +11,17 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rmtland import (
+    Discrete,
     MarchenkoPastur,
     Semicircle,
     Spectrum,
     WishartPlusReluBlock,
     WishartPlusWigner,
     compare,
+    fit,
     free_sum,
 )
+from rmtland.comparison import outliers
 from rmtland.free import FreeLevy
 from rmtland.laws import LevyTriplet
 
@@ -286,7 +289,88 @@ def test_outliers_are_those_of_the_spectrum():
     law = WishartPlusReluBlock(4.0, 0.3).law
     values = np.concatenate([law.ppf((np.arange(90) + 0.5) / 90), [-9.0, 30.0, 31.0]])
     spectrum = Spectrum(values)
-    assert compare(spectrum, law).outliers == spectrum.outliers(law).size == 3
+    assert compare(spectrum, law).outliers == outliers(spectrum, law).size == 3
+
+
+# A point, and what is no law -------------------------------------------------------------------
+
+
+def test_a_single_point():
+    point = Discrete((1.0,), (1.0,))
+    result = compare(Spectrum([1.0, 1.0, 1.1]), point)
+    assert result.kolmogorov == pytest.approx(1 / 3, abs=1e-15)
+    assert result.unit == pytest.approx(0.1, rel=1e-14)
+    assert result.wasserstein * result.unit == pytest.approx(0.1 / 3, rel=1e-13)
+    assert (result.outliers, result.law_edges) == (1, (1.0, 1.0))
+    same = compare(Spectrum([1.0, 1.0]), point)
+    assert (same.kolmogorov, same.wasserstein, same.mass_outside, same.outliers) == (0, 0, 0, 0)
+    far = compare(Spectrum([3.0]), point)
+    assert (far.kolmogorov, far.wasserstein, far.outliers) == (1.0, 1.0, 1)
+
+
+@each_law
+def test_a_purely_atomic_law(name):
+    spectrum = moved(name)
+    points = np.quantile(spectrum.nodes, [0.2, 0.5, 0.9])
+    law = Discrete(tuple(points), (0.25, 0.25, 0.5))
+    result = compare(spectrum, law)
+    places, weights = np.array(points), np.array([0.25, 0.25, 0.5])
+    x = np.unique(np.concatenate([places, spectrum.eigenvalues]))
+    steps = np.array([[weights[places <= y].sum(), spectrum.cdf(y)] for y in x])
+    expected = np.abs(steps[:, 0] - steps[:, 1])
+    assert result.kolmogorov == pytest.approx(expected.max(), abs=1e-13)
+    assert result.wasserstein * result.unit == pytest.approx(
+        np.sum(np.diff(x) * expected[:-1]), rel=1e-12
+    )
+
+
+class Blurred:
+    """Knows its smoothed distribution function only, that of a semicircle."""
+
+    def smoothed_cdf(self, x, *, eta):
+        return 1 - Semicircle().log_potential(np.asarray(x) + 1j * eta).imag / np.pi
+
+    def smoothed_pdf(self, x, *, eta):
+        return -Semicircle().stieltjes(np.asarray(x) + 1j * eta).imag / np.pi
+
+
+class WithoutLaw(Blurred):
+    @property
+    def law(self):
+        raise ValueError("it has no law on the axis")
+
+
+@pytest.mark.parametrize("theory", [Blurred(), WithoutLaw()])
+def test_a_theory_without_a_law_is_compared_smoothed(theory):
+    spectrum = Spectrum(Semicircle().ppf((np.arange(400) + 0.5) / 400) + 0.2)
+    result = compare(spectrum, theory)
+    assert result.eta == pytest.approx(spectrum.std() / 20)
+    # a shift of a smooth distribution function: 0.2 times its largest density
+    assert result.kolmogorov == pytest.approx(0.2 / np.pi, rel=0.05)
+    assert result.wasserstein * result.unit == pytest.approx(0.2, rel=0.05)
+    assert result.law_index == pytest.approx(0.5, abs=1e-9)
+    finer = compare(spectrum, theory, eta=1e-3)
+    exact = compare(spectrum, Semicircle())
+    assert finer.eta == 1e-3
+    assert finer.kolmogorov == pytest.approx(exact.kolmogorov, abs=4e-3)
+    json.dumps(finer.to_dict(), allow_nan=False)
+    assert finer.to_dict()["law_edges"] == [None, None]
+
+
+def test_models_fits_and_spectra_are_theories():
+    model = WishartPlusWigner(0.5, 0.3)
+    spectrum = model.sample(60, rng=0)
+    assert compare(spectrum, model) == compare(spectrum, model.law)
+    found = fit(spectrum, WishartPlusWigner, resamples=0)
+    assert compare(spectrum, found) == found.comparison
+    assert compare(spectrum, spectrum).kolmogorov == pytest.approx(0, abs=1e-14)
+    assert compare(spectrum, model, eta=0.1).kolmogorov < compare(spectrum, model).kolmogorov
+
+
+def test_differences_are_law_less_measured():
+    result = compare(Spectrum([-1.0, 3.0, 3.0, 3.0]), Semicircle())
+    assert result.index_difference == pytest.approx(0.25)
+    assert result.edge_differences == pytest.approx((-1.0, -1.0))
 
 
 # Covariance and runs -------------------------------------------------------------------------
@@ -367,12 +451,7 @@ def test_quadrature(name):
     assert result.wasserstein == pytest.approx(area(spectrum, law) / width(law), abs=1e-7)
     outside = [all(not low <= x <= high for low, high in law.support) for x in nodes.flat]
     assert result.mass_outside == pytest.approx(weights.ravel()[outside].sum() / 2, abs=1e-14)
-    margin = width(law) * 1000 ** (-2 / 3)
-    assert result.outliers == sum(
-        all(not low - margin <= x <= high + margin for low, high in law.support)
-        and all(abs(x - place) > margin for place, _ in law.atoms)
-        for x in nodes.flat
-    )
+    assert result.outliers == outliers(spectrum, law).size
 
 
 def test_a_sample_is_close_to_its_own_law_and_not_to_another():
@@ -387,14 +466,14 @@ def test_a_sample_is_close_to_its_own_law_and_not_to_another():
 # Values and types ----------------------------------------------------------------------------
 
 
-def test_as_dict_is_json():
+def test_to_dict_is_json():
     result = compare(Spectrum([-1.0, 0.5]), Semicircle())
-    values = json.loads(json.dumps(result.as_dict(), allow_nan=False))
+    values = json.loads(json.dumps(result.to_dict(), allow_nan=False))
     assert values["index_error"] is None
     assert values["kolmogorov"] == result.kolmogorov
     assert values["law_edges"] == list(result.law_edges)
     several = compare(Spectrum([[-1.0, 0.5], [0.2, 0.5]]), Semicircle())
-    assert several.as_dict()["index_error"] == several.index_error == pytest.approx(0.25)
+    assert several.to_dict()["index_error"] == several.index_error == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize(
@@ -402,8 +481,8 @@ def test_as_dict_is_json():
     [
         ([1.0, 2.0], Semicircle(), "expected a Spectrum.*list"),
         (Semicircle(), Spectrum([1.0]), "expected a Spectrum.*Semicircle"),
-        (Spectrum([1.0]), WishartPlusWigner(0.5, 0.3), "model.law.*WishartPlusWigner"),
-        (Spectrum([1.0]), None, "expected a law"),
+        (Spectrum([1.0]), WishartPlusWigner, "the class WishartPlusWigner: make one"),
+        (Spectrum([1.0]), None, "expected a law.*NoneType"),
     ],
 )
 def test_wrong_types(spectrum, law, message):
