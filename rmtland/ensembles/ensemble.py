@@ -201,7 +201,11 @@ class Ensemble(SpectralModel):
             "library": library.name,
             "dtype": library.precision,
         }
-        return Spectrum(self._eigenvalues(n, library, parents), provenance=provenance)
+        return Spectrum(
+            self._eigenvalues(n, library, parents),
+            provenance=provenance,
+            precision=library.precision,
+        )
 
     def histogram(
         self, n: int, edges: ArrayLike, *, rng: Rng = None, runs: int = 1
