@@ -121,7 +121,7 @@ class SmoothedTheory:
 
 def smoothed_of(theory: Theory) -> Smoothed | None:
     """Return the theory if it has to be compared smoothed: it has no law, and says why."""
-    if isinstance(theory, Law | Spectrum) or not isinstance(theory, Smoothed):
+    if isinstance(theory, Law | Spectrum | type) or not isinstance(theory, Smoothed):
         return None
     try:
         law_of(theory)
