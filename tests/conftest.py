@@ -1,7 +1,89 @@
-"""Workers of a parallel test run share the cores: one BLAS thread each."""
+"""One Hypothesis profile, slow tests on demand, and no test that passes without asserting.
 
+`HYPOTHESIS_PROFILE=nightly` draws new examples in every run; the default profile always draws the
+same ones. `--slow` runs the tests marked slow too. With `--count-assertions` a test fails that
+neither asserted nor expected an exception or a warning.
+"""
+
+import functools
 import os
+from pathlib import Path
 
-if "PYTEST_XDIST_WORKER" in os.environ:
+import numpy as np
+import pytest
+from hypothesis import settings
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: one BLAS thread each
     for library in ("OPENBLAS", "MKL", "OMP"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+settings.register_profile("default", deadline=None, derandomize=True, database=None)
+settings.register_profile("nightly", deadline=None, derandomize=False, max_examples=500)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+TABLES = [path.stem for path in Path(__file__).parent.glob("*.py") if path.stem != "conftest"]
+pytest.register_assert_rewrite(*(name for name in TABLES if not name.startswith("test_")))
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
+    parser.addoption("--only-slow", action="store_true", help="run only the tests marked slow")
+    parser.addoption(
+        "--count-assertions", action="store_true", help="fail tests that assert nothing"
+    )
+
+
+def pytest_configure(config):
+    if config.getoption("--count-assertions"):
+        config.pluginmanager.register(AssertionCounter())
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--only-slow"):
+        config.hook.pytest_deselected(items=[item for item in items if not is_slow(item)])
+        items[:] = [item for item in items if is_slow(item)]
+    elif not config.getoption("--slow"):
+        for item in filter(is_slow, items):
+            item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
+
+
+def is_slow(item):
+    return item.get_closest_marker("slow") is not None
+
+
+class AssertionCounter:
+    """Fail a test that passed although nothing in it was asserted.
+
+    Counted are assert statements (one a test is enough, so that the others cost nothing),
+    `pytest.raises` and `pytest.warns`, `pytest.fail` and the functions of `numpy.testing`.
+    """
+
+    def __init__(self):
+        self.asserted = False
+        for expectation in (type(pytest.raises(ValueError)), type(pytest.warns(UserWarning))):
+            expectation.__exit__ = self.counted(expectation.__exit__)
+        for name in dir(np.testing):
+            if name.startswith("assert_"):
+                setattr(np.testing, name, self.counted(getattr(np.testing, name)))
+
+    def counted(self, function):
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs):
+            self.asserted = True
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    def pytest_assertion_pass(self):
+        from _pytest.assertion import util
+
+        self.asserted = True
+        util._assertion_pass = None  # back with the next test
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self, pyfuncitem):
+        self.asserted = hasattr(pyfuncitem.obj, "hypothesis")  # many examples: not looked into
+        result = yield
+        if not self.asserted:
+            pytest.fail("passed without a single assertion", pytrace=False)
+        return result
