@@ -1,0 +1,87 @@
+"""Pages of the documentation name objects that exist, and public docstrings are whole."""
+
+import contextlib
+import importlib
+import io
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from rmtland.cli.app import main
+
+DOCS = Path(__file__).parent.parent / "docs"
+FORMULAS = re.findall(r"\| `(rmtland[\w.]+)` \|", (DOCS / "formulas.md").read_text("utf-8"))
+
+
+def resolved(name):
+    """Return the object of a dotted name, whatever part of it is the module."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:length]))
+        except ImportError:
+            continue
+        for part in parts[length:]:
+            found = getattr(found, part)
+        return found
+    raise ImportError(name)
+
+
+def test_the_formula_index_is_read():
+    assert len(FORMULAS) >= 30
+    assert len(FORMULAS) == len(set(FORMULAS))
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_every_formula_names_an_object(name):
+    assert resolved(name).__doc__
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.stem)
+def test_dotted_names_on_pages_exist(page):
+    names = re.findall(r"`(rmtland(?:\.\w+)+)", page.read_text("utf-8"))
+    missing = []
+    for name in names:
+        try:
+            resolved(name)
+        except (ImportError, AttributeError):
+            missing.append(name)
+    assert missing == []
+
+
+PYTHON = [
+    pytest.param(code, id=f"{page.stem}-{number}")
+    for page in sorted(DOCS.glob("*.md"))
+    for number, code in enumerate(
+        re.findall(r"```python\n(.+?)```", page.read_text("utf-8"), re.DOTALL)
+    )
+]
+COMMANDS = [
+    pytest.param(command, id=f"{page.stem}-{command}")
+    for page in sorted(DOCS.glob("*.md"))
+    for block in re.findall(r"```sh\n(.+?)```", page.read_text("utf-8"), re.DOTALL)
+    for command in re.findall(r"^rmtland .+$", block, re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("code", PYTHON)
+def test_code_on_pages_prints_what_its_comments_say(code):
+    stream = io.StringIO()
+    with contextlib.redirect_stdout(stream):
+        exec(compile(code, "page", "exec"), {})
+    promised = re.findall(r"print\(.*\)  # (.+)", code)
+    assert promised
+    assert stream.getvalue().splitlines() == promised
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_on_pages_run(command, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 0
+    assert capsys.readouterr().out
