@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from _pytest.recwarn import WarningsChecker
 from hypothesis import settings
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: one BLAS thread each
@@ -60,7 +61,7 @@ class AssertionCounter:
 
     def __init__(self):
         self.asserted = False
-        for expectation in (type(pytest.raises(ValueError)), type(pytest.warns(UserWarning))):
+        for expectation in (pytest.RaisesExc, WarningsChecker):
             expectation.__exit__ = self.counted(expectation.__exit__)
         for name in dir(np.testing):
             if name.startswith("assert_"):

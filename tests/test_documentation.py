@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import io
 import re
+import runpy
 import shlex
 import sys
 from pathlib import Path
@@ -77,6 +78,7 @@ def test_code_on_pages_prints_what_its_comments_say(code):
     assert stream.getvalue().splitlines() == promised
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_on_pages_run(command, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
@@ -85,3 +87,18 @@ def test_commands_on_pages_run(command, monkeypatch, tmp_path, capsys):
         main()
     assert stop.value.code == 0
     assert capsys.readouterr().out
+
+
+def test_the_bibliography_is_that_of_the_docstrings():
+    names = runpy.run_path(str(DOCS.parent / "scripts" / "make_bibliography.py"))
+    found = names["references"]()
+    assert len(names["works"](found)) > 60
+    assert names["disagreements"](found) == []
+    assert names["page"](found) == (DOCS / "bibliography.md").read_text("utf-8")
+
+
+def test_a_work_cited_with_two_places_is_seen():
+    names = runpy.run_path(str(DOCS.parent / "scripts" / "make_bibliography.py"))
+    title = "A. Bee, A long and distinguished title about random matrices, J. Bees"
+    found = {f"{title} {volume} (2001) 1-9": {"room"} for volume in (1, 2)}
+    assert len(names["disagreements"](found)) == 1

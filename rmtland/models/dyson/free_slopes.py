@@ -60,7 +60,7 @@ References
 ----------
 .. [1] S. T. Belinschi, T. Mai and R. Speicher, Analytic subordination theory of operator-valued
        free additive convolution and the solution of a general random matrix problem, J. reine
-       angew. Math. 702 (2015) 21-53.
+       angew. Math. 732 (2017) 21-53.
 """
 
 from __future__ import annotations
