@@ -38,7 +38,8 @@ def test_the_wheel_holds_the_package_only(built):
 
 def test_the_sdist_holds_what_its_tests_need(built):
     (sdist,) = built.glob("*.tar.gz")
-    names = {name.split("/", 1)[1] for name in tarfile.open(sdist).getnames() if "/" in name}
+    with tarfile.open(sdist) as archive:
+        names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
     assert {"README.md", "LICENSE", "CITATION.cff", "CHANGELOG.md", "docs/conf.py"} <= names
     for folder in ("tests", "scripts", "figures", "docs"):
         kept = subprocess.run(

@@ -2,8 +2,8 @@
 Index against energy
 ====================
 
-Both models of Pennington and Bahri have no negative eigenvalue below a critical energy; above it the
-index grows like the power 3/2.
+Both models of Pennington and Bahri have no negative eigenvalue below a critical energy; above it
+the index grows like the power 3/2.
 """
 
 import matplotlib.pyplot as plt
