@@ -30,12 +30,14 @@ from typing import Any
 import numpy as np
 
 from rmtland.arguments import positive
-from rmtland.ensembles.ensemble import Ensemble, law_of, quantiles
+from rmtland.ensembles.ensemble import Ensemble, law_of
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.gaussian_ensemble import GaussianEnsemble
 from rmtland.ensembles.krylov import GaussianFactor, HaarFactor
+from rmtland.ensembles.quantiles import quantiles
 from rmtland.free import free_sum
 from rmtland.laws import Law, Semicircle
+from rmtland.laws.spectral_model import SpectralModel
 
 __all__ = ["DeformedWigner"]
 
@@ -79,6 +81,19 @@ class DeformedWigner(Ensemble):
     def law(self) -> Law:
         """Free sum of the population law and the semicircle law."""
         return free_sum(self.population, Semicircle(self.variance))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts: ("population", "noise", "total")."""
+        return ("population", "noise", "total")
+
+    def part(self, name: str) -> SpectralModel | Law:
+        """Return a part: the law of the population, or the ensemble of the noise."""
+        if name == "population":
+            return self.population
+        if name == "noise":
+            return GaussianEnsemble(self.beta, self.variance)
+        return super().part(name)
 
     def _floats(self, n: int) -> float:
         return 8.0 * n * n * self.beta**2

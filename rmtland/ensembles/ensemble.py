@@ -85,6 +85,15 @@ class Ensemble(SpectralModel):
         """Matrices whose eigenvalues have the same distribution, at less work where possible."""
         return self._matrices(n, entries)
 
+    def _known(self, n: int) -> tuple[tuple[float, int], ...]:
+        """Eigenvalues that are certain, with their multiplicities, ascending."""
+        return ()
+
+    @property
+    def _hull(self) -> tuple[float, float]:
+        """Bounds that no eigenvalue passes."""
+        return -math.inf, math.inf
+
     def _floats(self, n: int) -> float:
         """Real numbers that drawing one matrix and its eigenvalues holds at the same time."""
         return 6.0 * n * n
@@ -104,7 +113,28 @@ class Ensemble(SpectralModel):
             entries = Entries(library, tuple(generators[start : start + step]))
             values = to_numpy(library.eigvalsh(self._equivalents(n, entries)))
             nodes[start : start + step] = values[:, :: values.shape[1] // n]
-        return nodes
+        return self._with_certain(n, nodes, float(np.finfo(library.precision).eps))
+
+    def _with_certain(self, n: int, nodes: Real, rounding: float) -> Real:
+        """Put what is known exactly in the place of computed eigenvalues, shape (runs, n)."""
+        nodes = np.sort(nodes, axis=1)
+        scale = np.abs(nodes).max(axis=1)
+        for place, multiplicity in self._known(n):
+            # of consecutive ones, those that are nearest
+            distance = np.abs(nodes - place)
+            within = np.maximum(
+                distance[:, : n - multiplicity + 1], distance[:, multiplicity - 1 :]
+            )
+            start = within.argmin(axis=1)
+            off = within.min(axis=1) > 64 * n * rounding * np.maximum(scale, abs(place))
+            if off.any():
+                raise ArithmeticError(
+                    f"{self} has {multiplicity} eigenvalues at {place:g}; the solver found none "
+                    f"within {within.min(axis=1)[off][0]:.3g}: please report this"
+                )
+            index = start[:, None] + np.arange(multiplicity)
+            np.put_along_axis(nodes, index, place, axis=1)
+        return np.clip(nodes, *self._hull)
 
     def _factors(self) -> tuple[str, list[Any]]:
         """Return "sum" or "product", and the rotation-invariant factors that the matrices are."""
@@ -386,11 +416,6 @@ def law_of(name: str, value: Any) -> Law:
 def lowest(law: Law) -> float:
     """Lowest point of a law."""
     return min([low for low, _ in law.support] + [place for place, _ in law.atoms])
-
-
-def quantiles(law: Law, n: int) -> Real:
-    """Quantiles (i + 1/2)/n of a law, i = 0, ..., n - 1: the spectrum of size n that is nearest."""
-    return np.asarray(law.ppf((np.arange(n) + 0.5) / n), dtype=np.float64)
 
 
 def _bin_edges(edges: ArrayLike) -> Real:

@@ -31,6 +31,7 @@ True
 from __future__ import annotations
 
 import abc
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -38,12 +39,14 @@ from typing import Any
 import numpy as np
 
 from rmtland.arguments import choice
-from rmtland.ensembles.ensemble import Ensemble, law_of, quantiles
+from rmtland.ensembles.ensemble import Ensemble, law_of
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import HaarFactor
+from rmtland.ensembles.quantiles import multiplicities, quantiles
 from rmtland.ensembles.sample_covariance import positive_law
 from rmtland.free import free_product, free_sum
 from rmtland.laws import Law
+from rmtland.laws.spectral_model import SpectralModel
 
 __all__ = ["HaarProduct", "HaarSum"]
 
@@ -68,6 +71,28 @@ class _HaarPair(Ensemble):
     @staticmethod
     @abc.abstractmethod
     def _operand(name: str, value: Any) -> Law: ...
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts: ("a", "b", "total")."""
+        return ("a", "b", "total")
+
+    def part(self, name: str) -> SpectralModel | Law:
+        """Return a part: the law of one of the two, or the ensemble itself."""
+        return getattr(self, name) if name in ("a", "b") else super().part(name)
+
+    def _shared(self, n: int) -> list[tuple[float, float, int]]:
+        """Eigenvalues of A and B whose eigenspaces meet whatever Q, and in how many dimensions."""
+        if self.spectra != "quantiles":
+            return []
+        (a, k), (b, m) = (multiplicities(law, n) for law in (self.a, self.b))
+        first, second = np.flatnonzero(k + m.max() > n), np.flatnonzero(m + k.max() > n)
+        return [
+            (float(a[i]), float(b[j]), int(k[i] + m[j] - n))
+            for i in first
+            for j in second
+            if k[i] + m[j] > n
+        ]
 
     def _floats(self, n: int) -> float:
         return 8.0 * n * n * self.beta**2
@@ -137,6 +162,9 @@ class HaarSum(_HaarPair):
         """Free sum of the two laws."""
         return free_sum(self.a, self.b)
 
+    def _known(self, n: int) -> tuple[tuple[float, int], ...]:
+        return tuple((x + y, number) for x, y, number in self._shared(n))
+
     def _matrices(self, n: int, entries: Entries) -> Any:
         first = entries.array(self._spectrum(self.a, n, entries))
         return entries.with_diagonal(
@@ -174,6 +202,17 @@ class HaarProduct(_HaarPair):
     def law(self) -> Law:
         """Free product of the two laws."""
         return free_product(self.a, self.b)
+
+    def _known(self, n: int) -> tuple[tuple[float, int], ...]:
+        known = [(x * y, number) for x, y, number in self._shared(n) if x and y]
+        if self.spectra == "quantiles":
+            rank = min(int(np.count_nonzero(quantiles(law, n))) for law in (self.a, self.b))
+            known += [(0.0, n - rank)] if rank < n else []
+        return tuple(known)
+
+    @property
+    def _hull(self) -> tuple[float, float]:
+        return 0.0, math.inf
 
     def _matrices(self, n: int, entries: Entries) -> Any:
         root = entries.array(np.sqrt(self._spectrum(self.a, n, entries)))

@@ -71,7 +71,8 @@ from numpy.typing import NDArray
 from rmtland.arguments import choice, count, float_array, nonnegative, positive
 from rmtland.ensembles.entries import columns
 from rmtland.ensembles.krylov_quadrature import law_jacobi, law_nodes, quadrature
-from rmtland.laws import Law
+from rmtland.ensembles.quantiles import multiplicities, point_multiplicities
+from rmtland.laws import Discrete, Law
 
 __all__ = [
     "GaussianFactor",
@@ -187,24 +188,17 @@ class HaarFactor:
                     f"a matrix of size {n:.0f} has {n:.0f} eigenvalues; got {law.size} "
                     "(a law fits any n)"
                 )
-            values, multiplicities = np.unique(law, return_counts=True)
-            return values, multiplicities / (law.size if math.isinf(n) else 1)
+            values, counts = np.unique(law, return_counts=True)
+            return values, counts / (law.size if math.isinf(n) else 1)
         if self.is_continuous and n <= _MOST_QUANTILES:
-            levels = (np.arange(n) + 0.5) / n
-            values, multiplicities = np.unique(np.asarray(law.ppf(levels)), return_counts=True)
-            return values, multiplicities.astype(np.float64)
+            return multiplicities(law, int(n))
         if self.is_continuous:
             nodes = law_nodes(law, steps if math.isinf(n) else 2 * steps)
-            values, masses = nodes[0].copy(), nodes[1].copy()
-        else:
-            values, masses = (np.array(column) for column in zip(*law.atoms, strict=True))
+            law = Discrete(tuple(nodes[0]), tuple(nodes[1]))
         if math.isinf(n):
+            values, masses = (np.array(column) for column in zip(*law.atoms, strict=True))
             return values, masses
-        # as many as there are quantiles (i + 1/2)/n at each: exact for n masses of 1/n
-        levels = np.cumsum(masses)
-        ranks = np.ceil(np.round(levels / levels[-1] * n - 0.5, 6))
-        multiplicities = np.diff(ranks, prepend=0.0)
-        return values[multiplicities > 0], multiplicities[multiplicities > 0]
+        return point_multiplicities(law, n)
 
 
 @dataclass(frozen=True)
@@ -228,9 +222,9 @@ class SpikeFactor:
         """Return distinct eigenvalues and their multiplicities, relative to n at n = inf."""
         if math.isinf(n):
             return np.array([self.rest]), np.ones(1)
-        values, multiplicities = np.unique(self.spikes, return_counts=True)
+        values, counts = np.unique(self.spikes, return_counts=True)
         places = np.append(values, self.rest)
-        sizes = np.append(multiplicities, n - len(self.spikes)).astype(np.float64)
+        sizes = np.append(counts, n - len(self.spikes)).astype(np.float64)
         return places[sizes > 0], sizes[sizes > 0]
 
 

@@ -22,6 +22,7 @@ MarchenkoPastur(aspect_ratio=0.5, scale=2.0)
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -29,9 +30,10 @@ from typing import Any
 import numpy as np
 
 from rmtland.arguments import positive
-from rmtland.ensembles.ensemble import Ensemble, Real, law_of, lowest, quantiles
+from rmtland.ensembles.ensemble import Ensemble, Real, law_of, lowest
 from rmtland.ensembles.entries import Entries, columns, entry_kind
 from rmtland.ensembles.krylov import HaarFactor, WishartFactor
+from rmtland.ensembles.quantiles import quantiles
 from rmtland.free import general_marchenko_pastur
 from rmtland.free.sums import is_point_mass
 from rmtland.laws import Law, MarchenkoPastur
@@ -104,9 +106,13 @@ class SampleCovariance(Ensemble):
             return "sum", [WishartFactor(self.aspect_ratio, self.population.mean())]
         return "product", [HaarFactor(self.population), WishartFactor(self.aspect_ratio)]
 
-    def _eigenvalues(self, n: int, library: Any, parents: Any) -> Any:
-        nodes = super()._eigenvalues(n, library, parents)
-        return exact_zeros(nodes, n - self.columns(n))
+    def _known(self, n: int) -> tuple[tuple[float, int], ...]:
+        rank = min(self.columns(n), int(np.count_nonzero(quantiles(self.population, n))))
+        return ((0.0, n - rank),) if rank < n else ()
+
+    @property
+    def _hull(self) -> tuple[float, float]:
+        return 0.0, math.inf
 
 
 def positive_law(name: str, value: Any) -> Law:

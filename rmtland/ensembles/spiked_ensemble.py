@@ -36,6 +36,7 @@ from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import SpikeFactor, jacobi_coefficients
 from rmtland.free import Outlier, spiked
 from rmtland.laws import Law
+from rmtland.laws.spectral_model import SpectralModel
 
 __all__ = ["SpikedEnsemble"]
 
@@ -92,6 +93,25 @@ class SpikedEnsemble(Ensemble):
     def outliers(self) -> tuple[Outlier, ...]:
         """Predicted outliers: places and squared overlaps of the eigenvalues that separate."""
         return spiked(self.law, self.spikes, kind=self.kind)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts: ("bulk", "total")."""
+        return ("bulk", "total")
+
+    def part(self, name: str) -> SpectralModel | Law:
+        """Return a part: the ensemble without spikes, or this one."""
+        return self.bulk if name == "bulk" else super().part(name)
+
+    def _known(self, n: int) -> tuple[tuple[float, int], ...]:
+        # a perturbation of rank r takes r at most; a congruence keeps the null space
+        kept = {0.0: 0} if self.kind == "multiplicative" else {}
+        rest = [(x, number - kept.get(x, len(self.spikes))) for x, number in self.bulk._known(n)]
+        return tuple((x, number) for x, number in rest if number > 0)
+
+    @property
+    def _hull(self) -> tuple[float, float]:
+        return (0.0, math.inf) if self.kind == "multiplicative" else (-math.inf, math.inf)
 
     def _size(self, n: Any) -> int:
         size = super()._size(n)

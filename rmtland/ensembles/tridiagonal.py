@@ -106,15 +106,6 @@ class TridiagonalEnsemble(Ensemble):
         """Tridiagonal matrix with all eigenvalues but the `_known` ones; it may be empty."""
         return self._rows(n, generator)
 
-    def _known(self, n: int) -> tuple[tuple[float, int], ...]:
-        """Eigenvalues that are certain, with their multiplicities, ascending."""
-        return ()
-
-    @property
-    def _hull(self) -> tuple[float, float]:
-        """Bounds that no eigenvalue passes."""
-        return -math.inf, math.inf
-
     def tridiagonal(self, n: int, *, rng: Rng = None, runs: int = 1) -> tuple[Real, Real]:
         """Draw the tridiagonal matrices behind `sample`, `histogram` and `extremes`.
 
