@@ -20,6 +20,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtland.streams import wide_seed
+
 __all__ = [
     "ROUNDING_UNITS",
     "ArrayLibrary",
@@ -251,7 +253,7 @@ class ArrayLibrary:
         if self.name != "cupy":
             return list(parents)
         random = self.xp.random  # CuPy only, and the next line
-        return [random.Generator(random.Philox4x3210(int(g.integers(2**63)))) for g in parents]
+        return [random.Generator(random.Philox4x3210(wide_seed(parent))) for parent in parents]
 
     def eigvalsh(self, matrices: Any) -> Any:
         """Eigenvalues of Hermitian matrices, shape (..., n, n), ascending."""

@@ -136,7 +136,7 @@ class ReluResidual(Ensemble):
         return self._floats(n) + float(n) * n
 
     def _matrices(self, n: int, entries: Entries) -> Any:
-        blocks = self._blocks(n, entries)
+        blocks, _ = self._blocks(n, entries)
         inputs, hidden, _ = self.widths(n)
         middle = inputs * hidden
         shape = (len(entries.generators), n, n)
@@ -149,15 +149,16 @@ class ReluResidual(Ensemble):
             matrices[:, columns, rows] = block
         return matrices
 
-    def _blocks(self, n: int, entries: Entries) -> list[Any]:
-        """Draw the blocks B_j, each of shape (runs, outputs, inputs)."""
+    def _blocks(self, n: int, entries: Entries) -> tuple[list[Any], Any]:
+        """Draw the blocks B_j, each (runs, outputs, inputs), and their samples (runs, hidden)."""
         inputs, hidden, outputs = self.widths(n)
         m, xp = self.samples(n), entries.xp
         data, weights = entries.normal(inputs, m), entries.normal(hidden, inputs)
         residuals = entries.normal(outputs, m) * (math.sqrt(2 * self.epsilon) / m)
         slopes = xp.astype(weights @ data > 0, entries.library.real)
         turned = entries.adjoint(data)
-        return [(residuals * slopes[:, j : j + 1, :]) @ turned for j in range(hidden)]
+        blocks = [(residuals * slopes[:, j : j + 1, :]) @ turned for j in range(hidden)]
+        return blocks, xp.sum(slopes, axis=-1)
 
     def _eigenvalues(
         self, n: int, library: ArrayLibrary, parents: Sequence[np.random.Generator]
@@ -169,8 +170,12 @@ class ReluResidual(Ensemble):
         half = hidden * min(inputs, outputs)
         for start in range(0, len(generators) if half else 0, step):
             entries = Entries(library, tuple(generators[start : start + step]))
-            singular = library.xp.linalg.svdvals(library.xp.stack(self._blocks(n, entries), axis=1))
-            values = to_numpy(singular).reshape(-1, half)
+            blocks, active = self._blocks(n, entries)
+            singular = to_numpy(library.xp.linalg.svdvals(library.xp.stack(blocks, axis=1)))
+            # the rank of a block is at most the number of samples on which its unit is active
+            rank = to_numpy(active)[..., None]
+            singular = np.where(np.arange(singular.shape[-1]) < rank, singular, 0.0)
+            values = singular.reshape(-1, half)
             nodes[start : start + step, :half] = values
             nodes[start : start + step, n - half :] = -values
         return nodes
@@ -220,6 +225,14 @@ class ReluBlock(Ensemble):
         matrices[:, :rows, rows:] = block
         matrices[:, rows:, :rows] = entries.adjoint(block)
         return matrices
+
+    def rank(self, n: int) -> int:
+        """Return the rank of B at size n; the matrix has twice as many eigenvalues off zero."""
+        return min(n // 2, columns(n, 2 * self.phi)) if self.epsilon else 0
+
+    def _known(self, n: int) -> tuple[tuple[float, int], ...]:
+        rank = 2 * self.rank(n)
+        return ((0.0, n - rank),) if rank < n else ()
 
     def _factors(self) -> tuple[str, list[Any]]:
         return "sum", [ReluBlockFactor(self.phi, self.epsilon)]

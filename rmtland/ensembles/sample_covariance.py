@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from rmtland.arguments import positive
-from rmtland.ensembles.ensemble import Ensemble, Real, law_of, lowest
+from rmtland.ensembles.ensemble import Ensemble, law_of, lowest
 from rmtland.ensembles.entries import Entries, columns, entry_kind
 from rmtland.ensembles.krylov import HaarFactor, WishartFactor
 from rmtland.ensembles.quantiles import quantiles
@@ -123,10 +123,3 @@ def positive_law(name: str, value: Any) -> Law:
     if not law.mean() > 0:
         raise ValueError(f"{name} has all its mass at zero: {law!r}")
     return law
-
-
-def exact_zeros(nodes: Real, number: int) -> Real:
-    """Put exact zeros for the null space of positive matrices: their `number` least eigenvalues."""
-    nodes = np.sort(nodes, axis=1)
-    nodes[:, : max(number, 0)] = 0.0
-    return np.maximum(nodes, 0.0)

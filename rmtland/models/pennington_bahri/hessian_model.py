@@ -37,7 +37,6 @@ from rmtland.arrays import ArrayLibrary
 from rmtland.deprecation import keyword_only
 from rmtland.ensembles import Ensemble, WishartEnsemble
 from rmtland.ensembles.entries import Entries, columns
-from rmtland.ensembles.sample_covariance import exact_zeros
 from rmtland.free import free_sum
 from rmtland.laws import Discrete, Law, MarchenkoPastur, SpectralModel
 from rmtland.spectrum import Spectrum
@@ -238,8 +237,17 @@ class HessianModel(Ensemble):
     ) -> Real:
         if not self.epsilon and library.name == "numpy":
             return self.wishart._eigenvalues(n, library, parents)
-        nodes = super()._eigenvalues(n, library, parents)
-        return nodes if self.epsilon else exact_zeros(nodes, n - columns(n, self.phi))
+        return super()._eigenvalues(n, library, parents)
+
+    def _known(self, n: int) -> tuple[tuple[float, int], ...]:
+        residual, zeros = self.residual_ensemble, n - columns(n, self.phi)
+        if residual is not None:  # off its null space it moves all eigenvalues
+            zeros += sum(number for place, number in residual._known(n) if place == 0) - n
+        return ((0.0, zeros),) if zeros > 0 else ()
+
+    @property
+    def _hull(self) -> tuple[float, float]:
+        return (-math.inf if self.epsilon else 0.0), math.inf
 
     def _factors(self) -> tuple[str, list[Any]]:
         residual = self.residual_ensemble
