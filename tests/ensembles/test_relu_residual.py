@@ -65,7 +65,7 @@ def test_blocks_share_their_data():
     """Their traces of B B^T are correlated, as those of independent blocks are not."""
     ensemble = ReluResidual(2.0, 1.0, hidden=2)
     entries = Entries(ArrayLibrary.of(), tuple(np.random.default_rng(6).spawn(2000)))
-    one, two = (np.sum(block**2, axis=(1, 2)) for block in ensemble._blocks(8, entries))
+    one, two = (np.sum(block**2, axis=(1, 2)) for block in ensemble._blocks(8, entries)[0])
     assert np.corrcoef(one, two)[0, 1] > 5 / math.sqrt(2000)
 
 
