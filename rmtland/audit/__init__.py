@@ -1,23 +1,39 @@
-"""The audit: every level of theory held against a network's Hessian, and which assumption fails.
+"""The audit: every level of theory compared with a network's Hessian, and which assumption fails.
 
-`audit_hessian` takes a point of a network and gives a `HessianAudit`: distances level by level,
-shares of the misfit by assumption, tests of residuals and weights, and a sentence.
-`rmtland.audit.drawing` draws it.
+`audit_hessian` takes a point of a network, `audit_spectra` measured spectra, and gives a
+`HessianAudit`: distances level by level, shares of the misfit by assumption, tests of residuals and
+weights, and a verdict. `rmtland.audit.drawing` draws it.
 """
 
-from rmtland.audit.auditing import audit_hessian, memory_needed
 from rmtland.audit.diagnostics import Diagnostics, diagnose
-from rmtland.audit.hessian_audit import HessianAudit, Level
+from rmtland.audit.findings import HessianAudit, LevelResult
+from rmtland.audit.hessian_audit import (
+    Cost,
+    audit_hessian,
+    audit_spectra,
+    expected_cost,
+    memory_needed,
+)
+from rmtland.audit.levels import Family, Level
 from rmtland.audit.redraws import Redraws
-from rmtland.audit.shares import Share
+from rmtland.audit.second_moments import ResidualCovariance, residual_covariance
+from rmtland.audit.shares import Assumption, Share
 
 __all__ = [
+    "Assumption",
+    "Cost",
     "Diagnostics",
+    "Family",
     "HessianAudit",
     "Level",
+    "LevelResult",
     "Redraws",
+    "ResidualCovariance",
     "Share",
     "audit_hessian",
+    "audit_spectra",
     "diagnose",
+    "expected_cost",
     "memory_needed",
+    "residual_covariance",
 ]

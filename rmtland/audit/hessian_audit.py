@@ -1,238 +1,544 @@
-"""What an audit found: levels with their distances, shares of the misfit, tests, and a sentence.
+"""The audit of a Hessian: which assumption of random-matrix theory fails on a network.
 
-`rmtland.audit.auditing` makes it of a point of a network.
+The measured spectra of H, H0 and H1 at a point of a network are compared with laws that know more
+and more of it (`rmtland.audit.levels`); the misfit of the first and of the matrix Dyson equation
+are split among their assumptions (`rmtland.audit.shares`), with errors from Hessians drawn anew
+(`rmtland.audit.redraws`); and residuals and weights are tested for what the theory takes them to be
+(`rmtland.audit.diagnostics`). The result ends in a verdict.
+
+Examples
+--------
+>>> import numpy as np
+>>> from rmtland.networks import MLP
+>>> rng, net = np.random.default_rng(0), MLP((6, 6, 6), activation="relu")
+>>> x, theta = rng.normal(size=(24, 6)), net.init(rng=1)
+>>> point = net.at(theta, x, net.predict(theta, x) - rng.normal(size=(24, 6)))
+>>> audit = audit_hessian(point, draws=2, points=20, rng=0)
+>>> [result.number for result in audit.levels if result.family is Family.WIGNER]
+[0, 1, 2, 3, 4]
+>>> audit[Level.DYSON].kolmogorov < 0.1
+True
+>>> audit.verdict.startswith("Wishart + Wigner misses by")
+True
+
+Spectra alone, of any network or matrix, are compared with levels 0-4:
+
+>>> audit = audit_spectra(audit.spectrum, phi=1.0, energy=0.5)
+>>> [result.level.name for result in audit.levels], audit.inapplicable[Level.MATCHED]
+(['PRINTED', 'FITTED'], 'it needs the spectra of H0 and H1')
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
 
-from rmtland.audit.diagnostics import Diagnostics
-from rmtland.audit.shares import Share
-from rmtland.comparison import Comparison
-from rmtland.laws import Law
+import numpy as np
+
+from rmtland.arguments import count
+from rmtland.arrays import ArrayLibrary, to_numpy
+from rmtland.audit.diagnostics import diagnose
+from rmtland.audit.distance import kolmogorov
+from rmtland.audit.dyson_levels import DysonTheory, dyson_theories
+from rmtland.audit.ensemble_distances import Distances, EnsembleDistances, free_distances
+from rmtland.audit.findings import HessianAudit, LevelResult
+from rmtland.audit.free_levels import free_sum_of_parts, free_theories
+from rmtland.audit.levels import Family, Level, LevelLaw, Theory
+from rmtland.audit.measured import MeasuredHessian, Progress
+from rmtland.audit.redraws import dyson_inapplicability
+from rmtland.audit.shares import Share, wigner_shares
+from rmtland.comparison import compare
+from rmtland.ensembles import HaarSum
+from rmtland.laws import EmpiricalLaw, Law
+from rmtland.laws.spectral_model import SpectralModel
+from rmtland.models import DysonHessian
+from rmtland.networks import LossPoint
 from rmtland.spectrum import Spectrum
+from rmtland.streams import Rng, streams
+from rmtland.version import installed_version
 
-__all__ = ["DYSON", "WIGNER", "HessianAudit", "Level"]
+__all__ = ["Cost", "audit_hessian", "audit_spectra", "expected_cost", "memory_needed"]
 
-WIGNER, DYSON = "Wishart + Wigner", "matrix Dyson"
-"""Names of the two laws whose misfit is split."""
-
-
-@dataclass(frozen=True, eq=False)
-class Level:
-    """One level of theory and how far the measured Hessian is from it.
-
-    Parameters
-    ----------
-    number : int
-        0-6, see `rmtland.audit.levels`.
-    family : str
-        "Wishart + Wigner", "Wishart + ReLU block", or "matrix Dyson".
-    name : str
-        For tables.
-    law : Law
-        The law.
-    comparison : Comparison
-        Of the measured spectrum with the law.
-    explained : int
-        How many of the eigenvalues that lie outside the law of level 1 are no longer outside.
-    error : float or None
-        Standard deviation of the Kolmogorov distance over Hessians drawn anew (for level 5 from
-        its own ensemble, for the others from that of level 6).
-    expected : float or None
-        Mean of that distance: for levels 5 and 6 what chance does if they hold.
-    law_error : float
-        Error of the law itself, as a distance.
-    parameters : dict
-        Of the model, JSON-able.
-    """
-
-    number: int
-    family: str
-    name: str
-    law: Law
-    comparison: Comparison
-    explained: int
-    error: float | None = None
-    expected: float | None = None
-    law_error: float = 0.0
-    parameters: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def index_error(self) -> float:
-        """Index of the law less the measured one."""
-        return self.comparison.law_index - self.comparison.spectrum_index
-
-    @property
-    def edge_errors(self) -> tuple[float, float]:
-        """Lowest and highest end of the law less the measured ones."""
-        law, seen = self.comparison.law_edges, self.comparison.spectrum_edges
-        return law[0] - seen[0], law[1] - seen[1]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
-        return {
-            "number": self.number, "family": self.family, "name": self.name,
-            **self.comparison.as_dict(), "index_difference": self.index_error,
-            "edge_differences": list(self.edge_errors), "outliers_explained": self.explained,
-            "error": self.error, "expected": self.expected, "law_error": self.law_error,
-            "parameters": self.parameters,
-        }  # fmt: skip
+_ROTATIONS = 4
+_FEWEST = 8  # eigenvalues
+_CHAIN = (
+    Level.PRINTED,
+    Level.MATCHED,
+    Level.MEASURED_GAUSS_NEWTON,
+    Level.MEASURED_RESIDUAL,
+    Level.MEASURED_PARTS,
+)
 
 
-@dataclass(frozen=True, eq=False)
-class HessianAudit:
-    """What an audit found.
+def audit_hessian(
+    point: LossPoint,
+    *,
+    draws: int = 8,
+    points: int = 40,
+    laws: Mapping[str, Law | SpectralModel] | None = None,
+    levels: Collection[Level] | None = None,
+    rng: Rng = None,
+    progress: Progress | None = None,
+) -> HessianAudit:
+    """Compare the Hessian of a network at a point with every level of theory.
+
+    An interrupt (Ctrl-C) after the first levels ends the audit early: what was done is returned,
+    and `interrupted` says what was not.
 
     Parameters
     ----------
-    levels : tuple of Level
-        In the order of the table.
-    shares : tuple of Share
-        What each assumption contributes to the misfit of a law.
-    spectrum, gauss_newton, residual : Spectrum
-        Measured eigenvalues of H, H0 and H1.
-    chance : float or None
-        Mean distance of Hessians drawn anew from level 5 to its law.
-    chance_error : float or None
-        Their standard deviation.
-    diagnostics : Diagnostics
-        Tests of residuals and weights.
-    not_applicable : str or None
-        Why levels 5 and 6 were left out.
-    provenance : dict
-        Network, sizes, energy, seed, versions.
+    point : LossPoint
+        Network, parameters and data: `MLP.at`. Levels 5 and 6 and what is drawn anew need one
+        hidden layer, no biases and half the mean squared error; without them they are left out and
+        `inapplicable` says why.
+    draws : int
+        Hessians drawn anew, at least 2, or 0 for no errors and no shares of the Dyson law.
+    points : int
+        Points of the tables of the Dyson laws, at least 20.
+    laws : mapping of str to Law or SpectralModel, optional
+        Further laws to compare with, by the name that tables show.
+    levels : collection of Level, optional
+        Levels to compare with; all by default. Shares need those of their chain.
+    rng : anything `numpy.random.default_rng` takes
+        For what is drawn.
+    progress : callable, optional
+        Called as ``progress(what, done, total)``.
+
+    Returns
+    -------
+    HessianAudit
+
+    Raises
+    ------
+    MemoryError
+        If it takes more memory than is free; it says how much.
+    ValueError
+        If a number is out of range, or the network has fewer than 8 parameters.
+    TypeError
+        If `point` is not a LossPoint, or a law is none.
     """
+    if not isinstance(point, LossPoint):
+        raise TypeError(f"audit_hessian takes a LossPoint (see MLP.at); got {type(point).__name__}")
+    if count("draws", draws, least=0) == 1:
+        raise ValueError("draws must be 0 or at least 2; one Hessian has no spread")
+    count("points", points, least=20)
+    _check_size(point.net.parameter_count)
+    given = _as_laws(laws)
+    _check_memory(point)
+    show = progress or _silent
+    double = _in_double(point)
+    show("exact Hessian", 0, 1)
+    measured = MeasuredHessian.of_point(double)
+    run = _Run(measured, levels, show)
+    dyson_rng, draws_rng, haar_rng = streams(rng, 3)
+    try:
+        run.compare_free()
+        run.compare_given(given)
+        run.rotate(haar_rng)
+        run.compare_dyson(points, dyson_rng)
+        run.redraw(draws, draws_rng)
+    except KeyboardInterrupt:
+        if not run.results:
+            raise
+        run.interrupted = run.step
+    net: Any = double.net
+    provenance = {
+        "source": "network",
+        "network": repr(net),
+        "widths": list(net.widths),
+        "samples": int(double.samples.size),
+        "parameters": int(net.parameter_count),
+        "phi": measured.phi,
+        "energy": measured.energy,
+        "gradient_norm": float(np.linalg.norm(to_numpy(double.gradient))),
+        "draws": draws,
+        "points": points,
+        "seed": rng if isinstance(rng, int) else None if rng is None else repr(rng),
+        "rmtland": installed_version(),
+    }
+    return replace(run.audit(provenance), diagnostics=diagnose(double))
 
-    levels: tuple[Level, ...]
-    shares: tuple[Share, ...]
-    spectrum: Spectrum
-    gauss_newton: Spectrum
-    residual: Spectrum
-    chance: float | None
-    chance_error: float | None
-    diagnostics: Diagnostics
-    not_applicable: str | None
-    provenance: dict[str, Any]
 
-    def __getitem__(self, name: str) -> Level:
-        """Return the level of a name."""
-        for level in self.levels:
-            if level.name == name:
-                return level
-        raise KeyError(f"no level {name!r}; there are {', '.join(x.name for x in self.levels)}")
+def audit_spectra(
+    total: Spectrum,
+    *,
+    gauss_newton: Spectrum | None = None,
+    residual: Spectrum | None = None,
+    phi: float | None = None,
+    energy: float | None = None,
+    piecewise_linear: bool = False,
+    laws: Mapping[str, Law | SpectralModel] | None = None,
+    levels: Collection[Level] | None = None,
+    rng: Rng = None,
+    progress: Progress | None = None,
+) -> HessianAudit:
+    """Compare measured spectra with the levels of theory that need no network.
 
-    def level(self, number: int, family: str | None = None) -> Level:
-        """Return the level of a number, the first of its family or of all families.
+    Parameters
+    ----------
+    total : Spectrum
+        Of H: eigenvalues, or an estimate with weights.
+    gauss_newton, residual : Spectrum, optional
+        Of H0 and H1; without them levels 1, 3 and 4 do not apply.
+    phi : float, optional
+        Parameters per effective example, p / (m n_out).
+    energy : float, optional
+        Loss over the number of outputs.
+    piecewise_linear : bool
+        Whether to compare with the ReLU block too.
+    laws, levels, rng, progress
+        As in `audit_hessian`; random numbers are for the rotation of the parts.
 
-        Raises
-        ------
-        KeyError
-            If there is none.
-        """
-        for level in self.levels:
-            if level.number == number and family in (None, level.family):
-                return level
-        raise KeyError(f"no level {number} of {family or 'any family'}")
+    Returns
+    -------
+    HessianAudit
 
-    def share(self, assumption: str, law: str = WIGNER) -> Share:
-        """Return the share of an assumption in the misfit of a law."""
-        for share in self.shares:
-            if (share.law, share.assumption) == (law, assumption):
-                return share
-        raise KeyError(f"no share of {assumption!r} in the misfit of {law}")
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or there are fewer than 8 eigenvalues.
+    TypeError
+        If a spectrum or a law is none.
+    """
+    measured = MeasuredHessian(
+        total, gauss_newton, residual, phi=phi, energy=energy, piecewise_linear=piecewise_linear
+    )
+    _check_size(measured.size)
+    given = _as_laws(laws)
+    run = _Run(measured, levels, progress or _silent)
+    try:
+        run.compare_free()
+        run.compare_given(given)
+        run.rotate(rng)
+    except KeyboardInterrupt:
+        if not run.results:
+            raise
+        run.interrupted = run.step
+    run.compare_dyson(20, None)  # says why not
+    provenance = {
+        "source": "spectra",
+        "parameters": measured.size,
+        "phi": measured.phi,
+        "energy": measured.energy,
+        "rmtland": installed_version(),
+    }
+    return run.audit(provenance)
 
-    @cached_property
-    def sentence(self) -> str:
-        """What the audit says, in plain words."""
-        parts = [self._about_wigner()]
-        parts += [self._about_dyson()] if self.not_applicable is None else [
-            f"Levels 5 and 6 do not apply: {self.not_applicable}."
-        ]  # fmt: skip
-        square = self.provenance.get("gradient_norm", 1.0) ** 2
-        if square <= _CRITICAL:
-            parts.append(f"The point is critical up to |gradient|^2 = {square:.1e}.")
-        return " ".join([*parts, self.diagnostics.sentence])
 
-    def _about_wigner(self) -> str:
-        misfit = self.level(0, WIGNER).comparison.kolmogorov
-        shares = [s for s in self.shares if s.law == WIGNER and s.assumption != "chance"]
-        ranked = sorted(shares, key=lambda share: -share.value)
-        first, rest = ranked[0], ranked[1:]
-        start = f"The misfit {misfit:.3f} of Wishart + Wigner (Kolmogorov distance)"
-        if misfit <= 2 * self.share("chance").value:
-            return f"{start} is within what chance does at this size."
-        words = "is mostly" if first.value > misfit / 2 else "is more than anything else"
-        others = ", ".join(f"{_ASSUMED[s.assumption]} {_amount(s)}" for s in rest)
-        return f"{start} {words} {_ASSUMED[first.assumption]} ({_amount(first)}); {others}."
+class _Run:
+    """What an audit has found so far."""
 
-    def _about_dyson(self) -> str:
-        best = min(
-            (level for level in self.levels if level.family == DYSON),
-            key=lambda level: level.comparison.kolmogorov,
+    def __init__(
+        self, measured: MeasuredHessian, levels: Collection[Level] | None, progress: Progress
+    ) -> None:
+        wanted = set(Level) if levels is None else set(levels)
+        unknown = [level for level in wanted if not isinstance(level, Level)]
+        if unknown:
+            raise TypeError(f"levels must be members of rmtland.audit.Level; got {unknown[0]!r}")
+        self.measured, self.wanted, self.progress = measured, wanted, progress
+        self.results: list[LevelResult] = []
+        self.inapplicable: dict[Level, str] = {}
+        self.distances: Distances = {}
+        self.dyson: DysonTheory | None = None
+        self.drawn: EnsembleDistances | None = None
+        self.turned: tuple[float, float] | None = None
+        self.step = ""
+        self.interrupted: str | None = None
+
+    def show(self, what: str, done: int, total: int) -> None:
+        """Tell what is being done, and remember it."""
+        self.step = what
+        self.progress(what, done, total)
+
+    # Levels ----------------------------------------------------------------------------------
+
+    def compare_free(self) -> None:
+        """Levels 0-4, one family after the other; the one without a family last."""
+        theories = free_theories(self.measured)
+        for done, theory in enumerate(theories):
+            self.show("laws of free probability", done, len(theories))
+            if not self._applies(theory):
+                continue
+            found = theory.law(self.measured)
+            key = theory.level, theory.family
+            if theory.level is Level.MEASURED_RESIDUAL:  # for the shares only
+                if self.measured.total.is_complete:
+                    eigenvalues = self.measured.total.eigenvalues
+                    self.distances[key] = kolmogorov(eigenvalues, found.law)
+                continue
+            self._add(theory, found)
+
+    def compare_given(self, laws: Mapping[str, Law]) -> None:
+        """Laws of the caller."""
+        for label, law in laws.items():
+            self.show(label, 0, 1)
+            comparison = self._compared(law)
+            self.results.append(
+                LevelResult(Level.GIVEN, Family.OTHER, law, comparison, label=label)
+            )
+
+    def compare_dyson(self, points: int, rng: Rng) -> None:
+        """Levels 5 and 6."""
+        wanted = self.wanted & {Level.DYSON, Level.DYSON_MOMENTS}
+        if not wanted:
+            reason = "it was not asked for"
+            self.inapplicable |= {Level.DYSON: reason, Level.DYSON_MOMENTS: reason}
+            return
+        self.show("second moments", 0, 1)
+        theories = dyson_theories(self.measured, points=points, rng=rng)
+        for theory in theories:
+            if self._applies(theory):
+                self._add(theory, theory.law(self.measured, progress=self.show))
+                self.dyson = theory
+
+    def _applies(self, theory: Theory) -> bool:
+        if theory.level not in self.wanted:
+            self.inapplicable.setdefault(theory.level, "it was not asked for")
+            return False
+        reason = theory.applies(self.measured)
+        if reason is not None:
+            self.inapplicable.setdefault(theory.level, reason)
+        return reason is None
+
+    def _add(self, theory: Theory, found: LevelLaw) -> None:
+        comparison = self._compared(found.law)
+        self.distances[theory.level, theory.family] = comparison.kolmogorov
+        self.results.append(
+            LevelResult(
+                theory.level,
+                theory.family,
+                found.law,
+                comparison,
+                law_error=found.error,
+                curvature_spread=found.curvature_spread,
+                parameters=dict(found.parameters),
+            )
         )
-        left = best.comparison.kolmogorov
-        start = f"With the matrix Dyson equation (level {best.number}) {left:.3f} is left"
-        if best.law_error > max(0.01, left / 3):
-            start += f" (the law was computed to {best.law_error:.3f} only: raise points)"
-        if best.expected is None or best.error is None:
-            return f"{start}."
-        noise = f"{best.expected:.3f} +- {best.error:.3f}"
-        chance = left <= best.expected + 3 * best.error
-        start += f", {'which is' if chance else 'more than'} sampling noise ({noise})."
-        first = self.level(5, DYSON)
-        if first.expected is None or first.error is None:
-            return start
-        misfit = first.comparison.kolmogorov
-        if misfit <= first.expected + 3 * first.error:
-            return start
-        shares = sorted(
-            (s for s in self.shares if s.law == DYSON and s.assumption != "chance"),
-            key=lambda share: -share.value,
-        )
-        blame = ", ".join(f"{_ASSUMED[s.assumption]} {_amount(s)}" for s in shares)
-        return f"{start} Of the {misfit:.3f} of level 5: {blame}."
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything but laws and spectra as plain values, for JSON."""
-        return {
-            "sentence": self.sentence,
-            "provenance": self.provenance,
-            "levels": [level.as_dict() for level in self.levels],
-            "shares": [share.as_dict() for share in self.shares],
-            "chance": self.chance,
-            "chance_error": self.chance_error,
-            "not_applicable": self.not_applicable,
-            "diagnostics": self.diagnostics.as_dict(),
-            "spectrum": {
-                **self.spectrum.inertia()._asdict(),
-                "index": self.spectrum.index(),
-                "edges": [float(self.spectrum.nodes.min()), float(self.spectrum.nodes.max())],
-            },
+    def _compared(self, law: Law) -> Any:
+        # sums of measured spectra divide by zero between bands
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return compare(self.measured.total, law)
+
+    # Shares and errors -----------------------------------------------------------------------
+
+    def rotate(self, rng: Rng) -> None:
+        """Distance to level 4 of the measured parts in general position: mean and its error."""
+        first, second = self.measured.gauss_newton, self.measured.residual
+        if not all((level, Family.WIGNER) in self.distances for level in _CHAIN):
+            return
+        assert first is not None
+        assert second is not None
+        if not second.nodes.any():
+            self.turned = 0.0, 0.0
+            return
+        if not (first.is_complete and second.is_complete):
+            return
+        h0, h1 = first.eigenvalues, second.eigenvalues
+        law = free_sum_of_parts(h0, h1, atoms=100)
+        pair = HaarSum(EmpiricalLaw(h0), EmpiricalLaw(h1))
+        found: list[float] = []
+        for generator in streams(rng, _ROTATIONS):
+            self.show("Haar rotations", len(found), _ROTATIONS)
+            nodes = pair.sample(self.measured.size, rng=generator).nodes
+            found.append(kolmogorov(nodes[0], law))
+        spread = float(np.std(found, ddof=1))
+        self.turned = float(np.mean(found)), spread / float(np.sqrt(_ROTATIONS))
+
+    def redraw(self, draws: int, rng: Rng) -> None:
+        """Hessians drawn anew."""
+        laws = {result.level: result.law for result in self.results}
+        models = None if self.dyson is None else self.dyson.models
+        if not draws or models is None or not {Level.DYSON, Level.DYSON_MOMENTS} <= laws.keys():
+            return
+        self.drawn = EnsembleDistances(self.measured, models, laws)
+        self.drawn.draw(draws, rng, self.show)
+
+    def shares(self) -> list[Share]:
+        """What the assumptions of both laws contribute, as far as it was measured."""
+        found: list[Share] = []
+        drawn = self.drawn if self.drawn is not None and self.drawn.enough else None
+        if self.turned is not None:
+            chain = [self.distances[level, Family.WIGNER] for level in _CHAIN]
+            errors = {} if drawn is None else drawn.wigner_errors(*self.turned)
+            found += [
+                Share(Family.WIGNER, assumption, *values, errors.get(assumption))
+                for assumption, values in wigner_shares(*chain, self.turned[0]).items()
+            ]
+        if drawn is not None:
+            found += drawn.dyson_shares(self.distances[Level.DYSON, Family.DYSON])
+        return found
+
+    def audit(self, provenance: dict[str, Any]) -> HessianAudit:
+        """Return all that was found."""
+        drawn = self.drawn if self.drawn is not None and self.drawn.enough else None
+        outside: dict[Family, int] = {
+            result.family: result.comparison.outliers
+            for result in self.results
+            if result.level is Level.MATCHED
         }
+        first = outside.get(Family.WIGNER, 0)
+        results = [
+            replace(
+                result,
+                explained=max(0, outside.get(result.family, first) - result.comparison.outliers),
+                error=None if drawn is None else drawn.spread(result.level, result.family),
+                expected=None if drawn is None else drawn.mean(result.level, result.family),
+            )
+            for result in self.results
+        ]
 
-    def to_json(self) -> str:
-        """Return `as_dict` as JSON text."""
-        return json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n"
+        def kept(spectrum: Spectrum | None, part: str) -> Spectrum | None:
+            if spectrum is None:
+                return None
+            return replace(
+                spectrum, provenance={**spectrum.provenance, **provenance, "part": part}
+            )
+
+        total = kept(self.measured.total, "total")
+        assert total is not None
+        models = None if self.dyson is None else self.dyson.models
+        key = Level.DYSON, Family.DYSON
+        return HessianAudit(
+            levels=tuple(results),
+            shares=tuple(self.shares()),
+            spectrum=total,
+            gauss_newton=kept(self.measured.gauss_newton, "gauss_newton"),
+            residual=kept(self.measured.residual, "residual"),
+            chance=None if drawn is None else drawn.mean(*key),
+            chance_error=None if drawn is None else drawn.spread(*key),
+            sampling=None if drawn is None else drawn.sampling,
+            residual_covariance=None if models is None else models.moments.residuals,
+            inapplicable=self.inapplicable,
+            interrupted=self.interrupted,
+            provenance=provenance,
+        )
 
 
-_CRITICAL = 1e-10
-"""Square of the gradient's norm that counts as critical (Frye et al., 2020)."""
-
-_ASSUMED = {
-    "scale": "the scale that is not fitted",
-    "Wishart": "the Wishart assumption on H0",
-    "Wigner": "the Wigner assumption on H1",
-    "freeness": "freeness of H0 and H1",
-    "iid weights": "iid weights of the second layer",
-    "Gaussian residuals": "Gaussian residuals independent of the data",
-}
+# What it takes -----------------------------------------------------------------------------------
 
 
-def _amount(share: Share) -> str:
-    error = "" if share.error is None else f" +- {share.error:.3f}"
-    return f"{share.value:.3f}{error}"
+class Cost(NamedTuple):
+    """What an audit is expected to take."""
+
+    seconds: float
+    bytes: int
+
+    def __str__(self) -> str:
+        """Return both in words."""
+        seconds = self.seconds
+        time_ = f"{seconds / 60:.0f} min" if seconds > 90 else f"{max(seconds, 1):.0f} s"
+        return f"about {time_} and {self.bytes / 1e6:.0f} MB"
+
+
+def memory_needed(point: LossPoint) -> int:
+    """Bytes that an audit takes at its height, beside the program, estimated from above.
+
+    Parameters
+    ----------
+    point : LossPoint
+        Network, parameters and data.
+
+    Returns
+    -------
+    int
+        Dense H0, H1, H with the workspace of their eigenvalues; the free sums of measured parts;
+        and where it applies the matrix Dyson equation with coupled units.
+    """
+    net: Any = point.net
+    p, m = int(net.parameter_count), int(point.samples.size)
+    jacobian = 8 * m * int(net.n_out) * p
+    needed = 8 * 8 * p**2 + 2 * jacobian + _FREE_SUMS
+    if dyson_inapplicability(point) is None:
+        needed += int(DysonHessian.of_point(_in_double(point)).memory)
+    return needed
+
+
+def expected_cost(point: LossPoint, *, draws: int = 8, points: int = 40) -> Cost:
+    """Time and memory that an audit is expected to take, from a measurement of a second or less.
+
+    Parameters
+    ----------
+    point : LossPoint
+        Network, parameters and data.
+    draws, points : int
+        As in `audit_hessian`.
+
+    Returns
+    -------
+    Cost
+        Seconds within a factor of about two.
+    """
+    net: Any = point.net
+    p = int(net.parameter_count)
+    trial = np.random.default_rng(0).normal(size=(_TRIAL, _TRIAL))
+    eigen = _seconds(lambda: np.linalg.eigvalsh(trial + trial.T)) * (p / _TRIAL) ** 3
+    sums = _seconds(lambda: np.linalg.inv(trial + 40 * np.eye(_TRIAL)))
+    seconds = 3 * eigen + _FREE_SECONDS * sums
+    if dyson_inapplicability(point) is None:
+        double = _in_double(point)
+        model = DysonHessian.of_point(double)
+        apart = replace(model, coupling="units")
+        steps = [
+            _seconds(lambda one=one: one.equation.applied(1j, one.equation.start(1j)))  # type: ignore[misc]
+            for one in (model, apart)
+        ]
+        tables = 1 if model.bends is None else 2
+        seconds += tables * (_COUPLED * steps[0] + _UNCOUPLED * points * steps[1])
+        seconds += draws * (6 * eigen + _DRAW_SECONDS * sums)
+    return Cost(seconds, memory_needed(point))
+
+
+_TRIAL = 160
+_FREE_SUMS = 200_000_000
+_FREE_SECONDS, _DRAW_SECONDS = 3000, 300  # in inverses of the trial matrix
+_COUPLED, _UNCOUPLED = 300, 60  # applications of the equation
+
+
+def _seconds(function: Any) -> float:
+    function()
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    del what, done, total
+
+
+def _as_laws(laws: Mapping[str, Law | SpectralModel] | None) -> dict[str, Law]:
+    found = {}
+    for name, given in (laws or {}).items():
+        law = given.law if isinstance(given, SpectralModel) else given
+        if not isinstance(law, Law):
+            raise TypeError(
+                f"laws must hold laws or models with a law; {name!r} is a {type(given).__name__}"
+            )
+        found[str(name)] = law
+    return found
+
+
+def _check_size(size: int) -> None:
+    if size < _FEWEST:
+        raise ValueError(f"an audit needs at least {_FEWEST} eigenvalues; there are {size}")
+
+
+def _check_memory(point: LossPoint) -> None:
+    needed, free = memory_needed(point), ArrayLibrary.of().free_memory()
+    if needed > 0.9 * free:
+        raise MemoryError(
+            f"an audit of {point.net.parameter_count} parameters needs {needed / 2**30:.1f} GiB, "
+            f"{free / 2**30:.1f} GiB are free; take a narrower network or fewer samples"
+        )
+
+
+def _in_double(point: LossPoint) -> LossPoint:
+    """Return the point in NumPy's double precision, so that zero eigenvalues can be told."""
+    if isinstance(point.theta, np.ndarray) and point.theta.dtype == np.float64:
+        return point
+    net: Any = point.net
+    arrays = (to_numpy(array).astype(np.float64) for array in (point.theta, point.x, point.y))
+    double: LossPoint = net.at(*arrays)
+    return double

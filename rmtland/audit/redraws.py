@@ -21,104 +21,145 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtland.arrays import to_numpy
-from rmtland.audit.levels import measured_moments, why_not_dyson
+from rmtland.audit.second_moments import SecondMoments
 from rmtland.models import DysonHessian
 from rmtland.networks import LossPoint
 from rmtland.streams import Rng, random_generator
+from rmtland.typing import Real
 
-__all__ = ["Redraws"]
+__all__ = ["Redraws", "dyson_inapplicability"]
 
-Real = NDArray[np.float64]
+
+def dyson_inapplicability(point: LossPoint) -> str | None:
+    """Say why a matrix Dyson equation does not cover a network, or None where it does.
+
+    Parameters
+    ----------
+    point : LossPoint
+        Any multilayer perceptron.
+
+    Returns
+    -------
+    str or None
+    """
+    net: Any = point.net
+    if len(net.widths) != 3:
+        return f"the matrix Dyson equation is for one hidden layer; the widths are {net.widths}"
+    if net.bias:
+        return "the matrix Dyson equation is for networks without biases"
+    if net.loss != "mse":
+        return f"the matrix Dyson equation is for the loss 'mse'; this network has {net.loss!r}"
+    if net.weight_decay:
+        return "the matrix Dyson equation does not cover weight decay"
+    if net.parametrisation != "standard":
+        return "the matrix Dyson equation is for the standard parametrisation"
+    return None
 
 
 @dataclass(frozen=True, eq=False)
 class Redraws:
-    """The Gaussian ensemble around a point: rows of W2 N(0, covariance), residuals N(0, r_mu).
+    """The Gaussian ensemble around a point: rows of W2 and residuals of given second moments.
 
     Parameters
     ----------
     point : LossPoint
         One hidden layer, no biases, half the mean squared error.
-    covariance : array_like, shape (n1, n1)
-        Of the rows of W2.
-    variances : array_like, shape (m,) or (m, m)
-        Of the residuals of each sample, or their covariance between samples.
+    moments : SecondMoments
+        Covariance of the rows of W2, and of the residuals between samples and between outputs.
     """
 
     point: LossPoint
-    covariance: NDArray[np.float64]
-    variances: NDArray[np.float64]
+    moments: SecondMoments
 
     @classmethod
     def of_point(cls, point: LossPoint, *, moments: bool = True) -> Self:
         """Return the ensemble of level 6, or with `moments=False` of level 5.
+
+        Parameters
+        ----------
+        point : LossPoint
+            One hidden layer, no biases, half the mean squared error.
+        moments : bool
+            Whether to measure second moments, or mean squares only.
 
         Raises
         ------
         ValueError
             If the matrix Dyson equation does not cover the network.
         """
-        reason = why_not_dyson(point)
+        reason = dyson_inapplicability(point)
         if reason is not None:
             raise ValueError(reason)
-        covariance, weights, _, _ = measured_moments(point)
-        mean = float((to_numpy(point.residuals).astype(np.float64) ** 2).mean())
-        if not moments:
-            covariance = np.eye(len(covariance)) * np.trace(covariance) / len(covariance)
-            weights = np.ones(len(weights))
-        return cls(point, covariance, mean * weights)
+        measured = SecondMoments.of_point(point)
+        return cls(point, measured if moments else measured.iid())
 
-    def draw(self, rng: Rng = None, *, second: bool = True, residuals: bool = True) -> LossPoint:
+    def draw(
+        self, *, rng: Rng = None, second_layer: bool = True, residuals: bool = True
+    ) -> LossPoint:
         """Return a point with the same first layer and inputs.
 
         Parameters
         ----------
         rng : anything `numpy.random.default_rng` takes
             Seed or generator.
-        second, residuals : bool
+        second_layer, residuals : bool
             Which of W2 and the residuals are drawn; the other keeps its measured values. Targets
             follow.
+
+        Returns
+        -------
+        LossPoint
         """
         generator = random_generator(rng)
         net: Any = self.point.net
         first, old = (
             to_numpy(w).astype(np.float64) for w in net.unflatten(to_numpy(self.point.theta))
         )
-        new = generator.normal(size=old.shape) @ _root(self.covariance).T
+        new = generator.normal(size=old.shape) @ _root(self.moments.second_layer).T
         e = to_numpy(self.point.residuals).astype(np.float64)
-        noise = generator.normal(size=e.shape)
-        if self.variances.ndim == 1:
-            noise *= np.sqrt(self.variances)[:, None]
-        else:
-            noise = _root(self.variances) @ noise
-        theta = np.concatenate([first.ravel(), (new if second else old).ravel()])
+        noise = self._noise(generator.normal(size=e.shape))
+        theta = np.concatenate([first.ravel(), (new if second_layer else old).ravel()])
         x = to_numpy(self.point.x).astype(np.float64)
         outputs = net.predict(theta, x)
         point: LossPoint = net.at(theta, x, outputs - (noise if residuals else e))
         return point
 
-    def parts(self, drawn: LossPoint, bends: Real | None = None) -> tuple[Real, Real]:
+    def _noise(self, normal: Real) -> Real:
+        """Give independent normal numbers the covariance of the residuals."""
+        covariance = self.moments.residuals
+        if covariance.samples.ndim == 1:
+            noise = normal * np.sqrt(covariance.samples)[:, None]
+        else:
+            noise = _root(covariance.samples) @ normal
+        if covariance.outputs is not None:
+            noise = noise @ _root(covariance.outputs).T
+        return np.asarray(noise * np.sqrt(self.moments.mean_square))
+
+    def parts(self, drawn: LossPoint, curvature: Real | None = None) -> tuple[Real, Real]:
         """Return H0 and H1 of a point that was drawn.
 
         Parameters
         ----------
         drawn : LossPoint
             What `draw` returned.
-        bends : array_like, shape (n1, m), optional
+        curvature : ndarray, shape (n1, m), optional
             W2^T e f'' to take in place of its own, so that the f'' block is the measured one.
+
+        Returns
+        -------
+        (ndarray, ndarray), shape (p, p) each
         """
         split = drawn.hessian()
         h0, h1 = (
             to_numpy(matrix).astype(np.float64) for matrix in (split.gauss_newton, split.residual)
         )
         own = DysonHessian.of_point(drawn).bends
-        if bends is not None and own is not None:
+        if curvature is not None and own is not None:
             x = to_numpy(self.point.x).astype(np.float64)
             h1 = h1.copy()
-            for j, change in enumerate(np.asarray(bends) - own):
+            for j, change in enumerate(np.asarray(curvature) - own):
                 rows = slice(j * x.shape[1], (j + 1) * x.shape[1])
                 block = x.T @ (change[:, None] * x) / len(x)
                 h1[rows, rows] += (block + block.T) / 2

@@ -5,7 +5,8 @@ begins with the law in question and gives up one assumption at a time the differ
 to the misfit. What one assumption contributes depends on the order in which they are given up; the
 share stated is the mean over all orders (Shapley's value [1]_), with its range. A share may
 be negative: then two assumptions err in opposite directions and giving up one alone makes the
-fit worse.
+fit worse. Where the orders differ in sign by more than the error, they `cancel`: the mean says
+little then, and the range is what to read.
 
 **Wishart + Wigner** (first layer of assumptions: H0 Wishart, H1 Wigner, H0 and H1 free)
 
@@ -24,11 +25,13 @@ Pennington and Bahri, so that d_4 - f_4 is what lack of freeness alone does.
 .. math::
     d_5 = \underbrace{\tfrac12 [(d_5 - d_W) + (d_e - f)]}_{\text{iid weights}}
         + \underbrace{\tfrac12 [(d_5 - d_e) + (d_W - f)]}_{\text{Gaussian residuals}}
-        + \underbrace{f}_{\text{chance}}
+        + \underbrace{f - c}_{\text{law}} + \underbrace{c}_{\text{chance}}
 
 where d_W is the distance to the mean spectrum of Hessians with W2 as measured and residuals drawn
 anew, d_e that with residuals as measured and W2 drawn anew (`rmtland.audit.redraws`), and f the
-distance that a single Hessian of the ensemble of level 5 has to the law of level 5, on average.
+distance that a single Hessian of the ensemble of level 5 has to the law of level 5, on average. Of
+that, c is what a single Hessian is off the mean spectrum of the others, sampling noise; the rest is
+the law's own error: of its table, and of the equation at this size.
 
 References
 ----------
@@ -37,19 +40,60 @@ References
 
 Examples
 --------
->>> wigner_shares(0.30, 0.20, 0.08, 0.15, 0.05, 0.01)["Wishart"]
-(0.11, 0.1, 0.12)
+>>> wigner_shares(0.30, 0.20, 0.08, 0.15, 0.05, 0.01)[Assumption.WISHART]
+Contribution(value=0.11, low=0.1, high=0.12)
+>>> Share(Family.DYSON, Assumption.WEIGHTS, 0.01, -0.1, 0.12, 0.02).cancels
+True
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Any, NamedTuple
 
-__all__ = ["Share", "dyson_shares", "wigner_shares"]
+from rmtland.audit.levels import Family
 
-Parts = dict[str, tuple[float, float, float]]
-"""Share, and its least and greatest value over the orders, by assumption."""
+__all__ = ["Assumption", "Contribution", "Share", "dyson_shares", "wigner_shares"]
+
+
+_SMALL = 0.005
+"""Distances are read to a few thousandths."""
+
+
+class Assumption(StrEnum):
+    """What a law assumes and may be wrong about; "chance" is due to the size of the network."""
+
+    SCALE = "scale"
+    WISHART = "Wishart"
+    WIGNER = "Wigner"
+    FREENESS = "freeness"
+    WEIGHTS = "iid weights"
+    RESIDUALS = "Gaussian residuals"
+    LAW = "law"
+    CHANCE = "chance"
+
+    @property
+    def sentence(self) -> str:
+        """The assumption in plain words."""
+        return {
+            "scale": "the scale that is not fitted",
+            "Wishart": "the Wishart assumption on H0",
+            "Wigner": "the Wigner assumption on H1",
+            "freeness": "freeness of H0 and H1",
+            "iid weights": "iid weights of the second layer",
+            "Gaussian residuals": "iid residuals independent of the data",
+            "law": "the error of the law itself",
+            "chance": "the finite size",
+        }[self.value]
+
+
+class Contribution(NamedTuple):
+    """Mean over the orders in which assumptions are given up, and the range over them."""
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -58,10 +102,10 @@ class Share:
 
     Parameters
     ----------
-    law : str
+    law : Family
         The law: its shares sum to its Kolmogorov distance.
-    assumption : str
-        The assumption; "chance" for what is due to the size of the network.
+    assumption : Assumption
+        The assumption.
     value : float
         Mean over the orders in which assumptions are given up; may be negative.
     low, high : float
@@ -70,47 +114,80 @@ class Share:
         Standard error, from Hessians drawn anew; None where there are none.
     """
 
-    law: str
-    assumption: str
+    law: Family
+    assumption: Assumption
     value: float
     low: float
     high: float
     error: float | None
 
+    @property
+    def cancels(self) -> bool:
+        """Whether orders differ in sign by more than the error: the mean says little."""
+        error = max(self.error or 0.0, _SMALL)
+        return self.low < -error and self.high > error
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
         return {
-            "law": self.law, "assumption": self.assumption, "value": self.value,
-            "low": self.low, "high": self.high, "error": self.error,
+            "law": str(self.law), "assumption": str(self.assumption), "value": self.value,
+            "low": self.low, "high": self.high, "error": self.error, "cancels": self.cancels,
         }  # fmt: skip
 
 
 def wigner_shares(
     printed: float, traces: float, h0: float, h1: float, both: float, turned: float
-) -> Parts:
-    """Shares of Wishart + Wigner from the distances d_0, d_1, d_3, d_3', d_4 and f_4."""
-    scale = printed - traces
-    wishart, wigner = (traces - h0, h1 - both), (h0 - both, traces - h1)
-    free = both - turned
+) -> dict[Assumption, Contribution]:
+    """Split the misfit of Wishart + Wigner.
+
+    Parameters
+    ----------
+    printed, traces, h0, h1, both : float
+        Distances d_0, d_1, d_3, d_3' and d_4.
+    turned : float
+        f_4, that of the measured parts in general position.
+
+    Returns
+    -------
+    dict of Assumption to Contribution
+        They sum to `printed`.
+    """
     return {
-        "scale": (scale, scale, scale),
-        "Wishart": _mean(wishart),
-        "Wigner": _mean(wigner),
-        "freeness": (free, free, free),
-        "chance": (turned, turned, turned),
+        Assumption.SCALE: _mean(printed - traces),
+        Assumption.WISHART: _mean(traces - h0, h1 - both),
+        Assumption.WIGNER: _mean(h0 - both, traces - h1),
+        Assumption.FREENESS: _mean(both - turned),
+        Assumption.CHANCE: _mean(turned),
     }
 
 
-def dyson_shares(dyson: float, second: float, residuals: float, chance: float) -> Parts:
-    """Shares of the matrix Dyson equation from the distances d_5, d_W, d_e and f."""
-    weights = (dyson - second, residuals - chance)
-    noise = (dyson - residuals, second - chance)
+def dyson_shares(
+    dyson: float, second: float, residuals: float, redrawn: float, sampling: float
+) -> dict[Assumption, Contribution]:
+    """Split the misfit of the matrix Dyson equation.
+
+    Parameters
+    ----------
+    dyson, second, residuals : float
+        Distances d_5, d_W and d_e.
+    redrawn : float
+        f.
+    sampling : float
+        c.
+
+    Returns
+    -------
+    dict of Assumption to Contribution
+        They sum to `dyson`.
+    """
     return {
-        "iid weights": _mean(weights),
-        "Gaussian residuals": _mean(noise),
-        "chance": (chance, chance, chance),
+        Assumption.WEIGHTS: _mean(dyson - second, residuals - redrawn),
+        Assumption.RESIDUALS: _mean(dyson - residuals, second - redrawn),
+        Assumption.LAW: _mean(redrawn - sampling),
+        Assumption.CHANCE: _mean(sampling),
     }
 
 
-def _mean(values: tuple[float, float]) -> tuple[float, float, float]:
-    return round(sum(values) / 2, 15), round(min(values), 15), round(max(values), 15)
+def _mean(*values: float) -> Contribution:
+    low, high = round(min(values), 15), round(max(values), 15)
+    return Contribution(min(max(round(sum(values) / len(values), 15), low), high), low, high)

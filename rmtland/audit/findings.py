@@ -1,0 +1,299 @@
+"""What an audit found: levels with their distances, shares of the misfit, tests, and a verdict.
+
+`rmtland.audit.hessian_audit` makes it of a point of a network or of measured spectra. Values are
+found by level and family, shares by assumption and law; `rmtland.audit.verdict` puts them into
+words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from typing import Any
+
+from rmtland.audit.diagnostics import Diagnostics
+from rmtland.audit.levels import Family, Level
+from rmtland.audit.second_moments import ResidualCovariance
+from rmtland.audit.shares import Share
+from rmtland.audit.verdict import sentence, verdict
+from rmtland.comparison import Comparison
+from rmtland.laws import Law
+from rmtland.spectrum import Spectrum
+
+__all__ = ["HessianAudit", "LevelResult"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LevelResult:
+    """How far the measured Hessian is from one level of theory.
+
+    Parameters
+    ----------
+    level : Level
+        The level.
+    family : Family
+        Of the law.
+    law : Law
+        The law.
+    comparison : Comparison
+        Of the measured spectrum with the law.
+    explained : int
+        How many of the eigenvalues that lie outside the law of level 1 are no longer outside.
+    error : float or None
+        Standard deviation of the Kolmogorov distance over Hessians drawn anew (for level 5 from
+        its own ensemble, for the others from that of level 6).
+    expected : float or None
+        Mean of that distance: for levels 5 and 6 what chance does if they hold.
+    law_error : float
+        Error of the law itself, as a distance.
+    curvature_spread : float
+        Part of it that is due to an f'' block that was drawn.
+    parameters : dict
+        Of the model, JSON-able.
+    label : str
+        Name in tables, for a law that was given.
+    """
+
+    level: Level
+    family: Family
+    law: Law
+    comparison: Comparison
+    explained: int = 0
+    error: float | None = None
+    expected: float | None = None
+    law_error: float = 0.0
+    curvature_spread: float = 0.0
+    parameters: dict[str, Any] = field(default_factory=dict)
+    label: str = ""
+
+    @property
+    def number(self) -> int:
+        """Number of the level."""
+        return self.level.number
+
+    @property
+    def name(self) -> str:
+        """Name in tables."""
+        return self.label or self.level.title(self.family)
+
+    @property
+    def kolmogorov(self) -> float:
+        """Kolmogorov distance of the measured spectrum to the law."""
+        return self.comparison.kolmogorov
+
+    @property
+    def index_difference(self) -> float:
+        """Index of the law less the measured one; mass strictly below 0 in both."""
+        return self.comparison.law_index - self.comparison.spectrum_index
+
+    @property
+    def edge_differences(self) -> tuple[float, float]:
+        """Lowest and highest end of the law less the measured ones."""
+        law, seen = self.comparison.law_edges, self.comparison.spectrum_edges
+        return law[0] - seen[0], law[1] - seen[1]
+
+    @property
+    def outside_fraction(self) -> float:
+        """Fraction of the eigenvalues outside the law."""
+        return self.comparison.mass_outside
+
+    def __repr__(self) -> str:
+        """Return level and distance in a line."""
+        error = "" if self.error is None else f" +- {self.error:.3f}"
+        return f"LevelResult({self.number} {self.name}: Kolmogorov {self.kolmogorov:.3f}{error})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return {
+            "level": self.level.value,
+            "number": self.number,
+            "family": str(self.family),
+            "name": self.name,
+            **self.comparison.as_dict(),
+            "index_difference": self.index_difference,
+            "edge_differences": list(self.edge_differences),
+            "outside_fraction": self.outside_fraction,
+            "outliers_explained": self.explained,
+            "error": self.error,
+            "expected": self.expected,
+            "law_error": self.law_error,
+            "curvature_spread": self.curvature_spread,
+            "parameters": self.parameters,
+        }
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class HessianAudit:
+    """What an audit found.
+
+    Parameters
+    ----------
+    levels : tuple of LevelResult
+        In the order of the table.
+    shares : tuple of Share
+        What each assumption contributes to the misfit of a law.
+    spectrum : Spectrum
+        Measured eigenvalues of H.
+    gauss_newton, residual : Spectrum or None
+        Of H0 and H1.
+    chance : float or None
+        Mean distance of Hessians drawn anew from level 5 to its law.
+    chance_error : float or None
+        Their standard deviation.
+    sampling : float or None
+        The part of `chance` that is sampling noise; the rest is the law's own error.
+    diagnostics : Diagnostics or None
+        Tests of residuals and weights; None without a network.
+    residual_covariance : ResidualCovariance or None
+        Which covariance level 6 has taken for the residuals.
+    inapplicable : dict of Level to str
+        Levels that were left out, and why.
+    interrupted : str or None
+        What was being done when the audit was interrupted; what came before is there.
+    provenance : dict
+        Network, sizes, energy, seed, versions.
+    """
+
+    levels: tuple[LevelResult, ...]
+    shares: tuple[Share, ...]
+    spectrum: Spectrum
+    gauss_newton: Spectrum | None = None
+    residual: Spectrum | None = None
+    chance: float | None = None
+    chance_error: float | None = None
+    sampling: float | None = None
+    diagnostics: Diagnostics | None = None
+    residual_covariance: ResidualCovariance | None = None
+    inapplicable: Mapping[Level, str] = field(default_factory=dict)
+    interrupted: str | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, key: str | Level | tuple[Level, Family]) -> LevelResult:
+        """Return a level by its name in tables, by `Level`, or by level and family.
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        wanted = key if isinstance(key, tuple) else (key, None)
+        for result in self.levels:
+            if isinstance(key, str) and result.name == key:
+                return result
+            if wanted == (result.level, None) or wanted == (result.level, result.family):
+                return result
+        names = ", ".join(result.name for result in self.levels)
+        raise KeyError(f"no level {key!r}; there are {names}")
+
+    def level(self, number: int, family: str | None = None) -> LevelResult:
+        """Return the level of a number, the first of its family or of all families.
+
+        Parameters
+        ----------
+        number : int
+            Of the level.
+        family : str, optional
+            Of the law.
+
+        Returns
+        -------
+        LevelResult
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        for result in self.levels:
+            if result.number == number and family in (None, result.family):
+                return result
+        raise KeyError(f"no level {number} of {family or 'any family'}")
+
+    def share(self, assumption: str, law: str = Family.WIGNER) -> Share:
+        """Return the share of an assumption in the misfit of a law.
+
+        Parameters
+        ----------
+        assumption : Assumption or str
+            Which.
+        law : Family or str
+            Whose misfit.
+
+        Returns
+        -------
+        Share
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        for share in self.shares:
+            if (share.law, share.assumption) == (law, assumption):
+                return share
+        raise KeyError(f"no share of {assumption!s} in the misfit of {law!s}")
+
+    @property
+    def not_applicable(self) -> str | None:
+        """Why level 5 was left out, None where it was not."""
+        return self.inapplicable.get(Level.DYSON)
+
+    @cached_property
+    def verdict(self) -> str:
+        """What the audit says, in at most 40 words."""
+        return verdict(self)
+
+    @cached_property
+    def sentence(self) -> str:
+        """What the audit says, with all numbers."""
+        return sentence(self)
+
+    def __repr__(self) -> str:
+        """Return size and verdict."""
+        size = self.spectrum.dimension or self.spectrum.nodes.shape[1]
+        return f"HessianAudit({size} eigenvalues, {len(self.levels)} levels: {self.verdict})"
+
+    def _repr_html_(self) -> str:
+        """Return verdict and levels as an HTML table, for notebooks."""
+        rows = "".join(
+            f"<tr><td>{result.number}</td><td>{escape(result.name)}</td>"
+            f"<td>{result.kolmogorov:.3f}</td>"
+            f"<td>{'' if result.error is None else f'{result.error:.3f}'}</td>"
+            f"<td>{result.index_difference:+.3f}</td><td>{result.outside_fraction:.1%}</td></tr>"
+            for result in self.levels
+        )
+        names = ("level", "law", "Kolmogorov", "&plusmn;", "index difference", "outside")
+        head = "".join(f"<th>{name}</th>" for name in names)
+        return f"<p>{escape(self.verdict)}</p><table><tr>{head}</tr>{rows}</table>"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything but laws and spectra as plain values, for JSON."""
+        covariance = self.residual_covariance
+        counts = self.spectrum.inertia()._asdict() if self.spectrum.is_complete else {}
+        return {
+            "verdict": self.verdict,
+            "sentence": self.sentence,
+            "provenance": dict(self.provenance),
+            "levels": [result.as_dict() for result in self.levels],
+            "shares": [share.as_dict() for share in self.shares],
+            "chance": self.chance,
+            "chance_error": self.chance_error,
+            "sampling": self.sampling,
+            "residual_covariance": None if covariance is None else covariance.as_dict(),
+            "not_applicable": self.not_applicable,
+            "inapplicable": {level.value: why for level, why in self.inapplicable.items()},
+            "interrupted": self.interrupted,
+            "diagnostics": None if self.diagnostics is None else self.diagnostics.as_dict(),
+            "spectrum": {
+                **counts,
+                "index": self.spectrum.index(),
+                "edges": [float(self.spectrum.nodes.min()), float(self.spectrum.nodes.max())],
+            },
+        }
+
+    def to_json(self) -> str:
+        """Return `as_dict` as JSON text."""
+        return json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n"

@@ -1,0 +1,180 @@
+"""An audit in words: a verdict of at most 40 words, and a sentence with all numbers.
+
+A distance within three standard deviations of what Hessians drawn anew have is what chance does,
+but only if the law itself is known well enough: its own error is said to be one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rmtland.audit.levels import Family, Level
+from rmtland.audit.second_moments import CovarianceKind
+from rmtland.audit.shares import Assumption, Share
+
+if TYPE_CHECKING:
+    from rmtland.audit.findings import HessianAudit, LevelResult
+
+__all__ = ["LONGEST", "sentence", "verdict"]
+
+LONGEST = 40
+"""Words of a verdict, at most."""
+
+_CRITICAL = 1e-10
+"""Square of the gradient's norm that counts as critical (Frye et al., 2020)."""
+
+_NO_BLAME = (Assumption.CHANCE, Assumption.LAW)
+
+
+def verdict(audit: HessianAudit) -> str:
+    """Say which law fits and what fails, in at most 40 words.
+
+    Parameters
+    ----------
+    audit : HessianAudit
+        What was found.
+
+    Returns
+    -------
+    str
+    """
+    parts = []
+    first = _result(audit, Level.PRINTED, Family.WIGNER)
+    if first is not None:
+        text = f"Wishart + Wigner misses by {first.kolmogorov:.3f}"
+        shares = _blamed(audit, Family.WIGNER)
+        if shares and not _within_chance(audit, first):
+            text += f", mostly through {shares[0].assumption.sentence}"
+        parts.append(f"{text}.")
+    best = _best_dyson(audit)
+    if best is not None:
+        parts.append(f"The matrix Dyson law leaves {best.kolmogorov:.3f}{_short(audit, best)}.")
+        shares = _blamed(audit, Family.DYSON)
+        iid = audit[Level.DYSON]
+        if shares and iid.expected is not None and iid.error is not None:
+            over = iid.kolmogorov > iid.expected + 3 * iid.error
+            if over and shares[0].value > 0:
+                parts.append(f"To blame: {shares[0].assumption.sentence}.")
+    elif audit.not_applicable is not None:
+        parts.append("The matrix Dyson law does not apply.")
+    if audit.interrupted:
+        parts.append("Interrupted: not all was computed.")
+    return " ".join(parts) or "No level of theory was compared."
+
+
+def sentence(audit: HessianAudit) -> str:
+    """Say what was found with all numbers.
+
+    Parameters
+    ----------
+    audit : HessianAudit
+        What was found.
+
+    Returns
+    -------
+    str
+    """
+    parts = [_about_wigner(audit), _about_dyson(audit)]
+    square = audit.provenance.get("gradient_norm", 1.0) ** 2
+    if square <= _CRITICAL:
+        parts.append(f"The point is critical up to |gradient|^2 = {square:.1e}.")
+    if audit.diagnostics is not None:
+        parts.append(audit.diagnostics.sentence)
+    if audit.interrupted:
+        parts.append(f"Interrupted at: {audit.interrupted}.")
+    return " ".join(part for part in parts if part)
+
+
+def _result(audit: HessianAudit, level: Level, family: Family) -> LevelResult | None:
+    try:
+        return audit[level, family]
+    except KeyError:
+        return None
+
+
+def _blamed(audit: HessianAudit, law: Family) -> list[Share]:
+    """Shares of a law, the greatest first; what is due to size or to the law is left out."""
+    shares = [s for s in audit.shares if s.law is law and s.assumption not in _NO_BLAME]
+    return sorted(shares, key=lambda share: -share.value)
+
+
+def _within_chance(audit: HessianAudit, first: LevelResult) -> bool:
+    chance = [
+        share.value
+        for share in audit.shares
+        if (share.law, share.assumption) == (Family.WIGNER, Assumption.CHANCE)
+    ]
+    return bool(chance) and first.kolmogorov <= 2 * chance[0]
+
+
+def _best_dyson(audit: HessianAudit) -> LevelResult | None:
+    found = [result for result in audit.levels if result.family is Family.DYSON]
+    return min(found, key=lambda result: result.kolmogorov, default=None)
+
+
+def _is_known(result: LevelResult) -> bool:
+    """Whether the error of the law is small beside its distance, so that chance can be told."""
+    return result.law_error <= max(0.01, result.kolmogorov / 3)
+
+
+def _short(audit: HessianAudit, best: LevelResult) -> str:
+    if best.expected is None or best.error is None:
+        return ""
+    if best.kolmogorov > best.expected + 3 * best.error + best.law_error:
+        return ", more than chance"
+    if not _is_known(best):
+        return f", of which its own error may be {best.law_error:.3f}"
+    if best.kolmogorov > best.expected + 3 * best.error:
+        return ", hardly more than chance"
+    if audit.sampling is not None and best.expected > 2 * audit.sampling:
+        return ", mostly the law's own error at this size"
+    return ", which is sampling noise"
+
+
+def _about_wigner(audit: HessianAudit) -> str:
+    first = _result(audit, Level.PRINTED, Family.WIGNER)
+    if first is None:
+        return ""
+    start = f"The misfit {first.kolmogorov:.3f} of Wishart + Wigner (Kolmogorov distance)"
+    ranked = _blamed(audit, Family.WIGNER)
+    if not ranked:
+        return f"{start} is not split among its assumptions."
+    if _within_chance(audit, first):
+        return f"{start} is within what chance does at this size."
+    words = "is mostly" if ranked[0].value > first.kolmogorov / 2 else "is more than anything else"
+    others = ", ".join(_amount(share) for share in ranked[1:])
+    return f"{start} {words} {_amount(ranked[0])}; {others}."
+
+
+def _about_dyson(audit: HessianAudit) -> str:
+    best = _best_dyson(audit)
+    if best is None:
+        reason = audit.not_applicable
+        return "" if reason is None else f"Levels 5 and 6 do not apply: {reason}."
+    parts = [f"With the matrix Dyson equation (level {best.number}) {best.kolmogorov:.3f} is left"]
+    if best.expected is not None and best.error is not None:
+        noise = f"{best.expected:.3f} +- {best.error:.3f} for Hessians drawn anew"
+        parts[0] += f"{_short(audit, best)} ({noise})"
+    elif not _is_known(best):
+        parts[0] += f", of which its own error may be {best.law_error:.3f}"
+    parts[0] += "."
+    if not _is_known(best):
+        parts.append("Raise points to know the law better.")
+    covariance = audit.residual_covariance
+    if covariance is not None and covariance.kind is not CovarianceKind.IID:
+        parts.append(f"Level 6 has {covariance.kind.sentence}.")
+    first = _result(audit, Level.DYSON, Family.DYSON)
+    if first is None or first.expected is None or first.error is None:
+        return " ".join(parts)
+    if first.kolmogorov > first.expected + 3 * first.error:
+        blame = ", ".join(_amount(share) for share in _blamed(audit, Family.DYSON))
+        parts.append(f"Of the {first.kolmogorov:.3f} of level 5: {blame}.")
+    return " ".join(parts)
+
+
+def _amount(share: Share) -> str:
+    error = "" if share.error is None else f" +- {share.error:.3f}"
+    text = f"{share.assumption.sentence} ({share.value:.3f}{error}"
+    if share.cancels:
+        text += f", where orders from {share.low:+.3f} to {share.high:+.3f} cancel"
+    return f"{text})"
