@@ -1,6 +1,8 @@
 """Pictures of an audit: laws over the measured spectrum, misfits, shares, quantiles.
 
-Every function draws on the axes it is given and returns what it drew.
+Every function draws on the axes it is given and returns what it drew. Bars are values; black
+whiskers are errors from Hessians drawn anew; grey brackets are ranges over the orders in which
+assumptions are given up.
 
 Examples
 --------
@@ -16,18 +18,23 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rmtland.audit.diagnostics import Diagnostics
-from rmtland.audit.hessian_audit import DYSON, WIGNER, HessianAudit, Level
+from rmtland.audit.findings import HessianAudit, LevelResult
+from rmtland.audit.levels import Family, Level
 from rmtland.plot import draw_spectrum, law_points
 
 __all__ = [
+    "LEVEL_STYLES",
+    "audit_figure",
     "draw_audit",
     "draw_densities",
     "draw_distribution_errors",
@@ -37,89 +44,143 @@ __all__ = [
     "drawn_levels",
 ]
 
-STYLES: dict[int, dict[str, Any]] = {
-    0: {"color": "#999999", "ls": (0, (1, 1))},
-    1: {"color": "#D55E00", "ls": (0, (5, 1.5))},
-    2: {"color": "#E69F00", "ls": "-."},
-    3: {"color": "#CC79A7", "ls": (0, (3, 1, 1, 1))},
-    4: {"color": "#009E73", "ls": "-"},
-    5: {"color": "#0072B2", "ls": "-"},
-    6: {"color": "#000000", "ls": (0, (4, 2))},
+LEVEL_STYLES: dict[Level, dict[str, Any]] = {
+    Level.PRINTED: {"color": "#999999", "ls": (0, (1, 1))},
+    Level.MATCHED: {"color": "#D55E00", "ls": (0, (5, 1.5))},
+    Level.FITTED: {"color": "#E69F00", "ls": "-."},
+    Level.MEASURED_GAUSS_NEWTON: {"color": "#CC79A7", "ls": (0, (3, 1, 1, 1))},
+    Level.MEASURED_PARTS: {"color": "#009E73", "ls": "-"},
+    Level.DYSON: {"color": "#0072B2", "ls": "-"},
+    Level.DYSON_MOMENTS: {"color": "#000000", "ls": (0, (4, 2))},
+    Level.GIVEN: {"color": "#56B4E9", "ls": (0, (6, 1, 1, 1))},
 }
 """Colours that the colour-blind tell apart, by level."""
 
+_CELLS = 240
+_TALL = 6.0
+"""Heights above the bars from which a logarithmic axis shows both."""
 
-def drawn_levels(audit: HessianAudit) -> list[Level]:
-    """Levels to draw: one family, and level 6 only where it differs from level 5."""
-    levels = [level for level in audit.levels if level.family in (WIGNER, DYSON)]
-    laws: list[Any] = []
-    kept = []
-    for level in levels:
-        if not any(level.law is law for law in laws):
-            laws.append(level.law)
-            kept.append(level)
+
+def drawn_levels(audit: HessianAudit) -> list[LevelResult]:
+    """Levels to draw: one family, and level 6 only where it differs from level 5.
+
+    Parameters
+    ----------
+    audit : HessianAudit
+        What was found.
+
+    Returns
+    -------
+    list of LevelResult
+    """
+    kept: list[LevelResult] = []
+    for result in audit.levels:
+        repeated = any(result.law is other.law for other in kept)
+        if result.family is not Family.RELU_BLOCK and not repeated:
+            kept.append(result)
     return kept
 
 
 def draw_densities(
-    ax: Axes, audit: HessianAudit, *, levels: Sequence[Level] | None = None, bins: int | None = None
+    ax: Axes,
+    audit: HessianAudit,
+    *,
+    levels: Sequence[LevelResult] | None = None,
+    bins: int | None = None,
 ) -> list[Artist]:
     """Draw the density of every level over the histogram of the measured eigenvalues.
 
-    The axis shows the bulk; eigenvalues beyond it count in the normalisation.
+    The axis shows the bulk; eigenvalues beyond it count in the normalisation. Every curve is shown
+    to its top, on a logarithmic axis where one is much higher than the bars.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    audit : HessianAudit
+        What was found.
+    levels : sequence of LevelResult, optional
+        Which levels; `drawn_levels` by default.
+    bins : int, optional
+        Bins of the histogram.
+
+    Returns
+    -------
+    list of Artist
     """
-    nodes = audit.spectrum.eigenvalues
+    nodes, weights = audit.spectrum.measure
     bins = int(np.clip(nodes.size / 6, 15, 90)) if bins is None else bins
     low, high = np.quantile(nodes, [0.0, 0.97])
-    pad = 0.15 * (high - low)
+    pad = 0.15 * (high - low) or 1.0
     limits = (float(low - pad), float(high + pad))
     artists: list[Artist] = [
         draw_spectrum(ax, audit.spectrum, bins=bins, limits=limits, label="measured", color="0.82")
     ]
-    shares, _ = np.histogram(nodes, np.linspace(*limits, bins + 1))
-    top = float(np.sort(shares)[-2]) / nodes.size * bins / (limits[1] - limits[0])
-    for level in drawn_levels(audit) if levels is None else levels:
-        artists.append(_density(ax, level, limits))
+    mass, edges = np.histogram(nodes, np.linspace(*limits, bins + 1), weights=weights)
+    heights = mass / np.diff(edges)
+    lines = [
+        _density(ax, level, limits) for level in (drawn_levels(audit) if levels is None else levels)
+    ]
+    highest = max([float(heights.max()), *(float(np.max(line.get_ydata())) for line in lines)])
+    if highest > _TALL * np.sort(heights)[-2]:
+        ax.set_yscale("log")
+        ax.set_ylim(0.5 * heights[heights > 0].min(), 1.3 * highest)
+    else:
+        ax.set_ylim(0, 1.05 * highest)
     ax.set_xlim(*limits)
-    ax.set_ylim(0, 1.25 * top)
     ax.set_xlabel("eigenvalue of the Hessian")
     ax.set_ylabel("density")
-    return artists
+    return [*artists, *lines]
 
 
-def _density(ax: Axes, level: Level, limits: tuple[float, float]) -> Line2D:
+def _density(ax: Axes, level: LevelResult, limits: tuple[float, float]) -> Line2D:
     """Draw the slope of the distribution function over cells: laws with very many bands too."""
-    edges = np.linspace(*limits, 241)
+    edges = np.linspace(*limits, _CELLS + 1)
     mass = np.diff(level.law.cdf(edges))
     middle = (edges[1:] + edges[:-1]) / 2
     (line,) = ax.plot(
-        middle, mass / np.diff(edges), lw=1.5, label=f"{level.number}  {level.name}",
-        **STYLES[level.number],
-    )  # fmt: skip
+        middle,
+        mass / np.diff(edges),
+        lw=1.5,
+        label=f"{level.number}  {level.name}",
+        **LEVEL_STYLES[level.level],
+    )
     return line
 
 
 def draw_distribution_errors(
-    ax: Axes, audit: HessianAudit, *, levels: Sequence[Level] | None = None
+    ax: Axes, audit: HessianAudit, *, levels: Sequence[LevelResult] | None = None
 ) -> list[Artist]:
     """Draw distribution function of each law less the measured one, against the measured level.
 
     The largest modulus of a curve is its Kolmogorov distance.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    audit : HessianAudit
+        Of eigenvalues.
+    levels : sequence of LevelResult, optional
+        Which levels; `drawn_levels` by default.
+
+    Returns
+    -------
+    list of Artist
     """
     nodes = audit.spectrum.eigenvalues
     seen = (np.arange(nodes.size) + 0.5) / nodes.size
     artists: list[Artist] = []
     for level in drawn_levels(audit) if levels is None else levels:
-        if level.number == 0:
+        if level.level is Level.PRINTED:
             points = np.concatenate([nodes, law_points(level.law, 300)])
             points.sort()
             x = np.searchsorted(nodes, points, side="right") / nodes.size
             y = level.law.cdf(points) - x
         else:
             x, y = seen, level.law.cdf(nodes) - seen
-        artists += ax.plot(
-            x, y, lw=1.3, label=f"{level.number}  {level.name}", **STYLES[level.number]
-        )
+        label = f"{level.number}  {level.name}"
+        artists += ax.plot(x, y, lw=1.3, label=label, **LEVEL_STYLES[level.level])
     if audit.chance is not None:
         band = audit.chance + 2 * (audit.chance_error or 0.0)
         artists.append(ax.axhspan(-band, band, color="0.9", zorder=0))
@@ -131,51 +192,120 @@ def draw_distribution_errors(
 
 
 def draw_misfits(ax: Axes, audit: HessianAudit) -> list[Artist]:
-    """Draw the Kolmogorov distance of every level as a bar, with what chance alone gives."""
+    """Draw the Kolmogorov distance of every level as a bar, with what Hessians drawn anew have.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    audit : HessianAudit
+        What was found.
+
+    Returns
+    -------
+    list of Artist
+        The bars first.
+    """
     levels = list(audit.levels)
     places = np.arange(len(levels))[::-1]
-    values = [level.comparison.kolmogorov for level in levels]
+    values = [level.kolmogorov for level in levels]
     errors = [level.error or 0.0 for level in levels]
-    colors = [STYLES[level.number]["color"] for level in levels]
-    bars = ax.barh(places, values, xerr=errors, color=colors, height=0.7, ecolor="0.3")
-    for place, value, error in zip(places, values, errors, strict=True):
-        ax.text(value + error, place, f"  {value:.3f}", va="center", fontsize=7)
-    artists: list[Artist] = list(bars)
+    colors = [LEVEL_STYLES[level.level]["color"] for level in levels]
+    artists: list[Artist] = list(ax.barh(places, values, color=colors, height=0.7))
+    _whiskers(ax, places, values, errors)
+    for place, level, error in zip(places, levels, errors, strict=True):
+        text = f"  {level.kolmogorov:.3f}"
+        if level.error is not None:
+            text += f" $\\pm$ {level.error:.3f}"
+        ax.text(level.kolmogorov + error, place, text, va="center", fontsize=7)
     if audit.chance is not None:
         artists.append(ax.axvline(audit.chance, color="0.2", lw=0.9, ls=(0, (2, 2))))
-        ax.text(audit.chance, len(levels) - 0.35, " chance", fontsize=7, va="bottom", ha="left")
+        ax.text(
+            audit.chance, len(levels) - 0.35, " Hessians drawn anew, level 5", fontsize=7, va="bottom"
+        )
     ax.set_yticks(places, [f"{level.number}  {level.name}" for level in levels], fontsize=7)
-    ax.set_xlim(0, 1.2 * max(values) + 1e-3)
+    ends = [value + error for value, error in zip(values, errors, strict=True)]
+    ax.set_xlim(0, 1.35 * max(ends) + 1e-3)
     ax.set_ylim(-0.6, len(levels) + 0.2)
-    ax.set_xlabel("Kolmogorov distance to measured")
+    whisker = "" if not any(errors) else r" ($\pm$: spread over Hessians drawn anew)"
+    ax.set_xlabel(f"Kolmogorov distance to measured{whisker}", fontsize=8)
     return artists
 
 
 def draw_shares(ax: Axes, audit: HessianAudit) -> list[Artist]:
-    """Draw what each assumption contributes; thin lines show the range over the orders."""
+    """Draw what each assumption contributes, its error, and its range over the orders.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    audit : HessianAudit
+        What was found.
+
+    Returns
+    -------
+    list of Artist
+        The bars first.
+    """
     shares = list(audit.shares)
+    if not shares:
+        ax.text(0.5, 0.5, "no shares: parts not measured", ha="center", transform=ax.transAxes)
+        return []
     places = np.arange(len(shares))[::-1]
     values = [share.value for share in shares]
-    colors = [STYLES[1 if share.law == WIGNER else 5]["color"] for share in shares]
+    chosen = {Family.WIGNER: Level.MATCHED, Family.DYSON: Level.DYSON}
+    colors = [LEVEL_STYLES[chosen[share.law]]["color"] for share in shares]
     artists: list[Artist] = list(ax.barh(places, values, color=colors, height=0.6))
+    _whiskers(ax, places, values, [share.error or 0.0 for share in shares])
     for place, share in zip(places, shares, strict=True):
-        artists += ax.plot([share.low, share.high], [place, place], color="0.25", lw=1)
-        end = max(share.value, share.high, 0.0)
+        if share.high > share.low:
+            x = [share.low, share.low, share.high, share.high]
+            y = place + np.array([-0.22, -0.34, -0.34, -0.22])
+            artists += ax.plot(x, y, color="0.45", lw=0.9)
+        end = max(share.value + (share.error or 0.0), share.high, 0.0)
         text = f"  {share.value:.3f}"
         if share.error is not None:
             text += f" $\\pm$ {share.error:.3f}"
+        if share.cancels:
+            text += ", orders cancel"
         ax.text(end, place, text, va="center", fontsize=7)
     ax.axvline(0, color="0.3", lw=0.8)
-    ax.set_yticks(places, [share.assumption for share in shares], fontsize=7)
-    least, most = min(0.0, *(s.low for s in shares)), max(s.high for s in shares)
+    ax.set_yticks(places, [str(share.assumption) for share in shares], fontsize=7)
+    ends = [0.0]
+    for share in shares:
+        error = share.error or 0.0
+        ends += [share.low, share.high, share.value - error, share.value + error]
+    least, most = min(ends), max(ends)
     room = max(most - least, 1e-3)
-    ax.set_xlim(least - 0.06 * room, most + 0.4 * room)
-    ax.set_xlabel("share of the misfit (orange: as printed; blue: Dyson)")
+    ax.set_xlim(least - 0.06 * room, most + 0.5 * room)
+    ax.set_xlabel(
+        r"share of the misfit $\pm$ error; bracket: range over orders"
+        "\n(orange: Wishart + Wigner as printed; blue: matrix Dyson, level 5)",
+        fontsize=8,
+    )
     return artists
 
 
+def _whiskers(ax: Axes, places: Any, values: list[float], errors: list[float]) -> None:
+    """Draw errors where there are any."""
+    if any(errors):
+        ax.errorbar(values, places, xerr=errors, fmt="none", ecolor="black", elinewidth=1, capsize=2)
+
+
 def draw_quantiles(ax: Axes, diagnostics: Diagnostics) -> list[Line2D]:
-    """Draw measured quantiles of residuals and weights less those of the normal law."""
+    """Draw measured quantiles of residuals and weights less those of the normal law.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    diagnostics : Diagnostics
+        Tests of a point.
+
+    Returns
+    -------
+    list of Line2D
+    """
     lines = []
     colors = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
     for i, q in enumerate(diagnostics.quantiles):
@@ -183,20 +313,63 @@ def draw_quantiles(ax: Axes, diagnostics: Diagnostics) -> list[Line2D]:
         lines += ax.plot(q.normal, q.measured - q.normal, lw=1.2, color=color, label=q.array)
         ax.fill_between(q.normal, -2 * q.error, 2 * q.error, color=color, alpha=0.12, lw=0)
     ax.axhline(0, color="0.4", lw=0.8)
-    ax.set_xlabel("quantile of the normal law")
-    ax.set_ylabel("standardised quantile - normal one")
+    ax.set_xlabel("quantile of the normal law (bands: two standard errors)", fontsize=8)
+    ax.set_ylabel("standardised quantile - normal one", fontsize=8)
     if lines:
         ax.legend(fontsize=7, loc="upper center", ncols=min(3, len(lines)))
     return lines
 
 
 def draw_audit(axes: Sequence[Axes], audit: HessianAudit) -> list[Artist]:
-    """Draw an audit on four axes: densities, misfits, shares, quantiles."""
+    """Draw an audit on four axes: densities, misfits, shares, quantiles.
+
+    Parameters
+    ----------
+    axes : sequence of four Axes
+        Where to draw.
+    audit : HessianAudit
+        What was found.
+
+    Returns
+    -------
+    list of Artist
+    """
     first, second, third, fourth = axes
     artists = draw_densities(first, audit)
-    first.set_ylim(0, 1.4 * first.get_ylim()[1])
-    first.legend(fontsize=6.5, loc="upper center", ncols=2, frameon=False)
+    handles = [artist for artist in artists if isinstance(artist, Line2D)]
+    first.legend(
+        handles,
+        [f"level {str(line.get_label()).split()[0]}" for line in handles],
+        fontsize=7,
+        frameon=False,
+    )
     artists += draw_misfits(second, audit)
     artists += draw_shares(third, audit)
-    artists += draw_quantiles(fourth, audit.diagnostics)
+    if audit.diagnostics is not None:
+        artists += draw_quantiles(fourth, audit.diagnostics)
+    else:
+        fourth.set_axis_off()
     return artists
+
+
+def audit_figure(audit: HessianAudit, title: str) -> Figure:
+    """Return a figure of an audit: one line of title, the verdict under it, four panels.
+
+    Parameters
+    ----------
+    audit : HessianAudit
+        What was found.
+    title : str
+        One line.
+
+    Returns
+    -------
+    Figure
+    """
+    figure = Figure(figsize=(11, 7.6), layout="constrained")
+    draw_audit(list(figure.subplots(2, 2).ravel()), audit)
+    words = fill(audit.verdict, 140)
+    room = "\n" * (words.count("\n") + 2)
+    figure.suptitle(f"{' '.join(title.split())}{room}", fontsize=11, fontweight="bold")
+    figure.text(0.5, 0.955, words, ha="center", va="top", fontsize=9)
+    return figure
