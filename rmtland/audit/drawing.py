@@ -221,13 +221,17 @@ def draw_misfits(ax: Axes, audit: HessianAudit) -> list[Artist]:
     if audit.chance is not None:
         artists.append(ax.axvline(audit.chance, color="0.2", lw=0.9, ls=(0, (2, 2))))
         ax.text(
-            audit.chance, len(levels) - 0.35, " Hessians drawn anew, level 5", fontsize=7, va="bottom"
+            audit.chance,
+            len(levels) - 0.35,
+            " Hessians drawn anew, level 5",
+            fontsize=7,
+            va="bottom",
         )
     ax.set_yticks(places, [f"{level.number}  {level.name}" for level in levels], fontsize=7)
     ends = [value + error for value, error in zip(values, errors, strict=True)]
     ax.set_xlim(0, 1.35 * max(ends) + 1e-3)
     ax.set_ylim(-0.6, len(levels) + 0.2)
-    whisker = "" if not any(errors) else r" ($\pm$: spread over Hessians drawn anew)"
+    whisker = "" if not any(errors) else r" ($\pm$: spread of redraws)"
     ax.set_xlabel(f"Kolmogorov distance to measured{whisker}", fontsize=8)
     return artists
 
@@ -289,7 +293,9 @@ def draw_shares(ax: Axes, audit: HessianAudit) -> list[Artist]:
 def _whiskers(ax: Axes, places: Any, values: list[float], errors: list[float]) -> None:
     """Draw errors where there are any."""
     if any(errors):
-        ax.errorbar(values, places, xerr=errors, fmt="none", ecolor="black", elinewidth=1, capsize=2)
+        ax.errorbar(
+            values, places, xerr=errors, fmt="none", ecolor="black", elinewidth=1, capsize=2
+        )
 
 
 def draw_quantiles(ax: Axes, diagnostics: Diagnostics) -> list[Line2D]:

@@ -83,7 +83,7 @@ class DysonModels:
             self._laws[place] = found
         if level is not Level.DYSON_MOMENTS:
             return found
-        kept = {
+        kept: dict[str, object] = {
             "second_layer_kept": self.moments.second_layer_kept,
             "residuals_kept": self.moments.residuals.kept,
             "residuals": self.moments.residuals.kind.value,

@@ -26,25 +26,24 @@ from rmtland.audit.free_levels import free_theories
 from rmtland.audit.levels import Family, Level
 from rmtland.audit.measured import MeasuredHessian, Progress
 from rmtland.audit.redraws import Redraws
-from rmtland.audit.shares import Assumption, Share, dyson_shares, wigner_shares
+from rmtland.audit.shares import Assumption, Contribution, Share, dyson_shares, wigner_shares
 from rmtland.laws import Law
 from rmtland.networks import LossPoint
 from rmtland.streams import Rng, streams
 from rmtland.typing import Real
 
-__all__ = ["Distances", "EnsembleDistances", "free_distances", "leave_one_out"]
+__all__ = [
+    "Distances",
+    "EnsembleDistances",
+    "free_distances",
+    "leave_one_out",
+    "shares_of_chain",
+]
 
 Distances = dict[tuple[Level, Family], float]
 """Kolmogorov distances by level and family."""
 
 _FEW_ATOMS = 100  # for what is drawn many times: the distance hardly changes
-_CHAIN = (
-    Level.PRINTED,
-    Level.MATCHED,
-    Level.MEASURED_GAUSS_NEWTON,
-    Level.MEASURED_RESIDUAL,
-    Level.MEASURED_PARTS,
-)
 _STREAMS = 4  # of one draw
 
 
@@ -67,6 +66,34 @@ def free_distances(measured: MeasuredHessian) -> Distances:
         for theory in free_theories(measured, atoms=_FEW_ATOMS)
         if theory.level is not Level.FITTED and theory.applies(measured) is None
     }
+
+
+def shares_of_chain(distances: Distances, turned: float) -> dict[Assumption, Contribution]:
+    """Split the misfit of Wishart + Wigner.
+
+    Parameters
+    ----------
+    distances : dict
+        By level and family, all those of the chain.
+    turned : float
+        Distance to level 4 of the measured parts in general position.
+
+    Returns
+    -------
+    dict of Assumption to Contribution
+    """
+
+    def of(level: Level) -> float:
+        return distances[level, Family.WIGNER]
+
+    return wigner_shares(
+        of(Level.PRINTED),
+        of(Level.MATCHED),
+        of(Level.MEASURED_GAUSS_NEWTON),
+        of(Level.MEASURED_RESIDUAL),
+        of(Level.MEASURED_PARTS),
+        turned,
+    )
 
 
 def leave_one_out(runs: list[Real]) -> Real:
@@ -202,10 +229,7 @@ class EnsembleDistances:
         -------
         dict of Assumption to float
         """
-        drawn = [
-            wigner_shares(*(row[level, Family.WIGNER] for level in _CHAIN), turned)
-            for row in self.rows
-        ]
+        drawn = [shares_of_chain(row, turned) for row in self.rows]
         rotated = (Assumption.FREENESS, Assumption.CHANCE)
         return {
             assumption: float(

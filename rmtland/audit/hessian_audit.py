@@ -42,13 +42,13 @@ from rmtland.arrays import ArrayLibrary, to_numpy
 from rmtland.audit.diagnostics import diagnose
 from rmtland.audit.distance import kolmogorov
 from rmtland.audit.dyson_levels import DysonTheory, dyson_theories
-from rmtland.audit.ensemble_distances import Distances, EnsembleDistances, free_distances
+from rmtland.audit.ensemble_distances import Distances, EnsembleDistances, shares_of_chain
 from rmtland.audit.findings import HessianAudit, LevelResult
 from rmtland.audit.free_levels import free_sum_of_parts, free_theories
 from rmtland.audit.levels import Family, Level, LevelLaw, Theory
 from rmtland.audit.measured import MeasuredHessian, Progress
 from rmtland.audit.redraws import dyson_inapplicability
-from rmtland.audit.shares import Share, wigner_shares
+from rmtland.audit.shares import Share
 from rmtland.comparison import compare
 from rmtland.ensembles import HaarSum
 from rmtland.laws import EmpiricalLaw, Law
@@ -357,15 +357,14 @@ class _Run:
         self.drawn.draw(draws, rng, self.show)
 
     def shares(self) -> list[Share]:
-        """What the assumptions of both laws contribute, as far as it was measured."""
+        """Return what the assumptions of both laws contribute, as far as it was measured."""
         found: list[Share] = []
         drawn = self.drawn if self.drawn is not None and self.drawn.enough else None
         if self.turned is not None:
-            chain = [self.distances[level, Family.WIGNER] for level in _CHAIN]
             errors = {} if drawn is None else drawn.wigner_errors(*self.turned)
             found += [
                 Share(Family.WIGNER, assumption, *values, errors.get(assumption))
-                for assumption, values in wigner_shares(*chain, self.turned[0]).items()
+                for assumption, values in shares_of_chain(self.distances, self.turned[0]).items()
             ]
         if drawn is not None:
             found += drawn.dyson_shares(self.distances[Level.DYSON, Family.DYSON])
@@ -380,6 +379,7 @@ class _Run:
             if result.level is Level.MATCHED
         }
         first = outside.get(Family.WIGNER, 0)
+        order = sorted(self.results, key=lambda result: result.level is Level.GIVEN)
         results = [
             replace(
                 result,
@@ -387,15 +387,13 @@ class _Run:
                 error=None if drawn is None else drawn.spread(result.level, result.family),
                 expected=None if drawn is None else drawn.mean(result.level, result.family),
             )
-            for result in self.results
+            for result in order
         ]
 
         def kept(spectrum: Spectrum | None, part: str) -> Spectrum | None:
             if spectrum is None:
                 return None
-            return replace(
-                spectrum, provenance={**spectrum.provenance, **provenance, "part": part}
-            )
+            return replace(spectrum, provenance={**spectrum.provenance, **provenance, "part": part})
 
         total = kept(self.measured.total, "total")
         assert total is not None
@@ -482,7 +480,7 @@ def expected_cost(point: LossPoint, *, draws: int = 8, points: int = 40) -> Cost
         model = DysonHessian.of_point(double)
         apart = replace(model, coupling="units")
         steps = [
-            _seconds(lambda one=one: one.equation.applied(1j, one.equation.start(1j)))  # type: ignore[misc]
+            _seconds(lambda one=one: one.equation.applied(1j, one.equation.start(1j)))
             for one in (model, apart)
         ]
         tables = 1 if model.bends is None else 2
@@ -511,7 +509,7 @@ def _silent(what: str, done: int, total: int) -> None:
 def _as_laws(laws: Mapping[str, Law | SpectralModel] | None) -> dict[str, Law]:
     found = {}
     for name, given in (laws or {}).items():
-        law = given.law if isinstance(given, SpectralModel) else given
+        law = given if isinstance(given, Law) else getattr(given, "law", None)
         if not isinstance(law, Law):
             raise TypeError(
                 f"laws must hold laws or models with a law; {name!r} is a {type(given).__name__}"

@@ -136,10 +136,11 @@ def symmetric_parts(gauss_newton: Real, residual: Real) -> tuple[Real, Real, Rea
     tuple of ndarray, shape (p,)
         Ascending. Where H1 vanishes those of H and H0 are equal to the last bit.
     """
-    first = np.linalg.eigvalsh(gauss_newton)
+    first: Real = np.asarray(np.linalg.eigvalsh(gauss_newton), dtype=np.float64)
     if not residual.any():
-        return first, first, np.zeros(first.shape)
-    return np.linalg.eigvalsh(gauss_newton + residual), first, np.linalg.eigvalsh(residual)
+        return first, first, np.zeros(first.size)
+    total: Real = np.asarray(np.linalg.eigvalsh(gauss_newton + residual), dtype=np.float64)
+    return total, first, np.asarray(np.linalg.eigvalsh(residual), dtype=np.float64)
 
 
 def _matrix(array: Any) -> Real:

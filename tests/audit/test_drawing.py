@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from rmtland.audit import audit_hessian
 from rmtland.audit.drawing import (
+    audit_figure,
     draw_audit,
     draw_densities,
     draw_distribution_errors,
@@ -20,7 +21,7 @@ from rmtland.networks import MLP
 
 @pytest.fixture(scope="module")
 def audit():
-    return audit_hessian(independent(width=4, samples=12), draws=2, points=20)
+    return audit_hessian(independent(width=4, samples=12), draws=2, points=20, rng=0)
 
 
 @pytest.fixture
@@ -73,3 +74,27 @@ def test_an_audit_without_dyson_is_drawn_too():
     plain = audit_hessian(net.at(net.init(rng=0), x, x[:, :2]))
     assert draw_audit(list(figure.subplots(2, 2).ravel()), plain)
     figure.canvas.draw()
+
+
+def test_the_highest_curve_is_shown_whole(ax, audit):
+    draw_densities(ax, audit)
+    top = ax.get_ylim()[1]
+    assert all(line.get_ydata().max() <= top for line in ax.lines)
+
+
+def test_error_bars_are_errors_and_brackets_are_ranges(ax, audit):
+    draw_shares(ax, audit)
+    whiskers = [path.vertices[:, 0] for path in ax.collections[0].get_paths()]
+    for (low, high), share in zip(whiskers, audit.shares, strict=True):
+        assert high - low == pytest.approx(2 * share.error, abs=1e-12)
+    brackets = [line.get_xdata() for line in ax.lines if len(line.get_xdata()) == 4]
+    ranges = [share for share in audit.shares if share.high > share.low]
+    for places, share in zip(brackets, ranges, strict=True):
+        assert (places.min(), places.max()) == (share.low, share.high)
+
+
+def test_the_title_is_one_line_and_the_verdict_is_under_it(audit):
+    figure = audit_figure(audit, "A title\nof two lines")
+    assert figure.get_suptitle().strip() == "A title of two lines"
+    (words,) = (text.get_text() for text in figure.texts if "misses" in text.get_text())
+    assert " ".join(words.split()) == audit.verdict

@@ -5,6 +5,7 @@ import pytest
 from audit.audit_cases import independent, memorising
 
 from rmtland.audit.redraws import Redraws
+from rmtland.audit.second_moments import CovarianceKind, ResidualCovariance, SecondMoments
 from rmtland.models import DysonHessian
 
 
@@ -14,34 +15,42 @@ def test_what_is_kept_and_what_is_drawn():
     first, second = point.net.unflatten(point.theta)
     for keep_second in (False, True):
         for keep_residuals in (False, True):
-            new = ensemble.draw(3, second=not keep_second, residuals=not keep_residuals)
+            new = ensemble.draw(rng=3, second_layer=not keep_second, residuals=not keep_residuals)
             w1, w2 = new.net.unflatten(new.theta)
             assert np.array_equal(w1, first)
             assert np.array_equal(w2, second) == keep_second
             assert np.allclose(new.residuals, point.residuals, atol=1e-12) == keep_residuals
             assert np.array_equal(new.x, point.x)
-    assert np.array_equal(ensemble.draw(3).theta, ensemble.draw(3).theta)
-    assert not np.array_equal(ensemble.draw(3).theta, ensemble.draw(4).theta)
+    assert np.array_equal(ensemble.draw(rng=3).theta, ensemble.draw(rng=3).theta)
+    assert not np.array_equal(ensemble.draw(rng=3).theta, ensemble.draw(rng=4).theta)
 
 
 def test_second_moments_of_what_is_drawn():
     point = independent(width=4, samples=5)
     covariance = np.array([[2.0, 0.5, 0, 0], [0.5, 1.0, 0, 0], [0, 0, 0.1, 0], [0, 0, 0, 0.0]])
     variances = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
-    ensemble = Redraws(point, covariance, variances)
+    ensemble = Redraws(point, moments(covariance, variances))
     rng = np.random.default_rng(0)
-    draws = [ensemble.draw(rng) for _ in range(1500)]
+    draws = [ensemble.draw(rng=rng) for _ in range(1500)]
     second = np.concatenate([draw.net.unflatten(draw.theta)[1] for draw in draws])
-    # 6000 rows: standard errors of at most 2 * sqrt(2 / 6000)
-    assert second.T @ second / len(second) == pytest.approx(covariance, abs=0.15)
+    # an entry (i, j) of 6000 rows has the variance (v_i v_j + v_ij^2)/6000
+    sizes = np.diag(covariance)
+    error = np.sqrt((np.outer(sizes, sizes) + covariance**2) / len(second))
+    assert (np.abs(second.T @ second / len(second) - covariance) <= 4.5 * error).all()
     squares = np.mean([(draw.residuals**2).mean(axis=1) for draw in draws], axis=0)
-    assert squares == pytest.approx(variances, rel=0.09, abs=1e-12)
+    error = variances * np.sqrt(2 / (1500 * 4))
+    assert (np.abs(squares - variances) <= 4.5 * error + 1e-12).all()
+
+
+def moments(second_layer, samples, outputs=None):
+    kind = CovarianceKind.SIZES if outputs is None else CovarianceKind.OUTPUTS
+    return SecondMoments(second_layer, 1.0, ResidualCovariance(kind, samples, outputs, 1.0), 1.0)
 
 
 def test_parts_with_the_measured_second_derivatives():
     point = memorising(width=5, samples=20)
     ensemble = Redraws.of_point(point)
-    drawn = ensemble.draw(1)
+    drawn = ensemble.draw(rng=1)
     h0, h1 = ensemble.parts(drawn)
     split = drawn.hessian()
     assert np.array_equal(h0, split.gauss_newton)
@@ -58,17 +67,25 @@ def test_parts_with_the_measured_second_derivatives():
 
 def test_level_five_forgets_the_differences():
     point = memorising()
-    iid = Redraws.of_point(point, moments=False)
-    assert iid.covariance == pytest.approx(iid.covariance[0, 0] * np.eye(8))
-    assert np.ptp(iid.variances) == 0.0
-    assert iid.variances[0] == pytest.approx(2 * point.energy)
+    iid = Redraws.of_point(point, moments=False).moments
+    assert iid.second_layer == pytest.approx(iid.second_layer[0, 0] * np.eye(8))
+    assert (iid.residuals.samples == 1).all()
+    assert iid.mean_square == pytest.approx(2 * point.energy)
 
 
-def test_residuals_are_drawn_with_their_covariance_between_samples():
+def test_residuals_are_drawn_with_their_covariances():
     point, rng = memorising(), np.random.default_rng(2)
-    m = len(point.residuals)
+    m, n_out = point.residuals.shape
     root = rng.normal(size=(m, m)) / np.sqrt(m)
-    ensemble = Redraws(point, np.eye(8), root @ root.T)
-    draws = np.concatenate([ensemble.draw(seed).residuals for seed in range(400)], axis=1)
-    measured = draws @ draws.T / draws.shape[1]
-    assert np.abs(measured - root @ root.T).max() < 6 * 2 / np.sqrt(draws.shape[1])
+    between = 0.3 * np.eye(n_out) + 0.7
+    ensemble = Redraws(point, moments(np.eye(8), root @ root.T, between))
+    draws = np.array([ensemble.draw(rng=seed).residuals for seed in range(400)])
+    samples = np.einsum("kmi,kni->mn", draws, draws) / (400 * n_out)
+    # outputs of correlation .7 count as fewer: tr C^2/(tr C)^2
+    fewer = 400 / ((between**2).sum() / n_out**2)
+    size = np.diag(root @ root.T)
+    error = np.sqrt((np.outer(size, size) + (root @ root.T) ** 2) / fewer)
+    assert (np.abs(samples - root @ root.T) <= 5 * error).all()
+    outputs = np.einsum("kmi,kmj->ij", draws, draws) / (400 * np.trace(root @ root.T))
+    fewer = 400 * np.trace(root @ root.T) ** 2 / ((root @ root.T) ** 2).sum()
+    assert np.abs(outputs - between).max() <= 5 * np.sqrt(2 / fewer)
