@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""All levels of theory against the exact Hessian of one-hidden-layer networks, and the limits.
+"""All levels of theory compared with the exact Hessian of one-hidden-layer networks, and the limits.
 
 First the levels at initialisation, on whitened 4x4 digits and on Gaussian data: Kolmogorov
 distances, shares of the misfit, and a figure of all densities. The residuals are Gaussian noise of
@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from rmtland.audit import audit_hessian
+from rmtland.audit.redraws import with_gaussian_residuals
 from rmtland.files import atomic_write
 from rmtland.networks import MLP, digits, gaussian, train
 
@@ -46,25 +47,24 @@ def network(data, width, activation, seed, ratio):
 
 
 def point_of(net, theta, chosen, residuals, seed):
-    y = chosen.y
+    point = net.at(theta, chosen.x, chosen.y)
     if residuals == "gaussian":
-        noise = np.random.default_rng([seed, 2]).normal(size=chosen.y.shape)
-        y = net.predict(theta, chosen.x) - noise * np.sqrt(2 * EPSILON)
-    return net.at(theta, chosen.x, y)
+        return with_gaussian_residuals(point, EPSILON, rng=np.random.default_rng([seed, 2]))
+    return point
 
 
 def audited(case, point, arguments):
     start = time.perf_counter()
     found = audit_hessian(point, draws=arguments.draws, points=arguments.points, rng=arguments.seed)
     seconds = time.perf_counter() - start
-    print(f"\n{case}: {point.net}, {point.samples.size} samples, energy {point.energy:.3g}, "
+    print(f"\n{case}: {point.net}, {point.data.size} samples, energy {point.energy:.3g}, "
           f"{seconds:.0f} s")  # fmt: skip
     for level in found.levels:
         error = "" if level.error is None else f"+- {level.error:.3f}"
         print(
             f"  {level.number} {level.name:<38} {level.comparison.kolmogorov:7.4f} {error:<9}"
-            f" index {level.index_error:+.3f}  edges {level.edge_errors[0]:+.2f}"
-            f" {level.edge_errors[1]:+.2f}  outliers {level.comparison.outliers}"
+            f" index {level.index_difference:+.3f}  edges {level.edge_differences[0]:+.2f}"
+            f" {level.edge_differences[1]:+.2f}  outliers {level.comparison.outliers}"
         )
     for share in found.shares:
         error = "" if share.error is None else f" +- {share.error:.3f}"
@@ -81,7 +81,7 @@ def rows_of(case, data, residuals, found):
             case, data, residuals, origin["network"].split("activation=")[1].split(",")[0],
             "-".join(map(str, origin["widths"])), origin["samples"], origin["energy"],
             level.number, level.name, result.kolmogorov, level.error, level.expected,
-            result.wasserstein, level.index_error, *level.edge_errors, result.outliers,
+            result.wasserstein, level.index_difference, *level.edge_differences, result.outliers,
             level.explained, level.law_error, found.chance,
         ), strict=True))  # fmt: skip
 

@@ -11,6 +11,7 @@ from rmtland.audit.hessian_audit import (
     Cost,
     audit_hessian,
     audit_spectra,
+    check_audit,
     expected_cost,
     memory_needed,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "Share",
     "audit_hessian",
     "audit_spectra",
+    "check_audit",
     "diagnose",
     "expected_cost",
     "memory_needed",

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from rmtland.comparison.distances import settled
+from rmtland.comparison.distances import merged_nodes
 from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
@@ -46,7 +46,7 @@ def kolmogorov(eigenvalues: Real, law: Law) -> float:
     float
     """
     spectrum = Spectrum(eigenvalues)
-    nodes, weights = settled(spectrum, law, spectrum.zero_tolerance)
+    nodes, weights = merged_nodes(spectrum, law, spectrum.zero_tolerance)
     places = np.unique(np.append(nodes, [place for place, _ in law.atoms]))
     mass = np.zeros(places.shape)
     mass[np.searchsorted(places, nodes)] = weights / weights.sum()

@@ -30,6 +30,7 @@ from matplotlib.lines import Line2D
 from rmtland.audit.diagnostics import Diagnostics
 from rmtland.audit.findings import HessianAudit, LevelResult
 from rmtland.audit.levels import Family, Level
+from rmtland.drawing import COLORS, STYLES
 from rmtland.plot import draw_spectrum, law_points
 
 __all__ = [
@@ -45,15 +46,17 @@ __all__ = [
 ]
 
 LEVEL_STYLES: dict[Level, dict[str, Any]] = {
-    Level.PRINTED: {"color": "#999999", "ls": (0, (1, 1))},
-    Level.MATCHED: {"color": "#D55E00", "ls": (0, (5, 1.5))},
-    Level.FITTED: {"color": "#E69F00", "ls": "-."},
-    Level.MEASURED_GAUSS_NEWTON: {"color": "#CC79A7", "ls": (0, (3, 1, 1, 1))},
-    Level.MEASURED_PARTS: {"color": "#009E73", "ls": "-"},
-    Level.DYSON: {"color": "#0072B2", "ls": "-"},
-    Level.DYSON_MOMENTS: {"color": "#000000", "ls": (0, (4, 2))},
-    Level.GIVEN: {"color": "#56B4E9", "ls": (0, (6, 1, 1, 1))},
-}
+    level: {key: STYLES[name][key] for key in ("color", "ls")}
+    for level, name in {
+        Level.PRINTED: "printed",
+        Level.MATCHED: "matched",
+        Level.FITTED: "fitted",
+        Level.MEASURED_GAUSS_NEWTON: "one part measured",
+        Level.MEASURED_PARTS: "both parts measured",
+        Level.DYSON: "Dyson",
+        Level.DYSON_MOMENTS: "Dyson, measured moments",
+    }.items()
+} | {Level.GIVEN: {"color": COLORS[5], "ls": (0, (6, 1, 1, 1))}}
 """Colours that the colour-blind tell apart, by level."""
 
 _CELLS = 240
@@ -313,9 +316,8 @@ def draw_quantiles(ax: Axes, diagnostics: Diagnostics) -> list[Line2D]:
     list of Line2D
     """
     lines = []
-    colors = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
     for i, q in enumerate(diagnostics.quantiles):
-        color = colors[i % len(colors)]
+        color = COLORS[i % len(COLORS)]
         lines += ax.plot(q.normal, q.measured - q.normal, lw=1.2, color=color, label=q.array)
         ax.fill_between(q.normal, -2 * q.error, 2 * q.error, color=color, alpha=0.12, lw=0)
     ax.axhline(0, color="0.4", lw=0.8)

@@ -59,7 +59,14 @@ from rmtland.spectrum import Spectrum
 from rmtland.streams import Rng, streams
 from rmtland.version import installed_version
 
-__all__ = ["Cost", "audit_hessian", "audit_spectra", "expected_cost", "memory_needed"]
+__all__ = [
+    "Cost",
+    "audit_hessian",
+    "audit_spectra",
+    "check_audit",
+    "expected_cost",
+    "memory_needed",
+]
 
 _ROTATIONS = 4
 _FEWEST = 8  # eigenvalues
@@ -119,14 +126,8 @@ def audit_hessian(
     TypeError
         If `point` is not a LossPoint, or a law is none.
     """
-    if not isinstance(point, LossPoint):
-        raise TypeError(f"audit_hessian takes a LossPoint (see MLP.at); got {type(point).__name__}")
-    if count("draws", draws, least=0) == 1:
-        raise ValueError("draws must be 0 or at least 2; one Hessian has no spread")
-    count("points", points, least=20)
-    _check_size(point.net.parameter_count)
+    check_audit(point, draws=draws, points=points)
     given = _as_laws(laws)
-    _check_memory(point)
     show = progress or _silent
     double = _in_double(point)
     show("exact Hessian", 0, 1)
@@ -148,7 +149,7 @@ def audit_hessian(
         "source": "network",
         "network": repr(net),
         "widths": list(net.widths),
-        "samples": int(double.samples.size),
+        "samples": int(double.data.size),
         "parameters": int(net.parameter_count),
         "phi": measured.phi,
         "energy": measured.energy,
@@ -225,6 +226,39 @@ def audit_spectra(
         "rmtland": installed_version(),
     }
     return run.audit(provenance)
+
+
+def check_audit(point: LossPoint, *, draws: int = 8, points: int = 40) -> None:
+    """Refuse what an audit cannot do, before any work.
+
+    Parameters
+    ----------
+    point : LossPoint
+        Network, parameters and data.
+    draws, points : int
+        As in `audit_hessian`.
+
+    Raises
+    ------
+    MemoryError
+        If it takes more memory than is free; it says how much.
+    ValueError
+        If a number is out of range, or the network has fewer than 8 parameters.
+    TypeError
+        If `point` is not a LossPoint.
+    """
+    if not isinstance(point, LossPoint):
+        raise TypeError(f"audit_hessian takes a LossPoint (see MLP.at); got {type(point).__name__}")
+    if count("draws", draws, least=0) == 1:
+        raise ValueError("draws must be 0 or at least 2; one Hessian has no spread")
+    count("points", points, least=20)
+    _check_size(point.net.parameter_count)
+    needed, free = memory_needed(point), ArrayLibrary.of().free_memory()
+    if needed > 0.9 * free:
+        raise MemoryError(
+            f"an audit of {point.net.parameter_count} parameters needs {needed / 2**30:.1f} GiB, "
+            f"{free / 2**30:.1f} GiB are free; take a narrower network or fewer samples"
+        )
 
 
 class _Run:
@@ -446,7 +480,7 @@ def memory_needed(point: LossPoint) -> int:
         and where it applies the matrix Dyson equation with coupled units.
     """
     net: Any = point.net
-    p, m = int(net.parameter_count), int(point.samples.size)
+    p, m = int(net.parameter_count), int(point.data.size)
     jacobian = 8 * m * int(net.n_out) * p
     needed = 8 * 8 * p**2 + 2 * jacobian + _FREE_SUMS
     if dyson_inapplicability(point) is None:
@@ -521,15 +555,6 @@ def _as_laws(laws: Mapping[str, Law | SpectralModel] | None) -> dict[str, Law]:
 def _check_size(size: int) -> None:
     if size < _FEWEST:
         raise ValueError(f"an audit needs at least {_FEWEST} eigenvalues; there are {size}")
-
-
-def _check_memory(point: LossPoint) -> None:
-    needed, free = memory_needed(point), ArrayLibrary.of().free_memory()
-    if needed > 0.9 * free:
-        raise MemoryError(
-            f"an audit of {point.net.parameter_count} parameters needs {needed / 2**30:.1f} GiB, "
-            f"{free / 2**30:.1f} GiB are free; take a narrower network or fewer samples"
-        )
 
 
 def _in_double(point: LossPoint) -> LossPoint:

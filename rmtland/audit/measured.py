@@ -111,7 +111,7 @@ class MeasuredHessian:
             Spectrum(total),
             Spectrum(first),
             Spectrum(second),
-            phi=net.parameter_count / (point.samples.size * net.n_out),
+            phi=net.parameter_count / (point.data.size * net.n_out),
             energy=float(point.energy),
             piecewise_linear=getattr(net.activation, "name", net.activation) in _PIECEWISE_LINEAR,
             point=point,

@@ -22,6 +22,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from rmtland.arguments import nonnegative
 from rmtland.arrays import to_numpy
 from rmtland.audit.second_moments import SecondMoments
 from rmtland.models import DysonHessian
@@ -29,7 +30,7 @@ from rmtland.networks import LossPoint
 from rmtland.streams import Rng, random_generator
 from rmtland.typing import Real
 
-__all__ = ["Redraws", "dyson_inapplicability"]
+__all__ = ["Redraws", "dyson_inapplicability", "with_gaussian_residuals"]
 
 
 def dyson_inapplicability(point: LossPoint) -> str | None:
@@ -164,6 +165,38 @@ class Redraws:
                 block = x.T @ (change[:, None] * x) / len(x)
                 h1[rows, rows] += (block + block.T) / 2
         return h0, h1
+
+
+def with_gaussian_residuals(point: LossPoint, energy: float, *, rng: Rng = None) -> LossPoint:
+    """Replace residuals by iid Gaussian ones, as theory has them; targets follow.
+
+    Parameters
+    ----------
+    point : LossPoint
+        With the loss half the mean squared error.
+    energy : float
+        Of the new residuals, which have variance 2 energy; >= 0.
+    rng : anything `numpy.random.default_rng` takes
+        Seed or generator.
+
+    Returns
+    -------
+    LossPoint
+        The same network, parameters and inputs.
+
+    Raises
+    ------
+    ValueError
+        If the energy is negative, or the loss is another one.
+    """
+    net: Any = point.net
+    if net.loss != "mse":
+        raise ValueError(f"residuals are Gaussian for the loss 'mse' only; got {net.loss!r}")
+    size = np.sqrt(2 * nonnegative("energy", energy))
+    noise = random_generator(rng).normal(size=(len(point.x), net.n_out)) * size
+    theta, x = to_numpy(point.theta), to_numpy(point.x)
+    replaced: LossPoint = net.at(theta, x, net.predict(theta, x) - noise)
+    return replaced
 
 
 def _root(covariance: Real) -> Real:

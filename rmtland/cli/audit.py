@@ -1,25 +1,24 @@
-"""`rmtland audit`: hold a network's Hessian against every level of theory, say what fails."""
+"""`rmtland audit`: compare a network's Hessian with every level of theory, say what fails."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.output import check_folder, print_table, replaced, write_png
+from rmtland.cli.options import OUT, Format, Json, Out, Seed
+from rmtland.cli.output import Output
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from rmtland.audit import HessianAudit
-    from rmtland.networks import MLP, Dataset
+    from rmtland.networks import MLP, Dataset, LossPoint
 
 __all__ = ["audit"]
 
 
 def audit(
+    context: typer.Context,
     data: Annotated[
         str,
         typer.Option(
@@ -38,7 +37,7 @@ def audit(
         list[float] | None,
         typer.Option(help="Audit when training has come down to this energy; may be repeated."),
     ] = None,
-    max_steps: Annotated[int, typer.Option(help="Training steps to an energy at most.")] = 5000,
+    max_steps: Annotated[int, typer.Option(help="Training steps to an --energy, at most.")] = 5000,
     point: Annotated[
         Path | None,
         typer.Option(
@@ -53,64 +52,80 @@ def audit(
             "theory has it (no training then)."
         ),
     ] = "own",
-    noise_energy: Annotated[float, typer.Option(help="Energy of that noise.")] = 0.5,
-    seed: Annotated[int, typer.Option(help="Seed of data, initial weights and draws.")] = 0,
+    noise_energy: Annotated[
+        float, typer.Option(help="Energy of that noise, with --residuals gaussian.")
+    ] = 0.5,
+    seed: Seed = 0,
     draws: Annotated[int, typer.Option(help="Hessians drawn anew for the errors; 0: none.")] = 8,
     points: Annotated[int, typer.Option(help="Points of the Dyson tables.")] = 40,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write all numbers to this file.")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("rmtland-output"),
+    format: Format = "png",
+    json_file: Json = None,
+    out: Out = OUT,
 ) -> None:
     """Audit the assumptions of random-matrix theory on a network's Hessian.
 
     At initialisation by default, along training with --step or --energy, at a given point with
-    --point. Prints a table of levels, the shares of the misfit and a sentence; writes a figure.
+    --point. Prints a table of levels, the shares of the misfit and a verdict; writes a figure.
+    An interrupt (Ctrl-C) ends it early: what was done is printed and written.
     """
-    from rich.console import Console
-
     from rmtland.arguments import choice, count, nonnegative
+    from rmtland.audit import check_audit, expected_cost
 
     choice("residuals", residuals, ("own", "gaussian"))
     nonnegative("noise-energy", noise_energy)
-    count("seed", seed, least=0)
+    count("max-steps", max_steps)
+    _refuse_ignored(context, residuals, energy)
     stages = _stages(step, energy, point, residuals)
-    check_folder(out)
-    if json_file is not None:
-        check_folder(json_file.parent)
-        if json_file.is_dir():
-            raise IsADirectoryError(f"{json_file} is a folder; give a file to --json")
-    dataset = _dataset(data, samples, width, seed)
-    net, theta, x, y, words = _network(point, dataset, width, activation, seed)
-    notes, console = Console(stderr=True), Console()
+    output = Output(out, format=format, json=json_file)
+    dataset = _dataset(data, samples, width, count("seed", seed, least=0))
+    net, theta, x, y, words = _network(context, point, dataset, width, activation, seed)
+    start = net.at(theta, x, y)
     if residuals == "gaussian":
-        import numpy as np
-
-        noise = np.random.default_rng([seed, 2]).normal(size=(len(x), net.n_out))
-        y = net.predict(theta, x) - noise * (2 * noise_energy) ** 0.5
+        start = _noisy(start, noise_energy, seed)
         words += f"; residuals replaced by Gaussian noise of energy {noise_energy:g}"
+    check_audit(start, draws=draws, points=points)
+    cost = expected_cost(start, draws=draws, points=points)
+    _notes(f"{net.parameter_count} parameters: {cost}{' a stage' if len(stages) > 1 else ''}")
     found: list[dict[str, Any]] = []
     done = 0
+    stopped = False
     for number, (kind, target) in enumerate(stages):
-        theta, done, how = _trained(net, theta, x, y, kind, target, done, max_steps)
-        result = _audited(net, theta, x, y, draws, points, seed, notes)
+        try:
+            theta, done, how = _trained(start, theta, kind, target, done, max_steps)
+            result = _audited(start.at(theta), draws, points, seed)
+        except KeyboardInterrupt:
+            stopped = True
+            break
+        name = "audit" if len(stages) == 1 else f"audit-{number + 1}"
         title = (
             f"Hessian of a {'-'.join(map(str, net.widths))} {activation} network, "
-            f"{net.parameter_count} parameters, {how}, energy "
-            f"{result.provenance['energy']:.3g}\n{words}"
+            f"{net.parameter_count} parameters, {how}, energy {result.provenance['energy']:.3g}"
         )
-        name = "audit.png" if len(stages) == 1 else f"audit-{number + 1}.png"
-        _draw(out, name, result, title)
-        _print(console, result, title)
-        console.print(f"wrote {out / name}", soft_wrap=True, highlight=False, markup=False)
+        _report(output, result, title, words)
+        _draw(output, name, result, title)
         found.append({"stage": how, "steps": done, "data": words, **result.as_dict()})
+        if result.interrupted:
+            stopped = True
+            break
     if len(found) > 1:
-        _print_stages(console, found)
-    if json_file is not None:
-        text = json.dumps({"format": "rmtland audit 1", "stages": found}, indent=1, allow_nan=False)
-        with replaced(json_file.parent, json_file.name) as (stream, _):
-            stream.write((text + "\n").encode())
-        console.print(f"wrote {json_file}", soft_wrap=True, highlight=False, markup=False)
+        _print_stages(output, found)
+    if found:
+        output.numbers({"format": "rmtland audit 1", "stages": found})
+    if stopped:
+        raise KeyboardInterrupt
+
+
+def _refuse_ignored(context: typer.Context, residuals: str, energy: list[float] | None) -> None:
+    """Refuse options that would have no effect."""
+    if _is_given(context, "noise_energy") and residuals != "gaussian":
+        raise ValueError("--noise-energy has no effect without --residuals gaussian")
+    if _is_given(context, "max_steps") and not energy:
+        raise ValueError("--max-steps has no effect without --energy")
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
 
 
 def _stages(
@@ -143,7 +158,12 @@ def _dataset(name: str, samples: int, width: int, seed: int) -> Dataset:
 
 
 def _network(
-    path: Path | None, dataset: Dataset, width: int, activation: str, seed: int
+    context: typer.Context,
+    path: Path | None,
+    dataset: Dataset,
+    width: int,
+    activation: str,
+    seed: int,
 ) -> tuple[MLP, Any, Any, Any, str]:
     """Return network, parameters, data and words on the data."""
     import numpy as np
@@ -168,6 +188,9 @@ def _network(
         x, y, words = arrays["x"], arrays["y"], f"data of {path.name}"
         if x.ndim != 2 or y.ndim != 2 or len(x) != len(y):
             raise ValueError(f"x and y in {path} must be of shape (m, n); got {x.shape}, {y.shape}")
+        ignored = [name for name in ("data", "samples") if _is_given(context, name)]
+        if ignored:
+            raise ValueError(f"--{ignored[0]} has no effect: {path.name} has data of its own")
     net = MLP((x.shape[1], width, y.shape[1]), activation=activation)
     if arrays["theta"].shape != (net.parameter_count,):
         raise ValueError(
@@ -178,8 +201,16 @@ def _network(
     return net, arrays["theta"], x, y, words
 
 
+def _noisy(start: LossPoint, energy: float, seed: int) -> LossPoint:
+    import numpy as np
+
+    from rmtland.audit.redraws import with_gaussian_residuals
+
+    return with_gaussian_residuals(start, energy, rng=np.random.default_rng([seed, 2]))
+
+
 def _trained(
-    net: MLP, theta: Any, x: Any, y: Any, kind: str, target: float, done: int, max_steps: int
+    start: LossPoint, theta: Any, kind: str, target: float, done: int, max_steps: int
 ) -> tuple[Any, int, str]:
     """Return parameters after training to a stage, steps taken in all, and words."""
     from contextlib import nullcontext
@@ -192,12 +223,13 @@ def _trained(
     more = max_steps if kind == "energy" else int(target) - done
     if more == 0:
         return theta, done, "at initialisation" if done == 0 else f"after {done} steps"
+    net: Any = start.net
     with training_bar() if kind == "energy" else nullcontext() as show:
         result = train(
             net,
             theta,
-            x,
-            y,
+            start.x,
+            start.y,
             energy=target if kind == "energy" else None,
             max_steps=more,
             progress=show,
@@ -208,84 +240,92 @@ def _trained(
     return result.theta, done, f"after {done} steps ({result.reason})"
 
 
-def _audited(
-    net: MLP, theta: Any, x: Any, y: Any, draws: int, points: int, seed: int, notes: Console
-) -> HessianAudit:
+def _notes(text: str) -> None:
+    from rich.console import Console
+
+    Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(text)
+
+
+def _audited(point: LossPoint, draws: int, points: int, seed: int) -> HessianAudit:
+    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from rmtland.audit import audit_hessian
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=notes) as bar:
+    with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("exact Hessian", total=1)
 
         def show(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total)
 
-        result = audit_hessian(
-            net.at(theta, x, y), draws=draws, points=points, rng=seed, progress=show
-        )
+        result = audit_hessian(point, draws=draws, points=points, rng=seed, progress=show)
         bar.update(task, description="done", completed=1, total=1)
     return result
 
 
-def _draw(out: Path, name: str, result: HessianAudit, title: str) -> None:
-    from textwrap import fill
+def _draw(output: Output, name: str, result: HessianAudit, title: str) -> None:
+    from rmtland.audit.drawing import audit_figure
 
-    from matplotlib.figure import Figure
-
-    from rmtland.audit.drawing import draw_audit
-
-    figure = Figure(figsize=(12, 8), layout="constrained")
-    draw_audit(list(figure.subplots(2, 2).ravel()), result)
-    figure.suptitle(f"{title}\n{fill(result.sentence, 165)}", fontsize=8)
-    write_png(figure, out, name, dpi=100)
+    output.figure(audit_figure(result, title), name, dpi=100)
 
 
-def _print(console: Console, result: HessianAudit, title: str) -> None:
+def _report(output: Output, result: HessianAudit, title: str, words: str) -> None:
+    """Print the audit: counts, levels, shares, verdict."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     seen = result.spectrum
     inertia = seen.inertia()
-    console.print(
-        f"{title}\n{inertia.negative} negative, {inertia.zero} zero, {inertia.positive} positive "
-        f"eigenvalues, from {seen.nodes.min():.4g} to {seen.nodes.max():.4g}",
-        highlight=False, soft_wrap=True, markup=False,
-    )  # fmt: skip
+    output.line(
+        f"{title}\n{words}\n{inertia.negative} negative, {inertia.zero} zero, "
+        f"{inertia.positive} positive eigenvalues, from {seen.nodes.min():.4g} to "
+        f"{seen.nodes.max():.4g}"
+    )
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
-    for column in ("level", "KS", "+-", "W1", "index", "low edge", "high edge", "out", "explained"):
+    names = ("level", "KS", "+-", "W1", "d index", "d low", "d high", "outside", "explained")
+    for column in names:
         table.add_column(column, justify="left" if column == "level" else "right", no_wrap=True)
     for level in result.levels:
-        comparison, edges = level.comparison, level.edge_errors
+        comparison, edges = level.comparison, level.edge_differences
         table.add_row(
-            f"{level.number} {level.name}", f"{comparison.kolmogorov:.3f}",
-            "" if level.error is None else f"{level.error:.3f}", f"{comparison.wasserstein:.4f}",
-            f"{level.index_error:+.3f}", f"{edges[0]:+.2f}", f"{edges[1]:+.2f}",
-            str(comparison.outliers), str(level.explained),
-        )  # fmt: skip
-    print_table(console, table)
+            f"{level.number} {level.name}",
+            f"{comparison.kolmogorov:.3f}",
+            "" if level.error is None else f"{level.error:.3f}",
+            f"{comparison.wasserstein:.4f}",
+            f"{level.index_difference:+.3f}",
+            f"{edges[0]:+.2f}",
+            f"{edges[1]:+.2f}",
+            f"{level.outside_fraction:.1%}",
+            str(level.explained),
+        )
+    output.table(table)
     shares = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
-    for column in ("misfit of", "assumption", "share", "+-", "over orders"):
-        left = column in ("misfit of", "assumption")
+    for column in ("misfit of", "assumption", "share", "+-", "over orders", ""):
+        left = column in ("misfit of", "assumption", "")
         shares.add_column(column, justify="left" if left else "right", no_wrap=True)
     for share in result.shares:
         shares.add_row(
-            share.law, share.assumption, f"{share.value:+.3f}",
+            str(share.law),
+            str(share.assumption),
+            f"{share.value:+.3f}",
             "" if share.error is None else f"{share.error:.3f}",
             f"{share.low:+.3f} {share.high:+.3f}",
-        )  # fmt: skip
-    print_table(console, shares)
-    console.print(
+            "orders cancel" if share.cancels else "",
+        )
+    output.table(shares)
+    output.line(
         "KS: Kolmogorov distance, +- its spread over Hessians drawn anew; W1: Wasserstein-1 "
-        "distance in widths of the law; index, edges: law less measured; out: eigenvalues outside "
-        "the law; explained: of those outside level 1, how many no longer are.",
-        highlight=False, markup=False,
-    )  # fmt: skip
-    console.print(result.sentence, highlight=False, markup=False)
+        "distance in widths of the law; d index, d low, d high: fraction below 0 and edges of the "
+        "law less the measured ones; outside: fraction of the eigenvalues outside the law; "
+        "explained: number of the outliers of level 1 that are none any more. Shares: mean over "
+        "the orders in which assumptions are given up, +- standard error, range over the orders."
+    )
+    output.line(result.sentence)
+    output.line(result.verdict)
 
 
-def _print_stages(console: Console, found: list[dict[str, Any]]) -> None:
+def _print_stages(output: Output, found: list[dict[str, Any]]) -> None:
     """Print Kolmogorov distances of all levels along training."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -294,7 +334,12 @@ def _print_stages(console: Console, found: list[dict[str, Any]]) -> None:
     table.add_column("Kolmogorov distance at energy", no_wrap=True)
     for stage in found:
         table.add_column(f"{stage['provenance']['energy']:.3g}", justify="right", no_wrap=True)
-    for i, level in enumerate(found[0]["levels"]):
-        row = [f"{stage['levels'][i]['kolmogorov']:.3f}" for stage in found]
+    for level in found[0]["levels"]:
+        row = [
+            f"{one['kolmogorov']:.3f}"
+            for stage in found
+            for one in stage["levels"]
+            if one["name"] == level["name"]
+        ]
         table.add_row(f"{level['number']} {level['name']}", *row)
-    print_table(console, table)
+    output.table(table)

@@ -17,7 +17,9 @@ SMALL = ("audit", "--width", "4", "--samples", "16", "--draws", "2", "--points",
 @pytest.fixture
 def quick(monkeypatch):
     """Leave out levels 5 and 6, which take most of the time."""
-    monkeypatch.setattr("rmtland.audit.auditing.why_not_dyson", lambda point: "left out here")
+    for module in ("redraws", "dyson_levels", "hessian_audit"):
+        name = f"rmtland.audit.{module}.dyson_inapplicability"
+        monkeypatch.setattr(name, lambda point: "left out here")
 
 
 def stages_of(result):
@@ -34,16 +36,18 @@ def test_initialisation(rmtland):
     data, net = gaussian(16, 4, rng=3), MLP((4, 4, 4), activation="relu")
     audit = audit_hessian(net.at(net.init(rng=4), data.x, data.y), draws=2, points=20, rng=3)
     expected = json.loads(json.dumps({**audit.as_dict()}))
-    for key in ("levels", "shares", "sentence", "spectrum", "chance"):
+    for key in ("levels", "shares", "verdict", "sentence", "spectrum", "chance"):
         assert stage[key] == expected[key], key
     assert stage["stage"] == "at initialisation"
     for level in audit.levels:
         assert level.name in result.out
         assert f"{level.comparison.kolmogorov:.3f}" in result.out
-    assert " ".join(audit.sentence.split()) in " ".join(result.out.split())
+    for words in (audit.sentence, audit.verdict):
+        assert " ".join(words.split()) in " ".join(result.out.split())
     assert "wrote o/audit.png\n" in result.out
     assert "wrote a.json\n" in result.out
     assert "exact Hessian" in result.err or "done" in result.err
+    assert "32 parameters: about" in result.err
     png = (result.folder / "o" / "audit.png").read_bytes()
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
     assert min(struct.unpack(">II", png[16:24])) >= 700
@@ -82,7 +86,8 @@ def test_a_point_with_its_own_data(rmtland, quick, tmp_path):
     data, net = digits(20, size=4, whiten=True, rng=1), MLP((16, 4, 16), activation="relu")
     theta = net.init(rng=5)
     np.savez(tmp_path / "p.npz", theta=theta, x=data.x, y=data.y)
-    result = rmtland(*SMALL, "--point", tmp_path / "p.npz", "--activation", "relu", "--draws", 0)
+    mine = [item for item in SMALL if item not in ("--samples", "16")]
+    result = rmtland(*mine, "--point", tmp_path / "p.npz", "--activation", "relu", "--draws", 0)
     assert result.code == 0, result.err
     (stage,) = stages_of(result)
     assert stage["provenance"]["energy"] == net.at(theta, data.x, data.y).energy
@@ -115,6 +120,11 @@ def test_gaussian_residuals(rmtland, quick):
         (("--activation", "cosine"), "activation"),
         (("--json", "."), "folder"),
         (("--noise-energy", -1), "noise-energy"),
+        (("--noise-energy", 0.3), "no effect without --residuals gaussian"),
+        (("--max-steps", 9), "no effect without --energy"),
+        (("--max-steps", 0, "--energy", 0.2), "max-steps"),
+        (("--format", "gif"), "format"),
+        (("--step", 100000, "--width", 1, "--samples", 2, "--draws", 1), "draws"),
     ],
 )
 def test_bad_input_gives_one_line(rmtland, arguments, words):
@@ -137,3 +147,48 @@ def test_files_that_are_no_points(rmtland, tmp_path):
     assert "one of `x` and `y`" in rmtland(*SMALL, "--point", bad).err
     np.savez(bad, theta=np.ones(32), x=np.ones((3, 4)), y=np.ones((2, 4)))
     assert "must be of shape" in rmtland(*SMALL, "--point", bad).err
+
+
+def test_options_that_a_file_makes_useless(rmtland, tmp_path):
+    path = tmp_path / "p.npz"
+    np.savez(path, theta=np.ones(32), x=np.ones((5, 4)), y=np.ones((5, 4)))
+    for option in (("--data", "gaussian"), ("--samples", 16)):
+        result = rmtland(*SMALL[:3], "--point", path, *option)
+        assert result.code == 2
+        assert f"{option[0]} has no effect" in result.err
+
+
+def test_size_is_checked_before_training(rmtland, monkeypatch):
+    monkeypatch.setattr("rmtland.arrays._free_memory", lambda: 1000)
+    monkeypatch.setattr("rmtland.networks.train", None)
+    result = rmtland(*SMALL, "--energy", 0.3)
+    assert result.code == 2
+    assert "GiB are free" in result.err
+
+
+def test_machines_get_json_alone(rmtland, quick):
+    arguments = [item for item in SMALL if item not in ("--json", "a.json")]
+    result = rmtland(*arguments, "--json", "-", "--format", "svg", "--draws", 0)
+    assert result.code == 0, result.err
+    report = json.loads(result.out)
+    assert report["stages"][0]["levels"][0]["outside_fraction"] >= 0
+    assert result.written == ["o/audit.svg"]
+
+
+def test_an_interrupt_leaves_what_was_done(rmtland, quick, monkeypatch):
+    from rmtland.audit import hessian_audit
+
+    original, calls = hessian_audit.free_theories, []
+
+    def stopped(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(hessian_audit, "free_theories", stopped)
+    result = rmtland(*SMALL, "--step", 0, "--step", 2, "--draws", 0)
+    assert result.code == 130
+    assert result.written == ["a.json", "o/audit-1.png"]
+    assert len(stages_of(result)) == 1
+    assert "Traceback" not in result.err
