@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""All levels of theory compared with the exact Hessian of one-hidden-layer networks, and the limits.
+"""All levels of theory and the exact Hessian of one-hidden-layer networks, and the limits.
 
 First the levels at initialisation, on whitened 4x4 digits and on Gaussian data: Kolmogorov
 distances, shares of the misfit, and a figure of all densities. The residuals are Gaussian noise of
