@@ -6,7 +6,7 @@ weights, and a verdict. `rmtland.audit.drawing` draws it.
 """
 
 from rmtland.audit.diagnostics import Diagnostics, diagnose
-from rmtland.audit.findings import HessianAudit, LevelResult
+from rmtland.audit.findings import HessianAudit
 from rmtland.audit.hessian_audit import (
     Cost,
     audit_hessian,
@@ -15,6 +15,7 @@ from rmtland.audit.hessian_audit import (
     expected_cost,
     memory_needed,
 )
+from rmtland.audit.level_result import LevelResult
 from rmtland.audit.levels import Family, Level
 from rmtland.audit.redraws import Redraws
 from rmtland.audit.second_moments import ResidualCovariance, residual_covariance

@@ -28,7 +28,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rmtland.audit.diagnostics import Diagnostics
-from rmtland.audit.findings import HessianAudit, LevelResult
+from rmtland.audit.findings import HessianAudit
+from rmtland.audit.level_result import LevelResult
 from rmtland.audit.levels import Family, Level
 from rmtland.drawing import COLORS, STYLES
 from rmtland.plot import draw_spectrum, law_points

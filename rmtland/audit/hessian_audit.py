@@ -43,8 +43,9 @@ from rmtland.audit.diagnostics import diagnose
 from rmtland.audit.distance import kolmogorov
 from rmtland.audit.dyson_levels import DysonTheory, dyson_theories
 from rmtland.audit.ensemble_distances import Distances, EnsembleDistances, shares_of_chain
-from rmtland.audit.findings import HessianAudit, LevelResult
+from rmtland.audit.findings import HessianAudit
 from rmtland.audit.free_levels import free_sum_of_parts, free_theories
+from rmtland.audit.level_result import LevelResult
 from rmtland.audit.levels import Family, Level, LevelLaw, Theory
 from rmtland.audit.measured import MeasuredHessian, Progress
 from rmtland.audit.redraws import dyson_inapplicability

@@ -6,16 +6,16 @@ but only if the law itself is known well enough: its own error is said to be one
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any, Protocol
 
+from rmtland.audit.diagnostics import Diagnostics
+from rmtland.audit.level_result import LevelResult
 from rmtland.audit.levels import Family, Level
-from rmtland.audit.second_moments import CovarianceKind
+from rmtland.audit.second_moments import CovarianceKind, ResidualCovariance
 from rmtland.audit.shares import Assumption, Share
 
-if TYPE_CHECKING:
-    from rmtland.audit.findings import HessianAudit, LevelResult
-
-__all__ = ["LONGEST", "sentence", "verdict"]
+__all__ = ["LONGEST", "Audited", "sentence", "verdict"]
 
 LONGEST = 40
 """Words of a verdict, at most."""
@@ -26,7 +26,43 @@ _CRITICAL = 1e-10
 _NO_BLAME = (Assumption.CHANCE, Assumption.LAW)
 
 
-def verdict(audit: HessianAudit) -> str:
+class Audited(Protocol):
+    """What is put into words: attributes of `rmtland.audit.HessianAudit`."""
+
+    @property
+    def levels(self) -> tuple[LevelResult, ...]:
+        """Levels with their distances."""
+
+    @property
+    def shares(self) -> tuple[Share, ...]:
+        """Shares of the misfits."""
+
+    @property
+    def sampling(self) -> float | None:
+        """What chance does."""
+
+    @property
+    def diagnostics(self) -> Diagnostics | None:
+        """Tests of residuals and weights."""
+
+    @property
+    def residual_covariance(self) -> ResidualCovariance | None:
+        """Covariance of the residuals at level 6."""
+
+    @property
+    def not_applicable(self) -> str | None:
+        """Why level 5 was left out."""
+
+    @property
+    def interrupted(self) -> str | None:
+        """What was being done at an interrupt."""
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Where the spectrum came from."""
+
+
+def verdict(audit: Audited) -> str:
     """Say which law fits and what fails, in at most 40 words.
 
     Parameters
@@ -50,8 +86,8 @@ def verdict(audit: HessianAudit) -> str:
     if best is not None:
         parts.append(f"The matrix Dyson law leaves {best.kolmogorov:.3f}{_short(audit, best)}.")
         shares = _blamed(audit, Family.DYSON)
-        iid = audit[Level.DYSON]
-        if shares and iid.expected is not None and iid.error is not None:
+        iid = _result(audit, Level.DYSON, Family.DYSON)
+        if shares and iid is not None and iid.expected is not None and iid.error is not None:
             over = iid.kolmogorov > iid.expected + 3 * iid.error
             if over and shares[0].value > 0:
                 parts.append(f"To blame: {shares[0].assumption.sentence}.")
@@ -62,7 +98,7 @@ def verdict(audit: HessianAudit) -> str:
     return " ".join(parts) or "No level of theory was compared."
 
 
-def sentence(audit: HessianAudit) -> str:
+def sentence(audit: Audited) -> str:
     """Say what was found with all numbers.
 
     Parameters
@@ -85,20 +121,20 @@ def sentence(audit: HessianAudit) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _result(audit: HessianAudit, level: Level, family: Family) -> LevelResult | None:
-    try:
-        return audit[level, family]
-    except KeyError:
-        return None
+def _result(audit: Audited, level: Level, family: Family) -> LevelResult | None:
+    for result in audit.levels:
+        if (result.level, result.family) == (level, family):
+            return result
+    return None
 
 
-def _blamed(audit: HessianAudit, law: Family) -> list[Share]:
+def _blamed(audit: Audited, law: Family) -> list[Share]:
     """Shares of a law, the greatest first; what is due to size or to the law is left out."""
     shares = [s for s in audit.shares if s.law is law and s.assumption not in _NO_BLAME]
     return sorted(shares, key=lambda share: -share.value)
 
 
-def _within_chance(audit: HessianAudit, first: LevelResult) -> bool:
+def _within_chance(audit: Audited, first: LevelResult) -> bool:
     chance = [
         share.value
         for share in audit.shares
@@ -107,7 +143,7 @@ def _within_chance(audit: HessianAudit, first: LevelResult) -> bool:
     return bool(chance) and first.kolmogorov <= 2 * chance[0]
 
 
-def _best_dyson(audit: HessianAudit) -> LevelResult | None:
+def _best_dyson(audit: Audited) -> LevelResult | None:
     found = [result for result in audit.levels if result.family is Family.DYSON]
     return min(found, key=lambda result: result.kolmogorov, default=None)
 
@@ -117,7 +153,7 @@ def _is_known(result: LevelResult) -> bool:
     return result.law_error <= max(0.01, result.kolmogorov / 3)
 
 
-def _short(audit: HessianAudit, best: LevelResult) -> str:
+def _short(audit: Audited, best: LevelResult) -> str:
     if best.expected is None or best.error is None:
         return ""
     if best.kolmogorov > best.expected + 3 * best.error + best.law_error:
@@ -131,7 +167,7 @@ def _short(audit: HessianAudit, best: LevelResult) -> str:
     return ", which is sampling noise"
 
 
-def _about_wigner(audit: HessianAudit) -> str:
+def _about_wigner(audit: Audited) -> str:
     first = _result(audit, Level.PRINTED, Family.WIGNER)
     if first is None:
         return ""
@@ -146,7 +182,7 @@ def _about_wigner(audit: HessianAudit) -> str:
     return f"{start} {words} {_amount(ranked[0])}; {others}."
 
 
-def _about_dyson(audit: HessianAudit) -> str:
+def _about_dyson(audit: Audited) -> str:
     best = _best_dyson(audit)
     if best is None:
         reason = audit.not_applicable
