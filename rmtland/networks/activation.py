@@ -277,15 +277,25 @@ def _gelu_curvature(z: Array, a: Array) -> Array:
 
 
 def _silu(z: Array) -> Array:
-    return z * _sigmoid(z)
+    return _sigmoid_times(z, z)
 
 
 def _silu_slope(z: Array, a: Array) -> Array:
-    return _sigmoid(z) * (1.0 + z * _sigmoid(-z))
+    return _sigmoid_times(z, 1.0 + z * _sigmoid(-z))
 
 
 def _silu_curvature(z: Array, a: Array) -> Array:
-    return _sigmoid_slope(z, a) * (2.0 - z * array_namespace(z).tanh(0.5 * z))
+    xp = array_namespace(z)
+    near = xp.clip(z, -1e4, 1e4)  # the slope of s is zero beyond; never inf * 0
+    root = xp.exp(-0.5 * xp.abs(near))
+    return root * (2.0 - near * xp.tanh(0.5 * near)) * root / (1.0 + root * root) ** 2
+
+
+def _sigmoid_times(z: Array, factor: Array) -> Array:
+    """Return s(z) times a factor, where nothing is subnormal before the result is."""
+    xp = array_namespace(z)
+    root = xp.exp(-0.5 * xp.abs(z))
+    return xp.where(z >= 0.0, factor, root * factor * root) / (1.0 + root * root)
 
 
 def _square(z: Array) -> Array:

@@ -129,7 +129,7 @@ DIFFERENTIABLE = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
 @pytest.mark.parametrize("case", DIFFERENTIABLE, ids=str)
 def test_against_torch(case):
     torch = pytest.importorskip("torch")

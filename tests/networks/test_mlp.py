@@ -140,6 +140,14 @@ def test_init_has_the_stated_variance_in_each_layer():
     assert not np.array_equal(net.init(rng=3), net.init(rng=4))
 
 
+def test_old_ways_are_taken_with_a_warning():
+    with pytest.warns(DeprecationWarning, match="write rng="):
+        np.testing.assert_array_equal(CASE.net.init(3), CASE.net.init(rng=3))
+    with pytest.warns(DeprecationWarning, match="LossPoint.samples is now called data"):
+        assert CASE.point.samples is CASE.point.data
+    assert not np.array_equal(CASE.net.init(), CASE.net.init())
+
+
 def test_a_network_is_a_value():
     assert MLP([3, 5, 2]) == MLP((3, 5, 2)) == MLP(np.array([3, 5, 2]))
     assert hash(MLP([3, 5, 2])) == hash(MLP((3, 5, 2)))

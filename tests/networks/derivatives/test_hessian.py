@@ -141,6 +141,10 @@ def test_blocks_by_name():
         ]
         np.testing.assert_array_equal(np.vstack(rows), matrix)
     assert split.block("W1", "b2").shape == (12, 2)
+    assert split.parts == ("gauss_newton", "residual", "total")
+    assert all(split.part(name) is getattr(split, name) for name in split.parts)
+    with pytest.raises(ValueError, match="unknown part 'H1'; choose one of gauss_newton"):
+        split.part("H1")
     with pytest.raises(ValueError, match="unknown block 'W3'; choose one of W1, b1, W2, b2"):
         split.block("W1", "W3")
     with pytest.raises(ValueError, match="unknown part 'H0'"):

@@ -1,5 +1,7 @@
 """Products with J and H, kernels and Fisher matrices, against dense matrices; data in chunks."""
 
+import pickle
+
 import numpy as np
 import pytest
 from network_cases import (
@@ -140,6 +142,93 @@ def test_fisher_matrices():
         point.fisher("true")
     with pytest.raises(ValueError, match="draws must be an integer of at least 1"):
         point.fisher("sampled", draws=0)
+
+
+@pytest.mark.parametrize("case", CASES[::3], ids=str)
+def test_the_plain_product_is_the_one_of_many_vectors(monkeypatch, case):
+    v = np.random.default_rng(0).standard_normal(len(case.theta))
+    names = ("hvp", "gauss_newton_vp", "residual_vp")
+    plain = [getattr(case.point, name)(v) for name in names]
+    monkeypatch.setattr(products, "is_small", lambda batch: False)
+    for name, expected in zip(names, plain, strict=True):
+        close(getattr(case.point, name)(v), expected, 1e-14)
+
+
+@pytest.mark.parametrize("case", CASES[::2], ids=str)
+def test_diagonals_are_those_of_the_dense_matrices(case):
+    total, gauss_newton = reference_hessian(case), reference_gauss_newton(case)
+    for point in (case.point, case.net.at(case.theta, case.x, case.y, chunk=2)):
+        close(point.hessian_diagonal(), np.diag(total))
+        close(point.hessian_diagonal("gauss_newton"), np.diag(gauss_newton))
+        close(point.hessian_diagonal("residual"), np.diag(total - gauss_newton), 1e-11)
+
+
+def test_diagonals_in_small_workspaces_and_their_refusals(monkeypatch):
+    whole = CASE.point.hessian_diagonal()
+    monkeypatch.setattr("rmtland.networks.derivatives.hessian.WORKSPACE", 1)
+    close(CASE.point.hessian_diagonal(), whole, 1e-14)
+    with pytest.raises(ValueError, match="unknown part 'half'; choose one of gauss_newton"):
+        CASE.point.hessian_diagonal("half")
+    point = MLP((1, 1, 1), activation="linear").at([1e-200, 1e200], [[1.0]], [[0.0]])
+    with pytest.raises(ValueError, match="the diagonal overflows"):
+        point.hessian_diagonal()
+
+
+@pytest.mark.parametrize("chunk", [None, 2])
+@pytest.mark.parametrize("case", CASES[::3], ids=str)
+def test_fisher_operators_are_the_dense_matrices(case, chunk):
+    point = case.net.at(case.theta, case.x, case.y, chunk=chunk)
+    v = np.random.default_rng(0).standard_normal((len(case.theta), 3))
+    options = {"draws": 2, "rng": 5}
+    for kind, chosen in (("exact", {}), ("empirical", {}), ("sampled", options)):
+        matrix, operator = case.point.fisher(kind, **chosen), point.fisher_operator(kind, **chosen)
+        close(operator @ v, matrix @ v)
+        close(operator @ v[:, 0], matrix @ v[:, 0])
+        close(operator @ v[:, 0], operator @ v[:, 0], 0.0)  # targets are drawn once
+
+
+@pytest.mark.parametrize(
+    ("patterns", "names"),
+    [
+        ("W2", ["W2"]),
+        ("W*", ["W1", "W2", "W3"]),
+        ("?[13]", ["W1", "b1", "W3", "b3"]),
+        (("b3", "W1"), ["W1", "b3"]),
+        (["*"], ["W1", "b1", "W2", "b2", "W3", "b3"]),
+    ],
+)
+def test_operators_of_some_layers_are_submatrices(patterns, names):
+    point = CASE.point
+    kept = np.concatenate([np.arange(b.start, b.stop) for b in CASE.net.blocks if b.name in names])
+    v = np.random.default_rng(0).standard_normal((len(kept), 4))
+    for part in ("gauss_newton", "residual", "total"):
+        block = point.hessian(part)[np.ix_(kept, kept)]
+        operator = point.operator(part, parameters=patterns)
+        assert operator.shape == block.shape
+        close(operator @ v, block @ v)
+        close(operator.matvec(v[:, 0]), block @ v[:, 0])
+        close(operator.rmatvec(v[:, 0]), block @ v[:, 0])
+    block = point.fisher("empirical")[np.ix_(kept, kept)]
+    close(point.fisher_operator("empirical", parameters=patterns).matmat(v), block @ v)
+
+
+def test_operators_can_be_pickled_and_refuse_unknown_layers():
+    point = CASE.point
+    v = np.random.default_rng(0).standard_normal(len(CASE.theta))
+    for operator in (point.operator("residual"), point.fisher_operator("sampled", rng=3)):
+        again = pickle.loads(pickle.dumps(operator))
+        np.testing.assert_array_equal(again @ v, operator @ v)
+        assert again.dtype == np.float64
+    with pytest.raises(ValueError, match="no parameter block fits 'W4'; there are W1, b1, W2"):
+        point.operator(parameters=["W1", "W4"])
+    with pytest.raises(ValueError, match="parameters names no block"):
+        point.operator(parameters=())
+    with pytest.raises(ValueError, match="unknown kind 'half'; choose one of exact"):
+        point.fisher_operator("half")
+    with pytest.raises(ValueError, match="v holds 54 NaN"):
+        NetworkCase((3, 5, 4, 2), "tanh", True, 7).point.fisher_operator("empirical") @ np.full(
+            54, np.nan
+        )
 
 
 def test_small_groups_of_vectors_change_nothing(monkeypatch):

@@ -5,8 +5,9 @@ import signal
 import numpy as np
 import pytest
 
-from rmtland.networks import MLP, LossPoint, gaussian, train
+from rmtland.networks import MLP, Activation, LossPoint, gaussian, train
 from rmtland.networks.loss_data import LossData
+from rmtland.networks.training.checkpoints import data_digest
 
 NET = MLP((6, 8, 4), activation="tanh", bias=True)
 DATA = gaussian(25, 6, 4, rng=11)
@@ -303,16 +304,108 @@ def test_checkpoints_are_those_of_the_run_asked_for(tmp_path):
         train(NET, START, DATA.x, DATA.y, **options, resume=True, step_size=0.3)
     with pytest.raises(ValueError, match="checkpoint of another run: method was 'adam', now 'sgd'"):
         train(NET, START, DATA.x, DATA.y, **{**options, "method": "sgd"}, resume=True)
-    other = MLP((6, 8, 4), "relu", bias=True)
-    with pytest.raises(ValueError, match="another run: net was"):
-        train(other, START, DATA.x, DATA.y, **options, resume=True)
+    for other in (
+        MLP((6, 8, 4), "relu", bias=True),
+        MLP((6, 8, 4), bias=True, weight_decay=1e-9),
+        MLP((6, 8, 4), bias=True, parametrisation="ntk"),
+    ):
+        with pytest.raises(ValueError, match="another run: net was"):
+            train(other, START, DATA.x, DATA.y, **options, resume=True)
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(ValueError, match="is not a training checkpoint"):
         train(NET, START, DATA.x, DATA.y, **options, resume=True)
-    path.unlink()  # nothing to go on from: a new run
+    path.unlink()  # nothing to resume from: a new run
     assert train(NET, START, DATA.x, DATA.y, **options, resume=True).steps == 4
     with pytest.raises(ValueError, match="resume needs the path of a checkpoint"):
         train(NET, START, DATA.x, DATA.y, resume=True)
+
+
+def swapped(array):
+    """Return the same rows in another order."""
+    return np.concatenate([array[1:], array[:1]])
+
+
+def nudged(array):
+    """Return an array of which one entry differs in its last bit."""
+    changed = array.copy()
+    changed[3, 2] = np.nextafter(changed[3, 2], np.inf)
+    return changed
+
+
+@pytest.mark.parametrize("method", ["lbfgs", "adam"])
+@pytest.mark.parametrize("chunk", ["whole", "lazy"])
+@pytest.mark.parametrize(
+    "change", [swapped, nudged, lambda array: 2.0 * array], ids=["swapped", "nudged", "doubled"]
+)
+def test_resuming_with_other_data_is_refused(tmp_path, method, chunk, change):
+    """The same number of samples is not enough (faults 1.12)."""
+
+    class Lazy:
+        def __init__(self, array):
+            self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+        def __getitem__(self, rows):
+            return self.array[rows]
+
+    given = np.asarray if chunk == "whole" else Lazy
+    path = tmp_path / "run.npz"
+    options = {"method": method, "checkpoint": path, "checkpoint_every": 2}
+    if method == "adam":
+        options["batch_size"] = 10
+    train(NET, START, DATA.x, DATA.y, max_steps=6, **options)
+    options["max_steps"] = 8
+    with pytest.raises(ValueError, match="the inputs x are not those that it was trained on"):
+        train(NET, START, given(change(DATA.x)), DATA.y, resume=True, **options)
+    with pytest.raises(ValueError, match="the targets y are not those that it was trained on"):
+        train(NET, START, DATA.x, given(change(DATA.y)), resume=True, **options)
+    assert train(NET, START, given(DATA.x), given(DATA.y), resume=True, **options).steps >= 8
+
+
+def test_the_digest_is_that_of_the_numbers_not_of_their_container():
+    point = NET.at(START, DATA.x, DATA.y)
+    expected = data_digest(point.data)
+    others = [
+        (np.asfortranarray(DATA.x), DATA.y.tolist(), None),
+        (DATA.x, np.repeat(DATA.y, 2, axis=0)[::2], 7),
+        (DATA.x.astype(DATA.x.dtype.newbyteorder(">")), DATA.y, None),
+    ]
+    for x, y, chunk in others:
+        assert data_digest(NET.at(START, x, y, chunk=chunk).data) == expected
+    assert data_digest(NET.at(START.astype("f4"), DATA.x.astype("f4"), DATA.y).data) != expected
+    labels = MLP((6, 4), loss="cross_entropy")
+    rows = [labels.at(labels.init(rng=0), DATA.x, y).data for y in (np.arange(25) % 4,
+            np.eye(4)[np.arange(25) % 4])]  # fmt: skip
+    assert data_digest(rows[0]) == data_digest(rows[1])
+
+
+def test_precision_and_the_function_behind_a_name_are_part_of_a_run(tmp_path):
+    path = tmp_path / "run.npz"
+    options = {"max_steps": 3, "checkpoint": path, "checkpoint_every": 3, "method": "gd"}
+    train(NET, START, DATA.x, DATA.y, **options)
+    single = [array.astype("f4") for array in (START, DATA.x, DATA.y)]
+    with pytest.raises(ValueError, match="precision was 'float64', now 'float32'"):
+        train(NET, *single, resume=True, **options)
+
+    def cubic(factor):
+        return MLP((6, 8, 4), Activation(
+            "cubic", lambda z: factor * z**3, lambda z, a: 3 * factor * z**2,
+            lambda z, a: 6 * factor * z,
+        ))  # fmt: skip
+
+    start = 0.1 * cubic(1.0).init(rng=0)
+    path.unlink()
+    train(cubic(0.01), start, DATA.x, DATA.y, **options)
+    with pytest.raises(ValueError, match="the activation 'cubic' was another function"):
+        train(cubic(0.02), start, DATA.x, DATA.y, resume=True, **options)
+    options["max_steps"] = 5
+    assert train(cubic(0.01), start, DATA.x, DATA.y, resume=True, **options).steps == 5
+
+
+def test_checkpoints_of_the_first_format_are_refused_by_name(tmp_path):
+    path = tmp_path / "run.npz"
+    np.savez(path, header=np.array('{"format": "rmtland training 1", "header": {}}'))
+    with pytest.raises(ValueError, match="its format is 'rmtland training 1', this version reads"):
+        train(NET, START, DATA.x, DATA.y, checkpoint=path, resume=True)
 
 
 @pytest.mark.parametrize(
