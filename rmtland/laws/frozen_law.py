@@ -67,6 +67,10 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
         # How SciPy makes a distribution of its own for a frozen one.
         return {"law": self.law}
 
+    def _open_support_mask(self, x: Any, *args: Any) -> Any:
+        # Closed: an atom may sit at the lower end, where SciPy takes cdf to be 0 otherwise.
+        return self._support_mask(x, *args)
+
     def _at(self, function: Callable[[Real], Real], x: Any) -> Any:
         array = np.asarray(x, dtype=np.float64)
         return function(array.ravel()).reshape(array.shape)

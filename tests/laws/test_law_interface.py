@@ -1,0 +1,251 @@
+"""Every law of the table x the methods that follow from density, distribution and transforms."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from law_table import LAWS, blur, exact_cdf, expectation, interior, width
+from scipy import stats
+
+from rmtland.free import FreeLevy
+from rmtland.laws import (
+    Arcsine,
+    Discrete,
+    FussCatalan,
+    KestenMcKay,
+    MarchenkoPastur,
+    Mixture,
+    Semicircle,
+    Uniform,
+    Wachter,
+    affine,
+)
+
+every_law = pytest.mark.parametrize("law", [pytest.param(c.law, id=c.name) for c in LAWS])
+
+
+@every_law
+def test_hull_and_gaps_tile_the_line(law):
+    low, high = law.hull
+    assert low == law.ppf(0)
+    assert high == law.ppf(1)
+    assert law.is_point_mass == (low == high)
+    pieces = [*law.support, *((place, place) for place, _ in law.atoms), *law.gaps]
+    ends = sorted(pieces)
+    assert ends[0][0] == low
+    covered = low
+    for start, stop in ends:
+        assert start <= covered
+        covered = max(covered, stop)
+    assert covered == high
+    for start, stop in law.gaps:
+        middle = start + (stop - start) / 2
+        assert law.pdf(middle) == 0
+        assert law.cdf(stop) - law.cdf(start) <= 1e-14 + sum(
+            mass for place, mass in law.atoms if place == stop
+        )
+
+
+@every_law
+def test_survival_function_is_the_rest(law):
+    x = np.concatenate([interior(law), np.ravel(law.support), [-math.inf, math.inf]])
+    np.testing.assert_allclose(law.sf(x) + law.cdf(x), 1, atol=2e-15)
+    for place, _ in law.atoms:
+        assert law.sf(place) == pytest.approx(1 - law.cdf(place), abs=2e-15)
+    assert law.sf(law.hull[1]) == 0
+    assert law.sf(-math.inf) == 1
+
+
+@every_law
+def test_upper_quantiles_are_quantiles_of_the_rest(law):
+    q = np.array([0.9, 0.6, 0.35, 0.02, 1e-3, 1e-5])
+    x = law.isf(q)
+    # By the definition, with room for the rounding of x.
+    ulp = 8 * np.spacing(np.maximum(np.abs(x), 1e-300))
+    assert (law.sf(x + ulp) <= q + 1e-14).all()
+    assert (law.sf(x - 2 * ulp) + sum_at(law, x - 2 * ulp) >= q * (1 - 1e-12) - 1e-14).all()
+    assert law.isf(0) == law.hull[1]
+    assert law.isf(1.0) == law.hull[0]
+    assert (np.diff(x) >= 0).all()
+
+
+def sum_at(law, x):
+    """Mass of an atom at every point."""
+    return sum((np.where(x == place, mass, 0.0) for place, mass in law.atoms), np.zeros_like(x))
+
+
+@every_law
+def test_moments_of_second_order_and_quantiles_of_one_half(law):
+    assert law.std() == math.sqrt(law.var())
+    assert law.median() == law.ppf(0.5)
+    low, high = law.interval(0.8)
+    ulp = 8 * np.spacing(np.abs([low, high]))
+    assert (law.cdf([low, high] + ulp) >= np.array([0.1, 0.9]) - 1e-14).all()
+    assert (law.mass_below([low, high] - ulp) <= np.array([0.1, 0.9]) + 1e-14).all()
+    ends = law.interval(1.0)
+    assert ends == law.hull
+    with pytest.raises(ValueError, match=r"confidence must lie in \[0, 1\]"):
+        law.interval(1.5)
+
+
+@every_law
+def test_index_is_the_mass_below_zero(law):
+    assert law.index() == law.mass_below(0.0)
+    assert isinstance(law.index(), float)
+
+
+@every_law
+def test_smoothed_density_is_the_convolution(law):
+    eta = 0.2 * width(law)
+    x = np.linspace(*law.hull, 5)
+    for point, density, mass in zip(
+        x, law.smoothed_pdf(x, eta=eta), law.smoothed_cdf(x, eta=eta), strict=True
+    ):
+        expected, _ = expectation(law, lambda t, x=point: eta / np.pi / ((x - t) ** 2 + eta**2))
+        assert density == pytest.approx(expected, rel=1e-11 + blur(law))
+        expected, _ = expectation(law, lambda t, x=point: 0.5 + np.arctan((x - t) / eta) / np.pi)
+        assert mass == pytest.approx(expected, rel=1e-11 + blur(law))
+    for bad in (0.0, -1.0, math.nan):
+        with pytest.raises(ValueError, match="eta must be"):
+            law.smoothed_pdf(x, eta=bad)
+
+
+@every_law
+def test_routes_agree(law):
+    x = interior(law, 5, closest=1e-4)
+    np.testing.assert_allclose(
+        law.pdf(x, method="stieltjes"), law.pdf(x), rtol=1e-9, atol=1e-14 / width(law)
+    )
+    x = np.concatenate([x, [place for place, _ in law.atoms[:5]]])
+    np.testing.assert_allclose(law.cdf(x, method="log_potential"), law.cdf(x), atol=4e-15)
+    np.testing.assert_allclose(law.cdf(x, method="quadrature"), law.cdf(x), atol=1e-9 + blur(law))
+    with pytest.raises(ValueError, match="unknown method 'guess'"):
+        law.pdf(x, method="guess")
+    with pytest.raises(ValueError, match="log_potential, quadrature"):
+        law.cdf(x, method="guess")
+
+
+@every_law
+def test_a_single_draw_is_a_number(law):
+    value = law.sample(rng=3)
+    assert isinstance(value, float)
+    assert value == law.sample(1, rng=3)[0]
+    assert law.hull[0] <= law.sample() <= law.hull[1]
+    with pytest.raises(TypeError):
+        law.sample(3, 4)
+
+
+@every_law
+def test_laws_of_scipy(law):
+    frozen = law.frozen()
+    assert isinstance(frozen.dist, stats.rv_continuous)
+    x = np.concatenate([interior(law, 3), [place for place, _ in law.atoms[:3]]])
+    np.testing.assert_array_equal(frozen.cdf(x), law.cdf(x))
+    np.testing.assert_array_equal(frozen.sf(x), law.sf(x))
+    np.testing.assert_array_equal(frozen.pdf(x), law.pdf(x))
+    q = np.array([0.1, 0.4, 0.99])
+    np.testing.assert_array_equal(frozen.ppf(q), law.ppf(q))
+    np.testing.assert_array_equal(frozen.isf(q), law.isf(q))
+    assert frozen.support() == law.hull
+    assert frozen.mean() == pytest.approx(law.mean(), rel=1e-13, abs=1e-15 * width(law))
+    assert frozen.var() == pytest.approx(law.var(), rel=1e-13)
+    assert frozen.std() == pytest.approx(law.std(), rel=1e-13)
+    assert frozen.median() == law.median()
+    scale = max(map(abs, law.hull))
+    assert frozen.moment(3) == pytest.approx(law.moment(3), rel=1e-12, abs=1e-14 * scale**3)
+    assert frozen.expect(lambda t: t**2) == pytest.approx(
+        law.moment(2), rel=1e-8 + blur(law), abs=1e-10 * scale**2
+    )
+    middle = law.ppf(0.5)
+    assert frozen.expect(lambda t: 1.0, ub=middle) == pytest.approx(
+        law.cdf(middle), abs=1e-8 + blur(law)
+    )
+    draws = frozen.rvs(300, random_state=4)
+    assert draws.shape == (300,)
+    if not law.atoms:
+        assert stats.kstest(draws, frozen.cdf).pvalue > 1e-6
+
+
+@every_law
+def test_laws_are_drawn(law):
+    from matplotlib.figure import Figure
+
+    axes = Figure().subplots()
+    assert law.plot(axes, label="law", color="black") is axes
+    (line,) = axes.get_lines()
+    assert line.get_label() == "law"
+    x, y = line.get_data()
+    assert x.size == 1000 * len(law.support)
+    if law.support:
+        height = np.nanmax(y)
+        assert height > 0
+    assert len(axes.texts) == len(law.atoms)
+
+
+@every_law
+def test_fields_are_replaced(law):
+    if not dataclasses.is_dataclass(law):
+        pytest.skip("not a dataclass")
+    names = [field.name for field in dataclasses.fields(law) if field.init]
+    assert dataclasses.replace(law) == law
+    assert dataclasses.replace(law, **{name: getattr(law, name) for name in names}) == law
+
+
+def test_replacing_a_field_of_a_semicircle():
+    assert dataclasses.replace(Semicircle(0.5, 1.0), variance=2.0) == Semicircle(2.0, 1.0)
+    assert dataclasses.replace(MarchenkoPastur(0.5), scale=2.0) == MarchenkoPastur(0.5, 2.0)
+
+
+def test_old_names_warn():
+    with pytest.warns(DeprecationWarning, match="'mean' is now called 'center'"):
+        assert Semicircle(0.5, mean=1.0) == Semicircle(0.5, 1.0)
+    with pytest.warns(DeprecationWarning, match="'variance' is now called 'scale'"):
+        law = MarchenkoPastur(0.5, variance=3.0)
+    assert law == MarchenkoPastur(0.5, scale=3.0)
+    with pytest.warns(DeprecationWarning, match="variance is now called scale"):
+        assert law.variance == 3.0
+    assert law.mean() == 3.0
+    assert law.var() == 4.5
+
+
+@pytest.mark.parametrize(
+    ("law", "power"),
+    [(Semicircle(0.3, 1.0), 1.5), (MarchenkoPastur(0.5), 1.5), (KestenMcKay(3.0), 1.5),
+     (Wachter(0.4, 0.7), 1.5), (FussCatalan(2.0), 1.5), (Arcsine(0.0, 1.0), 0.5),
+     (Uniform(-1.0, 1.0), 1.0)],
+)  # fmt: skip
+def test_upper_tails_keep_relative_accuracy(law, power):
+    """Beside the upper edge the mass above is c d^power, to all digits that the edge leaves."""
+    high = law.hull[1]
+    d = (high - law.hull[0]) * np.array([1e-8, 4e-8])
+    x = high - d
+    d = high - x
+    ratio = law.sf(x[1]) / law.sf(x[0])
+    assert ratio == pytest.approx((d[1] / d[0]) ** power, rel=2e-6)
+    q = np.array([1e-4, 1e-8, 1e-11])
+    slack = np.spacing(high) * law.pdf(law.isf(q)) / q
+    assert (np.abs(law.sf(law.isf(q)) / q - 1) <= 1e-11 + 4 * slack).all()
+
+
+def test_upper_tail_against_40_digits():
+    law = FreeLevy(MarchenkoPastur(0.5).levy)
+    x = law.hull[1] - np.array([1e-3, 1e-5, 1e-7])
+    exact = [float(1 - exact_cdf(law, float(point))) for point in x]
+    np.testing.assert_allclose(law.sf(x), exact, rtol=1e-7)
+
+
+def test_one_law_for_each_value_of_a_parameter():
+    with pytest.raises(TypeError, match=r"aspect_ratio must be .*one number"):
+        MarchenkoPastur([0.25, 0.5])
+    with pytest.raises(TypeError, match=r"variance must be .*one number"):
+        Semicircle(np.array([0.25, 0.5]))
+
+
+def test_point_masses():
+    law = Discrete((2.0,), (1.0,))
+    assert law.is_point_mass
+    assert law.hull == (2.0, 2.0)
+    assert law.gaps == ()
+    assert affine(Discrete((0.0, 1.0), (0.5, 0.5)), scale=-1.0).gaps == ((-1.0, 0.0),)
+    assert Mixture((Uniform(0, 1), Uniform(2, 3)), (0.5, 0.5)).gaps == ((1.0, 2.0),)
