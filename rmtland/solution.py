@@ -1,17 +1,25 @@
-"""Results of iterative solvers: a value, and how far it may be trusted.
+"""Results of iterative solvers: a value, how far it may be trusted, and how the solver ended.
+
+A status is its sentence: what probably happened, and what to change.
 
 >>> import numpy as np
->>> s = Solution(value=np.array([1.0]), status=Status.CONVERGED, residual=np.array([1e-16]),
-...              steps=np.array([3]))
->>> s.converged
-True
+>>> found = Solution(np.array([1.0]), Status.CONVERGED, np.array([1e-16]), np.array([3]))
+>>> found.converged, found.checked() is found
+(True, True)
+>>> lost = Solution(np.array([0.5]), Status.STEP_LIMIT, np.array([1e-7]), np.array([40]))
+>>> lost.status.sentence[:33]
+'the limit of steps was reached: t'
+>>> lost.checked()  # doctest: +IGNORE_EXCEPTION_DETAIL
+Traceback (most recent call last):
+    ...
+ConvergenceError: the limit of steps was reached ... (largest residual 1e-07)
 """
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +28,34 @@ __all__ = ["ConvergenceError", "Solution", "Status"]
 
 
 class Status(enum.Enum):
-    """How an iterative solver ended."""
+    """How an iterative solver ended: the value of a status is the sentence for it."""
 
-    CONVERGED = "converged"
-    NOT_CONVERGED = "not converged"
+    CONVERGED = "every component reached the tolerance"
+    NOT_CONVERGED = (
+        "not every component reached the tolerance: most often a point next to an edge or an atom; "
+        "add an imaginary part or look at the error of each component"
+    )
+    STEP_LIMIT = (
+        "the limit of steps was reached: the start is too far from the solution; start higher "
+        "above the axis or allow more steps"
+    )
+    STALLED = (
+        "the residual stopped falling above the tolerance: rounding, or a point next to an edge or "
+        "an atom; add an imaginary part or raise the tolerance"
+    )
+    WRONG_BRANCH = (
+        "a root of the equation was found that is not the Stieltjes transform of a law: another "
+        "branch; add an imaginary part or approach the point from above"
+    )
+    NOT_FINITE = (
+        "a value left the range of floating-point numbers: an atom, an unbounded density, or "
+        "parameters too far apart; add an imaginary part or rescale"
+    )
+
+    @property
+    def sentence(self) -> str:
+        """What probably happened, and what to change."""
+        return str(self.value)
 
 
 class ConvergenceError(ArithmeticError):
@@ -39,7 +71,7 @@ class Solution:
     value : ndarray
         The solution, of the shape of the input.
     status : Status
-        Whether every component converged.
+        Whether every component converged, and if not, the probable cause and what to do.
     residual : ndarray of float64
         Size of the defect of the equation at `value`, in the units of the equation.
     steps : ndarray of int64
@@ -59,3 +91,23 @@ class Solution:
     def converged(self) -> bool:
         """Whether every component converged."""
         return self.status is Status.CONVERGED
+
+    def checked(self) -> Self:
+        """Return the solution itself if it converged.
+
+        Returns
+        -------
+        Solution
+            This one.
+
+        Raises
+        ------
+        ConvergenceError
+            If a component did not converge; the message is the sentence of the status, with the
+            largest residual.
+        """
+        if not self.converged:
+            residual = np.asarray(self.residual)
+            worst = f"{residual.max():.3g}" if residual.size else "unknown"
+            raise ConvergenceError(f"{self.status.sentence} (largest residual {worst})")
+        return self

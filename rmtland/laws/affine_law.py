@@ -162,14 +162,14 @@ class _AffineImage(Law):
     def _stieltjes(self, z: Complex) -> Complex:
         return self._marked(z, self._back(self.law._stieltjes(self._upper(z)), self.scale))
 
-    def solve(self, z: ArrayLike) -> Solution:
+    def _solution(self, z: ArrayLike) -> Solution:
         """Solve the law of X at the points pulled back; divide its value and error by the scale.
 
         Parameters and result are those of `Law.solve`; the residual is that of the law of X.
         """
         flat, shape = upper_half_plane(z)
         pulled = self._upper(flat)
-        inner = self.law.solve(pulled)
+        inner = self.law.solve(pulled, throw=False)
         value = self._marked(flat, self._back(inner.value, self.scale))
         # What the rounding of a point moves the value by
         moved = np.abs(self.scale * pulled.real + self.shift - flat.real)

@@ -417,13 +417,15 @@ class Law(abc.ABC):
         """
         return _half_planes(self._stieltjes, z)
 
-    def solve(self, z: ArrayLike) -> Solution:
+    def solve(self, z: ArrayLike, *, throw: bool = True) -> Solution:
         """Evaluate G(z) and report how far the value may be trusted.
 
         Parameters
         ----------
         z : array_like of complex
             Points of the closed upper half-plane, any shape; real points mean x + i0.
+        throw : bool
+            Raise where a point is not solved; otherwise the status of the result says so.
 
         Returns
         -------
@@ -432,25 +434,33 @@ class Law(abc.ABC):
             relative to the moduli of its terms; for a law that is a sum, the bound of its relative
             rounding. `error` bounds the absolute error of the value: twice the defect and the
             rounding of the equation, divided by the derivative of the equation in G. Both are
-            infinite where nothing can be stated. `steps` counts the steps of an iterative
-            solver, 0 for a closed form. It never raises for lack of convergence; `status` says.
+            infinite where nothing can be stated, which is no lack of convergence. `steps` counts
+            the steps of an iterative solver, 0 for a closed form.
 
         Raises
         ------
+        ConvergenceError
+            If a point is not solved and `throw` is true.
         ValueError
             If z is not finite or below the real axis.
         TypeError
             If z is not made of numbers.
         """
+        found = self._solution(z)
+        return found.checked() if throw else found
+
+    def _solution(self, z: ArrayLike) -> Solution:
+        """Return what `solve` returns, without raising for lack of convergence."""
         flat, shape = upper_half_plane(z)
         value = self._stieltjes(flat)
         residual, error = self._accuracy(flat, value)
+        lost = np.isnan(value)
         return Solution(
             value.reshape(shape),
-            Status.CONVERGED,
-            residual.reshape(shape),
+            Status.NOT_FINITE if lost.any() else Status.CONVERGED,
+            np.where(lost, np.inf, residual).reshape(shape),
             np.zeros(shape, dtype=np.int64),
-            error.reshape(shape),
+            np.where(lost, np.inf, error).reshape(shape),
         )
 
     def log_potential(self, z: ArrayLike) -> Any:

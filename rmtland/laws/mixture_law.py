@@ -139,13 +139,13 @@ class Mixture(Law):
             g = _sum([(weight, law._stieltjes(z)) for law, weight in self._parts()])
         return self._jet(z)[0] if np.isnan(g.real).any() else g
 
-    def solve(self, z: ArrayLike) -> Solution:
+    def _solution(self, z: ArrayLike) -> Solution:
         """Solve every component: weighted errors, the worst residual and status, all steps.
 
         Parameters and result are those of `Law.solve`.
         """
         flat, shape = upper_half_plane(z)
-        solutions = [law.solve(flat) for law in self.laws]
+        solutions = [law.solve(flat, throw=False) for law in self.laws]
         value = self._stieltjes(flat)
         residual, error = np.zeros(flat.shape), 1e-15 * np.abs(value)
         steps = np.zeros(flat.shape, dtype=np.int64)

@@ -432,7 +432,7 @@ class Image(Law):
         first = _derivative(self._series)
         p1, p2 = np.abs(_at(first, roots)), np.abs(_at(_derivative(first), roots))
         flat = (roots.real + 1j * np.abs(roots.imag)).ravel()
-        stated = np.asarray(self.law.solve(flat).error).reshape(roots.shape)
+        stated = np.asarray(self.law.solve(flat, throw=False).error).reshape(roots.shape)
         values, slopes = (np.abs(part) for part in self._at_roots(roots, side))
         sizes = _at(np.abs(self._series), np.abs(roots))
         with np.errstate(all="ignore"):
@@ -440,7 +440,7 @@ class Image(Law):
             terms = stated / p1 + moved * (slopes / p1 + values * p2 / p1**2)
             terms = terms + 1e-15 * values / p1
         for i, t, middle, inside in self._groups(roots):
-            inner = self.law.solve(t.real + 1j * np.abs(t.imag))
+            inner = self.law.solve(t.real + 1j * np.abs(t.imag), throw=False)
             distance = np.abs(_at(self._series, t) - z[i])
             blur = 4e-15 * _at(np.abs(self._series), np.abs(t)) / distance
             around = np.abs(t - middle) * (np.abs(inner.value) * blur + inner.error) / distance

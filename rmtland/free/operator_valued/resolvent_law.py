@@ -519,7 +519,7 @@ class ResolventLaw(Law):
             mass[near] = level * (x[near] - moved[near])
         return moved, mass
 
-    def solve(self, z: ArrayLike) -> Solution:
+    def _solution(self, z: ArrayLike) -> Solution:
         """Evaluate G(z); `error` bounds its error (see `MatrixDyson.solve`).
 
         Parameters

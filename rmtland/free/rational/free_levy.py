@@ -248,7 +248,7 @@ class FreeLevy(LevyLaw):
         edges = self._arcs.edges.tolist()
         return tuple(zip(edges[::2], edges[1::2], strict=True))
 
-    def solve(self, z: ArrayLike) -> Solution:
+    def _solution(self, z: ArrayLike) -> Solution:
         """Solve for G(z) and report how far the solution may be trusted.
 
         Parameters

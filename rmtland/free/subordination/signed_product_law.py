@@ -674,14 +674,14 @@ class FreeSignedProduct(SubordinatedLaw):
             value[close] = self._zero.value(z.real[close])
         return value, slope, steps
 
-    def solve(self, z: ArrayLike) -> Solution:
+    def _solution(self, z: ArrayLike) -> Solution:
         """Solve for G(z) and report how far the solution may be trusted; see `SubordinatedLaw`.
 
         The error is also infinite next to zero inside a band, where values are extrapolated.
         """
         flat, shape = upper_half_plane(z)
         close = self._close(flat)
-        found = super().solve(self._moved(flat, close))
+        found = super()._solution(self._moved(flat, close))
         value, residual, error = found.value.copy(), found.residual.copy(), found.error
         assert error is not None
         error = error.copy()

@@ -562,7 +562,7 @@ class SubordinatedLaw(Law):
             gap &= (x <= low) | (x >= high)
         return gap
 
-    def solve(self, z: ArrayLike) -> Solution:
+    def _solution(self, z: ArrayLike) -> Solution:
         """Solve for G(z) and report how far the solution may be trusted.
 
         Parameters
@@ -850,7 +850,7 @@ def error_of(law: Law, omega: Complex) -> Real:
     """Bound of the error of G at points of the closed half-plane, infinite at others."""
     error = np.full(omega.shape, np.inf)
     inside = (omega.imag >= 0) & np.isfinite(omega)
-    stated = law.solve(omega[inside]).error
+    stated = law.solve(omega[inside], throw=False).error
     if stated is not None:
         error[inside] = stated
     return error
