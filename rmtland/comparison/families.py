@@ -1,0 +1,283 @@
+"""Families of theories: what has named real parameters, for a fit to choose.
+
+A family is a class of laws, models or ensembles (its parameters are those of its constructor), or a
+function with named parameters that returns one. A parameter is real if its annotation or its
+default says so, or if it has neither; others keep their default, or have to be given.
+
+Examples
+--------
+>>> from rmtland.laws import MarchenkoPastur, Semicircle
+>>> from rmtland.free import free_sum
+>>> Family.of(MarchenkoPastur).names[0]
+'aspect_ratio'
+>>> Family.of(lambda phi, noise: free_sum(MarchenkoPastur(phi), Semicircle(noise))).names
+('phi', 'noise')
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from rmtland.arguments import finite
+from rmtland.comparison.theories import law_of
+from rmtland.laws import Law
+from rmtland.spectrum import Spectrum
+from rmtland.typing import Real
+
+__all__ = ["Box", "Family"]
+
+T = TypeVar("T")
+
+_REAL = ("float", "int | float", "float | int")
+
+_PLACES = ("center", "centre", "high", "loc", "location", "low", "lower", "mean", "shift", "upper")
+"""Names of parameters that are points of the axis."""
+
+_DECADES = 2.0
+"""A positive parameter is sought within so many decades of 1, or of a unit of the spectrum."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where a parameter is sought.
+
+    Parameters
+    ----------
+    low, high : float
+        Bounds of the fit.
+    positive : bool
+        Whether its logarithm is fitted.
+    """
+
+    low: float
+    high: float
+    positive: bool
+
+    def inner(self, value: float) -> float:
+        """Coordinate of a value: its logarithm where the parameter is positive."""
+        return float(np.log(max(value, 1e-300))) if self.positive else value
+
+    def outer(self, coordinate: float) -> float:
+        """Value at a coordinate."""
+        return float(np.exp(coordinate)) if self.positive else float(coordinate)
+
+
+@dataclass(frozen=True)
+class Family(Generic[T]):
+    """A family of theories with its free parameters.
+
+    Parameters
+    ----------
+    build : callable
+        Takes the parameters by name and returns a law, model or ensemble.
+    name : str
+        For messages.
+    names : tuple of str
+        Parameters that are fitted.
+    fixed : dict
+        Parameters that are held.
+    """
+
+    build: Callable[..., T]
+    name: str
+    names: tuple[str, ...]
+    fixed: dict[str, Any]
+
+    @classmethod
+    def of(cls, family: Callable[..., T], fix: Mapping[str, Any] | None = None) -> Family[T]:
+        """Return the family of a class or function.
+
+        Parameters
+        ----------
+        family : class or callable
+            Of laws, models or ensembles.
+        fix : mapping of str to values, optional
+            Parameters to hold.
+
+        Raises
+        ------
+        TypeError
+            If it is neither, or a parameter without default is not a real number.
+        ValueError
+            If `fix` names a parameter that there is not, or leaves none free.
+        """
+        if fix is not None and not isinstance(fix, Mapping):
+            raise TypeError(f"fix must map names of parameters to values; got {fix!r}")
+        if not callable(family):
+            raise TypeError(
+                "family must be a class such as MarchenkoPastur or WishartPlusWigner, or a "
+                f"function that returns a law; got {family!r}"
+            )
+        fixed = dict(fix or {})
+        name = getattr(family, "__name__", type(family).__name__)
+        known, free = [], []
+        for parameter in inspect.signature(family).parameters.values():
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                continue
+            if parameter.kind is parameter.POSITIONAL_ONLY:
+                raise TypeError(f"{name}: parameters must have names; {parameter.name} is not one")
+            known.append(parameter.name)
+            if parameter.name in fixed:
+                continue
+            if _is_real(parameter):
+                free.append(parameter.name)
+            elif parameter.default is parameter.empty:
+                raise TypeError(
+                    f"the parameter {parameter.name} of {name} is not a real number "
+                    f"({parameter.annotation}): hold it by fix={{{parameter.name!r}: ...}}, or "
+                    "give a function of real parameters"
+                )
+        if unknown := set(fixed) - set(known):
+            raise ValueError(
+                f"{name} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(known)}"
+            )
+        if not free:
+            raise ValueError("fix leaves no parameter free; use compare instead")
+        fixed = {
+            key: finite(key, value)
+            if _is_real(inspect.signature(family).parameters[key])
+            else value
+            for key, value in fixed.items()
+        }
+        return cls(family, name, tuple(free), fixed)
+
+    def at(self, values: Mapping[str, float]) -> T:
+        """Return the theory at values of the free parameters."""
+        return self.build(**{**self.fixed, **values})
+
+    def law(self, values: Mapping[str, float]) -> Law | None:
+        """Return its law there, or None where there is none: out of range, or not solvable."""
+        try:
+            return law_of(self.at(values))  # type: ignore[arg-type]
+        except (ValueError, ArithmeticError):
+            return None
+
+    def boxes(
+        self,
+        spectrum: Spectrum,
+        bounds: Mapping[str, tuple[float, float]] | None,
+        generator: np.random.Generator,
+    ) -> dict[str, Box]:
+        """Return where each free parameter is sought.
+
+        A parameter that is not a point of the axis is positive, unless the family takes it
+        negative where others are drawn at random.
+
+        Parameters
+        ----------
+        spectrum : Spectrum
+            Gives the units.
+        bounds : mapping of str to (low, high), optional
+            Bounds of the user's.
+        generator : Generator
+            Source of randomness.
+
+        Raises
+        ------
+        ValueError
+            If bounds are for a parameter that is not free, or do not ascend.
+        TypeError
+            If they are not pairs of numbers.
+        """
+        given = _given_bounds(bounds, self.names)
+        nodes, _ = spectrum.measure
+        low, high = float(nodes[0]), float(nodes[-1])
+        width = (high - low) or abs(low) or 1.0
+        scales = _units(spectrum)
+        places = Box(low - 10 * width, high + 10 * width, False)
+        positive = Box(1e-10 * scales.min(), 1e4 * scales.max(), True)
+        boxes = {n: places if n.lower() in _PLACES else positive for n in self.names}
+        draws = self.candidates(spectrum, boxes, generator, 60)
+        for name in self.names:
+            if boxes[name].positive and any(
+                self.law({**draw, name: -size}) is not None
+                for draw in draws[:30]
+                for size in (draw[name], 0.3)
+            ):
+                boxes[name] = Box(-positive.high, positive.high, False)
+        for name, (least, most) in given.items():
+            boxes[name] = Box(least, most, boxes[name].positive and least > 0)
+        return boxes
+
+    def candidates(
+        self,
+        spectrum: Spectrum,
+        boxes: Mapping[str, Box],
+        generator: np.random.Generator,
+        number: int,
+    ) -> list[dict[str, float]]:
+        """Draw values of the parameters, of all sizes that the spectrum suggests.
+
+        Points of the axis are near quantiles of the spectrum; other parameters are within two
+        decades of 1, or of the deviation or variance of the spectrum.
+
+        Parameters
+        ----------
+        spectrum : Spectrum
+            Gives the units.
+        boxes : mapping of str to Box
+            Where the parameters are sought.
+        generator : Generator
+            Source of randomness.
+        number : int
+            How many to draw.
+        """
+        nodes, weights = spectrum.measure
+        levels = np.cumsum(weights) - weights / 2
+        units = _units(spectrum)
+        columns = {}
+        for name, box in boxes.items():
+            if name.lower() in _PLACES:
+                value = np.interp(generator.beta(0.5, 0.5, number), levels, nodes)
+                value += 0.02 * (nodes[-1] - nodes[0]) * generator.normal(size=number)
+            else:
+                value = 10 ** generator.uniform(-_DECADES, _DECADES, number)
+                value *= generator.choice(units, number)
+                if box.low < 0:
+                    value *= generator.choice([-1.0, 1.0], number)
+            low, high = box.inner(box.low), box.inner(box.high)
+            anywhere = low + (high - low) * generator.random(number)
+            anywhere = np.exp(anywhere) if box.positive else anywhere
+            inside = (value > box.low) & (value < box.high)
+            columns[name] = np.where(inside, value, anywhere)
+        return [{name: float(column[i]) for name, column in columns.items()} for i in range(number)]
+
+
+def _given_bounds(
+    bounds: Mapping[str, tuple[float, float]] | None, names: tuple[str, ...]
+) -> dict[str, tuple[float, float]]:
+    if bounds is not None and not isinstance(bounds, Mapping):
+        raise TypeError(f"bounds must map names of parameters to (low, high); got {bounds!r}")
+    checked = {}
+    for name, pair in (bounds or {}).items():
+        if name not in names:
+            raise ValueError(f"bounds are for free parameters, {', '.join(names)}; got {name}")
+        try:
+            least, most = (finite(name, end) for end in pair)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"bounds of {name} must be a pair of finite numbers (low, high); got {pair!r}"
+            ) from None
+        if not least < most:
+            raise ValueError(f"bounds of {name} must ascend; got {pair}")
+        checked[name] = (least, most)
+    return checked
+
+
+def _units(spectrum: Spectrum) -> Real:
+    """Return sizes that a parameter may have: a number, an eigenvalue, a squared one."""
+    return np.array([1.0, spectrum.std() or 1.0, spectrum.var() or 1.0])
+
+
+def _is_real(parameter: inspect.Parameter) -> bool:
+    if parameter.annotation is parameter.empty:
+        default = parameter.default
+        return default is parameter.empty or (
+            isinstance(default, int | float) and not isinstance(default, bool)
+        )
+    return parameter.annotation in (float, *_REAL)
