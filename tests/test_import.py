@@ -2,8 +2,12 @@
 
 import ast
 import importlib
+import os
+import signal
 import subprocess
 import sys
+import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -39,23 +43,92 @@ def test_a_closed_form_loads_neither_numba_nor_matplotlib():
     assert not loaded & {"numba", "matplotlib", "sklearn", "typer"}
 
 
+def listed():
+    """Names in the stub, and the module that each comes from."""
+    tree = ast.parse(Path(rmtland.__file__).with_suffix(".pyi").read_text("utf-8"))
+    return {
+        alias.name: f"rmtland.{node.module}" if node.module else "rmtland"
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+
 @pytest.mark.parametrize("name", rmtland.__all__)
 def test_public_names_are_what_their_rooms_define(name):
     value = getattr(rmtland, name)
-    assert value is getattr(importlib.import_module(rmtland._HOME[name]), name)
-    assert value.__module__.startswith(rmtland._HOME[name])
+    home = listed()[name]
+    assert value is getattr(importlib.import_module(home), name)
+    assert value.__module__.startswith(home)
     assert getattr(value, "__doc__", None)
     assert name in dir(rmtland)
 
 
-def test_names_for_type_checkers_are_the_names_at_run_time():
-    tree = ast.parse(Path(rmtland.__file__).read_text("utf-8"))
-    guarded = next(
-        node for node in tree.body
-        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
-    )  # fmt: skip
-    names = {alias.asname: node.module for node in guarded.body for alias in node.names}
-    assert names == rmtland._HOME
+def test_the_stub_names_what_is_there_and_each_name_once():
+    assert set(listed()) == set(rmtland.__all__) | rmtland._rooms
+    text = Path(rmtland.__file__).with_suffix(".pyi").read_text("utf-8")
+    aliases = [alias for node in ast.parse(text).body if isinstance(node, ast.ImportFrom)
+               for alias in node.names]  # fmt: skip
+    assert len({alias.name for alias in aliases}) == len(aliases)
+    assert all(alias.asname == alias.name for alias in aliases)  # else they are private
+
+
+@pytest.mark.parametrize("room", sorted(rmtland._rooms))
+def test_rooms_are_reachable_after_import_rmtland(room):
+    code = f"import rmtland; assert rmtland.{room}.__name__ == 'rmtland.{room}'"
+    assert f"rmtland.{room}" in modules_after(code)
+    assert room in dir(rmtland)
+
+
+def test_the_version():
+    assert rmtland.__version__ == version("rmtland")
+    assert "__version__" in dir(rmtland)
+
+
+def test_a_star_imports_names_and_no_rooms():
+    loaded = modules_after("from rmtland import *; assert Law and 'audit' not in globals()")
+    assert not loaded & {"typer", "rich", "rmtland.audit"}
+
+
+@pytest.mark.parametrize("name", ["WishartWigner", "WishartReluBlock", "SyntheticHessian"])
+def test_old_names_work_with_a_warning(name):
+    with pytest.warns(DeprecationWarning, match=f"{name} is now"):
+        assert issubclass(getattr(rmtland, name), rmtland.HessianModel)
+    assert name not in dir(rmtland)
+
+
+def test_python_m_rmtland():
+    done = subprocess.run(
+        [sys.executable, "-m", "rmtland", "--version"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"rmtland {version('rmtland')}\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("command", [["spectrum", "wishart-wigner", "--phi", ".5", "--epsilon",
+                                      ".3"], ["overlay"]], ids=lambda c: c[0])  # fmt: skip
+def test_ctrl_c_at_any_moment_of_the_start(tmp_path, command):
+    """From the program's first line on: one line, no traceback, nothing written."""
+    code = "import sys, signal; from rmtland.__main__ import main; print(1, flush=True); main()"
+    answers = []
+    for delay in (0.01, 0.03, 0.05, 0.08, 0.12, 0.15, 0.25, 0.4, 0.8, 1.2):
+        with subprocess.Popen(
+            [sys.executable, "-c", code, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, cwd=tmp_path,
+        ) as process:  # fmt: skip
+            process.stdout.readline()
+            time.sleep(delay)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        if process.returncode == 0:
+            continue  # it was done before
+        answers.append((process.returncode, err.replace("\n", "", 1) if err[0] == "\n" else err))
+    assert answers
+    line = "rmtland: error: interrupted; no file was left half written\n"
+    assert all(code == 130 and err.endswith(line) for code, err in answers), answers
+    assert all("Traceback" not in err for _, err in answers)
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_the_laws_models_and_verbs_are_public():
@@ -66,8 +139,11 @@ def test_the_laws_models_and_verbs_are_public():
     assert rmtland.__all__ == sorted(rmtland.__all__)
 
 
-def test_dir_holds_the_public_names_and_the_ordinary_ones():
-    assert set(rmtland.__all__) | {"__doc__", "__all__"} <= set(dir(rmtland))
+def test_dir_holds_the_public_names_and_nothing_else():
+    """`Any`, `annotations` and `importlib` were there once."""
+    others = {name for name in dir(rmtland) if not name.startswith("__")}
+    assert others == set(rmtland.__all__) | rmtland._rooms
+    assert {"__doc__", "__all__"} <= set(dir(rmtland))
     assert dir(rmtland) == sorted(dir(rmtland))
 
 

@@ -12,12 +12,16 @@ import typer
 
 from rmtland.cli.audit import audit
 from rmtland.cli.curve import curve
+from rmtland.cli.output import Stopped
 from rmtland.cli.overlay import overlay
 from rmtland.cli.reproduce import reproduce
 from rmtland.cli.sample import sample
 from rmtland.cli.sweep import sweep
+from rmtland.version import installed_version
 
 __all__ = ["app", "main"]
+
+_INTERRUPTED = "interrupted; no file was left half written"
 
 app = typer.Typer(
     name="rmtland",
@@ -42,9 +46,7 @@ def rmtland(
 ) -> None:
     """Random-matrix theory for the loss surfaces of neural networks."""
     if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"rmtland {installed('rmtland')}")
+        typer.echo(f"rmtland {installed_version()}")
         raise typer.Exit
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -55,7 +57,9 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except KeyboardInterrupt:
-        _fail("interrupted; no file was left half written", 130)
+        _fail(_INTERRUPTED, 130)
+    except Stopped as stop:
+        _fail(str(stop), 130)
     except (ValueError, TypeError, ArithmeticError, OSError, MemoryError, ImportError) as error:
         _fail(str(error) or type(error).__name__, 2)
     except Exception as error:
@@ -63,11 +67,11 @@ def main() -> None:
         message = getattr(error, "format_message", None)
         if message is None:
             if type(error).__name__ == "Abort":
-                _fail("interrupted; no file was left half written", 130)
+                _fail(_INTERRUPTED, 130)
             raise
         _fail(f"{message()} (see 'rmtland --help')", 2)
     if code == 130:  # some versions of the parser turn an interrupt into this code
-        _fail("interrupted; no file was left half written", 130)
+        _fail(_INTERRUPTED, 130)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Output",
+    "Stopped",
     "check_folder",
     "print_table",
     "replaced",
@@ -28,6 +29,10 @@ __all__ = [
     "write_json",
     "write_png",
 ]
+
+
+class Stopped(Exception):
+    """The user interrupted a command; the message says what is kept. It ends with exit code 130."""
 
 
 class Output:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.output import check_folder, replaced, write_png
+from rmtland.cli.output import Stopped, check_folder, replaced, write_png
 
 if TYPE_CHECKING:
     from rmtland.reproduction import Content, PublishedFigure
@@ -114,8 +114,7 @@ def reproduce_figure(
     try:
         content = figure.compute(folder=partial, executor=executor)
     except Interrupted as stop:
-        print(f"rmtland: {stop}", file=sys.stderr)
-        raise KeyboardInterrupt from None
+        raise Stopped(str(stop)) from None
     _write(figure, content, out)
     if not keep:
         shutil.rmtree(partial, ignore_errors=True)  # a run beside this one may have done it
@@ -157,8 +156,8 @@ def main(name: str, arguments: list[str] | None = None) -> None:
             figure, out=given.output, keep=given.keep,
             workers=1 if given.quick and given.workers is None else given.workers,
         )  # fmt: skip
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except (KeyboardInterrupt, Stopped) as stop:
+        parser.exit(130, f"{parser.prog}: error: {stop or 'interrupted'}\n")
     except (ValueError, TypeError, ArithmeticError, OSError, MemoryError) as error:
         parser.exit(2, f"{parser.prog}: error: {' '.join(str(error).split())}\n")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rmtland.cli.options import MODELS, model_class
-from rmtland.cli.output import check_folder, print_table
+from rmtland.cli.output import Stopped, check_folder, print_table
 
 if TYPE_CHECKING:
     from rmtland.sweep import Results, Status
@@ -62,8 +62,6 @@ def index(
 
     The same command again computes only what is missing in the store.
     """
-    import sys
-
     from rmtland.arguments import count
     from rmtland.models.pennington_bahri.index_samples import sampled_index
     from rmtland.sweep import Dask, Grid, Interrupted, Processes, run
@@ -92,8 +90,7 @@ def index(
             progress=False if quiet else None,
         )
     except Interrupted as stop:
-        print(f"rmtland: {stop}", file=sys.stderr)
-        raise KeyboardInterrupt from None
+        raise Stopped(str(stop)) from None
     _print_index(results, store)
     if results.status.failed:
         raise typer.Exit(1)
