@@ -43,7 +43,7 @@ Show = Callable[[int, int], None]
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C ended a sweep: its message says what is stored and how to go on."""
+    """Ctrl-C ended a sweep: its message says what is stored and how to resume."""
 
 
 def run(
@@ -148,7 +148,7 @@ class _Count:
 
     def interrupted(self) -> Interrupted:
         where = "" if self.store.path is None else f" and stored in {self.store.path}"
-        again = ": the same call goes on from there" if where else ", lost with this process"
+        again = "; the same call resumes there" if where else ", lost with this process"
         return Interrupted(
             f"interrupted: {self.done - self.failed} of {self.total} tasks are done{where}{again}"
         )
