@@ -270,7 +270,7 @@ def ctrl_c_after(seconds):
 def test_ctrl_c_keeps_what_has_ended_and_says_how_to_go_on(tmp_path, executor):
     path = tmp_path / "results.db"
     grid = Grid({"x": range(90), "seconds": 0.1})
-    with pytest.raises(Interrupted, match="the same call goes on from there"), \
+    with pytest.raises(Interrupted, match="the same call resumes there"), \
             ctrl_c_after(2.5):  # fmt: skip
         run(sweep_tasks.draw_slowly, grid, store=path, executor=executor)
     status = Store(path).status()
