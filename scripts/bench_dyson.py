@@ -90,7 +90,7 @@ def model_of(n, activation, epsilon, seed):
     first = rng.normal(size=(n, n)) / math.sqrt(n)
     return DysonHessian.of_first_layer(
         first, rng.normal(size=(4 * n, n)), outputs=n, epsilon=epsilon, activation=activation,
-        part="total" if epsilon else "gauss_newton",
+        part="total" if epsilon else "gauss_newton", rng=0,
     )  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def ladder(n, activation, epsilon, arguments):
         line = f"  {coupling:<12} {here.memory / 2**30:8.3f} GiB stated"
         start, wall = time.process_time(), time.perf_counter()
         try:
-            density = here.smoothed_density(
+            density = here.smoothed_pdf(
                 x[chosen], eta=0.05, tolerance=arguments.tolerance, progress=sys.stderr.isatty()
             )
         except MemoryError as error:
@@ -137,7 +137,7 @@ def ladder(n, activation, epsilon, arguments):
             line += f", {max(errors) / peak:.2%} off {higher}"
         best[coupling] = found
         if arguments.index and epsilon:
-            line += f", index {here.index(eta=0.01):.4f}"
+            line += f", index {here.index():.4f}"
         print(line, flush=True)
 
 

@@ -67,12 +67,12 @@ def report(part, name, n, arguments):
     measured = densities.mean(axis=0)
     peak = measured.max()
     noise = (densities.std(axis=0, ddof=1)).max() / np.sqrt(len(spectra)) / peak
-    model = DysonHessian(h, d, x, n, epsilon, part=part)
-    plain = np.abs(model.smoothed_density(GRID, eta=arguments.eta) - measured).max() / peak
+    model = DysonHessian(h, d, x, n, epsilon, part_name=part)
+    plain = np.abs(model.smoothed_pdf(GRID, eta=arguments.eta) - measured).max() / peak
     line = f"{part:<13} {name:<7} n = {n:<3} Monte Carlo {noise:6.2%}   Dyson {plain:6.2%}"
     if n <= arguments.largest:
         start = time.perf_counter()
-        corrected = FiniteSizeHessian(model).smoothed_density(GRID, eta=arguments.eta)
+        corrected = FiniteSizeHessian(model).smoothed_pdf(GRID, eta=arguments.eta)
         seconds = (time.perf_counter() - start) / GRID.size
         better = np.abs(corrected - measured).max() / peak
         line += f"   corrected {better:6.2%}   {seconds:.2f} s a point"

@@ -24,7 +24,7 @@ SHAPES = {"square": (1, 1, 1, 4), "wide": (1, 2, 0.5, 3), "few samples": (2, 1, 
 
 def compare(activation, shape, sizes, draws, points, eta, seed):
     model = PopulationHessian(*SHAPES[shape], activation=activation)
-    mean = model.mean / model.rank
+    mean = model.mean() / model.rank
     grid = np.linspace(-0.2 * mean, 6 * mean, points)
     law = -model.law.stieltjes(grid + 1j * eta * mean).imag / np.pi
     rows = []

@@ -138,14 +138,14 @@ def level_densities(
         found[name] = smoothed_density(law, x, eta)
     model = DysonHessian.of_first_layer(
         first, data, outputs=n, epsilon=epsilon, activation=activation,
-        part="total" if epsilon else "gauss_newton",
+        part="total" if epsilon else "gauss_newton", rng=0,
     )  # fmt: skip
     for name, coupling in _COUPLING.items():
         if epsilon or coupling != "units":  # for H0 "units" and "full" are the same
             here = replace(model, coupling=coupling)
-            found[name] = here.smoothed_density(x, eta=eta, tolerance=1e-5)
+            found[name] = here.smoothed_pdf(x, eta=eta, tolerance=1e-5)
     if epsilon:
-        found["dyson_index"] = model.index(eta=0.004)
+        found["dyson_index"] = model.index()
     return found
 
 

@@ -130,14 +130,14 @@ def rotated_hessian(
         "rotated_cdf": smoothed_cdf(rotated, x, eta),
         "free_cdf": smoothed_cdf(law, x, eta),
         "dyson_cdf": dyson.smoothed_cdf(x, eta=eta),
-        "dyson": dyson.smoothed_density(x, eta=eta),
+        "dyson": dyson.smoothed_pdf(x, eta=eta),
         "free_distance": found.kolmogorov,
         "free_wasserstein": found.wasserstein,
         "free_index": found.law_index,
         "rotated_distance": float(
             np.mean([compare(Spectrum(row), EmpiricalLaw(total)).kolmogorov for row in rotated])
         ),
-        "dyson_index": dyson.index(eta=eta),
+        "dyson_index": dyson.index(),
         "energy": point.energy,
         "gradient_norm": trained.gradient_norm,
     }

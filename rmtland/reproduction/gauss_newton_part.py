@@ -135,7 +135,7 @@ def gauss_newton_spectrum(
     return {
         "eigenvalues": eigenvalues,
         "x": x,
-        "dyson": (model.smoothed_density(x, eta=eta) - peak) / (1 - null),
+        "dyson": (model.smoothed_pdf(x, eta=eta) - peak) / (1 - null),
         "dyson_cdf": (model.smoothed_cdf(x, eta=eta) - mass) / (1 - null),
         "measured_cdf": smoothed_cdf(eigenvalues, x, eta),
         "trace": float(eigenvalues.sum()) / point.net.parameter_count,

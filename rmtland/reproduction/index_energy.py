@@ -114,7 +114,7 @@ def network_index(epsilon: float, *, n: int, phi: float, eta: float, seed: Any) 
     model = DysonHessian.of_point(point, epsilon=epsilon)
     return {
         "index": float((eigenvalues < 0).mean()),
-        "dyson": model.index(eta=eta),
+        "dyson": model.index(),
         "mean": float(np.trace(split.gauss_newton)) / eigenvalues.size,
         "square": float((split.residual**2).sum()) / eigenvalues.size,
     }

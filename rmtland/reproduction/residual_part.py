@@ -113,9 +113,9 @@ def residual_spectrum(
     return {
         "eigenvalues": eigenvalues,
         "x": x,
-        "corrected": corrected.smoothed_density(x, eta=eta),
+        "corrected": corrected.smoothed_pdf(x, eta=eta),
         "corrected_cdf": corrected.smoothed_cdf(x, eta=eta),
-        "dyson": model.smoothed_density(x, eta=eta),
+        "dyson": model.smoothed_pdf(x, eta=eta),
         "dyson_cdf": model.smoothed_cdf(x, eta=eta),
         "measured_cdf": smoothed_cdf(eigenvalues, x, eta),
     }

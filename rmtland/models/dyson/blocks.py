@@ -6,6 +6,17 @@ block diagonal (so that n1 n0 m numbers are never stored), or whole where the un
 
 With coupling the equation is solved by correction of the defect: the equation without the coupling
 is solved with what the coupling changes as a source, so that few of the costly steps are needed.
+
+Residuals may be correlated between outputs, with covariance C_ii' r_mu,nu. The law of W2 does not
+change where outputs are rotated, so that C may be taken diagonal, with eigenvalues c: output by
+output the block of a and s is
+
+.. math:: \begin{pmatrix} M_a^{(c)} & \cdot \\ \cdot & M_s^{(c)} \end{pmatrix} =
+      \begin{pmatrix} z - c S_a & -h/\sqrt m \\ -h^T/\sqrt m & 1 - S_s \end{pmatrix}^{-1},
+
+and M_b needs their means over the outputs only, of c M_a^{(c)} and of M_s^{(c)}: the state is as
+large as without. The mean over c is a sum over its distinct values, or their Gauss quadrature
+where they are more than `OUTPUT_NODES`.
 """
 
 from __future__ import annotations
@@ -13,32 +24,43 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rmtland.free.operator_valued.matrix_dyson import upper_log
+from rmtland.models.dyson.fixed_points import DEPTH, STEPS, FixedPoint, anderson
 from rmtland.models.dyson.free_slopes import FreeSlopes
-from rmtland.models.dyson.half_plane import is_lower, log_determinant
-from rmtland.models.dyson.march import DEPTH, STEPS, Solved, anderson
+from rmtland.models.dyson.half_plane import inverse, is_lower, log_determinant
+from rmtland.models.dyson.trace_quadrature import gauss_rule
+from rmtland.typing import Complex, Real
 
-__all__ = ["BlockEquation", "Blocks"]
+__all__ = ["OUTPUT_NODES", "BlockEquation", "Blocks"]
 
-Real = NDArray[Any]  # float64
-Complex = NDArray[Any]  # complex128
+OUTPUT_NODES = 8
+"""Values of the variance of outputs that are told apart; more have a Gauss quadrature."""
 
 _LARGE = 2000  # n1 n0 from which a start is worth a solution with free slopes
 _WORKSPACE = 2**22  # complex numbers of one chunk of hidden units
 
 
-class Blocks(NamedTuple):
-    """M_a and M_s at one point, and of M_b what G and L need."""
+class OuterBlock(NamedTuple):
+    """The inverse of M on a and s for one variance of outputs, by its Schur complement."""
 
-    a: Complex
+    weight: float  # share of the outputs
+    energy_a: Complex  # z - c S_a, diagonal (n1,) or a matrix
+    schur: Complex  # 1 - S_s - h^T (z - c S_a)^{-1} h/m
+
+
+class Blocks(NamedTuple):
+    """M_a and M_s at one point, means over outputs, and of M_b what G and L need."""
+
+    a: Complex  # mean of c M_a
     s: Complex
+    trace_a: complex
     trace_b: complex
     coupled: complex  # tr M_b S_b
-    outer: Complex  # the inverse of the block of a and s
+    outer: tuple[OuterBlock, ...]
     start: tuple[Complex, Complex]  # (M_a, M_s) that M_b was formed from
 
 
@@ -73,6 +95,8 @@ class BlockEquation:
         Whether H0 takes part.
     by_unit : bool
         Whether M_b is block diagonal.
+    output_variances : ndarray, shape (n2,), optional
+        Eigenvalues c of the covariance of residuals between outputs; ones by default.
     """
 
     features: Real
@@ -84,6 +108,7 @@ class BlockEquation:
     bends: Real | None
     has_outer: bool
     by_unit: bool
+    output_variances: Real | None = None
 
     @cached_property
     def has_noise(self) -> bool:
@@ -111,22 +136,40 @@ class BlockEquation:
         """Bytes at the height of a solution, estimated from above."""
         n1, n0, m = self._sizes
         state = n1**2 + (m**2 if self.has_outer else 0)
-        numbers = (2 * DEPTH + 9) * state + 4 * (n1 + m) ** 2 * self.has_outer
+        numbers = (2 * DEPTH + 12) * state + 5 * (n1 + m) ** 2 * self.has_outer
+        numbers += len(self._outputs[0]) * (m**2 * self.has_outer + n1**2)
         if self.by_unit:
-            numbers += self._chunk * (4 * n0 * m + 5 * n0**2)
+            numbers += self._chunk * (4 * n0 * m + 6 * n0**2)
             numbers += n1 * n0**2 * (self.has_noise + (self.bends is not None)) // 2
         else:
-            numbers += n1 * n0 * (6 * n1 * n0 + 3 * m)
+            numbers += n1 * n0 * (6 * n1 * n0 + 4 * m)
         return 16 * numbers
+
+    @cached_property
+    def _outputs(self) -> tuple[Real, Real]:
+        """Variances c of outputs and shares of the outputs that have them."""
+        if self.output_variances is None or not self.has_noise:
+            return np.ones(1), np.ones(1)
+        values, counts = np.unique(self.output_variances, return_counts=True)
+        shares = counts / counts.sum()
+        if values.size > OUTPUT_NODES:
+            return gauss_rule(values, shares, OUTPUT_NODES)
+        return values, shares
 
     @cached_property
     def _sigma(self) -> Real:
         sigma = self.second_layer
         return np.asarray(np.diagonal(sigma) if sigma.ndim == 2 and self.by_unit else sigma)
 
-    def rays(self, units: slice) -> Real:
+    def scaled_samples(self, units: slice) -> Real:
         """D_j,mu x_mu,k, shape (k, n0, m)."""
+        if self._chunk == len(self.features):
+            return self._scaled_samples[units]
         return np.asarray(self.slopes[units, None, :] * self.x.T[None])
+
+    @cached_property
+    def _scaled_samples(self) -> Real:
+        return np.asarray(self.slopes[:, None, :] * self.x.T[None])
 
     @cached_property
     def gram(self) -> Real:
@@ -136,10 +179,10 @@ class BlockEquation:
         if self.by_unit:
             gram = np.empty((n1, n0, n0))
             for units in self._chunks():
-                rays = self.rays(units)
+                rays = self.scaled_samples(units)
                 gram[units] = _weighted(rays, weights) @ rays.swapaxes(1, 2)
             return gram
-        rays = self.rays(slice(None)).reshape(n1 * n0, m)
+        rays = self.scaled_samples(slice(None)).reshape(n1 * n0, m)
         return np.asarray((_weighted(rays, weights) @ rays.T).reshape(n1, n0, n1, n0))
 
     @cached_property
@@ -171,23 +214,26 @@ class BlockEquation:
             inner = z * np.eye(n0) - energy
             if self._center is not None:
                 inner -= self._center[units]
-            yield InnerBlocks(units, np.linalg.inv(inner), inner, energy)
+            yield InnerBlocks(units, inverse(inner), inner, energy)
 
     def _energy_by_unit(self, units: slice, s: Complex) -> Complex:
         """(n2 / m) Sigma_jj X D_j M_s D_j X^T, shape (k, n0, n0)."""
         n1, n0, m = self._sizes
+        energy = np.zeros((len(range(n1)[units]), n0, n0), dtype=np.complex128)
         if not self.has_outer:
-            return np.zeros((len(range(n1)[units]), n0, n0), dtype=np.complex128)
-        rays = self.rays(units)
-        moved = _real_times(rays.reshape(-1, m), s).reshape(rays.shape)
-        energy = _times_real(moved, rays.swapaxes(1, 2))
-        return np.asarray(energy * (self.outputs / m * self._sigma[units])[:, None, None])
+            return energy
+        rays = self.scaled_samples(units)
+        flat, turned = rays.reshape(-1, m), rays.swapaxes(1, 2)
+        energy.real = (flat @ np.ascontiguousarray(s.real)).reshape(rays.shape) @ turned
+        energy.imag = (flat @ np.ascontiguousarray(s.imag)).reshape(rays.shape) @ turned
+        energy *= (self.outputs / m * self._sigma[units])[:, None, None]
+        return energy
 
     def _wide_block(self, z: complex, a: Complex, s: Complex) -> InnerBlocks:
         n1, n0, m = self._sizes
         every, units = slice(None), np.arange(n1)
         if self.has_outer and self._sigma.ndim == 2:
-            rays = self.rays(every).reshape(n1 * n0, m)
+            rays = self.scaled_samples(every).reshape(n1 * n0, m)
             energy = _times_real(_real_times(rays, s), rays.T).reshape(n1, n0, n1, n0)
             energy *= (self.outputs / m) * self._sigma[:, None, :, None]
         else:
@@ -201,7 +247,7 @@ class BlockEquation:
             inner[units, :, units, :] -= self._center
         shape = (1, n1 * n0, n1 * n0)
         wide = inner.reshape(shape)
-        return InnerBlocks(every, np.linalg.inv(wide), wide, energy.reshape(shape))
+        return InnerBlocks(every, inverse(wide), wide, energy.reshape(shape))
 
     # The fixed point -----------------------------------------------------------------------------
 
@@ -216,64 +262,87 @@ class BlockEquation:
         size = m if self.has_outer else 0
         return y[: n1 * n1].reshape(n1, n1), y[n1 * n1 :].reshape(size, size)
 
-    def admits(self, y: Complex) -> bool:
+    def in_half_plane(self, y: Complex) -> bool:
         """Whether the diagonals lie in the lower half-plane."""
         a, s = self._unpacked(y)
         return bool(np.diagonal(a).imag.max() < 0 and np.diagonal(s).imag.max(initial=-1.0) < 1e-12)
 
-    def applied(self, z: complex, y: Complex) -> tuple[Complex, Blocks]:
+    def apply(self, z: complex, y: Complex) -> tuple[Complex, Blocks]:
         """Apply the equation to (M_a, M_s), packed into one vector."""
         n1, _, m = self._sizes
         a, s = self._unpacked(y)
-        energy_a = np.zeros((n1, n1), dtype=np.complex128)
+        energy_a = np.zeros(n1 if self.by_unit else (n1, n1), dtype=np.complex128)
         energy_s = np.zeros((m, m), dtype=np.complex128) if self.has_outer else s
         trace, coupled = 0j, 0j
         for part in self.inner_blocks(z, a, s):
             trace += complex(np.trace(part.b, axis1=1, axis2=2).sum())
             coupled += complex(np.sum(part.b * part.energy.swapaxes(1, 2)))
             if self.has_noise:
-                energy_a += self._energy_a(part)
+                self._add_energy_a(energy_a, part)
             if self.has_outer:
-                energy_s += self._energy_s(part) / m
-        if not self.has_outer:
-            outer = z * np.eye(n1) - energy_a
-            new_a, new_s = np.linalg.inv(outer), s
-        else:
-            outer = np.empty((n1 + m, n1 + m), dtype=np.complex128)
-            outer[:n1, :n1] = z * np.eye(n1) - energy_a
-            outer[:n1, n1:] = -self.features / np.sqrt(m)
-            outer[n1:, :n1] = outer[:n1, n1:].T
-            outer[n1:, n1:] = np.eye(m) - energy_s
-            inverse = np.linalg.inv(outer)
-            new_a, new_s = inverse[:n1, :n1], inverse[n1:, n1:]
-        blocks = Blocks(new_a, new_s, trace, coupled, outer, (a, s))
+                energy_s += self._energy_s(part)
+        energy_s /= m
+        new_a, new_s = np.zeros((n1, n1), dtype=np.complex128), np.zeros_like(energy_s)
+        trace_a, outer = 0j, []
+        for variance, share in zip(*self._outputs, strict=True):
+            block, one_a, one_s = self._outer_block(z, variance * energy_a, energy_s)
+            new_a += (share * variance) * one_a
+            new_s += share * one_s
+            trace_a += share * complex(np.trace(one_a))
+            outer.append(block._replace(weight=float(share)))
+        blocks = Blocks(new_a, new_s, trace_a, trace, coupled, tuple(outer), (a, s))
         return np.concatenate([new_a.ravel(), new_s.ravel()]), blocks
 
-    def _energy_a(self, part: InnerBlocks) -> Complex:
+    def _outer_block(
+        self, z: complex, energy_a: Complex, energy_s: Complex
+    ) -> tuple[OuterBlock, Complex, Complex]:
+        """Block of a and s for one variance of outputs, M_a and M_s."""
+        m = self.features.shape[1]
+        if energy_a.ndim == 1:
+            inner = z - energy_a
+            still: Complex = np.diag(1 / inner)
+            turned: Complex = self.features / (inner[:, None] * np.sqrt(m))
+        else:
+            inner = z * np.eye(len(energy_a)) - energy_a
+            still = inverse(inner)
+            turned = _times_real(still, self.features / np.sqrt(m))
+        if not self.has_outer:
+            return OuterBlock(1.0, inner, energy_s), still, energy_s
+        schur = -energy_s - _real_times(self.features.T / np.sqrt(m), turned)
+        schur[np.diag_indices(m)] += 1
+        s = inverse(schur)
+        return OuterBlock(1.0, inner, schur), still + turned @ s @ turned.T, s
+
+    def _add_energy_a(self, energy: Complex, part: InnerBlocks) -> None:
+        """Add S_a, or its diagonal where units are apart."""
         n1, n0, _ = self._sizes
         if not self.by_unit:
-            return np.asarray(np.sum(part.b.reshape(n1, n0, n1, n0) * self.gram, axis=(1, 3)))
-        diagonal = np.zeros(n1, dtype=np.complex128)
-        diagonal[part.units] = np.sum(part.b * self.gram[part.units], axis=(1, 2))
-        return np.diag(diagonal)
+            energy += np.sum(part.b.reshape(n1, n0, n1, n0) * self.gram, axis=(1, 3))
+        else:
+            energy[part.units] += np.sum(part.b * self.gram[part.units], axis=(1, 2))
 
     def _energy_s(self, part: InnerBlocks) -> Complex:
+        """Return m S_s."""
         n1, n0, m = self._sizes
-        rays = self.rays(part.units)
+        rays = self.scaled_samples(part.units)
         if self._sigma.ndim == 1:
             b = part.b
             if not self.by_unit:
                 units = np.arange(n1)
                 b = b.reshape(n1, n0, n1, n0)[units, :, units, :]
-            turned = _times_real(b * self._sigma[part.units, None, None], rays)
+            b = b * self._sigma[part.units, None, None]
         else:
             b = part.b.reshape(n1, n0, n1, n0) * self._sigma[:, None, :, None]
-            turned = _times_real(b.reshape(n1 * n0, n1 * n0), rays.reshape(n1 * n0, m))
-        return _real_times(rays.reshape(-1, m).T, turned.reshape(-1, m))
+            b, rays = b.reshape(n1 * n0, n1 * n0), rays.reshape(n1 * n0, m)
+        flat = rays.reshape(-1, m).T
+        energy = np.empty((m, m), dtype=np.complex128)
+        energy.real = flat @ (np.ascontiguousarray(b.real) @ rays).reshape(-1, m)
+        energy.imag = flat @ (np.ascontiguousarray(b.imag) @ rays).reshape(-1, m)
+        return energy
 
     def fixed_point(
         self, z: complex, start: Complex | None, tolerance: float, limit: int = STEPS
-    ) -> Solved:
+    ) -> FixedPoint:
         """Solve for (M_a, M_s) at one point."""
         y = self._first(z) if start is None else start
         steps = 0
@@ -282,19 +351,19 @@ class BlockEquation:
                 y = anderson(self._units, z, y, 1e-3)[0]
             last = np.inf
             for _ in range(limit):
-                new, blocks = self.applied(z, y)
+                new, blocks = self.apply(z, y)
                 steps += 1
                 size = float(np.linalg.norm(new - y) / np.linalg.norm(y))
                 if size <= tolerance:
-                    return Solved(new, blocks, steps, size, self._is_physical(blocks))
+                    return FixedPoint(new, blocks, steps, size, self._is_physical(blocks))
                 if not size <= last / 2:
                     break
                 last = size
-                source = new - self._units.applied(z, y)[0]
+                source = new - self._units.apply(z, y)[0]
                 y = anderson(self._units, z, y, 0.05 * size, source=source)[0]
         y, blocks, more, size = anderson(self, z, y, tolerance, limit=limit)
         good = size <= tolerance and self._is_physical(blocks)
-        return Solved(y, blocks, steps + more, size, good)
+        return FixedPoint(y, blocks, steps + more, size, good)
 
     def _first(self, z: complex) -> Complex:
         """State to begin with: for a large network that of free slopes, costly steps saved."""
@@ -302,7 +371,7 @@ class BlockEquation:
         if n1 * n0 < _LARGE or not self.has_outer:
             return self.start(z)
         solved = self._free.fixed_point(z, None, 1e-4)
-        if not solved.good:
+        if not solved.converged:
             return self.start(z)
         outer = solved.blocks.outer
         return np.concatenate([outer.a.ravel(), self._free.samples(outer).ravel()])
@@ -328,12 +397,18 @@ class BlockEquation:
 
     def trace(self, blocks: Blocks) -> complex:
         """G."""
-        value = self.outputs * np.trace(blocks.a) + blocks.trace_b
+        value = self.outputs * blocks.trace_a + blocks.trace_b
         return complex(value / self.parameter_count)
 
     def potential(self, z: complex, blocks: Blocks) -> complex:
         """L; determinants of matrices with a positive imaginary part."""
-        total = self.outputs * log_determinant(blocks.outer) + blocks.coupled
+        total = blocks.coupled
+        for block in blocks.outer:
+            inner = block.energy_a
+            here = upper_log(inner).sum() if inner.ndim == 1 else log_determinant(inner)
+            if self.has_outer:
+                here += log_determinant(block.schur)
+            total += self.outputs * block.weight * complex(here)
         for part in self.inner_blocks(z, *blocks.start):
             total += log_determinant(part.inner)
         return complex(total / self.parameter_count)
@@ -351,5 +426,5 @@ def _real_times(left: Real, right: Complex) -> Complex:
 
 
 def _times_real(left: Complex, right: Real) -> Complex:
-    """Complex (..., n, k) times real (..., k, l)."""
-    return np.asarray(left.real @ right + 1j * (left.imag @ right))
+    """Complex (n, k) times real (k, l)."""
+    return np.ascontiguousarray(left.real) @ right + 1j * (np.ascontiguousarray(left.imag) @ right)

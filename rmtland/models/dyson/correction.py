@@ -43,27 +43,34 @@ Examples
 ...     first, x, outputs=4, epsilon=0.0, activation="relu", part="gauss_newton"
 ... )
 >>> corrected = FiniteSizeHessian(model)
->>> bool(corrected.smoothed_density(0.0, eta=0.05) > model.smoothed_density(0.0, eta=0.05))
+>>> bool(corrected.smoothed_pdf(0.0, eta=0.05) > model.smoothed_pdf(0.0, eta=0.05))
 True
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from rmtland.arguments import points, positive
+from rmtland.arguments import count, points, positive
 from rmtland.arrays import ArrayLibrary
+from rmtland.deprecation import renamed_method
+from rmtland.laws import SpectralModel
 from rmtland.models.dyson.blocks import BlockEquation, Blocks
 from rmtland.models.dyson.dyson_hessian import DysonHessian
+from rmtland.models.far_field import variance_from_above
+from rmtland.models.smoothed_index import index_from_above, trusted_index
 from rmtland.solution import ConvergenceError, Solution, Status
+from rmtland.spectrum import Spectrum
+from rmtland.typing import ArrayLike, Complex, Real, Rng
 
-__all__ = ["FiniteSizeHessian", "parallel_paths"]
+__all__ = ["Cost", "FiniteSizeHessian", "parallel_paths"]
 
-Complex = NDArray[Any]  # complex128
+Progress = Callable[[int, int], object]
 
 _STEP = 0.03  # of the derivative, relative to the height
 _TOLERANCE = 1e-9
@@ -71,8 +78,15 @@ _TURN = 0.8  # largest change of phase between two steps that is trusted
 _FINEST = 2.0**-12
 
 
+class Cost(NamedTuple):
+    """What a computation will take, estimated beforehand."""
+
+    seconds: float
+    bytes: int
+
+
 @dataclass(frozen=True, eq=False)
-class FiniteSizeHessian:
+class FiniteSizeHessian(SpectralModel):
     """The spectrum of a Hessian of finite size: the matrix Dyson equation and its first correction.
 
     Parameters
@@ -83,12 +97,13 @@ class FiniteSizeHessian:
     Raises
     ------
     ValueError
-        If the model has free slopes.
+        If the model has free slopes, or outputs whose residuals are unlike or correlated.
 
     Notes
     -----
     Cost of a point: for H0 one product of size m^2 x n1 x m^2 and two determinants of size m^2/2,
-    which is for n of some tens, where the correction matters. `memory` tells beforehand.
+    which is for n of some tens, where the correction matters. `cost` tells seconds and bytes
+    beforehand.
     """
 
     model: DysonHessian
@@ -100,33 +115,123 @@ class FiniteSizeHessian:
             raise ValueError(
                 "the correction needs the slopes of every unit; take coupling='full' or 'units'"
             )
+        if self.model.output_weights is not None:
+            raise ValueError(
+                "the correction is for residuals that are alike and independent between outputs; "
+                "leave output_weights out"
+            )
+
+    # Parts and sizes -----------------------------------------------------------------------------
+
+    @property
+    def law(self) -> NoReturn:
+        """There is none.
+
+        Raises
+        ------
+        ValueError
+            The corrected density need not be positive at the real axis, nor integrable there.
+        """
+        raise ValueError(
+            "the correction of order 1/n is a density above the axis only, not a probability law; "
+            "take smoothed_pdf, smoothed_cdf or index, or model.law without it"
+        )
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts: ("gauss_newton", "residual", "total")."""
+        return self.model.parts
+
+    def part(self, name: str) -> Self:
+        """Return the same of a part of the Hessian, as `DysonHessian.part`."""
+        return replace(self, model=self.model.part(name))
 
     @property
     def parameter_count(self) -> int:
         """P, as of the model."""
         return self.model.parameter_count
 
-    @property
     def mean(self) -> float:
         """Mean eigenvalue: the correction leaves it as it is."""
-        return self.model.mean
+        return self.model.mean()
+
+    def var(self) -> float:
+        """Variance, with the correction."""
+        return variance_from_above(lambda z: self.solve(z, tolerance=1e-12).value, self.mean())
 
     @property
     def memory(self) -> int:
         """Bytes that a solution takes at its height, estimated from above."""
         n1, m = self.model.features.shape
-        pairs = 0 if self.model.part == "residual" else m**4
-        if self.model.part == "total":
+        pairs = 0 if self.model.part_name == "residual" else m**4
+        if self.model.part_name == "total":
             pairs += 2 * (n1 * m) ** 2
         return self.model.memory + 16 * 3 * pairs
 
-    def solve(self, z: ArrayLike, *, tolerance: float = _TOLERANCE, throw: bool = True) -> Solution:
-        """Evaluate E G(z) in the open upper half-plane, as `DysonHessian.solve`."""
+    def cost(self, points: int = 1) -> Cost:
+        """Estimate what so many points of `smoothed_pdf` take on this machine.
+
+        Parameters
+        ----------
+        points : int
+            Number of points; `smoothed_cdf` takes about half as long for as many.
+
+        Returns
+        -------
+        Cost
+            Seconds, from the operations counted and the speed of one product timed here (right to
+            a factor of about three), and bytes.
+        """
+        n1, m = self.model.features.shape
+        n0 = self.model.x.shape[1]
+        wide = n1 * n0 if self.model.coupling == "full" and self.model.part_name == "total" else n0
+        step = 8 * wide**3 * (1 if wide > n0 else n1) + 8 * m**3 + 8 * n1 * n0 * m * m
+        pairs = 0.0
+        if self.model.part_name != "residual":
+            pairs = 8 * n1 * m**4 + 2 * (8 / 3) * (m * m / 2) ** 3
+        if self.model.part_name == "total":
+            side = (n1 + m) ** 2 / 2
+            pairs = 8.0 * n1 * n1 * m**4 + 2 * (8 + 8 / 3) * side**3 + 8.0 * n1**4 * m**2
+        operations = 3 * 20 * step + 2 * pairs
+        return Cost(count("points", points) * operations / _speed(), self.memory)
+
+    # Results -------------------------------------------------------------------------------------
+
+    def solve(
+        self,
+        z: ArrayLike,
+        *,
+        tolerance: float = _TOLERANCE,
+        throw: bool = True,
+        progress: Progress | None = None,
+    ) -> Solution:
+        """Evaluate E G(z) in the open upper half-plane, as `DysonHessian.solve`.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points with Im z > 0.
+        tolerance, throw
+            As for `DysonHessian.solve`.
+        progress : callable, optional
+            Called with the numbers of solutions done and of all, two for each point.
+
+        Returns
+        -------
+        Solution
+
+        Raises
+        ------
+        ConvergenceError
+            If a point is not solved and `throw` is true.
+        MemoryError
+            If it would take more than the memory that is free; it states what `cost` does.
+        """
         flat, shape = self.model.open_points(z)
         step = _STEP * flat.imag
         count = flat.size
         _, pairs, size, steps, good = self._solved(
-            np.concatenate([flat + step, flat - step]), tolerance, with_phase=False
+            np.concatenate([flat + step, flat - step]), tolerance, progress, with_phase=False
         )
         if throw and not good.all():
             raise ConvergenceError("the matrix Dyson equation was not solved; raise Im z")
@@ -144,13 +249,14 @@ class FiniteSizeHessian:
         )
 
     def _solved(
-        self, z: Complex, tolerance: float, *, with_phase: bool
-    ) -> tuple[Complex, Complex, Any, Any, Any]:
+        self, z: Complex, tolerance: float, progress: Progress | None, *, with_phase: bool
+    ) -> tuple[Complex, Complex, Real, Any, Any]:
         """G or L, and the logarithm of the determinants, at all points."""
         free = ArrayLibrary.of().free_memory()
         if self.memory > free:
             raise MemoryError(
-                f"the correction takes about {self.memory / 2**30:.1f} GiB, more than the "
+                f"the correction takes about {self.memory / 2**30:.1f} GiB and "
+                f"{self.cost(z.size).seconds:.0f} s, more than the "
                 f"{free / 2**30:.1f} GiB that are free; it is for small networks, take the "
                 "model without it"
             )
@@ -159,43 +265,97 @@ class FiniteSizeHessian:
         values = np.empty(z.size, dtype=np.complex128)
         pairs, size = np.empty_like(values), np.empty(z.size)
         steps, good = np.empty(z.size, dtype=np.int64), np.empty(z.size, dtype=bool)
-        for i, solved in self.model.march(z, tolerance):
+        for i, found in self.model.solve_along(z, tolerance, progress):
             here = complex(z[i])
             values[i] = (
-                equation.potential(here, solved.blocks)
+                equation.potential(here, found.blocks)
                 if with_phase
-                else equation.trace(solved.blocks)
+                else equation.trace(found.blocks)
             )
-            size[i], steps[i], good[i] = solved.size, solved.steps, solved.good
-            pairs[i] = parallel_paths(equation, here, solved.blocks, with_phase=with_phase)
+            size[i], steps[i], good[i] = found.residual, found.steps, found.converged
+            pairs[i] = parallel_paths(equation, here, found.blocks, with_phase=with_phase)
         return values, pairs, size, steps, good
 
     def stieltjes(self, z: ArrayLike) -> Any:
-        """E G(z) for Im z > 0, any shape."""
-        value = self.solve(z).value
+        """E G(z) off the real axis, any shape."""
+        array = np.asarray(z, dtype=np.complex128)
+        below = array.imag < 0
+        value = self.solve(np.where(below, array.conj(), array)).value
+        value = np.where(below, value.conj(), value)
         return value if value.shape else value.item()
 
-    def smoothed_density(self, x: ArrayLike, *, eta: float) -> Any:
-        """Mean density convolved with the Cauchy density of half-width eta."""
-        value = self.solve(points("x", x) + 1j * positive("eta", eta)).value
+    def smoothed_pdf(self, x: ArrayLike, *, eta: float, progress: Progress | None = None) -> Any:
+        """Mean density convolved with the Cauchy density of half-width eta.
+
+        Parameters
+        ----------
+        x : array_like of float
+            Points, any shape.
+        eta : float
+            Half-width, > 0.
+        progress : callable, optional
+            As for `solve`.
+
+        Returns
+        -------
+        float or ndarray
+        """
+        value = self.solve(points("x", x) + 1j * positive("eta", eta), progress=progress).value
         density = -value.imag / np.pi
         return density if density.shape else density.item()
 
-    def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Any:
-        """Mean distribution function convolved with the Cauchy law of half-width eta."""
-        z = np.atleast_1d(points("x", x)) + 1j * positive("eta", eta)
-        potential, pairs, _, _, good = self._solved(z.ravel(), _TOLERANCE, with_phase=True)
+    def smoothed_cdf(self, x: ArrayLike, *, eta: float, progress: Progress | None = None) -> Any:
+        """Mean distribution function convolved with the Cauchy law of half-width eta.
+
+        Parameters as for `smoothed_pdf`.
+        """
+        levels = self._cdf_above(np.asarray(points("x", x) + 1j * positive("eta", eta)), progress)
+        return levels if levels.shape else levels.item()
+
+    def _cdf_above(self, z: Any, progress: Progress | None = None) -> Real:
+        potential, pairs, _, _, good = self._solved(
+            z.ravel(), _TOLERANCE, progress, with_phase=True
+        )
         if not good.all():
             raise ConvergenceError("the matrix Dyson equation was not solved; raise eta")
         total = potential + pairs / (2 * self.parameter_count)
-        levels = (1 - total.imag / np.pi).reshape(np.shape(x))
-        return levels if levels.shape else levels.item()
+        return np.asarray(1 - total.imag / np.pi).reshape(z.shape)
 
-    def index(self, *, eta: float = 1e-3) -> float:
+    def solve_index(self) -> Solution:
+        """Mean fraction of negative eigenvalues with its error, as `DysonHessian.solve_index`.
+
+        The atom left out is that of the equation: next to a hard edge the correction has one of its
+        own, of either sign, which belongs to the eigenvalues beside zero.
+        """
+        if self.model.part_name == "gauss_newton":
+            return self.model.solve_index()
+        scale = float(np.hypot(self.model.mean(), np.sqrt(self.model.var())))
+        return index_from_above(lambda z: self.model.solve(z, throw=False), self._cdf_above, scale)
+
+    def index(self) -> float:
         """Mean fraction of negative eigenvalues, as `DysonHessian.index`."""
-        height = positive("eta", eta)
-        upper, lower = (self.smoothed_cdf(0.0, eta=one) for one in (height, height / 2))
-        return float(2 * lower - upper)
+        return trusted_index(self.solve_index())
+
+    def sample(self, n: int | None = None, *, rng: Rng = None, runs: int = 1) -> Spectrum:
+        """Draw matrices, as `DysonHessian.sample`."""
+        return self.model.sample(n, rng=rng, runs=runs)
+
+    def lanczos(self, n: float | None, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
+        """Draw Gauss quadratures, as `DysonHessian.lanczos`."""
+        return self.model.lanczos(n, steps, rng=rng, runs=runs)
+
+    smoothed_density = renamed_method("smoothed_density", "smoothed_pdf")
+
+
+def _speed() -> float:
+    """Operations a second of a complex product, real ones counted."""
+    a = np.full((192, 192), 0.5 + 0.1j)
+    best = np.inf
+    for _ in range(3):
+        start = time.perf_counter()
+        a @ a
+        best = min(best, time.perf_counter() - start)
+    return float(8 * len(a) ** 3 / best)
 
 
 def parallel_paths(
@@ -213,8 +373,12 @@ def parallel_paths(
     if not equation.has_outer:
         return _by_unit_residual(equation, z, blocks)
     n1, m = equation.features.shape
-    inverse = np.linalg.inv(blocks.outer)
-    a, s, across = inverse[:n1, :n1], inverse[n1:, n1:], inverse[n1:, :n1]
+    (outer,) = blocks.outer
+    inner = outer.energy_a
+    turned = equation.features / np.sqrt(m)
+    turned = turned / inner[:, None] if inner.ndim == 1 else np.linalg.solve(inner, turned)
+    a, s = blocks.a, blocks.s
+    across = s @ turned.T
     total = 0j
     if equation.by_unit and not equation.has_noise:
         samples = _pairs_of_samples(equation, z, blocks, s)
@@ -259,7 +423,7 @@ def _between(equation: BlockEquation, z: complex, blocks: Blocks) -> Complex:
     n0 = equation.x.shape[1]
     full = np.zeros((n1, m, n1, m), dtype=np.complex128)
     for part in equation.inner_blocks(z, *blocks.start):
-        rays = equation.rays(part.units)
+        rays = equation.scaled_samples(part.units)
         if part.b.shape[1] == n0 and equation.by_unit:
             units = np.arange(n1)[part.units]
             full[units, :, units, :] = rays.swapaxes(1, 2) @ part.b @ rays
@@ -280,7 +444,7 @@ def _pairs_of_samples(equation: BlockEquation, z: complex, blocks: Blocks, left:
         variances = sigma if sigma.ndim == 1 else np.diagonal(sigma)
         rows = []
         for part in equation.inner_blocks(z, *blocks.start):
-            rays = equation.rays(part.units)
+            rays = equation.scaled_samples(part.units)
             one = left @ (rays.swapaxes(1, 2) @ part.b @ rays)
             rows.append((one * variances[part.units, None, None]).reshape(-1, m * m))
         paths = np.concatenate(rows) / m

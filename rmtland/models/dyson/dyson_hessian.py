@@ -27,7 +27,11 @@ index jk):
 G = (n2 tr M_a + tr M_b) / (n1 n2 + n0 n1). For smooth f the second derivatives add to block b the
 diagonal blocks A_b[j] = (1/m) X diag(delta_j f''_j) X^T with delta = W2^T e: they are taken as
 given (`bends`), measured or drawn once, since they average themselves over units and outputs; with
-one or two outputs they do not, and the law, like the Hessian itself, differs from draw to draw.
+one or two outputs they do not, and the law, like the Hessian itself, differs from draw to draw:
+`rmtland.models.dyson.curvature` says by how much.
+
+Residuals may be correlated between samples, r_mu,nu, and between outputs, C_ii' (`residual_weights`
+and `output_weights`): E e_i,mu e_i',nu = 2 epsilon C_ii' r_mu,nu.
 
 The logarithmic potential comes with the solution, and with it the smoothed distribution function
 and the index,
@@ -37,8 +41,9 @@ and the index,
 where W are the inverses of the M (half of <M S[M]> is tr M_b S_b as both noises couple b to a or
 s).
 
-Cost is a ladder, `coupling`, measured by `scripts/bench_dyson.py` at n0 = n1 = n2 = n, m = 4n;
-errors are those of the density smoothed at eta = .05, relative to its peak, and largest near 0:
+Approximations of growing cost, `coupling`, measured by `scripts/bench_dyson.py` at n0 = n1 = n2 =
+n, m = 4n; errors are those of the density smoothed at eta = .05, relative to its peak, and largest
+near 0:
 
 * "full", the equation as it stands: for H a step inverts a matrix of size n0 n1 (2 s a point at
   n = 32 on one core); for H0 and H1 it is the same as "units".
@@ -76,55 +81,60 @@ Examples
 >>> rng = np.random.default_rng(0)
 >>> first, x = rng.normal(size=(6, 6)) / np.sqrt(6), rng.normal(size=(24, 6))
 >>> model = DysonHessian.of_first_layer(first, x, outputs=6, epsilon=0.5, activation="relu")
->>> density = model.smoothed_density([0.0, 1.0, 3.0], eta=0.1)
+>>> density = model.smoothed_pdf([0.0, 1.0, 3.0], eta=0.1)
 >>> density.shape, bool((density > 0).all())
 ((3,), True)
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arguments import choice, count, float_array, nonnegative, points, positive
-from rmtland.arrays import ArrayLibrary, to_numpy
+from rmtland.arrays import ArrayLibrary
+from rmtland.deprecation import renamed_argument, renamed_method
+from rmtland.laws import SpectralModel
 from rmtland.laws.law import upper_half_plane
 from rmtland.models.dyson.blocks import BlockEquation
+from rmtland.models.dyson.covariances import covariance_of, second_layer_of
+from rmtland.models.dyson.fixed_points import STEPS, FixedPoint, SolvedStates, solve_along
 from rmtland.models.dyson.free_slopes import FreeSlopes
-from rmtland.models.dyson.march import STEPS, Solved, march
-from rmtland.networks.activation import Activation
-from rmtland.networks.activation import activation as activation_of
+from rmtland.models.dyson.gaussian_hessians import sampled_eigenvalues
+from rmtland.models.dyson.of_network import first_layer_fields, point_fields
+from rmtland.models.dyson.tabulated import TabulatedLaw, tabulated_law
+from rmtland.models.far_field import variance_from_above
+from rmtland.models.quadratures import lanczos_of
+from rmtland.models.smoothed_index import index_from_above, trusted_index
 from rmtland.solution import ConvergenceError, Solution, Status
-from rmtland.streams import Rng, random_generator
+from rmtland.spectrum import Spectrum
+from rmtland.streams import seed_of, streams
+from rmtland.typing import ArrayLike, Complex, Real, Rng
+from rmtland.version import installed_version
 
 if TYPE_CHECKING:
     from rmtland.networks import LossPoint
+    from rmtland.networks.activation import Activation
 
 __all__ = ["COUPLINGS", "PARTS", "DysonHessian"]
 
-Real = NDArray[Any]  # float64
-Complex = NDArray[Any]  # complex128
-
-PARTS = ("total", "gauss_newton", "residual")
-"""The Hessian and its two parts, as in `rmtland.networks`."""
+PARTS = ("gauss_newton", "residual", "total")
+"""H0, H1 and H, as in `rmtland.networks`."""
 
 COUPLINGS = ("full", "units", "free_slopes")
 """The equation itself, without the blocks between unlike hidden units, or with free slopes."""
 
-Progress = bool | Callable[[int, int], object]
+Progress = Callable[[int, int], object]
 
 _TOLERANCE = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
-class DysonHessian:
+class DysonHessian(SpectralModel):
     """The spectrum of H0, H1 or H of a one-hidden-layer network, given first layer and data.
 
     Parameters
@@ -139,19 +149,22 @@ class DysonHessian:
         n2.
     epsilon : float
         Energy, loss / n2, >= 0: residuals have variance 2 epsilon.
-    part : {"total", "gauss_newton", "residual"}
+    part_name : {"total", "gauss_newton", "residual"}
         H, H0 or H1.
     second_layer : float or array_like of shape (n1,) or (n1, n1), optional
         Sigma: covariance of the entries of a row of W2, or its diagonal; 1/n1 by default.
     residual_weights : array_like, shape (m,) or (m, m), optional
         r_mu / (2 epsilon), >= 0: residuals of unlike size; ones by default. A matrix is the
         covariance of the residuals of an output between samples, over 2 epsilon.
+    output_weights : array_like, shape (n2,) or (n2, n2), optional
+        C: mean squares of the residuals of each output, or their covariance between outputs, over
+        2 epsilon; ones by default. With `residual_weights` the covariance is the product.
     bends : array_like, shape (n1, m), optional
         delta_j,mu f''_j,mu; none by default (as for ReLU).
     coupling : {"full", "units", "free_slopes"}
-        Rung of the ladder of approximations, see the module. "units" is exact for H1, and for H0
-        with a diagonal Sigma, and there taken for "full"; "free_slopes" needs for H a Sigma that
-        is a multiple of the identity.
+        Level of approximation, see the module. "units" is exact for H1, and for H0 with a diagonal
+        Sigma, and there taken for "full"; "free_slopes" needs for H a Sigma that is a multiple of
+        the identity.
 
     Raises
     ------
@@ -159,14 +172,15 @@ class DysonHessian:
         If shapes do not fit, or a number is out of range.
     """
 
-    features: NDArray[Any]
-    slopes: NDArray[Any]
-    x: NDArray[Any]
+    features: Real
+    slopes: Real
+    x: Real
     outputs: int
     epsilon: float
-    part: str = field(default="total", kw_only=True)
+    part_name: str = field(default="total", kw_only=True)
     second_layer: Any = field(default=None, kw_only=True)
     residual_weights: Any = field(default=None, kw_only=True)
+    output_weights: Any = field(default=None, kw_only=True)
     bends: Any = field(default=None, kw_only=True)
     coupling: str = field(default="full", kw_only=True)
 
@@ -180,14 +194,17 @@ class DysonHessian:
                 f"features and slopes must have the shape (hidden units, samples), x (samples, "
                 f"inputs); got {features.shape}, {slopes.shape} and {x.shape}"
             )
-        choice("part", self.part, PARTS)
+        choice("part_name", self.part_name, PARTS)
         choice("coupling", self.coupling, COUPLINGS)
-        weights = self.residual_weights
-        weights = _covariance("residual_weights", np.ones(m) if weights is None else weights, m)
-        if weights.ndim == 2 and self.coupling == "free_slopes":
+        outputs = count("outputs", self.outputs)
+        weights, between = self.residual_weights, self.output_weights
+        weights = covariance_of("residual_weights", np.ones(m) if weights is None else weights, m)
+        if between is not None:
+            between = covariance_of("output_weights", between, outputs)
+        if (weights.ndim == 2 or between is not None) and self.coupling == "free_slopes":
             raise ValueError(
-                "free slopes need residuals that are independent between samples; take coupling "
-                "'full' or 'units', or a vector of residual_weights"
+                "free slopes need residuals that are independent between samples and alike in all "
+                "outputs; take coupling 'full' or 'units', or a vector of residual_weights alone"
             )
         if self.bends is not None:
             bends = float_array("bends", self.bends, ndim=2)
@@ -197,10 +214,11 @@ class DysonHessian:
         object.__setattr__(self, "features", features)
         object.__setattr__(self, "slopes", slopes)
         object.__setattr__(self, "x", x)
-        object.__setattr__(self, "outputs", count("outputs", self.outputs))
+        object.__setattr__(self, "outputs", outputs)
         object.__setattr__(self, "epsilon", nonnegative("epsilon", self.epsilon))
-        object.__setattr__(self, "second_layer", _second_layer(self.second_layer, n1))
+        object.__setattr__(self, "second_layer", second_layer_of(self.second_layer, n1))
         object.__setattr__(self, "residual_weights", weights)
+        object.__setattr__(self, "output_weights", between)
 
     @classmethod
     def of_first_layer(
@@ -215,7 +233,7 @@ class DysonHessian:
         second_layer: Any = None,
         curvature: bool = True,
         coupling: str = "full",
-        rng: Rng = 0,
+        rng: Rng = None,
     ) -> Self:
         """Return the model for a first layer and data, nothing else of the network known.
 
@@ -231,37 +249,25 @@ class DysonHessian:
             Energy.
         activation : str or Activation
             As in `rmtland.networks.MLP`.
-        part, second_layer, coupling
+        part : {"total", "gauss_newton", "residual"}
+            H, H0 or H1.
+        second_layer, coupling
             See the class.
         curvature : bool
             Whether to include f''; its delta = W2^T e is drawn once from the model.
         rng : anything `numpy.random.default_rng` takes
-            For that drawing.
+            For that drawing: with f'' two calls without a seed give different laws, the less so the
+            more outputs there are (`rmtland.models.dyson.curvature`).
+
+        Returns
+        -------
+        DysonHessian
         """
-        w, samples = float_array("first_layer", first_layer, ndim=2), float_array("x", x, ndim=2)
-        if w.shape[1] != samples.shape[1]:
-            raise ValueError(
-                f"first_layer must have a column for each of the {samples.shape[1]} inputs; got "
-                f"{w.shape[1]}"
-            )
-        f = activation_of(activation)
-        z = w @ samples.T
-        a = np.asarray(f.value(z))
-        bends = None
-        if curvature and f.curvature is not None and epsilon > 0:
-            generator = random_generator(rng)
-            sigma = _second_layer(second_layer, w.shape[0])
-            root = np.sqrt(sigma) if sigma.ndim == 1 else np.linalg.cholesky(
-                sigma + 1e-13 * np.trace(sigma) * np.eye(len(sigma))
-            )  # fmt: skip
-            draws = generator.normal(size=(w.shape[0], count("outputs", outputs)))
-            second = root[:, None] * draws if sigma.ndim == 1 else root @ draws
-            residuals = generator.normal(size=(outputs, samples.shape[0])) * np.sqrt(2 * epsilon)
-            bends = (second @ residuals) * np.asarray(f.curvature(z, a))
-        return cls(
-            a, np.asarray(f.slope(z, a)), samples, outputs, epsilon, part=part,
-            second_layer=second_layer, bends=bends, coupling=coupling,
+        fields = first_layer_fields(
+            first_layer, x, outputs=outputs, epsilon=epsilon, activation=activation,
+            second_layer=second_layer, curvature=curvature, rng=rng,
         )  # fmt: skip
+        return cls(**fields, part_name=part, coupling=coupling)
 
     @classmethod
     def of_point(
@@ -279,50 +285,56 @@ class DysonHessian:
         ----------
         point : LossPoint
             Of an `MLP` with one hidden layer, no biases, half the mean squared error.
-        part, coupling
-            See the class.
+        part : {"total", "gauss_newton", "residual"}
+            H, H0 or H1.
         epsilon : float, optional
             Energy; that of the point by default.
         sample_weights : bool
             Whether each sample keeps its own mean square residual.
+        coupling
+            See the class.
+
+        Returns
+        -------
+        DysonHessian
 
         Raises
         ------
         ValueError
             If the network is of another kind.
         """
-        net: Any = point.net
-        if len(net.widths) != 3 or net.bias or net.loss != "mse":
-            raise ValueError(
-                "the matrix Dyson equation is for one hidden layer without biases and the loss "
-                f"'mse'; got {net}"
-            )
-        if net.weight_decay or net.parametrisation != "standard":
-            raise ValueError(f"weight decay and the ntk parametrisation are not covered; got {net}")
-        first, second = (to_numpy(w).astype(np.float64) for w in net.unflatten(point.theta))
-        f = activation_of(net.activation)
-        x = to_numpy(point.x).astype(np.float64)
-        e = to_numpy(point.residuals).astype(np.float64)
-        z = first @ x.T
-        a = np.asarray(f.value(z))
-        bends = None
-        if f.curvature is not None:
-            bends = (second.T @ e.T) * np.asarray(f.curvature(z, a))
-        squares = (e**2).mean(axis=1)
-        mean = float(squares.mean())
-        weights = squares / mean if sample_weights and mean > 0 else None
-        return cls(
-            a, np.asarray(f.slope(z, a)), x, net.n_out,
-            mean / 2 if epsilon is None else epsilon, part=part,
-            second_layer=float((second**2).mean()), residual_weights=weights, bends=bends,
-            coupling=coupling,
-        )  # fmt: skip
+        fields = point_fields(point, epsilon=epsilon, sample_weights=sample_weights)
+        return cls(**fields, part_name=part, coupling=coupling)
 
-    def of_part(self, part: str) -> Self:
-        """Return the model of another part of the same Hessian."""
-        return replace(self, part=part)
+    # Parts and sizes -----------------------------------------------------------------------------
 
-    # Sizes ---------------------------------------------------------------------------------------
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts: ("gauss_newton", "residual", "total")."""
+        return PARTS
+
+    def part(self, name: str) -> Self:
+        """Return the model of a part of the same Hessian.
+
+        Parameters
+        ----------
+        name : {"gauss_newton", "residual", "total"}
+            H0, H1 or H.
+
+        Returns
+        -------
+        DysonHessian
+
+        Raises
+        ------
+        ValueError
+            If there is no part of that name.
+        """
+        return replace(self, part_name=choice("name", name, PARTS))
+
+    def with_coupling(self, coupling: str) -> Self:
+        """Return the same Hessian at another level of approximation."""
+        return replace(self, coupling=coupling)
 
     @property
     def parameter_count(self) -> int:
@@ -330,49 +342,81 @@ class DysonHessian:
         n1, n0 = self.features.shape[0], self.x.shape[1]
         return int(n1 * (n0 + self.outputs))
 
-    @property
     def mean(self) -> float:
         """Mean eigenvalue, exact for the model."""
         m = self.features.shape[1]
         total = 0.0
-        if self.part != "residual":
+        if self.part_name != "residual":
             sigma = self.second_layer
             diagonal = sigma if sigma.ndim == 1 else np.diagonal(sigma)
             sizes = (self.x**2).sum(axis=1)
             total += self.outputs * float((self.features**2).sum()) / m
             total += self.outputs * float((diagonal @ self.slopes**2) @ sizes) / m
-        if self.part != "gauss_newton" and self.bends is not None:
+        if self.part_name != "gauss_newton" and self.bends is not None:
             total += float((self.bends @ (self.x**2).sum(axis=1)).sum()) / m
         return total / self.parameter_count
+
+    def var(self) -> float:
+        """Variance of the law, by a contour integral far from the spectrum."""
+        return variance_from_above(lambda z: self.solve(z, tolerance=1e-12).value, self.mean())
 
     # The equation --------------------------------------------------------------------------------
 
     @cached_property
     def equation(self) -> BlockEquation | FreeSlopes:
         """The equation that is solved, by part and coupling."""
-        noise = self.part != "gauss_newton"
+        noise = self.part_name != "gauss_newton"
         variances = 2 * self.epsilon * self.residual_weights * noise
         sigma = self.second_layer
         arguments = (
             self.features, self.slopes, self.x, self.outputs, variances, sigma,
-            self.bends if noise else None, self.part != "residual",
+            self.bends if noise else None, self.part_name != "residual",
         )  # fmt: skip
-        still = not variances.any() and (self.part == "residual" or not sigma.any())
+        still = not variances.any() and (self.part_name == "residual" or not sigma.any())
         if self.coupling == "free_slopes" and not still and self.x.any():
             return FreeSlopes(*arguments)
         apart = sigma.ndim == 1 and not variances.any()
-        by_unit = self.coupling != "full" or self.part == "residual" or apart
-        return BlockEquation(*arguments, by_unit)
+        by_unit = self.coupling != "full" or self.part_name == "residual" or apart
+        between = self.output_weights
+        if between is not None and between.ndim == 2:
+            between = np.linalg.eigvalsh(between).clip(0.0)
+        return BlockEquation(*arguments, by_unit, between)
 
     @property
     def memory(self) -> int:
         """Bytes that a solution takes at its height, estimated from above."""
         return self.equation.memory
 
-    def march(
-        self, z: Complex, tolerance: float, progress: Progress = False
-    ) -> Iterator[tuple[int, Solved]]:
-        """Solve point after point; refuse at once what would not fit into memory."""
+    def solve_along(
+        self,
+        z: Complex,
+        tolerance: float,
+        progress: Progress | None = None,
+        states: SolvedStates | None = None,
+    ) -> Iterator[tuple[int, FixedPoint]]:
+        """Solve point after point; refuse at once what would not fit into memory.
+
+        Parameters
+        ----------
+        z : ndarray of complex, shape (n,)
+            Points of the open upper half-plane.
+        tolerance : float
+            Of the relative change of the state.
+        progress : callable, optional
+            Called as ``progress(done, all)``.
+        states : SolvedStates, optional
+            States to start from; those found are added.
+
+        Yields
+        ------
+        (int, FixedPoint)
+            Place in z and what was found.
+
+        Raises
+        ------
+        MemoryError
+            If it would take more than the memory that is free, see `memory`.
+        """
         free = ArrayLibrary.of().free_memory()
         if self.memory > free:
             raise MemoryError(
@@ -380,8 +424,12 @@ class DysonHessian:
                 f"{self.memory / 2**30:.1f} GiB, more than the {free / 2**30:.1f} GiB that are "
                 f"free; take {_cheaper(self.coupling)}"
             )
-        with _shown(progress, z.size) as see:
-            yield from march(self.equation, z, tolerance, see=see)
+
+        def told(done: int) -> None:
+            if progress is not None:
+                progress(done, z.size)
+
+        yield from solve_along(self.equation, z, tolerance, callback=told, states=states)
 
     # Results -------------------------------------------------------------------------------------
 
@@ -391,7 +439,8 @@ class DysonHessian:
         *,
         tolerance: float = _TOLERANCE,
         throw: bool = True,
-        progress: Progress = False,
+        progress: Progress | None = None,
+        states: SolvedStates | None = None,
     ) -> Solution:
         """Evaluate G(z) in the open upper half-plane.
 
@@ -403,9 +452,10 @@ class DysonHessian:
             Of the relative change of (M_a, M_s) by the equation, in the Frobenius norm.
         throw : bool
             Whether to raise if a point is not solved.
-        progress : bool or callable
-            True shows a bar on the standard error stream; a function is called after each point
-            with the numbers of points solved and of all.
+        progress : callable, optional
+            Called after each point with the numbers of points solved and of all.
+        states : SolvedStates, optional
+            States to start from; those found are added.
 
         Returns
         -------
@@ -425,14 +475,12 @@ class DysonHessian:
         value = np.empty(flat.size, dtype=np.complex128)
         residual, steps = np.empty(flat.size), np.empty(flat.size, dtype=np.int64)
         good = np.empty(flat.size, dtype=bool)
-        for i, solved in self.march(flat, positive("tolerance", tolerance), progress):
-            value[i] = self.equation.trace(solved.blocks)
-            residual[i], steps[i], good[i] = solved.size, solved.steps, solved.good
-            if throw and not solved.good:
-                raise ConvergenceError(
-                    f"no solution at z = {flat[i]} to {tolerance} in {STEPS} steps; raise Im z or "
-                    "the tolerance"
-                )
+        tolerance = positive("tolerance", tolerance)
+        for i, found in self.solve_along(flat, tolerance, progress, states):
+            value[i] = self.equation.trace(found.blocks)
+            residual[i], steps[i], good[i] = found.residual, found.steps, found.converged
+            if throw and not found.converged:
+                raise _unsolved(flat[i], tolerance, found)
         return Solution(
             value.reshape(shape),
             Status.CONVERGED if good.all() else Status.NOT_CONVERGED,
@@ -441,44 +489,113 @@ class DysonHessian:
         )
 
     def stieltjes(self, z: ArrayLike) -> Any:
-        """G(z) = mean of 1/(z - eigenvalue) for Im z > 0, any shape."""
-        value = self.solve(z).value
+        """G(z) = mean of 1/(z - eigenvalue) off the real axis, any shape."""
+        array = np.asarray(z, dtype=np.complex128)
+        below = array.imag < 0
+        value = self.solve(np.where(below, array.conj(), array)).value
+        value = np.where(below, value.conj(), value)
         return value if value.shape else value.item()
 
-    def smoothed_density(
-        self, x: ArrayLike, *, eta: float, tolerance: float = 1e-6, progress: Progress = False
-    ) -> Any:
-        """Density convolved with the Cauchy density of half-width eta: -Im G(x + i eta)/pi."""
+    def smoothed_pdf(
+        self, x: ArrayLike, *, eta: float, tolerance: float = 1e-6,
+        progress: Progress | None = None,
+    ) -> Any:  # fmt: skip
+        """Density convolved with the Cauchy density of half-width eta: -Im G(x + i eta)/pi.
+
+        Parameters
+        ----------
+        x : array_like of float
+            Points, any shape.
+        eta : float
+            Half-width, > 0, in the units of the eigenvalues.
+        tolerance, progress
+            As for `solve`.
+
+        Returns
+        -------
+        float or ndarray
+        """
         z = points("x", x) + 1j * positive("eta", eta)
         value = self.solve(z, tolerance=tolerance, progress=progress).value
         density = -value.imag / np.pi
         return density if density.shape else density.item()
 
     def smoothed_cdf(
-        self, x: ArrayLike, *, eta: float, tolerance: float = _TOLERANCE, progress: Progress = False
-    ) -> Any:
+        self, x: ArrayLike, *, eta: float, tolerance: float = _TOLERANCE,
+        progress: Progress | None = None,
+    ) -> Any:  # fmt: skip
         """Distribution function convolved with the Cauchy law of half-width eta.
 
-        From the logarithmic potential, without quadrature: 1 - Im L(x + i eta)/pi.
+        From the logarithmic potential, without quadrature: 1 - Im L(x + i eta)/pi. Parameters as
+        for `smoothed_pdf`.
         """
         z = points("x", x) + 1j * positive("eta", eta)
-        levels = self._levels(z, positive("tolerance", tolerance), progress)
+        levels = self.cdf_above(z, tolerance=tolerance, progress=progress)
         return levels if levels.shape else levels.item()
 
-    def _levels(self, z: ArrayLike, tolerance: float, progress: Progress = False) -> Real:
-        """1 - Im L / pi."""
-        flat, shape = self.open_points(z)
-        levels = np.empty(flat.size)
-        for i, solved in self.march(flat, tolerance, progress):
-            if not solved.good:
-                raise ConvergenceError(
-                    f"no solution at z = {flat[i]} to {tolerance} in {STEPS} steps; raise eta or "
-                    "the tolerance"
-                )
-            levels[i] = 1 - self.equation.potential(complex(flat[i]), solved.blocks).imag / np.pi
-        return levels.reshape(shape)
+    def cdf_above(
+        self, z: ArrayLike, *, tolerance: float = _TOLERANCE, progress: Progress | None = None,
+        states: SolvedStates | None = None,
+    ) -> Real:  # fmt: skip
+        """Distribution function seen from points above the axis: 1 - Im L(z)/pi.
 
-    def density(self, x: ArrayLike, *, eta: float = 0.04, rungs: int = 4) -> Solution:
+        Parameters
+        ----------
+        z : array_like of complex
+            Points with Im z > 0.
+        tolerance, progress, states
+            As for `solve`; the error has the square of the tolerance.
+
+        Returns
+        -------
+        ndarray of float
+
+        Raises
+        ------
+        ConvergenceError
+            If a point is not solved.
+        """
+        potential, _ = self.potential_and_transform(
+            z, tolerance=tolerance, progress=progress, states=states
+        )
+        return np.asarray(1 - potential.imag / np.pi)
+
+    def potential_and_transform(
+        self, z: ArrayLike, *, tolerance: float = _TOLERANCE, progress: Progress | None = None,
+        states: SolvedStates | None = None,
+    ) -> tuple[Complex, Complex]:  # fmt: skip
+        """Logarithmic potential L and G = L' at points above the axis.
+
+        The potential is stationary at the solution: its error is of the order of the square of
+        `tolerance`, which may be large; that of G of its first power.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points with Im z > 0.
+        tolerance, progress, states
+            As for `solve`.
+
+        Returns
+        -------
+        (ndarray of complex, ndarray of complex)
+
+        Raises
+        ------
+        ConvergenceError
+            If a point is not solved.
+        """
+        flat, shape = self.open_points(z)
+        both = np.empty((2, flat.size), dtype=np.complex128)
+        tolerance = positive("tolerance", tolerance)
+        for i, found in self.solve_along(flat, tolerance, progress, states):
+            if not found.converged:
+                raise _unsolved(flat[i], tolerance, found)
+            both[0, i] = self.equation.potential(complex(flat[i]), found.blocks)
+            both[1, i] = self.equation.trace(found.blocks)
+        return both[0].reshape(shape), both[1].reshape(shape)
+
+    def density(self, x: ArrayLike, *, eta: float = 0.04, heights: int = 4) -> Solution:
         """Density at the real axis, extrapolated from heights eta, eta/2, ..., with its error.
 
         Parameters
@@ -488,25 +605,25 @@ class DysonHessian:
         eta : float
             The largest height; below the distance to the next edge the extrapolation converges
             like a power series.
-        rungs : int
+        heights : int
             Number of heights, each half the one before.
 
         Returns
         -------
         Solution
-            `value` is the density; `error` the largest change by leaving out either end of the
-            ladder of heights. Not reliable right at an edge, where it is of the order of
-            sqrt(eta / 2^rungs), and says so by its size. `residual` as in `solve`.
+            `value` is the density; `error` the largest change by leaving out the largest or the
+            smallest height. Not reliable right at an edge, where it is of the order of
+            sqrt(eta / 2^heights), and says so by its size. `residual` as in `solve`.
         """
         flat = points("x", x)
-        levels = count("rungs", rungs, least=2)
-        heights = positive("eta", eta) / 2.0 ** np.arange(levels)
-        solution = self.solve(flat[..., None] + 1j * heights, tolerance=1e-11, throw=False)
-        values = -solution.value.imag / np.pi
-        best = values @ _extrapolation(heights)
+        halvings = np.arange(count("heights", heights, least=2), dtype=np.float64)
+        ladder = np.asarray(positive("eta", eta) * np.exp2(-halvings), dtype=np.float64)
+        solution = self.solve(flat[..., None] + 1j * ladder, tolerance=1e-11, throw=False)
+        values = np.asarray(-solution.value.imag / np.pi, dtype=np.float64)
+        best = values @ _extrapolation(ladder)
         error = np.maximum(
-            np.abs(values[..., 1:] @ _extrapolation(heights[1:]) - best),
-            np.abs(values[..., :-1] @ _extrapolation(heights[:-1]) - best),
+            np.abs(values[..., 1:] @ _extrapolation(ladder[1:]) - best),
+            np.abs(values[..., :-1] @ _extrapolation(ladder[:-1]) - best),
         )
         return Solution(
             best,
@@ -516,15 +633,105 @@ class DysonHessian:
             error,
         )
 
-    def index(self, *, eta: float = 1e-3) -> float:
-        """Fraction of negative eigenvalues: the distribution function at 0, smoothed by eta.
+    def solve_index(self) -> Solution:
+        """Fraction of negative eigenvalues with its error, from heights that fall to zero.
 
-        Extrapolated linearly from the heights eta and eta/2. Where H has a point mass at 0, half
-        of it is counted.
+        The atom at zero, -eta Im G(i eta) in the limit, is no part of it.
+
+        Returns
+        -------
+        Solution
+            `value` and `error` as arrays of shape (); `steps` counts the heights.
         """
-        height = positive("eta", eta)
-        levels = self._levels([1j * height, 0.5j * height], _TOLERANCE)
-        return float(2 * levels[1] - levels[0])
+        if self.part_name == "gauss_newton":
+            zero = np.zeros(())
+            return Solution(zero, Status.CONVERGED, zero, np.zeros((), dtype=np.int64), zero)
+        states = SolvedStates()
+        return index_from_above(
+            lambda z: self.solve(z, throw=False, states=states),
+            lambda z: self.cdf_above(z, states=states),
+            float(np.hypot(self.mean(), np.sqrt(self.var()))),
+        )
+
+    def index(self) -> float:
+        """Fraction of negative eigenvalues, an atom at zero left out (`solve_index`).
+
+        Raises
+        ------
+        ConvergenceError
+            If it is not known to .01.
+        """
+        return trusted_index(self.solve_index())
+
+    @cached_property
+    def law(self) -> TabulatedLaw:
+        """The law, tabulated with its error (`tabulated_law`, where there are options)."""
+        return tabulated_law(self)
+
+    def sample(self, n: int | None = None, *, rng: Rng = None, runs: int = 1) -> Spectrum:
+        """Draw W2 and residuals, Gaussian, and return all eigenvalues of the exact matrices.
+
+        Features, slopes, data and bends stay as they are.
+
+        Parameters
+        ----------
+        n : int, optional
+            Number of eigenvalues: can only be `parameter_count`.
+        rng : anything `numpy.random.default_rng` takes
+            Seed or generator.
+        runs : int
+            Number of independent draws.
+
+        Returns
+        -------
+        Spectrum
+            Nodes of shape (runs, parameter_count).
+
+        Raises
+        ------
+        ValueError
+            If n is another number: the first layer and the data are given.
+        MemoryError
+            If a matrix would not fit into memory.
+        """
+        size = self.parameter_count
+        if n is not None and count("n", n) != size:
+            raise ValueError(
+                f"a DysonHessian knows its first layer and data: it has {size} eigenvalues, not "
+                f"{n}; leave n out, or draw a network of another size with PopulationHessian"
+            )
+        generators = streams(rng, count("runs", runs))
+        return Spectrum(
+            np.array([sampled_eigenvalues(self, generator) for generator in generators]),
+            provenance={
+                "source": "model",
+                "model": type(self).__name__,
+                "sizes": [self.x.shape[1], len(self.features), self.outputs, len(self.x)],
+                "part": self.part_name,
+                "epsilon": self.epsilon,
+                "seed": seed_of(generators[0]),
+                "rmtland": installed_version(),
+            },
+        )
+
+    def lanczos(self, n: float | None, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
+        """Draw as `sample` and return the Gauss quadrature from uniform start vectors.
+
+        Parameters
+        ----------
+        n : int or None
+            Number of eigenvalues: can only be `parameter_count`.
+        steps : int
+            Number of Lanczos steps, at most that.
+        rng, runs
+            As for `sample`.
+
+        Returns
+        -------
+        Spectrum
+            Nodes and weights of shape (runs, steps).
+        """
+        return lanczos_of(lambda seed: self.sample(n, rng=seed, runs=runs), steps, rng)  # type: ignore[arg-type]
 
     def open_points(self, z: ArrayLike) -> tuple[Complex, tuple[int, ...]]:
         """Points of the open upper half-plane as a vector, and their shape."""
@@ -536,6 +743,16 @@ class DysonHessian:
             )
         return flat, shape
 
+    of_part = renamed_method("of_part", "part")
+    smoothed_density = renamed_method("smoothed_density", "smoothed_pdf")
+    march = renamed_method("march", "solve_along")
+
+
+# the field has another name than the method `part`
+DysonHessian.__init__ = renamed_argument("part", "part_name")(  # type: ignore[method-assign]
+    DysonHessian.__init__
+)
+
 
 def _extrapolation(heights: Real) -> Real:
     """Weights of the polynomial through values at the heights, at height 0."""
@@ -545,31 +762,11 @@ def _extrapolation(heights: Real) -> Real:
     return np.asarray(np.prod(top / differences, axis=1))
 
 
-def _second_layer(value: Any, hidden: int) -> Real:
-    """Sigma as a diagonal (n1,) or a matrix (n1, n1)."""
-    if value is None:
-        return np.full(hidden, 1 / hidden)
-    if np.ndim(value) == 0:
-        return np.full(hidden, nonnegative("second_layer", value))
-    return _covariance("second_layer", value, hidden)
-
-
-def _covariance(name: str, value: Any, size: int) -> Real:
-    """Variances (size,) or a covariance (size, size)."""
-    array = float_array(name, value, ndim=2 if np.ndim(value) == 2 else 1)
-    if array.shape not in ((size,), (size, size)):
-        raise ValueError(
-            f"{name} must be {size} variances or a matrix of shape {(size, size)}; got shape "
-            f"{array.shape}"
-        )
-    if array.ndim == 1:
-        if array.min() < 0:
-            raise ValueError(f"{name} must hold variances >= 0; got {array.min()}")
-        return array
-    lowest = float(np.linalg.eigvalsh((array + array.T) / 2)[0])
-    if not np.allclose(array, array.T, rtol=1e-10) or lowest < -1e-10 * np.abs(array).max():
-        raise ValueError(f"{name} must be symmetric and positive semi-definite")
-    return array
+def _unsolved(z: complex, tolerance: float, found: FixedPoint) -> ConvergenceError:
+    return ConvergenceError(
+        f"no solution at z = {z} to {tolerance}: {found.steps} steps left a relative change of "
+        f"{found.residual:.1e} (at most {STEPS} from one start); raise Im z or the tolerance"
+    )
 
 
 def _cheaper(coupling: str) -> str:
@@ -577,31 +774,3 @@ def _cheaper(coupling: str) -> str:
     if not rest:
         return "fewer samples or a smaller network of the same ratios"
     return "coupling " + " or ".join(f"{name!r}" for name in rest)
-
-
-@contextmanager
-def _shown(progress: Progress, total: int) -> Iterator[Callable[[int], object]]:
-    """Turn `progress` into a function of the number of points done."""
-    if callable(progress):
-        yield lambda done: progress(done, total)
-        return
-    if not progress or sys.stderr is None:
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("Dyson equation"), BarColumn(), MofNCompleteColumn(), TextColumn("points"),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        line = bar.add_task("points", total=total)
-        yield lambda done: bar.update(line, completed=done)

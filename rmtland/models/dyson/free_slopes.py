@@ -67,19 +67,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtland.free.operator_valued.matrix_dyson import upper_log
-from rmtland.models.dyson.half_plane import is_lower, log_determinant
-from rmtland.models.dyson.march import DEPTH, STEPS, Solved, anderson
+from rmtland.models.dyson.fixed_points import DEPTH, STEPS, FixedPoint, anderson
+from rmtland.models.dyson.half_plane import inverse, is_lower, log_determinant
+from rmtland.models.dyson.outer_blocks import OuterBlocks
+from rmtland.models.dyson.trace_quadrature import trace_quadrature
+from rmtland.typing import Complex, Real
 
-__all__ = ["NODES", "QUADRATURE", "FreeSlopes", "FreeSlopesBlocks", "trace_quadrature"]
-
-Real = NDArray[Any]  # float64
-Complex = NDArray[Any]  # complex128
+__all__ = ["NODES", "QUADRATURE", "FreeSlopes", "FreeSlopesBlocks"]
 
 NODES = (3, 6, 12, 24)
 """Gauss nodes of the spectral measure of M_a: these are tried in turn."""
@@ -89,74 +88,6 @@ QUADRATURE = 1e-5
 
 _PATIENCE = 60
 _RANK = 1e-10
-
-
-class OuterBlocks:
-    """The blocks of weights W2 and samples for given S_a, S_s; what is not asked for is not formed.
-
-    Parameters
-    ----------
-    z : complex
-        Point.
-    features : ndarray, shape (n1, d)
-        h / sqrt(m) in the basis of the samples.
-    gram : ndarray, shape (d, d)
-        h^T h / m.
-    energy_a : ndarray, shape (n1, n1), or None
-        S_a; None for 0.
-    samples : ndarray, shape (d, d), or None
-        1 - S_s in the basis; None if H0 is left out.
-    rest : complex
-        1 - S_s outside the basis.
-    """
-
-    def __init__(
-        self,
-        z: complex,
-        features: Real,
-        gram: Real,
-        energy_a: Complex | None,
-        samples: Complex | None,
-        rest: complex,
-    ) -> None:
-        self.z, self.features, self.gram = z, features, gram
-        self.energy_a, self.samples, self.rest = energy_a, samples, rest
-
-    @cached_property
-    def inner(self) -> Complex:
-        """Z - S_a."""
-        one = self.z * np.eye(len(self.features))
-        return np.asarray(one if self.energy_a is None else one - self.energy_a)
-
-    @cached_property
-    def _turned(self) -> Complex:
-        return np.linalg.solve(self.inner, self.features.astype(np.complex128))
-
-    @cached_property
-    def schur(self) -> Complex:
-        """1 - S_s - h^T (z - S_a)^{-1} h / m, the inverse of M_s."""
-        assert self.samples is not None
-        seen = self.gram / self.z if self.energy_a is None else self.features.T @ self._turned
-        return np.asarray(self.samples - seen)
-
-    @cached_property
-    def s(self) -> Complex:
-        """M_s."""
-        return np.linalg.inv(self.schur)
-
-    @cached_property
-    def a(self) -> Complex:
-        """M_a."""
-        if self.samples is None:
-            return np.linalg.inv(self.inner)
-        return np.asarray(np.linalg.inv(self.inner) + self._turned @ self.s @ self._turned.T)
-
-    @property
-    def trace_a(self) -> complex:
-        """Trace of M_a."""
-        if self.energy_a is None and self.samples is not None:
-            return complex(len(self.features) / self.z + np.sum(self.s * self.gram) / self.z**2)
-        return complex(np.trace(self.a))
 
 
 class FreeSlopesBlocks(NamedTuple):
@@ -285,7 +216,9 @@ class FreeSlopes:
     def _levels(self) -> Real:
         """Eigenvalues of Sigma; one where they are all alike."""
         sigma = self.second_layer
-        levels = sigma if sigma.ndim == 1 else np.linalg.eigvalsh(sigma)
+        levels = np.asarray(
+            sigma if sigma.ndim == 1 else np.linalg.eigvalsh(sigma), dtype=np.float64
+        )
         return levels if np.ptp(levels) > 1e-12 * np.abs(levels).max() else levels[:1]
 
     # The state: sqrt(m) Omega, then 1 - S_s outside the basis and in it, S_a ---------------------
@@ -315,7 +248,7 @@ class FreeSlopes:
         s, a = y[4 : 4 + d * d].reshape(d, d), y[4 + d * d :].reshape(n1, n1)
         return y[:3] / np.sqrt(self.features.shape[1]), rest, s, a
 
-    def admits(self, y: Complex) -> bool:
+    def in_half_plane(self, y: Complex) -> bool:
         """Whether Omega and 1 - S_s lie in the upper, S_a in the lower half-plane: diagonals."""
         omega, rest, s, a = self._unpacked(y)
         highest = max(
@@ -345,7 +278,7 @@ class FreeSlopes:
             s if self.has_outer else None, rest,
         )  # fmt: skip
 
-    def applied(self, z: complex, y: Complex) -> tuple[Complex, FreeSlopesBlocks]:
+    def apply(self, z: complex, y: Complex) -> tuple[Complex, FreeSlopesBlocks]:
         """Apply the equation to a state."""
         n1, m = self.features.shape
         k, extra = self._basis[0], self._rest
@@ -396,7 +329,7 @@ class FreeSlopes:
         if not self.has_noise:
             sigmas, weights, _, _ = trace_quadrature(np.diag(self._levels + 0j), count)
             pairs = [(float(sigma.real), 0j) for sigma in sigmas]
-            return pairs, weights, [], np.zeros((len(sigmas), 0))
+            return pairs, weights, [], np.zeros((len(sigmas), 0), dtype=np.complex128)
         nodes, weights, polynomials, coefficients = trace_quadrature(outer.a, count)
         sigma = float(self._levels[0]) if self.has_outer else 0.0
         return [(sigma, complex(node)) for node in nodes], weights, polynomials, coefficients
@@ -410,13 +343,13 @@ class FreeSlopes:
             q = self._q(outer, sigma, node)
             left = q * t
             left[np.diag_indices(d)] += 1
-            left = np.linalg.inv(left)
+            left = inverse(left)
             return -t[:, None] * left, np.sum(left * q.T, axis=1)
         if sigma <= 0:
             return np.diag(-t), np.zeros(d, dtype=np.complex128)
         core: Complex = outer.schur / (self.outputs * sigma)
         core[np.diag_indices(d)] += t
-        core = np.asarray(np.linalg.inv(core))
+        core = inverse(core)
         diagonal = np.diagonal(core).copy()
         core *= t
         core *= t[:, None]
@@ -459,7 +392,7 @@ class FreeSlopes:
 
     def fixed_point(
         self, z: complex, start: Complex | None, tolerance: float, limit: int = STEPS
-    ) -> Solved:
+    ) -> FixedPoint:
         """Solve at one point, with more nodes where they are needed."""
         first = self.start(z) if start is None else start
         finer = self._finer
@@ -467,13 +400,13 @@ class FreeSlopes:
         y, blocks, steps, size = anderson(self, z, first, tolerance, limit=patience)
         good = size <= tolerance and self._is_physical(blocks)
         if finer is None:
-            return Solved(y, blocks, steps, size, good)
+            return FixedPoint(y, blocks, steps, size, good)
         if good:
-            new, fine = finer.applied(z, y)
+            new, fine = finer.apply(z, y)
             steps += 1
             change = float(np.linalg.norm(new - y) / np.linalg.norm(y))
             if change <= QUADRATURE:
-                return Solved(new, fine, steps, max(size, change), self._is_physical(fine))
+                return FixedPoint(new, fine, steps, max(size, change), self._is_physical(fine))
         solved = finer.fixed_point(z, y if good else start, tolerance, limit)
         return solved._replace(steps=steps + solved.steps)
 
@@ -532,11 +465,11 @@ class FreeSlopes:
         e, _ = self._unit(outer, sigma, node, t)
         if self.has_noise:
             q = self._q(outer, sigma, node)
-            inverse = np.linalg.inv(q)
+            still = inverse(q)
         else:
             q = (self.outputs * sigma) * outer.s
-            inverse = outer.schur / (self.outputs * sigma)
-        value = log_determinant(inverse + np.diag(t)) - log_determinant(inverse)
+            still = outer.schur / (self.outputs * sigma)
+        value = log_determinant(still + np.diag(t)) - log_determinant(still)
         value += complex(np.sum(e * q.T))
         if self._rest:
             scalar = self._beyond(outer, sigma, node)
@@ -551,48 +484,6 @@ class FreeSlopes:
         first = upper_log(omega[:1])
         second = upper_log(omega[2] - b - (omega[1] + t) ** 2 / omega[0])
         return complex(first[0] + np.mean(second))
-
-
-def trace_quadrature(a: Complex, nodes: int) -> tuple[Complex, Complex, list[Complex], Complex]:
-    """Gauss quadrature of the spectral measure of a complex symmetric matrix.
-
-    Parameters
-    ----------
-    a : ndarray, shape (n, n)
-        A.
-    nodes : int
-        Number of nodes; fewer where fewer are exact.
-
-    Returns
-    -------
-    tuple
-        Nodes and weights, with tr f(A)/n = sum of w_j f(a_j) for polynomials of degree below
-        2 `nodes`; polynomials P_k(A), orthonormal in tr(P Q)/n; and the matrix (j, k) that turns
-        values f(a_j) into coefficients, f(A) = sum over k of (sum over j of f_j c_jk) P_k.
-    """
-    n = len(a)
-    diagonal: list[complex] = []
-    off: list[complex] = []
-    matrices = [np.eye(n, dtype=np.complex128)]
-    scale = float(np.linalg.norm(a)) / np.sqrt(n)
-    while True:
-        here = matrices[-1]
-        product = a @ here
-        diagonal.append(complex(np.sum(product * here.T) / n))
-        if len(diagonal) == nodes:
-            break
-        product -= diagonal[-1] * here
-        if off:
-            product -= off[-1] * matrices[-2]
-        square = complex(np.sum(product * product.T) / n)
-        if abs(square) <= (1e-7 * scale) ** 2:
-            break
-        off.append(complex(np.sqrt(square)))
-        matrices.append(product / off[-1])
-    jacobi = np.diag(diagonal) + np.diag(off, 1) + np.diag(off, -1)
-    points, vectors = np.linalg.eig(jacobi)
-    left = np.linalg.inv(vectors)
-    return points, vectors[0] * left[:, 0], matrices, (vectors * left[:, 0]).T
 
 
 def _matrix(omega: Complex) -> Complex:

@@ -18,16 +18,12 @@ True
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtland.free.operator_valued.matrix_dyson import upper_log
+from rmtland.typing import Complex
 
-__all__ = ["LEAF", "is_lower", "log_determinant"]
-
-Complex = NDArray[Any]  # complex128
+__all__ = ["LEAF", "inverse", "is_lower", "log_determinant"]
 
 LEAF = 24
 """Size up to which eigenvalues are the fastest."""
@@ -53,7 +49,17 @@ def log_determinant(w: Complex) -> complex:
     return log_determinant(corner) + log_determinant(rest)
 
 
+def inverse(w: Complex) -> Complex:
+    """Inverses of complex matrices, shape (..., n, n)."""
+    return np.asarray(np.linalg.inv(w), dtype=np.complex128)
+
+
 def is_lower(m: Complex) -> bool:
     """Whether the imaginary part of a matrix is negative semi-definite, up to rounding."""
     h = (m.conj().T - m) / 2j
-    return bool(np.linalg.eigvalsh(h)[0] >= -1e-8 * np.abs(m).max())
+    h[np.diag_indices(len(h))] += 1e-8 * np.abs(m).max()
+    try:
+        np.linalg.cholesky(h)
+    except np.linalg.LinAlgError:
+        return False
+    return True

@@ -3,10 +3,11 @@ r"""A law out of the matrix Dyson equation of a network: tabulated, with a measu
 The equation of `rmtland.models.dyson.dyson_hessian` is solved for Im z > 0 only. Its logarithmic
 potential gives the distribution function convolved with a Cauchy law,
 :math:`F_\eta(x) = 1 - \operatorname{Im} L(x + i \eta)/\pi`, which is analytic in eta inside a band.
-Here F is extrapolated from two heights, F = 2 F_{eta/2} - F_eta, at points that are added where
-interpolation between the others fails, and made a law of piecewise constant density. At square-root
-edges the first piece of a band follows :math:`(x - e)^{3/2}`; a point mass at zero is found by
-:math:`-\eta \operatorname{Im} G(i \eta)`, and its Cauchy tail is taken off before extrapolating.
+Here F is continued from one height to the axis, :math:`F(x) \approx 1 - \operatorname{Im}
+(L(z) - i \eta G(z))/\pi` at :math:`z = x + i \eta` with an error of order eta^2, at points that are
+added where interpolation between the others fails, and made a law of piecewise constant density. At
+square-root edges the first piece of a band follows :math:`(x - e)^{3/2}`; a point mass at zero is
+found by :math:`-\eta \operatorname{Im} G(i \eta)`, and its Cauchy tail is taken off before.
 
 A point where the hidden units are coupled costs several times one where they are not
 (`DysonHessian.coupling`), and the difference of the two distribution functions is small and
@@ -14,7 +15,7 @@ smooth: with `anchors` the table is made without the coupling, and the differenc
 that many points and interpolated as a function of the level.
 
 `error` is the sum of what was seen: where points were solved after they had been predicted by
-interpolation, where a third height was solved too, and at anchors predicted by the others.
+interpolation, where half the height was solved too, and at anchors predicted by the others.
 
 References
 ----------
@@ -29,30 +30,28 @@ Examples
 >>> first, x = rng.normal(size=(4, 4)) / 2, rng.normal(size=(16, 4))
 >>> model = DysonHessian.of_first_layer(first, x, outputs=4, epsilon=0.5, activation="relu")
 >>> law = tabulated_law(model)
->>> law.error < 0.01, bool(abs(law.mean() - model.mean) < 0.02)
+>>> law.error < 0.01, bool(abs(law.mean() - model.mean()) < 0.02)
 (True, True)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 
-from rmtland.arguments import count, finite, float_array, positive
+from rmtland.arguments import count, finite, positive
 from rmtland.arguments import points as points_of
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support
-from rmtland.models.dyson.dyson_hessian import DysonHessian
-from rmtland.solution import ConvergenceError
+from rmtland.models.dyson.fixed_points import SolvedStates
+from rmtland.models.dyson.tabulated_law import TabulatedLaw
+from rmtland.models.far_field import root_mean_square
+from rmtland.solution import ConvergenceError, Solution
+from rmtland.typing import ArrayLike, Complex, Integer, Real
 
-__all__ = ["TabulatedLaw", "tabulated_law"]
+__all__ = ["Progress", "TabulatedLaw", "tabulated_law"]
 
 Progress = Callable[[int, int], object]
 
@@ -62,144 +61,34 @@ _CELLS = 24
 _EMPTY = 1e-4
 """Mass below which an interval of the table may be a gap."""
 
+_TOLERANCE = 1e-4
+"""Of states: the distribution function, stationary at the solution, has its square for an error."""
 
-@dataclass(frozen=True, eq=False)
-class TabulatedLaw(Law):
-    """A law of piecewise constant density and a point mass at zero, known with an error.
+_STATES = 2**27  # bytes of solved states that are kept
 
-    Parameters
-    ----------
-    edges : array_like, shape (k + 1,)
-        Ends of the pieces, ascending.
-    masses : array_like, shape (k,)
-        Mass of each piece, >= 0; with the atom they sum to 1.
-    atom : float
-        Mass at 0.
-    error : float
-        Largest error of the distribution function that was seen.
-    edge_errors : (float, float)
-        Of the lowest and the highest end of the support, in the units of the eigenvalues.
 
-    Raises
-    ------
-    ValueError
-        If the edges do not ascend, or the masses are no probabilities.
-    """
-
-    edges: NDArray[np.float64]
-    masses: NDArray[np.float64]
-    atom: float = 0.0
-    error: float = 0.0
-    edge_errors: tuple[float, float] = (0.0, 0.0)
-
-    def __post_init__(self) -> None:
-        edges = float_array("edges", self.edges, ndim=1)
-        masses = float_array("masses", self.masses, ndim=1)
-        if edges.size != masses.size + 1 or not (np.diff(edges) > 0).all():
-            raise ValueError(
-                f"edges must ascend and be one more than masses; got {edges.size} and {masses.size}"
-            )
-        total = float(masses.sum()) + self.atom
-        if masses.min() < 0 or not 0 <= self.atom < 1 or abs(total - 1) > 1e-9:
-            raise ValueError(f"masses and atom must be >= 0 and sum to 1; got a sum of {total}")
-        object.__setattr__(self, "edges", edges)
-        object.__setattr__(self, "masses", masses / (masses.sum() / (1 - self.atom)))
-
-    @cached_property
-    def support(self) -> Support:
-        """Runs of pieces that carry mass."""
-        carries = np.concatenate(([False], self.masses > 0, [False]))
-        turns = np.flatnonzero(carries[1:] != carries[:-1])
-        ends = self.edges[turns].reshape(-1, 2)
-        return tuple((float(low), float(high)) for low, high in ends)
+class Equation(Protocol):
+    """What is needed of a model: `DysonHessian`."""
 
     @property
-    def atoms(self) -> Atoms:
-        """The point mass at 0, if there is one."""
-        return ((0.0, self.atom),) if self.atom else ()
+    def part_name(self) -> str: ...
 
-    @cached_property
-    def _density(self) -> Real:
-        return np.asarray(self.masses / np.diff(self.edges))
+    def mean(self) -> float: ...
 
-    @cached_property
-    def _levels(self) -> Real:
-        """Mass of the pieces below each edge."""
-        return np.concatenate(([0.0], np.cumsum(self.masses)))
+    def with_coupling(self, coupling: str) -> Self: ...
 
-    def _steps(self) -> Real:
-        """Jumps of the density at the edges."""
-        return np.diff(self._density, prepend=0.0, append=0.0)
+    def solve(
+        self, z: ArrayLike, *, tolerance: float = ..., throw: bool = ...,
+        states: SolvedStates | None = ...,
+    ) -> Solution: ...  # fmt: skip
 
-    def _jet(self, z: Complex) -> tuple[Complex, Complex]:
-        steps = self._steps()
-        g, slope = np.zeros(z.shape, complex), np.zeros(z.shape, complex)
-        # the steps of the density stand for a smooth one: their logarithms end at a cell
-        least = np.log(np.diff(self.edges).min())
-        with np.errstate(divide="ignore", invalid="ignore"):
-            for edge, step in zip(self.edges, steps, strict=True):
-                distance = z - edge
-                at = distance == 0
-                near = np.where(at, 1.0, distance)
-                g += step * np.where(at, least, np.log(near))
-                slope += step / near
-            if self.atom:
-                g += self.atom / z
-                slope -= self.atom / z**2
-        g[np.isnan(g)] = np.inf
-        return g, slope
-
-    def _log_potential(self, z: Complex) -> Complex:
-        value = np.zeros(z.shape, complex)
-        for edge, step in zip(self.edges, self._steps(), strict=True):
-            distance = z - edge
-            log = np.log(np.where(distance == 0, 1.0, distance))
-            value += step * distance * (log - 1)
-        if self.atom:
-            with np.errstate(divide="ignore"):
-                value += self.atom * np.log(z)
-        real = z.imag == 0
-        value.imag[real] = np.pi * (1 - self._cdf(z.real[real]))
-        return value
-
-    def _pdf(self, x: Real) -> Real:
-        place = np.searchsorted(self.edges, x, side="right")
-        inner = (place > 0) & (place < self.edges.size)
-        density = np.zeros(x.shape)
-        density[inner] = self._density[place[inner] - 1]
-        return density
-
-    def _cdf(self, x: Real) -> Real:
-        level = np.interp(x, self.edges, self._levels)
-        return np.clip(level + self.atom * (x >= 0), 0.0, 1.0)
-
-    def _mass_below(self, x: Real) -> Real:
-        return np.clip(np.interp(x, self.edges, self._levels) + self.atom * (x > 0), 0.0, 1.0)
-
-    def _ppf(self, q: Real) -> Real:
-        levels = self._levels
-        below = float(np.interp(0.0, self.edges, levels))
-        level = np.where(q <= below, q, np.maximum(q - self.atom, below))
-        piece = np.clip(np.searchsorted(levels, level, side="left"), 1, levels.size - 1) - 1
-        piece = np.maximum(piece, np.flatnonzero(self.masses > 0)[0])
-        start, mass = levels[piece], self.masses[piece]
-        share = np.clip((level - start) / np.where(mass > 0, mass, 1.0), 0.0, 1.0)
-        x = self.edges[piece] + share * (self.edges[piece + 1] - self.edges[piece])
-        if self.atom:
-            x = np.where((q > below) & (q <= below + self.atom), 0.0, x)
-        return np.asarray(x)
-
-    def _exact_moments(self, k: int) -> list[Fraction]:
-        low, high = self.edges[:-1], self.edges[1:]
-        moments = [Fraction(1)]
-        for n in range(1, k + 1):
-            complete = sum(low**i * high ** (n - i) for i in range(n + 1)) / (n + 1)
-            moments.append(Fraction(float(self.masses @ complete)))
-        return moments
+    def potential_and_transform(
+        self, z: ArrayLike, *, tolerance: float = ..., states: SolvedStates | None = ...
+    ) -> tuple[Complex, Complex]: ...
 
 
 def tabulated_law(
-    model: DysonHessian,
+    model: Equation,
     *,
     points: int = 48,
     limits: tuple[float, float] | None = None,
@@ -223,7 +112,7 @@ def tabulated_law(
         Points of the table to begin with, such as quantiles of a measured spectrum; at most half
         of `points` of them are taken. By default some between the limits, dense at both.
     eta : float, optional
-        The larger height; by default a two-hundredth of the width of the spectrum (for H0 a
+        Twice the height; by default a two-hundredth of the width of the spectrum (for H0 a
         thousandth), or a twentieth of the distance of its quartiles if that is less.
     anchors : int, optional
         Solve with coupled hidden units at so many points only, at least 6, and interpolate what
@@ -244,21 +133,21 @@ def tabulated_law(
     ValueError
         If a number is out of range.
     """
-    if not isinstance(model, DysonHessian):
+    if not hasattr(model, "potential_and_transform"):
         raise TypeError(f"model must be a DysonHessian; got {model!r}")
     most = count("points", points, least=20)
     wanted = None if anchors is None else count("anchors", anchors, least=6)
     positive("tolerance", tolerance)
-    table = _Table(model, most + (wanted or 0), progress)
+    light = model if wanted is None else model.with_coupling("units")
+    table = _Table(light, most + (wanted or 0), progress)
     low, high = table.span(limits)
     if eta is None:
         eta = table.height(low, high)
     table.eta = positive("eta", eta)
-    table.atom = table.mass_at_zero()
+    table.atom = table.mass_at_zero(model)
     if table.atom:
         wanted = None  # the equation without the coupling has another atom
-    if wanted is not None:
-        table.model = replace(model, coupling="units")
+        table.model = model
     angles = np.linspace(0, np.pi, 13)
     start = low + (high - low) * np.sin(angles / 2) ** 2
     if first is not None:
@@ -276,8 +165,9 @@ def tabulated_law(
 class _Table:
     """Points, values of the distribution function there, and errors seen on the way."""
 
-    def __init__(self, model: DysonHessian, total: int, progress: Progress | None) -> None:
+    def __init__(self, model: Equation, total: int, progress: Progress | None) -> None:
         self.model, self.total, self.progress = model, total, progress
+        self.states = SolvedStates(capacity=256, max_bytes=_STATES)
         self.x, self.level = np.empty(0), np.empty(0)
         self.eta, self.atom = 0.0, 0.0
         self.errors: dict[str, float] = {}
@@ -285,25 +175,33 @@ class _Table:
 
     # Solving ---------------------------------------------------------------------------------
 
-    def smoothed(self, model: DysonHessian, x: Real, eta: float) -> Real:
+    def smoothed(self, model: Equation, x: Real, eta: float) -> Real:
         """F_eta, from greater heights where the equation cannot be solved, less the atom's."""
-        for _ in range(4):
-            try:
-                level = np.asarray(model.smoothed_cdf(x, eta=eta))
-                break
-            except ConvergenceError:
-                eta *= 2
-        else:
-            level = np.asarray(model.smoothed_cdf(x, eta=eta))
-        return np.asarray(level - self.atom * (0.5 + np.arctan(x / eta) / np.pi))
+        return self._seen(model, x, eta)[0]
 
-    def values(self, model: DysonHessian, x: Real) -> Real:
-        """F less the atom at zero, extrapolated from two heights."""
-        far, near = (self.smoothed(model, x, height) for height in (self.eta, self.eta / 2))
+    def values(self, model: Equation, x: Real, eta: float | None = None) -> Real:
+        """F less the atom at zero, continued to the axis from one height."""
+        level, slope = self._seen(model, x, self.eta / 2 if eta is None else eta)
         self.solved += x.size
         if self.progress is not None:
             self.progress(min(self.solved, self.total), self.total)
-        return np.asarray(2 * near - far)
+        return level + slope
+
+    def _seen(self, model: Equation, x: Real, eta: float) -> tuple[Real, Real]:
+        """F_eta, and what leads from there to the axis, without the atom."""
+        for attempt in range(5):
+            z = x + 1j * eta
+            try:
+                potential, g = model.potential_and_transform(
+                    z, tolerance=_TOLERANCE, states=self.states
+                )
+                break
+            except ConvergenceError:
+                if attempt == 4:
+                    raise
+                eta *= 2
+        level = 1 - potential.imag / np.pi - self.atom * (0.5 + np.arctan(x / eta) / np.pi)
+        return np.asarray(level), np.asarray(eta * (g - self.atom / z).real / np.pi)
 
     def span(self, limits: tuple[float, float] | None) -> tuple[float, float]:
         """Find an interval with all but a few thousandths of the mass."""
@@ -313,16 +211,9 @@ class _Table:
                 raise ValueError(f"limits must ascend; got {limits}")
             pad = 0.05 * (high - low)
             return low - pad, high + pad
-        mean = self.model.mean
-        reach = 1.0 + 3 * abs(mean)
-        for _ in range(40):
-            z = mean + 1j * reach
-            # z G = 1 + mean/z + m2/z^2 + ...: the variance, seen from far above
-            spread = -(((z - mean) * self.model.stieltjes(z) - 1) * (z - mean) ** 2).real
-            variance = abs(float(spread))
-            if reach > 30 * np.sqrt(variance):
-                break
-            reach = 40 * np.sqrt(variance)
+        mean = self.model.mean()
+        square = root_mean_square(lambda z: self.model.solve(z).value, mean) ** 2
+        variance = max(square - mean**2, 0.0)
         width = max(np.sqrt(variance), 1e-12 + 1e-9 * abs(mean))
         low, high = mean - 4 * width, mean + 4 * width
         for _ in range(40):
@@ -340,7 +231,7 @@ class _Table:
 
     def height(self, low: float, high: float) -> float:
         """Find a height well below width and quartiles; H0 crowds at zero, where a wall is."""
-        share = 1000 if self.model.part == "gauss_newton" else 200
+        share = 1000 if self.model.part_name == "gauss_newton" else 200
         coarse = (high - low) / share
         places = []
         for level in (0.25, 0.75):
@@ -353,11 +244,12 @@ class _Table:
         bulk = max(places[1] - places[0], 2 * coarse)
         return min(coarse, bulk / 20)
 
-    def mass_at_zero(self) -> float:
-        """Mass of the atom at 0: the limit of -eta Im G(i eta), 0 unless it settles."""
+    def mass_at_zero(self, model: Equation) -> float:
+        """Mass of the atom at 0: the limit of -eta Im G(i eta), 0 unless it has one."""
         height, last, guess, change = self.eta, np.inf, np.inf, np.inf
+        states = SolvedStates()
         for _ in range(14):
-            solution = self.model.solve(1j * height, throw=False)
+            solution = model.solve(1j * height, throw=False, states=states)
             mass = -height * complex(solution.value).imag
             if mass < _EMPTY:
                 return 0.0
@@ -412,16 +304,19 @@ class _Table:
         self.errors["interpolation"] = 2 * error if error > tolerance else error
 
     def check_heights(self) -> None:
-        """Compare with a third height where the first two differ most."""
-        near = self.smoothed(self.model, self.x, self.eta / 2)
-        change = np.abs(self.level - near)
-        chosen = np.sort(np.argsort(-change)[:3])
-        x = self.x[chosen]
-        low = self.smoothed(self.model, x, self.eta / 4)
-        change = np.abs(2 * low - near[chosen] - self.level[chosen])
-        self.errors["extrapolation"] = float(change.max())
+        """Compare with half the height where the distribution function changes most on the way."""
+        places = np.linspace(0, self.x.size - 1, min(self.x.size, 40)).round().astype(int)
+        level = np.maximum.accumulate(np.clip(self.level, 0.0, 1.0))
+        smooth = PchipInterpolator(self.x, level)
+        seen = (smooth(self.x + self.eta / 2) + smooth(self.x - self.eta / 2)) / 2 - level
+        bent = np.argsort(-np.abs(seen))[:2]
+        steep = np.argsort(-np.abs(smooth(self.x, 1)))[:2]
+        chosen = np.unique(np.concatenate([bent, steep, places[len(places) // 2 :][:1]]))
+        low = self.values(self.model, self.x[chosen], self.eta / 4)
+        # an error of second order: a third of the change is left at half the height
+        self.errors["extrapolation"] = float(4 / 3 * np.abs(low - self.level[chosen]).max())
 
-    def couple(self, model: DysonHessian, anchors: int) -> None:
+    def couple(self, model: Equation, anchors: int) -> None:
         """Add what the coupling changes, interpolated as a function of the level."""
         level = np.maximum.accumulate(np.clip(self.level, 0.0, 1.0 - self.atom))
         targets = np.linspace(0.02, 0.98, anchors) * (1.0 - self.atom)
@@ -431,7 +326,7 @@ class _Table:
         change = self.values(model, self.x[chosen]) - self.level[chosen]
         ends = np.array([0.0, 1.0 - self.atom])
 
-        def spread(rows: NDArray[np.intp]) -> Any:
+        def spread(rows: Integer) -> Any:
             places = np.concatenate([ends[:1], level[chosen[rows]], ends[1:]])
             return PchipInterpolator(places, np.concatenate([[0.0], change[rows], [0.0]]))
 
@@ -445,7 +340,7 @@ class _Table:
 
     def law(self) -> TabulatedLaw:
         whole = 1.0 - self.atom
-        if self.model.part == "gauss_newton":  # positive semi-definite: smoothing is all there is
+        if self.model.part_name == "gauss_newton":  # positive: smoothing is all there is
             self.level[self.x <= 0.0] = 0.0
         slip = float(np.maximum(0.0, -np.diff(self.level)).max())
         level = np.maximum.accumulate(np.clip(self.level, 0.0, whole))
@@ -480,7 +375,12 @@ class _Table:
         lost = abs(float(every.sum()) - whole)
         error = slip + lost + sum(self.errors.values())
         return TabulatedLaw(
-            np.concatenate(edges), every * (whole / every.sum()), self.atom, error, slack
+            np.concatenate(edges),
+            every * (whole / every.sum()),
+            self.atom,
+            error,
+            slack,
+            tuple({**self.errors, "monotone": slip + lost}.items()),
         )
 
 

@@ -29,11 +29,10 @@ from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtland.arguments import count, float_array, positive
 from rmtland.laws import Law, MarchenkoPastur
-from rmtland.laws.law import Atoms, Complex, Real, Support
+from rmtland.typing import Atoms, Complex, Integer, Real, Support
 
 __all__ = ["LinearDataLaw"]
 
@@ -62,8 +61,8 @@ class LinearDataLaw(Law):
         If shapes do not fit, the samples are all zero, or a number is out of range.
     """
 
-    first_layer: NDArray[np.float64]
-    x: NDArray[np.float64]
+    first_layer: Real
+    x: Real
     outputs: int
     second_variance: float = 1.0
 
@@ -162,7 +161,7 @@ class LinearDataLaw(Law):
         rates = vectors.swapaxes(1, 2) @ (inverse[:, None] * vectors)
         return _upper(mu), rates, 4e-15 * size * slack
 
-    def _batches(self, z: Complex) -> list[NDArray[np.intp]]:
+    def _batches(self, z: Complex) -> list[Integer]:
         """Index points other than zero in batches, real ones apart from the others."""
         step = max(1, _BATCH // len(self._pencil[2]) ** 2)
         parts = (np.flatnonzero((z != 0) & (z.imag == 0)), np.flatnonzero(z.imag != 0))

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from rmtland.laws import Law
 from rmtland.laws.law import Atoms, Complex, Real, Support
-from rmtland.models.linear.linear_hessian import wishart_path
+from rmtland.models.linear.wishart_product import wishart_path
 from rmtland.models.population.equation import activation_rule, covariance_rule
 from rmtland.models.population.network import PopulationNetwork
 from rmtland.solution import ConvergenceError
@@ -111,7 +111,7 @@ class PopulationLaw(Law):
     @cached_property
     def _scale(self) -> float:
         """Mean of the eigenvalues that are not zero."""
-        return self.model.mean / self.model.rank
+        return self.model.gauss_newton_mean / self.model.rank
 
     def _solved(self, z: Complex, rules: tuple[Any, ...] | None = None) -> tuple[Any, ...]:
         """Solve at points other than zero: what `follow` returns, in their order."""
@@ -389,7 +389,7 @@ class PopulationLaw(Law):
     def _exact_moments(self, k: int) -> list[Fraction]:
         # The first is exact; the others are sums over the table.
         places, masses = self._points()
-        moments = [Fraction(1), Fraction(self.model.mean)]
+        moments = [Fraction(1), Fraction(self.model.gauss_newton_mean)]
         moments += [Fraction(float(masses @ places**j)) for j in range(2, k + 1)]
         return moments[: k + 1]
 

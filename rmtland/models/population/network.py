@@ -9,7 +9,7 @@ counts. Without the outliers that c0 = E f makes, the mean eigenvalue of H0 is
 
 Examples
 --------
->>> PopulationNetwork(1, 1, 1, 4, activation="linear").mean
+>>> PopulationNetwork(1, 1, 1, 4, activation="linear").gauss_newton_mean
 1.0
 """
 
@@ -22,7 +22,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from rmtland.arguments import count, positive
-from rmtland.models.linear.linear_hessian import LinearHessian
+from rmtland.models.linear.network import LinearNetwork
 from rmtland.models.population.equation import ActivationRule, activation_rule, covariance_rule
 from rmtland.networks.activation import Activation
 
@@ -87,7 +87,7 @@ class PopulationNetwork:
         return activation_rule(self.activation, self.preactivation_variance)
 
     @property
-    def mean(self) -> float:
+    def gauss_newton_mean(self) -> float:
         """Mean eigenvalue of H0 without the outliers that c0 makes."""
         n0, n1, n2, _ = self.sizes
         rule, (sigma, share) = self.rule, self._data
@@ -119,7 +119,7 @@ class PopulationNetwork:
         """
         return count("n", n) * self.rule.mean**2
 
-    def linear(self) -> LinearHessian:
+    def linear(self) -> LinearNetwork:
         """Return the linear network of the same sizes and variances, for isotropic data.
 
         Raises
@@ -130,7 +130,7 @@ class PopulationNetwork:
         sigma, _ = self._data
         if sigma.size > 1:
             raise ValueError("LinearHessian takes data whose covariance is a number")
-        return LinearHessian(
+        return LinearNetwork(
             *self.sizes,
             first_variance=self.first_variance,
             second_variance=self.second_variance,

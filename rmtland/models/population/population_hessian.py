@@ -18,10 +18,10 @@ layer and data) G at height 0.2 differs by 0.096, 0.048 for ReLU and 0.045, 0.02
 freeness of the slopes nor their independence from Theta fails at leading order. Of order 1/n are
 the n1 exact zeros of a ReLU network and its outliers, about n1 c0^2 (`spike`), one for each output.
 
-The residual part H1 splits into blocks, one for each unit: `residual` has its law, with the
-second derivatives of f. H0 + H1 has no finite closed system known, as residuals couple the units:
-`total_density` averages `DysonHessian` over draws of a smaller network of the same ratios, with a
-standard error.
+The residual part H1 splits into blocks, one for each unit: `part("residual")` has its law, with
+the second derivatives of f. H0 + H1 has no finite closed system known, as residuals couple the
+units: `total_density` averages `DysonHessian` over draws of a smaller network of the same ratios,
+with a standard error.
 
 References
 ----------
@@ -31,7 +31,7 @@ References
 Examples
 --------
 >>> model = PopulationHessian(1, 1, 1, 4, activation="relu")
->>> model.law.atoms, round(model.mean, 12)  # 1/2 - 1/(4 pi)
+>>> model.law.atoms, round(model.mean(), 12)  # 1/2 - 1/(4 pi)
 ((), 0.420422528454)
 >>> g = model.law.stieltjes(1 + 0.1j)
 >>> round(g.real, 6), round(g.imag, 6)
@@ -41,22 +41,25 @@ Examples
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from rmtland.arguments import choice, count, points
-from rmtland.laws import Law
+from rmtland.arguments import choice, count, nonnegative, points
+from rmtland.deprecation import keyword_only
+from rmtland.laws import Discrete, Law, SpectralModel
 from rmtland.models.dyson.dyson_hessian import PARTS, DysonHessian
+from rmtland.models.linear.hessian_law import LinearHessianLaw
 from rmtland.models.population.law import PopulationLaw
 from rmtland.models.population.network import PopulationNetwork
 from rmtland.models.population.residual import PopulationResidual
+from rmtland.models.quadratures import lanczos_of
 from rmtland.networks import MLP
 from rmtland.spectrum import Spectrum
-from rmtland.streams import Rng, seed_of, streams
+from rmtland.streams import seed_of, streams
+from rmtland.typing import ArrayLike, Real, Rng
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,12 +70,12 @@ __all__ = ["DrawnDensity", "PopulationHessian"]
 class DrawnDensity(NamedTuple):
     """A density averaged over draws, and its standard error."""
 
-    mean: NDArray[np.float64]
-    standard_error: NDArray[np.float64]
+    mean: Real
+    standard_error: Real
 
 
 @dataclass(frozen=True, eq=False)
-class PopulationHessian(PopulationNetwork):
+class PopulationHessian(PopulationNetwork, SpectralModel):
     """A one-hidden-layer network with Gaussian weights and Gaussian data, both averaged out.
 
     Parameters
@@ -86,6 +89,11 @@ class PopulationHessian(PopulationNetwork):
     covariance : float, array_like of shape (n0,) or Law
         Covariance of the samples: a multiple of the identity, its eigenvalues, or their law. Where
         there are more than 24 eigenvalues the Gauss rule of 24 nodes stands for them.
+    epsilon : float
+        Energy >= 0: residuals are independent of everything, of variance 2 epsilon; at 0 (default)
+        H is H0.
+    part_name : {"total", "gauss_newton", "residual"}
+        H, H0 or H1.
 
     Raises
     ------
@@ -93,31 +101,121 @@ class PopulationHessian(PopulationNetwork):
         If a parameter is out of its range.
     """
 
-    name = "population law"
+    epsilon: float = field(default=0.0, kw_only=True)
+    part_name: str = field(default="total", kw_only=True)
+
+    name: ClassVar[str] = "population law"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "epsilon", nonnegative("epsilon", self.epsilon))
+        choice("part_name", self.part_name, PARTS)
+
+    @property
+    def network(self) -> PopulationNetwork:
+        """Sizes, activation, variances and covariance alone."""
+        fields = PopulationNetwork.__dataclass_fields__
+        return PopulationNetwork(**{name: getattr(self, name) for name in fields})
 
     @cached_property
     def law(self) -> Law:
-        """Limit law of the eigenvalues of H0, outliers apart.
+        """Limit law of the eigenvalues of the part, outliers apart.
 
         That of `LinearHessian` for an affine activation and isotropic data.
+
+        Raises
+        ------
+        ValueError
+            For H0 + H1 with a positive energy, and for H1 unless slopes take one value other than
+            zero (ReLU, linear).
         """
+        if self.part_name == "residual":
+            residual = self._residual
+            return Discrete((0.0,), (1.0,)) if residual is None else residual.law
+        if self.part_name == "total" and self.epsilon:
+            raise ValueError(
+                "H0 + H1 with epsilon > 0 has no closed system of equations: residuals couple the "
+                "units; take part('gauss_newton') or part('residual'), or total_density, which "
+                "averages over drawn networks"
+            )
         sigma, rule = self._data[0], self.rule
         if rule.slopes.size == 1 and sigma.size == 1:
             linear = self.linear()
-            return replace(
-                linear, data_variance=linear.data_variance * float(rule.slopes[0]) ** 2
-            ).law
-        return PopulationLaw(self)
+            scale = float(rule.slopes[0]) ** 2
+            return LinearHessianLaw(replace(linear, data_variance=linear.data_variance * scale))
+        return PopulationLaw(self.network)
 
     def residual(self, epsilon: float) -> PopulationResidual:
         """Return the law of H1 at an energy epsilon > 0."""
-        return PopulationResidual(self, epsilon)
+        return PopulationResidual(self.network, epsilon)
+
+    @property
+    def _residual(self) -> PopulationResidual | None:
+        return self.residual(self.epsilon) if self.epsilon else None
+
+    # Parts ---------------------------------------------------------------------------------------
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts: ("gauss_newton", "residual", "total")."""
+        return PARTS
+
+    def part(self, name: str) -> Self:
+        """Return the model of a part: H0, H1 or H.
+
+        Parameters
+        ----------
+        name : {"gauss_newton", "residual", "total"}
+            Which part.
+
+        Returns
+        -------
+        PopulationHessian
+
+        Raises
+        ------
+        ValueError
+            If there is no part of that name.
+        """
+        return replace(self, part_name=choice("name", name, PARTS))
+
+    def stieltjes(self, z: ArrayLike) -> Any:
+        """Stieltjes (Cauchy) transform G(z) of the part; H1 has one where it has no `law`."""
+        residual = self._residual
+        if self.part_name == "residual" and residual is not None:
+            array = np.asarray(z, dtype=np.complex128)
+            below = array.imag < 0
+            value = np.asarray(residual.stieltjes(np.where(below, array.conj(), array)))
+            value = np.where(below, value.conj(), value)
+            return value if value.shape else value.item()
+        return super().stieltjes(z)
+
+    def index(self) -> float:
+        """Fraction of negative eigenvalues; an atom at zero is no part of it."""
+        if self.part_name == "gauss_newton":
+            return 0.0
+        residual = self._residual
+        if self.part_name == "residual" and residual is not None:
+            return residual.index()
+        return super().index()
+
+    def mean(self) -> float:
+        """Mean eigenvalue without the outliers that c0 makes; H1 has mean zero."""
+        return 0.0 if self.part_name == "residual" else self.gauss_newton_mean
+
+    def var(self) -> float:
+        """Variance: those of H0 and H1 add up, as residuals are independent of the rest."""
+        residual = 0.0 if self._residual is None else self._residual.variance
+        if self.part_name == "residual":
+            return residual
+        own = self.part("gauss_newton").law.var()
+        return own + residual if self.part_name == "total" else own
 
     # Draws ---------------------------------------------------------------------------------------
 
     def _drawn(
         self, n: int, generators: list[np.random.Generator]
-    ) -> Iterator[tuple[NDArray[Any], NDArray[Any], int, np.random.Generator]]:
+    ) -> Iterator[tuple[Real, Real, int, np.random.Generator]]:
         """First layers, samples, n2 and the generator, one for each generator."""
         n1 = count("n", n)
         n0, n2, m = (
@@ -129,7 +227,7 @@ class PopulationHessian(PopulationNetwork):
             x = generator.normal(size=(m, n0)) * np.sqrt(self._levels(n0))
             yield first, x, n2, generator
 
-    def _levels(self, n0: int) -> NDArray[Any]:
+    def _levels(self, n0: int) -> Real:
         """Eigenvalues of the covariance for n0 inputs: quantiles of their law."""
         share = (np.arange(n0) + 0.5) / n0
         if isinstance(self.covariance, Law):
@@ -138,7 +236,7 @@ class PopulationHessian(PopulationNetwork):
         return np.asarray(values[np.minimum((share * values.size).astype(int), values.size - 1)])
 
     def draw(
-        self, n: int, *, epsilon: float = 0.0, part: str = "total", rng: Rng = None
+        self, n: int, *, epsilon: float | None = None, part: str | None = None, rng: Rng = None
     ) -> DysonHessian:
         """Draw a first layer and data, and return the model that knows them.
 
@@ -146,21 +244,27 @@ class PopulationHessian(PopulationNetwork):
         ----------
         n : int
             Number of hidden units; the other sizes follow by the ratios.
-        epsilon : float
-            Energy.
-        part : {"total", "gauss_newton", "residual"}
-            As in `DysonHessian`.
+        epsilon : float, optional
+            Energy; that of the model by default.
+        part : {"total", "gauss_newton", "residual"}, optional
+            That of the model by default.
         rng : anything `numpy.random.default_rng` takes
             Seed or generator.
+
+        Returns
+        -------
+        DysonHessian
         """
         first, x, n2, generator = next(self._drawn(n, streams(rng, 1)))
         return DysonHessian.of_first_layer(
-            first, x, outputs=n2, epsilon=epsilon, activation=self.activation, part=part,
+            first, x, outputs=n2, epsilon=self.epsilon if epsilon is None else epsilon,
+            activation=self.activation, part=self.part_name if part is None else part,
             second_layer=self.second_variance / first.shape[0], rng=generator,
         )  # fmt: skip
 
-    def sample(self, n: int, rng: Rng = None, *, runs: int = 1) -> Spectrum:
-        """Draw networks and data, and return all eigenvalues of the exact matrices H0.
+    @keyword_only("rng", 2)
+    def sample(self, n: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
+        """Draw networks and data, and return all eigenvalues of the exact matrices of the part.
 
         Parameters
         ----------
@@ -170,16 +274,25 @@ class PopulationHessian(PopulationNetwork):
             Seed or generator.
         runs : int
             Number of independent networks.
+
+        Returns
+        -------
+        Spectrum
+            Nodes of shape (runs, n1 (n0 + n2)).
         """
         generators = streams(rng, count("runs", runs))
+        part = "gauss_newton" if self.part_name == "total" and not self.epsilon else self.part_name
         rows = []
         for first, x, n2, generator in self._drawn(n, generators):
             n1, n0 = first.shape
             net = MLP((n0, n1, n2), activation=self.activation)
             second = generator.normal(size=(n2, n1)) * math.sqrt(self.second_variance / n1)
             theta = np.concatenate([first.ravel(), second.ravel()])
-            point = net.at(theta, x, np.zeros((len(x), n2)))
-            rows.append(np.linalg.eigvalsh(point.hessian("gauss_newton")))
+            y = np.zeros((len(x), n2))
+            if part != "gauss_newton":
+                noise = generator.normal(size=(len(x), n2)) * math.sqrt(2 * self.epsilon)
+                y = net.predict(theta, x) - noise
+            rows.append(np.linalg.eigvalsh(net.at(theta, x, y).hessian(part)))
         return Spectrum(
             np.array(rows),
             provenance={
@@ -187,9 +300,30 @@ class PopulationHessian(PopulationNetwork):
                 "model": type(self).__name__,
                 "sizes": [n0, n1, n2, len(x)],
                 "activation": str(self.activation),
+                "part": self.part_name,
+                "epsilon": self.epsilon,
                 "seed": seed_of(generators[0]),
             },
-        )  # fmt: skip
+        )
+
+    def lanczos(self, n: float, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
+        """Draw as `sample` and return the Gauss quadrature from uniform start vectors.
+
+        Parameters
+        ----------
+        n : int
+            Number of hidden units.
+        steps : int
+            Number of Lanczos steps, at most n1 (n0 + n2).
+        rng, runs
+            As for `sample`.
+
+        Returns
+        -------
+        Spectrum
+            Nodes and weights of shape (runs, steps).
+        """
+        return lanczos_of(lambda seed: self.sample(count("n", n), rng=seed, runs=runs), steps, rng)
 
     def total_density(
         self,
@@ -200,7 +334,7 @@ class PopulationHessian(PopulationNetwork):
         n: int = 12,
         draws: int = 4,
         part: str = "total",
-        rng: Rng = 0,
+        rng: Rng = None,
     ) -> DrawnDensity:
         """Density of H0 + H1, smoothed at the height eta, averaged over drawn networks of size n.
 
@@ -231,9 +365,7 @@ class PopulationHessian(PopulationNetwork):
         grid = points("x", x)
         rows = [
             np.asarray(
-                self.draw(n, epsilon=epsilon, part=part, rng=generator).smoothed_density(
-                    grid, eta=eta
-                )
+                self.draw(n, epsilon=epsilon, part=part, rng=generator).smoothed_pdf(grid, eta=eta)
             )
             for generator in streams(rng, count("draws", draws, least=2))
         ]

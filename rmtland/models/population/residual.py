@@ -35,20 +35,18 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from scipy.special import wofz
 
 from rmtland.arguments import points, positive
+from rmtland.deprecation import renamed_method
 from rmtland.laws.law import upper_half_plane
-from rmtland.models.linear.linear_hessian import LinearResidualLaw
+from rmtland.models.linear.residual_law import LinearResidualLaw
 from rmtland.models.population.equation import covariance_rule
 from rmtland.models.population.network import PopulationNetwork
 from rmtland.solution import ConvergenceError, Solution, Status
+from rmtland.typing import ArrayLike, Complex, Real
 
 __all__ = ["PopulationResidual"]
-
-Real = NDArray[Any]  # float64
-Complex = NDArray[Any]  # complex128
 
 _STEPS = 40
 _LADDER = 24
@@ -146,7 +144,7 @@ class PopulationResidual:
             y,
         )
 
-    def _settled(self, z: Complex, state: Complex) -> tuple[Complex, Real]:
+    def _newton(self, z: Complex, state: Complex) -> tuple[Complex, Real]:
         """Newton's method for all points at once: (gamma, g_a), shape (2, n), and last sizes."""
         size = np.full(z.shape, np.inf)
         for _ in range(_STEPS):
@@ -183,9 +181,9 @@ class PopulationResidual:
         for share_down in np.linspace(0.0, 1.0, _LADDER + 1):
             low = np.maximum(z.imag, floor)
             height = high.imag ** (1 - share_down) * low**share_down
-            state, size = self._settled(z.real + 1j * height, state)
+            state, size = self._newton(z.real + 1j * height, state)
         if (z.imag < floor).any():
-            state, size = self._settled(z, state)
+            state, size = self._newton(z, state)
         y = self._applied(z, *state)[2]
         b = (1 / (z[:, None] - sigma * y[:, None])) @ share
         return (n2 * state[1] + n0 * b) / (n0 + n2), y, size
@@ -236,11 +234,30 @@ class PopulationResidual:
         density = np.maximum(-self.solve(points("x", x)).value.imag / np.pi, 0.0)
         return density if density.shape else density.item()
 
-    def smoothed_density(self, x: ArrayLike, *, eta: float) -> Any:
+    def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Any:
         """Density convolved with the Cauchy density of half-width eta."""
         z = points("x", x) + 1j * positive("eta", eta)
         density = -self.solve(z).value.imag / np.pi
         return density if density.shape else density.item()
+
+    def index(self) -> float:
+        """Mass strictly below zero: half of what is not an atom there, as e and -e are alike.
+
+        Raises
+        ------
+        ConvergenceError
+            If the atom is not known to .01.
+        """
+        heights = 1j * math.sqrt(self.variance) * np.array([1e-4, 1e-5, 1e-6])
+        seen = -(self.solve(heights).value * heights.imag).imag
+        if abs(seen[-1] - seen[-2]) > 1e-2:
+            raise ConvergenceError(
+                f"the mass at zero changes from {seen[-2]:.4f} to {seen[-1]:.4f} between the last "
+                "two heights: eigenvalues crowd next to zero"
+            )
+        return float(1 - seen[-1]) / 2
+
+    smoothed_density = renamed_method("smoothed_density", "smoothed_pdf")
 
 
 def _normal_mean(place: Complex, spread: Real) -> Complex:

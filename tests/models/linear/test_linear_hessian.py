@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmtland.models import DysonHessian, LinearHessian
-from rmtland.models.linear.linear_hessian import wishart_path, wishart_product
+from rmtland.models.linear.wishart_product import wishart_path, wishart_product
 from rmtland.networks import MLP
 
 SHAPES = [(1, 1, 1, 4), (2, 1, 1.5, 1.5), (1, 2, 0.5, 3), (1, 0.3, 2, 0.5), (1, 0.1, 0.1, 10)]

@@ -58,7 +58,7 @@ def test_linear_network(shape):
         *shape, first_variance=0.8, second_variance=1.3, data_variance=1.5
     ).law  # fmt: skip
     assert model.law == exact
-    assert model.mean == pytest.approx(exact.mean())
+    assert model.mean() == pytest.approx(exact.mean())
     solved = laws.PopulationLaw(model)
     x = exact.ppf(exact.atoms[0][1] + (1 - exact.atoms[0][1]) * np.array([0.3, 0.6, 0.9]))
     z = np.concatenate([x, HEIGHTS])
@@ -129,7 +129,7 @@ def test_law_is_a_law():
     # Independent of the equation: total mass and mean
     assert law.mass_error < 1e-7
     places, masses = law._points()
-    assert places @ masses == pytest.approx(model.mean, rel=1e-7)
+    assert places @ masses == pytest.approx(model.mean(), rel=1e-7)
     assert law.pdf(0.99 * low) == law.pdf(1.01 * high) == 0.0
     x = law.ppf([0.55, 0.8, 0.99])
     assert law.cdf(x) == pytest.approx([0.55, 0.8, 0.99], abs=1e-9)
