@@ -515,7 +515,7 @@ def expected_cost(point: LossPoint, *, draws: int = 8, points: int = 40) -> Cost
         model = DysonHessian.of_point(double)
         apart = replace(model, coupling="units")
         steps = [
-            _seconds(lambda one=one: one.equation.applied(1j, one.equation.start(1j)))
+            _seconds(lambda one=one: one.equation.apply(1j, one.equation.start(1j)))
             for one in (model, apart)
         ]
         tables = 1 if model.bends is None else 2
@@ -527,7 +527,7 @@ def expected_cost(point: LossPoint, *, draws: int = 8, points: int = 40) -> Cost
 _TRIAL = 160
 _FREE_SUMS = 200_000_000
 _FREE_SECONDS, _DRAW_SECONDS = 3000, 300  # in inverses of the trial matrix
-_COUPLED, _UNCOUPLED = 300, 60  # applications of the equation
+_COUPLED, _UNCOUPLED = 110, 20  # applications of the equation
 
 
 def _seconds(function: Any) -> float:
