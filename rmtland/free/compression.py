@@ -18,19 +18,19 @@ Examples
 from __future__ import annotations
 
 from rmtland.arguments import positive
-from rmtland.free.sums import free_power
+from rmtland.free.sums import Operand, as_law, free_power
 from rmtland.laws.affine_law import affine
 from rmtland.laws.law import Law
 
 __all__ = ["free_compression"]
 
 
-def free_compression(law: Law, t: float) -> Law:
+def free_compression(law: Operand, t: float) -> Law:
     """Return the law of a random corner of relative size t of a matrix with the given law.
 
     Parameters
     ----------
-    law : Law
+    law : Law, Spectrum, SpectralModel or array_like of float
         Law of the whole matrix.
     t : float
         Relative size of the corner, 0 < t <= 1.
@@ -42,8 +42,7 @@ def free_compression(law: Law, t: float) -> Law:
     TypeError
         If `law` is not a law.
     """
-    if not isinstance(law, Law):
-        raise TypeError(f"free_compression takes a law; got {law!r}")
+    law = as_law("free_compression", law)
     size = positive("t", t)
     if size > 1:
         raise ValueError(f"t is the relative size of a corner, at most 1; got {t}")

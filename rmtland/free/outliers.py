@@ -9,8 +9,8 @@ Stieltjes transform of mu and M(z) = z G(z) - 1:
   M(z) = 1/(l - 1), with the squared overlap -l / ((l - 1)^2 z M'(z)) with u.
 
 G and M decrease between the parts of the support, so that there is at most one outlier in a gap;
-where none is found on the outside the perturbation is below the threshold (of Baik, Ben Arous and
-Peche) and the extreme eigenvalue stays at the edge [1]_.
+where none is found on the outside the perturbation is below the threshold (the BBP transition, of
+Baik, Ben Arous and Peche) and the extreme eigenvalue stays at the edge [1]_.
 
 References
 ----------
@@ -35,8 +35,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rmtland.arguments import choice, float_array
-from rmtland.free.subordination.gaps import Curve, complement, invert
-from rmtland.laws.law import Law, Real
+from rmtland.free.sums import Operand, as_law
+from rmtland.laws.gaps import Curve, invert
+from rmtland.typing import Real
 
 __all__ = ["Outlier", "spiked"]
 
@@ -60,12 +61,12 @@ class Outlier:
     overlap: float
 
 
-def spiked(law: Law, spikes: ArrayLike, *, kind: str = "additive") -> tuple[Outlier, ...]:
+def spiked(law: Operand, spikes: ArrayLike, *, kind: str = "additive") -> tuple[Outlier, ...]:
     """Return the outliers that a finite-rank perturbation of a matrix with this law produces.
 
     Parameters
     ----------
-    law : Law
+    law : Law, Spectrum, SpectralModel or array_like of float
         Limiting law of the bulk: any law, with any number of gaps.
     spikes : array_like of float
         Eigenvalues of the perturbation: theta for "additive" (0 is no perturbation), l > 0 for
@@ -85,8 +86,7 @@ def spiked(law: Law, spikes: ArrayLike, *, kind: str = "additive") -> tuple[Outl
         the law of a multiplicative perturbation is not on [0, infinity).
     """
     choice("kind", kind, ("additive", "multiplicative"))
-    if not isinstance(law, Law):
-        raise TypeError(f"spiked takes a law; got {law!r}")
+    law = as_law("spiked", law)
     array = float_array("spikes", np.atleast_1d(np.asarray(spikes)), ndim=1)
     multiplicative = kind == "multiplicative"
     if multiplicative:
@@ -104,7 +104,7 @@ def spiked(law: Law, spikes: ArrayLike, *, kind: str = "additive") -> tuple[Outl
             value = np.where(np.isinf(curve.point), 0.0, curve.point * curve.g - 1)
             return value, curve.g + curve.point * curve.dg
 
-    gaps = complement(law)
+    gaps = law.gaps()
     found = []
     for spike in array.tolist():
         strength = spike - 1 if multiplicative else spike

@@ -30,7 +30,7 @@ import math
 
 from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.signed_product_law import FreeSignedProduct
-from rmtland.free.sums import is_point_mass, taken_apart
+from rmtland.free.sums import Operand, as_free_sum, as_law, is_point_mass
 from rmtland.laws.affine_law import Affine, affine
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw
@@ -39,14 +39,15 @@ from rmtland.laws.marchenko_pastur import MarchenkoPastur
 __all__ = ["free_product", "general_marchenko_pastur"]
 
 
-def free_product(*laws: Law) -> Law:
+def free_product(*operands: Operand) -> Law:
     """Return the free multiplicative convolution: of A^(1/2) B A^(1/2), A positive, B of any sign.
 
     Parameters
     ----------
-    *laws : Law
-        One or more laws, none of them all at zero. All have one sign, on [0, infinity) or on
-        (-infinity, 0], but for at most one on both sides of zero.
+    *operands : Law, Spectrum, SpectralModel or array_like of float
+        One or more laws (a measured spectrum or eigenvalues in an array stand for their empirical
+        law, a model for its limiting law), none of them all at zero. All have one sign, on
+        [0, infinity) or on (-infinity, 0], but for at most one on both sides of zero.
 
     Returns
     -------
@@ -68,11 +69,10 @@ def free_product(*laws: Law) -> Law:
     promise a gap of the result; with more than 400 such choices the bands are found on a grid of
     1501 points, and what is narrower than that can be missed.
     """
-    if not laws:
+    if not operands:
         raise ValueError("free_product needs at least one law")
+    laws = tuple(as_law("free_product", operand) for operand in operands)
     for law in laws:
-        if not isinstance(law, Law):
-            raise TypeError(f"free_product takes laws; got {law!r}")
         if _ends(law) == (0, 0):
             raise ValueError(f"{law!r} has all its mass at zero, and so has the product")
     signed = [law for law in laws if _ends(law)[0] < 0 < _ends(law)[1]]
@@ -122,7 +122,7 @@ def _factors(laws: tuple[Law, ...]) -> tuple[list[Law], float]:
             if law.scale > 0 or isinstance(inner, FreeSignedProduct):
                 whole, scale = inner, scale * law.scale
         parts = whole.factors if isinstance(whole, FreeProduct | FreeSignedProduct) else (whole,)
-        factors += [_as_wishart(taken_apart(part)) for part in parts]
+        factors += [_as_wishart(as_free_sum(part)) for part in parts]
     return factors, scale
 
 
@@ -136,7 +136,7 @@ def _as_wishart(law: Law) -> Law:
     return law
 
 
-def general_marchenko_pastur(population: Law, aspect_ratio: float) -> Law:
+def general_marchenko_pastur(population: Operand, aspect_ratio: float) -> Law:
     """Return the limiting law of a sample covariance matrix with a given population law.
 
     It is the law of S^(1/2) X X^T S^(1/2) with X of shape (n, q), independent entries of variance
@@ -146,7 +146,7 @@ def general_marchenko_pastur(population: Law, aspect_ratio: float) -> Law:
 
     Parameters
     ----------
-    population : Law
+    population : Law, Spectrum, SpectralModel or array_like of float
         Law of the eigenvalues of the population covariance, or of any self-adjoint S.
     aspect_ratio : float
         Ratio of dimension to samples, > 0.

@@ -29,28 +29,39 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import add
+from typing import TypeAlias
+
+import numpy as np
 
 from rmtland.arguments import choice, positive
 from rmtland.free.rational.free_levy import FreeLevy
 from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.laws.affine_law import Affine, affine
+from rmtland.laws.discrete import EmpiricalLaw
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.semicircle import Semicircle
+from rmtland.laws.spectral_model import SpectralModel
+from rmtland.spectrum import Spectrum
+from rmtland.typing import ArrayLike
 
-__all__ = ["free_power", "free_sum"]
+__all__ = ["Operand", "as_law", "free_power", "free_sum"]
+
+Operand: TypeAlias = Law | Spectrum | SpectralModel | ArrayLike
+"""What the verbs of free probability take: a law, or what has one."""
 
 ROUTES = ("automatic", "rational", "subordination")
 
 
-def free_sum(*laws: Law, route: str = "automatic") -> Law:
+def free_sum(*operands: Operand, route: str = "automatic") -> Law:
     """Return the free additive convolution of laws: the law of a sum of free operands.
 
     Parameters
     ----------
-    *laws : Law
-        One or more laws.
+    *operands : Law, Spectrum, SpectralModel or array_like of float
+        One or more laws; a measured spectrum (or eigenvalues in an array) stands for its
+        empirical law, a model for the limiting law that it has.
     route : str
         "rational" for the exact polynomial route, which needs rational R-transforms;
         "subordination" for the route that takes any laws through their Stieltjes transforms;
@@ -78,11 +89,9 @@ def free_sum(*laws: Law, route: str = "automatic") -> Law:
     1501 points, and what is narrower than that can be missed.
     """
     choice("route", route, ROUTES)
-    if not laws:
+    if not operands:
         raise ValueError("free_sum needs at least one law")
-    for law in laws:
-        if not isinstance(law, Law):
-            raise TypeError(f"free_sum takes laws; got {law!r}")
+    laws = tuple(as_law("free_sum", operand) for operand in operands)
     if len(laws) == 1:
         return laws[0]
     rational = [law for law in laws if isinstance(law, LevyLaw)]
@@ -105,13 +114,13 @@ def free_sum(*laws: Law, route: str = "automatic") -> Law:
     return _subordinated([(law, 1.0) for law in others], triplet)
 
 
-def free_power(law: Law, t: float, *, route: str = "automatic") -> Law:
+def free_power(law: Operand, t: float, *, route: str = "automatic") -> Law:
     """Return the law of t free copies added up: R_t = t R.
 
     Parameters
     ----------
-    law : Law
-        The law.
+    law : Law, Spectrum, SpectralModel or array_like of float
+        The law, or what has one.
     t : float
         Power: any t >= 1; any t > 0 for laws with a rational R-transform here, which are
         freely infinitely divisible.
@@ -127,8 +136,9 @@ def free_power(law: Law, t: float, *, route: str = "automatic") -> Law:
     """
     choice("route", route, ROUTES)
     power = positive("t", t)
-    if not isinstance(law, Law):
-        raise TypeError(f"free_power takes a law; got {law!r}")
+    law = as_law("free_power", law)
+    if is_point_mass(law):
+        return affine(law, scale=power)
     if isinstance(law, LevyLaw) and route != "subordination":
         triplet = law.levy
         rates = tuple(power * rate for rate in triplet.rates)
@@ -145,6 +155,42 @@ def free_power(law: Law, t: float, *, route: str = "automatic") -> Law:
     return law if power == 1 else _subordinated([(law, power)], None)
 
 
+def as_law(verb: str, operand: Operand) -> Law:
+    """Return an operand as a law: measured eigenvalues by their empirical law, a model by its own.
+
+    Parameters
+    ----------
+    verb : str
+        The function that takes the operand, for the message.
+    operand : Law, Spectrum, SpectralModel or array_like of float
+        What came.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these.
+    """
+    if isinstance(operand, Law):
+        return operand
+    if isinstance(operand, SpectralModel):
+        return operand.law
+    if isinstance(operand, Spectrum):
+        return EmpiricalLaw.of(operand)
+    if isinstance(operand, np.ndarray | list | tuple):
+        values = np.asarray(operand)
+        if values.ndim == 1 and values.dtype.kind in "iuf" and values.size:
+            return EmpiricalLaw(values)
+        if values.dtype == object and any(isinstance(each, Law) for each in operand):
+            raise TypeError(f"{verb} takes laws one by one, not in a list; write {verb}(*laws)")
+        raise TypeError(
+            f"{verb} takes eigenvalues as one row of real numbers; got an array of shape "
+            f"{values.shape} and type {values.dtype}"
+        )
+    raise TypeError(
+        f"{verb} takes laws, spectra or arrays of eigenvalues; got {type(operand).__name__}"
+    )
+
+
 def is_point_mass(law: Law) -> bool:
     """Whether all mass of a law is in one atom."""
     return not law.support and len(law.atoms) == 1
@@ -154,7 +200,7 @@ def _levy_law(triplet: LevyTriplet) -> Law:
     return FreeLevy(triplet) if triplet.jumps else Semicircle(triplet.variance, triplet.drift)
 
 
-def taken_apart(law: Law) -> Law:
+def as_free_sum(law: Law) -> Law:
     """Return an affine image of a free sum as the free sum that it is, other laws as they are."""
     image = isinstance(law, Affine) and isinstance(law.law, FreeSum)
     return _subordinated([(law, 1.0)], None) if image else law

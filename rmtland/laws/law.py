@@ -48,6 +48,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arguments import choice, count, points, positive
 from rmtland.laws.cumulants import free_cumulants_of, moments_of
+from rmtland.laws.gaps import Gap, plain_gaps
 from rmtland.laws.inversion import r_transform_of, s_transform_of
 from rmtland.laws.quadrature import mass_by_quadrature
 from rmtland.laws.quantiles import quantiles, upper_quantiles
@@ -193,6 +194,16 @@ class Law(abc.ABC):
         if not small.all():
             x[~small] = self._ppf(1 - q[~small])
         return x
+
+    def gaps(self) -> list[Gap]:
+        """Components of the complement of support and atoms, the last one through infinity.
+
+        Returns
+        -------
+        list of Gap
+            Open intervals, with G and G' along them.
+        """
+        return plain_gaps(self)
 
     # What every law can do -----------------------------------------------------------------
 

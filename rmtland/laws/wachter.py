@@ -290,7 +290,14 @@ def _potential(
         moment = _upper(np.nan_to_num(moment, nan=0.0, posinf=1e300, neginf=-1e300))
         value = -np.log(moment * (kappa / p))
         if p_rest != 0:
-            value = value - p_rest * log_one_plus(1 / p, moment)
+            part = log_one_plus(1 / p, moment)
+            # Beside an atom at 0: (M + p)(M + 1) = z M (M + kappa), without the cancellation.
+            beside = (np.abs(moment + p) < 0.01 * p) & (z != 0)
+            if p < 1 and beside.any():
+                near = moment[beside]
+                product = z[beside].conj() * near * (near + kappa) / (p * (near + 1))
+                part[beside] = np.log(_upper(product))
+            value = value - p_rest * part
         if rest != 0:
             value = value + rest * log_one_plus(1 / kappa, moment)
     return np.asarray(value.conj())

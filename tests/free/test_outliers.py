@@ -72,5 +72,5 @@ def test_bad_input():
         spiked(MarchenkoPastur(0.5), [-2.0], kind="multiplicative")
     with pytest.raises(ValueError, match="NaN"):
         spiked(Semicircle(), [math.nan])
-    with pytest.raises(TypeError, match="takes a law"):
+    with pytest.raises(TypeError, match="takes laws"):
         spiked(1.0, [2.0])

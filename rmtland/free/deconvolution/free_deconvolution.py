@@ -333,7 +333,7 @@ def _samples(total: Law, noise: Law, samples: int | None) -> int:
 def _hull(law: Law) -> tuple[float, float]:
     """Interval that holds a law; for sums and products the one that their operands give."""
     if isinstance(law, SubordinatedLaw):
-        return law._hull
+        return law.hull_bound
     ends = [end for band in law.support for end in band] + [place for place, _ in law.atoms]
     return min(ends), max(ends)
 

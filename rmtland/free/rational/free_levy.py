@@ -364,7 +364,13 @@ class FreeLevy(LevyLaw):
         terms = 3 * np.abs(u) ** 2 * (kappa / np.abs(b + u)).sum(axis=0) + np.abs(d)
         # The place of the edge and the slope are known to 1e-29.
         rough = np.abs(b).max(axis=0) + np.abs(arcs.edges[place]) + np.abs(arcs.poles).max()
+        # The parameters themselves were rounded: a ratio phi to the rate 1/phi, say.
+        drift, variance, rates, jumps = self._parameters
+        rounded = abs(drift) + variance / np.abs(h)
+        share = np.abs(jumps / (h[:, None] - jumps))
+        rounded = rounded + np.abs(h) * (rates * share * (2 + share)).sum(axis=1)
         size = np.abs(u * slope + u * u * q - d) + 1e-15 * terms + 1e-28 * (rough + np.abs(u))
+        size = size + 1.2e-16 * rounded
         rounding = 4e-16 * np.abs(h)
         size = size + rounding * steep
         error = np.fmin(2 * size / steep, 2 * np.sqrt(size / np.abs(q))) + rounding

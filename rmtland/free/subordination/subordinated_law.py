@@ -1,110 +1,56 @@
-r"""Subordination: free sums, powers and products of any laws, solved at the real axis.
+r"""Laws by subordination: a law that holds an equation, its solver, its gaps and its bands.
 
-For a free sum there are subordination functions :math:`\omega_i` of the upper half-plane into
-itself with :math:`F_i(\omega_i(z)) = F(z)`, F = 1/G. With real powers :math:`t_i` (a law added to
-itself t times, T their sum) they solve
+The equations are in `rmtland.free.subordination.equation`. On the axis a point is in a band, where
+the solution is the root inside the half-plane and starts from a table
+(`rmtland.free.subordination.bands`), or in a gap, where it is the attracting real root and starts
+from the curve of the gap (`rmtland.laws.gaps`); no point is ever shifted off the axis. What is lost
+in rounding is extrapolated from solved points (`rmtland.free.subordination.extrapolation`), and the
+distribution function has to lie between its values at solved points on either side.
 
-.. math:: z = (1 - T) F + \sum_i t_i \omega_i, \qquad F_i(\omega_i) = F .
-
-For a free product of positive laws, with :math:`M(z) = z G(z) - 1`,
-
-.. math:: z = \Bigl(\frac{m}{1 + m}\Bigr)^{n - 1} \prod_i \omega_i, \qquad M_i(\omega_i) = m .
-
-Either way the solution is the fixed point of an analytic map of the upper half-plane into itself,
-so there is at most one with Im omega > 0 -- for real z as well (Denjoy-Wolff theorem) [1]_. A root
-that Newton's method finds inside the half-plane is therefore the right one, and it is the boundary
-value itself: no point is ever shifted off the real axis. With three factors or more, inside means
-that points of partial products are there, too: the arguments of the omega_i and of m/(1 + m) add up
-to that of z, where other solutions are off by a multiple of 2 pi. Starting values are continued
-from large Im z, once for a table, and interpolated after that.
-
-The logarithmic potentials, and with them the distribution functions, come without quadrature:
-
-.. math::
-    L = \sum_i t_i L_i(\omega_i) + (T - 1) \log G \quad \text{(sum)}, \qquad
-    L = \sum_i L_i(\omega_i) + (n - 1) \log m \quad \text{(product)} .
-
-References
-----------
-.. [1] S. T. Belinschi and H. Bercovici, A new approach to subordination results in free
-       probability, Journal d'Analyse Mathematique 101 (2007) 357-365.
+Examples
+--------
+>>> from rmtland import Uniform, free_sum
+>>> law = free_sum(Uniform(0.0, 1.0), Uniform(0.0, 1.0))
+>>> round(law.cdf(1.0), 12), bool(law.solve(0.7).error < 1e-12)
+(0.5, True)
 """
 
 from __future__ import annotations
 
 import abc
-import itertools
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from functools import cached_property, partial
+from dataclasses import fields
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from rmtland.free.subordination.gaps import (
-    Curve,
-    Gap,
-    Run,
-    Swept,
-    bands_between,
-    bundle,
-    complement,
-    plain_gap,
-    sweep,
+from rmtland.free.subordination.bands import BandTables, PlainTables
+from rmtland.free.subordination.equation import Solved, SubordinationEquation
+from rmtland.free.subordination.extrapolation import (
+    EndPower,
+    Extrapolated,
+    across_pole,
+    between,
+    power_beside_end,
+    value_at_end,
 )
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support, upper_half_plane
+from rmtland.free.subordination.far_field import FarField
+from rmtland.free.subordination.gap_search import GapSearch
+from rmtland.free.subordination.levels import Levels
+from rmtland.free.subordination.solver import SubordinationSolver
+from rmtland.free.subordination.state import SubordinationState
+from rmtland.free.subordination.sweep import bands_between
+from rmtland.laws.gaps import Gap, joined
+from rmtland.laws.law import upper_half_plane
 from rmtland.solution import ConvergenceError, Solution, Status
+from rmtland.typing import ArrayLike, Atoms, Complex, Integer, Logical, Real, Support
 
-__all__ = ["FEW_COMPONENTS", "MOST_COMPONENTS", "State", "SubordinatedLaw", "error_of"]
-
-_STEPS = 40
-_NODES = 200
-FEW_COMPONENTS = 40
-"""Choices of components of the operands' complements that are all swept one by one."""
-MOST_COMPONENTS = 400
-"""Promising choices of components that are swept one by one."""
+__all__ = ["SubordinatedLaw"]
 
 
-@dataclass(frozen=True)
-class State:
-    """Common value (F or log m) and subordination functions (or their logarithms), row by row.
-
-    `inner` holds the states of those operands that are made by subordination themselves, at their
-    subordination points: what the next solution there starts from.
-    """
-
-    common: Complex
-    omegas: tuple[Complex, ...]
-    inner: tuple[State | None, ...]
-
-    def mapped(self, function: Callable[[Complex], Complex]) -> State:
-        """Return the state with a function applied to every row."""
-        return State(
-            function(self.common),
-            tuple(function(omega) for omega in self.omegas),
-            tuple(None if state is None else state.mapped(function) for state in self.inner),
-        )
-
-    def take(self, index: Any) -> State:
-        """Return the state at some of the points."""
-        return self.mapped(lambda row: row[index])
-
-    def put(self, index: Any, other: State) -> None:
-        """Overwrite the state at some of the points."""
-        self.common[index] = other.common
-        for mine, theirs in zip(self.omegas, other.omegas, strict=True):
-            mine[index] = theirs
-        for nested, new in zip(self.inner, other.inner, strict=True):
-            if nested is not None and new is not None:
-                nested.put(index, new)
-
-
-class SubordinatedLaw(Law):
+class SubordinatedLaw(Solved):
     """A law made from operands by subordination; see the module for the equations."""
-
-    operands: tuple[Law, ...]
 
     def __getstate__(self) -> dict[str, Any]:
         # What was computed on the way is left behind.
@@ -112,443 +58,75 @@ class SubordinatedLaw(Law):
 
     # What a sum or a product provides ------------------------------------------------------------
 
-    @abc.abstractmethod
-    def _far(self, z: Complex) -> State:
-        """Approximate state for |z| large."""
-
-    @abc.abstractmethod
-    def _step(self, z: Complex, state: State) -> tuple[State, Real, Real, Real]:
-        """One Newton step: the new state, its relative size, the least Im omega, the defect."""
-
-    @abc.abstractmethod
-    def _argument(self, state: State) -> Real:
-        """Argument of F or m: a multiple of pi on the real axis."""
-
-    @abc.abstractmethod
-    def _attracting(self, x: Real, state: State) -> NDArray[np.bool_]:
-        """Whether real solutions are attracting fixed points, as they are in gaps."""
-
-    def _flat(self, state: State) -> State:
-        """Put the state onto the real axis."""
-        return state.mapped(lambda row: row.real.astype(np.complex128))
-
-    @abc.abstractmethod
-    def _value_of(self, z: Complex, state: State) -> Complex:
-        """G at the solution."""
-
-    @abc.abstractmethod
-    def _slope_of(self, z: Complex, state: State) -> Complex:
-        """G' at the solution."""
-
-    @abc.abstractmethod
-    def _potential_of(self, z: Complex, state: State) -> Complex:
-        """L at the solution."""
-
-    @abc.abstractmethod
-    def _swept(self, components: tuple[Gap, ...], lead: int, s: Real) -> Swept:
-        """Points that belong to coordinates on the leading one of the operands' gaps."""
-
-    @abc.abstractmethod
-    def _state_of(self, curve: Curve) -> State:
-        """State on the real axis at points of a gap."""
-
-    @abc.abstractmethod
-    def _steepness(self, curve: Curve) -> Real:
-        """Slope of an operand's subordination point (or its logarithm) in the common value."""
-
-    def _components(self, law: Law) -> list[Gap]:
-        """Components of an operand's complement that may leave gaps."""
-        return complement(law)
-
-    def _poles(self, component: Gap) -> Real:
-        """Coordinates on the leading component at poles of explicit operands, which bands hold."""
-        return np.empty(0)
-
     @property
     @abc.abstractmethod
-    def _hull(self) -> tuple[float, float]:
-        """Bounds of the support, not necessarily sharp."""
+    def equation(self) -> SubordinationEquation:
+        """The equation of the law."""
 
     @property
     @abc.abstractmethod
     def _scale(self) -> float:
         """A length beyond which the law looks like a point."""
 
-    # The support ------------------------------------------------------------------------------
+    @property
+    @abc.abstractmethod
+    def hull_bound(self) -> tuple[float, float]:
+        """Bounds of the support, not necessarily sharp."""
+
+    def _found_gaps(self, search: GapSearch) -> list[Gap]:
+        """Gaps by a search, with what is known of their ends."""
+        return search.gaps()
+
+    # What it holds ------------------------------------------------------------------------------
 
     @cached_property
-    def _gap_list(self) -> tuple[Gap, ...]:
-        places = [place for place, _ in self.atoms]
+    def solver(self) -> SubordinationSolver:
+        """Solver of the equation."""
+        return SubordinationSolver(self.equation, self._scale)
 
-        def settled(end: float) -> float:
-            # An atom is the limit of an infinite transform; the samples come close to it.
-            near = [place for place in places if abs(place - end) <= 1e-10 * self._scale]
-            return near[0] if near else end
+    @cached_property
+    def _real_gaps(self) -> tuple[Gap, ...]:
+        """Gaps on the real line in ascending order, the outermost included."""
+        search = GapSearch(self, self.solver, self.hull_bound)
+        return search.ordered(self._found_gaps(search), [place for place, _ in self.atoms])
 
-        # What is narrower than this is rounding at a point where the condition is just missed.
-        least = 1e-11 * self._scale
-        gaps = [
-            replace(gap, low=settled(gap.low), high=settled(gap.high))
-            for gap in sorted(self._gaps(), key=lambda gap: (gap.low, gap.high))
-            if gap.high - gap.low > least
-        ]
-        # An atom inside a gap, which explicit operands pass through smoothly, divides it.
-        for place in places:
-            for i, gap in enumerate(gaps):
-                if gap.low < place < gap.high:
-                    s = float(gap.coordinates_of(np.array([place]))[0])
-                    start = -1.0 if gap.high == np.inf else 0.0
-                    gaps[i : i + 1] = [
-                        gap.part(Run(gap.low, place, start, s)),
-                        gap.part(Run(place, gap.high, s, start + 1.0)),
-                    ]
-        overlap = any(a.high > b.low + 1e-9 * self._scale for a, b in itertools.pairwise(gaps))
-        if not gaps or gaps[0].low > -np.inf or gaps[-1].high < np.inf or overlap:
-            raise ConvergenceError(f"the support of {self} could not be determined: gaps {gaps}")
-        return tuple(gaps)
+    def gaps(self) -> list[Gap]:
+        """Components of the complement of support and atoms, the last one through infinity."""
+        first, *inner, last = self._real_gaps
+        return [*inner, joined(last, first)]
 
     @cached_property
     def support(self) -> Support:
         """Intervals of the continuous part, between the gaps."""
-        return bands_between(self._gap_list)
+        return bands_between(self._real_gaps)
 
     @property
     @abc.abstractmethod
     def atoms(self) -> Atoms:
         """Point masses by the exact criteria."""
 
-    def _gaps(self) -> list[Gap]:
-        """Gaps of the support on the real line, the outermost included, in any order."""
-        lead = next(
-            (i for i, law in enumerate(self.operands) if isinstance(law, SubordinatedLaw)), 0
-        )
-        choices = [self._components(law) for law in self.operands]
-        chosen = list(itertools.islice(itertools.product(*choices), FEW_COMPONENTS + 1))
-        if len(chosen) > FEW_COMPONENTS:
-            chosen = self._promising(choices)
-        if len(chosen) > MOST_COMPONENTS:
-            return self._gaps_by_grid()
-        gaps = []
-        for components in chosen:
-            place = partial(self._swept, components, lead)
-            whole = Gap(-np.inf, np.inf, lambda s, place=place: place(s).curve)  # type: ignore[misc]
-            outer = all(component.through_infinity for component in components)
-            poles = self._poles(components[lead])
-            gaps += [
-                whole.part(run)
-                for run in sweep(place, components[lead], through_infinity=outer, poles=poles)
-            ]
-        return gaps
-
-    def _promising(self, choices: list[list[Gap]]) -> list[tuple[Gap, ...]]:
-        """Choices of components that may leave a gap, by a few samples on each of very many.
-
-        The slope condition is that slopes d omega / d F, which are below 1, add up to more than
-        their number less one. One bounded component at a time, the others through infinity, is
-        kept where its slope is at least half of what is missing at a sample.
-        """
-        outer = [next(gap for gap in choice if gap.through_infinity) for choice in choices]
-        shares = np.sin(np.linspace(0, np.pi / 2, 14)[1:-1]) ** 2
-        chosen = [tuple(outer)]
-        strong: list[list[tuple[Gap, float]]] = []
-        for i, (law, choice) in enumerate(zip(self.operands, choices, strict=True)):
-            inner = [gap for gap in choice if not gap.through_infinity]
-            strong.append([])
-            if not inner:
-                continue
-            many = bundle(law, inner)
-            s = (np.arange(len(inner))[:, None] + shares).ravel()
-            row = tuple(many if j == i else gap for j, gap in enumerate(outer))
-            swept = self._swept(row, i, s)
-            close = np.any((swept.sign > -swept.lead).reshape(len(inner), -1), axis=1).tolist()
-            chosen += [
-                tuple(gap if j == i else other for j, other in enumerate(outer))
-                for gap, near in zip(inner, close, strict=True)
-                if near
-            ]
-            slopes = np.nan_to_num(self._steepness(many.along(s)), nan=0.0)
-            steep = slopes.reshape(len(inner), -1).max(axis=1)
-            strong[-1] = [
-                (gap, share)
-                for gap, share in zip(inner, steep.tolist(), strict=True)
-                if share > 0.02
-            ]
-        for count in range(2, len(choices) + 1):
-            for places in itertools.combinations(range(len(choices)), count):
-                if math.prod(len(strong[i]) for i in places) > 10**6:
-                    return [tuple(outer)] * (MOST_COMPONENTS + 1)
-                for pairs in itertools.product(*(strong[i] for i in places)):
-                    if 1.2 * sum(share for _, share in pairs) > count - 1:
-                        several = list(outer)
-                        for i, (gap, _) in zip(places, pairs, strict=True):
-                            several[i] = gap
-                        chosen.append(tuple(several))
-        return chosen
-
-    def _gaps_by_grid(self) -> list[Gap]:
-        """Gaps of a law whose operands have too many of their own: seen on a grid of points.
-
-        A point is in a band where the solver settles inside the half-plane. Ends are bisected, to
-        about 1e-8 of the hull; what is narrower than a 1500th of the hull can be missed.
-        """
-        low, high = self._hull
-        x = np.linspace(low, high, 1501)
-
-        def in_band(at: Real) -> NDArray[np.bool_]:
-            return np.asarray(self._continued(at.astype(np.complex128))[1] > 0)
-
-        band = in_band(x)
-        turns = np.flatnonzero(band[1:] != band[:-1])
-        left, right, rising = x[turns], x[turns + 1], band[turns + 1]
-        for _ in range(30):
-            middle = (left + right) / 2
-            same = in_band(middle) == rising
-            left, right = np.where(same, left, middle), np.where(same, middle, right)
-        ends = ((left + right) / 2).tolist()
-        if band[0]:
-            ends.insert(0, low)
-        if band[-1]:
-            ends.append(high)
-        pairs = zip([-np.inf, *ends[1::2]], [*ends[::2], np.inf], strict=True)
-        return [plain_gap(self, left, right) for left, right in pairs]
-
-    # The solver ---------------------------------------------------------------------------------
-
-    def _newton(
-        self, z: Complex, start: State, *, real: bool = False, most: int = _STEPS
-    ) -> tuple[State, NDArray[np.int64]]:
-        """At most so many steps of Newton; their number is negative where it did not settle inside.
-
-        Inside means in the upper half-plane, or on the axis if `real`.
-        """
-        state = start.mapped(np.copy)
-        steps = np.full(z.shape, -most, dtype=np.int64)
-        active = np.arange(z.size)
-        for step in range(1, most + 1):
-            with np.errstate(all="ignore"):
-                new, size, height, _ = self._step(z[active], state.take(active))
-            state.put(active, new)
-            done = (size <= 1e-8) & ((height > 0) | real)
-            steps[active[done]] = step
-            lost = ~np.isfinite(size)
-            active = active[~(done | lost)]
-            if active.size == 0:
-                break
-        return state, steps
-
-    def _inner_far(self, omegas: tuple[Complex, ...]) -> tuple[State | None, ...]:
-        """Approximate states of the nested operands at points far away."""
-        return tuple(
-            law._far(omega) if isinstance(law, SubordinatedLaw) else None
-            for law, omega in zip(self.operands, omegas, strict=True)
-        )
-
-    def _operand_jet(
-        self, i: int, omega: Complex, inner: State | None
-    ) -> tuple[Complex, Complex, State | None]:
-        """G and G' of an operand, NaN where there is no solution, and its own state."""
-        law = self.operands[i]
-        if inner is None or not isinstance(law, SubordinatedLaw):
-            return *law._jet(omega), None
-        # Newton from the last state; steps that are too large for it are for the caller to cut.
-        value = np.full(omega.shape, complex(np.nan, np.nan))
-        slope = value.copy()
-        state = inner.mapped(np.copy)
-        above = np.flatnonzero(omega.imag > 0)
-        new, steps = law._newton(omega[above], inner.take(above), most=12)
-        settled = steps > 0
-        above, new = above[settled], new.take(settled)
-        state.put(above, new)
-        value[above] = law._value_of(omega[above], new)
-        slope[above] = law._slope_of(omega[above], new)
-        axis = np.flatnonzero(omega.imag == 0)
-        if axis.size:
-            value[axis], slope[axis] = law._jet(omega[axis])
-        return value, slope, state
-
-    def _continued(self, z: Complex) -> tuple[State, NDArray[np.int64], Real]:
-        """Solve by continuation from far above the axis; also the heights reached."""
-        height = np.maximum(4 * self._scale, z.imag)
-        at = z.real + 1j * height
-        state, steps = self._newton(at, self._far(at))
-        total = np.abs(steps)
-        alive = steps > 0
-        factor = np.full(z.shape, 0.5)
-        floor = np.where(z.imag > 0, z.imag, 1e-13 * self._scale)
-        for _ in range(400):
-            todo = np.flatnonzero(alive & (height > z.imag))
-            if todo.size == 0:
-                break
-            lower = height[todo] * factor[todo]
-            lower = np.where(lower <= floor[todo], z.imag[todo], lower)
-            at = z.real[todo] + 1j * lower
-            new, more = self._newton(at, state.take(todo))
-            total[todo] += np.abs(more)
-            good = more > 0
-            state.put(todo[good], new.take(good))
-            height[todo[good]] = lower[good]
-            factor[todo] = np.where(
-                good, np.maximum(factor[todo] ** 1.5, 0.05), factor[todo] ** 0.5
-            )
-            alive[todo] &= factor[todo] < 0.9999
-        solved = alive & (height <= z.imag)
-        return state, np.where(solved, total, -total), height
+    @cached_property
+    def _bands(self) -> BandTables:
+        return PlainTables(self.solver, self.support)
 
     @cached_property
-    def _tables(self) -> dict[int, tuple[Real, State]]:
-        """What `_table` made so far."""
-        return {}
+    def _far(self) -> FarField:
+        return FarField.of(self._exact_moments(8), self._scale)
 
-    def _table(self, k: int) -> tuple[Real, State]:
-        """Angles t in x = low + (high - low) sin(t/2)^2 for a band, and the states there.
+    @cached_property
+    def _levels(self) -> Levels:
+        gaps = tuple((gap.low, gap.high) for gap in self._real_gaps)
+        return Levels(
+            str(self), gaps, self.atoms, self.support, self._bands, self._potential_on_gap
+        )
 
-        A few nodes are continued from far above, the others start between them.
-        """
-        if k not in self._tables:
-            low, high = self.support[k]
-            angles, state = np.empty(0), None
-            for count in (_NODES // 8, _NODES):
-                nodes = np.pi * (np.arange(count) + 0.5) / count
-                z = (low + (high - low) * np.sin(nodes / 2) ** 2).astype(np.complex128)
-                if angles.size < 8 or state is None:
-                    state, steps, _ = self._continued(z)
-                else:
-                    state, steps = self._newton(
-                        z, state.mapped(partial(_interpolated, nodes, angles))
-                    )
-                    lost = np.flatnonzero(steps < 0)
-                    again, steps[lost], _ = self._continued(z[lost])
-                    state.put(lost, again)
-                angles, state = nodes[steps > 0], state.take(steps > 0)
-            assert state is not None
-            self._tables[k] = angles, state
-        return self._tables[k]
+    # Real points --------------------------------------------------------------------------------
 
-    def _inside(self, x: Real) -> tuple[State, NDArray[np.int64]]:
-        """Solve at real points inside the bands."""
-        z = x.astype(np.complex128)
-        state = self._far(z)
-        for k, (low, high) in enumerate(self.support):
-            here = (x > low) & (x < high)
-            if not here.any():
-                continue
-            angles, table = self._table(k)
-            if angles.size:
-                t = 2 * np.arcsin(np.sqrt((x[here] - low) / (high - low)))
-                state.put(here, table.mapped(partial(_interpolated, t, angles)))
-        return self._settled(x, state)
-
-    def _settled(self, x: Real, start: State) -> tuple[State, NDArray[np.int64]]:
-        """Solve at real points inside the bands from a start, by every means that there is."""
-        z = x.astype(np.complex128)
-        state, steps = self._newton(z, start)
-        lost = np.flatnonzero(steps < 0)
-        if lost.size:
-            again, steps[lost], height = self._continued(z[lost])
-            state.put(lost, again)
-            close = (steps[lost] < 0) & (height <= 1e-10 * self._scale)
-            if close.any():
-                thin = lost[close]
-                flat, counts = self._barely_inside(x[thin], state.take(thin), height[close])
-                state.put(thin[counts > 0], flat.take(counts > 0))
-                steps[thin] = counts
-            self._beside_ends(x, state, steps)
-        return state, steps
-
-    def _beside_ends(self, x: Real, state: State, steps: NDArray[np.int64]) -> None:
-        """Overwrite what is lost in the rounding next to an end where the density vanishes.
-
-        At distance d the real part is a + b d, and the imaginary part goes like sqrt(d).
-        """
+    def _in_gap(self, x: Real) -> Logical:
+        gap = np.ones(x.shape, dtype=bool)
         for low, high in self.support:
-            unit = 1e-9 * (high - low)
-            if not 0 < 1e-12 * self._scale < unit:
-                continue
-            for end, inward in ((low, unit), (high, -unit)):
-                share = (x - end) / inward
-                here = np.flatnonzero(
-                    (steps < 0) & (share > 0) & (share * unit <= 1e-12 * self._scale)
-                )
-                if here.size == 0:
-                    continue
-                at = end + inward * np.array([1.0, 4.0])
-                pair, count = self._inside(at)
-                near, far = self._value_of(at.astype(np.complex128), pair)
-                if count.min() < 0 or not abs(far.imag / near.imag - 2) < 1e-3:
-                    continue
-
-                def between(row: Complex, d: Real = share[here]) -> Complex:
-                    slope = (row[1].real - row[0].real) / 3
-                    real = row[0].real + slope * (d - 1)
-                    lead = (8 * row[0].imag - row[1].imag) / 6
-                    return np.asarray(real + 1j * lead * np.sqrt(d))
-
-                state.put(here, pair.mapped(between))
-                steps[here] = 1
-
-    def _barely_inside(
-        self, x: Real, state: State, height: Real
-    ) -> tuple[State, NDArray[np.int64]]:
-        """Solve where the density is below rounding: the real root next to a state just above."""
-        z = x.astype(np.complex128)
-        with np.errstate(all="ignore"):
-            flat, steps = self._newton(z, self._flat(state), real=True)
-            above = self._value_of(z + 1j * height, state)
-            slope = self._slope_of(z + 1j * height, state)
-            moved = np.abs(self._value_of(z, flat) - above)
-            # Next to an edge the slope is large without limit; the root moves as sqrt(height).
-            reach = np.minimum(10 * height * np.abs(slope), 1e-5 * np.abs(above))
-            near = (steps > 0) & (moved <= reach + 1e-13 * np.abs(above))
-            small = np.abs(above.imag) <= 1e-9 * np.abs(above)
-            # Where even the real root is lost in rounding, the state just above has to do.
-            close = small & ~near & (height * np.abs(slope) <= 1e-12 * np.abs(above))
-        flat.put(close, state.take(close))
-        return flat, np.where((near & small) | close, np.abs(steps), -np.abs(steps))
-
-    def _above(self, z: Complex) -> tuple[State, NDArray[np.int64]]:
-        """Solve in the open upper half-plane."""
-        state, steps = self._newton(z, self._far(z))
-        lost = np.flatnonzero(steps < 0)
-        again, steps[lost], _ = self._continued(z[lost])
-        state.put(lost, again)
-        return state, steps
-
-    def _outside(self, x: Real) -> tuple[State, NDArray[np.int64]]:
-        """Solve at real points in gaps: from the curves of the gaps, to the end on the axis.
-
-        A root on the axis is the right one if it attracts, and is not taken otherwise; nor is it
-        sought next to a zero of G, where the subordination function of an operand has a pole.
-        """
-        z = x.astype(np.complex128)
-        state = self._far(z)
-        steps = np.full(x.shape, -1, dtype=np.int64)
-        for gap in self._gap_list:
-            here = np.flatnonzero((x > gap.low) & (x < gap.high))
-            if here.size == 0:
-                continue
-            start = self._far(z[here])
-            at = np.full(here.shape, np.nan)
-            if gap.explicit:
-                at = gap.coordinates_of(x[here])
-                with np.errstate(all="ignore"):
-                    start = self._state_of(gap.along(at))
-            beyond = ~np.isfinite(at)
-            if beyond.any():
-                start.put(beyond, self._descended(x[here[beyond]]))
-            start, steps[here] = self._newton(z[here], start, real=True)
-            state.put(here, start)
-        with np.errstate(all="ignore"):
-            good = (steps > 0) & self._attracting(x, state)
-        return state, np.where(good, steps, -np.abs(steps))
-
-    def _descended(self, x: Real) -> State:
-        """Approach real points in gaps from a little above; NaN where the argument changes fast."""
-        height = np.clip(1e-2 * self._reach(x), 1e-300, self._scale)
-        state, steps = self._above(x + 1j * height)
-        turns = self._argument(state) / np.pi
-        steep = (np.abs(turns - np.round(turns)) > 0.1) | (steps < 0)
-        state.common[steep] = np.nan
-        return self._flat(state)
+            gap &= (x <= low) | (x >= high)
+        return gap
 
     def _reach(self, x: Real, *, without: float | None = None) -> Real:
         """Distance to the nearest end of a band or atom, one of these left out."""
@@ -556,11 +134,54 @@ class SubordinatedLaw(Law):
         ends += [place for place, _ in self.atoms if place != without]
         return np.asarray(np.abs(x[:, None] - np.array(ends)).min(axis=1))
 
-    def _in_gap(self, x: Real) -> NDArray[np.bool_]:
-        gap = np.ones(x.shape, dtype=bool)
-        for low, high in self.support:
-            gap &= (x <= low) | (x >= high)
-        return gap
+    def _is_end(self, z: Complex) -> Logical:
+        """Whether points are ends of bands exactly, where the equation has a double root."""
+        return np.isin(z, np.array([end for band in self.support for end in band]))
+
+    def _taylor_above_gap(self, z: Complex) -> Logical:
+        """Whether points are so close above a gap that G there is its first two Taylor terms."""
+        close = (z.imag > 0) & self._in_gap(z.real)
+        close[close] = z.imag[close] < 1e-13 * self._reach(z.real[close])
+        return close
+
+    def _outside(self, x: Real) -> tuple[SubordinationState, Integer]:
+        """Solve at real points in gaps: from the curves of the gaps, to the end on the axis.
+
+        A root on the axis is the right one if it attracts, and is not taken otherwise; nor is it
+        sought next to a zero of G, where the subordination function of an operand has a pole.
+        """
+        z = x.astype(np.complex128)
+        state = self.equation.asymptotic_state(z)
+        steps = np.full(x.shape, -1, dtype=np.int64)
+        for gap in self._real_gaps:
+            here = np.flatnonzero((x > gap.low) & (x < gap.high))
+            if here.size == 0:
+                continue
+            start = self.equation.asymptotic_state(z[here])
+            at = np.full(here.shape, np.nan)
+            if gap.explicit:
+                at = gap.coordinates_of(x[here])
+                with np.errstate(all="ignore"):
+                    start = self.equation.state_on(gap.along(at))
+            beyond = ~np.isfinite(at)
+            if beyond.any():
+                start.put(beyond, self._from_above_gap(x[here[beyond]]))
+            start, steps[here] = self.solver.newton(z[here], start, real=True)
+            state.put(here, start)
+        with np.errstate(all="ignore"):
+            good = (steps > 0) & self.equation.attracting(x, state)
+        return state, np.where(good, steps, -np.abs(steps))
+
+    def _from_above_gap(self, x: Real) -> SubordinationState:
+        """Approach real points in gaps from a little above; NaN where the argument changes fast."""
+        height = np.clip(1e-2 * self._reach(x), 1e-300, self._scale)
+        state, steps = self.solver.above_axis(x + 1j * height)
+        turns = self.equation.argument(state) / np.pi
+        steep = (np.abs(turns - np.round(turns)) > 0.1) | (steps < 0)
+        state.common[steep] = np.nan
+        return self.equation.flattened(state)
+
+    # Solving ------------------------------------------------------------------------------------
 
     def _solution(self, z: ArrayLike) -> Solution:
         """Solve for G(z) and report how far the solution may be trusted.
@@ -577,23 +198,31 @@ class SubordinatedLaw(Law):
             its terms, `steps` the Newton steps, and `error` a bound of the absolute error of the
             value, from the defect, its rounding and the errors of the operands. Residual and error
             are infinite where the value was interpolated across a pole of the equation, or
-            extrapolated to an end of a band. Never raises for lack of convergence; `status` says.
+            extrapolated to an end of a band or to what is lost in rounding. Never raises for lack
+            of convergence; `status` says.
+
+        Raises
+        ------
+        ValueError
+            If z is not finite or below the real axis.
+        TypeError
+            If z is not made of numbers.
         """
         flat, shape = upper_half_plane(z)
         value, slope, steps = self._jet_with_steps(flat, slopes=True)
         defect, error = np.full(flat.shape, np.inf), np.full(flat.shape, np.inf)
-        thin = self._barely_above(flat)
+        thin = self._taylor_above_gap(flat)
         at = np.where(thin, flat.real, flat)
         for part, state, counts in self._parts(at):
             with np.errstate(all="ignore"):
-                size = self._step(at[part], state)[3]
-                spread = self._uncertainty(at[part], state)
+                size = self.equation.newton_step(at[part], state).defect
+                spread = self.equation.uncertainty(at[part], state)
                 bound = 2 * np.abs(slope[part]) * spread + 4e-16 * np.abs(value[part])
             # Values that are interpolated or extrapolated have no defect that could be stated.
             known = (counts >= 0) & np.isfinite(size)
             defect[part] = np.where(known, size, np.inf)
             error[part] = np.where(known & np.isfinite(bound), bound, np.inf)
-        remote = self._is_far(at)
+        remote = self._far.holds(at)
         defect[remote] = 0.0
         error[remote] = 1e-15 * np.abs(value[remote])
         ends = self._is_end(flat) & ~np.isinf(value)
@@ -607,151 +236,136 @@ class SubordinatedLaw(Law):
             error.reshape(shape),
         )
 
-    @abc.abstractmethod
-    def _uncertainty(self, z: Complex, state: State) -> Real:
-        """Defect of the equation in units of z, with rounding and the errors of the operands."""
-
-    def _parts(self, z: Complex) -> list[tuple[NDArray[np.bool_], State, NDArray[np.int64]]]:
+    def _parts(self, z: Complex) -> list[tuple[Logical, SubordinationState, Integer]]:
         """Solve in the bands, in the gaps and above the axis apart: mask, state, steps."""
-        ends, far = self._is_end(z), self._is_far(z)
+        ends, far = self._is_end(z), self._far.holds(z)
         real = (z.imag == 0) & ~ends
         gap = real & self._in_gap(z.real)
         parts = []
-        for mask, solver in (
-            (real & ~gap, lambda at: self._inside(at.real)),
+        for mask, solve in (
+            (real & ~gap, lambda at: self._bands.solve(at.real)),
             (gap & ~far, lambda at: self._outside(at.real)),
-            (~(real | ends | far), self._above),
+            (~(real | ends | far), self.solver.above_axis),
         ):
             if mask.any():
-                parts.append((mask, *solver(z[mask])))
+                parts.append((mask, *solve(z[mask])))
         return parts
 
-    def _jet_with_steps(
-        self, z: Complex, *, slopes: bool
-    ) -> tuple[Complex, Complex, NDArray[np.int64]]:
+    def _jet_with_steps(self, z: Complex, *, slopes: bool) -> tuple[Complex, Complex, Integer]:
         value, slope = np.empty_like(z), np.empty_like(z)
         steps = np.zeros(z.shape, dtype=np.int64)
-        thin = self._barely_above(z)
+        thin = self._taylor_above_gap(z)
         slopes = slopes or bool(thin.any())
         at = np.where(thin, z.real, z)
         for part, state, count in self._parts(at):
             steps[part] = count
             with np.errstate(all="ignore"):
-                value[part] = self._value_of(at[part], state)
+                value[part] = self.equation.stieltjes(at[part], state)
                 if slopes:
-                    slope[part] = self._slope_of(at[part], state)
-        lost = (steps < 0) & (at.imag == 0) & self._in_gap(at.real)
-        for i in np.flatnonzero(lost & ~np.isin(at, [place for place, _ in self.atoms])):
-            x = float(at[i].real)
-            steps[i] = abs(steps[i])
-            end = min(np.ravel(self.support), key=lambda end: abs(end - x), default=np.inf)
-            if abs(x - end) <= 1e-14 * self._scale:
-                value[i], slope[i] = self._at_end(float(end)), complex(-np.inf, 0)
-                continue
-            value[i] = self._across(x, self._value_of, lambda t: 1 / t)
-            if slopes:
-                slope[i] = self._across(x, self._slope_of, lambda t: -1 / t**2)
-        remote = self._is_far(at)
+                    slope[part] = self.equation.stieltjes_slope(at[part], state)
+        self._recover(at, value, slope, steps, slopes=slopes)
+        remote = self._far.holds(at)
         if remote.any():
-            value[remote], slope[remote], _ = self._series(at[remote])
+            value[remote], slope[remote], _ = self._far.at(at[remote])
             steps[remote] = 0
         if thin.any():
             value[thin] += 1j * z.imag[thin] * slope[thin]
         for i in np.flatnonzero(self._is_end(z)):
-            value[i], slope[i] = self._at_end(float(z[i].real)), complex(-np.inf, 0)
+            value[i] = value_at_end(self._band_of(float(z[i].real)), z[i].real, self._stieltjes)
+            slope[i] = complex(-np.inf, 0)
         for place, _ in self.atoms:
             value[z == place] = complex(np.inf, 0)
             steps[z == place] = 0
         return value, slope, steps
 
-    @cached_property
-    def _central_moments(self) -> list[float]:
-        """Moments about the mean, order 0..8."""
-        moments = self._exact_moments(8)
-        return [
-            float(
-                sum(math.comb(k, j) * moments[j] * (-moments[1]) ** (k - j) for j in range(k + 1))
-            )
-            for k in range(9)
-        ]
+    def _recover(
+        self, at: Complex, value: Complex, slope: Complex, steps: Integer, *, slopes: bool
+    ) -> None:
+        """Overwrite what was not solved on the axis by what solved points say of it."""
+        lost = np.flatnonzero((steps < 0) & (at.imag == 0))
+        places = [place for place, _ in self.atoms]
+        for i in lost[~self._in_gap(at.real[lost])]:
+            found = self._extrapolated(float(at[i].real))
+            if found is not None:
+                value[i], slope[i] = found.value, complex(np.nan, np.nan)
+                steps[i] = abs(steps[i])
+        for i in lost[self._in_gap(at.real[lost]) & ~np.isin(at[lost], places)]:
+            x = float(at[i].real)
+            steps[i] = abs(steps[i])
+            end = min(np.ravel(self.support), key=lambda end: abs(end - x), default=np.inf)
+            if abs(x - end) <= 1e-14 * self._scale:
+                value[i] = value_at_end(self._band_of(float(end)), float(end), self._stieltjes)
+                slope[i] = complex(-np.inf, 0)
+                continue
+            value[i] = self._across_pole(x, self.equation.stieltjes, lambda t: 1 / t)
+            if slopes:
+                slope[i] = self._across_pole(x, self.equation.stieltjes_slope, lambda t: -1 / t**2)
 
-    def _is_far(self, z: Complex) -> NDArray[np.bool_]:
-        """Whether points are so far away that the first moments say everything."""
-        return np.abs(z - self.mean()) > 1e3 * self._scale
+    def _band_of(self, end: float) -> tuple[float, float]:
+        return next(band for band in self.support if end in band)
 
-    def _series(self, z: Complex) -> tuple[Complex, Complex, Complex]:
-        """G, G' and L by their expansions at infinity."""
-        w = z - self.mean()
-        value, slope, potential = np.zeros_like(w), np.zeros_like(w), np.zeros_like(w)
-        for k in range(8, -1, -1):
-            moment = self._central_moments[k]
-            value = value / w + moment
-            slope = slope / w + (k + 1) * moment
-            if k:
-                potential = potential / w + moment / k
-        return value / w, -slope / w / w, np.log(w) - potential / w
-
-    def _barely_above(self, z: Complex) -> NDArray[np.bool_]:
-        """Whether points are so close above a gap that G there is its first two Taylor terms."""
-        close = (z.imag > 0) & self._in_gap(z.real)
-        close[close] = z.imag[close] < 1e-13 * self._reach(z.real[close])
-        return close
-
-    def _is_end(self, z: Complex) -> NDArray[np.bool_]:
-        """Whether points are ends of bands exactly, where the equation has a double root."""
-        return np.isin(z, np.array([end for band in self.support for end in band]))
-
-    def _across(
+    def _across_pole(
         self,
         x: float,
-        function: Callable[[Complex, State], Complex],
+        function: Callable[[Complex, SubordinationState], Complex],
         pole: Callable[[Complex], Complex],
     ) -> complex:
-        """Interpolate a function of the solution in a gap, across a zero of G or beside an atom.
-
-        The interpolation is by polynomials on the Chebyshev nodes of half the way to the nearest
-        end: 32 nodes leave an error of (2 + sqrt 3)^-32. Beside an atom of unit mass the function
-        behaves like `pole` of the distance, which is taken out.
-        """
+        """Interpolate a function of the solution in a gap, across a zero of G or beside an atom."""
         middle, mass = x, 0.0
         for place, weight in self.atoms:
             if abs(x - place) <= 1e-3 * self._reach(np.array([x]), without=place)[0]:
                 middle, mass = place, weight
-        without = middle if mass else None
-        reach = float(self._reach(np.array([middle]), without=without)[0])
-        at = middle + reach / 2 * np.cos(np.pi * (np.arange(32) + 0.5) / 32)
-        state, steps = self._outside(at)
-        good = (steps > 0) & (at != x)
-        if np.count_nonzero(good) < 24:
+        reach = float(self._reach(np.array([middle]), without=middle if mass else None)[0])
+
+        def solved(at: Real) -> tuple[Real, Complex]:
+            state, steps = self._outside(at)
+            good = steps > 0
+            return at[good], function(at[good].astype(np.complex128), state.take(good))
+
+        value = across_pole(
+            solved, x, middle, reach, lambda t: mass * pole(t) if mass else np.zeros_like(t)
+        )
+        if value is None:
             raise ConvergenceError(f"{self} did not converge next to {x}")
-        at = at[good]
-        values = function(at.astype(np.complex128), state.take(good))
-        if mass:
-            values = values - mass * pole((at - middle).astype(np.complex128))
-        scaled = (at[:, None] - at) / reach + np.eye(at.size)
-        weights = 1 / scaled.prod(axis=1) / (x - at)
-        result = complex((weights @ values) / weights.sum())
-        return result + mass * complex(pole(np.array(x - middle + 0j))) if mass else result
+        return value
 
-    def _at_end(self, end: float) -> complex:
-        """G at an end of a band, infinite where the density is unbounded there."""
-        near, far = self._beside_end(end, self._stieltjes)
-        if abs(near.imag) > 1.2 * abs(far.imag):
-            return complex(np.copysign(np.inf, near.real), 0)
-        return (4 * near.real - far.real) / 3 + 0j
+    def _solved(self, x: Real) -> tuple[Complex, Real, Logical]:
+        """G, the distribution function and whether they were found, at points inside the bands."""
+        z = x.astype(np.complex128)
+        state, steps = self._bands.solve(x)
+        with np.errstate(all="ignore"):
+            value = self.equation.stieltjes(z, state)
+        below = self._level_at(x, state, steps)
+        return value, below, (steps > 0) & np.isfinite(value) & np.isfinite(below)
 
-    def _beside_end(
-        self, end: float, function: Callable[[Complex], Complex]
-    ) -> tuple[complex, complex]:
-        """Evaluate at distances d and 4d inside a band, from which its end is extrapolated.
+    def _level_at(self, x: Real, state: SubordinationState, steps: Integer) -> Real:
+        """Distribution function at states of points inside the bands; NaN where not solved."""
+        below = np.full(x.shape, np.nan)
+        good = steps > 0
+        with np.errstate(all="ignore"):
+            z = x[good].astype(np.complex128)
+            below[good] = 1 - self.equation.log_potential(z, state.take(good)).imag / np.pi
+        return below
 
-        There a bounded transform is its value at the end plus terms of order d that are real and
-        of order sqrt(d) that are imaginary.
-        """
-        low, high = next(band for band in self.support if end in band)
-        d = 1e-9 * (high - low) * (1 if end == low else -1)
-        near, far = function(np.array([end + d, end + 4 * d], dtype=np.complex128))
-        return complex(near), complex(far)
+    @cached_property
+    def _end_powers(self) -> dict[tuple[tuple[float, float], bool], EndPower | None]:
+        """What was found at ends of bands."""
+        return {}
+
+    def _extrapolated(self, x: float) -> Extrapolated | None:
+        """Values at a point inside a band where the equation is lost in rounding."""
+        band = next(band for band in self.support if band[0] < x < band[1])
+        upper = band[1] - x < x - band[0]
+        if (band, upper) not in self._end_powers:
+            self._end_powers[band, upper] = power_beside_end(
+                self._solved, band, self._levels.at_ends(band), upper=upper
+            )
+        power, distance = self._end_powers[band, upper], abs(x - band[upper])
+        if power is not None and distance < power.step:
+            return power.at(distance)
+        return between(self._solved, x, band)
+
+    # The interface of a law ---------------------------------------------------------------------
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         # NaN where there is no solution: as an operand, the law is also asked at trial points.
@@ -767,28 +381,49 @@ class SubordinatedLaw(Law):
     def _log_potential(self, z: Complex) -> Complex:
         value = np.empty_like(z)
         places = [place for place, _ in self.atoms]
-        thin = self._barely_above(z)
+        thin = self._taylor_above_gap(z)
         at = np.where(thin, z.real, z)
         for part, state, steps in self._parts(at):
             x = at[part]
-            poles = (steps < 0) & (x.imag == 0) & self._in_gap(x.real)
-            self._require(np.where(poles, 0, steps), x)
+            lost = (steps < 0) & (x.imag == 0)
+            self._require(np.where(lost, 0, steps), x)
+            good = steps >= 0
             with np.errstate(all="ignore"):
-                value[part] = self._potential_of(x, state)
-            for i in np.flatnonzero(part)[poles & ~np.isin(x, places)]:
-                value[i] = self._across(float(at[i].real), self._potential_of, np.log)
-        remote = self._is_far(at)
+                index = np.flatnonzero(part)[good]
+                value[index] = self.equation.log_potential(x[good], state.take(good))
+            for i in np.flatnonzero(part)[lost & ~np.isin(x, places)]:
+                point = float(at[i].real)
+                if self._in_gap(at.real[i : i + 1])[0]:
+                    value[i] = self._across_pole(point, self.equation.log_potential, np.log)
+                else:
+                    value[i] = self._potential_beside(point)
+        remote = self._far.holds(at)
         if remote.any():
-            value[remote] = self._series(at[remote])[2]
+            value[remote] = self._far.at(at[remote])[2]
         if thin.any():
             value[thin] += 1j * z.imag[thin] * self._jet(at[thin])[0]
         for i in np.flatnonzero(self._is_end(z)):
-            near, far = self._beside_end(float(z[i].real), self._log_potential)
-            below = float(self._cdf(z.real[i : i + 1])[0])
-            value[i] = complex((4 * near.real - far.real) / 3, np.pi * (1 - below))
+            end = float(z[i].real)
+            real = value_at_end(self._band_of(end), end, self._log_potential, bounded=True).real
+            value[i] = complex(real, np.pi * (1 - float(self._cdf(z.real[i : i + 1])[0])))
         for i in np.flatnonzero(np.isin(z, places)):
             value[i] = complex(-np.inf, np.pi * (1 - float(self._cdf(z.real[i : i + 1])[0])))
         return value
+
+    def _potential_beside(self, x: float) -> complex:
+        """L at a point of a band where the equation is lost, from a point that is not."""
+        found = self._extrapolated(x)
+        low, high = next(band for band in self.support if band[0] < x < band[1])
+        near = x + (1 if x - low < high - x else -1) * 1e-8 * (high - low)
+        value, _, good = self._solved(np.array([near]))
+        self._require(np.where(good & (found is not None), 1, -1), np.array([x]))
+        assert found is not None
+        real = float(self._log_potential(np.array([near + 0j]))[0].real)
+        return complex(real + (x - near) * value[0].real, np.pi * (1 - found.below))
+
+    def _potential_on_gap(self, x: float) -> float:
+        """Im L at a point of a gap."""
+        return float(self._log_potential(np.array([x], dtype=np.complex128)).imag[0])
 
     def _pdf(self, x: Real) -> Real:
         density = np.zeros(x.shape)
@@ -798,59 +433,25 @@ class SubordinatedLaw(Law):
         return np.maximum(density, 0.0)
 
     def _cdf(self, x: Real) -> Real:
-        below = np.empty(x.shape)
         inside = ~self._in_gap(x)
+        below = self._levels.off_bands(x)
         if inside.any():
-            at = x[inside].astype(np.complex128)
-            state, steps = self._inside(at.real)
+            at = x[inside]
+            state, steps = self._bands.solve(at)
+            levels = self._level_at(at, state, steps)
+            steps = np.where(np.isfinite(levels), steps, -np.abs(steps))
+            for i in np.flatnonzero(steps < 0):
+                found = self._extrapolated(float(at[i]))
+                if found is not None:
+                    levels[i], steps[i] = found.below, 1
             self._require(steps, at)
-            below[inside] = np.clip(1 - self._potential_of(at, state).imag / np.pi, 0.0, 1.0)
-        for gap, mass in zip(self._gap_list, self._gap_masses, strict=True):
-            here = ~inside & (x >= gap.low) & (x <= gap.high)
-            below[here] = mass
-        for place, mass in self.atoms:
-            if not inside[x == place].any():
-                # The gap to the left of the atom ends there; the atom belongs to the right.
-                below[x == place] = self._mass_just_above(place, mass)
+            below[inside] = self._levels.checked(at, levels)
         return below
 
-    @cached_property
-    def _gap_masses(self) -> tuple[float, ...]:
-        """Distribution function on every gap, constant there, from the logarithmic potential."""
-        masses = [0.0]
-        for gap in self._gap_list[1:-1]:
-            at = np.array([gap.low + 0.4871 * (gap.high - gap.low)], dtype=np.complex128)
-            masses.append(float(1 - self._log_potential(at).imag[0] / np.pi))
-        return (*masses, 1.0)
-
-    def _mass_just_above(self, place: float, mass: float) -> float:
-        for gap, below in zip(self._gap_list, self._gap_masses, strict=True):
-            if gap.low <= place < gap.high and place - gap.low <= 1e-9 * self._scale:
-                return below
-        left = max(
-            (below for gap, below in zip(self._gap_list, self._gap_masses, strict=True)
-             if gap.low < place), default=0.0
-        )  # fmt: skip
-        return left + mass
-
-    def _require(self, steps: NDArray[np.int64], z: NDArray[Any]) -> None:
+    def _require(self, steps: Integer, z: Any) -> None:
         if steps.size and steps.min() < 0:
             bad = z[steps < 0]
             raise ConvergenceError(
                 f"{self} did not converge at {bad.size} of {z.size} points, the first at "
                 f"{bad[0]}; solve() returns the others"
             )
-
-
-def _interpolated(t: Real, angles: Real, row: Complex) -> Complex:
-    return np.asarray(np.interp(t, angles, row), dtype=np.complex128)
-
-
-def error_of(law: Law, omega: Complex) -> Real:
-    """Bound of the error of G at points of the closed half-plane, infinite at others."""
-    error = np.full(omega.shape, np.inf)
-    inside = (omega.imag >= 0) & np.isfinite(omega)
-    stated = law.solve(omega[inside], throw=False).error
-    if stated is not None:
-        error[inside] = stated
-    return error

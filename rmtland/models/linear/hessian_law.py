@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.free.subordination.free_product_law import product_moments
+from rmtland.free.subordination.moments import product_moments
 from rmtland.laws import Law, MarchenkoPastur
 from rmtland.laws.cumulants import moments_of
 from rmtland.models.linear.network import LinearNetwork

@@ -8,8 +8,8 @@ import pytest
 from law_table import exact_stieltjes, expectation
 
 from rmtland import free_product, free_sum
-from rmtland.free.subordination import subordinated_law as subordination
-from rmtland.free.subordination.gaps import complement, invert
+from rmtland.free.subordination import gap_search
+from rmtland.free.subordination.gap_search import GapSearch
 from rmtland.laws import (
     Arcsine,
     Discrete,
@@ -23,6 +23,7 @@ from rmtland.laws import (
     Wachter,
     affine,
 )
+from rmtland.laws.gaps import invert
 
 NESTED = free_sum(
     free_product(Uniform(1.0, 2.0), MarchenkoPastur(0.3)), Discrete((-2, 3), (0.5, 0.5))
@@ -31,7 +32,7 @@ NESTED = free_sum(
 
 @pytest.mark.parametrize("law", [Semicircle(0.7, center=2.0), MarchenkoPastur(2.5), NESTED])
 def test_along_every_gap_g_falls_and_is_inverted(law):
-    for gap in complement(law):
+    for gap in law.gaps():
         samples, curve = gap.table
         assert (np.diff(samples) > 0).all()
         clear = curve.clear > 1e-3
@@ -44,7 +45,7 @@ def test_along_every_gap_g_falls_and_is_inverted(law):
 
 @pytest.mark.parametrize("law", [Uniform(1.0, 2.0), NESTED])
 def test_curves_are_the_transform(law):
-    for gap in complement(law):
+    for gap in law.gaps():
         curve = gap.along(gap.table[0][3:-3:11])
         near = (np.abs(curve.point) < 1e3) & (curve.clear > 1e-3)
         g = law.stieltjes(curve.point[near])
@@ -53,9 +54,9 @@ def test_curves_are_the_transform(law):
 
 
 def test_values_outside_the_range_of_a_gap_are_not_inverted():
-    gap = next(gap for gap in complement(Uniform(-1.0, 1.0)) if gap.through_infinity)
+    gap = next(gap for gap in Uniform(-1.0, 1.0).gaps() if gap.through_infinity)
     assert np.isfinite(invert(gap, lambda curve: curve.g, np.array([0.3])))
-    arcsine = next(gap for gap in complement(Semicircle()) if gap.through_infinity)
+    arcsine = next(gap for gap in Semicircle().gaps() if gap.through_infinity)
     found = invert(arcsine, lambda curve: curve.g, np.array([1.5, -1.5, np.nan]))
     assert np.isnan(found).all()  # |G| is at most 1 there
 
@@ -77,13 +78,14 @@ def test_promising_components_leave_the_gaps_of_all_components(kind, seed, monke
         "noise": lambda: free_sum(first, Uniform(-0.3, 0.3)),
         "wishart": lambda: free_product(first, MarchenkoPastur(0.01)),
     }[kind]
-    monkeypatch.setattr(subordination, "FEW_COMPONENTS", 0)
+    monkeypatch.setattr(gap_search, "FEW_COMPONENTS", 0)
     law = make()
-    choices = [law._components(operand) for operand in law.operands]
-    assert len(law._promising(choices)) < np.prod([len(complement(a)) for a in law.operands])
-    assert law._gap_list
-    monkeypatch.setattr(subordination, "FEW_COMPONENTS", 10**6)
-    assert law._gap_list == make()._gap_list
+    choices = [law.equation.components(operand) for operand in law.operands]
+    search = GapSearch(law, law.solver, law.hull_bound)
+    assert len(search._promising(choices)) < np.prod([len(a.gaps()) for a in law.operands])
+    found = law.gaps()
+    monkeypatch.setattr(gap_search, "FEW_COMPONENTS", 10**6)
+    assert found == make().gaps()
     assert len(law.support) > 1
 
 
@@ -164,7 +166,7 @@ def test_far_away_the_moments_say_everything():
         with_moments = 1 / w + law.var() / w**3
         np.testing.assert_allclose(g, with_moments, rtol=1e-8)
         np.testing.assert_allclose(dg[:3] / dg[3:], (w[3:] / w[:3]) ** 2, rtol=1e-5)
-        near, beyond = law._series(z.ravel()[:3]), g[:3]
+        near, beyond = law._far.at(z.ravel()[:3]), g[:3]
         np.testing.assert_allclose(near[0], beyond, rtol=1e-14)
         np.testing.assert_allclose(near[2], potential[:3], rtol=1e-13)
 

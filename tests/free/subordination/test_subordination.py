@@ -21,7 +21,7 @@ from rmtland.free import (
     free_sum,
     general_marchenko_pastur,
 )
-from rmtland.free.subordination.subordinated_law import State
+from rmtland.free.subordination.state import SubordinationState
 from rmtland.laws import LevyLaw, MarchenkoPastur, Semicircle, Wachter
 from rmtland.laws.affine_law import affine
 from rmtland.laws.arcsine import Arcsine
@@ -440,8 +440,8 @@ def test_of_the_real_roots_in_a_gap_exactly_the_attracting_one_is_taken(x):
     roots = np.roots([1, -x, 0.2 - 9, 9 * x])
     assert np.abs(roots.imag).max() < 1e-9
     omega = roots.real.astype(np.complex128)
-    state = State((omega**2 - 9) / omega, (omega,), (None,))
-    taken = law._attracting(np.full(3, x), state)
+    state = SubordinationState((omega**2 - 9) / omega, (omega,), (None,))
+    taken = law.equation.attracting(np.full(3, x), state)
     assert taken.sum() == 1
     g = (omega / (omega**2 - 9))[taken][0]
     assert law.stieltjes(x) == pytest.approx(g.real, rel=1e-9)

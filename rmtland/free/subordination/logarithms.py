@@ -1,0 +1,47 @@
+"""Exponentials of logarithms whose arguments are multiples of pi on the real axis.
+
+States of products are kept in logarithms; on the axis the numbers themselves have to be real.
+
+Examples
+--------
+>>> import numpy as np
+>>> exp_of(np.array([np.log(2.0) + 1j * np.pi])), one_less_exp_of(np.array([1e-20 + 0j]))
+(array([-2.+0.j]), array([-1.e-20+0.j]))
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rmtland.typing import Complex, Logical
+
+__all__ = ["exp_of", "folded", "log_beside_cut", "one_less_exp_of"]
+
+
+def exp_of(logarithm: Complex) -> Complex:
+    """Exponential; exactly real where the argument is a multiple of pi."""
+    value = np.exp(logarithm)
+    flat = logarithm.imag == np.pi * np.round(logarithm.imag / np.pi)
+    return np.where(flat, value.real + 0j, value)
+
+
+def one_less_exp_of(logarithm: Complex) -> Complex:
+    """1 - exp without cancellation; exactly real where the argument is a multiple of pi."""
+    turns = np.round(logarithm.imag / np.pi)
+    flat = logarithm.imag == np.pi * turns
+    real = np.where(turns % 2, 1 + np.exp(logarithm.real), -np.expm1(logarithm.real))
+    return np.where(flat, real + 0j, -np.expm1(logarithm))
+
+
+def log_beside_cut(value: Complex, flip: Logical) -> Complex:
+    """Principal logarithm; negative numbers are above the cut if `flip`, else below."""
+    real = np.log(np.abs(value))
+    angle = np.angle(value)
+    cut = (value.imag == 0) & (value.real < 0)
+    return np.asarray(real + 1j * np.where(cut, np.where(flip, np.pi, -np.pi), angle))
+
+
+def folded(logarithms: tuple[Complex, ...]) -> tuple[Complex, ...]:
+    """Exponentials, those in the lower half-plane conjugated: where operands are evaluated."""
+    points = [exp_of(each) for each in logarithms]
+    return tuple(np.where(point.imag < 0, point.conj(), point) for point in points)

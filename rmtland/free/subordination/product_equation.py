@@ -1,0 +1,287 @@
+r"""The equation of free products of positive laws, in logarithms.
+
+.. math:: z = \eta^{n - 1} \prod_i \omega_i, \qquad M_i(\omega_i) = m, \quad \eta = \frac{m}{1 + m},
+
+with M(z) = z G(z) - 1. In logarithms supports that come down to zero are resolved there; eta is
+known to the same relative accuracy at infinity, where it vanishes like m, and next to zero, where
+1 + m vanishes. Marchenko-Pastur operands are explicit: M = m is solved by
+omega = s (1 + m)(1 + phi m) / m. See `rmtland.free.subordination.equation`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rmtland.free.subordination.equation import SubordinationEquation, error_of
+from rmtland.free.subordination.logarithms import exp_of, one_less_exp_of
+from rmtland.free.subordination.state import Step, SubordinationState
+from rmtland.free.subordination.sweep import Swept, multiplicative, swept_with_rounding
+from rmtland.laws.gaps import Curve, Gap, invert
+from rmtland.laws.law import Law
+from rmtland.laws.marchenko_pastur import MarchenkoPastur
+from rmtland.typing import Complex, Logical, Real
+
+__all__ = ["ProductEquation"]
+
+
+@dataclass(frozen=True)
+class ProductEquation(SubordinationEquation):
+    """The equation of a product of free positive operands.
+
+    Parameters
+    ----------
+    operands : tuple of Law
+        Positive laws that enter through their Stieltjes transforms, at least one.
+    wisharts : tuple of MarchenkoPastur
+        Marchenko-Pastur operands, which enter through their S-transforms.
+    mean : float
+        Mean of the product.
+    """
+
+    operands: tuple[Law, ...]
+    wisharts: tuple[MarchenkoPastur, ...]
+    mean: float
+
+    @property
+    def order(self) -> int:
+        """Number of factors."""
+        return len(self.operands) + len(self.wisharts)
+
+    @cached_property
+    def _means(self) -> list[float]:
+        return [law.mean() for law in self.operands]
+
+    def asymptotic_state(self, z: Complex) -> SubordinationState:
+        """Eta = mean/z, far away."""
+        with np.errstate(divide="ignore"):
+            common = (math.log(self.mean) - np.log(z)).astype(np.complex128)
+        places = tuple(math.log(mean) - common for mean in self._means)
+        inner = self.inner_states(tuple(exp_of(place) for place in places))
+        return SubordinationState(common, places, inner)
+
+    def _linear(
+        self, z: Complex, state: SubordinationState
+    ) -> tuple[Complex, Complex, list[Complex], list[Complex], list[SubordinationState | None]]:
+        """Rest and slope of the equation, shifts and slopes of the log omegas, inner states."""
+        rest = np.log(z) - (self.order - 1) * state.common
+        slope = np.full(z.shape, self.order - 1, dtype=np.complex128)
+        eta = exp_of(state.common)
+        shifts, slopes, nested = [], [], []
+        for i, place in enumerate(state.omegas):
+            omega = exp_of(place)
+            g, dg, inner = self.operand_jet(i, omega, state.inner[i])
+            nested.append(inner)
+            value = omega * g - 1
+            down = value * omega * g / (omega * (g + omega * dg))
+            shift = np.log(eta * (omega * g) / value) * down
+            rest = rest - place - shift
+            slope = slope + down
+            shifts.append(shift)
+            slopes.append(down)
+        for law in self.wisharts:
+            place, down = _wishart_place(law, state.common)
+            rest = rest - place
+            slope = slope + down
+        return rest, slope, shifts, slopes, nested
+
+    def newton_step(self, z: Complex, state: SubordinationState) -> Step:
+        """One step for log eta and the log omegas; arguments stay in the half-plane."""
+        rest, slope, shifts, slopes, nested = self._linear(z, state)
+        # Branches of the logarithm: the defect is small near the solution.
+        turns = np.round(rest.imag / (2 * np.pi))
+        rest = rest - 2j * np.pi * turns
+        change = rest / slope
+        moves = [shift + down * change for shift, down in zip(shifts, slopes, strict=True)]
+        cut = np.minimum(1.0, 2.0 / np.maximum(np.abs(change), 1e-300))
+        # Arguments stay between 0 and pi, those of eta between -pi and 0.
+        angles = [(-state.common.imag, -change.imag)]
+        for here, move in zip(state.omegas, moves, strict=True):
+            angles.append((here.imag, move.imag))
+            cut = np.minimum(cut, 2.0 / np.maximum(np.abs(move), 1e-300))
+        for angle, turn in angles:
+            room = np.where(turn < 0, angle, np.pi - angle)
+            inside = (angle > 0) & (angle < np.pi)
+            reach = 0.8 * room / np.maximum(np.abs(turn), 1e-300)
+            cut = np.where(inside, np.minimum(cut, reach), cut)
+        new = SubordinationState(
+            state.common + cut * change,
+            tuple(place + cut * move for place, move in zip(state.omegas, moves, strict=True)),
+            tuple(nested),
+        )
+        # What rounding of the equation alone moves the solution by: much, next to an edge.
+        # M = z G - 1 is formed with an error of one part in 1/|m|.
+        terms = 1 + np.abs(np.log(z)) + self.order * np.abs(state.common)
+        noise = 4e-16 * (terms + np.exp(-state.common.real)) / np.abs(slope)
+        size = np.maximum(np.abs(change) - noise, 0.0) / (np.abs(new.common.imag) + 1e-6)
+        size = np.where(np.isnan(change), np.nan, size)
+        height = -new.common.imag
+        for place, move, down in zip(new.omegas, moves, slopes, strict=True):
+            excess = np.maximum(np.abs(move) - noise * np.abs(down), 0.0)
+            size = np.maximum(size, excess / (np.abs(place.imag) + 1e-6))
+            height = np.minimum(height, np.minimum(place.imag, np.pi - place.imag))
+        # Points of partial products lie in the half-plane too, else it is another solution.
+        places = [*new.omegas, *(_wishart_place(law, new.common)[0] for law in self.wisharts)]
+        partial = -new.common.imag
+        for i, place in enumerate(places):
+            height = np.minimum(height, np.minimum(place.imag, np.pi - place.imag))
+            partial = partial + place.imag + new.common.imag
+            if 0 < i < len(places) - 1:
+                height = np.minimum(height, np.minimum(partial, np.pi - partial))
+        height = np.where(turns == 0, height, -1.0)
+        size = np.where(cut < 1, np.maximum(size, 1.0), size)
+        return Step(new, size, height, np.abs(rest))
+
+    def uncertainty(self, z: Complex, state: SubordinationState) -> Real:
+        """Defect of log z, with what is behind it, times |z|."""
+        rest, _, _, slopes, _ = self._linear(z, state)
+        rest = rest - 2j * np.pi * np.round(rest.imag / (2 * np.pi))
+        terms = 1 + np.abs(np.log(z)) + self.order * np.abs(state.common)
+        spread = np.abs(rest) + 4e-16 * (terms + np.exp(-state.common.real))
+        for i, (law, place) in enumerate(zip(self.operands, state.omegas, strict=True)):
+            omega = exp_of(place)
+            g = self.operand_jet(i, omega, state.inner[i])[0]
+            share = np.abs(slopes[i]) / np.abs(omega * g * (omega * g - 1))
+            spread = spread + share * np.abs(omega) * error_of(law, omega)
+        return np.asarray(np.abs(z) * spread)
+
+    def flattened(self, state: SubordinationState) -> SubordinationState:
+        """Return the state on the axis, where the arguments are multiples of pi."""
+        # On the axis the arguments are multiples of pi.
+        return state.mapped(lambda row: row.real + 1j * np.pi * np.round(row.imag / np.pi))
+
+    def argument(self, state: SubordinationState) -> Real:
+        """Argument of eta."""
+        return np.asarray(state.common.imag)
+
+    def attracting(self, x: Real, state: SubordinationState) -> Logical:
+        """Whether real solutions attract, with arguments that add up to that of z."""
+        eta = exp_of(state.common).real
+        real = np.ones(x.shape, dtype=bool)
+        opposite = np.zeros(x.shape)
+        for law, place in zip(self.operands, state.omegas, strict=True):
+            omega = exp_of(place)
+            real &= law._jet(omega)[0].imag == 0
+            opposite += omega.real * eta < 0
+        for law in self.wisharts:
+            place, down = _wishart_place(law, state.common)
+            omega = np.exp(place)
+            real &= (omega * down).real * eta < 0
+            opposite += omega.real * eta < 0
+        # Arguments (0 or pi, of eta 0 or -pi) that add up to that of z, not to 2 pi more or less.
+        real &= opposite <= 1
+        slope = self._linear(x.astype(np.complex128), state)[1].real
+        return real & (-np.sign(x) * slope * eta > 0)
+
+    def stieltjes(self, z: Complex, state: SubordinationState) -> Complex:
+        """G = 1/((1 - eta) z)."""
+        return 1 / (one_less_exp_of(state.common) * z)
+
+    def stieltjes_slope(self, z: Complex, state: SubordinationState) -> Complex:
+        """G' at the solution."""
+        slope = self._linear(z, state)[1]
+        odds = exp_of(state.common) / one_less_exp_of(state.common)
+        return self.stieltjes(z, state) / z * (odds / slope - 1)
+
+    def log_potential(self, z: Complex, state: SubordinationState) -> Complex:
+        """L = sum L_i(omega_i) + (n - 1) log m."""
+        # log m = log eta - log(1 - eta), where eta is in the lower half-plane.
+        rest = one_less_exp_of(state.common)
+        argument = np.abs(np.angle(rest))
+        value = (self.order - 1) * (state.common - np.log(np.abs(rest)) - 1j * argument)
+        for law, place in zip(self.operands, state.omegas, strict=True):
+            value = value + law._log_potential(exp_of(place))
+        for law in self.wisharts:
+            h = law.scale * (rest / exp_of(state.common) + law.aspect_ratio)
+            value = value + law.levy.log_potential(h.real + 1j * np.abs(h.imag))
+        return np.asarray(value)
+
+    # Gaps ---------------------------------------------------------------------------------------
+
+    def components(self, law: Law) -> list[Gap]:
+        """Components of a complement that a single Marchenko-Pastur factor leaves a gap of.
+
+        A gap needs phi omega |M'| < |1 + phi M| there. |M| is at most sqrt(mean |M'|), and |M'| at
+        least what the atoms at either end give, beyond which the condition cannot hold again.
+        """
+        components = law.gaps()
+        if len(self.operands) > 1 or len(self.wisharts) != 1:
+            return components
+        phi, mean, mass = self.wisharts[0].aspect_ratio, law.mean(), dict(law.atoms)
+
+        def wide_enough(gap: Gap) -> bool:
+            if gap.through_infinity:
+                return True
+            ends = (gap.low * mass.get(gap.low, 0.0), gap.high * mass.get(gap.high, 0.0))
+            least = sum(end ** (1 / 3) for end in ends) ** 3 / (gap.high - gap.low) ** 2
+            return bool(phi * gap.low * least <= 1 + phi * math.sqrt(mean * least))
+
+        return [gap for gap in components if wide_enough(gap)]
+
+    def critical_curve(self, components: tuple[Gap, ...], lead: int, s: Real) -> Swept:
+        """Points that belong to coordinates on the leading one of the components."""
+        with np.errstate(all="ignore"):
+            first = components[lead].along(s)
+            m, u, down = multiplicative(first)
+            eta = m / u
+            z = first.point * eta ** (self.order - 1)
+            slope = self.order - 1 + down
+            terms = self.order - 1 + np.abs(down)
+            clear = np.minimum(first.clear, np.abs(m * u))
+            side = first.side + (m > 0) + (u > 0)
+            omegas = []
+            for i in range(len(self.operands)):
+                curve = first
+                if i != lead:
+                    at = invert(components[i], lambda c: multiplicative(c)[1], u)
+                    curve = components[i].along(at)
+                    down = multiplicative(curve)[2]
+                    z = z * curve.point
+                    slope = slope + down
+                    terms = terms + np.abs(down)
+                    clear, side = np.minimum(clear, curve.clear), side + curve.side
+                omegas.append(curve.point)
+            opposite = np.sum([omega * eta < 0 for omega in omegas], axis=0)
+            if all(component.through_infinity for component in components):
+                clear = np.full(s.shape, np.inf)
+            admissible = np.ones(s.shape, dtype=bool)
+            for law in self.wisharts:
+                place, turn = _wishart_place(law, np.log(eta.astype(np.complex128)))
+                omega, down = np.exp(place).real, turn.real
+                z = z * omega
+                admissible &= omega * down * eta < 0
+                opposite += omega * eta < 0
+                slope = slope + down
+                terms = terms + np.abs(down)
+            # The arguments add up to that of z, not to a multiple of 2 pi more or less.
+            admissible &= opposite <= 1
+            z = np.where(m == 0, np.inf, z)
+            g = np.where(m == 0, 0.0, u / z)
+            dg = np.where(m == 0, 0.0, g / z * (m / slope - 1))
+            sign = np.where(admissible, -np.sign(z * eta) * slope, np.nan)
+            curve = Curve(z, g, dg, clear, side, tuple(omegas))
+            return swept_with_rounding(curve, sign, terms, self.subordination_slope(first))
+
+    def subordination_slope(self, curve: Curve) -> Real:
+        """D log omega/d log eta."""
+        return np.abs(multiplicative(curve)[2])
+
+    def state_on(self, curve: Curve) -> SubordinationState:
+        """State at points of a gap."""
+        eta = 1 - 1 / (curve.point * curve.g)
+        omegas = tuple(omega.astype(np.complex128) for omega in curve.omegas)
+        places = tuple(np.log(omega) for omega in omegas)
+        common = np.log(eta.astype(np.complex128)).conj()
+        return SubordinationState(common, places, self.inner_states(omegas))
+
+
+def _wishart_place(law: MarchenkoPastur, common: Complex) -> tuple[Complex, Complex]:
+    """Log omega at a log eta, up to a multiple of 2 pi i, and its derivative."""
+    eta = exp_of(common)
+    rest = one_less_exp_of(common)
+    share = rest + law.aspect_ratio * eta
+    place = math.log(law.scale) - common + np.log(share / rest)
+    return place, -1 + eta * ((law.aspect_ratio - 1) / share + 1 / rest)

@@ -1,0 +1,474 @@
+r"""The equation of free products with one factor of any sign.
+
+With :math:`M(z) = z G(z) - 1` and :math:`u_j = 1 / S_j(m)` for the positive factors, the
+subordination point w of the signed factor B solves
+
+.. math:: z = w \prod_j u_j(m), \qquad m = M_B(w) .
+
+For a Marchenko-Pastur factor :math:`u = s (1 + \varphi m)`, which is Silverstein's equation with a
+population of either sign. For any other, :math:`u_j = a_j - 1 / G_j(a_j)` at the point a_j
+off the half-line :math:`[0, \infty)` where :math:`M_j(a_j) = m`.
+
+For z in the closed upper half-plane w is there, too: it is the fixed point of the map
+:math:`w \mapsto z / u_A(z / (w - F_B(w)))` of the half-plane into itself (F = 1/G, A the product of
+the positive factors), which has at most one inside; a real fixed point is the right one if its
+multiplier, never negative, is below 1 (Denjoy-Wolff theorem) [1]_ [2]_. With several positive
+factors m has to be a value of M_A: the points a_j and those of their partial products are in one
+half-plane, else the product of the u_j is no u_A and the solution another one. Since M_B is not
+monotonic on the gaps of B, while M_j is on those of a positive law, gaps are swept by the
+coordinate of w.
+
+The logarithmic potential is
+
+.. math:: L(z) = L_B(w) + \sum_j \Bigl[ \log u_j + \log(1 + m) + L_j(a_j) - \log a_j \Bigr]
+
+with principal logarithms: :math:`a_j`, :math:`1 / u_j` and :math:`1 / (1 + m)` are in one
+half-plane, or on the axis a_j is negative and the others are positive.
+
+References
+----------
+.. [1] O. Arizmendi, T. Hasebe and Y. Kitagawa, Free multiplicative convolution with an arbitrary
+       measure on the real line (2024).
+.. [2] S. T. Belinschi and H. Bercovici, A new approach to subordination results in free
+       probability, Journal d'Analyse Mathematique 101 (2007) 357-365.
+.. [3] J. W. Silverstein and Z. D. Bai, On the empirical distribution of eigenvalues of a class of
+       large dimensional random matrices, J. Multivariate Analysis 54 (1995) 175-192.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rmtland.free.subordination.equation import SubordinationEquation, error_of
+from rmtland.free.subordination.logarithms import exp_of, folded, log_beside_cut
+from rmtland.free.subordination.moments import reciprocal_s
+from rmtland.free.subordination.state import Step, SubordinationState
+from rmtland.free.subordination.sweep import Swept, multiplicative, swept_with_rounding
+from rmtland.laws.gaps import Curve, Gap, invert
+from rmtland.laws.law import Law
+from rmtland.laws.marchenko_pastur import MarchenkoPastur
+from rmtland.typing import Complex, Logical, Real
+
+__all__ = ["SignedProductEquation"]
+
+
+class _Linear(NamedTuple):
+    """The equation at a state: its defect, and what a change of log w does to everything."""
+
+    rest: Complex
+    slope: Complex
+    bend: Complex
+    rise: Complex
+    defects: list[Complex]
+    rates: list[Complex]
+    drive: Complex
+    known: Complex
+    remote: list[tuple[Logical, Complex]]
+    inner: list[SubordinationState | None]
+
+
+@dataclass(frozen=True)
+class _Remote:
+    """u = 1/S of a positive law near m = 0, where its point a is close to infinity."""
+
+    coefficients: Real
+    radius: float
+    reach: float
+
+    @classmethod
+    def of(cls, law: Law) -> _Remote:
+        """Return the expansion to order 11, and where it may be used."""
+        exact = reciprocal_s(law._exact_moments(12))
+        values = np.array([float(value) for value in exact])
+        shares = np.abs(values[1:] / values[0]) ** (1 / np.arange(1, 12))
+        return cls(values, float(0.02 / max(shares.max(), 1.0)), 4 * _ends(law)[1])
+
+    def near(self, m: NDArray[Any], a: NDArray[Any]) -> Logical:
+        """Whether the expansion holds at m, with the point close to a."""
+        return np.asarray((np.abs(m) < self.radius) & (np.abs(a) > self.reach))
+
+    def at(self, m: NDArray[Any]) -> tuple[Any, Any]:
+        """Return u and u'."""
+        value, slope = np.zeros_like(m), np.zeros_like(m)
+        for coefficient in self.coefficients[::-1]:
+            slope = slope * m + value
+            value = value * m + coefficient
+        return value, slope
+
+
+@dataclass(frozen=True)
+class SignedProductEquation(SubordinationEquation):
+    """The equation of A^(1/2) B A^(1/2), B of any sign and A a product of positive factors.
+
+    The state is log w (twice: as common value and as subordination point) and log a_j, with
+    arguments between 0 and 2 pi.
+
+    Parameters
+    ----------
+    operands : tuple of Law
+        The signed law, then the positive ones that enter through their Stieltjes transforms.
+    wisharts : tuple of MarchenkoPastur
+        Marchenko-Pastur operands, which enter through their S-transforms.
+    """
+
+    operands: tuple[Law, ...]
+    wisharts: tuple[MarchenkoPastur, ...]
+
+    @property
+    def factors(self) -> tuple[Law, ...]:
+        """All operands, the signed one first."""
+        return (*self.operands, *self.wisharts)
+
+    @cached_property
+    def _means(self) -> list[float]:
+        return [law.mean() for law in self.factors[1:]]
+
+    @cached_property
+    def _remote(self) -> list[_Remote]:
+        return [_Remote.of(law) for law in self.operands[1:]]
+
+    @cached_property
+    def _first(self) -> tuple[float, float]:
+        return self.operands[0].mean(), self.operands[0].var()
+
+    def asymptotic_state(self, z: Complex) -> SubordinationState:
+        """W = z/prod of means, far away."""
+        mean, variance = self._first
+        with np.errstate(all="ignore"):
+            place: Complex = np.log(z / math.prod(self._means))
+            # w - F_B(w), in the lower half-plane
+            turn = np.log(mean + variance * np.exp(-place))
+        places: list[Complex] = [place]
+        for each in self._means[: len(self.operands) - 1]:
+            places.append(math.log(each) + place - turn)
+        omegas = tuple(places)
+        return SubordinationState(place.copy(), omegas, self.inner_states(folded(omegas)))
+
+    def _positive_jet(
+        self, i: int, a: Complex, inner: SubordinationState | None
+    ) -> tuple[Complex, Complex, SubordinationState | None]:
+        """G and G' of a positive operand in either half-plane."""
+        below = a.imag < 0
+        g, dg, state = self.operand_jet(i, np.where(below, a.conj(), a), inner)
+        return np.where(below, g.conj(), g), np.where(below, dg.conj(), dg), state
+
+    def _linear(self, z: Complex, state: SubordinationState) -> _Linear:
+        w = exp_of(state.common)
+        g, dg, inner = self.operand_jet(0, w, state.inner[0])
+        nested = [inner]
+        u = w * g
+        m = u - 1
+        rise = w * (g + w * dg)
+        drive = rise / (m * u)
+        # d sum log u_j / dm, and with it d log z / d log w
+        bend = np.zeros_like(z)
+        total = np.ones_like(z)
+        known = np.zeros_like(z)
+        defects, rates, remote = [], [], []
+        for i, expansion in enumerate(self._remote, 1):
+            a = exp_of(state.omegas[i])
+            near = expansion.near(m, a)
+            ga, dga, inner = self._positive_jet(i, a, state.inner[i])
+            nested.append(inner)
+            ua = a * ga
+            ma = ua - 1
+            rate = a * (ga + a * dga) / (ma * ua)
+            defect = np.log(ma * u / (m * ua))
+            far, turn = expansion.at(np.where(near, m, 0))
+            remote.append((near, np.log(far * u / np.where(m == 0, 1e-300, m))))
+            total = total * np.where(near, far, a - 1 / ga)
+            known = known + np.where(near, 0, (1 + rate) / rate * defect)
+            bend = bend + np.where(near, turn / far, (1 + rate) / rate / (m * u))
+            defects.append(defect)
+            rates.append(rate)
+        for law in self.wisharts:
+            share = (1 - law.aspect_ratio) + law.aspect_ratio * u
+            total = total * law.scale * share
+            bend = bend + law.aspect_ratio / share
+        ratio = z / (w * total)
+        # In logarithms, but where the product of the u_j is close to zero and rounded.
+        rest = np.where(np.abs(ratio - 1) < 1e-3, ratio - 1, np.log(ratio))
+        if self.wisharts:
+            small = np.abs(total) < 1e-3 * math.prod(self._means)
+            rest = np.where(small & (np.abs(ratio) < 1e3), ratio - 1, rest)
+        return _Linear(
+            rest, 1 + bend * rise, bend, rise, defects, rates, drive, known, remote, nested
+        )
+
+    def newton_step(self, z: Complex, state: SubordinationState) -> Step:
+        """One step for log w and the log a_j, with arguments between 0 and 2 pi."""
+        at = self._linear(z, state)
+        change = (at.rest + at.known) / at.slope
+        moves = [
+            (at.drive * change - defect) / rate
+            for defect, rate in zip(at.defects, at.rates, strict=True)
+        ]
+        if moves:
+            # An operand with an atom at zero, close to it, is driven by the first equation.
+            rates = np.array(at.rates)
+            least = np.argmin(np.abs(rates), axis=0)
+            for i, (move, rate) in enumerate(zip(moves, at.rates, strict=True)):
+                others = at.rest - change
+                for j, (shift, other) in enumerate(zip(moves, at.rates, strict=True)):
+                    if j != i:
+                        others = others - (1 + other) * shift
+                pivot = (least == i) & (np.abs(rate) < 0.5)
+                moves[i] = np.where(pivot, others / (1 + rate), move)
+        # Close to infinity the point is known outright; it follows at the next step.
+        for i, (near, place) in enumerate(at.remote):
+            target = place.real + 1j * np.mod(place.imag, 2 * np.pi)
+            moves[i] = np.where(near, target - state.omegas[i + 1], moves[i])
+        cut = np.minimum(1.0, 2.0 / np.maximum(np.abs(change), 1e-300))
+        angles = [(state.common.imag, change.imag, np.pi)]
+        for here, move, (near, _) in zip(state.omegas[1:], moves, at.remote, strict=True):
+            bound = np.where(near, np.inf, 2.0 / np.maximum(np.abs(move), 1e-300))
+            cut = np.minimum(cut, bound)
+            angles.append((here.imag, np.where(near, 0.0, move.imag), 2 * np.pi))
+        for angle, turn, most in angles:
+            room = np.where(turn < 0, angle, most - angle)
+            inside = (angle > 0) & (angle < most)
+            reach = 0.8 * room / np.maximum(np.abs(turn), 1e-300)
+            cut = np.where(inside, np.minimum(cut, reach), cut)
+        common = state.common + cut * change
+        new = SubordinationState(
+            common,
+            (
+                common,
+                *(place + cut * move for place, move in zip(state.omegas[1:], moves, strict=True)),
+            ),
+            tuple(at.inner),
+        )
+        for here, there, (near, _), move in zip(
+            new.omegas[1:], state.omegas[1:], at.remote, moves, strict=True
+        ):
+            here[near] = there[near] + move[near]
+        noise = self._noise(z, state, at)
+        excess = np.maximum(np.abs(change) - noise / np.abs(at.slope), 0.0)
+        size = excess / (np.abs(new.common.imag) + 1e-6)
+        size = np.where(np.isnan(change), np.nan, size)
+        for place, move, rate, (near, _) in zip(
+            new.omegas[1:], moves, at.rates, at.remote, strict=True
+        ):
+            own = noise * np.abs(at.drive / at.slope / rate) + 1e-15 / np.abs(rate)
+            share = np.minimum(1, np.abs(1 + rate))
+            excess = np.where(near, 0.0, np.maximum(np.abs(move) * share - own, 0.0))
+            angle = np.abs(np.sin(place.imag)) + 1e-6
+            size = np.maximum(size, np.where(np.isnan(move), np.nan, excess / angle))
+        height = np.minimum(new.common.imag, np.pi - new.common.imag)
+        if len(self.factors) > 2:
+            height = np.minimum(height, self._agreement(new))
+        size = np.where(cut < 1, np.maximum(size, 1.0), size)
+        return Step(new, size, height, np.abs(at.rest))
+
+    def _agreement(self, state: SubordinationState) -> Real:
+        """Negative where points of positive operands or of their products are in no half-plane."""
+        w = exp_of(state.common)
+        g = self.operand_jet(0, w, state.inner[0])[0]
+        u = w * g
+        height = np.full(w.shape, np.inf)
+        points = [exp_of(place) for place in state.omegas[1:]]
+        points += [law.scale * (1 + law.aspect_ratio * (u - 1)) * u / (u - 1)
+                   for law in self.wisharts]  # fmt: skip
+        # 1/(1 + m) is in the half-plane of all the a_j, or all are next to the negative axis.
+        side = -u.imag
+        for a in points:
+            beside = (a.real < 0) & (np.abs(a.imag) < 1e-9 * np.abs(a)) & (np.abs(side) < 1e-9)
+            height = np.where(beside | (a.imag * side > 0), height, -1.0)
+        # With all in the upper half-plane, so are the points of partial products: arguments add up.
+        turn = np.abs(np.angle((u - 1) / u))
+        slack = 1e-9 + 1e-15 / np.abs(u * (u - 1))
+        partial = turn
+        for a in points:
+            partial = partial + np.abs(np.angle(a)) - turn
+            inside = (partial > -slack) & (partial < np.pi + slack)
+            height = np.where(inside, height, -1.0)
+        return height
+
+    def _noise(self, z: Complex, state: SubordinationState, at: _Linear) -> Real:
+        """Bound what rounding of the terms moves log z by."""
+        return np.asarray(4e-16 * (len(self.factors) + np.abs(at.bend)))
+
+    def uncertainty(self, z: Complex, state: SubordinationState) -> Real:
+        """Defect of log z, with what is behind it, times |z|."""
+        at = self._linear(z, state)
+        w = exp_of(state.common)
+        spread = np.abs(at.rest) + 2 * self._noise(z, state, at)
+        spread = spread + np.abs(at.bend * w) * error_of(self.operands[0], w)
+        for i, rate in enumerate(at.rates, 1):
+            a = exp_of(state.omegas[i])
+            g = self._positive_jet(i, a, state.inner[i])[0]
+            share = np.abs((1 + rate) / rate / (g * (a * g - 1)))
+            spread = spread + share * error_of(self.operands[i], np.where(a.imag < 0, a.conj(), a))
+        return np.asarray(np.abs(z) * spread)
+
+    def flattened(self, state: SubordinationState) -> SubordinationState:
+        """Return the state on the axis, where the arguments are multiples of pi."""
+        # On the axis the arguments are multiples of pi.
+        return state.mapped(lambda row: row.real + 1j * np.pi * np.round(row.imag / np.pi))
+
+    def argument(self, state: SubordinationState) -> Real:
+        """Argument of w."""
+        return np.asarray(state.common.imag)
+
+    def attracting(self, x: Real, state: SubordinationState) -> Logical:
+        """Whether real fixed points attract, with points that agree in sign."""
+        w = exp_of(state.common)
+        g = self.operand_jet(0, w, state.inner[0])[0]
+        real = (g.imag == 0) & (w.imag == 0)
+        at = self._linear(x.astype(np.complex128), state)
+        u = (w * g).real
+        m = u - 1
+        share = m * u
+        sign = np.sign(x) * np.sign(w.real)  # of the product of the u_j
+        opposite = np.zeros(x.shape)
+        for law in self.wisharts:
+            part = (1 - law.aspect_ratio) + law.aspect_ratio * u.real
+            opposite += part < 0
+            real &= np.sign(part) * (1 - law.aspect_ratio / part * share) > 0
+        for i in range(1, len(self.operands)):
+            a = exp_of(state.omegas[i])
+            real &= self._positive_jet(i, a, state.inner[i])[0].imag == 0
+            opposite += a.real * share < 0
+        real &= opposite <= 1
+        real &= sign * (1 - at.bend.real * share) > 0
+        return np.asarray(real & (sign * at.slope.real > 0))
+
+    def stieltjes(self, z: Complex, state: SubordinationState) -> Complex:
+        """G = G_B(w) w/z."""
+        w = exp_of(state.common)
+        return self.operand_jet(0, w, state.inner[0])[0] / (z / w)
+
+    def stieltjes_slope(self, z: Complex, state: SubordinationState) -> Complex:
+        """G' at the solution."""
+        at = self._linear(z, state)
+        return (at.rise / at.slope / z - self.stieltjes(z, state)) / z
+
+    def log_potential(self, z: Complex, state: SubordinationState) -> Complex:
+        """L by the formula of the module; NaN where the state is."""
+        known = np.logical_and.reduce([np.isfinite(place) for place in state.omegas])
+        if not known.all():
+            # An operand by subordination has no potential where there is no solution.
+            value = np.full(z.shape, complex(np.nan, np.nan))
+            if known.any():
+                value[known] = self.log_potential(z[known], state.take(known))
+            return value
+        w = exp_of(state.common)
+        u = w * self.operand_jet(0, w, state.inner[0])[0]
+        # On the axis a_j is above it for positive z and below for negative.
+        flip = (z.imag == 0) & (z.real < 0)
+        value = self.operands[0]._log_potential(w)
+        known_part = np.ones_like(z)
+        for i in range(1, len(self.operands)):
+            a = exp_of(state.omegas[i])
+            ua = a - 1 / self._positive_jet(i, a, state.inner[i])[0]
+            known_part = known_part * ua
+            below = (a.imag < 0) | ((a.imag == 0) & flip)
+            up = np.where(below, a.conj(), a)
+            up = up.real + 1j * np.abs(up.imag)
+            part = self.operands[i]._log_potential(up) - np.log(up)
+            value = (
+                value
+                + np.where(below, part.conj(), part)
+                + log_beside_cut(ua, flip)
+                + log_beside_cut(u, flip)
+            )
+        shares = [(1 - law.aspect_ratio) + law.aspect_ratio * u for law in self.wisharts]
+        if len(shares) == 1:
+            # Beside zero u is rounded there: the equation gives what is left of it.
+            law = self.wisharts[0]
+            exact = z / (w * known_part * law.scale)
+            shares[0] = np.where(np.abs(shares[0]) < 1e-2, exact, shares[0])
+        for law, share in zip(self.wisharts, shares, strict=True):
+            ua = law.scale * share
+            h = ua / (u - 1)
+            a = h * u
+            below = (h.imag < 0) | ((h.imag == 0) & flip)
+            part = law.levy.log_potential(h.real + 1j * np.abs(h.imag))
+            part = part - np.log(a.real + 1j * np.abs(a.imag))
+            value = (
+                value
+                + np.where(below, part.conj(), part)
+                + log_beside_cut(ua, flip)
+                + log_beside_cut(u, flip)
+            )
+        return np.asarray(value)
+
+    # Gaps ---------------------------------------------------------------------------------------
+
+    def critical_curve(self, components: tuple[Gap, ...], lead: int, s: Real) -> Swept:
+        """Points that belong to coordinates on the signed operand's component, which leads."""
+        with np.errstate(all="ignore"):
+            first = components[0].along(s)
+            w = first.point
+            infinite = np.isinf(w)
+            m, u, _ = multiplicative(first)
+            rise = np.where(infinite, 0.0, w * (first.g + w * first.dg))
+            share = m * u
+            bend, terms = np.zeros(s.shape), np.zeros(s.shape)
+            total, tilt = np.ones(s.shape), np.ones(s.shape)
+            clear, side = first.clear, first.side
+            admissible = np.ones(s.shape, dtype=bool)
+            omegas = [w]
+            # Of the points a_j at most one has not the sign of m/(1 + m), where their product is.
+            opposite = np.zeros(s.shape)
+            for component, expansion in zip(components[1:], self._remote, strict=True):
+                near = np.zeros(s.shape, dtype=bool)
+                if component.through_infinity:
+                    near = np.abs(m) < expansion.radius
+                at = invert(component, lambda c: multiplicative(c)[1], np.where(near, np.nan, u))
+                curve = component.along(at)
+                value, turn = expansion.at(np.where(near, m, 0))
+                a = np.where(near, value * u / m, curve.point)
+                total = total * np.where(near, value, a * (m / u))
+                parts = 1 / share, 1 / (a * (curve.g + a * curve.dg))
+                parts = np.where(near, turn / value, parts[0]), np.where(near, 0.0, parts[1])
+                bend = bend + parts[0] + parts[1]
+                terms = terms + np.abs(parts[0]) + np.abs(parts[1])
+                tilt = tilt - share * (parts[0] + parts[1])
+                clear = np.where(near, clear, np.minimum(clear, curve.clear))
+                side = np.where(near, side, side + curve.side)
+                hidden = np.abs(share) / np.sqrt(np.abs(rise) + np.abs(share))
+                clear = np.where(near, clear, np.minimum(clear, hidden))
+                side = side + (u > 0) + (0 if component.through_infinity else m > 0)
+                omegas.append(a)
+                opposite += a * share < 0
+            for law in self.wisharts:
+                part = 1 + law.aspect_ratio * m
+                total = total * law.scale * part
+                bend = bend + law.aspect_ratio / part
+                terms = terms + np.abs(law.aspect_ratio / part)
+                tilt = tilt - law.aspect_ratio / part * share
+                admissible &= np.sign(part) * (1 - law.aspect_ratio / part * share) > 0
+                opposite += part < 0
+            admissible &= opposite <= 1
+            admissible &= np.sign(total) * tilt > 0
+            slope = 1 + bend * rise
+            z = np.where(infinite, np.inf, w * total)
+            g = np.where(infinite, 0.0, first.g / total)
+            dg = np.where(infinite, 0.0, (rise / slope / z - g) / z)
+            sign = np.where(admissible, np.sign(total) * slope, np.nan)
+            curve = Curve(z, g, dg, clear, side, tuple(omegas))
+            return swept_with_rounding(
+                curve, sign, 1 + np.abs(rise) * terms, self.subordination_slope(first)
+            )
+
+    def subordination_slope(self, curve: Curve) -> Real:
+        """D log w/d log eta."""
+        return np.abs(multiplicative(curve)[2])
+
+    def state_on(self, curve: Curve) -> SubordinationState:
+        """State at points of a gap."""
+        omegas = tuple(omega.astype(np.complex128) for omega in curve.omegas)
+        places = tuple(np.log(omega) for omega in omegas)
+        return SubordinationState(places[0].copy(), places, self.inner_states(folded(places)))
+
+
+def _ends(law: Law) -> tuple[float, float]:
+    ends = [end for band in law.support for end in band] + [place for place, _ in law.atoms]
+    return min(ends), max(ends)

@@ -1,0 +1,121 @@
+"""The solver of subordination equations: Newton's method, and continuation from above the axis.
+
+It takes any `SubordinationEquation`. In the open half-plane and in bands the right solution is the
+one inside the half-plane; where the density is below rounding it is the root on the axis next to a
+solution just above.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rmtland.free.continuation import Descent, descend
+from rmtland.free.subordination.equation import SubordinationEquation
+from rmtland.free.subordination.state import SubordinationState
+from rmtland.typing import Complex, Integer, Real
+
+__all__ = ["SubordinationSolver"]
+
+_STEPS = 40
+
+
+@dataclass(frozen=True)
+class SubordinationSolver:
+    """Newton's method and continuation for one equation.
+
+    Parameters
+    ----------
+    equation : SubordinationEquation
+        What is solved.
+    scale : float
+        A length beyond which the law looks like a point.
+    """
+
+    equation: SubordinationEquation
+    scale: float
+
+    def newton(
+        self,
+        z: Complex,
+        start: SubordinationState,
+        *,
+        real: bool = False,
+        max_steps: int = _STEPS,
+    ) -> tuple[SubordinationState, Integer]:
+        """Take steps of Newton's method; their number is negative where it did not end inside.
+
+        Inside means in the upper half-plane, or on the axis if `real`.
+        """
+        state = start.mapped(np.copy)
+        steps = np.full(z.shape, -max_steps, dtype=np.int64)
+        active = np.arange(z.size)
+        for step in range(1, max_steps + 1):
+            with np.errstate(all="ignore"):
+                new, size, height, _ = self.equation.newton_step(z[active], state.take(active))
+            state.put(active, new)
+            done = (size <= 1e-8) & ((height > 0) | real)
+            steps[active[done]] = step
+            lost = ~np.isfinite(size)
+            active = active[~(done | lost)]
+            if active.size == 0:
+                break
+        return state, steps
+
+    def from_above(self, z: Complex) -> Descent[SubordinationState]:
+        """Solve by continuation from far above the axis; also the heights reached."""
+        return descend(
+            self.newton,
+            self.equation.asymptotic_state,
+            z,
+            top=np.full(z.shape, 4 * self.scale),
+            floor=np.where(z.imag > 0, z.imag, 1e-13 * self.scale),
+        )
+
+    def above_axis(self, z: Complex) -> tuple[SubordinationState, Integer]:
+        """Solve in the open upper half-plane."""
+        state, steps = self.newton(z, self.equation.asymptotic_state(z))
+        lost = np.flatnonzero(steps < 0)
+        again, steps[lost], _ = self.from_above(z[lost])
+        state.put(lost, again)
+        return state, steps
+
+    def in_bands(self, x: Real, start: SubordinationState) -> tuple[SubordinationState, Integer]:
+        """Solve at real points inside the bands from a start, by every means that there is."""
+        z = x.astype(np.complex128)
+        state, steps = self.newton(z, start)
+        lost = np.flatnonzero(steps < 0)
+        if lost.size:
+            again, steps[lost], height = self.from_above(z[lost])
+            state.put(lost, again)
+            close = (steps[lost] < 0) & (height <= 1e-10 * self.scale)
+            if close.any():
+                thin = lost[close]
+                flat, counts = self._real_root_below_rounding(
+                    x[thin], state.take(thin), height[close]
+                )
+                state.put(thin[counts > 0], flat.take(counts > 0))
+                steps[thin] = counts
+        return state, steps
+
+    def _real_root_below_rounding(
+        self, x: Real, state: SubordinationState, height: Real
+    ) -> tuple[SubordinationState, Integer]:
+        """Solve where the density is below rounding: the real root next to a state just above."""
+        z = x.astype(np.complex128)
+        equation = self.equation
+        with np.errstate(all="ignore"):
+            flat, steps = self.newton(z, equation.flattened(state), real=True)
+            steps = np.where(equation.on_axis(flat), steps, -np.abs(steps))
+            above = equation.stieltjes(z + 1j * height, state)
+            slope = equation.stieltjes_slope(z + 1j * height, state)
+            moved = np.abs(equation.stieltjes(z, flat) - above)
+            # Next to an edge the slope is large without limit; the root moves as sqrt(height).
+            reach = np.minimum(10 * height * np.abs(slope), 1e-5 * np.abs(above))
+            near = (steps > 0) & (moved <= reach + 1e-13 * np.abs(above))
+            small = np.abs(above.imag) <= 1e-9 * np.abs(above)
+            # Where even the real root is lost in rounding, the state just above has to do.
+            close = small & ~near & (height * np.abs(slope) <= 1e-12 * np.abs(above))
+        flat.put(close, state.take(close))
+        return flat, np.where((near & small) | close, np.abs(steps), -np.abs(steps))

@@ -1,0 +1,81 @@
+"""State of a subordination equation at many points: what its solvers carry from point to point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rmtland.typing import Complex, Real
+
+__all__ = ["Step", "SubordinationState", "interpolated"]
+
+
+@dataclass(frozen=True)
+class SubordinationState:
+    """Common value (F or log m) and subordination functions (or their logarithms), row by row.
+
+    `inner` holds the states of those operands that are made by subordination themselves, at their
+    subordination points: what the next solution there starts from.
+    """
+
+    common: Complex
+    omegas: tuple[Complex, ...]
+    inner: tuple[SubordinationState | None, ...]
+
+    def mapped(self, function: Callable[[Complex], Complex]) -> SubordinationState:
+        """Return the state with a function applied to every row."""
+        return SubordinationState(
+            function(self.common),
+            tuple(function(omega) for omega in self.omegas),
+            tuple(None if state is None else state.mapped(function) for state in self.inner),
+        )
+
+    def take(self, index: Any) -> SubordinationState:
+        """Return the state at some of the points."""
+        return self.mapped(lambda row: row[index])
+
+    def put(self, index: Any, other: SubordinationState) -> None:
+        """Overwrite the state at some of the points."""
+        self.common[index] = other.common
+        for mine, theirs in zip(self.omegas, other.omegas, strict=True):
+            mine[index] = theirs
+        for nested, new in zip(self.inner, other.inner, strict=True):
+            if nested is not None and new is not None:
+                nested.put(index, new)
+
+    @staticmethod
+    def stacked(states: list[SubordinationState]) -> SubordinationState:
+        """Return states at several sets of points as one."""
+        nested: list[Any] = []
+        for i, inner in enumerate(states[0].inner):
+            parts = [state.inner[i] for state in states]
+            nested.append(
+                None if inner is None else SubordinationState.stacked([p for p in parts if p])
+            )
+        rows = zip(*(state.omegas for state in states), strict=True)
+        return SubordinationState(
+            np.concatenate([state.common for state in states]),
+            tuple(np.concatenate(row) for row in rows),
+            tuple(nested),
+        )
+
+
+class Step(NamedTuple):
+    """One step of Newton's method, point by point.
+
+    The new state, the relative size of the step, how far the new state is inside the half-plane
+    (negative outside), and the defect at the old one.
+    """
+
+    state: SubordinationState
+    size: Real
+    height: Real
+    defect: Real
+
+
+def interpolated(t: Real, nodes: Real, row: Complex) -> Complex:
+    """Interpolate a row of a state linearly."""
+    return np.asarray(np.interp(t, nodes, row), dtype=np.complex128)

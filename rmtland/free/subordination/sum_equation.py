@@ -1,0 +1,260 @@
+r"""The equation of free sums, with real powers and a rational operand.
+
+.. math:: z = (1 - \sum_i t_i) F + \sum_i t_i \omega_i + R(1/F), \qquad F_i(\omega_i) = F,
+
+with F = 1/G, powers :math:`t_i` and the R-transform of a Levy triplet, whose subordination function
+is explicit: omega = H(F) (`rmtland.laws.levy`). See `rmtland.free.subordination.equation`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rmtland.free.subordination.equation import SubordinationEquation, error_of
+from rmtland.free.subordination.state import Step, SubordinationState
+from rmtland.free.subordination.sweep import Swept, swept_with_rounding
+from rmtland.laws.gaps import Curve, Gap, invert
+from rmtland.laws.law import Law
+from rmtland.laws.levy import LevyTriplet
+from rmtland.typing import Complex, Logical, Real
+
+__all__ = ["SumEquation"]
+
+
+@dataclass(frozen=True)
+class SumEquation(SubordinationEquation):
+    """The equation of t_1 copies of the first operand, t_2 of the second, ..., and a Levy part.
+
+    Parameters
+    ----------
+    operands : tuple of Law
+        Laws that enter through their Stieltjes transforms.
+    powers : tuple of float
+        How often each is added, >= 1.
+    levy : LevyTriplet or None
+        Freely infinitely divisible part with a rational R-transform.
+    mean, scale : float
+        Mean of the sum, and a length beyond which it looks like a point.
+    """
+
+    operands: tuple[Law, ...]
+    powers: tuple[float, ...]
+    levy: LevyTriplet | None
+    mean: float
+    scale: float
+
+    @cached_property
+    def _surplus(self) -> float:
+        """1 - sum of the powers: with it z = surplus F + sum t_i omega_i + R(1/F)."""
+        return 1 - math.fsum(self.powers)
+
+    @cached_property
+    def _means(self) -> list[float]:
+        return [law.mean() for law in self.operands]
+
+    def asymptotic_state(self, z: Complex) -> SubordinationState:
+        """F = z - mean, far away."""
+        common = z - self.mean
+        omegas = tuple(common + mean for mean in self._means)
+        return SubordinationState(common, omegas, self.inner_states(omegas))
+
+    def newton_step(self, z: Complex, state: SubordinationState) -> Step:
+        """One step for F and all subordination points; no step leaves the half-plane."""
+        common = state.common
+        slope = np.full(z.shape, self._surplus, dtype=np.complex128)
+        rest = z - self._surplus * common
+        shifts, slopes, nested = [], [], []
+        terms = self._terms(z, state)
+        rounding = [np.zeros(z.shape)]
+        for i, (power, omega) in enumerate(zip(self.powers, state.omegas, strict=True)):
+            g, dg, inner = self.operand_jet(i, omega, state.inner[i])
+            nested.append(inner)
+            down = -g * g / dg  # 1 / F'
+            shift = (common - 1 / g) * down
+            # G is a sum of terms whose moduli add up to at most sqrt|G'|
+            rounding.append(4e-16 / np.sqrt(np.abs(dg)))
+            terms = terms + power * rounding[-1] / 4e-16
+            rest = rest - power * (omega + shift)
+            slope = slope + power * down
+            shifts.append(shift)
+            slopes.append(down)
+        if self.levy is not None:
+            rest = rest - self.levy.excess(common)
+            slope = slope + self.levy.excess_slope(common)
+        change = rest / slope
+        moves = [shift + down * change for shift, down in zip(shifts, slopes, strict=True)]
+        # No step leaves the upper half-plane: it is cut to four fifths of the way to the axis.
+        cut = np.ones(z.shape)
+        for here, move in zip((common, *state.omegas), (change, *moves), strict=True):
+            reach = -0.8 * here.imag / np.minimum(move.imag, -1e-300)
+            cut = np.where(here.imag > 0, np.minimum(cut, reach), cut)
+        new = SubordinationState(
+            common + cut * change,
+            tuple(omega + cut * move for omega, move in zip(state.omegas, moves, strict=True)),
+            tuple(nested),
+        )
+        # What rounding of the equation alone moves the solution by: much, next to an edge.
+        noise = 4e-16 * terms / np.abs(slope)
+        size = np.zeros(z.shape)
+        height = new.common.imag
+        shares = [np.ones(z.shape), *(np.abs(down) for down in slopes)]
+        for here, move, share, own in zip(
+            (new.common, *new.omegas), (change, *moves), shares, rounding, strict=True
+        ):
+            excess = np.maximum(np.abs(move) - noise * share - own, 0.0)
+            size = np.maximum(size, excess / (here.imag + 1e-6 * np.abs(here)))
+            size = np.where(np.isnan(move), np.nan, size)
+            height = np.minimum(height, here.imag)
+        if self.levy is not None:
+            height = np.minimum(height, self.levy.inverse(new.common).imag)
+        size = np.where(cut < 1, np.maximum(size, 1.0), size)
+        defect = np.abs(rest) / (np.abs(z) + self.scale)
+        return Step(new, size, height, defect)
+
+    def _terms(self, z: Complex, state: SubordinationState) -> Real:
+        terms = np.abs(z) + abs(self._surplus * state.common)
+        for power, omega in zip(self.powers, state.omegas, strict=True):
+            terms = terms + power * np.abs(omega)
+        if self.levy is not None:
+            terms = terms + np.abs(self.levy.excess(state.common))
+        return np.asarray(terms)
+
+    def uncertainty(self, z: Complex, state: SubordinationState) -> Real:
+        """Defect of z = surplus F + sum t_i omega_i + R(1/F), with what is behind it."""
+        defect = self.newton_step(z, state).defect * (np.abs(z) + self.scale)
+        spread = defect + 4e-16 * self._terms(z, state)
+        for i, (law, power) in enumerate(zip(self.operands, self.powers, strict=True)):
+            slope = self.operand_jet(i, state.omegas[i], state.inner[i])[1]
+            spread = spread + power * error_of(law, state.omegas[i]) / np.abs(slope)
+        return spread
+
+    def argument(self, state: SubordinationState) -> Real:
+        """Argument of F."""
+        return np.angle(state.common)
+
+    def attracting(self, x: Real, state: SubordinationState) -> Logical:
+        """Whether dz/dF > 0 at real solutions, with H' > 0 for the rational operand."""
+        slope = np.full(x.shape, self._surplus)
+        real = np.ones(x.shape, dtype=bool)
+        for i, (power, omega) in enumerate(zip(self.powers, state.omegas, strict=True)):
+            g, dg, _ = self.operand_jet(i, omega, state.inner[i])
+            real &= g.imag == 0
+            slope = slope - power * (g * g / dg).real
+        if self.levy is not None:
+            own = self.levy.excess_slope(state.common).real
+            real &= 1 + own > 0
+            slope = slope + own
+        return real & (slope > 0)
+
+    def stieltjes(self, z: Complex, state: SubordinationState) -> Complex:
+        """G = 1/F."""
+        return 1 / state.common
+
+    def stieltjes_slope(self, z: Complex, state: SubordinationState) -> Complex:
+        """G' = -F'/F^2."""
+        slope = np.full(z.shape, self._surplus, dtype=np.complex128)
+        for i, (power, omega) in enumerate(zip(self.powers, state.omegas, strict=True)):
+            g, dg, _ = self.operand_jet(i, omega, state.inner[i])
+            slope = slope - power * g * g / dg
+        if self.levy is not None:
+            slope = slope + self.levy.excess_slope(state.common)
+        return -1 / (state.common**2 * slope)
+
+    def log_potential(self, z: Complex, state: SubordinationState) -> Complex:
+        """L = sum t_i L_i(omega_i) + (T - 1) log G."""
+        # log G with the argument in [-pi, 0]: on the axis G comes from below.
+        size = np.abs(state.common)
+        argument = -np.abs(np.angle(state.common))
+        copies = (self.levy is not None) - self._surplus
+        value = copies * (-np.log(size) + 1j * argument)
+        for law, power, omega in zip(self.operands, self.powers, state.omegas, strict=True):
+            value = value + power * law._log_potential(omega)
+        if self.levy is not None:
+            value = value + self.levy.log_potential(state.common)
+        return np.asarray(value)
+
+    # Gaps ----------------------------------------------------------------------------------------
+
+    def components(self, law: Law) -> list[Gap]:
+        """Components of a complement that noise of the given variance v leaves a gap of.
+
+        A gap needs v |G'| < 1 there, and |G'| is at least what the atoms at either end give.
+        """
+        components = law.gaps()
+        if self.levy is None or len(self.operands) > 1 or self.powers != (1.0,):
+            return components
+        mass = dict(law.atoms)
+
+        def least(component: Gap) -> float:
+            ends = (mass.get(component.low, 0.0), mass.get(component.high, 0.0))
+            return float(sum(weight ** (1 / 3) for weight in ends) ** 3)
+
+        return [
+            component
+            for component in components
+            if component.through_infinity
+            or (component.high - component.low) ** 2 > self.levy.variance * least(component)
+        ]
+
+    def critical_curve(self, components: tuple[Gap, ...], lead: int, s: Real) -> Swept:
+        """Points that belong to coordinates on the leading one of the components."""
+        with np.errstate(all="ignore"):
+            first = components[lead].along(s)
+            g = first.g
+            # -dz/dg, with G and the other points as functions of the one on the leading component.
+            z = self.powers[lead] * first.point
+            sign = -self.powers[lead] / first.dg
+            terms = np.abs(sign)
+            clear, side = first.clear, first.side
+            if self._surplus:
+                z = z + self._surplus / g
+                sign = sign + self._surplus / g**2
+                terms = terms + np.abs(self._surplus / g**2)
+                # Where an operand is at infinity, a zero of G is removable; else it is in a band.
+                if any(component.through_infinity for component in components):
+                    clear, side = np.minimum(clear, np.abs(self.scale * g)), side + (g > 0)
+            omegas = []
+            for i, power in enumerate(self.powers):
+                curve = first
+                if i != lead:
+                    curve = components[i].along(invert(components[i], lambda c: c.g, g))
+                    z = z + power * curve.point
+                    sign = sign - power / curve.dg
+                    terms = terms + power / np.abs(curve.dg)
+                    clear, side = np.minimum(clear, curve.clear), side + curve.side
+                omegas.append(curve.point)
+            if all(component.through_infinity for component in components):
+                clear = np.full(s.shape, np.inf)
+            slope = sign
+            if self.levy is not None:
+                own = self.levy.excess_slope(1 / g)
+                z = z + self.levy.excess(1 / g)
+                slope = sign + own / g**2
+                sign = np.where(1 + own > 0, slope, np.nan)
+                terms = terms + np.abs(own) / g**2
+            dg = -1 / slope
+            curve = Curve(z, g, dg, clear, side, tuple(omegas))
+            return swept_with_rounding(curve, sign, terms, -self.powers[lead] / first.dg)
+
+    def poles(self, component: Gap) -> Real:
+        """Coordinates where F is a jump of the rational operand, or infinite."""
+        jumps = np.array(self.levy.jumps if self.levy is not None else ())
+        zeros = [] if component.through_infinity or not self._surplus else [0.0]
+        s = invert(component, lambda curve: curve.g, np.concatenate([1 / jumps, zeros]))
+        return np.asarray(s[np.isfinite(s)])
+
+    def subordination_slope(self, curve: Curve) -> Real:
+        """D omega/dF."""
+        with np.errstate(all="ignore"):  # 0/0 where an operand is far away
+            return np.asarray(-(curve.g**2) / curve.dg)
+
+    def state_on(self, curve: Curve) -> SubordinationState:
+        """State at points of a gap."""
+        omegas = tuple(omega.astype(np.complex128) for omega in curve.omegas)
+        return SubordinationState(
+            (1 / curve.g).astype(np.complex128), omegas, self.inner_states(omegas)
+        )

@@ -1,0 +1,235 @@
+r"""Gaps of a law: the parts of the real line without mass, as curves of G and G'.
+
+Outside of its support the Stieltjes transform of a law is real and decreases along the axis. A gap
+is kept as a curve: a coordinate s in (0, 1) and, along it, the point, G and G' there. That of a
+plain law computes G from the point; that of a free sum or product runs along its operands' gaps
+(`rmtland.free.subordination.sweep`), so that no equation need be solved on it, and what is nested
+costs no more than its parts. The complement of the hull is one component, through infinity.
+
+Examples
+--------
+>>> import numpy as np
+>>> from rmtland.laws import Discrete
+>>> inner, outer = Discrete((-1.0, 1.0), (0.5, 0.5)).gaps()
+>>> (inner.low, inner.high), outer.through_infinity
+((-1.0, 1.0), True)
+
+G takes the value 0 in the middle of the inner gap:
+
+>>> float(inner.along(invert(inner, lambda curve: curve.g, np.array([0.0]))).point[0])
+0.0
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from rmtland.typing import Atoms, Complex, Real, Support
+
+__all__ = ["ACROSS", "Curve", "Gap", "invert", "joined", "plain_gap", "plain_gaps"]
+
+_TINY = 1e-13
+_SMOOTH = np.sin(np.linspace(0, np.pi / 2, 122)[1:-1]) ** 2
+_CLOSE = np.geomspace(_TINY, 1e-3, 60)
+ACROSS: Real = np.unique(np.concatenate([_CLOSE, _SMOOTH, 1 - _CLOSE]))
+"""Samples of (0, 1), dense at both ends."""
+_OUTWARD: Real = np.unique(np.concatenate([np.geomspace(2e-10, 0.1, 60), _SMOOTH, 1 - _CLOSE]))
+"""Samples of (0, 1), from infinity at 0 to a dense end at 1."""
+
+
+class _Transformed(Protocol):
+    """What gaps need of a law."""
+
+    @property
+    def support(self) -> Support: ...
+    @property
+    def atoms(self) -> Atoms: ...
+    def _jet(self, z: Complex) -> tuple[Complex, Complex]: ...
+
+
+class Curve(NamedTuple):
+    """Points along a gap with G and G' there.
+
+    `clear` is how far v is from a removable singularity, where some operands are at infinity (or
+    zero) and others are not and differences of large numbers come in; `side` counts the
+    singularities ahead. `omegas` are the subordination points of the explicit operands.
+    """
+
+    point: Real
+    g: Real
+    dg: Real
+    clear: Real
+    side: Real
+    omegas: tuple[Real, ...] = ()
+
+
+@dataclass(frozen=True)
+class Gap:
+    """An open interval without continuous part; its ends may be atoms, edges or infinite.
+
+    The coordinate s runs from `low` to `high`: over (0, 1), or (-1, 0) where the upper end is
+    infinite, or (-1/2, 1/2) through infinity, where low > high. Infinity is always s = 0, next to
+    which floating-point numbers resolve it.
+    """
+
+    low: float
+    high: float
+    along: Callable[[Real], Curve] = field(repr=False, compare=False)
+    explicit: bool = field(default=True, repr=False, compare=False)
+    """Whether the curve comes from a sweep, not from the law that it is to serve."""
+
+    critical: tuple[bool, bool] = field(default=(False, False), repr=False, compare=False)
+    """Whether the ends are critical points of a sweep, edges of bands that are known exactly."""
+
+    @property
+    def through_infinity(self) -> bool:
+        """Whether the gap is the outside of [high, low]."""
+        return self.low > self.high
+
+    def coordinates(self) -> Real:
+        """Return samples of the coordinate: dense at the ends and next to infinity."""
+        if self.through_infinity:
+            return np.concatenate([-_OUTWARD[::-1] / 2, _OUTWARD / 2])
+        if self.high == np.inf:
+            return np.asarray(-_OUTWARD[::-1])
+        return _OUTWARD if self.low == -np.inf else ACROSS
+
+    @cached_property
+    def table(self) -> tuple[Real, Curve]:
+        """Coordinates, ascending, and the curve there."""
+        samples = self.coordinates()
+        return samples, self.along(samples)
+
+    def coordinates_of(self, points: Real) -> Real:
+        """Coordinates of points of the gap, which is not one through infinity."""
+        return invert(self, lambda curve: -curve.point, -points)
+
+    def part(
+        self,
+        low: float,
+        high: float,
+        start: float,
+        end: float,
+        critical: tuple[bool, bool] = (False, False),
+    ) -> Gap:
+        """Return the part between two points, which are at given coordinates."""
+
+        def along(s: Real) -> Curve:
+            if high == np.inf:
+                return self.along(-start * s)
+            return self.along(start + (end - start) * s)
+
+        return Gap(low, high, along, self.explicit, critical)
+
+
+def plain_gap(law: _Transformed, low: float, high: float) -> Gap:
+    """Return a gap of a law whose transform is computed from the point."""
+
+    def point(s: Real) -> Real:
+        with np.errstate(divide="ignore"):
+            if low == -np.inf:
+                return np.asarray(high - (1 - s) / s)
+            if high == np.inf:
+                return np.asarray(low - (1 + s) / s)
+            if low > high:
+                # From the top of the hull to infinity at s = 0, and on to the bottom.
+                return np.asarray((low + high) / 2 - (low - high) / (4 * s))
+        return np.asarray(low + (high - low) * s)
+
+    def along(s: Real) -> Curve:
+        at = point(s)
+        g, dg = np.zeros(at.shape), np.zeros(at.shape)
+        finite = np.isfinite(at)
+        if finite.any():
+            jet = law._jet(at[finite].astype(np.complex128))
+            g[finite], dg[finite] = jet[0].real, jet[1].real
+        return Curve(at, g, dg, np.full(at.shape, np.inf), np.zeros(at.shape))
+
+    return Gap(low, high, along, False)
+
+
+def joined(last: Gap, first: Gap) -> Gap:
+    """Return the component through infinity, of the gaps on its right and on its left."""
+
+    def along(s: Real) -> Curve:
+        right = s < 0
+        a, b = last.along(2 * s[right]), first.along(2 * s[~right])
+
+        def column(here: Real, there: Real, infinity: float | None = None) -> Real:
+            values = np.empty(s.shape)
+            values[right], values[~right] = here, there
+            return values if infinity is None else np.where(s == 0, infinity, values)
+
+        # At infinity itself a sum of points that are infinite there has no value.
+        return Curve(
+            column(a.point, b.point, np.inf),
+            column(a.g, b.g, 0.0),
+            column(a.dg, b.dg, 0.0),
+            column(a.clear, b.clear),
+            column(a.side, b.side),
+        )
+
+    return Gap(last.low, first.high, along, last.explicit and first.explicit)
+
+
+def plain_gaps(law: _Transformed) -> list[Gap]:
+    """Components of the complement of a law's support and atoms, the last one through infinity."""
+    bands = sorted([*law.support, *((place, place) for place, _ in law.atoms)])
+    merged: list[list[float]] = []
+    for low, high in bands:
+        if merged and low <= merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], high)
+        else:
+            merged.append([low, high])
+    ends = [(left[1], right[0]) for left, right in itertools.pairwise(merged)]
+    return [plain_gap(law, *pair) for pair in [*ends, (merged[-1][1], merged[0][0])]]
+
+
+def invert(gap: Gap, transform: Callable[[Curve], Real], wanted: Real) -> Real:
+    """Coordinates where a function that decreases along a gap takes the wanted values; else NaN.
+
+    Bracketed in the table of the gap and found by inverse quadratic interpolation with bisection.
+
+    References
+    ----------
+    T. R. Chandrupatla, A new hybrid quadratic/bisection algorithm for finding the zero of a
+    nonlinear function without using derivatives, Adv. Eng. Software 28 (1997) 145-149.
+    """
+    samples, curve = gap.table
+    levels = np.minimum.accumulate(transform(curve))
+    place = np.searchsorted(-levels, -wanted)
+    result = np.full(wanted.shape, np.nan)
+    todo = np.flatnonzero((place > 0) & (place < samples.size) & np.isfinite(wanted))
+    goal, place = wanted[todo], place[todo]
+    a, b = samples[place - 1], samples[place]
+    fa, fb = levels[place - 1] - goal, levels[place] - goal
+    share = np.full(a.shape, 0.5)
+    for _ in range(90):
+        if todo.size == 0:
+            break
+        x = a + share * (b - a)
+        f = transform(gap.along(x)) - goal
+        same = (f > 0) == (fa > 0)
+        c, fc = np.where(same, a, b), np.where(same, fa, fb)
+        b, fb = np.where(same, b, a), np.where(same, fb, fa)
+        a, fa = x, f
+        best = np.where(np.abs(fa) < np.abs(fb), a, b)
+        result[todo] = best
+        limit = 2e-16 * np.abs(best) / np.abs(b - a)
+        going = (limit < 0.5) & (f != 0) & np.isfinite(f)
+        with np.errstate(all="ignore"):
+            xi, phi = (a - b) / (c - b), (fa - fb) / (fc - fb)
+            smooth = (phi**2 < xi) & ((1 - phi) ** 2 < 1 - xi)
+            quadratic = fa / (fb - fa) * fc / (fb - fc)
+            quadratic = quadratic + (c - a) / (b - a) * fa / (fc - fa) * fb / (fc - fb)
+        share = np.where(smooth & np.isfinite(quadratic), quadratic, 0.5)
+        share = np.clip(share, np.minimum(limit, 0.5), 1 - np.minimum(limit, 0.5))
+        todo, goal = todo[going], goal[going]
+        a, b, fa, fb, share = a[going], b[going], fa[going], fb[going], share[going]
+    return result

@@ -1,0 +1,175 @@
+"""Atoms of critical and nearly critical mass, powers barely above 1, and what is known there."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rmtland.free import free_compression, free_power, free_product, free_sum
+from rmtland.laws import (
+    Arcsine,
+    Discrete,
+    EmpiricalLaw,
+    JacobiWeight,
+    KestenMcKay,
+    MarchenkoPastur,
+    Semicircle,
+    Uniform,
+    Wachter,
+)
+
+
+def around(law):
+    """Points beside every end of a band and atom, some of them a few ulps away."""
+    ends = [end for band in law.support for end in band] + [place for place, _ in law.atoms]
+    size = max(ends) - min(ends) or 1.0
+    steps = np.concatenate([size * np.geomspace(1e-20, 1e-2, 10), [0.0]])
+    x = [np.nextafter(end, side) for end in ends for side in (-np.inf, np.inf)]
+    for end in ends:
+        x += [*(end + steps), *(end - steps), *(end * (1 + 2.3e-16 * np.array([1, 2, 5])))]
+    return np.unique(x)
+
+
+def assert_distribution(law):
+    levels = law.cdf(around(law))
+    assert levels.min() >= 0
+    assert levels.max() <= 1
+    assert np.diff(levels).min() >= -1e-12
+    ends = [end for band in law.support for end in band] + [place for place, _ in law.atoms]
+    assert law.cdf(np.nextafter(min(ends), -np.inf)) == 0
+    assert law.cdf(max(ends)) == pytest.approx(1, abs=1e-12)
+    for place, mass in law.atoms:
+        assert law.cdf(place) - law.mass_below(place) == pytest.approx(mass, abs=1e-10)
+
+
+def test_a_sum_beside_the_place_of_a_critical_atom():
+    wachter = Wachter(2.0, 0.4778964900675486)
+    law = free_sum(wachter, wachter)
+    assert law.support[0][0] == 0
+    assert law.cdf(0.0) == 0
+    # 0.9209 sqrt(x), from distances where doubles resolve it
+    known = law.cdf(1e-8) / 1e-4
+    assert law.cdf([1e-20, 1e-18, 1e-12]) == pytest.approx(
+        known * np.array([1e-10, 1e-9, 1e-6]), rel=1e-5
+    )
+    assert_distribution(law)
+    signed = free_product(law, Semicircle())
+    assert signed.support[0][0] == pytest.approx(-signed.support[0][1], rel=1e-12)
+    assert signed.cdf(0.0) == pytest.approx(0.5, abs=1e-12)
+
+
+def test_wachter_beside_its_atom():
+    # L = p log-part: beside the atom Im L is (1 - mass) pi + mass arg z, to first order in z.
+    law = Wachter(2.0, 0.4778964900675486)
+    z = 1e-3j * 10.0 ** -np.arange(0, 12)
+    off = law.log_potential(z).imag / np.pi - 0.75
+    assert off / z.imag == pytest.approx(np.full(12, off[5] / z[5].imag), rel=1e-3)
+
+
+@pytest.mark.parametrize("rest", [0.0, 7e-4, -7e-4, 1e-5, -1e-6])
+def test_sums_of_nearly_critical_atoms(rest):
+    # Wachter(1/p, .) has the atom 1 - p at zero: together 1 + rest.
+    one, two = Wachter(2.0, 0.5), Wachter(1 / (0.5 - rest), 0.5)
+    law = free_sum(one, two)
+    assert sum(mass for _, mass in law.atoms) == pytest.approx(max(rest, 0), abs=1e-13)
+    assert_distribution(law)
+    assert law.ppf(0.5) < law.ppf(0.9)
+
+
+@pytest.mark.parametrize(
+    "law",
+    [Uniform(0.0, 1.0), Arcsine(-1.0, 1.0), Discrete((0.0, 1.0, 3.0), (0.2, 0.5, 0.3))],
+    ids=lambda law: type(law).__name__,
+)
+@pytest.mark.parametrize("power", [1 + 1e-12, 1 + 1e-9, 1 + 1e-6, 2.0])
+def test_powers_next_to_one(law, power):
+    result = free_power(law, power)
+    assert_distribution(result)
+    ends = [end for band in law.support for end in band] + [place for place, _ in law.atoms]
+    low, high = result.support[0][0] if result.support else ends[0], max(np.ravel(ends))
+    assert low >= power * min(ends) - 1e-15
+    # The law itself, moved by no more than the power.
+    x = np.linspace(min(ends), high, 7)[1:-1] + 0.0123
+    assert result.cdf(x) == pytest.approx(law.cdf(x), abs=10 * (power - 1) ** 0.5)
+
+
+def test_powers_and_compressions_of_a_point_mass_are_point_masses():
+    point = Discrete((1.5,), (1.0,))
+    assert free_power(point, 2.5).atoms == ((3.75, 1.0),)
+    assert free_power(point, 0.5).atoms == ((0.75, 1.0),)
+    assert free_power(point, 2.5).support == ()
+    assert free_compression(point, 0.4).atoms == ((1.5, 1.0),)
+
+
+def test_the_lower_tail_of_a_compression_with_a_steep_end():
+    law = free_compression(
+        free_sum(
+            JacobiWeight(-0.5, 2.5, -0.3956985676375357, 0.7981089124062357),
+            Discrete((0.0, 1.0), (0.25, 0.75)),
+        ),
+        0.5,
+    )
+    assert law.cdf(0.6004261028383667) == pytest.approx(0, abs=1e-13)
+    assert (law.solve(np.linspace(0.59, 0.62, 50)).value.imag <= 0).all()
+    assert_distribution(law)
+
+
+@settings(max_examples=12, deadline=None, derandomize=True, database=None)
+@given(st.integers(0, 10**6), st.floats(2, 4), st.sampled_from([MarchenkoPastur, Wachter]))
+def test_signed_products_with_a_large_null_space(seed, digits, kind):
+    population = EmpiricalLaw(np.random.default_rng(seed).normal(size=12))
+    positive = kind(10**digits) if kind is MarchenkoPastur else Wachter(10**digits, 0.3)
+    law = free_product(population, positive)
+    mass = 1 - 10**-digits
+    ((place, null),) = law.atoms
+    assert place == 0
+    assert null == pytest.approx(mass, abs=1e-12)
+    corner = free_compression(population, 10**-digits)
+    assert law.mass_below(0.0) == pytest.approx(10**-digits * corner.mass_below(0.0), abs=1e-10)
+    low, high = law.support[0][0], law.support[-1][1]
+    x = np.concatenate([[0.0], -np.geomspace(1e-12, 1, 25) * abs(low),
+                        np.geomspace(1e-12, 1, 25) * high])  # fmt: skip
+    levels = law.cdf(np.sort(x))
+    assert np.diff(levels).min() >= -1e-12
+    assert law.ppf(0.5) == 0
+
+
+def test_ninety_eigenvalues_times_a_very_long_wishart_matrix():
+    x = np.random.default_rng(3).normal(size=90)
+    law = free_product(EmpiricalLaw(x), MarchenkoPastur(1000.0))
+    assert law.mass_below(0.0) == pytest.approx(9.6628408936e-4, abs=1e-12)
+    assert law.cdf([-1.0, -0.5, -1e-3]) == pytest.approx(
+        [9.6131e-4, 9.6382e-4, 9.6628e-4], abs=5e-9
+    )
+    assert law.ppf(0.5) == 0
+
+
+@pytest.mark.parametrize("degree", [1.99, 1.9, 1.5])
+@pytest.mark.parametrize("ends", [(0.9166498584100999, 0.9528081526879218), (0.5, 3.0)])
+def test_products_whose_signed_factor_is_almost_two_signs(degree, ends):
+    law = free_product(KestenMcKay(degree), Uniform(*ends))
+    x = np.array([-0.5, -1e-3, -1e-9, -1e-13, 0.0, 1e-13, 1e-9, 1e-3, 0.5])
+    levels = law.cdf(x)
+    assert levels == pytest.approx(1 - levels[::-1], abs=1e-9)
+    assert (np.diff(levels) >= 0).all()
+    # The density at zero of B x A is that of B times E[1/A].
+    low, high = ends
+    mean = np.log(high / low) / (high - low)
+    assert law.pdf(0.0) == pytest.approx(KestenMcKay(degree).pdf(0.0) * mean, rel=1e-6)
+
+
+def test_quantiles_at_an_atom_inside_a_band():
+    law = free_product(Discrete((-1.0, 2.0), (0.4, 0.6)), MarchenkoPastur(2.0))
+    assert law.atoms == ((0.0, 0.5),)
+    left = law.mass_below(0.0)
+    assert (law.ppf([left + 1e-3, left + 0.25, left + 0.499]) == 0).all()
+    assert law.ppf(left - 1e-3) < 0 < law.ppf(left + 0.5 + 1e-3)
+
+
+@pytest.mark.parametrize(("one", "two"), list(itertools.combinations(range(4), 2)))
+def test_distribution_functions_rise_between_zero_and_one(one, two):
+    laws = [Discrete((-1.0, 1.0), (0.5, 0.5)), Discrete((0.0, 1.0, 4.0), (0.5, 0.25, 0.25)),
+            Wachter(2.0, 0.5), Uniform(0.0, 1.0)]  # fmt: skip
+    assert_distribution(free_sum(laws[one], laws[two]))
