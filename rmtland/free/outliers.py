@@ -104,7 +104,7 @@ def spiked(law: Operand, spikes: ArrayLike, *, kind: str = "additive") -> tuple[
             value = np.where(np.isinf(curve.point), 0.0, curve.point * curve.g - 1)
             return value, curve.g + curve.point * curve.dg
 
-    gaps = law.gaps()
+    gaps = law.complement()
     found = []
     for spike in array.tolist():
         strength = spike - 1 if multiplicative else spike

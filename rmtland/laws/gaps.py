@@ -10,7 +10,7 @@ Examples
 --------
 >>> import numpy as np
 >>> from rmtland.laws import Discrete
->>> inner, outer = Discrete((-1.0, 1.0), (0.5, 0.5)).gaps()
+>>> inner, outer = Discrete((-1.0, 1.0), (0.5, 0.5)).complement()
 >>> (inner.low, inner.high), outer.through_infinity
 ((-1.0, 1.0), True)
 

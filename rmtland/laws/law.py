@@ -195,7 +195,7 @@ class Law(abc.ABC):
             x[~small] = self._ppf(1 - q[~small])
         return x
 
-    def gaps(self) -> list[Gap]:
+    def complement(self) -> list[Gap]:
         """Components of the complement of support and atoms, the last one through infinity.
 
         Returns

@@ -20,6 +20,7 @@ np.True_
 
 from __future__ import annotations
 
+import itertools
 from typing import Protocol
 
 import numpy as np
@@ -51,7 +52,11 @@ class TwoTailed(Distribution, Protocol):
 def quantiles(law: Distribution, q: Real) -> Real:
     """Return the least x with cdf(x) >= q, for levels q in [0, 1]."""
     x = np.empty_like(q)
-    pieces = [*law.support, *((place, place) for place, _ in law.atoms)]
+    pieces = [(place, place) for place, _ in law.atoms]
+    for low, high in law.support:
+        # An atom inside a band divides it.
+        cuts = [low, *(place for place, _ in law.atoms if low < place < high), high]
+        pieces += list(itertools.pairwise(cuts))
     remaining = np.ones(q.shape, dtype=bool)
     for low, high in sorted(pieces):
         # An atom at the upper end of a band is a piece of its own.

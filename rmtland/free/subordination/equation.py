@@ -139,7 +139,7 @@ class SubordinationEquation(abc.ABC):
 
     def components(self, law: Law) -> list[Gap]:
         """Components of an operand's complement that may leave gaps."""
-        return law.gaps()
+        return law.complement()
 
     def poles(self, component: Gap) -> Real:
         """Coordinates on the leading component at poles of explicit operands, which bands hold."""

@@ -158,8 +158,14 @@ def between(solved: Solved, x: float, band: tuple[float, float]) -> Extrapolated
     step = max(64 * float(np.spacing(abs(x))), 1e-12 * (high - low))
     while step < 1e-3 * (high - low) and 8 * step < min(x - low, high - x):
         g, below, good = solved(x + step * np.array([-8.0, -1.0, 1.0, 8.0]))
-        if good.all() and -1e-12 < below[2] - below[1] < _UNCERTAIN and (g.imag < 0).all():
-            return _interpolated(g, below)
+        small = (np.abs(g.imag) <= 1e-9 * np.abs(g)).all()
+        if good.all() and -1e-12 < below[2] - below[1] < _UNCERTAIN:
+            if small:
+                middle = complex(g[1] + g[2]) / 2
+                flat = complex(middle.real, min(middle.imag, 0.0))
+                return Extrapolated(flat, float(below[1] + below[2]) / 2)
+            if (g.imag < 0).all():
+                return _interpolated(g, below)
         step *= 16
     return None
 

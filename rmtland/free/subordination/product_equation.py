@@ -207,7 +207,7 @@ class ProductEquation(SubordinationEquation):
         A gap needs phi omega |M'| < |1 + phi M| there. |M| is at most sqrt(mean |M'|), and |M'| at
         least what the atoms at either end give, beyond which the condition cannot hold again.
         """
-        components = law.gaps()
+        components = law.complement()
         if len(self.operands) > 1 or len(self.wisharts) != 1:
             return components
         phi, mean, mass = self.wisharts[0].aspect_ratio, law.mean(), dict(law.atoms)

@@ -90,7 +90,7 @@ class SubordinatedLaw(Solved):
         search = GapSearch(self, self.solver, self.hull_bound)
         return search.ordered(self._found_gaps(search), [place for place, _ in self.atoms])
 
-    def gaps(self) -> list[Gap]:
+    def complement(self) -> list[Gap]:
         """Components of the complement of support and atoms, the last one through infinity."""
         first, *inner, last = self._real_gaps
         return [*inner, joined(last, first)]

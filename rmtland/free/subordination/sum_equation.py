@@ -184,7 +184,7 @@ class SumEquation(SubordinationEquation):
 
         A gap needs v |G'| < 1 there, and |G'| is at least what the atoms at either end give.
         """
-        components = law.gaps()
+        components = law.complement()
         if self.levy is None or len(self.operands) > 1 or self.powers != (1.0,):
             return components
         mass = dict(law.atoms)

@@ -32,7 +32,7 @@ NESTED = free_sum(
 
 @pytest.mark.parametrize("law", [Semicircle(0.7, center=2.0), MarchenkoPastur(2.5), NESTED])
 def test_along_every_gap_g_falls_and_is_inverted(law):
-    for gap in law.gaps():
+    for gap in law.complement():
         samples, curve = gap.table
         assert (np.diff(samples) > 0).all()
         clear = curve.clear > 1e-3
@@ -45,7 +45,7 @@ def test_along_every_gap_g_falls_and_is_inverted(law):
 
 @pytest.mark.parametrize("law", [Uniform(1.0, 2.0), NESTED])
 def test_curves_are_the_transform(law):
-    for gap in law.gaps():
+    for gap in law.complement():
         curve = gap.along(gap.table[0][3:-3:11])
         near = (np.abs(curve.point) < 1e3) & (curve.clear > 1e-3)
         g = law.stieltjes(curve.point[near])
@@ -54,9 +54,9 @@ def test_curves_are_the_transform(law):
 
 
 def test_values_outside_the_range_of_a_gap_are_not_inverted():
-    gap = next(gap for gap in Uniform(-1.0, 1.0).gaps() if gap.through_infinity)
+    gap = next(gap for gap in Uniform(-1.0, 1.0).complement() if gap.through_infinity)
     assert np.isfinite(invert(gap, lambda curve: curve.g, np.array([0.3])))
-    arcsine = next(gap for gap in Semicircle().gaps() if gap.through_infinity)
+    arcsine = next(gap for gap in Semicircle().complement() if gap.through_infinity)
     found = invert(arcsine, lambda curve: curve.g, np.array([1.5, -1.5, np.nan]))
     assert np.isnan(found).all()  # |G| is at most 1 there
 
@@ -82,10 +82,10 @@ def test_promising_components_leave_the_gaps_of_all_components(kind, seed, monke
     law = make()
     choices = [law.equation.components(operand) for operand in law.operands]
     search = GapSearch(law, law.solver, law.hull_bound)
-    assert len(search._promising(choices)) < np.prod([len(a.gaps()) for a in law.operands])
-    found = law.gaps()
+    assert len(search._promising(choices)) < np.prod([len(a.complement()) for a in law.operands])
+    found = law.complement()
     monkeypatch.setattr(gap_search, "FEW_COMPONENTS", 10**6)
-    assert found == make().gaps()
+    assert found == make().complement()
     assert len(law.support) > 1
 
 
