@@ -292,7 +292,7 @@ def _potential(
         if p_rest != 0:
             part = log_one_plus(1 / p, moment)
             # Beside an atom at 0: (M + p)(M + 1) = z M (M + kappa), without the cancellation.
-            beside = (np.abs(moment + p) < 0.01 * p) & (z != 0)
+            beside = (np.abs(moment + p) < 1e-4 * p) & (z != 0) & (np.abs(moment + 1) > 0.01)
             if p < 1 and beside.any():
                 near = moment[beside]
                 product = z[beside].conj() * near * (near + kappa) / (p * (near + 1))

@@ -90,7 +90,12 @@ class EndPower:
 
 
 def power_beside_end(
-    solved: Solved, band: tuple[float, float], masses: tuple[float, float], *, upper: bool
+    solved: Solved,
+    band: tuple[float, float],
+    masses: tuple[float, float],
+    *,
+    upper: bool,
+    beyond: float = 0.0,
 ) -> EndPower | None:
     """Find the power at an end of a band, from the nearest points that are solved.
 
@@ -104,6 +109,8 @@ def power_beside_end(
         The distribution function at its ends.
     upper : bool
         Which end.
+    beyond : float
+        Only points farther from the end than this are looked at.
 
     Returns
     -------
@@ -114,6 +121,7 @@ def power_beside_end(
     end, inward = (high, -1.0) if upper else (low, 1.0)
     level = masses[upper]
     step = max(64 * float(np.spacing(abs(end))), 1e-15 * (high - low) if end else 1e-30)
+    step = max(step, 1.5 * beyond)
     while step < 1e-3 * (high - low):
         found = _power_at(solved, end, inward * step, level)
         if found is not None:

@@ -361,9 +361,16 @@ class SubordinatedLaw(Solved):
                 self._solved, band, self._levels.at_ends(band), upper=upper
             )
         power, distance = self._end_powers[band, upper], abs(x - band[upper])
-        if power is not None and distance < power.step:
-            return power.at(distance)
-        return between(self._solved, x, band)
+        if power is None or distance >= power.step:
+            found = between(self._solved, x, band)
+            if found is not None or power is None or distance > 1e-6 * (band[1] - band[0]):
+                return found
+            # Closer to the end than where everything is solved.
+            power = power_beside_end(
+                self._solved, band, self._levels.at_ends(band), upper=upper, beyond=distance
+            )
+            self._end_powers[band, upper] = power
+        return power.at(distance) if power is not None else None
 
     # The interface of a law ---------------------------------------------------------------------
 
