@@ -49,267 +49,49 @@ True
 
 from __future__ import annotations
 
-import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from rmtland.free.operator_valued.matrix_dyson import MatrixSystem, upper_log
-from rmtland.laws.law import Law, upper_half_plane
-from rmtland.laws.levy import LevyTriplet
-from rmtland.solution import ConvergenceError, Solution, Status
+from rmtland.free.operator_valued.pencil_parts import (
+    CircularPart,
+    LawPart,
+    LevyPart,
+    Part,
+    circular_part,
+    law_part,
+    levy_part,
+)
+from rmtland.free.operator_valued.resolvent_equation import (
+    MatrixSystem,
+    ResolventEquation,
+    Solved,
+    upper_log,
+)
+from rmtland.free.operator_valued.small_matrices import (
+    eigenvalues_or_nan,
+    hermitian_eigenvalues_or_nan,
+    inverse_or_nan,
+    pseudoinverse_or_nan,
+    solve_or_nan,
+)
+from rmtland.solution import ConvergenceError
+from rmtland.typing import Complex, Integer, Logical, Real
 
 __all__ = ["FreePencil", "Part", "circular_part", "law_part", "levy_part"]
 
-Real = NDArray[Any]  # float64
-Complex = NDArray[Any]  # complex128
-Linear = Callable[[Complex], Complex]
-
 _NEWTON = 25
-_DESCENTS = 120
-_TABLE = 257
+_DESCENTS = 80
+_COARSE = 8
+_REFINED = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Part(abc.ABC):
-    """What one free variable contributes: a_j = V D V*.
-
-    Parameters
-    ----------
-    frame : ndarray of complex, shape (k, r)
-        V.
-    core : ndarray of complex, shape (r, r)
-        D; for a circular variable any matrix, otherwise Hermitian and invertible.
-    """
-
-    frame: Complex
-    core: Complex
-
-    @property
-    def rank(self) -> int:
-        """The rank r."""
-        return int(self.frame.shape[1])
-
-    @abc.abstractmethod
-    def energy(self, m: Complex, sigma: Complex, tau: float) -> tuple[Complex, Linear, Any]:
-        """Sigma as a function of m (and of itself), and its derivatives in both.
-
-        Shapes (n, r, r); the derivatives take directions (n, d, r, r). The last is None where
-        Sigma is explicit. The variable is multiplied by tau.
-        """
-
-    @abc.abstractmethod
-    def potential(self, m: Complex, sigma: Complex) -> Complex:
-        """Return what the part adds to the logarithmic potential, shape (n,)."""
-
-    def inner(self, m: Complex, sigma: Complex) -> Complex | None:
-        """Return the subordination point w, None where the part is explicit."""
-        return None
-
-    def rounding(self, m: Complex, sigma: Complex) -> Real:
-        """Bound of the rounding of `energy`, shape (n,)."""
-        value, slope, _ = self.energy(m, sigma, 1.0)
-        unit = np.eye(self.rank)[None, None] * np.linalg.norm(m, axis=(1, 2))[:, None, None, None]
-        moved = np.linalg.norm(slope(unit.astype(np.complex128)), axis=(2, 3))[:, 0]
-        return np.asarray(1e-15 * (np.linalg.norm(value, axis=(1, 2)) + moved))
-
-
-@dataclass(frozen=True, eq=False)
-class _LevyPart(Part):
-    variance: float
-    rates: tuple[float, ...]
-    jumps: tuple[float, ...]
-
-    def energy(self, m: Complex, sigma: Complex, tau: float) -> tuple[Complex, Linear, Any]:
-        d = tau * self.core
-        value = self.variance * d @ m @ d
-        factors = []
-        for rate, jump in zip(self.rates, self.jumps, strict=True):
-            ratio = d @ _inverse(np.eye(self.rank) - jump * m @ d)
-            value = value + rate * jump * ratio
-            factors.append((rate * jump**2, ratio[:, None]))
-
-        def slope(dm: Complex) -> Complex:
-            total = self.variance * d @ dm @ d
-            for weight, ratio in factors:
-                total = total + weight * ratio @ dm @ ratio
-            return total
-
-        return value, slope, None
-
-    def potential(self, m: Complex, sigma: Complex) -> Complex:
-        d = self.core
-        total = self.variance / 2 * np.einsum("nij,nji->n", m @ d, m @ d)
-        inverse = np.linalg.inv(d)
-        for rate, jump in zip(self.rates, self.jumps, strict=True):
-            ratio = jump * d @ _inverse(np.eye(self.rank) - jump * m @ d)
-            total = total + rate * np.einsum("nij,nji->n", m, ratio)
-            # 1 - t m D = (D^-1/t - m) (t D), the first factor in the upper half-plane
-            logs = upper_log(np.linalg.eigvals(inverse / jump - m)).sum(axis=1)
-            real = upper_log(np.linalg.eigvalsh(inverse / jump).astype(np.complex128)).sum()
-            total = total + rate * (logs - real)
-        return np.asarray(total)
-
-
-@dataclass(frozen=True, eq=False)
-class _CircularPart(Part):
-    variance: float
-
-    def energy(self, m: Complex, sigma: Complex, tau: float) -> tuple[Complex, Linear, Any]:
-        c = tau * self.core
-        adjoint = c.conj().T
-
-        def slope(dm: Complex) -> Complex:
-            return self.variance * (c @ dm @ adjoint + adjoint @ dm @ c)
-
-        return slope(m), slope, None
-
-    def potential(self, m: Complex, sigma: Complex) -> Complex:
-        c = self.core
-        return np.asarray(self.variance * np.einsum("nij,nji->n", m @ c, m @ c.conj().T))
-
-
-@dataclass(frozen=True, eq=False)
-class _LawPart(Part):
-    law: Law
-    center: float
-
-    def _points(self, w: Complex, tau: float) -> tuple[Complex, Complex, Complex]:
-        """Eigenvalues and eigenvectors of D^-1 w, with the inverses of the latter."""
-        a = np.linalg.inv(tau * self.core) @ w
-        if self.rank == 1:
-            one = np.ones_like(a)
-            return a[:, :, 0], one, one
-        values, vectors = np.linalg.eig(a)
-        return values, vectors, _inverse(vectors)
-
-    def _transform(self, zeta: Complex) -> tuple[Complex, Complex]:
-        """G and G' of the centred law in both half-planes."""
-        flat = zeta.ravel()
-        with np.errstate(all="ignore"):
-            g, slope = self.law._jet(flat.real + self.center + 1j * np.abs(flat.imag))
-        below = flat.imag < 0
-        g, slope = np.where(below, g.conj(), g), np.where(below, slope.conj(), slope)
-        return g.reshape(zeta.shape), slope.reshape(zeta.shape)
-
-    def _differences(self, zeta: Complex, g: Complex, slope: Complex) -> Complex:
-        """First divided differences of G at pairs of eigenvalues."""
-        gap = zeta[:, :, None] - zeta[:, None, :]
-        middle = (slope[:, :, None] + slope[:, None, :]) / 2
-        with np.errstate(all="ignore"):
-            table = (g[:, :, None] - g[:, None, :]) / gap
-            near = np.abs(gap) <= 3e-4 * np.abs(g / slope)[:, :, None]
-        near |= gap == 0
-        table[near] = middle[near]
-        apart = near & (gap != 0)
-        if apart.any():
-            # Simpson's rule for the mean of G' between them
-            mean = (zeta[:, :, None] + zeta[:, None, :]) / 2
-            table[apart] = (middle[apart] + 2 * self._transform(mean[apart])[1]) / 3
-        return np.asarray(table)
-
-    def _cauchy(self, w: Complex, tau: float) -> tuple[Complex, Linear]:
-        """F(w) and its derivative."""
-        zeta, vectors, inverse = self._points(w, tau)
-        g, slope = self._transform(zeta)
-        table = self._differences(zeta, g, slope)
-        back = np.linalg.inv(tau * self.core)
-        if self.rank == 2:
-            # Without eigenvectors, which may be nearly parallel
-            a = back @ w
-            mean = zeta.mean(axis=1)[:, None, None] * np.eye(2)
-            value = g.mean(axis=1)[:, None, None] * np.eye(2) + table[:, :1, 1:] * (a - mean)
-        else:
-            value = (vectors * g[:, None, :]) @ inverse
-
-        def derivative(dw: Complex) -> Complex:
-            inner = inverse[:, None] @ (back @ dw) @ vectors[:, None]
-            return np.asarray(vectors[:, None] @ (table[:, None] * inner) @ inverse[:, None] @ back)
-
-        return value @ back, derivative
-
-    def inner(self, m: Complex, sigma: Complex) -> Complex | None:
-        return _inverse(m) + sigma
-
-    def energy(self, m: Complex, sigma: Complex, tau: float) -> tuple[Complex, Linear, Any]:
-        lifted = _inverse(m)
-        w = lifted + sigma
-        value, derivative = self._cauchy(w, tau)
-        back = _inverse(value)
-
-        def of_w(dw: Complex) -> Complex:
-            return np.asarray(dw + back[:, None] @ derivative(dw) @ back[:, None])
-
-        def slope(dm: Complex) -> Complex:
-            return of_w(-lifted[:, None] @ dm @ lifted[:, None])
-
-        return w - back, slope, of_w
-
-    def potential(self, m: Complex, sigma: Complex) -> Complex:
-        w = _inverse(m) + sigma
-        zeta, vectors, _ = self._points(w, 1.0)
-        # As many are in the upper half-plane as D has positive eigenvalues; a real one belongs to
-        # that which it is about to leave to.
-        negative = int(np.sum(np.linalg.eigvalsh(self.core) < 0))
-        quadratic = np.einsum("nia,ij,nja->na", vectors.conj(), self.core, vectors).real
-        slant = zeta.imag / np.abs(zeta)
-        score = np.where(np.abs(slant) <= 1e-9, 1e-9 * np.tanh(quadratic), slant)
-        upper = np.argsort(np.argsort(score, axis=1), axis=1) >= negative
-        flat = zeta.ravel()
-        logs = self.law._log_potential(flat.real + self.center + 1j * np.abs(flat.imag))
-        logs = logs.reshape(zeta.shape)
-        logs = np.where(upper, logs, logs.conj())
-        total = np.log(abs(np.linalg.det(self.core))) + 1j * np.pi * negative + logs.sum(axis=1)
-        return np.asarray(total - upper_log(1 / np.linalg.eigvals(m)).sum(axis=1))
-
-    def rounding(self, m: Complex, sigma: Complex) -> Real:
-        w = _inverse(m) + sigma
-        zeta, vectors, inverse = self._points(w, 1.0)
-        flat = zeta.ravel()
-        solution = self.law.solve(flat.real + self.center + 1j * np.abs(flat.imag), throw=False)
-        stated = np.inf if solution.error is None else np.asarray(solution.error)
-        error = np.where(np.isfinite(stated), stated, 1e-12 * np.abs(solution.value))
-        error = (error + 1e-15 * np.abs(solution.value)).reshape(zeta.shape).max(axis=1)
-        back = np.linalg.inv(self.core)
-        value, derivative = self._cauchy(w, 1.0)
-        lifted = _inverse(value)
-        size = np.linalg.norm(vectors, axis=(1, 2)) * np.linalg.norm(inverse, axis=(1, 2))
-        moved = np.linalg.norm(
-            derivative(np.broadcast_to(np.eye(self.rank), (len(w), 1, self.rank, self.rank))),
-            axis=(2, 3),
-        )[:, 0]
-        norm = np.linalg.norm(w, axis=(1, 2))
-        error = error * size * np.linalg.norm(back) + 1e-15 * (1 + size) * moved * norm
-        return np.asarray(1e-15 * norm + np.linalg.norm(lifted, axis=(1, 2)) ** 2 * error)
-
-
-def levy_part(matrix: ArrayLike, triplet: LevyTriplet) -> Part:
-    """Part of a variable with a rational R-transform (its drift left out), a Hermitian."""
-    frame, core = _framed(matrix)
-    return _LevyPart(frame, core, triplet.variance, triplet.rates, triplet.jumps)
-
-
-def law_part(matrix: ArrayLike, law: Law, *, center: float = 0.0) -> Part:
-    """Part of a variable of any law, less the number `center`, a Hermitian."""
-    frame, core = _framed(matrix)
-    return _LawPart(frame, core, law, center)
-
-
-def circular_part(matrix: ArrayLike, variance: float) -> Part:
-    """Part a (x) c + its adjoint of a circular variable with E c c* = variance, a any matrix."""
-    a = np.asarray(matrix, dtype=np.complex128)
-    left, values, _ = np.linalg.svd(np.concatenate([a, a.conj().T], axis=1))
-    frame = left[:, : int(np.sum(values > 1e-13 * values[0]))]
-    return _CircularPart(frame, frame.conj().T @ a @ frame, variance)
-
-
-@dataclass(frozen=True, eq=False)
-class FreePencil:
+class FreePencil(ResolventEquation):
     """The equation of a linear pencil in free variables, P = e_1 e_1*.
 
     Parameters
@@ -401,10 +183,62 @@ class FreePencil:
         w[:, 0, 0] += z
         return np.asarray(w)
 
-    def system(self, z: Complex, u: Complex, *, tau: float = 1.0) -> MatrixSystem:
+    @cached_property
+    def _arrays(self) -> _PencilArrays | None:
+        """What the kernels take; None where a law has a block they do not know."""
+        if any(isinstance(part, LawPart) and part.rank > 2 for part in self.parts):
+            return None
+        return _PencilArrays.of(self.parts, self._bases, self._spans)
+
+    def system(self, z: Complex, u: Complex) -> MatrixSystem:
         """Return the equation at points z, shape (n,), and coordinates u, shape (n, d)."""
+        return self._linearised(z, u, 1.0)[0]
+
+    def _linearised(self, z: Complex, u: Complex, tau: float) -> tuple[MatrixSystem, Complex]:
+        """Return the equation with variables times tau, and Newton's step and du/dz (n, d, 2)."""
+        arrays = self._arrays
+        if arrays is None:
+            system = self.reference_system(z, u, tau=tau)
+            both = np.stack([system.defect, system.slope], axis=-1)
+            return system, solve_or_nan(system.jacobian, both)
+        from rmtland.free.operator_valued import free_pencil_kernels as kernels
+
+        n, d, k, r = *u.shape, self.size, arrays.frames.shape[1]
+        z, u = np.ascontiguousarray(z), np.ascontiguousarray(u)
+        cores, cores_inverse = tau * arrays.cores, arrays.cores_inverse / tau
+        m = np.empty((n, k, k), dtype=np.complex128)
+        x = np.empty((n, r, r), dtype=np.complex128)
+        lifted = np.empty((n, r, r), dtype=np.complex128)
+        zeta = np.ones((n, r), dtype=np.complex128)
+        kernels.resolvents(
+            z, u, self.constant, arrays.frames, arrays.basis, arrays.starts, arrays.kinds,
+            cores_inverse, m, x, lifted, zeta,
+        )  # fmt: skip
+        g, slope = np.zeros_like(zeta), np.zeros_like(zeta)
+        differences = np.zeros((n, len(self.parts)), dtype=np.complex128)
+        for j, part in enumerate(self.parts):
+            if isinstance(part, LawPart):
+                span = slice(arrays.starts[j], arrays.starts[j + 1])
+                points = zeta[:, span]
+                values = part.transform(points)
+                g[:, span], slope[:, span] = values
+                if part.rank == 2:
+                    differences[:, j] = part.differences(points, *values)[:, 0, 1]
+        jacobian = np.empty((n, d, d), dtype=np.complex128)
+        defect, change = np.empty((2, n, d), dtype=np.complex128)
+        terms = np.empty((n, d))
+        moves = np.empty((n, d, 2), dtype=np.complex128)
+        kernels.linearised(
+            u, m, x, lifted, zeta, g, slope, differences, arrays.frames, arrays.basis,
+            arrays.starts, arrays.owners, arrays.kinds, cores, cores_inverse, arrays.variances,
+            arrays.rates, arrays.jumps, jacobian, defect, change, terms, moves,
+        )  # fmt: skip
+        return MatrixSystem(m, defect, jacobian, change, terms), moves
+
+    def reference_system(self, z: Complex, u: Complex, *, tau: float = 1.0) -> MatrixSystem:
+        """Return `system` in plain NumPy, with variables times tau."""
         n, d = u.shape
-        m = _inverse(self._inverse_of_m(z, u))
+        m = inverse_or_nan(self._inverse_of_m(z, u))
         defect = np.empty((n, d), dtype=np.complex128)
         jacobian = np.zeros((n, d, d), dtype=np.complex128)
         slope = np.empty((n, d), dtype=np.complex128)
@@ -437,9 +271,7 @@ class FreePencil:
 
     # Newton and continuation -----------------------------------------------------------------
 
-    def _newton(
-        self, z: Complex, u: Complex, *, tau: float = 1.0, limit: int = _NEWTON
-    ) -> tuple[Complex, Complex, NDArray[np.bool_], Any, Real]:
+    def _newton(self, z: Complex, u: Complex, *, tau: float = 1.0, limit: int = _NEWTON) -> Solved:
         """Newton's method at points: coordinates, M, acceptance, steps, relative defect."""
         n = z.size
         u = u.copy()
@@ -453,19 +285,19 @@ class FreePencil:
             if not active.size:
                 break
             with np.errstate(all="ignore"):
-                system = self.system(z[active], u[active], tau=tau)
+                system, moves = self._linearised(z[active], u[active], tau)
                 size = np.max(np.abs(system.defect) / system.terms, axis=1, initial=0.0)
-                both = np.stack([system.defect, system.slope], axis=-1)
-                moves = _solve(system.jacobian, both)
                 largest = np.abs(system.matrices).max(axis=(1, 2))
             steps[active] += 1
             fine = np.isfinite(size) & np.isfinite(moves).all(axis=(1, 2))
             stalls[active] = np.where(size > best[active] / 2, stalls[active] + 1, 0)
             best[active] = np.fmin(best[active], size)
             rounding = np.minimum(1e-15 * (1 + largest * np.abs(z[active])), 1e-8)
-            done = fine & (
-                (size < 1e-15) | ((stalls[active] > 0) & (size < np.maximum(1e-12, rounding)))
-            )
+            # Where a block of M is nearly singular rounding is larger; the error that is stated
+            # for a solution includes what is left of the defect.
+            stalled = stalls[active]
+            small = np.where(stalled > 1, 1e-10, np.maximum(1e-12, rounding))
+            done = fine & ((size < 1e-15) | ((stalled > 0) & (size < small)))
             if done.any():
                 chosen = active[done]
                 m[chosen], defects[chosen] = system.matrices[done], size[done]
@@ -476,24 +308,22 @@ class FreePencil:
             go = fine & ~done & (stalls[active] <= 6)
             u[active[go]] -= moves[go, :, 0]
             active = active[go]
-        return u, m, accepted, steps, defects
+        return Solved(u, m, accepted, steps, defects)
 
-    def _physical(
-        self, z: Complex, u: Complex, du: Complex, m: Complex, blur: Real
-    ) -> NDArray[np.bool_]:
+    def _physical(self, z: Complex, u: Complex, du: Complex, m: Complex, blur: Real) -> Logical:
         """Whether Im M <= 0 and Im w >= 0, or M Hermitian and decreasing, w increasing, in z."""
         adjoint = m.conj().swapaxes(1, 2)
         sizes = np.abs(m).max(axis=(1, 2))
         imaginary = (adjoint - m) / 2j
         extent = np.abs(imaginary).max(axis=(1, 2))
         plane = (extent > 1e-9 * sizes) | (z.imag > 0)
-        lowest = np.linalg.eigvalsh(imaginary)[:, 0]
+        lowest = hermitian_eigenvalues_or_nan(imaginary)[:, 0]
         good = lowest >= -np.maximum(1e-9 * extent, blur * sizes)
         fall = -np.tensordot(du, self._directions, axes=1)
         fall[:, 0, 0] += 1
         fall = m @ fall @ m
         fall = (fall + fall.conj().swapaxes(1, 2)) / 2
-        least = np.linalg.eigvalsh(fall)[:, 0]
+        least = hermitian_eigenvalues_or_nan(fall)[:, 0]
         falling = least >= -np.maximum(1e-7, blur) * np.abs(fall).max(axis=(1, 2))
         good = np.where(plane, good, falling)
         for part, sigma, change in zip(
@@ -503,12 +333,12 @@ class FreePencil:
             w = part.inner(inner, sigma)
             if w is None:
                 continue
-            upward = np.linalg.eigvalsh((w - w.conj().swapaxes(1, 2)) / 2j)[:, 0]
+            upward = hermitian_eigenvalues_or_nan((w - w.conj().swapaxes(1, 2)) / 2j)[:, 0]
             size = np.abs(w).max(axis=(1, 2))
-            lifted = _inverse(inner)
+            lifted = inverse_or_nan(inner)
             rise = lifted @ part.frame.conj().T @ fall @ part.frame @ lifted + change
             rise = (rise + rise.conj().swapaxes(1, 2)) / 2
-            slope = np.linalg.eigvalsh(rise)[:, 0] / np.abs(rise).max(axis=(1, 2))
+            slope = hermitian_eigenvalues_or_nan(rise)[:, 0] / np.abs(rise).max(axis=(1, 2))
             good &= np.where(plane, upward >= -np.maximum(1e-9, blur) * size, slope >= -1e-7)
         return np.asarray(good)
 
@@ -544,16 +374,15 @@ class FreePencil:
     def _small(self, z: Complex, tau: float) -> Complex:
         """Sigma to second order in tau."""
         u = np.zeros((1, len(self._directions)), dtype=np.complex128)
-        m = _inverse(self._inverse_of_m(z, u))
+        m = inverse_or_nan(self._inverse_of_m(z, u))
         for part, basis, span in zip(self.parts, self._bases, self._spans, strict=True):
             inner = part.frame.conj().T @ m @ part.frame
-            if isinstance(part, _LawPart):
-                part = _LevyPart(part.frame, part.core, part.law.var(), (), ())
+            part = part.to_second_order()
             value, _, _ = part.energy(inner, np.zeros_like(inner), tau)
             u[:, span] = value.reshape(1, -1) @ basis.conj().reshape(len(basis), -1).T
         return u
 
-    def _descended(self, z: Complex) -> tuple[Complex, Complex, NDArray[np.bool_], Any, Real]:
+    def _descended(self, z: Complex) -> Solved:
         """Solve at points: sideways at the top, then down in steps that shrink where they fail."""
         top, height = self._top
         n = z.size
@@ -595,64 +424,55 @@ class FreePencil:
             accepted[active[finished]] = True
             sideways[active[arrived]] = False
             hopeless = place[active].imag - z[active].imag < 1e-16 * height
-            active = active[~finished & ~hopeless & (share[active] > 1e-5)]
-        return u, m, accepted, steps, defects
+            active = active[~finished & ~hopeless & (share[active] > 1e-3)]
+        return Solved(u, m, accepted, steps, defects)
 
     @cached_property
     def _table(self) -> tuple[Complex, Complex]:
-        """Solved points on the real axis, from which others start."""
-        x = 1.1 * self.scale * np.sin(np.linspace(-np.pi / 2, np.pi / 2, _TABLE) + 1e-3)
-        u, _, fine, _, _ = self._descended(x.astype(np.complex128))
-        return x[fine].astype(np.complex128), u[fine]
+        """Solved points on the real axis, from which others start: from coarse to fine."""
+        size = _COARSE * 2**_REFINED
+        x = 1.1 * self.scale * np.sin(np.linspace(-np.pi / 2, np.pi / 2, size + 1) + 1e-3)
+        z = x.astype(np.complex128)
+        u = np.zeros((z.size, len(self._directions)), dtype=np.complex128)
+        fine = np.zeros(z.size, dtype=np.bool_)
+        first = np.arange(0, size + 1, 2**_REFINED)
+        found = self._descended(z[first])
+        u[first], fine[first] = found.coordinates, found.accepted
+        for level in range(_REFINED):
+            step = 2 ** (_REFINED - 1 - level)
+            new = np.arange(step, size, 2 * step)
+            known = np.flatnonzero(fine)
+            if not known.size:
+                break
+            found = self._from(z[new], z[known], u[known])
+            lost = ~found.accepted
+            if lost.any() and level < 2:
+                _replace(found, lost, self._descended(z[new[lost]]))
+            u[new], fine[new] = found.coordinates, found.accepted
+        return z[fine], u[fine]
 
-    def points(self, z: Complex) -> tuple[Complex, Complex, NDArray[np.bool_], Any, Real]:
-        """Coordinates, matrices, acceptance, steps and relative defects at points, shape (n,)."""
-        known, values = self._table
-        n = z.size
-        if not known.size or not n:
-            return self._descended(z)
-        right = np.clip(np.searchsorted(known.real, z.real), 1, known.size - 1)
-        left = right - 1
+    def _from(self, z: Complex, known: Complex, values: Complex) -> Solved:
+        """Newton's method from the nearest of known points on the real axis, in ascending order."""
+        right = np.clip(np.searchsorted(known.real, z.real), 1, max(known.size - 1, 1))
+        right = np.minimum(right, known.size - 1)
+        left = np.maximum(right - 1, 0)
         nearest = np.where(np.abs(z - known[left]) <= np.abs(z - known[right]), left, right)
-        found = self._newton(z, values[nearest], limit=14)
-        lost = ~found[2]
+        return self._newton(z, values[nearest], limit=14)
+
+    def solutions(self, z: Complex) -> Solved:
+        """Solve at points: from a table of solved ones on the axis, or from above."""
+        known, values = self._table
+        if not known.size or not z.size:
+            return self._descended(z)
+        found = self._from(z, known, values)
+        lost = ~found.accepted
         if lost.any():
-            rest = self._descended(z[lost])
-            for mine, theirs in zip(found, rest, strict=True):
-                mine[lost] = theirs
+            _replace(found, lost, self._descended(z[lost]))
         return found
 
     # Results ---------------------------------------------------------------------------------
 
-    def solve(self, z: ArrayLike, *, throw: bool = True) -> Solution:
-        """Solve for M and report how far it may be trusted.
-
-        Parameters and result are those of `rmtland.free.MatrixDyson.solve`.
-
-        Raises
-        ------
-        ConvergenceError
-            If a point is not solved and `throw` is true.
-        """
-        flat, shape = upper_half_plane(z)
-        u, m, accepted, steps, defect = self.points(flat)
-        if throw and not accepted.all():
-            raise ConvergenceError(
-                f"no solution with Im M <= 0 found at z = {flat[~accepted][0]}: an atom, or a "
-                "point where the density is unbounded; add an imaginary part"
-            )
-        error = np.full(flat.shape, np.inf)
-        if accepted.any():
-            error[accepted] = self._sensitivity(flat[accepted], u[accepted])
-        return Solution(
-            np.where(accepted[:, None, None], m, np.nan).reshape(*shape, self.size, self.size),
-            Status.CONVERGED if accepted.all() else Status.NOT_CONVERGED,
-            np.where(accepted, defect, np.inf).reshape(shape),
-            steps.reshape(shape),
-            error.reshape(shape),
-        )
-
-    def _sensitivity(self, z: Complex, u: Complex) -> Real:
+    def error_of_matrix(self, z: Complex, u: Complex) -> Real:
         """Bound of the error of M from the defect and the rounding of the equation."""
         system = self.system(z, u)
         norm = np.linalg.norm(system.matrices, axis=(1, 2))
@@ -669,24 +489,9 @@ class FreePencil:
             terms[:, span] += (
                 blurred * np.linalg.norm(moved, axis=(2, 3))[:, 0] * np.linalg.norm(inner)
             )[:, None]
-        inverse = np.abs(np.linalg.pinv(system.jacobian))
+        inverse = np.abs(pseudoinverse_or_nan(system.jacobian))
         shift = (inverse @ terms[..., None])[..., 0].sum(axis=1)
         return np.asarray(2 * norm**2 * (shift + 4e-16 * (4 + self.size) * w))
-
-    def stieltjes(self, z: ArrayLike) -> Any:
-        """M_11(z), the transform of the corner, on the closed upper half-plane.
-
-        Raises
-        ------
-        ConvergenceError
-            If a point is not solved, as at an atom.
-        """
-        flat, shape = upper_half_plane(z)
-        _, m, accepted, _, _ = self.points(flat)
-        if not accepted.all():
-            raise ConvergenceError(f"no solution with Im M <= 0 found at {flat[~accepted][0]}")
-        value = self.trace(m).reshape(shape)
-        return value if shape else value.item()
 
     def trace(self, m: Complex) -> Complex:
         """M_11 of matrices (n, k, k)."""
@@ -699,7 +504,7 @@ class FreePencil:
     def derivative(self, z: Complex, u: Complex) -> tuple[Complex, Complex]:
         """G and dG/dz at solved points."""
         system = self.system(z, u)
-        du = _solve(system.jacobian, system.slope[..., None])[..., 0]
+        du = solve_or_nan(system.jacobian, system.slope[..., None])[..., 0]
         inner = -np.tensordot(du, self._directions, axes=1)
         inner[:, 0, 0] += 1
         m = system.matrices
@@ -708,49 +513,56 @@ class FreePencil:
     def log_potential(self, z: Complex, u: Complex) -> Complex:
         """Return L at solved points, up to a constant: its derivative is G."""
         w = self._inverse_of_m(z, u)
-        m = _inverse(w)
-        total = upper_log(np.linalg.eigvals(w)).sum(axis=1)
+        m = inverse_or_nan(w)
+        total = upper_log(eigenvalues_or_nan(w)).sum(axis=1)
         for part, sigma in zip(self.parts, self._energies(u), strict=True):
             total = total + part.potential(part.frame.conj().T @ m @ part.frame, sigma)
         return np.asarray(total)
 
 
-def _framed(matrix: ArrayLike) -> tuple[Complex, Complex]:
-    """V with orthonormal columns and D of a Hermitian matrix V D V*."""
-    a = np.asarray(matrix, dtype=np.complex128)
-    if a.ndim != 2 or a.shape[0] != a.shape[1] or not np.allclose(a, a.conj().T):
-        raise ValueError(f"a coefficient must be Hermitian; got shape {a.shape}")
-    values, vectors = np.linalg.eigh(a if a.imag.any() else a.real)
-    kept = np.abs(values) > 1e-13 * np.abs(values).max()
-    rows = np.flatnonzero(np.abs(a).max(axis=1))
-    if rows.size == kept.sum():  # rows of the matrix themselves, which are exact
-        frame = np.eye(len(a), dtype=np.complex128)[:, rows]
-        return frame, np.ascontiguousarray(a[np.ix_(rows, rows)])
-    frame = vectors[:, kept].astype(np.complex128)
-    return frame, np.diag(values[kept]).astype(np.complex128)
+class _PencilArrays(NamedTuple):
+    """All parts side by side, as the kernels take them."""
+
+    frames: Complex
+    basis: Complex
+    starts: Integer
+    owners: Integer
+    kinds: Integer
+    cores: Complex
+    cores_inverse: Complex
+    variances: Real
+    rates: Real
+    jumps: Real
+
+    @classmethod
+    def of(
+        cls, parts: Sequence[Part], bases: Sequence[Complex], spans: Sequence[slice]
+    ) -> _PencilArrays:
+        """Collect the arrays of parts with their bases and spans of coordinates."""
+        ranks = [part.rank for part in parts]
+        starts = np.cumsum([0, *ranks])
+        total, d = int(starts[-1]), spans[-1].stop
+        basis = np.zeros((d, total, total), dtype=np.complex128)
+        cores, inverses = np.zeros((2, total, total), dtype=np.complex128)
+        owners, kinds = np.zeros(d, dtype=np.int64), np.zeros(len(parts), dtype=np.int64)
+        most = max([len(part.jumps) for part in parts if isinstance(part, LevyPart)] + [1])
+        variances, (rates, jumps) = np.zeros(len(parts)), np.zeros((2, len(parts), most))
+        for j, (part, own, span) in enumerate(zip(parts, bases, spans, strict=True)):
+            block = slice(starts[j], starts[j + 1])
+            basis[span, block, block] = own
+            cores[block, block] = part.core
+            owners[span] = j
+            if isinstance(part, CircularPart):
+                kinds[j], variances[j] = 2, part.variance
+                continue
+            inverses[block, block] = np.linalg.inv(part.core)
+            if isinstance(part, LevyPart):
+                kinds[j], variances[j] = 1, part.variance
+                rates[j, : len(part.rates)], jumps[j, : len(part.jumps)] = part.rates, part.jumps
+        frames = np.ascontiguousarray(np.concatenate([part.frame for part in parts], axis=1))
+        return cls(frames, basis, starts, owners, kinds, cores, inverses, variances, rates, jumps)
 
 
-def _inverse(matrices: Complex) -> Complex:
-    """Inverses, NaN where there is none."""
-    if matrices.shape[-1] == 1:
-        with np.errstate(all="ignore"):
-            return np.asarray(1 / matrices)
-    try:
-        return np.asarray(np.linalg.inv(matrices))
-    except np.linalg.LinAlgError:
-        return np.array([_inverse_or_nan(matrix) for matrix in matrices])
-
-
-def _inverse_or_nan(matrix: Complex) -> Complex:
-    try:
-        return np.asarray(np.linalg.inv(matrix))
-    except np.linalg.LinAlgError:
-        return np.full_like(matrix, np.nan)
-
-
-def _solve(matrices: Complex, right: Complex) -> Complex:
-    """Solutions of linear equations, NaN where there is none."""
-    try:
-        return np.asarray(np.linalg.solve(matrices, right))
-    except np.linalg.LinAlgError:
-        return np.asarray(_inverse(matrices) @ right)
+def _replace(found: Solved, places: Logical, others: Solved) -> None:
+    for mine, theirs in zip(found, others, strict=True):
+        mine[places] = theirs

@@ -59,13 +59,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import qr
 
-from rmtland.laws.law import upper_half_plane
-from rmtland.solution import ConvergenceError, Solution, Status
+from rmtland.free.operator_valued.resolvent_equation import (
+    MatrixSystem,
+    ResolventEquation,
+    Solved,
+    upper_log,
+)
+from rmtland.free.operator_valued.small_matrices import (
+    eigensystem_or_nan,
+    eigenvalues_or_nan,
+    inverse_or_nan,
+    pseudoinverse_or_nan,
+    solve_or_nan,
+)
+from rmtland.typing import Complex, Real
 
-__all__ = ["LARGEST_SIZE", "MatrixDyson", "MatrixSystem", "kronecker_covariance", "upper_log"]
+__all__ = ["LARGEST_SIZE", "MatrixDyson", "kronecker_covariance"]
 
-Real = NDArray[Any]  # float64
-Complex = NDArray[Any]  # complex128
 Covariance = Callable[[Any], Any]
 
 LARGEST_SIZE = 40
@@ -106,33 +116,8 @@ def kronecker_covariance(coefficients: Sequence[ArrayLike]) -> Covariance:
     return covariance
 
 
-@dataclass(frozen=True)
-class MatrixSystem:
-    """The equation in coordinates at n points: what Newton's method needs, in plain NumPy.
-
-    Parameters
-    ----------
-    matrices : ndarray, shape (n, k, k) or (n, k)
-        M; its diagonal where all matrices are diagonal.
-    defect : ndarray, shape (n, r)
-        u - phi(M).
-    jacobian : ndarray, shape (n, r, r)
-        Derivative of the defect in u.
-    slope : ndarray, shape (n, r)
-        Minus the derivative of the defect in z.
-    terms : ndarray, shape (n, r)
-        Sums of the moduli of the terms of the defect.
-    """
-
-    matrices: Complex
-    defect: Complex
-    jacobian: Complex
-    slope: Complex
-    terms: Real
-
-
 @dataclass(frozen=True, eq=False)
-class MatrixDyson:
+class MatrixDyson(ResolventEquation):
     """A matrix Dyson equation M = (z P - A - S[M])^{-1}.
 
     Parameters
@@ -277,10 +262,12 @@ class MatrixDyson:
         rng = np.random.default_rng(20)
         basis: Complex = np.zeros((0, k, k), dtype=np.complex128)
         while True:
-            z = self.scale * (rng.normal(size=_PROBES) + 1j * (1 + rng.random(_PROBES)))
+            z = (self.scale * (rng.normal(size=_PROBES) + 1j * (1 + rng.random(_PROBES)))).astype(
+                np.complex128
+            )
             share = rng.normal(size=(_PROBES, len(basis))) * self.scale
             shift = np.tensordot(share.astype(np.complex128), basis, axes=1)
-            energy = self.self_energy(np.linalg.inv(self._matrix(z, regular=0.5) - shift))
+            energy = self.self_energy(inverse_or_nan(self._matrix(z, regular=0.5) - shift))
             adjoint = energy.conj().swapaxes(-1, -2)
             parts = np.concatenate([basis, (energy + adjoint) / 2, (energy - adjoint) / 2j])
             # Unit size each, so that the rank is a question of direction.
@@ -366,7 +353,7 @@ class MatrixDyson:
         else:
             pencil = pencil + regular * (np.eye(self.size) - pencil)
             w = z[:, None, None] * pencil - mean - np.tensordot(u, basis, axes=1)
-            m = np.linalg.inv(w)
+            m = inverse_or_nan(w)
             moved = m[:, None] @ basis[None] @ m[:, None]
             jacobian = np.eye(len(basis)) - np.einsum("apq,nbpq->nab", functionals, moved)
             slope = -np.einsum("apq,npq->na", functionals, m @ pencil @ m)
@@ -387,14 +374,14 @@ class MatrixDyson:
                 u = u - self.system(z, u, regular=regular).defect / 2
             for _ in range(30):
                 system = self.system(z, u, regular=regular)
-                step = np.linalg.solve(system.jacobian, system.defect[..., None])[..., 0]
+                step = solve_or_nan(system.jacobian, system.defect[..., None])[..., 0]
                 u = u - step
                 if np.abs(step).max(initial=0.0) <= 1e-15 * np.abs(u).max(initial=0.0):
                     break
         return u[0], height
 
-    def points(self, z: Complex) -> tuple[Complex, Complex, NDArray[np.bool_], Any, Real]:
-        """Coordinates, matrices, acceptance, steps and relative defects at points, shape (n,)."""
+    def solutions(self, z: Complex) -> Solved:
+        """Solve at points, each from its neighbour or from above."""
         from rmtland.free.operator_valued.matrix_dyson_kernels import (
             follow,  # numba loads at first use
         )
@@ -404,54 +391,11 @@ class MatrixDyson:
         found = follow(z[order], top, height, *self.arrays)
         back = np.empty_like(order)
         back[order] = np.arange(order.size)
-        return tuple(part[back] for part in found)
+        return Solved(*(part[back] for part in found))
 
     # Results ---------------------------------------------------------------------------------
 
-    def solve(self, z: ArrayLike, *, throw: bool = True) -> Solution:
-        """Solve for M and report how far it may be trusted.
-
-        Parameters
-        ----------
-        z : array_like of complex
-            Points of the closed upper half-plane, any shape; real points mean x + i0.
-        throw : bool
-            Whether to raise if a point is not solved.
-
-        Returns
-        -------
-        Solution
-            `value` is M, shape (..., k, k); `residual` the defect of the equation relative to its
-            terms; `error` a bound of the error of any entry of M, to first order in the defect
-            and rounding; `steps` Newton steps, those of the continuation included. NaN where
-            there is no solution, as at an atom.
-
-        Raises
-        ------
-        ConvergenceError
-            If a point is not solved and `throw` is true.
-        """
-        flat, shape = upper_half_plane(z)
-        u, m, accepted, steps, defect = self.points(flat)
-        if throw and not accepted.all():
-            raise ConvergenceError(
-                f"no solution with Im M <= 0 found at z = {flat[~accepted][0]}: an atom, or a "
-                "point where the density is unbounded; add an imaginary part"
-            )
-        error = np.full(flat.shape, np.inf)
-        if accepted.any():
-            error[accepted] = self._sensitivity(flat[accepted], u[accepted])
-        values = m if m.ndim == 3 else m[..., None] * np.eye(self.size)
-        values = np.where(accepted[:, None, None], values, np.nan)
-        return Solution(
-            values.reshape(*shape, self.size, self.size),
-            Status.CONVERGED if accepted.all() else Status.NOT_CONVERGED,
-            np.where(accepted, defect, np.inf).reshape(shape),
-            steps.reshape(shape),
-            error.reshape(shape),
-        )
-
-    def _sensitivity(self, z: Complex, u: Complex) -> Real:
+    def error_of_matrix(self, z: Complex, u: Complex) -> Real:
         """Bound of the error of M from the defect and the rounding of the equation."""
         pencil, mean, basis, _ = self.arrays
         system = self.system(z, u)
@@ -461,26 +405,16 @@ class MatrixDyson:
         w = np.abs(z) * np.linalg.norm(pencil) + np.linalg.norm(mean) + np.abs(u) @ sizes
         terms = np.abs(system.defect) + 2e-16 * (4 + m * w)[:, None] * system.terms
         if terms.shape[1]:
-            inverse = np.abs(np.linalg.pinv(system.jacobian))
+            inverse = np.abs(pseudoinverse_or_nan(system.jacobian))
             shift = (inverse @ terms[..., None])[..., 0] @ sizes
         else:
             shift = np.zeros(len(z))
         return np.asarray(2 * m**2 * (shift + 2e-16 * (4 + self.size) * w))
 
-    def stieltjes(self, z: ArrayLike) -> Any:
-        """G(z) = <P M(z)> / <P> on the closed upper half-plane.
-
-        Raises
-        ------
-        ConvergenceError
-            If a point is not solved, as at an atom.
-        """
-        flat, shape = upper_half_plane(z)
-        _, m, accepted, _, _ = self.points(flat)
-        if not accepted.all():
-            raise ConvergenceError(f"no solution with Im M <= 0 found at {flat[~accepted][0]}")
-        value = self.trace(m).reshape(shape)
-        return value if shape else value.item()
+    @cached_property
+    def trace_weight(self) -> float:
+        """The trace <P>, by which G is divided."""
+        return float(np.asarray(self.weights) @ np.diagonal(_full(self.pencil)).real)
 
     def trace(self, m: Complex) -> Complex:
         """<P M> / <P> of matrices (n, k, k), or of diagonals (n, k) where M is diagonal."""
@@ -501,7 +435,7 @@ class MatrixDyson:
         """G and dG/dz at solved points."""
         pencil, _, basis, _ = self.arrays
         system = self.system(z, u)
-        du = np.linalg.solve(system.jacobian, system.slope[..., None])[..., 0]
+        du = solve_or_nan(system.jacobian, system.slope[..., None])[..., 0]
         m = system.matrices
         if self.is_diagonal:
             return self.trace(m), self.trace(-(m**2) * (pencil - du @ basis))
@@ -523,20 +457,14 @@ class MatrixDyson:
         energy = np.tensordot(u, basis, axes=1)
         w = z[:, None, None] * pencil - mean - energy
         total = weights @ np.diagonal(pencil)
-        second = np.einsum("i,nij,nji->n", weights, np.linalg.inv(w), energy) / 2
+        second = np.einsum("i,nij,nji->n", weights, inverse_or_nan(w), energy) / 2
         if np.ptp(weights) == 0:
-            logs = upper_log(np.linalg.eigvals(w)).mean(axis=1)
+            logs = upper_log(eigenvalues_or_nan(w)).mean(axis=1)
         else:
-            values, vectors = np.linalg.eig(w)
-            rows = np.einsum("i,nij,nji->nj", weights, vectors, np.linalg.inv(vectors))
+            values, vectors = eigensystem_or_nan(w)
+            rows = np.einsum("i,nij,nji->nj", weights, vectors, inverse_or_nan(vectors))
             logs = np.sum(rows * upper_log(values), axis=1)
         return np.asarray((logs + second) / total)
-
-
-def upper_log(w: Complex) -> Complex:
-    """Logarithm of points of the closed upper half-plane; rounding below it is undone."""
-    angle = np.arctan2(np.abs(w.imag), w.real)  # -0.0 is on the real axis from above, too
-    return np.log(np.abs(w)) + 1j * np.where(w.imag >= 0, angle, np.where(w.real < 0, np.pi, 0.0))
 
 
 def _full(matrix: Any) -> NDArray[Any]:

@@ -62,6 +62,12 @@ class MatrixDysonLaw(ResolventLaw):
         spectrum = mean if mean.ndim == 1 else np.linalg.eigvalsh(mean)
         return [0.0, *spectrum.tolist()]
 
+    def _ranks(self) -> Sequence[float]:
+        """Shares of the block rows."""
+        weights = np.asarray(self.equation.weights)
+        total = float(self.equation.trace_weight)
+        return [float(weight / total) for weight in weights]
+
     # Moments ---------------------------------------------------------------------------------
 
     def _exact_moments(self, k: int) -> list[Fraction]:

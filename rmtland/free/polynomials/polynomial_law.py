@@ -56,7 +56,8 @@ import numpy as np
 from rmtland.arguments import choice, positive
 from rmtland.free.operator_valued.free_pencil import FreePencil, circular_part, law_part, levy_part
 from rmtland.free.operator_valued.matrix_dyson import LARGEST_SIZE, MatrixDyson
-from rmtland.free.operator_valued.resolvent_law import ResolventEquation, ResolventLaw
+from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
+from rmtland.free.operator_valued.resolvent_law import ResolventLaw
 from rmtland.free.polynomials.linearisation import Linearisation
 from rmtland.free.polynomials.noncommutative_polynomial import (
     Letter,
@@ -173,6 +174,16 @@ class PolynomialLaw(ResolventLaw):
             if all(not word or abs(v) < 1e-14 * size for word, v in words.items()):
                 places.append(words.get((), 0j).real)
         return places
+
+    def _ranks(self) -> list[float]:
+        """Masses of atoms and of separate pieces of the variables' laws."""
+        found: list[float] = []
+        for _, law in self.variables:
+            if isinstance(law, Circular):
+                continue
+            found += [mass for _, mass in law.atoms]
+            found += [float(law.cdf(high)) for _, high in law.support]
+        return found
 
     def _exact_moments(self, k: int) -> list[Fraction]:
         """Moments from those of words where there are not too many, else on a circle."""

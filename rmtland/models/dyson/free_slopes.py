@@ -71,7 +71,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from rmtland.free.operator_valued.matrix_dyson import upper_log
+from rmtland.free.operator_valued.resolvent_equation import upper_log
 from rmtland.models.dyson.fixed_points import DEPTH, STEPS, FixedPoint, anderson
 from rmtland.models.dyson.half_plane import inverse, is_lower, log_determinant
 from rmtland.models.dyson.outer_blocks import OuterBlocks

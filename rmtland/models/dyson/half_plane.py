@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmtland.free.operator_valued.matrix_dyson import upper_log
+from rmtland.free.operator_valued.resolvent_equation import upper_log
 from rmtland.typing import Complex
 
 __all__ = ["LEAF", "inverse", "is_lower", "log_determinant"]

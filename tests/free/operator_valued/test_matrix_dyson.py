@@ -242,7 +242,7 @@ def test_law_of_any_equation(equation):
 def test_compiled_steps_solve_the_plain_system():
     for equation in (three_by_three(0.2), two_blocks(0.7, 0.2), relu_blocks(0.5, 0.3, 1.0)):
         z = np.array([0.4 + 0.0j, -0.2 + 0.3j, 9.0])
-        u, m, accepted, _, _ = equation.points(z)
+        u, m, accepted, _, _ = equation.solutions(z)
         system = equation.system(z, u)
         assert accepted.all()
         assert np.abs(system.defect).max() < 1e-13

@@ -1,0 +1,475 @@
+r"""Bands, gaps and atoms of a law given by an equation for a matrix-valued resolvent.
+
+The equation is solved on a coarse grid over a range that holds the spectrum, then on a fine grid
+over the spectrum itself. In every gap the distribution function, from the logarithmic potential,
+tells whether mass was overlooked between two points; between points inside, minima of the density
+are searched for gaps. An edge is the point where the curve of solutions turns
+(`rmtland.free.operator_valued.edge_curve`).
+
+Masses in gaps are ranks: of the kernel of a polynomial, or of a projection that is a function of
+it. They are integer combinations of the masses of atoms and of separate pieces of the variables'
+laws (or of the sizes of blocks), and are rounded to such a combination where one is close and
+others are not. The logarithm of a determinant is known up to whole turns, and so are levels of the
+distribution function up to integers; those in gaps follow from their neighbours.
+
+Examples
+--------
+>>> import numpy as np
+>>> from rmtland.free.operator_valued.matrix_dyson import MatrixDyson
+>>> equation = MatrixDyson([0.0, 3.0], np.array([[1.0, 0.0], [0.0, 0.0]]))
+>>> structure = SupportSearch(equation, [0.0, 3.0], [0.5]).structure
+>>> structure.atoms, [round(end, 9) for end in structure.bands[0]]
+(((3.0, 0.5),), [-2.0, 2.0])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from rmtland.free.operator_valued.edge_curve import turning_point
+from rmtland.free.operator_valued.rank_values import nearest_rank
+from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
+from rmtland.free.operator_valued.small_matrices import solve_or_nan
+from rmtland.solution import ConvergenceError
+from rmtland.typing import Atoms, Complex, Logical, Real, Support
+
+__all__ = ["Structure", "SupportSearch", "mass_up_to"]
+
+_COARSE = 160
+_FINE = 400
+_MIN_MASS = 1e-9
+_CUSP = 1e-11
+_SNAP = 1e-9
+
+
+class Structure(NamedTuple):
+    """Bands, atoms, and the mass of bands and of atoms within them up to each gap."""
+
+    bands: Support
+    atoms: Atoms
+    gap_levels: Real
+
+    def between(self) -> Atoms:
+        """Atoms that lie in no band."""
+        return tuple(
+            atom for atom in self.atoms if not any(low < atom[0] < high for low, high in self.bands)
+        )
+
+
+class _Seen(NamedTuple):
+    """What is known of points: inside a band or not, density, level of the distribution."""
+
+    inside: Logical
+    density: Real
+    level: Real
+
+
+class SupportSearch:
+    """The search for bands and atoms of one equation.
+
+    Parameters
+    ----------
+    equation : ResolventEquation
+        The equation.
+    places : sequence of float
+        Where an atom may be expected.
+    ranks : sequence of float
+        Numbers of which masses in gaps are integer combinations, beside 1.
+    """
+
+    def __init__(
+        self, equation: ResolventEquation, places: Sequence[float], ranks: Sequence[float]
+    ) -> None:
+        self.equation = equation
+        self._places = np.array(sorted(set(places)))
+        self._ranks = tuple(ranks)
+        self._known: dict[float, tuple[bool, float, float]] = {}
+
+    # Points ----------------------------------------------------------------------------------
+
+    @cached_property
+    def radius(self) -> float:
+        """A number beyond which, on either side, there is no mass."""
+        radius = 1.05 * self.equation.scale
+        for _ in range(60):
+            ends = (radius * np.array([-1.0, 1.0, -3.0, 3.0])).astype(np.complex128)
+            solved = self.equation.solutions(ends)
+            if solved.accepted.all():
+                g = self.equation.trace(solved.matrices)
+                level = self.equation.log_potential(ends, solved.coordinates).imag
+                beyond = max(abs(level[0] - level[2]), abs(level[1] - level[3]))
+                total = abs(level[2] - level[3] - np.pi)
+                if np.abs(g.imag).max() * radius < 1e-9 and max(total, beyond) < 1e-6:
+                    return radius
+            radius *= 1.5
+        raise ConvergenceError(
+            "the support could not be bounded: the distribution function does not go from 0 to 1 "
+            f"between -{radius:.3g} and {radius:.3g}; take another route, or perturb a coefficient"
+        )
+
+    @cached_property
+    def constant(self) -> complex:
+        """What the potential of the equation has in excess of log z at infinity."""
+        radius = 3 * self.radius
+        z = radius * np.exp(1j * np.pi * (np.arange(64) + 0.5) / 64)
+        real = float(np.mean((self.raw_potential(z) - np.log(z)).real))
+        edge = self.raw_potential(np.array([radius + 0j]))
+        return complex(real, round(float(edge[0].imag) / np.pi, 12) * np.pi)
+
+    def raw_potential(self, z: Complex) -> Complex:
+        """Potential of the equation, NaN where there is no solution."""
+        solved = self.equation.solutions(z)
+        value = self.equation.log_potential(z, solved.coordinates)
+        value[~solved.accepted] = np.nan
+        return value
+
+    def levels(self, potential: Complex) -> Real:
+        """Distribution function from values of the potential, without whole turns."""
+        return without_turns(1 - (potential - self.constant).imag / np.pi)
+
+    def seen(self, x: Real) -> _Seen:
+        """Return what is known of real points; those that are new are solved for."""
+        new = np.array([value for value in x.tolist() if value not in self._known])
+        if new.size:
+            looked = self._look(new)
+            for value, *found in zip(
+                new.tolist(), *(part.tolist() for part in looked), strict=True
+            ):
+                self._known[value] = tuple(found)
+        known = [self._known[value] for value in x.tolist()]
+        return _Seen(
+            np.array([row[0] for row in known], dtype=np.bool_),
+            np.array([row[1] for row in known]),
+            np.array([row[2] for row in known]),
+        )
+
+    def inside(self, x: Real) -> Logical:
+        """Whether real points lie in a band (or on an atom)."""
+        return self.seen(x).inside
+
+    def _look(self, x: Real) -> _Seen:
+        z = x.astype(np.complex128)
+        u, m, fine, _, _ = self.equation.solutions(z)
+        exact = fine.copy()
+        if not fine.all():
+            # In a gap an entry of M may be singular at a single point.
+            z[~fine] += 1e-11 * self.radius
+            again = self.equation.solutions(z[~fine])
+            u[~fine], m[~fine] = again.coordinates, again.matrices
+            fine[~fine] = again.accepted
+        level, density = np.full(x.shape, np.nan), np.full(x.shape, np.inf)
+        inside = np.ones(x.shape, dtype=np.bool_)
+        if fine.any():
+            g = self.equation.trace(m[fine])
+            level[fine] = self.levels(self.equation.log_potential(z[fine], u[fine]))
+            density[fine] = -g.imag
+            inside[fine] = -g.imag > 1e-9 * np.abs(g)
+            doubtful = np.zeros(x.shape, dtype=np.bool_)
+            doubtful[fine] = inside[fine] & (-g.imag < 1e-5 * (np.abs(g) + 1 / self.radius))
+            if doubtful.any():
+                inside[doubtful] = ~self._is_hermitian(z[doubtful], u[doubtful])
+        level[inside & ~exact] = np.nan
+        return _Seen(inside, density, level)
+
+    def _is_hermitian(self, z: Complex, u: Complex) -> Logical:
+        """Whether a Hermitian solution of the physical sheet lies within rounding of solutions."""
+        start: Complex = u.real.astype(np.complex128)
+        best = start
+        least = np.full(z.shape, np.inf)
+        here = start
+        for _ in range(40):
+            with np.errstate(all="ignore"):
+                system = self.equation.system(z, here)
+                size = np.max(np.abs(system.defect) / system.terms, axis=1, initial=0.0)
+            better = np.asarray(size < least)
+            best = np.where(better[:, None], here, best)
+            least = np.fmin(least, size)
+            if (least < 1e-16).all():
+                break
+            with np.errstate(all="ignore"):
+                step = solve_or_nan(system.jacobian, system.defect[..., None])[..., 0]
+            usable = np.asarray(np.isfinite(step).all(axis=1))[:, None]
+            here = np.where(usable, here - step.real, best).astype(np.complex128)
+        moved = np.abs(best - start).max(axis=1, initial=0.0)
+        close = moved <= 1e-2 * np.abs(start).max(axis=1, initial=0.0)
+        falling = np.zeros(z.shape, dtype=np.bool_)
+        fine = np.asarray(close & (least < 1e-14))
+        if fine.any():
+            falling[fine] = self.equation.derivative(z[fine], best[fine])[1].real < 0
+        return falling
+
+    # Bands -----------------------------------------------------------------------------------
+
+    @cached_property
+    def structure(self) -> Structure:
+        """Bands, atoms and levels of gaps.
+
+        Raises
+        ------
+        ConvergenceError
+            If masses do not add up.
+        """
+        x = self._grid()
+        inside = self.inside(x)
+        x, inside = self._without_empty_bands(x, inside)
+        atoms = self._expected_atoms()
+        x, inside = self._with_hidden_bands(x, inside, atoms)
+        x, inside = self._with_hidden_gaps(x, inside)
+        changes = np.flatnonzero(inside[1:] != inside[:-1])
+        edges = [self._edge(float(x[i + 1 - inside[i]]), float(x[i + inside[i]])) for i in changes]
+        # Two edges that are one to rounding are a cusp, where no gap is open.
+        for i in range(len(edges) - 2, 1, -1):
+            if i % 2 == 0 and edges[i] - edges[i - 1] <= _CUSP * self.radius:
+                del edges[i - 1 : i + 1]
+        bands = tuple((edges[i], edges[i + 1]) for i in range(0, len(edges), 2))
+        self._add_atoms_in_gaps(bands, atoms)
+        known = tuple(sorted(self._rounded(atom) for atom in atoms))
+        found = Structure(bands, known, np.zeros(0))
+        levels = self._gap_levels(found)
+        self._check(found, levels)
+        return found._replace(gap_levels=np.maximum.accumulate(levels))
+
+    def _grid(self) -> Real:
+        """Return a coarse grid over the range with a fine one where the mass is."""
+        radius = self.radius
+        x = np.linspace(-radius, radius, _COARSE + 1)
+        x += 0.37 * radius / _COARSE * np.cos(np.arange(x.size))  # off symmetric points
+        x[0], x[-1] = -radius, radius
+        inside, _, level = self.seen(x)
+        level = np.where(np.isnan(level), 0.5, level)
+        some = np.flatnonzero(inside | (level > _MIN_MASS))
+        more = np.flatnonzero(inside | (level < 1 - _MIN_MASS))
+        first = max(int(some[0]) - 1, 0) if some.size else 0
+        last = min(int(more[-1]) + 1, x.size - 1) if more.size else x.size - 1
+        low, high = float(x[first]), float(x[max(last, first + 1)])
+        fine = np.linspace(low, high, _FINE + 1)[1:-1]
+        fine += 0.37 * (high - low) / _FINE * np.cos(np.arange(fine.size))
+        return np.unique(np.concatenate([x, fine]))
+
+    def _without_empty_bands(self, x: Real, inside: Logical) -> tuple[Real, Logical]:
+        """Leave out points in gaps where the equation, not G, is singular: no mass is there."""
+        changes = np.flatnonzero(inside[1:] != inside[:-1])
+        ends = np.array([[i, j + 1] for i, j in zip(changes[::2], changes[1::2], strict=False)])
+        if not ends.size:
+            return x, inside
+        levels = self.seen(x[ends.ravel()]).level.reshape(ends.shape)
+        kept = np.ones(x.size, dtype=np.bool_)
+        for (low, high), (below, above) in zip(ends, levels, strict=True):
+            if above - below < _MIN_MASS:
+                kept[low + 1 : high] = False
+        return x[kept], inside[kept]
+
+    def _with_hidden_bands(
+        self, x: Real, inside: Logical, atoms: list[tuple[float, float]]
+    ) -> tuple[Real, Logical]:
+        """Add points in bands that fall between two neighbours outside; atoms go to the list."""
+        levels = self.seen(x).level - mass_up_to(x, atoms)
+        known = tuple(atoms)
+        cells = [
+            (x[i], x[i + 1], levels[i], levels[i + 1])
+            for i in range(x.size - 1)
+            if not (inside[i] or inside[i + 1])
+            and levels[i + 1] - levels[i]
+            > _MIN_MASS + 1e-6 * sum(mass for place, mass in atoms if x[i] <= place <= x[i + 1])
+        ]
+        extra: list[tuple[float, bool]] = []
+        while cells:
+            low, high, below, above = cells.pop()
+            middle = (low + high) / 2
+            if high - low <= 1e-14 * self.radius:
+                atoms.append((self._place(low, high), above - below))
+                continue
+            seen = self.seen(np.array([middle]))
+            if seen.inside[0]:
+                if not np.isnan(seen.level[0]):
+                    extra.append((middle, True))
+                    continue
+                middle += 0.2 * (high - low)  # an atom, hit exactly
+                seen = self.seen(np.array([middle]))
+            extra.append((middle, False))
+            level = float(seen.level[0] - mass_up_to(np.array([middle]), known)[0])
+            if level - below > _MIN_MASS:
+                cells.append((low, middle, below, level))
+            if above - level > _MIN_MASS:
+                cells.append((middle, high, level, above))
+        return _merged(x, inside, extra)
+
+    def _with_hidden_gaps(self, x: Real, inside: Logical) -> tuple[Real, Logical]:
+        """Add points in gaps that fall between neighbours inside: at minima of the density."""
+        density = self.seen(x).density
+        low = (density[1:-1] <= density[:-2]) & (density[1:-1] <= density[2:])
+        extra = []
+        for i in np.flatnonzero(low & inside[1:-1] & inside[:-2] & inside[2:]) + 1:
+            left, right = x[i - 1], x[i + 1]
+            for _ in range(12):
+                nodes = np.linspace(left, right, 9)[1:-1]
+                seen = self.seen(nodes)
+                if not seen.inside.all():
+                    extra.append((float(nodes[np.flatnonzero(~seen.inside)[0]]), False))
+                    break
+                best = int(np.argmin(seen.density))
+                ends = min(seen.density[0], seen.density[-1])
+                if 0 < best < nodes.size - 1 and seen.density[best] > 0.9999 * ends:
+                    break  # a smooth minimum, seen from close by
+                step = nodes[1] - nodes[0]
+                left, right = nodes[best] - step, nodes[best] + step
+        return _merged(x, inside, extra)
+
+    def _edge(self, first: float, second: float) -> float:
+        """Edge between two points, one of them outside: along the curve, else by bisection."""
+        inner = self.inside(np.array([first, second]))
+        out, within = (first, second) if inner[1] else (second, first)
+        for attempt in range(19):
+            if attempt in (0, 1, 3, 6) or abs(within - out) <= 1e-9 * self.radius:
+                found = turning_point(self.equation, out, within, width=self.radius)
+                if found is not None:
+                    return found
+                if abs(within - out) <= 1e-9 * self.radius:
+                    break
+            nodes = out + (within - out) * np.arange(1, 8) / 8
+            inner = self.inside(nodes)
+            here = int(np.argmax(inner)) if inner.any() else 7
+            step = (within - out) / 8
+            out, within = out + step * here, out + step * (here + 1)
+        if self._places.size:
+            # Beside an atom the continuous part of G is lost in rounding.
+            nearest = float(self._places[np.argmin(np.abs(self._places - within))])
+            if abs(nearest - within) <= 3e-6 * self.radius:
+                return nearest
+        for _ in range(30):
+            middle = (out + within) / 2
+            if middle in (out, within):
+                break
+            out, within = (out, middle) if self.inside(np.array([middle]))[0] else (middle, within)
+        return float(within)
+
+    # Atoms -----------------------------------------------------------------------------------
+
+    def _place(self, low: float, high: float) -> float:
+        middle = (low + high) / 2
+        return 0.0 if abs(middle) <= 1e-13 * self.radius else float(middle)
+
+    def _rounded(self, atom: tuple[float, float]) -> tuple[float, float]:
+        """Return an atom at an expected place nearby, with the rank that its mass is."""
+        place, mass = atom
+        if self._places.size:
+            nearest = float(self._places[np.argmin(np.abs(self._places - place))])
+            if abs(nearest - place) <= _SNAP * self.radius:
+                place = nearest
+        return place, nearest_rank(mass, self._ranks, tolerance=2e-5)
+
+    def _expected_atoms(self) -> list[tuple[float, float]]:
+        """Atoms where they may be expected: the mass -h Im G at small heights h above the place."""
+        places = self._places[np.abs(self._places) <= self.radius]
+        if not places.size:
+            return []
+        heights = self.radius * 10.0 ** -np.array([4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0])
+        z = places[:, None] + 1j * heights
+        solved = self.equation.solutions(z.ravel())
+        masses = -heights * self.equation.trace(solved.matrices).imag.reshape(z.shape)
+        accepted = solved.accepted.reshape(z.shape)
+        found = []
+        for place, row, good in zip(places, masses, accepted, strict=True):
+            # What is no atom falls with h, like its root where the density is unbounded.
+            size = row.size if good.all() else int(np.argmin(good))
+            changes = np.abs(np.diff(row[:size]))
+            steady = np.flatnonzero(changes < 1e-2 * row[1:size])
+            if steady.size and steady[-1] == size - 2 and row[size - 1] > 1e-6:
+                mass = float(row[1 + np.argmin(changes)])
+                found.append((float(place), nearest_rank(mass, self._ranks, tolerance=2e-5)))
+        return found
+
+    def _add_atoms_in_gaps(self, bands: Support, atoms: list[tuple[float, float]]) -> None:
+        """Find atoms between a band and the first node beside it."""
+        ends = [-self.radius, *(end for band in bands for end in band), self.radius]
+        for low, high in zip(ends[::2], ends[1::2], strict=True):
+            known = sum(mass for place, mass in atoms if low <= place <= high)
+            points, levels = self._ends_of_gap(low, high)
+            below, above = levels
+            if not above - below - known > 1e-7:
+                continue
+            left, right = points
+            while right - left > 1e-14 * self.radius:
+                middle = (left + right) / 2
+                level = self.seen(np.array([middle])).level[0]
+                if np.isnan(level):
+                    left = right = middle
+                elif level - below > (above - below) / 2:
+                    right = middle
+                else:
+                    left = middle
+            atoms.append((self._place(left, right), float(above - below - known)))
+
+    def _ends_of_gap(self, low: float, high: float) -> tuple[Real, Real]:
+        """Points of a gap near its ends, and the distribution function there."""
+        shares = np.array([1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1])
+        points, levels = np.array([low, high]), np.array([np.nan, np.nan])
+        for side in range(2):
+            places = low + (high - low) * (shares if side == 0 else 1 - shares)
+            seen = self.seen(places)
+            good = np.flatnonzero(~seen.inside & ~np.isnan(seen.level))
+            if good.size:
+                points[side], levels[side] = places[good[0]], seen.level[good[0]]
+        return points, levels
+
+    def _gap_levels(self, found: Structure) -> Real:
+        """Mass of the continuous part and of atoms within bands, up to each gap."""
+        between = found.between()
+        levels = [0.0]
+        for left, right in pairwise(found.bands):
+            points, level = self._ends_of_gap(left[1], right[0])
+            place, value = points[:1], float(level[0])
+            if np.isnan(value):
+                place = np.array([(left[1] + right[0]) / 2])
+                value = float(self.seen(place).level[0])
+            known = float(mass_up_to(place, between)[0])
+            levels.append(nearest_rank(value, self._ranks, tolerance=1e-9) - known)
+        if found.bands:
+            levels.append(1 - sum(mass for _, mass in between))
+        return np.array(levels)
+
+    def _check(self, found: Structure, levels: Real) -> None:
+        """Raise where masses do not make a law."""
+        masses = np.array([mass for _, mass in found.atoms])
+        total = float(masses.sum()) if masses.size else 0.0
+        rises = np.diff(levels)
+        whole = abs(total - 1) <= 1e-7 if not found.bands else total <= 1 + 1e-9
+        if (
+            not whole
+            or (masses <= 0).any()
+            or np.isnan(levels).any()
+            or (rises < -1e-9).any()
+            or (levels > 1 + 1e-9).any()
+        ):
+            raise ConvergenceError(
+                f"masses do not make a law: atoms {found.atoms}, bands {found.bands} with masses "
+                f"{rises.tolist()}; take another route, or perturb a coefficient"
+            )
+
+
+def without_turns(levels: Real) -> Real:
+    """Levels in [0, 1] that differ from given ones by whole numbers; rounding is left as it is."""
+    beyond = (levels < -1e-7) | (levels > 1 + 1e-7)
+    return np.where(beyond, levels - np.floor(levels + 1e-7), levels)
+
+
+def mass_up_to(x: Real, atoms: Sequence[tuple[float, float]]) -> Real:
+    """Mass of atoms up to each point."""
+    total = np.zeros(x.shape)
+    for place, mass in atoms:
+        total += mass * (x >= place)
+    return total
+
+
+def _merged(x: Real, inside: Logical, extra: list[tuple[float, bool]]) -> tuple[Real, Logical]:
+    if not extra:
+        return x, inside
+    places = np.concatenate([x, [place for place, _ in extra]])
+    marks = np.concatenate([inside, [mark for _, mark in extra]])
+    order = np.argsort(places, kind="stable")
+    return places[order], marks[order]

@@ -1,0 +1,90 @@
+"""Linear algebra of many small matrices that never raises: NaN for those that have no answer.
+
+NumPy raises `LinAlgError` for the whole stack where one matrix is singular or not finite. Here that
+one matrix gives NaN, and Newton's method goes on with the others.
+
+Examples
+--------
+>>> import numpy as np
+>>> stack = np.array([[[2.0, 0.0], [0.0, 4.0]], [[1.0, 1.0], [1.0, 1.0]]])
+>>> inverse_or_nan(stack)[:, 0, 0]
+array([0.5, nan])
+>>> eigenvalues_or_nan(np.array([[[np.nan]], [[3.0]]]))[:, 0].real
+array([nan,  3.])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "eigensystem_or_nan",
+    "eigenvalues_or_nan",
+    "hermitian_eigenvalues_or_nan",
+    "inverse_or_nan",
+    "pseudoinverse_or_nan",
+    "solve_or_nan",
+]
+
+
+def _each(function: Callable[..., Any], *stacks: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Apply a function to a stack at once, or one by one where that raises."""
+    finite = np.logical_and.reduce(
+        [np.isfinite(stack).reshape(len(stack), -1).all(axis=1) for stack in stacks]
+    )
+    if finite.all():
+        try:
+            return function(*stacks)
+        except np.linalg.LinAlgError:
+            pass
+    found = np.full((len(stacks[0]), *shape), np.nan, dtype=dtype)
+    for i in np.flatnonzero(finite):
+        try:
+            found[i] = function(*(stack[i] for stack in stacks))
+        except np.linalg.LinAlgError:
+            continue
+    return found
+
+
+def inverse_or_nan(matrices: Any) -> Any:
+    """Inverses of matrices (n, r, r)."""
+    if matrices.shape[-1] == 1:
+        with np.errstate(all="ignore"):
+            return np.asarray(1 / matrices)
+    return _each(np.linalg.inv, matrices, shape=matrices.shape[1:], dtype=matrices.dtype)
+
+
+def pseudoinverse_or_nan(matrices: Any) -> Any:
+    """Pseudoinverses of matrices (n, r, r)."""
+    return _each(np.linalg.pinv, matrices, shape=matrices.shape[1:], dtype=matrices.dtype)
+
+
+def solve_or_nan(matrices: Any, right: Any) -> Any:
+    """Solutions of linear equations with matrices (n, r, r) and right sides (n, r, c)."""
+    dtype = np.result_type(matrices, right)
+    return _each(np.linalg.solve, matrices, right, shape=right.shape[1:], dtype=dtype)
+
+
+def eigenvalues_or_nan(matrices: Any) -> Any:
+    """Eigenvalues of matrices (n, r, r)."""
+    return _each(np.linalg.eigvals, matrices, shape=matrices.shape[1:2], dtype=np.complex128)
+
+
+def hermitian_eigenvalues_or_nan(matrices: Any) -> Any:
+    """Eigenvalues of Hermitian matrices (n, r, r), ascending."""
+    return _each(np.linalg.eigvalsh, matrices, shape=matrices.shape[1:2], dtype=np.float64)
+
+
+def eigensystem_or_nan(matrices: Any) -> tuple[Any, Any]:
+    """Eigenvalues (n, r) and eigenvectors (n, r, r) of matrices."""
+    size = matrices.shape[-1]
+
+    def both(a: Any) -> Any:
+        values, vectors = np.linalg.eig(a)
+        return np.concatenate([values[..., None, :], vectors], axis=-2)
+
+    found = _each(both, matrices, shape=(size + 1, size), dtype=np.complex128)
+    return found[:, 0], found[:, 1:]
