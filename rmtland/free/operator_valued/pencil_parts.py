@@ -265,7 +265,7 @@ class LawPart(Part):
         w = inverse_or_nan(m) + sigma
         zeta, vectors, inverse = self._points(w, 1.0)
         flat = zeta.ravel()
-        solution = self.law.solve(flat.real + self.center + 1j * np.abs(flat.imag))
+        solution = self.law.solve(flat.real + self.center + 1j * np.abs(flat.imag), throw=False)
         stated = np.inf if solution.error is None else np.asarray(solution.error)
         error = np.where(np.isfinite(stated), stated, 1e-12 * np.abs(solution.value))
         error = (error + 1e-15 * np.abs(solution.value)).reshape(zeta.shape).max(axis=1)

@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
 
-__all__ = ["nearest_rank"]
+__all__ = ["nearest_rank", "small_ranks"]
 
 _MAX_COEFFICIENT = 4
 _MAX_COMBINATIONS = 20000
@@ -77,3 +77,35 @@ def nearest_rank(mass: float, ranks: Sequence[float], *, tolerance: float) -> fl
     if any(abs(float(value - inner[0])) > 1e-14 for _, value in near):
         return mass
     return min(float(inner[0]), 1.0)
+
+
+def small_ranks(ranks: Sequence[float], *, limit: int = 100) -> list[float]:
+    """Return combinations in (0, 1) with small coefficients, those with the smallest first.
+
+    Parameters
+    ----------
+    ranks : sequence of float
+        Numbers that are combined, beside 1.
+    limit : int
+        How many are returned at most.
+
+    Returns
+    -------
+    list of float
+        Different by more than rounding.
+    """
+    useful = sorted({rank for rank in ranks if 1e-12 < rank < 1 - 1e-12})
+    bound = _MAX_COEFFICIENT
+    while bound > 1 and (2 * bound + 1) ** len(useful) > _MAX_COMBINATIONS:
+        bound -= 1
+    if not useful or (2 * bound + 1) ** len(useful) > _MAX_COMBINATIONS:
+        return useful[:limit]
+    found: list[tuple[int, float]] = []
+    for factors in product(range(-bound, bound + 1), repeat=len(useful)):
+        value = sum(n * rank for n, rank in zip(factors, useful, strict=True)) % 1.0
+        if 1e-9 < value < 1 - 1e-9:
+            found.append((sum(map(abs, factors)), value))
+    kept: dict[int, float] = {}
+    for _, value in sorted(found):
+        kept.setdefault(round(value * 1e10), value)
+    return list(kept.values())[:limit]

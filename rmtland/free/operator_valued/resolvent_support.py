@@ -32,7 +32,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rmtland.free.operator_valued.edge_curve import turning_point
-from rmtland.free.operator_valued.rank_values import nearest_rank
+from rmtland.free.operator_valued.rank_values import nearest_rank, small_ranks
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
 from rmtland.free.operator_valued.small_matrices import solve_or_nan
 from rmtland.solution import ConvergenceError
@@ -217,7 +217,7 @@ class SupportSearch:
         x = self._grid()
         inside = self.inside(x)
         x, inside = self._without_empty_bands(x, inside)
-        atoms = self._expected_atoms()
+        atoms = list(self._expected_atoms)
         x, inside = self._with_hidden_bands(x, inside, atoms)
         x, inside = self._with_hidden_gaps(x, inside)
         changes = np.flatnonzero(inside[1:] != inside[:-1])
@@ -318,7 +318,42 @@ class SupportSearch:
                     break  # a smooth minimum, seen from close by
                 step = nodes[1] - nodes[0]
                 left, right = nodes[best] - step, nodes[best] + step
+        extra += self._gaps_at_ranks(x, inside)
         return _merged(x, inside, extra)
+
+    def _gaps_at_ranks(self, x: Real, inside: Logical) -> list[tuple[float, bool]]:
+        """Points in gaps, where the distribution function has the value of a rank."""
+        level = self.seen(x).level
+        usable = ~np.isnan(level)
+        x, inside, level = x[usable], inside[usable], level[usable]
+        ranks = np.array(small_ranks(self._ranks))
+        if not ranks.size or x.size < 2:
+            return []
+        right = np.searchsorted(np.maximum.accumulate(level), ranks)
+        held = (right > 0) & (right < x.size)
+        ranks, right = ranks[held], right[held]
+        held = inside[right] & inside[right - 1]
+        ranks, low, high = ranks[held], x[right[held] - 1], x[right[held]]
+        found = []
+        for _ in range(14):
+            if not ranks.size:
+                break
+            nodes = low[:, None] + (high - low)[:, None] * np.arange(1, 8) / 8
+            seen = self.seen(nodes.ravel())
+            out = ~seen.inside.reshape(nodes.shape)
+            levels = np.where(np.isnan(seen.level), -1.0, seen.level).reshape(nodes.shape)
+            hit = out.any(axis=1)
+            found += [
+                (float(row[np.argmax(o)]), False)
+                for row, o in zip(nodes, out, strict=True)
+                if o.any()
+            ]
+            place = (levels < ranks[:, None]).sum(axis=1)
+            padded = np.column_stack([low, nodes, high])
+            rows = np.arange(ranks.size)
+            low, high = padded[rows, place], padded[rows, place + 1]
+            ranks, low, high = ranks[~hit], low[~hit], high[~hit]
+        return found
 
     def _edge(self, first: float, second: float) -> float:
         """Edge between two points, one of them outside: along the curve, else by bisection."""
@@ -336,11 +371,9 @@ class SupportSearch:
             here = int(np.argmax(inner)) if inner.any() else 7
             step = (within - out) / 8
             out, within = out + step * here, out + step * (here + 1)
-        if self._places.size:
-            # Beside an atom the continuous part of G is lost in rounding.
-            nearest = float(self._places[np.argmin(np.abs(self._places - within))])
-            if abs(nearest - within) <= 3e-6 * self.radius:
-                return nearest
+        for place, _ in self._expected_atoms:
+            if abs(place - within) <= 3e-6 * self.radius:
+                return place  # beside an atom the continuous part of G is lost in rounding
         for _ in range(30):
             middle = (out + within) / 2
             if middle in (out, within):
@@ -363,6 +396,7 @@ class SupportSearch:
                 place = nearest
         return place, nearest_rank(mass, self._ranks, tolerance=2e-5)
 
+    @cached_property
     def _expected_atoms(self) -> list[tuple[float, float]]:
         """Atoms where they may be expected: the mass -h Im G at small heights h above the place."""
         places = self._places[np.abs(self._places) <= self.radius]
