@@ -67,7 +67,7 @@ from .free import (
     Circular as Circular,
 )
 from .free import (
-    DeconvolvedLaw as DeconvolvedLaw,
+    Deconvolution as Deconvolution,
 )
 from .free import (
     FreeLevy as FreeLevy,

@@ -12,7 +12,7 @@ import numpy as np
 from rmtland import Arcsine, Semicircle, free_deconvolution, free_sum
 
 noisy = free_sum(Arcsine(-1.0, 1.0), Semicircle(0.2))
-clean = free_deconvolution(noisy, Semicircle(0.2))
+clean = free_deconvolution(noisy, Semicircle(0.2)).law
 print(clean)
 
 x = np.linspace(-2, 2, 801)

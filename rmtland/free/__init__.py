@@ -1,7 +1,7 @@
 """Free probability: new laws out of laws."""
 
 from rmtland.free.compression import free_compression
-from rmtland.free.deconvolution.deconvolved_law import DeconvolvedLaw
+from rmtland.free.decompression import free_decompression
 from rmtland.free.deconvolution.free_deconvolution import free_deconvolution
 from rmtland.free.operator_valued.matrix_dyson import MatrixDyson, kronecker_covariance
 from rmtland.free.operator_valued.matrix_dyson_law import (
@@ -14,6 +14,7 @@ from rmtland.free.polynomials.noncommutative_polynomial import Polynomial, free_
 from rmtland.free.polynomials.polynomial_law import Circular, PolynomialLaw, law_of_polynomial
 from rmtland.free.products import free_product, general_marchenko_pastur
 from rmtland.free.rational.free_levy import FreeLevy
+from rmtland.free.recovered import Deconvolution, RecoveredLaw
 from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.free.subordination.signed_product_law import FreeSignedProduct
@@ -22,7 +23,7 @@ from rmtland.laws.pushforward import Image, image
 
 __all__ = [
     "Circular",
-    "DeconvolvedLaw",
+    "Deconvolution",
     "FreeLevy",
     "FreeProduct",
     "FreeSignedProduct",
@@ -33,8 +34,10 @@ __all__ = [
     "Outlier",
     "Polynomial",
     "PolynomialLaw",
+    "RecoveredLaw",
     "block_gaussian",
     "free_compression",
+    "free_decompression",
     "free_deconvolution",
     "free_power",
     "free_product",

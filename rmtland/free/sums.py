@@ -34,6 +34,7 @@ from typing import TypeAlias
 import numpy as np
 
 from rmtland.arguments import choice, positive
+from rmtland.free.decompression import measured_free_power
 from rmtland.free.rational.free_levy import FreeLevy
 from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.free_sum_law import FreeSum
@@ -123,7 +124,8 @@ def free_power(law: Operand, t: float, *, route: str = "automatic") -> Law:
         The law, or what has one.
     t : float
         Power: any t >= 1; any t > 0 for laws with a rational R-transform here, which are
-        freely infinitely divisible.
+        freely infinitely divisible, and for an `EmpiricalLaw` of measured eigenvalues, whose
+        power below 1 is a `RecoveredLaw` with its error (`free_decompression`).
     route : str
         As for `free_sum`.
 
@@ -147,6 +149,8 @@ def free_power(law: Operand, t: float, *, route: str = "automatic") -> Law:
         )
     if route == "rational":
         raise ValueError(f"the rational route needs a rational R-transform; got {law!r}")
+    if power < 1 and isinstance(law, EmpiricalLaw):
+        return measured_free_power(law, power)
     if power < 1:
         raise ValueError(
             f"a free power below 1 exists for freely infinitely divisible laws only; got t = {t} "

@@ -42,7 +42,7 @@ from rmtland.arguments import float_array
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.spectrum import Spectrum
 
-__all__ = ["Discrete", "EmpiricalLaw", "probability_weights"]
+__all__ = ["Discrete", "EmpiricalLaw", "probability_weights", "without_rounding"]
 
 _FEW = 20_000  # masses times points below which NumPy sums; a kernel takes as long to start
 _NEAR = 1e-140  # distance below which a square underflows, and one mass outweighs all others
@@ -263,6 +263,19 @@ class EmpiricalLaw(PointMasses):
     def of(cls, spectrum: Spectrum) -> Self:
         """Law of a measured or sampled spectrum, all runs together.
 
+        Nodes within the zero tolerance of the spectrum are zeros, so that a rank that is not full
+        stays visible as an atom at 0, and a positive matrix has a law on the positive axis.
+
+        Parameters
+        ----------
+        spectrum : Spectrum
+            Eigenvalues, or the nodes and weights of a quadrature.
+
+        Returns
+        -------
+        EmpiricalLaw
+            The law.
+
         Raises
         ------
         TypeError
@@ -270,9 +283,12 @@ class EmpiricalLaw(PointMasses):
         """
         if not isinstance(spectrum, Spectrum):
             raise TypeError(f"EmpiricalLaw.of takes a Spectrum; got {spectrum!r}")
+        tolerance = spectrum.zero_tolerance
         if spectrum.is_complete:
-            return cls(spectrum.eigenvalues)
+            values = np.asarray(spectrum.eigenvalues, dtype=np.float64)
+            return cls(np.where(np.abs(values) <= tolerance, 0.0, values))
         nodes, weights = spectrum.measure
+        nodes = np.where(np.abs(nodes) <= tolerance, 0.0, nodes)
         return cls(nodes, weights / math.fsum(weights))
 
     def __eq__(self, other: object) -> bool:
@@ -317,6 +333,32 @@ class EmpiricalLaw(PointMasses):
         masses = [Fraction(float(mass)) for mass in self._table[1]]
         total = sum(masses)
         return [mass / total for mass in masses]
+
+
+def without_rounding(law: Law) -> Law:
+    """Return measured eigenvalues with those that are 0 within rounding at 0, other laws as given.
+
+    What an eigenvalue of 0 comes out as is of the order of the size of the matrix times the unit
+    of rounding times the largest modulus.
+
+    Parameters
+    ----------
+    law : Law
+        Any law.
+
+    Returns
+    -------
+    Law
+        An `EmpiricalLaw` with zeros, or the law itself.
+    """
+    if not isinstance(law, EmpiricalLaw):
+        return law
+    values = law.eigenvalues
+    tolerance = values.size * np.finfo(np.float64).eps * float(np.abs(values).max())
+    close = (np.abs(values) <= tolerance) & (values != 0)
+    if not close.any():
+        return law
+    return EmpiricalLaw(np.where(close, 0.0, values), law.weights)
 
 
 def jet_reference(z: Complex, places: Real, masses: Real) -> tuple[Complex, Complex]:

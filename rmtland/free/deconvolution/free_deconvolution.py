@@ -23,10 +23,10 @@ References
 Examples
 --------
 >>> from rmtland import Arcsine, MarchenkoPastur, Semicircle, Uniform, free_product, free_sum
->>> free_deconvolution(free_sum(Uniform(0.0, 1.0), Semicircle(0.5)), Semicircle(0.5))
+>>> free_deconvolution(free_sum(Uniform(0.0, 1.0), Semicircle(0.5)), Semicircle(0.5)).law
 Uniform(low=0.0, high=1.0)
 >>> law = free_product(Uniform(1.0, 2.0), MarchenkoPastur(0.5))
->>> free_deconvolution(law, MarchenkoPastur(0.5), kind="multiplicative")
+>>> free_deconvolution(law, MarchenkoPastur(0.5), kind="multiplicative").law
 Uniform(low=1.0, high=2.0)
 >>> free_deconvolution(Arcsine(-2.0, 2.0), Semicircle(2.5))  # doctest: +ELLIPSIS
 Traceback (most recent call last):
@@ -41,18 +41,18 @@ import math
 import numpy as np
 
 from rmtland.arguments import choice, count
-from rmtland.free.deconvolution.deconvolved_law import DeconvolvedLaw
 from rmtland.free.deconvolution.exact import Recovered, law_of_recurrence
 from rmtland.free.deconvolution.measured import law_of_measurement, subordinated
 from rmtland.free.deconvolution.recurrence import additive_recurrence, multiplicative_recurrence
 from rmtland.free.products import free_product
 from rmtland.free.rational.free_levy import FreeLevy
+from rmtland.free.recovered import Deconvolution
 from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
 from rmtland.free.sums import free_power, free_sum, is_point_mass
 from rmtland.laws.affine_law import Affine, affine
-from rmtland.laws.discrete import Discrete, EmpiricalLaw
+from rmtland.laws.discrete import Discrete, EmpiricalLaw, without_rounding
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
@@ -73,7 +73,7 @@ def free_deconvolution(
     route: str = "automatic",
     order: int = 32,
     samples: int | None = None,
-) -> Law:
+) -> Deconvolution:
     """Return the law X whose free sum (or product) with the noise is the total.
 
     Also: free subtraction, free division, spectral denoising; with Marchenko-Pastur noise of ratio
@@ -98,9 +98,9 @@ def free_deconvolution(
 
     Returns
     -------
-    Law
-        A plain law by the exact route, a point mass if total and noise are equal; otherwise a
-        `DeconvolvedLaw`, which states its error and its regularisation.
+    Deconvolution
+        Its `law` is X, a point mass if total and noise are equal; beside it stand the error, the
+        regularisation and the route that was taken.
 
     Raises
     ------
@@ -132,12 +132,13 @@ def free_deconvolution(
         samples = count("samples", samples, least=2)
     product = kind == "multiplicative"
     if product:
+        total, noise = without_rounding(total), without_rounding(noise)
         for name, law in (("total", total), ("noise", noise)):
             _require_positive(name, law)
     if route in ("automatic", "exact"):
         known = _known_product(total, noise) if product else _known_sum(total, noise)
         if known is not None:
-            return known
+            return Deconvolution(known)
         if route == "exact":
             raise ValueError(
                 f"{total!r} does not show the operand that {noise!r} leaves; choose the route "
@@ -156,7 +157,8 @@ def free_deconvolution(
         _require_spread(total, noise)
         recurrence = multiplicative_recurrence if product else additive_recurrence
         found = law_of_recurrence(recurrence(total, noise, size), hull, positive=product)
-    return _stated(found, total, noise, product)
+        return _stated(found, total, noise, product, "moments")
+    return _stated(found, total, noise, product, "measured")
 
 
 # What the operands show -------------------------------------------------------------------------
@@ -194,8 +196,6 @@ def _summands(law: Law) -> tuple[dict[Law, float], LevyTriplet]:
     """Operands of a free sum with their powers, and its part with a rational R-transform."""
     if isinstance(law, LevyLaw):
         return {}, law.levy
-    if isinstance(law, DeconvolvedLaw):
-        return _summands(law.law)
     if isinstance(law, Affine) and isinstance(law.law, FreeSum):
         inner, triplet = _summands(law.law)
         moved = {affine(part, scale=law.scale): power for part, power in inner.items()}
@@ -275,8 +275,6 @@ def _known_product(total: Law, noise: Law) -> Law | None:
 
 def _factors(law: Law) -> tuple[list[Law], float]:
     """Factors of a free product, Marchenko-Pastur laws with variance 1, and a number."""
-    if isinstance(law, DeconvolvedLaw):
-        return _factors(law.law)
     if isinstance(law, Affine) and law.shift == 0:
         factors, scale = _factors(law.law)
         return factors, scale * law.scale
@@ -332,23 +330,21 @@ def _samples(total: Law, noise: Law, samples: int | None) -> int:
 
 def _hull(law: Law) -> tuple[float, float]:
     """Interval that holds a law; for sums and products the one that their operands give."""
-    if isinstance(law, SubordinatedLaw):
-        return law.hull_bound
-    ends = [end for band in law.support for end in band] + [place for place, _ in law.atoms]
-    return min(ends), max(ends)
+    return law.hull_bound if isinstance(law, SubordinatedLaw) else law.hull
 
 
 # The statement ----------------------------------------------------------------------------------
 
 
-def _stated(found: Recovered, total: Law, noise: Law, product: bool) -> DeconvolvedLaw:
-    return DeconvolvedLaw(
+def _stated(found: Recovered, total: Law, noise: Law, product: bool, route: str) -> Deconvolution:
+    return Deconvolution(
         found.law,
         error=found.error,
         distance=found.distance,
         residual=_residual(found.law, total, noise, product),
         regularisation=found.regularisation,
         bracket=found.bracket,
+        route=route,
     )
 
 
