@@ -174,7 +174,7 @@ def _residual(power: Law, law: EmpiricalLaw, t: float) -> float:
     height = 0.5 * ((high - low) or 1.0)
     z = (np.linspace(low, high, 33) + 1j * height).astype(np.complex128)
     g = law._stieltjes(z)
-    omega: Complex = np.asarray(t * z + (1 - t) / g)
+    omega = (t * z + (1 - t) / g).astype(np.complex128)
     return float(np.abs(power._stieltjes(omega) / g - 1).max())
 
 
