@@ -7,6 +7,7 @@ rmtland imports nothing at all.
 """
 
 _OLD = {
+    "DeconvolvedLaw": "rmtland.free",
     "SyntheticHessian": "rmtland.ensembles",
     "WishartReluBlock": "rmtland.ensembles",
     "WishartWigner": "rmtland.ensembles",

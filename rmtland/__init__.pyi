@@ -76,6 +76,9 @@ from .free import (
     free_compression as free_compression,
 )
 from .free import (
+    free_decompression as free_decompression,
+)
+from .free import (
     free_deconvolution as free_deconvolution,
 )
 from .free import (

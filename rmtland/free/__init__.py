@@ -1,5 +1,6 @@
 """Free probability: new laws out of laws."""
 
+from rmtland.deprecation import old_names
 from rmtland.free.compression import free_compression
 from rmtland.free.decompression import free_decompression
 from rmtland.free.deconvolution.free_deconvolution import free_deconvolution
@@ -50,3 +51,5 @@ __all__ = [
     "law_of_polynomial",
     "spiked",
 ]
+
+__getattr__ = old_names(__name__, {"DeconvolvedLaw": "rmtland.free:Deconvolution"})
