@@ -12,7 +12,7 @@ References
 Examples
 --------
 >>> content = ModelDensities.of_size("quick", n=60, phi=(0.5,)).compute()
->>> sorted({series.panel for series in content.series})
+>>> sorted({str(series.panel) for series in content.series})
 ['phi = 0.5']
 """
 
@@ -26,6 +26,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rmtland.comparison import compare
+from rmtland.drawing import COLORS
 from rmtland.models import WishartPlusWigner
 from rmtland.plot import law_points
 from rmtland.reproduction.figure import (
@@ -36,12 +37,13 @@ from rmtland.reproduction.figure import (
     histogram,
     label_panels,
 )
+from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.sweep import Grid, Results
 
 __all__ = ["ModelDensities", "model_spectrum"]
 
-_COLORS = ("#440154", "#31688e", "#35b779", "#e69f00")
+_COLORS = (COLORS[6], COLORS[1], COLORS[3], COLORS[2])
 _MARKERS = ("o", "s", "^", "D")
 
 
@@ -90,24 +92,27 @@ class ModelDensities(PublishedFigure):
 
     def content(self, results: Mapping[str, Results]) -> Content:
         """Return laws and histograms."""
-        series, numbers = [], {}
+        series: list[Series] = []
+        numbers: dict[Quantity, float] = {}
         for result in results["spectra"]:
             phi, epsilon = (result.key.parameters[name] for name in ("phi", "epsilon"))
-            panel, model = f"phi = {phi:g}", WishartPlusWigner(phi, epsilon)
+            panel, model = Quantity.of("", phi=phi), WishartPlusWigner(phi, epsilon)
             spectrum = Spectrum(result.value)
             (low, high) = model.law.support[0][0], model.law.support[-1][1]
             x = law_points(model.law, 90)
             y = model.law.pdf(x)
             keep = np.isfinite(y)
-            series.append(Series(panel, f"law, epsilon = {epsilon:g}", x[keep], y[keep]))
+            series.append(Series(panel, Quantity.of("law", epsilon=epsilon), x[keep], y[keep]))
             series.append(
-                histogram(panel, f"sampled, epsilon = {epsilon:g}", spectrum, (low, high),
-                          self.bins)
-            )  # fmt: skip
+                histogram(
+                    panel, Quantity.of("sampled", epsilon=epsilon), spectrum, (low, high), self.bins
+                )
+            )
             found = compare(spectrum, model.law)
-            numbers[f"Kolmogorov distance at {panel}, epsilon = {epsilon:g}"] = found.kolmogorov
-            numbers[f"index of the law at {panel}, epsilon = {epsilon:g}"] = model.index()
-            numbers[f"critical energy at {panel}"] = model.critical_energy
+            at = {"phi": phi, "epsilon": epsilon}
+            numbers[Quantity.of("Kolmogorov distance", **at)] = found.kolmogorov
+            numbers[Quantity.of("index of the law", **at)] = model.index()
+            numbers[Quantity.of("critical energy", phi=phi)] = model.critical_energy
         caption = (
             "After Pennington & Bahri (ICML 2017), fig. 1. Lines: free sum of Marchenko-Pastur"
             "($\\phi$) and a semicircle of variance $2\\epsilon$.\n"
@@ -122,19 +127,19 @@ class ModelDensities(PublishedFigure):
         axes = figure.subplots(1, len(self.phi), sharey=True, squeeze=False)[0]
         label_panels(figure, axes, content.caption)
         for ax, phi in zip(axes, self.phi, strict=True):
-            panel = f"phi = {phi:g}"
+            panel = Quantity.of("", phi=phi)
             for i, epsilon in enumerate(self.epsilon):
                 color = _COLORS[i % len(_COLORS)]
-                law = content.get(panel, f"law, epsilon = {epsilon:g}")
-                index = content.numbers[f"index of the law at {panel}, epsilon = {epsilon:g}"]
+                law = content.get(panel, Quantity.of("law", epsilon=epsilon))
+                index = content.number("index of the law", phi=phi, epsilon=epsilon)
                 ax.plot(law.x, law.y, color=color, lw=1.6)
-                bars = content.get(panel, f"sampled, epsilon = {epsilon:g}")
+                bars = content.get(panel, Quantity.of("sampled", epsilon=epsilon))
                 ax.plot(bars.x, bars.y, ls="none", marker=_MARKERS[i % 4], ms=3.2, mfc="white",
                         mec=color, mew=0.8)  # fmt: skip
                 ax.plot([], [], color=color, lw=1.6, marker=_MARKERS[i % 4], ms=3.2, mfc="white",
                         mew=0.8, label=f"$\\epsilon$ = {epsilon:g}, index {index:.3f}")  # fmt: skip
             ax.axvline(0, color="0.6", lw=0.6, zorder=0)
-            threshold = content.numbers[f"critical energy at {panel}"]
+            threshold = content.number("critical energy", phi=phi)
             ax.set_title(f"$\\phi$ = {phi:g},  $\\epsilon_c$ = {threshold:.3g}", fontsize=10)
             ax.set_xlabel("eigenvalue $\\lambda$")
             ax.set_ylim(0, 1.5)

@@ -1,4 +1,4 @@
-r"""Levels of theory held against the Hessian of a one-hidden-layer network at initialisation.
+r"""Levels of theory compared with the Hessian of a one-hidden-layer network at initialisation.
 
 First layer and data are drawn once and known to the theory; second layers and residuals, which are
 independent Gaussians of energy epsilon, are drawn anew for every Hessian. The mean density of the
@@ -39,34 +39,33 @@ from typing import Any, ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from rmtland.drawing import COLORS, STYLES
 from rmtland.free import free_sum
 from rmtland.laws import EmpiricalLaw, Law, MarchenkoPastur, Semicircle
 from rmtland.models import DysonHessian, WishartPlusReluBlock, WishartPlusWigner
 from rmtland.networks import MLP
-from rmtland.reproduction.cauchy import smoothed_density
 from rmtland.reproduction.figure import (
-    STYLES,
     Content,
     PublishedFigure,
     Series,
     Sweep,
     label_panels,
 )
+from rmtland.reproduction.quantity import Quantity
+from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
+from rmtland.typing import Real
 
 __all__ = ["LEVELS", "DysonLevels", "level_densities"]
 
-Real = NDArray[Any]  # float64
-
 LEVELS: dict[str, dict[str, Any]] = {
-    "Wishart + Wigner, printed variance": {"color": "#e69f00", "ls": (0, (3, 1, 1, 1)), "lw": 1.4},
+    "Wishart + Wigner, printed variance": {"color": COLORS[2], "ls": (0, (3, 1, 1, 1)), "lw": 1.4},
     "Wishart + Wigner, traces matched": STYLES["Wishart + Wigner"],
     "Wishart + ReLU block, traces matched": STYLES["Wishart + ReLU block"],
     "measured H0 and H1, free": STYLES["free"],
-    "Dyson, free slopes": {"color": "#56b4e9", "ls": (0, (4, 1.5)), "lw": 1.4},
+    "Dyson, free slopes": {"color": COLORS[5], "ls": (0, (4, 1.5)), "lw": 1.4},
     "Dyson, units": {"color": "#003f70", "ls": (0, (1, 1.2)), "lw": 1.6},
     "Dyson": STYLES["Dyson"],
 }
@@ -124,7 +123,7 @@ def level_densities(
     low, high = np.quantile(whole, [0.001, 0.995])
     first_place, last_place = np.arcsinh(np.array([low - 0.3, high + 0.3]) / _PEAK)
     x = _PEAK * np.sinh(np.linspace(first_place, last_place, points))  # densest at the peak
-    densities = np.array([smoothed_density(run, x, eta) for run in whole])
+    densities = np.array([Spectrum(run).smoothed_pdf(x, eta=eta) for run in whole])
     negative = (whole < 0).mean(axis=1)
     found: dict[str, Any] = {
         "x": x,
@@ -135,7 +134,7 @@ def level_densities(
         "dyson_index": 0.0,
     }
     for name, law in _laws(2 / ratio, epsilon, h0, h1).items():
-        found[name] = smoothed_density(law, x, eta)
+        found[name] = law.smoothed_pdf(x, eta=eta)
     model = DysonHessian.of_first_layer(
         first, data, outputs=n, epsilon=epsilon, activation=activation,
         part="total" if epsilon else "gauss_newton", rng=0,
@@ -250,36 +249,39 @@ class DysonLevels(PublishedFigure):
     def content(self, results: Mapping[str, Results]) -> Content:
         """Return densities at the width shown, and the errors of all levels at all widths."""
         series: list[Series] = []
-        numbers: dict[str, float] = {}
-        errors: dict[tuple[str, str], list[tuple[int, float]]] = {}
+        numbers: dict[Quantity, float] = {}
+        errors: dict[Quantity, list[tuple[int, float]]] = {}
         for one in results["levels"]:
             n, activation = one.key.parameters["n"], one.key.parameters["activation"]
             epsilon, found = one.key.parameters["epsilon"], one.value
             x, measured = found["x"], found["measured"]
             peak = measured.max()
             part = "H" if epsilon else "H0"
-            label = f"{activation}, {part}, n = {n}"
+            at = {"activation": activation, "part": part, "n": n}
             if epsilon and n == self.shown:
                 series.append(Series(activation, "measured", x, measured, found["error"]))
             for name in LEVELS:
                 if name not in found:
                     continue
                 worst = float(np.abs(found[name] - measured).max() / peak)
-                numbers[f"error at {label}: {name}"] = worst
-                errors.setdefault((f"{activation} {part}", name), []).append((n, worst))
+                numbers[Quantity.of("error", **at, level=name)] = worst
+                case = Quantity.of(name, activation=activation, part=part)
+                errors.setdefault(case, []).append((n, worst))
                 if epsilon and n == self.shown:
                     series.append(Series(activation, name, x, found[name]))
             away = np.abs(x) > _NULL
             worst = float(np.abs(found["Dyson"] - measured)[away].max() / peak)
-            numbers[f"error at {label}: Dyson, |x| > {_NULL:g}"] = worst
-            numbers[f"Monte Carlo error at {label}"] = float(found["error"].max() / peak)
+            away_from_zero = Quantity.of("error", **at, level="Dyson", range=f"|x| > {_NULL:g}")
+            numbers[away_from_zero] = worst
+            numbers[Quantity.of("Monte Carlo error", **at)] = float(found["error"].max() / peak)
             if epsilon:
-                numbers[f"index at {label}, measured"] = found["index"]
-                numbers[f"index at {label}, its standard error"] = found["index_error"]
-                numbers[f"index at {label}, Dyson"] = found["dyson_index"]
-        for (case, name), pairs in errors.items():
+                index = Quantity.of("index", **at, level="measured")
+                numbers[index] = found["index"]
+                numbers[index.having(statistic="standard error")] = found["index_error"]
+                numbers[Quantity.of("index", **at, level="Dyson")] = found["dyson_index"]
+        for case, pairs in errors.items():
             widths, worst = np.array(sorted(pairs)).T
-            series.append(Series("errors", f"{case}: {name}", widths, worst))
+            series.append(Series("errors", case, widths, worst))
         caption = (
             f"One-hidden-layer networks, n inputs, hidden units and outputs, m = {self.ratio} n "
             f"Gaussian samples; W2 and residuals (energy {self.epsilon:g}) drawn anew for each of "
@@ -300,9 +302,11 @@ class DysonLevels(PublishedFigure):
             ax.fill_between(measured.x, measured.y, color="0.85", lw=0, label="measured")
             for one in content.series:
                 if one.panel == activation and one.name in LEVELS:
-                    key = f"error at {activation}, H, n = {self.shown}: {one.name}"
-                    shown = f"{one.name}: {content.numbers[key]:.1%}"
-                    ax.plot(one.x, one.y, label=shown, **LEVELS[one.name])
+                    name = str(one.name)
+                    worst = content.number(
+                        "error", activation=activation, part="H", n=self.shown, level=name
+                    )
+                    ax.plot(one.x, one.y, label=f"{name}: {worst:.1%}", **LEVELS[name])
             ax.set_ylim(0, 1.75 * measured.y.max())
             ax.set_xlim(measured.x[0], measured.x[-1])
             ax.set_title(f"{activation}, n = {self.shown}", fontsize=10)
@@ -312,12 +316,12 @@ class DysonLevels(PublishedFigure):
         axes[0].set_ylabel(r"density per unit of $\lambda$")
         ax = axes[-1]
         for one in content.series:
-            if one.panel != "errors":
+            if one.panel != "errors" or not isinstance(one.name, Quantity):
                 continue
-            case, name = one.name.split(": ")
-            if "printed" in name or (case.endswith("H0") and not name.startswith("Dyson")):
+            name, case = one.name.name, dict(one.name.parameters)
+            activation, part = str(case["activation"]), case["part"]
+            if "printed" in name or (part == "H0" and not name.startswith("Dyson")):
                 continue
-            activation, part = case.split()
             marker = "os^D"[self.activations.index(activation)]
             filled = LEVELS[name]["color"] if part == "H" else "none"
             style = LEVELS[name] | {"lw": 1.0}

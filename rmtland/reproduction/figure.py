@@ -1,7 +1,7 @@
 """What every published figure has: parameters, sweeps that compute it, content, a drawing.
 
 A figure is a frozen dataclass of its parameters. `sweeps` names the tasks that compute it, so
-that a run can be interrupted and gone on with; `content` turns their results into the curves of
+that an interrupted run resumes; `content` turns their results into the curves of
 the picture and the numbers it shows; `draw` lays the curves out. The curves are all that is drawn,
 so that a table of them is the picture's data.
 
@@ -22,14 +22,16 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from rmtland.arguments import choice, count, nonnegative
 from rmtland.arrays import ArrayLibrary
+from rmtland.drawing import STYLES
 from rmtland.networks import cifar10
+from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.sweep import Grid, Results, Serial, run
 from rmtland.sweep.executors import cores
+from rmtland.typing import Real
 
 __all__ = [
     "SIZES",
@@ -45,20 +47,8 @@ __all__ = [
     "mean_and_error",
 ]
 
-Real = NDArray[Any]  # float64
-
 SIZES = ("quick", "default", "full")
 """Seconds; minutes; the parameters of the paper."""
-
-STYLES: dict[str, dict[str, Any]] = {
-    "measured": {"color": "0.78"},
-    "Wishart + Wigner": {"color": "#d55e00", "ls": (0, (5, 1.5)), "lw": 1.6},
-    "Wishart + ReLU block": {"color": "#009e73", "ls": (0, (1, 1)), "lw": 2.0},
-    "free": {"color": "#cc79a7", "ls": "-.", "lw": 1.6},
-    "Dyson": {"color": "#0072b2", "ls": "-", "lw": 1.6},
-    "Dyson, corrected": {"color": "#000000", "ls": (0, (4, 1, 1, 1)), "lw": 1.3},
-}
-"""How each theory looks in every figure (colours of Okabe and Ito, with their own dashes)."""
 
 
 class Series(NamedTuple):
@@ -66,7 +56,7 @@ class Series(NamedTuple):
 
     Parameters
     ----------
-    panel, name : str
+    panel, name : Quantity or str
         Where it is drawn; what it is.
     x, y : ndarray
         Its points; of a histogram the centres of its bins, all of one width, and their heights.
@@ -74,8 +64,8 @@ class Series(NamedTuple):
         Standard errors of y.
     """
 
-    panel: str
-    name: str
+    panel: Quantity | str
+    name: Quantity | str
     x: Real
     y: Real
     error: Real | None = None
@@ -83,23 +73,78 @@ class Series(NamedTuple):
 
 @dataclass(frozen=True)
 class Content:
-    """The curves of a picture, the numbers it shows, and a caption that says what they are of."""
+    """The curves of a picture, the numbers it shows, and a caption that says what they are of.
+
+    Parameters
+    ----------
+    series : tuple of Series
+        The curves.
+    numbers : dict of Quantity to float
+        The numbers.
+    caption : str
+        Under the picture.
+    """
 
     series: tuple[Series, ...]
-    numbers: dict[str, float] = field(default_factory=dict)
+    numbers: dict[Quantity, float] = field(default_factory=dict)
     caption: str = ""
 
-    def get(self, panel: str, name: str) -> Series:
-        """Return the series of that panel and name."""
+    def number(self, name: str, /, **parameters: str | float) -> float:
+        """Return the number of a quantity.
+
+        Parameters
+        ----------
+        name : str
+            Of the quantity.
+        **parameters
+            What it belongs to.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
+        wanted = Quantity.of(name, **parameters)
+        if wanted not in self.numbers:
+            raise KeyError(f"there is no number {str(wanted)!r}")
+        return self.numbers[wanted]
+
+    def get(self, panel: Quantity | str, name: Quantity | str) -> Series:
+        """Return the series of that panel and name.
+
+        Parameters
+        ----------
+        panel, name : Quantity or str
+            Where it is drawn; what it is.
+
+        Returns
+        -------
+        Series
+
+        Raises
+        ------
+        KeyError
+            If there is none.
+        """
         for one in self.series:
             if (one.panel, one.name) == (panel, name):
                 return one
-        raise KeyError(f"there is no series {name!r} in panel {panel!r}")
+        raise KeyError(f"there is no series {str(name)!r} in panel {str(panel)!r}")
 
     def rows(self) -> list[tuple[str, str, float, float, float | None]]:
         """Return panel, series, x, y and standard error of every point."""
         return [
-            (one.panel, one.name, float(x), float(y), None if one.error is None else float(e))
+            (
+                str(one.panel),
+                str(one.name),
+                float(x),
+                float(y),
+                None if one.error is None else float(e),
+            )
             for one in self.series
             for x, y, e in zip(one.x, one.y, one.x if one.error is None else one.error, strict=True)
         ]
@@ -201,7 +246,7 @@ class PublishedFigure(abc.ABC):
         Parameters
         ----------
         folder : Path, optional
-            Where results are kept as they come: a run that was interrupted goes on from there.
+            Where results are kept as they come: an interrupted run resumes from there.
         executor : optional
             Who computes, see `rmtland.sweep.run`; this process by default.
         progress : bool, optional
@@ -248,7 +293,11 @@ class PublishedFigure(abc.ABC):
 
 
 def histogram(
-    panel: str, name: str, spectrum: Spectrum, limits: tuple[float, float], bins: int
+    panel: Quantity | str,
+    name: Quantity | str,
+    spectrum: Spectrum,
+    limits: tuple[float, float],
+    bins: int,
 ) -> Series:
     """Return the density of a spectrum in bins, the whole spectrum having mass 1."""
     nodes, weights = spectrum.measure

@@ -1,7 +1,7 @@
 r"""Figure 2 of Pennington and Bahri: freeness of H0 and H1 on a trained network.
 
 If they are, the spectrum of H0 + H1 is that of H0 + Q H1 Q^T for a Haar orthogonal Q. A ReLU
-autoencoder is trained, and three spectra are held against that of its Hessian: of some rotations,
+autoencoder is trained, and three spectra are compared with that of its Hessian: of some rotations,
 of the free sum of the two measured spectra (what infinitely many rotations of infinitely large
 copies would give: no rotation is needed), and of the matrix Dyson equation, which knows first
 layer, data and energy but takes second layer and residuals as random: on a trained network they
@@ -29,13 +29,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rmtland.comparison import compare
+from rmtland.drawing import COLORS, STYLES
 from rmtland.free import free_sum
 from rmtland.laws import EmpiricalLaw
 from rmtland.models import DysonHessian
 from rmtland.networks import MLP, train
-from rmtland.reproduction.cauchy import smoothed_cdf
 from rmtland.reproduction.figure import (
-    STYLES,
     Content,
     PublishedFigure,
     Series,
@@ -46,6 +45,7 @@ from rmtland.reproduction.figure import (
     mean_and_error,
 )
 from rmtland.reproduction.images import image_words, whitened_images
+from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
@@ -53,7 +53,7 @@ from rmtland.sweep import Grid, Results
 __all__ = ["FreenessTest", "rotated_hessian"]
 
 _THEORIES = {"rotated": "H0 + Q H1 Q^T", "free": "free sum", "dyson": "matrix Dyson"}
-"""Results that are held against H0 + H1, and their names."""
+"""Results that are compared with H0 + H1, and their names."""
 
 
 def rotated_hessian(
@@ -126,9 +126,9 @@ def rotated_hessian(
         "edges": edges,
         "free": law.cdf(edges),
         "x": x,
-        "total_cdf": smoothed_cdf(total, x, eta),
-        "rotated_cdf": smoothed_cdf(rotated, x, eta),
-        "free_cdf": smoothed_cdf(law, x, eta),
+        "total_cdf": Spectrum(total).smoothed_cdf(x, eta=eta),
+        "rotated_cdf": Spectrum(rotated).smoothed_cdf(x, eta=eta),
+        "free_cdf": law.smoothed_cdf(x, eta=eta),
         "dyson_cdf": dyson.smoothed_cdf(x, eta=eta),
         "dyson": dyson.smoothed_pdf(x, eta=eta),
         "free_distance": found.kolmogorov,
@@ -210,25 +210,32 @@ class FreenessTest(PublishedFigure):
                 Series("difference", name, one["x"], one[f"{key}_cdf"] - one["total_cdf"])
             )
         indices = [float((each["total"] < 0).mean()) for each in found]
-        numbers: dict[str, float] = {"energy": one["energy"], "gradient norm": one["gradient_norm"]}
+        numbers = {
+            Quantity.of("energy"): one["energy"],
+            Quantity.of("gradient norm"): one["gradient_norm"],
+        }
         measured = {
-            "Kolmogorov distance, free sum": [each["free_distance"] for each in found],
-            "Wasserstein distance in widths, free sum": [e["free_wasserstein"] for e in found],
-            "Kolmogorov distance, one rotation": [each["rotated_distance"] for each in found],
-            "index measured": indices,
-            "index of the free sum": [each["free_index"] for each in found],
-            "index of the Dyson law": [each["dyson_index"] for each in found],
+            Quantity.of("Kolmogorov distance", law="free sum"): [e["free_distance"] for e in found],
+            Quantity.of("Wasserstein distance in widths", law="free sum"): [
+                each["free_wasserstein"] for each in found
+            ],
+            Quantity.of("Kolmogorov distance", law="one rotation"): [
+                each["rotated_distance"] for each in found
+            ],
+            Quantity.of("index", law="measured"): indices,
+            Quantity.of("index", law="free sum"): [each["free_index"] for each in found],
+            Quantity.of("index", law="matrix Dyson"): [each["dyson_index"] for each in found],
         }
         for key, name in _THEORIES.items():
-            measured[f"largest smoothed difference, {name}"] = [
+            measured[Quantity.of("largest smoothed difference", law=name)] = [
                 float(np.abs(each[f"{key}_cdf"] - each["total_cdf"]).max()) for each in found
             ]
-        for name, values in measured.items():
-            numbers[name], error = mean_and_error(np.array(values))
+        for quantity, values in measured.items():
+            numbers[quantity], error = mean_and_error(np.array(values))
             if np.isfinite(error):
-                numbers[f"standard error of {name}"] = error
-            numbers[f"{name}, network drawn"] = values[0]
-        numbers["H1 over H0, root mean squares"] = float(
+                numbers[quantity.having(statistic="standard error")] = error
+            numbers[quantity.having(statistic="of the network drawn")] = values[0]
+        numbers[Quantity.of("root mean square of H1 over that of H0")] = float(
             np.std(one["residual"]) / np.sqrt(np.mean(one["gauss_newton"] ** 2))
         )
         caption = (
@@ -249,21 +256,22 @@ class FreenessTest(PublishedFigure):
         figure.set_size_inches(10.5, 4.4)
         left, right = figure.subplots(1, 2)
         label_panels(figure, [left, right], content.caption)
-        drawn = {
-            name.removesuffix(", network drawn"): value for name, value in content.numbers.items()
-            if name.endswith(", network drawn")
-        }  # fmt: skip
+        drawn = {"statistic": "of the network drawn"}
+        index = {
+            law: content.number("index", law=law, **drawn)
+            for law in ("measured", "free sum", "matrix Dyson")
+        }
         bars = content.get("density", "H0 + H1")
-        draw_bars(left, bars, label=f"$H_0+H_1$, index {drawn['index measured']:.3f}")
+        draw_bars(left, bars, label=f"$H_0+H_1$, index {index['measured']:.3f}")
         turned = content.get("density", "H0 + Q H1 Q^T")
-        left.step(turned.x, turned.y, where="mid", color="#e69f00", lw=1.0,
+        left.step(turned.x, turned.y, where="mid", color=COLORS[2], lw=1.0,
                   label="$H_0+QH_1Q^T$, sampled")  # fmt: skip
         free = content.get("density", "free sum")
         left.plot(free.x, free.y, **STYLES["free"],
-                  label=f"free sum, index {drawn['index of the free sum']:.3f}")  # fmt: skip
+                  label=f"free sum, index {index['free sum']:.3f}")  # fmt: skip
         dyson = content.get("density", "matrix Dyson")
         left.plot(dyson.x, dyson.y, **STYLES["Dyson"],
-                  label=f"matrix Dyson, index {drawn['index of the Dyson law']:.3f}")  # fmt: skip
+                  label=f"matrix Dyson, index {index['matrix Dyson']:.3f}")  # fmt: skip
         left.set_yscale("log")
         left.set_ylim(bottom=0.5 * min(free.y[free.y > 1e-3]), top=2.2 * max(bars.y))
         left.axvline(0, color="0.6", lw=0.6, zorder=0)
@@ -271,13 +279,13 @@ class FreenessTest(PublishedFigure):
         left.set_ylabel("density per unit of $\\lambda$")
         left.legend(fontsize=8, frameon=False)
         styles = (
-            ("H0 + Q H1 Q^T", "$H_0+QH_1Q^T$", {"color": "#e69f00", "lw": 2.6, "alpha": 0.7}),
+            ("H0 + Q H1 Q^T", "$H_0+QH_1Q^T$", {"color": COLORS[2], "lw": 2.6, "alpha": 0.7}),
             ("free sum", "free sum", STYLES["free"]),
             ("matrix Dyson", "matrix Dyson", STYLES["Dyson"]),
         )
         for name, label, style in styles:
             curve = content.get("difference", name)
-            worst = drawn[f"largest smoothed difference, {name}"]
+            worst = content.number("largest smoothed difference", law=name, **drawn)
             right.plot(curve.x, curve.y, label=f"{label}, at most {worst:.3f}", **style)
         right.axhline(0, color="0.6", lw=0.6, zorder=0)
         right.axvline(0, color="0.6", lw=0.6, zorder=0)

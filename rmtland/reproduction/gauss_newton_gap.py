@@ -40,9 +40,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from rmtland.arguments import count, positive
+from rmtland.drawing import STYLES
 from rmtland.models import DysonHessian
 from rmtland.reproduction.figure import (
-    STYLES,
     Content,
     PublishedFigure,
     Series,
@@ -52,6 +52,7 @@ from rmtland.reproduction.figure import (
 )
 from rmtland.reproduction.gauss_newton_part import initial_point, without_rescalings
 from rmtland.reproduction.images import image_words
+from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
@@ -147,7 +148,7 @@ def gap_of_run(
         inputs has some); with theory `dyson` and its `error`.
     """
     point = initial_point(samples, hidden, images, random_generator(seed))
-    spectrum = Spectrum(np.linalg.eigvalsh(without_rescalings(point)))
+    spectrum = Spectrum(np.asarray(np.linalg.eigvalsh(without_rescalings(point)), dtype=float))
     further = spectrum.inertia().zero
     gap = float(spectrum.nodes[0, further])
     found = {"gap": gap, "scale": spectrum.mean(), "further": float(further)}
@@ -243,24 +244,26 @@ class GaussNewtonGap(PublishedFigure):
             Series("gap", "Marchenko-Pastur, fitted", x, scale * curve),
             Series("gap", "Marchenko-Pastur, trace matched", x, matched * curve),
         )
+        fitted = Quantity.of("scale", of="fitted")
         numbers = {
-            "fitted scale": scale,
-            "standard error of fitted scale": spread,
-            "squared misfit a degree of freedom, fitted": misfit,
-            "trace-matched scale": matched,
-            "trace-matched scale over fitted": matched / scale,
-            "null directions beside the rescalings, a run": float(
+            fitted: scale,
+            fitted.having(statistic="standard error"): spread,
+            Quantity.of("squared misfit a degree of freedom", of="fitted"): misfit,
+            Quantity.of("scale", of="trace matched"): matched,
+            Quantity.of("scale", of="trace matched over fitted"): matched / scale,
+            Quantity.of("null directions of a run beside the rescalings"): float(
                 np.mean([one.mean for one in gaps.means("further")])
             ),
-            "largest numerical error of the Dyson edge": float(
+            Quantity.of("largest numerical error of the Dyson edge"): float(
                 max(one.mean for one in theory.means("error"))
             ),
         }
         for i, one in enumerate(ratio):
-            numbers[f"gap over Dyson edge of the same networks at 1/phi = {one:g}"] = float(
+            ratio_to = {"phi": 1 / float(one)}
+            numbers[Quantity.of("gap over Dyson edge of the same networks", **ratio_to)] = float(
                 above[i]
             )
-            numbers[f"gap over fitted Marchenko-Pastur at 1/phi = {one:g}"] = float(
+            numbers[Quantity.of("gap over fitted Marchenko-Pastur", **ratio_to)] = float(
                 gap[i] / (scale * shape[i])
             )
         caption = (
@@ -282,9 +285,9 @@ class GaussNewtonGap(PublishedFigure):
         figure.set_size_inches(10.5, 4.4)
         left, right = figure.subplots(1, 2)
         label_panels(figure, [left, right], content.caption)
-        numbers = content.numbers
-        fitted = f"Marchenko-Pastur, one scale fitted: {numbers['fitted scale']:.4f}"
-        matched = f"Marchenko-Pastur, trace matched: {numbers['trace-matched scale']:.2f}"
+        scales = [content.number("scale", of=of) for of in ("fitted", "trace matched")]
+        fitted = f"Marchenko-Pastur, one scale fitted: {scales[0]:.4f}"
+        matched = f"Marchenko-Pastur, trace matched: {scales[1]:.2f}"
         for ax in (left, right):
             curve = content.get("gap", "Marchenko-Pastur, fitted")
             ax.plot(curve.x[1:], curve.y[1:], label=fitted, **STYLES["Wishart + Wigner"])

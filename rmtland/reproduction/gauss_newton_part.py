@@ -35,16 +35,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from rmtland.comparison import compare, fit
+from rmtland.drawing import STYLES
 from rmtland.laws import MarchenkoPastur
 from rmtland.models import DysonHessian, WishartPlusWigner
 from rmtland.networks import MLP, LossPoint
 from rmtland.plot import law_points
-from rmtland.reproduction.cauchy import smoothed_cdf
 from rmtland.reproduction.figure import (
-    STYLES,
     Content,
     PublishedFigure,
     Series,
@@ -55,13 +53,13 @@ from rmtland.reproduction.figure import (
     mean_and_error,
 )
 from rmtland.reproduction.images import image_words, whitened_images
+from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
+from rmtland.typing import Real
 
 __all__ = ["GaussNewtonPart", "gauss_newton_spectrum", "initial_point", "without_rescalings"]
-
-Real = NDArray[Any]  # float64
 
 
 def initial_point(samples: int, hidden: int, images: str, rng: np.random.Generator) -> LossPoint:
@@ -126,7 +124,7 @@ def gauss_newton_spectrum(
         eigenvalue with them.
     """
     point = initial_point(samples, hidden, images, random_generator(seed))
-    eigenvalues = np.linalg.eigvalsh(without_rescalings(point))
+    eigenvalues: Real = np.asarray(np.linalg.eigvalsh(without_rescalings(point)), dtype=float)
     model = DysonHessian.of_point(point, part="gauss_newton")
     null = hidden / point.net.parameter_count
     x = np.geomspace(0.003, 1.2 * eigenvalues[-1], points)
@@ -137,7 +135,7 @@ def gauss_newton_spectrum(
         "x": x,
         "dyson": (model.smoothed_pdf(x, eta=eta) - peak) / (1 - null),
         "dyson_cdf": (model.smoothed_cdf(x, eta=eta) - mass) / (1 - null),
-        "measured_cdf": smoothed_cdf(eigenvalues, x, eta),
+        "measured_cdf": Spectrum(eigenvalues).smoothed_cdf(x, eta=eta),
         "trace": float(eigenvalues.sum()) / point.net.parameter_count,
     }
 
@@ -203,13 +201,13 @@ class GaussNewtonPart(PublishedFigure):
         high = float(np.quantile(spectrum.nodes, 0.97))
         series = [histogram("density", "measured", spectrum, (0.0, high), 50)]
         numbers = {
-            "mean eigenvalue, null directions included": float(
+            Quantity.of("mean eigenvalue", of="null directions included"): float(
                 np.mean([one["trace"] for one in found])
             ),
-            "fitted scale": float(fitted),
-            "trace-matched scale": spectrum.mean(),
-            "smallest eigenvalue": float(spectrum.nodes[:, 0].mean()),
-            "largest eigenvalue": float(spectrum.nodes[:, -1].mean()),
+            Quantity.of("scale", of="fitted"): float(fitted),
+            Quantity.of("scale", of="trace matched"): spectrum.mean(),
+            Quantity.of("smallest eigenvalue"): float(spectrum.nodes[:, 0].mean()),
+            Quantity.of("largest eigenvalue"): float(spectrum.nodes[:, -1].mean()),
         }
         x = np.geomspace(found[0]["x"][0], max(one["x"][-1] for one in found), 3 * self.points)
         for panel, name, key in (
@@ -226,17 +224,20 @@ class GaussNewtonPart(PublishedFigure):
         for name, law in laws.items():
             at = law_points(law, 150)
             series.append(Series("density", name, at, law.pdf(at)))
-            series.append(Series("cdf", name, x, smoothed_cdf(law, x, self.eta)))
-            numbers[f"Kolmogorov distance, {name}"] = compare(spectrum, law).kolmogorov
+            series.append(Series("cdf", name, x, law.smoothed_cdf(x, eta=self.eta)))
+            numbers[Quantity.of("Kolmogorov distance", law=name)] = compare(
+                spectrum, law
+            ).kolmogorov
             worst[name] = [
-                np.abs(smoothed_cdf(law, one["x"], self.eta) - one["measured_cdf"]).max()
+                np.abs(law.smoothed_cdf(one["x"], eta=self.eta) - one["measured_cdf"]).max()
                 for one in found
             ]
         for name, values in worst.items():
             mean, error = mean_and_error(np.array(values))
-            numbers[f"largest smoothed difference, {name}"] = mean
+            quantity = Quantity.of("largest smoothed difference", law=name)
+            numbers[quantity] = mean
             if np.isfinite(error):
-                numbers[f"standard error of largest smoothed difference, {name}"] = error
+                numbers[quantity.having(statistic="standard error")] = error
         caption = (
             f"After Pennington & Bahri (ICML 2017), fig. 4. ReLU network 16-{self.hidden}-16 at "
             f"initialisation on {self.samples} {image_words(self.images)}, "
@@ -254,12 +255,12 @@ class GaussNewtonPart(PublishedFigure):
         figure.set_size_inches(10.5, 4.4)
         left, right = figure.subplots(1, 2)
         label_panels(figure, [left, right], content.caption)
-        numbers = content.numbers
         bars = content.get("density", "measured")
         draw_bars(left, bars, label="measured $H_0$")
         measured = content.get("cdf", "measured")
         right.plot(measured.x, measured.y, color="0.6", lw=3, label="measured $H_0$")
-        fitted, matched = numbers["fitted scale"], numbers["trace-matched scale"]
+        fitted = content.number("scale", of="fitted")
+        matched = content.number("scale", of="trace matched")
         rows = (
             ("Marchenko-Pastur, fitted", f"Marchenko-Pastur, scale fitted: {fitted:.2f}",
              STYLES["Wishart + Wigner"]),
@@ -271,7 +272,7 @@ class GaussNewtonPart(PublishedFigure):
             curve = content.get("density", name)
             left.plot(curve.x, curve.y, label=label, **style)
             curve = content.get("cdf", name)
-            distance = numbers[f"largest smoothed difference, {name}"]
+            distance = content.number("largest smoothed difference", law=name)
             short = name.replace("Marchenko-Pastur", "M.-P.")
             right.plot(curve.x, curve.y, label=f"{short}: {distance:.3f}", **style)
         left.set_xlim(0, bars.x[-1])

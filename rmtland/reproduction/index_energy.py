@@ -4,8 +4,8 @@ Just above its critical energy a model's index is
 
 .. math:: \alpha \approx \alpha_0 \left(\frac{\epsilon - \epsilon_c}{\epsilon_c}\right)^{3/2} .
 
-Panels (a) and (b) hold that law and the exact index against sampled matrices of the Wishart +
-Wigner and the Wishart + ReLU block model. Panel (c) holds the models against networks at
+Panels (a) and (b) compare that law and the exact index with sampled matrices of the Wishart +
+Wigner and the Wishart + ReLU block model. Panel (c) compares the models with networks at
 initialisation with independent residuals of energy epsilon, beside the matrix Dyson equation:
 there is no threshold in a network at initialisation, and only the Dyson index follows it. Panel (d)
 compares thresholds: those of the two models, the energies of minimisers that the paper reports, its
@@ -46,11 +46,11 @@ from typing import Any, ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
+from rmtland.drawing import COLORS, STYLES
 from rmtland.models import DysonHessian, HessianModel, WishartPlusReluBlock, WishartPlusWigner
 from rmtland.models.pennington_bahri.index_samples import sampled_index
 from rmtland.networks import MLP, gaussian
 from rmtland.reproduction.figure import (
-    STYLES,
     Content,
     PublishedFigure,
     Series,
@@ -58,6 +58,7 @@ from rmtland.reproduction.figure import (
     error_bars,
     label_panels,
 )
+from rmtland.reproduction.quantity import Quantity
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
 
@@ -78,7 +79,7 @@ _MODELS: dict[str, tuple[str, type[HessianModel]]] = {
     "WishartPlusWigner": ("Wishart + Wigner", WishartPlusWigner),
     "WishartPlusReluBlock": ("Wishart + ReLU block", WishartPlusReluBlock),
 }
-_COLORS = ("#440154", "#31688e", "#35b779")
+_COLORS = (COLORS[6], COLORS[1], COLORS[3])
 _MARKERS = ("o", "s", "^")
 
 
@@ -205,7 +206,7 @@ class IndexAgainstEnergy(PublishedFigure):
     def content(self, results: Mapping[str, Results]) -> Content:
         """Return points, laws and thresholds."""
         series: list[Series] = []
-        numbers: dict[str, float] = {}
+        numbers: dict[Quantity, float] = {}
         measured = results["matrices"].means("index")
         worst = 0.0
         for name, (title, model) in _MODELS.items():
@@ -214,11 +215,13 @@ class IndexAgainstEnergy(PublishedFigure):
                 prefactor = model(phi, 1.0).index_prefactor
                 assert prefactor is not None
                 x = np.geomspace(1e-2, 30.0, 40)
-                exact = np.array([model(phi, threshold * (1 + t)).index for t in x])
-                series.append(Series(title, f"law, phi = {phi:g}", x, exact))
-                series.append(Series(title, f"small index, phi = {phi:g}", x, prefactor * x**1.5))
-                numbers[f"critical energy, {title}, phi = {phi:g}"] = threshold
-                numbers[f"alpha0, {title}, phi = {phi:g}"] = prefactor
+                exact = np.array([model(phi, threshold * (1 + t)).index() for t in x])
+                series.append(Series(title, Quantity.of("law", phi=phi), x, exact))
+                series.append(
+                    Series(title, Quantity.of("small index", phi=phi), x, prefactor * x**1.5)
+                )
+                numbers[Quantity.of("critical energy", model=title, phi=phi)] = threshold
+                numbers[Quantity.of("alpha0", model=title, phi=phi)] = prefactor
                 points = [
                     one for one in measured
                     if (one.parameters["model"], one.parameters["phi"]) == (name, phi)
@@ -227,10 +230,10 @@ class IndexAgainstEnergy(PublishedFigure):
                 y, error = (
                     np.array(column) for column in zip(*(p[1:3] for p in points), strict=True)
                 )
-                series.append(Series(title, f"sampled, phi = {phi:g}", t, y, error))
-                law = np.array([model(phi, p.parameters["epsilon"]).index for p in points])
+                series.append(Series(title, Quantity.of("sampled", phi=phi), t, y, error))
+                law = np.array([model(phi, p.parameters["epsilon"]).index() for p in points])
                 worst = max(worst, float(np.abs(y - law).max()))
-        numbers["largest difference of sampled index and law"] = worst
+        numbers[Quantity.of("largest difference of sampled index and law")] = worst
         series += self._networks(results["networks"], numbers)
         series += self._thresholds(results["linear"])
         samples = round(2 * self.width / self.network_phi)
@@ -247,7 +250,7 @@ class IndexAgainstEnergy(PublishedFigure):
         )
         return Content(tuple(series), numbers, caption)
 
-    def _networks(self, results: Results, numbers: dict[str, float]) -> list[Series]:
+    def _networks(self, results: Results, numbers: dict[Quantity, float]) -> list[Series]:
         """Return index of networks and of what the theories say of them."""
         measured, dyson = results.means("index"), results.means("dyson")
         x = np.array([one.parameters["epsilon"] for one in measured])
@@ -266,20 +269,24 @@ class IndexAgainstEnergy(PublishedFigure):
             Series("networks", "matrix Dyson", x, theory, spread[1]),
         ]
         for title, model in _MODELS.values():
-            printed = np.array([model(self.network_phi, e).index for e in fine])
+            printed = np.array([model(self.network_phi, e).index() for e in fine])
             matched = np.array([
-                model.from_moments(self.network_phi, mean=mean, residual_variance=e * square).index
+                model.from_moments(self.network_phi, mean=mean, residual_variance=e * square).index()
                 for e in fine
             ])  # fmt: skip
-            series.append(Series("networks", f"{title}, as printed", fine, printed))
-            series.append(Series("networks", f"{title}, traces matched", fine, matched))
-            numbers[f"largest index error, {title}, traces matched"] = float(
+            series.append(Series("networks", Quantity.of(title, scale="as printed"), fine, printed))
+            series.append(
+                Series("networks", Quantity.of(title, scale="traces matched"), fine, matched)
+            )
+            numbers[Quantity.of("largest index error", law=title, scale="traces matched")] = float(
                 np.abs(np.interp(np.log(x), np.log(fine), matched) - index).max()
             )
-        numbers["largest index error, matrix Dyson"] = float(np.abs(theory - index).max())
+        numbers[Quantity.of("largest index error", law="matrix Dyson")] = float(
+            np.abs(theory - index).max()
+        )
         pairs = np.array([one.value["dyson"] - one.value["index"] for one in results])
-        numbers["mean of Dyson less measured index"] = float(pairs.mean())
-        numbers["root mean square of Dyson less measured index, one network"] = float(
+        numbers[Quantity.of("Dyson less measured index", statistic="mean")] = float(pairs.mean())
+        numbers[Quantity.of("Dyson less measured index", statistic="root mean square")] = float(
             np.sqrt((pairs**2).mean())
         )
         return series
@@ -321,10 +328,10 @@ class IndexAgainstEnergy(PublishedFigure):
 
     def _draw_model(self, ax: Any, title: str, content: Content) -> None:
         for phi, color, marker in zip(self.phi, _COLORS, _MARKERS, strict=False):
-            law = content.get(title, f"law, phi = {phi:g}")
-            small = content.get(title, f"small index, phi = {phi:g}")
-            points = content.get(title, f"sampled, phi = {phi:g}")
-            threshold = content.numbers[f"critical energy, {title}, phi = {phi:g}"]
+            law = content.get(title, Quantity.of("law", phi=phi))
+            small = content.get(title, Quantity.of("small index", phi=phi))
+            points = content.get(title, Quantity.of("sampled", phi=phi))
+            threshold = content.number("critical energy", model=title, phi=phi)
             ax.plot(law.x, law.y, color=color, lw=1.6,
                     label=f"$\\phi$ = {phi:g}, $\\epsilon_c$ = {threshold:.3g}")  # fmt: skip
             ax.plot(small.x, small.y, color=color, lw=1.0, ls=(0, (4, 2)))
@@ -345,9 +352,9 @@ class IndexAgainstEnergy(PublishedFigure):
     def _draw_networks(self, ax: Any, content: Content) -> None:
         for title, _ in _MODELS.values():
             style = STYLES[title]
-            curve = content.get("networks", f"{title}, traces matched")
+            curve = content.get("networks", Quantity.of(title, scale="traces matched"))
             ax.plot(curve.x, curve.y, label=f"{title}, traces matched", **style)
-            curve = content.get("networks", f"{title}, as printed")
+            curve = content.get("networks", Quantity.of(title, scale="as printed"))
             ax.plot(curve.x, curve.y, label="the same, as printed",
                     **{**style, "lw": 0.8, "alpha": 0.7})  # fmt: skip
         curve = content.get("networks", "matrix Dyson")
@@ -371,15 +378,15 @@ class IndexAgainstEnergy(PublishedFigure):
              STYLES["Wishart + ReLU block"]),
             ("(1 - phi)^2/2", "$(1-\\phi)^2/2$, the paper's fit", {"color": "black", "lw": 1.0}),
             ("linear, (1 - phi/2)/2", "linear network, $(1-\\phi/2)/2$",
-             {"color": "#56b4e9", "lw": 1.6}),
+             {"color": COLORS[5], "lw": 1.6}),
             ("linear as printed, (1 - phi)/2", "linear as printed, $(1-\\phi)/2$",
-             {"color": "#56b4e9", "lw": 1.0, "ls": ":"}),
+             {"color": COLORS[5], "lw": 1.0, "ls": ":"}),
         )  # fmt: skip
         for name, label, style in rows:
             curve = content.get("thresholds", name)
             ax.plot(curve.x, curve.y, label=label, **style)
         points = content.get("thresholds", "linear, least squares")
-        ax.errorbar(points.x, points.y, error_bars(points), color="#56b4e9", marker="s", ms=4,
+        ax.errorbar(points.x, points.y, error_bars(points), color=COLORS[5], marker="s", ms=4,
                     mfc="white", ls="none", capsize=2, label="least squares")  # fmt: skip
         points = content.get("thresholds", "tanh minimisers, read off")
         ax.plot(points.x, points.y, "o", color="black", ms=5, mfc="white",

@@ -37,13 +37,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rmtland.arguments import positive
+from rmtland.drawing import STYLES
 from rmtland.laws import Law, Semicircle
 from rmtland.models import DysonHessian, FiniteSizeHessian, WishartPlusReluBlock
 from rmtland.networks import MLP
 from rmtland.plot import law_points
-from rmtland.reproduction.cauchy import smoothed_cdf
 from rmtland.reproduction.figure import (
-    STYLES,
     Content,
     PublishedFigure,
     Series,
@@ -54,6 +53,7 @@ from rmtland.reproduction.figure import (
     mean_and_error,
 )
 from rmtland.reproduction.images import image_words, whitened_images
+from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
@@ -117,7 +117,7 @@ def residual_spectrum(
         "corrected_cdf": corrected.smoothed_cdf(x, eta=eta),
         "dyson": model.smoothed_pdf(x, eta=eta),
         "dyson_cdf": model.smoothed_cdf(x, eta=eta),
-        "measured_cdf": smoothed_cdf(eigenvalues, x, eta),
+        "measured_cdf": Spectrum(eigenvalues).smoothed_cdf(x, eta=eta),
     }
 
 
@@ -170,10 +170,11 @@ class ResidualPart(PublishedFigure):
 
     def content(self, results: Mapping[str, Results]) -> Content:
         """Return histograms, laws and distances."""
-        series, numbers = [], {}
+        series: list[Series] = []
+        numbers: dict[Quantity, float] = {}
         for phi in self.phi:
             found = [one.value for one in results["networks"] if one.key.parameters["phi"] == phi]
-            panel = f"phi = 1/{1 / phi:g}"
+            panel = Quantity.of("", phi=phi)
             spectrum = Spectrum(np.array([one["eigenvalues"] for one in found]))
             block = _block_law(phi, self.epsilon)
             wigner: Law = Semicircle(block.var())
@@ -191,23 +192,24 @@ class ResidualPart(PublishedFigure):
                 series.append(Series(panel, name, np.append(-x[:0:-1], x), whole))
             measured = np.array([one["measured_cdf"] for one in found])
             levels = {
-                "Wigner": smoothed_cdf(wigner, x, eta),
-                "ReLU block": smoothed_cdf(block, x, eta),
+                "Wigner": wigner.smoothed_cdf(x, eta=eta),
+                "ReLU block": block.smoothed_cdf(x, eta=eta),
                 "matrix Dyson": np.array([one["dyson_cdf"] for one in found]),
                 _CORRECTED: np.array([one["corrected_cdf"] for one in found]),
             }
             for name, level in levels.items():
                 # the mean over runs: what is left is not chance
                 worst = np.abs((level - measured).mean(axis=0)).max()
-                numbers[f"distance at {panel}, {name}"] = float(worst)
+                numbers[Quantity.of("distance", phi=phi, law=name)] = float(worst)
             variance, error = mean_and_error((spectrum.nodes**2).mean(axis=1))
-            numbers[f"variance at {panel}"] = variance
+            numbers[Quantity.of("variance", phi=phi)] = variance
             if self.runs > 1:
-                numbers[f"standard error of variance at {panel}"] = error
+                statistic = "standard error"
+                numbers[Quantity.of("variance", phi=phi, statistic=statistic)] = error
                 spread = measured.std(axis=0, ddof=1).max() / np.sqrt(self.runs)
-                numbers[f"standard error of the distances at {panel}"] = float(spread)
-            numbers[f"variance at {panel}, ReLU block"] = block.var()
-            numbers[f"variance at {panel}, Wigner as printed"] = 2 * self.epsilon
+                numbers[Quantity.of("distance", phi=phi, statistic=statistic)] = float(spread)
+            numbers[Quantity.of("variance", phi=phi, law="ReLU block")] = block.var()
+            numbers[Quantity.of("variance", phi=phi, law="Wigner as printed")] = 2 * self.epsilon
         caption = (
             f"After Pennington & Bahri (ICML 2017), fig. 3. ReLU network 16-{self.hidden}-16 at "
             f"initialisation, residuals N(0, {2 * self.epsilon:g}), "
@@ -233,12 +235,12 @@ class ResidualPart(PublishedFigure):
             _CORRECTED: STYLES["Dyson, corrected"],
         }
         for ax, phi in zip(axes, self.phi, strict=True):
-            panel = f"phi = 1/{1 / phi:g}"
+            panel = Quantity.of("", phi=phi)
             bars = content.get(panel, "measured")
             draw_bars(ax, bars, label="measured $H_1$")
             for name, style in styles.items():
                 curve = content.get(panel, name)
-                distance = content.numbers[f"distance at {panel}, {name}"]
+                distance = content.number("distance", phi=phi, law=name)
                 ax.plot(curve.x, curve.y, label=f"{name}, distance {distance:.3f}", **style)
             top = max(series.y.max() for series in content.series if series.panel == panel)
             ax.set_ylim(0, 1.35 * top)

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from rmtland.reproduction import dyson_levels
 from rmtland.reproduction.dyson_levels import LEVELS, DysonLevels, level_densities
+from rmtland.reproduction.quantity import Quantity
 from rmtland.sweep import Serial
 
 
@@ -50,8 +51,11 @@ def test_figure_names_what_it_draws(monkeypatch):
         curve = content.get("tanh", name)
         measured = content.get("tanh", "measured")
         worst = np.abs(curve.y - measured.y).max() / measured.y.max()
-        assert content.numbers[f"error at tanh, H, n = 4: {name}"] == pytest.approx(worst)
-        assert content.get("errors", f"tanh H: {name}").y[1] == pytest.approx(worst)
+        assert content.number(
+            "error", activation="tanh", part="H", n=4, level=name
+        ) == pytest.approx(worst)
+        case = Quantity.of(name, activation="tanh", part="H")
+        assert content.get("errors", case).y[1] == pytest.approx(worst)
     canvas = Figure()
     figure.draw(canvas, content)
     labels = [text.get_text() for text in canvas.axes[0].get_legend().get_texts()]

@@ -16,6 +16,7 @@ from rmtland.reproduction import FIGURES, Content, ModelDensities, Series, Sweep
 from rmtland.reproduction import densities as densities_module
 from rmtland.reproduction import figure as figure_module
 from rmtland.reproduction.figure import histogram, label_panels, mean_and_error
+from rmtland.reproduction.quantity import Quantity
 from rmtland.sweep import Grid, Processes, Serial
 
 FOLDER = Path(__file__).parents[2] / "figures"
@@ -149,6 +150,11 @@ def test_content_finds_series_and_lists_rows():
     content = Content((Series("a", "b", np.array([1.0]), np.array([2.0]), np.array([0.5])),
                        Series("a", "c", np.array([3.0]), np.array([4.0]))))  # fmt: skip
     assert content.get("a", "c").x == 3.0
+    index = Quantity.of("index", phi=0.5, epsilon=0.1)
+    numbers = Content((), {index: 2.0})
+    assert numbers.number("index", epsilon=0.1, phi=0.5) == 2.0  # in any order
+    with pytest.raises(KeyError, match=r"index, phi = 0.5"):
+        numbers.number("index", phi=0.5)
     assert content.rows() == [("a", "b", 1.0, 2.0, 0.5), ("a", "c", 3.0, 4.0, None)]
     with pytest.raises(KeyError, match="'d'"):
         content.get("a", "d")

@@ -52,5 +52,5 @@ def test_legends_tell_of_the_network_drawn(found):
     for name in ("H0 + Q H1 Q^T", "free sum", "matrix Dyson"):
         worst = np.abs(content.get("difference", name).y).max()
         assert f"at most {worst:.3f}" in differences
-    mean = content.numbers["index of the Dyson law"]
+    mean = content.number("index", law="matrix Dyson")
     assert mean == pytest.approx((found["dyson_index"] + 0.9) / 2)

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmtland import MarchenkoPastur, Semicircle
+from rmtland import MarchenkoPastur, Semicircle, Spectrum
 from rmtland.free.operator_valued.matrix_dyson import MatrixDyson, kronecker_covariance
 from rmtland.networks import MLP, gaussian
-from rmtland.reproduction.cauchy import smoothed_cdf
 from rmtland.reproduction.gauss_newton_gap import GaussNewtonGap, gap_of_run, lower_edge
 from rmtland.reproduction.gauss_newton_part import (
     GaussNewtonPart,
@@ -108,9 +107,13 @@ def test_all_levels_of_figure_4_are_held_against_the_same_measured_function():
     law = MarchenkoPastur(0.25, found["eigenvalues"].mean())
     quantiles = law.ppf((np.arange(20_000) + 0.5) / 20_000)
     for values, name in ((quantiles, "Marchenko-Pastur, trace matched"), (None, "matrix Dyson")):
-        level = found["dyson_cdf"] if values is None else smoothed_cdf(values, found["x"], 0.05)
+        level = (
+            found["dyson_cdf"]
+            if values is None
+            else Spectrum(values).smoothed_cdf(found["x"], eta=0.05)
+        )
         worst = np.abs(level - found["measured_cdf"]).max()
-        shown = content.numbers[f"largest smoothed difference, {name}"]
+        shown = content.number("largest smoothed difference", law=name)
         assert shown == pytest.approx(worst, abs=1e-4)
         assert np.array_equal(content.get("cdf", name).x, content.get("cdf", "measured").x)
 

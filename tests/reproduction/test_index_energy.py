@@ -10,6 +10,7 @@ from rmtland.reproduction.index_energy import (
     least_squares_energy,
     network_index,
 )
+from rmtland.reproduction.quantity import Quantity
 
 
 def test_points_of_6b_are_mean_energies_of_index_zero_and_not_fits():
@@ -45,10 +46,10 @@ def test_dyson_index_of_a_network_is_its_own():
 def test_small_index_law_is_reached_by_the_law_itself():
     content = IndexAgainstEnergy.of_size("quick", phi=(0.5,), energies=(0.1, 0.5)).compute()
     for title in ("Wishart + Wigner", "Wishart + ReLU block"):
-        law = content.get(title, "law, phi = 0.5")
-        small = content.get(title, "small index, phi = 0.5")
+        law = content.get(title, Quantity.of("law", phi=0.5))
+        small = content.get(title, Quantity.of("small index", phi=0.5))
         ratio = law.y / small.y
         assert ratio[0] == pytest.approx(1, abs=0.01)
         assert np.all(np.diff(ratio) < 0)
-    assert content.numbers["largest difference of sampled index and law"] < 0.03
-    assert abs(content.numbers["largest index error, matrix Dyson"]) < 0.06
+    assert content.number("largest difference of sampled index and law") < 0.03
+    assert abs(content.number("largest index error", law="matrix Dyson")) < 0.06

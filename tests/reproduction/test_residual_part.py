@@ -21,7 +21,7 @@ def test_spectrum_is_symmetric_with_the_variance_of_the_block_law():
 def test_a_single_run_has_no_standard_error():
     figure = ResidualPart(phi=(1.0,), hidden=3, runs=1, points=5)
     content = figure.compute()
-    assert not any("standard error" in name for name in content.numbers)
+    assert not any("standard error" in str(name) for name in content.numbers)
     assert "as the Dyson curves are" in content.caption
 
 
