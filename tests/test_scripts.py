@@ -1,9 +1,12 @@
-"""Every script has help and runs at a small size."""
+"""Every script has help, runs at a small size and prints what it is for, with sound numbers."""
 
+import csv
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
@@ -30,9 +33,6 @@ SMALL = {
     "make_tracy_widom.py": ["--quick", "--points", "4"],
     "readme_command.py": ["run"],
     "reproduce_audit.py": ["--quick", "--width", "4"],
-    **{f"reproduce_fig{i}.py": ["--quick"] for i in range(1, 6)},
-    "reproduce_index.py": ["--quick"],
-    "reproduce_dyson.py": ["--quick"],
     "reproduce_finite_size.py": ["--n", "3", "--draws", "5", "--activations", "relu"],
     "reproduce_population.py": [
         "--n",
@@ -48,6 +48,24 @@ SMALL = {
     ],
 }
 
+NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
+SAYS = {
+    "fuzz_polynomials.py": (rf"2 polynomials: (?P<value>{NUMBER}) wrong", 0, 0),
+    "bench_dyson.py": (rf"MatrixDyson .* us a point, worst error (?P<value>{NUMBER})", 0, 1e-6),
+    "bench_ensembles.py": (rf"ratio (?P<value>{NUMBER}), same counts: True", 0, np.inf),
+    "bench_laws.py": (rf"worst error of an edge (?P<value>{NUMBER})", 0, 1e-11),
+    "bench_networks.py": (rf"largest relative difference (?P<value>{NUMBER})", 0, 1e-10),
+    "bench_sweep.py": (rf"store: (?P<value>{NUMBER}) bytes a result", 1, 1e6),
+    "make_tracy_widom.py": (rf"beta = 2: (?P<value>{NUMBER})", 0, 2e-15),
+    "readme_command.py": (r"rmtland|python", None, None),
+    "reproduce_audit.py": (rf"as printed +(?P<value>{NUMBER})", 0.05, 1),
+    "reproduce_finite_size.py": (
+        rf"gauss_newton +relu +n = 3 +Monte Carlo .*% +Dyson +(?P<value>{NUMBER})%", 0, 40,
+    ),
+    "reproduce_population.py": (rf"relu +wide +(?P<value>{NUMBER})% \+-", 0, 100),
+}  # fmt: skip
+"""What the small run of a script has to print, and the range of the number in it."""
+
 
 def run(script, *arguments, folder=None):
     return subprocess.run(
@@ -60,6 +78,7 @@ def run(script, *arguments, folder=None):
 
 
 def test_no_script_is_left_out():
+    assert set(SAYS) == set(SMALL)
     assert set(SMALL) == {path.name for path in SCRIPTS.glob("*.py")}
 
 
@@ -74,4 +93,20 @@ def test_help(script):
 def test_small_run(script, tmp_path):
     result = run(script, *SMALL[script], folder=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.strip()
+    pattern, low, high = SAYS[script]
+    found = re.search(pattern, result.stdout)
+    assert found, result.stdout
+    if low is not None:
+        assert low <= float(found["value"]) <= high, found[0]
+    words = set(re.findall(r"[a-z]+", result.stdout.lower()))
+    assert not words & {"nan", "traceback"}, result.stdout
+
+
+def test_the_audit_script_writes_a_table_of_distances(tmp_path):
+    script = "reproduce_audit.py"
+    result = run(script, *SMALL[script], "--output", tmp_path / "o", folder=tmp_path)
+    assert result.returncode == 0, result.stderr
+    rows = list(csv.DictReader((tmp_path / "o" / "levels.csv").read_text().splitlines()))
+    assert {row["level"] for row in rows} == set("0123456")
+    assert all(0 < float(row["kolmogorov"]) < 1 for row in rows)
+    assert (tmp_path / "o" / "levels.png").stat().st_size > 10_000

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rmtland.cli.options import OUT, Format, Json, Out, Seed
-from rmtland.cli.output import Output
+from rmtland.cli.output import Output, Stopped
 
 if TYPE_CHECKING:
     from rmtland.audit import HessianAudit
@@ -112,7 +112,8 @@ def audit(
     if found:
         output.numbers({"format": "rmtland audit 1", "stages": found})
     if stopped:
-        raise KeyboardInterrupt
+        kept = "what was done is printed and written" if found else "nothing was done yet"
+        raise Stopped(f"interrupted; {kept}")
 
 
 def _refuse_ignored(context: typer.Context, residuals: str, energy: list[float] | None) -> None:

@@ -270,10 +270,11 @@ class IndexAgainstEnergy(PublishedFigure):
         ]
         for title, model in _MODELS.values():
             printed = np.array([model(self.network_phi, e).index() for e in fine])
-            matched = np.array([
-                model.from_moments(self.network_phi, mean=mean, residual_variance=e * square).index()
+            near = [
+                model.from_moments(self.network_phi, mean=mean, residual_variance=e * square)
                 for e in fine
-            ])  # fmt: skip
+            ]
+            matched = np.array([one.index() for one in near])
             series.append(Series("networks", Quantity.of(title, scale="as printed"), fine, printed))
             series.append(
                 Series("networks", Quantity.of(title, scale="traces matched"), fine, matched)

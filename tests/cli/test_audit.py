@@ -192,3 +192,4 @@ def test_an_interrupt_leaves_what_was_done(rmtland, quick, monkeypatch):
     assert result.written == ["a.json", "o/audit-1.png"]
     assert len(stages_of(result)) == 1
     assert "Traceback" not in result.err
+    assert result.err.count("interrupted") == 1

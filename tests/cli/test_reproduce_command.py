@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from rmtland import reproduction
-from rmtland.cli.reproduce import main
 from rmtland.models import WishartPlusWigner
 from rmtland.reproduction import Content, ModelDensities, Series, densities
+from rmtland.reproduction.quantity import Quantity
 from rmtland.sweep import executors
 
 FILES = ["rmtland-output/fig1.csv", "rmtland-output/fig1.json", "rmtland-output/fig1.png"]
@@ -34,9 +34,13 @@ def test_writes_picture_table_and_numbers(rmtland, small):
     report = json.loads((result.folder / FILES[1]).read_text())
     assert report["parameters"]["seed"] == 3
     assert report["command"] == "rmtland reproduce fig1 --quick --seed 3"
-    assert report["numbers"]["index of the law at phi = 0.5, epsilon = 0.5"] == pytest.approx(
-        WishartPlusWigner(0.5, 0.5).index()
+    (index,) = (
+        one["value"]
+        for one in report["numbers"]
+        if one["quantity"] == "index of the law"
+        and one["parameters"] == {"phi": 0.5, "epsilon": 0.5}
     )
+    assert index == pytest.approx(WishartPlusWigner(0.5, 0.5).index())
     assert (result.folder / FILES[2]).stat().st_size < 150_000
 
 
@@ -67,7 +71,9 @@ def test_a_run_takes_nothing_from_an_interrupted_one_of_other_parameters(
     monkeypatch.setattr(densities, "model_spectrum", counted)
     interrupted = rmtland("reproduce", "fig1", "--quick", "--seed", 1)
     assert interrupted.code == 130
-    assert "2 of 4 tasks" in interrupted.err
+    (said,) = (line for line in interrupted.err.splitlines() if "interrupted" in line)
+    assert "2 of 4 tasks" in said
+    assert "resumes" in said
     assert "Traceback" not in interrupted.err
     (left,) = interrupted.written
     assert rmtland("reproduce", "fig1", "--quick").written == sorted([left, *FILES])
@@ -90,6 +96,8 @@ def test_all_and_several_names(rmtland, small, monkeypatch):
         (["fig4", "--quick", "--images", "nowhere"], "CIFAR-10"),
         (["fig1", "--quick", "--workers", "0"], "workers"),
         (["fig1", "--quick", "--seed", "-1"], "seed"),
+        (["fig1", "--quick", "--format", "gif"], "format"),
+        (["fig1", "--quick", "--json", "."], "folder"),
     ],
 )
 def test_mistakes_get_one_line(rmtland, small, arguments, words):
@@ -102,12 +110,14 @@ def test_mistakes_get_one_line(rmtland, small, arguments, words):
 def test_numbers_are_rounded_and_unknown_errors_left_out(rmtland, small, monkeypatch):
     point = Series("p", "s", np.array([1.0]), np.array([1 / 3]), np.array([np.inf]))
     monkeypatch.setattr(
-        ModelDensities, "content", lambda *_: Content((point,), {"third": 1e-7 / 3})
+        ModelDensities, "content", lambda *_: Content((point,), {Quantity.of("third"): 1e-7 / 3})
     )
     monkeypatch.setattr(ModelDensities, "draw", lambda *_: None)
     folder = rmtland("reproduce", "fig1", "--quick").folder / "rmtland-output"
     assert (folder / "fig1.csv").read_text() == "panel,series,x,y,error\np,s,1,0.333333,\n"
-    assert json.loads((folder / "fig1.json").read_text())["numbers"] == {"third": 3.33333333e-8}
+    assert json.loads((folder / "fig1.json").read_text())["numbers"] == [
+        {"quantity": "third", "parameters": {}, "value": 3.33333333e-8}
+    ]
 
 
 def test_says_how_many_tasks_run_at_a_time(rmtland, small, monkeypatch):
@@ -127,10 +137,11 @@ def test_a_file_in_place_of_the_folder(rmtland, small, tmp_path):
     assert "is a file" in result.err
 
 
-def test_scripts_take_the_same_options(small, tmp_path, capsys):
-    main("fig1", ["--quick", "--output", str(tmp_path)])
-    assert (tmp_path / "fig1.png").exists()
-    with pytest.raises(SystemExit) as stop:
-        main("fig4", ["--quick", "--images", str(tmp_path / "nowhere"), "--output", str(tmp_path)])
-    assert stop.value.code == 2
-    assert "CIFAR-10" in capsys.readouterr().err
+def test_machines_get_json_alone(rmtland, small):
+    result = rmtland("reproduce", "fig1", "--quick", "--json", "-", "--format", "pdf")
+    assert result.code == 0, result.err
+    (figure,) = json.loads(result.out)["figures"]
+    assert figure["figure"] == "fig1"
+    assert figure["numbers"][0]["parameters"]
+    assert "rmtland-output/fig1.pdf" in result.written
+    assert (result.folder / "rmtland-output/fig1.pdf").read_bytes()[:5] == b"%PDF-"

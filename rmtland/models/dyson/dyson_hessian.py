@@ -56,7 +56,7 @@ near 0:
   and 1.7 % (ReLU) at n = 16, 32, 64 and 128, about half of it for tanh, most in the n1 nearly null
   directions at 0; for H 1 to 3 % at n = 16 and 32, less than that of "units" at large n.
 
-Where it holds (`scripts/reproduce_dyson.py`): first and second layer and residuals independent of
+Where it holds (`rmtland reproduce dyson`): first and second layer and residuals independent of
 each other, as at initialisation. For H0 the equation is exact as n grows, with errors that fall
 like 1/n: 1.7 % (ReLU) and 1.1 % (tanh) of the peak at n = 12, all at the nearly null directions
 (.4 % and .1 % for |x| > .2), .7 % and .4 % at n = 32. For H it is not quite exact: W2 and the

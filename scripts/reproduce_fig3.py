@@ -1,6 +1,0 @@
-"""Figure 3 of Pennington & Bahri (ICML 2017): H1 at initialisation; see --help."""
-
-from rmtland.cli.reproduce import main
-
-if __name__ == "__main__":
-    main("fig3")
