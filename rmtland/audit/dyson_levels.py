@@ -196,6 +196,7 @@ def dyson_models(
         known,
         second_layer=moments.second_layer if moments.second_layer_kept else known.second_layer,
         residual_weights=moments.residuals.samples,
+        output_weights=moments.residuals.outputs,
     )
     return first, second
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from audit.audit_cases import autoencoder, independent
 
+from rmtland import Spectrum
 from rmtland.audit.dyson_levels import curvature_spread, dyson_law, dyson_models, dyson_theories
 from rmtland.audit.levels import Level
 from rmtland.audit.measured import MeasuredHessian
@@ -73,3 +74,27 @@ def test_the_spread_over_draws_of_the_second_derivatives_is_part_of_the_error():
     law = relu.law(MeasuredHessian.of_point(independent(width=3, samples=9)))
     assert law.curvature_spread == 0.0
     assert Level.DYSON is relu.level
+
+
+def test_correlated_outputs_reach_level_six():
+    point = independent(width=5, samples=40, activation="relu")
+    rng = np.random.default_rng(3)
+    root = np.linalg.cholesky(0.1 * np.eye(5) + 0.9)
+    noise = rng.normal(size=(40, 5)) @ root.T
+    point = point.net.at(point.theta, point.x, point.prediction - noise)
+    moments = SecondMoments.of_point(point)
+    assert moments.residuals.kind.value == "outputs"
+    five, six = dyson_models(point, point, moments)
+    assert five.output_weights is None
+    assert six.output_weights == pytest.approx(moments.residuals.outputs)
+    drawn = [Redraws(point, moments).draw(rng=seed) for seed in range(40)]
+    spectra = np.array([np.linalg.eigvalsh(one.hessian("total")) for one in drawn])
+    eta = 0.1
+    x = np.quantile(spectra, [0.1, 0.3, 0.5, 0.7, 0.9])
+    levels = np.array([Spectrum(one).smoothed_cdf(x, eta=eta) for one in spectra])
+    error = levels.std(axis=0, ddof=1) / 40**0.5
+    off = [np.abs(one.smoothed_cdf(x, eta=eta) - levels.mean(axis=0)) for one in (five, six)]
+    # the equation itself errs by a hundredth at this size
+    assert (off[1] <= 4 * error + 0.01).all()
+    # one strong direction of the outputs: more eigenvalues far below zero
+    assert off[0][0] > 3 * off[1][0]
