@@ -11,7 +11,7 @@ from rmtland.cli.options import MODELS, model_class
 from rmtland.cli.output import Stopped, check_folder, print_table
 
 if TYPE_CHECKING:
-    from rmtland.sweep import Results, Status
+    from rmtland.sweep import Counts, Results
 
 __all__ = ["sweep"]
 
@@ -171,7 +171,7 @@ def _numbers(name: str, texts: list[str]) -> list[float]:
     return values
 
 
-def _counts(status: Status) -> str:
+def _counts(status: Counts) -> str:
     return f"{status.done} done, {status.failed} failed, {status.missing} missing"
 
 

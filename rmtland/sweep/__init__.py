@@ -9,16 +9,31 @@
 10
 
 With ``store="means.db"`` the results are in a file: a second call computes only what is missing,
-and a run that was killed goes on where it was. See `run`, `Grid` and `Store`.
+and a run that was killed resumes. See `run`, `Grid` and `Store`.
 """
 
+from rmtland.deprecation import old_names
 from rmtland.sweep.executors import Dask, Processes, Serial
 from rmtland.sweep.grid import Grid, Key
 from rmtland.sweep.running import Interrupted, run
-from rmtland.sweep.store import Failure, Result, Status, Store, StoreError
+from rmtland.sweep.store import Counts, Failure, Result, Store, StoreError
 from rmtland.sweep.table import Mean, Results
 
 __all__ = [
-    "Dask", "Failure", "Grid", "Interrupted", "Key", "Mean", "Processes", "Result", "Results",
-    "Serial", "Status", "Store", "StoreError", "run",
+    "Counts",
+    "Dask",
+    "Failure",
+    "Grid",
+    "Interrupted",
+    "Key",
+    "Mean",
+    "Processes",
+    "Result",
+    "Results",
+    "Serial",
+    "Store",
+    "StoreError",
+    "run",
 ]  # fmt: skip
+
+__getattr__ = old_names(__name__, {"Status": "rmtland.sweep:Counts"})

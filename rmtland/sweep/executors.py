@@ -1,13 +1,16 @@
 """Who computes the tasks: this process, processes, any executor, a Dask cluster.
 
-A team takes jobs while it has room and returns what became of them, in any order. Whoever
+A pool takes jobs while it has capacity and returns what became of them, in any order. Whoever
 computes a task, the outcome is the same bytes; an executor decides only when and where.
 
-`Processes` gives every worker a pool of its own, so that a worker that is killed takes exactly one
-task with it: the worker is replaced and that task tried again, up to a bound; no other task
-notices. Workers are started afresh ("spawn"): on every platform the script that starts a sweep
+`Processes` runs every worker as an executor of one process, so that a worker that is killed takes
+exactly one task with it: the worker is replaced and that task tried again, up to a bound; no other
+task notices. Workers are started afresh ("spawn"): on every platform the script that starts a sweep
 must keep the call under ``if __name__ == "__main__":``, and the task must be importable. Workers
 end when the process that started them ends, however it ends.
+
+A Dask cluster blames all tasks that a dead worker held: each of them is tried again while no other
+runs, and only one that kills its workers then has failed.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ import queue
 import signal
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -32,12 +36,12 @@ from typing import Any, Protocol
 
 from rmtland.arguments import count, positive
 from rmtland.sweep.grid import Key
-from rmtland.sweep.outcome import Done, Failed, Unusable, attempt, limited, load_task
+from rmtland.sweep.outcome import Done, Failed, UnloadableTask, attempt, limited, load_task
 
-__all__ = ["AnyExecutor", "Dask", "Job", "Lost", "Processes", "Serial", "Team", "team"]
+__all__ = ["AnyExecutor", "Dask", "Job", "Pool", "Processes", "Serial", "WorkerDied", "open_pool"]
 
 Task = Callable[..., Any]
-Outcome = Done | Failed | Unusable
+Outcome = Done | Failed | UnloadableTask
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,14 @@ class Dask:
         store stays on the machine that runs the sweep.
     timeout : float
         Seconds to wait for the scheduler to answer.
+    patience : float
+        Seconds to wait for a worker where the cluster has none, before the sweep ends with an
+        error; a warning comes at once.
     """
 
     address: str
     timeout: float = 20.0
+    patience: float = 300.0
 
     def __post_init__(self) -> None:
         if not isinstance(self.address, str) or ":" not in self.address:
@@ -85,6 +93,7 @@ class Dask:
                 f"got {self.address!r}"
             )
         object.__setattr__(self, "timeout", positive("timeout", self.timeout))
+        object.__setattr__(self, "patience", positive("patience", self.patience))
 
 
 AnyExecutor = Serial | Processes | Dask | Executor
@@ -100,22 +109,27 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Lost:
-    """A worker ended, killed or crashed, while it computed this task."""
+class WorkerDied:
+    """A worker ended, killed or crashed, while it held this task."""
 
     message: str
+    certain: bool = True
+    """Whether it was this task that it computed, and no other."""
 
 
-class Team(Protocol):
+class Pool(Protocol):
     """What the run of a sweep needs of those who compute."""
 
-    def room(self) -> int:
+    blames_neighbours: bool
+    """Whether a task that was computed beside another may be blamed for what that one did."""
+
+    def capacity(self) -> int:
         """Return how many more jobs it takes now."""
 
     def submit(self, job: Job) -> None:
         """Take a job."""
 
-    def wait(self, seconds: float) -> list[tuple[Job, Outcome | Lost | None]]:
+    def wait(self, seconds: float) -> list[tuple[Job, Outcome | WorkerDied | None]]:
         """Return what has ended by then; None for a job that has to be given again."""
 
     def stop(self) -> None:
@@ -123,22 +137,24 @@ class Team(Protocol):
 
 
 @contextmanager
-def team(executor: AnyExecutor, task: Task, *, threads: int | None, most: int) -> Iterator[Team]:
-    """Open a team of at most `most` members; close it when all is done."""
-    made: _SerialTeam | _ProcessTeam | _FutureTeam | _DaskTeam
+def open_pool(
+    executor: AnyExecutor, task: Task, *, threads: int | None, max_workers: int
+) -> Iterator[Pool]:
+    """Open a pool of at most `max_workers` workers; close it when all is done."""
+    made: _SerialPool | _ProcessPool | _FuturePool | _DaskPool
     if isinstance(executor, Serial):
         with limited(threads):
-            yield _SerialTeam(task, threads)
+            yield _SerialPool(task, threads)
         return
     if isinstance(executor, Processes):
-        workers = min(executor.workers or cores(), most)
-        made = _ProcessTeam(_pickled(task), workers, threads)
+        workers = min(executor.workers or cores(), max_workers)
+        made = _ProcessPool(_pickled(task), workers, threads)
     elif isinstance(executor, Dask):
-        made = _DaskTeam(executor, task, threads)
+        made = _DaskPool(executor, task, threads)
     else:
         with limited(threads):
             given = _pickled(task) if isinstance(executor, ProcessPoolExecutor) else task
-            made = _FutureTeam(executor, given, threads)
+            made = _FuturePool(executor, given, threads)
             try:
                 yield made
             except BaseException:
@@ -171,18 +187,20 @@ def _pickled(task: Task) -> bytes:
         ) from error
 
 
-class _SerialTeam:
+class _SerialPool:
+    blames_neighbours = False
+
     def __init__(self, task: Task, threads: int | None) -> None:
         self._task, self._threads = task, threads
         self._job: Job | None = None
 
-    def room(self) -> int:
+    def capacity(self) -> int:
         return 0 if self._job else 1
 
     def submit(self, job: Job) -> None:
         self._job = job
 
-    def wait(self, seconds: float) -> list[tuple[Job, Outcome | Lost | None]]:
+    def wait(self, seconds: float) -> list[tuple[Job, Outcome | WorkerDied | None]]:
         if self._job is None or not seconds:
             return []
         job, self._job = self._job, None
@@ -192,8 +210,10 @@ class _SerialTeam:
         self._job = None
 
 
-class _FutureTeam:
+class _FuturePool:
     """Any executor; its own size is not known, so that it gets many jobs at a time."""
+
+    blames_neighbours = False
 
     def __init__(self, executor: Executor, task: Task | bytes, threads: int | None) -> None:
         self._executor, self._task, self._threads = executor, task, threads
@@ -201,7 +221,7 @@ class _FutureTeam:
         self._running: dict[Future[Outcome], Job] = {}
         self._ended: queue.SimpleQueue[Future[Outcome]] = queue.SimpleQueue()
 
-    def room(self) -> int:
+    def capacity(self) -> int:
         return self._size - len(self._running)
 
     def submit(self, job: Job) -> None:
@@ -211,7 +231,7 @@ class _FutureTeam:
         self._running[future] = job
         future.add_done_callback(self._ended.put)
 
-    def wait(self, seconds: float) -> list[tuple[Job, Outcome | Lost | None]]:
+    def wait(self, seconds: float) -> list[tuple[Job, Outcome | WorkerDied | None]]:
         try:
             future = self._ended.get(timeout=seconds)
         except queue.Empty:
@@ -247,7 +267,9 @@ class _Member:
             os.kill(self.ready.result(timeout=30), signal.SIGTERM)
 
 
-class _ProcessTeam:
+class _ProcessPool:
+    blames_neighbours = False
+
     def __init__(self, task: bytes, workers: int, threads: int | None) -> None:
         self._task, self._threads = task, threads
         self._ended: queue.SimpleQueue[tuple[_Member, Job, Future[Outcome]]] = queue.SimpleQueue()
@@ -255,7 +277,7 @@ class _ProcessTeam:
         self._false_starts = 0
         self._members = [_Member(task, threads) for _ in range(workers)]
 
-    def room(self) -> int:
+    def capacity(self) -> int:
         return sum(max(0, self._depth - len(member.jobs)) for member in self._members)
 
     def submit(self, job: Job) -> None:
@@ -274,7 +296,7 @@ class _ProcessTeam:
         member.jobs.append(job)
         future.add_done_callback(lambda ended: self._ended.put((member, job, ended)))
 
-    def wait(self, seconds: float) -> list[tuple[Job, Outcome | Lost | None]]:
+    def wait(self, seconds: float) -> list[tuple[Job, Outcome | WorkerDied | None]]:
         try:
             member, job, future = self._ended.get(timeout=seconds)
         except queue.Empty:
@@ -293,13 +315,14 @@ class _ProcessTeam:
 
     def _replace(
         self, member: _Member, error: BrokenProcessPool
-    ) -> list[tuple[Job, Outcome | Lost | None]]:
+    ) -> list[tuple[Job, Outcome | WorkerDied | None]]:
         """Put a new worker in the place of one that died; its oldest job was being computed."""
         jobs = list(member.jobs)
         if not self._renew(member, error):
             return [(job, None) for job in jobs]
-        lost = Lost("the worker process ended while it computed this task: killed, out of memory, "
-                    "or crashed")  # fmt: skip
+        lost = WorkerDied(
+            "the worker process ended while it computed this task: killed, out of memory, or crashed"
+        )
         return [(jobs[0], lost), *((job, None) for job in jobs[1:])]
 
     def _renew(self, member: _Member, error: BrokenProcessPool) -> bool:
@@ -354,7 +377,9 @@ def _load(task: bytes, threads: int | None) -> int:
     return os.getpid()
 
 
-class _DaskTeam:
+class _DaskPool:
+    blames_neighbours = True
+
     def __init__(self, cluster: Dask, task: Task, threads: int | None) -> None:
         try:
             import cloudpickle
@@ -377,12 +402,38 @@ class _DaskTeam:
         self._running: dict[Any, Job] = {}
         self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._size, self._looked = 0, -1e9
+        self._patience, self._without_workers = cluster.patience, 0.0
 
-    def room(self) -> int:
-        if time.monotonic() - self._looked > 5:  # clusters grow and shrink
-            self._size = 4 * sum(self._client.nthreads().values()) + 16
-            self._looked = time.monotonic()
+    def capacity(self) -> int:
+        self._look()
         return self._size - len(self._running)
+
+    def _look(self) -> None:
+        """Ask how many workers there are, now and then: clusters grow and shrink."""
+        now = time.monotonic()
+        if now - self._looked < 5 * (not self._without_workers) + 0.2:
+            return
+        try:
+            threads = sum(self._client.nthreads().values())
+        except (OSError, concurrent.futures.CancelledError, TimeoutError) as error:
+            raise self._gone() from error
+        self._size, self._looked = 4 * threads + 16, now
+        if threads:
+            self._without_workers = 0.0
+        elif not self._without_workers:
+            self._without_workers = now
+            warnings.warn(
+                f"the Dask cluster at {self._address} has no workers; waiting for one, at most "
+                f"{self._patience:g} seconds",
+                UserWarning,
+                stacklevel=2,
+            )
+        elif now - self._without_workers > self._patience:
+            raise ConnectionError(
+                f"the Dask cluster at {self._address} has had no workers for {self._patience:g} "
+                "seconds; all results stored before are kept: start workers and run the same "
+                "sweep again"
+            )
 
     def submit(self, job: Job) -> None:
         future = self._client.submit(
@@ -392,7 +443,8 @@ class _DaskTeam:
         self._running[future] = job
         future.add_done_callback(self._ended.put)
 
-    def wait(self, seconds: float) -> list[tuple[Job, Outcome | Lost | None]]:
+    def wait(self, seconds: float) -> list[tuple[Job, Outcome | WorkerDied | None]]:
+        self._look()
         futures = []
         with contextlib.suppress(queue.Empty):  # one message fetches all that have ended
             futures.append(self._ended.get(timeout=seconds))
@@ -400,7 +452,7 @@ class _DaskTeam:
                 futures.append(self._ended.get_nowait())
         known = [future for future in futures if future in self._running]
         finished = [future for future in known if future.status == "finished"]
-        outcomes: dict[Any, Outcome | Lost] = {}
+        outcomes: dict[Any, Outcome | WorkerDied] = {}
         try:
             with contextlib.suppress(self._killed):
                 gathered = self._client.gather(finished) if finished else []
@@ -416,12 +468,12 @@ class _DaskTeam:
             raise self._gone()
         return [(self._running.pop(future), outcome) for future, outcome in outcomes.items()]
 
-    def _outcome(self, future: Any) -> Outcome | Lost:
+    def _outcome(self, future: Any) -> Outcome | WorkerDied:
         try:
             outcome: Outcome = future.result(timeout=60)
             return outcome
         except self._killed as error:
-            return Failed("KilledWorker", str(error), "", 0.0)
+            return WorkerDied(str(error), certain=self._running[future].losses > 0)
         except (OSError, concurrent.futures.CancelledError, TimeoutError):
             raise
         except Exception as error:  # never one of the task: `attempt` returns those

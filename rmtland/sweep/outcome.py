@@ -35,7 +35,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Done", "Failed", "Unusable", "attempt", "decode", "encode", "limited", "load_task"]
+__all__ = [
+    "Done",
+    "Failed",
+    "UnloadableTask",
+    "attempt",
+    "decode",
+    "encode",
+    "limited",
+    "load_task",
+]
 
 Task = Callable[..., Any]
 
@@ -68,7 +77,7 @@ class Failed:
 
 
 @dataclass(frozen=True)
-class Unusable:
+class UnloadableTask:
     """A worker cannot even load the task: no reason to go on."""
 
     message: str
@@ -79,7 +88,7 @@ def attempt(
     parameters: Mapping[str, Any],
     seed: np.random.SeedSequence | None,
     threads: int | None,
-) -> Done | Failed | Unusable:
+) -> Done | Failed | UnloadableTask:
     """Call a task (or a pickled one) and return what became of it."""
     if threads is not None:
         _limit(threads)
@@ -87,18 +96,38 @@ def attempt(
         try:
             task = load_task(task)
         except Exception as error:
-            return Unusable(f"{type(error).__name__}: {error}")
+            return UnloadableTask(f"{type(error).__name__}: {error}")
     given = dict(parameters) if seed is None else {**parameters, "seed": seed}
     start = time.perf_counter()
     try:
         text, arrays = encode(task(**given))
-    except (Exception, SystemExit) as error:
-        lines = traceback.format_exception(error)
-        return Failed(
-            type(error).__name__, _plain(str(error)), _plain("".join(lines)),
-            time.perf_counter() - start,
-        )  # fmt: skip
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and _is_interactive():
+            raise
+        seconds = time.perf_counter() - start
+        return Failed(type(error).__name__, _message(error), _trace(error), seconds)
     return Done(text, arrays, time.perf_counter() - start)
+
+
+def _is_interactive() -> bool:
+    """Whether Ctrl-C reaches this thread: workers leave it to the process that started them."""
+    main = threading.current_thread() is threading.main_thread()
+    return main and multiprocessing.parent_process() is None
+
+
+def _message(error: BaseException) -> str:
+    """Return the text of an error, whatever its `__str__` does."""
+    try:
+        return _plain(str(error))
+    except Exception as second:
+        return f"(its message cannot be read: {type(second).__name__})"
+
+
+def _trace(error: BaseException) -> str:
+    try:
+        return _plain("".join(traceback.format_exception(error)))
+    except Exception as second:
+        return f"(its traceback cannot be read: {type(second).__name__})"
 
 
 @lru_cache(maxsize=8)

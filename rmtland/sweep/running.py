@@ -30,9 +30,18 @@ from pathlib import Path
 from typing import Any
 
 from rmtland.arguments import count
-from rmtland.sweep.executors import AnyExecutor, Dask, Job, Lost, Processes, Serial, Team, team
+from rmtland.sweep.executors import (
+    AnyExecutor,
+    Dask,
+    Job,
+    Pool,
+    Processes,
+    Serial,
+    WorkerDied,
+    open_pool,
+)
 from rmtland.sweep.grid import Grid, Key, canonical
-from rmtland.sweep.outcome import Done, Failed, Unusable
+from rmtland.sweep.outcome import Done, Failed, UnloadableTask
 from rmtland.sweep.store import Store, Writer
 from rmtland.sweep.table import Results
 
@@ -84,8 +93,9 @@ def run(
     retries : int
         How often a task that raised is called again in this run, with the same seed.
     losses : int
-        How often a task whose worker was killed or crashed is given to another one (on
-        `Processes`; a Dask scheduler has its own limit) before it counts as failed.
+        How often a task whose worker was killed or crashed is given to another one before it
+        counts as failed, on `Processes`. On Dask the scheduler's own limit holds; what it gives up
+        is tried once more while nothing else runs.
     retry_failed : bool
         Compute what failed in earlier runs again. By default failures stay as they are.
     progress : bool, optional
@@ -165,19 +175,19 @@ def _compute(
     state: _Count,
     show: Show,
 ) -> None:
-    def settle(job: Job, outcome: Done | Failed | Unusable | Lost | None) -> None:
+    def settle(job: Job, outcome: Done | Failed | UnloadableTask | WorkerDied | None) -> None:
         if outcome is None:
             todo.appendleft(job)
             return
-        if isinstance(outcome, Unusable):
+        if isinstance(outcome, UnloadableTask):
             raise TypeError(f"a worker cannot load the task {task_name(task)}: {outcome.message}")
         job.attempts += 1
-        if isinstance(outcome, Lost):
+        if isinstance(outcome, WorkerDied):
             job.losses += 1
-            if job.losses <= losses:
+            if job.losses <= losses if not pool.blames_neighbours else not outcome.certain:
                 todo.append(job)
                 return
-            outcome = Failed("WorkerLost", outcome.message, "", 0.0)
+            outcome = Failed("WorkerDied", outcome.message, "", 0.0)
         elif isinstance(outcome, Failed) and job.attempts - job.losses <= retries:
             todo.append(job)
             return
@@ -187,26 +197,32 @@ def _compute(
         show(state.done, state.failed)
 
     running = 0
-    with team(executor, task, threads=threads, most=len(todo)) as crew:
+    alone = False  # a suspect runs while no other does
+    with open_pool(executor, task, threads=threads, max_workers=len(todo)) as pool:
         try:
             while todo or running:
-                while todo and crew.room() > 0:
+                alone = alone and running > 0
+                while todo and not alone and pool.capacity() > 0:
+                    if pool.blames_neighbours and todo[0].losses:
+                        if running:
+                            break
+                        alone = True
                     job = todo.popleft()
                     if writer.has(job.key.digest):  # another process has done it since
                         state.done += 1
                         continue
-                    crew.submit(job)
+                    pool.submit(job)
                     running += 1
-                for job, outcome in crew.wait(0.5) if running else ():
+                for job, outcome in pool.wait(0.5) if running else ():
                     running -= 1
                     settle(job, outcome)
         except KeyboardInterrupt:
-            _keep_what_has_ended(crew, settle)
+            _keep_what_has_ended(pool, settle)
             raise state.interrupted() from None
 
 
-def _keep_what_has_ended(crew: Team, settle: Callable[[Job, Any], None]) -> None:
-    while ended := crew.wait(0):
+def _keep_what_has_ended(pool: Pool, settle: Callable[[Job, Any], None]) -> None:
+    while ended := pool.wait(0):
         for job, outcome in ended:
             settle(job, outcome)
 

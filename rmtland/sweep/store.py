@@ -1,4 +1,4 @@
-r"""Store: results in one SQLite file that survives what its writers do not.
+r"""Store: results in one SQLite file that outlives the processes that write it.
 
 Every result is written in a transaction of its own, in write-ahead mode (WAL) [1]_: a process
 killed at any moment leaves a file that holds all results stored before. After a power cut the last
@@ -24,18 +24,19 @@ Examples
 --------
 >>> store = Store()  # in memory; Store("results.db") for a file
 >>> store.status()
-Status(done=0, failed=0, missing=0)
+Counts(done=0, failed=0, missing=0)
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import sqlite3
-import struct
 import sys
 import time
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ from rmtland.sweep.grid import Key
 from rmtland.sweep.outcome import Done, Failed, decode, digest
 from rmtland.version import installed_version
 
-__all__ = ["Failure", "Result", "Status", "Store", "StoreError", "Writer"]
+__all__ = ["Counts", "Failure", "Result", "Store", "StoreError", "Writer"]
 
 _APPLICATION = 0x524D544C  # "RMTL"
 _VERSION = 1
@@ -83,7 +84,7 @@ class StoreError(ValueError):
     """A file is no store, is damaged, or belongs to another task."""
 
 
-class Status(NamedTuple):
+class Counts(NamedTuple):
     """Numbers of tasks that are done, that failed, and that are still to be computed."""
 
     done: int
@@ -178,14 +179,14 @@ class Store:
 
     # Reading ---------------------------------------------------------------------------------
 
-    def status(self, keys: Iterable[Key] | None = None) -> Status:
+    def status(self, keys: Iterable[Key] | None = None) -> Counts:
         """Count what is done, failed and missing, of all tasks ever asked for or of some keys."""
         with self._reading() as db:
             done, failed = _keys(db, "results"), _keys(db, "failures")
             wanted = _keys(db, "tasks") if keys is None else {key.digest for key in keys}
         done &= wanted
         failed = (failed & wanted) - done
-        return Status(len(done), len(failed), len(wanted) - len(done) - len(failed))
+        return Counts(len(done), len(failed), len(wanted) - len(done) - len(failed))
 
     def task(self) -> str | None:
         """Name of the task that the store belongs to; None before the first."""
@@ -239,55 +240,34 @@ class Store:
         """
         if self.path is None:
             return
+        if not self._file.is_file():
+            raise StoreError(f"{self.path} is not a file; give the file of a store")
+        with open(self._file, "rb") as stream:
+            beginning = stream.read(16)
+        if not beginning:
+            raise StoreError(
+                f"{self.path} is empty, not a store; remove it to make a new one there"
+            )
+        if beginning != b"SQLite format 3\0":
+            raise StoreError(f"{self.path} is not a store of results: it is no SQLite database")
         while True:
-            before = self._check_header()
+            before = self._stamp()
             try:
-                if not before[-1]:  # else the log may hold what is missing here
-                    self._check_size()
                 with self._reading(trusted=False) as db:
                     self._check(db)
                 return
             except (StoreError, TypeError, AttributeError, UnicodeError) as error:
                 # Another process may have written while this one read past it.
-                if self._check_header() != before:
+                if self._stamp() != before:
                     continue
                 if isinstance(error, StoreError):
                     raise
                 raise StoreError(f"{self.path} is damaged: {error}. {_REMEDY}") from error
 
-    def _check_header(self) -> tuple[int, int, bool]:
-        """Refuse what is no store before SQLite sees it; return what changes when it is written."""
-        if not self._file.is_file():
-            raise StoreError(f"{self.path} is not a file; give the file of a store")
-        with open(self._file, "rb") as stream:
-            header = stream.read(100)
-        if not header:
-            raise StoreError(
-                f"{self.path} is empty, not a store; remove it to make a new one there"
-            )
-        if len(header) < 100 or header[:16] != b"SQLite format 3\0":
-            raise StoreError(f"{self.path} is not a store of results: it is no SQLite database")
-        version, application = struct.unpack(">I4xI", header[60:72])
-        if application != _APPLICATION:
-            raise StoreError(
-                f"{self.path} is not a store of results: it is another program's database"
-            )
-        if version != _VERSION:
-            raise StoreError(
-                f"{self.path} has schema version {version}; this rmtland reads version {_VERSION}: "
-                "use the one that made it, or a newer one"
-            )
+    def _stamp(self) -> tuple[int, int, bool]:
+        """Return what changes when the file is written."""
         stat = self._file.stat()
         return stat.st_mtime_ns, stat.st_size, self._has_log()
-
-    def _check_size(self) -> None:
-        """Refuse a file that was cut short; SQLite itself reads missing bytes as zeros."""
-        with open(self._file, "rb") as stream:
-            page, pages = struct.unpack(">16xH10xI", stream.read(32))
-            page = 65536 if page == 1 else page
-            size = stream.seek(0, os.SEEK_END)
-        if page < 512 or size % page or size < page * pages:
-            raise StoreError(f"{self.path} is damaged: it was cut short. {_REMEDY}")
 
     def _has_log(self) -> bool:
         """Whether results are in the write-ahead log, not in the file yet."""
@@ -297,6 +277,21 @@ class Store:
             return False
 
     def _check(self, db: sqlite3.Connection) -> None:
+        if db.execute("PRAGMA application_id").fetchone() != (_APPLICATION,):
+            raise StoreError(
+                f"{self.path} is not a store of results: it is another program's database"
+            )
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version != _VERSION:
+            raise StoreError(
+                f"{self.path} has schema version {version}; this rmtland reads version {_VERSION}: "
+                "use the one that made it, or a newer one"
+            )
+        size = math.prod(
+            db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_size", "page_count")
+        )
+        if not self._has_log() and self._file.stat().st_size < size:
+            raise StoreError(f"{self.path} is damaged: it was cut short. {_REMEDY}")
         found = dict(db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
         if found != _TABLES:
             raise StoreError(f"{self.path} is damaged: its tables are not those of a store")
@@ -436,6 +431,7 @@ class Store:
     @cached_property
     def _memory(self) -> sqlite3.Connection:
         db = _connect(None, "")
+        weakref.finalize(self, db.close)
         for statement in _TABLES.values():
             db.execute(statement)
         return db

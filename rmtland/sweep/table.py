@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from rmtland.files import atomic_write
 from rmtland.sweep.grid import Key
-from rmtland.sweep.store import Failure, Result, Status, Store
+from rmtland.sweep.store import Counts, Failure, Result, Store
 
 __all__ = ["Mean", "Results"]
 
@@ -74,7 +74,7 @@ class Results:
         return f"<Results: {done} done, {failed} failed, {missing} missing, in {self.store!r}>"
 
     @property
-    def status(self) -> Status:
+    def status(self) -> Counts:
         """Numbers of tasks done, failed and missing."""
         return self.store.status(self.keys)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import sweep_tasks
 
-from rmtland.sweep import Dask, Grid, Processes, Serial, Status, Store, run
-from rmtland.sweep.executors import Job, Lost, team
+from rmtland.sweep import Counts, Dask, Grid, Processes, Serial, Store, run
+from rmtland.sweep.executors import Job, WorkerDied, open_pool
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(sweep_tasks.__file__).parent)}
 
@@ -25,7 +25,7 @@ def killing(tmp_path, times, count=8):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_worker_is_replaced(tmp_path, workers):
     results = run(sweep_tasks.kill_worker, killing(tmp_path, 2), executor=Processes(workers))
-    assert results.status == Status(8, 0, 0)
+    assert results.status == Counts(8, 0, 0)
     attempts = {result.parameters["x"]: result.attempts for result in results}
     assert attempts == {x: 3 if x == 3 else 1 for x in range(8)}  # it took no other with it
     clean = run(sweep_tasks.kill_worker, killing(tmp_path, 2), executor=Serial())
@@ -36,23 +36,23 @@ def test_a_killed_worker_is_replaced(tmp_path, workers):
 def test_a_worker_that_dies_between_two_tasks(busy):
     """Jobs that meet a worker already dead are computed by the next, at no cost to them."""
     keys = list(Grid({"x": [1, 2]}, seeds=None))
-    with team(Processes(1), sweep_tasks.slow_echo, threads=1, most=1) as crew:
-        (member,) = crew._members
-        crew._depth = 2
+    with open_pool(Processes(1), sweep_tasks.slow_echo, threads=1, max_workers=1) as pool:
+        (member,) = pool._members
+        pool._depth = 2
         if busy:
-            crew.submit(Job(keys[0]))
+            pool.submit(Job(keys[0]))
         os.kill(member.ready.result(), signal.SIGKILL)
         wait_for(lambda: member.pool._broken, bool)
         if not busy:
-            crew.submit(Job(keys[0]))
-        crew.submit(Job(keys[1]))
-        ended = wait_for(lambda: crew.wait(60), bool)
+            pool.submit(Job(keys[0]))
+        pool.submit(Job(keys[1]))
+        ended = wait_for(lambda: pool.wait(60), bool)
         if busy:
             (first, lost), (second, again) = ended
-            assert isinstance(lost, Lost)
+            assert isinstance(lost, WorkerDied)
             assert (first.key, second.key, again) == (keys[0], keys[1], None)
         else:
-            ended += crew.wait(60)
+            ended += pool.wait(60)
             assert [(job.key, outcome.text) for job, outcome in ended] == [
                 (keys[0], '{"": 1}'), (keys[1], '{"": 2}'),
             ]  # fmt: skip
@@ -62,9 +62,9 @@ def test_a_task_that_always_kills_its_worker_fails_in_the_end(tmp_path):
     results = run(
         sweep_tasks.kill_worker, killing(tmp_path, 99, 5), executor=Processes(2), losses=1
     )
-    assert results.status == Status(4, 1, 0)
+    assert results.status == Counts(4, 1, 0)
     (failure,) = results.failures
-    assert (failure.parameters["x"], failure.type, failure.attempts) == (3, "WorkerLost", 2)
+    assert (failure.parameters["x"], failure.type, failure.attempts) == (3, "WorkerDied", 2)
     assert "killed, out of memory, or crashed" in failure.message
     assert (tmp_path / "kills").read_text() == ".."
 
@@ -217,6 +217,70 @@ if __name__ == "__main__":
 """
 
 
+LOST = """
+import logging, sys, threading, time, warnings
+from distributed import LocalCluster
+import sweep_tasks
+from rmtland.sweep import Dask, Grid, Store, run
+
+if __name__ == "__main__":
+    warnings.simplefilter("always")
+    with LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None,
+                      silence_logs=logging.CRITICAL) as cluster:
+        threading.Timer(2.0, cluster.scale, (0,)).start()
+        seconds = [k / 100 for k in range(20, 120)]
+        grid = Grid({"seconds": seconds}, seeds=None)
+        store, begun = Store(), time.monotonic()
+        try:
+            run(sweep_tasks.wait, grid, store=store,
+                executor=Dask(cluster.scheduler_address, patience=3.0))
+        except ConnectionError as error:
+            print(error)
+        print(0 < store.status().done < 100, time.monotonic() - begun < 60)
+"""
+
+
+def test_dask_cluster_that_has_lost_all_its_workers(tmp_path):
+    pytest.importorskip("distributed")
+    done = subprocess.run(
+        [sys.executable, "-c", LOST], capture_output=True, text=True, timeout=240, env=ENVIRONMENT
+    )
+    assert done.returncode == 0, done.stderr
+    message, rest = done.stdout.splitlines()
+    assert "has had no workers for 3 seconds; all results stored before are kept" in message
+    assert rest == "True True"
+    assert "has no workers; waiting for one, at most 3 seconds" in done.stderr
+
+
+KILLER = """
+import logging, sys
+import dask
+from distributed import LocalCluster
+import sweep_tasks
+from rmtland.sweep import Dask, Grid, run
+
+if __name__ == "__main__":
+    dask.config.set({"distributed.scheduler.allowed-failures": 0})
+    with LocalCluster(n_workers=1, threads_per_worker=4, processes=True, dashboard_address=None,
+                      silence_logs=logging.CRITICAL) as cluster:
+        grid = Grid({"x": range(8), "folder": sys.argv[1], "times": 99})
+        results = run(sweep_tasks.kill_worker, grid, executor=Dask(cluster.scheduler_address))
+        print(results.status, *(one.parameters["x"] for one in results.failures),
+              *(one.type for one in results.failures))
+"""
+
+
+def test_a_task_that_kills_dask_workers_takes_no_neighbour_with_it(tmp_path):
+    """The scheduler blames every task that the worker held."""
+    pytest.importorskip("distributed")
+    done = subprocess.run(
+        [sys.executable, "-c", KILLER, tmp_path], capture_output=True, text=True, timeout=240,
+        env=ENVIRONMENT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "Counts(done=7, failed=1, missing=0) 3 WorkerDied\n"
+
+
 def test_dask_cluster_with_a_worker_killed_in_the_middle(tmp_path):
     pytest.importorskip("distributed")
     done = subprocess.run(
@@ -225,9 +289,9 @@ def test_dask_cluster_with_a_worker_killed_in_the_middle(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        "Status(done=50, failed=0, missing=0) False",
-        "Status(done=2, failed=1, missing=0)",
-        "Status(done=5, failed=0, missing=0)",
+        "Counts(done=50, failed=0, missing=0) False",
+        "Counts(done=2, failed=1, missing=0)",
+        "Counts(done=5, failed=0, missing=0)",
         "0.5 1.0",
         "1 1",
     ]

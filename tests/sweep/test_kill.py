@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sweep_tasks
 
-from rmtland.sweep import Grid, Results, Serial, Status, Store, run
+from rmtland.sweep import Counts, Grid, Results, Serial, Store, run
 
 SWEEP = """
 import sys, sweep_tasks
@@ -55,7 +55,7 @@ def test_killed_and_resumed(tmp_path):
     assert 0 < counts[0] < 60
     assert len(set(counts)) >= 3
     assert start(path, 1).wait() == 0
-    assert Store(path).status() == Status(60, 0, 0)
+    assert Store(path).status() == Counts(60, 0, 0)
     assert Results(Store(path)).to_csv(tmp_path / "killed.csv").read_bytes() == reference(tmp_path)
 
 
@@ -63,6 +63,6 @@ def test_two_processes_on_one_store(tmp_path):
     path = tmp_path / "shared.db"
     processes = [start(path, 1), start(path, 2)]
     assert [process.wait() for process in processes] == [0, 0]
-    assert Store(path).status() == Status(60, 0, 0)
+    assert Store(path).status() == Counts(60, 0, 0)
     assert Results(Store(path)).to_csv(tmp_path / "shared.csv").read_bytes() == reference(tmp_path)
     assert not list(tmp_path.glob("*-wal")) + list(tmp_path.glob("*.part"))

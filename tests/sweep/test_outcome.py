@@ -1,8 +1,10 @@
 """What a task returns, in canonical bytes and back."""
 
+import asyncio
 import math
 import os
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -111,6 +113,46 @@ def test_an_error_is_data():
     failed.traceback.encode("utf-8")
     assert attempt(lambda: 1j, {}, None, None).type == "TypeError"
     assert attempt(lambda: exit(3), {}, None, None).type == "SystemExit"
+
+
+class Unreadable(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+class NoText(Exception):
+    def __str__(self):
+        return 3
+
+
+class Base(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Unreadable(), NoText(), Base("so"), GeneratorExit(), asyncio.CancelledError(), SystemExit(3),
+     ExceptionGroup("two", [Unreadable(), ValueError()]), BaseExceptionGroup("one", [Base()])],
+    ids=lambda error: type(error).__name__,
+)  # fmt: skip
+def test_an_error_of_any_kind_is_data(error):
+    def wrong():
+        raise error
+
+    failed = attempt(wrong, {}, None, None)
+    assert failed.type == type(error).__name__
+    assert failed.message == ("so" if type(error) is Base else failed.message)
+    failed.message.encode("utf-8")
+    assert "in wrong" in failed.traceback or "cannot be read" in failed.traceback
+
+
+def test_an_interrupt_that_a_task_raises_in_a_thread_is_its_own():
+    def wrong():
+        raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(1) as pool:
+        failed = pool.submit(attempt, wrong, {}, None, None).result()
+    assert failed.type == "KeyboardInterrupt"
 
 
 def test_ctrl_c_is_no_error_of_the_task():

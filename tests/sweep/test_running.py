@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import sweep_tasks
 
-from rmtland.sweep import Grid, Interrupted, Processes, Results, Serial, Status, Store, run
+from rmtland.sweep import Counts, Grid, Interrupted, Processes, Results, Serial, Store, run
 from rmtland.sweep.running import task_name
 
 GRID = Grid({"x": [0.5, 1.0, 2.0, 4.0]}, seeds=5)
@@ -59,7 +59,7 @@ def test_executors_agree_to_the_last_byte(tmp_path):
         executors = [Serial(), Processes(1), Processes(3), Processes(), threads, pool, Immediate()]
         for executor in executors:
             results = run(sweep_tasks.eigenvalues, grid, executor=executor)
-            assert results.status == Status(8, 0, 0)
+            assert results.status == Counts(8, 0, 0)
             tables[executor] = csv(results, tmp_path)
     assert len(tables) == 7
     assert len(set(tables.values())) == 1
@@ -79,9 +79,9 @@ def test_a_second_call_computes_what_is_missing(tmp_path):
     assert [result.value for result in results] == [3, 2, 1]
     run(task, Grid({"x": [1, 2]}, root=1), store=Store(path), executor=Serial())
     assert calls == [1, 2, 3, 1, 2]
-    assert Store(path).status() == Status(5, 0, 0)
+    assert Store(path).status() == Counts(5, 0, 0)
     assert len(Results(Store(path))) == 5
-    assert run(task, Grid({"x": []}), store=path).status == Status(0, 0, 0)
+    assert run(task, Grid({"x": []}), store=path).status == Counts(0, 0, 0)
 
 
 def test_nonfinite_results_are_results():
@@ -108,7 +108,7 @@ def test_what_another_process_has_done_since_is_not_done_again(tmp_path):
 
     results = run(task, Grid({"x": [1, 2, 3]}), store=path, executor=Serial())
     assert calls == [1, 2, 3]
-    assert results.status == Status(3, 0, 0)
+    assert results.status == Counts(3, 0, 0)
 
 
 # Failures ------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def test_a_failure_is_recorded_and_the_others_go_on(tmp_path, executor):
     path = tmp_path / "results.db"
     grid = Grid({"x": [1, 2, 3], "bad": [(2, 3)]})
     results = run(sweep_tasks.fail_on, grid, store=path, executor=executor)
-    assert results.status == Store(path).status() == Status(1, 2, 0)
+    assert results.status == Store(path).status() == Counts(1, 2, 0)
     assert [result.value for result in results] == [1.0]
     two, three = results.failures
     assert (two.parameters["x"], three.parameters["x"]) == (2, 3)
@@ -137,11 +137,11 @@ def test_failures_are_computed_again_only_if_asked(tmp_path):
         run, sweep_tasks.fail_until, grid, store=path, executor=Serial()
     )  # fmt: skip
     for _ in range(2):
-        assert again().status == Status(0, 1, 0)
+        assert again().status == Counts(0, 1, 0)
     assert (tmp_path / "calls-1").read_text() == "."
-    assert again(retry_failed=True).status == Status(0, 1, 0)
+    assert again(retry_failed=True).status == Counts(0, 1, 0)
     results = again(retry_failed=True)
-    assert (results.status, results.failures) == (Status(1, 0, 0), [])
+    assert (results.status, results.failures) == (Counts(1, 0, 0), [])
     assert (tmp_path / "calls-1").read_text() == "..."
 
 
@@ -149,7 +149,7 @@ def test_failures_are_computed_again_only_if_asked(tmp_path):
 def test_retries_are_bounded(tmp_path, retries, done):
     grid = Grid({"x": [1], "folder": str(tmp_path), "times": 2})
     results = run(sweep_tasks.fail_until, grid, executor=Serial(), retries=retries)
-    assert results.status == Status(done, 1 - done, 0)
+    assert results.status == Counts(done, 1 - done, 0)
     calls = (tmp_path / "calls-1").read_text()
     assert len(calls) == min(retries + 1, 3)
     (one,) = list(results) + results.failures
@@ -296,7 +296,7 @@ def test_an_interrupt_is_a_keyboard_interrupt():
     store = Store()
     with pytest.raises(KeyboardInterrupt, match="2 of 4 tasks are done, lost with this process"):
         run(task, Grid({"x": range(4)}, seeds=None), store=store, executor=Serial())
-    assert store.status() == Status(2, 0, 2)
+    assert store.status() == Counts(2, 0, 2)
 
 
 # The bar -------------------------------------------------------------------------------------

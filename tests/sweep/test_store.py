@@ -1,6 +1,7 @@
 """The store: what is refused, and that what is refused is left as it was."""
 
 import errno
+import gc
 import os
 import random
 import sqlite3
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 import sweep_tasks
 
-from rmtland.sweep import Grid, Results, Serial, Status, Store, StoreError, run
+from rmtland.sweep import Counts, Grid, Results, Serial, Store, StoreError, run
 from rmtland.sweep.outcome import Done, Failed
 
 GRID = Grid({"x": [0.5, 1.0, 2.0]}, seeds=4)
@@ -58,7 +59,7 @@ def table(path, folder):
 def test_one_file_that_holds_the_results(path):
     assert [file.name for file in path.parent.iterdir()] == ["results.db"]
     store = Store(path)
-    assert store.status() == Status(12, 0, 0)
+    assert store.status() == Counts(12, 0, 0)
     assert store.task() == "sweep_tasks:draw"
     assert store.keys() == sorted(GRID, key=lambda key: key.rank)
     for result in store.results():
@@ -83,7 +84,7 @@ def test_format_on_disk(path):
 
 def test_reading_where_nothing_can_be_written(path):
     with unprivileged(path, folder=0o555, file=0o444) as moved:
-        assert Store(moved).status() == Status(12, 0, 0)
+        assert Store(moved).status() == Counts(12, 0, 0)
         assert len(list(Store(moved).results())) == 12
         with pytest.raises(PermissionError, match=r"it and its folder must be writable.*results"):
             run(sweep_tasks.draw, GRID, store=moved, executor=Serial())
@@ -267,6 +268,18 @@ def test_a_failure_gives_way_to_a_result_and_never_the_other_way_round():
     assert (result.value, result.attempts, store.failures()) == (2.0, 2, [])
 
 
+def test_a_store_in_memory_is_closed_with_its_last_user():
+    """Python 3.13 warns of a connection that nobody closed."""
+    store = Store()
+    results = run(sweep_tasks.draw, GRID, store=store, executor=Serial())
+    db = store._memory
+    assert len(results) == 12
+    del store, results
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        db.execute("SELECT 1")
+
+
 def test_disk_full_loses_nothing(path):
     """SQLite is told that the file must not grow."""
     before = table(path, path.parent)
@@ -373,7 +386,14 @@ def test_a_link_to_a_store_and_a_change_of_folder(path, tmp_path, monkeypatch):
 def test_a_result_too_large_for_a_cell_is_a_failure(monkeypatch):
     monkeypatch.setattr("rmtland.sweep.outcome._LARGEST", 1000)
     results = run(sweep_tasks.eigenvalues, Grid({"n": [100, 130]}), executor=Serial())
-    assert results.status == Status(1, 1, 0)
+    assert results.status == Counts(1, 1, 0)
     assert (
         results.failures[0].message == "a result takes 1040 bytes in one piece; a store holds 1000"
     )
+
+
+def test_the_old_name_of_the_counts():
+    from rmtland import sweep
+
+    with pytest.warns(DeprecationWarning, match=r"sweep\.Status is now .*Counts"):
+        assert sweep.Status is Counts
