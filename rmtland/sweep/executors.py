@@ -321,7 +321,8 @@ class _ProcessPool:
         if not self._renew(member, error):
             return [(job, None) for job in jobs]
         lost = WorkerDied(
-            "the worker process ended while it computed this task: killed, out of memory, or crashed"
+            "the worker process ended while it computed this task: killed, out of memory, "
+            "or crashed"
         )
         return [(jobs[0], lost), *((job, None) for job in jobs[1:])]
 

@@ -35,7 +35,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -43,7 +43,10 @@ import numpy as np
 
 from rmtland.arguments import count
 
-__all__ = ["Grid", "Key", "canonical"]
+__all__ = ["MAX_TASKS", "Grid", "Key", "canonical"]
+
+MAX_TASKS = 1_000_000
+"""Tasks that one grid may have: their keys take about 300 MB."""
 
 
 class Key(NamedTuple):
@@ -112,12 +115,12 @@ class Grid:
     TypeError
         If a parameter is not made of None, bool, int, float, str, or sequences of them.
     ValueError
-        If a name is no identifier or is `seed`.
+        If a name is no identifier or is `seed`, or there are more than `MAX_TASKS` tasks.
 
     Notes
     -----
     Points that occur twice count once. Without axes and points the grid is one point without
-    parameters; a parameter without values gives an empty grid.
+    parameters; a parameter without values gives an empty grid. Several grids may share a store.
     """
 
     axes: Mapping[str, Any] = field(default_factory=dict)
@@ -144,6 +147,13 @@ class Grid:
         if self.seeds is not None:
             object.__setattr__(self, "seeds", count("seeds", self.seeds, least=0))
         object.__setattr__(self, "root", count("root", self.root, least=0))
+        products = math.prod(len(values) for values in axes.values()) if axes or not points else 0
+        tasks = (products + len(points)) * (1 if self.seeds is None else self.seeds)
+        if tasks > MAX_TASKS:
+            raise ValueError(
+                f"the grid has {tasks} tasks, more than the {MAX_TASKS} that one may have; "
+                "give fewer values or seeds, or several grids (they may share a store)"
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -199,9 +209,13 @@ def canonical(name: str, value: Any) -> Any:
 
 def _values(name: str, values: Any) -> tuple[Any, ...]:
     if isinstance(values, range | set | frozenset | Iterator):
-        values = sorted(values) if isinstance(values, set | frozenset) else list(values)
-    found = canonical(name, values)
-    return found if isinstance(found, tuple) else (found,)
+        # one more than may be, of what may not end at all
+        found = list(itertools.islice(values, MAX_TASKS + 1))
+        values = sorted(found) if isinstance(values, set | frozenset) else found
+    if isinstance(values, Sized) and not isinstance(values, str) and len(values) > MAX_TASKS:
+        raise ValueError(f"parameter {name} has more than {MAX_TASKS} values; give fewer")
+    plain = canonical(name, values)
+    return plain if isinstance(plain, tuple) else (plain,)
 
 
 def _name(name: Any) -> str:

@@ -1,7 +1,9 @@
 """Grids: what is one key, and which seed it gets."""
 
+import itertools
 import json
 import math
+import time
 from decimal import Decimal
 from hashlib import blake2b
 
@@ -154,3 +156,27 @@ def test_rank_orders_numbers_by_size_and_everything_else_somehow():
     again = [key.text for key in sorted(Grid({"x": mixed[::-1]}), key=lambda key: key.rank)]
     assert first == again
     assert len(first) == len(mixed)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Grid({"x": range(1001)}, seeds=1000),
+        lambda: Grid({"x": 1.0}, seeds=10**9),
+        lambda: Grid({"x": range(10**9)}),
+        lambda: Grid({"x": itertools.count()}),
+        lambda: Grid({"x": np.zeros(10**6 + 1)}),
+        lambda: Grid({name: range(101) for name in "abc"}, seeds=None),
+        lambda: Grid(points=[{"x": 1}, {"x": 2}], seeds=600_000),
+    ],
+)
+def test_a_grid_without_bounds_is_refused_at_once(make):
+    begun = time.monotonic()
+    with pytest.raises(ValueError, match=r"more than (the )?1000000 (that one|values)"):
+        make()
+    assert time.monotonic() - begun < 5
+
+
+def test_the_largest_grids():
+    assert len(Grid({"x": range(1000)}, seeds=1000)) == 10**6
+    assert len(Grid({"x": []}, seeds=10**9)) == 0
