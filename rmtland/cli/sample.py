@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from math import isfinite
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.options import MODELS, model_class
-from rmtland.cli.output import check_folder, print_table, replaced
+from rmtland.cli.options import (
+    OUT,
+    Epsilon,
+    Format,
+    Json,
+    ModelName,
+    Out,
+    Phi,
+    Seed,
+    Sigma,
+    model_class,
+)
+from rmtland.cli.output import Output
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from matplotlib.figure import Figure
+    from rich.table import Table
 
     from rmtland.models import HessianModel
     from rmtland.spectrum import Spectrum
@@ -21,48 +32,58 @@ __all__ = ["sample"]
 
 
 def sample(
-    model: Annotated[str, typer.Argument(help=f"Model: {' or '.join(MODELS)}.")],
-    phi: Annotated[float, typer.Option(help="Parameters per effective example, > 0.")],
-    epsilon: Annotated[float, typer.Option(help="Energy: loss per output, >= 0.")],
-    sigma: Annotated[float, typer.Option(help="Mean of the Gauss-Newton part, > 0.")] = 1.0,
+    model: ModelName,
+    phi: Phi,
+    epsilon: Epsilon,
+    sigma: Sigma = 1.0,
     n: Annotated[
         float, typer.Option(help="Size of the matrices; with --lanczos any, 1e12 or inf.")
     ] = 500,
     runs: Annotated[int, typer.Option(help="Number of independent matrices.")] = 1,
-    seed: Annotated[int, typer.Option(help="Seed.")] = 0,
+    seed: Seed = 0,
     lanczos: Annotated[
         int | None,
-        typer.Option(help="Lanczos steps: Gauss quadratures in a time that is free of n."),
+        typer.Option(help="Lanczos steps: Gauss quadratures in a time that does not depend on n."),
     ] = None,
-    plot: Annotated[bool, typer.Option("--plot", help="Write a PNG with the law.")] = False,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw the sample with the law.")] = False,
     save: Annotated[bool, typer.Option("--save", help="Write the spectrum (.npz).")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for what is written.")] = Path("rmtland-output"),
+    out: Out = OUT,
+    format: Format = "png",
+    json: Json = None,
 ) -> None:
-    """Draw random matrices of a model and hold their spectrum against its law."""
-    from rich.console import Console
-
+    """Draw random matrices of a model and compare their spectrum with its law."""
     from rmtland.arguments import count
+    from rmtland.comparison import compare
 
     chosen = model_class(model)(phi, epsilon, sigma)
     count("seed", seed, least=0)
-    check_folder(out)
+    output = Output(out, format=format, json=json)
     if lanczos is None:
         if not isfinite(n):
             raise ValueError(f"n must be finite; got {n}; with --lanczos it may be inf")
         spectrum = chosen.sample(count("n", n), rng=seed, runs=runs)
     else:
         spectrum = chosen.lanczos(n, lanczos, rng=seed, runs=runs)
-    console = Console()
-    _print(console, chosen, spectrum)
+    values = _values(chosen, spectrum)
+    distance = compare(spectrum, chosen.law).kolmogorov if spectrum.is_complete else None
+    output.line(_title(chosen, spectrum))
+    output.table(_table(values, distance))
     stem = f"{model}-phi{phi:g}-epsilon{epsilon:g}" + (f"-sigma{sigma:g}" if sigma != 1 else "")
     stem += f"-n{n:.15g}" + (f"-lanczos{lanczos}" if lanczos else "") + f"-runs{runs}-seed{seed}"
     if save:
         out.mkdir(parents=True, exist_ok=True)
-        path = spectrum.save(out / f"{stem}.npz")
-        console.print(f"wrote {path}", soft_wrap=True, highlight=False, markup=False)
+        output.wrote(spectrum.save(out / f"{stem}.npz"))
     if plot:
-        path = _plot(chosen, spectrum, out, f"{stem}.png")
-        console.print(f"wrote {path}", soft_wrap=True, highlight=False, markup=False)
+        output.figure(_figure(chosen, spectrum), stem)
+    output.numbers(
+        {
+            "command": "sample",
+            "model": type(chosen).__name__,
+            "parameters": {"phi": phi, "epsilon": epsilon, "sigma": sigma},
+            "n": n, "runs": runs, "seed": seed, "lanczos": lanczos,
+            "values": values, "kolmogorov": distance,
+        }
+    )  # fmt: skip
 
 
 def _title(chosen: HessianModel, spectrum: Spectrum) -> str:
@@ -75,38 +96,53 @@ def _title(chosen: HessianModel, spectrum: Spectrum) -> str:
     )
 
 
-def _print(console: Console, chosen: HessianModel, spectrum: Spectrum) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
+def _values(chosen: HessianModel, spectrum: Spectrum) -> dict[str, dict[str, Any]]:
+    """Return what was sampled, its standard error, and the law's value, by name."""
     from rmtland.comparison import compare
 
     law, found = chosen.law, compare(spectrum, chosen.law)
-    console.print(_title(chosen, spectrum), soft_wrap=True, highlight=False, markup=False)
+    index: dict[str, Any] = {"law": chosen.index()}
+    if spectrum.is_complete:
+        index |= {"sampled": spectrum.index(), "standard_error": spectrum.index_error()}
+    else:
+        index |= {"bracket": spectrum.index_bracket()}
+    return {
+        "index": index,
+        "mean": {
+            "sampled": spectrum.mean(), "standard_error": spectrum.moment_error(1),
+            "law": law.mean(),
+        },
+        "second moment": {
+            "sampled": spectrum.moment(2), "standard_error": spectrum.moment_error(2),
+            "law": law.moment(2),
+        },
+        "lowest": {"sampled": found.spectrum_edges[0], "law": found.law_edges[0]},
+        "highest": {"sampled": found.spectrum_edges[1], "law": found.law_edges[1]},
+    }  # fmt: skip
+
+
+def _table(values: dict[str, dict[str, Any]], distance: float | None) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
     for column in ("", "sampled", "standard error", "law"):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
-    if spectrum.is_complete:
-        index: tuple[float | str, float | None] = (spectrum.index(), spectrum.index_error())
-    else:
-        index = "{:.6f} to {:.6f}".format(*spectrum.index_bracket()), None
-    rows = (
-        ("index (fraction negative)", *index, chosen.index()),
-        ("mean", spectrum.mean(), spectrum.moment_error(1), law.mean()),
-        ("second moment", spectrum.moment(2), spectrum.moment_error(2), law.moment(2)),
-        ("lowest", found.spectrum_edges[0], None, found.law_edges[0]),
-        ("highest", found.spectrum_edges[1], None, found.law_edges[1]),
-    )
-    for name, value, error, expected in rows:
+    for name, value in values.items():
+        title = "index (fraction negative)" if name == "index" else name
+        if "bracket" in value:
+            sampled = "{:.6f} to {:.6f}".format(*value["bracket"])
+        else:
+            sampled = f"{value['sampled']:.10g}"
+        error = value.get("standard_error")
         shown = f"{error:.1e}" if error is not None and isfinite(error) else ""
-        text = value if isinstance(value, str) else f"{value:.10g}"
-        table.add_row(name, text, shown, f"{expected:.10g}")
-    if spectrum.is_complete:
-        table.add_row("Kolmogorov distance", f"{found.kolmogorov:.3g}", "", "")
-    print_table(console, table)
+        table.add_row(title, sampled, shown, f"{value['law']:.10g}")
+    if distance is not None:
+        table.add_row("Kolmogorov distance", f"{distance:.3g}", "", "")
+    return table
 
 
-def _plot(chosen: HessianModel, spectrum: Spectrum, out: Path, name: str) -> Path:
+def _figure(chosen: HessianModel, spectrum: Spectrum) -> Figure:
     from matplotlib.figure import Figure
 
     from rmtland.plot import draw_distributions, draw_law, draw_spectrum
@@ -126,6 +162,4 @@ def _plot(chosen: HessianModel, spectrum: Spectrum, out: Path, name: str) -> Pat
             ax, spectrum, {"law": chosen.law}, styles=[{"color": "#00798c", "lw": 1.4}]
         )
     ax.set_title(_title(chosen, spectrum), fontsize=8)
-    with replaced(out, name) as (stream, path):
-        figure.savefig(stream, format="png", dpi=150)
-    return path
+    return figure

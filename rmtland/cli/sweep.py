@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.options import MODELS, model_class
-from rmtland.cli.output import Stopped, check_folder, print_table
+from rmtland.cli.options import MODELS, OUT, Format, Json, Out, Sigma, model_class
+from rmtland.cli.output import Output, Stopped
 
 if TYPE_CHECKING:
-    from rmtland.sweep import Counts, Results
+    from matplotlib.figure import Figure
+    from rich.table import Table
+
+    from rmtland.sweep import Counts, Failure, Results
 
 __all__ = ["sweep"]
 
@@ -42,7 +45,7 @@ def index(
     epsilon: Values,
     store: Annotated[Path, typer.Option(help="File for the results; made if there is none.")],
     model: Annotated[str, typer.Option(help=f"{' or '.join(MODELS)}.")] = "wishart-wigner",
-    sigma: Annotated[float, typer.Option(help="Mean of the Gauss-Newton part, > 0.")] = 1.0,
+    sigma: Sigma = 1.0,
     n: Annotated[int, typer.Option(help="Size of the matrices.")] = 500,
     runs: Annotated[int, typer.Option(help="Matrices at each point.")] = 10,
     seed: Annotated[int, typer.Option(help="Root of all seeds.")] = 0,
@@ -57,10 +60,15 @@ def index(
         bool, typer.Option("--retry-failed", help="Compute earlier failures again.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    plot: Annotated[bool, typer.Option("--plot", help="Draw the index with its law.")] = False,
+    out: Out = OUT,
+    format: Format = "png",
+    json: Json = None,
 ) -> None:
     """Sample model Hessians over a grid of phi and epsilon, and compare their index with the law.
 
-    The same command again computes only what is missing in the store.
+    A sweep has at most 1000000 matrices. The same command again computes only what is missing in
+    the store.
     """
     from rmtland.arguments import count
     from rmtland.models.pennington_bahri.index_samples import sampled_index
@@ -69,16 +77,16 @@ def index(
     if dask is not None and workers is not None:
         raise ValueError("give --workers or --dask, not both")
     chosen = model_class(model)
-    ratios, energies = _numbers("phi", phi), _numbers("epsilon", epsilon)
-    for one in ratios:
-        for other in energies:
-            chosen(one, other, sigma)  # refuses bad values before anything is computed
     axes = {
-        "model": chosen.__name__, "phi": ratios, "epsilon": energies, "sigma": float(sigma),
-        "n": count("n", n),
+        "model": chosen.__name__, "phi": _numbers("phi", phi),
+        "epsilon": _numbers("epsilon", epsilon), "sigma": float(sigma), "n": count("n", n),
     }  # fmt: skip
     grid = Grid(axes, seeds=count("runs", runs), root=count("seed", seed, least=0))
-    check_folder(store.parent)
+    for one in grid.axes["phi"]:
+        for other in grid.axes["epsilon"]:
+            chosen(one, other, sigma)  # refuses bad values before anything is computed
+    Output(store.parent)
+    output = Output(out, format=format, json=json, writes=plot)
     try:
         results = run(
             sampled_index,
@@ -91,28 +99,39 @@ def index(
         )
     except Interrupted as stop:
         raise Stopped(str(stop)) from None
-    _print_index(results, store)
-    if results.status.failed:
+    rows = _rows(results)
+    if rows:
+        output.table(_table(rows))
+    counts, failures = results.status, results.failures
+    for line in (*_failure_lines(failures, store), f"{_counted(counts)}, in {store}"):
+        output.line(line)
+    if plot and rows:
+        stem = f"index-{model}-n{n}-runs{runs}-seed{seed}"
+        output.figure(_figure(rows, f"{chosen.__name__}, n = {n}, {runs} runs"), stem)
+    output.numbers(
+        {"command": "sweep index", "store": str(store), "counts": counts._asdict(), "points": rows,
+         "failures": [_plain(failure) for failure in failures]}
+    )  # fmt: skip
+    if counts.failed:
         raise typer.Exit(1)
 
 
 @sweep.command("status")
-def status(file: StoreFile) -> None:
-    """Print how many tasks of a store are done, failed and missing, and the last errors."""
-    from rich.console import Console
-
+def status(file: StoreFile, json: Json = None) -> None:
+    """Print how many tasks of a store are done, failed and missing, and the first errors."""
     from rmtland.sweep import Store
 
+    output = Output(OUT, json=json, writes=False)
     held = Store(file, create=False)
-    console = Console(soft_wrap=True, highlight=False, markup=False)
-    console.print(f"task: {held.task() or 'none yet'}")
-    console.print(_counts(held.status()))
-    failures = held.failures()
-    for failure in failures[:5]:
-        given = ", ".join(f"{name}={value!r}" for name, value in failure.parameters.items())
-        console.print(f"failed: {given}: {failure.type}: {' '.join(failure.message.split())}")
-    if failures[5:]:
-        console.print(f"and {len(failures) - 5} more: rmtland sweep export --failures")
+    task, counts, failures = held.task(), held.status(), held.failures()
+    for line in (
+        f"task: {task or 'none yet'}", _counted(counts), *_failure_lines(failures, file)
+    ):  # fmt: skip
+        output.line(line)
+    output.numbers(
+        {"command": "sweep status", "store": str(file), "task": task, "counts": counts._asdict(),
+         "failures": [_plain(failure) for failure in failures]}
+    )  # fmt: skip
 
 
 @sweep.command("export")
@@ -127,25 +146,31 @@ def export(
     failures: Annotated[
         Path | None, typer.Option(help="CSV of the failures with their tracebacks.")
     ] = None,
+    json: Json = None,
 ) -> None:
     """Write the table of a store: the same results give the same bytes, whatever their history."""
-    from rich.console import Console
-
     from rmtland.sweep import Results, Store
 
-    if not (out or timings or failures):
-        raise ValueError("give a file to write to: --out, --timings or --failures")
+    if not (out or timings or failures or json):
+        raise ValueError("give a file to write to: --out, --timings, --failures or --json")
+    output = Output(OUT, json=json, writes=False)
+    files = {"out": out, "timings": timings, "failures": failures}
+    for given in filter(None, files.values()):
+        Output(given.parent)
     results = Results(Store(file, create=False))
-    console = Console(soft_wrap=True, highlight=False, markup=False)
-    for path, write in (
-        (out, results.to_csv),
-        (timings, results.timings_to_csv),
-        (failures, results.failures_to_csv),
-    ):
+    write = {
+        "out": results.to_csv,
+        "timings": results.timings_to_csv,
+        "failures": results.failures_to_csv,
+    }
+    for name, path in files.items():
         if path is not None:
-            check_folder(path.parent)
             path.parent.mkdir(parents=True, exist_ok=True)
-            console.print(f"wrote {write(path)}")
+            output.wrote(write[name](path))
+    if json is not None:
+        output.numbers(
+            {"command": "sweep export", "store": str(file), "columns": results.columns()}
+        )
 
 
 def _numbers(name: str, texts: list[str]) -> list[float]:
@@ -153,50 +178,91 @@ def _numbers(name: str, texts: list[str]) -> list[float]:
     import numpy as np
 
     from rmtland.arguments import count
+    from rmtland.sweep.grid import MAX_TASKS
 
     values: list[float] = []
     for text in ",".join(texts).split(","):
         parts = text.split(":")
         try:
-            if len(parts) == 3:
-                many = count(f"the count of --{name}", int(parts[2]))
-                spaced = np.linspace(float(parts[0]), float(parts[1]), many)
-                values += [float(value) for value in spaced]
-            else:
-                values.append(float(text))
+            many = count(f"the count of --{name}", int(parts[2])) if len(parts) == 3 else 1
+            if many <= MAX_TASKS:
+                low, high = (float(part) for part in (parts[:2] if parts[2:] else (text, text)))
+                values += [float(value) for value in np.linspace(low, high, many)]
         except ValueError:
             raise ValueError(
                 f"--{name} takes numbers, 0.1,0.5,1 or start:stop:count; got {text!r}"
             ) from None
+        if many > MAX_TASKS or len(values) > MAX_TASKS:
+            raise ValueError(f"--{name} has more than the {MAX_TASKS} values that it may have")
     return values
 
 
-def _counts(status: Counts) -> str:
-    return f"{status.done} done, {status.failed} failed, {status.missing} missing"
+def _counted(counts: Counts) -> str:
+    return f"{counts.done} done, {counts.failed} failed, {counts.missing} missing"
 
 
-def _print_index(results: Results, store: Path) -> None:
+def _plain(failure: Failure) -> dict[str, Any]:
+    return {
+        "parameters": failure.parameters, "replicate": failure.key.replicate,
+        "type": failure.type, "message": failure.message,
+    }  # fmt: skip
+
+
+def _failure_lines(failures: list[Failure], store: Path) -> list[str]:
+    """Return a line for each of the first failures, with its reason."""
+    lines = []
+    for failure in failures[:5]:
+        given = ", ".join(f"{name}={value!r}" for name, value in failure.parameters.items())
+        lines.append(f"failed: {given}: {failure.type}: {' '.join(failure.message.split())}")
+    if failures[5:]:
+        lines.append(f"and {len(failures) - 5} more: rmtland sweep export {store} --failures FILE")
+    return lines
+
+
+def _rows(results: Results) -> list[dict[str, Any]]:
+    """Return the sampled index at each point, its standard error, and that of the law."""
+    laws = {tuple(one.parameters.items()): one.mean for one in results.means("law_index")}
+    return [
+        {"phi": one.parameters["phi"], "epsilon": one.parameters["epsilon"], "runs": one.runs,
+         "index": one.mean, "standard_error": one.error if one.runs > 1 else None,
+         "law": laws[tuple(one.parameters.items())]}
+        for one in results.means("index")
+    ]  # fmt: skip
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
-    means = results.means("index")
-    laws = {tuple(one.parameters.items()): one.mean for one in results.means("law_index")}
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
     for column in ("phi", "epsilon", "runs", "index", "error", "law", "index - law"):
         table.add_column(column, justify="right", no_wrap=True)
-    for one in means[:ROWS]:
-        law = laws[tuple(one.parameters.items())]
-        error = f"{one.error:.1e}" if one.runs > 1 else ""
+    for row in rows[:ROWS]:
+        error = row["standard_error"]
         table.add_row(
-            f"{one.parameters['phi']:.6g}", f"{one.parameters['epsilon']:.6g}", str(one.runs),
-            f"{one.mean:.6f}", error, f"{law:.6f}", f"{one.mean - law:+.1e}",
+            f"{row['phi']:.6g}", f"{row['epsilon']:.6g}", str(row["runs"]), f"{row['index']:.6f}",
+            "" if error is None else f"{error:.1e}", f"{row['law']:.6f}",
+            f"{row['index'] - row['law']:+.1e}",
         )  # fmt: skip
-    if means:
-        print_table(console, table)
-    if means[ROWS:]:
-        console.print(f"and {len(means) - ROWS} more rows", highlight=False)
-    console.print(
-        f"{_counts(results.status)}, in {store}", soft_wrap=True, highlight=False, markup=False
-    )
+    if rows[ROWS:]:
+        table.caption = f"and {len(rows) - ROWS} more rows"
+    return table
+
+
+def _figure(rows: list[dict[str, Any]], title: str) -> Figure:
+    """Draw the index against the energy, a colour a ratio; points sampled, lines of the law."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    ax = figure.subplots()
+    for i, phi in enumerate(dict.fromkeys(row["phi"] for row in rows)):
+        here = sorted((row for row in rows if row["phi"] == phi), key=lambda row: row["epsilon"])
+        x = [row["epsilon"] for row in here]
+        errors = [row["standard_error"] or 0.0 for row in here]
+        ax.errorbar(x, [row["index"] for row in here], errors, fmt="o", ms=4, color=f"C{i}")
+        ax.plot(x, [row["law"] for row in here], color=f"C{i}", lw=1.4, label=f"phi = {phi:g}")
+    ax.set_xlabel("energy epsilon")
+    ax.set_ylabel("index (fraction negative)")
+    ax.set_title(f"{title}: points sampled, lines the law", fontsize=9)
+    ax.legend(frameon=False)
+    return figure

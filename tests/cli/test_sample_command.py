@@ -1,5 +1,6 @@
 """`rmtland sample`: matrices of a model, whole and by Lanczos, against its law."""
 
+import json
 import math
 import re
 import struct
@@ -128,3 +129,22 @@ def test_the_bracket_holds_the_mass(x):
         assert high >= model.law.cdf(x) - 1e-12
         assert 0 <= low < high <= 1
     assert high - low < 0.15
+
+
+def test_json_and_formats(rmtland):
+    arguments = ("sample", "wishart-wigner", "--phi", ".5", "--epsilon", ".3", "--n", "30")
+    result = rmtland(*arguments, "--json", "-", "--plot", "--format", "svg")
+    found = json.loads(result.out)
+    assert result.code == 0
+    assert result.err.startswith("wrote rmtland-output/")
+    assert [name.rsplit(".")[-1] for name in result.written] == ["svg"]
+    law = WishartPlusWigner(0.5, 0.3)
+    assert found["values"]["index"]["law"] == law.index()
+    assert found["values"]["mean"]["standard_error"] is None  # of one run
+    assert 0 < found["kolmogorov"] < 1
+    result = rmtland(*arguments, "--lanczos", "4", "--runs", "3", "--json", "a.json")
+    found = json.loads((result.folder / "a.json").read_text())
+    low, high = found["values"]["index"]["bracket"]
+    assert low <= law.index() + 0.2
+    assert high >= law.index() - 0.2
+    assert found["kolmogorov"] is None

@@ -1,6 +1,7 @@
 """`rmtland sweep`: index, status and export on one store."""
 
 import csv
+import json
 import os
 import re
 import signal
@@ -108,7 +109,15 @@ def test_failures_are_counted_shown_and_computed_again_on_request(rmtland, index
         broken.setattr(HessianModel, "sample", bad)
         result = index()
         assert (result.code, result.err) == (1, "")
-        assert result.out == "0 done, 12 failed, 0 missing, in s.db\n"
+        lines = result.out.splitlines()
+        assert lines[0] == (
+            "failed: epsilon=0.1, model='WishartPlusWigner', n=30, phi=0.5, sigma=1.0: "
+            "ArithmeticError: no matrices today"
+        )
+        assert lines[5:] == [
+            "and 7 more: rmtland sweep export s.db --failures FILE",
+            "0 done, 12 failed, 0 missing, in s.db",
+        ]
     assert index().out == result.out
     shown = rmtland("sweep", "status", "s.db").out.splitlines()
     assert shown[1] == "0 done, 12 failed, 0 missing"
@@ -218,3 +227,52 @@ def test_one_run_has_no_standard_error(index):
     assert result.code == 0
     assert "inf" not in result.out
     assert result.out.endswith("4 done, 0 failed, 0 missing, in s.db\n")
+
+
+def test_a_matrix_too_large_is_named_as_the_reason(rmtland, index):
+    result = rmtland("sweep", "index", "--phi", 0.5, "--epsilon", 0.3, "--n", 1_000_000, "--runs",
+                     1, "--store", "s.db")  # fmt: skip
+    assert result.code == 1
+    assert "of size 1000000 takes about" in result.out
+    assert result.out.endswith("0 done, 1 failed, 0 missing, in s.db\n")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--phi", "0.1:0.5:100000000"), "--phi has more than the 1000000 values"),
+        (("--runs", 1_000_000_000), "tasks, more than the 1000000 that one may have"),
+        (("--epsilon", "0:1:1000", "--phi", "1:2:1000", "--runs", 2), "tasks, more than"),
+    ],
+)
+def test_sweeps_without_bounds_are_refused_at_once(rmtland, more, message):
+    begun = time.monotonic()
+    result = rmtland("sweep", "index", *POINTS, *more)
+    assert (result.code, result.out, result.written) == (2, "", [])
+    (line,) = result.err.splitlines()
+    assert message in line
+    assert time.monotonic() - begun < 20
+
+
+def test_json(rmtland, index):
+    result = index("--json", "-")
+    found = json.loads(result.out)
+    assert (result.code, result.err) == (0, "")
+    assert found["counts"] == {"done": 12, "failed": 0, "missing": 0}
+    assert [(one["phi"], one["epsilon"], one["runs"]) for one in found["points"]] == [
+        (phi, epsilon, 3) for phi in (0.5, 2.0) for epsilon in (0.1, 0.3)
+    ]
+    model = WishartPlusWigner(2.0, 0.3)
+    assert found["points"][3]["law"] == pytest.approx(model.index(), rel=1e-12)
+    found = json.loads(rmtland("sweep", "status", "s.db", "--json", "-").out)
+    assert (found["counts"]["done"], found["failures"]) == (12, [])
+    found = json.loads(rmtland("sweep", "export", "s.db", "--json", "-").out)
+    assert len(found["columns"]["index"]) == 12
+
+
+@pytest.mark.parametrize("format", ["png", "pdf", "svg"])
+def test_the_picture(index, format):
+    result = index("--plot", "--format", format, "--out", "o")
+    name = f"o/index-wishart-wigner-n30-runs3-seed0.{format}"
+    assert (result.code, result.written) == (0, [name, "s.db"])
+    assert f"wrote {name}" in result.out
