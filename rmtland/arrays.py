@@ -141,13 +141,16 @@ def precision_of(array: Any) -> str:
 def is_finite(array: Any) -> bool:
     """Return whether an array holds neither NaN nor infinities.
 
-    A sum is cheaper than a look at each entry of a large array; where it overflows, each entry is
-    looked at.
+    A sum of squares, or a sum, is cheaper than a look at each entry; where it overflows, each entry
+    is looked at.
     """
     if not isinstance(array, np.ndarray):
         xp = array_namespace(array)
         return math.isfinite(xp.sum(array)) or bool(xp.all(xp.isfinite(array)))
-    if array.size > _FEW:
+    if array.dtype.kind == "f" and array.flags.c_contiguous:
+        if math.isfinite(np.vdot(array, array)):  # by BLAS, which sets no flags
+            return True
+    elif array.size > _FEW:
         with np.errstate(over="ignore", invalid="ignore"):
             if math.isfinite(np.add.reduce(array, axis=None)):
                 return True

@@ -13,7 +13,7 @@ timed where they are installed. Jobs:
   small    one loss point, gradient and product at 16-16-16 and 64 samples
   index    signs of the eigenvalues: LDL^T inertia against the LAPACK drivers for eigenvalues
   memory   the peak of memory of `hessian` over what it returns
-  first    seconds from the start of Python to the first Hessian, with compiled code in the cache
+  first    seconds from the start of Python to the first product and the first Hessian
 
     python scripts/bench_networks.py --jobs dense --n 48 --m 192 --repeats 5
 """
@@ -388,8 +388,8 @@ def first() -> None:
         "MLP((8, 8, 8)).at(np.zeros(128), x[:, :8], x[:, :8]).hessian()\n"
         "print(time.perf_counter() - start[0], time.process_time() - start[1])\n"
     )
-    print("first: a process until its first product and Hessian, code in the cache: wall, CPU")
-    for title, n in (("64-64-64, plain NumPy", 64), ("64-256-64, compiled steps", 256)):
+    print("first: a process until its first product and Hessian: wall, CPU")
+    for title, n in (("64-64-64, plain route", 64), ("64-256-64, kept buffers", 256)):
         runs = []
         for _ in range(3):
             done = subprocess.run(

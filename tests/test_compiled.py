@@ -38,7 +38,7 @@ def nowhere(tmp_path):
 
 USE = """
 import numpy as np, rmtland.compiled
-import rmtland.ensembles, rmtland.networks.derivatives.elementwise_kernels
+import rmtland.ensembles, rmtland.networks
 import rmtland.laws.discrete_kernels as kernels
 result = np.empty((2, 3))
 kernels.potential(np.full(3, 2.0), np.zeros(3), np.array([1.0]), np.array([1.0]), result)
@@ -85,14 +85,11 @@ THREADS = """
 import threading, numpy as np
 from rmtland.ensembles.sturm import lanes, sweep
 from rmtland.laws import discrete_kernels
-from rmtland.networks.derivatives import elementwise_kernels
 def work(i):
     for _ in range(20):
         padded, state, counts = lanes(np.linspace(0.0, 5.0, 4096))
         sweep(np.arange(1.0, 5.0), np.zeros(4), 1e-300, padded, state, counts)
         assert counts[4095] == 4
-        a = np.ones(2**19)
-        elementwise_kernels.add(a, a)
         x, result = np.full(5000, 3.0), np.empty((4, 5000))
         discrete_kernels.jet(x, x, np.zeros(1000), np.full(1000, 1e-3), result)
 """

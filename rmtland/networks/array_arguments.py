@@ -14,15 +14,52 @@ ValueError: x must have 2 axes; got shape (2,)
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from rmtland.arguments import float_array
-from rmtland.arrays import array_namespace, device_options, is_finite, to_numpy
+from rmtland.arguments import dense_array, float_array
+from rmtland.arrays import array_namespace, device_options, is_finite
 from rmtland.typing import Array
 
-__all__ = ["any_array", "detached", "is_single", "real_array"]
+__all__ = ["any_array", "detached", "is_single", "product_of", "real_array", "reshape_of"]
+
+
+def product_of(array: Array) -> Callable[[Array, Array], Array]:
+    """Return the matrix product for arrays of the library of `array`; NumPy's own is the fastest.
+
+    Parameters
+    ----------
+    array : array
+        One of the factors.
+
+    Returns
+    -------
+    callable
+        Two matrices -> their product.
+    """
+    return np.dot if isinstance(array, np.ndarray) else operator.matmul
+
+
+def reshape_of(array: Array) -> Callable[[Array, Any], Array]:
+    """Return the function that reshapes arrays of the library of `array`; NumPy's is a method.
+
+    Parameters
+    ----------
+    array : array
+        An array of that library.
+
+    Returns
+    -------
+    callable
+        (array, shape) -> the array in that shape.
+    """
+    if isinstance(array, np.ndarray):
+        return np.ndarray.reshape
+    reshape: Callable[[Array, Any], Array] = array_namespace(array).reshape
+    return reshape
 
 
 def detached(array: Any) -> Any:
@@ -57,7 +94,7 @@ def any_array(array: Any, like: Array) -> Array:
         Of the dtype of the argument.
     """
     if isinstance(like, np.ndarray):
-        return array if isinstance(array, np.ndarray) else to_numpy(array)
+        return dense_array("an argument", array)
     return array_namespace(like).asarray(detached(array), **device_options(like))
 
 
@@ -95,15 +132,10 @@ def real_array(name: str, value: Array, ndim: int, like: Array) -> Array:
     """
     value = detached(value)
     if isinstance(like, np.ndarray):
-        if (
-            isinstance(value, np.ndarray)
-            and value.dtype == like.dtype
-            and value.ndim == ndim
-            and value.size
-            and is_finite(value)
-        ):
+        value = dense_array(name, value)
+        if value.dtype == like.dtype and value.ndim == ndim and value.size and is_finite(value):
             return np.ascontiguousarray(value)
-        return float_array(name, to_numpy(value), ndim=ndim).astype(like.dtype, copy=False)
+        return float_array(name, value, ndim=ndim).astype(like.dtype, copy=False)
     xp = array_namespace(like)
     array = xp.asarray(value, **device_options(like))
     if not xp.isdtype(array.dtype, ("bool", "integral", "real floating")):

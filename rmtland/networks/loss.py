@@ -44,6 +44,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
+from rmtland.arguments import dense_array
 from rmtland.arrays import array_namespace, device_options, is_finite, placed, to_numpy
 from rmtland.networks.activation import ACTIVATIONS
 from rmtland.networks.array_arguments import detached
@@ -202,7 +203,7 @@ class _CrossEntropy(Loss):
 
     def targets(self, y: Array, *, samples: int, n_out: int, like: Array) -> Array:
         if getattr(y, "ndim", np.ndim(y)) == 1:
-            labels = to_numpy(y)
+            labels = dense_array("y", y)
             if len(labels) != samples:
                 raise ValueError(
                     f"y must hold {samples} labels, one per sample of x; got {len(labels)}"
@@ -275,7 +276,7 @@ def _real(y: Array, like: Array) -> Array:
     """Return y in the library, device and dtype of `like`."""
     y = detached(y)
     if isinstance(like, np.ndarray):
-        array = y if isinstance(y, np.ndarray) else to_numpy(y)
+        array = dense_array("y", y)
         if array.dtype == like.dtype:
             return array
         if array.dtype.kind not in "iufb":

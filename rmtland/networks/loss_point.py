@@ -33,7 +33,7 @@ from rmtland.arguments import choice, count
 from rmtland.arrays import array_namespace, is_finite
 from rmtland.deprecation import renamed_method
 from rmtland.networks.activation import Activation, activation
-from rmtland.networks.array_arguments import any_array, real_array
+from rmtland.networks.array_arguments import any_array, real_array, reshape_of
 from rmtland.networks.computed_once import computed_once
 from rmtland.networks.derivatives.diagonal import hessian_diagonal
 from rmtland.networks.derivatives.elementwise import rows_of
@@ -248,11 +248,13 @@ class LossPoint:
         ValueError
             If it overflows.
         """
-        gradient = loss_gradient(self.passes(), self.net.blocks, like=self.theta)
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            gradient /= self.data.size
-            if self.net.weight_decay:
-                gradient += self.net.weight_decay * self.theta
+        gradient = loss_gradient(
+            self.passes(),
+            self.net.blocks,
+            self.theta,
+            samples=self.data.size,
+            weight_decay=self.net.weight_decay,
+        )
         refuse_overflow("gradient", gradient)
         return _kept(gradient)
 
@@ -620,7 +622,6 @@ class LossPoint:
 
     def _rows(self, name: str, v: ArrayLike) -> tuple[Array, bool]:
         """Return vectors as the rows of a matrix (k, p), and whether it was a single one."""
-        xp = array_namespace(self.theta)
         array = any_array(v, self.theta)
         single = array.ndim == 1
         p = self.net.parameter_count
@@ -631,7 +632,7 @@ class LossPoint:
             )
         if array.dtype != self.theta.dtype or 0 in tuple(array.shape):
             array = real_array(name, array, array.ndim, self.theta)
-        return (xp.reshape(array, (1, p)) if single else rows_of(array)), single
+        return (reshape_of(array)(array, (1, p)) if single else rows_of(array)), single
 
     def _curvature_product(self, v: ArrayLike, part: str, decay: bool = True) -> Array:
         rows, single = self._rows("v", v)

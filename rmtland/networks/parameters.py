@@ -17,13 +17,11 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
-from rmtland.arrays import array_namespace
+from rmtland.networks.array_arguments import reshape_of
+from rmtland.typing import Array
 
 __all__ = ["ParameterBlock", "effective_weights", "parameter_blocks"]
-
-Array = Any  # of any array library
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ def effective_weights(
 
     Those that enter as they are, are views into `theta`.
     """
-    xp = array_namespace(theta)
+    reshape = reshape_of(theta)
     weights: list[Array] = []
     biases: list[Array | None] = []
     for block in blocks:
@@ -98,7 +96,7 @@ def effective_weights(
         if block.is_bias:
             biases[-1] = piece
             continue
-        weight = xp.reshape(piece, block.shape)
+        weight = reshape(piece, block.shape)
         weights.append(weight if block.scale == 1.0 else weight * block.scale)
         biases.append(None)
     return tuple(weights), tuple(biases)

@@ -27,6 +27,7 @@ import numpy as np
 
 from rmtland.arrays import array_namespace, device_options, is_finite
 from rmtland.networks.activation import Activation
+from rmtland.networks.array_arguments import product_of
 from rmtland.networks.computed_once import computed_once
 from rmtland.networks.loss import Loss, OutputCurvature
 from rmtland.networks.overflow import NetworkOverflowError
@@ -38,6 +39,8 @@ __all__ = ["ForwardPass"]
 @dataclass(frozen=True, eq=False, repr=False)
 class ForwardPass:
     """What a network makes of a batch of samples; computed at the first use, then kept.
+
+    Whoever asks for derivatives switches NumPy's warnings of overflow off, and checks the result.
 
     Parameters
     ----------
@@ -76,6 +79,11 @@ class ForwardPass:
         return int(self.x.shape[0])
 
     @computed_once
+    def widest(self) -> int:
+        """The largest number of units of a layer."""
+        return max([int(weight.shape[0]) for weight in self.weights])
+
+    @computed_once
     def layers(self) -> tuple[tuple[Array, Array], ...]:
         """(z_l, a_l) for l = 1..L; the last layer has a_L = z_L = o.
 
@@ -85,18 +93,19 @@ class ForwardPass:
             If a preactivation or an activation overflows (a ValueError).
         """
         layers: list[tuple[Array, Array]] = []
-        signal, depth = self.x, self.depth
+        signal, depth, times = self.x, self.depth, product_of(self.x)
         with np.errstate(over="ignore", invalid="ignore"):
             for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True), 1):
-                z = signal @ weight.T
+                z = times(signal, weight.T)
                 if bias is not None:
                     z += bias
-                signal = self.activation.value(z) if layer < depth else z
-                if not (is_finite(z) and (signal is z or is_finite(signal))):
+                if not is_finite(z):  # an infinite signal makes the next z infinite or NaN
+                    where = layer if is_finite(signal) else layer - 1
                     raise NetworkOverflowError(
-                        f"the forward pass overflows in layer {layer} of {depth}; "
+                        f"the forward pass overflows in layer {where} of {depth}; "
                         "theta or x is too large: rescale them"
                     )
+                signal = self.activation.value(z) if layer < depth else z
                 layers.append((z, signal))
         return tuple(layers)
 
@@ -108,13 +117,12 @@ class ForwardPass:
     @computed_once
     def inputs(self) -> tuple[Array, ...]:
         """What each layer reads: a_0 = x, a_1, ..., a_{L-1}."""
-        return (self.x, *(a for _, a in self.layers[:-1]))
+        return (self.x, *[a for _, a in self.layers[:-1]])
 
     @computed_once
     def slopes(self) -> tuple[Array, ...]:
         """f'(z_l) of the hidden layers."""
-        with np.errstate(over="ignore", under="ignore"):
-            return tuple(self.activation.slope(z, a) for z, a in self.layers[:-1])
+        return tuple([self.activation.slope(z, a) for z, a in self.layers[:-1]])
 
     @computed_once
     def output_gradient(self) -> Array:
@@ -128,11 +136,10 @@ class ForwardPass:
 
     @computed_once
     def _backward(self) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-        deltas, pulled = [self.output_gradient], []
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            for weight, slope in zip(self.weights[:0:-1], self.slopes[::-1], strict=True):
-                pulled.append(deltas[-1] @ weight)
-                deltas.append(slope * pulled[-1])
+        deltas, pulled, times = [self.output_gradient], [], product_of(self.x)
+        for weight, slope in zip(self.weights[:0:-1], self.slopes[::-1], strict=True):
+            pulled.append(times(deltas[-1], weight))
+            deltas.append(slope * pulled[-1])
         return tuple(deltas[::-1]), tuple(pulled[::-1])
 
     @property
@@ -147,14 +154,13 @@ class ForwardPass:
         if f.curvature is None:
             return (None,) * (self.depth - 1)
         signals = []
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            for (z, a), slope, pulled in zip(
-                self.layers[:-1], self.slopes, self._backward[1], strict=True
-            ):
-                if f.curvature_from_slope is None:
-                    signals.append(f.curvature(z, a) * pulled)
-                else:
-                    signals.append(f.curvature_from_slope(z, a, slope) * pulled)
+        for (z, a), slope, pulled in zip(
+            self.layers[:-1], self.slopes, self._backward[1], strict=True
+        ):
+            if f.curvature_from_slope is None:
+                signals.append(f.curvature(z, a) * pulled)
+            else:
+                signals.append(f.curvature_from_slope(z, a, slope) * pulled)
         return tuple(signals)
 
     @computed_once
@@ -171,8 +177,7 @@ class ForwardPass:
         eye = self.xp.eye(n_out, dtype=self.x.dtype, **device_options(self.x))
         jacobian = eye[None, :, :]
         jacobians = [jacobian]
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            for weight, slope in zip(self.weights[:0:-1], self.slopes[::-1], strict=True):
-                jacobian = slope[:, None, :] * (jacobian @ weight)
-                jacobians.append(jacobian)
+        for weight, slope in zip(self.weights[:0:-1], self.slopes[::-1], strict=True):
+            jacobian = slope[:, None, :] * (jacobian @ weight)
+            jacobians.append(jacobian)
         return tuple(jacobians[::-1])

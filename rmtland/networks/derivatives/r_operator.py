@@ -33,7 +33,8 @@ from typing import Any
 import numpy as np
 
 from rmtland.arrays import array_namespace
-from rmtland.networks.derivatives.elementwise import LARGE, add, add_and_scale, pull_through, scale
+from rmtland.networks.array_arguments import product_of, reshape_of
+from rmtland.networks.derivatives.elementwise import add_and_scale, pull_through, scale
 from rmtland.networks.derivatives.forward import ForwardPass
 from rmtland.networks.parameters import ParameterBlock
 from rmtland.typing import Array
@@ -46,6 +47,9 @@ __all__ = [
     "push_forward",
     "small_curvature_product",
 ]
+
+LARGE = 2**18
+"""Entries from which on an array is kept as a buffer for the next product."""
 
 Blocks = tuple[ParameterBlock, ...]
 Buffers = dict[Any, Array]
@@ -111,8 +115,7 @@ def add_curvature_products(
 
 def is_small(batch: ForwardPass) -> bool:
     """Return whether one vector's product takes the plain route: no array is worth a buffer."""
-    widest = max(weight.shape[0] for weight in batch.weights)
-    return not isinstance(batch.x, np.ndarray) or batch.samples * widest < LARGE
+    return batch.xp is not np or batch.samples * batch.widest < LARGE
 
 
 def small_curvature_product(
@@ -141,7 +144,7 @@ def small_curvature_product(
         Multiplies what is added.
     """
     xp, depth, slopes = batch.xp, batch.depth, batch.slopes
-    reshape = np.ndarray.reshape if xp is np else xp.reshape
+    reshape, times = reshape_of(row), product_of(row)
     pushes, shifts = [], []
     for block in blocks:
         piece = row[block.start : block.stop]
@@ -153,9 +156,9 @@ def small_curvature_product(
     moved: list[Array] = []  # R a_l
     tangents: list[Array] = []  # R z_l
     for layer in range(depth if gauss_newton else depth - 1):
-        z = batch.inputs[layer] @ pushes[layer].T
+        z = times(batch.inputs[layer], pushes[layer].T)
         if layer:
-            z += moved[-1] @ batch.weights[layer].T
+            z += times(moved[-1], batch.weights[layer].T)
         if shifts:
             z += shifts[layer]
         tangents.append(z)
@@ -163,15 +166,18 @@ def small_curvature_product(
             moved.append(slopes[layer] * z)
     signal = None  # R delta_l
     if gauss_newton:
-        signal = batch.output_curvature.times(tangents[-1][:, None, :])[:, 0, :]
+        curvature = batch.output_curvature
+        signal = tangents[-1]
+        if not curvature.is_identity:
+            signal = curvature.times(signal[:, None, :])[:, 0, :]
     each = len(blocks) // depth
     for layer in range(depth - 1, -1, -1):
         weight_block = blocks[layer * each]
         piece = None
         if signal is not None:
-            piece = signal.T @ batch.inputs[layer]
+            piece = times(signal.T, batch.inputs[layer])
         if residual and layer:
-            cross = batch.deltas[layer].T @ moved[layer - 1]
+            cross = times(batch.deltas[layer].T, moved[layer - 1])
             piece = cross if piece is None else piece + cross
         if piece is not None:
             piece *= factor * weight_block.scale
@@ -183,9 +189,9 @@ def small_curvature_product(
             break
         pulled = None
         if signal is not None:
-            pulled = signal @ batch.weights[layer]
+            pulled = times(signal, batch.weights[layer])
         if residual:
-            direct = batch.deltas[layer] @ pushes[layer]
+            direct = times(batch.deltas[layer], pushes[layer])
             pulled = direct if pulled is None else pulled + direct
         if pulled is not None:
             pulled *= slopes[layer - 1]
@@ -234,7 +240,7 @@ def _workspace(batch: ForwardPass) -> Buffers:
 
 def _directions(rows: Array, blocks: Blocks) -> list[tuple[Array, Array | None]]:
     """Return (V_l, c_l) of shapes (k, n_l, n_{l-1}) and (k, n_l), as they multiply."""
-    reshape = _reshape_of(rows)
+    reshape = reshape_of(rows)
     k = rows.shape[0]
     layers: list[tuple[Array, Array | None]] = []
     for block in blocks:
@@ -256,7 +262,7 @@ def _push(
     outputs: bool,
 ) -> list[tuple[Array, Array]]:
     """Return (R z_l, R a_l) of the hidden layers, then (R o, R o) if `outputs`."""
-    reshape = _reshape_of(batch.x)
+    reshape = reshape_of(batch.x)
     k, m = directions[0][0].shape[0], batch.samples
     tangents: list[tuple[Array, Array]] = []
     last = batch.depth if outputs else batch.depth - 1
@@ -275,7 +281,7 @@ def _push(
         signal = reshape(tangents[-1][1], (m * k, before))
         moved = reshape(_product(signal, weight.T, buffers, ("a", layer)), (m, k, n))
         if is_output:
-            z = add(z, moved)
+            z += moved
             tangents.append((z, z))
         else:
             tangents.append(add_and_scale(z, moved, batch.slopes[layer]))
@@ -296,7 +302,7 @@ def _pull(
 
     With directions and tangents the terms of the residual part come in on the way.
     """
-    reshape = _reshape_of(batch.x)
+    reshape = reshape_of(batch.x)
     m, k = batch.samples, result.shape[0]
     each = len(blocks) // batch.depth  # a weight, and a bias
     for layer in range(batch.depth, 0, -1):
@@ -334,7 +340,7 @@ def _weight_product(
     buffers: Buffers,
 ) -> Array | None:
     """Return sum_mu R delta^T a + delta^T R a for a weight block, sum_mu R delta for a bias."""
-    reshape = _reshape_of(batch.x)
+    reshape = reshape_of(batch.x)
     m, n = batch.samples, block.shape[0]
     if block.is_bias:
         return None if signal is None else array_namespace(signal).sum(signal, axis=0)
@@ -375,10 +381,3 @@ def _buffer(like: Array, buffers: Buffers, name: Any) -> Array | None:
     if out is None or out.shape != like.shape:
         out = buffers[name] = np.empty_like(like)
     return out
-
-
-def _reshape_of(array: Array) -> Any:
-    """Return the reshape function for an array; NumPy's method spares a detour."""
-    if isinstance(array, np.ndarray):
-        return np.ndarray.reshape
-    return array_namespace(array).reshape

@@ -14,7 +14,7 @@ from network_cases import (
 )
 
 from rmtland.networks import MLP
-from rmtland.networks.derivatives import elementwise, products
+from rmtland.networks.derivatives import products
 from rmtland.networks.derivatives.elementwise import add_and_scale, pull_through, rows_of, scale
 
 CASE = NetworkCase((3, 5, 4, 2), "gelu", True, 7, loss="cross_entropy", weight_decay=0.1)
@@ -241,12 +241,11 @@ def test_small_groups_of_vectors_change_nothing(monkeypatch):
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-def test_compiled_kernels_and_kept_buffers(monkeypatch, activation, bias):
+def test_kept_buffers(monkeypatch, activation, bias):
     case = NetworkCase((4, 6, 5, 3), activation, bias, 30)
     v = np.random.default_rng(0).standard_normal((len(case.theta), 3))
     names = ("hvp", "gauss_newton_vp", "residual_vp", "jvp")
     expected = {name: getattr(case.point, name)(v) for name in names}
-    monkeypatch.setattr(elementwise, "LARGE", 1)
     monkeypatch.setattr("rmtland.networks.derivatives.r_operator.LARGE", 1)
     point = case.net.at(case.theta, case.x, case.y)
     kept = {}
@@ -258,42 +257,32 @@ def test_compiled_kernels_and_kept_buffers(monkeypatch, activation, bias):
     for name in names:
         for result in kept[name]:  # results are not overwritten by later products
             close(result, expected[name], 1e-14)
+    assert point._whole.workspaces
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
-@pytest.mark.parametrize("parallel", [False, True])
-def test_kernels_equal_their_references(monkeypatch, dtype, parallel):
-    from rmtland.networks.derivatives import elementwise_kernels
-
-    if parallel:
-        monkeypatch.setattr(elementwise_kernels, "PARALLEL", 1)
-        monkeypatch.setattr(elementwise_kernels.numba, "get_num_threads", lambda: 4)
+def test_entry_wise_steps_are_their_formulas(dtype):
     rng = np.random.default_rng(0)
     first, second, tangent = rng.standard_normal((3, 40, 2, 7)).astype(dtype)
     slope, second_order = rng.standard_normal((2, 40, 7)).astype(dtype)
-    tall = rng.standard_normal((700, 3)).astype(dtype)
-
-    def results():
-        return [
-            elementwise.add(first.copy(), second),
-            scale(first, slope),
-            scale(first, slope, np.empty_like(first)),
-            *add_and_scale(first.copy(), second.copy(), slope),
-            pull_through(first.copy(), second.copy(), slope, second_order, tangent),
-            pull_through(None, second.copy(), slope, second_order, tangent),
-            pull_through(first.copy(), None, slope, None, None),
-            pull_through(None, None, slope, second_order, tangent),
-            rows_of(tall),
-        ]
-
-    plain = results()
-    monkeypatch.setattr(elementwise, "LARGE", 1)
-    for compiled, expected in zip(results(), plain, strict=True):
-        assert compiled.dtype == dtype
-        np.testing.assert_allclose(compiled, expected, rtol=1e-6 if dtype == "f4" else 1e-15)
-    np.testing.assert_allclose(
-        plain[5], slope[:, None] * (first + second) + second_order[:, None] * tangent, rtol=1e-5
-    )
+    wide, curved = slope[:, None], second_order[:, None] * tangent
+    total = first + second
+    for found, expected in (
+        (scale(first, slope), wide * first),
+        (scale(first, slope, np.empty_like(first)), wide * first),
+        (add_and_scale(first.copy(), second.copy(), slope)[0], total),
+        (add_and_scale(first.copy(), second.copy(), slope)[1], wide * total),
+        (pull_through(first.copy(), second.copy(), slope, second_order, tangent),
+         wide * total + curved),
+        (pull_through(None, second.copy(), slope, second_order, tangent),
+         wide * second + curved),
+        (pull_through(first.copy(), None, slope, None, None), wide * first),
+        (pull_through(None, None, slope, second_order, tangent), curved),
+        (rows_of(curved[:, 0]), curved[:, 0].T),
+    ):  # fmt: skip
+        assert found.dtype == dtype
+        np.testing.assert_array_equal(found, expected)
+    assert rows_of(tangent[:, 0]).flags.c_contiguous
     assert pull_through(None, None, slope, None, None) is None
 
 
