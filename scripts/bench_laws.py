@@ -283,7 +283,7 @@ def operations(repeats: int, checks: int) -> None:
     """Time sums and products on 2000 points, and check them at 30 digits."""
     wishart, wigner = MarchenkoPastur(0.5), Semicircle(0.6)
     print(f"free operations, density on 2000 points, least times; worst error on {checks} points")
-    exact, generic = free_sum(wishart, wigner), free_sum(wishart, wigner, route="subordination")
+    exact, generic = free_sum(wishart, wigner), free_sum(wishart, wigner, method="subordination")
     x, some = inside(exact, 2000), inside(exact, checks)
     by_hand = cardano(x, 0.5, 0.3)
     error = sum_error(exact, wishart, (wigner,), some)
@@ -417,7 +417,7 @@ def new_process(cold: bool) -> None:
     print("first density of 2000 points in a new process, imports included")
     for name, command in {
         "rational route": "free_sum(a, b).pdf(x)",
-        "subordination": "free_sum(a, b, route='subordination').pdf(x)",
+        "subordination": "free_sum(a, b, method='subordination').pdf(x)",
         "product": "free_product(a, a).pdf(x)",
     }.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -458,7 +458,7 @@ def random_pair(generator: np.random.Generator) -> tuple[Law, Law, tuple[Law, ..
     )
     one = first[int(generator.integers(len(first)))]
     rest = tuple(others[k] for k in generator.choice(len(others), generator.integers(1, 3), False))
-    return free_sum(one, *rest, route="subordination"), one, rest
+    return free_sum(one, *rest, method="subordination"), one, rest
 
 
 def fuzz(trials: int, points: int, seed: int) -> None:

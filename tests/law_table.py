@@ -167,7 +167,7 @@ LAWS: list[LawCase] = [
     LawCase("semicircle + uniform", free_sum(Semicircle(0.2), Uniform(-0.5, 2.0))),
     LawCase("arcsine + marchenko-pastur", free_sum(Arcsine(-1, 2.5), MarchenkoPastur(0.5, 0.8))),
     LawCase(
-        "three signs", free_sum(*[Discrete((-1.0, 1.0), (0.5, 0.5))] * 3, route="subordination")
+        "three signs", free_sum(*[Discrete((-1.0, 1.0), (0.5, 0.5))] * 3, method="subordination")
     ),
     LawCase(
         "five points + semicircle",

@@ -35,7 +35,6 @@ from rmtland.ensembles.entries import Entries, columns, entry_kind
 from rmtland.ensembles.krylov import HaarFactor, WishartFactor
 from rmtland.ensembles.quantiles import quantiles
 from rmtland.free import general_marchenko_pastur
-from rmtland.free.sums import is_point_mass
 from rmtland.laws import Law, MarchenkoPastur
 
 __all__ = ["SampleCovariance"]
@@ -79,7 +78,7 @@ class SampleCovariance(Ensemble):
     @cached_property
     def law(self) -> Law:
         """Free product of the population law and the Marchenko-Pastur law."""
-        if is_point_mass(self.population):
+        if self.population.is_point_mass:
             return MarchenkoPastur(self.aspect_ratio, self.population.mean())
         return general_marchenko_pastur(self.population, self.aspect_ratio)
 
@@ -102,7 +101,7 @@ class SampleCovariance(Ensemble):
     def _factors(self) -> tuple[str, list[Any]]:
         if self.entries != "normal":
             return super()._factors()
-        if is_point_mass(self.population):
+        if self.population.is_point_mass:
             return "sum", [WishartFactor(self.aspect_ratio, self.population.mean())]
         return "product", [HaarFactor(self.population), WishartFactor(self.aspect_ratio)]
 

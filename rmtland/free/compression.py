@@ -25,7 +25,7 @@ from rmtland.laws.law import Law
 __all__ = ["free_compression"]
 
 
-def free_compression(law: Operand, t: float) -> Law:
+def free_compression(law: Operand, t: float, *, method: str = "automatic") -> Law:
     """Return the law of a random corner of relative size t of a matrix with the given law.
 
     Parameters
@@ -34,11 +34,13 @@ def free_compression(law: Operand, t: float) -> Law:
         Law of the whole matrix.
     t : float
         Relative size of the corner, 0 < t <= 1.
+    method : str
+        As for `free_sum`.
 
     Raises
     ------
     ValueError
-        If t is not in (0, 1].
+        If t is not in (0, 1], or the method is unknown or does not fit.
     TypeError
         If `law` is not a law.
     """
@@ -46,4 +48,4 @@ def free_compression(law: Operand, t: float) -> Law:
     size = positive("t", t)
     if size > 1:
         raise ValueError(f"t is the relative size of a corner, at most 1; got {t}")
-    return law if size == 1 else affine(free_power(law, 1 / size), scale=size)
+    return law if size == 1 else affine(free_power(law, 1 / size, method=method), scale=size)

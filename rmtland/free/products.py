@@ -28,9 +28,10 @@ from __future__ import annotations
 
 import math
 
+from rmtland.arguments import choice
 from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.signed_product_law import FreeSignedProduct
-from rmtland.free.sums import Operand, as_free_sum, as_law, is_point_mass
+from rmtland.free.sums import Operand, as_free_sum, as_law
 from rmtland.laws.affine_law import Affine, affine
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw
@@ -38,8 +39,10 @@ from rmtland.laws.marchenko_pastur import MarchenkoPastur
 
 __all__ = ["free_product", "general_marchenko_pastur"]
 
+METHODS = ("automatic", "positive", "signed")
 
-def free_product(*operands: Operand) -> Law:
+
+def free_product(*operands: Operand, method: str = "automatic") -> Law:
     """Return the free multiplicative convolution: of A^(1/2) B A^(1/2), A positive, B of any sign.
 
     Parameters
@@ -48,6 +51,10 @@ def free_product(*operands: Operand) -> Law:
         One or more laws (a measured spectrum or eigenvalues in an array stand for their empirical
         law, a model for its limiting law), none of them all at zero. All have one sign, on
         [0, infinity) or on (-infinity, 0], but for at most one on both sides of zero.
+
+    method : str
+        "positive" for the equation of positive laws in logarithms, "signed" for the one that takes
+        a factor of any sign (and positive ones, too); "automatic" chooses the first where it can.
 
     Returns
     -------
@@ -58,8 +65,9 @@ def free_product(*operands: Operand) -> Law:
     Raises
     ------
     ValueError
-        If no law is given, one has all its mass at zero, or two have both signs: A B is then not
-        similar to a self-adjoint operator, and its spectrum need not be real.
+        If no law is given, the method is unknown or does not fit, one has all its mass at zero, or
+        two have both signs: A B is then not similar to a self-adjoint operator, and its spectrum
+        need not be real.
     TypeError
         If an argument is not a law.
 
@@ -69,13 +77,14 @@ def free_product(*operands: Operand) -> Law:
     promise a gap of the result; with more than 400 such choices the bands are found on a grid of
     1501 points, and what is narrower than that can be missed.
     """
+    choice("method", method, METHODS)
     if not operands:
         raise ValueError("free_product needs at least one law")
     laws = tuple(as_law("free_product", operand) for operand in operands)
     for law in laws:
-        if _ends(law) == (0, 0):
+        if law.hull == (0, 0):
             raise ValueError(f"{law!r} has all its mass at zero, and so has the product")
-    signed = [law for law in laws if _ends(law)[0] < 0 < _ends(law)[1]]
+    signed = [law for law in laws if law.hull[0] < 0 < law.hull[1]]
     if len(signed) > 1:
         raise ValueError(
             "free_product takes at most one law with mass on both sides of zero, since a product "
@@ -84,31 +93,32 @@ def free_product(*operands: Operand) -> Law:
     if len(laws) == 1:
         return laws[0]
     # A point mass scales the rest.
-    points = [law for law in laws if is_point_mass(law)]
+    points = [law for law in laws if law.is_point_mass]
     scale = math.prod(law.atoms[0][0] for law in points)
-    spread = [law for law in laws if not is_point_mass(law)]
+    spread = [law for law in laws if not law.is_point_mass]
     if len(spread) < 2:
         return affine(spread[0] if spread else points[0],
                       scale=scale if spread else scale / points[0].atoms[0][0])  # fmt: skip
     # Negative laws are mirrored.
-    scale *= (-1) ** sum(_ends(law)[1] <= 0 for law in spread)
+    scale *= (-1) ** sum(law.hull[1] <= 0 for law in spread)
     factors, more = _factors(
-        tuple(affine(law, scale=-1.0) if _ends(law)[1] <= 0 else law for law in spread)
+        tuple(affine(law, scale=-1.0) if law.hull[1] <= 0 else law for law in spread)
     )
     wisharts = [law for law in factors if isinstance(law, MarchenkoPastur)]
     others = [law for law in factors if not isinstance(law, MarchenkoPastur)]
-    if signed:
-        others.sort(key=lambda law: _ends(law)[0] >= 0)
+    if signed and method == "positive":
+        raise ValueError(
+            f"the method for positive laws takes none with two signs; got {signed[0]!r}"
+        )
+    if signed or method == "signed":
+        if not others:
+            others = [wisharts.pop(0)]
+        others.sort(key=lambda law: law.hull[0] >= 0)
         return FreeSignedProduct(tuple(others), tuple(wisharts)).rescaled(scale * more)
     if not others:
         others = [wisharts.pop(0)]
     product = FreeProduct(tuple(others), tuple(wisharts)).rescaled(abs(scale * more))
     return product if scale > 0 else affine(product, scale=-1.0)
-
-
-def _ends(law: Law) -> tuple[float, float]:
-    ends = [end for band in law.support for end in band] + [place for place, _ in law.atoms]
-    return min(ends), max(ends)
 
 
 def _factors(laws: tuple[Law, ...]) -> tuple[list[Law], float]:

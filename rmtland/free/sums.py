@@ -34,6 +34,7 @@ from typing import TypeAlias
 import numpy as np
 
 from rmtland.arguments import choice, positive
+from rmtland.deprecation import renamed_argument
 from rmtland.free.decompression import measured_free_power
 from rmtland.free.rational.free_levy import FreeLevy
 from rmtland.free.subordination.free_product_law import FreeProduct
@@ -52,10 +53,11 @@ __all__ = ["Operand", "as_law", "free_power", "free_sum"]
 Operand: TypeAlias = Law | Spectrum | SpectralModel | ArrayLike
 """What the verbs of free probability take: a law, or what has one."""
 
-ROUTES = ("automatic", "rational", "subordination")
+METHODS = ("automatic", "rational", "subordination")
 
 
-def free_sum(*operands: Operand, route: str = "automatic") -> Law:
+@renamed_argument("route", "method")
+def free_sum(*operands: Operand, method: str = "automatic") -> Law:
     """Return the free additive convolution of laws: the law of a sum of free operands.
 
     Parameters
@@ -63,9 +65,9 @@ def free_sum(*operands: Operand, route: str = "automatic") -> Law:
     *operands : Law, Spectrum, SpectralModel or array_like of float
         One or more laws; a measured spectrum (or eigenvalues in an array) stands for its
         empirical law, a model for the limiting law that it has.
-    route : str
-        "rational" for the exact polynomial route, which needs rational R-transforms;
-        "subordination" for the route that takes any laws through their Stieltjes transforms;
+    method : str
+        "rational" for the exact polynomial equation, which needs rational R-transforms;
+        "subordination" for the equation that takes any laws through their Stieltjes transforms;
         "automatic" chooses the rational one where it can.
 
     Returns
@@ -78,7 +80,7 @@ def free_sum(*operands: Operand, route: str = "automatic") -> Law:
     Raises
     ------
     ValueError
-        If no law is given, the route is unknown, or the rational route is asked for and an
+        If no law is given, the method is unknown, or the rational method is asked for and an
         R-transform is not rational.
     TypeError
         If an argument is not a law.
@@ -89,7 +91,7 @@ def free_sum(*operands: Operand, route: str = "automatic") -> Law:
     promise a gap of the result; with more than 400 such choices the bands are found on a grid of
     1501 points, and what is narrower than that can be missed.
     """
-    choice("route", route, ROUTES)
+    choice("method", method, METHODS)
     if not operands:
         raise ValueError("free_sum needs at least one law")
     laws = tuple(as_law("free_sum", operand) for operand in operands)
@@ -97,17 +99,17 @@ def free_sum(*operands: Operand, route: str = "automatic") -> Law:
         return laws[0]
     rational = [law for law in laws if isinstance(law, LevyLaw)]
     others = [law for law in laws if not isinstance(law, LevyLaw)]
-    if others and route == "rational":
+    if others and method == "rational":
         raise ValueError(
-            f"the rational route needs laws with a rational R-transform; got {others[0]!r}"
+            f"the rational method needs laws with a rational R-transform; got {others[0]!r}"
         )
     # A point mass shifts the rest.
-    spread = [law for law in laws if not is_point_mass(law)]
+    spread = [law for law in laws if not law.is_point_mass]
     if len(spread) < len(laws):
-        points = [law for law in laws if is_point_mass(law)]
-        rest = free_sum(*spread, route=route) if spread else points.pop()
+        points = [law for law in laws if law.is_point_mass]
+        rest = free_sum(*spread, method=method) if spread else points.pop()
         return affine(rest, shift=sum(law.atoms[0][0] for law in points))
-    if route == "subordination":
+    if method == "subordination":
         return _subordinated([(law, 1.0) for law in laws], None)
     triplet = reduce(add, (law.levy for law in rational), LevyTriplet())
     if not others:
@@ -115,7 +117,8 @@ def free_sum(*operands: Operand, route: str = "automatic") -> Law:
     return _subordinated([(law, 1.0) for law in others], triplet)
 
 
-def free_power(law: Operand, t: float, *, route: str = "automatic") -> Law:
+@renamed_argument("route", "method")
+def free_power(law: Operand, t: float, *, method: str = "automatic") -> Law:
     """Return the law of t free copies added up: R_t = t R.
 
     Parameters
@@ -126,7 +129,7 @@ def free_power(law: Operand, t: float, *, route: str = "automatic") -> Law:
         Power: any t >= 1; any t > 0 for laws with a rational R-transform here, which are
         freely infinitely divisible, and for an `EmpiricalLaw` of measured eigenvalues, whose
         power below 1 is a `RecoveredLaw` with its error (`free_decompression`).
-    route : str
+    method : str
         As for `free_sum`.
 
     Raises
@@ -136,19 +139,19 @@ def free_power(law: Operand, t: float, *, route: str = "automatic") -> Law:
     TypeError
         If `law` is not a law.
     """
-    choice("route", route, ROUTES)
+    choice("method", method, METHODS)
     power = positive("t", t)
     law = as_law("free_power", law)
-    if is_point_mass(law):
+    if law.is_point_mass:
         return affine(law, scale=power)
-    if isinstance(law, LevyLaw) and route != "subordination":
+    if isinstance(law, LevyLaw) and method != "subordination":
         triplet = law.levy
         rates = tuple(power * rate for rate in triplet.rates)
         return _levy_law(
             LevyTriplet(power * triplet.drift, power * triplet.variance, rates, triplet.jumps)
         )
-    if route == "rational":
-        raise ValueError(f"the rational route needs a rational R-transform; got {law!r}")
+    if method == "rational":
+        raise ValueError(f"the rational method needs a rational R-transform; got {law!r}")
     if power < 1 and isinstance(law, EmpiricalLaw):
         return measured_free_power(law, power)
     if power < 1:
@@ -193,11 +196,6 @@ def as_law(verb: str, operand: Operand) -> Law:
     raise TypeError(
         f"{verb} takes laws, spectra or arrays of eigenvalues; got {type(operand).__name__}"
     )
-
-
-def is_point_mass(law: Law) -> bool:
-    """Whether all mass of a law is in one atom."""
-    return not law.support and len(law.atoms) == 1
 
 
 def _levy_law(triplet: LevyTriplet) -> Law:

@@ -87,4 +87,4 @@ def test_laws_without_a_rational_r_transform_are_refused_by_the_rational_route()
     # As the arcsine law, the free sum of two signs. It is refused before any method is called.
     other = type("Arcsine", (Law,), dict.fromkeys(Law.__abstractmethods__))()
     with pytest.raises(ValueError, match="rational R-transform"):
-        free_sum(Semicircle(), other, route="rational")
+        free_sum(Semicircle(), other, method="rational")

@@ -50,7 +50,7 @@ from rmtland.free.recovered import Deconvolution
 from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
-from rmtland.free.sums import free_power, free_sum, is_point_mass
+from rmtland.free.sums import free_power, free_sum
 from rmtland.laws.affine_law import Affine, affine
 from rmtland.laws.discrete import Discrete, EmpiricalLaw, without_rounding
 from rmtland.laws.law import Law
@@ -168,9 +168,9 @@ def _known_sum(total: Law, noise: Law) -> Law | None:
     """X from the parts of the operands, or None."""
     if total == noise:
         return Discrete((0.0,), (1.0,))
-    if is_point_mass(noise):
+    if noise.is_point_mass:
         return affine(total, shift=-noise.atoms[0][0])
-    if is_point_mass(total):
+    if total.is_point_mass:
         raise ValueError(
             "the deconvolution does not exist: the total is a point mass and the noise is not "
             f"(the variance {noise.var()} of the noise is above that of the total, 0)"
@@ -257,9 +257,9 @@ def _known_product(total: Law, noise: Law) -> Law | None:
     """X from the factors of the operands, or None."""
     if total == noise:
         return Discrete((1.0,), (1.0,))
-    if is_point_mass(noise):
+    if noise.is_point_mass:
         return affine(total, scale=1 / noise.atoms[0][0])
-    if is_point_mass(total):
+    if total.is_point_mass:
         raise ValueError(
             "the deconvolution does not exist: the total is a point mass and the noise is not"
         )
@@ -313,7 +313,7 @@ def _require_spread(total: Law, noise: Law) -> None:
     """Refuse a discrete total: no sum or product is one unless an operand is a point mass."""
     if isinstance(total, SubordinatedLaw):
         return
-    if not total.support and not is_point_mass(noise):
+    if not total.support and not noise.is_point_mass:
         raise ValueError(
             "the deconvolution does not exist: the total consists of atoms alone, which no free "
             "sum or product with noise that is not a point mass does; give measured eigenvalues as "

@@ -70,7 +70,7 @@ from rmtland.free.polynomials.two_projections import (
     is_two_point,
     law_of_two_point_polynomial,
 )
-from rmtland.free.sums import free_sum, is_point_mass
+from rmtland.free.sums import free_sum
 from rmtland.laws.affine_law import affine
 from rmtland.laws.discrete import Discrete
 from rmtland.laws.law import Law
@@ -281,7 +281,7 @@ def law_of_polynomial(
     points = {
         name: law.atoms[0][0]
         for name, law in variables.items()
-        if isinstance(law, Law) and is_point_mass(law)
+        if isinstance(law, Law) and law.is_point_mass
     }
     p = _substituted(p, points)
     laws = {name: variables[name] for name in p.variables}

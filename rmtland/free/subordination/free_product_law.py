@@ -69,12 +69,12 @@ class FreeProduct(SubordinatedLaw):
 
     @cached_property
     def _scale(self) -> float:
-        return math.prod(_top(law) for law in self.factors)
+        return math.prod(law.hull[1] for law in self.factors)
 
     @cached_property
     def hull_bound(self) -> tuple[float, float]:
         """Bounds of the support, not necessarily sharp."""
-        return math.prod(_bottom(law) for law in self.factors), self._scale
+        return math.prod(law.hull[0] for law in self.factors), self._scale
 
     @cached_property
     def atoms(self) -> Atoms:
@@ -143,11 +143,3 @@ def _inverse_series(series: list[Fraction]) -> list[Fraction]:
         power = _multiply(power, reciprocal)
         inverse.append(power[n - 1] / n)
     return inverse
-
-
-def _bottom(law: Law) -> float:
-    return min([low for low, _ in law.support] + [place for place, _ in law.atoms])
-
-
-def _top(law: Law) -> float:
-    return max([high for _, high in law.support] + [place for place, _ in law.atoms])

@@ -61,7 +61,7 @@ class FreeSum(SubordinatedLaw):
     def _scale(self) -> float:
         means = [law.mean() for law in self.operands]
         ends = [
-            power * max(abs(end - mean) for end in _ends(law))
+            power * max(abs(end - mean) for end in law.hull)
             for law, power, mean in zip(self.operands, self.powers, means, strict=True)
         ]
         if self.levy is not None:
@@ -74,12 +74,8 @@ class FreeSum(SubordinatedLaw):
     @cached_property
     def hull_bound(self) -> tuple[float, float]:
         """Bounds of the support, not necessarily sharp."""
-        lows = [
-            power * min(_ends(law)) for law, power in zip(self.operands, self.powers, strict=True)
-        ]
-        highs = [
-            power * max(_ends(law)) for law, power in zip(self.operands, self.powers, strict=True)
-        ]
+        lows = [power * law.hull[0] for law, power in zip(self.operands, self.powers, strict=True)]
+        highs = [power * law.hull[1] for law, power in zip(self.operands, self.powers, strict=True)]
         if self.levy is not None:
             middle, variance = (float(kappa) for kappa in self.levy.exact_cumulants(2))
             reach = 2 * variance**0.5 + max((abs(jump) for jump in self.levy.jumps), default=0.0)
@@ -145,8 +141,8 @@ class FreeSum(SubordinatedLaw):
             low = self.levy.drift if min(self.levy.jumps, default=1.0) > 0 else -np.inf
             high = self.levy.drift if max(self.levy.jumps, default=-1.0) < 0 else np.inf
         pairs = list(zip(self.operands, self.powers, strict=True))
-        low += sum(power * min(_ends(law)) for law, power in pairs)
-        high += sum(power * max(_ends(law)) for law, power in pairs)
+        low += sum(power * law.hull[0] for law, power in pairs)
+        high += sum(power * law.hull[1] for law, power in pairs)
         return low, high
 
     @cached_property
@@ -166,7 +162,3 @@ class FreeSum(SubordinatedLaw):
 
         gaps = [replace(gap, low=exact(gap.low), high=exact(gap.high)) for gap in search.gaps()]
         return [gap for gap in gaps if gap.low < gap.high]
-
-
-def _ends(law: Law) -> list[float]:
-    return [end for band in law.support for end in band] + [place for place, _ in law.atoms]

@@ -87,7 +87,7 @@ class _Remote:
         exact = reciprocal_s(law._exact_moments(12))
         values = np.array([float(value) for value in exact])
         shares = np.abs(values[1:] / values[0]) ** (1 / np.arange(1, 12))
-        return cls(values, float(0.02 / max(shares.max(), 1.0)), 4 * _ends(law)[1])
+        return cls(values, float(0.02 / max(shares.max(), 1.0)), 4 * law.hull[1])
 
     def near(self, m: NDArray[Any], a: NDArray[Any]) -> Logical:
         """Whether the expansion holds at m, with the point close to a."""
@@ -467,8 +467,3 @@ class SignedProductEquation(SubordinationEquation):
         omegas = tuple(omega.astype(np.complex128) for omega in curve.omegas)
         places = tuple(np.log(omega) for omega in omegas)
         return SubordinationState(places[0].copy(), places, self.inner_states(folded(places)))
-
-
-def _ends(law: Law) -> tuple[float, float]:
-    ends = [end for band in law.support for end in band] + [place for place, _ in law.atoms]
-    return min(ends), max(ends)

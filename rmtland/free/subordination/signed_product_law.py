@@ -87,16 +87,16 @@ class FreeSignedProduct(SubordinatedLaw):
 
     @cached_property
     def _top(self) -> float:
-        return math.prod(_ends(law)[1] for law in self.factors[1:])
+        return math.prod(law.hull[1] for law in self.factors[1:])
 
     @cached_property
     def _scale(self) -> float:
-        return self._top * max(map(abs, _ends(self.operands[0])))
+        return self._top * max(map(abs, self.operands[0].hull))
 
     @cached_property
     def hull_bound(self) -> tuple[float, float]:
         """Bounds of the support, not necessarily sharp."""
-        low, high = _ends(self.operands[0])
+        low, high = self.operands[0].hull
         return low * self._top, high * self._top
 
     @cached_property
@@ -132,7 +132,7 @@ class FreeSignedProduct(SubordinatedLaw):
         if len(chosen) > MAX_COMPONENTS:
             return search.by_grid()
         gaps = search.swept(chosen, 0)
-        if min(_ends(law)[0] for law in self.factors[1:]) > 0:
+        if min(law.hull[0] for law in self.factors[1:]) > 0:
             return gaps
         # Where the positive factors come down to zero, edges close to it are edges at it.
         tiny = 2e-12 * self._scale
@@ -303,8 +303,3 @@ class FreeSignedProduct(SubordinatedLaw):
         if close.any() and self._beside_zero is not None:
             below[close] = self._beside_zero.below(x[close])
         return below
-
-
-def _ends(law: Law) -> tuple[float, float]:
-    ends = [end for band in law.support for end in band] + [place for place, _ in law.atoms]
-    return min(ends), max(ends)

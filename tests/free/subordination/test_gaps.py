@@ -94,7 +94,7 @@ def test_promising_components_leave_the_gaps_of_all_components(kind, seed, monke
 def test_narrow_bands_of_rare_jumps_are_seen(law, ratio, variance):
     # a Marchenko-Pastur law with far fewer samples than dimensions: a small band far away
     rare = MarchenkoPastur(ratio, variance)
-    merged, apart = free_sum(law, rare), free_sum(law, rare, route="subordination")
+    merged, apart = free_sum(law, rare), free_sum(law, rare, method="subordination")
     assert len(merged.support) == 2
     np.testing.assert_allclose(merged.support, apart.support, rtol=1e-12, atol=1e-12)
     # the small band holds the mass of the rare part, since the other band is far below it
@@ -127,7 +127,7 @@ def test_measured_spectra_are_added_in_seconds():
 @pytest.mark.parametrize("variance", [1e-3, 0.4, 9.0])
 def test_reported_errors_of_sums_cover_the_true_ones(phi, variance):
     rng = np.random.default_rng(5)
-    law = free_sum(MarchenkoPastur(phi), Semicircle(variance), route="subordination")
+    law = free_sum(MarchenkoPastur(phi), Semicircle(variance), method="subordination")
     exact_law = free_sum(MarchenkoPastur(phi), Semicircle(variance))
     z = []
     for low, high in law.support:
@@ -210,8 +210,8 @@ def test_thin_densities_are_zero_to_rounding_not_errors():
 @pytest.mark.parametrize(
     "law",
     [
-        free_sum(Semicircle(1.4e-4, 1.37), MarchenkoPastur(2.0, 6.2), route="subordination"),
-        free_sum(Uniform(1.52, 1.78), MarchenkoPastur(117.0, 1.7), route="subordination"),
+        free_sum(Semicircle(1.4e-4, 1.37), MarchenkoPastur(2.0, 6.2), method="subordination"),
+        free_sum(Uniform(1.52, 1.78), MarchenkoPastur(117.0, 1.7), method="subordination"),
         free_sum(FussCatalan(2.0), Uniform(0.519, 0.533)),
     ],
 )

@@ -216,8 +216,8 @@ def test_the_route_by_subordination_equals_the_rational_one():
             MarchenkoPastur(math.exp(rng.uniform(-2, 2)), math.exp(rng.uniform(-1, 1))),
             Semicircle(math.exp(rng.uniform(-5, 1)), rng.normal()),
         )
-        exact = free_sum(*laws, route="rational")
-        generic = free_sum(*laws, route="subordination")
+        exact = free_sum(*laws, method="rational")
+        generic = free_sum(*laws, method="subordination")
         assert np.ravel(generic.support) == pytest.approx(np.ravel(exact.support), abs=1e-12)
         x = inside(exact, 40)
         assert generic.pdf(x) == pytest.approx(exact.pdf(x), rel=1e-11, abs=1e-13)

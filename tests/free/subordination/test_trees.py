@@ -362,7 +362,7 @@ def test_products_associate(one, two, three):
 @some
 def test_routes_agree(one, two):
     one, two = law_of(one), law_of(two)
-    agree(free_sum(one, two), free_sum(one, two, route="subordination"))
+    agree(free_sum(one, two), free_sum(one, two, method="subordination"))
 
 
 @given(tree=trees(2), place=number(-3, 3))
