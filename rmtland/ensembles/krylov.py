@@ -324,8 +324,9 @@ def _is_continuous(factor: Factor) -> bool:
 
 def _sum(factors: Sequence[Factor], n: float, steps: int) -> tuple[Any, tuple[Any, ...]]:
     """Kernel and its arguments for a sum."""
-    from rmtland.ensembles.krylov_kernels import (
-        lazy_factors,  # numba loads at first use
+    from rmtland.ensembles.krylov_kernels import (  # numba loads at first use
+        Factors,
+        lazy_factors,
         wishart_plus_wigner,
     )
 
@@ -345,15 +346,16 @@ def _sum(factors: Sequence[Factor], n: float, steps: int) -> tuple[Any, tuple[An
         values, sizes = spectra.pop(0)
     else:
         values, sizes = np.zeros(1), np.array([unit])
-    return lazy_factors, (
+    described = Factors(
         sizes, values + shift, np.ones(sizes.size), noise,
         widths, np.zeros(widths.size), gains, *_stack(spectra), *_blocks(relus, n),
     )  # fmt: skip
+    return lazy_factors, (described,)
 
 
 def _product(factors: Sequence[Factor], n: float, steps: int) -> tuple[Any, tuple[Any, ...]]:
     """Kernel and its arguments for A^(1/2) B A^(1/2); A and B may be exchanged."""
-    from rmtland.ensembles.krylov_kernels import lazy_factors  # numba loads at first use
+    from rmtland.ensembles.krylov_kernels import Factors, lazy_factors  # numba loads at first use
 
     allowed = WishartFactor | HaarFactor | SpikeFactor
     if len(factors) != 2 or not all(isinstance(f, allowed) for f in factors):
@@ -382,10 +384,11 @@ def _product(factors: Sequence[Factor], n: float, steps: int) -> tuple[Any, tupl
     else:
         values, sizes = spectra.pop(0)
         roots = np.sqrt(values)
-    return lazy_factors, (
+    described = Factors(
         sizes, np.zeros(sizes.size), roots, 0.0,
         widths, inner, gains, *_stack(spectra), *_blocks([], n),
     )  # fmt: skip
+    return lazy_factors, (described,)
 
 
 def _spectra(factors: Sequence[Factor], n: float, steps: int) -> list[tuple[Real, Real]]:

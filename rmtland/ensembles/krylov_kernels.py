@@ -1,7 +1,7 @@
 """Compiled kernels of Krylov sampling; the formulas stand in `rmtland.ensembles.krylov`.
 
 Both kernels draw one run from a NumPy generator, draw by draw like the plain versions in
-`rmtland.ensembles.krylov_reference`, and are tested equal to them. `unit` is n^(-1/2); at n = inf
+`tests/krylov_reference.py`, and are tested equal to them. `unit` is n^(-1/2); at n = inf
 it is 0 and all sizes are relative to n.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from rmtland.compiled import compiled
 
-__all__ = ["lazy_factors", "wishart_plus_wigner"]
+__all__ = ["Factors", "lazy_factors", "wishart_plus_wigner"]
 
 _EXHAUSTED = 1e-13  # a new direction that is shorter, relative to the operator, is rounding
 
@@ -124,6 +124,27 @@ class _Space(NamedTuple):
     used: Any  # a block
     owner: Any  # block of each coordinate
     dim: Any  # number of coordinates, shape (1,)
+
+
+class Factors(NamedTuple):
+    """Factors of a sum, in the coordinates of a main space with blocks of equal shifts and roots.
+
+    They are Wishart matrices A A^T, or A B B^T A^T where `inner` gives the columns of B;
+    Haar-conjugated spectra; and block matrices [[0, E X^T], [X E^T, 0]].
+    """
+
+    sizes: Any  # of the blocks of the main space
+    shifts: Any
+    roots: Any
+    noise: Any  # of the Gaussian matrix
+    columns: Any  # of A, a Wishart matrix
+    inner: Any  # of B, or zero
+    gains: Any
+    haar_start: Any  # first block of each conjugated spectrum, and the end
+    haar_sizes: Any  # multiplicities
+    haar_values: Any
+    block_sizes: Any  # rows of E, rows of X, columns of both: (matrices, 3)
+    block_gains: Any
 
 
 class _Link(NamedTuple):
@@ -252,17 +273,16 @@ def _apply_gaussian(generator, unit, near_size, far_size, link, near, far, block
 
 
 @_jit
-def lazy_factors(
-    generator, unit, n, sizes, shifts, roots, noise, columns, inner, gains,
-    haar_start, haar_sizes, haar_values, block_sizes, block_gains, alpha, beta,
-):  # fmt: skip
+def lazy_factors(generator, unit, n, factors, alpha, beta):
     """Lanczos of diag(shifts) + noise W + D (sum of lazy factors) D with D = diag(roots).
 
-    The main space has blocks of `sizes` equal shifts and roots. The factors are Wishart matrices
-    A A^T, or A B B^T A^T where `inner` gives the columns of B; Haar-conjugated spectra; and the
-    block matrices [[0, E X^T], [X E^T, 0]] with `block_sizes` rows of E, rows of X and columns of
-    both. Returns the number of steps before breakdown.
+    The factors are described by `Factors`. Returns the number of steps before breakdown.
     """
+    sizes, shifts, roots, noise = factors.sizes, factors.shifts, factors.roots, factors.noise
+    columns, inner, gains = factors.columns, factors.inner, factors.gains
+    haar_start, haar_sizes = factors.haar_start, factors.haar_sizes
+    haar_values, block_sizes = factors.haar_values, factors.block_sizes
+    block_gains = factors.block_gains
     steps = alpha.size
     wisharts, haars, relus = columns.size, haar_start.size - 1, block_gains.size
     calls = 1 + steps * (wisharts + haars + relus + (1 if noise > 0.0 else 0))

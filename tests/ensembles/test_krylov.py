@@ -1,12 +1,13 @@
 import math
 
+import krylov_reference
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from rmtland.ensembles import krylov, krylov_kernels, krylov_reference
+from rmtland.ensembles import krylov, krylov_kernels
 from rmtland.ensembles.krylov import (
     GaussianFactor,
     HaarFactor,

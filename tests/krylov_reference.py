@@ -13,6 +13,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtland.ensembles.krylov_kernels import Factors
+
 __all__ = ["lazy_factors", "measure_coefficients", "wishart_plus_wigner"]
 
 Real = NDArray[np.float64]
@@ -185,22 +187,13 @@ def lazy_factors(
     generator: np.random.Generator,
     unit: float,
     n: float,
-    sizes: Real,
-    shifts: Real,
-    roots: Real,
-    noise: float,
-    columns: Real,
-    inner: Real,
-    gains: Real,
-    haar_start: NDArray[np.int64],
-    haar_sizes: Real,
-    haar_values: Real,
-    block_sizes: Real,
-    block_gains: Real,
+    described: Factors,
     alpha: Real,
     beta: Real,
 ) -> int:
     """Each factor a function of a vector of the main space; Lanczos on their sum."""
+    sizes, shifts, roots, noise, columns, inner, gains, *others = described
+    haar_start, haar_sizes, haar_values, block_sizes, block_gains = others
     source = _Source(generator, unit)
     main = _Space(sizes, source)
     factors: list[Callable[[Real], Real]] = []
