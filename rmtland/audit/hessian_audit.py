@@ -55,6 +55,7 @@ from rmtland.ensembles import HaarSum
 from rmtland.laws import EmpiricalLaw, Law
 from rmtland.laws.spectral_model import SpectralModel
 from rmtland.models import DysonHessian
+from rmtland.models.dyson.tabulated import table_memory
 from rmtland.networks import LossPoint
 from rmtland.spectrum import Spectrum
 from rmtland.streams import Rng, streams
@@ -485,7 +486,7 @@ def memory_needed(point: LossPoint) -> int:
     jacobian = 8 * m * int(net.n_out) * p
     needed = 8 * 8 * p**2 + 2 * jacobian + _FREE_SUMS
     if dyson_inapplicability(point) is None:
-        needed += int(DysonHessian.of_point(_in_double(point)).memory)
+        needed += table_memory(DysonHessian.of_point(_in_double(point)))
     return needed
 
 

@@ -49,10 +49,9 @@ True
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, NoReturn, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
@@ -61,6 +60,7 @@ from rmtland.arrays import ArrayLibrary
 from rmtland.deprecation import renamed_method
 from rmtland.laws import SpectralModel
 from rmtland.models.dyson.blocks import BlockEquation, Blocks
+from rmtland.models.dyson.cost import Cost, operations_of_point, speed
 from rmtland.models.dyson.dyson_hessian import DysonHessian
 from rmtland.models.far_field import variance_from_above
 from rmtland.models.smoothed_index import index_from_above, trusted_index
@@ -68,7 +68,7 @@ from rmtland.solution import ConvergenceError, Solution, Status
 from rmtland.spectrum import Spectrum
 from rmtland.typing import ArrayLike, Complex, Real, Rng
 
-__all__ = ["Cost", "FiniteSizeHessian", "parallel_paths"]
+__all__ = ["FiniteSizeHessian", "parallel_paths"]
 
 Progress = Callable[[int, int], object]
 
@@ -76,13 +76,6 @@ _STEP = 0.03  # of the derivative, relative to the height
 _TOLERANCE = 1e-9
 _TURN = 0.8  # largest change of phase between two steps that is trusted
 _FINEST = 2.0**-12
-
-
-class Cost(NamedTuple):
-    """What a computation will take, estimated beforehand."""
-
-    seconds: float
-    bytes: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,17 +176,14 @@ class FiniteSizeHessian(SpectralModel):
             a factor of about three), and bytes.
         """
         n1, m = self.model.features.shape
-        n0 = self.model.x.shape[1]
-        wide = n1 * n0 if self.model.coupling == "full" and self.model.part_name == "total" else n0
-        step = 8 * wide**3 * (1 if wide > n0 else n1) + 8 * m**3 + 8 * n1 * n0 * m * m
         pairs = 0.0
         if self.model.part_name != "residual":
             pairs = 8 * n1 * m**4 + 2 * (8 / 3) * (m * m / 2) ** 3
         if self.model.part_name == "total":
             side = (n1 + m) ** 2 / 2
             pairs = 8.0 * n1 * n1 * m**4 + 2 * (8 + 8 / 3) * side**3 + 8.0 * n1**4 * m**2
-        operations = 3 * 20 * step + 2 * pairs
-        return Cost(count("points", points) * operations / _speed(), self.memory)
+        operations = 3 * operations_of_point(self.model.equation) + 2 * pairs
+        return Cost(count("points", points) * operations / speed(), self.memory)
 
     # Results -------------------------------------------------------------------------------------
 
@@ -255,8 +245,7 @@ class FiniteSizeHessian(SpectralModel):
         free = ArrayLibrary.of().free_memory()
         if self.memory > free:
             raise MemoryError(
-                f"the correction takes about {self.memory / 2**30:.1f} GiB and "
-                f"{self.cost(z.size).seconds:.0f} s, more than the "
+                f"the correction takes {self.cost(z.size).sentence}, more than the "
                 f"{free / 2**30:.1f} GiB that are free; it is for small networks, take the "
                 "model without it"
             )
@@ -345,17 +334,6 @@ class FiniteSizeHessian(SpectralModel):
         return self.model.lanczos(n, steps, rng=rng, runs=runs)
 
     smoothed_density = renamed_method("smoothed_density", "smoothed_pdf")
-
-
-def _speed() -> float:
-    """Operations a second of a complex product, real ones counted."""
-    a = np.full((192, 192), 0.5 + 0.1j)
-    best = np.inf
-    for _ in range(3):
-        start = time.perf_counter()
-        a @ a
-        best = min(best, time.perf_counter() - start)
-    return float(8 * len(a) ** 3 / best)
 
 
 def parallel_paths(

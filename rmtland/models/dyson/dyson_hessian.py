@@ -101,6 +101,7 @@ from rmtland.deprecation import renamed_argument, renamed_method
 from rmtland.laws import SpectralModel
 from rmtland.laws.law import upper_half_plane
 from rmtland.models.dyson.blocks import BlockEquation
+from rmtland.models.dyson.cost import Cost, operations_of_point, speed
 from rmtland.models.dyson.covariances import covariance_of, second_layer_of
 from rmtland.models.dyson.fixed_points import STEPS, FixedPoint, SolvedStates, solve_along
 from rmtland.models.dyson.free_slopes import FreeSlopes
@@ -386,6 +387,22 @@ class DysonHessian(SpectralModel):
     def memory(self) -> int:
         """Bytes that a solution takes at its height, estimated from above."""
         return self.equation.memory
+
+    def cost(self, points: int = 1) -> Cost:
+        """Estimate what so many points take on this machine.
+
+        Parameters
+        ----------
+        points : int
+            Number of points.
+
+        Returns
+        -------
+        Cost
+            Seconds, right to a factor of about three, and bytes.
+        """
+        operations = operations_of_point(self.equation)
+        return Cost(count("points", points) * operations / speed(), self.memory)
 
     def solve_along(
         self,

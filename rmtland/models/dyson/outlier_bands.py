@@ -30,14 +30,15 @@ Two classes far apart: one strong direction of the data, an eigenvalue for each 
 >>> first, x = rng.normal(size=(8, 8)) / np.sqrt(8), rng.normal(size=(32, 8))
 >>> x[:, 0] += 6 * (-1.0) ** np.arange(32)
 >>> model = DysonHessian.of_first_layer(
-...     first, x, outputs=8, epsilon=0.0, activation="tanh", part="gauss_newton"
-..., rng=0 )
+...     first, x, outputs=8, epsilon=0.0, activation="tanh", part="gauss_newton", rng=0
+... )
 >>> [band.count for band in outliers(model)]
 [8]
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol
@@ -49,7 +50,7 @@ from rmtland.models.far_field import root_mean_square
 from rmtland.solution import ConvergenceError, Solution
 from rmtland.typing import ArrayLike, Complex, Logical, Real
 
-__all__ = ["OutlierBand", "outliers"]
+__all__ = ["OutlierBand", "outlier_points", "outliers"]
 
 _TOLERANCE = 1e-6
 _HEIGHT = 4e-3  # of the scan, relative to the place
@@ -98,7 +99,12 @@ class OutlierBand:
     defect: float
 
 
-def outliers(model: HessianLaw, *, largest_share: float = 0.1) -> tuple[OutlierBand, ...]:
+def outliers(
+    model: HessianLaw,
+    *,
+    largest_share: float = 0.1,
+    progress: Callable[[int, int], object] | None = None,
+) -> tuple[OutlierBand, ...]:
     """Return the bands beside the bulk that a matrix Dyson equation predicts.
 
     Gaps narrower than 1.5 % of their distance from 0 are not seen: what they separate is one band.
@@ -110,6 +116,9 @@ def outliers(model: HessianLaw, *, largest_share: float = 0.1) -> tuple[OutlierB
     largest_share : float
         Share of all eigenvalues, in (0, 0.5], up to which what lies beyond a gap is a set of
         outliers; the first band with more is the bulk.
+    progress : callable, optional
+        Called as ``progress(done, expected)`` with numbers of points solved; `outlier_points` tells
+        the second beforehand, and ``model.cost(outlier_points(model))`` the time.
 
     Returns
     -------
@@ -133,10 +142,57 @@ def outliers(model: HessianLaw, *, largest_share: float = 0.1) -> tuple[OutlierB
     size = root_mean_square(lambda z: _transform(model, z), model.mean())
     if not size:
         return ()
+    if progress is not None:
+        model = _Counted(model, _expected(model.mean(), size), progress)
     radius = _radius(model, size)
     least = max(_LEAST * abs(model.mean()), _FLOOR * size)
     bands = [band for sign in (1.0, -1.0) for band in _from_end(model, radius, sign, share, least)]
     return tuple(sorted(bands, key=lambda band: band.mean))
+
+
+def outlier_points(model: HessianLaw) -> int:
+    """Estimate how many points `outliers` solves, most of them in scans as far as the bulk.
+
+    Parameters
+    ----------
+    model : DysonHessian
+        As for `outliers`.
+
+    Returns
+    -------
+    int
+    """
+    size = root_mean_square(lambda z: _transform(model, z), model.mean())
+    return _expected(model.mean(), size) if size else 1
+
+
+def _expected(mean: float, size: float) -> int:
+    """Two heights, both ends, down to half a root mean square; contours and edges of few bands."""
+    reach = np.log(4.0 * size / max(size / 2, _LEAST * abs(mean)))
+    return int(4 * reach / (1 - _RATIO)) + 4 * _CONTOUR[0] + 40
+
+
+class _Counted:
+    """A law of a Hessian that tells how many points were solved."""
+
+    def __init__(
+        self, model: HessianLaw, expected: int, progress: Callable[[int, int], object]
+    ) -> None:
+        self.model, self.expected, self.progress = model, expected, progress
+        self.done = 0
+
+    @property
+    def parameter_count(self) -> int:
+        return self.model.parameter_count
+
+    def mean(self) -> float:
+        return self.model.mean()
+
+    def solve(self, z: ArrayLike, *, tolerance: float = _TOLERANCE, throw: bool = True) -> Solution:
+        found = self.model.solve(z, tolerance=tolerance, throw=throw)
+        self.done += int(np.size(z))
+        self.progress(self.done, max(self.expected, self.done))
+        return found
 
 
 def _transform(model: HessianLaw, z: Complex) -> Complex:

@@ -51,7 +51,7 @@ from rmtland.models.far_field import root_mean_square
 from rmtland.solution import ConvergenceError, Solution
 from rmtland.typing import ArrayLike, Complex, Integer, Real
 
-__all__ = ["Progress", "TabulatedLaw", "tabulated_law"]
+__all__ = ["Progress", "TabulatedLaw", "table_memory", "tabulated_law"]
 
 Progress = Callable[[int, int], object]
 
@@ -72,6 +72,12 @@ class Equation(Protocol):
 
     @property
     def part_name(self) -> str: ...
+
+    @property
+    def features(self) -> Real: ...
+
+    @property
+    def memory(self) -> int: ...
 
     def mean(self) -> float: ...
 
@@ -105,7 +111,7 @@ def tabulated_law(
     model : DysonHessian
         The equation.
     points : int
-        Points of the table at most, at least 20; each is solved at two heights.
+        Points of the table at most, at least 20; each is solved at one height.
     limits : (float, float), optional
         Where to look for the spectrum at first; found from the moments by default.
     first : array_like of float, optional
@@ -160,6 +166,25 @@ def tabulated_law(
     if wanted is not None:
         table.couple(model, wanted)
     return table.law()
+
+
+def table_memory(model: Equation, *, points: int = 60) -> int:
+    """Bytes that a table takes at its height, estimated from above.
+
+    Parameters
+    ----------
+    model : DysonHessian
+        The equation.
+    points : int
+        Points of the table.
+
+    Returns
+    -------
+    int
+        For the solution of a point, and the states kept to start others from.
+    """
+    n1, m = model.features.shape
+    return int(model.memory + min(_STATES, 2 * points * 16 * (n1**2 + m**2)) + 2**21)
 
 
 class _Table:

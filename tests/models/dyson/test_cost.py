@@ -1,0 +1,76 @@
+"""What is stated beforehand: seconds, bytes, points."""
+
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from rmtland.models import DysonHessian, FiniteSizeHessian, outliers
+from rmtland.models.dyson import Cost, outlier_points
+from rmtland.models.dyson.curvature import averaged_over_curvature
+from rmtland.models.dyson.tabulated import table_memory, tabulated_law
+
+
+def network(n=6, m=24, **options):
+    rng = np.random.default_rng(0)
+    first, x = rng.normal(size=(n, n)) / np.sqrt(n), rng.normal(size=(m, n))
+    fields = {"outputs": n, "epsilon": 0.4, "activation": "relu", "rng": 0} | options
+    return DysonHessian.of_first_layer(first, x, **fields)
+
+
+@pytest.mark.parametrize("coupling", ["full", "units"])
+def test_the_memory_of_a_table_is_stated(coupling):
+    model = network(n=8, m=64, coupling=coupling)
+    model.stieltjes(1j)
+    tracemalloc.start()
+    try:
+        tabulated_law(network(n=8, m=64, coupling=coupling), points=30)
+        used = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert used < table_memory(model, points=30) < 10 * used
+
+
+@pytest.mark.parametrize("part", ["gauss_newton", "total"])
+def test_seconds_of_the_correction_are_right_to_an_order_of_magnitude(part):
+    corrected = FiniteSizeHessian(network(n=6, m=24, part=part))
+    cost = corrected.cost(points=2)
+    assert isinstance(cost, Cost)
+    assert cost.bytes == corrected.memory
+    start, seen = time.process_time(), []
+    corrected.smoothed_pdf(
+        [0.3, 0.6], eta=0.1, progress=lambda done, total: seen.append((done, total))
+    )
+    spent = time.process_time() - start
+    assert seen == [(k, 4) for k in range(1, 5)]
+    assert spent / 100 < cost.seconds < 100 * spent + 10
+    assert corrected.cost(points=20).seconds > 2 * cost.seconds
+    assert FiniteSizeHessian(network(m=48)).cost().seconds > cost.seconds
+
+
+def test_points_of_outliers_are_told_beforehand_and_on_the_way():
+    model, seen = network(n=8, m=32, epsilon=0.0, part="gauss_newton"), []
+    expected = outlier_points(model)
+    outliers(model, progress=lambda done, total: seen.append((done, total)))
+    dones = [done for done, _ in seen]
+    assert dones == sorted(dones)
+    assert all(done <= total for done, total in seen)
+    assert expected / 5 < dones[-1] < 5 * expected
+    assert model.cost(expected).seconds > 0
+
+
+def test_the_spread_of_the_curvature_term_falls_with_the_outputs():
+    rng = np.random.default_rng(0)
+    first, x = rng.normal(size=(5, 5)), rng.normal(size=(20, 5))
+    options = {"eta": 0.3, "activation": "tanh", "draws": 6, "rng": 1}
+    few, many = (
+        averaged_over_curvature(first, x, [0.0, 0.5], outputs=n, epsilon=0.5, **options)
+        for n in (1, 30)
+    )
+    assert (few.spread / few.mean).max() > 2 * (many.spread / many.mean).max()
+    assert few.standard_error == pytest.approx(few.spread / np.sqrt(6))
+    still = averaged_over_curvature(
+        first, x, 0.0, outputs=3, epsilon=0.5, eta=0.3, activation="relu", draws=2
+    )
+    assert still.spread == pytest.approx(0, abs=1e-7)
