@@ -29,7 +29,7 @@ activation of one's own is an `Activation`, which `MLP` takes in place of a name
 >>> f = ACTIVATIONS["tanh"]
 >>> z = np.array([0.0, 0.5, 40.0])
 >>> f.slope(z, f.value(z))
-array([1.00000000e+00, 7.86447733e-01, 7.21940559e-35])
+array([1.00000000e+00, 7.86447733e-01, 7.21940555e-35])
 """
 
 from __future__ import annotations

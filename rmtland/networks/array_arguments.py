@@ -99,7 +99,17 @@ def any_array(array: Any, like: Array) -> Array:
 
 
 def is_single(array: Any) -> bool:
-    """Return whether an argument is an array in single precision."""
+    """Return whether an argument is an array in single precision.
+
+    Parameters
+    ----------
+    array : object
+        An array of any library, or anything else.
+
+    Returns
+    -------
+    bool
+    """
     dtype = getattr(array, "dtype", None)
     return bool(dtype == np.float32) if type(array) is np.ndarray else "float32" in str(dtype)
 

@@ -30,17 +30,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtland.arguments import nonnegative
 from rmtland.networks.activation import Activation, activation
+from rmtland.typing import Real
 
 __all__ = ["GaussianAverages", "gaussian_averages"]
 
-Array = NDArray[np.float64]
 
-_REACH = 14.0  # standard deviations: exp(-14^2/2) = 3e-43
-_MOST_POINTS = 2**18
+_CUTOFF = 14.0  # standard deviations: exp(-14^2/2) = 3e-43
+_MAX_POINTS = 2**18
 _EPS = 2.0**-52
 
 
@@ -89,9 +88,9 @@ def _quadrature(f: Activation, variance: float) -> GaussianAverages:
         slope = float(f.slope(zero, value)[0])
         return GaussianAverages(float(value[0]) ** 2, slope, slope**2, error=0.0)
     unit = min(1.0, deviation)
-    last = math.log(_REACH * deviation / unit) + 0.1
+    last = math.log(_CUTOFF * deviation / unit) + 0.1
 
-    def rule(points: int) -> tuple[Array, Array]:
+    def rule(points: int) -> tuple[Real, Real]:
         """Return the three sums and the sums of the moduli of their terms."""
         w, step = np.linspace(-4.5, last, points, retstep=True)
         positive = unit * np.exp(w - np.exp(-w))
@@ -113,7 +112,7 @@ def _quadrature(f: Activation, variance: float) -> GaussianAverages:
             square, slope, slope_square = map(float, fine)
             error = float((change + rounding).max())
             return GaussianAverages(square, slope, slope_square, error)
-        if points > _MOST_POINTS or not np.isfinite(fine).all():
+        if points > _MAX_POINTS or not np.isfinite(fine).all():
             raise ValueError(
                 f"the Gaussian averages of {f.name!r} at variance {variance:g} do not converge "
                 f"(last change {change.max():.1e}); is it smooth except at 0?"

@@ -25,14 +25,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtland.networks.activation import Activation
 from rmtland.networks.gaussian_averages import gaussian_averages
+from rmtland.typing import Real
 
 __all__ = ["INITIALISATIONS", "Initialisation"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -58,13 +56,27 @@ class Initialisation:
         shape: tuple[int, int],
         activation: str | Activation,
         generator: np.random.Generator,
-    ) -> Array:
-        """Draw a weight matrix of shape (n_l, n_{l-1})."""
+    ) -> Real:
+        """Draw a weight matrix of shape (n_l, n_{l-1}).
+
+        Parameters
+        ----------
+        shape : (int, int)
+            (n_l, n_{l-1}).
+        activation : str or Activation
+            Of the network, for the variance of "critical".
+        generator : Generator
+            What draws.
+
+        Returns
+        -------
+        ndarray, shape (n_l, n_{l-1})
+        """
         fan_out, fan_in = shape
         deviation = math.sqrt(self.variance(fan_in, fan_out, activation))
         if self.entries == "uniform":
-            reach = math.sqrt(3.0) * deviation
-            return generator.uniform(-reach, reach, size=shape)
+            half_width = math.sqrt(3.0) * deviation
+            return generator.uniform(-half_width, half_width, size=shape)
         normal = generator.standard_normal(shape)
         if self.entries == "normal":
             return deviation * normal

@@ -75,14 +75,34 @@ class OutputCurvature:
         return self.diagonal is None
 
     def of_samples(self, samples: slice) -> Self:
-        """Return the curvature of some samples."""
+        """Return the curvature of some samples.
+
+        Parameters
+        ----------
+        samples : slice
+            Which.
+
+        Returns
+        -------
+        OutputCurvature
+        """
         if samples == slice(None):
             return self
         pieces = (self.diagonal, self.top)
         return type(self)(*(None if each is None else each[samples, :] for each in pieces))
 
     def times(self, vectors: Array) -> Array:
-        """Return Lambda v for vectors of shape (m, k, n_out)."""
+        """Return Lambda v for vectors of shape (m, k, n_out).
+
+        Parameters
+        ----------
+        vectors : array, shape (m, k, n_out)
+            k vectors a sample.
+
+        Returns
+        -------
+        array, shape (m, k, n_out)
+        """
         if self.diagonal is None:
             return vectors
         diagonal = self.diagonal[:, None, :]
@@ -91,7 +111,17 @@ class OutputCurvature:
         return _centred(diagonal, self.top[:, None, :], vectors, axis=-1)
 
     def times_samples_last(self, tensor: Array) -> Array:
-        """Return Lambda P for a tensor of shape (n_out, n, m or 1); the result has (., ., m)."""
+        """Return Lambda P for a tensor of shape (n_out, n, m or 1); the result has (., ., m).
+
+        Parameters
+        ----------
+        tensor : array, shape (n_out, n, m) or (n_out, n, 1)
+            n vectors a sample.
+
+        Returns
+        -------
+        array, shape (n_out, n, m)
+        """
         if self.diagonal is None:
             return tensor
         diagonal = self.diagonal.T[:, None, :]
@@ -120,25 +150,80 @@ class Loss:
     name: str
 
     def value(self, outputs: Array, targets: Array) -> Array:
-        """Return the sum over samples, an array of no axes."""
+        """Return the sum over samples, an array of no axes.
+
+        Parameters
+        ----------
+        outputs, targets : array, shape (m, n_out)
+            Outputs of the network, and targets as `targets` returns them.
+
+        Returns
+        -------
+        array, shape ()
+        """
         xp = array_namespace(outputs)
         error = xp.reshape(outputs - targets, (-1,))
         return 0.5 * (error @ error)
 
     def gradient(self, outputs: Array, targets: Array) -> Array:
-        """Return dl/do, shape (m, n_out)."""
+        """Return dl/do, shape (m, n_out).
+
+        Parameters
+        ----------
+        outputs, targets : array, shape (m, n_out)
+            As for `value`.
+
+        Returns
+        -------
+        array, shape (m, n_out)
+        """
         return outputs - targets
 
     def curvature(self, outputs: Array) -> OutputCurvature:
-        """Return d^2 l/do^2 of each sample."""
+        """Return d^2 l/do^2 of each sample.
+
+        Parameters
+        ----------
+        outputs : array, shape (m, n_out)
+            Outputs of the network.
+
+        Returns
+        -------
+        OutputCurvature
+        """
         return OutputCurvature()
 
     def draw(self, outputs: Array, generator: np.random.Generator) -> Array:
-        """Draw targets from the distribution whose negative log-likelihood the loss is."""
+        """Draw targets from the distribution whose negative log-likelihood the loss is.
+
+        Parameters
+        ----------
+        outputs : array, shape (m, n_out)
+            Outputs of the network.
+        generator : Generator
+            What draws.
+
+        Returns
+        -------
+        array, shape (m, n_out)
+        """
         return outputs + placed(generator.standard_normal(tuple(outputs.shape)), outputs)
 
     def targets(self, y: Array, *, samples: int, n_out: int, like: Array) -> Array:
         """Return targets of shape (m, n_out) in the library and dtype of `like`, or say why not.
+
+        Parameters
+        ----------
+        y : array_like
+            Targets as a user gives them.
+        samples, n_out : int
+            Numbers of samples and outputs.
+        like : array
+            Of which library, device and dtype.
+
+        Returns
+        -------
+        array, shape (m, n_out)
 
         Raises
         ------

@@ -78,6 +78,23 @@ class LossData:
     ) -> LossData:
         """Return the data of a network, checked where they are kept whole.
 
+        Parameters
+        ----------
+        x, y : array_like
+            Inputs and targets; anything that has a shape and slices.
+        theta : array
+            Of the library, device and dtype of the computation.
+        widths : tuple of int
+            Of the network.
+        loss : Loss
+            What says which targets are good.
+        chunk : int, optional
+            Samples read at once.
+
+        Returns
+        -------
+        LossData
+
         Raises
         ------
         ValueError
@@ -117,12 +134,27 @@ class LossData:
         return self.chunk >= self.size
 
     def chunks(self) -> Iterator[tuple[Array, Array]]:
-        """Read the data: pairs (x, targets) of arrays."""
+        """Read the data: pairs (x, targets) of arrays.
+
+        Returns
+        -------
+        iterator of (array, array)
+        """
         for start in range(0, self.size, self.chunk):
             yield self._read(start, min(self.size, start + self.chunk))
 
     def subset(self, which: Any) -> LossData:
-        """Return the samples numbered `which` (ascending), checked and kept whole."""
+        """Return the samples numbered `which` (ascending), checked and kept whole.
+
+        Parameters
+        ----------
+        which : ndarray of int
+            Ascending.
+
+        Returns
+        -------
+        LossData
+        """
         x, y = self._check(_picked(self.x, which), _picked(self.y, which), "")
         return replace(self, x=x, y=y, size=len(which), chunk=len(which))
 

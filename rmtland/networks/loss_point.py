@@ -261,7 +261,17 @@ class LossPoint:
     # Jacobians -----------------------------------------------------------------------------------
 
     def jacobian(self) -> Array:
-        """Return d prediction / d theta, shape (m n_out, p); rows run as `prediction.ravel()`."""
+        """Return d prediction / d theta, shape (m n_out, p); rows run as `prediction.ravel()`.
+
+        Returns
+        -------
+        array, shape (m n_out, p)
+
+        Raises
+        ------
+        ValueError
+            If an entry overflows.
+        """
         rows = joined([jacobian(batch, self.net.blocks) for batch in self.passes()])
         refuse_overflow("Jacobian", rows)
         return rows
@@ -325,13 +335,32 @@ class LossPoint:
         """Return the empirical neural tangent kernel J J^T, shape (m n_out, m n_out).
 
         Not divided by the number of samples; J itself is never formed.
+
+        Returns
+        -------
+        array, shape (m n_out, m n_out)
+
+        Raises
+        ------
+        ValueError
+            If an entry overflows.
         """
         kernel = ntk(list(self.passes()), self.net.blocks)
         refuse_overflow("kernel", kernel)
         return kernel
 
     def sample_gradients(self) -> Array:
-        """Return the gradient of the loss of each sample, shape (m, p), without weight decay."""
+        """Return the gradient of the loss of each sample, shape (m, p), without weight decay.
+
+        Returns
+        -------
+        array, shape (m, p)
+
+        Raises
+        ------
+        ValueError
+            If an entry overflows.
+        """
         rows = joined([sample_gradients(b, self.net.blocks) for b in self.passes()])
         refuse_overflow("gradient", rows)
         return rows
@@ -613,7 +642,12 @@ class LossPoint:
         return ForwardPass(weights, biases, f, self.data.loss, x, y)
 
     def passes(self) -> Iterator[ForwardPass]:
-        """Return the forward passes, one a chunk of samples; the only one is kept."""
+        """Return the forward passes, one a chunk of samples; the only one is kept.
+
+        Returns
+        -------
+        iterator of ForwardPass
+        """
         if self.data.is_whole:
             yield self._whole
         else:

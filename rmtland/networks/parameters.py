@@ -68,7 +68,21 @@ class ParameterBlock:
 def parameter_blocks(
     widths: tuple[int, ...], *, bias: bool, ntk: bool = False
 ) -> tuple[ParameterBlock, ...]:
-    """Return the blocks of a network's flat parameter vector, in order."""
+    """Return the blocks of a network's flat parameter vector, in order.
+
+    Parameters
+    ----------
+    widths : tuple of int
+        Of the network.
+    bias : bool
+        Whether layers have biases.
+    ntk : bool, optional
+        Whether weights are divided by the square root of their fan-in.
+
+    Returns
+    -------
+    tuple of ParameterBlock
+    """
     blocks: list[ParameterBlock] = []
     start = 0
     for layer, (n_before, n_here) in enumerate(pairwise(widths), 1):
@@ -87,6 +101,18 @@ def effective_weights(
     """Return (W_1, W_2, ...) as they multiply, and (b_1, b_2, ...), None where there is none.
 
     Those that enter as they are, are views into `theta`.
+
+    Parameters
+    ----------
+    theta : array, shape (p,)
+        The parameters.
+    blocks : tuple of ParameterBlock
+        Their layout.
+
+    Returns
+    -------
+    weights : tuple of array
+    biases : tuple of array or None
     """
     reshape = reshape_of(theta)
     weights: list[Array] = []

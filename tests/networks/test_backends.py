@@ -4,7 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from network_cases import CASES, NetworkCase
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from network_cases import ACTIVATION_NAMES, CASES, LOSS_NAMES, NetworkCase
 
 from rmtland.arrays import to_numpy
 from rmtland.networks import MLP, train
@@ -92,6 +94,27 @@ def test_training_takes_the_same_steps_in_every_library(library, method):
     assert result.steps == expected.steps
 
 
+def activation_in(xp, name, z):
+    """Return f(z) by the functions of `xp`, jax.numpy or torch."""
+    if xp.__name__ == "torch":
+        erf = xp.special.erf
+    else:
+        from jax.scipy.special import erf
+    return {
+        "tanh": lambda: xp.tanh(z),
+        "relu": lambda: xp.where(z > 0, z, 0.0 * z),
+        "linear": lambda: z,
+        "leaky_relu": lambda: xp.where(z > 0, z, z / 100),
+        "erf": lambda: erf(z),
+        "sigmoid": lambda: 1 / (1 + xp.exp(-z)),
+        "softplus": lambda: xp.log1p(xp.exp(z)),
+        "gelu": lambda: z * (1 + erf(z / 2**0.5)) / 2,
+        "silu": lambda: z / (1 + xp.exp(-z)),
+        "quadratic": lambda: z * z,
+        "sine": lambda: xp.sin(z),
+    }[name]()
+
+
 def loss_in(xp, case, theta):
     """Return the loss by the functions of `xp`, jax.numpy or torch."""
     signal, used = xp.asarray(case.x), 0
@@ -105,7 +128,7 @@ def loss_in(xp, case, theta):
             signal = signal + theta[used : used + here]
             used += here
         if layer < len(case.widths) - 1:
-            signal = xp.tanh(signal)
+            signal = activation_in(xp, case.activation, signal)
     y = xp.asarray(case.targets)
     if case.loss == "mse":
         loss = ((signal - y) ** 2).sum() / 2
@@ -145,6 +168,49 @@ def test_against_jax(case):
     hessian = jax.hessian(lambda t: loss_in(jax.numpy, case, t))(case.theta)
     close(np.asarray(hessian), case.point.hessian().total)
     close(np.asarray(hessian), case.point.hessian("total"))
+
+
+networks = st.builds(
+    NetworkCase,
+    widths=st.lists(st.integers(1, 5), min_size=2, max_size=5).map(tuple),
+    activation=st.sampled_from(ACTIVATION_NAMES),
+    bias=st.booleans(),
+    samples=st.integers(1, 9),
+    seed=st.integers(0, 10**6),
+    loss=st.sampled_from(LOSS_NAMES),
+    weight_decay=st.sampled_from([0.0, 0.3]),
+    parametrisation=st.sampled_from(["standard", "ntk"]),
+)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+@settings(max_examples=30, deadline=None)
+@given(case=networks)
+def test_any_network_against_torch(case):
+    torch = pytest.importorskip("torch")
+    v = np.random.default_rng(case.seed).standard_normal(len(case.theta))
+    gradient, product = torch.func.jvp(
+        torch.func.grad(lambda t: loss_in(torch, case, t)),
+        (torch.tensor(case.theta),),
+        (torch.tensor(v),),
+    )
+    close(gradient, case.point.gradient, 1e-11)
+    close(product, case.point.hvp(v), 1e-11)
+    close(product, case.point.hessian().total @ v, 1e-11)
+
+
+@settings(max_examples=12, deadline=None)
+@given(case=networks)
+def test_any_network_against_jax(case):
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    v = np.random.default_rng(case.seed).standard_normal(len(case.theta))
+    gradient, product = jax.jvp(
+        jax.grad(lambda t: loss_in(jax.numpy, case, t)), (case.theta,), (v,)
+    )
+    close(np.asarray(gradient), case.point.gradient, 1e-11)
+    close(np.asarray(product), case.point.hvp(v), 1e-11)
+    close(np.asarray(product), case.point.hessian("total") @ v, 1e-11)
 
 
 @pytest.mark.gpu

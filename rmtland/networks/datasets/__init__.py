@@ -43,6 +43,17 @@ DATASETS: dict[str, Callable[..., Dataset]] = {
 def dataset(name: str, *args: Any, **options: Any) -> Dataset:
     """Return the data set called `name`; the rest is passed on to its function.
 
+    Parameters
+    ----------
+    name : str
+        One of `DATASETS`.
+    *args, **options
+        Passed on to its function.
+
+    Returns
+    -------
+    Dataset
+
     Raises
     ------
     ValueError

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rmtland.arguments import choice
 from rmtland.networks.datasets.dataset import Dataset, image_dataset
-from rmtland.streams import Rng
+from rmtland.typing import Rng
 
 __all__ = ["cifar10"]
 
@@ -61,6 +61,10 @@ def cifar10(
     rng : optional
         Anything `numpy.random.default_rng` takes; draws the subset.
 
+    Returns
+    -------
+    Dataset
+
     Raises
     ------
     FileNotFoundError
@@ -75,10 +79,17 @@ def cifar10(
     records = np.concatenate([_records(place / name) for name in _FILES[part]])
     planes = records[:, 1:].reshape(-1, 3, 32, 32)
     return image_dataset(
-        planes.transpose(0, 2, 3, 1), records[:, 0].astype(np.int64), name="cifar10",
-        title=f"CIFAR-10 {part} images", samples=samples, grayscale=grayscale,
-        downsample=downsample, whitening=whitening, target=target, rng=rng,
-    )  # fmt: skip
+        planes.transpose(0, 2, 3, 1),
+        records[:, 0].astype(np.int64),
+        name="cifar10",
+        title=f"CIFAR-10 {part} images",
+        samples=samples,
+        grayscale=grayscale,
+        downsample=downsample,
+        whitening=whitening,
+        target=target,
+        rng=rng,
+    )
 
 
 def _records(path: Path) -> NDArray[np.uint8]:

@@ -29,11 +29,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.arguments import choice, count, float_array
-from rmtland.streams import Rng, random_generator
+from rmtland.streams import random_generator
+from rmtland.typing import Real, Rng
 
 __all__ = ["WHITENING_FLOOR", "Dataset", "averaged", "image_dataset", "whiten"]
 
-Array = NDArray[np.float64]
 
 WHITENING_FLOOR = 1e-4
 """Directions with less than this fraction of the largest variance are dropped."""
@@ -64,8 +64,8 @@ class Dataset:
         If x or y is empty, not two-dimensional or not finite, or if their lengths differ.
     """
 
-    x: Array
-    y: Array
+    x: Real
+    y: Real
     name: str
     description: str = ""
     target: str = ""
@@ -115,6 +115,15 @@ class Dataset:
             How many.
         rng : optional
             Anything `numpy.random.default_rng` takes.
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        ValueError
+            If there are not so many.
         """
         samples = count("samples", samples)
         if samples > len(self):
@@ -126,15 +135,25 @@ class Dataset:
         """Return inputs of mean 0 and variance 1: overall, or `each` input by itself.
 
         An input that is constant becomes zero.
+
+        Parameters
+        ----------
+        each : bool, optional
+            Scale each input by itself, not all of them by one number.
+
+        Returns
+        -------
+        Dataset
         """
         axis = 0 if each else None
         centred = self.x - self.x.mean(axis=axis)
         deviation = np.asarray(centred.std(axis=axis))
         x = centred / np.where(deviation > 0.0, deviation, 1.0)
         return self._changed(
-            x, f"{'each input' if each else 'inputs'} scaled to mean 0, variance 1"
-            + ("" if each else " overall")
-        )  # fmt: skip
+            x,
+            f"{'each input' if each else 'inputs'} scaled to mean 0, variance 1"
+            + ("" if each else " overall"),
+        )
 
     def whitened(self, kind: str = "zca") -> Dataset:
         """Return inputs whose covariance over the samples is the identity (see the module).
@@ -143,25 +162,59 @@ class Dataset:
         ----------
         kind : {"zca", "pca"}, optional
             Which whitening.
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        ValueError
+            For an unknown kind, or inputs that do not vary.
         """
         x, step = whiten(self.x, kind)
         return self._changed(x, step, image=self.image if kind == "zca" else None)
 
     def grayscale(self) -> Dataset:
-        """Return colour images as 0.299 red + 0.587 green + 0.114 blue (ITU-R BT.601)."""
+        """Return colour images as 0.299 red + 0.587 green + 0.114 blue (ITU-R BT.601).
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        ValueError
+            If the inputs are no colour images.
+        """
         if self.image is None or len(self.image) != 3 or self.image[2] != 3:
             raise ValueError(f"grayscale needs colour images; this set has image={self.image}")
         images = self.x.reshape(len(self), *self.image) @ np.array([0.299, 0.587, 0.114])
         return self._changed(images.reshape(len(self), -1), "grayscale", image=self.image[:2])
 
     def downsampled(self, factor: int) -> Dataset:
-        """Return images whose pixels are averages of squares of `factor` x `factor` pixels."""
+        """Return images whose pixels are averages of squares of `factor` x `factor` pixels.
+
+        Parameters
+        ----------
+        factor : int
+            Pixels a side of a square; it divides height and width.
+
+        Returns
+        -------
+        Dataset
+
+        Raises
+        ------
+        ValueError
+            If the inputs are no images, or the factor does not divide their sides.
+        """
         if self.image is None:
             raise ValueError("down-sampling needs images; this set has image=None")
         images, step = averaged(self.x.reshape(len(self), *self.image), factor)
         return self._changed(images.reshape(len(self), -1), step, image=images.shape[1:])
 
-    def _changed(self, x: Array, step: str, **changes: Any) -> Dataset:
+    def _changed(self, x: Real, step: str, **changes: Any) -> Dataset:
         if self.target == "autoencoder":
             changes["y"] = x
         description = f"{self.description}, {step}" if self.description else step
@@ -175,8 +228,28 @@ class Dataset:
         )
 
 
-def whiten(rows: Array, kind: str) -> tuple[Array, str]:
-    """Return whitened rows and a few words on it."""
+def whiten(rows: Real, kind: str) -> tuple[Real, str]:
+    """Return whitened rows and a few words on it.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (m, n)
+        The inputs.
+    kind : {"zca", "pca"}
+        Which whitening.
+
+    Returns
+    -------
+    rows : ndarray
+        Of unit covariance in the directions that were kept.
+    words : str
+        What was done.
+
+    Raises
+    ------
+    ValueError
+        For an unknown kind, or inputs that do not vary.
+    """
     choice("kind of whitening", kind, ("zca", "pca"))
     centred = rows - rows.mean(axis=0)
     variances, directions = np.linalg.eigh(centred.T @ centred / len(centred))
@@ -192,8 +265,28 @@ def whiten(rows: Array, kind: str) -> tuple[Array, str]:
     return centred @ (scaled @ directions[:, keep].T), step
 
 
-def averaged(images: NDArray[Any], factor: int) -> tuple[Array, str]:
-    """Return images (m, height, width[, channels]) averaged over squares, and words on it."""
+def averaged(images: NDArray[Any], factor: int) -> tuple[Real, str]:
+    """Return images (m, height, width[, channels]) averaged over squares, and words on it.
+
+    Parameters
+    ----------
+    images : ndarray, shape (m, height, width) or (m, height, width, channels)
+        The images.
+    factor : int
+        Pixels a side of a square.
+
+    Returns
+    -------
+    images : ndarray
+        Smaller by the factor.
+    words : str
+        What was done.
+
+    Raises
+    ------
+    ValueError
+        If the factor does not divide both sides.
+    """
     factor = count("factor", factor)
     height, width = images.shape[1:3]
     if height % factor or width % factor:
@@ -223,6 +316,36 @@ def image_dataset(
     """Return images as a data set: subset, colours, size, scale, targets, in this order.
 
     Scaling and whitening use the samples that were drawn.
+
+    Parameters
+    ----------
+    images : ndarray, shape (total, height, width[, channels])
+        All images.
+    labels : ndarray of int, shape (total,)
+        Their classes, from 0 to 9.
+    name, title : str
+        Name of the set, and words for its images.
+    samples : int or None
+        How many to draw; all, in their order, if None.
+    grayscale : bool
+        Take the luminance.
+    downsample : int
+        Average squares of so many pixels a side.
+    whitening : {"zca", "pca"} or None
+        Which whitening.
+    target : {"one-hot", "autoencoder"}
+        Which targets.
+    rng : optional
+        Draws the subset.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    ValueError
+        For more samples than there are, or an unknown target or whitening.
     """
     choice("target", target, ("autoencoder", "one-hot"))
     total, steps = len(images), []

@@ -24,11 +24,10 @@ from numpy.typing import NDArray
 from rmtland.arguments import choice, count
 from rmtland.networks.datasets.dataset import Dataset, averaged
 from rmtland.networks.datasets.dataset import whiten as whitened
-from rmtland.streams import Rng, random_generator
+from rmtland.streams import random_generator
+from rmtland.typing import Real, Rng
 
 __all__ = ["digits"]
-
-Array = NDArray[np.float64]
 
 
 def digits(
@@ -103,7 +102,7 @@ def digits(
 
 
 @lru_cache(maxsize=1)
-def _digit_images() -> tuple[Array, NDArray[np.int64]]:
+def _digit_images() -> tuple[Real, NDArray[np.int64]]:
     """Return images of shape (1797, 8, 8), grey levels 0..16, and labels of shape (1797,)."""
     try:
         from sklearn.datasets import load_digits
@@ -112,6 +111,6 @@ def _digit_images() -> tuple[Array, NDArray[np.int64]]:
             "the digits come with scikit-learn, which is not installed: pip install scikit-learn"
         ) from error
     bunch = load_digits()
-    images: Array = bunch.images.astype(np.float64)
+    images: Real = bunch.images.astype(np.float64)
     images.flags.writeable = False
     return images, bunch.target.astype(np.int64)

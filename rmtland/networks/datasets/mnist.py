@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.networks.datasets.dataset import Dataset, image_dataset
-from rmtland.streams import Rng
+from rmtland.typing import Rng
 
 __all__ = ["mnist5k"]
 
@@ -43,6 +43,10 @@ def mnist5k(
     rng : optional
         Anything `numpy.random.default_rng` takes; draws the subset.
 
+    Returns
+    -------
+    Dataset
+
     Raises
     ------
     ImportError
@@ -50,9 +54,17 @@ def mnist5k(
     """
     images, labels = _mnist_images()
     return image_dataset(
-        images, labels, name="mnist5k", title="MNIST digits", samples=samples, grayscale=False,
-        downsample=downsample, whitening=whitening, target=target, rng=rng,
-    )  # fmt: skip
+        images,
+        labels,
+        name="mnist5k",
+        title="MNIST digits",
+        samples=samples,
+        grayscale=False,
+        downsample=downsample,
+        whitening=whitening,
+        target=target,
+        rng=rng,
+    )
 
 
 @lru_cache(maxsize=1)

@@ -17,7 +17,8 @@ from rmtland.arguments import count, nonnegative
 from rmtland.networks.activation import Activation
 from rmtland.networks.datasets.dataset import Dataset
 from rmtland.networks.mlp import MLP
-from rmtland.streams import Rng, random_generator
+from rmtland.streams import random_generator
+from rmtland.typing import Rng
 
 __all__ = ["gaussian", "teacher_student"]
 
@@ -33,6 +34,10 @@ def gaussian(samples: int, n_in: int, n_out: int | None = None, *, rng: Rng = No
         Number of outputs; `n_in` if None.
     rng : optional
         Anything `numpy.random.default_rng` takes; the inputs are drawn first.
+
+    Returns
+    -------
+    Dataset
 
     References
     ----------
@@ -70,6 +75,10 @@ def teacher_student(
         Standard deviation of the normal noise on the targets.
     rng : optional
         Anything `numpy.random.default_rng` takes; draws the teacher, the inputs, the noise.
+
+    Returns
+    -------
+    Dataset
     """
     samples, noise = count("samples", samples), nonnegative("noise", noise)
     teacher = MLP(tuple(widths), activation=activation)

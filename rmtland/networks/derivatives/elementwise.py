@@ -19,14 +19,40 @@ __all__ = ["add_and_scale", "pull_through", "rows_of", "scale"]
 
 
 def scale(tangent: Array, slope: Array, out: Array | None = None) -> Array:
-    """Return slope * tangent, (m, n) times (m, k, n); in the buffer `out` of NumPy if given."""
+    """Return slope * tangent, (m, n) times (m, k, n); in the buffer `out` of NumPy if given.
+
+    Parameters
+    ----------
+    tangent : array, shape (m, k, n)
+        Tangents.
+    slope : array, shape (m, n)
+        What multiplies them.
+    out : ndarray, optional
+        Buffer for the result.
+
+    Returns
+    -------
+    array, shape (m, k, n)
+    """
     if out is not None:
         return np.multiply(slope[:, None, :], tangent, out=out)
     return slope[:, None, :] * tangent
 
 
 def add_and_scale(first: Array, second: Array, slope: Array) -> tuple[Array, Array]:
-    """Return (first + second, slope * (first + second)); both buffers may be overwritten."""
+    """Return (first + second, slope * (first + second)); both buffers may be overwritten.
+
+    Parameters
+    ----------
+    first, second : array, shape (m, k, n)
+        Tangents.
+    slope : array, shape (m, n)
+        What multiplies their sum.
+
+    Returns
+    -------
+    total, scaled : array, shape (m, k, n)
+    """
     first += second
     return first, scale(first, slope, out=second if isinstance(second, np.ndarray) else None)
 
@@ -41,6 +67,19 @@ def pull_through(
     """Return slope * (first + second) + second_order * tangent; None counts as zero.
 
     The buffers `first` and `second` may be overwritten.
+
+    Parameters
+    ----------
+    first, second : array or None, shape (m, k, n)
+        Signals.
+    slope, second_order : array or None, shape (m, n)
+        What multiplies their sum, and the tangent.
+    tangent : array or None, shape (m, k, n)
+        The tangent.
+
+    Returns
+    -------
+    array or None, shape (m, k, n)
     """
     total = second if first is None else first
     free = None  # a buffer whose content is used up
@@ -59,6 +98,16 @@ def pull_through(
 
 
 def rows_of(vectors: Array) -> Array:
-    """Return the columns of a matrix of shape (p, k) as rows, C-contiguous in NumPy."""
+    """Return the columns of a matrix of shape (p, k) as rows, C-contiguous in NumPy.
+
+    Parameters
+    ----------
+    vectors : array, shape (p, k)
+        Columns.
+
+    Returns
+    -------
+    array, shape (k, p)
+    """
     rows = vectors.T
     return np.ascontiguousarray(rows) if isinstance(rows, np.ndarray) else rows

@@ -172,7 +172,12 @@ class ForwardPass:
         return []
 
     def output_jacobians(self) -> tuple[Array, ...]:
-        """Return do/dz_l for l = 1..L, each of shape (m, n_L, n_l), for l = L (1, ., .)."""
+        """Return do/dz_l for l = 1..L, each of shape (m, n_L, n_l), for l = L (1, ., .).
+
+        Returns
+        -------
+        tuple of array
+        """
         n_out = self.weights[-1].shape[0]
         eye = self.xp.eye(n_out, dtype=self.x.dtype, **device_options(self.x))
         jacobian = eye[None, :, :]

@@ -41,7 +41,24 @@ PRODUCT = 2**20
 def signals(
     d: LayerDerivatives, layer: int, jacobians: dict[int, Array], part: str
 ) -> Iterator[tuple[int, Array | None]]:
-    """Return (l', Q_{l'l}) from the last layer down to l = `layer`; None where Q is zero."""
+    """Return (l', Q_{l'l}) from the last layer down to l = `layer`; None where Q is zero.
+
+    Parameters
+    ----------
+    d : LayerDerivatives
+        The network at the point.
+    layer : int
+        l.
+    jacobians : dict
+        {l': dz_l'/dz_l}, of `LayerDerivatives.forward_jacobians`.
+    part : {"gauss_newton", "residual", "total"}
+        Of which matrix.
+
+    Returns
+    -------
+    iterator of (int, array or None)
+        Arrays of shape (n_l', n_l, m or 1).
+    """
     signal = None
     if part != "residual":
         signal = d.curvature.times_samples_last(jacobians[d.depth])
@@ -60,7 +77,28 @@ def signals(
 def general_columns(
     matrix: Array, d: LayerDerivatives, layer: int, part: str, structured: bool, add: bool
 ) -> Iterator[Region]:
-    """Fill the blocks (l', l), l' >= l = `layer`, and their mirror images."""
+    """Fill the blocks (l', l), l' >= l = `layer`, and their mirror images.
+
+    Parameters
+    ----------
+    matrix : array, shape (p, p)
+        Written to.
+    d : LayerDerivatives
+        The network at the point.
+    layer : int
+        l.
+    part : {"gauss_newton", "residual", "total"}
+        Of which matrix.
+    structured : bool
+        Use products over pairs of units where they are faster.
+    add : bool
+        Whether to add to what is there.
+
+    Returns
+    -------
+    iterator of (slice, slice)
+        The blocks that were written.
+    """
     jacobians = d.forward_jacobians(layer)
     for above, signal in signals(d, layer, jacobians, part):
         for upper, lower in d.pairs(above, layer):

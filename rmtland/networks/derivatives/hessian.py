@@ -148,7 +148,30 @@ def assemble_split(
     weight_decay: float = 0.0,
     structured: bool = True,
 ) -> HessianSplit:
-    """Return both parts; `batches` is called for each. See `assemble`."""
+    """Return both parts; `batches` is called for each. See `assemble`.
+
+    Parameters
+    ----------
+    batches : callable
+        Returns the forward passes.
+    blocks : tuple of ParameterBlock
+        Layout of the parameters.
+    samples : int
+        The number m of samples, over all batches.
+    weight_decay : float, optional
+        Added to the diagonal of the Gauss-Newton part.
+    structured : bool, optional
+        As in `assemble`.
+
+    Returns
+    -------
+    HessianSplit
+
+    Raises
+    ------
+    NetworkOverflowError
+        If an entry overflows (a ValueError).
+    """
     gauss_newton, _ = assemble(
         batches(),
         blocks,
@@ -164,7 +187,19 @@ def assemble_split(
 
 
 def chunks(batch: ForwardPass, limit: int) -> Iterator[slice]:
-    """Return slices of samples whose workspaces stay within a number of bytes."""
+    """Return slices of samples whose workspaces stay within a number of bytes.
+
+    Parameters
+    ----------
+    batch : ForwardPass
+        The samples.
+    limit : int
+        Bytes of workspace.
+
+    Returns
+    -------
+    iterator of slice
+    """
     widths = [weight.shape[0] for weight in batch.weights]
     per_sample = max(
         2 * max(n * sum(widths[layer:]) for layer, n in enumerate(widths)),

@@ -27,7 +27,19 @@ Blocks = tuple[ParameterBlock, ...]
 
 
 def jacobian(batch: ForwardPass, blocks: Blocks) -> Array:
-    """Return do/dtheta, shape (m n_out, p)."""
+    """Return do/dtheta, shape (m n_out, p).
+
+    Parameters
+    ----------
+    batch : ForwardPass
+        The samples.
+    blocks : tuple of ParameterBlock
+        Layout of the parameters.
+
+    Returns
+    -------
+    array, shape (m n_out, p)
+    """
     xp = batch.xp
     m, n_out = batch.samples, batch.weights[-1].shape[0]
     pieces = []
@@ -45,7 +57,19 @@ def jacobian(batch: ForwardPass, blocks: Blocks) -> Array:
 
 
 def sample_gradients(batch: ForwardPass, blocks: Blocks) -> Array:
-    """Return the gradient of the loss of each sample, shape (m, p)."""
+    """Return the gradient of the loss of each sample, shape (m, p).
+
+    Parameters
+    ----------
+    batch : ForwardPass
+        The samples.
+    blocks : tuple of ParameterBlock
+        Layout of the parameters.
+
+    Returns
+    -------
+    array, shape (m, p)
+    """
     xp = batch.xp
     pieces = []
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
@@ -59,7 +83,19 @@ def sample_gradients(batch: ForwardPass, blocks: Blocks) -> Array:
 
 
 def ntk(batches: list[ForwardPass], blocks: Blocks) -> Array:
-    """Return J J^T over all batches, shape (m n_out, m n_out)."""
+    """Return J J^T over all batches, shape (m n_out, m n_out).
+
+    Parameters
+    ----------
+    batches : list of ForwardPass
+        The samples.
+    blocks : tuple of ParameterBlock
+        Layout of the parameters.
+
+    Returns
+    -------
+    array, shape (m n_out, m n_out)
+    """
     xp = batches[0].xp
     n_out = batches[0].weights[-1].shape[0]
     m = sum(batch.samples for batch in batches)
@@ -92,6 +128,21 @@ def empirical_fisher(
 
     With generators the gradients are taken at targets drawn from the network's own distribution:
     once for each sample by each generator, in the order of the samples, whatever the batches.
+
+    Parameters
+    ----------
+    batches : iterable of ForwardPass
+        The samples.
+    blocks : tuple of ParameterBlock
+        Layout of the parameters.
+    samples : int
+        The number m of samples, over all batches.
+    generators : list of Generator, optional
+        They draw targets; None takes those of the data.
+
+    Returns
+    -------
+    array, shape (p, p)
     """
     matrix: Array = None
     rounds: list[np.random.Generator | None] = [None] if generators is None else [*generators]

@@ -45,7 +45,19 @@ ROWS_AT_ONCE = 384
 
 
 def gauss_newton_columns(matrix: Array, d: LayerDerivatives, layer: int, add: bool) -> None:
-    """Fill the blocks (l', l) of H0, l' >= l = `layer` >= L - 1, and their mirror images."""
+    """Fill the blocks (l', l) of H0, l' >= l = `layer` >= L - 1, and their mirror images.
+
+    Parameters
+    ----------
+    matrix : array, shape (p, p)
+        Written to.
+    d : LayerDerivatives
+        The network at the point.
+    layer : int
+        l, the last or the last but one.
+    add : bool
+        Whether to add to what is there.
+    """
     for above in range(d.depth, layer - 1, -1):
         for upper, lower in d.pairs(above, layer):
             if layer == d.depth:
@@ -120,7 +132,24 @@ def _write_hidden_hidden(
 
 
 def residual_columns(matrix: Array, d: LayerDerivatives, layer: int, add: bool) -> Iterator[Region]:
-    """Fill the blocks (l', l) of H1, l' >= l = `layer` >= L - 1; yield the regions written."""
+    """Fill the blocks (l', l) of H1, l' >= l = `layer` >= L - 1; yield the regions written.
+
+    Parameters
+    ----------
+    matrix : array, shape (p, p)
+        Written to.
+    d : LayerDerivatives
+        The network at the point.
+    layer : int
+        l, the last or the last but one.
+    add : bool
+        Whether to add to what is there.
+
+    Returns
+    -------
+    iterator of (slice, slice)
+        The regions that were written.
+    """
     if layer == d.depth:
         return
     for upper, lower in d.pairs(d.depth, layer):

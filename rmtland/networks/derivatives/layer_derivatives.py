@@ -67,7 +67,23 @@ class LayerDerivatives:
         samples: slice = slice(None),
         normalisation: float | None = None,
     ) -> LayerDerivatives:
-        """Return the derivatives of some samples of a forward pass; all of them by default."""
+        """Return the derivatives of some samples of a forward pass; all of them by default.
+
+        Parameters
+        ----------
+        batch : ForwardPass
+            The samples.
+        blocks : tuple of ParameterBlock
+            Layout of the parameters.
+        samples : slice, optional
+            Which of them.
+        normalisation : float, optional
+            1/m for all samples, those of other batches included.
+
+        Returns
+        -------
+        LayerDerivatives
+        """
 
         def turned(array: Array) -> Array:
             part = array[samples, :].T
@@ -97,34 +113,94 @@ class LayerDerivatives:
         return int(self.inputs[0].shape[1])
 
     def input_of(self, block: ParameterBlock) -> Array:
-        """Return what multiplies the block's entries: layer inputs, or ones for a bias."""
+        """Return what multiplies the block's entries: layer inputs, or ones for a bias.
+
+        Parameters
+        ----------
+        block : ParameterBlock
+            A weight matrix or bias vector.
+
+        Returns
+        -------
+        array, shape (n_{l-1}, m) or (1, m)
+        """
         inputs = self.inputs[block.layer - 1]
         if block.is_bias:
             return array_namespace(inputs).ones_like(inputs[:1, :])
         return inputs if block.scale == 1.0 else inputs * block.scale
 
     def normalised_input_of(self, block: ParameterBlock) -> Array:
-        """Return the same over the number of samples, transposed: the right factor of a block."""
+        """Return the same over the number of samples, transposed: the right factor of a block.
+
+        Parameters
+        ----------
+        block : ParameterBlock
+            A weight matrix or bias vector.
+
+        Returns
+        -------
+        array, shape (m, n_{l-1}) or (m, 1)
+        """
         return (self.input_of(block) * self.normalisation).T
 
     def slope_times_input(self, block: ParameterBlock) -> Array:
-        """Return f'(z_l)[j] u_l[k] with rows (j, k), shape (p_block, m)."""
+        """Return f'(z_l)[j] u_l[k] with rows (j, k), shape (p_block, m).
+
+        Parameters
+        ----------
+        block : ParameterBlock
+            A weight matrix or bias vector of a hidden layer.
+
+        Returns
+        -------
+        array, shape (p_block, m)
+        """
         product = self.slopes[block.layer - 1][:, None, :] * self.input_of(block)[None, :, :]
         return product.reshape(-1, self.samples)
 
     def blocks_of(self, layer: int) -> Iterator[ParameterBlock]:
-        """Return the weight and the bias block of a layer."""
+        """Return the weight and the bias block of a layer.
+
+        Parameters
+        ----------
+        layer : int
+            l.
+
+        Returns
+        -------
+        iterator of ParameterBlock
+        """
         return (block for block in self.blocks if block.layer == layer)
 
     def pairs(self, above: int, layer: int) -> Iterator[tuple[ParameterBlock, ParameterBlock]]:
-        """Return the pairs of blocks of two layers on or below the diagonal."""
+        """Return the pairs of blocks of two layers on or below the diagonal.
+
+        Parameters
+        ----------
+        above, layer : int
+            l' and l.
+
+        Returns
+        -------
+        iterator of (ParameterBlock, ParameterBlock)
+        """
         for upper in self.blocks_of(above):
             for lower in self.blocks_of(layer):
                 if upper.start >= lower.start:
                     yield upper, lower
 
     def forward_jacobians(self, layer: int) -> dict[int, Array]:
-        """Return {l': dz_l'/dz_l} for l' >= l, each of shape (n_l', n_l, m or 1)."""
+        """Return {l': dz_l'/dz_l} for l' >= l, each of shape (n_l', n_l, m or 1).
+
+        Parameters
+        ----------
+        layer : int
+            l.
+
+        Returns
+        -------
+        dict of int to array
+        """
         inputs = self.inputs[0]
         n_here = self.weights[layer - 1].shape[0]
         eye = array_namespace(inputs).eye(n_here, dtype=inputs.dtype, **device_options(inputs))

@@ -270,12 +270,36 @@ def _zeros_like(rows: Array) -> Array:
 
 
 def groups(vectors: int, batch: ForwardPass) -> Iterator[slice]:
-    """Return slices of so many vectors that their tangents fit into the workspace."""
+    """Return slices of so many vectors that their tangents fit into the workspace.
+
+    Parameters
+    ----------
+    vectors : int
+        How many there are.
+    batch : ForwardPass
+        The samples.
+
+    Returns
+    -------
+    iterator of slice
+    """
     step = max(1, TANGENTS_AT_ONCE // (batch.samples * batch.widest))
     for start in range(0, vectors, step):
         yield slice(start, min(start + step, vectors))
 
 
 def joined(arrays: list[Array], axis: int = 0) -> Array:
-    """Return arrays joined along an axis; a single one as it is."""
+    """Return arrays joined along an axis; a single one as it is.
+
+    Parameters
+    ----------
+    arrays : list of array
+        At least one.
+    axis : int, optional
+        Along which.
+
+    Returns
+    -------
+    array
+    """
     return arrays[0] if len(arrays) == 1 else array_namespace(arrays[0]).concat(arrays, axis=axis)

@@ -66,6 +66,10 @@ def push_forward(batch: ForwardPass, rows: Array, blocks: Blocks) -> Array:
         The vectors.
     blocks : tuple of ParameterBlock
         Layout of the parameters.
+
+    Returns
+    -------
+    array, shape (m, k, n_out)
     """
     return _push(batch, _directions(rows, blocks), {}, outputs=True)[-1][0]
 
@@ -73,7 +77,21 @@ def push_forward(batch: ForwardPass, rows: Array, blocks: Blocks) -> Array:
 def add_pulled_back(
     batch: ForwardPass, signal: Array, blocks: Blocks, result: Array, *, factor: float = 1.0
 ) -> None:
-    """Add `factor` J^T u for k vectors u, shape (m, k, n_out), to the rows of `result` (k, p)."""
+    """Add `factor` J^T u for k vectors u, shape (m, k, n_out), to the rows of `result` (k, p).
+
+    Parameters
+    ----------
+    batch : ForwardPass
+        The samples.
+    signal : array, shape (m, k, n_out)
+        The vectors.
+    blocks : tuple of ParameterBlock
+        Layout of the parameters.
+    result : array, shape (k, p)
+        Where the products are added.
+    factor : float, optional
+        Multiplies what is added.
+    """
     _pull(batch, signal, None, None, blocks, result, factor, {})
 
 
@@ -114,7 +132,17 @@ def add_curvature_products(
 
 
 def is_small(batch: ForwardPass) -> bool:
-    """Return whether one vector's product takes the plain route: no array is worth a buffer."""
+    """Return whether one vector's product takes the plain route: no array is worth a buffer.
+
+    Parameters
+    ----------
+    batch : ForwardPass
+        The samples.
+
+    Returns
+    -------
+    bool
+    """
     return batch.xp is not np or batch.samples * batch.widest < LARGE
 
 

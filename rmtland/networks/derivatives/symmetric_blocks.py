@@ -37,7 +37,21 @@ Region = tuple[slice, slice]
 def put_rows_to_the_diagonal(
     matrix: Array, rows: slice, start: int, product: Array, add: bool
 ) -> None:
-    """Write rows of a symmetric block, columns from `start` to the diagonal, and their mirror."""
+    """Write rows of a symmetric block, columns from `start` to the diagonal, and their mirror.
+
+    Parameters
+    ----------
+    matrix : array, shape (p, p)
+        Written to.
+    rows : slice
+        Which rows.
+    start : int
+        The first column.
+    product : array
+        The rows, from the first column to the diagonal.
+    add : bool
+        Whether to add to what is there.
+    """
     before = rows.start - start
     if before:
         columns, part = slice(start, rows.start), product[:, :before]
@@ -48,7 +62,19 @@ def put_rows_to_the_diagonal(
 
 
 def put(matrix: Array, rows: slice, columns: slice, product: Array, add: bool) -> None:
-    """Write a block, or add it to what is there."""
+    """Write a block, or add it to what is there.
+
+    Parameters
+    ----------
+    matrix : array, shape (p, p)
+        Written to.
+    rows, columns : slice
+        Where.
+    product : array
+        The block.
+    add : bool
+        Whether to add to what is there.
+    """
     if add:
         matrix[rows, columns] += product
     else:
@@ -56,7 +82,17 @@ def put(matrix: Array, rows: slice, columns: slice, product: Array, add: bool) -
 
 
 def add_in_place(first: Array, second: Array) -> Array:
-    """Return the sum, in the memory of the first summand where NumPy can."""
+    """Return the sum, in the memory of the first summand where NumPy can.
+
+    Parameters
+    ----------
+    first, second : array
+        The summands.
+
+    Returns
+    -------
+    array
+    """
     if isinstance(first, np.ndarray):
         first += second
         return first
@@ -64,7 +100,17 @@ def add_in_place(first: Array, second: Array) -> Array:
 
 
 def put_product(target: Array, first: Array, second: Array, add: bool) -> None:
-    """Write a product of NumPy arrays that broadcast to a view, or add it to what is there."""
+    """Write a product of NumPy arrays that broadcast to a view, or add it to what is there.
+
+    Parameters
+    ----------
+    target : ndarray
+        A view, written to.
+    first, second : ndarray
+        The factors.
+    add : bool
+        Whether to add to what is there.
+    """
     if add:
         target += first * second
     else:
@@ -72,13 +118,33 @@ def put_product(target: Array, first: Array, second: Array, add: bool) -> None:
 
 
 def zeros(p: int, like: Array) -> Array:
-    """Return a zero matrix of order p of the library, device and dtype of an array."""
+    """Return a zero matrix of order p of the library, device and dtype of an array.
+
+    Parameters
+    ----------
+    p : int
+        The order.
+    like : array
+        Of which library.
+
+    Returns
+    -------
+    array, shape (p, p)
+    """
     xp = array_namespace(like)
     return xp.zeros((p, p), dtype=like.dtype, **device_options(like))
 
 
 def add_to_diagonal(matrix: Array, number: float) -> None:
-    """Add a number to each entry of the diagonal, as one strided step."""
+    """Add a number to each entry of the diagonal, as one strided step.
+
+    Parameters
+    ----------
+    matrix : array, shape (p, p)
+        Written to.
+    number : float
+        The number.
+    """
     step = matrix.shape[0] + 1
     if isinstance(matrix, np.ndarray):
         matrix.flat[::step] += number
@@ -88,13 +154,37 @@ def add_to_diagonal(matrix: Array, number: float) -> None:
 
 
 def row_of(block: ParameterBlock, unit: int) -> slice:
-    """Return the entries of one row (one unit's incoming weights) of a block."""
+    """Return the entries of one row (one unit's incoming weights) of a block.
+
+    Parameters
+    ----------
+    block : ParameterBlock
+        A weight matrix or bias vector.
+    unit : int
+        Which row.
+
+    Returns
+    -------
+    slice
+    """
     width = 1 if block.is_bias else block.shape[1]
     return slice(block.start + unit * width, block.start + (unit + 1) * width)
 
 
 def left_multiply(weight: Array, tensor: Array) -> Array:
-    """Return sum_b weight[a,b] tensor[b,c,mu] as one matrix product."""
+    """Return sum_b weight[a,b] tensor[b,c,mu] as one matrix product.
+
+    Parameters
+    ----------
+    weight : array, shape (n, k)
+        The matrix.
+    tensor : array, shape (k, c, m)
+        The tensor.
+
+    Returns
+    -------
+    array, shape (n, c, m)
+    """
     xp = array_namespace(tensor)
     product = weight @ xp.reshape(tensor, (tensor.shape[0], -1))
     return xp.reshape(product, (weight.shape[0], *tensor.shape[1:]))

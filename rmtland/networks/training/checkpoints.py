@@ -163,11 +163,29 @@ class Checkpoint:
         return read
 
     def is_due(self, steps: int) -> bool:
-        """Return whether the file is written after so many steps."""
+        """Return whether the file is written after so many steps.
+
+        Parameters
+        ----------
+        steps : int
+            Steps taken.
+
+        Returns
+        -------
+        bool
+        """
         return steps % self.every == 0
 
     def save(self, steps: int, state: TrainingState) -> None:
-        """Write the state after so many steps."""
+        """Write the state after so many steps.
+
+        Parameters
+        ----------
+        steps : int
+            Steps taken.
+        state : TrainingState
+            What moves the run on.
+        """
         arrays = {"theta": to_numpy(state.theta), "order": state.order}
         numbers = {}
         for key, value in state.rule.items():

@@ -69,6 +69,17 @@ class TrainingPlan:
     ) -> Self:
         """Return the plan of a run; the arguments are those of `train`.
 
+        Parameters
+        ----------
+        start : LossPoint
+            Where the run starts.
+        method, step_size, momentum, betas, batch_size, check_every
+            As in `train`.
+
+        Returns
+        -------
+        TrainingPlan
+
         Raises
         ------
         ValueError
@@ -102,7 +113,12 @@ class TrainingPlan:
         return cls(*identity, rule=rule, batch_size=batch_size, check_every=looks)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the settings by name, JSON-able."""
+        """Return the settings by name, JSON-able.
+
+        Returns
+        -------
+        dict
+        """
         return asdict(self)
 
 
@@ -126,7 +142,17 @@ class TrainingState:
         self.position = samples
 
     def next_batch(self, size: int) -> Integer:
-        """Return the numbers of the next samples, in ascending order."""
+        """Return the numbers of the next samples, in ascending order.
+
+        Parameters
+        ----------
+        size : int
+            How many at most.
+
+        Returns
+        -------
+        ndarray of int
+        """
         if self.position >= len(self.order):
             assert self.generator is not None
             self.order, self.position = self.generator.permutation(len(self.order)), 0

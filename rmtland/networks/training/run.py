@@ -72,13 +72,44 @@ class TrainingRun:
         self.reason: str | None = None
 
     def evaluate(self, theta: Array) -> tuple[float, Array]:
-        """Return loss and gradient at `theta`."""
+        """Return loss and gradient at `theta`.
+
+        Parameters
+        ----------
+        theta : array, shape (p,)
+            The parameters.
+
+        Returns
+        -------
+        loss : float
+        gradient : array, shape (p,)
+
+        Raises
+        ------
+        NetworkOverflowError
+            If one of them overflows.
+        """
         with self.overflow_reported():
             self.evaluated = self.look_up(theta)
             return self.evaluated.loss, self.evaluated.gradient
 
     def at(self, theta: Array) -> LossPoint:
-        """Return the point at parameters of the run's own making, which may have overflowed."""
+        """Return the point at parameters of the run's own making, which may have overflowed.
+
+        Parameters
+        ----------
+        theta : array, shape (p,)
+            The parameters.
+
+        Returns
+        -------
+        LossPoint
+
+        Raises
+        ------
+        NetworkOverflowError
+            If a parameter, or the forward pass, overflows.
+        """
         if not is_finite(theta):
             refuse_overflow("last step", theta)
         return self.start.at(theta)
@@ -95,14 +126,32 @@ class TrainingRun:
             ) from error
 
     def look_up(self, theta: Array) -> LossPoint:
-        """Return the point at `theta`, the last one evaluated if it is that."""
+        """Return the point at `theta`, the last one evaluated if it is that.
+
+        Parameters
+        ----------
+        theta : array, shape (p,)
+            The parameters.
+
+        Returns
+        -------
+        LossPoint
+        """
         xp = array_namespace(theta)
         if bool(xp.all(theta == self.evaluated.theta)):
             return self.evaluated
         return LossPoint.of(self.start.net, xp.asarray(theta, copy=True), self.start.data)
 
     def accept(self, point: LossPoint, step: int) -> None:
-        """Take `point` as the iterate after `step` steps and decide whether to stop there."""
+        """Take `point` as the iterate after `step` steps and decide whether to stop there.
+
+        Parameters
+        ----------
+        point : LossPoint
+            The iterate.
+        step : int
+            Steps taken.
+        """
         target = self.energy if self.cut and self.steps >= 0 else None
         if target is not None and point.energy < 0.99 * target:
             point = self._cut_short(self.point, point, target)
@@ -141,7 +190,12 @@ class TrainingRun:
         return point
 
     def fraction(self) -> float:
-        """Return how much of the way is done, between 0 and 1."""
+        """Return how much of the way is done, between 0 and 1.
+
+        Returns
+        -------
+        float
+        """
         done = [self.steps / max(self.max_steps, 1)]
         if self.energy is not None:
             done.append(_log_fraction(self.start.energy, self.point.energy, self.energy))
@@ -151,12 +205,27 @@ class TrainingRun:
         return max(done)
 
     def final_parameters(self) -> Array:
-        """Return a copy of the parameters of the last iterate."""
+        """Return a copy of the parameters of the last iterate.
+
+        Returns
+        -------
+        array, shape (p,)
+        """
         return array_namespace(self.point.theta).asarray(self.point.theta, copy=True)
 
 
 def gradient_norm_of(point: LossPoint) -> float:
-    """Return the Euclidean norm of the gradient, where its squares would overflow too."""
+    """Return the Euclidean norm of the gradient, where its squares would overflow too.
+
+    Parameters
+    ----------
+    point : LossPoint
+        Where.
+
+    Returns
+    -------
+    float
+    """
     gradient = to_numpy(point.gradient)
     largest = float(np.abs(gradient).max())
     return largest * float(np.linalg.norm(gradient / largest)) if largest else 0.0

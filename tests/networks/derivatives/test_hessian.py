@@ -219,6 +219,34 @@ def test_any_network_along_a_random_direction(case):
     np.testing.assert_array_equal(split.total, split.total.T)
 
 
+@settings(max_examples=60, deadline=None)
+@given(case=networks.filter(lambda case: case.activation not in ("relu", "leaky_relu")))
+def test_any_smooth_network_against_finite_differences(case):
+    """Central differences with one Richardson step: error of order h^4, and rounding eps/h."""
+    point = case.point
+    direction = np.random.default_rng(case.seed).standard_normal(len(case.theta))
+    direction /= np.linalg.norm(direction)
+
+    def difference(h):
+        ends = [point.at(case.theta + sign * h * direction) for sign in (1, -1)]
+        return (ends[0].gradient - ends[1].gradient) / (2 * h), (ends[0].loss - ends[1].loss) / (
+            2 * h
+        )
+
+    h = 2e-3
+    (coarse, rise), (fine, step) = difference(2 * h), difference(h)
+    split = point.hessian()
+    scale = sum(np.abs(split.part(name)).sum(axis=1).max() for name in split.parts)
+    scale += np.abs(point.gradient).max() + 1.0
+    size = 1.0 + np.abs(case.theta).sum() ** 2  # of higher derivatives, those of squares of squares
+    np.testing.assert_allclose(
+        point.hvp(direction), (4 * fine - coarse) / 3, rtol=0, atol=1e-8 * scale * size
+    )
+    np.testing.assert_allclose(split.total @ direction, point.hvp(direction), atol=1e-12 * scale)
+    slope = point.gradient @ direction
+    assert slope == pytest.approx((4 * step - rise) / 3, abs=1e-8 * scale * size)
+
+
 def rescaling(case, layer, unit):
     """Return d theta/d log c where hidden unit's incoming weights grow and outgoing shrink."""
     net = case.net

@@ -48,10 +48,11 @@ def test_products_are_those_of_the_dense_matrices(case):
     close(point.ntk(), jacobian @ jacobian.T)
 
 
-@pytest.mark.parametrize("case", CASES[::5], ids=str)
+SMOOTH = [case for case in CASES if case.activation not in ("relu", "leaky_relu")]
+
+
+@pytest.mark.parametrize("case", SMOOTH[::4], ids=str)
 def test_product_against_finite_differences_of_the_reference_gradient(case):
-    if case.activation in ("relu", "leaky_relu"):
-        pytest.skip("a finite step crosses kinks")
     v = np.random.default_rng(case.seed).standard_normal(len(case.theta))
     h = 1e-5
     high, low = (reference_gradient(case, case.theta + sign * h * v) for sign in (1, -1))
