@@ -11,6 +11,8 @@ import pytest
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
 SMALL = {
+    "fuzz_free.py": ["--count", "2"],
+    "make_bibliography.py": [],
     "fuzz_polynomials.py": ["--count", "2"],
     "bench_dyson.py": ["--n", "4", "--points", "5", "--linear", "41"],
     "bench_ensembles.py": [
@@ -50,6 +52,8 @@ SMALL = {
 
 NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 SAYS = {
+    "fuzz_free.py": (r"'right': (?P<value>\d+)", 1, 2),
+    "make_bibliography.py": (r"Pennington and Y. Bahri", None, None),
     "fuzz_polynomials.py": (rf"2 polynomials: (?P<value>{NUMBER}) wrong", 0, 0),
     "bench_dyson.py": (rf"MatrixDyson .* us a point, worst error (?P<value>{NUMBER})", 0, 1e-6),
     "bench_ensembles.py": (rf"ratio (?P<value>{NUMBER}), same counts: True", 0, np.inf),
@@ -98,6 +102,7 @@ def test_small_run(script, tmp_path):
     assert found, result.stdout
     if low is not None:
         assert low <= float(found["value"]) <= high, found[0]
+    assert "WRONG" not in result.stdout
     words = set(re.findall(r"[a-z]+", result.stdout.lower()))
     assert not words & {"nan", "traceback"}, result.stdout
 
