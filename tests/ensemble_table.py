@@ -203,41 +203,68 @@ ENSEMBLES: list[EnsembleCase] = [
     case("Jacobi, symplectic, ones", JacobiEnsemble(0.6, 3.0, 4), jacobi(0.6, 3.0, 4)),
     case("Jacobi, zeros and ones", JacobiEnsemble(1.5, 1.7), jacobi(1.5, 1.7, 1)),
     case("Jacobi, projection", JacobiEnsemble(4.0, 3.0), jacobi(4.0, 3.0, 1)),
-    case("Jacobi, beta 0.7", JacobiEnsemble(0.6, 0.8, 0.7), jacobi(0.6, 0.8, 0.7),
-         bound=9, dense=False),
+    case(
+        "Jacobi, beta 0.7",
+        JacobiEnsemble(0.6, 0.8, 0.7),
+        jacobi(0.6, 0.8, 0.7),
+        bound=9,
+        dense=False,
+    ),
     case("Haar sum", HaarSum(LEVELS, BOX), haar_sum(LEVELS, BOX)),
     case("Haar sum, unitary", HaarSum(LEVELS, POSITIVE, beta=2), haar_sum(LEVELS, POSITIVE)),
     case("Haar product", HaarProduct(POSITIVE, BOX), haar_product(POSITIVE, BOX, 1)),
-    case("Haar product, unitary", HaarProduct(POSITIVE, POSITIVE, beta=2),
-         haar_product(POSITIVE, POSITIVE, 2)),
+    case(
+        "Haar product, unitary",
+        HaarProduct(POSITIVE, POSITIVE, beta=2),
+        haar_product(POSITIVE, POSITIVE, 2),
+    ),
     case("discrete plus noise", DeformedWigner(LEVELS, 0.2), deformed(LEVELS, 0.2, 1)),
     case("box plus quaternion noise", DeformedWigner(BOX, 0.2, beta=4), deformed(BOX, 0.2, 4)),
     case("box plus complex noise", DeformedWigner(BOX, 0.2, beta=2), deformed(BOX, 0.2, 2)),
     case("general Wishart", SampleCovariance(POSITIVE, 0.4), sample_covariance(POSITIVE, 0.4, 3.0)),
-    case("sign samples", SampleCovariance(1.5, 2.0, "sign"),
-         sample_covariance(Discrete((1.5,), (1.0,)), 2.0, 1.0)),
-    case("student samples", SampleCovariance(POSITIVE, 0.5, "student", 9.0),
-         sample_covariance(POSITIVE, 0.5, 3 * 7 / 5)),
+    case(
+        "sign samples",
+        SampleCovariance(1.5, 2.0, "sign"),
+        sample_covariance(Discrete((1.5,), (1.0,)), 2.0, 1.0),
+    ),
+    case(
+        "student samples",
+        SampleCovariance(POSITIVE, 0.5, "student", 9.0),
+        sample_covariance(POSITIVE, 0.5, 3 * 7 / 5),
+    ),
     case("Wigner, normal", Wigner(0.5), gaussian(1, 0.5)),
     case("Wigner, sign", Wigner(0.5, "sign"), gaussian(1, 0.5)),
     case("Wigner, uniform", Wigner(0.5, "uniform"), gaussian(1, 0.5)),
     case("Wigner, student", Wigner(0.5, "student", 9.0), gaussian(1, 0.5)),
     case("spiked GOE", SpikedEnsemble(GaussianEnsemble(), (2.0,)), additive(gaussian(1, 1.0), [2])),
-    case("spiked Wishart", SpikedEnsemble(WishartEnsemble(0.5), (6.0,), "multiplicative"),
-         multiplicative(wishart(0.5, 1.0, 1), [6.0])),
-    case("Wishart + Wigner", WishartPlusWigner(0.5, 0.3, 0.7),
-         synthetic(0.5, 0.3, 0.7, block=False)),
-    case("Wishart + Wigner, phi 2", WishartPlusWigner(2.0, 0.1),
-         synthetic(2.0, 0.1, 1.0, block=False)),
-    case("Wishart + ReLU block", WishartPlusReluBlock(0.5, 0.3, 0.7),
-         synthetic(0.5, 0.3, 0.7, block=True)),
-    case("Wishart + ReLU block, atom", WishartPlusReluBlock(4.0, 0.3),
-         synthetic(4.0, 0.3, 1.0, block=True)),
+    case(
+        "spiked Wishart",
+        SpikedEnsemble(WishartEnsemble(0.5), (6.0,), "multiplicative"),
+        multiplicative(wishart(0.5, 1.0, 1), [6.0]),
+    ),
+    case(
+        "Wishart + Wigner", WishartPlusWigner(0.5, 0.3, 0.7), synthetic(0.5, 0.3, 0.7, block=False)
+    ),
+    case(
+        "Wishart + Wigner, phi 2",
+        WishartPlusWigner(2.0, 0.1),
+        synthetic(2.0, 0.1, 1.0, block=False),
+    ),
+    case(
+        "Wishart + ReLU block",
+        WishartPlusReluBlock(0.5, 0.3, 0.7),
+        synthetic(0.5, 0.3, 0.7, block=True),
+    ),
+    case(
+        "Wishart + ReLU block, atom",
+        WishartPlusReluBlock(4.0, 0.3),
+        synthetic(4.0, 0.3, 1.0, block=True),
+    ),
     case("ReLU block", ReluBlock(0.7, 0.3), relu_block(0.7, 0.3)),
     # The blocks have size sqrt(n), and their error is that of such matrices.
     case("ReLU residual", ReluResidual(0.5, 2.0), relu(0.5, 2.0), bound=1.2, rate=0.5),
     case("ReLU residual, atom", ReluResidual(3.0, 2.0), relu(3.0, 2.0), bound=1.6, rate=0.5),
-]  # fmt: skip
+]
 
 
 def kolmogorov(nodes, law):

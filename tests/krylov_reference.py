@@ -215,9 +215,7 @@ def lazy_factors(
         space = _Space(haar_sizes[start:stop], source)
         turn = _Isometry(main, space, (n, n), -1)
 
-        def conjugated(
-            v: Real, turn: _Isometry = turn, b: Real = haar_values[start:stop]
-        ) -> Real:  # fmt: skip
+        def conjugated(v: Real, turn: _Isometry = turn, b: Real = haar_values[start:stop]) -> Real:
             v = turn @ v
             return turn.transposed @ (b[turn.far.space.owner] * v)
 

@@ -19,9 +19,12 @@ def python(code, *, timeout=300, **environment):
     """Run code in a fresh interpreter with nothing but the given environment."""
     path = os.environ.get("PYTHONPATH", str(PACKAGE.parent))
     return subprocess.run(
-        [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=timeout,
+        [sys.executable, "-P", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
         env={"PATH": os.environ.get("PATH", ""), "PYTHONPATH": path} | environment,
-    )  # fmt: skip
+    )
 
 
 def nowhere(tmp_path):
@@ -32,8 +35,11 @@ def nowhere(tmp_path):
     for folder in {path.parent for path in (tmp_path / "site").rglob("*.py")}:
         (folder / "__pycache__").write_text("no folder")
     (tmp_path / "home").write_text("no folder")
-    return {"PYTHONPATH": str(tmp_path / "site"), "HOME": str(tmp_path / "home"),
-            "XDG_CACHE_HOME": str(tmp_path / "home" / "cache")}  # fmt: skip
+    return {
+        "PYTHONPATH": str(tmp_path / "site"),
+        "HOME": str(tmp_path / "home"),
+        "XDG_CACHE_HOME": str(tmp_path / "home" / "cache"),
+    }
 
 
 USE = """

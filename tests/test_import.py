@@ -67,8 +67,12 @@ def test_public_names_are_what_their_rooms_define(name):
 def test_the_stub_names_what_is_there_and_each_name_once():
     assert set(listed()) == set(rmtland.__all__) | rmtland._rooms
     text = Path(rmtland.__file__).with_suffix(".pyi").read_text("utf-8")
-    aliases = [alias for node in ast.parse(text).body if isinstance(node, ast.ImportFrom)
-               for alias in node.names]  # fmt: skip
+    aliases = [
+        alias
+        for node in ast.parse(text).body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    ]
     assert len({alias.name for alias in aliases}) == len(aliases)
     assert all(alias.asname == alias.name for alias in aliases)  # else they are private
 
@@ -106,17 +110,23 @@ def test_python_m_rmtland():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-@pytest.mark.parametrize("command", [["spectrum", "wishart-wigner", "--phi", ".5", "--epsilon",
-                                      ".3"], ["overlay"]], ids=lambda c: c[0])  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    [["spectrum", "wishart-wigner", "--phi", ".5", "--epsilon", ".3"], ["overlay"]],
+    ids=lambda c: c[0],
+)
 def test_ctrl_c_at_any_moment_of_the_start(tmp_path, command):
     """From the program's first line on: one line, no traceback, nothing written."""
     code = "import sys, signal; from rmtland.__main__ import main; print(1, flush=True); main()"
     answers = []
     for delay in (0.01, 0.03, 0.05, 0.08, 0.12, 0.15, 0.25, 0.4, 0.8, 1.2):
         with subprocess.Popen(
-            [sys.executable, "-c", code, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, cwd=tmp_path,
-        ) as process:  # fmt: skip
+            [sys.executable, "-c", code, *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+        ) as process:
             process.stdout.readline()
             time.sleep(delay)
             process.send_signal(signal.SIGINT)
@@ -133,9 +143,19 @@ def test_ctrl_c_at_any_moment_of_the_start(tmp_path, command):
 
 def test_the_laws_models_and_verbs_are_public():
     assert {
-        "Law", "LevyTriplet", "MarchenkoPastur", "Semicircle", "free_sum", "HessianModel",
-        "WishartPlusWigner", "WishartPlusReluBlock", "Spectrum", "MLP", "compare", "fit",
-    } <= set(rmtland.__all__)  # fmt: skip
+        "Law",
+        "LevyTriplet",
+        "MarchenkoPastur",
+        "Semicircle",
+        "free_sum",
+        "HessianModel",
+        "WishartPlusWigner",
+        "WishartPlusReluBlock",
+        "Spectrum",
+        "MLP",
+        "compare",
+        "fit",
+    } <= set(rmtland.__all__)
     assert rmtland.__all__ == sorted(rmtland.__all__)
 
 

@@ -80,10 +80,14 @@ def sample(
             "command": "sample",
             "model": type(chosen).__name__,
             "parameters": {"phi": phi, "epsilon": epsilon, "sigma": sigma},
-            "n": n, "runs": runs, "seed": seed, "lanczos": lanczos,
-            "values": values, "kolmogorov": distance,
+            "n": n,
+            "runs": runs,
+            "seed": seed,
+            "lanczos": lanczos,
+            "values": values,
+            "kolmogorov": distance,
         }
-    )  # fmt: skip
+    )
 
 
 def _title(chosen: HessianModel, spectrum: Spectrum) -> str:
@@ -109,16 +113,18 @@ def _values(chosen: HessianModel, spectrum: Spectrum) -> dict[str, dict[str, Any
     return {
         "index": index,
         "mean": {
-            "sampled": spectrum.mean(), "standard_error": spectrum.moment_error(1),
+            "sampled": spectrum.mean(),
+            "standard_error": spectrum.moment_error(1),
             "law": law.mean(),
         },
         "second moment": {
-            "sampled": spectrum.moment(2), "standard_error": spectrum.moment_error(2),
+            "sampled": spectrum.moment(2),
+            "standard_error": spectrum.moment_error(2),
             "law": law.moment(2),
         },
         "lowest": {"sampled": found.spectrum_edges[0], "law": found.law_edges[0]},
         "highest": {"sampled": found.spectrum_edges[1], "law": found.law_edges[1]},
-    }  # fmt: skip
+    }
 
 
 def _table(values: dict[str, dict[str, Any]], distance: float | None) -> Table:

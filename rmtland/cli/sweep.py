@@ -78,9 +78,12 @@ def index(
         raise ValueError("give --workers or --dask, not both")
     chosen = model_class(model)
     axes = {
-        "model": chosen.__name__, "phi": _numbers("phi", phi),
-        "epsilon": _numbers("epsilon", epsilon), "sigma": float(sigma), "n": count("n", n),
-    }  # fmt: skip
+        "model": chosen.__name__,
+        "phi": _numbers("phi", phi),
+        "epsilon": _numbers("epsilon", epsilon),
+        "sigma": float(sigma),
+        "n": count("n", n),
+    }
     grid = Grid(axes, seeds=count("runs", runs), root=count("seed", seed, least=0))
     for one in grid.axes["phi"]:
         for other in grid.axes["epsilon"]:
@@ -109,9 +112,14 @@ def index(
         stem = f"index-{model}-n{n}-runs{runs}-seed{seed}"
         output.figure(_figure(rows, f"{chosen.__name__}, n = {n}, {runs} runs"), stem)
     output.numbers(
-        {"command": "sweep index", "store": str(store), "counts": counts._asdict(), "points": rows,
-         "failures": [_plain(failure) for failure in failures]}
-    )  # fmt: skip
+        {
+            "command": "sweep index",
+            "store": str(store),
+            "counts": counts._asdict(),
+            "points": rows,
+            "failures": [_plain(failure) for failure in failures],
+        }
+    )
     if counts.failed:
         raise typer.Exit(1)
 
@@ -124,14 +132,17 @@ def status(file: StoreFile, json: Json = None) -> None:
     output = Output(OUT, json=json, writes=False)
     held = Store(file, create=False)
     task, counts, failures = held.task(), held.status(), held.failures()
-    for line in (
-        f"task: {task or 'none yet'}", _counted(counts), *_failure_lines(failures, file)
-    ):  # fmt: skip
+    for line in (f"task: {task or 'none yet'}", _counted(counts), *_failure_lines(failures, file)):
         output.line(line)
     output.numbers(
-        {"command": "sweep status", "store": str(file), "task": task, "counts": counts._asdict(),
-         "failures": [_plain(failure) for failure in failures]}
-    )  # fmt: skip
+        {
+            "command": "sweep status",
+            "store": str(file),
+            "task": task,
+            "counts": counts._asdict(),
+            "failures": [_plain(failure) for failure in failures],
+        }
+    )
 
 
 @sweep.command("export")
@@ -203,9 +214,11 @@ def _counted(counts: Counts) -> str:
 
 def _plain(failure: Failure) -> dict[str, Any]:
     return {
-        "parameters": failure.parameters, "replicate": failure.key.replicate,
-        "type": failure.type, "message": failure.message,
-    }  # fmt: skip
+        "parameters": failure.parameters,
+        "replicate": failure.key.replicate,
+        "type": failure.type,
+        "message": failure.message,
+    }
 
 
 def _failure_lines(failures: list[Failure], store: Path) -> list[str]:
@@ -223,11 +236,16 @@ def _rows(results: Results) -> list[dict[str, Any]]:
     """Return the sampled index at each point, its standard error, and that of the law."""
     laws = {tuple(one.parameters.items()): one.mean for one in results.means("law_index")}
     return [
-        {"phi": one.parameters["phi"], "epsilon": one.parameters["epsilon"], "runs": one.runs,
-         "index": one.mean, "standard_error": one.error if one.runs > 1 else None,
-         "law": laws[tuple(one.parameters.items())]}
+        {
+            "phi": one.parameters["phi"],
+            "epsilon": one.parameters["epsilon"],
+            "runs": one.runs,
+            "index": one.mean,
+            "standard_error": one.error if one.runs > 1 else None,
+            "law": laws[tuple(one.parameters.items())],
+        }
         for one in results.means("index")
-    ]  # fmt: skip
+    ]
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
@@ -240,10 +258,14 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     for row in rows[:ROWS]:
         error = row["standard_error"]
         table.add_row(
-            f"{row['phi']:.6g}", f"{row['epsilon']:.6g}", str(row["runs"]), f"{row['index']:.6f}",
-            "" if error is None else f"{error:.1e}", f"{row['law']:.6f}",
+            f"{row['phi']:.6g}",
+            f"{row['epsilon']:.6g}",
+            str(row["runs"]),
+            f"{row['index']:.6f}",
+            "" if error is None else f"{error:.1e}",
+            f"{row['law']:.6f}",
             f"{row['index'] - row['law']:+.1e}",
-        )  # fmt: skip
+        )
     if rows[ROWS:]:
         table.caption = f"and {len(rows) - ROWS} more rows"
     return table

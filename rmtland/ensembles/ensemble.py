@@ -52,11 +52,11 @@ from rmtland.laws import EmpiricalLaw, Law
 from rmtland.laws.spectral_model import SpectralModel
 from rmtland.spectrum import Spectrum
 from rmtland.streams import Rng, seed_of, streams
+from rmtland.typing import Real
 from rmtland.version import installed_version
 
 __all__ = ["MEMORY_SHARE", "Ensemble"]
 
-Real = NDArray[np.float64]
 
 MEMORY_SHARE = 0.5
 """Largest share of the free memory (of the device) that a batch of dense matrices takes."""

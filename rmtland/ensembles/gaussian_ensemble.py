@@ -34,11 +34,11 @@ from typing import Any
 import numpy as np
 
 from rmtland.arguments import positive
-from rmtland.ensembles.ensemble import Real
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import GaussianFactor
 from rmtland.ensembles.tridiagonal import Rows, TridiagonalEnsemble, positive_chi, scale_of
 from rmtland.laws import Semicircle
+from rmtland.typing import Real
 
 __all__ = ["GaussianEnsemble"]
 

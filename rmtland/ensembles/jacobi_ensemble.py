@@ -41,11 +41,11 @@ from typing import Any
 import numpy as np
 
 from rmtland.arguments import positive
-from rmtland.ensembles.ensemble import Real
 from rmtland.ensembles.entries import Entries, columns
 from rmtland.ensembles.gaussian_ensemble import matrix_beta
 from rmtland.ensembles.tridiagonal import Rows, TridiagonalEnsemble
 from rmtland.laws import Wachter
+from rmtland.typing import Real
 
 __all__ = ["JacobiEnsemble"]
 

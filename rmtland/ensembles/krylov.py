@@ -73,6 +73,7 @@ from rmtland.ensembles.entries import columns
 from rmtland.ensembles.krylov_quadrature import law_jacobi, law_nodes, quadrature
 from rmtland.ensembles.quantiles import multiplicities, point_multiplicities
 from rmtland.laws import Discrete, Law
+from rmtland.typing import Real
 
 __all__ = [
     "GaussianFactor",
@@ -85,7 +86,6 @@ __all__ = [
     "quadrature",
 ]
 
-Real = NDArray[np.float64]
 
 _MOST_QUANTILES = 4096  # size up to which a continuous law is taken quantile by quantile
 _WORTH_THREADS = 2_000_000  # runs x steps^3 from which on several threads pay
@@ -347,9 +347,16 @@ def _sum(factors: Sequence[Factor], n: float, steps: int) -> tuple[Any, tuple[An
     else:
         values, sizes = np.zeros(1), np.array([unit])
     described = Factors(
-        sizes, values + shift, np.ones(sizes.size), noise,
-        widths, np.zeros(widths.size), gains, *_stack(spectra), *_blocks(relus, n),
-    )  # fmt: skip
+        sizes,
+        values + shift,
+        np.ones(sizes.size),
+        noise,
+        widths,
+        np.zeros(widths.size),
+        gains,
+        *_stack(spectra),
+        *_blocks(relus, n),
+    )
     return lazy_factors, (described,)
 
 
@@ -385,9 +392,16 @@ def _product(factors: Sequence[Factor], n: float, steps: int) -> tuple[Any, tupl
         values, sizes = spectra.pop(0)
         roots = np.sqrt(values)
     described = Factors(
-        sizes, np.zeros(sizes.size), roots, 0.0,
-        widths, inner, gains, *_stack(spectra), *_blocks([], n),
-    )  # fmt: skip
+        sizes,
+        np.zeros(sizes.size),
+        roots,
+        0.0,
+        widths,
+        inner,
+        gains,
+        *_stack(spectra),
+        *_blocks([], n),
+    )
     return lazy_factors, (described,)
 
 

@@ -170,9 +170,13 @@ def _space(sizes, calls, unit):
 def _link(rows, near, far):
     a, b = near.owner.size, far.owner.size
     return _Link(
-        np.zeros((rows, a)), np.zeros((rows, b)), np.zeros((rows, b)), np.zeros((rows, a)),
-        np.zeros(1, np.int64), np.zeros(1, np.int64),
-    )  # fmt: skip
+        np.zeros((rows, a)),
+        np.zeros((rows, b)),
+        np.zeros((rows, b)),
+        np.zeros((rows, a)),
+        np.zeros(1, np.int64),
+        np.zeros(1, np.int64),
+    )
 
 
 @_jit
@@ -338,9 +342,16 @@ def lazy_factors(generator, unit, n, factors, alpha, beta):
                 b = place + 1 if down else place
                 link = links[2 * t + place] if down else _flip(links[2 * t + place])
                 image = _apply_gaussian(
-                    generator, unit, chain_sizes[t, a], chain_sizes[t, b],
-                    link, chains[3 * t + a], chains[3 * t + b], -1, image,
-                )  # fmt: skip
+                    generator,
+                    unit,
+                    chain_sizes[t, a],
+                    chain_sizes[t, b],
+                    link,
+                    chains[3 * t + a],
+                    chains[3 * t + b],
+                    -1,
+                    image,
+                )
             _add(rest, gains[t], image, 0, width)
         for t in range(haars + relus):
             space = turned[t]
@@ -350,9 +361,15 @@ def lazy_factors(generator, unit, n, factors, alpha, beta):
                     image[k] *= haar_values[haar_start[t] + space.owner[k]]
             else:
                 image = _swap_blocks(
-                    generator, unit, block_sizes[t - haars], space, hidden[t - haars],
-                    halves[2 * (t - haars)], halves[2 * (t - haars) + 1], image,
-                )  # fmt: skip
+                    generator,
+                    unit,
+                    block_sizes[t - haars],
+                    space,
+                    hidden[t - haars],
+                    halves[2 * (t - haars)],
+                    halves[2 * (t - haars) + 1],
+                    image,
+                )
                 image *= block_gains[t - haars]
             rest += _apply_isometry(generator, unit, n, _flip(turns[t]), space, main, image)
         for k in range(main.dim[0]):

@@ -40,14 +40,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from rmtland.arguments import count, float_array, points
 from rmtland.laws import Law
+from rmtland.typing import Real
 
 __all__ = ["law_jacobi", "law_nodes", "measure_jacobi", "quadrature"]
 
-Real = NDArray[np.float64]
 
 _GAUSS, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(20)
 _RESOLVED = 1e-13  # part of its mass by which a panel may be off

@@ -31,12 +31,13 @@ from typing import Any
 import numpy as np
 
 from rmtland.arguments import choice, float_array
-from rmtland.ensembles.ensemble import Ensemble, Real, lowest
+from rmtland.ensembles.ensemble import Ensemble, lowest
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import SpikeFactor, jacobi_coefficients
 from rmtland.free import Outlier, spiked
 from rmtland.laws import Law
 from rmtland.laws.spectral_model import SpectralModel
+from rmtland.typing import Real
 
 __all__ = ["SpikedEnsemble"]
 

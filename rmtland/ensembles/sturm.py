@@ -29,10 +29,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.compiled import compiled, parallel_kernel
+from rmtland.typing import Real
 
 __all__ = ["count_below", "count_below_reference", "extreme_eigenvalues", "sweep"]
 
-Real = NDArray[np.float64]
 
 _TINY = float(np.finfo(np.float64).tiny)
 _LANES = 32  # shifts that share a sweep: enough to hide the time of a division

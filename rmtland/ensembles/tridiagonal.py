@@ -44,8 +44,9 @@ from scipy.linalg.lapack import dsterf, ssterf
 
 from rmtland.arguments import count
 from rmtland.arrays import ArrayLibrary
-from rmtland.ensembles.ensemble import Ensemble, Real
+from rmtland.ensembles.ensemble import Ensemble
 from rmtland.streams import Rng, streams
+from rmtland.typing import Real
 
 __all__ = ["Rows", "TridiagonalEnsemble"]
 
@@ -172,9 +173,9 @@ class TridiagonalEnsemble(Ensemble):
 
     def _extremes(self, n: int, k: int, edge: str, parents: Sequence[np.random.Generator]) -> Real:
         sign = 1.0 if edge == "upper" else -1.0
-        known = np.array([
-            place for place, multiplicity in self._known(n) for _ in range(min(k, multiplicity))
-        ])  # fmt: skip
+        known = np.array(
+            [place for place, multiplicity in self._known(n) for _ in range(min(k, multiplicity))]
+        )
         values = np.empty((len(parents), k))
         for row, generator in zip(values, parents, strict=True):
             rows = self._core(n, generator)

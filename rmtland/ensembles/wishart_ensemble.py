@@ -34,12 +34,12 @@ from typing import Any
 import numpy as np
 
 from rmtland.arguments import positive
-from rmtland.ensembles.ensemble import Real
 from rmtland.ensembles.entries import Entries, columns
 from rmtland.ensembles.gaussian_ensemble import matrix_beta
 from rmtland.ensembles.krylov import WishartFactor
 from rmtland.ensembles.tridiagonal import Rows, TridiagonalEnsemble, positive_chi, scale_of
 from rmtland.laws import MarchenkoPastur
+from rmtland.typing import Real
 
 __all__ = ["WishartEnsemble"]
 

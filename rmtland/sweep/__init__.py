@@ -34,6 +34,6 @@ __all__ = [
     "Store",
     "StoreError",
     "run",
-]  # fmt: skip
+]
 
 __getattr__ = old_names(__name__, {"Status": "rmtland.sweep:Counts"})

@@ -438,9 +438,14 @@ class _DaskPool:
 
     def submit(self, job: Job) -> None:
         future = self._client.submit(
-            attempt, self._task, job.key.parameters, job.key.seed, self._threads, pure=False,
+            attempt,
+            self._task,
+            job.key.parameters,
+            job.key.seed,
+            self._threads,
+            pure=False,
             key=f"rmtland-{job.key.digest.hex()}-{os.urandom(4).hex()}",
-        )  # fmt: skip
+        )
         self._running[future] = job
         future.add_done_callback(self._ended.put)
 

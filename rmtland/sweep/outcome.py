@@ -49,9 +49,13 @@ __all__ = [
 Task = Callable[..., Any]
 
 _THREADS = (
-    "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS", "NUMEXPR_NUM_THREADS",
-)  # fmt: skip
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
 
 
 _LARGEST = 999_000_000  # what SQLite takes in one cell, and room for the rest of the row
@@ -159,8 +163,10 @@ def encode(value: Any) -> tuple[str, dict[str, bytes]]:
         if isinstance(plain, np.ndarray):
             data = plain.tobytes()
             entries[name] = {
-                "dtype": plain.dtype.str, "shape": list(plain.shape), "digest": digest(data),
-            }  # fmt: skip
+                "dtype": plain.dtype.str,
+                "shape": list(plain.shape),
+                "digest": digest(data),
+            }
             arrays[name] = data
         else:
             entries[name] = plain

@@ -317,10 +317,14 @@ def _bar(progress: bool | None, state: _Count) -> Iterator[Show]:
     )
 
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[failed]}"), TimeElapsedColumn(), TextColumn("left"),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[failed]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
         TimeRemainingColumn(),
-    )  # fmt: skip
+    )
     with Progress(*columns, console=Console(stderr=True), refresh_per_second=4) as shown:
         line = shown.add_task("sweep", total=state.total, completed=state.done, failed="")
         yield lambda done, failed: shown.update(

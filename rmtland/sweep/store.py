@@ -223,10 +223,8 @@ class Store:
         )
         with self._reading() as db:
             found = {
-                key: Failure(key, *row[3:])
-                for row in db.execute(query)
-                for key in (Key(*row[:3]),)
-            }  # fmt: skip
+                key: Failure(key, *row[3:]) for row in db.execute(query) for key in (Key(*row[:3]),)
+            }
         order = sorted(found, key=lambda key: key.rank) if keys is None else keys
         return [found[key] for key in order if key in found]
 
@@ -491,9 +489,16 @@ class Writer:
             if isinstance(outcome, Failed):
                 self._db.execute(
                     "INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (where, outcome.type, outcome.message, outcome.traceback, outcome.seconds,
-                     attempts, now),
-                )  # fmt: skip
+                    (
+                        where,
+                        outcome.type,
+                        outcome.message,
+                        outcome.traceback,
+                        outcome.seconds,
+                        attempts,
+                        now,
+                    ),
+                )
                 return
             self._db.execute(
                 "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?)",

@@ -97,9 +97,7 @@ class Results:
         """
         table = _Table(self.store, self.keys)
         rows = list(table.rows())
-        return {
-            name: _typed([row[i] for row in rows]) for i, name in enumerate(table.header)
-        }  # fmt: skip
+        return {name: _typed([row[i] for row in rows]) for i, name in enumerate(table.header)}
 
     def means(self, name: str = "value") -> list[Mean]:
         """Return mean and standard error over the replicates of each point.
@@ -128,8 +126,9 @@ class Results:
         found = []
         for text, values in runs.items():
             error = float(np.std(values, ddof=1)) / len(values) ** 0.5 if values[1:] else np.inf
-            found.append(Mean(Key(text, "", 0).parameters, float(np.mean(values)), error,
-                              len(values)))  # fmt: skip
+            found.append(
+                Mean(Key(text, "", 0).parameters, float(np.mean(values)), error, len(values))
+            )
         return found
 
     def to_csv(self, path: str | os.PathLike[str]) -> Path:

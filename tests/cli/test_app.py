@@ -30,16 +30,54 @@ def test_help(rmtland):
     [
         (
             "overlay",
-            ["--data", "--width", "--samples", "--activation", "--energy", "--seed", "--model",
-             "--max-steps", "--out", "digits", "gaussian", "relu", "wishart-relu"],
+            [
+                "--data",
+                "--width",
+                "--samples",
+                "--activation",
+                "--energy",
+                "--seed",
+                "--model",
+                "--max-steps",
+                "--out",
+                "digits",
+                "gaussian",
+                "relu",
+                "wishart-relu",
+            ],
         ),
-        ("spectrum", ["--phi", "--epsilon", "--sigma", "--points", "--plot", "--csv", "--out",
-                      "wishart-wigner"]),
-        ("sample", ["--phi", "--epsilon", "--sigma", "--n", "--runs", "--seed", "--lanczos",
-                    "--plot", "--save", "--out", "wishart-relu"]),
+        (
+            "spectrum",
+            [
+                "--phi",
+                "--epsilon",
+                "--sigma",
+                "--points",
+                "--plot",
+                "--csv",
+                "--out",
+                "wishart-wigner",
+            ],
+        ),
+        (
+            "sample",
+            [
+                "--phi",
+                "--epsilon",
+                "--sigma",
+                "--n",
+                "--runs",
+                "--seed",
+                "--lanczos",
+                "--plot",
+                "--save",
+                "--out",
+                "wishart-relu",
+            ],
+        ),
         ("sweep", ["index", "status", "export", "in a store"]),
     ],
-)  # fmt: skip
+)
 def test_help_of_a_command(rmtland, command, words):
     result = rmtland(command, "--help")
     assert (result.code, result.err) == (0, "")

@@ -67,8 +67,24 @@ def test_lanczos_at_any_size(rmtland):
 def test_files(rmtland):
     from matplotlib.image import imread
 
-    result = rmtland("sample", "wishart-relu", "--phi", 2, "--epsilon", 0.4, "--sigma", 1.5, "--n",
-                     50, "--runs", 2, "--plot", "--save", "--out", "o")  # fmt: skip
+    result = rmtland(
+        "sample",
+        "wishart-relu",
+        "--phi",
+        2,
+        "--epsilon",
+        0.4,
+        "--sigma",
+        1.5,
+        "--n",
+        50,
+        "--runs",
+        2,
+        "--plot",
+        "--save",
+        "--out",
+        "o",
+    )
     stem = "o/wishart-relu-phi2-epsilon0.4-sigma1.5-n50-runs2-seed0"
     assert result.written == [f"{stem}.npz", f"{stem}.png"]
     for name in result.written:

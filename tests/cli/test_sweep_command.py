@@ -57,17 +57,32 @@ def test_index_status_export(rmtland):
         "12 done, 0 failed, 0 missing\n"
     )
 
-    result = rmtland("sweep", "export", "s.db", "--out", "a/t.csv", "--timings", "times.csv",
-                     "--failures", "none.csv")  # fmt: skip
+    result = rmtland(
+        "sweep",
+        "export",
+        "s.db",
+        "--out",
+        "a/t.csv",
+        "--timings",
+        "times.csv",
+        "--failures",
+        "none.csv",
+    )
     assert (result.code, result.err) == (0, "")
     assert result.out == "wrote a/t.csv\nwrote times.csv\nwrote none.csv\n"
     with (result.folder / "a" / "t.csv").open(newline="") as stream:
         exported = list(csv.DictReader(stream))
     assert len(exported) == 12
     grid = Grid(
-        {"model": "WishartPlusWigner", "phi": [0.5, 2.0], "epsilon": [0.1, 0.3], "sigma": 1.0,
-         "n": 30}, seeds=3,
-    )  # fmt: skip
+        {
+            "model": "WishartPlusWigner",
+            "phi": [0.5, 2.0],
+            "epsilon": [0.1, 0.3],
+            "sigma": 1.0,
+            "n": 30,
+        },
+        seeds=3,
+    )
     again = run(sampled_index, grid, executor=Serial())
     expected = again.to_csv(result.folder / "again.csv").read_bytes()
     assert (result.folder / "a" / "t.csv").read_bytes() == expected
@@ -89,9 +104,25 @@ def test_a_second_call_computes_nothing_and_a_larger_one_what_is_new(rmtland, in
 
 def test_the_other_model(rmtland, index):
     result = rmtland(
-        "sweep", "index", "--model", "wishart-relu", "--sigma", 2, "--phi", 0.7, "--phi", 1.5,
-        "--epsilon", 1, "--n", 20, "--runs", 2, "--store", "s.db",
-    )  # fmt: skip
+        "sweep",
+        "index",
+        "--model",
+        "wishart-relu",
+        "--sigma",
+        2,
+        "--phi",
+        0.7,
+        "--phi",
+        1.5,
+        "--epsilon",
+        1,
+        "--n",
+        20,
+        "--runs",
+        2,
+        "--store",
+        "s.db",
+    )
     assert result.code == 0
     assert [row[5] for row in rows(result)] == pytest.approx(
         [WishartPlusReluBlock(phi, 1.0, 2.0).index() for phi in (0.7, 1.5)], abs=1e-6
@@ -200,12 +231,31 @@ def test_a_store_is_not_written_over(rmtland, index):
 
 def test_ctrl_c(tmp_path):
     """The program stops at once, says what is stored, and resumes there."""
-    command = [PROGRAM, "sweep", "index", "--phi", "1", "--epsilon", "0.1:1:50", "--n", "60",
-               "--runs", "8", "--store", "s.db", "--workers", "1"]  # fmt: skip
+    command = [
+        PROGRAM,
+        "sweep",
+        "index",
+        "--phi",
+        "1",
+        "--epsilon",
+        "0.1:1:50",
+        "--n",
+        "60",
+        "--runs",
+        "8",
+        "--store",
+        "s.db",
+        "--workers",
+        "1",
+    ]
     program = subprocess.Popen(
-        command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        command,
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         start_new_session=True,
-    )  # fmt: skip
+    )
     path = tmp_path / "s.db"
     while program.poll() is None and not (path.exists() and Store(path).status().done):
         time.sleep(0.02)
@@ -230,8 +280,20 @@ def test_one_run_has_no_standard_error(index):
 
 
 def test_a_matrix_too_large_is_named_as_the_reason(rmtland, index):
-    result = rmtland("sweep", "index", "--phi", 0.5, "--epsilon", 0.3, "--n", 1_000_000, "--runs",
-                     1, "--store", "s.db")  # fmt: skip
+    result = rmtland(
+        "sweep",
+        "index",
+        "--phi",
+        0.5,
+        "--epsilon",
+        0.3,
+        "--n",
+        1_000_000,
+        "--runs",
+        1,
+        "--store",
+        "s.db",
+    )
     assert result.code == 1
     assert "of size 1000000 takes about" in result.out
     assert result.out.endswith("0 done, 1 failed, 0 missing, in s.db\n")

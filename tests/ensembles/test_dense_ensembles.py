@@ -236,8 +236,10 @@ def test_heavy_tails_without_a_fourth_moment_have_the_same_bulk():
     ],
 )
 def test_bad_entries(entries, degrees, message):
-    for make in (lambda: Wigner(1.0, entries, degrees),
-                 lambda: SampleCovariance(1.0, 0.5, entries, degrees)):  # fmt: skip
+    for make in (
+        lambda: Wigner(1.0, entries, degrees),
+        lambda: SampleCovariance(1.0, 0.5, entries, degrees),
+    ):
         with pytest.raises(ValueError, match=message):
             make()
 

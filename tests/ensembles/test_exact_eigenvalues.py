@@ -55,8 +55,11 @@ KNOWN = [
     (HaarProduct(P, BOX), 40, {0.0: 30}),
     (HaarProduct(P, BOX, beta=2), 40, {0.0: 30}),
     (HaarProduct(BOX, P), 40, {0.0: 30}),
-    (HaarProduct(Discrete((1.0, 3.0), (0.7, 0.3)), Discrete((0.5, 4.0), (0.6, 0.4))), 50,
-     {0.5: 15}),
+    (
+        HaarProduct(Discrete((1.0, 3.0), (0.7, 0.3)), Discrete((0.5, 4.0), (0.6, 0.4))),
+        50,
+        {0.5: 15},
+    ),
     (HaarSum(SIGN, Discrete((0.0, 3.0), (0.7, 0.3))), 50, {1.0: 25}),
     (HaarSum(SIGN, SIGN, beta=2), 50, {2.0: 30}),
     (HaarSum(BOX, Discrete((1.5,), (1.0,))), 6, dict.fromkeys(1.5 + quantiles(BOX, 6), 1)),
@@ -68,7 +71,7 @@ KNOWN = [
     (SpikedEnsemble(WishartEnsemble(3.0), (4.0, 2.0), "multiplicative"), 60, {0.0: 40}),
     (SpikedEnsemble(WishartEnsemble(3.0), (4.0, -2.0)), 60, {0.0: 38}),
     (SpikedEnsemble(JacobiEnsemble(4.0, 3.0), (2.0,), "multiplicative"), 24, {0.0: 18, 1.0: 5}),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -116,9 +119,16 @@ def test_a_wrong_claim_is_noticed(monkeypatch):
 TIES = Discrete((0.5, 2.0, 7.0), (0.25, 0.5, 0.25))
 
 
-@pytest.mark.parametrize("ensemble", [HaarSum(TIES, TIES), HaarProduct(TIES, TIES),
-                                      DeformedWigner(TIES, 1e-30),
-                                      SampleCovariance(TIES, 1e-6)], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "ensemble",
+    [
+        HaarSum(TIES, TIES),
+        HaarProduct(TIES, TIES),
+        DeformedWigner(TIES, 1e-30),
+        SampleCovariance(TIES, 1e-6),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("n", [2, 6, 10, 30])
 def test_every_route_takes_the_same_quantiles(ensemble, n):
     """At n = 6 the sampler's mean was 2.338, that of Lanczos 3.415, by the other rule for ties."""

@@ -43,14 +43,21 @@ SUMS = {
     "two continuous laws": [HaarFactor(MarchenkoPastur(0.5)), HaarFactor(Uniform(-1.0, 1.0))],
     "discrete law + Wigner": [HaarFactor(THREE), GaussianFactor(0.2)],
     "three spectra + Wigner": [
-        HaarFactor(THREE), HaarFactor(CUBES), HaarFactor(POSITIVE), GaussianFactor(0.2),
+        HaarFactor(THREE),
+        HaarFactor(CUBES),
+        HaarFactor(POSITIVE),
+        GaussianFactor(0.2),
     ],
     "spikes": [WishartFactor(0.5), SpikeFactor((6.0, -2.0, -2.0))],
     "all of them": [
-        HaarFactor(THREE), SpikeFactor((3.0,)), WishartFactor(0.7), ReluBlockFactor(0.5, 0.3),
-        ReluBlockFactor(2.0, 0.1), GaussianFactor(0.2),
+        HaarFactor(THREE),
+        SpikeFactor((3.0,)),
+        WishartFactor(0.7),
+        ReluBlockFactor(0.5, 0.3),
+        ReluBlockFactor(2.0, 0.1),
+        GaussianFactor(0.2),
     ],
-}  # fmt: skip
+}
 PRODUCTS = {
     "two spectra": [HaarFactor(POSITIVE), HaarFactor(abs(CUBES))],
     "population of a Wishart": [HaarFactor(POSITIVE), WishartFactor(0.5)],
@@ -74,14 +81,16 @@ LIMITS = [
     (SUMS["two continuous laws"], "sum", free_sum(MarchenkoPastur(0.5), Uniform(-1.0, 1.0))),
     (PRODUCTS["population of a Wishart"], "product", free_product(POSITIVE, MarchenkoPastur(0.5))),
     (
-        PRODUCTS["Wishart x Wishart"], "product",
+        PRODUCTS["Wishart x Wishart"],
+        "product",
         free_product(MarchenkoPastur(0.5), MarchenkoPastur(0.8)),
     ),
     (
-        PRODUCTS["two Wisharts of low rank"], "product",
+        PRODUCTS["two Wisharts of low rank"],
+        "product",
         free_product(MarchenkoPastur(2.0), MarchenkoPastur(3.0, 0.5)),
     ),
-]  # fmt: skip
+]
 
 
 def streams(seed, runs):
@@ -311,9 +320,14 @@ def test_large_matrices_are_close_to_the_limit(factors, operation, law):
 
 @pytest.mark.parametrize(
     "name",
-    ["population of a Wishart", "Wishart x discrete law", "Wishart x Wishart of low rank",
-     "two discrete laws", "spikes"],
-)  # fmt: skip
+    [
+        "population of a Wishart",
+        "Wishart x discrete law",
+        "Wishart x Wishart of low rank",
+        "two discrete laws",
+        "spikes",
+    ],
+)
 def test_many_steps_stay_orthogonal(name):
     """At n = 10^12 every coefficient is within 1e-4 of the limit's, whose null space is an atom.
 
@@ -321,13 +335,18 @@ def test_many_steps_stay_orthogonal(name):
     without a block of its own is found again and again: both were off by .3 and more from some
     step between 60 and 100 on.
     """
-    steps, laws = 130, {
-        "population of a Wishart": free_product(POSITIVE, MarchenkoPastur(0.5)),
-        "Wishart x discrete law": free_product(MarchenkoPastur(0.8), POSITIVE),
-        "Wishart x Wishart of low rank": free_product(MarchenkoPastur(0.4), MarchenkoPastur(4.0)),
-        "two discrete laws": free_sum(THREE, Discrete((0.0, 1.0), (0.5, 0.5))),
-        "spikes": MarchenkoPastur(0.5),
-    }  # fmt: skip
+    steps, laws = (
+        130,
+        {
+            "population of a Wishart": free_product(POSITIVE, MarchenkoPastur(0.5)),
+            "Wishart x discrete law": free_product(MarchenkoPastur(0.8), POSITIVE),
+            "Wishart x Wishart of low rank": free_product(
+                MarchenkoPastur(0.4), MarchenkoPastur(4.0)
+            ),
+            "two discrete laws": free_sum(THREE, Discrete((0.0, 1.0), (0.5, 0.5))),
+            "spikes": MarchenkoPastur(0.5),
+        },
+    )
     factors = (PRODUCTS | SUMS | {"spikes": [WishartFactor(0.5), SpikeFactor((0.5,))]})[name]
     operation = "sum" if name in SUMS else "product"
     drawn = draws(factors, 1e12, steps, seed=18, operation=operation)
@@ -392,11 +411,12 @@ def test_a_continuous_law_beyond_the_quantiles():
         (MarchenkoPastur(4.0), np.r_[1.0, np.full(39, 5.0)], 2.0),
         (MarchenkoPastur(1.0), np.r_[1.0, np.full(39, 2.0)], 1.0),
         (
-            Uniform(-1.0, 1.0), 0.0,
+            Uniform(-1.0, 1.0),
+            0.0,
             np.arange(1, 40) / np.sqrt(4.0 * np.arange(1, 40) ** 2 - 1),
         ),
     ],
-)  # fmt: skip
+)
 def test_known_jacobi_coefficients(law, alpha, beta):
     mine, off = law_jacobi(law, math.inf, 40, [])
     np.testing.assert_allclose(mine[0], np.broadcast_to(alpha, 40), atol=1e-12)

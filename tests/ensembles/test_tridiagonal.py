@@ -38,9 +38,14 @@ def test_moments_of_the_gaussian_ensemble(beta, n):
     exact = {
         2: n + k - 1,
         4: 2 * n**2 + 5 * (k - 1) * n + 3 * k**2 - 5 * k + 3,
-        6: 5 * n**3 + 22 * (k - 1) * n**2 + (32 * k**2 - 54 * k + 32) * n
-        + 15 * k**3 - 32 * k**2 + 32 * k - 15,
-    }  # fmt: skip
+        6: 5 * n**3
+        + 22 * (k - 1) * n**2
+        + (32 * k**2 - 54 * k + 32) * n
+        + 15 * k**3
+        - 32 * k**2
+        + 32 * k
+        - 15,
+    }
     nodes = GaussianEnsemble(beta, v).sample(n, rng=5, runs=runs).nodes
     for order, value in exact.items():
         moments = (nodes**order).mean(axis=1)
@@ -73,12 +78,18 @@ def test_elementary_symmetric_moments_of_the_jacobi_ensemble(beta, n, q1, q2):
 @pytest.mark.parametrize(
     "ensemble",
     [
-        GaussianEnsemble(1), GaussianEnsemble(2), GaussianEnsemble(4),
-        WishartEnsemble(0.6), WishartEnsemble(1.5, beta=2), WishartEnsemble(0.6, beta=4),
-        JacobiEnsemble(0.6, 0.5), JacobiEnsemble(1.5, 0.5, 2), JacobiEnsemble(0.6, 1.5, 4),
+        GaussianEnsemble(1),
+        GaussianEnsemble(2),
+        GaussianEnsemble(4),
+        WishartEnsemble(0.6),
+        WishartEnsemble(1.5, beta=2),
+        WishartEnsemble(0.6, beta=4),
+        JacobiEnsemble(0.6, 0.5),
+        JacobiEnsemble(1.5, 0.5, 2),
+        JacobiEnsemble(0.6, 1.5, 4),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_matrices_and_tridiagonal_models_have_the_same_eigenvalues(ensemble):
     """Two samples of the largest, the least and a middle eigenvalue; p-value above 1e-5 each."""
     n, runs = 6, 400
@@ -120,9 +131,9 @@ def test_counts_are_exactly_those_of_lapack(ensemble, monkeypatch):
     monkeypatch.setattr(tridiagonal, "_BLOCK", 100)
     n, runs = 700, 2
     diagonals, off_diagonals = ensemble.tridiagonal(n, rng=8, runs=runs)
-    values = np.concatenate([
-        eigvalsh_tridiagonal(d, e) for d, e in zip(diagonals, off_diagonals, strict=True)
-    ])  # fmt: skip
+    values = np.concatenate(
+        [eigvalsh_tridiagonal(d, e) for d, e in zip(diagonals, off_diagonals, strict=True)]
+    )
     edges = np.linspace(values.min() - 0.01, values.max() + 0.01, 201)
     counts = ensemble.histogram(n, edges, rng=8, runs=runs)
     known = np.repeat(*zip(*ensemble._known(n), strict=True)) if ensemble._known(n) else []
@@ -162,8 +173,10 @@ def test_corners_at_small_beta(beta, edge):
     """Eigenvectors are localised anywhere then: a corner of some n^(1/3) rows misses extremes."""
     n, runs, sign = 1500, 25, 1 if edge == "upper" else -1
     for ensemble in (
-        GaussianEnsemble(beta), WishartEnsemble(0.5, 0.7, beta), JacobiEnsemble(0.5, 0.4, beta),
-    ):  # fmt: skip
+        GaussianEnsemble(beta),
+        WishartEnsemble(0.5, 0.7, beta),
+        JacobiEnsemble(0.5, 0.4, beta),
+    ):
         matrices = zip(*ensemble.tridiagonal(n, rng=3, runs=runs), strict=True)
         exact = np.array([sign * extreme_eigenvalues(sign * d, e, 1)[0] for d, e in matrices])
         found = ensemble.extremes(n, edge=edge, rng=3, runs=runs)[:, 0]
@@ -314,8 +327,10 @@ def test_lanczos_at_size_1e12_is_next_to_infinity(ensemble):
 
 def test_other_betas_have_no_matrices():
     for ensemble in (
-        GaussianEnsemble(3.0), WishartEnsemble(0.5, beta=0.1), JacobiEnsemble(0.5, 0.5, 7.0),
-    ):  # fmt: skip
+        GaussianEnsemble(3.0),
+        WishartEnsemble(0.5, beta=0.1),
+        JacobiEnsemble(0.5, 0.5, 7.0),
+    ):
         with pytest.raises(ValueError, match="full matrices for beta = 1, 2 or 4 only"):
             ensemble.matrix(3)
 

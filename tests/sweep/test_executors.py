@@ -54,8 +54,9 @@ def test_a_worker_that_dies_between_two_tasks(busy):
         else:
             ended += pool.wait(60)
             assert [(job.key, outcome.text) for job, outcome in ended] == [
-                (keys[0], '{"": 1}'), (keys[1], '{"": 2}'),
-            ]  # fmt: skip
+                (keys[0], '{"": 1}'),
+                (keys[1], '{"": 2}'),
+            ]
 
 
 def test_a_task_that_always_kills_its_worker_fails_in_the_end(tmp_path):
@@ -177,8 +178,11 @@ def alive(process):
 
 def test_no_scheduler():
     with pytest.raises(ConnectionError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:1"):
-        run(sweep_tasks.echo, Grid({"x": [1]}, seeds=None),
-            executor=Dask("tcp://127.0.0.1:1", timeout=0.5))  # fmt: skip
+        run(
+            sweep_tasks.echo,
+            Grid({"x": [1]}, seeds=None),
+            executor=Dask("tcp://127.0.0.1:1", timeout=0.5),
+        )
 
 
 def test_dask_is_optional(monkeypatch):
@@ -274,9 +278,12 @@ def test_a_task_that_kills_dask_workers_takes_no_neighbour_with_it(tmp_path):
     """The scheduler blames every task that the worker held."""
     pytest.importorskip("distributed")
     done = subprocess.run(
-        [sys.executable, "-c", KILLER, tmp_path], capture_output=True, text=True, timeout=240,
+        [sys.executable, "-c", KILLER, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=240,
         env=ENVIRONMENT,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "Counts(done=7, failed=1, missing=0) 3 WorkerDied\n"
 
@@ -284,9 +291,12 @@ def test_a_task_that_kills_dask_workers_takes_no_neighbour_with_it(tmp_path):
 def test_dask_cluster_with_a_worker_killed_in_the_middle(tmp_path):
     pytest.importorskip("distributed")
     done = subprocess.run(
-        [sys.executable, "-c", CLUSTER, tmp_path], capture_output=True, text=True, timeout=240,
+        [sys.executable, "-c", CLUSTER, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=240,
         env=ENVIRONMENT,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "Counts(done=50, failed=0, missing=0) False",

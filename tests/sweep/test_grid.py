@@ -80,12 +80,20 @@ def test_types_are_parameters_too():
 @pytest.mark.parametrize(
     ("given_", "canonical"),
     [
-        (-0.0, 0.0), (np.float64(0.1), 0.1), (np.float32(0.1), float(np.float32(0.1))),
-        (np.int8(-3), -3), (np.bool_(True), True), (np.str_("a"), "a"), (np.array(2.5), 2.5),
-        ([1, [2.0]], (1, (2.0,))), (np.arange(3), (0, 1, 2)), (np.float64(-0.0), 0.0),
-        (10**30, 10**30), (math.inf, math.inf),
+        (-0.0, 0.0),
+        (np.float64(0.1), 0.1),
+        (np.float32(0.1), float(np.float32(0.1))),
+        (np.int8(-3), -3),
+        (np.bool_(True), True),
+        (np.str_("a"), "a"),
+        (np.array(2.5), 2.5),
+        ([1, [2.0]], (1, (2.0,))),
+        (np.arange(3), (0, 1, 2)),
+        (np.float64(-0.0), 0.0),
+        (10**30, 10**30),
+        (math.inf, math.inf),
     ],
-)  # fmt: skip
+)
 def test_canonical_form(given_, canonical):
     key = only(x=given_)
     assert key == only(x=canonical)

@@ -52,10 +52,17 @@ def test_the_order_of_names_does_not_matter():
 
 @pytest.mark.parametrize(
     ("value", "plain"),
-    [(np.float32(0.1), float(np.float32(0.1))), (np.int64(3), 3), (np.True_, True),
-     (np.array(2.5), 2.5), (np.str_("a"), "a"), (-0.0, -0.0), (math.nan, math.nan),
-     (np.float64(-math.inf), -math.inf)],
-)  # fmt: skip
+    [
+        (np.float32(0.1), float(np.float32(0.1))),
+        (np.int64(3), 3),
+        (np.True_, True),
+        (np.array(2.5), 2.5),
+        (np.str_("a"), "a"),
+        (-0.0, -0.0),
+        (math.nan, math.nan),
+        (np.float64(-math.inf), -math.inf),
+    ],
+)
 def test_numpy_scalars_become_plain(value, plain):
     assert same(decode(*encode(value)), plain)
 
@@ -74,11 +81,21 @@ def test_arrays_are_little_endian_and_contiguous_in_the_store():
 
 @pytest.mark.parametrize(
     "value",
-    [1j, np.ones(2, complex), object(), ["a", "b"], np.array(["a"]), {"a": {"b": 1}},
-     np.array([None]), np.ones(2, np.longdouble), b"bytes", sparse.eye(2),
-     np.ma.masked_array([1.0], [True])],
+    [
+        1j,
+        np.ones(2, complex),
+        object(),
+        ["a", "b"],
+        np.array(["a"]),
+        {"a": {"b": 1}},
+        np.array([None]),
+        np.ones(2, np.longdouble),
+        b"bytes",
+        sparse.eye(2),
+        np.ma.masked_array([1.0], [True]),
+    ],
     ids=lambda value: type(value).__name__,
-)  # fmt: skip
+)
 def test_what_is_no_result(value):
     with pytest.raises(TypeError, match="a task must"):
         encode(value)
@@ -131,10 +148,18 @@ class Base(BaseException):
 
 @pytest.mark.parametrize(
     "error",
-    [Unreadable(), NoText(), Base("so"), GeneratorExit(), asyncio.CancelledError(), SystemExit(3),
-     ExceptionGroup("two", [Unreadable(), ValueError()]), BaseExceptionGroup("one", [Base()])],
+    [
+        Unreadable(),
+        NoText(),
+        Base("so"),
+        GeneratorExit(),
+        asyncio.CancelledError(),
+        SystemExit(3),
+        ExceptionGroup("two", [Unreadable(), ValueError()]),
+        BaseExceptionGroup("one", [Base()]),
+    ],
     ids=lambda error: type(error).__name__,
-)  # fmt: skip
+)
 def test_an_error_of_any_kind_is_data(error):
     def wrong():
         raise error

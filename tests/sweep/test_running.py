@@ -53,9 +53,10 @@ def test_executors_agree_to_the_last_byte(tmp_path):
     """Eigenvalues of matrices large enough for LAPACK to use its threads."""
     grid = Grid({"n": [3, 150]}, seeds=4)
     tables = {}
-    with ThreadPoolExecutor(3) as threads, ProcessPoolExecutor(
-        1, mp_context=get_context("spawn")
-    ) as pool:  # fmt: skip
+    with (
+        ThreadPoolExecutor(3) as threads,
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool,
+    ):
         executors = [Serial(), Processes(1), Processes(3), Processes(), threads, pool, Immediate()]
         for executor in executors:
             results = run(sweep_tasks.eigenvalues, grid, executor=executor)
@@ -88,11 +89,16 @@ def test_nonfinite_results_are_results():
     values = [np.nan, np.inf, -np.inf, -0.0, 5e-324]
     results = run(
         lambda i: {"one": values[i], "all": np.array(values)},
-        Grid({"i": range(5)}, seeds=None), executor=Serial(),
-    )  # fmt: skip
+        Grid({"i": range(5)}, seeds=None),
+        executor=Serial(),
+    )
     assert [repr(result.value["one"]) for result in results] == [
-        "nan", "inf", "-inf", "-0.0", "5e-324",
-    ]  # fmt: skip
+        "nan",
+        "inf",
+        "-inf",
+        "-0.0",
+        "5e-324",
+    ]
     for result in results:
         assert result.value["all"].tobytes() == np.array(values).tobytes()
 
@@ -124,8 +130,10 @@ def test_a_failure_is_recorded_and_the_others_go_on(tmp_path, executor):
     two, three = results.failures
     assert (two.parameters["x"], three.parameters["x"]) == (2, 3)
     assert (two.type, two.message, two.attempts) == (
-        "ArithmeticError", "no result at 2\\ud800", 1,
-    )  # fmt: skip
+        "ArithmeticError",
+        "no result at 2\\ud800",
+        1,
+    )
     assert "in fail_on" in two.traceback
     assert "1 done, 2 failed, 0 missing" in repr(results)
 
@@ -133,9 +141,7 @@ def test_a_failure_is_recorded_and_the_others_go_on(tmp_path, executor):
 def test_failures_are_computed_again_only_if_asked(tmp_path):
     path = tmp_path / "results.db"
     grid = Grid({"x": [1], "folder": str(tmp_path), "times": 2})
-    again = functools.partial(
-        run, sweep_tasks.fail_until, grid, store=path, executor=Serial()
-    )  # fmt: skip
+    again = functools.partial(run, sweep_tasks.fail_until, grid, store=path, executor=Serial())
     for _ in range(2):
         assert again().status == Counts(0, 1, 0)
     assert (tmp_path / "calls-1").read_text() == "."
@@ -270,8 +276,7 @@ def ctrl_c_after(seconds):
 def test_ctrl_c_keeps_what_has_ended_and_says_how_to_go_on(tmp_path, executor):
     path = tmp_path / "results.db"
     grid = Grid({"x": range(90), "seconds": 0.1})
-    with pytest.raises(Interrupted, match="the same call resumes there"), \
-            ctrl_c_after(2.5):  # fmt: skip
+    with pytest.raises(Interrupted, match="the same call resumes there"), ctrl_c_after(2.5):
         run(sweep_tasks.draw_slowly, grid, store=path, executor=executor)
     status = Store(path).status()
     assert status.done + status.missing == 90

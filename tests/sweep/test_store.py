@@ -313,9 +313,12 @@ except OSError as error:
 def test_a_limit_of_the_system_loses_nothing(tmp_path):
     path = tmp_path / "results.db"
     done = subprocess.run(
-        [sys.executable, "-c", FULL, path], capture_output=True, text=True, timeout=120,
+        [sys.executable, "-c", FULL, path],
+        capture_output=True,
+        text=True,
+        timeout=120,
         env={**os.environ, "PYTHONPATH": str(Path(sweep_tasks.__file__).parent)},
-    )  # fmt: skip
+    )
     assert done.stderr == ""
     assert "all results stored before are kept" in done.stdout
     done, failed, missing = Store(path).status()

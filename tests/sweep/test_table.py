@@ -20,8 +20,14 @@ def made(task, grid, **options):
 
 def test_the_table_in_full(tmp_path):
     def task(name, x, widths, seed=None):
-        return {"b": x > 1, "a": x / 3, "nodes": np.array([x, np.nan, np.inf]), "none": None,
-                "word": f'{name}, "é"', "count": 10**20}  # fmt: skip
+        return {
+            "b": x > 1,
+            "a": x / 3,
+            "nodes": np.array([x, np.nan, np.inf]),
+            "none": None,
+            "word": f'{name}, "é"',
+            "count": 10**20,
+        }
 
     grid = Grid({"x": [10.0, 2.5], "widths": [(3, 4)], "name": "n"}, seeds=1, root=7)
     assert table(made(task, grid), tmp_path) == (
@@ -38,9 +44,11 @@ def test_bytes_do_not_depend_on_history(tmp_path):
     whole = made(sweep_tasks.draw_slowly, Grid(axes, points=points, seeds=3))
     path = tmp_path / "pieces.db"
     for part in (
-        Grid(points=points, seeds=2), Grid({**axes, "x": [20.0, 3.0]}, seeds=3),
-        Grid({"x": [1.0], "seconds": 0.0}, seeds=1), Grid(axes, points=points, seeds=3),
-    ):  # fmt: skip
+        Grid(points=points, seeds=2),
+        Grid({**axes, "x": [20.0, 3.0]}, seeds=3),
+        Grid({"x": [1.0], "seconds": 0.0}, seeds=1),
+        Grid(axes, points=points, seeds=3),
+    ):
         made(sweep_tasks.draw_slowly, part, store=path)
     assert table(Results(Store(path)), tmp_path) == table(whole, tmp_path)
     rows = list(csv.DictReader(table(whole, tmp_path).splitlines()))
@@ -77,16 +85,31 @@ def test_results_of_different_shapes(tmp_path):
 
 def test_columns_are_typed_and_in_the_order_of_the_grid():
     def task(x, i, seed):
-        return {"float": x, "int": i, "bool": i > 1, "text": str(i), "mixed": i if i > 1 else x,
-                "large": 10**30, "array": np.full(2, x)}  # fmt: skip
+        return {
+            "float": x,
+            "int": i,
+            "bool": i > 1,
+            "text": str(i),
+            "mixed": i if i > 1 else x,
+            "large": 10**30,
+            "array": np.full(2, x),
+        }
 
     columns = made(task, Grid({"x": [2.5, 0.5], "i": [2, 1]}, seeds=2)).columns()
     kinds = {name: column.dtype for name, column in columns.items()}
     assert kinds == {
-        "x": np.float64, "i": np.int64, "root": np.int64, "replicate": np.int64,
-        "float": np.float64, "int": np.int64, "bool": np.bool_, "text": object,
-        "mixed": np.float64, "large": object, "array": object,
-    }  # fmt: skip
+        "x": np.float64,
+        "i": np.int64,
+        "root": np.int64,
+        "replicate": np.int64,
+        "float": np.float64,
+        "int": np.int64,
+        "bool": np.bool_,
+        "text": object,
+        "mixed": np.float64,
+        "large": object,
+        "array": object,
+    }
     assert columns["x"].reshape(2, 2, 2)[:, 0, 0].tolist() == [2.5, 0.5]
     assert columns["int"].tolist() == [2, 2, 1, 1] * 2
     assert columns["array"][0].tolist() == [2.5, 2.5]
