@@ -98,6 +98,16 @@ def _rename_new(part: Path, target: Path) -> None:
 def check_target(path: str | os.PathLike[str]) -> int | None:
     """Return the permissions of the file that a write would replace; None where there is none.
 
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    int or None
+        Permission bits.
+
     Raises
     ------
     IsADirectoryError
@@ -120,6 +130,11 @@ def check_folder(folder: str | os.PathLike[str]) -> None:
     """Refuse a folder that cannot be made or written to; nothing is left there.
 
     Call it before a long computation whose result goes into that folder.
+
+    Parameters
+    ----------
+    folder : path-like
+        The folder; it need not exist.
 
     Raises
     ------

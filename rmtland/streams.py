@@ -23,7 +23,18 @@ __all__ = ["Rng", "WideSeed", "random_generator", "seed_of", "streams", "wide_se
 
 
 def random_generator(rng: Rng) -> np.random.Generator:
-    """Return a NumPy random generator from anything `numpy.random.default_rng` takes."""
+    """Return a NumPy random generator from anything `numpy.random.default_rng` takes.
+
+    Parameters
+    ----------
+    rng : anything `numpy.random.default_rng` takes
+        Seed or generator.
+
+    Returns
+    -------
+    numpy.random.Generator
+        The same one where a generator was given.
+    """
     return np.random.default_rng(rng)
 
 
@@ -32,6 +43,17 @@ def streams(rng: Rng, runs: int) -> list[np.random.Generator]:
 
     Run i depends on `rng` and i only, not on `runs`. A Generator is advanced by `runs` children;
     seeds and a SeedSequence are left as they are.
+
+    Parameters
+    ----------
+    rng : anything `numpy.random.default_rng` takes
+        Seed or generator.
+    runs : int
+        Number of generators.
+
+    Returns
+    -------
+    list of numpy.random.Generator
     """
     if isinstance(rng, np.random.SeedSequence):
         rng = np.random.SeedSequence(
@@ -60,12 +82,34 @@ class WideSeed(np.random.SeedSequence):
 
 
 def wide_seed(generator: np.random.Generator) -> WideSeed:
-    """Return a seed that names a run on a device, drawn from the run's generator."""
+    """Return a seed that names a run on a device, drawn from the run's generator.
+
+    Parameters
+    ----------
+    generator : numpy.random.Generator
+        It is advanced by two draws.
+
+    Returns
+    -------
+    WideSeed
+    """
     return WideSeed([int(word) for word in generator.integers(2**63, size=2)])
 
 
 def seed_of(generator: np.random.Generator) -> dict[str, Any]:
-    """Return what is needed to name the stream a generator draws from, as JSON-able values."""
+    """Return what is needed to name the stream a generator draws from, as JSON-able values.
+
+    Parameters
+    ----------
+    generator : numpy.random.Generator
+        Any generator.
+
+    Returns
+    -------
+    dict
+        Name of the bit generator, entropy and spawn key; without the latter two where the state was
+        set by hand.
+    """
     sequence = generator.bit_generator.seed_seq
     seed: dict[str, Any] = {"bit_generator": type(generator.bit_generator).__name__}
     if isinstance(sequence, np.random.SeedSequence):

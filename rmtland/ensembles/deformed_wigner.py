@@ -88,7 +88,22 @@ class DeformedWigner(Ensemble):
         return ("population", "noise", "total")
 
     def part(self, name: str) -> SpectralModel | Law:
-        """Return a part: the law of the population, or the ensemble of the noise."""
+        """Return a part: the law of the population, or the ensemble of the noise.
+
+        Parameters
+        ----------
+        name : str
+            One of `parts`; "total" is the ensemble itself.
+
+        Returns
+        -------
+        Law or Ensemble
+
+        Raises
+        ------
+        ValueError
+            If there is no part of that name.
+        """
         if name == "population":
             return self.population
         if name == "noise":

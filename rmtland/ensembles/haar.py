@@ -78,7 +78,22 @@ class _HaarPair(Ensemble):
         return ("a", "b", "total")
 
     def part(self, name: str) -> SpectralModel | Law:
-        """Return a part: the law of one of the two, or the ensemble itself."""
+        """Return a part: the law of one of the two, or the ensemble itself.
+
+        Parameters
+        ----------
+        name : str
+            One of `parts`; "total" is the ensemble itself.
+
+        Returns
+        -------
+        Law or Ensemble
+
+        Raises
+        ------
+        ValueError
+            If there is no part of that name.
+        """
         return getattr(self, name) if name in ("a", "b") else super().part(name)
 
     def _shared(self, n: int) -> list[tuple[float, float, int]]:

@@ -84,7 +84,18 @@ class JacobiEnsemble(TridiagonalEnsemble):
         return Wachter(self.aspect_ratio, self.other_ratio)
 
     def columns(self, n: int) -> tuple[int, int]:
-        """Return the numbers of columns q1 and q2 of the two factors of a matrix of size n."""
+        """Return the numbers of columns q1 and q2 of the two factors of a matrix of size n.
+
+        Parameters
+        ----------
+        n : int
+            Size of the matrices.
+
+        Returns
+        -------
+        tuple of int
+            q1 = round(n / phi_1) and q2 = round(n / phi_2), each at least 1.
+        """
         return columns(n, self.aspect_ratio), columns(n, self.other_ratio)
 
     @property

@@ -51,7 +51,20 @@ def _quantiles(law: Law, n: int) -> Real:
 
 
 def multiplicities(law: Law, n: int) -> tuple[Real, Real]:
-    """Return the distinct quantiles (i + 1/2)/n of a law and how often each occurs."""
+    """Return the distinct quantiles (i + 1/2)/n of a law and how often each occurs.
+
+    Parameters
+    ----------
+    law : Law
+        Any law.
+    n : int
+        Number of eigenvalues.
+
+    Returns
+    -------
+    values, counts : ndarray
+        Ascending, and floats of sum n.
+    """
     if not law.support:
         return point_multiplicities(law, n)
     values, counts = np.unique(quantiles(law, n), return_counts=True)
@@ -59,7 +72,20 @@ def multiplicities(law: Law, n: int) -> tuple[Real, Real]:
 
 
 def point_multiplicities(law: Law, n: float) -> tuple[Real, Real]:
-    """Return the same for a law of point masses, for any n up to 2^53."""
+    """Return the same for a law of point masses, for any n up to 2^53.
+
+    Parameters
+    ----------
+    law : Law
+        A law without a density.
+    n : float
+        Number of eigenvalues, an integer.
+
+    Returns
+    -------
+    values, counts : ndarray
+        Ascending, and floats of sum n.
+    """
     values, masses = (np.array(column) for column in zip(*law.atoms, strict=True))
     levels = np.cumsum(masses)
     # rounded: masses such as 1/n are no binary fractions

@@ -96,6 +96,16 @@ class ReluResidual(Ensemble):
     def widths(self, n: int) -> tuple[int, int, int]:
         """Return the numbers of inputs, hidden units and outputs of a network of n parameters.
 
+        Parameters
+        ----------
+        n : int
+            Number of parameters.
+
+        Returns
+        -------
+        tuple of int
+            Inputs, hidden units, outputs.
+
         Raises
         ------
         ValueError
@@ -118,7 +128,17 @@ class ReluResidual(Ensemble):
         return n // hidden - outputs, hidden, outputs
 
     def samples(self, n: int) -> int:
-        """Return the number of samples m of a network of n parameters."""
+        """Return the number of samples m of a network of n parameters.
+
+        Parameters
+        ----------
+        n : int
+            Number of parameters.
+
+        Returns
+        -------
+        int
+        """
         inputs, _, outputs = self.widths(n)
         return columns(inputs + outputs, self.phi)
 
@@ -227,7 +247,17 @@ class ReluBlock(Ensemble):
         return matrices
 
     def rank(self, n: int) -> int:
-        """Return the rank of B at size n; the matrix has twice as many eigenvalues off zero."""
+        """Return the rank of B at size n; the matrix has twice as many eigenvalues off zero.
+
+        Parameters
+        ----------
+        n : int
+            Size of the matrices.
+
+        Returns
+        -------
+        int
+        """
         return min(n // 2, columns(n, 2 * self.phi)) if self.epsilon else 0
 
     def _known(self, n: int) -> tuple[tuple[float, int], ...]:

@@ -83,7 +83,18 @@ class SampleCovariance(Ensemble):
         return general_marchenko_pastur(self.population, self.aspect_ratio)
 
     def columns(self, n: int) -> int:
-        """Return the number of samples q for matrices of size n."""
+        """Return the number of samples q for matrices of size n.
+
+        Parameters
+        ----------
+        n : int
+            Size of the matrices.
+
+        Returns
+        -------
+        int
+            round(n / phi), at least 1.
+        """
         return columns(n, self.aspect_ratio)
 
     def _floats(self, n: int) -> float:

@@ -101,7 +101,22 @@ class SpikedEnsemble(Ensemble):
         return ("bulk", "total")
 
     def part(self, name: str) -> SpectralModel | Law:
-        """Return a part: the ensemble without spikes, or this one."""
+        """Return a part: the ensemble without spikes, or this one.
+
+        Parameters
+        ----------
+        name : str
+            One of `parts`; "total" is the ensemble itself.
+
+        Returns
+        -------
+        Law or Ensemble
+
+        Raises
+        ------
+        ValueError
+            If there is no part of that name.
+        """
         return self.bulk if name == "bulk" else super().part(name)
 
     def _known(self, n: int) -> tuple[tuple[float, int], ...]:

@@ -78,7 +78,18 @@ class WishartEnsemble(TridiagonalEnsemble):
         return MarchenkoPastur(self.aspect_ratio, self.variance)
 
     def columns(self, n: int) -> int:
-        """Return the number of columns q of a matrix of size n."""
+        """Return the number of columns q of a matrix of size n.
+
+        Parameters
+        ----------
+        n : int
+            Size of the matrices.
+
+        Returns
+        -------
+        int
+            round(n / phi), at least 1.
+        """
         return columns(n, self.aspect_ratio)
 
     @property

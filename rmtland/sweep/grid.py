@@ -186,7 +186,24 @@ class Grid:
 
 
 def canonical(name: str, value: Any) -> Any:
-    """Return a parameter in canonical form, or say why it has none."""
+    """Return a parameter in canonical form, or say why it has none.
+
+    Parameters
+    ----------
+    name : str
+        Name of the parameter, for the message.
+    value : None, bool, int, float, str, array or sequence of those
+        The parameter.
+
+    Returns
+    -------
+    None, bool, int, float, str or tuple of those
+
+    Raises
+    ------
+    TypeError
+        If it is none of these.
+    """
     if isinstance(value, np.ndarray):
         value = value.tolist() if value.ndim else value[()]
     if isinstance(value, np.generic):

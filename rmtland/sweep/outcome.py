@@ -93,7 +93,24 @@ def attempt(
     seed: np.random.SeedSequence | None,
     threads: int | None,
 ) -> Done | Failed | UnloadableTask:
-    """Call a task (or a pickled one) and return what became of it."""
+    """Call a task (or a pickled one) and return what became of it.
+
+    Parameters
+    ----------
+    task : callable or bytes
+        The task, or pickled.
+    parameters : mapping
+        Its arguments.
+    seed : numpy.random.SeedSequence or None
+        Given as the argument `seed` if there is one.
+    threads : int or None
+        Limit of the threads of BLAS, OpenMP and numba.
+
+    Returns
+    -------
+    Done, Failed or UnloadableTask
+        Never what the task raises, but for Ctrl-C in the main thread of this process.
+    """
     if threads is not None:
         _limit(threads)
     if isinstance(task, bytes):

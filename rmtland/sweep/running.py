@@ -261,7 +261,18 @@ def _check_arguments(task: Task, keys: tuple[Key, ...]) -> None:
 
 
 def task_name(task: Task) -> str:
-    """Return what a task is called in a store: module, name, and bound arguments."""
+    """Return what a task is called in a store: module, name, and bound arguments.
+
+    Parameters
+    ----------
+    task : callable
+        A function or a `functools.partial` of one.
+
+    Returns
+    -------
+    str
+        Such as "module:function".
+    """
     if isinstance(task, functools.partial):
         arguments = [canonical("of the task", value) for value in task.args]
         named = {name: canonical(name, value) for name, value in sorted(task.keywords.items())}

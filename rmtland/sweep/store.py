@@ -180,7 +180,17 @@ class Store:
     # Reading ---------------------------------------------------------------------------------
 
     def status(self, keys: Iterable[Key] | None = None) -> Counts:
-        """Count what is done, failed and missing, of all tasks ever asked for or of some keys."""
+        """Count what is done, failed and missing, of all tasks ever asked for or of some keys.
+
+        Parameters
+        ----------
+        keys : iterable of Key, optional
+            Which tasks, and in which order; all by default.
+
+        Returns
+        -------
+        Counts
+        """
         with self._reading() as db:
             done, failed = _keys(db, "results"), _keys(db, "failures")
             wanted = _keys(db, "tasks") if keys is None else {key.digest for key in keys}
@@ -202,6 +212,15 @@ class Store:
     def results(self, keys: Iterable[Key] | None = None) -> Iterator[Result]:
         """Yield the results of some keys in their order, or all; those not there are left out.
 
+        Parameters
+        ----------
+        keys : iterable of Key, optional
+            Which tasks, and in which order; all by default.
+
+        Yields
+        ------
+        Result
+
         Raises
         ------
         StoreError
@@ -216,7 +235,17 @@ class Store:
                     yield Result(key, self._value(db, key, row[0], row[1]), *row[2:])
 
     def failures(self, keys: Iterable[Key] | None = None) -> list[Failure]:
-        """Return the failures of some keys in their order, or all in the order of a table."""
+        """Return the failures of some keys in their order, or all in the order of a table.
+
+        Parameters
+        ----------
+        keys : iterable of Key, optional
+            Which tasks, and in which order; all by default.
+
+        Returns
+        -------
+        list of Failure
+        """
         query = (
             "SELECT parameters, root, replicate, type, message, traceback, seconds, attempts, "
             "finished FROM tasks JOIN failures USING (key)"

@@ -135,13 +135,44 @@ class Results:
         """Write the table, ordered by key, whole or not at all.
 
         Arrays and sequences are JSON lists in one cell, None is an empty cell.
+
+        Parameters
+        ----------
+        path : path-like
+            File for the table; it is replaced whole or not at all.
+
+        Returns
+        -------
+        Path
+            The file written.
+
+        Raises
+        ------
+        ValueError
+            If that file is the store itself.
         """
         keys = None if self.keys is None else sorted(self.keys, key=lambda key: key.rank)
         table = _Table(self.store, keys)
         return self._write(path, table.header, table.rows())
 
     def timings_to_csv(self, path: str | os.PathLike[str]) -> Path:
-        """Write seconds, attempts and time of storage of each result, in the same order."""
+        """Write seconds, attempts and time of storage of each result, in the same order.
+
+        Parameters
+        ----------
+        path : path-like
+            File for the times; it is replaced whole or not at all.
+
+        Returns
+        -------
+        Path
+            The file written.
+
+        Raises
+        ------
+        ValueError
+            If that file is the store itself.
+        """
         keys = self.store.keys() if self.keys is None else list(self.keys)
         keys.sort(key=lambda key: key.rank)
         names = _parameter_names(keys)
@@ -154,7 +185,23 @@ class Results:
         )
 
     def failures_to_csv(self, path: str | os.PathLike[str]) -> Path:
-        """Write type, message and traceback of each failure, ordered by key."""
+        """Write type, message and traceback of each failure, ordered by key.
+
+        Parameters
+        ----------
+        path : path-like
+            File for the failures; it is replaced whole or not at all.
+
+        Returns
+        -------
+        Path
+            The file written.
+
+        Raises
+        ------
+        ValueError
+            If that file is the store itself.
+        """
         failures = sorted(self.failures, key=lambda failure: failure.key.rank)
         names = _parameter_names(failure.key for failure in failures)
         rows = (

@@ -108,6 +108,14 @@ def test_the_same_numbers_of_zeros_and_ones_in_every_precision(case):
         assert ((nodes >= low) & (nodes <= high)).all()
 
 
+@pytest.mark.parametrize("case", ENSEMBLES, ids=lambda case: case.name)
+def test_the_zero_tolerance_follows_the_precision(case):
+    for precision, unit in (("float32", 2.0**-23), ("float64", 2.0**-52)):
+        spectrum = case.ensemble.sample(20, rng=1, dtype=precision)
+        assert spectrum.precision == precision
+        assert spectrum.zero_tolerance == pytest.approx(20 * unit * np.abs(spectrum.nodes).max())
+
+
 def test_a_wrong_claim_is_noticed(monkeypatch):
     monkeypatch.setattr(GaussianEnsemble, "_known", lambda self, n: ((0.0, n // 2),))
     with pytest.raises(ArithmeticError, match=r"has 20 eigenvalues at 0; the solver found none"):
