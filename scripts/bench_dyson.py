@@ -1,4 +1,4 @@
-"""Cost and errors of the matrix Dyson equation: the general solver, and the ladder for Hessians.
+"""Cost and errors of the matrix Dyson equation: the general solver, levels for Hessians.
 
 Linearisation: the 3 x 3 equation of Marchenko-Pastur + semicircle, a point by `MatrixDyson`
 against a point by the half-averaged fixed point in plain NumPy at a height of 1e-3 above the axis
@@ -6,8 +6,8 @@ against a point by the half-averaged fixed point in plain NumPy at a height of 1
 
 Ladder: `DysonHessian` with coupling full, units and free_slopes for n0 = n1 = n2 = n, m = 4n:
 processor seconds a point (all threads together), memory, index, and the worst error of the smoothed
-density (eta = .05) relative to its peak, against the highest rung computed. H0 and H; ReLU and
-tanh. For widths above `--full-to` and `--units-to` the dearer rungs are left out, or with
+density (eta = .05) relative to its peak, against the dearest level computed. H0 and H; ReLU and
+tanh. For widths above `--full-to` and `--units-to` the dearer levels are left out, or with
 `--sparse` taken at that many points only.
 """
 
@@ -82,7 +82,7 @@ def linearisation(points):
     )
 
 
-# The ladder ----------------------------------------------------------------------------------
+# Approximations ------------------------------------------------------------------------------
 
 
 def model_of(n, activation, epsilon, seed):
@@ -94,19 +94,19 @@ def model_of(n, activation, epsilon, seed):
     )  # fmt: skip
 
 
-def rungs_of(n, epsilon, arguments):
+def levels_of(n, epsilon, arguments):
     """Couplings from the dearest to the cheapest, and at how many points."""
-    rungs = []
+    levels = []
     full_to = arguments.full_to if epsilon else 0  # for H0 full and units are the same
     for coupling, limit in (("full", full_to), ("units", arguments.units_to)):
         if n <= limit:
-            rungs.append((coupling, arguments.points))
+            levels.append((coupling, arguments.points))
         elif arguments.sparse and (epsilon or coupling == "units"):
-            rungs.append((coupling, arguments.sparse))
-    return [*rungs, ("free_slopes", arguments.points)]
+            levels.append((coupling, arguments.sparse))
+    return [*levels, ("free_slopes", arguments.points)]
 
 
-def ladder(n, activation, epsilon, arguments):
+def compare_levels(n, activation, epsilon, arguments):
     model = model_of(n, activation, epsilon, arguments.seed)
     # Half of the points near 0, where the errors are.
     span = np.array([-1.0, 3.5] if epsilon else [0.0, 4.0])
@@ -115,7 +115,7 @@ def ladder(n, activation, epsilon, arguments):
     best, peak = {}, 0.0
     part = "H " if epsilon else "H0"
     print(f"{activation}, {part}, n = {n}, m = {4 * n}, p = {2 * n**2}")
-    for coupling, points in rungs_of(n, epsilon, arguments):
+    for coupling, points in levels_of(n, epsilon, arguments):
         here = replace(model, coupling=coupling)
         chosen = np.unique(np.linspace(0, arguments.points - 1, points).round().astype(int))
         line = f"  {coupling:<12} {here.memory / 2**30:8.3f} GiB stated"
@@ -150,7 +150,7 @@ def main():
     parser.add_argument("--linear", type=int, default=4001, help="points of the linearisation")
     parser.add_argument("--full-to", type=int, default=24, help="widest for coupling full, H")
     parser.add_argument("--units-to", type=int, default=64, help="widest for coupling units")
-    parser.add_argument("--sparse", type=int, default=0, help="points of dearer rungs beyond")
+    parser.add_argument("--sparse", type=int, default=0, help="points of dearer levels beyond")
     parser.add_argument("--tolerance", type=float, default=1e-5)
     parser.add_argument("--index", action="store_true", help="the index of H too")
     parser.add_argument("--activations", nargs="+", default=["relu", "tanh"])
@@ -163,7 +163,7 @@ def main():
     for n in arguments.n or ([8, 16, 32, 64, 128, 256] if arguments.full else [8, 16]):
         for part in arguments.parts:
             for activation in arguments.activations:
-                ladder(n, activation, 0.5 if part == "H" else 0.0, arguments)
+                compare_levels(n, activation, 0.5 if part == "H" else 0.0, arguments)
     unit = 2**20 if sys.platform == "linux" else 2**30
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     print(f"largest memory used: {used:.2f} GiB")

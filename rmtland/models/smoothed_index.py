@@ -16,7 +16,7 @@ Examples
 --------
 >>> import numpy as np
 >>> from rmtland.laws import Mixture, Semicircle, Discrete
->>> law = Mixture((Semicircle(1e-8, mean=5e-5), Discrete((0.0,), (1.0,))), (0.5, 0.5))
+>>> law = Mixture((Semicircle(1e-8, center=5e-5), Discrete((0.0,), (1.0,))), (0.5, 0.5))
 >>> found = index_from_above(law.solve, lambda z: 1 - law.log_potential(z).imag / np.pi, 7.9e-5)
 >>> exact = law.mass_below(0.0)
 >>> bool(abs(found.value - exact) <= found.error < 1e-4)

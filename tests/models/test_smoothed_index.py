@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rmtland import Discrete, MarchenkoPastur, Mixture, Semicircle
+from rmtland import Discrete, MarchenkoPastur, Mixture, Semicircle, affine
 from rmtland.models import DysonHessian
 from rmtland.models.smoothed_index import index_from_above, trusted_index
 from rmtland.solution import ConvergenceError
@@ -16,10 +16,10 @@ def found_for(law):
 
 
 LAWS = {
-    "semicircle": Semicircle(1.0, mean=0.7),
-    "atom at zero": Mixture((Semicircle(1.0, mean=0.7), Discrete((0.0,), (1.0,))), (0.6, 0.4)),
+    "semicircle": Semicircle(1.0, center=0.7),
+    "atom at zero": Mixture((Semicircle(1.0, center=0.7), Discrete((0.0,), (1.0,))), (0.6, 0.4)),
     "atoms only": Discrete((-1.0, 0.0, 2.0), (0.25, 0.5, 0.25)),
-    "a crowd beside zero": Mixture((Semicircle(1.0), Semicircle(1e-8, mean=1e-4)), (0.5, 0.5)),
+    "a crowd beside zero": Mixture((Semicircle(1.0), Semicircle(1e-8, center=1e-4)), (0.5, 0.5)),
     "hard edge": MarchenkoPastur(1.0),
     "null space": MarchenkoPastur(4.0),
 }
@@ -28,9 +28,7 @@ LAWS = {
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 @pytest.mark.parametrize("law", LAWS.values(), ids=LAWS.keys())
 def test_the_index_is_within_its_error_at_any_scale(law, scale):
-    from rmtland import affine
-
-    scaled = affine(law, scale, 0.0)
+    scaled = affine(law, scale=scale)
     found = found_for(scaled)
     exact = law.mass_below(0.0)
     assert abs(found.value - exact) <= found.error

@@ -634,13 +634,13 @@ class DysonHessian(SpectralModel):
         """
         flat = points("x", x)
         halvings = np.arange(count("heights", heights, least=2), dtype=np.float64)
-        ladder = np.asarray(positive("eta", eta) * np.exp2(-halvings), dtype=np.float64)
-        solution = self.solve(flat[..., None] + 1j * ladder, tolerance=1e-11, throw=False)
+        etas = np.asarray(positive("eta", eta) * np.exp2(-halvings), dtype=np.float64)
+        solution = self.solve(flat[..., None] + 1j * etas, tolerance=1e-11, throw=False)
         values = np.asarray(-solution.value.imag / np.pi, dtype=np.float64)
-        best = values @ _extrapolation(ladder)
+        best = values @ _extrapolation(etas)
         error = np.maximum(
-            np.abs(values[..., 1:] @ _extrapolation(ladder[1:]) - best),
-            np.abs(values[..., :-1] @ _extrapolation(ladder[:-1]) - best),
+            np.abs(values[..., 1:] @ _extrapolation(etas[1:]) - best),
+            np.abs(values[..., :-1] @ _extrapolation(etas[:-1]) - best),
         )
         return Solution(
             best,

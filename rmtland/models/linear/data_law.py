@@ -90,7 +90,7 @@ class LinearDataLaw(Law):
         return int(n1 * (n0 + self.outputs))
 
     @cached_property
-    def _second(self) -> MarchenkoPastur:
+    def _singular_law(self) -> MarchenkoPastur:
         """Law of w, with its atom at zero for n2 > n1."""
         return MarchenkoPastur(self.outputs / self.first_layer.shape[0], self.second_variance)
 
@@ -103,7 +103,7 @@ class LinearDataLaw(Law):
         return sizes[kept] ** -2, turned.T @ turned, sizes[kept]
 
     @cached_property
-    def _share(self) -> float:
+    def _multiplicity(self) -> float:
         """Outputs over parameters: the mass of an eigenvalue of C_w."""
         return self.outputs / self.parameter_count
 
@@ -119,7 +119,7 @@ class LinearDataLaw(Law):
     @cached_property
     def support(self) -> Support:
         """Ranges of the eigenvalues of C_w over the continuous law of w."""
-        ((low, high),) = self._second.support
+        ((low, high),) = self._singular_law.support
         merged: list[tuple[float, float]] = []
         for start, end in zip(self._curves(low), self._curves(high), strict=True):
             if merged and start <= merged[-1][1]:
@@ -132,10 +132,10 @@ class LinearDataLaw(Law):
     def atoms(self) -> Atoms:
         """The null space, and for n2 > n1 the eigenvalues of C_0."""
         masses: dict[float, float] = {}
-        still = sum(mass for _, mass in self._second.atoms)
-        null = 1 - self._share * len(self._pencil[2])
+        still = sum(mass for _, mass in self._singular_law.atoms)
+        null = 1 - self._multiplicity * len(self._pencil[2])
         for value in self._curves(0.0) if still else ():
-            masses[float(value)] = masses.get(float(value), 0.0) + still * self._share
+            masses[float(value)] = masses.get(float(value), 0.0) + still * self._multiplicity
         masses[0.0] = masses.get(0.0, 0.0) + null
         return tuple(sorted((place, mass) for place, mass in masses.items() if mass > 1e-14))
 
@@ -168,26 +168,26 @@ class LinearDataLaw(Law):
         return [part[i : i + step] for part in parts for i in range(0, part.size, step)]
 
     @property
-    def _null(self) -> float:
+    def _null_mass(self) -> float:
         """Eigenvalues of H0 less those of all C_w on the range of K, over parameters."""
-        return 1 - self._share * len(self._pencil[2])
+        return 1 - self._multiplicity * len(self._pencil[2])
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         g, slope = np.full((2, z.size), complex(np.inf, 0))
         for part in self._batches(z):
             mu, rates, _ = self._modes(z[part])
-            value, rise = self._second._jet(mu)
+            value, rise = self._singular_law._jet(mu)
             with np.errstate(all="ignore"):
                 steps = mu[:, :, None] - mu[:, None, :]
                 mean = (rise[:, :, None] + rise[:, None, :]) / 2
                 ratio = (value[:, :, None] - value[:, None, :]) / steps
                 apart = np.abs(steps) > 1e-6 * (np.abs(mu[:, :, None]) + np.abs(mu[:, None, :]))
-                g[part] = self._share * np.einsum("nkk,nk->n", rates, value)
-                slope[part] = self._share * np.sum(
+                g[part] = self._multiplicity * np.einsum("nkk,nk->n", rates, value)
+                slope[part] = self._multiplicity * np.sum(
                     rates**2 * np.where(apart, ratio, mean), axis=(1, 2)
                 )
-            g[part] += self._null / z[part]
-            slope[part] -= self._null / z[part] ** 2
+            g[part] += self._null_mass / z[part]
+            slope[part] -= self._null_mass / z[part] ** 2
         for place, _ in self.atoms:
             g[z == place] = complex(np.inf, 0)
         return g, slope
@@ -200,10 +200,10 @@ class LinearDataLaw(Law):
         error = np.where(np.isinf(g), 0.0, 1e-15 * np.abs(g))
         for part in self._batches(z):
             mu, rates, spread = self._modes(z[part])
-            rise = np.abs(self._second._jet(mu)[1])
+            rise = np.abs(self._singular_law._jet(mu)[1])
             weights = np.abs(np.diagonal(rates, axis1=1, axis2=2))
             with np.errstate(invalid="ignore"):
-                error[part] += self._share * np.sum(weights * rise * spread, axis=1)
+                error[part] += self._multiplicity * np.sum(weights * rise * spread, axis=1)
         error = np.where(np.isinf(g), 0.0, np.where(np.isnan(error), np.inf, error))
         with np.errstate(invalid="ignore"):
             residual = np.where(np.isinf(g), 0.0, error / np.abs(g))
@@ -212,11 +212,11 @@ class LinearDataLaw(Law):
     def _log_potential(self, z: Complex) -> Complex:
         potential = np.full(z.shape, complex(-np.inf, np.pi))
         potential.imag[z == 0] = np.pi * (1 - self.cdf(0.0))
-        offset = self._share * 2 * float(np.log(self._pencil[2]).sum())
+        offset = self._multiplicity * 2 * float(np.log(self._pencil[2]).sum())
         for part in self._batches(z):
             mu = self._modes(z[part])[0]
-            sums = self._second._log_potential(mu.ravel()).reshape(mu.shape).sum(axis=1)
-            potential[part] = self._share * sums + offset + self._null * np.log(z[part])
+            sums = self._singular_law._log_potential(mu.ravel()).reshape(mu.shape).sum(axis=1)
+            potential[part] = self._multiplicity * sums + offset + self._null_mass * np.log(z[part])
         return potential
 
     def _pdf(self, x: Real) -> Real:
@@ -226,8 +226,8 @@ class LinearDataLaw(Law):
         for part in self._batches(np.where(inside, x, 0.0).astype(np.complex128)):
             mu, rates, _ = self._modes(x[part].astype(np.complex128))
             weights = np.diagonal(rates, axis1=1, axis2=2).real
-            values = self._second._pdf(mu.real.ravel()).reshape(mu.shape)
-            density[part] = self._share * np.sum(weights * values, axis=1)
+            values = self._singular_law._pdf(mu.real.ravel()).reshape(mu.shape)
+            density[part] = self._multiplicity * np.sum(weights * values, axis=1)
         density[(x == 0) & (self.support[0][0] == 0)] = np.inf
         return density
 
@@ -237,19 +237,19 @@ class LinearDataLaw(Law):
             below += np.where(x >= place, mass, 0.0)
         top = self.support[-1][1]
         inside = (x > 0) & (x < top)
-        still = sum(mass for _, mass in self._second.atoms)
+        still = sum(mass for _, mass in self._singular_law.atoms)
         for part in self._batches(np.where(inside, x, 0.0).astype(np.complex128)):
             mu = self._modes(x[part].astype(np.complex128))[0].real
-            levels = self._second._cdf(mu.ravel()).reshape(mu.shape)
-            below[part] += self._share * np.sum(np.maximum(levels - still, 0.0), axis=1)
-        moving = self._share * len(self._pencil[2]) * (1 - still)
+            levels = self._singular_law._cdf(mu.ravel()).reshape(mu.shape)
+            below[part] += self._multiplicity * np.sum(np.maximum(levels - still, 0.0), axis=1)
+        moving = self._multiplicity * len(self._pencil[2]) * (1 - still)
         below = np.where(x >= top, below + moving, below)
         last = max(top, self.atoms[-1][0] if self.atoms else top)
         return np.where(x >= last, 1.0, np.minimum(below, 1.0))
 
     def _exact_moments(self, k: int) -> list[Fraction]:
         # Exact in w, by the Gauss rule of its law; the traces are rounded.
-        phi, s = self._second.aspect_ratio, self._second.scale
+        phi, s = self._singular_law.aspect_ratio, self._singular_law.scale
         size = k // 2 + 1
         diagonal = np.full(size, s * (1 + phi))
         diagonal[0] = s
@@ -259,7 +259,9 @@ class LinearDataLaw(Law):
         )  # fmt: skip
         weights = vectors[0] ** 2
         values = np.array([self._curves(max(node, 0.0)) for node in nodes])
-        moments = [self._share * float(weights @ (values**j).sum(axis=1)) for j in range(k + 1)]
+        moments = [
+            self._multiplicity * float(weights @ (values**j).sum(axis=1)) for j in range(k + 1)
+        ]
         return [Fraction(1), *(Fraction(moment) for moment in moments[1:])]
 
 

@@ -62,7 +62,7 @@ class LinearHessianLaw(Law):
         return self.model.inputs / self.model.samples
 
     @cached_property
-    def _second(self) -> MarchenkoPastur:
+    def _singular_law(self) -> MarchenkoPastur:
         """Law of w."""
         model = self.model
         return MarchenkoPastur(
@@ -70,22 +70,22 @@ class LinearHessianLaw(Law):
         )
 
     @cached_property
-    def _null(self) -> Law:
+    def _zero_component(self) -> Law:
         """Law of the eigenvalues other than zero of the component w = 0."""
         return wishart_product(1 / self._v, self._phi, self._v)
 
     @property
-    def _null_rank(self) -> float:
+    def _zero_component_rank(self) -> float:
         """Share of them."""
         return min(1.0, self._v, 1 / self._phi)
 
     @property
-    def _moving(self) -> float:
+    def _positive_fraction(self) -> float:
         """Share of the components with w > 0."""
         return min(1.0, self.model.hidden / self.model.outputs)
 
     @property
-    def _share(self) -> float:
+    def _multiplicity(self) -> float:
         """Eigenvalues of all components, zeros included, per eigenvalue of H0."""
         return self.model.outputs * self.model.inputs / self.model.parameter_count
 
@@ -94,7 +94,7 @@ class LinearHessianLaw(Law):
     @cached_property
     def support(self) -> Support:
         """Bands swept by the bands of the components; their edges grow with w."""
-        ((first, last),) = self._second.support
+        ((first, last),) = self._singular_law.support
         low, high = self._bands(first), self._bands(last)
         n0, n1, _, m = self.model.sizes
         if first <= 0 and n1 < min(n0, m):  # what is left of a band as w decreases to 0
@@ -103,8 +103,8 @@ class LinearHessianLaw(Law):
             bands = [(low[i][0], high[i][1]) for i in range(2)]
         else:
             bands = [(low[0][0], high[-1][1])]
-        if self._moving < 1:
-            bands += self._null.support
+        if self._positive_fraction < 1:
+            bands += self._zero_component.support
         merged: list[tuple[float, float]] = []
         for band in sorted(bands):
             if merged and band[0] <= merged[-1][1]:
@@ -121,7 +121,7 @@ class LinearHessianLaw(Law):
     def _bands(self, w: float) -> list[tuple[float, float]]:
         """Bands of the component w: z'(g) = 0 where omega'(g) < 0."""
         if w <= 0:
-            return list(self._null.support)
+            return list(self._zero_component.support)
         v, phi = self._v, self._phi
         poly = np.polynomial.Polynomial
         a, b = poly([1, w + v - 1, -w]), poly([1, phi * (w + v) - 1, -phi * w])
@@ -147,7 +147,7 @@ class LinearHessianLaw(Law):
 
     def _components(self, z: Complex, step: float) -> tuple[Complex, Complex, Complex]:
         """Nodes w and weights, shape (k,), and g at them, shape (k, n), for z in units."""
-        w, weights = wishart_path(self._second.aspect_ratio, self._second.scale, step)
+        w, weights = wishart_path(self._singular_law.aspect_ratio, self._singular_law.scale, step)
         g = np.empty((w.size, z.size), dtype=np.complex128)
         middle = w.size // 2
         g[middle] = self._root(z, w[middle], None)
@@ -212,12 +212,12 @@ class LinearHessianLaw(Law):
             potential += v * np.log(rest) - np.log(g)
             for row, values in zip(sums, (u, slope, potential), strict=True):
                 row[part] = weights @ values
-        if self._moving < 1:
-            share, rank = 1 - self._moving, self._null_rank
-            g, slope = self._null._jet(z)
+        if self._positive_fraction < 1:
+            share, rank = 1 - self._positive_fraction, self._zero_component_rank
+            g, slope = self._zero_component._jet(z)
             sums[0] += share * rank * (z * g - 1)
             sums[1] += share * rank * (g + z * slope)
-            potential = rank * self._null._log_potential(z) + (1 - rank) * np.log(z)
+            potential = rank * self._zero_component._log_potential(z) + (1 - rank) * np.log(z)
             sums[2] += share * potential
         return sums[0], sums[1], sums[2]
 
@@ -232,16 +232,16 @@ class LinearHessianLaw(Law):
         away, point = self._away(z)
         g, slope = (np.full(z.shape, complex(np.inf, 0)) for _ in range(2))
         u, rise, _ = self._sums(point)
-        value = (1 + self._share * u) / point
+        value = (1 + self._multiplicity * u) / point
         g[away] = value / self._unit
-        slope[away] = (self._share * rise - value) / point / self._unit**2
+        slope[away] = (self._multiplicity * rise - value) / point / self._unit**2
         return g, slope
 
     def _log_potential(self, z: Complex) -> Complex:
         away, point = self._away(z)
         value = np.full(z.shape, complex(-np.inf, np.pi * self.model.rank))
         components = self._sums(point)[2]
-        value[away] = self._share * components + (1 - self._share) * np.log(point)
+        value[away] = self._multiplicity * components + (1 - self._multiplicity) * np.log(point)
         return np.asarray(value + math.log(self._unit))
 
     def _pdf(self, x: Real) -> Real:
@@ -253,7 +253,7 @@ class LinearHessianLaw(Law):
         inside &= x != 0
         point = x[inside] / self._unit
         u = self._sums(point.astype(np.complex128))[0]
-        density[inside] = np.maximum(-self._share * u.imag / (np.pi * x[inside]), 0.0)
+        density[inside] = np.maximum(-self._multiplicity * u.imag / (np.pi * x[inside]), 0.0)
         return density
 
     def _cdf(self, x: Real) -> Real:
@@ -271,8 +271,8 @@ class LinearHessianLaw(Law):
         away, point = self._away(z)
         error = np.zeros(z.shape)
         u = self._sums(point, _STEP / 2)[0]
-        value = (1 + self._share * u) / point / self._unit
-        rounding = 2e-15 * (1 + self._share * (1 + np.abs(u))) / np.abs(z[away])
+        value = (1 + self._multiplicity * u) / point / self._unit
+        rounding = 2e-15 * (1 + self._multiplicity * (1 + np.abs(u))) / np.abs(z[away])
         error[away] = 2 * np.abs(value - g[away]) + rounding
         residual = np.zeros(z.shape)
         residual[away] = np.abs(value - g[away]) / np.abs(value)

@@ -200,7 +200,7 @@ def _newton(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
 
 
 @compiled(error_model="numpy")
-def _settle(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
+def _solve_path(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
     """Newton steps until they no longer shrink: number of steps and the size of the last."""
     last = np.inf
     for step in range(1, _NEWTON + 1):
@@ -310,7 +310,9 @@ def _walk(z, target, w, weights, outer, inner, x, o, sizes, sigma, share, slopes
         level = np.exp(start + (end - start) * far)
         point = complex(z.real + (target.real - z.real) * far, level)
         trial[:], turned[:] = x, o
-        taken, size = _settle(point, w, weights, trial, turned, sizes, sigma, share, slopes, masses)
+        taken, size = _solve_path(
+            point, w, weights, trial, turned, sizes, sigma, share, slopes, masses
+        )
         total += taken
         g = _value(point, w, outer, inner, trial, sizes, sigma, share)
         if size < 1e-7 and _is_physical(point, w, outer, inner, trial, x, g, sizes, sigma, share):
@@ -328,7 +330,7 @@ def _walk(z, target, w, weights, outer, inner, x, o, sizes, sigma, share, slopes
         return total, np.inf
     if target.imag == 0.0:
         trial[:], turned[:] = x, o
-        taken, size = _settle(
+        taken, size = _solve_path(
             target, w, weights, trial, turned, sizes, sigma, share, slopes, masses
         )
         total += taken
@@ -379,7 +381,7 @@ def follow(z, top, w, weights, outer, inner, sizes, sigma, share, slopes, masses
         # Beside a solved point inside a band the next is few Newton steps away.
         if z[i].imag == 0.0 and abs(z[i] - resting) <= 0.05 * abs(resting):
             trial, turned = near.copy(), beside.copy()
-            taken, size = _settle(
+            taken, size = _solve_path(
                 z[i], w, weights, trial, turned, sizes, sigma, share, slopes, masses
             )
             steps[i] += taken

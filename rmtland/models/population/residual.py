@@ -49,7 +49,7 @@ from rmtland.typing import ArrayLike, Complex, Real
 __all__ = ["PopulationResidual"]
 
 _STEPS = 40
-_LADDER = 24
+_HEIGHTS = 24
 _SHIFT = 1e-7
 
 
@@ -178,7 +178,7 @@ class PopulationResidual:
             state = (state + np.array(self._applied(high, *state)[:2])) / 2
         floor = 1e-6 * top
         size = np.full(z.shape, np.inf)
-        for share_down in np.linspace(0.0, 1.0, _LADDER + 1):
+        for share_down in np.linspace(0.0, 1.0, _HEIGHTS + 1):
             low = np.maximum(z.imag, floor)
             height = high.imag ** (1 - share_down) * low**share_down
             state, size = self._newton(z.real + 1j * height, state)
@@ -221,7 +221,7 @@ class PopulationResidual:
             g.reshape(shape),
             Status.CONVERGED if good.all() else Status.NOT_CONVERGED,
             size.reshape(shape),
-            np.full(shape, _LADDER, dtype=np.int64),
+            np.full(shape, _HEIGHTS, dtype=np.int64),
         )
 
     def stieltjes(self, z: ArrayLike) -> Any:
