@@ -80,8 +80,8 @@ def test_moments_are_integrals_of_the_density(shape):
     angles = np.pi * (np.arange(500) + 0.5) / 500
     total = np.zeros(3)
     # Edges of components are where the density is not smooth
-    ends = [end for w in law._second.support[0] for band in law._bands(w) for end in band]
-    ends += [end for band in (*law._null.support, *law.support) for end in band]
+    ends = [end for w in law._singular_law.support[0] for band in law._bands(w) for end in band]
+    ends += [end for band in (*law._zero_component.support, *law.support) for end in band]
     ends = np.unique(np.clip(ends, law.support[0][0], law.support[-1][1]))
     for low, high in itertools.pairwise(ends):
         x = (low + high) / 2 - (high - low) / 2 * np.cos(angles)
@@ -97,11 +97,13 @@ def test_error_covers_a_finer_integral(shape):
     solution = law.solve(x)
     assert (solution.error < 1e-9 * np.abs(solution.value)).all()
     w, _, g = law._components(x / law._unit + 0j, 1 / 90)
-    weights = wishart_path(law._second.aspect_ratio, law._second.scale, 1 / 90)[1]
+    weights = wishart_path(law._singular_law.aspect_ratio, law._singular_law.scale, 1 / 90)[1]
     u = weights @ (w[:, None] * g + law._v * g / (1 - g))
-    if law._moving < 1:
-        u = u + (1 - law._moving) * law._null_rank * (x * law._null.stieltjes(x) - 1)
-    fine = (1 + law._share * u) / x
+    if law._positive_fraction < 1:
+        u = u + (1 - law._positive_fraction) * law._zero_component_rank * (
+            x * law._zero_component.stieltjes(x) - 1
+        )
+    fine = (1 + law._multiplicity * u) / x
     assert (np.abs(fine - solution.value) <= solution.error).all()
 
 
