@@ -15,7 +15,7 @@ from rmtland.free.subordination.sweep import Run, bundle, part_of, sweep
 from rmtland.laws.gaps import Gap, plain_gap
 from rmtland.laws.law import Law
 from rmtland.solution import ConvergenceError
-from rmtland.typing import Logical, Real
+from rmtland.typing import Atoms, Logical, Real
 
 __all__ = ["FEW_COMPONENTS", "MAX_COMPONENTS", "GapSearch"]
 
@@ -144,8 +144,8 @@ class GapSearch:
         pairs = zip([-np.inf, *ends[1::2]], [*ends[::2], np.inf], strict=True)
         return [plain_gap(self.law, left, right) for left, right in pairs]
 
-    def ordered(self, gaps: list[Gap], places: list[float]) -> tuple[Gap, ...]:
-        """Return gaps in ascending order, with ends at atoms (at `places`) exactly there.
+    def ordered(self, gaps: list[Gap], atoms: Atoms) -> tuple[Gap, ...]:
+        """Return gaps in ascending order, with ends at atoms exactly there.
 
         Raises
         ------
@@ -153,17 +153,23 @@ class GapSearch:
             If the gaps do not reach both infinities, or overlap.
         """
         scale = self.solver.scale
+        places = [place for place, _ in atoms]
+        # Beside an atom of small mass m the next edge is at a distance of the order of m^2; beside
+        # a heavy one the condition is rounding there.
+        light = [place for place, mass in atoms if mass < 1e-3]
 
         def exact(end: float, critical: bool) -> float:
             # An atom is the limit of an infinite transform; the samples come close to it.
-            reach = (1e-14 if critical else 1e-10) * scale
-            near = [place for place in places if abs(place - end) <= reach]
-            return near[0] if near else end
+            near = [place for place in places if abs(place - end) <= 1e-10 * scale]
+            if not near:
+                return end
+            known = critical and near[0] in light and abs(near[0] - end) > 1e-14 * scale
+            return end if known else near[0]
 
         def is_wide(gap: Gap) -> bool:
-            # What is narrower is rounding at a point where the condition is just missed; but
-            # between an atom and an edge the condition fails at one end only.
-            return gap.high - gap.low > (1e-11 if len(set(gap.critical)) == 1 else 1e-13) * scale
+            # What is narrower is rounding at a point where the condition is just missed.
+            beside = any(gap.low - 1e-10 * scale <= place <= gap.high for place in light)
+            return gap.high - gap.low > (1e-13 if beside else 1e-11) * scale
 
         gaps = [
             replace(gap, low=exact(gap.low, gap.critical[0]), high=exact(gap.high, gap.critical[1]))

@@ -36,7 +36,8 @@ class BesideZero:
 
     `values` are G less the atom's part at the distance on either side, `powers` minus the exponents
     of the density, `seen` and `limits` the distribution function left and right of zero by
-    extrapolation and, where it is known, exactly; `bent` is the relative curvature.
+    extrapolation and, where it is known, exactly; `bent` is the relative curvature of G, and
+    `bent_density` that of its imaginary part.
     """
 
     distance: float
@@ -47,13 +48,14 @@ class BesideZero:
     limits: tuple[float, float]
     inner: tuple[float, ...]
     bent: float
+    bent_density: float
 
     def agrees(self, known: tuple[float, float], *, unbounded: bool) -> bool:
         """Whether the extrapolated limits are the known ones, and the density is as expected."""
         near = self.distance_from(known)
         if unbounded:
             return near < 1e-10 and max(self.powers) > 0
-        return near < 1e-8 and (any(self.powers) or self.bent < 1e-4)
+        return near < 1e-8 and (any(self.powers) or self.bent_density < 1e-4)
 
     def distance_from(self, known: tuple[float, float]) -> float:
         """How far the extrapolated limits are from known ones."""
@@ -148,7 +150,8 @@ def beside_zero(
     # Of a parabola, the points at 4 d are off the straight line by 15 times what is left out.
     line = (g[1] + g[2]) / 2 + 2 * (g[2] - g[1]) * np.array([-1, 1])
     bent = float(np.max(np.abs(g[[0, 3]] - line)) / np.abs(g[1]))
-    return BesideZero(d, mass, values, powers, seen, known or seen, inner, bent)
+    off = float(np.max(np.abs((g[[0, 3]] - line).imag)) / np.abs(g[1].imag))
+    return BesideZero(d, mass, values, powers, seen, known or seen, inner, bent, off)
 
 
 def nearest_smooth(

@@ -173,9 +173,9 @@ class FreeSignedProduct(SubordinatedLaw):
 
     @cached_property
     def _levels(self) -> Levels:
-        # Closer to zero than where extrapolation takes over the table is rounded.
-        zero = self._beside_zero
-        return replace(super()._levels, hidden=zero.distance if zero is not None else 0.0)
+        # Close to zero, where extrapolation takes over, the tables are rounded.
+        hidden = self._local * (BESIDE_ATOM[0] if self._null[0] >= self._null[1] else 1e-3)
+        return replace(super()._levels, hidden=hidden)
 
     @cached_property
     def _null(self) -> tuple[float, float]:

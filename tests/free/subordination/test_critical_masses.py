@@ -19,6 +19,7 @@ from rmtland.laws import (
     Uniform,
     Wachter,
 )
+from rmtland.solution import ConvergenceError
 
 
 def around(law):
@@ -173,3 +174,45 @@ def test_distribution_functions_rise_between_zero_and_one(one, two):
     laws = [Discrete((-1.0, 1.0), (0.5, 0.5)), Discrete((0.0, 1.0, 4.0), (0.5, 0.25, 0.25)),
             Wachter(2.0, 0.5), Uniform(0.0, 1.0)]  # fmt: skip
     assert_distribution(free_sum(laws[one], laws[two]))
+
+
+def test_a_signed_product_with_a_jump_of_the_density_at_zero():
+    # Re G diverges like a logarithm there, the density does not.
+    law = free_product(Discrete((-1.6, 1.94, 3.98), (0.25, 0.5, 0.25)), Uniform(0.0, 1.0))
+    assert law.support[1][0] == 0
+    levels = law.cdf([-1e-9, 0.0, 1e-30, 1e-9, 1e-3])
+    assert levels[:3] == pytest.approx([0.25] * 3, abs=1e-12)
+    assert levels[3:] == pytest.approx(0.25 + law.pdf(1e-9) * np.array([1e-9, 1e-3]), abs=1e-5)
+    assert law.pdf(1e-30) == pytest.approx(law.pdf(1e-9), rel=1e-6)
+
+
+def test_a_law_that_misses_a_band_is_not_given_out():
+    law = free_sum(Discrete((-1.0, 1.0), (0.3, 0.7)), Semicircle(0.01))
+    assert len(law.support) == 2
+    law.__dict__["support"] = law.support[:1]
+    with pytest.raises(ConvergenceError, match="mass"):
+        law.pdf(-1.0)
+
+
+def test_a_wrong_branch_in_a_table_is_not_given_out():
+    law = free_sum(Uniform(0.0, 1.0), Semicircle(0.1))
+    table = law._bands.table(0)
+    table.state.omegas[0][50] = table.state.omegas[0][150]
+    with pytest.raises(ConvergenceError, match="falls"):
+        law.cdf(0.5)
+
+
+def test_a_wrong_value_between_solved_points_is_not_given_out():
+    law = free_sum(Uniform(0.0, 1.0), Semicircle(0.1))
+    x = np.array([0.4])
+    assert law._levels.checked(x, law.cdf(x)) == pytest.approx(law.cdf(x), abs=1e-15)
+    with pytest.raises(ConvergenceError, match="wrong branch"):
+        law._levels.checked(x, law.cdf(x) + 0.02)
+
+
+def test_moments_that_the_bands_do_not_have_are_noticed():
+    law = free_sum(Uniform(0.0, 1.0), Semicircle(0.1))
+    law._levels.certify(law.mean(), law.var())
+    for mean, variance in ((law.mean() + 0.05, law.var()), (law.mean(), 1.2 * law.var())):
+        with pytest.raises(ConvergenceError, match="exactly"):
+            law._levels.certify(mean, variance)

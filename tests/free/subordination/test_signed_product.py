@@ -57,7 +57,7 @@ def companion(law, wishart):
     return FreeLevy(
         LevyTriplet(
             rates=tuple(wishart.aspect_ratio * w for _, w in atoms),
-            jumps=tuple(wishart.variance * x for x, _ in atoms),
+            jumps=tuple(wishart.scale * x for x, _ in atoms),
         )
     )
 
