@@ -95,10 +95,13 @@ class Levels:
         for band in self.support:
             left, right = self.at_ends(band)
             x, state = self.bands.solved(band)
+            if self.hidden:
+                seen = np.flatnonzero(np.abs(x) >= self.hidden)
+                x, state = x[seen], state.take(seen)
             with np.errstate(all="ignore"):
                 potential = self.bands.solver.equation.log_potential(x.astype(np.complex128), state)
             levels = 1 - potential.imag / np.pi
-            known = np.isfinite(levels) & (np.abs(x) >= self.hidden)
+            known = np.isfinite(levels)
             places = np.concatenate([band[:1], x[known], band[1:]])
             levels = np.concatenate([[left], levels[known], [right]])
             drop = np.diff(levels)
@@ -160,16 +163,19 @@ class Levels:
         """
         below = below.copy()
         for places, levels in self._tables:
-            here = np.flatnonzero((x > places[0]) & (x < places[-1]))
+            here = np.arange(x.size)
+            if len(self._tables) > 1:
+                here = np.flatnonzero((x > places[0]) & (x < places[-1]))
             cell = np.searchsorted(places, x[here])
             low, high = levels[cell - 1], levels[cell]
-            off = np.flatnonzero((below[here] < low - _SLACK) | (below[here] > high + _SLACK))
-            if off.size:
-                i = off[0]
+            held = np.minimum(np.maximum(below[here], low), high)
+            off = np.abs(held - below[here])
+            if off.size and off.max() > _SLACK:
+                i = int(np.argmax(off))
                 raise ConvergenceError(
                     f"the distribution function of {self.name} is {below[here[i]]} at "
                     f"{x[here[i]]}, but between {low[i]} and {high[i]} at solved points on either "
                     "side: one of them is on a wrong branch"
                 )
-            below[here] = np.clip(below[here], low, high)
-        return np.clip(below, 0.0, 1.0)
+            below[here] = held
+        return below

@@ -453,7 +453,9 @@ class SubordinatedLaw(Solved):
 
     def _cdf(self, x: Real) -> Real:
         inside = ~self._in_gap(x)
-        below = self._levels.off_bands(x)
+        below = np.zeros(x.shape)
+        if not inside.all():
+            below[~inside] = self._levels.off_bands(x[~inside])
         if inside.any():
             at = x[inside]
             state, steps = self._bands.solve(at)
