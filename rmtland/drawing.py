@@ -163,8 +163,8 @@ def draw_law(
     ----------
     ax : Axes
         Where to draw.
-    law : Law
-        The law; a purely atomic one is arrows alone.
+    law : Law, model, ensemble or fit
+        The law, or what has one; a purely atomic one is arrows alone.
     points : int
         Points for each interval of the support, dense at its edges.
     limits : (float, float), optional
@@ -184,6 +184,7 @@ def draw_law(
     ValueError
         If the limits are not ascending.
     """
+    law = _law(law)
     x = law_points(law, points, limits)
     density = np.array(law.pdf(x), dtype=np.float64)
     density[~np.isfinite(density)] = np.nan
@@ -245,7 +246,7 @@ def law_points(law: Drawable, points: int, limits: tuple[float, float] | None = 
 
     Parameters
     ----------
-    law : Law
+    law : Law, model, ensemble or fit
         The law; one without a density has no points of its own.
     points : int
         Points for each interval.
@@ -262,6 +263,7 @@ def law_points(law: Drawable, points: int, limits: tuple[float, float] | None = 
     ValueError
         If the limits are not ascending.
     """
+    law = _law(law)
     angles = np.linspace(0, np.pi, count("points", points))
     parts = []
     for low, high in law.support:
@@ -276,6 +278,12 @@ def law_points(law: Drawable, points: int, limits: tuple[float, float] | None = 
         grid = np.unique(np.concatenate([grid, np.linspace(least, most, points)]))
         grid = grid[(grid >= least) & (grid <= most)]
     return grid
+
+
+def _law(law: Any) -> Drawable:
+    """Return the law of a model, ensemble or fit; a law as it is."""
+    found: Drawable = law if hasattr(law, "support") else law.law
+    return found
 
 
 def _far_ends(law: Any, low: float, high: float) -> tuple[float, float]:

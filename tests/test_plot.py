@@ -1,8 +1,6 @@
 """Figures: everything lands on the given axes, at the right places."""
 
 import io
-import subprocess
-import sys
 
 import matplotlib as mpl
 import numpy as np
@@ -12,22 +10,23 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
 from rmtland import (
+    Discrete,
     MarchenkoPastur,
     Semicircle,
     Spectrum,
     WishartPlusReluBlock,
     WishartPlusWigner,
-    compare,
 )
 from rmtland.free import FreeLevy
 from rmtland.laws import LevyTriplet
 from rmtland.plot import (
-    draw_distributions,
+    COLORS,
+    STYLES,
     draw_law,
     draw_outliers,
-    draw_overlay,
     draw_spectrum,
     law_points,
+    style_of,
 )
 
 MODEL = WishartPlusWigner(0.5, 0.3)
@@ -181,205 +180,44 @@ def test_outliers_are_triangles_on_the_axis_at_their_values(ax):
         assert ax.transAxes.inverted().transform(pixel)[1] == pytest.approx(0.015)
 
 
-# Distribution functions ----------------------------------------------------------------------
-
-
-def test_distribution_functions(ax):
-    spectrum = MODEL.sample(50, rng=0)
-    laws = {"one": MODEL.law, "two": WishartPlusReluBlock(2.5, 0.1).law}
-    artists = draw_distributions(ax, spectrum, laws, styles=[{"color": "red"}, {"color": "green"}])
-    measured, one, two = artists
-    assert all(artist in ax.lines for artist in artists)
-    x, y = measured.get_data()
-    assert measured.get_drawstyle() == "steps-post"
-    np.testing.assert_array_equal(x[1:-1], spectrum.eigenvalues)
-    np.testing.assert_allclose(y[1:-1], np.arange(1, 51) / 50)
-    assert (y[0], y[-1]) == (0, 1)
-    for line, (name, law), color in zip((one, two), laws.items(), ("red", "green"), strict=True):
-        x, y = line.get_data()
-        assert (line.get_label(), line.get_color()) == (name, color)
-        assert (np.diff(x) >= 0).all()
-        np.testing.assert_allclose(y, law.cdf(x), atol=1e-15)
-        assert y[0] < 1e-15
-        assert y[-1] == pytest.approx(1, abs=1e-14)
-    low, high = ax.get_xlim()
-    assert low <= min(spectrum.nodes.min(), laws["two"].support[0][0])
-    assert high >= max(spectrum.nodes.max(), laws["two"].support[-1][1])
-    assert ax.get_xscale() == "symlog"
-    render(ax)
-
-
-@pytest.mark.parametrize(
-    "nodes",
-    [
-        [0.0, 0.0],
-        [1.0],
-        [-4.0, -1.0],
-        [1e-9, 2e-9],
-        [1e6, 2e7],
-        [0.9, 1.0, 1.1, 1e6],
-        [0.0, 1e-17, 3.0],
-    ],
-    ids=str,
-)
-def test_distribution_functions_of_any_spectrum(ax, nodes):
-    """The linear part of the axis lies inside the bulk, whatever its unit."""
-    spectrum = Spectrum(nodes)
-    draw_distributions(ax, spectrum, {"law": Semicircle()})
-    moduli = np.abs(spectrum.nodes[np.abs(spectrum.nodes) > spectrum.zero_tolerance])
-    linear = ax.xaxis.get_transform().linthresh
-    if moduli.size:
-        assert np.median(moduli) / 100 <= linear <= np.median(moduli) / 10
-    else:
-        assert linear == 1
-    assert 0.0 in ax.get_xticks()
-    render(ax)
-
-
-# Overlay -------------------------------------------------------------------------------------
-
-
-def overlay(spectrum, laws):
-    axes = Figure(figsize=(11, 4.8), layout="constrained").subplots(1, 2)
-    comparisons = {name: compare(spectrum, law) for name, law in laws.items()}
-    artists = draw_overlay(tuple(axes), spectrum, laws, comparisons)
-    render(*axes)
-    return axes, artists, comparisons
-
-
-def spiked(model, spikes, n=120):
-    return Spectrum(np.concatenate([model.law.ppf((np.arange(n) + 0.5) / n), spikes]))
-
-
-def test_overlay_legend_says_names_distances_and_indices():
-    spectrum = MODEL.sample(80, rng=1)
-    laws = {"first law": WishartPlusReluBlock(0.5, 0.6).law, "second law": MODEL.law}
-    (left, right), artists, comparisons = overlay(spectrum, laws)
-    legend = right.get_legend()
-    texts = [text.get_text() for text in legend.get_texts()]
-    assert texts[0] == f"measured, index {spectrum.index():.3f}"
-    for text, (name, result) in zip(texts[1:], comparisons.items(), strict=True):
-        assert text.startswith(f"{name}\n")
-        assert f"Kolmogorov {result.kolmogorov:.3f}" in text
-        assert f"W1 {result.wasserstein:.3f} widths" in text
-        assert f"index {result.law_index:.3f}" in text
-    assert comparisons["first law"].kolmogorov > 2 * comparisons["second law"].kolmogorov
-    assert legend in artists
-    # Each law has one colour: in the densities, the distribution functions and the legend.
-    keys = [line.get_color() for line in legend.get_lines()][1:]
-    assert [line.get_color() for line in left.lines[:2]] == keys
-    assert [line.get_color() for line in right.lines[1:3]] == keys
-    assert len(set(keys)) == 2
-
-
-def test_overlay_returns_what_it_drew_on_the_given_axes():
-    (left, right), artists, _ = overlay(MODEL.sample(80, rng=1), {"law": MODEL.law})
-    (inset,) = left.child_axes
-    assert {artist.axes for artist in artists} == {left, right, inset}
-    assert left.get_xlabel() == "eigenvalue"
-    assert left.get_ylabel() == "density"
-    assert left.get_yscale() == "log"
-    assert inset.get_yscale() == "linear"
-
-
-def test_overlay_marks_outliers_of_the_last_law():
-    spectrum = spiked(MODEL, [-6.0, 9.0, 30.0])
-    wide = WishartPlusWigner(0.5, 400.0).law  # covers every spike
-    (left, right), artists, _ = overlay(spectrum, {"wide": wide, "law": MODEL.law})
-    (marks,) = [line for line in left.lines if line.get_marker() == "v"]
-    np.testing.assert_array_equal(marks.get_xdata(), [-6.0, 9.0, 30.0])
-    assert marks in artists
-    assert right.get_legend().get_texts()[-1].get_text() == "3 outside the last law"
-    low, high = left.get_xlim()
-    assert low < -6
-    assert high > 30
-    (left, right), _, _ = overlay(spectrum, {"law": MODEL.law, "wide": wide})
-    assert not [line for line in left.lines if line.get_marker() == "v"]
-    assert len(right.get_legend().get_texts()) == 3
-
-
-def test_overlay_inset_shows_zero_and_the_lower_bulk():
-    spectrum = spiked(MODEL, [200.0])
-    (left, _), _, _ = overlay(spectrum, {"law": MODEL.law})
-    (inset,) = left.child_axes
-    low, high = inset.get_xlim()
-    assert low < 0 < high < 20
-    assert low <= np.quantile(spectrum.nodes, 0.05)
-    assert high >= np.quantile(spectrum.nodes, 0.85)
-    heights = inset.patches[0].get_data()[0]
-    assert max(heights) <= inset.get_ylim()[1] < 2 * max(heights)
-
-
-def test_overlay_of_a_quadrature_scales_by_weight():
-    """A spectrum and itself as nodes with weights fill the same axes."""
-    nodes = np.array([-0.5, 0.1, 0.1, 0.1, 0.1, 0.4, 0.9, 1.5])
-    distinct, count = np.unique(nodes, return_counts=True)
-    laws = {"law": MODEL.law}
-    (left, _), _, _ = overlay(Spectrum(nodes), laws)
-    (other, _), _, _ = overlay(Spectrum(distinct, count / 8), laws)
-    inset = other.child_axes[0]
-    heights = inset.patches[0].get_data()[0]
-    assert max(heights) <= inset.get_ylim()[1] < 2 * max(heights)
-    assert left.get_xlim() == other.get_xlim()
-
-
-def test_overlay_has_an_arrow_for_an_atom():
-    model = WishartPlusReluBlock(4.0, 0.3)
-    (left, _), _, _ = overlay(model.sample(60, rng=0), {"law": model.law})
-    assert [arrow.get_text() for arrow in atoms_of(left)] == ["atom 0.5"]
-
-
-@pytest.mark.parametrize(
-    "spectrum",
-    [
-        Spectrum([1.0]),
-        Spectrum([0.0]),
-        Spectrum([-300.0]),
-        Spectrum([0.0, 0.0, 1e-18]),
-        Spectrum([[-1.0, 2.0], [0.0, 3.0]]),
-        Spectrum([1e-8, 2e-8, 3e-8]),
-        Spectrum([0.5, 1.0], [0.1, 0.9]),
-    ],
-    ids=lambda spectrum: str(spectrum.nodes.tolist()),
-)
-@pytest.mark.parametrize(
-    "law", [MODEL.law, MarchenkoPastur(1.0), WishartPlusReluBlock(4.0, 0.3).law], ids=str
-)
-def test_overlay_of_any_spectrum_and_law(spectrum, law):
-    (left, right), _, _ = overlay(spectrum, {"law": law})
-    for axes in (left, right, left.child_axes[0]):
-        low, high = axes.get_xlim()
-        assert low < high
-        low, high = axes.get_ylim()
-        assert low < high
-
-
-def test_more_laws_than_colours():
-    laws = {f"law {i}": WishartPlusWigner(0.5, 0.1 + 0.1 * i).law for i in range(8)}
-    (left, _), _, _ = overlay(MODEL.sample(40, rng=0), laws)
-    styles = [(line.get_color(), line._dash_pattern) for line in left.lines]
-    assert len(styles) == 8
-    assert len(set(map(str, styles))) == 8
-
-
-def test_no_window_and_no_global_state():
-    """Drawing does not import pyplot, which alone holds windows and a current figure."""
-    code = """
-import io, sys, warnings
-warnings.simplefilter("error")
-from matplotlib.figure import Figure
-from rmtland import WishartPlusWigner, compare
-from rmtland.plot import draw_overlay
-model = WishartPlusWigner(0.5, 0.3)
-spectrum = model.sample(30, rng=0)
-axes = Figure().subplots(1, 2)
-draw_overlay(axes, spectrum, {"law": model.law}, {"law": compare(spectrum, model.law)})
-axes[0].figure.savefig(io.BytesIO())
-print("matplotlib.pyplot" in sys.modules)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    assert (done.stdout, done.stderr) == ("False\n", "")
-
-
 def test_lines_are_lines(ax):
     assert isinstance(draw_law(ax, MODEL.law), Line2D)
+
+
+# Atoms alone, models, tails ----------------------------------------------------------------------
+
+
+def test_a_purely_atomic_law_is_arrows_alone(ax):
+    line = draw_law(ax, Discrete((-1.0, 3.0), (0.25, 0.75)), color="red")
+    assert len(line.get_xdata()) == 0
+    assert [arrow.get_text() for arrow in atoms_of(ax)] == ["atom 0.25", "atom 0.75"]
+    low, high = ax.get_xlim()
+    assert low <= -1 < 3 <= high
+    assert law_points(Discrete((1.0,), (1.0,)), 10).size == 0
+    assert law_points(Discrete((1.0,), (1.0,)), 10, (0.0, 2.0)).size == 10
+    render(ax)
+
+
+def test_a_model_is_drawn_as_its_law(ax):
+    one, two = draw_law(ax, MODEL), draw_law(ax, MODEL.law)
+    np.testing.assert_array_equal(one.get_ydata(), two.get_ydata())
+
+
+@pytest.mark.parametrize("limits", [(1.0, 1.0), (2.0, 1.0), (np.nan, 1.0)])
+def test_limits_that_do_not_ascend(ax, limits):
+    with pytest.raises(ValueError, match="limits must be"):
+        draw_spectrum(ax, Spectrum([0.0, 1.0]), limits=limits)
+    with pytest.raises(ValueError, match="limits must be"):
+        draw_law(ax, MODEL.law, limits=limits)
+
+
+def test_counts_of_bins_and_points(ax):
+    with pytest.raises(ValueError, match="bins must be"):
+        draw_spectrum(ax, Spectrum([0.0]), bins=0)
+    with pytest.raises(ValueError, match="points must be"):
+        draw_law(ax, MODEL.law, points=0)
+
+
+def test_styles_differ_and_are_one_set():
+    assert len({str(style_of(i)) for i in range(35)}) == 35
+    assert {style["color"] for style in STYLES.values()} <= {*COLORS, "0.78", "#999999"}

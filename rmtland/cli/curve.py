@@ -1,59 +1,59 @@
-"""`rmtland spectrum`: the law of a model, in a table, a figure or a file."""
+"""`rmtland spectrum`: the law of a model, or of an expression, in a table, a figure or a file."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+import re
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.options import MODELS, model_class
-from rmtland.cli.output import print_table, replaced
+from rmtland.cli.options import MODELS, OUT, Format, Json, Out, model_class
+from rmtland.cli.output import Output
+
+if TYPE_CHECKING:
+    from rmtland.laws import Law
 
 __all__ = ["curve"]
 
+_MOST_POINTS = 1_000_000
+
 
 def curve(
-    model: Annotated[str, typer.Argument(help=f"Model: {' or '.join(MODELS)}.")],
-    phi: Annotated[float, typer.Option(help="Parameters per effective example, > 0.")],
-    epsilon: Annotated[float, typer.Option(help="Energy: loss per output, >= 0.")],
-    sigma: Annotated[float, typer.Option(help="Mean of the Gauss-Newton part, > 0.")] = 1.0,
+    model: Annotated[
+        str,
+        typer.Argument(
+            help=f"Model, {' or '.join(MODELS)}, with --phi and --epsilon; or a law, such as "
+            "'free_sum(MarchenkoPastur(.5), Semicircle(.3))'."
+        ),
+    ],
+    phi: Annotated[
+        float | None, typer.Option(help="Parameters per effective example, > 0.")
+    ] = None,
+    epsilon: Annotated[float | None, typer.Option(help="Energy: loss per output, >= 0.")] = None,
+    sigma: Annotated[
+        float | None, typer.Option(help="Mean of the Gauss-Newton part, > 0; 1 by default.")
+    ] = None,
     points: Annotated[int, typer.Option(help="Points of the curve in each interval.")] = 1000,
-    plot: Annotated[bool, typer.Option("--plot", help="Write a PNG of the density.")] = False,
+    plot: Annotated[bool, typer.Option("--plot", help="Write a figure of the density.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Write x, pdf, cdf as CSV.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for what is written.")] = Path("rmtland-output"),
+    out: Out = OUT,
+    format: Format = "png",
+    json_file: Json = None,
 ) -> None:
-    """Print edges, atoms, index and threshold of a model's spectral law."""
-    from rich.console import Console
-    from rich.table import Table
-
+    """Print edges, atoms, index and moments of a law; of a model its threshold too."""
     from rmtland.arguments import count
 
-    chosen = model_class(model)(phi, epsilon, sigma)
-    if count("points", points, least=2) > 1_000_000:
-        raise ValueError(f"points must be at most 1000000; got {points}")
-    law = chosen.law
-    table = Table(title=f"{chosen.name}, phi = {phi:g}, epsilon = {epsilon:g}, "
-                  f"sigma = {sigma:g}", title_justify="left", show_header=False)  # fmt: skip
-    for i, (low, high) in enumerate(law.support):
-        name = "edges" if len(law.support) == 1 else f"edges of interval {i + 1}"
-        table.add_row(name, f"{low:.15g}  {high:.15g}")
-    table.add_row(
-        "atoms", ", ".join(f"mass {mass:.15g} at {x:g}" for x, mass in law.atoms) or "none"
-    )
-    table.add_row("index (fraction negative)", f"{chosen.index():.15g}")
-    threshold = f"{chosen.critical_energy:.15g}"
-    if chosen.phi >= 1:
-        threshold += "  (phi >= 1: negative eigenvalues at every positive energy)"
-    table.add_row("critical energy", threshold)
-    prefactor = chosen.index_prefactor
-    table.add_row(
-        "index prefactor alpha0", "none (phi >= 1)" if prefactor is None else f"{prefactor:.15g}"
-    )
-    table.add_row("mean, variance", f"{law.mean():.15g}, {law.var():.15g}")
-    console = Console()
-    print_table(console, table)
-    stem = f"{model}-phi{phi:g}-epsilon{epsilon:g}" + (f"-sigma{sigma:g}" if sigma != 1 else "")
+    output = Output(out, format=format, json=json_file, writes=plot or csv)
+    chosen, title, stem = _chosen(model, phi, epsilon, sigma)
+    law: Law = getattr(chosen, "law", chosen)
+    count("points", points, least=2)
+    if points * max(1, len(law.support)) > _MOST_POINTS:
+        raise ValueError(
+            f"points must be at most {_MOST_POINTS} in all {len(law.support)} intervals; got "
+            f"{points} in each"
+        )
+    numbers = _numbers(chosen, law)
+    _print(output, title, numbers)
     if csv:
         import numpy as np
 
@@ -61,24 +61,82 @@ def curve(
 
         x = law_points(law, points)
         rows = np.column_stack([x, law.pdf(x), law.cdf(x)])
-        with replaced(out, f"{stem}.csv") as (stream, path):
+        with output.file(f"{stem}.csv") as stream:
             stream.write(b"x,pdf,cdf\n")
             np.savetxt(stream, rows, fmt="%.17g", delimiter=",")
-        console.print(f"wrote {path}", soft_wrap=True, highlight=False, markup=False)
     if plot:
         from matplotlib.figure import Figure
 
-        from rmtland.plot import draw_law
+        from rmtland.plot import STYLES, draw_law
 
         figure = Figure(figsize=(7, 4.2), layout="constrained")
         ax = figure.subplots()
-        draw_law(ax, law, points=points, color="#00798c", lw=1.8)
+        draw_law(ax, law, points=points, **{**STYLES["Dyson"], "lw": 1.8})
         ax.axvline(0, color="0.6", lw=0.6)
         ax.set_ylim(bottom=0)
         ax.set_xlabel("eigenvalue")
         ax.set_ylabel("density")
-        ax.set_title(f"{chosen.name}: phi = {phi:g}, epsilon = {epsilon:g}, "
-                     f"sigma = {sigma:g}, index {chosen.index():.4g}", fontsize=10)  # fmt: skip
-        with replaced(out, f"{stem}.png") as (stream, path):
-            figure.savefig(stream, format="png", dpi=150)
-        console.print(f"wrote {path}", soft_wrap=True, highlight=False, markup=False)
+        ax.set_title(f"{title}\nindex {numbers['index']:.4g}", fontsize=10, wrap=True)
+        output.figure(figure, stem)
+    output.numbers({"law": title, **numbers})
+
+
+def _chosen(
+    text: str, phi: float | None, epsilon: float | None, sigma: float | None
+) -> tuple[Any, str, str]:
+    """Return the model or law, what it is called, and a stem for names of files."""
+    if text not in MODELS and re.fullmatch(r"[\w-]*", text):
+        model_class(text)  # says which names there are
+    if text in MODELS:
+        if phi is None or epsilon is None:
+            missing = "--phi" if phi is None else "--epsilon"
+            raise ValueError(f"the model {text} needs {missing}")
+        sigma = 1.0 if sigma is None else sigma
+        made = model_class(text)(phi, epsilon, sigma)
+        stem = f"{text}-phi{phi:g}-epsilon{epsilon:g}" + (f"-sigma{sigma:g}" if sigma != 1 else "")
+        return made, f"{made.name}, phi = {phi:g}, epsilon = {epsilon:g}, sigma = {sigma:g}", stem
+    for name, value in (("--phi", phi), ("--epsilon", epsilon), ("--sigma", sigma)):
+        if value is not None:
+            raise ValueError(f"{name} belongs to {' and '.join(MODELS)}; a law has its own numbers")
+    from rmtland.cli.expressions import theory
+
+    made = theory(text)
+    words = re.sub(r"[^\w.=+-]+", "-", text.strip()).strip("-")
+    return made, " ".join(text.split()), words[:100]
+
+
+def _numbers(chosen: Any, law: Law) -> dict[str, Any]:
+    numbers: dict[str, Any] = {
+        "support": [list(band) for band in law.support],
+        "atoms": [list(atom) for atom in law.atoms],
+        "index": float(law.mass_below(0.0)),
+        "mean": law.mean(),
+        "variance": law.var(),
+    }
+    if hasattr(chosen, "critical_energy"):
+        numbers["critical_energy"] = chosen.critical_energy
+        numbers["index_prefactor"] = chosen.index_prefactor
+        numbers["phi"] = chosen.phi
+    return numbers
+
+
+def _print(output: Output, title: str, numbers: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", show_header=False)
+    for i, (low, high) in enumerate(numbers["support"]):
+        name = "edges" if len(numbers["support"]) == 1 else f"edges of interval {i + 1}"
+        table.add_row(name, f"{low:.15g}  {high:.15g}")
+    atoms = ", ".join(f"mass {mass:.15g} at {x:g}" for x, mass in numbers["atoms"])
+    table.add_row("atoms", atoms or "none")
+    table.add_row("index (fraction negative)", f"{numbers['index']:.15g}")
+    if "critical_energy" in numbers:
+        threshold = f"{numbers['critical_energy']:.15g}"
+        if numbers["phi"] >= 1:
+            threshold += "  (phi >= 1: negative eigenvalues at every positive energy)"
+        table.add_row("critical energy", threshold)
+        prefactor = numbers["index_prefactor"]
+        words = "none (phi >= 1)" if prefactor is None else f"{prefactor:.15g}"
+        table.add_row("index prefactor alpha0", words)
+    table.add_row("mean, variance", f"{numbers['mean']:.15g}, {numbers['variance']:.15g}")
+    output.table(table)

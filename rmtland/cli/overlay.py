@@ -1,26 +1,31 @@
-"""`rmtland overlay`: train a network, measure its Hessian, lay theory over it."""
+"""`rmtland overlay`: train a network, measure its Hessian, lay theories over it."""
 
 from __future__ import annotations
 
-import json
-from math import isfinite
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.options import MODELS, model_class
-from rmtland.cli.output import check_folder, print_table, replaced
+from rmtland.cli.options import MODELS, OUT, Format, Json, Out, Seed, model_class
+from rmtland.cli.output import Output
 
 if TYPE_CHECKING:
-    from rmtland.comparison import Comparison
-    from rmtland.laws import Law
-    from rmtland.models import HessianModel
-    from rmtland.networks import MLP, Dataset, HessianSplit, LossPoint
+    from rmtland.comparison.overlay import Overlay
+    from rmtland.networks import Dataset
 
 __all__ = ["overlay"]
 
 LARGEST = 8000
+
+LEGEND = (
+    "phi: parameters per effective example, p / (m n_out); epsilon: energy, the loss per output.",
+    "H0: Gauss-Newton part of the Hessian, J^T J / m, without negative eigenvalues; a Wishart "
+    "matrix of mean sigma in the theory.",
+    "H1 = H - H0: residual part, second derivatives times residuals, of size epsilon; a Wigner "
+    "matrix or a ReLU block in the theory, free of H0.",
+    "KS: Kolmogorov distance; W1: Wasserstein-1 distance in widths of the law; index: fraction of "
+    "negative eigenvalues; outliers: eigenvalues outside the law by more than chance moves them.",
+)
 
 
 def overlay(
@@ -35,32 +40,41 @@ def overlay(
     samples: Annotated[int, typer.Option(help="Training samples m.")] = 256,
     activation: Annotated[str, typer.Option(help="tanh, relu, linear, erf, gelu, ...")] = "tanh",
     energy: Annotated[
-        float, typer.Option(help="Energy (loss per output) at which training stops.")
+        float,
+        typer.Option(help="Energy (loss per output) at which training stops; 0: where it ends."),
     ] = 0.1,
-    seed: Annotated[int, typer.Option(help="Seed of data and initial weights.")] = 0,
+    seed: Seed = 0,
     model: Annotated[
         str, typer.Option(help=f"Theory: {', '.join(MODELS)} or both.")
     ] = "wishart-wigner",
+    dyson: Annotated[
+        bool, typer.Option(help="Add the matrix Dyson equation, which knows first layer and data.")
+    ] = True,
     max_steps: Annotated[int, typer.Option(help="Training steps at most.")] = 5000,
-    out: Annotated[Path, typer.Option(help="Folder for what is written.")] = Path("rmtland-output"),
+    out: Out = OUT,
+    format: Format = "png",
+    json_file: Json = None,
 ) -> None:
     """Train on data, compute the exact Hessian, overlay random-matrix theory on its spectrum.
 
-    Writes overlay.png, overlay.json and the spectrum (overlay-spectrum.npz).
+    Writes a figure, overlay.json and the spectrum (overlay-spectrum.npz). Ends with exit code 1
+    if training does not reach the energy: all is of the point it did reach.
     """
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from rmtland.arguments import count
+    from rmtland.arguments import count, nonnegative
+    from rmtland.audit.network_overlay import overlay_network
     from rmtland.cli.training_bar import training_bar
-    from rmtland.comparison import compare, fit
+    from rmtland.files import check_target
     from rmtland.networks import MLP, train
-    from rmtland.spectrum import Spectrum
 
-    names = list(MODELS) if model == "both" else [model]
-    classes = [model_class(name) for name in names]
+    classes = [model_class(name) for name in (MODELS if model == "both" else [model])]
     count("seed", seed, least=0)
-    check_folder(out)
+    nonnegative("energy", energy)
+    output = Output(out, format=format, json=json_file)
+    for name in (f"overlay.{format}", "overlay.json", "overlay-spectrum.npz"):
+        check_target(out / name)
     dataset = _dataset(data, samples, width, seed)
     net = MLP((dataset.n_in, width, dataset.n_out), activation=activation)
     if net.parameter_count > LARGEST:
@@ -68,67 +82,45 @@ def overlay(
             f"the network has {net.parameter_count} parameters; this command diagonalises the "
             f"exact Hessian and takes at most {LARGEST}: lower --width"
         )
-    notes = Console(stderr=True)
-    with training_bar() as show:
+    with training_bar() as bar:
         trained = train(
-            net,
-            net.init(rng=seed + 1),
-            dataset.x,
-            dataset.y,
-            energy=energy,
-            max_steps=max_steps,
-            progress=show,
-        )
+            net, net.init(rng=seed + 1), dataset.x, dataset.y, energy=energy,
+            max_steps=max_steps, progress=bar,
+        )  # fmt: skip
     if trained.reason == "interrupted":
         raise KeyboardInterrupt
-    point = net.at(trained.theta, dataset.x, dataset.y)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=notes) as bar:
-        task = bar.add_task("exact Hessian", total=None)
-        split = point.hessian()
-        bar.update(task, description=f"eigenvalues of {net.parameter_count} x "
-                   f"{net.parameter_count}")  # fmt: skip
-        spectrum = Spectrum.from_matrix(
-            split, source="network", network=repr(net), data=dataset.description, seed=seed,
-            energy=point.energy,
+    with Progress(*columns, console=Console(stderr=True)) as spinner:
+        task = spinner.add_task(f"Hessian of {net.parameter_count} parameters", total=None)
+
+        def show(what: str, done: int, total: int) -> None:
+            spinner.update(task, description=f"{what} {done}/{total}" if total else what)
+
+        result = overlay_network(
+            net.at(trained.theta, dataset.x, dataset.y), models=classes, dyson=dyson, rng=seed,
+            progress=show, data=dataset.description, seed=seed,
         )  # fmt: skip
-        bar.update(task, description="theory")
-        laws: dict[str, Law] = {}
-        found: dict[str, Any] = {}
-        for chosen in classes:
-            for name, theory, extra in _levels(chosen, net, point, split, len(dataset)):
-                laws[name] = theory.law
-                found[name] = _entry(theory, extra)
-            fitted = fit(spectrum, chosen)
-            name = f"{chosen.name}, fitted"
-            laws[name] = fitted.model.law
-            errors = {key: e if isfinite(e) else None for key, e in fitted.errors.items()}
-            found[name] = _entry(fitted.model, {"errors": errors})
-        comparisons = {name: compare(spectrum, law) for name, law in laws.items()}
-        bar.update(task, description="done")
-    inertia = spectrum.inertia()
+        spinner.update(task, description="done")
+    reached = energy == 0 or trained.reason == "energy"
     report = {
         "settings": {
             "data": data, "width": width, "samples": len(dataset), "activation": activation,
-            "energy": energy, "seed": seed, "model": model, "max_steps": max_steps,
+            "energy": energy, "seed": seed, "model": model, "dyson": dyson,
+            "max_steps": max_steps,
         },
         "data": dataset.description,
         "network": {"widths": list(net.widths), "parameters": net.parameter_count},
         "training": {
             "energy": trained.energy, "gradient_norm": trained.gradient_norm,
-            "steps": trained.steps, "reason": trained.reason,
+            "steps": trained.steps, "reason": trained.reason, "reached": reached,
         },
-        "spectrum": {
-            **inertia._asdict(),
-            "index": spectrum.index(),
-            "edges": [float(spectrum.nodes.min()), float(spectrum.nodes.max())],
-        },
-        "laws": {
-            name: {**found[name], **comparisons[name].as_dict()} for name in laws
-        },
+        **result.to_dict(),
     }  # fmt: skip
-    _write(out, report, spectrum, laws, comparisons, _title(report))
-    _print(report, out)
+    _print(output, report, result)
+    _write(output, report, result)
+    if not reached:
+        output.console.print(_missed(report))
+        raise typer.Exit(1)
 
 
 def _dataset(name: str, samples: int, width: int, seed: int) -> Dataset:
@@ -142,31 +134,6 @@ def _dataset(name: str, samples: int, width: int, seed: int) -> Dataset:
     return digits(samples, size=8 if name == "digits8" else 4, whiten=True, target=target, rng=seed)
 
 
-def _levels(
-    chosen: type[HessianModel], net: MLP, point: LossPoint, split: HessianSplit, samples: int
-) -> list[tuple[str, HessianModel, dict[str, Any]]]:
-    """Return the theory as printed, and with the traces of its parts matched to the measured."""
-    p = net.parameter_count
-    phi = p / (samples * net.n_out)
-    printed = chosen(phi, point.energy)
-    matched = chosen.from_moments(
-        phi,
-        mean=float(split.gauss_newton.trace()) / p,
-        residual_variance=float((split.residual**2).sum()) / p,
-    )
-    return [
-        (f"{chosen.name}, as printed", printed, {}),
-        (f"{chosen.name}, traces matched", matched, {}),
-    ]
-
-
-def _entry(theory: HessianModel, extra: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "phi": theory.phi, "epsilon": theory.epsilon, "sigma": theory.sigma,
-        "critical_energy": theory.critical_energy, **extra,
-    }  # fmt: skip
-
-
 def _title(report: dict[str, Any]) -> str:
     widths = "-".join(str(n) for n in report["network"]["widths"])
     training, settings = report["training"], report["settings"]
@@ -177,65 +144,58 @@ def _title(report: dict[str, Any]) -> str:
     )
 
 
-def _write(
-    out: Path,
-    report: dict[str, Any],
-    spectrum: Any,
-    laws: dict[str, Law],
-    comparisons: dict[str, Comparison],
-    title: str,
-) -> None:
+def _missed(report: dict[str, Any]) -> str:
+    training, settings = report["training"], report["settings"]
+    remedy = {
+        "max_steps": "raise --max-steps or --energy",
+        "stalled": "no step lowers it any more: raise --energy, --width or lower --samples",
+    }.get(training["reason"], "raise --energy")
+    return (
+        f"The target energy {settings['energy']:g} was missed: training ended at "
+        f"{training['energy']:.4g} after {training['steps']} steps ({training['reason']}). "
+        f"Everything above is of that point; {remedy}."
+    )
+
+
+def _write(output: Output, report: dict[str, Any], result: Overlay) -> None:
+    import json
+
     from matplotlib.figure import Figure
 
-    from rmtland.plot import draw_overlay
+    from rmtland.audit.network_overlay import overlay_styles
 
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
-    axes = figure.subplots(1, 2)
-    draw_overlay((axes[0], axes[1]), spectrum, laws, comparisons)
-    figure.suptitle(title, fontsize=10)
-    with replaced(out, "overlay.png") as (stream, _):
-        figure.savefig(stream, format="png", dpi=115, pil_kwargs={"optimize": True})
-    with replaced(out, "overlay.json") as (stream, _):
+    figure = Figure(figsize=(11, 5.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    result.plot((left, right), styles=overlay_styles(result))
+    figure.suptitle(_title(report), fontsize=10)
+    figure.supxlabel("\n".join(LEGEND[:3]), fontsize=7, ha="left", x=0.01)
+    output.figure(figure, "overlay", dpi=115)
+    with output.file("overlay.json") as stream:
         stream.write((json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
-    spectrum.save(out / "overlay-spectrum.npz")
+    output.wrote(result.spectrum.save(output.out / "overlay-spectrum.npz"))
+    output.numbers(report)
 
 
-def _print(report: dict[str, Any], out: Path) -> None:
+def _print(output: Output, report: dict[str, Any], result: Overlay) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console()
     measured, training = report["spectrum"], report["training"]
-    console.print(
+    output.line(
         f"{_title(report)}\n"
         f"training ended after {training['steps']} steps ({training['reason']}), "
         f"gradient norm {training['gradient_norm']:.2e}\n"
         f"{measured['negative']} negative, {measured['zero']} zero, {measured['positive']} "
         f"positive eigenvalues (zero: at most {measured['zero_tolerance']:.1e}), "
-        f"from {measured['edges'][0]:.4g} to {measured['edges'][1]:.4g}",
-        highlight=False,
-        soft_wrap=True,
+        f"from {measured['edges'][0]:.4g} to {measured['edges'][1]:.4g}"
     )
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
-    for column in ("law", "phi", "epsilon", "sigma", "KS", "W1", "index", "edges", "out"):
+    for column in ("law", "phi", "epsilon", "sigma", "KS", "W1", "index", "edges", "outliers"):
         table.add_column(column, justify="left" if column == "law" else "right", no_wrap=True)
-    table.add_row("measured", "", "", "", "", "", f"{measured['index']:.3f}",
-                  f"{measured['edges'][0]:.2f} {measured['edges'][1]:.2f}", "")  # fmt: skip
-    for name, entry in report["laws"].items():
-        table.add_row(
-            name.replace(", ", "\n"),
-            f"{entry['phi']:.3g}", f"{entry['epsilon']:.3g}", f"{entry['sigma']:.3g}",
-            f"{entry['kolmogorov']:.3f}", f"{entry['wasserstein']:.3f}",
-            f"{entry['law_index']:.3f}",
-            f"{entry['law_edges'][0]:.2f} {entry['law_edges'][1]:.2f}",
-            f"{entry['mass_outside']:.3f}",
-        )  # fmt: skip
-    print_table(console, table)
-    console.print(
-        "KS: Kolmogorov distance; W1: Wasserstein-1 distance in widths of the law;\n"
-        "out: fraction of the eigenvalues outside the support of the law.",
-        highlight=False,
-    )
-    for name in ("overlay.png", "overlay.json", "overlay-spectrum.npz"):
-        console.print(f"wrote {out / name}", soft_wrap=True, highlight=False, markup=False)
+    for name, *numbers in result.rows():
+        entry = report["laws"].get(name, {})
+        own = [f"{entry[key]:.3g}" if key in entry else "" for key in ("phi", "epsilon", "sigma")]
+        table.add_row(name.replace(", ", "\n"), *own, *numbers)
+    output.table(table)
+    for line in LEGEND:
+        output.line(line)

@@ -2,19 +2,24 @@
 
 import json
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from rmtland import MLP, Spectrum, WishartPlusReluBlock, WishartPlusWigner, compare
+from rmtland.audit.network_overlay import overlay_network, overlay_styles
+from rmtland.comparison import outliers, overlay
 from rmtland.networks import digits, gaussian, train
 
 FILES = ["overlay-spectrum.npz", "overlay.json", "overlay.png"]
 KINDS = {kind.name: kind for kind in (WishartPlusWigner, WishartPlusReluBlock)}
 LEVELS = ("as printed", "traces matched", "fitted")
+DYSON = "matrix Dyson, measured moments"
 SMALL = (
     "overlay", "--data", "gaussian", "--width", "6", "--samples", "40", "--max-steps", "40",
-    "--energy", "0.45", "--out", "o",
+    "--energy", "0.45", "--no-dyson", "--out", "o",
 )  # fmt: skip
 
 
@@ -26,13 +31,13 @@ def spectrum_of(result):
     return Spectrum.load(result.folder / "o" / "overlay-spectrum.npz")
 
 
-def check(result, names):
+def check(result, names, code=0):
     """What holds for every run: files, streams, and a report that follows from the spectrum."""
-    assert result.code == 0
+    assert result.code == code
+    assert ("was missed: training ended at" in result.out) == (code == 1)
     assert result.written == [f"o/{name}" for name in FILES]
     for name in FILES:
         assert f"wrote o/{name}\n" in result.out
-        assert (result.folder / "o" / name).stat().st_mode & 0o777 == 0o644
     assert "training" in result.err  # the bar
     assert "wrote" not in result.err
     assert "…" not in result.out
@@ -47,12 +52,16 @@ def check(result, names):
     assert f"{inertia.negative} negative, {inertia.zero} zero, {inertia.positive} positive" in (
         result.out
     )
-    assert list(report["laws"]) == [f"{name}, {level}" for name in names for level in LEVELS]
+    laws = [f"{name}, {level}" for name in names for level in LEVELS]
+    assert list(report["laws"]) == laws + [DYSON] * report["settings"]["dyson"]
     for name, entry in report["laws"].items():
+        assert f" {entry['outliers']} " in f"{result.out} ".replace("\n", " ")
+        if name == DYSON:
+            continue
         kind = KINDS[name.split(",")[0]]
         model = kind(entry["phi"], entry["epsilon"], entry["sigma"])
         assert entry["critical_energy"] == model.critical_energy
-        for field, value in compare(spectrum, model.law).as_dict().items():
+        for field, value in compare(spectrum, model.law).to_dict().items():
             if value is not None:
                 value = pytest.approx(value, rel=1e-12, abs=1e-15)
             got = entry[field]
@@ -86,7 +95,7 @@ def test_every_number_follows_from_the_network(rmtland):
     assert report["network"] == {"widths": [6, 6, 6], "parameters": 72}
     assert report["settings"] == {
         "data": "gaussian", "width": 6, "samples": 40, "activation": "tanh", "energy": 0.45,
-        "seed": 3, "model": "both", "max_steps": 40,
+        "seed": 3, "model": "both", "dyson": False, "max_steps": 40,
     }  # fmt: skip
     split = net.at(trained.theta, data.x, data.y).hessian()
     np.testing.assert_allclose(spectrum.eigenvalues, np.linalg.eigvalsh(split.total), atol=1e-11)
@@ -119,8 +128,9 @@ def test_every_number_follows_from_the_network(rmtland):
 )
 def test_data(rmtland, data, widths, words):
     result = rmtland(
-        "overlay", "--data", data, "--width", 2, "--samples", 30, "--max-steps", 5, "--out", "o"
-    )
+        "overlay", "--data", data, "--width", 2, "--samples", 30, "--max-steps", 5, "--energy",
+        0, "--no-dyson", "--out", "o",
+    )  # fmt: skip
     report, _ = check(result, ["Wishart + Wigner"])
     assert report["network"]["widths"] == widths
     assert words in report["data"]
@@ -131,8 +141,9 @@ def test_data(rmtland, data, widths, words):
 def test_digits_are_the_whitened_ones_of_the_seed(rmtland):
     report, spectrum = check(
         rmtland("overlay", "--width", 2, "--samples", 30, "--max-steps", 0, "--seed", 5,
-                "--out", "o"),
+                "--no-dyson", "--out", "o"),
         ["Wishart + Wigner"],
+        code=1,
     )  # fmt: skip
     data = digits(30, size=4, whiten=True, rng=5)
     net = MLP((16, 2, 16), activation="tanh")
@@ -204,16 +215,92 @@ def test_picture(rmtland):
     result = rmtland(*SMALL, "--model", "both")
     path = result.folder / "o" / "overlay.png"
     width, height = struct.unpack(">II", path.read_bytes()[16:24])
-    assert width / height == pytest.approx(11 / 4.8, rel=1e-2)
+    assert width / height == pytest.approx(11 / 5.4, rel=1e-2)
     assert 1100 <= width <= 1600
-    assert 30_000 < path.stat().st_size < 300_000
+    assert 20_000 < path.stat().st_size < 150_000
     pixels = imread(path)[..., :3]
-    # All six laws are there, each in its colour.
-    for colour in ("d55e00", "0072b2", "e69f00", "009e73", "cc79a7", "56b4e9"):
-        rgb = np.array([int(colour[i : i + 2], 16) for i in (0, 2, 4)]) / 255
-        assert (np.abs(pixels - rgb).max(axis=2) < 0.02).sum() > 100, colour
+    # All six laws are there, each in a colour of its own (of the palette of the file).
+    report, spectrum = report_of(result), spectrum_of(result)
+    models = [KINDS[name.split(",")[0]] for name in report["laws"]]
+    keys = ("phi", "epsilon", "sigma")
+    laws = {
+        name: kind(*(report["laws"][name][key] for key in keys))
+        for kind, name in zip(models, report["laws"], strict=True)
+    }
+    colours = [style["color"] for style in overlay_styles(overlay(spectrum, laws))]
+    assert len(set(colours)) == 6
+    for colour in colours:
+        rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        assert (np.abs(pixels - rgb).max(axis=2) < 0.06).sum() > 100, colour
 
 
 def test_numbers_are_whole_on_a_narrow_terminal(rmtland, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     check(rmtland(*SMALL), ["Wishart + Wigner"])
+
+
+# One place for every number ----------------------------------------------------------------------
+
+
+def test_table_figure_and_report_have_the_same_numbers(rmtland):
+    """With the matrix Dyson equation: the outliers marked, tabulated and written are one number."""
+    result = rmtland(
+        "overlay", "--data", "gaussian", "--width", 4, "--samples", 30, "--energy", 0, "--max-steps",
+        3, "--activation", "relu", "--out", "o",
+    )  # fmt: skip
+    report, spectrum = check(result, ["Wishart + Wigner"])
+    assert report["laws"][DYSON]["law_error"] > 0
+    data, net = gaussian(30, 4, rng=0), MLP((4, 4, 4), activation="relu")
+    theta = train(net, net.init(rng=1), data.x, data.y, energy=0, max_steps=3).theta
+    again = overlay_network(net.at(theta, data.x, data.y), rng=0)
+    assert again.to_dict()["laws"][DYSON] == pytest.approx(report["laws"][DYSON], nan_ok=True)
+    for name, theory in again.theories.items():
+        found = outliers(spectrum, theory).size
+        assert found == report["laws"][name]["outliers"] == again.comparisons[name].outliers
+    left, right = Figure().subplots(1, 2)
+    again.plot((left, right))
+    legend = [text.get_text() for text in right.get_legend().get_texts()]
+    last = again.comparisons[DYSON].outliers
+    assert (f"{last} outliers of: {DYSON}" in legend) == bool(last)
+    assert any(f"Kolmogorov {again.comparisons[DYSON].kolmogorov:.3f}" in text for text in legend)
+    assert again.comparisons[DYSON].kolmogorov < 0.12
+
+
+def test_a_missed_energy_is_said_and_ends_in_code_1(rmtland):
+    result = rmtland(*SMALL, "--energy", 1e-9, "--max-steps", 2)
+    report, _ = check(result, ["Wishart + Wigner"], code=1)
+    assert report["training"]["reached"] is False
+    assert "target energy 1e-09 was missed" in result.out
+    assert "after 2 steps (max_steps)" in result.out
+    assert "raise --max-steps or --energy" in result.out
+
+
+def test_words_for_the_symbols(rmtland):
+    out = rmtland(*SMALL).out
+    for words in ("phi: parameters per", "epsilon: energy", "H0: Gauss-Newton", "H1 = H - H0"):
+        assert words in out
+
+
+def test_json_alone_on_standard_output(rmtland):
+    result = rmtland(*SMALL, "--json", "-")
+    assert result.code == 0
+    assert json.loads(result.out) == report_of(result)
+    assert "wrote o/overlay.json" in result.err
+
+
+@pytest.mark.parametrize("format", ["pdf", "svg"])
+def test_other_formats(rmtland, format):
+    result = rmtland(*SMALL, "--format", format)
+    assert f"o/overlay.{format}" in result.written
+    assert "o/overlay.png" not in result.written
+
+
+@pytest.mark.parametrize("taken", ["overlay.png", "overlay.json", "overlay-spectrum.npz"])
+def test_what_cannot_be_written_is_noticed_before_the_work(rmtland, taken, monkeypatch):
+    monkeypatch.setattr("rmtland.networks.train", None)  # would be a TypeError
+    (Path("o") / taken).mkdir(parents=True)
+    result = rmtland(*SMALL)
+    assert result.code == 2
+    assert "is a folder" in result.err
+    Path("file").write_text("")
+    assert "is a file" in rmtland(*SMALL, "--out", "file").err

@@ -1,0 +1,131 @@
+"""Laws written as Python expressions, read without running them.
+
+An expression is made of calls of rmtland's laws, models, ensembles and free operations, by their
+public names, with numbers, tuples and text as arguments: it is parsed, not evaluated, and nothing
+but those names can be called.
+
+Examples
+--------
+>>> theory("free_sum(MarchenkoPastur(.5), Semicircle(.3))").mean()
+1.0
+>>> theory("__import__('os')")
+Traceback (most recent call last):
+    ...
+ValueError: unknown name '__import__' in a law; known are Affine, Arcsine, ...
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["NAMES", "theory"]
+
+NAMES = (
+    "Affine", "Arcsine", "Discrete", "FreeMeixner", "FreePoisson", "FussCatalan",
+    "GaussianEnsemble", "JacobiWeight", "KestenMcKay", "MarchenkoPastur", "Mixture", "Semicircle",
+    "TracyWidom", "Uniform", "Wachter", "WishartEnsemble", "WishartPlusReluBlock",
+    "WishartPlusWigner", "affine", "free_compression", "free_power", "free_product", "free_sum",
+    "general_marchenko_pastur", "mixture",
+)  # fmt: skip
+"""Names that may be called."""
+
+_LONGEST, _DEEPEST, _LARGEST = 2000, 30, 1e12
+"""Characters, nested parts and moduli of numbers that an expression may have."""
+
+_NUMBERS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+def theory(text: str) -> Any:
+    """Return the law, model or ensemble that an expression describes.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``"free_product(MarchenkoPastur(.5), Uniform(1, 2))"``.
+
+    Returns
+    -------
+    Law, model or ensemble
+
+    Raises
+    ------
+    ValueError
+        If it is not such an expression, or too long; the message says where.
+    TypeError
+        If an argument is not what is expected there.
+    """
+    if len(text) > _LONGEST:
+        raise ValueError(f"a law may have {_LONGEST} characters; got {len(text)}")
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        detail = getattr(error, "msg", None) or str(error)
+        raise ValueError(f"{text!r} is not a law, such as MarchenkoPastur(.5): {detail}") from None
+    found = _value(tree.body, 0)
+    if not (hasattr(found, "support") or hasattr(type(found), "law")):
+        raise ValueError(f"{text!r} is {type(found).__name__}, not a law, model or ensemble")
+    return found
+
+
+def _value(node: ast.AST, depth: int) -> Any:
+    if depth > _DEEPEST:
+        raise ValueError(f"a law may have {_DEEPEST} nested parts")
+    match node:
+        case ast.Constant(value=bool() | int() | float() | str() as constant):
+            return _small(constant)
+        case ast.Tuple(elts=parts) | ast.List(elts=parts):
+            return tuple(_value(part, depth + 1) for part in parts)
+        case ast.UnaryOp(op=ast.USub(), operand=inner):
+            return -_number(inner, depth)
+        case ast.UnaryOp(op=ast.UAdd(), operand=inner):
+            return _number(inner, depth)
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _NUMBERS:
+            try:
+                return _small(_NUMBERS[type(op)](_number(left, depth), _number(right, depth)))
+            except ZeroDivisionError:
+                raise ValueError(f"{ast.unparse(node)} divides by zero") from None
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=keywords):
+            return _called(name, arguments, keywords, depth)
+        case ast.Name(id=name):
+            raise ValueError(f"{name!r} is not a law: give it parameters, as in {name}(...)")
+    raise ValueError(
+        f"{ast.unparse(node)!r} has no place in a law; take names, numbers and tuples "
+        "(no operators between laws: free_sum(a, b), free_product(a, b))"
+    )
+
+
+def _called(name: str, arguments: list[Any], keywords: list[Any], depth: int) -> Any:
+    if name not in NAMES:
+        raise ValueError(f"unknown name {name!r} in a law; known are {', '.join(NAMES)}")
+    if any(isinstance(part, ast.Starred) for part in arguments) or any(
+        keyword.arg is None for keyword in keywords
+    ):
+        raise ValueError(f"give the arguments of {name} one by one")
+    import rmtland
+
+    values = [_value(part, depth + 1) for part in arguments]
+    options = {keyword.arg: _value(keyword.value, depth + 1) for keyword in keywords}
+    return getattr(rmtland, name)(*values, **options)
+
+
+def _number(node: ast.AST, depth: int) -> Any:
+    value = _value(node, depth + 1)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{ast.unparse(node)!r} is not a number")
+    return value
+
+
+def _small(value: Any) -> Any:
+    if isinstance(value, int | float) and not abs(value) <= _LARGEST:
+        raise ValueError(
+            f"a number in a law is at most {_LARGEST:g} in modulus; got {str(value)[:12]}"
+        )
+    return value

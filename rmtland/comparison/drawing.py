@@ -1,0 +1,221 @@
+"""Figures of comparisons: theories laid over a measured spectrum.
+
+Every function draws on the `Axes` it is given and returns what it drew.
+
+Examples
+--------
+>>> from matplotlib.figure import Figure
+>>> from rmtland import WishartPlusWigner
+>>> from rmtland.comparison import overlay
+>>> model = WishartPlusWigner(0.5, 0.3)
+>>> left, right = Figure().subplots(1, 2)
+>>> artists = draw_overlay((left, right), overlay(model.sample(60, rng=0), model))
+>>> right.get_ylabel()
+'fraction of eigenvalues below'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from rmtland.comparison.distances import Comparison
+from rmtland.comparison.outliers import outliers
+from rmtland.comparison.theories import SmoothedTheory, Theory, law_of, smoothed_of
+from rmtland.drawing import draw_law, draw_outliers, draw_spectrum, law_points, style_of
+from rmtland.laws import Law
+from rmtland.spectrum import Spectrum
+
+__all__ = ["LaidOver", "draw_distributions", "draw_overlay", "new_pair"]
+
+
+class LaidOver(Protocol):
+    """What is drawn: an `rmtland.comparison.Overlay`."""
+
+    @property
+    def spectrum(self) -> Spectrum:
+        """What was measured."""
+
+    @property
+    def theories(self) -> Mapping[str, Theory]:
+        """Theories by name."""
+
+    @property
+    def comparisons(self) -> Mapping[str, Comparison]:
+        """Distances by name."""
+
+
+def new_pair(axes: tuple[Axes, Axes] | None = None) -> tuple[Axes, Axes]:
+    """Return the axes given, or two beside each other in a new figure of pyplot."""
+    if axes is not None:
+        left, right = axes
+        return left, right
+    from matplotlib import pyplot
+
+    _, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.8), layout="constrained")
+    return left, right
+
+
+def draw_distributions(
+    ax: Axes,
+    spectrum: Spectrum,
+    theories: Mapping[str, Theory],
+    *,
+    styles: Sequence[dict[str, Any]] = (),
+) -> list[Artist]:
+    """Draw distribution functions of a spectrum and of theories on a symmetric logarithmic axis.
+
+    The axis is linear below a hundredth of the median modulus, so that the neighbourhood of zero
+    can be read; the vertical distance of two curves is what the Kolmogorov distance measures.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    spectrum : Spectrum
+        The measured spectrum.
+    theories : mapping of str to Law, model, ensemble or fit
+        By the name that the legend shows.
+    styles : sequence of dict, optional
+        Of the curves.
+
+    Returns
+    -------
+    list of Artist
+        The steps of the spectrum, then a curve for each theory.
+    """
+    nodes, weights = spectrum.measure
+    laws = {name: _drawable(theory, spectrum) for name, theory in theories.items()}
+    moduli = np.abs(nodes[np.abs(nodes) > spectrum.zero_tolerance])
+    # The linear part reaches to a power of ten well inside the bulk.
+    scale = 10.0 ** np.floor(np.log10(np.median(moduli) / 10)) if moduli.size else 1.0
+    low, high = _range(spectrum, laws.values())
+    low, high = min(low, nodes[0] - scale), max(high, nodes[-1] + scale)
+    ax.set_xscale("symlog", linthresh=scale)
+    powers = 10.0 ** np.arange(np.log10(scale), np.log10(max(-low, high)) + 1e-9)
+    ax.set_xticks(np.concatenate([-powers[::-1], [0.0], powers]))
+    x = np.concatenate(([low], nodes, [high]))
+    levels = np.concatenate(([0.0], np.cumsum(weights), [1.0]))
+    artists: list[Artist] = list(ax.step(x, levels, where="post", color="0.45", lw=2.5, zorder=1))
+    turn = np.linspace(np.arcsinh(low / scale), np.arcsinh(high / scale), 1500)
+    for i, (name, law) in enumerate(laws.items()):
+        own = law_points(law, 200)
+        places = [place for place, _ in law.atoms]
+        grid = np.concatenate([np.sinh(turn) * scale, own, np.nextafter(places, -np.inf), places])
+        grid = np.sort(grid)
+        style = styles[i] if styles else style_of(i)
+        artists += ax.plot(grid, law.cdf(grid), label=name, **style)
+    ax.axvline(0, color="0.6", lw=0.6, zorder=0)
+    ax.set_xlim(low, high)
+    ax.set_ylim(-0.02, 1.02)
+    ax.set_xlabel("eigenvalue (logarithmic away from zero)")
+    ax.set_ylabel("fraction of eigenvalues below")
+    return artists
+
+
+def draw_overlay(
+    axes: tuple[Axes, Axes],
+    overlay: LaidOver,
+    *,
+    styles: Sequence[dict[str, Any]] = (),
+) -> list[Artist]:
+    """Draw theories over a measured spectrum, with distances in the legend.
+
+    Left: densities over the whole range on a logarithmic scale, the neighbourhood of zero in
+    an inset on a linear one, the outliers of the last theory marked. Right: distribution
+    functions on a symmetric logarithmic axis. All numbers are those of the overlay.
+
+    Parameters
+    ----------
+    axes : pair of Axes
+        For the densities and for the distribution functions.
+    overlay : Overlay
+        Spectrum, theories and distances.
+    styles : sequence of dict, optional
+        Of the curves, in the order of the theories.
+
+    Returns
+    -------
+    list of Artist
+    """
+    left, right = axes
+    spectrum = overlay.spectrum
+    laws = {name: _drawable(theory, spectrum) for name, theory in overlay.theories.items()}
+    chosen = list(styles) or [style_of(i) for i in range(len(laws))]
+    nodes, weights = spectrum.measure
+    low, high = _range(spectrum, laws.values())
+    pad = 0.02 * (high - low)
+    reach = max(2 * np.abs(np.quantile(nodes, [0.05, 0.85])).max(), 1e-3 * (high - low))
+    near = (max(low - pad, -reach), min(high + pad, reach))
+    inset = left.inset_axes((0.42, 0.47, 0.56, 0.5))
+    artists: list[Artist] = [
+        draw_spectrum(left, spectrum, bins=120, limits=(low - pad, high + pad), label="measured"),
+        draw_spectrum(inset, spectrum, bins=60, limits=near),
+    ]
+    for law, style in zip(laws.values(), chosen, strict=True):
+        wide = (low - pad, high + pad) if isinstance(law, SmoothedTheory) else None
+        artists.append(draw_law(left, law, points=2000, limits=wide, **style))
+        artists.append(draw_law(inset, law, points=4000, limits=near, **style))
+    last, last_law = list(laws.items())[-1]
+    beyond = outliers(spectrum, last_law) if isinstance(last_law, Law) else np.empty(0)
+    if beyond.size:
+        artists.append(draw_outliers(left, beyond))
+    floor = 0.3 / nodes.size / (high - low + 2 * pad) * 120
+    bars, _ = np.histogram(nodes, 60, range=near, weights=weights)
+    peak = float(bars.max()) / (near[1] - near[0]) * 60 or 1.0
+    left.set_yscale("log")
+    left.set_ylim(floor, max(30 * peak, 10 * floor))
+    left.set_xlim(low - pad, high + pad)
+    left.set_xlabel("eigenvalue")
+    left.set_ylabel("density")
+    inset.set_xlim(*near)
+    inset.set_ylim(0, 1.15 * peak)
+    inset.tick_params(labelsize=7)
+    inset.set_title("near zero, linear scale", fontsize=7, pad=2)
+    inset.axvline(0, color="0.6", lw=0.6, zorder=0)
+    named = {f"{name}\n  {_words(overlay.comparisons[name])}": law for name, law in laws.items()}
+    artists += draw_distributions(right, spectrum, overlay.theories, styles=chosen)
+    handles = [Line2D([], [], color="0.6", lw=5, label=f"measured, index {spectrum.index():.3f}")]
+    handles += [
+        Line2D([], [], label=label, **style) for label, style in zip(named, chosen, strict=True)
+    ]
+    if beyond.size:
+        label = f"{beyond.size} outliers of: {last}"
+        mark: dict[str, Any] = {"marker": "v", "mfc": "none", "mec": "black", "ms": 4}
+        handles.append(Line2D([], [], ls="none", label=label, **mark))
+    artists.append(right.legend(handles=handles, fontsize=7, loc="upper left", framealpha=0.9))
+    return artists
+
+
+def _words(found: Comparison) -> str:
+    """Return what the legend says of a comparison."""
+    smoothed = f", smoothed at {found.eta:.2g}" if found.eta else ""
+    return (
+        f"Kolmogorov {found.kolmogorov:.3f}, W1 {found.wasserstein:.3f}, "
+        f"index {found.law_index:.3f}{smoothed}"
+    )
+
+
+def _drawable(theory: Theory, spectrum: Spectrum) -> Law | SmoothedTheory:
+    """Return the law of a theory, or the theory smoothed as `compare` does."""
+    smooth = smoothed_of(theory)
+    if smooth is None:
+        return law_of(theory)
+    return SmoothedTheory(smooth, spectrum.std() / 20 or 1.0)
+
+
+def _range(spectrum: Spectrum, laws: Any) -> tuple[float, float]:
+    """Lowest and highest point of a spectrum and laws; tails are cut at a millionth of the mass."""
+    ends = [float(spectrum.nodes.min()), float(spectrum.nodes.max())]
+    for law in laws:
+        places = [place for place, _ in law.atoms] + [end for band in law.support for end in band]
+        if np.isinf(places).any():
+            places = [float(law.ppf(5e-7)), float(law.ppf(1 - 5e-7))]
+        ends += places
+    low, high = min(ends), max(ends)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
