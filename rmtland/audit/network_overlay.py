@@ -102,9 +102,9 @@ def overlay_network(
     theories: dict[str, Any] = {name: result.theories[name] for name in names}
     if dyson and dyson_inapplicability(point) is None:
         # the f'' block is the measured one: no other is drawn
-        _, model = dyson_models(point, point)
+        _, known = dyson_models(point, point)
         theories[Level.DYSON_MOMENTS.title(Family.DYSON)] = dyson_law(
-            replace(model, coupling=coupling),
+            replace(known, coupling=coupling),
             spectrum=spectrum.nodes.ravel(),
             points=points,
             progress=None

@@ -42,10 +42,11 @@ def curve(
 ) -> None:
     """Print edges, atoms, index and moments of a law; of a model its threshold too."""
     from rmtland.arguments import count
+    from rmtland.comparison import law_of
 
     output = Output(out, format=format, json=json_file, writes=plot or csv)
     chosen, title, stem = _chosen(model, phi, epsilon, sigma)
-    law: Law = getattr(chosen, "law", chosen)
+    law = law_of(chosen)
     count("points", points, least=2)
     if points * max(1, len(law.support)) > _MOST_POINTS:
         raise ValueError(

@@ -68,10 +68,12 @@ def theory(text: str) -> Any:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         detail = getattr(error, "msg", None) or str(error)
-        raise ValueError(f"{text!r} is not a law, such as MarchenkoPastur(.5): {detail}") from None
+        raise ValueError(
+            f"{text[:80]!r} is not a law, such as MarchenkoPastur(.5): {detail}"
+        ) from None
     found = _value(tree.body, 0)
     if not (hasattr(found, "support") or hasattr(type(found), "law")):
-        raise ValueError(f"{text!r} is {type(found).__name__}, not a law, model or ensemble")
+        raise ValueError(f"{text[:80]!r} is {type(found).__name__}, not a law, model or ensemble")
     return found
 
 

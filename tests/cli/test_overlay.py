@@ -157,7 +157,8 @@ def test_digits_are_the_whitened_ones_of_the_seed(rmtland):
 @pytest.mark.parametrize("activation", ["relu", "linear"])
 def test_activation_and_second_model(rmtland, activation):
     result = rmtland(*SMALL, "--activation", activation, "--model", "wishart-relu")
-    report, spectrum = check(result, ["Wishart + ReLU block"])
+    missed = int(activation == "linear")  # its least energy is .454
+    report, spectrum = check(result, ["Wishart + ReLU block"], code=missed)
     assert f"6-6-6 {activation} network" in result.out
     assert f"activation='{activation}'" in spectrum.provenance["network"]
     data, net = gaussian(40, 6, rng=0), MLP((6, 6, 6), activation=activation)
@@ -245,8 +246,8 @@ def test_numbers_are_whole_on_a_narrow_terminal(rmtland, monkeypatch):
 def test_table_figure_and_report_have_the_same_numbers(rmtland):
     """With the matrix Dyson equation: the outliers marked, tabulated and written are one number."""
     result = rmtland(
-        "overlay", "--data", "gaussian", "--width", 4, "--samples", 30, "--energy", 0, "--max-steps",
-        3, "--activation", "relu", "--out", "o",
+        "overlay", "--data", "gaussian", "--width", 4, "--samples", 30, "--energy", 0,
+        "--max-steps", 3, "--activation", "relu", "--out", "o",
     )  # fmt: skip
     report, spectrum = check(result, ["Wishart + Wigner"])
     assert report["laws"][DYSON]["law_error"] > 0

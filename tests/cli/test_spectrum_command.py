@@ -1,12 +1,24 @@
 """`rmtland spectrum`: the numbers of the table, the curve in a file, the figure."""
 
+import json
 import re
 import struct
 
 import numpy as np
 import pytest
 
-from rmtland import WishartPlusReluBlock, WishartPlusWigner
+from rmtland import (
+    Discrete,
+    MarchenkoPastur,
+    Semicircle,
+    Uniform,
+    WishartPlusReluBlock,
+    WishartPlusWigner,
+    affine,
+    free_product,
+    free_sum,
+)
+from rmtland.cli.expressions import NAMES
 
 KINDS = {"wishart-wigner": WishartPlusWigner, "wishart-relu": WishartPlusReluBlock}
 NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
@@ -104,10 +116,9 @@ def test_plot_is_a_picture(rmtland):
     path = result.folder / result.written[0]
     assert struct.unpack(">II", path.read_bytes()[16:24]) == (1050, 630)
     assert 5_000 < path.stat().st_size < 200_000
-    assert path.stat().st_mode & 0o777 == 0o644
-    # The curve is there: its colour, #00798c, on hundreds of pixels.
+    # The curve is there: its colour, #0072b2, on hundreds of pixels.
     pixels = imread(path)[..., :3]
-    assert (np.abs(pixels - np.array([0, 0x79, 0x8C]) / 255).max(axis=2) < 0.02).sum() > 500
+    assert (np.abs(pixels - np.array([0, 0x72, 0xB2]) / 255).max(axis=2) < 0.06).sum() > 500
 
 
 def test_a_folder_with_brackets_in_its_name(rmtland):
@@ -129,3 +140,117 @@ def test_a_second_run_replaces_the_file(rmtland):
     )  # fmt: skip
     assert again.written == first.written
     assert len((again.folder / again.written[0]).read_text().splitlines()) == 8
+
+
+# Any law -----------------------------------------------------------------------------------------
+
+EXPRESSIONS = {
+    "free_sum(MarchenkoPastur(.5), Semicircle(.3))": free_sum(
+        MarchenkoPastur(0.5), Semicircle(0.3)
+    ),
+    "Discrete((0., 1.), (.25, .75))": Discrete((0.0, 1.0), (0.25, 0.75)),
+    "free_product(MarchenkoPastur(1/2), Uniform(1, high=+2.))": free_product(
+        MarchenkoPastur(0.5), Uniform(1, 2)
+    ),
+    "affine(MarchenkoPastur(.5), scale=-2.5 * 2, shift=1)": affine(
+        MarchenkoPastur(0.5), scale=-5.0, shift=1.0
+    ),
+    "WishartPlusWigner(phi=.5, epsilon=.3)": WishartPlusWigner(0.5, 0.3).law,
+    "WishartEnsemble(.25)": MarchenkoPastur(0.25),
+}
+
+
+@pytest.mark.parametrize("text", EXPRESSIONS)
+def test_any_law_by_name_and_parameters(rmtland, text):
+    law = EXPRESSIONS[text]
+    result = rmtland("spectrum", text, "--json", "-")
+    assert (result.code, result.err) == (0, "")
+    found = json.loads(result.out)
+    assert found["law"] == text
+    bands = np.array(found["support"]).reshape(-1, 2)
+    np.testing.assert_allclose(bands, np.array(law.support).reshape(-1, 2), atol=1e-13)
+    assert found["atoms"] == [list(atom) for atom in law.atoms]
+    assert found["mean"] == pytest.approx(law.mean(), rel=1e-14)
+    assert found["variance"] == pytest.approx(law.var(), rel=1e-13)
+    assert found["index"] == pytest.approx(law.mass_below(0.0), abs=1e-14)
+    assert ("critical_energy" in found) == text.startswith("WishartPlus")
+    table = rmtland("spectrum", text).out
+    assert numbers(table, "mean, variance") == pytest.approx([law.mean(), law.var()], rel=1e-13)
+
+
+def test_curve_and_figure_of_an_expression_and_of_atoms(rmtland):
+    result = rmtland(
+        "spectrum",
+        "free_sum(MarchenkoPastur(4), Semicircle(.01))",
+        "--csv",
+        "--plot",
+        "--points",
+        50,
+    )
+    assert result.code == 0
+    stem = "rmtland-output/free_sum-MarchenkoPastur-4-Semicircle-.01"
+    assert result.written == [f"{stem}.csv", f"{stem}.png"]
+    atoms = rmtland(
+        "spectrum", "Discrete((0., 2.), (.5, .5))", "--plot", "--format", "svg", "--out", "o"
+    )
+    assert (atoms.code, atoms.written[0]) == (0, "o/Discrete-0.-2.-.5-.5.svg")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("__import__('os').system('touch here')", "has no place in a law"),
+        ("__import__('os')", "unknown name '__import__'"),
+        ("open('x', 'w')", "unknown name 'open'"),
+        ("MarchenkoPastur(.5).cdf(0)", "has no place in a law"),
+        ("MarchenkoPastur(*[.5])", "one by one|has no place"),
+        ("MarchenkoPastur(**{'a': 1})", "one by one"),
+        ("[Semicircle(1) for i in (1, 2)]", "has no place in a law"),
+        ("lambda: 0", "has no place in a law"),
+        ("Semicircle(9**9**9)", "has no place in a law"),
+        ("Semicircle(1/0)", "divides by zero"),
+        ("Semicircle(1e300)", "at most 1e\\+12"),
+        ("Semicircle(1" + 30 * "0" + ")", "at most 1e\\+12"),
+        ("MarchenkoPastur(.5) + Semicircle(.3)", "is not a number"),
+        ("MarchenkoPastur", "unknown model 'MarchenkoPastur'"),
+        ("MarchenkoPastur(Semicircle)", "give it parameters"),
+        ("MarchenkoPastur(-1)", "aspect_ratio must be a positive"),
+        ("MarchenkoPastur()", "aspect_ratio"),
+        ("MarchenkoPastur(.5", "is not a law, such as"),
+        ("(" * 200 + ")" * 200, "is tuple, not a law|is not a law"),
+        ("3.5 + 1", "is float, not a law"),
+        ("'text'", "is str, not a law"),
+        ("Semicircle(1)" + " " * 3000, "2000 characters"),
+        ("free_sum(" * 40 + "Semicircle(1)" + ")" * 40, "30 nested parts"),
+    ],
+)
+def test_what_is_no_law(rmtland, text, message):
+    result = rmtland("spectrum", text)
+    assert result.code == 2
+    assert re.search(message.replace("\\\\", "\\"), result.err), result.err
+    assert result.err.count("\n") == 1
+    assert result.written == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("Semicircle(1)", "--phi", 2), "--phi belongs to wishart-wigner"),
+        (("wishart-wigner", "--phi", 2), "needs --epsilon"),
+        (("wishart-relu", "--epsilon", 2), "needs --phi"),
+        (("wishart-green", "--phi", 2), "unknown model 'wishart-green'"),
+        (("Semicircle(1)", "--points", 10**7), "points must be at most 1000000"),
+        (("Semicircle(1)", "--points", 1), "points must be"),
+        (("Semicircle(1)", "--format", "gif"), "unknown format 'gif'"),
+    ],
+)
+def test_options_that_do_not_fit(rmtland, arguments, message):
+    result = rmtland("spectrum", *arguments)
+    assert result.code == 2
+    assert message in result.err
+
+
+def test_every_name_of_an_expression_is_public():
+    import rmtland
+
+    assert all(callable(getattr(rmtland, name)) for name in NAMES)
