@@ -24,6 +24,9 @@ from .comparison import (
 from .comparison import (
     fit as fit,
 )
+from .comparison import (
+    overlay as overlay,
+)
 from .ensembles import (
     DeformedWigner as DeformedWigner,
 )

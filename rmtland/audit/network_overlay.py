@@ -114,7 +114,7 @@ def overlay_network(
     result = overlay(spectrum, theories)
     for name, theory in theories.items():
         if isinstance(theory, TabulatedLaw):
-            result.parameters[name]["law_error"] = theory.error
+            result.parameters[name] = {"law_error": theory.error}
     for name, theory in theories.items():
         member = getattr(theory, "model", theory)
         if isinstance(member, HessianModel):

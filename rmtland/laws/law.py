@@ -46,7 +46,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.arguments import choice, count, points, positive
+from rmtland.arguments import choice, complex_points, count, dense_array, points, positive
 from rmtland.laws.cumulants import free_cumulants_of, moments_of
 from rmtland.laws.gaps import Gap, plain_gaps
 from rmtland.laws.inversion import r_transform_of, s_transform_of
@@ -716,14 +716,8 @@ def _pointwise(function: Callable[[Any], Any], x: ArrayLike) -> Any:
 
 def _half_planes(function: Callable[[Complex], Complex], z: ArrayLike) -> Any:
     """Apply a function given on the closed upper half-plane to both half-planes."""
-    array = np.asarray(z)
-    if array.dtype.kind not in "iufcb" and array.size:
-        raise TypeError(f"z must be complex numbers; got dtype {array.dtype}")
-    flat = array.astype(np.complex128).ravel()
-    if np.isnan(flat).any():
-        raise ValueError(f"z holds {int(np.isnan(flat).sum())} NaN of {flat.size} values")
-    if np.isinf(flat).any():
-        raise ValueError("z must be finite; transforms behave like 1/z at infinity")
+    array = complex_points("z", z)
+    flat = array.ravel()
     below = flat.imag < 0
     value = function(np.where(below, flat.conj(), flat.real + 1j * np.abs(flat.imag)))
     if np.isnan(value).any():
@@ -741,7 +735,7 @@ def upper_half_plane(z: ArrayLike) -> tuple[Complex, tuple[int, ...]]:
     TypeError
         If the points are not numbers.
     """
-    array = np.asarray(z)
+    array = dense_array("z", z)
     if array.dtype.kind not in "iufcb" and array.size:
         raise TypeError(f"z must be complex numbers; got dtype {array.dtype}")
     flat = array.astype(np.complex128).ravel()

@@ -15,7 +15,6 @@ References
 ----------
 .. [1] LAPACK Users' Guide, 3rd ed., SIAM 1999, section 4.7: error bounds for the symmetric
        eigenproblem.
-.. [2] G. Szego, Orthogonal Polynomials, American Mathematical Society 1939, section 3.41.
 
 Examples
 --------
@@ -33,8 +32,6 @@ Inertia(negative=1, zero=2, positive=1, zero_tolerance=1.7763568394002505e-15)
 
 from __future__ import annotations
 
-import html
-import importlib
 import os
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -44,14 +41,24 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rmtland.arguments import choice, complex_points, count, float_array, nonnegative, points
+from rmtland.arguments import (
+    choice,
+    complex_points,
+    count,
+    dense_array,
+    float_array,
+    nonnegative,
+    points,
+)
 from rmtland.arguments import positive as positive_number
 from rmtland.arrays import ROUNDING_UNITS, precision_of
 from rmtland.deprecation import moved_method
+from rmtland.spectrum.bounds import mass_bounds
 from rmtland.spectrum.files import read_arrays, write_arrays
 from rmtland.spectrum.inertia import Inertia
 from rmtland.spectrum.matrices import hermitian_stack
 from rmtland.spectrum.provenance import frozen
+from rmtland.spectrum.tables import data_frame, html_table
 from rmtland.typing import Real
 
 if TYPE_CHECKING:
@@ -120,10 +127,10 @@ class Spectrum:
             raise TypeError("nodes must be numbers; got a Spectrum, which is one already")
         self._keep("precision", self.precision or precision_of(self.nodes))
         choice("precision", self.precision, tuple(ROUNDING_UNITS))
-        given = np.shape(self.nodes)
-        nodes = np.atleast_2d(float_array("nodes", self.nodes, ndim=max(1, len(given))))
+        array = dense_array("nodes", self.nodes)
+        nodes = np.atleast_2d(float_array("nodes", array, ndim=max(1, array.ndim)))
         if nodes.ndim != 2:
-            raise ValueError(f"nodes must have shape (size,) or (runs, size); got {given}")
+            raise ValueError(f"nodes must have shape (size,) or (runs, size); got {array.shape}")
         order = np.argsort(nodes, axis=1, kind="stable")
         self._keep("nodes", np.take_along_axis(nodes, order, axis=1))
         if self.dimension is not None:
@@ -159,8 +166,9 @@ class Spectrum:
 
     def _beside(self, name: str, order: NDArray[np.intp], tail: tuple[int, ...] = ()) -> Real:
         """Return an array that belongs to the nodes, in their order."""
-        shape = np.shape(getattr(self, name))
-        array = float_array(name, getattr(self, name), ndim=max(1, len(shape)))
+        array = dense_array(name, getattr(self, name))
+        shape = array.shape
+        array = float_array(name, array, ndim=max(1, array.ndim))
         if array.ndim == 1 + len(tail):
             array = array[None]
         if array.shape != self.nodes.shape + tail:
@@ -174,7 +182,7 @@ class Spectrum:
             raise ValueError("alpha and beta come together, and with the weights of a quadrature")
         runs, steps = self.nodes.shape
         for name, width in (("alpha", steps), ("beta", steps - 1)):
-            rows = np.atleast_2d(np.asarray(getattr(self, name)))
+            rows = np.atleast_2d(dense_array(name, getattr(self, name)))
             if rows.shape != (runs, width) and rows.size + width:
                 raise ValueError(f"{name} must have shape {(runs, width)}; got {rows.shape}")
             rows = np.array(float_array(name, rows, ndim=2) if width else np.empty((runs, 0)))
@@ -413,10 +421,11 @@ class Spectrum:
         """Return bounds of the index that a Gauss quadrature leaves, mean over runs.
 
         The mass below a node is at least the weights before it and at most those up to it
-        (Chebyshev-Markov-Stieltjes inequalities [2]_): for the last negative node and the first
-        other one. They hold for the spectral measure of the start vector, not for the chance that
-        is in the choice of that vector. For all eigenvalues, and for a quadrature whose Krylov
-        space has ended (a zero in `beta`, or as many nodes as dimensions), both are the index.
+        (Chebyshev-Markov-Stieltjes inequalities, `rmtland.spectrum.bounds`): for the last negative
+        node and the first other one. They hold for the spectral measure of the start vector, not
+        for the chance that is in the choice of that vector. For all eigenvalues, and for a
+        quadrature whose Krylov space has ended (a zero in `beta`, or as many nodes as dimensions),
+        both are the index.
 
         Parameters
         ----------
@@ -429,13 +438,10 @@ class Spectrum:
             Lower and upper bound.
         """
         index = self._index_of_runs(zero_tolerance)
-        steps = self.nodes.shape[1]
-        if self.weights is None or steps == self.dimension:
+        if self.weights is None or self.nodes.shape[1] == self.dimension:
             return float(index.mean()), float(index.mean())
-        negative = np.sum(self.nodes < -self._tolerance(zero_tolerance), axis=1, keepdims=True)
-        sums = np.cumsum(np.pad(self.weights, ((0, 0), (2, 1))), axis=1)
-        low = np.take_along_axis(sums, negative, axis=1)[:, 0]
-        high = np.minimum(np.take_along_axis(sums, negative + 2, axis=1)[:, 0], 1.0)
+        below = np.sum(self.nodes < -self._tolerance(zero_tolerance), axis=1)
+        low, high = mass_bounds(self.weights, below)
         if self.beta is not None:
             ended = (self.beta == 0).any(axis=1)
             low, high = np.where(ended, index, low), np.where(ended, index, high)
@@ -519,16 +525,7 @@ class Spectrum:
 
     def _repr_html_(self) -> str:
         """Return a small table for notebooks."""
-        rows = {"spectrum": self._words(), "mean": f"{self.mean():.6g}", "std": f"{self.std():.6g}"}
-        if self.is_complete:
-            negative, zero, positive, _ = self.inertia()
-            rows["negative, zero, positive"] = f"{negative}, {zero}, {positive}"
-        rows["index"] = f"{self.index():.6g}"
-        cells = "".join(
-            f"<tr><th style='text-align:left'>{name}</th><td>{html.escape(text)}</td></tr>"
-            for name, text in rows.items()
-        )
-        return f"<table>{cells}</table>"
+        return html_table(self, self._words())
 
     def to_dataframe(self) -> Any:
         """Return the nodes as a pandas DataFrame.
@@ -544,21 +541,7 @@ class Spectrum:
         ImportError
             If pandas is not installed.
         """
-        try:
-            pandas: Any = importlib.import_module("pandas")
-        except ImportError as error:
-            raise ImportError("to_dataframe needs pandas: pip install pandas") from error
-        columns = {
-            "run": np.repeat(np.arange(self.runs), self.nodes.shape[1]),
-            "node": self.nodes.ravel(),
-            "weight": self._weights.ravel(),
-        }
-        if self.errors is not None:
-            columns["error"] = self.errors.ravel()
-        if self.brackets is not None:
-            columns["low"] = self.brackets[..., 0].ravel()
-            columns["high"] = self.brackets[..., 1].ravel()
-        return pandas.DataFrame(columns)
+        return data_frame(self)
 
     def plot(self, ax: Axes | None = None, **style: Any) -> Artist:
         """Draw the histogram of the spectrum.

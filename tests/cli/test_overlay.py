@@ -254,7 +254,8 @@ def test_table_figure_and_report_have_the_same_numbers(rmtland):
     data, net = gaussian(30, 4, rng=0), MLP((4, 4, 4), activation="relu")
     theta = train(net, net.init(rng=1), data.x, data.y, energy=0, max_steps=3).theta
     again = overlay_network(net.at(theta, data.x, data.y), rng=0)
-    assert again.to_dict()["laws"][DYSON] == pytest.approx(report["laws"][DYSON], nan_ok=True)
+    for key, value in report["laws"][DYSON].items():
+        assert again.to_dict()["laws"][DYSON][key] == pytest.approx(value), key
     for name, theory in again.theories.items():
         found = outliers(spectrum, theory).size
         assert found == report["laws"][name]["outliers"] == again.comparisons[name].outliers
@@ -264,7 +265,8 @@ def test_table_figure_and_report_have_the_same_numbers(rmtland):
     last = again.comparisons[DYSON].outliers
     assert (f"{last} outliers of: {DYSON}" in legend) == bool(last)
     assert any(f"Kolmogorov {again.comparisons[DYSON].kolmogorov:.3f}" in text for text in legend)
-    assert again.comparisons[DYSON].kolmogorov < 0.12
+    printed = again.comparisons["Wishart + Wigner, as printed"]
+    assert again.comparisons[DYSON].kolmogorov < printed.kolmogorov / 2
 
 
 def test_a_missed_energy_is_said_and_ends_in_code_1(rmtland):

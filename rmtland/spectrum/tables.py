@@ -1,0 +1,65 @@
+"""A spectrum as a table: for notebooks, and as a pandas DataFrame."""
+
+from __future__ import annotations
+
+import html
+import importlib
+from typing import Any
+
+import numpy as np
+
+__all__ = ["data_frame", "html_table"]
+
+
+def html_table(spectrum: Any, words: str) -> str:
+    """Return a small table for notebooks.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Of which mean, deviation, counts and index are shown.
+    words : str
+        What it is.
+    """
+    rows = {"spectrum": words, "mean": f"{spectrum.mean():.6g}", "std": f"{spectrum.std():.6g}"}
+    if spectrum.is_complete:
+        negative, zero, positive, _ = spectrum.inertia()
+        rows["negative, zero, positive"] = f"{negative}, {zero}, {positive}"
+    rows["index"] = f"{spectrum.index():.6g}"
+    cells = "".join(
+        f"<tr><th style='text-align:left'>{name}</th><td>{html.escape(text)}</td></tr>"
+        for name, text in rows.items()
+    )
+    return f"<table>{cells}</table>"
+
+
+def data_frame(spectrum: Any) -> Any:
+    """Return the nodes as a pandas DataFrame, one row each.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Eigenvalues or a quadrature.
+
+    Raises
+    ------
+    ImportError
+        If pandas is not installed.
+    """
+    try:
+        pandas = importlib.import_module("pandas")
+    except ImportError as error:
+        raise ImportError("to_dataframe needs pandas: pip install pandas") from error
+    runs, size = spectrum.nodes.shape
+    weights = np.full((runs, size), 1 / size) if spectrum.weights is None else spectrum.weights
+    columns = {
+        "run": np.repeat(np.arange(runs), size),
+        "node": spectrum.nodes.ravel(),
+        "weight": weights.ravel(),
+    }
+    if spectrum.errors is not None:
+        columns["error"] = spectrum.errors.ravel()
+    if spectrum.brackets is not None:
+        columns["low"] = spectrum.brackets[..., 0].ravel()
+        columns["high"] = spectrum.brackets[..., 1].ravel()
+    return pandas.DataFrame(columns)

@@ -1,0 +1,208 @@
+"""Checks at the door: what an argument must be, and what it cannot carry."""
+
+import decimal
+import fractions
+import math
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from rmtland import MarchenkoPastur, arguments
+from rmtland.spectrum import Spectrum
+
+ONE_NUMBER = [arguments.finite, arguments.positive, arguments.nonnegative]
+
+
+@pytest.mark.parametrize("check", ONE_NUMBER)
+@pytest.mark.parametrize(
+    "value",
+    [2, 2.0, np.float32(2), np.int8(2), np.array(2.0), fractions.Fraction(2), decimal.Decimal(2)],
+)
+def test_any_real_number_becomes_a_float(check, value):
+    result = check("x", value)
+    assert result == 2.0
+    assert type(result) is float
+
+
+@pytest.mark.parametrize("check", ONE_NUMBER)
+@pytest.mark.parametrize(
+    "value",
+    ["2", b"2", True, np.True_, None, [2.0], (2.0,), np.array([2.0]), np.zeros((0,)), 1j, object()],
+)
+def test_what_is_not_a_real_number_is_a_type_error_that_names_it(check, value):
+    with pytest.raises(TypeError, match=r"^gamma must be (a real|one) number; got"):
+        check("gamma", value)
+
+
+@pytest.mark.parametrize("check", ONE_NUMBER)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, np.float32("nan")])
+def test_what_is_not_finite_is_a_value_error_that_names_it(check, value):
+    with pytest.raises(ValueError, match=r"^gamma must be .*finite number; got"):
+        check("gamma", value)
+
+
+def test_signs():
+    assert arguments.finite("x", -3) == -3
+    with pytest.raises(ValueError, match="positive"):
+        arguments.positive("x", 0)
+    with pytest.raises(ValueError, match="positive"):
+        arguments.positive("x", -1e-300)
+    assert arguments.nonnegative("x", 0) == 0
+    assert math.copysign(1, arguments.nonnegative("x", -0.0)) == 1
+    with pytest.raises(ValueError, match="zero or a positive"):
+        arguments.nonnegative("x", -1e-300)
+
+
+def test_numbers_too_large_for_a_float():
+    with pytest.raises((TypeError, ValueError), match="x must be"):
+        arguments.positive("x", 10**400)
+
+
+@pytest.mark.parametrize("value", [3, np.int16(3), 3.0, np.float32(3), np.array(3)])
+def test_counts_are_integers(value):
+    result = arguments.count("k", value)
+    assert result == 3
+    assert type(result) is int
+
+
+@pytest.mark.parametrize(
+    "value", [2.5, "3", None, True, np.False_, [3], math.nan, math.inf, 3 + 0j]
+)
+def test_what_is_not_a_count(value):
+    with pytest.raises(TypeError, match=r"^k must be an integer"):
+        arguments.count("k", value)
+
+
+def test_least_counts():
+    assert arguments.count("k", 0, least=0) == 0
+    assert arguments.count("k", 1) == 1
+    with pytest.raises(ValueError, match="k must be an integer of at least 1; got 0"):
+        arguments.count("k", 0)
+    with pytest.raises(ValueError, match="at least 5; got 4"):
+        arguments.count("k", 4, least=5)
+
+
+def test_choices():
+    assert arguments.choice("colour", "red", ("red", "blue")) == "red"
+    with pytest.raises(ValueError, match="unknown colour 'green'; choose one of red, blue"):
+        arguments.choice("colour", "green", ("red", "blue"))
+    with pytest.raises(ValueError, match="unknown colour None"):
+        arguments.choice("colour", None, ("red", "blue"))
+
+
+@pytest.mark.parametrize(
+    ("value", "shape"),
+    [(1, ()), ([], (0,)), ([1, 2], (2,)), (np.zeros((2, 0)), (2, 0)), ([[True], [False]], (2, 1))],
+)
+def test_points_are_float64_of_any_shape(value, shape):
+    result = arguments.points("x", value)
+    assert result.dtype == np.float64
+    assert result.shape == shape
+
+
+def test_points_may_be_infinite_but_not_nan():
+    assert arguments.points("x", [math.inf, -math.inf]).size == 2
+    with pytest.raises(ValueError, match="x holds 2 NaN of 3 values"):
+        arguments.points("x", [math.nan, 1.0, math.nan])
+
+
+def test_points_in_float64_are_not_copied():
+    x = np.array([1.0, 2.0])
+    assert arguments.points("x", x) is x
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["1", ["1"], 1j, np.zeros(0, dtype=complex), None, [None], [object()],
+     np.array("2020-01-01", dtype="M8[D]"), np.zeros(0, dtype="U1")],
+)  # fmt: skip
+def test_points_that_are_not_real_numbers(value):
+    with pytest.raises(TypeError, match="x must be real numbers; got dtype"):
+        arguments.points("x", value)
+
+
+def test_ragged_points_are_refused():
+    with pytest.raises(ValueError, match=r"."):
+        arguments.points("x", [[1.0], [1.0, 2.0]])
+
+
+def test_float_arrays():
+    x = np.arange(12.0).reshape(3, 4)[:, ::2]
+    result = arguments.float_array("x", x, ndim=2)
+    assert result.flags.c_contiguous
+    np.testing.assert_array_equal(result, x)
+    with pytest.raises(ValueError, match=r"x must have 1 axes; got shape \(3, 2\)"):
+        arguments.float_array("x", x, ndim=1)
+    with pytest.raises(ValueError, match="x is empty"):
+        arguments.float_array("x", [], ndim=1)
+    with pytest.raises(ValueError, match="infinite"):
+        arguments.float_array("x", [1.0, math.inf], ndim=1)
+    with pytest.raises(ValueError, match="NaN"):
+        arguments.float_array("x", [1.0, math.nan], ndim=1)
+    with pytest.raises(TypeError, match="real numbers"):
+        arguments.float_array("x", ["a"], ndim=1)
+
+
+# What NumPy would drop without a word ----------------------------------------------------------
+
+DOORS = {
+    "points": lambda x: arguments.points("x", x),
+    "complex_points": lambda x: arguments.complex_points("x", x),
+    "float_array": lambda x: arguments.float_array("x", x, ndim=1),
+    "Spectrum": Spectrum,
+    "pdf": MarchenkoPastur(0.5).pdf,
+    "cdf": MarchenkoPastur(0.5).cdf,
+}
+
+
+class Quantity(np.ndarray):
+    """An array with a unit, as those of astropy and pint."""
+
+    unit = "GeV"
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (np.ma.masked_array([1.0, 2.0, 99.0], [0, 0, 1]), ValueError, "masks 1 of its 3 values"),
+        ([np.ma.masked, 1.0], (ValueError, TypeError), "mask"),
+        (np.array([1.0, 2.0]).view(Quantity), TypeError, "got the unit GeV"),
+        (sparse.csr_array(np.eye(1)), TypeError, "got a sparse one"),
+    ],
+    ids=["mask", "masked entry", "unit", "sparse"],
+)
+def test_masks_units_and_sparse_arrays_are_refused(door, value, error, message):
+    with pytest.raises(error, match=message):
+        DOORS[door](value)
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("library", ["array_api_strict", "torch"])
+def test_arrays_of_other_libraries_on_any_device(door, library):
+    xp = pytest.importorskip(library)
+    values = np.array([0.5, 1.0, 2.5])
+    if library == "torch":
+        array = xp.tensor(values, requires_grad=True)
+    else:
+        array = xp.asarray(values, device=xp.Device("device1"))
+    got, expected = DOORS[door](array), DOORS[door](values)
+    np.testing.assert_array_equal(np.asarray(got), np.asarray(expected))
+
+
+def test_one_masked_number():
+    for check in (*ONE_NUMBER, arguments.count):
+        with pytest.raises((TypeError, ValueError), match="x must be"):
+            check("x", np.ma.masked)
+
+
+def test_complex_points():
+    result = arguments.complex_points("z", [1, 2j])
+    assert result.dtype == np.complex128
+    with pytest.raises(TypeError, match="z must be complex numbers; got dtype <U1"):
+        arguments.complex_points("z", ["a"])
+    with pytest.raises(ValueError, match="z holds 1 NaN of 2 values"):
+        arguments.complex_points("z", [1.0, math.nan])
+    with pytest.raises(ValueError, match="z must be finite"):
+        arguments.complex_points("z", [1.0, math.inf])
