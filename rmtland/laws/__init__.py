@@ -2,6 +2,7 @@
 
 from rmtland.laws.affine_law import Affine, AffineLevy, affine
 from rmtland.laws.arcsine import Arcsine
+from rmtland.laws.conditioned import Tilted, Truncated, tilted, truncated
 from rmtland.laws.discrete import Discrete, EmpiricalLaw
 from rmtland.laws.free_meixner import FreeMeixner
 from rmtland.laws.free_poisson import FreePoisson
@@ -12,6 +13,7 @@ from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 from rmtland.laws.mixture_law import Mixture, mixture
+from rmtland.laws.normal import Normal
 from rmtland.laws.semicircle import Semicircle
 from rmtland.laws.spectral_model import SpectralModel
 from rmtland.laws.tracy_widom import TracyWidom
@@ -34,11 +36,16 @@ __all__ = [
     "LevyTriplet",
     "MarchenkoPastur",
     "Mixture",
+    "Normal",
     "Semicircle",
     "SpectralModel",
+    "Tilted",
     "TracyWidom",
+    "Truncated",
     "Uniform",
     "Wachter",
     "affine",
     "mixture",
+    "tilted",
+    "truncated",
 ]
