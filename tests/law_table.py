@@ -41,10 +41,13 @@ from rmtland.laws import (
     LevyLaw,
     LevyTriplet,
     Mixture,
+    Normal,
     Uniform,
     Wachter,
     affine,
     mixture,
+    tilted,
+    truncated,
 )
 
 
@@ -195,6 +198,13 @@ LAWS: list[LawCase] = [
     ),
     LawCase("free power", free_power(Uniform(-0.5, 2.0), 2.6)),
     LawCase("free compression", free_compression(Wachter(0.4, 0.7), 0.35)),
+    LawCase("truncated", truncated(Semicircle(0.3, 1.0), 0.5, 1.7)),
+    LawCase("truncated, one side", truncated(MarchenkoPastur(2.5, 0.6), 0.8)),
+    LawCase("truncated, atom kept", truncated(MarchenkoPastur(2.5, 0.6), 0.0, 1.9), atoms=1),
+    LawCase("truncated normal", truncated(Normal(0.5, 0.2), -1.0, 2.0)),
+    LawCase("tilted", tilted(Semicircle(0.3, 1.0), np.exp)),
+    LawCase("tilted, atoms", tilted(KestenMcKay(1.4), np.exp), atoms=2),
+    LawCase("tilted, atom gone", tilted(MarchenkoPastur(2.5, 0.6), np.square)),
 ]  # fmt: skip
 
 

@@ -219,7 +219,10 @@ class Truncated(Law):
         value[~within] = _potential(z[~within], *inside)
         if within.any():
             value[within] = self.law._log_potential(z[within]) - _potential(z[within], *outside)
-        value = value / self._mass
+        with np.errstate(invalid="ignore"):
+            value = value / self._mass
+        for place, _ in self.atoms:
+            value.real[z == place] = -np.inf
         real = z.imag == 0
         value.imag[real] = np.pi * self._sf(z.real[real])
         return value
@@ -246,12 +249,12 @@ class Truncated(Law):
         below = float(self.law.mass_below(self.low))
         x = self.law._ppf(np.minimum(below + q * self._mass, 1.0))
         low, high = self.hull
-        return np.where(q == 1, high, np.clip(x, low, high))
+        return np.where(q == 0, low, np.where(q == 1, high, np.clip(x, low, high)))
 
     def _isf(self, q: Real) -> Real:
         x = self.law._isf(np.minimum(float(self.law.sf(self.high)) + q * self._mass, 1.0))
         low, high = self.hull
-        return np.where(q == 1, low, np.clip(x, low, high))
+        return np.where(q == 0, high, np.where(q == 1, low, np.clip(x, low, high)))
 
     def _exact_moments(self, k: int) -> list[Fraction]:
         return _moments(*self._parts[0], k)
@@ -362,6 +365,16 @@ class Tilted(Law):
         slope_of_p = p.deriv()
         g, slope = np.empty_like(z), np.empty_like(z)
         near = self._near(z)
+        kept = {place for place, _ in self.atoms}
+        gone = np.isin(z, [place for place, _ in self.law.atoms if place not in kept])
+        if gone.any():
+            # 0 times infinity at an atom that is gone; the mean of the values beside it
+            step = 1e-5 * (self.law.hull[1] - self.law.hull[0])
+            left, right = self._jet(z[gone] - step), self._jet(z[gone] + step)
+            g[gone], slope[gone] = (left[0] + right[0]) / 2, (left[1] + right[1]) / 2
+            if not gone.all():
+                g[~gone], slope[~gone] = self._jet(z[~gone])
+            return g, slope
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             g[~near], slope[~near] = _cauchy(z[~near], x, masses * self._weights(x))
             if near.any():
@@ -369,8 +382,7 @@ class Tilted(Law):
                 whole, rise = self.law._jet(at)
                 value, change = p(at), slope_of_p(at)
                 quotient, derivative = _divided(at, x, masses, p)
-                # p vanishes at an atom that is gone, where G is infinite.
-                g[near] = np.where(value == 0, 0.0, value * whole) - quotient
+                g[near] = value * whole - quotient
                 slope[near] = value * rise + change * whole - derivative
             g, slope = g / self._total, slope / self._total
         for place, _ in self.atoms:
@@ -398,6 +410,8 @@ class Tilted(Law):
         real = z.imag == 0
         if real.any():
             value.imag[real] = np.pi * (1 - self._cdf(z.real[real]))
+        for place, _ in self.atoms:
+            value.real[z == place] = -np.inf
         return value
 
     def _pdf(self, x: Real) -> Real:

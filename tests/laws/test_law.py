@@ -32,6 +32,7 @@ from rmtland.laws import (
     MarchenkoPastur,
     Mixture,
     Semicircle,
+    Truncated,
     Uniform,
     Wachter,
 )
@@ -58,7 +59,7 @@ def in_band(law, x):
 
 def flat_ended(law):
     """Whether the density neither vanishes nor is unbounded at an end, as of a uniform law."""
-    return isinstance(law, Uniform | JacobiWeight) or (
+    return isinstance(law, Uniform | JacobiWeight | Truncated) or (
         isinstance(law, Mixture) and any(flat_ended(part) for part in law.laws)
     )
 
