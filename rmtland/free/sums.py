@@ -174,10 +174,17 @@ def as_law(verb: str, operand: Operand) -> Law:
 
     Raises
     ------
+    ValueError
+        If it is a law without ends.
     TypeError
         If it is none of these.
     """
     if isinstance(operand, Law):
+        if not np.isfinite(operand.hull).all():
+            raise ValueError(
+                f"{verb} takes laws of bounded support, and {operand!r} has none; cut it off where "
+                "little is left, truncated(law, law.ppf(1e-15), law.isf(1e-15))"
+            )
         return operand
     if isinstance(operand, SpectralModel):
         return operand.law

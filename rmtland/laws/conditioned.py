@@ -149,10 +149,19 @@ class Truncated(Law):
     @cached_property
     def _mass(self) -> float:
         """Mass of the law in the interval; from the nearer tail."""
-        below = float(self.law.mass_below(self.low))
-        if below > 0.5:
-            return float(self.law.sf(self.low)) + self._at(self.low) - float(self.law.sf(self.high))
-        return float(self.law.cdf(self.high)) - below
+        if self._is_upper:
+            return self._above_low - float(self.law.sf(self.high))
+        return float(self.law.cdf(self.high)) - float(self.law.mass_below(self.low))
+
+    @cached_property
+    def _is_upper(self) -> bool:
+        """Whether the interval is in the upper half of the law, whose tail is then exact."""
+        return float(self.law.mass_below(self.low)) > 0.5
+
+    @cached_property
+    def _above_low(self) -> float:
+        """Mass of the law at the lower cut and above."""
+        return float(self.law.sf(self.low)) + self._at(self.low)
 
     def _at(self, x: float) -> float:
         return sum(mass for place, mass in self.law.atoms if place == x)
@@ -235,24 +244,38 @@ class Truncated(Law):
 
     def _cdf(self, x: Real) -> Real:
         held = np.clip(x, self.low, self.high)
-        below = self.law._cdf(held) - float(self.law.mass_below(self.low))
+        if self._is_upper:
+            below = self._above_low - self.law._sf(held)
+        else:
+            below = self.law._cdf(held) - float(self.law.mass_below(self.low))
         mass = np.clip(below / self._mass, 0.0, 1.0)
         return np.where(x < self.low, 0.0, np.where(x >= self.high, 1.0, mass))
 
     def _sf(self, x: Real) -> Real:
         held = np.clip(x, self.low, self.high)
-        above = self.law._sf(held) - float(self.law.sf(self.high))
+        top = float(self.law.cdf(self.high))
+        if top < 0.5:
+            above = top - self.law._cdf(held)
+        else:
+            above = self.law._sf(held) - float(self.law.sf(self.high))
         mass = np.clip(above / self._mass, 0.0, 1.0)
         return np.where(x < self.low, 1.0, np.where(x >= self.high, 0.0, mass))
 
     def _ppf(self, q: Real) -> Real:
-        below = float(self.law.mass_below(self.low))
-        x = self.law._ppf(np.minimum(below + q * self._mass, 1.0))
+        if self._is_upper:
+            x = self.law._isf(np.clip(self._above_low - q * self._mass, 0.0, 1.0))
+        else:
+            below = float(self.law.mass_below(self.low))
+            x = self.law._ppf(np.minimum(below + q * self._mass, 1.0))
         low, high = self.hull
         return np.where(q == 0, low, np.where(q == 1, high, np.clip(x, low, high)))
 
     def _isf(self, q: Real) -> Real:
-        x = self.law._isf(np.minimum(float(self.law.sf(self.high)) + q * self._mass, 1.0))
+        top = float(self.law.cdf(self.high))
+        if top < 0.5:
+            x = self.law._ppf(np.clip(top - q * self._mass, 0.0, 1.0))
+        else:
+            x = self.law._isf(np.minimum(float(self.law.sf(self.high)) + q * self._mass, 1.0))
         low, high = self.hull
         return np.where(q == 0, high, np.where(q == 1, low, np.clip(x, low, high)))
 

@@ -63,28 +63,30 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from rmtland.arguments import count, points
-from rmtland.streams import Rng, random_generator
+from rmtland.arguments import count
+from rmtland.laws.law import Law
+from rmtland.streams import random_generator
+from rmtland.typing import Atoms, Complex, Real, Rng, Support
 
 __all__ = ["TracyWidom"]
 
-Real = NDArray[np.float64]
 BETAS = (1, 2, 4)
 
 
 @dataclass(frozen=True)
-class TracyWidom:
+class TracyWidom(Law):
     """Tracy-Widom law of index beta (TW1, TW2, TW4; GOE, GUE, GSE edge; soft edge; Airy process).
 
     The limit of the largest eigenvalue, centred and scaled, of real symmetric (beta = 1), complex
     Hermitian (2) and quaternion self-dual (4) random matrices at a regular (square-root) edge.
-    It has the methods of a `Law` that make sense on the whole line; it has no transforms.
-    The module's docstring states the formulas and the scaling.
+    Its support is the whole line: hull and quantiles of 0 and 1 are infinite, and operations of
+    free probability take `truncated` of it. The module's docstring states the formulas.
 
     Parameters
     ----------
@@ -124,85 +126,15 @@ class TracyWidom:
             raise ValueError(f"beta must be 1, 2 or 4; got {beta}")
         object.__setattr__(self, "beta", beta)
 
-    def cdf(self, x: ArrayLike) -> Any:
-        """Distribution function F(x), relatively accurate in the lower tail.
+    @property
+    def support(self) -> Support:
+        """The whole line."""
+        return ((-math.inf, math.inf),)
 
-        Parameters
-        ----------
-        x : array_like of float
-            Points, any shape; infinities are allowed.
-
-        Returns
-        -------
-        float or ndarray of float64
-            Underflows to 0 near x = -26 (beta = 1), -21 (2), -18.5 (4).
-
-        Raises
-        ------
-        ValueError
-            If a point is NaN.
-        """
-        return _pointwise(lambda x: np.exp(-np.exp(self._psi(x))), points("x", x))
-
-    def sf(self, x: ArrayLike) -> Any:
-        """Upper tail 1 - F(x) (survival function), relatively accurate.
-
-        Returns
-        -------
-        float or ndarray of float64
-            Underflows to 0 near x = 107 (beta = 1), 66 (2), 47 (4).
-
-        Raises
-        ------
-        ValueError
-            If a point is NaN.
-        """
-        return _pointwise(lambda x: -np.expm1(-np.exp(self._psi(x))), points("x", x))
-
-    def pdf(self, x: ArrayLike) -> Any:
-        """Density F'(x), relatively accurate in both tails; 0 at infinity.
-
-        Raises
-        ------
-        ValueError
-            If a point is NaN.
-        """
-        return _pointwise(self._pdf, points("x", x))
-
-    def ppf(self, q: ArrayLike) -> Any:
-        """Quantile function: the x with F(x) = q; -inf at 0 and inf at 1.
-
-        Parameters
-        ----------
-        q : array_like of float
-            Probabilities in [0, 1], any shape. Close to 1 use `isf`.
-
-        Raises
-        ------
-        ValueError
-            If a probability is NaN or outside [0, 1].
-        """
-        with np.errstate(divide="ignore"):
-            return _pointwise(lambda q: self._place(np.log(-np.log(q))), _levels(q))
-
-    def isf(self, q: ArrayLike) -> Any:
-        """Upper quantile (inverse survival function): the x with 1 - F(x) = q.
-
-        Raises
-        ------
-        ValueError
-            If a probability is NaN or outside [0, 1].
-        """
-        with np.errstate(divide="ignore"):
-            return _pointwise(lambda q: self._place(np.log(-np.log1p(-q))), _levels(q))
-
-    def mean(self) -> float:
-        """Mean: -1.20653, -1.77109, -2.30688 for beta = 1, 2, 4."""
-        return self.moment(1)
-
-    def var(self) -> float:
-        """Variance: 1.60778, 0.81319, 0.51772 for beta = 1, 2, 4."""
-        return self._power(2, self.mean())
+    @property
+    def atoms(self) -> Atoms:
+        """None."""
+        return ()
 
     def skewness(self) -> float:
         """Third central moment over the standard deviation cubed."""
@@ -211,6 +143,14 @@ class TracyWidom:
     def kurtosis(self) -> float:
         """Excess kurtosis: fourth central moment over the squared variance, minus 3."""
         return self._power(4, self.mean()) / self.var() ** 2 - 3
+
+    def mean(self) -> float:
+        """Mean: -1.20653, -1.77109, -2.30688 for beta = 1, 2, 4."""
+        return self._power(1, 0.0)
+
+    def var(self) -> float:
+        """Variance: 1.60778, 0.81319, 0.51772 for beta = 1, 2, 4."""
+        return self._power(2, self.mean())
 
     def moment(self, k: int) -> float:
         """Moment of order `k` about zero.
@@ -225,19 +165,94 @@ class TracyWidom:
             raise ValueError(f"k must be at most 100; got {order}")
         return self._power(order, 0.0)
 
-    def sample(self, size: int | tuple[int, ...], rng: Rng = None) -> Real:
+    def sample(self, size: int | tuple[int, ...] | None = None, *, rng: Rng = None) -> Any:
         """Draw independent values from the law, by inversion.
 
         Parameters
         ----------
-        size : int or tuple of int
-            Shape of the result.
+        size : int or tuple of int, optional
+            Shape of the result; a single float by default.
         rng : anything `numpy.random.default_rng` takes
-            Seed or generator.
+            Seed or generator; by default one that the system seeds.
+
+        Returns
+        -------
+        float or ndarray of float64
+            Values.
         """
         # -log of a uniform variable is exponential; drawn as such it resolves both tails.
-        exponential = random_generator(rng).standard_exponential(size)
-        return np.asarray(_pointwise(lambda e: self._place(np.log(e)), np.asarray(exponential)))
+        exponential = np.asarray(random_generator(rng).standard_exponential(size))
+        values = self._place(np.log(exponential.ravel())).reshape(exponential.shape)
+        return values if values.ndim else values.item()
+
+    def _cdf(self, x: Real) -> Real:
+        return np.asarray(np.exp(-np.exp(self._psi(x))))
+
+    def _sf(self, x: Real) -> Real:
+        return np.asarray(-np.expm1(-np.exp(self._psi(x))))
+
+    def _mass_below(self, x: Real) -> Real:
+        return self._cdf(x)
+
+    def _ppf(self, q: Real) -> Real:
+        with np.errstate(divide="ignore"):
+            return self._place(np.log(-np.log(q)))
+
+    def _isf(self, q: Real) -> Real:
+        with np.errstate(divide="ignore"):
+            return self._place(np.log(-np.log1p(-q)))
+
+    def _exact_moments(self, k: int) -> list[Fraction]:
+        return [Fraction(self._power(n, 0.0)) for n in range(k + 1)]
+
+    # Transforms ----------------------------------------------------------------------------
+
+    def _jet(self, z: Complex) -> tuple[Complex, Complex]:
+        """G and G' by the trapezoidal rule, against the density and its derivative.
+
+        The density is entire: with nodes h apart the rule misses the integral by what the pole at z
+        adds, 2 pi i f(z) / (exp(-2 pi i (z - a)/h) - 1), which is known; it is taken into account
+        where z is lower than 1/4.
+        """
+        nodes, weights, step = _fine_quadrature(self.beta)
+        slope = _weights_of_slope(self.beta)
+        return (
+            _pole_corrected(z, nodes, weights, step, self._complex_pdf),
+            _pole_corrected(z, nodes, slope, step, self._complex_slope),
+        )
+
+    def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
+        """State the error of the quadrature, 1e-12 by comparison with the integral at 30 digits."""
+        return np.full(z.shape, 1e-12), np.full(z.shape, 1e-12) * (1 + np.abs(g))
+
+    def _log_potential(self, z: Complex) -> Complex:
+        nodes, weights, _ = _fine_quadrature(self.beta)
+        top = np.where(z.imag < 1.0, z.real + 1j, z)
+        value = np.empty_like(z)
+        for start in range(0, z.size, 256):
+            rows = slice(start, start + 256)
+            value[rows] = np.log(top[rows, None] - nodes) @ weights
+        low = z.imag < 1.0
+        if low.any():
+            points, shares = np.polynomial.legendre.leggauss(32)
+            half = (1.0 - z.imag[low]) / 2
+            path = z.real[low][:, None] + 1j * (z.imag[low][:, None] + half[:, None] * (points + 1))
+            g = self._stieltjes(path.ravel()).reshape(path.shape)
+            value[low] -= 1j * (g * shares).sum(axis=1) * half
+        real = z.imag == 0
+        value.imag[real] = np.pi * self._sf(z.real[real])
+        return value
+
+    def _complex_pdf(self, z: Complex) -> Complex:
+        """Density at complex places near the axis: its entire continuation."""
+        psi, slope, _ = _table(self.beta).continued(z * self._stretch)
+        return np.asarray(np.exp(psi - np.exp(psi)) * -slope * self._stretch)
+
+    def _complex_slope(self, z: Complex) -> Complex:
+        """Return the derivative of the density there."""
+        psi, slope, bend = _table(self.beta).continued(z * self._stretch)
+        factor = -(slope**2 * (1 - np.exp(psi)) + bend)
+        return np.asarray(np.exp(psi - np.exp(psi)) * factor * self._stretch**2)
 
     # The table -----------------------------------------------------------------------------
 
@@ -313,6 +328,19 @@ class _Table(NamedTuple):
             psi = psi * u + row.take(piece)
         return psi, slope / self.half.take(piece)
 
+    def continued(self, s: Complex) -> tuple[Complex, Complex, Complex]:
+        """Values of psi and of two derivatives at complex places near the axis."""
+        piece, u = self.locate(s.real.copy())
+        half = self.half.take(piece)
+        v = u + 1j * s.imag / half
+        psi = self.coefficients[-1].take(piece).astype(np.complex128)
+        slope, bend = np.zeros_like(psi), np.zeros_like(psi)
+        for row in self.coefficients[-2::-1]:
+            bend = bend * v + 2 * slope
+            slope = slope * v + psi
+            psi = psi * v + row.take(piece)
+        return psi, slope / half, bend / half**2
+
 
 @functools.cache
 def _table(beta: int) -> _Table:
@@ -342,14 +370,47 @@ def _quadrature(beta: int) -> tuple[Real, Real]:
     return nodes, law.pdf(nodes) / (16 * law._stretch)
 
 
-def _levels(q: ArrayLike) -> Real:
-    levels = points("q", q)
-    if levels.size and (levels.min() < 0 or levels.max() > 1):
-        raise ValueError(f"q must lie in [0, 1]; got values from {levels.min()} to {levels.max()}")
-    return levels
+@functools.cache
+def _fine_quadrature(beta: int) -> tuple[Real, Real, float]:
+    """Nodes and weights of the trapezoidal rule where the density is above 1e-25, and the step."""
+    law = TracyWidom(beta)
+    step = 1 / 32
+    reach = float(law._ppf(np.array([1e-25]))[0]), float(law._isf(np.array([1e-25]))[0])
+    nodes = np.arange(reach[0], reach[1], step)
+    return nodes, law._pdf(nodes) * step, step
 
 
-def _pointwise(function: Callable[[Real], Real], x: Real) -> Any:
-    """Apply a function of flat arrays to an array of any shape; a scalar gives a float."""
-    values = function(x.ravel())
-    return values.reshape(x.shape) if x.ndim else values.item()
+@functools.cache
+def _weights_of_slope(beta: int) -> Real:
+    """Weights for integrals against the derivative of the density."""
+    nodes, _, step = _fine_quadrature(beta)
+    return TracyWidom(beta)._complex_slope(nodes.astype(np.complex128)).real * step
+
+
+def _pole_corrected(
+    z: Complex,
+    nodes: Real,
+    weights: Real,
+    step: float,
+    density: Callable[[Complex], Complex],
+) -> Complex:
+    """Integral of f(t)/(z - t) for an entire f, by the trapezoidal rule and its known defect."""
+    value = np.empty_like(z)
+    # Nodes half a step away where a node is close to z
+    offset = (z.real - nodes[0]) / step
+    close = np.abs(offset - np.round(offset)) < 0.25
+    inside = (z.real > nodes[0] - 1) & (z.real < nodes[-1] + 1)
+    for shifted in (False, True):
+        here = np.flatnonzero(close & inside if shifted else ~(close & inside))
+        places, masses = nodes, weights
+        if shifted and here.size:
+            places = nodes + step / 2
+            masses = density(places.astype(np.complex128)).real * step
+        for start in range(0, here.size, 256):
+            rows = here[start : start + 256]
+            value[rows] = (1 / (z[rows, None] - places)) @ masses
+            low = rows[(z[rows].imag < 0.3) & inside[rows]]
+            if low.size:
+                turn = np.exp(-2j * np.pi * (z[low] - places[0]) / step)
+                value[low] += 2j * np.pi * density(z[low]) / (turn - 1)
+    return value

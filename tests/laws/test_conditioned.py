@@ -1,0 +1,136 @@
+"""Truncated and tilted laws against closed forms; bad input."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from rmtland.laws import (
+    Arcsine,
+    Discrete,
+    JacobiWeight,
+    MarchenkoPastur,
+    Normal,
+    Semicircle,
+    Truncated,
+    Uniform,
+    tilted,
+    truncated,
+)
+from rmtland.laws.certificate import certificate
+from rmtland.solution import ConvergenceError
+
+SIGN = Discrete((-1.0, 1.0), (0.5, 0.5))
+
+
+def grid(law, n=25):
+    low, high = law.hull
+    return low + (high - low) * np.linspace(0.01, 0.99, n)
+
+
+def heights(law):
+    low, high = law.hull
+    x = np.linspace(low - 0.3, high + 0.3, 9)
+    return (x[:, None] + 1j * np.array([1e-9, 1e-4, 0.03, 0.3, 3.0])).ravel()
+
+
+# (law, the same law in closed form)
+SAME = [
+    (truncated(Uniform(-1.0, 3.0), 0.0, 1.0), Uniform(0.0, 1.0)),
+    (truncated(Uniform(-1.0, 3.0), 1.0), Uniform(1.0, 3.0)),
+    (truncated(Uniform(-1.0, 3.0), high=1.0), Uniform(-1.0, 1.0)),
+    (truncated(Discrete((0.0, 1.0, 5.0), (0.2, 0.3, 0.5)), 0.5, 5.0),
+     Discrete((1.0, 5.0), (0.375, 0.625))),
+    (tilted(Arcsine(-1.0, 1.0), lambda t: 1 - t * t), Semicircle(0.25)),
+    (tilted(Uniform(0.0, 1.0), lambda t: 30 * t * (1 - t) ** 3), JacobiWeight(3.0, 1.0, 0.0, 1.0)),
+    (tilted(Semicircle(), lambda t: 4 - t * t), JacobiWeight(1.5, 1.5, -2.0, 2.0)),
+    (tilted(MarchenkoPastur(1.0), np.square), JacobiWeight(0.5, 1.5, 0.0, 4.0)),
+    (tilted(SIGN, np.exp), Discrete((-1.0, 1.0), (1 / (1 + math.e**2), 1 / (1 + math.e**-2)))),
+    (tilted(Uniform(0.0, 2.0), lambda t: 3.0), Uniform(0.0, 2.0)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("law", "same"), SAME, ids=lambda v: repr(v)[:40])
+def test_closed_forms(law, same):
+    assert law.support == same.support
+    np.testing.assert_allclose(np.array(law.atoms), np.array(same.atoms), rtol=1e-14)
+    x = grid(law)
+    np.testing.assert_allclose(law.pdf(x), same.pdf(x), rtol=1e-11)
+    np.testing.assert_allclose(law.cdf(x), same.cdf(x), atol=1e-11)
+    np.testing.assert_allclose(law.sf(x), same.sf(x), atol=1e-11)
+    z = heights(law)
+    np.testing.assert_allclose(law.stieltjes(z), same.stieltjes(z), rtol=1e-10, atol=1e-11)
+    np.testing.assert_allclose(law.log_potential(z), same.log_potential(z), atol=1e-10)
+    for k in range(6):
+        assert law.moment(k) == pytest.approx(same.moment(k), rel=1e-11, abs=1e-12)
+    q = np.array([0.01, 0.4, 0.99])
+    np.testing.assert_allclose(law.ppf(q), same.ppf(q), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(law.isf(q), same.isf(q), rtol=1e-8, atol=1e-10)
+    assert certificate(law).failures == ()
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 2.0), (3.0, 9.0), (-math.inf, -4.0), (7, 7.5)])
+def test_truncated_normal_laws_of_scipy(low, high):
+    law, same = truncated(Normal(), low, high), stats.truncnorm(low, high)
+    q = np.array([1e-6, 0.3, 0.999])
+    np.testing.assert_allclose(law.ppf(q), same.ppf(q), rtol=1e-9)
+    x = same.ppf([0.1, 0.5, 0.9])
+    np.testing.assert_allclose(law.pdf(x), same.pdf(x), rtol=1e-9)
+    np.testing.assert_allclose(law.sf(x), same.sf(x), rtol=1e-9)
+    assert law.mean() == pytest.approx(same.mean(), rel=1e-10)
+
+
+def test_nothing_cut_off_is_the_law_itself():
+    law = MarchenkoPastur(0.5)
+    assert truncated(law) is law
+    assert truncated(law, -1.0, 10.0) is law
+    assert truncated(Normal()) == Normal()
+
+
+def test_the_transform_beside_a_cut_has_a_logarithm():
+    law, whole = truncated(Semicircle(), -1.0, 0.5), Semicircle()
+    jump = whole.pdf(0.5) / (whole.cdf(0.5) - whole.cdf(-1.0))
+    d = np.array([1e-6, 1e-9, 1e-12])
+    above = law.stieltjes(0.5 + d).real
+    assert np.diff(above) == pytest.approx(jump * math.log(1000) * np.ones(2), rel=1e-3)
+    assert law.stieltjes(0.5) == math.inf
+    assert law.stieltjes(-1.0) == -math.inf
+
+
+def test_size_biased_laws():
+    """Weight t once takes the null space away and moves the mean to m2/m1."""
+    law = tilted(MarchenkoPastur(2.5, 0.6), lambda t: t)
+    assert law.atoms == ()
+    assert law.mean() == pytest.approx(0.6 * 3.5, rel=1e-12)
+    assert law.stieltjes(0.0).real == pytest.approx(-1 / 0.6 * 1 / 2.5 * 2.5 * 0.4, rel=1e-6)
+
+
+def test_cut_twice_is_cut_once():
+    law = truncated(truncated(Semicircle(), -1.5, 1.0), -0.5, 1.8)
+    same = Truncated(Semicircle(), -0.5, 1.0)
+    x = grid(same)
+    np.testing.assert_allclose(law.cdf(x), same.cdf(x), atol=1e-14)
+    z = heights(same)
+    np.testing.assert_allclose(law.stieltjes(z), same.stieltjes(z), rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (lambda: truncated(1.0, 0, 1), TypeError, "takes a law"),
+        (lambda: truncated(Uniform(), 0.7, 0.2), ValueError, "low must be below high"),
+        (lambda: truncated(Uniform(), math.nan, 0.2), ValueError, "NaN"),
+        (lambda: truncated(SIGN, -0.5, 0.5), ValueError, "no mass between"),
+        (lambda: truncated(Uniform(), 2.0, 3.0), ValueError, "low must be below high|no mass"),
+        (lambda: tilted("law", np.exp), TypeError, "takes a law"),
+        (lambda: tilted(Uniform(), 2.0), TypeError, "function of an array"),
+        (lambda: tilted(Uniform(), lambda t: t - 0.5), ValueError, "not negative"),
+        (lambda: tilted(Uniform(), lambda t: np.full_like(t, np.nan)), ValueError, "finite"),
+        (lambda: tilted(Uniform(), lambda t: 0 * t), ValueError, "wherever the law has mass"),
+        (lambda: tilted(Uniform(), lambda t: np.abs(t - 0.3)), ConvergenceError, "not smooth"),
+    ],
+)
+def test_bad_input_is_refused(call, kind, message):
+    with pytest.raises(kind, match=message):
+        call()

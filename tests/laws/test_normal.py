@@ -1,0 +1,140 @@
+"""The normal law: transforms against quadrature at 30 digits, tails, and where it is refused."""
+
+import math
+
+import mpmath
+import numpy as np
+import pytest
+from scipy import special
+
+from rmtland import free_power, free_product, free_sum
+from rmtland.laws import MarchenkoPastur, Normal, Semicircle, TracyWidom, tilted, truncated
+from rmtland.laws.certificate import certificate
+
+UNBOUNDED = [Normal(), Normal(4.0, -1.0), Normal(1e-4, 3.0), *map(TracyWidom, (1, 2, 4))]
+unbounded = pytest.mark.parametrize("law", UNBOUNDED, ids=repr)
+
+
+@unbounded
+def test_laws_on_the_whole_line_pass_their_certificate(law):
+    assert certificate(law).failures == ()
+
+
+@unbounded
+def test_everything_of_the_interface_is_there(law):
+    assert law.support == ((-math.inf, math.inf),)
+    assert law.hull == (-math.inf, math.inf)
+    assert law.atoms == law.gaps == ()
+    assert (law.ppf(0), law.ppf(1), law.isf(0), law.isf(1)) == (
+        -math.inf, math.inf, math.inf, -math.inf
+    )  # fmt: skip
+    x = law.ppf(np.array([1e-12, 0.1, 0.5, 0.9]))
+    np.testing.assert_allclose(law.sf(x) + law.cdf(x), 1, atol=2e-15)
+    np.testing.assert_allclose(law.cdf(x), [1e-12, 0.1, 0.5, 0.9], rtol=1e-11)
+    np.testing.assert_allclose(law.sf(law.isf([1e-30, 1e-9])), [1e-30, 1e-9], rtol=1e-11)
+    np.testing.assert_allclose(law.cdf(x, method="quadrature"), law.cdf(x), atol=1e-11)
+    np.testing.assert_allclose(law.cdf(x, method="log_potential"), law.cdf(x), atol=1e-13)
+    np.testing.assert_allclose(law.pdf(x, method="stieltjes"), law.pdf(x), rtol=1e-9, atol=1e-12)
+    assert law.median() == x[2]
+    assert law.interval(0.8) == pytest.approx((x[1], x[3]), rel=1e-13)
+    assert law.index() == law.cdf(0.0)
+    assert law.std() == math.sqrt(law.var())
+    frozen = law.frozen()
+    assert frozen.mean() == pytest.approx(law.mean())
+    assert frozen.expect(lambda t: t) == pytest.approx(law.mean(), abs=1e-10)
+    from matplotlib.figure import Figure
+
+    line = law.plot(Figure().subplots()).get_lines()[0]
+    assert np.isfinite(line.get_data()[0]).all()
+
+
+def density_of(law):
+    if isinstance(law, Normal):
+        v, m = mpmath.mpf(law.variance), law.center
+        return lambda t: mpmath.exp(-((t - m) ** 2) / (2 * v)) / mpmath.sqrt(2 * mpmath.pi * v)
+    return lambda t: mpmath.mpf(law.pdf(float(t)))
+
+
+@pytest.mark.parametrize("law", UNBOUNDED[:3], ids=repr)
+def test_transforms_against_quadrature_at_30_digits(law):
+    density, scale, mean = density_of(law), law.std(), law.mean()
+    with mpmath.workdps(30):
+        for w in (0.3 + 1j, -2 + 0.01j, 1e-7j, 9 + 0.5j, 45 + 3j, 200j, -3 - 0.2j):
+            z = complex(mean + scale * w)
+            cuts = [mean + scale * c for c in (-40, -6, -2, 0, 2, 6, 40)]
+            cuts = sorted({*cuts, z.real})
+            g = mpmath.quad(lambda t, z=z: density(t) / (mpmath.mpc(z) - t), cuts)
+            potential = mpmath.quad(lambda t, z=z: density(t) * mpmath.log(mpmath.mpc(z) - t), cuts)
+            found = law.solve(z if z.imag > 0 else z.conjugate())
+            value = found.value if z.imag > 0 else found.value.conjugate()
+            assert abs(complex(value) - complex(g)) <= min(found.error, 1e-11 * abs(g) / scale**2)
+            assert law.log_potential(z) == pytest.approx(complex(potential), abs=1e-13)
+
+
+@pytest.mark.parametrize("beta", [1, 2, 4])
+def test_transforms_of_tracy_widom_laws_against_a_fine_sum(beta):
+    """The sum misses nothing at heights of a few steps; on the axis it is taken between nodes."""
+    law = TracyWidom(beta)
+    step = 1e-4
+    x = -20 + step * np.arange(400000)
+    density = law.pdf(x)
+    for z in (-1 + 1j, -2 + 0.2j, -1.3 + 0.02j, 3 + 2e-3j, 10 + 5j):
+        found = law.solve(z)
+        g = (density / (z - x)).sum() * step
+        assert abs(found.value - g) <= found.error + 1e-14
+        assert found.error < 1e-11
+        slope = -(density / (z - x) ** 2).sum() * step
+        assert law._jet(np.array([z]))[1][0] == pytest.approx(slope, abs=1e-10)
+        potential = (density * np.log(z - x)).sum() * step
+        assert law.log_potential(z) == pytest.approx(potential, abs=1e-11)
+    for place in (-3.0, -1.2345, 0.0, 2.0):
+        apart = (np.arange(-2000, 2000) + 0.5) * 0.01
+        principal = (law.pdf(place + apart) / -apart).sum() * 0.01
+        assert law.stieltjes(place).real == pytest.approx(principal, abs=1e-11)
+        assert law.stieltjes(place).imag == pytest.approx(-np.pi * law.pdf(place), abs=1e-11)
+
+
+def test_moments_and_derivatives():
+    law = Normal(2.0, 1.0)
+    assert [law.moment(k) for k in range(5)] == [1, 1, 3, 7, 25]
+    assert law.free_cumulants(4).tolist() == [1, 2, 0, 4]  # third moment of excess over semicircle
+    z = np.array([0.3 + 0.1j, 100 + 1j, -80 + 0.001j])
+    g, slope = law._jet(z)
+    step = 1e-4
+    ahead, behind = law.stieltjes(z + step), law.stieltjes(z - step)
+    np.testing.assert_allclose(slope, (ahead - behind) / (2 * step), rtol=1e-6)
+    np.testing.assert_allclose(law.sf([1.0, 21.0]), special.ndtr([0.0, -20 / math.sqrt(2)]))
+    assert g.shape == (3,)
+
+
+@unbounded
+def test_free_operations_refuse_what_has_no_ends_and_say_what_to_do(law):
+    for operation in (
+        lambda: free_sum(law, Semicircle()),
+        lambda: free_product(MarchenkoPastur(0.5), law),
+        lambda: free_power(law, 2.0),
+    ):
+        with pytest.raises(ValueError, match=r"bounded support.*truncated\(law"):
+            operation()
+    with pytest.raises(ValueError, match="bounded support; cut"):
+        tilted(law, np.exp)
+
+
+def test_a_truncated_normal_is_an_operand():
+    """Against the fixed point G(z) = G_N(z - G(z)) of the sum with a semicircle."""
+    law = Normal()
+    total = free_sum(truncated(law, law.ppf(1e-15), law.isf(1e-15)), Semicircle())
+    for x in (0.0, 1.0, 3.0):
+        g = -1j
+        for _ in range(2000):
+            g = law.stieltjes(x - g)
+        assert total.pdf(x) == pytest.approx(-g.imag / np.pi, abs=1e-10)
+    assert total.var() == pytest.approx(2, rel=1e-10)
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
+def test_bad_parameters_are_refused(bad):
+    with pytest.raises(ValueError, match="variance must be a positive"):
+        Normal(bad)
+    with pytest.raises(TypeError, match="center must be"):
+        Normal(1.0, "0")
