@@ -208,6 +208,15 @@ LAWS: list[LawCase] = [
 ]  # fmt: skip
 
 
+# On the whole line, where half of what is tested over `LAWS` does not apply: tests/laws/test_normal.py
+UNBOUNDED: list[Law] = [
+    Normal(4.0, -1.0),
+    Normal(1e-4, 3.0),
+    Normal(0.7, 1e3),
+    *(TracyWidom(beta) for beta in (1, 2, 4)),
+]
+
+
 # What is computed apart from a law ---------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from law_table import (
     LAWS,
+    UNBOUNDED,
     integral,
     laws,
     models,
@@ -65,7 +66,7 @@ def test_the_table_holds_the_uncomfortable_cases():
     assert any(law.atoms and law.atoms[0][0] != 0 for law in every)
     assert any(not law.support for law in every)
     assert any(isinstance(law, FreeProduct) and law.atoms for law in every)
-    assert {type(law).__name__ for law in every} >= FAMILIES
+    assert {type(law).__name__ for law in [*every, *UNBOUNDED]} >= FAMILIES
     jumps = [law.levy.jumps for law in every if isinstance(law, LevyLaw) and law.levy.jumps]
     assert any(min(each) < 0 < max(each) for each in jumps)
     assert any(np.isinf(law.pdf(np.ravel(law.support))).any() for law in every)

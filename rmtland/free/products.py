@@ -31,7 +31,7 @@ import math
 from rmtland.arguments import choice
 from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.signed_product_law import FreeSignedProduct
-from rmtland.free.sums import Operand, as_free_sum, as_law
+from rmtland.free.sums import Operand, as_free_sum, as_law, require_bounded
 from rmtland.laws.affine_law import Affine, affine
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw
@@ -82,6 +82,7 @@ def free_product(*operands: Operand, method: str = "automatic") -> Law:
         raise ValueError("free_product needs at least one law")
     laws = tuple(as_law("free_product", operand) for operand in operands)
     for law in laws:
+        require_bounded(law)
         if law.hull == (0, 0):
             raise ValueError(f"{law!r} has all its mass at zero, and so has the product")
     signed = [law for law in laws if law.hull[0] < 0 < law.hull[1]]

@@ -48,7 +48,7 @@ from rmtland.laws.spectral_model import SpectralModel
 from rmtland.spectrum import Spectrum
 from rmtland.typing import ArrayLike
 
-__all__ = ["Operand", "as_law", "free_power", "free_sum"]
+__all__ = ["Operand", "as_law", "free_power", "free_sum", "require_bounded"]
 
 Operand: TypeAlias = Law | Spectrum | SpectralModel | ArrayLike
 """What the verbs of free probability take: a law, or what has one."""
@@ -174,17 +174,10 @@ def as_law(verb: str, operand: Operand) -> Law:
 
     Raises
     ------
-    ValueError
-        If it is a law without ends.
     TypeError
         If it is none of these.
     """
     if isinstance(operand, Law):
-        if not np.isfinite(operand.hull).all():
-            raise ValueError(
-                f"{verb} takes laws of bounded support, and {operand!r} has none; cut it off where "
-                "little is left, truncated(law, law.ppf(1e-15), law.isf(1e-15))"
-            )
         return operand
     if isinstance(operand, SpectralModel):
         return operand.law
@@ -205,6 +198,21 @@ def as_law(verb: str, operand: Operand) -> Law:
     )
 
 
+def require_bounded(law: Law) -> None:
+    """Refuse a law without ends: subordination needs edges.
+
+    Raises
+    ------
+    ValueError
+        If an end of the law is infinite.
+    """
+    if not np.isfinite(law.hull).all():
+        raise ValueError(
+            f"free operations take laws of bounded support, and {law!r} has none; cut it off where "
+            "little is left, truncated(law, law.ppf(1e-15), law.isf(1e-15))"
+        )
+
+
 def _levy_law(triplet: LevyTriplet) -> Law:
     return FreeLevy(triplet) if triplet.jumps else Semicircle(triplet.variance, triplet.drift)
 
@@ -220,6 +228,7 @@ def _subordinated(parts: list[tuple[Law, float]], triplet: LevyTriplet | None) -
     flat: list[tuple[Law, float]] = []
     levy = triplet or LevyTriplet()
     for law, power in parts:
+        require_bounded(law)
         image = law if isinstance(law, Affine) else Affine(law)
         if isinstance(image.law, FreeProduct) and image.scale > 0:
             flat.append((image.law.rescaled(image.scale), power))
