@@ -42,6 +42,7 @@ from rmtland.laws import (
     LevyTriplet,
     Mixture,
     Normal,
+    TracyWidom,
     Uniform,
     Wachter,
     affine,
@@ -208,7 +209,7 @@ LAWS: list[LawCase] = [
 ]  # fmt: skip
 
 
-# On the whole line, where half of what is tested over `LAWS` does not apply: tests/laws/test_normal.py
+# Without ends: half of what is tested over `LAWS` does not apply, see tests/laws/test_normal.py.
 UNBOUNDED: list[Law] = [
     Normal(4.0, -1.0),
     Normal(1e-4, 3.0),
