@@ -94,6 +94,10 @@ class Ensemble(SpectralModel):
         """Bounds that no eigenvalue passes."""
         return -math.inf, math.inf
 
+    def _norm(self, n: int) -> float:
+        """Norm of what matrices are computed from, where it may be above their own."""
+        return 0.0
+
     def _floats(self, n: int) -> float:
         """Real numbers that drawing one matrix and its eigenvalues holds at the same time."""
         return 6.0 * n * n
@@ -118,7 +122,7 @@ class Ensemble(SpectralModel):
     def _with_certain(self, n: int, nodes: Real, rounding: float) -> Real:
         """Put what is known exactly in the place of computed eigenvalues, shape (runs, n)."""
         nodes = np.sort(nodes, axis=1)
-        scale = np.abs(nodes).max(axis=1)
+        scale = np.maximum(np.abs(nodes).max(axis=1), self._norm(n))
         for place, multiplicity in self._known(n):
             # of consecutive ones, those that are nearest
             distance = np.abs(nodes - place)
@@ -340,7 +344,7 @@ class Ensemble(SpectralModel):
             raise ValueError(f"a matrix of size {size} allows {size} Lanczos steps; got {steps}")
         generators = streams(rng, runs)
         alpha, beta = self._jacobi_coefficients(size, steps, generators)
-        # Rows of a tridiagonal model go on where the Krylov space has ended.
+        # A tridiagonal model has rows after the Krylov space has ended.
         within = np.cumprod(np.pad(beta > 0, ((0, 0), (1, 0)), constant_values=True), axis=1)
         alpha = np.broadcast_to(alpha * within, (runs, steps))
         beta = np.broadcast_to(beta * within[:, 1:], (runs, steps - 1))

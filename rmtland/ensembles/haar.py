@@ -177,6 +177,9 @@ class HaarSum(_HaarPair):
         """Free sum of the two laws."""
         return free_sum(self.a, self.b)
 
+    def _norm(self, n: int) -> float:
+        return sum(float(np.abs(quantiles(law, n)).max()) for law in (self.a, self.b))
+
     def _known(self, n: int) -> tuple[tuple[float, int], ...]:
         return tuple((x + y, number) for x, y, number in self._shared(n))
 
@@ -217,6 +220,9 @@ class HaarProduct(_HaarPair):
     def law(self) -> Law:
         """Free product of the two laws."""
         return free_product(self.a, self.b)
+
+    def _norm(self, n: int) -> float:
+        return math.prod(float(quantiles(law, n).max()) for law in (self.a, self.b))
 
     def _known(self, n: int) -> tuple[tuple[float, int], ...]:
         known = [(x * y, number) for x, y, number in self._shared(n) if x and y]

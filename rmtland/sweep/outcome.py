@@ -82,7 +82,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class UnloadableTask:
-    """A worker cannot even load the task: no reason to go on."""
+    """A worker cannot even load the task, which ends the sweep."""
 
     message: str
 

@@ -110,7 +110,7 @@ def run(
     Raises
     ------
     Interrupted
-        On Ctrl-C, a KeyboardInterrupt: what has ended is stored, what runs is given up.
+        On Ctrl-C, a KeyboardInterrupt: what has ended is stored, what runs is cancelled.
     StoreError
         If the file is no store, is damaged, or belongs to another task; it is left as it is.
     OSError

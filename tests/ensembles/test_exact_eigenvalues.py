@@ -116,6 +116,22 @@ def test_the_zero_tolerance_follows_the_precision(case):
         assert spectrum.zero_tolerance == pytest.approx(20 * unit * np.abs(spectrum.nodes).max())
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("far", [1e3, 1e8, 1e15])
+def test_terms_that_cancel(far, precision):
+    """What is computed is rounded at the size of the terms, not at that of their sum."""
+    law = Discrete((far, far + 1.0), (0.7, 0.3))
+    other = Discrete((-far, 1.0 - far), (0.7, 0.3))
+    nodes = HaarSum(law, other).sample(50, rng=1, dtype=precision).nodes
+    assert (nodes == 0).sum() == 20
+    product = HaarProduct(
+        Discrete((1 / far, far), (0.7, 0.3)), Discrete((far, 1 / far), (0.7, 0.3))
+    )
+    nodes = product.sample(50, rng=1, xp=array_api_strict, dtype=precision).nodes
+    assert (nodes >= 0).all()
+    assert (nodes == 1 / far * far).sum() == 20
+
+
 def test_a_wrong_claim_is_noticed(monkeypatch):
     monkeypatch.setattr(GaussianEnsemble, "_known", lambda self, n: ((0.0, n // 2),))
     with pytest.raises(ArithmeticError, match=r"has 20 eigenvalues at 0; the solver found none"):
