@@ -11,6 +11,7 @@ import pytest
 
 from rmtland import networks
 from rmtland.cli import output
+from rmtland.cli.app import app
 
 SPECTRUM = ("spectrum", "wishart-wigner", "--phi", ".5", "--epsilon", ".3")
 TINY = ("overlay", "--data", "gaussian", "--width", "4", "--samples", "12", "--max-steps", "3")
@@ -83,6 +84,24 @@ def test_help_of_a_command(rmtland, command, words):
     assert (result.code, result.err) == (0, "")
     for word in words:
         assert word in result.out
+
+
+COMMANDS = ["overlay", "spectrum", "sample", "audit", "reproduce", "sweep index", "sweep status",
+            "sweep export"]  # fmt: skip
+
+
+def test_the_list_of_commands_is_whole():
+    found = {name for name in COMMANDS if " " not in name} | {"sweep"}
+    assert {one.name for one in app.registered_commands} | {"sweep"} == found
+    sweeps = {one.name for one in app.registered_groups[0].typer_instance.registered_commands}
+    assert {f"sweep {name}" for name in sweeps} == {name for name in COMMANDS if " " in name}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_speaks_to_machines_and_draws_in_every_format(rmtland, command):
+    text = rmtland(*command.split(), "--help").out
+    assert "--json" in text
+    assert ("--format" in text) == (command not in {"sweep status", "sweep export"})
 
 
 def test_version(rmtland):
