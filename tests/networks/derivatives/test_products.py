@@ -119,7 +119,7 @@ def test_linear_operator(part):
     v = np.random.default_rng(0).standard_normal((p, 4))
     close(operator @ v, matrix @ v)
     close(operator @ v[:, 0], matrix @ v[:, 0])
-    close(operator.matvec(v[:, :1]), matrix @ v[:, :1])
+    close(operator.matmat(v[:, :1]), matrix @ v[:, :1])
     close(operator.rmatvec(v[:, 0]), matrix @ v[:, 0])
     close(operator.T @ v, matrix @ v)
     from scipy.sparse.linalg import eigsh
