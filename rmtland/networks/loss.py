@@ -40,7 +40,7 @@ array([[ 4.24835426e-18, -4.24835426e-18]])
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -149,13 +149,30 @@ class Loss:
 
     name: str
 
-    def value(self, outputs: Array, targets: Array) -> Array:
+    def prepared(self, outputs: Array) -> Any:
+        """Return what value, gradient and curvature share, for their argument `shared`.
+
+        Parameters
+        ----------
+        outputs : array, shape (m, n_out)
+            Outputs of the network.
+
+        Returns
+        -------
+        object
+            None where there is nothing.
+        """
+        return None
+
+    def value(self, outputs: Array, targets: Array, shared: Any = None) -> Array:
         """Return the sum over samples, an array of no axes.
 
         Parameters
         ----------
         outputs, targets : array, shape (m, n_out)
             Outputs of the network, and targets as `targets` returns them.
+        shared : object, optional
+            What `prepared` returned for these outputs.
 
         Returns
         -------
@@ -165,13 +182,15 @@ class Loss:
         error = xp.reshape(outputs - targets, (-1,))
         return 0.5 * (error @ error)
 
-    def gradient(self, outputs: Array, targets: Array) -> Array:
+    def gradient(self, outputs: Array, targets: Array, shared: Any = None) -> Array:
         """Return dl/do, shape (m, n_out).
 
         Parameters
         ----------
         outputs, targets : array, shape (m, n_out)
             As for `value`.
+        shared : object, optional
+            What `prepared` returned for these outputs.
 
         Returns
         -------
@@ -179,13 +198,15 @@ class Loss:
         """
         return outputs - targets
 
-    def curvature(self, outputs: Array) -> OutputCurvature:
+    def curvature(self, outputs: Array, shared: Any = None) -> OutputCurvature:
         """Return d^2 l/do^2 of each sample.
 
         Parameters
         ----------
         outputs : array, shape (m, n_out)
             Outputs of the network.
+        shared : object, optional
+            What `prepared` returned for these outputs.
 
         Returns
         -------
@@ -263,21 +284,24 @@ class _Softmax(NamedTuple):
 
 
 class _CrossEntropy(Loss):
-    def value(self, outputs: Array, targets: Array) -> Array:
+    def prepared(self, outputs: Array) -> _Softmax:
+        return _Softmax.of(outputs)
+
+    def value(self, outputs: Array, targets: Array, shared: Any = None) -> Array:
         xp = array_namespace(outputs)
-        softmax = _Softmax.of(outputs)
+        softmax = _Softmax.of(outputs) if shared is None else shared
         weight = xp.sum(targets, axis=1)
         logarithm = xp.log1p(softmax.rest[:, 0])
         return xp.sum(weight * logarithm - xp.sum(targets * softmax.shifted, axis=1))
 
-    def gradient(self, outputs: Array, targets: Array) -> Array:
+    def gradient(self, outputs: Array, targets: Array, shared: Any = None) -> Array:
         xp = array_namespace(outputs)
-        softmax = _Softmax.of(outputs)
+        softmax = _Softmax.of(outputs) if shared is None else shared
         from_one = (softmax.top > 0.5) & (targets > 0.5)
         return xp.where(from_one, (1.0 - targets) - softmax.complement, softmax.q - targets)
 
-    def curvature(self, outputs: Array) -> OutputCurvature:
-        softmax = _Softmax.of(outputs)
+    def curvature(self, outputs: Array, shared: Any = None) -> OutputCurvature:
+        softmax = _Softmax.of(outputs) if shared is None else shared
         return OutputCurvature(softmax.q, softmax.top)
 
     def draw(self, outputs: Array, generator: np.random.Generator) -> Array:
@@ -324,17 +348,17 @@ class _CrossEntropy(Loss):
 
 
 class _Logistic(Loss):
-    def value(self, outputs: Array, targets: Array) -> Array:
+    def value(self, outputs: Array, targets: Array, shared: Any = None) -> Array:
         xp = array_namespace(outputs)
         softplus = ACTIVATIONS["softplus"].value
         return xp.sum(targets * softplus(-outputs) + (1.0 - targets) * softplus(outputs))
 
-    def gradient(self, outputs: Array, targets: Array) -> Array:
+    def gradient(self, outputs: Array, targets: Array, shared: Any = None) -> Array:
         xp, sigmoid = array_namespace(outputs), ACTIVATIONS["sigmoid"].value
         from_one = (1.0 - targets) - sigmoid(-outputs)
         return xp.where(targets > 0.5, from_one, sigmoid(outputs) - targets)
 
-    def curvature(self, outputs: Array) -> OutputCurvature:
+    def curvature(self, outputs: Array, shared: Any = None) -> OutputCurvature:
         return OutputCurvature(ACTIVATIONS["sigmoid"].slope(outputs, outputs))
 
     def draw(self, outputs: Array, generator: np.random.Generator) -> Array:

@@ -218,7 +218,7 @@ class LossPoint:
         total = 0.0
         with np.errstate(over="ignore", invalid="ignore"):
             for batch in self.passes():
-                total += float(batch.loss.value(batch.outputs, batch.y))
+                total += float(batch.loss_sum)
         loss = total / self.data.size
         refuse_overflow("loss", loss)
         return loss

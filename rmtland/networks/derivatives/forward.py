@@ -125,14 +125,23 @@ class ForwardPass:
         return tuple([self.activation.slope(z, a) for z, a in self.layers[:-1]])
 
     @computed_once
+    def _shared(self) -> Any:
+        return self.loss.prepared(self.outputs)
+
+    @computed_once
+    def loss_sum(self) -> Array:
+        """The sum of the losses of the samples, an array of no axes."""
+        return self.loss.value(self.outputs, self.y, self._shared)
+
+    @computed_once
     def output_gradient(self) -> Array:
         """dl/do, shape (m, n_L)."""
-        return self.loss.gradient(self.outputs, self.y)
+        return self.loss.gradient(self.outputs, self.y, self._shared)
 
     @computed_once
     def output_curvature(self) -> OutputCurvature:
         """d^2 l/do^2 of each sample."""
-        return self.loss.curvature(self.outputs)
+        return self.loss.curvature(self.outputs, self._shared)
 
     @computed_once
     def _backward(self) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
