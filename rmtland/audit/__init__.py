@@ -5,16 +5,10 @@
 weights, and a verdict. `rmtland.audit.drawing` draws it.
 """
 
+from rmtland.audit.cost import Cost, check_audit, expected_cost, memory_needed
 from rmtland.audit.diagnostics import Diagnostics, diagnose
 from rmtland.audit.findings import HessianAudit
-from rmtland.audit.hessian_audit import (
-    Cost,
-    audit_hessian,
-    audit_spectra,
-    check_audit,
-    expected_cost,
-    memory_needed,
-)
+from rmtland.audit.hessian_audit import audit_hessian, audit_spectra
 from rmtland.audit.level_result import LevelResult
 from rmtland.audit.levels import Family, Level
 from rmtland.audit.redraws import Redraws

@@ -123,7 +123,7 @@ class FreeTheory:
             assert measured.energy is not None
             return _of_model(model(measured.phi, measured.energy))
         if self.level is Level.FITTED:
-            return _of_model(fit(measured.total, model, resamples=0).model)
+            return _of_model(fit(measured.total, model, resamples=0, rng=0).model)
         first, second = measured.gauss_newton, measured.residual
         assert first is not None
         assert second is not None

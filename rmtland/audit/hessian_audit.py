@@ -30,15 +30,14 @@ Spectra alone, of any network or matrix, are compared with levels 0-4:
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from rmtland.arguments import count
-from rmtland.arrays import ArrayLibrary, to_numpy
+from rmtland.arrays import to_numpy
+from rmtland.audit.cost import check_audit, check_size
 from rmtland.audit.diagnostics import diagnose
 from rmtland.audit.distance import kolmogorov
 from rmtland.audit.dyson_levels import DysonTheory, dyson_theories
@@ -47,31 +46,20 @@ from rmtland.audit.findings import HessianAudit
 from rmtland.audit.free_levels import free_sum_of_parts, free_theories
 from rmtland.audit.level_result import LevelResult
 from rmtland.audit.levels import Family, Level, LevelLaw, Theory
-from rmtland.audit.measured import MeasuredHessian, Progress
-from rmtland.audit.redraws import dyson_inapplicability
+from rmtland.audit.measured import MeasuredHessian, Progress, in_double
 from rmtland.audit.shares import Share
 from rmtland.comparison import compare
 from rmtland.ensembles import HaarSum
 from rmtland.laws import EmpiricalLaw, Law
 from rmtland.laws.spectral_model import SpectralModel
-from rmtland.models import DysonHessian
-from rmtland.models.dyson.tabulated import table_memory
 from rmtland.networks import LossPoint
 from rmtland.spectrum import Spectrum
 from rmtland.streams import Rng, streams
 from rmtland.version import installed_version
 
-__all__ = [
-    "Cost",
-    "audit_hessian",
-    "audit_spectra",
-    "check_audit",
-    "expected_cost",
-    "memory_needed",
-]
+__all__ = ["audit_hessian", "audit_spectra"]
 
 _ROTATIONS = 4
-_FEWEST = 8  # eigenvalues
 _CHAIN = (
     Level.PRINTED,
     Level.MATCHED,
@@ -131,7 +119,7 @@ def audit_hessian(
     check_audit(point, draws=draws, points=points)
     given = _as_laws(laws)
     show = progress or _silent
-    double = _in_double(point)
+    double = in_double(point)
     show("exact Hessian", 0, 1)
     measured = MeasuredHessian.of_point(double)
     run = _Run(measured, levels, show)
@@ -208,7 +196,7 @@ def audit_spectra(
     measured = MeasuredHessian(
         total, gauss_newton, residual, phi=phi, energy=energy, piecewise_linear=piecewise_linear
     )
-    _check_size(measured.size)
+    check_size(measured.size)
     given = _as_laws(laws)
     run = _Run(measured, levels, progress or _silent)
     try:
@@ -228,39 +216,6 @@ def audit_spectra(
         "rmtland": installed_version(),
     }
     return run.audit(provenance)
-
-
-def check_audit(point: LossPoint, *, draws: int = 8, points: int = 40) -> None:
-    """Refuse what an audit cannot do, before any work.
-
-    Parameters
-    ----------
-    point : LossPoint
-        Network, parameters and data.
-    draws, points : int
-        As in `audit_hessian`.
-
-    Raises
-    ------
-    MemoryError
-        If it takes more memory than is free; it says how much.
-    ValueError
-        If a number is out of range, or the network has fewer than 8 parameters.
-    TypeError
-        If `point` is not a LossPoint.
-    """
-    if not isinstance(point, LossPoint):
-        raise TypeError(f"audit_hessian takes a LossPoint (see MLP.at); got {type(point).__name__}")
-    if count("draws", draws, least=0) == 1:
-        raise ValueError("draws must be 0 or at least 2; one Hessian has no spread")
-    count("points", points, least=20)
-    _check_size(point.net.parameter_count)
-    needed, free = memory_needed(point), ArrayLibrary.of().free_memory()
-    if needed > 0.9 * free:
-        raise MemoryError(
-            f"an audit of {point.net.parameter_count} parameters needs {needed / 2**30:.1f} GiB, "
-            f"{free / 2**30:.1f} GiB are free; take a narrower network or fewer samples"
-        )
 
 
 class _Run:
@@ -451,97 +406,6 @@ class _Run:
         )
 
 
-# What it takes -----------------------------------------------------------------------------------
-
-
-class Cost(NamedTuple):
-    """What an audit is expected to take."""
-
-    seconds: float
-    bytes: int
-
-    def __str__(self) -> str:
-        """Return both in words."""
-        seconds = self.seconds
-        time_ = f"{seconds / 60:.0f} min" if seconds > 90 else f"{max(seconds, 1):.0f} s"
-        return f"about {time_} and {self.bytes / 1e6:.0f} MB"
-
-
-def memory_needed(point: LossPoint) -> int:
-    """Bytes that an audit takes at its height, estimated from above.
-
-    Parameters
-    ----------
-    point : LossPoint
-        Network, parameters and data.
-
-    Returns
-    -------
-    int
-        Dense H0, H1, H with the workspace of their eigenvalues; the free sums of measured parts;
-        and where it applies the matrix Dyson equation with coupled units.
-    """
-    net: Any = point.net
-    p, m = int(net.parameter_count), int(point.data.size)
-    jacobian = 8 * m * int(net.n_out) * p
-    needed = 8 * 8 * p**2 + 2 * jacobian + _FREE_SUMS
-    if dyson_inapplicability(point) is None:
-        needed += table_memory(DysonHessian.of_point(_in_double(point)))
-    return needed
-
-
-def expected_cost(point: LossPoint, *, draws: int = 8, points: int = 40) -> Cost:
-    """Time and memory that an audit is expected to take, from a measurement of a second or less.
-
-    Parameters
-    ----------
-    point : LossPoint
-        Network, parameters and data.
-    draws, points : int
-        As in `audit_hessian`.
-
-    Returns
-    -------
-    Cost
-        Seconds within a factor of about two.
-    """
-    net: Any = point.net
-    p = int(net.parameter_count)
-    trial = np.random.default_rng(0).normal(size=(_TRIAL, _TRIAL))
-    eigen = _seconds(lambda: np.linalg.eigvalsh(trial + trial.T)) * (p / _TRIAL) ** 3
-    sums = _seconds(lambda: np.linalg.inv(trial + 40 * np.eye(_TRIAL)))
-    seconds = 3 * eigen + _FREE_SECONDS * sums
-    if dyson_inapplicability(point) is None:
-        double = _in_double(point)
-        model = DysonHessian.of_point(double)
-        apart = replace(model, coupling="units")
-        steps = [
-            _seconds(lambda one=one: one.equation.apply(1j, one.equation.start(1j)))
-            for one in (model, apart)
-        ]
-        tables = 1 if model.bends is None else 2
-        seconds += tables * (_COUPLED * steps[0] + _UNCOUPLED * points * steps[1])
-        seconds += draws * (6 * eigen + _DRAW_SECONDS * sums)
-    return Cost(seconds, memory_needed(point))
-
-
-_TRIAL = 160
-_FREE_SUMS = 200_000_000  # with the code that they load on first use
-_FREE_SECONDS, _DRAW_SECONDS = 3000, 300  # in inverses of the trial matrix
-_COUPLED, _UNCOUPLED = 110, 20  # applications of the equation
-
-
-def _seconds(function: Any) -> float:
-    """Shortest of three times, after one for what is done once."""
-    function()
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 def _silent(what: str, done: int, total: int) -> None:
     del what, done, total
 
@@ -556,18 +420,3 @@ def _as_laws(laws: Mapping[str, Law | SpectralModel] | None) -> dict[str, Law]:
             )
         found[str(name)] = law
     return found
-
-
-def _check_size(size: int) -> None:
-    if size < _FEWEST:
-        raise ValueError(f"an audit needs at least {_FEWEST} eigenvalues; there are {size}")
-
-
-def _in_double(point: LossPoint) -> LossPoint:
-    """Return the point in NumPy's double precision, so that zero eigenvalues can be told."""
-    if isinstance(point.theta, np.ndarray) and point.theta.dtype == np.float64:
-        return point
-    net: Any = point.net
-    arrays = (to_numpy(array).astype(np.float64) for array in (point.theta, point.x, point.y))
-    double: LossPoint = net.at(*arrays)
-    return double

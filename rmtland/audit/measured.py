@@ -25,7 +25,7 @@ from rmtland.networks import LossPoint
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real
 
-__all__ = ["MeasuredHessian", "Progress", "symmetric_parts"]
+__all__ = ["MeasuredHessian", "Progress", "in_double", "symmetric_parts"]
 
 Progress = Callable[[str, int, int], object]
 """Called with what is done, how many of its steps are done, and how many there are."""
@@ -121,6 +121,26 @@ class MeasuredHessian:
     def size(self) -> int:
         """Number of eigenvalues p."""
         return int(self.total.dimension or self.total.nodes.shape[1])
+
+
+def in_double(point: LossPoint) -> LossPoint:
+    """Return the point in NumPy's double precision, so that zero eigenvalues can be told.
+
+    Parameters
+    ----------
+    point : LossPoint
+        On any array library, in any precision.
+
+    Returns
+    -------
+    LossPoint
+    """
+    if isinstance(point.theta, np.ndarray) and point.theta.dtype == np.float64:
+        return point
+    net: Any = point.net
+    arrays = (to_numpy(array).astype(np.float64) for array in (point.theta, point.x, point.y))
+    double: LossPoint = net.at(*arrays)
+    return double
 
 
 def symmetric_parts(gauss_newton: Real, residual: Real) -> tuple[Real, Real, Real]:

@@ -86,6 +86,28 @@ def audit(
     check_audit(start, draws=draws, points=points)
     cost = expected_cost(start, draws=draws, points=points)
     _notes(f"{net.parameter_count} parameters: {cost}{' a stage' if len(stages) > 1 else ''}")
+    found, stopped = _run_stages(
+        output, start, stages, words, activation, max_steps, draws, points, seed
+    )
+    if stopped:
+        kept = "what was done is printed and written" if found else "nothing was done yet"
+        raise Stopped(f"interrupted; {kept}")
+
+
+def _run_stages(
+    output: Output,
+    start: LossPoint,
+    stages: list[tuple[str, float]],
+    words: str,
+    activation: str,
+    max_steps: int,
+    draws: int,
+    points: int,
+    seed: int,
+) -> tuple[list[dict[str, Any]], bool]:
+    """Train to each stage and audit it; return what was found, and whether it was interrupted."""
+    net: Any = start.net
+    theta = start.theta
     found: list[dict[str, Any]] = []
     done = 0
     stopped = False
@@ -111,9 +133,7 @@ def audit(
         _print_stages(output, found)
     if found:
         output.numbers({"format": "rmtland audit 1", "stages": found})
-    if stopped:
-        kept = "what was done is printed and written" if found else "nothing was done yet"
-        raise Stopped(f"interrupted; {kept}")
+    return found, stopped
 
 
 def _refuse_ignored(context: typer.Context, residuals: str, energy: list[float] | None) -> None:

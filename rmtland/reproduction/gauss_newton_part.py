@@ -192,7 +192,7 @@ class GaussNewtonPart(PublishedFigure):
         found = [one.value for one in results["networks"]]
         spectrum = Spectrum(np.array([one["eigenvalues"] for one in found]))
         fitted = fit(
-            spectrum, WishartPlusWigner, fix={"phi": self.phi, "epsilon": 0.0}, resamples=0
+            spectrum, WishartPlusWigner, fix={"phi": self.phi, "epsilon": 0.0}, resamples=0, rng=0
         ).model.sigma
         laws = {
             "Marchenko-Pastur, fitted": MarchenkoPastur(self.phi, fitted),

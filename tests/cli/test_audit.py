@@ -17,7 +17,7 @@ SMALL = ("audit", "--width", "4", "--samples", "16", "--draws", "2", "--points",
 @pytest.fixture
 def quick(monkeypatch):
     """Leave out levels 5 and 6, which take most of the time."""
-    for module in ("redraws", "dyson_levels", "hessian_audit"):
+    for module in ("redraws", "dyson_levels", "cost"):
         name = f"rmtland.audit.{module}.dyson_inapplicability"
         monkeypatch.setattr(name, lambda point: "left out here")
 
