@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from rmtland.free.subordination.bands import BandTables
+from rmtland.free.subordination.extrapolation import Extrapolated
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Atoms, Real, Support
 
@@ -153,13 +154,17 @@ class Levels:
                 f"to {most} (exactly {variance})"
             )
 
-    def checked(self, x: Real, below: Real) -> Real:
+    def checked(
+        self, x: Real, below: Real, extrapolate: Callable[[float], Extrapolated | None]
+    ) -> Real:
         """Return computed values at points of bands, held between those of the tables.
+
+        A value that is off by more than 1e-9 is replaced by what `extrapolate` gives.
 
         Raises
         ------
         ConvergenceError
-            If a value is off by more than 1e-9.
+            If that is off, too, or there is none.
         """
         below = below.copy()
         for places, levels in self._tables:
@@ -169,9 +174,11 @@ class Levels:
             cell = np.searchsorted(places, x[here])
             low, high = levels[cell - 1], levels[cell]
             held = np.minimum(np.maximum(below[here], low), high)
-            off = np.abs(held - below[here])
-            if off.size and off.max() > _SLACK:
-                i = int(np.argmax(off))
+            for i in np.flatnonzero(np.abs(held - below[here]) > _SLACK):
+                found = extrapolate(float(x[here[i]]))
+                if found is not None and low[i] - _SLACK <= found.below <= high[i] + _SLACK:
+                    held[i] = min(max(found.below, low[i]), high[i])
+                    continue
                 raise ConvergenceError(
                     f"the distribution function of {self.name} is {below[here[i]]} at "
                     f"{x[here[i]]}, but between {low[i]} and {high[i]} at solved points on either "

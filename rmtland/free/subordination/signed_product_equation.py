@@ -130,7 +130,8 @@ class SignedProductEquation(SubordinationEquation):
         return [law.mean() for law in self.factors[1:]]
 
     @cached_property
-    def _remote(self) -> list[_Remote]:
+    def remote(self) -> list[_Remote]:
+        """Expansions of u = 1/S of the positive operands near m = 0."""
         return [_Remote.of(law) for law in self.operands[1:]]
 
     @cached_property
@@ -171,7 +172,7 @@ class SignedProductEquation(SubordinationEquation):
         total = np.ones_like(z)
         known = np.zeros_like(z)
         defects, rates, remote = [], [], []
-        for i, expansion in enumerate(self._remote, 1):
+        for i, expansion in enumerate(self.remote, 1):
             a = exp_of(state.omegas[i])
             near = expansion.near(m, a)
             ga, dga, inner = self._positive_jet(i, a, state.inner[i])
@@ -403,60 +404,7 @@ class SignedProductEquation(SubordinationEquation):
 
     def critical_curve(self, components: tuple[Gap, ...], lead: int, s: Real) -> Swept:
         """Points that belong to coordinates on the signed operand's component, which leads."""
-        with np.errstate(all="ignore"):
-            first = components[0].along(s)
-            w = first.point
-            infinite = np.isinf(w)
-            m, u, _ = multiplicative(first)
-            rise = np.where(infinite, 0.0, w * (first.g + w * first.dg))
-            share = m * u
-            bend, terms = np.zeros(s.shape), np.zeros(s.shape)
-            total, tilt = np.ones(s.shape), np.ones(s.shape)
-            clear, side = first.clear, first.side
-            admissible = np.ones(s.shape, dtype=bool)
-            omegas = [w]
-            # Of the points a_j at most one has not the sign of m/(1 + m), where their product is.
-            opposite = np.zeros(s.shape)
-            for component, expansion in zip(components[1:], self._remote, strict=True):
-                near = np.zeros(s.shape, dtype=bool)
-                if component.through_infinity:
-                    near = np.abs(m) < expansion.radius
-                at = invert(component, lambda c: multiplicative(c)[1], np.where(near, np.nan, u))
-                curve = component.along(at)
-                value, turn = expansion.at(np.where(near, m, 0))
-                a = np.where(near, value * u / m, curve.point)
-                total = total * np.where(near, value, a * (m / u))
-                parts = 1 / share, 1 / (a * (curve.g + a * curve.dg))
-                parts = np.where(near, turn / value, parts[0]), np.where(near, 0.0, parts[1])
-                bend = bend + parts[0] + parts[1]
-                terms = terms + np.abs(parts[0]) + np.abs(parts[1])
-                tilt = tilt - share * (parts[0] + parts[1])
-                clear = np.where(near, clear, np.minimum(clear, curve.clear))
-                side = np.where(near, side, side + curve.side)
-                hidden = np.abs(share) / np.sqrt(np.abs(rise) + np.abs(share))
-                clear = np.where(near, clear, np.minimum(clear, hidden))
-                side = side + (u > 0) + (0 if component.through_infinity else m > 0)
-                omegas.append(a)
-                opposite += a * share < 0
-            for law in self.wisharts:
-                part = 1 + law.aspect_ratio * m
-                total = total * law.scale * part
-                bend = bend + law.aspect_ratio / part
-                terms = terms + np.abs(law.aspect_ratio / part)
-                tilt = tilt - law.aspect_ratio / part * share
-                admissible &= np.sign(part) * (1 - law.aspect_ratio / part * share) > 0
-                opposite += part < 0
-            admissible &= opposite <= 1
-            admissible &= np.sign(total) * tilt > 0
-            slope = 1 + bend * rise
-            z = np.where(infinite, np.inf, w * total)
-            g = np.where(infinite, 0.0, first.g / total)
-            dg = np.where(infinite, 0.0, (rise / slope / z - g) / z)
-            sign = np.where(admissible, np.sign(total) * slope, np.nan)
-            curve = Curve(z, g, dg, clear, side, tuple(omegas))
-            return swept_with_rounding(
-                curve, sign, 1 + np.abs(rise) * terms, self.subordination_slope(first)
-            )
+        return _critical_curve(self, components, s)
 
     def subordination_slope(self, curve: Curve) -> Real:
         """D log w/d log eta."""
@@ -467,3 +415,61 @@ class SignedProductEquation(SubordinationEquation):
         omegas = tuple(omega.astype(np.complex128) for omega in curve.omegas)
         places = tuple(np.log(omega) for omega in omegas)
         return SubordinationState(places[0].copy(), places, self.inner_states(folded(places)))
+
+
+def _critical_curve(equation: SignedProductEquation, components: tuple[Gap, ...], s: Real) -> Swept:
+    """Points that belong to coordinates on the signed operand's component."""
+    with np.errstate(all="ignore"):
+        first = components[0].along(s)
+        w = first.point
+        infinite = np.isinf(w)
+        m, u, _ = multiplicative(first)
+        rise = np.where(infinite, 0.0, w * (first.g + w * first.dg))
+        share = m * u
+        bend, terms = np.zeros(s.shape), np.zeros(s.shape)
+        total, tilt = np.ones(s.shape), np.ones(s.shape)
+        clear, side = first.clear, first.side
+        admissible = np.ones(s.shape, dtype=bool)
+        omegas = [w]
+        # Of the points a_j at most one has not the sign of m/(1 + m), where their product is.
+        opposite = np.zeros(s.shape)
+        for component, expansion in zip(components[1:], equation.remote, strict=True):
+            near = np.zeros(s.shape, dtype=bool)
+            if component.through_infinity:
+                near = np.abs(m) < expansion.radius
+            at = invert(component, lambda c: multiplicative(c)[1], np.where(near, np.nan, u))
+            curve = component.along(at)
+            value, turn = expansion.at(np.where(near, m, 0))
+            a = np.where(near, value * u / m, curve.point)
+            total = total * np.where(near, value, a * (m / u))
+            parts = 1 / share, 1 / (a * (curve.g + a * curve.dg))
+            parts = np.where(near, turn / value, parts[0]), np.where(near, 0.0, parts[1])
+            bend = bend + parts[0] + parts[1]
+            terms = terms + np.abs(parts[0]) + np.abs(parts[1])
+            tilt = tilt - share * (parts[0] + parts[1])
+            clear = np.where(near, clear, np.minimum(clear, curve.clear))
+            side = np.where(near, side, side + curve.side)
+            hidden = np.abs(share) / np.sqrt(np.abs(rise) + np.abs(share))
+            clear = np.where(near, clear, np.minimum(clear, hidden))
+            side = side + (u > 0) + (0 if component.through_infinity else m > 0)
+            omegas.append(a)
+            opposite += a * share < 0
+        for law in equation.wisharts:
+            part = 1 + law.aspect_ratio * m
+            total = total * law.scale * part
+            bend = bend + law.aspect_ratio / part
+            terms = terms + np.abs(law.aspect_ratio / part)
+            tilt = tilt - law.aspect_ratio / part * share
+            admissible &= np.sign(part) * (1 - law.aspect_ratio / part * share) > 0
+            opposite += part < 0
+        admissible &= opposite <= 1
+        admissible &= np.sign(total) * tilt > 0
+        slope = 1 + bend * rise
+        z = np.where(infinite, np.inf, w * total)
+        g = np.where(infinite, 0.0, first.g / total)
+        dg = np.where(infinite, 0.0, (rise / slope / z - g) / z)
+        sign = np.where(admissible, np.sign(total) * slope, np.nan)
+        curve = Curve(z, g, dg, clear, side, tuple(omegas))
+        return swept_with_rounding(
+            curve, sign, 1 + np.abs(rise) * terms, equation.subordination_slope(first)
+        )

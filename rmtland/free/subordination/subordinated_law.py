@@ -18,7 +18,6 @@ Examples
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
 from dataclasses import fields
 from functools import cached_property
 from typing import Any
@@ -30,12 +29,12 @@ from rmtland.free.subordination.equation import Solved, SubordinationEquation
 from rmtland.free.subordination.extrapolation import (
     EndPower,
     Extrapolated,
-    across_pole,
     between,
     power_beside_end,
     value_at_end,
 )
 from rmtland.free.subordination.far_field import FarField
+from rmtland.free.subordination.gap_points import GapPoints
 from rmtland.free.subordination.gap_search import GapSearch
 from rmtland.free.subordination.levels import Levels
 from rmtland.free.subordination.solver import SubordinationSolver
@@ -110,6 +109,10 @@ class SubordinatedLaw(Solved):
         return PlainTables(self.solver, self.support)
 
     @cached_property
+    def _off_bands(self) -> GapPoints:
+        return GapPoints(str(self), self.solver, self._real_gaps, self.support, self.atoms)
+
+    @cached_property
     def _far(self) -> FarField:
         return FarField.of(self._exact_moments(8), self._scale)
 
@@ -139,12 +142,6 @@ class SubordinatedLaw(Solved):
             gap &= (x <= low) | (x >= high)
         return gap
 
-    def _reach(self, x: Real, *, without: float | None = None) -> Real:
-        """Distance to the nearest end of a band or atom, one of these left out."""
-        ends = [end for band in self.support for end in band]
-        ends += [place for place, _ in self.atoms if place != without]
-        return np.asarray(np.abs(x[:, None] - np.array(ends)).min(axis=1))
-
     def _is_end(self, z: Complex) -> Logical:
         """Whether points are ends of bands exactly, where the equation has a double root."""
         return np.isin(z, np.array([end for band in self.support for end in band]))
@@ -152,45 +149,8 @@ class SubordinatedLaw(Solved):
     def _taylor_above_gap(self, z: Complex) -> Logical:
         """Whether points are so close above a gap that G there is its first two Taylor terms."""
         close = (z.imag > 0) & self._in_gap(z.real)
-        close[close] = z.imag[close] < 1e-13 * self._reach(z.real[close])
+        close[close] = z.imag[close] < 1e-13 * self._off_bands.reach(z.real[close])
         return close
-
-    def _outside(self, x: Real) -> tuple[SubordinationState, Integer]:
-        """Solve at real points in gaps: from the curves of the gaps, to the end on the axis.
-
-        A root on the axis is the right one if it attracts, and is not taken otherwise; nor is it
-        sought next to a zero of G, where the subordination function of an operand has a pole.
-        """
-        z = x.astype(np.complex128)
-        state = self.equation.asymptotic_state(z)
-        steps = np.full(x.shape, -1, dtype=np.int64)
-        for gap in self._real_gaps:
-            here = np.flatnonzero((x > gap.low) & (x < gap.high))
-            if here.size == 0:
-                continue
-            start = self.equation.asymptotic_state(z[here])
-            at = np.full(here.shape, np.nan)
-            if gap.explicit:
-                at = gap.coordinates_of(x[here])
-                with np.errstate(all="ignore"):
-                    start = self.equation.state_on(gap.along(at))
-            beyond = ~np.isfinite(at)
-            if beyond.any():
-                start.put(beyond, self._from_above_gap(x[here[beyond]]))
-            start, steps[here] = self.solver.newton(z[here], start, real=True)
-            state.put(here, start)
-        with np.errstate(all="ignore"):
-            good = (steps > 0) & self.equation.attracting(x, state)
-        return state, np.where(good, steps, -np.abs(steps))
-
-    def _from_above_gap(self, x: Real) -> SubordinationState:
-        """Approach real points in gaps from a little above; NaN where the argument changes fast."""
-        height = np.clip(1e-2 * self._reach(x), 1e-300, self._scale)
-        state, steps = self.solver.above_axis(x + 1j * height)
-        turns = self.equation.argument(state) / np.pi
-        steep = (np.abs(turns - np.round(turns)) > 0.1) | (steps < 0)
-        state.common[steep] = np.nan
-        return self.equation.flattened(state)
 
     # Solving ------------------------------------------------------------------------------------
 
@@ -255,7 +215,7 @@ class SubordinatedLaw(Solved):
         parts = []
         for mask, solve in (
             (real & ~gap, lambda at: self._bands.solve(at.real)),
-            (gap & ~far, lambda at: self._outside(at.real)),
+            (gap & ~far, lambda at: self._off_bands.solve(at.real)),
             (~(real | ends | far), self.solver.above_axis),
         ):
             if mask.any():
@@ -308,37 +268,14 @@ class SubordinatedLaw(Solved):
                 value[i] = value_at_end(self._band_of(float(end)), float(end), self._stieltjes)
                 slope[i] = complex(-np.inf, 0)
                 continue
-            value[i] = self._across_pole(x, self.equation.stieltjes, lambda t: 1 / t)
+            value[i] = self._off_bands.across_pole(x, self.equation.stieltjes, lambda t: 1 / t)
             if slopes:
-                slope[i] = self._across_pole(x, self.equation.stieltjes_slope, lambda t: -1 / t**2)
+                slope[i] = self._off_bands.across_pole(
+                    x, self.equation.stieltjes_slope, lambda t: -1 / t**2
+                )
 
     def _band_of(self, end: float) -> tuple[float, float]:
         return next(band for band in self.support if end in band)
-
-    def _across_pole(
-        self,
-        x: float,
-        function: Callable[[Complex, SubordinationState], Complex],
-        pole: Callable[[Complex], Complex],
-    ) -> complex:
-        """Interpolate a function of the solution in a gap, across a zero of G or beside an atom."""
-        middle, mass = x, 0.0
-        for place, weight in self.atoms:
-            if abs(x - place) <= 1e-3 * self._reach(np.array([x]), without=place)[0]:
-                middle, mass = place, weight
-        reach = float(self._reach(np.array([middle]), without=middle if mass else None)[0])
-
-        def solved(at: Real) -> tuple[Real, Complex]:
-            state, steps = self._outside(at)
-            good = steps > 0
-            return at[good], function(at[good].astype(np.complex128), state.take(good))
-
-        value = across_pole(
-            solved, x, middle, reach, lambda t: mass * pole(t) if mass else np.zeros_like(t)
-        )
-        if value is None:
-            raise ConvergenceError(f"{self} did not converge next to {x}")
-        return value
 
     def _solved(self, x: Real) -> tuple[Complex, Real, Logical]:
         """G, the distribution function and whether they were found, at points inside the bands."""
@@ -412,7 +349,9 @@ class SubordinatedLaw(Solved):
             for i in np.flatnonzero(part)[lost & ~np.isin(x, places)]:
                 point = float(at[i].real)
                 if self._in_gap(at.real[i : i + 1])[0]:
-                    value[i] = self._across_pole(point, self.equation.log_potential, np.log)
+                    value[i] = self._off_bands.across_pole(
+                        point, self.equation.log_potential, np.log
+                    )
                 else:
                     value[i] = self._potential_beside(point)
         remote = self._far.holds(at)
@@ -467,7 +406,7 @@ class SubordinatedLaw(Solved):
                     levels[i], steps[i] = found.below, 1
             self._require(steps, at)
             self._certify()
-            below[inside] = self._levels.checked(at, levels)
+            below[inside] = self._levels.checked(at, levels, self._extrapolated)
         return below
 
     def _require(self, steps: Integer, z: Any) -> None:

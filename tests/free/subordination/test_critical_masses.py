@@ -205,9 +205,13 @@ def test_a_wrong_branch_in_a_table_is_not_given_out():
 def test_a_wrong_value_between_solved_points_is_not_given_out():
     law = free_sum(Uniform(0.0, 1.0), Semicircle(0.1))
     x = np.array([0.4])
-    assert law._levels.checked(x, law.cdf(x)) == pytest.approx(law.cdf(x), abs=1e-15)
+    none = lambda x: None  # noqa: E731
+    assert law._levels.checked(x, law.cdf(x), none) == pytest.approx(law.cdf(x), abs=1e-15)
     with pytest.raises(ConvergenceError, match="wrong branch"):
-        law._levels.checked(x, law.cdf(x) + 0.02)
+        law._levels.checked(x, law.cdf(x) + 0.02, none)
+    # What can be extrapolated from points around is.
+    again = law._levels.checked(x, law.cdf(x) + 0.02, law._extrapolated)
+    assert again == pytest.approx(law.cdf(x), abs=1e-12)
 
 
 def test_moments_that_the_bands_do_not_have_are_noticed():
@@ -216,3 +220,12 @@ def test_moments_that_the_bands_do_not_have_are_noticed():
     for mean, variance in ((law.mean() + 0.05, law.var()), (law.mean(), 1.2 * law.var())):
         with pytest.raises(ConvergenceError, match="exactly"):
             law._levels.certify(mean, variance)
+
+
+def test_two_sums_of_atoms_of_critical_mass():
+    # 0.75 + 0.25 at -1 + 3, an end of the law where its distribution function has a steep tail
+    law = free_sum(
+        Discrete((-3.0, -1.0), (0.25, 0.75)), Discrete((1.0, 2.0, 3.0), (0.25, 0.5, 0.25))
+    )
+    assert law.support[-1][1] == 2.0
+    assert_distribution(law)
