@@ -560,3 +560,28 @@ def test_edges_beyond_double_precision_are_refused():
     law = FreeLevy(LevyTriplet(rates=(5e299, 5e299, 1e300), jumps=(-jump, jump, 2 * jump)))
     with pytest.raises(ValueError, match=r"differ by more than|beyond double precision"):
         _ = law.support
+
+
+@pytest.mark.parametrize(
+    ("phi", "epsilon"),
+    [(0.7975321173899305, 3.875373349498966e-06), (0.3, 0.1), (1.7, 2.3e-3), (0.123, 1.9)],
+)
+def test_the_stated_error_covers_the_rounding_of_the_parameters(phi, epsilon):
+    # 2 e f G^3 - (2 e + x f) G^2 + (x + f - 1) G - 1 = 0 for the parameters that were asked for
+    law = WishartPlusWigner(phi, epsilon).law
+    low, high = law.support[0][0], law.support[-1][1]
+    distances = np.geomspace(1e-10, 1e-2, 9) * (high - low)
+    points = np.concatenate([low + distances, high - distances])
+    if phi == 0.7975321173899305:
+        points = np.append(points, 3.583629772634795)
+    found = law.solve(points)
+    with mpmath.workdps(50):
+        f, e = mpmath.mpf(phi), mpmath.mpf(epsilon)
+        for x, value, error in zip(points, found.value, found.error, strict=True):
+            t = mpmath.mpf(float(x))
+            roots = mpmath.polyroots(
+                [2 * e * f, -(2 * e + t * f), t + f - 1, -1], maxsteps=300, extraprec=300
+            )
+            exact = min(roots, key=lambda root: abs(root - mpmath.mpc(value)))
+            assert abs(exact - mpmath.mpc(value)) <= error
+            assert error < 1e-5 * abs(value)
