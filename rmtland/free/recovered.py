@@ -40,6 +40,12 @@ class RecoveredLaw(EmpiricalLaw):
     error: float = math.nan
     regularisation: str = ""
 
+    def _affine_image(self, scale: float, shift: float) -> Law | None:
+        order = slice(None) if scale > 0 else slice(None, None, -1)
+        weights = None if self.weights is None else self.weights[order]
+        values = (scale * self.eigenvalues + shift)[order]
+        return RecoveredLaw(values, weights, abs(scale) * self.error, self.regularisation)
+
     def __repr__(self) -> str:
         """Size, range and error."""
         return f"{super().__repr__()[:-1]}, Wasserstein error {self.error:.3g}>"

@@ -39,16 +39,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rmtland.arguments import finite
-from rmtland.laws.arcsine import Arcsine
-from rmtland.laws.discrete import Discrete, EmpiricalLaw
-from rmtland.laws.free_poisson import FreePoisson
 from rmtland.laws.inversion import s_transform_of
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support, upper_half_plane
 from rmtland.laws.levy import LevyLaw, LevyTriplet
-from rmtland.laws.marchenko_pastur import MarchenkoPastur
-from rmtland.laws.mixture_law import Mixture
-from rmtland.laws.semicircle import Semicircle
-from rmtland.laws.uniform import Uniform
 from rmtland.solution import Solution
 
 __all__ = ["Affine", "AffineLevy", "affine"]
@@ -83,26 +76,9 @@ def affine(law: Law, *, scale: float = 1.0, shift: float = 0.0) -> Law:
     scale, shift = _checked(law, scale, shift)
     if (scale, shift) == (1.0, 0.0):
         return law
-    if isinstance(law, Affine | AffineLevy):
-        return affine(law.law, scale=scale * law.scale, shift=scale * law.shift + shift)
-    if isinstance(law, Semicircle):
-        return Semicircle(scale * (scale * law.variance), scale * law.center + shift)
-    if isinstance(law, Arcsine | Uniform):
-        low, high = sorted((scale * law.low + shift, scale * law.high + shift))
-        return type(law)(low, high)
-    if isinstance(law, Discrete):
-        return Discrete(tuple(scale * x + shift for x in law.locations), law.weights)
-    if isinstance(law, EmpiricalLaw):
-        order = slice(None) if scale > 0 else slice(None, None, -1)
-        weights = None if law.weights is None else law.weights[order]
-        return EmpiricalLaw((scale * law.eigenvalues + shift)[order], weights)
-    if isinstance(law, Mixture):
-        parts = tuple(affine(part, scale=scale, shift=shift) for part in law.laws)
-        return Mixture(parts, law.weights)
-    if isinstance(law, MarchenkoPastur) and scale > 0 and shift == 0:
-        return MarchenkoPastur(law.aspect_ratio, scale * law.scale)
-    if isinstance(law, FreePoisson) and shift == 0:
-        return FreePoisson(law.rate, scale * law.jump)
+    own = law._affine_image(scale, shift)
+    if own is not None:
+        return own
     if isinstance(law, LevyLaw):
         return AffineLevy(law, scale, shift)
     return Affine(law, scale, shift)
@@ -125,6 +101,9 @@ class _AffineImage(Law):
     def atoms(self) -> Atoms:
         """The atoms of the law, mapped."""
         return tuple(sorted((self._push(place), mass) for place, mass in self.law.atoms))
+
+    def _affine_image(self, scale: float, shift: float) -> Law | None:
+        return affine(self.law, scale=scale * self.scale, shift=scale * self.shift + shift)
 
     def _push(self, x: float) -> float:
         return self.scale * x + self.shift + 0.0

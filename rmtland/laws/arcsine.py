@@ -38,7 +38,7 @@ from numpy.typing import ArrayLike
 
 from rmtland.laws.interval_law import IntervalLaw
 from rmtland.laws.inversion import elementwise
-from rmtland.laws.law import Complex, Real, accuracy_of_root
+from rmtland.laws.law import Complex, Law, Real, accuracy_of_root
 
 __all__ = ["Arcsine"]
 
@@ -60,6 +60,10 @@ class Arcsine(IntervalLaw):
 
     low: float = -2.0
     high: float = 2.0
+
+    def _affine_image(self, scale: float, shift: float) -> Law | None:
+        low, high = sorted((scale * self.low + shift, scale * self.high + shift))
+        return Arcsine(low, high)
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         to_low, to_high = z - self.low, z - self.high

@@ -211,6 +211,9 @@ class Discrete(PointMasses):
         object.__setattr__(self, "locations", tuple(merged))
         object.__setattr__(self, "weights", tuple(math.fsum(m) for m in merged.values()))
 
+    def _affine_image(self, scale: float, shift: float) -> Law | None:
+        return Discrete(tuple(scale * x + shift for x in self.locations), self.weights)
+
     @cached_property
     def _table(self) -> tuple[Real, Real]:
         return _frozen(np.array(self.locations)), _frozen(np.array(self.weights))
@@ -290,6 +293,11 @@ class EmpiricalLaw(PointMasses):
         nodes, weights = spectrum.measure
         nodes = np.where(np.abs(nodes) <= tolerance, 0.0, nodes)
         return cls(nodes, weights / math.fsum(weights))
+
+    def _affine_image(self, scale: float, shift: float) -> Law | None:
+        order = slice(None) if scale > 0 else slice(None, None, -1)
+        weights = None if self.weights is None else self.weights[order]
+        return EmpiricalLaw((scale * self.eigenvalues + shift)[order], weights)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, EmpiricalLaw):

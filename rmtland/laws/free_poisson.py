@@ -34,7 +34,7 @@ from numpy.typing import ArrayLike
 
 from rmtland.arguments import finite, positive
 from rmtland.laws.inversion import elementwise
-from rmtland.laws.law import Atoms, Complex, Real, Support, accuracy_of_root
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support, accuracy_of_root
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 
 __all__ = ["FreePoisson"]
@@ -83,6 +83,9 @@ class FreePoisson(LevyLaw):
     def atoms(self) -> Atoms:
         """The mass 1 - lambda at zero when lambda < 1."""
         return ((0.0, 1 - self.rate),) if self.rate < 1 else ()
+
+    def _affine_image(self, scale: float, shift: float) -> Law | None:
+        return FreePoisson(self.rate, scale * self.jump) if shift == 0 else None
 
     def s_transform(self, w: ArrayLike) -> Any:
         """S-transform 1/(j (lambda + w)) for real or complex `w` of any shape.

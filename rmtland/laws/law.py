@@ -103,6 +103,10 @@ class Law(abc.ABC):
         """First k free cumulants as exact rationals; a law gives these or its moments."""
         return free_cumulants_of(self._exact_moments(k))
 
+    def _affine_image(self, scale: float, shift: float) -> Law | None:
+        """Law of scale * X + shift in the same family; None where that is not closed under it."""
+        return None
+
     # Where it is -----------------------------------------------------------------------------
 
     @property

@@ -35,7 +35,7 @@ from numpy.typing import ArrayLike
 from rmtland.arguments import positive
 from rmtland.deprecation import renamed_argument, renamed_method
 from rmtland.laws.inversion import elementwise
-from rmtland.laws.law import Complex, Real, Support, accuracy_of_root
+from rmtland.laws.law import Complex, Law, Real, Support, accuracy_of_root
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 
 __all__ = ["MarchenkoPastur"]
@@ -85,6 +85,10 @@ class MarchenkoPastur(LevyLaw):
         """The null space of mass 1 - 1/phi at zero when phi > 1."""
         phi = self.aspect_ratio
         return ((0.0, (phi - 1) / phi),) if phi > 1 else ()
+
+    def _affine_image(self, scale: float, shift: float) -> Law | None:
+        closed = scale > 0 and shift == 0
+        return MarchenkoPastur(self.aspect_ratio, scale * self.scale) if closed else None
 
     def _exact_cumulants(self, k: int) -> list[Fraction]:
         s, phi = Fraction(self.scale), Fraction(self.aspect_ratio)

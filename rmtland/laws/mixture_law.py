@@ -31,6 +31,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rmtland.laws.affine_law import affine
 from rmtland.laws.discrete import Discrete, probability_weights
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support, upper_half_plane
 from rmtland.laws.quantiles import quantiles_within
@@ -119,6 +120,10 @@ class Mixture(Law):
             for place, mass in law.atoms:
                 masses[place] = masses.get(place, 0.0) + weight * mass
         return tuple(sorted(masses.items()))
+
+    def _affine_image(self, scale: float, shift: float) -> Law | None:
+        parts = tuple(affine(part, scale=scale, shift=shift) for part in self.laws)
+        return Mixture(parts, self.weights)
 
     def _parts(self) -> list[tuple[Law, float]]:
         return list(zip(self.laws, self.weights, strict=True))

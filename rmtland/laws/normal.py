@@ -86,6 +86,9 @@ class Normal(Law):
     def _scale(self) -> float:
         return math.sqrt(self.variance)
 
+    def _affine_image(self, scale: float, shift: float) -> Law | None:
+        return Normal(scale * (scale * self.variance), scale * self.center + shift)
+
     def _stieltjes(self, z: Complex) -> Complex:
         from scipy.special import wofz
 

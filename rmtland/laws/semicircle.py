@@ -27,7 +27,7 @@ import numpy as np
 
 from rmtland.arguments import finite, positive
 from rmtland.deprecation import renamed_argument
-from rmtland.laws.law import Complex, Real, Support, accuracy_of_root
+from rmtland.laws.law import Complex, Law, Real, Support, accuracy_of_root
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 
 __all__ = ["Semicircle"]
@@ -67,6 +67,9 @@ class Semicircle(LevyLaw):
         """The one interval of radius 2 sqrt(v) about the mean."""
         radius = 2 * math.sqrt(self.variance)
         return ((self.center - radius, self.center + radius),)
+
+    def _affine_image(self, scale: float, shift: float) -> Law | None:
+        return Semicircle(scale * (scale * self.variance), scale * self.center + shift)
 
     def _reciprocal(self, z: Complex) -> Complex:
         # h^2 - w h + v = 0 with w = z - mean; the larger root in modulus outside the support.

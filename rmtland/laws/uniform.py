@@ -35,7 +35,7 @@ from numpy.typing import ArrayLike
 
 from rmtland.laws.interval_law import IntervalLaw
 from rmtland.laws.inversion import elementwise
-from rmtland.laws.law import Complex, Real, accuracy_of_root
+from rmtland.laws.law import Complex, Law, Real, accuracy_of_root
 
 __all__ = ["Uniform"]
 
@@ -57,6 +57,10 @@ class Uniform(IntervalLaw):
 
     low: float = 0.0
     high: float = 1.0
+
+    def _affine_image(self, scale: float, shift: float) -> Law | None:
+        low, high = sorted((scale * self.low + shift, scale * self.high + shift))
+        return Uniform(low, high)
 
     def _stieltjes(self, z: Complex) -> Complex:
         width = self.high - self.low
