@@ -25,7 +25,8 @@ from rmtland import (
     free_product,
     free_sum,
 )
-from rmtland.free import FreeLevy
+from rmtland.free import FreeLevy, general_marchenko_pastur
+from rmtland.free.subordination.subordinated_law import SubordinatedLaw
 from rmtland.laws import (
     Affine,
     AffineLevy,
@@ -51,14 +52,44 @@ from rmtland.laws import (
     truncated,
 )
 
+TAGS = {
+    "atoms": "point masses beside or inside the bands",
+    "bands": "several bands, with gaps between them",
+    "no density": "point masses alone",
+    "unbounded": "a density that is infinite at an edge or inside",
+    "step": "a density that ends with a step",
+    "near critical": "a gap about to close, or an edge about to meet 0",
+    "solver": "no closed form: found by an iteration",
+    "wide range": "parameters over many decades",
+}
+"""What makes a law hard; a closed set (tests/test_law_table.py)."""
+
 
 class LawCase(NamedTuple):
-    """A law of the table, with the number of intervals and atoms it is known to have."""
+    """A law of the table, what it is known to have, and what makes it hard."""
 
     name: str
     law: Law
     intervals: int = 1
     atoms: int = 0
+    hard: tuple[str, ...] = ()
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """Tags from `TAGS`: those given, and those that follow from the rest."""
+        found = set(self.hard)
+        found |= {"atoms"} if self.atoms and self.intervals else set()
+        found |= {"bands"} if self.intervals > 1 else set()
+        found |= {"no density"} if not self.intervals else set()
+        found |= {"solver"} if isinstance(self.law, SubordinatedLaw) else set()
+        return frozenset(found)
+
+
+def tagged(*tags: str) -> list[LawCase]:
+    """Cases of the table with at least one of the tags."""
+    unknown = set(tags) - set(TAGS)
+    assert not unknown, f"unknown tags {unknown}"
+    return [case for case in LAWS if case.tags & set(tags)]
 
 
 def levy(*, drift=0.0, variance=0.0, rates=(), jumps=()):
@@ -74,25 +105,46 @@ LAWS: list[LawCase] = [
     LawCase("semicircle, wide", Semicircle(2.5e4, center=3.0)),
     LawCase("semicircle, narrow", Semicircle(1e-6, center=0.4)),
     LawCase("marchenko-pastur", MarchenkoPastur(0.3, 0.7)),
-    LawCase("marchenko-pastur, square", MarchenkoPastur(1.0, 1.9)),
-    LawCase("marchenko-pastur, nearly square", MarchenkoPastur(1 - 1e-9, 0.6)),
+    LawCase("marchenko-pastur, square", MarchenkoPastur(1.0, 1.9), hard=("unbounded",)),
+    LawCase(
+        "marchenko-pastur, nearly square", MarchenkoPastur(1 - 1e-9, 0.6), hard=("near critical",)
+    ),
     LawCase("marchenko-pastur, atom", MarchenkoPastur(2.5, 0.6), atoms=1),
-    LawCase("marchenko-pastur, 1e-3", MarchenkoPastur(1e-3, 40.0)),
-    LawCase("marchenko-pastur, 1e3", MarchenkoPastur(1e3, 0.02), atoms=1),
+    LawCase("marchenko-pastur, 1e-3", MarchenkoPastur(1e-3, 40.0), hard=("wide range",)),
+    LawCase("marchenko-pastur, 1e3", MarchenkoPastur(1e3, 0.02), atoms=1, hard=("wide range",)),
     LawCase("wishart + wigner", free_sum(MarchenkoPastur(0.5, 0.8), Semicircle(0.6))),
     LawCase("wishart + wigner, two intervals", WishartPlusWigner(1.93, 0.0088).law, intervals=2),
-    LawCase("wishart + wigner, phi 1e3", WishartPlusWigner(1e3, 0.3, 0.9).law, intervals=2),
+    LawCase(
+        "wishart + wigner, phi 1e3",
+        WishartPlusWigner(1e3, 0.3, 0.9).law,
+        intervals=2,
+        hard=("wide range",),
+    ),
     LawCase("wishart + wigner, far apart", WishartPlusWigner(50.0, 1e-3, 0.9).law, intervals=2),
-    LawCase("wishart + wigner, at the threshold", WishartPlusWigner(0.5, 0.0112712429690).law),
+    LawCase(
+        "wishart + wigner, at the threshold",
+        WishartPlusWigner(0.5, 0.0112712429690).law,
+        hard=("near critical",),
+    ),
     LawCase(
         "wishart + wigner, gap about to close",
         WishartPlusWigner(2.0, GAP_CLOSES * (1 - 1e-6)).law,
         intervals=2,
+        hard=("near critical",),
     ),
-    LawCase("wishart + wigner, gap just closed", WishartPlusWigner(2.0, GAP_CLOSES * 1.0001).law),
+    LawCase(
+        "wishart + wigner, gap just closed",
+        WishartPlusWigner(2.0, GAP_CLOSES * 1.0001).law,
+        hard=("near critical",),
+    ),
     LawCase("relu block", WishartPlusReluBlock(0.5, 0.3, 0.7).law),
-    LawCase("relu block, phi 1", WishartPlusReluBlock(1.0, 0.4, 1.3).law),
-    LawCase("relu block, unbounded density", WishartPlusReluBlock(2.0, 0.4, 1.3).law, intervals=2),
+    LawCase("relu block, phi 1", WishartPlusReluBlock(1.0, 0.4, 1.3).law, hard=("unbounded",)),
+    LawCase(
+        "relu block, unbounded density",
+        WishartPlusReluBlock(2.0, 0.4, 1.3).law,
+        intervals=2,
+        hard=("unbounded",),
+    ),
     LawCase("relu block, atom", WishartPlusReluBlock(4.0, 0.4, 1.3).law, intervals=2, atoms=1),
     LawCase("relu block, residual part", WishartPlusReluBlock(0.7, 0.4, 1.3).residual_law),
     LawCase("relu block, residual part, phi 1", WishartPlusReluBlock(1.0, 0.4).residual_law),
@@ -119,35 +171,38 @@ LAWS: list[LawCase] = [
         "unbounded density at a drift",
         levy(drift=1.25, rates=(0.25, 0.75), jumps=(-1.0, 6.0)),
         intervals=2,
+        hard=("unbounded",),
     ),
     LawCase("free poisson", FreePoisson(1.7, 0.6)),
     LawCase("free poisson, negative jump", FreePoisson(0.4, -1.3), atoms=1),
-    LawCase("free poisson, rate 1", FreePoisson(1.0, -0.8)),
-    LawCase("free poisson, rate 1e3", FreePoisson(1e3, 0.02)),
-    LawCase("arcsine", Arcsine(-1.0, 2.5)),
-    LawCase("uniform", Uniform(-0.5, 2.0)),
+    LawCase("free poisson, rate 1", FreePoisson(1.0, -0.8), hard=("unbounded",)),
+    LawCase("free poisson, rate 1e3", FreePoisson(1e3, 0.02), hard=("wide range",)),
+    LawCase("arcsine", Arcsine(-1.0, 2.5), hard=("unbounded",)),
+    LawCase("uniform", Uniform(-0.5, 2.0), hard=("step",)),
     LawCase("kesten-mckay", KestenMcKay(3.3)),
     LawCase("kesten-mckay, atoms", KestenMcKay(1.4), atoms=2),
-    LawCase("kesten-mckay, arcsine", KestenMcKay(2.0)),
+    LawCase("kesten-mckay, arcsine", KestenMcKay(2.0), hard=("unbounded",)),
     LawCase("wachter", Wachter(0.4, 0.7)),
     LawCase("wachter, atoms at both ends", Wachter(1.5, 1.8), atoms=2),
-    LawCase("wachter, unbounded at 0", Wachter(1.0, 0.3)),
-    LawCase("wachter, unbounded at 1", Wachter(0.6, 1.0)),
-    LawCase("wachter, 1e-3 and 900", Wachter(1e-3, 900.0), atoms=1),
+    LawCase("wachter, unbounded at 0", Wachter(1.0, 0.3), hard=("unbounded",)),
+    LawCase("wachter, unbounded at 1", Wachter(0.6, 1.0), hard=("unbounded",)),
+    LawCase("wachter, 1e-3 and 900", Wachter(1e-3, 900.0), atoms=1, hard=("wide range",)),
     LawCase("wachter, projection", Wachter(3.0, 4.0), intervals=0, atoms=2),
     LawCase("free meixner", FreeMeixner(0.7, 0.4)),
     LawCase("free meixner, atom", FreeMeixner(-2.0, 0.3), atoms=1),
     LawCase("free meixner, two atoms", FreeMeixner(0.4, -0.8), atoms=2),
-    LawCase("free meixner, unbounded", FreeMeixner(1.0, 0.0)),
+    LawCase("free meixner, unbounded", FreeMeixner(1.0, 0.0), hard=("unbounded",)),
     LawCase("free meixner, gamma", FreeMeixner(1.4, 0.49)),
-    LawCase("free meixner, nearly gamma", FreeMeixner(1.4, 0.49 + 1e-6)),
+    LawCase("free meixner, nearly gamma", FreeMeixner(1.4, 0.49 + 1e-6), hard=("near critical",)),
     LawCase("free meixner, two points", FreeMeixner(0.6, -1.0), intervals=0, atoms=2),
-    LawCase("fuss-catalan", FussCatalan(2.0)),
-    LawCase("fuss-catalan, 0.4", FussCatalan(0.4)),
-    LawCase("fuss-catalan, 5", FussCatalan(5.0)),
+    LawCase("fuss-catalan", FussCatalan(2.0), hard=("unbounded",)),
+    LawCase("fuss-catalan, 0.4", FussCatalan(0.4), hard=("unbounded",)),
+    LawCase("fuss-catalan, 5", FussCatalan(5.0), hard=("unbounded",)),
     LawCase("jacobi weight", JacobiWeight(1.5, 0.3, -0.6, 2.2)),
-    LawCase("jacobi weight, unbounded", JacobiWeight(0.7, -0.8, 0.0, 3.0)),
-    LawCase("jacobi weight, large exponents", JacobiWeight(40.0, 7.0, -1.2, 1.5)),
+    LawCase("jacobi weight, unbounded", JacobiWeight(0.7, -0.8, 0.0, 3.0), hard=("unbounded",)),
+    LawCase(
+        "jacobi weight, large exponents", JacobiWeight(40.0, 7.0, -1.2, 1.5), hard=("wide range",)
+    ),
     LawCase("discrete", Discrete((-1.0, 0.25, 3.0), (0.2, 0.5, 0.3)), intervals=0, atoms=3),
     LawCase(
         "empirical", EmpiricalLaw(np.random.default_rng(3).normal(size=40)), intervals=0, atoms=40
@@ -175,8 +230,9 @@ LAWS: list[LawCase] = [
     ),
     LawCase(
         "five points + semicircle",
-        free_sum(Discrete((-4.0, -1.5, 0.5, 2.0, 5.0), (0.1, 0.3, 0.2, 0.25, 0.15)),
-                 Semicircle(0.02)),
+        free_sum(
+            Discrete((-4.0, -1.5, 0.5, 2.0, 5.0), (0.1, 0.3, 0.2, 0.25, 0.15)), Semicircle(0.02)
+        ),
         intervals=5,
     ),
     LawCase(
@@ -199,14 +255,36 @@ LAWS: list[LawCase] = [
     ),
     LawCase("free power", free_power(Uniform(-0.5, 2.0), 2.6)),
     LawCase("free compression", free_compression(Wachter(0.4, 0.7), 0.35)),
-    LawCase("truncated", truncated(Semicircle(0.3, 1.0), 0.5, 1.7)),
-    LawCase("truncated, one side", truncated(MarchenkoPastur(2.5, 0.6), 0.8)),
-    LawCase("truncated, atom kept", truncated(MarchenkoPastur(2.5, 0.6), 0.0, 1.9), atoms=1),
-    LawCase("truncated normal", truncated(Normal(0.5, 0.2), -1.0, 2.0)),
+    LawCase("signs to the power 1.5", free_power(Discrete((-1.0, 1.0), (0.5, 0.5)), 1.5), atoms=2),
+    LawCase(
+        "sum of two atomic laws",
+        free_sum(Discrete((0.0, 1.0), (0.3, 0.7)), Discrete((0.0, 2.0, 3.0), (0.6, 0.2, 0.2))),
+        intervals=3,
+        atoms=1,
+    ),
+    LawCase(
+        "product with a null space",
+        free_product(MarchenkoPastur(2.0, 0.9), MarchenkoPastur(0.5, 1.1)),
+        atoms=1,
+    ),
+    LawCase(
+        "two populations",
+        general_marchenko_pastur(Discrete((1.0, 10.0), (0.6, 0.4)), 0.05),
+        intervals=2,
+    ),
+    LawCase("truncated", truncated(Semicircle(0.3, 1.0), 0.5, 1.7), hard=("step",)),
+    LawCase("truncated, one side", truncated(MarchenkoPastur(2.5, 0.6), 0.8), hard=("step",)),
+    LawCase(
+        "truncated, atom kept",
+        truncated(MarchenkoPastur(2.5, 0.6), 0.0, 1.9),
+        atoms=1,
+        hard=("step",),
+    ),
+    LawCase("truncated normal", truncated(Normal(0.5, 0.2), -1.0, 2.0), hard=("step",)),
     LawCase("tilted", tilted(Semicircle(0.3, 1.0), np.exp)),
     LawCase("tilted, atoms", tilted(KestenMcKay(1.4), np.exp), atoms=2),
     LawCase("tilted, atom gone", tilted(MarchenkoPastur(2.5, 0.6), np.square)),
-]  # fmt: skip
+]
 
 
 # Without ends: half of what is tested over `LAWS` does not apply, see tests/laws/test_normal.py.

@@ -7,12 +7,15 @@ import pytest
 from hypothesis import given, settings
 from law_table import (
     LAWS,
+    TAGS,
     UNBOUNDED,
     integral,
     laws,
     models,
     moment_by_partitions,
     noncrossing_partitions,
+    pieces,
+    tagged,
     triplets,
 )
 
@@ -74,6 +77,26 @@ def test_the_table_holds_the_uncomfortable_cases():
     assert min(ratios) <= 1e-3
     assert max(ratios) >= 1e3
     assert 1 in ratios
+
+
+def test_tags_are_a_closed_set_that_is_used():
+    assert {tag for case in LAWS for tag in case.tags} == set(TAGS)
+    for tag in TAGS:
+        assert len(tagged(tag)) >= 3
+    with pytest.raises(AssertionError, match="unknown tags"):
+        tagged("hard")
+
+
+@pytest.mark.parametrize("case", tagged("unbounded"), ids=lambda case: case.name)
+def test_densities_said_to_be_unbounded_are(case):
+    ends = [end for piece in pieces(case.law) for end in piece]
+    assert np.isinf(case.law.pdf(ends)).any() or isinstance(case.law, LevyLaw)
+
+
+@pytest.mark.parametrize("case", tagged("step"), ids=lambda case: case.name)
+def test_densities_said_to_step_do(case):
+    values = case.law.pdf(np.ravel(case.law.support))
+    assert (np.isfinite(values) & (values > 0)).any()
 
 
 def test_noncrossing_partitions_are_counted_by_catalan():

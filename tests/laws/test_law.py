@@ -17,6 +17,7 @@ from law_table import (
     interior,
     moment_by_partitions,
     pieces,
+    tagged,
     terms,
     width,
 )
@@ -39,6 +40,15 @@ from rmtland.laws import (
 from rmtland.solution import Status
 
 every_law = pytest.mark.parametrize("law", [pytest.param(c.law, id=c.name) for c in LAWS])
+laws_with_atoms = pytest.mark.parametrize(
+    "law", [pytest.param(c.law, id=c.name) for c in tagged("atoms", "no density")]
+)
+laws_with_pieces = pytest.mark.parametrize(
+    "law", [pytest.param(c.law, id=c.name) for c in tagged("atoms", "no density", "bands")]
+)
+laws_with_bands = pytest.mark.parametrize(
+    "law", [pytest.param(c.law, id=c.name) for c in LAWS if c.intervals]
+)
 METHODS = ("pdf", "cdf", "mass_below", "ppf", "stieltjes", "log_potential", "r_transform")
 
 
@@ -107,7 +117,7 @@ def test_distribution_function_is_the_integral_of_the_density(law):
         assert below == pytest.approx(mass, abs=1e-12 + blur(law))
 
 
-@every_law
+@laws_with_bands
 def test_derivative_of_the_distribution_function_is_the_density(law):
     for low, high in pieces(law):
         x = low + (high - low) * np.linspace(0.1, 0.9, 9)
@@ -119,11 +129,9 @@ def test_derivative_of_the_distribution_function_is_the_density(law):
         np.testing.assert_allclose(slope, law.pdf(x), rtol=1e-4, atol=2e-12 / (high - low))
 
 
-@every_law
+@laws_with_bands
 def test_tails_near_an_edge_are_the_integral_of_the_density(law):
     """Relative accuracy of the mass in the first 1e-6 of an interval, from the left."""
-    if not law.support:
-        pytest.skip("all of the law is atoms: there is no edge")
     low, high = law.support[0]
     x = low + 1e-6 * (high - low)
     mass, _ = integral(law, np.ones_like, high=x)
@@ -184,7 +192,7 @@ def test_mass_below_leaves_out_the_atom(law):
     np.testing.assert_allclose(law.mass_below(x), law.cdf(x), atol=2e-15)
 
 
-@every_law
+@laws_with_bands
 def test_edges_are_where_the_density_vanishes(law):
     assert all(a < b for a, b in law.support)
     assert all(b[1] < a[0] for b, a in zip(law.support, law.support[1:], strict=False))
@@ -202,7 +210,7 @@ def test_edges_are_where_the_density_vanishes(law):
 # Quantiles -----------------------------------------------------------------------------------
 
 
-@every_law
+@laws_with_bands
 def test_quantile_inverts_the_distribution_function(law):
     for low, high in pieces(law):
         x = low + (high - low) * np.sin(np.linspace(0.2, np.pi - 0.2, 15) / 2) ** 2
@@ -236,7 +244,7 @@ def test_quantiles_of_zero_and_one_are_the_ends(law):
     assert law.ppf(0.0) <= law.ppf(1e-300) <= law.ppf(1e-9)
 
 
-@every_law
+@laws_with_pieces
 def test_quantiles_beside_a_gap_and_on_an_atom(law):
     atoms = [(place, place) for place, _ in law.atoms if not in_band(law, place)]
     for (start, left), (right, end) in pairwise(sorted([*law.support, *atoms])):
@@ -411,8 +419,9 @@ def test_stieltjes_in_the_gaps_is_real_and_right(law):
         assert value == pytest.approx(by_integral, rel=1e-9, abs=slack)
 
 
-@every_law
+@laws_with_atoms
 def test_stieltjes_is_infinite_at_an_atom(law):
+    assert law.atoms
     for place, mass in law.atoms:
         assert np.isinf(law.stieltjes(place))
         height = (1e-9 if law.support else 2e-10) * width(law)
