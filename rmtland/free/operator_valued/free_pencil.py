@@ -465,6 +465,17 @@ class FreePencil(ResolventEquation):
         if not known.size or not z.size:
             return self._descended(z)
         found = self._from(z, known, values)
+        for _ in range(3):
+            # Neighbours that were solved are closer than the table.
+            lost = ~found.accepted
+            near = np.flatnonzero(found.accepted)
+            if not lost.any() or not near.size:
+                break
+            near = near[np.argsort(z[near].real, kind="stable")]
+            again = self._from(z[lost], z[near], found.coordinates[near])
+            _replace(found, lost, again)
+            if not again.accepted.any():
+                break
         lost = ~found.accepted
         if lost.any():
             _replace(found, lost, self._descended(z[lost]))

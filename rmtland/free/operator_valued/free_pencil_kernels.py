@@ -93,54 +93,65 @@ def resolvents(z, u, constant, frames, basis, starts, kinds, cores_inverse, m, x
 
 
 @compiled(error_model="numpy")
-def _law_block(x, lifted, sigma, core, core_inverse, zeta, g, slope, difference):
-    """Sigma of a law, w, and what its derivative needs: F^-1, D^-1 and coefficients of f(A)."""
-    r = core.shape[0]
-    w = lifted + sigma
+def _law_terms(x, up, own, core_inverse, zeta, g, slope, difference, value, left, right):
+    """Sigma of a law into `value`, and its derivative X -> sum of left_t X right_t; returns w.
+
+    With A = D^-1 w, N = A - mean and N^2 = half^2 the derivative of f(A) in the direction E is
+    E (even + odd N) + N E (odd + square N); w - F(w)^-1 has D in front and behind.
+    """
+    r = own.shape[0]
+    w = up + own
     a = _product(core_inverse, w)
-    value = np.zeros((r, r), dtype=np.complex128)
+    f = np.zeros((r, r), dtype=np.complex128)
+    even, odd, square = slope[0], 0j, 0j
     if r == 1:
-        value[0, 0] = g[0]
+        f[0, 0] = g[0]
+        a[0, 0] = 0.0
     else:
-        mean, g_mean = (zeta[0] + zeta[1]) / 2, (g[0] + g[1]) / 2
-        for i in range(2):
-            for j in range(2):
-                value[i, j] = difference * a[i, j]
-            value[i, i] += g_mean - difference * mean
-    back = np.empty((r, r), dtype=np.complex128)
-    if not _inverted(_product(value, core_inverse), back):
-        back[:] = np.nan
-    return w, a, back
-
-
-@compiled(error_model="numpy")
-def _of_w(dw, a, back, core_inverse, zeta, slope, difference):
-    """Differentiate w - F(w)^-1 in the direction dw."""
-    r = dw.shape[0]
-    move = _product(core_inverse, dw)
-    if r == 1:
-        inner = slope[0] * move
-    else:
-        # with N = A - mean and N^2 = half^2, eigenprojections are (1 +- N/half)/2
         mean, half = (zeta[0] + zeta[1]) / 2, (zeta[0] - zeta[1]) / 2
-        nilpotent = a.copy()
-        nilpotent[0, 0] -= mean
-        nilpotent[1, 1] -= mean
+        a[0, 0] -= mean
+        a[1, 1] -= mean
+        f[:] = difference * a
+        f[0, 0] += (g[0] + g[1]) / 2
+        f[1, 1] += (g[0] + g[1]) / 2
         even = (slope[0] + slope[1] + 2 * difference) / 4
-        odd, square = 0j, 0j
         scale = abs(zeta[0]) + abs(zeta[1])
         if abs(half) > 1e-8 * scale:
             odd = (slope[0] - slope[1]) / (4 * half)
         if abs(half) > 1e-5 * scale:
             square = (slope[0] + slope[1] - 2 * difference) / (4 * half * half)
-        left = _product(nilpotent, move)
-        inner = (
-            even * move
-            + odd * (left + _product(move, nilpotent))
-            + square * _product(left, nilpotent)
-        )
-    inner = _product(inner, core_inverse)
-    return dw + _product(_product(back, inner), back)
+    back = np.empty((r, r), dtype=np.complex128)
+    if not _inverted(_product(f, core_inverse), back):
+        back[:] = np.nan
+    value[:] = w - back
+    before, after = _product(back, core_inverse), _product(core_inverse, back)
+    first, second = odd * a, square * a
+    for i in range(r):
+        left[0, i, i], right[0, i, i] = 1.0, 1.0
+        first[i, i] += even
+        second[i, i] += odd
+    left[1], right[1] = before, _product(first, after)
+    left[2], right[2] = _product(_product(back, a), core_inverse), _product(second, after)
+    return w
+
+
+@compiled(error_model="numpy")
+def _levy_terms(x, core, variance, rates, jumps, value, left, right):
+    """Sigma of a rational R-transform into `value`, and its derivative."""
+    r = core.shape[0]
+    left[0], right[0] = variance * core, core
+    value[:] = variance * _product(_product(core, x), core)
+    inverse = np.empty((r, r), dtype=np.complex128)
+    for q in range(jumps.size):
+        if rates[q] != 0.0:
+            inner = -jumps[q] * _product(x, core)
+            for i in range(r):
+                inner[i, i] += 1.0
+            if not _inverted(inner, inverse):
+                inverse[:] = np.nan
+            ratio = _product(core, inverse)
+            value += rates[q] * jumps[q] * ratio
+            left[1 + q], right[1 + q] = rates[q] * jumps[q] ** 2 * ratio, ratio
 
 
 @compiled(error_model="numpy")
@@ -152,6 +163,24 @@ def _largest(a):
 
 
 @compiled(error_model="numpy")
+def _sandwiched(left, inner, right, work, out):
+    """Add left @ inner @ right to `out`."""
+    r = inner.shape[0]
+    for i in range(r):
+        for j in range(r):
+            total = 0j
+            for c in range(r):
+                total += left[i, c] * inner[c, j]
+            work[i, j] = total
+    for i in range(r):
+        for j in range(r):
+            total = 0j
+            for c in range(r):
+                total += work[i, c] * right[c, j]
+            out[i, j] += total
+
+
+@compiled(error_model="numpy")
 def linearised(
     u, m, x, lifted, zeta, g, slope, differences, frames, basis, starts, owners, kinds, cores,
     cores_inverse, variances, rates, jumps, jacobian, defect, change, terms, moves,
@@ -159,90 +188,86 @@ def linearised(
     """Fill the defect (n, d), its Jacobian, minus its slope in z, its terms, and both solutions."""
     k, r = frames.shape
     d = u.shape[1]
-    adjoint = frames.conj().T.copy()
+    most = 0
+    for part in range(kinds.size):
+        most = max(most, starts[part + 1] - starts[part])
+    count = max(3, 1 + jumps.shape[1])
+    lefts = np.empty((count, most, most), dtype=np.complex128)
+    rights = np.empty((count, most, most), dtype=np.complex128)
+    buffers = np.empty((5, most, most), dtype=np.complex128)
+    sigma = np.empty((r, r), dtype=np.complex128)
+    column = np.empty(r, dtype=np.complex128)
+    row = np.empty(r, dtype=np.complex128)
+    system = np.empty((d, d), dtype=np.complex128)
     for n in range(u.shape[0]):
-        sigma = np.zeros((r, r), dtype=np.complex128)
+        sigma[:] = 0.0
         for a in range(d):
-            for i in range(r):
-                for j in range(r):
-                    if basis[a, i, j] != 0.0:
-                        sigma[i, j] += u[n, a] * basis[a, i, j]
-        left = np.zeros(r, dtype=np.complex128)
-        right = np.zeros(r, dtype=np.complex128)
+            for i in range(starts[owners[a]], starts[owners[a] + 1]):
+                for j in range(starts[owners[a]], starts[owners[a] + 1]):
+                    sigma[i, j] += u[n, a] * basis[a, i, j]
         for i in range(r):
+            column[i], row[i] = 0.0, 0.0
             for c in range(k):
-                left[i] += adjoint[i, c] * m[n, c, 0]
-                right[i] += m[n, 0, c] * frames[c, i]
+                column[i] += np.conj(frames[c, i]) * m[n, c, 0]
+                row[i] += m[n, 0, c] * frames[c, i]
         for part in range(kinds.size):
             low, high = starts[part], starts[part + 1]
             size = high - low
-            block = x[n, low:high, low:high].copy()
-            own = sigma[low:high, low:high].copy()
+            left, right = lefts[:, :size, :size], rights[:, :size, :size]
+            left[:], right[:] = 0.0, 0.0
+            value, dm = buffers[0, :size, :size], buffers[1, :size, :size]
+            moved, work = buffers[2, :size, :size], buffers[3, :size, :size]
+            block, own = x[n, low:high, low:high], sigma[low:high, low:high]
             core = cores[low:high, low:high].copy()
-            core_adjoint = core.conj().T.copy()
-            core_inverse = cores_inverse[low:high, low:high].copy()
-            up = lifted[n, low:high, low:high].copy()
-            w, a_matrix, back = block, block, block
-            points, values, slopes = zeta[n, low:high], g[n, low:high], slope[n, low:high]
-            difference = differences[n, part]
-            ratios = np.zeros((jumps.shape[1], size, size), dtype=np.complex128)
+            up = lifted[n, low:high, low:high]
+            used = 2
+            weight = _largest(own)
             if kinds[part] == 0:
-                w, a_matrix, back = _law_block(
-                    block, up, own, core, core_inverse, points, values, slopes, difference
-                )
-                value = w - back
-            elif kinds[part] == 1:
-                value = variances[part] * _product(_product(core, block), core)
-                for q in range(jumps.shape[1]):
-                    if rates[part, q] != 0.0:
-                        inner = -jumps[part, q] * _product(block, core)
-                        for i in range(size):
-                            inner[i, i] += 1.0
-                        inverse = np.empty_like(inner)
-                        if not _inverted(inner, inverse):
-                            inverse[:] = np.nan
-                        ratios[q] = _product(core, inverse)
-                        value = value + rates[part, q] * jumps[part, q] * ratios[q]
-            else:
-                value = variances[part] * (
-                    _product(_product(core, block), core_adjoint)
-                    + _product(_product(core_adjoint, block), core)
-                )
-            weight = _largest(value) + _largest(own)
-            if kinds[part] == 0:
+                used = 3
+                w = _law_terms(
+                    block, up, own, cores_inverse[low:high, low:high], zeta[n, low:high],
+                    g[n, low:high], slope[n, low:high], differences[n, part], value, left, right,
+                )  # fmt: skip
                 weight += _largest(w)
+            elif kinds[part] == 1:
+                used = 1 + jumps.shape[1]
+                _levy_terms(
+                    block, core, variances[part], rates[part], jumps[part], value, left, right
+                )
+            else:
+                adjoint = core.conj().T.copy()
+                left[0], right[0] = variances[part] * core, adjoint
+                left[1], right[1] = variances[part] * adjoint, core
+                value[:] = 0.0
+                for t in range(2):
+                    _sandwiched(left[t], block, right[t], work, value)
+            weight += _largest(value)
             for b in range(d + 1):
-                dm = np.zeros((size, size), dtype=np.complex128)
+                dm[:] = 0.0
                 if b < d:
                     first, last = starts[owners[b]], starts[owners[b] + 1]
-                    for i in range(size):
-                        for p in range(first, last):
-                            for q in range(first, last):
-                                if basis[b, p, q] != 0.0:
+                    for p in range(first, last):
+                        for q in range(first, last):
+                            if basis[b, p, q] != 0.0:
+                                for i in range(size):
                                     factor = x[n, low + i, p] * basis[b, p, q]
                                     for j in range(size):
                                         dm[i, j] += factor * x[n, q, low + j]
                 else:
                     for i in range(size):
                         for j in range(size):
-                            dm[i, j] = -left[low + i] * right[low + j]
-                if kinds[part] == 0:
-                    dw = -_product(_product(up, dm), up)
-                    if b < d and owners[b] == part:
-                        dw = dw + basis[b, low:high, low:high]
-                    moved = _of_w(dw, a_matrix, back, core_inverse, points, slopes, difference)
-                elif kinds[part] == 1:
-                    moved = variances[part] * _product(_product(core, dm), core)
-                    for q in range(jumps.shape[1]):
-                        if rates[part, q] != 0.0:
-                            moved = moved + rates[part, q] * jumps[part, q] ** 2 * _product(
-                                _product(ratios[q], dm), ratios[q]
-                            )
-                else:
-                    moved = variances[part] * (
-                        _product(_product(core, dm), core_adjoint)
-                        + _product(_product(core_adjoint, dm), core)
-                    )
+                            dm[i, j] = -column[low + i] * row[low + j]
+                if kinds[part] == 0:  # dw = -m^-1 dm m^-1 + dSigma
+                    moved[:] = 0.0
+                    _sandwiched(up, dm, up, work, moved)
+                    for i in range(size):
+                        for j in range(size):
+                            dm[i, j] = -moved[i, j]
+                            if b < d and owners[b] == part:
+                                dm[i, j] += basis[b, low + i, low + j]
+                moved[:] = 0.0
+                for t in range(used):
+                    _sandwiched(left[t], dm, right[t], work, moved)
                 for a in range(d):
                     if owners[a] != part:
                         continue
@@ -263,9 +288,10 @@ def linearised(
                         total += np.conj(basis[a, low + i, low + j]) * value[i, j]
                 defect[n, a] = u[n, a] - total
                 terms[n, a] = weight
-        work = jacobian[n].copy()
         for a in range(d):
             moves[n, a, 0] = defect[n, a]
             moves[n, a, 1] = change[n, a]
-        if not eliminate(work, moves[n]):
+            for b in range(d):
+                system[a, b] = jacobian[n, a, b]
+        if not eliminate(system, moves[n]):
             moves[n] = np.nan

@@ -208,8 +208,11 @@ def _diagonal_physical(z, u, du, pencil, basis, m, blur):
 
 
 @compiled()
-def _newton(z, u, pencil, mean, basis, functionals, m, scale, limit):
-    """Newton's method at one point, in place: (accepted, steps, size of the relative defect)."""
+def _newton(z, u, du, pencil, mean, basis, functionals, m, scale, limit):
+    """Newton's method at one point, in place: (accepted, steps, size of the relative defect).
+
+    `du` becomes the derivative of u in z.
+    """
     r = u.size
     jacobian = np.empty((r, r), dtype=np.complex128)
     defect = np.empty(r, dtype=np.complex128)
@@ -247,6 +250,7 @@ def _newton(z, u, pencil, mean, basis, functionals, m, scale, limit):
             lifted = max(lifted, abs(u[a]))
         rounding = min(1e-15 * (1.0 + largest * lifted), 1e-8)
         if size < 1e-15 or (stalls and size < max(1e-12, rounding)):
+            du[:] = right[:, 1]
             blur = np.sqrt(rounding)  # of a double root, at an edge: both signs of Im M meet there
             if basis.ndim == 3:
                 return _matrix_physical(z, u, right[:, 1], pencil, basis, m, blur), step, size
@@ -281,6 +285,7 @@ def follow(z, top, top_height, pencil, mean, basis, functionals):
     """
     n, r = z.size, top.size
     values = np.empty((n, r), dtype=np.complex128)
+    slopes = np.zeros((n, r), dtype=np.complex128)
     matrices = np.empty((n, *mean.shape), dtype=np.complex128)
     accepted = np.zeros(n, dtype=np.bool_)
     steps = np.zeros(n, dtype=np.int64)
@@ -289,11 +294,24 @@ def follow(z, top, top_height, pencil, mean, basis, functionals):
         m = matrices[i]
         u = values[i]
         if i and accepted[i - 1]:
-            u[:] = values[i - 1]
-            fine, count, defect = _newton(
-                z[i], u, pencil, mean, basis, functionals, m, top_height, 12
-            )
-            steps[i] += count
+            # Along the tangent where that is a small step, else from the neighbour itself
+            size, change = 0.0, 0.0
+            for a in range(r):
+                u[a] = values[i - 1, a] + slopes[i - 1, a] * (z[i] - z[i - 1])
+                size = max(size, abs(values[i - 1, a]))
+                change = max(change, abs(u[a] - values[i - 1, a]))
+            fine = False
+            if change < 0.2 * size:
+                fine, count, defect = _newton(
+                    z[i], u, slopes[i], pencil, mean, basis, functionals, m, top_height, 8
+                )
+                steps[i] += count
+            if not fine:
+                u[:] = values[i - 1]
+                fine, count, defect = _newton(
+                    z[i], u, slopes[i], pencil, mean, basis, functionals, m, top_height, 12
+                )
+                steps[i] += count
             if fine:
                 accepted[i], defects[i] = True, defect
                 continue
@@ -322,7 +340,7 @@ def follow(z, top, top_height, pencil, mean, basis, functionals):
                     trial = goal.real + 1j * height
                 u[:] = good
                 fine, count, defect = _newton(
-                    trial, u, pencil, mean, basis, functionals, m, top_height, _NEWTON
+                    trial, u, slopes[i], pencil, mean, basis, functionals, m, top_height, _NEWTON
                 )
                 steps[i] += count
                 if fine:
@@ -344,6 +362,6 @@ def follow(z, top, top_height, pencil, mean, basis, functionals):
         accepted[i] = place == z[i]
         if not accepted[i] or defects[i] == np.inf:
             accepted[i], count, defects[i] = _newton(
-                z[i], u, pencil, mean, basis, functionals, m, top_height, _NEWTON
+                z[i], u, slopes[i], pencil, mean, basis, functionals, m, top_height, _NEWTON
             )
     return values, matrices, accepted, steps, defects

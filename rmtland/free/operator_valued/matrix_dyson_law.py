@@ -87,7 +87,8 @@ class MatrixDysonLaw(ResolventLaw):
                     new = new + energies[i] @ matrices[order - 2 - i]
                 matrices.append(new)
             weights = np.asarray(equation.weights)
-            return [Fraction(float((weights @ np.diagonal(m)).real)) for m in matrices]
+            found = [Fraction(float((weights @ np.diagonal(m)).real)) for m in matrices]
+            return [Fraction(1), *found[1:]]
         return self._moments_on_circle(k)
 
 

@@ -17,7 +17,7 @@ Examples
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -31,12 +31,15 @@ from rmtland.free.operator_valued.resolvent_support import (
     mass_up_to,
     without_turns,
 )
+from rmtland.laws.certificate import certify
 from rmtland.laws.law import Law, upper_half_plane
 from rmtland.solution import ConvergenceError, Solution, Status
 from rmtland.typing import ArrayLike, Atoms, Complex, Real, Support
 
 __all__ = ["ResolventLaw"]
 
+_TOLERANCE = 1e-6  # of the certificate
+_EVALUATIONS = 600
 _BLUR = 3e-7  # beside an atom, where the continuous part of G is lost in rounding
 
 
@@ -70,7 +73,35 @@ class ResolventLaw(Law):
 
     @cached_property
     def _structure(self) -> Structure:
-        return self._search.structure
+        """Bands and atoms, of a law that has passed its certificate."""
+        found = self._search.structure
+        self.__dict__["_structure"] = found  # the certificate asks for it
+        try:
+            certify(self, tolerance=_TOLERANCE, quantiles=False, evaluations=_EVALUATIONS)
+        except ConvergenceError:
+            del self.__dict__["_structure"]
+            raise
+        return found
+
+    def prepare(self, progress: Callable[[str, float, float], None] | None = None) -> None:
+        """Search bands and atoms now.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called as progress(stage, share, seconds): the stage of the search, the share of the
+            work that is done, and an estimate of the seconds that are left.
+
+        Raises
+        ------
+        ConvergenceError
+            If what is found is not a law.
+        """
+        self._search.progress = progress
+        self._structure  # noqa: B018
+        self._search.progress = None
+        if progress is not None:
+            progress("done", 1.0, 0.0)
 
     @property
     def support(self) -> Support:

@@ -24,7 +24,8 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
@@ -89,6 +90,7 @@ class SupportSearch:
         self._places = np.array(sorted(set(places)))
         self._ranks = tuple(ranks)
         self._known: dict[float, tuple[bool, float, float]] = {}
+        self.progress: Callable[[str, float, float], None] | None = None
 
     # Points ----------------------------------------------------------------------------------
 
@@ -214,18 +216,30 @@ class SupportSearch:
         ConvergenceError
             If masses do not add up.
         """
+        started = time.perf_counter()
+
+        def report(stage: str, share: float) -> None:
+            if self.progress is not None:
+                seconds = (time.perf_counter() - started) * (1 / share - 1)
+                self.progress(stage, share, seconds)
+
+        self.constant  # noqa: B018
+        report("range", 0.3)
         x = self._grid()
         inside = self.inside(x)
+        report("grid", 0.6)
         x, inside = self._without_empty_bands(x, inside)
         atoms = list(self._expected_atoms)
         x, inside = self._with_hidden_bands(x, inside, atoms)
         x, inside = self._with_hidden_gaps(x, inside)
+        report("gaps", 0.8)
         changes = np.flatnonzero(inside[1:] != inside[:-1])
         edges = [self._edge(float(x[i + 1 - inside[i]]), float(x[i + inside[i]])) for i in changes]
         # Two edges that are one to rounding are a cusp, where no gap is open.
         for i in range(len(edges) - 2, 1, -1):
             if i % 2 == 0 and edges[i] - edges[i - 1] <= _CUSP * self.radius:
                 del edges[i - 1 : i + 1]
+        report("edges", 0.95)
         bands = tuple((edges[i], edges[i + 1]) for i in range(0, len(edges), 2))
         self._add_atoms_in_gaps(bands, atoms)
         known = tuple(sorted(self._rounded(atom) for atom in atoms))

@@ -94,7 +94,9 @@ class Polynomial:
         for word, value in coefficients.items():
             number = complex(value)
             if not cmath.isfinite(number):
-                raise ValueError(f"the coefficient of {_written(word)} must be finite; got {value}")
+                raise ValueError(
+                    f"coefficients must be finite; the word {_written(tuple(word))} has {value}"
+                )
             for letter in word:
                 if kinds.setdefault(letter.name, letter.self_adjoint) != letter.self_adjoint:
                     raise ValueError(f"{letter.name} is declared self-adjoint and not self-adjoint")

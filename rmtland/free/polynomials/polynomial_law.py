@@ -66,10 +66,12 @@ from rmtland.free.polynomials.noncommutative_polynomial import (
     WordMoments,
     free_variables,
 )
+from rmtland.free.polynomials.reductions import free_summands, sandwich, square_of
 from rmtland.free.polynomials.two_projections import (
     is_two_point,
     law_of_two_point_polynomial,
 )
+from rmtland.free.products import free_product
 from rmtland.free.sums import free_sum
 from rmtland.laws.affine_law import affine
 from rmtland.laws.discrete import Discrete
@@ -226,6 +228,7 @@ def law_of_polynomial(
     polynomial: Polynomial | Callable[..., Any],
     *,
     route: str = "automatic",
+    progress: Callable[[str, float, float], None] | None = None,
     **variables: Law | Circular,
 ) -> Law:
     """Return the law of a self-adjoint polynomial in free variables.
@@ -240,6 +243,10 @@ def law_of_polynomial(
         "gaussian" for a matrix Dyson equation, which needs variables with rational R-transforms
         (and circular ones); "subordination" for the route that takes any law; "automatic" chooses
         the first where it can.
+    progress : callable, optional
+        Called as progress(stage, share, seconds) while bands and atoms are searched, with the
+        share of the work that is done and an estimate of the seconds that are left. With it the
+        search is done at once, without it when it is first needed; closed forms need none.
     **variables : Law or Circular
         The law of each variable, of bounded support; a measured or deterministic spectrum is an
         `EmpiricalLaw`. A `Circular` variable is not self-adjoint.
@@ -249,7 +256,8 @@ def law_of_polynomial(
     Law
         A `PolynomialLaw`; on the automatic route, for two variables of two-point laws a closed form
         (`rmtland.free.polynomials.two_projections`), for a polynomial of degree one the free sum,
-        for one of degree zero a point mass, and for one variable the image of its law (`Image`).
+        for one of degree zero a point mass, for one variable the image of its law (`Image`), and
+        what `rmtland.free.polynomials.reductions` reduces to these.
 
     Raises
     ------
@@ -258,8 +266,46 @@ def law_of_polynomial(
         support, or the route does not suit the laws.
     TypeError
         If the polynomial or a law is of another type.
+    ConvergenceError
+        If the search for bands and atoms (at once or later) does not give a law.
     """
     choice("route", route, ROUTES)
+    p = _checked(polynomial, variables)
+    points = {
+        name: law.atoms[0][0]
+        for name, law in variables.items()
+        if isinstance(law, Law) and law.is_point_mass
+    }
+    p = _substituted(p, points)
+    laws = {name: variables[name] for name in p.variables}
+    for name, law in laws.items():
+        if not math.isfinite(_norm(law)):
+            raise ValueError(f"the law of {name} must have a bounded support; got {law!r}")
+    found = _law_of(p, laws, route)
+    if progress is not None and isinstance(found, PolynomialLaw):
+        found.prepare(progress)
+    return found
+
+
+def _law_of(p: Polynomial, laws: Mapping[str, Law | Circular], route: str) -> Law:
+    """Return the law by a route, all arguments being right."""
+    rational = all(isinstance(law, LevyLaw | Circular) for law in laws.values())
+    if route == "gaussian" and not rational:
+        wrong = next(law for law in laws.values() if not isinstance(law, LevyLaw | Circular))
+        raise ValueError(f"the gaussian route needs rational R-transforms; got {wrong!r}")
+    simple = _simple(p, laws) if route == "automatic" else None
+    if simple is not None:
+        return simple
+    pencil = Linearisation.of(p)
+    small = rational and _gaussian_size(pencil, laws) <= LARGEST_SIZE
+    if route == "gaussian" and not small:
+        raise ValueError(f"a linearisation of size above {LARGEST_SIZE}; take another route")
+    gaussian = small and route != "subordination"
+    return PolynomialLaw(p, tuple(sorted(laws.items())), gaussian)
+
+
+def _checked(polynomial: Any, variables: Mapping[str, Law | Circular]) -> Polynomial:
+    """Return the polynomial, after a look at it and at its variables."""
     for name, law in variables.items():
         if not isinstance(law, Law | Circular):
             raise TypeError(f"{name} must be a Law or Circular; got {law!r}")
@@ -278,29 +324,7 @@ def law_of_polynomial(
                 f"is {law!r}; a circular variable is free_variables(..., self_adjoint=False)"
             )
     Linearisation.of(p) if p.asymmetry() else None
-    points = {
-        name: law.atoms[0][0]
-        for name, law in variables.items()
-        if isinstance(law, Law) and law.is_point_mass
-    }
-    p = _substituted(p, points)
-    laws = {name: variables[name] for name in p.variables}
-    for name, law in laws.items():
-        if not math.isfinite(_norm(law)):
-            raise ValueError(f"the law of {name} must have a bounded support; got {law!r}")
-    rational = all(isinstance(law, LevyLaw | Circular) for law in laws.values())
-    if route == "gaussian" and not rational:
-        wrong = next(law for law in laws.values() if not isinstance(law, LevyLaw | Circular))
-        raise ValueError(f"the gaussian route needs rational R-transforms; got {wrong!r}")
-    simple = _simple(p, laws) if route == "automatic" else None
-    if simple is not None:
-        return simple
-    pencil = Linearisation.of(p)
-    small = rational and _gaussian_size(pencil, laws) <= LARGEST_SIZE
-    if route == "gaussian" and not small:
-        raise ValueError(f"a linearisation of size above {LARGEST_SIZE}; take another route")
-    gaussian = small and route != "subordination"
-    return PolynomialLaw(p, tuple(sorted(laws.items())), gaussian)
+    return p
 
 
 def _made(polynomial: Any, variables: Mapping[str, Law | Circular]) -> Polynomial:
@@ -342,7 +366,38 @@ def _simple(p: Polynomial, laws: Mapping[str, Law | Circular]) -> Law | None:
     if len(laws) == 1 and isinstance(law, Law):
         powers = [(Letter(next(iter(laws))),) * k for k in range(p.degree + 1)]
         return image(law, [p.coefficients.get(word, 0j).real for word in powers])
+    if any(isinstance(law, Circular) for law in everything):
+        return None
+    return _reduced(p, laws)
+
+
+def _reduced(p: Polynomial, laws: Mapping[str, Any]) -> Law | None:
+    """Return the law where it follows from simpler ones without a larger equation, else None."""
+    parts = free_summands(p)
+    if len(parts) > 1:
+        found = [_simple(part, _those_of(part, laws)) for part in parts]
+        return free_sum(*(law for law in found if law)) if all(found) else None
+    outer = sandwich(p)
+    if outer is not None and not all(isinstance(law, LevyLaw) for law in laws.values()):
+        name, power, middle = outer
+        inner = _simple(middle, _those_of(middle, laws))
+        # A product with a law of one sign is the cheaper one.
+        if inner is not None and _norm(inner) > 0 and _has_one_sign(inner):
+            return free_product(image(laws[name], [0.0] * (2 * power) + [1.0]), inner)
+    square = square_of(p)
+    if square is not None:
+        root, series = square
+        return image(_law_of(root, _those_of(root, laws), "automatic"), series)
     return None
+
+
+def _has_one_sign(law: Law) -> bool:
+    low, high = law.ppf([0.0, 1.0])
+    return bool(low >= 0 or high <= 0)
+
+
+def _those_of(p: Polynomial, laws: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: laws[name] for name in p.variables}
 
 
 def _norm(law: Law | Circular) -> float:
