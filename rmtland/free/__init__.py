@@ -20,7 +20,7 @@ from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.free.subordination.signed_product_law import FreeSignedProduct
 from rmtland.free.sums import free_power, free_sum
-from rmtland.laws.pushforward import Image, image
+from rmtland.laws.pushforward import Pushforward, pushforward
 
 __all__ = [
     "Circular",
@@ -29,12 +29,12 @@ __all__ = [
     "FreeProduct",
     "FreeSignedProduct",
     "FreeSum",
-    "Image",
     "MatrixDyson",
     "MatrixDysonLaw",
     "Outlier",
     "Polynomial",
     "PolynomialLaw",
+    "Pushforward",
     "RecoveredLaw",
     "block_gaussian",
     "free_compression",
@@ -45,11 +45,18 @@ __all__ = [
     "free_sum",
     "free_variables",
     "general_marchenko_pastur",
-    "image",
     "kronecker_covariance",
     "kronecker_gaussian",
     "law_of_polynomial",
+    "pushforward",
     "spiked",
 ]
 
-__getattr__ = old_names(__name__, {"DeconvolvedLaw": "rmtland.free:Deconvolution"})
+__getattr__ = old_names(
+    __name__,
+    {
+        "DeconvolvedLaw": "rmtland.free:Deconvolution",
+        "Image": "rmtland.laws.pushforward:Pushforward",
+        "image": "rmtland.laws.pushforward:pushforward",
+    },
+)

@@ -1,4 +1,7 @@
-r"""Images of laws under polynomials of one variable (pushforwards).
+r"""Pushforwards: laws of functions of one variable (image measures, functional calculus).
+
+Polynomials are treated here, "sqrt" and "abs" in `rmtland.laws.folded_law`, "inverse" in
+`rmtland.laws.inverse_law`.
 
 For X of law :math:`\rho` and a real polynomial p of degree d, the law of p(X) has
 
@@ -31,13 +34,13 @@ Examples
 The square of a semicircular variable is free Poisson:
 
 >>> from rmtland.laws import Semicircle, Uniform
->>> law = image(Semicircle(), (0.0, 0.0, 1.0))
+>>> law = pushforward(Semicircle(), (0.0, 0.0, 1.0))
 >>> law.support, round(law.pdf(1.0), 12), round(law.cdf(1.0), 12)
 (((0.0, 4.0),), 0.275664447711, 0.608997781044)
 
 A cubic with a minimum inside the support, where the density is unbounded:
 
->>> law = image(Uniform(0.5, 2.0), (0.0, -1.0, 0.0, 1.0))
+>>> law = pushforward(Uniform(0.5, 2.0), (0.0, -1.0, 0.0, 1.0))
 >>> round(law.support[0][0], 10), law.pdf(law.support[0][0])
 (-0.3849001795, inf)
 """
@@ -45,7 +48,7 @@ A cubic with a minimum inside the support, where the density is unbounded:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -53,60 +56,100 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from rmtland.arguments import float_array
+from rmtland.arguments import choice, float_array
+from rmtland.deprecation import old_names
 from rmtland.laws.affine_law import affine
 from rmtland.laws.discrete import Discrete
-from rmtland.laws.law import Atoms, Law, Support
+from rmtland.laws.folded_law import AbsoluteLaw, RootLaw
+from rmtland.laws.inverse_law import InverseLaw
+from rmtland.laws.law import Law
+from rmtland.typing import Atoms, Complex, Logical, Real, Support
 
-__all__ = ["Image", "image"]
+__all__ = ["Pushforward", "pushforward"]
 
-Real = NDArray[Any]  # float64
-Complex = NDArray[Any]  # complex128
 
 _CLOSE = 1e-2  # roots that are closer than this share of their distance to the law are a group
 _CIRCLE = 64
 
 
-def image(law: Law, coefficients: ArrayLike) -> Law:
-    """Return the law of p(X) for X of the given law.
+def pushforward(law: Law, function: ArrayLike | str) -> Law:
+    """Return the law of f(X) for X of the given law (image measure, functional calculus).
 
     Parameters
     ----------
     law : Law
         The law of X, of bounded support.
-    coefficients : array_like of float, shape (d + 1,)
-        Of p, the constant first: p(t) = c_0 + c_1 t + ... + c_d t^d.
+    function : array_like of float, shape (d + 1,), or str
+        Coefficients of a polynomial, the constant first: f(t) = c_0 + c_1 t + ... + c_d t^d; or
+        "sqrt" (singular values, from the squared ones), "abs" (modulus) or "inverse".
 
     Returns
     -------
     Law
-        A `Discrete` for a law without a density or a constant p, an affine image for degree one,
-        an `Image` else.
+        A `Discrete` for a law without a density or a constant f; for a polynomial an affine image
+        if its degree is one, a `Pushforward` else; a `RootLaw`, an `AbsoluteLaw` (the law itself
+        where X >= 0) or an `InverseLaw`.
 
     Raises
     ------
     ValueError
-        If a coefficient is not finite, none is given, or the support is not bounded.
+        If a coefficient is not finite, none is given, the support is not bounded, the name of a
+        function is not one of these, X has mass below 0 for "sqrt", or mass at or beside 0 for
+        "inverse", which is unbounded then.
     TypeError
         If `law` is not a law.
+
+    Examples
+    --------
+    >>> from rmtland.laws import MarchenkoPastur
+    >>> pushforward(MarchenkoPastur(1.0), "sqrt").support
+    ((0.0, 2.0),)
     """
     if not isinstance(law, Law):
         raise TypeError(f"law must be a Law; got {law!r}")
-    series = np.trim_zeros(float_array("coefficients", coefficients, ndim=1), "b")
+    low, high = law.hull
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"the law must have a bounded support; got {law!r}")
+    if isinstance(function, str):
+        return _by_name(law, choice("function", function, tuple(_FUNCTIONS)))
+    series = np.trim_zeros(float_array("coefficients", function, ndim=1), "b")
     if series.size <= 1:
         return Discrete((float(series.sum()),), (1.0,))
     if series.size == 2:
         return affine(law, scale=float(series[1]), shift=float(series[0]))
-    ends = [end for band in law.support for end in band]
-    if not all(math.isfinite(end) for end in ends):
-        raise ValueError(f"the law must have a bounded support; got {law!r}")
-    if not ends:
+    if not law.support:
         atoms = _merged_atoms(law.atoms, series)
         total = math.fsum(mass for _, mass in atoms)
         return Discrete(tuple(p for p, _ in atoms), tuple(m / total for _, m in atoms))
-    return Image(law, tuple(series.tolist()))
+    return Pushforward(law, tuple(series.tolist()))
+
+
+_FUNCTIONS: dict[str, Callable[[float], float]] = {
+    "sqrt": math.sqrt,
+    "abs": abs,
+    "inverse": lambda t: 1 / t,
+}
+
+
+def _by_name(law: Law, name: str) -> Law:
+    """Return the law of a function that is no polynomial."""
+    if name == "sqrt" and law.hull[0] < 0:
+        raise ValueError(f"a square root needs a law on [0, oo); got {law!r} down to {law.hull[0]}")
+    if name == "abs" and law.hull[0] >= 0:
+        return law
+    if name == "inverse" or law.support:
+        kinds: dict[str, Callable[[Law], Law]] = {
+            "sqrt": RootLaw,
+            "abs": AbsoluteLaw,
+            "inverse": InverseLaw,
+        }
+        found = kinds[name](law)
+        if law.support:
+            return found
+    of = _FUNCTIONS[name]
+    return Discrete(tuple(of(p) for p, _ in law.atoms), tuple(mass for _, mass in law.atoms))
 
 
 class _Branch(NamedTuple):
@@ -120,8 +163,8 @@ class _Branch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Image(Law):
-    """The law of a polynomial of one variable (pushforward, functional calculus); see `image`.
+class Pushforward(Law):
+    """The law of a polynomial of one variable (functional calculus); made by `pushforward`.
 
     Parameters
     ----------
@@ -215,7 +258,7 @@ class Image(Law):
         return share * branch.length
 
     @staticmethod
-    def _on(branches: tuple[_Branch, _Branch], x: Real) -> list[tuple[_Branch, NDArray[np.bool_]]]:
+    def _on(branches: tuple[_Branch, _Branch], x: Real) -> list[tuple[_Branch, Logical]]:
         """Which points have a root on each half of a cell."""
         first, second = branches
         rising = second.value >= first.value
@@ -325,12 +368,12 @@ class Image(Law):
         companion[:, np.arange(1, d), np.arange(d - 1)] = 1.0
         companion[:, :, -1] = -self._series[:-1] / lead
         companion[:, 0, -1] += z / lead
-        roots = np.linalg.eigvals(companion)
+        roots = np.linalg.eigvals(companion).astype(np.complex128)
         # The half-plane of a root beside the axis must not be left to rounding.
         slope = _derivative(self._series)
         scale = np.abs(roots).max(axis=1, keepdims=True)
-        refined: Complex = roots.real + 0j
-        step = np.full(roots.shape, np.inf)
+        refined: Any = roots.real + 0j
+        step: Any = np.full(roots.shape, np.inf)
         for _ in range(4):
             with np.errstate(all="ignore"):
                 step = (_at(self._series, refined) - z[:, None]) / _at(slope, refined)
@@ -386,7 +429,7 @@ class Image(Law):
         value[lost], change[lost] = np.inf, np.inf
         return value, change
 
-    def _groups(self, roots: Complex) -> list[tuple[int, Complex, complex, NDArray[np.bool_]]]:
+    def _groups(self, roots: Complex) -> list[tuple[int, Complex, complex, Logical]]:
         """Points whose roots are close to each other, off the law.
 
         Each with a circle of points around a group of roots, its centre, and the members.
@@ -454,7 +497,7 @@ class Image(Law):
         return np.where(exact, 0.0, residual), np.where(exact, 0.0, error)
 
 
-def _at(series: Real, t: Complex) -> Complex:
+def _at(series: Real, t: Any) -> Any:
     """Value of a polynomial, the constant first, by Horner's scheme."""
     total = np.zeros_like(t) + series[-1]
     for coefficient in series[-2::-1]:
@@ -488,3 +531,12 @@ def _merged_atoms(atoms: Sequence[tuple[float, float]], series: Real) -> Atoms:
             found.append([float(values[i]) + 0.0, atoms[i][1]])
         slack = float(sizes[i])
     return tuple((place, mass) for place, mass in found)
+
+
+__getattr__ = old_names(
+    __name__,
+    {
+        "Image": "rmtland.laws.pushforward:Pushforward",
+        "image": "rmtland.laws.pushforward:pushforward",
+    },
+)

@@ -20,8 +20,8 @@ from rmtland import (
     free_variables,
     law_of_polynomial,
 )
-from rmtland.free import Image, image
 from rmtland.laws import mixture
+from rmtland.laws.pushforward import Pushforward, pushforward
 
 x = free_variables("x")
 LAWS = [
@@ -47,7 +47,7 @@ def images(draw):
 @given(images())
 def test_image_is_that_of_the_quantiles(case):
     law, series = case
-    pushed = image(law, series)
+    pushed = pushforward(law, series)
     number = 4000
     values = np.polynomial.Polynomial(series)(law.ppf((np.arange(number) + 0.5) / number))
     values.sort()
@@ -76,7 +76,7 @@ def test_image_is_that_of_the_quantiles(case):
 
 @pytest.mark.parametrize("law", LAWS)
 def test_moments_are_those_on_a_circle(law):
-    pushed = image(law, (0.3, -1.0, 0.2, 0.5))
+    pushed = pushforward(law, (0.3, -1.0, 0.2, 0.5))
     size = max(abs(pushed.ppf([0.0, 1.0])))
     z = 2 * size * np.exp(1j * np.pi * (np.arange(256) + 0.5) / 256)
     for k in range(5):
@@ -95,7 +95,7 @@ def test_moments_are_those_on_a_circle(law):
     ],
 )
 def test_known_images(law, series, exact):
-    pushed = image(law, series)
+    pushed = pushforward(law, series)
     assert np.ravel(pushed.support) == pytest.approx(np.ravel(exact.support), abs=1e-14)
     t = np.linspace(*exact.support[0], 40)[1:-1]
     assert pushed.pdf(t) == pytest.approx(exact.pdf(t), rel=1e-11)
@@ -110,7 +110,7 @@ def test_known_images(law, series, exact):
 
 def test_cubic_with_a_minimum_inside_the_support():
     law = law_of_polynomial(x**3 - x, x=Uniform(0.5, 2))
-    assert isinstance(law, Image)
+    assert isinstance(law, Pushforward)
     low = -2 / math.sqrt(27)
     assert law.support[0] == pytest.approx((low, 6.0), rel=1e-15)
     # p(t) <= 0 for t in [1/2, 1]
@@ -139,7 +139,7 @@ def test_transforms_beside_critical_values_and_their_errors(offset):
     for degree in (3, 4, 5):
         series = rng.normal(size=degree + 1)
         low, high = sorted(rng.normal(size=2))
-        law = image(Uniform(low, high), series)
+        law = pushforward(Uniform(low, high), series)
         p = np.polynomial.Polynomial(series)
         z = p(p.deriv().roots()) + offset
         z = np.where(np.abs(z.imag) < 1e-3, z.real + 0.1j, np.where(z.imag < 0, z.conj(), z))
@@ -152,7 +152,7 @@ def test_transforms_beside_critical_values_and_their_errors(offset):
 
 
 def test_points_beside_the_axis_belong_to_the_right_half_plane():
-    law = image(Uniform(-1.0, 2.0), (0.0, -1.0, 0.3, 1.0))
+    law = pushforward(Uniform(-1.0, 2.0), (0.0, -1.0, 0.3, 1.0))
     t = np.linspace(-0.3, 6.0, 17)
     for height in (1e-300, 1e-16, 1e-13):
         assert law.stieltjes(t + 1j * height) == pytest.approx(law.stieltjes(t), rel=1e-8)
@@ -160,29 +160,31 @@ def test_points_beside_the_axis_belong_to_the_right_half_plane():
 
 def test_atoms():
     law = mixture([Uniform(-1, 1), Discrete((-2.0, 2.0), (0.5, 0.5))], [0.5, 0.5])
-    assert image(law, (0, 0, 1)).atoms == ((4.0, 0.5),)
-    assert image(law, (0, 0, 1)).mass_below(4.0) == pytest.approx(0.5)
+    assert pushforward(law, (0, 0, 1)).atoms == ((4.0, 0.5),)
+    assert pushforward(law, (0, 0, 1)).mass_below(4.0) == pytest.approx(0.5)
     # an atom inside a band, at a place that rounding moves
-    law = image(mixture([Uniform(0, 3), Discrete((0.1, 2.0), (0.5, 0.5))], [0.5, 0.5]), (0, 1, 1))
+    law = pushforward(
+        mixture([Uniform(0, 3), Discrete((0.1, 2.0), (0.5, 0.5))], [0.5, 0.5]), (0, 1, 1)
+    )
     for place, mass in law.atoms:
         assert mass == 0.25
         assert law.cdf(place) - law.mass_below(place) == 0.25
     signs = Discrete((-1.0, 0.0, 1.0), (0.2, 0.3, 0.5))
-    assert image(signs, (0, -1, 0, 1)) == Discrete((0.0,), (1.0,))
+    assert pushforward(signs, (0, -1, 0, 1)) == Discrete((0.0,), (1.0,))
 
 
 def test_density_at_critical_values():
-    assert image(Semicircle(), (0, 0, 0, 1)).pdf(0.0) == math.inf
+    assert pushforward(Semicircle(), (0, 0, 0, 1)).pdf(0.0) == math.inf
     # where the law has no density at the critical point, the image has none
     gap = mixture([Uniform(-2, -1), Uniform(1, 2)], [0.5, 0.5])
-    assert image(gap, (0, 0, 1)).support == ((1.0, 4.0),)
-    assert image(gap, (0, 0, 1)).pdf(0.0) == 0.0
+    assert pushforward(gap, (0, 0, 1)).support == ((1.0, 4.0),)
+    assert pushforward(gap, (0, 0, 1)).pdf(0.0) == 0.0
 
 
 @pytest.mark.parametrize("size", [1e-6, 1e6])
 def test_scales(size):
     series = np.array([0.1, -1.0, 0.3, 1.0])
-    law, moved = image(Uniform(-1, 2), series), image(
+    law, moved = pushforward(Uniform(-1, 2), series), pushforward(
         Uniform(-size, 2 * size), series * size / size ** np.arange(4)
     )  # fmt: skip
     t = np.linspace(-0.4, 7.0, 23)
@@ -192,16 +194,16 @@ def test_scales(size):
 
 
 def test_small_cases_and_arguments():
-    assert image(Semicircle(), (3.0, 2.0)) == Semicircle(4.0, center=3.0)
-    assert image(Semicircle(), (3.0, 0.0)) == Discrete((3.0,), (1.0,))
-    assert image(Semicircle(), (0.0,)) == Discrete((0.0,), (1.0,))
-    law = image(Semicircle(), (0, 0, 1))
+    assert pushforward(Semicircle(), (3.0, 2.0)) == Semicircle(4.0, center=3.0)
+    assert pushforward(Semicircle(), (3.0, 0.0)) == Discrete((3.0,), (1.0,))
+    assert pushforward(Semicircle(), (0.0,)) == Discrete((0.0,), (1.0,))
+    law = pushforward(Semicircle(), (0, 0, 1))
     assert pickle.loads(pickle.dumps(law)) == law
     assert law.pdf(np.ones((2, 3), dtype=np.float32)[:, ::2]).shape == (2, 2)
     assert law.pdf(np.zeros(0)).shape == (0,)
     with pytest.raises(TypeError, match="must be a Law"):
-        image(3.0, (0, 0, 1))
+        pushforward(3.0, (0, 0, 1))
     with pytest.raises(ValueError, match="coefficients"):
-        image(Semicircle(), (0, math.nan, 1))
+        pushforward(Semicircle(), (0, math.nan, 1))
     with pytest.raises(ValueError, match="coefficients"):
-        image(Semicircle(), [[0, 1]])
+        pushforward(Semicircle(), [[0, 1]])

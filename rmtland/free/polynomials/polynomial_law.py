@@ -77,7 +77,7 @@ from rmtland.laws.affine_law import affine
 from rmtland.laws.discrete import Discrete
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw
-from rmtland.laws.pushforward import image
+from rmtland.laws.pushforward import pushforward
 
 __all__ = ["Circular", "PolynomialLaw", "law_of_polynomial"]
 
@@ -256,8 +256,8 @@ def law_of_polynomial(
     Law
         A `PolynomialLaw`; on the automatic route, for two variables of two-point laws a closed form
         (`rmtland.free.polynomials.two_projections`), for a polynomial of degree one the free sum,
-        for one of degree zero a point mass, for one variable the image of its law (`Image`), and
-        what `rmtland.free.polynomials.reductions` reduces to these.
+        for one of degree zero a point mass, for one variable its `Pushforward`, and what
+        `rmtland.free.polynomials.reductions` reduces to these.
 
     Raises
     ------
@@ -365,7 +365,7 @@ def _simple(p: Polynomial, laws: Mapping[str, Law | Circular]) -> Law | None:
     law = everything[0]
     if len(laws) == 1 and isinstance(law, Law):
         powers = [(Letter(next(iter(laws))),) * k for k in range(p.degree + 1)]
-        return image(law, [p.coefficients.get(word, 0j).real for word in powers])
+        return pushforward(law, [p.coefficients.get(word, 0j).real for word in powers])
     if any(isinstance(law, Circular) for law in everything):
         return None
     return _reduced(p, laws)
@@ -383,11 +383,11 @@ def _reduced(p: Polynomial, laws: Mapping[str, Any]) -> Law | None:
         inner = _simple(middle, _those_of(middle, laws))
         # A product with a law of one sign is the cheaper one.
         if inner is not None and _norm(inner) > 0 and _has_one_sign(inner):
-            return free_product(image(laws[name], [0.0] * (2 * power) + [1.0]), inner)
+            return free_product(pushforward(laws[name], [0.0] * (2 * power) + [1.0]), inner)
     square = square_of(p)
     if square is not None:
         root, series = square
-        return image(_law_of(root, _those_of(root, laws), "automatic"), series)
+        return pushforward(_law_of(root, _those_of(root, laws), "automatic"), series)
     return None
 
 

@@ -56,7 +56,7 @@ from rmtland.free.polynomials.noncommutative_polynomial import Polynomial, Word
 from rmtland.laws.discrete import Discrete
 from rmtland.laws.law import Law
 from rmtland.laws.mixture_law import mixture
-from rmtland.laws.pushforward import image
+from rmtland.laws.pushforward import pushforward
 from rmtland.laws.wachter import Wachter
 
 __all__ = ["is_two_point", "law_of_two_point_polynomial"]
@@ -135,7 +135,7 @@ def law_of_two_point_polynomial(polynomial: Polynomial, laws: Mapping[str, Any])
         elif len(branch) == 1:
             atoms.append((branch[0], mu))
         else:
-            parts.append((image(angle, branch), mu))
+            parts.append((pushforward(angle, branch), mu))
     atoms = _merged(atoms, _ROUNDING * size)
     if atoms:
         total = math.fsum(mass for _, mass in atoms)

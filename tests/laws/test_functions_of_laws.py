@@ -1,0 +1,132 @@
+"""Laws of sqrt(X), |X| and 1/X, against changes of variables, quadrature and known laws."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+from rmtland.laws import Discrete, MarchenkoPastur, Semicircle, Uniform, mixture
+from rmtland.laws.certificate import certificate
+from rmtland.laws.folded_law import AbsoluteLaw, RootLaw
+from rmtland.laws.inverse_law import InverseLaw
+from rmtland.laws.pushforward import pushforward
+
+SPLIT = mixture(
+    [Uniform(-3, -1), Uniform(0.5, 2), Discrete((-0.5, 0.5), (0.5, 0.5))], [0.4, 0.3, 0.3]
+)
+FUNCTIONS = {"sqrt": np.sqrt, "abs": np.abs, "inverse": lambda t: 1 / t}
+CASES = [
+    ("sqrt", MarchenkoPastur(0.5)),
+    ("sqrt", MarchenkoPastur(1.0)),
+    ("sqrt", MarchenkoPastur(2.0)),
+    ("sqrt", Uniform(0, 3)),
+    ("abs", Semicircle(1.0)),
+    ("abs", Semicircle(0.3, center=0.4)),
+    ("abs", Uniform(-1, 2)),
+    ("abs", SPLIT),
+    ("inverse", Uniform(1, 3)),
+    ("inverse", MarchenkoPastur(0.4)),
+    ("inverse", Uniform(-3, -1)),
+    ("inverse", SPLIT),
+]
+
+
+@pytest.mark.parametrize(("name", "law"), CASES)
+def test_against_quantiles(name, law):
+    pushed = pushforward(law, name)
+    number = 20000
+    values = np.sort(FUNCTIONS[name](law.ppf((np.arange(number) + 0.5) / number)))
+    low, high = pushed.hull
+    span = high - low
+    assert low <= values[0] + 1e-12
+    assert high >= values[-1] - 1e-12
+    t = low + span * np.linspace(0.0131, 0.9873, 21)
+    counted = np.searchsorted(values, t, side="right") / number
+    assert pushed.cdf(t) == pytest.approx(counted, abs=3e-4)
+    h = 1e-6 * span
+    clear = [all(abs(x - edge) > 3 * h for band in pushed.support for edge in band) for x in t]
+    clear = np.array(clear) & np.array(
+        [all(abs(x - p) > 3 * h for p, _ in pushed.atoms) for x in t]
+    )
+    slope = (pushed.cdf(t + h) - pushed.cdf(t - h)) / (2 * h)
+    assert pushed.pdf(t)[clear] == pytest.approx(slope[clear], rel=1e-5, abs=1e-8)
+    assert -np.imag(pushed.stieltjes(t)) / math.pi == pytest.approx(pushed.pdf(t), abs=1e-9)
+    z = np.concatenate([t[::4] + 0.3j * span, [low - span + 0.1j, high + span + 0.01j]])
+    exact = np.mean(1 / (z[:, None] - values), axis=1)
+    assert pushed.stieltjes(z) == pytest.approx(exact, rel=2e-3)
+    potential = np.mean(np.log(z[:, None] - values), axis=1)
+    assert pushed.log_potential(z) == pytest.approx(potential, abs=2e-3)
+    step = 1e-5 * span
+    rise = (pushed.log_potential(z + step) - pushed.log_potential(z - step)) / (2 * step)
+    assert rise == pytest.approx(pushed.stieltjes(z), rel=1e-6)
+    assert [pushed.moment(k) for k in range(4)] == pytest.approx(
+        [np.mean(values**k) for k in range(4)], rel=2e-3
+    )
+    q = np.array([0.1, 0.35, 0.77])
+    assert (pushed.cdf(pushed.ppf(q)) >= q - 1e-12).all()
+    assert pickle.loads(pickle.dumps(pushed)) == pushed
+
+
+@pytest.mark.parametrize(("name", "law"), CASES)
+def test_certificates(name, law):
+    assert certificate(pushforward(law, name), tolerance=1e-6).failures == ()
+
+
+def test_atoms_and_edges_are_exact():
+    assert pushforward(SPLIT, "abs").atoms == ((0.5, pytest.approx(0.3, abs=1e-16)),)
+    assert pushforward(SPLIT, "abs").support == ((0.5, 3.0),)
+    assert pushforward(SPLIT, "inverse").support == ((-1.0, -1 / 3), (0.5, 2.0))
+    assert pushforward(SPLIT, "inverse").atoms == ((-2.0, 0.15), (2.0, 0.15))
+    assert pushforward(MarchenkoPastur(2.0), "sqrt").atoms == ((0.0, 0.5),)
+    signs = Discrete((-2.0, 2.0), (0.25, 0.75))
+    assert pushforward(signs, "abs") == Discrete((2.0,), (1.0,))
+    assert pushforward(signs, "inverse") == Discrete((-0.5, 0.5), (0.25, 0.75))
+
+
+def test_known_laws():
+    # the root of free Poisson is quarter-circular
+    t = np.linspace(0, 2, 21)[1:-1]
+    root = pushforward(MarchenkoPastur(1.0), "sqrt")
+    assert isinstance(root, RootLaw)
+    assert root.pdf(t) == pytest.approx(2 * Semicircle().pdf(t), rel=1e-13)
+    assert root.pdf(0.0) == pytest.approx(2 / math.pi, rel=1e-6)
+    assert root.mean() == pytest.approx(8 / (3 * math.pi), rel=1e-12)
+    folded = pushforward(Semicircle(), "abs")
+    assert isinstance(folded, AbsoluteLaw)
+    z = np.array([0.5 + 1e-3j, 1.0, -0.3 + 0.2j, 3.0, 1e-6j])
+    assert folded.stieltjes(z) == pytest.approx(root.stieltjes(z), rel=1e-7)
+    assert pushforward(MarchenkoPastur(0.5), "abs") == MarchenkoPastur(0.5)
+    inverse = pushforward(MarchenkoPastur(0.5), "inverse")
+    assert isinstance(inverse, InverseLaw)
+    assert inverse.mean() == pytest.approx(2.0, rel=1e-13)  # 1/(1 - ratio)
+
+
+def test_stated_errors_are_at_least_the_true_ones():
+    first, second = pushforward(MarchenkoPastur(1.0), "sqrt"), pushforward(Semicircle(), "abs")
+    z = np.concatenate([np.linspace(-1, 3, 33), np.linspace(-1, 3, 33) + 0.01j])
+    z = z[np.abs(z) > 1e-3]
+    one, two = first.solve(z, throw=False), second.solve(z, throw=False)
+    assert (np.abs(one.value - two.value) <= one.error + two.error + 1e-15).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "law", "message"),
+    [
+        ("sqrt", Semicircle(), r"\[0, oo\)"),
+        ("inverse", Semicircle(), "unbounded"),
+        ("inverse", MarchenkoPastur(1.0), "unbounded"),
+        ("inverse", MarchenkoPastur(2.0), "unbounded"),
+        ("cube", Uniform(0, 1), "function"),
+    ],
+)
+def test_refusals(name, law, message):
+    with pytest.raises(ValueError, match=message):
+        pushforward(law, name)
+
+
+def test_old_names():
+    import rmtland.laws.pushforward as module
+
+    with pytest.warns(DeprecationWarning, match="pushforward"):
+        assert module.image is pushforward
