@@ -128,3 +128,10 @@ def test_random_polynomials():
     assert outcome.count == 12
     assert outcome.refused == []
     assert outcome.wrong == []
+
+
+@pytest.mark.slow
+def test_many_random_polynomials():
+    outcome = fuzz.run(seed=4, count=150)
+    assert outcome.refused == []
+    assert outcome.wrong == []

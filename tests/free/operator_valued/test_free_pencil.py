@@ -1,0 +1,125 @@
+"""Pencils in free variables: compiled steps, whole turns, ranks, singular matrices, reductions."""
+
+import numpy as np
+import pytest
+
+from rmtland import (
+    Discrete,
+    MarchenkoPastur,
+    Semicircle,
+    Uniform,
+    free_product,
+    free_sum,
+    free_variables,
+    law_of_polynomial,
+)
+from rmtland.free import PolynomialLaw, Pushforward, kronecker_gaussian
+from rmtland.free.operator_valued.rank_values import nearest_rank, small_ranks
+from rmtland.free.operator_valued.resolvent_support import without_turns
+from rmtland.free.polynomials.reductions import free_summands, sandwich, square_of
+from rmtland.laws import KestenMcKay
+
+x, y, w = free_variables("x y w")
+THREE = Discrete((-1.0, 0.5, 2.0), (0.3, 0.3, 0.4))
+
+
+@pytest.mark.parametrize(
+    ("p", "laws"),
+    [
+        (x * y + y * x, {"x": Uniform(-1, 2), "y": THREE}),
+        (x * y * x + y * x + x * y, {"x": Uniform(-1, 2), "y": MarchenkoPastur(0.5)}),
+        (1j * (x * y - y * x) + x, {"x": Semicircle(), "y": Uniform(-1, 2)}),
+    ],
+)
+def test_compiled_steps_are_the_plain_ones(p, laws):
+    equation = law_of_polynomial(p, route="subordination", **laws).equation
+    rng = np.random.default_rng(0)
+    d = len(equation._directions)
+    u = rng.normal(size=(7, d)) + 1j * rng.normal(size=(7, d))
+    z = rng.normal(size=7) + 1j * rng.random(7)
+    compiled, plain = equation.system(z, u), equation.reference_system(z, u)
+    for name in ("matrices", "defect", "jacobian", "slope", "terms"):
+        first, second = getattr(compiled, name), getattr(plain, name)
+        assert np.abs(first - second).max() <= 1e-12 * np.abs(second).max()
+
+
+def test_no_whole_turn_of_the_logarithm_in_a_gap():
+    # inertia of the projection's block: .3 negative, .7 positive
+    projection = Discrete((0.0, 1.0), (0.3, 0.7))
+    law = law_of_polynomial(x * y + y * x, x=projection, y=Uniform(1, 2))
+    assert law.atoms == ()
+    assert len(law.support) == 2
+    assert law.cdf([0.0, 0.5, 1.0, 2.0]) == pytest.approx(0.3, abs=1e-12)
+    assert without_turns(np.array([1.3, -0.7, 0.3, 1.0, 0.0])) == pytest.approx(
+        [0.3, 0.3, 0.3, 1.0, 0.0]
+    )
+
+
+@pytest.mark.parametrize("place", [1.0, 2.0, 3.5])
+def test_half_a_semicircle_and_an_atom(place):
+    law = kronecker_gaussian([[[1, 0], [0, 0]]], mean=[[0, 0], [0, place]])
+    assert law.atoms == ((place, 0.5),)
+    assert law.support[0] == pytest.approx((-2.0, 2.0), abs=1e-12)
+    t = np.array([-1.5, 0.3, 0.9])
+    assert law.pdf(t) == pytest.approx(Semicircle().pdf(t) / 2, rel=1e-9)
+
+
+def test_ranks():
+    assert nearest_rank(0.2500031, [0.75], tolerance=1e-5) == 0.25
+    assert nearest_rank(0.123, [0.75], tolerance=1e-5) == 0.123
+    assert nearest_rank(0.30000001, [0.3, 0.3 + 1e-7], tolerance=1e-5) == 0.30000001  # two fit
+    assert small_ranks([0.25]) == [0.25, 0.75, 0.5]
+
+
+def test_edges_where_coordinates_are_zero_by_symmetry():
+    law = law_of_polynomial(1j * (x * y - y * x), x=Uniform(-1, 2), y=THREE)
+    low, high = law.support[0]
+    assert low == pytest.approx(-high, abs=1e-12)
+
+
+def test_reductions():
+    parts = free_summands(x * y + y * x + w**2 + 3.0)
+    assert len(parts) == 2
+    assert parts[0] + parts[1] == x * y + y * x + w**2 + 3.0
+    assert sandwich(x * y * x + y) is None
+    assert sandwich(x**2 * (y + w) * x**2) == ("x", 2, y + w)
+    assert square_of(x * y * x * y + y * x * y * x) is None
+    q, series = square_of(2 * (x * y + y * x) ** 2 - (x * y + y * x) + 5.0)
+    assert (q, series) == (x * y + y * x, (5.0, -1.0, 2.0))
+
+
+def test_reduced_laws_are_those_of_pencils():
+    laws = {"x": Uniform(1, 3), "y": KestenMcKay(1.5)}
+    law = law_of_polynomial(x * y * y * x, **laws)
+    plain = law_of_polynomial(x * y * y * x, **laws, route="subordination")
+    t = np.linspace(0.5, 17, 9)
+    assert law.support[0][0] == 0.0
+    assert law.cdf(t) == pytest.approx(plain.cdf(t), abs=2e-6)
+    law = law_of_polynomial(-((x * y - y * x) ** 2), x=Semicircle(), y=THREE)
+    assert isinstance(law, Pushforward)
+    assert law.support[0][0] == 0.0
+    law = law_of_polynomial(x**2 + y, x=THREE, y=Semicircle(1e-3))
+    squares = Discrete((0.25, 1.0, 4.0), (0.3, 0.3, 0.4))
+    assert law == free_sum(squares, Semicircle(1e-3))
+    squared = law_of_polynomial(x * y * x, x=Uniform(1, 2), y=Uniform(0, 1))
+    assert squared == free_product(law_of_polynomial(x**2, x=Uniform(1, 2)), Uniform(0, 1))
+
+
+def test_progress_and_time():
+    seen = []
+    law = law_of_polynomial(
+        lambda x, y: x * y + y * x,
+        x=Uniform(-1, 2),
+        y=Uniform(0, 1),
+        progress=lambda stage, share, seconds: seen.append((stage, share, seconds)),
+    )
+    assert isinstance(law, PolynomialLaw)
+    assert [stage for stage, _, _ in seen] == ["range", "grid", "gaps", "edges", "done"]
+    assert all(seconds >= 0 for _, _, seconds in seen)
+    assert seen[-1][1:] == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_coefficients_that_are_not_finite(wrong):
+    with pytest.raises(ValueError, match="coefficients must be finite"):
+        x * y + wrong
