@@ -1,7 +1,7 @@
 """The command `rmtland`: its commands, and one clear line for every error.
 
-Exit codes: 0 done, 1 some tasks of a sweep failed, 2 bad input (one line on stderr says what to
-do), 130 interrupted.
+Exit codes: 0 done, 1 some tasks of a sweep failed or training missed its energy, 2 bad input (one
+line on stderr says what to do), 130 interrupted.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ def _chosen(
     if text in MODELS:
         if phi is None or epsilon is None:
             missing = "--phi" if phi is None else "--epsilon"
-            raise ValueError(f"the model {text} needs {missing}")
+            raise ValueError(f"Missing option '{missing}': the model {text} needs it")
         sigma = 1.0 if sigma is None else sigma
         made = model_class(text)(phi, epsilon, sigma)
         stem = f"{text}-phi{phi:g}-epsilon{epsilon:g}" + (f"-sigma{sigma:g}" if sigma != 1 else "")

@@ -9,7 +9,7 @@ Examples
 >>> from rmtland.laws import MarchenkoPastur, Semicircle
 >>> spectrum = WishartEnsemble(0.5).sample(100, rng=0)
 >>> result = overlay(spectrum, {"right": MarchenkoPastur(0.5), "wrong": Semicircle(0.5, 1.0)})
->>> [name for name, found in result.comparisons.items() if found.kolmogorov < 0.02]
+>>> [name for name, found in result.comparisons.items() if found.kolmogorov < 0.05]
 ['right']
 >>> result.comparisons["right"].outliers
 0

@@ -4,8 +4,8 @@ For the nodes and weights of a Gauss quadrature of a measure, the mass below a p
 nodes obeys the inequalities of Chebyshev, Markov and Stieltjes [1]_
 
 .. math::
-    \\sum_{i < k} w_i \\le \\mu((-\\infty, x)) \\le \\sum_{i \\le k + 1} w_i ,
-    \\qquad \\lambda_k < x \\le \\lambda_{k + 1} .
+    \sum_{i < k} w_i \le \mu((-\infty, x)) \le \sum_{i \le k + 1} w_i ,
+    \qquad \lambda_k < x \le \lambda_{k + 1} .
 
 References
 ----------
@@ -14,7 +14,7 @@ References
 Examples
 --------
 >>> low, high = mass_bounds(np.array([[0.1, 0.2, 0.3, 0.4]]), np.array([2]))
->>> float(low[0]), float(high[0])
+>>> round(float(low[0]), 12), round(float(high[0]), 12)
 (0.1, 0.6)
 """
 

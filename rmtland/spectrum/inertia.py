@@ -17,7 +17,7 @@ Examples
 --------
 >>> inertia([[2.0, 1.0], [1.0, -3.0]])
 Inertia(negative=1, zero=0, positive=1, zero_tolerance=0.0)
->>> inertia([[2.0, 1j], [-1j, 0.5]])
+>>> inertia([[2.0, 1j], [-1j, 1.0]])
 Inertia(negative=0, zero=0, positive=2, zero_tolerance=0.0)
 """
 

@@ -14,7 +14,8 @@ from rmtland.cli import output
 from rmtland.cli.app import app
 
 SPECTRUM = ("spectrum", "wishart-wigner", "--phi", ".5", "--epsilon", ".3")
-TINY = ("overlay", "--data", "gaussian", "--width", "4", "--samples", "12", "--max-steps", "3")
+TINY = ("overlay", "--data", "gaussian", "--width", "4", "--samples", "12", "--energy", "0",
+        "--max-steps", "3", "--no-dyson")  # fmt: skip
 PROGRAM = Path(sys.executable).parent / "rmtland"
 
 

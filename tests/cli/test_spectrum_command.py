@@ -236,8 +236,8 @@ def test_what_is_no_law(rmtland, text, message):
     ("arguments", "message"),
     [
         (("Semicircle(1)", "--phi", 2), "--phi belongs to wishart-wigner"),
-        (("wishart-wigner", "--phi", 2), "needs --epsilon"),
-        (("wishart-relu", "--epsilon", 2), "needs --phi"),
+        (("wishart-wigner", "--phi", 2), "Missing option '--epsilon'"),
+        (("wishart-relu", "--epsilon", 2), "Missing option '--phi'"),
         (("wishart-green", "--phi", 2), "unknown model 'wishart-green'"),
         (("Semicircle(1)", "--points", 10**7), "points must be at most 1000000"),
         (("Semicircle(1)", "--points", 1), "points must be"),
