@@ -71,6 +71,7 @@ def overlay(
 
     classes = [model_class(name) for name in (MODELS if model == "both" else [model])]
     count("seed", seed, least=0)
+    count("max_steps", max_steps, least=0)
     nonnegative("energy", energy)
     output = Output(out, format=format, json=json_file)
     for name in (f"overlay.{format}", "overlay.json", "overlay-spectrum.npz"):
