@@ -16,6 +16,7 @@ from typing import Any
 
 from rmtland.audit.levels import Family, Level
 from rmtland.comparison import Comparison
+from rmtland.deprecation import renamed_method
 from rmtland.laws import Law
 
 __all__ = ["LevelResult"]
@@ -94,6 +95,9 @@ class LevelResult:
     def outside_fraction(self) -> float:
         """Fraction of the eigenvalues outside the law."""
         return self.comparison.mass_outside
+
+    index_error = renamed_method("index_error", "index_difference")
+    edge_errors = renamed_method("edge_errors", "edge_differences")
 
     def __repr__(self) -> str:
         """Return level and distance in a line."""

@@ -25,6 +25,7 @@ import numpy as np
 from rmtland.arguments import nonnegative
 from rmtland.arrays import to_numpy
 from rmtland.audit.second_moments import SecondMoments
+from rmtland.deprecation import keyword_only, renamed_argument
 from rmtland.models import DysonHessian
 from rmtland.networks import LossPoint
 from rmtland.streams import Rng, random_generator
@@ -96,6 +97,8 @@ class Redraws:
         measured = SecondMoments.of_point(point)
         return cls(point, measured if moments else measured.iid())
 
+    @renamed_argument("second", "second_layer")
+    @keyword_only("rng", 1)
     def draw(
         self, *, rng: Rng = None, second_layer: bool = True, residuals: bool = True
     ) -> LossPoint:

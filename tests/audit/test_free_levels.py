@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from rmtland import MarchenkoPastur, Semicircle, Spectrum, WishartPlusWigner, free_sum
+from rmtland import (
+    MarchenkoPastur,
+    Semicircle,
+    Spectrum,
+    WishartPlusWigner,
+    compare,
+    free_sum,
+)
 from rmtland.audit.free_levels import (
     FreeTheory,
     free_sum_of_parts,
@@ -11,6 +18,7 @@ from rmtland.audit.free_levels import (
     quantile_law,
     trace_matched_model,
 )
+from rmtland.audit.level_result import LevelResult
 from rmtland.audit.levels import Family, Level
 from rmtland.audit.measured import MeasuredHessian
 
@@ -80,3 +88,14 @@ def test_levels_have_a_number_a_key_and_a_sentence():
     for level in Level:
         assert isinstance(level.number, int)
         assert level.sentence
+
+
+def test_old_names_of_a_result_warn():
+    spectrum = Spectrum([-1.0, 0.0, 1.0])
+    result = LevelResult(
+        Level.PRINTED, Family.WIGNER, Semicircle(), compare(spectrum, Semicircle())
+    )
+    with pytest.warns(DeprecationWarning, match="index_difference"):
+        assert result.index_error == result.index_difference
+    with pytest.warns(DeprecationWarning, match="edge_differences"):
+        assert result.edge_errors == result.edge_differences

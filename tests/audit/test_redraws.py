@@ -89,3 +89,12 @@ def test_residuals_are_drawn_with_their_covariances():
     outputs = np.einsum("kmi,kmj->ij", draws, draws) / (400 * np.trace(root @ root.T))
     fewer = 400 * np.trace(root @ root.T) ** 2 / ((root @ root.T) ** 2).sum()
     assert np.abs(outputs - between).max() <= 5 * np.sqrt(2 / fewer)
+
+
+def test_old_names_warn():
+    ensemble = Redraws.of_point(memorising(width=4, samples=12))
+    with pytest.warns(DeprecationWarning, match="second_layer"):
+        old = ensemble.draw(rng=3, second=False)
+    assert np.array_equal(old.theta, ensemble.draw(rng=3, second_layer=False).theta)
+    with pytest.warns(DeprecationWarning, match="rng"):
+        assert np.array_equal(ensemble.draw(3).theta, ensemble.draw(rng=3).theta)
