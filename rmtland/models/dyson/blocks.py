@@ -162,7 +162,17 @@ class BlockEquation:
         return np.asarray(np.diagonal(sigma) if sigma.ndim == 2 and self.by_unit else sigma)
 
     def scaled_samples(self, units: slice) -> Real:
-        """D_j,mu x_mu,k, shape (k, n0, m)."""
+        """D_j,mu x_mu,k, shape (k, n0, m).
+
+        Parameters
+        ----------
+        units : slice
+            Hidden units.
+
+        Returns
+        -------
+        ndarray, shape (k, n0, m)
+        """
         if self._chunk == len(self.features):
             return self._scaled_samples[units]
         return np.asarray(self.slopes[units, None, :] * self.x.T[None])
@@ -201,7 +211,20 @@ class BlockEquation:
     # M_b -----------------------------------------------------------------------------------------
 
     def inner_blocks(self, z: complex, a: Complex, s: Complex) -> Iterator[InnerBlocks]:
-        """Form M_b from M_a and M_s, some hidden units at a time, or whole if they are coupled."""
+        """Form M_b from M_a and M_s, some hidden units at a time, or whole if they are coupled.
+
+        Parameters
+        ----------
+        z : complex
+            Point of the open upper half-plane.
+        a, s : ndarray of complex
+            M_a and M_s.
+
+        Yields
+        ------
+        InnerBlocks
+            Of some units, or of all if they are coupled.
+        """
         if not self.by_unit:
             yield self._wide_block(z, a, s)
             return
@@ -252,7 +275,17 @@ class BlockEquation:
     # The fixed point -----------------------------------------------------------------------------
 
     def start(self, z: complex) -> Complex:
-        """M_a = 1/z, M_s = 1."""
+        """M_a = 1/z, M_s = 1.
+
+        Parameters
+        ----------
+        z : complex
+            Point of the open upper half-plane.
+
+        Returns
+        -------
+        ndarray of complex
+        """
         n1, _, m = self._sizes
         size = m if self.has_outer else 0
         return np.concatenate([(np.eye(n1) / z).ravel(), np.eye(size, dtype=np.complex128).ravel()])
@@ -263,12 +296,35 @@ class BlockEquation:
         return y[: n1 * n1].reshape(n1, n1), y[n1 * n1 :].reshape(size, size)
 
     def in_half_plane(self, y: Complex) -> bool:
-        """Whether the diagonals lie in the lower half-plane."""
+        """Whether the diagonals lie in the lower half-plane.
+
+        Parameters
+        ----------
+        y : ndarray of complex
+            A packed state.
+
+        Returns
+        -------
+        bool
+        """
         a, s = self._unpacked(y)
         return bool(np.diagonal(a).imag.max() < 0 and np.diagonal(s).imag.max(initial=-1.0) < 1e-12)
 
     def apply(self, z: complex, y: Complex) -> tuple[Complex, Blocks]:
-        """Apply the equation to (M_a, M_s), packed into one vector."""
+        """Apply the equation to (M_a, M_s), packed into one vector.
+
+        Parameters
+        ----------
+        z : complex
+            Point of the open upper half-plane.
+        y : ndarray of complex
+            A packed state.
+
+        Returns
+        -------
+        (ndarray of complex, Blocks)
+            The new state and its blocks.
+        """
         n1, _, m = self._sizes
         a, s = self._unpacked(y)
         energy_a = np.zeros(n1 if self.by_unit else (n1, n1), dtype=np.complex128)
@@ -343,7 +399,23 @@ class BlockEquation:
     def fixed_point(
         self, z: complex, start: Complex | None, tolerance: float, limit: int = STEPS
     ) -> FixedPoint:
-        """Solve for (M_a, M_s) at one point."""
+        """Solve for (M_a, M_s) at one point.
+
+        Parameters
+        ----------
+        z : complex
+            Point of the open upper half-plane.
+        start : ndarray of complex, optional
+            State to start from.
+        tolerance : float
+            Of the relative change of the state.
+        limit : int
+            Largest number of steps.
+
+        Returns
+        -------
+        FixedPoint
+        """
         y = self._first(z) if start is None else start
         steps = 0
         if not self.by_unit:
@@ -396,12 +468,34 @@ class BlockEquation:
     # Results -------------------------------------------------------------------------------------
 
     def trace(self, blocks: Blocks) -> complex:
-        """G."""
+        """G.
+
+        Parameters
+        ----------
+        blocks : Blocks
+            Of a solution.
+
+        Returns
+        -------
+        complex
+        """
         value = self.outputs * blocks.trace_a + blocks.trace_b
         return complex(value / self.parameter_count)
 
     def potential(self, z: complex, blocks: Blocks) -> complex:
-        """L; determinants of matrices with a positive imaginary part."""
+        """L; determinants of matrices with a positive imaginary part.
+
+        Parameters
+        ----------
+        z : complex
+            Point of the open upper half-plane.
+        blocks : Blocks
+            Of a solution there.
+
+        Returns
+        -------
+        complex
+        """
         total = blocks.coupled
         for block in blocks.outer:
             inner = block.energy_a

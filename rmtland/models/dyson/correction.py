@@ -136,7 +136,17 @@ class FiniteSizeHessian(SpectralModel):
         return self.model.parts
 
     def part(self, name: str) -> Self:
-        """Return the same of a part of the Hessian, as `DysonHessian.part`."""
+        """Return the same of a part of the Hessian, as `DysonHessian.part`.
+
+        Parameters
+        ----------
+        name : {"gauss_newton", "residual", "total"}
+            H0, H1 or H.
+
+        Returns
+        -------
+        FiniteSizeHessian
+        """
         return replace(self, model=self.model.part(name))
 
     @property
@@ -266,7 +276,17 @@ class FiniteSizeHessian(SpectralModel):
         return values, pairs, size, steps, good
 
     def stieltjes(self, z: ArrayLike) -> Any:
-        """E G(z) off the real axis, any shape."""
+        """E G(z) off the real axis, any shape.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points off the real axis, any shape.
+
+        Returns
+        -------
+        complex or ndarray of complex128
+        """
         array = np.asarray(z, dtype=np.complex128)
         below = array.imag < 0
         value = self.solve(np.where(below, array.conj(), array)).value
@@ -326,11 +346,39 @@ class FiniteSizeHessian(SpectralModel):
         return trusted_index(self.solve_index())
 
     def sample(self, n: int | None = None, *, rng: Rng = None, runs: int = 1) -> Spectrum:
-        """Draw matrices, as `DysonHessian.sample`."""
+        """Draw matrices, as `DysonHessian.sample`.
+
+        Parameters
+        ----------
+        n : int, optional
+            Number of eigenvalues: can only be `parameter_count`.
+        rng : anything `numpy.random.default_rng` takes
+            Seed or generator.
+        runs : int
+            Number of independent draws.
+
+        Returns
+        -------
+        Spectrum
+        """
         return self.model.sample(n, rng=rng, runs=runs)
 
     def lanczos(self, n: float | None, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
-        """Draw Gauss quadratures, as `DysonHessian.lanczos`."""
+        """Draw Gauss quadratures, as `DysonHessian.lanczos`.
+
+        Parameters
+        ----------
+        n : int or None
+            Number of eigenvalues: can only be `parameter_count`.
+        steps : int
+            Number of Lanczos steps.
+        rng, runs
+            As for `sample`.
+
+        Returns
+        -------
+        Spectrum
+        """
         return self.model.lanczos(n, steps, rng=rng, runs=runs)
 
     smoothed_density = renamed_method("smoothed_density", "smoothed_pdf")

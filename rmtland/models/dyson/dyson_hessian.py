@@ -334,7 +334,17 @@ class DysonHessian(SpectralModel):
         return replace(self, part_name=choice("name", name, PARTS))
 
     def with_coupling(self, coupling: str) -> Self:
-        """Return the same Hessian at another level of approximation."""
+        """Return the same Hessian at another level of approximation.
+
+        Parameters
+        ----------
+        coupling : {"full", "units", "free_slopes"}
+            See the class.
+
+        Returns
+        -------
+        DysonHessian
+        """
         return replace(self, coupling=coupling)
 
     @property
@@ -506,7 +516,17 @@ class DysonHessian(SpectralModel):
         )
 
     def stieltjes(self, z: ArrayLike) -> Any:
-        """G(z) = mean of 1/(z - eigenvalue) off the real axis, any shape."""
+        """G(z) = mean of 1/(z - eigenvalue) off the real axis, any shape.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points off the real axis, any shape.
+
+        Returns
+        -------
+        complex or ndarray of complex128
+        """
         array = np.asarray(z, dtype=np.complex128)
         below = array.imag < 0
         value = self.solve(np.where(below, array.conj(), array)).value
@@ -751,7 +771,17 @@ class DysonHessian(SpectralModel):
         return lanczos_of(lambda seed: self.sample(n, rng=seed, runs=runs), steps, rng)  # type: ignore[arg-type]
 
     def open_points(self, z: ArrayLike) -> tuple[Complex, tuple[int, ...]]:
-        """Points of the open upper half-plane as a vector, and their shape."""
+        """Points of the open upper half-plane as a vector, and their shape.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points with Im z > 0.
+
+        Returns
+        -------
+        (ndarray of complex, tuple of int)
+        """
         flat, shape = upper_half_plane(z)
         if flat.size and not flat.imag.min() > 0:
             raise ValueError(

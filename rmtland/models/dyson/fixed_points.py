@@ -92,7 +92,15 @@ class SolvedStates:
         self._states: list[Complex] = []
 
     def add(self, z: complex, state: Complex) -> None:
-        """Keep the state at a point."""
+        """Keep the state at a point.
+
+        Parameters
+        ----------
+        z : complex
+            Point.
+        state : ndarray of complex
+            Solution there.
+        """
         self._points.append(z)
         self._states.append(state)
         held = self.capacity
@@ -101,7 +109,17 @@ class SolvedStates:
         del self._points[:-held], self._states[:-held]
 
     def starts(self, z: complex) -> Iterator[Complex]:
-        """Yield states to start from at a point: the smoothest continuation first."""
+        """Yield states to start from at a point: the smoothest continuation first.
+
+        Parameters
+        ----------
+        z : complex
+            Point.
+
+        Yields
+        ------
+        ndarray of complex
+        """
         if not self._points:
             return
         places = np.array(self._points)

@@ -230,7 +230,17 @@ class FreeSlopes:
         return d, self.features.shape[0] if self.has_noise else 0
 
     def start(self, z: complex) -> Complex:
-        """S = 0, Omega the mean of the slopes."""
+        """S = 0, Omega the mean of the slopes.
+
+        Parameters
+        ----------
+        z : complex
+            Point of the open upper half-plane.
+
+        Returns
+        -------
+        ndarray of complex
+        """
         d, n1 = self._sizes
         t, b = self._pairs
         lift = 0.1j * float(np.abs(t).max() + np.abs(b).max() + 1e-3)
@@ -249,7 +259,17 @@ class FreeSlopes:
         return y[:3] / np.sqrt(self.features.shape[1]), rest, s, a
 
     def in_half_plane(self, y: Complex) -> bool:
-        """Whether Omega and 1 - S_s lie in the upper, S_a in the lower half-plane: diagonals."""
+        """Whether Omega and 1 - S_s lie in the upper, S_a in the lower half-plane: diagonals.
+
+        Parameters
+        ----------
+        y : ndarray of complex
+            A packed state.
+
+        Returns
+        -------
+        bool
+        """
         omega, rest, s, a = self._unpacked(y)
         highest = max(
             -np.diagonal(s).imag.min(initial=1.0),
@@ -261,7 +281,17 @@ class FreeSlopes:
         return bool(highest < 1e-12)
 
     def samples(self, outer: OuterBlocks) -> Complex:
-        """M_s between samples, shape (m, m)."""
+        """M_s between samples, shape (m, m).
+
+        Parameters
+        ----------
+        outer : OuterBlocks
+            Of a solution.
+
+        Returns
+        -------
+        ndarray of complex, shape (m, m)
+        """
         basis, m = self._basis[2], self.features.shape[1]
         inside = outer.s - np.eye(len(basis)) / outer.rest
         return np.asarray(basis.T @ inside @ basis + np.eye(m) / outer.rest)
@@ -279,7 +309,20 @@ class FreeSlopes:
         )  # fmt: skip
 
     def apply(self, z: complex, y: Complex) -> tuple[Complex, FreeSlopesBlocks]:
-        """Apply the equation to a state."""
+        """Apply the equation to a state.
+
+        Parameters
+        ----------
+        z : complex
+            Point of the open upper half-plane.
+        y : ndarray of complex
+            A packed state.
+
+        Returns
+        -------
+        (ndarray of complex, FreeSlopesBlocks)
+            The new state and its blocks.
+        """
         n1, m = self.features.shape
         k, extra = self._basis[0], self._rest
         omega = self._unpacked(y)[0]
@@ -393,7 +436,23 @@ class FreeSlopes:
     def fixed_point(
         self, z: complex, start: Complex | None, tolerance: float, limit: int = STEPS
     ) -> FixedPoint:
-        """Solve at one point, with more nodes where they are needed."""
+        """Solve at one point, with more nodes where they are needed.
+
+        Parameters
+        ----------
+        z : complex
+            Point of the open upper half-plane.
+        start : ndarray of complex, optional
+            State to start from.
+        tolerance : float
+            Of the relative change of the state.
+        limit : int
+            Largest number of steps.
+
+        Returns
+        -------
+        FixedPoint
+        """
         first = self.start(z) if start is None else start
         finer = self._finer
         patience = limit if finer is None else min(limit, _PATIENCE)
@@ -432,12 +491,34 @@ class FreeSlopes:
     # Results -------------------------------------------------------------------------------------
 
     def trace(self, blocks: FreeSlopesBlocks) -> complex:
-        """G."""
+        """G.
+
+        Parameters
+        ----------
+        blocks : FreeSlopesBlocks
+            Of a solution.
+
+        Returns
+        -------
+        complex
+        """
         value = self.outputs * blocks.outer.trace_a + blocks.trace_b
         return complex(value / self.parameter_count)
 
     def potential(self, z: complex, blocks: FreeSlopesBlocks) -> complex:
-        """L."""
+        """L.
+
+        Parameters
+        ----------
+        z : complex
+            Point of the open upper half-plane.
+        blocks : FreeSlopesBlocks
+            Of a solution there.
+
+        Returns
+        -------
+        complex
+        """
         n1, m = self.features.shape
         k = self._basis[0]
         outer, omega, other = blocks.outer, blocks.omega, blocks.other

@@ -50,12 +50,32 @@ def log_determinant(w: Complex) -> complex:
 
 
 def inverse(w: Complex) -> Complex:
-    """Inverses of complex matrices, shape (..., n, n)."""
+    """Inverses of complex matrices, shape (..., n, n).
+
+    Parameters
+    ----------
+    w : ndarray of complex, shape (..., n, n)
+        Matrices.
+
+    Returns
+    -------
+    ndarray of complex, shape (..., n, n)
+    """
     return np.asarray(np.linalg.inv(w), dtype=np.complex128)
 
 
 def is_lower(m: Complex) -> bool:
-    """Whether the imaginary part of a matrix is negative semi-definite, up to rounding."""
+    """Whether the imaginary part of a matrix is negative semi-definite, up to rounding.
+
+    Parameters
+    ----------
+    m : ndarray of complex, shape (n, n)
+        Matrix.
+
+    Returns
+    -------
+    bool
+    """
     h = (m.conj().T - m) / 2j
     h[np.diag_indices(len(h))] += 1e-8 * np.abs(m).max()
     try:

@@ -37,6 +37,15 @@ def first_layer_fields(
 ) -> dict[str, Any]:
     """Fields of a `DysonHessian` for a first layer and data; see `DysonHessian.of_first_layer`.
 
+    Parameters
+    ----------
+    first_layer : array_like, shape (n1, n0)
+        W1.
+    x : array_like, shape (m, n0)
+        Samples.
+    outputs, epsilon, activation, second_layer, curvature, rng
+        As there.
+
     Returns
     -------
     dict
@@ -71,7 +80,19 @@ def first_layer_fields(
 
 
 def times_root(covariance: Real, draws: Real) -> Real:
-    """Give independent normal rows the covariance, or variances, between rows."""
+    """Give independent normal rows the covariance, or variances, between rows.
+
+    Parameters
+    ----------
+    covariance : ndarray, shape (n,) or (n, n)
+        Variances or a covariance.
+    draws : ndarray, shape (n, k)
+        Independent normal numbers.
+
+    Returns
+    -------
+    ndarray, shape (n, k)
+    """
     root = root_of(covariance)
     return np.asarray(root[:, None] * draws if root.ndim == 1 else root @ draws)
 
@@ -80,6 +101,15 @@ def point_fields(
     point: LossPoint, *, epsilon: float | None, sample_weights: bool
 ) -> dict[str, Any]:
     """Fields of a `DysonHessian` for a network at a point; see `DysonHessian.of_point`.
+
+    Parameters
+    ----------
+    point : LossPoint
+        The network with its parameters and data.
+    epsilon : float, optional
+        Energy; that of the point by default.
+    sample_weights : bool
+        Whether each sample keeps its own mean square residual.
 
     Returns
     -------

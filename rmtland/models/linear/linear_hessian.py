@@ -148,7 +148,17 @@ class LinearHessian(LinearNetwork, SpectralModel):
         return LinearHessianLaw(self.network)
 
     def residual_law(self, epsilon: float) -> LinearResidualLaw:
-        """Limit law of the eigenvalues of H1 at the energy epsilon > 0."""
+        """Limit law of the eigenvalues of H1 at the energy epsilon > 0.
+
+        Parameters
+        ----------
+        epsilon : float
+            Energy, > 0.
+
+        Returns
+        -------
+        LinearResidualLaw
+        """
         return LinearResidualLaw(self.network, epsilon)
 
     @property

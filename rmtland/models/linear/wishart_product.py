@@ -52,6 +52,17 @@ def wishart_path(aspect_ratio: float, variance: float, step: float) -> tuple[Com
 
     On w = c - r cos(theta) the density is (2 s / pi) sin(theta)^2 / w; theta = t - i k sin(t)
     leaves either end at an angle to the axis and to the pole w = 0, which may be close.
+
+    Parameters
+    ----------
+    aspect_ratio, variance : float
+        Of the Marchenko-Pastur law; the variance is its mean.
+    step : float
+        Of the trapezoidal rule.
+
+    Returns
+    -------
+    (ndarray of complex, ndarray of complex)
     """
     reach = round(_REACH / step)
     knots = step * np.arange(-reach, reach + 1)

@@ -216,7 +216,22 @@ class HessianModel(Ensemble):
     def lanczos(self, n: float, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
         """Draw the Gauss quadrature of Lanczos runs: see `rmtland.ensembles.Ensemble.lanczos`.
 
-        The time does not depend on n; `math.inf` gives the law itself.
+        Parameters
+        ----------
+        n : int or float
+            Size of the matrices; the time does not depend on it, and `math.inf` gives the law
+            itself.
+        steps : int
+            Number of Lanczos steps, at most n.
+        rng : anything `numpy.random.default_rng` takes
+            Seed or generator.
+        runs : int
+            Number of independent runs.
+
+        Returns
+        -------
+        Spectrum
+            Nodes and weights of shape (runs, steps).
         """
         return super().lanczos(n, steps, rng=rng, runs=runs)
 

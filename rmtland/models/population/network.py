@@ -116,6 +116,15 @@ class PopulationNetwork:
         """Place of the n2 outliers of H0 with n hidden units, to leading order: n c0^2.
 
         Zero for activations of mean zero. Corrections stay bounded as n grows.
+
+        Parameters
+        ----------
+        n : int
+            Number of hidden units.
+
+        Returns
+        -------
+        float
         """
         return count("n", n) * self.rule.mean**2
 

@@ -146,7 +146,17 @@ class PopulationHessian(PopulationNetwork, SpectralModel):
         return PopulationLaw(self.network)
 
     def residual(self, epsilon: float) -> PopulationResidual:
-        """Return the law of H1 at an energy epsilon > 0."""
+        """Return the law of H1 at an energy epsilon > 0.
+
+        Parameters
+        ----------
+        epsilon : float
+            Energy, > 0.
+
+        Returns
+        -------
+        PopulationResidual
+        """
         return PopulationResidual(self.network, epsilon)
 
     @property
@@ -180,7 +190,17 @@ class PopulationHessian(PopulationNetwork, SpectralModel):
         return replace(self, part_name=choice("name", name, PARTS))
 
     def stieltjes(self, z: ArrayLike) -> Any:
-        """Stieltjes (Cauchy) transform G(z) of the part; H1 has one where it has no `law`."""
+        """Stieltjes (Cauchy) transform G(z) of the part; H1 has one where it has no `law`.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points off the real axis, any shape.
+
+        Returns
+        -------
+        complex or ndarray of complex128
+        """
         residual = self._residual
         if self.part_name == "residual" and residual is not None:
             array = np.asarray(z, dtype=np.complex128)

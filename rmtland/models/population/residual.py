@@ -89,6 +89,11 @@ class PopulationResidual:
         _, n1, n2, _ = self.model.sizes
         return 2 * self.epsilon * self.model.second_variance * n2 / n1
 
+    @property
+    def _has_one_slope(self) -> bool:
+        """Whether slopes are zero or one other number, and there is no curvature."""
+        return self.model.rule.curvatures is None and int((self.model.rule.slopes != 0).sum()) == 1
+
     @cached_property
     def law(self) -> LinearResidualLaw:
         """The law as a `Law`, for isotropic data and slopes that are a constant or zero (ReLU).
@@ -102,7 +107,7 @@ class PopulationResidual:
         """
         rule = self.model.rule
         active = rule.slopes != 0
-        if rule.curvatures is not None or active.sum() != 1:
+        if not self._has_one_slope:
             raise ValueError(
                 "the law is known in closed form only if the slope is zero or one other number; "
                 "use stieltjes and density"
@@ -225,17 +230,49 @@ class PopulationResidual:
         )
 
     def stieltjes(self, z: ArrayLike) -> Any:
-        """G(z) in the closed upper half-plane, any shape."""
+        """G(z) in the closed upper half-plane, any shape.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points with Im z >= 0 other than 0; real ones mean x + i0.
+
+        Returns
+        -------
+        complex or ndarray of complex128
+        """
         value = self.solve(z).value
         return value if value.shape else value.item()
 
     def density(self, x: ArrayLike) -> Any:
-        """Density at real points other than 0, without any imaginary part added."""
+        """Density at real points other than 0, without any imaginary part added.
+
+        Parameters
+        ----------
+        x : array_like of float
+            Points other than 0.
+
+        Returns
+        -------
+        float or ndarray
+        """
         density = np.maximum(-self.solve(points("x", x)).value.imag / np.pi, 0.0)
         return density if density.shape else density.item()
 
     def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Any:
-        """Density convolved with the Cauchy density of half-width eta."""
+        """Density convolved with the Cauchy density of half-width eta.
+
+        Parameters
+        ----------
+        x : array_like of float
+            Points, any shape.
+        eta : float
+            Half-width, > 0.
+
+        Returns
+        -------
+        float or ndarray
+        """
         z = points("x", x) + 1j * positive("eta", eta)
         density = -self.solve(z).value.imag / np.pi
         return density if density.shape else density.item()
@@ -248,14 +285,17 @@ class PopulationResidual:
         ConvergenceError
             If the atom is not known to .01.
         """
-        heights = 1j * math.sqrt(self.variance) * np.array([1e-4, 1e-5, 1e-6])
-        seen = -(self.solve(heights).value * heights.imag).imag
-        if abs(seen[-1] - seen[-2]) > 1e-2:
+        if self._has_one_slope:
+            return float(self.law.mass_below(0.0))
+        heights = math.sqrt(self.variance) * np.array([0.02, 0.01, 0.005])
+        seen = -heights * self.solve(1j * heights).value.imag
+        atoms = 2 * seen[1:] - seen[:-1]
+        if abs(atoms[1] - atoms[0]) > 1e-2:
             raise ConvergenceError(
-                f"the mass at zero changes from {seen[-2]:.4f} to {seen[-1]:.4f} between the last "
+                f"the mass at zero changes from {atoms[0]:.4f} to {atoms[1]:.4f} between the last "
                 "two heights: eigenvalues crowd next to zero"
             )
-        return float(1 - seen[-1]) / 2
+        return (1 - max(float(2 * atoms[1] - atoms[0]), 0.0)) / 2
 
     smoothed_density = renamed_method("smoothed_density", "smoothed_pdf")
 
