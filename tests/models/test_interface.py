@@ -69,7 +69,14 @@ CASES = [
     ModelCase("finite size, H0", FiniteSizeHessian(known(outputs=5, epsilon=0.0)), None, 60, 0.01,
               has_law=False),
 ]  # fmt: skip
-every = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+SLOW = {"population H0"}  # its law is tabulated from some thousand solutions
+every = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if case.name in SLOW else [])
+        for case in CASES
+    ],
+)
 ABSTRACT = {"HessianModel"}
 
 
