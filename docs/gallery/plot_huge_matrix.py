@@ -18,7 +18,7 @@ above = np.cumsum(weights)
 
 x = np.linspace(-1.2, 3.6, 500)
 figure, ax = plt.subplots(figsize=(6, 3.2))
-ax.fill_between(nodes, above - weights, above, step="post", color="0.85", label="bracket, 40 steps")
+ax.vlines(nodes, above - weights, above, color="0.6", lw=3, label="brackets, 40 steps")
 ax.plot(x, model.law.cdf(x), color="C3", label="limit law")
 ax.set(xlabel="eigenvalue", ylabel="distribution function")
 ax.legend(frameon=False)

@@ -2,8 +2,8 @@
 A polynomial in two free variables
 ==================================
 
-The anticommutator XY + YX of two independent Wigner matrices, and of a Wigner matrix with a
-projection. The law comes from a linear pencil; the histograms are matrices of size 1000.
+The anticommutator XY + YX of two independent Wigner matrices. The law comes from a linear pencil;
+the histogram is one pair of matrices of size 1000.
 """
 
 import matplotlib.pyplot as plt
@@ -29,6 +29,6 @@ x = np.linspace(1.1 * low, 1.1 * high, 801)
 figure, ax = plt.subplots(figsize=(6, 3.2))
 ax.hist(eigenvalues, bins=80, density=True, color="0.8", label="XY + YX, n = 1000")
 ax.plot(x, law.pdf(x), color="C3", label="law")
-ax.set(xlabel="eigenvalue", ylabel="density", ylim=(0, 1.1))
+ax.set(xlabel="eigenvalue", ylabel="density", ylim=(0, 0.45))
 ax.legend(frameon=False)
 figure.tight_layout()
