@@ -24,7 +24,15 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 
-exclude_patterns = ["_build", "gallery/*.rst", "**.ipynb_checkpoints"]
+exclude_patterns = [
+    "_build",
+    "gallery",
+    "sg_execution_times.rst",
+    "auto_gallery/sg_execution_times.rst",
+    "auto_gallery/*.ipynb",
+    "auto_gallery/*.py",
+    "auto_gallery/*.json",
+]
 templates_path: list[str] = ["_templates"]
 html_theme = "pydata_sphinx_theme"
 html_title = "rmtland"
@@ -41,6 +49,7 @@ html_copy_source = False
 
 autosummary_generate = True
 autosummary_imported_members = True
+autosummary_ignore_module_all = False
 autodoc_typehints = "none"  # numpydoc sections say the types
 autodoc_member_order = "groupwise"
 numpydoc_show_class_members = False
@@ -63,6 +72,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_memory": False,
+    "write_computation_times": False,
     "min_reported_time": 1,
     "remove_config_comments": True,
     "abort_on_example_error": True,
