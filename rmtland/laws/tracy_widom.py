@@ -107,7 +107,7 @@ class TracyWidom(Law):
     stochastic Airy operator, with mean -2.0552 and variance 0.4109.
 
     Accuracy, against 20-digit values of the Painlevé route: `cdf` and `sf` are within 3e-16
-    absolutely, and within 2e-15 (1 + |log of the value|) relatively down to the underflow at
+    absolutely, and within 2e-15 (1 + abs(log of the value)) relatively down to the underflow at
     1e-308 (6e-14 at 1e-30); likewise `pdf`. `ppf` and `isf` are within 2e-14 down to 1e-300.
 
     Examples

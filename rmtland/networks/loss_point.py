@@ -225,7 +225,7 @@ class LossPoint:
 
     @computed_once
     def loss(self) -> float:
-        """L = (1/m) sum_mu l(o_mu, y_mu) + (w/2) |theta|^2."""
+        """L = (1/m) sum_mu l(o_mu, y_mu) + (w/2) `theta @ theta`."""
         if not self.net.weight_decay:
             return self.data_loss
         with np.errstate(over="ignore"):

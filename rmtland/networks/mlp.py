@@ -84,7 +84,7 @@ class MLP:
         Half the mean squared error, softmax cross-entropy, or binary logistic loss of each
         output.
     weight_decay : float, optional
-        w in (w/2) |theta|^2, over all parameters.
+        w in (w/2) `theta @ theta`, over all parameters.
     parametrisation : {"standard", "ntk"}, optional
         Whether W_l enters as it is or over sqrt(n_{l-1}).
 

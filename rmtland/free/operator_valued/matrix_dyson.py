@@ -235,7 +235,7 @@ class MatrixDyson(ResolventEquation):
 
     @cached_property
     def scale(self) -> float:
-        """Bound of the norm of the random matrix if P = 1: |A| + 2 |S[1]|^(1/2)."""
+        """Bound of the norm of the random matrix if P = 1: `norm(A) + 2 norm(S[1])**0.5`."""
         mean = self.mean
         center = np.abs(mean).max() if mean.ndim == 1 else np.linalg.norm(mean, 2)
         one = self.self_energy(np.eye(self.size, dtype=np.complex128))

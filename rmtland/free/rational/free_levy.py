@@ -259,7 +259,7 @@ class FreeLevy(LevyLaw):
         Returns
         -------
         Solution
-            `value` is G(z), `residual` the defect |R(G) + 1/G - z|, `steps` the Newton
+            `value` is G(z), `residual` the defect abs(R(G) + 1/G - z), `steps` the Newton
             steps (bisections included). Never raises for lack of convergence; `status` says.
         """
         flat, shape = upper_half_plane(z)
