@@ -34,6 +34,7 @@ SMALL = {
     "bench_sweep.py": ["--tasks", "8", "--seconds", "0.01", "--kills", "2", "--kill-tasks", "20"],
     "make_tracy_widom.py": ["--quick", "--points", "4"],
     "readme_command.py": ["run"],
+    "write_benchmarks.py": ["--quick"],
     "reproduce_audit.py": ["--quick", "--width", "4"],
     "reproduce_finite_size.py": ["--n", "3", "--draws", "5", "--activations", "relu"],
     "reproduce_population.py": [
