@@ -22,7 +22,11 @@ BLOCKS = re.findall(r"```python\n(.+?)```", README, re.DOTALL)
 def test_commands_to_install():
     names = runpy.run_path(str(ROOT / "scripts/readme_command.py"))
     assert names["command"]("run") == "pip install . && rmtland overlay"
-    assert "pytest" in names["command"]("test")
+    assert "pytest -n auto" in names["command"]("test")
+
+
+def test_the_readme_is_a_door():
+    assert len(README.splitlines()) <= 110
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -36,8 +40,8 @@ def test_command_runs(command, monkeypatch, tmp_path, capsys):
 
 
 def test_there_are_commands_and_code():
-    assert len(COMMANDS) >= 2
-    assert BLOCKS
+    assert "rmtland overlay" in COMMANDS
+    assert len(BLOCKS) >= 3
 
 
 @pytest.mark.parametrize("code", BLOCKS)
