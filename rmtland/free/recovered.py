@@ -69,7 +69,8 @@ class Deconvolution:
         "kolmogorov" (largest difference of the distribution functions) or "wasserstein" (area
         between the distribution functions, in the units of the eigenvalues).
     residual : float
-        Largest relative defect of the equation of subordination, abs(G_X(omega(z)) / G_total(z) - 1),
+        Largest relative defect of the equation of subordination,
+        abs(G_X(omega(z)) / G_total(z) - 1),
         where it was tested; 0 where the operands show the answer.
     regularisation : str
         A sentence: what was assumed beyond the data.
