@@ -8,8 +8,8 @@ Examples
 --------
 >>> import numpy as np
 >>> nodes, weights = gauss_rule(np.array([0.0, 1.0, 2.0]), np.array([0.25, 0.5, 0.25]), 2)
->>> nodes.round(6), float(weights @ nodes**3)
-(array([0.292893, 1.707107]), 2.5)
+>>> nodes.round(6).tolist(), round(float(weights @ nodes**3), 12)
+([0.292893, 1.707107], 2.5)
 """
 
 from __future__ import annotations
