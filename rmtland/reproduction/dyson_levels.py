@@ -50,6 +50,7 @@ from rmtland.reproduction.figure import (
     PublishedFigure,
     Series,
     Sweep,
+    index_above_axis,
     label_panels,
 )
 from rmtland.reproduction.quantity import Quantity
@@ -144,7 +145,7 @@ def level_densities(
             here = replace(model, coupling=coupling)
             found[name] = here.smoothed_pdf(x, eta=eta, tolerance=1e-5)
     if epsilon:
-        found["dyson_index"] = model.index()
+        found["dyson_index"] = index_above_axis(model, 0.004)
     return found
 
 

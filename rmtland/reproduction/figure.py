@@ -26,6 +26,7 @@ from matplotlib.figure import Figure
 from rmtland.arguments import choice, count, nonnegative
 from rmtland.arrays import ArrayLibrary
 from rmtland.drawing import STYLES
+from rmtland.laws.spectral_model import SpectralModel
 from rmtland.networks import cifar10
 from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
@@ -43,6 +44,7 @@ __all__ = [
     "draw_bars",
     "error_bars",
     "histogram",
+    "index_above_axis",
     "label_panels",
     "mean_and_error",
 ]
@@ -333,3 +335,21 @@ def mean_and_error(values: Real) -> tuple[float, float]:
     """Return the mean and its standard error; infinite for one value."""
     error = np.inf if len(values) < 2 else np.std(values, ddof=1) / np.sqrt(len(values))
     return float(np.mean(values)), float(error)
+
+
+def index_above_axis(model: SpectralModel, eta: float) -> float:
+    """Return the mass below 0, extrapolated linearly from the heights eta and eta/2.
+
+    Parameters
+    ----------
+    model : SpectralModel
+        Without a point mass at 0.
+    eta : float
+        The larger height.
+
+    Returns
+    -------
+    float
+    """
+    far, near = (float(model.smoothed_cdf(0.0, eta=height)) for height in (eta, eta / 2))
+    return 2 * near - far

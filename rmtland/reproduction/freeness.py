@@ -41,6 +41,7 @@ from rmtland.reproduction.figure import (
     Sweep,
     draw_bars,
     histogram,
+    index_above_axis,
     label_panels,
     mean_and_error,
 )
@@ -137,7 +138,7 @@ def rotated_hessian(
         "rotated_distance": float(
             np.mean([compare(Spectrum(row), EmpiricalLaw(total)).kolmogorov for row in rotated])
         ),
-        "dyson_index": dyson.index(),
+        "dyson_index": index_above_axis(dyson, eta),
         "energy": point.energy,
         "gradient_norm": trained.gradient_norm,
     }

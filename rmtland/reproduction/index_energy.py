@@ -56,6 +56,7 @@ from rmtland.reproduction.figure import (
     Series,
     Sweep,
     error_bars,
+    index_above_axis,
     label_panels,
 )
 from rmtland.reproduction.quantity import Quantity
@@ -115,7 +116,7 @@ def network_index(epsilon: float, *, n: int, phi: float, eta: float, seed: Any) 
     model = DysonHessian.of_point(point, epsilon=epsilon)
     return {
         "index": float((eigenvalues < 0).mean()),
-        "dyson": model.index(),
+        "dyson": index_above_axis(model, eta),
         "mean": float(np.trace(split.gauss_newton)) / eigenvalues.size,
         "square": float((split.residual**2).sum()) / eigenvalues.size,
     }
