@@ -37,6 +37,11 @@ def free_compression(law: Operand, t: float, *, method: str = "automatic") -> La
     method : str
         As for `free_sum`.
 
+    Returns
+    -------
+    Law
+        Of total mass 1: the zeros outside the corner are left out.
+
     Raises
     ------
     ValueError

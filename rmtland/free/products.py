@@ -162,6 +162,11 @@ def general_marchenko_pastur(population: Operand, aspect_ratio: float) -> Law:
     aspect_ratio : float
         Ratio of dimension to samples, > 0.
 
+    Returns
+    -------
+    Law
+        In the units of the population.
+
     Raises
     ------
     ValueError

@@ -132,6 +132,11 @@ def free_power(law: Operand, t: float, *, method: str = "automatic") -> Law:
     method : str
         As for `free_sum`.
 
+    Returns
+    -------
+    Law
+        The law itself for t = 1.
+
     Raises
     ------
     ValueError

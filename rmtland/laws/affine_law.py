@@ -242,6 +242,16 @@ class Affine(_AffineImage):
     def r_transform(self, g: ArrayLike) -> Any:
         """R-transform shift + scale * R(scale * g) of real or complex `g`, where R is defined.
 
+        Parameters
+        ----------
+        g : array_like of float or complex
+            Points, any shape.
+
+        Returns
+        -------
+        float, complex or ndarray
+            R(g), in the shape of `g`; real values give real results.
+
         Raises
         ------
         ValueError
@@ -251,6 +261,16 @@ class Affine(_AffineImage):
 
     def s_transform(self, w: ArrayLike) -> Any:
         """S-transform of real or complex `w`: that of X over the scale, by inversion with a shift.
+
+        Parameters
+        ----------
+        w : array_like of float or complex
+            Points, any shape.
+
+        Returns
+        -------
+        float, complex or ndarray
+            S(w), in the shape of `w`; real values give real results.
 
         Raises
         ------
@@ -311,6 +331,16 @@ class AffineLevy(_AffineImage, LevyLaw):
 
     def s_transform(self, w: ArrayLike) -> Any:
         """S-transform by inversion, for w = z G(z) - 1 with z off the convex hull of the law.
+
+        Parameters
+        ----------
+        w : array_like of float or complex
+            Points, any shape.
+
+        Returns
+        -------
+        float, complex or ndarray
+            S(w), in the shape of `w`; real values give real results.
 
         Raises
         ------

@@ -118,6 +118,16 @@ class Arcsine(IntervalLaw):
     def r_transform(self, g: ArrayLike) -> Any:
         """R-transform for real or complex `g` of any shape.
 
+        Parameters
+        ----------
+        g : array_like of float or complex
+            Points, any shape.
+
+        Returns
+        -------
+        float, complex or ndarray
+            R(g), in the shape of `g`; real values give real results.
+
         Raises
         ------
         ValueError
@@ -128,6 +138,16 @@ class Arcsine(IntervalLaw):
 
     def s_transform(self, w: ArrayLike) -> Any:
         """S-transform for real or complex `w` of any shape, analytic near 0.
+
+        Parameters
+        ----------
+        w : array_like of float or complex
+            Points, any shape.
+
+        Returns
+        -------
+        float, complex or ndarray
+            S(w), in the shape of `w`; real values give real results.
 
         Raises
         ------

@@ -282,6 +282,16 @@ class FreeMeixner(Law):
     def r_transform(self, g: ArrayLike) -> Any:
         """R-transform for real or complex `g` of any shape, analytic near 0.
 
+        Parameters
+        ----------
+        g : array_like of float or complex
+            Points, any shape.
+
+        Returns
+        -------
+        float, complex or ndarray
+            R(g), in the shape of `g`; real values give real results.
+
         Raises
         ------
         ValueError

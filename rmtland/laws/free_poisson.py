@@ -90,6 +90,16 @@ class FreePoisson(LevyLaw):
     def s_transform(self, w: ArrayLike) -> Any:
         """S-transform 1/(j (lambda + w)) for real or complex `w` of any shape.
 
+        Parameters
+        ----------
+        w : array_like of float or complex
+            Points, any shape.
+
+        Returns
+        -------
+        float, complex or ndarray
+            S(w), in the shape of `w`; real values give real results.
+
         Raises
         ------
         ValueError

@@ -303,6 +303,16 @@ class FussCatalan(Law):
         Followed from g = 0 by Newton's method. For s > 1 it has a branch point at
         (s - 1)^(s - 1) / s^s, beyond which real g have no value.
 
+        Parameters
+        ----------
+        g : array_like of float or complex
+            Points, any shape.
+
+        Returns
+        -------
+        float, complex or ndarray
+            R(g), in the shape of `g`; real values give real results.
+
         Raises
         ------
         ValueError
@@ -337,6 +347,16 @@ class FussCatalan(Law):
 
     def s_transform(self, w: ArrayLike) -> Any:
         """S-transform (1 + w)^(-s) for real or complex `w` of any shape.
+
+        Parameters
+        ----------
+        w : array_like of float or complex
+            Points, any shape.
+
+        Returns
+        -------
+        float, complex or ndarray
+            S(w), in the shape of `w`; real values give real results.
 
         Raises
         ------

@@ -168,6 +168,16 @@ class KestenMcKay(Law):
     def r_transform(self, g: ArrayLike) -> Any:
         """R-transform for real or complex `g` of any shape.
 
+        Parameters
+        ----------
+        g : array_like of float or complex
+            Points, any shape.
+
+        Returns
+        -------
+        float, complex or ndarray
+            R(g), in the shape of `g`; real values give real results.
+
         Raises
         ------
         ValueError

@@ -341,13 +341,29 @@ class Law(abc.ABC):
         return _pointwise(lambda x: 1 - self.log_potential(x + 1j * height).imag / np.pi, x)
 
     def index(self) -> float:
-        """Index: the mass strictly below 0 (fraction of negative eigenvalues)."""
+        """Index: the mass strictly below 0 (fraction of negative eigenvalues).
+
+        Returns
+        -------
+        float
+            Mass of (-infinity, 0), in [0, 1].
+        """
         return float(self.mass_below(0.0))
 
     def mass_below(self, x: ArrayLike) -> Any:
         """Mass in (-infinity, x): the left limit of the distribution function.
 
         It differs from `cdf` at atoms; at 0 it is the index, the fraction of negative eigenvalues.
+
+        Parameters
+        ----------
+        x : array_like of float
+            Points, any shape.
+
+        Returns
+        -------
+        float or ndarray
+            Mass strictly below each point, in [0, 1].
 
         Raises
         ------
@@ -363,6 +379,11 @@ class Law(abc.ABC):
         ----------
         q : array_like of float
             Probabilities in [0, 1], any shape.
+
+        Returns
+        -------
+        float or ndarray
+            Quantiles, in the shape of `q`.
 
         Raises
         ------
@@ -392,7 +413,13 @@ class Law(abc.ABC):
         return _pointwise(self._isf, _levels("q", q))
 
     def median(self) -> float:
-        """Median: the quantile of 1/2."""
+        """Median: the quantile of 1/2.
+
+        Returns
+        -------
+        float
+            In the units of the eigenvalues.
+        """
         return float(self.ppf(0.5))
 
     def interval(self, confidence: float) -> tuple[float, float]:
@@ -484,6 +511,16 @@ class Law(abc.ABC):
         Principal branch for Im z > 0, complex conjugate below; a real z stands for the
         boundary value from above, so that the real part is the integral of log|x - t| and
         cdf(x) = 1 - Im L(x) / pi.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points, any shape.
+
+        Returns
+        -------
+        complex or ndarray of complex128
+            L(z), in the shape of `z`.
         """
         return _half_planes(self._log_potential, z)
 
@@ -497,6 +534,11 @@ class Law(abc.ABC):
         ----------
         g : array_like of float or complex
             Any shape; real values give real results.
+
+        Returns
+        -------
+        float, complex or ndarray
+            R(g), in the shape of `g`.
 
         Raises
         ------
@@ -513,6 +555,16 @@ class Law(abc.ABC):
         A closed form where the law has one; otherwise by inversion of M, for values w = M(z) that
         it takes off the convex hull of the law. It needs a mean other than zero; S(0) = 1/mean.
 
+        Parameters
+        ----------
+        w : array_like of float or complex
+            Points, any shape.
+
+        Returns
+        -------
+        float, complex or ndarray
+            S(w), in the shape of `w`; real values give real results.
+
         Raises
         ------
         ValueError
@@ -523,15 +575,33 @@ class Law(abc.ABC):
         return s_transform_of(self, w)
 
     def mean(self) -> float:
-        """Mean: the first free cumulant."""
+        """Mean: the first free cumulant.
+
+        Returns
+        -------
+        float
+            In the units of the eigenvalues.
+        """
         return float(self.free_cumulants(1)[0])
 
     def var(self) -> float:
-        """Variance: the second free cumulant."""
+        """Variance: the second free cumulant.
+
+        Returns
+        -------
+        float
+            In the squared units of the eigenvalues, >= 0.
+        """
         return float(self.free_cumulants(2)[1])
 
     def std(self) -> float:
-        """Return the standard deviation, the root of the variance."""
+        """Return the standard deviation, the root of the variance.
+
+        Returns
+        -------
+        float
+            In the units of the eigenvalues, >= 0.
+        """
         return math.sqrt(self.var())
 
     def moment(self, k: int) -> float:
@@ -540,6 +610,16 @@ class Law(abc.ABC):
         With M(w) the series of moments, M(w) = 1 + sum over s of kappa_s (w M(w))^s [1]_.
 
         Computed in exact rational arithmetic from the parameters and rounded once.
+
+        Parameters
+        ----------
+        k : int
+            Order, >= 0.
+
+        Returns
+        -------
+        float
+            Integral of x^k over the law; 1 for k = 0.
 
         Raises
         ------
@@ -555,7 +635,23 @@ class Law(abc.ABC):
         return float(self._exact_moments(count("k", k, least=0))[-1])
 
     def free_cumulants(self, k: int) -> Real:
-        """First `k` free cumulants (mean, variance, ...), an array of shape (k,)."""
+        """First free cumulants: the mean, the variance and those of higher order.
+
+        Parameters
+        ----------
+        k : int
+            How many, >= 1.
+
+        Returns
+        -------
+        ndarray of float64, shape (k,)
+            Cumulants of order 1 to k.
+
+        Raises
+        ------
+        ValueError
+            If `k` is not positive.
+        """
         return np.array([float(value) for value in self._exact_cumulants(count("k", k))])
 
     def sample(self, size: int | tuple[int, ...] | None = None, *, rng: Rng = None) -> Any:
@@ -603,6 +699,11 @@ class Law(abc.ABC):
 
         It has pdf, cdf, sf, ppf, isf, rvs, stats, expect, interval, support and the rest, and its
         attribute `dist` is an `rv_continuous`.
+
+        Returns
+        -------
+        rv_frozen
+            Frozen distribution of scipy.stats with the values of this law.
 
         Examples
         --------

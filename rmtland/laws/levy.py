@@ -106,10 +106,22 @@ class LevyTriplet:
     def r_transform(self, g: ArrayLike) -> Any:
         """R(g), elementwise, for real or complex `g`.
 
+        Parameters
+        ----------
+        g : array_like of float or complex
+            Points, any shape.
+
+        Returns
+        -------
+        float, complex or ndarray
+            R(g), in the shape of `g`; real values give real results.
+
         Raises
         ------
         ValueError
             If `g` is NaN or a pole 1/j_i.
+        TypeError
+            If `g` is neither real nor complex.
         """
         array = np.asarray(g)
         if array.dtype.kind not in "iufcb" and array.size:
@@ -126,7 +138,18 @@ class LevyTriplet:
         return value if value.ndim else value.item()
 
     def exact_cumulants(self, k: int) -> list[Fraction]:
-        """First `k` free cumulants: sum of rate * jump^n, plus drift (n = 1), variance (n = 2)."""
+        """First `k` free cumulants: sum of rate * jump^n, plus drift (n = 1), variance (n = 2).
+
+        Parameters
+        ----------
+        k : int
+            How many, >= 1.
+
+        Returns
+        -------
+        list of Fraction
+            Cumulants of order 1 to k, without rounding.
+        """
         cumulants = [Fraction(self.drift), Fraction(self.variance)] + [Fraction(0)] * k
         for rate, jump in zip(self.rates, self.jumps, strict=True):
             term = Fraction(rate)
@@ -136,15 +159,48 @@ class LevyTriplet:
         return cumulants[:k]
 
     def inverse(self, h: NDArray[Any]) -> NDArray[Any]:
-        """H(h): the point z at which the reciprocal Stieltjes transform is h."""
+        """H(h): the point z at which the reciprocal Stieltjes transform is h.
+
+        Parameters
+        ----------
+        h : ndarray of float or complex
+            Reciprocal Stieltjes transforms, any shape.
+
+        Returns
+        -------
+        ndarray
+            Points z = H(h), in the shape of `h`.
+        """
         return np.asarray(h + self.excess(h))
 
     def slope(self, h: NDArray[Any]) -> NDArray[Any]:
-        """H'(h)."""
+        """H'(h).
+
+        Parameters
+        ----------
+        h : ndarray of float or complex
+            Reciprocal Stieltjes transforms, any shape.
+
+        Returns
+        -------
+        ndarray
+            Derivative of H at h, in the shape of `h`.
+        """
         return np.asarray(1 + self.excess_slope(h))
 
     def excess(self, h: NDArray[Any]) -> NDArray[Any]:
-        """H(h) - h = R(1/h)."""
+        """H(h) - h = R(1/h).
+
+        Parameters
+        ----------
+        h : ndarray of float or complex
+            Reciprocal Stieltjes transforms, any shape.
+
+        Returns
+        -------
+        ndarray
+            R(1/h), in the shape of `h`.
+        """
         z = np.full_like(h, self.drift)
         if self.variance:
             z = z + self.variance / h
@@ -153,7 +209,18 @@ class LevyTriplet:
         return np.asarray(z)
 
     def excess_slope(self, h: NDArray[Any]) -> NDArray[Any]:
-        """H'(h) - 1."""
+        """H'(h) - 1.
+
+        Parameters
+        ----------
+        h : ndarray of float or complex
+            Reciprocal Stieltjes transforms, any shape.
+
+        Returns
+        -------
+        ndarray
+            Derivative of H(h) - h, in the shape of `h`.
+        """
         slope = np.zeros_like(h)
         if self.variance:
             slope = slope - self.variance / h**2
@@ -162,7 +229,18 @@ class LevyTriplet:
         return np.asarray(slope)
 
     def log_potential(self, h: Complex) -> Complex:
-        """L at the point whose reciprocal Stieltjes transform is h, Im h >= 0."""
+        """L at the point whose reciprocal Stieltjes transform is h, Im h >= 0.
+
+        Parameters
+        ----------
+        h : ndarray of complex
+            Reciprocal Stieltjes transforms, any shape.
+
+        Returns
+        -------
+        ndarray of complex128
+            Logarithmic potential L, in the shape of `h`.
+        """
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             # At an atom h = 0: continuous from the right, as h = +0.
             phase = np.where(h == 0, 0.0, np.angle(h))
@@ -217,6 +295,16 @@ class LevyLaw(Law):
 
     def r_transform(self, g: ArrayLike) -> Any:
         """R-transform, a rational function of `g`, for real or complex `g` of any shape.
+
+        Parameters
+        ----------
+        g : array_like of float or complex
+            Points, any shape.
+
+        Returns
+        -------
+        float, complex or ndarray
+            R(g), in the shape of `g`; real values give real results.
 
         Raises
         ------

@@ -97,6 +97,16 @@ class MarchenkoPastur(LevyLaw):
     def s_transform(self, w: ArrayLike) -> Any:
         """S-transform S(w) = 1 / (s (1 + phi w)), for real or complex `w` of any shape.
 
+        Parameters
+        ----------
+        w : array_like of float or complex
+            Points, any shape.
+
+        Returns
+        -------
+        float, complex or ndarray
+            S(w), in the shape of `w`; real values give real results.
+
         Raises
         ------
         ValueError

@@ -72,6 +72,7 @@ class SpectralModel(abc.ABC):
         Returns
         -------
         complex or ndarray of complex128
+            G(z), in the shape of `z`; Im G < 0 for Im z > 0.
         """
         return self.law.stieltjes(z)
 
@@ -111,6 +112,7 @@ class SpectralModel(abc.ABC):
         Returns
         -------
         float or ndarray
+            Values in [0, 1], in the shape of `x`.
 
         Raises
         ------
@@ -124,15 +126,42 @@ class SpectralModel(abc.ABC):
         """Fraction of negative eigenvalues: the mass strictly below zero.
 
         An atom at zero is no part of it.
+
+        Returns
+        -------
+        float
+            Mass of (-infinity, 0), in [0, 1].
         """
         return float(self.law.mass_below(0.0))
 
     def mean(self) -> float:
-        """Mean eigenvalue."""
+        """Mean eigenvalue.
+
+        Returns
+        -------
+        float
+            In the units of the eigenvalues.
+
+        Raises
+        ------
+        ValueError
+            If the model has no law and no route of its own to the mean.
+        """
         return self.law.mean()
 
     def var(self) -> float:
-        """Variance of the eigenvalues."""
+        """Variance of the eigenvalues.
+
+        Returns
+        -------
+        float
+            In the squared units of the eigenvalues, >= 0.
+
+        Raises
+        ------
+        ValueError
+            If the model has no law and no route of its own to the variance.
+        """
         return self.law.var()
 
     # Parts -----------------------------------------------------------------------------------
@@ -149,6 +178,11 @@ class SpectralModel(abc.ABC):
         ----------
         name : str
             One of `parts`; "total" is the model itself.
+
+        Returns
+        -------
+        SpectralModel or Law
+            The part; the model itself for "total".
 
         Raises
         ------

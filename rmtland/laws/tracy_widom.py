@@ -137,23 +137,57 @@ class TracyWidom(Law):
         return ()
 
     def skewness(self) -> float:
-        """Third central moment over the standard deviation cubed."""
+        """Third central moment over the standard deviation cubed.
+
+        Returns
+        -------
+        float
+            Without unit; 0 for a symmetric law.
+        """
         return self._power(3, self.mean()) / math.sqrt(self.var()) ** 3
 
     def kurtosis(self) -> float:
-        """Excess kurtosis: fourth central moment over the squared variance, minus 3."""
+        """Excess kurtosis: fourth central moment over the squared variance, minus 3.
+
+        Returns
+        -------
+        float
+            Without unit; 0 for a normal law.
+        """
         return self._power(4, self.mean()) / self.var() ** 2 - 3
 
     def mean(self) -> float:
-        """Mean: -1.20653, -1.77109, -2.30688 for beta = 1, 2, 4."""
+        """Mean: -1.20653, -1.77109, -2.30688 for beta = 1, 2, 4.
+
+        Returns
+        -------
+        float
+            In the units of the scaled eigenvalue.
+        """
         return self._power(1, 0.0)
 
     def var(self) -> float:
-        """Variance: 1.60778, 0.81319, 0.51772 for beta = 1, 2, 4."""
+        """Variance: 1.60778, 0.81319, 0.51772 for beta = 1, 2, 4.
+
+        Returns
+        -------
+        float
+            In the units of the scaled eigenvalue.
+        """
         return self._power(2, self.mean())
 
     def moment(self, k: int) -> float:
         """Moment of order `k` about zero.
+
+        Parameters
+        ----------
+        k : int
+            Order, 0 to 100.
+
+        Returns
+        -------
+        float
+            Integral of x^k over the law.
 
         Raises
         ------

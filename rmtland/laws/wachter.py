@@ -239,6 +239,16 @@ class Wachter(Law):
     def r_transform(self, g: ArrayLike) -> Any:
         """R-transform for real or complex `g` of any shape, analytic near 0.
 
+        Parameters
+        ----------
+        g : array_like of float or complex
+            Points, any shape.
+
+        Returns
+        -------
+        float, complex or ndarray
+            R(g), in the shape of `g`; real values give real results.
+
         Raises
         ------
         ValueError
@@ -257,6 +267,16 @@ class Wachter(Law):
 
     def s_transform(self, w: ArrayLike) -> Any:
         """S-transform (kappa + w)/(p + w) for real or complex `w` of any shape.
+
+        Parameters
+        ----------
+        w : array_like of float or complex
+            Points, any shape.
+
+        Returns
+        -------
+        float, complex or ndarray
+            S(w), in the shape of `w`; real values give real results.
 
         Raises
         ------

@@ -200,7 +200,18 @@ class MatrixDyson(ResolventEquation):
         return not callable(self.covariance) and self.mean.ndim == 1 and self.pencil.ndim == 1
 
     def self_energy(self, m: ArrayLike) -> Any:
-        """S[M] of matrices M of shape (..., k, k)."""
+        """S[M] of matrices M of shape (..., k, k).
+
+        Parameters
+        ----------
+        m : array_like of complex, shape (..., k, k)
+            Matrices.
+
+        Returns
+        -------
+        ndarray, shape (..., k, k)
+            S of each of them.
+        """
         matrices = np.asarray(m)
         if callable(self.covariance):
             return np.asarray(self.covariance(matrices))
@@ -340,6 +351,20 @@ class MatrixDyson(ResolventEquation):
         """Return the equation in coordinates at points z, shape (n,), and u, shape (n, r).
 
         `regular` puts P + regular (1 - P) in the place of P.
+
+        Parameters
+        ----------
+        z : ndarray of complex, shape (n,)
+            Points.
+        u : ndarray of complex, shape (n, r)
+            Coordinates of S[M] there.
+        regular : float
+            Weight of 1 - P.
+
+        Returns
+        -------
+        MatrixSystem
+            Defect, Jacobian and the matrices at the points.
         """
         pencil, mean, basis, functionals = self.arrays
         if self.is_diagonal:
@@ -381,7 +406,18 @@ class MatrixDyson(ResolventEquation):
         return u[0], height
 
     def solutions(self, z: Complex) -> Solved:
-        """Solve at points, each from its neighbour or from above."""
+        """Solve at points, each from its neighbour or from above.
+
+        Parameters
+        ----------
+        z : ndarray of complex, shape (n,)
+            Points with Im z >= 0.
+
+        Returns
+        -------
+        Solved
+            Solutions in the order of the points; `accepted` says which of them count.
+        """
         from rmtland.free.operator_valued.matrix_dyson_kernels import (
             follow,  # numba loads at first use
         )
@@ -396,7 +432,20 @@ class MatrixDyson(ResolventEquation):
     # Results ---------------------------------------------------------------------------------
 
     def error_of_matrix(self, z: Complex, u: Complex) -> Real:
-        """Bound of the error of M from the defect and the rounding of the equation."""
+        """Bound of the error of M from the defect and the rounding of the equation.
+
+        Parameters
+        ----------
+        z : ndarray of complex, shape (n,)
+            Points.
+        u : ndarray of complex, shape (n, r)
+            Coordinates of S[M] there, as solved.
+
+        Returns
+        -------
+        ndarray of float, shape (n,)
+            Bound in the Frobenius norm.
+        """
         pencil, mean, basis, _ = self.arrays
         system = self.system(z, u)
         axes = (-2, -1) if system.matrices.ndim == 3 else (-1,)
@@ -417,7 +466,18 @@ class MatrixDyson(ResolventEquation):
         return float(np.asarray(self.weights) @ np.diagonal(_full(self.pencil)).real)
 
     def trace(self, m: Complex) -> Complex:
-        """<P M> / <P> of matrices (n, k, k), or of diagonals (n, k) where M is diagonal."""
+        """<P M> / <P> of matrices (n, k, k), or of diagonals (n, k) where M is diagonal.
+
+        Parameters
+        ----------
+        m : ndarray of complex, shape (n, k, k) or (n, k)
+            Matrices, or diagonals.
+
+        Returns
+        -------
+        ndarray of complex, shape (n,)
+            Normalised traces.
+        """
         pencil = self.arrays[0]
         weights = np.asarray(self.weights)
         if m.ndim == 2:
@@ -427,12 +487,36 @@ class MatrixDyson(ResolventEquation):
         return np.asarray(np.einsum("i,ij,nji->n", weights / total, full, m))
 
     def error_of_trace(self, error: Any) -> Real:
-        """Bound of the error of <P M> / <P> from that of the entries of M."""
+        """Bound of the error of <P M> / <P> from that of the entries of M.
+
+        Parameters
+        ----------
+        error : array_like of float
+            Errors of the entries of M, any shape.
+
+        Returns
+        -------
+        ndarray of float
+            Errors of the normalised trace, in the shape of `error`.
+        """
         weights = np.asarray(self.weights)[:, None] * np.abs(_full(self.pencil))
         return np.asarray(error) * max(1.0, float(weights.sum() / np.trace(weights)))
 
     def derivative(self, z: Complex, u: Complex) -> tuple[Complex, Complex]:
-        """G and dG/dz at solved points."""
+        """G and dG/dz at solved points.
+
+        Parameters
+        ----------
+        z : ndarray of complex, shape (n,)
+            Points.
+        u : ndarray of complex, shape (n, r)
+            Coordinates of S[M] there, as solved.
+
+        Returns
+        -------
+        (ndarray of complex, ndarray of complex), shape (n,) each
+            G and its derivative; NaN where the linear system is singular.
+        """
         pencil, _, basis, _ = self.arrays
         system = self.system(z, u)
         du = solve_or_nan(system.jacobian, system.slope[..., None])[..., 0]
@@ -447,6 +531,18 @@ class MatrixDyson(ResolventEquation):
 
         For P = 1 it is log z + O(1/z) at infinity; for a linearisation it differs from that by a
         constant.
+
+        Parameters
+        ----------
+        z : ndarray of complex, shape (n,)
+            Points.
+        u : ndarray of complex, shape (n, r)
+            Coordinates of S[M] there, as solved.
+
+        Returns
+        -------
+        ndarray of complex, shape (n,)
+            Values at the points.
         """
         pencil, mean, basis, _ = self.arrays
         weights = np.asarray(self.weights)

@@ -140,6 +140,16 @@ def kronecker_gaussian(
         with a Y_j whose entries are all independent.
     mean : array_like, shape (k, k), optional
         A, Hermitian; 0 by default.
+
+    Returns
+    -------
+    MatrixDysonLaw
+        Of total mass 1.
+
+    Raises
+    ------
+    ValueError
+        If there is no coefficient, or a shape does not fit.
     """
     if not len(coefficients):
         raise ValueError("coefficients must hold at least one matrix")

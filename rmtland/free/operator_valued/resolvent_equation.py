@@ -109,7 +109,18 @@ class ResolventEquation(abc.ABC):
         """Error of G from that of the entries of M."""
 
     def as_matrices(self, m: Complex) -> Complex:
-        """M as matrices (n, k, k), where diagonals may be stored as vectors."""
+        """M as matrices (n, k, k), where diagonals may be stored as vectors.
+
+        Parameters
+        ----------
+        m : ndarray of complex, shape (n, k, k) or (n, k)
+            Matrices, or diagonals.
+
+        Returns
+        -------
+        ndarray of complex, shape (n, k, k)
+            Matrices.
+        """
         return m if m.ndim == 3 else m[..., None] * np.eye(self.size)
 
     def solve(self, z: ArrayLike, *, throw: bool = True) -> Solution:

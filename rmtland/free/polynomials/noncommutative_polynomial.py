@@ -126,7 +126,13 @@ class Polynomial:
         return tuple(sorted({letter.name for letter in self.letters}))
 
     def adjoint(self) -> Polynomial:
-        """Words reversed, letters and coefficients replaced by their adjoints."""
+        """Words reversed, letters and coefficients replaced by their adjoints.
+
+        Returns
+        -------
+        Polynomial
+            Equal to this one if it is self-adjoint.
+        """
         return Polynomial(
             {adjoint_word(word): value.conjugate() for word, value in self._coefficients.items()}
         )
@@ -137,7 +143,13 @@ class Polynomial:
         return not self.asymmetry()
 
     def asymmetry(self) -> list[Word]:
-        """Words whose coefficient is not the conjugate of that of the adjoint word."""
+        """Words whose coefficient is not the conjugate of that of the adjoint word.
+
+        Returns
+        -------
+        list of Word
+            Empty for a self-adjoint polynomial.
+        """
         sizes = self._coefficients
         largest = max((abs(value) for value in sizes.values()), default=0.0)
         wrong = []

@@ -53,7 +53,18 @@ class FreeProduct(SubordinatedLaw):
         return (*self.operands, *self.wisharts)
 
     def rescaled(self, scale: float) -> FreeProduct:
-        """Return the law of the product times a positive number, again a product."""
+        """Return the law of the product times a positive number, again a product.
+
+        Parameters
+        ----------
+        scale : float
+            Factor, > 0.
+
+        Returns
+        -------
+        FreeProduct
+            The law of `scale` times the product.
+        """
         if scale == 1:
             return self
         if self.wisharts:

@@ -122,7 +122,25 @@ class FreeSum(SubordinatedLaw):
         ]
 
     def r_transform(self, g: ArrayLike) -> Any:
-        """R-transform: the sum of those of the operands."""
+        """R-transform: the sum of those of the operands.
+
+        Parameters
+        ----------
+        g : array_like of float or complex
+            Points, any shape, at which every operand has an R-transform.
+
+        Returns
+        -------
+        float, complex or ndarray
+            R(g), in the shape of `g`.
+
+        Raises
+        ------
+        ValueError
+            As the R-transforms of the operands.
+        ConvergenceError
+            As the R-transforms of the operands.
+        """
         value = sum(
             power * law.r_transform(g)
             for law, power in zip(self.operands, self.powers, strict=True)

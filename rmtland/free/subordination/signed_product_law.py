@@ -81,7 +81,18 @@ class FreeSignedProduct(SubordinatedLaw):
         return (*self.operands, *self.wisharts)
 
     def rescaled(self, scale: float) -> FreeSignedProduct:
-        """Return the law of the product times a number of either sign, again a product."""
+        """Return the law of the product times a number of either sign, again a product.
+
+        Parameters
+        ----------
+        scale : float
+            Factor other than 0.
+
+        Returns
+        -------
+        FreeSignedProduct
+            The law of `scale` times the product.
+        """
         signed, *others = self.operands
         return FreeSignedProduct((affine(signed, scale=scale), *others), self.wisharts)
 

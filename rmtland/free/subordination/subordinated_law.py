@@ -90,7 +90,13 @@ class SubordinatedLaw(Solved):
         return search.ordered(self._found_gaps(search), self.atoms)
 
     def complement(self) -> list[Gap]:
-        """Components of the complement of support and atoms, the last one through infinity."""
+        """Components of the complement of support and atoms, the last one through infinity.
+
+        Returns
+        -------
+        list of Gap
+            In ascending order.
+        """
         first, *inner, last = self._real_gaps
         return [*inner, joined(last, first)]
 
