@@ -106,7 +106,15 @@ def near_drift(delta, c1, c2, rates, jumps, band):
     e3 = 0.0
     for k in range(jumps.size):
         e3 -= rates[k] * (unit / jumps[k]) ** 2
-    roots = _roots_of_cubic(e2 / e3, c1 / e3, delta / unit / e3)
+    scaled = delta / unit / e3
+    if scaled == 0.0:  # below the smallest number: the leading term is exact
+        if c1 != 0.0 or c2 == 0.0:
+            return delta / complex(c1 if c1 != 0.0 else 1.0, 0.0), 0, c1 != 0.0 and not band
+        h = cmath.sqrt(delta) / cmath.sqrt(complex(c2, 0.0))
+        if h.imag < 0.0:
+            h = -h
+        return h, 0, h.imag > 0.0 or (delta.imag == 0.0 and not band)
+    roots = _roots_of_cubic(e2 / e3, c1 / e3, scaled)
     t = roots[0]
     for root in roots:
         if root.imag > t.imag:

@@ -29,6 +29,7 @@ from rmtland import (
     Semicircle,
     WishartPlusReluBlock,
     WishartPlusWigner,
+    free_power,
     free_sum,
 )
 from rmtland.free import FreeLevy
@@ -585,3 +586,12 @@ def test_the_stated_error_covers_the_rounding_of_the_parameters(phi, epsilon):
             exact = min(roots, key=lambda root: abs(root - mpmath.mpc(value)))
             assert abs(exact - mpmath.mpc(value)) <= error
             assert error < 1e-5 * abs(value)
+
+
+@pytest.mark.parametrize("x", [5e-324, 1e-322, 1e-310, 1e-300, 1e-18])
+def test_beside_an_unbounded_density_down_to_the_smallest_number(x):
+    law = free_power(MarchenkoPastur(2.0), 2.0)  # free Poisson of rate 1 and jump 2
+    root = math.sqrt(x)
+    assert law.pdf(x) == pytest.approx(1 / (math.pi * math.sqrt(2.0)) / root, rel=1e-8)
+    assert law.cdf(x) == pytest.approx(math.sqrt(2.0) * root / math.pi, rel=1e-8)
+    assert law.pdf(-x) == law.cdf(-x) == 0.0
