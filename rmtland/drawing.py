@@ -87,7 +87,18 @@ class Drawable(Protocol):
 
 
 def style_of(i: int) -> dict[str, Any]:
-    """Return the style of the i-th of several curves: colour and dashes differ for 35 of them."""
+    """Return the style of the i-th of several curves: colour and dashes differ for 35 of them.
+
+    Parameters
+    ----------
+    i : int
+        Number of the curve, from 0.
+
+    Returns
+    -------
+    dict of str to values
+        Keyword arguments of `Axes.plot`.
+    """
     return {"color": COLORS[i % len(COLORS)], "ls": _DASHES[i % len(_DASHES)], "lw": 1.6}
 
 

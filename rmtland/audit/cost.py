@@ -82,7 +82,15 @@ def check_size(size: int) -> None:
 
 
 class Cost(NamedTuple):
-    """What an audit is expected to take."""
+    """What an audit is expected to take.
+
+    Parameters
+    ----------
+    seconds : float
+        Expected time.
+    bytes : int
+        Expected memory.
+    """
 
     seconds: float
     bytes: int

@@ -153,7 +153,18 @@ class Diagnostics:
         return tuple(test for test in self.tests if test.p_value < self.threshold)
 
     def of(self, array: str) -> tuple[Check, ...]:
-        """Return the tests of one array."""
+        """Return the tests of one array.
+
+        Parameters
+        ----------
+        array : str
+            Name of the array.
+
+        Returns
+        -------
+        tuple of Check
+            Empty if there is no test of it.
+        """
         return tuple(test for test in self.tests if test.array == array)
 
     @property
@@ -172,7 +183,13 @@ class Diagnostics:
         return f"Not independent and Gaussian as assumed: {', '.join(parts)}."
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
+        """Return plain values, for JSON.
+
+        Returns
+        -------
+        dict of str to values
+            Nested dictionaries and lists of plain values.
+        """
         return {
             "significance": self.significance,
             "threshold": self.threshold,
@@ -198,6 +215,12 @@ def diagnose(point: LossPoint, *, significance: float = 0.01) -> Diagnostics:
     Returns
     -------
     Diagnostics
+        Each test with its p-value.
+
+    Raises
+    ------
+    ValueError
+        If the significance is not in (0, 1).
     """
     level = positive("significance", significance)
     if level >= 1:

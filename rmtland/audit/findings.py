@@ -101,6 +101,7 @@ class HessianAudit:
         Returns
         -------
         LevelResult
+            The first that fits.
 
         Raises
         ------
@@ -125,6 +126,7 @@ class HessianAudit:
         Returns
         -------
         Share
+            The share of the misfit with its error.
 
         Raises
         ------
@@ -170,7 +172,13 @@ class HessianAudit:
         return f"<p>{escape(self.verdict)}</p><table><tr>{head}</tr>{rows}</table>"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything but laws and spectra as plain values, for JSON."""
+        """Return everything but laws and spectra as plain values, for JSON.
+
+        Returns
+        -------
+        dict of str to values
+            Nested dictionaries and lists of plain values.
+        """
         covariance = self.residual_covariance
         counts = self.spectrum.inertia()._asdict() if self.spectrum.is_complete else {}
         return {
@@ -195,5 +203,11 @@ class HessianAudit:
         }
 
     def to_json(self) -> str:
-        """Return `as_dict` as JSON text."""
+        """Return `as_dict` as JSON text.
+
+        Returns
+        -------
+        str
+            A JSON object.
+        """
         return json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n"

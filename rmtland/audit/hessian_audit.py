@@ -106,6 +106,7 @@ def audit_hessian(
     Returns
     -------
     HessianAudit
+        Levels of theory, and the shares of assumptions in their misfits.
 
     Raises
     ------
@@ -185,6 +186,7 @@ def audit_spectra(
     Returns
     -------
     HessianAudit
+        Levels of theory, and the shares of assumptions in their misfits.
 
     Raises
     ------

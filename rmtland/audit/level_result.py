@@ -105,7 +105,13 @@ class LevelResult:
         return f"LevelResult({self.number} {self.name}: Kolmogorov {self.kolmogorov:.3f}{error})"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
+        """Return plain values, for JSON.
+
+        Returns
+        -------
+        dict of str to values
+            Nested dictionaries and lists of plain values.
+        """
         return {
             "level": self.level.value,
             "number": self.number,

@@ -115,6 +115,7 @@ class Redraws:
         Returns
         -------
         LossPoint
+            The same network with what was drawn.
         """
         generator = random_generator(rng)
         net: Any = self.point.net
@@ -154,6 +155,7 @@ class Redraws:
         Returns
         -------
         (ndarray, ndarray), shape (p, p) each
+            Gauss-Newton part and residual part.
         """
         split = drawn.hessian()
         h0, h1 = (

@@ -122,7 +122,13 @@ class ResidualCovariance:
     p_values: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
+        """Return plain values, for JSON.
+
+        Returns
+        -------
+        dict of str to values
+            Nested dictionaries and lists of plain values.
+        """
         return {"kind": self.kind.value, "kept": self.kept, "p_values": dict(self.p_values)}
 
 
@@ -235,10 +241,12 @@ def residual_covariance(x: ArrayLike, residuals: ArrayLike) -> ResidualCovarianc
     x : array_like, shape (m, n_in)
         Inputs.
     residuals : array_like, shape (m, n_out)
+        Outputs minus targets.
 
     Returns
     -------
     ResidualCovariance
+        The covariance chosen, and its estimate.
 
     Raises
     ------

@@ -128,7 +128,13 @@ class Share:
         return self.low < -error and self.high > error
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
+        """Return plain values, for JSON.
+
+        Returns
+        -------
+        dict of str to values
+            Nested dictionaries and lists of plain values.
+        """
         return {
             "law": str(self.law), "assumption": str(self.assumption), "value": self.value,
             "low": self.low, "high": self.high, "error": self.error, "cancels": self.cancels,

@@ -100,7 +100,13 @@ class Comparison:
         return low - self.spectrum_edges[0], high - self.spectrum_edges[1]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON; what is infinite becomes None."""
+        """Return plain values, for JSON; what is infinite becomes None.
+
+        Returns
+        -------
+        dict of str to values
+            One entry for each attribute.
+        """
         values = asdict(self)
         if np.isinf(self.index_error):
             values["index_error"] = None
@@ -136,6 +142,7 @@ def compare(
     Returns
     -------
     Comparison
+        Distances, indices, edges and outliers.
 
     Raises
     ------

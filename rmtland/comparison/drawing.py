@@ -142,6 +142,7 @@ def draw_overlay(
     Returns
     -------
     list of Artist
+        What was drawn.
     """
     left, right = axes
     spectrum = overlay.spectrum

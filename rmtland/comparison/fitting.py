@@ -110,7 +110,13 @@ class Fit(Generic[T]):
         return law_of(self.model)  # type: ignore[arg-type]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON; what is infinite becomes None."""
+        """Return plain values, for JSON; what is infinite becomes None.
+
+        Returns
+        -------
+        dict of str to values
+            One entry for each attribute.
+        """
         return {
             "parameters": dict(self.parameters),
             "errors": {k: e if np.isfinite(e) else None for k, e in self.errors.items()},
@@ -157,6 +163,7 @@ def fit(
     Returns
     -------
     Fit
+        The best member of the family, its parameters and their errors.
 
     Raises
     ------

@@ -71,6 +71,7 @@ def outliers(spectrum: Spectrum, theory: Theory, *, margin: float | None = None)
     Returns
     -------
     ndarray of float64
+        In the units of the eigenvalues; empty if there are none.
 
     Raises
     ------

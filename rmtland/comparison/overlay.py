@@ -57,7 +57,13 @@ class Overlay:
     parameters: dict[str, dict[str, Any]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON: the spectrum in numbers, and each theory."""
+        """Return plain values, for JSON: the spectrum in numbers, and each theory.
+
+        Returns
+        -------
+        dict of str to values
+            Nested dictionaries of plain values.
+        """
         spectrum = self.spectrum
         measured: dict[str, Any] = {
             "index": spectrum.index(),
@@ -80,6 +86,11 @@ class Overlay:
         """Return what a table shows: name, Kolmogorov, Wasserstein, index, edges, outliers.
 
         The first row is the spectrum.
+
+        Returns
+        -------
+        list of tuple of str
+            Six columns; one row for the spectrum and one for each theory.
         """
         low, high = self.spectrum.nodes.min(), self.spectrum.nodes.max()
         rows = [("measured", "", "", f"{self.spectrum.index():.3f}", f"{low:.2f} {high:.2f}", "")]
@@ -120,6 +131,7 @@ class Overlay:
         Returns
         -------
         list of Artist
+            What was drawn.
         """
         from rmtland.comparison.drawing import draw_overlay, new_pair
 
@@ -149,6 +161,7 @@ def overlay(
     Returns
     -------
     Overlay
+        The spectrum with every theory and its distances.
 
     Raises
     ------

@@ -58,6 +58,7 @@ def law_of(theory: Theory) -> Law:
     Returns
     -------
     Law
+        The law on the real axis.
 
     Raises
     ------

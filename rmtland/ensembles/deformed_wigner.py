@@ -98,6 +98,7 @@ class DeformedWigner(Ensemble):
         Returns
         -------
         Law or Ensemble
+            The law of the population, or an ensemble.
 
         Raises
         ------

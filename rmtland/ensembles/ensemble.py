@@ -260,6 +260,7 @@ class Ensemble(SpectralModel):
         Returns
         -------
         ndarray of int64, shape (bins,)
+            Numbers of eigenvalues; those outside the edges are not counted.
 
         Raises
         ------

@@ -88,6 +88,7 @@ class _HaarPair(Ensemble):
         Returns
         -------
         Law or Ensemble
+            The law of one of the two, or the ensemble itself.
 
         Raises
         ------

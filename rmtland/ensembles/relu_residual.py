@@ -138,6 +138,7 @@ class ReluResidual(Ensemble):
         Returns
         -------
         int
+            At least 1.
         """
         inputs, _, outputs = self.widths(n)
         return columns(inputs + outputs, self.phi)
@@ -257,6 +258,7 @@ class ReluBlock(Ensemble):
         Returns
         -------
         int
+            At most n.
         """
         return min(n // 2, columns(n, 2 * self.phi)) if self.epsilon else 0
 

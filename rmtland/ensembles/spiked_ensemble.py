@@ -111,6 +111,7 @@ class SpikedEnsemble(Ensemble):
         Returns
         -------
         Law or Ensemble
+            The ensemble of the bulk, or the ensemble itself.
 
         Raises
         ------

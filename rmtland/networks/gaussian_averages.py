@@ -44,7 +44,19 @@ _EPS = 2.0**-52
 
 
 class GaussianAverages(NamedTuple):
-    """Averages over z ~ N(0, v); `error` bounds the absolute error of each, up to rounding."""
+    """Averages over z ~ N(0, v); `error` bounds the absolute error of each, up to rounding.
+
+    Parameters
+    ----------
+    square : float
+        Mean of f(z)^2.
+    slope : float
+        Mean of f'(z).
+    slope_square : float
+        Mean of f'(z)^2.
+    error : float
+        Bound of the absolute error of each.
+    """
 
     square: float
     slope: float

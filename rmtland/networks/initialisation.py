@@ -71,6 +71,7 @@ class Initialisation:
         Returns
         -------
         ndarray, shape (n_l, n_{l-1})
+            The weights W_l.
         """
         fan_out, fan_in = shape
         deviation = math.sqrt(self.variance(fan_in, fan_out, activation))

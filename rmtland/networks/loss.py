@@ -177,6 +177,7 @@ class Loss:
         Returns
         -------
         array, shape ()
+            Sum over samples, not divided by m.
         """
         xp = array_namespace(outputs)
         error = xp.reshape(outputs - targets, (-1,))
@@ -195,6 +196,7 @@ class Loss:
         Returns
         -------
         array, shape (m, n_out)
+            Derivatives in the outputs, sample by sample, not divided by m.
         """
         return outputs - targets
 
@@ -211,6 +213,7 @@ class Loss:
         Returns
         -------
         OutputCurvature
+            Second derivatives in the outputs, one matrix per sample.
         """
         return OutputCurvature()
 
@@ -227,6 +230,7 @@ class Loss:
         Returns
         -------
         array, shape (m, n_out)
+            Targets, in the library of the outputs.
         """
         return outputs + placed(generator.standard_normal(tuple(outputs.shape)), outputs)
 
@@ -245,6 +249,7 @@ class Loss:
         Returns
         -------
         array, shape (m, n_out)
+            The targets, checked.
 
         Raises
         ------

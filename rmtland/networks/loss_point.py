@@ -153,6 +153,7 @@ class LossPoint:
         Returns
         -------
         LossPoint
+            The loss at `theta`.
 
         Raises
         ------
@@ -266,6 +267,7 @@ class LossPoint:
         Returns
         -------
         array, shape (m n_out, p)
+            One row for each output of each sample, one column for each parameter.
 
         Raises
         ------
@@ -287,6 +289,7 @@ class LossPoint:
         Returns
         -------
         array, shape (m n_out,) or (m n_out, k)
+            The product, column by column.
 
         Raises
         ------
@@ -309,6 +312,7 @@ class LossPoint:
         Returns
         -------
         array, shape (p,) or (p, k)
+            The product, column by column.
 
         Raises
         ------
@@ -339,6 +343,7 @@ class LossPoint:
         Returns
         -------
         array, shape (m n_out, m n_out)
+            Symmetric and positive semi-definite.
 
         Raises
         ------
@@ -355,6 +360,7 @@ class LossPoint:
         Returns
         -------
         array, shape (m, p)
+            One row for each sample.
 
         Raises
         ------
@@ -378,6 +384,7 @@ class LossPoint:
         Returns
         -------
         array, of the shape of `v`
+            The product, column by column.
 
         Raises
         ------
@@ -397,6 +404,7 @@ class LossPoint:
         Returns
         -------
         array, of the shape of `v`
+            The product, column by column.
 
         Raises
         ------
@@ -416,6 +424,7 @@ class LossPoint:
         Returns
         -------
         array, of the shape of `v`
+            The product, column by column.
 
         Raises
         ------
@@ -559,6 +568,7 @@ class LossPoint:
         Returns
         -------
         array, shape (p,)
+            In the order of the parameters.
 
         Raises
         ------
@@ -597,6 +607,7 @@ class LossPoint:
         Returns
         -------
         array, shape (p, p)
+            Symmetric and positive semi-definite, divided by the number of samples.
 
         Raises
         ------
@@ -647,6 +658,7 @@ class LossPoint:
         Returns
         -------
         iterator of ForwardPass
+            In the order of the samples.
         """
         if self.data.is_whole:
             yield self._whole

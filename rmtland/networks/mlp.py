@@ -207,6 +207,7 @@ class MLP:
         Returns
         -------
         ndarray of float64, shape (p,)
+            The parameters, layer by layer, as `at` takes them.
 
         Raises
         ------
@@ -244,6 +245,7 @@ class MLP:
         Returns
         -------
         array, shape (m, n_out)
+            Outputs of the last layer, in the library of the inputs.
 
         Raises
         ------

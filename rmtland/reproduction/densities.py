@@ -58,6 +58,10 @@ class ModelDensities(PublishedFigure):
 
     Parameters
     ----------
+    seed : int
+        Root of all random numbers, >= 0.
+    images : str
+        Folder with CIFAR-10 in its binary version; empty for the handwritten digits.
     phi : tuple of float
         Ratios, one panel each.
     epsilon : tuple of float
@@ -91,7 +95,18 @@ class ModelDensities(PublishedFigure):
         return 8 * 4 * self.n**2
 
     def content(self, results: Mapping[str, Results]) -> Content:
-        """Return laws and histograms."""
+        """Return laws and histograms.
+
+        Parameters
+        ----------
+        results : mapping of str to Results
+            Results of each sweep, by its name.
+
+        Returns
+        -------
+        Content
+            Curves, numbers and caption.
+        """
         series: list[Series] = []
         numbers: dict[Quantity, float] = {}
         for result in results["spectra"]:
@@ -122,7 +137,15 @@ class ModelDensities(PublishedFigure):
         return Content(tuple(series), numbers, caption)
 
     def draw(self, figure: Figure, content: Content) -> None:
-        """Draw a panel for each ratio."""
+        """Draw a panel for each ratio.
+
+        Parameters
+        ----------
+        figure : Figure
+            An empty figure of matplotlib.
+        content : Content
+            What to draw.
+        """
         figure.set_size_inches(10.5, 4.0)
         axes = figure.subplots(1, len(self.phi), sharey=True, squeeze=False)[0]
         label_panels(figure, axes, content.caption)

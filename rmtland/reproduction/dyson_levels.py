@@ -197,6 +197,10 @@ class DysonLevels(PublishedFigure):
 
     Parameters
     ----------
+    seed : int
+        Root of all random numbers, >= 0.
+    images : str
+        Folder with CIFAR-10 in its binary version; empty for the handwritten digits.
     sizes : tuple of int
         Widths n = n0 = n1 = n2.
     shown : int
@@ -248,7 +252,18 @@ class DysonLevels(PublishedFigure):
         return int(16 * 8 * n**4 + 8 * 6 * (2 * n**2) ** 2) + 2**27
 
     def content(self, results: Mapping[str, Results]) -> Content:
-        """Return densities at the width shown, and the errors of all levels at all widths."""
+        """Return densities at the width shown, and the errors of all levels at all widths.
+
+        Parameters
+        ----------
+        results : mapping of str to Results
+            Results of each sweep, by its name.
+
+        Returns
+        -------
+        Content
+            Curves, numbers and caption.
+        """
         series: list[Series] = []
         numbers: dict[Quantity, float] = {}
         errors: dict[Quantity, list[tuple[int, float]]] = {}
@@ -294,7 +309,15 @@ class DysonLevels(PublishedFigure):
         return Content(tuple(series), numbers, caption)
 
     def draw(self, figure: Figure, content: Content) -> None:
-        """Draw the densities of each activation, and the errors."""
+        """Draw the densities of each activation, and the errors.
+
+        Parameters
+        ----------
+        figure : Figure
+            An empty figure of matplotlib.
+        content : Content
+            What to draw.
+        """
         figure.set_size_inches(12.5, 4.8)
         axes = figure.subplots(1, len(self.activations) + 1, squeeze=False)[0]
         label_panels(figure, axes, content.caption)

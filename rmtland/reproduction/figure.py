@@ -104,6 +104,7 @@ class Content:
         Returns
         -------
         float
+            The value.
 
         Raises
         ------
@@ -126,6 +127,7 @@ class Content:
         Returns
         -------
         Series
+            The series.
 
         Raises
         ------
@@ -138,7 +140,13 @@ class Content:
         raise KeyError(f"there is no series {str(name)!r} in panel {str(panel)!r}")
 
     def rows(self) -> list[tuple[str, str, float, float, float | None]]:
-        """Return panel, series, x, y and standard error of every point."""
+        """Return panel, series, x, y and standard error of every point.
+
+        Returns
+        -------
+        list of tuple
+            One tuple (panel, series, x, y, standard error or None) for each point.
+        """
         return [
             (
                 str(one.panel),
@@ -153,7 +161,15 @@ class Content:
 
 
 class Sweep(NamedTuple):
-    """A task and the points at which a figure needs it."""
+    """A task and the points at which a figure needs it.
+
+    Parameters
+    ----------
+    task : callable
+        What computes one point.
+    grid : Grid
+        The points.
+    """
 
     task: Callable[..., Any]
     grid: Grid
@@ -230,11 +246,25 @@ class PublishedFigure(abc.ABC):
 
     @abc.abstractmethod
     def content(self, results: Mapping[str, Results]) -> Content:
-        """Return curves, numbers and caption from the results of the sweeps."""
+        """Return curves, numbers and caption from the results of the sweeps.
+
+        Parameters
+        ----------
+        results : mapping of str to Results
+            Results of each sweep, by its name.
+        """
 
     @abc.abstractmethod
     def draw(self, figure: Figure, content: Content) -> None:
-        """Draw the content on an empty figure; no file is written."""
+        """Draw the content on an empty figure; no file is written.
+
+        Parameters
+        ----------
+        figure : Figure
+            An empty figure of matplotlib.
+        content : Content
+            What to draw.
+        """
 
     def compute(
         self,
@@ -253,6 +283,11 @@ class PublishedFigure(abc.ABC):
             Who computes, see `rmtland.sweep.run`; this process by default.
         progress : bool, optional
             Show a bar for each sweep on stderr; by default where that is a terminal.
+
+        Returns
+        -------
+        Content
+            Curves, numbers and caption.
 
         Raises
         ------

@@ -150,6 +150,10 @@ class FreenessTest(PublishedFigure):
 
     Parameters
     ----------
+    seed : int
+        Root of all random numbers, >= 0.
+    images : str
+        Folder with CIFAR-10 in its binary version; empty for the handwritten digits.
     hidden, samples : int
         Hidden units; images.
     energy : float
@@ -194,7 +198,18 @@ class FreenessTest(PublishedFigure):
         return 8 * 14 * (32 * self.hidden) ** 2 + 10**8
 
     def content(self, results: Mapping[str, Results]) -> Content:
-        """Return the curves of the first network and the means over all."""
+        """Return the curves of the first network and the means over all.
+
+        Parameters
+        ----------
+        results : mapping of str to Results
+            Results of each sweep, by its name.
+
+        Returns
+        -------
+        Content
+            Curves, numbers and caption.
+        """
         found = [result.value for result in results["networks"]]
         one = found[0]
         edges, limits = one["edges"], (one["edges"][0], one["edges"][-1])
@@ -253,7 +268,15 @@ class FreenessTest(PublishedFigure):
         return Content(tuple(series), numbers, caption)
 
     def draw(self, figure: Figure, content: Content) -> None:
-        """Draw the densities, and how far the distribution functions are apart."""
+        """Draw the densities, and how far the distribution functions are apart.
+
+        Parameters
+        ----------
+        figure : Figure
+            An empty figure of matplotlib.
+        content : Content
+            What to draw.
+        """
         figure.set_size_inches(10.5, 4.4)
         left, right = figure.subplots(1, 2)
         label_panels(figure, [left, right], content.caption)

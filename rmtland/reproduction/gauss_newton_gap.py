@@ -166,6 +166,10 @@ class GaussNewtonGap(PublishedFigure):
 
     Parameters
     ----------
+    seed : int
+        Root of all random numbers, >= 0.
+    images : str
+        Folder with CIFAR-10 in its binary version; empty for the handwritten digits.
     ratios : tuple of float
         1/phi, > 1: m = 2 hidden/phi images.
     hidden : int
@@ -220,7 +224,18 @@ class GaussNewtonGap(PublishedFigure):
         return 8 * 6 * p**2 + 16 * 8 * m * (16 * self.hidden + m) + 10**8
 
     def content(self, results: Mapping[str, Results]) -> Content:
-        """Return points and curves, and the two scales."""
+        """Return points and curves, and the two scales.
+
+        Parameters
+        ----------
+        results : mapping of str to Results
+            Results of each sweep, by its name.
+
+        Returns
+        -------
+        Content
+            Curves, numbers and caption.
+        """
         gaps, theory = results["gaps"], results["theory"]
         measured, edges = gaps.means("gap"), theory.means("dyson")
         m = np.array([one.parameters["samples"] for one in measured])
@@ -281,7 +296,15 @@ class GaussNewtonGap(PublishedFigure):
         return Content(series, numbers, caption)
 
     def draw(self, figure: Figure, content: Content) -> None:
-        """Draw the gap on a linear and on a logarithmic axis."""
+        """Draw the gap on a linear and on a logarithmic axis.
+
+        Parameters
+        ----------
+        figure : Figure
+            An empty figure of matplotlib.
+        content : Content
+            What to draw.
+        """
         figure.set_size_inches(10.5, 4.4)
         left, right = figure.subplots(1, 2)
         label_panels(figure, [left, right], content.caption)

@@ -146,6 +146,10 @@ class GaussNewtonPart(PublishedFigure):
 
     Parameters
     ----------
+    seed : int
+        Root of all random numbers, >= 0.
+    images : str
+        Folder with CIFAR-10 in its binary version; empty for the handwritten digits.
     samples, hidden : int
         Images; hidden units.
     runs : int
@@ -188,7 +192,18 @@ class GaussNewtonPart(PublishedFigure):
         return 2 * self.hidden / self.samples
 
     def content(self, results: Mapping[str, Results]) -> Content:
-        """Return histogram, laws and distances."""
+        """Return histogram, laws and distances.
+
+        Parameters
+        ----------
+        results : mapping of str to Results
+            Results of each sweep, by its name.
+
+        Returns
+        -------
+        Content
+            Curves, numbers and caption.
+        """
         found = [one.value for one in results["networks"]]
         spectrum = Spectrum(np.array([one["eigenvalues"] for one in found]))
         fitted = fit(
@@ -251,7 +266,15 @@ class GaussNewtonPart(PublishedFigure):
         return Content(tuple(series), numbers, caption)
 
     def draw(self, figure: Figure, content: Content) -> None:
-        """Draw densities, and distribution functions over the logarithm of the eigenvalue."""
+        """Draw densities, and distribution functions over the logarithm of the eigenvalue.
+
+        Parameters
+        ----------
+        figure : Figure
+            An empty figure of matplotlib.
+        content : Content
+            What to draw.
+        """
         figure.set_size_inches(10.5, 4.4)
         left, right = figure.subplots(1, 2)
         label_panels(figure, [left, right], content.caption)

@@ -135,6 +135,10 @@ class IndexAgainstEnergy(PublishedFigure):
 
     Parameters
     ----------
+    seed : int
+        Root of all random numbers, >= 0.
+    images : str
+        Folder with CIFAR-10 in its binary version; empty for the handwritten digits.
     phi : tuple of float
         Ratios of the model panels.
     excess : tuple of float
@@ -205,7 +209,18 @@ class IndexAgainstEnergy(PublishedFigure):
         return int(max(8 * 4 * self.size**2, 16 * (12 * n**4 + 8 * m * (n**2 + m)))) + 10**8
 
     def content(self, results: Mapping[str, Results]) -> Content:
-        """Return points, laws and thresholds."""
+        """Return points, laws and thresholds.
+
+        Parameters
+        ----------
+        results : mapping of str to Results
+            Results of each sweep, by its name.
+
+        Returns
+        -------
+        Content
+            Curves, numbers and caption.
+        """
         series: list[Series] = []
         numbers: dict[Quantity, float] = {}
         measured = results["matrices"].means("index")
@@ -319,7 +334,15 @@ class IndexAgainstEnergy(PublishedFigure):
         ]  # fmt: skip
 
     def draw(self, figure: Figure, content: Content) -> None:
-        """Draw two panels of models, one of networks, one of thresholds."""
+        """Draw two panels of models, one of networks, one of thresholds.
+
+        Parameters
+        ----------
+        figure : Figure
+            An empty figure of matplotlib.
+        content : Content
+            What to draw.
+        """
         figure.set_size_inches(10.5, 8.0)
         axes = figure.subplots(2, 2)
         label_panels(figure, axes, content.caption)

@@ -127,6 +127,10 @@ class ResidualPart(PublishedFigure):
 
     Parameters
     ----------
+    seed : int
+        Root of all random numbers, >= 0.
+    images : str
+        Folder with CIFAR-10 in its binary version; empty for the handwritten digits.
     phi : tuple of float
         Ratios of parameters to data, one panel each.
     hidden : int
@@ -169,7 +173,18 @@ class ResidualPart(PublishedFigure):
         return int(8 * 4 * (32 * self.hidden) ** 2 + 16 * 8 * m * (16 * self.hidden + m)) + 10**8
 
     def content(self, results: Mapping[str, Results]) -> Content:
-        """Return histograms, laws and distances."""
+        """Return histograms, laws and distances.
+
+        Parameters
+        ----------
+        results : mapping of str to Results
+            Results of each sweep, by its name.
+
+        Returns
+        -------
+        Content
+            Curves, numbers and caption.
+        """
         series: list[Series] = []
         numbers: dict[Quantity, float] = {}
         for phi in self.phi:
@@ -224,7 +239,15 @@ class ResidualPart(PublishedFigure):
         return Content(tuple(series), numbers, caption)
 
     def draw(self, figure: Figure, content: Content) -> None:
-        """Draw a panel for each ratio."""
+        """Draw a panel for each ratio.
+
+        Parameters
+        ----------
+        figure : Figure
+            An empty figure of matplotlib.
+        content : Content
+            What to draw.
+        """
         figure.set_size_inches(10.5, 4.4)
         axes = figure.subplots(1, len(self.phi), squeeze=False)[0]
         label_panels(figure, axes, content.caption)

@@ -35,7 +35,19 @@ __all__ = ["Inertia", "inertia"]
 
 
 class Inertia(NamedTuple):
-    """Numbers of negative, zero and positive eigenvalues, summed over runs."""
+    """Numbers of negative, zero and positive eigenvalues, summed over runs.
+
+    Parameters
+    ----------
+    negative : int
+        Eigenvalues below minus the tolerance.
+    zero : int
+        Eigenvalues of modulus at most the tolerance.
+    positive : int
+        Eigenvalues above the tolerance.
+    zero_tolerance : float
+        The tolerance, in the units of the eigenvalues.
+    """
 
     negative: int
     zero: int

@@ -301,6 +301,7 @@ class Spectrum:
         Returns
         -------
         float or ndarray
+            Values in [0, 1], in the shape of `x`.
         """
         return self._mass(x, "right")
 
@@ -315,6 +316,7 @@ class Spectrum:
         Returns
         -------
         float or ndarray
+            Values in [0, 1], in the shape of `x`.
         """
         return self._mass(x, "left")
 
@@ -335,6 +337,7 @@ class Spectrum:
         Returns
         -------
         complex or ndarray of complex128
+            G(z), in the shape of `z`.
         """
         return self._averaged(complex_points("z", z), lambda distance: 1 / distance)
 
@@ -351,6 +354,7 @@ class Spectrum:
         Returns
         -------
         float or ndarray
+            Density, in the shape of `x`.
         """
         z = points("x", x) + 1j * positive_number("eta", eta)
         return self._averaged(z, lambda distance: -(1 / distance).imag / np.pi)
@@ -368,6 +372,7 @@ class Spectrum:
         Returns
         -------
         float or ndarray
+            Values in [0, 1], in the shape of `x`.
         """
         z = points("x", x) + 1j * positive_number("eta", eta)
         return self._averaged(z, lambda distance: 1 - np.angle(distance) / np.pi)
@@ -396,6 +401,7 @@ class Spectrum:
         Returns
         -------
         Inertia
+            The three numbers, and the tolerance that they belong to.
         """
         tolerance = self._tolerance(zero_tolerance)
         values = self.eigenvalues
@@ -410,11 +416,27 @@ class Spectrum:
         ----------
         zero_tolerance : float, optional
             Largest modulus that counts as zero; defaults to `zero_tolerance`.
+
+        Returns
+        -------
+        float
+            Mean over runs, in [0, 1].
         """
         return float(self._index_of_runs(zero_tolerance).mean())
 
     def index_error(self, zero_tolerance: float | None = None) -> float:
-        """Return the standard error of the index over runs; infinite for one run."""
+        """Return the standard error of the index over runs; infinite for one run.
+
+        Parameters
+        ----------
+        zero_tolerance : float, optional
+            Largest modulus that counts as zero; defaults to `zero_tolerance`.
+
+        Returns
+        -------
+        float
+            Standard error of the mean over runs.
+        """
         return _standard_error(self._index_of_runs(zero_tolerance))
 
     def index_bracket(self, zero_tolerance: float | None = None) -> tuple[float, float]:
@@ -459,25 +481,75 @@ class Spectrum:
     # Moments ---------------------------------------------------------------------------------
 
     def mean(self) -> float:
-        """Mean of the spectral measure: trace / dimension, averaged over runs."""
+        """Mean of the spectral measure: trace / dimension, averaged over runs.
+
+        Returns
+        -------
+        float
+            In the units of the eigenvalues.
+        """
         return self.moment(1)
 
     def var(self) -> float:
-        """Variance of the spectral measure of all runs together."""
+        """Variance of the spectral measure of all runs together.
+
+        Returns
+        -------
+        float
+            In the squared units of the eigenvalues, >= 0.
+        """
         nodes, weights = self.measure
         return float(np.sum(weights * (nodes - self.mean()) ** 2))
 
     def std(self) -> float:
-        """Return the standard deviation of the spectral measure of all runs together."""
+        """Return the standard deviation of the spectral measure of all runs together.
+
+        Returns
+        -------
+        float
+            In the units of the eigenvalues, >= 0.
+        """
         return float(np.sqrt(self.var()))
 
     def moment(self, k: int) -> float:
-        """Moment of order `k` about zero."""
+        """Moment of order `k` about zero.
+
+        Parameters
+        ----------
+        k : int
+            Order, >= 0.
+
+        Returns
+        -------
+        float
+            Weighted mean of eigenvalue^k over all runs.
+
+        Raises
+        ------
+        ValueError
+            If `k` is negative.
+        """
         nodes, weights = self.measure
         return float(np.sum(weights * nodes ** count("k", k, least=0)))
 
     def moment_error(self, k: int) -> float:
-        """Return the standard error of the moment over runs; infinite for one run."""
+        """Return the standard error of the moment over runs; infinite for one run.
+
+        Parameters
+        ----------
+        k : int
+            Order, >= 0.
+
+        Returns
+        -------
+        float
+            Standard error of the mean over runs.
+
+        Raises
+        ------
+        ValueError
+            If `k` is negative.
+        """
         powers = self.nodes ** count("k", k, least=0)
         return _standard_error((self._weights * powers).sum(axis=1))
 

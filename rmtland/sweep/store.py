@@ -85,7 +85,17 @@ class StoreError(ValueError):
 
 
 class Counts(NamedTuple):
-    """Numbers of tasks that are done, that failed, and that are still to be computed."""
+    """Numbers of tasks that are done, that failed, and that are still to be computed.
+
+    Parameters
+    ----------
+    done : int
+        Tasks with a result.
+    failed : int
+        Tasks whose last attempt raised.
+    missing : int
+        Tasks still to be computed.
+    """
 
     done: int
     failed: int
@@ -124,7 +134,25 @@ class Result:
 
 @dataclass(frozen=True)
 class Failure:
-    """The last error of a task that failed, and its traceback as text."""
+    """The last error of a task that failed, and its traceback as text.
+
+    Parameters
+    ----------
+    key : Key
+        Of the task.
+    type : str
+        Class of the error.
+    message : str
+        Its message.
+    traceback : str
+        Its traceback as text.
+    seconds : float
+        How long the last attempt took.
+    attempts : int
+        How often the task was tried.
+    finished : float
+        When the last attempt ended, in seconds since 1970.
+    """
 
     key: Key
     type: str
@@ -190,6 +218,7 @@ class Store:
         Returns
         -------
         Counts
+            The three numbers.
         """
         with self._reading() as db:
             done, failed = _keys(db, "results"), _keys(db, "failures")
@@ -199,11 +228,23 @@ class Store:
         return Counts(len(done), len(failed), len(wanted) - len(done) - len(failed))
 
     def task(self) -> str | None:
-        """Name of the task that the store belongs to; None before the first."""
+        """Name of the task that the store belongs to; None before the first.
+
+        Returns
+        -------
+        str or None
+            The name, or None.
+        """
         return self._about("task")
 
     def keys(self) -> list[Key]:
-        """Return the keys of all results in the order of a table: see `Key.rank`."""
+        """Return the keys of all results in the order of a table: see `Key.rank`.
+
+        Returns
+        -------
+        list of Key
+            One for each result.
+        """
         query = "SELECT parameters, root, replicate FROM tasks JOIN results USING (key)"
         with self._reading() as db:
             found = [Key(*row) for row in db.execute(query)]
@@ -245,6 +286,7 @@ class Store:
         Returns
         -------
         list of Failure
+            One for each task that failed.
         """
         query = (
             "SELECT parameters, root, replicate, type, message, traceback, seconds, attempts, "

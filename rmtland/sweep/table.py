@@ -39,7 +39,19 @@ __all__ = ["Mean", "Results"]
 
 
 class Mean(NamedTuple):
-    """Mean of a result over the replicates of a point, and its standard error."""
+    """Mean of a result over the replicates of a point, and its standard error.
+
+    Parameters
+    ----------
+    parameters : dict of str to values
+        Of the point.
+    mean : float
+        Mean over the replicates.
+    error : float
+        Standard error of the mean.
+    runs : int
+        Number of replicates.
+    """
 
     parameters: dict[str, Any]
     mean: float

@@ -146,6 +146,12 @@ class FiniteSizeHessian(SpectralModel):
         Returns
         -------
         FiniteSizeHessian
+            The corrected model of that part.
+
+        Raises
+        ------
+        ValueError
+            If there is no part of that name.
         """
         return replace(self, model=self.model.part(name))
 
@@ -155,11 +161,28 @@ class FiniteSizeHessian(SpectralModel):
         return self.model.parameter_count
 
     def mean(self) -> float:
-        """Mean eigenvalue: the correction leaves it as it is."""
+        """Mean eigenvalue: the correction leaves it as it is.
+
+        Returns
+        -------
+        float
+            In the units of the eigenvalues.
+        """
         return self.model.mean()
 
     def var(self) -> float:
-        """Variance, with the correction."""
+        """Variance, with the correction.
+
+        Returns
+        -------
+        float
+            In the squared units of the eigenvalues.
+
+        Raises
+        ------
+        ConvergenceError
+            If the equation is not solved on the contour.
+        """
         return variance_from_above(lambda z: self.solve(z, tolerance=1e-12).value, self.mean())
 
     @property
@@ -219,6 +242,7 @@ class FiniteSizeHessian(SpectralModel):
         Returns
         -------
         Solution
+            E G(z) with its error, in the shape of `z`.
 
         Raises
         ------
@@ -286,6 +310,14 @@ class FiniteSizeHessian(SpectralModel):
         Returns
         -------
         complex or ndarray of complex128
+            Values in the shape of `z`; Im G < 0 for Im z > 0.
+
+        Raises
+        ------
+        ValueError
+            If a point lies on the real axis.
+        ConvergenceError
+            If a point is not solved.
         """
         array = np.asarray(z, dtype=np.complex128)
         below = array.imag < 0
@@ -308,6 +340,14 @@ class FiniteSizeHessian(SpectralModel):
         Returns
         -------
         float or ndarray
+            Values in the shape of `x`.
+
+        Raises
+        ------
+        ValueError
+            If a point is NaN or eta is not positive.
+        ConvergenceError
+            If a point is not solved.
         """
         value = self.solve(points("x", x) + 1j * positive("eta", eta), progress=progress).value
         density = -value.imag / np.pi
@@ -316,7 +356,26 @@ class FiniteSizeHessian(SpectralModel):
     def smoothed_cdf(self, x: ArrayLike, *, eta: float, progress: Progress | None = None) -> Any:
         """Mean distribution function convolved with the Cauchy law of half-width eta.
 
-        Parameters as for `smoothed_pdf`.
+        Parameters
+        ----------
+        x : array_like of float
+            Points, any shape.
+        eta : float
+            Half-width, > 0.
+        progress : callable, optional
+            As for `solve`.
+
+        Returns
+        -------
+        float or ndarray
+            Values in the shape of `x`.
+
+        Raises
+        ------
+        ValueError
+            If a point is NaN or eta is not positive.
+        ConvergenceError
+            If a point is not solved.
         """
         levels = self._cdf_above(np.asarray(points("x", x) + 1j * positive("eta", eta)), progress)
         return levels if levels.shape else levels.item()
@@ -335,6 +394,11 @@ class FiniteSizeHessian(SpectralModel):
 
         The atom left out is that of the equation: next to a hard edge the correction has one of its
         own, of either sign, which belongs to the eigenvalues beside zero.
+
+        Returns
+        -------
+        Solution
+            `value` and `error` as arrays of shape ().
         """
         if self.model.part_name == "gauss_newton":
             return self.model.solve_index()
@@ -342,7 +406,18 @@ class FiniteSizeHessian(SpectralModel):
         return index_from_above(lambda z: self.model.solve(z, throw=False), self._cdf_above, scale)
 
     def index(self) -> float:
-        """Mean fraction of negative eigenvalues, as `DysonHessian.index`."""
+        """Mean fraction of negative eigenvalues, as `DysonHessian.index`.
+
+        Returns
+        -------
+        float
+            Fraction of all eigenvalues.
+
+        Raises
+        ------
+        ConvergenceError
+            If it is not known to .01.
+        """
         return trusted_index(self.solve_index())
 
     def sample(self, n: int | None = None, *, rng: Rng = None, runs: int = 1) -> Spectrum:
@@ -360,6 +435,14 @@ class FiniteSizeHessian(SpectralModel):
         Returns
         -------
         Spectrum
+            Nodes of shape (runs, number of parameters).
+
+        Raises
+        ------
+        ValueError
+            If n is another number.
+        MemoryError
+            If a matrix would not fit into memory.
         """
         return self.model.sample(n, rng=rng, runs=runs)
 
@@ -378,6 +461,12 @@ class FiniteSizeHessian(SpectralModel):
         Returns
         -------
         Spectrum
+            Nodes and weights of shape (runs, steps).
+
+        Raises
+        ------
+        ValueError
+            If n is another number, or an argument is out of its range.
         """
         return self.model.lanczos(n, steps, rng=rng, runs=runs)
 

@@ -325,6 +325,7 @@ class DysonHessian(SpectralModel):
         Returns
         -------
         DysonHessian
+            The model of that part, with the same network.
 
         Raises
         ------
@@ -344,6 +345,12 @@ class DysonHessian(SpectralModel):
         Returns
         -------
         DysonHessian
+            With the same network, data and part.
+
+        Raises
+        ------
+        ValueError
+            If the level is unknown or does not fit the network.
         """
         return replace(self, coupling=coupling)
 
@@ -354,7 +361,13 @@ class DysonHessian(SpectralModel):
         return int(n1 * (n0 + self.outputs))
 
     def mean(self) -> float:
-        """Mean eigenvalue, exact for the model."""
+        """Mean eigenvalue, exact for the model.
+
+        Returns
+        -------
+        float
+            In the units of the eigenvalues.
+        """
         m = self.features.shape[1]
         total = 0.0
         if self.part_name != "residual":
@@ -368,7 +381,18 @@ class DysonHessian(SpectralModel):
         return total / self.parameter_count
 
     def var(self) -> float:
-        """Variance of the law, by a contour integral far from the spectrum."""
+        """Variance of the law, by a contour integral far from the spectrum.
+
+        Returns
+        -------
+        float
+            In the squared units of the eigenvalues.
+
+        Raises
+        ------
+        ConvergenceError
+            If the equation is not solved on the contour.
+        """
         return variance_from_above(lambda z: self.solve(z, tolerance=1e-12).value, self.mean())
 
     # The equation --------------------------------------------------------------------------------
@@ -526,6 +550,14 @@ class DysonHessian(SpectralModel):
         Returns
         -------
         complex or ndarray of complex128
+            Values in the shape of `z`; Im G < 0 for Im z > 0.
+
+        Raises
+        ------
+        ValueError
+            If a point lies on the real axis.
+        ConvergenceError
+            If a point is not solved.
         """
         array = np.asarray(z, dtype=np.complex128)
         below = array.imag < 0
@@ -551,6 +583,14 @@ class DysonHessian(SpectralModel):
         Returns
         -------
         float or ndarray
+            Values in the shape of `x`.
+
+        Raises
+        ------
+        ValueError
+            If a point is NaN or eta is not positive.
+        ConvergenceError
+            If a point is not solved.
         """
         z = points("x", x) + 1j * positive("eta", eta)
         value = self.solve(z, tolerance=tolerance, progress=progress).value
@@ -563,8 +603,28 @@ class DysonHessian(SpectralModel):
     ) -> Any:  # fmt: skip
         """Distribution function convolved with the Cauchy law of half-width eta.
 
-        From the logarithmic potential, without quadrature: 1 - Im L(x + i eta)/pi. Parameters as
-        for `smoothed_pdf`.
+        From the logarithmic potential, without quadrature: 1 - Im L(x + i eta)/pi.
+
+        Parameters
+        ----------
+        x : array_like of float
+            Points, any shape.
+        eta : float
+            Half-width, > 0, in the units of the eigenvalues.
+        tolerance, progress
+            As for `solve`.
+
+        Returns
+        -------
+        float or ndarray
+            Values in the shape of `x`.
+
+        Raises
+        ------
+        ValueError
+            If a point is NaN or eta is not positive.
+        ConvergenceError
+            If a point is not solved.
         """
         z = points("x", x) + 1j * positive("eta", eta)
         levels = self.cdf_above(z, tolerance=tolerance, progress=progress)
@@ -586,6 +646,7 @@ class DysonHessian(SpectralModel):
         Returns
         -------
         ndarray of float
+            Values in the shape of `z`.
 
         Raises
         ------
@@ -616,6 +677,7 @@ class DysonHessian(SpectralModel):
         Returns
         -------
         (ndarray of complex, ndarray of complex)
+            L and G, in the shape of `z`.
 
         Raises
         ------
@@ -692,6 +754,11 @@ class DysonHessian(SpectralModel):
 
     def index(self) -> float:
         """Fraction of negative eigenvalues, an atom at zero left out (`solve_index`).
+
+        Returns
+        -------
+        float
+            Fraction of all eigenvalues, in [0, 1].
 
         Raises
         ------
@@ -781,6 +848,12 @@ class DysonHessian(SpectralModel):
         Returns
         -------
         (ndarray of complex, tuple of int)
+            The points, of shape (n,), and the shape that they came in.
+
+        Raises
+        ------
+        ValueError
+            If a point is not in the open upper half-plane.
         """
         flat, shape = upper_half_plane(z)
         if flat.size and not flat.imag.min() > 0:

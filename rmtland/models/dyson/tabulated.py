@@ -131,6 +131,7 @@ def tabulated_law(
     Returns
     -------
     TabulatedLaw
+        Law of piecewise constant density; `error` is its error.
 
     Raises
     ------

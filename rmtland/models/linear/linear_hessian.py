@@ -158,6 +158,12 @@ class LinearHessian(LinearNetwork, SpectralModel):
         Returns
         -------
         LinearResidualLaw
+            Law of H1 for the same network.
+
+        Raises
+        ------
+        ValueError
+            If epsilon is not positive and finite.
         """
         return LinearResidualLaw(self.network, epsilon)
 
@@ -177,6 +183,7 @@ class LinearHessian(LinearNetwork, SpectralModel):
         Returns
         -------
         LinearHessian
+            The model of that part, with the same network.
 
         Raises
         ------
@@ -186,11 +193,23 @@ class LinearHessian(LinearNetwork, SpectralModel):
         return replace(self, part_name=choice("name", name, PARTS))
 
     def mean(self) -> float:
-        """Mean eigenvalue: that of H0, as H1 has mean zero."""
+        """Mean eigenvalue: that of H0, as H1 has mean zero.
+
+        Returns
+        -------
+        float
+            In the units of the eigenvalues.
+        """
         return 0.0 if self.part_name == "residual" else self.part("gauss_newton").law.mean()
 
     def var(self) -> float:
-        """Variance: those of H0 and H1 add up, as residuals are independent of the rest."""
+        """Variance: those of H0 and H1 add up, as residuals are independent of the rest.
+
+        Returns
+        -------
+        float
+            In the squared units of the eigenvalues.
+        """
         names = PARTS[:2] if self.part_name == "total" else (self.part_name,)
         return sum(self.part(name).law.var() for name in names)
 

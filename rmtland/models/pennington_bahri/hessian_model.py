@@ -169,6 +169,7 @@ class HessianModel(Ensemble):
         Returns
         -------
         Ensemble or Law
+            An ensemble with its law; the point mass at 0 for H1 = 0.
 
         Raises
         ------
@@ -207,8 +208,28 @@ class HessianModel(Ensemble):
         """Draw matrices and return all their eigenvalues.
 
         The Wishart part is X X^T with X of shape (n, q), q = round(n / phi) but at least 1, so
-        that the ratio realised is n / q. Parameters and result as for
-        `rmtland.ensembles.Ensemble.sample`.
+        that the ratio realised is n / q.
+
+        Parameters
+        ----------
+        n : int
+            Size of the matrices.
+        rng : anything `numpy.random.default_rng` takes
+            Seed or generator.
+        runs : int
+            Number of independent matrices.
+        **library
+            Array library, precision and device, as for `rmtland.ensembles.Ensemble.matrix`.
+
+        Returns
+        -------
+        Spectrum
+            Nodes of shape (runs, n), float64.
+
+        Raises
+        ------
+        ValueError
+            If n or runs is not a positive integer, or one matrix would not fit into memory.
         """
         return super().sample(n, rng=rng, runs=runs, **library)
 

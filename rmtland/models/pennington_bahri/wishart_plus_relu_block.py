@@ -49,7 +49,17 @@ __all__ = ["WishartPlusReluBlock"]
 
 @dataclass(frozen=True)
 class WishartPlusReluBlock(HessianModel):
-    """Wishart + ReLU block model; parameters as for `HessianModel`."""
+    """Wishart + ReLU block model; parameters as for `HessianModel`.
+
+    Parameters
+    ----------
+    phi : float
+        Parameters per effective example, > 0: the aspect ratio of the Wishart part.
+    epsilon : float
+        Energy, loss / n_out, >= 0; residuals have variance 2 epsilon.
+    sigma : float
+        Mean of the Gauss-Newton part, > 0.
+    """
 
     name = "Wishart + ReLU block"
 

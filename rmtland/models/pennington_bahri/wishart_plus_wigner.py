@@ -48,7 +48,17 @@ __all__ = ["WishartPlusWigner"]
 
 @dataclass(frozen=True)
 class WishartPlusWigner(HessianModel):
-    """Wishart + Wigner model; parameters as for `HessianModel`."""
+    """Wishart + Wigner model; parameters as for `HessianModel`.
+
+    Parameters
+    ----------
+    phi : float
+        Parameters per effective example, > 0: the aspect ratio of the Wishart part.
+    epsilon : float
+        Energy, loss / n_out, >= 0; residuals have variance 2 epsilon.
+    sigma : float
+        Mean of the Gauss-Newton part, > 0.
+    """
 
     name = "Wishart + Wigner"
 

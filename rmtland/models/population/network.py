@@ -125,11 +125,17 @@ class PopulationNetwork:
         Returns
         -------
         float
+            In the units of the eigenvalues.
         """
         return count("n", n) * self.rule.mean**2
 
     def linear(self) -> LinearNetwork:
         """Return the linear network of the same sizes and variances, for isotropic data.
+
+        Returns
+        -------
+        LinearNetwork
+            Its sizes and variances are those of this network.
 
         Raises
         ------

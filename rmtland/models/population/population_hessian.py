@@ -156,6 +156,12 @@ class PopulationHessian(PopulationNetwork, SpectralModel):
         Returns
         -------
         PopulationResidual
+            Law of H1 for the same network.
+
+        Raises
+        ------
+        ValueError
+            If epsilon is not positive and finite.
         """
         return PopulationResidual(self.network, epsilon)
 
@@ -181,6 +187,7 @@ class PopulationHessian(PopulationNetwork, SpectralModel):
         Returns
         -------
         PopulationHessian
+            The model of that part, with the same network.
 
         Raises
         ------
@@ -200,6 +207,7 @@ class PopulationHessian(PopulationNetwork, SpectralModel):
         Returns
         -------
         complex or ndarray of complex128
+            Values in the shape of `z`; Im G < 0 for Im z > 0.
         """
         residual = self._residual
         if self.part_name == "residual" and residual is not None:
@@ -211,7 +219,13 @@ class PopulationHessian(PopulationNetwork, SpectralModel):
         return super().stieltjes(z)
 
     def index(self) -> float:
-        """Fraction of negative eigenvalues; an atom at zero is no part of it."""
+        """Fraction of negative eigenvalues; an atom at zero is no part of it.
+
+        Returns
+        -------
+        float
+            Fraction of all eigenvalues, in [0, 1].
+        """
         if self.part_name == "gauss_newton":
             return 0.0
         residual = self._residual
@@ -220,11 +234,23 @@ class PopulationHessian(PopulationNetwork, SpectralModel):
         return super().index()
 
     def mean(self) -> float:
-        """Mean eigenvalue without the outliers that c0 makes; H1 has mean zero."""
+        """Mean eigenvalue without the outliers that c0 makes; H1 has mean zero.
+
+        Returns
+        -------
+        float
+            In the units of the eigenvalues.
+        """
         return 0.0 if self.part_name == "residual" else self.gauss_newton_mean
 
     def var(self) -> float:
-        """Variance: those of H0 and H1 add up, as residuals are independent of the rest."""
+        """Variance: those of H0 and H1 add up, as residuals are independent of the rest.
+
+        Returns
+        -------
+        float
+            In the squared units of the eigenvalues.
+        """
         residual = 0.0 if self._residual is None else self._residual.variance
         if self.part_name == "residual":
             return residual
@@ -274,6 +300,7 @@ class PopulationHessian(PopulationNetwork, SpectralModel):
         Returns
         -------
         DysonHessian
+            The model given the layer and the data drawn.
         """
         first, x, n2, generator = next(self._drawn(n, streams(rng, 1)))
         return DysonHessian.of_first_layer(

@@ -64,6 +64,7 @@ def cifar10(
     Returns
     -------
     Dataset
+        Inputs of variance 1 or whitened, and the targets asked for.
 
     Raises
     ------

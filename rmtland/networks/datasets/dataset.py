@@ -119,6 +119,7 @@ class Dataset:
         Returns
         -------
         Dataset
+            The samples drawn.
 
         Raises
         ------
@@ -144,6 +145,7 @@ class Dataset:
         Returns
         -------
         Dataset
+            The same samples and targets with scaled inputs.
         """
         axis = 0 if each else None
         centred = self.x - self.x.mean(axis=axis)
@@ -166,6 +168,7 @@ class Dataset:
         Returns
         -------
         Dataset
+            The same samples and targets with whitened inputs.
 
         Raises
         ------
@@ -181,6 +184,7 @@ class Dataset:
         Returns
         -------
         Dataset
+            The same samples and targets with one channel.
 
         Raises
         ------
@@ -203,6 +207,7 @@ class Dataset:
         Returns
         -------
         Dataset
+            The same samples and targets with smaller images.
 
         Raises
         ------

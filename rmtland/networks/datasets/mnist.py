@@ -46,6 +46,7 @@ def mnist5k(
     Returns
     -------
     Dataset
+        Inputs of variance 1 or whitened, and the targets asked for.
 
     Raises
     ------

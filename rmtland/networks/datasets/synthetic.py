@@ -38,6 +38,7 @@ def gaussian(samples: int, n_in: int, n_out: int | None = None, *, rng: Rng = No
     Returns
     -------
     Dataset
+        `samples` inputs and their targets.
 
     References
     ----------
@@ -79,6 +80,7 @@ def teacher_student(
     Returns
     -------
     Dataset
+        `samples` inputs and the noisy outputs of the teacher.
     """
     samples, noise = count("samples", samples), nonnegative("noise", noise)
     teacher = MLP(tuple(widths), activation=activation)

@@ -1,0 +1,69 @@
+"""Docstrings of all public names: parameters, results and their descriptions."""
+
+import enum
+import importlib
+import inspect
+
+import pytest
+
+validate = pytest.importorskip("numpydoc.validate").validate
+
+ROOMS = (
+    "laws", "free", "ensembles", "models", "networks", "spectrum", "comparison", "sweep", "audit",
+    "plot", "reproduction",
+)  # fmt: skip
+DEMANDED = {
+    "GL08": "no docstring",
+    "PR01": "parameters not documented",
+    "PR02": "parameters documented that are none",
+    "PR07": "parameter without a description",
+    "RT01": "no Returns section",
+    "RT03": "result without a description",
+}
+
+
+def public_names(room):
+    """Return the full names of public functions, classes and their public methods in a room."""
+    module = importlib.import_module(f"rmtland.{room}")
+    names = {}
+    for name in module.__all__:
+        found = getattr(module, name)
+        if not (inspect.isclass(found) or inspect.isfunction(found)):
+            continue
+        names[f"{found.__module__}.{found.__qualname__}"] = found
+        if inspect.isclass(found):
+            for key, member in inspect.getmembers(found):
+                function = member.fget if isinstance(member, property) else member
+                if key.startswith("_") or not inspect.isfunction(function):
+                    continue
+                # deprecated names are made by rmtland.deprecation and have no place of their own
+                if function.__module__.startswith("rmtland") and "<" not in function.__qualname__:
+                    names[f"{function.__module__}.{function.__qualname__}"] = function
+    return names
+
+
+def faults_of(name, found):
+    """Return what the validator demands of a name; an Enum is not called with parameters."""
+    skipped = {"PR01"} if inspect.isclass(found) and issubclass(found, enum.Enum) else set()
+    return [
+        f"{name}: {code} {text}"
+        for code, text in validate(name)["errors"]
+        if code in DEMANDED and code not in skipped
+    ]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_public_names_document_parameters_and_results(room):
+    names = public_names(room)
+    assert names
+    faults = [fault for name, found in names.items() for fault in faults_of(name, found)]
+    assert not faults, "\n".join(faults)
+
+
+def test_the_validator_sees_what_is_missing():
+    assert any("PR01" in fault for fault in faults_of(f"{__name__}.undocumented", undocumented))
+
+
+def undocumented(x):
+    """Do nothing."""
+    return x
