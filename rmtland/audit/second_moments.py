@@ -241,7 +241,7 @@ def residual_covariance(x: ArrayLike, residuals: ArrayLike) -> ResidualCovarianc
     x : array_like, shape (m, n_in)
         Inputs.
     residuals : array_like, shape (m, n_out)
-        Outputs minus targets.
+        Of the network on these inputs, sample by sample.
 
     Returns
     -------

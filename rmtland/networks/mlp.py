@@ -245,7 +245,7 @@ class MLP:
         Returns
         -------
         array, shape (m, n_out)
-            Outputs of the last layer, in the library of the inputs.
+            Outputs of the last layer, in the library of the computation.
 
         Raises
         ------

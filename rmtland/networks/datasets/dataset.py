@@ -145,7 +145,7 @@ class Dataset:
         Returns
         -------
         Dataset
-            The same samples and targets with scaled inputs.
+            The same samples with scaled inputs; the targets of an autoencoder follow.
         """
         axis = 0 if each else None
         centred = self.x - self.x.mean(axis=axis)
@@ -168,7 +168,7 @@ class Dataset:
         Returns
         -------
         Dataset
-            The same samples and targets with whitened inputs.
+            The same samples with whitened inputs; the targets of an autoencoder follow.
 
         Raises
         ------
@@ -184,7 +184,7 @@ class Dataset:
         Returns
         -------
         Dataset
-            The same samples and targets with one channel.
+            The same samples with one channel; the targets of an autoencoder follow.
 
         Raises
         ------
@@ -207,7 +207,7 @@ class Dataset:
         Returns
         -------
         Dataset
-            The same samples and targets with smaller images.
+            The same samples with smaller images; the targets of an autoencoder follow.
 
         Raises
         ------
