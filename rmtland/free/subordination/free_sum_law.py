@@ -14,6 +14,7 @@ References
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -168,6 +169,28 @@ class FreeSum(SubordinatedLaw):
         """Places where an atom would be if its mass were not exactly zero: ends of bands."""
         return tuple(place for place, rest in self._sums_of_atoms if abs(rest) <= 1e-14)
 
+    @cached_property
+    def _closed_ends(self) -> tuple[float, ...]:
+        r"""Ends of bands of a sum of two laws of two points, in closed form.
+
+        Two projections of traces p and q in general position generate 2 x 2 matrices over an angle
+        whose squared cosines fill :math:`(\sqrt{p(1 - q)} \pm \sqrt{q(1 - p)})^2`; steps s and t
+        between the points give the eigenvalues :math:`(s + t)/2 \pm \sqrt{(s - t)^2/4 + s t c}`.
+        """
+        if self.levy is not None or self.powers != (1.0, 1.0):
+            return ()
+        if any(law.support or len(law.atoms) != 2 for law in self.operands):
+            return ()
+        ((x, _), (x_up, p)), ((y, _), (y_up, q)) = (law.atoms for law in self.operands)
+        s, t = x_up - x, y_up - y
+        first, second = math.sqrt(p * (1 - q)), math.sqrt(q * (1 - p))
+        middle = x + y + (s + t) / 2
+        halves = [
+            math.hypot((s - t) / 2, math.sqrt(s * t) * root)
+            for root in (first - second, first + second)
+        ]
+        return tuple(middle + sign * half for half in halves for sign in (-1, 1))
+
     def _found_gaps(self, search: GapSearch) -> list[Gap]:
         low, high = self._bounds
         near = 1e-12 * self._scale
@@ -176,6 +199,9 @@ class FreeSum(SubordinatedLaw):
             if not np.isfinite(end):
                 return end
             place = next((place for place in self._critical if abs(place - end) <= near), end)
+            closed = min(self._closed_ends, key=lambda other: abs(other - end), default=np.inf)
+            if abs(closed - end) <= 1e-6 * self._scale:
+                place = closed
             return min(max(place, low), high)
 
         gaps = [replace(gap, low=exact(gap.low), high=exact(gap.high)) for gap in search.gaps()]

@@ -74,7 +74,9 @@ def test_two_signs_have_an_arcsine_anticommutator():
     assert law.stieltjes(z) == pytest.approx(exact.stieltjes(z), rel=1e-9)
 
 
-@pytest.mark.parametrize(("alpha", "beta"), [(0.3, 0.6), (0.2, 0.2), (0.65, 0.3), (0.9, 0.55)])
+@pytest.mark.parametrize(
+    ("alpha", "beta"), [(0.3, 0.6), (0.2, 0.2), (0.65, 0.3), (0.9, 0.55), (0.7, 0.3), (0.1, 0.9)]
+)
 def test_sums_and_products(alpha, beta):
     first, second = projection(alpha), projection(beta)
     for p, exact in ((x + y, free_sum(first, second)), (x * y * x, free_product(first, second))):

@@ -1,6 +1,7 @@
 """Atoms of critical and nearly critical mass, powers barely above 1, and what is known there."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -229,3 +230,15 @@ def test_two_sums_of_atoms_of_critical_mass():
     )
     assert law.support[-1][1] == 2.0
     assert_distribution(law)
+
+
+@pytest.mark.parametrize(("p", "q"), [(0.7, 0.3), (0.6, 0.4), (0.25, 0.5), (0.999, 0.002)])
+@pytest.mark.parametrize("steps", [(1.0, 1.0), (0.3, 2.0)])
+def test_edges_of_sums_of_two_point_laws(p, q, steps):
+    s, t = steps
+    law = free_sum(Discrete((0.0, s), (1 - p, p)), Discrete((-1.0, t - 1), (1 - q, q)))
+    cosines = p + q - 2 * p * q + 2 * math.sqrt(p * q * (1 - p) * (1 - q)) * np.array([-1, 1])
+    halves = np.sqrt((s - t) ** 2 / 4 + s * t * cosines)
+    middle = (s + t) / 2 - 1
+    ends = np.sort([*(middle - halves), *(middle + halves)])
+    assert np.ravel(law.support) == pytest.approx(ends, abs=1e-13)
