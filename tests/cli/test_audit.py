@@ -53,6 +53,7 @@ def test_initialisation(rmtland):
     assert min(struct.unpack(">II", png[16:24])) >= 700
 
 
+@pytest.mark.slow
 def test_along_training(rmtland, quick):
     result = rmtland(*SMALL, "--step", 3, "--step", 0, "--activation", "relu")
     assert result.code == 0, result.err
@@ -64,6 +65,7 @@ def test_along_training(rmtland, quick):
     assert "Kolmogorov distance at energy" in result.out
 
 
+@pytest.mark.slow
 def test_at_energies_and_at_their_checkpoint(rmtland, quick):
     result = rmtland(*SMALL, "--energy", 0.3, "--energy", 0.4, "--draws", 0)
     assert result.code == 0, result.err
@@ -82,6 +84,7 @@ def test_at_energies_and_at_their_checkpoint(rmtland, quick):
     assert energy == pytest.approx(end.energy, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_point_with_its_own_data(rmtland, quick, tmp_path):
     data, net = digits(20, size=4, whiten=True, rng=1), MLP((16, 4, 16), activation="relu")
     theta = net.init(rng=5)

@@ -312,7 +312,9 @@ def test_every_theory_is_compared_drawn_and_told(theory, spectrum):
 
 def test_a_new_figure_where_no_axes_are_given():
     artists = lay_over(SAMPLE, MODEL).plot()
-    pyplot.close(artists[0].axes.figure)
+    figure = artists[0].axes.figure
+    assert pyplot.fignum_exists(figure.number)
+    pyplot.close(figure)
 
 
 def test_families_are_fitted_and_named():

@@ -151,6 +151,7 @@ def test_outliers_count_with_their_mass_and_not_with_their_distance(model):
 # Errors --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "n", "runs", "fix"),
     [

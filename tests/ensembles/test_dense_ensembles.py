@@ -155,6 +155,7 @@ def test_bad_spikes(arguments, error, message):
         SpikedEnsemble(*arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bulk", "spikes", "kind"),
     [

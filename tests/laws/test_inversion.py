@@ -56,11 +56,13 @@ def test_r_transforms_have_their_closed_forms(law):
     )
 
 
-@pytest.mark.parametrize("law", [law for law in CLOSED if hasattr(law, "s_transform")], ids=str)
+@pytest.mark.parametrize(
+    "law",
+    [law for law in CLOSED if hasattr(law, "s_transform") and law.mean() != 0],
+    ids=str,
+)
 def test_s_transforms_have_their_closed_forms(law):
     w = np.array([0.05, -0.05, 0.02 + 0.04j, 1e-9, -1e-5, 1e-12j, 0.0])
-    if law.mean() == 0:
-        return
     np.testing.assert_allclose(s_transform_of(law, w), law.s_transform(w), rtol=1e-11)
 
 

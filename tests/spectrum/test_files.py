@@ -226,6 +226,7 @@ def test_a_pipe_and_a_device_are_not_waited_for(tmp_path):
         COMPLETE.save(tmp_path / "pipe")
 
 
+@pytest.mark.slow
 def test_a_small_file_that_claims_gigabytes_is_not_unpacked(tmp_path):
     path = tmp_path / "bomb.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -270,12 +270,15 @@ def test_a_failure_gives_way_to_a_result_and_never_the_other_way_round():
 
 def test_a_store_in_memory_is_closed_with_its_last_user():
     """Python 3.13 warns of a connection that nobody closed."""
-    store = Store()
-    results = run(sweep_tasks.draw, GRID, store=store, executor=Serial())
-    db = store._memory
-    assert len(results) == 12
-    del store, results
+
+    def used():
+        store = Store()
+        results = run(sweep_tasks.draw, GRID, store=store, executor=Serial())
+        return store._memory, len(results)
+
+    db, count = used()
     gc.collect()
+    assert count == 12
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         db.execute("SELECT 1")
 

@@ -193,6 +193,7 @@ def test_few_atoms_come_back_as_a_discrete_law():
     np.testing.assert_allclose(found.law.atoms, FIVE.atoms, atol=1e-12)
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from([Semicircle(1.0), MarchenkoPastur(0.4), MarchenkoPastur(3.0), Arcsine(0.0, 3.0),
                      KestenMcKay(5), Wachter(0.6, 0.3), SIGN]),
@@ -332,6 +333,7 @@ def test_a_measured_spectrum_is_recovered_within_the_stated_error(signal, noise,
         assert found.bracket == math.inf
 
 
+@pytest.mark.slow
 def test_more_eigenvalues_make_smaller_errors():
     noise, stated, true = Semicircle(0.5), [], []
     for n in (100, 600):
@@ -345,6 +347,7 @@ def test_more_eigenvalues_make_smaller_errors():
     assert sum(true[3:]) < 0.7 * sum(true[:3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_pure_noise_leaves_a_law_close_to_a_point(seed):
     """Its variance may come out below that of the noise, which is no reason to refuse it."""
@@ -365,6 +368,7 @@ def test_a_measurement_that_no_law_explains_is_refused():
                            kind="multiplicative")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_fewer_samples_mean_a_larger_error():
     total = measured_sum(SIGN, Semicircle(0.5), 300, np.random.default_rng(0))
     all_of_them = free_deconvolution(total, Semicircle(0.5))

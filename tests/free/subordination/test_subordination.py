@@ -162,7 +162,7 @@ def test_gaps_are_gaps_and_bands_are_bands(law):
 
 def test_solutions_carry_their_residual(law):
     if not isinstance(law, FreeSum | FreeProduct):
-        return
+        pytest.skip("an affine image, which has no equation of its own")
     x = inside(law)
     solution = law.solve(x)
     assert solution.converged

@@ -49,6 +49,7 @@ def test_seconds_of_the_correction_are_right_to_an_order_of_magnitude(part):
     assert FiniteSizeHessian(network(m=48)).cost().seconds > cost.seconds
 
 
+@pytest.mark.slow
 def test_points_of_outliers_are_told_beforehand_and_on_the_way():
     model, seen = network(n=8, m=32, epsilon=0.0, part="gauss_newton"), []
     expected = outlier_points(model)

@@ -37,6 +37,7 @@ def error_of(model, nodes, eta=0.05):
     return np.abs(model.smoothed_pdf(x, eta=eta) - measured).max() / measured.max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("activation", "bound"), [("relu", 0.035), ("tanh", 0.05)])
 def test_measured_hessians(activation, bound):
     first, x, rng = first_layer_and_data(12, 12, 48, 0)
@@ -195,6 +196,7 @@ def test_density_at_the_axis_states_its_error():
     assert (solution.error < 0.02 * exact.max()).all()
 
 
+@pytest.mark.slow
 def test_point_of_a_network():
     net = MLP((12, 12, 12), activation="tanh")
     rng = np.random.default_rng(3)

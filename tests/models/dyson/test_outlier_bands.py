@@ -66,6 +66,7 @@ def test_a_band_with_a_larger_share_is_the_bulk():
     assert band.count == 200
 
 
+@pytest.mark.slow
 def test_class_means_against_sampled_hessians():
     rng = np.random.default_rng(3)
     n, m, runs = 12, 48, 60

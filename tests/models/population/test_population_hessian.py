@@ -49,6 +49,7 @@ def test_compiled_equation_is_the_reference():
     assert mean == pytest.approx(slope_average(omega, blocks.sum(axis=0), slopes, masses))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1, 1, 1, 4), (2, 1, 1.5, 1.5), (1, 3, 0.5, 0.7)])
 def test_linear_network(shape):
     model = PopulationHessian(
@@ -66,6 +67,7 @@ def test_linear_network(shape):
     assert (np.abs(solved.stieltjes(x) - exact.stieltjes(x)) <= solved.solve(x).error).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("activation", "shape"),
     [("relu", (1, 1, 1, 4)), ("tanh", (1, 1, 1, 4)), ("relu", (1, 2, 0.5, 3))],
@@ -96,6 +98,7 @@ def test_data_aware_law_with_few_samples():
     assert np.abs(np.mean(values, axis=0) - g).max() < 0.02 * np.abs(g).max()
 
 
+@pytest.mark.slow
 def test_correlated_data():
     covariance = Discrete((0.25, 2.0), (0.5, 0.5))
     model = PopulationHessian(1, 1, 0.5, 3, activation="erf", covariance=covariance)
@@ -161,6 +164,7 @@ def test_rank_counts_the_null_directions_of_exact_hessians():
         assert null == round((1 - model.rank) * n1 * (n0 + n2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_residual_part(activation):
     model = PopulationHessian(1, 1, 1, 4, activation=activation)
