@@ -1,7 +1,7 @@
 """Run the benchmarks and write the page of the documentation that shows them.
 
     python scripts/write_benchmarks.py --quick                     # small sizes, prints the page
-    python scripts/write_benchmarks.py --out docs/benchmarks.md    # about ten minutes
+    python scripts/write_benchmarks.py --out docs/benchmarks.md    # about three minutes
 
 Times are of the machine named on the page, with other programs at rest; compare ratios measured in
 one run. Peers appear where they are installed.
@@ -22,7 +22,7 @@ SCRIPTS = Path(__file__).parent
 FULL = {
     "Laws and free probability": ["bench_laws.py"],
     "Random matrices": ["bench_ensembles.py", "--sections", "dense", "histogram"],
-    "Networks": ["bench_networks.py", "--jobs", "dense", "deep", "product", "small", "memory"],
+    "Networks": ["bench_networks.py", "--jobs", "dense", "product", "small"],
     "Sweeps": ["bench_sweep.py"],
 }
 QUICK = {"Laws and free probability": ["bench_laws.py", "--quick"]}
