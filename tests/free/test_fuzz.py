@@ -33,23 +33,8 @@ def test_good_laws_pass_and_a_broken_one_does_not(fuzz):
     assert any("mass" in sentence for sentence in fuzz.examine(broken))
 
 
-KNOWN = {
-    5029: "within 1e-7 of the lower edge of a signed product the cdf is off by 2e-8, without a word"
-}
-"""Faults that stand, by seed; meant to empty. A test fails where one of them is gone."""
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "seed",
-    [
-        pytest.param(
-            seed,
-            marks=[pytest.mark.xfail(reason=KNOWN[seed], strict=True)] if seed in KNOWN else [],
-        )
-        for seed in range(5000, 5030)
-    ],
-)
+@pytest.mark.parametrize("seed", range(5000, 5030))
 def test_a_random_tree_is_right_or_refused(fuzz, seed):
     rng = np.random.default_rng([seed, 11])
     tree = fuzz.random_tree(rng, int(rng.integers(1, 3)))

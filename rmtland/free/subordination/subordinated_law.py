@@ -406,6 +406,7 @@ class SubordinatedLaw(Solved):
             state, steps = self._bands.solve(at)
             levels = self._level_at(at, state, steps)
             steps = np.where(np.isfinite(levels), steps, -np.abs(steps))
+            self._hold_to_density(at, state, steps, levels)
             for i in np.flatnonzero(steps < 0):
                 found = self._extrapolated(float(at[i]))
                 if found is not None:
@@ -414,6 +415,38 @@ class SubordinatedLaw(Solved):
             self._certify()
             below[inside] = self._levels.checked(at, levels, self._extrapolated)
         return below
+
+    def _hold_to_density(
+        self, x: Real, state: SubordinationState, steps: Integer, levels: Real
+    ) -> None:
+        """Overwrite levels beside ends of bands that the density there does not allow.
+
+        Where the potential cancels, the density still knows the mass up to the end: at distance d
+        it is d rho(d)/(1 + s) for a density like d^s, at most 10 d rho(d) for s above -0.9. The
+        power is that between d and 4 d.
+        """
+        for band in self.support:
+            for end, level in zip(band, self._levels.at_ends(band), strict=True):
+                sign = 1.0 if end == band[0] else -1.0
+                distance = sign * (x - end)
+                near = (distance > 0) & (distance <= 1e-5 * (band[1] - band[0])) & (steps > 0)
+                if not near.any():
+                    continue
+                d = distance[near]
+                value = self.equation.stieltjes(x[near].astype(np.complex128), state.take(near))
+                density = -value.imag / np.pi
+                held, scale = sign * (levels[near] - level), d * density
+                wrong = (held > 10 * scale + 1e-13) | (held < 0.15 * scale - 1e-13)
+                if not wrong.any():
+                    continue
+                further, _, good = self._solved(end + 4 * sign * d[wrong])
+                with np.errstate(all="ignore"):
+                    power = np.log(-further.imag / np.pi / density[wrong]) / np.log(4)
+                fine = good & (power > -0.9) & (power < 4)
+                at = np.flatnonzero(near)[wrong]
+                mass = d[wrong] * density[wrong] / (1 + np.where(fine, power, 0.0))
+                levels[at] = level + sign * mass
+                steps[at[~fine]] = -np.abs(steps[at[~fine]])
 
     def _require(self, steps: Integer, z: Any) -> None:
         if steps.size and steps.min() < 0:

@@ -242,3 +242,14 @@ def test_edges_of_sums_of_two_point_laws(p, q, steps):
     middle = (s + t) / 2 - 1
     ends = np.sort([*(middle - halves), *(middle + halves)])
     assert np.ravel(law.support) == pytest.approx(ends, abs=1e-13)
+
+
+def test_the_mass_beside_an_edge_where_the_potential_cancels():
+    law = free_product(Semicircle(1.0, 1.0), Wachter(0.0040717843055660475, 0.5))
+    edge = law.support[0][0]
+    x = edge + np.geomspace(1e-12, 1e-3, 40)
+    # further inside the potential of this law is good to 5e-9
+    assert law.cdf(x) == pytest.approx(2 / 3 * (x - edge) * law.pdf(x), rel=0.02, abs=8e-9)
+    near = x[x - edge < 1e-7]
+    assert law.cdf(near) == pytest.approx(2 / 3 * (near - edge) * law.pdf(near), rel=0.02)
+    assert (np.diff(law.cdf(x)) >= 0).all()
