@@ -19,6 +19,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from rmtland.free.subordination.gap_search import GapSearch
+from rmtland.free.subordination.moments import product_moments
 from rmtland.free.subordination.product_equation import ProductEquation
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
 from rmtland.laws.affine_law import affine
@@ -113,44 +114,3 @@ class FreeProduct(SubordinatedLaw):
             return 0.0 if -math.inf < end < tiny else end
 
         return [replace(gap, low=exact(gap.low), high=exact(gap.high)) for gap in gaps]
-
-
-def product_moments(factors: list[list[Fraction]]) -> list[Fraction]:
-    r"""Moments of a free product from the moments of its factors, order 0..k, exactly.
-
-    With psi(w) = sum m_n w^n and chi its inverse series, S(u) = chi(u) (1 + u)/u multiplies:
-    chi of the product is the product of the chi_i times ((1 + u)/u)^(n - 1). Every factor must have
-    a mean other than 0.
-    """
-    order = len(factors[0]) - 1
-    if order == 0:
-        return [Fraction(1)]
-    product = [Fraction(1)] + [Fraction(0)] * (order - 1)
-    for moments in factors:
-        inverse = _inverse_series(moments[1:])
-        product = _multiply(product, inverse)
-    one_plus = [Fraction(math.comb(len(factors) - 1, j)) for j in range(order)]
-    product = _multiply(product, one_plus)
-    return [Fraction(1), *_inverse_series(product)]
-
-
-def _multiply(a: list[Fraction], b: list[Fraction]) -> list[Fraction]:
-    return [sum((a[i] * b[n - i] for i in range(n + 1)), Fraction(0)) for n in range(len(a))]
-
-
-def _inverse_series(series: list[Fraction]) -> list[Fraction]:
-    """Coefficients c of the inverse of w (a_0 + a_1 w + ...), divided by w (Lagrange)."""
-    order = len(series)
-    lead = series[0]
-    # [w^n] of the inverse of w a(w) is (1/n) [w^(n-1)] of a(w)^(-n).
-    reciprocal = [1 / lead]
-    for n in range(1, order):
-        reciprocal.append(
-            -sum((series[j] * reciprocal[n - j] for j in range(1, n + 1)), Fraction(0)) / lead
-        )
-    power = [Fraction(1)] + [Fraction(0)] * (order - 1)
-    inverse = []
-    for n in range(1, order + 1):
-        power = _multiply(power, reciprocal)
-        inverse.append(power[n - 1] / n)
-    return inverse
