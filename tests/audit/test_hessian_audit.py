@@ -169,7 +169,13 @@ def test_other_networks_have_levels_up_to_four(net):
     ("point", "case"),
     [
         (independent(width=2, samples=5), "two units"),
-        (independent(width=4, samples=2), "fewer samples than inputs"),
+        pytest.param(
+            independent(width=4, samples=2),
+            "fewer samples than inputs",
+            marks=pytest.mark.xfail(
+                reason="the table of the Dyson law loses the atom at zero: .40 off", strict=True
+            ),
+        ),
         (independent(width=3, samples=9, energy=0.0), "no residuals"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -178,8 +184,7 @@ def test_edge_cases(point, case):
     audit = audit_hessian(point, draws=2 if point.net.widths[0] < 4 else 0, points=20, rng=0)
     json.loads(audit.to_json())
     assert all(np.isfinite(level.comparison.kolmogorov) for level in audit.levels), case
-    dyson = audit.level(5)
-    assert dyson.comparison.kolmogorov < max(0.35, dyson.law_error), case
+    assert audit.level(5).comparison.kolmogorov < 0.35, case
 
 
 def test_memory_is_refused_beforehand(monkeypatch):
