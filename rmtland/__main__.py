@@ -20,9 +20,15 @@ def main() -> None:
         before = None
     from rmtland.cli.app import main as run
 
-    if before is not None:
-        signal.signal(signal.SIGINT, before)
-    run()
+    try:
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
+        run()
+    except KeyboardInterrupt:  # between the two guards
+        _stop(signal.SIGINT, None)
+    finally:
+        if before is not None:  # the work is done: an interrupt of the clearing up says nothing
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

@@ -133,7 +133,7 @@ def test_ctrl_c_at_any_moment_of_the_start(tmp_path, command):
             _, err = process.communicate(timeout=60)
         if process.returncode == 0:
             continue  # it was done before
-        answers.append((process.returncode, err.replace("\n", "", 1) if err[0] == "\n" else err))
+        answers.append((process.returncode, err.removeprefix("\n")))
     assert answers
     line = "rmtland: error: interrupted; no file was left half written\n"
     assert all(code == 130 and err.endswith(line) for code, err in answers), answers

@@ -13,6 +13,7 @@ from law_table import (
     exact_density,
     exact_edges,
     exact_reciprocal,
+    exact_roots,
     integral,
     interior,
     laws,
@@ -580,9 +581,7 @@ def test_the_stated_error_covers_the_rounding_of_the_parameters(phi, epsilon):
         f, e = mpmath.mpf(phi), mpmath.mpf(epsilon)
         for x, value, error in zip(points, found.value, found.error, strict=True):
             t = mpmath.mpf(float(x))
-            roots = mpmath.polyroots(
-                [2 * e * f, -(2 * e + t * f), t + f - 1, -1], maxsteps=300, extraprec=300
-            )
+            roots = exact_roots([2 * e * f, -(2 * e + t * f), t + f - 1, -1])
             exact = min(roots, key=lambda root: abs(root - mpmath.mpc(value)))
             assert abs(exact - mpmath.mpc(value)) <= error
             assert error < 1e-5 * abs(value)
