@@ -3,6 +3,7 @@
 from . import audit as audit
 from . import comparison as comparison
 from . import ensembles as ensembles
+from . import estimate as estimate
 from . import free as free
 from . import laws as laws
 from . import models as models

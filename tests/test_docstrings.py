@@ -9,7 +9,7 @@ import pytest
 validate = pytest.importorskip("numpydoc.validate").validate
 
 ROOMS = (
-    "laws", "free", "ensembles", "models", "networks", "spectrum", "comparison", "sweep", "audit",
+    "laws", "free", "ensembles", "models", "networks", "spectrum", "estimate", "comparison", "sweep", "audit",
     "plot", "reproduction",
 )  # fmt: skip
 DEMANDED = {
