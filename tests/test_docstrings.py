@@ -9,8 +9,8 @@ import pytest
 validate = pytest.importorskip("numpydoc.validate").validate
 
 ROOMS = (
-    "laws", "free", "ensembles", "models", "networks", "spectrum", "estimate", "comparison", "sweep", "audit",
-    "plot", "reproduction",
+    "laws", "free", "ensembles", "models", "networks", "spectrum", "estimate", "comparison",
+    "sweep", "audit", "plot", "reproduction",
 )  # fmt: skip
 DEMANDED = {
     "GL08": "no docstring",

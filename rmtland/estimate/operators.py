@@ -19,11 +19,10 @@ Examples
 SymmetricOperator(size=4, dtype=float64, source='function <lambda>')
 >>> operator.matmat(np.ones((4, 1))).ravel()
 array([0., 1., 2., 3.])
->>> symmetric_operator(np.array([[0.0, 1.0], [2.0, 0.0]]))
+>>> symmetric_operator(np.array([[0.0, 1.0], [2.0, 0.0]]))  # doctest: +ELLIPSIS
 Traceback (most recent call last):
     ...
-ValueError: the matrix is not symmetric: u.Av and v.Au differ by 0.09 of |Au| + |Av| for random \
-vectors u and v (1e-09 is taken for rounding); give (A + A^T)/2, or products of it
+ValueError: the matrix is not symmetric: u.Av and v.Au differ by 0.09 of |Au| + |Av| ...
 """
 
 from __future__ import annotations
