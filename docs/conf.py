@@ -36,7 +36,6 @@ exclude_patterns = [
 templates_path: list[str] = ["_templates"]
 html_theme = "pydata_sphinx_theme"
 html_title = "rmtland"
-html_static_path = ["_static"]
 html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,

@@ -24,12 +24,37 @@ from typing import Any
 __all__ = ["NAMES", "theory"]
 
 NAMES = (
-    "Affine", "Arcsine", "Discrete", "FreeMeixner", "FreePoisson", "FussCatalan",
-    "GaussianEnsemble", "JacobiWeight", "KestenMcKay", "MarchenkoPastur", "Mixture", "Semicircle",
-    "TracyWidom", "Uniform", "Wachter", "WishartEnsemble", "WishartPlusReluBlock",
-    "WishartPlusWigner", "affine", "free_compression", "free_power", "free_product", "free_sum",
-    "general_marchenko_pastur", "mixture",
-)  # fmt: skip
+    "Affine",
+    "Arcsine",
+    "Discrete",
+    "FreeMeixner",
+    "FreePoisson",
+    "FussCatalan",
+    "GaussianEnsemble",
+    "JacobiEnsemble",
+    "JacobiWeight",
+    "KestenMcKay",
+    "MarchenkoPastur",
+    "Mixture",
+    "Normal",
+    "Semicircle",
+    "TracyWidom",
+    "Uniform",
+    "Wachter",
+    "Wigner",
+    "WishartEnsemble",
+    "WishartPlusReluBlock",
+    "WishartPlusWigner",
+    "affine",
+    "free_compression",
+    "free_power",
+    "free_product",
+    "free_sum",
+    "general_marchenko_pastur",
+    "mixture",
+    "pushforward",
+    "truncated",
+)
 """Names that may be called."""
 
 _LONGEST, _DEEPEST, _LARGEST = 2000, 30, 1e12

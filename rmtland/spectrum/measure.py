@@ -49,8 +49,8 @@ from rmtland.arguments import (
     float_array,
     nonnegative,
     points,
+    positive as positive_number,
 )
-from rmtland.arguments import positive as positive_number
 from rmtland.arrays import ROUNDING_UNITS, precision_of
 from rmtland.deprecation import moved_method
 from rmtland.spectrum.bounds import mass_bounds

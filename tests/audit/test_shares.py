@@ -3,8 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from rmtland.audit.levels import Family
 from rmtland.audit.shares import Assumption, Share, dyson_shares, wigner_shares

@@ -22,8 +22,7 @@ from rmtland import (
     compare,
     fit,
 )
-from rmtland.comparison import outliers
-from rmtland.comparison import overlay as lay_over
+from rmtland.comparison import outliers, overlay as lay_over
 from rmtland.plot import draw_distributions
 
 MODEL = WishartPlusWigner(0.5, 0.3)

@@ -6,8 +6,7 @@ import array_api_strict
 import numpy as np
 import pytest
 from ensemble_table import ENSEMBLES
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from rmtland import Discrete, EmpiricalLaw, MarchenkoPastur, Uniform
 from rmtland.ensembles import (

@@ -3,8 +3,7 @@ import math
 import krylov_reference
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy.stats import chi2
 
 from rmtland.ensembles import krylov, krylov_kernels

@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from rmtland import free_sum
 from rmtland.laws import LevyTriplet, MarchenkoPastur, Semicircle

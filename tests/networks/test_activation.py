@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from network_cases import ACTIVATION_NAMES, reference_activation, reference_slope
 
 from rmtland.networks import (

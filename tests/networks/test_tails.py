@@ -10,8 +10,7 @@ import math
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from network_cases import ACTIVATION_NAMES
 
 from rmtland.networks import ACTIVATIONS, LOSSES, MLP, leaky_relu

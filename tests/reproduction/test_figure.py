@@ -12,9 +12,15 @@ from PIL import Image
 
 from rmtland import Spectrum
 from rmtland.cli.reproduce import DOTS
-from rmtland.reproduction import FIGURES, Content, ModelDensities, Series, Sweep
-from rmtland.reproduction import densities as densities_module
-from rmtland.reproduction import figure as figure_module
+from rmtland.reproduction import (
+    FIGURES,
+    Content,
+    ModelDensities,
+    Series,
+    Sweep,
+    densities as densities_module,
+    figure as figure_module,
+)
 from rmtland.reproduction.figure import histogram, label_panels, mean_and_error
 from rmtland.reproduction.quantity import Quantity
 from rmtland.sweep import Grid, Processes, Serial

@@ -4,8 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from rmtland import MarchenkoPastur, Semicircle, Spectrum
 from rmtland.free.operator_valued.matrix_dyson import MatrixDyson, kronecker_covariance

@@ -13,8 +13,7 @@ import numpy as np
 from rmtland.arguments import count, float_array
 from rmtland.arrays import to_numpy
 from rmtland.models.dyson.covariances import root_of, second_layer_of
-from rmtland.networks.activation import Activation
-from rmtland.networks.activation import activation as activation_of
+from rmtland.networks.activation import Activation, activation as activation_of
 from rmtland.streams import random_generator
 from rmtland.typing import ArrayLike, Real, Rng
 

@@ -43,8 +43,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from rmtland.arguments import count, finite, positive
-from rmtland.arguments import points as points_of
+from rmtland.arguments import count, finite, points as points_of, positive
 from rmtland.models.dyson.fixed_points import SolvedStates
 from rmtland.models.dyson.tabulated_law import TabulatedLaw
 from rmtland.models.far_field import root_mean_square

@@ -63,8 +63,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.laws import Law
-from rmtland.networks.activation import Activation
-from rmtland.networks.activation import activation as activation_of
+from rmtland.networks.activation import Activation, activation as activation_of
 
 __all__ = ["ActivationRule", "activation_rule", "covariance_rule", "node_map", "slope_average"]
 

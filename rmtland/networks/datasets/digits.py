@@ -22,8 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.arguments import choice, count
-from rmtland.networks.datasets.dataset import Dataset, averaged
-from rmtland.networks.datasets.dataset import whiten as whitened
+from rmtland.networks.datasets.dataset import Dataset, averaged, whiten as whitened
 from rmtland.streams import random_generator
 from rmtland.typing import Real, Rng
 

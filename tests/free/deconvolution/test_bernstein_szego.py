@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from rmtland.free.deconvolution.bernstein_szego import BernsteinSzego
 from rmtland.laws import Arcsine, KestenMcKay, MarchenkoPastur, Semicircle, Uniform

@@ -7,8 +7,7 @@ import math
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from law_table import decades, energies, exact_cdf, exact_density, models, phis, sigmas
 from scipy.optimize import brentq
 from scipy.stats import chi2, kstest

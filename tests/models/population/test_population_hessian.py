@@ -5,8 +5,7 @@ import pytest
 
 from rmtland.laws import Discrete
 from rmtland.models import LinearHessian, PopulationHessian
-from rmtland.models.population import kernels
-from rmtland.models.population import law as laws
+from rmtland.models.population import kernels, law as laws
 from rmtland.models.population.equation import (
     activation_rule,
     covariance_rule,
