@@ -50,7 +50,6 @@ from .free import (
     free_variables as free_variables,
     general_marchenko_pastur as general_marchenko_pastur,
     law_of_polynomial as law_of_polynomial,
-    pushforward as pushforward,
     spiked as spiked,
 )
 from .laws import (
@@ -75,6 +74,7 @@ from .laws import (
     Wachter as Wachter,
     affine as affine,
     mixture as mixture,
+    pushforward as pushforward,
     tilted as tilted,
     truncated as truncated,
 )

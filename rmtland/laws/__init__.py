@@ -14,6 +14,7 @@ from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 from rmtland.laws.mixture_law import Mixture, mixture
 from rmtland.laws.normal import Normal
+from rmtland.laws.pushforward import Pushforward, pushforward
 from rmtland.laws.semicircle import Semicircle
 from rmtland.laws.spectral_model import SpectralModel
 from rmtland.laws.tracy_widom import TracyWidom
@@ -37,6 +38,7 @@ __all__ = [
     "MarchenkoPastur",
     "Mixture",
     "Normal",
+    "Pushforward",
     "Semicircle",
     "SpectralModel",
     "Tilted",
@@ -46,6 +48,7 @@ __all__ = [
     "Wachter",
     "affine",
     "mixture",
+    "pushforward",
     "tilted",
     "truncated",
 ]
