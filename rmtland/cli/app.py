@@ -12,6 +12,7 @@ import typer
 
 from rmtland.cli.audit import audit
 from rmtland.cli.curve import curve
+from rmtland.cli.interrupts import no_interrupt_lost
 from rmtland.cli.output import Stopped
 from rmtland.cli.overlay import overlay
 from rmtland.cli.reproduce import reproduce
@@ -55,7 +56,8 @@ def rmtland(
 def main() -> None:
     """Run the command line; errors of the user end in one line and exit code 2."""
     try:
-        code = app(standalone_mode=False)
+        with no_interrupt_lost():
+            code = app(standalone_mode=False)
     except KeyboardInterrupt:
         _fail(_INTERRUPTED, 130)
     except Stopped as stop:
