@@ -39,33 +39,55 @@ def no_interrupt_lost() -> Iterator[None]:
         Where one was swallowed inside the block.
     """
     before = sys.unraisablehook
-    swallowed: list[threading.Timer] = []
+    again = _Again()
 
     def hook(unraisable: Any) -> None:
-        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        if issubclass(unraisable.exc_type, KeyboardInterrupt):
+            again.interrupt()
+        else:
             before(unraisable)
-            return
-        again = threading.Timer(_PAUSE, _interrupt)
-        again.daemon = True
-        swallowed.append(again)
-        again.start()
 
     sys.unraisablehook = hook
     try:
         yield
     finally:
         sys.unraisablehook = before
-        for timer in swallowed:
-            timer.cancel()
-    if swallowed:
+        again.stop()
+    if again.asked:
         raise KeyboardInterrupt
 
 
-def _interrupt() -> None:
-    """Interrupt the main thread, where the system can also while it waits."""
-    if hasattr(signal, "pthread_kill") and callable(signal.getsignal(signal.SIGINT)):
-        main = threading.main_thread().ident
-        if main is not None:
-            signal.pthread_kill(main, signal.SIGINT)
-    else:
-        _thread.interrupt_main()
+class _Again:
+    """An interrupt of the main thread, a moment later; at most one is under way."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._under_way = False
+        self._timer: threading.Timer | None = None
+
+    def interrupt(self) -> None:
+        self.asked = True
+        if not self._under_way:
+            self._under_way = True
+            self._timer = threading.Timer(_PAUSE, self._send)
+            self._timer.start()
+
+    def _send(self) -> None:
+        self._under_way = False  # a callback may swallow this one too
+        if hasattr(signal, "pthread_kill") and callable(signal.getsignal(signal.SIGINT)):
+            main = threading.main_thread().ident
+            assert main is not None
+            signal.pthread_kill(main, signal.SIGINT)  # ends a wait too
+        else:
+            _thread.interrupt_main()
+
+    def stop(self) -> None:
+        """Make sure that no interrupt is still to come."""
+        timer = self._timer
+        while timer is not None:
+            try:
+                timer.cancel()
+                timer.join()
+                return
+            except KeyboardInterrupt:
+                continue
