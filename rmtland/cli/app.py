@@ -32,11 +32,11 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("overlay")(overlay)
-app.command("audit")(audit)
-app.command("spectrum")(curve)
-app.command("sample")(sample)
-app.command("reproduce")(reproduce)
+app.command("overlay", short_help="Lay laws over the Hessian of a network that it trains.")(overlay)
+app.command("audit", short_help="Name the assumption of theory that fails on a network.")(audit)
+app.command("spectrum", short_help="Print edges, atoms, index and moments of a law.")(curve)
+app.command("sample", short_help="Draw random matrices and compare them with their law.")(sample)
+app.command("reproduce", short_help="Compute figures of the literature anew.")(reproduce)
 app.add_typer(sweep)
 
 

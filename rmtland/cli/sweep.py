@@ -23,6 +23,7 @@ ROWS = 60
 sweep = typer.Typer(
     name="sweep",
     help="Many random matrices on all cores or a cluster, in a store that survives interruptions.",
+    short_help="Sample over grids on all cores or a cluster, resumably.",
     rich_markup_mode=None,
 )
 
