@@ -16,6 +16,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "sphinx-mathjax-offline",
     "sphinx.ext.viewcode",
     "numpydoc",
     "myst_nb",
@@ -39,9 +40,18 @@ html_title = "rmtland"
 html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 5,
     "footer_start": ["copyright"],
     "footer_end": [],
+}
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_sidebars: dict[str, list[str]] = {
+    page: []  # pages without sections beside them
+    for page in (
+        "index install which_tool command_line models ensembles sweeps figures validity formulas "
+        "vocabulary benchmarks bibliography changelog estimates adapters"
+    ).split()
 }
 html_show_sourcelink = False
 html_copy_source = False
