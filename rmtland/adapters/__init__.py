@@ -1,0 +1,9 @@
+"""Adapters: PyTorch and JAX models as operators, batches streamed, parameters by name.
+
+PyTorch and JAX are imported when they are used; a missing one is named with the command that
+installs it.
+"""
+
+from rmtland.adapters.torch_operator import TorchOperator, from_torch
+
+__all__ = ["TorchOperator", "from_torch"]

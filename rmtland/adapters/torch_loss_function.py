@@ -1,0 +1,253 @@
+"""The loss of one batch as a function of some parameters of a PyTorch module.
+
+The module is called with the parameters it is given (`torch.func.functional_call`); its own
+parameters, gradients, mode and buffers stay as they are. Kernels without second derivatives (fused
+attention, the fast path of transformers' encoders, cuDNN's recurrent networks) are replaced by
+those that have them.
+
+>>> LossFunction.__name__
+'LossFunction'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from rmtland.adapters.torch_batches import Batch, mapped
+from rmtland.adapters.torch_losses import LossRule
+from rmtland.adapters.torch_parameters import Block
+from rmtland.typing import Array
+
+__all__ = ["LossFunction", "differentiable_kernels"]
+
+
+class LossFunction:
+    """Outputs and loss of a module at given values of some of its parameters.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The module.
+    rule : LossRule
+        How outputs and targets make a loss.
+    blocks : sequence of Block
+        The parameters it is a function of.
+    dtype : torch.dtype, optional
+        What floating-point parameters, buffers and inputs are turned into.
+    move_data : bool, optional
+        Whether batches are brought to the device of the model.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        rule: LossRule,
+        blocks: Sequence[Block],
+        *,
+        dtype: Any = None,
+        move_data: bool = False,
+    ) -> None:
+        self.model, self.rule, self.blocks = model, rule, tuple(blocks)
+        self.names = [block.name for block in self.blocks]
+        first = dict(model.named_parameters())[self.names[0]]
+        self.device, self.given_dtype = first.device, dtype
+        self.dtype = dtype or first.dtype
+        self.move_data = move_data
+        self.buffers = {name: self.cast(b.detach()).clone() for name, b in model.named_buffers()}
+
+    @property
+    def size(self) -> int:
+        """The number p of parameters."""
+        return self.blocks[-1].stop
+
+    def values(self) -> tuple[Array, ...]:
+        """Return the present values of the parameters, as views where the dtype is the model's.
+
+        Returns
+        -------
+        tuple of tensor
+            One for each block.
+        """
+        present = dict(self.model.named_parameters())
+        return tuple(self.cast(present[name].detach()) for name in self.names)
+
+    def frozen(self) -> dict[str, Array]:
+        """Return the values of all other parameters, and the buffers, by name.
+
+        Returns
+        -------
+        dict of str to tensor
+            Empty of parameters where they need not be turned into another dtype.
+        """
+        others = {}
+        for name, parameter in self.model.named_parameters():
+            if name not in self.names:
+                others[name] = self.cast(parameter.detach())
+        return {**others, **self.buffers}
+
+    def batch(self, batch: Batch) -> Batch:
+        """Return a batch in the dtype, and if asked for on the device, of the computation.
+
+        Parameters
+        ----------
+        batch : Batch
+            As the data give it.
+
+        Returns
+        -------
+        Batch
+            The same tensors where nothing has to be done.
+        """
+        if self.given_dtype is None and not self.move_data:
+            return batch
+
+        def fitted(tensor: Array) -> Array:
+            moved = tensor.to(self.device) if self.move_data else tensor
+            return self.cast(moved)
+
+        return Batch(mapped(fitted, batch.inputs), mapped(fitted, batch.targets))
+
+    def outputs(self, values: Sequence[Array], batch: Batch, frozen: dict[str, Array]) -> Any:
+        """Return what the module returns for a batch.
+
+        Parameters
+        ----------
+        values : sequence of tensor
+            One for each block.
+        batch : Batch
+            From `batch`.
+        frozen : dict of str to tensor
+            From `frozen`.
+
+        Returns
+        -------
+        tensor or pytree
+            Outputs.
+        """
+        from torch.func import functional_call
+
+        given = {**frozen, **dict(zip(self.names, values, strict=True))}
+        inputs = batch.inputs
+        if isinstance(inputs, dict):
+            return functional_call(self.model, given, (), inputs)
+        arguments = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
+        return functional_call(self.model, given, arguments)
+
+    def loss(self, values: Sequence[Array], batch: Batch, frozen: dict[str, Array]) -> Array:
+        """Return the loss of a batch, summed over it.
+
+        Parameters
+        ----------
+        values : sequence of tensor
+            One for each block.
+        batch : Batch
+            From `batch`.
+        frozen : dict of str to tensor
+            From `frozen`.
+
+        Returns
+        -------
+        tensor, shape ()
+            S_b of `rmtland.adapters.torch_losses`.
+        """
+        return self.rule.total(self.outputs(values, batch, frozen), batch)
+
+    def sample_losses(self, outputs: Any, batch: Batch) -> Array:
+        """Return the loss of each sample, summed over its entries.
+
+        Parameters
+        ----------
+        outputs : tensor or pytree
+            Of the batch, one row per sample.
+        batch : Batch
+            From `batch`.
+
+        Returns
+        -------
+        tensor, shape (m,)
+            Their sum is the loss of the batch.
+        """
+        import torch
+        from torch.utils._pytree import tree_map
+
+        def alone(row: Any, target: Any) -> Array:
+            one = tree_map(lambda t: t[None], (row, target))
+            return self.rule.total(one[0], Batch(None, one[1]))
+
+        return torch.func.vmap(alone)(outputs, batch.targets)
+
+    def graph_bytes(self, batch: Batch) -> int:
+        """Return the memory that the graph of one forward pass keeps.
+
+        Parameters
+        ----------
+        batch : Batch
+            From `batch`.
+
+        Returns
+        -------
+        int
+            Bytes, parameters included.
+        """
+        import torch
+
+        seen: dict[int, int] = {}
+
+        def noted(tensor: Array) -> None:
+            storage = tensor.untyped_storage()
+            seen[storage.data_ptr()] = storage.nbytes()
+
+        def refused(_: None) -> Array:
+            raise RuntimeError("this graph is for counting only")
+
+        leaves = [value.detach().requires_grad_() for value in self.values()]
+        with torch.autograd.graph.saved_tensors_hooks(noted, refused):
+            self.loss(leaves, batch, self.frozen())
+        return sum(seen.values())
+
+    def cast(self, tensor: Array) -> Array:
+        """Return a tensor in the dtype of the computation, if it holds floating-point numbers.
+
+        Parameters
+        ----------
+        tensor : tensor
+            Any.
+
+        Returns
+        -------
+        tensor
+            The same one where nothing has to be done.
+        """
+        if self.given_dtype is None or not tensor.is_floating_point():
+            return tensor
+        return tensor.to(self.given_dtype)
+
+
+@contextmanager
+def differentiable_kernels(model: Any) -> Iterator[None]:
+    """Use kernels that have second derivatives, whatever the caller has set.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The module that is about to be differentiated.
+
+    Yields
+    ------
+    None
+        Settings are as before when the block ends.
+    """
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    with ExitStack() as stack:
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        fast = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)
+        stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
+        if any(isinstance(module, torch.nn.RNNBase) for module in model.modules()):
+            stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+        yield

@@ -1,0 +1,273 @@
+r"""What a PyTorch loss of a batch adds to the loss of a data set.
+
+With batches b of counts N_b the loss of the data is
+
+.. math::
+
+    L = \sum_b S_b \quad\text{or}\quad L = \frac{\sum_b S_b}{\sum_b N_b},
+
+where S_b is the loss of the batch with reduction "sum". N_b counts what the reduction "mean" of
+that loss divides by: entries for the squared error, targets that are not ignored for the
+cross-entropy (with their class weights), samples for a loss of one's own. So the mean is that of
+the data, whatever the sizes of the batches.
+
+>>> own = own_loss(lambda outputs, targets: 0.5, reduction="mean", count=None)
+>>> own.divides, own.is_likelihood
+(True, False)
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rmtland.adapters.torch_batches import Batch, mapped, tensors_of
+from rmtland.arguments import choice
+
+__all__ = ["LossRule", "loss_rule", "own_loss", "probed_reduction"]
+
+_MEANS = {
+    "MSELoss": "mse_loss",
+    "L1Loss": "l1_loss",
+    "SmoothL1Loss": "smooth_l1_loss",
+    "HuberLoss": "huber_loss",
+    "BCEWithLogitsLoss": "binary_cross_entropy_with_logits",
+    "CrossEntropyLoss": "cross_entropy",
+    "NLLLoss": "nll_loss",
+}
+_LIKELIHOODS = ("mse_loss", "binary_cross_entropy_with_logits", "cross_entropy")
+_OPTIONS = ("weight", "ignore_index", "label_smoothing", "beta", "delta", "pos_weight")
+
+
+@dataclass(frozen=True, eq=False)
+class LossRule:
+    """How the loss of the data is made of batches.
+
+    Parameters
+    ----------
+    total : callable
+        Outputs, batch -> S_b, a tensor without axes.
+    count : callable
+        Batch -> N_b.
+    divides : bool
+        Whether the sum over batches is divided by the sum of the counts.
+    is_likelihood : bool
+        Whether it is the negative log-likelihood of a natural exponential family in its mean's
+        link, so that the Fisher matrix is the Gauss-Newton matrix.
+    elementwise : bool
+        Whether outputs and targets must have the same shape.
+    is_known : bool
+        Whether it is a loss of PyTorch.
+    """
+
+    total: Callable[[Any, Batch], Any]
+    count: Callable[[Batch], float]
+    divides: bool
+    is_likelihood: bool = False
+    elementwise: bool = False
+    is_known: bool = False
+
+
+def loss_rule(
+    loss: Any, *, reduction: str | None, count: Callable[[Any], float] | None
+) -> LossRule | None:
+    """Return the rule of a loss of PyTorch, or of any other where its reduction is given.
+
+    Parameters
+    ----------
+    loss : nn.Module, callable or None
+        Outputs, targets -> scalar; None where the model returns its loss.
+    reduction : {"mean", "sum"}, optional
+        Of a loss of one's own.
+    count : callable, optional
+        Targets -> what "mean" divides by.
+
+    Returns
+    -------
+    LossRule, or None
+        None where the reduction has to be found out (`probed_reduction`).
+
+    Raises
+    ------
+    ValueError
+        For an unknown reduction, or one that leaves several numbers.
+    """
+    if reduction is not None:
+        choice("reduction", reduction, ("mean", "sum"))
+    known = _known(loss)
+    if known is None:
+        if reduction is None and count is None:
+            return None
+        return own_loss(loss, reduction=reduction or "mean", count=count)
+    name, function, options = known
+    own = options.pop("reduction", "mean")
+    if own not in ("mean", "sum"):
+        raise ValueError(
+            f"the loss has reduction={own!r} and returns many numbers; set 'mean' or 'sum'"
+        )
+    if reduction is not None and reduction != own:
+        raise ValueError(f"reduction={reduction!r}, but the loss itself has reduction={own!r}")
+    total = functools.partial(_summed, function, options)
+    if count is not None:
+        counted: Callable[[Batch], float] = functools.partial(_counted, count)
+    elif name in ("cross_entropy", "nll_loss"):
+        counted = functools.partial(_labels, options)
+    else:
+        counted = _entries
+    weighted = any(options.get(key) is not None for key in ("weight", "pos_weight"))
+    return LossRule(
+        total,
+        counted,
+        own == "mean",
+        is_likelihood=name in _LIKELIHOODS and not weighted,
+        elementwise=name not in ("cross_entropy", "nll_loss"),
+        is_known=True,
+    )
+
+
+def own_loss(loss: Any, *, reduction: str, count: Callable[[Any], float] | None) -> LossRule:
+    """Return the rule of a loss of one's own.
+
+    Parameters
+    ----------
+    loss : callable or None
+        Outputs, targets -> scalar; None where the outputs are the loss, or have it as `loss`.
+    reduction : {"mean", "sum"}
+        What it does over samples.
+    count : callable, optional
+        Targets -> what "mean" divides by; the samples of a batch by default.
+
+    Returns
+    -------
+    LossRule
+    """
+    value = _own_value if loss is None else functools.partial(_of_targets, loss)
+    counted = _samples if count is None else functools.partial(_counted, count)
+    if reduction == "sum":
+        return LossRule(value, counted, False)
+    return LossRule(functools.partial(_multiplied, value, counted), counted, True)
+
+
+def probed_reduction(loss: Any, outputs: Any, batch: Batch) -> str:
+    """Return whether a loss is the mean or the sum over the samples of a batch, by trial.
+
+    The loss of the batch is compared with the losses of two parts of it.
+
+    Parameters
+    ----------
+    loss : callable
+        Outputs, targets -> scalar.
+    outputs : tensor or pytree
+        Outputs of the model for the batch.
+    batch : Batch
+        The batch.
+
+    Returns
+    -------
+    {"mean", "sum"}
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or the batch has a single sample.
+    """
+    from torch.utils._pytree import tree_leaves, tree_map
+
+    m = batch.samples
+    remedy = "say reduction='mean' or 'sum', with count= where 'mean' does not divide by samples"
+    if loss is None or m < 2:
+        why = "the model returns it itself" if loss is None else "the first batch has one sample"
+        raise ValueError(
+            f"whether the loss is a mean or a sum cannot be found out: {why}; {remedy}"
+        )
+    first = (m + 2) // 3
+    leaves = [t for t in tree_leaves(outputs) if hasattr(t, "ndim")] + tensors_of(batch.targets)
+    if any(t.ndim and t.shape[0] != m for t in leaves):
+        raise ValueError(
+            "whether the loss is a mean or a sum cannot be found out: outputs and targets do not "
+            f"have one row per sample; {remedy}"
+        )
+
+    def part(rows: slice) -> float:
+        def cut(t: Any) -> Any:
+            return t[rows] if hasattr(t, "ndim") and t.ndim else t
+
+        return float(loss(tree_map(cut, outputs), mapped(cut, batch.targets)))
+
+    whole, a, b = (part(rows) for rows in (slice(None), slice(first), slice(first, None)))
+    scale = 1e-4 * max(abs(whole), abs(a), abs(b))
+    if abs(whole - (first * a + (m - first) * b) / m) <= scale:
+        return "mean"
+    if abs(whole - (a + b)) <= scale:
+        return "sum"
+    raise ValueError(
+        "the loss of the first batch is neither the mean nor the sum over its samples "
+        f"({whole:.6g} of {m}, {a:.6g} and {b:.6g} of its parts); {remedy}"
+    )
+
+
+def _known(loss: Any) -> tuple[str, Any, dict[str, Any]] | None:
+    """Return name, function and options of a loss of PyTorch."""
+    import torch
+
+    functional = torch.nn.functional
+    options: dict[str, Any] = {}
+    if isinstance(loss, functools.partial) and not loss.args:
+        options, loss = dict(loss.keywords), loss.func
+    for module, name in _MEANS.items():
+        function = getattr(functional, name)
+        if loss is function:
+            return (name, function, options) if set(options) <= {*_OPTIONS, "reduction"} else None
+        if type(loss) is getattr(torch.nn, module):
+            given = {key: getattr(loss, key) for key in _OPTIONS if hasattr(loss, key)}
+            return name, function, {**given, "reduction": loss.reduction}
+    return None
+
+
+def _of_targets(loss: Callable[[Any, Any], Any], outputs: Any, batch: Batch) -> Any:
+    return loss(outputs, batch.targets)
+
+
+def _summed(function: Any, options: dict[str, Any], outputs: Any, batch: Batch) -> Any:
+    """Return the loss with reduction "sum", tensors among its options of the outputs' dtype."""
+    fitted = {
+        key: value.to(outputs) if hasattr(value, "to") else value for key, value in options.items()
+    }
+    return function(outputs, batch.targets, reduction="sum", **fitted)
+
+
+def _entries(batch: Batch) -> float:
+    return float(sum(t.numel() for t in tensors_of(batch.targets)))
+
+
+def _samples(batch: Batch) -> float:
+    return float(batch.samples)
+
+
+def _counted(count: Callable[[Any], float], batch: Batch) -> float:
+    return float(count(batch.inputs if batch.targets is None else batch.targets))
+
+
+def _labels(options: dict[str, Any], batch: Batch) -> float:
+    """Return what the mean of a cross-entropy divides by: labels that are not ignored, weighted."""
+    targets = batch.targets
+    if targets.is_floating_point():  # probabilities of classes, along axis 1
+        return float(targets.numel() / (targets.shape[1] if targets.ndim > 1 else targets.shape[0]))
+    kept = targets != options.get("ignore_index", -100)
+    weight = options.get("weight")
+    if weight is None:
+        return float(kept.sum())
+    return float(weight.to(targets.device).double()[targets[kept]].sum())
+
+
+def _own_value(outputs: Any, batch: Batch) -> Any:
+    return getattr(outputs, "loss", outputs)
+
+
+def _multiplied(
+    loss: Callable[[Any, Batch], Any], count: Callable[[Batch], float], outputs: Any, batch: Batch
+) -> Any:
+    """Return the mean times its count."""
+    return loss(outputs, batch) * count(batch)
