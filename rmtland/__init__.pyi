@@ -1,6 +1,7 @@
 """Public names of rmtland: type checkers read them here, and `rmtland` imports them from here."""
 
 from . import (
+    adapters as adapters,
     audit as audit,
     comparison as comparison,
     ensembles as ensembles,
@@ -14,6 +15,9 @@ from . import (
     solution as solution,
     spectrum as spectrum,
     sweep as sweep,
+)
+from .adapters import (
+    from_torch as from_torch,
 )
 from .comparison import (
     Comparison as Comparison,

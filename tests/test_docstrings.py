@@ -9,7 +9,8 @@ import pytest
 validate = pytest.importorskip("numpydoc.validate").validate
 
 ROOMS = (
-    "laws", "free", "ensembles", "models", "networks", "spectrum", "estimate", "comparison",
+    "laws", "free", "ensembles", "models", "networks", "spectrum", "estimate", "adapters",
+    "comparison",
     "sweep", "audit", "plot", "reproduction",
 )  # fmt: skip
 DEMANDED = {
