@@ -10,8 +10,7 @@ validate = pytest.importorskip("numpydoc.validate").validate
 
 ROOMS = (
     "laws", "free", "ensembles", "models", "networks", "spectrum", "estimate", "adapters",
-    "comparison",
-    "sweep", "audit", "plot", "reproduction",
+    "comparison", "sweep", "audit", "plot", "reproduction",
 )  # fmt: skip
 DEMANDED = {
     "GL08": "no docstring",
