@@ -16,6 +16,7 @@ from rmtland.compiled import compiled
 
 __all__ = ["Factors", "lazy_factors", "wishart_plus_wigner"]
 
+_EVERYWHERE = -1  # in place of a block: in all of them
 _EXHAUSTED = 1e-13  # a new direction that is shorter, relative to the operator, is rounding
 
 # Sums may be taken in any order, which lets the compiler use vector instructions.
@@ -36,6 +37,13 @@ def _dot(a, b, start, stop):
 def _add(a, factor, b, start, stop):
     for k in range(start, stop):
         a[k] += factor * b[k]
+
+
+@_jit
+def _quotient(a, divisor, out):
+    """Write a / divisor into `out`; for whole arrays numba takes seconds to compile error texts."""
+    for k in range(out.size):
+        out[k] = a[k] / divisor
 
 
 @_jit
@@ -242,9 +250,10 @@ def _apply_isometry(generator, unit, n, link, near, far, vector):
     for j in range(count):
         _add(out, coefficients[j], link.far[j], 0, far.dim[0])
     if (unit == 0.0 or count < n) and norm > _EXHAUSTED * length:
-        draw = _fresh(generator, unit, far, -1)
-        link.near[count] = rest / norm
-        link.far[count] = draw / _split(draw, link.far, count, far.dim[0], coefficients)
+        draw = _fresh(generator, unit, far, np.int64(_EVERYWHERE))
+        _quotient(rest, norm, link.near[count])
+        length = _split(draw, link.far, count, far.dim[0], coefficients)
+        _quotient(draw, length, link.far[count])
         _add(out, norm, link.far[count], 0, far.dim[0])
         link.near_count[0] = link.far_count[0] = count + 1
     return out
@@ -263,12 +272,12 @@ def _apply_gaussian(generator, unit, near_size, far_size, link, near, far, block
         _add(out, coefficients[j], link.near_image[j], 0, far.dim[0])
     if (unit == 0.0 or count < near_size) and norm > _EXHAUSTED * length:
         new = link.near[count]
-        new[:] = rest / norm
+        _quotient(rest, norm, new)
         image = link.near_image[count]
         if unit == 0.0 or known < far_size:
             draw = _fresh(generator, unit, far, block)
             _split(draw, link.far, known, far.dim[0], coefficients)
-            image[:] = draw
+            _add(image, 1.0, draw, 0, image.size)
         for j in range(known):
             _add(image, _dot(link.far_image[j], new, 0, near.dim[0]), link.far[j], 0, far.dim[0])
         _add(out, norm, image, 0, far.dim[0])
@@ -288,17 +297,19 @@ def lazy_factors(generator, unit, n, factors, alpha, beta):
     haar_values, block_sizes = factors.haar_values, factors.block_sizes
     block_gains = factors.block_gains
     steps = alpha.size
+    everywhere = np.int64(_EVERYWHERE)  # no constant, for which callees were compiled once more
     wisharts, haars, relus = columns.size, haar_start.size - 1, block_gains.size
     calls = 1 + steps * (wisharts + haars + relus + (1 if noise > 0.0 else 0))
     main = _space(sizes, calls, unit)
     width = main.owner.size
     # chains: main space, columns of A and, in a chain of two, columns of B
-    depth = np.array([2 if inner[t] > 0.0 else 1 for t in range(wisharts)])
+    depth = np.empty(wisharts, np.int64)
     chain_sizes = np.empty((wisharts, 3))
     chains = []
     links = []
     for t in range(wisharts):
-        chain_sizes[t] = np.array([n, columns[t], inner[t]])
+        depth[t] = 2 if inner[t] > 0.0 else 1
+        chain_sizes[t, 0], chain_sizes[t, 1], chain_sizes[t, 2] = n, columns[t], inner[t]
         chains.append(main)
         chains.append(_space(columns[t : t + 1], depth[t] * steps, unit))
         chains.append(_space(inner[t : t + 1], steps, unit))
@@ -323,8 +334,8 @@ def lazy_factors(generator, unit, n, factors, alpha, beta):
 
     vectors = np.zeros((steps, width))
     coefficients = np.empty(steps)
-    start = _fresh(generator, unit, main, -1)
-    vectors[0] = start / math.sqrt(_dot(start, start, 0, width))
+    start = _fresh(generator, unit, main, everywhere)
+    _quotient(start, math.sqrt(_dot(start, start, 0, width)), vectors[0])
     scale = 0.0
     for i in range(steps):
         current = vectors[i]
@@ -349,7 +360,7 @@ def lazy_factors(generator, unit, n, factors, alpha, beta):
                     link,
                     chains[3 * t + a],
                     chains[3 * t + b],
-                    -1,
+                    everywhere,
                     image,
                 )
             _add(rest, gains[t], image, 0, width)
@@ -370,8 +381,10 @@ def lazy_factors(generator, unit, n, factors, alpha, beta):
                     halves[2 * (t - haars) + 1],
                     image,
                 )
-                image *= block_gains[t - haars]
-            rest += _apply_isometry(generator, unit, n, _flip(turns[t]), space, main, image)
+                for k in range(image.size):
+                    image[k] *= block_gains[t - haars]
+            back = _apply_isometry(generator, unit, n, _flip(turns[t]), space, main, image)
+            _add(rest, 1.0, back, 0, width)
         for k in range(main.dim[0]):
             block = main.owner[k]
             rest[k] = roots[block] * rest[k] + shifts[block] * current[k]
@@ -379,7 +392,7 @@ def lazy_factors(generator, unit, n, factors, alpha, beta):
         if noise > 0.0:
             # the part of W v on earlier vectors would be taken off again
             total += noise * math.sqrt(2.0) * _normal(generator, unit)
-            _add(rest, noise, _fresh(generator, unit, main, -1), 0, width)
+            _add(rest, noise, _fresh(generator, unit, main, everywhere), 0, width)
         alpha[i] = total
         length = math.sqrt(_dot(rest, rest, 0, width))
         norm = _split(rest, vectors, i + 1, main.dim[0], coefficients)
@@ -387,13 +400,14 @@ def lazy_factors(generator, unit, n, factors, alpha, beta):
         if i + 1 == steps or i + 1 == n or norm <= _EXHAUSTED * scale:
             return i + 1
         beta[i] = norm
-        vectors[i + 1] = rest / norm
+        _quotient(rest, norm, vectors[i + 1])
     return steps
 
 
 @_jit
 def _swap_blocks(generator, unit, sizes, space, hidden, upper, lower, vector):
     """Apply [[0, E X^T], [X E^T, 0]]: each block through the hidden space into the other."""
+    everywhere = np.int64(_EVERYWHERE)
     out = np.zeros(vector.size)
     for side in range(2):
         # from the lower block (1) into the upper one (0) first
@@ -404,11 +418,12 @@ def _swap_blocks(generator, unit, sizes, space, hidden, upper, lower, vector):
                 part[k] = vector[k]
         forth, back = (lower, upper) if side == 0 else (upper, lower)
         half = _apply_gaussian(
-            generator, unit, sizes[source], sizes[2], forth, space, hidden, -1, part
+            generator, unit, sizes[source], sizes[2], forth, space, hidden, everywhere, part
         )
-        out += _apply_gaussian(
+        whole = _apply_gaussian(
             generator, unit, sizes[2], sizes[target], _flip(back), hidden, space, target, half
         )
+        _add(out, 1.0, whole, 0, out.size)
     return out
 
 

@@ -203,7 +203,8 @@ def quadrature(alpha: ArrayLike, beta: ArrayLike) -> tuple[Real, Real]:
     if off.size and not (off.min() >= 0 and off.max() < np.inf):
         raise ValueError("beta must hold finite numbers >= 0")
     nodes, weights = diagonal.copy(), np.zeros((runs, steps))
-    if not golub_welsch(nodes, np.ascontiguousarray(off), weights):
+    # A copy: numba compiles anew for arrays that are read-only.
+    if not golub_welsch(nodes, np.array(off, order="C"), weights):
         raise ValueError("the eigenvalues did not converge; are the entries of sensible size?")
     ended = np.cumprod(off > 0, axis=1).sum(axis=1) + 1
     for row in range(runs):

@@ -43,6 +43,34 @@ def _inverted(a, out):
     return eliminate(work, out)
 
 
+# Arrays are filled by loops and by these two functions: whole-array assignments (`b[:] = a`) make
+# numba compile the text of the error for shapes that differ, which takes seconds.
+@compiled(error_model="numpy")
+def _put(factor, a, out):
+    """Write factor * a into `out`."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = factor * a[i, j]
+
+
+@compiled(error_model="numpy")
+def _fill(value, out):
+    """Write a number into every entry of `out`."""
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = value
+
+
+@compiled(error_model="numpy")
+def _adjoint(a):
+    n, p = a.shape
+    out = np.empty((p, n), dtype=np.complex128)
+    for i in range(p):
+        for j in range(n):
+            out[i, j] = np.conj(a[j, i])
+    return out
+
+
 @compiled(error_model="numpy")
 def _product(a, b):
     n, inner, p = a.shape[0], a.shape[1], b.shape[1]
@@ -60,7 +88,7 @@ def _product(a, b):
 def resolvents(z, u, constant, frames, basis, starts, kinds, cores_inverse, m, x, lifted, zeta):
     """Fill M (n, k, k), X (n, R, R), inverses of its blocks and eigenvalues of D^-1 w (n, R)."""
     r = frames.shape[1]
-    adjoint = frames.conj().T.copy()
+    adjoint = _adjoint(frames)
     for n in range(z.size):
         sigma = np.zeros((r, r), dtype=np.complex128)
         for a in range(u.shape[1]):
@@ -68,21 +96,28 @@ def resolvents(z, u, constant, frames, basis, starts, kinds, cores_inverse, m, x
                 for j in range(r):
                     if basis[a, i, j] != 0.0:
                         sigma[i, j] += u[n, a] * basis[a, i, j]
-        w = -constant - _product(_product(frames, sigma), adjoint)
+        w = _product(_product(frames, sigma), adjoint)
+        for i in range(w.shape[0]):
+            for j in range(w.shape[0]):
+                w[i, j] = -constant[i, j] - w[i, j]
         w[0, 0] += z[n]
         if not _inverted(w, m[n]):
-            m[n] = np.nan
-        x[n] = _product(_product(adjoint, m[n]), frames)
+            _fill(np.nan, m[n])
+        _put(1.0, _product(_product(adjoint, m[n]), frames), x[n])
         for part in range(kinds.size):
             if kinds[part] != 0:
                 continue
             low, high = starts[part], starts[part + 1]
-            block = x[n, low:high, low:high].copy()
-            inverse = np.empty_like(block)
+            inverse = np.empty((high - low, high - low), dtype=np.complex128)
+            block = np.empty((high - low, high - low), dtype=np.complex128)
+            _put(1.0, x[n, low:high, low:high], block)
             if not _inverted(block, inverse):
-                inverse[:] = np.nan
-            lifted[n, low:high, low:high] = inverse
-            a = _product(cores_inverse[low:high, low:high], inverse + sigma[low:high, low:high])
+                _fill(np.nan, inverse)
+            for i in range(high - low):
+                for j in range(high - low):
+                    lifted[n, low + i, low + j] = inverse[i, j]
+                    inverse[i, j] += sigma[low + i, low + j]
+            a = _product(cores_inverse[low:high, low:high], inverse)
             if high - low == 1:
                 zeta[n, low] = a[0, 0]
             else:
@@ -100,7 +135,10 @@ def _law_terms(x, up, own, core_inverse, zeta, g, slope, difference, value, left
     E (even + odd N) + N E (odd + square N); w - F(w)^-1 has D in front and behind.
     """
     r = own.shape[0]
-    w = up + own
+    w = np.empty((r, r), dtype=np.complex128)
+    for i in range(r):
+        for j in range(r):
+            w[i, j] = up[i, j] + own[i, j]
     a = _product(core_inverse, w)
     f = np.zeros((r, r), dtype=np.complex128)
     even, odd, square = slope[0], 0j, 0j
@@ -111,7 +149,7 @@ def _law_terms(x, up, own, core_inverse, zeta, g, slope, difference, value, left
         mean, half = (zeta[0] + zeta[1]) / 2, (zeta[0] - zeta[1]) / 2
         a[0, 0] -= mean
         a[1, 1] -= mean
-        f[:] = difference * a
+        _put(difference, a, f)
         f[0, 0] += (g[0] + g[1]) / 2
         f[1, 1] += (g[0] + g[1]) / 2
         even = (slope[0] + slope[1] + 2 * difference) / 4
@@ -122,16 +160,22 @@ def _law_terms(x, up, own, core_inverse, zeta, g, slope, difference, value, left
             square = (slope[0] + slope[1] - 2 * difference) / (4 * half * half)
     back = np.empty((r, r), dtype=np.complex128)
     if not _inverted(_product(f, core_inverse), back):
-        back[:] = np.nan
-    value[:] = w - back
+        _fill(np.nan, back)
+    for i in range(r):
+        for j in range(r):
+            value[i, j] = w[i, j] - back[i, j]
     before, after = _product(back, core_inverse), _product(core_inverse, back)
-    first, second = odd * a, square * a
+    first, second = np.empty((r, r), dtype=np.complex128), np.empty((r, r), dtype=np.complex128)
+    _put(odd, a, first)
+    _put(square, a, second)
     for i in range(r):
         left[0, i, i], right[0, i, i] = 1.0, 1.0
         first[i, i] += even
         second[i, i] += odd
-    left[1], right[1] = before, _product(first, after)
-    left[2], right[2] = _product(_product(back, a), core_inverse), _product(second, after)
+    _put(1.0, before, left[1])
+    _put(1.0, _product(first, after), right[1])
+    _put(1.0, _product(_product(back, a), core_inverse), left[2])
+    _put(1.0, _product(second, after), right[2])
     return w
 
 
@@ -139,19 +183,24 @@ def _law_terms(x, up, own, core_inverse, zeta, g, slope, difference, value, left
 def _levy_terms(x, core, variance, rates, jumps, value, left, right):
     """Sigma of a rational R-transform into `value`, and its derivative."""
     r = core.shape[0]
-    left[0], right[0] = variance * core, core
-    value[:] = variance * _product(_product(core, x), core)
+    _put(variance, core, left[0])
+    _put(1.0, core, right[0])
+    _put(variance, _product(_product(core, x), core), value)
     inverse = np.empty((r, r), dtype=np.complex128)
     for q in range(jumps.size):
         if rates[q] != 0.0:
-            inner = -jumps[q] * _product(x, core)
+            inner = _product(x, core)
+            _put(-jumps[q], inner, inner)
             for i in range(r):
                 inner[i, i] += 1.0
             if not _inverted(inner, inverse):
-                inverse[:] = np.nan
+                _fill(np.nan, inverse)
             ratio = _product(core, inverse)
-            value += rates[q] * jumps[q] * ratio
-            left[1 + q], right[1 + q] = rates[q] * jumps[q] ** 2 * ratio, ratio
+            for i in range(r):
+                for j in range(r):
+                    value[i, j] += rates[q] * jumps[q] * ratio[i, j]
+            _put(rates[q] * jumps[q] ** 2, ratio, left[1 + q])
+            _put(1.0, ratio, right[1 + q])
 
 
 @compiled(error_model="numpy")
@@ -200,7 +249,7 @@ def linearised(
     row = np.empty(r, dtype=np.complex128)
     system = np.empty((d, d), dtype=np.complex128)
     for n in range(u.shape[0]):
-        sigma[:] = 0.0
+        _fill(0.0, sigma)
         for a in range(d):
             for i in range(starts[owners[a]], starts[owners[a] + 1]):
                 for j in range(starts[owners[a]], starts[owners[a] + 1]):
@@ -214,11 +263,13 @@ def linearised(
             low, high = starts[part], starts[part + 1]
             size = high - low
             left, right = lefts[:, :size, :size], rights[:, :size, :size]
-            left[:], right[:] = 0.0, 0.0
+            for t in range(count):
+                _fill(0.0, left[t])
+                _fill(0.0, right[t])
             value, dm = buffers[0, :size, :size], buffers[1, :size, :size]
             moved, work = buffers[2, :size, :size], buffers[3, :size, :size]
             block, own = x[n, low:high, low:high], sigma[low:high, low:high]
-            core = cores[low:high, low:high].copy()
+            core = cores[low:high, low:high]
             up = lifted[n, low:high, low:high]
             used = 2
             weight = _largest(own)
@@ -235,15 +286,17 @@ def linearised(
                     block, core, variances[part], rates[part], jumps[part], value, left, right
                 )
             else:
-                adjoint = core.conj().T.copy()
-                left[0], right[0] = variances[part] * core, adjoint
-                left[1], right[1] = variances[part] * adjoint, core
-                value[:] = 0.0
+                adjoint = _adjoint(core)
+                _put(variances[part], core, left[0])
+                _put(1.0, adjoint, right[0])
+                _put(variances[part], adjoint, left[1])
+                _put(1.0, core, right[1])
+                _fill(0.0, value)
                 for t in range(2):
                     _sandwiched(left[t], block, right[t], work, value)
             weight += _largest(value)
             for b in range(d + 1):
-                dm[:] = 0.0
+                _fill(0.0, dm)
                 if b < d:
                     first, last = starts[owners[b]], starts[owners[b] + 1]
                     for p in range(first, last):
@@ -258,14 +311,14 @@ def linearised(
                         for j in range(size):
                             dm[i, j] = -column[low + i] * row[low + j]
                 if kinds[part] == 0:  # dw = -m^-1 dm m^-1 + dSigma
-                    moved[:] = 0.0
+                    _fill(0.0, moved)
                     _sandwiched(up, dm, up, work, moved)
                     for i in range(size):
                         for j in range(size):
                             dm[i, j] = -moved[i, j]
                             if b < d and owners[b] == part:
                                 dm[i, j] += basis[b, low + i, low + j]
-                moved[:] = 0.0
+                _fill(0.0, moved)
                 for t in range(used):
                     _sandwiched(left[t], dm, right[t], work, moved)
                 for a in range(d):
@@ -294,4 +347,4 @@ def linearised(
             for b in range(d):
                 system[a, b] = jacobian[n, a, b]
         if not eliminate(system, moves[n]):
-            moves[n] = np.nan
+            _fill(np.nan, moves[n])

@@ -13,7 +13,7 @@ import numpy as np
 
 from rmtland.compiled import compiled
 
-__all__ = ["eliminate", "follow"]
+__all__ = ["copied", "eliminate", "follow"]
 
 _NEWTON = 25
 _DESCENTS = 400
@@ -51,6 +51,13 @@ def eliminate(a, b):
                 value -= a[i, j] * b[j, c]
             b[i, c] = value * inverse
     return True
+
+
+@compiled()
+def copied(source, target):
+    """Write a vector into another; numba takes seconds to compile the error text of `b[:] = a`."""
+    for i in range(target.size):
+        target[i] = source[i]
 
 
 @compiled()
@@ -250,7 +257,8 @@ def _newton(z, u, du, pencil, mean, basis, functionals, m, scale, limit):
             lifted = max(lifted, abs(u[a]))
         rounding = min(1e-15 * (1.0 + largest * lifted), 1e-8)
         if size < 1e-15 or (stalls and size < max(1e-12, rounding)):
-            du[:] = right[:, 1]
+            for a in range(r):
+                du[a] = right[a, 1]
             blur = np.sqrt(rounding)  # of a double root, at an edge: both signs of Im M meet there
             if basis.ndim == 3:
                 return _matrix_physical(z, u, right[:, 1], pencil, basis, m, blur), step, size
@@ -284,6 +292,8 @@ def follow(z, top, top_height, pencil, mean, basis, functionals):
         steps, relative defect.
     """
     n, r = z.size, top.size
+    # Numba compiles a callee anew for each constant it is given: these are no constants to it.
+    few, some, many = np.int64(8), np.int64(12), np.int64(_NEWTON)
     values = np.empty((n, r), dtype=np.complex128)
     slopes = np.zeros((n, r), dtype=np.complex128)
     matrices = np.empty((n, *mean.shape), dtype=np.complex128)
@@ -303,13 +313,13 @@ def follow(z, top, top_height, pencil, mean, basis, functionals):
             fine = False
             if change < 0.2 * size:
                 fine, count, defect = _newton(
-                    z[i], u, slopes[i], pencil, mean, basis, functionals, m, top_height, 8
+                    z[i], u, slopes[i], pencil, mean, basis, functionals, m, top_height, few
                 )
                 steps[i] += count
             if not fine:
-                u[:] = values[i - 1]
+                copied(values[i - 1], u)
                 fine, count, defect = _newton(
-                    z[i], u, slopes[i], pencil, mean, basis, functionals, m, top_height, 12
+                    z[i], u, slopes[i], pencil, mean, basis, functionals, m, top_height, some
                 )
                 steps[i] += count
             if fine:
@@ -338,13 +348,13 @@ def follow(z, top, top_height, pencil, mean, basis, functionals):
                     if last:
                         height = goal.imag
                     trial = goal.real + 1j * height
-                u[:] = good
+                copied(good, u)
                 fine, count, defect = _newton(
-                    trial, u, slopes[i], pencil, mean, basis, functionals, m, top_height, _NEWTON
+                    trial, u, slopes[i], pencil, mean, basis, functionals, m, top_height, many
                 )
                 steps[i] += count
                 if fine:
-                    good[:] = u
+                    copied(u, good)
                     place = trial
                     defects[i] = defect
                     share = min(1.0, 2.0 * share)
@@ -358,10 +368,10 @@ def follow(z, top, top_height, pencil, mean, basis, functionals):
                         break
             if place != goal:
                 break
-        u[:] = good
+        copied(good, u)
         accepted[i] = place == z[i]
         if not accepted[i] or defects[i] == np.inf:
             accepted[i], count, defects[i] = _newton(
-                z[i], u, slopes[i], pencil, mean, basis, functionals, m, top_height, _NEWTON
+                z[i], u, slopes[i], pencil, mean, basis, functionals, m, top_height, many
             )
     return values, matrices, accepted, steps, defects
