@@ -1,15 +1,14 @@
 """Compiled Newton steps for linear pencils in free variables.
 
-The frames V_j of all parts stand side by side in V, shape (k, R); coordinates u belong to Hermitian
-matrices B_a, shape (R, R), that live in the diagonal block of their part. A step has two halves,
-between which the laws of the variables are evaluated at the eigenvalues of D^-1 w:
+A step has two halves, between which the laws of the variables are evaluated at the eigenvalues of
+D^-1 w: `resolvents` gives M, X = V* M V, the inverses of its blocks and these eigenvalues; the
+second half linearises the equation there. `advance` makes the second half of one step and the first
+of the next, for all points that are still under way, and judges those that have arrived;
+`linearised` gives the linear equation itself. The plain reference is
+`rmtland.free.operator_valued.free_pencil.FreePencil.reference_system`.
 
-- `resolvents` gives M, X = V* M V, the inverse of its blocks and these eigenvalues;
-- `linearised` gives the defect, its derivatives and the Newton step.
-
-Blocks of laws are of size 1 or 2 (larger ones take the plain route of
-`rmtland.free.operator_valued.free_pencil`, which is the reference); others may have any size. Kinds
-of parts: 0 a law, 1 a rational R-transform, 2 a circular variable.
+The derivative of a self-energy is a sum over t of L_t X' R_t, as B_a and the derivative of M in z
+have rank 2 and 1: no product of full matrices is needed for an entry of the Jacobian.
 """
 
 from __future__ import annotations
@@ -17,9 +16,12 @@ from __future__ import annotations
 import numpy as np
 
 from rmtland.compiled import compiled
-from rmtland.free.operator_valued.matrix_dyson_kernels import eliminate
+from rmtland.free.operator_valued.matrix_dyson_kernels import eliminate, is_positive
 
-__all__ = ["linearised", "resolvents"]
+__all__ = ["ACTIVE", "ARRIVED", "LOST", "REFUSED", "advance", "divided", "linearised", "resolvents"]
+
+ACTIVE, ARRIVED, REFUSED, LOST = 0, 1, 2, 3
+_NEAR = 3e-4  # eigenvalues closer than that, relative to G/G', are nearly one
 
 
 @compiled(error_model="numpy")
@@ -43,34 +45,6 @@ def _inverted(a, out):
     return eliminate(work, out)
 
 
-# Arrays are filled by loops and by these two functions: whole-array assignments (`b[:] = a`) make
-# numba compile the text of the error for shapes that differ, which takes seconds.
-@compiled(error_model="numpy")
-def _put(factor, a, out):
-    """Write factor * a into `out`."""
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[i, j] = factor * a[i, j]
-
-
-@compiled(error_model="numpy")
-def _fill(value, out):
-    """Write a number into every entry of `out`."""
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[i, j] = value
-
-
-@compiled(error_model="numpy")
-def _adjoint(a):
-    n, p = a.shape
-    out = np.empty((p, n), dtype=np.complex128)
-    for i in range(p):
-        for j in range(n):
-            out[i, j] = np.conj(a[j, i])
-    return out
-
-
 @compiled(error_model="numpy")
 def _product(a, b):
     n, inner, p = a.shape[0], a.shape[1], b.shape[1]
@@ -85,266 +59,458 @@ def _product(a, b):
 
 
 @compiled(error_model="numpy")
-def resolvents(z, u, constant, frames, basis, starts, kinds, cores_inverse, m, x, lifted, zeta):
-    """Fill M (n, k, k), X (n, R, R), inverses of its blocks and eigenvalues of D^-1 w (n, R)."""
-    r = frames.shape[1]
-    adjoint = _adjoint(frames)
-    for n in range(z.size):
-        sigma = np.zeros((r, r), dtype=np.complex128)
-        for a in range(u.shape[1]):
-            for i in range(r):
-                for j in range(r):
-                    if basis[a, i, j] != 0.0:
-                        sigma[i, j] += u[n, a] * basis[a, i, j]
-        w = _product(_product(frames, sigma), adjoint)
-        for i in range(w.shape[0]):
-            for j in range(w.shape[0]):
-                w[i, j] = -constant[i, j] - w[i, j]
-        w[0, 0] += z[n]
-        if not _inverted(w, m[n]):
-            _fill(np.nan, m[n])
-        _put(1.0, _product(_product(adjoint, m[n]), frames), x[n])
-        for part in range(kinds.size):
-            if kinds[part] != 0:
-                continue
-            low, high = starts[part], starts[part + 1]
-            inverse = np.empty((high - low, high - low), dtype=np.complex128)
-            block = np.empty((high - low, high - low), dtype=np.complex128)
-            _put(1.0, x[n, low:high, low:high], block)
-            if not _inverted(block, inverse):
-                _fill(np.nan, inverse)
-            for i in range(high - low):
-                for j in range(high - low):
-                    lifted[n, low + i, low + j] = inverse[i, j]
-                    inverse[i, j] += sigma[low + i, low + j]
-            a = _product(cores_inverse[low:high, low:high], inverse)
-            if high - low == 1:
-                zeta[n, low] = a[0, 0]
-            else:
-                mean = (a[0, 0] + a[1, 1]) / 2
-                half = (a[0, 0] - a[1, 1]) / 2
-                root = np.sqrt(half * half + a[0, 1] * a[1, 0])
-                zeta[n, low], zeta[n, low + 1] = mean + root, mean - root
+def _largest(a):
+    """Largest modulus of an entry, to a factor of root 2; NaN where one is not finite."""
+    total, spoilt = 0.0, 0.0
+    for value in a.flat:
+        size = max(abs(value.real), abs(value.imag))
+        total = max(total, size)
+        spoilt += size
+    return total if spoilt < np.inf else np.nan
 
 
 @compiled(error_model="numpy")
-def _law_terms(x, up, own, core_inverse, zeta, g, slope, difference, value, left, right):
-    """Sigma of a law into `value`, and its derivative X -> sum of left_t X right_t; returns w.
+def _block_energy(u, pencil):
+    total = pencil.frames.shape[1]
+    sigma = np.zeros((total, total), dtype=np.complex128)
+    for a in range(u.size):
+        p, q, w = pencil.first[a], pencil.second[a], pencil.weights[a]
+        sigma[p, q] += w * u[a]
+        if p != q:
+            sigma[q, p] += w.conjugate() * u[a]
+    return sigma
+
+
+@compiled(error_model="numpy")
+def _resolvent(z, u, pencil, rows, n):
+    """First half of a step at one point, into row n."""
+    sigma = _block_energy(u, pencil)
+    w = -pencil.constant - _product(_product(pencil.frames, sigma), pencil.adjoint)
+    w[0, 0] += z
+    rows.extents[n] = _largest(w)
+    if not _inverted(w, rows.matrices[n]):
+        rows.matrices[n] = np.nan
+    rows.inner[n] = _product(_product(pencil.adjoint, rows.matrices[n]), pencil.frames)
+    for part in range(pencil.kinds.size):
+        if pencil.kinds[part] != 0:
+            continue
+        low, high = pencil.starts[part], pencil.starts[part + 1]
+        block = rows.inner[n, low:high, low:high].copy()
+        inverse = np.empty_like(block)
+        if not _inverted(block, inverse):
+            inverse[:] = np.nan
+        rows.lifted[n, low:high, low:high] = inverse
+        core = pencil.cores_inverse[low:high, low:high]
+        a = _product(core, inverse + sigma[low:high, low:high])
+        if high - low == 1:
+            rows.zeta[n, low] = a[0, 0]
+        elif high - low == 2:
+            mean = (a[0, 0] + a[1, 1]) / 2
+            half = (a[0, 0] - a[1, 1]) / 2
+            root = np.sqrt(half * half + a[0, 1] * a[1, 0])
+            rows.zeta[n, low], rows.zeta[n, low + 1] = mean + root, mean - root
+        elif _largest(a) < np.inf:
+            values, vectors = np.linalg.eig(a)
+            back = np.empty_like(block)
+            if not _inverted(vectors, back):
+                back[:] = np.nan
+            rows.zeta[n, low:high] = values
+            rows.vectors[n, low:high, low:high] = vectors
+            rows.inverses[n, low:high, low:high] = back
+        else:
+            rows.zeta[n, low:high] = np.nan
+
+
+@compiled(error_model="numpy")
+def resolvents(z, u, pencil, rows):
+    """First half of a step at all points."""
+    for n in range(z.size):
+        _resolvent(z[n], u[n], pencil, rows, n)
+
+
+@compiled(error_model="numpy")
+def divided(count, zeta, g, slope, pencil, table, near):
+    """Divided differences of G at pairs of eigenvalues; returns the number of nearly equal pairs.
+
+    `table`, shape (n, R, R), is filled in the blocks of laws; where eigenvalues are nearly equal it
+    has the mean of both slopes, and row, place and place of the pair stand in `near`.
+    """
+    found = 0
+    for part in range(pencil.kinds.size):
+        if pencil.kinds[part] != 0:
+            continue
+        low, high = pencil.starts[part], pencil.starts[part + 1]
+        for n in range(count):
+            for i in range(low, high):
+                table[n, i, i] = slope[n, i]
+                for j in range(i + 1, high):
+                    gap = zeta[n, i] - zeta[n, j]
+                    value = (slope[n, i] + slope[n, j]) / 2
+                    if abs(gap) * abs(slope[n, i]) > _NEAR * abs(g[n, i]):
+                        value = (g[n, i] - g[n, j]) / gap
+                    elif gap != 0.0:
+                        near[found, 0], near[found, 1], near[found, 2] = n, i, j
+                        found += 1
+                    table[n, i, j] = value
+                    table[n, j, i] = value
+    return found
+
+
+@compiled(error_model="numpy")
+def _law_terms(up, own, core_inverse, zeta, g, table, vectors, inverses, value, left, right):
+    """Sigma of a law into `value`, and its derivative in w, w' -> sum of left_t w' right_t.
+
+    Returns w, the number of terms and what rounding is multiplied by.
 
     With A = D^-1 w, N = A - mean and N^2 = half^2 the derivative of f(A) in the direction E is
-    E (even + odd N) + N E (odd + square N); w - F(w)^-1 has D in front and behind.
+    E (even + odd N) + N E (odd + square N) for matrices of size 2; Sigma = w - F(w)^-1 has D in
+    front and behind. Larger ones use eigenvectors.
     """
     r = own.shape[0]
-    w = np.empty((r, r), dtype=np.complex128)
-    for i in range(r):
-        for j in range(r):
-            w[i, j] = up[i, j] + own[i, j]
-    a = _product(core_inverse, w)
+    w = up + own
     f = np.zeros((r, r), dtype=np.complex128)
-    even, odd, square = slope[0], 0j, 0j
+    back = np.empty((r, r), dtype=np.complex128)
+    for i in range(r):
+        left[0, i, i], right[0, i, i] = 1.0, 1.0
+    if r > 2:
+        for i in range(r):
+            for j in range(r):
+                f[i, j] = vectors[i, j] * g[j]
+        f = _product(_product(f, inverses), core_inverse)
+        if not _inverted(f, back):
+            back[:] = np.nan
+        value[:] = w - back
+        before, after = _product(back, vectors), _product(_product(inverses, core_inverse), back)
+        inner = _product(inverses, core_inverse)
+        for t in range(r):
+            for i in range(r):
+                for j in range(r):
+                    left[1 + t, i, j] = before[i, t] * inner[t, j]
+                    total = 0j
+                    for c in range(r):
+                        total += vectors[i, c] * table[t, c] * after[c, j]
+                    right[1 + t, i, j] = total
+        blur = _largest(back) * _largest(f) * _largest(vectors) * _largest(inverses)
+        return w, 1 + r, blur
+    a = _product(core_inverse, w)
+    even, odd, square = table[0, 0], 0j, 0j
     if r == 1:
         f[0, 0] = g[0]
         a[0, 0] = 0.0
     else:
         mean, half = (zeta[0] + zeta[1]) / 2, (zeta[0] - zeta[1]) / 2
+        difference = table[0, 1]
         a[0, 0] -= mean
         a[1, 1] -= mean
-        _put(difference, a, f)
+        f[:] = difference * a
         f[0, 0] += (g[0] + g[1]) / 2
         f[1, 1] += (g[0] + g[1]) / 2
-        even = (slope[0] + slope[1] + 2 * difference) / 4
+        even = (table[0, 0] + table[1, 1] + 2 * difference) / 4
         scale = abs(zeta[0]) + abs(zeta[1])
         if abs(half) > 1e-8 * scale:
-            odd = (slope[0] - slope[1]) / (4 * half)
+            odd = (table[0, 0] - table[1, 1]) / (4 * half)
         if abs(half) > 1e-5 * scale:
-            square = (slope[0] + slope[1] - 2 * difference) / (4 * half * half)
-    back = np.empty((r, r), dtype=np.complex128)
-    if not _inverted(_product(f, core_inverse), back):
-        _fill(np.nan, back)
-    for i in range(r):
-        for j in range(r):
-            value[i, j] = w[i, j] - back[i, j]
+            square = (table[0, 0] + table[1, 1] - 2 * difference) / (4 * half * half)
+    f = _product(f, core_inverse)
+    if not _inverted(f, back):
+        back[:] = np.nan
+    value[:] = w - back
     before, after = _product(back, core_inverse), _product(core_inverse, back)
-    first, second = np.empty((r, r), dtype=np.complex128), np.empty((r, r), dtype=np.complex128)
-    _put(odd, a, first)
-    _put(square, a, second)
+    first, second = odd * a, square * a
     for i in range(r):
-        left[0, i, i], right[0, i, i] = 1.0, 1.0
         first[i, i] += even
         second[i, i] += odd
-    _put(1.0, before, left[1])
-    _put(1.0, _product(first, after), right[1])
-    _put(1.0, _product(_product(back, a), core_inverse), left[2])
-    _put(1.0, _product(second, after), right[2])
-    return w
+    left[1], right[1] = before, _product(first, after)
+    if r == 2:
+        left[2], right[2] = _product(_product(back, a), core_inverse), _product(second, after)
+    return w, 1 + r, _largest(back) * _largest(f)
 
 
 @compiled(error_model="numpy")
 def _levy_terms(x, core, variance, rates, jumps, value, left, right):
-    """Sigma of a rational R-transform into `value`, and its derivative."""
+    """Sigma of a rational R-transform into `value`, and its derivative; returns the terms."""
     r = core.shape[0]
-    _put(variance, core, left[0])
-    _put(1.0, core, right[0])
-    _put(variance, _product(_product(core, x), core), value)
+    left[0], right[0] = variance * core, core
+    value[:] = variance * _product(_product(core, x), core)
     inverse = np.empty((r, r), dtype=np.complex128)
+    used, blur = 1, 0.0
     for q in range(jumps.size):
         if rates[q] != 0.0:
-            inner = _product(x, core)
-            _put(-jumps[q], inner, inner)
+            inner = -jumps[q] * _product(x, core)
             for i in range(r):
                 inner[i, i] += 1.0
             if not _inverted(inner, inverse):
-                _fill(np.nan, inverse)
+                inverse[:] = np.nan
             ratio = _product(core, inverse)
-            for i in range(r):
-                for j in range(r):
-                    value[i, j] += rates[q] * jumps[q] * ratio[i, j]
-            _put(rates[q] * jumps[q] ** 2, ratio, left[1 + q])
-            _put(1.0, ratio, right[1 + q])
+            blur = max(blur, _largest(inner) * _largest(inverse))
+            value += rates[q] * jumps[q] * ratio
+            left[used], right[used] = rates[q] * jumps[q] ** 2 * ratio, ratio
+            used += 1
+    return used, blur
 
 
 @compiled(error_model="numpy")
-def _largest(a):
-    total = 0.0
-    for value in a.flat:
-        total += value.real * value.real + value.imag * value.imag
-    return np.sqrt(total)
+def _linear(u, n, rows, g, table, pencil, work, system, right, terms):
+    """Jacobian and both right sides (defect, minus its slope in z) at one point.
 
-
-@compiled(error_model="numpy")
-def _sandwiched(left, inner, right, work, out):
-    """Add left @ inner @ right to `out`."""
-    r = inner.shape[0]
-    for i in range(r):
-        for j in range(r):
-            total = 0j
-            for c in range(r):
-                total += left[i, c] * inner[c, j]
-            work[i, j] = total
-    for i in range(r):
-        for j in range(r):
-            total = 0j
-            for c in range(r):
-                total += work[i, c] * right[c, j]
-            out[i, j] += total
-
-
-@compiled(error_model="numpy")
-def linearised(
-    u, m, x, lifted, zeta, g, slope, differences, frames, basis, starts, owners, kinds, cores,
-    cores_inverse, variances, rates, jumps, jacobian, defect, change, terms, moves,
-):  # fmt: skip
-    """Fill the defect (n, d), its Jacobian, minus its slope in z, its terms, and both solutions."""
-    k, r = frames.shape
-    d = u.shape[1]
-    most = 0
-    for part in range(kinds.size):
-        most = max(most, starts[part + 1] - starts[part])
-    count = max(3, 1 + jumps.shape[1])
-    lefts = np.empty((count, most, most), dtype=np.complex128)
-    rights = np.empty((count, most, most), dtype=np.complex128)
-    buffers = np.empty((5, most, most), dtype=np.complex128)
-    sigma = np.empty((r, r), dtype=np.complex128)
-    column = np.empty(r, dtype=np.complex128)
-    row = np.empty(r, dtype=np.complex128)
-    system = np.empty((d, d), dtype=np.complex128)
-    for n in range(u.shape[0]):
-        _fill(0.0, sigma)
-        for a in range(d):
-            for i in range(starts[owners[a]], starts[owners[a] + 1]):
-                for j in range(starts[owners[a]], starts[owners[a] + 1]):
-                    sigma[i, j] += u[n, a] * basis[a, i, j]
-        for i in range(r):
-            column[i], row[i] = 0.0, 0.0
-            for c in range(k):
-                column[i] += np.conj(frames[c, i]) * m[n, c, 0]
-                row[i] += m[n, 0, c] * frames[c, i]
-        for part in range(kinds.size):
-            low, high = starts[part], starts[part + 1]
-            size = high - low
-            left, right = lefts[:, :size, :size], rights[:, :size, :size]
-            for t in range(count):
-                _fill(0.0, left[t])
-                _fill(0.0, right[t])
-            value, dm = buffers[0, :size, :size], buffers[1, :size, :size]
-            moved, work = buffers[2, :size, :size], buffers[3, :size, :size]
-            block, own = x[n, low:high, low:high], sigma[low:high, low:high]
-            core = cores[low:high, low:high]
-            up = lifted[n, low:high, low:high]
+    Returns the rounding of the equation, relative to its terms, in units of the last place.
+    """
+    lefts, rights, outer, inner = work
+    total, d = pencil.frames.shape[1], u.size
+    k = pencil.frames.shape[0]
+    sigma = _block_energy(u, pencil)
+    x = rows.inner[n]
+    blur = _largest(rows.matrices[n]) * rows.extents[n]
+    column = np.zeros(total, dtype=np.complex128)
+    row = np.zeros(total, dtype=np.complex128)
+    for i in range(total):
+        for c in range(k):
+            column[i] += pencil.adjoint[i, c] * rows.matrices[n, c, 0]
+            row[i] += rows.matrices[n, 0, c] * pencil.frames[c, i]
+    for part in range(pencil.kinds.size):
+        low, high = pencil.starts[part], pencil.starts[part + 1]
+        size = high - low
+        left, right_factors = lefts[:, :size, :size], rights[:, :size, :size]
+        left[:], right_factors[:] = 0.0, 0.0
+        value = np.zeros((size, size), dtype=np.complex128)
+        block, own = x[low:high, low:high].copy(), sigma[low:high, low:high].copy()
+        core = pencil.cores[low:high, low:high].copy()
+        up = rows.lifted[n, low:high, low:high].copy()
+        sign = 1.0
+        weight = _largest(own)
+        if pencil.kinds[part] == 0:
+            sign = -1.0
+            w, used, rounding = _law_terms(
+                up, own, pencil.cores_inverse[low:high, low:high].copy(), rows.zeta[n, low:high],
+                g[n, low:high], table[n, low:high, low:high], rows.vectors[n, low:high, low:high],
+                rows.inverses[n, low:high, low:high], value, left, right_factors,
+            )  # fmt: skip
+            weight += _largest(w)
+            blur = max(blur, rounding, _largest(block) * _largest(up))
+        elif pencil.kinds[part] == 1:
+            used, rounding = _levy_terms(
+                block, core, pencil.variances[part], pencil.rates[part], pencil.jumps[part],
+                value, left, right_factors,
+            )  # fmt: skip
+            blur = max(blur, rounding)
+        else:
             used = 2
-            weight = _largest(own)
-            if kinds[part] == 0:
-                used = 3
-                w = _law_terms(
-                    block, up, own, cores_inverse[low:high, low:high], zeta[n, low:high],
-                    g[n, low:high], slope[n, low:high], differences[n, part], value, left, right,
-                )  # fmt: skip
-                weight += _largest(w)
-            elif kinds[part] == 1:
-                used = 1 + jumps.shape[1]
-                _levy_terms(
-                    block, core, variances[part], rates[part], jumps[part], value, left, right
-                )
-            else:
-                adjoint = _adjoint(core)
-                _put(variances[part], core, left[0])
-                _put(1.0, adjoint, right[0])
-                _put(variances[part], adjoint, left[1])
-                _put(1.0, core, right[1])
-                _fill(0.0, value)
-                for t in range(2):
-                    _sandwiched(left[t], block, right[t], work, value)
-            weight += _largest(value)
-            for b in range(d + 1):
-                _fill(0.0, dm)
-                if b < d:
-                    first, last = starts[owners[b]], starts[owners[b] + 1]
-                    for p in range(first, last):
-                        for q in range(first, last):
-                            if basis[b, p, q] != 0.0:
-                                for i in range(size):
-                                    factor = x[n, low + i, p] * basis[b, p, q]
-                                    for j in range(size):
-                                        dm[i, j] += factor * x[n, q, low + j]
-                else:
-                    for i in range(size):
-                        for j in range(size):
-                            dm[i, j] = -column[low + i] * row[low + j]
-                if kinds[part] == 0:  # dw = -m^-1 dm m^-1 + dSigma
-                    _fill(0.0, moved)
-                    _sandwiched(up, dm, up, work, moved)
-                    for i in range(size):
-                        for j in range(size):
-                            dm[i, j] = -moved[i, j]
-                            if b < d and owners[b] == part:
-                                dm[i, j] += basis[b, low + i, low + j]
-                _fill(0.0, moved)
-                for t in range(used):
-                    _sandwiched(left[t], dm, right[t], work, moved)
-                for a in range(d):
-                    if owners[a] != part:
-                        continue
-                    total = 0j
-                    for i in range(size):
-                        for j in range(size):
-                            total += np.conj(basis[a, low + i, low + j]) * moved[i, j]
-                    if b < d:
-                        jacobian[n, a, b] = (1.0 if a == b else 0.0) - total
+            adjoint = core.conj().T.copy()
+            left[0], right_factors[0] = pencil.variances[part] * core, adjoint
+            left[1], right_factors[1] = pencil.variances[part] * adjoint, core
+            for t in range(2):
+                value += _product(_product(left[t], block), right_factors[t])
+        weight += _largest(value)
+        # the terms in X, with the rest of X on either side of them
+        for t in range(used):
+            for i in range(size):
+                for j in range(size):
+                    if sign < 0:
+                        before, after = 0j, 0j
+                        for c in range(size):
+                            before += left[t, i, c] * up[c, j]
+                            after += up[i, c] * right_factors[t, c, j]
                     else:
-                        change[n, a] = total
-            for a in range(d):
-                if owners[a] != part:
-                    continue
-                total = 0j
-                for i in range(size):
-                    for j in range(size):
-                        total += np.conj(basis[a, low + i, low + j]) * value[i, j]
-                defect[n, a] = u[n, a] - total
-                terms[n, a] = weight
+                        before, after = left[t, i, j], right_factors[t, i, j]
+                    inner[0, i, j], inner[1, i, j] = before, after
+            for i in range(size):
+                for p in range(total):
+                    before, after = 0j, 0j
+                    for c in range(size):
+                        before += inner[0, i, c] * x[low + c, p]
+                        after += x[p, low + c] * inner[1, c, i]
+                    outer[0, t, i, p], outer[1, t, i, p] = before, after
+                before, after = 0j, 0j
+                for c in range(size):
+                    before += inner[0, i, c] * column[low + c]
+                    after += row[low + c] * inner[1, c, i]
+                outer[0, t, i, total], outer[1, t, i, total] = before, after
+        _entries(u, part, used, sign, value, left, right_factors, outer, pencil, system, right)
         for a in range(d):
-            moves[n, a, 0] = defect[n, a]
-            moves[n, a, 1] = change[n, a]
-            for b in range(d):
-                system[a, b] = jacobian[n, a, b]
-        if not eliminate(system, moves[n]):
-            _fill(np.nan, moves[n])
+            if pencil.owners[a] == part:
+                terms[a] = weight
+    return blur
+
+
+@compiled(error_model="numpy")
+def _entries(u, part, used, sign, value, left, right_factors, outer, pencil, system, right):
+    """Rows of the linear equation that belong to one part."""
+    low = pencil.starts[part]
+    size, d = value.shape[0], u.size
+    total = pencil.frames.shape[1]
+    moved = np.empty((size, size), dtype=np.complex128)
+    for b in range(d + 1):
+        if b == d:
+            p, q, weight = total, total, -1.0 + 0j
+        else:
+            p, q, weight = pencil.first[b], pencil.second[b], pencil.weights[b]
+        own = b < d and pencil.owners[b] == part and sign < 0
+        for i in range(size):
+            for j in range(size):
+                ahead, back = 0j, 0j
+                for t in range(used):
+                    ahead += outer[0, t, i, p] * outer[1, t, j, q]
+                    if p != q:
+                        back += outer[0, t, i, q] * outer[1, t, j, p]
+                moved[i, j] = sign * (weight * ahead + weight.conjugate() * back)
+                if own:
+                    ahead, back = 0j, 0j
+                    for t in range(used):
+                        ahead += left[t, i, p - low] * right_factors[t, q - low, j]
+                        if p != q:
+                            back += left[t, i, q - low] * right_factors[t, p - low, j]
+                    moved[i, j] += weight * ahead + weight.conjugate() * back
+        for a in range(d):
+            if pencil.owners[a] != part:
+                continue
+            i, j, w = pencil.first[a] - low, pencil.second[a] - low, pencil.weights[a]
+            projected = w.conjugate() * moved[i, j]
+            if i != j:
+                projected += w * moved[j, i]
+            if b < d:
+                system[a, b] = (1.0 if a == b else 0.0) - projected
+            else:
+                right[a, 1] = projected
+    for a in range(d):
+        if pencil.owners[a] != part:
+            continue
+        i, j, w = pencil.first[a] - low, pencil.second[a] - low, pencil.weights[a]
+        projected = w.conjugate() * value[i, j]
+        if i != j:
+            projected += w * value[j, i]
+        right[a, 0] = u[a] - projected
+
+
+@compiled(error_model="numpy")
+def _workspace(pencil):
+    most = 1
+    for part in range(pencil.kinds.size):
+        most = max(most, pencil.starts[part + 1] - pencil.starts[part])
+    total = pencil.frames.shape[1]
+    count = 2 + max(most, pencil.jumps.shape[1])
+    return (
+        np.zeros((count, most, most), dtype=np.complex128),
+        np.zeros((count, most, most), dtype=np.complex128),
+        np.zeros((2, count, most, total + 1), dtype=np.complex128),
+        np.zeros((2, most, most), dtype=np.complex128),
+    )
+
+
+@compiled(error_model="numpy")
+def linearised(u, rows, g, table, pencil, jacobian, right, terms):
+    """Jacobian (n, d, d), defect and minus its slope in z (n, d, 2), terms (n, d)."""
+    work = _workspace(pencil)
+    for n in range(u.shape[0]):
+        _linear(u[n], n, rows, g, table, pencil, work, jacobian[n], right[n], terms[n])
+
+
+@compiled(error_model="numpy")
+def _hermitian_part(a):
+    """Hermitian part of a matrix in place."""
+    for i in range(a.shape[0]):
+        for j in range(i + 1):
+            value = (a[i, j] + a[j, i].conjugate()) / 2
+            a[i, j], a[j, i] = value, value.conjugate()
+
+
+@compiled(error_model="numpy")
+def _is_physical(z, u, du, n, rows, pencil, blur):
+    """Whether Im M <= 0 and Im w >= 0, or M Hermitian and decreasing, w increasing, in z."""
+    k = pencil.frames.shape[0]
+    m = rows.matrices[n]
+    h = np.empty((k, k), dtype=np.complex128)
+    for i in range(k):
+        for j in range(k):
+            h[i, j] = (m[j, i].conjugate() - m[i, j]) / 2j
+    size, extent = _largest(m), _largest(h)
+    plane = extent > 1e-9 * size or z.imag > 0.0
+    fall = h
+    change = _block_energy(du, pencil)
+    if plane:
+        if not is_positive(h, max(1e-9 * extent, blur * size)):
+            return False
+    else:
+        inner = -_product(_product(pencil.frames, change), pencil.adjoint)
+        inner[0, 0] += 1.0
+        fall = _product(_product(m, inner), m)
+        _hermitian_part(fall)
+        if not is_positive(fall.copy(), max(1e-7, blur) * _largest(fall)):
+            return False
+    sigma = _block_energy(u, pencil)
+    for part in range(pencil.kinds.size):
+        if pencil.kinds[part] != 0:
+            continue
+        low, high = pencil.starts[part], pencil.starts[part + 1]
+        up = rows.lifted[n, low:high, low:high].copy()
+        if plane:
+            w = up + sigma[low:high, low:high]
+            rise = np.empty_like(w)
+            for i in range(high - low):
+                for j in range(high - low):
+                    rise[i, j] = (w[i, j] - w[j, i].conjugate()) / 2j
+            slack = max(1e-9, blur) * _largest(w)
+        else:
+            inner = _product(
+                _product(pencil.adjoint[low:high], fall), pencil.frames[:, low:high].copy()
+            )
+            rise = _product(_product(up, inner), up) + change[low:high, low:high]
+            _hermitian_part(rise)
+            slack = 1e-7 * _largest(rise)
+        if not is_positive(rise, slack):
+            return False
+    return True
+
+
+@compiled(error_model="numpy")
+def advance(
+    count, limit, active, z, u, rows, g, table, pencil, du, m, status, steps, defects, best, stalls
+):
+    """One Newton step at the points `active[:count]`; returns how many are still under way.
+
+    Those that have arrived get their status, du/dz and M; for the others the first half of the next
+    step is made, in the rows of their new places in `active`.
+    """
+    work = _workspace(pencil)
+    d = u.shape[1]
+    system = np.empty((d, d), dtype=np.complex128)
+    right = np.empty((d, 2), dtype=np.complex128)
+    terms = np.empty(d)
+    left = 0
+    for place in range(count):
+        n = active[place]
+        blur = _linear(u[n], place, rows, g, table, pencil, work, system, right, terms)
+        steps[n] += 1
+        size, fine = 0.0, True
+        for a in range(d):
+            share = abs(right[a, 0]) / terms[a]
+            fine = fine and share < np.inf
+            size = max(size, share)
+        if not (fine and eliminate(system, right)):
+            status[n] = LOST
+            continue
+        for a in range(d):
+            fine = fine and abs(right[a, 0]) < np.inf and abs(right[a, 1]) < np.inf
+        if not fine:
+            status[n] = LOST
+            continue
+        stalls[n] = stalls[n] + 1 if size > best[n] / 2 else 0
+        best[n] = min(best[n], size)
+        rounding = min(1e-15 * (1.0 + blur), 1e-8)
+        if size < 1e-15 or (stalls[n] > 0 and size < max(1e-12, rounding)):
+            for a in range(d):
+                du[n, a] = right[a, 1]
+            m[n], defects[n] = rows.matrices[place], size
+            physical = _is_physical(
+                z[n], u[n], du[n], place, rows, pencil, np.sqrt(min(rounding, 1e-8))
+            )
+            status[n] = ARRIVED if physical else REFUSED
+            continue
+        if stalls[n] > 6 or steps[n] >= limit:
+            status[n] = LOST
+            continue
+        for a in range(d):
+            u[n, a] -= right[a, 0]
+        active[left] = n
+        _resolvent(z[n], u[n], pencil, rows, left)
+        left += 1
+    return left

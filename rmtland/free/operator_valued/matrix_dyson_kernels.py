@@ -13,7 +13,7 @@ import numpy as np
 
 from rmtland.compiled import compiled
 
-__all__ = ["copied", "eliminate", "follow"]
+__all__ = ["copied", "eliminate", "follow", "is_positive"]
 
 _NEWTON = 25
 _DESCENTS = 400
@@ -61,7 +61,7 @@ def copied(source, target):
 
 
 @compiled()
-def _is_positive(h, slack):
+def is_positive(h, slack):
     """Whether the Hermitian matrix h + slack is positive semi-definite, by Cholesky in place."""
     n = h.shape[0]
     for i in range(n):
@@ -172,7 +172,7 @@ def _matrix_physical(z, u, du, pencil, basis, m, blur):
             size = max(size, abs(m[i, j]))
             imaginary = max(imaginary, abs(h[i, j]))
     if imaginary > 1e-9 * size or z.imag > 0.0:
-        return _is_positive(h, max(1e-9 * imaginary, blur * size))
+        return is_positive(h, max(1e-9 * imaginary, blur * size))
     # M Hermitian: -dM/dz = M (P - sum u' E) M must be positive.
     half = np.empty((k, k), dtype=np.complex128)
     for i in range(k):
@@ -192,7 +192,7 @@ def _matrix_physical(z, u, du, pencil, basis, m, blur):
                 value += half[i, c] * m[c, j]
             h[i, j] = value
             largest = max(largest, abs(value))
-    return _is_positive(h, max(1e-7, blur) * largest)
+    return is_positive(h, max(1e-7, blur) * largest)
 
 
 @compiled()
