@@ -1,11 +1,10 @@
 """Compiled Newton steps for linear pencils in free variables.
 
 A step has two halves, between which the laws of the variables are evaluated at the eigenvalues of
-D^-1 w: `resolvents` gives M, X = V* M V, the inverses of its blocks and these eigenvalues; the
-second half linearises the equation there. `advance` makes the second half of one step and the first
-of the next, for all points that are still under way, and judges those that have arrived;
-`linearised` gives the linear equation itself. The plain reference is
-`rmtland.free.operator_valued.free_pencil.FreePencil.reference_system`.
+D^-1 w: the first gives M, X = V* M V, the inverses of its blocks and these eigenvalues; the second
+linearises the equation there. `advance` makes the second half of one step and the first of the
+next, for all points that are still under way, and judges those that have arrived. The plain
+reference is `rmtland.free.operator_valued.free_pencil.FreePencil.reference_system`.
 
 The derivative of a self-energy is a sum over t of L_t X' R_t, as B_a and the derivative of M in z
 have rank 2 and 1: no product of full matrices is needed for an entry of the Jacobian.
@@ -18,9 +17,10 @@ import numpy as np
 from rmtland.compiled import compiled
 from rmtland.free.operator_valued.matrix_dyson_kernels import eliminate, is_positive
 
-__all__ = ["ACTIVE", "ARRIVED", "LOST", "REFUSED", "advance", "divided", "linearised", "resolvents"]
+__all__ = ["ARRIVED", "BEGIN", "LINEARISE", "LOST", "REFUSED", "STEP", "advance", "divided"]
 
-ACTIVE, ARRIVED, REFUSED, LOST = 0, 1, 2, 3
+BEGIN, STEP, LINEARISE = 0, 1, 2
+ARRIVED, REFUSED, LOST = 1, 2, 3
 _NEAR = 3e-4  # eigenvalues closer than that, relative to G/G', are nearly one
 
 
@@ -59,13 +59,48 @@ def _product(a, b):
 
 
 @compiled(error_model="numpy")
+def _block(a, low, high):
+    """Copy of a diagonal block."""
+    out = np.empty((high - low, high - low), dtype=np.complex128)
+    for i in range(high - low):
+        for j in range(high - low):
+            out[i, j] = a[low + i, low + j]
+    return out
+
+
+@compiled(error_model="numpy")
+def _put(out, low, factor, a):
+    """Write a matrix times a factor into the block that starts at `low`."""
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            out[low + i, low + j] = factor * a[i, j]
+
+
+@compiled(error_model="numpy")
+def _spoil(out):
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = np.nan
+
+
+@compiled(error_model="numpy")
+def _inverse(a):
+    """Inverse of a small matrix, NaN where it is singular."""
+    out = np.empty_like(a)
+    if not _inverted(a, out):
+        _spoil(out)
+    return out
+
+
+@compiled(error_model="numpy")
 def _largest(a):
     """Largest modulus of an entry, to a factor of root 2; NaN where one is not finite."""
     total, spoilt = 0.0, 0.0
-    for value in a.flat:
-        size = max(abs(value.real), abs(value.imag))
-        total = max(total, size)
-        spoilt += size
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            size = max(abs(a[i, j].real), abs(a[i, j].imag))
+            total = max(total, size)
+            spoilt += size
     return total if spoilt < np.inf else np.nan
 
 
@@ -83,25 +118,26 @@ def _block_energy(u, pencil):
 
 @compiled(error_model="numpy")
 def _resolvent(z, u, pencil, rows, n):
-    """First half of a step at one point, into row n."""
+    """First half of a step at one point, into row n; blocks of size 3 and more leave D^-1 w."""
     sigma = _block_energy(u, pencil)
-    w = -pencil.constant - _product(_product(pencil.frames, sigma), pencil.adjoint)
+    w = _product(_product(pencil.frames, sigma), pencil.adjoint)
+    for i in range(w.shape[0]):
+        for j in range(w.shape[0]):
+            w[i, j] = -pencil.constant[i, j] - w[i, j]
     w[0, 0] += z
     rows.extents[n] = _largest(w)
-    if not _inverted(w, rows.matrices[n]):
-        rows.matrices[n] = np.nan
-    rows.inner[n] = _product(_product(pencil.adjoint, rows.matrices[n]), pencil.frames)
+    m = _inverse(w)
+    _put(rows.matrices[n], 0, 1.0, m)
+    x = _product(_product(pencil.adjoint, m), pencil.frames)
+    _put(rows.inner[n], 0, 1.0, x)
     for part in range(pencil.kinds.size):
         if pencil.kinds[part] != 0:
             continue
         low, high = pencil.starts[part], pencil.starts[part + 1]
-        block = rows.inner[n, low:high, low:high].copy()
-        inverse = np.empty_like(block)
-        if not _inverted(block, inverse):
-            inverse[:] = np.nan
-        rows.lifted[n, low:high, low:high] = inverse
-        core = pencil.cores_inverse[low:high, low:high]
-        a = _product(core, inverse + sigma[low:high, low:high])
+        inverse = _inverse(_block(x, low, high))
+        _put(rows.lifted[n], low, 1.0, inverse)
+        _put(sigma, low, 1.0, _sum(inverse, _block(sigma, low, high)))
+        a = _product(_block(pencil.cores_inverse, low, high), _block(sigma, low, high))
         if high - low == 1:
             rows.zeta[n, low] = a[0, 0]
         elif high - low == 2:
@@ -109,23 +145,17 @@ def _resolvent(z, u, pencil, rows, n):
             half = (a[0, 0] - a[1, 1]) / 2
             root = np.sqrt(half * half + a[0, 1] * a[1, 0])
             rows.zeta[n, low], rows.zeta[n, low + 1] = mean + root, mean - root
-        elif _largest(a) < np.inf:
-            values, vectors = np.linalg.eig(a)
-            back = np.empty_like(block)
-            if not _inverted(vectors, back):
-                back[:] = np.nan
-            rows.zeta[n, low:high] = values
-            rows.vectors[n, low:high, low:high] = vectors
-            rows.inverses[n, low:high, low:high] = back
         else:
-            rows.zeta[n, low:high] = np.nan
+            _put(rows.vectors[n], low, 1.0, a)
 
 
 @compiled(error_model="numpy")
-def resolvents(z, u, pencil, rows):
-    """First half of a step at all points."""
-    for n in range(z.size):
-        _resolvent(z[n], u[n], pencil, rows, n)
+def _sum(a, b):
+    out = np.empty_like(a)
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            out[i, j] = a[i, j] + b[i, j]
+    return out
 
 
 @compiled(error_model="numpy")
@@ -157,94 +187,84 @@ def divided(count, zeta, g, slope, pencil, table, near):
 
 
 @compiled(error_model="numpy")
-def _law_terms(up, own, core_inverse, zeta, g, table, vectors, inverses, value, left, right):
+def _law_terms(w, core, core_inverse, zeta, g, table, vectors, inverses, value, left, right):
     """Sigma of a law into `value`, and its derivative in w, w' -> sum of left_t w' right_t.
 
-    Returns w, the number of terms and what rounding is multiplied by.
+    Returns the number of terms and the condition of the eigenvectors.
 
-    With A = D^-1 w, N = A - mean and N^2 = half^2 the derivative of f(A) in the direction E is
-    E (even + odd N) + N E (odd + square N) for matrices of size 2; Sigma = w - F(w)^-1 has D in
-    front and behind. Larger ones use eigenvectors.
+    With A = D^-1 w and h(t) = t - 1/G(t) the self-energy is w - F(w)^-1 = D h(A). For matrices of
+    size 2, N = A - mean and N^2 = half^2, the derivative of h(A) in the direction E is
+    E (even + odd N) + N E (odd + square N); larger ones use eigenvectors.
     """
-    r = own.shape[0]
-    w = up + own
-    f = np.zeros((r, r), dtype=np.complex128)
-    back = np.empty((r, r), dtype=np.complex128)
-    for i in range(r):
-        left[0, i, i], right[0, i, i] = 1.0, 1.0
-    if r > 2:
-        for i in range(r):
-            for j in range(r):
-                f[i, j] = vectors[i, j] * g[j]
-        f = _product(_product(f, inverses), core_inverse)
-        if not _inverted(f, back):
-            back[:] = np.nan
-        value[:] = w - back
-        before, after = _product(back, vectors), _product(_product(inverses, core_inverse), back)
-        inner = _product(inverses, core_inverse)
-        for t in range(r):
-            for i in range(r):
-                for j in range(r):
-                    left[1 + t, i, j] = before[i, t] * inner[t, j]
-                    total = 0j
-                    for c in range(r):
-                        total += vectors[i, c] * table[t, c] * after[c, j]
-                    right[1 + t, i, j] = total
-        blur = _largest(back) * _largest(f) * _largest(vectors) * _largest(inverses)
-        return w, 1 + r, blur
-    a = _product(core_inverse, w)
-    even, odd, square = table[0, 0], 0j, 0j
+    r = w.shape[0]
     if r == 1:
-        f[0, 0] = g[0]
-        a[0, 0] = 0.0
-    else:
+        value[0, 0] = core[0, 0] * (zeta[0] - 1.0 / g[0])
+        left[0, 0, 0], right[0, 0, 0] = 1.0, 1.0 + table[0, 0] / (g[0] * g[0])
+        return 1, 1.0
+    if r == 2:
         mean, half = (zeta[0] + zeta[1]) / 2, (zeta[0] - zeta[1]) / 2
-        difference = table[0, 1]
+        difference = 1.0 + table[0, 1] / (g[0] * g[1])
+        first = 1.0 + table[0, 0] / (g[0] * g[0])
+        last = 1.0 + table[1, 1] / (g[1] * g[1])
+        scale = abs(zeta[0]) + abs(zeta[1])
+        even, odd, square = (first + last + 2 * difference) / 4, 0j, 0j
+        if abs(half) > 1e-8 * scale:
+            odd = (first - last) / (4 * half)
+        if abs(half) > 1e-5 * scale:
+            square = (first + last - 2 * difference) / (4 * half * half)
+        a = _product(core_inverse, w)
         a[0, 0] -= mean
         a[1, 1] -= mean
-        f[:] = difference * a
-        f[0, 0] += (g[0] + g[1]) / 2
-        f[1, 1] += (g[0] + g[1]) / 2
-        even = (table[0, 0] + table[1, 1] + 2 * difference) / 4
-        scale = abs(zeta[0]) + abs(zeta[1])
-        if abs(half) > 1e-8 * scale:
-            odd = (table[0, 0] - table[1, 1]) / (4 * half)
-        if abs(half) > 1e-5 * scale:
-            square = (table[0, 0] + table[1, 1] - 2 * difference) / (4 * half * half)
-    f = _product(f, core_inverse)
-    if not _inverted(f, back):
-        back[:] = np.nan
-    value[:] = w - back
-    before, after = _product(back, core_inverse), _product(core_inverse, back)
-    first, second = odd * a, square * a
-    for i in range(r):
-        first[i, i] += even
-        second[i, i] += odd
-    left[1], right[1] = before, _product(first, after)
-    if r == 2:
-        left[2], right[2] = _product(_product(back, a), core_inverse), _product(second, after)
-    return w, 1 + r, _largest(back) * _largest(f)
+        _put(left[1], 0, 1.0, _product(_product(core, a), core_inverse))
+        _put(right[0], 0, odd, a)
+        _put(right[1], 0, square, a)
+        _put(a, 0, difference, a)
+        middle = mean - (1.0 / g[0] + 1.0 / g[1]) / 2
+        for i in range(2):
+            a[i, i] += middle
+            left[0, i, i] = 1.0
+            right[0, i, i] += even
+            right[1, i, i] += odd
+        _put(value, 0, 1.0, _product(core, a))
+        return 2, 1.0
+    before, after = _product(core, vectors), _product(inverses, core_inverse)
+    image = np.empty((r, r), dtype=np.complex128)
+    for t in range(r):
+        for i in range(r):
+            image[t, i] = (zeta[t] - 1.0 / g[t]) * inverses[t, i]
+            for j in range(r):
+                left[t, i, j] = before[i, t] * after[t, j]
+                total = 0j
+                for c in range(r):
+                    change = 1.0 + table[t, c] / (g[t] * g[c])
+                    total += vectors[i, c] * change * inverses[c, j]
+                right[t, i, j] = total
+    _put(value, 0, 1.0, _product(before, image))
+    return r, _largest(vectors) * _largest(inverses)
 
 
 @compiled(error_model="numpy")
 def _levy_terms(x, core, variance, rates, jumps, value, left, right):
     """Sigma of a rational R-transform into `value`, and its derivative; returns the terms."""
     r = core.shape[0]
-    left[0], right[0] = variance * core, core
-    value[:] = variance * _product(_product(core, x), core)
-    inverse = np.empty((r, r), dtype=np.complex128)
+    _put(left[0], 0, variance, core)
+    _put(right[0], 0, 1.0, core)
+    _put(value, 0, variance, _product(_product(core, x), core))
     used, blur = 1, 0.0
     for q in range(jumps.size):
         if rates[q] != 0.0:
-            inner = -jumps[q] * _product(x, core)
+            inner = _product(x, core)
+            _put(inner, 0, -jumps[q], inner)
             for i in range(r):
                 inner[i, i] += 1.0
-            if not _inverted(inner, inverse):
-                inverse[:] = np.nan
+            inverse = _inverse(inner)
             ratio = _product(core, inverse)
             blur = max(blur, _largest(inner) * _largest(inverse))
-            value += rates[q] * jumps[q] * ratio
-            left[used], right[used] = rates[q] * jumps[q] ** 2 * ratio, ratio
+            for i in range(r):
+                for j in range(r):
+                    value[i, j] += rates[q] * jumps[q] * ratio[i, j]
+            _put(left[used], 0, rates[q] * jumps[q] ** 2, ratio)
+            _put(right[used], 0, 1.0, ratio)
             used += 1
     return used, blur
 
@@ -271,35 +291,65 @@ def _linear(u, n, rows, g, table, pencil, work, system, right, terms):
         low, high = pencil.starts[part], pencil.starts[part + 1]
         size = high - low
         left, right_factors = lefts[:, :size, :size], rights[:, :size, :size]
-        left[:], right_factors[:] = 0.0, 0.0
+        for t in range(left.shape[0]):
+            for i in range(size):
+                for j in range(size):
+                    left[t, i, j], right_factors[t, i, j] = 0.0, 0.0
         value = np.zeros((size, size), dtype=np.complex128)
-        block, own = x[low:high, low:high].copy(), sigma[low:high, low:high].copy()
-        core = pencil.cores[low:high, low:high].copy()
-        up = rows.lifted[n, low:high, low:high].copy()
+        block, own = _block(x, low, high), _block(sigma, low, high)
+        core, up = _block(pencil.cores, low, high), _block(rows.lifted[n], low, high)
         sign = 1.0
         weight = _largest(own)
         if pencil.kinds[part] == 0:
             sign = -1.0
-            w, used, rounding = _law_terms(
-                up, own, pencil.cores_inverse[low:high, low:high].copy(), rows.zeta[n, low:high],
-                g[n, low:high], table[n, low:high, low:high], rows.vectors[n, low:high, low:high],
-                rows.inverses[n, low:high, low:high], value, left, right_factors,
-            )  # fmt: skip
+            w = _sum(up, own)
+            used, rounding = _law_terms(
+                w,
+                core,
+                _block(pencil.cores_inverse, low, high),
+                rows.zeta[n, low:high],
+                g[n, low:high],
+                _block(table[n], low, high),
+                _block(rows.vectors[n], low, high),
+                _block(rows.inverses[n], low, high),
+                value,
+                left,
+                right_factors,
+            )
             weight += _largest(w)
-            blur = max(blur, rounding, _largest(block) * _largest(up))
+            # Rounding of w, which is large where Sigma has a pole, times the derivative there
+            condition = _largest(block) * _largest(up)
+            steep = 0.0
+            for t in range(used):
+                steep += _largest(left[t]) * _largest(right_factors[t])
+            lost = _largest(own) + _largest(up) * (1.0 + condition)
+            blur = max(blur, rounding, steep * lost / max(weight, 1e-300))
         elif pencil.kinds[part] == 1:
             used, rounding = _levy_terms(
-                block, core, pencil.variances[part], pencil.rates[part], pencil.jumps[part],
-                value, left, right_factors,
-            )  # fmt: skip
+                block,
+                core,
+                pencil.variances[part],
+                pencil.rates[part],
+                pencil.jumps[part],
+                value,
+                left,
+                right_factors,
+            )
             blur = max(blur, rounding)
         else:
             used = 2
-            adjoint = core.conj().T.copy()
-            left[0], right_factors[0] = pencil.variances[part] * core, adjoint
-            left[1], right_factors[1] = pencil.variances[part] * adjoint, core
-            for t in range(2):
-                value += _product(_product(left[t], block), right_factors[t])
+            adjoint = np.empty_like(core)
+            for i in range(size):
+                for j in range(size):
+                    adjoint[i, j] = core[j, i].conjugate()
+            variance = pencil.variances[part]
+            _put(left[0], 0, variance, core)
+            _put(right_factors[0], 0, 1.0, adjoint)
+            _put(left[1], 0, variance, adjoint)
+            _put(right_factors[1], 0, 1.0, core)
+            first = _product(_product(core, block), adjoint)
+            second = _product(_product(adjoint, block), core)
+            _put(value, 0, variance, _sum(first, second))
         weight += _largest(value)
         # the terms in X, with the rest of X on either side of them
         for t in range(used):
@@ -397,14 +447,6 @@ def _workspace(pencil):
 
 
 @compiled(error_model="numpy")
-def linearised(u, rows, g, table, pencil, jacobian, right, terms):
-    """Jacobian (n, d, d), defect and minus its slope in z (n, d, 2), terms (n, d)."""
-    work = _workspace(pencil)
-    for n in range(u.shape[0]):
-        _linear(u[n], n, rows, g, table, pencil, work, jacobian[n], right[n], terms[n])
-
-
-@compiled(error_model="numpy")
 def _hermitian_part(a):
     """Hermitian part of a matrix in place."""
     for i in range(a.shape[0]):
@@ -417,7 +459,7 @@ def _hermitian_part(a):
 def _is_physical(z, u, du, n, rows, pencil, blur):
     """Whether Im M <= 0 and Im w >= 0, or M Hermitian and decreasing, w increasing, in z."""
     k = pencil.frames.shape[0]
-    m = rows.matrices[n]
+    m = _block(rows.matrices[n], 0, k)
     h = np.empty((k, k), dtype=np.complex128)
     for i in range(k):
         for j in range(k):
@@ -430,7 +472,8 @@ def _is_physical(z, u, du, n, rows, pencil, blur):
         if not is_positive(h, max(1e-9 * extent, blur * size)):
             return False
     else:
-        inner = -_product(_product(pencil.frames, change), pencil.adjoint)
+        inner = _product(_product(pencil.frames, change), pencil.adjoint)
+        _put(inner, 0, -1.0, inner)
         inner[0, 0] += 1.0
         fall = _product(_product(m, inner), m)
         _hermitian_part(fall)
@@ -441,19 +484,18 @@ def _is_physical(z, u, du, n, rows, pencil, blur):
         if pencil.kinds[part] != 0:
             continue
         low, high = pencil.starts[part], pencil.starts[part + 1]
-        up = rows.lifted[n, low:high, low:high].copy()
+        up = _block(rows.lifted[n], low, high)
         if plane:
-            w = up + sigma[low:high, low:high]
+            w = _sum(up, _block(sigma, low, high))
             rise = np.empty_like(w)
             for i in range(high - low):
                 for j in range(high - low):
                     rise[i, j] = (w[i, j] - w[j, i].conjugate()) / 2j
             slack = max(1e-9, blur) * _largest(w)
         else:
-            inner = _product(
-                _product(pencil.adjoint[low:high], fall), pencil.frames[:, low:high].copy()
-            )
-            rise = _product(_product(up, inner), up) + change[low:high, low:high]
+            whole = _product(_product(pencil.adjoint, fall), pencil.frames)
+            inner = _product(_product(up, _block(whole, low, high)), up)
+            rise = _sum(inner, _block(change, low, high))
             _hermitian_part(rise)
             slack = 1e-7 * _largest(rise)
         if not is_positive(rise, slack):
@@ -462,55 +504,56 @@ def _is_physical(z, u, du, n, rows, pencil, blur):
 
 
 @compiled(error_model="numpy")
-def advance(
-    count, limit, active, z, u, rows, g, table, pencil, du, m, status, steps, defects, best, stalls
-):
+def advance(mode, count, limit, active, z, pencil, rows, g, table, linear, found):
     """One Newton step at the points `active[:count]`; returns how many are still under way.
 
     Those that have arrived get their status, du/dz and M; for the others the first half of the next
-    step is made, in the rows of their new places in `active`.
+    step is made, in the rows of their new places in `active`. In mode BEGIN only that first half is
+    made; in mode LINEARISE only the second half, up to the linear equation, for every row.
     """
     work = _workspace(pencil)
-    d = u.shape[1]
-    system = np.empty((d, d), dtype=np.complex128)
-    right = np.empty((d, 2), dtype=np.complex128)
-    terms = np.empty(d)
+    d = found.u.shape[1]
     left = 0
     for place in range(count):
         n = active[place]
-        blur = _linear(u[n], place, rows, g, table, pencil, work, system, right, terms)
-        steps[n] += 1
+        u = found.u[n]
+        if mode == BEGIN:
+            _resolvent(z[n], u, pencil, rows, place)
+            continue
+        slot = place if mode == LINEARISE else 0
+        system, right, terms = linear.system[slot], linear.right[slot], linear.terms[slot]
+        blur = _linear(u, place, rows, g, table, pencil, work, system, right, terms)
+        if mode == LINEARISE:
+            continue
+        found.steps[n] += 1
         size, fine = 0.0, True
         for a in range(d):
             share = abs(right[a, 0]) / terms[a]
             fine = fine and share < np.inf
             size = max(size, share)
-        if not (fine and eliminate(system, right)):
-            status[n] = LOST
-            continue
+        fine = fine and eliminate(system, right)
         for a in range(d):
             fine = fine and abs(right[a, 0]) < np.inf and abs(right[a, 1]) < np.inf
         if not fine:
-            status[n] = LOST
+            found.status[n] = LOST
             continue
-        stalls[n] = stalls[n] + 1 if size > best[n] / 2 else 0
-        best[n] = min(best[n], size)
-        rounding = min(1e-15 * (1.0 + blur), 1e-8)
-        if size < 1e-15 or (stalls[n] > 0 and size < max(1e-12, rounding)):
+        found.stalls[n] = found.stalls[n] + 1 if size > found.best[n] / 2 else 0
+        found.best[n] = min(found.best[n], size)
+        rounding = min(4e-15 * (1.0 + blur), 1e-8)
+        if size < 1e-15 or (found.stalls[n] > 0 and size < max(1e-12, rounding)):
             for a in range(d):
-                du[n, a] = right[a, 1]
-            m[n], defects[n] = rows.matrices[place], size
-            physical = _is_physical(
-                z[n], u[n], du[n], place, rows, pencil, np.sqrt(min(rounding, 1e-8))
-            )
-            status[n] = ARRIVED if physical else REFUSED
+                found.du[n, a] = right[a, 1]
+            _put(found.m[n], 0, 1.0, rows.matrices[place])
+            found.defects[n] = size
+            good = _is_physical(z[n], u, found.du[n], place, rows, pencil, np.sqrt(rounding))
+            found.status[n] = ARRIVED if good else REFUSED
             continue
-        if stalls[n] > 6 or steps[n] >= limit:
-            status[n] = LOST
+        if found.stalls[n] > 6 or found.steps[n] >= limit:
+            found.status[n] = LOST
             continue
         for a in range(d):
-            u[n, a] -= right[a, 0]
+            u[a] -= right[a, 0]
         active[left] = n
-        _resolvent(z[n], u[n], pencil, rows, left)
+        _resolvent(z[n], u, pencil, rows, left)
         left += 1
     return left

@@ -27,7 +27,15 @@ import numpy as np
 from rmtland.free.operator_valued.pencil_parts import CircularPart, LevyPart, Part
 from rmtland.typing import Complex, Integer, Real
 
-__all__ = ["CIRCULAR", "LAW", "LEVY", "NewtonRows", "PencilArrays"]
+__all__ = [
+    "CIRCULAR",
+    "LAW",
+    "LEVY",
+    "LinearEquations",
+    "NewtonPoints",
+    "NewtonRows",
+    "PencilArrays",
+]
 
 LAW, LEVY, CIRCULAR = 0, 1, 2
 """Kinds of parts: any law, a rational R-transform, a circular variable."""
@@ -222,7 +230,8 @@ class NewtonRows(NamedTuple):
     zeta : ndarray of complex, shape (n, R)
         Eigenvalues of D^-1 w, where G of the laws is wanted.
     vectors, inverses : ndarray of complex, shape (n, R, R)
-        Eigenvectors of blocks of size 3 and more, and their inverses.
+        Eigenvectors of D^-1 w in blocks of size 3 and more (D^-1 w itself at first), and their
+        inverses.
     extents : ndarray of float, shape (n,)
         Largest modulus of an entry of M^-1.
     """
@@ -259,3 +268,89 @@ class NewtonRows(NamedTuple):
             np.empty(square, dtype=np.complex128),
             np.empty(n),
         )
+
+
+class LinearEquations(NamedTuple):
+    """The equations of Newton's method.
+
+    Parameters
+    ----------
+    system : ndarray of complex, shape (n, d, d)
+        Jacobians.
+    right : ndarray of complex, shape (n, d, 2)
+        The defect, and minus its slope in z.
+    terms : ndarray of float, shape (n, d)
+        Sizes of the terms of the defect.
+    """
+
+    system: Complex
+    right: Complex
+    terms: Real
+
+    @classmethod
+    def empty(cls, n: int, d: int) -> LinearEquations:
+        """Return arrays for n points.
+
+        Parameters
+        ----------
+        n, d : int
+            Numbers of points and coordinates.
+
+        Returns
+        -------
+        LinearEquations
+            Uninitialised.
+        """
+        return cls(
+            np.empty((n, d, d), dtype=np.complex128),
+            np.empty((n, d, 2), dtype=np.complex128),
+            np.empty((n, d)),
+        )
+
+
+class NewtonPoints(NamedTuple):
+    """How far Newton's method is at n points.
+
+    Parameters
+    ----------
+    u, du : ndarray of complex, shape (n, d)
+        Coordinates, and their derivatives in z where it has arrived.
+    m : ndarray of complex, shape (n, k, k)
+        M where it has arrived.
+    status, steps, stalls : ndarray of int, shape (n,)
+        0 while under way; steps; steps in a row that did not halve the defect.
+    defects, best : ndarray of float, shape (n,)
+        Relative defect where it has arrived, and the least so far.
+    """
+
+    u: Complex
+    du: Complex
+    m: Complex
+    status: Integer
+    steps: Integer
+    stalls: Integer
+    defects: Real
+    best: Real
+
+    @classmethod
+    def start(cls, u: Complex, k: int) -> NewtonPoints:
+        """Return points at the start.
+
+        Parameters
+        ----------
+        u : ndarray of complex, shape (n, d)
+            Coordinates, copied.
+        k : int
+            Number of rows of M.
+
+        Returns
+        -------
+        NewtonPoints
+            Under way.
+        """
+        n = len(u)
+        status, steps, stalls = np.zeros((3, n), dtype=np.int64)
+        defects, best = np.full((2, n), np.inf)
+        matrices = np.zeros((n, k, k), dtype=np.complex128)
+        values = np.array(u, dtype=np.complex128)
+        return cls(values, np.zeros_like(values), matrices, status, steps, stalls, defects, best)

@@ -3,8 +3,8 @@ r"""Continuation of the solution of a pencil: from above once, then along the re
 At a point high above 0 the variables grow from nothing. From there the solution is followed down
 (`rmtland.free.continuation`) to a few points of the real axis; between them a table is refined
 where Newton's method needs many steps, so that its nodes crowd towards the edges of the support,
-where u moves like a square root. Any other point starts from the cubic through its two neighbours and their
-derivatives (Hermite), or along the tangent of the nearest one; where that does not lead to the
+where u moves like a square root. Any other point starts from the cubic through its neighbours and
+their derivatives (Hermite), or along the tangent of the nearest; where that does not lead to the
 physical solution it is followed down from a height like the distance to a neighbour, and only then
 from the top.
 

@@ -27,10 +27,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.free.operator_valued.pencil_arrays import NewtonRows, PencilArrays
+from rmtland.free.operator_valued.pencil_arrays import (
+    LinearEquations,
+    NewtonPoints,
+    NewtonRows,
+    PencilArrays,
+)
 from rmtland.free.operator_valued.pencil_parts import LawPart, Part
 from rmtland.free.operator_valued.resolvent_equation import MatrixSystem
-from rmtland.free.operator_valued.small_matrices import inverse_or_nan
+from rmtland.free.operator_valued.small_matrices import eigensystem_or_nan, inverse_or_nan
 from rmtland.typing import Complex, Integer, Logical, Real
 
 __all__ = ["PencilNewton", "Sheet"]
@@ -138,12 +143,17 @@ class PencilNewton:
 
     def _values(
         self, count: int, rows: NewtonRows, pencil: PencilArrays, room: tuple[Complex, ...]
-    ) -> tuple[Complex, Complex]:
+    ) -> None:
         """G of the laws at the eigenvalues in the first rows, and its divided differences."""
         from rmtland.free.operator_valued.free_pencil_kernels import divided
 
         g, slope, table = room
         for part, span in self._laws:
+            if part.rank > 2:
+                blocks = rows.vectors[:count, span, span]
+                values, vectors = eigensystem_or_nan(blocks.copy())
+                rows.zeta[:count, span], blocks[:] = values, vectors
+                rows.inverses[:count, span, span] = inverse_or_nan(vectors)
             g[:count, span], slope[:count, span] = part.transform(rows.zeta[:count, span])
         pairs = np.empty((count * sum(p.rank**2 for p, _ in self._laws), 3), dtype=np.int64)
         found = divided(count, rows.zeta, g, slope, pencil, table, pairs)
@@ -153,7 +163,6 @@ class PencilNewton:
             mean = (rows.zeta[n, i] + rows.zeta[n, j]) / 2
             value = (table[n, i, j] + 2 * part.transform(np.array([mean]))[1][0]) / 3
             table[n, i, j] = table[n, j, i] = value
-        return g, table
 
     def _room(self, n: int) -> tuple[Complex, ...]:
         total = self.arrays.frames.shape[1]
@@ -178,15 +187,19 @@ class PencilNewton:
         from rmtland.free.operator_valued import free_pencil_kernels as kernels
 
         n, d = u.shape
-        z, u = np.ascontiguousarray(z), np.ascontiguousarray(u)
-        rows = self._rows(n)
+        z = np.ascontiguousarray(z)
+        rows, room, linear = self._rows(n), self._room(n), LinearEquations.empty(n, d)
+        found = NewtonPoints.start(u, len(self.arrays.constant))
+        every, pencil = np.arange(n), self.arrays
+        g, _, table = room
         with np.errstate(all="ignore"):
-            kernels.resolvents(z, u, self.arrays, rows)
-            g, table = self._values(n, rows, self.arrays, self._room(n))
-        jacobian = np.empty((n, d, d), dtype=np.complex128)
-        right, terms = np.empty((n, d, 2), dtype=np.complex128), np.empty((n, d))
-        kernels.linearised(u, rows, g, table, self.arrays, jacobian, right, terms)
-        return MatrixSystem(rows.matrices, right[..., 0], jacobian, right[..., 1], terms)
+            kernels.advance(kernels.BEGIN, n, 0, every, z, pencil, rows, g, table, linear, found)
+            self._values(n, rows, pencil, room)
+            kernels.advance(
+                kernels.LINEARISE, n, 0, every, z, pencil, rows, g, table, linear, found
+            )
+        defect, slope = linear.right[..., 0], linear.right[..., 1]
+        return MatrixSystem(rows.matrices, defect, linear.system, slope, linear.terms)
 
     def small(self, z: Complex, tau: float) -> Complex:
         """Coordinates to second order in the variables.
@@ -236,20 +249,19 @@ class PencilNewton:
 
         n, d = u.shape
         pencil = self.arrays.scaled(tau)
-        z = np.ascontiguousarray(z)
-        u = np.array(u, dtype=np.complex128)
-        rows, room = self._rows(n), self._room(n)
-        du = np.zeros((n, d), dtype=np.complex128)
-        m = np.zeros((n, *pencil.constant.shape), dtype=np.complex128)
-        status, steps, stalls = np.zeros((3, n), dtype=np.int64)
-        defects, best = np.full((2, n), np.inf)
+        z = np.array(z, dtype=np.complex128)
+        rows, room, linear = self._rows(n), self._room(n), LinearEquations.empty(1, d)
+        found = NewtonPoints.start(u, len(pencil.constant))
         active, count = np.arange(n), n
+        g, _, table = room
         with np.errstate(all="ignore"):
-            kernels.resolvents(z, u, pencil, rows)
+            kernels.advance(
+                kernels.BEGIN, n, limit, active, z, pencil, rows, g, table, linear, found
+            )
             while count:
-                g, table = self._values(count, rows, pencil, room)
+                self._values(count, rows, pencil, room)
                 count = kernels.advance(
-                    count, limit, active, z, u, rows, g, table, pencil, du, m, status, steps,
-                    defects, best, stalls,
-                )  # fmt: skip
-        return Sheet(z, u, du, m, status == kernels.ARRIVED, steps, defects)
+                    kernels.STEP, count, limit, active, z, pencil, rows, g, table, linear, found
+                )
+        accepted = found.status == kernels.ARRIVED
+        return Sheet(z, found.u, found.du, found.m, accepted, found.steps, found.defects)
