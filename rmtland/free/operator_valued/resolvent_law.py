@@ -93,7 +93,8 @@ class ResolventLaw(Law):
         for low, high in found.bands:
             x = low + (high - low) * np.sin(angles / 2) ** 2
             weights = (high - low) / 2 * np.sin(angles) * np.pi / _CERTIFICATE_NODES
-            density = np.where(np.isfinite(self._pdf(x)), self._pdf(x), 0.0) * weights
+            density = self._pdf(x)
+            density = np.where(np.isfinite(density), density, 0.0) * weights
             levels = self._cdf(x)
             total, mean = total + float(density.sum()), mean + float(density @ x)
             gain = float(levels[-1] - levels[0])

@@ -46,6 +46,7 @@ _FINE = 400
 _MIN_MASS = 1e-9
 _CUSP = 1e-11
 _SNAP = 1e-9
+_LEVEL = 1e-9  # a level of the distribution function is reached
 
 
 class Structure(NamedTuple):
@@ -337,9 +338,10 @@ class SupportSearch:
 
     def _gaps_at_ranks(self, x: Real, inside: Logical) -> list[tuple[float, bool]]:
         """Points in gaps, where the distribution function has the value of a rank."""
-        level = self.seen(x).level
-        usable = ~np.isnan(level)
-        x, inside, level = x[usable], inside[usable], level[usable]
+        seen = self.seen(x)
+        usable = ~np.isnan(seen.level)
+        x, level, density = x[usable], seen.level[usable], seen.density[usable]
+        inside = inside[usable]
         ranks = np.array(small_ranks(self._ranks))
         if not ranks.size or x.size < 2:
             return []
@@ -347,26 +349,37 @@ class SupportSearch:
         held = (right > 0) & (right < x.size)
         ranks, right = ranks[held], right[held]
         held = inside[right] & inside[right - 1]
-        ranks, low, high = ranks[held], x[right[held] - 1], x[right[held]]
+        ranks, right = ranks[held], right[held]
+        # Place, level and density at both ends
+        ends = np.array([[x[i], level[i], density[i] / np.pi] for i in (right - 1, right)])
         found = []
         for _ in range(14):
             if not ranks.size:
                 break
-            nodes = low[:, None] + (high - low)[:, None] * np.arange(1, 8) / 8
+            nodes = _crossings(ends, ranks)
             seen = self.seen(nodes.ravel())
-            out = ~seen.inside.reshape(nodes.shape)
+            inner = seen.inside.reshape(nodes.shape)
             levels = np.where(np.isnan(seen.level), -1.0, seen.level).reshape(nodes.shape)
-            hit = out.any(axis=1)
-            found += [
-                (float(row[np.argmax(o)]), False)
-                for row, o in zip(nodes, out, strict=True)
-                if o.any()
-            ]
-            place = (levels < ranks[:, None]).sum(axis=1)
-            padded = np.column_stack([low, nodes, high])
-            rows = np.arange(ranks.size)
-            low, high = padded[rows, place], padded[rows, place + 1]
-            ranks, low, high = ranks[~hit], low[~hit], high[~hit]
+            heights = seen.density.reshape(nodes.shape) / np.pi
+            open_ = np.ones(ranks.size, dtype=np.bool_)
+            for i in range(ranks.size):
+                if not inner[i].all():
+                    found.append((float(nodes[i, np.argmin(inner[i])]), False))
+                    open_[i] = False
+                    continue
+                # A level that is reached where the density is not small is reached nowhere else.
+                near = int(np.argmin(np.abs(levels[i] - ranks[i])))
+                height, sides = heights[i, near], ends[:, 2, i]
+                steady = np.abs(sides - height).max() <= 0.3 * height < np.inf
+                if steady and abs(levels[i, near] - ranks[i]) <= _LEVEL:
+                    open_[i] = False
+                    continue
+                place = int(np.searchsorted(levels[i], ranks[i]))
+                if place > 0:
+                    ends[0, :, i] = nodes[i, place - 1], levels[i, place - 1], heights[i, place - 1]
+                if place < nodes.shape[1]:
+                    ends[1, :, i] = nodes[i, place], levels[i, place], heights[i, place]
+            ranks, ends = ranks[open_], ends[:, :, open_]
         return found
 
     def _edge(self, first: float, second: float) -> float:
@@ -498,6 +511,24 @@ class SupportSearch:
                 f"masses do not make a law: atoms {found.atoms}, bands {found.bands} with masses "
                 f"{rises.tolist()}; take another route, or perturb a coefficient"
             )
+
+
+def _crossings(ends: Real, ranks: Real) -> Real:
+    """Where a level may be reached, or a gap lie, between places (n, 4), in ascending order.
+
+    By Newton's method from either end, in the middle of the gap if the density falls to both its
+    edges like a root, and in the middle. `ends`, shape (2, 3, n), has places, levels, densities.
+    """
+    (low, below, left), (high, above, right) = ends
+    with np.errstate(all="ignore"):
+        ahead, back = (ranks - below) / left, (above - ranks) / right
+    guesses = np.array([
+        low + ahead, high - back, (low + 1.5 * ahead + high - 1.5 * back) / 2, (low + high) / 2,
+    ])  # fmt: skip
+    margin = 0.02 * (high - low)
+    inner = (guesses > low) & (guesses < high)
+    guesses = np.where(inner, guesses, (low + high) / 2 + margin * np.arange(-2, 2)[:, None])
+    return np.sort(guesses.T, axis=1)
 
 
 def without_turns(levels: Real) -> Real:

@@ -69,7 +69,11 @@ def solve_or_nan(matrices: Any, right: Any) -> Any:
 
 
 def eigenvalues_or_nan(matrices: Any) -> Any:
-    """Eigenvalues of matrices (n, r, r)."""
+    """Eigenvalues of matrices (n, r, r); by formula where r <= 2."""
+    if matrices.shape[-1] == 1:
+        return matrices[:, 0].astype(np.complex128)
+    if matrices.shape[-1] == 2:
+        return np.stack(_two_eigenvalues(matrices.astype(np.complex128)), axis=-1)
     return _each(np.linalg.eigvals, matrices, shape=matrices.shape[1:2], dtype=np.complex128)
 
 
@@ -81,6 +85,8 @@ def hermitian_eigenvalues_or_nan(matrices: Any) -> Any:
 def eigensystem_or_nan(matrices: Any) -> tuple[Any, Any]:
     """Eigenvalues (n, r) and eigenvectors (n, r, r) of matrices."""
     size = matrices.shape[-1]
+    if size == 2:
+        return _two_eigenvectors(matrices.astype(np.complex128))
 
     def both(a: Any) -> Any:
         values, vectors = np.linalg.eig(a)
@@ -88,3 +94,31 @@ def eigensystem_or_nan(matrices: Any) -> tuple[Any, Any]:
 
     found = _each(both, matrices, shape=(size + 1, size), dtype=np.complex128)
     return found[:, 0], found[:, 1:]
+
+
+def _two_eigenvalues(matrices: Any) -> tuple[Any, Any]:
+    """Eigenvalues of matrices (n, 2, 2), the larger modulus first."""
+    a, b, c, d = (matrices[:, i, j] for i in range(2) for j in range(2))
+    with np.errstate(all="ignore"):
+        middle, half = (a + d) / 2, (a - d) / 2
+        root = np.sqrt(half * half + b * c)
+        root = np.where((middle * root.conj()).real < 0, -root, root)
+        return middle + root, middle - root
+
+
+def _two_eigenvectors(matrices: Any) -> tuple[Any, Any]:
+    """Eigenvalues and eigenvectors of norm 1 of matrices (n, 2, 2)."""
+    a, b, c, d = (matrices[:, i, j] for i in range(2) for j in range(2))
+    values = np.stack(_two_eigenvalues(matrices), axis=-1)
+    vectors = np.empty(matrices.shape, dtype=np.complex128)
+    with np.errstate(all="ignore"):
+        for i in range(2):
+            value = values[:, i]
+            # Both are eigenvectors, unless they are 0.
+            first, second = np.stack([b, value - a]), np.stack([value - d, c])
+            larger = np.abs(first).sum(axis=0) >= np.abs(second).sum(axis=0)
+            vector = np.where(larger, first, second)
+            length = np.sqrt((np.abs(vector) ** 2).sum(axis=0))
+            unit = np.where(length == 0, np.eye(2)[:, i, None], vector / length)
+            vectors[:, :, i] = unit.T
+    return values, vectors
