@@ -245,4 +245,4 @@ class FreePencil(ResolventEquation):
 
 def _largest(blocks: Complex) -> Real:
     """Largest real or imaginary part of an entry of matrices (n, r, r)."""
-    return np.maximum(np.abs(blocks.real), np.abs(blocks.imag)).max(axis=(1, 2))
+    return np.asarray(np.maximum(np.abs(blocks.real), np.abs(blocks.imag)).max(axis=(1, 2)))

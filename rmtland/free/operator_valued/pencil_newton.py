@@ -83,7 +83,7 @@ class Sheet(NamedTuple):
         Sheet
             Copies.
         """
-        return Sheet(*(array[index] for array in self))
+        return Sheet(*(array[index] for array in self))  # type: ignore[arg-type]
 
     def put(self, index: Integer | Logical, other: Sheet) -> None:
         """Replace the solutions at some of the points.
@@ -112,7 +112,7 @@ class Sheet(NamedTuple):
             The solutions of both that were accepted.
         """
         kept = [sheet.take(sheet.accepted) for sheet in (self, other)]
-        both = Sheet(*(np.concatenate(pair) for pair in zip(*kept, strict=True)))
+        both = Sheet(*map(np.concatenate, zip(*kept, strict=True)))
         return both.take(np.argsort(both.z.real, kind="stable"))
 
 
