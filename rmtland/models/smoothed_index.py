@@ -1,16 +1,23 @@
 r"""The index of a law that is known above the real axis only.
 
-With the distribution function seen from a height and the mass that a height sees at zero,
+With the logarithmic potential L and G = L' seen from a height, and the mass that it sees at zero,
 
 .. math::
-    F_\eta = 1 - \tfrac1\pi \operatorname{Im} L(i \eta), \qquad
+    F_\eta = 1 - \tfrac1\pi \operatorname{Im} (L(i \eta) - i \eta G(i \eta)), \qquad
     a_\eta = -\eta \operatorname{Im} G(i \eta),
 
-half an atom at zero is in the limit of the one, all of it in that of the other: the mass strictly
-below zero is the limit of :math:`F_\eta - a_\eta/2`, which differs from it by a multiple of eta
-where the density is smooth. Heights fall by factors of 4 from a hundredth of the scale of the law,
-whatever that is, until extrapolating two neighbours to zero no longer changes anything: eigenvalues
-that crowd next to zero are told from an atom at zero, as far as the heights reach.
+half an atom at zero is in the limit of the one, all of it in that of the other. An eigenvalue x
+enters F_eta with an error k(|x|/eta), of the sign of x, and a_eta with q(|x|/eta), where
+
+.. math::
+    k(t) = \tfrac1\pi \arctan \tfrac1t - \tfrac1\pi \frac{t}{1 + t^2} \le \tfrac12 q(t), \qquad
+    q(t) = \frac1{1 + t^2} .
+
+Where the atom is known, the mass strictly below zero is therefore F_eta less half the atom, within
+half of what a height sees besides the atom: a bound that holds at every single height, whatever
+crowds next to zero. Where it is not known, all that is seen counts as one. Heights fall by factors
+of 4 from a hundredth of the scale of the law until that bound, or what two changes leave open,
+is small.
 
 Examples
 --------
@@ -39,12 +46,17 @@ _RATIO = 4.0
 _HEIGHTS = 16
 _SETTLED = 3e-6
 _UNKNOWN = 1e-2
+_SLOWEST = 0.95  # ratio of changes from which nothing is concluded
 
 
 def index_from_above(
-    solve: Callable[[Complex], Solution], cdf_above: Callable[[Complex], Real], scale: float
+    solve: Callable[[Complex], Solution],
+    cdf_above: Callable[[Complex], Real],
+    scale: float,
+    *,
+    atom: Solution | None = None,
 ) -> Solution:
-    """Mass strictly below zero, extrapolated from heights, with its error.
+    """Mass strictly below zero, seen from heights, with its error.
 
     Parameters
     ----------
@@ -54,6 +66,8 @@ def index_from_above(
         1 - Im L/pi at such points.
     scale : float
         Root mean square of the law, > 0; 0 for the point mass at 0.
+    atom : Solution, optional
+        Mass at zero with its error; what the lowest height sees there by default.
 
     Returns
     -------
@@ -64,34 +78,47 @@ def index_from_above(
     if not scale:
         zero = np.zeros(())
         return Solution(zero, Status.CONVERGED, zero, np.zeros((), dtype=np.int64), zero)
-    height, last, guess, used = _FIRST * scale, np.nan, np.nan, 0
-    changes = [np.inf]
+    mass, doubt = (0.0, 0.0) if atom is None else (float(atom.value), float(np.asarray(atom.error)))
+    height, used = _FIRST * scale, 0
+    levels: list[float] = []
+    bound, left, slip = np.inf, np.inf, 0.0
     for _ in range(_HEIGHTS):
         z = np.array([1j * height])
         try:
             seen = solve(z)
             if not seen.converged:
                 break
-            level = float(cdf_above(z)[0]) + height * complex(seen.value[0]).imag / 2
+            g = complex(seen.value[0])
+            level = float(cdf_above(z)[0]) + height * g.real / np.pi
         except ConvergenceError:
             break
         used += 1
-        before, guess = guess, (_RATIO * level - last) / (_RATIO - 1) if used > 1 else level
-        if used > 2:
-            changes.append(abs(guess - before))
-            if max(changes[-2:]) < _SETTLED:
-                break
-        last, height = level, height / _RATIO
-    # what two neighbouring changes leave open: they fall at least like a root of the height
-    error = 2 * max(changes[-2:]) if len(changes) > 2 else np.inf
-    value = float(np.clip(guess, 0.0, 1.0)) if used else np.nan
+        crowd = max(-height * g.imag - mass, 0.0)
+        levels.append(level - (mass + crowd * (atom is None)) / 2)
+        if used > 1:  # both levels are within their bounds, if the potential is right
+            slip = max(slip, abs(levels[-1] - levels[-2]) - bound - crowd / 2)
+        bound, left = crowd / 2, _left_open(levels)
+        if min(bound, left) < _SETTLED:
+            break
+        height /= _RATIO
+    error = max(min(bound, left), slip) + doubt / 2
     return Solution(
-        np.array(value),
+        np.array(float(np.clip(levels[-1], 0.0, 1.0)) if used else np.nan),
         Status.CONVERGED if error < _UNKNOWN else Status.NOT_CONVERGED,
         np.array(height / scale),
         np.array(used),
         np.array(error + 1e-8),
     )
+
+
+def _left_open(levels: list[float]) -> float:
+    """What changes that fall like a power of the height leave open; twice it, to be safe."""
+    if len(levels) < 3:
+        return np.inf
+    last, before = abs(levels[-1] - levels[-2]), abs(levels[-2] - levels[-3])
+    last = max(last, before / _RATIO**2)
+    ratio = max(last / before, 0.5) if before else 0.5
+    return 2 * last * ratio / (1 - ratio) if ratio < _SLOWEST else np.inf
 
 
 def trusted_index(found: Solution) -> float:

@@ -32,6 +32,7 @@ from rmtland.free.operator_valued.resolvent_equation import upper_log
 from rmtland.models.dyson.fixed_points import DEPTH, STEPS, FixedPoint, anderson
 from rmtland.models.dyson.free_slopes import FreeSlopes
 from rmtland.models.dyson.half_plane import inverse, is_lower, log_determinant
+from rmtland.models.dyson.null_space import input_basis, input_rank
 from rmtland.models.dyson.trace_quadrature import gauss_rule
 from rmtland.typing import Complex, Real
 
@@ -161,8 +162,24 @@ class BlockEquation:
         sigma = self.second_layer
         return np.asarray(np.diagonal(sigma) if sigma.ndim == 2 and self.by_unit else sigma)
 
+    @cached_property
+    def bases(self) -> Real | None:
+        """Bases of the inputs by unit, None where every unit sees all of them.
+
+        A unit that is active on few samples sees a part of the space only. In a basis whose first
+        vectors span it, what lies outside is exactly zero, and does not mix by rounding with the
+        part of M_b of the size 1/z that belongs to it.
+        """
+        n1, n0, _ = self._sizes
+        active = self.slopes != 0
+        if self.bends is not None:
+            active = active | (self.bends != 0)
+        if active.sum(axis=1).min() >= n0 and input_rank(self.x) == n0:
+            return None
+        return np.stack([input_basis(self.x[row]) for row in active])
+
     def scaled_samples(self, units: slice) -> Real:
-        """D_j,mu x_mu,k, shape (k, n0, m).
+        """D_j,mu x_mu,k, shape (k, n0, m); inputs in the basis of the unit where it has one.
 
         Parameters
         ----------
@@ -175,11 +192,17 @@ class BlockEquation:
         """
         if self._chunk == len(self.features):
             return self._scaled_samples[units]
-        return np.asarray(self.slopes[units, None, :] * self.x.T[None])
+        return self._rays(units)
 
     @cached_property
     def _scaled_samples(self) -> Real:
-        return np.asarray(self.slopes[:, None, :] * self.x.T[None])
+        return self._rays(slice(None))
+
+    def _rays(self, units: slice) -> Real:
+        inputs = self.x.T[None]
+        if self.bases is not None:
+            inputs = self.bases[units].swapaxes(1, 2) @ inputs
+        return np.asarray(self.slopes[units, None, :] * inputs)
 
     @cached_property
     def gram(self) -> Real:
@@ -201,7 +224,10 @@ class BlockEquation:
         if self.bends is None:
             return None
         m = self.features.shape[1]
-        return np.array([(self.x.T * (row / m)) @ self.x for row in self.bends])
+        center = np.array([(self.x.T * (row / m)) @ self.x for row in self.bends])
+        if self.bases is None:
+            return center
+        return np.asarray(self.bases.swapaxes(1, 2) @ center @ self.bases)
 
     def _chunks(self) -> Iterator[slice]:
         n1 = self.features.shape[0]
@@ -294,6 +320,24 @@ class BlockEquation:
         n1, _, m = self._sizes
         size = m if self.has_outer else 0
         return y[: n1 * n1].reshape(n1, n1), y[n1 * n1 :].reshape(size, size)
+
+    def weights(self, y: Complex) -> Real:
+        """Weights of a state by its diagonal: 1/sqrt(|M_jj M_kk|).
+
+        Near the axis null directions have entries of the size 1/z beside others of the size 1,
+        whose changes would not be seen.
+
+        Parameters
+        ----------
+        y : ndarray of complex
+            A packed state.
+
+        Returns
+        -------
+        ndarray of float
+        """
+        rows = [1 / np.sqrt(np.abs(np.diagonal(m))) for m in self._unpacked(y)]
+        return np.concatenate([np.outer(row, row).ravel() for row in rows])
 
     def in_half_plane(self, y: Complex) -> bool:
         """Whether the diagonals lie in the lower half-plane.
@@ -420,20 +464,25 @@ class BlockEquation:
         steps = 0
         if not self.by_unit:
             if start is None:
-                y = anderson(self._units, z, y, 1e-3)[0]
+                y = anderson(self._units, z, y, 1e-3, weights=self.weights)[0]
             last = np.inf
             for _ in range(limit):
                 new, blocks = self.apply(z, y)
                 steps += 1
-                size = float(np.linalg.norm(new - y) / np.linalg.norm(y))
+                scale = self.weights(y)
+                size = float(np.linalg.norm(scale * (new - y)) / np.linalg.norm(scale * y))
                 if size <= tolerance:
                     return FixedPoint(new, blocks, steps, size, self._is_physical(blocks))
                 if not size <= last / 2:
                     break
                 last = size
                 source = new - self._units.apply(z, y)[0]
-                y = anderson(self._units, z, y, 0.05 * size, source=source)[0]
-        y, blocks, more, size = anderson(self, z, y, tolerance, limit=limit)
+                y = anderson(
+                    self._units, z, y, 0.05 * size, source=source, weights=self.weights
+                )[0]
+        y, blocks, more, size = anderson(
+            self, z, y, tolerance, limit=limit, weights=self.weights
+        )
         good = size <= tolerance and self._is_physical(blocks)
         return FixedPoint(y, blocks, steps + more, size, good)
 

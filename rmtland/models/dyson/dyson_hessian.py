@@ -106,6 +106,7 @@ from rmtland.models.dyson.covariances import covariance_of, second_layer_of
 from rmtland.models.dyson.fixed_points import STEPS, FixedPoint, SolvedStates, solve_along
 from rmtland.models.dyson.free_slopes import FreeSlopes
 from rmtland.models.dyson.gaussian_hessians import sampled_eigenvalues
+from rmtland.models.dyson.null_space import atom_at_zero
 from rmtland.models.dyson.of_network import first_layer_fields, point_fields
 from rmtland.models.dyson.tabulated import TabulatedLaw, tabulated_law
 from rmtland.models.far_field import variance_from_above
@@ -732,10 +733,20 @@ class DysonHessian(SpectralModel):
             error,
         )
 
+    def atom_at_zero(self) -> Solution:
+        """Mass of the law at zero, k/P for k null directions, with its error.
+
+        Returns
+        -------
+        Solution
+            `value` and `error` as arrays of shape (), see `rmtland.models.dyson.null_space`.
+        """
+        return atom_at_zero(self)
+
     def solve_index(self) -> Solution:
         """Fraction of negative eigenvalues with its error, from heights that fall to zero.
 
-        The atom at zero, -eta Im G(i eta) in the limit, is no part of it.
+        The atom at zero (`atom_at_zero`) is no part of it.
 
         Returns
         -------
@@ -750,6 +761,7 @@ class DysonHessian(SpectralModel):
             lambda z: self.solve(z, throw=False, states=states),
             lambda z: self.cdf_above(z, states=states),
             float(np.hypot(self.mean(), np.sqrt(self.var()))),
+            atom=self.atom_at_zero(),
         )
 
     def index(self) -> float:

@@ -24,12 +24,19 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from rmtland.typing import Complex
+from rmtland.typing import Complex, Real
 
-__all__ = ["DEPTH", "STEPS", "DysonEquation", "FixedPoint", "SolvedStates", "anderson",
-           "solve_along"]  # fmt: skip
+__all__ = [
+    "DEPTH",
+    "STEPS",
+    "DysonEquation",
+    "FixedPoint",
+    "SolvedStates",
+    "anderson",
+    "solve_along",
+]
 
-DEPTH = 6
+DEPTH = 16
 """Number of past steps that Anderson acceleration combines."""
 
 STEPS = 400
@@ -154,6 +161,7 @@ def anderson(
     *,
     source: Any = 0.0,
     limit: int = STEPS,
+    weights: Callable[[Complex], Real] | None = None,
 ) -> tuple[Complex, Any, int, float]:
     """Solve y = F(y) + source.
 
@@ -171,22 +179,32 @@ def anderson(
         Added to F.
     limit : int
         Largest number of steps.
+    weights : callable, optional
+        Weights of the components of a state, in which changes are measured; ones by default.
 
     Returns
     -------
     tuple
         The state, its blocks, the number of steps, and the last relative change.
     """
+    depth = min(DEPTH, y.size + 5)
     best, size, blocks = np.inf, np.inf, None
-    combined = np.empty((DEPTH, y.size), dtype=np.complex128)  # changes of y + f
-    changes = np.empty_like(combined)  # changes of f
-    normal = np.zeros((DEPTH, DEPTH), dtype=np.complex128)
+    combined = np.empty((depth, y.size), dtype=np.complex128)  # changes of y + f
+    changes = np.empty_like(combined)  # changes of f, weighted
+    normal = np.zeros((depth, depth), dtype=np.complex128)
     kept = 0  # of the rows above; the oldest is overwritten
     last: tuple[Complex, Complex] | None = None
+    scale: Any = 1.0
     for step in range(1, limit + 1):
         value, blocks = equation.apply(z, y)
         f = value + source - y
-        size = float(np.linalg.norm(f) / np.linalg.norm(y))
+        if weights is not None:
+            now = weights(y)
+            if step == 1 or not (now < 4 * scale).all() or not (scale < 4 * now).all():
+                scale, kept, last = now, 0, None
+            size = float(np.linalg.norm(now * f) / np.linalg.norm(now * y))
+        else:
+            size = float(np.linalg.norm(f) / np.linalg.norm(y))
         if not np.isfinite(size):
             return y, blocks, step, np.inf
         if size <= tolerance:
@@ -195,20 +213,21 @@ def anderson(
             kept = 0
         best = min(best, size)
         if last is not None:
-            row = kept % DEPTH
+            row = kept % depth
             np.subtract(f, last[1], out=changes[row])
             np.subtract(y, last[0], out=combined[row])
             combined[row] += changes[row]
+            changes[row] *= scale
             kept += 1
-            used = min(kept, DEPTH)
+            used = min(kept, depth)
             products = changes[:used] @ changes[row].conj()
             normal[row, :used], normal[:used, row] = products, products.conj()
         last = (y, f)
         new = y + f / 2
         if last is not None and kept:
-            used = min(kept, DEPTH)
+            used = min(kept, depth)
             shift = 1e-14 * np.trace(normal[:used, :used]).real * np.eye(used)
-            right = changes[:used].conj() @ f
+            right = changes[:used].conj() @ (scale * f)
             gamma = np.linalg.solve(normal[:used, :used] + shift, right)
             trial = y + f - gamma @ combined[:used]
             if equation.in_half_plane(trial):

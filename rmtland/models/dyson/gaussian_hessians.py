@@ -82,22 +82,36 @@ def sampled_eigenvalues(model: GaussianHessian, generator: np.random.Generator) 
     return np.asarray(np.linalg.eigvalsh(drawn_hessian(model, generator)), dtype=np.float64)
 
 
-def drawn_hessian(model: GaussianHessian, generator: np.random.Generator) -> Real:
+def drawn_hessian(
+    model: GaussianHessian,
+    generator: np.random.Generator,
+    *,
+    inputs: Real | None = None,
+    apart: bool = False,
+) -> Real:
     """Draw one matrix: H, H0 or H1, by `part_name`.
 
     Parameters
     ----------
     model, generator
         As for `sampled_eigenvalues`.
+    inputs : ndarray, shape (n1, n0, m), optional
+        Inputs that each unit sees, in coordinates of its own; the samples by default.
+    apart : bool
+        Whether every hidden unit has residuals of its own, and weights of the second layer that
+        are independent of the others': the ensemble of coupling "units".
 
     Returns
     -------
     ndarray, shape (parameter_count, parameter_count)
     """
     (n1, m), n0, n2 = model.features.shape, model.x.shape[1], model.outputs
-    second = times_root(model.second_layer, generator.normal(size=(n1, n2))).T
-    e = generator.normal(size=(n2, m))
-    rays = (model.slopes[:, None, :] * model.x.T[None]).reshape(n1 * n0, m)
+    sigma = model.second_layer
+    if apart and sigma.ndim == 2:
+        sigma = np.diagonal(sigma)
+    second = times_root(sigma, generator.normal(size=(n1, n2))).T
+    seen = model.x.T[None] if inputs is None else inputs
+    rays = (model.slopes[:, None, :] * seen).reshape(n1 * n0, m)
     inner = np.zeros((n1 * n0, n1 * n0))
     across = np.zeros((n1, n0, n2, n1))
     outer = np.zeros((n1, n1))
@@ -108,15 +122,21 @@ def drawn_hessian(model: GaussianHessian, generator: np.random.Generator) -> Rea
         across += second.T[:, None, :, None] * mixed
         outer += model.features @ model.features.T / m
     if model.part_name != "gauss_newton":
-        e = times_root(model.residual_weights, e.T).T
-        if model.output_weights is not None:
-            e = times_root(model.output_weights, e)
+        e = generator.normal(size=(n1 if apart else 1, n2, m))
+        e = np.stack([_correlated(model, one) for one in e]) * (np.sqrt(2 * model.epsilon) / m)
         units = np.arange(n1)
-        blocks = (rays @ (e.T * np.sqrt(2 * model.epsilon) / m)).reshape(n1, n0, n2)
+        blocks = rays.reshape(n1, n0, m) @ e.swapaxes(1, 2)
         across[units, :, :, units] += blocks
         if model.bends is not None:
             diagonal = inner.reshape(n1, n0, n1, n0)
             for j, row in enumerate(model.bends):
-                diagonal[j, :, j, :] += (model.x.T * (row / m)) @ model.x
+                here = seen[0 if inputs is None else j]
+                diagonal[j, :, j, :] += (here * (row / m)) @ here.T
     side = across.reshape(n1 * n0, n2 * n1)
     return np.block([[inner, side], [side.T, np.kron(np.eye(n2), outer)]])
+
+
+def _correlated(model: GaussianHessian, e: Real) -> Real:
+    """Give iid residuals, shape (n2, m), their covariance."""
+    e = times_root(model.residual_weights, e.T).T
+    return e if model.output_weights is None else times_root(model.output_weights, e)

@@ -60,12 +60,18 @@ def inverse(w: Complex) -> Complex:
     Returns
     -------
     ndarray of complex, shape (..., n, n)
+        NaN throughout if one of them is singular.
     """
-    return np.asarray(np.linalg.inv(w), dtype=np.complex128)
+    try:
+        return np.asarray(np.linalg.inv(w), dtype=np.complex128)
+    except np.linalg.LinAlgError:
+        return np.full(w.shape, np.nan, dtype=np.complex128)
 
 
 def is_lower(m: Complex) -> bool:
     """Whether the imaginary part of a matrix is negative semi-definite, up to rounding.
+
+    Rows are scaled to a diagonal of moduli 1 before.
 
     Parameters
     ----------
@@ -76,8 +82,10 @@ def is_lower(m: Complex) -> bool:
     -------
     bool
     """
-    h = (m.conj().T - m) / 2j
-    h[np.diag_indices(len(h))] += 1e-8 * np.abs(m).max()
+    scale = 1 / np.sqrt(np.abs(np.diagonal(m)))
+    even = m * scale[:, None] * scale
+    h = (even.conj().T - even) / 2j
+    h[np.diag_indices(len(h))] += 1e-8 * np.abs(even).max()
     try:
         np.linalg.cholesky(h)
     except np.linalg.LinAlgError:
