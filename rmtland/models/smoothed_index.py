@@ -112,7 +112,7 @@ def index_from_above(
 
 
 def _left_open(levels: list[float]) -> float:
-    """What changes that fall like a power of the height leave open; twice it, to be safe."""
+    """Return twice what changes that fall like a power of the height leave open."""
     if len(levels) < 3:
         return np.inf
     last, before = abs(levels[-1] - levels[-2]), abs(levels[-2] - levels[-3])

@@ -170,7 +170,7 @@ class BlockEquation:
         vectors span it, what lies outside is exactly zero, and does not mix by rounding with the
         part of M_b of the size 1/z that belongs to it.
         """
-        n1, n0, _ = self._sizes
+        n0 = self.x.shape[1]
         active = self.slopes != 0
         if self.bends is not None:
             active = active | (self.bends != 0)
@@ -477,12 +477,8 @@ class BlockEquation:
                     break
                 last = size
                 source = new - self._units.apply(z, y)[0]
-                y = anderson(
-                    self._units, z, y, 0.05 * size, source=source, weights=self.weights
-                )[0]
-        y, blocks, more, size = anderson(
-            self, z, y, tolerance, limit=limit, weights=self.weights
-        )
+                y = anderson(self._units, z, y, 0.05 * size, source=source, weights=self.weights)[0]
+        y, blocks, more, size = anderson(self, z, y, tolerance, limit=limit, weights=self.weights)
         good = size <= tolerance and self._is_physical(blocks)
         return FixedPoint(y, blocks, steps + more, size, good)
 

@@ -196,7 +196,8 @@ def anderson(
     last: tuple[Complex, Complex] | None = None
     scale: Any = 1.0
     for step in range(1, limit + 1):
-        value, blocks = equation.apply(z, y)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            value, blocks = equation.apply(z, y)
         f = value + source - y
         if weights is not None:
             now = weights(y)

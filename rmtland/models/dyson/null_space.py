@@ -10,7 +10,7 @@ k = P less the (inner) rank of the matrix over the free skew field. It is at mos
 eigenvalues of one matrix drawn with Gaussian entries, and mostly equal to it: fewer samples than
 inputs, dead units, one unit, H0 and H1 alone, no residuals. As
 :math:`-\eta \operatorname{Im} G(i \eta)` falls with eta and is never below the atom, the equation
-itself tells where k is smaller (slopes that are constant over an odd number of units, and the like).
+itself tells where k is smaller, as it is for constant slopes of an odd number of units.
 
 The rank does not depend on the size of the entries: it is counted with inputs replaced, unit by
 unit, by an orthonormal basis of those on which the unit is active, and with H1 as large as H0.
@@ -57,7 +57,8 @@ _SEED = 0x5EED
 _HEIGHTS = 12
 _FALL = 6.0
 _ROUNDING = 0.01
-_NEAR = 0.25  # eigenvalues that may be seen besides those at zero
+_CONFIRMED = 2e-3  # eigenvalues seen besides those at zero
+_NEAR = 0.25  # of them at the lowest height
 _EMPTY = 1e-4  # mass that a height sees where there is no atom
 _UNKNOWN = 1e-2
 
@@ -143,7 +144,7 @@ def _scaled(array: Real) -> Real:
 
 
 def _whitened(x: Real, active: Real) -> Real:
-    """Inputs in a basis in which the active ones are orthonormal, shape (n0, m)."""
+    """Express inputs in a basis in which the active ones are orthonormal, shape (n0, m)."""
     white = np.zeros_like(x.T)
     if active.any():
         _, sizes, rows = np.linalg.svd(x[active], full_matrices=False)
@@ -169,7 +170,7 @@ def atom_at_zero(model: Any) -> Solution:
     if model.coupling == "free_slopes" or model.parameter_count > LARGEST:
         return _extrapolated(model)
     count, doubt = null_count(model)
-    if 0 < count + doubt and count < model.parameter_count:
+    if count + doubt > 0 and count < model.parameter_count:
         return _confirmed(model, count, doubt)
     zero, value = np.zeros(()), np.array(count / model.parameter_count)
     return Solution(value, Status.CONVERGED, zero, np.zeros((), dtype=np.int64), zero)
@@ -179,7 +180,7 @@ def _confirmed(model: Any, count: int, doubt: int) -> Solution:
     """Compare a number of zero eigenvalues with what the equation sees from heights that fall."""
     size = model.parameter_count
     height = 1e-3 * float(np.hypot(model.mean(), np.sqrt(model.var())))
-    steps, excess, last = 0, np.inf, np.inf
+    steps, excess = 0, np.inf
     states = SolvedStates()
     while steps < _HEIGHTS:
         solution = model.solve(1j * height, throw=False, states=states)
@@ -189,8 +190,8 @@ def _confirmed(model: Any, count: int, doubt: int) -> Solution:
         seen = -height * complex(solution.value).imag * size
         if seen < count - _ROUNDING:  # the free elements have a kernel of smaller dimension
             count = int(seen + _ROUNDING)
-        last, excess = excess, seen - count
-        if max(last, excess) < _NEAR:  # twice: it may pass on its way down
+        excess = seen - count
+        if excess < _CONFIRMED:
             break
         height /= _FALL
     error = max(doubt, excess if excess >= _NEAR else 0.0) / size

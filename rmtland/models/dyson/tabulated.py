@@ -6,8 +6,9 @@ potential gives the distribution function convolved with a Cauchy law,
 Here F is continued from one height to the axis, :math:`F(x) \approx 1 - \operatorname{Im}
 (L(z) - i \eta G(z))/\pi` at :math:`z = x + i \eta` with an error of order eta^2, at points that are
 added where interpolation between the others fails, and made a law of piecewise constant density. At
-square-root edges the first piece of a band follows :math:`(x - e)^{3/2}`; a point mass at zero is
-found by :math:`-\eta \operatorname{Im} G(i \eta)`, and its Cauchy tail is taken off before.
+square-root edges the first piece of a band follows :math:`(x - e)^{3/2}`. The point mass at zero is
+that of `rmtland.models.dyson.null_space`, and its Cauchy tail is taken off before; where
+eigenvalues crowd next to zero, heights fall with the distance from it.
 
 A point where the hidden units are coupled costs several times one where they are not
 (`DysonHessian.coupling`), and the difference of the two distribution functions is small and
@@ -15,12 +16,8 @@ smooth: with `anchors` the table is made without the coupling, and the differenc
 that many points and interpolated as a function of the level.
 
 `error` is the sum of what was seen: where points were solved after they had been predicted by
-interpolation, where half the height was solved too, and at anchors predicted by the others.
-
-References
-----------
-.. [1] F. N. Fritsch and R. E. Carlson, Monotone piecewise cubic interpolation, SIAM J. Numer. Anal.
-       17 (1980) 238-246.
+interpolation, where the law was compared with the equation at a lower height, and at anchors
+predicted by the others.
 
 Examples
 --------
@@ -37,7 +34,6 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -45,6 +41,7 @@ from scipy.interpolate import PchipInterpolator
 
 from rmtland.arguments import count, finite, points as points_of, positive
 from rmtland.models.dyson.fixed_points import SolvedStates
+from rmtland.models.dyson.table_pieces import pieces_of
 from rmtland.models.dyson.tabulated_law import TabulatedLaw
 from rmtland.models.far_field import root_mean_square
 from rmtland.solution import ConvergenceError, Solution
@@ -54,11 +51,17 @@ __all__ = ["Progress", "TabulatedLaw", "table_memory", "tabulated_law"]
 
 Progress = Callable[[int, int], object]
 
-_CELLS = 24
-"""Pieces of constant density between two points of the table."""
+_CROWDED = 1e-3
+"""Mass next to zero that only a lower height sees, from which it is resolved."""
 
-_EMPTY = 1e-4
-"""Mass below which an interval of the table may be a gap."""
+_SEEN = 2e-4
+"""Mass next to zero down to which it is."""
+
+_FALL = 4.0
+_FALLS = 12
+_CHECKED = 12  # points at which the law is compared with the equation
+_ROUNDS, _GOOD = 3, 2e-2  # how often, unless the largest difference is below
+_REACH = 20.0  # of the points that lead to zero, in heights
 
 _TOLERANCE = 1e-4
 """Of states: the distribution function, stationary at the solution, has its square for an error."""
@@ -82,10 +85,16 @@ class Equation(Protocol):
 
     def with_coupling(self, coupling: str) -> Self: ...
 
+    def atom_at_zero(self) -> Solution: ...
+
     def solve(
-        self, z: ArrayLike, *, tolerance: float = ..., throw: bool = ...,
+        self,
+        z: ArrayLike,
+        *,
+        tolerance: float = ...,
+        throw: bool = ...,
         states: SolvedStates | None = ...,
-    ) -> Solution: ...  # fmt: skip
+    ) -> Solution: ...
 
     def potential_and_transform(
         self, z: ArrayLike, *, tolerance: float = ..., states: SolvedStates | None = ...
@@ -110,7 +119,8 @@ def tabulated_law(
     model : DysonHessian
         The equation.
     points : int
-        Points of the table at most, at least 20; each is solved at one height.
+        Points of the table at most, at least 20, besides those that lead to a crowd at zero and
+        those at which it is checked; each is solved at one height.
     limits : (float, float), optional
         Where to look for the spectrum at first; found from the moments by default.
     first : array_like of float, optional
@@ -145,15 +155,23 @@ def tabulated_law(
     wanted = None if anchors is None else count("anchors", anchors, least=6)
     positive("tolerance", tolerance)
     light = model if wanted is None else model.with_coupling("units")
-    table = _Table(light, most + (wanted or 0), progress)
+    table = _Table(light, most + _CHECKED + (wanted or 0), progress)
     low, high = table.span(limits)
     if eta is None:
         eta = table.height(low, high)
     table.eta = positive("eta", eta)
-    table.atom = table.mass_at_zero(model)
+    atom = model.atom_at_zero()
+    table.atom = float(atom.value)
+    if table.atom == 1:
+        raise ConvergenceError(
+            "all eigenvalues are zero: the law is the point mass at 0, and there is no table of it"
+        )
+    if float(np.asarray(atom.error)):
+        table.errors["atom"] = float(np.asarray(atom.error))
     if table.atom:
         wanted = None  # the equation without the coupling has another atom
         table.model = model
+    table.look_at_zero()
     angles = np.linspace(0, np.pi, 13)
     start = low + (high - low) * np.sin(angles / 2) ** 2
     if first is not None:
@@ -161,8 +179,13 @@ def tabulated_law(
         given = given[(given > low) & (given < high)]
         keep = np.linspace(0, given.size - 1, min(given.size, most // 2 - 3)).round().astype(int)
         start = np.concatenate([[low], given[keep], [high]])
+    beside = table.beside_zero()
+    start, most = np.concatenate([start, beside]), most + beside.size - 1
+    table.total += beside.size - 1
     table.fill(start, most, tolerance)
-    table.check_heights()
+    for _ in range(_ROUNDS):
+        if table.check() < _GOOD:
+            break
     if wanted is not None:
         table.couple(model, wanted)
     return table.law()
@@ -195,6 +218,8 @@ class _Table:
         self.states = SolvedStates(capacity=256, max_bytes=_STATES)
         self.x, self.level = np.empty(0), np.empty(0)
         self.eta, self.atom = 0.0, 0.0
+        self.floor: float | None = None  # lowest height, where eigenvalues crowd at zero
+        self.below = 0.0  # F(0) less the atom there
         self.errors: dict[str, float] = {}
         self.solved = 0
 
@@ -202,17 +227,20 @@ class _Table:
 
     def smoothed(self, model: Equation, x: Real, eta: float) -> Real:
         """F_eta, from greater heights where the equation cannot be solved, less the atom's."""
-        return self._seen(model, x, eta)[0]
+        return self._seen(model, x, np.full(x.shape, eta))[0]
 
-    def values(self, model: Equation, x: Real, eta: float | None = None) -> Real:
-        """F less the atom at zero, continued to the axis from one height."""
-        level, slope = self._seen(model, x, self.eta / 2 if eta is None else eta)
+    def values(self, model: Equation, x: Real, share: float = 1.0) -> Real:
+        """F less the atom at zero, continued to the axis from one height, or a share of it."""
+        level, slope = self._seen(model, x, share * self.heights(x))
         self.solved += x.size
         if self.progress is not None:
             self.progress(min(self.solved, self.total), self.total)
-        return level + slope
+        value = level + slope
+        if self.floor is not None:
+            value[x == 0] = self.below
+        return value
 
-    def _seen(self, model: Equation, x: Real, eta: float) -> tuple[Real, Real]:
+    def _seen(self, model: Equation, x: Real, eta: Real) -> tuple[Real, Real]:
         """F_eta, and what leads from there to the axis, without the atom."""
         for attempt in range(5):
             z = x + 1j * eta
@@ -224,7 +252,7 @@ class _Table:
             except ConvergenceError:
                 if attempt == 4:
                     raise
-                eta *= 2
+                eta = 2 * eta
         level = 1 - potential.imag / np.pi - self.atom * (0.5 + np.arctan(x / eta) / np.pi)
         return np.asarray(level), np.asarray(eta * (g - self.atom / z).real / np.pi)
 
@@ -269,32 +297,63 @@ class _Table:
         bulk = max(places[1] - places[0], 2 * coarse)
         return min(coarse, bulk / 20)
 
-    def mass_at_zero(self, model: Equation) -> float:
-        """Mass of the atom at 0: the limit of -eta Im G(i eta), 0 unless it has one."""
-        height, last, guess, change = self.eta, np.inf, np.inf, np.inf
-        states = SolvedStates()
-        for _ in range(14):
-            solution = model.solve(1j * height, throw=False, states=states)
-            mass = -height * complex(solution.value).imag
-            if mass < _EMPTY:
-                return 0.0
-            if not solution.converged:
+    def look_at_zero(self) -> None:
+        """Find how low to look beside zero, and how much lies below it.
+
+        Where a lower height sees mass that a higher one does not, eigenvalues crowd next to zero:
+        heights fall with the distance from it there. What a height sees besides the atom is twice
+        the largest error of the distribution function at zero.
+        """
+        height = self.eta / 2
+        last = self._crowd(height)
+        if last is None:
+            return
+        seen = self._crowd(height / _FALL)
+        if seen is None:
+            return
+        change = max(seen[0] - last[0] / _FALL, abs(seen[1] - last[1]))
+        if change < _CROWDED:
+            return
+        for _ in range(_FALLS):
+            self.floor, self.below, self.errors["crowd"] = height, last[1], last[0] / 2
+            if last[0] < _SEEN or seen is None:
                 break
-            before, guess = guess, (4 * mass - last) / 3
-            change = abs(guess - before)
-            if change < 1e-6:
-                break
-            height, last = height / 4, mass
-        if not change < 0.02 * guess:  # a power of the height, or nothing that can be told
-            return 0.0
-        self.errors["atom"] = change
-        return float(min(max(guess, 0.0), 1 - 1e-9))
+            height, last = height / _FALL, seen
+            seen = self._crowd(height / _FALL)
+
+    def _crowd(self, height: float) -> tuple[float, float] | None:
+        """Mass seen at zero besides the atom, and F(0) less the atom; None if not solved."""
+        z = np.array([1j * height])
+        try:
+            potential, g = self.model.potential_and_transform(
+                z, tolerance=_TOLERANCE / 10, states=self.states
+            )
+        except ConvergenceError:
+            return None
+        level = 1 - (potential.imag[0] - height * g.real[0]) / np.pi - self.atom / 2
+        return max(float(-height * g.imag[0]) - self.atom, 0.0), float(level)
+
+    def heights(self, x: Real) -> Real:
+        """Heights at which points are solved, less beside a crowd at zero."""
+        if self.floor is None:
+            return np.full(x.shape, self.eta / 2)
+        return np.asarray(np.clip(np.abs(x) / 8, self.floor / 4, self.eta / 2))
+
+    def beside_zero(self) -> Real:
+        """Points that lead to zero, where there is a crowd, an atom or a wall."""
+        wall = self.model.part_name == "gauss_newton"
+        if self.floor is None and not self.atom and not wall:
+            return np.zeros(1)
+        lowest = self.eta / 2 if self.floor is None else self.floor
+        steps = int(np.ceil(np.log(_REACH * self.eta / lowest) / np.log(_FALL)))
+        places = 2 * lowest * _FALL ** np.arange(steps)
+        return np.concatenate([places[:0] if wall else -places[::-1], [0.0], places])
 
     # Filling ---------------------------------------------------------------------------------
 
     def fill(self, start: Real, most: int, tolerance: float) -> None:
         """Add points where those between their neighbours were predicted worst."""
-        self.x = np.unique(np.append(start, 0.0))
+        self.x = np.unique(start)
         self.level = self.values(self.model, self.x)
         doubt = np.full(self.x.size - 1, np.inf)  # how badly the middle of an interval was foretold
         worst = np.inf
@@ -320,26 +379,33 @@ class _Table:
             left_out = np.full(self.x.size, np.inf)
             for i in range(1, self.x.size - 1):
                 others = np.delete(np.arange(self.x.size), i)
-                left_out[i] = abs(PchipInterpolator(self.x[others], level[others])(self.x[i])
-                                  - level[i])  # fmt: skip
+                expected = PchipInterpolator(self.x[others], level[others])(self.x[i])
+                left_out[i] = abs(expected - level[i])
             ends = np.maximum(left_out[1:], left_out[:-1])
             doubt = np.where(untested, ends, doubt)
         error = float(np.minimum(doubt, np.diff(level)).max())
         # where points ran out, what was seen is a sample only
         self.errors["interpolation"] = 2 * error if error > tolerance else error
 
-    def check_heights(self) -> None:
-        """Compare with half the height where the distribution function changes most on the way."""
-        places = np.linspace(0, self.x.size - 1, min(self.x.size, 40)).round().astype(int)
-        level = np.maximum.accumulate(np.clip(self.level, 0.0, 1.0))
-        smooth = PchipInterpolator(self.x, level)
-        seen = (smooth(self.x + self.eta / 2) + smooth(self.x - self.eta / 2)) / 2 - level
-        bent = np.argsort(-np.abs(seen))[:2]
-        steep = np.argsort(-np.abs(smooth(self.x, 1)))[:2]
-        chosen = np.unique(np.concatenate([bent, steep, places[len(places) // 2 :][:1]]))
-        low = self.values(self.model, self.x[chosen], self.eta / 4)
-        # an error of second order: a third of the change is left at half the height
-        self.errors["extrapolation"] = float(4 / 3 * np.abs(low - self.level[chosen]).max())
+    def check(self) -> float:
+        """Compare the law with the equation between its points, at a quarter of the height.
+
+        The points are spread evenly in mass, one in the middle of an interval; they join the table.
+        """
+        law = self.law()
+        levels = (1 - self.atom) * (np.arange(_CHECKED) + 0.5) / _CHECKED
+        place = law.ppf(levels + self.atom * (levels > law.mass_below(0.0)))
+        left = np.clip(np.searchsorted(self.x, place, side="right") - 1, 0, self.x.size - 2)
+        left = np.unique(left)
+        x = (self.x[left] + self.x[left + 1]) / 2
+        found = self.values(self.model, x, 0.25)
+        expected = law.cdf(x) - self.atom * (x >= 0)
+        # the largest of a few is not the largest of all
+        error = self.errors["extrapolation"] = 2 * float(np.abs(found - expected).max())
+        order = np.argsort(np.concatenate([self.x, x]))
+        self.level = np.concatenate([self.level, found])[order]
+        self.x = np.concatenate([self.x, x])[order]
+        return error
 
     def couple(self, model: Equation, anchors: int) -> None:
         """Add what the coupling changes, interpolated as a function of the level."""
@@ -347,6 +413,8 @@ class _Table:
         targets = np.linspace(0.02, 0.98, anchors) * (1.0 - self.atom)
         chosen = np.unique([int(np.argmin(np.abs(level - target))) for target in targets])
         chosen = chosen[np.unique(level[chosen], return_index=True)[1]]
+        if self.floor is not None:
+            chosen = chosen[self.x[chosen] != 0]
         chosen = chosen[(level[chosen] > 0) & (level[chosen] < 1 - self.atom)]
         change = self.values(model, self.x[chosen]) - self.level[chosen]
         ends = np.array([0.0, 1.0 - self.atom])
@@ -356,101 +424,23 @@ class _Table:
             return PchipInterpolator(places, np.concatenate([[0.0], change[rows], [0.0]]))
 
         every = np.arange(chosen.size)
-        miss = [abs(spread(every[every % 2 == 1 - i])(level[chosen[every % 2 == i]])
-                    - change[every % 2 == i]).max() for i in (0, 1)]  # fmt: skip
+        miss = []
+        for kept in (every % 2 == 0, every % 2 == 1):
+            expected = spread(every[kept])(level[chosen[~kept]])
+            miss.append(np.abs(expected - change[~kept]).max())
         self.errors["coupling"] = float(max(miss)) / 2  # twice as many predict twice as well
         self.level = self.level + spread(every)(level)
 
-    # The law ---------------------------------------------------------------------------------
-
     def law(self) -> TabulatedLaw:
-        whole = 1.0 - self.atom
+        """Make a law of the points."""
         if self.model.part_name == "gauss_newton":  # positive: smoothing is all there is
             self.level[self.x <= 0.0] = 0.0
-        slip = float(np.maximum(0.0, -np.diff(self.level)).max())
-        level = np.maximum.accumulate(np.clip(self.level, 0.0, whole))
-        width = self.x[-1] - self.x[0]
-        mass = np.diff(level)
-        thin = (mass < _EMPTY) & (mass / np.diff(self.x) < 0.02 * whole / width)
-        thin[0] |= mass[0] < 10 * _EMPTY
-        thin[-1] |= mass[-1] < 10 * _EMPTY
-        edges: list[Real] = []
-        masses: list[Real] = []
-        slack = (0.0, 0.0)
-        starts = np.flatnonzero(~thin & np.concatenate(([True], thin[:-1])))
-        ends = np.flatnonzero(~thin & np.concatenate((thin[1:], [True]))) + 1
-        if not starts.size:
-            raise ConvergenceError("no mass was found between the points; raise points or eta")
-        for band, (i, j) in enumerate(zip(starts, ends, strict=True)):
-            floor = level[i] if i == 0 else (level[i] + level[starts[band] - 1]) / 2
-            x, f = self.x[i : j + 1], level[i : j + 1] - floor
-            low, low_error = _edge(x, f)
-            high, high_error = _edge(-x[::-1], (f[-1] - f)[::-1])
-            grid, held = _band(x, f, low, -high)
-            if edges:
-                gap = grid[0] - edges[-1][-1]
-                if gap <= 0:
-                    grid = grid.copy()
-                    grid[0] = np.nextafter(edges[-1][-1], np.inf)
-                masses.append(np.zeros(1))
-            edges.append(grid)
-            masses.append(held)
-            slack = (low_error if band == 0 else slack[0], high_error)
-        every = np.concatenate(masses)
-        lost = abs(float(every.sum()) - whole)
-        error = slip + lost + sum(self.errors.values())
+        pieces = pieces_of(self.x, self.level, 1.0 - self.atom)
         return TabulatedLaw(
-            np.concatenate(edges),
-            every * (whole / every.sum()),
+            pieces.edges,
+            pieces.masses,
             self.atom,
-            error,
-            slack,
-            tuple({**self.errors, "monotone": slip + lost}.items()),
+            pieces.lost + sum(self.errors.values()),
+            pieces.edge_errors,
+            tuple({**self.errors, "monotone": pieces.lost}.items()),
         )
-
-
-def _edge(x: Real, f: Real) -> tuple[float, float]:
-    """Return where (x - e)^(3/2) through two values begins, within the first interval."""
-    inside = np.flatnonzero(f > 2e-4)[:3]
-    if inside.size < 2 or inside[0] == 0:
-        return float(x[0]), float(x[1] - x[0]) / 2
-
-    def start(i: int, j: int) -> float:
-        share = (f[i] / f[j]) ** (2 / 3)
-        return float((x[i] - share * x[j]) / (1 - share)) if share < 1 else float(x[0])
-
-    low, high = float(x[inside[0] - 1]), float(x[inside[0]])
-    first = min(max(start(inside[0], inside[1]), low), high - 1e-3 * (high - low))
-    error = (high - low) / 2
-    if inside.size == 3:
-        other = min(max(start(inside[1], inside[2]), low), high)
-        error = max(abs(first - other), 0.1 * (high - low))
-    return first, min(error, high - low)
-
-
-def _band(x: Real, f: Real, low: float, high: float) -> tuple[Real, Real]:
-    """Return ends and masses of the pieces of one band between its edges."""
-    inner = (x > low) & (x < high) & (f > 0) & (f < f[-1])
-    xs, fs = x[inner], f[inner]
-    total = float(f[-1])
-    if xs.size < 2:
-        grid = np.linspace(low, high, 2 * _CELLS)
-        turn = np.arccos(1 - 2 * (grid - low) / (high - low))
-        return grid, np.diff(total * (turn - np.sin(turn) * np.cos(turn)) / np.pi)
-    rise = np.linspace(0, 1, _CELLS + 1)
-    places = [low + (xs[0] - low) * rise**1.5]
-    levels = [fs[0] * ((places[0] - low) / (xs[0] - low)) ** 1.5]
-    smooth = PchipInterpolator(xs, fs)
-    for left, right in pairwise(xs):
-        part = np.linspace(left, right, _CELLS + 1)[1:]
-        places.append(part)
-        levels.append(smooth(part))
-    last = high - (high - xs[-1]) * (1 - rise[1:]) ** 1.5
-    last[-1] = high
-    places.append(last)
-    share = (high - last) / (high - xs[-1])
-    levels.append(total - (total - fs[-1]) * share**1.5)
-    grid, level = np.concatenate(places), np.concatenate(levels)
-    keep = np.concatenate(([True], np.diff(grid) > 0))
-    grid, level = grid[keep], np.maximum.accumulate(level[keep])
-    return grid, np.diff(level)

@@ -72,11 +72,13 @@ def test_more_parameters_than_residuals_leave_an_atom():
     assert sum(mass for _, mass in law.atoms) + law.masses.sum() == pytest.approx(1.0, rel=1e-12)
 
 
-def test_anchors_give_the_coupled_law_within_the_error(relu, law):
-    light = tabulated_law(relu[0], anchors=8)
-    units = tabulated_law(
-        DysonHessian(relu[0].features, relu[0].slopes, relu[0].x, 5, 0.5, coupling="units")
+def test_anchors_give_the_coupled_law_within_the_error():
+    net, theta, x, _ = network(4, 8, "tanh")
+    model = DysonHessian.of_first_layer(
+        net.unflatten(theta)[0], x, outputs=4, epsilon=0.5, activation="tanh", rng=0
     )
+    law, light = tabulated_law(model), tabulated_law(model, anchors=8)
+    units = tabulated_law(model.with_coupling("units"))
     x = np.linspace(-0.5, 2.0, 41)
     far = np.abs(units.cdf(x) - law.cdf(x)).max()
     near = np.abs(light.cdf(x) - law.cdf(x)).max()
@@ -124,7 +126,8 @@ def test_progress_counts_to_the_end(relu):
     seen = []
     tabulated_law(relu[0], points=20, progress=lambda done, total: seen.append((done, total)))
     assert seen == sorted(seen)
-    assert all(0 < done <= total == 20 for done, total in seen)
+    assert len({total for _, total in seen}) == 1
+    assert all(0 < done <= total < 60 for done, total in seen)
 
 
 def test_arguments_are_checked(relu):
