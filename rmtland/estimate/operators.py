@@ -74,6 +74,8 @@ class SymmetricOperator:
     ----------
     products : int
         How many vectors it has multiplied.
+    complement : ndarray or None
+        Orthonormal columns to which random probes are made orthogonal (deflated eigenvectors).
     """
 
     def __init__(
@@ -89,6 +91,8 @@ class SymmetricOperator:
         self.product, self.size, self.dtype = product, size, np.dtype(dtype)
         self.source, self.matrix, self.takes_blocks = source, matrix, takes_blocks
         self.products = 0
+        self.complement: NDArray[Any] | None = None
+        self._signature: tuple[float, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -190,6 +194,18 @@ class SymmetricOperator:
         array += mirror
         array *= 0.5
         return array
+
+    def signature(self) -> tuple[float, ...]:
+        """Return numbers by which the same matrix is known again.
+
+        Returns
+        -------
+        tuple of float
+            Norms and inner products of two products with fixed vectors.
+        """
+        if not self._signature:
+            _check(self)
+        return self._signature
 
     def linear_operator(self) -> Any:
         """Return a SciPy LinearOperator with the same products.
@@ -394,6 +410,7 @@ def _check(operator: SymmetricOperator) -> None:
             f"(relative difference {change / norm:.2g}); switch off dropout, batch statistics and "
             "resampling of data (model.eval(), a fixed seed)"
         )
+    operator._signature = (norm, float(np.vdot(u, first).real), float(np.linalg.norm(other)))
     skew = abs(np.vdot(u, other) - np.conj(np.vdot(v, first)))
     size = norm + float(np.linalg.norm(other))
     limit = _SYMMETRIC["f" if single else "d"]

@@ -1,0 +1,172 @@
+r"""How far random probes may be off: the Beta law of their masses, and intervals from it.
+
+The mass that a Gaussian vector v gives to a set of eigenvalues, :math:`|P v|^2/|v|^2`, follows the
+law Beta(:math:`q d, (1 - q) d`) exactly, with q the fraction of the eigenvalues in the set and
+:math:`d = p/2` for real vectors, p for complex ones. The mean over m probes has the variance
+:math:`q (1 - q)/n`,
+
+.. math:: n = m (p/2 + 1) \text{ (real)}, \quad n = m (p + 1) \text{ (complex)} ,
+
+that of a binomial fraction of n draws, for which Wilson's interval [1]_ holds down to a single
+eigenvalue. (The masses of Rademacher vectors follow no such law.)
+
+A Krylov space knows the mass of its own start vector only up to a bracket
+[:math:`lo`, :math:`lo + w`] (`rmtland.estimate.radau`). Two intervals result:
+
+- rigorous: Wilson's lower end at :math:`lo`, upper end at :math:`lo + w`;
+- calibrated: about the middle, with the part of the bracket that measured spectra need,
+
+  .. math::
+
+     \delta_\mp = \tfrac w2 \min(1, c + \max(\pm a, 0)), \quad
+     a = \frac{w_+ - w_-}{w_+ + w_-}, \quad c = 0.1 ,
+
+  :math:`w_\mp` the weights of the nodes beside x: where they differ, as beside a positive
+  semidefinite spectrum, the mass is not in the middle.
+
+References
+----------
+.. [1] E. B. Wilson, Probable inference, the law of succession, and statistical inference, J. Amer.
+       Statist. Assoc. 22 (1927) 209-212.
+
+Examples
+--------
+>>> low, high = wilson(0.5, 1000.0, confidence=0.95)
+>>> round(float(low), 4), round(float(high), 4)
+(0.4691, 0.5309)
+>>> equivalent_draws(size=4608, probes=10)
+23050.0
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import kolmogi, ndtri
+from scipy.stats import kstwo
+
+from rmtland.estimate.radau import Split
+from rmtland.typing import Real
+
+__all__ = ["Intervals", "equivalent_draws", "intervals", "kolmogorov_quantile", "wilson"]
+
+SHARE = 0.1
+"""Part c of half a bracket that is kept on both sides."""
+
+
+def equivalent_draws(*, size: int, probes: int, is_complex: bool = False) -> float:
+    """Return the n of the Beta law: the binomial draws that random probes are worth.
+
+    Parameters
+    ----------
+    size : int
+        Order p of the matrix.
+    probes : int
+        Number m of Gaussian probes.
+    is_complex : bool, optional
+        Whether they are complex.
+
+    Returns
+    -------
+    float
+        m (p/2 + 1), or m (p + 1).
+    """
+    return probes * (size + 1.0 if is_complex else size / 2 + 1.0)
+
+
+def wilson(fraction: Any, draws: float, *, confidence: float) -> tuple[Real, Real]:
+    """Return Wilson's interval of a fraction.
+
+    Parameters
+    ----------
+    fraction : array_like of float
+        Measured fractions; brought into [0, 1].
+    draws : float
+        Number n of draws.
+    confidence : float
+        Two-sided level, in (0, 1).
+
+    Returns
+    -------
+    low, high : ndarray
+        In [0, 1].
+    """
+    z = float(ndtri((1 + confidence) / 2))
+    q = np.clip(np.asarray(fraction, dtype=float), 0.0, 1.0)
+    spread = z * np.sqrt(q * (1 - q) / draws + z * z / (4 * draws * draws))
+    middle, scale = q + z * z / (2 * draws), 1 + z * z / draws
+    return np.clip((middle - spread) / scale, 0, 1), np.clip((middle + spread) / scale, 0, 1)
+
+
+def kolmogorov_quantile(draws: float, confidence: float) -> float:
+    """Return how far the distribution function of the probes may be off, everywhere at once.
+
+    Parameters
+    ----------
+    draws : float
+        Number n of draws.
+    confidence : float
+        Level, in (0, 1).
+
+    Returns
+    -------
+    float
+        Quantile of Kolmogorov's statistic; by its limit law beyond 1000 draws.
+    """
+    if draws < 1000:
+        return float(kstwo.ppf(confidence, max(1, int(draws))))
+    return float(kolmogi(1 - confidence) / np.sqrt(draws))
+
+
+class Intervals(NamedTuple):
+    """A mass and two intervals of it.
+
+    Parameters
+    ----------
+    value : float
+        The middle of the bracket.
+    rigorous : (float, float)
+        Holds at its level whatever the spectrum.
+    calibrated : (float, float)
+        Holds at its level on measured spectra.
+    """
+
+    value: float
+    rigorous: tuple[float, float]
+    calibrated: tuple[float, float]
+
+
+def intervals(split: Split, draws: float, *, confidence: float, nullity: float = 0.0) -> Intervals:
+    """Return the estimate of a mass with its rigorous and its calibrated interval.
+
+    Parameters
+    ----------
+    split : Split
+        Mean over the probes of the canonical representation at the point.
+    draws : float
+        The n of the Beta law.
+    confidence : float
+        Two-sided level.
+    nullity : float, optional
+        Known fraction of the eigenvalues at the point itself, which is not counted.
+
+    Returns
+    -------
+    Intervals
+        Of the mass below the point and half of the mass at it; of the mass below it alone where the
+        nullity is known.
+    """
+    below, at = split.below, max(split.at - nullity, 0.0)
+    beside = split.left + split.right
+    tilt = (split.right - split.left) / beside if beside > 0 else 0.0
+    down, up = (at / 2 * min(1.0, SHARE + max(sign * tilt, 0.0)) for sign in (1.0, -1.0))
+    middle = below + at / 2
+    ends = [
+        float(wilson(fraction, draws, confidence=confidence)[side])
+        for fraction, side in (
+            (below, 0), (below + max(split.at, nullity), 1), (middle - down, 0), (middle + up, 1)
+        )
+    ]  # fmt: skip
+    top = max(0.0, ends[1] - nullity)
+    return Intervals(middle, (min(ends[0], top), top), (ends[2], ends[3]))

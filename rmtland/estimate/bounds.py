@@ -1,0 +1,165 @@
+r"""How far an estimated spectrum can be from the true one: bounds known after the computation.
+
+The distribution function of an estimated spectrum is the mean of Gauss quadratures. By the brackets
+[lo, hi] of its probes it is off the mean measure of the probes by at most
+:math:`e(x) = \max(hi - F, F - lo)`, and that one is off the truth by the law of the probes. So at
+the stated level [1]_
+
+.. math::
+
+   d_K \le \sup_x e(x) + \kappa/\sqrt n , \qquad
+   W_1 \le \int e(x) dx + \frac1{\sqrt{1 - c}} \int \sqrt{F (1 - F)/n}\, dx ,
+
+with c the level; the second by Minkowski's and Chebyshev's inequalities. The integrals end where
+the spectrum does, which Ritz values and their residuals tell unless a support is given.
+
+References
+----------
+.. [1] T. Chen, T. Trogdon and S. Ubaru, Analysis of stochastic Lanczos quadrature for spectrum
+       approximation, ICML 2021.
+
+Examples
+--------
+>>> import numpy as np
+>>> from rmtland.estimate.density import spectral_density
+>>> values = np.linspace(-1.0, 3.0, 5000)
+>>> spectrum = spectral_density(lambda v: values * v, size=5000, steps=40, rng=0)
+>>> bounds = distance_bounds(spectrum)
+>>> bounds.kolmogorov < 0.06, bounds.wasserstein < 0.12
+(True, True)
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from rmtland.arguments import positive
+from rmtland.estimate.beta_law import kolmogorov_quantile
+from rmtland.estimate.distribution import spectrum_draws, spectrum_tridiagonals
+from rmtland.estimate.lanczos import Tridiagonal
+from rmtland.estimate.radau import Brackets, gauss
+from rmtland.spectrum import Spectrum
+from rmtland.typing import Real
+
+__all__ = ["DistanceBounds", "distance_bounds", "ritz_interval"]
+
+
+class DistanceBounds(NamedTuple):
+    """Bounds of the distances between an estimated spectrum and the true one.
+
+    Parameters
+    ----------
+    kolmogorov : float
+        Of the largest difference of the distribution functions.
+    wasserstein : float
+        Of the Wasserstein-1 (earth mover's) distance, in units of the eigenvalues.
+    truncation : float
+        Part of the latter that further steps make smaller.
+    sampling : float
+        Part of the latter that further probes make smaller.
+    support : (float, float)
+        Where the spectrum was taken to end.
+    confidence : float
+        Level of each bound.
+    """
+
+    kolmogorov: float
+    wasserstein: float
+    truncation: float
+    sampling: float
+    support: tuple[float, float]
+    confidence: float
+
+
+def ritz_interval(tridiagonals: list[Tridiagonal]) -> tuple[float, float]:
+    """Return an interval that holds the extreme Ritz values with their residuals.
+
+    Each residual bounds the distance to some eigenvalue. That no eigenvalue is further out is not
+    proved, but needs a probe that is all but orthogonal to its eigenvector.
+
+    Parameters
+    ----------
+    tridiagonals : list of Tridiagonal
+        One a probe.
+
+    Returns
+    -------
+    (float, float)
+        Lower and upper end.
+    """
+    from scipy.linalg import eigh_tridiagonal
+
+    low, high = [], []
+    for alpha, beta in tridiagonals:
+        if len(alpha) == 1:
+            low.append(alpha[0] - beta[0])
+            high.append(alpha[0] + beta[0])
+            continue
+        nodes, vectors = eigh_tridiagonal(alpha, beta[:-1])
+        residuals = beta[-1] * np.abs(vectors[-1])
+        low.append(nodes[0] - residuals[0])
+        high.append(nodes[-1] + residuals[-1])
+    return float(min(low)), float(max(high))
+
+
+def distance_bounds(
+    spectrum: Spectrum,
+    *,
+    confidence: float = 0.95,
+    support: tuple[float, float] | None = None,
+) -> DistanceBounds:
+    """Bound the distances of an estimated spectrum to the true one.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Of `spectral_density`, without deflation.
+    confidence : float, optional
+        Level of each bound.
+    support : (float, float), optional
+        Interval that is known to hold all eigenvalues; by default the one of `ritz_interval`.
+
+    Returns
+    -------
+    DistanceBounds
+
+    Raises
+    ------
+    ValueError
+        If the spectrum has no Jacobi matrices of Gaussian probes.
+    """
+    confidence = positive("confidence", confidence)
+    if confidence >= 1:
+        raise ValueError(f"confidence must be below 1; got {confidence}")
+    tridiagonals, draws = spectrum_tridiagonals(spectrum), spectrum_draws(spectrum)
+    ends = ritz_interval(tridiagonals) if support is None else support
+    brackets = [Brackets(one) for one in tridiagonals]
+    nodes = np.concatenate([gauss(one)[0] for one in tridiagonals] + [b.places for b in brackets])
+    grid = np.unique(np.clip(np.append(nodes, ends), *ends))
+    left = _between(grid)
+    low, high = (
+        np.mean(part, axis=0) for part in zip(*[b.at(left) for b in brackets], strict=True)
+    )
+    middle = np.asarray(spectrum.cdf(left))
+    off = np.maximum(np.maximum(high - middle, middle - low), 0.0)
+    widest = np.clip(0.5, low, high)  # where the variance of the probes is largest
+    spread = np.sqrt(widest * (1 - widest) / draws)
+    width = np.diff(grid)
+    truncation = float(off @ width)
+    sampling = float(spread @ width) / np.sqrt(1 - confidence)
+    reach = kolmogorov_quantile(draws, confidence)
+    return DistanceBounds(
+        kolmogorov=min(1.0, float(off.max(initial=0.0)) + reach),
+        wasserstein=truncation + sampling,
+        truncation=truncation,
+        sampling=sampling,
+        support=(float(ends[0]), float(ends[1])),
+        confidence=confidence,
+    )
+
+
+def _between(grid: Real) -> Real:
+    """Return a point in each interval; on these, all step functions are constant."""
+    return (grid[1:] + grid[:-1]) / 2 if grid.size > 1 else grid[:0]

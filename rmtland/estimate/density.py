@@ -1,0 +1,256 @@
+r"""Spectral density of a matrix known by its products: quadratures with errors and brackets.
+
+Two routes lead from random probes v to the spectral measure, the mean of
+:math:`\mu_v = \sum_i |u_i^* v|^2 \delta_{\lambda_i} / |v|^2`:
+
+- ``"lanczos"`` (stochastic Lanczos quadrature, SLQ [1]_): the Gauss quadrature of k steps has 2k
+  moments of :math:`\mu_v` right, and its weights bracket the distribution function (Chebyshev,
+  Markov and Stieltjes);
+- ``"kpm"`` (kernel polynomial method [2]_): 2k Chebyshev moments, damped by Jackson's kernel, as
+  weights on Chebyshev nodes. It needs no basis, has a resolution of :math:`\pi/2k` of half the
+  range, and no bracket.
+
+Outliers can be deflated: with d eigenpairs known, probes are drawn from the complement, and the
+eigenvalues stand in the spectrum with their weights 1/p.
+
+Synonyms: density of states (DOS), empirical spectral distribution.
+
+References
+----------
+.. [1] S. Ubaru, J. Chen and Y. Saad, Fast estimation of tr(f(A)) via stochastic Lanczos quadrature,
+       SIAM J. Matrix Anal. Appl. 38 (2017) 1075-1099.
+.. [2] A. Weisse, G. Wellein, A. Alvermann and H. Fehske, The kernel polynomial method, Rev. Mod.
+       Phys. 78 (2006) 275-306.
+
+Examples
+--------
+>>> import numpy as np
+>>> values = np.linspace(-1.0, 3.0, 5000)
+>>> spectrum = spectral_density(lambda v: values * v, size=5000, probes=4, steps=20, rng=0)
+>>> spectrum
+Spectrum(4 runs of 20 nodes in [-0.988538, 2.99039], dimension 5000, 'function <lambda>')
+>>> abs(spectrum.mean() - 1.0) < 0.05
+True
+"""
+
+from __future__ import annotations
+
+import warnings
+from functools import partial
+from typing import Any, Unpack
+
+import numpy as np
+
+from rmtland.arguments import choice, count, positive
+from rmtland.estimate.bounds import distance_bounds
+from rmtland.estimate.chebyshev import jackson_quadrature
+from rmtland.estimate.extremal import extremal_eigenpairs
+from rmtland.estimate.lanczos import Tridiagonal
+from rmtland.estimate.operators import SymmetricOperator, symmetric_operator
+from rmtland.estimate.probes import KrylovOptions, KrylovQuadratures, ProbeRuns
+from rmtland.estimate.progress import Interrupted
+from rmtland.estimate.radau import Brackets, gauss
+from rmtland.spectrum import Spectrum
+from rmtland.streams import streams
+from rmtland.typing import Real, Rng
+from rmtland.version import installed_version
+
+__all__ = ["spectral_density"]
+
+
+def spectral_density(
+    operator: Any,
+    *,
+    probes: int = 10,
+    steps: int = 80,
+    rng: Rng = None,
+    method: str = "lanczos",
+    deflate: int = 0,
+    accuracy: float | None = None,
+    max_products: int | None = None,
+    size: int | None = None,
+    **options: Unpack[KrylovOptions],
+) -> Spectrum:
+    """Estimate the spectral measure of a symmetric operator.
+
+    Parameters
+    ----------
+    operator : anything that multiplies
+        See `symmetric_operator`.
+    probes : int, optional
+        Gaussian probes, each a run of the spectrum.
+    steps : int, optional
+        Products of each.
+    rng : optional
+        Anything `numpy.random.default_rng` takes.
+    method : {"lanczos", "kpm"}, optional
+        Gauss quadratures, or Chebyshev moments with Jackson's kernel.
+    deflate : int, optional
+        Number of eigenvalues of largest modulus that are computed and taken apart.
+    accuracy : float, optional
+        Wanted a posteriori bound of the Wasserstein distance to the true spectrum
+        (`distance_bounds`), in units of the eigenvalues: steps and probes are added until it is
+        reached, or `max_products` spent.
+    max_products : int, optional
+        End of that; twenty times the products of the beginning by default.
+    size : int, optional
+        Order of the matrix, for a function.
+    **options
+        Of `krylov_quadratures`: together, reorthogonalize, basis, checkpoint, executor, progress.
+
+    Returns
+    -------
+    Spectrum
+        Nodes and weights, a row a probe; `errors`, the standard errors of the distribution function
+        (of the mean over probes) at the nodes, from the law of the probes; and for "lanczos"
+        `brackets`, the bounds that the quadratures leave to the mean distribution function of
+        these probes, and without deflation the Jacobi matrices, from which `distribution_band`,
+        `distance_bounds` and `smooth_density` work.
+
+    Raises
+    ------
+    Interrupted
+        On Ctrl-C; `partial` holds the spectrum by then.
+    ValueError, TypeError
+        For an operator that is none, or options out of range.
+    MemoryError
+        If the basis does not fit.
+
+    Warns
+    -----
+    UserWarning
+        If the accuracy is not reached.
+    """
+    found = symmetric_operator(operator, size=size)
+    probes, steps = count("probes", probes), count("steps", steps)
+    choice("method", method, ("lanczos", "kpm"))
+    deflate = count("deflate", deflate, least=0)
+    if deflate >= found.size:
+        raise ValueError(f"deflate must be below the size {found.size}; got {deflate}")
+    wanted = None if accuracy is None else positive("accuracy", accuracy)
+    if wanted is not None and (deflate or method == "kpm"):
+        raise ValueError("accuracy goes with method='lanczos' and without deflation")
+    if method == "kpm":
+        if deflate:
+            raise ValueError("deflate goes with method='lanczos'")
+        return jackson_quadrature(found, probes=probes, steps=steps, rng=rng)
+    outliers: Real = np.empty(0)
+    if deflate:
+        # a stream of its own, so that the probes are those of the same call without deflation
+        rng, start = (rng, 0) if rng is None else streams(rng, 2)
+        pairs = extremal_eigenpairs(found, deflate, which="magnitude", rng=start)
+        outliers, found = pairs.values, _deflated(found, pairs.vectors)
+    try:
+        with ProbeRuns(found, rng=rng, keep=wanted is not None, **options) as runs:
+            runs.add(probes, steps)
+            spectrum = _spectrum(runs.quadratures(), found, outliers)
+            limit = max_products or 20 * probes * steps
+            while wanted is not None and distance_bounds(spectrum).wasserstein > wanted:
+                if not _refine(runs, spectrum, limit):
+                    reached = distance_bounds(spectrum).wasserstein
+                    warnings.warn(
+                        f"the Wasserstein bound is {reached:.3g} after {limit} products, "
+                        f"{wanted:.3g} was asked for; give more max_products",
+                        UserWarning,
+                        stacklevel=2,
+                    )
+                    break
+                spectrum = _spectrum(runs.quadratures(), found, outliers)
+            return spectrum
+    except Interrupted as error:
+        if error.partial is not None:
+            error.partial = _spectrum(error.partial, found, outliers)
+        raise
+
+
+def _refine(runs: ProbeRuns, spectrum: Spectrum, limit: int) -> bool:
+    """Add steps or probes, whichever narrows the bound more; say whether there was room."""
+    bounds = distance_bounds(spectrum)
+    probes, steps = spectrum.nodes.shape
+    if bounds.truncation > bounds.sampling and steps < runs.operator.size:
+        steps = min(steps + max(1, steps // 2), runs.operator.size)
+        if probes * steps > limit:
+            return False
+        runs.extend(steps)
+        return True
+    more = min(probes, limit // steps - probes)
+    if more < 1:
+        return False
+    runs.add(more, steps)
+    return True
+
+
+def _deflated(operator: SymmetricOperator, vectors: Any) -> SymmetricOperator:
+    """Return the operator on the orthogonal complement of some eigenvectors, zero on their span."""
+    deflated = SymmetricOperator(
+        partial(_deflated_product, operator, vectors),
+        operator.size,
+        operator.work_dtype,
+        operator.source,
+        takes_blocks=True,
+    )
+    deflated.complement = vectors
+    return deflated
+
+
+def _deflated_product(operator: SymmetricOperator, vectors: Any, block: Any) -> Any:
+    inside = block - vectors @ (vectors.conj().T @ block)
+    image = operator.matmat(inside)
+    return image - vectors @ (vectors.conj().T @ image)
+
+
+def _spectrum(found: KrylovQuadratures, operator: SymmetricOperator, outliers: Real) -> Spectrum:
+    """Gauss quadratures as a Spectrum, with standard errors and brackets at its nodes."""
+    tridiagonals = found.tridiagonals
+    steps = max(len(one.alpha) for one in tridiagonals)
+    nodes, weights = np.empty((len(tridiagonals), steps)), np.zeros((len(tridiagonals), steps))
+    alpha, beta = np.zeros_like(nodes), np.zeros((len(tridiagonals), steps - 1))
+    for run, one in enumerate(tridiagonals):
+        length = len(one.alpha)
+        nodes[run, :length], weights[run, :length] = gauss(one)
+        nodes[run, length:] = nodes[run, length - 1]
+        alpha[run, :length], beta[run, : length - 1] = one.alpha, one.beta[:-1]
+    low, high = _mean_brackets(tridiagonals, nodes)
+    share = 1.0
+    if outliers.size:
+        share = 1 - outliers.size / found.size
+        own = np.broadcast_to(outliers, (len(nodes), outliers.size))
+        nodes = np.concatenate([nodes, own], axis=1)
+        weights = np.concatenate([share * weights, np.full(own.shape, 1 / found.size)], axis=1)
+        inside = _mean_brackets(tridiagonals, nodes)
+        below = np.searchsorted(np.sort(outliers), nodes, side="right") / found.size
+        low, high = (np.clip(share * end + below, 0.0, 1.0) for end in inside)
+    middle = (low + high) / 2
+    errors = share * np.sqrt(np.clip(middle * (1 - middle), 0, None) / found.draws)
+    return Spectrum(
+        nodes,
+        weights,
+        dimension=found.size,
+        provenance={
+            "source": operator.source,
+            "method": "lanczos",
+            "probes": found.probes,
+            "steps": steps,
+            "probe_law": "complex Gaussian" if found.is_complex else "Gaussian",
+            "deflated": int(outliers.size),
+            "products": found.products,
+            "seed": found.seed,
+            "rmtland": installed_version(),
+        },
+        alpha=None if outliers.size else alpha,
+        beta=None if outliers.size else beta,
+        precision=operator.precision,
+        errors=errors,
+        brackets=np.stack([low, np.maximum(low, high)], axis=-1),
+    )
+
+
+def _mean_brackets(tridiagonals: list[Tridiagonal], x: Real) -> tuple[Real, Real]:
+    """Return the mean over probes of the bounds of the distribution function."""
+    low, high = np.zeros_like(x), np.zeros_like(x)
+    for one in tridiagonals:
+        below, above = Brackets(one).at(x)
+        low += below
+        high += above
+    m = len(tridiagonals)
+    return np.clip(low / m, 0.0, 1.0), np.clip(high / m, 0.0, 1.0)

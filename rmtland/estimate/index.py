@@ -1,0 +1,375 @@
+r"""Index and mass below a point from products alone, with intervals that cover the truth.
+
+The fraction of negative eigenvalues (index, Morse index over p) of a matrix too large to form is
+the mean, over random probes, of the mass that the spectral measure of a probe has below 0.
+Gaussian probes make that mean a fraction of known law (`rmtland.estimate.beta_law`), Lanczos with
+a Gauss-Radau node at 0 brackets it (`rmtland.estimate.radau`), and both together give an interval
+that holds. Plain stochastic Lanczos quadrature states the scatter of the probes alone, which
+misses the truth by several times itself.
+
+Ritz values interlace with the eigenvalues (Cauchy): k of them below 0 prove k negative eigenvalues.
+
+Where the matrix is there or small, its inertia is exact and cheaper (`rmtland.spectrum.inertia`).
+
+Examples
+--------
+>>> import numpy as np
+>>> values = np.linspace(-0.25, 0.75, 20000)
+>>> found = negative_fraction(lambda v: values * v, size=20000, rng=0)
+>>> round(found.value, 4), [round(end, 4) for end in found.interval]
+(0.2489, [0.2453, 0.2525])
+>>> found.interval[0] <= 0.25 <= found.interval[1]
+True
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+import numpy as np
+
+from rmtland.arguments import choice, count, finite, positive
+from rmtland.estimate.beta_law import intervals, wilson
+from rmtland.estimate.lanczos import Tridiagonal
+from rmtland.estimate.operators import SymmetricOperator, symmetric_operator
+from rmtland.estimate.probes import KrylovOptions, KrylovQuadratures, ProbeRuns
+from rmtland.estimate.progress import Interrupted
+from rmtland.estimate.radau import gauss, mean_split
+from rmtland.spectrum import inertia
+from rmtland.typing import Rng
+
+__all__ = ["MassEstimate", "mass_below", "negative_fraction"]
+
+_METHODS = ("auto", "lanczos", "inertia")
+_LARGEST_INERTIA = 8192
+_RITZ = 1e3
+"""Ritz values are known up to this many rounding units of the operator's size, generously."""
+
+
+@dataclass(frozen=True, repr=False)
+class MassEstimate:
+    """Fraction of the eigenvalues below a point, and how far it may be off.
+
+    Parameters
+    ----------
+    value : float
+        The estimate. Eigenvalues at the point itself are not counted where their number is known
+        (a nullity was given, or the method is exact), and count one half otherwise.
+    interval : (float, float)
+        Calibrated interval of what `value` estimates, at the level `confidence`.
+    rigorous : (float, float)
+        Interval that holds at that level whatever the spectrum. It covers the fraction strictly
+        below the point, and that with the eigenvalues at the point (without them where their number
+        is known).
+    confidence : float
+        The level.
+    bracket : (float, float)
+        What the quadratures leave to the mean mass of these probes.
+    standard_error : float
+        From the choice of the probes; 0 for an exact method.
+    at_point : float
+        Upper end for the fraction of eigenvalues at the point (the resolution there), at the level
+        of the interval; the fraction itself where the method is exact.
+    at_least, at_most : int
+        Numbers of eigenvalues below the point that Ritz values prove.
+    size : int
+        Order p of the matrix.
+    method : {"lanczos", "inertia"}
+        How it was found.
+    probes, steps, products : int
+        What was spent.
+    """
+
+    value: float
+    interval: tuple[float, float]
+    rigorous: tuple[float, float]
+    confidence: float
+    bracket: tuple[float, float]
+    standard_error: float
+    at_point: float
+    at_least: int
+    at_most: int
+    size: int
+    method: str
+    probes: int
+    steps: int
+    products: int
+
+    @property
+    def width(self) -> float:
+        """Width of the calibrated interval."""
+        return self.interval[1] - self.interval[0]
+
+    def __float__(self) -> float:
+        return self.value
+
+    def __repr__(self) -> str:
+        digits = max(3, int(np.ceil(-np.log10(max(self.width, 1e-12)))) + 1)
+
+        def pair(ends: tuple[float, float]) -> str:
+            return f"[{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]"
+
+        if self.method == "inertia":
+            return f"MassEstimate({self.value:.6g}, exact, size {self.size})"
+        return (
+            f"MassEstimate({self.value:.{digits}f}, {100 * self.confidence:g} % interval "
+            f"{pair(self.interval)}, rigorous {pair(self.rigorous)}, {self.probes} probes x "
+            f"{self.steps} steps)"
+        )
+
+
+def negative_fraction(
+    operator: Any,
+    *,
+    probes: int = 10,
+    steps: int = 80,
+    rng: Rng = None,
+    nullity: int | None = None,
+    width: float | None = None,
+    max_products: int | None = None,
+    confidence: float = 0.95,
+    method: str = "auto",
+    size: int | None = None,
+    **options: Unpack[KrylovOptions],
+) -> MassEstimate:
+    """Estimate the fraction of negative eigenvalues (the index), with intervals.
+
+    Parameters
+    ----------
+    operator : anything that multiplies
+        See `symmetric_operator`.
+    probes : int, optional
+        Gaussian probes, to begin with.
+    steps : int, optional
+        Lanczos steps of each, to begin with.
+    rng : optional
+        Anything `numpy.random.default_rng` takes.
+    nullity : int, optional
+        Number of eigenvalues that are zero, where it is known: they are not counted then.
+    width : float, optional
+        Width of the calibrated interval that is wanted: steps and probes are added, whichever
+        narrows it more, until it is reached. All bases stay in memory meanwhile.
+    max_products : int, optional
+        End of that; twenty times the products of the beginning by default.
+    confidence : float, optional
+        Level of the intervals.
+    method : {"auto", "lanczos", "inertia"}, optional
+        "inertia" factorises the matrix, which p products form where it is not there; "auto" does
+        where that is cheaper, up to p = 8192.
+    size : int, optional
+        Order of the matrix, for a function.
+    **options
+        Of `krylov_quadratures`: together, reorthogonalize, basis, checkpoint, executor, progress.
+
+    Returns
+    -------
+    MassEstimate
+
+    Raises
+    ------
+    Interrupted
+        On Ctrl-C; `partial` holds the estimate by then.
+    ValueError, TypeError
+        For an operator that is none, or options out of range.
+    MemoryError
+        If the basis does not fit.
+
+    Warns
+    -----
+    UserWarning
+        If the width is not reached within `max_products`.
+    """
+    return mass_below(
+        operator,
+        0.0,
+        probes=probes,
+        steps=steps,
+        rng=rng,
+        at_point=nullity,
+        width=width,
+        max_products=max_products,
+        confidence=confidence,
+        method=method,
+        size=size,
+        **options,
+    )
+
+
+def mass_below(
+    operator: Any,
+    x: float,
+    *,
+    probes: int = 10,
+    steps: int = 80,
+    rng: Rng = None,
+    at_point: int | None = None,
+    width: float | None = None,
+    max_products: int | None = None,
+    confidence: float = 0.95,
+    method: str = "auto",
+    size: int | None = None,
+    **options: Unpack[KrylovOptions],
+) -> MassEstimate:
+    """Estimate the fraction of eigenvalues below a point: the distribution function, at one x.
+
+    Parameters
+    ----------
+    operator : anything that multiplies
+        See `symmetric_operator`.
+    x : float
+        The point.
+    probes, steps, rng, width, max_products, confidence, method, size
+        As in `negative_fraction`.
+    at_point : int, optional
+        Number of eigenvalues that are x, where it is known: they are not counted then.
+    **options
+        Of `krylov_quadratures`.
+
+    Returns
+    -------
+    MassEstimate
+
+    Raises
+    ------
+    Interrupted, ValueError, TypeError, MemoryError
+        As in `negative_fraction`.
+    """
+    found = symmetric_operator(operator, size=size)
+    x = finite("x", x)
+    probes, steps = count("probes", probes), count("steps", steps)
+    choice("method", method, _METHODS)
+    confidence = positive("confidence", confidence)
+    if confidence >= 1:
+        raise ValueError(f"confidence must be below 1; got {confidence}")
+    if at_point is not None and count("nullity", at_point, least=0) > found.size:
+        raise ValueError(f"a nullity of {at_point} is more than the size {found.size}")
+    if method == "inertia" or (method == "auto" and _inertia_is_cheaper(found, probes * steps)):
+        return _by_inertia(found, x, confidence)
+    wanted = None if width is None else positive("width", width)
+    try:
+        with ProbeRuns(found, rng=rng, keep=wanted is not None, **options) as runs:
+            runs.add(probes, steps)
+            estimate = _from_quadratures(runs.quadratures(), found, x, at_point, confidence)
+            limit = max_products or 20 * probes * steps
+            while wanted is not None and estimate.width > wanted:
+                if not _narrow(runs, estimate, wanted, limit):
+                    warnings.warn(
+                        f"the interval is {estimate.width:.3g} wide after {estimate.products} "
+                        f"products, {wanted:.3g} was asked for; give more max_products than "
+                        f"{limit}, or a nullity if eigenvalues are at the point",
+                        UserWarning,
+                        stacklevel=2,
+                    )
+                    break
+                estimate = _from_quadratures(runs.quadratures(), found, x, at_point, confidence)
+            return estimate
+    except Interrupted as error:
+        if error.partial is not None:
+            error.partial = _from_quadratures(error.partial, found, x, at_point, confidence)
+        raise
+
+
+def _inertia_is_cheaper(operator: SymmetricOperator, products: int) -> bool:
+    """Whether to factorise: p^3/3 operations against products of 2 p^2, or p products at most."""
+    if operator.size > _LARGEST_INERTIA:
+        return False
+    return operator.size <= (products if operator.matrix is None else 6 * products)
+
+
+def _by_inertia(operator: SymmetricOperator, x: float, confidence: float) -> MassEstimate:
+    """Count by Sylvester's law of inertia."""
+    before = operator.products
+    matrix, size = operator.dense(), operator.size
+    unit = float(np.finfo(operator.dtype).eps)
+    tolerance = size * unit * max(float(np.linalg.norm(matrix)), abs(x))
+    negative, zero, _, _ = inertia(matrix, x, zero_tolerance=tolerance)
+    value = negative / size
+    return MassEstimate(
+        value=value,
+        interval=(value, value),
+        rigorous=(value, value),
+        confidence=confidence,
+        bracket=(value, value),
+        standard_error=0.0,
+        at_point=zero / size,
+        at_least=negative,
+        at_most=negative,
+        size=size,
+        method="inertia",
+        probes=0,
+        steps=0,
+        products=operator.products - before,
+    )
+
+
+def _narrow(runs: ProbeRuns, estimate: MassEstimate, wanted: float, limit: int) -> bool:
+    """Add steps or probes, whichever narrows the interval more; say whether there was room."""
+    steps, probes = estimate.steps, estimate.probes
+    sampling = 2 * 1.96 * estimate.standard_error
+    truncation = max(estimate.width - sampling, 0.0)
+    if truncation >= sampling and steps < runs.operator.size:
+        further = min(steps + max(1, steps // 2), runs.operator.size)
+        if estimate.products + probes * (further - steps) > limit:
+            return False
+        runs.extend(further)
+        return True
+    room = (limit - estimate.products) // steps
+    target = max(wanted - truncation, 0.3 * wanted)
+    more = int(np.ceil(probes * ((sampling / target) ** 2 - 1)))
+    more = min(max(more, 1), probes, room)
+    if more < 1:
+        return False
+    runs.add(more, steps)
+    return True
+
+
+def _proved(tridiagonals: list[Tridiagonal], x: float, unit: float) -> tuple[int, int]:
+    """Most Ritz values of one probe that are below x, and above it."""
+    below = above = 0
+    for one in tridiagonals:
+        nodes, _ = gauss(one)
+        margin = _RITZ * unit * max(np.abs(nodes).max(), abs(x))
+        below = max(below, int(np.count_nonzero(nodes < x - margin)))
+        above = max(above, int(np.count_nonzero(nodes > x + margin)))
+    return below, above
+
+
+def _from_quadratures(
+    found: KrylovQuadratures,
+    operator: SymmetricOperator,
+    x: float,
+    at_point: int | None,
+    confidence: float,
+) -> MassEstimate:
+    """Turn Jacobi matrices into an estimate."""
+    known = 0.0 if at_point is None else at_point / found.size
+    split = mean_split(found.tridiagonals, x)
+    value, rigorous, calibrated = intervals(
+        split, found.draws, confidence=confidence, nullity=known
+    )
+    below, above = _proved(found.tridiagonals, x, float(np.finfo(operator.dtype).eps))
+    least, most = below / found.size, 1 - above / found.size - known
+    at = float(wilson(split.at, found.draws, confidence=2 * confidence - 1)[1])
+
+    def within(ends: tuple[float, float]) -> tuple[float, float]:
+        low, high = (min(max(end, least), most) for end in ends)
+        return low, high
+
+    return MassEstimate(
+        value=min(max(value, least), most),
+        interval=within(calibrated),
+        rigorous=within(rigorous),
+        confidence=confidence,
+        bracket=(split.below, split.below + split.at),
+        standard_error=float(np.sqrt(max(value * (1 - value), 0.0) / found.draws)),
+        at_point=min(at, 1 - (below + above) / found.size),
+        at_least=below,
+        at_most=found.size - above - (at_point or 0),
+        size=found.size,
+        method="lanczos",
+        probes=found.probes,
+        steps=max(len(one.alpha) for one in found.tridiagonals),
+        products=found.products,
+    )

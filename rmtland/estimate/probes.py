@@ -1,0 +1,491 @@
+r"""Lanczos from random probes: drawn, grouped, advanced together, resumed, spread over machines.
+
+A probe is a vector of independent standard Gaussian entries (complex ones for a Hermitian matrix),
+drawn from a stream of its own: probe i depends on the seed and on i only. Probes are advanced
+together as far as their bases fit into half of the free memory, so that products are products of
+blocks, or one by one on any executor of `rmtland.sweep`.
+
+Examples
+--------
+>>> import numpy as np
+>>> from rmtland.estimate.operators import symmetric_operator
+>>> operator = symmetric_operator(np.diag(np.arange(50.0)))
+>>> found = krylov_quadratures(operator, probes=3, steps=10, rng=0)
+>>> len(found.tridiagonals), found.draws, found.products
+(3, 78.0, 30)
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rmtland.arguments import choice, count
+from rmtland.estimate.beta_law import equivalent_draws
+from rmtland.estimate.checkpoint import Checkpoint, GroupCheckpoint
+from rmtland.estimate.krylov_basis import (
+    BasisStore,
+    DiskBasis,
+    MemoryBasis,
+    available_bytes,
+    basis_bytes,
+)
+from rmtland.estimate.lanczos import REORTHOGONALIZATIONS, Lanczos, Tridiagonal
+from rmtland.estimate.operators import SymmetricOperator
+from rmtland.estimate.progress import Interrupted, products_bar
+from rmtland.streams import seed_of, streams
+from rmtland.typing import Rng
+
+__all__ = [
+    "KrylovOptions",
+    "KrylovQuadratures",
+    "ProbeRuns",
+    "gaussian_probe",
+    "krylov_quadratures",
+]
+
+BASES = ("float64", "float32", "disk")
+
+
+class KrylovOptions(TypedDict, total=False):
+    """How Krylov spaces are computed; the keyword arguments of `krylov_quadratures`.
+
+    Parameters
+    ----------
+    together : int
+        Probes that are advanced together.
+    reorthogonalize : {"partial", "full", "none"}
+        How orthogonality is kept.
+    basis : {"float64", "float32", "disk"}
+        Where the vectors are kept.
+    checkpoint : path-like
+        Folder for the state.
+    executor : executor of rmtland.sweep
+        Who computes.
+    progress : bool
+        Whether to show a bar.
+    """
+
+    together: int | None
+    reorthogonalize: str
+    basis: str
+    checkpoint: str | os.PathLike[str] | None
+    executor: Any
+    progress: bool | None
+
+
+@dataclass(frozen=True)
+class KrylovQuadratures:
+    """Jacobi matrices of Gaussian probes, and what they are worth.
+
+    Parameters
+    ----------
+    tridiagonals : list of Tridiagonal
+        One a probe.
+    size : int
+        Order p of the matrix.
+    is_complex : bool
+        Whether the probes are complex.
+    seed : dict
+        What names the random numbers.
+    products : int
+        Products spent.
+    """
+
+    tridiagonals: list[Tridiagonal]
+    size: int
+    is_complex: bool
+    seed: dict[str, Any]
+    products: int
+
+    @property
+    def probes(self) -> int:
+        """Number m of probes."""
+        return len(self.tridiagonals)
+
+    @property
+    def draws(self) -> float:
+        """The n of the Beta law: the binomial draws that the probes are worth."""
+        return equivalent_draws(size=self.size, probes=self.probes, is_complex=self.is_complex)
+
+
+def gaussian_probe(generator: np.random.Generator, size: int, *, is_complex: bool) -> NDArray[Any]:
+    """Draw a vector of independent standard Gaussian entries.
+
+    Parameters
+    ----------
+    generator : numpy.random.Generator
+        The probe's own.
+    size : int
+        Length.
+    is_complex : bool
+        Whether real and imaginary parts are drawn.
+
+    Returns
+    -------
+    ndarray, shape (size,)
+        float64 or complex128.
+    """
+    real = generator.standard_normal(size)
+    return real + 1j * generator.standard_normal(size) if is_complex else real
+
+
+def krylov_quadratures(
+    operator: SymmetricOperator,
+    *,
+    probes: int,
+    steps: int,
+    rng: Rng = None,
+    **options: Unpack[KrylovOptions],
+) -> KrylovQuadratures:
+    """Run Lanczos from Gaussian probes.
+
+    Parameters
+    ----------
+    operator : SymmetricOperator
+        The matrix.
+    probes : int
+        Number m of probes.
+    steps : int
+        Steps k of each; at most p are taken.
+    rng : optional
+        Anything `numpy.random.default_rng` takes.
+    **options
+        together : int, optional
+            Probes advanced together: as many as fit into half of the free memory by default.
+        reorthogonalize : {"partial", "full", "none"}, optional
+            See `rmtland.estimate.lanczos`.
+        basis : {"float64", "float32", "disk"}, optional
+            Where the vectors are kept: in memory; in memory in single precision; in a file of the
+            checkpoint's folder, or of a temporary one.
+        checkpoint : path-like, optional
+            Folder in which the state is kept after every step. The same call resumes there and ends
+            with the same bytes (on as many threads); with ``rng=None`` the seed is read from it.
+        executor : optional
+            An executor of `rmtland.sweep` (`Processes()`, `Dask(...)`, any of concurrent.futures):
+            each probe is a task.
+        progress : bool, optional
+            Show a bar with the time left; where stderr is a terminal by default.
+
+    Returns
+    -------
+    KrylovQuadratures
+
+    Raises
+    ------
+    Interrupted
+        On Ctrl-C; `partial` holds the quadratures by then.
+    MemoryError
+        Before anything is computed, if the basis does not fit into the free memory.
+    ValueError
+        For options that do not fit one another, or a checkpoint of another run.
+    """
+    with ProbeRuns(operator, rng=rng, **options) as runs:
+        runs.add(probes, steps)
+        return runs.quadratures()
+
+
+class ProbeRuns:
+    """Probes whose Krylov spaces stay, so that steps and probes can be added; a context manager.
+
+    Parameters
+    ----------
+    operator : SymmetricOperator
+        The matrix.
+    rng : optional
+        Anything `numpy.random.default_rng` takes.
+    keep : bool, optional
+        Keep every basis, for further steps; otherwise a group's basis goes when it is done.
+    **options
+        As in `krylov_quadratures`.
+    """
+
+    def __init__(
+        self,
+        operator: SymmetricOperator,
+        *,
+        rng: Rng = None,
+        keep: bool = False,
+        **options: Unpack[KrylovOptions],
+    ) -> None:
+        known = set(KrylovOptions.__annotations__)
+        for name in options:
+            if name not in known:
+                raise TypeError(f"unknown option {name!r}; there are {', '.join(sorted(known))}")
+        self.operator, self.keep = operator, keep
+        self.together = options.get("together")
+        if self.together is not None:
+            self.together = count("together", self.together)
+        self.reorthogonalize = choice(
+            "reorthogonalize", options.get("reorthogonalize", "partial"), REORTHOGONALIZATIONS
+        )
+        self.basis = choice("basis", options.get("basis", "float64"), BASES)
+        self.executor, self.progress = options.get("executor"), options.get("progress")
+        self.checkpoint = options.get("checkpoint")
+        if self.executor is not None and (keep or self.basis == "disk"):
+            raise ValueError(
+                "an executor computes each probe in one go: neither a width nor basis='disk' "
+                "goes with it"
+            )
+        self._root = self._root_stream(rng)
+        self._groups: list[Lanczos] = []
+        self._done: list[Tridiagonal] = []
+        self._saved: Checkpoint | None = None
+        self._states: list[GroupCheckpoint] = []
+        self._stack = ExitStack()
+        self._before = operator.products
+
+    def __enter__(self) -> ProbeRuns:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._groups.clear()
+        self._stack.close()
+
+    # Probes and steps ---------------------------------------------------------------------------
+
+    def add(self, probes: int, steps: int) -> None:
+        """Add probes and take their steps.
+
+        Parameters
+        ----------
+        probes : int
+            How many.
+        steps : int
+            Of each.
+        """
+        probes, steps = count("probes", probes), min(count("steps", steps), self.operator.size)
+        seeds = self._root.spawn(probes)
+        if self.executor is not None:
+            self._done += self._elsewhere(seeds, steps)
+            return
+        self._open(probes, steps)
+        size = self._group_size(probes, steps)
+        with products_bar(probes * steps, self.progress) as show:
+            finished = 0
+            for start in range(0, probes, size):
+                chosen = seeds[start : start + size]
+                run, state = self._begin(chosen, steps)
+                self._groups.append(run)
+                self._run(run, state, steps, lambda done, before=finished: show(before + done))
+                finished += len(chosen) * steps
+                if not self.keep:
+                    self._done += self._groups.pop().tridiagonals()
+                    if state is not None:
+                        state.forget_basis()
+
+    def extend(self, steps: int) -> None:
+        """Take further steps from all probes.
+
+        Parameters
+        ----------
+        steps : int
+            Steps altogether.
+        """
+        for run, state in zip(self._groups, self._states, strict=True):
+            self._run(run, state, steps, lambda done: None)
+
+    def quadratures(self) -> KrylovQuadratures:
+        """Return what is known so far.
+
+        Returns
+        -------
+        KrylovQuadratures
+            Of all probes that took a step.
+        """
+        found = list(self._done)
+        for run in self._groups:
+            if run.step:
+                found += run.tridiagonals()
+        return KrylovQuadratures(
+            found,
+            self.operator.size,
+            self.operator.is_complex,
+            seed_of(self._root),
+            sum(len(one.alpha) for one in found),
+        )
+
+    # How ----------------------------------------------------------------------------------------
+
+    def _root_stream(self, rng: Rng) -> np.random.Generator:
+        """Return the stream whose children the probes are drawn from."""
+        if rng is None and self.checkpoint is not None:
+            header = Checkpoint.header(self.checkpoint)
+            if header is not None:
+                seed = header["seed"]
+                sequence = np.random.SeedSequence(seed["entropy"], spawn_key=seed["spawn_key"])
+                return np.random.default_rng(sequence)
+        return streams(rng, 1)[0]
+
+    def _open(self, probes: int, steps: int) -> None:
+        """Open the folder of the state, or find that it belongs to another run."""
+        if self.checkpoint is None or self._saved is not None:
+            return
+        header = {
+            "size": self.operator.size,
+            "dtype": str(self.operator.dtype),
+            "signature": list(self.operator.signature()),
+            "probes": probes,
+            "steps": steps,
+            "together": self._group_size(probes, steps) if self.together is None else self.together,
+            "reorthogonalize": self.reorthogonalize,
+            "basis": self.basis,
+            "seed": seed_of(self._root),
+        }
+        if self.together is None:  # free memory may have changed since; the result must not
+            found = Checkpoint.header(self.checkpoint)
+            if found is not None:
+                header["together"] = found.get("together")
+            self.together = count("together", header["together"])
+        tolerance = 1e-3 if self.operator.precision == "float32" else 1e-8
+        self._saved = Checkpoint(self.checkpoint, header, tolerance=tolerance)
+
+    def _group_size(self, probes: int, steps: int) -> int:
+        """Return how many probes are advanced together, after a look at the memory."""
+        parts = 2 if self.operator.is_complex else 1
+        size = self.operator.size
+        precision = "float32" if self.basis == "float32" else "float64"
+        one = basis_bytes(size=size, steps=steps, runs=1, precision=precision, parts=parts)
+        vectors = 3 * size * 8 * parts
+        free = available_bytes()
+        if self.basis == "disk":
+            one = 0
+        chosen = self.together
+        if chosen is None:
+            chosen = probes
+            if free is not None:
+                chosen = max(1, min(probes, free // 2 // (one + vectors)))
+        chosen = min(chosen, probes)
+        alive = probes if self.keep else chosen
+        need = alive * one + chosen * vectors
+        if free is not None and need > free:
+            raise MemoryError(
+                f"the basis of {alive} probes at {steps} steps of p = {size} takes "
+                f"{need / 2**30:.3g} GiB, {free / 2**30:.3g} GiB are free; give together=1 "
+                f"({(one + vectors) / 2**30:.3g} GiB), basis='float32' or basis='disk', or fewer "
+                "steps"
+            )
+        return chosen
+
+    def _begin(
+        self, seeds: list[np.random.Generator], steps: int
+    ) -> tuple[Lanczos, GroupCheckpoint | None]:
+        """Draw a group's probes, or find where it was."""
+        number = len(self._states)
+        starts = np.stack([_probe(self.operator, one) for one in seeds])
+        run = Lanczos(
+            self.operator,
+            starts,
+            reorthogonalize=self.reorthogonalize,
+            basis=self._store(number),
+        )
+        state = None if self._saved is None else GroupCheckpoint(self._saved, number)
+        if state is not None:
+            state.restore(run, steps)
+        self._states.append(state)  # type: ignore[arg-type]
+        return run, state
+
+    def _store(self, number: int) -> BasisStore:
+        kept = self.operator.work_dtype
+        if self.basis == "float64":
+            return MemoryBasis(kept)
+        if self.basis == "float32":
+            return MemoryBasis(np.complex64 if self.operator.is_complex else np.float32)
+        if self._saved is not None:
+            folder: Path = self._saved.folder
+        else:
+            folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        return DiskBasis(folder / f"group-{number:03d}.basis", kept)
+
+    def _run(self, run: Lanczos, state: GroupCheckpoint | None, steps: int, show: Any) -> None:
+        """Take a group's steps; on Ctrl-C say what is kept."""
+
+        def after_step() -> None:
+            if state is not None and run.previous is not None:
+                state.write(run, run.previous)
+            show(run.step * run.runs)
+
+        try:
+            run.extend(steps, after_step=after_step)
+        except KeyboardInterrupt:
+            partial_result = self.quadratures()
+            where = "; `partial` of this error holds the estimate from them"
+            if self._saved is not None:
+                where = f" and kept in {self._saved.folder}; the same call resumes there"
+            raise Interrupted(
+                f"interrupted: {partial_result.products} products are done{where}",
+                partial_result if partial_result.tridiagonals else None,
+            ) from None
+
+    def _elsewhere(self, seeds: list[np.random.Generator], steps: int) -> list[Tridiagonal]:
+        """Compute each probe as a task of a sweep."""
+        from rmtland.sweep import Grid, run
+
+        task = partial(
+            _probe_task,
+            operator=self.operator,
+            seeds=[one.bit_generator.seed_seq for one in seeds],  # type: ignore[misc]
+            steps=steps,
+            reorthogonalize=self.reorthogonalize,
+            basis=self.basis,
+        )
+        name = ",".join(f"{value:.6g}" for value in self.operator.signature())
+        origin = str(seed_of(self._root))
+        grid = Grid(
+            {"probe": list(range(len(seeds))), "operator": name, "origin": origin}, seeds=None
+        )
+        store = None
+        if self.checkpoint is not None:
+            Path(self.checkpoint).mkdir(exist_ok=True)
+            store = Path(self.checkpoint) / f"probes-{steps}-{self.reorthogonalize}.db"
+        results = run(
+            task, grid, store=store, executor=self.executor, threads=None, progress=self.progress
+        )
+        if results.failures:
+            first = results.failures[0]
+            raise RuntimeError(
+                f"{len(results.failures)} of {len(seeds)} probes failed, the first with "
+                f"{first.type}: {first.message}"
+            )
+        return [
+            Tridiagonal(np.asarray(one.value["alpha"]), np.asarray(one.value["beta"]))
+            for one in results
+        ]
+
+
+def _probe(operator: SymmetricOperator, generator: np.random.Generator) -> NDArray[Any]:
+    """Draw a probe of the space on which the operator acts."""
+    vector = gaussian_probe(generator, operator.size, is_complex=operator.is_complex)
+    if operator.complement is not None:
+        vector -= operator.complement @ (operator.complement.conj().T @ vector)
+    return vector
+
+
+def _probe_task(
+    *,
+    probe: int,
+    operator: SymmetricOperator,
+    seeds: list[np.random.SeedSequence],
+    steps: int,
+    reorthogonalize: str,
+    basis: str,
+    **origin: str,
+) -> dict[str, NDArray[Any]]:
+    """Return the Jacobi matrix of one probe."""
+    generator = np.random.default_rng(seeds[probe])
+    start = _probe(operator, generator)
+    kept = operator.work_dtype
+    if basis == "float32":
+        kept = np.dtype(np.complex64 if operator.is_complex else np.float32)
+    run = Lanczos(operator, start[None], reorthogonalize=reorthogonalize, basis=MemoryBasis(kept))
+    run.extend(steps)
+    found = run.tridiagonals()[0]
+    return {"alpha": found.alpha, "beta": found.beta}
