@@ -20,7 +20,7 @@ References
 Examples
 --------
 >>> np.round(jackson_factors(4), 4)
-array([1.    , 0.8295, 0.4472, 0.1015])
+array([1.    , 0.809 , 0.4472, 0.1382])
 """
 
 from __future__ import annotations

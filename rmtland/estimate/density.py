@@ -55,7 +55,7 @@ from rmtland.streams import streams
 from rmtland.typing import Real, Rng
 from rmtland.version import installed_version
 
-__all__ = ["spectral_density"]
+__all__ = ["quadrature_spectrum", "spectral_density"]
 
 
 def spectral_density(
@@ -143,7 +143,7 @@ def spectral_density(
     try:
         with ProbeRuns(found, rng=rng, keep=wanted is not None, **options) as runs:
             runs.add(probes, steps)
-            spectrum = _spectrum(runs.quadratures(), found, outliers)
+            spectrum = quadrature_spectrum(runs.quadratures(), found, outliers)
             limit = max_products or 20 * probes * steps
             while wanted is not None and distance_bounds(spectrum).wasserstein > wanted:
                 if not _refine(runs, spectrum, limit):
@@ -155,11 +155,11 @@ def spectral_density(
                         stacklevel=2,
                     )
                     break
-                spectrum = _spectrum(runs.quadratures(), found, outliers)
+                spectrum = quadrature_spectrum(runs.quadratures(), found, outliers)
             return spectrum
     except Interrupted as error:
         if error.partial is not None:
-            error.partial = _spectrum(error.partial, found, outliers)
+            error.partial = quadrature_spectrum(error.partial, found, outliers)
         raise
 
 
@@ -199,8 +199,25 @@ def _deflated_product(operator: SymmetricOperator, vectors: Any, block: Any) -> 
     return image - vectors @ (vectors.conj().T @ image)
 
 
-def _spectrum(found: KrylovQuadratures, operator: SymmetricOperator, outliers: Real) -> Spectrum:
-    """Gauss quadratures as a Spectrum, with standard errors and brackets at its nodes."""
+def quadrature_spectrum(
+    found: KrylovQuadratures, operator: SymmetricOperator, outliers: Real
+) -> Spectrum:
+    """Return the Gauss quadratures of probes as a Spectrum, with errors and brackets at its nodes.
+
+    Parameters
+    ----------
+    found : KrylovQuadratures
+        Jacobi matrices of Gaussian probes.
+    operator : SymmetricOperator
+        What they belong to.
+    outliers : ndarray
+        Eigenvalues that were taken apart.
+
+    Returns
+    -------
+    Spectrum
+        A row a probe.
+    """
     tridiagonals = found.tridiagonals
     steps = max(len(one.alpha) for one in tridiagonals)
     nodes, weights = np.empty((len(tridiagonals), steps)), np.zeros((len(tridiagonals), steps))

@@ -40,7 +40,7 @@ from rmtland.estimate.radau import gauss, mean_split
 from rmtland.spectrum import inertia
 from rmtland.typing import Rng
 
-__all__ = ["MassEstimate", "mass_below", "negative_fraction"]
+__all__ = ["MassEstimate", "estimated_mass", "mass_below", "negative_fraction"]
 
 _METHODS = ("auto", "lanczos", "inertia")
 _LARGEST_INERTIA = 8192
@@ -251,7 +251,7 @@ def mass_below(
     try:
         with ProbeRuns(found, rng=rng, keep=wanted is not None, **options) as runs:
             runs.add(probes, steps)
-            estimate = _from_quadratures(runs.quadratures(), found, x, at_point, confidence)
+            estimate = estimated_mass(runs.quadratures(), found, x, at_point, confidence)
             limit = max_products or 20 * probes * steps
             while wanted is not None and estimate.width > wanted:
                 if not _narrow(runs, estimate, wanted, limit):
@@ -263,11 +263,11 @@ def mass_below(
                         stacklevel=2,
                     )
                     break
-                estimate = _from_quadratures(runs.quadratures(), found, x, at_point, confidence)
+                estimate = estimated_mass(runs.quadratures(), found, x, at_point, confidence)
             return estimate
     except Interrupted as error:
         if error.partial is not None:
-            error.partial = _from_quadratures(error.partial, found, x, at_point, confidence)
+            error.partial = estimated_mass(error.partial, found, x, at_point, confidence)
         raise
 
 
@@ -336,21 +336,39 @@ def _proved(tridiagonals: list[Tridiagonal], x: float, unit: float) -> tuple[int
     return below, above
 
 
-def _from_quadratures(
+def estimated_mass(
     found: KrylovQuadratures,
     operator: SymmetricOperator,
     x: float,
     at_point: int | None,
     confidence: float,
 ) -> MassEstimate:
-    """Turn Jacobi matrices into an estimate."""
+    """Turn the Jacobi matrices of Gaussian probes into an estimate of the mass below a point.
+
+    Parameters
+    ----------
+    found : KrylovQuadratures
+        The Jacobi matrices.
+    operator : SymmetricOperator
+        What they belong to, for its precision.
+    x : float
+        The point.
+    at_point : int or None
+        Known number of eigenvalues at x.
+    confidence : float
+        Level of the intervals.
+
+    Returns
+    -------
+    MassEstimate
+    """
     known = 0.0 if at_point is None else at_point / found.size
     split = mean_split(found.tridiagonals, x)
     value, rigorous, calibrated = intervals(
         split, found.draws, confidence=confidence, nullity=known
     )
     below, above = _proved(found.tridiagonals, x, float(np.finfo(operator.dtype).eps))
-    least, most = below / found.size, 1 - above / found.size - known
+    least, most = below / found.size, (found.size - above - (at_point or 0)) / found.size
     at = float(wilson(split.at, found.draws, confidence=2 * confidence - 1)[1])
 
     def within(ends: tuple[float, float]) -> tuple[float, float]:

@@ -1,0 +1,156 @@
+"""Canonical representations bracket the distribution function; intervals cover it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import beta as beta_law
+
+from rmtland.estimate.beta_law import equivalent_draws, intervals, kolmogorov_quantile, wilson
+from rmtland.estimate.lanczos import Lanczos, Tridiagonal
+from rmtland.estimate.operators import symmetric_operator
+from rmtland.estimate.radau import Brackets, Split, gauss, mean_split, radau
+
+
+def measured(values, start, steps):
+    run = Lanczos(symmetric_operator(np.diag(values)), start[None], reorthogonalize="full")
+    run.extend(steps)
+    return run.tridiagonals()[0]
+
+
+@st.composite
+def measures(draw):
+    size = draw(st.integers(1, 30))
+    seed = draw(st.integers(0, 10_000))
+    generator = np.random.default_rng(seed)
+    kind = draw(st.sampled_from(["normal", "copies", "outlier", "positive"]))
+    values = generator.standard_normal(size)
+    if kind == "copies":
+        values = np.round(2 * values) / 2
+    elif kind == "outlier":
+        values[0] *= 100
+    elif kind == "positive":
+        values = np.maximum(values, 0.0)
+    start = generator.standard_normal(size)
+    return values, start, draw(st.integers(1, 12))
+
+
+@given(measures(), st.floats(-4, 4))
+@settings(max_examples=150)
+def test_brackets_hold(measure, x):
+    values, start, steps = measure
+    weights = start**2 / (start @ start)
+    one = measured(values, start, steps)
+    strict, closed = weights[values < x - 1e-9].sum(), weights[values <= x + 1e-9].sum()
+    split = radau(one, x)
+    assert split.below <= closed + 1e-9
+    assert split.below + split.at >= strict - 1e-9
+    if not (np.abs(values - x) < 1e-9).any():
+        assert split.below - 1e-9 <= strict <= split.below + split.at + 1e-9
+        for families in (1, 4):
+            low, high = Brackets(one, families=families).at(np.array([x]))
+            assert low[0] <= strict + 1e-9
+            assert high[0] >= strict - 1e-9
+            assert low[0] <= split.below + 1e-9  # never sharper than the sharp one
+            assert high[0] >= split.below + split.at - 1e-9
+    assert 0 <= split.below <= 1
+    assert 0 <= split.at <= 1 + 1e-12
+
+
+@given(measures())
+@settings(max_examples=60)
+def test_a_representation_has_the_moments_of_the_measure(measure):
+    values, start, steps = measure
+    one = measured(values, start, steps)
+    weights = start**2 / (start @ start)
+    nodes, mass = gauss(one)
+    scale = max(np.abs(values).max(), 1e-3)
+    for k in range(2 * len(one.alpha)):
+        assert mass @ (nodes / scale) ** k == pytest.approx(
+            weights @ (values / scale) ** k, abs=1e-9
+        )
+
+
+def test_more_families_narrow_the_brackets():
+    one = Tridiagonal(np.zeros(40), np.ones(40))
+    x = np.linspace(-1.9, 1.9, 501)
+    widths = []
+    for families in (1, 2, 6):
+        low, high = Brackets(one, families=families).at(x)
+        assert (low <= high).all()
+        widths.append((high - low).mean())
+    sharp = np.mean([radau(one, t).at for t in x])
+    assert widths[0] > widths[1] > widths[2] > sharp
+    assert widths[2] < 1.25 * sharp
+
+
+def test_the_width_at_a_point_is_the_christoffel_function():
+    alpha, beta = np.array([0.3, -0.2, 0.1, 0.5]), np.array([1.0, 0.8, 1.1, 0.9])
+    x = 0.37
+    p = [1.0, (x - alpha[0]) / beta[0]]
+    for j in range(1, 4):
+        p.append(((x - alpha[j]) * p[j] - beta[j - 1] * p[j - 1]) / beta[j])
+    assert radau(Tridiagonal(alpha, beta), x).at == pytest.approx(1 / np.sum(np.square(p)))
+
+
+@pytest.mark.parametrize("x", [0.0, np.sqrt(2.0), -np.sqrt(2.0)])
+def test_a_point_at_a_gauss_node(x):
+    one = Tridiagonal(np.zeros(3), np.ones(3))  # nodes 0 and +-sqrt(2)
+    near, at = radau(one, x + 1e-9), radau(one, x)
+    np.testing.assert_allclose(near.below, at.below, atol=1e-6)
+    np.testing.assert_allclose(near.at, at.at, atol=1e-6)
+
+
+def test_an_exhausted_measure_is_exact():
+    one = Tridiagonal(np.array([0.0]), np.array([0.0]))
+    assert radau(one, 0.0) == Split(0.0, 1.0, 0.0, 0.0)
+    assert radau(one, 1.0) == Split(1.0, 0.0, 1.0, 0.0)
+    assert radau(one, -1.0) == Split(0.0, 0.0, 0.0, 1.0)
+    assert mean_split([one, one], 1.0) == radau(one, 1.0)
+    low, high = Brackets(one).at(np.array([-1.0, 0.0, 1.0]))
+    np.testing.assert_array_equal(low, high)
+    np.testing.assert_array_equal(high, [0.0, 1.0, 1.0])
+
+
+@pytest.mark.parametrize("is_complex", [False, True])
+def test_masses_of_gaussian_probes_follow_the_beta_law(is_complex):
+    p, q, probes = 40, 0.3, 4000
+    generator = np.random.default_rng(0)
+    v = generator.standard_normal((probes, p))
+    if is_complex:
+        v = v + 1j * generator.standard_normal((probes, p))
+    mass = (np.abs(v[:, :12]) ** 2).sum(axis=1) / (np.abs(v) ** 2).sum(axis=1)
+    n = equivalent_draws(size=p, probes=1, is_complex=is_complex)
+    assert mass.var() == pytest.approx(q * (1 - q) / n, rel=0.08)
+    law = beta_law(q * (n - 1), (1 - q) * (n - 1))
+    assert np.abs(law.cdf(np.sort(mass)) - (np.arange(probes) + 0.5) / probes).max() < 0.0215
+
+
+def test_wilson_covers_a_single_eigenvalue():
+    p, probes = 1000, 10
+    generator = np.random.default_rng(1)
+    n = equivalent_draws(size=p, probes=probes)
+    mass = generator.beta(0.5, (p - 1) / 2, size=(4000, probes)).mean(axis=1)
+    low, high = wilson(mass, n, confidence=0.95)
+    assert 0.935 < ((low <= 1 / p) & (1 / p <= high)).mean() < 0.985
+
+
+def test_quantiles_and_ends():
+    assert kolmogorov_quantile(1e6, 0.95) == pytest.approx(1.3581e-3, rel=1e-3)
+    assert kolmogorov_quantile(999, 0.95) == pytest.approx(
+        kolmogorov_quantile(1000, 0.95), rel=0.02
+    )
+    low, high = wilson(np.array([0.0, 1.0]), 100.0, confidence=0.95)
+    assert low[0] == pytest.approx(0, abs=1e-15)
+    assert high[1] == pytest.approx(1, abs=1e-15)
+    assert 0 < high[0] < 0.05
+
+
+def test_a_known_nullity_is_taken_off():
+    split = Split(0.2, 0.3, 0.05, 0.05)
+    plain = intervals(split, 1e8, confidence=0.95)
+    known = intervals(split, 1e8, confidence=0.95, nullity=0.29)
+    assert plain.value == pytest.approx(0.35)
+    assert known.value == pytest.approx(0.205)
+    np.testing.assert_allclose(known.rigorous, (0.2, 0.21), atol=1e-3)
+    np.testing.assert_allclose(plain.rigorous, (0.2, 0.5), atol=1e-3)
