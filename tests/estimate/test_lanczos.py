@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from rmtland.estimate import symmetric_operator
 from rmtland.estimate.krylov_basis import DiskBasis, MemoryBasis, available_bytes, basis_bytes

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy.stats import beta as beta_law
 
 from rmtland.estimate.beta_law import equivalent_draws, intervals, kolmogorov_quantile, wilson
