@@ -5,12 +5,15 @@ same ones. `--slow` runs the tests marked slow too. With `--count-assertions` a 
 neither asserted nor expected an exception or a warning.
 """
 
+import ast
+import copy
 import functools
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from _pytest.assertion import rewrite
 from _pytest.recwarn import WarningsChecker
 from hypothesis import settings
 
@@ -55,12 +58,24 @@ def is_slow(item):
 class AssertionCounter:
     """Fail a test that passed although nothing in it was asserted.
 
-    Counted are assert statements (one a test is enough, so that the others cost nothing),
-    `pytest.raises` and `pytest.warns`, `pytest.fail` and the functions of `numpy.testing`.
+    Counted are assert statements, `pytest.raises` and `pytest.warns`, `pytest.fail` and the
+    functions of `numpy.testing`. Pytest's own hook for assertions that pass writes their text out
+    in the code of every test, which takes longer to compile than all tests take to be found: a call
+    in front of each assert statement is enough.
     """
 
     def __init__(self):
         self.asserted = False
+        rewrite.assert_is_reached = self.reached
+        visit = rewrite.AssertionRewriter.visit_Assert
+        call = ast.parse("rewrite.assert_is_reached()").body[0]
+
+        def visit_and_count(rewriter, node):
+            count = ast.copy_location(copy.deepcopy(call), node)
+            count.value.func.value.id = "@pytest_ar"  # the name of the module in rewritten code
+            return [ast.fix_missing_locations(count), *visit(rewriter, node)]
+
+        rewrite.AssertionRewriter.visit_Assert = visit_and_count
         for expectation in (pytest.RaisesExc, WarningsChecker):
             expectation.__exit__ = self.counted(expectation.__exit__)
         for name in dir(np.testing):
@@ -75,11 +90,8 @@ class AssertionCounter:
 
         return wrapper
 
-    def pytest_assertion_pass(self):
-        from _pytest.assertion import util
-
+    def reached(self):
         self.asserted = True
-        util._assertion_pass = None  # back with the next test
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem):

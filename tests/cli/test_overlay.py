@@ -1,7 +1,9 @@
 """`rmtland overlay`: network, Hessian, theory, and the three files that tell about them."""
 
+import functools
 import json
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,13 @@ SMALL = (
     "overlay", "--data", "gaussian", "--width", "6", "--samples", "40", "--max-steps", "40",
     "--energy", "0.45", "--no-dyson", "--out", "o",
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    """Errors of fits are those of tests/comparison/test_fitting.py; here few samples will do."""
+    module = sys.modules["rmtland.comparison.overlay"]
+    monkeypatch.setattr(module, "fit", functools.partial(module.fit, resamples=4))
 
 
 def report_of(result):
@@ -235,9 +244,12 @@ def test_picture(rmtland):
         assert (np.abs(pixels - rgb).max(axis=2) < 0.06).sum() > 100, colour
 
 
-def test_numbers_are_whole_on_a_narrow_terminal(rmtland, monkeypatch):
+def test_numbers_are_whole_on_a_narrow_terminal_and_symbols_are_explained(rmtland, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
-    check(rmtland(*SMALL), ["Wishart + Wigner"])
+    result = rmtland(*SMALL)
+    check(result, ["Wishart + Wigner"])
+    for words in ("phi: parameters per", "epsilon: energy", "H0: Gauss-Newton", "H1 = H - H0"):
+        assert words in result.out
 
 
 # One place for every number ----------------------------------------------------------------------
@@ -276,12 +288,6 @@ def test_a_missed_energy_is_said_and_ends_in_code_1(rmtland):
     assert "target energy 1e-09 was missed" in result.out
     assert "after 2 steps (max_steps)" in result.out
     assert "raise --max-steps or --energy" in result.out
-
-
-def test_words_for_the_symbols(rmtland):
-    out = rmtland(*SMALL).out
-    for words in ("phi: parameters per", "epsilon: energy", "H0: Gauss-Newton", "H1 = H - H0"):
-        assert words in out
 
 
 def test_json_alone_on_standard_output(rmtland):

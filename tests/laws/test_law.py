@@ -551,29 +551,27 @@ def test_arguments_are_not_written_to(law):
 
 
 @every_law
-@pytest.mark.parametrize("method", METHODS)
-def test_nan_is_refused(law, method):
-    with pytest.raises(ValueError, match="NaN"):
-        getattr(law, method)([0.5, math.nan])
-    with pytest.raises(ValueError, match="NaN"):
-        getattr(law, method)(math.nan)
+def test_nan_is_refused(law):
+    for method in METHODS:
+        for value in ([0.5, math.nan], math.nan):
+            with pytest.raises(ValueError, match="NaN"):
+                getattr(law, method)(value)
 
 
 @every_law
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("value", ["0.5", ["a"], None, b"1", [object()]])
-def test_what_is_not_a_number_is_refused(law, method, value):
-    with pytest.raises(TypeError, match="numbers"):
-        getattr(law, method)(value)
+def test_what_is_not_a_number_is_refused(law):
+    for method in METHODS:
+        for value in ("0.5", ["a"], None, b"1", [object()]):
+            with pytest.raises(TypeError, match="numbers"):
+                getattr(law, method)(value)
 
 
 @every_law
-@pytest.mark.parametrize("method", ["pdf", "cdf", "mass_below", "ppf"])
-def test_complex_points_are_refused_where_real_ones_belong(law, method):
-    with pytest.raises(TypeError, match="real"):
-        getattr(law, method)(0.5 + 0.1j)
-    with pytest.raises(TypeError, match="real"):
-        getattr(law, method)(np.zeros(0, dtype=complex))
+def test_complex_points_are_refused_where_real_ones_belong(law):
+    for method in ("pdf", "cdf", "mass_below", "ppf"):
+        for value in (0.5 + 0.1j, np.zeros(0, dtype=complex)):
+            with pytest.raises(TypeError, match="real"):
+                getattr(law, method)(value)
 
 
 @every_law
