@@ -41,7 +41,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -56,6 +56,7 @@ from rmtland.networks.loss import LOSSES, Loss
 from rmtland.networks.loss_data import LossData
 from rmtland.networks.loss_point import LossPoint
 from rmtland.networks.parameters import ParameterBlock, effective_weights, parameter_blocks
+from rmtland.networks.torch_sequential import read_layers
 from rmtland.streams import random_generator
 from rmtland.typing import Array, ArrayLike, Real, Rng
 
@@ -123,6 +124,49 @@ class MLP:
         activation(self.activation)
         choice("loss", self.loss, tuple(LOSSES))
         choice("parametrisation", self.parametrisation, PARAMETRISATIONS)
+
+    @classmethod
+    def from_torch(
+        cls, sequential: Any, *, loss: str = "mse", weight_decay: float = 0.0
+    ) -> tuple[Self, Real]:
+        """Read a fully connected PyTorch network, for everything that is exact here.
+
+        `torch.nn.CrossEntropyLoss` is "cross_entropy"; `torch.nn.MSELoss` is 2/n_out times "mse",
+        and `torch.nn.BCEWithLogitsLoss` 1/n_out times "logistic". Other models:
+        `rmtland.adapters.from_torch`.
+
+        Parameters
+        ----------
+        sequential : nn.Sequential
+            Linear layers with one kind of activation between, all with biases or all without.
+        loss : {"mse", "cross_entropy", "logistic"}, optional
+            As for the class.
+        weight_decay : float, optional
+            As for the class.
+
+        Returns
+        -------
+        net : MLP
+            The same function.
+        theta : ndarray of float64, shape (p,)
+            A copy of its parameters, as `at` takes them; their order is that of
+            ``sequential.parameters()``.
+
+        Raises
+        ------
+        ValueError
+            If it is not made of such layers.
+
+        Examples
+        --------
+        Where PyTorch is installed::
+
+            net, theta = MLP.from_torch(torch.nn.Sequential(...), loss="cross_entropy")
+            net.at(theta, x.numpy(), y.numpy()).hessian()
+        """
+        read = read_layers([sequential])
+        options: dict[str, Any] = {"loss": loss, "weight_decay": weight_decay}
+        return cls(read.widths, read.activation, read.bias, **options), read.theta
 
     def __repr__(self) -> str:
         """Return what differs from the defaults, widths and activation first."""
