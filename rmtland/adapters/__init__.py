@@ -4,6 +4,7 @@ PyTorch and JAX are imported when they are used; a missing one is named with the
 installs it.
 """
 
+from rmtland.adapters.jax_operator import JaxOperator, from_jax
 from rmtland.adapters.torch_operator import TorchOperator, from_torch
 
-__all__ = ["TorchOperator", "from_torch"]
+__all__ = ["JaxOperator", "TorchOperator", "from_jax", "from_torch"]

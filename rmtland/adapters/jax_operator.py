@@ -1,0 +1,392 @@
+r"""Hessians, Gauss-Newton and Fisher matrices of JAX losses, as operators of SciPy.
+
+The parameters are any pytree of arrays. With batches b of m_b samples and losses L_b
+
+.. math::
+
+    L(\theta) = \frac{\sum_b m_b L_b(\theta)}{\sum_b m_b} \quad\text{(mean)}, \qquad
+    L(\theta) = \sum_b L_b(\theta) \quad\text{(sum)};
+
+products are forward over reverse, compiled once for each shape of batch. Synonyms: HVP in JAX,
+flax, equinox, haiku.
+
+    from rmtland.adapters import from_jax
+    operator = from_jax(loss, params, (x, y), model=apply, part="gauss_newton")
+
+>>> from_jax.__name__
+'from_jax'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+from scipy.sparse.linalg import LinearOperator
+
+from rmtland.adapters.optional import optional
+from rmtland.adapters.torch_parameters import Block
+from rmtland.arguments import choice, count
+from rmtland.typing import Array
+
+__all__ = ["JaxOperator", "from_jax"]
+
+_PARTS = ("total", "gauss_newton", "residual")
+
+
+class JaxOperator(LinearOperator):  # type: ignore[misc]
+    """A symmetric matrix of a JAX loss by its products; made by `from_jax`.
+
+    Parameters
+    ----------
+    losses : tuple of callable
+        Flat parameters, batch -> outputs; outputs, batch -> loss. The first may be the identity.
+    theta : array, shape (p,)
+        The parameters chosen, flat.
+    batches : list
+        Pytrees of arrays.
+    weights : sequence of float
+        What the loss of each batch is multiplied by.
+    blocks : tuple of Block
+        Name, shape and place of each parameter in the flat vector.
+    part : {"total", "gauss_newton", "residual"}
+        Which matrix.
+    double : bool
+        Whether it is computed in float64.
+    chunk : int
+        Vectors multiplied at once.
+    """
+
+    def __init__(
+        self,
+        losses: tuple[Callable[[Array, Any], Any], Callable[[Any, Any], Array]],
+        theta: Array,
+        batches: Sequence[Any],
+        weights: Sequence[float],
+        blocks: tuple[Block, ...],
+        *,
+        part: str,
+        double: bool,
+        chunk: int,
+    ) -> None:
+        import jax
+
+        super().__init__(np.dtype(str(theta.dtype)), (theta.shape[0], theta.shape[0]))
+        self.model, self.criterion = losses
+        self.theta, self.batches, self.weights = theta, list(batches), list(weights)
+        self.blocks, self.part, self.double, self.chunk = blocks, part, double, chunk
+        one = self._product
+        self._one = jax.jit(one)
+        self._several = jax.jit(jax.vmap(one, in_axes=(None, None, 0)))
+        self._value = jax.jit(jax.value_and_grad(self._loss))
+
+    def loss(self) -> float:
+        """Return the loss of the data.
+
+        Returns
+        -------
+        float
+            The exact mean, or sum.
+        """
+        with _precision(self.double):
+            return float(sum(w * float(self._value(self.theta, b)[0]) for b, w in self._weighted()))
+
+    def gradient(self) -> Array:
+        """Return the gradient of the loss.
+
+        Returns
+        -------
+        ndarray, shape (p,)
+            In the order of `blocks`.
+        """
+        with _precision(self.double):
+            found = sum(w * np.asarray(self._value(self.theta, b)[1]) for b, w in self._weighted())
+        return np.asarray(found)
+
+    def unflatten(self, vector: Array) -> dict[str, Array]:
+        """Return the pieces of a flat vector by the names of their parameters.
+
+        Parameters
+        ----------
+        vector : ndarray, shape (p,)
+            A vector.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Of the shapes of the parameters.
+        """
+        if np.shape(vector) != (self.shape[0],):
+            raise ValueError(f"expected {self.shape[0]} entries; got shape {np.shape(vector)}")
+        return {b.name: vector[b.slice].reshape(b.shape) for b in self.blocks}
+
+    def __repr__(self) -> str:
+        return (
+            f"JaxOperator(part={self.part!r}, size={self.shape[0]}, "
+            f"parameters={len(self.blocks)}, dtype={self.dtype})"
+        )
+
+    def _weighted(self) -> Iterator[tuple[Any, float]]:
+        return zip(self.batches, self.weights, strict=True)
+
+    def _loss(self, theta: Array, batch: Any) -> Array:
+        return self.criterion(self.model(theta, batch), batch)
+
+    def _product(self, theta: Array, batch: Any, v: Array) -> Array:
+        import jax
+
+        def model(t: Array) -> Any:
+            return self.model(t, batch)
+
+        product: Array
+        slopes = jax.grad(lambda o: self.criterion(o, batch))
+        if self.part == "gauss_newton":
+            outputs, moved = jax.jvp(model, (theta,), (v,))
+            bent = jax.jvp(slopes, (outputs,), (moved,))[1]
+            (product,) = jax.vjp(model, theta)[1](bent)
+        elif self.part == "residual":
+            fixed = jax.lax.stop_gradient(slopes(model(theta)))
+            along = jax.grad(lambda t: _inner(fixed, model(t)))
+            _, product = jax.jvp(along, (theta,), (v,))
+        else:
+            _, product = jax.jvp(jax.grad(lambda t: self._loss(t, batch)), (theta,), (v,))
+        return product
+
+    def _matmat(self, vectors: Any) -> Any:
+        given = np.ascontiguousarray(np.asarray(vectors, dtype=self.dtype).T)
+        result = np.zeros(given.shape, dtype=self.dtype)
+        with _precision(self.double):
+            for batch, weight in self._weighted():
+                for start in range(0, len(given), self.chunk):
+                    some = given[start : start + self.chunk]
+                    if len(some) == 1:
+                        found = np.asarray(self._one(self.theta, batch, some[0]))[None]
+                    else:
+                        found = np.asarray(self._several(self.theta, batch, some))
+                    result[start : start + len(some)] += weight * found
+        if not np.isfinite(result).all() and np.isfinite(given).all():
+            bad = int(result.size - np.count_nonzero(np.isfinite(result)))
+            raise ValueError(
+                f"{bad} of {result.size} entries of the product are NaN or infinite; look for a "
+                "function with infinite second derivatives, or use dtype='float64'"
+            )
+        return result.T
+
+    def _matvec(self, vector: Any) -> Any:
+        return self._matmat(np.reshape(vector, (-1, 1))).reshape(np.shape(vector))
+
+    def _adjoint(self) -> JaxOperator:
+        return self
+
+    def _transpose(self) -> JaxOperator:
+        return self
+
+
+def from_jax(
+    loss: Callable[..., Any],
+    params: Any,
+    data: Any,
+    *,
+    model: Callable[[Any, Any], Any] | None = None,
+    part: str = "total",
+    parameters: str | Sequence[str] | None = None,
+    reduction: str | None = None,
+    dtype: str | None = None,
+    chunk: int = 8,
+) -> JaxOperator:
+    """Return the Hessian of a JAX loss, or a part of it, as an operator.
+
+    Parameters
+    ----------
+    loss : callable
+        Parameters, batch -> real number; with `model`, outputs, targets -> real number.
+    params : pytree of arrays
+        The parameters; they are kept as they are.
+    data : pytree of arrays, or list of them
+        One batch such as (x, y), or a list of batches; the first axis counts samples.
+    model : callable, optional
+        Parameters, inputs -> outputs, for batches (inputs, targets). Parts other than "total"
+        need it.
+    part : {"total", "gauss_newton", "residual"}, optional
+        Which matrix.
+    parameters : str or sequence of str, optional
+        Patterns for names such as "['dense']['kernel']" (`jax.tree_util.keystr`): "*kernel*", or
+        a piece of the path such as "dense".
+    reduction : {"mean", "sum"}, optional
+        What the loss does over samples; found out by trial where there are several batches.
+    dtype : {"float32", "float64"}, optional
+        Precision of the computation; that of the parameters by default.
+    chunk : int, optional
+        Vectors multiplied at once (`vmap`).
+
+    Returns
+    -------
+    JaxOperator
+        A symmetric SciPy LinearOperator with `loss` and `gradient`.
+
+    Raises
+    ------
+    ImportError
+        If JAX is not installed; the message gives the command.
+    TypeError
+        If the parameters are not real floating-point arrays.
+    ValueError
+        If there are no data or parameters, a pattern fits nothing, the loss is not one finite
+        number, or the reduction cannot be found out.
+    """
+    jax = optional("jax", extra="jax")
+    choice("part", part, _PARTS)
+    chunk = count("chunk", chunk)
+    if part != "total" and model is None:
+        raise ValueError(f"part={part!r} needs model=, so that outputs and loss can be told apart")
+    if dtype is not None:
+        choice("dtype", dtype, ("float32", "float64"))
+    batches = list(data) if isinstance(data, list) else [data]
+    sizes = [_samples(jax, batch) for batch in batches]
+    if not batches or not sum(sizes):
+        raise ValueError("the data hold no samples")
+    named, treedef = jax.tree_util.tree_flatten_with_path(params)
+    names = [jax.tree_util.keystr(path) for path, _ in named]
+    leaves = [leaf for _, leaf in named]
+    kept = _chosen(names, leaves, parameters)
+    double = dtype == "float64" or (
+        dtype is None and all(str(leaves[i].dtype) == "float64" for i in kept)
+    )
+    blocks, start = [], 0
+    for i in kept:
+        blocks.append(Block(names[i], tuple(np.shape(leaves[i])), start))
+        start = blocks[-1].stop
+
+    def tree(theta: Array) -> Any:
+        whole = list(leaves)
+        for block, i in zip(blocks, kept, strict=True):
+            whole[i] = theta[block.slice].reshape(block.shape)
+        return jax.tree_util.tree_unflatten(treedef, whole)
+
+    if model is None:
+        losses = (lambda theta, batch: (tree(theta),), lambda out, batch: loss(out[0], batch))
+    else:
+        losses = (
+            lambda theta, batch: model(tree(theta), batch[0]),
+            lambda out, batch: loss(out, batch[1]),
+        )
+    with _precision(double):
+        wanted = dtype or ("float64" if double else "float32")
+        theta = jax.numpy.concatenate([jax.numpy.ravel(leaves[i]) for i in kept]).astype(wanted)
+        if dtype is not None:
+            leaves = [_cast(jax, leaf, wanted) for leaf in leaves]
+            batches = [jax.tree_util.tree_map(lambda a: _cast(jax, a, wanted), b) for b in batches]
+        _refuse_bad_loss(losses, theta, batches[0])
+        if reduction is None:
+            reduction = "sum" if len(batches) == 1 else _reduction(jax, losses, theta, batches[0])
+    choice("reduction", reduction, ("mean", "sum"))
+    total = float(sum(sizes))
+    weights = [size / total if reduction == "mean" else 1.0 for size in sizes]
+    return JaxOperator(
+        losses, theta, batches, weights, tuple(blocks), part=part, double=double, chunk=chunk
+    )
+
+
+def _precision(double: bool) -> AbstractContextManager[Any]:
+    """Return the setting in which arrays of float64 stay what they are."""
+    if not double:
+        return nullcontext()
+    jax = optional("jax", extra="jax")
+    home = jax if hasattr(jax, "enable_x64") else optional("jax.experimental", extra="jax")
+    context: AbstractContextManager[Any] = home.enable_x64(True)
+    return context
+
+
+def _cast(jax: Any, array: Any, dtype: str) -> Any:
+    array = jax.numpy.asarray(array)
+    return array.astype(dtype) if jax.numpy.issubdtype(array.dtype, np.floating) else array
+
+
+def _inner(a: Any, b: Any) -> Any:
+    import jax
+
+    products = jax.tree_util.tree_map(lambda u, v: (u * v).sum(), a, b)
+    return sum(jax.tree_util.tree_leaves(products))
+
+
+def _samples(jax: Any, batch: Any) -> int:
+    leaves = jax.tree_util.tree_leaves(batch)
+    if not leaves:
+        raise ValueError("a batch holds no arrays")
+    shape = np.shape(leaves[0])
+    return int(shape[0]) if shape else 1
+
+
+def _chosen(
+    names: Sequence[str], leaves: Sequence[Any], patterns: str | Sequence[str] | None
+) -> list[int]:
+    """Return the numbers of the leaves that patterns fit, all of them real arrays."""
+    if not names:
+        raise ValueError("params holds no arrays")
+    kept = list(range(len(names)))
+    if patterns is not None:
+        wanted = [patterns] if isinstance(patterns, str) else list(patterns)
+        for pattern in wanted:
+            if not any(_fits(name, pattern) for name in names):
+                raise ValueError(
+                    f"no parameter fits {pattern!r}; there are {', '.join(names[:12])}"
+                )
+        kept = [i for i, name in enumerate(names) if any(_fits(name, p) for p in wanted)]
+        if not kept:
+            raise ValueError("parameters names no parameter; leave it out for all of them")
+    for i in kept:
+        kind = getattr(leaves[i], "dtype", np.asarray(leaves[i]).dtype)
+        if "float" not in str(kind):
+            raise TypeError(
+                f"parameter {names[i]} is of dtype {kind}; a loss has derivatives in real "
+                "floating-point parameters only: choose others by parameters="
+            )
+    return kept
+
+
+def _fits(name: str, pattern: str) -> bool:
+    pieces = [piece.strip("'\".[] ") for piece in name.replace("][", "].[").split(".")]
+    return name == pattern or fnmatchcase(name, pattern) or pattern in pieces or pattern in name.split("'")
+
+
+def _refuse_bad_loss(losses: tuple[Any, Any], theta: Array, batch: Any) -> None:
+    value = losses[1](losses[0](theta, batch), batch)
+    shape = np.shape(value)
+    if shape or "float" not in str(getattr(value, "dtype", "float")):
+        raise ValueError(
+            f"the loss must be one real number; got shape {shape}: take its mean or sum over the "
+            "samples"
+        )
+    if not np.isfinite(float(value)):
+        raise ValueError(
+            f"the loss of the first batch is {float(value)}; look at the parameters and the data"
+        )
+
+
+def _reduction(jax: Any, losses: tuple[Any, Any], theta: Array, batch: Any) -> str:
+    """Return whether a loss is the mean or the sum over samples, by trial on parts of a batch."""
+    m = _samples(jax, batch)
+    if m < 2:
+        raise ValueError(
+            "whether the loss is a mean or a sum cannot be found out from a batch of one sample; "
+            "say reduction='mean' or 'sum'"
+        )
+    first = (m + 2) // 3
+
+    def part(rows: slice) -> float:
+        cut = jax.tree_util.tree_map(lambda a: a[rows] if np.ndim(a) else a, batch)
+        return float(losses[1](losses[0](theta, cut), cut))
+
+    whole, a, b = (part(rows) for rows in (slice(None), slice(first), slice(first, None)))
+    scale = 1e-4 * max(abs(whole), abs(a), abs(b))
+    if abs(whole - (first * a + (m - first) * b) / m) <= scale:
+        return "mean"
+    if abs(whole - (a + b)) <= scale:
+        return "sum"
+    raise ValueError(
+        "the loss of the first batch is neither the mean nor the sum over its samples "
+        f"({whole:.6g} of {m}, {a:.6g} and {b:.6g} of its parts); say reduction='mean' or 'sum'"
+    )

@@ -1,0 +1,115 @@
+"""Products with JAX losses against dense Hessians and against our own networks."""
+
+import itertools
+import sys
+
+import numpy as np
+import pytest
+
+from rmtland.adapters import from_jax
+from rmtland.networks import MLP
+
+jax = pytest.importorskip("jax", reason="needs JAX: pip install 'rmtland[jax]'")
+jnp = jax.numpy
+NET = MLP((3, 4, 2), bias=True)
+THETA = NET.init(rng=0)
+RNG = np.random.default_rng(0)
+X, Y = RNG.standard_normal((7, 3)), RNG.standard_normal((7, 2))
+W1, B1, W2, B2 = NET.unflatten(THETA)
+PARAMS = {"first": {"kernel": W1, "bias": B1}, "second": [W2, B2]}
+ORDER = np.concatenate([12 + np.arange(4), np.arange(12), 16 + np.arange(10)])  # bias, kernel
+
+
+def apply(params, x):
+    hidden = jnp.tanh(x @ params["first"]["kernel"].T + params["first"]["bias"])
+    return hidden @ params["second"][0].T + params["second"][1]
+
+
+def half_square(outputs, targets):
+    return 0.5 * ((outputs - targets) ** 2).sum() / len(outputs)
+
+
+def whole(params, batch):
+    return half_square(apply(params, batch[0]), batch[1])
+
+
+def dense(operator):
+    return operator.matmat(np.eye(operator.shape[0]))
+
+
+def batches(*sizes):
+    cuts = np.cumsum((0, *sizes))
+    return [(X[a:b], Y[a:b]) for a, b in itertools.pairwise(cuts)]
+
+
+@pytest.mark.parametrize("part", ["total", "gauss_newton", "residual"])
+def test_parts_are_those_of_our_own_network(part):
+    expected = NET.at(THETA, X, Y).hessian(part)[np.ix_(ORDER, ORDER)]
+    for data in ((X, Y), batches(4, 1, 2)):
+        operator = from_jax(half_square, PARAMS, data, model=apply, part=part, dtype="float64")
+        assert operator.dtype == np.float64
+        assert abs(dense(operator) - expected).max() < 1e-14
+
+
+def test_loss_and_gradient():
+    point = NET.at(THETA, X, Y)
+    operator = from_jax(whole, PARAMS, batches(4, 3), dtype="float64")
+    assert operator.loss() == pytest.approx(point.loss, rel=1e-14)
+    assert abs(operator.gradient() - point.gradient[ORDER]).max() < 1e-14
+    assert list(operator.unflatten(operator.gradient())) == [
+        "['first']['bias']", "['first']['kernel']", "['second'][0]", "['second'][1]",
+    ]  # fmt: skip
+    assert "size=26, parameters=4, dtype=float64" in repr(operator)
+
+
+def test_sums_and_single_precision():
+    def total(params, batch):
+        return len(batch[0]) * whole(params, batch)
+
+    expected = 7 * NET.at(THETA, X, Y).hessian("total")[np.ix_(ORDER, ORDER)]
+    assert (
+        abs(dense(from_jax(total, PARAMS, batches(2, 5), dtype="float64")) - expected).max() < 1e-13
+    )
+    single = from_jax(total, PARAMS, batches(2, 5), dtype="float32")
+    assert single.dtype == np.float32
+    assert abs(dense(single) - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("pattern", ["first", "*'kernel'*", ["bias", "['second'][1]"]])
+def test_parameters_by_pattern(pattern):
+    everything = from_jax(whole, PARAMS, (X, Y), dtype="float64")
+    part = from_jax(whole, PARAMS, (X, Y), dtype="float64", parameters=pattern)
+    names = [block.name for block in part.blocks]
+    rows = np.concatenate(
+        [np.arange(b.start, b.stop) for b in everything.blocks if b.name in names]
+    )
+    assert 0 < len(rows) < 26
+    assert abs(dense(part) - dense(everything)[np.ix_(rows, rows)]).max() < 1e-14
+
+
+def test_refused(monkeypatch):
+    integers = {**PARAMS, "table": np.arange(3)}
+    for arguments, options, message in (
+        ((whole, PARAMS, (X, Y)), {"part": "residual"}, "needs model="),
+        ((whole, PARAMS, (X, Y)), {"parameters": "third"}, "no parameter fits 'third'"),
+        ((whole, PARAMS, []), {}, "no samples"),
+        ((whole, PARAMS, (X[:0], Y[:0])), {}, "no samples"),
+        ((whole, {}, (X, Y)), {}, "holds no arrays"),
+        ((whole, integers, (X, Y)), {}, "table.* is of dtype int64"),
+        ((lambda p, b: apply(p, b[0]), PARAMS, (X, Y)), {}, r"got shape \(7, 2\)"),
+        ((lambda p, b: jnp.nan * whole(p, b), PARAMS, (X, Y)), {}, "first batch is nan"),
+        ((whole, PARAMS, batches(1, 6)), {}, "batch of one sample; say reduction"),
+        ((lambda p, b: whole(p, b) + 1.0 / len(b[0]), PARAMS, batches(3, 4)), {}, "neither"),
+        ((whole, PARAMS, (X, Y)), {"dtype": "int8"}, "unknown dtype"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=message):
+            from_jax(*arguments, **options)
+
+    def root(params, batch):
+        return jnp.sqrt(jnp.abs(0.0 * params["second"][1]).sum())
+
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        from_jax(root, PARAMS, (X, Y)) @ np.ones(26)
+    monkeypatch.setitem(sys.modules, "jax", None)
+    with pytest.raises(ImportError, match=r"pip install 'rmtland\[jax\]'"):
+        from_jax(whole, PARAMS, (X, Y))
