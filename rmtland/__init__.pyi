@@ -17,6 +17,7 @@ from . import (
     sweep as sweep,
 )
 from .adapters import (
+    from_jax as from_jax,
     from_torch as from_torch,
 )
 from .comparison import (
@@ -25,6 +26,7 @@ from .comparison import (
     compare as compare,
     fit as fit,
     overlay as overlay,
+    spectra_of_weights as spectra_of_weights,
 )
 from .ensembles import (
     DeformedWigner as DeformedWigner,

@@ -6,5 +6,6 @@ installs it.
 
 from rmtland.adapters.jax_operator import JaxOperator, from_jax
 from rmtland.adapters.torch_operator import TorchOperator, from_torch
+from rmtland.adapters.weight_matrices import weight_matrices
 
-__all__ = ["JaxOperator", "TorchOperator", "from_jax", "from_torch"]
+__all__ = ["JaxOperator", "TorchOperator", "from_jax", "from_torch", "weight_matrices"]

@@ -349,7 +349,12 @@ def _chosen(
 
 def _fits(name: str, pattern: str) -> bool:
     pieces = [piece.strip("'\".[] ") for piece in name.replace("][", "].[").split(".")]
-    return name == pattern or fnmatchcase(name, pattern) or pattern in pieces or pattern in name.split("'")
+    return (
+        name == pattern
+        or fnmatchcase(name, pattern)
+        or pattern in pieces
+        or pattern in name.split("'")
+    )
 
 
 def _refuse_bad_loss(losses: tuple[Any, Any], theta: Array, batch: Any) -> None:

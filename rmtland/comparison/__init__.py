@@ -4,16 +4,23 @@ from rmtland.comparison.distances import Comparison, compare
 from rmtland.comparison.fitting import Fit, fit
 from rmtland.comparison.outliers import outliers
 from rmtland.comparison.overlay import Overlay, overlay
+from rmtland.comparison.power_tail import PowerTail, power_tail
 from rmtland.comparison.theories import Theory, law_of
+from rmtland.comparison.weight_spectra import LayerSpectrum, WeightSpectra, spectra_of_weights
 
 __all__ = [
     "Comparison",
     "Fit",
+    "LayerSpectrum",
     "Overlay",
+    "PowerTail",
     "Theory",
+    "WeightSpectra",
     "compare",
     "fit",
     "law_of",
     "outliers",
     "overlay",
+    "power_tail",
+    "spectra_of_weights",
 ]

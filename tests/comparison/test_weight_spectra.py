@@ -1,0 +1,125 @@
+"""Spectra of weight matrices: bulk, spikes at a stated level, tails with errors that cover."""
+
+import json
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from rmtland.adapters import weight_matrices
+from rmtland.comparison import power_tail, spectra_of_weights
+from rmtland.networks import MLP
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def test_edge_test_holds_its_level():
+    draws = {str(i): noise(20, 40, seed=i) for i in range(400)}
+    found = spectra_of_weights(draws, level=0.1, rng=0)
+    share = np.mean([len(layer.spikes) > 0 for layer in found])
+    assert 0.05 < share < 0.13  # 4 standard errors of .015 above, less one below
+    chances = np.array([layer.p_value for layer in found])
+    assert abs(np.mean(chances < 0.5) - 0.5) < 0.1
+
+
+@pytest.mark.parametrize("shape", [(30, 90), (90, 30), (8, 3, 4, 5)])
+def test_spikes_are_found_with_their_strength(shape):
+    matrix = noise(*shape, seed=1).reshape(shape[0], -1)
+    long = max(matrix.shape)
+    left, right = noise(shape[0], 2, seed=2), noise(matrix.shape[1], 2, seed=3)
+    left, right = np.linalg.qr(left)[0], np.linalg.qr(right)[0]
+    strengths = np.array([9.0, 5.0]) * np.sqrt(long)
+    total = 0.3 * (matrix + left * strengths @ right.T)
+    layer = spectra_of_weights({"w": total.reshape(shape)}, rng=0)["w"]
+    assert len(layer.spikes) == 2
+    assert abs(layer.signals / (0.3 * strengths) - 1).max() < 0.1
+    assert np.sqrt(layer.law.scale) == pytest.approx(0.3, rel=0.05)
+    assert layer.kolmogorov < 0.15
+    assert layer.p_value < 1e-6
+    assert np.allclose(layer.singular_values[::-1], np.linalg.svd(total, compute_uv=False))
+
+
+def test_independent_entries_follow_the_law():
+    layer = spectra_of_weights(noise(200, 500), rng=0)["weights"]
+    assert layer.law.scale == pytest.approx(1.0, abs=0.01)
+    assert layer.kolmogorov < 0.01
+    assert layer.spikes.size == 0
+
+
+def test_convolutions_are_unrolled_and_biases_left_out():
+    kernel = noise(4, 3, 2, 2)
+    matrices = weight_matrices({"conv": kernel, "bias": np.ones(4), "again": kernel})
+    assert list(matrices) == ["conv"]
+    assert np.array_equal(matrices["conv"], kernel.reshape(4, 12))
+    net = MLP((10, 12, 9), bias=True)
+    found = spectra_of_weights(net.unflatten(net.init(rng=0)), rng=0)
+    assert [layer.shape for layer in found] == [(12, 10), (9, 12)]
+
+
+def test_a_torch_model():
+    torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'rmtland[torch]'")
+    layers = torch.nn.Conv2d(3, 8, 3), torch.nn.ConvTranspose2d(8, 5, 3), torch.nn.Linear(9, 9)
+    model = torch.nn.Sequential(*layers, torch.nn.LayerNorm(9)).to(torch.bfloat16)
+    matrices = weight_matrices(model)
+    assert {name: m.shape for name, m in matrices.items()} == {
+        "0.weight": (8, 27), "1.weight": (5, 72), "2.weight": (9, 9),
+    }  # fmt: skip
+    kernel = layers[1].weight.detach().double().numpy()
+    assert np.array_equal(matrices["1.weight"], kernel.swapaxes(0, 1).reshape(5, 72))
+    assert len(spectra_of_weights(model, rng=0)) == 2
+
+
+def test_tails_of_a_power_law():
+    errors = []
+    for seed in range(60):
+        values = np.random.default_rng(seed).pareto(1.5, size=300) + 1.0
+        tail = power_tail(values, rng=seed)
+        errors.append((tail.exponent - 2.5) / tail.error)
+    assert np.mean(np.abs(errors) < 2) > 0.9
+    assert np.mean(np.abs(errors) < 0.5) > 0.1  # nor are they far too large
+
+
+def test_tail_with_a_bulk_below():
+    generator = np.random.default_rng(0)
+    values = np.concatenate([generator.uniform(0, 1, 500), generator.pareto(2.0, 500) + 1.0])
+    tail = power_tail(values, rng=0)
+    assert abs(tail.exponent - 3.0) < 3 * tail.error < 0.8
+    assert 0.8 < tail.start < 2.0
+    assert tail.size == np.sum(values >= tail.start)
+
+
+def test_table_json_and_figure():
+    found = spectra_of_weights({"a": noise(12, 30), "b": noise(40, 10, seed=1)}, rng=0)
+    heads, *rows = found.rows()
+    assert [row[0] for row in rows] == ["a", "b"]
+    assert len(heads) == len(rows[0])
+    text = json.loads(json.dumps(found.to_dict()))
+    assert text["layers"][1]["rows"] == 40
+    axes = Figure().subplots(1, 2)
+    artists = found.plot(axes)
+    assert len(artists) >= 4
+    assert "40 x 10" in axes[1].get_legend_handles_labels()[1][0]
+    assert "<td>a</td>" in found._repr_html_()
+    assert "2 layers" in repr(found)
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    assert list(found.to_dataframe()["layer"]) == ["a", "b"]
+    assert pandas is not None
+
+
+def test_refused():
+    with pytest.raises(ValueError, match="no weight matrix of at least 8 rows"):
+        spectra_of_weights({"a": noise(3, 4)})
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        spectra_of_weights({"a": noise(9, 9) * np.nan})
+    with pytest.raises(ValueError, match="half of the singular values are zero"):
+        spectra_of_weights({"a": np.eye(20)[:, :5] @ noise(5, 30)})
+    with pytest.raises(ValueError, match="level must lie between"):
+        spectra_of_weights(noise(9, 9), level=1.5)
+    with pytest.raises(TypeError, match="expected a model with named_parameters"):
+        spectra_of_weights(3)
+    with pytest.raises(KeyError, match="no layer 'x'"):
+        spectra_of_weights(noise(9, 9))["x"]
+    with pytest.raises(ValueError, match="at least 10 different positive"):
+        power_tail([1.0, 2.0, 3.0])
