@@ -14,8 +14,8 @@ Tracy-Widom law of order 1 with the centring and scale of Johnstone for finite s
     \mu = \bigl(\sqrt{N - \tfrac12} + \sqrt{M - \tfrac12}\bigr)^2, \qquad
     s = \sqrt{\mu} \Bigl( \frac{1}{\sqrt{N - 1/2}} + \frac{1}{\sqrt{M - 1/2}} \Bigr)^{1/3},
 
-tested from the last candidate up, with M smaller by one for each spike above it. The singular value x of
-the signal behind a spike y (of noise of unit variance, over sqrt(N)) inverts
+tested from the last candidate up, with M smaller by one for each spike above it. The singular value
+x of the signal behind a spike y (of noise of unit variance, over sqrt(N)) inverts
 y^2 = (1 + x^2)(x^2 + q)/x^2 (BBP; Gavish & Donoho, IEEE Trans. Inf. Theory 60 (2014) 5040).
 
 References
@@ -269,7 +269,7 @@ class WeightSpectra:
 
 
 def spectra_of_weights(
-    model: Any, *, level: float = 0.05, min_size: int = 8, rng: Rng = None
+    model: Any, *, level: float = 0.05, min_size: int = 8, resamples: int = 40, rng: Rng = None
 ) -> WeightSpectra:
     """Return the spectrum of every weight matrix with the Marchenko-Pastur law beside it.
 
@@ -281,6 +281,8 @@ def spectra_of_weights(
         Chance with which a matrix of independent entries shows a spike.
     min_size : int, optional
         Matrices with fewer rows or columns are left out.
+    resamples : int, optional
+        Bootstrap samples for the error of each tail.
     rng : anything `numpy.random.default_rng` takes
         For the errors of the tails.
 
@@ -301,14 +303,14 @@ def spectra_of_weights(
     seeds = streams(rng, len(matrices))
     return WeightSpectra(
         tuple(
-            _layer(name, matrix, level, seed)
+            _layer(name, matrix, level, resamples, seed)
             for (name, matrix), seed in zip(matrices.items(), seeds, strict=True)
         ),
         level,
     )
 
 
-def _layer(name: str, matrix: Real, level: float, rng: Any) -> LayerSpectrum:
+def _layer(name: str, matrix: Real, level: float, resamples: int, rng: Any) -> LayerSpectrum:
     long, short = max(matrix.shape), min(matrix.shape)
     values = np.linalg.svd(matrix, compute_uv=False) ** 2 / long
     if values[0] == 0.0:
@@ -317,7 +319,7 @@ def _layer(name: str, matrix: Real, level: float, rng: Any) -> LayerSpectrum:
     bulk = Spectrum(values[spikes:])
     tail = None
     if np.unique(values[values > 0]).size >= 10:
-        tail = power_tail(values, rng=random_generator(rng))
+        tail = power_tail(values, resamples=resamples, rng=random_generator(rng))
     found = values[:spikes]
     return LayerSpectrum(
         name, (int(matrix.shape[0]), int(matrix.shape[1])), Spectrum(values), law, found,
@@ -343,7 +345,7 @@ def _bulk(values: Real, long: int, short: int, level: float) -> tuple[MarchenkoP
             spikes += 1
     while spikes and _chance_within(values, spikes - 1, long, short) > level:
         spikes -= 1
-    law = MarchenkoPastur(ratio, float(values[spikes:].mean()))
+    law = MarchenkoPastur(ratio, float(values[spikes:].mean()) * long / (long - spikes))
     if spikes > 1:
         return law, spikes, _chance(values[0] / law.scale, long, short)
     return law, spikes, _chance_within(values, 0, long, short)

@@ -17,14 +17,14 @@ def noise(*shape, seed=0):
 
 def test_edge_test_holds_its_level():
     draws = {str(i): noise(20, 40, seed=i) for i in range(400)}
-    found = spectra_of_weights(draws, level=0.1, rng=0)
+    found = spectra_of_weights(draws, level=0.1, resamples=2, rng=0)
     share = np.mean([len(layer.spikes) > 0 for layer in found])
     assert 0.05 < share < 0.13  # 4 standard errors of .015 above, less one below
     chances = np.array([layer.p_value for layer in found])
     assert abs(np.mean(chances < 0.5) - 0.5) < 0.1
 
 
-@pytest.mark.parametrize("shape", [(30, 90), (90, 30), (8, 3, 4, 5)])
+@pytest.mark.parametrize("shape", [(30, 90), (90, 30), (16, 3, 4, 5)])
 def test_spikes_are_found_with_their_strength(shape):
     matrix = noise(*shape, seed=1).reshape(shape[0], -1)
     long = max(matrix.shape)
@@ -44,7 +44,7 @@ def test_spikes_are_found_with_their_strength(shape):
 def test_independent_entries_follow_the_law():
     layer = spectra_of_weights(noise(200, 500), rng=0)["weights"]
     assert layer.law.scale == pytest.approx(1.0, abs=0.01)
-    assert layer.kolmogorov < 0.01
+    assert layer.kolmogorov < 0.02
     assert layer.spikes.size == 0
 
 
@@ -73,9 +73,9 @@ def test_a_torch_model():
 
 def test_tails_of_a_power_law():
     errors = []
-    for seed in range(60):
+    for seed in range(40):
         values = np.random.default_rng(seed).pareto(1.5, size=300) + 1.0
-        tail = power_tail(values, rng=seed)
+        tail = power_tail(values, resamples=20, rng=seed)
         errors.append((tail.exponent - 2.5) / tail.error)
     assert np.mean(np.abs(errors) < 2) > 0.9
     assert np.mean(np.abs(errors) < 0.5) > 0.1  # nor are they far too large
