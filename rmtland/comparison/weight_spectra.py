@@ -214,7 +214,7 @@ class WeightSpectra:
             p-value, spikes, Kolmogorov distance of the bulk, exponent of the tail with its error.
         """
         heads = ("layer", "shape", "sigma", "largest/edge", "p", "spikes", "KS", "alpha")
-        rows = [heads]
+        rows: list[tuple[str, ...]] = [heads]
         for layer in self.layers:
             v = layer.to_dict()
             alpha = "" if layer.tail is None else f"{v['alpha']:.2f} +- {v['alpha_error']:.2f}"
