@@ -25,6 +25,7 @@ from .comparison import (
     Fit as Fit,
     compare as compare,
     fit as fit,
+    measure as measure,
     overlay as overlay,
     spectra_of_weights as spectra_of_weights,
 )

@@ -2,6 +2,7 @@
 
 from rmtland.comparison.distances import Comparison, compare
 from rmtland.comparison.fitting import Fit, fit
+from rmtland.comparison.measurement import Measurement, measure
 from rmtland.comparison.outliers import outliers
 from rmtland.comparison.overlay import Overlay, overlay
 from rmtland.comparison.power_tail import PowerTail, power_tail
@@ -12,6 +13,7 @@ __all__ = [
     "Comparison",
     "Fit",
     "LayerSpectrum",
+    "Measurement",
     "Overlay",
     "PowerTail",
     "Theory",
@@ -19,6 +21,7 @@ __all__ = [
     "compare",
     "fit",
     "law_of",
+    "measure",
     "outliers",
     "overlay",
     "power_tail",

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-__all__ = ["Overlay", "overlay"]
+__all__ = ["Overlay", "named_things", "overlay"]
 
 
 @dataclass(frozen=True)
@@ -172,8 +172,8 @@ def overlay(
     """
     if not isinstance(spectrum, Spectrum):
         raise TypeError(f"expected a Spectrum; got {type(spectrum).__name__}")
-    named = _named(theories)
-    for name, family in _named(families).items():
+    named = named_things(theories)
+    for name, family in named_things(families).items():
         fitted = f"{name}, fitted"
         if fitted in named:
             raise ValueError(f"two theories are called {fitted!r}; give names")
@@ -188,8 +188,23 @@ def overlay(
     return Overlay(spectrum, named, comparisons, parameters)
 
 
-def _named(things: Any) -> dict[str, Any]:
-    """Return things by name."""
+def named_things(things: Any) -> dict[str, Any]:
+    """Return theories or families by name; a listed one is named by its `name` or its class.
+
+    Parameters
+    ----------
+    things : mapping, sequence, or one thing
+        Theories or families.
+
+    Returns
+    -------
+    dict of str to object
+
+    Raises
+    ------
+    ValueError
+        If two have one name.
+    """
     if isinstance(things, Mapping):
         return dict(things)
     several = isinstance(things, list | tuple) or (

@@ -1,0 +1,245 @@
+r"""Everything about the spectrum of an operator in one call: what `rmtland measure` prints.
+
+From one set of Lanczos runs with Gaussian probes come the density with the standard errors of its
+distribution function, the index with its intervals and the trace; a second, short computation
+gives the extremal eigenvalues with their residuals; then laws are fitted to the spectrum and laid
+over it. A matrix of no more rows than that would take products is formed and diagonalised.
+
+The trace is p times the mean of m spectra, with the standard error of a mean over probes.
+
+>>> import numpy as np
+>>> from rmtland.laws import MarchenkoPastur
+>>> from rmtland.ensembles import WishartEnsemble
+>>> eigenvalues = WishartEnsemble(0.5).sample(300, rng=0).nodes.ravel()
+>>> found = measure(np.diag(eigenvalues), families=[MarchenkoPastur], rng=0, resamples=0)
+>>> found.index.value, found.outliers.size
+(0.0, 0)
+>>> found.overlay.comparisons["MarchenkoPastur, fitted"].kolmogorov < 0.05
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rmtland.arguments import count
+from rmtland.comparison.fitting import fit
+from rmtland.comparison.outliers import outliers
+from rmtland.comparison.overlay import Overlay, named_things, overlay
+from rmtland.estimate import (
+    Eigenpairs,
+    MassEstimate,
+    SymmetricOperator,
+    extremal_eigenpairs,
+    krylov_quadratures,
+    negative_fraction,
+    symmetric_operator,
+)
+from rmtland.estimate.density import quadrature_spectrum
+from rmtland.estimate.index import estimated_mass
+from rmtland.laws import MarchenkoPastur, Semicircle
+from rmtland.solution import ConvergenceError
+from rmtland.spectrum import Spectrum
+from rmtland.streams import streams
+from rmtland.typing import Real, Rng
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+__all__ = ["Measurement", "measure"]
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What was measured of an operator, and the laws laid over it.
+
+    Parameters
+    ----------
+    size : int
+        p, the order of the matrix.
+    spectrum : Spectrum
+        All eigenvalues, or a quadrature with errors.
+    index : MassEstimate
+        Fraction of negative eigenvalues with its intervals.
+    trace : (float, float)
+        The trace and its standard error, 0 where it is exact.
+    eigenpairs : Eigenpairs or None
+        Extremal eigenvalues with their residuals; None where they were not asked for.
+    overlay : Overlay
+        The fitted laws and their distances.
+    outliers : ndarray
+        Extremal eigenvalues outside the fitted law that is nearest.
+    products : int
+        Products with the matrix that were spent.
+    """
+
+    size: int
+    spectrum: Spectrum
+    index: MassEstimate
+    trace: tuple[float, float]
+    eigenpairs: Eigenpairs | None
+    overlay: Overlay
+    outliers: Real
+    products: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON.
+
+        Returns
+        -------
+        dict of str to values
+            Nested dictionaries of plain values.
+        """
+        pairs = self.eigenpairs
+        return {
+            "size": self.size,
+            "products": self.products,
+            "index": {
+                "value": self.index.value,
+                "interval": list(self.index.interval),
+                "rigorous": list(self.index.rigorous),
+                "confidence": self.index.confidence,
+                "method": self.index.method,
+            },
+            "trace": {"value": self.trace[0], "standard_error": self.trace[1]},
+            "eigenvalues": None if pairs is None else {
+                "values": pairs.values.tolist(), "residuals": pairs.residuals.tolist(),
+            },
+            "outliers": self.outliers.tolist(),
+            **self.overlay.to_dict(),
+        }  # fmt: skip
+
+    def plot(self, axes: tuple[Axes, Axes] | None = None, **options: Any) -> list[Artist]:
+        """Draw density and distribution function with the fitted laws.
+
+        Parameters
+        ----------
+        axes : pair of Axes, optional
+            A new figure by default.
+        **options
+            Of `rmtland.plot.draw_overlay`.
+
+        Returns
+        -------
+        list of Artist
+            What was drawn.
+        """
+        return self.overlay.plot(axes, **options)
+
+    def __repr__(self) -> str:
+        return f"Measurement(size={self.size}, index={self.index!r}, {len(self.outliers)} outliers)"
+
+    def _repr_html_(self) -> str:
+        """Return the table of laws for notebooks."""
+        return self.overlay._repr_html_()
+
+
+def measure(
+    operator: Any,
+    *,
+    probes: int = 10,
+    steps: int = 80,
+    eigenpairs: int = 6,
+    families: Mapping[str, Callable[..., Any]] | Iterable[Callable[..., Any]] = (
+        MarchenkoPastur,
+        Semicircle,
+    ),
+    resamples: int = 40,
+    rng: Rng = None,
+    progress: bool | None = None,
+) -> Measurement:
+    """Measure the spectrum of anything that multiplies, and lay fitted laws over it.
+
+    Parameters
+    ----------
+    operator : anything that multiplies
+        `rmtland.adapters.from_torch` and `from_jax` make one of a model; also a matrix, or
+        whatever `rmtland.estimate.symmetric_operator` takes.
+    probes, steps : int, optional
+        Gaussian probes, and Lanczos steps of each.
+    eigenpairs : int, optional
+        Extremal eigenvalues at each end; 0 for none.
+    families : classes or callables, by name or listed, optional
+        Families of laws or models to fit (`rmtland.fit`).
+    resamples : int, optional
+        Bootstrap samples for the errors of their parameters; 0 for none.
+    rng : anything `numpy.random.default_rng` takes
+        For probes, starts and fits.
+    progress : bool, optional
+        Show a bar; where stderr is a terminal by default.
+
+    Returns
+    -------
+    Measurement
+        Numbers, table, JSON and figure.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an operator that is none, or a family that cannot be fitted.
+    ConvergenceError
+        If extremal eigenvalues do not converge.
+    """
+    found = symmetric_operator(operator)
+    probes, steps = count("probes", probes), count("steps", steps)
+    wanted = count("eigenpairs", eigenpairs, least=0)
+    for_probes, for_pairs, for_fits = streams(rng, 3)
+    before = found.products
+    if found.size <= max(probes * steps, 2) and not found.is_complex:
+        spectrum = Spectrum(np.linalg.eigvalsh(found.dense()), precision=found.precision)
+        index = negative_fraction(found, method="inertia")
+        trace = (float(found.size * spectrum.measure[0].mean()), 0.0)
+    else:
+        runs = krylov_quadratures(
+            found, probes=probes, steps=steps, rng=for_probes, progress=progress
+        )
+        spectrum = quadrature_spectrum(runs, found, np.empty(0))
+        index = estimated_mass(runs, found, 0.0, None, 0.95)
+        trace = _trace(spectrum, found)
+    pairs = None
+    if wanted:
+        ends = min(wanted, found.size // 2 or 1)
+        pairs = extremal_eigenpairs(found, ends, tol=1e-6, rng=for_pairs)
+    fitted = {
+        f"{name}, fitted": fit(spectrum, family, rng=for_fits, resamples=resamples)
+        for name, family in _that_fit(families, spectrum).items()
+    }
+    laid = overlay(spectrum, fitted)
+    best = min(laid.comparisons, key=lambda name: laid.comparisons[name].kolmogorov)
+    beyond = _beyond(spectrum, pairs, laid.theories[best], found.size)
+    return Measurement(
+        found.size, spectrum, index, trace, pairs, laid, beyond, found.products - before
+    )
+
+
+def _that_fit(families: Any, spectrum: Spectrum) -> dict[str, Any]:
+    """Return the families by name; without positive eigenvalues only those of both signs."""
+    named = named_things(families)
+    if spectrum.measure[0][-1] > 0.0 or len(named) < 2:
+        return named
+    return {name: family for name, family in named.items() if family is not MarchenkoPastur}
+
+
+def _trace(spectrum: Spectrum, operator: SymmetricOperator) -> tuple[float, float]:
+    """Return p times the mean of the runs, and the standard error of that."""
+    weights = spectrum.weights
+    assert weights is not None
+    means = operator.size * (weights * spectrum.nodes).sum(axis=1)
+    error = means.std(ddof=1) / len(means) ** 0.5 if len(means) > 1 else np.inf
+    return float(means.mean()), float(error)
+
+
+def _beyond(spectrum: Spectrum, pairs: Eigenpairs | None, theory: Any, size: int) -> Real:
+    """Return the extremal eigenvalues outside a law, ascending."""
+    known = spectrum if pairs is None or spectrum.is_complete else Spectrum(
+        np.unique(pairs.values), dimension=size
+    )  # fmt: skip
+    try:
+        return np.unique(outliers(known, theory))
+    except ConvergenceError:
+        return np.empty(0)
