@@ -28,8 +28,9 @@ import numpy as np
 
 from rmtland.arguments import count
 from rmtland.comparison.fitting import fit
-from rmtland.comparison.outliers import outliers
+from rmtland.comparison.outliers import edge_margins, outside
 from rmtland.comparison.overlay import Overlay, named_things, overlay
+from rmtland.comparison.theories import law_of
 from rmtland.estimate import (
     Eigenpairs,
     MassEstimate,
@@ -236,10 +237,9 @@ def _trace(spectrum: Spectrum, operator: SymmetricOperator) -> tuple[float, floa
 
 def _beyond(spectrum: Spectrum, pairs: Eigenpairs | None, theory: Any, size: int) -> Real:
     """Return the extremal eigenvalues outside a law, ascending."""
-    known = spectrum if pairs is None or spectrum.is_complete else Spectrum(
-        np.unique(pairs.values), dimension=size
-    )  # fmt: skip
+    values = spectrum.measure[0] if pairs is None else np.unique(pairs.values)
     try:
-        return np.unique(outliers(known, theory))
+        pieces = edge_margins(law_of(theory), size, spectrum.zero_tolerance)
     except ConvergenceError:
         return np.empty(0)
+    return np.unique(values[outside(values, pieces)])
