@@ -42,6 +42,14 @@ def pytest_configure(config):
         config.pluginmanager.register(AssertionCounter())
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Each worker begins with a stretch of whole files: few fixtures and kernels are made twice."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
+
+
 def pytest_collection_modifyitems(config, items):
     if config.getoption("--only-slow"):
         config.hook.pytest_deselected(items=[item for item in items if not is_slow(item)])

@@ -67,7 +67,17 @@ def test_a_read_only_package_without_a_cache(tmp_path):
 def test_the_command_line_in_a_read_only_container(tmp_path):
     """No cache of kernels, no home, no folder of settings of matplotlib: only the output."""
     (tmp_path / "tmp").mkdir()
-    small = "--data gaussian --width 4 --samples 10 --max-steps 3 --no-dyson".split()
+    small = [
+        "--data",
+        "gaussian",
+        "--width",
+        "4",
+        "--samples",
+        "10",
+        "--max-steps",
+        "3",
+        "--no-dyson",
+    ]
     arguments = ["rmtland", "overlay", *small, "--out", str(tmp_path / "out")]
     code = f"import sys; sys.argv = {arguments}; from rmtland.__main__ import main; main()"
     done = python(code, TMPDIR=str(tmp_path / "tmp"), **nowhere(tmp_path))
