@@ -55,6 +55,7 @@ def index_from_above(
     scale: float,
     *,
     atom: Solution | None = None,
+    is_measure: bool = True,
 ) -> Solution:
     """Mass strictly below zero, seen from heights, with its error.
 
@@ -68,6 +69,9 @@ def index_from_above(
         Root mean square of the law, > 0; 0 for the point mass at 0.
     atom : Solution, optional
         Mass at zero with its error; what the lowest height sees there by default.
+    is_measure : bool
+        Whether the distribution function is that of a positive measure with the transform G; if
+        not, as for a law with its first correction, nothing bounds it at a single height.
 
     Returns
     -------
@@ -95,9 +99,11 @@ def index_from_above(
         used += 1
         crowd = max(-height * g.imag - mass, 0.0)
         levels.append(level - (mass + crowd * (atom is None)) / 2)
-        if used > 1:  # both levels are within their bounds, if the potential is right
+        if (
+            used > 1 and is_measure
+        ):  # both levels are within their bounds, if the potential is right
             slip = max(slip, abs(levels[-1] - levels[-2]) - bound - crowd / 2)
-        bound, left = crowd / 2, _left_open(levels)
+        bound, left = crowd / 2 if is_measure else np.inf, _left_open(levels)
         if min(bound, left) < _SETTLED:
             break
         height /= _RATIO

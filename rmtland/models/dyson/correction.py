@@ -60,7 +60,7 @@ from rmtland.arrays import ArrayLibrary
 from rmtland.deprecation import renamed_method
 from rmtland.laws import SpectralModel
 from rmtland.models.dyson.blocks import BlockEquation, Blocks
-from rmtland.models.dyson.cost import Cost, operations_of_point, speed
+from rmtland.models.dyson.cost import Cost, seconds_of_pairs, seconds_of_point
 from rmtland.models.dyson.dyson_hessian import DysonHessian
 from rmtland.models.far_field import variance_from_above
 from rmtland.models.smoothed_index import index_from_above, trusted_index
@@ -205,18 +205,13 @@ class FiniteSizeHessian(SpectralModel):
         Returns
         -------
         Cost
-            Seconds, from the operations counted and the speed of one product timed here (right to
-            a factor of about three), and bytes.
+            Seconds, right to a factor of about three, and bytes.
         """
-        n1, m = self.model.features.shape
-        pairs = 0.0
-        if self.model.part_name != "residual":
-            pairs = 8 * n1 * m**4 + 2 * (8 / 3) * (m * m / 2) ** 3
-        if self.model.part_name == "total":
-            side = (n1 + m) ** 2 / 2
-            pairs = 8.0 * n1 * n1 * m**4 + 2 * (8 + 8 / 3) * side**3 + 8.0 * n1**4 * m**2
-        operations = 3 * operations_of_point(self.model.equation) + 2 * pairs
-        return Cost(count("points", points) * operations / speed(), self.memory)
+        equation = self.model.equation
+        assert isinstance(equation, BlockEquation)
+        here = 3 * seconds_of_point(equation)
+        here += 2 * seconds_of_pairs(equation, self.model.part_name)
+        return Cost(count("points", points) * here, self.memory)
 
     # Results -------------------------------------------------------------------------------------
 
@@ -403,7 +398,13 @@ class FiniteSizeHessian(SpectralModel):
         if self.model.part_name == "gauss_newton":
             return self.model.solve_index()
         scale = float(np.hypot(self.model.mean(), np.sqrt(self.model.var())))
-        return index_from_above(lambda z: self.model.solve(z, throw=False), self._cdf_above, scale)
+        return index_from_above(
+            lambda z: self.model.solve(z, throw=False),
+            self._cdf_above,
+            scale,
+            atom=self.model.atom_at_zero(),
+            is_measure=False,
+        )
 
     def index(self) -> float:
         """Mean fraction of negative eigenvalues, as `DysonHessian.index`.

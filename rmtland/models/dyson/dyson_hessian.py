@@ -101,7 +101,7 @@ from rmtland.deprecation import renamed_argument, renamed_method
 from rmtland.laws import SpectralModel
 from rmtland.laws.law import upper_half_plane
 from rmtland.models.dyson.blocks import BlockEquation
-from rmtland.models.dyson.cost import Cost, operations_of_point, speed
+from rmtland.models.dyson.cost import Cost, seconds_of_point
 from rmtland.models.dyson.covariances import covariance_of, second_layer_of
 from rmtland.models.dyson.fixed_points import STEPS, FixedPoint, SolvedStates, solve_along
 from rmtland.models.dyson.free_slopes import FreeSlopes
@@ -436,8 +436,7 @@ class DysonHessian(SpectralModel):
         Cost
             Seconds, right to a factor of about three, and bytes.
         """
-        operations = operations_of_point(self.equation)
-        return Cost(count("points", points) * operations / speed(), self.memory)
+        return Cost(count("points", points) * seconds_of_point(self.equation), self.memory)
 
     def solve_along(
         self,
@@ -870,8 +869,8 @@ class DysonHessian(SpectralModel):
         flat, shape = upper_half_plane(z)
         if flat.size and not flat.imag.min() > 0:
             raise ValueError(
-                "the equation of a finite network is solved for Im z > 0; use `density` for the "
-                "real axis"
+                "the equation of a finite network is solved for Im z > 0; for the real axis take "
+                "`law`, or `DysonHessian.density`"
             )
         return flat, shape
 

@@ -21,32 +21,61 @@ def network(n=6, m=24, **options):
 
 @pytest.mark.parametrize("coupling", ["full", "units"])
 def test_the_memory_of_a_table_is_stated(coupling):
-    model = network(n=8, m=64, coupling=coupling)
+    model = network(n=6, m=64, coupling=coupling)
     model.stieltjes(1j)
     tracemalloc.start()
     try:
-        tabulated_law(network(n=8, m=64, coupling=coupling), points=30)
+        tabulated_law(network(n=6, m=64, coupling=coupling), points=30)
         used = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert used < table_memory(model, points=30) < 10 * used
 
 
+@pytest.fixture
+def ratio(monkeypatch):
+    """Stated to spent seconds of the processor: others may use the machine meanwhile."""
+    monkeypatch.setattr("time.perf_counter", time.process_time)
+
+    def closest(stated, work):
+        ratios = []
+        for _ in range(3):
+            seconds, start = stated(), time.process_time()
+            work()
+            ratios.append(seconds / (time.process_time() - start))
+        return min(ratios, key=lambda one: abs(np.log(one)))
+
+    return closest
+
+
+@pytest.mark.parametrize(
+    ("part", "coupling"),
+    [("gauss_newton", "full"), ("total", "full"), ("total", "units"), ("total", "free_slopes")],
+)
+def test_seconds_of_points_are_right_to_a_factor_of_three(part, coupling, ratio):
+    model = network(n=8, m=32, part=part, coupling=coupling)
+    z = np.linspace(0.0, 2.0, 4) + 0.1j
+    assert 1 / 3 < ratio(lambda: model.cost(4).seconds, lambda: model.solve(z)) < 3
+
+
 @pytest.mark.parametrize("part", ["gauss_newton", "total"])
-def test_seconds_of_the_correction_are_right_to_an_order_of_magnitude(part):
+def test_seconds_of_the_correction_are_right_to_a_factor_of_three(part, ratio):
     corrected = FiniteSizeHessian(network(n=6, m=24, part=part))
     cost = corrected.cost(points=2)
     assert isinstance(cost, Cost)
     assert cost.bytes == corrected.memory
-    start, seen = time.process_time(), []
+    seen = []
     corrected.smoothed_pdf(
         [0.3, 0.6], eta=0.1, progress=lambda done, total: seen.append((done, total))
     )
-    spent = time.process_time() - start
     assert seen == [(k, 4) for k in range(1, 5)]
-    assert spent / 100 < cost.seconds < 100 * spent + 10
+    found = ratio(
+        lambda: corrected.cost(points=2).seconds,
+        lambda: corrected.smoothed_pdf([0.3, 0.6], eta=0.1),
+    )
+    assert 1 / 3 < found < 3
     assert corrected.cost(points=20).seconds > 2 * cost.seconds
-    assert FiniteSizeHessian(network(m=48)).cost().seconds > cost.seconds
+    assert FiniteSizeHessian(network(m=48)).cost().seconds > cost.seconds / 2
 
 
 @pytest.mark.slow
@@ -57,7 +86,7 @@ def test_points_of_outliers_are_told_beforehand_and_on_the_way():
     dones = [done for done, _ in seen]
     assert dones == sorted(dones)
     assert all(done <= total for done, total in seen)
-    assert expected / 5 < dones[-1] < 5 * expected
+    assert expected / 3 < dones[-1] < 3 * expected
     assert model.cost(expected).seconds > 0
 
 
