@@ -177,8 +177,11 @@ class Diagnostics:
             )
         parts = []
         for array in dict.fromkeys(test.array for test in self.rejected):
-            found = [f"{t.what} {t.value:.3g}, expected {t.expected:.3g} +- {t.error:.2g}"
-                     for t in self.rejected if t.array == array]  # fmt: skip
+            found = [
+                f"{t.what} {t.value:.3g}, expected {t.expected:.3g} +- {t.error:.2g}"
+                for t in self.rejected
+                if t.array == array
+            ]
             parts.append(f"{array} ({'; '.join(found)})")
         return f"Not independent and Gaussian as assumed: {', '.join(parts)}."
 
@@ -263,13 +266,23 @@ def entries(name: str, array: ArrayLike) -> Iterator[Check]:
     skew_error = float(np.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3))))
     kurtosis_error = float(2 * skew_error * np.sqrt((n * n - 1) / ((n - 3) * (n + 5))))
     yield Check(
-        name, "skewness", float(stats.skew(values)), 0.0, skew_error,
-        float(stats.skewtest(values).pvalue), n,
-    )  # fmt: skip
+        name,
+        "skewness",
+        float(stats.skew(values)),
+        0.0,
+        skew_error,
+        float(stats.skewtest(values).pvalue),
+        n,
+    )
     yield Check(
-        name, "excess kurtosis", float(stats.kurtosis(values)), -6 / (n + 1), kurtosis_error,
-        float(stats.kurtosistest(values).pvalue), n,
-    )  # fmt: skip
+        name,
+        "excess kurtosis",
+        float(stats.kurtosis(values)),
+        -6 / (n + 1),
+        kurtosis_error,
+        float(stats.kurtosistest(values).pvalue),
+        n,
+    )
 
 
 def largest_correlation(name: str, array: ArrayLike) -> Check:
@@ -341,9 +354,14 @@ def _of_residuals(point: LossPoint, e: Real) -> Iterator[Check]:
         kurt = 3 + 12 / n_out
         error = float(np.sqrt((kurt - 1) / m))
         yield Check(
-            "residuals", "unequal samples", value, 1.0, error,
-            _dispersion(squares, n_out), e.size,
-        )  # fmt: skip
+            "residuals",
+            "unequal samples",
+            value,
+            1.0,
+            error,
+            _dispersion(squares, n_out),
+            e.size,
+        )
     layers = point.layers
     spans = [("explained by inputs", to_numpy(point.x).astype(np.float64))]
     if len(layers) > 1:

@@ -263,10 +263,12 @@ def curvature_spread(model: DysonHessian, drawn: list[LossPoint], law: Tabulated
     x = law.ppf(np.array(_LEVELS))
     eta = max(float(x[-1] - x[0]) / 100, 1e-12)
     blocks = [model.bends, *(DysonHessian.of_point(other).bends for other in drawn)]
-    rows = np.array([
-        replace(model, bends=bends, coupling="units").smoothed_cdf(x, eta=eta, tolerance=1e-5)
-        for bends in blocks
-    ])  # fmt: skip
+    rows = np.array(
+        [
+            replace(model, bends=bends, coupling="units").smoothed_cdf(x, eta=eta, tolerance=1e-5)
+            for bends in blocks
+        ]
+    )
     worst = np.abs(rows - rows.mean(axis=0)).max(axis=1)
     return float(np.sqrt((worst**2).sum() / (len(rows) - 1)))
 

@@ -108,10 +108,12 @@ def leave_one_out(runs: list[Real]) -> Real:
     -------
     ndarray, shape (runs,)
     """
-    return np.array([
-        two_sample(run, np.sort(np.concatenate(runs[:i] + runs[i + 1 :])))
-        for i, run in enumerate(runs)
-    ])  # fmt: skip
+    return np.array(
+        [
+            two_sample(run, np.sort(np.concatenate(runs[:i] + runs[i + 1 :])))
+            for i, run in enumerate(runs)
+        ]
+    )
 
 
 @dataclass(eq=False)

@@ -68,37 +68,53 @@ class Level(Enum):
     """
 
     PRINTED = (
-        "printed", 0, "{family}, as printed",
+        "printed",
+        0,
+        "{family}, as printed",
         "knows the ratio phi and the energy; assumes scale, Wishart, Wigner and freeness",
-    )  # fmt: skip
+    )
     MATCHED = (
-        "matched", 1, "{family}, traces matched",
+        "matched",
+        1,
+        "{family}, traces matched",
         "knows phi and the traces of H0 and H1^2; assumes Wishart, Wigner and freeness",
-    )  # fmt: skip
+    )
     FITTED = (
-        "fitted", 2, "{family}, fitted",
+        "fitted",
+        2,
+        "{family}, fitted",
         "is fitted to the measured spectrum; assumes the family of laws",
-    )  # fmt: skip
+    )
     MEASURED_GAUSS_NEWTON = (
-        "measured_gauss_newton", 3, "H0 measured, {residual} H1, free",
+        "measured_gauss_newton",
+        3,
+        "H0 measured, {residual} H1, free",
         "knows the spectrum of H0 and the trace of H1^2; assumes Wigner and freeness",
-    )  # fmt: skip
+    )
     MEASURED_RESIDUAL = (
-        "measured_residual", 3, "Wishart H0, H1 measured, free",
+        "measured_residual",
+        3,
+        "Wishart H0, H1 measured, free",
         "knows the trace of H0 and the spectrum of H1; assumes Wishart and freeness",
-    )  # fmt: skip
+    )
     MEASURED_PARTS = (
-        "measured_parts", 4, "H0 and H1 measured, free",
+        "measured_parts",
+        4,
+        "H0 and H1 measured, free",
         "knows the spectra of H0 and H1; assumes that they are free",
-    )  # fmt: skip
+    )
     DYSON = (
-        "dyson", 5, "matrix Dyson, iid second layer",
+        "dyson",
+        5,
+        "matrix Dyson, iid second layer",
         "knows first layer, data and mean squares; assumes iid second layer and residuals",
-    )  # fmt: skip
+    )
     DYSON_MOMENTS = (
-        "dyson_moments", 6, "matrix Dyson, measured moments",
+        "dyson_moments",
+        6,
+        "matrix Dyson, measured moments",
         "knows first layer, data, second moments and f''; assumes Gaussian W2 and residuals",
-    )  # fmt: skip
+    )
     GIVEN = ("given", 9, "{family}", "is a law that was given to the audit")
 
     number: int

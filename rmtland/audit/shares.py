@@ -136,9 +136,14 @@ class Share:
             Nested dictionaries and lists of plain values.
         """
         return {
-            "law": str(self.law), "assumption": str(self.assumption), "value": self.value,
-            "low": self.low, "high": self.high, "error": self.error, "cancels": self.cancels,
-        }  # fmt: skip
+            "law": str(self.law),
+            "assumption": str(self.assumption),
+            "value": self.value,
+            "low": self.low,
+            "high": self.high,
+            "error": self.error,
+            "cancels": self.cancels,
+        }
 
 
 def wigner_shares(

@@ -96,11 +96,16 @@ class Overlay:
         rows = [("measured", "", "", f"{self.spectrum.index():.3f}", f"{low:.2f} {high:.2f}", "")]
         for name, found in self.comparisons.items():
             low, high = found.law_edges
-            rows.append((
-                name, f"{found.kolmogorov:.3f}", f"{found.wasserstein:.3f}",
-                f"{found.law_index:.3f}", "" if found.eta else f"{low:.2f} {high:.2f}",
-                "" if found.eta else str(found.outliers),
-            ))  # fmt: skip
+            rows.append(
+                (
+                    name,
+                    f"{found.kolmogorov:.3f}",
+                    f"{found.wasserstein:.3f}",
+                    f"{found.law_index:.3f}",
+                    "" if found.eta else f"{low:.2f} {high:.2f}",
+                    "" if found.eta else str(found.outliers),
+                )
+            )
         return rows
 
     def __repr__(self) -> str:
@@ -225,12 +230,18 @@ def _parameters(theory: Any) -> dict[str, Any]:
     if isinstance(theory, Fit):
         found = theory.to_dict()
         held = {k: v for k, v in theory.fixed.items() if isinstance(v, int | float)}
-        return {**theory.parameters, **held, "errors": found["errors"],
-                "undetermined": found["undetermined"], "at_bounds": found["at_bounds"]}  # fmt: skip
+        return {
+            **theory.parameters,
+            **held,
+            "errors": found["errors"],
+            "undetermined": found["undetermined"],
+            "at_bounds": found["at_bounds"],
+        }
     if not is_dataclass(theory) or isinstance(theory, type):
         return {}
     values = {f.name: getattr(theory, f.name) for f in fields(theory)}
     return {
-        name: float(value) for name, value in values.items()
+        name: float(value)
+        for name, value in values.items()
         if isinstance(value, int | float) and not isinstance(value, bool)
-    }  # fmt: skip
+    }

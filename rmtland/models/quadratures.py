@@ -57,6 +57,11 @@ def lanczos_of(sample: Callable[[Rng], Spectrum], steps: int, rng: Rng) -> Spect
     nodes, weights = quadrature(alpha, beta)
     provenance = {**whole.provenance, "steps": steps}
     return replace(
-        whole, nodes=nodes, weights=weights, dimension=size, provenance=provenance, alpha=alpha,
+        whole,
+        nodes=nodes,
+        weights=weights,
+        dimension=size,
+        provenance=provenance,
+        alpha=alpha,
         beta=beta,
-    )  # fmt: skip
+    )

@@ -157,10 +157,27 @@ class ModelDensities(PublishedFigure):
                 index = content.number("index of the law", phi=phi, epsilon=epsilon)
                 ax.plot(law.x, law.y, color=color, lw=1.6)
                 bars = content.get(panel, Quantity.of("sampled", epsilon=epsilon))
-                ax.plot(bars.x, bars.y, ls="none", marker=_MARKERS[i % 4], ms=3.2, mfc="white",
-                        mec=color, mew=0.8)  # fmt: skip
-                ax.plot([], [], color=color, lw=1.6, marker=_MARKERS[i % 4], ms=3.2, mfc="white",
-                        mew=0.8, label=f"$\\epsilon$ = {epsilon:g}, index {index:.3f}")  # fmt: skip
+                ax.plot(
+                    bars.x,
+                    bars.y,
+                    ls="none",
+                    marker=_MARKERS[i % 4],
+                    ms=3.2,
+                    mfc="white",
+                    mec=color,
+                    mew=0.8,
+                )
+                ax.plot(
+                    [],
+                    [],
+                    color=color,
+                    lw=1.6,
+                    marker=_MARKERS[i % 4],
+                    ms=3.2,
+                    mfc="white",
+                    mew=0.8,
+                    label=f"$\\epsilon$ = {epsilon:g}, index {index:.3f}",
+                )
             ax.axvline(0, color="0.6", lw=0.6, zorder=0)
             threshold = content.number("critical energy", phi=phi)
             ax.set_title(f"$\\phi$ = {phi:g},  $\\epsilon_c$ = {threshold:.3g}", fontsize=10)

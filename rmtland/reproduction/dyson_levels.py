@@ -137,9 +137,14 @@ def level_densities(
     for name, law in _laws(2 / ratio, epsilon, h0, h1).items():
         found[name] = law.smoothed_pdf(x, eta=eta)
     model = DysonHessian.of_first_layer(
-        first, data, outputs=n, epsilon=epsilon, activation=activation,
-        part="total" if epsilon else "gauss_newton", rng=0,
-    )  # fmt: skip
+        first,
+        data,
+        outputs=n,
+        epsilon=epsilon,
+        activation=activation,
+        part="total" if epsilon else "gauss_newton",
+        rng=0,
+    )
     for name, coupling in _COUPLING.items():
         if epsilon or coupling != "units":  # for H0 "units" and "full" are the same
             here = replace(model, coupling=coupling)
@@ -231,8 +236,11 @@ class DysonLevels(PublishedFigure):
     name = "dyson"
     title = "levels of theory up to the matrix Dyson equation against measured Hessians"
     quick: ClassVar[Mapping[str, Any]] = {
-        "sizes": (4, 6), "shown": 6, "draws": 4, "points": 15,
-    }  # fmt: skip
+        "sizes": (4, 6),
+        "shown": 6,
+        "draws": 4,
+        "points": 15,
+    }
     full: ClassVar[Mapping[str, Any]] = {"sizes": (8, 12, 20, 32)}
     takes_images = False
 
@@ -240,9 +248,14 @@ class DysonLevels(PublishedFigure):
     def sweeps(self) -> dict[str, Sweep]:
         """One task for each width, activation and energy."""
         axes = {
-            "n": self.sizes, "activation": self.activations, "epsilon": (self.epsilon, 0.0),
-            "ratio": self.ratio, "draws": self.draws, "points": self.points, "eta": self.eta,
-        }  # fmt: skip
+            "n": self.sizes,
+            "activation": self.activations,
+            "epsilon": (self.epsilon, 0.0),
+            "ratio": self.ratio,
+            "draws": self.draws,
+            "points": self.points,
+            "eta": self.eta,
+        }
         return {"levels": Sweep(level_densities, Grid(axes, seeds=1, root=self.seed))}
 
     @property
@@ -335,8 +348,9 @@ class DysonLevels(PublishedFigure):
             ax.set_xlim(measured.x[0], measured.x[-1])
             ax.set_title(f"{activation}, n = {self.shown}", fontsize=10)
             ax.set_xlabel(r"eigenvalue $\lambda$ of $H$")
-            ax.legend(fontsize=7, frameon=False, loc="upper right", title="worst error",
-                      title_fontsize=7)  # fmt: skip
+            ax.legend(
+                fontsize=7, frameon=False, loc="upper right", title="worst error", title_fontsize=7
+            )
         axes[0].set_ylabel(r"density per unit of $\lambda$")
         ax = axes[-1]
         for one in content.series:

@@ -179,8 +179,13 @@ class FreenessTest(PublishedFigure):
     name = "fig2"
     title = "freeness of H0 and H1 on a trained ReLU autoencoder"
     quick: ClassVar[Mapping[str, Any]] = {
-        "hidden": 6, "samples": 50, "energy": 0.4, "rotations": 2, "networks": 1, "points": 13,
-    }  # fmt: skip
+        "hidden": 6,
+        "samples": 50,
+        "energy": 0.4,
+        "rotations": 2,
+        "networks": 1,
+        "points": 13,
+    }
     full: ClassVar[Mapping[str, Any]] = {"rotations": 20, "networks": 10, "points": 121}
 
     @property
@@ -288,14 +293,20 @@ class FreenessTest(PublishedFigure):
         bars = content.get("density", "H0 + H1")
         draw_bars(left, bars, label=f"$H_0+H_1$, index {index['measured']:.3f}")
         turned = content.get("density", "H0 + Q H1 Q^T")
-        left.step(turned.x, turned.y, where="mid", color=COLORS[2], lw=1.0,
-                  label="$H_0+QH_1Q^T$, sampled")  # fmt: skip
+        left.step(
+            turned.x, turned.y, where="mid", color=COLORS[2], lw=1.0, label="$H_0+QH_1Q^T$, sampled"
+        )
         free = content.get("density", "free sum")
-        left.plot(free.x, free.y, **STYLES["free"],
-                  label=f"free sum, index {index['free sum']:.3f}")  # fmt: skip
+        left.plot(
+            free.x, free.y, **STYLES["free"], label=f"free sum, index {index['free sum']:.3f}"
+        )
         dyson = content.get("density", "matrix Dyson")
-        left.plot(dyson.x, dyson.y, **STYLES["Dyson"],
-                  label=f"matrix Dyson, index {index['matrix Dyson']:.3f}")  # fmt: skip
+        left.plot(
+            dyson.x,
+            dyson.y,
+            **STYLES["Dyson"],
+            label=f"matrix Dyson, index {index['matrix Dyson']:.3f}",
+        )
         left.set_yscale("log")
         left.set_ylim(bottom=0.5 * min(free.y[free.y > 1e-3]), top=2.2 * max(bars.y))
         left.axvline(0, color="0.6", lw=0.6, zorder=0)

@@ -188,11 +188,14 @@ class GaussNewtonGap(PublishedFigure):
     name = "fig5"
     title = "gap of H0 against 1/phi: Marchenko-Pastur with one fitted scale, and Dyson"
     quick: ClassVar[Mapping[str, Any]] = {
-        "ratios": (2.0, 3.0), "runs": 4, "theory_runs": 1,
-    }  # fmt: skip
+        "ratios": (2.0, 3.0),
+        "runs": 4,
+        "theory_runs": 1,
+    }
     full: ClassVar[Mapping[str, Any]] = {
-        "ratios": (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0), "theory_runs": 30,
-    }  # fmt: skip
+        "ratios": (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0),
+        "theory_runs": 30,
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -315,12 +318,31 @@ class GaussNewtonGap(PublishedFigure):
             curve = content.get("gap", "Marchenko-Pastur, fitted")
             ax.plot(curve.x[1:], curve.y[1:], label=fitted, **STYLES["Wishart + Wigner"])
             points = content.get("gap", "matrix Dyson")
-            ax.errorbar(points.x, points.y, error_bars(points), marker="s", ms=4, mfc="white",
-                        color=STYLES["Dyson"]["color"], lw=1.4, capsize=2,
-                        label="matrix Dyson edge")  # fmt: skip
+            ax.errorbar(
+                points.x,
+                points.y,
+                error_bars(points),
+                marker="s",
+                ms=4,
+                mfc="white",
+                color=STYLES["Dyson"]["color"],
+                lw=1.4,
+                capsize=2,
+                label="matrix Dyson edge",
+            )
             points = content.get("gap", "measured")
-            ax.errorbar(points.x, points.y, error_bars(points), color="black", marker="o", ms=3.5,
-                        ls="none", capsize=2, label="measured", zorder=5)  # fmt: skip
+            ax.errorbar(
+                points.x,
+                points.y,
+                error_bars(points),
+                color="black",
+                marker="o",
+                ms=3.5,
+                ls="none",
+                capsize=2,
+                label="measured",
+                zorder=5,
+            )
             ax.set_xlabel("$1/\\phi$, data per parameter")
             ax.set_xlim(1, 1.05 * points.x[-1])
         curve = content.get("gap", "Marchenko-Pastur, trace matched")

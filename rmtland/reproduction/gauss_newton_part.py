@@ -169,8 +169,11 @@ class GaussNewtonPart(PublishedFigure):
     name = "fig4"
     title = "H0 of a ReLU network at initialisation against Marchenko-Pastur and Dyson"
     quick: ClassVar[Mapping[str, Any]] = {
-        "samples": 96, "runs": 2, "points": 15, "eta": 0.02,
-    }  # fmt: skip
+        "samples": 96,
+        "runs": 2,
+        "points": 15,
+        "eta": 0.02,
+    }
     full: ClassVar[Mapping[str, Any]] = {"runs": 10, "points": 121}
 
     @property
@@ -285,12 +288,18 @@ class GaussNewtonPart(PublishedFigure):
         fitted = content.number("scale", of="fitted")
         matched = content.number("scale", of="trace matched")
         rows = (
-            ("Marchenko-Pastur, fitted", f"Marchenko-Pastur, scale fitted: {fitted:.2f}",
-             STYLES["Wishart + Wigner"]),
-            ("Marchenko-Pastur, trace matched", f"Marchenko-Pastur, trace: {matched:.2f}",
-             STYLES["Wishart + ReLU block"]),
+            (
+                "Marchenko-Pastur, fitted",
+                f"Marchenko-Pastur, scale fitted: {fitted:.2f}",
+                STYLES["Wishart + Wigner"],
+            ),
+            (
+                "Marchenko-Pastur, trace matched",
+                f"Marchenko-Pastur, trace: {matched:.2f}",
+                STYLES["Wishart + ReLU block"],
+            ),
             ("matrix Dyson", "matrix Dyson", STYLES["Dyson"]),
-        )  # fmt: skip
+        )
         for name, label, style in rows:
             curve = content.get("density", name)
             left.plot(curve.x, curve.y, label=label, **style)
@@ -309,5 +318,11 @@ class GaussNewtonPart(PublishedFigure):
         right.set_xlabel("eigenvalue $\\lambda$ of $H_0$ (logarithmic)")
         right.set_ylabel("fraction below $\\lambda$")
         left.legend(fontsize=8, frameon=False)
-        right.legend(fontsize=8, frameon=False, loc="upper left", title="distance from measured",
-                     title_fontsize=8, alignment="left")  # fmt: skip
+        right.legend(
+            fontsize=8,
+            frameon=False,
+            loc="upper left",
+            title="distance from measured",
+            title_fontsize=8,
+            alignment="left",
+        )

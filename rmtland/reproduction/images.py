@@ -32,9 +32,14 @@ def whitened_images(samples: int, folder: str = "", *, rng: Rng = None) -> Datas
     if not folder:
         return digits(samples, size=4, whiten=True, rng=rng)
     return cifar10(
-        folder, samples, grayscale=True, downsample=8, whitening="zca", target="autoencoder",
+        folder,
+        samples,
+        grayscale=True,
+        downsample=8,
+        whitening="zca",
+        target="autoencoder",
         rng=rng,
-    )  # fmt: skip
+    )
 
 
 def image_words(folder: str = "") -> str:

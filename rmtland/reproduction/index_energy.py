@@ -172,27 +172,41 @@ class IndexAgainstEnergy(PublishedFigure):
     name = "index"
     title = "index against energy with the small-index law, for models and networks"
     quick: ClassVar[Mapping[str, Any]] = {
-        "excess": (1.0, 4.0), "size": 150, "samples": 2, "width": 6,
-        "energies": (0.01, 0.1, 0.5), "runs": 4, "eta": 0.02,
-    }  # fmt: skip
+        "excess": (1.0, 4.0),
+        "size": 150,
+        "samples": 2,
+        "width": 6,
+        "energies": (0.01, 0.1, 0.5),
+        "runs": 4,
+        "eta": 0.02,
+    }
     full: ClassVar[Mapping[str, Any]] = {
-        "excess": (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0), "size": 3000, "runs": 30,
-    }  # fmt: skip
+        "excess": (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0),
+        "size": 3000,
+        "runs": 30,
+    }
     takes_images = False
 
     @property
     def sweeps(self) -> dict[str, Sweep]:
         """Sampled matrices, networks, least squares."""
         points = [
-            {"model": name, "phi": phi, "epsilon": model(phi, 1.0).critical_energy * (1 + t),
-             "n": self.size}
+            {
+                "model": name,
+                "phi": phi,
+                "epsilon": model(phi, 1.0).critical_energy * (1 + t),
+                "n": self.size,
+            }
             for name, (_, model) in _MODELS.items()
             for phi in self.phi
             for t in self.excess
-        ]  # fmt: skip
+        ]
         networks = {
-            "epsilon": self.energies, "n": self.width, "phi": self.network_phi, "eta": self.eta,
-        }  # fmt: skip
+            "epsilon": self.energies,
+            "n": self.width,
+            "phi": self.network_phi,
+            "eta": self.eta,
+        }
         linear = {"samples": [round(2 * 16 / phi) for phi, *_ in MINIMISERS], "n": 16}
         return {
             "matrices": Sweep(
@@ -239,9 +253,10 @@ class IndexAgainstEnergy(PublishedFigure):
                 numbers[Quantity.of("critical energy", model=title, phi=phi)] = threshold
                 numbers[Quantity.of("alpha0", model=title, phi=phi)] = prefactor
                 points = [
-                    one for one in measured
+                    one
+                    for one in measured
                     if (one.parameters["model"], one.parameters["phi"]) == (name, phi)
-                ]  # fmt: skip
+                ]
                 t = np.array([one.parameters["epsilon"] for one in points]) / threshold - 1
                 y, error = (
                     np.array(column) for column in zip(*(p[1:3] for p in points), strict=True)
@@ -271,14 +286,12 @@ class IndexAgainstEnergy(PublishedFigure):
         measured, dyson = results.means("index"), results.means("dyson")
         x = np.array([one.parameters["epsilon"] for one in measured])
         index = np.array([one.mean for one in measured])
-        spread = [
-            np.array([one.error for one in each]) for each in (measured, dyson)
-        ]  # fmt: skip
+        spread = [np.array([one.error for one in each]) for each in (measured, dyson)]
         theory = np.array([one.mean for one in dyson])
         mean = float(np.mean([one.mean for one in results.means("mean")]))
-        square = float(np.mean([
-            one.mean / one.parameters["epsilon"] for one in results.means("square")
-        ]))  # fmt: skip
+        square = float(
+            np.mean([one.mean / one.parameters["epsilon"] for one in results.means("square")])
+        )
         fine = np.geomspace(0.5 * x.min(), 1.5 * x.max(), 40)
         series = [
             Series("networks", "measured", x, index, spread[0]),
@@ -323,15 +336,19 @@ class IndexAgainstEnergy(PublishedFigure):
             Series("thresholds", "linear, (1 - phi/2)/2", phi, (1 - phi / 2) / 2),
             Series("thresholds", "linear as printed, (1 - phi)/2", phi, (1 - phi) / 2),
             Series(
-                "thresholds", "linear, least squares",
+                "thresholds",
+                "linear, least squares",
                 np.array([2 * one.parameters["n"] / one.parameters["samples"] for one in found]),
-                np.array([one.mean for one in found]), np.array([one.error for one in found]),
+                np.array([one.mean for one in found]),
+                np.array([one.error for one in found]),
             ),
             Series(
-                "thresholds", "tanh minimisers, read off",
-                np.array([row[0] for row in MINIMISERS]), np.array([row[1] for row in MINIMISERS]),
+                "thresholds",
+                "tanh minimisers, read off",
+                np.array([row[0] for row in MINIMISERS]),
+                np.array([row[1] for row in MINIMISERS]),
             ),
-        ]  # fmt: skip
+        ]
 
     def draw(self, figure: Figure, content: Content) -> None:
         """Draw two panels of models, one of networks, one of thresholds.
@@ -357,15 +374,31 @@ class IndexAgainstEnergy(PublishedFigure):
             small = content.get(title, Quantity.of("small index", phi=phi))
             points = content.get(title, Quantity.of("sampled", phi=phi))
             threshold = content.number("critical energy", model=title, phi=phi)
-            ax.plot(law.x, law.y, color=color, lw=1.6,
-                    label=f"$\\phi$ = {phi:g}, $\\epsilon_c$ = {threshold:.3g}")  # fmt: skip
+            ax.plot(
+                law.x,
+                law.y,
+                color=color,
+                lw=1.6,
+                label=f"$\\phi$ = {phi:g}, $\\epsilon_c$ = {threshold:.3g}",
+            )
             ax.plot(small.x, small.y, color=color, lw=1.0, ls=(0, (4, 2)))
             seen = points.y > 0
-            ax.errorbar(points.x[seen], points.y[seen], error_bars(points)[seen], color=color,
-                        marker=marker, ms=4, mfc="white", ls="none", lw=1, capsize=2)  # fmt: skip
+            ax.errorbar(
+                points.x[seen],
+                points.y[seen],
+                error_bars(points)[seen],
+                color=color,
+                marker=marker,
+                ms=4,
+                mfc="white",
+                ls="none",
+                lw=1,
+                capsize=2,
+            )
         ax.plot([], [], color="0.3", lw=1.0, ls=(0, (4, 2)), label="small-index law")
-        ax.plot([], [], color="0.3", marker="o", ms=4, mfc="white", ls="none",
-                label="random matrices")  # fmt: skip
+        ax.plot(
+            [], [], color="0.3", marker="o", ms=4, mfc="white", ls="none", label="random matrices"
+        )
         ax.set_xscale("log")
         ax.set_yscale("log")
         ax.set_ylim(1e-5, 1)
@@ -380,18 +413,30 @@ class IndexAgainstEnergy(PublishedFigure):
             curve = content.get("networks", Quantity.of(title, scale="traces matched"))
             ax.plot(curve.x, curve.y, label=f"{title}, traces matched", **style)
             curve = content.get("networks", Quantity.of(title, scale="as printed"))
-            ax.plot(curve.x, curve.y, label="the same, as printed",
-                    **{**style, "lw": 0.8, "alpha": 0.7})  # fmt: skip
+            ax.plot(
+                curve.x, curve.y, label="the same, as printed", **{**style, "lw": 0.8, "alpha": 0.7}
+            )
         curve = content.get("networks", "matrix Dyson")
         ax.plot(curve.x, curve.y, label="matrix Dyson", **STYLES["Dyson"])
         points = content.get("networks", "measured")
-        ax.errorbar(points.x, points.y, error_bars(points), color="black", marker="o", ms=4,
-                    ls="none", capsize=2, label="measured", zorder=5)  # fmt: skip
+        ax.errorbar(
+            points.x,
+            points.y,
+            error_bars(points),
+            color="black",
+            marker="o",
+            ms=4,
+            ls="none",
+            capsize=2,
+            label="measured",
+            zorder=5,
+        )
         ax.set_xscale("log")
         ax.set_xlim(curve.x[0] / 1.5, curve.x[-1] * 1.5)
         ax.set_ylim(0, 0.45)
-        ax.set_title(f"ReLU networks at initialisation, $\\phi$ = {self.network_phi:g}",
-                     fontsize=10)  # fmt: skip
+        ax.set_title(
+            f"ReLU networks at initialisation, $\\phi$ = {self.network_phi:g}", fontsize=10
+        )
         ax.set_xlabel("energy $\\epsilon$ (loss per output)")
         ax.set_ylabel("index $\\alpha$")
         ax.legend(fontsize=7.5, frameon=False, loc="upper left")
@@ -399,23 +444,49 @@ class IndexAgainstEnergy(PublishedFigure):
     def _draw_thresholds(self, ax: Any, content: Content) -> None:
         rows = (
             ("Wishart + Wigner", "Wishart + Wigner, eq. (21)", STYLES["Wishart + Wigner"]),
-            ("Wishart + ReLU block", "Wishart + ReLU block, eq. (32)",
-             STYLES["Wishart + ReLU block"]),
+            (
+                "Wishart + ReLU block",
+                "Wishart + ReLU block, eq. (32)",
+                STYLES["Wishart + ReLU block"],
+            ),
             ("(1 - phi)^2/2", "$(1-\\phi)^2/2$, the paper's fit", {"color": "black", "lw": 1.0}),
-            ("linear, (1 - phi/2)/2", "linear network, $(1-\\phi/2)/2$",
-             {"color": COLORS[5], "lw": 1.6}),
-            ("linear as printed, (1 - phi)/2", "linear as printed, $(1-\\phi)/2$",
-             {"color": COLORS[5], "lw": 1.0, "ls": ":"}),
-        )  # fmt: skip
+            (
+                "linear, (1 - phi/2)/2",
+                "linear network, $(1-\\phi/2)/2$",
+                {"color": COLORS[5], "lw": 1.6},
+            ),
+            (
+                "linear as printed, (1 - phi)/2",
+                "linear as printed, $(1-\\phi)/2$",
+                {"color": COLORS[5], "lw": 1.0, "ls": ":"},
+            ),
+        )
         for name, label, style in rows:
             curve = content.get("thresholds", name)
             ax.plot(curve.x, curve.y, label=label, **style)
         points = content.get("thresholds", "linear, least squares")
-        ax.errorbar(points.x, points.y, error_bars(points), color=COLORS[5], marker="s", ms=4,
-                    mfc="white", ls="none", capsize=2, label="least squares")  # fmt: skip
+        ax.errorbar(
+            points.x,
+            points.y,
+            error_bars(points),
+            color=COLORS[5],
+            marker="s",
+            ms=4,
+            mfc="white",
+            ls="none",
+            capsize=2,
+            label="least squares",
+        )
         points = content.get("thresholds", "tanh minimisers, read off")
-        ax.plot(points.x, points.y, "o", color="black", ms=5, mfc="white",
-                label="tanh networks, fig. 6(b)")  # fmt: skip
+        ax.plot(
+            points.x,
+            points.y,
+            "o",
+            color="black",
+            ms=5,
+            mfc="white",
+            label="tanh networks, fig. 6(b)",
+        )
         ax.set_xlim(0, 1)
         ax.set_ylim(0, 0.62)
         ax.set_title("energy at which the index vanishes", fontsize=10)

@@ -152,17 +152,22 @@ class ResidualPart(PublishedFigure):
     name = "fig3"
     title = "H1 of a ReLU network at initialisation against Wigner and the ReLU block"
     quick: ClassVar[Mapping[str, Any]] = {
-        "phi": (1 / 2, 1.0), "runs": 3, "points": 15,
-    }  # fmt: skip
+        "phi": (1 / 2, 1.0),
+        "runs": 3,
+        "points": 15,
+    }
     full: ClassVar[Mapping[str, Any]] = {"points": 81}
 
     @property
     def sweeps(self) -> dict[str, Sweep]:
         """One task for each network."""
         axes = {
-            "phi": self.phi, "hidden": self.hidden, "epsilon": self.epsilon,
-            "points": self.points, "images": self.images,
-        }  # fmt: skip
+            "phi": self.phi,
+            "hidden": self.hidden,
+            "epsilon": self.epsilon,
+            "points": self.points,
+            "images": self.images,
+        }
         grid = Grid(axes, seeds=self.runs, root=self.seed)
         return {"networks": Sweep(residual_spectrum, grid)}
 

@@ -45,9 +45,12 @@ def reproduced():
 def test_levels_in_order(assumed):
     numbers = [(level.number, level.family) for level in assumed.levels]
     assert numbers == [
-        *((i, Family.WIGNER) for i in range(4)), *((i, "Wishart + ReLU block") for i in range(4)),
-        (4, Family.WIGNER), (5, Family.DYSON), (6, Family.DYSON),
-    ]  # fmt: skip
+        *((i, Family.WIGNER) for i in range(4)),
+        *((i, "Wishart + ReLU block") for i in range(4)),
+        (4, Family.WIGNER),
+        (5, Family.DYSON),
+        (6, Family.DYSON),
+    ]
     assert len({level.name for level in assumed.levels}) == 11
     assert assumed.level(4) is assumed["H0 and H1 measured, free"]
     assert assumed.level(4) is assumed[Level.MEASURED_PARTS]
@@ -236,8 +239,13 @@ def test_distances():
 
 def test_progress_names_its_steps():
     seen = []
-    audit_hessian(independent(width=3, samples=9), draws=2, points=20, rng=0,
-                  progress=lambda what, done, total: seen.append((what, done, total)))  # fmt: skip
+    audit_hessian(
+        independent(width=3, samples=9),
+        draws=2,
+        points=20,
+        rng=0,
+        progress=lambda what, done, total: seen.append((what, done, total)),
+    )
     steps = list(dict.fromkeys(what for what, _, _ in seen))
     assert steps[0] == "exact Hessian"
     assert "matrix Dyson equation, level 5" in steps
@@ -270,8 +278,11 @@ def test_a_law_that_is_given_is_compared_too():
     laws = {"semicircle": Semicircle(2.0), "model": WishartPlusWigner(0.5, 0.3)}
     audit = audit_hessian(point, draws=0, laws=laws, levels=[Level.PRINTED], rng=0)
     assert [result.name for result in audit.levels] == [
-        "Wishart + Wigner, as printed", "Wishart + ReLU block, as printed", "semicircle", "model",
-    ]  # fmt: skip
+        "Wishart + Wigner, as printed",
+        "Wishart + ReLU block, as printed",
+        "semicircle",
+        "model",
+    ]
     exact = compare(audit.spectrum, Semicircle(2.0)).kolmogorov
     assert audit["semicircle"].kolmogorov == pytest.approx(exact)
     assert audit["semicircle"].level is Level.GIVEN

@@ -397,9 +397,11 @@ def test_a_far_minimum_is_not_the_answer():
     """From one bad start the descent ends elsewhere; from several it finds the deepest."""
     spectrum = at_quantiles(WishartPlusWigner(0.2, 0.02))
     poor = fit(
-        spectrum, WishartPlusWigner, starts=[{"phi": 900.0, "epsilon": 1e-6, "sigma": 3.0}],
+        spectrum,
+        WishartPlusWigner,
+        starts=[{"phi": 900.0, "epsilon": 1e-6, "sigma": 3.0}],
         resamples=0,
-    )  # fmt: skip
+    )
     best = fit(spectrum, WishartPlusWigner, resamples=0)
     assert poor.minima[0] >= best.minima[0]
     assert best.minima == tuple(sorted(best.minima))

@@ -21,8 +21,17 @@ from rmtland.models import (
     WishartPlusWigner,
 )
 
-METHODS = ("stieltjes", "smoothed_pdf", "smoothed_cdf", "index", "mean", "var", "part", "sample",
-           "lanczos")  # fmt: skip
+METHODS = (
+    "stieltjes",
+    "smoothed_pdf",
+    "smoothed_cdf",
+    "index",
+    "mean",
+    "var",
+    "part",
+    "sample",
+    "lanczos",
+)
 
 
 class ModelCase(NamedTuple):
@@ -56,19 +65,43 @@ CASES = [
     ModelCase("Wishart + ReLU block", WishartPlusReluBlock(0.5, 0.3), 150, 12, 0.004),
     ModelCase("linear H0", LinearHessian(1, 1, 1, 4), 16, 16, 0.02),
     ModelCase("linear H1", LinearHessian(1, 1, 2, 4, epsilon=0.4).part("residual"), 8, 12, 0.02),
-    ModelCase("linear H", LinearHessian(1, 1, 1, 4, epsilon=0.4), 8, 12, 0.03, has_law=False,
-              has_transforms=False),
+    ModelCase(
+        "linear H",
+        LinearHessian(1, 1, 1, 4, epsilon=0.4),
+        8,
+        12,
+        0.03,
+        has_law=False,
+        has_transforms=False,
+    ),
     ModelCase("population H0", PopulationHessian(1, 1, 1, 4, activation="erf"), 10, 8, 0.04),
-    ModelCase("population H1", PopulationHessian(
-        1, 1, 1, 4, activation="relu", epsilon=0.4).part("residual"), 10, 8, 0.03),
-    ModelCase("population H1, tanh", PopulationHessian(
-        1, 1, 1, 4, activation="tanh", epsilon=0.4).part("residual"), 10, 8, 0.04, has_law=False),
+    ModelCase(
+        "population H1",
+        PopulationHessian(1, 1, 1, 4, activation="relu", epsilon=0.4).part("residual"),
+        10,
+        8,
+        0.03,
+    ),
+    ModelCase(
+        "population H1, tanh",
+        PopulationHessian(1, 1, 1, 4, activation="tanh", epsilon=0.4).part("residual"),
+        10,
+        8,
+        0.04,
+        has_law=False,
+    ),
     ModelCase("Dyson H", DYSON, None, 60, 0.03),
     ModelCase("Dyson H0", DYSON.part("gauss_newton"), None, 60, 0.02),
     ModelCase("Dyson H1", DYSON.part("residual"), None, 60, 0.02),
-    ModelCase("finite size, H0", FiniteSizeHessian(known(outputs=5, epsilon=0.0)), None, 60, 0.01,
-              has_law=False),
-]  # fmt: skip
+    ModelCase(
+        "finite size, H0",
+        FiniteSizeHessian(known(outputs=5, epsilon=0.0)),
+        None,
+        60,
+        0.01,
+        has_law=False,
+    ),
+]
 SLOW = {"population H0"}  # its law is tabulated from some thousand solutions
 every = pytest.mark.parametrize(
     "case",
@@ -82,17 +115,19 @@ ABSTRACT = {"HessianModel"}
 
 def test_every_public_model_is_in_the_table():
     public = {
-        name for name in rmtland.models.__all__
+        name
+        for name in rmtland.models.__all__
         if isinstance(kind := getattr(rmtland.models, name), type)
         and issubclass(kind, SpectralModel)
-    }  # fmt: skip
+    }
     assert public - ABSTRACT == {type(case.model).__name__ for case in CASES}
 
 
 @pytest.mark.parametrize(
-    "model", [case.model for case in CASES] + [case.ensemble for case in ENSEMBLES],
+    "model",
+    [case.model for case in CASES] + [case.ensemble for case in ENSEMBLES],
     ids=[case.name for case in CASES] + [case.name for case in ENSEMBLES],
-)  # fmt: skip
+)
 def test_methods_are_methods_and_rng_is_a_keyword(model):
     assert isinstance(model, SpectralModel)
     for name in METHODS:
@@ -190,8 +225,11 @@ def test_a_sample_agrees_with_the_model(case):
     eta = deviation / 5
     x = model.mean() + np.linspace(-2, 2, 5) * deviation
     seen = (nodes[:, None, :] - x[None, :, None]) / eta
-    check((1 / (1 + seen**2)).mean(axis=2) / (np.pi * eta), model.smoothed_pdf(x, eta=eta),
-          3 / deviation)  # fmt: skip
+    check(
+        (1 / (1 + seen**2)).mean(axis=2) / (np.pi * eta),
+        model.smoothed_pdf(x, eta=eta),
+        3 / deviation,
+    )
     floor = 1e-10 * np.abs(nodes).max()
     check((nodes < -floor).mean(axis=1), model.index())
     if case.name != "population H1, tanh":  # it has no potential

@@ -38,9 +38,7 @@ def test_the_index_is_within_its_error_at_any_scale(law, scale):
 
 def test_what_is_not_known_is_not_returned():
     law = Semicircle(1.0)
-    found = index_from_above(
-        law.solve, lambda z: 0.5 + 0.1 * np.sin(1e3 * np.log(z.imag)), 1.0
-    )  # fmt: skip
+    found = index_from_above(law.solve, lambda z: 0.5 + 0.1 * np.sin(1e3 * np.log(z.imag)), 1.0)
     assert not found.converged
     with pytest.raises(ConvergenceError, match="heights"):
         trusted_index(found)
@@ -57,9 +55,13 @@ def test_units_of_the_data_do_not_change_the_index_of_a_network(activation):
     index = plain.solve_index()
     assert index.error < 1e-3
     small = DysonHessian(
-        1e-3 * plain.features, plain.slopes, 1e-3 * plain.x, 5, 0.5e-6,
+        1e-3 * plain.features,
+        plain.slopes,
+        1e-3 * plain.x,
+        5,
+        0.5e-6,
         bends=None if plain.bends is None else plain.bends,
-    )  # fmt: skip
+    )
     assert small.index() == pytest.approx(index.value, abs=2 * index.error)
     nodes = plain.sample(rng=1, runs=100).nodes
     below = (nodes < -1e-10 * np.abs(nodes).max()).mean(axis=1)

@@ -17,9 +17,12 @@ def test_each_level_comes_closer():
     peak = found["measured"].max()
     errors = {name: np.abs(found[name] - found["measured"]).max() / peak for name in LEVELS}
     chain = [
-        "Wishart + Wigner, printed variance", "Wishart + Wigner, traces matched",
-        "measured H0 and H1, free", "Dyson, free slopes", "Dyson",
-    ]  # fmt: skip
+        "Wishart + Wigner, printed variance",
+        "Wishart + Wigner, traces matched",
+        "measured H0 and H1, free",
+        "Dyson, free slopes",
+        "Dyson",
+    ]
     values = [errors[name] for name in chain]
     assert values == sorted(values, reverse=True)
     assert values[0] > 0.6

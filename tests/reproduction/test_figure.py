@@ -153,8 +153,12 @@ def test_histogram_has_the_mass_between_its_limits():
 
 
 def test_content_finds_series_and_lists_rows():
-    content = Content((Series("a", "b", np.array([1.0]), np.array([2.0]), np.array([0.5])),
-                       Series("a", "c", np.array([3.0]), np.array([4.0]))))  # fmt: skip
+    content = Content(
+        (
+            Series("a", "b", np.array([1.0]), np.array([2.0]), np.array([0.5])),
+            Series("a", "c", np.array([3.0]), np.array([4.0])),
+        )
+    )
     assert content.get("a", "c").x == 3.0
     index = Quantity.of("index", phi=0.5, epsilon=0.1)
     numbers = Content((), {index: 2.0})

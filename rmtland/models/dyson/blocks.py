@@ -499,9 +499,15 @@ class BlockEquation:
         mean = float((sigma if sigma.ndim == 1 else np.diagonal(sigma)).mean())
         variances = self.variances if self.variances.ndim == 1 else np.diagonal(self.variances)
         return FreeSlopes(
-            self.features, self.slopes, self.x, self.outputs, variances,
-            np.full(len(self.features), mean), self.bends, self.has_outer,
-        )  # fmt: skip
+            self.features,
+            self.slopes,
+            self.x,
+            self.outputs,
+            variances,
+            np.full(len(self.features), mean),
+            self.bends,
+            self.has_outer,
+        )
 
     @cached_property
     def _units(self) -> Self:

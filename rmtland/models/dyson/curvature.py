@@ -75,12 +75,14 @@ def averaged_over_curvature(
     AveragedDensity
     """
     grid = points("at", at)
-    rows = np.array([
-        DysonHessian.of_first_layer(first_layer, x, rng=child, **options).smoothed_pdf(
-            grid, eta=eta
-        )
-        for child in streams(rng, count("draws", draws, least=2))
-    ])  # fmt: skip
+    rows = np.array(
+        [
+            DysonHessian.of_first_layer(first_layer, x, rng=child, **options).smoothed_pdf(
+                grid, eta=eta
+            )
+            for child in streams(rng, count("draws", draws, least=2))
+        ]
+    )
     spread = np.asarray(rows.std(axis=0, ddof=1), dtype=np.float64)
     mean = np.asarray(rows.mean(axis=0), dtype=np.float64)
     return AveragedDensity(mean, spread, spread / np.sqrt(len(rows)))

@@ -266,9 +266,15 @@ class DysonHessian(SpectralModel):
         DysonHessian
         """
         fields = first_layer_fields(
-            first_layer, x, outputs=outputs, epsilon=epsilon, activation=activation,
-            second_layer=second_layer, curvature=curvature, rng=rng,
-        )  # fmt: skip
+            first_layer,
+            x,
+            outputs=outputs,
+            epsilon=epsilon,
+            activation=activation,
+            second_layer=second_layer,
+            curvature=curvature,
+            rng=rng,
+        )
         return cls(**fields, part_name=part, coupling=coupling)
 
     @classmethod
@@ -405,9 +411,15 @@ class DysonHessian(SpectralModel):
         variances = 2 * self.epsilon * self.residual_weights * noise
         sigma = self.second_layer
         arguments = (
-            self.features, self.slopes, self.x, self.outputs, variances, sigma,
-            self.bends if noise else None, self.part_name != "residual",
-        )  # fmt: skip
+            self.features,
+            self.slopes,
+            self.x,
+            self.outputs,
+            variances,
+            sigma,
+            self.bends if noise else None,
+            self.part_name != "residual",
+        )
         still = not variances.any() and (self.part_name == "residual" or not sigma.any())
         if self.coupling == "free_slopes" and not still and self.x.any():
             return FreeSlopes(*arguments)
@@ -566,9 +578,13 @@ class DysonHessian(SpectralModel):
         return value if value.shape else value.item()
 
     def smoothed_pdf(
-        self, x: ArrayLike, *, eta: float, tolerance: float = 1e-6,
+        self,
+        x: ArrayLike,
+        *,
+        eta: float,
+        tolerance: float = 1e-6,
         progress: Progress | None = None,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         """Density convolved with the Cauchy density of half-width eta: -Im G(x + i eta)/pi.
 
         Parameters
@@ -598,9 +614,13 @@ class DysonHessian(SpectralModel):
         return density if density.shape else density.item()
 
     def smoothed_cdf(
-        self, x: ArrayLike, *, eta: float, tolerance: float = _TOLERANCE,
+        self,
+        x: ArrayLike,
+        *,
+        eta: float,
+        tolerance: float = _TOLERANCE,
         progress: Progress | None = None,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         """Distribution function convolved with the Cauchy law of half-width eta.
 
         From the logarithmic potential, without quadrature: 1 - Im L(x + i eta)/pi.
@@ -631,9 +651,13 @@ class DysonHessian(SpectralModel):
         return levels if levels.shape else levels.item()
 
     def cdf_above(
-        self, z: ArrayLike, *, tolerance: float = _TOLERANCE, progress: Progress | None = None,
+        self,
+        z: ArrayLike,
+        *,
+        tolerance: float = _TOLERANCE,
+        progress: Progress | None = None,
         states: SolvedStates | None = None,
-    ) -> Real:  # fmt: skip
+    ) -> Real:
         """Distribution function seen from points above the axis: 1 - Im L(z)/pi.
 
         Parameters
@@ -659,9 +683,13 @@ class DysonHessian(SpectralModel):
         return np.asarray(1 - potential.imag / np.pi)
 
     def potential_and_transform(
-        self, z: ArrayLike, *, tolerance: float = _TOLERANCE, progress: Progress | None = None,
+        self,
+        z: ArrayLike,
+        *,
+        tolerance: float = _TOLERANCE,
+        progress: Progress | None = None,
         states: SolvedStates | None = None,
-    ) -> tuple[Complex, Complex]:  # fmt: skip
+    ) -> tuple[Complex, Complex]:
         """Logarithmic potential L and G = L' at points above the axis.
 
         The potential is stationary at the solution: its error is of the order of the square of

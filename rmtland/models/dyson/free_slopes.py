@@ -304,9 +304,13 @@ class FreeSlopes:
     def _outer(self, z: complex, y: Complex) -> OuterBlocks:
         _, rest, s, a = self._unpacked(y)
         return OuterBlocks(
-            z, self._basis[1], self._features_gram, a if self.has_noise else None,
-            s if self.has_outer else None, rest,
-        )  # fmt: skip
+            z,
+            self._basis[1],
+            self._features_gram,
+            a if self.has_noise else None,
+            s if self.has_outer else None,
+            rest,
+        )
 
     def apply(self, z: complex, y: Complex) -> tuple[Complex, FreeSlopesBlocks]:
         """Apply the equation to a state.

@@ -73,9 +73,14 @@ def first_layer_fields(
         residuals = generator.normal(size=(outputs, samples.shape[0])) * np.sqrt(2 * epsilon)
         bends = (second @ residuals) * np.asarray(f.curvature(z, a))
     return {
-        "features": a, "slopes": np.asarray(f.slope(z, a)), "x": samples, "outputs": outputs,
-        "epsilon": epsilon, "second_layer": second_layer, "bends": bends,
-    }  # fmt: skip
+        "features": a,
+        "slopes": np.asarray(f.slope(z, a)),
+        "x": samples,
+        "outputs": outputs,
+        "epsilon": epsilon,
+        "second_layer": second_layer,
+        "bends": bends,
+    }
 
 
 def times_root(covariance: Real, draws: Real) -> Real:
@@ -140,8 +145,12 @@ def point_fields(
     squares = (e**2).mean(axis=1)
     mean = float(squares.mean())
     return {
-        "features": a, "slopes": np.asarray(f.slope(z, a)), "x": x, "outputs": net.n_out,
+        "features": a,
+        "slopes": np.asarray(f.slope(z, a)),
+        "x": x,
+        "outputs": net.n_out,
         "epsilon": mean / 2 if epsilon is None else epsilon,
-        "second_layer": float((second**2).mean()), "bends": bends,
+        "second_layer": float((second**2).mean()),
+        "bends": bends,
         "residual_weights": squares / mean if sample_weights and mean > 0 else None,
-    }  # fmt: skip
+    }

@@ -254,9 +254,10 @@ class LinearDataLaw(Law):
         diagonal = np.full(size, s * (1 + phi))
         diagonal[0] = s
         nodes, vectors = np.linalg.eigh(
-            np.diag(diagonal) + np.diag(np.full(size - 1, s * np.sqrt(phi)), 1)
+            np.diag(diagonal)
+            + np.diag(np.full(size - 1, s * np.sqrt(phi)), 1)
             + np.diag(np.full(size - 1, s * np.sqrt(phi)), -1)
-        )  # fmt: skip
+        )
         weights = vectors[0] ** 2
         values = np.array([self._curves(max(node, 0.0)) for node in nodes])
         moments = [

@@ -162,8 +162,13 @@ class LinearHessianLaw(Law):
         v, phi = self._v, self._phi
         a1, a2 = w + v - 1, -w
         b1, b2 = phi * (w + v) - 1, -phi * w
-        c = [np.ones_like(z), a1 + b1 - z, a1 * b1 + a2 + b2 + 2 * z, a1 * b2 + a2 * b1 - z,
-             np.full_like(z, a2 * b2)]  # fmt: skip
+        c = [
+            np.ones_like(z),
+            a1 + b1 - z,
+            a1 * b1 + a2 + b2 + 2 * z,
+            a1 * b2 + a2 * b1 - z,
+            np.full_like(z, a2 * b2),
+        ]
         if start is None:
             good = np.zeros(z.shape, dtype=bool)
             g = np.zeros_like(z)

@@ -302,9 +302,14 @@ class LinearHessian(LinearNetwork, SpectralModel):
         first = stream.normal(size=(n1, n0)) * math.sqrt(self.first_variance / n0)
         x = stream.normal(size=(m, n0)) * math.sqrt(self.data_variance)
         known = DysonHessian(
-            first @ x.T, np.ones((n1, m)), x, n2, self.epsilon, part_name=self.part_name,
+            first @ x.T,
+            np.ones((n1, m)),
+            x,
+            n2,
+            self.epsilon,
+            part_name=self.part_name,
             second_layer=self.second_variance / n1,
-        )  # fmt: skip
+        )
         return np.asarray(known.sample(rng=stream).nodes[0])
 
     def lanczos(self, n: float, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:

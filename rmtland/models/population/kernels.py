@@ -386,18 +386,32 @@ def follow(z, top, w, weights, outer, inner, sizes, sigma, share, slopes, masses
             )
             steps[i] += taken
             g = _value(z[i], w, outer, inner, trial, sizes, sigma, share)
-            if size < 1e-9 and g.imag < -1e-4 * abs(g) and _is_physical(
-                z[i], w, outer, inner, trial, near, g, sizes, sigma, share
-            ):  # fmt: skip
+            if (
+                size < 1e-9
+                and g.imag < -1e-4 * abs(g)
+                and _is_physical(z[i], w, outer, inner, trial, near, g, sizes, sigma, share)
+            ):
                 last[i], values[i], states[i], energies[i] = size, g, trial, turned
                 near, beside, resting = trial, turned, z[i]
                 continue
         line = complex(z[i].real, top / 16)
         trial, turned = x.copy(), o.copy()
         taken, size = _walk(
-            place, line, w, weights, outer, inner, trial, turned, sizes, sigma, share, slopes,
-            masses, top
-        )  # fmt: skip
+            place,
+            line,
+            w,
+            weights,
+            outer,
+            inner,
+            trial,
+            turned,
+            sizes,
+            sigma,
+            share,
+            slopes,
+            masses,
+            top,
+        )
         steps[i] += taken
         if not size < np.inf:
             place = complex(z[i].real, top)
@@ -406,9 +420,21 @@ def follow(z, top, w, weights, outer, inner, sizes, sigma, share, slopes, masses
         x[:], o[:] = trial, turned
         place = line
         taken, size = _walk(
-            place, z[i], w, weights, outer, inner, trial, turned, sizes, sigma, share, slopes,
-            masses, 1e-9 * min(top, abs(z[i].real) + 1e-280)
-        )  # fmt: skip
+            place,
+            z[i],
+            w,
+            weights,
+            outer,
+            inner,
+            trial,
+            turned,
+            sizes,
+            sigma,
+            share,
+            slopes,
+            masses,
+            1e-9 * min(top, abs(z[i].real) + 1e-280),
+        )
         steps[i] += taken
         last[i] = size
         if size < np.inf:

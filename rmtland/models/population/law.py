@@ -100,9 +100,16 @@ class PopulationLaw(Law):
         total = n1 * (n0 + n2)
         block = np.concatenate(inner)
         return (
-            np.concatenate(places), block, n2 * n1 / total * np.concatenate(outer),
-            n1 * n0 / total * block, sizes, sigma, share, rule.slopes, rule.masses,
-        )  # fmt: skip
+            np.concatenate(places),
+            block,
+            n2 * n1 / total * np.concatenate(outer),
+            n1 * n0 / total * block,
+            sizes,
+            sigma,
+            share,
+            rule.slopes,
+            rule.masses,
+        )
 
     @cached_property
     def _rules(self) -> tuple[Any, ...]:
@@ -165,8 +172,15 @@ class PopulationLaw(Law):
             return np.asarray(inside)
         for n in np.flatnonzero(w.imag == 0):
             end = outer[n] == 0 and inner[n] == 0
-            columns = [i for i, used in ((0, end or outer[n] != 0), (3, end or outer[n] != 0),
-                                         (2, end or inner[n] != 0)) if used]  # fmt: skip
+            columns = [
+                i
+                for i, used in (
+                    (0, end or outer[n] != 0),
+                    (3, end or outer[n] != 0),
+                    (2, end or inner[n] != 0),
+                )
+                if used
+            ]
             with np.errstate(invalid="ignore", divide="ignore"):
                 part = states[:, n, columns]
                 ratio = np.abs(part.imag) / np.abs(part)

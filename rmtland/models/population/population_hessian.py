@@ -304,10 +304,15 @@ class PopulationHessian(PopulationNetwork, SpectralModel):
         """
         first, x, n2, generator = next(self._drawn(n, streams(rng, 1)))
         return DysonHessian.of_first_layer(
-            first, x, outputs=n2, epsilon=self.epsilon if epsilon is None else epsilon,
-            activation=self.activation, part=self.part_name if part is None else part,
-            second_layer=self.second_variance / first.shape[0], rng=generator,
-        )  # fmt: skip
+            first,
+            x,
+            outputs=n2,
+            epsilon=self.epsilon if epsilon is None else epsilon,
+            activation=self.activation,
+            part=self.part_name if part is None else part,
+            second_layer=self.second_variance / first.shape[0],
+            rng=generator,
+        )
 
     @keyword_only("rng", 2)
     def sample(self, n: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:

@@ -126,9 +126,10 @@ class PopulationResidual:
         if rule.curvatures is None:
             return rule.slopes**2, np.zeros(rule.slopes.size), rule.masses
         return (
-            rule.node_slopes**2, np.sqrt(self._bend_variance) * np.abs(rule.curvatures),
+            rule.node_slopes**2,
+            np.sqrt(self._bend_variance) * np.abs(rule.curvatures),
             rule.weights,
-        )  # fmt: skip
+        )
 
     @cached_property
     def _data(self) -> tuple[Real, Real]:

@@ -121,9 +121,14 @@ def test_units_of_the_data_do_not_matter(part, coupling, unit):
     found = []
     for scale in (1.0, unit):
         model = DysonHessian.of_first_layer(
-            first, scale * x, outputs=5, epsilon=scale**2 / 2, activation="relu", part=part,
+            first,
+            scale * x,
+            outputs=5,
+            epsilon=scale**2 / 2,
+            activation="relu",
+            part=part,
             coupling=coupling,
-        )  # fmt: skip
+        )
         places, eta = scale**2 * np.array([-1e4, -1.0, 0.2, 2.0, 1e4]), 0.05 * scale**2
         density = scale**2 * model.smoothed_pdf(places, eta=eta)
         found.append(np.concatenate([density, model.smoothed_cdf(places, eta=eta)]))

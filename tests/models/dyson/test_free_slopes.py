@@ -16,9 +16,14 @@ def network(n0, n1, n2, m, activation="relu", epsilon=0.5, seed=0, **options):
     rng = np.random.default_rng(seed)
     first = rng.normal(size=(n1, n0)) / np.sqrt(n0)
     return DysonHessian.of_first_layer(
-        first, rng.normal(size=(m, n0)), outputs=n2, epsilon=epsilon, activation=activation,
-        **options, rng=0,
-    )  # fmt: skip
+        first,
+        rng.normal(size=(m, n0)),
+        outputs=n2,
+        epsilon=epsilon,
+        activation=activation,
+        **options,
+        rng=0,
+    )
 
 
 def free(model):
@@ -146,8 +151,10 @@ def test_degenerate_networks(slopes, features, part):
 
 def test_nothing_random_is_left():
     # H1 without residuals, and H0 without second layer: the blocks themselves are taken.
-    for options in ({"part": "residual", "epsilon": 0.0}, {"part": "gauss_newton",
-                                                            "second_layer": 0.0}):  # fmt: skip
+    for options in (
+        {"part": "residual", "epsilon": 0.0},
+        {"part": "gauss_newton", "second_layer": 0.0},
+    ):
         model = network(3, 4, 5, 12, "tanh", **options)
         assert not isinstance(free(model).equation, FreeSlopes)
         assert free(model).stieltjes(Z) == pytest.approx(model.stieltjes(Z), rel=1e-9)

@@ -17,9 +17,9 @@ ratio = st.floats(-3.0, 3.0).map(lambda power: 10.0**power)
 def inside(law, size):
     """Points of all bands, clustered at their ends."""
     angles = np.pi * (np.arange(size) + 0.5) / size
-    return np.concatenate([
-        (low + high) / 2 - (high - low) / 2 * np.cos(angles) for low, high in law.support
-    ])  # fmt: skip
+    return np.concatenate(
+        [(low + high) / 2 - (high - low) / 2 * np.cos(angles) for low, high in law.support]
+    )
 
 
 @settings(max_examples=20, deadline=None)

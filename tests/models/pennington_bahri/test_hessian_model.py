@@ -58,8 +58,10 @@ def test_the_lower_edge_is_zero_at_the_critical_energy(kind, phi, sigma):
     critical = kind(phi, 1.0, sigma).critical_energy
     found = brentq(
         lambda share: kind(phi, critical * share, sigma).law.support[0][0] / sigma,
-        0.5, 2, xtol=1e-14,
-    )  # fmt: skip
+        0.5,
+        2,
+        xtol=1e-14,
+    )
     # The edge, of the scale sigma, is zero to 1e-15 of it; its slope in the share is (1 - phi)^3.
     assert found == pytest.approx(1, abs=2e-14 / (1 - phi) ** 2)
 
@@ -385,10 +387,12 @@ def test_large_matrices_follow_the_law(kind, written, phi, epsilon, sigma):
         nodes = model.sample(n, rng=123, runs=runs).nodes
     else:
         rng = np.random.default_rng(321)
-        nodes = np.array([
-            np.linalg.eigvalsh(dense_matrix(kind, n, phi, epsilon, sigma, rng))
-            for _ in range(runs)
-        ])  # fmt: skip
+        nodes = np.array(
+            [
+                np.linalg.eigvalsh(dense_matrix(kind, n, phi, epsilon, sigma, rng))
+                for _ in range(runs)
+            ]
+        )
     edges = np.ravel(model.law.support)
     x = np.linspace(edges[0], edges[-1], 60)
     x = x[np.abs(x) > 1e-3]  # a null space is exact to rounding only
@@ -499,9 +503,13 @@ def exact_stieltjes(model, x, near):
 
 @both
 @given(
-    decades(1e-2, 20), decades(1e-6, 10), sigmas, st.sampled_from([0, -1]),
-    st.floats(2, 9).map(lambda power: 10.0**-power), st.booleans(),
-)  # fmt: skip
+    decades(1e-2, 20),
+    decades(1e-6, 10),
+    sigmas,
+    st.sampled_from([0, -1]),
+    st.floats(2, 9).map(lambda power: 10.0**-power),
+    st.booleans(),
+)
 @examples(60)
 def test_stated_errors_hold_for_the_parameters_asked_for(
     kind, phi, epsilon, sigma, edge, distance, inside

@@ -21,9 +21,10 @@ HEIGHTS = np.array([-0.2, 0.3, 0.8, 2.0]) + 0.3j
 @pytest.mark.parametrize("activation", ["relu", "tanh", "gelu", "sine", "quadratic", "leaky_relu"])
 @pytest.mark.parametrize("variance", [0.01, 1.0, 30.0])
 def test_rule_has_the_gaussian_averages(activation, variance):
-    rule, exact = activation_rule(activation, variance), gaussian_averages(
-        activation, variance=variance
-    )  # fmt: skip
+    rule, exact = (
+        activation_rule(activation, variance),
+        gaussian_averages(activation, variance=variance),
+    )
     assert rule.mean_square == pytest.approx(exact.square, rel=1e-9, abs=0)
     assert rule.slope == pytest.approx(exact.slope, rel=1e-9, abs=1e-12)
     assert rule.masses @ rule.slopes**2 == pytest.approx(exact.slope_square, rel=1e-9, abs=0)
@@ -54,9 +55,7 @@ def test_linear_network(shape):
     model = PopulationHessian(
         *shape, activation="linear", first_variance=0.8, second_variance=1.3, covariance=1.5
     )
-    exact = LinearHessian(
-        *shape, first_variance=0.8, second_variance=1.3, data_variance=1.5
-    ).law  # fmt: skip
+    exact = LinearHessian(*shape, first_variance=0.8, second_variance=1.3, data_variance=1.5).law
     assert model.law == exact
     assert model.mean() == pytest.approx(exact.mean())
     solved = laws.PopulationLaw(model)
@@ -77,11 +76,11 @@ def test_data_aware_law_comes_closer_like_one_over_n(activation, shape):
     errors = []
     for n, draws in ((6, 8), (18, 3)):
         values = [
-            model.draw(round(n * shape[1]), part="gauss_newton", rng=seed).solve(
-                HEIGHTS, tolerance=1e-6
-            ).value
+            model.draw(round(n * shape[1]), part="gauss_newton", rng=seed)
+            .solve(HEIGHTS, tolerance=1e-6)
+            .value
             for seed in range(draws)
-        ]  # fmt: skip
+        ]
         errors.append(np.abs(np.mean(values, axis=0) - g).max() / np.abs(g).max())
     assert errors[1] < 0.06
     assert errors[1] < 0.6 * errors[0]
