@@ -31,6 +31,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 23])
     parser.add_argument("--activations", nargs="+", default=["relu", "tanh"])
+    parser.add_argument("--draws", type=int, default=20, help="Hessians drawn anew")
+    parser.add_argument("--points", type=int, default=40, help="of the tables of Dyson laws")
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} cores; load of the last minute before each run")
     print("    p  activation  load  said/s  wall/s   cpu/s  level 5")
@@ -39,7 +41,7 @@ def main() -> None:
             point = network(width, activation)
             load, said = os.getloadavg()[0], expected_cost(point).seconds
             start, used = time.perf_counter(), time.process_time()
-            audit = audit_hessian(point, rng=0)
+            audit = audit_hessian(point, draws=arguments.draws, points=arguments.points, rng=0)
             wall, used = time.perf_counter() - start, time.process_time() - used
             distance = audit[Level.DYSON].kolmogorov
             print(

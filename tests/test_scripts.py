@@ -20,6 +20,9 @@ SMALL = {
     "make_bibliography.py": [],
     "fuzz_polynomials.py": ["--count", "2"],
     "bench_dyson.py": ["--n", "4", "--points", "5", "--linear", "41"],
+    "bench_audit.py": [
+        *("--widths", "3", "--activations", "relu", "--draws", "0", "--points", "20"),
+    ],
     "bench_ensembles.py": [
         "--draws",
         "60",
@@ -62,6 +65,7 @@ SAYS = {
     "make_bibliography.py": (r"Pennington and Y. Bahri", None, None),
     "fuzz_polynomials.py": (rf"2 polynomials: (?P<value>{NUMBER}) wrong", 0, 0),
     "bench_dyson.py": (rf"MatrixDyson .* us a point, worst error (?P<value>{NUMBER})", 0, 1e-6),
+    "bench_audit.py": (rf"18  relu .* (?P<value>{NUMBER})\n", 0, 0.5),
     "bench_ensembles.py": (rf"ratio (?P<value>{NUMBER}), same counts: True", 0, np.inf),
     "bench_laws.py": (rf"worst error of an edge (?P<value>{NUMBER})", 0, 1e-11),
     "bench_networks.py": (rf"largest relative difference (?P<value>{NUMBER})", 0, 1e-10),

@@ -88,18 +88,17 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from rmtland.arguments import choice, count, float_array, nonnegative, points, positive
+from rmtland.arguments import choice, count, float_array, nonnegative, positive
 from rmtland.arrays import ArrayLibrary
 from rmtland.deprecation import renamed_argument, renamed_method
-from rmtland.laws import SpectralModel
-from rmtland.laws.law import upper_half_plane
+from rmtland.models.dyson.above_axis import AboveAxis, Progress, above_axis, density_from_above
 from rmtland.models.dyson.blocks import BlockEquation
 from rmtland.models.dyson.cost import Cost, seconds_of_point
 from rmtland.models.dyson.covariances import covariance_of, second_layer_of
@@ -130,13 +129,11 @@ PARTS = ("gauss_newton", "residual", "total")
 COUPLINGS = ("full", "units", "free_slopes")
 """The equation itself, without the blocks between unlike hidden units, or with free slopes."""
 
-Progress = Callable[[int, int], object]
-
 _TOLERANCE = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
-class DysonHessian(SpectralModel):
+class DysonHessian(AboveAxis):
     """The spectrum of H0, H1 or H of a one-hidden-layer network, given first layer and data.
 
     Parameters
@@ -534,7 +531,7 @@ class DysonHessian(SpectralModel):
         MemoryError
             If it would take more than the memory that is free, see `memory`.
         """
-        flat, shape = self.open_points(z)
+        flat, shape = above_axis(z)
         value = np.empty(flat.size, dtype=np.complex128)
         residual, steps = np.empty(flat.size), np.empty(flat.size, dtype=np.int64)
         good = np.empty(flat.size, dtype=bool)
@@ -550,105 +547,6 @@ class DysonHessian(SpectralModel):
             residual.reshape(shape),
             steps.reshape(shape),
         )
-
-    def stieltjes(self, z: ArrayLike) -> Any:
-        """G(z) = mean of 1/(z - eigenvalue) off the real axis, any shape.
-
-        Parameters
-        ----------
-        z : array_like of complex
-            Points off the real axis, any shape.
-
-        Returns
-        -------
-        complex or ndarray of complex128
-            Values in the shape of `z`; Im G < 0 for Im z > 0.
-
-        Raises
-        ------
-        ValueError
-            If a point lies on the real axis.
-        ConvergenceError
-            If a point is not solved.
-        """
-        array = np.asarray(z, dtype=np.complex128)
-        below = array.imag < 0
-        value = self.solve(np.where(below, array.conj(), array)).value
-        value = np.where(below, value.conj(), value)
-        return value if value.shape else value.item()
-
-    def smoothed_pdf(
-        self,
-        x: ArrayLike,
-        *,
-        eta: float,
-        tolerance: float = 1e-6,
-        progress: Progress | None = None,
-    ) -> Any:
-        """Density convolved with the Cauchy density of half-width eta: -Im G(x + i eta)/pi.
-
-        Parameters
-        ----------
-        x : array_like of float
-            Points, any shape.
-        eta : float
-            Half-width, > 0, in the units of the eigenvalues.
-        tolerance, progress
-            As for `solve`.
-
-        Returns
-        -------
-        float or ndarray
-            Values in the shape of `x`.
-
-        Raises
-        ------
-        ValueError
-            If a point is NaN or eta is not positive.
-        ConvergenceError
-            If a point is not solved.
-        """
-        z = points("x", x) + 1j * positive("eta", eta)
-        value = self.solve(z, tolerance=tolerance, progress=progress).value
-        density = -value.imag / np.pi
-        return density if density.shape else density.item()
-
-    def smoothed_cdf(
-        self,
-        x: ArrayLike,
-        *,
-        eta: float,
-        tolerance: float = _TOLERANCE,
-        progress: Progress | None = None,
-    ) -> Any:
-        """Distribution function convolved with the Cauchy law of half-width eta.
-
-        From the logarithmic potential, without quadrature: 1 - Im L(x + i eta)/pi.
-
-        Parameters
-        ----------
-        x : array_like of float
-            Points, any shape.
-        eta : float
-            Half-width, > 0, in the units of the eigenvalues.
-        tolerance, progress
-            As for `solve`.
-
-        Returns
-        -------
-        float or ndarray
-            Values in the shape of `x`.
-
-        Raises
-        ------
-        ValueError
-            If a point is NaN or eta is not positive.
-        ConvergenceError
-            If a point is not solved.
-        """
-        z = points("x", x) + 1j * positive("eta", eta)
-        levels = self.cdf_above(z, tolerance=tolerance, progress=progress)
-        return levels if levels.shape else levels.item()
 
     def cdf_above(
         self,
@@ -712,7 +610,7 @@ class DysonHessian(SpectralModel):
         ConvergenceError
             If a point is not solved.
         """
-        flat, shape = self.open_points(z)
+        flat, shape = above_axis(z)
         both = np.empty((2, flat.size), dtype=np.complex128)
         tolerance = positive("tolerance", tolerance)
         for i, found in self.solve_along(flat, tolerance, progress, states):
@@ -742,22 +640,8 @@ class DysonHessian(SpectralModel):
             smallest height. Not reliable right at an edge, where it is of the order of
             sqrt(eta / 2^heights), and says so by its size. `residual` as in `solve`.
         """
-        flat = points("x", x)
-        halvings = np.arange(count("heights", heights, least=2), dtype=np.float64)
-        etas = np.asarray(positive("eta", eta) * np.exp2(-halvings), dtype=np.float64)
-        solution = self.solve(flat[..., None] + 1j * etas, tolerance=1e-11, throw=False)
-        values = np.asarray(-solution.value.imag / np.pi, dtype=np.float64)
-        best = values @ _extrapolation(etas)
-        error = np.maximum(
-            np.abs(values[..., 1:] @ _extrapolation(etas[1:]) - best),
-            np.abs(values[..., :-1] @ _extrapolation(etas[:-1]) - best),
-        )
-        return Solution(
-            best,
-            solution.status,
-            solution.residual.max(axis=-1),
-            solution.steps.sum(axis=-1),
-            error,
+        return density_from_above(
+            lambda z: self.solve(z, tolerance=1e-11, throw=False), x, eta=eta, heights=heights
         )
 
     def atom_at_zero(self) -> Solution:
@@ -876,32 +760,6 @@ class DysonHessian(SpectralModel):
         """
         return lanczos_of(lambda seed: self.sample(n, rng=seed, runs=runs), steps, rng)  # type: ignore[arg-type]
 
-    def open_points(self, z: ArrayLike) -> tuple[Complex, tuple[int, ...]]:
-        """Points of the open upper half-plane as a vector, and their shape.
-
-        Parameters
-        ----------
-        z : array_like of complex
-            Points with Im z > 0.
-
-        Returns
-        -------
-        (ndarray of complex, tuple of int)
-            The points, of shape (n,), and the shape that they came in.
-
-        Raises
-        ------
-        ValueError
-            If a point is not in the open upper half-plane.
-        """
-        flat, shape = upper_half_plane(z)
-        if flat.size and not flat.imag.min() > 0:
-            raise ValueError(
-                "the equation of a finite network is solved for Im z > 0; for the real axis take "
-                "`law`, or `DysonHessian.density`"
-            )
-        return flat, shape
-
     of_part = renamed_method("of_part", "part")
     smoothed_density = renamed_method("smoothed_density", "smoothed_pdf")
     march = renamed_method("march", "solve_along")
@@ -911,14 +769,6 @@ class DysonHessian(SpectralModel):
 DysonHessian.__init__ = renamed_argument("part", "part_name")(  # type: ignore[method-assign]
     DysonHessian.__init__
 )
-
-
-def _extrapolation(heights: Real) -> Real:
-    """Weights of the polynomial through values at the heights, at height 0."""
-    differences = heights[:, None] - heights[None, :]
-    np.fill_diagonal(differences, 1.0)
-    top = np.where(np.eye(len(heights), dtype=bool), 1.0, -heights[None, :])
-    return np.asarray(np.prod(top / differences, axis=1))
 
 
 def _unsolved(z: complex, tolerance: float, found: FixedPoint) -> ConvergenceError:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rmtland.models import DysonHessian, FiniteSizeHessian
-from rmtland.models.dyson.correction import parallel_paths
+from rmtland.models.dyson.parallel_paths import parallel_paths
 
 ETA = 0.05
 
