@@ -116,12 +116,12 @@ class ProductEquation(SubordinationEquation):
         # M = z G - 1 is formed with an error of one part in 1/|m|.
         terms = 1 + np.abs(np.log(z)) + self.order * np.abs(state.common)
         noise = 4e-16 * (terms + np.exp(-state.common.real)) / np.abs(slope)
-        size = np.maximum(np.abs(change) - noise, 0.0) / (np.abs(new.common.imag) + 1e-6)
+        size = np.maximum(np.abs(change) - noise, 0.0) / (np.abs(np.sin(new.common.imag)) + 1e-6)
         size = np.where(np.isnan(change), np.nan, size)
         height = -new.common.imag
         for place, move, down in zip(new.omegas, moves, slopes, strict=True):
             excess = np.maximum(np.abs(move) - noise * np.abs(down), 0.0)
-            size = np.maximum(size, excess / (np.abs(place.imag) + 1e-6))
+            size = np.maximum(size, excess / (np.abs(np.sin(place.imag)) + 1e-6))
             height = np.minimum(height, np.minimum(place.imag, np.pi - place.imag))
         # Points of partial products lie in the half-plane too, else it is another solution.
         places = [*new.omegas, *(_wishart_place(law, new.common)[0] for law in self.wisharts)]
@@ -187,17 +187,24 @@ class ProductEquation(SubordinationEquation):
         return self.stieltjes(z, state) / z * (odds / slope - 1)
 
     def log_potential(self, z: Complex, state: SubordinationState) -> Complex:
-        """L = sum L_i(omega_i) + (n - 1) log m."""
+        """L = sum L_i(omega_i) + (n - 1) log m, and what is left of the equation times 1 + m.
+
+        The last term is zero at the solution and makes L stationary there.
+        """
         # log m = log eta - log(1 - eta), where eta is in the lower half-plane.
         rest = one_less_exp_of(state.common)
         argument = np.abs(np.angle(rest))
         value = (self.order - 1) * (state.common - np.log(np.abs(rest)) - 1j * argument)
+        left = np.log(z) - (self.order - 1) * state.common
         for law, place in zip(self.operands, state.omegas, strict=True):
+            left = left - place
             value = value + law._log_potential(exp_of(place))
         for law in self.wisharts:
+            left = left - _wishart_place(law, state.common)[0]
             h = law.scale * (rest / exp_of(state.common) + law.aspect_ratio)
             value = value + law.levy.log_potential(h.real + 1j * np.abs(h.imag))
-        return np.asarray(value)
+        left = left - 2j * np.pi * np.round(left.imag / (2 * np.pi))
+        return np.asarray(value + np.where(np.abs(left) < 1e-3, left / rest, 0))
 
     # Gaps ---------------------------------------------------------------------------------------
 

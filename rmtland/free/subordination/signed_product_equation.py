@@ -20,10 +20,12 @@ coordinate of w.
 
 The logarithmic potential is
 
-.. math:: L(z) = L_B(w) + \sum_j \Bigl[ \log u_j + \log(1 + m) + L_j(a_j) - \log a_j \Bigr]
+.. math:: L(z) = L_B(w) + \sum_j \bigl[ L_j(a_j) + \log m \bigr] + (1 + m) \delta,
+          \qquad \delta = \log z - \log w - \sum_j \log \frac{m a_j}{1 + m},
 
-with principal logarithms: :math:`a_j`, :math:`1 / u_j` and :math:`1 / (1 + m)` are in one
-half-plane, or on the axis a_j is negative and the others are positive.
+with principal logarithms, m in the half-plane opposite to that of all :math:`a_j`. The last term
+is zero at the solution; with it L is stationary there, so that an error of the state enters by its
+square only.
 
 References
 ----------
@@ -38,6 +40,7 @@ References
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -251,7 +254,7 @@ class SignedProductEquation(SubordinationEquation):
             here[near] = there[near] + move[near]
         noise = self._noise(z, state, at)
         excess = np.maximum(np.abs(change) - noise / np.abs(at.slope), 0.0)
-        size = excess / (np.abs(new.common.imag) + 1e-6)
+        size = excess / (np.abs(np.sin(new.common.imag)) + 1e-6)
         size = np.where(np.isnan(change), np.nan, size)
         for place, move, rate, (near, _) in zip(
             new.omegas[1:], moves, at.rates, at.remote, strict=True
@@ -361,44 +364,27 @@ class SignedProductEquation(SubordinationEquation):
             return value
         w = exp_of(state.common)
         u = w * self.operand_jet(0, w, state.inner[0])[0]
+        m = u - 1
         # On the axis a_j is above it for positive z and below for negative.
         flip = (z.imag == 0) & (z.real < 0)
         value = self.operands[0]._log_potential(w)
-        known_part = np.ones_like(z)
-        for i in range(1, len(self.operands)):
-            a = exp_of(state.omegas[i])
-            ua = a - 1 / self._positive_jet(i, a, state.inner[i])[0]
-            known_part = known_part * ua
-            below = (a.imag < 0) | ((a.imag == 0) & flip)
-            up = np.where(below, a.conj(), a)
-            up = up.real + 1j * np.abs(up.imag)
-            part = self.operands[i]._log_potential(up) - np.log(up)
-            value = (
-                value
-                + np.where(below, part.conj(), part)
-                + log_beside_cut(ua, flip)
-                + log_beside_cut(u, flip)
-            )
+        value = value + (len(self.factors) - 1) * log_beside_cut(m, flip)
+        total = np.ones_like(z)
+        for law, place in zip(self.operands[1:], state.omegas[1:], strict=True):
+            a = exp_of(place)
+            total = total * (a * (m / u))
+            value = value + _on_side(law._log_potential, a, flip)
         shares = [(1 - law.aspect_ratio) + law.aspect_ratio * u for law in self.wisharts]
         if len(shares) == 1:
             # Beside zero u is rounded there: the equation gives what is left of it.
-            law = self.wisharts[0]
-            exact = z / (w * known_part * law.scale)
+            exact = z / (w * total * self.wisharts[0].scale)
             shares[0] = np.where(np.abs(shares[0]) < 1e-2, exact, shares[0])
         for law, share in zip(self.wisharts, shares, strict=True):
-            ua = law.scale * share
-            h = ua / (u - 1)
-            a = h * u
-            below = (h.imag < 0) | ((h.imag == 0) & flip)
-            part = law.levy.log_potential(h.real + 1j * np.abs(h.imag))
-            part = part - np.log(a.real + 1j * np.abs(a.imag))
-            value = (
-                value
-                + np.where(below, part.conj(), part)
-                + log_beside_cut(ua, flip)
-                + log_beside_cut(u, flip)
-            )
-        return np.asarray(value)
+            total = total * (law.scale * share)
+            value = value + _on_side(law.levy.log_potential, law.scale * share / m, flip)
+        # What is left of the equation, to first order: then errors of the state are of second.
+        rest = np.log(z / (w * total))
+        return np.asarray(value + np.where(np.abs(rest) < 1e-3, u * rest, 0))
 
     # Gaps ---------------------------------------------------------------------------------------
 
@@ -415,6 +401,15 @@ class SignedProductEquation(SubordinationEquation):
         omegas = tuple(omega.astype(np.complex128) for omega in curve.omegas)
         places = tuple(np.log(omega) for omega in omegas)
         return SubordinationState(places[0].copy(), places, self.inner_states(folded(places)))
+
+
+def _on_side(
+    log_potential: Callable[[Complex], Complex], point: Complex, flip: Logical
+) -> Complex:
+    """Logarithmic potential of a positive operand in either half-plane; on the axis below if `flip`."""
+    below = (point.imag < 0) | ((point.imag == 0) & flip)
+    value = log_potential(point.real + 1j * np.abs(point.imag))
+    return np.where(below, value.conj(), value)
 
 
 def _critical_curve(equation: SignedProductEquation, components: tuple[Gap, ...], s: Real) -> Swept:

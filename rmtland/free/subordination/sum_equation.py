@@ -165,17 +165,24 @@ class SumEquation(SubordinationEquation):
         return -1 / (state.common**2 * slope)
 
     def log_potential(self, z: Complex, state: SubordinationState) -> Complex:
-        """L = sum t_i L_i(omega_i) + (T - 1) log G."""
+        """L = sum t_i L_i(omega_i) + (T - 1) log G, and what is left of the equation times G.
+
+        The last term is zero at the solution and makes L stationary there.
+        """
         # log G with the argument in [-pi, 0]: on the axis G comes from below.
         size = np.abs(state.common)
         argument = -np.abs(np.angle(state.common))
         copies = (self.levy is not None) - self._surplus
         value = copies * (-np.log(size) + 1j * argument)
+        left = z - self._surplus * state.common
         for law, power, omega in zip(self.operands, self.powers, state.omegas, strict=True):
+            left = left - power * omega
             value = value + power * law._log_potential(omega)
         if self.levy is not None:
+            left = left - self.levy.excess(state.common)
             value = value + self.levy.log_potential(state.common)
-        return np.asarray(value)
+        left = left / state.common
+        return np.asarray(value + np.where(np.abs(left) < 1e-3, left, 0))
 
     # Gaps ----------------------------------------------------------------------------------------
 
