@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -217,8 +218,8 @@ def examine(law: Law) -> list[str]:
     sums = np.array([[mass, mass * (p - centre), mass * (p - centre) ** 2] for p, mass in atoms])
     whole, settled = sums.reshape(-1, 3).sum(axis=0), True
     for low, high in bands:
-        coarse = fine = _integrals(law, low, high, centre, 75)
-        for nodes in (150, 300):
+        coarse = fine = _integrals(law, low, high, centre, 40)
+        for nodes in (80, 160, 320):
             coarse, fine = fine, _integrals(law, low, high, centre, nodes)
             if abs(fine[0] - coarse[0]) < 1e-8:
                 break
@@ -252,13 +253,19 @@ def examine(law: Law) -> list[str]:
     return wrong
 
 
+@lru_cache
+def _gauss(count: int) -> tuple[Real, Real]:
+    nodes, weights = np.polynomial.legendre.leggauss(count)
+    return nodes, weights
+
+
 def _integrals(law: Law, low: float, high: float, centre: float, count: int) -> Real:
     """Mass, first and second central moment of the density on a band, by Gauss's rule.
 
     The rule is in s with x = low + (high - low) sin(pi/2 s(t))^2, s dense at both ends, for
     densities that grow there like a power above -1.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(count)
+    nodes, weights = _gauss(count)
     t, weights = (nodes + 1) / 2, weights / 2
     s, slope = t**3 * (10 + t * (6 * t - 15)), 30 * (t * (1 - t)) ** 2
     width = high - low

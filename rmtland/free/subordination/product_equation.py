@@ -22,6 +22,7 @@ from rmtland.free.subordination.state import Step, SubordinationState
 from rmtland.free.subordination.sweep import Swept, multiplicative, swept_with_rounding
 from rmtland.laws.gaps import Curve, Gap, invert
 from rmtland.laws.law import Law
+from rmtland.laws.levy import LevyTriplet
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 from rmtland.typing import Complex, Logical, Real
 
@@ -55,6 +56,10 @@ class ProductEquation(SubordinationEquation):
     def _means(self) -> list[float]:
         return [law.mean() for law in self.operands]
 
+    @cached_property
+    def _levies(self) -> list[LevyTriplet]:
+        return [law.levy for law in self.wisharts]
+
     def asymptotic_state(self, z: Complex) -> SubordinationState:
         """Eta = mean/z, far away."""
         with np.errstate(divide="ignore"):
@@ -82,10 +87,10 @@ class ProductEquation(SubordinationEquation):
             slope = slope + down
             shifts.append(shift)
             slopes.append(down)
+        one_less = one_less_exp_of(state.common)
         for law in self.wisharts:
-            place, down = _wishart_place(law, state.common)
-            rest = rest - place
-            slope = slope + down
+            rest = rest - _wishart_place(law, state.common, eta, one_less)
+            slope = slope + _wishart_slope(law, eta, one_less)
         return rest, slope, shifts, slopes, nested
 
     def newton_step(self, z: Complex, state: SubordinationState) -> Step:
@@ -124,7 +129,11 @@ class ProductEquation(SubordinationEquation):
             size = np.maximum(size, excess / (np.abs(np.sin(place.imag)) + 1e-6))
             height = np.minimum(height, np.minimum(place.imag, np.pi - place.imag))
         # Points of partial products lie in the half-plane too, else it is another solution.
-        places = [*new.omegas, *(_wishart_place(law, new.common)[0] for law in self.wisharts)]
+        eta, one_less = exp_of(new.common), one_less_exp_of(new.common)
+        places = [
+            *new.omegas,
+            *(_wishart_place(law, new.common, eta, one_less) for law in self.wisharts),
+        ]
         partial = -new.common.imag
         for i, place in enumerate(places):
             height = np.minimum(height, np.minimum(place.imag, np.pi - place.imag))
@@ -159,7 +168,8 @@ class ProductEquation(SubordinationEquation):
 
     def attracting(self, x: Real, state: SubordinationState) -> Logical:
         """Whether real solutions attract, with arguments that add up to that of z."""
-        eta = exp_of(state.common).real
+        at, one_less = exp_of(state.common), one_less_exp_of(state.common)
+        eta = at.real
         real = np.ones(x.shape, dtype=bool)
         opposite = np.zeros(x.shape)
         for law, place in zip(self.operands, state.omegas, strict=True):
@@ -167,9 +177,8 @@ class ProductEquation(SubordinationEquation):
             real &= law._jet(omega)[0].imag == 0
             opposite += omega.real * eta < 0
         for law in self.wisharts:
-            place, down = _wishart_place(law, state.common)
-            omega = np.exp(place)
-            real &= (omega * down).real * eta < 0
+            omega = np.exp(_wishart_place(law, state.common, at, one_less))
+            real &= (omega * _wishart_slope(law, at, one_less)).real * eta < 0
             opposite += omega.real * eta < 0
         # Arguments (0 or pi, of eta 0 or -pi) that add up to that of z, not to 2 pi more or less.
         real &= opposite <= 1
@@ -199,10 +208,11 @@ class ProductEquation(SubordinationEquation):
         for law, place in zip(self.operands, state.omegas, strict=True):
             left = left - place
             value = value + law._log_potential(exp_of(place))
-        for law in self.wisharts:
-            left = left - _wishart_place(law, state.common)[0]
-            h = law.scale * (rest / exp_of(state.common) + law.aspect_ratio)
-            value = value + law.levy.log_potential(h.real + 1j * np.abs(h.imag))
+        eta = exp_of(state.common)
+        for law, levy in zip(self.wisharts, self._levies, strict=True):
+            left = left - _wishart_place(law, state.common, eta, rest)
+            h = law.scale * (rest / eta + law.aspect_ratio)
+            value = value + levy.log_potential(h.real + 1j * np.abs(h.imag))
         left = left - 2j * np.pi * np.round(left.imag / (2 * np.pi))
         return np.asarray(value + np.where(np.abs(left) < 1e-3, left / rest, 0))
 
@@ -256,8 +266,10 @@ class ProductEquation(SubordinationEquation):
                 clear = np.full(s.shape, np.inf)
             admissible = np.ones(s.shape, dtype=bool)
             for law in self.wisharts:
-                place, turn = _wishart_place(law, np.log(eta.astype(np.complex128)))
-                omega, down = np.exp(place).real, turn.real
+                common = np.log(eta.astype(np.complex128))
+                point, one_less = exp_of(common), one_less_exp_of(common)
+                omega = np.exp(_wishart_place(law, common, point, one_less)).real
+                down = _wishart_slope(law, point, one_less).real
                 z = z * omega
                 admissible &= omega * down * eta < 0
                 opposite += omega * eta < 0
@@ -285,10 +297,15 @@ class ProductEquation(SubordinationEquation):
         return SubordinationState(common, places, self.inner_states(omegas))
 
 
-def _wishart_place(law: MarchenkoPastur, common: Complex) -> tuple[Complex, Complex]:
-    """Log omega at a log eta, up to a multiple of 2 pi i, and its derivative."""
-    eta = exp_of(common)
-    rest = one_less_exp_of(common)
-    share = rest + law.aspect_ratio * eta
-    place = math.log(law.scale) - common + np.log(share / rest)
-    return place, -1 + eta * ((law.aspect_ratio - 1) / share + 1 / rest)
+def _wishart_place(
+    law: MarchenkoPastur, common: Complex, eta: Complex, one_less: Complex
+) -> Complex:
+    """Return log omega at log eta, eta and 1 - eta, up to a multiple of 2 pi i."""
+    share = one_less + law.aspect_ratio * eta
+    return np.asarray(math.log(law.scale) - common + np.log(share / one_less))
+
+
+def _wishart_slope(law: MarchenkoPastur, eta: Complex, one_less: Complex) -> Complex:
+    """Return the derivative of log omega in log eta."""
+    share = one_less + law.aspect_ratio * eta
+    return np.asarray(-1 + eta * ((law.aspect_ratio - 1) / share + 1 / one_less))

@@ -403,10 +403,8 @@ class SignedProductEquation(SubordinationEquation):
         return SubordinationState(places[0].copy(), places, self.inner_states(folded(places)))
 
 
-def _on_side(
-    log_potential: Callable[[Complex], Complex], point: Complex, flip: Logical
-) -> Complex:
-    """Logarithmic potential of a positive operand in either half-plane; on the axis below if `flip`."""
+def _on_side(log_potential: Callable[[Complex], Complex], point: Complex, flip: Logical) -> Complex:
+    """L of a positive operand in either half-plane; on the axis it is below if `flip`."""
     below = (point.imag < 0) | ((point.imag == 0) & flip)
     value = log_potential(point.real + 1j * np.abs(point.imag))
     return np.where(below, value.conj(), value)

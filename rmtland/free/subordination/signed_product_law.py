@@ -23,6 +23,7 @@ from functools import cached_property
 
 import numpy as np
 
+from rmtland.free.subordination.band_points import BandPoints
 from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.free.subordination.gap_search import MAX_COMPONENTS, GapSearch
 from rmtland.free.subordination.levels import Levels
@@ -183,6 +184,11 @@ class FreeSignedProduct(SubordinatedLaw):
         return ZeroPanels(self.solver, tuple(panels), 0.1 * NEAREST[0] * self._local)
 
     @cached_property
+    def _in_bands(self) -> BandPoints:
+        # Beside zero the law is known by inertia.
+        return replace(super()._in_bands, hard=(0.0,))
+
+    @cached_property
     def _levels(self) -> Levels:
         # Close to zero, where extrapolation takes over, the tables are rounded.
         hidden = self._local * (BESIDE_ATOM[0] if self._null[0] >= self._null[1] else 1e-3)
@@ -217,13 +223,13 @@ class FreeSignedProduct(SubordinatedLaw):
         own, others = self._null
         known, unit, mass = self._limits_at_zero, self._local, max(self._null)
         if others > own:
-            zero = nearest_smooth(self._solved, unit, self._sides, mass, known)
+            zero = nearest_smooth(self._in_bands.solved, unit, self._sides, mass, known)
             if zero is not None:
                 return zero
             raise ConvergenceError(f"{self} did not converge next to its atom at zero")
         limits = known()
         for share in NEAREST:
-            zero = beside_zero(self._solved, share * unit, self._sides, mass, limits)
+            zero = beside_zero(self._in_bands.solved, share * unit, self._sides, mass, limits)
             if zero is not None and zero.agrees(limits, unbounded=share == NEAREST[0]):
                 return zero
         raise ConvergenceError(f"{self} did not converge next to zero")

@@ -24,15 +24,10 @@ from typing import Any
 
 import numpy as np
 
+from rmtland.free.subordination.band_points import BandPoints
 from rmtland.free.subordination.bands import BandTables, PlainTables
 from rmtland.free.subordination.equation import Solved, SubordinationEquation
-from rmtland.free.subordination.extrapolation import (
-    EndPower,
-    Extrapolated,
-    between,
-    power_beside_end,
-    value_at_end,
-)
+from rmtland.free.subordination.extrapolation import value_at_end
 from rmtland.free.subordination.far_field import FarField
 from rmtland.free.subordination.gap_points import GapPoints
 from rmtland.free.subordination.gap_search import GapSearch
@@ -113,6 +108,10 @@ class SubordinatedLaw(Solved):
     @cached_property
     def _bands(self) -> BandTables:
         return PlainTables(self.solver, self.support)
+
+    @cached_property
+    def _in_bands(self) -> BandPoints:
+        return BandPoints(self._bands, self._levels, self.support)
 
     @cached_property
     def _off_bands(self) -> GapPoints:
@@ -262,7 +261,7 @@ class SubordinatedLaw(Solved):
         lost = np.flatnonzero((steps < 0) & (at.imag == 0))
         places = [place for place, _ in self.atoms]
         for i in lost[~self._in_gap(at.real[lost])]:
-            found = self._extrapolated(float(at[i].real))
+            found = self._in_bands.extrapolated(float(at[i].real))
             if found is not None:
                 value[i], slope[i] = found.value, complex(np.nan, np.nan)
                 steps[i] = abs(steps[i])
@@ -282,49 +281,6 @@ class SubordinatedLaw(Solved):
 
     def _band_of(self, end: float) -> tuple[float, float]:
         return next(band for band in self.support if end in band)
-
-    def _solved(self, x: Real) -> tuple[Complex, Real, Logical]:
-        """G, the distribution function and whether they were found, at points inside the bands."""
-        z = x.astype(np.complex128)
-        state, steps = self._bands.solve(x)
-        with np.errstate(all="ignore"):
-            value = self.equation.stieltjes(z, state)
-        below = self._level_at(x, state, steps)
-        return value, below, (steps > 0) & np.isfinite(value) & np.isfinite(below)
-
-    def _level_at(self, x: Real, state: SubordinationState, steps: Integer) -> Real:
-        """Distribution function at states of points inside the bands; NaN where not solved."""
-        below = np.full(x.shape, np.nan)
-        good = steps > 0
-        with np.errstate(all="ignore"):
-            z = x[good].astype(np.complex128)
-            below[good] = 1 - self.equation.log_potential(z, state.take(good)).imag / np.pi
-        return below
-
-    @cached_property
-    def _end_powers(self) -> dict[tuple[tuple[float, float], bool], EndPower | None]:
-        """What was found at ends of bands."""
-        return {}
-
-    def _extrapolated(self, x: float) -> Extrapolated | None:
-        """Values at a point inside a band where the equation is lost in rounding."""
-        band = next(band for band in self.support if band[0] < x < band[1])
-        upper = band[1] - x < x - band[0]
-        if (band, upper) not in self._end_powers:
-            self._end_powers[band, upper] = power_beside_end(
-                self._solved, band, self._levels.at_ends(band), upper=upper
-            )
-        power, distance = self._end_powers[band, upper], abs(x - band[upper])
-        if power is None or distance >= power.step:
-            found = between(self._solved, x, band)
-            if found is not None or power is None or distance > 1e-6 * (band[1] - band[0]):
-                return found
-            # Closer to the end than where everything is solved.
-            power = power_beside_end(
-                self._solved, band, self._levels.at_ends(band), upper=upper, beyond=distance
-            )
-            self._end_powers[band, upper] = power
-        return power.at(distance) if power is not None else None
 
     # The interface of a law ---------------------------------------------------------------------
 
@@ -375,10 +331,10 @@ class SubordinatedLaw(Solved):
 
     def _potential_beside(self, x: float) -> complex:
         """L at a point of a band where the equation is lost, from a point that is not."""
-        found = self._extrapolated(x)
+        found = self._in_bands.extrapolated(x)
         low, high = next(band for band in self.support if band[0] < x < band[1])
         near = x + (1 if x - low < high - x else -1) * 1e-8 * (high - low)
-        value, _, good = self._solved(np.array([near]))
+        value, _, good = self._in_bands.solved(np.array([near]))
         self._require(np.where(good & (found is not None), 1, -1), np.array([x]))
         assert found is not None
         real = float(self._log_potential(np.array([near + 0j]))[0].real)
@@ -403,50 +359,10 @@ class SubordinatedLaw(Solved):
             below[~inside] = self._levels.off_bands(x[~inside])
         if inside.any():
             at = x[inside]
-            state, steps = self._bands.solve(at)
-            levels = self._level_at(at, state, steps)
-            steps = np.where(np.isfinite(levels), steps, -np.abs(steps))
-            self._hold_to_density(at, state, steps, levels)
-            for i in np.flatnonzero(steps < 0):
-                found = self._extrapolated(float(at[i]))
-                if found is not None:
-                    levels[i], steps[i] = found.below, 1
+            below[inside], steps = self._in_bands.below(at)
             self._require(steps, at)
             self._certify()
-            below[inside] = self._levels.checked(at, levels, self._extrapolated)
         return below
-
-    def _hold_to_density(
-        self, x: Real, state: SubordinationState, steps: Integer, levels: Real
-    ) -> None:
-        """Overwrite levels beside ends of bands that the density there does not allow.
-
-        Where the potential cancels, the density still knows the mass up to the end: at distance d
-        it is d rho(d)/(1 + s) for a density like d^s, at most 10 d rho(d) for s above -0.9. The
-        power is that between d and 4 d.
-        """
-        for band in self.support:
-            for end, level in zip(band, self._levels.at_ends(band), strict=True):
-                sign = 1.0 if end == band[0] else -1.0
-                distance = sign * (x - end)
-                near = (distance > 0) & (distance <= 1e-5 * (band[1] - band[0])) & (steps > 0)
-                if not near.any():
-                    continue
-                d = distance[near]
-                value = self.equation.stieltjes(x[near].astype(np.complex128), state.take(near))
-                density = -value.imag / np.pi
-                held, scale = sign * (levels[near] - level), d * density
-                wrong = (held > 10 * scale + 1e-13) | (held < 0.15 * scale - 1e-13)
-                if not wrong.any():
-                    continue
-                further, _, good = self._solved(end + 4 * sign * d[wrong])
-                with np.errstate(all="ignore"):
-                    power = np.log(-further.imag / np.pi / density[wrong]) / np.log(4)
-                fine = good & (power > -0.9) & (power < 4)
-                at = np.flatnonzero(near)[wrong]
-                mass = d[wrong] * density[wrong] / (1 + np.where(fine, power, 0.0))
-                levels[at] = level + sign * mass
-                steps[at[~fine]] = -np.abs(steps[at[~fine]])
 
     def _require(self, steps: Integer, z: Any) -> None:
         if steps.size and steps.min() < 0:

@@ -210,7 +210,7 @@ def test_a_wrong_value_between_solved_points_is_not_given_out():
     with pytest.raises(ConvergenceError, match="wrong branch"):
         law._levels.checked(x, law.cdf(x) + 0.02, none)
     # What can be extrapolated from points around is.
-    again = law._levels.checked(x, law.cdf(x) + 0.02, law._extrapolated)
+    again = law._levels.checked(x, law.cdf(x) + 0.02, law._in_bands.extrapolated)
     assert again == pytest.approx(law.cdf(x), abs=1e-12)
 
 
@@ -243,18 +243,12 @@ def test_edges_of_sums_of_two_point_laws(p, q, steps):
     assert np.ravel(law.support) == pytest.approx(ends, abs=1e-13)
 
 
-def test_the_mass_beside_an_edge_where_the_potential_cancels():
+def test_the_mass_beside_an_edge_where_a_moment_vanishes():
+    # Beside the edge m is close to zero, and the point of the second operand to infinity.
     law = free_product(Semicircle(1.0, 1.0), Wachter(0.0040717843055660475, 0.5))
     edge = law.support[0][0]
     x = edge + np.geomspace(1e-12, 1e-3, 40)
-    near = x[x - edge < 1e-7]
-    assert law.cdf(near) == pytest.approx(2 / 3 * (near - edge) * law.pdf(near), rel=0.02)
-    assert (np.diff(law.cdf(near)) >= 0).all()
-
-
-@pytest.mark.xfail(reason="the potential of this signed product is off by up to 5e-9", strict=True)
-def test_the_mass_further_inside_where_the_potential_cancels():
-    law = free_product(Semicircle(1.0, 1.0), Wachter(0.0040717843055660475, 0.5))
-    edge = law.support[0][0]
-    x = edge + np.geomspace(1e-12, 1e-3, 40)
-    assert law.cdf(x) == pytest.approx(2 / 3 * (x - edge) * law.pdf(x), rel=0.02, abs=3e-10)
+    assert law.cdf(x) == pytest.approx(2 / 3 * (x - edge) * law.pdf(x), rel=0.02)
+    assert (np.diff(law.cdf(x)) >= 0).all()
+    far = x[x - edge > 1e-8]
+    assert law.cdf(far) == pytest.approx(2 / 3 * (far - edge) * law.pdf(far), rel=1e-4)
