@@ -249,6 +249,111 @@ def _on_arc(u, w, t, s):
 
 
 @_jit
+def _nearest_edge(x, edges, edges_low):
+    """Return the nearest edge of the band that holds x, or -1, and the number of edges below x.
+
+    Even numbers are left edges.
+    """
+    above = 0
+    for j in range(edges.size // 2):
+        left = (x - edges[2 * j]) - edges_low[2 * j]
+        if not left > 0.0:
+            break
+        right = (x - edges[2 * j + 1]) - edges_low[2 * j + 1]
+        above = 2 * j + 2
+        if right < 0.0:
+            return (2 * j if left <= -right else 2 * j + 1), above
+    return -1, above
+
+
+@_jit
+def _off_bands(x, mode, above, edges, criticals, masses, atom, drift):
+    """Density, distribution function or NaN for h at a point outside of the bands."""
+    if mode == 2:
+        return np.nan
+    if mode == 0:
+        for j in range(edges.size):
+            if x == edges[j] and criticals[j] == 0.0:
+                return np.inf
+        return 0.0
+    if atom > 0.0 and x >= drift:
+        return masses[above] if above < edges.size else 1.0
+    return 0.0 if above == 0 else masses[above - 1]
+
+
+@_jit
+def _atom_at_drift(variance, rates):
+    """Mass of the atom at the drift."""
+    if variance != 0.0:
+        return 0.0
+    atom = 1.0
+    for k in range(rates.size):
+        atom -= rates[k]
+    return 0.0 if atom <= 4e-16 * (1 + rates.size) else atom
+
+
+@_jit
+def _cold(d, slope, h, low, high, b, kappa, t, s):
+    """Solve from the critical point, or after bisection of the arc between two of them.
+
+    Returns U as u, w, the derivative, the steps and whether Newton's method converged.
+    """
+    spent = 0
+    gr = 1.0
+    gi = 0.0
+    bend = 0.0
+    for k in range(b.size):
+        bend += kappa[k] / b[k]
+    # U = -slope/(2 Q) is the true critical point, slope being the rounding of h.
+    u = -0.5 * slope / bend
+    w = math.sqrt(max((d + 0.25 * slope * slope / bend) / -bend, 0.0))
+    ok = w == 0.0
+    if w > 0.0:
+        u, w, gr, gi, more, ok = _newton(d, slope, b, kappa, u, w)
+        ok = ok and _on_arc(h + u, w, t, s)
+        spent += more
+    if ok:
+        return u, w, gr, gi, spent, True
+    u, w = _bisect_arc(d, slope, h, low, high, b, kappa, t, s)
+    start_u = u
+    start_w = w
+    if w > 0.0:
+        u, w, gr, gi, more, ok = _newton(d, slope, b, kappa, u, w)
+        ok = ok and _on_arc(h + u, w, t, s)
+        spent += more + 120
+    if not ok:
+        u = start_u
+        w = start_w
+    return u, w, gr, gi, spent, ok
+
+
+@_jit
+def _mass_at(place, h, slope, b, kappa, u, w, masses, variance, rates, jumps):
+    """Distribution function at h + U: from the edge where U is small, else by the potential."""
+    near = abs(h)
+    for k in range(b.size):
+        near = min(near, abs(b[k]))
+    if math.hypot(u, w) < 0.2 * near:
+        mass = masses[place] + _mass_from_edge(h, slope, b, kappa, u, w)
+    else:
+        mass = 1.0 - _phase(h + u, w, variance, rates, jumps) / math.pi
+    j = place - place % 2
+    return min(max(mass, masses[j]), masses[j + 1])
+
+
+@_jit
+def _put(value, i, mode, u, w, variance, rates, jumps):
+    """Write density, distribution function or h = u + iw itself."""
+    if mode == 0:
+        value[0, i] = w / (math.pi * (u * u + w * w))
+    elif mode == 1:
+        value[0, i] = 1.0 - _phase(u, w, variance, rates, jumps) / math.pi
+    else:
+        value[0, i] = u
+        value[1, i] = w
+
+
+@_jit
 def boundary(
     x, mode, edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
     c1, c2, reach, drift, variance, rates, jumps,
@@ -263,57 +368,19 @@ def boundary(
     n = x.size
     value = np.zeros((2 if mode == 2 else 1, n))
     steps = np.zeros(n, dtype=np.int64)
-    intervals = edges.size // 2
-    last = -1
-    last_x = 0.0
-    u = 0.0
-    w = 0.0
-    gr = 1.0
-    gi = 0.0
+    last, last_x, u, w, gr, gi = -1, 0.0, 0.0, 0.0, 1.0, 0.0
     radius = np.inf
     for k in range(jumps.size):
         radius = min(radius, 0.2 * abs(jumps[k]))
     unbounded = variance == 0.0 and c1 == 0.0
-    atom_at_drift = 0.0
-    if variance == 0.0:
-        atom_at_drift = 1.0
-        for k in range(rates.size):
-            atom_at_drift -= rates[k]
-        if atom_at_drift <= 4e-16 * (1 + rates.size):
-            atom_at_drift = 0.0
+    atom = _atom_at_drift(variance, rates)
     for i in range(n):
         xi = x[i]
-        # The nearest edge of the interval that holds x; e even is a left edge.
-        place = -1
-        above = 0
-        for j in range(intervals):
-            left = (xi - edges[2 * j]) - edges_low[2 * j]
-            if not left > 0.0:
-                break
-            right = (xi - edges[2 * j + 1]) - edges_low[2 * j + 1]
-            above = 2 * j + 2
-            if right < 0.0:
-                place = 2 * j if left <= -right else 2 * j + 1
-                break
+        place, above = _nearest_edge(xi, edges, edges_low)
         if place < 0:
-            if mode == 1:
-                if above == 0:
-                    value[0, i] = 0.0
-                else:
-                    value[0, i] = masses[above - 1]
-                if atom_at_drift > 0.0 and xi >= drift:
-                    value[0, i] = masses[above] if above < edges.size else 1.0
-            elif mode == 0:
-                for j in range(edges.size):
-                    if xi == edges[j] and criticals[j] == 0.0:
-                        value[0, i] = np.inf
-            else:
-                value[0, i] = np.nan
+            value[0, i] = _off_bands(xi, mode, above, edges, criticals, masses, atom, drift)
             continue
-        h = criticals[place]
-        slope = slopes[place]
-        b = offsets[place]
-        kappa = kappas[place]
+        h, slope, b, kappa = criticals[place], slopes[place], offsets[place], kappas[place]
         d = (xi - edges[place]) - edges_low[place]
         ok = False
         spent = 0
@@ -337,16 +404,11 @@ def boundary(
                 steps[i] = spent
                 last = -1
                 if mode == 0:
-                    size = abs(small)
-                    value[0, i] = small.imag / size / size / math.pi
-                elif mode == 2:
-                    value[0, i] = small.real
-                    value[1, i] = small.imag
-                elif c1 == 0.0:
+                    value[0, i] = small.imag / abs(small) / abs(small) / math.pi
+                elif mode == 1 and c1 == 0.0:
                     value[0, i] = _mass_from_drift(small, c2, rates, jumps)
                 else:
-                    mass = _phase(small.real, small.imag, variance, rates, jumps)
-                    value[0, i] = 1.0 - mass / math.pi
+                    _put(value, i, mode, small.real, small.imag, variance, rates, jumps)
                 continue
         if last >= 0 and last // 2 == place // 2:
             # Warm start with one step along dh/dx = 1/H'.
@@ -360,29 +422,11 @@ def boundary(
             spent += more
             ok = ok and _on_arc(h + u, w, t, s)
         if not ok:
-            bend = 0.0
-            for k in range(b.size):
-                bend += kappa[k] / b[k]
-            # U = -slope/(2 Q) is the true critical point, slope being the rounding of h.
-            u = -0.5 * slope / bend
-            w = math.sqrt(max((d + 0.25 * slope * slope / bend) / -bend, 0.0))
-            ok = w == 0.0
-            if w > 0.0:
-                u, w, gr, gi, more, ok = _newton(d, slope, b, kappa, u, w)
-                ok = ok and _on_arc(h + u, w, t, s)
-                spent += more
-        if not ok:
             j = place - place % 2
-            u, w = _bisect_arc(d, slope, h, criticals[j], criticals[j + 1], b, kappa, t, s)
-            start_u = u
-            start_w = w
-            if w > 0.0:
-                u, w, gr, gi, more, ok = _newton(d, slope, b, kappa, u, w)
-                ok = ok and _on_arc(h + u, w, t, s)
-                spent += more + 120
-            if not ok:
-                u = start_u
-                w = start_w
+            u, w, gr, gi, more, ok = _cold(
+                d, slope, h, criticals[j], criticals[j + 1], b, kappa, t, s
+            )
+            spent += more
         if (
             math.hypot(h + u, w) < radius
             and abs(delta) < abs(d)
@@ -398,31 +442,13 @@ def boundary(
                 last = place
                 last_x = xi
                 steps[i] = spent
-                if mode == 0:
-                    value[0, i] = nw / (math.pi * (nu * nu + nw * nw))
-                elif mode == 2:
-                    value[0, i] = nu
-                    value[1, i] = nw
-                else:
-                    value[0, i] = 1.0 - _phase(nu, nw, variance, rates, jumps) / math.pi
+                _put(value, i, mode, nu, nw, variance, rates, jumps)
                 continue
         steps[i] = spent if ok else -spent
         last = place if ok else -1
         last_x = xi
-        if mode == 2:
-            value[0, i] = h + u
-            value[1, i] = w
-        elif mode == 0:
-            p = h + u
-            value[0, i] = w / (math.pi * (p * p + w * w))
+        if mode == 1:
+            value[0, i] = _mass_at(place, h, slope, b, kappa, u, w, masses, variance, rates, jumps)
         else:
-            near = abs(h)
-            for k in range(b.size):
-                near = min(near, abs(b[k]))
-            if math.hypot(u, w) < 0.2 * near:
-                mass = masses[place] + _mass_from_edge(h, slope, b, kappa, u, w)
-            else:
-                mass = 1.0 - _phase(h + u, w, variance, rates, jumps) / math.pi
-            j = place - place % 2
-            value[0, i] = min(max(mass, masses[j]), masses[j + 1])
+            _put(value, i, mode, h + u, w, variance, rates, jumps)
     return value, steps
