@@ -50,35 +50,18 @@ Examples
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arguments import points
+from rmtland.free.rational.arcs import Arcs, BesideDrift
 from rmtland.laws.law import Complex, Real, Support, accuracy_of_root, upper_half_plane
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.solution import ConvergenceError, Solution, Status
 
 __all__ = ["FreeLevy"]
-
-_BEYOND = "the edges of {} are beyond double precision; bring the rates and jumps closer together"
-
-
-@dataclass(frozen=True)
-class _Arcs:
-    """Edges, critical points and the constants of the edge form, two entries an interval."""
-
-    edges: Real
-    edges_low: Real
-    criticals: Real
-    slopes: Real
-    offsets: Real
-    kappas: Real
-    masses: Real
-    poles: Real
-    weights: Real
 
 
 @dataclass(frozen=True)
@@ -121,126 +104,12 @@ class FreeLevy(LevyLaw):
         return triplet.drift, triplet.variance, np.array(triplet.rates), np.array(triplet.jumps)
 
     @cached_property
-    def _beside_drift(self) -> tuple[float, float, float]:
-        """Constants c_1 and c_2 of the form beside the drift, and the largest |x - c| for it."""
-        _, variance, rates, jumps = self._parameters
-        if not jumps.size:
-            return 1.0, 0.0, 0.0
-        exact = self._exact_beside_drift
-        c1, c2 = (value - left for value, left in zip(exact, self._left_out, strict=True))
-        h = 0.2 * np.abs(jumps).min()
-        reach = h * abs(c1) + h * (h * abs(c2)) + h * (rates * (h / jumps) ** 2).sum()
-        return c1, c2, 0.0 if variance else float(reach)
+    def _drift_form(self) -> BesideDrift:
+        return BesideDrift.of(self.levy)
 
     @cached_property
-    def _exact_beside_drift(self) -> tuple[float, float]:
-        """1 - sum of rates and -sum of rate/jump, without the cancellation."""
-        rates, jumps = map(Fraction, self.levy.rates), map(Fraction, self.levy.jumps)
-        parts = [(rate, rate / jump) for rate, jump in zip(rates, jumps, strict=True)]
-        try:
-            return float(1 - sum(rate for rate, _ in parts)), float(-sum(part for _, part in parts))
-        except OverflowError:
-            raise ValueError(_BEYOND.format(self)) from None
-
-    @cached_property
-    def _left_out(self) -> tuple[float, float]:
-        """What of c_1 and c_2 is rounding, of rates meant to sum to 1 and jumps to balance."""
-        _, variance, rates, jumps = self._parameters
-        if variance or abs(1 - rates.sum()) > 4e-16 * (1 + rates.size):
-            return 0.0, 0.0
-        c1, c2 = self._exact_beside_drift
-        return c1, c2 if abs(c2) <= 4e-16 * np.abs(rates / jumps).sum() else 0.0
-
-    def _critical_points(self, poles: Real, weights: Real) -> Real:
-        """Zeros of H' that bound the arcs; those close to 0 from the form beside the drift."""
-        from rmtland.free.rational import edges
-
-        found = edges.critical_points(poles, weights)
-        _, variance, rates, jumps = self._parameters
-        if variance:
-            return np.asarray(found)
-        c1, c2, _ = self._beside_drift
-        unit = np.abs(jumps).min()
-        if c1 == 0:
-            low = max(jumps[jumps < 0], default=-np.inf)
-            high = min(jumps[jumps > 0], default=np.inf)
-            beside = found[(found > low) & (found < high)]
-            found = found[(found <= low) | (found >= high)]
-            other = beside[np.argmax(np.abs(beside))] if beside.size else 0.0
-            if jumps[0] * jumps[-1] > 0:
-                found = np.append(found, 0.0)
-            elif c2:
-                start = 2 / 3 * (c2 * unit) * unit / (rates * (unit / jumps) ** 2).sum()
-                if beside.size < 2 or abs(start) < 1e-2 * unit:
-                    other = start
-                found = np.append(found, [0.0, other])
-        for i in np.flatnonzero((np.abs(found) < 0.05 * unit) & (found != 0)):
-            h = found[i]
-            for _ in range(8):
-                ratio, weight = h / (h - jumps), rates / jumps
-                slope = c1 + h * (2 * c2 + (weight * ratio * (3 - ratio)).sum())
-                bend = 2 * c2 + (weight * ratio * (6 - 6 * ratio + 2 * ratio**2)).sum()
-                h -= slope / bend
-            found[i] = h
-        return np.sort(found)
-
-    @cached_property
-    def _arcs(self) -> _Arcs:
-        from rmtland.free.rational import edges
-
-        _, variance, rates, jumps = self._parameters
-        poles, weights = jumps, rates * jumps**2
-        if variance:
-            poles, weights = np.append(poles, 0.0), np.append(weights, variance)
-        if weights.min() < 1e-120 * weights.max():
-            raise ValueError(
-                f"the parts of {self} differ by more than 120 orders of magnitude in variance; "
-                "leave the smallest out"
-            )
-        order = np.argsort(poles)
-        poles, weights = poles[order], weights[order]
-        criticals = self._critical_points(poles, weights)
-        places = np.array([self._edge_place(h) for h in criticals])
-        # A gap below rounding, between an unbounded density and the next edge, is left out.
-        twins = np.flatnonzero(
-            (criticals[1:-2:2] * criticals[2:-1:2] == 0) & (places[1:-2:2, 0] == places[2:-1:2, 0])
-        )
-        twins = np.concatenate([2 * twins + 1, 2 * twins + 2])
-        criticals, places = np.delete(criticals, twins), np.delete(places, twins, axis=0)
-        if not np.isfinite(places).all():
-            raise ValueError(_BEYOND.format(self))
-        offsets = criticals[:, None] - poles
-        # Mass to the left of a gap: one jump of 1/pi Im L for every pole between 0 and h.
-        below = np.where(criticals < 0, 1.0, 0.0)
-        sides = (criticals[:, None] < jumps).astype(float) - below[:, None]
-        masses = 1 - below - (sides * rates).sum(axis=1)
-        masses[criticals == 0] = rates[jumps < 0].sum()
-        slopes = [edges.edge_slope(h, *self._parameters[1:]) if h else 0.0 for h in criticals]
-        return _Arcs(
-            edges=places[:, 0].copy(),
-            edges_low=places[:, 1].copy(),
-            criticals=criticals,
-            slopes=np.array(slopes),
-            offsets=offsets,
-            kappas=weights / offsets**2,
-            masses=masses,
-            poles=poles,
-            weights=weights,
-        )
-
-    def _edge_place(self, h: float) -> tuple[float, float]:
-        """H(h) at a critical point, as an unevaluated sum of two doubles."""
-        from rmtland.free.rational import edges, half_plane
-
-        drift, variance, rates, jumps = self._parameters
-        if not variance and abs(h) < 0.05 * np.abs(jumps).min():
-            c1, c2, _ = self._beside_drift
-            value, _ = half_plane.local_form(h, c1, c2, rates, jumps)
-            if abs(value) < 1e-14 * abs(h):
-                high = drift + value
-                return high, (drift - high) + value
-        high, low = edges.edge_place(h, drift, variance, rates, jumps)
-        return high, low
+    def _arcs(self) -> Arcs:
+        return Arcs.of(self.levy)
 
     @property
     def support(self) -> Support:
@@ -286,7 +155,7 @@ class FreeLevy(LevyLaw):
         return boundary.boundary(  # type: ignore[no-any-return]
             np.ascontiguousarray(x), mode, arcs.edges, arcs.edges_low, arcs.criticals,
             arcs.slopes, arcs.offsets, arcs.kappas, arcs.masses, arcs.poles, arcs.weights,
-            *self._beside_drift, *self._parameters,
+            *self._drift_form.constants, *self._parameters,
         )  # fmt: skip
 
     def _solve(self, z: Complex) -> tuple[Complex, NDArray[np.int64]]:
@@ -305,11 +174,11 @@ class FreeLevy(LevyLaw):
             (u, w), steps[real] = self._boundary(x, 2)
             gap = np.isnan(u)
             u[gap] = half_plane.outside(
-                x[gap], arcs.criticals, arcs.edges, *self._beside_drift, *self._parameters
+                x[gap], arcs.criticals, arcs.edges, *self._drift_form.constants, *self._parameters
             )
             h[real] = u + 1j * w
         rest = (z.imag != 0) & near
-        c1, c2, reach = self._beside_drift
+        c1, c2, reach = self._drift_form.constants
         small = rest & (np.abs(z - drift) < reach)
         if small.any():
             edges = arcs.edges[arcs.criticals != 0]
@@ -320,7 +189,7 @@ class FreeLevy(LevyLaw):
             h[small], steps[small] = beside[found], spent[found]
             rest &= ~small
         if rest.any():
-            beside, found = self._beside_edges(z[rest])
+            beside, found = self._arcs.solve_beside(z[rest])
             h[rest], steps[rest] = beside, 8
             rest[rest] = ~found
         if rest.any():
@@ -334,7 +203,7 @@ class FreeLevy(LevyLaw):
 
         residual, error = super()._accuracy(z, g)
         drift, _, rates, jumps = self._parameters
-        c1, c2, reach = self._beside_drift
+        c1, c2, reach = self._drift_form.constants
         with np.errstate(all="ignore"):
             h = 1 / g
             if reach:
@@ -345,66 +214,12 @@ class FreeLevy(LevyLaw):
                 terms = (rates / np.abs(jumps) / np.abs(k[:, None] - jumps)).sum(axis=1)
                 terms = size * (abs(c1) + size * (2 * abs(c2) + size * 3 * terms)) + np.abs(delta)
                 # What was taken for 0 in c_1 and c_2 counts as an error.
-                c1_left, c2_left = self._left_out
+                c1_left, c2_left = self._drift_form.left_out
                 terms += 2e15 * size * (abs(c1_left) + size * abs(c2_left))
                 off = accuracy_of_root(g[small], value - delta, slope, terms)[1]
                 error[small] = off / np.abs(k) / np.abs(k)
-            beside = self._error_beside_edges(z, h)
+            beside = self._arcs.error_beside(z, h, self.levy)
         return residual, np.where(np.isinf(g), 0.0, 2 * np.fmin(error, beside))
-
-    def _error_beside_edges(self, z: Complex, h: Complex) -> Real:
-        """Bound of the error of 1/h from the edge form at the nearest edge; infinite elsewhere."""
-        arcs = self._arcs
-        place = np.argmin(np.abs(z[:, None] - arcs.edges), axis=1)
-        d = (z - arcs.edges[place]) - arcs.edges_low[place]
-        slope, b, kappa = arcs.slopes[place], arcs.offsets[place].T, arcs.kappas[place].T
-        u = h - arcs.criticals[place]
-        q, bend = (kappa / (b + u)).sum(axis=0), (kappa / (b + u) ** 2).sum(axis=0)
-        steep = np.abs(slope + u * (2 * q - u * bend))
-        terms = 3 * np.abs(u) ** 2 * (kappa / np.abs(b + u)).sum(axis=0) + np.abs(d)
-        # The place of the edge and the slope are known to 1e-29.
-        rough = np.abs(b).max(axis=0) + np.abs(arcs.edges[place]) + np.abs(arcs.poles).max()
-        # The parameters themselves were rounded: a ratio phi to the rate 1/phi, say.
-        drift, variance, rates, jumps = self._parameters
-        rounded = abs(drift) + variance / np.abs(h)
-        share = np.abs(jumps / (h[:, None] - jumps))
-        rounded = rounded + np.abs(h) * (rates * share * (2 + share)).sum(axis=1)
-        size = np.abs(u * slope + u * u * q - d) + 1e-15 * terms + 1e-28 * (rough + np.abs(u))
-        size = size + 1.2e-16 * rounded
-        rounding = 4e-16 * np.abs(h)
-        size = size + rounding * steep
-        error = np.fmin(2 * size / steep, 2 * np.sqrt(size / np.abs(q))) + rounding
-        close = (np.abs(u) < 0.05 * np.abs(b).min(axis=0)) & (arcs.criticals[place] != 0)
-        close &= error < 0.5 * np.abs(h)
-        return np.where(close, 2 * error / np.abs(h) / np.abs(h), np.inf)
-
-    def _beside_edges(self, z: Complex) -> tuple[Complex, NDArray[np.bool_]]:
-        """Return h for Im z > 0 from the edge form at the nearest edge, and where that converged.
-
-        Of the two roots close to a critical point one is in the upper half-plane; a root there is
-        the physical one.
-        """
-        arcs = self._arcs
-        place = np.argmin(np.abs(z[:, None] - arcs.edges), axis=1)
-        d = (z - arcs.edges[place]) - arcs.edges_low[place]
-        slope, b, kappa = arcs.slopes[place], arcs.offsets[place].T, arcs.kappas[place].T
-        with np.errstate(all="ignore"):
-            u = np.sqrt(d / (kappa / b).sum(axis=0))
-            u = np.where(u.imag < 0, -u, u)
-            close = np.abs(u) < 1e-2 * np.abs(b).min(axis=0)
-            for _ in range(8):
-                q = (kappa / (b + u)).sum(axis=0)
-                bend = (kappa / (b + u) ** 2).sum(axis=0)
-                move = (u * slope + u * u * q - d) / (slope + u * (2 * q - u * bend))
-                u = u - move
-            # Im d = Im u times this, without cancellation where u is almost real.
-            parts = np.array([slope, 2 * u.real * (kappa / (b + u)).sum(axis=0).real])
-            size = (kappa / np.abs(b + u) ** 2).sum(axis=0)
-            rest = parts.sum(axis=0) + (u.imag**2 - u.real**2) * size
-            steep = rest > 0.1 * (np.abs(parts).sum(axis=0) + np.abs(u) ** 2 * size)
-            u.imag = np.where(steep, d.imag / rest, u.imag)
-            found = close & (u.imag > 0) & (np.abs(move) <= 1e-14 * np.abs(u))
-        return arcs.criticals[place] + u, found
 
     def _reciprocal(self, z: Complex) -> Complex:
         h, steps = self._solve(z)
@@ -415,14 +230,14 @@ class FreeLevy(LevyLaw):
         h = self._reciprocal(z)
         value = self.levy.log_potential(h)
         _, variance, rates, jumps = self._parameters
-        if variance or not jumps.size or abs(self._beside_drift[0]) > 1e-2:
+        if variance or not jumps.size or abs(self._drift_form.c1) > 1e-2:
             return value
         # log h has the coefficient c_1: where that is small, the logarithms of h cancel.
         small = (np.abs(h) < 0.05 * np.abs(jumps).min()) & ((h != 0) | (not self.levy.atom))
         gaps = h[small, None] - jumps
         real = (rates * ((jumps / gaps).real + np.log(np.abs(gaps)))).sum(axis=1)
-        if self._beside_drift[0]:
-            real += self._beside_drift[0] * np.log(np.abs(h[small]))
+        if self._drift_form.c1:
+            real += self._drift_form.c1 * np.log(np.abs(h[small]))
         value.real[small] = real
         return value
 
