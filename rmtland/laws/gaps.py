@@ -30,9 +30,18 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from rmtland.typing import Atoms, Complex, Real, Support
+from rmtland.typing import Atoms, Complex, Integer, Real, Support
 
-__all__ = ["ACROSS", "Curve", "Gap", "invert", "joined", "plain_gap", "plain_gaps"]
+__all__ = [
+    "ACROSS",
+    "Curve",
+    "Gap",
+    "bracketed_roots",
+    "invert",
+    "joined",
+    "plain_gap",
+    "plain_gaps",
+]
 
 _TINY = 1e-13
 _SMOOTH = np.sin(np.linspace(0, np.pi / 2, 122)[1:-1]) ** 2
@@ -194,12 +203,7 @@ def plain_gaps(law: _Transformed) -> list[Gap]:
 def invert(gap: Gap, transform: Callable[[Curve], Real], wanted: Real) -> Real:
     """Coordinates where a function that decreases along a gap takes the wanted values; else NaN.
 
-    Bracketed in the table of the gap and found by inverse quadratic interpolation with bisection.
-
-    References
-    ----------
-    T. R. Chandrupatla, A new hybrid quadratic/bisection algorithm for finding the zero of a
-    nonlinear function without using derivatives, Adv. Eng. Software 28 (1997) 145-149.
+    Bracketed in the table of the gap, then found by `bracketed_roots`.
     """
     samples, curve = gap.table
     levels = np.minimum.accumulate(transform(curve))
@@ -207,14 +211,41 @@ def invert(gap: Gap, transform: Callable[[Curve], Real], wanted: Real) -> Real:
     result = np.full(wanted.shape, np.nan)
     todo = np.flatnonzero((place > 0) & (place < samples.size) & np.isfinite(wanted))
     goal, place = wanted[todo], place[todo]
-    a, b = samples[place - 1], samples[place]
-    fa, fb = levels[place - 1] - goal, levels[place] - goal
+    result[todo] = bracketed_roots(
+        lambda x, row: transform(gap.along(x)) - goal[row],
+        samples[place - 1],
+        samples[place],
+        levels[place - 1] - goal,
+        levels[place] - goal,
+    )
+    return result
+
+
+def bracketed_roots(
+    function: Callable[[Real, Integer], Real], a: Real, b: Real, fa: Real, fb: Real
+) -> Real:
+    """Roots of many functions between a and b, by inverse quadratic interpolation with bisection.
+
+    Parameters
+    ----------
+    function : callable
+        Takes points and the numbers of the functions to be evaluated there.
+    a, b, fa, fb : ndarray
+        Ends of the brackets and values there, of different signs.
+
+    References
+    ----------
+    T. R. Chandrupatla, A new hybrid quadratic/bisection algorithm for finding the zero of a
+    nonlinear function without using derivatives, Adv. Eng. Software 28 (1997) 145-149.
+    """
+    result = np.full(a.shape, np.nan)
+    todo = np.arange(a.size)
     share = np.full(a.shape, 0.5)
     for _ in range(90):
         if todo.size == 0:
             break
         x = a + share * (b - a)
-        f = transform(gap.along(x)) - goal
+        f = function(x, todo)
         same = (f > 0) == (fa > 0)
         c, fc = np.where(same, a, b), np.where(same, fa, fb)
         b, fb = np.where(same, b, a), np.where(same, fb, fa)
@@ -230,6 +261,6 @@ def invert(gap: Gap, transform: Callable[[Curve], Real], wanted: Real) -> Real:
             quadratic = quadratic + (c - a) / (b - a) * fa / (fc - fa) * fb / (fc - fb)
         share = np.where(smooth & np.isfinite(quadratic), quadratic, 0.5)
         share = np.clip(share, np.minimum(limit, 0.5), 1 - np.minimum(limit, 0.5))
-        todo, goal = todo[going], goal[going]
+        todo = todo[going]
         a, b, fa, fb, share = a[going], b[going], fa[going], fb[going], share[going]
     return result

@@ -59,12 +59,13 @@ class BandPoints:
 
     def _level_at(self, x: Real, state: SubordinationState, steps: Integer) -> Real:
         """Distribution function at states, from the potential; NaN where not solved."""
-        below = np.full(x.shape, np.nan)
+        z, equation = x.astype(np.complex128), self.tables.solver.equation
         good = steps > 0
         with np.errstate(all="ignore"):
-            z = x[good].astype(np.complex128)
-            potential = self.tables.solver.equation.log_potential(z, state.take(good))
-            below[good] = 1 - potential.imag / np.pi
+            if good.all():
+                return np.asarray(1 - equation.log_potential(z, state).imag / np.pi)
+            below = np.full(x.shape, np.nan)
+            below[good] = 1 - equation.log_potential(z[good], state.take(good)).imag / np.pi
         return below
 
     def below(self, x: Real) -> tuple[Real, Integer]:

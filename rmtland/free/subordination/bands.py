@@ -64,7 +64,10 @@ class BandTables(abc.ABC):
             table = self.table(k)
             if table.coordinates.size:
                 t = self.coordinate(x[here], low, high)
-                state.put(here, table.state.mapped(partial(interpolated, t, table.coordinates)))
+                start = table.state.mapped(partial(interpolated, t, table.coordinates))
+                if here.all():
+                    return self.solver.in_bands(x, start)
+                state.put(here, start)
         return self.solver.in_bands(x, state)
 
 

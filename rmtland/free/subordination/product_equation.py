@@ -99,7 +99,12 @@ class ProductEquation(SubordinationEquation):
         # Branches of the logarithm: the defect is small near the solution.
         turns = np.round(rest.imag / (2 * np.pi))
         rest = rest - 2j * np.pi * turns
+        # What rounding of the equation alone moves the solution by: much, next to an edge, where a
+        # step of that size is none. M = z G - 1 is formed with an error of one part in 1/|m|.
+        terms = 1 + np.abs(np.log(z)) + self.order * np.abs(state.common)
+        noise = 4e-16 * (terms + np.exp(-state.common.real)) / np.abs(slope)
         change = rest / slope
+        change = np.where((noise > 1e-12) & (np.abs(change) <= noise), 0, change)
         moves = [shift + down * change for shift, down in zip(shifts, slopes, strict=True)]
         cut = np.minimum(1.0, 2.0 / np.maximum(np.abs(change), 1e-300))
         # Arguments stay between 0 and pi, those of eta between -pi and 0.
@@ -117,10 +122,6 @@ class ProductEquation(SubordinationEquation):
             tuple(place + cut * move for place, move in zip(state.omegas, moves, strict=True)),
             tuple(nested),
         )
-        # What rounding of the equation alone moves the solution by: much, next to an edge.
-        # M = z G - 1 is formed with an error of one part in 1/|m|.
-        terms = 1 + np.abs(np.log(z)) + self.order * np.abs(state.common)
-        noise = 4e-16 * (terms + np.exp(-state.common.real)) / np.abs(slope)
         size = np.maximum(np.abs(change) - noise, 0.0) / (np.abs(np.sin(new.common.imag)) + 1e-6)
         size = np.where(np.isnan(change), np.nan, size)
         height = -new.common.imag
@@ -196,25 +197,22 @@ class ProductEquation(SubordinationEquation):
         return self.stieltjes(z, state) / z * (odds / slope - 1)
 
     def log_potential(self, z: Complex, state: SubordinationState) -> Complex:
-        """L = sum L_i(omega_i) + (n - 1) log m, and what is left of the equation times 1 + m.
+        """L = sum L_i(omega_i) + (n - 1) log m.
 
-        The last term is zero at the solution and makes L stationary there.
+        Stationary on states that fulfil log z = (n - 1) log eta + sum log omega_i, as they do after
+        a step of Newton's method: what is left of M_i(omega_i) = m enters by its square.
         """
         # log m = log eta - log(1 - eta), where eta is in the lower half-plane.
         rest = one_less_exp_of(state.common)
         argument = np.abs(np.angle(rest))
         value = (self.order - 1) * (state.common - np.log(np.abs(rest)) - 1j * argument)
-        left = np.log(z) - (self.order - 1) * state.common
         for law, place in zip(self.operands, state.omegas, strict=True):
-            left = left - place
             value = value + law._log_potential(exp_of(place))
         eta = exp_of(state.common)
         for law, levy in zip(self.wisharts, self._levies, strict=True):
-            left = left - _wishart_place(law, state.common, eta, rest)
             h = law.scale * (rest / eta + law.aspect_ratio)
             value = value + levy.log_potential(h.real + 1j * np.abs(h.imag))
-        left = left - 2j * np.pi * np.round(left.imag / (2 * np.pi))
-        return np.asarray(value + np.where(np.abs(left) < 1e-3, left / rest, 0))
+        return np.asarray(value)
 
     # Gaps ---------------------------------------------------------------------------------------
 

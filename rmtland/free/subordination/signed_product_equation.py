@@ -208,7 +208,11 @@ class SignedProductEquation(SubordinationEquation):
     def newton_step(self, z: Complex, state: SubordinationState) -> Step:
         """One step for log w and the log a_j, with arguments between 0 and 2 pi."""
         at = self._linear(z, state)
+        noise = self._noise(z, state, at)
         change = (at.rest + at.known) / at.slope
+        # Next to an edge a step that rounding alone can make is none.
+        own = noise / np.abs(at.slope)
+        change = np.where((own > 1e-12) & (np.abs(change) <= own), 0, change)
         moves = [
             (at.drive * change - defect) / rate
             for defect, rate in zip(at.defects, at.rates, strict=True)
@@ -252,8 +256,7 @@ class SignedProductEquation(SubordinationEquation):
             new.omegas[1:], state.omegas[1:], at.remote, moves, strict=True
         ):
             here[near] = there[near] + move[near]
-        noise = self._noise(z, state, at)
-        excess = np.maximum(np.abs(change) - noise / np.abs(at.slope), 0.0)
+        excess = np.maximum(np.abs(change) - own, 0.0)
         size = excess / (np.abs(np.sin(new.common.imag)) + 1e-6)
         size = np.where(np.isnan(change), np.nan, size)
         for place, move, rate, (near, _) in zip(

@@ -85,7 +85,11 @@ class SumEquation(SubordinationEquation):
         if self.levy is not None:
             rest = rest - self.levy.excess(common)
             slope = slope + self.levy.excess_slope(common)
+        # What rounding of the equation alone moves the solution by: much, next to an edge, where a
+        # step of that size is none.
+        noise = 4e-16 * terms / np.abs(slope)
         change = rest / slope
+        change = np.where((noise > 1e-12 * np.abs(common)) & (np.abs(change) <= noise), 0, change)
         moves = [shift + down * change for shift, down in zip(shifts, slopes, strict=True)]
         # No step leaves the upper half-plane: it is cut to four fifths of the way to the axis.
         cut = np.ones(z.shape)
@@ -97,8 +101,6 @@ class SumEquation(SubordinationEquation):
             tuple(omega + cut * move for omega, move in zip(state.omegas, moves, strict=True)),
             tuple(nested),
         )
-        # What rounding of the equation alone moves the solution by: much, next to an edge.
-        noise = 4e-16 * terms / np.abs(slope)
         size = np.zeros(z.shape)
         height = new.common.imag
         shares = [np.ones(z.shape), *(np.abs(down) for down in slopes)]
@@ -165,24 +167,21 @@ class SumEquation(SubordinationEquation):
         return -1 / (state.common**2 * slope)
 
     def log_potential(self, z: Complex, state: SubordinationState) -> Complex:
-        """L = sum t_i L_i(omega_i) + (T - 1) log G, and what is left of the equation times G.
+        """L = sum t_i L_i(omega_i) + (T - 1) log G.
 
-        The last term is zero at the solution and makes L stationary there.
+        Stationary on states that fulfil z = (1 - T) F + sum t_i omega_i, as they do after a step of
+        Newton's method: what is left of F_i(omega_i) = F enters by its square.
         """
         # log G with the argument in [-pi, 0]: on the axis G comes from below.
         size = np.abs(state.common)
         argument = -np.abs(np.angle(state.common))
         copies = (self.levy is not None) - self._surplus
         value = copies * (-np.log(size) + 1j * argument)
-        left = z - self._surplus * state.common
         for law, power, omega in zip(self.operands, self.powers, state.omegas, strict=True):
-            left = left - power * omega
             value = value + power * law._log_potential(omega)
         if self.levy is not None:
-            left = left - self.levy.excess(state.common)
             value = value + self.levy.log_potential(state.common)
-        left = left / state.common
-        return np.asarray(value + np.where(np.abs(left) < 1e-3, left, 0))
+        return np.asarray(value)
 
     # Gaps ----------------------------------------------------------------------------------------
 

@@ -16,11 +16,10 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
 
-from rmtland.laws.gaps import ACROSS, Curve, Gap
+from rmtland.laws.gaps import ACROSS, Curve, Gap, bracketed_roots
 from rmtland.laws.law import Law
-from rmtland.typing import ArrayLike, Real, Support
+from rmtland.typing import ArrayLike, Integer, Logical, Real, Support
 
 __all__ = [
     "Run",
@@ -148,72 +147,110 @@ def runs(place: Callable[[Real], Swept], samples: Real) -> list[Run]:
     block = np.cumsum(~kept)[kept]
     samples, sign, side = samples[kept], sign[kept], curve.side[kept]
 
-    def sign_at(s: float) -> float:
-        return float(place(np.array([s])).sign[0])
-
-    extra = []
-    for i in range(1, samples.size - 1):
-        left, here, right = sign[i - 1 : i + 2]
-        peak = (here - left) * (right - here) < 0
-        peak &= block[i - 1] == block[i + 1] and side[i - 1] == side[i + 1]
-        if peak and abs(here) < abs(left - here) + abs(right - here):
-            toward = -1.0 if here < 0 else 1.0
-            if toward * here < toward * left:
-                found = minimize_scalar(
-                    lambda s, toward=toward: toward * sign_at(s),
-                    bounds=(samples[i - 1], samples[i + 1]),
-                    method="bounded",
-                    options={"xatol": 1e-10},
-                )
-                if found.fun < 0:
-                    extra.append(float(found.x))
-    if extra:
+    same = (block[:-2] == block[2:]) & (side[:-2] == side[2:])
+    extra = _between_samples(place, samples, sign, same)
+    if extra.size:
         samples = np.unique(np.concatenate([samples, extra]))
         sign = place(samples).sign
+    inside = np.concatenate([[False], np.isfinite(sign) & (sign > 0), [False]])
+    firsts = np.flatnonzero(inside[1:] & ~inside[:-1])
+    lasts = np.flatnonzero(inside[:-1] & ~inside[1:]) - 1
+    here = np.concatenate([firsts, lasts])
+    beyond = np.concatenate([firsts - 1, lasts + 1])
+    ends, critical = _ends(place, samples, sign, here, beyond)
+    points = _in_order(place, ends).curve.point
     gaps = []
-    inside = np.isfinite(sign) & (sign > 0)
-    i = 0
-    while i < samples.size:
-        if not inside[i]:
-            i += 1
-            continue
-        j = i
-        while j + 1 < samples.size and inside[j + 1]:
-            j += 1
-        ends = []
-        for here, beyond in ((i, i - 1), (j, j + 1)):
-            end, critical = samples[here], False
-            if 0 <= beyond < samples.size:
-                end = samples[beyond]
-                if not np.isfinite(sign[beyond]):
-                    end = _last_admissible(place, samples[here], end)
-                critical = sign_at(end) < 0 < sign_at(samples[here])
-                if critical:
-                    end = brentq(
-                        lambda s: -1.0 if np.isnan(sign_at(s)) else sign_at(s),
-                        samples[here],
-                        end,
-                        xtol=1e-300,
-                        rtol=1e-15,
-                    )
-            point = float(place(np.array([end])).curve.point[0])
-            ends.append((point, float(end), critical))
-        (low, start, below), (high, end, above) = sorted(ends)
+    for i in range(firsts.size):
+        pair = [(float(points[k]), float(ends[k]), bool(critical[k])) for k in (i, i + firsts.size)]
+        (low, start, below), (high, end, above) = sorted(pair)
         gaps.append(Run(low, high, start, end, (below, above)))
-        i = j + 1
     return gaps
 
 
-def _last_admissible(place: Callable[[Real], Swept], inside: float, outside: float) -> float:
-    """Coordinate where the admissible ones end, by bisection."""
+def _in_order(place: Callable[[Real], Swept], s: Real) -> Swept:
+    """Return what is met at coordinates in any order."""
+    order = np.argsort(s)
+    curve, sign, lead = place(s[order])
+    back = np.argsort(order)
+    sorted_back = Curve(
+        curve.point[back],
+        curve.g[back],
+        curve.dg[back],
+        curve.clear[back],
+        curve.side[back],
+        tuple(row[back] for row in curve.omegas),
+    )
+    return Swept(sorted_back, sign[back], lead)
+
+
+def _ends(
+    place: Callable[[Real], Swept], samples: Real, sign: Real, here: Integer, beyond: Integer
+) -> tuple[Real, Logical]:
+    """Return ends of runs between samples inside and beyond, and whether these are critical."""
+    ends = samples[here].copy()
+    critical = np.zeros(here.shape, dtype=bool)
+    next_to = np.flatnonzero((beyond >= 0) & (beyond < samples.size))
+    ends[next_to] = samples[beyond[next_to]]
+    left = next_to[~np.isfinite(sign[beyond[next_to]])]
+    if left.size:
+        ends[left] = _last_admissible(place, samples[here[left]], ends[left])
+    signs = _in_order(place, ends).sign
+    critical[next_to] = signs[next_to] < 0
+    todo = np.flatnonzero(critical)
+    if todo.size:
+        ends[todo] = bracketed_roots(
+            lambda s, row: np.nan_to_num(_in_order(place, s).sign, nan=-1.0),
+            samples[here[todo]],
+            ends[todo],
+            sign[here[todo]],
+            signs[todo],
+        )
+    return ends, critical
+
+
+def _between_samples(
+    place: Callable[[Real], Swept], samples: Real, sign: Real, same: Logical
+) -> Real:
+    """Return coordinates at extrema between samples where the condition has the other sign.
+
+    Of every extremum that comes close to zero the interval is divided into eight, and again around
+    the best of these points, until one has the other sign or the interval is 1e-10 of itself.
+    """
+    left, here, right = sign[:-2], sign[1:-1], sign[2:]
+    toward = np.where(here < 0, -1.0, 1.0)
+    with np.errstate(invalid="ignore"):
+        peak = (here - left) * (right - here) < 0
+        peak &= np.abs(here) < np.abs(left - here) + np.abs(right - here)
+        peak &= toward * here < toward * left
+    peak &= same
+    at = np.flatnonzero(peak)
+    low, high, toward = samples[at], samples[at + 2], toward[at]
+    found = []
+    for _ in range(17):
+        if not low.size:
+            break
+        points = low[:, None] + (high - low)[:, None] * np.arange(1, 8) / 8
+        values = _in_order(place, points.ravel()).sign.reshape(points.shape)
+        values = np.where(np.isnan(values), np.inf, toward[:, None] * values)
+        least = np.argmin(values, axis=1)
+        row = np.arange(low.size)
+        flipped = values[row, least] < 0
+        found.append(points[row, least][flipped])
+        middle, width = points[row, least], (high - low) / 8
+        low, high = (middle - width)[~flipped], (middle + width)[~flipped]
+        toward = toward[~flipped]
+    return np.concatenate([*found, np.empty(0)])
+
+
+def _last_admissible(place: Callable[[Real], Swept], inside: Real, outside: Real) -> Real:
+    """Coordinates where the admissible ones end, by bisection."""
+    inside, outside = inside.copy(), outside.copy()
     for _ in range(100):
         middle = (inside + outside) / 2
-        if middle in (inside, outside):
+        if ((middle == inside) | (middle == outside)).all():
             break
-        if np.isfinite(place(np.array([middle])).sign[0]):
-            inside = middle
-        else:
-            outside = middle
+        good = np.isfinite(_in_order(place, middle).sign)
+        inside, outside = np.where(good, middle, inside), np.where(good, outside, middle)
     return inside
 
 
