@@ -15,7 +15,7 @@ import numpy as np
 
 from rmtland.typing import Complex, Logical
 
-__all__ = ["exp_of", "folded", "log_beside_cut", "one_less_exp_of"]
+__all__ = ["exp_of", "folded", "log_beside_cut", "on_cut", "one_less_exp_of"]
 
 
 def exp_of(logarithm: Complex) -> Complex:
@@ -23,6 +23,11 @@ def exp_of(logarithm: Complex) -> Complex:
     value = np.exp(logarithm)
     flat = logarithm.imag == np.pi * np.round(logarithm.imag / np.pi)
     return np.where(flat, value.real + 0j, value)
+
+
+def on_cut(logarithm: Complex) -> Logical:
+    """Whether the numbers are real: arguments that are multiples of pi."""
+    return np.asarray(logarithm.imag == np.pi * np.round(logarithm.imag / np.pi))
 
 
 def one_less_exp_of(logarithm: Complex) -> Complex:

@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from rmtland.free.subordination.equation import SubordinationEquation, error_of
-from rmtland.free.subordination.logarithms import exp_of, one_less_exp_of
+from rmtland.free.subordination.logarithms import exp_of, on_cut, one_less_exp_of
 from rmtland.free.subordination.state import Step, SubordinationState
 from rmtland.free.subordination.sweep import Swept, multiplicative, swept_with_rounding
 from rmtland.laws.gaps import Curve, Gap, invert
@@ -99,12 +99,13 @@ class ProductEquation(SubordinationEquation):
         # Branches of the logarithm: the defect is small near the solution.
         turns = np.round(rest.imag / (2 * np.pi))
         rest = rest - 2j * np.pi * turns
-        # What rounding of the equation alone moves the solution by: much, next to an edge, where a
-        # step of that size is none. M = z G - 1 is formed with an error of one part in 1/|m|.
+        # What rounding of the equation alone moves the solution by: much, next to an edge, where in
+        # a gap a step of that size is none. M = z G - 1 is off by one part in 1/|m|.
         terms = 1 + np.abs(np.log(z)) + self.order * np.abs(state.common)
         noise = 4e-16 * (terms + np.exp(-state.common.real)) / np.abs(slope)
         change = rest / slope
-        change = np.where((noise > 1e-12) & (np.abs(change) <= noise), 0, change)
+        lost = on_cut(state.common) & (noise > 1e-12) & (np.abs(change) <= noise)
+        change = np.where(lost, 0, change)
         moves = [shift + down * change for shift, down in zip(shifts, slopes, strict=True)]
         cut = np.minimum(1.0, 2.0 / np.maximum(np.abs(change), 1e-300))
         # Arguments stay between 0 and pi, those of eta between -pi and 0.

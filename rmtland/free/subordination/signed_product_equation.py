@@ -49,7 +49,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.free.subordination.equation import SubordinationEquation, error_of
-from rmtland.free.subordination.logarithms import exp_of, folded, log_beside_cut
+from rmtland.free.subordination.logarithms import exp_of, folded, log_beside_cut, on_cut
 from rmtland.free.subordination.moments import reciprocal_s
 from rmtland.free.subordination.state import Step, SubordinationState
 from rmtland.free.subordination.sweep import Swept, multiplicative, swept_with_rounding
@@ -210,9 +210,10 @@ class SignedProductEquation(SubordinationEquation):
         at = self._linear(z, state)
         noise = self._noise(z, state, at)
         change = (at.rest + at.known) / at.slope
-        # Next to an edge a step that rounding alone can make is none.
+        # In a gap next to an edge a step that rounding alone can make is none.
         own = noise / np.abs(at.slope)
-        change = np.where((own > 1e-12) & (np.abs(change) <= own), 0, change)
+        lost = on_cut(state.common) & (own > 1e-12) & (np.abs(change) <= own)
+        change = np.where(lost, 0, change)
         moves = [
             (at.drive * change - defect) / rate
             for defect, rate in zip(at.defects, at.rates, strict=True)

@@ -85,11 +85,12 @@ class SumEquation(SubordinationEquation):
         if self.levy is not None:
             rest = rest - self.levy.excess(common)
             slope = slope + self.levy.excess_slope(common)
-        # What rounding of the equation alone moves the solution by: much, next to an edge, where a
-        # step of that size is none.
+        # What rounding of the equation alone moves the solution by: much, next to an edge, where in
+        # a gap a step of that size is none.
         noise = 4e-16 * terms / np.abs(slope)
         change = rest / slope
-        change = np.where((noise > 1e-12 * np.abs(common)) & (np.abs(change) <= noise), 0, change)
+        lost = (common.imag == 0) & (noise > 1e-12 * np.abs(common)) & (np.abs(change) <= noise)
+        change = np.where(lost, 0, change)
         moves = [shift + down * change for shift, down in zip(shifts, slopes, strict=True)]
         # No step leaves the upper half-plane: it is cut to four fifths of the way to the axis.
         cut = np.ones(z.shape)
