@@ -131,7 +131,7 @@ class BandPoints:
                 value = self.tables.solver.equation.stieltjes(x.astype(np.complex128), state)
             return np.where(steps > 0, -value.imag / np.pi, np.nan)
 
-        nearest = max(64 * float(np.spacing(abs(end))), 1e-15 * width) if end else 1e-22 * width
+        nearest = max(64 * float(np.spacing(abs(end))), 1e-18 * width) if end else 1e-22 * width
         mass = EndMass.of(density, end, inward, _BESIDE * width, nearest)
         if mass is None:
             return None

@@ -127,7 +127,7 @@ class EndMass:
         apart = np.log(np.abs(x - end))
         powers = np.log(value[:, -1] / value[:, 0]) / (apart[:, -1] - apart[:, 0])
         grown = np.log(value * distance) + powers[:, None] * (tau - apart)
-        power = float(powers[0])
+        power = float((grown[0, 3] - grown[0, 0]) / (tau[0, 3] - tau[0, 0])) - 1
         if not -0.99 < power < 8:
             return None
         ratio = 1 / (1 + power)

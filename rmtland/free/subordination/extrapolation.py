@@ -135,8 +135,8 @@ def _power_at(solved: Solved, end: float, step: float, level: float) -> EndPower
     if not good.all():
         return None
     inward = math.copysign(1.0, step)
-    mass, grown = inward * (below[:2] - level)
-    if abs(mass) < 1e-12 and (np.abs(g.imag) <= 1e-9 * np.abs(g)).all():
+    grown = inward * (below[:2] - level)
+    if abs(grown[0]) < 1e-12 and (np.abs(g.imag) <= 1e-9 * np.abs(g)).all():
         # Density and mass are below rounding.
         near, far = (complex(value.real, min(value.imag, 0.0)) for value in g[:2])
         return EndPower(abs(step), near, far, 1.0, level, 0.0)
@@ -145,13 +145,15 @@ def _power_at(solved: Solved, end: float, step: float, level: float) -> EndPower
     power, check = np.log(g[1:].imag / g[:-1].imag) / math.log(4)
     if not (-0.95 < power < 5 and abs(power - check) < 0.05):
         return None
-    if not -1e-12 < mass < 1e-2:
+    # The mass that belongs to the density; the levels know it to rounding.
+    mass = -abs(step) * float(g[0].imag) / math.pi / (1 + power)
+    if not (mass < 1e-2 and abs(grown[0] - mass) < 1e-9 + 0.1 * mass):
         return None
-    # Where the mass up to the nearest point is not small, it has to grow by the power, too.
-    if mass > _UNCERTAIN and abs(mass - grown / 4 ** (1 + power)) > 0.1 * _UNCERTAIN:
+    # Where it is not small, it has to grow by the power, too.
+    if mass > _UNCERTAIN and abs(grown[0] - grown[1] / 4 ** (1 + power)) > 0.1 * _UNCERTAIN:
         return None
     near, far = complex(g[0]), complex(g[1])
-    return EndPower(abs(step), near, far, float(power), level, inward * max(float(mass), 0.0))
+    return EndPower(abs(step), near, far, float(power), level, inward * mass)
 
 
 def between(solved: Solved, x: float, band: tuple[float, float]) -> Extrapolated | None:
