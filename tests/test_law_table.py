@@ -4,7 +4,8 @@ import inspect
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from law_table import (
     LAWS,
     TAGS,
@@ -124,7 +125,7 @@ def test_strategies_reach_the_ends_of_the_admissible_range():
     seen = []
 
     @given(models)
-    @settings(max_examples=300, derandomize=True, database=None)
+    @examples(300)
     def draw(model):
         seen.append((model.phi, model.epsilon, model.sigma))
 
@@ -143,7 +144,7 @@ def test_triplets_come_with_none_to_five_jumps_of_either_sign():
     seen = []
 
     @given(triplets())
-    @settings(max_examples=200, derandomize=True, database=None)
+    @examples(200)
     def draw(triplet):
         seen.append(triplet)
 
@@ -158,6 +159,6 @@ def test_triplets_come_with_none_to_five_jumps_of_either_sign():
 
 
 @given(laws())
-@settings(max_examples=20, deadline=None, derandomize=True, database=None)
+@examples(20)
 def test_laws_are_laws(law):
     assert isinstance(law, Law)

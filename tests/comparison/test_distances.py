@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from scipy import stats
 
 from rmtland import (
@@ -375,7 +376,7 @@ def test_differences_are_law_less_measured():
 # Covariance and runs -------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+@examples(30)
 @given(
     scale=st.floats(1e-3, 1e3),
     shift=st.floats(-10, 10),

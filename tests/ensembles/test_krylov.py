@@ -3,7 +3,8 @@ import math
 import krylov_reference
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from scipy.stats import chi2
 
 from rmtland.ensembles import krylov, krylov_kernels
@@ -438,7 +439,7 @@ def test_quadrature_against_eigenvectors():
         assert (nodes[row, size:] == nodes[row, size - 1]).all()
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.integers(1, 12), st.integers(1, 15), st.integers(0, 2**32 - 1))
 def test_coefficients_of_point_masses(masses, steps, seed):
     rng = np.random.default_rng(seed)
@@ -488,7 +489,7 @@ def test_a_run_depends_on_its_generator_alone(monkeypatch):
     assert np.array_equal(np.hstack(last)[0], together[-1])
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     n=st.one_of(st.integers(1, 60), st.integers(61, 10**15), st.just(math.inf)),
     steps=st.integers(1, 12),

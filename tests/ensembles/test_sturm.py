@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from scipy.linalg import eigvalsh_tridiagonal
 
 from rmtland.ensembles.sturm import (
@@ -14,7 +15,7 @@ from rmtland.ensembles.sturm import (
     sweep,
 )
 
-quick = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+quick = examples(60)
 entries = st.one_of(
     st.floats(-10, 10), st.sampled_from([0.0, 1.0, -1.0, 1e-160, 1e-8, 1e150, -1e150])
 )

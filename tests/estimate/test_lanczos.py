@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 
 from rmtland.estimate import symmetric_operator
 from rmtland.estimate.krylov_basis import DiskBasis, MemoryBasis, available_bytes, basis_bytes
@@ -70,7 +71,7 @@ def test_a_bulk_needs_no_reorthogonalisation():
     scale=st.sampled_from([1e-6, 1.0, 1e6]),
     seed=st.integers(0, 100),
 )
-@settings(max_examples=40)
+@examples(40)
 def test_an_invariant_subspace_ends_the_space(distinct, copies, scale, seed):
     values = scale * np.repeat(np.arange(distinct) - 2.0, copies)
     found = run_of(values, steps=20, runs=3, seed=seed).tridiagonals()

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from scipy.stats import beta as beta_law
 
 from rmtland.estimate.beta_law import equivalent_draws, intervals, kolmogorov_quantile, wilson
@@ -35,7 +36,7 @@ def measures(draw):
 
 
 @given(measures(), st.floats(-4, 4))
-@settings(max_examples=150)
+@examples(150)
 def test_brackets_hold(measure, x):
     values, start, steps = measure
     weights = start**2 / (start @ start)
@@ -57,7 +58,7 @@ def test_brackets_hold(measure, x):
 
 
 @given(measures())
-@settings(max_examples=60)
+@examples(60)
 def test_a_representation_has_the_moments_of_the_measure(measure):
     values, start, steps = measure
     one = measured(values, start, steps)

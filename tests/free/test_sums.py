@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from law_table import LAWS, phis, sigmas, triplets
 
 from rmtland import Law, MarchenkoPastur, Semicircle, free_sum
 from rmtland.free import FreeLevy
 
-quick = settings(max_examples=40, deadline=None, derandomize=True, database=None)
+quick = examples(40)
 
 
 def test_semicircles_add_up_to_a_semicircle():

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings, strategies as st
+from examples import examples
+from hypothesis import assume, given, strategies as st
 
 from rmtland import free_sum
 from rmtland.laws import LevyTriplet, MarchenkoPastur, Semicircle
@@ -17,7 +18,7 @@ from rmtland.laws.mixture_law import mixture
 from rmtland.laws.uniform import Uniform
 from rmtland.laws.wachter import Wachter
 
-quick = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+quick = examples(60)
 scales = st.sampled_from([-1e3, -2.5, -1.0, -0.3, -1e-3, 1e-3, 0.7, 1.0, 3.0, 1e3])
 shifts = st.sampled_from([-1e3, -2.0, -0.1, 0.0, 0.3, 1.0, 7.0, 1e3])
 

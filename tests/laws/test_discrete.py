@@ -8,7 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 
 from rmtland.laws import discrete_kernels
 from rmtland.laws.discrete import (
@@ -22,7 +23,7 @@ from rmtland.laws.inversion import inverse_moment_series, inverse_stieltjes
 from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
 
-quick = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+quick = examples(60)
 
 
 def cloud(size=700, seed=2):

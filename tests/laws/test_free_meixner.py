@@ -5,14 +5,15 @@ import math
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 
 from rmtland.laws import MarchenkoPastur, Semicircle
 from rmtland.laws.discrete import Discrete
 from rmtland.laws.free_meixner import FreeMeixner
 from rmtland.laws.free_poisson import FreePoisson
 
-quick = settings(max_examples=120, deadline=None, derandomize=True, database=None)
+quick = examples(120)
 asymmetries = st.one_of(
     st.floats(-6, 6).map(lambda a: round(a, 12)),
     st.sampled_from([0.0, 1.0, -1.0, 2.0, -2.0, 0.5, 1e-8, 30.0]),

@@ -5,12 +5,13 @@ import math
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 
 from rmtland.laws import MarchenkoPastur
 from rmtland.laws.free_poisson import FreePoisson
 
-quick = settings(max_examples=80, deadline=None, derandomize=True, database=None)
+quick = examples(80)
 rates = st.one_of(
     st.floats(-3, 3).map(lambda e: 10.0**e),
     st.sampled_from([1.0, 1 - 2**-53, 1 + 2**-52, 1 + 1e-9, 1 - 1e-6]),

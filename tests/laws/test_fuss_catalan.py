@@ -5,13 +5,14 @@ import math
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 
 from rmtland.laws import MarchenkoPastur
 from rmtland.laws.fuss_catalan import FussCatalan
 from rmtland.solution import ConvergenceError
 
-quick = settings(max_examples=80, deadline=None, derandomize=True, database=None)
+quick = examples(80)
 orders = st.one_of(
     st.floats(-3, 2.5).map(lambda e: 10.0**e), st.sampled_from([0.5, 1.0, 2.0, 3.0, 10.0])
 )

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 
 from rmtland.laws import MarchenkoPastur, Semicircle
 from rmtland.laws.arcsine import Arcsine
@@ -66,7 +67,7 @@ def test_s_transforms_have_their_closed_forms(law):
 
 
 @given(st.floats(-6, 6), st.sampled_from([1.0, -1.0]))
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@examples(60)
 def test_every_positive_law_has_s_down_to_its_atom(exponent, sign):
     """z from 1e-6 to 1e6 on the empty side of zero."""
     law = FreePoisson(0.6, sign * 1.5)

@@ -6,7 +6,8 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from scipy import stats
 
 from rmtland.laws import Semicircle
@@ -25,7 +26,7 @@ exponents = st.one_of(
     exponents, exponents, st.floats(-10, 6), st.one_of(st.just(-99.0), st.floats(-12, 4)),
     st.sampled_from([-1, 1]), st.sampled_from([0.0, 1.0]),
 )  # fmt: skip
-@settings(max_examples=50, deadline=None, derandomize=True, database=None)
+@examples(50)
 def test_transforms_are_gauss_functions(alpha, beta, distance, height, sign, end):
     """From 1e-10 of the width beside an end to 1e6 widths away, on the axis and off it."""
     law = JacobiWeight(alpha, beta, 0.0, 1.0)
@@ -126,7 +127,7 @@ def test_values_at_and_beside_the_ends():
 
 
 @given(exponents, exponents)
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@examples(60)
 def test_it_is_the_beta_distribution(alpha, beta):
     law, other = JacobiWeight(alpha, beta, -1.0, 3.0), stats.beta(beta + 1, alpha + 1, -1, 4)
     q = np.array([0.05, 0.3, 0.6, 0.95])

@@ -5,7 +5,8 @@ import math
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 
 from rmtland.laws.arcsine import Arcsine
 from rmtland.laws.discrete import Discrete
@@ -16,7 +17,7 @@ degrees = st.one_of(
     st.floats(-3, 6).map(lambda e: 1 + 10.0**e),
     st.sampled_from([2.0, 2 - 1e-15, 2 + 1e-14, 2 - 1e-8, 2 + 1e-8, 3.0, 1.5]),
 )
-quick = settings(max_examples=80, deadline=None, derandomize=True, database=None)
+quick = examples(80)
 
 
 def closed_walks(degree, length):

@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from law_table import triplets
 
 from rmtland import LevyTriplet
 from rmtland.free import FreeLevy
 
-quick = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+quick = examples(60)
 
 
 def test_jumps_are_sorted_and_equal_ones_merged():

@@ -5,12 +5,13 @@ import math
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from law_table import phis, sigmas
 
 from rmtland import MarchenkoPastur
 
-quick = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+quick = examples(60)
 
 
 def exact(phi, s, x):

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 
 from rmtland.laws import MarchenkoPastur, Semicircle
 from rmtland.laws.arcsine import Arcsine
@@ -60,7 +61,7 @@ def test_quantiles_cross_unbounded_densities_gaps_and_steps():
 
 
 @given(st.floats(0.01, 0.99), st.floats(-3, 3), st.floats(0.05, 2.0))
-@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@examples(40)
 def test_everything_linear_is_a_sum(share, place, variance):
     parts = (Semicircle(variance, place), MarchenkoPastur(2.0, 0.7))
     law = mixture(parts, [share, 1 - share])

@@ -6,7 +6,8 @@ import pickle
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from law_table import decades
 
 from rmtland import (
@@ -42,7 +43,7 @@ def images(draw):
     return law, (*series, draw(st.sampled_from([-1.0, 1.0])) * draw(decades(1e-2, 1e2)))
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(images())
 def test_image_is_that_of_the_quantiles(case):
     law, series = case

@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from law_table import decades
 
 from rmtland import Semicircle
 
-quick = settings(max_examples=40, deadline=None, derandomize=True, database=None)
+quick = examples(40)
 
 
 @given(decades(1e-6, 1e6), st.floats(-1e3, 1e3))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from examples import examples
+from hypothesis import example, given, strategies as st
 from scipy import linalg, special, stats
 
 from rmtland.laws.tracy_widom import TracyWidom, _table
@@ -20,7 +21,7 @@ every_beta = pytest.mark.parametrize("beta", BETAS)
 every_reference = pytest.mark.parametrize(
     "reference", [pytest.param(law, id=f"beta={law['beta']}") for law in REFERENCE]
 )
-quick = settings(max_examples=200, deadline=None, derandomize=True, database=None)
+quick = examples(200)
 
 
 def stretch(beta):

@@ -6,7 +6,8 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 
 from rmtland.laws.uniform import Uniform
 
@@ -22,7 +23,7 @@ def test_moments_and_free_cumulants_are_exact():
 
 
 @given(st.floats(-16, 9), st.floats(-16, 9), st.sampled_from([-1, 1]), st.sampled_from([0.0, 1.0]))
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@examples(150)
 def test_transforms_keep_their_digits(distance, height, sign, end):
     """At distances from an edge of 1e-16 to 1e9 widths."""
     law = Uniform(0.0, 1.0)

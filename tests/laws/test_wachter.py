@@ -6,7 +6,8 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 
 from rmtland.laws.arcsine import Arcsine
 from rmtland.laws.discrete import Discrete
@@ -16,7 +17,7 @@ ratios = st.one_of(
     st.floats(-3, 3).map(lambda e: 10.0**e),
     st.sampled_from([1.0, 2.0, 1 - 1e-9, 1 + 1e-9, 1 + 2**-52, 0.5, 3.0]),
 )
-quick = settings(max_examples=100, deadline=None, derandomize=True, database=None)
+quick = examples(100)
 
 
 @given(ratios, ratios)

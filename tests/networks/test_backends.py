@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from network_cases import ACTIVATION_NAMES, CASES, LOSS_NAMES, NetworkCase
 
 from rmtland.arrays import to_numpy
@@ -183,7 +184,7 @@ networks = st.builds(
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(case=networks)
 def test_any_network_against_torch(case):
     torch = pytest.importorskip("torch")
@@ -198,7 +199,7 @@ def test_any_network_against_torch(case):
     close(product, case.point.hessian().total @ v, 1e-11)
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(case=networks)
 def test_any_network_against_jax(case):
     jax = pytest.importorskip("jax")

@@ -10,7 +10,8 @@ import math
 import mpmath as mp
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from network_cases import ACTIVATION_NAMES
 
 from rmtland.networks import ACTIVATIONS, LOSSES, MLP, leaky_relu
@@ -213,7 +214,7 @@ def test_cross_entropy_at_any_margin(margin, n, dtype):
         check_cross_entropy(outputs, label, dtype)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     outputs=st.lists(st.floats(-1000, 1000), min_size=1, max_size=5),
     label=st.integers(0, 4),

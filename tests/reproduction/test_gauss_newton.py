@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 
 from rmtland import MarchenkoPastur, Semicircle, Spectrum
 from rmtland.free.operator_valued.matrix_dyson import MatrixDyson, kronecker_covariance
@@ -17,7 +18,7 @@ from rmtland.reproduction.gauss_newton_part import (
 )
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     ratio=st.floats(0.001, 0.97) | st.floats(1.03, 50.0),
     scale=st.floats(1e-6, 1e6),

@@ -9,7 +9,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
 import rmtland.files
@@ -36,7 +37,7 @@ def test_saved_and_loaded_to_the_last_bit(spectrum, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["s.npz"]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     hnp.arrays(
         np.float64,

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 
 from rmtland.networks import HessianSplit
 from rmtland.spectrum import inertia
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(size=st.integers(1, 40), seed=st.integers(0, 10**6), kind=st.integers(0, 3))
 def test_inertia_counts_eigenvalues(size, seed, kind):
     rng = np.random.default_rng(seed)

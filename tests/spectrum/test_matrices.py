@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
 
@@ -127,7 +128,7 @@ def test_asymmetry_in_the_last_rows_of_a_large_matrix_and_of_a_stack_is_seen():
 # Complex, sparse, operators -----------------------------------------------------------------------
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(size=st.integers(1, 30), seed=st.integers(0, 10**6), single=st.booleans())
 def test_complex_hermitian_matrices(size, seed, single):
     rng = np.random.default_rng(seed)
@@ -199,7 +200,7 @@ def test_a_null_space_in_single_precision_is_zero():
     assert fitted.model.phi == pytest.approx(2.0, abs=0.02)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(
     rank=st.integers(1, 20),
     size=st.integers(21, 60),

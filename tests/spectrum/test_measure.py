@@ -8,14 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
 from rmtland import Spectrum, WishartPlusWigner
 
-quick = settings(max_examples=100, deadline=None, derandomize=True, database=None)
+quick = examples(100)
 finite_nodes = hnp.arrays(
     np.float64,
     hnp.array_shapes(min_dims=1, max_dims=2, min_side=1, max_side=12),
@@ -455,7 +456,7 @@ def test_a_masked_array_that_masks_nothing_is_an_array():
     assert Spectrum(np.ma.masked_array([1.0, 2.0])) == Spectrum([1.0, 2.0])
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(size=st.integers(1, 400), seed=st.integers(0, 10**6))
 def test_weights_normalised_in_single_precision_are_taken(size, seed):
     rng = np.random.default_rng(seed)

@@ -4,12 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 
 from rmtland.free.deconvolution.bernstein_szego import BernsteinSzego
 from rmtland.laws import Arcsine, KestenMcKay, MarchenkoPastur, Semicircle, Uniform
 
-quick = settings(max_examples=12, deadline=None, derandomize=True, database=None)
+quick = examples(12)
 
 KNOWN = [
     (BernsteinSzego((0.3,), (2.0,)), Semicircle(2.0, 0.3)),

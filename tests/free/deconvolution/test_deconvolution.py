@@ -7,7 +7,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from law_table import decades
 
 from rmtland import (
@@ -38,7 +39,7 @@ from rmtland.laws import (
     mixture,
 )
 
-few = settings(max_examples=8, deadline=None, derandomize=True, database=None)
+few = examples(8)
 SIGN = Discrete((-1.0, 1.0), (0.5, 0.5))
 FIVE = Discrete((-3.0, -1.0, 0.0, 2.0, 4.0), (0.1, 0.2, 0.3, 0.2, 0.2))
 

@@ -5,7 +5,8 @@ import math
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from law_table import decades, exact_roots
 from scipy.integrate import quad
 
@@ -78,7 +79,7 @@ def test_three_by_three_linearisation_solves_the_cubic():
     assert len(three_by_three(0.3).coordinates[0]) == 2
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(decades(1e-2, 1e2), decades(1e-4, 1e2))
 def test_wishart_plus_wigner_of_any_parameters(phi, epsilon):
     exact = WishartPlusWigner(phi, epsilon).law
@@ -199,7 +200,7 @@ def equations(draw):
     return MatrixDyson(mean + mean.conj().T, kronecker_covariance(terms))
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(equations())
 def test_solution_solves_the_equation_on_the_physical_sheet(equation):
     z = equation.scale * np.array([0.3 + 0.5j, -0.2 + 1e-3j, 0.1, -0.4, 1.5, -2.0])
@@ -216,7 +217,7 @@ def test_solution_solves_the_equation_on_the_physical_sheet(equation):
     assert (solution.residual[fine] < 1e-11).all()
 
 
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(equations())
 def test_law_of_any_equation(equation):
     law = MatrixDysonLaw(equation)

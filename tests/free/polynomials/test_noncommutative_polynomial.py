@@ -6,7 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 
 from rmtland.free.polynomials.linearisation import Linearisation
 from rmtland.free.polynomials.noncommutative_polynomial import (
@@ -39,7 +40,7 @@ def matrices(seed, n=3):
     return {"x": a + a.conj().T, "y": b + b.conj().T, "c": c}
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(polynomials(), st.integers(0, 2**32 - 1))
 def test_corner_of_the_resolvent_of_the_pencil_is_that_of_the_polynomial(p, seed):
     values = matrices(seed)
@@ -130,7 +131,7 @@ def moments_by_partitions(word, cumulants):
     return total
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.lists(st.integers(0, 1), max_size=9))
 def test_word_moments_are_sums_over_noncrossing_partitions(choices):
     letters = [next(iter(p.coefficients))[0] for p in free_variables("x y")]

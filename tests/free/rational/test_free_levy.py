@@ -5,7 +5,8 @@ import math
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from law_table import (
     LAWS,
     exact_cdf,
@@ -41,10 +42,6 @@ free_laws = pytest.mark.parametrize(
     "law", [pytest.param(c.law, id=c.name) for c in LAWS if isinstance(c.law, FreeLevy)]
 )
 shares = st.floats(1e-6, 1 - 1e-6)
-
-
-def examples(n):
-    return settings(max_examples=n, deadline=None, derandomize=True, database=None)
 
 
 def slope(law, h):

@@ -5,13 +5,14 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings, strategies as st
+from examples import examples
+from hypothesis import assume, given, strategies as st
 from law_table import decades, triplets
 
 from rmtland.free.rational import boundary, edges, half_plane
 from rmtland.free.rational.free_levy import FreeLevy
 
-quick = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+quick = examples(60)
 numbers = decades(1e-20, 1e20).flatmap(lambda x: st.sampled_from([x, -x]))
 
 

@@ -5,7 +5,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 
 from rmtland.free import free_compression, free_power, free_product, free_sum
 from rmtland.laws import (
@@ -117,7 +118,7 @@ def test_the_lower_tail_of_a_compression_with_a_steep_end():
     assert_distribution(law)
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, database=None)
+@examples(12)
 @given(st.integers(0, 10**6), st.floats(2, 4), st.sampled_from([MarchenkoPastur, Wachter]))
 def test_signed_products_with_a_large_null_space(seed, digits, kind):
     population = EmpiricalLaw(np.random.default_rng(seed).normal(size=12))

@@ -7,7 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from law_table import noncrossing_partitions
 
 from rmtland.free import (
@@ -417,7 +418,7 @@ def populations(draw):
 
 
 @given(populations(), st.floats(-3, 3), st.floats(-3, 3))
-@settings(max_examples=15, deadline=None, derandomize=True, database=None)
+@examples(15)
 def test_any_population_and_ratio(signed, log_ratio, log_scale):
     wishart = MarchenkoPastur(10**log_ratio, 10**log_scale)
     ratio = wishart.aspect_ratio

@@ -7,7 +7,8 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from law_table import exact_roots
 from scipy.integrate import quad
 
@@ -246,7 +247,7 @@ def test_products_of_wisharts_solve_their_cubic():
             assert law.pdf(x) == pytest.approx(-((1 + m) / x).imag / np.pi, rel=1e-9)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@examples(25)
 @given(
     st.lists(st.floats(-4, 4), min_size=2, max_size=5, unique=True),
     st.floats(-4, 1),

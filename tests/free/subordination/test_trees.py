@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, Phase, given, settings, strategies as st
 from law_table import decades
 
@@ -18,10 +19,7 @@ from rmtland.laws import Discrete, Mixture, affine
 
 DEPTH = 3
 some = settings(
-    max_examples=5,
-    deadline=None,
-    derandomize=True,
-    database=None,
+    examples(5),
     phases=[Phase.explicit, Phase.generate],  # shrinking takes minutes, and trees are readable
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 
 from rmtland.models import DysonHessian
 from rmtland.models.dyson.free_slopes import FreeSlopes, trace_quadrature
@@ -30,7 +31,7 @@ def free(model):
     return replace(model, coupling="free_slopes")
 
 
-@settings(max_examples=12, deadline=None)
+@examples(12)
 @given(
     st.tuples(*[st.integers(1, 6)] * 3),
     st.integers(1, 14),

@@ -4,7 +4,8 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 
 from rmtland.models import DysonHessian, LinearHessian
 from rmtland.models.linear.wishart_product import wishart_path, wishart_product
@@ -22,7 +23,7 @@ def inside(law, size):
     )
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(ratio, st.floats(0.01, 100.0))
 def test_path_integrates_polynomials_over_the_singular_values(aspect, variance):
     w, weights = wishart_path(aspect, variance, 1 / 30)
@@ -32,7 +33,7 @@ def test_path_integrates_polynomials_over_the_singular_values(aspect, variance):
     assert weights @ w**2 == pytest.approx(variance**2 * (1 + aspect), rel=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(ratio, ratio, ratio, st.floats(0.1, 10.0), st.floats(0.1, 10.0))
 def test_density_distribution_and_moments_agree(hidden, outputs, samples, tilt, scale):
     law = LinearHessian(

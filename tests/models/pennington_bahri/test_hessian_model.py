@@ -7,7 +7,8 @@ import math
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from law_table import decades, energies, exact_cdf, exact_density, models, phis, sigmas
 from scipy.optimize import brentq
 from scipy.stats import chi2, kstest
@@ -26,10 +27,6 @@ from rmtland.laws import SpectralModel
 
 KINDS = [WishartPlusWigner, WishartPlusReluBlock]
 both = pytest.mark.parametrize("kind", KINDS)
-
-
-def examples(n):
-    return settings(max_examples=n, deadline=None, derandomize=True, database=None)
 
 
 def dense_matrix(kind, n, phi, epsilon, sigma, rng):

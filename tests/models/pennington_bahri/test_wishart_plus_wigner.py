@@ -3,12 +3,13 @@
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from law_table import decades, phis, sigmas
 
 from rmtland import Semicircle, WishartPlusWigner
 
-quick = settings(max_examples=40, deadline=None, derandomize=True, database=None)
+quick = examples(40)
 
 
 @given(phis, decades(1e-6, 1e3), sigmas)

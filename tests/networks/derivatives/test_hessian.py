@@ -4,7 +4,8 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 from network_cases import (
     ACTIVATION_NAMES,
     CASES,
@@ -197,7 +198,7 @@ networks = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(case=networks)
 def test_any_network_along_a_random_direction(case):
     split = case.point.hessian()
@@ -218,7 +219,7 @@ def test_any_network_along_a_random_direction(case):
     np.testing.assert_array_equal(split.total, split.total.T)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(case=networks.filter(lambda case: case.activation not in ("relu", "leaky_relu")))
 def test_any_smooth_network_against_finite_differences(case):
     """Central differences with one Richardson step: error of order h^4, and rounding eps/h."""
