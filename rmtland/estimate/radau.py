@@ -40,7 +40,7 @@ from scipy.linalg import eigh_tridiagonal
 from rmtland.estimate.lanczos import Tridiagonal
 from rmtland.typing import Real
 
-__all__ = ["Brackets", "Split", "gauss", "mean_split", "radau"]
+__all__ = ["Brackets", "Split", "canonical_quadrature", "gauss", "mean_split", "radau"]
 
 _AT = 1e-10
 """Relative distance at which a node of an exhausted quadrature is at x."""
@@ -95,8 +95,21 @@ def _size(tridiagonal: Tridiagonal) -> float:
     return float(max(np.abs(tridiagonal.alpha).max(), tridiagonal.beta.max(), 1e-300))
 
 
-def _canonical(tridiagonal: Tridiagonal, x: float) -> tuple[Real, Real]:
-    """Nodes and weights of the representation with a node at x."""
+def canonical_quadrature(tridiagonal: Tridiagonal, x: float) -> tuple[Real, Real]:
+    """Return nodes and weights of the representation with a node at x (Gauss-Radau).
+
+    Parameters
+    ----------
+    tridiagonal : Tridiagonal
+        k steps of a Krylov space that goes on.
+    x : float
+        The prescribed node.
+
+    Returns
+    -------
+    nodes, weights : ndarray, shape (k + 1,)
+        Nodes in ascending order, weights of sum 1.
+    """
     alpha, beta = tridiagonal
     tiny = 1e-300 * _size(tridiagonal)
     pivot = alpha[0] - x
@@ -126,7 +139,7 @@ def radau(tridiagonal: Tridiagonal, x: float) -> Split:
         nodes, weights = gauss(tridiagonal)
         at = np.abs(nodes - x) <= _AT * _size(tridiagonal)
     else:
-        nodes, weights = _canonical(tridiagonal, x)
+        nodes, weights = canonical_quadrature(tridiagonal, x)
         at = np.zeros(len(nodes), dtype=bool)
         at[np.argmin(np.abs(nodes - x))] = True
     left, right = np.flatnonzero((nodes < x) & ~at), np.flatnonzero((nodes > x) & ~at)
@@ -176,7 +189,9 @@ class Brackets:
             first = min(max(middle, 0), len(nodes) - 2)
             low, high = nodes[first], nodes[first + 1]
             for part in range(1, families):
-                found.append(_canonical(tridiagonal, low + (high - low) * part / families))
+                found.append(
+                    canonical_quadrature(tridiagonal, low + (high - low) * part / families)
+                )
         places = np.concatenate([x for x, _ in found])
         upper = np.concatenate([np.cumsum(w) for _, w in found])
         lower = np.concatenate([np.cumsum(w) - w for _, w in found])
