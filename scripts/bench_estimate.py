@@ -28,6 +28,7 @@ from rmtland.estimate.density import quadrature_spectrum
 from rmtland.estimate.index import estimated_mass
 from rmtland.networks import MLP, train
 
+REPETITIONS: int | None = None
 JOBS = ("coverage", "peers", "trace", "time", "memory", "resume")
 
 # widths, activation, loss, energy to train to, samples per input, part
@@ -78,7 +79,7 @@ class Diagonal:
 
 
 def coverage(full: bool) -> None:
-    repetitions = 200 if full else 20
+    repetitions = REPETITIONS or (200 if full else 20)
     names = list(HESSIANS) if full else list(HESSIANS)[::3]
     print(f"coverage of 95 % intervals, {repetitions} repetitions of 10 probes x 80 steps")
     print(
@@ -140,7 +141,10 @@ def main() -> None:
     )
     parser.add_argument("--jobs", nargs="+", choices=JOBS, default=list(JOBS))
     parser.add_argument("--full", action="store_true", help="the sizes of the documentation")
+    parser.add_argument("--repetitions", type=int, help="of the coverage")
     options = parser.parse_args()
+    global REPETITIONS
+    REPETITIONS = options.repetitions
     for job in options.jobs:
         start = time.perf_counter()
         RUN[job](options.full)

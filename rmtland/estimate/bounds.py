@@ -124,6 +124,7 @@ def distance_bounds(
     Returns
     -------
     DistanceBounds
+        Kolmogorov and Wasserstein bounds, and what they are made of.
 
     Raises
     ------

@@ -220,6 +220,8 @@ def quadrature_spectrum(
     """
     tridiagonals = found.tridiagonals
     steps = max(len(one.alpha) for one in tridiagonals)
+    if steps < found.size and any(t.is_exhausted and len(t.alpha) == steps for t in tridiagonals):
+        steps += 1  # a column of zeros says that the Krylov space has ended
     nodes, weights = np.empty((len(tridiagonals), steps)), np.zeros((len(tridiagonals), steps))
     alpha, beta = np.zeros_like(nodes), np.zeros((len(tridiagonals), steps - 1))
     for run, one in enumerate(tridiagonals):

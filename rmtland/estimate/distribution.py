@@ -87,6 +87,7 @@ def distribution_band(
     Returns
     -------
     DistributionBand
+        Values, intervals and the band at the points.
 
     Raises
     ------

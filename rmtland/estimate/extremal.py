@@ -99,6 +99,7 @@ def extremal_eigenpairs(
     Returns
     -------
     Eigenpairs
+        In ascending order.
 
     Raises
     ------

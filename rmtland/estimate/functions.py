@@ -156,6 +156,7 @@ def effective_dimension(
     Returns
     -------
     FunctionTrace
+        Value, bracket and interval.
 
     Raises
     ------

@@ -166,6 +166,7 @@ def negative_fraction(
     Returns
     -------
     MassEstimate
+        Value, intervals, and what was spent.
 
     Raises
     ------
@@ -230,6 +231,7 @@ def mass_below(
     Returns
     -------
     MassEstimate
+        Value, intervals, and what was spent.
 
     Raises
     ------

@@ -21,7 +21,6 @@ import os
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -58,20 +57,7 @@ BASES = ("float64", "float32", "disk")
 class KrylovOptions(TypedDict, total=False):
     """How Krylov spaces are computed; the keyword arguments of `krylov_quadratures`.
 
-    Parameters
-    ----------
-    together : int
-        Probes that are advanced together.
-    reorthogonalize : {"partial", "full", "none"}
-        How orthogonality is kept.
-    basis : {"float64", "float32", "disk"}
-        Where the vectors are kept.
-    checkpoint : path-like
-        Folder for the state.
-    executor : executor of rmtland.sweep
-        Who computes.
-    progress : bool
-        Whether to show a bar.
+    Their meaning is documented there.
     """
 
     together: int | None
@@ -178,6 +164,7 @@ def krylov_quadratures(
     Returns
     -------
     KrylovQuadratures
+        The Jacobi matrices, one a probe.
 
     Raises
     ------
@@ -416,31 +403,31 @@ class ProbeRuns:
         try:
             run.extend(steps, after_step=after_step)
         except KeyboardInterrupt:
-            partial_result = self.quadratures()
+            so_far = self.quadratures()
             where = "; `partial` of this error holds the estimate from them"
             if self._saved is not None:
                 where = f" and kept in {self._saved.folder}; the same call resumes there"
             raise Interrupted(
-                f"interrupted: {partial_result.products} products are done{where}",
-                partial_result if partial_result.tridiagonals else None,
+                f"interrupted: {so_far.products} products are done{where}",
+                so_far if so_far.tridiagonals else None,
             ) from None
 
     def _elsewhere(self, seeds: list[np.random.Generator], steps: int) -> list[Tridiagonal]:
         """Compute each probe as a task of a sweep."""
         from rmtland.sweep import Grid, run
 
-        task = partial(
-            _probe_task,
-            operator=self.operator,
-            seeds=[one.bit_generator.seed_seq for one in seeds],  # type: ignore[misc]
-            steps=steps,
-            reorthogonalize=self.reorthogonalize,
-            basis=self.basis,
+        task = _ProbeTask(
+            self.operator,
+            [one.bit_generator.seed_seq for one in seeds],  # type: ignore[misc]
+            steps,
+            self.reorthogonalize,
+            self.basis,
         )
         name = ",".join(f"{value:.6g}" for value in self.operator.signature())
         origin = str(seed_of(self._root))
         grid = Grid(
-            {"probe": list(range(len(seeds))), "operator": name, "origin": origin}, seeds=None
+            {"probe": list(range(len(seeds))), "settings": f"{name} {origin} {self.basis}"},
+            seeds=None,
         )
         store = None
         if self.checkpoint is not None:
@@ -469,23 +456,27 @@ def _probe(operator: SymmetricOperator, generator: np.random.Generator) -> NDArr
     return vector
 
 
-def _probe_task(
-    *,
-    probe: int,
-    operator: SymmetricOperator,
-    seeds: list[np.random.SeedSequence],
-    steps: int,
-    reorthogonalize: str,
-    basis: str,
-    **origin: str,
-) -> dict[str, NDArray[Any]]:
-    """Return the Jacobi matrix of one probe."""
-    generator = np.random.default_rng(seeds[probe])
-    start = _probe(operator, generator)
-    kept = operator.work_dtype
-    if basis == "float32":
-        kept = np.dtype(np.complex64 if operator.is_complex else np.float32)
-    run = Lanczos(operator, start[None], reorthogonalize=reorthogonalize, basis=MemoryBasis(kept))
-    run.extend(steps)
-    found = run.tridiagonals()[0]
-    return {"alpha": found.alpha, "beta": found.beta}
+@dataclass(frozen=True)
+class _ProbeTask:
+    """One probe as a task of a sweep: returns its Jacobi matrix."""
+
+    operator: SymmetricOperator
+    seeds: list[np.random.SeedSequence]
+    steps: int
+    reorthogonalize: str
+    basis: str
+
+    def __call__(self, probe: int, settings: str) -> dict[str, NDArray[Any]]:
+        start = _probe(self.operator, np.random.default_rng(self.seeds[probe]))
+        kept = self.operator.work_dtype
+        if self.basis == "float32":
+            kept = np.dtype(np.complex64 if self.operator.is_complex else np.float32)
+        run = Lanczos(
+            self.operator,
+            start[None],
+            reorthogonalize=self.reorthogonalize,
+            basis=MemoryBasis(kept),
+        )
+        run.extend(self.steps)
+        found = run.tridiagonals()[0]
+        return {"alpha": found.alpha, "beta": found.beta}

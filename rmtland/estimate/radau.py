@@ -189,9 +189,8 @@ class Brackets:
             first = min(max(middle, 0), len(nodes) - 2)
             low, high = nodes[first], nodes[first + 1]
             for part in range(1, families):
-                found.append(
-                    canonical_quadrature(tridiagonal, low + (high - low) * part / families)
-                )
+                node = low + (high - low) * part / families
+                found.append(canonical_quadrature(tridiagonal, float(node)))
         places = np.concatenate([x for x, _ in found])
         upper = np.concatenate([np.cumsum(w) for _, w in found])
         lower = np.concatenate([np.cumsum(w) - w for _, w in found])

@@ -1,7 +1,7 @@
 r"""Densities of estimated spectra: smoothed by a stated width, or with a terminator at the edge.
 
-- ``"gaussian"``: :math:`\rho_\sigma(x) = \sum_i w_i\, e^{-(x - t_i)^2/2\sigma^2}/\sqrt{2\pi}\sigma`,
-  which is the true density smoothed by the same :math:`\sigma`, up to what the quadrature leaves.
+- ``"gaussian"``: :math:`\sum_i w_i\, e^{-(x - t_i)^2/2\sigma^2}/\sqrt{2\pi}\sigma`, which is
+  the true density smoothed by the same :math:`\sigma`, up to what the quadrature leaves.
 - ``"terminator"``: the continued fraction of the resolvent,
 
   .. math::
@@ -27,12 +27,12 @@ Examples
 >>> spectrum = spectral_density(lambda v: values * v, size=8000, steps=30, rng=0)
 >>> found = smooth_density(spectrum, [-1.0, 0.0, 1.0], width=0.2)
 >>> np.round(found.pdf, 2), found.width
-(array([0.19, 0.16, 0.19]), 0.2)
+(array([0.19, 0.16, 0.18]), 0.2)
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -84,8 +84,9 @@ def resolution_width(spectrum: Spectrum) -> float:
     """
     nodes, weights = spectrum.measure
     sums = np.cumsum(weights)
-    low, high = (nodes[min(np.searchsorted(sums, q), nodes.size - 1)] for q in (0.01, 0.99))
-    steps = int(spectrum.provenance.get("steps", spectrum.nodes.shape[1]))
+    low, high = (nodes[min(int(np.searchsorted(sums, q)), nodes.size - 1)] for q in (0.01, 0.99))
+    known: Any = spectrum.provenance.get("steps")
+    steps = int(known or spectrum.nodes.shape[1])
     return float((high - low) / steps) or float(np.abs(nodes).max() or 1.0) / steps
 
 
@@ -116,6 +117,7 @@ def smooth_density(
     Returns
     -------
     SmoothDensity
+        The density at the points, with standard errors.
 
     Raises
     ------

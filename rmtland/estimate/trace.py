@@ -7,7 +7,8 @@ Three estimators of the trace, at m products in all:
 - ``"hutch++"``: a basis Q of m/3 random images takes the large eigenvalues apart, Hutchinson's
   estimator the rest [2]_;
 - ``"xtrace"``: the same, but every one of m/2 random vectors serves in turn as the one that is left
-  out of the basis [3]_. Their scatter, times :math:`\sqrt 2` for their correlation, is the standard error.
+  out of the basis [3]_. Their scatter, times :math:`\sqrt 2` for their correlation, is the
+  standard error.
 
 The gain of the latter two is that of a low-rank approximation: with a flat bulk they lose by the
 products that they spend on it (Hutchinson .64 % against .92 % and .83 % at 90 products), with a few
@@ -55,8 +56,8 @@ from rmtland.typing import Real, Rng
 __all__ = ["DiagonalEstimate", "ScalarEstimate", "diagonal", "frobenius_norm", "trace"]
 
 _CORRELATED = 2.0**0.5
-"""Leave-one-out estimates share their bases: their mean scatters up to 1.35 times as much as that of
-independent ones (`scripts/bench_estimate.py --jobs trace`)."""
+"""Leave-one-out estimates share their bases: their mean scatters up to 1.35 times as much as that
+of independent ones (`scripts/bench_estimate.py --jobs trace`)."""
 
 _METHODS = ("auto", "hutchinson", "hutch++", "xtrace")
 
@@ -131,6 +132,7 @@ def trace(
     Returns
     -------
     ScalarEstimate
+        The trace and its standard error.
 
     Raises
     ------
@@ -185,6 +187,7 @@ def frobenius_norm(
     Returns
     -------
     ScalarEstimate
+        The norm and its standard error.
 
     Raises
     ------
@@ -240,6 +243,7 @@ def diagonal(
     Returns
     -------
     DiagonalEstimate
+        The entries and their standard errors.
 
     Raises
     ------
@@ -303,7 +307,7 @@ def _mean(samples: Real, products: int, method: str) -> ScalarEstimate:
 
 
 def _sphere(operator: SymmetricOperator, generator: np.random.Generator, k: int) -> NDArray[Any]:
-    """Vectors uniform on the sphere of radius sqrt(p), in columns: a little better than Gaussian."""
+    """Vectors uniform on the sphere of radius sqrt(p), in columns: better than Gaussian ones."""
     vectors: NDArray[Any] = generator.standard_normal((operator.size, k))
     if operator.is_complex:
         vectors = vectors + 1j * generator.standard_normal((operator.size, k))

@@ -1,0 +1,195 @@
+"""Traces, diagonals, functions and extremal eigenpairs, against dense matrices."""
+
+import numpy as np
+import pytest
+from scipy.sparse import diags_array
+
+from rmtland.estimate import (
+    diagonal,
+    effective_dimension,
+    extremal_eigenpairs,
+    frobenius_norm,
+    log_determinant,
+    symmetric_operator,
+    trace,
+)
+from rmtland.solution import ConvergenceError
+
+SPECTRA = {
+    "bulk": np.linspace(-1, 2, 160),
+    "outliers": np.append(np.linspace(-0.1, 0.2, 150), np.geomspace(5, 100, 10)),
+    "decay": np.arange(1.0, 161.0) ** -2,
+}
+
+
+def rotated(values, seed=0):
+    q = np.linalg.qr(np.random.default_rng(seed).standard_normal((len(values), len(values))))[0]
+    matrix = (q * values) @ q.T
+    return (matrix + matrix.T) / 2
+
+
+@pytest.mark.parametrize("name", SPECTRA)
+@pytest.mark.parametrize("method", ["hutchinson", "hutch++", "xtrace", "auto"])
+def test_traces_are_unbiased_and_know_their_error(name, method):
+    values = SPECTRA[name]
+    operator = symmetric_operator(rotated(values), check=False)
+    found = [trace(operator, products=40, method=method, rng=seed) for seed in range(50)]
+    off = np.array([one.value - values.sum() for one in found])
+    errors = np.array([one.standard_error for one in found])
+    rms, stated = np.sqrt(np.mean(off**2)), np.sqrt(np.mean(errors**2))
+    assert np.abs(off.mean()) < 4 * rms / np.sqrt(50)
+    assert rms < 1.3 * stated  # 50 repetitions know a standard deviation within 10 %
+    assert stated < 2.0 * rms
+    assert max(one.products for one in found) <= 40
+    chosen = {"bulk": "hutchinson"}.get(name, "xtrace") if method == "auto" else method
+    assert {one.method for one in found} == {chosen}
+
+
+def test_low_rank_methods_win_where_the_rank_is_low():
+    operator = symmetric_operator(rotated(SPECTRA["outliers"]), check=False)
+    plain, auto = (
+        np.mean([trace(operator, products=60, method=m, rng=s).standard_error for s in range(5)])
+        for m in ("hutchinson", "auto")
+    )
+    assert auto < plain / 20
+
+
+@pytest.mark.parametrize("matrix", [np.zeros((40, 40)), np.diag([3.0, 2.0] + 38 * [0.0])])
+@pytest.mark.parametrize("method", ["auto", "xtrace", "hutch++"])
+def test_rank_deficiency(matrix, method):
+    found = trace(symmetric_operator(matrix), products=20, method=method, rng=0)
+    assert found.value == pytest.approx(np.trace(matrix), abs=1e-9)
+    assert found.standard_error == pytest.approx(0, abs=1e-9)
+
+
+def test_enough_products_are_exact():
+    matrix = rotated(np.linspace(-1, 3, 12))
+    assert trace(matrix, products=12).value == pytest.approx(np.trace(matrix))
+    assert trace(matrix, products=12).method == "exact"
+    assert frobenius_norm(matrix, products=12).value == pytest.approx(np.linalg.norm(matrix))
+    np.testing.assert_allclose(diagonal(matrix, products=12).value, np.diag(matrix), atol=1e-14)
+    assert trace([[2.0]], products=2).standard_error == 0.0
+
+
+def test_complex_traces():
+    generator = np.random.default_rng(3)
+    matrix = generator.standard_normal((60, 60)) + 1j * generator.standard_normal((60, 60))
+    matrix = matrix @ matrix.conj().T
+    for method in ("hutchinson", "hutch++", "xtrace"):
+        found = trace(matrix, products=30, method=method, rng=0)
+        assert abs(found.value - np.trace(matrix).real) < 5 * found.standard_error
+    found = diagonal(matrix, products=30, method="hutch++", rng=0)
+    z = (found.value - np.diag(matrix).real) / found.standard_error
+    assert np.abs(z).max() < 6
+
+
+@pytest.mark.parametrize("name", SPECTRA)
+def test_frobenius_norms_and_diagonals(name):
+    matrix = rotated(SPECTRA[name])
+    operator = symmetric_operator(matrix, check=False)
+    norms = [frobenius_norm(operator, products=30, rng=seed) for seed in range(30)]
+    off = np.array([one.value for one in norms]) - np.linalg.norm(matrix)
+    stated = np.sqrt(np.mean([one.standard_error**2 for one in norms]))
+    assert np.sqrt(np.mean(off**2)) < 1.4 * stated
+    for method in ("hutchinson", "hutch++"):
+        found = diagonal(operator, products=90, method=method, rng=1)
+        z = (found.value - np.diag(matrix)) / found.standard_error
+        assert 0.6 < np.sqrt(np.mean(z**2)) < 1.4
+        assert found.products == 90
+    auto = diagonal(operator, products=90, rng=1)
+    assert auto.method == ("hutchinson" if name == "bulk" else "hutch++")
+
+
+@pytest.mark.parametrize("bad", [{"products": 1}, {"method": "magic"}])
+def test_bad_arguments_of_traces(bad):
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        trace(np.eye(5), **bad)
+
+
+# Functions --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [5, 12, 30])
+def test_functions_are_bracketed(steps):
+    values = np.append(np.zeros(50), np.geomspace(1e-4, 10, 450))
+    operator = symmetric_operator(lambda v: (values * v.T).T, size=500, check=False)
+    for seed in range(5):
+        found = effective_dimension(operator, 0.05, steps=steps, rng=seed)
+        exact = (values / (values + 0.05)).sum()
+        assert found.interval[0] <= exact <= found.interval[1]
+        assert found.bracket[0] <= found.value <= found.bracket[1]
+        found = log_determinant(operator, damping=0.05, steps=steps, rng=seed)
+        exact = np.log(values + 0.05).sum()
+        assert found.interval[0] <= exact <= found.interval[1]
+
+
+def test_brackets_close_and_hold_for_each_probe():
+    values = np.linspace(0.5, 4, 40)
+    operator = symmetric_operator(lambda v: (values * v.T).T, size=40, check=False)
+    full = log_determinant(operator, steps=40, probes=4, rng=0)
+    assert full.bracket[1] - full.bracket[0] < 1e-9
+    before = np.inf
+    for steps in (2, 4, 8):
+        some = log_determinant(operator, steps=steps, probes=4, rng=0, lower=0.5)
+        assert some.bracket[0] - 1e-9 <= full.value <= some.bracket[1] + 1e-9
+        assert some.bracket[1] - some.bracket[0] < before
+        before = some.bracket[1] - some.bracket[0]
+    assert before < 0.05
+    open_end = log_determinant(operator, steps=4, probes=4, rng=0)
+    assert open_end.bracket[0] == -np.inf
+    assert np.isfinite(open_end.value)
+
+
+def test_indefinite_matrices_are_refused():
+    with pytest.raises(ValueError, match="eigenvalue"):
+        log_determinant(np.diag(np.linspace(-1, 1, 30)), damping=0.1, rng=0)
+    with pytest.raises(ValueError, match="damping"):
+        effective_dimension(np.eye(3), 0.0)
+    assert effective_dimension(np.zeros((5, 5)), 1.0, rng=0).interval == (0.0, 0.0)
+    assert effective_dimension(np.eye(5), 1.0, rng=0).value == pytest.approx(2.5)
+
+
+# Extremal eigenpairs ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [30, 700])
+@pytest.mark.parametrize("which", ["both", "largest", "smallest", "magnitude"])
+def test_extremal_eigenpairs(which, size):
+    values = np.sort(np.append(np.linspace(-1, 1, size - 5), [3.0, 4.0, 5.0, -2.0, -8.0]))
+    operator = symmetric_operator(lambda v: (values * v.T).T, size=size)
+    pairs = extremal_eigenpairs(operator, 2, which=which, rng=0)
+    wanted = {
+        "both": [-8.0, -2.0, 4.0, 5.0],
+        "largest": [4.0, 5.0],
+        "smallest": [-8.0, -2.0],
+        "magnitude": [-8.0, 5.0],
+    }[which]
+    np.testing.assert_allclose(pairs.values, wanted, atol=1e-8)
+    exact = operator.matmat(pairs.vectors) - pairs.vectors * pairs.values
+    np.testing.assert_allclose(pairs.residuals, np.linalg.norm(exact, axis=0), atol=1e-12)
+    assert pairs.residuals.max() < 1e-7
+    gram = pairs.vectors.T @ pairs.vectors
+    np.testing.assert_allclose(gram, np.eye(len(wanted)), atol=1e-7)
+
+
+@pytest.mark.parametrize("size", [40, 900])
+def test_eigenvalues_next_to_a_point(size):
+    values = np.arange(size) - size / 2 + 0.25
+    pairs = extremal_eigenpairs(diags_array(values, format="csc"), 3, which="nearest", rng=0)
+    np.testing.assert_allclose(pairs.values, [-0.75, 0.25, 1.25], atol=1e-8)
+    singular = np.arange(float(size))
+    pairs = extremal_eigenpairs(diags_array(singular, format="csc"), 2, which="nearest", rng=0)
+    np.testing.assert_allclose(pairs.values, [0.0, 1.0], atol=1e-7)
+
+
+def test_more_pairs_than_there_are():
+    pairs = extremal_eigenpairs(np.diag([1.0, 2.0, 3.0]), 2, which="both")
+    np.testing.assert_allclose(pairs.values, [1.0, 2.0, 3.0])
+    for bad in ({"k": 4, "which": "largest"}, {"which": "middle"}):
+        with pytest.raises(ValueError, match=r"asked for|unknown which"):
+            extremal_eigenpairs(np.eye(3), **bad)
+    values = np.linspace(0, 1, 900)
+    with pytest.raises(ValueError, match="matrix itself"):
+        extremal_eigenpairs(lambda v: values * v, 2, which="nearest", size=900)
+    with pytest.raises(ConvergenceError, match="converged"):
+        extremal_eigenpairs(lambda v: values * v, 5, size=900, max_steps=1, tol=1e-14, rng=0)
