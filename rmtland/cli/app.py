@@ -13,6 +13,7 @@ import typer
 from rmtland.cli.audit import audit
 from rmtland.cli.curve import curve
 from rmtland.cli.interrupts import no_interrupt_lost
+from rmtland.cli.measure import measure
 from rmtland.cli.output import Stopped
 from rmtland.cli.overlay import overlay
 from rmtland.cli.reproduce import reproduce
@@ -33,6 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("overlay", short_help="Lay laws over the Hessian of a network that it trains.")(overlay)
+app.command("measure", short_help="Measure the spectrum of the Hessian of your own model.")(measure)
 app.command("audit", short_help="Name the assumption of theory that fails on a network.")(audit)
 app.command("spectrum", short_help="Print edges, atoms, index and moments of a law.")(curve)
 app.command("sample", short_help="Draw random matrices and compare them with their law.")(sample)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rmtland.cli.eigenvalues import FAMILIES, overlay_eigenvalues
 from rmtland.cli.options import MODELS, OUT, Format, Json, Out, Seed, model_class
 from rmtland.cli.output import Output
 
@@ -51,6 +52,18 @@ def overlay(
         bool, typer.Option(help="Add the matrix Dyson equation, which knows first layer and data.")
     ] = True,
     max_steps: Annotated[int, typer.Option(help="Training steps at most.")] = 5000,
+    eigenvalues: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Eigenvalues you have, in place of a network: .npy, .npz, .csv, or - for "
+            "standard input.",
+        ),
+    ] = None,
+    families: Annotated[
+        str,
+        typer.Option(help=f"With --eigenvalues, laws to fit, with commas: {', '.join(FAMILIES)}."),
+    ] = "marchenko-pastur,semicircle,wishart-wigner",
     out: Out = OUT,
     format: Format = "png",
     json_file: Json = None,
@@ -69,6 +82,10 @@ def overlay(
     from rmtland.files import check_target
     from rmtland.networks import MLP, train
 
+    if eigenvalues is not None:
+        output = Output(out, format=format, json=json_file)
+        overlay_eigenvalues(output, eigenvalues, families, seed)
+        return
     classes = [model_class(name) for name in (MODELS if model == "both" else [model])]
     count("seed", seed, least=0)
     count("max_steps", max_steps, least=0)

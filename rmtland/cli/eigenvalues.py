@@ -1,0 +1,135 @@
+"""Eigenvalues from a file or from standard input, and laws fitted to them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rmtland.cli.output import Output
+
+if TYPE_CHECKING:
+    from rmtland.comparison import Overlay
+    from rmtland.spectrum import Spectrum
+
+__all__ = ["FAMILIES", "families_of", "overlay_eigenvalues", "print_laws", "read_eigenvalues"]
+
+FAMILIES = {
+    "marchenko-pastur": "MarchenkoPastur",
+    "semicircle": "Semicircle",
+    "wishart-wigner": "WishartPlusWigner",
+    "wishart-relu": "WishartPlusReluBlock",
+}
+
+
+def families_of(names: str) -> dict[str, Any]:
+    """Return families by name from a list with commas, or say which there are."""
+    import rmtland
+    from rmtland.arguments import choice
+
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if not wanted:
+        raise ValueError(f"give at least one family to fit: {', '.join(FAMILIES)}")
+    return {
+        name: getattr(rmtland, FAMILIES[choice("family", name, (*FAMILIES,))]) for name in wanted
+    }
+
+
+def read_eigenvalues(source: str) -> Spectrum:
+    """Read a spectrum: .npy, .npz (of rmtland or with one array), text or CSV, "-" for stdin.
+
+    A complex array is taken where its imaginary parts are rounding. Numbers of text are divided by
+    commas, spaces or lines; a head line is left out.
+    """
+    import numpy as np
+
+    from rmtland.spectrum import Spectrum
+
+    path = Path(source)
+    if source != "-" and not path.exists():
+        raise ValueError(f"there is no file {source}")
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as data:
+            names = list(data.files)
+            if "nodes" in names:
+                return Spectrum.load(path)
+            name = "eigenvalues" if "eigenvalues" in names else names[0] if len(names) == 1 else ""
+            if not name:
+                raise ValueError(
+                    f"{source} holds several arrays ({', '.join(names)}); call one 'eigenvalues'"
+                )
+            values = data[name]
+    elif path.suffix == ".npy":
+        values = np.load(path, allow_pickle=False)
+    else:
+        text = sys.stdin.read() if source == "-" else path.read_text("utf-8")
+        values = np.array(_numbers(text, source))
+    if values.dtype.kind == "c":
+        if np.abs(values.imag).max(initial=0.0) > 1e-8 * np.abs(values).max(initial=0.0):
+            raise ValueError(
+                f"{source} holds complex eigenvalues; a Hermitian matrix has real ones"
+            )
+        values = values.real
+    return Spectrum(
+        values.ravel(), provenance={"source": "standard input" if source == "-" else path.name}
+    )
+
+
+def _numbers(text: str, source: str) -> list[float]:
+    """Return the numbers of a text; the first line may name its columns."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    numbers: list[float] = []
+    for number, line in enumerate(lines):
+        try:
+            numbers += [float(word) for word in line.replace(",", " ").replace(";", " ").split()]
+        except ValueError:
+            if number:
+                raise ValueError(f"{source}: {line.strip()[:40]!r} is no number") from None
+    if not numbers:
+        raise ValueError(f"{source} holds no numbers")
+    return numbers
+
+
+def overlay_eigenvalues(output: Output, source: str, families: str, seed: int) -> None:
+    """Fit families to eigenvalues that are there, print the distances, write a figure."""
+    from matplotlib.figure import Figure
+
+    from rmtland.comparison import fit, overlay
+
+    spectrum = read_eigenvalues(source)
+    fitted = {
+        f"{name}, fitted": fit(spectrum, family, rng=seed, resamples=0)
+        for name, family in families_of(families).items()
+    }
+    result = overlay(spectrum, fitted)
+    report = {"settings": {"eigenvalues": source, "families": families, "seed": seed},
+              **result.to_dict()}  # fmt: skip
+    output.line(f"{len(spectrum)} eigenvalues from {source}")
+    print_laws(output, result)
+    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    result.plot((left, right))
+    figure.suptitle(f"{len(spectrum)} eigenvalues", fontsize=10)
+    output.figure(figure, "overlay", dpi=115)
+    output.numbers(report)
+
+
+def print_laws(output: Output, result: Overlay) -> None:
+    """Print a table of laws with their parameters and distances."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
+    for column in ("law", "parameters", "KS", "W1", "index", "edges", "outliers"):
+        left = column in ("law", "parameters")
+        table.add_column(column, justify="left" if left else "right", no_wrap=True)
+    for name, *numbers in result.rows():
+        entry = result.parameters.get(name, {})
+        errors = entry.get("errors", {})
+        shown = "\n".join(
+            f"{key} {value:.4g}" + (f" +- {errors[key]:.2g}" if errors.get(key) else "")
+            for key, value in entry.items()
+            if isinstance(value, float)
+        )
+        table.add_row(name, shown, *numbers)
+    output.table(table)

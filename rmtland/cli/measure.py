@@ -1,0 +1,177 @@
+"""`rmtland measure`: the spectrum of the Hessian of anybody's model, from its products."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rmtland.cli.eigenvalues import FAMILIES, families_of, print_laws
+from rmtland.cli.options import OUT, Format, Json, Out, Seed
+from rmtland.cli.output import Output
+
+if TYPE_CHECKING:
+    from rmtland.comparison import Measurement
+
+__all__ = ["measure"]
+
+
+def measure(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODULE:FUNCTION",
+            help="Function without arguments that returns (model, loss, data) of PyTorch, (loss, "
+            "params, data) of JAX, or an operator; MODULE may be a file such as run.py.",
+        ),
+    ],
+    part: Annotated[
+        str,
+        typer.Option(help="total, gauss_newton, residual, fisher or empirical_fisher."),
+    ] = "total",
+    parameters: Annotated[
+        str | None,
+        typer.Option(help="Names, modules or patterns of parameters, with commas: 'layer1.*'."),
+    ] = None,
+    probes: Annotated[int, typer.Option(help="Gaussian probes.")] = 10,
+    steps: Annotated[int, typer.Option(help="Lanczos steps of each probe.")] = 80,
+    eigenvalues: Annotated[int, typer.Option(help="Extremal eigenvalues at each end.")] = 6,
+    double: Annotated[bool, typer.Option("--double", help="Compute in float64.")] = False,
+    families: Annotated[
+        str, typer.Option(help=f"Laws to fit, with commas: {', '.join(FAMILIES)}.")
+    ] = "marchenko-pastur,semicircle,wishart-wigner",
+    resamples: Annotated[
+        int, typer.Option(help="Bootstrap samples for the errors of fitted parameters.")
+    ] = 0,
+    seed: Seed = 0,
+    out: Out = OUT,
+    format: Format = "png",
+    json_file: Json = None,
+) -> None:
+    """Measure the spectrum of a model's Hessian: density, index, extremes, trace, fitted laws.
+
+    Nothing of the size of the matrix is formed. Writes a figure, measure.json and the spectrum
+    (measure-spectrum.npz).
+    """
+    from matplotlib.figure import Figure
+
+    from rmtland.comparison import measure as measured
+    from rmtland.files import check_target
+
+    output = Output(out, format=format, json=json_file)
+    for name in (f"measure.{format}", "measure.json", "measure-spectrum.npz"):
+        check_target(out / name)
+    wanted = families_of(families)
+    patterns = None if parameters is None else [p.strip() for p in parameters.split(",")]
+    operator = operator_of(function_of(target)(), part=part, parameters=patterns, double=double)
+    result = measured(
+        operator, probes=probes, steps=steps, eigenpairs=eigenvalues, families=wanted,
+        resamples=resamples, rng=seed,
+    )  # fmt: skip
+    report = {
+        "settings": {
+            "target": target, "part": part, "parameters": patterns, "probes": probes,
+            "steps": steps, "double": double, "seed": seed,
+        },
+        **result.to_dict(),
+    }  # fmt: skip
+    _print(output, target, part, result)
+    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    result.plot((left, right))
+    figure.suptitle(f"{target}, {part}, {result.size} parameters", fontsize=10)
+    output.figure(figure, "measure", dpi=115)
+    _write_json(output, report)
+    output.wrote(result.spectrum.save(out / "measure-spectrum.npz"))
+    output.numbers(report)
+
+
+def function_of(target: str) -> Any:
+    """Return the function that MODULE:FUNCTION names; the working directory comes first."""
+    module, _, name = target.partition(":")
+    if not module or not name:
+        raise ValueError(
+            f"expected MODULE:FUNCTION such as train:setup or train.py:setup; got {target!r}"
+        )
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        if module.endswith(".py"):
+            path = Path(module)
+            if not path.exists():
+                raise ValueError(f"there is no file {module}")
+            spec = importlib.util.spec_from_file_location(path.stem, path)
+            assert spec is not None
+            assert spec.loader is not None
+            loaded = importlib.util.module_from_spec(spec)
+            sys.modules[path.stem] = loaded
+            spec.loader.exec_module(loaded)
+        else:
+            loaded = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name == module.partition(".")[0]:
+            raise ValueError(f"there is no module {module!r} here or installed") from None
+        raise
+    finally:
+        sys.path.pop(0)
+    function = getattr(loaded, name, None)
+    if not callable(function):
+        here = [key for key, value in vars(loaded).items() if callable(value) and key[0] != "_"]
+        raise ValueError(f"{module} has no function {name!r}; there are {', '.join(here[:12])}")
+    return function
+
+
+def operator_of(made: Any, *, part: str, parameters: Any, double: bool) -> Any:
+    """Return the operator of what a user's function returned."""
+    if not isinstance(made, tuple):
+        if part != "total" or parameters is not None:
+            raise ValueError("--part and --parameters are for models; the function returned none")
+        return made
+    if len(made) != 3:
+        raise ValueError(
+            "the function must return (model, loss, data), (loss, params, data) or an operator; "
+            f"got a tuple of {len(made)}"
+        )
+    if hasattr(made[0], "named_parameters"):
+        from rmtland.adapters import from_torch
+        from rmtland.adapters.optional import optional
+
+        dtype = optional("torch", extra="torch").float64 if double else None
+        return from_torch(*made, part=part, parameters=parameters, dtype=dtype)
+    from rmtland.adapters import from_jax
+
+    dtype = "float64" if double else None
+    return from_jax(*made, part=part, parameters=parameters, dtype=dtype)
+
+
+def _write_json(output: Output, report: Any) -> None:
+    import json
+
+    with output.file("measure.json") as stream:
+        stream.write((json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
+
+
+def _print(output: Output, target: str, part: str, result: Measurement) -> None:
+    index, (trace, error) = result.index, result.trace
+    low, high = index.interval
+    lines = [
+        f"{target}, {part}: {result.size} parameters, {result.products} products",
+        f"negative eigenvalues: {100 * index.value:.2f} % ({100 * index.confidence:g} % interval "
+        f"{100 * low:.2f} to {100 * high:.2f} %, certain {100 * index.rigorous[0]:.2f} to "
+        f"{100 * index.rigorous[1]:.2f} %)",
+        f"trace: {trace:.6g}" + (f" +- {error:.2g}" if error else ""),
+    ]
+    if result.eigenpairs is not None:
+        values = ", ".join(f"{value:.5g}" for value in result.eigenpairs.values)
+        lines.append(
+            f"extremal eigenvalues: {values} (residuals at most "
+            f"{result.eigenpairs.residuals.max():.1e})"
+        )
+    if result.outliers.size:
+        values = ", ".join(f"{value:.5g}" for value in result.outliers)
+        lines.append(f"of these outside the nearest law: {values}")
+    output.line("\n".join(lines))
+    print_laws(output, result.overlay)

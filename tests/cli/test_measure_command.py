@@ -1,0 +1,169 @@
+"""`rmtland measure` and `rmtland overlay --eigenvalues`: anybody's model, anybody's eigenvalues."""
+
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from rmtland import MarchenkoPastur, Semicircle, Spectrum
+from rmtland.ensembles import GaussianEnsemble, WishartEnsemble
+
+OWN = """
+import numpy as np
+
+def operator():
+    return np.diag(np.linspace(0.0, 1.0, 40) ** 2)
+
+def model():
+    import torch
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3))
+    x = torch.randn(30, 6)
+    return net, torch.nn.CrossEntropyLoss(), (x, torch.arange(30) % 3)
+
+def jax_model():
+    import jax.numpy as jnp
+    def loss(params, batch):
+        return jnp.mean(jnp.sum((jnp.tanh(batch[0] @ params["w"]) - batch[1]) ** 2, axis=1))
+    draw = np.random.default_rng(0).standard_normal
+    return loss, {"w": draw((5, 4))}, (draw((20, 5)), draw((20, 4)))
+
+def pair():
+    return 1, 2
+
+number = 3
+"""
+FAST = ("--families", "marchenko-pastur,semicircle", "--out", "o")
+
+
+@pytest.fixture(autouse=True)
+def own(rmtland, monkeypatch):
+    """A module of the user's in the folder of the command."""
+    with open("own.py", "w") as stream:
+        stream.write(OWN)
+    monkeypatch.delitem(sys.modules, "own", raising=False)
+
+
+def test_an_operator(rmtland):
+    result = rmtland("measure", "own:operator", *FAST, "--json", "numbers.json")
+    assert (result.code, result.err) == (0, "")
+    assert "own:operator, total: 40 parameters" in result.out
+    assert "negative eigenvalues: 0.00 %" in result.out
+    assert "marchenko-pastur, fitted" in result.out
+    files = ["numbers.json", "o/measure-spectrum.npz", "o/measure.json", "o/measure.png", "own.py"]
+    assert [name for name in result.written if "pycache" not in name] == files
+    report = json.loads((result.folder / "numbers.json").read_text())
+    assert report == json.loads((result.folder / "o/measure.json").read_text())
+    assert report["trace"]["value"] == pytest.approx(np.sum(np.linspace(0, 1, 40) ** 2))
+    assert len(report["eigenvalues"]["values"]) == 12
+    assert len(Spectrum.load(result.folder / "o/measure-spectrum.npz")) == 40
+
+
+def test_json_alone_on_standard_output(rmtland):
+    result = rmtland("measure", "own.py:operator", *FAST, "--json", "-", "--format", "svg")
+    assert json.loads(result.out)["size"] == 40
+    assert "wrote o/measure.svg" in result.err
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+def test_a_torch_model(rmtland):
+    torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'rmtland[torch]'")
+    options = ("--parameters", "0.weight, 2", "--part", "gauss_newton", "--double", "--json", "-")
+    result = rmtland("measure", "own:model", *FAST, *options)
+    assert result.code == 0
+    report = json.loads(result.out)
+    assert (report["size"], report["index"]["value"]) == (6 * 8 + 9 * 3, 0.0)
+    assert report["settings"]["parameters"] == ["0.weight", "2"]
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_a_jax_model(rmtland):
+    pytest.importorskip("jax", reason="needs JAX: pip install 'rmtland[jax]'")
+    result = rmtland("measure", "own:jax_model", *FAST, "--double", "--json", "-")
+    assert json.loads(result.out)["size"] == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("own",), "expected MODULE:FUNCTION"),
+        (("nowhere:f",), "no module 'nowhere'"),
+        (("nowhere.py:f",), "no file nowhere.py"),
+        (("own:nothing",), "own has no function 'nothing'; there are operator, model"),
+        (("own:number",), "has no function 'number'"),
+        (("own:pair",), "got a tuple of 2"),
+        (("own:operator", "--part", "residual"), "are for models"),
+        (("own:operator", "--families", "gumbel"), "unknown family 'gumbel'"),
+        (("own:operator", "--format", "bmp"), "unknown format"),
+        (("own:operator", "--probes", "0"), "probes must be an integer of at least 1"),
+    ],
+)
+def test_bad_input_is_one_line(rmtland, arguments, message):
+    result = rmtland("measure", *arguments)
+    assert result.code == 2
+    assert message in result.err
+    assert result.err.count("\n") == 1
+    assert [name for name in result.written if "pycache" not in name] == ["own.py"]
+
+
+VALUES = WishartEnsemble(0.4).sample(150, rng=0).nodes.ravel()
+
+
+def saved(kind):
+    name = f"values.{kind}"
+    if kind == "npy":
+        np.save(name, VALUES)
+    elif kind == "npz":
+        np.savez(name, eigenvalues=VALUES, other=np.ones(2))
+    elif kind == "csv":
+        np.savetxt(name, VALUES, header="eigenvalue", comments="")
+    else:
+        name = "spectrum.npz"
+        Spectrum(VALUES).save(name)
+    return name
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "csv", "spectrum"])
+def test_eigenvalues_of_a_file(rmtland, kind):
+    result = rmtland("overlay", "--eigenvalues", saved(kind), *FAST, "--json", "-")
+    assert (result.code, result.err) == (0, "wrote o/overlay.png\n")
+    laws = json.loads(result.out)["laws"]
+    fitted = laws["marchenko-pastur, fitted"]
+    assert fitted["aspect_ratio"] == pytest.approx(0.4, abs=0.03)
+    assert fitted["kolmogorov"] < 0.02 < laws["semicircle, fitted"]["kolmogorov"]
+
+
+def test_eigenvalues_of_standard_input(rmtland, monkeypatch):
+    values = GaussianEnsemble().sample(100, rng=0).nodes.ravel()
+    monkeypatch.setattr(sys, "stdin", io.StringIO(" ".join(map(repr, values.tolist()))))
+    result = rmtland("overlay", "--eigenvalues", "-", "--families", "semicircle", "--out", "o")
+    assert result.code == 0
+    assert "100 eigenvalues from -" in result.out
+    assert "scale" in result.out or "variance" in result.out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "holds no numbers"), ("a\nb\n", "'b' is no number"), ("1\nnan\n", "NaN")],
+)
+def test_bad_eigenvalues(rmtland, text, message):
+    with open("bad.csv", "w") as stream:
+        stream.write(text)
+    result = rmtland("overlay", "--eigenvalues", "bad.csv", *FAST)
+    assert result.code == 2
+    assert message in result.err
+    assert result.err.count("\n") == 1
+    np.savez("two.npz", a=np.ones(3), b=np.ones(3))
+    assert "several arrays (a, b)" in rmtland("overlay", "--eigenvalues", "two.npz", *FAST).err
+    np.save("complex.npy", np.array([1j, 2.0]))
+    assert "complex" in rmtland("overlay", "--eigenvalues", "complex.npy", *FAST).err
+    assert "no file none.csv" in rmtland("overlay", "--eigenvalues", "none.csv", *FAST).err
+
+
+def test_families_are_those_of_the_package():
+    from rmtland.cli.eigenvalues import families_of
+
+    found = families_of("marchenko-pastur, semicircle")
+    assert found == {"marchenko-pastur": MarchenkoPastur, "semicircle": Semicircle}
