@@ -418,7 +418,7 @@ def from_torch(
         Samples; a batch is a pair (x, y), or a mapping of keyword arguments whose "labels" are the
         targets. A loader may shuffle: every pass gets the same order.
     part : {"total", "gauss_newton", "residual", "fisher", "empirical_fisher"}, optional
-        Which matrix.
+        Which matrix; products of the total as in [1]_, of Gauss-Newton as in [2]_.
     parameters : str or sequence of str, optional
         Names of parameters or modules, or patterns such as "layer1.*": the principal submatrix.
         Frozen parameters are left out, tied ones count once.
@@ -462,8 +462,10 @@ def from_torch(
 
     References
     ----------
-    Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6 (1994) 147-160.
-    Schraudolph, Neural Computation 14 (2002) 1723-1738, for the Gauss-Newton product.
+    .. [1] B. A. Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6 (1994)
+           147-160.
+    .. [2] N. N. Schraudolph, Fast curvature matrix-vector products for second-order gradient
+           descent, Neural Computation 14 (2002) 1723-1738.
     """
     torch = optional("torch", extra="torch")
     choice("part", part, PARTS)

@@ -8,11 +8,17 @@ values above is (Hill estimator)
     \hat\alpha = 1 + \frac{n}{\sum_i \log (x_i / x_{\min})}, \qquad
     \operatorname{se} = \frac{\hat\alpha - 1}{\sqrt n},
 
-and x_min is where the Kolmogorov distance of the tail to its power law is least (Clauset, Shalizi
-& Newman, SIAM Review 51 (2009) 661). The choice of x_min moves the estimate too: the error stated
+and x_min is where the Kolmogorov distance of the tail to its power law is least [1]_. The choice of x_min moves the estimate too: the error stated
 is that of a bootstrap in which it is chosen anew, or the formula's where that is larger. Synonyms:
 heavy tail, ESD power law, alpha of WeightWatcher.
 
+References
+----------
+.. [1] A. Clauset, C. R. Shalizi and M. E. J. Newman, Power-law distributions in empirical data,
+       SIAM Review 51 (2009) 661-703.
+
+Examples
+--------
 >>> import numpy as np
 >>> values = np.random.default_rng(0).pareto(2.0, size=2000) + 1.0
 >>> tail = power_tail(values, rng=0)

@@ -7,7 +7,7 @@ are found with the variance that the median eigenvalue tells, which spikes hardl
 stated is the mean of the eigenvalues that are no spikes.
 
 An eigenvalue is a spike where it is above the edge by more than chance at a stated level: by the
-Tracy-Widom law of order 1 with the centring and scale of Johnstone for finite sizes,
+Tracy-Widom law of order 1 with the centring and scale of finite sizes [1]_ [2]_,
 
 .. math::
 
@@ -16,12 +16,18 @@ Tracy-Widom law of order 1 with the centring and scale of Johnstone for finite s
 
 tested from the last candidate up, with M smaller by one for each spike above it. The singular value
 x of the signal behind a spike y (of noise of unit variance, over sqrt(N)) inverts
-y^2 = (1 + x^2)(x^2 + q)/x^2 (BBP; Gavish & Donoho, IEEE Trans. Inf. Theory 60 (2014) 5040).
+y^2 = (1 + x^2)(x^2 + q)/x^2 (BBP) [3]_. Heavy tails of trained weights: [4]_.
 
 References
 ----------
-.. [1] I. M. Johnstone, Annals of Statistics 29 (2001) 295-327; Z. Ma, Bernoulli 18 (2012) 322-359.
-.. [2] C. H. Martin and M. W. Mahoney, JMLR 22 (2021), for power laws in trained weights.
+.. [1] I. M. Johnstone, On the distribution of the largest eigenvalue in principal components
+       analysis, Annals of Statistics 29 (2001) 295-327.
+.. [2] Z. Ma, Accuracy of the Tracy-Widom limits for the extreme eigenvalues in white Wishart
+       matrices, Bernoulli 18 (2012) 322-359.
+.. [3] M. Gavish and D. L. Donoho, The optimal hard threshold for singular values is 4/sqrt(3),
+       IEEE Transactions on Information Theory 60 (2014) 5040-5053.
+.. [4] C. H. Martin and M. W. Mahoney, Implicit self-regularization in deep neural networks,
+       Journal of Machine Learning Research 22 (2021) 1-73.
 
 Examples
 --------
