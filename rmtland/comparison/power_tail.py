@@ -8,9 +8,9 @@ values above is (Hill estimator)
     \hat\alpha = 1 + \frac{n}{\sum_i \log (x_i / x_{\min})}, \qquad
     \operatorname{se} = \frac{\hat\alpha - 1}{\sqrt n},
 
-and x_min is where the Kolmogorov distance of the tail to its power law is least [1]_. The choice of x_min moves the estimate too: the error stated
-is that of a bootstrap in which it is chosen anew, or the formula's where that is larger. Synonyms:
-heavy tail, ESD power law, alpha of WeightWatcher.
+and x_min is where the Kolmogorov distance of the tail to its power law is least [1]_. The choice of
+x_min moves the estimate too: the error stated is that of a bootstrap in which it is chosen anew, or
+the formula's where that is larger. Synonyms: heavy tail, ESD power law, alpha of WeightWatcher.
 
 References
 ----------
