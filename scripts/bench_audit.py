@@ -31,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 23])
     parser.add_argument("--activations", nargs="+", default=["relu", "tanh"])
-    parser.add_argument("--draws", type=int, default=20, help="Hessians drawn anew")
+    parser.add_argument("--draws", type=int, default=8, help="Hessians drawn anew")
     parser.add_argument("--points", type=int, default=40, help="of the tables of Dyson laws")
     arguments = parser.parse_args()
     print(f"{os.cpu_count()} cores; load of the last minute before each run")

@@ -7,7 +7,7 @@ import hashlib
 import io
 import math
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,6 +40,9 @@ def reproduce(
     workers: Annotated[
         int | None, typer.Option(help="Processes; one for each core by default, with --quick one.")
     ] = None,
+    redraw: Annotated[
+        bool, typer.Option("--redraw", help="Draw NAME.csv and NAME.json of the folder again.")
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the results of single tasks.")] = False,
     format: Format = "png",
     json_file: Json = None,
@@ -75,6 +78,10 @@ def reproduce(
         for name in dict.fromkeys(chosen)
     ]
     output = Output(out, format=format, json=json_file)
+    if redraw:
+        for figure in made:
+            redraw_figure(figure, output)
+        return
     reports = []
     for figure in made:
         content = reproduce_figure(
@@ -132,6 +139,61 @@ def reproduce_figure(
     if not keep:
         shutil.rmtree(partial, ignore_errors=True)  # a run beside this one may have done it
     return content
+
+
+def redraw_figure(figure: PublishedFigure, output: Output) -> None:
+    """Draw a figure again from NAME.csv and NAME.json of the folder; nothing is computed.
+
+    Parameters
+    ----------
+    figure : PublishedFigure
+        Which figure; its parameters are those of the file.
+    output : Output
+        The folder.
+
+    Raises
+    ------
+    ValueError
+        If the folder has no such files.
+    """
+    import json
+
+    from matplotlib.figure import Figure
+
+    from rmtland.reproduction.figure import Content
+    from rmtland.reproduction.quantity import Quantity
+
+    paths = [output.out / f"{figure.name}{suffix}" for suffix in (".csv", ".json")]
+    for path in paths:
+        if not path.is_file():
+            raise ValueError(
+                f"{path} is not there: run rmtland reproduce {figure.name} without --redraw first"
+            )
+    stored = json.loads(paths[1].read_text())
+    known = {field.name for field in fields(figure)}
+    given = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in stored["parameters"].items()
+        if name in known
+    }
+    with paths[0].open(newline="") as stream:
+        rows = [
+            (
+                row["panel"],
+                row["series"],
+                float(row["x"]),
+                float(row["y"]),
+                float(row["error"]) if row["error"] else None,
+            )
+            for row in csv.DictReader(stream)
+        ]
+    numbers = {
+        Quantity.of(one["quantity"], **one["parameters"]): one["value"] for one in stored["numbers"]
+    }
+    canvas = Figure(layout="constrained")
+    content = Content.of_rows(rows, numbers, stored["caption"])
+    replace(figure, **given).draw(canvas, content)
+    output.figure(canvas, figure.name, dpi=DOTS)
 
 
 def report(figure: PublishedFigure, content: Content) -> dict[str, Any]:

@@ -354,10 +354,10 @@ class DysonLevels(PublishedFigure):
         axes[0].set_ylabel(r"density per unit of $\lambda$")
         ax = axes[-1]
         for one in content.series:
-            if one.panel != "errors" or not isinstance(one.name, Quantity):
+            name, *case = str(one.name).rsplit(", ", 2)
+            if one.panel != "errors" or name not in LEVELS or len(case) != 2:
                 continue
-            name, case = one.name.name, dict(one.name.parameters)
-            activation, part = str(case["activation"]), case["part"]
+            activation, part = case
             if "printed" in name or (part == "H0" and not name.startswith("Dyson")):
                 continue
             marker = "os^D"[self.activations.index(activation)]

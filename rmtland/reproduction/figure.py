@@ -14,7 +14,8 @@ so that a table of them is the picture's data.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -134,10 +135,47 @@ class Content:
         KeyError
             If there is none.
         """
+        wanted = (str(panel), str(name))  # what was read from a file has no parameters
         for one in self.series:
-            if (one.panel, one.name) == (panel, name):
+            if (str(one.panel), str(one.name)) == wanted:
                 return one
         raise KeyError(f"there is no series {str(name)!r} in panel {str(panel)!r}")
+
+    @classmethod
+    def of_rows(
+        cls,
+        rows: Iterable[tuple[str, str, float, float, float | None]],
+        numbers: Mapping[Quantity, float],
+        caption: str,
+    ) -> Content:
+        """Return a content whose `rows` were written before, to be drawn again.
+
+        Parameters
+        ----------
+        rows : iterable of tuple
+            As `rows` returns them.
+        numbers : mapping of Quantity to float
+            The numbers.
+        caption : str
+            Under the picture.
+
+        Returns
+        -------
+        Content
+            With names of panels and series as strings.
+        """
+        found: dict[tuple[str, str], list[tuple[float, float, float | None]]] = {}
+        for panel, name, *point in rows:
+            found.setdefault((panel, name), []).append((point[0], point[1], point[2]))
+        series = []
+        for (panel, name), points in found.items():
+            x, y, error = zip(*points, strict=True)
+            known = any(one is not None for one in error)
+            errors = [math.nan if one is None else one for one in error]
+            series.append(
+                Series(panel, name, np.array(x), np.array(y), np.array(errors) if known else None)
+            )
+        return cls(tuple(series), dict(numbers), caption)
 
     def rows(self) -> list[tuple[str, str, float, float, float | None]]:
         """Return panel, series, x, y and standard error of every point.

@@ -270,7 +270,9 @@ class ResidualPart(PublishedFigure):
                 curve = content.get(panel, name)
                 distance = content.number("distance", phi=phi, law=name)
                 ax.plot(curve.x, curve.y, label=f"{name}, distance {distance:.3f}", **style)
-            top = max(series.y.max() for series in content.series if series.panel == panel)
+            top = max(
+                series.y.max() for series in content.series if str(series.panel) == str(panel)
+            )
             ax.set_ylim(0, 1.35 * top)
             ax.set_xlim(bars.x[0], bars.x[-1])
             samples = round(2 * self.hidden / phi)

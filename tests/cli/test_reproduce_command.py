@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,3 +147,31 @@ def test_machines_get_json_alone(rmtland, small):
     assert figure["numbers"][0]["parameters"]
     assert "rmtland-output/fig1.pdf" in result.written
     assert (result.folder / "rmtland-output/fig1.pdf").read_bytes()[:5] == b"%PDF-"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in ("fig3", "dyson") else [pytest.mark.slow])
+        for name in reproduction.FIGURES
+    ],
+)
+def test_a_committed_figure_is_drawn_again(rmtland, tmp_path, name):
+    figures = Path(__file__).parents[2] / "figures"
+    for suffix in (".csv", ".json"):
+        shutil.copy(figures / f"{name}{suffix}", tmp_path)
+    result = rmtland("reproduce", name, "--redraw", "--out", tmp_path)
+    assert result.code == 0, result.err
+    picture = (tmp_path / f"{name}.png").read_bytes()
+    assert 0.8 < len(picture) / (figures / f"{name}.png").stat().st_size < 1.25
+    assert len(picture) < 150_000
+    for suffix in (".csv", ".json"):  # nothing else is written
+        assert (tmp_path / f"{name}{suffix}").read_bytes() == (
+            figures / f"{name}{suffix}"
+        ).read_bytes()
+
+
+def test_there_must_be_something_to_draw_again(rmtland, tmp_path):
+    result = rmtland("reproduce", "fig1", "--redraw", "--out", tmp_path)
+    assert result.code != 0
+    assert "without --redraw first" in result.err

@@ -170,6 +170,22 @@ def test_content_finds_series_and_lists_rows():
         content.get("a", "d")
 
 
+def test_content_is_read_from_its_rows():
+    numbers = {Quantity.of("distance", law="x"): 0.25}
+    content = Content(
+        (
+            Series(Quantity.of("", phi=0.5), "law", np.arange(3.0), np.ones(3)),
+            Series("b", "points", np.arange(2.0), np.ones(2), np.array([0.1, 0.2])),
+        ),
+        numbers,
+        "words",
+    )
+    again = Content.of_rows(content.rows(), numbers, "words")
+    assert again.rows() == content.rows()
+    assert again.get(Quantity.of("", phi=0.5), "law").error is None
+    assert again.number("distance", law="x") == 0.25
+
+
 def test_error_of_one_value_is_infinite():
     assert mean_and_error(np.array([2.0])) == (2.0, np.inf)
     assert mean_and_error(np.array([1.0, 3.0])) == (2.0, 1.0)
