@@ -171,7 +171,7 @@ def redraw_figure(figure: PublishedFigure, output: Output) -> None:
             )
     stored = json.loads(paths[1].read_text())
     known = {field.name for field in fields(figure)}
-    given = {
+    given: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in stored["parameters"].items()
         if name in known

@@ -14,7 +14,6 @@ so that a table of them is the picture's data.
 from __future__ import annotations
 
 import abc
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -165,16 +164,13 @@ class Content:
             With names of panels and series as strings.
         """
         found: dict[tuple[str, str], list[tuple[float, float, float | None]]] = {}
-        for panel, name, *point in rows:
-            found.setdefault((panel, name), []).append((point[0], point[1], point[2]))
+        for panel, name, x, y, error in rows:
+            found.setdefault((panel, name), []).append((x, y, error))
         series = []
         for (panel, name), points in found.items():
-            x, y, error = zip(*points, strict=True)
-            known = any(one is not None for one in error)
-            errors = [math.nan if one is None else one for one in error]
-            series.append(
-                Series(panel, name, np.array(x), np.array(y), np.array(errors) if known else None)
-            )
+            x, y, error = np.array(points, dtype=np.float64).T  # no error is NaN
+            known = not np.isnan(error).all()
+            series.append(Series(panel, name, x, y, error if known else None))
         return cls(tuple(series), dict(numbers), caption)
 
     def rows(self) -> list[tuple[str, str, float, float, float | None]]:
