@@ -162,7 +162,7 @@ def measure_jacobi(nodes: Real, weights: Real, steps: int) -> tuple[Real, Real]:
 
     Zeros follow where the masses are fewer than the steps.
     """
-    from rmtland.ensembles.krylov_kernels import coefficients_of  # numba loads at first use
+    from rmtland.ensembles.jacobi_kernels import coefficients_of  # numba loads at first use
 
     alpha, beta = np.zeros(steps), np.zeros(steps - 1)
     keep = weights > 0
@@ -191,7 +191,7 @@ def quadrature(alpha: ArrayLike, beta: ArrayLike) -> tuple[Real, Real]:
     ValueError
         If the shapes do not fit, an entry is not finite or an off-diagonal one is negative.
     """
-    from rmtland.ensembles.krylov_kernels import golub_welsch  # numba loads at first use
+    from rmtland.ensembles.jacobi_kernels import golub_welsch  # numba loads at first use
 
     diagonal = float_array("alpha", alpha, ndim=2)
     runs, steps = diagonal.shape

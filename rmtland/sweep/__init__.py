@@ -13,10 +13,12 @@ and a run that was killed resumes. See `run`, `Grid` and `Store`.
 """
 
 from rmtland.deprecation import old_names
-from rmtland.sweep.executors import Dask, Processes, Serial
+from rmtland.sweep.dask_pool import Dask
+from rmtland.sweep.executors import Processes, Serial
 from rmtland.sweep.grid import Grid, Key
+from rmtland.sweep.records import Counts, Failure, Result, StoreError
 from rmtland.sweep.running import Interrupted, run
-from rmtland.sweep.store import Counts, Failure, Result, Store, StoreError
+from rmtland.sweep.store import Store
 from rmtland.sweep.table import Mean, Results
 
 __all__ = [

@@ -30,19 +30,13 @@ from pathlib import Path
 from typing import Any
 
 from rmtland.arguments import count
-from rmtland.sweep.executors import (
-    AnyExecutor,
-    Dask,
-    Job,
-    Pool,
-    Processes,
-    Serial,
-    WorkerDied,
-    open_pool,
-)
+from rmtland.sweep.dask_pool import Dask
+from rmtland.sweep.database import Writer
+from rmtland.sweep.executors import AnyExecutor, Processes, Serial, open_pool
 from rmtland.sweep.grid import Grid, Key, canonical
+from rmtland.sweep.jobs import Job, Pool, WorkerDied
 from rmtland.sweep.outcome import Done, Failed, UnloadableTask
-from rmtland.sweep.store import Store, Writer
+from rmtland.sweep.store import Store
 from rmtland.sweep.table import Results
 
 __all__ = ["Interrupted", "run", "task_name"]

@@ -30,142 +30,34 @@ Counts(done=0, failed=0, missing=0)
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 import sqlite3
-import sys
-import time
 import weakref
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from rmtland.files import atomic_write
+from rmtland.sweep import database
+from rmtland.sweep.database import (
+    APPLICATION,
+    TABLES,
+    VERSION,
+    Writer,
+    connect,
+    digests,
+    seal,
+    write_ahead,
+)
 from rmtland.sweep.grid import Key
-from rmtland.sweep.outcome import Done, Failed, decode, digest
-from rmtland.version import installed_version
+from rmtland.sweep.outcome import decode
+from rmtland.sweep.records import Counts, Failure, Result, StoreError
 
-__all__ = ["Counts", "Failure", "Result", "Store", "StoreError", "Writer"]
+__all__ = ["Store"]
 
-_APPLICATION = 0x524D544C  # "RMTL"
-_VERSION = 1
-_BUSY = 60.0  # seconds to wait for another process that writes
-
-_TABLES = {
-    "about": """CREATE TABLE about (
-        name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL
-    ) WITHOUT ROWID""",
-    "tasks": """CREATE TABLE tasks (
-        key BLOB PRIMARY KEY NOT NULL, parameters TEXT NOT NULL, root TEXT NOT NULL,
-        replicate INTEGER NOT NULL
-    ) WITHOUT ROWID""",
-    "results": """CREATE TABLE results (
-        key BLOB PRIMARY KEY NOT NULL, value TEXT NOT NULL, digest TEXT NOT NULL,
-        seconds REAL NOT NULL, attempts INTEGER NOT NULL, finished REAL NOT NULL
-    ) WITHOUT ROWID""",
-    "arrays": """CREATE TABLE arrays (
-        key BLOB NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (key, name)
-    )""",
-    "failures": """CREATE TABLE failures (
-        key BLOB PRIMARY KEY NOT NULL, type TEXT NOT NULL, message TEXT NOT NULL,
-        traceback TEXT NOT NULL, seconds REAL NOT NULL, attempts INTEGER NOT NULL,
-        finished REAL NOT NULL
-    ) WITHOUT ROWID""",
-}
-
-
-class StoreError(ValueError):
-    """A file is no store, is damaged, or belongs to another task."""
-
-
-class Counts(NamedTuple):
-    """Numbers of tasks that are done, that failed, and that are still to be computed.
-
-    Parameters
-    ----------
-    done : int
-        Tasks with a result.
-    failed : int
-        Tasks whose last attempt raised.
-    missing : int
-        Tasks still to be computed.
-    """
-
-    done: int
-    failed: int
-    missing: int
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """One result.
-
-    Parameters
-    ----------
-    key : Key
-        Parameters, root and replicate.
-    value : float, int, bool, str, None, ndarray, or dict of those
-        What the task returned.
-    seconds : float
-        Wall time of the attempt that succeeded.
-    attempts : int
-        Calls of the task, this one included.
-    finished : float
-        When it was stored, in seconds since 1970.
-    """
-
-    key: Key
-    value: Any
-    seconds: float
-    attempts: int
-    finished: float
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Parameters of the task."""
-        return self.key.parameters
-
-
-@dataclass(frozen=True)
-class Failure:
-    """The last error of a task that failed, and its traceback as text.
-
-    Parameters
-    ----------
-    key : Key
-        Of the task.
-    type : str
-        Class of the error.
-    message : str
-        Its message.
-    traceback : str
-        Its traceback as text.
-    seconds : float
-        How long the last attempt took.
-    attempts : int
-        How often the task was tried.
-    finished : float
-        When the last attempt ended, in seconds since 1970.
-    """
-
-    key: Key
-    type: str
-    message: str
-    traceback: str
-    seconds: float
-    attempts: int
-    finished: float
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Parameters of the task."""
-        return self.key.parameters
+_REMEDY = "Nothing was changed; restore a copy, or give another file and run the sweep again"
 
 
 class Store:
@@ -199,7 +91,7 @@ class Store:
                 raise FileNotFoundError(
                     f"there is no folder {self.path.parent} to make the store in"
                 )
-            _create(self._file)
+            database.create(self._file)
         self.verify()
 
     def __repr__(self) -> str:
@@ -221,8 +113,8 @@ class Store:
             The three numbers.
         """
         with self._reading() as db:
-            done, failed = _keys(db, "results"), _keys(db, "failures")
-            wanted = _keys(db, "tasks") if keys is None else {key.digest for key in keys}
+            done, failed = digests(db, "results"), digests(db, "failures")
+            wanted = digests(db, "tasks") if keys is None else {key.digest for key in keys}
         done &= wanted
         failed = (failed & wanted) - done
         return Counts(len(done), len(failed), len(wanted) - len(done) - len(failed))
@@ -346,14 +238,14 @@ class Store:
             return False
 
     def _check(self, db: sqlite3.Connection) -> None:
-        if db.execute("PRAGMA application_id").fetchone() != (_APPLICATION,):
+        if db.execute("PRAGMA application_id").fetchone() != (APPLICATION,):
             raise StoreError(
                 f"{self.path} is not a store of results: it is another program's database"
             )
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version != _VERSION:
+        if version != VERSION:
             raise StoreError(
-                f"{self.path} has schema version {version}; this rmtland reads version {_VERSION}: "
+                f"{self.path} has schema version {version}; this rmtland reads version {VERSION}: "
                 "use the one that made it, or a newer one"
             )
         size = math.prod(
@@ -362,7 +254,7 @@ class Store:
         if not self._has_log() and self._file.stat().st_size < size:
             raise StoreError(f"{self.path} is damaged: it was cut short. {_REMEDY}")
         found = dict(db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
-        if found != _TABLES:
+        if found != TABLES:
             raise StoreError(f"{self.path} is damaged: its tables are not those of a store")
         (report,) = db.execute("PRAGMA integrity_check(1)").fetchone()
         if report != "ok":
@@ -378,14 +270,14 @@ class Store:
             if '"digest"' in text:
                 self._value(db, tasks[digest_], text, check)
             else:
-                self._check_seal(tasks[digest_], text, check)
+                self._checkseal(tasks[digest_], text, check)
         orphans = "SELECT count(*) FROM arrays WHERE key NOT IN (SELECT key FROM results)"
-        if db.execute(orphans).fetchone() != (0,) or not _keys(db, "failures") <= tasks.keys():
+        if db.execute(orphans).fetchone() != (0,) or not digests(db, "failures") <= tasks.keys():
             raise StoreError(f"{self.path} is damaged: it holds rows that belong to nothing")
 
     def _value(self, db: sqlite3.Connection, key: Key, text: str, check: str) -> Any:
         """Return a result whose digests are those that were written."""
-        self._check_seal(key, text, check)
+        self._checkseal(key, text, check)
         arrays = {}
         if '"digest"' in text:
             query = "SELECT name, data FROM arrays WHERE key = ?"
@@ -395,8 +287,8 @@ class Store:
         except (ValueError, TypeError) as error:
             raise self._distrust(key, str(error)) from error
 
-    def _check_seal(self, key: Key, text: str, check: str) -> None:
-        if not text.isascii() or _seal(key, text) != check:
+    def _checkseal(self, key: Key, text: str, check: str) -> None:
+        if not text.isascii() or seal(key, text) != check:
             raise self._distrust(key, "its digest does not match")
 
     def _distrust(self, key: Key, reason: str) -> StoreError:
@@ -426,7 +318,7 @@ class Store:
             mode = "mode=ro"
         else:
             mode = "immutable=1"  # no log: nobody writes, and no file has to be made beside it
-        with self._explained(), closing(_connect(file, mode)) as db:
+        with self._explained(), closing(connect(file, mode)) as db:
             db.execute("PRAGMA query_only = 1")
             db.execute("BEGIN")
             yield db
@@ -455,7 +347,7 @@ class Store:
             if code.startswith("SQLITE_BUSY"):
                 raise TimeoutError(
                     errno.ETIMEDOUT,
-                    f"the store was locked by another process for {_BUSY:g} seconds; "
+                    f"the store was locked by another process for {database.BUSY:g} seconds; "
                     "run the same sweep again",
                     str(self.path),
                 ) from error
@@ -486,10 +378,10 @@ class Store:
                 "give another file for another task"
             )
         with self._explained():
-            db = self._memory if self.path is None else _connect(self._file, "mode=rw")
+            db = self._memory if self.path is None else connect(self._file, "mode=rw")
             try:
                 if self.path is not None:
-                    _write_ahead(self.path, db)
+                    write_ahead(self.path, db)
                 writer = Writer(db)
                 writer.describe(task, source)
                 yield writer
@@ -499,148 +391,8 @@ class Store:
 
     @cached_property
     def _memory(self) -> sqlite3.Connection:
-        db = _connect(None, "")
+        db = connect(None, "")
         weakref.finalize(self, db.close)
-        for statement in _TABLES.values():
+        for statement in TABLES.values():
             db.execute(statement)
         return db
-
-
-class Writer:
-    """An open store: registers keys, looks them up, and writes results one by one."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def describe(self, task: str, source: str) -> None:
-        """Write what the store belongs to, once."""
-        versions = {
-            "rmtland": installed_version(),
-            "numpy": np.__version__,
-            "python": sys.version.split()[0],
-        }
-        about = {"task": task, "source": source, "versions": json.dumps(versions)}
-        with self._transaction():
-            self._db.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", about.items())
-
-    def source(self) -> str:
-        """Digest of the source of the task when the store was made."""
-        (found,) = self._db.execute("SELECT value FROM about WHERE name = 'source'").fetchone()
-        return str(found)
-
-    def register(self, keys: Iterable[Key]) -> None:
-        """Write down keys that are asked for."""
-        with self._transaction():
-            self._db.executemany(
-                "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?)",
-                ((key.digest, *key) for key in keys),
-            )
-
-    def done(self) -> set[bytes]:
-        """Digests of the keys that have a result."""
-        return _keys(self._db, "results")
-
-    def failed(self) -> set[bytes]:
-        """Digests of the keys that failed."""
-        return _keys(self._db, "failures")
-
-    def has(self, digest_: bytes) -> bool:
-        """Whether a key has a result by now."""
-        query = "SELECT 1 FROM results WHERE key = ?"
-        return self._db.execute(query, (digest_,)).fetchone() is not None
-
-    def write(self, key: Key, outcome: Done | Failed, attempts: int) -> None:
-        """Write a result or a failure in one transaction; a result that is there stays."""
-        where = key.digest
-        now = time.time()
-        with self._transaction():
-            if self.has(where):
-                return
-            self._db.execute("DELETE FROM failures WHERE key = ?", (where,))
-            if isinstance(outcome, Failed):
-                self._db.execute(
-                    "INSERT INTO failures VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        where,
-                        outcome.type,
-                        outcome.message,
-                        outcome.traceback,
-                        outcome.seconds,
-                        attempts,
-                        now,
-                    ),
-                )
-                return
-            self._db.execute(
-                "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?)",
-                (where, outcome.text, _seal(key, outcome.text), outcome.seconds, attempts, now),
-            )
-            if outcome.arrays:
-                self._db.executemany(
-                    "INSERT INTO arrays VALUES (?, ?, ?)",
-                    ((where, name, data) for name, data in outcome.arrays.items()),
-                )
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-
-
-def _write_ahead(path: Path, db: sqlite3.Connection) -> None:
-    (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
-    if mode != "wal":
-        raise OSError(
-            errno.EOPNOTSUPP,
-            "the file system has no shared memory for SQLite's write-ahead mode; put the store on "
-            "a local disk",
-            str(path),
-        )
-    db.execute("PRAGMA synchronous = NORMAL")
-
-
-_REMEDY = "Nothing was changed; restore a copy, or give another file and run the sweep again"
-
-
-def _create(path: Path) -> None:
-    """Make an empty store; where two processes do so at once, both end up with the same file."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
-        db.execute(f"PRAGMA application_id = {_APPLICATION}")
-        db.execute(f"PRAGMA user_version = {_VERSION}")
-        for statement in _TABLES.values():
-            db.execute(statement)
-        image = bytearray(db.serialize())
-    image[18:20] = b"\2\2"  # write-ahead mode from the first byte
-    try:
-        with suppress(FileExistsError), atomic_write(path, overwrite=False) as stream:
-            stream.write(image)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except PermissionError as error:
-        raise PermissionError(
-            errno.EACCES, "cannot make a store in a folder that is not writable", str(path.parent)
-        ) from error
-
-
-def _connect(path: Path | None, mode: str) -> sqlite3.Connection:
-    place = ":memory:" if path is None else f"{path.as_uri()}?{mode}"
-    db = sqlite3.connect(
-        place, uri=True, isolation_level=None, timeout=_BUSY, check_same_thread=False
-    )
-    db.text_factory = str
-    return db
-
-
-def _keys(db: sqlite3.Connection, table: str) -> set[bytes]:
-    return {row[0] for row in db.execute(f"SELECT key FROM {table}")}
-
-
-def _seal(key: Key, text: str) -> str:
-    """Digest that binds a result to its key."""
-    return digest(key.digest, text.encode("ascii"))

@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 
 from rmtland.files import atomic_write
 from rmtland.sweep.grid import Key
-from rmtland.sweep.store import Counts, Failure, Result, Store
+from rmtland.sweep.records import Counts, Failure, Result
+from rmtland.sweep.store import Store
 
 __all__ = ["Mean", "Results"]
 

@@ -13,7 +13,8 @@ import pytest
 import sweep_tasks
 
 from rmtland.sweep import Counts, Dask, Grid, Processes, Serial, Store, run
-from rmtland.sweep.executors import Job, WorkerDied, open_pool
+from rmtland.sweep.executors import open_pool
+from rmtland.sweep.jobs import Job, WorkerDied
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(sweep_tasks.__file__).parent)}
 

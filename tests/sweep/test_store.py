@@ -358,7 +358,7 @@ def test_a_file_system_without_links(tmp_path, monkeypatch):
 
 
 def test_a_locked_store_is_an_error_after_a_while(path, monkeypatch):
-    monkeypatch.setattr("rmtland.sweep.store._BUSY", 0.05)
+    monkeypatch.setattr("rmtland.sweep.database.BUSY", 0.05)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(TimeoutError, match="locked by another process"):
