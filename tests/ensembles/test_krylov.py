@@ -7,7 +7,7 @@ from examples import examples
 from hypothesis import given, strategies as st
 from scipy.stats import chi2
 
-from rmtland.ensembles import jacobi_kernels, krylov, krylov_kernels
+from rmtland.ensembles import jacobi_kernels, krylov
 from rmtland.ensembles.krylov import (
     GaussianFactor,
     HaarFactor,
