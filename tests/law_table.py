@@ -48,6 +48,7 @@ from rmtland.laws import (
     Wachter,
     affine,
     mixture,
+    pushforward,
     tilted,
     truncated,
 )
@@ -284,6 +285,9 @@ LAWS: list[LawCase] = [
     LawCase("tilted", tilted(Semicircle(0.3, 1.0), np.exp)),
     LawCase("tilted, atoms", tilted(KestenMcKay(1.4), np.exp), atoms=2),
     LawCase("tilted, atom gone", tilted(MarchenkoPastur(2.5, 0.6), np.square)),
+    LawCase(
+        "cubic of a semicircle", pushforward(Semicircle(0.3, center=1.5), (0.0, 1.0, 0.2, 0.1))
+    ),
 ]
 
 

@@ -427,6 +427,11 @@ class Pushforward(Law):
         infinite = np.isinf(g).any(axis=1) | (p1 == 0).any(axis=1)
         lost = infinite & ~np.isfinite(value)
         value[lost], change[lost] = np.inf, np.inf
+        outside = z.imag == 0
+        for low, high in self.support:
+            outside &= (z.real < low) | (z.real > high)
+        # Real there: what complex roots leave of an imaginary part is rounding.
+        value.imag[outside], change.imag[outside] = 0.0, 0.0
         return value, change
 
     def _groups(self, roots: Complex) -> list[tuple[int, Complex, complex, Logical]]:
