@@ -175,12 +175,12 @@ def between(solved: Solved, x: float, band: tuple[float, float]) -> Extrapolated
                 flat = complex(middle.real, min(middle.imag, 0.0))
                 return Extrapolated(flat, float(below[1] + below[2]) / 2)
             if (g.imag < 0).all():
-                return _interpolated(g, below)
+                return _interpolated(g, below, step)
         step *= 16
     return None
 
 
-def _interpolated(g: Complex, below: Real) -> Extrapolated | None:
+def _interpolated(g: Complex, below: Real, step: float) -> Extrapolated | None:
     powers = np.log(g[[0, 3]].imag / g[[1, 2]].imag) / math.log(8)
     middle = complex(g[1] + g[2]) / 2
     if powers.min() < -0.1:
@@ -189,7 +189,10 @@ def _interpolated(g: Complex, below: Real) -> Extrapolated | None:
         middle = complex(middle.real, 0.0)
     elif abs(g[1] - g[2]) > 1e-3 * abs(middle):
         return None
-    return Extrapolated(middle, float(below[1] + below[2]) / 2)
+    # From either side by the mass that belongs to the density.
+    mass = -step * g[1:3].imag / math.pi / (1 + np.maximum(powers, -0.9))
+    level = float(below[1] + mass[0] + below[2] - mass[1]) / 2
+    return Extrapolated(middle, min(max(level, float(below[1])), float(below[2])))
 
 
 def value_at_end(

@@ -213,6 +213,19 @@ class ProductEquation(SubordinationEquation):
         for law, levy in zip(self.wisharts, self._levies, strict=True):
             h = law.scale * (rest / eta + law.aspect_ratio)
             value = value + levy.log_potential(h.real + 1j * np.abs(h.imag))
+        # Explicit operands leave the square of a step, which is large next to the axis.
+        if not self.wisharts:
+            return np.asarray(value)
+        thin = np.flatnonzero(np.abs(np.sin(state.common.imag)) < 1e-3)
+        if thin.size:
+            common, at, one_less = state.common[thin], eta[thin], rest[thin]
+            left = np.log(z[thin]) - (self.order - 1) * common
+            for place in state.omegas:
+                left = left - place[thin]
+            for law in self.wisharts:
+                left = left - _wishart_place(law, common, at, one_less)
+            left = left - 2j * np.pi * np.round(left.imag / (2 * np.pi))
+            value[thin] += np.where(np.abs(left) < 1e-3, left / one_less, 0)
         return np.asarray(value)
 
     # Gaps ---------------------------------------------------------------------------------------

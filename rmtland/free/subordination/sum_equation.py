@@ -180,9 +180,19 @@ class SumEquation(SubordinationEquation):
         value = copies * (-np.log(size) + 1j * argument)
         for law, power, omega in zip(self.operands, self.powers, state.omegas, strict=True):
             value = value + power * law._log_potential(omega)
-        if self.levy is not None:
-            value = value + self.levy.log_potential(state.common)
-        return np.asarray(value)
+        if self.levy is None:
+            return np.asarray(value)
+        value = np.asarray(value + self.levy.log_potential(state.common))
+        # The Levy part leaves the square of a step, which is large next to the axis.
+        thin = np.flatnonzero(np.abs(state.common.imag) < 1e-3 * size)
+        if thin.size:
+            common = state.common[thin]
+            left = z[thin] - self._surplus * common - self.levy.excess(common)
+            for power, omega in zip(self.powers, state.omegas, strict=True):
+                left = left - power * omega[thin]
+            left = left / common
+            value[thin] += np.where(np.abs(left) < 1e-3, left, 0)
+        return value
 
     # Gaps ----------------------------------------------------------------------------------------
 

@@ -140,9 +140,16 @@ def runs(place: Callable[[Real], Swept], samples: Real) -> list[Run]:
     to zero are looked at more closely.
     """
     curve, sign, _ = place(samples)
-    # Relative to the clearest: all of a gap beside a heavy atom may lie close to a singularity.
-    most = min(1.0, float(np.nanmax(curve.clear, initial=0.0)))
-    kept = ~(curve.clear <= _CLEAR * most**2)
+    kept = _kept(curve, sign)
+    turns = np.flatnonzero(kept[1:] != kept[:-1])
+    if turns.size:
+        # As close to the singularity as may be: a narrow gap around it is seen from there only.
+        near = np.where(kept[turns], samples[turns], samples[turns + 1])
+        beyond = np.where(kept[turns], samples[turns + 1], samples[turns])
+        closer = near + (beyond - near) * (1 - 0.5 ** np.arange(1, 11))[:, None]
+        samples = np.unique(np.concatenate([samples, closer.ravel()]))
+        curve, sign, _ = place(samples)
+        kept = _kept(curve, sign)
     # Samples with a singularity between them are not neighbours.
     block = np.cumsum(~kept)[kept]
     samples, sign, side = samples[kept], sign[kept], curve.side[kept]
@@ -165,6 +172,15 @@ def runs(place: Callable[[Real], Swept], samples: Real) -> list[Run]:
         (low, start, below), (high, end, above) = sorted(pair)
         gaps.append(Run(low, high, start, end, (below, above)))
     return gaps
+
+
+def _kept(curve: Curve, sign: Real) -> Logical:
+    """Whether samples are not next to a singularity, or close to one and the condition rounding."""
+    # Relative to the clearest: all of a gap beside a heavy atom may lie close to a singularity.
+    most = min(1.0, float(np.nanmax(curve.clear, initial=0.0)))
+    near = curve.clear <= _CLEAR * most**2
+    close = curve.clear <= 30 * _CLEAR * most**2
+    return np.asarray(~(near | close & (sign == 0)))
 
 
 def _in_order(place: Callable[[Real], Swept], s: Real) -> Swept:
