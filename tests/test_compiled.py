@@ -86,6 +86,7 @@ def test_the_command_line_in_a_read_only_container(tmp_path):
     assert (tmp_path / "out" / "overlay.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("taken", ["open to others", "a link"])
 def test_a_folder_of_somebody_else_is_no_cache(tmp_path, taken):
     """What lies in a cache is run: only a folder that nobody else can write to will do."""
@@ -124,6 +125,7 @@ def work(i):
 """
 
 
+@pytest.mark.slow
 def test_two_threads_on_numbas_own_pool():
     code = (
         THREADS + "threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]\n"
@@ -133,6 +135,7 @@ def test_two_threads_on_numbas_own_pool():
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("layer", ["default", "workqueue"])
 def test_a_process_forked_after_a_parallel_kernel(layer):

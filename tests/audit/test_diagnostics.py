@@ -15,6 +15,7 @@ def names(diagnostics):
     return {(check.array, check.what) for check in diagnostics.rejected}
 
 
+@pytest.mark.slow
 def test_false_alarms_are_as_rare_as_stated():
     """P-values are uniform under the assumption: at 5 % a test rejects 5 % of 200 points."""
     draws = 200

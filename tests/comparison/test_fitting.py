@@ -353,6 +353,7 @@ def test_an_ensemble_has_the_errors_of_matrices_and_a_law_those_of_independent_p
     assert points.errors["aspect_ratio"] > 3 * matrices.errors["aspect_ratio"]
 
 
+@pytest.mark.slow
 def test_errors_of_a_law_cover_independent_points():
     """Over 30 samples the rms of error / stated error is about 1, as for models above."""
     law, scores = MarchenkoPastur(0.5), []

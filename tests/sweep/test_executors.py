@@ -275,6 +275,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_task_that_kills_dask_workers_takes_no_neighbour_with_it(tmp_path):
     """The scheduler blames every task that the worker held."""
     pytest.importorskip("distributed")
@@ -289,6 +290,7 @@ def test_a_task_that_kills_dask_workers_takes_no_neighbour_with_it(tmp_path):
     assert done.stdout == "Counts(done=7, failed=1, missing=0) 3 WorkerDied\n"
 
 
+@pytest.mark.slow
 def test_dask_cluster_with_a_worker_killed_in_the_middle(tmp_path):
     pytest.importorskip("distributed")
     done = subprocess.run(
