@@ -144,7 +144,7 @@ def certificate(
         What was found; nothing is raised for a law that fails.
     """
     tolerance = nonnegative("tolerance", tolerance)
-    failures = _structure(law)
+    failures = structure_failures(law)
     if failures:
         return Certificate(tuple(failures), math.nan, math.inf, 0, {})
     budget = count("evaluations", evaluations)
@@ -168,7 +168,7 @@ def certificate(
     return Certificate(tuple(failures), mass, panels.error, int(panels.x.size), check.defects)
 
 
-def _structure(law: Law) -> list[str]:
+def structure_failures(law: Law) -> list[str]:
     """Return what is wrong with the edges and atoms of a law."""
     failures = []
     ends = [end for band in law.support for end in band]

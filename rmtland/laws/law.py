@@ -143,6 +143,21 @@ class Law(abc.ABC):
         """
         return None
 
+    # How far it may be trusted ------------------------------------------------------------------
+
+    _mass_error: float = 0.0
+    """Error of masses that the law states of itself: of a table, of what was recovered."""
+
+    _singular_places: tuple[float, ...] = ()
+    """Points inside bands, beside atoms, where the density is not smooth."""
+
+    def _require_certificate(self) -> None:
+        """Check the law against itself, once, before a value of it is given out.
+
+        Nothing for a law in closed form. A law that a route computes calls
+        `rmtland.laws.consistency.certify_once`; one made of others asks these.
+        """
+
     # What follows from it, unless a law knows better ---------------------------------------------
 
     def _stieltjes(self, z: Complex) -> Complex:
@@ -232,6 +247,7 @@ class Law(abc.ABC):
         ValueError
             If a point is NaN, or there is no such method.
         """
+        self._require_certificate()
         choice("method", method, ("default", "stieltjes"))
         if method == "stieltjes":
             return _pointwise(lambda x: Law._pdf(self, x), x)
@@ -258,6 +274,7 @@ class Law(abc.ABC):
         ValueError
             If a point is NaN, or there is no such method.
         """
+        self._require_certificate()
         choice("method", method, ("default", "log_potential", "quadrature"))
         if method == "log_potential":
             return _pointwise(lambda x: Law._cdf(self, x), x)
@@ -286,6 +303,7 @@ class Law(abc.ABC):
         ValueError
             If a point is NaN.
         """
+        self._require_certificate()
         return _pointwise(self._sf, x)
 
     def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Any:
@@ -370,6 +388,7 @@ class Law(abc.ABC):
         ValueError
             If a point is NaN.
         """
+        self._require_certificate()
         return _pointwise(self._mass_below, x)
 
     def ppf(self, q: ArrayLike) -> Any:
@@ -390,6 +409,7 @@ class Law(abc.ABC):
         ValueError
             If a probability is NaN or outside [0, 1].
         """
+        self._require_certificate()
         return _pointwise(self._ppf, _levels("q", q))
 
     def isf(self, q: ArrayLike) -> Any:
@@ -410,6 +430,7 @@ class Law(abc.ABC):
         ValueError
             If a probability is NaN or outside [0, 1].
         """
+        self._require_certificate()
         return _pointwise(self._isf, _levels("q", q))
 
     def median(self) -> float:

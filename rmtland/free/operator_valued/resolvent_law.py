@@ -31,14 +31,13 @@ from rmtland.free.operator_valued.resolvent_support import (
     mass_up_to,
     without_turns,
 )
+from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Law, upper_half_plane
 from rmtland.solution import ConvergenceError, Solution, Status
 from rmtland.typing import ArrayLike, Atoms, Complex, Real, Support
 
 __all__ = ["ResolventLaw"]
 
-_CERTIFICATE_NODES = 64
-_COARSE_MASS = 0.05  # error of that quadrature next to singularities of the density
 _BLUR = 3e-7  # beside an atom, where the continuous part of G is lost in rounding
 
 
@@ -64,6 +63,8 @@ class ResolventLaw(Law):
         powers = [float(np.mean((z ** (j + 1) * g).real)) for j in range(k + 1)]
         return [Fraction(1), *(Fraction(p) for p in powers[1:])]
 
+    _require_certificate = certify_once
+
     # Support ---------------------------------------------------------------------------------
 
     @cached_property
@@ -76,41 +77,11 @@ class ResolventLaw(Law):
         found = self._search.structure
         self.__dict__["_structure"] = found  # the certificate asks for it
         try:
-            self._certify(found)
+            certify_once(self)
         except ConvergenceError:
             del self.__dict__["_structure"]
             raise
         return found
-
-    def _certify(self, found: Structure) -> None:
-        """Compare masses of bands with a coarse quadrature of the density, and the mean.
-
-        Points next to edges are left out: Newton's method is slow there.
-        """
-        angles = np.pi * (np.arange(_CERTIFICATE_NODES) + 0.5) / _CERTIFICATE_NODES
-        total = sum(mass for _, mass in found.atoms)
-        mean = sum(place * mass for place, mass in found.atoms)
-        for low, high in found.bands:
-            x = low + (high - low) * np.sin(angles / 2) ** 2
-            weights = (high - low) / 2 * np.sin(angles) * np.pi / _CERTIFICATE_NODES
-            density = self._pdf(x)
-            density = np.where(np.isfinite(density), density, 0.0) * weights
-            levels = self._cdf(x)
-            total, mean = total + float(density.sum()), mean + float(density @ x)
-            gain = float(levels[-1] - levels[0])
-            inner = sum(mass for place, mass in found.atoms if low < place < high)
-            if (np.diff(levels) < -1e-9).any() or abs(gain - inner - density.sum()) > _COARSE_MASS:
-                raise ConvergenceError(
-                    f"the distribution function of the band [{low}, {high}] rises by {gain:.6g}, "
-                    f"its density has the mass {density.sum():.6g} and its atoms {inner:.6g}; take "
-                    "another route, or perturb a coefficient"
-                )
-        exact = float(self._exact_moments(1)[1])
-        if abs(total - 1) > _COARSE_MASS or abs(mean - exact) > _COARSE_MASS * self._search.radius:
-            raise ConvergenceError(
-                f"bands and atoms have the mass {total:.6g} and the mean {mean:.6g}, not 1 and "
-                f"{exact:.6g}; take another route, or perturb a coefficient"
-            )
 
     def prepare(self, progress: Callable[[str, float, float], None] | None = None) -> None:
         """Search bands and atoms now.

@@ -115,45 +115,6 @@ class Levels:
             tables.append((places, np.maximum.accumulate(levels)))
         return tuple(tables)
 
-    def certify(self, mean: float, variance: float) -> None:
-        """Check masses, the distribution function and, as far as tables tell, mean and variance.
-
-        Atoms and gaps have to leave every band a mass that is not negative, and the distribution
-        function has to rise from table to table. Being monotone it lies between its values at
-        solved points, so that mean and variance lie between sums over these.
-
-        Raises
-        ------
-        ConvergenceError
-            If something does not hold; the message says what, with the numbers.
-        """
-        total = sum(mass for _, mass in self.atoms)
-        if not all(0 < mass <= 1 + 1e-12 for _, mass in self.atoms) or total > 1 + 1e-12:
-            raise ConvergenceError(f"the atoms {self.atoms} of {self.name} have a mass above 1")
-        scale = self.bands.solver.scale
-        # Cells of the tables, which step over atoms inside bands, and the other atoms.
-        cells = [
-            (np.array([place - mean]), np.array([place - mean]), np.array([mass]))
-            for place, mass in self.atoms
-            if not any(low < place < high for low, high in self.support)
-        ]
-        for places, levels in self._tables:
-            cells.append((places[:-1] - mean, places[1:] - mean, np.diff(levels)))
-        low, high, weight = (np.concatenate(column) for column in zip(*cells, strict=True))
-        slack = _SLACK * (1 + len(self.support))
-        below, above = float(weight @ low), float(weight @ high)
-        nearest = np.where(low * high < 0, 0.0, np.minimum(low**2, high**2))
-        least, most = float(weight @ nearest), float(weight @ np.maximum(low**2, high**2))
-        good = abs(weight.sum() - 1) <= slack
-        good &= below - slack * scale <= 0 <= above + slack * scale
-        good &= least - slack * scale**2 <= variance <= most + slack * scale**2
-        if not good:
-            raise ConvergenceError(
-                f"bands and atoms of {self.name} have mass {weight.sum()}, a mean from "
-                f"{mean + below} to {mean + above} (exactly {mean}) and a variance from {least} "
-                f"to {most} (exactly {variance})"
-            )
-
     def checked(
         self, x: Real, below: Real, extrapolate: Callable[[float], Extrapolated | None]
     ) -> Real:

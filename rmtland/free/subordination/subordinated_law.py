@@ -35,6 +35,7 @@ from rmtland.free.subordination.levels import Levels
 from rmtland.free.subordination.solver import SubordinationSolver
 from rmtland.free.subordination.state import SubordinationState
 from rmtland.free.subordination.sweep import bands_between
+from rmtland.laws.consistency import certify_once
 from rmtland.laws.gaps import Gap, joined
 from rmtland.laws.law import upper_half_plane
 from rmtland.solution import ConvergenceError, Solution, Status
@@ -128,16 +129,7 @@ class SubordinatedLaw(Solved):
             str(self), gaps, self.atoms, self.support, self._bands, self._potential_on_gap
         )
 
-    @cached_property
-    def _certified(self) -> set[bool]:
-        """Not empty once the law has passed its certificate."""
-        return set()
-
-    def _certify(self) -> None:
-        """Check masses, distribution function, mean and variance, once, before any is given out."""
-        if not self._certified:
-            self._levels.certify(self.mean(), self.var())
-            self._certified.add(True)
+    _require_certificate = certify_once
 
     # Real points --------------------------------------------------------------------------------
 
@@ -348,7 +340,6 @@ class SubordinatedLaw(Solved):
         density = np.zeros(x.shape)
         inside = ~self._in_gap(x)
         if inside.any():
-            self._certify()
             density[inside] = -self._stieltjes(x[inside].astype(np.complex128)).imag / np.pi
         return np.maximum(density, 0.0)
 
@@ -361,7 +352,6 @@ class SubordinatedLaw(Solved):
             at = x[inside]
             below[inside], steps = self._in_bands.below(at)
             self._require(steps, at)
-            self._certify()
         return below
 
     def _require(self, steps: Integer, z: Any) -> None:

@@ -1,0 +1,434 @@
+r"""A certificate cheap enough for every law that a route computes, before its first value.
+
+The masses of the bands are computed from the density, by the midpoint rule in s,
+
+.. math:: x = a + (b - a) \sin^2(s/2), \qquad dx = \tfrac{b - a}{2} \sin s \, ds,
+
+which converges exponentially where the density vanishes, or grows, like a square root at both ends
+[1]_, and are compared with everything else that the law says of itself:
+
+* atoms have masses in (0, 1], bands are in order, the density is not negative;
+* the distribution function at edges, atoms, in gaps and beyond the ends is the mass to the left;
+* inside the bands it grows and is the integral of the density;
+* mean and variance are the exact ones;
+* G off the axis is the integral over the law, and Im G < 0.
+
+Where that fails for a band, it is asked again with the trapezoidal rule in v, x = a + (b - a)/(1 +
+exp(-v)), whose error depends neither on powers of the density at the ends nor on how close the next
+singularity is to an end; and if that fails too, `rmtland.laws.certificate` decides by adaptive
+quadrature. So only a law that the thorough certificate refuses is refused.
+
+References
+----------
+.. [1] L. N. Trefethen and J. A. C. Weideman, The exponentially convergent trapezoidal rule, SIAM
+       Rev. 56 (2014) 385-458, sections 2, 5 (integrals over a period and over the line).
+
+Examples
+--------
+>>> from rmtland.laws import MarchenkoPastur
+>>> defects(MarchenkoPastur(0.5))
+[]
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+
+from rmtland.laws.certificate import certify, structure_failures
+from rmtland.laws.law import Law
+from rmtland.solution import ConvergenceError
+from rmtland.typing import Real
+
+__all__ = ["certify_once", "defects"]
+
+TOLERANCE = 1e-8
+"""Deviation of masses that is allowed beside the error that a law states."""
+
+_NODES = 48
+_MANY = 160
+_PASSED = "_certificate_passed"
+_FEW = 3
+"""Up to so many bands each gets all nodes, beyond as many as the gaps beside it ask for."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Nodes on [0, 1] with weights, and the matrix that integrates up to each node.
+
+    Parameters
+    ----------
+    share, rest : ndarray of float, shape (n,)
+        Distances of the nodes from 0 and from 1.
+    weights : ndarray of float, shape (n,)
+        Weights of a density.
+    below : ndarray of float, shape (n, n)
+        Takes weights times values to integrals from 0 to every node.
+    last : ndarray of float, shape (3, n)
+        Takes weights times values to the last coefficients of the series that is integrated.
+    """
+
+    share: Real
+    rest: Real
+    weights: Real
+    below: Real
+    last: Real
+
+
+@cache
+def square_root_rule(n: int) -> Rule:
+    """Midpoint rule in s, exact for densities like a square root at both ends.
+
+    Parameters
+    ----------
+    n : int
+        Number of nodes, at least 4.
+
+    Returns
+    -------
+    Rule
+        The rule.
+    """
+    s = np.pi * (np.arange(n) + 0.5) / n
+    order = np.arange(1, n)
+    # f(s) = c_0 + sum c_m cos(m s), with c_m = 2/n sum f_k cos(m s_k); f_k = n/pi weight * value
+    cosines = np.cos(order[:, None] * s)
+    coefficients = 2 / np.pi * cosines
+    below = s[:, None] / np.pi + (np.sin(s[:, None] * order) / order) @ coefficients
+    return Rule(
+        np.sin(s / 2) ** 2,
+        np.cos(s / 2) ** 2,
+        np.sin(s) / 2 * np.pi / n,
+        below,
+        coefficients[-3:],
+    )
+
+
+@cache
+def _end_rule() -> tuple[Real, Real, Real, Real]:
+    """Trapezoidal rule in v: share, rest, weights, and the matrix of integrals up to the nodes."""
+    from scipy.special import sici
+
+    step, count = 0.5, 65
+    v = step * (np.arange(count) - count // 2)
+    share, rest = 1 / (1 + np.exp(-v)), 1 / (1 + np.exp(v))
+    order = np.arange(count)
+    below = 0.5 + sici(np.pi * (order[:, None] - order))[0] / np.pi
+    return share, rest, step * share * rest, below
+
+
+Levels = dict[float, float]
+
+
+def _places(low: float, high: float, share: Real, rest: Real) -> Real:
+    """Points of an interval, each from the end that is nearer."""
+    return np.where(share < 0.5, low + (high - low) * share, high - (high - low) * rest)
+
+
+@dataclass
+class _Band:
+    """What is known of one band."""
+
+    low: float
+    high: float
+    x: Real
+    masses: Real
+    inside: float
+    """Defect of the distribution function inside, beyond what the rule explains."""
+
+    end_masses: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def mass(self) -> float:
+        """Mass by the density."""
+        return float(self.masses.sum()) + sum(self.end_masses)
+
+    def moments(self, center: float) -> tuple[float, float]:
+        """First and second moment about a point."""
+        d = self.x - center
+        first, second = float(self.masses @ d), float(self.masses @ (d * d))
+        for end, mass in zip((self.low, self.high), self.end_masses, strict=True):
+            first += mass * (end - center)
+            second += mass * (end - center) ** 2
+        return first, second
+
+
+def certify_once(law: Law) -> None:
+    """Check a law against itself before its first value is given out; later calls do nothing.
+
+    Parameters
+    ----------
+    law : Law
+        The law; what it knows of its own error (`_mass_error`) is allowed for.
+
+    Raises
+    ------
+    ConvergenceError
+        If it is not a law, with the numbers.
+    """
+    state = law.__dict__
+    if _PASSED in state:
+        return
+    state[_PASSED] = True  # what is asked in between is the law's own
+    try:
+        failures = defects(law)
+        if failures:
+            certify(law, tolerance=TOLERANCE + law._mass_error, quantiles=False)
+    except BaseException:
+        del state[_PASSED]
+        raise
+
+
+def defects(law: Law) -> list[str]:
+    """Return what the cheap check finds, as sentences; a law with none is sound.
+
+    Parameters
+    ----------
+    law : Law
+        The law.
+
+    Returns
+    -------
+    list of str
+        Empty for a law that passes.
+    """
+    wrong = structure_failures(law)
+    if wrong:
+        return wrong
+    check = _Check(law)
+    return check.failures()
+
+
+class _Check:
+    """The cheap check of one law."""
+
+    def __init__(self, law: Law) -> None:
+        self.law = law
+        self.bands = law.support
+        self.atoms = law.atoms
+        self.allowed = TOLERANCE + law._mass_error
+        self.places = np.array([place for place, _ in self.atoms])
+        self.weights = np.array([mass for _, mass in self.atoms])
+        self.stops, self.gaps = self._stops()
+
+    def _stops(self) -> tuple[Real, Real]:
+        """Edges and atoms, ascending, and points of gaps and beyond the ends."""
+        pieces = sorted([*self.bands, *((place, place) for place in self.places.tolist())])
+        low, high = pieces[0][0], max(end for _, end in pieces)
+        width = (high - low) or max(abs(high), 1.0)
+        gaps = [low - width, high + width]
+        top = pieces[0][1]
+        for start, end in pieces[1:]:
+            if start > top:
+                gaps.append(top + 0.37 * (start - top))
+            top = max(top, end)
+        ends = [end for band in self.bands for end in band]
+        return np.unique(np.concatenate([ends, self.places])), np.array(gaps)
+
+    def failures(self) -> list[str]:
+        """Sentences about what does not hold."""
+        found = self._by_square_roots()
+        if found is None:
+            return ["its density or distribution function is not finite"]
+        bands, stops, gaps = found
+        levels = dict(zip(self.stops.tolist(), stops.tolist(), strict=True))
+        for i, band in enumerate(bands):
+            gain = levels[band.high] - levels[band.low] - self._atoms_in(band.low, band.high)
+            for again in (None, self._refined, self._by_ends):
+                if again is not None:
+                    bands[i] = band = again(band.low, band.high, levels)
+                if abs(band.mass - gain) <= self.allowed and band.inside <= self.allowed:
+                    break
+            else:
+                return [
+                    f"its band from {band.low} to {band.high} has the mass {band.mass:.12g} by its "
+                    f"density and {gain:.12g} by its distribution function"
+                ]
+        return [
+            *self._distribution(bands, stops, gaps),
+            *self._moments(bands),
+            *self._transforms(bands),
+        ]
+
+    def _atoms_in(self, low: float, high: float) -> float:
+        """Mass of the atoms in (low, high]."""
+        return math.fsum(mass for place, mass in self.atoms if low < place <= high)
+
+    def _rules(self) -> list[Rule]:
+        if len(self.bands) <= _FEW:
+            return [square_root_rule(_NODES)] * len(self.bands)
+        sizes = []
+        before = [-math.inf, *(high for _, high in self.bands[:-1])]
+        after = [*(low for low, _ in self.bands[1:]), math.inf]
+        for (low, high), left, right in zip(self.bands, before, after, strict=True):
+            ratio = 1 + 2 * min(low - left, right - high) / (high - low)
+            # Rate of convergence, from the ellipse of foci at the ends through the next band
+            rate = math.log(ratio + math.sqrt(ratio * ratio - 1)) if ratio < 1e9 else 20.0
+            sizes.append(min(max(6, math.ceil(12 / max(rate, 1e-3))), _NODES))
+        return [square_root_rule(size) for size in sizes]
+
+    def _by_square_roots(self) -> tuple[list[_Band], Real, Real] | None:
+        """Bands by the rule for square roots, and the distribution function at stops and gaps."""
+        law, rules = self.law, self._rules()
+        nodes = [
+            _places(low, high, rule.share, rule.rest)
+            for (low, high), rule in zip(self.bands, rules, strict=True)
+        ]
+        x = np.concatenate([*nodes, self.stops, self.gaps])
+        inner = x.size - self.stops.size - self.gaps.size
+        density, below = law._pdf(x[:inner]), law._cdf(x)
+        density = np.where(np.isposinf(density), 0.0, density)  # rounded onto an end
+        if not np.isfinite(density).all() or not np.isfinite(below).all():
+            return None
+        stops, gaps = below[inner : inner + self.stops.size], below[inner + self.stops.size :]
+        level = dict(zip(self.stops.tolist(), stops.tolist(), strict=True))
+        bands, start = [], 0
+        for (low, high), rule in zip(self.bands, rules, strict=True):
+            part = slice(start, start + rule.share.size)
+            start = part.stop
+            bands.append(self._band(low, high, rule, x[part], density[part], below[part], level))
+        return bands, stops, gaps
+
+    def _band(
+        self, low: float, high: float, rule: Rule, x: Real, density: Real, below: Real, level: Levels
+    ) -> _Band:
+        """Return a band from values at the nodes of a rule."""
+        masses = density * rule.weights * (high - low)
+        got = self._without_atoms(x, below, low, high) - level[low]
+        off = np.abs(got - rule.below @ masses).max()
+        tail = 4 * np.abs(rule.last @ masses).max()
+        inside = math.inf if masses.min() < 0 or tail > 1e-3 else off - tail
+        return _Band(low, high, x, masses, max(float(inside), -float(np.diff(below).min())))
+
+    def _without_atoms(self, x: Real, below: Real, low: float, high: float) -> Real:
+        """Distribution function without the steps at atoms inside a band."""
+        for place, mass in self.atoms:
+            if low < place < high:
+                below = below - np.where(x >= place, mass, 0.0)
+        return below
+
+    def _refined(self, low: float, high: float, level: Levels) -> _Band:
+        """Return a band by the rule for square roots with many nodes."""
+        rule = square_root_rule(_MANY)
+        x = _places(low, high, rule.share, rule.rest)
+        density, below = self.law._pdf(x), self.law._cdf(x)
+        return self._band(
+            low, high, rule, x, np.where(np.isposinf(density), 0.0, density), below, level
+        )
+
+    def _by_ends(self, low: float, high: float, level: Levels) -> _Band:
+        """Return a band by the rule that takes any power of the density at its ends."""
+        share, rest, weights, below = _end_rule()
+        inner = [*(place for place, _ in self.atoms), *self.law._singular_places]
+        cuts = sorted({cut for cut in inner if low < cut < high})
+        places, masses, ends, worst = [], [], [0.0, 0.0], 0.0
+        for a, b in pairwise([low, *cuts, high]):
+            x = _places(a, b, share, rest)
+            density, got = self.law._pdf(x), self.law._cdf(x)
+            fall = -float(np.diff(got).min())
+            density = np.where(np.isposinf(density), 0.0, density)
+            part = density * weights * (b - a)
+            with np.errstate(all="ignore"):
+                left, right = part[0] / part[1], part[-1] / part[-2]
+                tails = [part[0] * left / (1 - left), part[-1] * right / (1 - right)]
+            tails = [tail if 0 <= tail < 1 else 0.0 for tail in tails]
+            got = self._without_atoms(x, got, low, high) - level[low] - tails[0]
+            # The indefinite integral converges half as fast as the whole one.
+            expected = sum(float(each.sum()) for each in masses) + sum(ends) + below @ part
+            off = float(np.abs(got - expected).max()) - 1e-5 * float(part.sum())
+            worst = max(worst, off, fall, math.inf if part.min() < 0 else 0.0)
+            places.append(x)
+            masses.append(part)
+            ends = [ends[0] + tails[0], ends[1] + tails[1]]
+        return _Band(
+            low, high, np.concatenate(places), np.concatenate(masses), worst, (ends[0], ends[1])
+        )
+
+    def _distribution(self, bands: list[_Band], stops: Real, gaps: Real) -> list[str]:
+        """The distribution function between bands: the masses to the left."""
+        x = np.concatenate([self.stops, self.gaps])
+        got = np.concatenate([stops, gaps])
+        expected = np.zeros(x.size)
+        for band in bands:
+            expected += np.where(x >= band.high, band.mass, 0.0)
+        for place, mass in self.atoms:
+            expected += np.where(x >= place, mass, 0.0)
+        for band in bands:
+            # At a stop inside a band (an atom) the mass of the band counts in part.
+            inside = (x > band.low) & (x < band.high)
+            expected[inside] = got[inside]
+        off = np.abs(got - expected)
+        worst = int(off.argmax())
+        if off[worst] <= self.allowed * (1 + len(bands)):
+            return []
+        return [
+            f"its distribution function is {got[worst]:.12g} at x = {float(x[worst])!r}, where its "
+            f"density and atoms have the mass {expected[worst]:.12g}"
+        ]
+
+    def _moments(self, bands: list[_Band]) -> list[str]:
+        """Mean and variance against the exact ones."""
+        mean, variance = map(float, self.law.free_cumulants(2))
+        pairs = [band.moments(mean) for band in bands]
+        d = self.places - mean
+        first = math.fsum(pair[0] for pair in pairs) + float(self.weights @ d)
+        second = math.fsum(pair[1] for pair in pairs) + float(self.weights @ (d * d))
+        reach = max(abs(float(self.stops[0]) - mean), abs(float(self.stops[-1]) - mean))
+        allowed = self.allowed * (1 + len(bands))
+        rounding = 1e-14 * (abs(mean) + reach)
+        failures = []
+        if not abs(first) <= allowed * reach + rounding:
+            failures.append(
+                f"its mean is {mean:.12g}, but its density and atoms have {mean + first:.12g}"
+            )
+        if not abs(second - variance) <= (
+            allowed * reach**2 + 4 * rounding * reach + 1e-13 * abs(variance)
+        ):
+            failures.append(
+                f"its variance is {variance:.12g}, but its density and atoms have {second:.12g}"
+            )
+        return failures
+
+    def _transforms(self, bands: list[_Band]) -> list[str]:
+        """G off the axis against the law."""
+        low, high = float(self.stops[0]), float(self.stops[-1])
+        width = high - low
+        if width <= 0:
+            return []
+        far = np.array([low, high]) + 1j * width
+        g = self.law._stieltjes(far)
+        if not ((g.imag < 0) & (np.abs(g) * far.imag <= 1 + 1e-9)).all():
+            return ["its G is not the Stieltjes transform of a law"]
+        expected = np.zeros(far.size, dtype=np.complex128)
+        for band in bands:
+            expected += (1 / (far[:, None] - band.x)) @ band.masses
+            for end, mass in zip((band.low, band.high), band.end_masses, strict=True):
+                expected += mass / (far - end)
+        expected += (1 / (far[:, None] - self.places)) @ self.weights
+        off = np.abs(g - expected) * far.imag
+        if (off <= self.allowed * (1 + len(bands)) + 1e-6).all():
+            return []
+        worst = int(off.argmax())
+        return [
+            f"its G is {g[worst]:.10g} at z = {far[worst]:.6g}, where the integral over its "
+            f"density and atoms is {expected[worst]:.10g}"
+        ]
+
+
+def require_sound(law: Law) -> Law:
+    """Return a law that passes; for routes that build a law at once.
+
+    Raises
+    ------
+    ConvergenceError
+        If it does not.
+    """
+    failures = structure_failures(law)
+    if failures:
+        raise ConvergenceError(f"{law!r} is not a law: {'; '.join(failures)}")
+    certify_once(law)
+    return law
