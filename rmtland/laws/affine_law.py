@@ -91,6 +91,9 @@ class _AffineImage(Law):
     scale: float
     shift: float
 
+    def _require_certificate(self) -> None:
+        self.law._require_certificate()
+
     @property
     def support(self) -> Support:
         """The intervals of the law, mapped."""

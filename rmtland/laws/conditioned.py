@@ -41,6 +41,7 @@ from functools import cached_property
 import numpy as np
 
 from rmtland.arguments import points
+from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Law
 from rmtland.laws.quadrature import Panels, density_panels
 from rmtland.solution import ConvergenceError
@@ -135,6 +136,9 @@ class Truncated(Law):
     law: Law
     low: float
     high: float
+
+    def _require_certificate(self) -> None:
+        self.law._require_certificate()
 
     def __post_init__(self) -> None:
         _require_law("Truncated", self.law)
@@ -307,6 +311,8 @@ class Tilted(Law):
 
     law: Law
     weight: Callable[[Real], Real]
+
+    _require_certificate = certify_once
 
     def __post_init__(self) -> None:
         _require_law("Tilted", self.law)

@@ -33,6 +33,7 @@ from functools import cached_property
 
 import numpy as np
 
+from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Law
 from rmtland.laws.quadrature import density_panels
 from rmtland.typing import Atoms, Complex, Real, Support
@@ -48,6 +49,8 @@ class _FoldedLaw(Law):
     """A law on [0, oo) whose G is known up to an integral that is smooth where Re z >= 0."""
 
     law: Law
+
+    _require_certificate = certify_once
 
     @abc.abstractmethod
     def _folded(self, t: Real) -> Real:

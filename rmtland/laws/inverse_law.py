@@ -33,6 +33,7 @@ from functools import cached_property
 
 import numpy as np
 
+from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Law
 from rmtland.typing import Atoms, Complex, Real, Support
 
@@ -57,6 +58,8 @@ class InverseLaw(Law):
     """
 
     law: Law
+
+    _require_certificate = certify_once
 
     def __post_init__(self) -> None:
         touching = [band for band in self.law.support if band[0] <= 0 <= band[1]]

@@ -145,13 +145,17 @@ class Law(abc.ABC):
 
     # How far it may be trusted ------------------------------------------------------------------
 
-    _mass_error: float = 0.0
-    """Error of masses that the law states of itself: of a table, of what was recovered."""
+    @property
+    def _mass_error(self) -> float:
+        """Error of masses that the law states of itself: of a table, of what was recovered."""
+        return 0.0
 
-    _singular_places: tuple[float, ...] = ()
-    """Points inside bands, beside atoms, where the density is not smooth."""
+    @property
+    def _singular_places(self) -> tuple[float, ...]:
+        """Points inside bands, beside atoms, where the density is not smooth."""
+        return ()
 
-    def _require_certificate(self) -> None:
+    def _require_certificate(self) -> None:  # noqa: B027
         """Check the law against itself, once, before a value of it is given out.
 
         Nothing for a law in closed form. A law that a route computes calls

@@ -96,6 +96,10 @@ class Mixture(Law):
     laws: tuple[Law, ...]
     weights: tuple[float, ...]
 
+    def _require_certificate(self) -> None:
+        for law in self.laws:
+            law._require_certificate()
+
     def __post_init__(self) -> None:
         laws, weights = _checked(self.laws, self.weights)
         object.__setattr__(self, "laws", laws)

@@ -61,6 +61,7 @@ from numpy.typing import ArrayLike
 from rmtland.arguments import choice, float_array
 from rmtland.deprecation import old_names
 from rmtland.laws.affine_law import affine
+from rmtland.laws.consistency import certify_once
 from rmtland.laws.discrete import Discrete
 from rmtland.laws.folded_law import AbsoluteLaw, RootLaw
 from rmtland.laws.inverse_law import InverseLaw
@@ -176,6 +177,8 @@ class Pushforward(Law):
 
     law: Law
     coefficients: tuple[float, ...]
+
+    _require_certificate = certify_once
 
     @property
     def degree(self) -> int:

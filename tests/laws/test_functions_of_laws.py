@@ -3,6 +3,8 @@
 import math
 import pickle
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -126,7 +128,7 @@ def test_refusals(name, law, message):
 
 
 def test_old_names():
-    import rmtland.laws.pushforward as module
-
+    # The function of that name hides the module from `import ... as`.
+    module = importlib.import_module("rmtland.laws.pushforward")
     with pytest.warns(DeprecationWarning, match="pushforward"):
         assert module.image is pushforward

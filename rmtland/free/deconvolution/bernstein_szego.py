@@ -47,6 +47,7 @@ from functools import cached_property
 import numpy as np
 
 from rmtland.arguments import finite, positive
+from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.solution import ConvergenceError
 
@@ -76,6 +77,8 @@ class BernsteinSzego(Law):
 
     diagonal: tuple[float, ...]
     squares: tuple[float, ...]
+
+    _require_certificate = certify_once
 
     def __post_init__(self) -> None:
         diagonal = tuple(finite("diagonal", a) for a in self.diagonal)

@@ -46,6 +46,7 @@ from rmtland.free.polynomials.matrix_function import (
     times,
     value_at,
 )
+from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Law
 from rmtland.laws.wachter import Wachter
 from rmtland.typing import Atoms, Complex, Logical, Real, Support
@@ -71,6 +72,8 @@ class BranchLaw(Law):
 
     angle: Wachter
     matrix: MatrixFunction
+
+    _require_certificate = certify_once
 
     @cached_property
     def _branches(self) -> EigenvalueBranches:

@@ -57,6 +57,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arguments import points
 from rmtland.free.rational.arcs import Arcs, BesideDrift
+from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Complex, Real, Support, accuracy_of_root, upper_half_plane
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.solution import ConvergenceError, Solution, Status
@@ -84,6 +85,8 @@ class FreeLevy(LevyLaw):
 
     triplet: LevyTriplet
 
+    _require_certificate = certify_once
+
     def __post_init__(self) -> None:
         if not isinstance(self.triplet, LevyTriplet):
             raise TypeError(f"triplet must be a LevyTriplet; got {self.triplet!r}")
@@ -97,6 +100,11 @@ class FreeLevy(LevyLaw):
     def levy(self) -> LevyTriplet:
         """Free Levy-Khintchine triplet: drift, variance, rates and jumps."""
         return self.triplet
+
+    @property
+    def _singular_places(self) -> tuple[float, ...]:
+        """The drift, beside which a density without diffusion may be unbounded."""
+        return () if self.levy.variance else (self.levy.drift,)
 
     @cached_property
     def _parameters(self) -> tuple[float, float, Real, Real]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from rmtland.arguments import float_array
 from rmtland.laws import Law
+from rmtland.laws.consistency import certify_once
 from rmtland.typing import Atoms, Complex, Real, Support
 
 __all__ = ["TabulatedLaw"]
@@ -57,6 +58,12 @@ class TabulatedLaw(Law):
     error: float = 0.0
     edge_errors: tuple[float, float] = (0.0, 0.0)
     errors: tuple[tuple[str, float], ...] = ()
+
+    _require_certificate = certify_once
+
+    @property
+    def _mass_error(self) -> float:
+        return self.error
 
     def __post_init__(self) -> None:
         edges = float_array("edges", self.edges, ndim=1)

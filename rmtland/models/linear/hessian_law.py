@@ -23,6 +23,7 @@ import numpy as np
 
 from rmtland.free.subordination.moments import product_moments
 from rmtland.laws import Law, MarchenkoPastur
+from rmtland.laws.consistency import certify_once
 from rmtland.laws.cumulants import moments_of
 from rmtland.models.linear.network import LinearNetwork
 from rmtland.models.linear.wishart_product import wishart_path, wishart_product
@@ -48,6 +49,8 @@ class LinearHessianLaw(Law):
     model: LinearNetwork
 
     # Units: z by s1 sx, w by s1 ------------------------------------------------------------------
+
+    _require_certificate = certify_once
 
     @property
     def _unit(self) -> float:

@@ -32,6 +32,7 @@ from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
 from rmtland.laws import Law
+from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Atoms, Complex, Real, Support
 from rmtland.models.linear.wishart_product import wishart_path
 from rmtland.models.population.equation import activation_rule, covariance_rule
@@ -72,6 +73,12 @@ class PopulationLaw(Law):
     """
 
     model: PopulationNetwork
+
+    _require_certificate = certify_once
+
+    @property
+    def _mass_error(self) -> float:
+        return self.mass_error
 
     # The equation --------------------------------------------------------------------------------
 

@@ -215,14 +215,6 @@ def test_a_wrong_value_between_solved_points_is_not_given_out():
     assert again == pytest.approx(law.cdf(x), abs=1e-12)
 
 
-def test_moments_that_the_bands_do_not_have_are_noticed():
-    law = free_sum(Uniform(0.0, 1.0), Semicircle(0.1))
-    law._levels.certify(law.mean(), law.var())
-    for mean, variance in ((law.mean() + 0.05, law.var()), (law.mean(), 1.2 * law.var())):
-        with pytest.raises(ConvergenceError, match="exactly"):
-            law._levels.certify(mean, variance)
-
-
 def test_two_sums_of_atoms_of_critical_mass():
     # 0.75 + 0.25 at -1 + 3, an end of the law where its distribution function has a steep tail
     law = free_sum(
