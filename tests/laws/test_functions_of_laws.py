@@ -1,9 +1,8 @@
 """Laws of sqrt(X), |X| and 1/X, against changes of variables, quadrature and known laws."""
 
+import importlib
 import math
 import pickle
-
-import importlib
 
 import numpy as np
 import pytest
