@@ -244,6 +244,8 @@ def float_array(name: str, value: ArrayLike, *, ndim: int) -> Real:
 
 
 def _number(name: str, value: Any) -> float:
+    if type(value) is float:
+        return value
     if isinstance(value, bool | np.bool_ | str | bytes):
         raise TypeError(f"{name} must be a real number; got {value!r}")
     if value is np.ma.masked:

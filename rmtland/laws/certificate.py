@@ -148,7 +148,7 @@ def certificate(
     if failures:
         return Certificate(tuple(failures), math.nan, math.inf, 0, {})
     budget = count("evaluations", evaluations)
-    places = tuple(place for place, _ in law.atoms)
+    places = (*(place for place, _ in law.atoms), *law._singular_places)
     panels = density_panels(law, tolerance=tolerance / 10, evaluations=budget, cuts=places)
     atoms = np.array(law.atoms, dtype=np.float64).reshape(-1, 2)
     mass = math.fsum(panels.mass) + math.fsum(atoms[:, 1])

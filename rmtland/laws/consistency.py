@@ -171,10 +171,23 @@ def certify_once(law: Law) -> None:
     try:
         failures = defects(law)
         if failures:
-            certify(law, tolerance=TOLERANCE + law._mass_error, quantiles=False)
+            allowed = TOLERANCE + law._mass_error + _rounded_mass(law)
+            certify(law, tolerance=allowed, quantiles=False)
     except BaseException:
         del state[_PASSED]
         raise
+
+
+def _rounded_mass(law: Law) -> float:
+    """Mass so close to edges and singularities that places there are rounding, at most 1e-5."""
+    ends = [end for band in law.support for end in band]
+    places = np.array([*ends, *law._singular_places])
+    places = places[np.isfinite(places)]
+    step = 16 * np.spacing(np.abs(places))
+    mass = law._cdf(places + step) - law._mass_below(places - step)
+    for place, weight in law.atoms:
+        mass = mass - np.where(np.abs(places - place) <= step, weight, 0.0)
+    return min(float(np.maximum(mass, 0.0).sum()), 1e-5)
 
 
 def defects(law: Law) -> list[str]:

@@ -180,6 +180,14 @@ class Pushforward(Law):
 
     _require_certificate = certify_once
 
+    @cached_property
+    def _singular_places(self) -> tuple[float, ...]:
+        """Images of critical points, and of what is singular in the law."""
+        inner = [end for band in self.law.support for end in band]
+        inner += [*self._nodes, *(place for place, _ in self.law.atoms)]
+        places = np.array([*inner, *self.law._singular_places])
+        return tuple(np.unique(_at(self._series, places)).tolist())
+
     @property
     def degree(self) -> int:
         """Degree of the polynomial."""
