@@ -218,7 +218,8 @@ class _Check:
 
     def edges(self) -> None:
         """Check that bands end where the density does: it is not 0 inside, next to an edge."""
-        x, weights = self.panels.x.ravel(), self.panels.weights.ravel()
+        x, density = self.panels.x.ravel(), self.law._pdf(self.panels.x.ravel())
+        density = np.where(np.isfinite(density), density, 0.0)
         empty = []
         for low, high in self.law.support:
             for edge in (low, high):
@@ -226,7 +227,8 @@ class _Check:
                     away = np.abs(x - edge)
                     near = away > 1e-6 * (high - low) + 64 * np.spacing(abs(edge))
                     near &= (x > low) & (x < high) & (away < 1e-2 * (high - low))
-                    if near.any() and not (weights[near] > 0).any():
+                    noise = self.law._density_noise * float(density.max(initial=0.0))
+                    if near.any() and not (density[near] > noise).any():
                         empty.append(edge)
         self._note(
             "edges",

@@ -150,6 +150,9 @@ class Law(abc.ABC):
         """Error of masses that the law states of itself: of a table, of what was recovered."""
         return 0.0
 
+    _density_noise = 0.0
+    """Density, relative to the largest, that a route may give where there is none."""
+
     @property
     def _singular_places(self) -> tuple[float, ...]:
         """Points inside bands, beside atoms, where the density is not smooth."""

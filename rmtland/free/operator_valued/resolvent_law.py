@@ -64,6 +64,7 @@ class ResolventLaw(Law):
         return [Fraction(1), *(Fraction(p) for p in powers[1:])]
 
     _require_certificate = certify_once
+    _density_noise = 1e-13
 
     # Support ---------------------------------------------------------------------------------
 

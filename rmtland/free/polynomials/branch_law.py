@@ -75,6 +75,10 @@ class BranchLaw(Law):
 
     _require_certificate = certify_once
 
+    @property
+    def _singular_places(self) -> tuple[float, ...]:
+        return self._branches.ends
+
     @cached_property
     def _branches(self) -> EigenvalueBranches:
         return EigenvalueBranches(self.angle, self.matrix)

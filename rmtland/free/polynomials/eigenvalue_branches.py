@@ -223,6 +223,11 @@ class EigenvalueBranches:
         return tuple((low, high) for low, high in merged)
 
     @cached_property
+    def ends(self) -> tuple[float, ...]:
+        """Values at all ends of monotone pieces, where the density is not smooth."""
+        return tuple(sorted({float(half.value) for cell in self._cells for half in cell}))
+
+    @cached_property
     def mirrored(self) -> Wachter:
         """The law of 1 - T."""
         return Wachter(self.angle.other_ratio, self.angle.aspect_ratio)

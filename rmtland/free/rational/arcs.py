@@ -125,7 +125,6 @@ class Arcs:
         """
         from rmtland.free.rational import edges
 
-        beside = BesideDrift.of(triplet)
         drift, variance = triplet.drift, triplet.variance
         rates, jumps = np.array(triplet.rates), np.array(triplet.jumps)
         poles, weights = jumps, rates * jumps**2
@@ -139,18 +138,11 @@ class Arcs:
         order = np.argsort(poles)
         poles, weights = poles[order], weights[order]
         criticals = np.asarray(edges.critical_points(poles, weights))
-        if not variance:
-            criticals = _beside_drift(criticals, beside, rates, jumps)
-        places = np.array(
-            [_edge_place(h, beside, drift, variance, rates, jumps) for h in criticals]
-        )
-        # A gap below rounding, between an unbounded density and the next edge, is left out.
-        twins = np.flatnonzero(
-            (criticals[1:-2:2] * criticals[2:-1:2] == 0) & (places[1:-2:2, 0] == places[2:-1:2, 0])
-        )
-        twins = np.concatenate([2 * twins + 1, 2 * twins + 2])
-        criticals, places = np.delete(criticals, twins), np.delete(places, twins, axis=0)
-        if not np.isfinite(places).all():
+        if variance:
+            high, low, slopes = edges.edge_table(criticals, drift, variance, rates, jumps)
+        else:
+            criticals, high, low, slopes = _without_diffusion(criticals, triplet, rates, jumps)
+        if not (np.isfinite(high).all() and np.isfinite(low).all()):
             raise ValueError(_BEYOND.format(triplet))
         offsets = criticals[:, None] - poles
         # Mass to the left of a gap: one jump of 1/pi Im L for every pole between 0 and h.
@@ -158,12 +150,11 @@ class Arcs:
         sides = (criticals[:, None] < jumps).astype(float) - below[:, None]
         masses = 1 - below - (sides * rates).sum(axis=1)
         masses[criticals == 0] = rates[jumps < 0].sum()
-        slopes = [edges.edge_slope(h, variance, rates, jumps) if h else 0.0 for h in criticals]
         return cls(
-            edges=places[:, 0].copy(),
-            edges_low=places[:, 1].copy(),
+            edges=high,
+            edges_low=low,
             criticals=criticals,
-            slopes=np.array(slopes),
+            slopes=slopes,
             offsets=offsets,
             kappas=weights / offsets**2,
             masses=masses,
@@ -231,6 +222,25 @@ class Arcs:
         close = (np.abs(u) < 0.05 * np.abs(b).min(axis=0)) & (critical != 0)
         close &= error < 0.5 * np.abs(h)
         return np.where(close, 2 * error / np.abs(h) / np.abs(h), np.inf)
+
+
+def _without_diffusion(
+    criticals: Real, triplet: LevyTriplet, rates: Real, jumps: Real
+) -> tuple[Real, Real, Real, Real]:
+    """Critical points that bound arcs, the edges there in two parts, and the slopes."""
+    from rmtland.free.rational import edges
+
+    beside = BesideDrift.of(triplet)
+    criticals = _beside_drift(criticals, beside, rates, jumps)
+    places = np.array([_edge_place(h, beside, triplet.drift, 0.0, rates, jumps) for h in criticals])
+    # A gap below rounding, between an unbounded density and the next edge, is left out.
+    twins = np.flatnonzero(
+        (criticals[1:-2:2] * criticals[2:-1:2] == 0) & (places[1:-2:2, 0] == places[2:-1:2, 0])
+    )
+    twins = np.concatenate([2 * twins + 1, 2 * twins + 2])
+    criticals, places = np.delete(criticals, twins), np.delete(places, twins, axis=0)
+    slopes = [edges.edge_slope(h, 0.0, rates, jumps) if h else 0.0 for h in criticals]
+    return criticals, places[:, 0].copy(), places[:, 1].copy(), np.array(slopes)
 
 
 def _beside_drift(found: Real, beside: BesideDrift, rates: Real, jumps: Real) -> Real:

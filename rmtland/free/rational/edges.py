@@ -179,3 +179,14 @@ def edge_slope(h, variance, rates, jumps):
         hi, e = _two_sum(hi, -p)
         lo += e - pe
     return hi + lo
+
+
+@_jit
+def edge_table(criticals, drift, variance, rates, jumps):
+    """`edge_place` and `edge_slope` at every critical point: rows high, low, slope."""
+    table = np.empty((3, criticals.size))
+    for i in range(criticals.size):
+        h = criticals[i]
+        table[0, i], table[1, i] = edge_place(h, drift, variance, rates, jumps)
+        table[2, i] = edge_slope(h, variance, rates, jumps)
+    return table
