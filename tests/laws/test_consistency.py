@@ -166,7 +166,13 @@ def sound():
     return functools.cache(lambda route: ROUTES[route]())
 
 
-@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize(
+    "route",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "polynomial" else name
+        for name in ROUTES
+    ],
+)
 def test_sound_laws_pass(sound, route):
     law = sound(route)
     assert np.isfinite(law.cdf(law.hull)).all()
