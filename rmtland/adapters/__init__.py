@@ -5,7 +5,16 @@ installs it.
 """
 
 from rmtland.adapters.jax_operator import JaxOperator, from_jax
+from rmtland.adapters.monitor import CurvatureMonitor, CurvatureRecord
 from rmtland.adapters.torch_operator import TorchOperator, from_torch
 from rmtland.adapters.weight_matrices import weight_matrices
 
-__all__ = ["JaxOperator", "TorchOperator", "from_jax", "from_torch", "weight_matrices"]
+__all__ = [
+    "CurvatureMonitor",
+    "CurvatureRecord",
+    "JaxOperator",
+    "TorchOperator",
+    "from_jax",
+    "from_torch",
+    "weight_matrices",
+]
