@@ -40,6 +40,7 @@ SMALL = {
     "bench_laws.py": ["--quick"],
     "bench_networks.py": ["--jobs", "dense", "--n", "6", "--m", "12", "--repeats", "2"],
     "bench_sweep.py": ["--tasks", "8", "--seconds", "0.01", "--kills", "2", "--kill-tasks", "20"],
+    "measure_architectures.py": ["--quick", "--models", "resnet20"],
     "make_tracy_widom.py": ["--quick", "--points", "4"],
     "readme_command.py": ["run"],
     "write_benchmarks.py": ["--quick"],
@@ -70,6 +71,9 @@ SAYS = {
     "bench_laws.py": (rf"worst error of an edge (?P<value>{NUMBER})", 0, 1e-11),
     "bench_networks.py": (rf"largest relative difference (?P<value>{NUMBER})", 0, 1e-10),
     "bench_sweep.py": (rf"store: (?P<value>{NUMBER}) bytes a result", 1, 1e6),
+    "measure_architectures.py": (
+        rf"ratio to torch.func by hand (?P<value>{NUMBER})|left out: torch (?P<other>is)", None, None,
+    ),
     "make_tracy_widom.py": (rf"beta = 2: (?P<value>{NUMBER})", 0, 2e-15),
     "readme_command.py": (r"rmtland|python", None, None),
     "write_benchmarks.py": (rf"worst error of an edge (?P<value>{NUMBER})", 0, 1e-11),
@@ -82,7 +86,7 @@ SAYS = {
 """What the small run of a script has to print, and the range of the number in it."""
 SLOW = {
     "bench_ensembles.py", "bench_laws.py", "bench_networks.py", "bench_sweep.py", "fuzz_free.py",
-    "make_tracy_widom.py", "reproduce_audit.py", "write_benchmarks.py",
+    "make_tracy_widom.py", "measure_architectures.py", "reproduce_audit.py", "write_benchmarks.py",
 }  # fmt: skip
 """Scripts whose small run takes more than 2.5 seconds."""
 
