@@ -228,24 +228,44 @@ def distance_to_differences(
     """
     import torch
 
-    steps = [(torch.float64, 1e-8, 1e-3), (function.dtype, 1e-3, 0.3)]
-    for dtype, step, allowed in steps:
+    for dtype in dict.fromkeys((torch.float64, function.dtype)):
         double = LossFunction(
             function.model, function.rule, function.blocks, dtype=dtype, move_data=True
         )
         cast = double.batch(batch)
         pieces = [vector[b.slice].reshape(b.shape).to(dtype) for b in function.blocks]
         try:
-            exact = ROUTES[route](double, cast, part)(pieces)
-            differences = DifferenceProducts(double, cast, part, step=step)
-            near = differences(pieces)
+            exact = _flat(ROUTES[route](double, cast, part)(pieces))
+            distances = [
+                _distance(exact, DifferenceProducts(double, cast, part, step=step), pieces)
+                - allowed
+                for step, allowed in _STEPS[dtype == torch.float64]
+            ]
         except (RuntimeError, TypeError):  # a module that makes tensors of one precision only
             if dtype == function.dtype:
                 raise
             continue
-        flat = [torch.cat([piece.reshape(-1).double() for piece in each]) for each in (exact, near)]
-        size = float(torch.maximum(flat[0].norm(), flat[1].norm()))
-        norm = float(vector.double().norm())
-        distance = float((flat[0] - flat[1]).norm()) - 2 * differences.rounding * norm
-        return max(0.0, distance / size - allowed) if size else 0.0
+        return max(0.0, min(distances))
     return 0.0
+
+
+_STEPS = {True: ((1e-8, 1e-3), (1e-4, 0.03)), False: ((1e-3, 0.3),)}
+"""Relative steps and distances that are rounding, curvature or kinks: in double precision or not.
+
+The longer one is for modules that compute a part in single precision.
+"""
+
+
+def _flat(pieces: Any) -> Array:
+    import torch
+
+    return torch.cat([piece.reshape(-1).double() for piece in pieces])
+
+
+def _distance(exact: Array, differences: DifferenceProducts, pieces: Any) -> float:
+    """Return the relative distance of a product to differences, less their rounding."""
+    near = _flat(differences(pieces))
+    size = max(float(exact.norm()), float(near.norm()))
+    norm = float(_flat(pieces).norm())
+    gap = float((exact - near).norm()) - 2 * differences.rounding * norm
+    return gap / size if size else 0.0

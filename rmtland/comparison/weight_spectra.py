@@ -145,8 +145,9 @@ class LayerSpectrum:
         ax = new_axes(ax)
         rows, columns = self.shape
         label = f"Marchenko-Pastur, sigma = {np.sqrt(self.law.scale):.3g}"
+        name, bins = f"{self.name}, {rows} x {columns}", min(80, 10 + len(self.spectrum) // 5)
         artists = [
-            draw_spectrum(ax, self.spectrum, label=f"{self.name}, {rows} x {columns}"),
+            draw_spectrum(ax, self.spectrum, bins=bins, label=name),
             draw_law(ax, self.law, label=label, color="#D55E00"),
         ]
         if self.spikes.size:
