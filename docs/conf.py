@@ -48,11 +48,12 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_sidebars: dict[str, list[str]] = {
     page: []  # pages without sections beside them
-    for page in (
-        "index install which_tool command_line models ensembles sweeps figures validity formulas "
-        "vocabulary benchmarks bibliography changelog estimates adapters"
-    ).split()
-}
+    for page in [
+        "index", "install", "which_tool", "command_line", "models", "ensembles", "sweeps", "figures",
+        "validity", "formulas", "vocabulary", "benchmarks", "bibliography", "changelog", "estimates",
+        "adapters",
+    ]
+}  # fmt: skip
 html_show_sourcelink = False
 html_copy_source = False
 

@@ -108,6 +108,8 @@ class CurvatureMonitor:
         Gaussian probes for trace and index, and Lanczos steps of each; 0 probes for none.
     rng : anything `numpy.random.default_rng` takes
         For starts and probes.
+    clock : callable, optional
+        What tells the time, in seconds.
 
     Attributes
     ----------
@@ -128,6 +130,7 @@ class CurvatureMonitor:
         probes: int = 2,
         probe_steps: int = 12,
         rng: Rng = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.operator = operator
         self.every = count("every", every)
@@ -141,7 +144,8 @@ class CurvatureMonitor:
         self._generator = random_generator(rng)
         self._vector: Real | None = None
         self._steps = -1
-        self._begun = self._until = time.perf_counter()
+        self._clock = clock
+        self._begun = clock()
         self._spent = self._last = 0.0
 
     def step(self) -> CurvatureRecord | None:
@@ -186,7 +190,7 @@ class CurvatureMonitor:
     @property
     def time_share(self) -> float:
         """Time spent on measurements over the time since the monitor was made."""
-        elapsed = time.perf_counter() - self._begun
+        elapsed = self._clock() - self._begun
         return self._spent / elapsed if elapsed > 0 else 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -253,7 +257,7 @@ class CurvatureMonitor:
         """Measure if the step is one to measure at, and there is time."""
         if step % self.every:
             return None
-        now = time.perf_counter()
+        now = self._clock()
         trained = now - self._begun - self._spent
         if self.share is not None and self.history:
             allowed = self.share / (1 - min(self.share, 0.99)) * trained
@@ -285,7 +289,7 @@ class CurvatureMonitor:
         size = self.step_size() if callable(self.step_size) else self.step_size
         return CurvatureRecord(
             step, sharpness, residual, trace, error, float(index), interval,
-            2.0 / size if size else np.nan, time.perf_counter() - begun,
+            2.0 / size if size else np.nan, self._clock() - begun,
         )  # fmt: skip
 
     def _sharpness(self, operator: Any) -> tuple[float, float]:

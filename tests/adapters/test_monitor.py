@@ -1,7 +1,6 @@
 """Curvature during training: right numbers, warm starts, and a share of time that holds."""
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -47,23 +46,28 @@ def test_a_warm_start_is_nearer_than_a_cold_one():
     assert json.loads(json.dumps(warm.to_dict()))["records"][0]["trace"] is None
 
 
-def test_the_share_of_time_holds():
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
+def test_the_share_of_time_holds(share):
+    now = [0.0]
+
     class Slow:
-        """A product of four milliseconds."""
+        """A product of four seconds, by the clock of the test."""
 
         shape, dtype = (30, 30), np.float64
 
         def matmat(self, vectors):
-            time.sleep(0.004 * vectors.shape[1])
+            now[0] += 4.0 * vectors.shape[1]
             return np.arange(30.0)[:, None] * vectors
 
-    monitor = CurvatureMonitor(Slow(), every=1, share=0.2, probes=0, lanczos_steps=2, rng=0)
-    for _ in range(60):
-        time.sleep(0.005)
+    monitor = CurvatureMonitor(
+        Slow(), every=1, share=share, probes=0, lanczos_steps=2, rng=0, clock=lambda: now[0]
+    )
+    for _ in range(600):
+        now[0] += 1.0
         monitor.step()
-    assert monitor.skipped > 10
-    assert len(monitor.history) >= 2
-    assert monitor.time_share < 0.3  # the first one comes before any training
+    assert monitor.skipped + len(monitor.history) == 600
+    assert monitor.time_share <= share + 24 / now[0]  # the first one comes before any training
+    assert monitor.time_share > share - 0.04  # and the time allowed is used
 
 
 def test_a_torch_loop_and_the_picture():
