@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 
 from rmtland.arguments import nonnegative, positive
+from rmtland.comparison.estimated import kolmogorov_range
 from rmtland.comparison.outliers import Pieces, edge_margins, outside
 from rmtland.comparison.theories import Smoothed, SmoothedTheory, Theory, law_of, smoothed_of
 from rmtland.deprecation import old_names
@@ -74,6 +75,9 @@ class Comparison:
         deviation of the spectrum where the law has no ends.
     eta : float
         Half-width of the Cauchy law that both were convolved with; 0 for the exact distances.
+    kolmogorov_range : tuple of float
+        Between which the distance lies where the spectrum is an estimate with brackets or errors
+        (`rmtland.comparison.estimated`); both ends are `kolmogorov` otherwise.
     """
 
     kolmogorov: float
@@ -87,6 +91,11 @@ class Comparison:
     outliers: int
     unit: float = 1.0
     eta: float = 0.0
+    kolmogorov_range: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.kolmogorov_range is None:
+            object.__setattr__(self, "kolmogorov_range", (self.kolmogorov, self.kolmogorov))
 
     @property
     def index_difference(self) -> float:
@@ -196,7 +205,15 @@ def compare(
         mass_outside=min(max(beyond, 0.0), 1.0),
         outliers=int(np.count_nonzero(outside(spectrum.nodes, pieces))),
         unit=unit,
+        kolmogorov_range=_range(spectrum, law),
     )
+
+
+def _range(spectrum: Spectrum, law: Law) -> tuple[float, float] | None:
+    """Range of the distance of an estimate; None where all eigenvalues are known."""
+    if spectrum.brackets is None and spectrum.errors is None:
+        return None
+    return kolmogorov_range(spectrum, law)
 
 
 def _compared_smoothed(
