@@ -5,8 +5,9 @@ The estimate minimises the Cramer-von Mises distance
 .. math:: \sum_k \left[ F_n(x_k) - F(x_k; \theta) \right]^2
 
 over points between eigenvalues: F is smooth in the parameters, and an outlier counts with its mass,
-not with its distance. The distance has several minima as a rule: the descent starts from the best
-of many points that are far from each other, within bounds.
+not with its distance (spikes may be left out altogether, `outliers="exclude"`). The distance has
+several minima as a rule: the descent starts from the best of many points that are far from each
+other, within bounds.
 
 Errors are those of a parametric bootstrap, refitted. For a model or an ensemble, whose matrices can
 be drawn, the spectra are those of matrices: eigenvalues repel each other, and statistics of the
@@ -42,9 +43,10 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from scipy.optimize import least_squares
 
-from rmtland.arguments import count, finite
+from rmtland.arguments import choice, count, finite
 from rmtland.comparison.distances import Comparison, compare
 from rmtland.comparison.families import Box, Family
+from rmtland.comparison.outliers import without_outliers
 from rmtland.comparison.theories import law_of
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
@@ -61,6 +63,8 @@ _DRAWS = 150
 _SCREENED, _SHORT = 4, 8
 """Short descents for each long one, and how many steps they take."""
 _POINTS = 512
+_ROUNDS = 8
+"""How often outliers are looked for."""
 _RESAMPLED = 160
 """Size of the bootstrap's matrices, at most."""
 
@@ -92,6 +96,9 @@ class Fit(Generic[T]):
     minima : tuple of float
         Defects at which the descents from the different starts ended, ascending: far apart, they
         say that the distance has several minima.
+    excluded : tuple of float
+        Eigenvalues that were left out as outliers, ascending; errors and distances are those of
+        the others.
     """
 
     model: T
@@ -103,6 +110,7 @@ class Fit(Generic[T]):
     undetermined: tuple[str, ...] = ()
     at_bounds: tuple[str, ...] = ()
     minima: tuple[float, ...] = ()
+    excluded: tuple[float, ...] = ()
 
     @property
     def law(self) -> Law:
@@ -125,6 +133,7 @@ class Fit(Generic[T]):
             "undetermined": list(self.undetermined),
             "at_bounds": list(self.at_bounds),
             "minima": list(self.minima),
+            "excluded": list(self.excluded),
             **self.comparison.to_dict(),
         }
 
@@ -136,6 +145,7 @@ def fit(
     fix: Mapping[str, Any] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     starts: int | Sequence[Mapping[str, float]] = _STARTS,
+    outliers: str = "keep",
     rng: Rng = None,
     resamples: int = 40,
 ) -> Fit[T]:
@@ -155,6 +165,10 @@ def fit(
         other parameters below 10^4 times 1, the standard deviation or the variance.
     starts : int or sequence of mappings, optional
         From how many points to descend, or those points (of all free parameters).
+    outliers : {"keep", "exclude"}
+        Whether eigenvalues beyond the edges of the fitted law (spikes,
+        `rmtland.comparison.outliers`) are left out and the bulk is fitted again, until no more are
+        found.
     rng : anything `numpy.random.default_rng` takes
         Stream of the starting points and the bootstrap.
     resamples : int
@@ -178,6 +192,7 @@ def fit(
         raise TypeError(f"expected a Spectrum; got {type(spectrum).__name__}")
     if count("resamples", resamples, least=0) == 1:
         raise ValueError("resamples must be 0 or at least 2; one sample has no spread")
+    choice("outliers", outliers, ("keep", "exclude"))
     chosen = Family.of(family, fix)
     generator = random_generator(rng)
     points = _Points.of(spectrum, len(chosen.names))
@@ -186,6 +201,19 @@ def fit(
     first = _starts(descent, spectrum, points, starts, generator.spawn(1)[0])
     ends = sorted((descent.run(points, start) for start in first), key=lambda end: end[1])
     found, _ = ends[0]
+    excluded = np.empty(0)
+    if outliers == "exclude":
+        whole = spectrum
+        for _ in range(_ROUNDS):
+            law = chosen.law(descent.values(found))
+            assert law is not None
+            bulk, beyond = without_outliers(whole, law)
+            if beyond.size == excluded.size:
+                break
+            spectrum, excluded = bulk, beyond
+            points = _Points.of(spectrum, len(chosen.names))
+            ends = [descent.run(points, found)]
+            found, _ = ends[0]
     values = descent.values(found)
     law = chosen.law(values)
     assert law is not None
@@ -210,6 +238,7 @@ def fit(
         undetermined=tuple(undetermined),
         at_bounds=at_bounds,
         minima=tuple(float(np.sqrt(2 * cost / points.x.size)) for _, cost in ends),
+        excluded=tuple(float(x) for x in excluded),
     )
 
 

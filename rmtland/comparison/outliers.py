@@ -41,7 +41,7 @@ from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Logical, Real
 
-__all__ = ["Pieces", "edge_margins", "outliers", "outside"]
+__all__ = ["Pieces", "edge_margins", "outliers", "outside", "without_outliers"]
 
 _SCALES = 4.0
 """Margin of an edge in units of its own scale."""
@@ -88,6 +88,40 @@ def outliers(spectrum: Spectrum, theory: Theory, *, margin: float | None = None)
         wide = np.full(pieces.low.shape, nonnegative("margin", margin))
         pieces = pieces._replace(margin_low=wide, margin_high=wide)
     return nodes[outside(nodes, pieces)]
+
+
+def without_outliers(spectrum: Spectrum, law: Law) -> tuple[Spectrum, Real]:
+    """Return a spectrum without its outliers, and those.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Eigenvalues or a quadrature.
+    law : Law
+        The law of the bulk.
+
+    Returns
+    -------
+    (Spectrum, ndarray of float64)
+        The bulk, with weights of its own where runs have unlike numbers of outliers; the outliers
+        of all runs, ascending.
+    """
+    far = outside(spectrum.nodes, edge_margins(law, _size(spectrum), spectrum.zero_tolerance))
+    beyond = np.sort(spectrum.nodes[far])
+    if not beyond.size:
+        return spectrum, beyond
+    if spectrum.is_complete and spectrum.runs == 1:
+        return Spectrum(spectrum.nodes[~far], precision=spectrum.precision), beyond
+    weights = np.where(far, 0.0, 1.0 if spectrum.weights is None else spectrum.weights)
+    # an outlier of one run has no weight, and stands where an eigenvalue of the bulk does
+    nodes = np.where(far, np.median(spectrum.nodes), spectrum.nodes)
+    bulk = Spectrum(
+        nodes,
+        weights / weights.sum(axis=1, keepdims=True),
+        dimension=_size(spectrum),
+        precision=spectrum.precision,
+    )
+    return bulk, beyond
 
 
 def outside(nodes: Real, pieces: Pieces) -> Logical:
