@@ -49,9 +49,9 @@ html_css_files = ["site.css"]
 html_sidebars: dict[str, list[str]] = {
     page: []  # pages without sections beside them
     for page in [
-        "index", "install", "which_tool", "command_line", "models", "ensembles", "sweeps", "figures",
-        "validity", "formulas", "vocabulary", "benchmarks", "bibliography", "changelog", "estimates",
-        "adapters",
+        "index", "install", "which_tool", "command_line", "models", "ensembles", "sweeps",
+        "figures", "validity", "formulas", "vocabulary", "benchmarks", "bibliography",
+        "changelog", "estimates", "adapters",
     ]
 }  # fmt: skip
 html_show_sourcelink = False
