@@ -44,6 +44,11 @@ from .ensembles import (
     Wigner as Wigner,
     WishartEnsemble as WishartEnsemble,
 )
+from .estimate import (
+    extremal_eigenpairs as extremal_eigenpairs,
+    negative_fraction as negative_fraction,
+    spectral_density as spectral_density,
+)
 from .free import (
     Circular as Circular,
     Deconvolution as Deconvolution,

@@ -128,7 +128,7 @@ def coverage(full: bool) -> None:
             )
             plain = spectrum.mass_below(0.0)
             error = (spectrum.weights * (spectrum.nodes < 0)).sum(axis=1).std(ddof=1) / 10**0.5
-            off[r] = abs(plain - half) / max(error, 1e-12)
+            off[r] = abs(plain - half) / max(error, 0.1 / p)
         rates.append(hits.mean(axis=0))
         h, w = hits.mean(axis=0), widths.mean(axis=0)
         print(
