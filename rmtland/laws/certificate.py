@@ -85,6 +85,7 @@ def certify(
     evaluations: int = 6000,
     quantiles: bool = True,
     potential: bool = True,
+    quadrature: float | None = None,
 ) -> AnyLaw:
     """Return the law if it passes its certificate.
 
@@ -103,6 +104,8 @@ def certify(
         Whether quantiles are checked too.
     potential : bool
         Whether the logarithmic potential off the axis is checked too.
+    quadrature : float, optional
+        Error of the mass at which the quadrature ends; a tenth of the tolerance by default.
 
     Returns
     -------
@@ -122,6 +125,7 @@ def certify(
         evaluations=evaluations,
         quantiles=quantiles,
         potential=potential,
+        quadrature=quadrature,
     )
     if found.failures:
         raise ConvergenceError(
@@ -140,6 +144,7 @@ def certificate(
     evaluations: int = 6000,
     quantiles: bool = True,
     potential: bool = True,
+    quadrature: float | None = None,
 ) -> Certificate:
     """Check a law against itself by quadrature; parameters are those of `certify`.
 
@@ -154,7 +159,8 @@ def certificate(
         return Certificate(tuple(failures), math.nan, math.inf, 0, {})
     budget = count("evaluations", evaluations)
     places = (*(place for place, _ in law.atoms), *law._singular_places)
-    panels = density_panels(law, tolerance=tolerance / 10, evaluations=budget, cuts=places)
+    aim = tolerance / 10 if quadrature is None else nonnegative("quadrature", quadrature)
+    panels = density_panels(law, tolerance=aim, evaluations=budget, cuts=places)
     atoms = np.array(law.atoms, dtype=np.float64).reshape(-1, 2)
     mass = math.fsum(panels.mass) + math.fsum(atoms[:, 1])
     allowed = tolerance + 2 * panels.error

@@ -5,6 +5,9 @@ import functools
 
 import numpy as np
 import pytest
+from examples import examples
+from hypothesis import given
+from law_table import laws
 
 from rmtland import (
     MarchenkoPastur,
@@ -225,3 +228,36 @@ def test_broken_laws_are_refused(sound, route):
             continue
         unseen.append(name)
     assert unseen == []
+
+
+@examples(40)
+@given(laws())
+def test_no_false_alarm_over_the_whole_range(law):
+    law._require_certificate()
+    assert passed(law) or not isinstance(law, FreeLevy)
+
+
+def test_an_error_estimate_that_is_too_small_is_no_alarm():
+    # Two jumps of rates 5e-5 and 2e-6: the first quadrature misses 1e-8 and does not see it
+    law = FreeLevy(
+        LevyTriplet(
+            -0.3524542919764997,
+            0.0,
+            (5.2832091057214644e-05, 1.4448062595722424, 1.910364259251669e-06),
+            (-0.12528211684489146, -0.054842022387992316, -0.04181238763539313),
+        )
+    )
+    law._require_certificate()
+    assert passed(law)
+
+
+def test_a_law_is_asked_once_and_again_after_a_failure():
+    law = ROUTES["rational"]()
+    assert not passed(law)
+    law.cdf(0.0)
+    assert passed(law)
+    broken = of_type(law, _pdf=lambda f, x: 1.1 * f(x))
+    for _ in range(2):
+        with pytest.raises(ConvergenceError, match="not found reliably"):
+            broken.pdf(0.0)
+        assert not passed(broken)
