@@ -382,9 +382,7 @@ def boundary(
             continue
         h, slope, b, kappa = criticals[place], slopes[place], offsets[place], kappas[place]
         d = (xi - edges[place]) - edges_low[place]
-        ok = False
-        spent = 0
-        delta = xi - drift
+        ok, spent, delta = False, 0, xi - drift
         if unbounded and delta == 0.0:
             # h = 0 inside a band: the jumps balance, or the gap beside 0 is below rounding.
             last = -1
@@ -437,10 +435,8 @@ def boundary(
             )
             spent += more
             if good and _on_arc(nu, nw, t, s):
-                u = nu - h
-                w = nw
-                last = place
-                last_x = xi
+                u, w = nu - h, nw
+                last, last_x = place, xi
                 steps[i] = spent
                 _put(value, i, mode, nu, nw, variance, rates, jumps)
                 continue
