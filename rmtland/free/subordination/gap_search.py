@@ -176,6 +176,8 @@ class GapSearch:
             for gap in sorted(gaps, key=lambda gap: (gap.low, gap.high))
             if is_wide(gap)
         ]
+        # Rounding beside an atom: nothing is left of it at the atom.
+        gaps = [gap for gap in gaps if gap.low < gap.high]
         # An atom inside a gap, which explicit operands pass through smoothly, divides it.
         for place in places:
             for i, gap in enumerate(gaps):
