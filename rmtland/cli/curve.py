@@ -23,7 +23,8 @@ def curve(
         str,
         typer.Argument(
             help=f"Model, {' or '.join(MODELS)}, with --phi and --epsilon; or a law, such as "
-            "'free_sum(MarchenkoPastur(.5), Semicircle(.3))'."
+            "'free_sum(MarchenkoPastur(.5), Semicircle(.3))' or "
+            "'law_of_polynomial(x*y + y*x, x=Uniform(0, 1), y=Semicircle())'."
         ),
     ],
     phi: Annotated[
@@ -47,6 +48,7 @@ def curve(
     output = Output(out, format=format, json=json_file, writes=plot or csv)
     chosen, title, stem = _chosen(model, phi, epsilon, sigma)
     law = law_of(chosen)
+    _prepare(law)
     count("points", points, least=2)
     if points * max(1, len(law.support)) > _MOST_POINTS:
         raise ValueError(
@@ -104,6 +106,32 @@ def _chosen(
     made = theory(text)
     words = re.sub(r"[^\w.=+-]+", "-", text.strip()).strip("-")
     return made, " ".join(text.split()), words[:100]
+
+
+def _prepare(law: Law) -> None:
+    """Search bands and atoms of the law of a polynomial, with a bar that says how long it takes."""
+    from rmtland.free import PolynomialLaw
+
+    if not isinstance(law, PolynomialLaw):
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("about {task.fields[left]:.0f} s left"),
+        TimeElapsedColumn(),
+    )
+    console = Console(stderr=True)
+    quiet = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
+        task = bar.add_task("equation", total=1.0, left=0.0)
+
+        def show(stage: str, share: float, seconds: float) -> None:
+            bar.update(task, description=stage, completed=share, left=seconds)
+
+        law.prepare(show)
 
 
 def _numbers(chosen: Any, law: Law) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 An expression is made of calls of rmtland's laws, models, ensembles and free operations, by their
 public names, with numbers, tuples and text as arguments: it is parsed, not evaluated, and nothing
-but those names can be called.
+but those names can be called. A polynomial in free variables stands as it is written, with a law
+for every variable; ``c.adjoint()`` is the adjoint of a circular variable.
 
 Examples
 --------
 >>> theory("free_sum(MarchenkoPastur(.5), Semicircle(.3))").mean()
 1.0
+>>> theory("law_of_polynomial(x*y + y*x, x=Uniform(0, 1), y=Semicircle())").mean()
+0.0
 >>> theory("__import__('os')")  # doctest: +ELLIPSIS
 Traceback (most recent call last):
     ...
@@ -26,6 +29,7 @@ __all__ = ["NAMES", "theory"]
 NAMES = (
     "Affine",
     "Arcsine",
+    "Circular",
     "Discrete",
     "FreeMeixner",
     "FreePoisson",
@@ -51,14 +55,15 @@ NAMES = (
     "free_product",
     "free_sum",
     "general_marchenko_pastur",
+    "law_of_polynomial",
     "mixture",
     "pushforward",
     "truncated",
 )
 """Names that may be called."""
 
-_LONGEST, _DEEPEST, _LARGEST = 2000, 30, 1e12
-"""Characters, nested parts and moduli of numbers that an expression may have."""
+_LONGEST, _DEEPEST, _LARGEST, _MOST_WORDS = 2000, 30, 1e12, 5000
+"""Characters, nested parts, moduli of numbers and words that an expression may have."""
 
 _NUMBERS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -138,9 +143,78 @@ def _called(name: str, arguments: list[Any], keywords: list[Any], depth: int) ->
         raise ValueError(f"give the arguments of {name} one by one")
     import rmtland
 
+    if name == "law_of_polynomial" and len(arguments) == 1:
+        laws = {keyword.arg: _value(keyword.value, depth + 1) for keyword in keywords}
+        return rmtland.law_of_polynomial(_polynomial(arguments[0], _symbols(laws), depth), **laws)
     values = [_value(part, depth + 1) for part in arguments]
     options = {keyword.arg: _value(keyword.value, depth + 1) for keyword in keywords}
     return getattr(rmtland, name)(*values, **options)
+
+
+def _symbols(laws: dict[str, Any]) -> dict[str, Any]:
+    """Free variables of the names of laws; circular ones are not self-adjoint."""
+    from rmtland import Circular, free_variables
+
+    return {
+        name: free_variables([name], self_adjoint=not isinstance(law, Circular))
+        for name, law in laws.items()
+    }
+
+
+def _polynomial(node: ast.AST, symbols: dict[str, Any], depth: int) -> Any:
+    """Return the polynomial that an expression in free variables and numbers describes."""
+    if depth > _DEEPEST:
+        raise ValueError(f"a polynomial may have {_DEEPEST} nested parts")
+    match node:
+        case ast.Name(id=name):
+            if name not in symbols:
+                raise ValueError(f"no law given for {name!r}; add {name}=<a law>")
+            return symbols[name]
+        case ast.Constant(value=int() | float() | complex() as constant) if not isinstance(
+            constant, bool
+        ):
+            return _small(constant)
+        case ast.UnaryOp(op=ast.USub(), operand=inner):
+            return -_polynomial(inner, symbols, depth + 1)
+        case ast.Call(func=ast.Attribute(value=inner, attr="adjoint"), args=[], keywords=[]):
+            return _polynomial(inner, symbols, depth + 1).adjoint()
+        case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=int() as power)):
+            if not 0 <= power <= _DEEPEST:
+                raise ValueError(f"exponents of polynomials are from 0 to {_DEEPEST}; got {power}")
+            inner = _polynomial(left, symbols, depth + 1)
+            if isinstance(inner, int | float | complex):
+                return _small(inner**power)
+            words = max(1, len(inner.coefficients)) ** power
+            return _short(inner.degree * power, words, node) and inner**power
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _NUMBERS:
+            first = _polynomial(left, symbols, depth + 1)
+            second = _polynomial(right, symbols, depth + 1)
+            sizes = [
+                (part.degree, len(part.coefficients)) if hasattr(part, "degree") else (0, 1)
+                for part in (first, second)
+            ]
+            if isinstance(op, ast.Mult):
+                _short(sizes[0][0] + sizes[1][0], sizes[0][1] * sizes[1][1], node)
+            try:
+                return _NUMBERS[type(op)](first, second)
+            except ZeroDivisionError:
+                raise ValueError(f"{ast.unparse(node)} divides by zero") from None
+            except TypeError:
+                raise ValueError(f"{ast.unparse(node)!r} is not a polynomial") from None
+    raise ValueError(
+        f"{ast.unparse(node)!r} has no place in a polynomial; take numbers, variables, +, -, *, "
+        "** and .adjoint()"
+    )
+
+
+def _short(degree: int, words: int, node: ast.AST) -> bool:
+    """Raise for a polynomial that is too large to expand."""
+    if degree > _DEEPEST or words > _MOST_WORDS:
+        raise ValueError(
+            f"{ast.unparse(node)[:40]!r} has the degree {degree} and up to {words} words; a "
+            f"polynomial may have {_DEEPEST} and {_MOST_WORDS}"
+        )
+    return True
 
 
 def _number(node: ast.AST, depth: int) -> Any:

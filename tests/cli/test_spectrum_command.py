@@ -17,6 +17,7 @@ from rmtland import (
     affine,
     free_product,
     free_sum,
+    law_of_polynomial,
 )
 from rmtland.cli.expressions import NAMES
 
@@ -157,6 +158,12 @@ EXPRESSIONS = {
     ),
     "WishartPlusWigner(phi=.5, epsilon=.3)": WishartPlusWigner(0.5, 0.3).law,
     "WishartEnsemble(.25)": MarchenkoPastur(0.25),
+    "law_of_polynomial(2*x**2 + 1j*(x*y - y*x)/1, x=Semicircle(), y=Semicircle(.5))": (
+        law_of_polynomial(
+            lambda x, y: 2 * x**2 + 1j * (x * y - y * x), x=Semicircle(), y=Semicircle(0.5)
+        )
+    ),
+    "law_of_polynomial(-(c*c.adjoint()), c=Circular(2))": affine(MarchenkoPastur(1.0), scale=-2.0),
 }
 
 
@@ -221,6 +228,12 @@ def test_curve_and_figure_of_an_expression_and_of_atoms(rmtland):
         ("3.5 + 1", "is float, not a law"),
         ("'text'", "is str, not a law"),
         ("Semicircle(1)" + " " * 3000, "2000 characters"),
+        ("law_of_polynomial(x*y + z, x=Semicircle(), y=Semicircle())", "no law given for 'z'"),
+        ("law_of_polynomial(x*y, x=Semicircle(), y=Semicircle())", "must be self-adjoint"),
+        ("law_of_polynomial(x**-1, x=Semicircle())", "no place in a polynomial"),
+        ("law_of_polynomial((x + 1)**30, x=Semicircle())", "words"),
+        ("law_of_polynomial(x.__class__, x=Semicircle())", "no place in a polynomial"),
+        ("law_of_polynomial(x/x, x=Semicircle())", "is not a polynomial"),
         ("free_sum(" * 40 + "Semicircle(1)" + ")" * 40, "30 nested parts"),
     ],
 )

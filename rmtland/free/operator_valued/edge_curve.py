@@ -30,7 +30,7 @@ import numpy as np
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
 from rmtland.typing import Real
 
-__all__ = ["turning_point"]
+__all__ = ["extrapolated", "turning_point"]
 
 
 def turning_point(
@@ -87,7 +87,7 @@ def turning_point(
         if growth > 1 and pause and low <= curve.z <= high:
             return curve.z
         if growth > 1 and len(row) > 7:
-            ends = [_extrapolated(row[-7:-1]), _extrapolated(row[-6:])]
+            ends = [extrapolated(*np.array(part).T) for part in (row[-7:-1], row[-6:])]
             change = abs(ends[1] - ends[0])
             if change < best[0]:
                 best = (change, ends[1])
@@ -177,9 +177,19 @@ class _Curve:
         return None
 
 
-def _extrapolated(row: list[tuple[float, float]]) -> float:
-    """Value at t = 0 of the polynomial through points (t, z), by Neville's scheme."""
-    t, z = np.array(row).T
+def extrapolated(t: Real, z: Real) -> float:
+    """Value at t = 0 of the polynomial through points (t, z), by Neville's scheme.
+
+    Parameters
+    ----------
+    t, z : ndarray of float, shape (n,)
+        The points, all t different.
+
+    Returns
+    -------
+    float
+        The value; not finite if two t are equal.
+    """
     with np.errstate(all="ignore"):
         for order in range(1, t.size):
             z = (t[:-order] * z[1:] - t[order:] * z[:-1]) / (t[:-order] - t[order:])

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from rmtland.free.operator_valued.hard_edges import HardEdges
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation, Solved
 from rmtland.free.operator_valued.resolvent_support import (
     Structure,
@@ -128,12 +129,16 @@ class ResolventLaw(Law):
         value[outer] = levels[place[outer]] + mass_up_to(x[outer], between)
         if inside.any():
             t, rest = self._off_atoms(x[inside])
-            potential = self._log_potential(t.astype(np.complex128))
-            level = without_turns(1 - potential.imag / np.pi) + rest
+            away = ~self._hard.covers(x[inside])
+            potential = self._log_potential(t[away].astype(np.complex128))
+            level = np.zeros(t.shape)
+            level[away] = without_turns(1 - potential.imag / np.pi) + rest[away]
             # No point of a band is below its left or above its right gap.
             base = mass_up_to(lows[place[inside] - 1], between)
             least = levels[place[inside] - 1] + base
-            value[inside] = np.clip(level, least, levels[place[inside]] + base)
+            most = levels[place[inside]] + base
+            level = np.clip(level, least, most)
+            value[inside] = self._hard.distribution(x[inside], level, least, most)
         return np.clip(value, 0.0, 1.0)
 
     # Transforms ------------------------------------------------------------------------------
@@ -183,10 +188,33 @@ class ResolventLaw(Law):
             f"no solution of the matrix Dyson equation with Im M <= 0 at {z} or right beside it"
         )
 
+    @cached_property
+    def _hard(self) -> HardEdges:
+        return HardEdges(self.equation, self.support, self._search.radius)
+
     def _pdf(self, x: Real) -> Real:
-        density = super()._pdf(x)
+        density = np.zeros(x.shape)
+        allowed = np.abs(x) <= 1e-13 * self._search.radius  # where it may be unbounded
+        away = ~self._hard.covers(x)
+        for low, high in self.support:
+            inside = (x >= low) & (x <= high) & away
+            g = self._stieltjes(x[inside].astype(np.complex128))
+            height = np.maximum(-g.imag, 0.0) / np.pi
+            density[inside] = np.where(np.isfinite(g), height, np.inf)
+            allowed |= (x == low) | (x == high)
+        density = self._hard.density(x, density)
+        for place, _ in self.atoms:
+            near = np.abs(x - place) < _BLUR * self._search.radius
+            density[near & np.isinf(density)] = 0.0
         for place, level in self._beside_atoms:
             density[np.abs(x - place) < _BLUR * self._search.radius] = level
+        lost = np.isinf(density) & ~allowed
+        if lost.any():
+            raise ConvergenceError(
+                f"the density at {x[lost][0]} is beside a point where it is unbounded, and the "
+                "equation has no solution to working precision there; go further away, or add an "
+                "imaginary part (`stieltjes`)"
+            )
         return density
 
     @cached_property

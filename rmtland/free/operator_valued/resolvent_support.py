@@ -33,6 +33,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rmtland.free.operator_valued.edge_curve import turning_point
+from rmtland.free.operator_valued.hard_edges import hard_edge
 from rmtland.free.operator_valued.rank_values import nearest_rank, small_ranks
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
 from rmtland.free.operator_valued.small_matrices import solve_or_nan
@@ -236,6 +237,10 @@ class SupportSearch:
         report("gaps", 0.8)
         changes = np.flatnonzero(inside[1:] != inside[:-1])
         edges = [self._edge(float(x[i + 1 - inside[i]]), float(x[i + inside[i]])) for i in changes]
+        sides = np.resize([-1.0, 1.0], len(edges))  # on which the gap is
+        for i, edge in enumerate(edges):
+            hard = hard_edge(self.equation, edge, float(sides[i]), self.radius)
+            edges[i] = self._snapped(edge if hard is None else hard)
         # Two edges that are one to rounding are a cusp, where no gap is open.
         for i in range(len(edges) - 2, 1, -1):
             if i % 2 == 0 and edges[i] - edges[i - 1] <= _CUSP * self.radius:
@@ -407,6 +412,13 @@ class SupportSearch:
                 break
             out, within = (out, middle) if self.inside(np.array([middle]))[0] else (middle, within)
         return float(within)
+
+    def _snapped(self, edge: float) -> float:
+        """Return an edge at an expected place where it differs from that by rounding only."""
+        if not self._places.size:
+            return edge
+        place = float(self._places[np.argmin(np.abs(self._places - edge))])
+        return place if abs(place - edge) <= 1e-12 * self.radius else edge
 
     # Atoms -----------------------------------------------------------------------------------
 

@@ -159,14 +159,18 @@ class PolynomialLaw(ResolventLaw):
         )
 
     def _atom_places(self) -> list[float]:
-        """Values of the polynomial at atoms of some variables that do not depend on the others."""
+        """Values of the polynomial at atoms of some variables that do not depend on the others.
+
+        Its constant is added, where densities of squares and products are unbounded.
+        """
+        constant = self.polynomial.coefficients.get((), 0j).real
         choices: list[list[float | None]] = []
         for _, law in self.variables:
             atoms = [] if isinstance(law, Circular) else [place for place, _ in law.atoms]
             choices.append([None, *atoms])
         if math.prod(len(options) for options in choices) > 1000:
-            return [0.0]
-        places = [0.0]
+            return [0.0, constant]
+        places = [0.0, constant]
         names = [name for name, _ in self.variables]
         for values in product(*choices):
             chosen = {n: v for n, v in zip(names, values, strict=True) if v is not None}

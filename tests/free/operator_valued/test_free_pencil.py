@@ -8,6 +8,7 @@ from rmtland import (
     MarchenkoPastur,
     Semicircle,
     Uniform,
+    affine,
     free_product,
     free_sum,
     free_variables,
@@ -95,7 +96,13 @@ def test_reduced_laws_are_those_of_pencils():
     plain = law_of_polynomial(x * y * y * x, **laws, route="subordination")
     t = np.linspace(0.5, 17, 9)
     assert law.support[0][0] == 0.0
-    assert law.cdf(t) == pytest.approx(plain.cdf(t), abs=2e-6)
+    assert law.cdf(t) == pytest.approx(plain.cdf(t), abs=1e-9)
+    # the density is unbounded at 0, where the equation has no solution to working precision
+    assert plain.support[0][0] == 0.0
+    beside = np.array([1e-12, 1e-9, 1e-7, 1e-5, 1e-3])
+    assert plain.pdf(beside) == pytest.approx(law.pdf(beside), rel=1e-7)
+    assert plain.cdf(beside) == pytest.approx(law.cdf(beside), rel=1e-7)
+    assert plain.pdf(0.0) == np.inf
     law = law_of_polynomial(-((x * y - y * x) ** 2), x=Semicircle(), y=THREE)
     assert isinstance(law, Pushforward)
     assert law.support[0][0] == 0.0
@@ -104,6 +111,31 @@ def test_reduced_laws_are_those_of_pencils():
     assert law == free_sum(squares, Semicircle(1e-3))
     squared = law_of_polynomial(x * y * x, x=Uniform(1, 2), y=Uniform(0, 1))
     assert squared == free_product(law_of_polynomial(x**2, x=Uniform(1, 2)), Uniform(0, 1))
+
+
+@pytest.mark.parametrize("route", ["gaussian", "subordination"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_hard_edges_away_from_zero(route, sign):
+    law = law_of_polynomial(sign * x * x + 3, x=Semicircle(), route=route)
+    exact = affine(MarchenkoPastur(1.0), scale=float(sign), shift=3.0)
+    assert law.support[0] == pytest.approx(exact.support[0], abs=1e-12)
+    distance = np.array([1e-9, 1e-7, 1e-5, 1e-4, 1e-3, 0.1])
+    t = 3.0 + sign * distance
+    # an error of 1e-12 of the edge moves the density by that over the distance
+    assert (np.abs(law.pdf(t) / exact.pdf(t) - 1) <= 1e-9 + 1e-12 / distance).all()
+    assert (np.abs(law.cdf(t) - exact.cdf(t)) <= 1e-11 + 1e-12 * exact.pdf(t)).all()
+
+
+def test_no_density_where_the_equation_has_no_solution():
+    # x^2 y x + x y x^2 has an unbounded density at 0, inside its band
+    p = x * x * y * x + x * y * x * x
+    law = law_of_polynomial(p, x=KestenMcKay(3.0), y=Semicircle(0.3, center=-1.0))
+    assert len(law.support) == 1
+    for place in (1e-14, 1e-10, 1e-6):
+        try:
+            assert law.pdf(place) > 1.0
+        except ArithmeticError as error:
+            assert "unbounded" in str(error)  # noqa: PT017
 
 
 def test_progress_and_time():
