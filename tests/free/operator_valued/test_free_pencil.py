@@ -126,18 +126,6 @@ def test_hard_edges_away_from_zero(route, sign):
     assert (np.abs(law.cdf(t) - exact.cdf(t)) <= 1e-11 + 1e-12 * exact.pdf(t)).all()
 
 
-def test_no_density_where_the_equation_has_no_solution():
-    # x^2 y x + x y x^2 has an unbounded density at 0, inside its band
-    p = x * x * y * x + x * y * x * x
-    law = law_of_polynomial(p, x=KestenMcKay(3.0), y=Semicircle(0.3, center=-1.0))
-    assert len(law.support) == 1
-    for place in (1e-14, 1e-10, 1e-6):
-        try:
-            assert law.pdf(place) > 1.0
-        except ArithmeticError as error:
-            assert "unbounded" in str(error)  # noqa: PT017
-
-
 def test_progress_and_time():
     seen = []
     law = law_of_polynomial(
