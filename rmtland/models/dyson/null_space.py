@@ -30,7 +30,7 @@ Examples
 >>> rng = np.random.default_rng(0)
 >>> w, x = rng.normal(size=(3, 5)), rng.normal(size=(2, 5))
 >>> model = DysonHessian.of_first_layer(w, x, outputs=2, epsilon=0.0, activation="tanh")
->>> atom_at_zero(model).value * model.parameter_count  # 21 parameters, 4 residuals
+>>> float(atom_at_zero(model).value * model.parameter_count)  # 21 parameters, 4 residuals
 17.0
 """
 
