@@ -184,7 +184,13 @@ class CurvatureMonitor:
         return self._consider(step, point.operator)
 
     def on_train_batch_end(self, *_: Any, **__: Any) -> None:
-        """Count a training step of a Lightning trainer."""
+        """Count a training step of a Lightning trainer.
+
+        Parameters
+        ----------
+        *_, **__
+            What Lightning gives to its callbacks; not used.
+        """
         self.step()
 
     @property

@@ -41,6 +41,7 @@ import math
 import numpy as np
 
 from rmtland.arguments import choice, count
+from rmtland.deprecation import renamed_argument
 from rmtland.free.deconvolution.exact import Recovered, law_of_recurrence
 from rmtland.free.deconvolution.measured import law_of_measurement, subordinated
 from rmtland.free.deconvolution.recurrence import additive_recurrence, multiplicative_recurrence
@@ -62,15 +63,16 @@ from rmtland.solution import ConvergenceError
 __all__ = ["free_deconvolution"]
 
 KINDS = ("additive", "multiplicative")
-ROUTES = ("automatic", "exact", "moments", "measured")
+METHODS = ("automatic", "exact", "moments", "measured")
 
 
+@renamed_argument("route", "method")
 def free_deconvolution(
     total: Law,
     noise: Law,
     *,
     kind: str = "additive",
-    route: str = "automatic",
+    method: str = "automatic",
     order: int = 32,
     samples: int | None = None,
 ) -> Deconvolution:
@@ -87,7 +89,7 @@ def free_deconvolution(
         Law of the other operand.
     kind : str
         "additive" for X + noise, "multiplicative" for X^(1/2) noise X^(1/2) with positive laws.
-    route : str
+    method : str
         "exact" for what the operands show themselves; "moments" for exact moments; "measured" for
         a fit to the Stieltjes transform; "automatic" takes the first that applies, and "measured"
         if one law is an `EmpiricalLaw`.
@@ -121,7 +123,7 @@ def free_deconvolution(
     `samples` eigenvalues.
     """
     choice("kind", kind, KINDS)
-    choice("route", route, ROUTES)
+    choice("method", method, METHODS)
     size = count("order", order, least=2)
     if size > 64:
         raise ValueError(f"order must be at most 64, which 1024 bits are enough for; got {size}")
@@ -135,13 +137,13 @@ def free_deconvolution(
         total, noise = without_rounding(total), without_rounding(noise)
         for name, law in (("total", total), ("noise", noise)):
             _require_positive(name, law)
-    if route in ("automatic", "exact"):
+    if method in ("automatic", "exact"):
         known = _known_product(total, noise) if product else _known_sum(total, noise)
         if known is not None:
             return Deconvolution(known)
-        if route == "exact":
+        if method == "exact":
             raise ValueError(
-                f"{total!r} does not show the operand that {noise!r} leaves; choose the route "
+                f"{total!r} does not show the operand that {noise!r} leaves; choose the method "
                 '"moments" or "measured"'
             )
     low, high = _hull(total)
@@ -149,7 +151,7 @@ def free_deconvolution(
     # The conditional expectation of the total, given X, is X plus or times the mean of the noise.
     hull = (low / mean, high / mean) if product else (low - mean, high - mean)
     measured = any(isinstance(law, EmpiricalLaw) for law in (total, noise))
-    if route == "measured" or (route == "automatic" and measured):
+    if method == "measured" or (method == "automatic" and measured):
         found = law_of_measurement(
             total, noise, hull, product=product, samples=_samples(total, noise, samples)
         )

@@ -54,6 +54,7 @@ from typing import Any
 import numpy as np
 
 from rmtland.arguments import choice, positive
+from rmtland.deprecation import renamed_argument
 from rmtland.free.operator_valued.free_pencil import FreePencil, circular_part, law_part, levy_part
 from rmtland.free.operator_valued.matrix_dyson import LARGEST_SIZE, MatrixDyson
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
@@ -81,7 +82,7 @@ from rmtland.laws.pushforward import pushforward
 
 __all__ = ["Circular", "PolynomialLaw", "law_of_polynomial"]
 
-ROUTES = ("automatic", "gaussian", "subordination")
+METHODS = ("automatic", "gaussian", "subordination")
 _MOST_WORDS = 1024
 _LONGEST_WORD = 24
 
@@ -228,10 +229,11 @@ class PolynomialLaw(ResolventLaw):
         return moments
 
 
+@renamed_argument("route", "method")
 def law_of_polynomial(
     polynomial: Polynomial | Callable[..., Any],
     *,
-    route: str = "automatic",
+    method: str = "automatic",
     progress: Callable[[str, float, float], None] | None = None,
     **variables: Law | Circular,
 ) -> Law:
@@ -243,7 +245,7 @@ def law_of_polynomial(
         Made from `free_variables`; or a function of symbols, called with one for each of
         `variables`. Free variables do not commute: x y + y x and 1j (x y - y x) are self-adjoint,
         x y is not.
-    route : str
+    method : str
         "gaussian" for a matrix Dyson equation, which needs variables with rational R-transforms
         (and circular ones); "subordination" for the route that takes any law; "automatic" chooses
         the first where it can.
@@ -258,7 +260,7 @@ def law_of_polynomial(
     Returns
     -------
     Law
-        A `PolynomialLaw`; on the automatic route, for two variables of two-point laws a closed form
+        A `PolynomialLaw`; by the automatic method, for two variables of two-point laws a closed form
         (`rmtland.free.polynomials.two_projections`), for a polynomial of degree one the free sum,
         for one of degree zero a point mass, for one variable its `Pushforward`, and what
         `rmtland.free.polynomials.reductions` reduces to these.
@@ -267,13 +269,13 @@ def law_of_polynomial(
     ------
     ValueError
         If the polynomial is not self-adjoint, a variable is missing, unknown or of unbounded
-        support, or the route does not suit the laws.
+        support, or the method does not suit the laws.
     TypeError
         If the polynomial or a law is of another type.
     ConvergenceError
         If the search for bands and atoms (at once or later) does not give a law.
     """
-    choice("route", route, ROUTES)
+    choice("method", method, METHODS)
     p = _checked(polynomial, variables)
     points = {
         name: law.atoms[0][0]
@@ -285,26 +287,26 @@ def law_of_polynomial(
     for name, law in laws.items():
         if not math.isfinite(_norm(law)):
             raise ValueError(f"the law of {name} must have a bounded support; got {law!r}")
-    found = _law_of(p, laws, route)
+    found = _law_of(p, laws, method)
     if progress is not None and isinstance(found, PolynomialLaw):
         found.prepare(progress)
     return found
 
 
-def _law_of(p: Polynomial, laws: Mapping[str, Law | Circular], route: str) -> Law:
-    """Return the law by a route, all arguments being right."""
+def _law_of(p: Polynomial, laws: Mapping[str, Law | Circular], method: str) -> Law:
+    """Return the law by a method, all arguments being right."""
     rational = all(isinstance(law, LevyLaw | Circular) for law in laws.values())
-    if route == "gaussian" and not rational:
+    if method == "gaussian" and not rational:
         wrong = next(law for law in laws.values() if not isinstance(law, LevyLaw | Circular))
-        raise ValueError(f"the gaussian route needs rational R-transforms; got {wrong!r}")
-    simple = _simple(p, laws) if route == "automatic" else None
+        raise ValueError(f"the method 'gaussian' needs rational R-transforms; got {wrong!r}")
+    simple = _simple(p, laws) if method == "automatic" else None
     if simple is not None:
         return simple
     pencil = Linearisation.of(p)
     small = rational and _gaussian_size(pencil, laws) <= LARGEST_SIZE
-    if route == "gaussian" and not small:
-        raise ValueError(f"a linearisation of size above {LARGEST_SIZE}; take another route")
-    gaussian = small and route != "subordination"
+    if method == "gaussian" and not small:
+        raise ValueError(f"a linearisation of size above {LARGEST_SIZE}; take another method")
+    gaussian = small and method != "subordination"
     return PolynomialLaw(p, tuple(sorted(laws.items())), gaussian)
 
 

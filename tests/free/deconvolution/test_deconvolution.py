@@ -179,7 +179,7 @@ def test_the_route_by_moments_undoes_convolution_and_bounds_its_error(
     signal, noise, kind, total, accuracy
 ):
     total = combined(kind, signal, noise) if total is None else total
-    found = free_deconvolution(total, noise, kind=kind, route="moments")
+    found = free_deconvolution(total, noise, kind=kind, method="moments")
     assert isinstance(found, Deconvolution)
     assert true_error(found, signal) <= found.error <= min(accuracy, found.bracket)
     assert found.residual < 1e-6
@@ -188,7 +188,7 @@ def test_the_route_by_moments_undoes_convolution_and_bounds_its_error(
 
 
 def test_few_atoms_come_back_as_a_discrete_law():
-    found = free_deconvolution(free_sum(FIVE, Semicircle(0.3)), Semicircle(0.3), route="moments")
+    found = free_deconvolution(free_sum(FIVE, Semicircle(0.3)), Semicircle(0.3), method="moments")
     assert isinstance(found.law, Discrete)
     np.testing.assert_allclose(found.law.atoms, FIVE.atoms, atol=1e-12)
 
@@ -204,7 +204,7 @@ def test_few_atoms_come_back_as_a_discrete_law():
 def test_scales_and_shifts_of_the_noise_do_not_matter(signal, noise, scale, shift, order):
     noise = affine(noise, scale=scale, shift=shift)
     total = free_sum(signal, noise)
-    found = free_deconvolution(total, noise, route="moments", order=order)
+    found = free_deconvolution(total, noise, method="moments", order=order)
     assert true_error(found, signal) <= found.error
 
 
@@ -212,7 +212,7 @@ def test_more_moments_make_a_smaller_error():
     signal, noise = free_sum(Uniform(-1.0, 2.0), Semicircle(0.1)), Arcsine(0.0, 1.0)
     errors = []
     for order in (8, 16, 32):
-        found = free_deconvolution(free_sum(signal, noise), noise, order=order, route="moments")
+        found = free_deconvolution(free_sum(signal, noise), noise, order=order, method="moments")
         assert true_error(found, signal) <= found.error
         errors.append(found.error)
     assert errors[2] < 1e-4 * errors[1] < 1e-4 * errors[0]
@@ -221,7 +221,7 @@ def test_more_moments_make_a_smaller_error():
 def test_what_was_recovered_is_a_law_and_an_operand():
     signal, noise = free_sum(Uniform(-1.0, 2.0), Semicircle(0.3)), Arcsine(0.0, 1.0)
     total = free_sum(signal, noise)
-    found = free_deconvolution(total, noise, route="moments")
+    found = free_deconvolution(total, noise, method="moments")
     np.testing.assert_allclose(found.law.support, signal.support, atol=1e-9)
     x = np.linspace(-1.5, 2.5, 17)
     np.testing.assert_allclose(found.law.pdf(x), signal.pdf(x), atol=1e-9)
@@ -441,7 +441,7 @@ def test_a_deconvolution_speaks_as_a_law_for_one_more_version():
         ((1.0, SIGN), {}, TypeError, "takes laws; got total = 1.0"),
         ((SIGN, math.nan), {}, TypeError, "takes laws; got noise = nan"),
         ((SIGN, SIGN), {"kind": "classical"}, ValueError, "unknown kind 'classical'"),
-        ((SIGN, SIGN), {"route": "fast"}, ValueError, "unknown route"),
+        ((SIGN, SIGN), {"method": "fast"}, ValueError, "unknown method"),
         ((SIGN, SIGN), {"order": 1}, ValueError, "order must be an integer of at least 2"),
         ((SIGN, SIGN), {"order": 65}, ValueError, "order must be at most 64"),
         ((SIGN, SIGN), {"samples": 0}, ValueError, "samples must be an integer"),
@@ -449,7 +449,7 @@ def test_a_deconvolution_speaks_as_a_law_for_one_more_version():
         ((Uniform(1.0, 2.0), SIGN), {"kind": "multiplicative"}, ValueError, "the noise"),
         ((Uniform(1.0, 2.0), Discrete((0.0,), (1.0,))), {"kind": "multiplicative"}, ValueError,
          "mean other than 0"),
-        ((KestenMcKay(4), SIGN), {"route": "exact"}, ValueError, "does not show"),
+        ((KestenMcKay(4), SIGN), {"method": "exact"}, ValueError, "does not show"),
     ],
 )  # fmt: skip
 def test_bad_arguments_are_refused(args, options, kind, message):

@@ -34,7 +34,7 @@ THREE = Discrete((-1.0, 0.5, 2.0), (0.3, 0.3, 0.4))
     ],
 )
 def test_compiled_steps_are_the_plain_ones(p, laws):
-    equation = law_of_polynomial(p, route="subordination", **laws).equation
+    equation = law_of_polynomial(p, method="subordination", **laws).equation
     rng = np.random.default_rng(0)
     d = len(equation.arrays.owners)
     u = rng.normal(size=(7, d)) + 1j * rng.normal(size=(7, d))
@@ -93,7 +93,7 @@ def test_reductions():
 def test_reduced_laws_are_those_of_pencils():
     laws = {"x": Uniform(1, 3), "y": KestenMcKay(1.5)}
     law = law_of_polynomial(x * y * y * x, **laws)
-    plain = law_of_polynomial(x * y * y * x, **laws, route="subordination")
+    plain = law_of_polynomial(x * y * y * x, **laws, method="subordination")
     t = np.linspace(0.5, 17, 9)
     assert law.support[0][0] == 0.0
     assert law.cdf(t) == pytest.approx(plain.cdf(t), abs=1e-9)
@@ -116,7 +116,7 @@ def test_reduced_laws_are_those_of_pencils():
 @pytest.mark.parametrize("route", ["gaussian", "subordination"])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_hard_edges_away_from_zero(route, sign):
-    law = law_of_polynomial(sign * x * x + 3, x=Semicircle(), route=route)
+    law = law_of_polynomial(sign * x * x + 3, x=Semicircle(), method=route)
     exact = affine(MarchenkoPastur(1.0), scale=float(sign), shift=3.0)
     assert law.support[0] == pytest.approx(exact.support[0], abs=1e-12)
     distance = np.array([1e-9, 1e-7, 1e-5, 1e-4, 1e-3, 0.1])

@@ -56,7 +56,7 @@ def agree(law, exact, *, rel=1e-9):
 )
 def test_sum(first, second):
     exact = free_sum(first, affine(second, scale=-2.0, shift=0.5))
-    law = law_of_polynomial(x - 2 * y + 0.5, x=first, y=second, route="subordination")
+    law = law_of_polynomial(x - 2 * y + 0.5, x=first, y=second, method="subordination")
     assert isinstance(law, PolynomialLaw)
     agree(law, exact)
 
@@ -71,7 +71,7 @@ def test_sandwich_is_the_free_product_with_the_square(middle):
 def test_wishart_around_wigner(route):
     # y x y with x of variance 1 has as many positive as negative values; its square root sandwich
     # with the law of y^2 is the free product.
-    law = law_of_polynomial(x * w * x, x=Semicircle(), w=MarchenkoPastur(0.5), route=route)
+    law = law_of_polynomial(x * w * x, x=Semicircle(), w=MarchenkoPastur(0.5), method=route)
     exact = free_product(MarchenkoPastur(1.0), MarchenkoPastur(0.5))
     t = inside(exact)
     assert law.pdf(t) == pytest.approx(exact.pdf(t), rel=1e-9)
@@ -85,7 +85,7 @@ def test_wishart_around_wigner(route):
 @pytest.mark.parametrize("route", ["gaussian", "subordination"])
 @pytest.mark.parametrize("p", [x * y + y * x, 1j * (x * y - y * x)])
 def test_commutator_and_anticommutator_of_semicirculars(p, route):
-    law = law_of_polynomial(p, x=Semicircle(), y=Semicircle(), route=route)
+    law = law_of_polynomial(p, x=Semicircle(), y=Semicircle(), method=route)
     edge = math.sqrt((11 + 5 * math.sqrt(5)) / 2)
     assert law.support[0] == pytest.approx((-edge, edge), rel=1e-13)
     # R(g) = 2 g / (1 - g^2): two free differences of free Poisson laws, as a quartic for G
@@ -97,15 +97,15 @@ def test_commutator_and_anticommutator_of_semicirculars(p, route):
 
 @pytest.mark.parametrize("route", ["gaussian", "subordination"])
 def test_square_of_a_semicircular(route):
-    law = law_of_polynomial(x * x, x=Semicircle(), route=route)
+    law = law_of_polynomial(x * x, x=Semicircle(), method=route)
     agree(law, MarchenkoPastur(1.0))
 
 
 @pytest.mark.parametrize("route", ["gaussian", "subordination"])
 def test_circular_variables(route):
-    law = law_of_polynomial(c * c.adjoint(), c=Circular(2.0), route=route)
+    law = law_of_polynomial(c * c.adjoint(), c=Circular(2.0), method=route)
     agree(law, MarchenkoPastur(1.0, 2.0))
-    law = law_of_polynomial(c + c.adjoint() + x, c=Circular(2.0), x=Semicircle(0.5), route=route)
+    law = law_of_polynomial(c + c.adjoint() + x, c=Circular(2.0), x=Semicircle(0.5), method=route)
     agree(law, Semicircle(4.5))
 
 
@@ -248,7 +248,7 @@ def test_routes_agree_and_errors_are_not_understated():
     p = x * y + y * x + x**2
     laws = {"x": Semicircle(0.7, center=0.3), "y": MarchenkoPastur(1.5)}
     first = law_of_polynomial(p, **laws)
-    second = law_of_polynomial(p, **laws, route="subordination")
+    second = law_of_polynomial(p, **laws, method="subordination")
     assert first.support[0] == pytest.approx(second.support[0], abs=1e-10)
     z = np.concatenate([np.linspace(-4, 12, 60), 1.0 + np.array([1e-3j, 1j, 30j])])
     one, two = first.solve(z), second.solve(z)
@@ -294,8 +294,8 @@ def test_functions_of_symbols_and_polynomials_are_the_same():
         (x**2, {"x": Circular()}, ValueError, "self-adjoint=False|self_adjoint=False"),
         (c * c.adjoint(), {"c": Semicircle()}, ValueError, "self_adjoint=False"),
         (x**2, {"x": TracyWidom(2)}, ValueError, "bounded support"),
-        (x**2, {"x": Uniform(0, 1), "route": "gaussian"}, ValueError, "rational R-transforms"),
-        (x**2, {"x": Uniform(0, 1), "route": "fast"}, ValueError, "route"),
+        (x**2, {"x": Uniform(0, 1), "method": "gaussian"}, ValueError, "rational R-transforms"),
+        (x**2, {"x": Uniform(0, 1), "method": "fast"}, ValueError, "method"),
         ("x", {"x": Semicircle()}, TypeError, "Polynomial or a function"),
         (lambda x: "x", {"x": Semicircle()}, TypeError, "return a Polynomial"),
         (lambda x: x, {"y": Semicircle()}, ValueError, "the function takes"),
