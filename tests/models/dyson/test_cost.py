@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from rmtland.models import DysonHessian, FiniteSizeHessian, outliers
 from rmtland.models.dyson import Cost, outlier_points
@@ -22,7 +23,7 @@ def network(n=6, m=24, **options):
 @pytest.mark.parametrize("coupling", ["full", "units"])
 def test_the_memory_of_a_table_is_stated(coupling):
     model = network(n=6, m=64, coupling=coupling)
-    model.stieltjes(1j)
+    tabulated_law(network(n=3, m=6, coupling=coupling), points=20)  # what is loaded once
     tracemalloc.start()
     try:
         tabulated_law(network(n=6, m=64, coupling=coupling), points=30)
@@ -45,7 +46,8 @@ def ratio(monkeypatch):
             ratios.append(seconds / (time.process_time() - start))
         return min(ratios, key=lambda one: abs(np.log(one)))
 
-    return closest
+    with threadpool_limits(1):  # threads that wait for each other spend seconds too
+        yield closest
 
 
 @pytest.mark.parametrize(
