@@ -12,6 +12,7 @@ INTERRUPTED = """
 import ctypes, signal, sys, time
 from rmtland.cli import app
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 callback = ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.SIGINT))
 
 @app.app.command("compile")
