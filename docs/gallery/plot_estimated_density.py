@@ -2,8 +2,8 @@
 Spectrum of an operator, with its error
 =======================================
 
-The Hessian of a network is multiplied with 4 random vectors, 30 times each. Its distribution function
-follows with a band that holds at all points at once, and the index with an interval.
+The Hessian of a network is multiplied with 4 random vectors, 30 times each. Its distribution
+function follows with a band that holds at all points at once, and the index with an interval.
 """
 
 import matplotlib.pyplot as plt

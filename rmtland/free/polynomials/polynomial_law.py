@@ -260,9 +260,9 @@ def law_of_polynomial(
     Returns
     -------
     Law
-        A `PolynomialLaw`; by the automatic method, for two variables of two-point laws a closed form
-        (`rmtland.free.polynomials.two_projections`), for a polynomial of degree one the free sum,
-        for one of degree zero a point mass, for one variable its `Pushforward`, and what
+        A `PolynomialLaw`; by the automatic method, for two variables of two-point laws a closed
+        form (`rmtland.free.polynomials.two_projections`), for a polynomial of degree one the free
+        sum, for one of degree zero a point mass, for one variable its `Pushforward`, and what
         `rmtland.free.polynomials.reductions` reduces to these.
 
     Raises
