@@ -38,6 +38,8 @@ SMALL = {
         "1",
     ],
     "bench_certificate.py": ["--repeats", "1"],
+    "bench_estimate.py": ["--jobs", "trace", "--repetitions", "2"],
+    "bench_polynomials.py": ["--only", "xyx", "--repeats", "1"],
     "bench_laws.py": ["--quick"],
     "bench_networks.py": ["--jobs", "dense", "--n", "6", "--m", "12", "--repeats", "2"],
     "bench_sweep.py": ["--tasks", "8", "--seconds", "0.01", "--kills", "2", "--kill-tasks", "20"],
@@ -70,6 +72,8 @@ SAYS = {
     "bench_audit.py": (rf"18  relu .* (?P<value>{NUMBER})\n", 0, 0.5),
     "bench_ensembles.py": (rf"ratio (?P<value>{NUMBER}), same counts: True", 0, np.inf),
     "bench_certificate.py": (rf"rational.* (?P<value>{NUMBER})\n", 0, 50),
+    "bench_estimate.py": (rf"Gauss-Newton.* hutchinson +(?P<value>{NUMBER})", 0, 0.2),
+    "bench_polynomials.py": (rf"xyx.* (?P<value>{NUMBER})\n", 0, 100),
     "bench_laws.py": (rf"worst error of an edge (?P<value>{NUMBER})", 0, 1e-11),
     "bench_networks.py": (rf"largest relative difference (?P<value>{NUMBER})", 0, 1e-10),
     "bench_sweep.py": (rf"store: (?P<value>{NUMBER}) bytes a result", 1, 1e6),
@@ -87,7 +91,7 @@ SAYS = {
 }  # fmt: skip
 """What the small run of a script has to print, and the range of the number in it."""
 SLOW = {
-    "bench_certificate.py", "bench_ensembles.py", "bench_laws.py", "bench_networks.py",
+    "bench_certificate.py", "bench_estimate.py", "bench_polynomials.py", "bench_ensembles.py", "bench_laws.py", "bench_networks.py",
     "bench_sweep.py", "fuzz_free.py",
     "make_tracy_widom.py", "measure_architectures.py", "reproduce_audit.py", "write_benchmarks.py",
 }  # fmt: skip

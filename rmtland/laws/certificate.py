@@ -41,7 +41,12 @@ from rmtland.laws.quadrature import Panels, density_panels
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Real
 
-__all__ = ["Certificate", "certificate", "certify"]
+__all__ = ["Certificate", "NotALawError", "certificate", "certify"]
+
+
+class NotALawError(ConvergenceError):
+    """What was computed contradicts itself; the message gives the numbers."""
+
 
 AnyLaw = TypeVar("AnyLaw", bound=Law)
 
@@ -128,7 +133,7 @@ def certify(
         quadrature=quadrature,
     )
     if found.failures:
-        raise ConvergenceError(
+        raise NotALawError(
             f"{_short(law)} was not found reliably: {'; '.join(found.failures)}. What was computed "
             "is not a law; please change its parameters slightly or take another route"
         )

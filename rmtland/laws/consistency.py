@@ -45,7 +45,7 @@ from rmtland.laws.law import Law
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Real
 
-__all__ = ["TOLERANCE", "certify_once", "defects", "passed", "square_root_rule"]
+__all__ = ["TOLERANCE", "accept", "certify_once", "defects", "passed", "square_root_rule"]
 
 TOLERANCE = 1e-8
 """Deviation of masses that is allowed beside the error that a law states."""
@@ -172,6 +172,17 @@ def passed(law: Law) -> bool:
         Whether `certify_once` has accepted it.
     """
     return _PASSED in law.__dict__
+
+
+def accept(law: Law) -> None:
+    """Take a law for sound, so that it is not checked again.
+
+    Parameters
+    ----------
+    law : Law
+        The law.
+    """
+    law.__dict__[_PASSED] = True
 
 
 def certify_once(law: Law, quick: Callable[[], bool] | None = None) -> None:

@@ -32,7 +32,6 @@ import numpy as np
 
 from rmtland.arguments import count, float_array, positive
 from rmtland.laws import Law, MarchenkoPastur
-from rmtland.laws.consistency import certify_once
 from rmtland.typing import Atoms, Complex, Integer, Real, Support
 
 __all__ = ["LinearDataLaw"]
@@ -66,8 +65,6 @@ class LinearDataLaw(Law):
     x: Real
     outputs: int
     second_variance: float = 1.0
-
-    _require_certificate = certify_once
 
     def __post_init__(self) -> None:
         first = float_array("first_layer", self.first_layer, ndim=2)

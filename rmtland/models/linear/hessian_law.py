@@ -23,7 +23,6 @@ import numpy as np
 
 from rmtland.free.subordination.moments import product_moments
 from rmtland.laws import Law, MarchenkoPastur
-from rmtland.laws.consistency import certify_once
 from rmtland.laws.cumulants import moments_of
 from rmtland.models.linear.network import LinearNetwork
 from rmtland.models.linear.wishart_product import wishart_path, wishart_product
@@ -34,6 +33,7 @@ __all__ = ["LinearHessianLaw"]
 _STEP = 1 / 30
 _NEWTON = 12
 _CHUNK = 4096
+_CLOSE = 1e-9  # share of the range beside 0 where G is rounding
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,6 @@ class LinearHessianLaw(Law):
     model: LinearNetwork
 
     # Units: z by s1 sx, w by s1 ------------------------------------------------------------------
-
-    _require_certificate = certify_once
 
     @property
     def _unit(self) -> float:
@@ -258,17 +256,42 @@ class LinearHessianLaw(Law):
         for low, high in self.support:
             inside |= (x >= low) & (x <= high)
         density[inside & (x == 0)] = np.inf
-        inside &= x != 0
-        point = x[inside] / self._unit
-        u = self._sums(point.astype(np.complex128))[0]
-        density[inside] = np.maximum(-self._multiplicity * u.imag / (np.pi * x[inside]), 0.0)
+        close = self._is_close(x)
+        if close.any():
+            place, level, power = self._beside_zero
+            density[close] = level * (x[close] / place) ** power
+        inside &= (x != 0) & ~close
+        density[inside] = self._density(x[inside])
         return density
+
+    def _density(self, x: Real) -> Real:
+        """Density at points of a band that are not 0."""
+        u = self._sums((x / self._unit).astype(np.complex128))[0]
+        return np.maximum(-self._multiplicity * u.imag / (np.pi * x), 0.0)
+
+    def _is_close(self, x: Real) -> Logical:
+        """Points of a band that begins at 0, so close to 0 that G there is rounding."""
+        low, high = self.support[0]
+        return (low == 0) & (x > 0) & (x < _CLOSE * high)
+
+    @cached_property
+    def _beside_zero(self) -> tuple[float, float, float]:
+        """Where points begin to be close to 0, the density there, and its power of x."""
+        place = _CLOSE * self.support[0][1]
+        level, beyond = self._density(np.array([place, 2 * place])).tolist()
+        power = math.log2(beyond / level) if level > 0 and beyond > 0 else 0.0
+        return place, level, max(power, -0.999)
 
     def _cdf(self, x: Real) -> Real:
         ((_, atom),) = self.atoms
         bands = self.support
         below = np.where(x < 0, 0.0, atom)
-        inside = (x > bands[0][0]) & (x > 0) & (x < bands[-1][1])
+        close = self._is_close(x)
+        if close.any():
+            place, level, power = self._beside_zero
+            part = level * place / (1 + power)
+            below[close] = atom + part * (x[close] / place) ** (1 + power)
+        inside = (x > bands[0][0]) & (x > 0) & (x < bands[-1][1]) & ~close
         potential = self._log_potential(x[inside].astype(np.complex128))
         below[inside] = np.clip(1 - potential.imag / np.pi, atom, 1.0)
         below[x >= bands[-1][1]] = 1.0

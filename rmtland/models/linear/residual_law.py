@@ -22,7 +22,6 @@ import numpy as np
 
 from rmtland.arguments import positive
 from rmtland.laws import Law
-from rmtland.laws.consistency import certify_once
 from rmtland.models.linear.network import LinearNetwork
 from rmtland.models.linear.wishart_product import wishart_product
 from rmtland.typing import Atoms, Complex, Real, Support
@@ -44,8 +43,6 @@ class LinearResidualLaw(Law):
 
     model: LinearNetwork
     epsilon: float
-
-    _require_certificate = certify_once
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "epsilon", positive("epsilon", self.epsilon))
