@@ -91,7 +91,8 @@ SAYS = {
 }  # fmt: skip
 """What the small run of a script has to print, and the range of the number in it."""
 SLOW = {
-    "bench_certificate.py", "bench_estimate.py", "bench_polynomials.py", "bench_ensembles.py", "bench_laws.py", "bench_networks.py",
+    "bench_certificate.py", "bench_ensembles.py", "bench_estimate.py", "bench_laws.py",
+    "bench_networks.py", "bench_polynomials.py",
     "bench_sweep.py", "fuzz_free.py",
     "make_tracy_widom.py", "measure_architectures.py", "reproduce_audit.py", "write_benchmarks.py",
 }  # fmt: skip
