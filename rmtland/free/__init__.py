@@ -20,7 +20,10 @@ from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.free.subordination.signed_product_law import FreeSignedProduct
 from rmtland.free.sums import free_power, free_sum
-from rmtland.laws.pushforward import Pushforward, pushforward
+from rmtland.laws.pushforward import (  # public in rmtland.laws
+    Pushforward as Pushforward,
+    pushforward as pushforward,
+)
 
 __all__ = [
     "Circular",
@@ -34,7 +37,6 @@ __all__ = [
     "Outlier",
     "Polynomial",
     "PolynomialLaw",
-    "Pushforward",
     "RecoveredLaw",
     "block_gaussian",
     "free_compression",
@@ -48,7 +50,6 @@ __all__ = [
     "kronecker_covariance",
     "kronecker_gaussian",
     "law_of_polynomial",
-    "pushforward",
     "spiked",
 ]
 
