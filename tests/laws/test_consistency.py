@@ -209,7 +209,7 @@ CASES = [
 
 FAST = {"rational", "rational, four bands", "sum", "matrix Dyson", "square root", "inverse"}
 UNSEEN = {"polynomial": ["mass below 1 by 1e-6"]}
-"""What stands: pencils refuse points of the thorough quadrature beside edges, and so pass unread."""
+"""What stands: pencils refuse points of the thorough quadrature beside edges, and pass unread."""
 LONG = {("sum", "edge outside")}  # 6 s: every point of the gap is extrapolated to
 
 
