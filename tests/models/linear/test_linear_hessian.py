@@ -212,3 +212,20 @@ def test_arguments_are_checked():
         LinearHessian.of_data(np.ones((2, 3)), np.zeros((4, 3)), outputs=1)
     with pytest.raises(ValueError, match="epsilon"):
         LinearHessian(1, 1, 1, 1).residual_law(0.0)
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 4), (8, 2, 2, 3)])
+def test_down_to_the_smallest_number_beside_zero(sizes):
+    """G is rounding there: the distribution function was 1 at 5e-324, and the density 0."""
+    law = LinearHessian(*sizes).part("gauss_newton").law
+    x = np.array([0.0, 5e-324, 1e-300, 1e-100, 1e-20, 1e-13, 1e-11, 1e-8, 1e-6])
+    below = law.cdf(x)
+    ((_, atom),) = law.atoms
+    assert below[0] == atom
+    assert below[1] - atom < 1e-12
+    assert (np.diff(below) >= 0).all()
+    density = law.pdf(x[1:])
+    assert (density > 0).all()
+    # mass and density beside zero belong to one power of x
+    power = np.log(density[-2] / density[-3]) / np.log(1e3)
+    assert below[-2] - atom == pytest.approx(density[-2] * x[-2] / (1 + power), rel=0.02)
