@@ -278,11 +278,12 @@ class _Check:
         places = self.atoms[:, 0]
         stops = np.unique(np.concatenate([panels.left, panels.right, places]))
         edges = [end for band in law.support for end in band if math.isfinite(end)]
-        bands = sorted([*law.support, *zip(places, places, strict=True)])
+        pieces = sorted([*law.support, *zip(places, places, strict=True)])
+        tops = np.maximum.accumulate([top for _, top in pieces])  # an atom may be inside a band
         gaps = [
-            left[1] + share * (right[0] - left[1])
-            for left, right in pairwise(bands)
-            if left[1] < right[0]
+            top + share * (low - top)
+            for top, (low, _) in zip(tops.tolist(), pieces[1:], strict=False)
+            if top < low
             for share in (0.1, 0.5, 0.9)
         ]
         outside = [stops[0] - 3 * w, stops[0] - 0.01 * w, stops[-1] + 0.01 * w, stops[-1] + 3 * w]

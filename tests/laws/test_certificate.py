@@ -123,6 +123,13 @@ def test_the_sound_law_passes():
     assert certificate(Broken(SOUND)).failures == ()
 
 
+@pytest.mark.parametrize("place", [-1.0, -0.9, 1.3, 2.9])
+def test_an_atom_inside_a_band_begins_no_gap(place):
+    law = mixture([Semicircle(0.01, -1.0), Semicircle(0.3025, 2.0), Discrete((place,), (1.0,))],
+                  [0.25, 0.5, 0.25])  # fmt: skip
+    assert certificate(law).failures == ()
+
+
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_laws_broken_on_purpose_are_seen(name):
     broken = Broken(SOUND, **MUTATIONS[name])

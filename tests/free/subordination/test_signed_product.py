@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from examples import examples
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 from law_table import noncrossing_partitions
 
 from rmtland.free import (
@@ -418,6 +418,9 @@ def populations(draw):
 
 
 @given(populations(), st.floats(-3, 3), st.floats(-3, 3))
+@example(  # an atom inside the first of two bands
+    Discrete((-2.0, 0.0, 0.5, 0.75, 0.875, 1.0, 9.0), (1 / 23, *[4 / 23] * 5, 2 / 23)), 0.5, 0.0
+)
 @examples(15)
 def test_any_population_and_ratio(signed, log_ratio, log_scale):
     wishart = MarchenkoPastur(10**log_ratio, 10**log_scale)
