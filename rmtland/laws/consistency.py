@@ -217,12 +217,12 @@ def certify_once(law: Law, quick: Callable[[], bool] | None = None) -> None:
 
 def _thoroughly(law: Law, allowed: float) -> None:
     """Ask the thorough certificate, with a finer quadrature where it misses little."""
-    found = certificate(law, tolerance=allowed, evaluations=3000, quantiles=False, potential=False)
+    found = certificate(law, tolerance=allowed, evaluations=3000, quantiles=False)
     if found.passed:
         return
     masses = [found.defects.get(name, math.inf) for name in ("mass", "cdf", "cdf inside")]
     fine = 1e-13 if max(masses) < 1e-6 else None  # the estimate of the error may be too small
-    certify(law, tolerance=allowed, quantiles=False, potential=False, quadrature=fine)
+    certify(law, tolerance=allowed, quantiles=False, quadrature=fine)
 
 
 def _rounded_mass(law: Law) -> float:

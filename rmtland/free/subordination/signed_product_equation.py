@@ -369,15 +369,16 @@ class SignedProductEquation(SubordinationEquation):
         w = exp_of(state.common)
         u = w * self.operand_jet(0, w, state.inner[0])[0]
         m = u - 1
-        # On the axis a_j is above it for positive z and below for negative.
-        flip = (z.imag == 0) & (z.real < 0)
+        # On the axis m is below it for positive z and above for negative, and all a_j opposite:
+        # where m < 0 up to rounding, the sides together decide on a turn of 2 pi.
+        above = (m.imag > 0) | ((m.imag == 0) & (z.imag == 0) & (z.real < 0))
         value = self.operands[0]._log_potential(w)
-        value = value + (len(self.factors) - 1) * log_beside_cut(m, flip)
+        value = value + (len(self.factors) - 1) * log_beside_cut(m, above)
         total = np.ones_like(z)
         for law, place in zip(self.operands[1:], state.omegas[1:], strict=True):
             a = exp_of(place)
             total = total * (a * (m / u))
-            value = value + _on_side(law._log_potential, a, flip)
+            value = value + _on_side(law._log_potential, a, above)
         shares = [(1 - law.aspect_ratio) + law.aspect_ratio * u for law in self.wisharts]
         if len(shares) == 1:
             # Beside zero u is rounded there: the equation gives what is left of it.
@@ -385,7 +386,7 @@ class SignedProductEquation(SubordinationEquation):
             shares[0] = np.where(np.abs(shares[0]) < 1e-2, exact, shares[0])
         for law, share in zip(self.wisharts, shares, strict=True):
             total = total * (law.scale * share)
-            value = value + _on_side(law.levy.log_potential, law.scale * share / m, flip)
+            value = value + _on_side(law.levy.log_potential, law.scale * share / m, above)
         # What is left of the equation, to first order: then errors of the state are of second.
         rest = np.log(z / (w * total))
         return np.asarray(value + np.where(np.abs(rest) < 1e-3, u * rest, 0))
@@ -407,9 +408,10 @@ class SignedProductEquation(SubordinationEquation):
         return SubordinationState(places[0].copy(), places, self.inner_states(folded(places)))
 
 
-def _on_side(log_potential: Callable[[Complex], Complex], point: Complex, flip: Logical) -> Complex:
-    """L of a positive operand in either half-plane; on the axis it is below if `flip`."""
-    below = (point.imag < 0) | ((point.imag == 0) & flip)
+def _on_side(
+    log_potential: Callable[[Complex], Complex], point: Complex, below: Logical
+) -> Complex:
+    """L of a positive operand in either half-plane, below the axis where it says so."""
     value = log_potential(point.real + 1j * np.abs(point.imag))
     return np.where(below, value.conj(), value)
 

@@ -20,7 +20,7 @@ from rmtland.free import (
     free_sum,
     general_marchenko_pastur,
 )
-from rmtland.laws import EmpiricalLaw, LevyTriplet, MarchenkoPastur, Semicircle
+from rmtland.laws import EmpiricalLaw, LevyTriplet, MarchenkoPastur, Semicircle, Wachter
 from rmtland.laws.affine_law import affine
 from rmtland.laws.arcsine import Arcsine
 from rmtland.laws.discrete import Discrete
@@ -437,3 +437,19 @@ def test_any_population_and_ratio(signed, log_ratio, log_scale):
     assert law.support[-1][1] == pytest.approx(known.support[-1][1], rel=1e-9, abs=1e-12 * scale)
     cdf = np.where(x < 0, known.cdf(x) / ratio, 1 - (1 - known.cdf(x)) / ratio)
     assert law.cdf(x) == pytest.approx(cdf, abs=1e-9 * max(1, 1 / ratio))
+
+
+@pytest.mark.parametrize("signed", [SIGN, Semicircle(0.5), Uniform(-1.2, 1.2)], ids=str)
+@pytest.mark.parametrize(
+    "positive",
+    [
+        (Wachter(2.0, 0.47),),
+        (Uniform(0.5, 2.0), MarchenkoPastur(0.3)),
+        (Discrete((1.0, 3.0), (0.5, 0.5)), MarchenkoPastur(2.0)),
+    ],
+    ids=str,
+)
+def test_the_potential_of_a_symmetric_law_makes_no_turn(signed, positive):
+    law = free_product(signed, *positive)
+    z = 1j * law.hull[1] * np.logspace(-1, 1, 40)  # M is negative there, up to rounding
+    assert law._log_potential(z).imag == pytest.approx(np.pi / 2, abs=1e-9)
