@@ -26,12 +26,21 @@ from rmtland.models import DysonHessian
 from rmtland.models.dyson.tabulated import table_memory
 from rmtland.networks import LossPoint
 
-__all__ = ["Cost", "check_audit", "check_size", "expected_cost", "memory_needed"]
+__all__ = [
+    "Cost",
+    "check_audit",
+    "check_size",
+    "exact_memory_is_free",
+    "expected_cost",
+    "memory_needed",
+]
 
 _FEWEST = 8  # eigenvalues
 
 
-def check_audit(point: LossPoint, *, draws: int = 8, points: int = 40) -> None:
+def check_audit(
+    point: LossPoint, *, draws: int = 8, points: int = 40, method: str = "auto"
+) -> None:
     """Refuse what an audit cannot do, before any work.
 
     Parameters
@@ -40,11 +49,13 @@ def check_audit(point: LossPoint, *, draws: int = 8, points: int = 40) -> None:
         Network, parameters and data.
     draws, points : int
         As in `audit_hessian`.
+    method : str, optional
+        As in `audit_hessian`.
 
     Raises
     ------
     MemoryError
-        If it takes more memory than is free; it says how much.
+        If an exact audit takes more memory than is free; it says how much.
     ValueError
         If a number is out of range, or the network has fewer than 8 parameters.
     TypeError
@@ -56,12 +67,28 @@ def check_audit(point: LossPoint, *, draws: int = 8, points: int = 40) -> None:
         raise ValueError("draws must be 0 or at least 2; one Hessian has no spread")
     count("points", points, least=20)
     check_size(point.net.parameter_count)
-    needed, free = memory_needed(point), ArrayLibrary.of().free_memory()
-    if needed > 0.9 * free:
+    if method == "exact" and not exact_memory_is_free(point):
+        needed, free = memory_needed(point), ArrayLibrary.of().free_memory()
         raise MemoryError(
-            f"an audit of {point.net.parameter_count} parameters needs {needed / 2**30:.1f} GiB, "
-            f"{free / 2**30:.1f} GiB are free; take a narrower network or fewer samples"
+            f"an exact audit of {point.net.parameter_count} parameters needs "
+            f"{needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free; take method='estimate', "
+            "a narrower network or fewer samples"
         )
+
+
+def exact_memory_is_free(point: LossPoint) -> bool:
+    """Whether the Hessian can be formed and diagonalised in the memory that is free.
+
+    Parameters
+    ----------
+    point : LossPoint
+        Network, parameters and data.
+
+    Returns
+    -------
+    bool
+    """
+    return memory_needed(point) <= 0.9 * ArrayLibrary.of().free_memory()
 
 
 def check_size(size: int) -> None:

@@ -55,6 +55,8 @@ class HessianAudit:
         What was being done when the audit was interrupted; what came before is there.
     provenance : dict
         Network, sizes, energy, seed, versions.
+    threshold : float
+        Kolmogorov distance above which a level counts as refuted, where spectra are estimates.
     """
 
     levels: tuple[LevelResult, ...]
@@ -70,6 +72,7 @@ class HessianAudit:
     inapplicable: Mapping[Level, str] = field(default_factory=dict)
     interrupted: str | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    threshold: float = 0.05
 
     def __getitem__(self, key: str | Level | tuple[Level, Family]) -> LevelResult:
         """Return a level by its name in tables, by `Level`, or by level and family.
@@ -139,6 +142,11 @@ class HessianAudit:
         raise KeyError(f"no share of {assumption!s} in the misfit of {law!s}")
 
     @property
+    def is_estimated(self) -> bool:
+        """Whether spectra were estimated from products, so that distances have ranges."""
+        return any(result.is_estimated for result in self.levels)
+
+    @property
     def not_applicable(self) -> str | None:
         """Why level 5 was left out, None where it was not."""
         return self.inapplicable.get(Level.DYSON)
@@ -163,7 +171,7 @@ class HessianAudit:
         rows = "".join(
             f"<tr><td>{result.number}</td><td>{escape(result.name)}</td>"
             f"<td>{result.kolmogorov:.3f}</td>"
-            f"<td>{'' if result.error is None else f'{result.error:.3f}'}</td>"
+            f"<td>{_uncertainty(result)}</td>"
             f"<td>{result.index_difference:+.3f}</td><td>{result.outside_fraction:.1%}</td></tr>"
             for result in self.levels
         )
@@ -185,7 +193,13 @@ class HessianAudit:
             "verdict": self.verdict,
             "sentence": self.sentence,
             "provenance": dict(self.provenance),
-            "levels": [result.as_dict() for result in self.levels],
+            "estimated": self.is_estimated,
+            "levels": [
+                {**result.as_dict(), "standing": str(result.standing(self.threshold))}
+                if result.is_estimated
+                else result.as_dict()
+                for result in self.levels
+            ],
             "shares": [share.as_dict() for share in self.shares],
             "chance": self.chance,
             "chance_error": self.chance_error,
@@ -211,3 +225,11 @@ class HessianAudit:
             A JSON object.
         """
         return json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n"
+
+
+def _uncertainty(result: LevelResult) -> str:
+    """Range of a distance, or its spread over Hessians drawn anew."""
+    if result.is_estimated:
+        low, high = result.kolmogorov_range
+        return f"{low:.3f} to {high:.3f}"
+    return "" if result.error is None else f"{result.error:.3f}"

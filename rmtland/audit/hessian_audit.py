@@ -20,12 +20,6 @@ Examples
 True
 >>> audit.verdict.startswith("Wishart + Wigner misses by")
 True
-
-Spectra alone, of any network or matrix, are compared with levels 0-4:
-
->>> audit = audit_spectra(audit.spectrum, phi=1.0, energy=0.5)
->>> [result.level.name for result in audit.levels], audit.inapplicable[Level.MATCHED]
-(['PRINTED', 'FITTED'], 'it needs the spectra of H0 and H1')
 """
 
 from __future__ import annotations
@@ -36,37 +30,28 @@ from typing import Any
 
 import numpy as np
 
+from rmtland.arguments import choice
 from rmtland.arrays import to_numpy
-from rmtland.audit.cost import check_audit, check_size
+from rmtland.audit.cost import check_audit, exact_memory_is_free
 from rmtland.audit.diagnostics import diagnose
-from rmtland.audit.distance import kolmogorov
-from rmtland.audit.dyson_levels import DysonTheory, dyson_theories
-from rmtland.audit.ensemble_distances import Distances, EnsembleDistances, shares_of_chain
 from rmtland.audit.findings import HessianAudit
-from rmtland.audit.free_levels import free_sum_of_parts, free_theories
-from rmtland.audit.level_result import LevelResult
-from rmtland.audit.levels import Family, Level, LevelLaw, Theory
-from rmtland.audit.measured import MeasuredHessian, Progress, in_double
-from rmtland.audit.shares import Share
-from rmtland.comparison import compare
-from rmtland.ensembles import HaarSum
-from rmtland.laws import EmpiricalLaw, Law
+from rmtland.audit.level_comparisons import LevelComparisons, as_laws
+from rmtland.audit.levels import Level
+from rmtland.audit.measured import (
+    MeasuredHessian,
+    Progress,
+    effective_ratio,
+    in_double,
+    is_piecewise_linear,
+)
+from rmtland.audit.operator_audit import audit_operators
+from rmtland.laws import Law
 from rmtland.laws.spectral_model import SpectralModel
 from rmtland.networks import LossPoint
-from rmtland.spectrum import Spectrum
 from rmtland.streams import Rng, streams
 from rmtland.version import installed_version
 
-__all__ = ["audit_hessian", "audit_spectra"]
-
-_ROTATIONS = 4
-_CHAIN = (
-    Level.PRINTED,
-    Level.MATCHED,
-    Level.MEASURED_GAUSS_NEWTON,
-    Level.MEASURED_RESIDUAL,
-    Level.MEASURED_PARTS,
-)
+__all__ = ["audit_hessian"]
 
 
 def audit_hessian(
@@ -76,6 +61,10 @@ def audit_hessian(
     points: int = 40,
     laws: Mapping[str, Law | SpectralModel] | None = None,
     levels: Collection[Level] | None = None,
+    method: str = "auto",
+    probes: int = 10,
+    steps: int = 80,
+    threshold: float = 0.05,
     rng: Rng = None,
     progress: Progress | None = None,
 ) -> HessianAudit:
@@ -98,6 +87,15 @@ def audit_hessian(
         Further laws to compare with, by the name that tables show.
     levels : collection of Level, optional
         Levels to compare with; all by default. Shares need those of their chain.
+    method : {"auto", "exact", "estimate"}, optional
+        Whether the Hessian is formed and diagonalised, or its spectra and those of its parts are
+        estimated from products, with ranges for all distances at levels 0-4
+        (`rmtland.audit.audit_operators`); "auto" estimates where the memory for the exact audit
+        is not free.
+    probes, steps : int, optional
+        Gaussian probes of an estimate, and Lanczos steps of each.
+    threshold : float, optional
+        Kolmogorov distance above which a level counts as refuted, in an estimate.
     rng : anything `numpy.random.default_rng` takes
         For what is drawn.
     progress : callable, optional
@@ -111,19 +109,25 @@ def audit_hessian(
     Raises
     ------
     MemoryError
-        If it takes more memory than is free; it says how much.
+        If it takes more memory than is free, with ``method="exact"``; it says how much.
     ValueError
         If a number is out of range, or the network has fewer than 8 parameters.
     TypeError
         If `point` is not a LossPoint, or a law is none.
     """
-    check_audit(point, draws=draws, points=points)
-    given = _as_laws(laws)
+    choice("method", method, ("auto", "exact", "estimate"))
+    check_audit(point, draws=draws, points=points, method=method)
+    given = as_laws(laws)
+    if method == "estimate" or (method == "auto" and not exact_memory_is_free(point)):
+        return _estimated(
+            in_double(point), probes=probes, steps=steps, threshold=threshold, laws=laws,
+            levels=levels, rng=rng, progress=progress,
+        )  # fmt: skip
     show = progress or _silent
     double = in_double(point)
     show("exact Hessian", 0, 1)
     measured = MeasuredHessian.of_point(double)
-    run = _Run(measured, levels, show)
+    run = LevelComparisons(measured, levels, show)
     dyson_rng, draws_rng, haar_rng = streams(rng, 3)
     try:
         run.compare_free()
@@ -135,16 +139,10 @@ def audit_hessian(
         if not run.results:
             raise
         run.interrupted = run.step
-    net: Any = double.net
     provenance = {
-        "source": "network",
-        "network": repr(net),
-        "widths": list(net.widths),
-        "samples": int(double.data.size),
-        "parameters": int(net.parameter_count),
+        **_origin(double),
         "phi": measured.phi,
         "energy": measured.energy,
-        "gradient_norm": float(np.linalg.norm(to_numpy(double.gradient))),
         "draws": draws,
         "points": points,
         "seed": rng if isinstance(rng, int) else None if rng is None else repr(rng),
@@ -153,272 +151,35 @@ def audit_hessian(
     return replace(run.audit(provenance), diagnostics=diagnose(double))
 
 
-def audit_spectra(
-    total: Spectrum,
-    *,
-    gauss_newton: Spectrum | None = None,
-    residual: Spectrum | None = None,
-    phi: float | None = None,
-    energy: float | None = None,
-    piecewise_linear: bool = False,
-    laws: Mapping[str, Law | SpectralModel] | None = None,
-    levels: Collection[Level] | None = None,
-    rng: Rng = None,
-    progress: Progress | None = None,
-) -> HessianAudit:
-    """Compare measured spectra with the levels of theory that need no network.
-
-    Parameters
-    ----------
-    total : Spectrum
-        Of H: eigenvalues, or an estimate with weights.
-    gauss_newton, residual : Spectrum, optional
-        Of H0 and H1; without them levels 1, 3 and 4 do not apply.
-    phi : float, optional
-        Parameters per effective example, p / (m n_out).
-    energy : float, optional
-        Loss over the number of outputs.
-    piecewise_linear : bool
-        Whether to compare with the ReLU block too.
-    laws, levels, rng, progress
-        As in `audit_hessian`; random numbers are for the rotation of the parts.
-
-    Returns
-    -------
-    HessianAudit
-        Levels of theory, and the shares of assumptions in their misfits.
-
-    Raises
-    ------
-    ValueError
-        If a number is out of range, or there are fewer than 8 eigenvalues.
-    TypeError
-        If a spectrum or a law is none.
-    """
-    measured = MeasuredHessian(
-        total, gauss_newton, residual, phi=phi, energy=energy, piecewise_linear=piecewise_linear
+def _estimated(point: LossPoint, **options: Any) -> HessianAudit:
+    """Audit a network by estimates, with tests of residuals and weights."""
+    net: Any = point.net
+    audit = audit_operators(
+        point.operator("total"),
+        gauss_newton=point.operator("gauss_newton"),
+        residual=point.operator("residual"),
+        phi=effective_ratio(point),
+        energy=float(point.energy),
+        piecewise_linear=is_piecewise_linear(net),
+        method="estimate",
+        **options,
     )
-    check_size(measured.size)
-    given = _as_laws(laws)
-    run = _Run(measured, levels, progress or _silent)
-    try:
-        run.compare_free()
-        run.compare_given(given)
-        run.rotate(rng)
-    except KeyboardInterrupt:
-        if not run.results:
-            raise
-        run.interrupted = run.step
-    run.compare_dyson(20, None)  # says why not
-    provenance = {
-        "source": "spectra",
-        "parameters": measured.size,
-        "phi": measured.phi,
-        "energy": measured.energy,
-        "rmtland": installed_version(),
+    provenance = {**audit.provenance, **_origin(point)}
+    return replace(audit, provenance=provenance, diagnostics=diagnose(point))
+
+
+def _origin(point: LossPoint) -> dict[str, Any]:
+    """Where a network's spectra come from."""
+    net: Any = point.net
+    return {
+        "source": "network",
+        "network": repr(net),
+        "widths": list(net.widths),
+        "samples": int(point.data.size),
+        "parameters": int(net.parameter_count),
+        "gradient_norm": float(np.linalg.norm(to_numpy(point.gradient))),
     }
-    return run.audit(provenance)
-
-
-class _Run:
-    """What an audit has found so far."""
-
-    def __init__(
-        self, measured: MeasuredHessian, levels: Collection[Level] | None, progress: Progress
-    ) -> None:
-        wanted = set(Level) if levels is None else set(levels)
-        unknown = [level for level in wanted if not isinstance(level, Level)]
-        if unknown:
-            raise TypeError(f"levels must be members of rmtland.audit.Level; got {unknown[0]!r}")
-        self.measured, self.wanted, self.progress = measured, wanted, progress
-        self.results: list[LevelResult] = []
-        self.inapplicable: dict[Level, str] = {}
-        self.distances: Distances = {}
-        self.dyson: DysonTheory | None = None
-        self.drawn: EnsembleDistances | None = None
-        self.turned: tuple[float, float] | None = None
-        self.step = ""
-        self.interrupted: str | None = None
-
-    def show(self, what: str, done: int, total: int) -> None:
-        """Tell what is being done, and remember it."""
-        self.step = what
-        self.progress(what, done, total)
-
-    # Levels ----------------------------------------------------------------------------------
-
-    def compare_free(self) -> None:
-        """Levels 0-4, one family after the other; the one without a family last."""
-        theories = free_theories(self.measured)
-        for done, theory in enumerate(theories):
-            self.show("laws of free probability", done, len(theories))
-            if not self._applies(theory):
-                continue
-            found = theory.law(self.measured)
-            key = theory.level, theory.family
-            if theory.level is Level.MEASURED_RESIDUAL:  # for the shares only
-                if self.measured.total.is_complete:
-                    eigenvalues = self.measured.total.eigenvalues
-                    self.distances[key] = kolmogorov(eigenvalues, found.law)
-                continue
-            self._add(theory, found)
-
-    def compare_given(self, laws: Mapping[str, Law]) -> None:
-        """Laws of the caller."""
-        for label, law in laws.items():
-            self.show(label, 0, 1)
-            comparison = self._compared(law)
-            self.results.append(
-                LevelResult(Level.GIVEN, Family.OTHER, law, comparison, label=label)
-            )
-
-    def compare_dyson(self, points: int, rng: Rng) -> None:
-        """Levels 5 and 6."""
-        wanted = self.wanted & {Level.DYSON, Level.DYSON_MOMENTS}
-        if not wanted:
-            reason = "it was not asked for"
-            self.inapplicable |= {Level.DYSON: reason, Level.DYSON_MOMENTS: reason}
-            return
-        self.show("second moments", 0, 1)
-        theories = dyson_theories(self.measured, points=points, rng=rng)
-        for theory in theories:
-            if self._applies(theory):
-                self._add(theory, theory.law(self.measured, progress=self.show))
-                self.dyson = theory
-
-    def _applies(self, theory: Theory) -> bool:
-        if theory.level not in self.wanted:
-            self.inapplicable.setdefault(theory.level, "it was not asked for")
-            return False
-        reason = theory.applies(self.measured)
-        if reason is not None:
-            self.inapplicable.setdefault(theory.level, reason)
-        return reason is None
-
-    def _add(self, theory: Theory, found: LevelLaw) -> None:
-        comparison = self._compared(found.law)
-        self.distances[theory.level, theory.family] = comparison.kolmogorov
-        self.results.append(
-            LevelResult(
-                theory.level,
-                theory.family,
-                found.law,
-                comparison,
-                law_error=found.error,
-                curvature_spread=found.curvature_spread,
-                parameters=dict(found.parameters),
-            )
-        )
-
-    def _compared(self, law: Law) -> Any:
-        # sums of measured spectra divide by zero between bands
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return compare(self.measured.total, law)
-
-    # Shares and errors -----------------------------------------------------------------------
-
-    def rotate(self, rng: Rng) -> None:
-        """Distance to level 4 of the measured parts in general position: mean and its error."""
-        first, second = self.measured.gauss_newton, self.measured.residual
-        if not all((level, Family.WIGNER) in self.distances for level in _CHAIN):
-            return
-        assert first is not None
-        assert second is not None
-        if not second.nodes.any():
-            self.turned = 0.0, 0.0
-            return
-        if not (first.is_complete and second.is_complete):
-            return
-        h0, h1 = first.eigenvalues, second.eigenvalues
-        law = free_sum_of_parts(h0, h1, atoms=100)
-        pair = HaarSum(EmpiricalLaw(h0), EmpiricalLaw(h1))
-        found: list[float] = []
-        for generator in streams(rng, _ROTATIONS):
-            self.show("Haar rotations", len(found), _ROTATIONS)
-            nodes = pair.sample(self.measured.size, rng=generator).nodes
-            found.append(kolmogorov(nodes[0], law))
-        spread = float(np.std(found, ddof=1))
-        self.turned = float(np.mean(found)), spread / float(np.sqrt(_ROTATIONS))
-
-    def redraw(self, draws: int, rng: Rng) -> None:
-        """Hessians drawn anew."""
-        laws = {result.level: result.law for result in self.results}
-        models = None if self.dyson is None else self.dyson.models
-        if not draws or models is None or not {Level.DYSON, Level.DYSON_MOMENTS} <= laws.keys():
-            return
-        self.drawn = EnsembleDistances(self.measured, models, laws)
-        self.drawn.draw(draws, rng, self.show)
-
-    def shares(self) -> list[Share]:
-        """Return what the assumptions of both laws contribute, as far as it was measured."""
-        found: list[Share] = []
-        drawn = self.drawn if self.drawn is not None and self.drawn.enough else None
-        if self.turned is not None:
-            errors = {} if drawn is None else drawn.wigner_errors(*self.turned)
-            found += [
-                Share(Family.WIGNER, assumption, *values, errors.get(assumption))
-                for assumption, values in shares_of_chain(self.distances, self.turned[0]).items()
-            ]
-        if drawn is not None:
-            found += drawn.dyson_shares(self.distances[Level.DYSON, Family.DYSON])
-        return found
-
-    def audit(self, provenance: dict[str, Any]) -> HessianAudit:
-        """Return all that was found."""
-        drawn = self.drawn if self.drawn is not None and self.drawn.enough else None
-        outside: dict[Family, int] = {
-            result.family: result.comparison.outliers
-            for result in self.results
-            if result.level is Level.MATCHED
-        }
-        first = outside.get(Family.WIGNER, 0)
-        order = sorted(self.results, key=lambda result: result.level is Level.GIVEN)
-        results = [
-            replace(
-                result,
-                explained=max(0, outside.get(result.family, first) - result.comparison.outliers),
-                error=None if drawn is None else drawn.spread(result.level, result.family),
-                expected=None if drawn is None else drawn.mean(result.level, result.family),
-            )
-            for result in order
-        ]
-
-        def kept(spectrum: Spectrum | None, part: str) -> Spectrum | None:
-            if spectrum is None:
-                return None
-            return replace(spectrum, provenance={**spectrum.provenance, **provenance, "part": part})
-
-        total = kept(self.measured.total, "total")
-        assert total is not None
-        models = None if self.dyson is None else self.dyson.models
-        key = Level.DYSON, Family.DYSON
-        return HessianAudit(
-            levels=tuple(results),
-            shares=tuple(self.shares()),
-            spectrum=total,
-            gauss_newton=kept(self.measured.gauss_newton, "gauss_newton"),
-            residual=kept(self.measured.residual, "residual"),
-            chance=None if drawn is None else drawn.mean(*key),
-            chance_error=None if drawn is None else drawn.spread(*key),
-            sampling=None if drawn is None else drawn.sampling,
-            residual_covariance=None if models is None else models.moments.residuals,
-            inapplicable=self.inapplicable,
-            interrupted=self.interrupted,
-            provenance=provenance,
-        )
 
 
 def _silent(what: str, done: int, total: int) -> None:
     del what, done, total
-
-
-def _as_laws(laws: Mapping[str, Law | SpectralModel] | None) -> dict[str, Law]:
-    found = {}
-    for name, given in (laws or {}).items():
-        law = given if isinstance(given, Law) else getattr(given, "law", None)
-        if not isinstance(law, Law):
-            raise TypeError(
-                f"laws must hold laws or models with a law; {name!r} is a {type(given).__name__}"
-            )
-        found[str(name)] = law
-    return found

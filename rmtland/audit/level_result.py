@@ -12,6 +12,7 @@ LevelResult(0 Wishart + Wigner, as printed: Kolmogorov 0.196)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from rmtland.audit.levels import Family, Level
@@ -19,7 +20,15 @@ from rmtland.comparison import Comparison
 from rmtland.deprecation import renamed_method
 from rmtland.laws import Law
 
-__all__ = ["LevelResult"]
+__all__ = ["LevelResult", "Standing"]
+
+
+class Standing(StrEnum):
+    """What the range of a distance says of a level of theory."""
+
+    REFUTED = "refuted"
+    HOLDS = "holds"
+    OPEN = "open"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,6 +60,9 @@ class LevelResult:
         Of the model, JSON-able.
     label : str
         Name in tables, for a law that was given.
+    wasserstein_range, index_difference_range : (float, float) or None
+        Between which the Wasserstein distance and the difference of the indices lie, where the
+        spectrum is an estimate (`rmtland.audit.estimated_audit`); None where it is exact.
     """
 
     level: Level
@@ -64,6 +76,8 @@ class LevelResult:
     curvature_spread: float = 0.0
     parameters: dict[str, Any] = field(default_factory=dict)
     label: str = ""
+    wasserstein_range: tuple[float, float] | None = None
+    index_difference_range: tuple[float, float] | None = None
 
     @property
     def number(self) -> int:
@@ -79,6 +93,35 @@ class LevelResult:
     def kolmogorov(self) -> float:
         """Kolmogorov distance of the measured spectrum to the law."""
         return self.comparison.kolmogorov
+
+    @property
+    def kolmogorov_range(self) -> tuple[float, float]:
+        """Between which the Kolmogorov distance lies: twice the same for exact spectra and laws."""
+        low, high = self.comparison.kolmogorov_range or (self.kolmogorov, self.kolmogorov)
+        return low, high
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether the distances have ranges that an estimate leaves open."""
+        return self.index_difference_range is not None
+
+    def standing(self, threshold: float = 0.05) -> Standing:
+        """Say whether the level is refuted: only where its whole range is above the threshold.
+
+        Parameters
+        ----------
+        threshold : float, optional
+            Kolmogorov distance that counts as a misfit.
+
+        Returns
+        -------
+        Standing
+            Refuted, holds (the whole range is at or below the threshold), or open.
+        """
+        low, high = self.kolmogorov_range
+        if low > threshold:
+            return Standing.REFUTED
+        return Standing.HOLDS if high <= threshold else Standing.OPEN
 
     @property
     def index_difference(self) -> float:
@@ -102,6 +145,9 @@ class LevelResult:
     def __repr__(self) -> str:
         """Return level and distance in a line."""
         error = "" if self.error is None else f" +- {self.error:.3f}"
+        if self.is_estimated:
+            low, high = self.kolmogorov_range
+            error = f" ({low:.3f} to {high:.3f})"
         return f"LevelResult({self.number} {self.name}: Kolmogorov {self.kolmogorov:.3f}{error})"
 
     def as_dict(self) -> dict[str, Any]:
@@ -126,5 +172,11 @@ class LevelResult:
             "expected": self.expected,
             "law_error": self.law_error,
             "curvature_spread": self.curvature_spread,
+            "wasserstein_range": _listed(self.wasserstein_range),
+            "index_difference_range": _listed(self.index_difference_range),
             "parameters": self.parameters,
         }
+
+
+def _listed(ends: tuple[float, float] | None) -> list[float] | None:
+    return None if ends is None else list(ends)

@@ -25,7 +25,14 @@ from rmtland.networks import LossPoint
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real
 
-__all__ = ["MeasuredHessian", "Progress", "in_double", "symmetric_parts"]
+__all__ = [
+    "MeasuredHessian",
+    "Progress",
+    "effective_ratio",
+    "in_double",
+    "is_piecewise_linear",
+    "symmetric_parts",
+]
 
 Progress = Callable[[str, int, int], object]
 """Called with what is done, how many of its steps are done, and how many there are."""
@@ -105,15 +112,14 @@ class MeasuredHessian:
         -------
         MeasuredHessian
         """
-        net: Any = point.net
         total, first, second = symmetric_parts(_matrix(gauss_newton), _matrix(residual))
         return cls(
             Spectrum(total),
             Spectrum(first),
             Spectrum(second),
-            phi=net.parameter_count / (point.data.size * net.n_out),
+            phi=effective_ratio(point),
             energy=float(point.energy),
-            piecewise_linear=getattr(net.activation, "name", net.activation) in _PIECEWISE_LINEAR,
+            piecewise_linear=is_piecewise_linear(point.net),
             point=point,
         )
 
@@ -121,6 +127,37 @@ class MeasuredHessian:
     def size(self) -> int:
         """Number of eigenvalues p."""
         return int(self.total.dimension or self.total.nodes.shape[1])
+
+
+def effective_ratio(point: LossPoint) -> float:
+    """Return phi, the parameters per effective example, p / (m n_out).
+
+    Parameters
+    ----------
+    point : LossPoint
+        Network and data.
+
+    Returns
+    -------
+    float
+    """
+    net: Any = point.net
+    return float(net.parameter_count / (point.data.size * net.n_out))
+
+
+def is_piecewise_linear(net: Any) -> bool:
+    """Whether the activation of a network is, so that H1 may be a ReLU block.
+
+    Parameters
+    ----------
+    net : Network
+        Any.
+
+    Returns
+    -------
+    bool
+    """
+    return getattr(net.activation, "name", net.activation) in _PIECEWISE_LINEAR
 
 
 def in_double(point: LossPoint) -> LossPoint:

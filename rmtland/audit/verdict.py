@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from rmtland.audit.diagnostics import Diagnostics
-from rmtland.audit.level_result import LevelResult
+from rmtland.audit.level_result import LevelResult, Standing
 from rmtland.audit.levels import Family, Level
 from rmtland.audit.second_moments import CovarianceKind, ResidualCovariance
 from rmtland.audit.shares import Assumption, Share
@@ -61,9 +61,15 @@ class Audited(Protocol):
     def provenance(self) -> Mapping[str, Any]:
         """Where the spectrum came from."""
 
+    @property
+    def threshold(self) -> float:
+        """Distance above which a level of an estimate counts as refuted."""
+
 
 def verdict(audit: Audited) -> str:
     """Say which law fits and what fails, in at most 40 words.
+
+    Of an estimate: which levels are refuted, which hold, which stay open.
 
     Parameters
     ----------
@@ -74,6 +80,8 @@ def verdict(audit: Audited) -> str:
     -------
     str
     """
+    if _is_estimated(audit):
+        return _estimated_verdict(audit)
     parts = []
     first = _result(audit, Level.PRINTED, Family.WIGNER)
     if first is not None:
@@ -110,7 +118,12 @@ def sentence(audit: Audited) -> str:
     -------
     str
     """
-    parts = [_about_wigner(audit), _about_dyson(audit)]
+    about = (
+        [_about_estimates(audit)]
+        if _is_estimated(audit)
+        else [_about_wigner(audit), _about_dyson(audit)]
+    )
+    parts = about
     square = audit.provenance.get("gradient_norm", 1.0) ** 2
     if square <= _CRITICAL:
         parts.append(f"The point is critical up to |gradient|^2 = {square:.1e}.")
@@ -119,6 +132,50 @@ def sentence(audit: Audited) -> str:
     if audit.interrupted:
         parts.append(f"Interrupted at: {audit.interrupted}.")
     return " ".join(part for part in parts if part)
+
+
+def _is_estimated(audit: Audited) -> bool:
+    return any(result.is_estimated for result in audit.levels)
+
+
+def _estimated_verdict(audit: Audited) -> str:
+    """Levels by their standing."""
+    found: dict[Standing, list[str]] = {standing: [] for standing in Standing}
+    for result in audit.levels:
+        if result.family is not Family.RELU_BLOCK:
+            name = _SHORT_NAMES.get(result.level, result.name)
+            found[result.standing(audit.threshold)].append(name)
+    parts = [
+        f"{standing.capitalize()}: {', '.join(names)}."
+        for standing, names in found.items()
+        if names
+    ]
+    if audit.interrupted:
+        parts.append("Interrupted: not all was computed.")
+    return f"At a distance of {audit.threshold:g}: {' '.join(parts)}"
+
+
+_SHORT_NAMES = {
+    Level.PRINTED: "printed law",
+    Level.MATCHED: "traces matched",
+    Level.FITTED: "fitted family",
+    Level.MEASURED_GAUSS_NEWTON: "H0 measured with Wigner H1",
+    Level.MEASURED_PARTS: "free sum of measured parts",
+}
+
+
+def _about_estimates(audit: Audited) -> str:
+    """Every level with its range."""
+    confidence = audit.provenance.get("confidence", 0.95)
+    levels = "; ".join(
+        f"{result.name} {result.kolmogorov:.3f}, between {result.kolmogorov_range[0]:.3f} and "
+        f"{result.kolmogorov_range[1]:.3f} ({result.standing(audit.threshold)})"
+        for result in audit.levels
+    )
+    return (
+        f"Kolmogorov distances from spectra estimated by products, all ranges at "
+        f"{100 * confidence:g} % together, threshold {audit.threshold:g}: {levels}."
+    )
 
 
 def _result(audit: Audited, level: Level, family: Family) -> LevelResult | None:
