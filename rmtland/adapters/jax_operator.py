@@ -58,6 +58,8 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
         Whether it is computed in float64.
     chunk : int
         Vectors multiplied at once.
+    has_outputs : bool, optional
+        Whether outputs and loss can be told apart, so that there are parts.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
         part: str,
         double: bool,
         chunk: int,
+        has_outputs: bool = True,
     ) -> None:
         import jax
 
@@ -78,6 +81,7 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
         self.model, self.criterion = losses
         self.theta, self.batches, self.weights = theta, list(batches), list(weights)
         self.blocks, self.part, self.double, self.chunk = blocks, part, double, chunk
+        self.has_outputs = has_outputs
         one = self._product
         self._one = jax.jit(one)
         self._several = jax.jit(jax.vmap(one, in_axes=(None, None, 0)))
@@ -122,6 +126,47 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
         if np.shape(vector) != (self.shape[0],):
             raise ValueError(f"expected {self.shape[0]} entries; got shape {np.shape(vector)}")
         return {b.name: vector[b.slice].reshape(b.shape) for b in self.blocks}
+
+    def with_part(self, part: str) -> JaxOperator:
+        """Return another part of the Hessian of the same loss, parameters and data.
+
+        Parameters
+        ----------
+        part : {"total", "gauss_newton", "residual"}
+            Which matrix.
+
+        Returns
+        -------
+        JaxOperator
+
+        Raises
+        ------
+        ValueError
+            If outputs and loss cannot be told apart.
+        """
+        choice("part", part, _PARTS)
+        if part != "total" and not self.has_outputs:
+            raise ValueError(f"part={part!r} needs from_jax(..., model=)")
+        return JaxOperator(
+            (self.model, self.criterion), self.theta, self.batches, self.weights, self.blocks,
+            part=part, double=self.double, chunk=self.chunk, has_outputs=self.has_outputs,
+        )  # fmt: skip
+
+    def output_count(self) -> int | None:
+        """Return how many numbers the model gives for the data, m n_out.
+
+        Returns
+        -------
+        int or None
+            None where outputs and loss cannot be told apart.
+        """
+        import jax
+
+        if not self.has_outputs:
+            return None
+        with _precision(self.double):
+            shapes = [jax.eval_shape(self.model, self.theta, batch) for batch in self.batches]
+        return int(sum(leaf.size for leaf in jax.tree_util.tree_leaves(shapes)))
 
     def __repr__(self) -> str:
         return (
@@ -286,8 +331,9 @@ def from_jax(
     total = float(sum(sizes))
     weights = [size / total if reduction == "mean" else 1.0 for size in sizes]
     return JaxOperator(
-        losses, theta, batches, weights, tuple(blocks), part=part, double=double, chunk=chunk
-    )
+        losses, theta, batches, weights, tuple(blocks), part=part, double=double, chunk=chunk,
+        has_outputs=model is not None,
+    )  # fmt: skip
 
 
 def _precision(double: bool) -> AbstractContextManager[Any]:

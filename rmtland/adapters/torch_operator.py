@@ -258,6 +258,43 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
             total_count=self.total_count, chunk=self.chunk, keep_graph=self.keep_graph,
         )  # fmt: skip
 
+    def with_part(self, part: str) -> TorchOperator:
+        """Return another part of the Hessian of the same loss, parameters and data.
+
+        Parameters
+        ----------
+        part : {"total", "gauss_newton", "residual"}
+            Which matrix.
+
+        Returns
+        -------
+        TorchOperator
+        """
+        choice("part", part, ("total", "gauss_newton", "residual"))
+        return TorchOperator(
+            self.function, self.batches, part=part, method=self.method,
+            total_count=self.total_count, chunk=self.chunk, keep_graph=self.keep_graph,
+        )  # fmt: skip
+
+    def output_count(self) -> int | None:
+        """Return how many numbers the model gives for the data, m n_out, by one pass over them.
+
+        Returns
+        -------
+        int or None
+            None where the model returns its loss itself, so that nothing is known of outputs.
+        """
+        import torch
+
+        values, frozen, total = self.function.values(), self.function.frozen(), 0
+        with differentiable_kernels(self.function.model), torch.no_grad():
+            for batch in self._read():
+                if batch.targets is None:
+                    return None
+                outputs = tensors_of(self.function.outputs(values, batch, frozen))
+                total += sum(one.numel() for one in outputs if one.is_floating_point())
+        return total
+
     def multiply(self, vectors: Array) -> Array:
         """Return the product with one tensor, or with k as rows, on the device of the model.
 

@@ -31,6 +31,7 @@ from rmtland.arguments import choice, count
 from rmtland.audit.cost import check_size
 from rmtland.audit.estimated_audit import audit_estimates
 from rmtland.audit.findings import HessianAudit
+from rmtland.audit.free_levels import ATOMS
 from rmtland.audit.level_comparisons import as_laws
 from rmtland.audit.levels import Level
 from rmtland.audit.measured import MeasuredHessian, Progress
@@ -82,12 +83,11 @@ def parts_of(operator: Any) -> OperatorParts:
     -------
     OperatorParts
     """
-    with_part = getattr(operator, "with_part", None)
-    if with_part is None:
+    number = operator.output_count() if hasattr(operator, "with_part") else None
+    if number is None:
         return OperatorParts(operator, None, None, None, type(operator).__name__)
-    total, gauss_newton, residual = (with_part(name) for name in _PARTS)
-    number = operator.output_count()
-    phi = None if not number else operator.shape[0] / number
+    total, gauss_newton, residual = (operator.with_part(name) for name in _PARTS)
+    phi = operator.shape[0] / number
     return OperatorParts(total, gauss_newton, residual, phi, repr(total))
 
 
@@ -105,6 +105,7 @@ def audit_operators(
     confidence: float = 0.95,
     threshold: float = 0.05,
     method: str = "auto",
+    atoms: int = ATOMS,
     laws: Mapping[str, Law | SpectralModel] | None = None,
     levels: Collection[Level] | None = None,
     size: int | None = None,
@@ -142,6 +143,9 @@ def audit_operators(
     method : {"auto", "exact", "estimate"}, optional
         Whether the matrices are formed and diagonalised; "auto" does where that takes no more
         products than the estimate.
+    atoms : int, optional
+        Point masses that stand for a measured part, at most: fewer are faster, and make ranges
+        wider by about one over their number.
     laws : mapping of str to Law or SpectralModel, optional
         Further laws, by the name that tables show.
     levels : collection of Level, optional
@@ -227,6 +231,7 @@ def audit_operators(
         confidence=confidence,
         threshold=threshold,
         nullity=nullity,
+        atoms=count("atoms", atoms),
         progress=progress,
         provenance={**provenance, "probes": probes, "steps": steps},
     )

@@ -191,8 +191,8 @@ def test_edge_cases(point, case):
 def test_memory_is_refused_beforehand(monkeypatch):
     point = memorising(width=4, samples=16)
     monkeypatch.setattr("rmtland.arrays._free_memory", lambda: 1000)
-    with pytest.raises(MemoryError, match="GiB are free"):
-        audit_hessian(point)
+    with pytest.raises(MemoryError, match="GiB are free; take method='estimate'"):
+        audit_hessian(point, method="exact")
 
 
 def test_memory_and_time_are_told_beforehand():
