@@ -138,6 +138,7 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
         Returns
         -------
         JaxOperator
+            With the same batches and settings.
 
         Raises
         ------

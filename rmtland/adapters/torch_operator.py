@@ -269,6 +269,7 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         Returns
         -------
         TorchOperator
+            With the same batches and settings.
         """
         choice("part", part, ("total", "gauss_newton", "residual"))
         return TorchOperator(
