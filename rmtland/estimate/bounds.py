@@ -10,8 +10,9 @@ the stated level [1]_
    d_K \le \sup_x e(x) + \kappa/\sqrt n , \qquad
    W_1 \le \int e(x) dx + \frac1{\sqrt{1 - c}} \int \sqrt{F (1 - F)/n}\, dx ,
 
-with c the level; the second by Minkowski's and Chebyshev's inequalities. The integrals end where
-the spectrum does, which Ritz values and their residuals tell unless a support is given.
+with c the level; the second by Minkowski's and Chebyshev's inequalities, with the largest F (1 - F)
+that Wilson's interval of F allows: where few eigenvalues are beyond x, probes often see less of
+them than there is. The integrals end where the spectrum does, which Ritz values and their residuals tell unless a support is given.
 
 References
 ----------
@@ -35,8 +36,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.arguments import positive
-from rmtland.estimate.beta_law import kolmogorov_quantile
+from rmtland.arguments import finite, positive
+from rmtland.estimate.beta_law import kolmogorov_quantile, wilson
 from rmtland.estimate.distribution import spectrum_draws, spectrum_tridiagonals
 from rmtland.estimate.lanczos import Tridiagonal
 from rmtland.estimate.radau import Brackets, gauss
@@ -129,13 +130,14 @@ def distance_bounds(
     Raises
     ------
     ValueError
-        If the spectrum has no Jacobi matrices of Gaussian probes.
+        If the spectrum has no Jacobi matrices of Gaussian probes, or Ritz values are outside of the
+        support.
     """
     confidence = positive("confidence", confidence)
     if confidence >= 1:
         raise ValueError(f"confidence must be below 1; got {confidence}")
     tridiagonals, draws = spectrum_tridiagonals(spectrum), spectrum_draws(spectrum)
-    ends = ritz_interval(tridiagonals) if support is None else support
+    ends = ritz_interval(tridiagonals) if support is None else _support(support, tridiagonals)
     brackets = [Brackets(one) for one in tridiagonals]
     nodes = np.concatenate([gauss(one)[0] for one in tridiagonals] + [b.places for b in brackets])
     grid = np.unique(np.clip(np.append(nodes, ends), *ends))
@@ -144,11 +146,13 @@ def distance_bounds(
     low, high = (np.mean(part, axis=0) for part in zip(*of_each, strict=True))
     middle = np.asarray(spectrum.cdf(left))
     off = np.maximum(np.maximum(high - middle, middle - low), 0.0)
-    widest = np.clip(0.5, low, high)  # where the variance of the probes is largest
+    least = wilson(low, draws, confidence=confidence)[0]
+    most = wilson(high, draws, confidence=confidence)[1]
+    widest = np.clip(0.5, least, most)  # where the variance of the probes is largest
     spread = np.sqrt(widest * (1 - widest) / draws)
     width = np.diff(grid)
     truncation = float(off @ width)
-    sampling = float(spread @ width) / np.sqrt(1 - confidence)
+    sampling = float(spread @ width) / (1 - confidence) ** 0.5
     reach = kolmogorov_quantile(draws, confidence)
     return DistanceBounds(
         kolmogorov=min(1.0, float(off.max(initial=0.0)) + reach),
@@ -158,6 +162,24 @@ def distance_bounds(
         support=(float(ends[0]), float(ends[1])),
         confidence=confidence,
     )
+
+
+def _support(
+    support: tuple[float, float], tridiagonals: list[Tridiagonal]
+) -> tuple[float, float]:
+    """Return the ends that were given, if all Ritz values are between them."""
+    if np.shape(support) != (2,):
+        raise ValueError(f"support must be two numbers, (low, high); got {support!r}")
+    low, high = (finite("support", end) for end in support)
+    nodes = np.concatenate([gauss(one)[0] for one in tridiagonals])
+    first, last = float(nodes.min()), float(nodes.max())
+    margin = 1e-6 * max(abs(first), abs(last))
+    if not low <= high or first < low - margin or last > high + margin:
+        raise ValueError(
+            f"support must hold all eigenvalues; Ritz values are in [{first:.6g}, {last:.6g}], got "
+            f"({low:.6g}, {high:.6g})"
+        )
+    return low, high
 
 
 def _between(grid: Real) -> Real:

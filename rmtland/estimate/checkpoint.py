@@ -102,10 +102,12 @@ class Checkpoint:
             return None
         try:
             found: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            if found.pop("format") != _FORMAT:
+            if not isinstance(found, dict) or found.pop("format", None) != _FORMAT:
                 raise ValueError("another format")
         except (ValueError, KeyError, AttributeError) as error:
-            raise ValueError(f"{path} is no header of a checkpoint: {error}") from error
+            raise ValueError(
+                f"{path} is no header of a checkpoint of this version: {error}; give another folder"
+            ) from error
         return found
 
     def write(self, name: str, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
@@ -147,7 +149,7 @@ class Checkpoint:
         if not path.exists():
             return None
         try:
-            with np.load(path, allow_pickle=False) as data:
+            with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as data:
                 header = json.loads(str(data["header"]))
                 arrays = {
                     key.removeprefix("array_"): data[key] for key in data.files if key != "header"

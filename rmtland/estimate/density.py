@@ -42,6 +42,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from rmtland.arguments import choice, count, positive
+from rmtland.estimate.beta_law import equivalent_draws
 from rmtland.estimate.bounds import distance_bounds
 from rmtland.estimate.chebyshev import jackson_quadrature
 from rmtland.estimate.extremal import extremal_eigenpairs
@@ -112,7 +113,7 @@ def spectral_density(
     Interrupted
         On Ctrl-C; `partial` holds the spectrum by then.
     ValueError, TypeError
-        For an operator that is none, or options out of range.
+        For an operator that is none, or options out of range or of the other method.
     MemoryError
         If the basis does not fit.
 
@@ -128,11 +129,15 @@ def spectral_density(
     if deflate >= found.size:
         raise ValueError(f"deflate must be below the size {found.size}; got {deflate}")
     wanted = None if accuracy is None else positive("accuracy", accuracy)
+    budget = None if max_products is None else count("max_products", max_products)
     if wanted is not None and (deflate or method == "kpm"):
         raise ValueError("accuracy goes with method='lanczos' and without deflation")
     if method == "kpm":
         if deflate:
             raise ValueError("deflate goes with method='lanczos'")
+        unused = [name for name in options if name != "progress"]
+        if unused:
+            raise TypeError(f"{', '.join(unused)}: for method='lanczos' only, 'kpm' has no basis")
         return jackson_quadrature(found, probes=probes, steps=steps, rng=rng)
     outliers: Real = np.empty(0)
     if deflate:
@@ -144,7 +149,7 @@ def spectral_density(
         with ProbeRuns(found, rng=rng, keep=wanted is not None, **options) as runs:
             runs.add(probes, steps)
             spectrum = quadrature_spectrum(runs.quadratures(), found, outliers)
-            limit = max_products or 20 * probes * steps
+            limit = 20 * probes * steps if budget is None else budget
             while wanted is not None and distance_bounds(spectrum).wasserstein > wanted:
                 if not _refine(runs, spectrum, limit):
                     reached = distance_bounds(spectrum).wasserstein
@@ -236,11 +241,16 @@ def quadrature_spectrum(
         own = np.broadcast_to(outliers, (len(nodes), outliers.size))
         nodes = np.concatenate([nodes, own], axis=1)
         weights = np.concatenate([share * weights, np.full(own.shape, 1 / found.size)], axis=1)
-        inside = _mean_brackets(tridiagonals, nodes)
-        below = np.searchsorted(np.sort(outliers), nodes, side="right") / found.size
-        low, high = (np.clip(share * end + below, 0.0, 1.0) for end in inside)
+        below = (1 - share) * _counted_below(outliers, nodes)
+        low, high = (
+            np.clip(share * end + below, 0.0, 1.0) for end in _mean_brackets(tridiagonals, nodes)
+        )
     middle = (low + high) / 2
-    errors = share * np.sqrt(np.clip(middle * (1 - middle), 0, None) / found.draws)
+    inside = np.clip((middle - (1 - share) * _counted_below(outliers, nodes)) / share, 0.0, 1.0)
+    draws = equivalent_draws(
+        size=found.size - outliers.size, probes=found.probes, is_complex=found.is_complex
+    )
+    errors = share * np.sqrt(inside * (1 - inside) / draws)
     return Spectrum(
         nodes,
         weights,
@@ -262,6 +272,12 @@ def quadrature_spectrum(
         errors=errors,
         brackets=np.stack([low, np.maximum(low, high)], axis=-1),
     )
+
+
+def _counted_below(outliers: Real, x: Real) -> Real:
+    """Return the share of the outliers that are at or below points; 0 where there are none."""
+    number = np.searchsorted(np.sort(outliers), x, side="right")
+    return np.asarray(number / max(outliers.size, 1))
 
 
 def _mean_brackets(tridiagonals: list[Tridiagonal], x: Real) -> tuple[Real, Real]:

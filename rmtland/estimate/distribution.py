@@ -106,13 +106,18 @@ def distribution_band(
     low = np.array([split.below for split in splits])
     at = np.array([split.at for split in splits])
     reach = kolmogorov_quantile(draws, confidence)
-    lower = np.maximum.accumulate(np.clip(low - reach, 0.0, 1.0))
-    upper = np.minimum.accumulate(np.clip(low + at + reach, 0.0, 1.0)[::-1])[::-1]
+    certain = np.isinf(places)  # where the distribution function is 0 or 1
+    lower = np.where(certain, low, np.clip(low - reach, 0.0, 1.0))
+    upper = np.where(certain, low, np.clip(low + at + reach, 0.0, 1.0))
+    lower, upper = np.maximum.accumulate(lower), np.minimum.accumulate(upper[::-1])[::-1]
+    ends = [[(one.value,) * 2] * 2 if sure else [one.calibrated, one.rigorous]
+            for one, sure in zip(found, certain, strict=True)]  # fmt: skip
+    both = np.array(ends, dtype=float).reshape(-1, 2, 2)
     return DistributionBand(
         x=places,
         value=np.maximum.accumulate(np.array([one.value for one in found])),
-        interval=np.array([one.calibrated for one in found]),
-        rigorous=np.array([one.rigorous for one in found]),
+        interval=both[:, 0],
+        rigorous=both[:, 1],
         band=np.stack([lower, upper], axis=1),
         resolution=at,
         confidence=confidence,

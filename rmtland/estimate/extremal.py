@@ -111,6 +111,7 @@ def extremal_eigenpairs(
     found = symmetric_operator(operator, size=size)
     k, tol, near = count("k", k), positive("tol", tol), finite("near", near)
     choice("which", which, ("both", *_WHICH))
+    max_steps = None if max_steps is None else count("max_steps", max_steps)
     wanted = 2 * k if which == "both" else k
     if which == "both":
         wanted = min(wanted, found.size)
@@ -165,6 +166,9 @@ def _iterated(
     from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
     start = streams(rng, 1)[0].standard_normal(operator.size).astype(operator.work_dtype)
+    if not operator.matvec(start).any():  # ARPACK takes no zero matrix
+        wanted = 2 * k if which == "both" else k
+        return np.zeros(wanted), np.eye(operator.size, wanted, dtype=operator.work_dtype)
     options: dict[str, Any] = {"v0": start, "tol": tol / 10, "maxiter": max_steps}
     matrix: Any = operator.linear_operator()
     if which == "nearest":

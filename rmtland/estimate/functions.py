@@ -117,7 +117,7 @@ def log_determinant(
     Raises
     ------
     ValueError
-        If an eigenvalue is seen below `lower`.
+        If an eigenvalue is seen below `lower`, or at 0 (up to rounding) without damping.
     """
     delta = nonnegative("damping", damping)
     bound = 0.0 if lower is None else nonnegative("lower", lower)
@@ -202,6 +202,12 @@ def _function_trace(
             raise ValueError(
                 f"the matrix has an eigenvalue at or below {nodes[0]:.6g}; all at or above "
                 f"{lower:g} are needed: take the Gauss-Newton part, or a smaller lower"
+            )
+        if nodes[0] <= margin and not np.isfinite(function(np.zeros(1)))[0]:
+            raise ValueError(
+                f"the matrix has an eigenvalue within {max(abs(nodes[0]), margin):.2g} of 0, so "
+                "that it is singular up to rounding, and its log-determinant minus infinity: give "
+                "damping"
             )
         high[i] = weights @ function(np.maximum(nodes, lower))
         low[i] = high[i]

@@ -44,6 +44,8 @@ __all__ = ["MassEstimate", "estimated_mass", "mass_below", "negative_fraction"]
 
 _METHODS = ("auto", "lanczos", "inertia")
 _LARGEST_INERTIA = 8192
+_PRODUCT = 16.0
+"""Products with all unit vectors are off by this many rounding units of the Frobenius norm."""
 _RITZ = 1e3
 """Ritz values are known up to this many rounding units of the operator's size, generously."""
 
@@ -245,16 +247,19 @@ def mass_below(
     confidence = positive("confidence", confidence)
     if confidence >= 1:
         raise ValueError(f"confidence must be below 1; got {confidence}")
-    if at_point is not None and count("nullity", at_point, least=0) > found.size:
-        raise ValueError(f"a nullity of {at_point} is more than the size {found.size}")
+    if at_point is not None:
+        at_point = count("nullity", at_point, least=0)
+        if at_point > found.size:
+            raise ValueError(f"a nullity of {at_point} is more than the size {found.size}")
+    budget = None if max_products is None else count("max_products", max_products)
     if method == "inertia" or (method == "auto" and _inertia_is_cheaper(found, probes * steps)):
-        return _by_inertia(found, x, confidence)
+        return _by_inertia(found, x, at_point, confidence)
     wanted = None if width is None else positive("width", width)
     try:
         with ProbeRuns(found, rng=rng, keep=wanted is not None, **options) as runs:
             runs.add(probes, steps)
             estimate = estimated_mass(runs.quadratures(), found, x, at_point, confidence)
-            limit = max_products or 20 * probes * steps
+            limit = 20 * probes * steps if budget is None else budget
             while wanted is not None and estimate.width > wanted:
                 if not _narrow(runs, estimate, wanted, limit):
                     warnings.warn(
@@ -280,24 +285,37 @@ def _inertia_is_cheaper(operator: SymmetricOperator, products: int) -> bool:
     return operator.size <= (products if operator.matrix is None else 6 * products)
 
 
-def _by_inertia(operator: SymmetricOperator, x: float, confidence: float) -> MassEstimate:
+def _by_inertia(
+    operator: SymmetricOperator, x: float, at_point: int | None, confidence: float
+) -> MassEstimate:
     """Count by Sylvester's law of inertia."""
     before = operator.products
     matrix, size = operator.dense(), operator.size
-    unit = float(np.finfo(operator.dtype).eps)
-    tolerance = size * unit * max(float(np.linalg.norm(matrix)), abs(x))
+    rounding = size * float(np.finfo(float).eps)
+    if operator.matrix is None:  # each product with a unit vector is rounded
+        rounding = max(rounding, _PRODUCT * float(np.finfo(operator.dtype).eps))
+    tolerance = rounding * max(float(np.linalg.norm(matrix)), abs(x))
     negative, zero, _, _ = inertia(matrix, x, zero_tolerance=tolerance)
-    value = negative / size
+    doubtful = 0
+    if at_point is not None:
+        doubtful = zero - at_point
+        if doubtful < 0:
+            raise ValueError(
+                f"{at_point} eigenvalues at {x:g} were given, but only {zero} of {size} are within "
+                f"{tolerance:.2g} of it: give fewer, or method='lanczos' if the products are not "
+                "exact"
+            )
+    value, top = negative / size, (negative + doubtful) / size
     return MassEstimate(
         value=value,
-        interval=(value, value),
-        rigorous=(value, value),
+        interval=(value, top),
+        rigorous=(value, top),
         confidence=confidence,
-        bracket=(value, value),
+        bracket=(value, top),
         standard_error=0.0,
         at_point=zero / size,
         at_least=negative,
-        at_most=negative,
+        at_most=negative + doubtful,
         size=size,
         method="inertia",
         probes=0,
@@ -370,6 +388,11 @@ def estimated_mass(
         split, found.draws, confidence=confidence, nullity=known
     )
     below, above = _proved(found.tridiagonals, x, float(np.finfo(operator.dtype).eps))
+    if at_point is not None and below + above + at_point > found.size:
+        raise ValueError(
+            f"{at_point} eigenvalues at {x:g} were given, but Ritz values prove that {below} are "
+            f"below and {above} above it, of {found.size} altogether"
+        )
     least, most = below / found.size, (found.size - above - (at_point or 0)) / found.size
     at = float(wilson(split.at, found.draws, confidence=2 * confidence - 1)[1])
 

@@ -5,7 +5,8 @@ matrix, Hessian-vector products). `symmetric_operator` takes what people have: N
 matrices, SciPy linear operators, the operators of curvlinops and hessian-eigenthings, objects with
 ``matmat`` or ``@``, plain functions. Three products with two Gaussian vectors u and v then tell
 
-- whether the shape and the numbers are right (no NaN, no infinity);
+- whether the shape and the numbers are right (no NaN, no infinity, no size whose square leaves
+  double precision);
 - whether A is symmetric: :math:`|u^* A v - \overline{v^* A u}|` is at most the rounding of the
   precision times :math:`\|A u\| + \|A v\|`. For any other matrix it is about
   :math:`\|A - A^*\|_F`;
@@ -50,6 +51,9 @@ _SAME = {"f": 1e-4, "d": 1e-9}
 _SYMMETRIC = {"f": 1e-3, "d": 1e-9}
 """Relative asymmetry that is rounding, by precision."""
 
+_SIZES = (1e-130, 1e130)
+"""Norms of products whose squares, times any number of them, are numbers of double precision."""
+
 
 class SymmetricOperator:
     """A real symmetric or complex Hermitian matrix by its products; made by `symmetric_operator`.
@@ -69,6 +73,9 @@ class SymmetricOperator:
     takes_blocks : bool, optional
         Whether the product of several vectors is one call, so that a block of k vectors may cost
         less than k vectors.
+    is_own : bool, optional
+        Whether every product is a new array, and the vectors stay as they are. Otherwise both are
+        copied: a function may return its argument, or the same buffer each time.
 
     Attributes
     ----------
@@ -87,9 +94,11 @@ class SymmetricOperator:
         *,
         matrix: Any = None,
         takes_blocks: bool = True,
+        is_own: bool = True,
     ) -> None:
         self.product, self.size, self.dtype = product, size, np.dtype(dtype)
         self.source, self.matrix, self.takes_blocks = source, matrix, takes_blocks
+        self.is_own = is_own
         self.products = 0
         self.complement: NDArray[Any] | None = None
         self._signature: tuple[float, ...] = ()
@@ -133,22 +142,29 @@ class SymmetricOperator:
             If the product has another shape, or holds NaN or infinities.
         """
         given = np.asarray(vectors, dtype=self.dtype)
-        columns = given.shape[1]
-        result = self.product(given)
+        return self._looked_at(self.product(given if self.is_own else given.copy()), given.shape)
+
+    def _looked_at(self, result: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return what a product of vectors of a shape gave, if it is one."""
         array = result if isinstance(result, np.ndarray) else np.asarray(to_numpy(result))
-        if array.shape != given.shape:
+        if array.shape != shape:
             raise ValueError(
-                f"the product of {self.source} with vectors of shape {given.shape} has shape "
+                f"the product of {self.source} with vectors of shape {shape} has shape "
                 f"{array.shape}; the same shape was expected"
             )
-        self.products += columns
+        self.products += shape[1]
         if array.dtype.kind == "c" and not self.is_complex:
             raise ValueError(
                 f"{self.source} multiplies a real vector to complex numbers; give "
                 "dtype=numpy.complex128 if it is Hermitian"
             )
-        array = np.asarray(array, dtype=self.work_dtype)
-        if not math.isfinite(float(np.vdot(array, array).real)) and not np.isfinite(array).all():
+        if array.dtype.kind not in "iufcb":
+            raise TypeError(f"{self.source} returns {array.dtype} instead of numbers")
+        fresh = self.is_own or array.dtype != self.work_dtype
+        array = np.array(array, dtype=self.work_dtype, copy=None if fresh else True)
+        with np.errstate(over="ignore"):
+            squares = float(np.vdot(array, array).real)
+        if not math.isfinite(squares) and not np.isfinite(array).all():
             bad = int(array.size - np.count_nonzero(np.isfinite(array)))
             raise ValueError(
                 f"a product of {self.source} holds {bad} NaN or infinite values of {array.size}; "
@@ -259,12 +275,11 @@ def symmetric_operator(
     TypeError
         If it is nothing that multiplies, or a function without a size.
     """
-    if isinstance(operator, SymmetricOperator):
-        return operator
-    found = _adapted(operator, size, dtype)
+    known = isinstance(operator, SymmetricOperator)
+    found = operator if known else _adapted(operator, size, dtype)
     if size is not None and count("size", size) != found.size:
         raise ValueError(f"size {size} was given, but {found.source} has size {found.size}")
-    if check:
+    if check and not known:
         _check(found)
     return found
 
@@ -312,7 +327,7 @@ def _adapted(operator: Any, size: int | None, dtype: Any) -> SymmetricOperator:
     if torch_like:
         return SymmetricOperator(
             partial(_torch_product, operator), order, wanted, f"the operator {kind}",
-            takes_blocks=shape is not None,
+            takes_blocks=shape is not None, is_own=False,
         )  # fmt: skip
     for name, product, blocks in (
         ("matmat", _matmat, True),
@@ -322,7 +337,7 @@ def _adapted(operator: Any, size: int | None, dtype: Any) -> SymmetricOperator:
         if hasattr(operator, name):
             return SymmetricOperator(
                 partial(product, operator), order, wanted, f"the operator {kind}",
-                takes_blocks=blocks,
+                takes_blocks=blocks, is_own=False,
             )  # fmt: skip
     raise TypeError(f"{kind} has neither matmat, matvec nor @, so that nothing can be multiplied")
 
@@ -335,7 +350,7 @@ def _function(function: Any, size: int | None, dtype: Any) -> SymmetricOperator:
     size, wanted = count("size", size), _dtype(dtype, None)
     return SymmetricOperator(
         partial(_columns, function), size, wanted, f"function {name}", takes_blocks=False
-    )
+    )  # whose columns are copied, and copies
 
 
 def _order(shape: tuple[int, ...], kind: str) -> int:
@@ -371,13 +386,15 @@ def _columns_of_matvec(operator: Any, vectors: NDArray[Any]) -> Any:
 
 
 def _columns(function: Any, vectors: NDArray[Any]) -> Any:
-    """Multiply column by column; each column is contiguous, and the caller's own."""
-    result = [_flat(function(np.ascontiguousarray(column))) for column in vectors.T]
+    """Multiply column by column; each column is contiguous and a copy, and so is its product."""
+    result = [_flat(function(np.array(column, order="C"))) for column in vectors.T]
     return np.stack(result, axis=1)
 
 
 def _flat(product: Any) -> NDArray[Any]:
-    array = np.asarray(to_numpy(product))
+    array = np.array(to_numpy(product))
+    if array.ndim == 0:
+        raise TypeError(f"a product of a vector must be a vector; got {product!r}")
     return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
 
 
@@ -393,6 +410,14 @@ def _torch_product(operator: Any, vectors: NDArray[Any]) -> Any:
     return np.stack([to_numpy(operator.matvec(column)) for column in given.T.contiguous()], axis=1)
 
 
+def _kept(operator: SymmetricOperator, vector: NDArray[Any], raw: list[Any]) -> NDArray[Any]:
+    """Return a copy of a product, and keep what came of it."""
+    result = operator.product(vector)
+    found = operator._looked_at(result, vector.shape)[:, 0].copy()
+    raw.append(result if isinstance(result, np.ndarray) else found)
+    return found
+
+
 def _check(operator: SymmetricOperator) -> None:
     """Spend three products on shape, numbers, symmetry and sameness."""
     generator = np.random.default_rng(20261126)
@@ -400,14 +425,30 @@ def _check(operator: SymmetricOperator) -> None:
     if operator.is_complex:
         draw = draw + 1j * generator.standard_normal((2, operator.size))
     u, v = np.asarray(draw, dtype=operator.dtype).astype(operator.work_dtype)
-    first, other, again = operator.matvec(u), operator.matvec(v), operator.matvec(u)
+    given = [np.array(w, dtype=operator.dtype).reshape(-1, 1) for w in (u, v, u)]
+    raw: list[Any] = []
+    first, other, again = (_kept(operator, one, raw) for one in given)
+    if not operator.is_own:
+        unchanged = all((one[:, 0] == w).all() for one, w in zip(given, (u, v, u), strict=True))
+        arrays = [*given, *raw]
+        apart = not any(
+            np.may_share_memory(one, two) for i, one in enumerate(arrays) for two in arrays[:i]
+        )
+        operator.is_own = unchanged and apart
+    largest = float(max(np.abs(first).max(), np.abs(other).max()))
+    if largest and not _SIZES[0] < largest < _SIZES[1]:
+        raise ValueError(
+            f"products of {operator.source} are of the size {largest:.3g}, and their squares leave "
+            "double precision; multiply it by a number that brings its eigenvalues to about 1, and "
+            "divide what is found by that"
+        )
     single = operator.precision == "float32"
     norm = float(np.linalg.norm(first))
     change = float(np.linalg.norm(first - again))
     if change > _SAME["f" if single else "d"] * norm:
         raise ValueError(
             f"{operator.source} gives another product for the same vector the second time "
-            f"(relative difference {change / norm:.2g}); switch off dropout, batch statistics and "
+            f"(relative difference {change / max(norm, change):.2g}); switch off dropout, batch statistics and "
             "resampling of data (model.eval(), a fixed seed)"
         )
     operator._signature = (norm, float(np.vdot(u, first).real), float(np.linalg.norm(other)))
@@ -425,4 +466,4 @@ def _check(operator: SymmetricOperator) -> None:
         function = operator.product.args[0]
         block = np.ascontiguousarray(np.stack([u, v, u], axis=1), dtype=operator.dtype)
         if _takes_blocks(function, block, np.stack([first, other, first], axis=1)):
-            operator.product, operator.takes_blocks = function, True
+            operator.product, operator.takes_blocks, operator.is_own = function, True, False

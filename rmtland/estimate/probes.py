@@ -252,6 +252,8 @@ class ProbeRuns:
         probes, steps = count("probes", probes), min(count("steps", steps), self.operator.size)
         seeds = self._root.spawn(probes)
         if self.executor is not None:
+            self.together = 1
+            self._open(probes, steps)
             self._done += self._elsewhere(seeds, steps)
             return
         self._open(probes, steps)
@@ -307,7 +309,12 @@ class ProbeRuns:
         if rng is None and self.checkpoint is not None:
             header = Checkpoint.header(self.checkpoint)
             if header is not None:
-                seed = header["seed"]
+                seed = header.get("seed")
+                if not isinstance(seed, dict) or not {"entropy", "spawn_key"} <= set(seed):
+                    raise ValueError(
+                        f"the checkpoint {self.checkpoint} does not say its seed; give rng=, or "
+                        "another folder"
+                    )
                 sequence = np.random.SeedSequence(seed["entropy"], spawn_key=seed["spawn_key"])
                 return np.random.default_rng(sequence)
         return streams(rng, 1)[0]
@@ -330,7 +337,7 @@ class ProbeRuns:
         if self.together is None:  # free memory may have changed since; the result must not
             found = Checkpoint.header(self.checkpoint)
             if found is not None:
-                header["together"] = found.get("together")
+                header["together"] = found.get("together", header["together"])
             self.together = count("together", header["together"])
         tolerance = 1e-3 if self.operator.precision == "float32" else 1e-8
         self._saved = Checkpoint(self.checkpoint, header, tolerance=tolerance)
@@ -431,7 +438,6 @@ class ProbeRuns:
         )
         store = None
         if self.checkpoint is not None:
-            Path(self.checkpoint).mkdir(exist_ok=True)
             store = Path(self.checkpoint) / f"probes-{steps}-{self.reorthogonalize}.db"
         results = run(
             task, grid, store=store, executor=self.executor, threads=None, progress=self.progress

@@ -135,6 +135,8 @@ def radau(tridiagonal: Tridiagonal, x: float) -> Split:
     -------
     Split
     """
+    if np.isinf(x):
+        return Split(float(x > 0), 0.0, 0.0, 0.0)
     if tridiagonal.is_exhausted:
         nodes, weights = gauss(tridiagonal)
         at = np.abs(nodes - x) <= _AT * _size(tridiagonal)

@@ -37,7 +37,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmtland.arguments import choice, points, positive
+from rmtland.arguments import choice, finite, points, positive
 from rmtland.estimate.distribution import spectrum_tridiagonals
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real
@@ -167,16 +167,19 @@ def _terminated(
         center = float(np.mean([one.alpha[-last:].mean() for one in found]))
         half = float(np.mean([one.beta[-last:].mean() for one in found]))
         edges = (center - 2 * half, center + 2 * half)
-    low, high = (float(end) for end in edges)
+    if np.shape(edges) != (2,):
+        raise ValueError(f"edges must be two numbers, (low, high); got {edges!r}")
+    low, high = (finite("edges", end) for end in edges)
     if not low < high:
         raise ValueError(f"edges must be in order; got {edges}")
     center, half = (low + high) / 2, (high - low) / 4
     inside = (x > low) & (x < high)
-    root = 1j * np.sqrt(np.where(inside, (x - low) * (high - x), 0.0))
+    near = np.clip(x, low, high)
+    root = 1j * np.sqrt(np.where(inside, (near - low) * (high - near), 0.0))
     rows = []
     for alpha, beta in found:
-        value = (x - center - root) / (2 * half**2)
+        value = (near - center - root) / (2 * half**2)
         for a, b in zip(alpha[::-1], beta[::-1], strict=True):
-            value = 1 / (x - a - b * b * value)
+            value = 1 / (near - a - b * b * value)
         rows.append(np.where(inside, -value.imag / np.pi, 0.0))
     return np.array(rows), (low, high)

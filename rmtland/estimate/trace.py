@@ -299,7 +299,8 @@ def diagonal(
 def _standard_error(samples: Real) -> float:
     if samples.size < 2:
         return float("inf")
-    return float(samples.std(ddof=1) / np.sqrt(samples.size))
+    scale = float(np.abs(samples).max()) or 1.0  # squares may leave double precision
+    return scale * float((samples / scale).std(ddof=1) / np.sqrt(samples.size))
 
 
 def _mean(samples: Real, products: int, method: str) -> ScalarEstimate:
