@@ -12,7 +12,8 @@ the stated level [1]_
 
 with c the level; the second by Minkowski's and Chebyshev's inequalities, with the largest F (1 - F)
 that Wilson's interval of F allows: where few eigenvalues are beyond x, probes often see less of
-them than there is. The integrals end where the spectrum does, which Ritz values and their residuals tell unless a support is given.
+them than there is. The integrals end where the spectrum does, which Ritz values and their residuals
+tell unless a support is given.
 
 References
 ----------
@@ -164,9 +165,7 @@ def distance_bounds(
     )
 
 
-def _support(
-    support: tuple[float, float], tridiagonals: list[Tridiagonal]
-) -> tuple[float, float]:
+def _support(support: tuple[float, float], tridiagonals: list[Tridiagonal]) -> tuple[float, float]:
     """Return the ends that were given, if all Ritz values are between them."""
     if np.shape(support) != (2,):
         raise ValueError(f"support must be two numbers, (low, high); got {support!r}")

@@ -448,8 +448,8 @@ def _check(operator: SymmetricOperator) -> None:
     if change > _SAME["f" if single else "d"] * norm:
         raise ValueError(
             f"{operator.source} gives another product for the same vector the second time "
-            f"(relative difference {change / max(norm, change):.2g}); switch off dropout, batch statistics and "
-            "resampling of data (model.eval(), a fixed seed)"
+            f"(relative difference {change / max(norm, change):.2g}); switch off dropout, batch "
+            "statistics and resampling of data (model.eval(), a fixed seed)"
         )
     operator._signature = (norm, float(np.vdot(u, first).real), float(np.linalg.norm(other)))
     skew = abs(np.vdot(u, other) - np.conj(np.vdot(v, first)))
