@@ -16,6 +16,7 @@ import pytest
 from _pytest.assertion import rewrite
 from _pytest.recwarn import WarningsChecker
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: one BLAS thread each
     for library in ("OPENBLAS", "MKL", "OMP"):
@@ -24,6 +25,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: one BLAS thr
 settings.register_profile("default", deadline=None, derandomize=True, database=None)
 settings.register_profile("nightly", deadline=None, derandomize=False, max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+# Hypothesis mixes literals of the modules that are loaded into what it draws, but only of modules
+# outside site-packages: an installed package and a checkout would be tested with other examples,
+# and so would two orders of the tests.
+providers.is_local_module_file = lambda path: False
 
 TABLES = [path.stem for path in Path(__file__).parent.glob("*.py") if path.stem != "conftest"]
 pytest.register_assert_rewrite(*(name for name in TABLES if not name.startswith("test_")))

@@ -35,7 +35,10 @@ def multiplied(share, places, excess):
     return free_product(points, MarchenkoPastur(ratio * (1 + excess))), w * (1 + ratio * m)
 
 
-@pytest.mark.parametrize("excess", [0.0, 1e-15, -1e-12, 1e-8])
+@pytest.mark.parametrize(
+    "excess",
+    [0.0, -1e-12, *(pytest.param(e, marks=pytest.mark.slow) for e in (1e-15, 1e-8))],
+)
 @pytest.mark.parametrize(("share", "places"), TWO)
 @pytest.mark.parametrize("make", [added, multiplied])
 def test_where_two_bands_merge(make, share, places, excess):
@@ -74,7 +77,7 @@ def test_the_cube_root_at_a_cusp():
     [
         pytest.param(Arcsine(-1.0, 1.0), id="arcsine", marks=pytest.mark.slow),
         pytest.param(Uniform(-1.0, 1.0), id="uniform", marks=pytest.mark.slow),
-        pytest.param(Semicircle(0.3), id="semicircle"),
+        pytest.param(Semicircle(0.3), id="semicircle", marks=pytest.mark.slow),
     ],
 )
 def test_up_to_the_parameter_where_the_bands_merge(other):

@@ -127,7 +127,9 @@ def check_physical(law, z):
     return g
 
 
-@pytest.mark.parametrize("seed", [1, 3, 6, 8, 9, 11])
+@pytest.mark.parametrize(
+    "seed", [1, 3, 11, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (6, 8, 9))]
+)
 def test_positive_products_are_physical_in_any_order(seed):
     rng = np.random.default_rng(seed)
     factors = [draw_positive(rng) for _ in range(rng.integers(3, 5))]
@@ -141,7 +143,7 @@ def test_positive_products_are_physical_in_any_order(seed):
     np.testing.assert_allclose(nested.stieltjes(z), g, rtol=1e-8)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_signed_products_are_physical_in_any_order(seed):
     rng = np.random.default_rng(seed)
     factors = [draw_signed(rng), draw_positive(rng), draw_positive(rng)]

@@ -1,6 +1,7 @@
 """Laws made by trees of operations, three deep, from leaves of every family.
 
-A tree is drawn as a Python expression, so that a failing example can be pasted.
+A tree is a Python expression, so that a failing example can be pasted. The default suite tests the
+trees listed here; the slow tests draw others, some of which take a minute.
 """
 
 import math
@@ -18,11 +19,16 @@ from rmtland.free import FreeSum
 from rmtland.laws import Discrete, Mixture, affine
 
 DEPTH = 3
-some = settings(
-    examples(5),
-    phases=[Phase.explicit, Phase.generate],  # shrinking takes minutes, and trees are readable
-    suppress_health_check=[HealthCheck.too_slow],
-)
+
+
+def some(test):
+    """Draw trees for a test, which makes it a slow one."""
+    drawn = settings(
+        examples(3),
+        phases=[Phase.explicit, Phase.generate],  # shrinking takes minutes, and trees are readable
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    return pytest.mark.slow(drawn(test))
 
 
 def law_of(tree):
@@ -268,6 +274,30 @@ def check_stieltjes(law):
 CHECKS = [check_moments, check_cdf, check_ppf, check_stieltjes]
 
 
+TREES = [
+    "free_sum(MarchenkoPastur(1.0, 1.0), MarchenkoPastur(1.0, 1.0))",
+    "mixture([JacobiWeight(-0.533, -0.407, 2.484, 4.994), Uniform(-2.677, 2.943)], [0.368, 0.632])",
+    "free_power(mixture([KestenMcKay(6.428), Wachter(59.8, 0.146)], [0.782, 0.218]), 5.027)",
+    "affine(FreePoisson(5.57, -1.0), scale=-1.0)",
+    "mixture([free_compression(Uniform(1.0, 6.61), 0.397), Uniform(1.366, 2.366)], [0.774, 0.226])",
+    "affine(affine(FussCatalan(0.402), scale=5.62, shift=0.106), shift=-1.322)",
+    "free_sum(EmpiricalLaw([1.963, 0.0, 1.327, 0.165]), free_compression(FreeMeixner(0, 2), 0.3))",
+    "free_sum(EmpiricalLaw([1.963, 0, 1.327, 0.165]),"
+    " free_compression(EmpiricalLaw([1.963, 0.0, 1.327, 0.165]), 0.1))",
+    "free_product(free_sum(Discrete((1, 3), (0.6, 0.4)), Uniform(0, 0.5)), MarchenkoPastur(0.7))",
+    "free_product(free_compression(Discrete((3.352, 0.0), (0.4, 0.6)), 0.3), Arcsine(0.5, 2.0))",
+    "free_power(EmpiricalLaw([-1.06, 0.0, 1.533]), 2.133)",
+    "free_compression(free_sum(FreePoisson(3.1, -0.4), Semicircle(0.2, 1.0)), 0.45)",
+]
+
+
+@pytest.mark.parametrize("tree", TREES)
+def test_listed_trees_are_laws(tree):
+    law = law_of(tree)
+    for check in CHECKS:
+        check(law)
+
+
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__[6:])
 @given(tree=trees())
 @some
@@ -415,3 +445,54 @@ def test_affine_maps_commute_with_sums(one, two, factor, place):
 def test_powers_of_sums_are_sums_of_powers(one, two, t):
     one, two = law_of(one), law_of(two)
     agree(free_power(free_sum(one, two), t), free_sum(free_power(one, t), free_power(two, t)))
+
+
+# Identities of listed trees ----------------------------------------------------------------------
+
+SIGNED = [
+    ("free_compression(KestenMcKay(4.878), 0.533)", "affine(Wachter(43.2, 0.0129), shift=2.907)"),
+    ("free_sum(Semicircle(66.6, -0.789), Semicircle(0.00221, 1.855))", "FreePoisson(2.3, -0.6)"),
+    ("free_power(EmpiricalLaw([-1.06, 0.0, 1.533]), 2.133)", "Uniform(-0.4, 1.7)"),
+    (
+        "mixture([Discrete((-1.0, 2.0), (0.3, 0.7)), Semicircle(0.3, 1.0)], [0.6, 0.4])",
+        "free_compression(MarchenkoPastur(1.0, 8.36), 0.824)",
+    ),
+]
+POSITIVE = [
+    ("free_sum(MarchenkoPastur(1.0, 1.0), MarchenkoPastur(1.0, 1.0))", "MarchenkoPastur(2.0, 0.7)"),
+    ("free_compression(Uniform(1.0, 2.0), 0.4)", "Discrete((0.5, 2.0), (0.4, 0.6))"),
+    ("affine(EmpiricalLaw([0.0, 3.338, 2.209]), scale=1.4)", "Arcsine(0.3, 1.1)"),
+]
+PAIRS = {
+    "signed": [{"one": one, "two": two} for one, two in SIGNED],
+    "positive": [{"one": one, "two": two} for one, two in POSITIVE],
+    "signed trees": [{"tree": tree} for pair in SIGNED for tree in pair],
+    "positive trees": [{"tree": tree} for pair in POSITIVE for tree in pair],
+}
+LISTED = [
+    (test_cumulants_add, "signed", {}),
+    (test_moments_of_products, "positive", {}),
+    (test_sums_commute, "signed", {}),
+    (test_products_commute, "positive", {}),
+    (test_sums_associate, "signed", {"three": "Arcsine(-0.6, 1.3)"}),
+    (test_products_associate, "positive", {"three": "Wachter(0.4, 0.7)"}),
+    (test_point_masses_are_shifts_and_scales, "signed trees", {"place": -1.3}),
+    (test_positive_point_masses_are_factors, "positive trees", {"place": 0.37}),
+    (test_powers_of_powers, "signed trees", {"s": 1.7, "t": 2.4}),
+    (test_compressions_of_compressions, "signed trees", {"s": 0.8, "t": 0.55}),
+    (test_affine_maps_commute_with_powers, "signed trees", {"t": 2.6, "factor": 0.3, "place": 1.9}),
+    (test_affine_maps_commute_with_sums, "signed", {"factor": 2.3, "place": -0.7}),
+    (test_powers_of_sums_are_sums_of_powers, "signed", {"t": 2.2}),
+]
+
+
+@pytest.mark.parametrize(
+    ("identity", "operands"),
+    [
+        pytest.param(test, row | more, id=f"{test.__name__[5:]}-{number}")
+        for test, rows, more in LISTED
+        for number, row in enumerate(PAIRS[rows])
+    ],
+)
+def test_identities_of_listed_trees(identity, operands):
+    identity.hypothesis.inner_test(**operands)
