@@ -6,7 +6,8 @@ installs it.
 
 from rmtland.adapters.jax_operator import JaxOperator, from_jax
 from rmtland.adapters.monitor import CurvatureMonitor, CurvatureRecord
-from rmtland.adapters.torch_operator import TorchOperator, from_torch
+from rmtland.adapters.torch_model import from_torch
+from rmtland.adapters.torch_operator import TorchOperator
 from rmtland.adapters.weight_matrices import weight_matrices
 
 __all__ = [

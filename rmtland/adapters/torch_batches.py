@@ -21,7 +21,7 @@ import numpy as np
 from rmtland.arguments import count
 from rmtland.typing import Array
 
-__all__ = ["Batch", "Batches", "tensors_of"]
+__all__ = ["Batch", "Batches", "mapped", "rows_of", "tensors_of", "to_numpy"]
 
 
 class Batch(NamedTuple):
@@ -205,6 +205,25 @@ def mapped(function: Any, tree: Any) -> Any:
         items = [mapped(function, value) for value in tree]
         return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
     return tree
+
+
+def to_numpy(tensor: Array) -> Array:
+    """Return a tensor as a NumPy array; half precision, which NumPy lacks or has apart, as single.
+
+    Parameters
+    ----------
+    tensor : tensor
+        On any device.
+
+    Returns
+    -------
+    ndarray
+        Of the same shape.
+    """
+    tensor = tensor.detach().cpu()
+    if str(tensor.dtype) in ("torch.bfloat16", "torch.float16"):
+        tensor = tensor.float()
+    return tensor.numpy()
 
 
 def tensors_of(tree: Any) -> list[Array]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from rmtland.adapters.torch_batches import Batch, tensors_of
 from rmtland.adapters.torch_loss_function import LossFunction
 from rmtland.adapters.torch_products import ROUTES, DifferenceProducts
@@ -16,6 +18,7 @@ from rmtland.typing import Array
 
 __all__ = [
     "distance_to_differences",
+    "finite_entries",
     "first_outputs",
     "refuse_bad_loss",
     "refuse_other_device",
@@ -44,9 +47,10 @@ def refuse_random_modules(model: Any) -> None:
             module.training or module.running_mean is None
         ):
             remedy = (
-                "call model.eval()" if module.running_mean is not None
+                "call model.eval()"
+                if module.running_mean is not None
                 else "build it with track_running_stats=True"
-            )  # fmt: skip
+            )
             raise ValueError(
                 f"{where} normalises by the statistics of each batch, so that the loss is no sum "
                 f"over samples; {remedy}"
@@ -196,6 +200,36 @@ def refuse_bad_loss(function: LossFunction, outputs: Any, batch: Batch) -> None:
         bad = any(not bool(torch.isfinite(p).all()) for p in function.values())
         why = "parameters are not finite" if bad else "look at the data and the outputs"
         raise ValueError(f"the loss of the first batch is {float(loss)}; {why}")
+
+
+def finite_entries(array: Array, name: str) -> Array:
+    """Return an array as it is, after a look at its entries.
+
+    Parameters
+    ----------
+    array : ndarray
+        What was computed.
+    name : str
+        What it is called in the message.
+
+    Returns
+    -------
+    ndarray
+        The same one.
+
+    Raises
+    ------
+    ValueError
+        If an entry is NaN or infinite.
+    """
+    bad = int(array.size - np.count_nonzero(np.isfinite(array)))
+    if bad:
+        raise ValueError(
+            f"{bad} of {array.size} entries of the {name} are NaN or infinite; look for a "
+            "function with infinite second derivatives (a square root or a norm at 0), or use "
+            "dtype=torch.float64"
+        )
+    return array
 
 
 def distance_to_differences(

@@ -66,9 +66,13 @@ def squared_gradients(function: LossFunction, batch: Batch, part: str) -> list[A
         for c in range(targets.shape[0] if factors is None else factors.shape[1]):
             along = None if factors is None else factors[:, c]
             found: Any = torch.autograd.grad(
-                targets, leaves, along, retain_graph=True, allow_unused=True,
+                targets,
+                leaves,
+                along,
+                retain_graph=True,
+                allow_unused=True,
                 materialize_grads=True,
-            )  # fmt: skip
+            )
             for sum_, piece in zip(total, found, strict=True):
                 sum_ += scale * piece**2
     return total

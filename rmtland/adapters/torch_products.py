@@ -69,12 +69,11 @@ class GraphProducts:
     def __init__(self, function: LossFunction, batch: Batch, part: str) -> None:
         import torch
 
-        self._torch = torch
         self.leaves = [value.detach().requires_grad_() for value in function.values()]
         frozen = function.frozen()
         if part == "total":
             loss = function.loss(self.leaves, batch, frozen)
-            self._gradient = self._grad([loss], self.leaves, None, create=True)
+            self._gradient = _derivatives([loss], self.leaves, None, create=True)
             self._apply = self._of_gradient
             return
         outputs, rebuild = _flat_outputs(function.outputs(self.leaves, batch, frozen))
@@ -86,17 +85,17 @@ class GraphProducts:
         else:
             ends = [o.detach().requires_grad_() for o in outputs]
             loss = function.rule.total(rebuild(ends), batch)
-            slopes = self._grad([loss], ends, None, create=True)
+            slopes = _derivatives([loss], ends, None, create=True)
             if part == "residual":
                 fixed = [s.detach() for s in slopes]
-                self._gradient = self._grad(outputs, self.leaves, fixed, create=True)
+                self._gradient = _derivatives(outputs, self.leaves, fixed, create=True)
                 self._apply = self._of_gradient
                 return
             self._outputs, self._ends, self._slopes = outputs, ends, slopes
             self._apply = self._of_jacobian
             self._curvature = self._times_curvature
         self._duals = [torch.zeros_like(o, requires_grad=True) for o in self._outputs]
-        self._transposed = self._grad(self._outputs, self.leaves, self._duals, create=True)
+        self._transposed = _derivatives(self._outputs, self.leaves, self._duals, create=True)
 
     def __call__(self, vectors: Vectors) -> Vectors:
         """Return the product with one vector, block by block."""
@@ -106,47 +105,16 @@ class GraphProducts:
         """Return the products with k vectors, the first axis of every block, at once."""
         return self._apply(vectors, True)
 
-    def _grad(
-        self,
-        of: Sequence[Array],
-        at: Sequence[Array],
-        along: Sequence[Array] | None,
-        *,
-        create: bool = False,
-        several: bool = False,
-    ) -> list[Array]:
-        """Return the derivatives of `of` in `at` along `along`, summed; zero where none are."""
-        kept = [i for i, value in enumerate(of) if value.requires_grad]
-        if not kept:
-            lead = tuple(along[0].shape[:1]) if several and along is not None else ()
-            return [self._torch.zeros(lead + tuple(a.shape), dtype=a.dtype, device=a.device)
-                    for a in at]  # fmt: skip
-        found = self._torch.autograd.grad(
-            [of[i] for i in kept],
-            list(at),
-            None if along is None else [along[i] for i in kept],
-            retain_graph=True,
-            create_graph=create,
-            allow_unused=True,
-            materialize_grads=not several,
-            is_grads_batched=several,
-        )
-        if several and along is not None:
-            k = along[0].shape[0]
-            return [a.new_zeros((k, *a.shape)) if f is None else f
-                    for f, a in zip(found, at, strict=True)]  # fmt: skip
-        return list(found)
-
     def _of_gradient(self, vectors: Vectors, several: bool) -> Vectors:
-        return self._grad(self._gradient, self.leaves, vectors, several=several)
+        return _derivatives(self._gradient, self.leaves, vectors, several=several)
 
     def _of_jacobian(self, vectors: Vectors, several: bool) -> Vectors:
-        moved = self._grad(self._transposed, self._duals, vectors, several=several)
+        moved = _derivatives(self._transposed, self._duals, vectors, several=several)
         bent = self._curvature(moved, several)
-        return self._grad(self._outputs, self.leaves, bent, several=several)
+        return _derivatives(self._outputs, self.leaves, bent, several=several)
 
     def _times_curvature(self, moved: Vectors, several: bool) -> list[Array]:
-        return self._grad(self._slopes, self._ends, moved, several=several)
+        return _derivatives(self._slopes, self._ends, moved, several=several)
 
     def _times_weights(self, moved: Vectors, several: bool) -> list[Array]:
         return [self._weights * moved[0]]
@@ -264,9 +232,9 @@ class DifferenceProducts:
             outputs, rebuild = _flat_outputs(self._model(self.values))
             self._ends = [o.detach().requires_grad_() for o in outputs]
             loss = function.rule.total(rebuild(self._ends), batch)
-            self._slopes = list(torch.autograd.grad(
-                loss, self._ends, create_graph=True, materialize_grads=True
-            ))  # fmt: skip
+            self._slopes = list(
+                torch.autograd.grad(loss, self._ends, create_graph=True, materialize_grads=True)
+            )
             self._fixed = [s.detach() for s in self._slopes]
 
     def __call__(self, vectors: Vectors) -> Vectors:
@@ -279,8 +247,8 @@ class DifferenceProducts:
         if self.part == "empirical_fisher":
             bent = [_row_weights(self.function, self.batch, outputs[0]) * moved[0]]
         else:
-            bent = self._grad(self._slopes, self._ends, moved)
-        return self._grad(outputs, leaves, bent)
+            bent = _derivatives(self._slopes, self._ends, moved)
+        return _derivatives(outputs, leaves, bent)
 
     def several(self, vectors: Vectors) -> Vectors:
         """Return the products with k vectors, the first axis of every block, at once."""
@@ -310,25 +278,12 @@ class DifferenceProducts:
     def _norm(self, tensors: Vectors) -> float:
         return math.sqrt(sum(float((t.double() ** 2).sum()) for t in tensors))
 
-    def _grad(self, of: Vectors, at: Vectors, along: Vectors | None) -> list[Array]:
-        kept = [i for i, value in enumerate(of) if value.requires_grad]
-        if not kept:
-            return [self._torch.zeros_like(a) for a in at]
-        return list(self._torch.autograd.grad(
-            [of[i] for i in kept],
-            list(at),
-            None if along is None else [along[i] for i in kept],
-            retain_graph=True,
-            allow_unused=True,
-            materialize_grads=True,
-        ))  # fmt: skip
-
     def _gradient(self, values: Vectors) -> Vectors:
         leaves = [value.detach().requires_grad_() for value in values]
         if self.part == "total":
             loss = self.function.loss(leaves, self.batch, self.frozen)
-            return self._grad([loss], leaves, None)
-        return self._grad(self._flat(leaves), leaves, self._fixed)
+            return _derivatives([loss], leaves, None)
+        return _derivatives(self._flat(leaves), leaves, self._fixed)
 
     def _flat(self, values: Vectors) -> Vectors:
         outputs = self._model(values)
@@ -348,15 +303,49 @@ ROUTES: dict[str, Any] = {
 """What makes the products of a batch, by the name that `from_torch(method=)` takes."""
 
 
+def _derivatives(
+    of: Vectors,
+    at: Vectors,
+    along: Vectors | None,
+    *,
+    create: bool = False,
+    several: bool = False,
+) -> list[Array]:
+    """Return the derivatives of `of` in `at` along `along`, summed; zero where none are."""
+    import torch
+
+    kept = [i for i, value in enumerate(of) if value.requires_grad]
+    if not kept:
+        lead = tuple(along[0].shape[:1]) if several and along is not None else ()
+        return [a.new_zeros(lead + tuple(a.shape)) for a in at]
+    found = torch.autograd.grad(
+        [of[i] for i in kept],
+        list(at),
+        None if along is None else [along[i] for i in kept],
+        retain_graph=True,
+        create_graph=create,
+        allow_unused=True,
+        materialize_grads=not several,
+        is_grads_batched=several,
+    )
+    if several and along is not None:
+        k = along[0].shape[0]
+        return [
+            a.new_zeros((k, *a.shape)) if f is None else f for f, a in zip(found, at, strict=True)
+        ]
+    return list(found)
+
+
 def _flat_outputs(outputs: Any) -> tuple[list[Array], Callable[[Sequence[Array]], Any]]:
     """Return the floating-point tensors of a pytree, and what puts others in their place."""
     from torch.utils._pytree import tree_flatten, tree_unflatten
 
     leaves, spec = tree_flatten(outputs)
     kept = [
-        i for i, leaf in enumerate(leaves) if hasattr(leaf, "is_floating_point")
-        and leaf.is_floating_point()
-    ]  # fmt: skip
+        i
+        for i, leaf in enumerate(leaves)
+        if hasattr(leaf, "is_floating_point") and leaf.is_floating_point()
+    ]
 
     def rebuild(tensors: Sequence[Array]) -> Any:
         new = list(leaves)
