@@ -27,7 +27,9 @@ from .comparison import (
     fit as fit,
     measure as measure,
     overlay as overlay,
+    signals as signals,
     spectra_of_weights as spectra_of_weights,
+    spike_strengths as spike_strengths,
 )
 from .ensembles import (
     DeformedWigner as DeformedWigner,

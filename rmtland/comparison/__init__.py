@@ -6,6 +6,8 @@ from rmtland.comparison.measurement import Measurement, measure
 from rmtland.comparison.outliers import outliers
 from rmtland.comparison.overlay import Overlay, overlay
 from rmtland.comparison.power_tail import PowerTail, power_tail
+from rmtland.comparison.signals import Signals, signals
+from rmtland.comparison.spike_strengths import Strength, spike_strengths
 from rmtland.comparison.theories import Theory, law_of
 from rmtland.comparison.weight_spectra import LayerSpectrum, WeightSpectra, spectra_of_weights
 
@@ -16,6 +18,8 @@ __all__ = [
     "Measurement",
     "Overlay",
     "PowerTail",
+    "Signals",
+    "Strength",
     "Theory",
     "WeightSpectra",
     "compare",
@@ -25,5 +29,7 @@ __all__ = [
     "outliers",
     "overlay",
     "power_tail",
+    "signals",
     "spectra_of_weights",
+    "spike_strengths",
 ]

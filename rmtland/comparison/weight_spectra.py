@@ -2,31 +2,18 @@ r"""Spectra of weight matrices: Marchenko-Pastur bulk, spikes, edge test and pow
 
 For each weight matrix W, with N its longer and M its shorter side, the eigenvalues of W W^T / N
 (squared singular values over N) are laid beside the Marchenko-Pastur law of aspect ratio M/N that
-independent entries of variance sigma^2 would have (the job of WeightWatcher). Candidates for spikes
-are found with the variance that the median eigenvalue tells, which spikes hardly move; the variance
-stated is the mean of the eigenvalues that are no spikes.
+independent entries of variance sigma^2 would have (the job of WeightWatcher). The variance
+stated is that of the eigenvalues that are no spikes.
 
-An eigenvalue is a spike where it is above the edge by more than chance at a stated level: by the
-Tracy-Widom law of order 1 with the centring and scale of finite sizes [1]_ [2]_,
-
-.. math::
-
-    \mu = \bigl(\sqrt{N - \tfrac12} + \sqrt{M - \tfrac12}\bigr)^2, \qquad
-    s = \sqrt{\mu} \Bigl( \frac{1}{\sqrt{N - 1/2}} + \frac{1}{\sqrt{M - 1/2}} \Bigr)^{1/3},
-
-tested from the last candidate up, with M smaller by one for each spike above it. The singular value
-x of the signal behind a spike y (of noise of unit variance, over sqrt(N)) inverts
-y^2 = (1 + x^2)(x^2 + q)/x^2 (BBP) [3]_. Heavy tails of trained weights: [4]_.
+An eigenvalue is a spike where it is above the edge by more than chance at a stated level, by the
+sequential Tracy-Widom test of `rmtland.comparison.signals`, with centring and scale of finite sizes
+and the correction for the estimated variance. The singular value of the signal behind a spike, its
+standard error and the overlaps of its singular vectors are those of
+`rmtland.comparison.spike_strengths` (BBP, inverted). Heavy tails of trained weights: [1]_.
 
 References
 ----------
-.. [1] I. M. Johnstone, On the distribution of the largest eigenvalue in principal components
-       analysis, Annals of Statistics 29 (2001) 295-327.
-.. [2] Z. Ma, Accuracy of the Tracy-Widom limits for the extreme eigenvalues in white Wishart
-       matrices, Bernoulli 18 (2012) 322-359.
-.. [3] M. Gavish and D. L. Donoho, The optimal hard threshold for singular values is 4/sqrt(3),
-       IEEE Transactions on Information Theory 60 (2014) 5040-5053.
-.. [4] C. H. Martin and M. W. Mahoney, Implicit self-regularization in deep neural networks,
+.. [1] C. H. Martin and M. W. Mahoney, Implicit self-regularization in deep neural networks,
        Journal of Machine Learning Research 22 (2021) 1-73.
 
 Examples
@@ -50,7 +37,9 @@ from rmtland.adapters.weight_matrices import weight_matrices
 from rmtland.arguments import positive
 from rmtland.comparison.distances import compare
 from rmtland.comparison.power_tail import PowerTail, power_tail
-from rmtland.laws import MarchenkoPastur, TracyWidom
+from rmtland.comparison.signals import WishartNoise
+from rmtland.comparison.spike_strengths import Strength, rectangular_strengths
+from rmtland.laws import MarchenkoPastur
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator, streams
 from rmtland.typing import Real, Rng
@@ -91,6 +80,8 @@ class LayerSpectrum:
         Distance of the eigenvalues that are no spikes to the law.
     tail : PowerTail or None
         Power law of the largest eigenvalues; None for fewer than 10.
+    strengths : tuple of Strength
+        The same with standard errors and the overlaps of the singular vectors.
     """
 
     name: str
@@ -102,6 +93,7 @@ class LayerSpectrum:
     p_value: float
     kolmogorov: float
     tail: PowerTail | None
+    strengths: tuple[Strength, ...] = ()
 
     @property
     def singular_values(self) -> Real:
@@ -322,65 +314,18 @@ def _layer(name: str, matrix: Real, level: float, resamples: int, rng: Any) -> L
     values = np.linalg.svd(matrix, compute_uv=False) ** 2 / long
     if values[0] == 0.0:
         raise ValueError(f"the weights {name} are all zero")
-    law, spikes, p_value = _bulk(values, long, short, level)
+    noise = WishartNoise(values, long, short)
+    spikes, chances = noise.count(level)
+    scale = noise.variance(spikes)
+    law = MarchenkoPastur(short / long, scale)
     bulk = Spectrum(values[spikes:])
     tail = None
     if np.unique(values[values > 0]).size >= 10:
         tail = power_tail(values, resamples=resamples, rng=random_generator(rng))
     found = values[:spikes]
+    strengths = rectangular_strengths(found, long=long, short=short, scale=scale)
     return LayerSpectrum(
         name, (int(matrix.shape[0]), int(matrix.shape[1])), Spectrum(values), law, found,
-        _signals(found / law.scale, law.aspect_ratio) * np.sqrt(law.scale * long), p_value,
-        compare(bulk, law).kolmogorov, tail,
+        np.array([one.strength for one in strengths]), chances[0],
+        compare(bulk, law).kolmogorov, tail, strengths,
     )  # fmt: skip
-
-
-def _bulk(values: Real, long: int, short: int, level: float) -> tuple[MarchenkoPastur, int, float]:
-    """Return the law of the bulk, the number of spikes and the p-value of the largest.
-
-    Candidates are found with the variance of the median; from the last of them up, each is then
-    tested with the mean of those that are not above it, which the null hypothesis calls noise.
-    """
-    ratio, most = short / long, min(short - 4, 200)
-    rough = _variance(values, long, short)
-    spikes = 0
-    while spikes < most and _chance(values[spikes] / rough, long, short - spikes) < 4 * level:
-        spikes += 1
-    if spikes:
-        rough = _variance(values[spikes:], long, short - spikes)
-        while spikes < most and _chance(values[spikes] / rough, long, short - spikes) < 4 * level:
-            spikes += 1
-    while spikes and _chance_within(values, spikes - 1, long, short) > level:
-        spikes -= 1
-    law = MarchenkoPastur(ratio, float(values[spikes:].mean()) * long / (long - spikes))
-    if spikes > 1:
-        return law, spikes, _chance(values[0] / law.scale, long, short)
-    return law, spikes, _chance_within(values, 0, long, short)
-
-
-def _variance(bulk: Real, long: int, short: int) -> float:
-    """Return the variance of the entries by the median of eigenvalues that are mostly noise."""
-    middle = float(np.median(bulk))
-    if middle <= 1e-12 * float(bulk[0]):
-        raise ValueError("half of the singular values are zero: the matrix has no bulk")
-    return middle / float(MarchenkoPastur(short / long).median())
-
-
-def _chance_within(values: Real, k: int, long: int, short: int) -> float:
-    """Return the chance of the k-th eigenvalue where it and all below are noise."""
-    return _chance(values[k] / float(values[k:].mean()), long, short - k)
-
-
-def _chance(value: float, long: int, short: int) -> float:
-    """Return the chance of a largest eigenvalue of this size, entries of variance 1 over `long`."""
-    a, b = np.sqrt(long - 0.5), np.sqrt(short - 0.5)
-    centre = (a + b) ** 2
-    scale = (a + b) * (1 / a + 1 / b) ** (1 / 3)
-    return float(TracyWidom(1).sf((long * value - centre) / scale))
-
-
-def _signals(values: Real, ratio: float) -> Real:
-    """Return the singular values of the signal behind spikes, noise of variance 1 over N."""
-    inner = values - 1.0 - ratio
-    root = np.sqrt(np.maximum(inner**2 - 4.0 * ratio, 0.0))
-    return np.asarray(np.sqrt((inner + root) / 2.0))

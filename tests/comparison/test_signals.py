@@ -1,0 +1,252 @@
+"""Signals: the edge test holds its level, strengths come back within their errors, refusals."""
+
+import json
+
+import numpy as np
+import pytest
+
+from rmtland import (
+    GaussianEnsemble,
+    MarchenkoPastur,
+    Semicircle,
+    Spectrum,
+    Uniform,
+    WishartEnsemble,
+    fit,
+    free_sum,
+    signals,
+    spiked,
+)
+from rmtland.comparison.edge_law import wigner_edge, wishart_edge
+from rmtland.comparison.spike_strengths import rectangular_strengths, spike_strengths
+
+
+def covariance(population, samples, *, rng, beta=1):
+    """Sample covariance of independent Gaussian samples."""
+    generator = np.random.default_rng(rng)
+    x = generator.standard_normal((len(population), samples))
+    if beta == 2:
+        x = (x + 1j * generator.standard_normal(x.shape)) / np.sqrt(2)
+    x *= np.sqrt(population)[:, None]
+    return Spectrum(np.linalg.eigvalsh(x @ x.conj().T / samples))
+
+
+# Level -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("estimated", [False, True])
+@pytest.mark.parametrize("beta", [1, 2])
+@pytest.mark.parametrize("sides", [(10, 10), (60, 15)])
+def test_level_of_the_largest_singular_value(sides, beta, estimated):
+    """4000 matrices: four standard errors of .0034; the expansion is good to a fifth."""
+    n, m = sides
+    nodes = WishartEnsemble(m / n, beta=beta).sample(m, rng=3, runs=4000).nodes
+    scale = nodes.mean(axis=1) if estimated else 1.0
+    edge = wishart_edge(n, m, beta=beta, estimated=estimated)
+    share = np.mean(n * nodes[:, -1] / scale > edge.quantile(0.05))
+    assert 0.8 * 0.05 - 0.014 < share < 1.2 * 0.05 + 0.014
+
+
+@pytest.mark.parametrize("estimated", [False, True])
+@pytest.mark.parametrize("beta", [1, 2])
+def test_level_of_the_largest_eigenvalue(beta, estimated):
+    n = 20
+    nodes = GaussianEnsemble(beta, 2.0).sample(n, rng=3, runs=4000).nodes
+    top, scale = nodes[:, -1], np.sqrt(2.0)
+    if estimated:
+        centred = nodes - nodes.mean(axis=1, keepdims=True)
+        spread = n + 2 / beta - 1 - 2 / (beta * n)
+        top, scale = centred[:, -1], np.sqrt((centred**2).sum(axis=1) / spread)
+    edge = wigner_edge(n, beta=beta, estimated=estimated)
+    share = np.mean(np.sqrt(n) * top / scale > edge.quantile(0.05))
+    assert 0.8 * 0.05 - 0.014 < share < 1.2 * 0.05 + 0.014
+
+
+@pytest.mark.parametrize(
+    "ensemble", [WishartEnsemble(0.4, 3.0), WishartEnsemble(3.0), GaussianEnsemble(1, 0.2)], ids=str
+)
+def test_noise_shows_no_signals(ensemble):
+    """200 matrices at 10 %: four standard errors of .021, a fifth for the expansion."""
+    nodes = ensemble.sample(24, rng=8, runs=200).nodes
+    found = [signals(Spectrum(row), ensemble, level=0.1) for row in nodes]
+    assert 0.0 < np.mean([one.count > 0 for one in found]) < 0.12 + 0.085
+    chances = np.array([one.p_value for one in found])
+    assert 0.36 < np.mean(chances < 0.5) < 0.64
+
+
+@pytest.mark.parametrize("level", [1e-6, 0.01, 0.5, 0.9])
+@pytest.mark.parametrize(
+    "edge", [wishart_edge(9, 4), wishart_edge(400, 30, beta=2), wigner_edge(12)], ids=str
+)
+def test_quantile_inverts_the_chance(edge, level):
+    assert edge.chance(edge.quantile(level)) == pytest.approx(level, rel=1e-6)
+
+
+def test_chance_descends():
+    for edge in (wishart_edge(8, 8), wigner_edge(8), wishart_edge(10**6, 10**5)):
+        x = edge.centre + edge.scale * np.linspace(-12, 30, 400)
+        chances = np.array([edge.chance(value) for value in x])
+        assert (np.diff(chances) <= 1e-12).all()
+        assert chances[0] > 0.99
+    assert chances[-1] < 1e-20
+
+
+# Signals are found -----------------------------------------------------------------------------
+
+
+def test_signals_of_a_covariance_with_their_strengths():
+    population = np.ones(40)
+    population[:2] = 9.0, 4.0
+    scores, counts, scales = [], [], []
+    for seed in range(40):
+        found = signals(covariance(2.5 * population, 160, rng=seed), MarchenkoPastur(0.25))
+        counts.append(found.count)
+        scales.append(found.law.scale)
+        if found.count == 2:
+            pairs = zip(found.strengths, (22.5, 10.0), strict=True)
+            scores.append([(one.strength - true) / one.error for one, true in pairs])
+    assert np.mean(np.array(counts) == 2) > 0.85
+    assert np.mean(scales) == pytest.approx(2.5, rel=0.01)
+    assert (np.abs(np.mean(scores, axis=0)) < 0.8).all()
+    assert (np.abs(np.std(scores, axis=0) - 1) < 0.5).all()
+
+
+def test_signals_at_both_ends_of_a_wigner_matrix():
+    n, scores = 60, []
+    for seed in range(60):
+        matrix = GaussianEnsemble().matrix(n, rng=seed)
+        matrix[0, 0] += 3.0
+        matrix[1, 1] -= 2.5
+        found = signals(Spectrum(np.linalg.eigvalsh(2 * matrix + 5 * np.eye(n))), Semicircle())
+        if found.count == 2:
+            low, high = sorted(one.strength for one in found.strengths)
+            scores.append([(low + 5) / 2, (high - 6) / 2])
+            assert found.law.variance == pytest.approx(4.0, rel=0.25)
+    assert len(scores) > 50
+    assert (np.abs(np.mean(scores, axis=0)) < 0.12).all()
+
+
+def test_many_equal_signals_do_not_mask_each_other():
+    population = np.ones(40)
+    population[:12] = 60.0
+    assert signals(covariance(population, 200, rng=1), MarchenkoPastur(0.2)).count == 12
+
+
+def test_units_do_not_matter():
+    population = np.ones(30)
+    population[0] = 5.0
+    spectrum = covariance(population, 90, rng=2)
+    one = signals(spectrum, MarchenkoPastur(1 / 3))
+    other = signals(Spectrum(1e-7 * spectrum.nodes), WishartEnsemble(1 / 3))
+    assert one.count == other.count == 1
+    assert other.p_values == pytest.approx(one.p_values, rel=1e-6)
+    assert other.strengths[0].strength == pytest.approx(1e-7 * one.strengths[0].strength)
+    assert other.strengths[0].error == pytest.approx(1e-7 * one.strengths[0].error)
+
+
+def test_of_a_fit_and_as_json():
+    spectrum = covariance(np.array([6.0] + 39 * [1.0]), 80, rng=3)
+    fitted = fit(spectrum, MarchenkoPastur, fix={"aspect_ratio": 0.5}, rng=0, resamples=0)
+    found = signals(spectrum, fitted)
+    assert json.loads(json.dumps(found.to_dict()))["count"] == found.count == 1
+    assert found.values[0] == spectrum.nodes.max() > found.edges[1]
+
+
+# Strengths -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("law", "kind", "spikes"),
+    [
+        (Semicircle(2.0, 1.0), "additive", [3.0, -2.0]),
+        (MarchenkoPastur(0.3, 2.0), "multiplicative", [3.0, 0.2]),
+        (MarchenkoPastur(4.0), "multiplicative", [9.0]),
+        (Uniform(-1.0, 2.0), "additive", [4.0]),
+    ],
+    ids=str,
+)
+def test_strengths_invert_the_spikes(law, kind, spikes):
+    unit = law.scale if isinstance(law, MarchenkoPastur) else 1.0
+    for outlier in spiked(law, spikes, kind=kind):
+        (found,) = spike_strengths([outlier.location], law, kind=kind)
+        assert found.strength == pytest.approx(unit * outlier.spike, rel=1e-8)
+        assert found.overlap == pytest.approx(outlier.overlap, rel=1e-7)
+        assert found.error is None
+
+
+def test_singular_values_of_a_signal_with_errors_and_overlaps():
+    n, m, x = 120, 40, 1.4
+    scores, overlaps = [], []
+    for seed in range(200):
+        matrix = np.random.default_rng(seed).standard_normal((m, n))
+        matrix[0, 0] += x * np.sqrt(n)
+        u, s, v = np.linalg.svd(matrix, full_matrices=False)
+        (one,) = rectangular_strengths(s[:1] ** 2 / n, long=n, short=m)
+        scores.append((one.strength - x * np.sqrt(n)) / one.error)
+        overlaps.append([u[0, 0] ** 2 - one.overlap, v[0, 0] ** 2 - one.other_overlap])
+    assert abs(np.mean(scores)) < 0.3  # of order n^(-1/2), and four standard errors of .07
+    assert abs(np.std(scores) - 1) < 0.25
+    assert (np.abs(np.mean(overlaps, axis=0)) < 0.02).all()
+
+
+@pytest.mark.parametrize("beta", [1, 2])
+def test_errors_of_population_eigenvalues(beta):
+    scores = []
+    for seed in range(120):
+        spectrum = covariance(np.array([5.0] + 39 * [1.0]), 120, rng=seed, beta=beta)
+        top = spectrum.nodes[0, -1:]
+        (one,) = spike_strengths(top, MarchenkoPastur(1 / 3), size=40, beta=beta)
+        scores.append((one.strength - 5.0) / one.error)
+    assert abs(np.mean(scores)) < 0.6  # of order n^(-1/2)
+    assert abs(np.std(scores) - 1) < 0.3
+
+
+# Refusals --------------------------------------------------------------------------------------
+
+NOISE = WishartEnsemble(0.5).sample(20, rng=0)
+
+
+@pytest.mark.parametrize(
+    ("spectrum", "noise", "message"),
+    [
+        (Spectrum([1.0]), MarchenkoPastur(0.5), "at least 8 eigenvalues; got 1"),
+        (Spectrum(np.ones(20)), MarchenkoPastur(0.5), "1 of 20 eigenvalues are distinct"),
+        (Spectrum(np.repeat(np.arange(5.0), 4)), Semicircle(), "5 of 20 eigenvalues are distinct"),
+        (Spectrum([*np.zeros(12), *range(1, 9)]), MarchenkoPastur(0.5), "has 8 .*aspect ratio"),
+        (Spectrum(np.linspace(-1, 1, 20)), MarchenkoPastur(0.5), "zero or negative"),
+        (NOISE, MarchenkoPastur(4.0), "has 5 positive eigenvalues; this spectrum has 20"),
+        (NOISE, free_sum(MarchenkoPastur(0.5), Semicircle(0.1)), "Marchenko-Pastur and semicircle"),
+        (WishartEnsemble(0.5).sample(20, rng=0, runs=2), MarchenkoPastur(0.5), "holds 2 runs"),
+        (Spectrum([1.0, 2.0], [0.5, 0.5], dimension=9), Semicircle(), "is an estimate"),
+        (NOISE, WishartEnsemble(0.5, beta=4), "beta must be"),
+    ],
+)
+def test_refused(spectrum, noise, message):
+    with pytest.raises(ValueError, match=message):
+        signals(spectrum, noise)
+
+
+def test_refused_arguments():
+    with pytest.raises(ValueError, match="level must lie between"):
+        signals(NOISE, MarchenkoPastur(0.5), level=1.0)
+    with pytest.raises(TypeError, match="expected a Spectrum"):
+        signals(NOISE.nodes, MarchenkoPastur(0.5))
+    with pytest.raises(ValueError, match="within the bulk"):
+        spike_strengths([1.0], Semicircle())
+    assert spike_strengths([], Semicircle()) == ()
+
+
+@pytest.mark.parametrize("ratio", [1.0, 2.0])
+def test_hard_edges_and_null_spaces(ratio):
+    """As many samples as dimensions, and fewer."""
+    samples = round(30 / ratio)
+    spectrum = covariance(np.array([30.0] + 29 * [1.0]), samples, rng=4)
+    found = signals(spectrum, MarchenkoPastur(ratio))
+    assert found.count == 1
+    assert abs(found.strengths[0].strength - 30) < 4 * found.strengths[0].error
+
+
+def test_single_precision():
+    nodes = NOISE.nodes.astype(np.float32)
+    one, other = (signals(Spectrum(x), MarchenkoPastur(0.5)) for x in (nodes, NOISE.nodes))
+    assert one.p_value == pytest.approx(other.p_value, abs=1e-4)
