@@ -20,6 +20,7 @@ Examples
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -215,7 +216,10 @@ def audit_operators(
     checkpoint = options.pop("checkpoint", None)
 
     def estimate(operator: SymmetricOperator, name: str) -> Spectrum:
-        folder = None if checkpoint is None else f"{checkpoint}/{name}"
+        folder = None if checkpoint is None else os.path.join(checkpoint, name)
+        if progress is not None and options.get("executor") is None:
+            operator = _watched(operator, name, probes * steps, progress)
+            options["progress"] = False
         return spectral_density(
             operator, probes=probes, steps=steps, rng=generators[name], checkpoint=folder, **options
         )
@@ -269,6 +273,26 @@ def _difference_product(total: SymmetricOperator, part: SymmetricOperator, block
     return total.matmat(block) - part.matmat(block)
 
 
+def _watched(
+    operator: SymmetricOperator, name: str, total: int, progress: Progress
+) -> SymmetricOperator:
+    """Return an operator that tells how many products are done."""
+    before = operator.products
+
+    def product(block: Any) -> Any:
+        found = operator.matmat(block)
+        progress(_words(name), min(operator.products - before, total), total)
+        return found
+
+    return SymmetricOperator(
+        product, operator.size, operator.dtype, operator.source, takes_blocks=operator.takes_blocks
+    )
+
+
+def _words(name: str) -> str:
+    return f"spectrum, {name.replace('_', '-')}"
+
+
 def _spectra(
     operators: Mapping[str, SymmetricOperator],
     show: Progress,
@@ -276,7 +300,7 @@ def _spectra(
 ) -> dict[str, Spectrum]:
     found = {}
     for done, (name, operator) in enumerate(operators.items()):
-        show(f"spectrum, {name.replace('_', '-')}", done, len(operators))
+        show(_words(name), done, len(operators))
         found[name] = spectrum(operator, name)
     return found
 

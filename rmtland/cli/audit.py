@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rmtland.cli.audit_model import audit_model
+from rmtland.cli.audit_tables import print_audit, print_stages
 from rmtland.cli.options import OUT, Format, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
 
@@ -19,6 +21,14 @@ __all__ = ["audit"]
 
 def audit(
     context: typer.Context,
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[MODULE:FUNCTION]",
+            help="Audit a model of your own: a function as `rmtland measure` takes it, or one that "
+            "returns a mapping of operators (total, gauss_newton, residual) and of phi, energy.",
+        ),
+    ] = None,
     data: Annotated[
         str,
         typer.Option(
@@ -58,6 +68,25 @@ def audit(
     seed: Seed = 0,
     draws: Annotated[int, typer.Option(help="Hessians drawn anew for the errors; 0: none.")] = 8,
     points: Annotated[int, typer.Option(help="Points of the Dyson tables.")] = 40,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="exact: all eigenvalues; estimate: from products, distances with ranges; auto: "
+            "estimate where the memory for the exact audit is not free."
+        ),
+    ] = "auto",
+    probes: Annotated[int, typer.Option(help="Gaussian probes of an estimate.")] = 10,
+    lanczos: Annotated[int, typer.Option(help="Lanczos steps of each probe.")] = 80,
+    threshold: Annotated[
+        float, typer.Option(help="Kolmogorov distance above which an estimate refutes a level.")
+    ] = 0.05,
+    parameters: Annotated[
+        str | None,
+        typer.Option(help="With MODULE:FUNCTION: names or patterns of parameters, with commas."),
+    ] = None,
+    double: Annotated[
+        bool, typer.Option("--double", help="With MODULE:FUNCTION: compute in float64.")
+    ] = False,
     format: Format = "png",
     json_file: Json = None,
     out: Out = OUT,
@@ -65,12 +94,24 @@ def audit(
     """Audit the assumptions of random-matrix theory on a network's Hessian.
 
     At initialisation by default, along training with --step or --energy, at a given point with
-    --point. Prints a table of levels, the shares of the misfit and a verdict; writes a figure.
+    --point; or of a model of your own, MODULE:FUNCTION. Prints a table of levels, the shares of
+    the misfit and a verdict; writes a figure. Large Hessians are estimated from products.
     An interrupt (Ctrl-C) ends it early: what was done is printed and written.
     """
     from rmtland.arguments import choice, count, nonnegative
-    from rmtland.audit import check_audit, expected_cost
+    from rmtland.audit import check_audit
 
+    settings = {"method": method, "probes": probes, "steps": lanczos, "threshold": threshold}
+    if target is not None:
+        _refuse_own_network(context)
+        output = Output(out, format=format, json=json_file)
+        audit_model(
+            output, target, parameters=parameters, double=double,
+            settings={**settings, "rng": count("seed", seed, least=0)},
+        )  # fmt: skip
+        return
+    if parameters is not None or double:
+        raise ValueError("--parameters and --double go with MODULE:FUNCTION")
     choice("residuals", residuals, ("own", "gaussian"))
     nonnegative("noise-energy", noise_energy)
     count("max-steps", max_steps)
@@ -83,11 +124,10 @@ def audit(
     if residuals == "gaussian":
         start = _noisy(start, noise_energy, seed)
         words += f"; residuals replaced by Gaussian noise of energy {noise_energy:g}"
-    check_audit(start, draws=draws, points=points)
-    cost = expected_cost(start, draws=draws, points=points)
-    _notes(f"{net.parameter_count} parameters: {cost}{' a stage' if len(stages) > 1 else ''}")
+    check_audit(start, draws=draws, points=points, method=method)
+    _notes(_what_it_takes(start, draws, points, settings, len(stages)))
     found, stopped = _run_stages(
-        output, start, stages, words, activation, max_steps, draws, points, seed
+        output, start, stages, words, activation, max_steps, draws, points, seed, settings
     )
     if stopped:
         kept = "what was done is printed and written" if found else "nothing was done yet"
@@ -104,6 +144,7 @@ def _run_stages(
     draws: int,
     points: int,
     seed: int,
+    estimate: dict[str, Any],
 ) -> tuple[list[dict[str, Any]], bool]:
     """Train to each stage and audit it; return what was found, and whether it was interrupted."""
     net: Any = start.net
@@ -114,7 +155,7 @@ def _run_stages(
     for number, (kind, target) in enumerate(stages):
         try:
             theta, done, how = _trained(start, theta, kind, target, done, max_steps)
-            result = _audited(start.at(theta), draws, points, seed)
+            result = _audited(start.at(theta), draws, points, seed, estimate)
         except KeyboardInterrupt:
             stopped = True
             break
@@ -123,17 +164,50 @@ def _run_stages(
             f"Hessian of a {'-'.join(map(str, net.widths))} {activation} network, "
             f"{net.parameter_count} parameters, {how}, energy {result.provenance['energy']:.3g}"
         )
-        _report(output, result, title, words)
+        print_audit(output, result, title, words)
         _draw(output, name, result, title)
         found.append({"stage": how, "steps": done, "data": words, **result.as_dict()})
         if result.interrupted:
             stopped = True
             break
     if len(found) > 1:
-        _print_stages(output, found)
+        print_stages(output, found)
     if found:
         output.numbers({"format": "rmtland audit 1", "stages": found})
     return found, stopped
+
+
+def _what_it_takes(
+    point: LossPoint, draws: int, points: int, settings: dict[str, Any], stages: int
+) -> str:
+    """Return in words what an audit takes, and what it estimates."""
+    from rmtland.audit import expected_cost, memory_needed
+    from rmtland.audit.cost import exact_memory_is_free
+
+    net: Any = point.net
+    each = " a stage" if stages > 1 else ""
+    size = f"{net.parameter_count} parameters"
+    method = settings["method"]
+    if method == "estimate" or (method == "auto" and not exact_memory_is_free(point)):
+        return (
+            f"{size}: spectra of H, H0 and H1 are estimated from {settings['probes']} probes x "
+            f"{settings['steps']} products{each}, and levels 0-4 compared within their ranges; all "
+            f"eigenvalues would take {memory_needed(point) / 2**30:.1f} GiB"
+        )
+    return f"{size}: {expected_cost(point, draws=draws, points=points)}{each}"
+
+
+_OF_OWN_NETWORKS = (
+    "data", "width", "samples", "activation", "step", "energy", "max_steps", "point", "residuals",
+    "noise_energy", "draws", "points",
+)  # fmt: skip
+
+
+def _refuse_own_network(context: typer.Context) -> None:
+    """Refuse options of our own networks beside a model of the user's."""
+    for name in _OF_OWN_NETWORKS:
+        if _is_given(context, name):
+            raise ValueError(f"--{name.replace('_', '-')} has no effect with MODULE:FUNCTION")
 
 
 def _refuse_ignored(context: typer.Context, residuals: str, energy: list[float] | None) -> None:
@@ -267,100 +341,17 @@ def _notes(text: str) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False, markup=False).print(text)
 
 
-def _audited(point: LossPoint, draws: int, points: int, seed: int) -> HessianAudit:
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
+def _audited(
+    point: LossPoint, draws: int, points: int, seed: int, estimate: dict[str, Any]
+) -> HessianAudit:
     from rmtland.audit import audit_hessian
+    from rmtland.cli.audit_bar import audit_bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("exact Hessian", total=1)
-
-        def show(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total)
-
-        result = audit_hessian(point, draws=draws, points=points, rng=seed, progress=show)
-        bar.update(task, description="done", completed=1, total=1)
-    return result
+    with audit_bar() as show:
+        return audit_hessian(point, draws=draws, points=points, rng=seed, progress=show, **estimate)
 
 
 def _draw(output: Output, name: str, result: HessianAudit, title: str) -> None:
     from rmtland.audit.drawing import audit_figure
 
     output.figure(audit_figure(result, title), name, dpi=100)
-
-
-def _report(output: Output, result: HessianAudit, title: str, words: str) -> None:
-    """Print the audit: counts, levels, shares, verdict."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    seen = result.spectrum
-    inertia = seen.inertia()
-    output.line(
-        f"{title}\n{words}\n{inertia.negative} negative, {inertia.zero} zero, "
-        f"{inertia.positive} positive eigenvalues, from {seen.nodes.min():.4g} to "
-        f"{seen.nodes.max():.4g}"
-    )
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
-    names = ("level", "KS", "+-", "W1", "d index", "d low", "d high", "outside", "explained")
-    for column in names:
-        table.add_column(column, justify="left" if column == "level" else "right", no_wrap=True)
-    for level in result.levels:
-        comparison, edges = level.comparison, level.edge_differences
-        table.add_row(
-            f"{level.number} {level.name}",
-            f"{comparison.kolmogorov:.3f}",
-            "" if level.error is None else f"{level.error:.3f}",
-            f"{comparison.wasserstein:.4f}",
-            f"{level.index_difference:+.3f}",
-            f"{edges[0]:+.2f}",
-            f"{edges[1]:+.2f}",
-            f"{level.outside_fraction:.1%}",
-            str(level.explained),
-        )
-    output.table(table)
-    shares = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
-    for column in ("misfit of", "assumption", "share", "+-", "over orders", ""):
-        left = column in ("misfit of", "assumption", "")
-        shares.add_column(column, justify="left" if left else "right", no_wrap=True)
-    for share in result.shares:
-        shares.add_row(
-            str(share.law),
-            str(share.assumption),
-            f"{share.value:+.3f}",
-            "" if share.error is None else f"{share.error:.3f}",
-            f"{share.low:+.3f} {share.high:+.3f}",
-            "orders cancel" if share.cancels else "",
-        )
-    output.table(shares)
-    output.line(
-        "KS: Kolmogorov distance, +- its spread over Hessians drawn anew; W1: Wasserstein-1 "
-        "distance in widths of the law; d index, d low, d high: fraction below 0 and edges of the "
-        "law less the measured ones; outside: fraction of the eigenvalues outside the law; "
-        "explained: number of the outliers of level 1 that are none any more. Shares: mean over "
-        "the orders in which assumptions are given up, +- standard error, range over the orders."
-    )
-    output.line(result.sentence)
-    output.line(result.verdict)
-
-
-def _print_stages(output: Output, found: list[dict[str, Any]]) -> None:
-    """Print Kolmogorov distances of all levels along training."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
-    table.add_column("Kolmogorov distance at energy", no_wrap=True)
-    for stage in found:
-        table.add_column(f"{stage['provenance']['energy']:.3g}", justify="right", no_wrap=True)
-    for level in found[0]["levels"]:
-        row = [
-            f"{one['kolmogorov']:.3f}"
-            for stage in found
-            for one in stage["levels"]
-            if one["name"] == level["name"]
-        ]
-        table.add_row(f"{level['number']} {level['name']}", *row)
-    output.table(table)
