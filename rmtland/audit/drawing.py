@@ -198,6 +198,8 @@ def draw_distribution_errors(
 def draw_misfits(ax: Axes, audit: HessianAudit) -> list[Artist]:
     """Draw the Kolmogorov distance of every level as a bar, with what Hessians drawn anew have.
 
+    Of estimates the whiskers are the ranges of the distances, and a line is the threshold.
+
     Parameters
     ----------
     ax : Axes
@@ -213,13 +215,15 @@ def draw_misfits(ax: Axes, audit: HessianAudit) -> list[Artist]:
     levels = list(audit.levels)
     places = np.arange(len(levels))[::-1]
     values = [level.kolmogorov for level in levels]
-    errors = [level.error or 0.0 for level in levels]
+    below, errors = _errors(levels)
     colors = [LEVEL_STYLES[level.level]["color"] for level in levels]
     artists: list[Artist] = list(ax.barh(places, values, color=colors, height=0.7))
-    _whiskers(ax, places, values, errors)
+    _whiskers(ax, places, values, [below, errors])
     for place, level, error in zip(places, levels, errors, strict=True):
         text = f"  {level.kolmogorov:.3f}"
-        if level.error is not None:
+        if level.is_estimated:
+            text += f" {level.standing(audit.threshold)}"
+        elif level.error is not None:
             text += f" $\\pm$ {level.error:.3f}"
         ax.text(level.kolmogorov + error, place, text, va="center", fontsize=7)
     if audit.chance is not None:
@@ -231,11 +235,16 @@ def draw_misfits(ax: Axes, audit: HessianAudit) -> list[Artist]:
             fontsize=7,
             va="bottom",
         )
+    if audit.is_estimated:
+        artists.append(ax.axvline(audit.threshold, color="0.2", lw=0.9, ls=(0, (2, 2))))
+        ax.text(audit.threshold, len(levels) - 0.35, " threshold", fontsize=7, va="bottom")
     ax.set_yticks(places, [f"{level.number}  {level.name}" for level in levels], fontsize=7)
     ends = [value + error for value, error in zip(values, errors, strict=True)]
     ax.set_xlim(0, 1.35 * max(ends) + 1e-3)
     ax.set_ylim(-0.6, len(levels) + 0.2)
     whisker = "" if not any(errors) else r" ($\pm$: spread of redraws)"
+    if audit.is_estimated:
+        whisker = " (whiskers: ranges)"
     ax.set_xlabel(f"Kolmogorov distance to measured{whisker}", fontsize=8)
     return artists
 
@@ -257,7 +266,8 @@ def draw_shares(ax: Axes, audit: HessianAudit) -> list[Artist]:
     """
     shares = list(audit.shares)
     if not shares:
-        ax.text(0.5, 0.5, "no shares: parts not measured", ha="center", transform=ax.transAxes)
+        reason = "of estimates there are none" if audit.is_estimated else "parts not measured"
+        ax.text(0.5, 0.5, f"no shares: {reason}", ha="center", transform=ax.transAxes)
         return []
     places = np.arange(len(shares))[::-1]
     values = [share.value for share in shares]
@@ -294,9 +304,20 @@ def draw_shares(ax: Axes, audit: HessianAudit) -> list[Artist]:
     return artists
 
 
-def _whiskers(ax: Axes, places: Any, values: list[float], errors: list[float]) -> None:
+def _errors(levels: Sequence[LevelResult]) -> tuple[list[float], list[float]]:
+    """How far the whiskers of levels reach, down and up."""
+    below, above = [], []
+    for level in levels:
+        low, high = level.kolmogorov_range
+        is_range = level.is_estimated
+        below.append(level.kolmogorov - low if is_range else level.error or 0.0)
+        above.append(high - level.kolmogorov if is_range else level.error or 0.0)
+    return below, above
+
+
+def _whiskers(ax: Axes, places: Any, values: list[float], errors: Any) -> None:
     """Draw errors where there are any."""
-    if any(errors):
+    if np.any(errors):
         ax.errorbar(
             values, places, xerr=errors, fmt="none", ecolor="black", elinewidth=1, capsize=2
         )

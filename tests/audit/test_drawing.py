@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from audit.audit_cases import independent
+from audit.audit_cases import independent, memorising
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from rmtland.audit import audit_hessian
+from rmtland.audit import Level, audit_hessian
 from rmtland.audit.drawing import (
     audit_figure,
     draw_audit,
@@ -98,3 +99,19 @@ def test_the_title_is_one_line_and_the_verdict_is_under_it(audit):
     assert figure.get_suptitle().strip() == "A title of two lines"
     (words,) = (text.get_text() for text in figure.texts if "misses" in text.get_text())
     assert " ".join(words.split()) == audit.verdict
+
+
+def test_ranges_of_an_estimate_are_drawn():
+    point = memorising(width=4, samples=16)
+    audit = audit_hessian(
+        point, method="estimate", probes=3, steps=12, levels=[Level.PRINTED], threshold=0.07, rng=0
+    )
+    ax = Figure().subplots()
+    draw_misfits(ax, audit)
+    (whisker,) = [c for c in ax.collections if isinstance(c, LineCollection)]
+    low, high = audit.levels[0].kolmogorov_range
+    assert whisker.get_segments()[0][:, 0] == pytest.approx([low, high])
+    assert any(line.get_xdata()[0] == 0.07 for line in ax.lines)
+    assert any(str(audit.levels[0].standing(0.07)) in text.get_text() for text in ax.texts)
+    figure = audit_figure(audit, "estimated")
+    assert "of estimates" in figure.axes[2].texts[0].get_text()

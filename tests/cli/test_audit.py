@@ -2,6 +2,7 @@
 
 import json
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -196,3 +197,90 @@ def test_an_interrupt_leaves_what_was_done(rmtland, quick, monkeypatch):
     assert len(stages_of(result)) == 1
     assert "Traceback" not in result.err
     assert result.err.count("interrupted") == 1
+
+
+# Estimates --------------------------------------------------------------------------------------
+
+OWN = """
+import numpy as np
+
+j, w = (np.random.default_rng(i).normal(size=(40, 48)) / 6 for i in (0, 1))
+
+def parts():
+    h0 = j.T @ j
+    h1 = np.vstack([w, w[:8]]) / 8
+    return {"total": h0 + h1 + h1.T, "gauss_newton": h0, "phi": 1.2, "energy": 0.01}
+
+def matrix():
+    return j.T @ j
+
+def wrong():
+    return {"gauss_newton": j.T @ j}
+"""
+
+
+@pytest.fixture
+def own(rmtland, monkeypatch):
+    """A module of the user's in the folder of the command."""
+    with open("own.py", "w") as stream:
+        stream.write(OWN)
+    monkeypatch.delitem(sys.modules, "own", raising=False)
+
+
+FAST = ("--method", "estimate", "--probes", "3", "--lanczos", "12")
+
+
+def test_a_network_by_estimates(rmtland):
+    result = rmtland("audit", "--width", 4, "--samples", 16, *FAST, "--json", "a.json")
+    assert result.code == 0, result.err
+    assert "spectra of H, H0 and H1 are estimated from 3 probes x 12 products" in result.err
+    (stage,) = stages_of(result)
+    assert stage["estimated"] is True
+    assert stage["provenance"]["widths"] == [4, 4, 4]
+    assert [level["number"] for level in stage["levels"]] == [0, 1, 2, 3, 4]
+    for level in stage["levels"]:
+        low, high = level["kolmogorov_range"]
+        assert f"{low:.3f} {high:.3f}" in result.out
+        assert level["standing"] in result.out
+    assert "threshold 0.05" in result.out
+    assert (result.folder / "rmtland-output" / "audit.png").exists()
+
+
+def test_what_does_not_fit_is_estimated(rmtland, monkeypatch):
+    for module in ("cost", "hessian_audit"):
+        name = f"rmtland.audit.{module}.exact_memory_is_free"
+        monkeypatch.setattr(name, lambda point: False)
+    small = ("audit", "--width", 4, "--samples", 16)
+    result = rmtland(*small, "--probes", 3, "--lanczos", 12, "--json", "-")
+    assert result.code == 0, result.err
+    assert json.loads(result.out)["stages"][0]["estimated"] is True
+    assert "all eigenvalues would take" in result.err
+    result = rmtland(*small, "--method", "exact")
+    assert result.code == 2
+    assert "method='estimate'" in result.err
+
+
+def test_operators_of_a_function(rmtland, own):
+    result = rmtland("audit", "own:parts", *FAST, "--json", "a.json", "--seed", 4)
+    assert result.code == 0, result.err
+    (stage,) = stages_of(result)
+    assert stage["target"] == "own:parts"
+    assert [level["number"] for level in stage["levels"]] == [0, 1, 2, 3, 4]
+    assert "own:parts, 48 parameters" in result.out
+    again = rmtland("audit", "own:parts", *FAST, "--json", "a.json", "--seed", 4)
+    assert stages_of(again) == [stage]
+
+
+def test_wrong_targets_are_refused_in_a_line(rmtland, own):
+    for arguments, words in (
+        (("own:parts", "--width", 4), "--width has no effect with MODULE:FUNCTION"),
+        (("own:wrong",), "must hold 'total'"),
+        (("own:parts", "--double"), "are for models"),
+        (("own:matrix", "--method", "guess"), "method"),
+        (("--double",), "go with MODULE:FUNCTION"),
+        (("own",), "expected MODULE:FUNCTION"),
+    ):
+        result = rmtland("audit", *arguments)
+        assert result.code == 2, arguments
+        assert words in result.err
+        assert result.err.count("\n") <= 2
