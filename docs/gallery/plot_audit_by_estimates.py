@@ -14,16 +14,15 @@ from rmtland.audit import audit_hessian
 from rmtland.audit.drawing import draw_densities, draw_misfits
 from rmtland.networks import MLP, gaussian
 
-data = gaussian(256, 48, rng=0)
-net = MLP((48, 48, 48))
+data = gaussian(200, 40, rng=0)
+net = MLP((40, 40, 40))
 point = net.at(net.init(rng=1), data.x, data.y)
 audit = audit_hessian(point, method="estimate", rng=0)
 for result in audit.levels:
     low, high = result.kolmogorov_range
     print(f"{result.name}: {low:.3f} to {high:.3f}, {result.standing(audit.threshold)}")
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8))
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
 draw_densities(left, audit, bins=70)
 left.legend(fontsize=7, frameon=False)
 draw_misfits(right, audit)
-figure.tight_layout()

@@ -204,12 +204,10 @@ def test_an_interrupt_leaves_what_was_done(rmtland, quick, monkeypatch):
 OWN = """
 import numpy as np
 
-j, w = (np.random.default_rng(i).normal(size=(40, 48)) / 6 for i in (0, 1))
+j = np.random.default_rng(0).normal(size=(40, 48)) / 6
 
 def parts():
-    h0 = j.T @ j
-    h1 = np.vstack([w, w[:8]]) / 8
-    return {"total": h0 + h1 + h1.T, "gauss_newton": h0, "phi": 1.2, "energy": 0.01}
+    return {"total": j.T @ j, "phi": 1.2, "energy": 0.01}
 
 def matrix():
     return j.T @ j
@@ -265,10 +263,9 @@ def test_operators_of_a_function(rmtland, own):
     assert result.code == 0, result.err
     (stage,) = stages_of(result)
     assert stage["target"] == "own:parts"
-    assert [level["number"] for level in stage["levels"]] == [0, 1, 2, 3, 4]
+    assert [level["number"] for level in stage["levels"]] == [0, 2]
+    assert "level 1, matched: left out, it needs the spectra of H0 and H1" in result.out
     assert "own:parts, 48 parameters" in result.out
-    again = rmtland("audit", "own:parts", *FAST, "--json", "a.json", "--seed", 4)
-    assert stages_of(again) == [stage]
 
 
 def test_wrong_targets_are_refused_in_a_line(rmtland, own):
