@@ -100,6 +100,7 @@ class PlainTables(BandTables):
                 else:
                     start = state.mapped(partial(interpolated, nodes, angles))
                     state, steps = self.solver.newton(z, start)
+                    self.solver.leave_crept(z, state, steps)
                     lost = np.flatnonzero(steps < 0)
                     again, steps[lost], _ = self.solver.from_above(z[lost])
                     state.put(lost, again)

@@ -19,6 +19,7 @@ from rmtland.typing import Complex, Integer, Real
 __all__ = ["SubordinationSolver"]
 
 _STEPS = 40
+_CREPT = 1e-9  # arguments smaller than that next to an edge like a square root are rounding
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class SubordinationSolver:
     def above_axis(self, z: Complex) -> tuple[SubordinationState, Integer]:
         """Solve in the open upper half-plane."""
         state, steps = self.newton(z, self.equation.asymptotic_state(z))
+        self.leave_crept(z, state, steps)
         lost = np.flatnonzero(steps < 0)
         again, steps[lost], _ = self.from_above(z[lost])
         state.put(lost, again)
@@ -85,6 +87,7 @@ class SubordinationSolver:
         """Solve at real points inside the bands from a start, by every means that there is."""
         z = x.astype(np.complex128)
         state, steps = self.newton(z, start)
+        self.leave_crept(z, state, steps)
         lost = np.flatnonzero(steps < 0)
         if lost.size:
             again, steps[lost], height = self.from_above(z[lost])
@@ -98,6 +101,26 @@ class SubordinationSolver:
                 state.put(thin[counts > 0], flat.take(counts > 0))
                 steps[thin] = counts
         return state, steps
+
+    def leave_crept(self, z: Complex, state: SubordinationState, steps: Integer) -> None:
+        """Solve again where Newton's method crept onto a root of the axis that is another solution.
+
+        Steps that are cut at the axis come as near to a root on it as rounding allows. The root is
+        the solution only if it is an attracting fixed point, as in gaps. State and steps are
+        overwritten.
+        """
+        equation = self.equation
+        with np.errstate(all="ignore"):
+            close = np.abs(np.sin(equation.argument(state))) < _CREPT
+            near = np.flatnonzero(close & (steps > 0) & (z.imag <= 1e-12 * self.scale))
+            if near.size:
+                flat = equation.flattened(state.take(near))
+                near = near[~equation.attracting(z.real[near], flat)]
+        if near.size:
+            again, count, _ = self.from_above(z[near])
+            inside = count > 0
+            state.put(near[inside], again.take(inside))
+            steps[near[inside]] = count[inside]
 
     def _real_root_below_rounding(
         self, x: Real, state: SubordinationState, height: Real

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from rmtland.free import free_product, free_sum
-from rmtland.laws import Arcsine, Discrete, MarchenkoPastur, Semicircle, Uniform, affine
+from rmtland.laws import (
+    Arcsine,
+    Discrete,
+    EmpiricalLaw,
+    MarchenkoPastur,
+    Semicircle,
+    Uniform,
+    affine,
+)
 
 TWO = [(0.5, (-1.0, 1.0)), (0.25, (-1.0, 2.0)), (0.9, (1.0, 4.0)), (0.01, (0.5, 0.75))]
 
@@ -97,3 +105,32 @@ def test_up_to_the_parameter_where_the_bands_merge(other):
         assert law.pdf(0.0) < 1e-3
         levels = law.cdf(np.array([-1e-4, -1e-8, 0.0, 1e-8, 1e-4]))
         assert levels == pytest.approx(1 - levels[::-1], abs=1e-9)
+
+
+@pytest.mark.parametrize("excess", [1e-6, 1e-3, 0.03])
+@pytest.mark.parametrize(("share", "places"), TWO)
+def test_where_two_bands_have_just_merged(share, places, excess):
+    # x = w + v sum p_i / (w - t_i) is a cubic equation with one root above the axis.
+    law, place = added(share, places, excess)
+    variance = law.var() - share * (1 - share) * (places[1] - places[0]) ** 2
+    size = law.hull[1] - law.hull[0]
+    x = place + size * np.linspace(-0.03, 0.03, 300)
+    low, high = places
+    pole = np.array([1.0, -(low + high), low * high])
+    numerator = variance * np.array([1.0, -(share * high + (1 - share) * low)])
+    roots = [np.roots(np.polyadd(np.polymul([1.0, -at], pole), numerator)).imag.max() for at in x]
+    got = law.pdf(x)
+    assert got.min() > 0
+    assert got == pytest.approx(np.array(roots) / (np.pi * variance), rel=1e-5, abs=1e-6)
+
+
+def test_newton_does_not_creep_onto_a_root_of_the_axis():
+    # Beside the place where two of ten bands have just merged, a real root is close to the solution
+    places = np.random.default_rng(50).normal(size=25) ** 2
+    law = free_product(MarchenkoPastur(0.12525714640286165), EmpiricalLaw(places))
+    x = 2.1652 + np.linspace(-1e-4, 1e-4, 41)
+    density = law.pdf(x)
+    assert density.min() > 0.016
+    assert np.abs(np.diff(density)).max() < 2e-4
+    assert law.cdf(x) == pytest.approx(law.cdf(x[0]) + density[0] * (x - x[0]), abs=2e-7)
+    assert law.stieltjes(x + 1e-9j) == pytest.approx(law.stieltjes(x), abs=1e-6)
