@@ -124,7 +124,7 @@ def sweep(
     samples = samples[samples != 0]
     if not through_infinity:
         return runs(place, samples)
-    right = sorted(runs(place, samples[samples < 0]), key=lambda run: run.low)
+    right = sorted(runs(place, samples[samples < 0]), key=lambda run: run.high)
     left = sorted(runs(place, samples[samples > 0]), key=lambda run: run.low)
     if right:
         right[-1] = replace(right[-1], high=np.inf, end=0.0)

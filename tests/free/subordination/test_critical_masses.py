@@ -245,3 +245,15 @@ def test_the_mass_beside_an_edge_where_a_moment_vanishes():
     assert (np.diff(law.cdf(x)) >= 0).all()
     far = x[x - edge > 1e-8]
     assert law.cdf(far) == pytest.approx(2 / 3 * (far - edge) * law.pdf(far), rel=1e-4)
+
+
+def test_the_end_of_a_signed_product_of_critical_mass():
+    # 0.75 + 0.25: beside the end 2 * 1.7459... the condition of gaps is rounding
+    high = 1.745965691984729
+    law = free_product(
+        Discrete((-2.57472449464827, high), (0.25, 0.75)),
+        Discrete((0.0, 1.0, 2.0), (0.25, 0.5, 0.25)),
+    )
+    assert law.support[-1][1] == pytest.approx(2 * high, rel=1e-14)
+    assert law.atoms == ((0.0, 0.25), (high, pytest.approx(0.25, abs=1e-15)))
+    assert_distribution(law)
