@@ -150,6 +150,11 @@ def runs(place: Callable[[Real], Swept], samples: Real) -> list[Run]:
         samples = np.unique(np.concatenate([samples, closer.ravel()]))
         curve, sign, _ = place(samples)
         kept = _kept(curve, sign)
+    beside = _beside_singularity(place, samples[kept], sign[kept], curve.side[kept])
+    if beside.size:
+        samples = np.unique(np.concatenate([samples, beside]))
+        curve, sign, _ = place(samples)
+        kept = _kept(curve, sign)
     # Samples with a singularity between them are not neighbours.
     block = np.cumsum(~kept)[kept]
     samples, sign, side = samples[kept], sign[kept], curve.side[kept]
@@ -172,6 +177,28 @@ def runs(place: Callable[[Real], Swept], samples: Real) -> list[Run]:
         (low, start, below), (high, end, above) = sorted(pair)
         gaps.append(Run(low, high, start, end, (below, above)))
     return gaps
+
+
+def _beside_singularity(
+    place: Callable[[Real], Swept], samples: Real, sign: Real, side: Real
+) -> Real:
+    """Return coordinates beside removable singularities across which the condition changes sign.
+
+    The condition may have a zero of its own there, which is no end of a gap; the end is close by.
+    """
+    at = np.flatnonzero(((sign[1:] > 0) != (sign[:-1] > 0)) & (side[1:] != side[:-1]))
+    if not at.size:
+        return np.empty(0)
+    low, high = samples[at], samples[at + 1]
+    start, stop = low, high
+    for _ in range(52):
+        middle = (low + high) / 2
+        left = _in_order(place, middle).curve.side == side[at]
+        low, high = np.where(left, middle, low), np.where(left, high, middle)
+    shares = 0.5 ** np.arange(1, 21)[:, None]
+    return np.concatenate([
+        (low - (low - start) * shares).ravel(), (high + (stop - high) * shares).ravel()
+    ])  # fmt: skip
 
 
 def _kept(curve: Curve, sign: Real) -> Logical:

@@ -250,3 +250,25 @@ def test_what_is_nested_is_taken_apart():
     assert product.mean() == pytest.approx(3 * 1.5 * 1.5 * 0.5)
     mixed = free_sum(Mixture((inner, Uniform(0, 1)), (0.5, 0.5)), Semicircle(0.2))
     assert mixed.var() == pytest.approx(Mixture((inner, Uniform(0, 1)), (0.5, 0.5)).var() + 0.2)
+
+
+SIMPLE_SIGNED = [(-3.0, 3.0), (-1.0, 2.0), (-1.0, 0.5, 2.0)]
+SIMPLE_POSITIVE = [(0.0, 1.0, 2.0), (1.0, 3.0), (0.5, 1.0, 4.0)]
+
+
+@pytest.mark.parametrize("positive", SIMPLE_POSITIVE, ids=str)
+@pytest.mark.parametrize("signed", SIMPLE_SIGNED, ids=str)
+def test_ends_of_products_of_atoms_are_where_the_density_ends(signed, positive):
+    # Above the axis the equation is solved without knowing of any band.
+    weights = {2: [(0.25, 0.75), (0.6, 0.4)], 3: [(0.25, 0.5, 0.25), (0.1, 0.2, 0.7)]}
+    for p, q in zip(weights[len(signed)], weights[len(positive)], strict=True):
+        law = free_product(Discrete(signed, p), Discrete(positive, q))
+        size = law.hull[1] - law.hull[0]
+        ends = np.array([end for band in law.support for end in band])
+        places = [place for place, _ in law.atoms]
+        x = (ends[:, None] + size * np.array([-1e-3, -2e-5, 2e-5, 1e-3])).ravel()
+        apart = [np.abs(x - place) > 1e-3 * size for place in [*places, 0.0]]
+        x = x[np.logical_and.reduce(apart)]
+        # An atom at distance d has the density mass * height / (pi d^2) there.
+        above = -law.stieltjes(x + 1e-12j * size).imag / np.pi
+        assert law.pdf(x) * size == pytest.approx(above * size, rel=1e-5, abs=1e-5)
