@@ -65,7 +65,7 @@ class Batches:
     TypeError
         For an iterator, which can be read once only, or for anything that is no data.
     ValueError
-        If there are no samples, or a shuffled loader leaves some out.
+        If there are no samples, or a shuffled loader leaves some out or draws some twice.
     """
 
     def __init__(
@@ -280,6 +280,11 @@ def _refuse_lengths(batch: Batch) -> None:
 
 def _refuse_dropped(torch: Any, loader: Any) -> None:
     sampler: Any = getattr(loader, "sampler", None)
+    if getattr(sampler, "replacement", False):
+        raise ValueError(
+            f"the loader draws samples with replacement ({type(sampler).__name__}), so that the "
+            "data set is left to chance; give each sample once, and weights to the loss"
+        )
     shuffled = not isinstance(sampler, torch.utils.data.SequentialSampler)
     if not (shuffled and loader.drop_last and loader.batch_size):
         return

@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from rmtland.adapters.torch_batches import Batch, tensors_of
+from rmtland.adapters.torch_batches import Batch, rows_of, tensors_of
 from rmtland.adapters.torch_loss_function import LossFunction
+from rmtland.adapters.torch_parameters import Block
 from rmtland.adapters.torch_products import ROUTES, DifferenceProducts
 from rmtland.typing import Array
 
@@ -21,6 +23,9 @@ __all__ = [
     "finite_entries",
     "first_outputs",
     "refuse_bad_loss",
+    "refuse_constant_loss",
+    "refuse_mixed_precision",
+    "refuse_mixed_samples",
     "refuse_other_device",
     "refuse_random_modules",
 ]
@@ -37,12 +42,18 @@ def refuse_random_modules(model: Any) -> None:
     Raises
     ------
     ValueError
-        For dropout in training mode, or batch normalisation with the statistics of the batch.
+        For dropout in training mode, batch normalisation with the statistics of the batch, or
+        sparse gradients.
     """
     from torch import nn
 
     for name, module in model.named_modules():
         where = f"module {name or 'model'} ({type(module).__name__})"
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.sparse:
+            raise ValueError(
+                f"{where} has sparse gradients, which have no derivatives; build it with "
+                "sparse=False"
+            )
         if isinstance(module, nn.modules.batchnorm._BatchNorm) and (
             module.training or module.running_mean is None
         ):
@@ -123,12 +134,14 @@ def first_outputs(function: LossFunction, batch: Batch) -> Any:
     Raises
     ------
     ValueError
-        If the module does not take the batch, changes a buffer, or is random.
+        If the module does not take the batch, is random, or changes a buffer, its parameters
+        or its inputs (which get their values back).
     """
     import torch
     from torch.utils._pytree import tree_leaves
 
     frozen = function.frozen()
+    kept = [(t, t.clone()) for t in (*function.model.parameters(), *tensors_of(batch.inputs))]
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         try:
             outputs = function.outputs(function.values(), batch, frozen)
@@ -140,13 +153,22 @@ def first_outputs(function: LossFunction, batch: Batch) -> Any:
                 f"(inputs of {', '.join(sorted(dtypes))}): {error}"
             ) from error
     for name, buffer in function.model.named_buffers():
-        kept = function.buffers[name]
-        if kept.shape != buffer.shape or not torch.equal(kept, function.cast(buffer)):
-            function.buffers[name] = function.cast(buffer.detach()).clone()
+        used = frozen[name]
+        if used.shape != buffer.shape or not torch.equal(used, function.cast(buffer)):
             raise ValueError(
                 f"the model changes its buffer {name} when it is called, so that the loss is no "
                 "function of the parameters; call model.eval(), or take that out"
             )
+    changed = [(tensor, before) for tensor, before in kept if not _same(tensor, before)]
+    with torch.no_grad():
+        for tensor, before in changed:
+            tensor.copy_(before)
+    if changed:
+        raise ValueError(
+            "the model writes into its parameters or its inputs when it is called (an in-place "
+            "operation, an embedding with max_norm), so that every call gives another loss; take "
+            "that out"
+        )
     rounding = 1e-9 if function.dtype == torch.float64 else 1e-4
     for one, other in zip(tree_leaves(outputs), tree_leaves(again), strict=False):
         if not hasattr(one, "is_floating_point") or not one.is_floating_point():
@@ -159,6 +181,11 @@ def first_outputs(function: LossFunction, batch: Batch) -> Any:
                 "or take it out"
             )
     return outputs
+
+
+def _same(one: Array, other: Array) -> bool:
+    """Whether two tensors of one shape are equal; NaN is equal to NaN."""
+    return bool(((one == other) | ((one != one) & (other != other))).all())
 
 
 def refuse_bad_loss(function: LossFunction, outputs: Any, batch: Batch) -> None:
@@ -181,6 +208,12 @@ def refuse_bad_loss(function: LossFunction, outputs: Any, batch: Batch) -> None:
     import torch
 
     rule, targets = function.rule, batch.targets
+    if rule.elementwise and not (hasattr(outputs, "shape") and hasattr(targets, "shape")):
+        raise ValueError(
+            f"this loss compares one tensor with another; the model returns a "
+            f"{type(outputs).__name__}, targets are a {type(targets).__name__}: give a function of "
+            "both that picks what it needs"
+        )
     if rule.elementwise and tuple(outputs.shape) != tuple(targets.shape):
         raise ValueError(
             f"outputs have shape {tuple(outputs.shape)} and targets {tuple(targets.shape)}; this "
@@ -232,6 +265,109 @@ def finite_entries(array: Array, name: str) -> Array:
     return array
 
 
+def refuse_constant_loss(function: LossFunction, batch: Batch) -> None:
+    """Refuse a loss through which no derivative reaches the parameters.
+
+    Parameters
+    ----------
+    function : LossFunction
+        The loss.
+    batch : Batch
+        Some samples.
+
+    Raises
+    ------
+    ValueError
+        If it does not depend on them, or is cut off from them.
+    """
+    with function.differentiable():
+        leaves = [value.detach().requires_grad_() for value in function.values()]
+        loss = function.loss(leaves, batch, function.frozen())
+    if not loss.requires_grad:
+        raise ValueError(
+            "the loss does not depend on the parameters chosen, or is cut off from them (detach(), "
+            "item(), numpy(), torch.no_grad() in the model or the loss), so that its derivatives "
+            "are zero"
+        )
+
+
+def refuse_mixed_precision(model: Any, blocks: Sequence[Block], dtype: Any) -> None:
+    """Refuse parameters of several precisions, or made in inference mode.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The module.
+    blocks : sequence of Block
+        The parameters chosen.
+    dtype : torch.dtype or None
+        What they are turned into.
+
+    Raises
+    ------
+    ValueError
+        If they have no common precision, or no derivatives.
+    """
+    present = dict(model.named_parameters())
+    found = sorted({str(present[block.name].dtype) for block in blocks})
+    if dtype is None and len(found) > 1:
+        raise ValueError(
+            f"the parameters are of several precisions ({', '.join(found)}); give dtype=, or "
+            "choose those of one by parameters="
+        )
+    if any(present[block.name].is_inference() for block in blocks):
+        raise ValueError(
+            "the model was made in torch.inference_mode(), so that its parameters have no "
+            "derivatives; make it outside"
+        )
+
+
+def refuse_mixed_samples(function: LossFunction, outputs: Any, batch: Batch) -> None:
+    """Refuse a model whose outputs for some samples depend on the others of the batch.
+
+    Parameters
+    ----------
+    function : LossFunction
+        The loss, of data in several batches.
+    outputs : tensor or pytree
+        Outputs for the batch.
+    batch : Batch
+        The first batch.
+
+    Raises
+    ------
+    ValueError
+        If half of the batch gives other outputs alone.
+    """
+    import torch
+    from torch.utils._pytree import tree_leaves
+
+    def rows(tree: Any) -> list[Array]:
+        return [t for t in tree_leaves(tree) if hasattr(t, "is_floating_point")]
+
+    m = batch.samples
+    if m < 2 or any(not t.ndim or t.shape[0] != m for t in rows((outputs, batch.inputs))):
+        return
+    some = (m + 1) // 2
+    with torch.no_grad():
+        try:
+            part = rows_of(batch, slice(0, some), m)
+            alone = function.outputs(function.values(), part, function.frozen())
+        except (RuntimeError, TypeError, IndexError, ValueError):
+            return  # a model for batches of this size only
+    rounding = max(1e-5, float(torch.finfo(function.dtype).eps) ** 0.5)
+    for one, other in zip(rows(outputs), rows(alone), strict=False):
+        if not one.is_floating_point() or one[:some].shape != other.shape:
+            continue
+        change = float((one[:some] - other).double().norm())
+        if change > rounding * float(other.double().norm()):
+            raise ValueError(
+                "the outputs for a sample depend on the others of its batch (statistics of the "
+                "batch?), so that the loss of the data depends on how they are cut; give them in "
+                "one batch"
+            )
+
+
 def distance_to_differences(
     function: LossFunction, batch: Batch, part: str, route: str, vector: Array
 ) -> float:
@@ -262,10 +398,9 @@ def distance_to_differences(
     """
     import torch
 
-    for dtype in dict.fromkeys((torch.float64, function.dtype)):
-        double = LossFunction(
-            function.model, function.rule, function.blocks, dtype=dtype, move_data=True
-        )
+    for given in (torch.float64, None):
+        double = function.with_blocks(function.blocks, dtype=given)
+        dtype = double.dtype
         cast = double.batch(batch)
         pieces = [vector[b.slice].reshape(b.shape).to(dtype) for b in function.blocks]
         try:
@@ -276,7 +411,7 @@ def distance_to_differences(
                 for step, allowed in _STEPS[dtype == torch.float64]
             ]
         except (RuntimeError, TypeError):  # a module that makes tensors of one precision only
-            if dtype == function.dtype:
+            if given is None:
                 raise
             continue
         return max(0.0, min(distances))

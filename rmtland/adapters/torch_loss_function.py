@@ -1,9 +1,10 @@
 """The loss of one batch as a function of some parameters of a PyTorch module.
 
 The module is called with the parameters it is given (`torch.func.functional_call`); its own
-parameters, gradients, mode and buffers stay as they are. Kernels without second derivatives (fused
-attention, the fast path of transformers' encoders, cuDNN's recurrent networks) are replaced by
-those that have them.
+parameters, gradients, mode and buffers stay as they are. It is evaluated in the mode (training or
+not) that it had when the function was made. Kernels without second derivatives (fused attention,
+the fast path of transformers' encoders, cuDNN's recurrent networks) are replaced by those that have
+them, and autocast is off.
 
 >>> LossFunction.__name__
 'LossFunction'
@@ -20,7 +21,7 @@ from rmtland.adapters.torch_losses import LossRule
 from rmtland.adapters.torch_parameters import Block
 from rmtland.typing import Array
 
-__all__ = ["LossFunction", "differentiable_kernels"]
+__all__ = ["LossFunction"]
 
 
 class LossFunction:
@@ -55,7 +56,7 @@ class LossFunction:
         self.device, self.given_dtype = first.device, dtype
         self.dtype = dtype or first.dtype
         self.move_data = move_data
-        self.buffers = {name: self.cast(b.detach()).clone() for name, b in model.named_buffers()}
+        self.modes = [(module, module.training) for module in model.modules()]
 
     @property
     def size(self) -> int:
@@ -73,19 +74,73 @@ class LossFunction:
         present = dict(self.model.named_parameters())
         return tuple(self.cast(present[name].detach()) for name in self.names)
 
+    def with_blocks(self, blocks: Sequence[Block], *, dtype: Any = None) -> LossFunction:
+        """Return the same loss as a function of other parameters, or in another precision.
+
+        Parameters
+        ----------
+        blocks : sequence of Block
+            The parameters.
+        dtype : torch.dtype, optional
+            As for the class; that of this function by default.
+
+        Returns
+        -------
+        LossFunction
+            In the mode of this one.
+        """
+        made = LossFunction(
+            self.model, self.rule, blocks, dtype=dtype or self.given_dtype, move_data=self.move_data
+        )
+        made.modes = self.modes
+        return made
+
     def frozen(self) -> dict[str, Array]:
-        """Return the values of all other parameters, and the buffers, by name.
+        """Return the values of all other parameters, and copies of the buffers, by name.
 
         Returns
         -------
         dict of str to tensor
-            Empty of parameters where they need not be turned into another dtype.
+            As they are now.
         """
         others = {}
         for name, parameter in self.model.named_parameters():
             if name not in self.names:
                 others[name] = self.cast(parameter.detach())
-        return {**others, **self.buffers}
+        buffers = self.model.named_buffers()
+        return {**others, **{name: self.cast(b.detach()).clone() for name, b in buffers}}
+
+    @contextmanager
+    def differentiable(self) -> Iterator[None]:
+        """Evaluate the module by kernels that have second derivatives, in full precision.
+
+        Whatever the caller has set: autocast, inference mode, gradients switched off.
+
+        Yields
+        ------
+        None
+            Settings, and the modes of all modules, are as before when the block ends.
+        """
+        import torch
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        with ExitStack() as stack:
+            stack.enter_context(torch.inference_mode(False))
+            stack.enter_context(torch.enable_grad())
+            kind = self.device.type
+            if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+            fast = torch.backends.mha.get_fastpath_enabled()
+            torch.backends.mha.set_fastpath_enabled(False)
+            stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
+            for module, training in self.modes:
+                if module.training != training:
+                    stack.callback(setattr, module, "training", module.training)
+                    module.training = training
+            if any(isinstance(module, torch.nn.RNNBase) for module, _ in self.modes):
+                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+            yield
 
     def batch(self, batch: Batch) -> Batch:
         """Return a batch in the dtype, and if asked for on the device, of the computation.
@@ -223,31 +278,3 @@ class LossFunction:
         if self.given_dtype is None or not tensor.is_floating_point():
             return tensor
         return tensor.to(self.given_dtype)
-
-
-@contextmanager
-def differentiable_kernels(model: Any) -> Iterator[None]:
-    """Use kernels that have second derivatives, whatever the caller has set.
-
-    Parameters
-    ----------
-    model : nn.Module
-        The module that is about to be differentiated.
-
-    Yields
-    ------
-    None
-        Settings are as before when the block ends.
-    """
-    import torch
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-
-    with ExitStack() as stack:
-        stack.enter_context(torch.enable_grad())
-        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-        fast = torch.backends.mha.get_fastpath_enabled()
-        torch.backends.mha.set_fastpath_enabled(False)
-        stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
-        if any(isinstance(module, torch.nn.RNNBase) for module in model.modules()):
-            stack.enter_context(torch.backends.cudnn.flags(enabled=False))
-        yield

@@ -60,6 +60,8 @@ class LossRule:
         Whether outputs and targets must have the same shape.
     is_known : bool
         Whether it is a loss of PyTorch.
+    separates : bool
+        Whether S_b is known to be the sum of the losses of its samples.
     """
 
     total: Callable[[Any, Batch], Any]
@@ -68,6 +70,7 @@ class LossRule:
     is_likelihood: bool = False
     elementwise: bool = False
     is_known: bool = False
+    separates: bool = True
 
 
 def loss_rule(

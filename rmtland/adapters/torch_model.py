@@ -17,6 +17,7 @@ itself is documented in `rmtland.adapters.torch_operator`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rmtland.adapters.optional import optional
@@ -26,10 +27,13 @@ from rmtland.adapters.torch_checks import (
     finite_entries,
     first_outputs,
     refuse_bad_loss,
+    refuse_constant_loss,
+    refuse_mixed_precision,
+    refuse_mixed_samples,
     refuse_other_device,
     refuse_random_modules,
 )
-from rmtland.adapters.torch_loss_function import LossFunction, differentiable_kernels
+from rmtland.adapters.torch_loss_function import LossFunction
 from rmtland.adapters.torch_losses import LossRule, loss_rule, own_loss, probed_reduction
 from rmtland.adapters.torch_operator import TorchOperator
 from rmtland.adapters.torch_parameters import chosen_blocks
@@ -94,7 +98,7 @@ def from_torch(
         Vectors that a block is multiplied by at once (`vmap`); as many as a GiB allows by default.
     keep_graph : bool, optional
         Keep the graph of the gradient between products: half the time, and its memory. For data in
-        one batch and "double_backward"; the parameters must then not change.
+        one batch and "double_backward"; it is made anew when the parameters have changed.
     move_data : bool, optional
         Bring each batch to the device of the model when it is read.
     check : bool, optional
@@ -113,8 +117,10 @@ def from_torch(
         If the model is no module, or the data are none.
     ValueError
         For data without samples; dropout or batch statistics in training mode; a loss that is not
-        one finite number; data on another device; a pattern that fits nothing; parameters that are
-        frozen or not real; a model whose outputs change from call to call; a product that is NaN.
+        one finite number, or does not depend on the parameters; data on another device; a pattern
+        that fits nothing; parameters that are frozen, not real, or of several precisions; a model
+        whose outputs change from call to call or mix the samples of a batch, or that writes into
+        its parameters, buffers or inputs; a product that is NaN.
 
     References
     ----------
@@ -133,7 +139,10 @@ def from_torch(
         raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}")
     if dtype is not None and dtype not in (torch.float64, torch.float32):
         raise ValueError(f"dtype must be torch.float64 or torch.float32; got {dtype}")
+    if count_targets is not None and not callable(count_targets):
+        raise TypeError(f"count_targets must be a function of targets; got {count_targets!r}")
     blocks = chosen_blocks(model, parameters)
+    refuse_mixed_precision(model, blocks, dtype)
     if check:
         refuse_random_modules(model)
     batches = Batches(data, batch_size=batch_size, labels_are_inputs=loss is None)
@@ -143,7 +152,7 @@ def from_torch(
     first, number, total = _survey(batches, function)
     if number == 0:
         raise ValueError("the data hold no batches; a loader that is empty has no loss")
-    with differentiable_kernels(model):
+    with function.differentiable():
         first = function.batch(first)
         if check:
             refuse_other_device(model, function, first)
@@ -152,6 +161,8 @@ def from_torch(
         if rule is None:
             rule, total = _found_out(loss, outputs, first, batches, part, number, function)
             function.rule = rule
+        if check and number > 1:
+            refuse_mixed_samples(function, outputs, first)
     if rule.divides and not total > 0:
         raise ValueError("all targets are ignored, so that the mean has nothing to divide by")
     if part == "fisher" and not rule.is_likelihood:
@@ -202,7 +213,7 @@ def _found_out(
 ) -> tuple[LossRule, float]:
     """Return the rule of a loss of one's own, and the sum of counts."""
     if number == 1 and part != "empirical_fisher":
-        return own_loss(loss, reduction="sum", count=None), 1.0
+        return replace(own_loss(loss, reduction="sum", count=None), separates=False), 1.0
     rule = own_loss(loss, reduction=probed_reduction(loss, outputs, first), count=None)
     shapes: set[tuple[int, ...]] = set()
     total = 0.0
@@ -234,7 +245,8 @@ def _try_products(operator: TorchOperator, first: Batch, method: str | None) -> 
     pieces = [vector[b.slice].reshape(b.shape) for b in operator.blocks]
     routes = [method] if method is not None else ["double_backward", "forward_over_reverse"]
     failures: list[str] = []
-    with differentiable_kernels(function.model), torch.random.fork_rng(devices=[]):
+    refuse_constant_loss(function, first)
+    with function.differentiable(), torch.random.fork_rng(devices=[]):
         for route in routes:
             try:
                 results = [ROUTES[route](function, first, operator.part)(pieces) for _ in range(2)]

@@ -36,7 +36,7 @@ from scipy.sparse.linalg import LinearOperator
 
 from rmtland.adapters.torch_batches import Batch, Batches, tensors_of, to_numpy
 from rmtland.adapters.torch_checks import finite_entries
-from rmtland.adapters.torch_loss_function import LossFunction, differentiable_kernels
+from rmtland.adapters.torch_loss_function import LossFunction
 from rmtland.adapters.torch_parameters import Block, chosen_blocks
 from rmtland.adapters.torch_products import ROUTES
 from rmtland.arguments import choice
@@ -53,7 +53,8 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
 
     It takes and returns NumPy arrays of shape (p,) or (p, k); `multiply` takes tensors on the
     device of the model. Parameters are read when a product is made: after a training step it is the
-    matrix at the new parameters. Mode, gradients, buffers and random generators stay as they are.
+    matrix at the new parameters and buffers, in the mode (training or not) that the model had when
+    the operator was made. Mode, gradients, buffers and random generators stay as they are.
 
     Parameters
     ----------
@@ -91,6 +92,7 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         self.chunk, self.keep_graph = chunk, keep_graph
         self.product_error = 0.0
         self._kept: Any = None
+        self._kept_at: list[Array] = []
         self._one_by_one = False
         self._at_once: int | None = None
         self._batching_compared = False
@@ -143,7 +145,7 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         import torch
 
         values, frozen, total = self.function.values(), self.function.frozen(), 0.0
-        with differentiable_kernels(self.function.model), torch.no_grad():
+        with self.function.differentiable(), torch.no_grad():
             for batch in self._read():
                 total += float(self.function.loss(values, batch, frozen))
         return total / self.total_count
@@ -163,10 +165,10 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         """
         import torch
 
-        frozen = self.function.frozen()
-        leaves = [value.detach().requires_grad_() for value in self.function.values()]
-        total = leaves[0].new_zeros(self.shape[0])
-        with differentiable_kernels(self.function.model):
+        with self.function.differentiable():
+            frozen = self.function.frozen()
+            leaves = [value.detach().requires_grad_() for value in self.function.values()]
+            total = leaves[0].new_zeros(self.shape[0])
             for batch in self._read():
                 found = torch.autograd.grad(
                     self.function.loss(leaves, batch, frozen),
@@ -182,7 +184,8 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         """Return the diagonal of the matrix, exactly.
 
         That of Gauss-Newton and Fisher matrices costs one gradient of each sample (times the
-        number of outputs); that of the total and the residual part p products.
+        number of outputs); that of the total and the residual part p products, as those of a loss
+        of one's own that is no sum or mean over samples.
 
         Returns
         -------
@@ -194,7 +197,8 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         ValueError
             If it is not finite.
         """
-        if self.part not in ("gauss_newton", "fisher", "empirical_fisher"):
+        by_sample = self.part in ("gauss_newton", "fisher") and self.function.rule.separates
+        if not by_sample and self.part != "empirical_fisher":
             result = np.empty(self.shape[0], dtype=self.dtype)
             for start in range(0, self.shape[0], 64):
                 columns = np.arange(start, min(start + 64, self.shape[0]))
@@ -204,8 +208,8 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
             return result
         from rmtland.adapters.torch_diagonal import squared_gradients
 
-        total = self.function.values()[0].new_zeros(self.shape[0])
-        with differentiable_kernels(self.function.model):
+        with self.function.differentiable():
+            total = self.function.values()[0].new_zeros(self.shape[0])
             for batch in self._read():
                 for block, piece in zip(
                     self.blocks, squared_gradients(self.function, batch, self.part), strict=True
@@ -239,14 +243,7 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
                     f"{', '.join(block.name for block in self.blocks[:12])}"
                 )
         names = [b.name for b in self.blocks if any(b.fits(pattern) for pattern in patterns)]
-        old = self.function
-        function = LossFunction(
-            old.model,
-            old.rule,
-            chosen_blocks(old.model, names),
-            dtype=old.given_dtype,
-            move_data=old.move_data,
-        )
+        function = self.function.with_blocks(chosen_blocks(self.function.model, names))
         return self._like(function, self.part)
 
     def with_part(self, part: str) -> TorchOperator:
@@ -276,7 +273,7 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         import torch
 
         values, frozen, total = self.function.values(), self.function.frozen(), 0
-        with differentiable_kernels(self.function.model), torch.no_grad():
+        with self.function.differentiable(), torch.no_grad():
             for batch in self._read():
                 if batch.targets is None:
                     return None
@@ -298,8 +295,10 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
             A new one.
         """
         rows = vectors.reshape(-1, self.shape[0])
-        result = rows.new_zeros(rows.shape)
-        with differentiable_kernels(self.function.model):
+        with self.function.differentiable():
+            if rows.is_inference():
+                rows = rows.clone()
+            result = rows.new_zeros(rows.shape)
             for products, batch in self._products():
                 at_once = self._vectors_at_once(len(rows), batch)
                 self._add(products, rows, result, at_once)
@@ -335,13 +334,24 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         """Return what multiplies by the matrix of each batch, and the batch where it is read."""
         route = ROUTES[self.method]
         if self.keep_graph:
-            if self._kept is None:
+            if self._kept is None or self._has_moved():
                 (batch,) = self._read()
+                self._kept_at = [value.clone() for value in self._present()]
                 self._kept = route(self.function, batch, self.part)
             yield self._kept, None
             return
         for batch in self._read():
             yield route(self.function, batch, self.part), batch
+
+    def _present(self) -> list[Array]:
+        """Return all parameters and buffers of the model, as they are."""
+        model = self.function.model
+        return [each.detach() for each in (*model.parameters(), *model.buffers())]
+
+    def _has_moved(self) -> bool:
+        """Whether parameters or buffers are others than those of the graph that is kept."""
+        pairs = zip(self._present(), self._kept_at, strict=True)
+        return not all(bool((now == then).all()) for now, then in pairs)
 
     def _vectors_at_once(self, k: int, batch: Batch | None) -> int:
         """Return how many of k vectors are multiplied at once."""

@@ -98,6 +98,13 @@ def chosen_blocks(model: Any, patterns: str | Sequence[str] | None) -> tuple[Blo
         by_id[id(parameter)] = parameter
     if not names:
         raise ValueError(f"the model, a {type(model).__name__}, has no parameters")
+    lazy = [found[0] for key, found in names.items() if hasattr(by_id[key], "materialize")]
+    if lazy:
+        raise ValueError(
+            f"parameter {lazy[0]} has no shape yet (a lazy module): call the model once"
+        )
+    if patterns is not None and not isinstance(patterns, str | Sequence):
+        raise TypeError(f"parameters must be a pattern or a sequence of them; got {patterns!r}")
     listed = ", ".join(found[0] for found in list(names.values())[:12])
     listed += ", ..." if len(names) > 12 else ""
     wanted = None if patterns is None else [patterns] if isinstance(patterns, str) else [*patterns]

@@ -1,0 +1,191 @@
+"""Models, losses and settings with which a Hessian could be wrong without a word."""
+
+import pytest
+from torch_cases import F, perceptron, torch
+
+from rmtland.adapters import from_torch
+
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+nn = torch.nn
+X = torch.randn(10, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+Y = torch.randn(10, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+BATCHES = [(X[:7], Y[:7]), (X[7:], Y[7:])]
+
+
+class Changed(nn.Module):
+    """A perceptron whose call is another function."""
+
+    def __init__(self, call):
+        super().__init__()
+        torch.manual_seed(3)
+        self.net, self.call = perceptron(), call
+
+    def forward(self, x):
+        return self.call(self.net, x)
+
+
+def model(call=lambda net, x: net(x)):
+    return Changed(call).double()
+
+
+def dense(operator):
+    return operator @ torch.eye(operator.shape[0], dtype=torch.float64).numpy()
+
+
+def _shifted_weights(net, x):
+    with torch.no_grad():
+        net[0].weight.mul_(0.9)
+    return net(x)
+
+
+def _shifted_inputs(net, x):
+    x += 1.0
+    return net(x)
+
+
+CUT_OFF = {
+    "detach": lambda net, x: net(x).detach(),
+    "no_grad": lambda net, x: torch.no_grad()(net)(x),
+    "numpy": lambda net, x: torch.from_numpy(net(x).detach().numpy()),
+}
+
+
+@pytest.mark.parametrize("name", CUT_OFF)
+def test_outputs_cut_off_from_the_parameters(name):
+    with pytest.raises(ValueError, match="does not depend on the parameters"):
+        from_torch(model(CUT_OFF[name]), F.mse_loss, (X, Y))
+
+
+def test_loss_cut_off_from_the_parameters():
+    with pytest.raises(ValueError, match="does not depend on the parameters"):
+        from_torch(model(), lambda o, y: (o - y).square().mean().detach(), (X, Y))
+
+
+def _centred(net, x):
+    return net(x) - net(x).mean(0)
+
+
+def _normalised(net, x):
+    return F.batch_norm(net(x), None, None, training=True)
+
+
+@pytest.mark.parametrize("call", [_centred, _normalised])
+def test_samples_that_depend_on_their_batch(call):
+    with pytest.raises(ValueError, match="depend on the others of its batch"):
+        from_torch(model(call), F.mse_loss, BATCHES)
+    assert from_torch(model(call), F.mse_loss, (X, Y)).shape == (43, 43)  # a function all the same
+
+
+@pytest.mark.parametrize("call", [_shifted_weights, _shifted_inputs])
+def test_what_a_model_writes_into_is_given_back(call):
+    made, data = model(call), X.clone()
+    before = [p.detach().clone() for p in made.parameters()]
+    with pytest.raises(ValueError, match="writes into its parameters or its inputs"):
+        from_torch(made, F.mse_loss, (data, Y))
+    assert torch.equal(data, X)
+    assert all(map(torch.equal, made.parameters(), before))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"max_norm": 0.1}, "writes into"), ({"sparse": True}, "sparse=False")]
+)
+def test_embeddings(options, message):
+    tokens = torch.arange(12).reshape(4, 3) % 7
+    layers = nn.Embedding(7, 4, **options), nn.Flatten(), nn.Linear(12, 3)
+    with pytest.raises(ValueError, match=message):
+        from_torch(nn.Sequential(*layers).double(), F.mse_loss, (tokens, Y[:4]))
+
+
+def test_several_precisions():
+    mixed = perceptron().double()
+    mixed[0].float()
+    with pytest.raises(ValueError, match="several precisions"):
+        from_torch(mixed, F.mse_loss, (X, Y))
+    operator = from_torch(mixed, F.mse_loss, (X, Y), dtype=torch.float64)
+    assert operator.dtype == "float64"
+
+
+def test_modules_without_shapes_yet():
+    with pytest.raises(ValueError, match="lazy"):
+        from_torch(nn.Sequential(nn.LazyLinear(3)), F.mse_loss, (X, Y))
+
+
+def test_models_made_in_inference_mode():
+    with torch.inference_mode():
+        made = model()
+    with pytest.raises(ValueError, match="inference_mode"):
+        from_torch(made, F.mse_loss, (X, Y))
+
+
+def test_settings_of_the_caller_do_not_matter():
+    expected = dense(from_torch(model(), F.mse_loss, (X, Y)))
+    made = model()
+    with torch.inference_mode():
+        assert (dense(from_torch(made, F.mse_loss, (X, Y))) == expected).all()
+    single = (X.float(), Y.float())
+    made = made.float()
+    expected = dense(from_torch(made, F.mse_loss, single))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert (dense(from_torch(made, F.mse_loss, single)) == expected).all()
+
+
+def test_outputs_that_are_no_tensor_for_a_loss_of_tensors():
+    with pytest.raises(ValueError, match="returns a tuple"):
+        from_torch(model(lambda net, x: (net(x), x)), nn.MSELoss(), (X, Y))
+
+
+@pytest.mark.parametrize("options", [{"parameters": 3}, {"count_targets": 3}])
+def test_options_of_another_type(options):
+    with pytest.raises(TypeError, match="must be a"):
+        from_torch(model(), F.mse_loss, (X, Y), **options)
+
+
+def test_samples_drawn_with_replacement_are_no_data_set():
+    sampler = torch.utils.data.WeightedRandomSampler([1.0] * 10, 10)
+    dataset = torch.utils.data.TensorDataset(X, Y)
+    with pytest.raises(ValueError, match="with replacement"):
+        from_torch(
+            model(), F.mse_loss, torch.utils.data.DataLoader(dataset, batch_size=4, sampler=sampler)
+        )
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda o, y: (o - y).square().mean(),
+        lambda o, y: (o - y).square().sum(),
+        lambda o, y: (o - y).square().mean().sqrt(),  # no sum over samples
+    ],
+    ids=["mean", "sum", "root"],
+)
+@pytest.mark.parametrize("part", ["gauss_newton", "total"])
+def test_diagonal_of_a_loss_of_ones_own_in_one_batch(loss, part):
+    operator = from_torch(model(), loss, (X, Y), part=part)
+    diagonal = dense(operator).diagonal()
+    assert abs(operator.diagonal() - diagonal).max() < 1e-12 * abs(diagonal).max()
+
+
+def test_kept_graph_is_that_of_the_present_parameters():
+    made = model()
+    operator = from_torch(made, F.mse_loss, (X, Y), keep_graph=True)
+    first = dense(operator)
+    with torch.no_grad():
+        made.net[0].weight.mul_(2.0)
+    assert (dense(operator) != first).any()
+    assert (dense(operator) == dense(from_torch(made, F.mse_loss, (X, Y)))).all()
+    made.net[2].weight.data.mul_(2.0)  # which no version counter notices
+    assert (dense(operator) == dense(from_torch(made, F.mse_loss, (X, Y)))).all()
+
+
+def test_statistics_are_read_when_a_product_is_made_and_the_mode_is_kept():
+    layers = nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Dropout(0.5), nn.Tanh(), nn.Linear(5, 3)
+    made = nn.Sequential(*layers).double().eval()
+    operator = from_torch(made, F.mse_loss, BATCHES)
+    made.train()
+    made(3.0 * X)  # other statistics; and the model stays in training mode
+    calls = made[1].num_batches_tracked.clone()
+    found = dense(operator)
+    assert made.training
+    assert made[2].training
+    assert torch.equal(calls, made[1].num_batches_tracked)
+    assert (found == dense(from_torch(made.eval(), F.mse_loss, BATCHES))).all()
