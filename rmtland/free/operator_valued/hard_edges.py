@@ -1,16 +1,21 @@
 r"""Hard edges: ends of a band where the density is unbounded.
 
-Beside an edge e where G is unbounded like a power, x is a power series in 1/G,
+Beside an edge e where G is unbounded like the power -p/q, q = p + 1, the place is a power series in
+:math:`\sigma = G^{-1/p}`,
 
-.. math:: x - e = c_2 G^{-2} + c_3 G^{-3} + \dots ,
+.. math:: x - e = c_q \sigma^q + c_{q+1} \sigma^{q+1} + \dots ,
 
-so that the edge follows from points outside, far enough away for G to be exact. Where the power is
--1/2 the density and the mass from the edge are, at the distance d inside the band,
+(p = 1: an inverse square root). Its coefficients, and e, are fitted to points outside, where G is
+real and exact. Inside the band the same series is solved for complex sigma, and gives density and
+mass from the edge without quadrature,
 
-.. math:: \rho = (a + b d + \dots) \, d^{-1/2}, \qquad 2 a d^{1/2} + \tfrac23 b d^{3/2} + \dots ;
+.. math::
+    \rho = -\frac1\pi \operatorname{Im} \sigma^{-p}, \qquad
+    \int_e^x \rho = \frac1\pi \Bigl| \operatorname{Im}
+    \sum_k \frac{k}{k - p} c_k \sigma^{k - p} \Bigr| .
 
-closer than 1e-5 of the radius of the support they are taken from this expansion, as the matrix M
-has entries of very different sizes there and Newton's method loses its digits.
+This replaces the equation closer to the edge than 1e-5 of the radius of the support, as the matrix
+M has entries of very different sizes there and Newton's method loses its digits.
 
 Examples
 --------
@@ -18,9 +23,10 @@ Examples
 >>> from rmtland.free.operator_valued.matrix_dyson import MatrixDyson
 >>> square = MatrixDyson(np.array([[0.0, 0.0], [0.0, -1.0]]), np.array([[0.0, 1.0], [1.0, 0.0]]),
 ...     pencil=np.diag([1.0, 0.0]))  # Marchenko-Pastur law of ratio 1, on [0, 4]
->>> bool(abs(hard_edge(square, 1e-7, -1.0, 4.0)) < 1e-12)
+>>> edge = hard_edge(square, 1e-7, -1.0, 4.0)
+>>> bool(abs(edge.place) < 1e-12)
 True
->>> edges = HardEdges(square, ((0.0, 4.0),), 4.0)
+>>> edges = HardEdges(square, [edge._replace(place=0.0)], ((0.0, 4.0),), 4.0)
 >>> density = edges.density(np.array([1e-12]), np.array([np.inf]))
 >>> bool(abs(density[0] * np.pi * 1e-6 - 1.0) < 1e-9)
 True
@@ -28,21 +34,80 @@ True
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.free.operator_valued.edge_curve import extrapolated
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
-from rmtland.typing import Logical, Real, Support
+from rmtland.typing import Complex, Logical, Real, Support
 
-__all__ = ["HardEdges", "hard_edge"]
+__all__ = ["HardEdge", "HardEdges", "hard_edge"]
 
 _NEAR = 1e-5
+_TERMS = 8
+_WINDOW = 13
+_POWERS = (1, 2, 3)
+_RESIDUAL = 1e-9
+_SOFT = 1e-12
 
 
-def hard_edge(equation: ResolventEquation, near: float, side: float, radius: float) -> float | None:
+class HardEdge(NamedTuple):
+    """The series of a hard edge.
+
+    Parameters
+    ----------
+    place : float
+        The edge e.
+    side : float
+        On which side of it there is no mass, -1 or 1.
+    power : int
+        p; the density is unbounded like the power -p/(p + 1) of the distance.
+    coefficients : ndarray of float
+        c_q, c_{q+1}, ... of side * (x - e) in powers of sigma, for side * G.
+    """
+
+    place: float
+    side: float
+    power: int
+    coefficients: Real
+
+    def sigma(self, d: Real) -> Complex:
+        """Solve the series at distances d > 0 inside the band, by Newton's method."""
+        q, c = self.power + 1, self.coefficients
+        sigma = (d / c[0]) ** (1 / q) * np.exp(1j * np.pi / q)
+        for _ in range(4):
+            value, slope = np.zeros_like(sigma), np.zeros_like(sigma)
+            for k in range(c.size - 1, -1, -1):
+                value, slope = value * sigma + c[k], slope * sigma + (k + q) * c[k]
+            # slope is that of sigma^q (c_q + ...), divided by sigma^(q - 1)
+            sigma = sigma - (value * sigma + d / sigma ** (q - 1)) / slope
+        return np.asarray(sigma)
+
+    def density(self, d: Real) -> Real:
+        """Density at distances d >= 0 from the edge, infinite at 0."""
+        density = np.full(d.shape, np.inf)
+        inner = d > 0
+        density[inner] = -(self.sigma(d[inner]) ** -self.power).imag / np.pi
+        return density
+
+    def mass(self, d: Real) -> Real:
+        """Mass between the edge and points at distances d >= 0."""
+        mass = np.zeros(d.shape)
+        inner = d > 0
+        sigma = self.sigma(d[inner])
+        total = np.zeros_like(sigma)
+        for k in range(self.coefficients.size - 1, -1, -1):
+            order = k + self.power + 1
+            total = total * sigma + order / (order - self.power) * self.coefficients[k]
+        mass[inner] = (total * sigma).imag / np.pi
+        return mass
+
+
+def hard_edge(
+    equation: ResolventEquation, near: float, side: float, radius: float
+) -> HardEdge | None:
     """Return the hard edge near a point, None where there is none.
 
     Parameters
@@ -58,91 +123,118 @@ def hard_edge(equation: ResolventEquation, near: float, side: float, radius: flo
 
     Returns
     -------
-    float or None
-        The edge, if two extrapolations agree to 1e-9 of the radius, and much better with each other
-        than with the guess.
+    HardEdge or None
+        The edge with its series, if points outside lie on one to 1e-9 of their distances.
     """
-    x: Real = near + side * radius * 2.0 ** -np.arange(4.0, 20.0)
-    solved = equation.solutions(x.astype(np.complex128))
+    d, s = _outside(equation, near, side, radius * np.array([2.0**-8, 2.0**-16]))
+    if d.size < 2 or not 0 < s[1] < 0.2 * s[0]:
+        return None
+    d, s = _outside(equation, near, side, radius * 2.0 ** -np.arange(4.0, 22.0, 0.5))
+    usual = (s > 0) & (np.append(np.diff(s), -1.0) < 0)
+    first = 0 if usual.all() else d.size - int(np.argmin(usual[::-1]))
+    d, s = d[first:], s[first:]
+    for power in _POWERS if d.size >= _WINDOW else ():
+        found = _fitted(d, s, power, radius)
+        if found is not None:
+            edge, coefficients = found
+            return HardEdge(near + side * edge, side, power, coefficients)
+    return None
+
+
+def _outside(equation: ResolventEquation, near: float, side: float, d: Real) -> tuple[Real, Real]:
+    """Distances of those points outside that have a solution, and side / G there."""
+    solved = equation.solutions((near + side * d).astype(np.complex128))
     with np.errstate(all="ignore"):
-        inverse = 1 / equation.trace(solved.matrices)
+        inverse = side / equation.trace(solved.matrices)
     usable = solved.accepted & (np.abs(inverse.imag) <= 1e-9 * np.abs(inverse))
-    if usable.sum() < 8:
-        return None
-    x, s = x[usable], inverse.real[usable]
-    if not (np.diff(np.abs(s)) < 0).all() or abs(s[-1]) > 0.1 * abs(s[0]):
-        return None
-    ends = np.array([extrapolated(s[i : i + 6], x[i : i + 6]) for i in range(x.size - 5)])
-    changes = np.abs(np.diff(ends))
-    best = int(np.argmin(changes))
-    found = float(ends[best + 1])
-    settled = changes[best] <= 1e-9 * radius and abs(found - near) <= _NEAR * radius
-    better = abs(found - near) > 100 * changes[best] + 1e-12 * radius
-    return found if settled and better else None
+    return d[usable], inverse.real[usable]
 
 
-class _Expansion(NamedTuple):
-    """An edge, the direction into its band, a and b."""
+def _fitted(d: Real, s: Real, power: int, radius: float) -> tuple[float, Real] | None:
+    """Edge, relative to the guess and outwards, and coefficients of the series through points.
 
-    edge: float
-    inward: float
-    lead: float
-    next: float
+    Each window of neighbouring points is fitted by least squares of relative distances; far away
+    the series has too few terms, close by the points have too few digits.
+    """
+    best, found = _RESIDUAL, None
+    sigma = s ** (1 / power)
+    orders = np.arange(power + 1, power + 1 + _TERMS)
+    for start in range(d.size - _WINDOW + 1):
+        part = slice(start, start + _WINDOW)
+        t, y = sigma[part] / sigma[start], d[part]
+        columns = np.column_stack([t[:, None] ** orders, np.ones(t.size)]) / y[:, None]
+        values, residual = _least_squares(columns)
+        if residual < best and values[0] > 0 and abs(values[-1]) <= _NEAR * radius:
+            # With a linear term, which no hard edge has, the curve turns elsewhere.
+            more, _ = _least_squares(np.column_stack([t**power / y, columns]))
+            if more[0] ** 2 <= 4 * _SOFT * radius * abs(more[1]):
+                best = residual
+                found = float(values[-1]), values[:-1] / sigma[start] ** orders
+    return found
+
+
+def _least_squares(columns: Real) -> tuple[Real, float]:
+    """Factors with which columns add up to 1, and the largest deviation."""
+    scales = np.abs(columns).max(axis=0)
+    values, *_ = np.linalg.lstsq(columns / scales, np.ones(len(columns)), rcond=1e-15)
+    return values / scales, float(np.abs(columns / scales @ values - 1).max())
 
 
 class HardEdges:
-    """Density and mass beside hard edges.
+    """Density and mass beside the hard edges of a law.
 
     Parameters
     ----------
     equation : ResolventEquation
         The equation.
+    edges : sequence of HardEdge
+        The hard edges; each that is confirmed inside its band is used.
     bands : tuple of (float, float)
         The support.
     radius : float
         Its radius.
     """
 
-    def __init__(self, equation: ResolventEquation, bands: Support, radius: float) -> None:
+    def __init__(
+        self,
+        equation: ResolventEquation,
+        edges: Sequence[HardEdge],
+        bands: Support,
+        radius: float,
+    ) -> None:
         self._equation = equation
+        self._edges = edges
         self._bands = bands
         self._reach = _NEAR * radius
 
     @cached_property
-    def _expansions(self) -> list[_Expansion]:
-        ends = [
-            (edge, inward)
-            for band in self._bands
-            for edge, inward in zip(band, (1.0, -1.0), strict=True)
-            if band[1] - band[0] > 100 * self._reach
-        ]
-        if not ends:
+    def _confirmed(self) -> list[HardEdge]:
+        """Edges whose series gives the density of the equation at the distance 1e-5."""
+        ends = {
+            end for band in self._bands for end in band if band[1] - band[0] > 100 * self._reach
+        }
+        edges = [edge for edge in self._edges if edge.place in ends]
+        if not edges:
             return []
         d = self._reach * np.array([1.0, 2.0, 4.0])
-        x = np.array([edge + inward * d for edge, inward in ends])
+        x = np.array([edge.place - edge.side * d for edge in edges])
         solved = self._equation.solutions(x.ravel().astype(np.complex128))
-        g = self._equation.trace(solved.matrices).reshape(x.shape)
-        heights = -g.imag / np.pi * np.sqrt(d)
-        found = []
-        for (edge, inward), row, values, fine in zip(
-            ends, heights, g, solved.accepted.reshape(x.shape), strict=True
-        ):
-            if not fine.all() or not abs(values[0]) > 1.5 * abs(values[2]):
-                continue
-            slope = (row[1] - row[0]) / (d[1] - d[0])
-            lead = row[0] - slope * d[0]
-            # The error falls with the square of the distance.
-            if lead > 0 and abs(lead + slope * d[2] - row[2]) <= 1e-7 * lead:
-                found.append(_Expansion(edge, inward, float(lead), float(slope)))
-        return found
+        heights = (-self._equation.trace(solved.matrices).imag / np.pi).reshape(x.shape)
+        return [
+            edge
+            for edge, row, fine in zip(
+                edges, heights, solved.accepted.reshape(x.shape), strict=True
+            )
+            if fine.all() and (np.abs(edge.density(d) - row) <= 1e-6 * row).all()
+        ]
 
-    def _beside(self, x: Real) -> list[tuple[_Expansion, Logical, Real]]:
+    def _beside(self, x: Real) -> list[tuple[HardEdge, Logical, Real]]:
         found = []
-        for expansion in self._expansions:
-            distance = (x - expansion.edge) * expansion.inward
+        for edge in self._confirmed:
+            distance = (edge.place - x) * edge.side
             near = (distance >= 0) & (distance < self._reach)
             if near.any():
-                found.append((expansion, near, distance[near]))
+                found.append((edge, near, distance[near]))
         return found
 
     def covers(self, x: Real) -> Logical:
@@ -176,9 +268,8 @@ class HardEdges:
         ndarray of float, shape (n,)
             Infinite at the edges themselves.
         """
-        for expansion, near, d in self._beside(x):
-            with np.errstate(divide="ignore"):
-                density[near] = (expansion.lead + expansion.next * d) / np.sqrt(d)
+        for edge, near, d in self._beside(x):
+            density[near] = edge.density(d)
         return density
 
     def distribution(self, x: Real, level: Real, low: Real, high: Real) -> Real:
@@ -196,7 +287,7 @@ class HardEdges:
         ndarray of float, shape (n,)
             The levels.
         """
-        for expansion, near, d in self._beside(x):
-            mass = 2 * expansion.lead * np.sqrt(d) + 2 / 3 * expansion.next * d**1.5
-            level[near] = low[near] + mass if expansion.inward > 0 else high[near] - mass
+        for edge, near, d in self._beside(x):
+            mass = edge.mass(d)
+            level[near] = low[near] + mass if edge.side < 0 else high[near] - mass
         return level

@@ -30,10 +30,9 @@ from rmtland.free.operator_valued.resolvent_support import (
     Structure,
     SupportSearch,
     mass_up_to,
-    without_turns,
+    within_band,
 )
-from rmtland.laws.certificate import NotALawError
-from rmtland.laws.consistency import accept, certify_once, passed
+from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Law, upper_half_plane
 from rmtland.solution import ConvergenceError, Solution, Status
 from rmtland.typing import ArrayLike, Atoms, Complex, Real, Support
@@ -67,16 +66,7 @@ class ResolventLaw(Law):
 
     _density_noise = 1e-13
 
-    def _require_certificate(self) -> None:
-        """Check the law once; one with points that its density refuses is as good as these are."""
-        if passed(self):
-            return
-        try:
-            certify_once(self)
-        except NotALawError:
-            raise
-        except ConvergenceError:  # beside an unbounded density: said again where it is asked for
-            accept(self)
+    _require_certificate = certify_once
 
     # Support ---------------------------------------------------------------------------------
 
@@ -142,12 +132,15 @@ class ResolventLaw(Law):
             t, rest = self._off_atoms(x[inside])
             away = ~self._hard.covers(x[inside])
             potential = self._log_potential(t[away].astype(np.complex128))
-            level = np.zeros(t.shape)
-            level[away] = without_turns(1 - potential.imag / np.pi) + rest[away]
             # No point of a band is below its left or above its right gap.
-            base = mass_up_to(lows[place[inside] - 1], between)
-            least = levels[place[inside] - 1] + base
-            most = levels[place[inside]] + base
+            band = place[inside] - 1
+            base = mass_up_to(lows[band], between)
+            least, most = levels[band] + base, levels[band + 1] + base
+            share = (t - lows[band]) / (highs[band] - lows[band])
+            level = np.zeros(t.shape)
+            level[away] = rest[away] + within_band(
+                1 - potential.imag / np.pi, least[away], most[away], share[away]
+            )
             level = np.clip(level, least, most)
             value[inside] = self._hard.distribution(x[inside], level, least, most)
         return np.clip(value, 0.0, 1.0)
@@ -201,7 +194,8 @@ class ResolventLaw(Law):
 
     @cached_property
     def _hard(self) -> HardEdges:
-        return HardEdges(self.equation, self.support, self._search.radius)
+        search = self._search
+        return HardEdges(self.equation, search.hard_edges, self.support, search.radius)
 
     def _pdf(self, x: Real) -> Real:
         density = np.zeros(x.shape)

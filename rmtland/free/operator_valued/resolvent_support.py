@@ -33,7 +33,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rmtland.free.operator_valued.edge_curve import turning_point
-from rmtland.free.operator_valued.hard_edges import hard_edge
+from rmtland.free.operator_valued.hard_edges import HardEdge, hard_edge
 from rmtland.free.operator_valued.rank_values import nearest_rank, small_ranks
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
 from rmtland.free.operator_valued.small_matrices import solve_or_nan
@@ -92,6 +92,7 @@ class SupportSearch:
         self._places = np.array(sorted(set(places)))
         self._ranks = tuple(ranks)
         self._known: dict[float, tuple[bool, float, float]] = {}
+        self.hard_edges: list[HardEdge] = []
         self.progress: Callable[[str, float, float], None] | None = None
 
     # Points ----------------------------------------------------------------------------------
@@ -240,7 +241,9 @@ class SupportSearch:
         sides = np.resize([-1.0, 1.0], len(edges))  # on which the gap is
         for i, edge in enumerate(edges):
             hard = hard_edge(self.equation, edge, float(sides[i]), self.radius)
-            edges[i] = self._snapped(edge if hard is None else hard)
+            edges[i] = self._snapped(edge if hard is None else hard.place)
+            if hard is not None:
+                self.hard_edges.append(hard._replace(place=edges[i]))
         # Two edges that are one to rounding are a cusp, where no gap is open.
         for i in range(len(edges) - 2, 1, -1):
             if i % 2 == 0 and edges[i] - edges[i - 1] <= _CUSP * self.radius:
@@ -547,6 +550,31 @@ def without_turns(levels: Real) -> Real:
     """Levels in [0, 1] that differ from given ones by whole numbers; rounding is left as it is."""
     beyond = (levels < -1e-7) | (levels > 1 + 1e-7)
     return np.where(beyond, levels - np.floor(levels + 1e-7), levels)
+
+
+def within_band(levels: Real, least: Real, most: Real, share: Real) -> Real:
+    """Levels at points of bands that differ from given ones by whole numbers.
+
+    Parameters
+    ----------
+    levels : ndarray of float, shape (n,)
+        Levels up to whole numbers and rounding.
+    least, most : ndarray of float, shape (n,)
+        Levels at the lower and the upper end of the band of each point.
+    share : ndarray of float, shape (n,)
+        Where in its band each point is, 0 to 1.
+
+    Returns
+    -------
+    ndarray of float, shape (n,)
+        Levels, outside [least, most] by rounding only. Where a band has all the mass both ends
+        are the same level up to a whole number; the nearer end decides right beside it.
+    """
+    centred = levels - np.round(levels - (least + most) / 2)
+    end = np.where(share < 0.5, least, most)
+    beside = np.abs(share - 0.5) > 0.5 - 1e-6
+    either = beside & (np.abs(centred - end - np.round(centred - end)) < 1e-6)
+    return np.where(either, centred - np.round(centred - end), centred)
 
 
 def mass_up_to(x: Real, atoms: Sequence[tuple[float, float]]) -> Real:
