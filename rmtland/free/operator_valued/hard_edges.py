@@ -14,8 +14,8 @@ mass from the edge without quadrature,
     \int_e^x \rho = \frac1\pi \Bigl| \operatorname{Im}
     \sum_k \frac{k}{k - p} c_k \sigma^{k - p} \Bigr| .
 
-This replaces the equation closer to the edge than 1e-5 of the radius of the support, as the matrix
-M has entries of very different sizes there and Newton's method loses its digits.
+This replaces the equation closer to the edge than about 1e-5 of the radius of the support, as M
+has entries of very different sizes there and Newton's method loses its digits.
 
 Examples
 --------
@@ -51,6 +51,7 @@ _WINDOW = 13
 _POWERS = (1, 2, 3)
 _RESIDUAL = 1e-9
 _SOFT = 1e-12
+_AGREEMENT = 1e-6
 
 
 class HardEdge(NamedTuple):
@@ -208,31 +209,37 @@ class HardEdges:
         self._reach = _NEAR * radius
 
     @cached_property
-    def _confirmed(self) -> list[HardEdge]:
-        """Edges whose series gives the density of the equation at the distance 1e-5."""
-        ends = {
-            end for band in self._bands for end in band if band[1] - band[0] > 100 * self._reach
-        }
-        edges = [edge for edge in self._edges if edge.place in ends]
+    def _confirmed(self) -> list[tuple[HardEdge, float]]:
+        """Edges whose series has the density of the equation, and the reach of each.
+
+        The reach is where both agree best: the series is worse further away, the equation closer.
+        """
+        edges = [edge for edge in self._edges if self._is_end(edge.place)]
         if not edges:
             return []
-        d = self._reach * np.array([1.0, 2.0, 4.0])
+        d = self._reach * 2.0 ** np.arange(-6.0, 3.0)
         x = np.array([edge.place - edge.side * d for edge in edges])
         solved = self._equation.solutions(x.ravel().astype(np.complex128))
         heights = (-self._equation.trace(solved.matrices).imag / np.pi).reshape(x.shape)
-        return [
-            edge
-            for edge, row, fine in zip(
-                edges, heights, solved.accepted.reshape(x.shape), strict=True
-            )
-            if fine.all() and (np.abs(edge.density(d) - row) <= 1e-6 * row).all()
-        ]
+        heights[~solved.accepted.reshape(x.shape)] = np.nan
+        found = []
+        for edge, row in zip(edges, heights, strict=True):
+            off = np.abs(edge.density(d) - row) / row
+            off = np.maximum(np.maximum(off[:-2], off[1:-1]), off[2:])
+            best = int(np.argmin(np.where(np.isnan(off), np.inf, off)))
+            if off[best] <= _AGREEMENT:
+                found.append((edge, float(d[best])))
+        return found
+
+    def _is_end(self, place: float) -> bool:
+        """Whether a point ends a band that is wide enough."""
+        return any(place in band and band[1] - band[0] > 100 * self._reach for band in self._bands)
 
     def _beside(self, x: Real) -> list[tuple[HardEdge, Logical, Real]]:
         found = []
-        for edge in self._confirmed:
+        for edge, reach in self._confirmed:
             distance = (edge.place - x) * edge.side
-            near = (distance >= 0) & (distance < self._reach)
+            near = (distance >= 0) & (distance < reach)
             if near.any():
                 found.append((edge, near, distance[near]))
         return found
