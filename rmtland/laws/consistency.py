@@ -42,6 +42,7 @@ import numpy as np
 
 from rmtland.laws.certificate import certificate, certify, structure_failures
 from rmtland.laws.law import Law
+from rmtland.laws.quadrature import DensityError
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Real
 
@@ -253,8 +254,10 @@ def defects(law: Law) -> list[str]:
     wrong = structure_failures(law)
     if wrong:
         return wrong
-    check = _Check(law)
-    return check.failures()
+    try:
+        return _Check(law).failures()
+    except DensityError as error:
+        return [str(error)]
 
 
 class _Check:

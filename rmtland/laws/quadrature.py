@@ -35,9 +35,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rmtland.typing import Atoms, Real, Support
+from rmtland.solution import ConvergenceError
+from rmtland.typing import Atoms, Logical, Real, Support
 
-__all__ = ["Panels", "density_panels", "mass_by_quadrature"]
+__all__ = ["DensityError", "Panels", "density_panels", "known_density", "mass_by_quadrature"]
+
+_SKIPPED = 1e-5
 
 _KRONROD = np.array(
     [
@@ -88,6 +91,47 @@ def _cumulative() -> Real:
 _CUMULATIVE = _cumulative()
 
 
+class DensityError(ConvergenceError):
+    """A law does not know its density at some points.
+
+    Parameters
+    ----------
+    message : str
+        What is said of them.
+    unknown : ndarray of bool, shape (n,)
+        Which of the points they are.
+    """
+
+    def __init__(self, message: str, unknown: Logical) -> None:
+        super().__init__(message)
+        self.unknown = unknown
+
+
+def known_density(law: Banded, x: Real) -> Real:
+    """Density of a law, NaN where it refuses one with `DensityError`, -inf where it gives NaN.
+
+    Parameters
+    ----------
+    law : Law
+        The law.
+    x : ndarray of float, shape (n,)
+        Points.
+
+    Returns
+    -------
+    ndarray of float, shape (n,)
+        Values.
+    """
+    try:
+        density, known = law._pdf(x), np.ones(x.shape, dtype=np.bool_)
+    except DensityError as error:
+        known = ~error.unknown
+        density = np.full(x.shape, np.nan)
+        density[known] = law._pdf(x[known])
+    density[known & np.isnan(density)] = -np.inf  # a fault, not a refusal
+    return density
+
+
 class Banded(Protocol):
     """What the quadrature needs of a law."""
 
@@ -96,6 +140,8 @@ class Banded(Protocol):
     @property
     def atoms(self) -> Atoms: ...
     def _pdf(self, x: Real) -> Real: ...
+    def _cdf(self, x: Real) -> Real: ...
+    def _mass_below(self, x: Real) -> Real: ...
     def _ppf(self, q: Real) -> Real: ...
     def _isf(self, q: Real) -> Real: ...
 
@@ -142,7 +188,12 @@ class Panels:
 
 
 def density_panels(
-    law: Banded, *, tolerance: float = 1e-10, evaluations: int = 6000, cuts: tuple[float, ...] = ()
+    law: Banded,
+    *,
+    tolerance: float = 1e-10,
+    evaluations: int = 6000,
+    cuts: tuple[float, ...] = (),
+    skip: bool = False,
 ) -> Panels:
     """Panels that integrate a law's density, fine enough for its mass.
 
@@ -157,6 +208,9 @@ def density_panels(
         left.
     cuts : tuple of float
         Points inside the support where the density is not smooth, or that shall be ends of panels.
+    skip : bool
+        Whether a panel in which the law refuses its density (`DensityError`) has the mass that the
+        distribution function says, if that is at most 1e-5; otherwise the error is raised.
 
     Returns
     -------
@@ -177,8 +231,14 @@ def density_panels(
     start, stop = np.zeros(rows.size), np.full(rows.size, np.pi / 2)
     done: list[tuple[Any, Real, Real, Real, Real, Real, Real]] = []
     spent, settled = 0, 0.0
+
+    def pdf(x: Real) -> Real:
+        return known_density(law, x) if skip else law._pdf(x)
+
     while True:
-        x, weights, errors, rough = _kronrod(law._pdf, table[rows], start, stop)
+        x, weights, errors, rough = _kronrod(pdf, table[rows], start, stop)
+        if skip and np.isnan(weights).any():
+            _skip_unknown(law, table[rows], (start, stop), weights, errors)
         spent += x.size + 3 * int((start == 0).sum())
         mass = weights.sum(axis=1)
         kept = sum(batch[0].size for batch in done)
@@ -212,6 +272,20 @@ def density_panels(
     left, right = np.minimum(first, last), np.maximum(first, last)
     order = np.lexsort((right, left))
     return Panels(*(column[order] for column in (left, right, x, weights, errors, rough)))
+
+
+def _skip_unknown(
+    law: Banded, half: Real, ends: tuple[Real, Real], weights: Real, errors: Real
+) -> None:
+    """Give small panels with unknown values the mass of the distribution function, in place.
+
+    Others keep what is to be divided: an error as large as their mass.
+    """
+    unknown = np.flatnonzero(np.isnan(weights).any(axis=1))
+    first, last = (_place(half[unknown], end[unknown]) for end in ends)
+    mass = law._mass_below(np.maximum(first, last)) - law._cdf(np.minimum(first, last))
+    weights[unknown] = mass[:, None] * _WEIGHTS / 2
+    errors[unknown] = np.where(mass > _SKIPPED, mass, 0.0)
 
 
 def mass_by_quadrature(law: Banded, x: Real, *, tolerance: float = 1e-11) -> tuple[Real, float]:

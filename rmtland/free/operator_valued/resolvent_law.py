@@ -34,6 +34,7 @@ from rmtland.free.operator_valued.resolvent_support import (
 )
 from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Law, upper_half_plane
+from rmtland.laws.quadrature import DensityError
 from rmtland.solution import ConvergenceError, Solution, Status
 from rmtland.typing import ArrayLike, Atoms, Complex, Real, Support
 
@@ -215,10 +216,11 @@ class ResolventLaw(Law):
             density[np.abs(x - place) < _BLUR * self._search.radius] = level
         lost = np.isinf(density) & ~allowed
         if lost.any():
-            raise ConvergenceError(
+            raise DensityError(
                 f"the density at {x[lost][0]} is beside a point where it is unbounded, and the "
                 "equation has no solution to working precision there; go further away, or add an "
-                "imaginary part (`stieltjes`)"
+                "imaginary part (`stieltjes`)",
+                lost,
             )
         return density
 
