@@ -346,13 +346,13 @@ def _kronrod(
     # Infinite only where x was rounded onto an end of the band.
     density = np.where(np.isposinf(density), 0.0, density)
     jacobian = (high - low) / 2 * np.sin(s) * radius[:, None]
-    values = density * jacobian
-    weights = values * _WEIGHTS
-    mass = weights.sum(axis=1)
-    defect = np.abs(mass - (values * _GAUSS).sum(axis=1))
-    mean = mass / 2
-    spread = (np.abs(values - mean[:, None]) * _WEIGHTS).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
+        values = density * jacobian
+        weights = values * _WEIGHTS
+        mass = weights.sum(axis=1)
+        defect = np.abs(mass - (values * _GAUSS).sum(axis=1))
+        mean = mass / 2
+        spread = (np.abs(values - mean[:, None]) * _WEIGHTS).sum(axis=1)
         share = np.where(spread > 0, np.minimum(1.0, (200 * defect / spread) ** 1.5), 0.0)
     errors = np.where(spread > 0, spread * share, defect)
     # What the rounding of x moves, next to an end that is not 0

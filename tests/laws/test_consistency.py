@@ -208,8 +208,6 @@ CASES = [
 
 
 FAST = {"rational", "rational, four bands", "sum", "matrix Dyson", "square root", "inverse"}
-UNSEEN = {"polynomial": ["mass below 1 by 1e-6"]}
-"""What stands: pencils refuse points of the thorough quadrature beside edges, and pass unread."""
 LONG = {("sum", "edge outside")}  # 6 s: every point of the gap is extrapolated to
 
 
@@ -229,7 +227,7 @@ def test_broken_laws_are_refused(sound, route):
         except ConvergenceError:
             continue
         unseen.append(name)
-    assert unseen == UNSEEN.get(route, [])
+    assert unseen == []
 
 
 @examples(40)

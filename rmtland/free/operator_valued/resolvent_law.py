@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from rmtland.free.operator_valued.hard_edges import HardEdges
+from rmtland.free.operator_valued.inner_singularities import InnerSingularities
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation, Solved
 from rmtland.free.operator_valued.resolvent_support import (
     Structure,
@@ -40,6 +41,7 @@ from rmtland.typing import ArrayLike, Atoms, Complex, Real, Support
 
 __all__ = ["ResolventLaw"]
 
+_CHANGE = 1e-6
 _BLUR = 3e-7  # beside an atom, where the continuous part of G is lost in rounding
 
 
@@ -131,7 +133,7 @@ class ResolventLaw(Law):
         value[outer] = levels[place[outer]] + mass_up_to(x[outer], between)
         if inside.any():
             t, rest = self._off_atoms(x[inside])
-            away = ~self._hard.covers(x[inside])
+            away = ~(self._hard.covers(x[inside]) | self._inner.covers(x[inside]))
             potential = self._log_potential(t[away].astype(np.complex128))
             # No point of a band is below its left or above its right gap.
             band = place[inside] - 1
@@ -142,7 +144,7 @@ class ResolventLaw(Law):
             level[away] = rest[away] + within_band(
                 1 - potential.imag / np.pi, least[away], most[away], share[away]
             )
-            level = np.clip(level, least, most)
+            level = np.clip(self._inner.distribution(x[inside], level), least, most)
             value[inside] = self._hard.distribution(x[inside], level, least, most)
         return np.clip(value, 0.0, 1.0)
 
@@ -170,45 +172,78 @@ class ResolventLaw(Law):
         value = np.empty(z.shape, dtype=np.complex128)
         if fine.any():
             value[fine] = function(z[fine], u[fine], m[fine])
-        for i in np.flatnonzero(~fine):
-            value[i] = self._beside(z[i], function, singular)
+        if not fine.all():
+            value[~fine] = self._beside(z[~fine], function, singular)
         return value
 
-    def _beside(self, z: complex, function: Any, singular: Any) -> Any:
-        """Value at an atom or beside an edge, where Newton's method has no footing.
+    def _beside(self, z: Complex, function: Any, singular: Any) -> Complex:
+        """Values at atoms or beside edges, where Newton's method has no footing.
 
-        That is within rounding, or within up to 1e-5 of the range where M is unbounded at an edge.
+        They are those of neighbours, as close as the equation has solutions. What changes between
+        two neighbours, where G is not unbounded, by more than 1e-6 is no value: an error is raised.
         """
-        for exponent in range(-13, -4):
-            offset = 10.0**exponent * self._search.radius
-            # To the right, where the distribution function has its value, or upwards.
-            near = z + np.array([1.0, 10.0]) * (offset if singular is None else 1j * offset)
-            u, m, fine, _, _ = self._solved(near)
-            if fine.all():
-                g = np.abs(self.equation.trace(m))
-                if singular is not None and g[0] > 1.7 * g[1]:
-                    return singular
-                return function(near, u, m)[0]
-        raise ConvergenceError(
-            f"no solution of the matrix Dyson equation with Im M <= 0 at {z} or right beside it"
-        )
+        value = np.empty(z.shape, dtype=np.complex128)
+        change = np.full(z.shape, np.inf)
+        # To the right, where the distribution function has its value, or upwards.
+        direction = 1.0 if singular is None else 1j
+        left = np.arange(z.size)
+        for exponent in range(-5, -14, -1):
+            offset = direction * 10.0**exponent * self._search.radius
+            near = z[left, None] + np.array([1.0, 10.0]) * offset
+            u, m, fine, _, _ = self._solved(near.ravel())
+            both = fine.reshape(near.shape).all(axis=1)
+            if not both.any():
+                break
+            left, chosen = left[both], np.repeat(both, 2)
+            u, m, near = u[chosen], m[chosen], near.ravel()[chosen]
+            found = function(near, u, m).reshape(-1, 2)
+            value[left] = found[:, 0]
+            change[left] = np.abs(found[:, 1] - found[:, 0]) / np.maximum(np.abs(found[:, 0]), 1)
+            if singular is not None:
+                g = np.abs(self.equation.trace(m)).reshape(-1, 2)
+                unbounded = left[g[:, 0] > 1.7 * g[:, 1]]
+                value[unbounded], change[unbounded] = singular, 0.0
+        lost = ~(change <= _CHANGE)
+        if lost.any():
+            raise ConvergenceError(
+                f"no solution of the matrix Dyson equation with Im M <= 0 at {z[lost][0]} or "
+                f"right beside it: neighbours differ by {change[lost][0]:.2g}"
+            )
+        return value
 
     @cached_property
     def _hard(self) -> HardEdges:
         search = self._search
         return HardEdges(self.equation, search.hard_edges, self.support, search.radius)
 
+    @cached_property
+    def _inner(self) -> InnerSingularities:
+        search = self._search
+        apart = [*(end for band in self.support for end in band), *(a for a, _ in self.atoms)]
+        points = [
+            point
+            for point in search.inner_singularities
+            if any(low < point.place < high for low, high in self.support)
+            and min(abs(point.place - other) for other in apart) > 1e-5 * search.radius
+        ]
+        return InnerSingularities(points, self._cdf)
+
+    @property
+    def _singular_places(self) -> tuple[float, ...]:
+        return self._inner.places
+
     def _pdf(self, x: Real) -> Real:
         density = np.zeros(x.shape)
         allowed = np.abs(x) <= 1e-13 * self._search.radius  # where it may be unbounded
-        away = ~self._hard.covers(x)
+        away = ~(self._hard.covers(x) | self._inner.covers(x))
         for low, high in self.support:
             inside = (x >= low) & (x <= high) & away
             g = self._stieltjes(x[inside].astype(np.complex128))
             height = np.maximum(-g.imag, 0.0) / np.pi
             density[inside] = np.where(np.isfinite(g), height, np.inf)
             allowed |= (x == low) | (x == high)
-        density = self._hard.density(x, density)
+        density = self._inner.density(x, self._hard.density(x, density))
+        allowed |= np.isin(x, self._inner.places)
         for place, _ in self.atoms:
             near = np.abs(x - place) < _BLUR * self._search.radius
             density[near & np.isinf(density)] = 0.0

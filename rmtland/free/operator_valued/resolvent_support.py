@@ -34,6 +34,7 @@ import numpy as np
 
 from rmtland.free.operator_valued.edge_curve import turning_point
 from rmtland.free.operator_valued.hard_edges import HardEdge, hard_edge
+from rmtland.free.operator_valued.inner_singularities import InnerSingularity, inner_singularity
 from rmtland.free.operator_valued.rank_values import nearest_rank, small_ranks
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
 from rmtland.free.operator_valued.small_matrices import solve_or_nan
@@ -422,6 +423,21 @@ class SupportSearch:
             return edge
         place = float(self._places[np.argmin(np.abs(self._places - edge))])
         return place if abs(place - edge) <= 1e-12 * self.radius else edge
+
+    @cached_property
+    def inner_singularities(self) -> list[InnerSingularity]:
+        """Points inside bands where the density is unbounded: sought at its maxima on the grid."""
+        x = np.array(sorted(self._known))
+        inside, density, _ = self.seen(x)
+        density = np.where(inside, density, 0.0)
+        peak = (density[1:-1] >= density[:-2]) & (density[1:-1] >= density[2:]) & inside[1:-1]
+        found: list[InnerSingularity] = []
+        for i in np.flatnonzero(peak) + 1:
+            distance = max(float(max(x[i + 1] - x[i], x[i] - x[i - 1])), 2e-4 * self.radius)
+            point = inner_singularity(self.equation, float(x[i]), distance, self.radius)
+            if point is not None and all(abs(point.place - old.place) > distance for old in found):
+                found.append(point._replace(place=self._snapped(point.place)))
+        return found
 
     # Atoms -----------------------------------------------------------------------------------
 

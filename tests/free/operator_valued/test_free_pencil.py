@@ -16,7 +16,7 @@ from rmtland import (
 )
 from rmtland.free import PolynomialLaw, Pushforward, kronecker_gaussian
 from rmtland.free.operator_valued.rank_values import nearest_rank, small_ranks
-from rmtland.free.operator_valued.resolvent_support import without_turns
+from rmtland.free.operator_valued.resolvent_support import within_band, without_turns
 from rmtland.free.polynomials.reductions import free_summands, sandwich, square_of
 from rmtland.laws import KestenMcKay
 
@@ -54,6 +54,16 @@ def test_no_whole_turn_of_the_logarithm_in_a_gap():
     assert law.cdf([0.0, 0.5, 1.0, 2.0]) == pytest.approx(0.3, abs=1e-12)
     assert without_turns(np.array([1.3, -0.7, 0.3, 1.0, 0.0])) == pytest.approx(
         [0.3, 0.3, 0.3, 1.0, 0.0]
+    )
+
+
+def test_no_whole_turn_of_the_logarithm_next_to_an_edge():
+    # Levels .3 to 1, and 0 to 1: right below the upper end a turn too many is no level 0
+    least, most = np.array([0.3, 0.3, 0.3, 0.0, 0.0, 0.0]), np.ones(6)
+    share = np.array([1.0, 0.0, 0.5, 1.0, 0.0, 0.5])
+    levels = np.array([-1 + 1e-8, 1.3 - 1e-8, -0.4, -1 + 1e-8, 2 + 1e-8, 1.4])
+    assert within_band(levels, least, most, share) == pytest.approx(
+        [1 + 1e-8, 0.3 - 1e-8, 0.6, 1 + 1e-8, 1e-8, 0.4], abs=1e-14
     )
 
 

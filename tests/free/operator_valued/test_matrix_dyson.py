@@ -239,6 +239,48 @@ def test_law_of_any_equation(equation):
     )
 
 
+def kronecker_sum(seed):
+    rng = np.random.default_rng([77, seed])
+    k = int(rng.integers(1, 5))
+
+    def matrix():
+        return rng.normal(size=(k, k)) + 1j * rng.normal(size=(k, k))
+
+    terms = []
+    for _ in range(rng.integers(1, 4)):
+        c = matrix() * np.exp(rng.uniform(np.log(0.05), np.log(2)))
+        terms.append(c + c.conj().T if rng.random() < 0.5 else c)
+    mean = matrix() * rng.choice([0.0, 1.0, 5.0])
+    return MatrixDyson(mean + mean.conj().T, kronecker_covariance(terms))
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [58, 93, 214, 546, 551],  # the last one has such points inside a band
+)
+def test_unbounded_densities_beside_edges_and_inside(seed):
+    law = MatrixDysonLaw(kronecker_sum(seed))
+    radius = max(abs(end) for end in law.hull)
+    hard = [(edge.place, -edge.side) for edge in law._search.hard_edges]
+    inner = [(point.place, side) for point in law._inner.points for side in (-1.0, 1.0)]
+    assert hard
+    assert bool(inner) == (seed == 551)
+    d = radius * np.geomspace(1e-12, 1e-4, 33)
+    for place, inward in hard + inner:
+        x = place + inward * d
+        density, below = law.pdf(x), law.cdf(x)
+        start = law.cdf(place)
+        assert np.isinf(law.pdf(place))
+        # No step where the series takes over, and the distribution function is the integral:
+        # u = sqrt(d) is smooth, Simpson's rule with the middle in u
+        u = np.sqrt(d)
+        middle = law.pdf(place + inward * ((u[1:] + u[:-1]) / 2) ** 2) * (u[1:] + u[:-1]) / 2
+        values = density * u
+        gain = (u[1:] - u[:-1]) / 3 * (values[1:] + values[:-1] + 4 * middle)
+        assert inward * np.diff(below) == pytest.approx(gain, rel=1e-6, abs=1e-8)
+        assert inward * (below[0] - start) == pytest.approx(2 * values[0] * u[0], abs=1e-8)
+
+
 def test_compiled_steps_solve_the_plain_system():
     for equation in (three_by_three(0.2), two_blocks(0.7, 0.2), relu_blocks(0.5, 0.3, 1.0)):
         z = np.array([0.4 + 0.0j, -0.2 + 0.3j, 9.0])

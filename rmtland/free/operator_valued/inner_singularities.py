@@ -1,0 +1,279 @@
+r"""Points inside a band where the density is unbounded.
+
+As at a hard edge (`rmtland.free.operator_valued.hard_edges`), z is a power series in
+:math:`\sigma = G^{-1/p}` beside such a point e,
+
+.. math:: z - e = c_q \sigma^q + c_{q+1} \sigma^{q+1} + \dots, \qquad q = p + 1,
+
+with complex coefficients, as G is real on neither side. They and e are fitted to points above the
+axis, where the equation keeps its digits. The series gives the density, and the mass between two
+points beside e from
+
+.. math:: \int G \, dz = \sum_k \frac{k}{k - p} c_k \sigma^{k - p} .
+
+Examples
+--------
+>>> import numpy as np
+>>> from rmtland.free.operator_valued.matrix_dyson import MatrixDyson
+>>> square = MatrixDyson(np.array([[0.0, 0.0], [0.0, -1.0]]), np.array([[0.0, 1.0], [1.0, 0.0]]),
+...     pencil=np.diag([1.0, 0.0]))  # Marchenko-Pastur law of ratio 1: a point with one side
+>>> point = inner_singularity(square, 0.01, 0.05, 4.0)
+>>> bool(abs(point.place) < 1e-12), point.power
+(True, 1)
+>>> d = np.array([1e-12])
+>>> bool(abs(-point.transform(d).imag[0] * 1e-6 - 1) < 1e-9)
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
+from rmtland.typing import Complex, Logical, Real
+
+__all__ = ["InnerSingularities", "InnerSingularity", "inner_singularity"]
+
+_NEAR = 1e-5
+_TERMS = 8
+_RESIDUAL = 1e-8
+_AGREEMENT = 1e-6
+_REFINEMENTS = 3
+_POWERS = (1, 2, 3)
+_DIRECTIONS = np.exp(1j * np.pi * (np.arange(8) + 0.5) / 8)
+_RADII = np.array([1.0, 0.3, 0.1])
+
+
+class InnerSingularity(NamedTuple):
+    """The series of a point e where the density is unbounded.
+
+    Parameters
+    ----------
+    place : float
+        The point e.
+    power : int
+        p; the density is unbounded like the power -p/(p + 1) of the distance, on a side at least.
+    coefficients : ndarray of complex
+        c_q, c_{q+1}, ... of z - e in powers of sigma.
+    reach : float
+        Distance up to which the series replaces the equation.
+    roots : (complex, complex)
+        sigma^q = (z - e)/c_q has the root of the principal value times these, left and right.
+    """
+
+    place: float
+    power: int
+    coefficients: Complex
+    reach: float
+    roots: tuple[complex, complex] = (1.0, 1.0)
+
+    def sigma(self, t: Real) -> Complex:
+        """Solve the series at real z - e = t, other than 0, by Newton's method."""
+        q, c = self.power + 1, self.coefficients
+        sigma = np.exp(np.log(t / c[0]) / q) * np.where(t < 0, *self.roots)
+        for _ in range(5):
+            value, slope = np.zeros_like(sigma), np.zeros_like(sigma)
+            for k in range(c.size - 1, -1, -1):
+                value, slope = value * sigma + c[k], slope * sigma + (k + q) * c[k]
+            sigma = sigma - (value * sigma - t / sigma ** (q - 1)) / slope
+        return np.asarray(sigma)
+
+    def transform(self, t: Real) -> Complex:
+        """G at real z - e = t, other than 0."""
+        return np.asarray(self.sigma(t) ** -self.power)
+
+    def integral(self, t: Real) -> Complex:
+        """Integral of G from e to e + t."""
+        found = np.zeros(t.shape, dtype=np.complex128)
+        away = t != 0
+        sigma = self.sigma(t[away])
+        total = np.zeros_like(sigma)
+        for k in range(self.coefficients.size - 1, -1, -1):
+            order = k + self.power + 1
+            total = total * sigma + order / (order - self.power) * self.coefficients[k]
+        found[away] = total * sigma
+        return found
+
+
+def inner_singularity(
+    equation: ResolventEquation, near: float, distance: float, radius: float
+) -> InnerSingularity | None:
+    """Return the point near a guess where G is unbounded, None where there is none.
+
+    Parameters
+    ----------
+    equation : ResolventEquation
+        The equation.
+    near : float
+        A guess.
+    distance : float
+        How far from the guess the point may be.
+    radius : float
+        Radius of the support.
+
+    Returns
+    -------
+    InnerSingularity or None
+        If points above the axis lie on the series to 1e-9 of their distances. `roots` are those of
+        either side.
+    """
+    for _ in range(_REFINEMENTS):
+        found = _converged(equation, near, distance, radius)
+        if found is not None:
+            return found
+        # To the highest of more points, and look closer
+        x = near + distance * np.linspace(-1, 1, 34)
+        solved = equation.solutions(x.astype(np.complex128))
+        density = np.where(solved.accepted, -equation.trace(solved.matrices).imag, -np.inf)
+        near, distance = float(x[density.argmax()]), distance / 8
+    return None
+
+
+def _converged(
+    equation: ResolventEquation, near: float, distance: float, radius: float
+) -> InnerSingularity | None:
+    """Return the point to which series fitted at smaller and smaller distances converge."""
+    while distance > 0.5 * _NEAR * radius:
+        t = (distance * _RADII[:, None] * _DIRECTIONS).ravel()
+        solved = equation.solutions(near + t)
+        if not solved.accepted.all():
+            return None
+        g = equation.trace(solved.matrices)
+        fits = [_fitted(t, g, power) for power in _POWERS]
+        residual, offset, coefficients, power = min(fits, key=lambda fit: fit[0])
+        if residual > 0.1 or abs(offset) > distance:
+            return None
+        if residual <= _RESIDUAL and abs(offset) <= distance / 100:
+            if abs(offset.imag) > 10 * _RESIDUAL * distance:
+                return None
+            reach = min(distance / 20, _NEAR * radius)
+            return _with_roots(
+                equation, InnerSingularity(near + offset.real, power, coefficients, reach)
+            )
+        near, distance = near + offset.real, distance / 4
+    return None
+
+
+def _fitted(t: Complex, g: Complex, power: int) -> tuple[float, complex, Complex, int]:
+    """Residual, offset and coefficients of the series through points z = t."""
+    sigma = g ** (-1 / power)
+    size = np.abs(sigma).max()
+    orders = np.arange(power + 1, power + 1 + _TERMS)
+    columns = np.column_stack([(sigma / size)[:, None] ** orders, np.ones(t.size)]) / t[:, None]
+    scales = np.abs(columns).max(axis=0)
+    values, *_ = np.linalg.lstsq(columns / scales, np.ones(t.size), rcond=1e-15)
+    residual = float(np.abs(columns / scales @ values - 1).max())
+    values = values / scales
+    return residual, complex(values[-1]), values[:-1] / size**orders, power
+
+
+def _with_roots(equation: ResolventEquation, found: InnerSingularity) -> InnerSingularity | None:
+    """Choose the roots that agree with the equation on either side; None where none does."""
+    t = np.array([-4.0, -2.0, -1.0, 1.0, 2.0, 4.0]) * found.reach
+    solved = equation.solutions((found.place + t).astype(np.complex128))
+    g = equation.trace(solved.matrices)
+    if not solved.accepted.all():
+        return None
+    q = found.power + 1
+    chosen: list[complex] = []
+    for side in (t < 0, t > 0):
+        choices = [np.exp(2j * np.pi * k / q) for k in range(q)]
+        off = [
+            float(np.abs(found._replace(roots=(r, r)).transform(t[side]) / g[side] - 1).max())
+            for r in choices
+        ]
+        best = int(np.argmin(np.where(np.isnan(off), np.inf, off)))
+        if not off[best] <= _AGREEMENT:
+            return None
+        chosen.append(complex(choices[best]))
+    return found._replace(roots=(chosen[0], chosen[1]))
+
+
+class InnerSingularities:
+    """Density and mass beside the points inside bands where the density is unbounded.
+
+    Parameters
+    ----------
+    points : list of InnerSingularity
+        The points.
+    level : callable
+        The distribution function at real points, from the equation.
+    """
+
+    def __init__(self, points: list[InnerSingularity], level: Callable[[Real], Real]) -> None:
+        self.points = points
+        self._level = level
+
+    @property
+    def places(self) -> tuple[float, ...]:
+        """The points."""
+        return tuple(point.place for point in self.points)
+
+    def _beside(self, x: Real) -> list[tuple[InnerSingularity, Logical, Real]]:
+        found = []
+        for point in self.points:
+            t = x - point.place
+            near = np.abs(t) < point.reach
+            if near.any():
+                found.append((point, near, t[near]))
+        return found
+
+    def covers(self, x: Real) -> Logical:
+        """Whether points are so close that the series are used.
+
+        Parameters
+        ----------
+        x : ndarray of float, shape (n,)
+            Points.
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+            True where `density` and `distribution` replace values.
+        """
+        covered = np.zeros(x.shape, dtype=np.bool_)
+        for _, near, _ in self._beside(x):
+            covered |= near
+        return covered
+
+    def density(self, x: Real, density: Real) -> Real:
+        """Return the density with its values beside the points replaced.
+
+        Parameters
+        ----------
+        x, density : ndarray of float, shape (n,)
+            Points and the density there.
+
+        Returns
+        -------
+        ndarray of float, shape (n,)
+            Infinite at the points themselves.
+        """
+        for point, near, t in self._beside(x):
+            values = np.full(t.shape, np.inf)
+            away = t != 0
+            values[away] = np.maximum(-point.transform(t[away]).imag / np.pi, 0.0)
+            density[near] = values
+        return density
+
+    def distribution(self, x: Real, level: Real) -> Real:
+        """Return levels of the distribution function with those beside the points replaced.
+
+        Parameters
+        ----------
+        x, level : ndarray of float, shape (n,)
+            Points and the levels there.
+
+        Returns
+        -------
+        ndarray of float, shape (n,)
+            The levels.
+        """
+        for point, near, t in self._beside(x):
+            start = np.array([-1.0, 1.0]) * 1.5 * point.reach
+            ends = self._level(point.place + start) + point.integral(start).imag / np.pi
+            level[near] = ends.mean() - point.integral(t).imag / np.pi
+        return level
