@@ -141,7 +141,6 @@ class Banded(Protocol):
     def atoms(self) -> Atoms: ...
     def _pdf(self, x: Real) -> Real: ...
     def _cdf(self, x: Real) -> Real: ...
-    def _mass_below(self, x: Real) -> Real: ...
     def _ppf(self, q: Real) -> Real: ...
     def _isf(self, q: Real) -> Real: ...
 
@@ -283,7 +282,10 @@ def _skip_unknown(
     """
     unknown = np.flatnonzero(np.isnan(weights).any(axis=1))
     first, last = (_place(half[unknown], end[unknown]) for end in ends)
-    mass = law._mass_below(np.maximum(first, last)) - law._cdf(np.minimum(first, last))
+    low, high = np.minimum(first, last), np.maximum(first, last)
+    mass = law._cdf(high) - law._cdf(low)
+    for place, weight in law.atoms:
+        mass = mass - np.where(place == high, weight, 0.0)
     weights[unknown] = mass[:, None] * _WEIGHTS / 2
     errors[unknown] = np.where(mass > _SKIPPED, mass, 0.0)
 
