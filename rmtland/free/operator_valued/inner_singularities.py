@@ -21,7 +21,7 @@ Examples
 >>> bool(abs(point.place) < 1e-12), point.power
 (True, 1)
 >>> d = np.array([1e-12])
->>> bool(abs(-point.transform(d).imag[0] * 1e-6 - 1) < 1e-9)
+>>> bool(abs(-point.transform(d).imag[0] * 1e-6 - 1) < 1e-7)
 True
 """
 
