@@ -70,6 +70,8 @@ class EndPower:
         Exponent of the density.
     level, mass : float
         Distribution function at the end, and by how much it differs at the distance.
+    bend : float
+        By how much the exponent differs between neighbouring pairs of solved points.
     """
 
     step: float
@@ -78,14 +80,22 @@ class EndPower:
     power: float
     level: float
     mass: float
+    bend: float = 0.0
 
     def at(self, distance: float) -> Extrapolated:
-        """Return the values at a distance below that which was solved."""
+        """Return the values at a distance below that which was solved.
+
+        G is NaN where it is many powers of ten closer and the exponent, which changes with the
+        logarithm of the distance, leaves no digit.
+        """
         share = distance / self.step
         real = self.near.real - (self.far.real - self.near.real) / 3 * (1 - share)
         if self.power < -0.1:
             real = self.near.real * share**self.power
         value = complex(real, self.near.imag * share**self.power)
+        away = -math.log(share)
+        if away > 20 and self.bend * away**2 / (2 * math.log(4)) > 0.1:
+            value = complex(math.nan, math.nan)
         return Extrapolated(value, self.level + self.mass * share ** (1 + self.power))
 
 
@@ -153,7 +163,8 @@ def _power_at(solved: Solved, end: float, step: float, level: float) -> EndPower
     if mass > _UNCERTAIN and abs(grown[0] - grown[1] / 4 ** (1 + power)) > 0.1 * _UNCERTAIN:
         return None
     near, far = complex(g[0]), complex(g[1])
-    return EndPower(abs(step), near, far, float(power), level, inward * mass)
+    bend = float(abs(power - check))
+    return EndPower(abs(step), near, far, float(power), level, inward * mass, bend)
 
 
 def between(solved: Solved, x: float, band: tuple[float, float]) -> Extrapolated | None:

@@ -21,12 +21,13 @@ from functools import cached_property
 from rmtland.free.subordination.gap_search import GapSearch
 from rmtland.free.subordination.moments import product_moments
 from rmtland.free.subordination.product_equation import ProductEquation
+from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
 from rmtland.laws.affine_law import affine
 from rmtland.laws.gaps import Gap, plain_gap
 from rmtland.laws.law import Law
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
-from rmtland.typing import Atoms
+from rmtland.typing import Atoms, Complex, Logical
 
 __all__ = ["FreeProduct"]
 
@@ -114,3 +115,13 @@ class FreeProduct(SubordinatedLaw):
             return 0.0 if -math.inf < end < tiny else end
 
         return [replace(gap, low=exact(gap.low), high=exact(gap.high)) for gap in gaps]
+
+    @cached_property
+    def _singular_points(self) -> tuple[SingularPoint, ...]:
+        if any(place == 0 for place, _ in self.atoms) or self.support[0][0] != 0:
+            return ()
+        return (SingularPoint.of(self.solver, 0.0, 1e-34 * self._scale, (False, True)),)
+
+    def _by_power(self, z: Complex, point: SingularPoint) -> Logical:
+        # In the band Newton's method for logarithms gets as close as floats do.
+        return point.holds(z) & ((z.imag > 0) | (z.real < 0))

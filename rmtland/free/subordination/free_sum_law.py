@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from rmtland.free.subordination.gap_search import GapSearch
+from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
 from rmtland.free.subordination.sum_equation import SumEquation
 from rmtland.laws.gaps import Gap
@@ -168,6 +169,19 @@ class FreeSum(SubordinatedLaw):
     def _critical(self) -> tuple[float, ...]:
         """Places where an atom would be if its mass were not exactly zero: ends of bands."""
         return tuple(place for place, rest in self._sums_of_atoms if abs(rest) <= 1e-14)
+
+    @cached_property
+    def _singular_points(self) -> tuple[SingularPoint, ...]:
+        return tuple(
+            SingularPoint.of(
+                self.solver,
+                place,
+                max(1e-15 * self._scale, 1e-10 * abs(place)),
+                self._sides_of(place),
+            )
+            for place in self._critical
+            if any(self._sides_of(place))
+        )
 
     @cached_property
     def _closed_ends(self) -> tuple[float, ...]:

@@ -41,6 +41,7 @@ from rmtland.free.subordination.near_zero import (
     nearest_smooth,
 )
 from rmtland.free.subordination.signed_product_equation import SignedProductEquation
+from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
 from rmtland.free.subordination.sweep import bundle
 from rmtland.free.subordination.zero_panels import ZeroPanels
@@ -203,10 +204,7 @@ class FreeSignedProduct(SubordinatedLaw):
     @cached_property
     def _sides(self) -> Sides:
         """Whether there is a band just below zero, and just above it."""
-        return (
-            any(low < 0 <= high for low, high in self.support),
-            any(low <= 0 < high for low, high in self.support),
-        )
+        return self._sides_of(0.0)
 
     @cached_property
     def _local(self) -> float:
@@ -258,6 +256,16 @@ class FreeSignedProduct(SubordinatedLaw):
         below, above = self._sides
         sides = below & (z.real < 0) | above & (z.real > 0) | below & above & (z.real == 0)
         return np.asarray(real & sides & (np.abs(z.real) < self._beside_zero.distance))
+
+    @cached_property
+    def _singular_points(self) -> tuple[SingularPoint, ...]:
+        if max(self._null) or not any(self._sides):
+            return ()
+        return (SingularPoint.of(self.solver, 0.0, 1e-15 * self._scale, self._sides),)
+
+    def _by_power(self, z: Complex, point: SingularPoint) -> Logical:
+        # The axis has its own extrapolation.
+        return point.holds(z) & (z.imag > 0)
 
     def _moved(self, z: Complex, close: Logical) -> Complex:
         if self._beside_zero is None or not close.any():

@@ -32,6 +32,7 @@ from rmtland.free.subordination.far_field import FarField
 from rmtland.free.subordination.gap_points import GapPoints
 from rmtland.free.subordination.gap_search import GapSearch
 from rmtland.free.subordination.levels import Levels
+from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.solver import SubordinationSolver
 from rmtland.free.subordination.state import SubordinationState
 from rmtland.free.subordination.sweep import bands_between
@@ -123,6 +124,28 @@ class SubordinatedLaw(Solved):
         return FarField.of(self._exact_moments(8), self._scale)
 
     @cached_property
+    def _singular_points(self) -> tuple[SingularPoint, ...]:
+        """Points of the support so close to which the equation loses its digits."""
+        return ()
+
+    def _sides_of(self, place: float) -> tuple[bool, bool]:
+        """Whether there is a band just below a place, and just above it."""
+        return (
+            any(low < place <= high for low, high in self.support),
+            any(low <= place < high for low, high in self.support),
+        )
+
+    def _by_power(self, z: Complex, point: SingularPoint) -> Logical:
+        """Whether points are so close to one of these that its power is asked."""
+        return point.holds(z)
+
+    def _is_singular(self, z: Complex) -> Logical:
+        found = np.zeros(z.shape, dtype=bool)
+        for point in self._singular_points:
+            found |= self._by_power(z, point)
+        return found
+
+    @cached_property
     def _levels(self) -> Levels:
         gaps = tuple((gap.low, gap.high) for gap in self._real_gaps)
         return Levels(
@@ -145,7 +168,7 @@ class SubordinatedLaw(Solved):
 
     def _taylor_above_gap(self, z: Complex) -> Logical:
         """Whether points are so close above a gap that G there is its first two Taylor terms."""
-        close = (z.imag > 0) & self._in_gap(z.real)
+        close = (z.imag > 0) & self._in_gap(z.real) & ~self._is_singular(z)
         close[close] = z.imag[close] < 1e-13 * self._off_bands.reach(z.real[close])
         return close
 
@@ -190,6 +213,9 @@ class SubordinatedLaw(Solved):
             known = (counts >= 0) & np.isfinite(size)
             defect[part] = np.where(known, size, np.inf)
             error[part] = np.where(known & np.isfinite(bound), bound, np.inf)
+        for point in self._singular_points:
+            near = self._by_power(flat, point)
+            error[near] = point.error(flat[near]) * np.abs(value[near])
         remote = self._far.holds(at)
         defect[remote] = 0.0
         error[remote] = 1e-15 * np.abs(value[remote])
@@ -206,7 +232,7 @@ class SubordinatedLaw(Solved):
 
     def _parts(self, z: Complex) -> list[tuple[Logical, SubordinationState, Integer]]:
         """Solve in the bands, in the gaps and above the axis apart: mask, state, steps."""
-        ends, far = self._is_end(z), self._far.holds(z)
+        ends, far = self._is_end(z) | self._is_singular(z), self._far.holds(z)
         real = (z.imag == 0) & ~ends
         gap = real & self._in_gap(z.real)
         parts = []
@@ -238,6 +264,10 @@ class SubordinatedLaw(Solved):
             steps[remote] = 0
         if thin.any():
             value[thin] += 1j * z.imag[thin] * slope[thin]
+        for point in self._singular_points:
+            near = self._by_power(z, point)
+            value[near], slope[near] = point.jet(z[near])
+            steps[near] = np.where(np.isnan(value[near]), -1, 0)
         for i in np.flatnonzero(self._is_end(z)):
             value[i] = value_at_end(self._band_of(float(z[i].real)), z[i].real, self._stieltjes)
             slope[i] = complex(-np.inf, 0)
@@ -254,7 +284,7 @@ class SubordinatedLaw(Solved):
         places = [place for place, _ in self.atoms]
         for i in lost[~self._in_gap(at.real[lost])]:
             found = self._in_bands.extrapolated(float(at[i].real))
-            if found is not None:
+            if found is not None and not np.isnan(found.value):
                 value[i], slope[i] = found.value, complex(np.nan, np.nan)
                 steps[i] = abs(steps[i])
         for i in lost[self._in_gap(at.real[lost]) & ~np.isin(at[lost], places)]:
@@ -313,6 +343,12 @@ class SubordinatedLaw(Solved):
             value[remote] = self._far.at(at[remote])[2]
         if thin.any():
             value[thin] += 1j * z.imag[thin] * self._jet(at[thin])[0]
+        for point in self._singular_points:
+            near = self._by_power(z, point)
+            value[near] = point.log_potential(z[near])
+            self._require(np.where(np.isnan(value[near]), -1, 0), z[near])
+            real = near & (z.imag == 0)
+            value[real] = value[real].real + 1j * np.pi * (1 - self._cdf(z.real[real]))
         for i in np.flatnonzero(self._is_end(z)):
             end = float(z[i].real)
             real = value_at_end(self._band_of(end), end, self._log_potential, bounded=True).real
