@@ -113,7 +113,8 @@ class _AffineImage(Law):
 
     def _pull(self, x: Real) -> Real:
         """Return (x - shift) / scale, kept on the same side of edges and atoms as x."""
-        pulled = (x - self.shift) / self.scale
+        with np.errstate(over="ignore"):
+            pulled = (x - self.shift) / self.scale
         inner = [place for place, _ in self.law.atoms]
         inner += [edge for piece in self.law.support for edge in piece]
         for place in inner:

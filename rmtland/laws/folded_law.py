@@ -235,6 +235,7 @@ class RootLaw(_FoldedLaw):
         y = np.maximum(x, 0.0)
         with np.errstate(invalid="ignore", over="ignore"):
             value = np.array(2 * y * self.law._pdf(y * y))
+        value[y > self.hull[1]] = 0.0  # also where y is infinite
         lost = (x == 0) & ~np.isfinite(value)
         if lost.any():  # the limit at a hard edge
             top = self.support[0][1]
@@ -245,7 +246,8 @@ class RootLaw(_FoldedLaw):
 
     def _cdf(self, x: Real) -> Real:
         y = np.maximum(x, 0.0)
-        return np.where(x >= 0, self.law._cdf(y * y), 0.0)
+        with np.errstate(over="ignore"):
+            return np.where(x >= 0, self.law._cdf(y * y), 0.0)
 
     def _mass_below(self, x: Real) -> Real:
         below = np.array(self._cdf(x))

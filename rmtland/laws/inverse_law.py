@@ -81,7 +81,7 @@ class InverseLaw(Law):
 
     def _preimage(self, x: Real) -> Real:
         """1/x, on an edge or an atom of X where x is its image."""
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             t = np.array(1 / x)
         for low, high in self.law.support:
             for end in (low, high):
@@ -91,8 +91,9 @@ class InverseLaw(Law):
         return t
 
     def _pdf(self, x: Real) -> Real:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(x == 0, 0.0, self.law._pdf(self._preimage(x)) / (x * x))
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            t = self._preimage(x)
+            return np.where((x == 0) | np.isinf(t), 0.0, self.law._pdf(t) / (x * x))
 
     def _levels(self, x: Real, beside: Real) -> Real:
         """Mass of 1/X up to x, with that of X below 1/x given."""

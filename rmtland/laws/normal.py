@@ -133,10 +133,11 @@ class Normal(Law):
         return np.asarray(value)
 
     def _standard(self, x: Real) -> Real:
-        return (x - self.center) / self._scale
+        with np.errstate(over="ignore"):
+            return (x - self.center) / self._scale
 
     def _pdf(self, x: Real) -> Real:
-        w = self._standard(x)
+        w = np.clip(self._standard(x), -1e3, 1e3)  # the density is 0 long before that
         return np.asarray(np.exp(-(w**2) / 2) / math.sqrt(2 * math.pi * self.variance))
 
     def _cdf(self, x: Real) -> Real:

@@ -16,10 +16,13 @@ from rmtland.laws import (
     KestenMcKay,
     MarchenkoPastur,
     Mixture,
+    Normal,
     Semicircle,
     Uniform,
     Wachter,
     affine,
+    pushforward,
+    truncated,
 )
 
 every_law = pytest.mark.parametrize("law", [pytest.param(c.law, id=c.name) for c in LAWS])
@@ -248,3 +251,27 @@ def test_point_masses():
     assert law.gaps == ()
     assert affine(Discrete((0.0, 1.0), (0.5, 0.5)), scale=-1.0).gaps == ((-1.0, 0.0),)
     assert Mixture((Uniform(0, 1), Uniform(2, 3)), (0.5, 0.5)).gaps == ((1.0, 2.0),)
+
+
+EXTREME = np.array([-math.inf, -1e308, -5e-324, 5e-324, 1e308, math.inf])
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        *(pytest.param(c.law, id=c.name) for c in LAWS),
+        Normal(2.0),
+        pushforward(MarchenkoPastur(0.5), "sqrt"),
+        pushforward(Semicircle(center=0.3), "abs"),
+        pushforward(MarchenkoPastur(0.5), "inverse"),
+        truncated(Semicircle(), -0.5, 1.0),
+    ],
+)
+def test_smallest_and_largest_numbers(law):
+    below, above = law.cdf(EXTREME), law.sf(EXTREME)
+    assert below + above == pytest.approx(1.0, abs=1e-12)
+    assert below[[0, 1, 4, 5]].tolist() == [0, 0, 1, 1]
+    assert law.mass_below(EXTREME)[[0, 1, 4, 5]].tolist() == [0, 0, 1, 1]
+    density = law.pdf(EXTREME)
+    assert (density >= 0).all()
+    assert density[[0, 1, 4, 5]].tolist() == [0, 0, 0, 0]

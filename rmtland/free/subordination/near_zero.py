@@ -76,7 +76,7 @@ class BesideZero:
         if not any(self.powers):
             regular = (self.values[0] * (1 - t) + self.values[1] * (1 + t)) / 2
         else:
-            with np.errstate(divide="ignore"):
+            with np.errstate(divide="ignore", over="ignore"):
                 sides = [
                     value * np.where(t == 0, 1.0, np.abs(t)) ** -power
                     for value, power in zip(self.values, self.powers, strict=True)
@@ -87,7 +87,8 @@ class BesideZero:
         if not self.mass:
             return np.asarray(regular)
         at = np.where(x == 0, 1.0, x)
-        return np.where(x == 0, complex(np.inf, 0), regular + self.mass / at)
+        with np.errstate(over="ignore"):
+            return np.where(x == 0, complex(np.inf, 0), regular + self.mass / at)
 
     def below(self, x: Real) -> Real:
         """Distribution function closer to zero than the distance."""
