@@ -120,15 +120,14 @@ class SingularPoint:
         # The closed upper half-plane: an argument of pi on the axis below the place.
         angle = np.where(w.imag == 0, np.where(w.real < 0, np.pi, 0.0), np.angle(w))
         with np.errstate(all="ignore"):
-            value = self.factor * np.abs(w) ** self.power * np.exp(1j * self.power * angle)
-            slope = self.power * value / w
-        unknown = ~(self.error(z) < _TRUSTED)
+            value: Complex = self.factor * np.abs(w) ** self.power * np.exp(1j * self.power * angle)
+            slope: Complex = self.power * value / w
         # Real on the side without a band.
         flat = (w.imag == 0) & (np.abs(value.imag) <= 1e-12 * np.abs(value))
-        value = np.where(flat, value.real, value)
-        slope = np.where(flat, slope.real, slope)
-        value = np.where(unknown, complex(np.nan, np.nan), value)
-        return value, np.where(unknown, complex(np.nan, np.nan), slope)
+        value.imag[flat] = slope.imag[flat] = 0.0
+        unknown = ~(self.error(z) < _TRUSTED)
+        value[unknown] = slope[unknown] = complex(np.nan, np.nan)
+        return value, slope
 
     def log_potential(self, z: Complex) -> Complex:
         """L, from its value at the radius; NaN where the power is not known well enough."""

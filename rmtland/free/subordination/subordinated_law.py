@@ -343,12 +343,10 @@ class SubordinatedLaw(Solved):
             value[remote] = self._far.at(at[remote])[2]
         if thin.any():
             value[thin] += 1j * z.imag[thin] * self._jet(at[thin])[0]
-        for point in self._singular_points:
-            near = self._by_power(z, point)
-            value[near] = point.log_potential(z[near])
+        for singular in self._singular_points:
+            near = self._by_power(z, singular)
+            value[near] = singular.log_potential(z[near])
             self._require(np.where(np.isnan(value[near]), -1, 0), z[near])
-            real = near & (z.imag == 0)
-            value[real] = value[real].real + 1j * np.pi * (1 - self._cdf(z.real[real]))
         for i in np.flatnonzero(self._is_end(z)):
             end = float(z[i].real)
             real = value_at_end(self._band_of(end), end, self._log_potential, bounded=True).real
