@@ -120,7 +120,8 @@ class SingularPoint:
         # The closed upper half-plane: an argument of pi on the axis below the place.
         angle = np.where(w.imag == 0, np.where(w.real < 0, np.pi, 0.0), np.angle(w))
         with np.errstate(all="ignore"):
-            value: Complex = self.factor * np.abs(w) ** self.power * np.exp(1j * self.power * angle)
+            phase = self.factor * np.exp(1j * self.power * angle)
+            value: Complex = (np.abs(w) ** self.power * phase).astype(np.complex128)
             slope: Complex = self.power * value / w
         # Real on the side without a band.
         flat = (w.imag == 0) & (np.abs(value.imag) <= 1e-12 * np.abs(value))
