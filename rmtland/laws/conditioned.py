@@ -49,6 +49,8 @@ from rmtland.typing import Atoms, Complex, Integer, Logical, Real, Support
 
 __all__ = ["Tilted", "Truncated", "tilted", "truncated"]
 
+_LITTLE = 1e-7
+"""Mass of an interval below which the transforms of the rest leave too few digits of it."""
 _FINE = 1e-13
 _BLOCK = 2**18  # terms of a sum over nodes that are held at once
 _DEGREES = (16, 32, 64, 128)  # of interpolating polynomials of a weight
@@ -147,7 +149,7 @@ class Truncated(Law):
             raise ValueError(f"low must be below high; got {low} and {high}")
         object.__setattr__(self, "low", low + 0.0)
         object.__setattr__(self, "high", high + 0.0)
-        if not self._mass > 0:
+        if not self._mass > 1e-280:  # below, floating-point numbers thin out
             raise ValueError(f"{self.law!r} has no mass between {low} and {high}")
 
     @cached_property
@@ -188,23 +190,44 @@ class Truncated(Law):
     @cached_property
     def _parts(self) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
         """Nodes and masses of the law inside the interval and outside, fine beside the cuts."""
-        inside = _nodes(_Cut(self.law, self.support), self.low, self.high)
+        inside = _nodes(_Cut(self.law, self.support), self.low, self.high, self._mass)
         ends = [low for low, _ in self.law.support] + [high for _, high in self.law.support]
         rest = []
         for low, high in self.law.support:
             rest += [(low, min(high, self.low))] if low < self.low else []
             rest += [(max(low, self.high), high)] if high > self.high else []
-        outside = _nodes(_Cut(self.law, tuple(rest)), self.low, self.high) if ends else inside
+        outside = _nodes(_Cut(self.law, tuple(rest)), self.low, self.high, 1.0) if ends else inside
         atoms = np.array(self.law.atoms, dtype=np.float64).reshape(-1, 2)
         held = (atoms[:, 0] >= self.low) & (atoms[:, 0] <= self.high)
+        found = math.fsum(inside[1]) + math.fsum(atoms[held, 1])
+        if not abs(found - self._mass) <= 1e-7 * self._mass:
+            raise ConvergenceError(
+                f"the density of {self!r} adds up to {found:.6g} there, and its distribution "
+                f"function to {self._mass:.6g}: its pdf and quantiles are known, its moments and "
+                "transforms are not"
+            )
         return (
             (np.append(inside[0], atoms[held, 0]), np.append(inside[1], atoms[held, 1])),
             (np.append(outside[0], atoms[~held, 0]), np.append(outside[1], atoms[~held, 1])),
         )
 
     def _between(self, z: Complex) -> Logical:
-        """Whether points are above or on the interval, where the law is nearer than the rest."""
-        return np.asarray((z.real >= self.low) & (z.real <= self.high))
+        """Whether points are above or on the interval, where the law is nearer than the rest.
+
+        In a tail with next to no mass the law less the rest has no digits; the nodes do away from
+        the axis.
+        """
+        within = np.asarray((z.real >= self.low) & (z.real <= self.high))
+        if self._mass < _LITTLE and within.any():
+            coarse = float(np.diff(np.sort(self._parts[0][0])).max(initial=0.0))
+            within &= z.imag < 8 * coarse
+            if within.any():
+                raise ConvergenceError(
+                    f"{self!r} holds {self._mass:.3g} of the law: its transforms have no digits on "
+                    f"the interval, closer to the axis than {8 * coarse:.3g}; pdf, cdf, quantiles "
+                    "and moments do"
+                )
+        return within
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         g, slope = np.empty_like(z), np.empty_like(z)
@@ -524,19 +547,26 @@ class _Cut:
         return below
 
 
-def _nodes(law: _Cut, low: float, high: float) -> tuple[Real, Real]:
-    """Nodes and masses on bands, on panels that shrink by halves towards two cuts."""
+def _nodes(law: _Cut, low: float, high: float, total: float) -> tuple[Real, Real]:
+    """Nodes and masses on bands, on panels that shrink by halves towards two cuts.
+
+    Tails are cut off, and errors allowed, in units of the total mass of the bands.
+    """
+    tail = np.array([1e-17 * total])
     steps = 2.0 ** -np.arange(1, 60)
     cuts: list[float] = []
+    bands: list[tuple[float, float]] = []
     for left, right in law.support:
-        a = left if math.isfinite(left) else float(law._ppf(np.array([1e-17]))[0])
-        b = right if math.isfinite(right) else float(law._isf(np.array([1e-17]))[0])
+        a = left if math.isfinite(left) else float(law._ppf(tail)[0])
+        b = right if math.isfinite(right) else float(law._isf(tail)[0])
+        bands += [(a, b)] if a < b else []
         for cut in (low, high):
             if a == cut:
                 cuts += (a + (b - a) * steps).tolist()
             if b == cut:
                 cuts += (b - (b - a) * steps).tolist()
-    cells = density_panels(law, tolerance=_FINE, evaluations=20000, cuts=tuple(cuts))
+    law.support = tuple(bands)
+    cells = density_panels(law, tolerance=_FINE * total, evaluations=20000, cuts=tuple(cuts))
     return cells.x.ravel(), _weighed(cells, law._cdf).ravel()
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 from scipy import stats
@@ -134,3 +135,37 @@ def test_cut_twice_is_cut_once():
 def test_bad_input_is_refused(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(8.0, math.inf), (8.0, 9.0), (-math.inf, -8.0), (30.0, math.inf), (3.0, 5.0)]
+)
+def test_tails_of_a_normal_law_in_units_of_their_own_mass(low, high):
+    law = truncated(Normal(), low, high)
+    sign = 1 if low > 0 else -1
+    start = min(abs(low), abs(high))
+    stop = max(abs(low), abs(high))
+    with mpmath.workdps(250):
+        root = mpmath.sqrt(2)
+        first, last = mpmath.npdf(start), mpmath.npdf(stop)
+        total = (mpmath.erfc(start / root) - mpmath.erfc(stop / root)) / 2
+        mean = (first - last) / total
+        end = 0 if math.isinf(stop) else stop * last
+        var = 1 + (start * first - end) / total - mean**2
+        z = mpmath.mpc(start + 0.1, 1.5)
+        top = min(stop, start + 12)
+        ends = [start + (top - start) * mpmath.mpf(k) / 40 for k in range(41)]
+    with mpmath.workdps(20):
+        g = mpmath.quad(lambda t: mpmath.npdf(t) / (z - t), ends) / total
+    assert law.mean() == pytest.approx(sign * float(mean), rel=1e-13)
+    assert law.var() == pytest.approx(float(var), rel=1e-10)
+    value = law.stieltjes(sign * (start + 0.1) + 1.5j)
+    assert value == pytest.approx(sign * (complex(g) if sign > 0 else complex(g).conjugate()))
+    if float(total) < 1e-7:
+        with pytest.raises(ConvergenceError, match="no digits on the interval"):
+            law.stieltjes(sign * (start + 0.1) + 1e-9j)
+
+
+def test_an_interval_in_which_numbers_thin_out_is_refused():
+    with pytest.raises(ValueError, match="no mass between"):
+        truncated(Normal(), 37.0, 38.0)
