@@ -26,15 +26,61 @@ Examples
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
+from rmtland.estimate.distribution import distribution_band
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
 
-__all__ = ["WIDENED", "kolmogorov_range"]
+__all__ = ["WIDENED", "IndexInterval", "index_interval", "kolmogorov_range"]
 
 WIDENED = 2.0
 """Standard errors by which brackets are widened."""
+
+
+class IndexInterval(NamedTuple):
+    """Index of an estimated spectrum: where the fraction of negative eigenvalues lies, at 95 %.
+
+    Parameters
+    ----------
+    value : float
+        Mass below zero and half of the mass at it.
+    interval : (float, float)
+        Calibrated interval of that (`rmtland.estimate.negative_fraction`).
+    rigorous : (float, float)
+        Holds whatever the spectrum, and whether eigenvalues at zero are counted or not.
+    """
+
+    value: float
+    interval: tuple[float, float]
+    rigorous: tuple[float, float]
+
+
+def index_interval(spectrum: Spectrum) -> IndexInterval | None:
+    """Return the index of an estimated spectrum with its intervals.
+
+    Nodes of a quadrature below zero are no count of negative eigenvalues: of many zero ones a
+    part lands there.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Any.
+
+    Returns
+    -------
+    IndexInterval or None
+        None for a complete spectrum, or one that does not come from
+        `rmtland.estimate.spectral_density` with Gaussian probes.
+    """
+    law = spectrum.provenance.get("probe_law")
+    if spectrum.is_complete or spectrum.alpha is None or law is None or spectrum.alpha.shape[1] < 2:
+        return None
+    found = distribution_band(spectrum, [0.0])
+    (low, high), (least, most) = found.interval[0].tolist(), found.rigorous[0].tolist()
+    return IndexInterval(float(found.value[0]), (low, high), (least, most))
 
 
 def kolmogorov_range(spectrum: Spectrum, law: Law) -> tuple[float, float]:

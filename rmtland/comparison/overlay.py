@@ -22,6 +22,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from rmtland.comparison.distances import Comparison, compare
+from rmtland.comparison.estimated import index_interval
 from rmtland.comparison.fitting import Fit, fit
 from rmtland.comparison.theories import Theory
 from rmtland.laws import Law
@@ -74,6 +75,14 @@ class Overlay:
         }
         if spectrum.is_complete:
             measured |= spectrum.inertia()._asdict()
+        estimate = index_interval(spectrum)
+        if estimate is not None:
+            measured |= {
+                "index": estimate.value,
+                "index_interval": list(estimate.interval),
+                "index_rigorous": list(estimate.rigorous),
+                "index_is": "an estimate: mass below 0 and half of that at 0; intervals at 95 %",
+            }
         return {
             "spectrum": measured,
             "laws": {
@@ -85,7 +94,7 @@ class Overlay:
     def rows(self) -> list[tuple[str, str, str, str, str, str]]:
         """Return what a table shows: name, Kolmogorov, Wasserstein, index, edges, outliers.
 
-        The first row is the spectrum.
+        The first row is the spectrum; the index of an estimate is an interval at 95 %.
 
         Returns
         -------
@@ -93,7 +102,11 @@ class Overlay:
             Six columns; one row for the spectrum and one for each theory.
         """
         low, high = self.spectrum.nodes.min(), self.spectrum.nodes.max()
-        rows = [("measured", "", "", f"{self.spectrum.index():.3f}", f"{low:.2f} {high:.2f}", "")]
+        estimate = index_interval(self.spectrum)
+        index = f"{self.spectrum.index():.3f}"
+        if estimate is not None:  # of an estimate the interval is what is known
+            index = "{:.3f} to {:.3f}".format(*estimate.interval)
+        rows = [("measured", "", "", index, f"{low:.2f} {high:.2f}", "")]
         for name, found in self.comparisons.items():
             low, high = found.law_edges
             rows.append(

@@ -11,6 +11,7 @@ from rmtland.estimate.operators import SymmetricOperator, symmetric_operator
 from rmtland.estimate.probes import KrylovOptions, KrylovQuadratures, krylov_quadratures
 from rmtland.estimate.progress import Interrupted
 from rmtland.estimate.smoothing import SmoothDensity, smooth_density
+from rmtland.estimate.summed import SummedOperator
 from rmtland.estimate.trace import (
     DiagonalEstimate,
     ScalarEstimate,
@@ -31,6 +32,7 @@ __all__ = [
     "MassEstimate",
     "ScalarEstimate",
     "SmoothDensity",
+    "SummedOperator",
     "SymmetricOperator",
     "basis_bytes",
     "diagonal",

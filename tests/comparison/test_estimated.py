@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rmtland import MarchenkoPastur, Semicircle, Spectrum, compare
+from rmtland import MarchenkoPastur, Semicircle, Spectrum, compare, overlay
 from rmtland.comparison.estimated import kolmogorov_range
 from rmtland.estimate import spectral_density
 
@@ -53,3 +53,22 @@ def test_errors_alone_widen_the_distance():
     assert high - distance <= 2 * 0.01 + 1 / 40 + 1e-12  # a step between two nodes
     with pytest.raises(ValueError, match="neither brackets nor errors"):
         kolmogorov_range(exact, law)
+
+
+def test_index_of_an_overlay_is_the_interval_of_the_estimate():
+    # a third of the eigenvalues is zero: nodes of the quadrature below 0 mislead
+    values = np.concatenate([np.zeros(200), np.linspace(-0.5, 1.5, 400)])
+    spectrum = spectral_density(np.diag(values), probes=6, steps=30, rng=0)
+    result = overlay(spectrum, Semicircle(0.4, 0.5))
+    measured = result.to_dict()["spectrum"]
+    low, high = measured["index_rigorous"]
+    assert low <= 100 / 600
+    assert high >= 300 / 600
+    assert (
+        low <= measured["index_interval"][0] <= measured["index"] <= measured["index_interval"][1]
+    )
+    start, end = measured["index_interval"]
+    assert result.rows()[0][3] == f"{start:.3f} to {end:.3f}"
+    complete = overlay(Spectrum(values), Semicircle(0.4, 0.5))
+    assert complete.rows()[0][3] == "0.167"
+    assert "index_interval" not in complete.to_dict()["spectrum"]
