@@ -25,6 +25,7 @@ from .comparison import (
     Fit as Fit,
     compare as compare,
     fit as fit,
+    goodness_of_fit as goodness_of_fit,
     measure as measure,
     overlay as overlay,
     signals as signals,

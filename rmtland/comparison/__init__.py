@@ -2,6 +2,7 @@
 
 from rmtland.comparison.distances import Comparison, compare
 from rmtland.comparison.fitting import Fit, fit
+from rmtland.comparison.goodness import Goodness, goodness_of_fit
 from rmtland.comparison.measurement import Measurement, measure
 from rmtland.comparison.outliers import outliers
 from rmtland.comparison.overlay import Overlay, overlay
@@ -14,6 +15,7 @@ from rmtland.comparison.weight_spectra import LayerSpectrum, WeightSpectra, spec
 __all__ = [
     "Comparison",
     "Fit",
+    "Goodness",
     "LayerSpectrum",
     "Measurement",
     "Overlay",
@@ -24,6 +26,7 @@ __all__ = [
     "WeightSpectra",
     "compare",
     "fit",
+    "goodness_of_fit",
     "law_of",
     "measure",
     "outliers",
