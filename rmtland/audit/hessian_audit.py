@@ -9,6 +9,7 @@ are split among their assumptions (`rmtland.audit.shares`), with errors from Hes
 Examples
 --------
 >>> import numpy as np
+>>> from rmtland.audit import Family
 >>> from rmtland.networks import MLP
 >>> rng, net = np.random.default_rng(0), MLP((6, 6, 6), activation="relu")
 >>> x, theta = rng.normal(size=(24, 6)), net.init(rng=1)

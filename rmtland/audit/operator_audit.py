@@ -15,7 +15,7 @@ Examples
 >>> audit = audit_operators(
 ...     h0 + h1, gauss_newton=h0, phi=2.0, probes=4, steps=40, method="estimate", rng=0)
 >>> audit[Level.MATCHED].kolmogorov < 0.05, str(audit[Level.MATCHED].standing(0.2))
-(True, 'open')
+(True, 'holds')
 """
 
 from __future__ import annotations

@@ -1,0 +1,58 @@
+"""Inputs that are refused although an answer exists: a table meant to empty.
+
+Each row is a strict expected failure: where a refusal disappears the row fails, and its input is to
+become a test of the answer. The numbers are seeds of `scripts/fuzz_free.py`. Refused too, and
+tested where it belongs: `test_atoms_under_noise_of_rounded_parameters` of deconvolution by moments.
+"""
+
+import numpy as np
+import pytest
+
+from rmtland.free import free_compression, free_power, free_product
+from rmtland.laws import Discrete, EmpiricalLaw, FussCatalan, JacobiWeight, KestenMcKay, Uniform
+from rmtland.solution import ConvergenceError
+
+slow = pytest.mark.slow
+
+
+def measured(seed, size):
+    return np.random.default_rng(seed).normal(size=size)
+
+
+def power_next_to_one():
+    law = free_product(JacobiWeight(-0.5, 1.5, 1.0, 1.7656113129520716), FussCatalan(2.0))
+    return free_power(law, 1.0000798264789355)
+
+
+def corner_next_to_the_whole():
+    steps = Discrete((0.0, 1.0, 2.0), (0.25, 0.5, 0.25))
+    law = free_product(KestenMcKay(1.1134082403081265), steps)
+    return free_compression(law, 0.9999999998282363)
+
+
+def edge_at_a_rounding_of_zero():
+    law = free_product(EmpiricalLaw(measured(694, 58)), FussCatalan(2.0))
+    return free_compression(law, 0.9999999999395167)
+
+
+def gap_of_width_1e_8():
+    corner = Uniform(-0.4533571801009182, 0.37954217573866256)
+    points = Discrete(
+        (1.5840850602047671, 2.2833989098105287, 3.855200057530096), (0.25, 0.5, 0.25)
+    )
+    factor = free_product(points, EmpiricalLaw(measured(879, 53) ** 2))
+    return free_product(free_compression(corner, 0.10645000904823645), factor)
+
+
+@pytest.mark.xfail(strict=True, raises=ConvergenceError, reason="refused, an answer exists")
+@pytest.mark.parametrize(
+    ("make", "x"),
+    [
+        pytest.param(corner_next_to_the_whole, 0.3, id="4036"),
+        pytest.param(power_next_to_one, 1.0, id="2019", marks=slow),
+        pytest.param(edge_at_a_rounding_of_zero, 5.02e-13, id="6044"),
+        pytest.param(gap_of_width_1e_8, 0.1, id="20126", marks=slow),
+    ],
+)
+def test_refused(make, x):
+    assert 0 < make().cdf(x) < 1
