@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FAMILIES", "families_of", "overlay_eigenvalues", "print_laws", "read_eigenvalues"]
 
+_SIZES = (1e-100, 1e100)
+
 FAMILIES = {
     "marchenko-pastur": "MarchenkoPastur",
     "semicircle": "Semicircle",
@@ -39,7 +41,9 @@ def read_eigenvalues(source: str) -> Spectrum:
     """Read a spectrum: .npy, .npz (of rmtland or with one array), text or CSV, "-" for stdin.
 
     A complex array is taken where its imaginary parts are rounding. Numbers of text are divided by
-    commas, spaces or lines; a head line is left out.
+    commas, spaces or lines; a head line is left out. What is no list of eigenvalues is refused: a
+    symmetric matrix, a table with several named columns or a column that counts its lines, and
+    sizes whose squares leave double precision.
     """
     import numpy as np
 
@@ -60,9 +64,12 @@ def read_eigenvalues(source: str) -> Spectrum:
                 )
             values = data[name]
     elif path.suffix == ".npy":
-        values = np.load(path, allow_pickle=False)
+        try:
+            values = np.load(path, allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            raise ValueError(f"{source} is no array of numbers: {error}") from error
     else:
-        text = sys.stdin.read() if source == "-" else path.read_text("utf-8")
+        text = sys.stdin.read() if source == "-" else path.read_text("utf-8-sig")
         values = np.array(_numbers(text, source))
     if values.dtype.kind == "c":
         if np.abs(values.imag).max(initial=0.0) > 1e-8 * np.abs(values).max(initial=0.0):
@@ -70,6 +77,19 @@ def read_eigenvalues(source: str) -> Spectrum:
                 f"{source} holds complex eigenvalues; a Hermitian matrix has real ones"
             )
         values = values.real
+    square = values.ndim == 2 and values.shape[0] == values.shape[1] > 1
+    if square and values.dtype.kind in "iuf" and (values == values.T).all():
+        raise ValueError(
+            f"{source} holds a symmetric matrix of shape {values.shape}, not eigenvalues; take "
+            "numpy.linalg.eigvalsh of it first"
+        )
+    if values.dtype.kind == "f":
+        largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+        if largest and not _SIZES[0] < largest < _SIZES[1]:
+            raise ValueError(
+                f"the eigenvalues of {source} are of the size {largest:.3g}; multiply them by a "
+                "number that brings them to about 1"
+            )
     return Spectrum(
         values.ravel(), provenance={"source": "standard input" if source == "-" else path.name}
     )
@@ -77,17 +97,33 @@ def read_eigenvalues(source: str) -> Spectrum:
 
 def _numbers(text: str, source: str) -> list[float]:
     """Return the numbers of a text; the first line may name its columns."""
+    text = text.removeprefix("\ufeff")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    numbers: list[float] = []
+    rows: list[list[float]] = []
+    named = 0
     for number, line in enumerate(lines):
+        words = line.replace(",", " ").replace(";", " ").split()
         try:
-            numbers += [float(word) for word in line.replace(",", " ").replace(";", " ").split()]
+            rows.append([float(word) for word in words])
         except ValueError:
             if number:
                 raise ValueError(f"{source}: {line.strip()[:40]!r} is no number") from None
-    if not numbers:
+            named = len(words)
+    if not any(rows):
         raise ValueError(f"{source} holds no numbers")
-    return numbers
+    table = len(rows) > 1 and all(len(row) > 1 for row in rows[1:])
+    if table and (named > 1 or _counts(rows) or _counts(rows[1:])):
+        raise ValueError(
+            f"{source} is a table with {len(rows[-1])} columns; give the column of the eigenvalues "
+            "alone"
+        )
+    return [value for row in rows for value in row]
+
+
+def _counts(rows: list[list[float]]) -> bool:
+    """Whether the first column of a table numbers its lines, as an index does."""
+    first = [row[0] for row in rows]
+    return len(rows) > 2 and first == [first[0] + i for i in range(len(rows))]
 
 
 def overlay_eigenvalues(output: Output, source: str, families: str, seed: int) -> None:
