@@ -38,6 +38,7 @@ SMALL = {
         "1",
     ],
     "bench_certificate.py": ["--repeats", "1"],
+    "bench_fits.py": ["--runs", "20"],
     "bench_estimate.py": ["--jobs", "trace", "--repetitions", "2"],
     "bench_polynomials.py": ["--only", "xyx", "--repeats", "1"],
     "bench_laws.py": ["--quick"],
@@ -72,6 +73,7 @@ SAYS = {
     "bench_audit.py": (rf"18  relu .* (?P<value>{NUMBER})\n", 0, 0.5),
     "bench_ensembles.py": (rf"ratio (?P<value>{NUMBER}), same counts: True", 0, np.inf),
     "bench_certificate.py": (rf"rational.* (?P<value>{NUMBER})\n", 0, 50),
+    "bench_fits.py": (rf"Wishart 10 x 10, beta = 1 +(?P<value>{NUMBER})", 0, 0.3),
     "bench_estimate.py": (rf"Gauss-Newton.* hutchinson +(?P<value>{NUMBER})", 0, 0.2),
     "bench_polynomials.py": (rf"xyx.* (?P<value>{NUMBER})\n", 0, 100),
     "bench_laws.py": (rf"worst error of an edge (?P<value>{NUMBER})", 0, 1e-11),
@@ -91,7 +93,8 @@ SAYS = {
 }  # fmt: skip
 """What the small run of a script has to print, and the range of the number in it."""
 SLOW = {
-    "bench_certificate.py", "bench_ensembles.py", "bench_estimate.py", "bench_laws.py",
+    "bench_certificate.py", "bench_ensembles.py", "bench_estimate.py", "bench_fits.py",
+    "bench_laws.py",
     "bench_networks.py", "bench_polynomials.py",
     "bench_sweep.py", "fuzz_free.py",
     "make_tracy_widom.py", "measure_architectures.py", "reproduce_audit.py", "write_benchmarks.py",

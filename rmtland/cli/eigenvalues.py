@@ -24,6 +24,12 @@ FAMILIES = {
 }
 
 
+_RESAMPLES = 39
+"""Matrices of the goodness of fit: enough for 5 %."""
+_TESTED = 4000
+"""Spectra of more eigenvalues are not tested: drawing their equals takes minutes."""
+
+
 def families_of(names: str) -> dict[str, Any]:
     """Return families by name from a list with commas, or say which there are."""
     import rmtland
@@ -142,12 +148,40 @@ def overlay_eigenvalues(output: Output, source: str, families: str, seed: int) -
               **result.to_dict()}  # fmt: skip
     output.line(f"{len(spectrum)} eigenvalues from {source}")
     print_laws(output, result)
+    report["tests"] = {name: _tests(output, spectrum, name, found, seed)
+                       for name, found in fitted.items()}  # fmt: skip
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     result.plot((left, right))
     figure.suptitle(f"{len(spectrum)} eigenvalues", fontsize=10)
     output.figure(figure, "overlay", dpi=115)
     output.numbers(report)
+
+
+def _tests(output: Output, spectrum: Spectrum, name: str, fitted: Any, seed: int) -> dict[str, Any]:
+    """Print signals and goodness of fit, where there is a test; return them as plain values."""
+    from rmtland.comparison import goodness_of_fit, signals
+    from rmtland.laws import MarchenkoPastur, Semicircle
+
+    found: dict[str, Any] = {"signals": None, "goodness": None}
+    if not isinstance(fitted.model, MarchenkoPastur | Semicircle) or len(spectrum) > _TESTED:
+        return found
+    words = []
+    try:
+        found["signals"] = signals(spectrum, fitted).to_dict()
+        counted = found["signals"]
+        words.append(f"{counted['count']} signals at 5 % (largest: p = {counted['p_value']:.2g})")
+    except (ValueError, ArithmeticError) as reason:
+        words.append(f"signals: {reason}")
+    try:
+        found["goodness"] = goodness_of_fit(
+            spectrum, fitted, resamples=_RESAMPLES, rng=seed
+        ).to_dict()
+        words.append(f"goodness of fit p = {found['goodness']['p_value']:.2g}")
+    except (ValueError, ArithmeticError) as reason:
+        words.append(f"goodness of fit: {reason}")
+    output.line(f"{name}: {'; '.join(words)}")
+    return found
 
 
 def print_laws(output: Output, result: Overlay) -> None:

@@ -129,7 +129,10 @@ def saved(kind):
 def test_eigenvalues_of_a_file(rmtland, kind):
     result = rmtland("overlay", "--eigenvalues", saved(kind), *FAST, "--json", "-")
     assert (result.code, result.err) == (0, "wrote o/overlay.png\n")
-    laws = json.loads(result.out)["laws"]
+    report = json.loads(result.out)
+    laws, tests = report["laws"], report["tests"]
+    assert tests["marchenko-pastur, fitted"]["signals"]["count"] == 0
+    assert tests["marchenko-pastur, fitted"]["goodness"]["p_value"] > 0.05
     fitted = laws["marchenko-pastur, fitted"]
     assert fitted["aspect_ratio"] == pytest.approx(0.4, abs=0.03)
     assert fitted["kolmogorov"] < 0.02 < laws["semicircle, fitted"]["kolmogorov"]
@@ -141,6 +144,8 @@ def test_eigenvalues_of_standard_input(rmtland, monkeypatch):
     result = rmtland("overlay", "--eigenvalues", "-", "--families", "semicircle", "--out", "o")
     assert result.code == 0
     assert "100 eigenvalues from -" in result.out
+    assert "semicircle, fitted: 0 signals at 5 %" in result.out
+    assert "goodness of fit p = " in result.out
     assert "scale" in result.out or "variance" in result.out
 
 
