@@ -348,6 +348,8 @@ def _precision(double: bool) -> AbstractContextManager[Any]:
 
 
 def _cast(jax: Any, array: Any, dtype: str) -> Any:
+    if not hasattr(array, "dtype") and not isinstance(array, float | int):
+        return array  # a function or a name among the parameters
     array = jax.numpy.asarray(array)
     return array.astype(dtype) if jax.numpy.issubdtype(array.dtype, np.floating) else array
 
@@ -406,6 +408,8 @@ def _fits(name: str, pattern: str) -> bool:
 
 def _refuse_bad_loss(losses: tuple[Any, Any], theta: Array, batch: Any) -> None:
     value = losses[1](losses[0](theta, batch), batch)
+    if value is None or isinstance(value, str):
+        raise ValueError(f"the loss must be one real number; got {value!r}")
     shape = np.shape(value)
     if shape or "float" not in str(getattr(value, "dtype", "float")):
         raise ValueError(

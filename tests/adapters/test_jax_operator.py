@@ -113,3 +113,19 @@ def test_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "jax", None)
     with pytest.raises(ImportError, match=r"pip install 'rmtland\[jax\]'"):
         from_jax(whole, PARAMS, (X, Y))
+
+
+def test_leaves_that_are_no_arrays_stay_as_they_are():
+    params = {"w": jax.numpy.arange(1.0, 4.0), "act": jax.numpy.tanh}
+    data = (np.eye(3), np.zeros(3))
+
+    def loss(p, batch):
+        return ((p["act"](batch[0] @ p["w"]) - batch[1]) ** 2).mean()
+
+    one, other = (
+        from_jax(loss, params, data, parameters="w", dtype=dtype) @ np.ones(3)
+        for dtype in (None, "float64")
+    )
+    np.testing.assert_allclose(one, other, atol=1e-6)
+    with pytest.raises(ValueError, match="one real number; got None"):
+        from_jax(lambda p, batch: None, params, data, parameters="w")
