@@ -379,7 +379,7 @@ class SupportSearch:
                 # A level that is reached where the density is not small is reached nowhere else.
                 near = int(np.argmin(np.abs(levels[i] - ranks[i])))
                 height, sides = heights[i, near], ends[:, 2, i]
-                steady = np.abs(sides - height).max() <= 0.3 * height < np.inf
+                steady = height < np.inf and np.abs(sides - height).max() <= 0.3 * height
                 if steady and abs(levels[i, near] - ranks[i]) <= _LEVEL:
                     open_[i] = False
                     continue
