@@ -173,7 +173,9 @@ def test_other_networks_have_levels_up_to_four(net):
     [
         (independent(width=2, samples=5), "two units"),
         (independent(width=4, samples=2), "fewer samples than inputs"),
-        (independent(width=3, samples=9, energy=0.0), "no residuals"),
+        pytest.param(
+            independent(width=3, samples=9, energy=0.0), "no residuals", marks=pytest.mark.slow
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
