@@ -26,6 +26,8 @@ import numpy as np
 from rmtland.arguments import count, points, positive
 from rmtland.laws import SpectralModel
 from rmtland.laws.law import upper_half_plane
+from rmtland.models.far_field import variance_from_above
+from rmtland.models.smoothed_index import trusted_index
 from rmtland.solution import Solution
 from rmtland.typing import ArrayLike, Complex, Real
 
@@ -37,7 +39,7 @@ Progress = Callable[[int, int], object]
 class AboveAxis(SpectralModel):
     """A model whose equation is solved in the open upper half-plane.
 
-    A subclass gives `solve`, for G, and `cdf_above`.
+    A subclass gives `solve`, for G, `cdf_above` and `solve_index`.
     """
 
     _tolerance: ClassVar[float] = 1e-6
@@ -88,6 +90,46 @@ class AboveAxis(SpectralModel):
         ndarray of float
             Values in the shape of `z`.
         """
+
+    @abc.abstractmethod
+    def solve_index(self) -> Solution:
+        """Fraction of negative eigenvalues with its error; an atom at zero is no part of it.
+
+        Returns
+        -------
+        Solution
+            `value` and `error` as arrays of shape ().
+        """
+
+    def index(self) -> float:
+        """Fraction of negative eigenvalues, an atom at zero left out (`solve_index`).
+
+        Returns
+        -------
+        float
+            Fraction of all eigenvalues, in [0, 1].
+
+        Raises
+        ------
+        ConvergenceError
+            If it is not known to .01.
+        """
+        return trusted_index(self.solve_index())
+
+    def var(self) -> float:
+        """Variance, by a contour integral far from the spectrum.
+
+        Returns
+        -------
+        float
+            In the squared units of the eigenvalues.
+
+        Raises
+        ------
+        ConvergenceError
+            If the equation is not solved on the contour.
+        """
+        return variance_from_above(lambda z: self.solve(z, tolerance=1e-12).value, self.mean())
 
     def stieltjes(self, z: ArrayLike) -> Any:
         """G(z) = mean of 1/(z - eigenvalue) off the real axis, any shape.

@@ -62,8 +62,7 @@ from rmtland.models.dyson.blocks import BlockEquation
 from rmtland.models.dyson.cost import Cost, seconds_of_pairs, seconds_of_point
 from rmtland.models.dyson.dyson_hessian import DysonHessian
 from rmtland.models.dyson.parallel_paths import parallel_paths
-from rmtland.models.far_field import variance_from_above
-from rmtland.models.smoothed_index import index_from_above, trusted_index
+from rmtland.models.smoothed_index import index_from_above
 from rmtland.solution import ConvergenceError, Solution, Status
 from rmtland.spectrum import Spectrum
 from rmtland.typing import ArrayLike, Complex, Real, Rng
@@ -167,21 +166,6 @@ class FiniteSizeHessian(AboveAxis):
             In the units of the eigenvalues.
         """
         return self.model.mean()
-
-    def var(self) -> float:
-        """Variance, with the correction.
-
-        Returns
-        -------
-        float
-            In the squared units of the eigenvalues.
-
-        Raises
-        ------
-        ConvergenceError
-            If the equation is not solved on the contour.
-        """
-        return variance_from_above(lambda z: self.solve(z, tolerance=1e-12).value, self.mean())
 
     @property
     def memory(self) -> int:
@@ -342,21 +326,6 @@ class FiniteSizeHessian(AboveAxis):
             atom=self.model.atom_at_zero(),
             is_measure=False,
         )
-
-    def index(self) -> float:
-        """Mean fraction of negative eigenvalues, as `DysonHessian.index`.
-
-        Returns
-        -------
-        float
-            Fraction of all eigenvalues.
-
-        Raises
-        ------
-        ConvergenceError
-            If it is not known to .01.
-        """
-        return trusted_index(self.solve_index())
 
     def sample(self, n: int | None = None, *, rng: Rng = None, runs: int = 1) -> Spectrum:
         """Draw matrices, as `DysonHessian.sample`.

@@ -61,21 +61,21 @@ Examples
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
 from rmtland.arguments import choice, count, nonnegative
 from rmtland.deprecation import keyword_only
-from rmtland.laws import Discrete, Law, SpectralModel
-from rmtland.models.dyson.dyson_hessian import PARTS, DysonHessian
+from rmtland.laws import Discrete, Law
+from rmtland.models.dyson.dyson_hessian import DysonHessian
+from rmtland.models.hessian_parts import PARTS, HessianParts
 from rmtland.models.linear.data_law import LinearDataLaw
 from rmtland.models.linear.hessian_law import LinearHessianLaw
 from rmtland.models.linear.network import LinearNetwork
 from rmtland.models.linear.residual_law import LinearResidualLaw
-from rmtland.models.quadratures import lanczos_of
 from rmtland.spectrum import Spectrum
 from rmtland.streams import seed_of, streams
 from rmtland.typing import ArrayLike, Real, Rng
@@ -85,7 +85,7 @@ __all__ = ["LinearHessian"]
 
 
 @dataclass(frozen=True)
-class LinearHessian(LinearNetwork, SpectralModel):
+class LinearHessian(LinearNetwork, HessianParts):
     """The Hessian of a linear network with one hidden layer, Gaussian weights and Gaussian data.
 
     Parameters
@@ -166,31 +166,6 @@ class LinearHessian(LinearNetwork, SpectralModel):
             If epsilon is not positive and finite.
         """
         return LinearResidualLaw(self.network, epsilon)
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Names of the parts: ("gauss_newton", "residual", "total")."""
-        return PARTS
-
-    def part(self, name: str) -> Self:
-        """Return the model of a part: H0, H1 or H.
-
-        Parameters
-        ----------
-        name : {"gauss_newton", "residual", "total"}
-            Which part.
-
-        Returns
-        -------
-        LinearHessian
-            The model of that part, with the same network.
-
-        Raises
-        ------
-        ValueError
-            If there is no part of that name.
-        """
-        return replace(self, part_name=choice("name", name, PARTS))
 
     def mean(self) -> float:
         """Mean eigenvalue: that of H0, as H1 has mean zero.
@@ -311,22 +286,3 @@ class LinearHessian(LinearNetwork, SpectralModel):
             second_layer=self.second_variance / n1,
         )
         return np.asarray(known.sample(rng=stream).nodes[0])
-
-    def lanczos(self, n: float, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
-        """Draw as `sample` and return the Gauss quadrature from uniform start vectors.
-
-        Parameters
-        ----------
-        n : int
-            Number of hidden units.
-        steps : int
-            Number of Lanczos steps, at most n1 (n0 + n2).
-        rng, runs
-            As for `sample`.
-
-        Returns
-        -------
-        Spectrum
-            Nodes and weights of shape (runs, steps).
-        """
-        return lanczos_of(lambda seed: self.sample(count("n", n), rng=seed, runs=runs), steps, rng)

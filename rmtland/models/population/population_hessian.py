@@ -43,19 +43,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from rmtland.arguments import choice, count, nonnegative, points
 from rmtland.deprecation import keyword_only
-from rmtland.laws import Discrete, Law, SpectralModel
-from rmtland.models.dyson.dyson_hessian import PARTS, DysonHessian
+from rmtland.laws import Discrete, Law
+from rmtland.models.dyson.dyson_hessian import DysonHessian
+from rmtland.models.hessian_parts import PARTS, HessianParts
 from rmtland.models.linear.hessian_law import LinearHessianLaw
 from rmtland.models.population.law import PopulationLaw
 from rmtland.models.population.network import PopulationNetwork
 from rmtland.models.population.residual import PopulationResidual
-from rmtland.models.quadratures import lanczos_of
 from rmtland.networks import MLP
 from rmtland.spectrum import Spectrum
 from rmtland.streams import seed_of, streams
@@ -75,7 +75,7 @@ class DrawnDensity(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class PopulationHessian(PopulationNetwork, SpectralModel):
+class PopulationHessian(PopulationNetwork, HessianParts):
     """A one-hidden-layer network with Gaussian weights and Gaussian data, both averaged out.
 
     Parameters
@@ -169,32 +169,7 @@ class PopulationHessian(PopulationNetwork, SpectralModel):
     def _residual(self) -> PopulationResidual | None:
         return self.residual(self.epsilon) if self.epsilon else None
 
-    # Parts ---------------------------------------------------------------------------------------
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Names of the parts: ("gauss_newton", "residual", "total")."""
-        return PARTS
-
-    def part(self, name: str) -> Self:
-        """Return the model of a part: H0, H1 or H.
-
-        Parameters
-        ----------
-        name : {"gauss_newton", "residual", "total"}
-            Which part.
-
-        Returns
-        -------
-        PopulationHessian
-            The model of that part, with the same network.
-
-        Raises
-        ------
-        ValueError
-            If there is no part of that name.
-        """
-        return replace(self, part_name=choice("name", name, PARTS))
+    # The spectral law----------------------------------------------------------------------------------
 
     def stieltjes(self, z: ArrayLike) -> Any:
         """Stieltjes (Cauchy) transform G(z) of the part; H1 has one where it has no `law`.
@@ -357,25 +332,6 @@ class PopulationHessian(PopulationNetwork, SpectralModel):
                 "seed": seed_of(generators[0]),
             },
         )
-
-    def lanczos(self, n: float, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
-        """Draw as `sample` and return the Gauss quadrature from uniform start vectors.
-
-        Parameters
-        ----------
-        n : int
-            Number of hidden units.
-        steps : int
-            Number of Lanczos steps, at most n1 (n0 + n2).
-        rng, runs
-            As for `sample`.
-
-        Returns
-        -------
-        Spectrum
-            Nodes and weights of shape (runs, steps).
-        """
-        return lanczos_of(lambda seed: self.sample(count("n", n), rng=seed, runs=runs), steps, rng)
 
     def total_density(
         self,
