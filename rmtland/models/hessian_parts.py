@@ -14,13 +14,11 @@ from typing import Any, Self
 from rmtland.arguments import choice
 from rmtland.laws import SpectralModel
 from rmtland.models.quadratures import lanczos_of
+from rmtland.networks.derivatives.hessian_split import PARTS
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Rng
 
 __all__ = ["PARTS", "HessianParts"]
-
-PARTS = ("gauss_newton", "residual", "total")
-"""H0, H1 and H, as in `rmtland.networks`."""
 
 
 class HessianParts(SpectralModel):

@@ -22,22 +22,18 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, overload
+from typing import Any, overload
 
 import numpy as np
 
 from rmtland.arguments import choice, count
 from rmtland.arrays import array_namespace, is_finite
-from rmtland.deprecation import renamed_method
-from rmtland.networks.activation import Activation, activation
 from rmtland.networks.array_arguments import any_array, real_array, reshape_of
-from rmtland.networks.computed_once import computed_once
 from rmtland.networks.derivatives.diagonal import hessian_diagonal
 from rmtland.networks.derivatives.elementwise import rows_of
-from rmtland.networks.derivatives.forward import ForwardPass
 from rmtland.networks.derivatives.hessian import assemble, assemble_split
 from rmtland.networks.derivatives.hessian_split import PARTS, HessianSplit
 from rmtland.networks.derivatives.jacobian import (
@@ -52,39 +48,18 @@ from rmtland.networks.derivatives.products import (
     fisher_product,
     jacobian_product,
     joined,
-    loss_gradient,
     transposed_jacobian_product,
 )
-from rmtland.networks.loss_data import LossData
+from rmtland.networks.loss_value import LossValue
 from rmtland.networks.overflow import refuse_overflow
-from rmtland.networks.parameters import ParameterBlock, effective_weights
 from rmtland.streams import streams
 from rmtland.typing import Array, ArrayLike, Rng
 
 __all__ = ["LossPoint"]
 
 
-class Network(Protocol):
-    """What a point needs of its network: the attributes of `rmtland.networks.MLP`."""
-
-    @property
-    def widths(self) -> tuple[int, ...]: ...
-    @property
-    def activation(self) -> str | Activation: ...
-    @property
-    def weight_decay(self) -> float: ...
-    @property
-    def blocks(self) -> tuple[ParameterBlock, ...]: ...
-    @property
-    def n_out(self) -> int: ...
-    @property
-    def depth(self) -> int: ...
-    @property
-    def parameter_count(self) -> int: ...
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class LossPoint:
+class LossPoint(LossValue):
     """The loss of a network at one point of parameter space; made by `MLP.at`.
 
     Everything is computed from one forward pass, at the first use, and kept; data in chunks are
@@ -106,158 +81,6 @@ class LossPoint:
     data : LossData
         Inputs and targets, checked.
     """
-
-    net: Network
-    theta: Array
-    data: LossData
-
-    samples = renamed_method("samples", "data")
-
-    @classmethod
-    def of(cls, net: Network, theta: Array, data: LossData) -> LossPoint:
-        """Return the point at checked arguments, none of them copied, its forward pass made.
-
-        Parameters
-        ----------
-        net : MLP
-            The network.
-        theta : array, shape (p,)
-            Its parameters, in the library and dtype of the computation.
-        data : LossData
-            Inputs and targets.
-
-        Returns
-        -------
-        LossPoint
-            The loss there.
-
-        Raises
-        ------
-        NetworkOverflowError
-            If the forward pass overflows (a ValueError); for data in chunks that is seen when they
-            are read.
-        """
-        point = cls(net, _kept(theta), data)
-        if data.is_whole:
-            _ = point._whole.layers
-        return point
-
-    def at(self, theta: ArrayLike) -> LossPoint:
-        """Return the loss of the same network on the same data at other parameters.
-
-        Parameters
-        ----------
-        theta : array_like, shape (p,)
-            The parameters; they are copied.
-
-        Returns
-        -------
-        LossPoint
-            The loss at `theta`.
-
-        Raises
-        ------
-        ValueError
-            If their number is wrong, one is not finite, or the forward pass overflows.
-        """
-        parameters = real_array("theta", theta, 1, self.theta)
-        if parameters.shape != self.theta.shape:
-            raise ValueError(
-                f"theta must have {self.net.parameter_count} entries for {self.net}; "
-                f"got {parameters.shape[0]}"
-            )
-        copied = array_namespace(parameters).asarray(parameters, copy=True)
-        return LossPoint.of(self.net, copied, self.data)
-
-    # The loss ------------------------------------------------------------------------------------
-
-    @property
-    def x(self) -> Array:
-        """The inputs, shape (m, n_in)."""
-        return _kept(self.data.x)
-
-    @property
-    def y(self) -> Array:
-        """The targets; labels as indicator variables where the data are kept whole."""
-        return _kept(self.data.y)
-
-    @property
-    def layers(self) -> tuple[tuple[Array, Array], ...]:
-        """Preactivations z_l and activations a_l, l = 1..L, each of shape (m, n_l).
-
-        The last layer's are both the outputs.
-        """
-        passes = [batch.layers for batch in self.passes()]
-        return tuple(
-            tuple(_kept(joined([each[i][j] for each in passes])) for j in range(2))
-            for i in range(self.net.depth)
-        )
-
-    @property
-    def prediction(self) -> Array:
-        """The outputs (for classification: logits), shape (m, n_out)."""
-        return _kept(joined([batch.outputs for batch in self.passes()]))
-
-    @computed_once
-    def residuals(self) -> Array:
-        """The gradient of the loss of each sample in its outputs, shape (m, n_out).
-
-        For half the squared error the residuals e = o - y; for the classification losses
-        probability minus target.
-        """
-        return _kept(joined([batch.output_gradient for batch in self.passes()]))
-
-    @computed_once
-    def data_loss(self) -> float:
-        """The loss without the weight decay, (1/m) sum_mu l(o_mu, y_mu).
-
-        Raises
-        ------
-        ValueError
-            If the sum overflows.
-        """
-        total = 0.0
-        with np.errstate(over="ignore", invalid="ignore"):
-            for batch in self.passes():
-                total += float(batch.loss_sum)
-        loss = total / self.data.size
-        refuse_overflow("loss", loss)
-        return loss
-
-    @computed_once
-    def loss(self) -> float:
-        """L = (1/m) sum_mu l(o_mu, y_mu) + (w/2) `theta @ theta`."""
-        if not self.net.weight_decay:
-            return self.data_loss
-        with np.errstate(over="ignore"):
-            square = float(self.theta @ self.theta)
-        loss = self.data_loss + 0.5 * self.net.weight_decay * square
-        refuse_overflow("loss", loss)
-        return loss
-
-    @property
-    def energy(self) -> float:
-        """The loss per output without the weight decay, `data_loss` / n_out."""
-        return self.data_loss / self.net.n_out
-
-    @computed_once
-    def gradient(self) -> Array:
-        """dL/dtheta, shape (p,).
-
-        Raises
-        ------
-        ValueError
-            If it overflows.
-        """
-        gradient = loss_gradient(
-            self.passes(),
-            self.net.blocks,
-            self.theta,
-            samples=self.data.size,
-            weight_decay=self.net.weight_decay,
-        )
-        refuse_overflow("gradient", gradient)
-        return _kept(gradient)
 
     # Jacobians -----------------------------------------------------------------------------------
 
@@ -628,43 +451,7 @@ class LossPoint:
         refuse_overflow("Fisher matrix", matrix)
         return matrix
 
-    def __repr__(self) -> str:
-        """Return network, sample count and energy in place of the arrays."""
-        return f"LossPoint({self.net}, samples={self.data.size}, energy={self.energy:.6g})"
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what a pickle holds: the fields, without what can be computed from them."""
-        return {"net": self.net, "theta": self.theta, "data": self.data}
-
     # The machinery -------------------------------------------------------------------------------
-
-    @computed_once
-    def _effective(self) -> tuple[tuple[Array, ...], tuple[Array | None, ...]]:
-        return effective_weights(self.theta, self.net.blocks)
-
-    @computed_once
-    def _whole(self) -> ForwardPass:
-        """The forward pass over all samples, where they are kept whole."""
-        return self._pass(self.data.x, self.data.y)
-
-    def _pass(self, x: Array, y: Array) -> ForwardPass:
-        weights, biases = self._effective
-        f: Activation = activation(self.net.activation)
-        return ForwardPass(weights, biases, f, self.data.loss, x, y)
-
-    def passes(self) -> Iterator[ForwardPass]:
-        """Return the forward passes, one a chunk of samples; the only one is kept.
-
-        Returns
-        -------
-        iterator of ForwardPass
-            In the order of the samples.
-        """
-        if self.data.is_whole:
-            yield self._whole
-        else:
-            for x, y in self.data.chunks():
-                yield self._pass(x, y)
 
     def _rows(self, name: str, v: ArrayLike) -> tuple[Array, bool]:
         """Return vectors as the rows of a matrix (k, p), and whether it was a single one."""
@@ -705,12 +492,3 @@ class LossPoint:
         if not is_finite(product):
             real_array("v", rows, 2, self.theta)
             refuse_overflow("product", product)
-
-
-def _kept(array: Array) -> Array:
-    """Return a view that NumPy refuses to write to: others read the same numbers."""
-    if not isinstance(array, np.ndarray):
-        return array
-    view = array.view()
-    view.flags.writeable = False
-    return view

@@ -169,7 +169,7 @@ class PopulationHessian(PopulationNetwork, HessianParts):
     def _residual(self) -> PopulationResidual | None:
         return self.residual(self.epsilon) if self.epsilon else None
 
-    # The spectral law----------------------------------------------------------------------------------
+    # The spectral law ----------------------------------------------------------------------------
 
     def stieltjes(self, z: ArrayLike) -> Any:
         """Stieltjes (Cauchy) transform G(z) of the part; H1 has one where it has no `law`.
