@@ -32,8 +32,8 @@ from rmtland.free.operator_valued.resolvent_equation import upper_log
 from rmtland.models.dyson.fixed_points import DEPTH, STEPS, FixedPoint, anderson
 from rmtland.models.dyson.free_slopes import FreeSlopes
 from rmtland.models.dyson.half_plane import inverse, is_lower, log_determinant
-from rmtland.models.dyson.null_space import input_basis, input_rank
 from rmtland.models.dyson.trace_quadrature import gauss_rule
+from rmtland.models.dyson.unit_rays import UnitRays
 from rmtland.typing import Complex, Real
 
 __all__ = ["OUTPUT_NODES", "BlockEquation", "Blocks"]
@@ -42,7 +42,6 @@ OUTPUT_NODES = 8
 """Values of the variance of outputs that are told apart; more have a Gauss quadrature."""
 
 _LARGE = 2000  # n1 n0 from which a start is worth a solution with free slopes
-_WORKSPACE = 2**22  # complex numbers of one chunk of hidden units
 
 
 class OuterBlock(NamedTuple):
@@ -127,12 +126,6 @@ class BlockEquation:
         return n1, self.x.shape[1], m
 
     @property
-    def _chunk(self) -> int:
-        """Hidden units that are treated together."""
-        n1, n0, m = self._sizes
-        return int(min(n1, max(1, _WORKSPACE // (n0 * max(m, n0)))))
-
-    @property
     def memory(self) -> int:
         """Bytes at the height of a solution, estimated from above."""
         n1, n0, m = self._sizes
@@ -140,7 +133,7 @@ class BlockEquation:
         numbers = (2 * DEPTH + 12) * state + 5 * (n1 + m) ** 2 * self.has_outer
         numbers += len(self._outputs[0]) * (m**2 * self.has_outer + n1**2)
         if self.by_unit:
-            numbers += self._chunk * (4 * n0 * m + 6 * n0**2)
+            numbers += self.rays.chunk * (4 * n0 * m + 6 * n0**2)
             numbers += n1 * n0**2 * (self.has_noise + (self.bends is not None)) // 2
         else:
             numbers += n1 * n0 * (6 * n1 * n0 + 4 * m)
@@ -163,76 +156,14 @@ class BlockEquation:
         return np.asarray(np.diagonal(sigma) if sigma.ndim == 2 and self.by_unit else sigma)
 
     @cached_property
-    def bases(self) -> Real | None:
-        """Bases of the inputs by unit, None where every unit sees all of them.
-
-        A unit that is active on few samples sees a part of the space only. In a basis whose first
-        vectors span it, what lies outside is exactly zero, and does not mix by rounding with the
-        part of M_b of the size 1/z that belongs to it.
-        """
-        n0 = self.x.shape[1]
-        active = self.slopes != 0
-        if self.bends is not None:
-            active = active | (self.bends != 0)
-        if active.sum(axis=1).min() >= n0 and input_rank(self.x) == n0:
-            return None
-        return np.stack([input_basis(self.x[row]) for row in active])
-
-    def scaled_samples(self, units: slice) -> Real:
-        """D_j,mu x_mu,k, shape (k, n0, m); inputs in the basis of the unit where it has one.
-
-        Parameters
-        ----------
-        units : slice
-            Hidden units.
-
-        Returns
-        -------
-        ndarray, shape (k, n0, m)
-        """
-        if self._chunk == len(self.features):
-            return self._scaled_samples[units]
-        return self._rays(units)
-
-    @cached_property
-    def _scaled_samples(self) -> Real:
-        return self._rays(slice(None))
-
-    def _rays(self, units: slice) -> Real:
-        inputs = self.x.T[None]
-        if self.bases is not None:
-            inputs = self.bases[units].swapaxes(1, 2) @ inputs
-        return np.asarray(self.slopes[units, None, :] * inputs)
+    def rays(self) -> UnitRays:
+        """Samples as the hidden units see them."""
+        return UnitRays(self.slopes, self.x, self.bends)
 
     @cached_property
     def gram(self) -> Real:
         """(1 / m^2) sum_mu r D_j D_j' x x^T: (n1, n0, n0) by unit, (n1, n0, n1, n0) full."""
-        n1, n0, m = self._sizes
-        weights = self.variances / m**2
-        if self.by_unit:
-            gram = np.empty((n1, n0, n0))
-            for units in self._chunks():
-                rays = self.scaled_samples(units)
-                gram[units] = _weighted(rays, weights) @ rays.swapaxes(1, 2)
-            return gram
-        rays = self.scaled_samples(slice(None)).reshape(n1 * n0, m)
-        return np.asarray((_weighted(rays, weights) @ rays.T).reshape(n1, n0, n1, n0))
-
-    @cached_property
-    def _center(self) -> Real | None:
-        """A_b, shape (n1, n0, n0)."""
-        if self.bends is None:
-            return None
-        m = self.features.shape[1]
-        center = np.array([(self.x.T * (row / m)) @ self.x for row in self.bends])
-        if self.bases is None:
-            return center
-        return np.asarray(self.bases.swapaxes(1, 2) @ center @ self.bases)
-
-    def _chunks(self) -> Iterator[slice]:
-        n1 = self.features.shape[0]
-        for first in range(0, n1, self._chunk):
-            yield slice(first, min(first + self._chunk, n1))
+        return self.rays.gram(self.variances, by_unit=self.by_unit)
 
     # M_b -----------------------------------------------------------------------------------------
 
@@ -255,14 +186,14 @@ class BlockEquation:
             yield self._wide_block(z, a, s)
             return
         n0 = self.x.shape[1]
-        for units in self._chunks():
+        for units in self.rays.chunks():
             energy = self._energy_by_unit(units, s)
             if self.has_noise:
                 here = np.diagonal(a)[units]
                 energy += self.outputs * here[:, None, None] * self.gram[units]
             inner = z * np.eye(n0) - energy
-            if self._center is not None:
-                inner -= self._center[units]
+            if self.rays.curvature is not None:
+                inner -= self.rays.curvature[units]
             yield InnerBlocks(units, inverse(inner), inner, energy)
 
     def _energy_by_unit(self, units: slice, s: Complex) -> Complex:
@@ -271,7 +202,7 @@ class BlockEquation:
         energy = np.zeros((len(range(n1)[units]), n0, n0), dtype=np.complex128)
         if not self.has_outer:
             return energy
-        rays = self.scaled_samples(units)
+        rays = self.rays.of(units)
         flat, turned = rays.reshape(-1, m), rays.swapaxes(1, 2)
         energy.real = (flat @ np.ascontiguousarray(s.real)).reshape(rays.shape) @ turned
         energy.imag = (flat @ np.ascontiguousarray(s.imag)).reshape(rays.shape) @ turned
@@ -282,7 +213,7 @@ class BlockEquation:
         n1, n0, m = self._sizes
         every, units = slice(None), np.arange(n1)
         if self.has_outer and self._sigma.ndim == 2:
-            rays = self.scaled_samples(every).reshape(n1 * n0, m)
+            rays = self.rays.of(every).reshape(n1 * n0, m)
             energy = _times_real(_real_times(rays, s), rays.T).reshape(n1, n0, n1, n0)
             energy *= (self.outputs / m) * self._sigma[:, None, :, None]
         else:
@@ -292,8 +223,8 @@ class BlockEquation:
             energy += self.outputs * a[:, None, :, None] * self.gram
         inner = -energy
         inner[units, :, units, :] += z * np.eye(n0)
-        if self._center is not None:
-            inner[units, :, units, :] -= self._center
+        if self.rays.curvature is not None:
+            inner[units, :, units, :] -= self.rays.curvature
         shape = (1, n1 * n0, n1 * n0)
         wide = inner.reshape(shape)
         return InnerBlocks(every, inverse(wide), wide, energy.reshape(shape))
@@ -424,7 +355,7 @@ class BlockEquation:
     def _energy_s(self, part: InnerBlocks) -> Complex:
         """Return m S_s."""
         n1, n0, m = self._sizes
-        rays = self.scaled_samples(part.units)
+        rays = self.rays.of(part.units)
         if self._sigma.ndim == 1:
             b = part.b
             if not self.by_unit:
@@ -557,11 +488,6 @@ class BlockEquation:
         for part in self.inner_blocks(z, *blocks.start):
             total += log_determinant(part.inner)
         return complex(total / self.parameter_count)
-
-
-def _weighted(rays: Real, weights: Real) -> Real:
-    """Multiply the samples of rays by variances or by a covariance."""
-    return np.asarray(rays * weights if weights.ndim == 1 else rays @ weights)
 
 
 def _real_times(left: Real, right: Complex) -> Complex:

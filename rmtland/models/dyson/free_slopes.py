@@ -75,6 +75,8 @@ from rmtland.free.operator_valued.resolvent_equation import upper_log
 from rmtland.models.dyson.fixed_points import DEPTH, STEPS, FixedPoint, anderson
 from rmtland.models.dyson.half_plane import inverse, is_lower, log_determinant
 from rmtland.models.dyson.outer_blocks import OuterBlocks
+from rmtland.models.dyson.sample_basis import SampleBasis
+from rmtland.models.dyson.slope_pairs import SlopePairs, pair_inverse, pair_matrix
 from rmtland.models.dyson.trace_quadrature import trace_quadrature
 from rmtland.typing import Complex, Real
 
@@ -87,7 +89,6 @@ QUADRATURE = 1e-5
 """Relative change of the state by the next number of nodes that is taken to be small enough."""
 
 _PATIENCE = 60
-_RANK = 1e-10
 
 
 class FreeSlopesBlocks(NamedTuple):
@@ -165,52 +166,21 @@ class FreeSlopes:
     def memory(self) -> int:
         """Bytes at the height of a solution, estimated from above."""
         n1, m = self.features.shape
-        d = m if self._is_uneven else min(m, n1 + self.x.shape[1])
+        d = m if self.basis.is_uneven else min(m, n1 + self.x.shape[1])
         return int(16 * ((2 * DEPTH + 15) * (d**2 + n1**2) + 5 * n1 * m + 2 * m * d))
 
     # Coordinates ---------------------------------------------------------------------------------
 
-    @property
-    def _is_uneven(self) -> bool:
-        """Whether residuals are of unlike size."""
-        return bool(np.ptp(self.variances) > 0)
+    @cached_property
+    def basis(self) -> SampleBasis:
+        """The samples in a basis where their covariance is diagonal."""
+        return SampleBasis(self.features, self.x, self.variances, self.has_outer)
 
     @cached_property
-    def _basis(self) -> tuple[Real, Real, Real]:
-        """Eigenvalues of K and the features, in an orthonormal basis that is diagonal for K."""
-        n1, m = self.features.shape
-        _, values, data = np.linalg.svd(self.x.T / np.sqrt(m), full_matrices=False)
-        data = data[values > _RANK * values[0]] if values[0] > 0 else data[:0]
-        rest = self.features - (self.features @ data.T) @ data
-        if self._is_uneven:
-            rest = np.concatenate([rest, np.eye(m) - data.T @ data])
-        if not self.has_outer:
-            rest = rest[n1:]
-        _, sizes, more = np.linalg.svd(rest, full_matrices=False)
-        floor = _RANK * (np.abs(self.features).max(initial=0.0) * np.sqrt(m) + 1)
-        more = more[sizes > floor][: m - len(data)]
-        basis = np.concatenate([data, more])
-        k = np.zeros(len(basis))
-        k[: len(data)] = values[: len(data)] ** 2
-        return k, self.features @ basis.T / np.sqrt(m), basis
-
-    @cached_property
-    def _weights(self) -> Real:
-        """R in the basis: a matrix, or shape () where residuals are alike."""
-        if not self._is_uneven:
-            return np.asarray(self.variances[0])
-        basis = self._basis[2]
-        return np.asarray((basis * self.variances) @ basis.T)
-
-    @cached_property
-    def _rest(self) -> int:
-        """Directions of the samples outside the basis."""
-        return int(self.features.shape[1] - len(self._basis[0]))
-
-    @cached_property
-    def _pairs(self) -> tuple[Real, Real | float]:
+    def pairs(self) -> SlopePairs:
+        """Slopes and bends of all units and samples, of which means are taken."""
         bends = 0.0 if self.bends is None else self.bends.ravel()
-        return self.slopes.ravel(), bends
+        return SlopePairs(self.slopes.ravel(), bends)
 
     @cached_property
     def _levels(self) -> Real:
@@ -226,7 +196,7 @@ class FreeSlopes:
     @cached_property
     def _sizes(self) -> tuple[int, int]:
         """Sizes of S_s and S_a in the state."""
-        d = len(self._basis[0]) if self.has_outer else 0
+        d = self.basis.size if self.has_outer else 0
         return d, self.features.shape[0] if self.has_noise else 0
 
     def start(self, z: complex) -> Complex:
@@ -242,7 +212,7 @@ class FreeSlopes:
         ndarray of complex
         """
         d, n1 = self._sizes
-        t, b = self._pairs
+        t, b = self.pairs.slopes, self.pairs.bends
         lift = 0.1j * float(np.abs(t).max() + np.abs(b).max() + 1e-3)
         omega = np.sqrt(self.features.shape[1]) * np.array([lift, t.mean(), lift - np.mean(b)])
         one = np.eye(d, dtype=np.complex128).ravel()
@@ -250,7 +220,7 @@ class FreeSlopes:
 
     @property
     def _rest_scale(self) -> float:
-        return float(np.sqrt(max(self._rest, 1)))
+        return float(np.sqrt(max(self.basis.rest, 1)))
 
     def _unpacked(self, y: Complex) -> tuple[Complex, complex, Complex, Complex]:
         d, n1 = self._sizes
@@ -292,21 +262,16 @@ class FreeSlopes:
         -------
         ndarray of complex, shape (m, m)
         """
-        basis, m = self._basis[2], self.features.shape[1]
+        basis, m = self.basis.vectors, self.features.shape[1]
         inside = outer.s - np.eye(len(basis)) / outer.rest
         return np.asarray(basis.T @ inside @ basis + np.eye(m) / outer.rest)
-
-    @cached_property
-    def _features_gram(self) -> Real:
-        h = self._basis[1]
-        return np.asarray(h.T @ h)
 
     def _outer(self, z: complex, y: Complex) -> OuterBlocks:
         _, rest, s, a = self._unpacked(y)
         return OuterBlocks(
             z,
-            self._basis[1],
-            self._features_gram,
+            self.basis.features_in,
+            self.basis.gram,
             a if self.has_noise else None,
             s if self.has_outer else None,
             rest,
@@ -328,7 +293,7 @@ class FreeSlopes:
             The new state and its blocks.
         """
         n1, m = self.features.shape
-        k, extra = self._basis[0], self._rest
+        k, extra = self.basis.levels, self.basis.rest
         omega = self._unpacked(y)[0]
         outer = self._outer(z, y)
         below = z + omega[2] * k
@@ -357,8 +322,8 @@ class FreeSlopes:
                 (c + (omega[1] * c) ** 2 * seen).sum() / m,
             ]
         )
-        other = _inverse(g) - omega
-        new_omega = _inverse(self._mean_inverse(other)) - other
+        other = pair_inverse(g) - omega
+        new_omega = pair_inverse(self.pairs.mean_inverse(other)) - other
         energy_a = np.zeros((self._sizes[1],) * 2, dtype=np.complex128)
         for matrix, column in zip(polynomials, coefficients.T, strict=True):
             energy_a += (column @ traces) * matrix
@@ -405,37 +370,28 @@ class FreeSlopes:
 
     def _q(self, outer: OuterBlocks, sigma: float, node: complex) -> Complex:
         """Q for one sigma and node, in the basis."""
-        d, m = len(self._basis[0]), self.features.shape[1]
+        d, m = self.basis.size, self.features.shape[1]
         q: Complex = np.zeros((d, d), dtype=np.complex128)
         if self.has_outer:
             q += (self.outputs * sigma) * outer.s
-        if self._is_uneven:
-            q += (self.outputs * node / m) * self._weights
+        if self.basis.is_uneven:
+            q += (self.outputs * node / m) * self.basis.weights
         else:
-            q[np.diag_indices(d)] += self.outputs * node / m * float(self._weights)
+            q[np.diag_indices(d)] += self.outputs * node / m * float(self.basis.weights)
         return q
 
     def _beyond(self, outer: OuterBlocks, sigma: float, node: complex) -> complex:
         """Q for one sigma and node, outside the basis."""
-        if not self._rest:
+        if not self.basis.rest:
             return 1j
-        q = self.outputs * node / self.features.shape[1] * float(self._weights)
+        q = self.outputs * node / self.features.shape[1] * float(self.basis.weights)
         return complex(q + self.outputs * sigma / outer.rest if self.has_outer else q)
 
     def _trace_of(self, e: Complex, e_rest: complex) -> complex:
         """Trace of r E over the samples."""
-        if self._is_uneven:
-            return complex(np.sum(self._weights * e.T))
-        return complex(float(self._weights) * (np.trace(e) + self._rest * e_rest))
-
-    def _mean_inverse(self, omega: Complex) -> Complex:
-        """Integral of (Omega' + [[0, t], [t, -b]])^{-1}."""
-        t, b = self._pairs
-        corner, right = omega[2] - b, omega[1] + t
-        inverse = 1 / (omega[0] * corner - right**2)
-        return np.array(
-            [np.mean(corner * inverse), -np.mean(right * inverse), omega[0] * np.mean(inverse)]
-        )
+        if self.basis.is_uneven:
+            return complex(np.sum(self.basis.weights * e.T))
+        return complex(float(self.basis.weights) * (np.trace(e) + self.basis.rest * e_rest))
 
     def fixed_point(
         self, z: complex, start: Complex | None, tolerance: float, limit: int = STEPS
@@ -484,7 +440,7 @@ class FreeSlopes:
 
     def _is_physical(self, blocks: FreeSlopesBlocks) -> bool:
         outer = blocks.outer
-        both = np.array([_matrix(blocks.omega), _matrix(blocks.other)])
+        both = np.array([pair_matrix(blocks.omega), pair_matrix(blocks.other)])
         lowest = np.linalg.eigvalsh(both.imag)[:, 0].min()
         return bool(
             lowest >= -1e-8 * np.abs(both).max()
@@ -524,12 +480,12 @@ class FreeSlopes:
         complex
         """
         n1, m = self.features.shape
-        k = self._basis[0]
+        k = self.basis.levels
         outer, omega, other = blocks.outer, blocks.omega, blocks.other
         total = self.outputs * log_determinant(outer.inner)
         if self.has_outer:
             rest = complex(upper_log(np.array(outer.rest)))
-            total += self.outputs * (log_determinant(outer.schur) + self._rest * rest)
+            total += self.outputs * (log_determinant(outer.schur) + self.basis.rest * rest)
         present = k > 0
         spread = upper_log(z + omega[2] * k[present]).sum()
         total += n1 * complex(spread + (self.x.shape[1] - present.sum()) * np.log(z))
@@ -538,7 +494,7 @@ class FreeSlopes:
         for (sigma, node), weight in zip(nodes, weights, strict=True):
             part = self._noise_potential(outer, sigma, node, t, omega[0])
             total += n1 * complex(weight) * part
-        total += n1 * m * (self._mean_log(other) - log_determinant(_matrix(omega + other)))
+        total += n1 * m * (self.pairs.mean_log(other) - log_determinant(pair_matrix(omega + other)))
         return complex(total / self.parameter_count)
 
     def _noise_potential(
@@ -556,26 +512,9 @@ class FreeSlopes:
             still = outer.schur / (self.outputs * sigma)
         value = log_determinant(still + np.diag(t)) - log_determinant(still)
         value += complex(np.sum(e * q.T))
-        if self._rest:
+        if self.basis.rest:
             scalar = self._beyond(outer, sigma, node)
             logs = upper_log(np.array([1 / scalar + beyond, 1 / scalar]))
             shift = scalar * beyond / (1 + scalar * beyond)
-            value += self._rest * complex(logs[0] - logs[1] - shift)
+            value += self.basis.rest * complex(logs[0] - logs[1] - shift)
         return value
-
-    def _mean_log(self, omega: Complex) -> complex:
-        """Integral of log det (Omega' + [[0, t], [t, -b]])."""
-        t, b = self._pairs
-        first = upper_log(omega[:1])
-        second = upper_log(omega[2] - b - (omega[1] + t) ** 2 / omega[0])
-        return complex(first[0] + np.mean(second))
-
-
-def _matrix(omega: Complex) -> Complex:
-    return np.array([[omega[0], omega[1]], [omega[1], omega[2]]])
-
-
-def _inverse(omega: Complex) -> Complex:
-    return np.asarray(
-        np.array([omega[2], -omega[1], omega[0]]) / (omega[0] * omega[2] - omega[1] ** 2)
-    )

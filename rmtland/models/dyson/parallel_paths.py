@@ -99,7 +99,7 @@ def _between(equation: BlockEquation, z: complex, blocks: Blocks) -> Complex:
     n0 = equation.x.shape[1]
     full = np.zeros((n1, m, n1, m), dtype=np.complex128)
     for part in equation.inner_blocks(z, *blocks.start):
-        rays = equation.scaled_samples(part.units)
+        rays = equation.rays.of(part.units)
         if part.b.shape[1] == n0 and equation.by_unit:
             units = np.arange(n1)[part.units]
             full[units, :, units, :] = rays.swapaxes(1, 2) @ part.b @ rays
@@ -120,7 +120,7 @@ def _pairs_of_samples(equation: BlockEquation, z: complex, blocks: Blocks, left:
         variances = sigma if sigma.ndim == 1 else np.diagonal(sigma)
         rows = []
         for part in equation.inner_blocks(z, *blocks.start):
-            rays = equation.scaled_samples(part.units)
+            rays = equation.rays.of(part.units)
             one = left @ (rays.swapaxes(1, 2) @ part.b @ rays)
             rows.append((one * variances[part.units, None, None]).reshape(-1, m * m))
         paths = np.concatenate(rows) / m
