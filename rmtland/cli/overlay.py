@@ -12,7 +12,7 @@ from rmtland.cli.output import Output
 
 if TYPE_CHECKING:
     from rmtland.comparison.overlay import Overlay
-    from rmtland.networks import Dataset
+    from rmtland.networks import MLP, Dataset, LossPoint, TrainResult
 
 __all__ = ["overlay"]
 
@@ -73,14 +73,8 @@ def overlay(
     Writes a figure, overlay.json and the spectrum (overlay-spectrum.npz). Ends with exit code 1
     if training does not reach the energy: all is of the point it did reach.
     """
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
     from rmtland.arguments import count, nonnegative
-    from rmtland.audit.network_overlay import overlay_network
-    from rmtland.cli.training_bar import training_bar
     from rmtland.files import check_target
-    from rmtland.networks import MLP, train
 
     if eigenvalues is not None:
         output = Output(out, format=format, json=json_file)
@@ -94,51 +88,85 @@ def overlay(
     for name in (f"overlay.{format}", "overlay.json", "overlay-spectrum.npz"):
         check_target(out / name)
     dataset = _dataset(data, samples, width, seed)
+    trained, net = _trained(dataset, width, activation, energy, seed, max_steps)
+    point = net.at(trained.theta, dataset.x, dataset.y)
+    result = _overlay_with_spinner(
+        point, models=classes, dyson=dyson, rng=seed, data=dataset.description, seed=seed
+    )
+    reached = energy == 0 or trained.reason == "energy"
+    settings = {
+        "data": data,
+        "width": width,
+        "samples": len(dataset),
+        "activation": activation,
+        "energy": energy,
+        "seed": seed,
+        "model": model,
+        "dyson": dyson,
+        "max_steps": max_steps,
+    }
+    training = {
+        "energy": trained.energy,
+        "gradient_norm": trained.gradient_norm,
+        "steps": trained.steps,
+        "reason": trained.reason,
+        "reached": reached,
+    }
+    report = {
+        "settings": settings,
+        "data": dataset.description,
+        "network": {"widths": list(net.widths), "parameters": net.parameter_count},
+        "training": training,
+        **result.to_dict(),
+    }
+    _print(output, report, result)
+    _write(output, report, result)
+    if not reached:
+        output.console.print(_missed(report))
+        raise typer.Exit(1)
+
+
+def _trained(
+    dataset: Dataset, width: int, activation: str, energy: float, seed: int, max_steps: int
+) -> tuple[TrainResult, MLP]:
+    """Train a network of one hidden layer, with a bar on standard error."""
+    from rmtland.cli.training_bar import training_bar
+    from rmtland.networks import MLP, train
+
     net = MLP((dataset.n_in, width, dataset.n_out), activation=activation)
     if net.parameter_count > LARGEST:
         raise ValueError(
             f"the network has {net.parameter_count} parameters; this command diagonalises the "
             f"exact Hessian and takes at most {LARGEST}: lower --width"
         )
+    start = net.init(rng=seed + 1)
     with training_bar() as bar:
         trained = train(
-            net, net.init(rng=seed + 1), dataset.x, dataset.y, energy=energy,
-            max_steps=max_steps, progress=bar,
-        )  # fmt: skip
+            net, start, dataset.x, dataset.y, energy=energy, max_steps=max_steps, progress=bar
+        )
     if trained.reason == "interrupted":
         raise KeyboardInterrupt
+    return trained, net
+
+
+def _overlay_with_spinner(point: LossPoint, **options: Any) -> Overlay:
+    """Overlay the Hessian at a point, and show on standard error what is being computed."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from rmtland.audit.network_overlay import overlay_network
+
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as spinner:
-        task = spinner.add_task(f"Hessian of {net.parameter_count} parameters", total=None)
+        size = point.net.parameter_count
+        task = spinner.add_task(f"Hessian of {size} parameters", total=None)
 
         def show(what: str, done: int, total: int) -> None:
             spinner.update(task, description=f"{what} {done}/{total}" if total else what)
 
-        result = overlay_network(
-            net.at(trained.theta, dataset.x, dataset.y), models=classes, dyson=dyson, rng=seed,
-            progress=show, data=dataset.description, seed=seed,
-        )  # fmt: skip
+        result = overlay_network(point, progress=show, **options)
         spinner.update(task, description="done")
-    reached = energy == 0 or trained.reason == "energy"
-    report = {
-        "settings": {
-            "data": data, "width": width, "samples": len(dataset), "activation": activation,
-            "energy": energy, "seed": seed, "model": model, "dyson": dyson,
-            "max_steps": max_steps,
-        },
-        "data": dataset.description,
-        "network": {"widths": list(net.widths), "parameters": net.parameter_count},
-        "training": {
-            "energy": trained.energy, "gradient_norm": trained.gradient_norm,
-            "steps": trained.steps, "reason": trained.reason, "reached": reached,
-        },
-        **result.to_dict(),
-    }  # fmt: skip
-    _print(output, report, result)
-    _write(output, report, result)
-    if not reached:
-        output.console.print(_missed(report))
-        raise typer.Exit(1)
+    return result
 
 
 def _dataset(name: str, samples: int, width: int, seed: int) -> Dataset:

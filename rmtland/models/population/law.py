@@ -21,11 +21,10 @@ References
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -35,6 +34,13 @@ from rmtland.laws import Law
 from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Atoms, Complex, Real, Support
 from rmtland.models.linear.wishart_product import wishart_path
+from rmtland.models.population.density_table import (
+    LOWEST,
+    BandTable,
+    located,
+    table_points,
+    tabulated_band,
+)
 from rmtland.models.population.equation import activation_rule, covariance_rule
 from rmtland.models.population.network import PopulationNetwork
 from rmtland.solution import ConvergenceError
@@ -43,23 +49,8 @@ __all__ = ["PopulationLaw"]
 
 _STEP = 1 / 18
 _LIGHT = 1e-13
-_ORDER = 16
-_TAIL = 1e-7
-_DEPTH = 6
-_LOWEST = 1e-8
 _SECTIONS = 7
 _JUMP = 3.0
-
-
-class _Table(NamedTuple):
-    """Panels of a band: their ends in t, series of the density per unit of t, mass before each."""
-
-    low: float
-    high: float
-    ends: Real  # (panels + 1,)
-    series: Real  # (panels, order)
-    levels: Real  # (panels + 1,), mass of the band below each end
-    power: float  # the density grows like x^-power below the first panel
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,9 +228,9 @@ class PopulationLaw(Law):
         return ((0.0, null),) if null > 1e-12 else ()
 
     @cached_property
-    def _tables(self) -> tuple[list[_Table], float]:
+    def _tables(self) -> tuple[list[BandTable], float]:
         """Panels of all bands, scaled to the mass of the continuous part, and what they missed."""
-        tables = [self._tabulated(low, high) for low, high in self.support]
+        tables = [tabulated_band(self._values, low, high) for low, high in self.support]
         mass = sum(float(table.levels[-1]) for table in tables)
         missed = abs(mass - self.model.rank)
         if not missed < 1e-3:
@@ -257,50 +248,6 @@ class PopulationLaw(Law):
     def mass_error(self) -> float:
         """By how much the integral of the computed density misses the mass it should have."""
         return self._tables[1]
-
-    def _tabulated(self, low: float, high: float) -> _Table:
-        first, last = (-_logit(_LOWEST if low == 0 else 1e-8), _logit(1e-8))
-        nodes, weights = legendre.leggauss(_ORDER)
-        fit = legendre.legvander(nodes, _ORDER - 1) * weights[:, None]
-        fit *= np.arange(_ORDER) + 0.5
-        ends = np.linspace(first, last, 7)
-        pending = list(itertools.pairwise(ends))
-        done: list[tuple[float, float, Real]] = []
-        largest = 0.0
-        for depth in range(_DEPTH + 1):
-            t = np.array([(a + b) / 2 + (b - a) / 2 * nodes for a, b in pending])
-            x, rate = _place(t, low, high)
-            g = self._values(x.ravel().astype(np.complex128)).reshape(x.shape)
-            series = (np.maximum(-g.imag / np.pi, 0.0) * rate) @ fit
-            sizes = np.array([b - a for a, b in pending])
-            largest = max(largest, float((np.abs(series).max(axis=1) * sizes).max()))
-            tails = np.abs(series[:, -3:]).max(axis=1) * sizes
-            halves = []
-            for (a, b), row, tail in zip(pending, series, tails, strict=True):
-                if tail > _TAIL * largest and depth < _DEPTH:
-                    halves += [(a, (a + b) / 2), ((a + b) / 2, b)]
-                else:
-                    done.append((a, b, row))
-            pending = halves
-            if not pending:
-                break
-        done.sort(key=lambda panel: panel[0])
-        masses = np.array([(b - a) * row[0] for a, b, row in done])
-        start, power = 0.0, 0.0
-        if low == 0:
-            # What is below the first panel, by the power law of the density there
-            x = high * _LOWEST * np.array([1.0, 4.0])
-            density = -self._values(x.astype(np.complex128)).imag / np.pi
-            power = float(np.log(density[0] / density[1]) / np.log(4.0))
-            start = float(density[0] * x[0] / max(1 - power, 1e-3))
-        return _Table(
-            low,
-            high,
-            np.array([done[0][0], *(b for _, b, _ in done)]),
-            np.array([row for _, _, row in done]),
-            start + np.concatenate([[0.0], np.cumsum(masses)]),
-            power,
-        )
 
     # Transforms ----------------------------------------------------------------------------------
 
@@ -333,19 +280,6 @@ class PopulationLaw(Law):
             error[away] = 2 * np.abs(value - g[away]) + 1e-11 * np.abs(value)
         return residual, error
 
-    def _points(self) -> tuple[Real, Real]:
-        """Nodes and weights of the table, the mass below it at its lowest node."""
-        nodes, weights = legendre.leggauss(_ORDER)
-        values = legendre.legvander(nodes, _ORDER - 1)
-        places, masses = [], []
-        for table in self._tables[0]:
-            for a, b, row in zip(table.ends[:-1], table.ends[1:], table.series, strict=True):
-                places.append(_place((a + b) / 2 + (b - a) / 2 * nodes, table.low, table.high)[0])
-                masses.append((b - a) / 2 * weights * (values @ row))
-            places.append(np.array([table.low + _LOWEST * (table.high - table.low)]))
-            masses.append(np.array([table.levels[0]]))
-        return np.concatenate(places), np.concatenate(masses)
-
     def _log_potential(self, z: Complex) -> Complex:
         """From the table at a height, and an integral of G down from there."""
         height = np.maximum(z.imag, self.support[-1][1])
@@ -359,29 +293,21 @@ class PopulationLaw(Law):
         if moving.any():
             g = self._stieltjes(path[moving].ravel()).reshape(-1, t.size)
             value[moving] = -1j * drop[moving] * (g @ rate)
-        places, masses = self._points()
+        places, masses = table_points(self._tables[0])
         top = z.real + 1j * height
         value += np.log(top[:, None] - places) @ masses
         return np.asarray(value + sum(mass * np.log(top - place) for place, mass in self.atoms))
 
     # Density and distribution function, from the table --------------------------------------------
 
-    def _located(self, table: _Table, x: Real) -> tuple[Real, NDArray[np.intp], Real]:
-        """Panel of points inside a band, the place in it in (-1, 1), and dx/dt."""
-        share = (x - table.low) / (table.high - table.low)
-        t = np.clip(_logit_of(share), table.ends[0], table.ends[-1])
-        panel = np.clip(np.searchsorted(table.ends, t) - 1, 0, len(table.series) - 1)
-        a, b = table.ends[panel], table.ends[panel + 1]
-        return 2 * (t - a) / (b - a) - 1, panel, _place(t, table.low, table.high)[1]
-
     def _pdf(self, x: Real) -> Real:
         density = np.zeros(x.shape)
         for table in self._tables[0]:
             here = (x > table.low) & (x < table.high)
-            s, panel, rate = self._located(table, x[here])
+            s, panel, rate = located(table, x[here])
             values = legendre.legval(s, table.series[panel].T, tensor=False) / rate
             if table.power:
-                ratio = np.minimum(x[here] / (_LOWEST * table.high), 1.0)
+                ratio = np.minimum(x[here] / (LOWEST * table.high), 1.0)
                 values = values * ratio**-table.power
             density[here] = np.maximum(values, 0.0)
             if table.low == 0 and table.power > 0:
@@ -395,21 +321,21 @@ class PopulationLaw(Law):
             here = (x > table.low) & (x < table.high)
             if not here.any():
                 continue
-            s, panel, _ = self._located(table, x[here])
+            s, panel, _ = located(table, x[here])
             integrals = legendre.legint(table.series, axis=1, lbnd=-1)
             width = (table.ends[panel + 1] - table.ends[panel]) / 2
             values = table.levels[panel] + width * legendre.legval(
                 s, integrals[panel].T, tensor=False
             )
             if table.low == 0:
-                ratio = np.minimum(x[here] / (_LOWEST * table.high), 1.0)
+                ratio = np.minimum(x[here] / (LOWEST * table.high), 1.0)
                 values = np.where(ratio < 1, table.levels[0] * ratio ** (1 - table.power), values)
             below[here] += values
         return np.where(x >= self.support[-1][1], 1.0, np.clip(below, 0.0, 1.0))
 
     def _exact_moments(self, k: int) -> list[Fraction]:
         # The first is exact; the others are sums over the table.
-        places, masses = self._points()
+        places, masses = table_points(self._tables[0])
         moments = [Fraction(1), Fraction(self.model.gauss_newton_mean)]
         moments += [Fraction(float(masses @ places**j)) for j in range(2, k + 1)]
         return moments[: k + 1]
@@ -422,22 +348,3 @@ def _jumps(w: Complex, states: Complex) -> Real:
     beside = np.maximum(steps[:, :-4], steps[:, 4:]) + 1e-6 * np.abs(inner[:, 2:-3])
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.nan_to_num((steps[:, 2:-2] / beside).max(axis=(1, 2)), nan=np.inf))
-
-
-def _logit(share: float) -> float:
-    """Return the t > 0 with 1 - S(t) = share."""
-    return float(np.arcsinh(np.log((1 - share) / share) / np.pi))
-
-
-def _logit_of(share: Real) -> Real:
-    """Inverse of S(t) = 1/(1 + exp(-pi sinh t))."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.arcsinh((np.log(share) - np.log1p(-share)) / np.pi))
-
-
-def _place(t: Real, low: float, high: float) -> tuple[Real, Real]:
-    """Return x(t) = low + (high - low) S(t) and its derivative."""
-    swing = np.pi * np.sinh(t)
-    share, rest = 1 / (1 + np.exp(-swing)), 1 / (1 + np.exp(swing))
-    x = np.where(swing < 0, low + (high - low) * share, high - (high - low) * rest)
-    return x, (high - low) * share * rest * np.pi * np.cosh(t)
