@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from network_cases import ACTIVATION_NAMES, NetworkCase
 
-from rmtland.networks import MLP, LossPoint, leaky_relu, loss_point
+from rmtland.networks import MLP, LossPoint, leaky_relu, loss_value
 
 LARGE = NetworkCase((16, 128, 16), "tanh", True, 2048)  # as many entries as use kept buffers
 
@@ -132,7 +132,7 @@ def test_unhashable_activations_and_labels_that_are_nan():
 
 
 def test_a_point_asks_no_more_of_its_network_than_it_says():
-    names = {name for name in vars(loss_point.Network) if not name.startswith("_")}
+    names = {name for name in vars(loss_value.Network) if not name.startswith("_")}
     assert names <= set(dir(MLP)) | set(MLP.__dataclass_fields__)
 
 

@@ -6,6 +6,7 @@ import pytest
 from rmtland.laws import Discrete
 from rmtland.models import LinearHessian, PopulationHessian
 from rmtland.models.population import kernels, law as laws
+from rmtland.models.population.density_table import table_points
 from rmtland.models.population.equation import (
     activation_rule,
     covariance_rule,
@@ -129,7 +130,7 @@ def test_law_is_a_law():
     assert law.atoms == ((0.0, 0.5),)
     # Independent of the equation: total mass and mean
     assert law.mass_error < 1e-7
-    places, masses = law._points()
+    places, masses = table_points(law._tables[0])
     assert places @ masses == pytest.approx(model.mean(), rel=1e-7)
     assert law.pdf(0.99 * low) == law.pdf(1.01 * high) == 0.0
     x = law.ppf([0.55, 0.8, 0.99])
