@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rmtland.arrays import ArrayLibrary
-from rmtland.models.dyson import blocks
+from rmtland.models.dyson import blocks, unit_rays
 from rmtland.models.dyson.dyson_hessian import DysonHessian
 from rmtland.networks import MLP
 from rmtland.networks.activation import activation as activation_of
@@ -224,7 +224,7 @@ def test_units_may_be_treated_a_few_at_a_time(monkeypatch):
     options = {"outputs": 6, "epsilon": 0.4, "activation": "tanh", "coupling": "units"}
     model = DysonHessian.of_first_layer(first, x, **options, rng=0)
     whole = model.stieltjes(0.2 + 0.1j), model.smoothed_cdf(0.2, eta=0.1), model.memory
-    monkeypatch.setattr(blocks, "_WORKSPACE", 130)  # two units
+    monkeypatch.setattr(unit_rays, "_WORKSPACE", 130)  # two units
     again = DysonHessian.of_first_layer(first, x, **options, rng=0)
     assert again.memory < whole[2]
     assert again.stieltjes(0.2 + 0.1j) == pytest.approx(whole[0], rel=1e-9)
