@@ -43,7 +43,6 @@ import numpy as np
 from rmtland.laws.certificate import certificate, certify, structure_failures
 from rmtland.laws.law import Law
 from rmtland.laws.quadrature import DensityError
-from rmtland.solution import ConvergenceError
 from rmtland.typing import Real
 
 __all__ = ["TOLERANCE", "accept", "certify_once", "defects", "passed", "square_root_rule"]
@@ -482,18 +481,3 @@ class _Check:
             f"its G is {g[worst]:.10g} at z = {far[worst]:.6g}, where the integral over its "
             f"density and atoms is {expected[worst]:.10g}"
         ]
-
-
-def require_sound(law: Law) -> Law:
-    """Return a law that passes; for routes that build a law at once.
-
-    Raises
-    ------
-    ConvergenceError
-        If it does not.
-    """
-    failures = structure_failures(law)
-    if failures:
-        raise ConvergenceError(f"{law!r} is not a law: {'; '.join(failures)}")
-    certify_once(law)
-    return law
