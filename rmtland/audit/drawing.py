@@ -240,11 +240,11 @@ def draw_misfits(ax: Axes, audit: HessianAudit) -> list[Artist]:
         ax.text(audit.threshold, len(levels) - 0.35, " threshold", fontsize=7, va="bottom")
     ax.set_yticks(places, [f"{level.number}  {level.name}" for level in levels], fontsize=7)
     ends = [value + error for value, error in zip(values, errors, strict=True)]
-    ax.set_xlim(0, 1.35 * max(ends) + 1e-3)
+    ax.set_xlim(0, 1.5 * max(ends) + 1e-3)
     ax.set_ylim(-0.6, len(levels) + 0.2)
-    whisker = "" if not any(errors) else r" ($\pm$: spread of redraws)"
+    whisker = "" if not any(errors) else "\n($\\pm$: spread of redraws)"
     if audit.is_estimated:
-        whisker = " (whiskers: ranges)"
+        whisker = "\n(whiskers: ranges)"
     ax.set_xlabel(f"Kolmogorov distance to measured{whisker}", fontsize=8)
     return artists
 
