@@ -39,6 +39,7 @@ from rmtland.free.subordination.sweep import bands_between
 from rmtland.laws.consistency import certify_once
 from rmtland.laws.gaps import Gap, joined
 from rmtland.laws.law import upper_half_plane
+from rmtland.laws.quadrature import DensityError
 from rmtland.solution import ConvergenceError, Solution, Status
 from rmtland.typing import ArrayLike, Atoms, Complex, Integer, Logical, Real, Support
 
@@ -374,7 +375,13 @@ class SubordinatedLaw(Solved):
         density = np.zeros(x.shape)
         inside = ~self._in_gap(x)
         if inside.any():
-            density[inside] = -self._stieltjes(x[inside].astype(np.complex128)).imag / np.pi
+            at = x[inside].astype(np.complex128)
+            value, _, steps = self._jet_with_steps(at, slopes=False)
+            if (steps < 0).any():
+                unknown = np.zeros(x.shape, dtype=np.bool_)
+                unknown[inside] = steps < 0
+                raise DensityError(self._unsolved(steps, at), unknown)
+            density[inside] = -value.imag / np.pi
         return np.maximum(density, 0.0)
 
     def _cdf(self, x: Real) -> Real:
@@ -390,8 +397,11 @@ class SubordinatedLaw(Solved):
 
     def _require(self, steps: Integer, z: Any) -> None:
         if steps.size and steps.min() < 0:
-            bad = z[steps < 0]
-            raise ConvergenceError(
-                f"{self} did not converge at {bad.size} of {z.size} points, the first at "
-                f"{bad[0]}; solve() returns the others"
-            )
+            raise ConvergenceError(self._unsolved(steps, z))
+
+    def _unsolved(self, steps: Integer, z: Any) -> str:
+        bad = z[steps < 0]
+        return (
+            f"{self} did not converge at {bad.size} of {z.size} points, the first at "
+            f"{bad[0]}; solve() returns the others"
+        )
