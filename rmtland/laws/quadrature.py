@@ -237,7 +237,7 @@ def density_panels(
     while True:
         x, weights, errors, rough = _kronrod(pdf, table[rows], start, stop)
         if skip and np.isnan(weights).any():
-            _skip_unknown(law, table[rows], (start, stop), weights, errors)
+            _skip_unknown(law, table[rows], (start, stop), weights, errors, rough)
         spent += x.size + 3 * int((start == 0).sum())
         mass = weights.sum(axis=1)
         kept = sum(batch[0].size for batch in done)
@@ -274,7 +274,12 @@ def density_panels(
 
 
 def _skip_unknown(
-    law: Banded, half: Real, ends: tuple[Real, Real], weights: Real, errors: Real
+    law: Banded,
+    half: Real,
+    ends: tuple[Real, Real],
+    weights: Real,
+    errors: Real,
+    rough: Real,
 ) -> None:
     """Give small panels with unknown values the mass of the distribution function, in place.
 
@@ -288,6 +293,7 @@ def _skip_unknown(
         mass = mass - np.where(place == high, weight, 0.0)
     weights[unknown] = mass[:, None] * _WEIGHTS / 2
     errors[unknown] = np.where(mass > _SKIPPED, mass, 0.0)
+    rough[unknown] = mass
 
 
 def mass_by_quadrature(law: Banded, x: Real, *, tolerance: float = 1e-11) -> tuple[Real, float]:

@@ -9,6 +9,7 @@ from law_table import LAWS
 
 from rmtland.laws import Discrete, Law, MarchenkoPastur, Semicircle, mixture
 from rmtland.laws.certificate import certificate, certify
+from rmtland.laws.quadrature import DensityError
 from rmtland.solution import ConvergenceError
 
 
@@ -149,6 +150,21 @@ def test_moments_known_to_the_caller_are_compared():
     assert certificate(law, mean=1.0, variance=0.3).passed
     assert any("mean" in failure for failure in certificate(law, mean=1.01).failures)
     assert any("variance" in failure for failure in certificate(law, variance=0.31).failures)
+
+
+@pytest.mark.parametrize("distance", [1e-12, 1e-8])
+def test_a_density_unknown_next_to_an_edge_takes_the_mass_of_the_distribution_function(distance):
+    def refusing(f, x):
+        unknown = np.abs(x - 3.1) < distance
+        if unknown.any():
+            raise DensityError("not known", unknown)
+        return f(x)
+
+    found = certificate(Broken(SOUND, _pdf=refusing))
+    assert found.failures == ()
+    assert np.isfinite(list(found.defects.values())).all()
+    wrong = certificate(Broken(SOUND, _pdf=refusing, _cdf=lambda f, x: f(x) + 1e-6 * (x > 3)))
+    assert not wrong.passed
 
 
 def test_the_message_holds_the_numbers():
