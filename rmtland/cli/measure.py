@@ -16,6 +16,7 @@ from rmtland.cli.output import Output
 
 if TYPE_CHECKING:
     from rmtland.comparison import Measurement
+    from rmtland.estimate import MassEstimate
 
 __all__ = ["measure"]
 
@@ -154,6 +155,16 @@ def _write_json(output: Output, report: Any) -> None:
         stream.write((json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
 
 
+def _zeros(index: MassEstimate) -> list[str]:
+    """Say what zeros do to the index of an estimate where they may be more than its width."""
+    if index.method != "lanczos" or index.at_point <= index.width:
+        return []
+    return [
+        f"  zeros count one half there; up to {100 * index.at_point:.2f} % of the eigenvalues may "
+        "be zeros, and only the certain interval holds without them"
+    ]
+
+
 def _print(output: Output, target: str, part: str, result: Measurement) -> None:
     index, (trace, error) = result.index, result.trace
     low, high = index.interval
@@ -162,6 +173,7 @@ def _print(output: Output, target: str, part: str, result: Measurement) -> None:
         f"negative eigenvalues: {100 * index.value:.2f} % ({100 * index.confidence:g} % interval "
         f"{100 * low:.2f} to {100 * high:.2f} %, certain {100 * index.rigorous[0]:.2f} to "
         f"{100 * index.rigorous[1]:.2f} %)",
+        *_zeros(index),
         f"trace: {trace:.6g}" + (f" +- {error:.2g}" if error else ""),
     ]
     if result.eigenpairs is not None:
@@ -173,5 +185,6 @@ def _print(output: Output, target: str, part: str, result: Measurement) -> None:
     if result.outliers.size:
         values = ", ".join(f"{value:.5g}" for value in result.outliers)
         lines.append(f"of these outside the nearest law: {values}")
+    lines += [f"{name} was not fitted: {reason}" for name, reason in result.unfitted.items()]
     output.line("\n".join(lines))
     print_laws(output, result.overlay)

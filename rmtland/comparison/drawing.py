@@ -162,7 +162,7 @@ def draw_overlay(
         wide = (low - pad, high + pad) if isinstance(law, SmoothedTheory) else None
         artists.append(draw_law(left, law, points=2000, limits=wide, **style))
         artists.append(draw_law(inset, law, points=4000, limits=near, **style))
-    last, last_law = list(laws.items())[-1]
+    last, last_law = list(laws.items())[-1] if laws else ("", None)
     beyond = outliers(spectrum, last_law) if isinstance(last_law, Law) else np.empty(0)
     if beyond.size:
         artists.append(draw_outliers(left, beyond))

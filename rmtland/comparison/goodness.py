@@ -36,7 +36,7 @@ True
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,7 @@ class Goodness:
 
     p_value: float
     statistic: float
-    null: Real
+    null: Real = field(repr=False)
     refitted: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:

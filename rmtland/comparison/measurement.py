@@ -21,13 +21,13 @@ True
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rmtland.arguments import count
-from rmtland.comparison.fitting import fit
+from rmtland.comparison.fitting import Fit, fit
 from rmtland.comparison.outliers import edge_margins, outside
 from rmtland.comparison.overlay import Overlay, named_things, overlay
 from rmtland.comparison.theories import law_of
@@ -77,6 +77,8 @@ class Measurement:
         Extremal eigenvalues outside the fitted law that is nearest.
     products : int
         Products with the matrix that were spent.
+    unfitted : dict of str to str
+        Families that could not be fitted, with the reasons.
     """
 
     size: int
@@ -87,6 +89,7 @@ class Measurement:
     overlay: Overlay
     outliers: Real
     products: int
+    unfitted: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON.
@@ -112,6 +115,7 @@ class Measurement:
                 "values": pairs.values.tolist(), "residuals": pairs.residuals.tolist(),
             },
             "outliers": self.outliers.tolist(),
+            "unfitted": dict(self.unfitted),
             **self.overlay.to_dict(),
         }  # fmt: skip
 
@@ -133,7 +137,9 @@ class Measurement:
         return self.overlay.plot(axes, **options)
 
     def __repr__(self) -> str:
-        return f"Measurement(size={self.size}, index={self.index!r}, {len(self.outliers)} outliers)"
+        lost = "".join(f", {name} not fitted: {reason}" for name, reason in self.unfitted.items())
+        outliers = f"{len(self.outliers)} outliers"
+        return f"Measurement(size={self.size}, index={self.index!r}, {outliers}{lost})"
 
     def _repr_html_(self) -> str:
         """Return the table of laws for notebooks."""
@@ -182,7 +188,7 @@ def measure(
     Raises
     ------
     ValueError, TypeError
-        For an operator that is none, or a family that cannot be fitted.
+        For an operator that is none. A family that cannot be fitted is named in `unfitted`.
     ConvergenceError
         If extremal eigenvalues do not converge.
     """
@@ -206,16 +212,21 @@ def measure(
     if wanted:
         ends = min(wanted, found.size // 2 or 1)
         pairs = extremal_eigenpairs(found, ends, tol=1e-6, rng=for_pairs)
-    fitted = {
-        f"{name}, fitted": fit(spectrum, family, rng=for_fits, resamples=resamples)
-        for name, family in _that_fit(families, spectrum).items()
-    }
-    laid = overlay(spectrum, fitted)
-    best = min(laid.comparisons, key=lambda name: laid.comparisons[name].kolmogorov)
-    beyond = _beyond(spectrum, pairs, laid.theories[best], found.size)
-    return Measurement(
-        found.size, spectrum, index, trace, pairs, laid, beyond, found.products - before
-    )
+    fitted: dict[str, Fit[Any]] = {}
+    unfitted: dict[str, str] = {}
+    for name, family in _that_fit(families, spectrum).items():
+        try:
+            fitted[f"{name}, fitted"] = fit(spectrum, family, rng=for_fits, resamples=resamples)
+        except (ValueError, ConvergenceError) as error:  # what was measured is kept
+            unfitted[name] = str(error)
+    if fitted:
+        laid = overlay(spectrum, fitted)
+        best = min(laid.comparisons, key=lambda name: laid.comparisons[name].kolmogorov)
+        beyond = _beyond(spectrum, pairs, laid.theories[best], found.size)
+    else:
+        laid, beyond = Overlay(spectrum, {}, {}, {}), np.empty(0)
+    spent = found.products - before
+    return Measurement(found.size, spectrum, index, trace, pairs, laid, beyond, spent, unfitted)
 
 
 def _that_fit(families: Any, spectrum: Spectrum) -> dict[str, Any]:

@@ -16,6 +16,12 @@ import numpy as np
 def operator():
     return np.diag(np.linspace(0.0, 1.0, 40) ** 2)
 
+def mostly_zero():
+    return np.diag(np.repeat([0.0, 1.0], [250, 50]) * np.linspace(-1.0, 1.0, 300))
+
+def one():
+    return np.eye(40)
+
 def model():
     import torch
     torch.manual_seed(0)
@@ -61,6 +67,23 @@ def test_an_operator(rmtland):
     assert len(Spectrum.load(result.folder / "o/measure-spectrum.npz")) == 40
 
 
+def test_what_zeros_do_to_the_index_is_said(rmtland):
+    result = rmtland("measure", "own:mostly_zero", *FAST, "--probes", "2", "--steps", "12")
+    assert result.code == 0
+    assert "zeros count one half there; up to" in result.out
+    result = rmtland("measure", "own:operator", *FAST)
+    assert "zeros count" not in result.out
+
+
+def test_what_was_measured_is_kept_where_nothing_can_be_fitted(rmtland):
+    result = rmtland("measure", "own:one", *FAST)
+    assert result.code == 0
+    report = json.loads((result.folder / "o/measure.json").read_text())
+    assert report["trace"]["value"] == 40
+    assert set(report["unfitted"]) == {"marchenko-pastur", "semicircle"}
+    assert "semicircle was not fitted: the spectrum has 1 distinct" in result.out
+
+
 def test_json_alone_on_standard_output(rmtland):
     result = rmtland("measure", "own.py:operator", *FAST, "--json", "-", "--format", "svg")
     assert json.loads(result.out)["size"] == 40
@@ -91,7 +114,7 @@ def test_a_jax_model(rmtland):
         (("own",), "expected MODULE:FUNCTION"),
         (("nowhere:f",), "no module 'nowhere'"),
         (("nowhere.py:f",), "no file nowhere.py"),
-        (("own:nothing",), "own has no function 'nothing'; there are operator, model"),
+        (("own:nothing",), "own has no function 'nothing'; there are operator, mostly_zero"),
         (("own:number",), "has no function 'number'"),
         (("own:pair",), "got a tuple of 2"),
         (("own:operator", "--part", "residual"), "are for models"),
