@@ -41,9 +41,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from rmtland.arguments import choice, count, finite
+from rmtland.comparison.descent import Descent, FitPoints
 from rmtland.comparison.distances import Comparison, compare
 from rmtland.comparison.families import Box, Family
 from rmtland.comparison.outliers import without_outliers
@@ -51,7 +51,7 @@ from rmtland.comparison.theories import law_of
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
-from rmtland.typing import Logical, Real, Rng
+from rmtland.typing import Real, Rng
 
 __all__ = ["Fit", "fit"]
 
@@ -62,7 +62,6 @@ _DRAWS = 150
 """Points tried for each parameter before the descent."""
 _SCREENED, _SHORT = 4, 8
 """Short descents for each long one, and how many steps they take."""
-_POINTS = 512
 _ROUNDS = 8
 """How often outliers are looked for."""
 _RESAMPLED = 160
@@ -194,10 +193,11 @@ def fit(
         raise ValueError("resamples must be 0 or at least 2; one sample has no spread")
     choice("outliers", outliers, ("keep", "exclude"))
     chosen = Family.of(family, fix)
+    names, held = chosen.names, chosen.fixed
     generator = random_generator(rng)
-    points = _Points.of(spectrum, len(chosen.names))
+    points = FitPoints.of(spectrum, len(chosen.names))
     boxes = chosen.boxes(spectrum, bounds, generator.spawn(1)[0])
-    descent = _Descent(chosen, boxes)
+    descent = Descent(chosen, boxes)
     first = _starts(descent, spectrum, points, starts, generator.spawn(1)[0])
     ends = sorted((descent.run(points, start) for start in first), key=lambda end: end[1])
     found, _ = ends[0]
@@ -211,28 +211,33 @@ def fit(
             if beyond.size == excluded.size:
                 break
             spectrum, excluded = bulk, beyond
-            points = _Points.of(spectrum, len(chosen.names))
+            points = FitPoints.of(spectrum, len(chosen.names))
             ends = [descent.run(points, found)]
             found, _ = ends[0]
+    zero = _boundary(descent, points, found, tuple(bounds or ()))
+    if zero is not None:
+        descent, found = zero
+        chosen = descent.family
     values = descent.values(found)
     law = chosen.law(values)
     assert law is not None
     undetermined = [
         name for name, free in zip(chosen.names, descent.loose(points, found), strict=True) if free
     ]
-    at_bounds = descent.at_bounds(found)
-    errors = dict.fromkeys(chosen.names, float("inf"))
+    zeros = tuple(name for name in names if name not in chosen.names)
+    at_bounds = (*zeros, *descent.at_bounds(found))
+    errors = dict.fromkeys(names, float("inf"))
     if resamples:
         sizes = _bootstrap(descent, spectrum, found, resamples, generator)
-        errors = {
+        errors |= {
             name: float("inf") if name in undetermined or name in at_bounds else float(size)
             for name, size in zip(chosen.names, sizes, strict=True)
         }
     return Fit(
         model=chosen.at(values),
-        parameters=values,
+        parameters={name: values.get(name, 0.0) for name in names},
         errors=errors,
-        fixed=chosen.fixed,
+        fixed=held,
         comparison=compare(spectrum, law),
         defect=float(np.sqrt(np.mean(points.defect(law) ** 2))),
         undetermined=tuple(undetermined),
@@ -242,154 +247,41 @@ def fit(
     )
 
 
-@dataclass(frozen=True)
-class _Points:
-    """Points between eigenvalues, and the distribution function of the spectrum there."""
+def _boundary(
+    descent: Descent, points: FitPoints, found: Real, bounded: tuple[str, ...]
+) -> tuple[Descent, Real] | None:
+    """Return the fit with a positive parameter 0 where that is better, else None.
 
-    x: Real
-    level: Real
-
-    @classmethod
-    def of(cls, spectrum: Spectrum, parameters: int) -> _Points:
-        nodes, weights = spectrum.measure
-        nodes = np.where(np.abs(nodes) <= spectrum.zero_tolerance, 0.0, nodes)
-        nodes, start = np.unique(nodes, return_index=True)
-        if nodes.size < parameters + 2:
-            raise ValueError(
-                f"the spectrum has {nodes.size} distinct eigenvalues; fitting {parameters} "
-                f"parameters needs at least {parameters + 2}"
-            )
-        level = np.concatenate(([0.0], np.cumsum(weights)))[start[1:]]
-        x = (nodes[1:] + nodes[:-1]) / 2
-        return cls(x, level).thinned(_POINTS)
-
-    def thinned(self, number: int) -> _Points:
-        size = self.x.size
-        keep = np.unique(np.linspace(0, size - 1, min(size, number)).round().astype(int))
-        return _Points(self.x[keep], self.level[keep])
-
-    def defect(self, law: Law | None) -> Real:
-        """Return F - F_n; 2, more than any law can miss, where there is no law."""
-        if law is None:
-            return np.full(self.x.shape, 2.0)
-        try:
-            values = np.asarray(law.cdf(self.x) - self.level)
-        except (ValueError, ArithmeticError):
-            return np.full(self.x.shape, 2.0)
-        return np.where(np.isfinite(values), values, 2.0)
-
-
-@dataclass(frozen=True)
-class _Descent:
-    """Least squares over the coordinates of the free parameters: logarithms of positive ones."""
-
-    family: Family[Any]
-    boxes: dict[str, Box]
-
-    def values(self, position: Real) -> dict[str, float]:
-        return {
-            name: min(max(box.outer(float(u)), box.low), box.high)
-            for (name, box), u in zip(self.boxes.items(), position, strict=True)
-        }
-
-    def position(self, values: Mapping[str, float]) -> Real:
-        return np.array(
-            [
-                box.inner(min(max(float(values[name]), box.low), box.high))
-                for name, box in self.boxes.items()
-            ]
-        )
-
-    def defect(self, points: _Points, position: Real) -> Real:
-        return points.defect(self.family.law(self.values(position)))
-
-    def steps(self, position: Real) -> Real:
-        """Return steps of difference quotients: of logarithms, or relative to value and width."""
-        return np.array(
-            [
-                1e-6 if box.positive else 1e-6 * max(abs(u), 1e-4 * min(box.high - box.low, 1e4))
-                for box, u in zip(self.boxes.values(), position, strict=True)
-            ]
-        )
-
-    def jacobian(self, points: _Points, position: Real) -> Real:
-        """Difference quotients towards whichever side the family exists on."""
-        here = self.defect(points, position)
-        columns = []
-        for i, step in enumerate(self.steps(position)):
-            column = np.zeros(here.shape)
-            for h in (step, -step):
-                there = position.copy()
-                there[i] += h
-                values = self.defect(points, there)
-                if values.max() < 2.0:
-                    column = (values - here) / h
-                    break
-            columns.append(column)
-        return np.stack(columns, axis=1)
-
-    def run(self, points: _Points, start: Real, *, steps: int = 200) -> tuple[Real, float]:
-        """Return where the descent ends, and half the sum of squares there."""
-        low, high = self._ends()
-        room = 1e-9 * np.maximum(high - low, 1e-300)
-        scale = np.array(
-            [
-                1.0 if box.positive else max(abs(u), 1e-3 * min(box.high - box.low, 1e3))
-                for box, u in zip(self.boxes.values(), start, strict=True)
-            ]
-        )
-        result = least_squares(
-            lambda u: self.defect(points, u),
-            np.clip(start, low + room, high - room),
-            jac=lambda u: self.jacobian(points, u),
-            bounds=(low, high),
-            method="trf",
-            x_scale=scale,
-            max_nfev=steps,
-        )
-        return result.x, float(result.cost)
-
-    def _ends(self) -> tuple[Real, Real]:
-        low = np.array([box.inner(box.low) for box in self.boxes.values()])
-        high = np.array([box.inner(box.high) for box in self.boxes.values()])
-        return low, high
-
-    def at_bounds(self, position: Real) -> tuple[str, ...]:
-        """Names of the parameters that have come to a bound."""
-        low, high = self._ends()
-        near = 1e-3 * (high - low)
-        ended = (position <= low + near) | (position >= high - near)
-        return tuple(name for name, end in zip(self.boxes, ended, strict=True) if end)
-
-    def loose(self, points: _Points, position: Real) -> Logical:
-        """Whether a parameter is part of a direction that moves F by no more than rounding.
-
-        Directions are those of changes by a tenth, or by a hundredth of the width of the spectrum.
-        """
-        width = float(points.x[-1] - points.x[0]) or 1.0
-        units = np.array([0.1 if box.positive else 0.01 * width for box in self.boxes.values()])
-        columns = []
-        here = self.defect(points, position)
-        for i, unit in enumerate(units):
-            moved = []
-            for sign in (1.0, -1.0):
-                there = position.copy()
-                there[i] += sign * unit
-                values = self.defect(points, there)
-                if values.max() < 2.0:
-                    moved.append(sign * (values - here))
-            columns.append(np.mean(moved, axis=0) if moved else np.zeros(here.shape))
-        matrix = np.stack(columns, axis=1) / np.sqrt(here.size)
-        _, sizes, directions = np.linalg.svd(matrix, full_matrices=True)
-        sizes = np.concatenate([sizes, np.zeros(len(directions) - len(sizes))])
-        null = directions[sizes <= 1e-6]
-        return np.asarray((np.abs(null) > 0.1).any(axis=0))
+    It is asked where eigenvalues of several dimensions say so: beside the boundary of Wishart plus
+    Wigner at variance 0, every member spreads the null space that the one on it has. Parameters
+    that are `bounded` stay within what was asked for.
+    """
+    family, boxes = descent.family, descent.boxes
+    if not points.heavy or len(boxes) < 2:
+        return None
+    values = descent.values(found)
+    least = points.misfit(family.law(values))
+    best: tuple[Descent, Real] | None = None
+    for name, box in boxes.items():
+        if not box.positive or name in bounded:
+            continue
+        others = tuple(other for other in family.names if other != name)
+        held = Family(family.build, family.name, others, {**family.fixed, name: 0.0})
+        inner = Descent(held, {other: boxes[other] for other in others})
+        start = inner.position(values)
+        if held.law({other: values[other] for other in others}) is None:
+            continue
+        end, _ = inner.run(points, start)
+        misfit = points.misfit(held.law(inner.values(end)))
+        if misfit < least:
+            least, best = misfit, (inner, end)
+    return best
 
 
 def _starts(
-    descent: _Descent,
+    descent: Descent,
     spectrum: Spectrum,
-    points: _Points,
+    points: FitPoints,
     starts: int | Sequence[Mapping[str, float]],
     generator: np.random.Generator,
 ) -> list[Real]:
@@ -501,7 +393,7 @@ def _by_moments(family: Family[Any], spectrum: Spectrum) -> list[dict[str, float
 
 
 def _bootstrap(
-    descent: _Descent,
+    descent: Descent,
     spectrum: Spectrum,
     found: Real,
     resamples: int,
@@ -521,7 +413,7 @@ def _bootstrap(
             assert law is not None
             power = 0.5
             sample = Spectrum(np.asarray(law.sample(small, rng=generator)))
-        end, _cost = descent.run(_Points.of(sample, len(names)), found)
+        end, _cost = descent.run(FitPoints.of(sample, len(names)), found)
         refitted = descent.values(end)
         spread.append([refitted[name] for name in names])
     moved = np.array(spread) - here

@@ -156,7 +156,9 @@ def goodness_of_fit(
         (1 + larger) / (resamples + 1),
         own,
         np.sort(null),
-        tuple(theory.parameters) if isinstance(theory, Fit) and fitted else (),
+        tuple(name for name, value in theory.parameters.items() if value != 0.0)
+        if isinstance(theory, Fit) and fitted
+        else (),
     )
 
 
@@ -239,8 +241,11 @@ def _refit(found: Fit[Any]) -> Callable[[Spectrum, np.random.Generator], Law]:
             f"({', '.join(found.parameters)}): fit a class, or test a member with known parameters"
         )
 
+    zeros = {name: value for name, value in found.parameters.items() if value == 0.0}
+    start = {name: value for name, value in found.parameters.items() if name not in zeros}
+    fixed = {**found.fixed, **zeros}  # on the boundary of the family, as found
+
     def refit(sample: Spectrum, generator: np.random.Generator) -> Law:
-        start = [found.parameters]
-        return fit(sample, family, fix=found.fixed, starts=start, rng=generator, resamples=0).law
+        return fit(sample, family, fix=fixed, starts=[start], rng=generator, resamples=0).law
 
     return refit

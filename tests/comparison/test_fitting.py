@@ -449,3 +449,26 @@ def test_results_are_plain_values():
     assert values["parameters"] == result.parameters
     assert values["errors"] == {"phi": None, "epsilon": None, "sigma": None}
     assert values["kolmogorov"] == result.comparison.kolmogorov
+
+
+@pytest.mark.parametrize("family", [WishartPlusWigner, WishartPlusReluBlock])
+@pytest.mark.parametrize("phi", [1.5, 4.0, 20.0])
+def test_a_null_space_is_fitted_by_the_member_that_has_one(family, phi):
+    # With epsilon > 0, however small, half of the null space is negative: Kolmogorov .17 to .48.
+    spectrum = WishartEnsemble(phi, 2.0).sample(300, rng=3)
+    found = fit(spectrum, family, rng=0, resamples=2)
+    assert found.parameters["epsilon"] == 0.0
+    assert found.at_bounds[0] == "epsilon"
+    assert found.errors["epsilon"] == float("inf")
+    assert found.model == family(**found.parameters)
+    assert found.comparison.kolmogorov < 0.02
+    assert found.parameters["phi"] == pytest.approx(phi, rel=0.1)
+    bounded = fit(spectrum, family, bounds={"epsilon": (1e-3, 1.0)}, rng=0, resamples=0, starts=1)
+    assert bounded.parameters["epsilon"] >= 1e-3
+
+
+def test_zeros_beside_negative_eigenvalues_leave_the_residual_part():
+    matrix = WishartPlusWigner(0.5, 0.3).matrix(300, rng=1)
+    spectrum = Spectrum([*np.linalg.eigvalsh(matrix), *np.zeros(60)])
+    found = fit(spectrum, WishartPlusWigner, rng=0, resamples=0)
+    assert found.parameters["epsilon"] > 0.05

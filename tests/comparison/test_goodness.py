@@ -97,6 +97,14 @@ def test_excluded_outliers_are_left_out():
     assert json.loads(json.dumps(found.to_dict()))["resamples"] == 39
 
 
+def test_a_fit_on_the_boundary_of_its_family_stays_there():
+    spectrum = WishartEnsemble(4.0).sample(80, rng=1)
+    fitted = fit(spectrum, WishartPlusWigner, rng=0, resamples=0)
+    found = goodness_of_fit(spectrum, fitted, resamples=19, rng=0)
+    assert found.refitted == ("phi", "sigma")
+    assert found.p_value > 0.05
+
+
 def test_quadratures_are_laid_beside_quadratures():
     ensemble = WishartEnsemble(0.5)
     estimate = ensemble.lanczos(5000, 20, rng=3, runs=4)

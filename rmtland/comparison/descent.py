@@ -1,0 +1,219 @@
+r"""Where a fit compares distribution functions, and the descent over its parameters.
+
+Points are the middles between neighbouring distinct eigenvalues. They do not see how a law spreads
+what is exactly at one place: the mass below an eigenvalue of several dimensions, and that up to
+it, are compared apart (`FitPoints.misfit`), to choose between a member beside a boundary of the
+family and one on it.
+
+Examples
+--------
+>>> from rmtland import MarchenkoPastur, Spectrum
+>>> points = FitPoints.of(Spectrum([0.0, 0.0, 0.0, 1.0, 1.5, 3.5]), 2)
+>>> points.level.round(3), points.heavy
+(array([0.5  , 0.667, 0.833]), ((0.0, 0.0, 0.5),))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from rmtland.comparison.families import Box, Family
+from rmtland.laws import Law
+from rmtland.spectrum import Spectrum
+from rmtland.typing import Logical, Real
+
+__all__ = ["Descent", "FitPoints"]
+
+_MOST = 512
+_HEAVY = 0.01
+"""Mass of eigenvalues at one place from which they are compared apart."""
+
+
+@dataclass(frozen=True)
+class FitPoints:
+    """Points between eigenvalues, and the distribution function of the spectrum there.
+
+    Parameters
+    ----------
+    x, level : ndarray of float, shape (n,)
+        The points, and the mass below them.
+    heavy : tuple of (float, float, float)
+        Eigenvalues of several dimensions: place, mass below it, and mass up to it.
+    """
+
+    x: Real
+    level: Real
+    heavy: tuple[tuple[float, float, float], ...] = ()
+
+    @classmethod
+    def of(cls, spectrum: Spectrum, parameters: int) -> FitPoints:
+        """Return the points of a spectrum for a number of parameters.
+
+        Raises
+        ------
+        ValueError
+            If there are too few distinct eigenvalues.
+        """
+        exact = spectrum.is_complete
+        nodes, weights = spectrum.measure
+        nodes = np.where(np.abs(nodes) <= spectrum.zero_tolerance, 0.0, nodes)
+        nodes, start = np.unique(nodes, return_index=True)
+        if nodes.size < parameters + 2:
+            raise ValueError(
+                f"the spectrum has {nodes.size} distinct eigenvalues; fitting {parameters} "
+                f"parameters needs at least {parameters + 2}"
+            )
+        levels = np.concatenate(([0.0], np.cumsum(weights)))
+        below, upto = levels[start], levels[np.append(start[1:], weights.size)]
+        several = exact & (np.diff(np.append(start, weights.size)) > 1)
+        several &= upto - below >= _HEAVY
+        heavy = tuple(
+            (float(nodes[i]), float(below[i]), float(upto[i])) for i in np.flatnonzero(several)
+        )
+        x = (nodes[1:] + nodes[:-1]) / 2
+        return cls(x, below[1:], heavy).thinned(_MOST)
+
+    def thinned(self, number: int) -> FitPoints:
+        """Return so many of the points."""
+        size = self.x.size
+        keep = np.unique(np.linspace(0, size - 1, min(size, number)).round().astype(int))
+        return FitPoints(self.x[keep], self.level[keep], self.heavy)
+
+    def misfit(self, law: Law | None) -> float:
+        """Sum of squares of F - F_n over the points and on both sides of heavy eigenvalues."""
+        total = float((self.defect(law) ** 2).sum())
+        if law is None:
+            return total
+        for place, below, upto in self.heavy:
+            try:
+                total += float(law.mass_below(place) - below) ** 2
+                total += float(law.cdf(place) - upto) ** 2
+            except (ValueError, ArithmeticError):
+                return float("inf")
+        return total
+
+    def defect(self, law: Law | None) -> Real:
+        """Return F - F_n; 2, more than any law can miss, where there is no law."""
+        if law is None:
+            return np.full(self.x.shape, 2.0)
+        try:
+            values = np.asarray(law.cdf(self.x) - self.level)
+        except (ValueError, ArithmeticError):
+            return np.full(self.x.shape, 2.0)
+        return np.where(np.isfinite(values), values, 2.0)
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Least squares over the coordinates of the free parameters: logarithms of positive ones."""
+
+    family: Family[Any]
+    boxes: dict[str, Box]
+
+    def values(self, position: Real) -> dict[str, float]:
+        """Return parameters at a position."""
+        return {
+            name: min(max(box.outer(float(u)), box.low), box.high)
+            for (name, box), u in zip(self.boxes.items(), position, strict=True)
+        }
+
+    def position(self, values: Mapping[str, float]) -> Real:
+        """Return the position of parameters, within the bounds."""
+        return np.array(
+            [
+                box.inner(min(max(float(values[name]), box.low), box.high))
+                for name, box in self.boxes.items()
+            ]
+        )
+
+    def defect(self, points: FitPoints, position: Real) -> Real:
+        """Return F - F_n of the member at a position."""
+        return points.defect(self.family.law(self.values(position)))
+
+    def steps(self, position: Real) -> Real:
+        """Return steps of difference quotients: of logarithms, or relative to value and width."""
+        return np.array(
+            [
+                1e-6 if box.positive else 1e-6 * max(abs(u), 1e-4 * min(box.high - box.low, 1e4))
+                for box, u in zip(self.boxes.values(), position, strict=True)
+            ]
+        )
+
+    def jacobian(self, points: FitPoints, position: Real) -> Real:
+        """Difference quotients towards whichever side the family exists on."""
+        here = self.defect(points, position)
+        columns = []
+        for i, step in enumerate(self.steps(position)):
+            column = np.zeros(here.shape)
+            for h in (step, -step):
+                there = position.copy()
+                there[i] += h
+                values = self.defect(points, there)
+                if values.max() < 2.0:
+                    column = (values - here) / h
+                    break
+            columns.append(column)
+        return np.stack(columns, axis=1)
+
+    def run(self, points: FitPoints, start: Real, *, steps: int = 200) -> tuple[Real, float]:
+        """Return where the descent ends, and half the sum of squares there."""
+        low, high = self.ends()
+        room = 1e-9 * np.maximum(high - low, 1e-300)
+        scale = np.array(
+            [
+                1.0 if box.positive else max(abs(u), 1e-3 * min(box.high - box.low, 1e3))
+                for box, u in zip(self.boxes.values(), start, strict=True)
+            ]
+        )
+        result = least_squares(
+            lambda u: self.defect(points, u),
+            np.clip(start, low + room, high - room),
+            jac=lambda u: self.jacobian(points, u),
+            bounds=(low, high),
+            method="trf",
+            x_scale=scale,
+            max_nfev=steps,
+        )
+        return result.x, float(result.cost)
+
+    def ends(self) -> tuple[Real, Real]:
+        """Return the positions of the bounds."""
+        low = np.array([box.inner(box.low) for box in self.boxes.values()])
+        high = np.array([box.inner(box.high) for box in self.boxes.values()])
+        return low, high
+
+    def at_bounds(self, position: Real) -> tuple[str, ...]:
+        """Names of the parameters that have come to a bound."""
+        low, high = self.ends()
+        near = 1e-3 * (high - low)
+        ended = (position <= low + near) | (position >= high - near)
+        return tuple(name for name, end in zip(self.boxes, ended, strict=True) if end)
+
+    def loose(self, points: FitPoints, position: Real) -> Logical:
+        """Whether a parameter is part of a direction that moves F by no more than rounding.
+
+        Directions are those of changes by a tenth, or by a hundredth of the width of the spectrum.
+        """
+        width = float(points.x[-1] - points.x[0]) or 1.0
+        units = np.array([0.1 if box.positive else 0.01 * width for box in self.boxes.values()])
+        columns = []
+        here = self.defect(points, position)
+        for i, unit in enumerate(units):
+            moved = []
+            for sign in (1.0, -1.0):
+                there = position.copy()
+                there[i] += sign * unit
+                values = self.defect(points, there)
+                if values.max() < 2.0:
+                    moved.append(sign * (values - here))
+            columns.append(np.mean(moved, axis=0) if moved else np.zeros(here.shape))
+        matrix = np.stack(columns, axis=1) / np.sqrt(here.size)
+        _, sizes, directions = np.linalg.svd(matrix, full_matrices=True)
+        sizes = np.concatenate([sizes, np.zeros(len(directions) - len(sizes))])
+        null = directions[sizes <= 1e-6]
+        return np.asarray((np.abs(null) > 0.1).any(axis=0))
