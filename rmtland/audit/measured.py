@@ -76,6 +76,12 @@ class MeasuredHessian:
                     f"{name} must be a Spectrum (see Spectrum.from_matrix); got "
                     f"{type(value).__name__}"
                 )
+        first = self.gauss_newton
+        if first is not None and not first.mean() > 0.0:
+            raise ValueError(
+                f"the mean eigenvalue of the Gauss-Newton part is {first.mean():.3g}; levels of "
+                "theory need a positive one: look whether the parts were confused, or leave it out"
+            )
         if self.phi is not None:
             object.__setattr__(self, "phi", positive("phi", self.phi))
         if self.energy is not None:

@@ -295,3 +295,14 @@ def test_spectra_without_bounds_are_no_estimates():
     assert not is_estimate(None)
     with pytest.raises(ValueError, match="confidence must be below 1"):
         audit_estimates(MeasuredHessian(estimated(values)), confidence=1.5)
+
+
+@pytest.mark.parametrize("sign", [0.0, -1.0])
+@pytest.mark.parametrize("method", ["exact", "estimate"])
+def test_a_gauss_newton_part_without_positive_mean_is_refused(method, sign):
+    matrix = np.diag(np.linspace(-1.0, 1.0, 60))
+    with pytest.raises(ValueError, match=r"mean eigenvalue of the Gauss-Newton part is (0|-1);"):
+        audit_operators(
+            matrix, gauss_newton=sign * np.eye(60), phi=0.5, energy=0.1, method=method,
+            probes=4, steps=10, rng=0,
+        )  # fmt: skip
