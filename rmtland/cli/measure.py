@@ -81,13 +81,13 @@ def measure(
         **result.to_dict(),
     }  # fmt: skip
     _print(output, target, part, result)
+    _write_json(output, report)  # numbers first: a picture can be drawn again
+    output.wrote(result.spectrum.save(out / "measure-spectrum.npz"))
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     result.plot((left, right))
     figure.suptitle(f"{target}, {part}, {result.size} parameters", fontsize=10)
     output.figure(figure, "measure", dpi=115)
-    _write_json(output, report)
-    output.wrote(result.spectrum.save(out / "measure-spectrum.npz"))
     output.numbers(report)
 
 
