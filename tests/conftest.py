@@ -17,10 +17,12 @@ from _pytest.assertion import rewrite
 from _pytest.recwarn import WarningsChecker
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
+from threadpoolctl import threadpool_limits
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: one BLAS thread each
-    for library in ("OPENBLAS", "MKL", "OMP"):
+    for library in ("OPENBLAS", "MKL", "OMP"):  # of libraries that are loaded later
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    threadpool_limits(1)  # of NumPy's, which is loaded
 
 settings.register_profile("default", deadline=None, derandomize=True, database=None)
 settings.register_profile("nightly", deadline=None, derandomize=False, max_examples=500)
