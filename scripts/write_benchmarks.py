@@ -2,6 +2,7 @@
 
     python scripts/write_benchmarks.py --quick                     # small sizes, prints the page
     python scripts/write_benchmarks.py --out docs/benchmarks.md    # about three minutes
+    python scripts/write_benchmarks.py --device --out docs/benchmarks.md   # only the card's section
 
 Times are of the machine named on the page, with other programs at rest; compare ratios measured in
 one run. Peers appear where they are installed.
@@ -11,14 +12,18 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import os
 import platform
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 SCRIPTS = Path(__file__).parent
+DEVICE = SCRIPTS.parent / "figures" / "device.json"
+START, END = "<!-- device: begin -->", "<!-- device: end -->"
 FULL = {
     "Laws and free probability": ["bench_laws.py"],
     "Random matrices": ["bench_ensembles.py", "--sections", "dense", "histogram"],
@@ -50,24 +55,86 @@ def section(title: str, command: list[str]) -> str:
     return f"## {title}\n\n`python scripts/{' '.join(command)}`\n\n```text\n{shown}\n```\n"
 
 
+def device_section(path: Path = DEVICE) -> str:
+    """Return the section of what `check_device.py` measured on a card, or that it has not run."""
+    lines = [START, "## On a GPU", "", "`python scripts/check_device.py --out figures/device.json`"]
+    if not path.exists():
+        text = "Not yet run: no GPU has been at hand. The script is ready, see {doc}`devices`."
+        return "\n".join([*lines, "", text, END, ""])
+    found = json.loads(path.read_text("utf-8"))
+    card, packages = found["card"], found["versions"]
+    lines += [
+        "",
+        f"{found['date']}, {card.get('name', 'no card')}, {found['processor']}, "
+        f"{found['wall_s']:.0f} s in all; "
+        + ", ".join(f"{name} {number}" for name, number in packages.items())
+        + ".",
+    ]
+    for group, results in found["results"].items():
+        failed = [name for name in results if [group, name] in found["failed"]]
+        skipped = [name for name, one in results.items() if isinstance(one.get("skipped"), str)]
+        right = len(results) - len(failed) - len(skipped)
+        lines += ["", f"### {group.capitalize()}", ""]
+        lines += [f"{right} right, {len(failed)} failed, {len(skipped)} skipped."]
+        if group in ("tests", "distributions"):
+            rows = [(name, _cell(results[name])) for name in failed]
+        else:
+            rows = [(name, _cell(one)) for name, one in results.items()]
+        if rows:
+            lines += ["", "| case | result |", "|---|---|"]
+            lines += [f"| {name} | {cell} |" for name, cell in rows]
+    return "\n".join([*lines, END, ""])
+
+
+def _cell(result: dict[str, Any]) -> str:
+    """Return the result of a case in one cell of a table."""
+    for word in ("error", "skipped"):
+        if isinstance(result.get(word), str):
+            return f"{word}: {result[word][:120]}".replace("|", "/").replace("\n", " ")
+    cells = []
+    for name, value in result.items():
+        if name in ("wall_s", "tail", "ok"):
+            continue
+        if isinstance(value, dict) and "s" in value:
+            value = f"{value['s']:.3g} s"
+        elif isinstance(value, float):
+            value = f"{value:.3g}"
+        cells.append(f"{name}: {value}")
+    return "; ".join(cells).replace("|", "/").replace("\n", " ")
+
+
+def with_device(page: str, path: Path = DEVICE) -> str:
+    """Return a page with its section of the card written anew."""
+    head, _, rest = page.partition(START)
+    return head.rstrip() + "\n\n" + device_section(path) + rest.partition(END)[2].lstrip("\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="small sizes of one script")
     parser.add_argument("--out", type=Path, help="file to write; without it, print")
+    parser.add_argument(
+        "--device", action="store_true", help="only write the section of the card of --out anew"
+    )
     options = parser.parse_args()
+    if options.device:
+        page = with_device(options.out.read_text("utf-8"))
+        options.out.write_text(page, encoding="utf-8")
+        return
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "numba"))
     head = (
         "# Benchmarks\n\n"
         f"Written by `python scripts/write_benchmarks.py` on {datetime.date.today()}: "
-        f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}. "
-        "Nothing has been run on a GPU.\n\nTimes depend on the machine and on what else it does: "
+        f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, {packages}."
+        "\n\nTimes depend on the machine and on what else it does: "
         "compare the ratios of one run.\n"
     )
     page = "\n".join(
         [head, *map(section, *zip(*(QUICK if options.quick else FULL).items(), strict=True))]
     )
+    page = with_device(page)
     if options.out is None:
         print(page)
     else:

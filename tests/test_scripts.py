@@ -5,10 +5,12 @@ tests. Help is asked of all of them.
 """
 
 import csv
+import json
 import re
 import runpy
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,7 @@ SMALL = {
         "1",
     ],
     "bench_certificate.py": ["--repeats", "1"],
+    "check_device.py": ["--small", "--parts", "distributions", "--budget", "60"],
     "bench_fits.py": ["--runs", "20"],
     "bench_estimate.py": ["--jobs", "trace", "--repetitions", "2"],
     "bench_polynomials.py": ["--only", "xyx", "--repeats", "1"],
@@ -72,6 +75,7 @@ SAYS = {
     "bench_dyson.py": (rf"MatrixDyson .* us a point, worst error (?P<value>{NUMBER})", 0, 1e-6),
     "bench_audit.py": (rf"18  relu .* (?P<value>{NUMBER})\n", 0, 0.5),
     "bench_ensembles.py": (rf"ratio (?P<value>{NUMBER}), same counts: True", 0, np.inf),
+    "check_device.py": (r"distributions +(?P<value>\d+) right +0 failed", 1, 200),
     "bench_certificate.py": (rf"rational.* (?P<value>{NUMBER})\n", 0, 50),
     "bench_fits.py": (rf"Wishart 10 x 10, beta = 1 +(?P<value>{NUMBER})", 0, 0.3),
     "bench_estimate.py": (rf"Gauss-Newton.* hutchinson +(?P<value>{NUMBER})", 0, 0.2),
@@ -114,7 +118,9 @@ def run(script, *arguments, folder=None):
 
 def test_no_script_is_left_out():
     assert set(SAYS) == set(SMALL)
-    assert set(SMALL) == {path.name for path in SCRIPTS.glob("*.py")}
+    assert set(SMALL) == {
+        path.name for path in SCRIPTS.glob("*.py") if not path.name.startswith("device_")
+    }  # the others hold the cases of check_device.py
 
 
 @pytest.mark.parametrize("script", SMALL)
@@ -151,3 +157,54 @@ def test_the_audit_script_writes_a_table_of_distances(tmp_path):
     assert {row["level"] for row in rows} == set("0123456")
     assert all(0 < float(row["kolmogorov"]) < 1 for row in rows)
     assert (tmp_path / "o" / "levels.png").stat().st_size > 10_000
+
+
+def test_a_case_that_crashes_or_hangs_does_not_stop_the_others(tmp_path, monkeypatch):
+    """Each group of cases has a process, started again after the case that ended it."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import check_device
+
+    (tmp_path / "device_networks.py").write_text(
+        "import os, time\n"
+        "from device_timing import Skipped\n"
+        "def skips(): raise Skipped('why')\n"
+        "def hangs(): time.sleep(60)\n"
+        "hangs.limit = 0.1\n"
+        "CASES = {'crashes': lambda: os._exit(3), 'raises': lambda: 1 / 0, 'hangs': hangs,\n"
+        "         'skips': skips, 'wrong': lambda: {'ok': False}, 'right': lambda: {'s': 1.0}}\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    out = tmp_path / "device.json"
+    report = check_device.Report(out, 30.0, small=True)
+    check_device.Group("networks", time.time() + 30, report, folder=tmp_path).run()
+    found = json.loads(out.read_text("utf-8"))
+    results = found["results"]["networks"]
+    assert list(results) == ["crashes", "raises", "hangs", "skips", "wrong", "right"]
+    assert [name for _, name in found["failed"]] == ["crashes", "raises", "hangs", "wrong"]
+    assert "code 3" in results["crashes"]["error"]
+    assert "ZeroDivisionError" in results["raises"]["error"]
+    assert "time limit" in results["hangs"]["error"]
+    assert results["skips"]["skipped"] == "why"
+    assert "FAILED networks: wrong" in report.table()
+
+
+def test_the_page_of_benchmarks_says_whether_a_card_was_there(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import write_benchmarks
+
+    path = tmp_path / "device.json"
+    page = write_benchmarks.with_device("# Page\n", path)
+    assert "Not yet run" in page
+    content = {
+        "card": {"name": "Card"}, "date": "2026-11-27", "processor": "16 cores", "wall_s": 3.0,
+        "versions": {"numpy": "2.5"}, "failed": [["networks", "wrong"]],
+        "results": {"networks": {"right": {"here": {"s": 0.5}}, "wrong": {"error": "a|b"}}},
+    }  # fmt: skip
+    path.write_text(json.dumps(content), "utf-8")
+    page = write_benchmarks.with_device(page + "## After\n", path)
+    assert "Not yet run" not in page
+    assert page.endswith("## After\n")
+    assert page.count("## On a GPU") == 1
+    assert "| right | here: 0.5 s |" in page
+    assert "| wrong | error: a/b |" in page
+    assert "1 right, 1 failed, 0 skipped" in page
