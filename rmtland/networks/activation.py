@@ -100,6 +100,8 @@ def activation(name: str | Activation) -> Activation:
     """
     if isinstance(name, Activation):
         return name
+    if isinstance(name, str) and name in ACTIVATIONS:
+        return ACTIVATIONS[name]
     return ACTIVATIONS[choice("activation", name, tuple(ACTIVATIONS))]
 
 
@@ -142,7 +144,11 @@ def _tanh(z: Array) -> Array:
 def _tanh_slope(z: Array, a: Array) -> Array:
     xp = array_namespace(z)
     small = xp.exp(-2.0 * xp.abs(z))
-    return 4.0 * small / (1.0 + small) ** 2
+    square = 1.0 + small
+    square *= square
+    small *= 4.0
+    small /= square
+    return small
 
 
 def _tanh_curvature(z: Array, a: Array) -> Array:
@@ -150,7 +156,9 @@ def _tanh_curvature(z: Array, a: Array) -> Array:
 
 
 def _tanh_curvature_from_slope(z: Array, a: Array, slope: Array) -> Array:
-    return -2.0 * a * slope
+    curvature = a * slope
+    curvature *= -2.0
+    return curvature
 
 
 def _relu(z: Array) -> Array:

@@ -40,7 +40,7 @@ def product_of(array: Array) -> Callable[[Array, Array], Array]:
     callable
         Two matrices -> their product.
     """
-    return np.dot if isinstance(array, np.ndarray) else operator.matmul
+    return np.ndarray.dot if isinstance(array, np.ndarray) else operator.matmul
 
 
 def reshape_of(array: Array) -> Callable[[Array, Any], Array]:

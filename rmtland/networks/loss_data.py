@@ -101,6 +101,13 @@ class LossData:
             If shapes do not fit, a value is not finite, or a target is out of range.
         """
         n_in, n_out = widths[0], widths[-1]
+        if chunk is None and _is_plain(x, theta) and _is_plain(y, theta) and x.ndim == 2:
+            m, width = x.shape
+            bytes_each = 8 * (n_in + 5 * sum(widths[1:]))
+            if m and width == n_in and y.shape[:1] == (m,) and m * bytes_each <= CHUNK_BYTES:
+                x = real_array("x", x, 2, theta)
+                y = loss.targets(y, samples=m, n_out=n_out, like=x)
+                return cls(x, y, m, m, theta, n_in, n_out, loss)
         source = x if hasattr(x, "shape") and hasattr(x, "dtype") else np.asarray(x)
         shape = tuple(source.shape)
         if len(shape) != 2:
@@ -169,6 +176,11 @@ class LossData:
         return array, self.loss.targets(
             y, samples=int(array.shape[0]), n_out=self.n_out, like=array
         )
+
+
+def _is_plain(source: Array, theta: Array) -> bool:
+    """Whether an array needs no conversion: an array of NumPy as the parameters are."""
+    return type(source) is np.ndarray and type(theta) is np.ndarray
 
 
 def _cut(source: Array, start: int, stop: int) -> Array:

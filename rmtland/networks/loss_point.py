@@ -49,7 +49,9 @@ from rmtland.networks.derivatives.products import (
     jacobian_product,
     joined,
     transposed_jacobian_product,
+    vector_curvature_product,
 )
+from rmtland.networks.derivatives.r_operator import is_small
 from rmtland.networks.loss_value import LossValue
 from rmtland.networks.overflow import refuse_overflow
 from rmtland.streams import streams
@@ -468,6 +470,16 @@ class LossPoint(LossValue):
         return (reshape_of(array)(array, (1, p)) if single else rows_of(array)), single
 
     def _curvature_product(self, v: ArrayLike, part: str, decay: bool = True) -> Array:
+        theta = self.theta
+        if type(v) is np.ndarray and v.shape == theta.shape and v.dtype == theta.dtype:
+            batch = self._whole if self.data.is_whole else None
+            if batch is not None and is_small(batch):
+                product = vector_curvature_product(batch, v, self.net.blocks, part=part)
+                if decay and self.net.weight_decay and part != "residual":
+                    product += self.net.weight_decay * v
+                if is_finite(product) and (part != "residual" or is_finite(v)):
+                    return product
+        # The general route, which also says what is wrong
         rows, single = self._rows("v", v)
         result = curvature_product(
             self.passes(), rows, self.net.blocks, samples=self.data.size, part=part

@@ -46,7 +46,7 @@ from typing import Any, Self
 import numpy as np
 
 from rmtland.arguments import choice, count, nonnegative
-from rmtland.arrays import array_namespace, device_options
+from rmtland.arrays import array_namespace, device_options, is_finite
 from rmtland.deprecation import keyword_only
 from rmtland.networks.activation import Activation, activation
 from rmtland.networks.array_arguments import is_single, real_array
@@ -347,6 +347,9 @@ class MLP:
         """Return theta checked, in the library and dtype of the computation."""
         xp = array_namespace(theta, x)
         if xp is np:
+            plain = type(theta) is np.ndarray and theta.dtype == np.float64
+            if plain and theta.shape == (self.parameter_count,) and is_finite(theta):
+                return np.ascontiguousarray(theta)
             single = is_single(theta) and (x is None or is_single(x))
             like = _SINGLE if single else _DOUBLE
             array = real_array("theta", theta, 1, like)

@@ -118,7 +118,7 @@ def effective_weights(
     weights: list[Array] = []
     biases: list[Array | None] = []
     for block in blocks:
-        piece = theta[block.start : block.stop]
+        piece = theta[block.slice]
         if block.is_bias:
             biases[-1] = piece
             continue

@@ -93,19 +93,26 @@ class ForwardPass:
             If a preactivation or an activation overflows (a ValueError).
         """
         layers: list[tuple[Array, Array]] = []
-        signal, depth, times = self.x, self.depth, product_of(self.x)
+        signal, biases, value, times = (
+            self.x,
+            self.biases,
+            self.activation.value,
+            product_of(self.x),
+        )
+        last = len(self.weights) - 1
         with np.errstate(over="ignore", invalid="ignore"):
-            for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True), 1):
+            for layer, weight in enumerate(self.weights):
                 z = times(signal, weight.T)
+                bias = biases[layer]
                 if bias is not None:
                     z += bias
                 if not is_finite(z):  # an infinite signal makes the next z infinite or NaN
-                    where = layer if is_finite(signal) else layer - 1
+                    where = layer + 1 if is_finite(signal) else layer
                     raise NetworkOverflowError(
-                        f"the forward pass overflows in layer {where} of {depth}; "
+                        f"the forward pass overflows in layer {where} of {last + 1}; "
                         "theta or x is too large: rescale them"
                     )
-                signal = self.activation.value(z) if layer < depth else z
+                signal = value(z) if layer < last else z
                 layers.append((z, signal))
         return tuple(layers)
 
@@ -117,7 +124,7 @@ class ForwardPass:
     @computed_once
     def inputs(self) -> tuple[Array, ...]:
         """What each layer reads: a_0 = x, a_1, ..., a_{L-1}."""
-        return (self.x, *[a for _, a in self.layers[:-1]])
+        return (self.x, *[a for _, a in self.layers][:-1])
 
     @computed_once
     def slopes(self) -> tuple[Array, ...]:
@@ -145,10 +152,15 @@ class ForwardPass:
 
     @computed_once
     def _backward(self) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-        deltas, pulled, times = [self.output_gradient], [], product_of(self.x)
-        for weight, slope in zip(self.weights[:0:-1], self.slopes[::-1], strict=True):
-            pulled.append(times(deltas[-1], weight))
-            deltas.append(slope * pulled[-1])
+        delta, weights, slopes, times = (
+            self.output_gradient, self.weights, self.slopes, product_of(self.x)
+        )  # fmt: skip
+        deltas, pulled = [delta], []
+        for layer in range(len(slopes), 0, -1):
+            signal = times(delta, weights[layer])
+            delta = slopes[layer - 1] * signal
+            pulled.append(signal)
+            deltas.append(delta)
         return tuple(deltas[::-1]), tuple(pulled[::-1])
 
     @property

@@ -13,7 +13,6 @@ array([[3.]])
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 
@@ -25,6 +24,7 @@ from rmtland.networks.derivatives.r_operator import (
     add_fisher_products,
     add_pulled_back,
     is_small,
+    joined_blocks,
     push_forward,
     small_curvature_product,
 )
@@ -40,6 +40,7 @@ __all__ = [
     "joined",
     "loss_gradient",
     "transposed_jacobian_product",
+    "vector_curvature_product",
 ]
 
 TANGENTS_AT_ONCE = 2**20
@@ -72,22 +73,19 @@ def loss_gradient(
     array, shape (p,)
         Not checked for overflow.
     """
-    reshape, times = reshape_of(theta), product_of(theta)
+    times = product_of(theta)
     gradient: Array = None
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for batch in batches:
-            deltas, inputs, xp = batch.deltas, batch.inputs, batch.xp
-            pieces = []
+            deltas, inputs = batch.deltas, batch.inputs
+            pieces: list[Array | None] = []
             for block in blocks:
                 delta = deltas[block.layer - 1]
                 if block.is_bias:
-                    piece = xp.sum(delta, axis=0)
+                    pieces.append(batch.xp.sum(delta, axis=0))
                 else:
-                    piece = reshape(times(delta.T, inputs[block.layer - 1]), (-1,))
-                    if block.scale != 1.0:
-                        piece *= block.scale
-                pieces.append(piece)
-            whole = xp.concat(pieces)
+                    pieces.append(times(delta.T, inputs[block.layer - 1]))
+            whole = joined_blocks(pieces, blocks, theta)
             gradient = whole if gradient is None else gradient + whole
         gradient /= samples
         if weight_decay:
@@ -179,21 +177,55 @@ def curvature_product(
     array, shape (k, p)
         Not checked for overflow.
     """
-    options: dict[str, Any] = {
-        "gauss_newton": part != "residual",
-        "residual": part != "gauss_newton",
-        "factor": 1.0 / samples,
-    }
-    result = _zeros_like(rows)
+    parts = {"gauss_newton": part != "residual", "residual": part != "gauss_newton"}
+    factor = 1.0 / samples
+    result: Array = None
     k = rows.shape[0]
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for batch in batches:
             if k == 1 and is_small(batch):
-                small_curvature_product(batch, rows[0, :], blocks, result[0, :], **options)
+                product = small_curvature_product(batch, rows[0, :], blocks, **parts)
+                product *= factor
+                product = reshape_of(product)(product, (1, -1))
+                result = product if result is None else result + product
                 continue
+            if result is None:
+                result = array_namespace(rows).zeros_like(rows)
             for group in groups(k, batch):
-                add_curvature_products(batch, rows[group, :], blocks, result[group, :], **options)
+                add_curvature_products(
+                    batch, rows[group, :], blocks, result[group, :], factor=factor, **parts
+                )
     return result
+
+
+def vector_curvature_product(
+    batch: ForwardPass, vector: Array, blocks: Blocks, *, part: str
+) -> Array:
+    """Return the product of the Hessian, or of one of its parts, with one vector, one batch.
+
+    Parameters
+    ----------
+    batch : ForwardPass
+        All samples, few enough (`is_small`).
+    vector : array, shape (p,)
+        The vector.
+    blocks : tuple of ParameterBlock
+        Layout of the parameters.
+    part : {"gauss_newton", "residual", "total"}
+        Which matrix, without weight decay.
+
+    Returns
+    -------
+    array, shape (p,)
+        Not checked for overflow.
+    """
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        product = small_curvature_product(
+            batch, vector, blocks,
+            gauss_newton=part != "residual", residual=part != "gauss_newton",
+        )  # fmt: skip
+        product *= 1.0 / batch.samples
+    return product
 
 
 def fisher_product(
@@ -224,7 +256,7 @@ def fisher_product(
     array, shape (k, p)
         Not checked for overflow.
     """
-    result = _zeros_like(rows)
+    result = array_namespace(rows).zeros_like(rows)
     factor = 1.0 / (samples * len(gradients))
     first = 0
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
@@ -261,12 +293,6 @@ def drawn_gradients(batches: Batches, generators: list[np.random.Generator]) -> 
             targets = batch.loss.draw(batch.outputs, generator)
             pieces.append(batch.loss.gradient(batch.outputs, targets))
     return tuple(joined(pieces) for pieces in drawn)
-
-
-def _zeros_like(rows: Array) -> Array:
-    if isinstance(rows, np.ndarray):
-        return np.zeros(rows.shape, rows.dtype)  # a third of the time of zeros_like
-    return array_namespace(rows).zeros_like(rows)
 
 
 def groups(vectors: int, batch: ForwardPass) -> Iterator[slice]:

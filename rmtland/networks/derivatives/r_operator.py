@@ -36,7 +36,7 @@ from rmtland.arrays import array_namespace
 from rmtland.networks.array_arguments import product_of, reshape_of
 from rmtland.networks.derivatives.elementwise import add_and_scale, pull_through, scale
 from rmtland.networks.derivatives.forward import ForwardPass
-from rmtland.networks.parameters import ParameterBlock
+from rmtland.networks.parameters import ParameterBlock, effective_weights
 from rmtland.typing import Array
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "add_fisher_products",
     "add_pulled_back",
     "is_small",
+    "joined_blocks",
     "push_forward",
     "small_curvature_product",
 ]
@@ -147,86 +148,102 @@ def is_small(batch: ForwardPass) -> bool:
 
 
 def small_curvature_product(
-    batch: ForwardPass,
-    row: Array,
-    blocks: Blocks,
-    result: Array,
-    *,
-    gauss_newton: bool,
-    residual: bool,
-    factor: float = 1.0,
-) -> None:
-    """Add the sum over samples of H v, or of one of its parts, for one vector, by the formulas.
+    batch: ForwardPass, row: Array, blocks: Blocks, *, gauss_newton: bool, residual: bool
+) -> Array:
+    """Return the sum over samples of H v, or of one of its parts, for one vector, by the formulas.
 
     Parameters
     ----------
     batch : ForwardPass
         The samples.
-    row, result : array, shape (p,)
-        The vector, and where its product is added.
+    row : array, shape (p,)
+        The vector.
     blocks : tuple of ParameterBlock
         Layout of the parameters.
     gauss_newton, residual : bool
-        Which parts.
-    factor : float, optional
-        Multiplies what is added.
+        Which parts, at least one.
+
+    Returns
+    -------
+    array, shape (p,)
     """
-    xp, depth, slopes = batch.xp, batch.depth, batch.slopes
-    reshape, times = reshape_of(row), product_of(row)
-    pushes, shifts = [], []
-    for block in blocks:
-        piece = row[block.start : block.stop]
-        if block.is_bias:
-            shifts.append(piece)
-        else:
-            matrix = reshape(piece, block.shape)
-            pushes.append(matrix if block.scale == 1.0 else matrix * block.scale)
+    times, weights, slopes, inputs = product_of(row), batch.weights, batch.slopes, batch.inputs
+    pushes, shifts = effective_weights(row, blocks)
+    last = len(weights) - 1
     moved: list[Array] = []  # R a_l
     tangents: list[Array] = []  # R z_l
-    for layer in range(depth if gauss_newton else depth - 1):
-        z = times(batch.inputs[layer], pushes[layer].T)
+    for layer in range(last + 1 if gauss_newton else last):
+        z = times(inputs[layer], pushes[layer].T)
         if layer:
-            z += times(moved[-1], batch.weights[layer].T)
-        if shifts:
-            z += shifts[layer]
+            z += times(moved[-1], weights[layer].T)
+        shift = shifts[layer]
+        if shift is not None:
+            z += shift
         tangents.append(z)
-        if layer < depth - 1:
+        if layer < last:
             moved.append(slopes[layer] * z)
     signal = None  # R delta_l
     if gauss_newton:
-        curvature = batch.output_curvature
-        signal = tangents[-1]
+        curvature, signal = batch.output_curvature, tangents[-1]
         if not curvature.is_identity:
             signal = curvature.times(signal[:, None, :])[:, 0, :]
-    each = len(blocks) // depth
-    for layer in range(depth - 1, -1, -1):
-        weight_block = blocks[layer * each]
-        piece = None
-        if signal is not None:
-            piece = times(signal.T, batch.inputs[layer])
+    deltas, curvatures = (batch.deltas, batch.curvature_signals) if residual else ((), ())
+    biased = len(blocks) > len(weights)
+    pieces: list[Array | None] = []  # of the blocks, from the last
+    for layer in range(last, -1, -1):
+        if biased:
+            pieces.append(None if signal is None else batch.xp.sum(signal, axis=0))
+        piece = None if signal is None else times(signal.T, inputs[layer])
         if residual and layer:
-            cross = times(batch.deltas[layer].T, moved[layer - 1])
-            piece = cross if piece is None else piece + cross
-        if piece is not None:
-            piece *= factor * weight_block.scale
-            result[weight_block.start : weight_block.stop] += reshape(piece, (-1,))
-        if shifts and signal is not None:
-            bias_block = blocks[layer * each + 1]
-            result[bias_block.start : bias_block.stop] += factor * xp.sum(signal, axis=0)
+            piece = _sum(piece, times(deltas[layer].T, moved[layer - 1]))
+        pieces.append(piece)
         if not layer:
             break
-        pulled = None
         if signal is not None:
-            pulled = times(signal, batch.weights[layer])
+            signal = times(signal, weights[layer])
         if residual:
-            direct = times(batch.deltas[layer], pushes[layer])
-            pulled = direct if pulled is None else pulled + direct
-        if pulled is not None:
-            pulled *= slopes[layer - 1]
-        second = batch.curvature_signals[layer - 1] if residual else None
+            signal = _sum(signal, times(deltas[layer], pushes[layer]))
+        if signal is not None:
+            signal *= slopes[layer - 1]
+        second = curvatures[layer - 1] if residual else None
         if second is not None:
-            pulled += second * tangents[layer - 1]
-        signal = pulled
+            signal = _sum(signal, second * tangents[layer - 1])
+    return joined_blocks(pieces[::-1], blocks, row)
+
+
+def joined_blocks(pieces: list[Array | None], blocks: Blocks, like: Array) -> Array:
+    """Return derivatives in effective weights and biases as those in the flat parameters.
+
+    Parameters
+    ----------
+    pieces : list of array or None
+        One a block, in its shape; None counts as zero.
+    blocks : tuple of ParameterBlock
+        Layout of the parameters.
+    like : array
+        Of the library, device and dtype of the result.
+
+    Returns
+    -------
+    array, shape (p,)
+    """
+    reshape = reshape_of(like)
+    flat = []
+    for piece, block in zip(pieces, blocks, strict=True):
+        if piece is None:
+            piece = array_namespace(like).zeros_like(like[block.slice])
+        elif block.scale != 1.0:
+            piece = piece * block.scale
+        flat.append(reshape(piece, (-1,)))
+    return array_namespace(like).concat(flat)
+
+
+def _sum(first: Array | None, second: Array) -> Array:
+    """Return the sum, in the buffer of the first; None counts as zero."""
+    if first is None:
+        return second
+    first += second
+    return first
 
 
 def add_fisher_products(
