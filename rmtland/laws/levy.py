@@ -283,6 +283,11 @@ class LevyLaw(Law):
     def levy(self) -> LevyTriplet:
         """Free Levy-Khintchine triplet: drift, variance, rates and jumps."""
 
+    @property
+    def is_point_mass(self) -> bool:
+        """Whether all mass is in one atom: neither diffusion nor jumps."""
+        return not self.levy.variance and not self.levy.jumps
+
     @abc.abstractmethod
     def _reciprocal(self, z: Complex) -> Complex:
         """H = 1/G on the closed upper half-plane; real z means the boundary value at x + i0."""

@@ -1,5 +1,6 @@
 """Overlays and distribution functions: everything lands on the given axes, at the right places."""
 
+import functools
 import subprocess
 import sys
 
@@ -255,25 +256,30 @@ class Blurred:
         return MODEL.smoothed_pdf(x, eta=eta)
 
 
-SAMPLE = MODEL.sample(60, rng=0)
+@functools.cache
+def sample():
+    return MODEL.sample(60, rng=0)
+
+
+# Made by the tests that ask for them: what is made here is made by every worker, with its kernels.
 THEORIES = {
-    "law": Semicircle(1.1, 1.0),
-    "point": Discrete((1.0,), (1.0,)),
-    "atoms": Discrete((0.0, 1.0, 3.0), (0.2, 0.5, 0.3)),
-    "atom and band": MarchenkoPastur(4.0),
-    "unbounded density": Arcsine(),
-    "model": MODEL,
-    "ensemble": WishartEnsemble(0.5),
-    "fit": fit(SAMPLE, WishartPlusWigner, resamples=0, rng=0),
-    "spectrum": SAMPLE,
-    "smoothed": Blurred(),
+    "law": lambda: Semicircle(1.1, 1.0),
+    "point": lambda: Discrete((1.0,), (1.0,)),
+    "atoms": lambda: Discrete((0.0, 1.0, 3.0), (0.2, 0.5, 0.3)),
+    "atom and band": lambda: MarchenkoPastur(4.0),
+    "unbounded density": lambda: Arcsine(),
+    "model": lambda: MODEL,
+    "ensemble": lambda: WishartEnsemble(0.5),
+    "fit": functools.cache(lambda: fit(sample(), WishartPlusWigner, resamples=0, rng=0)),
+    "spectrum": sample,
+    "smoothed": Blurred,
 }
 SPECTRA = {
-    "matrix": SAMPLE,
-    "runs": MODEL.sample(20, rng=1, runs=3),
-    "quadrature": MODEL.lanczos(1000, 12, rng=0),
-    "one eigenvalue": Spectrum([1.0]),
-    "zeros": Spectrum([0.0, 0.0, 0.0]),
+    "matrix": sample,
+    "runs": functools.cache(lambda: MODEL.sample(20, rng=1, runs=3)),
+    "quadrature": functools.cache(lambda: MODEL.lanczos(1000, 12, rng=0)),
+    "one eigenvalue": lambda: Spectrum([1.0]),
+    "zeros": lambda: Spectrum([0.0, 0.0, 0.0]),
 }
 
 
@@ -281,7 +287,7 @@ SPECTRA = {
 @pytest.mark.parametrize("spectrum", SPECTRA)
 def test_every_theory_is_compared_drawn_and_told(theory, spectrum):
     """One road for laws, models, ensembles, fits, spectra and smoothed predictions."""
-    measured, thing = SPECTRA[spectrum], THEORIES[theory]
+    measured, thing = SPECTRA[spectrum](), THEORIES[theory]()
     result = lay_over(measured, {theory: thing})
     found = result.comparisons[theory]
     if theory != "fit":
@@ -307,14 +313,14 @@ def test_every_theory_is_compared_drawn_and_told(theory, spectrum):
 
 
 def test_a_new_figure_where_no_axes_are_given():
-    artists = lay_over(SAMPLE, MODEL).plot()
+    artists = lay_over(sample(), MODEL).plot()
     figure = artists[0].axes.figure
     assert pyplot.fignum_exists(figure.number)
     pyplot.close(figure)
 
 
 def test_families_are_fitted_and_named():
-    result = lay_over(SAMPLE, [MODEL], families=[WishartPlusWigner], rng=0)
+    result = lay_over(sample(), [MODEL], families=[WishartPlusWigner], rng=0)
     assert list(result.theories) == ["Wishart + Wigner", "Wishart + Wigner, fitted"]
     entry = result.to_dict()["laws"]["Wishart + Wigner, fitted"]
     assert entry["errors"].keys() == {"phi", "epsilon", "sigma"}
@@ -322,14 +328,17 @@ def test_families_are_fitted_and_named():
     assert result.to_dict()["laws"]["Wishart + Wigner"]["phi"] == 0.5
 
 
+FOUR = Spectrum([0.0, 0.5, 1.0, 2.0])
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "message"),
     [
         (([1.0], MODEL), {}, TypeError, "expected a Spectrum; got list"),
-        ((SAMPLE,), {}, ValueError, "nothing to lay over"),
-        ((SAMPLE, [MODEL, MODEL]), {}, ValueError, "two theories are called 'Wishart"),
-        ((SAMPLE, {"x": "law"}), {}, TypeError, "expected a law"),
-        ((SAMPLE, {"x": WishartPlusWigner}), {}, TypeError, "the class WishartPlusWigner"),
+        ((FOUR,), {}, ValueError, "nothing to lay over"),
+        ((FOUR, [MODEL, MODEL]), {}, ValueError, "two theories are called 'Wishart"),
+        ((FOUR, {"x": "law"}), {}, TypeError, "expected a law"),
+        ((FOUR, {"x": WishartPlusWigner}), {}, TypeError, "the class WishartPlusWigner"),
     ],
 )
 def test_what_cannot_be_laid_over(arguments, options, error, message):
