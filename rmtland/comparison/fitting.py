@@ -298,8 +298,7 @@ def _starts(
     reason: Exception | None = None
     for values in drawn:
         position = descent.position(values)
-        law = family.law(descent.values(position))
-        cost = float(np.mean(coarse.defect(law) ** 2))
+        cost = float(np.mean(descent.defect(coarse, position) ** 2))
         if cost < 4.0:
             scored.append((cost, position))
     if not scored:

@@ -33,7 +33,8 @@ Examples
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -45,7 +46,15 @@ from rmtland.laws.law import Law
 from rmtland.laws.quadrature import DensityError
 from rmtland.typing import Real
 
-__all__ = ["TOLERANCE", "accept", "certify_once", "defects", "passed", "square_root_rule"]
+__all__ = [
+    "TOLERANCE",
+    "accept",
+    "certify_once",
+    "defects",
+    "passed",
+    "square_root_rule",
+    "unchecked",
+]
 
 TOLERANCE = 1e-8
 """Deviation of masses that is allowed beside the error that a law states."""
@@ -183,6 +192,30 @@ def accept(law: Law) -> None:
         The law.
     """
     law.__dict__[_PASSED] = True
+
+
+@contextmanager
+def unchecked(law: Law) -> Iterator[None]:
+    """Values within the block come without a check of the law: for steps towards another law.
+
+    Parameters
+    ----------
+    law : Law
+        The law; after the block its next value is preceded by a check as ever.
+
+    Yields
+    ------
+    None
+        Nothing.
+    """
+    if _PASSED in law.__dict__:
+        yield
+        return
+    law.__dict__[_PASSED] = True
+    try:
+        yield
+    finally:
+        law.__dict__.pop(_PASSED, None)
 
 
 def certify_once(law: Law, quick: Callable[[], bool] | None = None) -> None:

@@ -26,6 +26,10 @@ from rmtland import (
     fit,
     free_sum,
 )
+from rmtland.comparison.descent import Descent, FitPoints
+from rmtland.comparison.families import Family
+from rmtland.laws.consistency import passed, unchecked
+from rmtland.solution import ConvergenceError
 
 MODELS = [
     WishartPlusWigner(0.5, 0.3),
@@ -472,3 +476,47 @@ def test_zeros_beside_negative_eigenvalues_leave_the_residual_part():
     spectrum = Spectrum([*np.linalg.eigvalsh(matrix), *np.zeros(60)])
     found = fit(spectrum, WishartPlusWigner, rng=0, resamples=0)
     assert found.parameters["epsilon"] > 0.05
+
+
+# Members that are refused as laws -------------------------------------------------------------
+
+
+class Refused(Semicircle):
+    """A semicircle whose check fails."""
+
+    def _require_certificate(self):
+        if not passed(self):
+            raise ConvergenceError("not a law")
+
+
+def test_the_member_fitted_has_passed_its_check_although_a_descent_asks_none():
+    spectrum = at_quantiles(WishartPlusWigner(0.5, 0.3), 40)
+    with pytest.raises(ConvergenceError, match="not a law"):
+        fit(spectrum, lambda variance: Refused(variance, 1.0), resamples=0)
+
+
+def test_an_end_that_is_refused_is_worth_no_more_than_no_law():
+    spectrum = Spectrum(Semicircle(1.0).ppf((np.arange(60) + 0.5) / 60))
+
+    def family(variance):
+        return Refused(variance) if variance < 1.05 else Semicircle(variance)
+
+    points = FitPoints.of(spectrum, 1)
+    chosen = Family.of(family, None)
+    descent = Descent(
+        chosen, chosen.boxes(spectrum, {"variance": (0.1, 2.0)}, np.random.default_rng(0))
+    )
+    end, cost = descent.run(points, descent.position({"variance": 0.9}))
+    assert descent.values(end)["variance"] == pytest.approx(1.0, abs=0.01)
+    assert cost == 2 * points.x.size
+
+
+def test_values_without_a_check_leave_no_trace():
+    law = Refused(1.0)
+    with unchecked(law):
+        assert law.cdf(0.0) == 0.5
+        with unchecked(law):
+            assert law.cdf(0.0) == 0.5
+        assert law.cdf(0.0) == 0.5
+    with pytest.raises(ConvergenceError, match="not a law"):
+        law.cdf(0.0)
