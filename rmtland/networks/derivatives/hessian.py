@@ -47,6 +47,7 @@ array([[ 9., 12.],
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -56,6 +57,7 @@ from rmtland.arrays import array_namespace, is_finite
 from rmtland.networks.derivatives.forward import ForwardPass
 from rmtland.networks.derivatives.general_blocks import general_columns
 from rmtland.networks.derivatives.hessian_split import PARTS, HessianSplit
+from rmtland.networks.derivatives.large_products import columns_by_large_products
 from rmtland.networks.derivatives.last_layers import gauss_newton_columns, residual_columns
 from rmtland.networks.derivatives.layer_derivatives import LayerDerivatives
 from rmtland.networks.derivatives.symmetric_blocks import Region, add_to_diagonal, zeros
@@ -127,11 +129,7 @@ def assemble(
                 regions = written if fresh else regions
         if weight_decay and part != "residual":
             add_to_diagonal(matrix, weight_decay)
-        # The diagonal of a positive semi-definite matrix bounds the rest of it.
-        xp = array_namespace(matrix)
-        finite = bool(xp.all(xp.isfinite(xp.linalg.diagonal(matrix)))) and (
-            part == "gauss_newton" or all(is_finite(matrix[region]) for region in regions)
-        )
+        finite = _all_finite(matrix, part, regions)
     if not finite:
         raise NetworkOverflowError(
             "the Hessian overflows floating-point numbers at this point; rescale the data or the "
@@ -183,7 +181,8 @@ def assemble_split(
     residual, regions = assemble(
         batches(), blocks, samples=samples, part="residual", structured=structured
     )
-    return HessianSplit(gauss_newton, residual, regions, blocks)
+    few = regions if isinstance(residual, np.ndarray) else None  # many small steps, or a large one
+    return HessianSplit(gauss_newton, residual, few, blocks)
 
 
 def chunks(batch: ForwardPass, limit: int) -> Iterator[slice]:
@@ -211,6 +210,24 @@ def chunks(batch: ForwardPass, limit: int) -> Iterator[slice]:
         yield slice(start, min(batch.samples, start + step))
 
 
+def _all_finite(matrix: Array, part: str, regions: tuple[Region, ...]) -> bool:
+    """Look at what was written; on a device by one number that travels to the host.
+
+    The diagonal of a positive semi-definite matrix bounds the rest of it.
+    """
+    xp = array_namespace(matrix)
+    diagonal = xp.linalg.diagonal(matrix)
+    if isinstance(matrix, np.ndarray):
+        return bool(np.isfinite(diagonal).all()) and (
+            part == "gauss_newton" or all(is_finite(matrix[region]) for region in regions)
+        )
+    total = xp.sum(diagonal)
+    if part != "gauss_newton":
+        for region in regions:  # rows first: a reduction to one number fills no device
+            total = total + xp.sum(xp.sum(matrix[region], axis=-1))
+    return math.isfinite(total) or bool(xp.all(xp.isfinite(matrix)))
+
+
 def _most_pairs(weights: tuple[Array, ...]) -> int:
     """Return the largest number of pairs of inputs (b,d) that `_write_by_pairs` multiplies."""
     shapes = [weight.shape for weight in weights]
@@ -229,8 +246,11 @@ def _fill(
     matrix: Array, d: LayerDerivatives, part: str, structured: bool, *, add: bool
 ) -> Iterator[Region]:
     """Write (or add) the samples of one chunk; yield the regions written."""
-    closed = structured and isinstance(matrix, np.ndarray) and d.curvature.is_identity
+    closed = structured and d.curvature.is_identity
     for layer in range(1, d.depth + 1):
+        if not isinstance(matrix, np.ndarray):
+            yield from columns_by_large_products(matrix, d, layer, part, closed, add)
+            continue
         if not (closed and layer >= d.depth - 1):
             yield from general_columns(matrix, d, layer, part, structured, add)
             continue

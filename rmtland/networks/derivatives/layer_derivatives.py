@@ -156,7 +156,7 @@ class LayerDerivatives:
         array, shape (p_block, m)
         """
         product = self.slopes[block.layer - 1][:, None, :] * self.input_of(block)[None, :, :]
-        return product.reshape(-1, self.samples)
+        return array_namespace(product).reshape(product, (-1, self.samples))
 
     def blocks_of(self, layer: int) -> Iterator[ParameterBlock]:
         """Return the weight and the bias block of a layer.
@@ -207,7 +207,10 @@ class LayerDerivatives:
         jacobian = eye[:, :, None]
         jacobians = {layer: jacobian}
         for above in range(layer + 1, self.depth + 1):
-            inner = self.slopes[above - 2][:, None, :] * jacobian
-            jacobian = left_multiply(self.weights[above - 1], inner)
+            slope, weight = self.slopes[above - 2], self.weights[above - 1]
+            if above == layer + 1:
+                jacobian = weight[:, :, None] * slope[None, :, :]
+            else:
+                jacobian = left_multiply(weight, slope[:, None, :] * jacobian)
             jacobians[above] = jacobian
         return jacobians
