@@ -1,7 +1,8 @@
 """Entry-wise steps of the R-operator, in place on buffers that matrix products have just filled.
 
 Tangents have shape (m, k, n): samples, vectors, units. Compiled kernels that fuse these steps gain
-1 to 5 % of a product with the Hessian at widths 256 and 512, on one thread; so there are none.
+1 to 5 % of a product with the Hessian at widths 256 and 512, on one thread; so there are none for
+NumPy. In CuPy each step is one kernel (`rmtland.networks.fused_kernels`).
 
 >>> import numpy as np
 >>> first, second = np.full((1, 1, 2), 3.0), np.full((1, 1, 2), 4.0)
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rmtland.networks.fused_kernels import pulled_signal, sum_and_scaled
 from rmtland.typing import Array
 
 __all__ = ["add_and_scale", "pull_through", "rows_of", "scale"]
@@ -53,6 +55,9 @@ def add_and_scale(first: Array, second: Array, slope: Array) -> tuple[Array, Arr
     -------
     total, scaled : array, shape (m, k, n)
     """
+    fused = sum_and_scaled(first, second, slope[:, None, :])
+    if fused is not None:
+        return fused
     first += second
     return first, scale(first, slope, out=second if isinstance(second, np.ndarray) else None)
 
@@ -81,6 +86,11 @@ def pull_through(
     -------
     array or None, shape (m, k, n)
     """
+    if not (first is None or second is None or second_order is None or tangent is None):
+        bend = second_order[:, None, :]
+        fused = pulled_signal(first, second, slope[:, None, :], bend, tangent)
+        if fused is not None:
+            return fused
     total = second if first is None else first
     free = None  # a buffer whose content is used up
     if first is not None and second is not None:

@@ -26,9 +26,10 @@ from typing import Any
 import numpy as np
 
 from rmtland.arrays import array_namespace, device_options, is_finite
-from rmtland.networks.activation import Activation
+from rmtland.networks.activation import ACTIVATIONS, Activation
 from rmtland.networks.array_arguments import product_of
 from rmtland.networks.computed_once import computed_once
+from rmtland.networks.fused_kernels import activation_with_derivatives
 from rmtland.networks.loss import Loss, OutputCurvature
 from rmtland.networks.overflow import NetworkOverflowError
 from rmtland.typing import Array
@@ -92,6 +93,8 @@ class ForwardPass:
         NetworkOverflowError
             If a preactivation or an activation overflows (a ValueError).
         """
+        if self.xp is not np:
+            return tuple([(z, a) for z, a, *_ in self._device_layers])
         layers: list[tuple[Array, Array]] = []
         signal, biases, value, times = (
             self.x,
@@ -116,6 +119,37 @@ class ForwardPass:
                 layers.append((z, signal))
         return tuple(layers)
 
+    @computed_once
+    def _device_layers(self) -> list[tuple[Array, ...]]:
+        """(z_l, a_l), or (z_l, a_l, f', f'') by one kernel; one number travels to the host."""
+        xp, name = self.xp, self.activation.name
+        own = ACTIVATIONS.get(name) is not self.activation
+        layers: list[tuple[Array, ...]] = []
+        signal, sums = self.x, []
+        with np.errstate(over="ignore", invalid="ignore"):
+            for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True), 1):
+                z = signal @ weight.T
+                if bias is not None:
+                    z += bias
+                # an infinite signal makes the sum of this or the next z infinite or NaN
+                sums.append(xp.sum(z))
+                fused = None
+                if layer == self.depth:
+                    layers.append((z, z))
+                    break
+                if not own:
+                    fused = activation_with_derivatives(name, z)
+                layers.append((z, self.activation.value(z)) if fused is None else (z, *fused))
+                signal = layers[-1][1]
+        if not is_finite(xp.stack(sums)):
+            for layer, (z, a, *_) in enumerate(layers, 1):
+                if not is_finite(z) or not is_finite(a):
+                    raise NetworkOverflowError(
+                        f"the forward pass overflows in layer {layer} of {self.depth}; "
+                        "theta or x is too large: rescale them"
+                    )
+        return layers
+
     @property
     def outputs(self) -> Array:
         """The outputs o, shape (m, n_L)."""
@@ -129,7 +163,14 @@ class ForwardPass:
     @computed_once
     def slopes(self) -> tuple[Array, ...]:
         """f'(z_l) of the hidden layers."""
+        if self._has_derivatives:
+            return tuple([layer[2] for layer in self._device_layers[:-1]])
         return tuple([self.activation.slope(z, a) for z, a in self.layers[:-1]])
+
+    @property
+    def _has_derivatives(self) -> bool:
+        """Whether the kernels of the forward pass have made slopes and curvatures too."""
+        return self.xp is not np and self.depth > 1 and len(self._device_layers[0]) == 4
 
     @computed_once
     def _shared(self) -> Any:
@@ -174,6 +215,11 @@ class ForwardPass:
         f = self.activation
         if f.curvature is None:
             return (None,) * (self.depth - 1)
+        if self._has_derivatives:
+            return tuple(
+                layer[3] * pulled
+                for layer, pulled in zip(self._device_layers[:-1], self._backward[1], strict=True)
+            )
         signals = []
         for (z, a), slope, pulled in zip(
             self.layers[:-1], self.slopes, self._backward[1], strict=True

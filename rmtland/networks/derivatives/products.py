@@ -18,6 +18,7 @@ import numpy as np
 
 from rmtland.arrays import array_namespace, device_options
 from rmtland.networks.array_arguments import product_of, reshape_of
+from rmtland.networks.derivatives.device_products import add_device_product
 from rmtland.networks.derivatives.forward import ForwardPass
 from rmtland.networks.derivatives.r_operator import (
     add_curvature_products,
@@ -33,6 +34,7 @@ from rmtland.typing import Array
 
 __all__ = [
     "TANGENTS_AT_ONCE",
+    "TANGENTS_ON_DEVICE",
     "curvature_product",
     "drawn_gradients",
     "fisher_product",
@@ -45,6 +47,9 @@ __all__ = [
 
 TANGENTS_AT_ONCE = 2**20
 """Entries of one array of tangents; more vectors are taken in turns."""
+
+TANGENTS_ON_DEVICE = 2**26
+"""The same for arrays that are not NumPy's: larger, as a device pays for each launch."""
 
 Blocks = tuple[ParameterBlock, ...]
 Batches = Iterable[ForwardPass]
@@ -183,6 +188,9 @@ def curvature_product(
     k = rows.shape[0]
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for batch in batches:
+            if k == 1 and batch.xp is not np:
+                add_device_product(batch, rows[0, :], blocks, result[0, :], **options)
+                continue
             if k == 1 and is_small(batch):
                 product = small_curvature_product(batch, rows[0, :], blocks, **parts)
                 product *= factor
@@ -309,7 +317,8 @@ def groups(vectors: int, batch: ForwardPass) -> Iterator[slice]:
     -------
     iterator of slice
     """
-    step = max(1, TANGENTS_AT_ONCE // (batch.samples * batch.widest))
+    entries = TANGENTS_AT_ONCE if batch.xp is np else TANGENTS_ON_DEVICE
+    step = max(1, entries // (batch.samples * batch.widest))
     for start in range(0, vectors, step):
         yield slice(start, min(start + step, vectors))
 

@@ -144,7 +144,7 @@ def is_small(batch: ForwardPass) -> bool:
     -------
     bool
     """
-    return batch.xp is not np or batch.samples * batch.widest < LARGE
+    return batch.xp is np and batch.samples * batch.widest < LARGE
 
 
 def small_curvature_product(
