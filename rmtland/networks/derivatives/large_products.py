@@ -9,12 +9,15 @@ symmetric and large, and scattered entries are written through strided views
 network, not on its widths. Synonyms: GPU assembly, CUDA.
 
 >>> import numpy as np
->>> xp = __import__("pytest").importorskip("array_api_strict")
 >>> from rmtland.networks.mlp import MLP
->>> theta, x, y = (xp.asarray(np.array(each)) for each in ([2.0, 3.0], [[1.0]], [[12.0]]))
->>> print(MLP((1, 1, 1), activation="quadratic").at(theta, x, y).hessian().total)
-[[144.  48.]
- [ 48.  16.]]
+>>> point = MLP((1, 1, 1), activation="quadratic").at([2.0, 3.0], [[1.0]], [[12.0]])
+>>> d = LayerDerivatives.of(next(iter(point.passes())), point.net.blocks)
+>>> matrix = np.zeros((2, 2))
+>>> for layer in (1, 2):
+...     regions = list(columns_by_large_products(matrix, d, layer, "total", True, False))
+>>> matrix
+array([[144.,  48.],
+       [ 48.,  16.]])
 """
 
 from __future__ import annotations
