@@ -188,9 +188,6 @@ def curvature_product(
     k = rows.shape[0]
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for batch in batches:
-            if k == 1 and batch.xp is not np:
-                add_device_product(batch, rows[0, :], blocks, result[0, :], **options)
-                continue
             if k == 1 and is_small(batch):
                 product = small_curvature_product(batch, rows[0, :], blocks, **parts)
                 product *= factor
@@ -199,6 +196,10 @@ def curvature_product(
                 continue
             if result is None:
                 result = array_namespace(rows).zeros_like(rows)
+            if k == 1 and batch.xp is not np:
+                target = result[0, :]
+                add_device_product(batch, rows[0, :], blocks, target, factor=factor, **parts)
+                continue
             for group in groups(k, batch):
                 add_curvature_products(
                     batch, rows[group, :], blocks, result[group, :], factor=factor, **parts
