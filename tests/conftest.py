@@ -24,6 +24,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: one BLAS thr
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     threadpool_limits(1)  # of NumPy's, which is loaded
 
+os.environ.setdefault("RMTLAND_KERNELS", "compiled")  # as in a process that computes much
+
 settings.register_profile("default", deadline=None, derandomize=True, database=None)
 settings.register_profile("nightly", deadline=None, derandomize=False, max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

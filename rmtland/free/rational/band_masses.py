@@ -15,12 +15,10 @@ from __future__ import annotations
 
 import math
 
-from rmtland.compiled import compiled
-
-_jit = compiled(error_model="numpy", fastmath=False)
+from rmtland.deferred import kernel
 
 
-@_jit
+@kernel(cost=lambda edges, place, atom, density, *_: 0.2 * density.size * density.shape[1])
 def agree(
     edges, place, atom, density, below, stops, share, rest, weights, matrix, last, moments, allowed
 ):  # fmt: skip

@@ -12,17 +12,15 @@ import math
 
 import numpy as np
 
-from rmtland.compiled import compiled
+from rmtland.deferred import inner, kernel
 from rmtland.free.rational.half_plane import local_form, near_drift
 
 # Gauss-Legendre nodes and weights on [0, 1].
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(8)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 
-_jit = compiled(error_model="numpy", fastmath=False)
 
-
-@_jit
+@inner
 def _newton(d, slope, b, kappa, u, w):
     """Solve U slope + U^2 Q(U) = d for U = u + iw, w > 0, with Q = sum kappa/(b + U).
 
@@ -69,7 +67,7 @@ def _newton(d, slope, b, kappa, u, w):
     return u, w, gr, gi, 40, False
 
 
-@_jit
+@inner
 def _height(u, t, s):
     """Return the w > 0 with sum s/((u - t)^2 + w^2) = 1: the arc over the real part u."""
     y = 0.0
@@ -91,7 +89,7 @@ def _height(u, t, s):
     return math.sqrt(max(y, 0.0))
 
 
-@_jit
+@inner
 def _bisect_arc(d, slope, h, low, high, b, kappa, t, s):
     """Real and imaginary part of U by bisection over the real part: x increases along the arc."""
     lo = low
@@ -117,7 +115,7 @@ def _bisect_arc(d, slope, h, low, high, b, kappa, t, s):
     return u - h, _height(u, t, s)
 
 
-@_jit
+@inner
 def _newton_near_zero(x, c1, c2, variance, rates, jumps, u, w):
     """Newton for H(h) - drift = x close to h = 0, where the density may be unbounded."""
     for step in range(1, 81):
@@ -157,7 +155,7 @@ def _newton_near_zero(x, c1, c2, variance, rates, jumps, u, w):
     return u, w, 80, False
 
 
-@_jit
+@inner
 def _phase(u, w, variance, rates, jumps):
     """Im L / 1 at h = u + iw: the closed form of the logarithmic potential."""
     size = u * u + w * w
@@ -184,7 +182,7 @@ def _phase(u, w, variance, rates, jumps):
     return total
 
 
-@_jit
+@inner
 def _mass_from_edge(h, slope, b, kappa, u, w):
     """Mass between an edge and the point h + U, |U| small: relative accuracy in the tail.
 
@@ -220,7 +218,7 @@ def _mass_from_edge(h, slope, b, kappa, u, w):
     return ((u * u - w * w) * si + 2.0 * u * w * sr) / math.pi
 
 
-@_jit
+@inner
 def _mass_from_drift(h, c2, rates, jumps):
     """Distribution function beside an unbounded density at the drift, rates of total 1.
 
@@ -239,7 +237,7 @@ def _mass_from_drift(h, c2, rates, jumps):
     return mass
 
 
-@_jit
+@inner
 def _on_arc(u, w, t, s):
     """Whether h = u + iw fulfils sum s/|h - t|^2 = 1, as the physical root does."""
     total = -1.0
@@ -248,7 +246,7 @@ def _on_arc(u, w, t, s):
     return abs(total) < 1e-6
 
 
-@_jit
+@inner
 def _nearest_edge(x, edges, edges_low):
     """Return the nearest edge of the band that holds x, or -1, and the number of edges below x.
 
@@ -266,7 +264,7 @@ def _nearest_edge(x, edges, edges_low):
     return -1, above
 
 
-@_jit
+@inner
 def _off_bands(x, mode, above, edges, criticals, masses, atom, drift):
     """Density, distribution function or NaN for h at a point outside of the bands."""
     if mode == 2:
@@ -281,7 +279,7 @@ def _off_bands(x, mode, above, edges, criticals, masses, atom, drift):
     return 0.0 if above == 0 else masses[above - 1]
 
 
-@_jit
+@inner
 def _atom_at_drift(variance, rates):
     """Mass of the atom at the drift."""
     if variance != 0.0:
@@ -292,7 +290,7 @@ def _atom_at_drift(variance, rates):
     return 0.0 if atom <= 4e-16 * (1 + rates.size) else atom
 
 
-@_jit
+@inner
 def _cold(d, slope, h, low, high, b, kappa, t, s):
     """Solve from the critical point, or after bisection of the arc between two of them.
 
@@ -327,7 +325,7 @@ def _cold(d, slope, h, low, high, b, kappa, t, s):
     return u, w, gr, gi, spent, ok
 
 
-@_jit
+@inner
 def _mass_at(place, h, slope, b, kappa, u, w, masses, variance, rates, jumps):
     """Distribution function at h + U: from the edge where U is small, else by the potential."""
     near = abs(h)
@@ -341,7 +339,7 @@ def _mass_at(place, h, slope, b, kappa, u, w, masses, variance, rates, jumps):
     return min(max(mass, masses[j]), masses[j + 1])
 
 
-@_jit
+@inner
 def _put(value, i, mode, u, w, variance, rates, jumps):
     """Write density, distribution function or h = u + iw itself."""
     if mode == 0:
@@ -353,7 +351,7 @@ def _put(value, i, mode, u, w, variance, rates, jumps):
         value[1, i] = w
 
 
-@_jit
+@kernel(cost=lambda x, *_: 2.0 * x.size)
 def boundary(
     x, mode, edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
     c1, c2, reach, drift, variance, rates, jumps,

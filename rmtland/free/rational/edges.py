@@ -12,12 +12,10 @@ import math
 
 import numpy as np
 
-from rmtland.compiled import compiled
-
-_jit = compiled(error_model="numpy", fastmath=False)
+from rmtland.deferred import inner, kernel
 
 
-@_jit
+@inner
 def _slope(h, t, s):
     """f(h) = sum s/(h - t)^2 and its derivative."""
     f = 0.0
@@ -29,7 +27,7 @@ def _slope(h, t, s):
     return f, df
 
 
-@_jit
+@inner
 def _root_beside(pole, near, far, t, s):
     """Root of f = 1 on one side of a pole: f >= 1 at distance |near| from it, f < 1 at |far|.
 
@@ -59,7 +57,7 @@ def _root_beside(pole, near, far, t, s):
     return h
 
 
-@_jit
+@inner
 def _minimum_between(a, b, t, s):
     """Minimiser of the convex f between two neighbouring poles a < b, by bisection on f'."""
     lo = a
@@ -76,7 +74,7 @@ def _minimum_between(a, b, t, s):
     return 0.5 * (lo + hi)
 
 
-@_jit
+@kernel(cost=lambda t, s: 10.0 * t.size)
 def critical_points(t, s):
     """Real solutions of sum s/(h - t)^2 = 1 that bound the arcs, in ascending pairs."""
     n = t.size
@@ -108,14 +106,14 @@ def critical_points(t, s):
 # Double-double arithmetic, for the places of the edges ------------------------------------------
 
 
-@_jit
+@inner
 def _two_sum(a, b):
     c = a + b
     d = c - a
     return c, (a - (c - d)) + (b - d)
 
 
-@_jit
+@inner
 def _two_product(a, b):
     c = a * b
     x = 134217729.0 * a
@@ -127,7 +125,7 @@ def _two_product(a, b):
     return c, ((ah * bh - c) + ah * bl + al * bh) + al * bl
 
 
-@_jit
+@inner
 def _quotient(p, pe, d, de):
     """(p + pe) / (d + de) to double-double accuracy."""
     q = p / d
@@ -135,7 +133,7 @@ def _quotient(p, pe, d, de):
     return _two_sum(q, ((p - m) - me + pe - q * de) / d)
 
 
-@_jit
+@kernel(cost=lambda *_: 2.0)
 def edge_place(h, drift, variance, rates, jumps):
     """H(h) as an unevaluated sum of two doubles."""
     hi, lo = _two_sum(h, drift)
@@ -154,7 +152,7 @@ def edge_place(h, drift, variance, rates, jumps):
     return _two_sum(hi, lo)
 
 
-@_jit
+@kernel(cost=lambda *_: 2.0)
 def edge_slope(h, variance, rates, jumps):
     """H'(h) = 1 - sum s/(h - t)^2 near its zero, to the accuracy of double-double arithmetic.
 
@@ -181,7 +179,7 @@ def edge_slope(h, variance, rates, jumps):
     return hi + lo
 
 
-@_jit
+@kernel(cost=lambda criticals, *_: 4.0 * criticals.size)
 def edge_table(criticals, drift, variance, rates, jumps):
     """`edge_place` and `edge_slope` at every critical point: rows high, low, slope."""
     table = np.empty((3, criticals.size))

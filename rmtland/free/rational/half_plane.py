@@ -13,15 +13,12 @@ import math
 
 import numpy as np
 
-from rmtland.compiled import compiled
-
-_jit = compiled(error_model="numpy", fastmath=False)
-
+from rmtland.deferred import inner, kernel
 
 # Beside the drift, where h is close to 0 ---------------------------------------------------------
 
 
-@_jit
+@inner
 def _roots_of_cubic(a, b, d):
     """Roots of t^3 + a t^2 + b t = d != 0, a and b real; the small ones are relatively exact too.
 
@@ -59,7 +56,7 @@ def _roots_of_cubic(a, b, d):
     return size * largest, size * second, size * product / second
 
 
-@_jit
+@kernel(cost=lambda *_: 1.0)
 def local_form(h, c1, c2, rates, jumps):
     """Value and derivative of H(h) - drift = c1 h + c2 h^2 + h^3 T, T = sum rate/(jump (h - jump)).
 
@@ -75,7 +72,7 @@ def local_form(h, c1, c2, rates, jumps):
     return h * (c1 + h * (c2 + h * t)), c1 + h * (2.0 * c2 + h * (3.0 * t + h * dt))
 
 
-@_jit
+@inner
 def _local_rest(u, w, c1, c2, rates, jumps):
     """Im H(h) / Im h from the local form, and the sum of the moduli of its terms."""
     tr = 0.0
@@ -90,7 +87,7 @@ def _local_rest(u, w, c1, c2, rates, jumps):
     return rest, abs(c1) + abs(2.0 * c2 * u) + (3.0 * u * u + w * w) * abs(tr)
 
 
-@_jit
+@kernel(cost=lambda *_: 2.0)
 def near_drift(delta, c1, c2, rates, jumps, band):
     """Solve H(h) = drift + delta by the local form, for no variance: relative accuracy of h.
 
@@ -148,7 +145,7 @@ def near_drift(delta, c1, c2, rates, jumps, band):
     return h, 40, False
 
 
-@_jit
+@kernel(cost=lambda delta, *_: 2.0 * delta.size)
 def beside_drift(delta, c1, c2, rates, jumps):
     """Apply `near_drift` to points that are not inside the support."""
     h = np.empty(delta.size, dtype=np.complex128)
@@ -163,7 +160,7 @@ def beside_drift(delta, c1, c2, rates, jumps):
 # Elsewhere ---------------------------------------------------------------------------------------
 
 
-@_jit
+@inner
 def _inverse(u, w, drift, variance, rates, jumps):
     """H and H' at h = u + iw."""
     zr = u + drift
@@ -191,7 +188,7 @@ def _inverse(u, w, drift, variance, rates, jumps):
     return zr, zi, gr, gi
 
 
-@_jit
+@inner
 def _rest(u, w, variance, rates, jumps):
     """1 - sum s/|h - t|^2 = Im H(h) / Im h at h = u + iw."""
     rest = 1.0
@@ -202,7 +199,7 @@ def _rest(u, w, variance, rates, jumps):
     return rest
 
 
-@_jit
+@inner
 def _newton_upper(x, y, u, w, drift, variance, rates, jumps):
     """Newton for H(h) = x + iy from h = u + iw; the unique root in the upper half-plane."""
     terms = abs(x) + abs(drift)
@@ -232,7 +229,7 @@ def _newton_upper(x, y, u, w, drift, variance, rates, jumps):
     return u, w, 30, False
 
 
-@_jit
+@kernel(cost=lambda x, *_: 4.0 * x.size)
 def upper(x, y, drift, variance, rates, jumps):
     """Solve H(h) = x + iy for y > 0, with continuation from far above the axis."""
     n = x.size
@@ -282,7 +279,7 @@ def upper(x, y, drift, variance, rates, jumps):
     return value, steps
 
 
-@_jit
+@kernel(cost=lambda x, *_: 4.0 * x.size)
 def outside(x, criticals, edges, c1, c2, reach, drift, variance, rates, jumps):
     """Solve H(h) = x for real x outside the support: H increases on each gap between arcs."""
     n = x.size
