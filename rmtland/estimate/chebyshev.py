@@ -29,13 +29,14 @@ import numpy as np
 
 from rmtland.estimate.beta_law import equivalent_draws
 from rmtland.estimate.bounds import ritz_interval
+from rmtland.estimate.device_lanczos import DeviceLanczos
 from rmtland.estimate.lanczos import Lanczos
 from rmtland.estimate.operators import SymmetricOperator
 from rmtland.estimate.probes import gaussian_probe
 from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
 from rmtland.streams import seed_of, streams
-from rmtland.typing import Real, Rng
+from rmtland.typing import Array, Real, Rng
 from rmtland.version import installed_version
 
 __all__ = ["chebyshev_moments", "jackson_factors", "jackson_quadrature"]
@@ -91,6 +92,8 @@ def chebyshev_moments(
         If an eigenvalue lies outside of the interval.
     """
     center, half = (ends[0] + ends[1]) / 2, max((ends[1] - ends[0]) / 2, 1e-300)
+    if not operator.place.is_host:
+        return _device_moments(operator, starts, steps, float(center), float(half))
 
     def scaled(block: Real) -> Real:
         product = operator.matmat(block)
@@ -111,11 +114,40 @@ def chebyshev_moments(
         before, last = last, following
         moments[:, 2 * j + 1] = 2 * _inner(before, last) - moments[:, 1]
         if np.abs(moments[:, : 2 * j + 2]).max() > 1.01:
-            raise ConvergenceError(
-                f"Chebyshev moments exceed 1 at degree {2 * j}: an eigenvalue lies outside of "
-                f"[{ends[0]:.6g}, {ends[1]:.6g}]; take method='lanczos'"
-            )
+            raise _outside(2 * j, center, half)
     return moments
+
+
+def _outside(degree: int, center: float, half: float) -> ConvergenceError:
+    return ConvergenceError(
+        f"Chebyshev moments exceed 1 at degree {degree}: an eigenvalue lies outside of "
+        f"[{center - half:.6g}, {center + half:.6g}]; take method='lanczos'"
+    )
+
+
+def _device_moments(
+    operator: SymmetricOperator, starts: Real, steps: int, center: float, half: float
+) -> Real:
+    """Return Chebyshev moments from vectors on a device: they are looked at once, at the end."""
+    place, xp = operator.place, operator.place.xp
+
+    def scaled(block: Array) -> Array:
+        return (operator.multiply(block) - center * block) / half
+
+    before = place.put(starts / np.linalg.norm(starts, axis=0), operator.work_dtype)
+    last = scaled(before)
+    first = place.column_dots(before, last)
+    rows = [xp.ones_like(first), first]
+    for _ in range(1, steps):
+        rows.append(2 * place.column_dots(last, last) - 1.0)
+        before, last = last, 2 * scaled(last) - before
+        rows.append(2 * place.column_dots(before, last) - first)
+    moments = place.take(xp.stack(rows)).T
+    over = np.flatnonzero(~(np.abs(moments).max(axis=0) <= 1.01))
+    if over.size:
+        operator.refuse_infinities(moments[:, : over[0]])
+        raise _outside(int(over[0]) // 2 * 2, center, half)
+    return np.ascontiguousarray(moments)
 
 
 def _inner(one: Real, two: Real) -> Real:
@@ -151,7 +183,8 @@ def jackson_quadrature(
     generators = streams(rng, probes + 1)
     size = operator.size
     drawn = [gaussian_probe(one, size, is_complex=operator.is_complex) for one in generators]
-    run = Lanczos(operator, drawn[-1][None])
+    kind = Lanczos if operator.place.is_host else DeviceLanczos
+    run = kind(operator, drawn[-1][None])
     run.extend(_RANGE_STEPS)
     low, high = ritz_interval(run.tridiagonals())
     margin = _MARGIN * (high - low) + 1e-12 * max(abs(low), abs(high)) + 1e-300

@@ -177,7 +177,7 @@ def _iterated(
                 "eigenvalues next to a point need the matrix itself (shift-invert); an operator "
                 "by products gives those at the ends"
             )
-        matrix = operator.matrix
+        matrix = operator.matrix if operator.place.is_host else operator.dense()
         scale = float(abs(matrix).max()) or 1.0
         options["sigma"] = near + 1e-10 * scale  # not at an eigenvalue: a zero pivot
     ends = ("LA", "SA") if which == "both" else (_WHICH[which],)

@@ -329,7 +329,8 @@ def _narrow(runs: ProbeRuns, estimate: MassEstimate, wanted: float, limit: int) 
     steps, probes = estimate.steps, estimate.probes
     sampling = 2 * 1.96 * estimate.standard_error
     truncation = max(estimate.width - sampling, 0.0)
-    if truncation >= sampling and steps < runs.operator.size:
+    goes_on = not all(one.is_exhausted for one in runs.quadratures().tridiagonals)
+    if truncation >= sampling and steps < runs.operator.size and goes_on:
         further = min(steps + max(1, steps // 2), runs.operator.size)
         if estimate.products + probes * (further - steps) > limit:
             return False

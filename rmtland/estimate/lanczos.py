@@ -56,11 +56,11 @@ from rmtland.estimate.krylov_basis import BasisStore, MemoryBasis
 from rmtland.estimate.operators import SymmetricOperator
 from rmtland.typing import Real
 
-__all__ = ["REORTHOGONALIZATIONS", "Lanczos", "Tridiagonal"]
+__all__ = ["BREAKDOWN", "REORTHOGONALIZATIONS", "Lanczos", "Tridiagonal"]
 
 REORTHOGONALIZATIONS = ("partial", "full", "none")
 
-_BREAKDOWN = 16.0
+BREAKDOWN = 16.0
 """A new direction shorter than this many rounding units of the operator's size is rounding."""
 
 
@@ -218,7 +218,7 @@ class Lanczos:
         norm = float(np.linalg.norm(u))
         self.scale[run] = max(self.scale[run], abs(self.alpha[run, j]), norm)
         norm = self._reorthogonalized(run, u, norm)
-        if j + 1 == self.size or norm <= _BREAKDOWN * self.unit * self.scale[run]:
+        if j + 1 == self.size or norm <= BREAKDOWN * self.unit * self.scale[run]:
             self.lengths[run] = j + 1
             self.beta[run, j] = 0.0
             u[:] = 0.0
@@ -230,7 +230,7 @@ class Lanczos:
         """Take from a vector what it has of the others, where that is due; return its norm."""
         if self.reorthogonalize == "none":
             return norm
-        rounding = norm <= _BREAKDOWN * 64 * self.unit * self.scale[run]
+        rounding = norm <= BREAKDOWN * 64 * self.unit * self.scale[run]
         if self.reorthogonalize == "full" or rounding:
             for _ in range(2):
                 self.basis.remove(run, u, self.step + 1)

@@ -28,8 +28,6 @@ ValueError: the matrix is not symmetric: u.Av and v.Au differ by 0.09 of |Au| + 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -37,213 +35,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.arguments import count, dense_array
-from rmtland.arrays import to_numpy
+from rmtland.arrays import device_options, to_numpy
+from rmtland.estimate.placement import Placement
+from rmtland.estimate.symmetric import (
+    SymmetricOperator,
+    check_products,
+    columns_of,
+    device_columns_of,
+)
+from rmtland.networks.derivatives.operators import PointOperator
 
 __all__ = ["SymmetricOperator", "symmetric_operator"]
 
-Product = Callable[[NDArray[Any]], Any]
-
 _DTYPES = {"float32": np.float32, "complex64": np.complex64, "complex128": np.complex128}
-
-_SAME = {"f": 1e-4, "d": 1e-9}
-"""Relative difference of two products of one vector that is rounding, by precision."""
-
-_SYMMETRIC = {"f": 1e-3, "d": 1e-9}
-"""Relative asymmetry that is rounding, by precision."""
-
-_SIZES = (1e-130, 1e130)
-"""Norms of products whose squares, times any number of them, are numbers of double precision."""
-
-
-class SymmetricOperator:
-    """A real symmetric or complex Hermitian matrix by its products; made by `symmetric_operator`.
-
-    Parameters
-    ----------
-    product : callable
-        Vectors, shape (size, k), of `dtype` -> their products, same shape.
-    size : int
-        Order p of the matrix.
-    dtype : dtype
-        Precision of the products: float32, float64, complex64 or complex128.
-    source : str
-        What it was made from, for messages and provenance.
-    matrix : ndarray or SciPy sparse matrix, optional
-        The matrix itself, where it is there.
-    takes_blocks : bool, optional
-        Whether the product of several vectors is one call, so that a block of k vectors may cost
-        less than k vectors.
-    is_own : bool, optional
-        Whether every product is a new array, and the vectors stay as they are. Otherwise both are
-        copied: a function may return its argument, or the same buffer each time.
-
-    Attributes
-    ----------
-    products : int
-        How many vectors it has multiplied.
-    complement : ndarray or None
-        Orthonormal columns to which random probes are made orthogonal (deflated eigenvectors).
-    """
-
-    def __init__(
-        self,
-        product: Product,
-        size: int,
-        dtype: Any,
-        source: str,
-        *,
-        matrix: Any = None,
-        takes_blocks: bool = True,
-        is_own: bool = True,
-    ) -> None:
-        self.product, self.size, self.dtype = product, size, np.dtype(dtype)
-        self.source, self.matrix, self.takes_blocks = source, matrix, takes_blocks
-        self.is_own = is_own
-        self.products = 0
-        self.complement: NDArray[Any] | None = None
-        self._signature: tuple[float, ...] = ()
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Shape (p, p)."""
-        return self.size, self.size
-
-    @property
-    def is_complex(self) -> bool:
-        """Whether the matrix is complex Hermitian."""
-        return bool(self.dtype.kind == "c")
-
-    @property
-    def precision(self) -> str:
-        """Name of the real precision: "float64" or "float32"."""
-        return "float32" if self.dtype.char in "fF" else "float64"
-
-    @property
-    def work_dtype(self) -> np.dtype[Any]:
-        """The dtype in which vectors are kept: float64 or complex128."""
-        return np.dtype(np.complex128 if self.is_complex else np.float64)
-
-    def matmat(self, vectors: NDArray[Any]) -> NDArray[Any]:
-        """Multiply a block of vectors.
-
-        Parameters
-        ----------
-        vectors : ndarray, shape (p, k)
-            Columns.
-
-        Returns
-        -------
-        ndarray, shape (p, k)
-            The products, as `work_dtype`.
-
-        Raises
-        ------
-        ValueError
-            If the product has another shape, or holds NaN or infinities.
-        """
-        given = np.asarray(vectors, dtype=self.dtype)
-        return self._looked_at(self.product(given if self.is_own else given.copy()), given.shape)
-
-    def _looked_at(self, result: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Return what a product of vectors of a shape gave, if it is one."""
-        array = result if isinstance(result, np.ndarray) else np.asarray(to_numpy(result))
-        if array.shape != shape:
-            raise ValueError(
-                f"the product of {self.source} with vectors of shape {shape} has shape "
-                f"{array.shape}; the same shape was expected"
-            )
-        self.products += shape[1]
-        if array.dtype.kind == "c" and not self.is_complex:
-            raise ValueError(
-                f"{self.source} multiplies a real vector to complex numbers; give "
-                "dtype=numpy.complex128 if it is Hermitian"
-            )
-        if array.dtype.kind not in "iufcb":
-            raise TypeError(f"{self.source} returns {array.dtype} instead of numbers")
-        fresh = self.is_own or array.dtype != self.work_dtype
-        array = np.array(array, dtype=self.work_dtype, copy=None if fresh else True)
-        with np.errstate(over="ignore"):
-            squares = float(np.vdot(array, array).real)
-        if not math.isfinite(squares) and not np.isfinite(array).all():
-            bad = int(array.size - np.count_nonzero(np.isfinite(array)))
-            raise ValueError(
-                f"a product of {self.source} holds {bad} NaN or infinite values of {array.size}; "
-                "look at the loss and the parameters at this point"
-            )
-        return array
-
-    def matvec(self, vector: NDArray[Any]) -> NDArray[Any]:
-        """Multiply one vector.
-
-        Parameters
-        ----------
-        vector : ndarray, shape (p,)
-            The vector.
-
-        Returns
-        -------
-        ndarray, shape (p,)
-            Its product.
-        """
-        return self.matmat(np.asarray(vector).reshape(-1, 1))[:, 0]
-
-    def dense(self) -> NDArray[Any]:
-        """Return the matrix: the one that was given, or p products with the identity.
-
-        Returns
-        -------
-        ndarray, shape (p, p)
-            Symmetric to the last bit.
-        """
-        if isinstance(self.matrix, np.ndarray):
-            array = np.array(self.matrix, dtype=self.work_dtype)
-        elif self.matrix is not None:
-            array = np.asarray(self.matrix.toarray(), dtype=self.work_dtype)
-        else:
-            array = np.empty(self.shape, dtype=self.work_dtype)
-            for start in range(0, self.size, 64):
-                stop = min(start + 64, self.size)
-                unit = np.zeros((self.size, stop - start), dtype=self.dtype)
-                unit[np.arange(start, stop), np.arange(stop - start)] = 1
-                array[:, start:stop] = self.matmat(unit)
-        mirror = array.conj().T.copy()
-        array += mirror
-        array *= 0.5
-        return array
-
-    def signature(self) -> tuple[float, ...]:
-        """Return numbers by which the same matrix is known again.
-
-        Returns
-        -------
-        tuple of float
-            Norms and inner products of two products with fixed vectors.
-        """
-        if not self._signature:
-            _check(self)
-        return self._signature
-
-    def linear_operator(self) -> Any:
-        """Return a SciPy LinearOperator with the same products.
-
-        Returns
-        -------
-        scipy.sparse.linalg.LinearOperator
-            Of `work_dtype`; products are counted and checked.
-        """
-        from scipy.sparse.linalg import LinearOperator
-
-        return LinearOperator(
-            self.shape, matvec=self.matvec, matmat=self.matmat, rmatvec=self.matvec,
-            dtype=self.work_dtype,
-        )  # fmt: skip
-
-    def __repr__(self) -> str:
-        return f"SymmetricOperator(size={self.size}, dtype={self.dtype}, source={self.source!r})"
 
 
 def symmetric_operator(
-    operator: Any, *, size: int | None = None, dtype: Any = None, check: bool = True
+    operator: Any,
+    *,
+    size: int | None = None,
+    dtype: Any = None,
+    check: bool = True,
+    like: Any = None,
 ) -> SymmetricOperator:
     """Return a symmetric operator from anything that multiplies.
 
@@ -261,6 +74,10 @@ def symmetric_operator(
         Precision of the products; that of the operator by default, float64 for a function.
     check : bool, optional
         Spend three products on looking at shape, numbers, symmetry, and sameness.
+    like : array, optional
+        For a function or a matrix: an array of the library and device that it computes on (the
+        parameters of the model, say). Vectors then live there. A matrix that is on a device, and
+        the operator of a network whose parameters are, need none.
 
     Returns
     -------
@@ -276,23 +93,13 @@ def symmetric_operator(
         If it is nothing that multiplies, or a function without a size.
     """
     known = isinstance(operator, SymmetricOperator)
-    found = operator if known else _adapted(operator, size, dtype)
+    found = operator if known else _on_device(operator, size, dtype, like)
+    found = _adapted(operator, size, dtype) if found is None else found
     if size is not None and count("size", size) != found.size:
         raise ValueError(f"size {size} was given, but {found.source} has size {found.size}")
     if check and not known:
-        _check(found)
+        check_products(found)
     return found
-
-
-def _takes_blocks(function: Any, vectors: NDArray[Any], products: NDArray[Any]) -> bool:
-    """Whether a function of a vector multiplies a block of them too."""
-    try:
-        block = np.asarray(to_numpy(function(vectors)))
-    except Exception:  # whatever a function says to an argument that it was not made for
-        return False
-    if block.shape != products.shape or not np.isfinite(block).all():
-        return False
-    return bool(np.linalg.norm(block - products) <= 1e-3 * np.linalg.norm(products))
 
 
 def _adapted(operator: Any, size: int | None, dtype: Any) -> SymmetricOperator:
@@ -349,7 +156,7 @@ def _function(function: Any, size: int | None, dtype: Any) -> SymmetricOperator:
         raise TypeError(f"the function {name} needs the size of its vectors: give size=")
     size, wanted = count("size", size), _dtype(dtype, None)
     return SymmetricOperator(
-        partial(_columns, function), size, wanted, f"function {name}", takes_blocks=False
+        partial(columns_of, function), size, wanted, f"function {name}", takes_blocks=False
     )  # whose columns are copied, and copies
 
 
@@ -382,88 +189,87 @@ def _matmat(operator: Any, vectors: NDArray[Any]) -> Any:
 
 
 def _columns_of_matvec(operator: Any, vectors: NDArray[Any]) -> Any:
-    return _columns(operator.matvec, vectors)
+    return columns_of(operator.matvec, vectors)
 
 
-def _columns(function: Any, vectors: NDArray[Any]) -> Any:
-    """Multiply column by column; each column is contiguous and a copy, and so is its product."""
-    result = [_flat(function(np.array(column, order="C"))) for column in vectors.T]
-    return np.stack(result, axis=1)
+_DEVICE_LIBRARIES = ("cupy", "torch", "array_api_strict")
 
 
-def _flat(product: Any) -> NDArray[Any]:
-    array = np.array(to_numpy(product))
-    if array.ndim == 0:
-        raise TypeError(f"a product of a vector must be a vector; got {product!r}")
-    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+def _on_device(operator: Any, size: int | None, dtype: Any, like: Any) -> SymmetricOperator | None:
+    """Wrap what multiplies on a device; None where the host is to do it."""
+    if hasattr(operator, "total") and hasattr(operator, "gauss_newton"):
+        operator = operator.total
+    kind, is_matrix = type(operator).__name__, _is_device_array(operator)
+    if like is None:
+        like = operator if is_matrix else getattr(operator, "like", None)
+        if like is None:
+            like = _beside_torch(operator)
+        if like is None or _is_on_host(like):
+            return None
+    if not _is_device_array(like):
+        return None
+    place = Placement.of(like)
+    wanted = _dtype(dtype, getattr(operator, "dtype", like.dtype))
+    if is_matrix:
+        order = _order(tuple(operator.shape), "matrix")
+        matrix = operator.detach() if hasattr(operator, "detach") else operator
+        matrix = place.cast(matrix, wanted)
+        return SymmetricOperator(
+            partial(_at, matrix), order, wanted, "the matrix", matrix=matrix, place=place
+        )
+    shape = getattr(operator, "shape", None)
+    if isinstance(operator, PointOperator):
+        if operator.kept is not None:
+            return None  # rows and columns are chosen on the host
+        product, blocks = operator.product, True
+    elif shape is not None and hasattr(operator, "__matmul__"):
+        product, blocks = partial(_at, operator), True
+    elif hasattr(operator, "matvec"):
+        product, blocks = partial(device_columns_of, place, operator.matvec), False
+    elif callable(operator):
+        if size is None:
+            raise TypeError(f"the function {kind} needs the size of its vectors: give size=")
+        product, blocks = partial(device_columns_of, place, operator), False
+    else:
+        raise TypeError(f"{kind} has neither matvec nor @, so that nothing can be multiplied")
+    order = count("size", size) if shape is None else _order(tuple(shape), kind)
+    name = getattr(operator, "__name__", kind)
+    return SymmetricOperator(
+        product, order, wanted, f"{name} on a device", takes_blocks=blocks, is_own=False,
+        place=place,
+    )  # fmt: skip
+
+
+def _is_device_array(value: Any) -> bool:
+    """Whether a value is an array of a library that has devices."""
+    library = type(value).__module__.split(".", maxsplit=1)[0]
+    return library in _DEVICE_LIBRARIES and hasattr(value, "dtype") and hasattr(value, "ndim")
+
+
+def _is_on_host(array: Any) -> bool:
+    """Whether NumPy can read the memory of an array."""
+    device = device_options(array).get("device")
+    return str(getattr(device, "type", device)).removeprefix("array_api_strict.") in (
+        "cpu", "None", "Device('CPU_DEVICE')", "CPU_DEVICE",
+    )  # fmt: skip
+
+
+def _beside_torch(operator: Any) -> Any:
+    """Return an empty tensor on the device of an operator on PyTorch tensors, or None."""
+    if not str(getattr(operator, "dtype", "")).startswith("torch.") or _is_device_array(operator):
+        return None
+    import torch
+
+    return torch.empty(0, dtype=operator.dtype, device=getattr(operator, "device", "cpu"))
 
 
 def _torch_product(operator: Any, vectors: NDArray[Any]) -> Any:
     """Multiply by an operator on PyTorch tensors, on its own device and in its own precision."""
     import torch
 
-    given = torch.as_tensor(np.ascontiguousarray(vectors)).to(
+    given = torch.as_tensor(np.ascontiguousarray(vectors), device="cpu").to(
         device=getattr(operator, "device", "cpu"), dtype=operator.dtype
     )
     if hasattr(operator, "shape"):
         return to_numpy(operator @ given)
     return np.stack([to_numpy(operator.matvec(column)) for column in given.T.contiguous()], axis=1)
-
-
-def _kept(operator: SymmetricOperator, vector: NDArray[Any], raw: list[Any]) -> NDArray[Any]:
-    """Return a copy of a product, and keep what came of it."""
-    result = operator.product(vector)
-    found = operator._looked_at(result, vector.shape)[:, 0].copy()
-    raw.append(result if isinstance(result, np.ndarray) else found)
-    return found
-
-
-def _check(operator: SymmetricOperator) -> None:
-    """Spend three products on shape, numbers, symmetry and sameness."""
-    generator = np.random.default_rng(20261126)
-    draw = generator.standard_normal((2, operator.size))
-    if operator.is_complex:
-        draw = draw + 1j * generator.standard_normal((2, operator.size))
-    u, v = np.asarray(draw, dtype=operator.dtype).astype(operator.work_dtype)
-    given = [np.array(w, dtype=operator.dtype).reshape(-1, 1) for w in (u, v, u)]
-    raw: list[Any] = []
-    first, other, again = (_kept(operator, one, raw) for one in given)
-    if not operator.is_own:
-        unchanged = all((one[:, 0] == w).all() for one, w in zip(given, (u, v, u), strict=True))
-        arrays = [*given, *raw]
-        apart = not any(
-            np.may_share_memory(one, two) for i, one in enumerate(arrays) for two in arrays[:i]
-        )
-        operator.is_own = unchanged and apart
-    largest = float(max(np.abs(first).max(), np.abs(other).max()))
-    if largest and not _SIZES[0] < largest < _SIZES[1]:
-        raise ValueError(
-            f"products of {operator.source} are of the size {largest:.3g}, and their squares leave "
-            "double precision; multiply it by a number that brings its eigenvalues to about 1, and "
-            "divide what is found by that"
-        )
-    single = operator.precision == "float32"
-    norm = float(np.linalg.norm(first))
-    change = float(np.linalg.norm(first - again))
-    if change > _SAME["f" if single else "d"] * norm:
-        raise ValueError(
-            f"{operator.source} gives another product for the same vector the second time "
-            f"(relative difference {change / max(norm, change):.2g}); switch off dropout, batch "
-            "statistics and resampling of data (model.eval(), a fixed seed)"
-        )
-    operator._signature = (norm, float(np.vdot(u, first).real), float(np.linalg.norm(other)))
-    skew = abs(np.vdot(u, other) - np.conj(np.vdot(v, first)))
-    size = norm + float(np.linalg.norm(other))
-    limit = _SYMMETRIC["f" if single else "d"]
-    if skew > limit * size:
-        word = "Hermitian" if operator.is_complex else "symmetric"
-        raise ValueError(
-            f"{operator.source} is not {word}: u.Av and v.Au differ by {skew / size:.2g} of "
-            f"|Au| + |Av| for random vectors u and v ({limit:.0e} is taken for rounding); give "
-            "(A + A^T)/2, or products of it"
-        )
-    if isinstance(operator.product, partial) and operator.product.func is _columns:
-        function = operator.product.args[0]
-        block = np.ascontiguousarray(np.stack([u, v, u], axis=1), dtype=operator.dtype)
-        if _takes_blocks(function, block, np.stack([first, other, first], axis=1)):
-            operator.product, operator.takes_blocks, operator.is_own = function, True, False

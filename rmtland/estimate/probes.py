@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from rmtland.arguments import choice, count
 from rmtland.estimate.beta_law import equivalent_draws
 from rmtland.estimate.checkpoint import Checkpoint, GroupCheckpoint
+from rmtland.estimate.device_lanczos import DeviceLanczos
 from rmtland.estimate.krylov_basis import (
     BasisStore,
     DiskBasis,
@@ -222,8 +223,10 @@ class ProbeRuns:
                 "an executor computes each probe in one go: neither a width nor basis='disk' "
                 "goes with it"
             )
+        if not operator.place.is_host:
+            self._refuse_on_device()
         self._root = self._root_stream(rng)
-        self._groups: list[Lanczos] = []
+        self._groups: list[Lanczos | DeviceLanczos] = []
         self._done: list[Tridiagonal] = []
         self._saved: Checkpoint | None = None
         self._states: list[GroupCheckpoint] = []
@@ -236,6 +239,19 @@ class ProbeRuns:
     def __exit__(self, *error: object) -> None:
         self._groups.clear()
         self._stack.close()
+
+    def _refuse_on_device(self) -> None:
+        """Say which options need vectors on the host."""
+        for name, asked in (
+            ("basis='disk'", self.basis == "disk"),
+            ("checkpoint", self.checkpoint is not None),
+            ("executor", self.executor is not None),
+        ):
+            if asked:
+                raise ValueError(
+                    f"{name} needs vectors on the host, and those of {self.operator.source} are on "
+                    "a device: leave it out, or give a function that takes and returns NumPy arrays"
+                )
 
     # Probes and steps ---------------------------------------------------------------------------
 
@@ -349,7 +365,11 @@ class ProbeRuns:
         precision = "float32" if self.basis == "float32" else "float64"
         one = basis_bytes(size=size, steps=steps, runs=1, precision=precision, parts=parts)
         vectors = 3 * size * 8 * parts
-        free = available_bytes()
+        free = self.operator.place.free_bytes()
+        if free is None:
+            free = available_bytes()
+        else:
+            vectors *= 2  # temporary ones
         if self.basis == "disk":
             one = 0
         chosen = self.together
@@ -371,10 +391,19 @@ class ProbeRuns:
 
     def _begin(
         self, seeds: list[np.random.Generator], steps: int
-    ) -> tuple[Lanczos, GroupCheckpoint | None]:
+    ) -> tuple[Lanczos | DeviceLanczos, GroupCheckpoint | None]:
         """Draw a group's probes, or find where it was."""
         number = len(self._states)
         starts = np.stack([_probe(self.operator, one) for one in seeds])
+        if not self.operator.place.is_host:
+            self._states.append(None)  # type: ignore[arg-type]
+            single = np.complex64 if self.operator.is_complex else np.float32
+            return DeviceLanczos(
+                self.operator,
+                starts,
+                reorthogonalize=self.reorthogonalize != "none",
+                precision=single if self.basis == "float32" else None,
+            ), None
         run = Lanczos(
             self.operator,
             starts,
@@ -399,11 +428,17 @@ class ProbeRuns:
             folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         return DiskBasis(folder / f"group-{number:03d}.basis", kept)
 
-    def _run(self, run: Lanczos, state: GroupCheckpoint | None, steps: int, show: Any) -> None:
+    def _run(
+        self,
+        run: Lanczos | DeviceLanczos,
+        state: GroupCheckpoint | None,
+        steps: int,
+        show: Any,
+    ) -> None:
         """Take a group's steps; on Ctrl-C say what is kept."""
 
         def after_step() -> None:
-            if state is not None and run.previous is not None:
+            if state is not None and isinstance(run, Lanczos) and run.previous is not None:
                 state.write(run, run.previous)
             show(run.step * run.runs)
 

@@ -51,7 +51,7 @@ from scipy.linalg import solve_triangular
 from rmtland.arguments import choice, count
 from rmtland.estimate.operators import SymmetricOperator, symmetric_operator
 from rmtland.streams import random_generator
-from rmtland.typing import Real, Rng
+from rmtland.typing import Array, Real, Rng
 
 __all__ = ["DiagonalEstimate", "ScalarEstimate", "diagonal", "frobenius_norm", "trace"]
 
@@ -155,10 +155,10 @@ def trace(
     half = budget // 2
     if half < 2:
         return _mean(_quadratic_forms(found, generator, budget), budget, "hutchinson")
-    omega = _sphere(found, generator, half)
-    images = found.matmat(omega)
-    if method == "auto" and not _is_low_rank(images):
-        samples = np.einsum("pm,pm->m", omega.conj(), images).real
+    omega = found.place.put(_sphere(found, generator, half))
+    images = found.multiply(omega)
+    if method == "auto" and not _is_low_rank(found, images):
+        samples = found.place.take(found.place.column_dots(omega, images))
         rest = _quadratic_forms(found, generator, budget - half)
         return _mean(np.append(samples, rest), found.products - before, "hutchinson")
     samples = _xtrace_samples(found, omega, images)
@@ -201,14 +201,17 @@ def frobenius_norm(
     if budget >= found.size:
         value = float(np.linalg.norm(found.dense()))
         return ScalarEstimate(value, 0.0, found.products - before, "exact")
-    rank = budget // 3
-    known, basis = 0.0, np.zeros((found.size, 0))
-    if rank:
-        basis = np.linalg.qr(found.matmat(_sphere(found, generator, rank)))[0]
-        known = float(np.linalg.norm(found.matmat(basis)) ** 2)
-    omega = _sphere(found, generator, budget - 2 * rank)
-    omega -= basis @ (basis.conj().T @ omega)
-    samples = (np.abs(found.matmat(omega)) ** 2).sum(axis=0)
+    rank, place = budget // 3, found.place
+    known = 0.0
+    omega = _sphere(found, generator, rank) if rank else None
+    if omega is not None:
+        basis = _orthonormal(found, found.multiply(place.put(omega)))
+        known = float(_squares(found, found.multiply(basis)).sum())
+        omega = place.put(_sphere(found, generator, budget - 2 * rank))
+        omega -= basis @ (place.adjoint(basis) @ omega)
+    else:
+        omega = place.put(_sphere(found, generator, budget))
+    samples = _squares(found, found.multiply(omega))
     mean, error = float(samples.mean()), _standard_error(samples)
     norm = float(np.sqrt(known + mean))
     return ScalarEstimate(
@@ -258,39 +261,40 @@ def diagonal(
     if budget >= found.size:
         value = np.diagonal(found.dense()).real.copy()
         return DiagonalEstimate(value, np.zeros(found.size), found.products - before, "exact")
-    total, square, taken = np.zeros(found.size), np.zeros(found.size), 0
-    known, basis = np.zeros(found.size), None
+    place = found.place
+    total = place.zeros((found.size,), np.float64)
+    square, known = place.zeros((found.size,), np.float64), place.zeros((found.size,), np.float64)
+    taken, basis = 0, None
     if method != "hutchinson":
         rank = max(2, budget // 3)
-        omega = _signs(generator, found, rank)
-        images = found.matmat(omega)
-        if method == "hutch++" or _is_low_rank(images):
-            basis = np.linalg.qr(images)[0]
-            folded = found.matmat(basis)
-            core = basis.conj().T @ folded
-            # A = QQ*A + A QQ* - QQ*AQQ* + (1 - QQ*) A (1 - QQ*), and only the last is random
-            known = 2 * np.einsum("pk,pk->p", basis, folded.conj()).real
-            known -= np.einsum("pk,kl,pl->p", basis, core, basis.conj(), optimize=True).real
+        omega = place.put(_signs(generator, found, rank))
+        images = found.multiply(omega)
+        if method == "hutch++" or _is_low_rank(found, images):
+            basis = _orthonormal(found, images)
+            known = _known_diagonal(found, basis, found.multiply(basis))
         else:
-            terms = (omega.conj() * images).real
-            total, square, taken = terms.sum(axis=1), (terms**2).sum(axis=1), rank
+            terms = place.real(place.conj(omega) * images)
+            total, square = place.xp.sum(terms, axis=1), place.xp.sum(terms**2, axis=1)
+            taken = rank
     while (left := budget - (found.products - before)) > 0:
-        omega = _signs(generator, found, min(left, 16))
-        inside = omega if basis is None else omega - basis @ (basis.conj().T @ omega)
-        images = found.matmat(inside)
+        omega = place.put(_signs(generator, found, min(left, 16)))
+        inside = omega if basis is None else omega - basis @ (place.adjoint(basis) @ omega)
+        images = found.multiply(inside)
         if basis is not None:
-            images -= basis @ (basis.conj().T @ images)
-        terms = (omega.conj() * images).real
-        total += terms.sum(axis=1)
-        square += (terms**2).sum(axis=1)
-        taken += omega.shape[1]
-    mean = total / max(taken, 1)
+            images -= basis @ (place.adjoint(basis) @ images)
+        terms = place.real(place.conj(omega) * images)
+        total += place.xp.sum(terms, axis=1)
+        square += place.xp.sum(terms**2, axis=1)
+        taken += int(omega.shape[1])
+    sums = place.take(place.xp.stack([total, square, known]))
+    found.refuse_infinities(sums)
+    mean = sums[0] / max(taken, 1)
     if taken > 1:
-        error = np.sqrt(np.clip(square / taken - mean**2, 0, None) / (taken - 1))
+        error = np.sqrt(np.clip(sums[1] / taken - mean**2, 0, None) / (taken - 1))
     else:
         error = np.full(found.size, np.inf)
     name = "hutchinson" if basis is None else "hutch++"
-    return DiagonalEstimate(known + mean, error, found.products - before, name)
+    return DiagonalEstimate(sums[2] + mean, error, found.products - before, name)
 
 
 # Estimators -----------------------------------------------------------------------------------
@@ -324,20 +328,65 @@ def _signs(generator: np.random.Generator, operator: SymmetricOperator, k: int) 
 def _quadratic_forms(
     operator: SymmetricOperator, generator: np.random.Generator, number: int
 ) -> Real:
-    """Hutchinson's samples, in blocks."""
+    """Hutchinson's samples, in blocks; they come back from a device together."""
+    place = operator.place
     found = []
     for start in range(0, number, 16):
-        omega = _sphere(operator, generator, min(16, number - start))
-        found.append(np.einsum("pm,pm->m", omega.conj(), operator.matmat(omega)).real)
-    return np.concatenate(found)
+        omega = place.put(_sphere(operator, generator, min(16, number - start)))
+        found.append(place.column_dots(omega, operator.multiply(omega)))
+    samples = place.take(place.xp.concat(found))
+    operator.refuse_infinities(samples)
+    return samples
 
 
-def _is_low_rank(images: NDArray[Any]) -> bool:
+def _squares(operator: SymmetricOperator, images: Array) -> Real:
+    """Squares of the norms of columns."""
+    place = operator.place
+    if place.is_host:
+        return np.asarray((np.abs(images) ** 2).sum(axis=0))
+    samples = place.take(place.column_dots(images, images))
+    operator.refuse_infinities(samples)
+    return samples
+
+
+def _triangle(operator: SymmetricOperator, images: Array) -> NDArray[Any]:
+    """R of images = QR, on the host."""
+    if operator.place.is_host:
+        return np.asarray(np.linalg.qr(images, mode="r"))
+    triangle = operator.place.take(operator.place.xp.linalg.qr(images)[1])
+    operator.refuse_infinities(triangle)
+    return triangle
+
+
+def _orthonormal(operator: SymmetricOperator, images: Array) -> Array:
+    """Q of images = QR, where the images are."""
+    return operator.place.xp.linalg.qr(images)[0]
+
+
+def _known_diagonal(operator: SymmetricOperator, basis: Array, folded: Array) -> Array:
+    """Diagonal of QQ*A + A QQ* - QQ*AQQ*, for folded = AQ.
+
+    A = QQ*A + A QQ* - QQ*AQQ* + (1 - QQ*) A (1 - QQ*), and only the last is random.
+    """
+    place, xp = operator.place, operator.place.xp
+    core = place.adjoint(basis) @ folded
+    if place.is_host:
+        known = 2 * np.einsum("pk,pk->p", basis, folded.conj()).real
+        known -= np.einsum("pk,kl,pl->p", basis, core, basis.conj(), optimize=True).real
+        return known
+    twice = 2 * folded - basis @ core
+    return xp.sum(place.real(basis * place.conj(twice)), axis=1)
+
+
+def _is_low_rank(operator: SymmetricOperator, images: Array) -> bool:
     """Whether less than half of a random image lies outside of the others, in the mean square."""
-    total = float((np.abs(images) ** 2).sum())
+    triangle = _triangle(operator, images)
+    if operator.place.is_host:
+        total = float((np.abs(images) ** 2).sum())
+    else:
+        total = float((np.abs(triangle) ** 2).sum())
     if total == 0.0:
         return False
-    triangle = np.linalg.qr(images, mode="r")
     edge = np.abs(np.diagonal(triangle))
     if edge.min() <= 1e-13 * edge.max():
         return True
@@ -350,46 +399,55 @@ def _hutch_plus_plus(
     operator: SymmetricOperator, generator: np.random.Generator, budget: int
 ) -> ScalarEstimate:
     """Trace on a basis of random images, and Hutchinson's estimator outside of it."""
-    before, rank = operator.products, budget // 3
-    basis = np.zeros((operator.size, 0), dtype=operator.work_dtype)
-    known = 0.0
+    before, rank, place = operator.products, budget // 3, operator.place
+    known, basis = 0.0, None
     if rank:
-        basis = np.linalg.qr(operator.matmat(_sphere(operator, generator, rank)))[0]
-        known = float(np.einsum("pk,pk->", basis.conj(), operator.matmat(basis)).real)
-    omega = _sphere(operator, generator, budget - 2 * rank)
-    omega -= basis @ (basis.conj().T @ omega)
-    omega *= np.sqrt(operator.size - rank) / np.linalg.norm(omega, axis=0)
-    samples = np.einsum("pm,pm->m", omega.conj(), operator.matmat(omega)).real
+        images = operator.multiply(place.put(_sphere(operator, generator, rank)))
+        basis = _orthonormal(operator, images)
+        known = float(place.take(place.column_dots(basis, operator.multiply(basis))).sum())
+    omega = place.put(_sphere(operator, generator, budget - 2 * rank))
+    if basis is not None:
+        omega -= basis @ (place.adjoint(basis) @ omega)
+    omega *= float(np.sqrt(operator.size - rank)) / place.column_norms(omega)
+    samples = place.take(place.column_dots(omega, operator.multiply(omega)))
+    operator.refuse_infinities(np.append(samples, known))
     return _mean(known + samples, operator.products - before, "hutch++")
 
 
-def _xtrace_samples(operator: SymmetricOperator, omega: NDArray[Any], images: NDArray[Any]) -> Real:
+def _xtrace_samples(operator: SymmetricOperator, omega: Array, images: Array) -> Real:
     """Leave-one-out estimates of the trace; a basis that does not leave one out is not formed.
 
     The basis of all images but the i-th is Q without the unit direction s_i = Q t_i, with t_i the
-    normalised i-th row of the inverse of R, conjugated.
+    normalised i-th row of the inverse of R, conjugated. What has one row a vector of the space
+    stays where the operator is; matrices of k rows are the host's.
     """
-    k = images.shape[1]
-    basis, triangle = np.linalg.qr(images)
+    place, k = operator.place, int(images.shape[1])
+    basis, upper = place.xp.linalg.qr(images)
+    triangle = place.take(upper)
+    operator.refuse_infinities(triangle)
     edge = np.abs(np.diagonal(triangle))
     if edge.min() <= 1e-13 * max(float(edge.max()), 1e-300):  # the images have a lower rank: exact
-        u, s, _ = np.linalg.svd(images, full_matrices=False)
-        basis = u[:, s > 1e-12 * s[0]] if s[0] > 0 else u[:, :0]
-        value = np.einsum("pk,pk->", basis.conj(), operator.matmat(basis)).real
+        u, s, _ = place.xp.linalg.svd(images, full_matrices=False)
+        sizes = place.take(s)
+        basis = u[:, : int(np.count_nonzero(sizes > 1e-12 * sizes[0]))]
+        if not basis.shape[1]:
+            return np.zeros(k)
+        value = place.take(place.column_dots(basis, operator.multiply(basis))).sum()
         return np.full(k, float(value))
     left_out = solve_triangular(triangle, np.eye(k)).conj().T
     left_out /= np.linalg.norm(left_out, axis=0)
-    folded = operator.matmat(basis)  # A Q
-    core = basis.conj().T @ folded
-    inside = basis.conj().T @ omega  # Q* omega
+    folded = operator.multiply(basis)  # A Q
+    core = place.take(place.adjoint(basis) @ folded)
+    inside = place.take(place.adjoint(basis) @ omega)  # Q* omega
     # omega_i outside of the basis without s_i, in two parts: outside of Q, and along s_i
     along = np.einsum("ki,ki->i", left_out.conj(), inside)
-    reduced = inside - left_out * along  # coordinates of the part of omega_i inside
+    reduced = place.put(inside - left_out * along)  # coordinates of the part of omega_i inside
     rest = omega - basis @ reduced
     image = images - folded @ reduced
     # the projection onto the complement is on both sides, and rest is in the complement
-    forms = np.einsum("pi,pi->i", rest.conj(), image).real
-    length = np.sum(np.abs(rest) ** 2, axis=0)
+    forms = place.take(place.column_dots(rest, image))
+    length = place.take(place.column_dots(rest, rest))
     scale = (operator.size - k + 1) / np.where(length > 0, length, 1.0)
     known = np.trace(core).real - np.einsum("ki,kl,li->i", left_out.conj(), core, left_out).real
+    operator.refuse_infinities(known + forms)
     return np.asarray(known + scale * forms)

@@ -340,6 +340,7 @@ class LossPoint(LossValue):
             self.net.parameter_count,
             np.float32 if single else np.float64,
             chosen_parameters(self.net.blocks, parameters),
+            self.theta,
         )
 
     # Dense matrices ------------------------------------------------------------------------------

@@ -192,3 +192,14 @@ def test_no_warnings_on_ordinary_input():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert negative_fraction(np.eye(3), method="lanczos", rng=0).value == 0.0
+
+
+def test_a_width_that_no_further_step_can_reach_ends():
+    """All Krylov spaces of a matrix of low rank are invariant: only probes can be added."""
+    matrix = np.diag(np.append(np.zeros(82), np.linspace(-1.0, 1.0, 8)))
+    with pytest.warns(UserWarning, match="was asked for"):
+        found = negative_fraction(
+            matrix, probes=3, steps=8, method="lanczos", width=0.01, max_products=400, rng=0
+        )
+    assert found.products <= 400
+    assert found.rigorous[0] <= 4 / 90 <= found.rigorous[1]

@@ -54,14 +54,21 @@ class PointOperator(LinearOperator):  # type: ignore[misc]
         Of the products.
     kept : ndarray of int, optional
         The rows and columns of the submatrix, ascending; all by default.
+    like : array, optional
+        An array of the library and device that `product` computes on.
     """
 
     def __init__(
-        self, product: Product, order: int, dtype: Any, kept: Integer | None = None
+        self,
+        product: Product,
+        order: int,
+        dtype: Any,
+        kept: Integer | None = None,
+        like: Array = None,
     ) -> None:
         size = order if kept is None else len(kept)
         super().__init__(np.dtype(dtype), (size, size))
-        self.product, self.order, self.kept = product, order, kept
+        self.product, self.order, self.kept, self.like = product, order, kept, like
 
     def _matmat(self, vectors: Any) -> Any:
         columns = vectors[:, 0] if vectors.shape[1] == 1 else vectors
