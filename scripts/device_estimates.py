@@ -1,7 +1,7 @@
 """Estimates on a card, for `check_device.py`: the same answers as NumPy, and times beside it.
 
-The network is tanh with one hidden layer: p = 131072 is (256, 256, 256). Lanczos from 10 probes with
-80 steps each; the peers multiply by the same matrix, with JAX compiled, and Lanczos in torch.
+The network is tanh, p = 131072 from widths (256, 256, 256). Lanczos takes 10 probes with
+80 steps each; peers multiply by the same matrix, JAX compiled, and run Lanczos in torch.
 """
 
 from __future__ import annotations
