@@ -472,8 +472,12 @@ class LossPoint(LossValue):
 
     def _curvature_product(self, v: ArrayLike, part: str, decay: bool = True) -> Array:
         theta = self.theta
-        plain = type(v) is np.ndarray and type(theta) is np.ndarray
-        if plain and v.shape == theta.shape and v.dtype == theta.dtype:
+        if (
+            type(v) is np.ndarray
+            and type(theta) is np.ndarray
+            and v.shape == theta.shape
+            and v.dtype == theta.dtype
+        ):
             batch = self._whole if self.data.is_whole else None
             if batch is not None and is_small(batch):
                 product = vector_curvature_product(batch, v, self.net.blocks, part=part)
