@@ -13,14 +13,13 @@ from __future__ import annotations
 import importlib
 import math
 import os
-from collections.abc import Sequence
+import re
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-
-from rmtland.streams import wide_seed
 
 __all__ = [
     "ROUNDING_UNITS",
@@ -28,6 +27,7 @@ __all__ = [
     "array_namespace",
     "device_options",
     "is_finite",
+    "is_out_of_memory",
     "placed",
     "precision_of",
     "to_numpy",
@@ -173,9 +173,6 @@ def placed(array: Any, like: Any) -> Any:
     return array_namespace(like).asarray(array, dtype=like.dtype, **device_options(like))
 
 
-_SMALL = 256  # size up to which a Jacobi iteration on a batch is the right eigenvalue solver
-
-
 @dataclass(frozen=True)
 class ArrayLibrary:
     """Array library, device and precision that a computation runs on.
@@ -209,7 +206,8 @@ class ArrayLibrary:
         dtype : str or dtype, optional
             float32 or float64 (the default), of NumPy or of the library.
         device : str or device, optional
-            Device for the library; "cuda" alone asks for CuPy.
+            Device for the library; "cuda" or "cuda:1" alone asks for CuPy. "cuda" is the device
+            that is current.
 
         Raises
         ------
@@ -230,9 +228,10 @@ class ArrayLibrary:
             raise TypeError(f"xp must be an array library such as numpy or cupy; got {xp!r}")
         homes = {"numpy": "cpu", "cupy": "cuda"}
         if device is not None and name in homes:
-            if not str(device).startswith(homes[name]):
+            on_cuda = name == "cupy" and isinstance(getattr(device, "id", None), int)
+            if not on_cuda and not str(device).startswith(homes[name]):
                 raise ValueError(f"{name} computes on {homes[name]!r}; got device {device!r}")
-            device = None
+            device = _cuda_device(device) if name == "cupy" else None
         return cls(xp, name, _precision(xp, dtype), device)
 
     @property
@@ -245,33 +244,96 @@ class ArrayLibrary:
         """Complex dtype of the library, of the same precision."""
         return getattr(self.xp, {"float32": "complex64", "float64": "complex128"}[self.precision])
 
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a real number."""
+        return {"float32": 4, "float64": 8}[self.precision]
+
     def array(self, values: Any) -> Any:
         """Return real values as an array of this library, device and precision."""
         if self.name != "cupy":
             values = np.asarray(values, dtype=self.precision)
         return self.xp.asarray(values, dtype=self.real, device=self.device)
 
-    def generators(self, parents: Sequence[np.random.Generator]) -> list[Any]:
-        """Return the generators that draw on the device: CuPy's own there, NumPy's elsewhere."""
-        if self.name != "cupy":
-            return list(parents)
-        random = self.xp.random  # CuPy only, and the next line
-        return [random.Generator(random.Philox4x3210(wide_seed(parent))) for parent in parents]
+    def context(self) -> AbstractContextManager[Any]:
+        """Return the context in which the library computes on the device: CuPy has a current one.
 
-    def eigvalsh(self, matrices: Any) -> Any:
-        """Eigenvalues of Hermitian matrices, shape (..., n, n), ascending."""
-        if self.name == "cupy" and matrices.shape[-1] > _SMALL:  # CuPy only: batches go to Jacobi
-            stack = matrices.reshape(-1, *matrices.shape[-2:])
-            values = self.xp.stack([self.xp.linalg.eigvalsh(matrix) for matrix in stack])
-            return values.reshape(matrices.shape[:-1])
-        return self.xp.linalg.eigvalsh(matrices)
+        Returns
+        -------
+        context manager
+            It does nothing for other libraries, whose functions take the device by name.
+        """
+        if self.name != "cupy" or self.device is None:
+            return nullcontext()
+        there: AbstractContextManager[Any] = _device_of_cupy(self.device.id)
+        return there
 
     def free_memory(self) -> int:
-        """Bytes of memory free on the device."""
+        """Bytes that new arrays can take on the device, blocks kept in the library's pool included.
+
+        Returns
+        -------
+        int
+            No more than a limit set on CuPy's memory pool leaves.
+        """
         if self.name == "cupy":
-            free, _ = self.xp.cuda.runtime.memGetInfo()  # CuPy only
-            return int(free)
+            cupy = importlib.import_module("cupy")
+            with self.context():
+                free, _ = cupy.cuda.runtime.memGetInfo()
+                pool = cupy.get_default_memory_pool()
+                total, limit = int(free) + int(pool.free_bytes()), int(pool.get_limit())
+                return min(total, limit - int(pool.used_bytes())) if limit else total
+        if self.name == "torch" and str(self.device or "cpu").startswith("cuda"):
+            cuda = importlib.import_module("torch").cuda
+            free, _ = cuda.mem_get_info(self.device)
+            kept = cuda.memory_reserved(self.device) - cuda.memory_allocated(self.device)
+            return int(free) + int(kept)
         return _free_memory()
+
+    def release_memory(self) -> None:
+        """Give blocks that the library's pool keeps for later arrays back to the device."""
+        if self.name == "cupy":
+            with self.context():
+                importlib.import_module("cupy").get_default_memory_pool().free_all_blocks()
+        elif self.name == "torch" and str(self.device or "cpu").startswith("cuda"):
+            importlib.import_module("torch").cuda.empty_cache()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory, of the host or a device, has run out.
+
+    Parameters
+    ----------
+    error : BaseException
+        MemoryError, CuPy's and PyTorch's OutOfMemoryError, or a failed allocation of cuSOLVER.
+
+    Returns
+    -------
+    bool
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return "ALLOC_FAILED" in str(error) or "cudaErrorMemoryAllocation" in str(error)
+
+
+def _cuda_device(device: Any) -> Any:
+    """Return a device of CuPy from "cuda:1" or a device of any library; None for "cuda" alone."""
+    if str(device) == "cuda":
+        return None
+    number = getattr(device, "id", getattr(device, "index", None))
+    if not isinstance(number, int):
+        found = re.fullmatch(r"cuda:(\d+)", str(device))
+        if found is None:
+            raise ValueError(f"expected a device such as 'cuda' or 'cuda:1'; got {device!r}")
+        number = int(found[1])
+    there = int(importlib.import_module("cupy").cuda.runtime.getDeviceCount())
+    if number >= there:
+        raise ValueError(f"there is no device {device!r}: this process sees {there}, from cuda:0")
+    return _device_of_cupy(number)
+
+
+def _device_of_cupy(number: int) -> Any:
+    return importlib.import_module("cupy").cuda.Device(number)
 
 
 def _precision(xp: Any, dtype: Any) -> str:

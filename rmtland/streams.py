@@ -1,7 +1,8 @@
 """Random generators and the seeds they are named by.
 
 Independent runs draw from children of one `numpy.random.SeedSequence`, so that a run does not
-depend on how many are drawn together.
+depend on how many are drawn together. Counter-based generators of a device are keyed by the seed
+and the number of the run.
 
 Examples
 --------
@@ -13,13 +14,15 @@ True
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rmtland.typing import Rng
 
-__all__ = ["Rng", "WideSeed", "random_generator", "seed_of", "streams", "wide_seed"]
+__all__ = ["Rng", "philox_keys", "random_generator", "seed_of", "streams"]
 
 
 def random_generator(rng: Rng) -> np.random.Generator:
@@ -69,31 +72,34 @@ def streams(rng: Rng, runs: int) -> list[np.random.Generator]:
     return generator.spawn(runs)
 
 
-class WideSeed(np.random.SeedSequence):
-    """A seed of 63 bits for generators that ask for one word of 32.
-
-    CuPy's bit generators take the first word of a sequence as the key of all their draws: with 32
-    bits of it two of 600 000 runs are equal almost surely, with 63 they are in 2e-8 of cases.
-    """
-
-    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> Any:
-        """Return words of 63 bits whatever width is asked for."""
-        return super().generate_state(n_words, np.uint64) >> np.uint64(1)
-
-
-def wide_seed(generator: np.random.Generator) -> WideSeed:
-    """Return a seed that names a run on a device, drawn from the run's generator.
+def philox_keys(generators: Sequence[np.random.Generator]) -> NDArray[np.uint64]:
+    """Return the keys of runs for a counter-based generator: 64 bits of seed, and the run's number.
 
     Parameters
     ----------
-    generator : numpy.random.Generator
-        It is advanced by two draws.
+    generators : sequence of numpy.random.Generator
+        Children of a seed, as `streams` gives them. Those without a seed sequence are advanced by
+        two draws.
 
     Returns
     -------
-    WideSeed
+    ndarray of uint64, shape (runs, 2)
+        Runs of one seed have different keys whatever their number.
     """
-    return WideSeed([int(word) for word in generator.integers(2**63, size=2)])
+    seeds: dict[str, np.uint64] = {}
+    keys = np.empty((len(generators), 2), dtype=np.uint64)
+    for key, generator in zip(keys, generators, strict=True):
+        sequence = generator.bit_generator.seed_seq
+        if not isinstance(sequence, np.random.SeedSequence) or not sequence.spawn_key:
+            key[:] = generator.integers(2**64, size=2, dtype=np.uint64)
+            continue
+        *above, number = sequence.spawn_key
+        name = f"{sequence.entropy} {above}"
+        if name not in seeds:
+            parent = np.random.SeedSequence(sequence.entropy, spawn_key=above)
+            seeds[name] = parent.generate_state(1, np.uint64)[0]
+        key[:] = seeds[name], number
+    return keys
 
 
 def seed_of(generator: np.random.Generator) -> dict[str, Any]:

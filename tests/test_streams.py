@@ -1,54 +1,37 @@
-"""Seeds: a run is named by its number and the seed, on a device by 63 bits of it."""
+"""Seeds: a run is named by its number and the seed, on a device by 64 bits of it."""
 
 import json
-import types
 
 import numpy as np
 from numpy.random.bit_generator import ISeedSequence
 
-from rmtland.arrays import ArrayLibrary
-from rmtland.streams import WideSeed, random_generator, seed_of, streams, wide_seed
+from rmtland.streams import philox_keys, random_generator, seed_of, streams
 
 
-class Philox4x3210:
-    """What CuPy's generator makes of its seed: the key of all its draws is one word."""
-
-    def __init__(self, seed):
-        if not isinstance(seed, np.random.SeedSequence):
-            seed = np.random.SeedSequence(seed)
-        self.key = int(seed.generate_state(1, np.uint32)[0])
-
-
-def on_a_device(parents):
-    random = types.SimpleNamespace(Generator=lambda bits: bits, Philox4x3210=Philox4x3210)
-    library = ArrayLibrary(types.SimpleNamespace(random=random), "cupy")
-    return [generator.key for generator in library.generators(parents)]
-
-
-def test_device_keys_have_63_bits():
-    """With 32 bits two of 600 000 runs are equal almost surely: there were 39 such pairs."""
-    keys = on_a_device(streams(1, 3000))
-    assert len(set(keys)) == 3000
-    assert np.bitwise_or.reduce(np.array(keys)) == 2**63 - 1
-    ones = [sum(key >> bit & 1 for key in keys) for bit in range(63)]
+def test_keys_are_the_seed_and_the_run():
+    """No two of 600 000 runs are equal; with 32 bits of seed there were 39 such pairs."""
+    keys = philox_keys(streams(1, 3000))
+    assert len(set(keys[:, 0].tolist())) == 1
+    np.testing.assert_array_equal(keys[:, 1], np.arange(3000))
+    seeds = np.array([philox_keys(streams(seed, 1))[0, 0] for seed in range(3000)])
+    assert len(set(seeds.tolist())) == 3000
+    ones = [int((seeds >> np.uint64(bit) & np.uint64(1)).sum()) for bit in range(64)]
     assert max(abs(number - 1500) for number in ones) < 6 * np.sqrt(3000) / 2
 
 
-def test_device_keys_of_many_runs_differ():
-    """Among 200 000 keys of 32 bits five pairs are equal on average, none with odds of 1 in 100."""
-    generator = np.random.default_rng(1)
-    keys = {Philox4x3210(wide_seed(generator)).key for _ in range(200_000)}
-    assert len(keys) == 200_000
-
-
 def test_a_run_has_the_same_key_whatever_their_number():
-    assert on_a_device(streams(5, 4))[:2] == on_a_device(streams(5, 2))
-    assert on_a_device(streams(5, 2)) != on_a_device(streams(6, 2))
+    np.testing.assert_array_equal(philox_keys(streams(5, 4))[:2], philox_keys(streams(5, 2)))
+    generator = np.random.default_rng(5)
+    parts = [philox_keys(streams(generator, runs)) for runs in (1, 3)]
+    np.testing.assert_array_equal(np.concatenate(parts), philox_keys(streams(5, 4)))
+    grandchild = np.random.default_rng(np.random.SeedSequence(5).spawn(2)[1])
+    assert philox_keys(streams(grandchild, 1))[0, 0] != philox_keys(streams(5, 1))[0, 0]
 
 
-def test_a_wide_seed_is_a_seed_sequence():
-    assert isinstance(WideSeed(3), np.random.SeedSequence)
-    assert WideSeed(3).generate_state(2).dtype == np.uint64
+def test_keys_of_generators_without_a_seed_are_drawn():
+    generator = np.random.Generator(np.random.PCG64(3))
+    first, second = (philox_keys([generator]) for _ in range(2))
+    assert (first != second).all()
 
 
 # Generators and seeds ---------------------------------------------------------------------------

@@ -12,7 +12,11 @@ matrices follow as n grows; methods that draw take n. Matrices are drawn whole w
 
 Run i of a call draws from child i of the seed: it is the same whatever the number of runs, and
 however many of them fit into memory together. Dense matrices are drawn in batches that take at most
-a share `MEMORY_SHARE` of the memory free.
+a share `MEMORY_SHARE` of the memory free, and in smaller ones where that is too much after all.
+
+On CuPy all runs are drawn in one launch by a counter-based generator keyed by the seed and the
+number of the run (`rmtland.ensembles.device`): the distribution is that of the CPU, the draws are
+others.
 
 References
 ----------
@@ -36,7 +40,7 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -46,13 +50,15 @@ from numpy.typing import ArrayLike, NDArray
 from rmtland.arguments import choice, count, points
 from rmtland.arrays import ArrayLibrary, to_numpy
 from rmtland.deprecation import renamed_method
+from rmtland.ensembles.batches import gib, in_batches
+from rmtland.ensembles.device.eigenvalues import eigvalsh
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import jacobi_coefficients, quadrature
 from rmtland.laws import EmpiricalLaw, Law
 from rmtland.laws.spectral_model import SpectralModel
 from rmtland.spectrum import Spectrum
 from rmtland.streams import Rng, seed_of, streams
-from rmtland.typing import Real
+from rmtland.typing import Array, Real
 from rmtland.version import installed_version
 
 __all__ = ["MEMORY_SHARE", "Ensemble"]
@@ -106,39 +112,60 @@ class Ensemble(SpectralModel):
         """Real numbers that drawing one matrix holds at the same time."""
         return self._floats(n)
 
+    def _spectra(
+        self, n: int, library: ArrayLibrary, parents: Sequence[np.random.Generator]
+    ) -> Iterator[Array]:
+        """All eigenvalues of batches of runs, each of shape (batch, n); CuPy's stay there."""
+        entries, step = Entries.of(library, parents), self._batch(n, library)
+
+        def solved(runs: slice) -> Array:
+            values = self._solved(n, entries.part(runs))
+            values = values[:, :: values.shape[1] // n]
+            if library.name == "cupy":  # CuPy only: what follows needs not travel back
+                values = library.xp.astype(values, library.xp.float64)
+            else:
+                values = np.asarray(to_numpy(values), dtype=np.float64)
+            return self._with_certain(n, values, float(np.finfo(library.precision).eps), library)
+
+        each = self._floats(n) * library.itemsize
+        yield from in_batches(entries.runs, step, solved, library, each)
+
+    def _solved(self, n: int, entries: Entries) -> Array:
+        """All eigenvalues as the solver gives them, shape (runs, n), or double ones (runs, 2n)."""
+        return eigvalsh(entries.library, self._equivalents(n, entries))
+
     def _eigenvalues(
         self, n: int, library: ArrayLibrary, parents: Sequence[np.random.Generator]
-    ) -> NDArray[Any]:
-        """All eigenvalues, shape (runs, n); the route of `sample`."""
-        step = self._batch(n, library)
-        generators = library.generators(parents)
-        nodes = np.empty((len(generators), n))
-        for start in range(0, len(generators), step):
-            entries = Entries(library, tuple(generators[start : start + step]))
-            values = to_numpy(library.eigvalsh(self._equivalents(n, entries)))
-            nodes[start : start + step] = values[:, :: values.shape[1] // n]
-        return self._with_certain(n, nodes, float(np.finfo(library.precision).eps))
+    ) -> Real:
+        """All eigenvalues, shape (runs, n), on the host; the route of `sample`."""
+        nodes = np.empty((len(parents), n))
+        start = 0
+        for values in self._spectra(n, library, parents):
+            nodes[start : start + values.shape[0]] = to_numpy(values)
+            start += values.shape[0]
+        return nodes
 
-    def _with_certain(self, n: int, nodes: Real, rounding: float) -> Real:
+    def _with_certain(self, n: int, nodes: Array, rounding: float, library: ArrayLibrary) -> Array:
         """Put what is known exactly in the place of computed eigenvalues, shape (runs, n)."""
-        nodes = np.sort(nodes, axis=1)
-        scale = np.maximum(np.abs(nodes).max(axis=1), self._norm(n))
+        xp = library.xp if library.name == "cupy" else np  # CuPy only
+        nodes = xp.sort(nodes, axis=1)
+        scale = xp.maximum(xp.max(xp.abs(nodes), axis=1), xp.asarray(self._norm(n)))
         for place, multiplicity in self._known(n):
             # of consecutive ones, those that are nearest
-            distance = np.abs(nodes - place)
-            within = np.maximum(
+            distance = xp.abs(nodes - place)
+            within = xp.maximum(
                 distance[:, : n - multiplicity + 1], distance[:, multiplicity - 1 :]
             )
-            start = within.argmin(axis=1)
-            off = within.min(axis=1) > 64 * n * rounding * np.maximum(scale, abs(place))
-            if off.any():
+            start, gap = xp.argmin(within, axis=1), xp.min(within, axis=1)
+            off = gap > 64 * n * rounding * xp.maximum(scale, xp.asarray(abs(place)))
+            if bool(xp.any(off)):
                 raise ArithmeticError(
                     f"{self} has {multiplicity} eigenvalues at {place:g}; the solver found none "
-                    f"within {within.min(axis=1)[off][0]:.3g}: please report this"
+                    f"within {float(gap[off][0]):.3g}: please report this"
                 )
-            index = start[:, None] + np.arange(multiplicity)
-            np.put_along_axis(nodes, index, place, axis=1)
-        return np.clip(nodes, *self._hull)
+            rank = xp.arange(n)[None, :] - start[:, None]
+            nodes = xp.where((rank >= 0) & (rank < multiplicity), place, nodes)
+        return xp.clip(nodes, *self._hull)
 
     def _factors(self) -> tuple[str, list[Any]]:
         """Return "sum" or "product", and the rotation-invariant factors that the matrices are."""
@@ -189,8 +216,8 @@ class Ensemble(SpectralModel):
         """
         n, library = self._size(n), ArrayLibrary.of(xp, dtype=dtype, device=device)
         self._batch(n, library, self._matrix_floats(n))
-        entries = Entries(library, tuple(library.generators(streams(rng, 1))))
-        return self._matrices(n, entries)[0, ...]
+        with library.context():
+            return self._matrices(n, Entries.of(library, streams(rng, 1)))[0, ...]
 
     def sample(
         self,
@@ -235,18 +262,24 @@ class Ensemble(SpectralModel):
             "library": library.name,
             "dtype": library.precision,
         }
-        return Spectrum(
-            self._eigenvalues(n, library, parents),
-            provenance=provenance,
-            precision=library.precision,
-        )
+        with library.context():
+            nodes = self._eigenvalues(n, library, parents)
+        return Spectrum(nodes, provenance=provenance, precision=library.precision)
 
     def histogram(
-        self, n: int, edges: ArrayLike, *, rng: Rng = None, runs: int = 1
+        self,
+        n: int,
+        edges: ArrayLike,
+        *,
+        rng: Rng = None,
+        runs: int = 1,
+        xp: Any = None,
+        device: Any = None,
     ) -> NDArray[np.int64]:
         """Count eigenvalues in bins, all runs together.
 
-        The matrices are those of `sample` with the same seed, on NumPy in double precision.
+        The matrices are those of `sample` with the same seed, library and device, in double
+        precision. On a device only the counts travel back.
 
         Parameters
         ----------
@@ -254,7 +287,7 @@ class Ensemble(SpectralModel):
             Size of the matrices.
         edges : array_like of float, shape (bins + 1,)
             Ascending edges; bins are half open, [low, high), and the last one is closed.
-        rng, runs
+        rng, runs, xp, device
             As for `sample`.
 
         Returns
@@ -268,22 +301,41 @@ class Ensemble(SpectralModel):
             If the edges are fewer than two, NaN or not ascending.
         """
         n, runs, places = self._size(n), count("runs", runs), _bin_edges(edges)
-        return self._histogram(n, places, streams(rng, runs))
+        library = ArrayLibrary.of(xp, device=device)
+        with library.context():
+            return self._histogram(n, places, library, streams(rng, runs))
 
     def _histogram(
-        self, n: int, edges: Real, parents: Sequence[np.random.Generator]
+        self,
+        n: int,
+        edges: Real,
+        library: ArrayLibrary,
+        parents: Sequence[np.random.Generator],
     ) -> NDArray[np.int64]:
-        nodes = np.sort(self._eigenvalues(n, ArrayLibrary.of(), parents), axis=None)
-        below = np.searchsorted(nodes, edges, side="left")
-        below[-1] = np.searchsorted(nodes, edges[-1], side="right")
-        return np.diff(below).astype(np.int64)
+        xp = library.xp if library.name == "cupy" else np  # CuPy only
+        places = xp.asarray(edges)
+        total = xp.zeros(edges.size, dtype=xp.int64)
+        for values in self._spectra(n, library, parents):
+            nodes = xp.sort(xp.reshape(values, (-1,)))
+            below = xp.searchsorted(nodes, places[:-1], side="left")
+            total[:-1] += below
+            total[-1:] += xp.searchsorted(nodes, places[-1:], side="right")
+        return np.diff(to_numpy(total)).astype(np.int64)
 
     def extremes(
-        self, n: int, k: int = 1, *, edge: str = "upper", rng: Rng = None, runs: int = 1
+        self,
+        n: int,
+        k: int = 1,
+        *,
+        edge: str = "upper",
+        rng: Rng = None,
+        runs: int = 1,
+        xp: Any = None,
+        device: Any = None,
     ) -> Real:
         """Draw the k largest or smallest eigenvalues.
 
-        The matrices are those of `sample` with the same seed.
+        The matrices are those of `sample` with the same seed, library and device.
 
         Parameters
         ----------
@@ -293,7 +345,7 @@ class Ensemble(SpectralModel):
             How many eigenvalues, 1 <= k <= n.
         edge : str
             "upper" or "lower".
-        rng, runs
+        rng, runs, xp, device
             As for `sample`.
 
         Returns
@@ -305,17 +357,41 @@ class Ensemble(SpectralModel):
         k, edge = count("k", k), choice("edge", edge, ("upper", "lower"))
         if k > n:
             raise ValueError(f"a matrix of size {n} has no {k} eigenvalues; choose k <= n")
-        return self._extremes(n, k, edge, streams(rng, runs))
+        library = ArrayLibrary.of(xp, device=device)
+        with library.context():
+            return self._extremes(n, k, edge, library, streams(rng, runs))
 
-    def _extremes(self, n: int, k: int, edge: str, parents: Sequence[np.random.Generator]) -> Real:
-        nodes = np.sort(self._eigenvalues(n, ArrayLibrary.of(), parents), axis=1)
-        return nodes[:, : -k - 1 : -1] if edge == "upper" else nodes[:, :k]
+    def _extremes(
+        self,
+        n: int,
+        k: int,
+        edge: str,
+        library: ArrayLibrary,
+        parents: Sequence[np.random.Generator],
+    ) -> Real:
+        xp = library.xp if library.name == "cupy" else np  # CuPy only
+        parts = []
+        for values in self._spectra(n, library, parents):
+            nodes = xp.sort(values, axis=1)
+            parts.append(to_numpy(nodes[:, -k:] if edge == "upper" else nodes[:, :k]))
+        found = np.concatenate(parts)
+        return found[:, ::-1] if edge == "upper" else found
 
-    def lanczos(self, n: float, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
+    def lanczos(
+        self,
+        n: float,
+        steps: int,
+        *,
+        rng: Rng = None,
+        runs: int = 1,
+        xp: Any = None,
+        device: Any = None,
+    ) -> Spectrum:
         """Draw the Gauss quadrature of Lanczos runs from a uniform start vector.
 
         The time does not depend on n: only what the runs see of the matrices is drawn, exactly in
-        distribution.
+        distribution. It is drawn on the CPU: one number after the other depends on those before,
+        which leaves a device nothing to share out.
 
         Parameters
         ----------
@@ -326,6 +402,8 @@ class Ensemble(SpectralModel):
             Number of Lanczos steps, at most n.
         rng, runs
             As for `sample`; for n = inf all runs are equal.
+        xp, device
+            NumPy and the CPU only.
 
         Returns
         -------
@@ -337,8 +415,10 @@ class Ensemble(SpectralModel):
         Raises
         ------
         ValueError
-            If the ensemble is not rotation invariant, or an argument is out of its range.
+            If the ensemble is not rotation invariant, an argument is out of its range, or another
+            library or device than NumPy's is asked for.
         """
+        on_the_cpu("lanczos", xp, device)
         size = math.inf if n == math.inf else self._size(n)
         steps, runs = count("steps", steps), count("runs", runs)
         if steps > size:
@@ -367,11 +447,11 @@ class Ensemble(SpectralModel):
     def _batch(self, n: int, library: ArrayLibrary, floats: float | None = None) -> int:
         """Return how many runs to draw together; refuse where one is too large."""
         share = MEMORY_SHARE * library.free_memory()
-        each = (floats or self._floats(n)) * {"float32": 4, "float64": 8}[library.precision]
+        each = (floats or self._floats(n)) * library.itemsize
         if each > share:
             raise ValueError(
-                f"{self} of size {n} takes about {_gib(each)} with its eigenvalues, more than the "
-                f"{_gib(share)} it may have ({MEMORY_SHARE:.0%} of what is free); choose a smaller "
+                f"{self} of size {n} takes about {gib(each)} with its eigenvalues, more than the "
+                f"{gib(share)} it may have ({MEMORY_SHARE:.0%} of what is free); choose a smaller "
                 "n, or use lanczos, histogram or extremes where the ensemble has them"
             )
         if library.name != "cupy":
@@ -423,6 +503,22 @@ def lowest(law: Law) -> float:
     return min([low for low, _ in law.support] + [place for place, _ in law.atoms])
 
 
+def on_the_cpu(method: str, xp: Any, device: Any) -> None:
+    """Refuse another library or device than NumPy's for a method that only the CPU has.
+
+    Raises
+    ------
+    ValueError
+        If there is one.
+    """
+    name = ArrayLibrary.of(xp, device=device).name
+    if name != "numpy":
+        raise ValueError(
+            f"{method} draws Krylov spaces, on the CPU only; leave xp and device out (got {name}), "
+            "or use sample, histogram or extremes, which a device computes"
+        )
+
+
 def _bin_edges(edges: ArrayLike) -> Real:
     places = points("edges", edges)
     if places.ndim != 1 or places.size < 2:
@@ -437,7 +533,3 @@ def _plain(value: Any) -> Any:
         own = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
         return {"ensemble": type(value).__name__, "parameters": own}
     return value if isinstance(value, int | float | str | tuple | None) else repr(value)
-
-
-def _gib(size: float) -> str:
-    return f"{size / 2**30:.3g} GiB"

@@ -20,35 +20,200 @@ Examples
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.arguments import choice, finite
 from rmtland.arrays import ArrayLibrary
+from rmtland.ensembles.device.kernels import Kernels, kernels_of
+from rmtland.streams import philox_keys
 
-__all__ = ["KINDS", "Entries", "columns", "entry_kind", "fourth_moment"]
+__all__ = [
+    "KINDS",
+    "DeviceDraws",
+    "Draws",
+    "Entries",
+    "HostDraws",
+    "columns",
+    "entry_kind",
+    "fourth_moment",
+]
+
+_FIRST_STREAM = 7  # the ones below belong to tridiagonal rows
 
 KINDS = ("normal", "sign", "uniform", "student")
 
 
+class Draws(Protocol):
+    """Random numbers of a batch of runs; results have shape (runs, ...)."""
+
+    @property
+    def runs(self) -> int:
+        """Number of runs."""
+
+    def part(self, chosen: slice) -> Draws:
+        """Return the draws of some of the runs."""
+
+    def normal(self, *shape: int) -> Any:
+        """Independent standard normal numbers."""
+
+    def uniform(self, *shape: int) -> Any:
+        """Independent uniform numbers between 0 and 1."""
+
+    def chisquare(self, shape: tuple[int, ...], top: float, slope: float) -> Any:
+        """Independent chi-square variables of top - slope * i degrees of freedom, i their place."""
+
+    def host_generators(self) -> list[np.random.Generator]:
+        """NumPy generators, one a run, for what is drawn on the host whatever the library."""
+
+
 @dataclass(frozen=True)
-class Entries:
-    """Random arrays for a batch of runs, one generator each; results have shape (runs, ...).
+class HostDraws:
+    """Numbers of NumPy's generators, one a run, moved to the library."""
+
+    library: ArrayLibrary
+    generators: tuple[np.random.Generator, ...]
+
+    @property
+    def runs(self) -> int:
+        """Number of runs."""
+        return len(self.generators)
+
+    def part(self, chosen: slice) -> HostDraws:
+        """Return the draws of some of the runs; other libraries than NumPy may try a part again."""
+        some = self.generators[chosen]
+        return HostDraws(self.library, some if self.library.name == "numpy" else deepcopy(some))
+
+    def normal(self, *shape: int) -> Any:
+        """Independent standard normal numbers."""
+        precision: Any = self.library.precision
+        return self._stack(lambda g: g.standard_normal(shape, dtype=precision))
+
+    def uniform(self, *shape: int) -> Any:
+        """Independent uniform numbers between 0 and 1."""
+        precision: Any = self.library.precision
+        return self._stack(lambda g: g.random(shape, dtype=precision))
+
+    def chisquare(self, shape: tuple[int, ...], top: float, slope: float) -> Any:
+        """Independent chi-square variables of top - slope * i degrees of freedom, i their place."""
+        degrees = top - np.arange(shape[0], dtype=np.float64) if slope else top
+        return self._stack(lambda g: g.chisquare(degrees, shape))
+
+    def host_generators(self) -> list[np.random.Generator]:
+        """NumPy generators, one a run, for what is drawn on the host whatever the library."""
+        return [np.random.default_rng(int(g.integers(0, 2**62))) for g in self.generators]
+
+    def _stack(self, draw: Callable[[np.random.Generator], Any]) -> Any:
+        rows = [self.library.array(draw(generator)) for generator in self.generators]
+        return rows[0][None, ...] if len(rows) == 1 else self.library.xp.stack(rows)
+
+
+class DeviceDraws:
+    """Counter-based numbers of all runs in one launch; each call takes the next stream.
 
     Parameters
     ----------
     library : ArrayLibrary
         Where the arrays live.
-    generators : tuple
-        One a run, drawn from in the same way whatever the batch.
+    kernels : Kernels
+        The kernels of that library.
+    keys : ndarray of uint64, shape (runs, 2)
+        Seed and number of each run.
+    """
+
+    def __init__(self, library: ArrayLibrary, kernels: Kernels, keys: NDArray[np.uint64]) -> None:
+        self.library, self.kernels, self.keys = library, kernels, keys
+        self.here = kernels.xp.asarray(keys)
+        self.stream = _FIRST_STREAM
+
+    @property
+    def runs(self) -> int:
+        """Number of runs."""
+        return len(self.keys)
+
+    def part(self, chosen: slice) -> DeviceDraws:
+        """Return the draws of some of the runs, from the first stream on."""
+        return DeviceDraws(self.library, self.kernels, self.keys[chosen])
+
+    def normal(self, *shape: int) -> Any:
+        """Independent standard normal numbers."""
+        return self._fill("normals", shape)
+
+    def uniform(self, *shape: int) -> Any:
+        """Independent uniform numbers between 0 and 1."""
+        return self._fill("uniforms", shape)
+
+    def chisquare(self, shape: tuple[int, ...], top: float, slope: float) -> Any:
+        """Independent chi-square variables of top - slope * i degrees of freedom, i their place."""
+        self.stream += 1
+        degrees = (top, slope, 1.0)
+        values = self.kernels.chisquares(self.here, self.stream, 0, math.prod(shape), degrees)
+        return values.reshape(self.runs, *shape).astype(self.library.precision, copy=False)
+
+    def host_generators(self) -> list[np.random.Generator]:
+        """NumPy generators, one a run, for what is drawn on the host whatever the library."""
+        self.stream += 1
+        counter = [0, 0, self.stream, 1]  # the kernels leave the last word zero
+        return [
+            np.random.Generator(np.random.Philox(key=key, counter=np.array(counter, np.uint64)))
+            for key in self.keys
+        ]
+
+    def _fill(self, kind: str, shape: tuple[int, ...]) -> Any:
+        self.stream += 1
+        size, precision = math.prod(shape), self.library.precision
+        values = self.kernels.fill(kind, self.here, self.stream, 0, size, precision)
+        return values.reshape(self.runs, *shape)
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Random arrays for a batch of runs; results have shape (runs, ...).
+
+    Parameters
+    ----------
+    library : ArrayLibrary
+        Where the arrays live.
+    draws : Draws
+        Their random numbers, the same whatever the batch.
     """
 
     library: ArrayLibrary
-    generators: tuple[Any, ...]
+    draws: Draws
+
+    @classmethod
+    def of(cls, library: ArrayLibrary, generators: Sequence[np.random.Generator]) -> Entries:
+        """Return the entries of runs: counter-based ones where the library has kernels.
+
+        Parameters
+        ----------
+        library : ArrayLibrary
+            Where the arrays live.
+        generators : sequence of numpy.random.Generator
+            One a run; kernels take their keys from them.
+
+        Returns
+        -------
+        Entries
+        """
+        kernels = kernels_of(library)
+        if kernels is None:
+            return cls(library, HostDraws(library, tuple(generators)))
+        return cls(library, DeviceDraws(library, kernels, philox_keys(generators)))
+
+    def part(self, chosen: slice) -> Entries:
+        """Return the entries of some of the runs."""
+        return Entries(self.library, self.draws.part(chosen))
+
+    @property
+    def runs(self) -> int:
+        """Number of runs."""
+        return self.draws.runs
 
     @property
     def xp(self) -> Any:
@@ -57,13 +222,11 @@ class Entries:
 
     def normal(self, *shape: int) -> Any:
         """Independent standard normal numbers."""
-        precision = self.library.precision
-        return self._stack(lambda g: g.standard_normal(shape, dtype=precision))
+        return self.draws.normal(*shape)
 
-    def chi(self, degrees: NDArray[np.float64]) -> Any:
-        """Independent chi variables, one for each number of degrees of freedom > 0."""
-        given = self.array(degrees) if self.library.name == "cupy" else degrees  # CuPy only
-        return self.xp.sqrt(self._stack(lambda g: g.chisquare(given, degrees.shape)))
+    def chi(self, top: float, number: int) -> Any:
+        """Independent chi variables of top, top - 1, ... > 0 degrees of freedom."""
+        return self.xp.sqrt(self.draws.chisquare((number,), top, 1.0))
 
     def standard(self, kind: str, degrees: float | None, *shape: int) -> Any:
         """Independent entries of mean 0 and variance 1."""
@@ -71,9 +234,9 @@ class Entries:
             return self.normal(*shape)
         if kind == "student":
             assert degrees is not None
-            chi = self._stack(lambda g: g.chisquare(degrees, shape))
+            chi = self.draws.chisquare(shape, degrees, 0.0)
             return self.normal(*shape) * self.xp.sqrt((degrees - 2) / chi)
-        centred = self._stack(lambda g: g.random(shape, dtype=self.library.precision)) - 0.5
+        centred = self.draws.uniform(*shape) - 0.5
         if kind == "uniform":
             return centred * math.sqrt(12)
         one = self.xp.ones_like(centred)
@@ -102,11 +265,11 @@ class Entries:
         if columns < rows:
             return self.normal(rows, columns)
         lower = self.xp.tril(self.normal(rows, rows), k=-1)
-        return self.with_diagonal(lower, self.chi(columns - np.arange(rows, dtype=np.float64)))
+        return self.with_diagonal(lower, self.chi(float(columns), rows))
 
     def host_generators(self) -> list[np.random.Generator]:
         """NumPy generators, one a run, for what is drawn on the host whatever the library."""
-        return [np.random.default_rng(int(g.integers(0, 2**62))) for g in self.generators]
+        return self.draws.host_generators()
 
     def haar(self, beta: int, rows: int, columns: int) -> Any:
         """First columns of a Haar-distributed orthogonal (beta = 1) or unitary (2) matrix.
@@ -145,10 +308,6 @@ class Entries:
 
     def _modulus(self, array: Any) -> Any:
         return self.xp.astype(self.xp.abs(array), array.dtype)
-
-    def _stack(self, draw: Callable[[Any], Any]) -> Any:
-        rows = [self.library.array(draw(generator)) for generator in self.generators]
-        return rows[0][None, ...] if len(rows) == 1 else self.xp.stack(rows)
 
 
 def columns(n: float, aspect_ratio: float) -> int:

@@ -36,9 +36,9 @@ import numpy as np
 from rmtland.arguments import positive
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import GaussianFactor
-from rmtland.ensembles.tridiagonal import Rows, TridiagonalEnsemble, positive_chi, scale_of
+from rmtland.ensembles.tridiagonal import RowDraws, Rows, TridiagonalEnsemble, scale_of
 from rmtland.laws import Semicircle
-from rmtland.typing import Real
+from rmtland.typing import Array, Real
 
 __all__ = ["GaussianEnsemble"]
 
@@ -73,8 +73,8 @@ class GaussianEnsemble(TridiagonalEnsemble):
         """Semicircle law of the variance."""
         return Semicircle(self.variance)
 
-    def _rows(self, n: int, generator: np.random.Generator) -> Rows:
-        return _GaussianRows(n, generator, self.beta, scale_of(self, n))
+    def _rows(self, n: int, draws: RowDraws) -> Rows:
+        return _GaussianRows(n, draws, self.beta, scale_of(self, n))
 
     def _limit_rows(self, steps: int) -> tuple[Real, Real]:
         return np.zeros(steps), np.full(steps - 1, math.sqrt(self.variance))
@@ -96,24 +96,21 @@ class GaussianEnsemble(TridiagonalEnsemble):
 class _GaussianRows(Rows):
     """Rows of the tridiagonal model."""
 
-    def __init__(
-        self, size: int, generator: np.random.Generator, beta: float, scale: float
-    ) -> None:
-        super().__init__(size, generator, beta)
+    def __init__(self, size: int, draws: RowDraws, beta: float, scale: float) -> None:
+        super().__init__(size, draws, beta)
         self.scale = scale
 
-    def _next(self, index: Real) -> tuple[Real, Real]:
-        normal, chi = self.streams
-        diagonal = math.sqrt(2) * self.scale * normal.standard_normal(index.size)
-        degrees = (self.size - 1 - index) * self.beta
-        return diagonal, self.scale * positive_chi(chi, degrees)
+    def _next(self, start: int, length: int) -> tuple[Array, Array]:
+        diagonal = math.sqrt(2) * self.scale * self.draws.normals(0, start, length)
+        chi = self.draws.chis(1, start, length, self.size - 1, self.beta)
+        return diagonal, self.scale * chi
 
 
 def matrix_beta(ensemble: object, beta: float) -> int:
     """Return beta as 1, 2 or 4, for which there are matrices with independent entries."""
     if beta not in (1, 2, 4):
         raise ValueError(
-            f"{ensemble} has full matrices for beta = 1, 2 or 4 only; use sample on NumPy, "
-            "tridiagonal, histogram, extremes or lanczos, which take any beta"
+            f"{ensemble} has full matrices for beta = 1, 2 or 4 only; use sample on NumPy or "
+            "CuPy, tridiagonal, histogram, extremes or lanczos, which take any beta"
         )
     return int(beta)

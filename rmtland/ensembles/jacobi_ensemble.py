@@ -43,9 +43,9 @@ import numpy as np
 from rmtland.arguments import positive
 from rmtland.ensembles.entries import Entries, columns
 from rmtland.ensembles.gaussian_ensemble import matrix_beta
-from rmtland.ensembles.tridiagonal import Rows, TridiagonalEnsemble
+from rmtland.ensembles.tridiagonal import RowDraws, Rows, TridiagonalEnsemble
 from rmtland.laws import Wachter
-from rmtland.typing import Real
+from rmtland.typing import Array, Real
 
 __all__ = ["JacobiEnsemble"]
 
@@ -112,19 +112,20 @@ class JacobiEnsemble(TridiagonalEnsemble):
         counts = ((0.0, n - q1), (1.0, n - q2))
         return tuple((place, number) for place, number in counts if number > 0)
 
-    def _core(self, n: int, generator: np.random.Generator) -> Rows:
+    def _core(self, n: int, draws: RowDraws) -> Rows:
         q1, q2 = self._effective(n)
         size = min(q1, n) + min(q2, n) - n
-        return _JacobiRows(size, generator, size + abs(n - q1), size + abs(n - q2), self.beta)
+        return _JacobiRows(size, draws, size + abs(n - q1), size + abs(n - q2), self.beta)
 
-    def _rows(self, n: int, generator: np.random.Generator) -> Rows:
-        return _JacobiRows(n, generator, *self._effective(n), self.beta)
+    def _rows(self, n: int, draws: RowDraws) -> Rows:
+        return _JacobiRows(n, draws, *self._effective(n), self.beta)
 
     def _limit_rows(self, steps: int) -> tuple[Real, Real]:
         p1, p2 = 1 / self.aspect_ratio, 1 / self.other_ratio
         p2 = max(p2, 1 - p1)
         odd, even = p1 / (p1 + p2), 1 / (p1 + p2)
-        alpha, beta, _ = _coefficients(np.full(steps, odd), np.full(steps, even), (0.0, 1.0))
+        before = (np.zeros(1), np.ones(1))
+        alpha, beta, _ = _coefficients(np.full(steps, odd), np.full(steps, even), before, np)
         return alpha, beta[:-1]
 
     def _floats(self, n: int) -> float:
@@ -146,36 +147,27 @@ class JacobiEnsemble(TridiagonalEnsemble):
 class _JacobiRows(Rows):
     """Rows of the tridiagonal model for X of shape (size, q1) and Y of shape (size, q2)."""
 
-    def __init__(
-        self, size: int, generator: np.random.Generator, q1: int, q2: int, beta: float
-    ) -> None:
-        super().__init__(size, generator, beta)
+    def __init__(self, size: int, draws: RowDraws, q1: int, q2: int, beta: float) -> None:
+        super().__init__(size, draws, beta)
         self.q1, self.q2 = q1, q2
-        self.before = (0.0, 1.0)  # zeta_{2i} and 1 - p_{2i} of the row above
+        # zeta_{2i} and 1 - p_{2i} of the row above
+        self.before = (draws.constant(0.0), draws.constant(1.0))
 
-    def _next(self, index: Real) -> tuple[Real, Real]:
+    def _next(self, start: int, length: int) -> tuple[Array, Array]:
         half, rest = self.beta / 2, self.q1 + self.q2 - self.size
-        odd = _moments(self.streams[0], half * (self.q1 - index), half * (self.q2 - index))
-        even = _moments(self.streams[1], half * (self.size - 1 - index), half * (rest - index))
-        diagonal, off_diagonal, self.before = _coefficients(odd, even, self.before)
+        odd = self.draws.moments(0, start, length, (self.q1, self.q2), half)
+        even = self.draws.moments(1, start, length, (self.size - 1, rest), half)
+        diagonal, off_diagonal, self.before = _coefficients(odd, even, self.before, self.draws.xp)
         return diagonal, off_diagonal
 
 
-def _moments(generator: np.random.Generator, first: Real, second: Real) -> Real:
-    """Beta variables; 0 or 1 where a parameter is no longer positive, which ends the matrix."""
-    values = np.where(first > 0, 1.0, 0.0)
-    both = (first > 0) & (second > 0)
-    values[both] = generator.beta(first[both], second[both])
-    return values
-
-
 def _coefficients(
-    odd: Real, even: Real, before: tuple[float, float]
-) -> tuple[Real, Real, tuple[float, float]]:
+    odd: Array, even: Array, before: tuple[Array, Array], xp: Any
+) -> tuple[Array, Array, tuple[Array, Array]]:
     """Tridiagonal rows from canonical moments; `before` is (zeta_{2i}, 1 - p_{2i}) above them."""
-    last_even = np.concatenate([[1 - before[1]], even[:-1]])
+    last_even = xp.concatenate([1 - before[1], even[..., :-1]], axis=-1)
     zeta_odd = odd * (1 - last_even)
     zeta_even = even * (1 - odd)
-    above = np.concatenate([[before[0]], zeta_even[:-1]])
-    off_diagonal = np.sqrt(zeta_odd * zeta_even)
-    return above + zeta_odd, off_diagonal, (float(zeta_even[-1]), float(1 - even[-1]))
+    above = xp.concatenate([before[0], zeta_even[..., :-1]], axis=-1)
+    off_diagonal = xp.sqrt(zeta_odd * zeta_even)
+    return above + zeta_odd, off_diagonal, (zeta_even[..., -1:], 1 - even[..., -1:])

@@ -39,16 +39,14 @@ True
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtland.arguments import count, nonnegative, positive
-from rmtland.arrays import ArrayLibrary, to_numpy
+from rmtland.ensembles.device.eigenvalues import svdvals
 from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries, columns
 from rmtland.ensembles.krylov import ReluBlockFactor
@@ -160,7 +158,7 @@ class ReluResidual(Ensemble):
         blocks, _ = self._blocks(n, entries)
         inputs, hidden, _ = self.widths(n)
         middle = inputs * hidden
-        shape = (len(entries.generators), n, n)
+        shape = (entries.runs, n, n)
         xp, library = entries.xp, entries.library
         matrices = xp.zeros(shape, dtype=library.real, device=library.device)
         for j, block in enumerate(blocks):
@@ -181,25 +179,22 @@ class ReluResidual(Ensemble):
         blocks = [(residuals * slopes[:, j : j + 1, :]) @ turned for j in range(hidden)]
         return blocks, xp.sum(slopes, axis=-1)
 
-    def _eigenvalues(
-        self, n: int, library: ArrayLibrary, parents: Sequence[np.random.Generator]
-    ) -> NDArray[Any]:
-        step = self._batch(n, library)
-        generators = library.generators(parents)
-        nodes = np.zeros((len(generators), n))
+    def _solved(self, n: int, entries: Entries) -> Any:
         inputs, hidden, outputs = self.widths(n)
-        half = hidden * min(inputs, outputs)
-        for start in range(0, len(generators) if half else 0, step):
-            entries = Entries(library, tuple(generators[start : start + step]))
-            blocks, active = self._blocks(n, entries)
-            singular = to_numpy(library.xp.linalg.svdvals(library.xp.stack(blocks, axis=1)))
-            # the rank of a block is at most the number of samples on which its unit is active
-            rank = to_numpy(active)[..., None]
-            singular = np.where(np.arange(singular.shape[-1]) < rank, singular, 0.0)
-            values = singular.reshape(-1, half)
-            nodes[start : start + step, :half] = values
-            nodes[start : start + step, n - half :] = -values
-        return nodes
+        half, xp, library = hidden * min(inputs, outputs), entries.xp, entries.library
+        if not half:
+            shape = (entries.runs, n)
+            return xp.zeros(shape, dtype=library.real, device=library.device)
+        blocks, active = self._blocks(n, entries)
+        singular = svdvals(library, xp.stack(blocks, axis=1))
+        # the rank of a block is at most the number of samples on which its unit is active
+        rank = entries.array(np.arange(singular.shape[-1], dtype=np.float64))
+        singular = xp.where(rank < active[..., None], singular, xp.zeros_like(singular))
+        values = xp.reshape(singular, (-1, half))
+        middle = xp.zeros(
+            (values.shape[0], n - 2 * half), dtype=library.real, device=library.device
+        )
+        return xp.concat([values, middle, 0.0 - values], axis=1)
 
 
 @dataclass(frozen=True)
@@ -236,7 +231,7 @@ class ReluBlock(Ensemble):
         active = columns(n, 2 * self.phi)
         xp, library = entries.xp, entries.library
         if not rows:
-            shape = (len(entries.generators), n, n)
+            shape = (entries.runs, n, n)
             return xp.zeros(shape, dtype=library.real, device=library.device)
         # E = L Q where active >= rows, and Q Y^T is Gaussian too: the cost is free of `active`.
         errors = entries.bartlett(rows, active)

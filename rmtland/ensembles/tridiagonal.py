@@ -9,6 +9,9 @@ further doubling moves no eigenvalue asked for by more than 8 roundings of the n
 
 The first k rows are also what k Lanczos steps from a uniform start vector see.
 
+On a CUDA device the rows of all runs are drawn together, and eigenvalues are counted and bisected
+there in double precision, whatever `dtype` is asked for (`rmtland.ensembles.device`).
+
 References
 ----------
 .. [1] I. Dumitriu and A. Edelman, Matrix models for beta ensembles, J. Math. Phys. 43 (2002)
@@ -34,9 +37,9 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,51 +47,120 @@ from scipy.linalg.lapack import dsterf, ssterf
 
 from rmtland.arguments import count
 from rmtland.arrays import ArrayLibrary
+from rmtland.ensembles.device.kernels import Kernels, kernels_of
+from rmtland.ensembles.device.runs import DeviceRuns
+from rmtland.ensembles.device.tridiagonal import DeviceRowDraws
 from rmtland.ensembles.ensemble import Ensemble
-from rmtland.streams import Rng, streams
-from rmtland.typing import Real
+from rmtland.ensembles.entries import DeviceDraws
+from rmtland.streams import Rng, philox_keys, streams
+from rmtland.typing import Array, Real
 
-__all__ = ["Rows", "TridiagonalEnsemble"]
+__all__ = ["RowDraws", "Rows", "TridiagonalEnsemble"]
 
-_BLOCK = 2**14  # rows drawn at once: they stay in the cache while many shifts pass over them
+ROW_BLOCK = 2**14  # rows drawn at once: they stay in the cache while many shifts pass over them
 _ULP = float(np.finfo(np.float64).eps)
 _RARE = 36.0  # minus the logarithm of the probability that a corner misses an eigenvalue
 
 
-class Rows(abc.ABC):
-    """Source of the rows of one random tridiagonal matrix, from the top down.
+class RowDraws(Protocol):
+    """Ingredients of the rows of tridiagonal matrices; each kind has a stream of its own."""
 
-    Blocks of any length give the same rows: each kind of ingredient has a stream of its own.
+    @property
+    def xp(self) -> Any:
+        """The array library."""
+
+    def constant(self, value: float) -> Any:
+        """Return one value a run: shape (1,), or (runs, 1)."""
+
+    def normals(self, stream: int, start: int, count: int) -> Any:
+        """Return standard normal numbers of the rows from `start` on."""
+
+    def chis(self, stream: int, start: int, count: int, top: float, scale: float) -> Any:
+        """Return chi variables of (top - row) * scale degrees of freedom, zero where not > 0."""
+
+    def moments(
+        self, stream: int, start: int, count: int, tops: tuple[float, float], half: float
+    ) -> Any:
+        """Return beta variables of parameters half * (top - row); 0 or 1 where one is not > 0."""
+
+
+class HostRowDraws:
+    """The ingredients of one run from NumPy's generators, row after row.
+
+    Parameters
+    ----------
+    generator : numpy.random.Generator
+        Its children are the streams.
+    """
+
+    xp: Any = np
+
+    def __init__(self, generator: np.random.Generator) -> None:
+        self.streams = generator.spawn(2)
+
+    def constant(self, value: float) -> Real:
+        """Return an array of one value."""
+        return np.array([value])
+
+    def normals(self, stream: int, start: int, count: int) -> Real:
+        """Return standard normal numbers of the next rows."""
+        return self.streams[stream].standard_normal(count)
+
+    def chis(self, stream: int, start: int, count: int, top: float, scale: float) -> Real:
+        """Return chi variables of (top - row) * scale degrees of freedom, zero where not > 0."""
+        degrees = (top - _rows_from(start, count)) * scale
+        values, some = np.zeros(count), degrees > 0
+        values[some] = np.sqrt(self.streams[stream].chisquare(degrees[some]))
+        return values
+
+    def moments(
+        self, stream: int, start: int, count: int, tops: tuple[float, float], half: float
+    ) -> Real:
+        """Return beta variables of parameters half * (top - row); 0 or 1 where one is not > 0."""
+        first, second = (half * (top - _rows_from(start, count)) for top in tops)
+        values = np.where(first > 0, 1.0, 0.0)
+        both = (first > 0) & (second > 0)
+        values[both] = self.streams[stream].beta(first[both], second[both])
+        return values
+
+
+def _rows_from(start: int, count: int) -> Real:
+    return np.arange(start, start + count, dtype=np.float64)
+
+
+class Rows(abc.ABC):
+    """Source of the rows of random tridiagonal matrices, from the top down.
+
+    Blocks of any length give the same rows.
 
     Parameters
     ----------
     size : int
         Number of rows.
-    generator : numpy.random.Generator
-        Its children are the streams.
+    draws : RowDraws
+        Their ingredients, of one run or of many.
     beta : float
         Dyson index > 0.
     """
 
-    def __init__(self, size: int, generator: np.random.Generator, beta: float) -> None:
-        self.size, self.beta = size, beta
-        self.streams = generator.spawn(2)
+    def __init__(self, size: int, draws: RowDraws, beta: float) -> None:
+        self.size, self.beta, self.draws = size, beta, draws
         self.start = 0
 
-    def take(self, length: int) -> tuple[Real, Real]:
+    def take(self, length: int) -> tuple[Any, Any]:
         """Next rows, fewer at the end: their diagonal, and the off-diagonal below each of them."""
-        index = np.arange(self.start, min(self.start + length, self.size), dtype=np.float64)
-        self.start += index.size
-        return self._next(index)
+        start, length = self.start, min(length, self.size - self.start)
+        self.start += length
+        return self._next(start, length)
 
     @abc.abstractmethod
-    def _next(self, index: Real) -> tuple[Real, Real]:
-        """Diagonal and off-diagonal of these rows, counted from zero."""
+    def _next(self, start: int, length: int) -> tuple[Any, Any]:
+        """Diagonal and off-diagonal of these rows, counted from zero; of many runs, one a line."""
 
-    def matrix(self) -> tuple[Real, Real]:
+    def matrix(self) -> tuple[Any, Any]:
         """All rows that are left: diagonal (size,) and off-diagonal (size - 1,)."""
         diagonal, off_diagonal = self.take(self.size)
-        return diagonal, off_diagonal[:-1]
+        return diagonal, off_diagonal[..., :-1]
 
 
 @dataclass(frozen=True)
@@ -96,16 +168,16 @@ class TridiagonalEnsemble(Ensemble):
     """An ensemble with a tridiagonal model (beta ensemble)."""
 
     @abc.abstractmethod
-    def _rows(self, n: int, generator: np.random.Generator) -> Rows:
+    def _rows(self, n: int, draws: RowDraws) -> Rows:
         """Tridiagonal matrix that Lanczos steps from a uniform start vector give."""
 
     @abc.abstractmethod
     def _limit_rows(self, steps: int) -> tuple[Real, Real]:
         """Jacobi coefficients of the limit: diagonal (steps,) and off-diagonal (steps - 1,)."""
 
-    def _core(self, n: int, generator: np.random.Generator) -> Rows:
+    def _core(self, n: int, draws: RowDraws) -> Rows:
         """Tridiagonal matrix with all eigenvalues but the `_known` ones; it may be empty."""
-        return self._rows(n, generator)
+        return self._rows(n, draws)
 
     def tridiagonal(self, n: int, *, rng: Rng = None, runs: int = 1) -> tuple[Real, Real]:
         """Draw the tridiagonal matrices behind `sample`, `histogram` and `extremes`.
@@ -125,18 +197,46 @@ class TridiagonalEnsemble(Ensemble):
         """
         n, runs = self._size(n), count("runs", runs)
         self._batch(n, ArrayLibrary.of(), (2.0 * runs + 6) * n)
-        matrices = [self._core(n, generator).matrix() for generator in streams(rng, runs)]
+        matrices = [
+            self._core(n, HostRowDraws(generator)).matrix() for generator in streams(rng, runs)
+        ]
         return np.stack([d for d, _ in matrices]), np.stack([e for _, e in matrices])
 
-    def _eigenvalues(
+    def _spectra(
         self, n: int, library: ArrayLibrary, parents: Sequence[np.random.Generator]
-    ) -> NDArray[Any]:
-        if library.name != "numpy":
-            return super()._eigenvalues(n, library, parents)
+    ) -> Iterator[Array]:
+        kernels = kernels_of(library)
+        if kernels is not None:
+            yield from self._on_device(n, library, kernels, parents).spectra(n)
+        elif library.name == "numpy":
+            yield self._host_spectra(n, library, parents)
+        else:
+            yield from super()._spectra(n, library, parents)
+
+    def _on_device(
+        self,
+        n: int,
+        library: ArrayLibrary,
+        kernels: Kernels,
+        parents: Sequence[np.random.Generator],
+    ) -> DeviceRuns:
+        return DeviceRuns(
+            lambda draws: self._core(n, draws),
+            self._known(n),
+            self._hull,
+            library,
+            kernels,
+            philox_keys(parents),
+            lambda floats: self._batch(n, library, floats),
+        )
+
+    def _host_spectra(
+        self, n: int, library: ArrayLibrary, parents: Sequence[np.random.Generator]
+    ) -> Real:
         self._batch(n, library, 8.0 * n + len(parents) * n)
         nodes = np.empty((len(parents), n))
         for row, generator in zip(nodes, parents, strict=True):
-            rows = self._core(n, generator)
+            rows = self._core(n, HostRowDraws(generator))
             if rows.size:
                 values = _all_eigenvalues(*rows.matrix(), library.precision)
                 row[: rows.size] = np.clip(values, *self._hull)
@@ -146,21 +246,53 @@ class TridiagonalEnsemble(Ensemble):
                 start += multiplicity
         return nodes
 
-    def _histogram(
-        self, n: int, edges: Real, parents: Sequence[np.random.Generator]
-    ) -> NDArray[np.int64]:
-        from rmtland.ensembles.sturm import lanes, pivot_of, sweep  # numba loads at first use
+    def _tridiagonals(self, n: int, draws: DeviceDraws) -> Array:
+        """Tridiagonal matrices of all runs with all eigenvalues, shape (runs, n, n)."""
+        xp, library = draws.library.xp, draws.library
+        rows = self._core(n, DeviceRowDraws(draws.kernels, draws.here))
+        matrices = xp.zeros((draws.runs, n, n), dtype=library.real)
+        certain = [place for place, number in self._known(n) for _ in range(number)]
+        if any(certain):
+            matrices += xp.diag(library.array([0.0] * rows.size + certain))
+        if rows.size:
+            diagonal, off_diagonal = (xp.astype(part, library.real) for part in rows.matrix())
+            index = xp.arange(rows.size)
+            matrices[:, index, index] = diagonal
+            matrices[:, index[1:], index[:-1]] = off_diagonal
+            matrices[:, index[:-1], index[1:]] = off_diagonal
+        return matrices
 
+    def _histogram(
+        self,
+        n: int,
+        edges: Real,
+        library: ArrayLibrary,
+        parents: Sequence[np.random.Generator],
+    ) -> NDArray[np.int64]:
         # The last bin is closed: what lies below the next number belongs to it.
         shifts = np.append(edges[:-1], np.nextafter(edges[-1], np.inf))
+        kernels = kernels_of(library)
+        if kernels is not None:
+            runs = self._on_device(n, library, kernels, parents)
+            return np.diff(runs.counts_below(shifts, ROW_BLOCK))
+        if library.name != "numpy":
+            return super()._histogram(n, edges, library, parents)
+        return np.diff(self._host_counts(n, shifts, parents))
+
+    def _host_counts(
+        self, n: int, shifts: Real, parents: Sequence[np.random.Generator]
+    ) -> NDArray[np.int64]:
+        """Count the eigenvalues below each shift, all runs together."""
+        from rmtland.ensembles.sturm import lanes, pivot_of, sweep  # numba loads at first use
+
         low, high = self._hull
         total = np.zeros(shifts.size, dtype=np.int64)
         for generator in parents:
-            rows = self._core(n, generator)
+            rows = self._core(n, HostRowDraws(generator))
             padded, state, counts = lanes(shifts)
             above, largest = 0.0, 0.0
             while rows.start < rows.size:
-                diagonal, off_diagonal = rows.take(_BLOCK)
+                diagonal, off_diagonal = rows.take(ROW_BLOCK)
                 squares = np.concatenate([[above], off_diagonal**2])
                 above = float(squares[-1])
                 pivot = pivot_of(squares, largest)
@@ -169,16 +301,28 @@ class TridiagonalEnsemble(Ensemble):
             total += np.where(shifts <= low, 0, np.where(shifts > high, rows.size, here))
             for place, multiplicity in self._known(n):
                 total += multiplicity * (place < shifts)
-        return np.diff(total)
+        return total
 
-    def _extremes(self, n: int, k: int, edge: str, parents: Sequence[np.random.Generator]) -> Real:
+    def _extremes(
+        self,
+        n: int,
+        k: int,
+        edge: str,
+        library: ArrayLibrary,
+        parents: Sequence[np.random.Generator],
+    ) -> Real:
         sign = 1.0 if edge == "upper" else -1.0
+        kernels = kernels_of(library)
+        if kernels is not None:
+            return self._on_device(n, library, kernels, parents).extremes(k, sign, corner_of)
+        if library.name != "numpy":
+            return super()._extremes(n, k, edge, library, parents)
         known = np.array(
             [place for place, multiplicity in self._known(n) for _ in range(min(k, multiplicity))]
         )
         values = np.empty((len(parents), k))
         for row, generator in zip(values, parents, strict=True):
-            rows = self._core(n, generator)
+            rows = self._core(n, HostRowDraws(generator))
             found = np.empty(0)
             if rows.size:
                 found = _outermost(rows, min(k, rows.size), sign)
@@ -192,7 +336,9 @@ class TridiagonalEnsemble(Ensemble):
         if math.isinf(n):
             alpha, beta = self._limit_rows(steps)
             return alpha[None], beta[None]
-        taken = [self._rows(int(n), generator).take(steps) for generator in generators]
+        taken = [
+            self._rows(int(n), HostRowDraws(generator)).take(steps) for generator in generators
+        ]
         return np.stack([a for a, _ in taken]), np.stack([b[: steps - 1] for _, b in taken])
 
 
@@ -207,6 +353,16 @@ def _all_eigenvalues(diagonal: Real, off_diagonal: Real, precision: str) -> NDAr
     return np.asarray(values)
 
 
+def corner_of(rows: Rows, k: int) -> int:
+    """Rows of the corner that the search for the k outermost eigenvalues begins with."""
+    # Airy zeros grow like (3 pi k / 2)^(2/3): the k-th eigenvector reaches that much further. The
+    # rows below a n^(1/3) have an edge lower by a Tracy-Widom units, which their own largest
+    # eigenvalue makes up for with a probability of about exp(-2 beta a^(3/2) / 3). Half of these
+    # rows suffice, as the corner is doubled once at least.
+    reach = 8 + (1.5 * math.pi * k) ** (2 / 3) + 0.5 * (1.5 * _RARE / rows.beta) ** (2 / 3)
+    return int(min(rows.size, k + math.ceil(reach * rows.size ** (1 / 3))))
+
+
 def _outermost(rows: Rows, k: int, sign: float) -> Real:
     """Return the k largest (sign 1) or smallest (-1) eigenvalues, from a corner that suffices."""
     from rmtland.ensembles.sturm import (
@@ -215,12 +371,7 @@ def _outermost(rows: Rows, k: int, sign: float) -> Real:
         pivot_of,
     )  # numba loads at first use
 
-    # Airy zeros grow like (3 pi k / 2)^(2/3): the k-th eigenvector reaches that much further. The
-    # rows below a n^(1/3) have an edge lower by a Tracy-Widom units, which their own largest
-    # eigenvalue makes up for with a probability of about exp(-2 beta a^(3/2) / 3). Half of these
-    # rows suffice, as the corner is doubled once at least.
-    reach = 8 + (1.5 * math.pi * k) ** (2 / 3) + 0.5 * (1.5 * _RARE / rows.beta) ** (2 / 3)
-    corner = min(rows.size, k + math.ceil(reach * rows.size ** (1 / 3)))
+    corner = corner_of(rows, k)
     diagonal, off_diagonal = rows.take(corner)
     while True:
         values = extreme_eigenvalues(sign * diagonal, off_diagonal[: diagonal.size - 1], k)
@@ -252,11 +403,3 @@ def scale_of(ensemble: Any, degrees: int) -> float:
     if math.isinf(scale):
         raise ValueError(f"beta is too small for double precision in {ensemble}")
     return scale
-
-
-def positive_chi(generator: np.random.Generator, degrees: Real) -> Real:
-    """Independent chi variables; zero where the number of degrees of freedom is not positive."""
-    values = np.zeros(degrees.shape)
-    some = degrees > 0
-    values[some] = np.sqrt(generator.chisquare(degrees[some]))
-    return values

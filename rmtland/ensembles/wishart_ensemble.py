@@ -37,9 +37,9 @@ from rmtland.arguments import positive
 from rmtland.ensembles.entries import Entries, columns
 from rmtland.ensembles.gaussian_ensemble import matrix_beta
 from rmtland.ensembles.krylov import WishartFactor
-from rmtland.ensembles.tridiagonal import Rows, TridiagonalEnsemble, positive_chi, scale_of
+from rmtland.ensembles.tridiagonal import RowDraws, Rows, TridiagonalEnsemble, scale_of
 from rmtland.laws import MarchenkoPastur
-from rmtland.typing import Real
+from rmtland.typing import Array, Real
 
 __all__ = ["WishartEnsemble"]
 
@@ -100,14 +100,14 @@ class WishartEnsemble(TridiagonalEnsemble):
         q = self.columns(n)
         return ((0.0, n - q),) if q < n else ()
 
-    def _core(self, n: int, generator: np.random.Generator) -> Rows:
+    def _core(self, n: int, draws: RowDraws) -> Rows:
         q = self.columns(n)
         scale = scale_of(self, q)
-        return _WishartRows(min(n, q), generator, max(n, q), self.beta, scale)
+        return _WishartRows(min(n, q), draws, max(n, q), self.beta, scale)
 
-    def _rows(self, n: int, generator: np.random.Generator) -> Rows:
+    def _rows(self, n: int, draws: RowDraws) -> Rows:
         q = self.columns(n)
-        return _WishartRows(n, generator, q, self.beta, scale_of(self, q))
+        return _WishartRows(n, draws, q, self.beta, scale_of(self, q))
 
     def _limit_rows(self, steps: int) -> tuple[Real, Real]:
         s, phi = self.variance, self.aspect_ratio
@@ -132,17 +132,15 @@ class WishartEnsemble(TridiagonalEnsemble):
 class _WishartRows(Rows):
     """Rows of B B^T for X of shape (size, columns)."""
 
-    def __init__(
-        self, size: int, generator: np.random.Generator, columns: int, beta: float, scale: float
-    ) -> None:
-        super().__init__(size, generator, beta)
+    def __init__(self, size: int, draws: RowDraws, columns: int, beta: float, scale: float) -> None:
+        super().__init__(size, draws, beta)
         self.columns, self.scale = columns, scale
-        self.above = 0.0  # entry of B left of the diagonal in the next row
+        self.above = draws.constant(0.0)  # entry of B left of the diagonal in the next row
 
-    def _next(self, index: Real) -> tuple[Real, Real]:
-        first, second = self.streams
-        diagonal = self.scale * positive_chi(first, (self.columns - index) * self.beta)
-        lower = self.scale * positive_chi(second, (self.size - 1 - index) * self.beta)
-        left = np.concatenate([[self.above], lower[:-1]])
-        self.above = lower[-1]
+    def _next(self, start: int, length: int) -> tuple[Array, Array]:
+        draws, beta = self.draws, self.beta
+        diagonal = self.scale * draws.chis(0, start, length, self.columns, beta)
+        lower = self.scale * draws.chis(1, start, length, self.size - 1, beta)
+        left = draws.xp.concatenate([self.above, lower[..., :-1]], axis=-1)
+        self.above = lower[..., -1:]
         return diagonal**2 + left**2, diagonal * lower

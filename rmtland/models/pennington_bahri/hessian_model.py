@@ -25,7 +25,7 @@ from __future__ import annotations
 import abc
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Self
@@ -36,11 +36,12 @@ from rmtland.arguments import choice, nonnegative, positive
 from rmtland.arrays import ArrayLibrary
 from rmtland.deprecation import keyword_only
 from rmtland.ensembles import Ensemble, WishartEnsemble
+from rmtland.ensembles.device.kernels import kernels_of
 from rmtland.ensembles.entries import Entries, columns
 from rmtland.free import free_sum
 from rmtland.laws import Discrete, Law, MarchenkoPastur, SpectralModel
 from rmtland.spectrum import Spectrum
-from rmtland.typing import Array, Real, Rng
+from rmtland.typing import Array, Rng
 
 __all__ = ["PARTS", "HessianModel"]
 
@@ -234,7 +235,16 @@ class HessianModel(Ensemble):
         return super().sample(n, rng=rng, runs=runs, **library)
 
     @keyword_only("rng", 3)
-    def lanczos(self, n: float, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
+    def lanczos(
+        self,
+        n: float,
+        steps: int,
+        *,
+        rng: Rng = None,
+        runs: int = 1,
+        xp: Any = None,
+        device: Any = None,
+    ) -> Spectrum:
         """Draw the Gauss quadrature of Lanczos runs: see `rmtland.ensembles.Ensemble.lanczos`.
 
         Parameters
@@ -248,13 +258,15 @@ class HessianModel(Ensemble):
             Seed or generator.
         runs : int
             Number of independent runs.
+        xp, device
+            NumPy and the CPU only.
 
         Returns
         -------
         Spectrum
             Nodes and weights of shape (runs, steps).
         """
-        return super().lanczos(n, steps, rng=rng, runs=runs)
+        return super().lanczos(n, steps, rng=rng, runs=runs, xp=xp, device=device)
 
     # The ensemble ----------------------------------------------------------------------------
 
@@ -268,12 +280,13 @@ class HessianModel(Ensemble):
         residual = self.residual_ensemble
         return wishart if residual is None else wishart + residual._matrices(n, entries)
 
-    def _eigenvalues(
+    def _spectra(
         self, n: int, library: ArrayLibrary, parents: Sequence[np.random.Generator]
-    ) -> Real:
-        if not self.epsilon and library.name == "numpy":
-            return self.wishart._eigenvalues(n, library, parents)
-        return super()._eigenvalues(n, library, parents)
+    ) -> Iterator[Array]:
+        tridiagonal = library.name == "numpy" or kernels_of(library) is not None
+        if not self.epsilon and tridiagonal:
+            return self.wishart._spectra(n, library, parents)
+        return super()._spectra(n, library, parents)
 
     def _known(self, n: int) -> tuple[tuple[float, int], ...]:
         residual, zeros = self.residual_ensemble, n - columns(n, self.phi)

@@ -38,7 +38,7 @@ from dataclasses import dataclass
 
 from rmtland.arrays import ArrayLibrary
 from rmtland.ensembles import GaussianEnsemble
-from rmtland.ensembles.entries import Entries
+from rmtland.ensembles.entries import DeviceDraws, Entries
 from rmtland.laws import Semicircle
 from rmtland.models.pennington_bahri.hessian_model import HessianModel
 from rmtland.typing import Array
@@ -98,5 +98,7 @@ class WishartPlusWigner(HessianModel):
         residual = self.residual_ensemble
         if residual is None:
             return self._matrices(n, entries)
-        diagonal = self.wishart._eigenvalues(n, ArrayLibrary.of(), entries.host_generators())
-        return entries.with_diagonal(residual._matrices(n, entries), entries.array(diagonal))
+        if isinstance(entries.draws, DeviceDraws):  # its tridiagonal model will do
+            return residual._matrices(n, entries) + self.wishart._tridiagonals(n, entries.draws)
+        wishart = self.wishart._eigenvalues(n, ArrayLibrary.of(), entries.host_generators())
+        return entries.with_diagonal(residual._matrices(n, entries), entries.array(wishart))
