@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+"""Samplers on a CUDA device: benchmarks with peers, and distributions against the host.
+
+`CASES` is a list of functions in order of importance; each takes `big` (the sizes of a device, or
+small ones) and returns a dictionary of seconds and checks. Without a CUDA device they run on NumPy:
+
+    python scripts/device_samplers.py [--small] [--only NAME ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from rmtland.arrays import ArrayLibrary, to_numpy
+from rmtland.ensembles import (
+    GaussianEnsemble,
+    HaarSum,
+    JacobiEnsemble,
+    ReluResidual,
+    SampleCovariance,
+    Wigner,
+    WishartEnsemble,
+)
+from rmtland.ensembles.device import eigenvalues, philox
+from rmtland.ensembles.device.kernels import kernels_of
+from rmtland.models import WishartPlusWigner
+
+
+def _cupy() -> Any:
+    try:
+        import cupy
+
+        return cupy if cupy.cuda.runtime.getDeviceCount() > 0 else None
+    except Exception:
+        return None
+
+
+CUPY = _cupy()
+ON = {} if CUPY is None else {"xp": CUPY}
+
+
+def synchronize() -> None:
+    if CUPY is not None:
+        CUPY.cuda.Device().synchronize()
+
+
+def seconds(function: Callable[[], Any], *, repeats: int = 3, most: float = 4.0) -> dict[str, Any]:
+    """First call, and the shortest of some more, synchronised."""
+    times, until = [], time.perf_counter() + most
+    while len(times) <= repeats and (len(times) < 2 or time.perf_counter() < until):
+        synchronize()
+        start = time.perf_counter()
+        function()
+        synchronize()
+        times.append(time.perf_counter() - start)
+    return {"first": round(times[0], 6), "s": round(min(times[1:]), 6)}
+
+
+def goe_histogram(big: bool = True) -> dict[str, Any]:
+    """Count eigenvalues of GOE matrices of size 10^6 in 200 bins, 64 runs."""
+    n, bins, runs = (10**6, 200, 64) if big else (3000, 20, 2)
+    ensemble, edges = GaussianEnsemble(), np.linspace(-2.1, 2.1, bins + 1)
+    found = seconds(lambda: ensemble.histogram(n, edges, rng=1, runs=runs, **ON), repeats=2)
+    counts = ensemble.histogram(n, edges, rng=1, runs=runs, **ON)
+    expected = n * runs * np.diff(ensemble.law.cdf(edges))
+    found["largest deviation, eigenvalues a run"] = float(abs(counts - expected).max() / runs)
+    found["ok"] = bool(abs(np.cumsum(counts - expected)).max() / runs < 3)
+    host = seconds(lambda: ensemble.histogram(n, edges, rng=1, runs=1), repeats=1)
+    found["one run on the host"] = host["s"]
+    return found
+
+
+def wishart_wigner(big: bool = True) -> dict[str, Any]:
+    """All eigenvalues of 256 Wishart + Wigner matrices of size 1024, against the CPU's cores."""
+    n, runs, host_runs = (1024, 256, 64) if big else (60, 8, 8)
+    model = WishartPlusWigner(0.5, 0.3)
+    found = seconds(lambda: model.sample(n, rng=1, runs=runs, **ON), most=8.0)
+    nodes = model.sample(n, rng=1, runs=host_runs, **ON).nodes
+    found["z of moments"] = z = _z(nodes, model.sample(n, rng=2, runs=8 if big else 60).nodes)
+    found["ok"] = max(z) < 5
+    matrices = np.random.default_rng(0).standard_normal((host_runs, n, n))
+    matrices += matrices.swapaxes(1, 2)
+    cores = len(os.sched_getaffinity(0))
+    with _one_thread_each(), ThreadPoolExecutor(cores) as pool:
+        start = time.perf_counter()
+        list(pool.map(np.linalg.eigvalsh, matrices))
+        host = (time.perf_counter() - start) * runs / host_runs
+    found |= {"eigvalsh alone on the CPU, scaled": round(host, 4), "cores": cores}
+    found["times faster than the CPU"] = round(host / found["s"], 2)
+    if CUPY is not None:
+        there = CUPY.asarray(matrices[:32])
+        peer = seconds(lambda: [CUPY.linalg.eigvalsh(matrix) for matrix in there], repeats=1)
+        found["naive CuPy, scaled"] = round(peer["s"] * runs / len(there), 4)
+        found["draws and assembly alone"] = _assembly(model, n, runs)
+    return found
+
+
+def _assembly(model: Any, n: int, runs: int) -> float:
+    from rmtland.ensembles.entries import Entries
+    from rmtland.streams import streams
+
+    library = ArrayLibrary.of(**ON)
+    parents = streams(1, runs)
+    return seconds(lambda: model._equivalents(n, Entries.of(library, parents)))["s"]
+
+
+def _one_thread_each() -> Any:
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)
+
+
+def routes(big: bool = True, *, budget: float = 14.0) -> dict[str, Any]:
+    """Seconds of every route to dense eigenvalues, by size and number of matrices."""
+    sizes = [(16, 4096), (32, 4096), (64, 2048), (128, 1024), (256, 512), (512, 256), (1024, 64)]
+    sizes = [*sizes, (2048, 8), (4096, 2)] if big else [(8, 20), (40, 4)]
+    library, until = ArrayLibrary.of(**ON), time.perf_counter() + budget
+    found: dict[str, Any] = {}
+    for n, runs in sizes:
+        rng = np.random.default_rng(n)
+        matrices = rng.standard_normal((min(runs, 64), n, n))
+        matrices += matrices.swapaxes(1, 2)
+        reference = np.linalg.eigvalsh(matrices[:1])
+        stack = library.array(matrices)
+        stack = library.xp.tile(stack, (-(-runs // len(matrices)), 1, 1))[:runs]
+        row: dict[str, Any] = {}
+        for route in ("batched", "jacobi", "single"):
+            if time.perf_counter() > until:
+                row[route] = "out of time"
+                continue
+            if CUPY is not None and route == "jacobi" and n > 512:
+                continue
+            if CUPY is not None and route == "single" and n < 128:
+                continue
+            try:
+                part = stack[: 16 if route == "single" and n < 2048 else runs]
+                solve = lambda part=part, route=route: eigenvalues.eigvalsh(  # noqa: E731
+                    library, part + 0.0, route=route
+                )
+                values = to_numpy(solve()[:1])
+                taken = seconds(solve, repeats=1, most=0.5)["s"]
+                row[route] = round(taken * runs / len(part), 6)
+                error = abs(values - reference).max() / abs(reference).max()
+                row["ok"] = bool(row.get("ok", True) and error < 1e-12)
+            except Exception as error:  # the table is to show what fails
+                row[route] = f"{type(error).__name__}: {error}"[:200]
+        times = {name: value for name, value in row.items() if isinstance(value, float)}
+        row["fastest"] = min(times, key=times.__getitem__, default=None)
+        row["chosen"] = eigenvalues.route_of(n, runs)
+        found[f"n={n} runs={runs}"] = row
+    return found
+
+
+def random_numbers(big: bool = True) -> dict[str, Any]:
+    """Rate of the generator, and its numbers against the NumPy reference."""
+    library = ArrayLibrary.of(**ON)
+    kernels, size = kernels_of(library), 2**26 if big else 2**12
+    keys = np.array([[5, run] for run in range(4)], dtype=np.uint64)
+    if kernels is None:
+        values = philox.normals(keys, 1, 0, size)
+        return {"ok": bool(abs(values.mean()) < 5 / math.sqrt(values.size)), "on": "NumPy"}
+    here = CUPY.asarray(keys)
+    found: dict[str, Any] = {}
+    for kind in ("normals", "uniforms"):
+        taken = seconds(lambda kind=kind: kernels.fill(kind, here, 1, 0, size))
+        found[f"{kind}, 1e9 a second"] = round(4 * size / taken["s"] / 1e9, 2)
+    taken = seconds(lambda: kernels.chisquares(here, 1, 0, size, (1e6, 0.0, 1.0)))
+    found["chi squares, 1e9 a second"] = round(4 * size / taken["s"] / 1e9, 2)
+    words = kernels.fill("integers", here, 1, 3, 10**5).get()
+    found["same integers"] = bool((words == philox.integers(keys, 1, 3, 10**5)).all())
+    normals = kernels.fill("normals", here, 1, 3, 10**5).get()
+    reference = philox.normals(keys, 1, 3, 10**5)
+    found["largest difference of normals, ulp"] = float(
+        abs((normals - reference) / np.spacing(reference)).max()
+    )
+    return found | {"ok": found["same integers"]}
+
+
+def extremes(big: bool = True) -> dict[str, Any]:
+    """Largest eigenvalues of GUE matrices of size 10^9, 10^4 runs: Tracy-Widom's mean."""
+    n, runs = (10**9, 10**4) if big else (10**5, 20)
+    ensemble = GaussianEnsemble(2)
+    found = seconds(lambda: ensemble.extremes(n, rng=1, runs=runs, **ON), repeats=1)
+    values = ensemble.extremes(n, rng=1, runs=runs, **ON)[:, 0]
+    scaled = (values - 2) * n ** (2 / 3)
+    found["z"] = round(float((scaled.mean() + 1.771086807) / (0.901773 / math.sqrt(runs))), 2)
+    return found | {"ok": abs(found["z"]) < 5}
+
+
+def tridiagonal_sample(big: bool = True) -> dict[str, Any]:
+    """All eigenvalues of beta ensembles, by bisection."""
+    n, runs = (4000, 64) if big else (100, 4)
+    found: dict[str, Any] = {}
+    for ensemble in (GaussianEnsemble(2.5), WishartEnsemble(0.5), JacobiEnsemble(0.5, 0.4)):
+        name = type(ensemble).__name__
+        found[name] = seconds(
+            lambda ensemble=ensemble: ensemble.sample(n, rng=1, runs=runs, **ON), repeats=1
+        )
+        nodes = ensemble.sample(n, rng=1, runs=2, **ON).nodes
+        rank = (np.arange(n) + 0.5) / n
+        distance = max(abs(ensemble.law.cdf(np.sort(run)) - rank).max() for run in nodes)
+        found[name] |= {"Kolmogorov": float(distance), "ok": bool(distance < 12 / n)}
+    host = seconds(lambda: GaussianEnsemble(2.5).sample(n, rng=1, runs=1), repeats=1)
+    return found | {"GaussianEnsemble, one run on the host": host["s"]}
+
+
+def index(big: bool = True) -> dict[str, Any]:
+    """Share of negative eigenvalues: only counts travel back."""
+    n, runs = (1024, 64) if big else (50, 4)
+    model = WishartPlusWigner(0.5, 0.3)
+    edges = [-math.inf, 0.0]
+    found = seconds(lambda: model.histogram(n, edges, rng=1, runs=runs, **ON), repeats=1)
+    share = float(model.histogram(n, edges, rng=1, runs=runs, **ON)[0] / (n * runs))
+    return found | {"index": share, "ok": abs(share - model.index()) < 3 / n}
+
+
+def distributions(big: bool = True) -> dict[str, Any]:
+    """Moments of every family on the device against the host, in standard errors."""
+    n, runs = (32, 400) if big else (8, 100)
+    from rmtland import Discrete
+
+    levels = Discrete((1.0, 4.0), (0.5, 0.5))
+    families = {
+        "GOE": GaussianEnsemble(),
+        "GSE": GaussianEnsemble(4),
+        "Wishart, null space": WishartEnsemble(3.0),
+        "Jacobi": JacobiEnsemble(0.5, 0.4),
+        "Wigner, student": Wigner(1.0, "student", 9.0),
+        "covariance": SampleCovariance(levels, 0.5),
+        "Haar sum": HaarSum(levels, levels, beta=2),
+        "Wishart + Wigner": WishartPlusWigner(0.5, 0.3),
+        "ReLU residual": ReluResidual(0.5, 2.0),
+    }
+    found: dict[str, Any] = {}
+    for name, ensemble in families.items():
+        here = ensemble.sample(n, rng=1, runs=runs).nodes
+        found[name] = z = _z(ensemble.sample(n, rng=2, runs=runs, **ON).nodes, here)
+        found["ok"] = bool(found.get("ok", True) and max(z) < 5)
+    return found
+
+
+def _z(a: np.ndarray, b: np.ndarray) -> list[float]:
+    """Differences of the mean traces of powers 1, 2 and 4, in standard errors."""
+    z = []
+    for k in (1, 2, 4):
+        x, y = (a**k).mean(axis=1), (b**k).mean(axis=1)
+        error = math.sqrt(x.var(ddof=1) / len(x) + y.var(ddof=1) / len(y)) + 1e-9
+        z.append(round(float(abs(x.mean() - y.mean()) / error), 2))
+    return z
+
+
+CASES: list[Callable[..., dict[str, Any]]] = [
+    goe_histogram,
+    wishart_wigner,
+    routes,
+    random_numbers,
+    distributions,
+    tridiagonal_sample,
+    extremes,
+    index,
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--small", action="store_true", help="small sizes")
+    parser.add_argument("--only", nargs="*", help="names of the cases to run")
+    arguments = parser.parse_args()
+    results: dict[str, Any] = {}
+    for case in CASES:
+        if arguments.only and case.__name__ not in arguments.only:
+            continue
+        start = time.perf_counter()
+        results[case.__name__] = case(CUPY is not None and not arguments.small)
+        results[case.__name__]["took"] = round(time.perf_counter() - start, 2)
+    print(json.dumps(results, indent=1, default=str))
+
+
+if __name__ == "__main__":
+    main()
