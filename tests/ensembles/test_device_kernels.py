@@ -1,5 +1,8 @@
 """The kernels of a device: what a C++ compiler makes of them is compared with NumPy references."""
 
+import runpy
+from pathlib import Path
+
 import cpp_kernels
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from rmtland.ensembles import sturm
 from rmtland.ensembles.device import kernels, philox
 from rmtland.ensembles.device.tridiagonal import eigenvalues_of, pivots_of
 
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 KEYS = np.array([[7, 0], [7, 1], [2**63 + 11, 2**40]], dtype=np.uint64)
 compiled = pytest.mark.skipif(cpp_kernels.COMPILER is None, reason="there is no C++ compiler")
 cpp = cpp_kernels.KERNELS
@@ -183,3 +187,14 @@ def test_the_host_has_no_kernels():
     from rmtland.arrays import ArrayLibrary
 
     assert kernels.kernels_of(ArrayLibrary.of()) is None
+
+
+def test_benchmarks_run_at_small_sizes():
+    """What `scripts/check_device.py` measures on a device; every check in it holds here too."""
+    script = runpy.run_path(str(SCRIPTS / "device_samplers.py"))
+    for name, case in script["CASES"].items():
+        found = case(small=True)
+        checks = [found, *(row for row in found.values() if isinstance(row, dict))]
+        checks = [row["ok"] for row in checks if "ok" in row]
+        assert checks, name
+        assert all(checks), name
