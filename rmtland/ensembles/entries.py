@@ -23,7 +23,7 @@ import math
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -187,7 +187,7 @@ class Entries:
     draws: Draws
 
     @classmethod
-    def of(cls, library: ArrayLibrary, generators: Sequence[np.random.Generator]) -> Entries:
+    def of(cls, library: ArrayLibrary, generators: Sequence[np.random.Generator]) -> Self:
         """Return the entries of runs: counter-based ones where the library has kernels.
 
         Parameters

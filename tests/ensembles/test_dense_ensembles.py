@@ -30,7 +30,7 @@ SIGN = Discrete((-1.0, 1.0), (0.5, 0.5))
 
 
 def numpy_entries(runs, seed=0):
-    return Entries(ArrayLibrary.of(), tuple(np.random.default_rng(seed).spawn(runs)))
+    return Entries.of(ArrayLibrary.of(), tuple(np.random.default_rng(seed).spawn(runs)))
 
 
 # Sums and products ----------------------------------------------------------------------------
@@ -199,7 +199,7 @@ def test_more_spikes_than_rows_are_refused():
 )
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_entries_are_standardised(kind, degrees, precision):
-    entries = Entries(ArrayLibrary.of(dtype=precision), (np.random.default_rng(1),))
+    entries = Entries.of(ArrayLibrary.of(dtype=precision), (np.random.default_rng(1),))
     x = entries.standard(kind, degrees, 200_000)[0].astype(np.float64)
     for power, exact in [(1, 0.0), (2, 1.0), (3, 0.0), (4, fourth_moment(kind, degrees))]:
         values = x**power

@@ -25,7 +25,7 @@ class Recorder(Entries):
 def test_it_is_the_residual_part_of_a_relu_network():
     """Same data, weights and residuals in a network: the same matrix, entry by entry."""
     ensemble, n = ReluResidual(1.5, 0.8), 2 * 4**2
-    entries = Recorder(ArrayLibrary.of(), (np.random.default_rng(3),))
+    entries = Recorder.of(ArrayLibrary.of(), (np.random.default_rng(3),))
     matrix = ensemble._matrices(n, entries)[0]
     data, weights, residuals = (drawn[0] for drawn in entries.given)
     inputs, hidden, outputs = ensemble.widths(n)
@@ -64,7 +64,7 @@ def test_widths_multiply_to_the_number_of_parameters():
 def test_blocks_share_their_data():
     """Their traces of B B^T are correlated, as those of independent blocks are not."""
     ensemble = ReluResidual(2.0, 1.0, hidden=2)
-    entries = Entries(ArrayLibrary.of(), tuple(np.random.default_rng(6).spawn(2000)))
+    entries = Entries.of(ArrayLibrary.of(), tuple(np.random.default_rng(6).spawn(2000)))
     one, two = (np.sum(block**2, axis=(1, 2)) for block in ensemble._blocks(8, entries)[0])
     assert np.corrcoef(one, two)[0, 1] > 5 / math.sqrt(2000)
 
