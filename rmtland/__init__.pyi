@@ -27,6 +27,7 @@ from .comparison import (
     fit as fit,
     goodness_of_fit as goodness_of_fit,
     measure as measure,
+    nonlinear_shrinkage as nonlinear_shrinkage,
     overlay as overlay,
     signals as signals,
     spectra_of_weights as spectra_of_weights,

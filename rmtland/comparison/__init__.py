@@ -7,6 +7,7 @@ from rmtland.comparison.measurement import Measurement, measure
 from rmtland.comparison.outliers import outliers
 from rmtland.comparison.overlay import Overlay, overlay
 from rmtland.comparison.power_tail import PowerTail, power_tail
+from rmtland.comparison.shrinkage import Shrinkage, nonlinear_shrinkage
 from rmtland.comparison.signals import Signals, signals
 from rmtland.comparison.spike_strengths import Strength, spike_strengths
 from rmtland.comparison.theories import Theory, law_of
@@ -20,6 +21,7 @@ __all__ = [
     "Measurement",
     "Overlay",
     "PowerTail",
+    "Shrinkage",
     "Signals",
     "Strength",
     "Theory",
@@ -29,6 +31,7 @@ __all__ = [
     "goodness_of_fit",
     "law_of",
     "measure",
+    "nonlinear_shrinkage",
     "outliers",
     "overlay",
     "power_tail",

@@ -7,8 +7,9 @@ With the eigenvalues of the total, :math:`G_n(z)` is off the limit by the order 
 
 at the subordinated point omega(z) (`rmtland.free.deconvolution.free_deconvolution`). Points on
 lines at several heights, from a few eigenvalue spacings up to the width of the spectrum, are as
-far apart as their height, so that their noise is nearly independent. Points whose omega is below
-z, which a subordination function never is, are left out.
+far apart as their height, so that their noise is nearly independent. Products, whose eigenvalues
+may spread over decades, have points a few local spacings above the eigenvalues too. Points whose
+omega is below z, which a subordination function never is, are left out.
 
 The law fitted to them and its error are those of `rmtland.free.stieltjes_fit`.
 
@@ -45,6 +46,8 @@ from rmtland.solution import ConvergenceError
 __all__ = ["law_of_measurement", "subordinated"]
 
 _HEIGHTS = 6
+_APART = 4
+"""Eigenvalues from one point beside them to the next."""
 
 
 def law_of_measurement(
@@ -112,6 +115,15 @@ def _equations(
         points.append(omega[fine])
         values.append(value[fine])
         sizes.append(sigma[fine])
+    for z in _beside_eigenvalues(total, least) if product else ():
+        try:
+            omega, value = subordinated(z, total._stieltjes(z), noise, product)
+        except (ConvergenceError, ValueError):
+            continue
+        fine = np.angle(omega) >= np.angle(z) * (1 - 1e-9)
+        points.append(omega[fine])
+        values.append(value[fine])
+        sizes.append((np.abs(z / omega) / (2 * samples * z.imag))[fine])
     omega = np.concatenate(points) if points else np.empty(0, dtype=np.complex128)
     if omega.size < 5:
         raise ConvergenceError(
@@ -119,3 +131,22 @@ def _equations(
             "the spectrum; take a noise with a closed form"
         )
     return omega, np.concatenate(values), np.concatenate(sizes)
+
+
+def _beside_eigenvalues(total: Law, height: float) -> list[Complex]:
+    """Points a few spacings above positive eigenvalues, below a height.
+
+    Those near 0 of a spectrum of several decades are closer than any line of one height sees.
+    """
+    places = np.array([place for place, _ in total.atoms])
+    if places.size:
+        places = places[places > 1e-9 * places[-1]]
+    if len(places) <= _APART:
+        return []
+    first = np.arange(0, len(places) - _APART, _APART)
+    low, high = places[first], places[first + _APART]
+    levels = []
+    for spacings in (4.0, 8.0, 16.0):
+        z = (low + high) / 2 + 1j * spacings * (high - low) / _APART
+        levels.append(z[z.imag < height])
+    return [z for z in levels if z.size]
