@@ -235,8 +235,10 @@ def nonlinear_shrinkage(
 
     Notes
     -----
-    The values hold as p and n grow together; at p = 100 the loss is within about 1 % of the best
-    that any values reach with the sample's eigenvectors. Entries need four moments.
+    The values hold as p and n grow together. For populations of a few groups they avoid nearly all
+    of the loss that other values could avoid at p = 100; for smooth populations over several
+    decades less, since the eigenvalues on their own at the upper end decide the loss and nothing
+    tells them from noise. Entries need four moments.
     """
     eigenvalues = _checked(spectrum)
     n = count("samples", samples)
@@ -364,7 +366,7 @@ def _at_zero(population: Law, ratio: float) -> float:
     def excess(logarithm: float) -> float:
         """C int t/(t + u) H(dt) - 1 at u = 1/m."""
         u = np.exp(logarithm)
-        return ratio * (1.0 + u * float(population.stieltjes(-u).real)) - 1.0
+        return float(ratio * (1.0 + u * population.stieltjes(-u).real)) - 1.0
 
     middle = float(np.log(population.mean()))
     low, high = middle - 1.0, middle + 1.0
