@@ -125,6 +125,7 @@ class Shrinkage:
         Returns
         -------
         ndarray, shape (p, p)
+            Symmetric, or Hermitian for complex vectors.
 
         Raises
         ------
@@ -145,6 +146,7 @@ class Shrinkage:
         Returns
         -------
         ndarray, shape (p, p)
+            Symmetric, or Hermitian for complex vectors.
 
         Raises
         ------
