@@ -22,15 +22,16 @@ from typing import Any
 import numpy as np
 
 from rmtland.arguments import count
-from rmtland.arrays import array_namespace, device_options
+from rmtland.arrays import ArrayLibrary, array_namespace, device_options
 from rmtland.networks.array_arguments import real_array
+from rmtland.networks.fused_kernels import is_cupy
 from rmtland.networks.loss import Loss
 from rmtland.typing import Array
 
 __all__ = ["CACHE_BYTES", "CHUNK_BYTES", "LossData"]
 
 CACHE_BYTES = 2**30
-"""A forward pass of at most so many bytes is kept whole."""
+"""A forward pass of at most so many bytes is kept whole; a quarter of a device's free memory."""
 
 CHUNK_BYTES = 2**28
 """Bytes of the forward pass over a chunk, where it is not kept whole."""
@@ -126,9 +127,10 @@ class LossData:
         itemsize = 8
         bytes_each = itemsize * (n_in + 5 * sum(widths[1:]))
         resident = not _on_disk(source)
-        limit = CACHE_BYTES if resident else CHUNK_BYTES
+        cache, part = _bytes_of_passes(theta)
+        limit = cache if resident else part
         if chunk is None:
-            chunk = m if m * bytes_each <= limit else max(1, CHUNK_BYTES // bytes_each)
+            chunk = m if m * bytes_each <= limit else max(1, part // bytes_each)
         data = cls(source, targets, m, min(m, count("chunk", chunk)), theta, n_in, n_out, loss)
         if data.is_whole:
             x, y = data._read(0, m)
@@ -181,6 +183,14 @@ class LossData:
 def _is_plain(source: Array, theta: Array) -> bool:
     """Whether an array needs no conversion: an array of NumPy as the parameters are."""
     return type(source) is np.ndarray and type(theta) is np.ndarray
+
+
+def _bytes_of_passes(theta: Array) -> tuple[int, int]:
+    """Return the bytes of a forward pass that is kept, and of one over a chunk."""
+    if not is_cupy(theta):
+        return CACHE_BYTES, CHUNK_BYTES
+    free = ArrayLibrary.of(array_namespace(theta)).free_memory()
+    return max(CACHE_BYTES, free // 4), max(CHUNK_BYTES, free // 16)
 
 
 def _cut(source: Array, start: int, stop: int) -> Array:

@@ -106,6 +106,47 @@ def test_an_overflow_behind_a_saturated_unit_is_seen_on_a_device():
         net.at(*(xp.asarray(each) for each in ([1e200, 1.0], [[1e200]], [[0.0]])))
 
 
+@pytest.mark.parametrize("batch_size", [4, 12])
+@pytest.mark.parametrize("method", ["momentum", "adam"])
+def test_first_order_steps_wait_for_nothing_between_looks(monkeypatch, method, batch_size):
+    counted = Counted(monkeypatch)
+    case = NetworkCase((3, 5, 2), "tanh", True, 12)
+    data = [counted.xp.asarray(each) for each in (case.theta, case.x, case.y)]
+    options = {"method": method, "batch_size": batch_size, "rng": 0}
+
+    def transfers(steps):
+        many = options | {"check_every": steps, "max_steps": steps}
+        return counted.of(lambda: train(case.net, *data, **many))[1]
+
+    assert transfers(4) == transfers(12)
+    options |= {"check_every": 5, "max_steps": 10}
+    expected = train(case.net, case.theta, case.x, case.y, **options)
+    result = train(case.net, *data, **options)
+    close(result.theta, expected.theta, 1e-7)
+
+
+def test_an_overflow_between_looks_is_found_at_the_next():
+    xp = pytest.importorskip("array_api_strict")
+    case = NetworkCase((3, 5, 2), "tanh", True, 12)
+    data = [xp.asarray(each) for each in (case.theta, case.x, case.y)]
+    options = {"method": "momentum", "step_size": 1e200, "check_every": 3, "max_steps": 9}
+    with pytest.raises(ValueError, match="left the range of floating-point numbers"):
+        train(case.net, *data, **options)
+
+
+@pytest.mark.parametrize("chunk", [None, 5])
+def test_data_on_the_host_are_moved_chunk_by_chunk(chunk):
+    xp = pytest.importorskip("array_api_strict")
+    device = xp.Device("device1")
+    case = NetworkCase((3, 5, 2), "tanh", True, 12, loss="cross_entropy", seed=1)
+    theta = xp.asarray(case.theta, device=device)
+    point = case.net.at(theta, case.x, case.y, chunk=chunk)
+    assert point.gradient.device == device
+    close(point.gradient, case.point.gradient)
+    close(point.hvp(np.ones(len(case.theta))), case.point.hvp(np.ones(len(case.theta))))
+    close(point.hessian("total"), case.point.hessian("total"))
+
+
 # The kernels --------------------------------------------------------------------------------------
 
 PROGRAM = """

@@ -75,7 +75,7 @@ def hessian_diagonal(
                 diagonal = array_namespace(batch.x).zeros(
                     (blocks[-1].stop,), dtype=batch.x.dtype, **device_options(batch.x)
                 )
-            for chunk in hessian.chunks(batch, hessian.WORKSPACE):
+            for chunk in hessian.chunks(batch, hessian.workspace(batch)):
                 d = LayerDerivatives.of(batch, blocks, samples=chunk, normalisation=1.0 / samples)
                 for layer in range(1, d.depth + 1):
                     _add_layer(diagonal, d, layer, part)

@@ -53,7 +53,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from rmtland.arguments import choice
-from rmtland.arrays import array_namespace, is_finite
+from rmtland.arrays import ArrayLibrary, array_namespace, is_finite
 from rmtland.networks.derivatives.forward import ForwardPass
 from rmtland.networks.derivatives.general_blocks import general_columns
 from rmtland.networks.derivatives.hessian_split import PARTS, HessianSplit
@@ -61,14 +61,18 @@ from rmtland.networks.derivatives.large_products import columns_by_large_product
 from rmtland.networks.derivatives.last_layers import gauss_newton_columns, residual_columns
 from rmtland.networks.derivatives.layer_derivatives import LayerDerivatives
 from rmtland.networks.derivatives.symmetric_blocks import Region, add_to_diagonal, zeros
+from rmtland.networks.fused_kernels import is_cupy
 from rmtland.networks.overflow import NetworkOverflowError
 from rmtland.networks.parameters import ParameterBlock
 from rmtland.typing import Array
 
-__all__ = ["WORKSPACE", "assemble", "assemble_split", "chunks"]
+__all__ = ["DEVICE_WORKSPACE", "WORKSPACE", "assemble", "assemble_split", "chunks", "workspace"]
 
 WORKSPACE = 2**26
 """Bytes of workspace beside the result, or a quarter of the result where that is more."""
+
+DEVICE_WORKSPACE = 2**30
+"""The same for other arrays than NumPy's; at most a quarter of a CUDA device's free memory."""
 
 SHARE = 4
 """The share of the result, 1 over this, that the workspace may fill."""
@@ -120,7 +124,7 @@ def assemble(
     regions: tuple[Region, ...] = ()
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for batch in batches:
-            for chunk in chunks(batch, max(WORKSPACE, 8 * p * p // SHARE)):
+            for chunk in chunks(batch, workspace(batch, 8 * p * p)):
                 d = LayerDerivatives.of(batch, blocks, samples=chunk, normalisation=1.0 / samples)
                 fresh = matrix is None
                 if fresh:
@@ -183,6 +187,28 @@ def assemble_split(
     )
     few = regions if isinstance(residual, np.ndarray) else None  # many small steps, or a large one
     return HessianSplit(gauss_newton, residual, few, blocks)
+
+
+def workspace(batch: ForwardPass, result: int = 0) -> int:
+    """Return the bytes that an assembly may take beside its result.
+
+    Parameters
+    ----------
+    batch : ForwardPass
+        The samples, which say where it computes.
+    result : int, optional
+        Bytes of the result.
+
+    Returns
+    -------
+    int
+    """
+    if batch.xp is np:
+        return max(WORKSPACE, result // SHARE)
+    wanted = max(DEVICE_WORKSPACE, result // SHARE)
+    if is_cupy(batch.x):
+        wanted = min(wanted, ArrayLibrary.of(batch.xp).free_memory() // SHARE)
+    return max(WORKSPACE, wanted)
 
 
 def chunks(batch: ForwardPass, limit: int) -> Iterator[slice]:

@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from rmtland.networks.derivatives.forward import ForwardPass
-from rmtland.networks.derivatives.hessian import WORKSPACE
+from rmtland.networks.derivatives.hessian import workspace
 from rmtland.networks.parameters import ParameterBlock
 from rmtland.typing import Array
 
@@ -151,7 +151,7 @@ def empirical_fisher(
             here = batch
             if generator is not None:
                 here = replace(batch, y=batch.loss.draw(batch.outputs, generator))
-            step = max(1, WORKSPACE // (8 * blocks[-1].stop))
+            step = max(1, workspace(batch) // (8 * blocks[-1].stop))
             for start in range(0, here.samples, step):
                 part = (
                     here

@@ -37,6 +37,7 @@ from rmtland.networks.mlp import MLP
 from rmtland.networks.training.checkpoints import Checkpoint
 from rmtland.networks.training.plan import METHODS, TrainingPlan, TrainingState
 from rmtland.networks.training.run import Monitor, Progress, TrainingRun, gradient_norm_of
+from rmtland.networks.training.unchecked_steps import may_wait_for_a_look, unchecked_gradient
 from rmtland.streams import random_generator
 from rmtland.typing import Array, ArrayLike, Rng
 
@@ -121,7 +122,8 @@ def train(
         in an order drawn anew. Not for "lbfgs" and "gd".
     check_every : int, optional
         Steps between looks at the full loss, where targets are checked, the callback is called
-        and the point is kept. By default 1, or one epoch with batches.
+        and the point is kept. By default 1, or one epoch with batches. On a device nothing
+        travels to the host between two looks, and an overflow is found at the next one.
     rng : optional
         Anything `numpy.random.default_rng` takes; draws the batches.
     progress : callable, optional
@@ -271,9 +273,13 @@ def _descend(
     rule, data = plan.rule, run.start.data
     assert rule is not None
     taken, here = run.steps, run.point
+    whole, unchecked = plan.batch_size == plan.samples, may_wait_for_a_look(run.start)
     while run.reason is None:
         with run.overflow_reported(), np.errstate(over="ignore", invalid="ignore"):
-            if plan.batch_size == plan.samples:
+            if unchecked:
+                which = None if whole else state.next_batch(plan.batch_size)
+                gradient = unchecked_gradient(run.start, state.theta, which)
+            elif whole:
                 gradient = here.gradient
             else:
                 batch = data.subset(state.next_batch(plan.batch_size))
@@ -281,7 +287,7 @@ def _descend(
             state.theta = rule.step(state.theta, gradient, state.rule)
             taken += 1
             looked_at = taken % plan.check_every == 0 or taken >= run.max_steps
-            if looked_at or plan.batch_size == plan.samples:
+            if looked_at or (whole and not unchecked):
                 here = run.at(state.theta)
                 _ = here.loss
         if looked_at:
