@@ -318,8 +318,8 @@ class MLP:
             Inputs, one row per sample; also anything that has a shape and slices along its first
             axis, such as a memory map. Data in NumPy beside parameters on a device are moved
             there, chunk by chunk if there are many. Not copied if they are contiguous and of the
-            dtype of the computation: do not change them in place while the point is in use. The same holds
-            for `y`.
+            dtype of the computation: do not change them in place while the point is in use. The
+            same holds for `y`.
         y : array_like
             Targets: shape (m, n_out); for "cross_entropy" integer labels, shape (m,), or
             rows of probabilities; for "logistic" 0 or 1, shape (m,) if there is one output.
