@@ -35,7 +35,8 @@ class Dask:
     ----------
     address : str
         Such as "tcp://host:8786". The workers must have rmtland and the task installed; the
-        store stays on the machine that runs the sweep.
+        store stays on the machine that runs the sweep. CUDA devices are shared out by whoever
+        starts the workers (``dask cuda worker``).
     timeout : float
         Seconds to wait for the scheduler to answer.
     patience : float

@@ -7,7 +7,8 @@ computes a task, the outcome is the same bytes; an executor decides only when an
 exactly one task with it: the worker is replaced and that task tried again, up to a bound; no other
 task notices. Workers are started afresh ("spawn"): on every platform the script that starts a sweep
 must keep the call under ``if __name__ == "__main__":``, and the task must be importable. Workers
-end when the process that started them ends, however it ends.
+end when the process that started them ends, however it ends. Each takes a CUDA device of its own
+where there are several (`rmtland.sweep.devices`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import queue
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -30,6 +31,12 @@ from dataclasses import dataclass
 
 from rmtland.arguments import count
 from rmtland.sweep.dask_pool import Dask, DaskPool
+from rmtland.sweep.devices import (
+    CUDA_VISIBLE,
+    device_names,
+    visible_devices,
+    visible_to_worker,
+)
 from rmtland.sweep.jobs import Job, Outcome, Pool, Task, WorkerDied
 from rmtland.sweep.outcome import Done, Failed, attempt, limited, load_task
 
@@ -49,13 +56,24 @@ class Processes:
     ----------
     workers : int, optional
         Number of processes; one for each core that this process may use by default.
+    devices : sequence of int or str, optional
+        CUDA devices that the workers take in turn, such as [0, 1]: "cuda" means its own device to
+        each of them. By default all devices that this process sees.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number of workers or a device is none.
     """
 
     workers: int | None = None
+    devices: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.workers is not None:
             object.__setattr__(self, "workers", count("workers", self.workers))
+        if self.devices is not None:
+            object.__setattr__(self, "devices", device_names(self.devices))
 
 
 AnyExecutor = Serial | Processes | Dask | Executor
@@ -73,7 +91,8 @@ def open_pool(
         return
     if isinstance(executor, Processes):
         workers = min(executor.workers or cores(), max_workers)
-        made = _ProcessPool(_pickled(task), workers, threads)
+        devices = visible_devices() if executor.devices is None else executor.devices
+        made = _ProcessPool(_pickled(task), workers, threads, devices)
     elif isinstance(executor, Dask):
         made = DaskPool(executor, task, threads)
     else:
@@ -177,9 +196,12 @@ class _FuturePool:
 class _Member:
     """One worker: a pool of one process, and the jobs it has, oldest first."""
 
-    def __init__(self, task: bytes, threads: int | None) -> None:
+    def __init__(self, task: bytes, threads: int | None, visible: str | None) -> None:
         context = multiprocessing.get_context("spawn")
-        self.pool = ProcessPoolExecutor(1, mp_context=context, initializer=_follow_parent)
+        self.visible = visible
+        self.pool = ProcessPoolExecutor(
+            1, mp_context=context, initializer=_follow_parent, initargs=(visible,)
+        )
         self.ready = self.pool.submit(_load, task, threads)
         self.jobs: deque[Job] = deque()
 
@@ -195,12 +217,15 @@ class _Member:
 class _ProcessPool:
     blames_neighbours = False
 
-    def __init__(self, task: bytes, workers: int, threads: int | None) -> None:
+    def __init__(
+        self, task: bytes, workers: int, threads: int | None, devices: Sequence[str]
+    ) -> None:
         self._task, self._threads = task, threads
         self._ended: queue.SimpleQueue[tuple[_Member, Job, Future[Outcome]]] = queue.SimpleQueue()
         self._depth = 1
         self._false_starts = 0
-        self._members = [_Member(task, threads) for _ in range(workers)]
+        shown = [visible_to_worker(i, devices) if devices else None for i in range(workers)]
+        self._members = [_Member(task, threads, visible) for visible in shown]
 
     def capacity(self) -> int:
         return sum(max(0, self._depth - len(member.jobs)) for member in self._members)
@@ -261,7 +286,8 @@ class _ProcessPool:
                 "worker processes end before they compute anything; keep the call that starts "
                 'the sweep under `if __name__ == "__main__":`, or look at what they printed'
             ) from error
-        self._members[self._members.index(member)] = _Member(self._task, self._threads)
+        fresh = _Member(self._task, self._threads, member.visible)
+        self._members[self._members.index(member)] = fresh
         return started
 
     def stop(self) -> None:
@@ -275,8 +301,10 @@ class _ProcessPool:
             list(together.map(end, [member.pool for member in self._members]))
 
 
-def _follow_parent() -> None:
-    """In a worker: leave Ctrl-C to the parent, and end when it ends."""
+def _follow_parent(visible: str | None) -> None:
+    """In a worker: see its devices, leave Ctrl-C to the parent, and end when it ends."""
+    if visible is not None:
+        os.environ[CUDA_VISIBLE] = visible
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is None:
