@@ -2,14 +2,9 @@
 
 A worker sees all devices of its parent in an order that begins with its own, by the variable
 CUDA_VISIBLE_DEVICES: worker i of devices 0, 1, 2 sees i, i + 1, ... modulo 3, the convention
-of Dask-CUDA [1]_. "cuda" is then the worker's own device, and memory is shared out evenly. The
+of Dask-CUDA. "cuda" is then the worker's own device, and memory is shared out evenly. The
 variable counts as long as the process has not begun to use CUDA, so that it is set before the task
 is loaded.
-
-References
-----------
-.. [1] The RAPIDS developers, Dask-CUDA: spilling and worker affinity, function
-       ``cuda_visible_devices`` (2018-2026).
 
 Examples
 --------

@@ -1,15 +1,11 @@
 r"""Eigenvalues of many Hermitian matrices on a CUDA device.
 
 Three routes: one matrix after the other by divide and conquer (`cusolverDnXsyevd`), a batch by
-Jacobi rotations (`cusolverDn<t>syevjBatched` [1]_), a batch by cuSOLVER's `cusolverDnXsyevBatched`
+Jacobi rotations (`cusolverDn<t>syevjBatched`), a batch by cuSOLVER's `cusolverDnXsyevBatched`
 (CUDA 12.6.2 and later; CuPy does not expose it, so that it is called in the library that CuPy has
 loaded), chosen by `ROUTES` from the size and the number of matrices. Every one checks the status
 that the solver reports for each matrix. Symmetric tridiagonal matrices are solved by bisection
 (`rmtland.ensembles.device.tridiagonal`).
-
-References
-----------
-.. [1] NVIDIA, cuSOLVER library documentation, CUDA Toolkit 13.0.
 
 Examples
 --------
