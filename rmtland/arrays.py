@@ -27,6 +27,7 @@ __all__ = [
     "array_namespace",
     "device_options",
     "is_finite",
+    "is_on_device",
     "is_out_of_memory",
     "placed",
     "precision_of",
@@ -40,6 +41,8 @@ ROUNDING_UNITS = {
     "bfloat16": 2.0**-7,
 }
 """Distance from 1 to the next number, by precision (machine epsilon)."""
+
+_DEVICE_LIBRARIES = ("cupy", "torch", "array_api_strict")
 
 _FEW = 2**13  # entries up to which a look at each is the fastest
 
@@ -164,6 +167,28 @@ def device_options(like: Any) -> dict[str, Any]:
     import array_api_compat
 
     return {"device": array_api_compat.device(like)}
+
+
+def is_on_device(array: Any) -> bool:
+    """Return whether an array lives where NumPy cannot read it: on a GPU, say.
+
+    Parameters
+    ----------
+    array : object
+        Anything.
+
+    Returns
+    -------
+    bool
+        True for arrays of CuPy, for PyTorch tensors that are not on the CPU, and for those of
+        array-api-strict on another device than its first.
+    """
+    library = type(array).__module__.partition(".")[0]
+    if library not in _DEVICE_LIBRARIES or not hasattr(array, "ndim"):
+        return False
+    device = device_options(array)["device"]
+    name = str(getattr(device, "type", device)).removeprefix("array_api_strict.")
+    return name not in ("cpu", "Device('CPU_DEVICE')", "CPU_DEVICE")
 
 
 def placed(array: Any, like: Any) -> Any:

@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.arguments import count, dense_array
-from rmtland.arrays import device_options, to_numpy
+from rmtland.arrays import is_on_device, to_numpy
 from rmtland.estimate.placement import Placement
 from rmtland.estimate.symmetric import (
     SymmetricOperator,
@@ -204,7 +204,7 @@ def _on_device(operator: Any, size: int | None, dtype: Any, like: Any) -> Symmet
         like = operator if is_matrix else getattr(operator, "like", None)
         if like is None:
             like = _beside_torch(operator)
-        if like is None or _is_on_host(like):
+        if like is None or not is_on_device(like):
             return None
     if not _is_device_array(like):
         return None
@@ -244,14 +244,6 @@ def _is_device_array(value: Any) -> bool:
     """Whether a value is an array of a library that has devices."""
     library = type(value).__module__.split(".", maxsplit=1)[0]
     return library in _DEVICE_LIBRARIES and hasattr(value, "dtype") and hasattr(value, "ndim")
-
-
-def _is_on_host(array: Any) -> bool:
-    """Whether NumPy can read the memory of an array."""
-    device = device_options(array).get("device")
-    return str(getattr(device, "type", device)).removeprefix("array_api_strict.") in (
-        "cpu", "None", "Device('CPU_DEVICE')", "CPU_DEVICE",
-    )  # fmt: skip
 
 
 def _beside_torch(operator: Any) -> Any:

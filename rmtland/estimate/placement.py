@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.arrays import array_namespace, device_options, to_numpy
+from rmtland.arrays import ArrayLibrary, array_namespace, device_options, to_numpy
 from rmtland.typing import Array
 
 __all__ = ["HOST", "Placement"]
@@ -146,12 +146,9 @@ class Placement:
 
     def free_bytes(self) -> int | None:
         """Return the memory free on the device; None for the host or where it does not say."""
-        name = self.xp.__name__.rsplit(".", maxsplit=1)[-1]
-        if name == "cupy":
-            free, _ = self.xp.cuda.runtime.memGetInfo()  # CuPy only
-            return int(free) + int(self.xp.get_default_memory_pool().free_bytes())
-        if name == "torch" and str(self.device).startswith("cuda"):
-            return int(self.xp.cuda.mem_get_info(self.device)[0])  # PyTorch only
+        name = self.xp.__name__.rpartition(".")[2]
+        if name == "cupy" or (name == "torch" and str(self.device).startswith("cuda")):
+            return ArrayLibrary(self.xp, name, device=self.device).free_memory()
         return None
 
     def _is_complex(self, array: Array) -> bool:

@@ -18,9 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.arguments import dense_array
-from rmtland.arrays import precision_of
+from rmtland.arrays import (
+    array_namespace,
+    is_on_device,
+    precision_of,
+    to_numpy,
+)
+from rmtland.typing import Array, Real
 
-__all__ = ["LARGEST_DENSE", "HermitianStack", "hermitian_stack"]
+__all__ = ["LARGEST_DENSE", "HermitianStack", "device_eigenvalues", "hermitian_stack"]
 
 LARGEST_DENSE = 8192
 """Size up to which a sparse matrix or an operator is written out as a dense matrix."""
@@ -29,6 +35,8 @@ _ASYMMETRY = {"float64": 1e-10, "float32": 2e-5, "float16": 1e-2, "bfloat16": 5e
 """Largest difference from the mirror entry, relative to the largest entry, that is rounding."""
 
 _COLUMNS = 256  # of an operator, multiplied at once
+
+_ROWS = 2**24  # entries of a matrix on a device that are compared with their mirror at once
 
 
 class HermitianStack(NamedTuple):
@@ -65,12 +73,7 @@ def hermitian_stack(matrix: Any) -> HermitianStack:
     array = _written_out(matrix)
     if array.dtype.kind not in "iufcb":
         raise TypeError(f"matrix must be made of real numbers or complex ones; got {array.dtype}")
-    if array.ndim not in (2, 3) or array.shape[-1] != array.shape[-2]:
-        raise ValueError(
-            f"a matrix must have shape (p, p) or (runs, p, p); got shape {array.shape}"
-        )
-    if not array.size:
-        raise ValueError(f"matrix is empty (shape {array.shape}); give at least one value")
+    _check_shape(array.shape)
     kind = np.complex128 if array.dtype.kind == "c" else np.float64
     array = np.ascontiguousarray(array, dtype=kind).reshape(-1, *array.shape[-2:])
     if np.isnan(array).any():
@@ -78,16 +81,80 @@ def hermitian_stack(matrix: Any) -> HermitianStack:
     if np.isinf(array).any():
         raise ValueError("matrix holds infinite values; remove them first")
     for one in array:
-        skew, size = _asymmetry(one), _largest(one)
-        if skew > _ASYMMETRY[precision] * size:
-            word = "Hermitian" if kind is np.complex128 else "symmetric"
-            mirror = "A.conj().T" if kind is np.complex128 else "A.T"
-            raise ValueError(
-                f"the matrix is not {word}: entries differ from their mirror by {skew}, and by "
-                f"{skew / size:.1e} relative to the largest one; symmetrise it first, "
-                f"(A + {mirror}) / 2, if that is rounding"
-            )
+        _check_mirror(_asymmetry(one), _largest(one), precision, kind is np.complex128)
     return HermitianStack(array, precision)
+
+
+def device_eigenvalues(matrix: Any) -> tuple[Real, str] | None:
+    """Return the eigenvalues of matrices on a device, computed there.
+
+    Parameters
+    ----------
+    matrix : array, shape (p, p) or (runs, p, p)
+        What `hermitian_stack` takes; the matrices stay where they are.
+
+    Returns
+    -------
+    (ndarray, str) or None
+        Ascending eigenvalues in float64, shape (runs, p), and the precision of the entries; None
+        where the matrix is not on a device.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `hermitian_stack`.
+    """
+    if hasattr(matrix, "total") and hasattr(matrix, "gauss_newton"):
+        matrix = matrix.total
+    if not is_on_device(matrix):
+        return None
+    matrix = matrix.detach() if hasattr(matrix, "detach") else matrix
+    xp, precision = array_namespace(matrix), precision_of(matrix)
+    _check_shape(tuple(matrix.shape))
+    is_complex = bool(xp.isdtype(matrix.dtype, "complex floating"))
+    stack = xp.astype(matrix, xp.complex128 if is_complex else xp.float64, copy=False)
+    stack = xp.reshape(stack, (-1, *tuple(matrix.shape)[-2:]))
+    found = to_numpy(_sizes_on_device(stack, xp, is_complex))  # one transfer
+    if not np.isfinite(found).all():
+        raise ValueError("matrix holds NaN or infinite values; remove them first")
+    for skew, size in found:
+        _check_mirror(float(skew), float(size), precision, is_complex)
+    values = [xp.linalg.eigvalsh(stack[i, ...]) for i in range(int(stack.shape[0]))]
+    return to_numpy(xp.stack(values)), precision
+
+
+def _sizes_on_device(stack: Array, xp: Any, is_complex: bool) -> Array:
+    """Largest asymmetry and largest entry of each matrix, in blocks of rows."""
+    size, worst = int(stack.shape[-1]), []
+    rows = max(1, _ROWS // size)
+    for start in range(0, size, rows):
+        stop = min(start + rows, size)
+        block = stack[:, start:stop, :]
+        mirror = xp.matrix_transpose(stack[:, :, start:stop])
+        mirror = xp.conj(mirror) if is_complex else mirror
+        # NaN and infinities pass through and are found on the host
+        sizes = [xp.max(xp.abs(one), axis=(1, 2)) for one in (block - mirror, block)]
+        worst.append(xp.stack(sizes, axis=1))
+    return xp.max(xp.stack(worst), axis=0)
+
+
+def _check_shape(shape: tuple[int, ...]) -> None:
+    if len(shape) not in (2, 3) or shape[-1] != shape[-2]:
+        raise ValueError(f"a matrix must have shape (p, p) or (runs, p, p); got shape {shape}")
+    if 0 in shape:
+        raise ValueError(f"matrix is empty (shape {shape}); give at least one value")
+
+
+def _check_mirror(skew: float, size: float, precision: str, is_complex: bool) -> None:
+    """Refuse a matrix whose entries differ from their mirror by more than rounding."""
+    if skew > _ASYMMETRY[precision] * size:
+        word = "Hermitian" if is_complex else "symmetric"
+        mirror = "A.conj().T" if is_complex else "A.T"
+        raise ValueError(
+            f"the matrix is not {word}: entries differ from their mirror by {skew}, and by "
+            f"{skew / size:.1e} relative to the largest one; symmetrise it first, "
+            f"(A + {mirror}) / 2, if that is rounding"
+        )
 
 
 def _written_out(matrix: Any) -> NDArray[Any]:

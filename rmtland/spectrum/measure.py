@@ -36,7 +36,7 @@ from rmtland.arguments import choice, count, dense_array, float_array
 from rmtland.arrays import ROUNDING_UNITS, precision_of
 from rmtland.deprecation import moved_method
 from rmtland.spectrum.files import read_arrays, write_arrays
-from rmtland.spectrum.matrices import hermitian_stack
+from rmtland.spectrum.matrices import device_eigenvalues, hermitian_stack
 from rmtland.spectrum.provenance import frozen
 from rmtland.spectrum.statistics import SpectralStatistics
 from rmtland.spectrum.tables import data_frame, html_table
@@ -212,8 +212,8 @@ class Spectrum(SpectralStatistics):
         Returns
         -------
         Spectrum
-            All eigenvalues, computed in double precision; the zero tolerance follows the precision
-            of the matrix.
+            All eigenvalues, computed in double precision, on its device where a matrix is on one;
+            the zero tolerance follows the precision of the matrix.
 
         Raises
         ------
@@ -223,6 +223,9 @@ class Spectrum(SpectralStatistics):
         TypeError
             If it is not made of numbers.
         """
+        there = device_eigenvalues(matrix)
+        if there is not None:
+            return cls(there[0], provenance=provenance, precision=there[1])
         stack = hermitian_stack(matrix)
         nodes = np.array([np.linalg.eigvalsh(one) for one in stack.matrices])
         return cls(nodes, provenance=provenance, precision=stack.precision)

@@ -1,0 +1,155 @@
+"""What takes arrays takes them on any device: eigenvalues, matrices, points of laws.
+
+Data are on array-api-strict's second device, which refuses implicit conversion, or are PyTorch
+tensors on the CPU while the default device is one that holds no numbers. Laws, distances and fits
+answer on the CPU, with NumPy arrays.
+"""
+
+import sys
+
+import numpy as np
+import pytest
+from transfer_counter import counted_transfers
+
+from rmtland import (
+    EmpiricalLaw,
+    GaussianEnsemble,
+    MarchenkoPastur,
+    Semicircle,
+    Spectrum,
+    Uniform,
+    compare,
+    fit,
+    goodness_of_fit,
+    signals,
+)
+from rmtland.arrays import array_namespace, is_on_device
+from rmtland.comparison import outliers, power_tail
+from rmtland.laws import Discrete
+from rmtland.spectrum import inertia
+
+VALUES = np.linalg.eigvalsh(GaussianEnsemble().matrix(40, rng=1))
+POINTS = np.linspace(-1.5, 2.5, 7)
+
+
+def matrix(kind=float):
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((12, 12))
+    if kind is complex:
+        a = a + 1j * rng.standard_normal((12, 12))
+    return a + a.conj().T
+
+
+@pytest.fixture(params=["strict", "torch"])
+def put(request):
+    if request.param == "strict":
+        xp = pytest.importorskip("array_api_strict")
+        yield lambda array: xp.asarray(np.asarray(array), device=xp.Device("device1"))
+        return
+    torch = pytest.importorskip("torch")
+    before = torch.get_default_device()
+    torch.set_default_device("meta")
+    try:
+        yield lambda array: torch.tensor(np.asarray(array), device="cpu")
+    finally:
+        torch.set_default_device(before)
+
+
+SURFACE = {
+    "from_eigenvalues": lambda put: Spectrum.from_eigenvalues(put(VALUES)).nodes,
+    "nodes and weights": lambda put: Spectrum(
+        put(VALUES), put(np.full(40, 1 / 40)), dimension=100
+    ).mean(),
+    "from_matrix": lambda put: Spectrum.from_matrix(put(matrix())).nodes,
+    "from_matrix, complex": lambda put: Spectrum.from_matrix(put(matrix(complex))).nodes,
+    "from_matrix, stack": lambda put: Spectrum.from_matrix(
+        put(np.stack([matrix(), 2 * matrix()]))
+    ).nodes,
+    "inertia": lambda put: inertia(put(matrix()), 0.3),
+    "cdf of a spectrum": lambda put: Spectrum.from_eigenvalues(put(VALUES)).cdf(put(POINTS)),
+    "histogram": lambda put: GaussianEnsemble().histogram(30, put(POINTS), rng=0),
+    "compare": lambda put: compare(
+        Spectrum.from_eigenvalues(put(VALUES)), Semicircle(1.0)
+    ).kolmogorov,
+    "fit": lambda put: fit(
+        Spectrum.from_eigenvalues(put(VALUES)), Semicircle
+    ).defect,
+    "outliers": lambda put: outliers(
+        Spectrum.from_eigenvalues(put(np.append(VALUES, 5.0))), Semicircle(1.0)
+    ),
+    "goodness of fit": lambda put: goodness_of_fit(
+        Spectrum.from_eigenvalues(put(VALUES)), GaussianEnsemble(), resamples=19, rng=0
+    ).p_value,
+    "empirical law": lambda put: EmpiricalLaw(put(VALUES)).cdf(put(POINTS)),
+    "discrete law": lambda put: Discrete(put([0.0, 1.0]), put([0.5, 0.5])).cdf(put(POINTS)),
+    "sampled matrix": lambda put: Spectrum.from_matrix(
+        put(GaussianEnsemble().matrix(9, rng=4))
+    ).nodes,
+}  # fmt: skip
+for name in ("pdf", "cdf", "sf", "stieltjes"):
+    for law in (MarchenkoPastur(0.5), Semicircle(1.0), Uniform(0.0, 1.0)):  # fmt: skip
+        shift = 1j if name == "stieltjes" else 0.0
+        SURFACE[f"{name} of {law}"] = lambda put, law=law, name=name, shift=shift: getattr(
+            law, name
+        )(put(POINTS + shift))
+for name in ("ppf", "isf"):
+    SURFACE[name] = lambda put, name=name: getattr(MarchenkoPastur(0.5), name)(put([0.1, 0.7]))
+for name in ("smoothed_pdf", "smoothed_cdf"):
+    SURFACE[name] = lambda put, name=name: getattr(MarchenkoPastur(0.5), name)(put(POINTS), eta=0.1)
+
+
+@pytest.mark.parametrize("name", SURFACE)
+def test_device_arrays_are_taken(name, put):
+    want = SURFACE[name](np.asarray)
+    got = SURFACE[name](put)
+    assert type(got) is type(want)
+    np.testing.assert_allclose(np.asarray(got), np.asarray(want), rtol=1e-12, atol=1e-13)
+
+
+def test_faults_of_matrices_on_a_device_are_named():
+    xp = pytest.importorskip("array_api_strict")
+
+    def put(array):
+        return xp.asarray(np.asarray(array), device=xp.Device("device1"))
+
+    skew = matrix()
+    skew[0, 1] += 1e-6
+    for bad, text in (
+        (skew, "not symmetric"),
+        (skew * (1 + 0j), "not Hermitian"),
+        (np.ones((2, 3)), "shape"),
+        (np.ones((0, 0)), "empty"),
+        (np.full((2, 2), np.nan), "NaN"),
+        (np.array([[1.0, np.inf], [0.0, 1.0]]), "infinite"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            Spectrum.from_matrix(put(bad))
+    assert Spectrum.from_matrix(put(skew.astype(np.float32))).precision == "float32"
+    with counted_transfers() as found:
+        Spectrum.from_matrix(put(matrix()))
+    assert found.waits == 2  # what is checked, and the eigenvalues
+
+
+def test_what_is_on_a_device():
+    xp = pytest.importorskip("array_api_strict")
+    assert is_on_device(xp.ones(2, device=xp.Device("device1")))
+    assert not is_on_device(xp.ones(2))
+    assert not any(is_on_device(one) for one in (np.ones(2), [1.0], 2.0, None, Semicircle(1.0)))
+    torch = pytest.importorskip("torch")
+    assert not is_on_device(torch.ones(2))
+    assert is_on_device(torch.ones(2, device="meta"))
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    xp = pytest.importorskip("array_api_strict")
+    array = xp.eye(2, device=xp.Device("device1"))
+    monkeypatch.setitem(sys.modules, "array_api_compat", None)
+    for function in (Spectrum.from_matrix, array_namespace):
+        with pytest.raises(ImportError, match=r"array.api.compat"):
+            function(array)
+
+
+def test_eigenvalue_signals_take_device_arrays(put):
+    spectrum = Spectrum.from_eigenvalues(put(np.append(VALUES, 6.0)))
+    assert signals(spectrum, Semicircle(1.0)).count >= 1
+    assert power_tail(Spectrum.from_eigenvalues(put(np.exp(VALUES)))).exponent > 0
