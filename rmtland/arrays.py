@@ -270,6 +270,11 @@ class ArrayLibrary:
         return getattr(self.xp, {"float32": "complex64", "float64": "complex128"}[self.precision])
 
     @property
+    def plain(self) -> Any:
+        """CuPy itself where it computes, NumPy elsewhere: what is not in the standard."""
+        return importlib.import_module("cupy") if self.name == "cupy" else np
+
+    @property
     def itemsize(self) -> int:
         """Bytes of a real number."""
         return {"float32": 4, "float64": 8}[self.precision]

@@ -122,7 +122,7 @@ class Ensemble(SpectralModel):
             values = self._solved(n, entries.part(runs))
             values = values[:, :: values.shape[1] // n]
             if library.name == "cupy":  # CuPy only: what follows needs not travel back
-                values = library.xp.astype(values, library.xp.float64)
+                values = values.astype("float64", copy=False)
             else:
                 values = np.asarray(to_numpy(values), dtype=np.float64)
             return self._with_certain(n, values, float(np.finfo(library.precision).eps), library)
@@ -147,7 +147,7 @@ class Ensemble(SpectralModel):
 
     def _with_certain(self, n: int, nodes: Array, rounding: float, library: ArrayLibrary) -> Array:
         """Put what is known exactly in the place of computed eigenvalues, shape (runs, n)."""
-        xp = library.xp if library.name == "cupy" else np  # CuPy only
+        xp = library.plain
         nodes = xp.sort(nodes, axis=1)
         scale = xp.maximum(xp.max(xp.abs(nodes), axis=1), xp.asarray(self._norm(n)))
         for place, multiplicity in self._known(n):
@@ -312,7 +312,7 @@ class Ensemble(SpectralModel):
         library: ArrayLibrary,
         parents: Sequence[np.random.Generator],
     ) -> NDArray[np.int64]:
-        xp = library.xp if library.name == "cupy" else np  # CuPy only
+        xp = library.plain
         places = xp.asarray(edges)
         total = xp.zeros(edges.size, dtype=xp.int64)
         for values in self._spectra(n, library, parents):
@@ -369,7 +369,7 @@ class Ensemble(SpectralModel):
         library: ArrayLibrary,
         parents: Sequence[np.random.Generator],
     ) -> Real:
-        xp = library.xp if library.name == "cupy" else np  # CuPy only
+        xp = library.plain
         parts = []
         for values in self._spectra(n, library, parents):
             nodes = xp.sort(values, axis=1)

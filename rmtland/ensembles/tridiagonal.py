@@ -258,8 +258,9 @@ class TridiagonalEnsemble(Ensemble):
             diagonal, off_diagonal = (xp.astype(part, library.real) for part in rows.matrix())
             index = xp.arange(rows.size)
             matrices[:, index, index] = diagonal
-            matrices[:, index[1:], index[:-1]] = off_diagonal
-            matrices[:, index[:-1], index[1:]] = off_diagonal
+            if rows.size > 1:
+                matrices[:, index[1:], index[:-1]] = off_diagonal
+                matrices[:, index[:-1], index[1:]] = off_diagonal
         return matrices
 
     def _histogram(

@@ -238,13 +238,18 @@ def _solver() -> ctypes.CDLL | None:
     from cupy_backends.cuda.libs import cusolver
 
     assert cusolver  # it is loaded now
+    places = ["libcusolver.so.12", "libcusolver.so.11"]  # found by name, as they are loaded
     try:
         with open("/proc/self/maps", encoding="ascii", errors="replace") as lines:
-            mapped = [line.split(maxsplit=5)[-1].strip() for line in lines]
+            mapped = {line.split(maxsplit=5)[-1].strip() for line in lines}
+        places = sorted(place for place in mapped if "/libcusolver." in place) + places
     except OSError:
-        return None
-    for place in sorted({place for place in mapped if "/libcusolver." in place}):
-        library = ctypes.CDLL(place)
+        pass
+    for place in places:
+        try:
+            library = ctypes.CDLL(place)
+        except OSError:
+            continue
         if hasattr(library, "cusolverDnXsyevBatched"):
             return library
     return None
