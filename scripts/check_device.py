@@ -37,7 +37,7 @@ from typing import Any
 SCRIPTS = Path(__file__).resolve().parent
 ROOT = SCRIPTS.parent
 CHECKS = ("distributions",)
-BENCHMARKS = {"networks": 0.45, "samplers": 0.6, "estimates": 1.0}  # share of the time left
+BENCHMARKS = {"networks": 0.6, "samplers": 0.5, "estimates": 1.0}  # share of the time left
 GROUPS = (*CHECKS, *BENCHMARKS)
 SHOWN = (
     "numpy", "scipy", "numba", "cupy-cuda13x", "cupy-cuda12x", "torch", "jax", "array-api-compat",
@@ -105,7 +105,8 @@ def work(group: str, folder: str, *, small: bool, skip: list[str], until: float)
         if name in skip:
             continue
         left = until - time.time()
-        limit = min(float(getattr(function, "limit", LIMIT)), left)
+        own = getattr(module, "LIMITS", {}).get(name, getattr(function, "limit", LIMIT))
+        limit = min(float(own), left)
         if left < 3:
             say({"name": name, "result": {"skipped": "out of time"}})
             continue
@@ -176,6 +177,7 @@ class Group:
 
     def _once(self) -> bool:
         """Run a process; return whether it came to its end."""
+        before = len(self.done)
         command = [sys.executable, str(Path(__file__).resolve()), "--worker", self.name]
         command += ["--folder", str(self.folder)]
         command += ["--until", str(self.until), "--skip", json.dumps(self.done)]
@@ -223,7 +225,7 @@ class Group:
             return True
         text = "".join(one for one in errors if one)[-600:]
         self._finish(running or "start", {"error": reason, "stderr": text})
-        return running is None and not self.done
+        return len(self.done) == before + 1 and running is None  # it cannot start
 
     def _finish(self, name: str, result: dict[str, Any]) -> None:
         self.done.append(name)

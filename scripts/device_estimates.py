@@ -196,8 +196,8 @@ CASES: dict[str, Callable[..., dict[str, Any]]] = {
     "same answers as NumPy": same_answers,
     "Lanczos of a network, p = 131072, 10 x 80": network_lanczos,
     "ten products of that network, JAX": network_product_jax,
-    "Lanczos of that network, CPU": network_lanczos_cpu,
     "Lanczos of a dense matrix, n = 16384, 10 x 80": dense_lanczos,
     "Lanczos of that matrix by hand, torch": dense_lanczos_torch,
     "Lanczos of a dense matrix, CPU": dense_lanczos_cpu,
+    "Lanczos of the network, CPU": network_lanczos_cpu,
 }
