@@ -104,13 +104,12 @@ def test_blocks_in_the_pool_are_free(monkeypatch):
     assert ArrayLibrary.of(cupy).free_memory() == 350
 
 
-def test_lines_for_cupy_alone_are_few_and_marked():
+def test_branches_for_cupy_alone_are_few():
     sources = [Path(rmtland.arrays.__file__)]
-    sources += sorted(Path(rmtland.ensembles.__file__).parent.glob("*.py"))
+    sources += sorted(Path(rmtland.ensembles.__file__).parent.rglob("*.py"))
     lines = [line for path in sources for line in path.read_text("utf-8").splitlines()]
     branches = [line for line in lines if re.search(r"name [!=]= \"cupy\"", line)]
-    assert sum("CuPy only" in line for line in lines) >= 3
-    assert len(branches) <= 14
+    assert 3 <= len(branches) <= 12
 
 
 @pytest.mark.skipif(has_device(), reason="there is a CUDA device")
