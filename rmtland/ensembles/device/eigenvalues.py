@@ -29,8 +29,11 @@ from rmtland.typing import Array
 
 __all__ = ["ROUTES", "eigvalsh", "route_of", "svdvals"]
 
-ROUTES: tuple[tuple[int, str], ...] = ((32, "jacobi"), (2048, "batched"))
-"""Largest size of a matrix for which each route is the fastest on a batch, ascending."""
+ROUTES: tuple[tuple[int, str], ...] = ((32, "jacobi"), (4096, "batched"))
+"""Largest size of a matrix for which each route is the fastest on a batch, ascending.
+
+Measured on an H100 with CUDA 13 (`scripts/device_samplers.py`, routes to eigenvalues).
+"""
 
 _MOST = 2**15  # matrices in one call of cuSOLVER
 _TYPES = {"float32": 0, "float64": 1, "complex64": 4, "complex128": 5}  # cudaDataType
@@ -82,7 +85,9 @@ def eigvalsh(library: ArrayLibrary, matrices: Array, *, route: str | None = None
     runs, n = matrices.shape[:2]
     route = route or route_of(n, runs)
     if route == "batched" and _solver() is None:
-        route = "single" if n > 256 else "jacobi"
+        single_precision = str(matrices.dtype) in ("float32", "complex64")
+        # Jacobi's rotations in single precision are off by 1e-4 of the norm at n = 150 on an H100
+        route = "single" if n > (32 if single_precision else 256) else "jacobi"
     if route == "single":
         import cupy
         import cupyx
