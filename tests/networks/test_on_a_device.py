@@ -91,6 +91,8 @@ def test_large_symmetric_blocks_by_strips(monkeypatch, widths, bias):
     xp = pytest.importorskip("array_api_strict")
     monkeypatch.setattr(large_products, "STRIP", 1)
     monkeypatch.setattr(large_products, "STRIPS", 2)
+    empty = lambda shape, **options: xp.full(shape, float("nan"), **options)  # noqa: E731
+    monkeypatch.setattr(xp, "empty", empty)  # what is not written stays NaN
     case = NetworkCase(widths, "tanh", bias, 8, parametrisation="ntk")
     split = case.net.at(*(xp.asarray(each) for each in (case.theta, case.x, case.y))).hessian()
     for part in split.parts:
@@ -145,6 +147,18 @@ def test_data_on_the_host_are_moved_chunk_by_chunk(chunk):
     close(point.gradient, case.point.gradient)
     close(point.hvp(np.ones(len(case.theta))), case.point.hvp(np.ones(len(case.theta))))
     close(point.hessian("total"), case.point.hessian("total"))
+
+
+def overflowing(xp, part):
+    net = MLP((1, 1, 1), activation="quadratic")
+    point = net.at(*(xp.asarray(np.array(each)) for each in ([1.0, 1.0], [[1e100]], [[0.0]])))
+    with pytest.raises(ValueError, match="the Hessian overflows"):
+        point.hessian(part)
+
+
+@pytest.mark.parametrize("part", ["gauss_newton", "residual", "total"])
+def test_a_hessian_that_overflows_is_refused(part):
+    overflowing(pytest.importorskip("array_api_strict"), part)
 
 
 # The kernels --------------------------------------------------------------------------------------
@@ -259,6 +273,12 @@ def test_kernels_on_a_gpu(cupy, name, dtype):
     for one, two in zip((a, slope, curvature), expected, strict=True):
         assert one.dtype == dtype
         np.testing.assert_allclose(to_numpy(one), two, rtol=units, atol=units)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("part", ["gauss_newton", "residual", "total"])
+def test_a_hessian_that_overflows_is_refused_on_a_gpu(cupy, part):
+    overflowing(cupy, part)
 
 
 @pytest.mark.gpu

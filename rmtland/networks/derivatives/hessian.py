@@ -47,13 +47,12 @@ array([[ 9., 12.],
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
 from rmtland.arguments import choice
-from rmtland.arrays import ArrayLibrary, array_namespace, is_finite
+from rmtland.arrays import ArrayLibrary, array_namespace, device_options, is_finite
 from rmtland.networks.derivatives.forward import ForwardPass
 from rmtland.networks.derivatives.general_blocks import general_columns
 from rmtland.networks.derivatives.hessian_split import PARTS, HessianSplit
@@ -122,18 +121,26 @@ def assemble(
     p = blocks[-1].stop
     matrix: Array = None
     regions: tuple[Region, ...] = ()
+    largest: list[Array] = []
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for batch in batches:
             for chunk in chunks(batch, workspace(batch, 8 * p * p)):
                 d = LayerDerivatives.of(batch, blocks, samples=chunk, normalisation=1.0 / samples)
                 fresh = matrix is None
+                if batch.xp is not np:
+                    matrix = _device_matrix(d, p, part, structured) if fresh else matrix
+                    largest += _fill_on_device(matrix, d, part, structured, add=not fresh)
+                    continue
                 if fresh:
                     matrix = zeros(p, batch.x)
                 written = tuple(_fill(matrix, d, part, structured, add=not fresh))
                 regions = written if fresh else regions
         if weight_decay and part != "residual":
             add_to_diagonal(matrix, weight_decay)
-        finite = _all_finite(matrix, part, regions)
+        if isinstance(matrix, np.ndarray):
+            finite = _all_finite(matrix, part, regions)
+        else:
+            finite = _all_finite_on_device(matrix, largest)
     if not finite:
         raise NetworkOverflowError(
             "the Hessian overflows floating-point numbers at this point; rescale the data or the "
@@ -185,7 +192,7 @@ def assemble_split(
     residual, regions = assemble(
         batches(), blocks, samples=samples, part="residual", structured=structured
     )
-    few = regions if isinstance(residual, np.ndarray) else None  # many small steps, or a large one
+    few = regions if isinstance(residual, np.ndarray) else None  # on a device: one large step
     return HessianSplit(gauss_newton, residual, few, blocks)
 
 
@@ -237,21 +244,24 @@ def chunks(batch: ForwardPass, limit: int) -> Iterator[slice]:
 
 
 def _all_finite(matrix: Array, part: str, regions: tuple[Region, ...]) -> bool:
-    """Look at what was written; on a device by one number that travels to the host.
+    """Look at what was written; the diagonal of a positive semi-definite matrix bounds the rest."""
+    return bool(np.isfinite(np.diagonal(matrix)).all()) and (
+        part == "gauss_newton" or all(is_finite(matrix[region]) for region in regions)
+    )
 
-    The diagonal of a positive semi-definite matrix bounds the rest of it.
+
+def _all_finite_on_device(matrix: Array, largest: list[Array]) -> bool:
+    """Look at one number: the largest entry of the diagonal and of what it does not bound.
+
+    Of sums over chunks the sum of the largest entries is a bound. Where it comes near to an
+    overflow, or is NaN, every entry is looked at.
     """
     xp = array_namespace(matrix)
-    diagonal = xp.linalg.diagonal(matrix)
-    if isinstance(matrix, np.ndarray):
-        return bool(np.isfinite(diagonal).all()) and (
-            part == "gauss_newton" or all(is_finite(matrix[region]) for region in regions)
-        )
-    total = xp.sum(diagonal)
-    if part != "gauss_newton":
-        for region in regions:  # rows first: a reduction to one number fills no device
-            total = total + xp.sum(xp.sum(matrix[region], axis=-1))
-    return math.isfinite(total) or bool(xp.all(xp.isfinite(matrix)))
+    bound = xp.max(xp.abs(xp.linalg.diagonal(matrix)))
+    for each in largest:
+        bound = bound + each
+    limit = float(xp.finfo(matrix.dtype).max) / 4
+    return bool(bound < limit) or bool(xp.all(xp.isfinite(matrix)))
 
 
 def _most_pairs(weights: tuple[Array, ...]) -> int:
@@ -274,9 +284,6 @@ def _fill(
     """Write (or add) the samples of one chunk; yield the regions written."""
     closed = structured and d.curvature.is_identity
     for layer in range(1, d.depth + 1):
-        if not isinstance(matrix, np.ndarray):
-            yield from columns_by_large_products(matrix, d, layer, part, closed, add)
-            continue
         if not (closed and layer >= d.depth - 1):
             yield from general_columns(matrix, d, layer, part, structured, add)
             continue
@@ -284,3 +291,28 @@ def _fill(
             gauss_newton_columns(matrix, d, layer, add)
         if part != "gauss_newton":
             yield from residual_columns(matrix, d, layer, add or part == "total")
+
+
+def _fill_on_device(
+    matrix: Array, d: LayerDerivatives, part: str, structured: bool, *, add: bool
+) -> Iterator[Array]:
+    """Write (or add) the samples of one chunk; yield the largest entries that were written."""
+    xp = array_namespace(matrix)
+    closed = structured and d.curvature.is_identity
+    for layer in range(1, d.depth + 1):
+        for entries in columns_by_large_products(matrix, d, layer, part, closed, add):
+            if part != "gauss_newton":
+                rows = xp.max(xp.abs(entries), axis=-1)  # one number of all would fill no device
+                yield xp.max(rows)
+
+
+def _device_matrix(d: LayerDerivatives, p: int, part: str, structured: bool) -> Array:
+    """Return a matrix whose entries are zero where nothing will be written."""
+    like = d.inputs[0]
+    if part == "residual" or not structured or not d.curvature.is_identity or d.depth != 2:
+        return zeros(p, like)
+    xp = array_namespace(like)
+    matrix = xp.empty((p, p), dtype=like.dtype, **device_options(like))
+    output = slice(next(d.blocks_of(2)).start, p)  # the blocks of different outputs
+    matrix[output, output] = 0.0
+    return matrix

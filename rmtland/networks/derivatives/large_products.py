@@ -14,7 +14,7 @@ network, not on its widths. Synonyms: GPU assembly, CUDA.
 >>> d = LayerDerivatives.of(next(iter(point.passes())), point.net.blocks)
 >>> matrix = np.zeros((2, 2))
 >>> for layer in (1, 2):
-...     regions = list(columns_by_large_products(matrix, d, layer, "total", True, False))
+...     entries = list(columns_by_large_products(matrix, d, layer, "total", True, False))
 >>> matrix
 array([[144.,  48.],
        [ 48.,  16.]])
@@ -35,13 +35,13 @@ from rmtland.networks.derivatives.block_views import (
 )
 from rmtland.networks.derivatives.general_blocks import signals
 from rmtland.networks.derivatives.layer_derivatives import LayerDerivatives
-from rmtland.networks.derivatives.symmetric_blocks import Region, put_rows_to_the_diagonal
+from rmtland.networks.derivatives.symmetric_blocks import put_rows_to_the_diagonal
 from rmtland.networks.parameters import ParameterBlock
 from rmtland.typing import Array
 
 __all__ = ["STRIP", "STRIPS", "columns_by_large_products"]
 
-STRIP = 2**22
+STRIP = 2**25
 """Entries of a symmetric block up to which it is one product, both halves of it."""
 
 STRIPS = 8
@@ -50,7 +50,7 @@ STRIPS = 8
 
 def columns_by_large_products(
     matrix: Array, d: LayerDerivatives, layer: int, part: str, closed: bool, add: bool
-) -> Iterator[Region]:
+) -> Iterator[Array]:
     """Fill the blocks (l', l), l' >= l = `layer`, and their mirror images.
 
     Parameters
@@ -70,12 +70,13 @@ def columns_by_large_products(
 
     Returns
     -------
-    iterator of (slice, slice)
-        The blocks that were written, on and below the diagonal.
+    iterator of array
+        The entries that were written, on and below the diagonal; none of a closed form of the
+        Gauss-Newton part, which its diagonal bounds.
     """
     if closed and layer >= d.depth - 1:
         if part != "residual":
-            yield from _closed_gauss_newton(matrix, d, layer, add)
+            _closed_gauss_newton(matrix, d, layer, add)
         if part != "gauss_newton":
             yield from _closed_residual(matrix, d, layer, add or part == "total")
         return
@@ -98,12 +99,10 @@ def columns_by_large_products(
             elif indirect:
                 _write_distant(matrix, d, upper, lower, moved, add or signal is not None)
             if signal is not None or indirect:
-                yield upper.slice, lower.slice
+                yield matrix[upper.slice, lower.slice]
 
 
-def _closed_gauss_newton(
-    matrix: Array, d: LayerDerivatives, layer: int, add: bool
-) -> Iterator[Region]:
+def _closed_gauss_newton(matrix: Array, d: LayerDerivatives, layer: int, add: bool) -> None:
     for above in range(d.depth, layer - 1, -1):
         for upper, lower in d.pairs(above, layer):
             if layer == d.depth:
@@ -112,16 +111,14 @@ def _closed_gauss_newton(
                 _write_output_hidden(matrix, d, upper, lower, add)
             else:
                 _write_hidden_hidden(matrix, d, upper, lower, add)
-            yield upper.slice, lower.slice
 
 
-def _closed_residual(matrix: Array, d: LayerDerivatives, layer: int, add: bool) -> Iterator[Region]:
+def _closed_residual(matrix: Array, d: LayerDerivatives, layer: int, add: bool) -> Iterator[Array]:
     if layer == d.depth:
         return
     for upper, lower in d.pairs(d.depth, layer):
         if not upper.is_bias:
-            _write_neighbours(matrix, d, upper, lower, add)
-            yield upper.slice, lower.slice
+            yield _write_neighbours(matrix, d, upper, lower, add)
     second = d.curvature_signals[layer - 1]
     if second is None:
         return
@@ -134,7 +131,7 @@ def _closed_residual(matrix: Array, d: LayerDerivatives, layer: int, add: bool) 
         else:  # fewer units than inputs: the smaller workspace
             product = (second[:, None, :] * left[None, :, :]) @ right[None, :, :]
         _put_diagonal_blocks(matrix, upper, lower, product, add)
-        yield upper.slice, lower.slice
+        yield product
 
 
 def _write_identity_times(
@@ -216,7 +213,7 @@ def _write_pairs(
 
 def _write_neighbours(
     matrix: Array, d: LayerDerivatives, upper: ParameterBlock, lower: ParameterBlock, add: bool
-) -> None:
+) -> Array:
     """Neighbouring layers, l' = l + 1, entries (a,j) and (j,d): sum_mu delta_l'[a] f'_j u_d/m."""
     xp: Any = array_namespace(matrix)
     delta = d.deltas[upper.layer - 1] * (d.normalisation * upper.scale)
@@ -227,6 +224,7 @@ def _write_neighbours(
         _put(view, values[:, units, :], add)
     for units, view in mirrored_stripes(matrix, upper, lower):
         _put(view, turned[units, :, :], add)
+    return values
 
 
 def _write_distant(
