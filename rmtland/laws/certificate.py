@@ -130,12 +130,30 @@ def certify(
         potential=potential,
         quadrature=quadrature,
     )
-    if found.failures:
-        raise ConvergenceError(
-            f"{_short(law)} was not found reliably: {'; '.join(found.failures)}. What was computed "
-            "is not a law; please change its parameters slightly or take another route"
-        )
+    if not found.passed:
+        raise refusal(law, found)
     return law
+
+
+def refusal(law: Law, found: Certificate) -> ConvergenceError:
+    """Return the error that says why a law is refused.
+
+    Parameters
+    ----------
+    law : Law
+        The law.
+    found : Certificate
+        What was found, with at least one failure.
+
+    Returns
+    -------
+    ConvergenceError
+        To be raised.
+    """
+    return ConvergenceError(
+        f"{_short(law)} was not found reliably: {'; '.join(found.failures)}. What was computed "
+        "is not a law; please change its parameters slightly or take another route"
+    )
 
 
 def certificate(

@@ -41,7 +41,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from rmtland.laws.certificate import certificate, certify, structure_failures
+from rmtland.laws.certificate import certificate, certify, refusal, structure_failures
 from rmtland.laws.law import Law
 from rmtland.laws.quadrature import DensityError
 from rmtland.typing import Real
@@ -62,6 +62,8 @@ TOLERANCE = 1e-8
 _NODES = 48
 _MANY = 160
 _PASSED = "_certificate_passed"
+_FALL = 1e-6
+"""Fall of a distribution function between two points that no finer quadrature makes good."""
 _FEW = 3
 """Up to so many bands each gets all nodes, beyond as many as the gaps beside it ask for."""
 
@@ -253,6 +255,8 @@ def _thoroughly(law: Law, allowed: float) -> None:
     found = certificate(law, tolerance=allowed, evaluations=3000, quantiles=False)
     if found.passed:
         return
+    if found.defects.get("monotone", 0.0) > _FALL:
+        raise refusal(law, found)
     masses = [found.defects.get(name, math.inf) for name in ("mass", "cdf", "cdf inside")]
     fine = 1e-13 if max(masses) < 1e-6 else None  # the estimate of the error may be too small
     certify(law, tolerance=allowed, quantiles=False, quadrature=fine)

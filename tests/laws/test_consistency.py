@@ -19,7 +19,7 @@ from rmtland import (
 )
 from rmtland.free import block_gaussian, free_variables, law_of_polynomial
 from rmtland.free.rational.free_levy import FreeLevy
-from rmtland.laws import Discrete, LevyTriplet, Uniform
+from rmtland.laws import Discrete, LevyTriplet, Uniform, consistency
 from rmtland.laws.consistency import passed
 from rmtland.laws.pushforward import pushforward
 from rmtland.solution import ConvergenceError
@@ -261,3 +261,13 @@ def test_a_law_is_asked_once_and_again_after_a_failure():
         with pytest.raises(ConvergenceError, match="not found reliably"):
             broken.pdf(0.0)
         assert not passed(broken)
+
+
+def test_a_distribution_function_that_falls_is_refused_without_a_second_quadrature(monkeypatch):
+    """Another one took minutes beside points that can hardly be solved, and changed nothing."""
+    law = ROUTES["sum"]()
+    middle = law.support[0][0] + 0.3 * (law.support[0][1] - law.support[0][0])
+    dented = of_type(law, _cdf=lambda f, z: f(z) - 0.2 * (z > middle))
+    monkeypatch.setattr(consistency, "certify", lambda *args, **options: pytest.fail("asked again"))
+    with pytest.raises(ConvergenceError, match=r"distribution function falls by 0\.[01]"):
+        consistency._thoroughly(dented, 1e-8)
