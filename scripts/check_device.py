@@ -121,6 +121,8 @@ def work(group: str, folder: str, *, small: bool, skip: list[str], until: float)
             result = {"skipped": str(reason)}
         except BaseException as error:
             result = {"error": f"{type(error).__name__}: {error}"[:600], "at": place(error)}
+            if isinstance(error, TimeoutError) and limit < float(own):
+                result = {"skipped": "out of time"}
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
         result["wall_s"] = round(time.perf_counter() - begin, 2)

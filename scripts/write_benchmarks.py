@@ -69,38 +69,55 @@ def device_section(path: Path = DEVICE) -> str:
         f"{found['wall_s']:.0f} s in all; "
         + ", ".join(f"{name} {number}" for name, number in packages.items())
         + ".",
+        *(["", found["note"]] if "note" in found else []),
     ]
     for group, results in found["results"].items():
         failed = [name for name in results if [group, name] in found["failed"]]
         skipped = [name for name, one in results.items() if isinstance(one.get("skipped"), str)]
         right = len(results) - len(failed) - len(skipped)
         lines += ["", f"### {group.capitalize()}", ""]
+        if group == "tests":
+            lines += [_tests(one) for one in results.values()]
+            continue
         lines += [f"{right} right, {len(failed)} failed, {len(skipped)} skipped."]
-        if group in ("tests", "distributions"):
-            rows = [(name, _cell(results[name])) for name in failed]
-        else:
-            rows = [(name, _cell(one)) for name, one in results.items()]
-        if rows:
-            lines += ["", "| case | result |", "|---|---|"]
-            lines += [f"| {name} | {cell} |" for name, cell in rows]
+        shown = failed if group == "distributions" else list(results)
+        if shown:
+            lines += ["", "| case | quantity | value |", "|---|---|---|"]
+        for case in shown:
+            for place, (name, value) in enumerate(quantities(results[case])):
+                lines.append(f"| {case if place == 0 else ''} | {name} | {value} |")
     return "\n".join([*lines, END, ""])
 
 
-def _cell(result: dict[str, Any]) -> str:
-    """Return the result of a case in one cell of a table."""
-    for word in ("error", "skipped"):
-        if isinstance(result.get(word), str):
-            return f"{word}: {result[word][:120]}".replace("|", "/").replace("\n", " ")
-    cells = []
+def _tests(result: dict[str, Any]) -> str:
+    """Return how many tests ran, and the names of those that failed."""
+    if "tests" not in result:
+        return next(iter(quantities(result)))[1]
+    bad = result["failures"] + result["errors"]
+    text = f"{result['tests']} tests marked `gpu`, {result['skipped']} skipped, {bad} failed"
+    names = [name.rpartition("::")[2] for name in result.get("failed", {})]
+    return text + (": " + ", ".join(f"`{name}`" for name in names) if names else "") + "."
+
+
+def quantities(result: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return what a case measured, a line each; times are seconds."""
+    found: list[tuple[str, str]] = []
     for name, value in result.items():
-        if name in ("wall_s", "tail", "ok"):
+        if name in ("wall_s", "tail", "ok", "n", "first", "failed", "code"):
             continue
-        if isinstance(value, dict) and "s" in value:
-            value = f"{value['s']:.3g} s"
-        elif isinstance(value, float):
-            value = f"{value:.3g}"
-        cells.append(f"{name}: {value}")
-    return "; ".join(cells).replace("|", "/").replace("\n", " ")
+        if isinstance(value, dict):
+            label = f"{prefix}{name}: "
+            found += (
+                [(label[:-2], f"{value['s']:.3g} s")]
+                if isinstance(value.get("s"), float)
+                else quantities(value, label)
+            )
+            continue
+        label = "time" if name == "s" else name
+        text = f"{value:.3g}" + " s" * (name == "s") if isinstance(value, float) else str(value)
+        text = text.splitlines()[0][:100] if text else ""
+        found.append((f"{prefix}{label}".replace("|", "/"), text.replace("|", "/")))
+    return found or [("", "right" if result.get("ok", True) else "failed")]
 
 
 def with_device(page: str, path: Path = DEVICE) -> str:
