@@ -43,7 +43,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dsterf, ssterf
 
 from rmtland.arguments import count
 from rmtland.arrays import ArrayLibrary
@@ -347,6 +346,8 @@ def _all_eigenvalues(diagonal: Real, off_diagonal: Real, precision: str) -> NDAr
     """All eigenvalues by the root-free QL iteration of LAPACK."""
     if diagonal.size == 1:
         return diagonal
+    from scipy.linalg.lapack import dsterf, ssterf  # SciPy loads at first use
+
     solve = {"float32": ssterf, "float64": dsterf}[precision]
     values, info = solve(diagonal, off_diagonal)
     if info:

@@ -1,0 +1,29 @@
+"""Models of the Hessian: one object holds a law and the random matrix it is the limit of."""
+
+from .dyson import (
+    DysonHessian,
+    FiniteSizeHessian,
+    OutlierBand,
+    TabulatedLaw,
+    outliers,
+    tabulated_law,
+)
+from .linear import LinearHessian
+from .pennington_bahri.hessian_model import HessianModel
+from .pennington_bahri.wishart_plus_relu_block import WishartPlusReluBlock
+from .pennington_bahri.wishart_plus_wigner import WishartPlusWigner
+from .population import PopulationHessian
+
+__all__ = [
+    "DysonHessian",
+    "FiniteSizeHessian",
+    "HessianModel",
+    "LinearHessian",
+    "OutlierBand",
+    "PopulationHessian",
+    "TabulatedLaw",
+    "WishartPlusReluBlock",
+    "WishartPlusWigner",
+    "outliers",
+    "tabulated_law",
+]
