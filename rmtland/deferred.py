@@ -40,7 +40,7 @@ __all__ = ["BUDGET", "Kernel", "inner", "kernel"]
 BUDGET = 15_000
 """Cost up to which kernels are interpreted in a process: about half a second."""
 
-_OPTIONS = {"error_model": "numpy", "fastmath": False}
+_OPTIONS = {"error_model": "numpy", "fastmath": False, "nogil": True}
 
 
 class _Spending:

@@ -111,7 +111,7 @@ def free_sum(*operands: Operand, method: str = "automatic") -> Law:
         return affine(rest, shift=sum(law.atoms[0][0] for law in points))
     if method == "subordination":
         return _subordinated([(law, 1.0) for law in laws], None)
-    triplet = reduce(add, (law.levy for law in rational), LevyTriplet())
+    triplet = reduce(add, [law.levy for law in rational]) if rational else LevyTriplet()
     if not others:
         return _levy_law(triplet)
     return _subordinated([(law, 1.0) for law in others], triplet)

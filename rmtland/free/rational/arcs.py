@@ -24,6 +24,10 @@ from rmtland.typing import Complex, Logical, Real
 
 __all__ = ["Arcs", "BesideDrift"]
 
+_APART = (
+    "the parts of {} differ by more than 120 orders of magnitude in variance; leave the smallest "
+    "out"
+)
 _BEYOND = "the edges of {} are beyond double precision; bring the rates and jumps closer together"
 
 
@@ -52,6 +56,8 @@ class BesideDrift:
         variance, rates, jumps = triplet.variance, np.array(triplet.rates), np.array(triplet.jumps)
         if not jumps.size:
             return cls(1.0, 0.0, 0.0, (0.0, 0.0))
+        if len(triplet.rates) == 1 and variance:  # one rounded operation each
+            return cls(1 - triplet.rates[0], -triplet.rates[0] / triplet.jumps[0], 0.0, (0.0, 0.0))
         parts = [
             (Fraction(rate), Fraction(rate) / Fraction(jump))
             for rate, jump in zip(triplet.rates, triplet.jumps, strict=True)
@@ -127,40 +133,29 @@ class Arcs:
 
         drift, variance = triplet.drift, triplet.variance
         rates, jumps = np.array(triplet.rates), np.array(triplet.jumps)
-        poles, weights = jumps, rates * jumps**2
         if variance:
-            poles, weights = np.append(poles, 0.0), np.append(weights, variance)
-        if weights.min() < 1e-120 * weights.max():
-            raise ValueError(
-                f"the parts of {triplet} differ by more than 120 orders of magnitude in variance; "
-                "leave the smallest out"
+            code, table, criticals, offsets, kappas, masses, poles, weights = edges.arc_constants(
+                drift, variance, rates, jumps
             )
+            _refuse(code == 1, _APART, triplet)
+            _refuse(code == 2, _BEYOND, triplet)
+            high, low, slopes = table
+            return cls(high, low, criticals, slopes, offsets, kappas, masses, poles, weights)
+        poles, weights = jumps, rates * jumps**2
+        _refuse(weights.min() < 1e-120 * weights.max(), _APART, triplet)
         order = np.argsort(poles)
         poles, weights = poles[order], weights[order]
         criticals = np.asarray(edges.critical_points(poles, weights))
-        if variance:
-            high, low, slopes = edges.edge_table(criticals, drift, variance, rates, jumps)
-        else:
-            criticals, high, low, slopes = _without_diffusion(criticals, triplet, rates, jumps)
-        if not (np.isfinite(high).all() and np.isfinite(low).all()):
-            raise ValueError(_BEYOND.format(triplet))
+        criticals, high, low, slopes = _without_diffusion(criticals, triplet, rates, jumps)
+        _refuse(not (np.isfinite(high).all() and np.isfinite(low).all()), _BEYOND, triplet)
         offsets = criticals[:, None] - poles
         # Mass to the left of a gap: one jump of 1/pi Im L for every pole between 0 and h.
         below = np.where(criticals < 0, 1.0, 0.0)
         sides = (criticals[:, None] < jumps).astype(float) - below[:, None]
         masses = 1 - below - (sides * rates).sum(axis=1)
         masses[criticals == 0] = rates[jumps < 0].sum()
-        return cls(
-            edges=high,
-            edges_low=low,
-            criticals=criticals,
-            slopes=slopes,
-            offsets=offsets,
-            kappas=weights / offsets**2,
-            masses=masses,
-            poles=poles,
-            weights=weights,
-        )
+        kappas = weights / offsets**2
+        return cls(high, low, criticals, slopes, offsets, kappas, masses, poles, weights)
 
     def _nearest(self, z: Complex) -> tuple[Real, Complex, Real, Real, Real]:
         """Of the nearest edges: critical point, distance, slope, offsets and weights."""
@@ -222,6 +217,11 @@ class Arcs:
         close = (np.abs(u) < 0.05 * np.abs(b).min(axis=0)) & (critical != 0)
         close &= error < 0.5 * np.abs(h)
         return np.where(close, 2 * error / np.abs(h) / np.abs(h), np.inf)
+
+
+def _refuse(wrong: bool, sentence: str, triplet: LevyTriplet) -> None:
+    if wrong:
+        raise ValueError(sentence.format(triplet))
 
 
 def _without_diffusion(

@@ -15,7 +15,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from rmtland.deferred import kernel
+from rmtland.free.rational.boundary import boundary
+from rmtland.free.rational.edges import arc_constants
 
 
 @kernel(cost=lambda edges, place, atom, density, *_: 0.2 * density.size * density.shape[1])
@@ -110,3 +114,76 @@ def agree(
         return False
     slack = allowed * reach * reach + 4.0 * rounding * reach + 1e-13 * variance
     return abs(second - variance) <= slack
+
+
+@kernel(cost=lambda edges, *_: 150.0 * edges.size)
+def agrees(
+    edges, place, atom, share, rest, weights, matrix, last, moments, allowed,
+    edges_low, criticals, slopes, offsets, kappas, masses, t, s,
+    c1, c2, reach, drift, variance, rates, jumps,
+):  # fmt: skip
+    """Apply `agree` to values that `boundary` finds; the arguments are those of the two."""
+    count, n = edges.size // 2, share.size
+    x = np.empty(count * n + edges.size)
+    for j in range(count):
+        low, high = edges[2 * j], edges[2 * j + 1]
+        for i in range(n):
+            near = share[i] < 0.5
+            x[j * n + i] = low + (high - low) * share[i] if near else high - (high - low) * rest[i]
+    x[count * n :] = edges
+    density, steps = boundary(
+        x[: count * n], 0, edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
+        c1, c2, reach, drift, variance, rates, jumps,
+    )  # fmt: skip
+    below, more = boundary(
+        x, 1, edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
+        c1, c2, reach, drift, variance, rates, jumps,
+    )  # fmt: skip
+    if steps.min() < 0 or more.min() < 0:
+        return False
+    return agree(
+        edges.reshape((count, 2)), place, atom, density[0].reshape((count, n)),
+        below[0, : count * n].copy().reshape((count, n)),
+        below[0, count * n :].copy().reshape((count, 2)), share, rest, weights, matrix, last,
+        moments, allowed,
+    )  # fmt: skip
+
+
+@kernel(cost=lambda mode, x, variances, *_: variances.size * (200.0 + 2.0 * x.size))
+def values_of_jumps(
+    mode, x, variances, rates, jumps, allowed, share, rest, weights, matrix, last
+):  # fmt: skip
+    """Values of laws of one jump and a semicircular part, and which of them passed `agrees`.
+
+    mode 0: densities; 1: distribution functions, at the points x.
+    """
+    laws = variances.size
+    values = np.full((laws, x.size), np.nan)
+    sound = np.zeros(laws, dtype=np.bool_)
+    for i in range(laws):
+        rate, jump, variance = rates[i], jumps[i], variances[i]
+        rate_of, jump_of = rates[i : i + 1], jumps[i : i + 1]
+        code, table, criticals, offsets, kappas, masses, t, s = arc_constants(
+            0.0, variance, rate_of, jump_of
+        )
+        if code != 0:
+            continue
+        moments = (rate * jump, variance + rate * (jump * jump))
+        c1, c2 = 1.0 - rate, -rate / jump
+        if not agrees(
+            table[0], 0.0, 0.0, share, rest, weights, matrix, last, moments, allowed,
+            table[1], criticals, table[2], offsets, kappas, masses, t, s,
+            c1, c2, 0.0, 0.0, variance, rate_of, jump_of,
+        ):  # fmt: skip
+            continue
+        value, steps = boundary(
+            x, mode, table[0], table[1], criticals, table[2], offsets, kappas, masses, t, s,
+            c1, c2, 0.0, 0.0, variance, rate_of, jump_of,
+        )  # fmt: skip
+        failed = False
+        for step in steps:
+            failed |= step < 0
+        if not failed:
+            values[i] = value[0]
+            sound[i] = True
+    return values, sound

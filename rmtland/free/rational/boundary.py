@@ -367,6 +367,8 @@ def boundary(
     value = np.zeros((2 if mode == 2 else 1, n))
     steps = np.zeros(n, dtype=np.int64)
     last, last_x, u, w, gr, gi = -1, 0.0, 0.0, 0.0, 1.0, 0.0
+    edge, h, slope, b, kappa = 0, criticals[0], slopes[0], offsets[0], kappas[0]
+    before_x, before_r, before_i, curved = 0.0, 0.0, 0.0, False
     radius = np.inf
     for k in range(jumps.size):
         radius = min(radius, 0.2 * abs(jumps[k]))
@@ -378,7 +380,9 @@ def boundary(
         if place < 0:
             value[0, i] = _off_bands(xi, mode, above, edges, criticals, masses, atom, drift)
             continue
-        h, slope, b, kappa = criticals[place], slopes[place], offsets[place], kappas[place]
+        if place != edge:
+            edge = place
+            h, slope, b, kappa = criticals[place], slopes[place], offsets[place], kappas[place]
         d = (xi - edges[place]) - edges_low[place]
         ok, spent, delta = False, 0, xi - drift
         if unbounded and delta == 0.0:
@@ -407,10 +411,18 @@ def boundary(
                     _put(value, i, mode, small.real, small.imag, variance, rates, jumps)
                 continue
         if last >= 0 and last // 2 == place // 2:
-            # Warm start with one step along dh/dx = 1/H'.
+            # Warm start by Taylor: dh/dx = 1/H', and its change since the point before.
             size = gr * gr + gi * gi
-            du = (xi - last_x) * gr / size
-            dw = -(xi - last_x) * gi / size
+            rise_r, rise_i = gr / size, -gi / size
+            dx = xi - last_x
+            du = dx * rise_r
+            dw = dx * rise_i
+            gap = last_x - before_x
+            if curved and abs(dx) <= 2.0 * abs(gap):
+                share = 0.5 * dx * dx / gap if gap != 0.0 else 0.0
+                du += share * (rise_r - before_r)
+                dw += share * (rise_i - before_i)
+            before_x, before_r, before_i, curved = last_x, rise_r, rise_i, True
             u = u + (criticals[last] - h) + du
             if w + dw > 0.5 * w and w + dw < 2.0 * w:
                 w += dw
@@ -418,14 +430,15 @@ def boundary(
             spent += more
             ok = ok and _on_arc(h + u, w, t, s)
         if not ok:
+            curved = False
             j = place - place % 2
             u, w, gr, gi, more, ok = _cold(
                 d, slope, h, criticals[j], criticals[j + 1], b, kappa, t, s
             )
             spent += more
         if (
-            math.hypot(h + u, w) < radius
-            and abs(delta) < abs(d)
+            abs(delta) < abs(d)
+            and math.hypot(h + u, w) < radius
             and math.hypot(u, w) > 0.2 * abs(h)
         ):
             nu, nw, more, good = _newton_near_zero(

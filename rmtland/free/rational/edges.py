@@ -188,3 +188,46 @@ def edge_table(criticals, drift, variance, rates, jumps):
         table[0, i], table[1, i] = edge_place(h, drift, variance, rates, jumps)
         table[2, i] = edge_slope(h, variance, rates, jumps)
     return table
+
+
+@kernel(cost=lambda *_: 20.0)
+def arc_constants(drift, variance, rates, jumps):
+    """Everything that `rmtland.free.rational.arcs.Arcs` holds, for a law with variance.
+
+    Returns 0 (1: the parts are too far apart; 2: the edges are not finite), the rows high, low
+    and slope of the edge table, critical points, offsets, kappas, masses, poles and weights.
+    """
+    k = jumps.size
+    t = np.zeros(k + 1)
+    s = np.empty(k + 1)
+    t[:k] = jumps
+    s[:k] = rates * (jumps * jumps)
+    s[k] = variance
+    order = np.argsort(t)
+    t = t[order]
+    s = s[order]
+    if s.min() < 1e-120 * s.max():
+        none = np.empty((3, 0))
+        return 1, none, none[0], none, none, none[0], t, s
+    criticals = critical_points(t, s)
+    table = edge_table(criticals, drift, variance, rates, jumps)
+    n = criticals.size
+    offsets = np.empty((n, k + 1))
+    kappas = np.empty((n, k + 1))
+    masses = np.empty(n)
+    code = 0
+    for i in range(n):
+        h = criticals[i]
+        if not (np.isfinite(table[0, i]) and np.isfinite(table[1, i])):
+            code = 2
+        for j in range(k + 1):
+            offset = h - t[j]
+            offsets[i, j] = offset
+            kappas[i, j] = s[j] / (offset * offset)
+        # Mass to the left of a gap: one jump of 1/pi Im L for every pole between 0 and h.
+        below = 1.0 if h < 0.0 else 0.0
+        moved = 0.0
+        for j in range(k):
+            moved += ((1.0 if h < jumps[j] else 0.0) - below) * rates[j]
+        masses[i] = 1.0 - below - moved
+    return code, table, criticals, offsets, kappas, masses, t, s

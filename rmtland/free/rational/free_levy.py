@@ -51,6 +51,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -93,28 +94,19 @@ class FreeLevy(LevyLaw):
 
     def _agrees(self) -> bool:
         """Whether everything belongs together, by a compiled check of the same kind."""
-        from rmtland.free.rational.band_masses import agree
+        from rmtland.free.rational import band_masses
 
-        bands, atoms = self.support, self.atoms
+        arcs, atoms = self._arcs, self.atoms
         if len(atoms) > 1:
             return False
         place, atom = atoms[0] if atoms else (0.0, 0.0)
         rule = square_root_rule(_NODES)
-        edges = np.array(bands)
-        low, high = edges[:, :1], edges[:, 1:]
-        x = np.where(
-            rule.share < 0.5, low + (high - low) * rule.share, high - (high - low) * rule.rest
-        )
-        nodes = x.ravel()
-        density = self._pdf(nodes)
-        below = self._cdf(np.concatenate([nodes, edges.ravel()]))
-        _, variance, rates, jumps = self._parameters
-        moments = self.levy.drift + float(rates @ jumps), variance + float(rates @ (jumps * jumps))
+        drift, variance, rates, jumps = self._parameters
+        moments = drift + float(rates @ jumps), variance + float(rates @ (jumps * jumps))
         return bool(
-            agree(
-                edges, place, atom, density.reshape(x.shape), below[: nodes.size].reshape(x.shape),
-                below[nodes.size :].reshape(edges.shape), rule.share, rule.rest, rule.weights,
-                rule.below, rule.last, moments, TOLERANCE,
+            band_masses.agrees(
+                arcs.edges, place, atom, rule.share, rule.rest, rule.weights, rule.below,
+                rule.last, moments, TOLERANCE, *self._boundary_terms,
             )
         )  # fmt: skip
 
@@ -190,11 +182,17 @@ class FreeLevy(LevyLaw):
     def _boundary(self, x: Real, mode: int) -> tuple[Real, NDArray[np.int64]]:
         from rmtland.free.rational import boundary
 
-        arcs = self._arcs
         return boundary.boundary(  # type: ignore[no-any-return]
-            np.ascontiguousarray(x), mode, arcs.edges, arcs.edges_low, arcs.criticals,
-            arcs.slopes, arcs.offsets, arcs.kappas, arcs.masses, arcs.poles, arcs.weights,
-            *self._drift_form.constants, *self._parameters,
+            np.ascontiguousarray(x), mode, self._arcs.edges, *self._boundary_terms
+        )
+
+    @cached_property
+    def _boundary_terms(self) -> tuple[Any, ...]:
+        """The arguments of the kernels behind the edges."""
+        arcs = self._arcs
+        return (
+            arcs.edges_low, arcs.criticals, arcs.slopes, arcs.offsets, arcs.kappas, arcs.masses,
+            arcs.poles, arcs.weights, *self._drift_form.constants, *self._parameters,
         )  # fmt: skip
 
     def _solve(self, z: Complex) -> tuple[Complex, NDArray[np.int64]]:

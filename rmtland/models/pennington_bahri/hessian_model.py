@@ -40,8 +40,9 @@ from rmtland.ensembles.device.kernels import kernels_of
 from rmtland.ensembles.entries import Entries, columns
 from rmtland.free import free_sum
 from rmtland.laws import Discrete, Law, MarchenkoPastur, SpectralModel
+from rmtland.models.pennington_bahri.law_grid import LawGrid, Triplets, parameter_grid
 from rmtland.spectrum import Spectrum
-from rmtland.typing import Array, Rng
+from rmtland.typing import Array, ArrayLike, Rng
 
 __all__ = ["PARTS", "HessianModel"]
 
@@ -109,6 +110,31 @@ class HessianModel(Ensemble):
         """
         unit = cls(phi, 1.0).residual_variance
         return cls(phi, nonnegative("residual_variance", residual_variance) / unit, mean)
+
+    @classmethod
+    def grid(cls, phi: ArrayLike, epsilon: ArrayLike, *, sigma: ArrayLike = 1.0) -> LawGrid:
+        """Return the laws at many parameters, for densities and indices in one call.
+
+        Parameters
+        ----------
+        phi, epsilon, sigma : array_like of float
+            As for the class, in shapes that broadcast: ``phi[:, None], epsilon`` for a grid.
+
+        Returns
+        -------
+        LawGrid
+            With `pdf`, `cdf` and `index`, in the shape of the grid.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not broadcast, or a value is out of its range or not finite.
+        """
+        parameters = parameter_grid(phi, epsilon, sigma)
+        return LawGrid(lambda *one: cls(*one).law, *parameters, triplets=cls._triplets)
+
+    _triplets: ClassVar[Triplets | None] = None
+    """Of laws with one jump and variance: see `rmtland.free.rational.many_laws`."""
 
     # Laws ------------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ from rmtland.ensembles import GaussianEnsemble
 from rmtland.ensembles.entries import DeviceDraws, Entries
 from rmtland.laws import Semicircle
 from rmtland.models.pennington_bahri.hessian_model import HessianModel
-from rmtland.typing import Array
+from rmtland.typing import Array, Real
 
 __all__ = ["WishartPlusWigner"]
 
@@ -61,6 +61,10 @@ class WishartPlusWigner(HessianModel):
     """
 
     name = "Wishart + Wigner"
+
+    @staticmethod
+    def _triplets(phi: Real, epsilon: Real, sigma: Real) -> tuple[Real, Real, Real]:
+        return 2 * epsilon, 1 / phi, sigma * phi
 
     @property
     def residual_law(self) -> Semicircle | None:
