@@ -17,6 +17,7 @@ times, their ratio and the target. A peer that is not installed is skipped by na
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import subprocess
 import sys
@@ -24,11 +25,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench_laws import cardano, companion
-from bench_networks import jax_loss
 
 from rmtland import MarchenkoPastur, Semicircle, WishartPlusWigner, free_product, free_sum
 from rmtland.networks import MLP, gaussian
@@ -42,6 +42,14 @@ from rmtland import WishartPlusWigner
 WishartPlusWigner(0.5, 0.3).law.pdf([0.0, 1.0, 2.0])
 print(time.perf_counter() - start)
 """
+
+
+def beside(name: str) -> Any:
+    """Return another script of this folder as a module."""
+    folder = str(Path(__file__).parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    return importlib.import_module(name)
 
 
 def race(jobs: list[Callable[[], object]], repeats: int, inner: int) -> list[float]:
@@ -60,8 +68,8 @@ def race(jobs: list[Callable[[], object]], repeats: int, inner: int) -> list[flo
 
 def line(name: str, ours: float, target: str, peer: str = "", theirs: float = 0.0) -> None:
     """Print one target."""
-    beside = f"{peer} {theirs * 1e3:9.3f} ms, ratio {ours / theirs:5.2f}" if peer else ""
-    print(f"{name:44s}{ours * 1e3:10.3f} ms   target {target:9s} {beside}")
+    ratio = f"{peer} {theirs * 1e3:9.3f} ms, ratio {ours / theirs:5.2f}" if peer else ""
+    print(f"{name:44s}{ours * 1e3:10.3f} ms   target {target:9s} {ratio}")
 
 
 def inside(law: Any, size: int) -> Any:
@@ -88,7 +96,7 @@ def network(repeats: int) -> None:
         return
     import jax
 
-    loss = jax_loss(widths, data.x, data.y)
+    loss = beside("bench_networks").jax_loss(widths, data.x, data.y)
     both = jax.jit(lambda t, d: jax.jvp(jax.grad(loss), (t,), (d,)))
     one, two = race([ours, lambda: both(theta, v)[1].block_until_ready()], repeats, 50)
     line(name, one, "<= .8", "jax compiled", two)
@@ -96,9 +104,11 @@ def network(repeats: int) -> None:
 
 def laws(repeats: int) -> None:
     """Race laws against hand-written routes."""
-    x = np.linspace(-1.2, 3.6, 2000)
+    by_hand, x = beside("bench_laws"), np.linspace(-1.2, 3.6, 2000)
     anew, hand = race(
-        [lambda: WishartPlusWigner(0.5, 0.3).law.pdf(x), lambda: cardano(x, 0.5, 0.3)], repeats, 20
+        [lambda: WishartPlusWigner(0.5, 0.3).law.pdf(x), lambda: by_hand.cardano(x, 0.5, 0.3)],
+        repeats,
+        20,
     )
     line("Wishart + Wigner anew, 2000 points", anew, "<= .5", "Cardano by hand", hand)
     law = free_sum(MarchenkoPastur(0.5), Semicircle(0.6), method="subordination")
@@ -108,7 +118,9 @@ def laws(repeats: int) -> None:
     product = free_product(MarchenkoPastur(0.5), MarchenkoPastur(0.7))
     inner = inside(product, 2000)
     ours, hand = race(
-        [lambda: product.pdf(inner), lambda: companion(inner, 0.5, 0.7)], repeats // 2 + 1, 2
+        [lambda: product.pdf(inner), lambda: by_hand.companion(inner, 0.5, 0.7)],
+        repeats // 2 + 1,
+        2,
     )
     line("product of two Marchenko-Pastur laws", ours, "<= 1", "companion matrices", hand)
     plain, q = MarchenkoPastur(0.5), np.linspace(0.001, 0.999, 1000)
