@@ -10,7 +10,7 @@ Examples
 >>> import numpy as np
 >>> values, sound = values_of_laws(0, np.array([1.0]), np.array([1.2]), np.ones(1), np.ones(1))
 >>> round(float(values[0, 0]), 10), sound
-(0.2677361393, array([ True]))
+(0.2250281844, array([ True]))
 """
 
 from __future__ import annotations
