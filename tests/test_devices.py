@@ -40,11 +40,19 @@ def matrix(kind=float):
     return a + a.conj().T
 
 
-@pytest.fixture(params=["strict", "torch"])
+@pytest.fixture(params=["strict", "torch", pytest.param("cupy", marks=pytest.mark.gpu)])
 def put(request):
     if request.param == "strict":
         xp = pytest.importorskip("array_api_strict")
         yield lambda array: xp.asarray(np.asarray(array), device=xp.Device("device1"))
+        return
+    if request.param == "cupy":
+        cupy = pytest.importorskip("cupy")
+        try:
+            cupy.cuda.runtime.getDeviceCount()
+        except cupy.cuda.runtime.CUDARuntimeError:
+            pytest.skip("there is no CUDA device")
+        yield cupy.asarray
         return
     torch = pytest.importorskip("torch")
     before = torch.get_default_device()

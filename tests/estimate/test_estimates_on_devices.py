@@ -50,12 +50,20 @@ def put_strict(array):
     return xp.asarray(np.asarray(array), device=xp.Device("device1"))
 
 
-@pytest.fixture(params=["strict", "torch"])
+@pytest.fixture(params=["strict", "torch", pytest.param("cupy", marks=pytest.mark.gpu)])
 def put(request):
     """Return a function that puts arrays on a device that is not the default one."""
     if request.param == "strict":
         pytest.importorskip("array_api_strict")
         yield put_strict
+        return
+    if request.param == "cupy":
+        cupy = pytest.importorskip("cupy")
+        try:
+            cupy.cuda.runtime.getDeviceCount()
+        except cupy.cuda.runtime.CUDARuntimeError:
+            pytest.skip("there is no CUDA device")
+        yield cupy.asarray
         return
     torch = pytest.importorskip("torch")
     before = torch.get_default_device()
