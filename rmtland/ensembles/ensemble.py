@@ -138,9 +138,10 @@ class Ensemble(SpectralModel):
         self, n: int, library: ArrayLibrary, parents: Sequence[np.random.Generator]
     ) -> Real:
         """All eigenvalues, shape (runs, n), on the host; the route of `sample`."""
-        nodes = np.empty((len(parents), n))
-        start = 0
-        for values in self._spectra(n, library, parents):
+        nodes, start = np.empty((0, n)), 0
+        for values in self._spectra(n, library, parents):  # refuses what is too large
+            if not start:
+                nodes = np.empty((len(parents), n))
             nodes[start : start + values.shape[0]] = to_numpy(values)
             start += values.shape[0]
         return nodes

@@ -117,8 +117,8 @@ def test_quaternion_eigenvalues_are_double():
 @families
 def test_rows_do_not_depend_on_the_blocks_they_come_in(ensemble):
     n = 60
-    whole = ensemble._core(n, np.random.default_rng(4)).matrix()
-    rows = ensemble._core(n, np.random.default_rng(4))
+    whole = ensemble._core(n, tridiagonal.HostRowDraws(np.random.default_rng(4))).matrix()
+    rows = ensemble._core(n, tridiagonal.HostRowDraws(np.random.default_rng(4)))
     parts = []
     while rows.start < rows.size:
         parts.append(rows.take(7))
@@ -128,7 +128,7 @@ def test_rows_do_not_depend_on_the_blocks_they_come_in(ensemble):
 
 @families
 def test_counts_are_exactly_those_of_lapack(ensemble, monkeypatch):
-    monkeypatch.setattr(tridiagonal, "_BLOCK", 100)
+    monkeypatch.setattr(tridiagonal, "ROW_BLOCK", 100)
     n, runs = 700, 2
     diagonals, off_diagonals = ensemble.tridiagonal(n, rng=8, runs=runs)
     values = np.concatenate(
@@ -185,7 +185,7 @@ def test_corners_at_small_beta(beta, edge):
 
 def test_corners_are_small():
     """At n = 10^9 some 10^4 rows are drawn, not all of them."""
-    rows = GaussianEnsemble()._core(10**9, np.random.default_rng(0))
+    rows = GaussianEnsemble()._core(10**9, tridiagonal.HostRowDraws(np.random.default_rng(0)))
     tridiagonal._outermost(rows, 1, 1.0)
     assert rows.start < 50_000
 
