@@ -149,7 +149,8 @@ def is_finite(array: Any) -> bool:
     """
     if not isinstance(array, np.ndarray):
         xp = array_namespace(array)
-        return math.isfinite(xp.sum(array)) or bool(xp.all(xp.isfinite(array)))
+        with np.errstate(over="ignore", invalid="ignore"):  # of libraries made of NumPy
+            return math.isfinite(xp.sum(array)) or bool(xp.all(xp.isfinite(array)))
     if array.dtype.kind == "f" and array.flags.c_contiguous:
         if math.isfinite(np.vdot(array, array)):  # by BLAS, which sets no flags
             return True
