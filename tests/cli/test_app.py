@@ -87,8 +87,8 @@ def test_help_of_a_command(rmtland, command, words):
         assert word in result.out
 
 
-COMMANDS = ["overlay", "measure", "spectrum", "sample", "shrink", "audit", "reproduce", "sweep index",
-            "sweep status", "sweep export"]  # fmt: skip
+COMMANDS = ["overlay", "measure", "spectrum", "sample", "shrink", "audit", "reproduce",
+            "sweep index", "sweep status", "sweep export"]  # fmt: skip
 
 
 def test_the_list_of_commands_is_whole():
