@@ -49,7 +49,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import get_blas_funcs
 
 from rmtland.arguments import choice
 from rmtland.estimate.krylov_basis import BasisStore, MemoryBasis
@@ -206,14 +205,20 @@ class Lanczos:
     def _orthogonalize(self, run: int, u: NDArray[Any]) -> None:
         """Turn the product of the last vector into the next one, in place."""
         j, q = self.step, self.current[run]
-        add = get_blas_funcs("axpy", (u,))
+        scaled = np.empty_like(u)
+
+        def add(vector: NDArray[Any], factor: Any) -> None:
+            # not by SciPy's BLAS: its threads and those of NumPy's wait for each other
+            np.multiply(vector, factor, out=scaled)
+            np.add(u, scaled, out=u)
+
         before = self.beta[run, j - 1] if j else 0.0
         if j and self.previous is not None:
-            add(self.previous[run], u, a=-before)
+            add(self.previous[run], -before)
         alpha = float(np.vdot(q, u).real)
-        add(q, u, a=-alpha)
+        add(q, -alpha)
         rest = np.vdot(q, u)  # what rounding left, where A q is much longer than the rest
-        add(q, u, a=-rest)
+        add(q, -rest)
         self.alpha[run, j] = alpha + float(rest.real)
         norm = float(np.linalg.norm(u))
         self.scale[run] = max(self.scale[run], abs(self.alpha[run, j]), norm)

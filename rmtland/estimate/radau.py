@@ -146,8 +146,8 @@ def radau(tridiagonal: Tridiagonal, x: float) -> Split:
         at[np.argmin(np.abs(nodes - x))] = True
     left, right = np.flatnonzero((nodes < x) & ~at), np.flatnonzero((nodes > x) & ~at)
     return Split(
-        float(weights[left].sum()),
-        float(weights[at].sum()),
+        min(float(weights[left].sum()), 1.0),
+        min(float(weights[at].sum()), 1.0),
         float(weights[left[-1]]) if left.size else 0.0,
         float(weights[right[0]]) if right.size else 0.0,
     )
