@@ -145,7 +145,7 @@ def _device_moments(
     moments = place.take(xp.stack(rows)).T
     over = np.flatnonzero(~(np.abs(moments).max(axis=0) <= 1.01))
     if over.size:
-        operator.refuse_infinities(moments[:, : over[0]])
+        operator.refuse_infinities(moments[:, : over[0] + 1])
         raise _outside(int(over[0]) // 2 * 2, center, half)
     return np.ascontiguousarray(moments)
 

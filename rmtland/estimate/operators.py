@@ -43,6 +43,7 @@ from rmtland.estimate.symmetric import (
     columns_of,
     device_columns_of,
 )
+from rmtland.networks.array_arguments import detached
 from rmtland.networks.derivatives.operators import PointOperator
 
 __all__ = ["SymmetricOperator", "symmetric_operator"]
@@ -71,7 +72,8 @@ def symmetric_operator(
     size : int, optional
         Order of the matrix, for a function.
     dtype : dtype, optional
-        Precision of the products; that of the operator by default, float64 for a function.
+        Precision of the products; that of the operator by default. For a function float64, or that
+        of `like`.
     check : bool, optional
         Spend three products on looking at shape, numbers, symmetry, and sameness.
     like : array, optional
@@ -199,24 +201,29 @@ def _on_device(operator: Any, size: int | None, dtype: Any, like: Any) -> Symmet
     """Wrap what multiplies on a device; None where the host is to do it."""
     if hasattr(operator, "total") and hasattr(operator, "gauss_newton"):
         operator = operator.total
-    kind, is_matrix = type(operator).__name__, _is_device_array(operator)
+    kind, is_there = type(operator).__name__, _is_device_array(operator)
     if like is None:
-        like = operator if is_matrix else getattr(operator, "like", None)
+        like = operator if is_there else getattr(operator, "like", None)
         if like is None:
             like = _beside_torch(operator)
         if like is None or not is_on_device(like):
             return None
-    if not _is_device_array(like):
+    if isinstance(like, np.ndarray):
         return None
-    place = Placement.of(like)
-    wanted = _dtype(dtype, getattr(operator, "dtype", like.dtype))
-    if is_matrix:
-        order = _order(tuple(operator.shape), "matrix")
-        matrix = operator.detach() if hasattr(operator, "detach") else operator
-        matrix = place.cast(matrix, wanted)
-        return SymmetricOperator(
-            partial(_at, matrix), order, wanted, "the matrix", matrix=matrix, place=place
+    if not _is_device_array(like):
+        raise TypeError(
+            f"like must be an array of NumPy, {', '.join(_DEVICE_LIBRARIES)}; got "
+            f"{type(like).__name__}"
         )
+    place = Placement.of(like)
+    if is_there or isinstance(operator, np.ndarray | list | tuple):
+        return _matrix_on_device(operator, dtype, place)
+    if type(operator).__module__.startswith("scipy."):
+        raise TypeError(
+            f"a {kind} of SciPy multiplies NumPy arrays: leave like= out, or give a matrix or a "
+            "function on the device"
+        )
+    wanted = _dtype(dtype, getattr(operator, "dtype", like.dtype))
     shape = getattr(operator, "shape", None)
     if isinstance(operator, PointOperator):
         if operator.kept is not None:
@@ -224,6 +231,8 @@ def _on_device(operator: Any, size: int | None, dtype: Any, like: Any) -> Symmet
         product, blocks = operator.product, True
     elif shape is not None and hasattr(operator, "__matmul__"):
         product, blocks = partial(_at, operator), True
+    elif hasattr(operator, "matmat"):
+        product, blocks = partial(_matmat, operator), True
     elif hasattr(operator, "matvec"):
         product, blocks = partial(device_columns_of, place, operator.matvec), False
     elif callable(operator):
@@ -231,13 +240,34 @@ def _on_device(operator: Any, size: int | None, dtype: Any, like: Any) -> Symmet
             raise TypeError(f"the function {kind} needs the size of its vectors: give size=")
         product, blocks = partial(device_columns_of, place, operator), False
     else:
-        raise TypeError(f"{kind} has neither matvec nor @, so that nothing can be multiplied")
-    order = count("size", size) if shape is None else _order(tuple(shape), kind)
+        raise TypeError(
+            f"{kind} has neither matmat, matvec nor @, so that nothing can be multiplied"
+        )
+    if shape is None:
+        order = count("size", getattr(operator, "size", size))
+    else:
+        order = _order(tuple(shape), kind)
     name = getattr(operator, "__name__", kind)
     return SymmetricOperator(
         product, order, wanted, f"{name} on a device", takes_blocks=blocks, is_own=False,
         place=place,
     )  # fmt: skip
+
+
+def _matrix_on_device(operator: Any, dtype: Any, place: Placement) -> SymmetricOperator:
+    """Wrap a matrix, moved there if it is elsewhere."""
+    if not _is_device_array(operator) or Placement.of(operator) != place:
+        operator = dense_array("operator", operator)
+        if operator.dtype.kind not in "iufcb":
+            raise TypeError(f"a matrix must be made of numbers; got dtype {operator.dtype}")
+    order, wanted = _order(tuple(operator.shape), "matrix"), _dtype(dtype, operator.dtype)
+    if isinstance(operator, np.ndarray):
+        matrix = place.put(operator, wanted)
+    else:
+        matrix = place.cast(detached(operator), wanted)
+    return SymmetricOperator(
+        partial(_at, matrix), order, wanted, "the matrix", matrix=matrix, place=place
+    )
 
 
 def _is_device_array(value: Any) -> bool:

@@ -86,6 +86,8 @@ class Placement:
         array = np.asarray(values, dtype=dtype)
         if self.is_host:
             return array
+        # PyTorch takes no negative strides, and warns of memory that must not be written to
+        array = np.require(array, requirements=["C", "W"])
         return self.xp.asarray(array, dtype=self.dtype(array.dtype), device=self.device)
 
     def take(self, array: Array) -> NDArray[Any]:
@@ -116,13 +118,13 @@ class Placement:
         if self.is_host:
             return matrix.conj().T
         flipped = self.xp.matrix_transpose(matrix)
-        return self.xp.conj(flipped) if self._is_complex(matrix) else flipped
+        return self.xp.conj(flipped) if self.is_complex(matrix) else flipped
 
     def column_dots(self, one: Array, two: Array) -> Array:
         """Return the real parts of the inner products of columns, shape (k,)."""
         if self.is_host:
             return np.einsum("pm,pm->m", one.conj(), two).real
-        if not self._is_complex(two):
+        if not self.is_complex(two):
             return self.xp.sum(one * two, axis=0)
         return self.xp.real(self.xp.sum(self.xp.conj(one) * two, axis=0))
 
@@ -136,13 +138,13 @@ class Placement:
         """Return the complex conjugate."""
         if self.is_host:
             return array.conj()
-        return self.xp.conj(array) if self._is_complex(array) else array
+        return self.xp.conj(array) if self.is_complex(array) else array
 
     def real(self, array: Array) -> Array:
         """Return the real part."""
         if self.is_host:
             return array.real
-        return self.xp.real(array) if self._is_complex(array) else array
+        return self.xp.real(array) if self.is_complex(array) else array
 
     def free_bytes(self) -> int | None:
         """Return the memory free on the device; None for the host or where it does not say."""
@@ -151,7 +153,8 @@ class Placement:
             return ArrayLibrary(self.xp, name, device=self.device).free_memory()
         return None
 
-    def _is_complex(self, array: Array) -> bool:
+    def is_complex(self, array: Array) -> bool:
+        """Return whether an array of a device is complex."""
         return bool(self.xp.isdtype(array.dtype, "complex floating"))
 
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from rmtland.arrays import to_numpy
 from rmtland.estimate.placement import HOST, Placement
+from rmtland.networks.array_arguments import detached
 from rmtland.typing import Array
 
 __all__ = ["SymmetricOperator", "check_products", "columns_of", "device_columns_of"]
@@ -155,15 +156,22 @@ class SymmetricOperator:
         Raises
         ------
         ValueError
-            If the product has another shape.
+            If the product has another shape, or is complex where the matrix is real.
+        TypeError
+            If it is no array.
         """
         if self.place.is_host:
             return self.matmat(vectors)
         place, given = self.place, self.place.cast(vectors, self.dtype)
         result = self.product(given if self.is_own else place.xp.asarray(given, copy=True))
+        if not (hasattr(result, "shape") and hasattr(result, "dtype")):
+            raise TypeError(f"a product of {self.source} must be an array; got {result!r}")
         if tuple(result.shape) != tuple(vectors.shape):
             self._refuse_shape(tuple(result.shape), tuple(vectors.shape))
+        result = detached(result)  # a graph would keep every vector alive
         self.products += int(vectors.shape[1])
+        if place.is_complex(result) and not self.is_complex:
+            self._refuse_complex()
         result = place.cast(result, self.work_dtype)
         return result if self.is_own else place.xp.asarray(result, copy=True)
 
@@ -195,6 +203,12 @@ class SymmetricOperator:
             f"{shape}; the same shape was expected"
         )
 
+    def _refuse_complex(self) -> None:
+        raise ValueError(
+            f"{self.source} multiplies a real vector to complex numbers; give "
+            "dtype=numpy.complex128 if it is Hermitian"
+        )
+
     def _looked_at(self, result: Any, shape: tuple[int, ...]) -> NDArray[Any]:
         """Return what a product of vectors of a shape gave, if it is one."""
         array = result if isinstance(result, np.ndarray) else np.asarray(to_numpy(result))
@@ -202,10 +216,7 @@ class SymmetricOperator:
             self._refuse_shape(array.shape, shape)
         self.products += shape[1]
         if array.dtype.kind == "c" and not self.is_complex:
-            raise ValueError(
-                f"{self.source} multiplies a real vector to complex numbers; give "
-                "dtype=numpy.complex128 if it is Hermitian"
-            )
+            self._refuse_complex()
         if array.dtype.kind not in "iufcb":
             raise TypeError(f"{self.source} returns {array.dtype} instead of numbers")
         fresh = self.is_own or array.dtype != self.work_dtype
@@ -305,6 +316,9 @@ def device_columns_of(place: Placement, function: Any, vectors: Array) -> Array:
     found = []
     for j in range(int(vectors.shape[1])):
         product = function(xp.asarray(vectors[:, j], copy=True))
+        if not getattr(product, "ndim", 0):
+            raise TypeError(f"a product of a vector must be a vector; got {product!r}")
+        product = detached(product)
         if product.ndim == 2 and product.shape[1] == 1:
             product = product[:, 0]
         found.append(xp.asarray(product, copy=True))

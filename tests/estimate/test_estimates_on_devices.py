@@ -8,9 +8,11 @@ from functools import partial
 
 import numpy as np
 import pytest
+from scipy import sparse
+from scipy.sparse.linalg import aslinearoperator
 from transfer_counter import counted_transfers
 
-from rmtland.arrays import to_numpy
+from rmtland.arrays import array_namespace, to_numpy
 from rmtland.estimate import (
     diagonal,
     effective_dimension,
@@ -24,6 +26,7 @@ from rmtland.estimate import (
     symmetric_operator,
     trace,
 )
+from rmtland.estimate.chebyshev import chebyshev_moments
 from rmtland.networks import MLP
 from rmtland.solution import ConvergenceError
 
@@ -253,6 +256,93 @@ def test_faults_are_found(put):
     one = symmetric_operator(lambda v: v[:3], size=SIZE, like=array, check=False)
     with pytest.raises(ValueError, match="the same shape was expected"):
         trace(one, products=20)
+
+
+@pytest.mark.parametrize("later", [0, 1, 5])
+def test_nan_in_chebyshev_moments_is_no_eigenvalue_outside(put, later):
+    array, calls = put(matrix()), []
+
+    def failing(vectors):
+        calls.append(1)
+        return (array @ vectors) * (1.0 if len(calls) <= later else float("nan"))
+
+    operator = symmetric_operator(failing, size=SIZE, like=array, check=False)
+    operator.product, operator.takes_blocks = failing, True
+    starts = np.random.default_rng(0).standard_normal((SIZE, 2))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        chebyshev_moments(operator, starts, 8, (-1.5, 2.5))
+    operator.product = lambda vectors: array @ vectors
+    with pytest.raises(ConvergenceError, match="lies outside"):
+        chebyshev_moments(operator, starts, 8, (-0.1, 0.1))
+
+
+def test_products_that_are_not_real_vectors_are_refused(put):
+    here = matrix("complex")
+    there = put(here)
+    xp = array_namespace(there)
+
+    def product(vector):
+        return there @ xp.astype(vector, there.dtype)
+
+    for block in (False, True):  # of a matrix, the imaginary part would be dropped
+        operator = symmetric_operator(product, size=SIZE, like=put(np.ones(1)), check=False)
+        if block:
+            operator.product, operator.takes_blocks = product, True
+        with pytest.raises(ValueError, match="complex numbers; give dtype="):
+            trace(operator, products=20)
+    operator = symmetric_operator(product, size=SIZE, like=put(np.ones(1)), dtype=np.complex128)
+    np.testing.assert_allclose(operator.dense(), here, atol=1e-14)
+    for bad in (None, 1.0, [1.0] * SIZE):
+        for block in (False, True):
+            function = lambda _, bad=bad: bad  # noqa: E731
+            operator = symmetric_operator(function, size=SIZE, like=there, check=False)
+            if block:
+                operator.product, operator.takes_blocks = function, True
+            with pytest.raises(TypeError, match="must be a"):
+                operator.matmat(np.ones((SIZE, 2)))
+
+
+def test_vectors_of_any_layout_are_multiplied(put):
+    operator = there(put, matrix())
+    vectors = np.random.default_rng(0).standard_normal((SIZE, 4))
+    fixed = vectors.copy()
+    fixed.flags.writeable = False
+    for given in (vectors[::-1], vectors[:, ::-2], fixed, np.asfortranarray(vectors), vectors > 0):
+        np.testing.assert_allclose(operator.matmat(given), matrix() @ given, atol=1e-13)
+
+
+class Multiplies:
+    """An object with `shape` or `size`, and one kind of product."""
+
+    def __init__(self, array, name, **attributes):
+        setattr(self, name, lambda vectors: array @ vectors)
+        self.__dict__.update(attributes)
+
+
+def test_matrices_and_objects_go_where_like_is(put):
+    array = put(matrix())
+    for given in (matrix(), matrix().tolist(), Multiplies(array, "matmat", shape=(SIZE, SIZE)),
+                  Multiplies(array, "matmat", size=SIZE), Multiplies(array, "matvec", size=SIZE),
+                  np.asfortranarray(matrix())[::-1, ::-1][::-1, ::-1]):  # fmt: skip
+        operator = symmetric_operator(given, like=array)
+        assert not operator.place.is_host
+        np.testing.assert_allclose(operator.dense(), matrix(), atol=1e-14)
+    for wrong in (sparse.csr_array(matrix()), aslinearoperator(matrix())):
+        with pytest.raises(TypeError, match="leave like= out"):
+            symmetric_operator(wrong, like=array)
+    with pytest.raises(TypeError, match="like must be an array"):
+        symmetric_operator(matrix(), like=[1.0])
+    with pytest.raises(TypeError, match="made of numbers"):
+        symmetric_operator(np.array([["a"]]), like=array)
+    assert symmetric_operator(matrix(), like=np.ones(1)).place.is_host
+
+
+def test_no_graph_of_pytorch_is_kept():
+    torch = pytest.importorskip("torch")
+    array = torch.tensor(matrix(), requires_grad=True)
+    for given in (array, lambda v: array @ v):
+        operator = symmetric_operator(given, size=SIZE, like=array.detach())
+        assert not operator.multiply(torch.ones((SIZE, 2), dtype=torch.float64)).requires_grad
 
 
 COSTS = {
