@@ -64,7 +64,7 @@ from rmtland.arrays import to_numpy
 from rmtland.comparison.distances import Comparison, compare
 from rmtland.free import free_deconvolution, general_marchenko_pastur
 from rmtland.free.recovered import RecoveredLaw
-from rmtland.laws import Discrete, EmpiricalLaw, Law, MarchenkoPastur
+from rmtland.laws import Discrete, EmpiricalLaw, Law, MarchenkoPastur, affine
 from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real
@@ -75,6 +75,8 @@ LOSSES = ("frobenius", "stein")
 
 _FEW = 30
 """Below so many eigenvalues the limit is no guide."""
+_OFF = 0.05
+"""Kolmogorov distance to the law of the spectrum, beyond that of chance, that is worth a word."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,14 +228,15 @@ def nonlinear_shrinkage(
     ------
     ValueError
         If an eigenvalue is negative beyond rounding or not finite, if all are 0, if more than n are
-        not, if no population explains the eigenvalues, or for Stein's loss if p >= n.
+        not, if no population explains the eigenvalues, if the population given has negative ones,
+        or for Stein's loss if p >= n.
     ConvergenceError
         If the law of the spectrum is not known at an eigenvalue.
 
     Warns
     -----
     UserWarning
-        If there are fewer than 30 eigenvalues.
+        If there are fewer than 30 eigenvalues, or if they are far from the law of the spectrum.
 
     Notes
     -----
@@ -257,12 +260,17 @@ def nonlinear_shrinkage(
     if loss == "stein" and size >= n:
         raise ValueError(f"Stein's loss needs fewer variables than samples; got {size} and {n}")
     null = size - rank
+    unit = 2.0 ** round(np.log2(positive.mean()))  # the same bits at any size
+    inside = eigenvalues / unit
     if population is None:
-        population = _population(eigenvalues, rank, n)
-    law = general_marchenko_pastur(population, size / n)
+        found = _population(inside, rank, n)
+    else:
+        _require_positive(population)
+        found = affine(population, scale=1 / unit)
+    law = general_marchenko_pastur(found, size / n)
     values = np.zeros(size)
-    values[null:] = _shrunken(positive, law, size / n, loss)
-    values[:null] = _at_zero(population, size / n)
+    values[null:] = _shrunken(inside[null:], law, size / n, loss)
+    values[:null] = _at_zero(found, size / n)
     if size < _FEW:
         warnings.warn(
             f"{size} eigenvalues are few: the values hold as their number grows, and may be worse "
@@ -270,7 +278,44 @@ def nonlinear_shrinkage(
             UserWarning,
             stacklevel=2,
         )
-    return Shrinkage(eigenvalues, values, population, law, _compared(eigenvalues, law), n, loss)
+    result = Shrinkage(
+        eigenvalues=eigenvalues,
+        values=unit * values,
+        population=affine(found, scale=unit) if population is None else population,
+        law=affine(law, scale=unit),
+        comparison=_compared(inside, law),
+        samples=n,
+        loss=loss,
+    )
+    _warn_if_off(result)
+    return result
+
+
+def _require_positive(population: Law) -> None:
+    below = population.mass_below(0.0)
+    if below > 0:
+        raise ValueError(
+            "the population of a covariance matrix has no negative eigenvalues; "
+            f"{population!r} has the mass {below:.3g} below 0"
+        )
+
+
+def _warn_if_off(found: Shrinkage) -> None:
+    """Warn where no chance explains how far the eigenvalues are from their law.
+
+    Eigenvalues are rigid: their distribution function is off by a few steps of 1/p.
+    """
+    if found.comparison is None:
+        return
+    distance, size = found.comparison.kolmogorov, len(found.values)
+    if distance > _OFF + 3 / size:
+        warnings.warn(
+            f"the eigenvalues are {distance:.2g} (Kolmogorov distance) from the law that the "
+            f"population gives: it is another, the samples are not independent, or their number is "
+            f"not {found.samples}",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _compared(eigenvalues: Real, law: Law) -> Comparison | None:

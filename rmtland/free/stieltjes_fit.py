@@ -27,6 +27,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from rmtland.free.recovered import RecoveredLaw
 from rmtland.typing import Complex, Real
@@ -67,15 +68,18 @@ def law_from_stieltjes(
     scale = 1 / sizes
     matrix = np.concatenate([rows.real, rows.imag]) * np.append(scale, scale)[:, None]
     right = np.concatenate([values.real, values.imag]) * np.append(scale, scale)
-    fit = _Fit(matrix, grid)
-    weights, rough, misfit, strength = _smoothest(fit, right)
+    # Beside other programs, threads for such small matrices wait for each other most of the time.
+    with threadpool_limits(1, user_api="blas"):
+        fit = _Fit(matrix, grid)
+        weights, rough, misfit, strength = _smoothest(fit, right)
     if misfit > 10:
         raise ValueError(
             "the deconvolution does not exist: no law on "
             f"[{grid[0]:.6g}, {grid[-1]:.6g}] fits the measurement; the best one misses it by "
             f"{misfit:.3g} times the noise of {samples} eigenvalues (samples=)"
         )
-    error = _spread(fit, weights, rough, strength, max(1.0, misfit))
+    with threadpool_limits(1, user_api="blas"):
+        error = _spread(fit, weights, rough, strength, max(1.0, misfit))
     kept = weights > 1e-12
     return RecoveredLaw(
         grid[kept],
@@ -111,7 +115,7 @@ class _Fit:
         steps = np.diff(grid)
         cells = (np.append(steps, steps[-1]) + np.append(steps[0], steps)) / 2
         # Second differences of the distribution function: differences of the density
-        rough = np.diff(np.diag(1 / cells), axis=0) * cells[:-1, None] ** 0.5 * np.ptp(grid)
+        rough = np.diff(np.diag(1 / cells), axis=0) * np.sqrt(cells[:-1, None] * np.ptp(grid))
         self._firm = 1e3 * math.sqrt(len(matrix))  # the weights sum to one
         self._gram = matrix.T @ matrix + self._firm**2
         self._rough = rough.T @ rough

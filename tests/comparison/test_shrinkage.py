@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from rmtland import Discrete, MarchenkoPastur, Spectrum, Uniform, nonlinear_shrinkage
+from rmtland import (
+    Discrete,
+    MarchenkoPastur,
+    Semicircle,
+    Spectrum,
+    Uniform,
+    nonlinear_shrinkage,
+)
 from rmtland.comparison import Shrinkage
 from rmtland.free import general_marchenko_pastur
 
@@ -156,3 +163,38 @@ def test_wrong_types_and_vectors():
         found.covariance(np.eye(3))
     with pytest.raises(ValueError, match="not orthonormal"):
         found.covariance([[1.0, 0.5], [0.0, 1.0]])
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e-12, 3e12, 1e100])
+def test_units_do_not_matter(scale):
+    values, _, _ = sampled(np.repeat([1.0, 4.0], 30), 200, rng=3)
+    one = nonlinear_shrinkage(values, samples=200)
+    other = nonlinear_shrinkage(scale * values, samples=200)
+    # What is beside an edge has the square root of its rounding
+    np.testing.assert_allclose(other.values, scale * one.values, rtol=2e-3)
+    assert other.population.mean() == pytest.approx(scale * one.population.mean(), rel=1e-6)
+    assert other.comparison.kolmogorov == pytest.approx(one.comparison.kolmogorov, abs=1e-3)
+
+
+def test_a_population_over_decades_explains_the_small_eigenvalues_too():
+    """Lines of one height above the axis see nothing below a hundredth of the width."""
+    values, _, _ = sampled(1 / np.arange(1.0, 101.0), 300, rng=1)
+    found = nonlinear_shrinkage(values, samples=300)
+    assert found.comparison.kolmogorov < 3 / 100
+
+
+def test_a_wrong_number_of_samples_or_population_is_said():
+    values, _, _ = sampled(np.repeat([1.0, 4.0], 30), 200, rng=3)
+    with pytest.warns(UserWarning, match="their number is not 70"):
+        nonlinear_shrinkage(values, samples=70)
+    with pytest.warns(UserWarning, match="from the law that the population gives"):
+        nonlinear_shrinkage(values, samples=200, population=Discrete((100.0,), (1.0,)))
+    with pytest.raises(ValueError, match=r"mass 0\.5 below 0"):
+        nonlinear_shrinkage(values, samples=200, population=Semicircle(1.0))
+
+
+def test_a_continuous_population_with_more_variables_than_samples():
+    variances = np.linspace(1.0, 2.0, 80)
+    values, _, best = sampled(variances, 40, rng=4)
+    found = nonlinear_shrinkage(values, samples=40, population=Uniform(1.0, 2.0))
+    assert np.sum((found.values - best) ** 2) < 0.02 * np.sum((values - best) ** 2)

@@ -46,8 +46,8 @@ from rmtland.solution import ConvergenceError
 __all__ = ["law_of_measurement", "subordinated"]
 
 _HEIGHTS = 6
-_APART = 4
-"""Eigenvalues from one point beside them to the next."""
+_APART, _PLACES = 4, 100
+"""Eigenvalues, at least, from one point beside them to the next, and how many places there are."""
 
 
 def law_of_measurement(
@@ -141,12 +141,8 @@ def _beside_eigenvalues(total: Law, height: float) -> list[Complex]:
     places = np.array([place for place, _ in total.atoms])
     if places.size:
         places = places[places > 1e-9 * places[-1]]
-    if len(places) <= _APART:
-        return []
-    first = np.arange(0, len(places) - _APART, _APART)
-    low, high = places[first], places[first + _APART]
-    levels = []
-    for spacings in (4.0, 8.0, 16.0):
-        z = (low + high) / 2 + 1j * spacings * (high - low) / _APART
-        levels.append(z[z.imag < height])
-    return [z for z in levels if z.size]
+    apart = max(_APART, len(places) // _PLACES)
+    first = np.arange(0, len(places) - apart, apart)
+    low, high = places[first], places[first + apart]
+    levels = [(low + high) / 2 + 1j * widths * (high - low) for widths in (1.0, 2.0, 4.0)]
+    return [z[near] for z in levels if (near := z.imag < height).any()]

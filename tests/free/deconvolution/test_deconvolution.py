@@ -467,3 +467,25 @@ def test_a_deconvolution_speaks_as_a_law_for_one_more_version():
 def test_bad_arguments_are_refused(args, options, kind, message):
     with pytest.raises(kind, match=message):
         free_deconvolution(*args, **options)
+
+
+@pytest.mark.parametrize("kind", ["additive", "multiplicative"])
+def test_units_of_a_measured_spectrum_do_not_matter(kind):
+    """The penalty on roughness has no unit: the same law comes back at any scale."""
+    signal = Discrete((1.0, 3.0), (0.4, 0.6))
+
+    def recovered(scale):
+        if kind == "additive":
+            noise = Semicircle((0.4 * scale) ** 2)
+            law = free_sum(affine(signal, scale=scale), noise)
+        else:
+            noise = MarchenkoPastur(0.3)
+            law = free_product(affine(signal, scale=scale), noise)
+        measured = EmpiricalLaw(law.ppf((np.arange(80) + 0.5) / 80))
+        return free_deconvolution(measured, noise, kind=kind).law
+
+    one, levels = recovered(1.0), np.linspace(0.02, 0.98, 25)
+    for scale in (1e-6, 1e6):
+        other = recovered(scale)
+        np.testing.assert_allclose(other.ppf(levels) / scale, one.ppf(levels), rtol=1e-9)
+        assert other.error / scale == pytest.approx(one.error, rel=1e-6)
