@@ -33,6 +33,7 @@ from typing import Any
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 import numpy as np
+from device_timing import has_card, peer, release, shortest, synchronize
 
 from rmtland.arrays import to_numpy
 from rmtland.networks import ACTIVATIONS, MLP, train
@@ -41,48 +42,8 @@ from rmtland.networks.fused_kernels import activation_with_derivatives
 Result = dict[str, Any]
 
 
-def device_library() -> Any:
-    """Return CuPy where there is a device, else NumPy."""
-    try:
-        import cupy
-
-        if cupy.cuda.runtime.getDeviceCount() > 0:
-            return cupy
-    except Exception:
-        return np
-    return np
-
-
-xp: Any = device_library()
+xp: Any = peer("cupy") if has_card() else np
 ON_DEVICE = xp is not np
-
-
-def wait() -> None:
-    """Wait until the device has done all it was asked to."""
-    if ON_DEVICE:
-        xp.cuda.Device().synchronize()
-
-
-def free() -> None:
-    """Give memory that CuPy keeps back to the device, for other libraries."""
-    if ON_DEVICE:
-        xp.get_default_memory_pool().free_all_blocks()
-
-
-def seconds(job: Callable[[], Any], *, repeats: int = 5, limit: float = 2.0) -> float:
-    """Return the shortest time of a few runs after a first one."""
-    result = job()
-    wait()
-    del result
-    times: list[float] = []
-    until = time.perf_counter() + limit
-    while len(times) < repeats and (not times or time.perf_counter() < until):
-        start = time.perf_counter()
-        result = job()
-        wait()
-        times.append(time.perf_counter() - start)
-        del result
-    return min(times)
 
 
 def relative(actual: Any, expected: Any) -> float:
@@ -110,7 +71,7 @@ def attempt(result: Result, name: str, job: Callable[[], Any]) -> None:
         result[name] = job()
     except Exception as error:
         result[name] = f"{type(error).__name__}: {error}"[:160]
-    free()
+    release()
 
 
 def jax_hessian(
@@ -167,25 +128,15 @@ def _forward(widths: tuple[int, ...], theta: Any, signal: Any, tanh: Any) -> Any
     return signal
 
 
-def _peer(made: Any, theta: Any, ours: Any) -> tuple[float, float | None]:
+def _race(made: Any, theta: Any, ours: Any) -> tuple[float, float | None]:
     """Return the time of a peer's Hessian, and how far it is from ours."""
     function, moved = made
     start = moved(theta)
 
-    def job() -> Any:
-        done = function(start)
-        if hasattr(done, "block_until_ready"):
-            done.block_until_ready()
-        elif hasattr(done, "is_cuda") and done.is_cuda:
-            import torch
-
-            torch.cuda.synchronize()
-        return done
-
-    time_taken = seconds(job, repeats=3, limit=3.0)
+    time_taken = shortest(lambda: function(start), runs=3, limit=3.0)
     if ours is None:
         return time_taken, None
-    return time_taken, relative(np.asarray(to_numpy(job())), ours)
+    return time_taken, relative(to_numpy(function(start)), ours)
 
 
 def dense_split(n: int | None = None, m: int | None = None, peers: bool = True) -> Result:
@@ -202,11 +153,11 @@ def dense_split(n: int | None = None, m: int | None = None, peers: bool = True) 
             made = net.at(*data).hessian()
             return made.gauss_newton, made.residual, made.total
 
-        attempt(result, f"rmtland: H0, H1 and H, {label}", lambda job=split: seconds(job))
+        attempt(result, f"rmtland: H0, H1 and H, {label}", lambda job=split: shortest(job))
         attempt(
             result,
             f"rmtland: H alone, {label}",
-            lambda net=net, data=(theta, x, y): seconds(lambda: net.at(*data).hessian("total")),
+            lambda net=net, data=(theta, x, y): shortest(lambda: net.at(*data).hessian("total")),
         )
         point = net.at(theta, x, y)
         v = xp.asarray(np.random.default_rng(3).standard_normal((len(theta), 2)))
@@ -216,7 +167,7 @@ def dense_split(n: int | None = None, m: int | None = None, peers: bool = True) 
             lambda point=point, v=v: relative(point.hessian("total") @ v, point.hvp(v)),
         )
         whole = to_numpy(point.hessian("total")) if size <= 64 else None
-        free()
+        release()
         if peers:
             _race_peers(result, widths, (theta, x, y), whole, label)
         _ratios(result, label)
@@ -239,15 +190,11 @@ def _race_peers(
             key = f"jax jvp(grad), chunks of 1024, {label}"
             attempt(result, key, lambda: _jax_apart(widths, len(x), "mse", 1024))
             continue
-        attempt(result, key, lambda maker=maker: _peer(maker(), theta, whole))
+        attempt(result, key, lambda maker=maker: _race(maker(), theta, whole))
         if isinstance(result[key], tuple):
             result[key], error = result[key]
             if error is not None:
                 result[f"agreement with {key}"] = error
-        if ON_DEVICE and name.startswith("torch"):
-            import torch
-
-            torch.cuda.empty_cache()
 
 
 def _jax_apart(widths: tuple[int, ...], m: int, loss: str, chunk: int = 0) -> float:
@@ -284,10 +231,10 @@ def product(n: int | None = None, m: int | None = None) -> Result:
         _ = (x @ first.T, h @ second.T, h @ w.T, x.T @ h, h.T @ x, x @ w, h @ second, h.T @ x)
 
     result: Result = {
-        f"8 matrix products, n={n} m={m} p={net.parameter_count}": seconds(bare),
-        "rmtland: one product": seconds(lambda: point.hvp(v)),
-        "rmtland: Gauss-Newton product": seconds(lambda: point.gauss_newton_vp(v)),
-        "rmtland: gradient from the start": seconds(lambda: net.at(theta, x, y).gradient),
+        f"8 matrix products, n={n} m={m} p={net.parameter_count}": shortest(bare),
+        "rmtland: one product": shortest(lambda: point.hvp(v)),
+        "rmtland: Gauss-Newton product": shortest(lambda: point.gauss_newton_vp(v)),
+        "rmtland: gradient from the start": shortest(lambda: net.at(theta, x, y).gradient),
     }
     times = list(result.values())
     result["one product over its 8 matrix products"] = times[1] / times[0]
@@ -305,8 +252,8 @@ def block_of_products(k: int = 16) -> Result:
     v = xp.asarray(np.random.default_rng(3).standard_normal((net.parameter_count, k)))
     one = point.hvp(v[:, 0])
     return {
-        f"rmtland: {k} products, each, n={n} m={m}": seconds(lambda: point.hvp(v)) / k,
-        "rmtland: one product": seconds(lambda: point.hvp(v[:, 0])),
+        f"rmtland: {k} products, each, n={n} m={m}": shortest(lambda: point.hvp(v)) / k,
+        "rmtland: one product": shortest(lambda: point.hvp(v[:, 0])),
         "agreement of one with many": relative(point.hvp(v)[:, 0], one),
     }
 
@@ -351,16 +298,16 @@ def deep(peers: bool = True) -> Result:
     v = xp.asarray(np.random.default_rng(3).standard_normal(net.parameter_count))
     label = f"{widths} m={m} p={net.parameter_count}"
     result: Result = {
-        f"rmtland: H, {label}": seconds(lambda: net.at(theta, x, y).hessian("total")),
-        "rmtland: H0, H1 and H": seconds(lambda: net.at(theta, x, y).hessian().total),
+        f"rmtland: H, {label}": shortest(lambda: net.at(theta, x, y).hessian("total")),
+        "rmtland: H0, H1 and H": shortest(lambda: net.at(theta, x, y).hessian().total),
         "agreement with products": relative(point.hessian("total") @ v, point.hvp(v)),
     }
-    free()
+    release()
     if peers and ON_DEVICE:
         attempt(result, "jax.hessian", lambda: _jax_apart(widths, m, "cross_entropy"))
     elif peers:
         made = jax_hessian(widths, x, y, "cross_entropy")
-        attempt(result, "jax.hessian", lambda: _peer(made, theta, None)[0])
+        attempt(result, "jax.hessian", lambda: _race(made, theta, None)[0])
     return result
 
 
@@ -378,15 +325,15 @@ def activations(entries: int | None = None) -> Result:
 
         fused = activation_with_derivatives(name, z)
         if fused is None:
-            result[f"{name}: plain"] = seconds(plain)
+            result[f"{name}: plain"] = shortest(plain)
             continue
         pairs = zip(fused, plain(), strict=True)
         errors = [relative(one, two) for one, two in pairs if float(abs(one).max())]
         result[f"agreement, {name}"] = max(errors[: 3 if f.curvature else 2])
         if name in ("tanh", "gelu"):
-            result[f"{name}: plain"] = seconds(plain)
+            result[f"{name}: plain"] = shortest(plain)
             job = lambda name=name: activation_with_derivatives(name, z)  # noqa: E731
-            result[f"{name}: one kernel"] = seconds(job)
+            result[f"{name}: one kernel"] = shortest(job)
     return result
 
 
@@ -403,7 +350,7 @@ def training(steps: int | None = None) -> Result:
         most = steps if method == "adam" else max(steps // 20, 4)
         start = time.perf_counter()
         done = train(net, theta, x, y, method=method, max_steps=most, **options)
-        wait()
+        synchronize()
         name = f"{method}, a step, {widths} m={m}"
         result[name] = (time.perf_counter() - start) / max(done.steps, 1)
         result[f"{method}: energy after {done.steps} steps"] = done.energy
@@ -420,8 +367,8 @@ def small() -> Result:
         return point.loss, point.gradient, point.hvp(v)
 
     return {
-        "loss, gradient and product, n=16 m=64": seconds(job, repeats=50, limit=1.0),
-        "dense H": seconds(lambda: net.at(theta, x, y).hessian("total"), repeats=20, limit=1.0),
+        "loss, gradient and product, n=16 m=64": shortest(job, runs=50, limit=1.0),
+        "dense H": shortest(lambda: net.at(theta, x, y).hessian("total"), runs=20, limit=1.0),
     }
 
 
@@ -433,7 +380,7 @@ def eigenvalues(n: int | None = None) -> Result:
     trace, square = float(matrix.trace()), float(matrix.ravel() @ matrix.ravel())
     start = time.perf_counter()
     values = xp.linalg.eigvalsh(matrix)
-    wait()
+    synchronize()
     taken = time.perf_counter() - start
     return {
         f"all eigenvalues, p={net.parameter_count}": taken,
@@ -480,8 +427,8 @@ def main() -> None:
         *widths, m, chunk = map(int, sizes)
         net, theta, x, y = problem(tuple(widths), m, loss)
         theta, x, y = (to_numpy(each) for each in (theta, x, y))
-        free()
-        print(_peer(jax_hessian(net.widths, x, y, loss, chunk or None), theta, None)[0])
+        release()
+        print(_race(jax_hessian(net.widths, x, y, loss, chunk or None), theta, None)[0])
         return
     chosen = arguments.only
     done = {each.__name__: each() for each in BENCHMARKS if each.__name__ in chosen}

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from device_timing import has_card, peer, shortest, timed
 
 from rmtland.arrays import ArrayLibrary, to_numpy
 from rmtland.ensembles import (
@@ -30,48 +31,20 @@ from rmtland.ensembles.device import eigenvalues, philox
 from rmtland.ensembles.device.kernels import kernels_of
 from rmtland.models import WishartPlusWigner
 
-
-def _cupy() -> Any:
-    try:
-        import cupy
-
-        return cupy if cupy.cuda.runtime.getDeviceCount() > 0 else None
-    except Exception:
-        return None
-
-
-CUPY = _cupy()
+CUPY = peer("cupy") if has_card() else None
 ON = {} if CUPY is None else {"xp": CUPY}
-
-
-def synchronize() -> None:
-    if CUPY is not None:
-        CUPY.cuda.Device().synchronize()
-
-
-def seconds(function: Callable[[], Any], *, repeats: int = 3, most: float = 4.0) -> dict[str, Any]:
-    """First call, and the shortest of some more, synchronised."""
-    times, until = [], time.perf_counter() + most
-    while len(times) <= repeats and (len(times) < 2 or time.perf_counter() < until):
-        synchronize()
-        start = time.perf_counter()
-        function()
-        synchronize()
-        times.append(time.perf_counter() - start)
-    return {"first": round(times[0], 6), "s": round(min(times[1:]), 6)}
 
 
 def goe_histogram(small: bool = False) -> dict[str, Any]:
     """Count eigenvalues of GOE matrices of size 10^6 in 200 bins, 64 runs."""
     n, bins, runs = (10**6, 200, 64) if not small else (3000, 20, 2)
     ensemble, edges = GaussianEnsemble(), np.linspace(-2.1, 2.1, bins + 1)
-    found = seconds(lambda: ensemble.histogram(n, edges, rng=1, runs=runs, **ON), repeats=2)
+    found = timed(lambda: ensemble.histogram(n, edges, rng=1, runs=runs, **ON), runs=2)
     counts = ensemble.histogram(n, edges, rng=1, runs=runs, **ON)
     expected = n * runs * np.diff(ensemble.law.cdf(edges))
     found["largest deviation, eigenvalues a run"] = float(abs(counts - expected).max() / runs)
     found["ok"] = bool(abs(np.cumsum(counts - expected)).max() / runs < 3)
-    host = seconds(lambda: ensemble.histogram(n, edges, rng=1, runs=1), repeats=1)
-    found["one run on the host"] = host["s"]
+    found["one run on the host"] = shortest(lambda: ensemble.histogram(n, edges, rng=1), runs=1)
     return found
 
 
@@ -79,7 +52,7 @@ def wishart_wigner(small: bool = False) -> dict[str, Any]:
     """All eigenvalues of 256 Wishart + Wigner matrices of size 1024, against the CPU's cores."""
     n, runs, host_runs = (1024, 256, 64) if not small else (60, 8, 8)
     model = WishartPlusWigner(0.5, 0.3)
-    found = seconds(lambda: model.sample(n, rng=1, runs=runs, **ON), most=8.0)
+    found = timed(lambda: model.sample(n, rng=1, runs=runs, **ON), seconds=8.0, runs=3)
     nodes = model.sample(n, rng=1, runs=host_runs, **ON).nodes
     found["z of moments"] = z = _z(nodes, model.sample(n, rng=2, runs=8 if not small else 60).nodes)
     found["ok"] = max(z) < 5
@@ -102,8 +75,8 @@ def wishart_wigner(small: bool = False) -> dict[str, Any]:
     }
     if CUPY is not None:
         there = CUPY.asarray(matrices[:32])
-        peer = seconds(lambda: [CUPY.linalg.eigvalsh(matrix) for matrix in there], repeats=1)
-        found["naive CuPy, scaled"] = round(peer["s"] * runs / len(there), 4)
+        naive = shortest(lambda: [CUPY.linalg.eigvalsh(matrix) for matrix in there], runs=1)
+        found["naive CuPy, scaled"] = round(naive * runs / len(there), 4)
         found["draws and assembly alone"] = _assembly(model, n, runs)
     return found
 
@@ -114,7 +87,7 @@ def _assembly(model: Any, n: int, runs: int) -> float:
 
     library = ArrayLibrary.of(**ON)
     parents = streams(1, runs)
-    return seconds(lambda: model._equivalents(n, Entries.of(library, parents)))["s"]
+    return shortest(lambda: model._equivalents(n, Entries.of(library, parents)), runs=3)
 
 
 def _one_thread_each() -> Any:
@@ -151,7 +124,7 @@ def routes(small: bool = False, *, budget: float = 14.0) -> dict[str, Any]:
                     library, part + 0.0, route=route
                 )
                 values = to_numpy(solve()[:1])
-                taken = seconds(solve, repeats=1, most=0.5)["s"]
+                taken = shortest(solve, limit=0.5, runs=1)
                 row[route] = round(taken * runs / len(part), 6)
                 if reference is None:  # by two traces
                     norm = float((matrices[0] ** 2).sum())
@@ -182,10 +155,10 @@ def random_numbers(small: bool = False) -> dict[str, Any]:
     here = CUPY.asarray(keys)
     found: dict[str, Any] = {}
     for kind in ("normals", "uniforms"):
-        taken = seconds(lambda kind=kind: kernels.fill(kind, here, 1, 0, size))
-        found[f"{kind}, 1e9 a second"] = round(4 * size / taken["s"] / 1e9, 2)
-    taken = seconds(lambda: kernels.chisquares(here, 1, 0, size, (1e6, 0.0, 1.0)))
-    found["chi squares, 1e9 a second"] = round(4 * size / taken["s"] / 1e9, 2)
+        taken = shortest(lambda kind=kind: kernels.fill(kind, here, 1, 0, size), runs=3)
+        found[f"{kind}, 1e9 a second"] = round(4 * size / taken / 1e9, 2)
+    taken = shortest(lambda: kernels.chisquares(here, 1, 0, size, (1e6, 0.0, 1.0)), runs=3)
+    found["chi squares, 1e9 a second"] = round(4 * size / taken / 1e9, 2)
     words = kernels.fill("integers", here, 1, 3, 10**5).get()
     found["same integers"] = bool((words == philox.integers(keys, 1, 3, 10**5)).all())
     normals = kernels.fill("normals", here, 1, 3, 10**5).get()
@@ -200,7 +173,7 @@ def extremes(small: bool = False) -> dict[str, Any]:
     """Largest eigenvalues of GUE matrices of size 10^9, 10^4 runs: Tracy-Widom's mean."""
     n, runs = (10**9, 10**4) if not small else (10**5, 20)
     ensemble = GaussianEnsemble(2)
-    found = seconds(lambda: ensemble.extremes(n, rng=1, runs=runs, **ON), repeats=1)
+    found = timed(lambda: ensemble.extremes(n, rng=1, runs=runs, **ON), runs=1)
     values = ensemble.extremes(n, rng=1, runs=runs, **ON)[:, 0]
     scaled = (values - 2) * n ** (2 / 3)
     found["z"] = round(float((scaled.mean() + 1.771086807) / (0.901773 / math.sqrt(runs))), 2)
@@ -213,15 +186,15 @@ def tridiagonal_sample(small: bool = False) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for ensemble in (GaussianEnsemble(2.5), WishartEnsemble(0.5), JacobiEnsemble(0.5, 0.4)):
         name = type(ensemble).__name__
-        found[name] = seconds(
-            lambda ensemble=ensemble: ensemble.sample(n, rng=1, runs=runs, **ON), repeats=1
+        found[name] = timed(
+            lambda ensemble=ensemble: ensemble.sample(n, rng=1, runs=runs, **ON), runs=1
         )
         nodes = ensemble.sample(n, rng=1, runs=2, **ON).nodes
         rank = (np.arange(n) + 0.5) / n
         distance = max(abs(ensemble.law.cdf(np.sort(run)) - rank).max() for run in nodes)
         found[name] |= {"Kolmogorov": float(distance), "ok": bool(distance < 12 / n)}
-    host = seconds(lambda: GaussianEnsemble(2.5).sample(n, rng=1, runs=1), repeats=1)
-    return found | {"GaussianEnsemble, one run on the host": host["s"]}
+    host = shortest(lambda: GaussianEnsemble(2.5).sample(n, rng=1), runs=1)
+    return found | {"GaussianEnsemble, one run on the host": host}
 
 
 def index(small: bool = False) -> dict[str, Any]:
@@ -229,7 +202,7 @@ def index(small: bool = False) -> dict[str, Any]:
     n, runs = (1024, 64) if not small else (50, 4)
     model = WishartPlusWigner(0.5, 0.3)
     edges = [-math.inf, 0.0]
-    found = seconds(lambda: model.histogram(n, edges, rng=1, runs=runs, **ON), repeats=1)
+    found = timed(lambda: model.histogram(n, edges, rng=1, runs=runs, **ON), runs=1)
     share = float(model.histogram(n, edges, rng=1, runs=runs, **ON)[0] / (n * runs))
     return found | {"index": share, "ok": abs(share - model.index()) < 3 / n}
 

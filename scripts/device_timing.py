@@ -6,6 +6,7 @@ is loaded, after a first call that compiles. Where there is no card the same fun
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 import time
@@ -17,6 +18,7 @@ class Skipped(Exception):
     """A case cannot run here; the message says what is missing."""
 
 
+@functools.cache
 def has_card() -> bool:
     """Return whether CuPy sees a CUDA device."""
     try:
@@ -53,7 +55,7 @@ def synchronize() -> None:
     cupy, torch = sys.modules.get("cupy"), sys.modules.get("torch")
     if cupy is not None and has_card():
         cupy.cuda.Device().synchronize()
-    if torch is not None and torch.cuda.is_available():
+    if torch is not None and torch.cuda.is_initialized():  # else it has nothing to do
         torch.cuda.synchronize()
 
 
@@ -62,7 +64,7 @@ def release() -> None:
     cupy, torch = sys.modules.get("cupy"), sys.modules.get("torch")
     if cupy is not None and has_card():
         cupy.get_default_memory_pool().free_all_blocks()
-    if torch is not None and torch.cuda.is_available():
+    if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
 
 
@@ -99,6 +101,11 @@ def timed(function: Callable[[], Any], *, seconds: float = 2.0, runs: int = 7) -
     while not times or (time.perf_counter() < until and len(times) < runs):
         times.append(call())
     return {"s": round(min(times), 7), "first": round(first, 4), "n": len(times)}
+
+
+def shortest(function: Callable[[], Any], *, limit: float = 2.0, runs: int = 5) -> float:
+    """Return the shortest time of some calls alone: see `timed`."""
+    return float(timed(function, seconds=limit, runs=runs)["s"])
 
 
 def card() -> dict[str, Any]:

@@ -189,8 +189,9 @@ def test_the_host_has_no_kernels():
     assert kernels.kernels_of(ArrayLibrary.of()) is None
 
 
-def test_benchmarks_run_at_small_sizes():
+def test_benchmarks_run_at_small_sizes(monkeypatch):
     """What `scripts/check_device.py` measures on a device; every check in it holds here too."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
     script = runpy.run_path(str(SCRIPTS / "device_samplers.py"))
     for name, case in script["CASES"].items():
         found = case(small=True)
