@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import html
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -30,6 +32,11 @@ FULL = {
     "Networks": ["bench_networks.py", "--jobs", "dense", "product", "small"],
     "Sweeps": ["bench_sweep.py"],
 }
+NUMBERS = re.compile(
+    r"agreement|difference|deviation|worst|Kolmogorov|energy|largest|times faster|\bover\b"
+    r"|a second$|^(z|p|steps|index|cores)\b"
+)
+"""Names of quantities that are numbers; the others are times."""
 QUICK = {"Laws and free probability": ["bench_laws.py", "--quick"]}
 
 
@@ -71,6 +78,10 @@ def device_section(path: Path = DEVICE) -> str:
         + ".",
         *(["", found["note"]] if "note" in found else []),
     ]
+    lines += [
+        "",
+        "s: seconds, of the fastest call after a first one. Other quantities have no unit.",
+    ]
     for group, results in found["results"].items():
         failed = [name for name in results if [group, name] in found["failed"]]
         skipped = [name for name, one in results.items() if isinstance(one.get("skipped"), str)]
@@ -85,7 +96,8 @@ def device_section(path: Path = DEVICE) -> str:
             lines += ["", "| case | quantity | value |", "|---|---|---|"]
         for case in shown:
             for place, (name, value) in enumerate(quantities(results[case])):
-                lines.append(f"| {case if place == 0 else ''} | {name} | {value} |")
+                first = cell(case) if place == 0 else ""
+                lines.append(f"| {first} | {cell(name)} | {cell(value)} |")
     return "\n".join([*lines, END, ""])
 
 
@@ -99,24 +111,28 @@ def _tests(result: dict[str, Any]) -> str:
     return text + (": " + ", ".join(f"`{name}`" for name in names) if names else "") + "."
 
 
+def cell(text: str) -> str:
+    """Return text as a cell of a table shows it."""
+    return re.sub(r"([*`\\])", r"\\\1", html.escape(text, quote=False)).replace("|", "/")
+
+
 def quantities(result: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Return what a case measured, a line each; times are seconds."""
+    """Return what a case measured, a line each: times in seconds, and numbers without a unit."""
     found: list[tuple[str, str]] = []
     for name, value in result.items():
         if name in ("wall_s", "tail", "ok", "n", "first", "failed", "code"):
             continue
+        label = prefix + ("time" if name == "s" else name)
+        if isinstance(value, dict) and isinstance(value.get("s"), float):
+            value = value["s"]
         if isinstance(value, dict):
-            label = f"{prefix}{name}: "
-            found += (
-                [(label[:-2], f"{value['s']:.3g} s")]
-                if isinstance(value.get("s"), float)
-                else quantities(value, label)
-            )
+            found += quantities(value, f"{label}: ")
             continue
-        label = "time" if name == "s" else name
-        text = f"{value:.3g}" + " s" * (name == "s") if isinstance(value, float) else str(value)
-        text = text.splitlines()[0][:100] if text else ""
-        found.append((f"{prefix}{label}".replace("|", "/"), text.replace("|", "/")))
+        if isinstance(value, float):
+            text = f"{value:.3g}" + ("" if NUMBERS.search(label) else " s")
+        else:
+            text = str(value).partition("\n")[0][:100]
+        found.append((label, text))
     return found or [("", "right" if result.get("ok", True) else "failed")]
 
 

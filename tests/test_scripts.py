@@ -210,3 +210,31 @@ def test_the_page_of_benchmarks_says_whether_a_card_was_there(tmp_path, monkeypa
     assert "| right | here | 0.5 s |" in page
     assert "| wrong | error | a/b |" in page
     assert "1 right, 1 failed, 0 skipped" in page
+
+
+def test_the_page_is_that_of_the_results_and_times_have_their_unit(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    import write_benchmarks
+
+    page = (SCRIPTS.parent / "docs" / "benchmarks.md").read_text("utf-8")
+    assert write_benchmarks.with_device(page) == page
+    assert "&lt;CUDA Device 0&gt;" in page
+    result = {
+        "s": 0.5, "80 steps": 1.0, "n=16 runs=2: batched": 2.0, "one run on the host": 3.0,
+        "agreement with products": 1e-15, "times faster than jax.hessian": 2.5, "worst": 3.9,
+        "over products": 1.5, "p": 0.3, "index": 0.2, "steps": 20, "device": "<a> *b* `c` |d|",
+        "differences": {"index": 0.1}, "lanczos": {"s": 0.25, "first": 1.0, "n": 3},
+    }  # fmt: skip
+    shown = dict(write_benchmarks.quantities(result))
+    assert {name for name, value in shown.items() if value.endswith(" s")} == {
+        "time", "80 steps", "n=16 runs=2: batched", "one run on the host", "lanczos",
+    }  # fmt: skip
+    assert write_benchmarks.cell(shown["device"]) == r"&lt;a&gt; \*b\* \`c\` /d/"
+
+
+def test_what_runs_on_a_card_is_timed_by_one_clock():
+    """Work there is asynchronous: what waits for it, of every library, is in `device_timing`."""
+    for path in SCRIPTS.glob("device_*.py"):
+        text = path.read_text("utf-8")
+        assert (".synchronize(" in text) == (path.name == "device_timing.py"), path.name
+        assert ("getDeviceCount" in text) == (path.name == "device_timing.py"), path.name
