@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from device_places import PLACES, put_strict, putting
 from transfer_counter import counted_transfers
 
 from rmtland import (
@@ -40,27 +41,11 @@ def matrix(kind=float):
     return a + a.conj().T
 
 
-@pytest.fixture(params=["strict", "torch", pytest.param("cupy", marks=pytest.mark.gpu)])
+@pytest.fixture(params=PLACES)
 def put(request):
-    if request.param == "strict":
-        xp = pytest.importorskip("array_api_strict")
-        yield lambda array: xp.asarray(np.asarray(array), device=xp.Device("device1"))
-        return
-    if request.param == "cupy":
-        cupy = pytest.importorskip("cupy")
-        try:
-            cupy.cuda.runtime.getDeviceCount()
-        except cupy.cuda.runtime.CUDARuntimeError:
-            pytest.skip("there is no CUDA device")
-        yield cupy.asarray
-        return
-    torch = pytest.importorskip("torch")
-    before = torch.get_default_device()
-    torch.set_default_device("meta")
-    try:
-        yield lambda array: torch.tensor(np.asarray(array), device="cpu")
-    finally:
-        torch.set_default_device(before)
+    """Return a function that puts arrays on a device that is not the default one."""
+    with putting(request.param) as function:
+        yield function
 
 
 SURFACE = {
@@ -115,11 +100,6 @@ def test_device_arrays_are_taken(name, put):
 
 
 def test_faults_of_matrices_on_a_device_are_named():
-    xp = pytest.importorskip("array_api_strict")
-
-    def put(array):
-        return xp.asarray(np.asarray(array), device=xp.Device("device1"))
-
     skew = matrix()
     skew[0, 1] += 1e-6
     for bad, text in (
@@ -131,10 +111,10 @@ def test_faults_of_matrices_on_a_device_are_named():
         (np.array([[1.0, np.inf], [0.0, 1.0]]), "infinite"),
     ):
         with pytest.raises(ValueError, match=text):
-            Spectrum.from_matrix(put(bad))
-    assert Spectrum.from_matrix(put(skew.astype(np.float32))).precision == "float32"
+            Spectrum.from_matrix(put_strict(bad))
+    assert Spectrum.from_matrix(put_strict(skew.astype(np.float32))).precision == "float32"
     with counted_transfers() as found:
-        Spectrum.from_matrix(put(matrix()))
+        Spectrum.from_matrix(put_strict(matrix()))
     assert found.waits == 2  # what is checked, and the eigenvalues
 
 

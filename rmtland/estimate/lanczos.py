@@ -188,10 +188,7 @@ class Lanczos:
         active = self.active
         whole = active.size == self.runs
         block = self.current if whole else self.current[active]
-        products = self.operator.matmat(block.T).T
-        following = products if products.flags.c_contiguous and products.flags.owndata else None
-        following = np.ascontiguousarray(products) if following is None else following
-        del products
+        following = np.ascontiguousarray(self.operator.matmat(block.T).T)
         for place, run in enumerate(active):
             self._orthogonalize(int(run), following[place])
         self.previous = self.current

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from device_places import PLACES, put_strict, putting
 from scipy import sparse
 from scipy.sparse.linalg import aslinearoperator
 from transfer_counter import counted_transfers
@@ -48,33 +49,11 @@ def matrix(kind="wide"):
     return (a + a.T) / 2
 
 
-def put_strict(array):
-    xp = pytest.importorskip("array_api_strict")
-    return xp.asarray(np.asarray(array), device=xp.Device("device1"))
-
-
-@pytest.fixture(params=["strict", "torch", pytest.param("cupy", marks=pytest.mark.gpu)])
+@pytest.fixture(params=PLACES)
 def put(request):
     """Return a function that puts arrays on a device that is not the default one."""
-    if request.param == "strict":
-        pytest.importorskip("array_api_strict")
-        yield put_strict
-        return
-    if request.param == "cupy":
-        cupy = pytest.importorskip("cupy")
-        try:
-            cupy.cuda.runtime.getDeviceCount()
-        except cupy.cuda.runtime.CUDARuntimeError:
-            pytest.skip("there is no CUDA device")
-        yield cupy.asarray
-        return
-    torch = pytest.importorskip("torch")
-    before = torch.get_default_device()
-    torch.set_default_device("meta")
-    try:
-        yield lambda array: torch.tensor(np.asarray(array), device="cpu")
-    finally:
-        torch.set_default_device(before)
+    with putting(request.param) as function:
+        yield function
 
 
 def there(put, array):

@@ -211,18 +211,3 @@ def test_any_network_against_jax(case):
     close(np.asarray(gradient), case.point.gradient, 1e-11)
     close(np.asarray(product), case.point.hvp(v), 1e-11)
     close(np.asarray(product), case.point.hessian("total") @ v, 1e-11)
-
-
-@pytest.mark.gpu
-def test_on_a_gpu():
-    cupy = pytest.importorskip("cupy")
-    try:
-        cupy.cuda.runtime.getDeviceCount()
-    except Exception as error:
-        pytest.skip(f"no CUDA device: {error}")
-    for case in SOME:
-        point = case.net.at(cupy.asarray(case.theta), cupy.asarray(case.x), cupy.asarray(case.y))
-        v = np.random.default_rng(0).standard_normal((len(case.theta), 3))
-        close(point.gradient, case.point.gradient)
-        close(point.hvp(cupy.asarray(v)), case.point.hvp(v))
-        close(point.hessian().total, case.point.hessian().total)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from device_places import cupy_with_a_card
 from network_cases import ACTIVATION_NAMES, CASES, LOSS_NAMES, NetworkCase
 
 from rmtland.arrays import to_numpy
@@ -228,12 +229,7 @@ def test_the_benchmark_runs_on_numpy(monkeypatch):
 
 @pytest.fixture
 def cupy():
-    library = pytest.importorskip("cupy")
-    try:
-        library.cuda.runtime.getDeviceCount()
-    except library.cuda.runtime.CUDARuntimeError as error:
-        pytest.skip(f"no CUDA device: {error}")
-    return library
+    return cupy_with_a_card()
 
 
 @pytest.mark.gpu
