@@ -7,7 +7,8 @@ cost as much as `BUDGET`, or one call would. Python runs the same statements in 
 the compiled kernel: results are equal within rounding. Where Python raises and a compiled kernel
 goes on with an infinity or NaN, the kernel is compiled at once and decides.
 
-The environment variable RMTLAND_KERNELS set to "compiled" compiles at the first call.
+The environment variable RMTLAND_KERNELS chooses one of the two for a whole process: "compiled"
+compiles at the first call, "interpreted" never for cost.
 
 Synonyms: lazy compilation, just-in-time warm-up, cold start.
 
@@ -27,6 +28,7 @@ Examples
 from __future__ import annotations
 
 import functools
+import math
 import os
 import threading
 import types
@@ -55,8 +57,19 @@ class _Spending:
         return self.left >= 0
 
 
-_spending = _Spending(0 if os.environ.get("RMTLAND_KERNELS") == "compiled" else BUDGET)
+def _budget(choice: str) -> float:
+    """Return the budget that a value of RMTLAND_KERNELS stands for."""
+    budgets = {"": BUDGET, "compiled": 0.0, "interpreted": math.inf}
+    if choice not in budgets:
+        raise ValueError(
+            f'RMTLAND_KERNELS must be "compiled", "interpreted" or unset; got "{choice}"'
+        )
+    return budgets[choice]
+
+
+_spending = _Spending(_budget(os.environ.get("RMTLAND_KERNELS", "")))
 _lock = threading.RLock()
+_inner: set[types.FunctionType] = set()
 _compiled: dict[types.FunctionType, Any] = {}
 
 
@@ -77,13 +90,16 @@ class Kernel:
 
     def __call__(self, *arguments: Any) -> Any:
         """Run the kernel."""
-        if self.function not in _compiled and _spending.allows(self._cost(*arguments)):
-            try:
-                with np.errstate(divide="raise", over="raise", invalid="raise"):
-                    return self.function(*arguments)
-            except (ArithmeticError, ValueError):
-                pass  # compiled, it goes on with an infinity or NaN
-        return _compiled_form(self.function)(*arguments)
+        compiled = _compiled.get(self.function)
+        if compiled is None:
+            if _spending.allows(self._cost(*arguments)):
+                try:
+                    with np.errstate(divide="raise", over="raise", invalid="raise"):
+                        return self.function(*arguments)
+                except (ArithmeticError, ValueError):
+                    pass  # compiled, it goes on with an infinity or NaN
+            compiled = _compiled_form(self.function)
+        return compiled(*arguments)
 
 
 def kernel(*, cost: Callable[..., float]) -> Callable[[Any], Any]:
@@ -115,26 +131,37 @@ def inner(function: Any) -> Any:
     callable
         The function itself.
     """
-    _compiled.setdefault(function, None)
+    _inner.add(function)
     return function
 
 
 def _compiled_form(function: Any) -> Any:
-    """Return the compiled version of a function, and put those that it calls in their places."""
+    """Return the compiled version of a function, made with all that it calls or not at all."""
     with _lock:
-        found = _compiled.get(function)
-        if found is None:
-            from rmtland.compiled import compiled  # numba loads when it is worth it
-
-            found = _compiled[function] = compiled(**_OPTIONS)(function)
-            _replace(function.__globals__)
-        return found
+        if function not in _compiled:
+            made = dict(_compiled)
+            _compile(function, made, {})
+            _compiled.update(made)  # an interrupt before this leaves everything as it was
+        return _compiled[function]
 
 
-def _replace(names: dict[str, Any]) -> None:
-    """Replace kernels and inner functions among the names of a module by their compiled forms."""
-    for name, value in list(names.items()):
-        if isinstance(value, Kernel):
-            names[name] = _compiled_form(value.function)
-        elif isinstance(value, types.FunctionType) and value in _compiled:
-            names[name] = _compiled_form(value)
+def _compile(function: Any, made: dict[Any, Any], rooms: dict[int, dict[str, Any]]) -> Any:
+    """Compile a function among the compiled forms of the kernels of its module.
+
+    The module itself keeps what it has: Python calls kernels as ever, from any thread.
+    """
+    from rmtland.compiled import compiled  # numba loads when it is worth it
+
+    if function in made:
+        return made[function]
+    names = function.__globals__
+    room = rooms.setdefault(id(names), dict(names))
+    copy = types.FunctionType(
+        function.__code__, room, function.__name__, function.__defaults__, function.__closure__
+    )
+    found = made[function] = compiled(**_OPTIONS)(copy)
+    for name, value in names.items():
+        plain = value.function if isinstance(value, Kernel) else value
+        if isinstance(plain, types.FunctionType) and (plain is not value or plain in _inner):
+            room[name] = _compile(plain, made, rooms)
+    return found

@@ -3,14 +3,15 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 import rmtland.deferred as deferred
 from rmtland import WishartPlusReluBlock, WishartPlusWigner
-from rmtland.deferred import Kernel, inner, kernel
-from rmtland.free.rational import boundary, edges, half_plane
+from rmtland.deferred import BUDGET, inner, kernel
+from rmtland.free.rational import boundary, half_plane
 
 
 @inner
@@ -26,6 +27,16 @@ def total(x):
     return sum
 
 
+@inner
+def _square(x):
+    return x * x
+
+
+@kernel(cost=lambda x: x.size)
+def sum_of_squares(x):
+    return _square(x[0]) + _square(x[1])
+
+
 @pytest.fixture
 def spending(monkeypatch):
     """What may be spent, chosen by the test."""
@@ -38,13 +49,11 @@ def spending(monkeypatch):
 
 def test_compiled_when_the_budget_is_spent(spending):
     spending(5)
-    entry = total if isinstance(total, Kernel) else None
     x = np.array([1.0, 2.0, 4.0])
-    assert entry is not None
-    assert entry(x) == 1.75
-    assert entry.function not in deferred._compiled  # still interpreted
-    assert entry(x) == 1.75
-    assert deferred._compiled[entry.function] is not None
+    assert total(x) == 1.75
+    assert total.function not in deferred._compiled  # still interpreted
+    assert total(x) == 1.75
+    assert total.function in deferred._compiled
 
 
 def test_where_python_raises_the_compiled_kernel_decides(spending):
@@ -57,6 +66,68 @@ def test_where_python_raises_the_compiled_kernel_decides(spending):
     assert quotient.function not in deferred._compiled
     assert quotient(np.array([0.0])) == np.inf
     assert quotient.function in deferred._compiled
+
+
+def test_an_interrupt_while_kernels_are_made_leaves_everything_as_it_was(spending, monkeypatch):
+    """Half of a room compiled was of no use to the other half, for the rest of the process."""
+    import rmtland.compiled as compilation
+
+    made = []
+
+    def stopped(**options):
+        made.append(options)
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        return whole(**options)
+
+    whole = compilation.compiled
+    spending(0)
+    names = dict(globals())
+    monkeypatch.setattr(deferred, "_compiled", {})
+    monkeypatch.setattr(compilation, "compiled", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        sum_of_squares(np.array([3.0, 4.0]))
+    assert deferred._compiled == {}
+    assert {name: globals()[name] for name in names} == names
+    assert sum_of_squares(np.array([3.0, 4.0])) == 25.0
+    assert sum_of_squares.function in deferred._compiled
+
+
+def test_several_threads_may_call_while_one_compiles(spending):
+    @kernel(cost=lambda x: 1.0)
+    def slow_to_compile(x):
+        return np.sort(x)[::-1].sum() + np.linalg.norm(x)
+
+    spending(3)
+    x = np.array([3.0, 4.0])
+    with ThreadPoolExecutor(6) as pool:
+        assert set(pool.map(slow_to_compile, [x] * 24)) == {12.0}
+    assert slow_to_compile.function in deferred._compiled
+
+
+@pytest.mark.parametrize(
+    ("choice", "budget"), [("", BUDGET), ("compiled", 0), ("interpreted", np.inf)]
+)
+def test_the_environment_chooses(choice, budget):
+    assert deferred._budget(choice) == budget
+
+
+def test_another_choice_is_refused():
+    with pytest.raises(
+        ValueError, match='must be "compiled", "interpreted" or unset; got "Compiled"'
+    ):
+        deferred._budget("Compiled")
+
+
+@pytest.mark.parametrize("name", ["upper", "outside", "boundary", "beside_drift"])
+def test_more_jumps_cost_more(name):
+    """A law of fifty was interpreted for ten seconds before it was compiled."""
+    x = np.zeros(100)
+    few, many = (
+        getattr(boundary if name == "boundary" else half_plane, name)._cost(x, np.zeros(size))
+        for size in (1, 50)
+    )
+    assert many > 4 * few
 
 
 CODE = """
@@ -91,12 +162,3 @@ def test_a_new_process_needs_no_numba_for_its_first_values(model, phi, epsilon):
     expected = np.concatenate(expected)
     assert loaded == 0
     np.testing.assert_allclose(values, expected, rtol=1e-12, atol=1e-14 * np.abs(expected).max())
-
-
-def test_the_rooms_of_kernels_name_what_they_compile():
-    for module, names in (
-        (boundary, ("boundary",)),
-        (edges, ("critical_points", "edge_place", "edge_slope", "edge_table")),
-        (half_plane, ("local_form", "near_drift", "beside_drift", "upper", "outside")),
-    ):
-        assert all(callable(getattr(module, name)) for name in names)

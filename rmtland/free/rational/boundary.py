@@ -351,7 +351,7 @@ def _put(value, i, mode, u, w, variance, rates, jumps):
         value[1, i] = w
 
 
-@kernel(cost=lambda x, *_: 2.0 * x.size)
+@kernel(cost=lambda x, *rest: x.size * (2.0 + 0.15 * rest[-1].size))
 def boundary(
     x, mode, edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
     c1, c2, reach, drift, variance, rates, jumps,

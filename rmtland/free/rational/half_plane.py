@@ -145,7 +145,7 @@ def near_drift(delta, c1, c2, rates, jumps, band):
     return h, 40, False
 
 
-@kernel(cost=lambda delta, *_: 2.0 * delta.size)
+@kernel(cost=lambda delta, *rest: delta.size * (2.0 + 0.5 * rest[-1].size))
 def beside_drift(delta, c1, c2, rates, jumps):
     """Apply `near_drift` to points that are not inside the support."""
     h = np.empty(delta.size, dtype=np.complex128)
@@ -229,7 +229,7 @@ def _newton_upper(x, y, u, w, drift, variance, rates, jumps):
     return u, w, 30, False
 
 
-@kernel(cost=lambda x, *_: 4.0 * x.size)
+@kernel(cost=lambda x, *rest: x.size * (4.0 + 1.5 * rest[-1].size))
 def upper(x, y, drift, variance, rates, jumps):
     """Solve H(h) = x + iy for y > 0, with continuation from far above the axis."""
     n = x.size
@@ -279,7 +279,7 @@ def upper(x, y, drift, variance, rates, jumps):
     return value, steps
 
 
-@kernel(cost=lambda x, *_: 4.0 * x.size)
+@kernel(cost=lambda x, *rest: x.size * (3.0 + 0.25 * rest[-1].size))
 def outside(x, criticals, edges, c1, c2, reach, drift, variance, rates, jumps):
     """Solve H(h) = x for real x outside the support: H increases on each gap between arcs."""
     n = x.size
