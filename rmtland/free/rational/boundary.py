@@ -138,6 +138,8 @@ def _newton_near_zero(x, c1, c2, variance, rates, jumps, u, w):
         f = h * (c1 + h * (c2 + h * t)) - x
         g = c1 + h * (2.0 * c2 + h * (3.0 * t + h * complex(dr, di)))
         if variance > 0.0:
+            if not abs(h) > 1e-150:
+                return u, w, step, False
             f += variance / h
             g -= variance / (h * h)
         if g == 0.0:
@@ -305,7 +307,10 @@ def _cold(d, slope, h, low, high, b, kappa, t, s):
     # U = -slope/(2 Q) is the true critical point, slope being the rounding of h.
     u = -0.5 * slope / bend
     w = math.sqrt(max((d + 0.25 * slope * slope / bend) / -bend, 0.0))
-    ok = w == 0.0
+    near = abs(h)
+    for k in range(b.size):
+        near = min(near, abs(b[k]))
+    ok = w == 0.0 and abs(u) < 0.2 * near  # else the critical point is not resolved
     if w > 0.0:
         u, w, gr, gi, more, ok = _newton(d, slope, b, kappa, u, w)
         ok = ok and _on_arc(h + u, w, t, s)
@@ -315,10 +320,11 @@ def _cold(d, slope, h, low, high, b, kappa, t, s):
     u, w = _bisect_arc(d, slope, h, low, high, b, kappa, t, s)
     start_u = u
     start_w = w
+    spent += 120
     if w > 0.0:
         u, w, gr, gi, more, ok = _newton(d, slope, b, kappa, u, w)
         ok = ok and _on_arc(h + u, w, t, s)
-        spent += more + 120
+        spent += more
     if not ok:
         u = start_u
         w = start_w
@@ -335,17 +341,24 @@ def _mass_at(place, h, slope, b, kappa, u, w, masses, variance, rates, jumps):
         mass = masses[place] + _mass_from_edge(h, slope, b, kappa, u, w)
     else:
         mass = 1.0 - _phase(h + u, w, variance, rates, jumps) / math.pi
+    return _within_band(mass, place, masses)
+
+
+@inner
+def _within_band(mass, place, masses):
+    """Distribution function without rounding below that of the lower edge or above the upper."""
     j = place - place % 2
     return min(max(mass, masses[j]), masses[j + 1])
 
 
 @inner
-def _put(value, i, mode, u, w, variance, rates, jumps):
+def _put(value, i, mode, u, w, place, masses, variance, rates, jumps):
     """Write density, distribution function or h = u + iw itself."""
     if mode == 0:
         value[0, i] = w / (math.pi * (u * u + w * w))
     elif mode == 1:
-        value[0, i] = 1.0 - _phase(u, w, variance, rates, jumps) / math.pi
+        mass = 1.0 - _phase(u, w, variance, rates, jumps) / math.pi
+        value[0, i] = _within_band(mass, place, masses)
     else:
         value[0, i] = u
         value[1, i] = w
@@ -408,7 +421,10 @@ def boundary(
                 elif mode == 1 and c1 == 0.0:
                     value[0, i] = _mass_from_drift(small, c2, rates, jumps)
                 else:
-                    _put(value, i, mode, small.real, small.imag, variance, rates, jumps)
+                    _put(
+                        value, i, mode, small.real, small.imag, place, masses,
+                        variance, rates, jumps,
+                    )  # fmt: skip
                 continue
         if last >= 0 and last // 2 == place // 2:
             # Warm start by Taylor: dh/dx = 1/H', and its change since the point before.
@@ -449,7 +465,7 @@ def boundary(
                 u, w = nu - h, nw
                 last, last_x = place, xi
                 steps[i] = spent
-                _put(value, i, mode, nu, nw, variance, rates, jumps)
+                _put(value, i, mode, nu, nw, place, masses, variance, rates, jumps)
                 continue
         steps[i] = spent if ok else -spent
         last = place if ok else -1
@@ -457,5 +473,5 @@ def boundary(
         if mode == 1:
             value[0, i] = _mass_at(place, h, slope, b, kappa, u, w, masses, variance, rates, jumps)
         else:
-            _put(value, i, mode, h + u, w, variance, rates, jumps)
+            _put(value, i, mode, h + u, w, place, masses, variance, rates, jumps)
     return value, steps

@@ -36,7 +36,7 @@ from rmtland import (
 from rmtland.free import FreeLevy
 from rmtland.free.rational.free_levy import reciprocal_by_roots
 from rmtland.laws import LevyLaw
-from rmtland.solution import Solution, Status
+from rmtland.solution import ConvergenceError, Solution, Status
 
 free_laws = pytest.mark.parametrize(
     "law", [pytest.param(c.law, id=c.name) for c in LAWS if isinstance(c.law, FreeLevy)]
@@ -590,3 +590,21 @@ def test_beside_an_unbounded_density_down_to_the_smallest_number(x):
     assert law.pdf(x) == pytest.approx(1 / (math.pi * math.sqrt(2.0)) / root, rel=1e-8)
     assert law.cdf(x) == pytest.approx(math.sqrt(2.0) * root / math.pi, rel=1e-8)
     assert law.pdf(-x) == law.cdf(-x) == 0.0
+
+
+@pytest.mark.parametrize("model", [WishartPlusWigner, WishartPlusReluBlock])
+@pytest.mark.parametrize("exponent", [-20, -40, -50, -66, -78, -90, -115])
+def test_a_critical_point_below_rounding_is_found_or_refused(model, exponent):
+    """At phi = 1 it is of order epsilon^(1/3), and 1 - f(h) is known to 1e-16 only."""
+    unit = 10.0 ** (2 * exponent / 3)
+    x = np.array([0.0, 1.0, 1e3, -1.0, -0.3, 1e-40]) * unit
+    law, known = model(1.0, 10.0**exponent).law, model(1.0, 1e-30).law
+    try:
+        density, below = law.pdf(x), law.cdf(x)
+    except ConvergenceError:
+        assert exponent < -50
+        return
+    # Close to 0 the law depends on x/epsilon^(2/3) alone
+    expected = known.pdf(x / unit * 1e-20) * 10.0 ** (-10 - exponent / 3)
+    np.testing.assert_allclose(density, expected, rtol=1e-6)
+    assert ((below >= 0) & (below <= 1e4 * math.sqrt(unit))).all()
