@@ -41,6 +41,8 @@ def shrink(
 
     Writes shrink.csv: each eigenvalue, and what to put in its place with the eigenvectors kept.
     """
+    import warnings
+
     import numpy as np
     from rich.table import Table
 
@@ -48,7 +50,10 @@ def shrink(
     from rmtland.comparison import nonlinear_shrinkage
 
     output = Output(out, format=format, json=json_file)
-    found = nonlinear_shrinkage(read_eigenvalues(eigenvalues), samples=samples, loss=loss)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        found = nonlinear_shrinkage(read_eigenvalues(eigenvalues), samples=samples, loss=loss)
+    notes = [str(one.message) for one in caught]
     with output.file("shrink.csv") as stream:
         stream.write(b"eigenvalue,shrunken\n")
         rows = np.column_stack([found.eigenvalues, found.values])
@@ -65,9 +70,11 @@ def shrink(
     if found.comparison is not None:
         table.add_row("Kolmogorov distance to its law", f"{found.comparison.kolmogorov:.3g}")
     output.table(table)
+    for note in notes:
+        output.line(f"note: {note}")
     if plot:
         output.figure(_figure(found), "shrink")
-    output.numbers(found.to_dict())
+    output.numbers({**found.to_dict(), "notes": notes})
 
 
 def _figure(found: Shrinkage) -> Figure:

@@ -367,7 +367,13 @@ def _population(eigenvalues: Real, rank: int, samples: int) -> Law:
         found: Law = Discrete((float(inside[0]),), (1.0,))
     else:
         noise = MarchenkoPastur(len(inside) / samples)
-        found = free_deconvolution(EmpiricalLaw(inside), noise, kind="multiplicative").law
+        try:
+            found = free_deconvolution(EmpiricalLaw(inside), noise, kind="multiplicative").law
+        except ValueError as error:
+            raise ValueError(
+                f"no population explains the eigenvalues if there are {samples} independent "
+                f"samples: {error}"
+            ) from error
     if not null:
         return found
     places, masses = np.array(found.atoms).T

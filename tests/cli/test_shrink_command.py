@@ -37,3 +37,12 @@ def test_too_few_samples_write_nothing(covariances, tmp_path):
     assert isinstance(done.exception, ValueError)
     assert "rank 30 at most" in str(done.exception)
     assert not list(tmp_path.iterdir())
+
+
+def test_notes_are_lines_and_numbers(tmp_path):
+    path = tmp_path / "few.csv"
+    path.write_text("0.5\n1\n2\n3.5\n")
+    arguments = ["shrink", str(path), "--samples", "20", "--out", str(tmp_path)]
+    assert "note: 4 eigenvalues are few" in CliRunner().invoke(app, arguments).stdout
+    numbers = json.loads(CliRunner().invoke(app, [*arguments, "--json", "-"]).stdout)
+    assert "4 eigenvalues are few" in numbers["notes"][0]

@@ -141,6 +141,7 @@ def test_one_variable_and_few():
         ([1.0, 2.0, 3.0], {"samples": 2}, "rank 2 at most"),
         ([1.0, 2.0, 3.0], {"samples": 3, "loss": "stein"}, "fewer variables than samples"),
         ([1.0, 2.0], {"samples": 0}, "samples"),
+        (np.linspace(1.0, 2.0, 40), {"samples": 50}, "if there are 50 independent samples"),
         ([1.0, 2.0], {"samples": 9, "loss": "entropy"}, "loss"),
         (np.eye(2), {"samples": 9}, "shape"),
         (Spectrum([[1.0, 2.0], [1.0, 3.0]]), {"samples": 9}, "one matrix"),
