@@ -31,8 +31,8 @@ from rmtland.free.operator_valued.resolvent_support import (
     Structure,
     SupportSearch,
     mass_up_to,
-    within_band,
 )
+from rmtland.free.operator_valued.seen_points import within_band
 from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Law, upper_half_plane
 from rmtland.laws.quadrature import DensityError
@@ -60,7 +60,7 @@ class ResolventLaw(Law):
 
     def _moments_on_circle(self, k: int) -> list[Fraction]:
         """Moments of order 0..k in double precision from G on a circle around the support."""
-        radius = 1.2 * self._search.radius
+        radius = 1.2 * self._search.points.radius
         angles = np.pi * (np.arange(512) + 0.5) / 512
         z = radius * np.exp(1j * angles)
         g = self._stieltjes(z)
@@ -163,7 +163,7 @@ class ResolventLaw(Law):
     def _log_potential(self, z: Complex) -> Complex:
         return (
             self._values(z, lambda w, u, m: self.equation.log_potential(w, u), None)
-            - self._search.constant
+            - self._search.points.constant
         )
 
     def _values(self, z: Complex, function: Any, singular: Any) -> Complex:
@@ -188,7 +188,7 @@ class ResolventLaw(Law):
         direction = 1.0 if singular is None else 1j
         left = np.arange(z.size)
         for exponent in range(-5, -14, -1):
-            offset = direction * 10.0**exponent * self._search.radius
+            offset = direction * 10.0**exponent * self._search.points.radius
             near = z[left, None] + np.array([1.0, 10.0]) * offset
             u, m, fine, _, _ = self._solved(near.ravel())
             both = fine.reshape(near.shape).all(axis=1)
@@ -214,7 +214,7 @@ class ResolventLaw(Law):
     @cached_property
     def _hard(self) -> HardEdges:
         search = self._search
-        return HardEdges(self.equation, search.hard_edges, self.support, search.radius)
+        return HardEdges(self.equation, search.hard_edges, self.support, search.points.radius)
 
     @cached_property
     def _inner(self) -> InnerSingularities:
@@ -224,7 +224,7 @@ class ResolventLaw(Law):
             point
             for point in search.inner_singularities
             if any(low < point.place < high for low, high in self.support)
-            and min(abs(point.place - other) for other in apart) > 1e-5 * search.radius
+            and min(abs(point.place - other) for other in apart) > 1e-5 * search.points.radius
         ]
         return InnerSingularities(points, self._cdf)
 
@@ -234,7 +234,7 @@ class ResolventLaw(Law):
 
     def _pdf(self, x: Real) -> Real:
         density = np.zeros(x.shape)
-        allowed = np.abs(x) <= 1e-13 * self._search.radius  # where it may be unbounded
+        allowed = np.abs(x) <= 1e-13 * self._search.points.radius  # where it may be unbounded
         away = ~(self._hard.covers(x) | self._inner.covers(x))
         for low, high in self.support:
             inside = (x >= low) & (x <= high) & away
@@ -245,10 +245,10 @@ class ResolventLaw(Law):
         density = self._inner.density(x, self._hard.density(x, density))
         allowed |= np.isin(x, self._inner.places)
         for place, _ in self.atoms:
-            near = np.abs(x - place) < _BLUR * self._search.radius
+            near = np.abs(x - place) < _BLUR * self._search.points.radius
             density[near & np.isinf(density)] = 0.0
         for place, level in self._beside_atoms:
-            density[np.abs(x - place) < _BLUR * self._search.radius] = level
+            density[np.abs(x - place) < _BLUR * self._search.points.radius] = level
         lost = np.isinf(density) & ~allowed
         if lost.any():
             raise DensityError(
@@ -262,7 +262,7 @@ class ResolventLaw(Law):
     @cached_property
     def _beside_atoms(self) -> list[tuple[float, float]]:
         """Atoms inside bands, and the density beside each, where rounding does not reach."""
-        offset = 3 * _BLUR * self._search.radius * np.array([-1.0, 1.0])
+        offset = 3 * _BLUR * self._search.points.radius * np.array([-1.0, 1.0])
         return [
             (place, float(np.mean(super(ResolventLaw, self)._pdf(place + offset))))
             for place, _ in self.atoms
@@ -273,9 +273,9 @@ class ResolventLaw(Law):
         """Points moved away from atoms inside bands, and the mass from there back to them."""
         moved, mass = x.copy(), np.zeros(x.shape)
         for place, level in self._beside_atoms:
-            near = np.abs(x - place) < _BLUR * self._search.radius
+            near = np.abs(x - place) < _BLUR * self._search.points.radius
             side = np.where(x[near] >= place, 3.0, -3.0)
-            moved[near] = place + side * _BLUR * self._search.radius
+            moved[near] = place + side * _BLUR * self._search.points.radius
             mass[near] = level * (x[near] - moved[near])
         return moved, mass
 

@@ -37,9 +37,9 @@ from rmtland.free.operator_valued.hard_edges import HardEdge, hard_edge
 from rmtland.free.operator_valued.inner_singularities import InnerSingularity, inner_singularity
 from rmtland.free.operator_valued.rank_values import nearest_rank, small_ranks
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
-from rmtland.free.operator_valued.small_matrices import solve_or_nan
+from rmtland.free.operator_valued.seen_points import SeenPoints
 from rmtland.solution import ConvergenceError
-from rmtland.typing import Atoms, Complex, Logical, Real, Support
+from rmtland.typing import Atoms, Logical, Real, Support
 
 __all__ = ["Structure", "SupportSearch", "mass_up_to"]
 
@@ -65,14 +65,6 @@ class Structure(NamedTuple):
         )
 
 
-class _Seen(NamedTuple):
-    """What is known of points: inside a band or not, density, level of the distribution."""
-
-    inside: Logical
-    density: Real
-    level: Real
-
-
 class SupportSearch:
     """The search for bands and atoms of one equation.
 
@@ -90,124 +82,11 @@ class SupportSearch:
         self, equation: ResolventEquation, places: Sequence[float], ranks: Sequence[float]
     ) -> None:
         self.equation = equation
+        self.points = SeenPoints(equation)
         self._places = np.array(sorted(set(places)))
         self._ranks = tuple(ranks)
-        self._known: dict[float, tuple[bool, float, float]] = {}
         self.hard_edges: list[HardEdge] = []
         self.progress: Callable[[str, float, float], None] | None = None
-
-    # Points ----------------------------------------------------------------------------------
-
-    @cached_property
-    def radius(self) -> float:
-        """A number beyond which, on either side, there is no mass."""
-        radius = 1.05 * self.equation.scale
-        for _ in range(60):
-            ends = (radius * np.array([-1.0, 1.0, -3.0, 3.0])).astype(np.complex128)
-            solved = self.equation.solutions(ends)
-            if solved.accepted.all():
-                g = self.equation.trace(solved.matrices)
-                level = self.equation.log_potential(ends, solved.coordinates).imag
-                beyond = max(abs(level[0] - level[2]), abs(level[1] - level[3]))
-                total = abs(level[2] - level[3] - np.pi)
-                if np.abs(g.imag).max() * radius < 1e-9 and max(total, beyond) < 1e-6:
-                    return radius
-            radius *= 1.5
-        raise ConvergenceError(
-            "the support could not be bounded: the distribution function does not go from 0 to 1 "
-            f"between -{radius:.3g} and {radius:.3g}; take another route, or perturb a coefficient"
-        )
-
-    @cached_property
-    def constant(self) -> complex:
-        """What the potential of the equation has in excess of log z at infinity."""
-        radius = 3 * self.radius
-        z = radius * np.exp(1j * np.pi * (np.arange(64) + 0.5) / 64)
-        real = float(np.mean((self.raw_potential(z) - np.log(z)).real))
-        edge = self.raw_potential(np.array([radius + 0j]))
-        return complex(real, round(float(edge[0].imag) / np.pi, 12) * np.pi)
-
-    def raw_potential(self, z: Complex) -> Complex:
-        """Potential of the equation, NaN where there is no solution."""
-        solved = self.equation.solutions(z)
-        value = self.equation.log_potential(z, solved.coordinates)
-        value[~solved.accepted] = np.nan
-        return value
-
-    def levels(self, potential: Complex) -> Real:
-        """Distribution function from values of the potential, without whole turns."""
-        return without_turns(1 - (potential - self.constant).imag / np.pi)
-
-    def seen(self, x: Real) -> _Seen:
-        """Return what is known of real points; those that are new are solved for."""
-        new = np.array([value for value in x.tolist() if value not in self._known])
-        if new.size:
-            looked = self._look(new)
-            for value, *found in zip(
-                new.tolist(), *(part.tolist() for part in looked), strict=True
-            ):
-                self._known[value] = tuple(found)
-        known = [self._known[value] for value in x.tolist()]
-        return _Seen(
-            np.array([row[0] for row in known], dtype=np.bool_),
-            np.array([row[1] for row in known]),
-            np.array([row[2] for row in known]),
-        )
-
-    def inside(self, x: Real) -> Logical:
-        """Whether real points lie in a band (or on an atom)."""
-        return self.seen(x).inside
-
-    def _look(self, x: Real) -> _Seen:
-        z = x.astype(np.complex128)
-        u, m, fine, _, _ = self.equation.solutions(z)
-        exact = fine.copy()
-        if not fine.all():
-            # In a gap an entry of M may be singular at a single point.
-            z[~fine] += 1e-11 * self.radius
-            again = self.equation.solutions(z[~fine])
-            u[~fine], m[~fine] = again.coordinates, again.matrices
-            fine[~fine] = again.accepted
-        level, density = np.full(x.shape, np.nan), np.full(x.shape, np.inf)
-        inside = np.ones(x.shape, dtype=np.bool_)
-        if fine.any():
-            g = self.equation.trace(m[fine])
-            level[fine] = self.levels(self.equation.log_potential(z[fine], u[fine]))
-            density[fine] = -g.imag
-            inside[fine] = -g.imag > 1e-9 * np.abs(g)
-            doubtful = np.zeros(x.shape, dtype=np.bool_)
-            doubtful[fine] = inside[fine] & (-g.imag < 1e-5 * (np.abs(g) + 1 / self.radius))
-            if doubtful.any():
-                inside[doubtful] = ~self._is_hermitian(z[doubtful], u[doubtful])
-        level[inside & ~exact] = np.nan
-        return _Seen(inside, density, level)
-
-    def _is_hermitian(self, z: Complex, u: Complex) -> Logical:
-        """Whether a Hermitian solution of the physical sheet lies within rounding of solutions."""
-        start: Complex = u.real.astype(np.complex128)
-        best = start
-        least = np.full(z.shape, np.inf)
-        here = start
-        for _ in range(40):
-            with np.errstate(all="ignore"):
-                system = self.equation.system(z, here)
-                size = np.max(np.abs(system.defect) / system.terms, axis=1, initial=0.0)
-            better = np.asarray(size < least)
-            best = np.where(better[:, None], here, best)
-            least = np.fmin(least, size)
-            if (least < 1e-16).all():
-                break
-            with np.errstate(all="ignore"):
-                step = solve_or_nan(system.jacobian, system.defect[..., None])[..., 0]
-            usable = np.asarray(np.isfinite(step).all(axis=1))[:, None]
-            here = np.where(usable, here - step.real, best).astype(np.complex128)
-        moved = np.abs(best - start).max(axis=1, initial=0.0)
-        close = moved <= 1e-2 * np.abs(start).max(axis=1, initial=0.0)
-        falling = np.zeros(z.shape, dtype=np.bool_)
-        fine = np.asarray(close & (least < 1e-14))
-        if fine.any():
-            falling[fine] = self.equation.derivative(z[fine], best[fine])[1].real < 0
-        return falling
 
     # Bands -----------------------------------------------------------------------------------
 
@@ -227,10 +106,10 @@ class SupportSearch:
                 seconds = (time.perf_counter() - started) * (1 / share - 1)
                 self.progress(stage, share, seconds)
 
-        self.constant  # noqa: B018
+        self.points.constant  # noqa: B018
         report("range", 0.3)
         x = self._grid()
-        inside = self.inside(x)
+        inside = self.points.inside(x)
         report("grid", 0.6)
         x, inside = self._without_empty_bands(x, inside)
         atoms = list(self._expected_atoms)
@@ -241,13 +120,13 @@ class SupportSearch:
         edges = [self._edge(float(x[i + 1 - inside[i]]), float(x[i + inside[i]])) for i in changes]
         sides = np.resize([-1.0, 1.0], len(edges))  # on which the gap is
         for i, edge in enumerate(edges):
-            hard = hard_edge(self.equation, edge, float(sides[i]), self.radius)
+            hard = hard_edge(self.equation, edge, float(sides[i]), self.points.radius)
             edges[i] = self._snapped(edge if hard is None else hard.place)
             if hard is not None:
                 self.hard_edges.append(hard._replace(place=edges[i]))
         # Two edges that are one to rounding are a cusp, where no gap is open.
         for i in range(len(edges) - 2, 1, -1):
-            if i % 2 == 0 and edges[i] - edges[i - 1] <= _CUSP * self.radius:
+            if i % 2 == 0 and edges[i] - edges[i - 1] <= _CUSP * self.points.radius:
                 del edges[i - 1 : i + 1]
         report("edges", 0.95)
         bands = tuple((edges[i], edges[i + 1]) for i in range(0, len(edges), 2))
@@ -260,11 +139,11 @@ class SupportSearch:
 
     def _grid(self) -> Real:
         """Return a coarse grid over the range with a fine one where the mass is."""
-        radius = self.radius
+        radius = self.points.radius
         x = np.linspace(-radius, radius, _COARSE + 1)
         x += 0.37 * radius / _COARSE * np.cos(np.arange(x.size))  # off symmetric points
         x[0], x[-1] = -radius, radius
-        inside, _, level = self.seen(x)
+        inside, _, level = self.points.at(x)
         level = np.where(np.isnan(level), 0.5, level)
         some = np.flatnonzero(inside | (level > _MIN_MASS))
         more = np.flatnonzero(inside | (level < 1 - _MIN_MASS))
@@ -281,7 +160,7 @@ class SupportSearch:
         ends = np.array([[i, j + 1] for i, j in zip(changes[::2], changes[1::2], strict=False)])
         if not ends.size:
             return x, inside
-        levels = self.seen(x[ends.ravel()]).level.reshape(ends.shape)
+        levels = self.points.at(x[ends.ravel()]).level.reshape(ends.shape)
         kept = np.ones(x.size, dtype=np.bool_)
         for (low, high), (below, above) in zip(ends, levels, strict=True):
             if above - below < _MIN_MASS:
@@ -292,7 +171,7 @@ class SupportSearch:
         self, x: Real, inside: Logical, atoms: list[tuple[float, float]]
     ) -> tuple[Real, Logical]:
         """Add points in bands that fall between two neighbours outside; atoms go to the list."""
-        levels = self.seen(x).level - mass_up_to(x, atoms)
+        levels = self.points.at(x).level - mass_up_to(x, atoms)
         known = tuple(atoms)
         cells = [
             (x[i], x[i + 1], levels[i], levels[i + 1])
@@ -305,16 +184,16 @@ class SupportSearch:
         while cells:
             low, high, below, above = cells.pop()
             middle = (low + high) / 2
-            if high - low <= 1e-14 * self.radius:
+            if high - low <= 1e-14 * self.points.radius:
                 atoms.append((self._place(low, high), above - below))
                 continue
-            seen = self.seen(np.array([middle]))
+            seen = self.points.at(np.array([middle]))
             if seen.inside[0]:
                 if not np.isnan(seen.level[0]):
                     extra.append((middle, True))
                     continue
                 middle += 0.2 * (high - low)  # an atom, hit exactly
-                seen = self.seen(np.array([middle]))
+                seen = self.points.at(np.array([middle]))
             extra.append((middle, False))
             level = float(seen.level[0] - mass_up_to(np.array([middle]), known)[0])
             if level - below > _MIN_MASS:
@@ -325,14 +204,14 @@ class SupportSearch:
 
     def _with_hidden_gaps(self, x: Real, inside: Logical) -> tuple[Real, Logical]:
         """Add points in gaps that fall between neighbours inside: at minima of the density."""
-        density = self.seen(x).density
+        density = self.points.at(x).density
         low = (density[1:-1] <= density[:-2]) & (density[1:-1] <= density[2:])
         extra = []
         for i in np.flatnonzero(low & inside[1:-1] & inside[:-2] & inside[2:]) + 1:
             left, right = x[i - 1], x[i + 1]
             for _ in range(12):
                 nodes = np.linspace(left, right, 9)[1:-1]
-                seen = self.seen(nodes)
+                seen = self.points.at(nodes)
                 if not seen.inside.all():
                     extra.append((float(nodes[np.flatnonzero(~seen.inside)[0]]), False))
                     break
@@ -347,7 +226,7 @@ class SupportSearch:
 
     def _gaps_at_ranks(self, x: Real, inside: Logical) -> list[tuple[float, bool]]:
         """Points in gaps, where the distribution function has the value of a rank."""
-        seen = self.seen(x)
+        seen = self.points.at(x)
         usable = ~np.isnan(seen.level)
         x, level, density = x[usable], seen.level[usable], seen.density[usable]
         inside = inside[usable]
@@ -366,7 +245,7 @@ class SupportSearch:
             if not ranks.size:
                 break
             nodes = _crossings(ends, ranks)
-            seen = self.seen(nodes.ravel())
+            seen = self.points.at(nodes.ravel())
             inner = seen.inside.reshape(nodes.shape)
             levels = np.where(np.isnan(seen.level), -1.0, seen.level).reshape(nodes.shape)
             heights = seen.density.reshape(nodes.shape) / np.pi
@@ -393,28 +272,30 @@ class SupportSearch:
 
     def _edge(self, first: float, second: float) -> float:
         """Edge between two points, one of them outside: along the curve, else by bisection."""
-        inner = self.inside(np.array([first, second]))
+        inner = self.points.inside(np.array([first, second]))
         out, within = (first, second) if inner[1] else (second, first)
         for attempt in range(19):
-            if attempt in (0, 1, 3, 6) or abs(within - out) <= 1e-9 * self.radius:
-                found = turning_point(self.equation, out, within, width=self.radius)
+            if attempt in (0, 1, 3, 6) or abs(within - out) <= 1e-9 * self.points.radius:
+                found = turning_point(self.equation, out, within, width=self.points.radius)
                 if found is not None:
                     return found
-                if abs(within - out) <= 1e-9 * self.radius:
+                if abs(within - out) <= 1e-9 * self.points.radius:
                     break
             nodes = out + (within - out) * np.arange(1, 8) / 8
-            inner = self.inside(nodes)
+            inner = self.points.inside(nodes)
             here = int(np.argmax(inner)) if inner.any() else 7
             step = (within - out) / 8
             out, within = out + step * here, out + step * (here + 1)
         for place, _ in self._expected_atoms:
-            if abs(place - within) <= 3e-6 * self.radius:
+            if abs(place - within) <= 3e-6 * self.points.radius:
                 return place  # beside an atom the continuous part of G is lost in rounding
         for _ in range(30):
             middle = (out + within) / 2
             if middle in (out, within):
                 break
-            out, within = (out, middle) if self.inside(np.array([middle]))[0] else (middle, within)
+            out, within = (
+                (out, middle) if self.points.inside(np.array([middle]))[0] else (middle, within)
+            )
         return float(within)
 
     def _snapped(self, edge: float) -> float:
@@ -422,19 +303,19 @@ class SupportSearch:
         if not self._places.size:
             return edge
         place = float(self._places[np.argmin(np.abs(self._places - edge))])
-        return place if abs(place - edge) <= 1e-12 * self.radius else edge
+        return place if abs(place - edge) <= 1e-12 * self.points.radius else edge
 
     @cached_property
     def inner_singularities(self) -> list[InnerSingularity]:
         """Points inside bands where the density is unbounded: sought at its maxima on the grid."""
-        x = np.array(sorted(self._known))
-        inside, density, _ = self.seen(x)
+        x = self.points.known()
+        inside, density, _ = self.points.at(x)
         density = np.where(inside, density, 0.0)
         peak = (density[1:-1] >= density[:-2]) & (density[1:-1] >= density[2:]) & inside[1:-1]
         found: list[InnerSingularity] = []
         for i in np.flatnonzero(peak) + 1:
-            distance = max(float(max(x[i + 1] - x[i], x[i] - x[i - 1])), 2e-4 * self.radius)
-            point = inner_singularity(self.equation, float(x[i]), distance, self.radius)
+            distance = max(float(max(x[i + 1] - x[i], x[i] - x[i - 1])), 2e-4 * self.points.radius)
+            point = inner_singularity(self.equation, float(x[i]), distance, self.points.radius)
             if point is not None and all(abs(point.place - old.place) > distance for old in found):
                 found.append(point._replace(place=self._snapped(point.place)))
         return found
@@ -443,24 +324,24 @@ class SupportSearch:
 
     def _place(self, low: float, high: float) -> float:
         middle = (low + high) / 2
-        return 0.0 if abs(middle) <= 1e-13 * self.radius else float(middle)
+        return 0.0 if abs(middle) <= 1e-13 * self.points.radius else float(middle)
 
     def _rounded(self, atom: tuple[float, float]) -> tuple[float, float]:
         """Return an atom at an expected place nearby, with the rank that its mass is."""
         place, mass = atom
         if self._places.size:
             nearest = float(self._places[np.argmin(np.abs(self._places - place))])
-            if abs(nearest - place) <= _SNAP * self.radius:
+            if abs(nearest - place) <= _SNAP * self.points.radius:
                 place = nearest
         return place, nearest_rank(mass, self._ranks, tolerance=2e-5)
 
     @cached_property
     def _expected_atoms(self) -> list[tuple[float, float]]:
         """Atoms where they may be expected: the mass -h Im G at small heights h above the place."""
-        places = self._places[np.abs(self._places) <= self.radius]
+        places = self._places[np.abs(self._places) <= self.points.radius]
         if not places.size:
             return []
-        heights = self.radius * 10.0 ** -np.array([4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0])
+        heights = self.points.radius * 10.0 ** -np.array([4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0])
         z = places[:, None] + 1j * heights
         solved = self.equation.solutions(z.ravel())
         masses = -heights * self.equation.trace(solved.matrices).imag.reshape(z.shape)
@@ -478,7 +359,7 @@ class SupportSearch:
 
     def _add_atoms_in_gaps(self, bands: Support, atoms: list[tuple[float, float]]) -> None:
         """Find atoms between a band and the first node beside it."""
-        ends = [-self.radius, *(end for band in bands for end in band), self.radius]
+        ends = [-self.points.radius, *(end for band in bands for end in band), self.points.radius]
         for low, high in zip(ends[::2], ends[1::2], strict=True):
             known = sum(mass for place, mass in atoms if low <= place <= high)
             points, levels = self._ends_of_gap(low, high)
@@ -486,9 +367,9 @@ class SupportSearch:
             if not above - below - known > 1e-7:
                 continue
             left, right = points
-            while right - left > 1e-14 * self.radius:
+            while right - left > 1e-14 * self.points.radius:
                 middle = (left + right) / 2
-                level = self.seen(np.array([middle])).level[0]
+                level = self.points.at(np.array([middle])).level[0]
                 if np.isnan(level):
                     left = right = middle
                 elif level - below > (above - below) / 2:
@@ -503,7 +384,7 @@ class SupportSearch:
         points, levels = np.array([low, high]), np.array([np.nan, np.nan])
         for side in range(2):
             places = low + (high - low) * (shares if side == 0 else 1 - shares)
-            seen = self.seen(places)
+            seen = self.points.at(places)
             good = np.flatnonzero(~seen.inside & ~np.isnan(seen.level))
             if good.size:
                 points[side], levels[side] = places[good[0]], seen.level[good[0]]
@@ -518,7 +399,7 @@ class SupportSearch:
             place, value = points[:1], float(level[0])
             if np.isnan(value):
                 place = np.array([(left[1] + right[0]) / 2])
-                value = float(self.seen(place).level[0])
+                value = float(self.points.at(place).level[0])
             known = float(mass_up_to(place, between)[0])
             levels.append(nearest_rank(value, self._ranks, tolerance=1e-9) - known)
         if found.bands:
@@ -560,37 +441,6 @@ def _crossings(ends: Real, ranks: Real) -> Real:
     inner = (guesses > low) & (guesses < high)
     guesses = np.where(inner, guesses, (low + high) / 2 + margin * np.arange(-2, 2)[:, None])
     return np.sort(guesses.T, axis=1)
-
-
-def without_turns(levels: Real) -> Real:
-    """Levels in [0, 1] that differ from given ones by whole numbers; rounding is left as it is."""
-    beyond = (levels < -1e-7) | (levels > 1 + 1e-7)
-    return np.where(beyond, levels - np.floor(levels + 1e-7), levels)
-
-
-def within_band(levels: Real, least: Real, most: Real, share: Real) -> Real:
-    """Levels at points of bands that differ from given ones by whole numbers.
-
-    Parameters
-    ----------
-    levels : ndarray of float, shape (n,)
-        Levels up to whole numbers and rounding.
-    least, most : ndarray of float, shape (n,)
-        Levels at the lower and the upper end of the band of each point.
-    share : ndarray of float, shape (n,)
-        Where in its band each point is, 0 to 1.
-
-    Returns
-    -------
-    ndarray of float, shape (n,)
-        Levels, outside [least, most] by rounding only. Where a band has all the mass both ends
-        are the same level up to a whole number; the nearer end decides right beside it.
-    """
-    centred = levels - np.round(levels - (least + most) / 2)
-    end = np.where(share < 0.5, least, most)
-    beside = np.abs(share - 0.5) > 0.5 - 1e-6
-    either = beside & (np.abs(centred - end - np.round(centred - end)) < 1e-6)
-    return np.where(either, centred - np.round(centred - end), centred)
 
 
 def mass_up_to(x: Real, atoms: Sequence[tuple[float, float]]) -> Real:

@@ -16,7 +16,7 @@ from rmtland import (
 )
 from rmtland.free import PolynomialLaw, Pushforward, kronecker_gaussian
 from rmtland.free.operator_valued.rank_values import nearest_rank, small_ranks
-from rmtland.free.operator_valued.resolvent_support import within_band, without_turns
+from rmtland.free.operator_valued.seen_points import within_band, without_turns
 from rmtland.free.polynomials.reductions import free_summands, sandwich, square_of
 from rmtland.laws import KestenMcKay
 
