@@ -228,6 +228,8 @@ def _on_device(operator: Any, size: int | None, dtype: Any, like: Any) -> Symmet
     if isinstance(operator, PointOperator):
         if operator.kept is not None:
             return None  # rows and columns are chosen on the host
+        if not _is_device_array(operator.like) or Placement.of(operator.like) != place:
+            return None  # the network computes elsewhere
         product, blocks = operator.product, True
     elif shape is not None and hasattr(operator, "__matmul__"):
         product, blocks = partial(_at, operator), True

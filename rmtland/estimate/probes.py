@@ -17,18 +17,16 @@ Examples
 
 from __future__ import annotations
 
-import os
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.arguments import choice, count
-from rmtland.estimate.beta_law import equivalent_draws
 from rmtland.estimate.checkpoint import Checkpoint, GroupCheckpoint
 from rmtland.estimate.device_lanczos import DeviceLanczos
 from rmtland.estimate.krylov_basis import (
@@ -41,6 +39,7 @@ from rmtland.estimate.krylov_basis import (
 from rmtland.estimate.lanczos import REORTHOGONALIZATIONS, Lanczos, Tridiagonal
 from rmtland.estimate.operators import SymmetricOperator
 from rmtland.estimate.progress import Interrupted, products_bar
+from rmtland.estimate.quadratures import KrylovOptions, KrylovQuadratures
 from rmtland.streams import seed_of, streams
 from rmtland.typing import Rng
 
@@ -53,55 +52,6 @@ __all__ = [
 ]
 
 BASES = ("float64", "float32", "disk")
-
-
-class KrylovOptions(TypedDict, total=False):
-    """How Krylov spaces are computed; the keyword arguments of `krylov_quadratures`.
-
-    Their meaning is documented there.
-    """
-
-    together: int | None
-    reorthogonalize: str
-    basis: str
-    checkpoint: str | os.PathLike[str] | None
-    executor: Any
-    progress: bool | None
-
-
-@dataclass(frozen=True)
-class KrylovQuadratures:
-    """Jacobi matrices of Gaussian probes, and what they are worth.
-
-    Parameters
-    ----------
-    tridiagonals : list of Tridiagonal
-        One a probe.
-    size : int
-        Order p of the matrix.
-    is_complex : bool
-        Whether the probes are complex.
-    seed : dict
-        What names the random numbers.
-    products : int
-        Products spent.
-    """
-
-    tridiagonals: list[Tridiagonal]
-    size: int
-    is_complex: bool
-    seed: dict[str, Any]
-    products: int
-
-    @property
-    def probes(self) -> int:
-        """Number m of probes."""
-        return len(self.tridiagonals)
-
-    @property
-    def draws(self) -> float:
-        """The n of the Beta law: the binomial draws that the probes are worth."""
-        return equivalent_draws(size=self.size, probes=self.probes, is_complex=self.is_complex)
 
 
 def gaussian_probe(generator: np.random.Generator, size: int, *, is_complex: bool) -> NDArray[Any]:
@@ -229,7 +179,7 @@ class ProbeRuns:
         self._groups: list[Lanczos | DeviceLanczos] = []
         self._done: list[Tridiagonal] = []
         self._saved: Checkpoint | None = None
-        self._states: list[GroupCheckpoint] = []
+        self._states: list[GroupCheckpoint | None] = []
         self._stack = ExitStack()
         self._before = operator.products
 
@@ -396,13 +346,12 @@ class ProbeRuns:
         number = len(self._states)
         starts = np.stack([_probe(self.operator, one) for one in seeds])
         if not self.operator.place.is_host:
-            self._states.append(None)  # type: ignore[arg-type]
-            single = np.complex64 if self.operator.is_complex else np.float32
+            self._states.append(None)
             return DeviceLanczos(
                 self.operator,
                 starts,
                 reorthogonalize=self.reorthogonalize != "none",
-                precision=single if self.basis == "float32" else None,
+                precision=_kept(self.operator, self.basis),
             ), None
         run = Lanczos(
             self.operator,
@@ -413,15 +362,13 @@ class ProbeRuns:
         state = None if self._saved is None else GroupCheckpoint(self._saved, number)
         if state is not None:
             state.restore(run, steps)
-        self._states.append(state)  # type: ignore[arg-type]
+        self._states.append(state)
         return run, state
 
     def _store(self, number: int) -> BasisStore:
-        kept = self.operator.work_dtype
-        if self.basis == "float64":
+        kept = _kept(self.operator, self.basis)
+        if self.basis != "disk":
             return MemoryBasis(kept)
-        if self.basis == "float32":
-            return MemoryBasis(np.complex64 if self.operator.is_complex else np.float32)
         if self._saved is not None:
             folder: Path = self._saved.folder
         else:
@@ -497,6 +444,13 @@ def _probe(operator: SymmetricOperator, generator: np.random.Generator) -> NDArr
     return vector
 
 
+def _kept(operator: SymmetricOperator, basis: str) -> np.dtype[Any]:
+    """Return the dtype in which the vectors of a basis are kept."""
+    if basis != "float32":
+        return operator.work_dtype
+    return np.dtype(np.complex64 if operator.is_complex else np.float32)
+
+
 @dataclass(frozen=True)
 class _ProbeTask:
     """One probe as a task of a sweep: returns its Jacobi matrix."""
@@ -509,14 +463,11 @@ class _ProbeTask:
 
     def __call__(self, probe: int, settings: str) -> dict[str, NDArray[Any]]:
         start = _probe(self.operator, np.random.default_rng(self.seeds[probe]))
-        kept = self.operator.work_dtype
-        if self.basis == "float32":
-            kept = np.dtype(np.complex64 if self.operator.is_complex else np.float32)
         run = Lanczos(
             self.operator,
             start[None],
             reorthogonalize=self.reorthogonalize,
-            basis=MemoryBasis(kept),
+            basis=MemoryBasis(_kept(self.operator, self.basis)),
         )
         run.extend(self.steps)
         found = run.tridiagonals()[0]

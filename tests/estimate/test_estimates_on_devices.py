@@ -159,6 +159,9 @@ def test_the_operator_of_a_network_computes_where_its_parameters_are(put):
     want = spectral_density(net.at(theta, x, y).operator(), probes=2, steps=10, rng=0)
     got = spectral_density(operator, probes=2, steps=10, rng=0)
     np.testing.assert_allclose(got.nodes, want.nodes, atol=1e-10)
+    on_host = symmetric_operator(net.at(theta, x, y).operator(), like=point.theta)
+    assert on_host.place.is_host
+    np.testing.assert_allclose(on_host.dense(), operator.dense(), atol=1e-12)
     part = symmetric_operator(point.operator(parameters="W1"))
     np.testing.assert_allclose(
         part.dense(), net.at(theta, x, y).operator(parameters="W1") @ np.eye(part.size), atol=1e-12
