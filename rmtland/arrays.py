@@ -149,12 +149,17 @@ def is_finite(array: Any) -> bool:
     """
     if not isinstance(array, np.ndarray):
         xp = array_namespace(array)
-        with np.errstate(over="ignore", invalid="ignore"):  # of libraries made of NumPy
-            return math.isfinite(xp.sum(array)) or bool(xp.all(xp.isfinite(array)))
+        if xp.isdtype(array.dtype, "real floating"):
+            with np.errstate(over="ignore", invalid="ignore"):  # of libraries made of NumPy
+                if math.isfinite(xp.sum(array)):
+                    return True
+        elif not xp.isdtype(array.dtype, "complex floating"):
+            return True  # bool or integers
+        return bool(xp.all(xp.isfinite(array)))
     if array.dtype.kind == "f" and array.flags.c_contiguous:
         if math.isfinite(np.vdot(array, array)):  # by BLAS, which sets no flags
             return True
-    elif array.size > _FEW:
+    elif array.dtype.kind == "f" and array.size > _FEW:
         with np.errstate(over="ignore", invalid="ignore"):
             if math.isfinite(np.add.reduce(array, axis=None)):
                 return True

@@ -72,3 +72,23 @@ def test_precision_of_arrays(dtype, precision):
     assert arrays.precision_of([1.0]) == "float64"
     assert arrays.precision_of(torch.ones(1, dtype=torch.bfloat16)) == "bfloat16"
     assert arrays.ROUNDING_UNITS["float32"] == np.finfo(np.float32).eps
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch", "array_api_strict"])
+@pytest.mark.parametrize("size", [3, 2**13 + 1])
+def test_every_kind_of_number_is_looked_at(library, size):
+    """Both parts of complex numbers too, and sums that overflow are no verdict."""
+    xp = pytest.importorskip(library)
+    for bad in (np.nan, np.inf, -np.inf):
+        for number in (complex(1, bad), complex(bad, 1), bad):
+            array = np.ones(size, dtype=type(number))
+            assert arrays.is_finite(xp.asarray(array))
+            array[-1] = number
+            assert not arrays.is_finite(xp.asarray(array))
+            assert not arrays.is_finite(xp.asarray(array)[::1])
+            assert not arrays.is_finite(xp.asarray(np.stack([array, array])).T)
+    for good in (np.full(size, 1e308), np.full(size, 1e308 + 1e308j), np.ones(size, dtype=bool)):
+        assert arrays.is_finite(xp.asarray(good))
+    for dtype in (np.int64, np.int32):
+        assert arrays.is_finite(xp.asarray(np.full(size, np.iinfo(dtype).max, dtype=dtype)))
+    assert arrays.is_finite(xp.asarray(np.zeros(0)))
