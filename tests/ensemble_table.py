@@ -284,3 +284,37 @@ def kolmogorov(nodes, law):
 
 def standard_error(values):
     return float(np.std(values, ddof=1) / math.sqrt(len(values)))
+
+
+def check_moments(case, n, **where):
+    """5 standard errors, of a variance by the fourth moment: significance 6e-7 each."""
+    exact = case.moments(n)
+    nodes = case.ensemble.sample(n, rng=n, runs=1000, **where).nodes
+    traces, squares = nodes.mean(axis=1), (nodes**2).mean(axis=1)
+    slack = 1e-12 * (1 + abs(exact.mean))
+    assert abs(traces.mean() - exact.mean) < 5 * standard_error(traces) + slack
+    if exact.second is not None:
+        assert abs(squares.mean() - exact.second) < 5 * standard_error(squares) + 1e-12
+    if exact.variance is not None:
+        deviations = (traces - exact.mean) ** 2
+        assert abs(deviations.mean() - exact.variance) < 5 * standard_error(deviations) + 1e-15
+
+
+def check_scale(family, exponent):
+    """Squares of the entries leave double precision long before the entries do."""
+    power = exponent // 2 if family is GaussianEnsemble else exponent
+    given = {"beta": 2.0} if family is GaussianEnsemble else {"aspect_ratio": 2.0, "beta": 2.0}
+    plain, scaled = family(**given), family(**given, variance=2.0**exponent)
+    n, runs, unit, edges = 300, 2, 2.0**power, np.linspace(0, 3, 8)
+    nodes = plain.sample(n, rng=4, runs=runs).nodes
+    found = scaled.sample(n, rng=4, runs=runs).nodes
+    np.testing.assert_allclose(found / unit, nodes, rtol=0, atol=1e-13 * nodes.max())
+    counts = plain.histogram(n, edges, rng=4, runs=runs)
+    np.testing.assert_array_equal(scaled.histogram(n, unit * edges, rng=4, runs=runs), counts)
+    zeros = [-math.inf, 0.0, 5e-324, math.inf]
+    known = sum(number for _, number in plain._known(n))
+    assert scaled.histogram(n, zeros, rng=4, runs=runs)[1] == runs * known
+    for edge in ("upper", "lower"):
+        values = plain.extremes(n, 3, edge=edge, rng=4, runs=runs)
+        found = scaled.extremes(n, 3, edge=edge, rng=4, runs=runs)
+        np.testing.assert_allclose(found / unit, values, rtol=0, atol=1e-15)

@@ -36,7 +36,7 @@ import numpy as np
 from rmtland.arguments import positive
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import GaussianFactor
-from rmtland.ensembles.tridiagonal import RowDraws, Rows, TridiagonalEnsemble, scale_of
+from rmtland.ensembles.tridiagonal import RowDraws, Rows, TridiagonalEnsemble, scale_of, unit_of
 from rmtland.laws import Semicircle
 from rmtland.typing import Array, Real
 
@@ -75,6 +75,9 @@ class GaussianEnsemble(TridiagonalEnsemble):
 
     def _rows(self, n: int, draws: RowDraws) -> Rows:
         return _GaussianRows(n, draws, self.beta, scale_of(self, n))
+
+    def _unit(self, n: int) -> float:
+        return unit_of(max(math.sqrt(self.variance), scale_of(self, n)))
 
     def _limit_rows(self, steps: int) -> tuple[Real, Real]:
         return np.zeros(steps), np.full(steps - 1, math.sqrt(self.variance))

@@ -39,7 +39,7 @@ import abc
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,7 @@ __all__ = ["RowDraws", "Rows", "TridiagonalEnsemble"]
 
 ROW_BLOCK = 2**14  # rows drawn at once: they stay in the cache while many shifts pass over them
 _ULP = float(np.finfo(np.float64).eps)
+_SAFE = 256  # binary exponent of what can be squared, with room for its rounding
 _RARE = 36.0  # minus the logarithm of the probability that a corner misses an eigenvalue
 
 
@@ -144,13 +145,21 @@ class Rows(abc.ABC):
 
     def __init__(self, size: int, draws: RowDraws, beta: float) -> None:
         self.size, self.beta, self.draws = size, beta, draws
-        self.start = 0
+        self.start, self.unit = 0, 1.0
+
+    def in_units(self, unit: float) -> Self:
+        """Take rows in this unit, a power of two, from now on."""
+        self.unit = unit
+        return self
 
     def take(self, length: int) -> tuple[Any, Any]:
         """Next rows, fewer at the end: their diagonal, and the off-diagonal below each of them."""
         start, length = self.start, min(length, self.size - self.start)
         self.start += length
-        return self._next(start, length)
+        diagonal, off_diagonal = self._next(start, length)
+        if self.unit == 1.0:
+            return diagonal, off_diagonal
+        return diagonal / self.unit, off_diagonal / self.unit
 
     @abc.abstractmethod
     def _next(self, start: int, length: int) -> tuple[Any, Any]:
@@ -177,6 +186,14 @@ class TridiagonalEnsemble(Ensemble):
     def _core(self, n: int, draws: RowDraws) -> Rows:
         """Tridiagonal matrix with all eigenvalues but the `_known` ones; it may be empty."""
         return self._rows(n, draws)
+
+    def _unit(self, n: int) -> float:
+        """Power of two near the largest eigenvalues where their squares leave double precision."""
+        return 1.0
+
+    def _sturm_rows(self, n: int, draws: RowDraws) -> Rows:
+        """Rows of `_core` in a unit in which they can be squared."""
+        return self._core(n, draws).in_units(self._unit(n))
 
     def tridiagonal(self, n: int, *, rng: Rng = None, runs: int = 1) -> tuple[Real, Real]:
         """Draw the tridiagonal matrices behind `sample`, `histogram` and `extremes`.
@@ -220,7 +237,7 @@ class TridiagonalEnsemble(Ensemble):
         parents: Sequence[np.random.Generator],
     ) -> DeviceRuns:
         return DeviceRuns(
-            lambda draws: self._core(n, draws),
+            lambda draws: self._sturm_rows(n, draws),
             self._known(n),
             self._hull,
             library,
@@ -288,13 +305,14 @@ class TridiagonalEnsemble(Ensemble):
         low, high = self._hull
         total = np.zeros(shifts.size, dtype=np.int64)
         for generator in parents:
-            rows = self._core(n, HostRowDraws(generator))
-            padded, state, counts = lanes(shifts)
+            rows = self._sturm_rows(n, HostRowDraws(generator))
+            with np.errstate(over="ignore"):
+                padded, state, counts = lanes(shifts / rows.unit)
             above, largest = 0.0, 0.0
             while rows.start < rows.size:
                 diagonal, off_diagonal = rows.take(ROW_BLOCK)
                 squares = np.concatenate([[above], off_diagonal**2])
-                above = float(squares[-1])
+                above, largest = float(squares[-1]), float(squares.max(initial=largest))
                 pivot = pivot_of(squares, largest)
                 sweep(diagonal, squares[:-1], pivot, padded, state, counts)
             here = counts[: shifts.size]
@@ -322,10 +340,10 @@ class TridiagonalEnsemble(Ensemble):
         )
         values = np.empty((len(parents), k))
         for row, generator in zip(values, parents, strict=True):
-            rows = self._core(n, HostRowDraws(generator))
+            rows = self._sturm_rows(n, HostRowDraws(generator))
             found = np.empty(0)
             if rows.size:
-                found = _outermost(rows, min(k, rows.size), sign)
+                found = _outermost(rows, min(k, rows.size), sign) * rows.unit
             found = np.clip(found, *self._hull)
             row[:] = -sign * np.sort(-sign * np.concatenate([found, known]))[:k]
         return values
@@ -405,3 +423,9 @@ def scale_of(ensemble: Any, degrees: int) -> float:
     if math.isinf(scale):
         raise ValueError(f"beta is too small for double precision in {ensemble}")
     return scale
+
+
+def unit_of(size: float) -> float:
+    """Power of two next to a size whose square is beyond double precision, or nearly; else 1."""
+    exponent = math.frexp(size)[1] - 1
+    return math.ldexp(1.0, exponent) if abs(exponent) > _SAFE else 1.0

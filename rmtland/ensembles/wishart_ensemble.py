@@ -37,7 +37,7 @@ from rmtland.arguments import positive
 from rmtland.ensembles.entries import Entries, columns
 from rmtland.ensembles.gaussian_ensemble import matrix_beta
 from rmtland.ensembles.krylov import WishartFactor
-from rmtland.ensembles.tridiagonal import RowDraws, Rows, TridiagonalEnsemble, scale_of
+from rmtland.ensembles.tridiagonal import RowDraws, Rows, TridiagonalEnsemble, scale_of, unit_of
 from rmtland.laws import MarchenkoPastur
 from rmtland.typing import Array, Real
 
@@ -108,6 +108,9 @@ class WishartEnsemble(TridiagonalEnsemble):
     def _rows(self, n: int, draws: RowDraws) -> Rows:
         q = self.columns(n)
         return _WishartRows(n, draws, q, self.beta, scale_of(self, q))
+
+    def _unit(self, n: int) -> float:
+        return unit_of(self.variance)
 
     def _limit_rows(self, steps: int) -> tuple[Real, Real]:
         s, phi = self.variance, self.aspect_ratio

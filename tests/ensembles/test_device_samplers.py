@@ -5,7 +5,13 @@ import math
 import cpp_kernels
 import numpy as np
 import pytest
-from ensemble_table import ENSEMBLES, kolmogorov, standard_error
+from ensemble_table import (
+    ENSEMBLES,
+    check_moments,
+    check_scale,
+    kolmogorov,
+    standard_error,
+)
 
 import rmtland.ensembles.ensemble
 from rmtland.arrays import ArrayLibrary
@@ -41,17 +47,7 @@ def kernels_of(library):
 @every
 @pytest.mark.parametrize("n", [2, 5])
 def test_traces_have_their_exact_means_and_variances(case, n):
-    """5 standard errors, as for NumPy's generators."""
-    exact = case.moments(n)
-    nodes = case.ensemble.sample(n, rng=n, runs=1000).nodes
-    traces, squares = nodes.mean(axis=1), (nodes**2).mean(axis=1)
-    slack = 1e-12 * (1 + abs(exact.mean))
-    assert abs(traces.mean() - exact.mean) < 5 * standard_error(traces) + slack
-    if exact.second is not None:
-        assert abs(squares.mean() - exact.second) < 5 * standard_error(squares) + 1e-12
-    if exact.variance is not None:
-        deviations = (traces - exact.mean) ** 2
-        assert abs(deviations.mean() - exact.variance) < 5 * standard_error(deviations) + 1e-15
+    check_moments(case, n)
 
 
 @every
@@ -113,6 +109,12 @@ def test_rows_do_not_depend_on_blocks(ensemble, monkeypatch):
     for block in (1, 17, 300):
         monkeypatch.setattr(tridiagonal, "ROW_BLOCK", block)
         np.testing.assert_array_equal(ensemble.histogram(300, edges, rng=1, runs=2), whole)
+
+
+@pytest.mark.parametrize("exponent", [-1000, 1000])
+@pytest.mark.parametrize("family", [GaussianEnsemble, WishartEnsemble])
+def test_every_route_follows_the_scale(family, exponent):
+    check_scale(family, exponent)
 
 
 @pytest.mark.parametrize("edge", ["upper", "lower"])

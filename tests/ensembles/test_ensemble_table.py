@@ -7,7 +7,7 @@ import math
 import array_api_strict
 import numpy as np
 import pytest
-from ensemble_table import ENSEMBLES, kolmogorov, standard_error
+from ensemble_table import ENSEMBLES, check_moments, kolmogorov, standard_error
 
 import rmtland.arrays
 import rmtland.ensembles
@@ -54,18 +54,7 @@ def test_the_spectrum_is_near_its_limit_at_the_known_rate(case, n):
 @every
 @pytest.mark.parametrize("n", [2, 5])
 def test_traces_have_their_exact_means_and_variances(case, n):
-    """5 standard errors, of a variance by the fourth moment: significance 6e-7 each."""
-    runs = 1000
-    exact = case.moments(n)
-    nodes = case.ensemble.sample(n, rng=n, runs=runs).nodes
-    traces, squares = nodes.mean(axis=1), (nodes**2).mean(axis=1)
-    slack = 1e-12 * (1 + abs(exact.mean))
-    assert abs(traces.mean() - exact.mean) < 5 * standard_error(traces) + slack
-    if exact.second is not None:
-        assert abs(squares.mean() - exact.second) < 5 * standard_error(squares) + 1e-12
-    if exact.variance is not None:
-        deviations = (traces - exact.mean) ** 2
-        assert abs(deviations.mean() - exact.variance) < 5 * standard_error(deviations) + 1e-15
+    check_moments(case, n)
 
 
 @dense

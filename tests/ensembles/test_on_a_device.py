@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from ensemble_table import ENSEMBLES, kolmogorov, standard_error
+from ensemble_table import ENSEMBLES, check_moments, kolmogorov
 
 from rmtland.arrays import ArrayLibrary
 from rmtland.ensembles import GaussianEnsemble, HaarSum, SampleCovariance, sturm
@@ -99,18 +99,7 @@ def test_the_spectrum_is_near_its_limit(case, precision):
 
 @every
 def test_traces_have_their_exact_means_and_variances(case):
-    """5 standard errors, as on the host."""
-    n = 5
-    exact = case.moments(n)
-    nodes = case.ensemble.sample(n, rng=n, runs=1000, xp=cupy).nodes
-    traces, squares = nodes.mean(axis=1), (nodes**2).mean(axis=1)
-    slack = 1e-12 * (1 + abs(exact.mean))
-    assert abs(traces.mean() - exact.mean) < 5 * standard_error(traces) + slack
-    if exact.second is not None:
-        assert abs(squares.mean() - exact.second) < 5 * standard_error(squares) + 1e-12
-    if exact.variance is not None:
-        deviations = (traces - exact.mean) ** 2
-        assert abs(deviations.mean() - exact.variance) < 5 * standard_error(deviations) + 1e-15
+    check_moments(case, 5, xp=cupy)
 
 
 @every

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from ensemble_table import standard_error
+from ensemble_table import check_scale, standard_error
 from scipy.linalg import eigvalsh_tridiagonal
 from scipy.special import gammaln
 from scipy.stats import ks_2samp, kstest
@@ -181,6 +181,12 @@ def test_corners_at_small_beta(beta, edge):
         exact = np.array([sign * extreme_eigenvalues(sign * d, e, 1)[0] for d, e in matrices])
         found = ensemble.extremes(n, edge=edge, rng=3, runs=runs)[:, 0]
         np.testing.assert_allclose(found, exact, atol=1e-13 * np.abs(exact).max(), rtol=0)
+
+
+@pytest.mark.parametrize("exponent", [-1000, -600, -300, 300, 600, 1000])
+@pytest.mark.parametrize("family", [GaussianEnsemble, WishartEnsemble])
+def test_every_route_follows_the_scale(family, exponent):
+    check_scale(family, exponent)
 
 
 def test_corners_are_small():

@@ -32,7 +32,8 @@ class DeviceRuns:
     Parameters
     ----------
     core : callable
-        Returns the rows of the matrices without certain eigenvalues from their draws.
+        Returns the rows of the matrices without certain eigenvalues from their draws, in a unit in
+        which they can be squared.
     known : tuple of (float, int)
         Certain eigenvalues and their multiplicities.
     hull : tuple of float
@@ -78,7 +79,7 @@ class DeviceRuns:
             if rows.size:
                 diagonal, off_diagonal = rows.matrix()
                 values = eigenvalues_of(diagonal, off_diagonal, self.kernels, 0, rows.size)
-                parts.append(xp.clip(values, *self.hull))
+                parts.append(xp.clip(values * rows.unit, *self.hull))
             return xp.sort(xp.concatenate(parts, axis=1), axis=1)
 
         yield from self._batches(16.0 * n, solved)
@@ -101,7 +102,9 @@ class DeviceRuns:
 
         def counted(runs: slice) -> NDArray[np.int64]:
             rows = self._rows(runs)
-            lanes = xp.tile(xp.asarray(shifts), (len(self.keys[runs]), 1))
+            with np.errstate(over="ignore"):
+                scaled = shifts / rows.unit
+            lanes = xp.tile(xp.asarray(scaled), (len(self.keys[runs]), 1))
             counts = to_numpy(xp.sum(count_below(rows, self.kernels, lanes, block), axis=0))
             everything = rows.size * len(self.keys[runs])
             found = np.where(shifts <= low, 0, np.where(shifts > high, everything, counts))
@@ -138,7 +141,8 @@ class DeviceRuns:
         def solved(runs: slice) -> Real:
             found = np.tile(np.array(known), (len(self.keys[runs]), 1))
             if size:
-                values = self._outermost(self._rows(runs), min(k, size), sign, start)
+                rows = self._rows(runs)
+                values = self._outermost(rows, min(k, size), sign, start) * rows.unit
                 values = np.clip(to_numpy(values), *self.hull)
                 found = np.concatenate([values, found], axis=1)
             return -sign * np.sort(-sign * found, axis=1)[:, :k]
