@@ -1,6 +1,8 @@
 """The samplers of a device, on the kernels as a C++ compiler makes them and NumPy's arrays."""
 
+import json
 import math
+from pathlib import Path
 
 import cpp_kernels
 import numpy as np
@@ -30,6 +32,7 @@ from rmtland.models import WishartPlusWigner
 from rmtland.models.pennington_bahri import hessian_model
 
 pytestmark = pytest.mark.skipif(cpp_kernels.COMPILER is None, reason="there is no C++ compiler")
+MEASURED = Path(__file__).parents[2] / "figures" / "device.json"
 every = pytest.mark.parametrize("case", ENSEMBLES, ids=lambda case: case.name)
 
 
@@ -229,6 +232,15 @@ def test_routes_by_size():
     assert eigenvalues.route_of(8, 1) == "single"
     assert eigenvalues.route_of(10**5, 10) == "single"
     assert {eigenvalues.route_of(n, 10) for n in (4, 500)} == {"jacobi", "batched"}
+
+
+def test_routes_are_the_fastest_that_were_measured():
+    found = json.loads(MEASURED.read_text("utf-8"))["results"]["samplers"]["routes to eigenvalues"]
+    rows = {name: row for name, row in found.items() if name.startswith("n=")}
+    assert len(rows) >= 9
+    for name, row in rows.items():
+        n, runs = (int(part.partition("=")[2]) for part in name.split())
+        assert eigenvalues.route_of(n, runs) == row["fastest"], name
 
 
 def test_every_tridiagonal_ensemble_takes_any_beta_on_a_device():

@@ -29,7 +29,7 @@ from rmtland.typing import Array
 
 __all__ = ["ROUTES", "eigvalsh", "route_of", "svdvals"]
 
-ROUTES: tuple[tuple[int, str], ...] = ((32, "jacobi"), (4096, "batched"))
+ROUTES: tuple[tuple[int, str], ...] = ((32, "jacobi"), (2048, "batched"))
 """Largest size of a matrix for which each route is the fastest on a batch, ascending.
 
 Measured on an H100 with CUDA 13 (`scripts/device_samplers.py`, routes to eigenvalues).

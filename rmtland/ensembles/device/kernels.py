@@ -108,15 +108,12 @@ class Kernels:
         ----------
         keys, stream, first, count
             As for `fill`.
-        degrees : tuple of float
-            top, slope and scale.
-        logarithm : bool
-            Return their logarithms, which do not underflow.
+        degrees, logarithm
+            As for `rmtland.ensembles.device.philox.chisquares`, the reference.
 
         Returns
         -------
         array, shape (runs, count)
-            Zero where the number of degrees of freedom is not positive.
         """
         out = self.xp.empty((keys.shape[0], count), dtype="float64")
         numbers = (*(np.float64(x) for x in degrees), np.int32(logarithm))
