@@ -2,7 +2,6 @@
 
 from rmtland.laws.affine_law import Affine, AffineLevy, affine
 from rmtland.laws.arcsine import Arcsine
-from rmtland.laws.conditioned import Tilted, Truncated, tilted, truncated
 from rmtland.laws.discrete import Discrete, EmpiricalLaw
 from rmtland.laws.free_meixner import FreeMeixner
 from rmtland.laws.free_poisson import FreePoisson
@@ -17,7 +16,9 @@ from rmtland.laws.normal import Normal
 from rmtland.laws.pushforward import Pushforward, pushforward
 from rmtland.laws.semicircle import Semicircle
 from rmtland.laws.spectral_model import SpectralModel
+from rmtland.laws.tilted_law import Tilted, tilted
 from rmtland.laws.tracy_widom import TracyWidom
+from rmtland.laws.truncated_law import Truncated, truncated
 from rmtland.laws.uniform import Uniform
 from rmtland.laws.wachter import Wachter
 

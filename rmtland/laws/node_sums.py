@@ -1,0 +1,128 @@
+"""Quadrature over the density of a law: nodes, masses, and sums over them.
+
+Used where a law is a part of another, or another with a weight: integrals of the Cauchy kernel, of
+the logarithm and of powers are sums over nodes, a block of terms at a time.
+
+Examples
+--------
+>>> import numpy as np
+>>> g, slope = cauchy_sums(np.array([2.0 + 0j]), np.array([0.0, 1.0]), np.array([0.5, 0.5]))
+>>> complex(g[0]), complex(slope[0])
+((0.75+0j), (-0.625+0j))
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+
+from rmtland.laws.law import Law
+from rmtland.laws.quadrature import Panels, density_panels
+from rmtland.typing import Atoms, Complex, Real, Support
+
+__all__ = [
+    "FINE",
+    "CutLaw",
+    "cauchy_sums",
+    "moments_of",
+    "nodes_of",
+    "potential_sums",
+    "rows_of",
+    "weighed",
+]
+
+FINE = 1e-13
+"""Error of quadratures, in units of the total mass."""
+_BLOCK = 2**18  # terms of a sum over nodes that are held at once
+
+
+class CutLaw:
+    """A law's density on other bands, for quadrature."""
+
+    def __init__(self, law: Law, support: Support) -> None:
+        self.support = support
+        self.atoms: Atoms = ()
+        self._pdf, self._ppf, self._isf = law._pdf, law._ppf, law._isf
+        self._whole = law
+
+    def _cdf(self, x: Real) -> Real:
+        """Distribution function of the law without the jumps at its atoms."""
+        below = np.array(self._whole._cdf(x))
+        for place, mass in self._whole.atoms:
+            below -= np.where(x >= place, mass, 0.0)
+        return below
+
+
+def nodes_of(law: CutLaw, low: float, high: float, total: float) -> tuple[Real, Real]:
+    """Nodes and masses on bands, on panels that shrink by halves towards two cuts.
+
+    Tails are cut off, and errors allowed, in units of the total mass of the bands.
+    """
+    tail = np.array([1e-17 * total])
+    steps = 2.0 ** -np.arange(1, 60)
+    cuts: list[float] = []
+    bands: list[tuple[float, float]] = []
+    for left, right in law.support:
+        a = left if math.isfinite(left) else float(law._ppf(tail)[0])
+        b = right if math.isfinite(right) else float(law._isf(tail)[0])
+        bands += [(a, b)] if a < b else []
+        for cut in (low, high):
+            if a == cut:
+                cuts += (a + (b - a) * steps).tolist()
+            if b == cut:
+                cuts += (b - (b - a) * steps).tolist()
+    law.support = tuple(bands)
+    cells = density_panels(law, tolerance=FINE * total, evaluations=20000, cuts=tuple(cuts))
+    return cells.x.ravel(), weighed(cells, law._cdf).ravel()
+
+
+def weighed(cells: Panels, cdf: Callable[[Real], Real]) -> Real:
+    """Weights of panels, with the mass of the distribution function where rounding of x shows.
+
+    It does next to an end other than 0 where the density is unbounded.
+    """
+    rough = cells.errors > 1e-13
+    weights = np.array(cells.weights)
+    if rough.any():
+        mass = cdf(cells.right[rough]) - cdf(cells.left[rough])
+        found = cells.mass[rough]
+        good = (found > 0) & (np.abs(mass - found) < 1e-3)
+        scale = np.where(good, mass / np.where(good, found, 1.0), 1.0)
+        weights[rough] *= scale[:, None]
+    return weights
+
+
+def rows_of(z: Complex, nodes: Real) -> list[slice]:
+    """Return parts of the points z for which a table against all nodes fits into memory."""
+    step = max(1, _BLOCK // max(nodes.size, 1))
+    return [slice(start, start + step) for start in range(0, z.size, step)]
+
+
+def cauchy_sums(z: Complex, nodes: Real, masses: Real) -> tuple[Complex, Complex]:
+    """Return sums of masses / (z - nodes) and of their derivatives."""
+    g, slope = np.empty_like(z), np.empty_like(z)
+    for rows in rows_of(z, nodes):
+        terms = 1 / (z[rows, None] - nodes)
+        g[rows] = terms @ masses
+        slope[rows] = -(terms * terms) @ masses
+    return g, slope
+
+
+def potential_sums(z: Complex, nodes: Real, masses: Real) -> Complex:
+    """Sum of masses * log(z - nodes), from above on the axis."""
+    value = np.empty_like(z)
+    with np.errstate(divide="ignore"):
+        for rows in rows_of(z, nodes):
+            value[rows] = np.log(z[rows, None] - nodes) @ masses
+    return value
+
+
+def moments_of(x: Real, masses: Real, k: int) -> list[Fraction]:
+    """Moments of order 0..k by quadrature, as rationals."""
+    total = math.fsum(masses)
+    scale = float(np.abs(x).max(initial=0.0)) or 1.0
+    shares = [math.fsum(masses * (x / scale) ** n) / total for n in range(k + 1)]
+    return [Fraction(share) * Fraction(scale) ** n for n, share in enumerate(shares)]

@@ -1,0 +1,333 @@
+r"""Laws reweighted (tilted by a weight).
+
+For a law :math:`\rho` and a weight :math:`w \ge 0`
+
+.. math:: \rho_w(dt) = \frac{w(t) \rho(dt)}{\int w \, d\rho} .
+
+Also: Esscher transform, exponential tilting, size biasing (w(t) = t), importance weights.
+
+With an interpolating polynomial p of the weight,
+
+.. math::
+    \int \frac{p(t) \rho(dt)}{z - t} = p(z) G(z) - \int \frac{p(z) - p(t)}{z - t} \rho(dt),
+
+whose last integrand is a polynomial, on the axis too; the integral is a quadrature over the
+density of the law (`rmtland.laws.node_sums`).
+
+Examples
+--------
+>>> from rmtland.laws import MarchenkoPastur
+>>> biased = tilted(MarchenkoPastur(2.0), lambda t: t)
+>>> biased.atoms, round(biased.mean(), 10)
+((), 3.0)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+
+from rmtland.laws.consistency import certify_once
+from rmtland.laws.law import Law
+from rmtland.laws.node_sums import (
+    CutLaw,
+    cauchy_sums,
+    moments_of,
+    potential_sums,
+    rows_of,
+    weighed,
+)
+from rmtland.laws.quadrature import Panels, density_panels
+from rmtland.solution import ConvergenceError
+from rmtland.typing import Atoms, Complex, Integer, Logical, Real, Support
+
+__all__ = ["Tilted", "tilted"]
+
+_DEGREES = (16, 32, 64, 128)  # of interpolating polynomials of a weight
+
+
+def tilted(law: Law, weight: Callable[[Real], Real]) -> Law:
+    """Return the law with density proportional to weight(t) against the given one.
+
+    Parameters
+    ----------
+    law : Law
+        The law, of bounded support.
+    weight : callable
+        Non-negative and smooth on the hull of the law; takes and returns arrays.
+
+    Returns
+    -------
+    Law
+        A `Tilted` law.
+
+    Raises
+    ------
+    ValueError
+        If the weight is negative or not finite on the law, has the integral 0, or the law is
+        unbounded.
+    TypeError
+        If `law` is not a law, or the weight is not callable.
+    ConvergenceError
+        If the weight is not smooth enough for a polynomial of degree 128.
+    """
+    if not isinstance(law, Law):
+        raise TypeError(f"tilted takes a law; got {law!r}")
+    return Tilted(law, weight)
+
+
+@dataclass(frozen=True)
+class Tilted(Law):
+    """Law reweighted by a function; made by `tilted`.
+
+    Parameters
+    ----------
+    law : Law
+        The law, of bounded support.
+    weight : callable
+        Non-negative and smooth on the hull of the law; takes and returns arrays.
+
+    Raises
+    ------
+    ValueError
+        If the weight is negative or not finite on the law, has the integral 0, or the law is
+        unbounded.
+    TypeError
+        If `law` is not a law, or the weight is not callable.
+    ConvergenceError
+        If the weight is not smooth enough for a polynomial of degree 128.
+    """
+
+    law: Law
+    weight: Callable[[Real], Real]
+
+    _require_certificate = certify_once
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.law, Law):
+            raise TypeError(f"Tilted takes a law; got {self.law!r}")
+        if not callable(self.weight):
+            raise TypeError(f"the weight must be a function of an array; got {self.weight!r}")
+        if not all(math.isfinite(end) for end in self.law.hull):
+            raise ValueError(
+                f"a tilted law needs a bounded support; cut {self.law!r} off with `truncated`"
+            )
+        values = self._weights(self._nodes[0])
+        if not np.isfinite(values).all() or values.min() < 0:
+            raise ValueError(
+                f"the weight must be finite and not negative on the law; got {values.min()}"
+            )
+        if not self._total > 0:
+            raise ValueError("the weight is 0 wherever the law has mass")
+        _ = self._polynomial
+
+    def _weights(self, x: Real) -> Real:
+        return np.broadcast_to(np.asarray(self.weight(x), dtype=np.float64), x.shape)
+
+    @cached_property
+    def _cells(self) -> tuple[Panels, Real]:
+        """Panels of the law, at most 1/16 of its hull wide, and the masses of their nodes."""
+        low, high = self.law.hull
+        grid = tuple(np.linspace(low, high, 17)[1:-1].tolist())
+        whole = CutLaw(self.law, self.law.support)
+        cells = density_panels(whole, tolerance=1e-12, cuts=grid)
+        return cells, weighed(cells, whole._cdf)
+
+    @cached_property
+    def _nodes(self) -> tuple[Real, Real]:
+        """Nodes and masses of the law, atoms included."""
+        cells, masses = self._cells
+        atoms = np.array(self.law.atoms, dtype=np.float64).reshape(-1, 2)
+        return np.append(cells.x.ravel(), atoms[:, 0]), np.append(masses.ravel(), atoms[:, 1])
+
+    @cached_property
+    def _total(self) -> float:
+        x, masses = self._nodes
+        return math.fsum(self._weights(x) * masses)
+
+    @cached_property
+    def _polynomial(self) -> np.polynomial.Chebyshev:
+        """Polynomial that interpolates the weight on the hull."""
+        low, high = self.law.hull
+        if low == high:
+            return np.polynomial.Chebyshev([self._weights(np.array([low]))[0]])
+        check = np.linspace(low, high, 801)
+        wanted = self._weights(check)
+        miss = math.inf
+        for degree in _DEGREES:
+            fit = np.polynomial.Chebyshev.interpolate(self._weights, degree, domain=[low, high])
+            miss = float(np.abs(fit(check) - wanted).max() / np.abs(wanted).max())
+            if miss < 1e-12:
+                return fit.trim(1e-15 * float(np.abs(fit.coef).max()))
+        raise ConvergenceError(
+            f"the weight is not smooth: a polynomial of degree {_DEGREES[-1]} misses it by "
+            f"{miss:.2g} of its maximum; take a smooth one, or `truncated` for a step"
+        )
+
+    @cached_property
+    def support(self) -> Support:
+        """The intervals of the law."""
+        return self.law.support
+
+    @cached_property
+    def atoms(self) -> Atoms:
+        """The atoms of the law, reweighted; those of weight 0 are gone."""
+        weighted = (
+            (place, float(self._weights(np.array([place]))[0]) * mass / self._total)
+            for place, mass in self.law.atoms
+        )
+        return tuple((place, mass) for place, mass in weighted if mass > 0)
+
+    def _jet(self, z: Complex) -> tuple[Complex, Complex]:
+        x, masses = self._nodes
+        p = self._polynomial
+        slope_of_p = p.deriv()
+        g, slope = np.empty_like(z), np.empty_like(z)
+        near = self._near(z)
+        kept = {place for place, _ in self.atoms}
+        gone = np.isin(z, [place for place, _ in self.law.atoms if place not in kept])
+        if gone.any():
+            # 0 times infinity at an atom that is gone; the mean of the values beside it
+            step = 1e-5 * (self.law.hull[1] - self.law.hull[0])
+            left, right = self._jet(z[gone] - step), self._jet(z[gone] + step)
+            g[gone], slope[gone] = (left[0] + right[0]) / 2, (left[1] + right[1]) / 2
+            if not gone.all():
+                g[~gone], slope[~gone] = self._jet(z[~gone])
+            return g, slope
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            g[~near], slope[~near] = cauchy_sums(z[~near], x, masses * self._weights(x))
+            if near.any():
+                at = z[near]
+                whole, rise = self.law._jet(at)
+                value, change = p(at), slope_of_p(at)
+                quotient, derivative = _divided(at, x, masses, p)
+                g[near] = value * whole - quotient
+                slope[near] = value * rise + change * whole - derivative
+            g, slope = g / self._total, slope / self._total
+        for place, _ in self.atoms:
+            g[z == place] = complex(np.inf, 0)
+        return g, slope
+
+    def _near(self, z: Complex) -> Logical:
+        low, high = self.law.hull
+        reach = 0.04 * (high - low)
+        return np.asarray(
+            (np.abs(z.imag) < reach) & (z.real > low - reach) & (z.real < high + reach)
+        )
+
+    def _log_potential(self, z: Complex) -> Complex:
+        # From above, where the nodes are far: L' = G along the vertical
+        x, masses = self._nodes
+        masses = masses * self._weights(x) / self._total
+        low, high = self.law.hull
+        top = max(0.25 * (high - low), 1e-300)
+        lifted = np.where(z.imag < top, z.real + 1j * top, z)
+        value = potential_sums(lifted, x, masses)
+        below = z.imag < top
+        if below.any():
+            value[below] -= _climb(self, z[below], top)
+        real = z.imag == 0
+        if real.any():
+            value.imag[real] = np.pi * (1 - self._cdf(z.real[real]))
+        for place, _ in self.atoms:
+            value.real[z == place] = -np.inf
+        return value
+
+    def _pdf(self, x: Real) -> Real:
+        density = np.zeros(x.shape)
+        for low, high in self.support:
+            inside = (x >= low) & (x <= high)
+            weight = self._weights(x[inside])
+            with np.errstate(invalid="ignore"):
+                product = weight * self.law._pdf(x[inside]) / self._total
+            density[inside] = np.where(weight == 0, 0.0, product)
+        return density
+
+    @cached_property
+    def _masses(self) -> Real:
+        """Mass of every panel."""
+        cells, masses = self._cells
+        weighed = masses * self._weights(cells.x.ravel()).reshape(masses.shape)
+        return np.asarray(weighed.sum(axis=1) / self._total)
+
+    def _cdf(self, x: Real) -> Real:
+        cells, mass = self._cells[0], self._masses
+        total = np.concatenate([[0.0], np.cumsum(mass)])
+        place = np.searchsorted(cells.right, x, side="right")
+        below = total[place]
+        if mass.size:
+            panel = np.minimum(place, mass.size - 1)
+            inside = (x > cells.left[panel]) & (x < cells.right[panel])
+            below[inside] += self._within(panel[inside], x[inside])
+        for location, weight in self.atoms:
+            below = below + np.where(x >= location, weight, 0.0)
+        return np.where(x >= self.hull[1], 1.0, np.clip(below, 0.0, 1.0))
+
+    def _within(self, panel: Integer, x: Real) -> Real:
+        """Mass between the left end of a panel and a point of it, in the variable of the panel."""
+        left, right = self._cells[0].left, self._cells[0].right
+        starts = np.array([low for low, _ in self.support])
+        stops = np.array([high for _, high in self.support])
+        band = np.searchsorted(starts, right[panel], side="right") - 1
+        low, high = starts[band], stops[band]
+        # Pieces between cuts, of which the panel is in the lower or the upper half
+        grid = np.linspace(*self.law.hull, 17)[1:-1]
+        for cut in grid:
+            low = np.where((cut > low) & (cut <= left[panel]), cut, low)
+            high = np.where((cut < high) & (cut >= right[panel]), cut, high)
+        upper = left[panel] / 2 + right[panel] / 2 > low / 2 + high / 2
+        width = high - low
+
+        def variable(t: Real) -> Real:
+            reach = np.where(upper, high - t, t - low) / width
+            return np.asarray(2 * np.arcsin(np.sqrt(np.clip(reach, 0.0, 1.0))))
+
+        start, stop = variable(np.where(upper, right[panel], left[panel])), variable(x)
+        nodes, weights = np.polynomial.legendre.leggauss(16)
+        s = start[:, None] + (stop - start)[:, None] * (nodes + 1) / 2
+        reach = width[:, None] * np.sin(s / 2) ** 2
+        t = np.where(upper[:, None], high[:, None] - reach, low[:, None] + reach)
+        density = self._pdf(t.ravel()).reshape(t.shape)
+        density[~np.isfinite(density)] = 0.0
+        part = (density * np.sin(s) * weights).sum(axis=1) * (stop - start) * width / 4
+        return np.asarray(np.where(upper, self._masses[panel] - part, part))
+
+    def _exact_moments(self, k: int) -> list[Fraction]:
+        x, masses = self._nodes
+        return moments_of(x, masses * self._weights(x), k)
+
+
+def _divided(
+    z: Complex, nodes: Real, masses: Real, p: np.polynomial.Chebyshev
+) -> tuple[Complex, Complex]:
+    """Integral of the divided difference (p(z) - p(t)) / (z - t), and its derivative in z."""
+    first, second = p.deriv(), p.deriv(2)
+    value, slope = np.empty_like(z), np.empty_like(z)
+    at_nodes = p(nodes)
+    close = 1e-5 * max(float(np.ptp(nodes)), 1e-300)
+    for rows in rows_of(z, nodes):
+        apart = z[rows, None] - nodes
+        here = p(z[rows])[:, None]
+        rise = first(z[rows])[:, None]
+        near = np.abs(apart) < close
+        safe = np.where(near, 1.0, apart)
+        middle = (z[rows, None] + nodes) / 2
+        quotient = np.where(near, first(middle), (here - at_nodes) / safe)
+        change = np.where(near, second(middle) / 2, (rise - quotient) / safe)
+        value[rows], slope[rows] = quotient @ masses, change @ masses
+    return value, slope
+
+
+def _climb(law: Law, z: Complex, top: float) -> Complex:
+    """Integral of G from z up to the height `top`, in a variable dense next to z."""
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    share = ((nodes + 1) / 2) ** 3
+    height = (top - z.imag)[:, None]
+    path = z[:, None] + 1j * height * share
+    g = law._stieltjes(path.ravel()).reshape(path.shape)
+    return np.asarray(1j * (g * (1.5 * ((nodes + 1) / 2) ** 2) * weights * height).sum(axis=1))
