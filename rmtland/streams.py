@@ -94,9 +94,11 @@ def philox_keys(generators: Sequence[np.random.Generator]) -> NDArray[np.uint64]
             key[:] = generator.integers(2**64, size=2, dtype=np.uint64)
             continue
         *above, number = sequence.spawn_key
-        name = f"{sequence.entropy} {above}"
+        name = f"{sequence.entropy} {above} {sequence.pool_size}"
         if name not in seeds:
-            parent = np.random.SeedSequence(sequence.entropy, spawn_key=above)
+            parent = np.random.SeedSequence(
+                sequence.entropy, spawn_key=above, pool_size=sequence.pool_size
+            )
             seeds[name] = parent.generate_state(1, np.uint64)[0]
         key[:] = seeds[name], number
     return keys

@@ -28,6 +28,17 @@ def test_a_run_has_the_same_key_whatever_their_number():
     assert philox_keys(streams(grandchild, 1))[0, 0] != philox_keys(streams(5, 1))[0, 0]
 
 
+def test_seeds_that_numpy_tells_apart_have_different_keys():
+    seeds = [
+        np.random.SeedSequence(5), np.random.SeedSequence(5, pool_size=8),
+        np.random.SeedSequence(5, spawn_key=(0,)), np.random.SeedSequence(5, spawn_key=(0, 0)),
+        np.random.SeedSequence([5, 1]), np.random.SeedSequence(5 + 2**128), 6, [6, 7],
+    ]  # fmt: skip
+    keys = [tuple(philox_keys(streams(seed, 1))[0].tolist()) for seed in seeds]
+    draws = {streams(seed, 1)[0].random() for seed in seeds}
+    assert len(set(keys)) == len(draws) == len(seeds)
+
+
 def test_keys_of_generators_without_a_seed_are_drawn():
     generator = np.random.Generator(np.random.PCG64(3))
     first, second = (philox_keys([generator]) for _ in range(2))
