@@ -18,7 +18,13 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["CUDA_VISIBLE", "device_names", "visible_devices", "visible_to_worker"]
+__all__ = [
+    "CUDA_VISIBLE",
+    "device_names",
+    "named_devices",
+    "visible_devices",
+    "visible_to_worker",
+]
 
 CUDA_VISIBLE = "CUDA_VISIBLE_DEVICES"
 _DRIVER = Path("/proc/driver/nvidia/gpus")
@@ -86,6 +92,43 @@ def visible_devices(environment: Mapping[str, str] | None = None) -> tuple[str, 
             break
         found.append(name)
     return tuple(dict.fromkeys(found))
+
+
+def named_devices(
+    names: Sequence[str], environment: Mapping[str, str] | None = None
+) -> tuple[str, ...]:
+    """Return devices by the names that a worker may see them by.
+
+    Numbers count the devices that this process sees, as everywhere in CUDA: where its variable is
+    "2,3", device 0 is the one named 2.
+
+    Parameters
+    ----------
+    names : sequence of str
+        As `device_names` returns them.
+    environment : mapping, optional
+        Variables instead of those of this process.
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    ValueError
+        If this process does not see so many devices.
+    """
+    environment = os.environ if environment is None else environment
+    if CUDA_VISIBLE not in environment:
+        return tuple(names)
+    seen = visible_devices(environment)
+    beyond = [name for name in names if name.isdecimal() and int(name) >= len(seen)]
+    if beyond:
+        raise ValueError(
+            f"there is no device {', '.join(beyond)}: {CUDA_VISIBLE} shows {len(seen)} to this "
+            "process, counted from 0; choose among them, or change the variable"
+        )
+    return tuple(seen[int(name)] if name.isdecimal() else name for name in names)
 
 
 def visible_to_worker(worker: int, devices: Sequence[str]) -> str:

@@ -34,6 +34,7 @@ from rmtland.sweep.dask_pool import Dask, DaskPool
 from rmtland.sweep.devices import (
     CUDA_VISIBLE,
     device_names,
+    named_devices,
     visible_devices,
     visible_to_worker,
 )
@@ -57,8 +58,8 @@ class Processes:
     workers : int, optional
         Number of processes; one for each core that this process may use by default.
     devices : sequence of int or str, optional
-        CUDA devices that the workers take in turn, such as [0, 1]: "cuda" means its own device to
-        each of them. By default all devices that this process sees.
+        CUDA devices that the workers take in turn, such as [0, 1], of those that this process sees:
+        "cuda" means its own device to each worker. By default all of them.
 
     Raises
     ------
@@ -91,7 +92,8 @@ def open_pool(
         return
     if isinstance(executor, Processes):
         workers = min(executor.workers or cores(), max_workers)
-        devices = visible_devices() if executor.devices is None else executor.devices
+        given = executor.devices
+        devices = visible_devices() if given is None else named_devices(given)
         made = _ProcessPool(_pickled(task), workers, threads, devices)
     elif isinstance(executor, Dask):
         made = DaskPool(executor, task, threads)

@@ -4,7 +4,7 @@ import pytest
 import sweep_tasks
 
 from rmtland.sweep import Grid, Processes, run
-from rmtland.sweep.devices import device_names, visible_devices, visible_to_worker
+from rmtland.sweep.devices import device_names, named_devices, visible_devices, visible_to_worker
 
 UUID = "GPU-8932f937-d72c-4106-c12f-20bd9faed9f6"
 
@@ -50,8 +50,23 @@ def test_names_of_devices():
             device_names(bad)
 
 
-def test_a_sweep_gives_each_worker_its_device():
+def test_numbers_count_what_the_process_sees():
+    """A share of a machine: no worker may take a device outside it."""
+    share = {"CUDA_VISIBLE_DEVICES": f"2,{UUID}"}
+    assert named_devices(("1", "0"), share) == (UUID, "2")
+    assert named_devices((UUID, "0"), share) == (UUID, "2")
+    assert named_devices(("5", "7"), {}) == ("5", "7")
+    for beyond in (share, {"CUDA_VISIBLE_DEVICES": ""}):
+        with pytest.raises(ValueError, match=r"no device 2: CUDA_VISIBLE_DEVICES shows \d to"):
+            named_devices(("2",), beyond)
+
+
+def test_a_sweep_gives_each_worker_its_device(monkeypatch):
     """Two workers, slow tasks: both take part, each with a device of its own in front."""
     grid = Grid({"x": range(4)}, seeds=None)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     results = run(sweep_tasks.own_device, grid, executor=Processes(2, devices=[5, 7]))
+    assert set(results.columns()["device"]) == {"5,7", "7,5"}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,6,7")
+    results = run(sweep_tasks.own_device, grid, executor=Processes(2, devices=[0, 2]))
     assert set(results.columns()["device"]) == {"5,7", "7,5"}
