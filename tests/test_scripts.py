@@ -190,6 +190,21 @@ def test_a_case_that_crashes_or_hangs_does_not_stop_the_others(tmp_path, monkeyp
     assert "FAILED networks: wrong" in report.table()
 
 
+def test_tests_that_are_all_skipped_on_a_card_have_not_passed(monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    from check_device import passed
+
+    some, none = {"tests": 9, "skipped": 2}, {"tests": 9, "skipped": 9}
+    assert [passed(0, one, on_card=True) for one in (some, none, {})] == [True, False, False]
+    assert [passed(code, none, on_card=False) for code in (0, 5, 1, 2)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert not passed(1, some, on_card=True)
+
+
 def test_the_page_of_benchmarks_says_whether_a_card_was_there(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
     import write_benchmarks
