@@ -92,8 +92,8 @@ def open_pool(
         return
     if isinstance(executor, Processes):
         workers = min(executor.workers or cores(), max_workers)
-        given = executor.devices
-        devices = visible_devices() if given is None else named_devices(given)
+        named = executor.devices
+        devices = visible_devices() if named is None else named_devices(named)
         made = _ProcessPool(_pickled(task), workers, threads, devices)
     elif isinstance(executor, Dask):
         made = DaskPool(executor, task, threads)
