@@ -30,10 +30,11 @@ from typing import Any
 import numpy as np
 
 from rmtland.arguments import positive
-from rmtland.ensembles.ensemble import Ensemble, law_of
+from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.gaussian_ensemble import GaussianEnsemble
 from rmtland.ensembles.krylov import GaussianFactor, HaarFactor
+from rmtland.ensembles.operands import law_of
 from rmtland.ensembles.quantiles import quantiles
 from rmtland.free import free_sum
 from rmtland.laws import Law, Semicircle

@@ -54,7 +54,7 @@ from rmtland.ensembles.batches import gib, in_batches
 from rmtland.ensembles.device.eigenvalues import eigvalsh
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import jacobi_coefficients, quadrature
-from rmtland.laws import EmpiricalLaw, Law
+from rmtland.laws import Law
 from rmtland.laws.spectral_model import SpectralModel
 from rmtland.spectrum import Spectrum
 from rmtland.streams import Rng, seed_of, streams
@@ -472,36 +472,6 @@ class Ensemble(SpectralModel):
             "seed": seed | {"spawn_key": key, "first_child": first},
             "versions": {"rmtland": installed_version(), "numpy": np.__version__},
         }
-
-
-def law_of(name: str, value: Any) -> Law:
-    """Return a Law: one as it is, a number as a point mass, a Spectrum or eigenvalues as theirs.
-
-    Raises
-    ------
-    TypeError
-        If the value is none of these.
-    ValueError
-        If eigenvalues are NaN or infinite.
-    """
-    if isinstance(value, Law):
-        return value
-    if isinstance(value, Spectrum):
-        return EmpiricalLaw.of(value)
-    if value is None or isinstance(value, str | bytes | bool):
-        raise TypeError(f"{name} must be a law, a spectrum or eigenvalues; got {value!r}")
-    try:
-        array = np.atleast_1d(np.asarray(value, dtype=np.float64))
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a law, a spectrum or eigenvalues; got {value!r}") from None
-    if array.size and not np.isfinite(array).all():
-        raise ValueError(f"{name} holds NaN or infinite eigenvalues; remove them first")
-    return EmpiricalLaw(array)
-
-
-def lowest(law: Law) -> float:
-    """Lowest point of a law."""
-    return min([low for low, _ in law.support] + [place for place, _ in law.atoms])
 
 
 def on_the_cpu(method: str, xp: Any, device: Any) -> None:

@@ -39,11 +39,11 @@ from typing import Any
 import numpy as np
 
 from rmtland.arguments import choice
-from rmtland.ensembles.ensemble import Ensemble, law_of
+from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import HaarFactor
+from rmtland.ensembles.operands import law_of, positive_law
 from rmtland.ensembles.quantiles import multiplicities, quantiles
-from rmtland.ensembles.sample_covariance import positive_law
 from rmtland.free import free_product, free_sum
 from rmtland.laws import Law
 from rmtland.laws.spectral_model import SpectralModel

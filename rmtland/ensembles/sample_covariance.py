@@ -30,9 +30,10 @@ from typing import Any
 import numpy as np
 
 from rmtland.arguments import positive
-from rmtland.ensembles.ensemble import Ensemble, law_of, lowest
+from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries, columns, entry_kind
 from rmtland.ensembles.krylov import HaarFactor, WishartFactor
+from rmtland.ensembles.operands import positive_law
 from rmtland.ensembles.quantiles import quantiles
 from rmtland.free import general_marchenko_pastur
 from rmtland.laws import Law, MarchenkoPastur
@@ -123,13 +124,3 @@ class SampleCovariance(Ensemble):
     @property
     def _hull(self) -> tuple[float, float]:
         return 0.0, math.inf
-
-
-def positive_law(name: str, value: Any) -> Law:
-    """Return a Law as `law_of` does if it is on [0, infinity) and not all at zero."""
-    law = law_of(name, value)
-    if lowest(law) < 0:
-        raise ValueError(f"{name} must be on [0, infinity); {law!r} reaches down to {lowest(law)}")
-    if not law.mean() > 0:
-        raise ValueError(f"{name} has all its mass at zero: {law!r}")
-    return law

@@ -31,9 +31,10 @@ from typing import Any
 import numpy as np
 
 from rmtland.arguments import choice, float_array
-from rmtland.ensembles.ensemble import Ensemble, lowest
+from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import SpikeFactor, jacobi_coefficients
+from rmtland.ensembles.operands import lowest
 from rmtland.free import Outlier, spiked
 from rmtland.laws import Law
 from rmtland.laws.spectral_model import SpectralModel
