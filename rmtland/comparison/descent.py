@@ -132,14 +132,14 @@ class Descent:
             ]
         )
 
-    def defect(self, points: FitPoints, position: Real) -> Real:
-        """Return F - F_n of the member at a position, which nobody has checked.
+    def defect(self, points: FitPoints, position: Real, *, checked: bool = False) -> Real:
+        """Return F - F_n of the member at a position, as a rule without a check of its law.
 
         A descent passes thousands of members; what it ends at is checked (`run`).
         """
         law = self.family.law(self.values(position))
-        if law is None:
-            return points.defect(None)
+        if law is None or checked:
+            return points.defect(law)
         with unchecked(law):
             return points.defect(law)
 
@@ -152,16 +152,16 @@ class Descent:
             ]
         )
 
-    def jacobian(self, points: FitPoints, position: Real) -> Real:
+    def jacobian(self, points: FitPoints, position: Real, *, checked: bool = False) -> Real:
         """Difference quotients towards whichever side the family exists on."""
-        here = self.defect(points, position)
+        here = self.defect(points, position, checked=checked)
         columns = []
         for i, step in enumerate(self.steps(position)):
             column = np.zeros(here.shape)
             for h in (step, -step):
                 there = position.copy()
                 there[i] += h
-                values = self.defect(points, there)
+                values = self.defect(points, there, checked=checked)
                 if values.max() < 2.0:
                     column = (values - here) / h
                     break
@@ -171,8 +171,18 @@ class Descent:
     def run(self, points: FitPoints, start: Real, *, steps: int = 200) -> tuple[Real, float]:
         """Return where the descent ends, and half the sum of squares there.
 
-        A member there that is refused as a law counts as one that does not exist.
+        Where that member is refused as a law, the descent is repeated with a check at every step;
+        one that is refused even so counts as one that does not exist.
         """
+        for checked in (False, True):
+            end = self._descend(points, start, steps, checked=checked)
+            here = self.defect(points, end, checked=True)
+            if here.min() < 2.0:
+                break
+        return end, float(here @ here) / 2
+
+    def _descend(self, points: FitPoints, start: Real, steps: int, *, checked: bool) -> Real:
+        """Return the position at which least squares end."""
         low, high = self.ends()
         room = 1e-9 * np.maximum(high - low, 1e-300)
         scale = np.array(
@@ -182,16 +192,15 @@ class Descent:
             ]
         )
         result = least_squares(
-            lambda u: self.defect(points, u),
+            lambda u: self.defect(points, u, checked=checked),
             np.clip(start, low + room, high - room),
-            jac=lambda u: self.jacobian(points, u),
+            jac=lambda u: self.jacobian(points, u, checked=checked),
             bounds=(low, high),
             method="trf",
             x_scale=scale,
             max_nfev=steps,
         )
-        here = points.defect(self.family.law(self.values(result.x)))
-        return result.x, float(here @ here) / 2
+        return np.asarray(result.x)
 
     def ends(self) -> tuple[Real, Real]:
         """Return the positions of the bounds."""

@@ -495,7 +495,7 @@ def test_the_member_fitted_has_passed_its_check_although_a_descent_asks_none():
         fit(spectrum, lambda variance: Refused(variance, 1.0), resamples=0)
 
 
-def test_an_end_that_is_refused_is_worth_no_more_than_no_law():
+def test_a_descent_whose_end_is_refused_is_repeated_among_laws_that_pass():
     spectrum = Spectrum(Semicircle(1.0).ppf((np.arange(60) + 0.5) / 60))
 
     def family(variance):
@@ -506,9 +506,11 @@ def test_an_end_that_is_refused_is_worth_no_more_than_no_law():
     descent = Descent(
         chosen, chosen.boxes(spectrum, {"variance": (0.1, 2.0)}, np.random.default_rng(0))
     )
-    end, cost = descent.run(points, descent.position({"variance": 0.9}))
-    assert descent.values(end)["variance"] == pytest.approx(1.0, abs=0.01)
-    assert cost == 2 * points.x.size
+    end, cost = descent.run(points, descent.position({"variance": 1.5}))
+    assert descent.values(end)["variance"] == pytest.approx(1.05, abs=0.01)
+    assert cost == pytest.approx((points.defect(Semicircle(1.05)) ** 2).sum() / 2, rel=0.5)
+    _, cost = descent.run(points, descent.position({"variance": 0.9}))
+    assert cost == 2 * points.x.size  # as where there is no law
 
 
 def test_values_without_a_check_leave_no_trace():
