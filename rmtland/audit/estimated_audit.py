@@ -26,6 +26,7 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ from rmtland.audit.levels import Family, Level
 from rmtland.audit.measured import MeasuredHessian, Progress
 from rmtland.comparison import Comparison
 from rmtland.laws import Law
-from rmtland.laws.consistency import accept
+from rmtland.laws.consistency import unchecked
 from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real
@@ -344,9 +345,9 @@ class EstimatedDistances:
         def least(logarithms: Real, *, is_trial: bool = True) -> float:
             try:
                 law = model(**dict(zip(names, np.exp(logarithms).tolist(), strict=True))).law
-                if is_trial:  # the one that is found is checked
-                    accept(law)
-                return kolmogorov_distance(seen, LawBand.of(law).at(x)).low
+                # Only the one that is found is checked
+                with unchecked(law) if is_trial else nullcontext():
+                    return kolmogorov_distance(seen, LawBand.of(law).at(x)).low
             except (ConvergenceError, ValueError, OverflowError):
                 return 1.0
 

@@ -33,6 +33,7 @@ Examples
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,7 +49,6 @@ from rmtland.typing import Real
 
 __all__ = [
     "TOLERANCE",
-    "accept",
     "certify_once",
     "defects",
     "passed",
@@ -169,8 +169,18 @@ class _Band:
         return float(self.masses @ d), float(self.masses @ (d * d))
 
 
+class _Trusted(threading.local):
+    """Laws that a thread takes for sound for the moment: no other thread sees their values."""
+
+    def __init__(self) -> None:
+        self.laws: set[int] = set()
+
+
+_trusted = _Trusted()
+
+
 def passed(law: Law) -> bool:
-    """Whether a law has passed already.
+    """Whether a law has passed already, or counts as sound within `unchecked`.
 
     Parameters
     ----------
@@ -180,25 +190,16 @@ def passed(law: Law) -> bool:
     Returns
     -------
     bool
-        Whether `certify_once` has accepted it.
+        Whether its values need no check.
     """
-    return _PASSED in law.__dict__
-
-
-def accept(law: Law) -> None:
-    """Take a law for sound, so that it is not checked again.
-
-    Parameters
-    ----------
-    law : Law
-        The law.
-    """
-    law.__dict__[_PASSED] = True
+    return _PASSED in law.__dict__ or id(law) in _trusted.laws
 
 
 @contextmanager
 def unchecked(law: Law) -> Iterator[None]:
-    """Values within the block come without a check of the law: for steps towards another law.
+    """Values that this thread asks for within the block come without a check of the law.
+
+    For steps towards another law, which is checked.
 
     Parameters
     ----------
@@ -210,14 +211,14 @@ def unchecked(law: Law) -> Iterator[None]:
     None
         Nothing.
     """
-    if _PASSED in law.__dict__:
+    if passed(law):
         yield
         return
-    law.__dict__[_PASSED] = True
+    _trusted.laws.add(id(law))
     try:
         yield
     finally:
-        law.__dict__.pop(_PASSED, None)
+        _trusted.laws.discard(id(law))
 
 
 def certify_once(law: Law, quick: Callable[[], bool] | None = None) -> None:
@@ -235,19 +236,12 @@ def certify_once(law: Law, quick: Callable[[], bool] | None = None) -> None:
     ConvergenceError
         If it is not a law, with the numbers.
     """
-    state = law.__dict__
-    if _PASSED in state:
+    if passed(law):
         return
-    state[_PASSED] = True  # what is asked in between is the law's own
-    try:
-        if quick is not None and quick():
-            return
-        if defects(law):
-            allowed = TOLERANCE + law._mass_error + _rounded_mass(law)
-            _thoroughly(law, allowed)
-    except BaseException:
-        del state[_PASSED]
-        raise
+    with unchecked(law):  # what is asked in between is the law's own
+        if not (quick is not None and quick()) and defects(law):
+            _thoroughly(law, TOLERANCE + law._mass_error + _rounded_mass(law))
+    law.__dict__[_PASSED] = True
 
 
 def _thoroughly(law: Law, allowed: float) -> None:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -271,3 +273,34 @@ def test_a_distribution_function_that_falls_is_refused_without_a_second_quadratu
     monkeypatch.setattr(consistency, "certify", lambda *args, **options: pytest.fail("asked again"))
     with pytest.raises(ConvergenceError, match=r"distribution function falls by 0\.[01]"):
         consistency._thoroughly(dented, 1e-8)
+
+
+def test_no_thread_sees_values_of_a_law_that_another_one_is_checking():
+    began, go_on = threading.Event(), threading.Event()
+
+    def check():
+        began.set()
+        assert go_on.wait(10)
+        return False
+
+    class Slow(FreeLevy):
+        def _require_certificate(self):
+            consistency.certify_once(self, quick=check)
+
+        def _pdf(self, x):
+            return 1.1 * super()._pdf(x)
+
+    law = Slow(LevyTriplet(0.0, 0.5, (1.0,), (2.0,)))
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(law.pdf, 1.0)
+        assert began.wait(10)
+        second = pool.submit(law.pdf, 1.0)
+        go_on.set()
+        for each in (first, second):
+            with pytest.raises(ConvergenceError, match="mass"):
+                each.result(30)
+    with consistency.unchecked(law), ThreadPoolExecutor(1) as pool:
+        assert law.pdf(1.0) > 0
+        with pytest.raises(ConvergenceError, match="mass"):
+            pool.submit(law.pdf, 1.0).result(30)
+    assert not passed(law)
