@@ -34,6 +34,10 @@ from rmtland.typing import ArrayLike, Real
 __all__ = ["LawGrid", "parameter_grid"]
 
 
+_LAWS, _VALUES = 4096, 2**20
+"""Laws, and values, of one call of the kernel, at most."""
+
+
 class Triplets(Protocol):
     """Maps arrays of parameters to variances, rates and jumps of laws with one jump."""
 
@@ -141,18 +145,22 @@ class LawGrid:
         flat = np.ascontiguousarray(places.ravel())
         parameters = [each.ravel() for each in (self.phi, self.epsilon, self.sigma)]
         values = np.empty((self.phi.size, flat.size))
-        rest = np.arange(self.phi.size)
-        if self.triplets is not None and rest.size:
+        alone = np.ones(self.phi.size, dtype=bool)
+        if self.triplets is not None and flat.size:
+            from rmtland.free.rational.many_laws import values_of_laws  # numba loads at need
+
             # At epsilon = 0 there may be atoms: the law by itself
             moving = np.flatnonzero(parameters[1] > 0)
-            if moving.size:
-                from rmtland.free.rational.many_laws import values_of_laws  # numba loads at need
-
-                triplets = self.triplets(*(each[moving] for each in parameters))
-                found, sound = values_of_laws(mode, flat, *triplets)
-                values[moving[sound]] = found[sound]
-                rest = np.setdiff1d(rest, moving[sound])
-        for i in rest.tolist():
+            # In parts: none holds much memory, and an interrupt waits for no more than one
+            step = max(1, min(_LAWS, _VALUES // flat.size))
+            for start in range(0, moving.size, step):
+                part = moving[start : start + step]
+                found, sound = values_of_laws(
+                    mode, flat, *self.triplets(*(each[part] for each in parameters))
+                )
+                values[part[sound]] = found[sound]
+                alone[part[sound]] = False
+        for i in np.flatnonzero(alone).tolist():
             law = self.law_of(*(float(each[i]) for each in parameters))
             values[i] = single(law, flat)
         return values.reshape(self.shape + places.shape)

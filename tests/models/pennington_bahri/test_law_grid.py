@@ -1,13 +1,17 @@
 """A grid of laws gives the values and the errors of the single laws."""
 
+import functools
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from rmtland import WishartPlusReluBlock, WishartPlusWigner
+from rmtland import Semicircle, WishartPlusReluBlock, WishartPlusWigner
 from rmtland.free.rational.free_levy import FreeLevy, reciprocal_by_roots
 from rmtland.free.rational.many_laws import values_of_laws
 from rmtland.laws import LevyTriplet
+from rmtland.models.pennington_bahri import law_grid
 
 X = np.linspace(-4.0, 9.0, 41)
 PHI = st.one_of(st.sampled_from([1e-3, 0.5, 1.0, 2.0, 1e3]), st.floats(1e-3, 1e3))
@@ -88,3 +92,51 @@ def test_errors_of_a_law_are_those_of_the_single_law():
         WishartPlusWigner.grid([0.5, 1e-300], 1.0).pdf(X)
     with pytest.raises(ValueError, match="NaN"):
         WishartPlusWigner.grid(0.5, 0.1).pdf([np.nan])
+
+
+def test_points_at_edges_at_infinity_and_far_away():
+    """Where the arcs of the single law are asked for in the same order as those of the grid."""
+    phi, epsilon = np.array([1e-8, 0.5, 1.0, 3.0, 1e6]), np.array([[1e-12], [0.3], [1e6]])
+    laws = [WishartPlusWigner(p, e).law for e in epsilon.ravel() for p in phi]
+    edges = np.array([law.hull for law in laws]).ravel()
+    x = [*edges, *np.nextafter(edges, 0.0), 0.0, -0.0, 5e-324, 1e200, -1e200, np.inf, -np.inf]
+    x = np.array(x).reshape(-1, 1)[::-1]
+    grid = WishartPlusWigner.grid(phi, epsilon)
+    for name in ("pdf", "cdf"):
+        expected = np.array([getattr(law, name)(x) for law in laws])
+        got = getattr(grid, name)(x)
+        np.testing.assert_array_equal(got, expected.reshape(3, 5, *x.shape))
+    assert WishartPlusWigner.grid(0.5, 0.3).cdf(np.inf) == 1.0
+    assert grid.pdf([]).shape == (3, 5, 0)
+
+
+def test_parts_of_a_grid_are_put_together(monkeypatch):
+    phi, epsilon = np.geomspace(0.02, 50, 6)[:, None], [0.0, 1e-3, 0.1, 1e2]
+    whole = WishartPlusWigner.grid(phi, epsilon).pdf(X)
+    monkeypatch.setattr(law_grid, "_VALUES", 5 * X.size)
+    np.testing.assert_array_equal(WishartPlusWigner.grid(phi, epsilon).pdf(X), whole)
+
+
+def test_no_more_memory_than_the_values_and_one_part_of_them(monkeypatch):
+    monkeypatch.setattr(law_grid, "_VALUES", 2**14)
+    grid = WishartPlusWigner.grid(np.geomspace(0.1, 10, 20)[:, None], np.geomspace(1e-3, 10, 20))
+    x = np.linspace(-1.0, 5.0, 500)
+    grid.pdf(x[:1])
+    tracemalloc.start()
+    try:
+        size = grid.pdf(x).nbytes
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < size + 5 * 8 * law_grid._VALUES
+
+
+def test_a_model_derived_from_it_has_its_own_law():
+    class Shifted(WishartPlusWigner):
+        @functools.cached_property
+        def law(self):
+            return Semicircle(1.0, center=self.phi)
+
+    np.testing.assert_array_equal(
+        Shifted.grid([0.5, 2.0], 0.3).pdf(X), [Semicircle(1.0, center=c).pdf(X) for c in (0.5, 2.0)]
+    )
