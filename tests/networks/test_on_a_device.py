@@ -150,16 +150,28 @@ def test_data_on_the_host_are_moved_chunk_by_chunk(chunk):
     close(point.hessian("total"), case.point.hessian("total"))
 
 
-def overflowing(xp, part):
-    net = MLP((1, 1, 1), activation="quadratic")
-    point = net.at(*(xp.asarray(np.array(each)) for each in ([1.0, 1.0], [[1e100]], [[0.0]])))
-    with pytest.raises(ValueError, match="the Hessian overflows"):
-        point.hessian(part)
+OVERFLOWS = {  # activation, theta, x, y: where entries overflow in the parts
+    "everywhere": ("quadratic", [1.0, 1.0], 1e100, 0.0, ("gauss_newton", "residual", "total")),
+    "last of the diagonal": ("linear", [1e10, 1e-100], 1e150, 0.0, ("gauss_newton", "total")),
+    "off the diagonal": ("linear", [1e-100, 1e-100], 1e150, 1e200, ("residual", "total")),
+}
 
 
-@pytest.mark.parametrize("part", ["gauss_newton", "residual", "total"])
-def test_a_hessian_that_overflows_is_refused(part):
-    overflowing(pytest.importorskip("array_api_strict"), part)
+def overflowing(xp, where):
+    activation, theta, x, y, parts = OVERFLOWS[where]
+    net = MLP((1, 1, 1), activation=activation)
+    point = net.at(*(xp.asarray(np.array(each)) for each in (theta, [[x]], [[y]])))
+    for part in parts:
+        with pytest.raises(ValueError, match="the Hessian overflows"):
+            point.hessian(part)
+    for part in {"gauss_newton", "residual"} - set(parts):
+        assert np.isfinite(to_numpy(point.hessian(part))).all()
+
+
+@pytest.mark.parametrize("where", OVERFLOWS)
+def test_a_hessian_that_overflows_is_refused(where):
+    overflowing(pytest.importorskip("array_api_strict"), where)
+    overflowing(np, where)
 
 
 # The kernels --------------------------------------------------------------------------------------
@@ -270,9 +282,9 @@ def test_kernels_on_a_gpu(cupy, name, dtype):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("part", ["gauss_newton", "residual", "total"])
-def test_a_hessian_that_overflows_is_refused_on_a_gpu(cupy, part):
-    overflowing(cupy, part)
+@pytest.mark.parametrize("where", OVERFLOWS)
+def test_a_hessian_that_overflows_is_refused_on_a_gpu(cupy, where):
+    overflowing(cupy, where)
 
 
 @pytest.mark.gpu
