@@ -1,4 +1,4 @@
-"""Counts what a device would feel: numbers that go to the host, or come from it.
+"""Counts what a device would feel: operations, numbers that go to the host, or come from it.
 
 array-api-strict's second device refuses implicit conversion to NumPy, but lets `float`, `bool` and
 `int` pass, each of which waits for a device. Inside `counted_transfers()` all of them are counted.
@@ -14,15 +14,21 @@ import numpy as np
 import pytest
 
 SCALARS = ("__float__", "__bool__", "__int__", "__index__", "__complex__")
+OPERATIONS = ("__add__", "__sub__", "__mul__", "__rmul__", "__truediv__", "__matmul__", "__iadd__",
+              "__imul__", "__setitem__")  # fmt: skip
 
 
 @dataclass
 class Transfers:
-    """Arrays that went to the host, numbers read one by one, arrays that came from NumPy."""
+    """Arrays that went to the host, numbers read one by one, arrays that came from NumPy.
+
+    Operations are those of Python's operators.
+    """
 
     to_host: int = 0
     scalars: int = 0
     from_host: int = 0
+    operations: int = 0
 
     @property
     def waits(self) -> int:
@@ -50,6 +56,8 @@ def counted_transfers() -> Iterator[Transfers]:
 
         for name in SCALARS:
             through(name, "scalars", kind)
+        for name in OPERATIONS:
+            through(name, "operations", kind)
         through("__dlpack__", "to_host", kind)
         through("asarray", "from_host", xp)
         yield count

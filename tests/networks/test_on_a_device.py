@@ -1,7 +1,6 @@
 """The route of arrays on a device: the number of calls, what the kernels compute, and a GPU itself.
 
-A counting library stands for a device: NumPy behind a class of its own, which counts operations and
-what travels to the host.
+array-api-strict's second device stands for one; operations and what goes to the host are counted.
 """
 
 import importlib
@@ -11,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from device_places import cupy_with_a_card
+from device_places import cupy_with_a_card, put_strict
 from network_cases import ACTIVATION_NAMES, CASES, LOSS_NAMES, NetworkCase
+from transfer_counter import counted_transfers
 
 from rmtland.arrays import to_numpy
 from rmtland.networks import ACTIVATIONS, MLP, train
@@ -28,59 +28,40 @@ def close(actual, expected, tolerance=1e-12):
     )
 
 
-class Counted:
-    """Counts operations and transfers to the host of an array_api_strict that is patched."""
-
-    def __init__(self, monkeypatch):
-        strict = pytest.importorskip("array_api_strict")
-        array = type(strict.asarray([1.0]))
-        self.operations = self.transfers = 0
-        for name in ("__add__", "__mul__", "__matmul__", "__iadd__", "__imul__", "__setitem__",
-                     "__rmul__", "__sub__", "__truediv__"):  # fmt: skip
-            monkeypatch.setattr(array, name, self.counting(getattr(array, name), "operations"))
-        for name in ("__float__", "__bool__", "__int__", "__array__"):
-            monkeypatch.setattr(array, name, self.counting(getattr(array, name), "transfers"))
-        self.xp = strict
-
-    def counting(self, function, kind):
-        def counted(*arguments, **options):
-            setattr(self, kind, getattr(self, kind) + 1)
-            return function(*arguments, **options)
-
-        return counted
-
-    def of(self, function):
-        self.operations = self.transfers = 0
+def counts(function):
+    """Return the operations of a function, and how often it waits for the device."""
+    with counted_transfers() as found:
         function()
-        return self.operations, self.transfers
+    return found.operations, found.waits
 
 
 @pytest.mark.parametrize("loss", LOSS_NAMES)
 @pytest.mark.parametrize("depth", [2, 4])
-def test_operations_and_transfers_do_not_grow_with_widths(monkeypatch, loss, depth):
-    counted = Counted(monkeypatch)
+def test_operations_and_transfers_do_not_grow_with_widths(loss, depth):
     found = []
     for width in (3, 6):
         case = NetworkCase((width,) * (depth + 1), "tanh", True, 7, loss=loss, weight_decay=0.1)
-        theta, x, y = (counted.xp.asarray(each) for each in (case.theta, case.x, case.targets))
-        v = counted.xp.asarray(np.ones(len(case.theta)))
+        theta, x, y = (put_strict(each) for each in (case.theta, case.x, case.targets))
+        v = put_strict(np.ones(len(case.theta)))
         point = case.net.at(theta, x, y)
         _ = point.gradient
         found.append(
             [
-                counted.of(function)
+                counts(function)
                 for function in (
                     lambda point=point: point.hessian("total"),
                     lambda point=point: point.hessian("gauss_newton"),
                     lambda point=point, v=v: point.hvp(v),
                     lambda point=point, theta=theta: point.at(theta),
+                    lambda point=point, theta=theta: point.at(theta).gradient,
                 )
             ]
         )
     assert found[0] == found[1]
-    total, gauss_newton, product, made = found[1]
+    total, gauss_newton, product, made, gradient = found[1]
     assert total[1] == gauss_newton[1] == product[1] == 1  # whether the result is finite
     assert made[1] == 2  # whether theta is, and the forward pass
+    assert gradient[1] == made[1] + 1
     pairs = depth * (2 * depth + 1)  # of blocks, with biases
     assert total[0] <= 13 * pairs
     assert product[0] <= 20 * depth
@@ -111,15 +92,14 @@ def test_an_overflow_behind_a_saturated_unit_is_seen_on_a_device():
 
 @pytest.mark.parametrize("batch_size", [4, 12])
 @pytest.mark.parametrize("method", ["momentum", "adam"])
-def test_first_order_steps_wait_for_nothing_between_looks(monkeypatch, method, batch_size):
-    counted = Counted(monkeypatch)
+def test_first_order_steps_wait_for_nothing_between_looks(method, batch_size):
     case = NetworkCase((3, 5, 2), "tanh", True, 12)
-    data = [counted.xp.asarray(each) for each in (case.theta, case.x, case.y)]
+    data = [put_strict(each) for each in (case.theta, case.x, case.y)]
     options = {"method": method, "batch_size": batch_size, "rng": 0}
 
     def transfers(steps):
         many = options | {"check_every": steps, "max_steps": steps}
-        return counted.of(lambda: train(case.net, *data, **many))[1]
+        return counts(lambda: train(case.net, *data, **many))[1]
 
     assert transfers(4) == transfers(12)
     options |= {"check_every": 5, "max_steps": 10}

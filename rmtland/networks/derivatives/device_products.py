@@ -74,7 +74,7 @@ def add_device_product(
         if residual and layer:
             pieces.append(batch.deltas[layer].T @ moved[layer - 1])
         if pieces:
-            target = reshape(result[block.start : block.stop], block.shape)
+            target = batch.xp.reshape(result[block.start : block.stop], block.shape, copy=False)
             _add(target, pieces, factor * block.scale)
         if biases and signal is not None:
             place = biases[layer]
