@@ -118,6 +118,22 @@ def test_faults_of_matrices_on_a_device_are_named():
     assert found.waits == 2  # what is checked, and the eigenvalues
 
 
+@pytest.mark.parametrize("rows", [1, 5, 12])
+def test_every_entry_of_a_large_matrix_is_compared_with_its_mirror(rows, monkeypatch):
+    """Block of rows by block of rows; of a stack, the matrix at fault has its own scale."""
+    xp = pytest.importorskip("array_api_strict")
+    monkeypatch.setattr("rmtland.spectrum.matrices._ROWS", 12 * rows)
+    sound = np.stack([matrix(complex), 1e6 * matrix(complex)])
+    nodes = Spectrum.from_matrix(xp.asarray(sound, device=xp.Device("device1"))).nodes
+    np.testing.assert_array_equal(nodes, [np.linalg.eigvalsh(one) for one in sound])
+    for i, j in [(0, 11), (11, 0), (4, 5), (5, 4), (6, 6), (11, 11)]:
+        for change, text in ((1e-6j, "not Hermitian"), (np.nan, "NaN"), (np.inf, "infinite")):
+            bad = sound.copy()
+            bad[0, i, j] += change
+            with pytest.raises(ValueError, match=text):
+                Spectrum.from_matrix(xp.asarray(bad, device=xp.Device("device1")))
+
+
 def test_what_is_on_a_device():
     xp = pytest.importorskip("array_api_strict")
     assert is_on_device(xp.ones(2, device=xp.Device("device1")))

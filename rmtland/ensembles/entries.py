@@ -101,7 +101,7 @@ class HostDraws:
 
     def chisquare(self, shape: tuple[int, ...], top: float, slope: float) -> Any:
         """Independent chi-square variables of top - slope * i degrees of freedom, i their place."""
-        degrees = top - np.arange(shape[0], dtype=np.float64) if slope else top
+        degrees = top - slope * np.arange(shape[0], dtype=np.float64) if slope else top
         return self._stack(lambda g: g.chisquare(degrees, shape))
 
     def host_generators(self) -> list[np.random.Generator]:

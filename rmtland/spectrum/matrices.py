@@ -133,7 +133,8 @@ def _sizes_on_device(stack: Array, xp: Any, is_complex: bool) -> Array:
         mirror = xp.matrix_transpose(stack[:, :, start:stop])
         mirror = xp.conj(mirror) if is_complex else mirror
         # NaN and infinities pass through and are found on the host
-        sizes = [xp.max(xp.abs(one), axis=(1, 2)) for one in (block - mirror, block)]
+        with np.errstate(over="ignore", invalid="ignore"):  # of libraries made of NumPy
+            sizes = [xp.max(xp.abs(one), axis=(1, 2)) for one in (block - mirror, block)]
         worst.append(xp.stack(sizes, axis=1))
     return xp.max(xp.stack(worst), axis=0)
 

@@ -133,6 +133,19 @@ def test_extremes_of_large_matrices_come_from_a_corner(edge):
     assert (sign * values[:, 0] > sign * values[:, 1]).all()
 
 
+@pytest.mark.parametrize("edge", ["upper", "lower"])
+def test_a_corner_that_is_too_small_is_doubled(edge, monkeypatch):
+    """Until each run has settled, which then stays as it is whatever the others do."""
+    monkeypatch.setattr(tridiagonal, "corner_of", lambda rows, k: min(rows.size, k + 3))
+    for ensemble in (GaussianEnsemble(2), WishartEnsemble(0.5)):
+        values = ensemble.extremes(400, 2, edge=edge, rng=3, runs=12)
+        nodes = np.sort(ensemble.sample(400, rng=3, runs=12).nodes, axis=1)
+        exact = nodes[:, :-3:-1] if edge == "upper" else nodes[:, :2]
+        np.testing.assert_allclose(values, exact, atol=2e-14 * np.abs(nodes).max())
+        alone = ensemble.extremes(400, 2, edge=edge, rng=3, runs=1)
+        np.testing.assert_array_equal(alone, values[:1])
+
+
 def test_beta_variables_of_tiny_parameters_are_numbers():
     """Both gamma variables underflow in one of ten cases: their logarithms do not."""
     nodes = JacobiEnsemble(0.5, 0.5, 1e-3).sample(6, rng=0, runs=300).nodes

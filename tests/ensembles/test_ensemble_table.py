@@ -57,6 +57,20 @@ def test_traces_have_their_exact_means_and_variances(case, n):
     check_moments(case, n)
 
 
+@every
+def test_bins_are_half_open_and_the_last_one_is_closed(case):
+    """Eigenvalues on the edges: all of them, or those that are certain where they are counted."""
+    nodes = case.ensemble.sample(12, rng=3, runs=2).nodes
+    places = [place for place, _ in case.ensemble._known(12)]
+    if not isinstance(case.ensemble, TridiagonalEnsemble):
+        places += [nodes.min(), float(np.sort(nodes, axis=None)[9]), nodes.max()]
+    for place in places:
+        for edges in ([place, place + 9], [place - 9, place], [place - 9, place, place + 9]):
+            counts = case.ensemble.histogram(12, edges, rng=3, runs=2)
+            np.testing.assert_array_equal(counts, np.histogram(nodes, edges)[0])
+    assert case.ensemble.histogram(12, [-math.inf, math.inf], rng=3, runs=2) == nodes.size
+
+
 @dense
 @pytest.mark.parametrize("n", [1, 4])
 def test_matrices_have_the_exact_moments_too(case, n):

@@ -135,8 +135,9 @@ class DeviceRuns:
             From the edge inwards.
         """
         known = [place for place, number in self.known for _ in range(min(k, number))]
-        size = self._rows(slice(0, 1)).size
-        start = corner(self._rows(slice(0, 1)), min(k, size)) if size else 0
+        first = self._rows(slice(0, 1))
+        size = first.size
+        start = corner(first, min(k, size)) if size else 0
 
         def solved(runs: slice) -> Real:
             found = np.tile(np.array(known), (len(self.keys[runs]), 1))
