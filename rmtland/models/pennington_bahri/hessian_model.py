@@ -131,8 +131,8 @@ class HessianModel(Ensemble):
             If shapes do not broadcast, or a value is out of its range or not finite.
         """
         parameters = parameter_grid(phi, epsilon, sigma)
-        triplets = vars(cls).get("_triplets")  # a class derived from it may have another law
-        return LawGrid(lambda *one: cls(*one).law, *parameters, triplets=triplets)
+        own = "_triplets" in vars(cls)  # a class derived from it may have another law
+        return LawGrid(cls, *parameters, triplets=cls._triplets if own else None)
 
     _triplets: ClassVar[Triplets | None] = None
     """Of laws with one jump and variance: see `rmtland.free.rational.many_laws`."""

@@ -28,7 +28,7 @@ from typing import Protocol
 import numpy as np
 
 from rmtland.arguments import points
-from rmtland.laws import Law
+from rmtland.laws import Law, SpectralModel
 from rmtland.typing import ArrayLike, Real
 
 __all__ = ["LawGrid", "parameter_grid"]
@@ -50,15 +50,15 @@ class LawGrid:
 
     Parameters
     ----------
-    law_of : callable
-        (phi, epsilon, sigma) -> the law there.
+    model : callable
+        (phi, epsilon, sigma) -> the model there.
     phi, epsilon, sigma : ndarray of float
         Parameters, of one shape, checked.
     triplets : callable or None
         What `rmtland.free.rational.many_laws` needs, where the laws have one jump.
     """
 
-    law_of: Callable[[float, float, float], Law]
+    model: Callable[[float, float, float], SpectralModel]
     phi: Real
     epsilon: Real
     sigma: Real
@@ -161,7 +161,7 @@ class LawGrid:
                 values[part[sound]] = found[sound]
                 alone[part[sound]] = False
         for i in np.flatnonzero(alone).tolist():
-            law = self.law_of(*(float(each[i]) for each in parameters))
+            law = self.model(*(float(each[i]) for each in parameters)).law
             values[i] = single(law, flat)
         return values.reshape(self.shape + places.shape)
 

@@ -1,6 +1,8 @@
 """A grid of laws gives the values and the errors of the single laws."""
 
+import copy
 import functools
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -140,3 +142,11 @@ def test_a_model_derived_from_it_has_its_own_law():
     np.testing.assert_array_equal(
         Shifted.grid([0.5, 2.0], 0.3).pdf(X), [Semicircle(1.0, center=c).pdf(X) for c in (0.5, 2.0)]
     )
+
+
+@pytest.mark.parametrize("model", [WishartPlusWigner, WishartPlusReluBlock])
+def test_a_grid_goes_to_another_process(model):
+    grid = model.grid([0.5, 2.0], 0.3)
+    again = pickle.loads(pickle.dumps(grid))
+    np.testing.assert_array_equal(again.cdf(X), grid.cdf(X))
+    np.testing.assert_array_equal(copy.deepcopy(grid).index(), grid.index())
