@@ -37,11 +37,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 
 import numpy as np
 
+from rmtland.laws.band_rules import Rule, end_rule, places_between, square_root_rule
 from rmtland.laws.certificate import certificate, certify, refusal, structure_failures
 from rmtland.laws.law import Law
 from rmtland.laws.quadrature import DensityError
@@ -52,7 +52,6 @@ __all__ = [
     "certify_once",
     "defects",
     "passed",
-    "square_root_rule",
     "unchecked",
 ]
 
@@ -68,77 +67,7 @@ _FEW = 3
 """Up to so many bands each gets all nodes, beyond as many as the gaps beside it ask for."""
 
 
-@dataclass(frozen=True)
-class Rule:
-    """Nodes on [0, 1] with weights, and the matrix that integrates up to each node.
-
-    Parameters
-    ----------
-    share, rest : ndarray of float, shape (n,)
-        Distances of the nodes from 0 and from 1.
-    weights : ndarray of float, shape (n,)
-        Weights of a density.
-    below : ndarray of float, shape (n, n)
-        Takes weights times values to integrals from 0 to every node.
-    last : ndarray of float, shape (3, n)
-        Takes weights times values to the last coefficients of the series that is integrated.
-    """
-
-    share: Real
-    rest: Real
-    weights: Real
-    below: Real
-    last: Real
-
-
-@cache
-def square_root_rule(n: int) -> Rule:
-    """Midpoint rule in s, exact for densities like a square root at both ends.
-
-    Parameters
-    ----------
-    n : int
-        Number of nodes, at least 4.
-
-    Returns
-    -------
-    Rule
-        The rule.
-    """
-    s = np.pi * (np.arange(n) + 0.5) / n
-    order = np.arange(1, n)
-    # f(s) = c_0 + sum c_m cos(m s), with c_m = 2/n sum f_k cos(m s_k); f_k = n/pi weight * value
-    cosines = np.cos(order[:, None] * s)
-    coefficients = 2 / np.pi * cosines
-    below = s[:, None] / np.pi + (np.sin(s[:, None] * order) / order) @ coefficients
-    return Rule(
-        np.sin(s / 2) ** 2,
-        np.cos(s / 2) ** 2,
-        np.sin(s) / 2 * np.pi / n,
-        below,
-        coefficients[-3:],
-    )
-
-
-@cache
-def _end_rule() -> tuple[Real, Real, Real, Real]:
-    """Trapezoidal rule in v: share, rest, weights, and the matrix of integrals up to the nodes."""
-    from scipy.special import sici
-
-    step, count = 0.5, 65
-    v = step * (np.arange(count) - count // 2)
-    share, rest = 1 / (1 + np.exp(-v)), 1 / (1 + np.exp(v))
-    order = np.arange(count)
-    below = 0.5 + sici(np.pi * (order[:, None] - order))[0] / np.pi
-    return share, rest, step * share * rest, below
-
-
 Levels = dict[float, float]
-
-
-def _places(low: float, high: float, share: Real, rest: Real) -> Real:
-    """Points of an interval, each from the end that is nearer."""
-    return np.where(share < 0.5, low + (high - low) * share, high - (high - low) * rest)
 
 
 def _is_wrong(density: Real, noise: float) -> bool:
@@ -362,7 +291,7 @@ class _Check:
         """Bands by the rule for square roots, and the distribution function at stops and gaps."""
         law, rules = self.law, self._rules()
         nodes = [
-            _places(low, high, rule.share, rule.rest)
+            places_between(low, high, rule.share, rule.rest)
             for (low, high), rule in zip(self.bands, rules, strict=True)
         ]
         x = np.concatenate([*nodes, self.stops, self.gaps])
@@ -410,7 +339,7 @@ class _Check:
     def _refined(self, low: float, high: float, level: Levels) -> _Band:
         """Return a band by the rule for square roots with many nodes."""
         rule = square_root_rule(_MANY)
-        x = _places(low, high, rule.share, rule.rest)
+        x = places_between(low, high, rule.share, rule.rest)
         density, below = self.law._pdf(x), self.law._cdf(x)
         return self._band(
             low, high, rule, x, np.where(np.isposinf(density), 0.0, density), below, level
@@ -418,14 +347,14 @@ class _Check:
 
     def _by_ends(self, low: float, high: float, level: Levels) -> _Band:
         """Return a band by the rule that takes any power of the density at its ends."""
-        share, rest, weights, below = _end_rule()
+        share, rest, weights, below = end_rule()
         inner = [*(place for place, _ in self.atoms), *self.law._singular_places]
         cuts = sorted({cut for cut in inner if low < cut < high})
         places: list[Real] = []
         masses: list[Real] = []
         worst = 0.0
         for a, b in pairwise([low, *cuts, high]):
-            x = _places(a, b, share, rest)
+            x = places_between(a, b, share, rest)
             density, got = self.law._pdf(x), self.law._cdf(x)
             fall = -float(np.diff(got).min())
             part = np.where(np.isposinf(density), 0.0, density) * weights * (b - a)

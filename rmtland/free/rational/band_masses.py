@@ -39,7 +39,7 @@ def agree(
     stops : ndarray of float, shape (bands, 2)
         Distribution function at the edges.
     share, rest, weights, matrix, last : ndarray of float
-        The rule: see `rmtland.laws.consistency.Rule`.
+        The rule: see `rmtland.laws.band_rules.Rule`.
     moments : (float, float)
         Mean and variance.
     allowed : float

@@ -58,7 +58,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arguments import points
 from rmtland.free.rational.arcs import Arcs, BesideDrift
-from rmtland.laws.consistency import TOLERANCE, certify_once, passed, square_root_rule
+from rmtland.laws.band_rules import square_root_rule
+from rmtland.laws.consistency import TOLERANCE, certify_once, passed
 from rmtland.laws.law import Complex, Real, Support, accuracy_of_root, upper_half_plane
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.solution import ConvergenceError, Solution, Status

@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.free.rational.band_masses import values_of_jumps
-from rmtland.laws.consistency import TOLERANCE, Rule, square_root_rule
+from rmtland.laws.band_rules import Rule, square_root_rule
+from rmtland.laws.consistency import TOLERANCE
 from rmtland.typing import Real
 
 __all__ = ["values_of_laws"]

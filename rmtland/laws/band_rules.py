@@ -1,0 +1,114 @@
+r"""Quadrature rules on a band of a law: nodes, weights, and integrals up to every node.
+
+The midpoint rule in s, x = a + (b - a) sin^2(s/2), for densities like a square root at both ends,
+and the trapezoidal rule in v, x = a + (b - a)/(1 + exp(-v)), for any power: see
+`rmtland.laws.consistency`, which compares distribution functions with them.
+
+Examples
+--------
+>>> rule = square_root_rule(24)
+>>> semicircle = 8 / np.pi * np.sqrt(rule.share * rule.rest)
+>>> round(float(semicircle @ rule.weights), 14)
+1.0
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from rmtland.typing import Real
+
+__all__ = ["Rule", "end_rule", "places_between", "square_root_rule"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Nodes on [0, 1] with weights, and the matrix that integrates up to each node.
+
+    Parameters
+    ----------
+    share, rest : ndarray of float, shape (n,)
+        Distances of the nodes from 0 and from 1.
+    weights : ndarray of float, shape (n,)
+        Weights of a density.
+    below : ndarray of float, shape (n, n)
+        Takes weights times values to integrals from 0 to every node.
+    last : ndarray of float, shape (3, n)
+        Takes weights times values to the last coefficients of the series that is integrated.
+    """
+
+    share: Real
+    rest: Real
+    weights: Real
+    below: Real
+    last: Real
+
+
+@cache
+def square_root_rule(n: int) -> Rule:
+    """Midpoint rule in s, exact for densities like a square root at both ends.
+
+    Parameters
+    ----------
+    n : int
+        Number of nodes, at least 4.
+
+    Returns
+    -------
+    Rule
+        The rule.
+    """
+    s = np.pi * (np.arange(n) + 0.5) / n
+    order = np.arange(1, n)
+    # f(s) = c_0 + sum c_m cos(m s), with c_m = 2/n sum f_k cos(m s_k); f_k = n/pi weight * value
+    cosines = np.cos(order[:, None] * s)
+    coefficients = 2 / np.pi * cosines
+    below = s[:, None] / np.pi + (np.sin(s[:, None] * order) / order) @ coefficients
+    return Rule(
+        np.sin(s / 2) ** 2,
+        np.cos(s / 2) ** 2,
+        np.sin(s) / 2 * np.pi / n,
+        below,
+        coefficients[-3:],
+    )
+
+
+@cache
+def end_rule() -> tuple[Real, Real, Real, Real]:
+    """Return the trapezoidal rule in v, for any power of the density at the ends.
+
+    Returns
+    -------
+    tuple of ndarray of float
+        Distances of the nodes from 0 and from 1, weights, and the matrix that takes weights times
+        values to integrals up to the nodes.
+    """
+    from scipy.special import sici
+
+    step, count = 0.5, 65
+    v = step * (np.arange(count) - count // 2)
+    share, rest = 1 / (1 + np.exp(-v)), 1 / (1 + np.exp(v))
+    order = np.arange(count)
+    below = 0.5 + sici(np.pi * (order[:, None] - order))[0] / np.pi
+    return share, rest, step * share * rest, below
+
+
+def places_between(low: float, high: float, share: Real, rest: Real) -> Real:
+    """Return points of an interval, each from the end that is nearer.
+
+    Parameters
+    ----------
+    low, high : float
+        The ends.
+    share, rest : ndarray of float
+        Distances of the points from 0 and from 1, as shares of the interval.
+
+    Returns
+    -------
+    ndarray of float
+        The points.
+    """
+    return np.where(share < 0.5, low + (high - low) * share, high - (high - low) * rest)
