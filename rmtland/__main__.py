@@ -8,14 +8,17 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import Any
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Load the command line and run it."""
+    before: Any = signal.getsignal(signal.SIGINT)
     try:
-        before = signal.signal(signal.SIGINT, _stop)
+        # A job in the background of a shell ignores interrupts from its start to its end
+        before = None if before is signal.SIG_IGN else signal.signal(signal.SIGINT, _stop)
     except ValueError:  # not in the main thread, where interrupts are somebody else's
         before = None
     from rmtland.cli.app import main as run

@@ -117,7 +117,11 @@ def test_python_m_rmtland():
 )
 def test_ctrl_c_at_any_moment_of_the_start(tmp_path, command):
     """From the program's first line on: one line, no traceback, nothing written."""
-    code = "import sys, signal; from rmtland.__main__ import main; print(1, flush=True); main()"
+    # Tests that run in the background of a shell inherit that interrupts are ignored
+    code = (
+        "import sys, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from rmtland.__main__ import main; print(1, flush=True); main()"
+    )
     answers = []
     for delay in (0.01, 0.03, 0.05, 0.08, 0.12, 0.15, 0.25, 0.4, 0.8, 1.2):
         with subprocess.Popen(
@@ -139,6 +143,24 @@ def test_ctrl_c_at_any_moment_of_the_start(tmp_path, command):
     assert all(code == 130 and err.endswith(line) for code, err in answers), answers
     assert all("Traceback" not in err for _, err in answers)
     assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_job_that_ignores_interrupts_ignores_them_from_its_start():
+    code = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+class Interrupt:
+    def find_spec(name, path, target=None):
+        if name == "rmtland.cli.app":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt)
+from rmtland.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"rmtland {version('rmtland')}\n"
 
 
 def test_the_laws_models_and_verbs_are_public():
