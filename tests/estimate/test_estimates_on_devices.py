@@ -361,6 +361,29 @@ def test_matrices_and_objects_go_where_like_is(put):
     assert symmetric_operator(matrix(), like=np.ones(1)).place.is_host
 
 
+class Careless:
+    """Overwrites the vectors that it gets, and gives its products in one and the same buffer."""
+
+    shape = (SIZE, SIZE)
+
+    def __init__(self, array):
+        self.array, self.buffers = array, {}
+
+    def matmat(self, vectors):
+        product = self.array @ vectors
+        vectors[...] = 0.0
+        buffer = self.buffers.setdefault(tuple(product.shape), product)
+        buffer[...] = product
+        return buffer
+
+
+@pytest.mark.parametrize("name", ["xtrace", "density", "diagonal, hutch++"])
+def test_operators_may_reuse_memory(put, name):
+    operator = symmetric_operator(Careless(put(matrix())), like=put(np.ones(1)))
+    want = np.asarray(ESTIMATES[name](matrix()))
+    np.testing.assert_allclose(ESTIMATES[name](operator), want, atol=1e-9 * np.abs(want).max())
+
+
 def test_no_graph_of_pytorch_is_kept():
     torch = pytest.importorskip("torch")
     array = torch.tensor(matrix(), requires_grad=True)
