@@ -41,13 +41,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from rmtland.arrays import ArrayLibrary
 from rmtland.estimate.placement import Placement
-from rmtland.typing import Array, Logical, Complex, Integer, Real
+from rmtland.typing import Array, Complex, Integer, Logical, Real
 
 __all__ = [
     "DEPTH",
@@ -455,7 +456,7 @@ def batches(count: int, at_once: int) -> Iterator[slice]:
     """
     parts = max(1, -(-count // at_once))
     ends = np.linspace(0, count, parts + 1).round().astype(int)
-    for first, last in zip(ends[:-1], ends[1:], strict=True):
+    for first, last in pairwise(ends):
         yield slice(int(first), int(last))
 
 
