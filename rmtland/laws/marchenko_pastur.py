@@ -37,6 +37,8 @@ from rmtland.deprecation import renamed_argument, renamed_method
 from rmtland.laws.inversion import elementwise
 from rmtland.laws.law import Complex, Law, Real, Support, accuracy_of_root
 from rmtland.laws.levy import LevyLaw, LevyTriplet
+from rmtland.laws.marchenko_pastur_angle import band_share
+from rmtland.laws.quantiles import angles_of_levels
 
 __all__ = ["MarchenkoPastur"]
 
@@ -127,10 +129,57 @@ class MarchenkoPastur(LevyLaw):
         larger = np.abs(w + root) >= np.abs(w - root)
         return np.asarray(np.where(larger, (w + root) / 2, quotient))
 
+    @property
+    def _modulus(self) -> tuple[float, float]:
+        """The modulus r = min(sqrt(phi), 1/sqrt(phi)) of `band_share`, and 1 - r."""
+        phi = self.aspect_ratio
+        root = math.sqrt(phi)
+        gap = (1 - phi) / (1 + root) if phi <= 1 else (phi - 1) / phi / (1 + 1 / root)
+        return (root if phi <= 1 else 1 / root), gap
+
     def _cdf(self, x: Real) -> Real:
-        ((low, _),) = self.support
-        mass = sum(mass for _, mass in self.atoms)
-        return np.where((x >= 0) & (x <= low), mass, super()._cdf(x))
+        ((low, high),) = self.support
+        atom = sum(mass for _, mass in self.atoms)
+        below = np.where(x >= high, 1.0, np.where(x >= 0, atom, 0.0))
+        return self._add_share(below, x, upper=False)
+
+    def _sf(self, x: Real) -> Real:
+        ((low, high),) = self.support
+        rest = 1 / max(1.0, self.aspect_ratio)
+        above = np.where(x >= low, 0.0, np.where(x >= 0, rest, 1.0))
+        return self._add_share(above, x, upper=True)
+
+    def _add_share(self, mass: Real, x: Real, *, upper: bool) -> Real:
+        """Add what the band has below points inside it, or above."""
+        ((low, high),) = self.support
+        inside = (x > low) & (x < high)
+        lower, rest = np.sqrt(x[inside] - low), np.sqrt(high - x[inside])
+        angle = 2 * (np.arctan2(rest, lower) if upper else np.arctan2(lower, rest))
+        r, gap = self._modulus
+        share, _ = band_share(angle, -r if upper else r, gap)
+        mass[inside] += share / max(1.0, self.aspect_ratio)
+        return np.minimum(mass, 1.0)
+
+    def _ppf(self, q: Real) -> Real:
+        r, gap = self._modulus
+        phi = self.aspect_ratio
+        level = q if phi <= 1 else q * phi - (phi - 1)
+        return self._at_share(level, r, gap)
+
+    def _isf(self, q: Real) -> Real:
+        r, gap = self._modulus
+        return self._at_share(q * max(1.0, self.aspect_ratio), -r, gap)
+
+    def _at_share(self, share: Real, r: float, gap: float) -> Real:
+        """Return the place in the band with this share of it below (r > 0), or above (r < 0)."""
+        ((low, high),) = self.support
+        t, _ = angles_of_levels(lambda t: band_share(t, r, gap), share, 1.0)
+        root = np.sin(t / 2) if r > 0 else np.cos(t / 2)
+        x = low + (high - low) * (root * root)
+        bottom = 0.0 if self.atoms else low
+        x[share <= 0] = bottom if r > 0 else high
+        x[share >= 1] = high if r > 0 else bottom
+        return np.asarray(x)
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         # h' = (h - s phi) / sqrt((z - a)(z - b)), which keeps its digits next to the edges

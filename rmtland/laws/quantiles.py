@@ -21,6 +21,7 @@ np.True_
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 
 from rmtland.typing import Atoms, Real, Support
 
-__all__ = ["quantiles", "quantiles_within", "upper_quantiles"]
+__all__ = ["angles_of_levels", "quantiles", "quantiles_within", "upper_quantiles"]
 
 
 class Distribution(Protocol):
@@ -104,26 +105,64 @@ def quantiles_within(law: Distribution, q: Real, low: float, high: float) -> Rea
     inverse-square-root edges are both smooth. Brackets and starting values come from a table.
     """
     width = high - low
+
+    def place(t: Real) -> Real:
+        return np.asarray(low + width * np.sin(t / 2) ** 2)
+
+    def level_and_slope(t: Real) -> tuple[Real, Real]:
+        x = place(t)
+        with np.errstate(invalid="ignore"):
+            return law._cdf(x), law._pdf(x) * (width / 2) * np.sin(t)
+
+    last = float(law._mass_below(np.array([high]))[0])
+    t, lowest = angles_of_levels(level_and_slope, q, last)
+    x = place(t)
+    x[q <= lowest] = low
+    x[q >= last] = high
+    # Rounding must not exchange neighbours.
+    order = np.argsort(q, kind="stable")
+    x[order] = np.maximum.accumulate(x[order])
+    return x
+
+
+def angles_of_levels(
+    level_and_slope: Callable[[Real], tuple[Real, Real]], q: Real, last: float
+) -> tuple[Real, float]:
+    """Solve F(t) = q for t in [0, pi], by Newton safeguarded with bisection.
+
+    Parameters
+    ----------
+    level_and_slope : callable
+        Angles t, shape (k,) -> F(t), which rises, and F'(t).
+    q : ndarray of float, shape (k,)
+        Levels.
+    last : float
+        F(pi).
+
+    Returns
+    -------
+    t : ndarray of float, shape (k,)
+        Where F is q; an end of the interval where it is beyond.
+    first : float
+        F(0).
+    """
     grid = np.linspace(0, np.pi, min(257, 2 * q.size + 3))
-    nodes = low + width * np.sin(grid / 2) ** 2
-    levels = law._cdf(nodes)
-    levels[-1] = law._mass_below(np.array([high]))[0]
-    with np.errstate(invalid="ignore"):
-        slopes = law._pdf(nodes) * (width / 2) * np.sin(grid)
+    levels, slopes = level_and_slope(grid)
+    levels[-1] = last
     place = np.clip(np.searchsorted(levels, q), 1, grid.size - 1)
     left, right = grid[place - 1], grid[place]
     share, bend = _start_in_cells(q, place, levels, slopes * grid[1])
     t = left + (right - left) * share
-    active, last = np.arange(q.size), np.full(q.shape, np.inf)
+    active, before = np.arange(q.size), np.full(q.shape, np.inf)
     for _ in range(120):
-        ta = t[active]
-        x = low + width * np.sin(ta / 2) ** 2
-        defect = law._cdf(x) - q[active]
+        ta, wanted = t[active], q[active]
+        level, slope = level_and_slope(ta)
+        defect = level - wanted
         above = defect >= 0
         right[active[above]] = ta[above]
         left[active[~above]] = ta[~above]
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            step = defect / (law._pdf(x) * (width / 2) * np.sin(ta))
+            step = defect / slope
             # What Newton's method leaves is this bend times the square of its step.
             left_over = np.abs(step) * np.minimum(1.0, np.abs(step) * bend[active] / grid[1])
         trial = ta - step
@@ -131,21 +170,15 @@ def quantiles_within(law: Distribution, q: Real, low: float, high: float) -> Rea
         inside = (trial > lo) & (trial < hi)
         # Relative accuracy in the lower tail, where the law has it; rounding of cdf else.
         size = np.abs(defect)
-        settled = (q[active] > 0.5) | (size > last[active] / 4)
-        hit = size <= np.where(settled, 4.5e-16, 2.3e-16 * q[active])
-        last[active] = size
+        settled = (wanted > 0.5) | (size > before[active] / 2)
+        hit = size <= np.where(settled, 4.5e-16, 2.3e-16 * wanted)
+        before[active] = size
         t[active] = np.where(hit, ta, np.where(inside, trial, (lo + hi) / 2))
         done = hit | (hi - lo <= 4e-16 * hi) | (inside & (left_over <= 4e-16 * ta))
         active = active[~done]
         if active.size == 0:
             break
-    x = low + width * np.sin(t / 2) ** 2
-    x[q <= levels[0]] = low
-    x[q >= levels[-1]] = high
-    # Rounding must not exchange neighbours.
-    order = np.argsort(q, kind="stable")
-    x[order] = np.maximum.accumulate(x[order])
-    return x
+    return t, float(levels[0])
 
 
 def _start_in_cells(

@@ -10,6 +10,7 @@ from hypothesis import given, strategies as st
 from law_table import phis, sigmas
 
 from rmtland import MarchenkoPastur
+from rmtland.laws.marchenko_pastur_angle import band_share
 
 quick = examples(60)
 
@@ -54,7 +55,67 @@ def test_distribution_function_over_the_range(phi, s, share):
         # integral of root/y from a to x
         integral = root + (a + b) / 2 * turn - geometric * (mpmath.pi - inner)
         below = integral / (2 * mpmath.pi * mpmath.mpf(s) * p) + max(0, 1 - 1 / p)
-    assert law.cdf(x) == pytest.approx(float(below), abs=2e-14)
+    assert law.cdf(x) == pytest.approx(float(below), abs=1e-15 + 2e-16 * x * law.pdf(x))
+    assert law.sf(x) == pytest.approx(float(1 - below), abs=1e-15 + 2e-16 * x * law.pdf(x))
+
+
+def share_of_band(t, r):
+    """(2/pi) integral of sin^2/(1 + r^2 - 2 r cos) from 0 to t, with the digits there are."""
+    sine = mpmath.sin(t)
+    turn = mpmath.atan2(r * sine, 1 - r * mpmath.cos(t))
+    return (t + sine / r - (1 - r**2) / r**2 * turn) / mpmath.pi
+
+
+@pytest.mark.parametrize("r", [0.001, 0.3, -0.3, 0.99, -1.0])
+def test_the_share_of_the_band_is_the_integral(r):
+    def integrand(u):
+        return 2 * mpmath.sin(u) ** 2 / (mpmath.pi * (1 + r**2 - 2 * r * mpmath.cos(u)))
+
+    with mpmath.workdps(40):
+        r = mpmath.mpf(r)
+        for t in (0.01, 1.0, 3.0):
+            integral = mpmath.quad(integrand, [0, t / 8, t])
+            assert mpmath.almosteq(share_of_band(mpmath.mpf(t), r), integral, 1e-25)
+
+
+@given(
+    st.floats(-6, 6) | st.sampled_from([-1e-9, 1e-9, 0.0, 1e-14, -1.2, -1.21]),
+    st.floats(-200, 0) | st.sampled_from([-0.126, -0.124, -0.05, 0.0]),
+    st.booleans(),
+)
+@quick
+def test_shares_of_the_band_keep_their_relative_accuracy_at_both_ends(power, small, upper):
+    """Aspect ratios 1e-6 to 1e6, angles down to 1e-200 of the band, at 700 digits there."""
+    phi, t = 10.0**power, math.pi * 10.0**small
+    r, gap = MarchenkoPastur(phi)._modulus
+    with mpmath.workdps(700 if small < -6 else 60):
+        root = mpmath.sqrt(mpmath.mpf(min(phi, 1 / mpmath.mpf(phi))))
+        sign = -1 if upper else 1
+        assert gap == pytest.approx(float(1 - root), rel=4e-16, abs=0)
+        expected = float(share_of_band(mpmath.mpf(t), sign * root))
+        square = 1 + root**2 - 2 * sign * root * mpmath.cos(t)
+        rise = float(2 / mpmath.pi * mpmath.sin(t) ** 2 / square)
+    share, slope = band_share(np.array([t]), sign * r, gap)
+    assert share[0] == pytest.approx(expected, rel=6e-15, abs=0)
+    assert slope[0] == pytest.approx(rise, rel=1e-14, abs=1e-300)
+
+
+@given(st.floats(-6, 6) | st.sampled_from([0.0, 1e-9]), st.floats(-140, 0))
+@quick
+def test_quantiles_keep_the_relative_accuracy_of_both_tails(power, small):
+    law = MarchenkoPastur(10.0**power, 1.3)
+    (level,) = 10.0 ** np.array([small])
+    ((low, high),), ac = law.support, 1 / max(1.0, law.aspect_ratio)
+    atom = sum(mass for _, mass in law.atoms)
+    x = np.array([law.ppf(level), law.isf(level)])
+    if level <= atom:
+        assert x[0] == 0
+    for place, tail in ((x[0], law.cdf), (x[1], law.sf)):
+        assert place == 0 or low <= place <= high
+        if low < place < high and level < ac:
+            # By as much as the rounding of the place can move it
+            moved = abs(tail(place) - level)
+            assert moved <= 1e-14 * level + 1e-15 * place * law.pdf(place)
 
 
 @given(phis, sigmas)
