@@ -138,15 +138,15 @@ class MarchenkoPastur(LevyLaw):
         return (root if phi <= 1 else 1 / root), gap
 
     def _cdf(self, x: Real) -> Real:
-        ((low, high),) = self.support
+        ((_, high),) = self.support
         atom = sum(mass for _, mass in self.atoms)
         below = np.where(x >= high, 1.0, np.where(x >= 0, atom, 0.0))
         return self._add_share(below, x, upper=False)
 
     def _sf(self, x: Real) -> Real:
-        ((low, high),) = self.support
+        ((low, _),) = self.support
         rest = 1 / max(1.0, self.aspect_ratio)
-        above = np.where(x >= low, 0.0, np.where(x >= 0, rest, 1.0))
+        above = np.where(x > low, 0.0, np.where(x >= 0, rest, 1.0))
         return self._add_share(above, x, upper=True)
 
     def _add_share(self, mass: Real, x: Real, *, upper: bool) -> Real:
