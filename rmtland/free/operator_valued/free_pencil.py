@@ -65,10 +65,9 @@ from rmtland.free.operator_valued.resolvent_equation import (
     MatrixSystem,
     ResolventEquation,
     Solved,
-    upper_log,
+    upper_log_determinant,
 )
 from rmtland.free.operator_valued.small_matrices import (
-    eigenvalues_or_nan,
     inverse_or_nan,
     pseudoinverse_or_nan,
     solve_or_nan,
@@ -237,7 +236,7 @@ class FreePencil(ResolventEquation):
         energies = self.arrays.energies(u)
         w = self._inverse_of_m(z, energies)
         x = self.arrays.adjoint @ inverse_or_nan(w) @ self.arrays.frames
-        total = upper_log(eigenvalues_or_nan(w)).sum(axis=1)
+        total = upper_log_determinant(w)
         for part, span in zip(self.parts, self._spans, strict=True):
             total = total + part.potential(x[:, span, span], energies[:, span, span])
         return np.asarray(total)

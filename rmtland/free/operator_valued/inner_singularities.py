@@ -38,7 +38,9 @@ from rmtland.typing import Complex, Logical, Real
 __all__ = ["InnerSingularities", "InnerSingularity", "inner_singularity"]
 
 _NEAR = 1e-5
+_CLOSEST = 1e-12
 _TERMS = 8
+_TINY = 1e-280
 _RESIDUAL = 1e-8
 _AGREEMENT = 1e-6
 _REFINEMENTS = 3
@@ -73,6 +75,7 @@ class InnerSingularity(NamedTuple):
     def sigma(self, t: Real) -> Complex:
         """Solve the series at real z - e = t, other than 0, by Newton's method."""
         q, c = self.power + 1, self.coefficients
+        t = np.copysign(np.maximum(np.abs(t), _TINY), t)  # no quotient underflows
         sigma = np.exp(np.log(t / c[0]) / q) * np.where(t < 0, *self.roots)
         for _ in range(5):
             value, slope = np.zeros_like(sigma), np.zeros_like(sigma)
@@ -136,7 +139,7 @@ def _converged(
     equation: ResolventEquation, near: float, distance: float, radius: float
 ) -> InnerSingularity | None:
     """Return the point to which series fitted at smaller and smaller distances converge."""
-    while distance > 0.5 * _NEAR * radius:
+    while distance > _CLOSEST * radius:
         t = (distance * _RADII[:, None] * _DIRECTIONS).ravel()
         solved = equation.solutions(near + t)
         if not solved.accepted.all():

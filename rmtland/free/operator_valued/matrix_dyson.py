@@ -64,10 +64,10 @@ from rmtland.free.operator_valued.resolvent_equation import (
     ResolventEquation,
     Solved,
     upper_log,
+    upper_log_determinant,
 )
 from rmtland.free.operator_valued.small_matrices import (
     eigensystem_or_nan,
-    eigenvalues_or_nan,
     inverse_or_nan,
     pseudoinverse_or_nan,
     solve_or_nan,
@@ -555,7 +555,7 @@ class MatrixDyson(ResolventEquation):
         total = weights @ np.diagonal(pencil)
         second = np.einsum("i,nij,nji->n", weights, inverse_or_nan(w), energy) / 2
         if np.ptp(weights) == 0:
-            logs = upper_log(eigenvalues_or_nan(w)).mean(axis=1)
+            logs = upper_log_determinant(w) / w.shape[1]
         else:
             values, vectors = eigensystem_or_nan(w)
             rows = np.einsum("i,nij,nji->nj", weights, vectors, inverse_or_nan(vectors))

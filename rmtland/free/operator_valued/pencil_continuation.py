@@ -38,6 +38,8 @@ _LEVELS = 12
 _MAX_NODES = 500
 _EASY = 3  # Newton steps from a good start
 _SHORT = 14
+_RATIO = 0.2  # of distances on the way to a point that is far from known ones
+_RUNGS = 20
 _BOLD = 0.3  # largest relative change that a tangent is trusted with
 
 
@@ -128,6 +130,29 @@ class PencilContinuation:
         distance = np.abs(start.z - z)
         return self._followed(z, start, top=distance, floor=0.3 * distance)
 
+    def _way(self, z: Complex, known: Sheet) -> Sheet | None:
+        """Solve on the way from the known ones to that point which is farthest from them.
+
+        The distance to it falls by a constant factor; None where even the first is not found.
+        """
+        place = _nearest(known.z, z)
+        distances = np.abs(z - known.z[place])
+        far = int(np.argmax(distances))
+        best = known.take(place[far : far + 1])
+        gap = best.z[0] - z[far]
+        once, twice = np.zeros(1, dtype=np.int64), np.zeros(2, dtype=np.int64)
+        way: Sheet | None = None
+        for rung in range(1, _RUNGS):
+            at = np.array([z[far] + gap * _RATIO**rung, z[far]])
+            found = self._newton.solve(at, _tangent(best.take(twice), at), limit=_SHORT)
+            if not found.accepted[0]:
+                break
+            best = found.take(once)
+            way = found if way is None else way.joined(found)
+            if found.accepted[1]:
+                break
+        return way
+
     @cached_property
     def _table(self) -> Sheet:
         """Solved points on the real axis, in ascending order."""
@@ -181,9 +206,20 @@ class PencilContinuation:
             found.put(lost, again)
             if not again.accepted.any():
                 break
+        known = table.joined(found)
+        for _ in range(2):
+            # Towards a point where G is unbounded
+            lost = np.flatnonzero(~found.accepted)
+            way = self._way(z[lost], known) if lost.size else None
+            if way is None:
+                break
+            known = known.joined(way)
+            again = self._newton.solve(z[lost], _predicted(known, z[lost]), limit=_SHORT)
+            found.put(lost, again)
+            known = known.joined(again)
         lost = np.flatnonzero(~found.accepted)
         if lost.size:
-            found.put(lost, self._beside(z[lost], table.joined(found)))
+            found.put(lost, self._beside(z[lost], known))
         lost = np.flatnonzero(~found.accepted)
         if lost.size:
             found.put(lost, self.from_above(z[lost]))

@@ -157,12 +157,15 @@ class PencilNewton:
             g[:count, span], slope[:count, span] = part.transform(rows.zeta[:count, span])
         pairs = np.empty((count * sum(p.rank**2 for p, _ in self._laws), 3), dtype=np.int64)
         found = divided(count, rows.zeta, g, slope, pencil, table, pairs)
-        for n, i, j in pairs[:found]:
+        places, first, second = pairs[:found].T
+        for part, span in self._laws:
             # Simpson's rule for the mean of G' between them
-            part = next(p for p, span in self._laws if span.start <= i < span.stop)
-            mean = (rows.zeta[n, i] + rows.zeta[n, j]) / 2
-            value = (table[n, i, j] + 2 * part.transform(np.array([mean]))[1][0]) / 3
-            table[n, i, j] = table[n, j, i] = value
+            own = (first >= span.start) & (first < span.stop)
+            if own.any():
+                n, i, j = places[own], first[own], second[own]
+                mean = (rows.zeta[n, i] + rows.zeta[n, j]) / 2
+                value = (table[n, i, j] + 2 * part.transform(mean)[1]) / 3
+                table[n, i, j] = table[n, j, i] = value
 
     def _room(self, n: int) -> tuple[Complex, ...]:
         total = self.arrays.frames.shape[1]

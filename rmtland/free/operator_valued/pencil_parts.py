@@ -24,10 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.free.operator_valued.resolvent_equation import upper_log
+from rmtland.free.operator_valued.resolvent_equation import upper_log, upper_log_determinant
 from rmtland.free.operator_valued.small_matrices import (
     eigensystem_or_nan,
-    eigenvalues_or_nan,
     inverse_or_nan,
 )
 from rmtland.laws.law import Law
@@ -130,7 +129,7 @@ class LevyPart(Part):
             ratio = jump * d @ inverse_or_nan(np.eye(self.rank) - jump * m @ d)
             total = total + rate * np.einsum("nij,nji->n", m, ratio)
             # 1 - t m D = (D^-1/t - m) (t D), the first factor in the upper half-plane
-            logs = upper_log(eigenvalues_or_nan(inverse / jump - m)).sum(axis=1)
+            logs = upper_log_determinant(inverse / jump - m)
             real = upper_log(np.linalg.eigvalsh(inverse / jump).astype(np.complex128)).sum()
             total = total + rate * (logs - real)
         return np.asarray(total)
@@ -244,7 +243,8 @@ class LawPart(Part):
 
     def potential(self, m: Complex, sigma: Complex) -> Complex:
         """See `Part`."""
-        w = inverse_or_nan(m) + sigma
+        lifted = inverse_or_nan(m)
+        w = lifted + sigma
         zeta, vectors, _ = self._points(w, 1.0)
         # As many are in the upper half-plane as D has positive eigenvalues; a real one belongs to
         # that which it is about to leave to.
@@ -258,7 +258,7 @@ class LawPart(Part):
         logs = logs.reshape(zeta.shape)
         logs = np.where(upper, logs, logs.conj())
         total = np.log(abs(np.linalg.det(self.core))) + 1j * np.pi * negative + logs.sum(axis=1)
-        return np.asarray(total - upper_log(1 / eigenvalues_or_nan(m)).sum(axis=1))
+        return np.asarray(total - upper_log_determinant(lifted))
 
     def rounding(self, m: Complex, sigma: Complex) -> Real:
         """See `Part`."""

@@ -25,11 +25,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rmtland.free.operator_valued.small_matrices import eigenvalues_or_nan
 from rmtland.laws.law import upper_half_plane
 from rmtland.solution import ConvergenceError, Solution, Status
 from rmtland.typing import ArrayLike, Complex, Integer, Logical, Real
 
-__all__ = ["MatrixSystem", "ResolventEquation", "Solved", "upper_log"]
+__all__ = ["MatrixSystem", "ResolventEquation", "Solved", "upper_log", "upper_log_determinant"]
 
 
 @dataclass(frozen=True)
@@ -200,3 +201,30 @@ def upper_log(w: Complex) -> Complex:
     angle = np.arctan2(np.abs(w.imag), w.real)  # -0.0 is on the real axis from above, too
     turn = np.where(w.imag >= 0, angle, np.where(w.real < 0, np.pi, 0.0))
     return np.asarray(np.log(np.abs(w)) + 1j * turn)
+
+
+def upper_log_determinant(w: Complex) -> Complex:
+    """Sum of the logarithms of the eigenvalues of matrices, all in the closed upper half-plane.
+
+    The eigenvalues say how many whole turns there are, the determinant the rest: where the entries
+    of a matrix are of very different sizes, small eigenvalues have fewer digits than it.
+
+    Parameters
+    ----------
+    w : ndarray of complex, shape (n, k, k)
+        Matrices.
+
+    Returns
+    -------
+    ndarray of complex, shape (n,)
+        Sums of principal logarithms.
+    """
+    total = upper_log(eigenvalues_or_nan(w)).sum(axis=1)
+    if w.shape[-1] == 1:
+        return np.asarray(total)
+    with np.errstate(all="ignore"):
+        sign, size = np.linalg.slogdet(w)
+        angle = np.angle(sign)
+        turns = np.round((total.imag - angle) / (2 * np.pi))
+        exact = size + 1j * (angle + 2 * np.pi * turns)
+    return np.asarray(np.where(np.isfinite(exact), exact, total))

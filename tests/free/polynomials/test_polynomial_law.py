@@ -309,3 +309,16 @@ def test_arguments_are_checked(p, arguments, error, message):
 def test_circular_variance():
     with pytest.raises(ValueError, match="positive"):
         Circular(0.0)
+
+
+def test_distribution_beside_a_point_where_the_power_of_the_density_changes():
+    # -2/3 down to 1e-7 of the radius, -1/2 closer to zero
+    law = law_of_polynomial(x * x * y * x + x * y * x * x, x=Semicircle(), y=Semicircle(0.3, -1.0))
+    d = 10.0 ** -np.arange(1, 14)
+    assert np.abs(law.cdf(d) + law.mass_below(-d) - 1).max() < 1e-13
+    density = law.pdf(d)
+    powers = np.diff(np.log(density)) / np.diff(np.log(d))
+    assert abs(powers[2] + 2 / 3) < 5e-3 and abs(powers[-1] + 1 / 2) < 1e-3
+    # The mass next to zero is twice x times the density there.
+    assert np.abs((law.cdf(d[-2:]) - 0.5) / (2 * d * density)[-2:] - 1).max() < 1e-3
+    assert law.atoms == ()
