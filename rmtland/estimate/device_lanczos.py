@@ -1,14 +1,16 @@
 r"""Lanczos tridiagonals on a device: no decision is taken on the host while steps are taken.
 
-The recurrence is that of `rmtland.estimate.lanczos`, for all start vectors at once. Every new
-vector is made orthogonal to all before it, twice: two products with the basis Q of all spaces,
+The recurrence is that of `rmtland.estimate.lanczos`, for all start vectors at once, a row a vector.
+Every new vector is made orthogonal to all before it,
 
 .. math:: u \leftarrow u - \sum_{i \le j} q_i\, (q_i^* u) ,
 
-each of which reads Q once, whatever the number of spaces (coefficients across spaces are computed
-and set to zero). That is cheaper on a device than to follow the loss of orthogonality on the host,
-and T is that of an orthonormal basis up to rounding, as with partial reorthogonalisation: both give
-the same quadratures. Breakdown is a mask. Coefficients come back once every `BLOCK` steps.
+once, which leaves inner products of the order of :math:`\epsilon |A| / |u|`; vectors shorter than
+`SHORT` times the operator's size are made so a second time, which is decided on the device, space
+by space. That is cheaper there than to follow the loss of orthogonality on the host, and T is that
+of an orthonormal basis up to rounding, as with partial reorthogonalisation: both give the same
+quadratures. Breakdown is a mask. Coefficients come back once every `BLOCK` steps. Passes over the
+basis are those of `rmtland.estimate.device_basis`.
 
 Synonyms: GPU Lanczos, block Lanczos for several right-hand sides, stochastic Lanczos quadrature.
 
@@ -29,14 +31,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtland.estimate.device_basis import inner_products, removed, row_dots
 from rmtland.estimate.lanczos import BREAKDOWN, Tridiagonal
 from rmtland.estimate.symmetric import SymmetricOperator
 from rmtland.typing import Array
 
-__all__ = ["BLOCK", "DeviceLanczos"]
+__all__ = ["BLOCK", "SHORT", "DeviceLanczos"]
 
 BLOCK = 64
 """Steps between two transfers of coefficients."""
+
+SHORT = 2.0**-6
+"""Length, of the operator's size, below which a vector is made orthogonal a second time."""
 
 
 class DeviceLanczos:
@@ -59,6 +65,8 @@ class DeviceLanczos:
         Steps taken.
     lengths : ndarray of int, shape (m,)
         Steps at which each Krylov space ended; 0 where it has not, as far as is known.
+    repeated : int
+        How often a vector was made orthogonal a second time, as far as is known.
     """
 
     def __init__(
@@ -79,16 +87,16 @@ class DeviceLanczos:
         self.dtype = np.dtype(operator.work_dtype if precision is None else precision)
         self.unit = max(float(np.finfo(operator.dtype).eps), float(np.finfo(self.dtype).eps))
         place = self.place
-        self.current = place.put(np.ascontiguousarray((starts / norms).T))  # (p, m)
-        self.previous = place.zeros((self.size, self.runs), operator.work_dtype)
+        self.current = place.put(np.ascontiguousarray(starts / norms))  # (m, p)
+        self.previous = place.zeros((self.runs, self.size), operator.work_dtype)
         self.scale = place.zeros((self.runs,), np.float64)
         self.last = place.zeros((self.runs,), np.float64)
-        self.own = place.put(np.eye(self.runs)[None])  # keeps the coefficients within a space
+        self.every = self.scale == 0.0
         self.pieces: list[Array] = []
-        self.step, self.filled = 0, 0
+        self.step, self.filled, self.repeated = 0, 0, 0
         self.alpha, self.beta = np.zeros((self.runs, 0)), np.zeros((self.runs, 0))
         self.lengths = np.zeros(self.runs, dtype=np.int64)
-        self._fresh: list[tuple[Array, Array]] = []
+        self._fresh: list[tuple[Array, Array, Array]] = []
 
     @property
     def active(self) -> NDArray[np.int64]:
@@ -145,70 +153,90 @@ class DeviceLanczos:
         if self.reorthogonalize:
             self._append()
         q = self.current
-        u = self.operator.multiply(q)
-        u = u - self.previous * self.last
-        alpha = place.column_dots(q, u)
-        u = u - q * alpha
-        rest = place.column_dots(q, u)  # what rounding left
-        u = u - q * rest
-        alpha = alpha + rest
-        norm = place.column_norms(u)
-        self.scale = xp.where(xp.abs(alpha) > self.scale, xp.abs(alpha), self.scale)
-        self.scale = xp.where(norm > self.scale, norm, self.scale)
+        u = self._product(q)
+        u -= self.previous * self.last[:, None]
+        alpha = row_dots(q, u, place)
+        u -= q * alpha[:, None]
+        twice = xp.zeros_like(alpha)
         if self.reorthogonalize:
-            u = self._orthogonal(self._orthogonal(u))
-            norm = place.column_norms(u)
+            u, rest, lost = self._orthogonal(u, self.every)
+        else:
+            rest = row_dots(q, u, place)  # what rounding left
+            u -= q * rest[:, None]
+            lost = twice
+        alpha = alpha + rest
+        square = row_dots(u, u, place)
+        norm = xp.sqrt(square)
+        size = xp.maximum(xp.abs(alpha), xp.sqrt(square + lost))
+        self.scale = xp.maximum(self.scale, size)
+        if self.reorthogonalize:
+            due = norm < SHORT * self.scale
+            u, _, _ = self._orthogonal(u, due)
+            norm = xp.sqrt(row_dots(u, u, place))
+            twice = place.cast(due, np.float64)
         # a NaN is no end: it stays, and is found when the coefficients come back
         ended = norm <= BREAKDOWN * self.unit * self.scale
         self.step += 1
         if self.step == self.size:
-            ended = norm == norm
+            ended = self.every
         norm = xp.where(ended, xp.zeros_like(norm), norm)
-        u = xp.where(ended, xp.zeros_like(u), u / xp.where(ended, xp.ones_like(norm), norm))
+        inverse = 1.0 / xp.where(ended, xp.ones_like(norm), norm)
+        u *= xp.where(ended, xp.zeros_like(norm), inverse)[:, None]
         self.previous, self.current, self.last = q, u, norm
-        self._fresh.append((alpha, norm))
+        self._fresh.append((alpha, norm, twice))
+
+    def _product(self, q: Array) -> Array:
+        """Return the products of vectors in rows, in memory of their own."""
+        xp = self.place.xp
+        product = xp.matrix_transpose(self.operator.multiply(xp.matrix_transpose(q)))
+        rows = self.place.empty((self.runs, self.size), self.operator.work_dtype)
+        rows[:, :] = product
+        return rows
 
     def _append(self) -> None:
         """Keep the current vectors."""
         place = self.filled
         for piece in self.pieces:
             if place < piece.shape[0]:
-                rows = self.place.xp.matrix_transpose(self.current)
-                piece[place, :, :] = self.place.cast(rows, self.dtype)
+                piece[place, :, :] = self.place.cast(self.current, self.dtype)
                 break
             place -= int(piece.shape[0])
         self.filled += 1
 
-    def _orthogonal(self, u: Array) -> Array:
-        """Take from vectors what they have of those before, each of its own space."""
+    def _orthogonal(self, u: Array, due: Array) -> tuple[Array, Array, Array]:
+        """Take from vectors what they have of those before, each of its own space, where it is due.
+
+        Returns
+        -------
+        (array, array, array)
+            The vectors; their parts on the last ones; the squares of all that was taken.
+        """
         place, xp = self.place, self.place.xp
         left = self.filled
+        rest = lost = xp.zeros_like(self.scale)
         for piece in self.pieces:
             used = min(int(piece.shape[0]), left)
             if used <= 0:
                 break
             left -= used
-            rows = xp.reshape(piece[:used, :, :], (used * self.runs, self.size))
-            given = place.cast(u, self.dtype)
-            # rows are conjugated by conjugating the vectors
-            hermitian = self.operator.is_complex
-            parts = xp.conj(rows @ xp.conj(given)) if hermitian else rows @ given
-            parts = xp.reshape(parts, (used, self.runs, self.runs))
-            parts = xp.reshape(parts * place.cast(self.own, self.dtype), (-1, self.runs))
-            u = u - place.cast(xp.matrix_transpose(rows) @ parts, self.operator.work_dtype)
-        return u
+            h = inner_products(piece[:used, :, :], u, due, place)
+            u = removed(u, piece[:used, :, :], h, due, place)
+            rest = place.real(h[used - 1, :])
+            lost = lost + xp.sum(place.real(h * place.conj(h)), axis=0)
+        return u, rest, lost
 
     def _bring(self) -> None:
         """Bring the coefficients of the last steps to the host."""
         if not self._fresh:
             return
         xp = self.place.xp
-        pairs = [xp.stack([alpha, beta]) for alpha, beta in self._fresh]
-        block = self.place.take(xp.stack(pairs))  # (steps, 2, m): one transfer
+        each = [xp.stack(numbers) for numbers in self._fresh]
+        block = self.place.take(xp.stack(each))  # (steps, 3, m): one transfer
         self._fresh.clear()
         self.operator.refuse_infinities(block)
         self.alpha = np.concatenate([self.alpha, block[:, 0].T], axis=1)
         self.beta = np.concatenate([self.beta, block[:, 1].T], axis=1)
+        self.repeated += int(block[:, 2].sum())
         for run in self.active:
             ends = np.flatnonzero(self.beta[run] == 0.0)
             if ends.size:

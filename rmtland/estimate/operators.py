@@ -230,7 +230,7 @@ def _on_device(operator: Any, size: int | None, dtype: Any, like: Any) -> Symmet
             return None  # rows and columns are chosen on the host
         if not _is_device_array(operator.like) or Placement.of(operator.like) != place:
             return None  # the network computes elsewhere
-        product, blocks = operator.product, True
+        product, blocks = operator.unchecked, True
     elif shape is not None and hasattr(operator, "__matmul__"):
         product, blocks = partial(_at, operator), True
     elif hasattr(operator, "matmat"):
@@ -251,8 +251,8 @@ def _on_device(operator: Any, size: int | None, dtype: Any, like: Any) -> Symmet
         order = _order(tuple(shape), kind)
     name = getattr(operator, "__name__", kind)
     return SymmetricOperator(
-        product, order, wanted, f"{name} on a device", takes_blocks=blocks, is_own=False,
-        place=place,
+        product, order, wanted, f"{name} on a device", takes_blocks=blocks,
+        is_own=isinstance(operator, PointOperator), place=place,
     )  # fmt: skip
 
 

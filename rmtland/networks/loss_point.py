@@ -285,7 +285,8 @@ class LossPoint(LossValue):
             For an unknown part, or a pattern that fits no block.
         """
         choice("part", part, PARTS)
-        return self._operator(partial(self._curvature_product, part=part), parameters)
+        product = partial(self._curvature_product, part=part)
+        return self._operator(product, parameters, partial(product, checked=False))
 
     def fisher_operator(
         self,
@@ -331,7 +332,9 @@ class LossPoint(LossValue):
             gradients = drawn_gradients(self.passes(), streams(rng, draws))
         return self._operator(partial(self._fisher_product, gradients=gradients), parameters)
 
-    def _operator(self, product: Any, parameters: str | Sequence[str] | None) -> Any:
+    def _operator(
+        self, product: Any, parameters: str | Sequence[str] | None, unchecked: Any = None
+    ) -> Any:
         from rmtland.networks.derivatives.operators import PointOperator, chosen_parameters
 
         single = "float32" in str(self.theta.dtype)
@@ -341,6 +344,7 @@ class LossPoint(LossValue):
             np.float32 if single else np.float64,
             chosen_parameters(self.net.blocks, parameters),
             self.theta,
+            unchecked=unchecked,
         )
 
     # Dense matrices ------------------------------------------------------------------------------
@@ -470,7 +474,9 @@ class LossPoint(LossValue):
             array = real_array(name, array, array.ndim, self.theta)
         return (reshape_of(array)(array, (1, p)) if single else rows_of(array)), single
 
-    def _curvature_product(self, v: ArrayLike, part: str, decay: bool = True) -> Array:
+    def _curvature_product(
+        self, v: ArrayLike, part: str, decay: bool = True, checked: bool = True
+    ) -> Array:
         theta = self.theta
         if (
             type(v) is np.ndarray
@@ -492,9 +498,12 @@ class LossPoint(LossValue):
         )
         if decay and self.net.weight_decay and part != "residual":
             result += self.net.weight_decay * rows
-        if part == "residual":  # a last bias has no part in it, so that it shows no NaN of that
+        if (
+            part == "residual" and checked
+        ):  # a last bias has no part in it, so that it shows no NaN of that
             real_array("v", rows, 2, self.theta)
-        self._refuse_bad_product(result, rows)
+        if checked:
+            self._refuse_bad_product(result, rows)
         return result[0, :] if single else result.T
 
     def _fisher_product(self, v: ArrayLike, gradients: tuple[Array, ...]) -> Array:

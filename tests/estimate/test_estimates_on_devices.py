@@ -417,6 +417,35 @@ def test_transfers_do_not_grow_with_the_steps(name):
         assert found.scalars == 0
 
 
+def test_a_network_is_waited_for_once_a_run():
+    rng = np.random.default_rng(0)
+    net = MLP((3, 4, 2))
+    point = net.at(*map(put_strict, (net.init(rng=1), rng.standard_normal((9, 3)),
+                                     rng.standard_normal((9, 2)))))  # fmt: skip
+    operator = symmetric_operator(point.operator())
+    for steps in (6, 12):
+        with counted_transfers() as found:
+            spectral_density(operator, probes=2, steps=steps, rng=0)
+        assert (found.waits, found.scalars) == (1, 0)
+    # not looked at while steps are taken, but found at the end
+    huge = symmetric_operator(point.operator(), check=False)
+    product, huge.product = huge.product, lambda v: product(v) * float("nan")
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        spectral_density(huge, probes=2, steps=4, rng=0)
+
+
+def test_short_vectors_are_made_orthogonal_twice_and_no_others(put):
+    starts = np.random.default_rng(0).standard_normal((2, SIZE))
+    counts = {}
+    for kind in ("wide", "spiked"):
+        run = DeviceLanczos(there(put, matrix(kind)), starts)
+        run.extend(30)
+        run.tridiagonals()
+        counts[kind] = run.repeated
+    assert counts["wide"] == 0
+    assert 0 < counts["spiked"] <= 60
+
+
 def test_the_counter_counts():
     array = put_strict(matrix())
     with counted_transfers() as found:

@@ -56,6 +56,9 @@ class PointOperator(LinearOperator):  # type: ignore[misc]
         The rows and columns of the submatrix, ascending; all by default.
     like : array, optional
         An array of the library and device that `product` computes on.
+    unchecked : callable, optional
+        The same as `product`, without a look at what came of it, which would wait for a device;
+        arrays there, new ones. `product` by default.
     """
 
     def __init__(
@@ -65,10 +68,13 @@ class PointOperator(LinearOperator):  # type: ignore[misc]
         dtype: Any,
         kept: Integer | None = None,
         like: Array = None,
+        *,
+        unchecked: Product | None = None,
     ) -> None:
         size = order if kept is None else len(kept)
         super().__init__(np.dtype(dtype), (size, size))
         self.product, self.order, self.kept, self.like = product, order, kept, like
+        self.unchecked = product if unchecked is None else unchecked
 
     def _matmat(self, vectors: Any) -> Any:
         columns = vectors[:, 0] if vectors.shape[1] == 1 else vectors

@@ -1,0 +1,90 @@
+"""Passes over a Krylov basis: the kernels against the formulas, by a C++ compiler and on a card."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from device_places import cupy_with_a_card
+
+from rmtland.estimate.device_basis import (
+    INNER,
+    REMOVE,
+    TAKEN,
+    inner_products,
+    removed,
+    row_dots,
+)
+from rmtland.estimate.placement import HOST, Placement
+
+KERNELS = """
+#include <cstdio>
+#include <complex>
+using std::conj;
+typedef %s T; typedef %s B;
+int main() {
+    long long used = %d, runs = %d, length = %d, stride = %d;
+    static B basis[4096]; static T u[4096], h[4096], partial[65536];
+    const bool due[8] = {%s};
+    double re, im;
+    for (long long n = 0; n < used * runs * length; ++n) { scanf("%%lf %%lf", &re, &im); basis[n] = %s; }
+    for (long long n = 0; n < runs * length; ++n) { scanf("%%lf %%lf", &re, &im); u[n] = %s; }
+    for (long long i = 0; i < runs * stride; ++i) { %s }
+    for (long long n = 0; n < used * runs; ++n) {
+        h[n] = T(0);
+        for (long long k = 0; k < stride; ++k) h[n] += partial[n * stride + k];
+        printf("%%.17g %%.17g\\n", (double)std::real(h[n]), (double)std::imag(h[n]));
+    }
+    for (long long i = 0; i < runs * length; ++i) {
+        const T old = u[i]; T left;
+        %s
+        printf("%%.17g %%.17g\\n", (double)std::real(left), (double)std::imag(left));
+    }
+}
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize("kind", ["double", "std::complex<double>"])
+def test_the_kernels_of_bases_compute_what_the_formulas_say(tmp_path, kind):
+    compiler = shutil.which("g++")
+    if compiler is None:
+        pytest.skip("no C++ compiler")
+    is_complex, (used, runs, length) = "complex" in kind, (3, 2, 37)
+    number = "T(re, im)" if is_complex else "re"
+    source, program = tmp_path / "kernel.cpp", tmp_path / "kernel"
+    inner = INNER.replace("CONJ", "conj" if is_complex else "").replace("TAKEN", str(TAKEN))
+    numbers = (used, runs, length, -(-length // TAKEN), "true, false")
+    source.write_text(KERNELS % (kind, kind, *numbers, number, number, inner, REMOVE))
+    subprocess.run([compiler, "-O0", "-w", "-o", program, source], check=True)
+    draw = np.random.default_rng(0).standard_normal((used + 1, runs, length, 2))
+    text = "\n".join(f"{a:.17g} {b:.17g}" for a, b in draw.reshape(-1, 2))
+    done = subprocess.run([program], input=text, capture_output=True, text=True, check=True)
+    found = np.loadtxt(done.stdout.splitlines()) @ [1, 1j]
+    drawn = draw @ [1, 1j] if is_complex else draw[..., 0]
+    basis, u, due = drawn[:-1], drawn[-1], np.array([True, False])
+    h = inner_products(basis, u, due, HOST)
+    np.testing.assert_allclose(found[: h.size], h.ravel(), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(
+        found[h.size :], removed(u, basis, h, due, HOST).ravel(), rtol=1e-12, atol=1e-14
+    )
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kept", ["float32", "float64"])
+@pytest.mark.parametrize("is_complex", [False, True])
+def test_the_kernels_of_bases_on_a_gpu(kept, is_complex):
+    cupy = cupy_with_a_card()
+    shape, rng = (20, 3, 5003), np.random.default_rng(0)
+    basis, u = rng.standard_normal(shape), rng.standard_normal(shape[1:])
+    if is_complex:
+        basis, u = basis + 1j * rng.standard_normal(shape), u + 1j
+        kept = kept.replace("float32", "complex64").replace("float64", "complex128")
+    basis, due = basis.astype(kept), np.array([True, False, True])
+    place = Placement.of(cupy.ones(1))
+    want = inner_products(basis, u, due, HOST)
+    found = inner_products(cupy.asarray(basis), cupy.asarray(u), cupy.asarray(due), place)
+    np.testing.assert_allclose(found.get(), want, rtol=1e-9, atol=1e-9)
+    left = removed(cupy.asarray(u), cupy.asarray(basis), found, cupy.asarray(due), place)
+    np.testing.assert_allclose(left.get(), removed(u, basis, want, due, HOST), rtol=1e-9, atol=1e-9)
+    dots = row_dots(cupy.asarray(u), cupy.asarray(u), place)
+    np.testing.assert_allclose(dots.get(), (abs(u) ** 2).sum(axis=1), rtol=1e-12)
