@@ -10,10 +10,14 @@ law Beta(:math:`q d, (1 - q) d`) exactly, with q the fraction of the eigenvalues
 that of a binomial fraction of n draws, for which Wilson's interval [1]_ holds down to a single
 eigenvalue. (The masses of Rademacher vectors follow no such law.)
 
+Its one-sided levels are off where q n is small; those of the Beta law with this mean and variance,
+Beta(:math:`q (n - 1), (1 - q)(n - 1)`), which is the law itself for a single probe, are not.
+
 A Krylov space knows the mass of its own start vector only up to a bracket
 [:math:`lo`, :math:`lo + w`] (`rmtland.estimate.radau`). Two intervals result:
 
-- rigorous: Wilson's lower end at :math:`lo`, upper end at :math:`lo + w`;
+- rigorous: the lower end at :math:`lo`, the upper end at :math:`lo + w`, each the outer one of
+  Wilson's and that of the Beta law;
 - calibrated: about the middle, with the part of the bracket that measured spectra need,
 
   .. math::
@@ -43,13 +47,20 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import kolmogi, ndtri
+from scipy.special import betainc, kolmogi, ndtri
 from scipy.stats import kstwo
 
 from rmtland.estimate.radau import Split
 from rmtland.typing import Real
 
-__all__ = ["Intervals", "equivalent_draws", "intervals", "kolmogorov_quantile", "wilson"]
+__all__ = [
+    "Intervals",
+    "beta_interval",
+    "equivalent_draws",
+    "intervals",
+    "kolmogorov_quantile",
+    "wilson",
+]
 
 SHARE = 0.1
 """Part c of half a bracket that is kept on both sides."""
@@ -97,6 +108,39 @@ def wilson(fraction: Any, draws: float, *, confidence: float) -> tuple[Real, Rea
     spread = z * np.sqrt(q * (1 - q) / draws + z * z / (4 * draws * draws))
     middle, scale = q + z * z / (2 * draws), 1 + z * z / draws
     return np.clip((middle - spread) / scale, 0, 1), np.clip((middle + spread) / scale, 0, 1)
+
+
+def beta_interval(fraction: float, draws: float, *, confidence: float) -> tuple[float, float]:
+    """Return the interval of a fraction from the Beta law of its mean and variance.
+
+    Both ends are at their one-sided level, however small the fraction is.
+
+    Parameters
+    ----------
+    fraction : float
+        Measured fraction; brought into [0, 1].
+    draws : float
+        Number n of draws, above 1.
+    confidence : float
+        Two-sided level, in (0, 1).
+
+    Returns
+    -------
+    low, high : float
+        In [0, 1].
+    """
+    q = min(max(float(fraction), 0.0), 1.0)
+
+    def fraction_at(level: float) -> float:
+        low, high = 0.0, 1.0
+        for _ in range(52):  # the distribution function falls with the fraction
+            middle = (low + high) / 2
+            below = betainc(middle * (draws - 1), (1 - middle) * (draws - 1), q)
+            low, high = (middle, high) if below > level else (low, middle)
+        return (low + high) / 2
+
+    tail = (1 - confidence) / 2
+    return (fraction_at(1 - tail) if q > 0 else 0.0, fraction_at(tail) if q < 1 else 1.0)
 
 
 def kolmogorov_quantile(draws: float, confidence: float) -> float:
@@ -162,11 +206,15 @@ def intervals(split: Split, draws: float, *, confidence: float, nullity: float =
     tilt = (split.right - split.left) / beside if beside > 0 else 0.0
     down, up = (at / 2 * min(1.0, SHARE + max(sign * tilt, 0.0)) for sign in (1.0, -1.0))
     middle = below + at / 2
-    ends = [
-        float(wilson(fraction, draws, confidence=confidence)[side])
-        for fraction, side in (
-            (below, 0), (below + max(split.at, nullity), 1), (middle - down, 0), (middle + up, 1)
-        )
-    ]  # fmt: skip
-    top = max(0.0, ends[1] - nullity)
-    return Intervals(middle, (min(ends[0], top), top), (ends[2], ends[3]))
+    whole = below + max(split.at, nullity)
+    lowest, highest = (
+        (float(wilson(q, draws, confidence=confidence)[side]), beta_ends[side])
+        for side, q in enumerate((below, whole))
+        for beta_ends in (beta_interval(q, draws, confidence=confidence),)
+    )
+    top = max(0.0, max(highest) - nullity)
+    calibrated = (
+        float(wilson(middle - down, draws, confidence=confidence)[0]),
+        float(wilson(middle + up, draws, confidence=confidence)[1]),
+    )
+    return Intervals(middle, (min(*lowest, top), top), calibrated)

@@ -205,19 +205,19 @@ class Lanczos:
         scaled = np.empty_like(u)
 
         def add(vector: NDArray[Any], factor: Any) -> None:
-            # not by SciPy's BLAS: its threads and those of NumPy's wait for each other
+            # not by BLAS, here and in _dot: threads of vectors this short wait for one another
             np.multiply(vector, factor, out=scaled)
             np.add(u, scaled, out=u)
 
         before = self.beta[run, j - 1] if j else 0.0
         if j and self.previous is not None:
             add(self.previous[run], -before)
-        alpha = float(np.vdot(q, u).real)
+        alpha = float(_dot(q, u).real)
         add(q, -alpha)
-        rest = np.vdot(q, u)  # what rounding left, where A q is much longer than the rest
+        rest = _dot(q, u)  # what rounding left, where A q is much longer than the rest
         add(q, -rest)
         self.alpha[run, j] = alpha + float(rest.real)
-        norm = float(np.linalg.norm(u))
+        norm = float(np.sqrt(_dot(u, u).real))
         self.scale[run] = max(self.scale[run], abs(self.alpha[run, j]), norm)
         norm = self._reorthogonalized(run, u, norm)
         if j + 1 == self.size or norm <= BREAKDOWN * self.unit * self.scale[run]:
@@ -272,3 +272,8 @@ class Lanczos:
         self.forced[run] = oblique and not self.forced[run]
         self.loss[1, run], self.loss[0, run] = last, new
         return act
+
+
+def _dot(a: NDArray[Any], b: NDArray[Any]) -> Any:
+    """Inner product of two vectors, in one thread; the first is conjugated."""
+    return np.einsum("i,i->", a.conj() if a.dtype.kind == "c" else a, b)

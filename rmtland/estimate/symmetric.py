@@ -135,7 +135,8 @@ class SymmetricOperator:
                 self._refuse(result)
             return result
         given = np.asarray(vectors, dtype=self.dtype)
-        return self._looked_at(self.product(given if self.is_own else given.copy()), given.shape)
+        own = given if self.is_own else given.copy(order="K")  # rows that are contiguous stay so
+        return self._looked_at(self.product(own), given.shape)
 
     def multiply(self, vectors: Array) -> Array:
         """Multiply a block of vectors where they live; the same as `matmat` on the host.
@@ -222,7 +223,7 @@ class SymmetricOperator:
         fresh = self.is_own or array.dtype != self.work_dtype
         array = np.array(array, dtype=self.work_dtype, copy=None if fresh else True)
         with np.errstate(over="ignore"):
-            squares = float(np.vdot(array, array).real)
+            squares = float(np.einsum("ij,ij->", array, array).real)
         if not math.isfinite(squares) and not np.isfinite(array).all():
             self._refuse(array)
         return array
