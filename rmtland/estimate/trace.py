@@ -3,7 +3,8 @@ r"""Trace, Frobenius norm and diagonal of a matrix known by its products, with s
 Three estimators of the trace, at m products in all:
 
 - ``"hutchinson"``: the mean of :math:`\omega^* A \omega` over m random vectors [1]_; its standard
-  error is :math:`\|A\|_F \sqrt{2/m}`, whatever the spectrum;
+  error is about :math:`\|A\|_F \sqrt{2/m}`, whatever the spectrum, with :math:`\|A\|_F^2` the mean
+  of :math:`|A \omega|^2`, which few vectors know better than the scatter of the forms;
 - ``"hutch++"``: a basis Q of m/3 random images takes the large eigenvalues apart, Hutchinson's
   estimator the rest [2]_;
 - ``"xtrace"``: the same, but every one of m/2 random vectors serves in turn as the one that is left
@@ -47,6 +48,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
+from scipy.special import ndtri, stdtrit
 
 from rmtland.arguments import choice, count
 from rmtland.estimate.operators import SymmetricOperator, symmetric_operator
@@ -70,8 +72,8 @@ class ScalarEstimate(NamedTuple):
     value : float
         The estimate.
     standard_error : float
-        Of the estimate, from the scatter of what it is the mean of; 0 where it is exact, infinite
-        where there is only one.
+        Of the estimate; 0 where it is exact, infinite where nothing tells it. Where it is the
+        scatter of few samples it is widened as Student's quantile is at 95 %.
     products : int
         Products spent.
     method : str
@@ -148,22 +150,23 @@ def trace(
         value = float(np.trace(found.dense()).real)
         return ScalarEstimate(value, 0.0, found.products - before, "exact")
     if method == "hutchinson":
-        samples = _quadratic_forms(found, generator, budget)
-        return _mean(samples, found.products - before, method)
+        samples, squares = _quadratic_forms(found, generator, budget)
+        return _hutchinson(found, samples, squares, found.products - before)
     if method == "hutch++":
         return _hutch_plus_plus(found, generator, budget)
     half = budget // 2
     if half < 2:
-        return _mean(_quadratic_forms(found, generator, budget), budget, "hutchinson")
+        return _hutchinson(found, *_quadratic_forms(found, generator, budget), budget)
     omega = found.place.put(_sphere(found, generator, half))
     images = found.multiply(omega)
     if method == "auto" and not _is_low_rank(found, images):
-        samples = found.place.take(found.place.column_dots(omega, images))
+        first = _forms_and_squares(found, omega, images)
         rest = _quadratic_forms(found, generator, budget - half)
-        return _mean(np.append(samples, rest), found.products - before, "hutchinson")
-    samples = _xtrace_samples(found, omega, images)
+        return _hutchinson(found, *np.hstack([first, rest]), found.products - before)
+    samples, floor = _xtrace_samples(found, omega, images, generator)
     value, error, _, _ = _mean(samples, found.products - before, "xtrace")
-    return ScalarEstimate(value, _CORRELATED * error, found.products - before, "xtrace")
+    error = max(_CORRELATED * error, floor)
+    return ScalarEstimate(value, error, found.products - before, "xtrace")
 
 
 def frobenius_norm(
@@ -212,7 +215,7 @@ def frobenius_norm(
     else:
         omega = place.put(_sphere(found, generator, budget))
     samples = _squares(found, found.multiply(omega))
-    mean, error = float(samples.mean()), _standard_error(samples)
+    mean, error = float(samples.mean()), _student(samples.size) * _standard_error(samples)
     norm = float(np.sqrt(known + mean))
     return ScalarEstimate(
         norm, error / (2 * norm) if norm else 0.0, found.products - before, "hutch++"
@@ -307,8 +310,38 @@ def _standard_error(samples: Real) -> float:
     return scale * float((samples / scale).std(ddof=1) / np.sqrt(samples.size))
 
 
+def _student(number: int) -> float:
+    """Student's quantile of so many samples over that of the normal law, at 95 %."""
+    return float(stdtrit(number - 1, 0.975) / ndtri(0.975)) if number > 1 else 1.0
+
+
 def _mean(samples: Real, products: int, method: str) -> ScalarEstimate:
-    return ScalarEstimate(float(samples.mean()), _standard_error(samples), products, method)
+    error = _student(samples.size) * _standard_error(samples)
+    return ScalarEstimate(float(samples.mean()), error, products, method)
+
+
+def _sphere_error(size: int, mean: float, squares: Real, *, is_complex: bool) -> float:
+    """Return the standard error of the mean of quadratic forms of vectors uniform on a sphere.
+
+    A form of vectors of radius sqrt(p) has the variance (2p/(p + 2)) (|A|_F^2 - (tr A)^2/p),
+    p/(p + 1) of it for complex ones, and the squares of the images the mean |A|_F^2.
+    """
+    scale = float(np.sqrt(squares.max()))
+    if scale == 0.0:
+        return 0.0
+    frobenius = float((squares / scale**2).mean())
+    variance = max(frobenius - (mean / scale) ** 2 / size, 0.0)
+    factor = size / (size + 1) if is_complex else 2 * size / (size + 2)
+    return scale * float(np.sqrt(factor * variance / squares.size))
+
+
+def _hutchinson(
+    operator: SymmetricOperator, samples: Real, squares: Real, products: int
+) -> ScalarEstimate:
+    """Mean of quadratic forms; squares of the norms of the images tell how far it may be off."""
+    value = float(samples.mean())
+    error = _sphere_error(operator.size, value, squares, is_complex=operator.is_complex)
+    return ScalarEstimate(value, error, products, "hutchinson")
 
 
 def _sphere(operator: SymmetricOperator, generator: np.random.Generator, k: int) -> NDArray[Any]:
@@ -325,18 +358,27 @@ def _signs(generator: np.random.Generator, operator: SymmetricOperator, k: int) 
     return np.asarray(signs, dtype=operator.work_dtype)
 
 
+def _forms_and_squares(operator: SymmetricOperator, omega: Array, images: Array) -> Real:
+    """Return quadratic forms and squares of the norms of images, two rows, in one transfer."""
+    place = operator.place
+    both = [place.column_dots(omega, images), place.column_dots(images, images)]
+    return np.asarray(place.take(place.xp.stack(both)))
+
+
 def _quadratic_forms(
     operator: SymmetricOperator, generator: np.random.Generator, number: int
-) -> Real:
-    """Hutchinson's samples, in blocks; they come back from a device together."""
+) -> tuple[Real, Real]:
+    """Hutchinson's samples and squares of images, in blocks; a device gives them together."""
     place = operator.place
-    found = []
+    found, squares = [], []
     for start in range(0, number, 16):
         omega = place.put(_sphere(operator, generator, min(16, number - start)))
-        found.append(place.column_dots(omega, operator.multiply(omega)))
-    samples = place.take(place.xp.concat(found))
-    operator.refuse_infinities(samples)
-    return samples
+        images = operator.multiply(omega)
+        found.append(place.column_dots(omega, images))
+        squares.append(place.column_dots(images, images))
+    both = place.take(place.xp.stack([place.xp.concat(found), place.xp.concat(squares)]))
+    operator.refuse_infinities(both)
+    return both[0], both[1]
 
 
 def _squares(operator: SymmetricOperator, images: Array) -> Real:
@@ -409,13 +451,23 @@ def _hutch_plus_plus(
     if basis is not None:
         omega -= basis @ (place.adjoint(basis) @ omega)
     omega *= float(np.sqrt(operator.size - rank)) / place.column_norms(omega)
-    samples = place.take(place.column_dots(omega, operator.multiply(omega)))
+    images = operator.multiply(omega)
+    if basis is not None:  # omega is in the complement, so that its forms stay as they are
+        images = images - basis @ (place.adjoint(basis) @ images)
+    samples, squares = _forms_and_squares(operator, omega, images)
     operator.refuse_infinities(np.append(samples, known))
-    return _mean(known + samples, operator.products - before, "hutch++")
+    rest, mean = operator.size - rank, float(samples.mean())
+    error = _sphere_error(rest, mean, squares, is_complex=operator.is_complex)
+    return ScalarEstimate(known + mean, error, operator.products - before, "hutch++")
 
 
-def _xtrace_samples(operator: SymmetricOperator, omega: Array, images: Array) -> Real:
+def _xtrace_samples(
+    operator: SymmetricOperator, omega: Array, images: Array, generator: np.random.Generator
+) -> tuple[Real, float]:
     """Leave-one-out estimates of the trace; a basis that does not leave one out is not formed.
+
+    Where the images have a lower rank, their span has the trace up to rounding, and products that
+    are left look at what is outside of it. The second result is what rounding leaves open.
 
     The basis of all images but the i-th is Q without the unit direction s_i = Q t_i, with t_i the
     normalised i-th row of the inverse of R, conjugated. What has one row a vector of the space
@@ -426,14 +478,26 @@ def _xtrace_samples(operator: SymmetricOperator, omega: Array, images: Array) ->
     triangle = place.take(upper)
     operator.refuse_infinities(triangle)
     edge = np.abs(np.diagonal(triangle))
-    if edge.min() <= 1e-13 * max(float(edge.max()), 1e-300):  # the images have a lower rank: exact
+    unit = max(float(np.finfo(operator.dtype).eps), float(np.finfo(float).eps))
+    if edge.min() <= 1e-13 * max(float(edge.max()), 1e-300):
         u, s, _ = place.xp.linalg.svd(images, full_matrices=False)
         sizes = place.take(s)
-        basis = u[:, : int(np.count_nonzero(sizes > 1e-12 * sizes[0]))]
-        if not basis.shape[1]:
-            return np.zeros(k)
-        value = place.take(place.column_dots(basis, operator.multiply(basis))).sum()
-        return np.full(k, float(value))
+        basis = u[:, : min(int(np.count_nonzero(sizes > 1e-12 * sizes[0])), k - 1)]
+        rank, floor = int(basis.shape[1]), 16 * unit * float(sizes[0])
+        value = 0.0
+        if rank:
+            value = float(place.take(place.column_dots(basis, operator.multiply(basis))).sum())
+        rest = place.put(_sphere(operator, generator, k - rank))
+        rest = rest - basis @ (place.adjoint(basis) @ rest)
+        rest = rest * (float(np.sqrt(operator.size - rank)) / place.column_norms(rest))
+        image = operator.multiply(rest)
+        outside = float(place.take(place.column_dots(rest, image)).mean())
+        image = image - basis @ (place.adjoint(basis) @ image)
+        error = _sphere_error(
+            operator.size - rank, outside, _squares(operator, image),
+            is_complex=operator.is_complex,
+        )  # fmt: skip
+        return np.full(2, value + outside), max(error, floor)
     left_out = solve_triangular(triangle, np.eye(k)).conj().T
     left_out /= np.linalg.norm(left_out, axis=0)
     folded = operator.multiply(basis)  # A Q
@@ -450,4 +514,4 @@ def _xtrace_samples(operator: SymmetricOperator, omega: Array, images: Array) ->
     scale = (operator.size - k + 1) / np.where(length > 0, length, 1.0)
     known = np.trace(core).real - np.einsum("ki,kl,li->i", left_out.conj(), core, left_out).real
     operator.refuse_infinities(known + forms)
-    return np.asarray(known + scale * forms)
+    return np.asarray(known + scale * forms), 16 * unit * float(np.linalg.norm(triangle, 2))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.sparse import diags_array
+from scipy.stats import ks_2samp
 
 from rmtland.estimate import (
     diagonal,
@@ -13,6 +14,7 @@ from rmtland.estimate import (
     symmetric_operator,
     trace,
 )
+from rmtland.estimate.functions import deviations_of_probes
 from rmtland.solution import ConvergenceError
 
 SPECTRA = {
@@ -193,3 +195,56 @@ def test_more_pairs_than_there_are():
         extremal_eigenpairs(lambda v: values * v, 2, which="nearest", size=900)
     with pytest.raises(ConvergenceError, match="converged"):
         extremal_eigenpairs(lambda v: values * v, 5, size=900, max_steps=1, tol=1e-14, rng=0)
+
+
+@pytest.mark.parametrize("top", [[50.0], [50.0, 30.0], [50.0, 50.0, 20.0]])
+def test_intervals_cover_where_few_eigenvalues_dominate(top):
+    # Student's quantile covers .80 to .90 here; 60 repetitions know .95 within .028
+    values = np.concatenate([top, np.linspace(0, 1e-3, 60 - len(top))])
+    operator = symmetric_operator(np.diag(values))
+    exact = np.array([(values / (values + 0.1)).sum(), np.log(values + 0.1).sum()])
+    hits = np.zeros(2)
+    for seed in range(60):
+        found = (
+            effective_dimension(operator, 0.1, probes=4, steps=6, rng=seed),
+            log_determinant(operator, damping=0.1, probes=4, steps=6, rng=seed),
+        )
+        ends = np.array([one.interval for one in found])
+        hits += (ends[:, 0] <= exact) & (exact <= ends[:, 1])
+    assert hits.min() >= 52
+
+
+def test_the_law_of_the_probes_is_that_of_gaussian_vectors():
+    values, counts = np.array([0.0, 1.0, 5.0]), np.array([60.0, 35.0, 5.0])
+    eigenvalues = np.repeat(values, counts.astype(int))
+    squares = np.random.default_rng(2).standard_normal((4000, 3, 100)) ** 2
+    drawn = (squares @ eigenvalues / squares.sum(-1)).mean(axis=1) - eigenvalues.mean()
+    found = deviations_of_probes(values, counts, probes=3, is_complex=False)
+    assert ks_2samp(drawn, found).pvalue > 1e-3
+    assert found.std() == pytest.approx(drawn.std(), rel=0.06)
+
+
+@pytest.mark.parametrize("products", [4, 6])
+@pytest.mark.parametrize("name", ["bulk", "outliers"])
+def test_errors_of_few_products_cover(name, products):
+    # 150 repetitions know .95 within .018
+    values = SPECTRA[name]
+    operator = symmetric_operator(np.diag(values))
+    for estimate, exact in (
+        (lambda s: trace(operator, products=products, method="hutchinson", rng=s), values.sum()),
+        (lambda s: trace(operator, products=products, method="hutch++", rng=s), values.sum()),
+        (lambda s: frobenius_norm(operator, products=products, rng=s), np.linalg.norm(values)),
+    ):
+        found = [estimate(seed) for seed in range(150)]
+        off = np.array([one.value for one in found]) - exact
+        reach = 1.96 * np.array([one.standard_error for one in found])
+        assert (np.abs(off) <= reach).mean() >= 0.87
+
+
+def test_a_rank_that_rounding_hides_has_an_error():
+    values = np.append(1.0, np.full(2000, 1e-14))
+    operator = symmetric_operator(diags_array(values))
+    for method in ("xtrace", "hutch++"):
+        found = trace(operator, products=20, method=method, rng=0)
+        assert found.value == pytest.approx(values.sum(), abs=1e-14)
+    assert 0 < trace(operator, products=20, method="xtrace", rng=0).standard_error < 1e-12
