@@ -162,7 +162,8 @@ def trace(
     if method == "auto" and not _is_low_rank(found, images):
         first = _forms_and_squares(found, omega, images)
         rest = _quadratic_forms(found, generator, budget - half)
-        return _hutchinson(found, *np.hstack([first, rest]), found.products - before)
+        forms, squares = np.hstack([first, rest])
+        return _hutchinson(found, forms, squares, found.products - before)
     samples, floor = _xtrace_samples(found, omega, images, generator)
     value, error, _, _ = _mean(samples, found.products - before, "xtrace")
     error = max(_CORRELATED * error, floor)
