@@ -254,7 +254,10 @@ class _Check:
         levels = dict(zip(self.stops.tolist(), stops.tolist(), strict=True))
         for i, band in enumerate(bands):
             gain = levels[band.high] - levels[band.low] - self._atoms_in(band.low, band.high)
-            for again in (None, self._refined, self._by_ends):
+            finer = [self._refined, self._by_ends]
+            if any(band.low < place < band.high for place in self.law._singular_places):
+                finer.reverse()  # only the rule for any power divides the band there
+            for again in (None, *finer):
                 if again is not None:
                     bands[i] = band = again(band.low, band.high, levels)
                 if abs(band.mass - gain) <= self.allowed and band.inside <= self.allowed:

@@ -251,20 +251,27 @@ class Pushforward(Law):
             share = np.clip(np.abs(target / full) ** (1 / first), 0.0, 1.0)
         share[np.isnan(share)] = 0.0
         rising = full > 0
+        under = np.arange(x.size)
         for _ in range(100):
-            s = share * branch.length
-            defect = _at(series, s) - target
+            here, goal = share[under], target[under]
+            s = here * branch.length
+            defect = _at(series, s) - goal
             beyond = (defect > 0) == rising
             exact = defect == 0
-            high = np.where(beyond | exact, share, high)
-            low = np.where(beyond & ~exact, low, share)
+            high[under] = np.where(beyond | exact, here, high[under])
+            low[under] = np.where(beyond & ~exact, low[under], here)
             with np.errstate(all="ignore"):
-                trial = share - defect / (_at(slope, s) * branch.length)
-            inside = (trial >= low) & (trial <= high)
-            trial = np.where(exact, share, np.where(inside, trial, (low + high) / 2))
-            settled = np.abs(trial - share) <= 2e-16 * share
-            share = trial
-            if (settled | (high - low <= 2e-16 * high)).all():
+                trial = here - defect / (_at(slope, s) * branch.length)
+            inside = (trial >= low[under]) & (trial <= high[under])
+            middle = (low[under] + high[under]) / 2
+            trial = np.where(exact, here, np.where(inside, trial, middle))
+            # A step of two units in the last place, or less, is rounding
+            open_ = (np.abs(trial - here) > 4.5e-16 * here) & (
+                high[under] - low[under] > 2e-16 * high[under]
+            )
+            share[under] = trial
+            under = under[open_]
+            if not under.size:
                 break
         return share * branch.length
 
