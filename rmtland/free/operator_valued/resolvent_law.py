@@ -32,7 +32,7 @@ from rmtland.free.operator_valued.resolvent_support import (
     SupportSearch,
     mass_up_to,
 )
-from rmtland.free.operator_valued.seen_points import within_band
+from rmtland.free.operator_valued.seen_points import LEVEL_ERROR, within_band
 from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Law, upper_half_plane
 from rmtland.laws.quadrature import DensityError
@@ -144,9 +144,36 @@ class ResolventLaw(Law):
             level[away] = rest[away] + within_band(
                 1 - potential.imag / np.pi, least[away], most[away], share[away]
             )
-            level = np.clip(self._inner.distribution(x[inside], level), least, most)
+            level = self._inner.distribution(x[inside], level)
+            self._require_levels(x[inside][away], level[away], least[away], most[away])
+            level = np.clip(level, least, most)
             value[inside] = self._hard.distribution(x[inside], level, least, most)
         return np.clip(value, 0.0, 1.0)
+
+    @cached_property
+    def _ladder(self) -> tuple[Real, Real]:
+        return self._search.points.ladder()
+
+    def _require_levels(self, x: Real, level: Real, least: Real, most: Real) -> None:
+        """Raise where the potential gives a level that other points of the law contradict.
+
+        The error of M, as `solve` states it, is a bound for the worst case, and infinite beside
+        points where M is unbounded. The distribution function is far better known there, and what
+        its error may be is seen from points that the search for bands has looked at.
+        """
+        known, levels = self._ladder
+        place = np.searchsorted(known, x)
+        least = np.maximum(least, np.concatenate([[0.0], levels])[place])
+        most = np.minimum(most, np.concatenate([levels, [1.0]])[place])
+        off = np.maximum(least - level, level - most)
+        worst = int(np.argmax(np.where(np.isnan(off), np.inf, off))) if off.size else 0
+        if off.size and not off[worst] <= LEVEL_ERROR:
+            stated = float(np.max(np.asarray(self.solve(x[worst], throw=False).error)))
+            raise ConvergenceError(
+                f"the distribution function of {self} at {float(x[worst])!r} comes out as "
+                f"{level[worst]:.9g}, but lies between {least[worst]:.9g} and {most[worst]:.9g}; "
+                f"the error of G there is up to {stated:.2g}"
+            )
 
     # Transforms ------------------------------------------------------------------------------
 

@@ -27,7 +27,10 @@ from rmtland.free.operator_valued.small_matrices import solve_or_nan
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Complex, Logical, Real
 
-__all__ = ["Seen", "SeenPoints", "within_band", "without_turns"]
+__all__ = ["LEVEL_ERROR", "Seen", "SeenPoints", "within_band", "without_turns"]
+
+LEVEL_ERROR = 1e-6
+"""Error of the distribution function beyond which a value is refused."""
 
 
 class Seen(NamedTuple):
@@ -165,6 +168,22 @@ class SeenPoints:
     def known(self) -> Real:
         """Points that were looked at, in ascending order."""
         return np.array(sorted(self._known))
+
+    def ladder(self) -> tuple[Real, Real]:
+        """Points with a level that all others confirm, and the levels, both ascending.
+
+        Levels next to 0 and 1, which differ by a whole turn, are left out.
+        """
+        x = self.known()
+        level = self.at(x).level if x.size else x
+        kept = (level > LEVEL_ERROR) & (level < 1 - LEVEL_ERROR)
+        x, level = x[kept], level[kept]
+        if not x.size:
+            return x, level
+        highest = np.maximum.accumulate(level)
+        lowest = np.minimum.accumulate(level[::-1])[::-1]
+        kept = (level >= highest - LEVEL_ERROR) & (level <= lowest + LEVEL_ERROR)
+        return x[kept], np.maximum.accumulate(level[kept])
 
 
 def without_turns(levels: Real) -> Real:

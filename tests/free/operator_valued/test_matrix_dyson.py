@@ -10,7 +10,14 @@ from hypothesis import given, strategies as st
 from law_table import decades, exact_roots
 from scipy.integrate import quad
 
-from rmtland import MarchenkoPastur, Semicircle, WishartPlusReluBlock, WishartPlusWigner, free_sum
+from rmtland import (
+    MarchenkoPastur,
+    Semicircle,
+    WishartPlusReluBlock,
+    WishartPlusWigner,
+    free_sum,
+    law_of_polynomial,
+)
 from rmtland.free.operator_valued.matrix_dyson import MatrixDyson, kronecker_covariance
 from rmtland.free.operator_valued.matrix_dyson_law import (
     MatrixDysonLaw,
@@ -473,3 +480,22 @@ def test_blocks_are_checked():
         kronecker_gaussian([])
     with pytest.raises(ValueError, match="square"):
         kronecker_gaussian([np.ones((2, 3))])
+
+
+@pytest.mark.parametrize("route", ["gaussian", "subordination"])
+def test_a_level_that_other_points_contradict_is_refused(route, monkeypatch):
+    law = law_of_polynomial(
+        lambda x, y: x * y + y * x, x=Semicircle(), y=Semicircle(0.5, 1.0), method=route
+    )
+    right = law.cdf([-0.3, 0.4])
+    potential = type(law.equation).log_potential
+
+    def shifted(self, z, u):
+        value = potential(self, z, u)
+        return np.where(np.abs(z - 0.4) < 1e-2, value + 0.2j, value)
+
+    monkeypatch.setattr(type(law.equation), "log_potential", shifted)
+    assert law.cdf(-0.3) == right[0]
+    for asked in (law.cdf, law.mass_below, lambda x: law.ppf(right[1])):
+        with pytest.raises(ConvergenceError, match="lies between"):
+            asked(0.4)
