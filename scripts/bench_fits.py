@@ -1,12 +1,19 @@
-"""Level of the tests of signals and goodness of fit, and errors of spike strengths, by Monte Carlo.
+"""Fits, signals, goodness of fit: what is stated, and what was found over repetitions.
 
-Prints one row a case: what is stated, what was found over repetitions, the Monte Carlo error.
+    python scripts/bench_fits.py                          # a minute, one row a case
+    python scripts/bench_fits.py --full --jobs levels     # 4000 matrices a case
+    python scripts/bench_fits.py --page docs/fits.md      # writes the tables of the page anew
 
-python scripts/bench_fits.py            # a minute
-python scripts/bench_fits.py --full     # repetitions for two digits
+Numbers of full runs are kept in figures/fits.json (--keep), from which the page is written.
 """
 
+from __future__ import annotations
+
 import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,30 +29,36 @@ from rmtland import (
 )
 
 LEVEL = 0.05
+KEPT = Path(__file__).parent.parent / "figures" / "fits.json"
+SHAPES = (
+    (20, 1000), (20, 400), (40, 200), (100, 200), (20, 20), (100, 100), (400, 400), (200, 100),
+    (200, 40), (400, 20), (1000, 20),
+)  # fmt: skip
+"""Rows and columns, the ratio from .02 to 50."""
 
 
-def row(name, found):
-    """Print a share that should be the level, with its standard error."""
-    share = float(np.mean(found))
+def share(found: list[bool], **case: Any) -> dict[str, Any]:
+    """Return a share that should be the level, with its standard error."""
     error = np.sqrt(LEVEL * (1 - LEVEL) / len(found))
-    print(f"{name:52s} {share:6.3f} +- {error:.3f}  (stated {LEVEL:.2f}, {len(found)} matrices)")
+    return {**case, "matrices": len(found), "share": float(np.mean(found)), "error": float(error)}
 
 
-def levels_of_signals(runs):
+def levels(runs: int) -> Iterator[dict[str, Any]]:
     """Share of matrices of noise that show a signal."""
-    for beta in (1, 2):
-        for n, q in ((10, 10), (20, 60), (60, 20), (50, 80)):
-            nodes = WishartEnsemble(n / q, beta=beta).sample(n, rng=1, runs=runs).nodes
+    for n, q in SHAPES:
+        for beta in (1, 2):
             law = MarchenkoPastur(n / q)
+            nodes = WishartEnsemble(n / q, beta=beta).sample(n, rng=1, runs=runs).nodes
             found = [signals(Spectrum(x), law, beta=beta).count > 0 for x in nodes]
-            row(f"signals, Wishart {n} x {q}, beta = {beta}", found)
-        for n in (10, 40, 100):
+            yield share(found, noise="Wishart", rows=n, columns=q, beta=beta)
+    for n in (10, 20, 40, 100, 400):
+        for beta in (1, 2):
             nodes = GaussianEnsemble(beta).sample(n, rng=1, runs=runs).nodes
             found = [signals(Spectrum(x), Semicircle(), beta=beta).count > 0 for x in nodes]
-            row(f"signals, Wigner {n}, beta = {beta}", found)
+            yield share(found, noise="Wigner", rows=n, columns=n, beta=beta)
 
 
-def levels_of_goodness(runs, resamples):
+def goodness(runs: int) -> Iterator[dict[str, Any]]:
     """Share of matrices that the goodness of fit refuses though the law holds."""
     cases = [
         ("Marchenko-Pastur", WishartEnsemble(0.5), MarchenkoPastur, {"aspect_ratio": 0.5}),
@@ -53,6 +66,7 @@ def levels_of_goodness(runs, resamples):
         ("semicircle", GaussianEnsemble(), Semicircle, {"center": 0.0}),
         ("semicircle", GaussianEnsemble(), Semicircle, {}),
     ]
+    runs, resamples = max(runs // 8, 10), 99 if runs >= 1000 else 19
     generator = np.random.default_rng(3)
     for name, ensemble, family, fix in cases:
         spectra = [Spectrum(x) for x in ensemble.sample(40, rng=2, runs=runs).nodes]
@@ -61,18 +75,19 @@ def levels_of_goodness(runs, resamples):
                 goodness_of_fit(x, ensemble.law, resamples=resamples, rng=generator).p_value
                 for x in spectra
             ]
-            row(f"goodness, {name}, parameters known", np.array(known) <= LEVEL)
+            yield share([p <= LEVEL for p in known], law=name, parameters="known")
         found = []
         for x in spectra:
             fitted = fit(x, family, fix=fix, starts=2, rng=generator, resamples=0)
             test = goodness_of_fit(x, fitted, resamples=resamples, rng=generator)
             found.append(test.p_value <= LEVEL)
-        row(f"goodness, {name}, fitted but {sorted(fix)}", found)
+        held = f"fitted but {', '.join(fix)}" if fix else "fitted"
+        yield share(found, law=name, parameters=held)
 
 
-def strengths(runs):
+def strengths(runs: int) -> Iterator[dict[str, Any]]:
     """Scores of a population eigenvalue in its standard errors."""
-    scores = []
+    scores, runs = [], max(runs // 4, 20)
     for seed in range(runs):
         x = np.random.default_rng(seed).normal(size=(40, 120))
         x[0] *= np.sqrt(5.0)
@@ -80,22 +95,43 @@ def strengths(runs):
         if found.count == 1:
             one = found.strengths[0]
             scores.append((one.strength - 5.0) / one.error)
-    print(
-        f"strength 5 of 40 x 120: found alone in {len(scores)} of {runs}; score "
-        f"{np.mean(scores):.2f}, deviation {np.std(scores):.2f}"
-    )
+    yield {
+        "population eigenvalue": 5.0, "rows": 40, "columns": 120, "matrices": runs,
+        "found alone": len(scores), "mean score": float(np.mean(scores)),
+        "its deviation": float(np.std(scores)),
+    }  # fmt: skip
 
 
-def main():
+JOBS = {"levels": levels, "strengths": strengths, "goodness": goodness}
+
+
+def words(value: Any) -> str:
+    """Return a cell of a table."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {words(one)}" for name, one in value.items())
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def main() -> None:
     """Run the studies."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--full", action="store_true", help="repetitions for two digits")
     parser.add_argument("--runs", type=int, default=None, help="matrices a case")
+    parser.add_argument("--jobs", nargs="+", choices=JOBS, default=list(JOBS), help="studies")
+    parser.add_argument("--keep", action="store_true", help="keep the numbers for the page")
     options = parser.parse_args()
-    runs = options.runs or (4000 if options.full else 200)
-    levels_of_signals(runs)
-    strengths(max(runs // 4, 20))
-    levels_of_goodness(max(runs // 8, 10), 99 if options.full else 19)
+    runs = options.runs or (4000 if options.full else 100)
+    for job in options.jobs:
+        print(f"{job}: {JOBS[job].__doc__}")
+        rows = []
+        for row in JOBS[job](runs):
+            rows.append(row)
+            print("  " + words(row), flush=True)
+        if options.keep:
+            kept = json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else {}
+            KEPT.write_text(json.dumps({**kept, job: rows}, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

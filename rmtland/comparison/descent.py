@@ -1,16 +1,20 @@
-r"""Where a fit compares distribution functions, and the descent over its parameters.
+r"""The descent of a fit over the parameters of its family.
 
-Points are the middles between neighbouring distinct eigenvalues. They do not see how a law spreads
-what is exactly at one place: the mass below an eigenvalue of several dimensions, and that up to
-it, are compared apart (`FitPoints.misfit`), to choose between a member beside a boundary of the
-family and one on it.
+Least squares of what `rmtland.comparison.fit_points` compares, over logarithms of the parameters
+that are positive.
 
 Examples
 --------
+>>> import numpy as np
 >>> from rmtland import MarchenkoPastur, Spectrum
->>> points = FitPoints.of(Spectrum([0.0, 0.0, 0.0, 1.0, 1.5, 3.5]), 2)
->>> points.level.round(3), points.heavy
-(array([0.5  , 0.667, 0.833]), ((0.0, 0.0, 0.5),))
+>>> from rmtland.comparison.fit_points import FitPoints
+>>> spectrum = Spectrum(MarchenkoPastur(0.5).ppf((np.arange(40) + 0.5) / 40))
+>>> family = Family.of(MarchenkoPastur)
+>>> descent = Descent(family, family.boxes(spectrum, None, np.random.default_rng(0)))
+>>> start = descent.position({"aspect_ratio": 0.2, "scale": 2.0})
+>>> end, cost = descent.run(FitPoints.of(spectrum, 2), start)
+>>> {name: round(value, 3) for name, value in descent.values(end).items()}
+{'aspect_ratio': 0.5, 'scale': 1.0}
 """
 
 from __future__ import annotations
@@ -23,90 +27,11 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from rmtland.comparison.families import Box, Family
-from rmtland.laws import Law
+from rmtland.comparison.fit_points import Points
 from rmtland.laws.consistency import unchecked
-from rmtland.spectrum import Spectrum
 from rmtland.typing import Logical, Real
 
-__all__ = ["Descent", "FitPoints"]
-
-_MOST = 512
-_HEAVY = 0.01
-"""Mass of eigenvalues at one place from which they are compared apart."""
-
-
-@dataclass(frozen=True)
-class FitPoints:
-    """Points between eigenvalues, and the distribution function of the spectrum there.
-
-    Parameters
-    ----------
-    x, level : ndarray of float, shape (n,)
-        The points, and the mass below them.
-    heavy : tuple of (float, float, float)
-        Eigenvalues of several dimensions: place, mass below it, and mass up to it.
-    """
-
-    x: Real
-    level: Real
-    heavy: tuple[tuple[float, float, float], ...] = ()
-
-    @classmethod
-    def of(cls, spectrum: Spectrum, parameters: int) -> FitPoints:
-        """Return the points of a spectrum for a number of parameters.
-
-        Raises
-        ------
-        ValueError
-            If there are too few distinct eigenvalues.
-        """
-        exact = spectrum.is_complete
-        nodes, weights = spectrum.measure
-        nodes = np.where(np.abs(nodes) <= spectrum.zero_tolerance, 0.0, nodes)
-        nodes, start = np.unique(nodes, return_index=True)
-        if nodes.size < parameters + 2:
-            raise ValueError(
-                f"the spectrum has {nodes.size} distinct eigenvalues; fitting {parameters} "
-                f"parameters needs at least {parameters + 2}"
-            )
-        levels = np.concatenate(([0.0], np.cumsum(weights)))
-        below, upto = levels[start], levels[np.append(start[1:], weights.size)]
-        several = exact & (np.diff(np.append(start, weights.size)) > 1)
-        several &= upto - below >= _HEAVY
-        heavy = tuple(
-            (float(nodes[i]), float(below[i]), float(upto[i])) for i in np.flatnonzero(several)
-        )
-        x = (nodes[1:] + nodes[:-1]) / 2
-        return cls(x, below[1:], heavy).thinned(_MOST)
-
-    def thinned(self, number: int) -> FitPoints:
-        """Return so many of the points."""
-        size = self.x.size
-        keep = np.unique(np.linspace(0, size - 1, min(size, number)).round().astype(int))
-        return FitPoints(self.x[keep], self.level[keep], self.heavy)
-
-    def misfit(self, law: Law | None) -> float:
-        """Sum of squares of F - F_n over the points and on both sides of heavy eigenvalues."""
-        total = float((self.defect(law) ** 2).sum())
-        if law is None:
-            return total
-        for place, below, upto in self.heavy:
-            try:
-                total += float(law.mass_below(place) - below) ** 2
-                total += float(law.cdf(place) - upto) ** 2
-            except (ValueError, ArithmeticError):
-                return float("inf")
-        return total
-
-    def defect(self, law: Law | None) -> Real:
-        """Return F - F_n; 2, more than any law can miss, where there is no law."""
-        if law is None:
-            return np.full(self.x.shape, 2.0)
-        try:
-            values = np.asarray(law.cdf(self.x) - self.level)
-        except (ValueError, ArithmeticError):
-            return np.full(self.x.shape, 2.0)
-        return np.where(np.isfinite(values), values, 2.0)
+__all__ = ["Descent"]
 
 
 @dataclass(frozen=True)
@@ -132,7 +57,7 @@ class Descent:
             ]
         )
 
-    def defect(self, points: FitPoints, position: Real, *, checked: bool = False) -> Real:
+    def defect(self, points: Points, position: Real, *, checked: bool = False) -> Real:
         """Return F - F_n of the member at a position, as a rule without a check of its law.
 
         A descent passes thousands of members; what it ends at is checked (`run`).
@@ -152,7 +77,7 @@ class Descent:
             ]
         )
 
-    def jacobian(self, points: FitPoints, position: Real, *, checked: bool = False) -> Real:
+    def jacobian(self, points: Points, position: Real, *, checked: bool = False) -> Real:
         """Difference quotients towards whichever side the family exists on."""
         here = self.defect(points, position, checked=checked)
         columns = []
@@ -162,13 +87,13 @@ class Descent:
                 there = position.copy()
                 there[i] += h
                 values = self.defect(points, there, checked=checked)
-                if values.max() < 2.0:
+                if values.max() < points.nowhere:
                     column = (values - here) / h
                     break
             columns.append(column)
         return np.stack(columns, axis=1)
 
-    def run(self, points: FitPoints, start: Real, *, steps: int = 200) -> tuple[Real, float]:
+    def run(self, points: Points, start: Real, *, steps: int = 200) -> tuple[Real, float]:
         """Return where the descent ends, and half the sum of squares there.
 
         Where that member is refused as a law, the descent is repeated with a check at every step;
@@ -177,11 +102,11 @@ class Descent:
         for checked in (False, True):
             end = self._descend(points, start, steps, checked=checked)
             here = self.defect(points, end, checked=True)
-            if here.min() < 2.0:
+            if here.min() < points.nowhere:
                 break
         return end, float(here @ here) / 2
 
-    def _descend(self, points: FitPoints, start: Real, steps: int, *, checked: bool) -> Real:
+    def _descend(self, points: Points, start: Real, steps: int, *, checked: bool) -> Real:
         """Return the position at which least squares end."""
         low, high = self.ends()
         room = 1e-9 * np.maximum(high - low, 1e-300)
@@ -215,7 +140,7 @@ class Descent:
         ended = (position <= low + near) | (position >= high - near)
         return tuple(name for name, end in zip(self.boxes, ended, strict=True) if end)
 
-    def loose(self, points: FitPoints, position: Real) -> Logical:
+    def loose(self, points: Points, position: Real) -> Logical:
         """Whether a parameter is part of a direction that moves F by no more than rounding.
 
         Directions are those of changes by a tenth, or by a hundredth of the width of the spectrum.
@@ -230,7 +155,7 @@ class Descent:
                 there = position.copy()
                 there[i] += sign * unit
                 values = self.defect(points, there)
-                if values.max() < 2.0:
+                if values.max() < points.nowhere:
                     moved.append(sign * (values - here))
             columns.append(np.mean(moved, axis=0) if moved else np.zeros(here.shape))
         matrix = np.stack(columns, axis=1) / np.sqrt(here.size)

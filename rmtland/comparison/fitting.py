@@ -1,22 +1,31 @@
 r"""Fitting the parameters of a family of laws, models or ensembles to a spectrum.
 
-The estimate minimises the Cramer-von Mises distance
+Three routes, `method`:
 
-.. math:: \sum_k \left[ F_n(x_k) - F(x_k; \theta) \right]^2
+- ``"distance"`` minimises the Cramer-von Mises distance
 
-over points between eigenvalues: F is smooth in the parameters, and an outlier counts with its mass,
-not with its distance (spikes may be left out altogether, `outliers="exclude"`). The distance has
-several minima as a rule: the descent starts from the best of many points that are far from each
-other, within bounds.
+  .. math:: \sum_k \left[ F_n(x_k) - F(x_k; \theta) \right]^2
 
-Errors are those of a parametric bootstrap, refitted. For a model or an ensemble, whose matrices can
-be drawn, the spectra are those of matrices: eigenvalues repel each other, and statistics of the
-spectrum of an n x n matrix fluctuate, and are biased, at order 1/n, not n^(-1/2) [1]_; the
-bootstrap therefore runs at a moderate size and its errors are scaled by the ratio of the sizes.
-For a law, which does not say how its points repel each other, they are drawn independently: the
-errors then hold for independent points, and are too large for eigenvalues. Either are root mean
-squares about the fitted value, so that they cover the bias of finite size. They suppose that the
-family holds: what it misses shows in the distances.
+  over points between eigenvalues: F is smooth in the parameters, and an outlier counts with its
+  mass, not with its distance;
+- ``"quantiles"`` minimises the Wasserstein-2 distance, of singular values where all eigenvalues are
+  nonnegative: as good as the likelihood for scales and centres, of any family;
+- ``"likelihood"`` takes the joint density of the eigenvalues of Wishart, Gaussian and Jacobi
+  matrices (`rmtland.comparison.likelihood`): the least errors where the noise is Gaussian.
+
+Spikes may be left out (`outliers="exclude"`); the bulk is then compared with what it is beside
+them (`rmtland.comparison.spectral_shift`), and the parameters are those of the noise of all n
+eigenvalues. A distance has several minima as a rule: the descent starts from the best of many
+points that are far from each other, within bounds.
+
+Errors are those of a parametric bootstrap, refitted; of the likelihood, of its information.
+Eigenvalues repel each other: statistics of the spectrum of an n x n matrix fluctuate, and are
+biased, at order 1/n, not n^(-1/2) [1]_. A model or ensemble draws its own matrices;
+Marchenko-Pastur, semicircle and Wachter laws are taken for those of Gaussian matrices; points of
+other laws are drawn independently (`beta=0`): the errors then hold for independent points, and are
+too large for eigenvalues. They are root mean squares about the fitted value, so that they cover the
+bias of finite size, and suppose that the family holds: what it misses shows in the distances. What
+an estimated spectrum does not know is added (`rmtland.comparison.fit_errors`).
 
 References
 ----------
@@ -30,42 +39,53 @@ Examples
 >>> result = fit(spectrum, WishartPlusWigner, fix={"sigma": 1.0}, rng=0)
 >>> abs(result.parameters["phi"] - 0.5) < 4 * result.errors["phi"] < 0.1
 True
->>> fit(WishartPlusWigner(0.5, 0.0).sample(400, rng=1), MarchenkoPastur, rng=0).at_bounds
-()
+>>> noise = WishartPlusWigner(0.5, 0.0).sample(400, rng=1)
+>>> result = fit(noise, MarchenkoPastur, method="likelihood", rng=0)
+>>> round(result.parameters["aspect_ratio"], 3), round(result.errors["aspect_ratio"], 3)
+(0.498, 0.002)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from rmtland.arguments import choice, count, finite
-from rmtland.comparison.descent import Descent, FitPoints
+from rmtland.arguments import choice, count, nonnegative
+from rmtland.comparison.descent import Descent
 from rmtland.comparison.distances import Comparison, compare
-from rmtland.comparison.families import Box, Family
-from rmtland.comparison.outliers import without_outliers
+from rmtland.comparison.drawable import beta_of
+from rmtland.comparison.families import Family
+from rmtland.comparison.fit_errors import bootstrap_errors, estimate_errors
+from rmtland.comparison.fit_points import FitPoints, Outside, Points, QuantilePoints
+from rmtland.comparison.likelihood import LikelihoodFit, maximum_likelihood
+from rmtland.comparison.outliers import edge_margins, leave_out, outside
+from rmtland.comparison.starts import starting_positions
 from rmtland.comparison.theories import law_of
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
-from rmtland.typing import Real, Rng
+from rmtland.typing import Logical, Real, Rng
 
 __all__ = ["Fit", "fit"]
 
 T = TypeVar("T")
 
 _STARTS = 5
-_DRAWS = 150
-"""Points tried for each parameter before the descent."""
-_SCREENED, _SHORT = 4, 8
-"""Short descents for each long one, and how many steps they take."""
-_ROUNDS = 8
-"""How often outliers are looked for."""
-_RESAMPLED = 160
-"""Size of the bootstrap's matrices, at most."""
+_ROUNDS = 12
+"""How often outliers are looked for, and their shift of the bulk is brought up to date."""
+
+_SCALES = 2.0
+"""Scales of an edge by which an eigenvalue is further out that is left out."""
+
+_POINTS: dict[str, type[FitPoints | QuantilePoints]] = {
+    "distance": FitPoints,
+    "quantiles": QuantilePoints,
+    "likelihood": FitPoints,
+}
+"""What each method compares; the likelihood starts from a fit of distances."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +101,8 @@ class Fit(Generic[T]):
     errors : dict of str to float
         Root-mean-square error of every fitted parameter, in its own units; infinite where the
         spectrum does not determine the parameter, where it ended at a bound, and where no
-        resamples were asked for.
+        resamples were asked for. Those of a likelihood are there in all but the first of these
+        cases, and zero for an aspect ratio that the rank tells.
     fixed : dict of str to values
         Parameters that were held.
     comparison : Comparison
@@ -96,8 +117,9 @@ class Fit(Generic[T]):
         Defects at which the descents from the different starts ended, ascending: far apart, they
         say that the distance has several minima.
     excluded : tuple of float
-        Eigenvalues that were left out as outliers, ascending; errors and distances are those of
-        the others.
+        Eigenvalues that were left out as outliers, ascending; distances are those of the others.
+    method : str
+        "distance", "quantiles" or "likelihood".
     """
 
     model: T
@@ -110,6 +132,7 @@ class Fit(Generic[T]):
     at_bounds: tuple[str, ...] = ()
     minima: tuple[float, ...] = ()
     excluded: tuple[float, ...] = ()
+    method: str = "distance"
 
     @property
     def law(self) -> Law:
@@ -133,6 +156,7 @@ class Fit(Generic[T]):
             "at_bounds": list(self.at_bounds),
             "minima": list(self.minima),
             "excluded": list(self.excluded),
+            "method": self.method,
             **self.comparison.to_dict(),
         }
 
@@ -144,7 +168,9 @@ def fit(
     fix: Mapping[str, Any] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     starts: int | Sequence[Mapping[str, float]] = _STARTS,
-    outliers: str = "keep",
+    method: str = "distance",
+    outliers: str | int = "keep",
+    beta: float | None = None,
     rng: Rng = None,
     resamples: int = 40,
 ) -> Fit[T]:
@@ -164,10 +190,17 @@ def fit(
         other parameters below 10^4 times 1, the standard deviation or the variance.
     starts : int or sequence of mappings, optional
         From how many points to descend, or those points (of all free parameters).
-    outliers : {"keep", "exclude"}
-        Whether eigenvalues beyond the edges of the fitted law (spikes,
-        `rmtland.comparison.outliers`) are left out and the bulk is fitted again, until no more are
-        found.
+    method : {"distance", "quantiles", "likelihood"}
+        What is best at the fitted parameters; "likelihood" takes complete spectra and the
+        Marchenko-Pastur, semicircle and Wachter laws or their ensembles.
+    outliers : {"keep", "exclude"} or int
+        Whether eigenvalues beyond the edges of the fitted law (spikes) are left out, and the bulk
+        is fitted again until no more are found: those further out than twice the scale of the
+        edge, as one in a hundred matrices of noise has one. Or how many of each matrix are left
+        out, the furthest ones (`rmtland.signals` counts them).
+    beta : float, optional
+        Of the matrices behind a Marchenko-Pastur, semicircle or Wachter law, for the errors and
+        the likelihood: 1 (the default) for real, 2 for complex ones, 0 for independent points.
     rng : anything `numpy.random.default_rng` takes
         Stream of the starting points and the bootstrap.
     resamples : int
@@ -182,38 +215,40 @@ def fit(
     ------
     ValueError
         If `fix` names a parameter that the family does not have, or leaves none free; if a bound
-        or start is out of range; if the spectrum has too few distinct eigenvalues; or if the family
-        has no law at any of the points tried.
+        or start is out of range; if the spectrum has too few distinct eigenvalues; if the family
+        has no law at any of the points tried; or if it has no joint density, or one under which
+        the spectrum is impossible, for the likelihood.
     TypeError
         If `spectrum` is not a Spectrum, or `family` not a family.
+
+    See Also
+    --------
+    rmtland.goodness_of_fit : whether the spectrum may come from what was fitted.
+    rmtland.signals : how many of the outliers are above chance.
     """
     if not isinstance(spectrum, Spectrum):
         raise TypeError(f"expected a Spectrum; got {type(spectrum).__name__}")
     if count("resamples", resamples, least=0) == 1:
         raise ValueError("resamples must be 0 or at least 2; one sample has no spread")
-    choice("outliers", outliers, ("keep", "exclude"))
+    rule = _Rule.of(outliers, spectrum)
+    kind = _POINTS[choice("method", method, (*_POINTS,))]
+    dyson = None if beta is None else nonnegative("beta", beta)
     chosen = Family.of(family, fix)
     names, held = chosen.names, chosen.fixed
     generator = random_generator(rng)
-    points = FitPoints.of(spectrum, len(chosen.names))
+    points: Points = kind.of(spectrum, len(names))
     boxes = chosen.boxes(spectrum, bounds, generator.spawn(1)[0])
     descent = Descent(chosen, boxes)
-    first = _starts(descent, spectrum, points, starts, generator.spawn(1)[0])
+    first = starting_positions(descent, spectrum, points, starts, generator.spawn(1)[0])
     ends = sorted((descent.run(points, start) for start in first), key=lambda end: end[1])
+    left_out: Outside | None = None
+    if rule.looks:
+        points, ends, left_out = _without_spikes(descent, kind, spectrum, points, ends, rule)
     found, _ = ends[0]
-    excluded = np.empty(0)
-    if outliers == "exclude":
-        whole = spectrum
-        for _ in range(_ROUNDS):
-            law = chosen.law(descent.values(found))
-            assert law is not None
-            bulk, beyond = without_outliers(whole, law)
-            if beyond.size == excluded.size:
-                break
-            spectrum, excluded = bulk, beyond
-            points = FitPoints.of(spectrum, len(chosen.names))
-            ends = [descent.run(points, found)]
-            found, _ = ends[0]
+    bulk = spectrum if left_out is None else leave_out(spectrum, left_out.far)
+    excluded = () if left_out is None else tuple(np.sort(spectrum.nodes[left_out.far]).tolist())
+    if method == "likelihood":
+        return _most_likely(descent, spectrum, found, left_out, dyson, rule)
     zero = _boundary(descent, points, found, tuple(bounds or ()))
     if zero is not None:
         descent, found = zero
@@ -228,7 +263,8 @@ def fit(
     at_bounds = (*zeros, *descent.at_bounds(found))
     errors = dict.fromkeys(names, float("inf"))
     if resamples:
-        sizes = _bootstrap(descent, spectrum, found, resamples, generator)
+        chance = bootstrap_errors(descent, kind, spectrum, found, resamples, generator, beta=dyson)
+        sizes = np.hypot(chance, estimate_errors(descent, points, spectrum, found))
         errors |= {
             name: float("inf") if name in undetermined or name in at_bounds else float(size)
             for name, size in zip(chosen.names, sizes, strict=True)
@@ -238,17 +274,129 @@ def fit(
         parameters={name: values.get(name, 0.0) for name in names},
         errors=errors,
         fixed=held,
-        comparison=compare(spectrum, law),
-        defect=float(np.sqrt(np.mean(points.defect(law) ** 2))),
+        comparison=compare(bulk, law),
+        defect=_defect(spectrum, len(names), left_out, law),
         undetermined=tuple(undetermined),
         at_bounds=at_bounds,
-        minima=tuple(float(np.sqrt(2 * cost / points.x.size)) for _, cost in ends),
-        excluded=tuple(float(x) for x in excluded),
+        minima=tuple(float(np.sqrt(2 * cost / points.terms)) for _, cost in ends),
+        excluded=excluded,
+        method=method,
+    )
+
+
+class _Rule(NamedTuple):
+    """Which eigenvalues are left out: none, those beyond the edges, or a number of each run."""
+
+    looks: bool
+    number: int | None = None
+
+    @classmethod
+    def of(cls, outliers: Any, spectrum: Spectrum) -> _Rule:
+        if isinstance(outliers, str):
+            return cls(choice("outliers", outliers, ("keep", "exclude")) == "exclude")
+        number = count("outliers", outliers, least=0)
+        if 2 * number > spectrum.nodes.shape[1]:
+            raise ValueError(
+                f"outliers must be fewer than half of the {spectrum.nodes.shape[1]} eigenvalues; "
+                f"got {number}"
+            )
+        return cls(number > 0, number)
+
+    def far(self, spectrum: Spectrum, law: Law) -> Logical:
+        """Which eigenvalues are outliers of a law."""
+        nodes = spectrum.nodes
+        if self.number is None:
+            size = spectrum.dimension or nodes.shape[1]
+            margins = edge_margins(law, size, spectrum.zero_tolerance, scales=_SCALES)
+            return outside(nodes, margins)
+        low, high = law.hull
+        beyond = np.maximum(nodes - high, low - nodes)
+        order = np.argsort(beyond, axis=1, kind="stable")
+        far = np.zeros(nodes.shape, dtype=bool)
+        np.put_along_axis(far, order[:, nodes.shape[1] - self.number :], True, axis=1)
+        return far
+
+
+def _defect(spectrum: Spectrum, parameters: int, left_out: Outside | None, law: Law) -> float:
+    """Root mean square of F_n - F between the eigenvalues."""
+    points = FitPoints.of(spectrum, parameters, left_out)
+    return float(np.sqrt(np.mean(points.defect(law) ** 2)))
+
+
+def _without_spikes(
+    descent: Descent,
+    kind: type[FitPoints | QuantilePoints],
+    spectrum: Spectrum,
+    points: Points,
+    ends: list[tuple[Real, float]],
+    rule: _Rule,
+) -> tuple[Points, list[tuple[Real, float]], Outside | None]:
+    """Leave eigenvalues beyond the fitted law out, and fit again, until none is left."""
+    left_out: Outside | None = None
+    size = int(spectrum.dimension or spectrum.nodes.shape[1])
+    for _ in range(_ROUNDS):
+        law = descent.family.law(descent.values(ends[0][0]))
+        assert law is not None
+        far = rule.far(spectrum, law)
+        same = not far.any() if left_out is None else bool((far == left_out.far).all())
+        if same and left_out is None:
+            break
+        left_out, before = Outside(far, law), points.level
+        points = kind.of(spectrum, len(descent.boxes), left_out)
+        if same and np.abs(points.level - before).max() < 1e-3 / size:
+            break
+        ends = [descent.run(points, ends[0][0])]
+    return points, ends, left_out
+
+
+def _most_likely(
+    descent: Descent,
+    spectrum: Spectrum,
+    found: Real,
+    left_out: Outside | None,
+    beta: float | None,
+    rule: _Rule,
+) -> Fit[Any]:
+    """Return the fit by likelihood, from where distances ended."""
+    family, values = descent.family, descent.values(found)
+    dyson = beta_of(family.at(values), beta)
+    for _ in range(_ROUNDS):
+        far = None if left_out is None else left_out.far
+        best = maximum_likelihood(descent, spectrum, values, beta=dyson, far=far)
+        law = family.law(best.values)
+        assert law is not None
+        if not rule.looks:
+            break
+        beyond = rule.far(spectrum, law)
+        if (beyond == (np.zeros_like(beyond) if far is None else far)).all():
+            break
+        left_out = Outside(beyond, law)
+    return _likelihood_result(family, spectrum, best, left_out, law)
+
+
+def _likelihood_result(
+    family: Family[Any], spectrum: Spectrum, best: LikelihoodFit, left_out: Outside | None, law: Law
+) -> Fit[Any]:
+    values = {name: best.values[name] for name in family.names}
+    bulk = spectrum if left_out is None else leave_out(spectrum, left_out.far)
+    defect = _defect(spectrum, len(values), left_out, law)
+    return Fit(
+        model=family.at(values),
+        parameters=values,
+        errors={name: best.errors[name] for name in family.names},
+        fixed=family.fixed,
+        comparison=compare(bulk, law),
+        defect=defect,
+        undetermined=best.undetermined,
+        at_bounds=best.at_bounds,
+        minima=(defect,),
+        excluded=() if left_out is None else tuple(np.sort(spectrum.nodes[left_out.far]).tolist()),
+        method="likelihood",
     )
 
 
 def _boundary(
-    descent: Descent, points: FitPoints, found: Real, bounded: tuple[str, ...]
+    descent: Descent, points: Points, found: Real, bounded: tuple[str, ...]
 ) -> tuple[Descent, Real] | None:
     """Return the fit with a positive parameter 0 where that is better, else None.
 
@@ -276,156 +424,3 @@ def _boundary(
         if misfit < least:
             least, best = misfit, (inner, end)
     return best
-
-
-def _starts(
-    descent: Descent,
-    spectrum: Spectrum,
-    points: FitPoints,
-    starts: int | Sequence[Mapping[str, float]],
-    generator: np.random.Generator,
-) -> list[Real]:
-    """Return the best of many points that are far from each other, or those given."""
-    family, boxes = descent.family, descent.boxes
-    if not isinstance(starts, int | np.integer):
-        return [descent.position(_start(family, boxes, start)) for start in _listed(starts)]
-    number = count("starts", starts)
-    drawn = _by_moments(family, spectrum)
-    more = 40 if drawn else _DRAWS * len(boxes)
-    drawn += family.candidates(spectrum, boxes, generator, more)
-    coarse = points.thinned(64)
-    scored = []
-    reason: Exception | None = None
-    for values in drawn:
-        position = descent.position(values)
-        cost = float(np.mean(descent.defect(coarse, position) ** 2))
-        if cost < 4.0:
-            scored.append((cost, position))
-    if not scored:
-        try:
-            law_of(family.at(drawn[-1]))
-        except (ValueError, ArithmeticError) as error:
-            reason = error
-        raise ValueError(
-            f"{family.name} has no law at any of the {len(drawn)} points tried ({reason}); give "
-            "bounds or starts, or fix parameters"
-        )
-    width = float(points.x[-1] - points.x[0])
-    apart = np.array([1.0 if box.positive else 0.1 * width for box in boxes.values()])
-    short = [
-        descent.run(coarse, position, steps=_SHORT)
-        for position in _apart(scored, apart, _SCREENED * number)
-    ]
-    return _apart([(cost, position) for position, cost in short], apart / 100, number)
-
-
-def _apart(scored: list[tuple[float, Real]], apart: Real, number: int) -> list[Real]:
-    """Return the best points that are far from each other in some coordinate."""
-    chosen: list[Real] = []
-    for _, position in sorted(scored, key=lambda pair: pair[0]):
-        if all((np.abs(position - other) > apart).any() for other in chosen):
-            chosen.append(position)
-        if len(chosen) == number:
-            break
-    return chosen
-
-
-def _listed(starts: Any) -> list[Any]:
-    if isinstance(starts, Mapping):
-        starts = [starts]
-    try:
-        listed = list(starts)
-    except TypeError:
-        raise TypeError(
-            f"starts must be a number or a sequence of values of the parameters; got {starts!r}"
-        ) from None
-    if not listed:
-        raise ValueError("starts is empty; give at least one")
-    return listed
-
-
-def _start(family: Family[Any], boxes: Mapping[str, Box], start: Any) -> dict[str, float]:
-    """Check a starting point of the user's."""
-    if not isinstance(start, Mapping) or set(start) != set(family.names):
-        raise ValueError(
-            f"a start gives a value to every free parameter, {', '.join(family.names)}; got "
-            f"{start!r}"
-        )
-    values = {name: finite(name, start[name]) for name in family.names}
-    for name, value in values.items():
-        if not boxes[name].low <= value <= boxes[name].high:
-            raise ValueError(
-                f"the start {name} = {value} is outside of its bounds "
-                f"({boxes[name].low:g}, {boxes[name].high:g})"
-            )
-    law_of(family.at(values))  # says what is wrong with it
-    return values
-
-
-def _by_moments(family: Family[Any], spectrum: Spectrum) -> list[dict[str, float]]:
-    """Members that share mean and variance with (most of) the spectrum, where a family has them.
-
-    A class with `from_moments(phi, mean=, residual_variance=)` says how.
-    """
-    make = getattr(family.build, "from_moments", None)
-    if make is None:
-        return []
-    nodes, weights = spectrum.measure
-    levels = np.cumsum(weights) - weights / 2
-    bulk = (levels > 0.01) & (levels < 0.99)
-    parts = [bulk if bulk.any() else np.ones_like(bulk), np.ones_like(bulk)]
-    candidates = []
-    for part in parts:
-        share = weights[part] / weights[part].sum()
-        mean = float(share @ nodes[part])
-        variance = float(share @ (nodes[part] - mean) ** 2)
-        scale = family.fixed.get("sigma", max(mean, 1e-3 * np.sqrt(variance)))
-        grid = [family.fixed["phi"]] if "phi" in family.fixed else np.geomspace(0.02, 200, 14)
-        for phi in grid:
-            for rest in {max(variance - scale**2 * phi, 1e-3 * variance), 0.5 * variance}:
-                try:
-                    member = make(float(phi), mean=scale, residual_variance=rest)
-                except ValueError:
-                    continue
-                candidates.append({name: float(getattr(member, name)) for name in family.names})
-    return candidates
-
-
-def _bootstrap(
-    descent: Descent,
-    spectrum: Spectrum,
-    found: Real,
-    resamples: int,
-    generator: np.random.Generator,
-) -> Real:
-    """Root-mean-square errors of the parameters, by spectra of the fitted member refitted."""
-    values = descent.values(found)
-    member, law = descent.family.at(values), descent.family.law(values)
-    size = int(spectrum.dimension or spectrum.nodes.shape[1])
-    small = min(size, _RESAMPLED)
-    names = list(values)
-    here = np.array([values[name] for name in names])
-    power, spread = 1.0, []
-    for _ in range(resamples):
-        sample = _matrix_spectrum(member, small, generator)
-        if sample is None:
-            assert law is not None
-            power = 0.5
-            sample = Spectrum(np.asarray(law.sample(small, rng=generator)))
-        end, _cost = descent.run(FitPoints.of(sample, len(names)), found)
-        refitted = descent.values(end)
-        spread.append([refitted[name] for name in names])
-    moved = np.array(spread) - here
-    bias, variance = moved.mean(axis=0), moved.var(axis=0, ddof=1) / spectrum.runs
-    return np.asarray((small / size) ** power * np.sqrt(bias**2 + variance))
-
-
-def _matrix_spectrum(member: Any, size: int, generator: np.random.Generator) -> Spectrum | None:
-    """Return the spectrum of one matrix, or None where none can be drawn."""
-    if isinstance(member, Law) or not hasattr(member, "sample"):
-        return None
-    try:
-        sample = member.sample(size, rng=generator)
-    except ValueError:
-        return None
-    return sample if isinstance(sample, Spectrum) else None

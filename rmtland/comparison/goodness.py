@@ -42,13 +42,14 @@ from typing import Any
 import numpy as np
 
 from rmtland.arguments import count
+from rmtland.comparison.drawable import drawable
 from rmtland.comparison.fitting import Fit, fit
+from rmtland.comparison.spectral_shift import spectral_shift
 from rmtland.comparison.theories import Theory, law_of
-from rmtland.ensembles import GaussianEnsemble, JacobiEnsemble, WishartEnsemble
-from rmtland.laws import Law, MarchenkoPastur, Semicircle, Wachter
+from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
-from rmtland.typing import Real, Rng
+from rmtland.typing import Logical, Real, Rng
 
 __all__ = ["Goodness", "goodness_of_fit"]
 
@@ -106,7 +107,8 @@ def goodness_of_fit(
         All eigenvalues of one or more matrices, or a Gauss quadrature by Lanczos.
     theory : Law, model, ensemble or fit
         One that can be drawn. The parameters that a fit has fitted, and none else, are fitted again
-        to every matrix; eigenvalues that it excluded as outliers are left out.
+        to every matrix; eigenvalues that it excluded as outliers are left out, and as many at the
+        same ends of the matrices drawn.
     beta : float, optional
         Of the matrices behind a law: 1 for real, 2 for complex ones.
     resamples : int, optional
@@ -139,79 +141,77 @@ def goodness_of_fit(
     law = law_of(theory)
     if not law.support:
         raise ValueError(f"{law} is a law of point masses: nothing fluctuates")
-    fitted = isinstance(theory, Fit)
-    member = theory.model if isinstance(theory, Fit) else theory
-    if isinstance(theory, Fit) and theory.excluded:
-        spectrum = _without(spectrum, theory.excluded)
-    draw = _sampler(member, spectrum, beta)
+    fitted = theory if isinstance(theory, Fit) else None
+    draw = _sampler(theory if fitted is None else fitted.model, spectrum, beta)
+    far, ends = None, None
+    if fitted is not None and fitted.excluded:
+        far, ends = _left_out(spectrum, fitted)
     generator = random_generator(rng)
-    refit = _refit(theory) if isinstance(theory, Fit) else None
+    refit = None if fitted is None else _refit(fitted)
     null = np.empty(resamples)
     for i in range(resamples):
         sample = draw(generator)
-        null[i] = _statistic(sample, law if refit is None else refit(sample, generator))
-    own = _statistic(spectrum, law)
+        null[i] = _statistic(sample, law if refit is None else refit(sample, generator), ends)
+    own = _statistic(spectrum, law, far)
     larger = int(np.count_nonzero(null >= own))
+    parameters = {} if fitted is None else fitted.parameters
     return Goodness(
         (1 + larger) / (resamples + 1),
         own,
         np.sort(null),
-        tuple(name for name, value in theory.parameters.items() if value != 0.0)
-        if isinstance(theory, Fit) and fitted
-        else (),
+        tuple(name for name, value in parameters.items() if value != 0.0),
     )
 
 
-def _statistic(spectrum: Spectrum, law: Law) -> float:
+def _statistic(spectrum: Spectrum, law: Law, far: Logical | None = None) -> float:
     """Sum of squares of F - F_n at the eigenvalues off the atoms, the mean over runs."""
     nodes = spectrum.nodes
     weights = np.full(nodes.shape, 1 / nodes.shape[1])
     if spectrum.weights is not None:
         weights = spectrum.weights
     level = np.cumsum(weights, axis=1) - weights / 2
+    if far is not None:
+        weights = np.where(far, 0.0, weights)
+        for run, out in enumerate(far):  # what spikes push the others by
+            if (nodes[run][out] > law.hull[1]).any() or (nodes[run][out] < law.hull[0]).any():
+                level[run] += spectral_shift(law, nodes[run][out], nodes[run]) / nodes.shape[1]
     defect = np.asarray(law.cdf(nodes.ravel())).reshape(nodes.shape) - level
     for place, _ in law.atoms:
         defect = np.where(np.abs(nodes - place) <= spectrum.zero_tolerance, 0.0, defect)
     return float((weights * defect**2).sum(axis=1).mean())
 
 
-def _without(spectrum: Spectrum, excluded: tuple[float, ...]) -> Spectrum:
-    """Leave eigenvalues out."""
-    if not spectrum.is_complete or spectrum.runs != 1:
+def _left_out(spectrum: Spectrum, found: Fit[Any]) -> tuple[Logical, Logical]:
+    """Return where the outliers of a fit are, and as many eigenvalues at the same ends."""
+    if not spectrum.is_complete:
         raise ValueError(
-            "outliers were excluded from the fit of an estimate or of several runs: the size of "
-            "what is left is not known; fit with outliers='keep'"
+            "outliers were excluded from the fit of an estimate: what is left is not known; fit "
+            "with outliers='keep'"
         )
-    bulk = spectrum.nodes[~np.isin(spectrum.nodes, excluded)]
-    return Spectrum(bulk, provenance=dict(spectrum.provenance), precision=spectrum.precision)
+    far = np.isin(spectrum.nodes, found.excluded)
+    middle = sum(found.law.hull) / 2
+    place = np.arange(spectrum.nodes.shape[1])
+    low = np.count_nonzero(far & (spectrum.nodes < middle), axis=1)
+    high = np.count_nonzero(far & (spectrum.nodes >= middle), axis=1)
+    return far, (place < low[:, None]) | (place >= place.size - high[:, None])
 
 
 def _sampler(
     member: Any, spectrum: Spectrum, beta: float
 ) -> Callable[[np.random.Generator], Spectrum]:
     """Return what draws spectra such as the one that was measured."""
-    drawn, shift = member, 0.0
-    if isinstance(member, MarchenkoPastur):
-        drawn = WishartEnsemble(member.aspect_ratio, member.scale, beta)
-    elif isinstance(member, Semicircle):
-        drawn, shift = GaussianEnsemble(beta, member.variance), member.center
-    elif isinstance(member, Wachter):
-        drawn = JacobiEnsemble(member.aspect_ratio, member.other_ratio, beta)
-    elif isinstance(member, Law | Spectrum) or not hasattr(member, "sample"):
+    source = drawable(member, beta)
+    if source is None:
         raise ValueError(
             f"{type(member).__name__} does not say how its eigenvalues repel each other, so that "
             "no matrices of it can be drawn; give an ensemble or model with a sampler "
             "(WishartEnsemble, GaussianEnsemble, WishartPlusWigner, ...)"
         )
+    drawn, shift = source
     size, runs = spectrum.dimension, spectrum.runs
     if spectrum.is_complete:
-        size = int(spectrum.nodes.shape[1])
-
-        def draw(generator: np.random.Generator) -> Spectrum:
-            found: Spectrum = drawn.sample(size, rng=generator, runs=runs)
-            return Spectrum(found.nodes + shift) if shift else found
-
-        return draw
+        order = int(spectrum.nodes.shape[1])
+        return lambda generator: source.sample(order, rng=generator, runs=runs)
     if spectrum.alpha is None or size is None or not hasattr(drawn, "lanczos"):
         raise ValueError(
             "the spectrum is an estimate of which no equal can be drawn from the theory: it takes "

@@ -41,7 +41,7 @@ from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Logical, Real
 
-__all__ = ["Pieces", "edge_margins", "outliers", "outside", "without_outliers"]
+__all__ = ["Pieces", "edge_margins", "leave_out", "outliers", "outside", "without_outliers"]
 
 _SCALES = 4.0
 """Margin of an edge in units of its own scale."""
@@ -107,21 +107,54 @@ def without_outliers(spectrum: Spectrum, law: Law) -> tuple[Spectrum, Real]:
         of all runs, ascending.
     """
     far = outside(spectrum.nodes, edge_margins(law, _size(spectrum), spectrum.zero_tolerance))
-    beyond = np.sort(spectrum.nodes[far])
-    if not beyond.size:
-        return spectrum, beyond
+    return leave_out(spectrum, far), np.sort(spectrum.nodes[far])
+
+
+def leave_out(spectrum: Spectrum, far: Logical) -> Spectrum:
+    """Return a spectrum without some of its eigenvalues.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Eigenvalues or a quadrature.
+    far : ndarray of bool, shape of the nodes
+        Which are left out.
+
+    Returns
+    -------
+    Spectrum
+        The others, with weights of its own where runs lose unlike numbers; errors and brackets of
+        an estimate are those of what is left.
+    """
+    if not far.any():
+        return spectrum
     if spectrum.is_complete and spectrum.runs == 1:
-        return Spectrum(spectrum.nodes[~far], precision=spectrum.precision), beyond
+        return Spectrum(spectrum.nodes[~far], precision=spectrum.precision)
     weights = np.where(far, 0.0, 1.0 if spectrum.weights is None else spectrum.weights)
     # an outlier of one run has no weight, and stands where an eigenvalue of the bulk does
-    nodes = np.where(far, np.median(spectrum.nodes), spectrum.nodes)
-    bulk = Spectrum(
+    middle = float(np.median(spectrum.nodes[~far]))
+    nodes = np.where(far, middle, spectrum.nodes)
+    lost = float(np.count_nonzero(far)) / (spectrum.runs * _size(spectrum))
+    errors, brackets = spectrum.errors, spectrum.brackets
+    if errors is not None:
+        errors = np.where(far, errors[~far].max(), errors) / (1 - lost)
+    if brackets is not None:
+        gone = np.sort(spectrum.nodes[far])
+        below = lost * np.searchsorted(gone, spectrum.nodes, side="right") / gone.size
+        low, high = ((brackets[..., i] - below) / (1 - lost) for i in (0, 1))
+        at = spectrum.nodes[~far]
+        low = np.where(far, low[~far][at <= middle].max(initial=0.0), low)
+        high = np.where(far, high[~far][at >= middle].min(initial=1.0), high)
+        low, high = np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
+        brackets = np.stack([low, np.maximum(low, high)], axis=-1)
+    return Spectrum(
         nodes,
         weights / weights.sum(axis=1, keepdims=True),
         dimension=_size(spectrum),
         precision=spectrum.precision,
+        errors=errors,
+        brackets=brackets,
     )
-    return bulk, beyond
 
 
 def outside(nodes: Real, pieces: Pieces) -> Logical:
@@ -132,7 +165,9 @@ def outside(nodes: Real, pieces: Pieces) -> Logical:
     return far
 
 
-def edge_margins(law: Law, n: float, zero_tolerance: float = 0.0) -> Pieces:
+def edge_margins(
+    law: Law, n: float, zero_tolerance: float = 0.0, *, scales: float = _SCALES
+) -> Pieces:
     """Return the bands and atoms of a law with the margin of each end.
 
     Parameters
@@ -143,6 +178,8 @@ def edge_margins(law: Law, n: float, zero_tolerance: float = 0.0) -> Pieces:
         Size of the matrices.
     zero_tolerance : float
         Least margin of all.
+    scales : float, optional
+        Margins in units of the scale of each edge.
 
     Returns
     -------
@@ -154,7 +191,7 @@ def edge_margins(law: Law, n: float, zero_tolerance: float = 0.0) -> Pieces:
     below, above = _scales(law, low, high, 2 / (3 * np.pi * n))
     rounding = 4 * 2.0**-52 * np.maximum(np.abs(low), np.abs(high))
     least = np.maximum(zero_tolerance, np.where(np.isfinite(rounding), rounding, 0.0))
-    below, above = np.maximum(_SCALES * below, least), np.maximum(_SCALES * above, least)
+    below, above = np.maximum(scales * below, least), np.maximum(scales * above, least)
     beside = np.full(places.shape, zero_tolerance)
     if low.size and places.size:
         ends, margins = np.concatenate([low, high]), np.concatenate([below, above])

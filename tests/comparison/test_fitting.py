@@ -26,7 +26,8 @@ from rmtland import (
     fit,
     free_sum,
 )
-from rmtland.comparison.descent import Descent, FitPoints
+from rmtland.comparison.descent import Descent
+from rmtland.comparison.fit_points import FitPoints
 from rmtland.comparison.families import Family
 from rmtland.laws.consistency import passed, unchecked
 from rmtland.solution import ConvergenceError
