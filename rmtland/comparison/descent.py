@@ -13,7 +13,7 @@ Examples
 >>> descent = Descent(family, family.boxes(spectrum, None, np.random.default_rng(0)))
 >>> start = descent.position({"aspect_ratio": 0.2, "scale": 2.0})
 >>> end, cost = descent.run(FitPoints.of(spectrum, 2), start)
->>> {name: round(value, 3) for name, value in descent.values(end).items()}
+>>> {name: round(value, 2) for name, value in descent.values(end).items()}
 {'aspect_ratio': 0.5, 'scale': 1.0}
 """
 

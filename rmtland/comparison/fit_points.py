@@ -25,7 +25,7 @@ Examples
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, NamedTuple, Protocol, Self
+from typing import ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -99,7 +99,8 @@ class Staircase(NamedTuple):
         below, upto, number = levels[start], levels[ends], ends - start
         if outside is not None:
             inside = ~np.isin(nodes, spectrum.nodes[outside.far])
-            nodes, below, upto, number = (a[inside] for a in (nodes, below, upto, number))
+            nodes, below, upto = nodes[inside], below[inside], upto[inside]
+            number = number[inside]
         if nodes.size < parameters + 2:
             raise ValueError(
                 f"the spectrum has {nodes.size} distinct eigenvalues; fitting {parameters} "
@@ -110,30 +111,6 @@ class Staircase(NamedTuple):
             (float(nodes[i]), float(below[i]), float(upto[i])) for i in np.flatnonzero(several)
         )
         return cls(nodes, below, upto, heavy)
-
-
-class Points(Protocol):
-    """What a descent needs of points: residuals of a law that are to be small."""
-
-    nowhere: ClassVar[float]
-    x: Real
-    heavy: Heavy
-
-    @property
-    def terms(self) -> int:
-        """Number by which a sum of squares is divided for a mean."""
-
-    def thinned(self, number: int) -> Self:
-        """Return so many of the points."""
-
-    def defect(self, law: Law | None) -> Real:
-        """Return the residuals; `nowhere`, more than any law can miss, where there is no law."""
-
-    def misfit(self, law: Law | None) -> float:
-        """Return the sum of squares, what is at one place included."""
-
-    def by_level(self, law: Law) -> Real:
-        """Return by how much each residual changes with the level of its point."""
 
 
 def kept(size: int, number: int) -> Real:
@@ -249,17 +226,13 @@ class QuantilePoints:
         Raises
         ------
         ValueError
-            If there are too few distinct eigenvalues, or none that stands alone.
+            If there are too few distinct eigenvalues.
         """
         steps = Staircase.of(spectrum, parameters, outside)
-        places = [place for place, _, _ in steps.heavy]
-        alone = ~np.isin(steps.nodes, places)
-        if np.count_nonzero(alone) < parameters:
-            raise ValueError(
-                f"the spectrum has {np.count_nonzero(alone)} eigenvalues that stand alone; "
-                f"matching quantiles by {parameters} parameters needs as many: use "
-                "method='distance'"
-            )
+        mass = steps.upto - steps.below
+        usual = 3 * float(np.median(mass))
+        heavy = tuple(h for h in steps.heavy if h[0] == 0 or h[2] - h[1] > usual)
+        alone = ~np.isin(steps.nodes, [place for place, _, _ in heavy])
         nodes, below, upto = (a[alone] for a in (steps.nodes, steps.below, steps.upto))
         shift = 0.0 if outside is None else outside.shift(spectrum, nodes)
         singular = bool(steps.nodes[0] >= 0)
@@ -267,7 +240,7 @@ class QuantilePoints:
         values = np.sqrt(nodes) if singular else nodes
         mean = float(mass @ values / mass.sum())
         unit = float(np.sqrt(mass @ (values - mean) ** 2 / mass.sum())) or abs(mean) or 1.0
-        points = cls(nodes, (below + upto) / 2 + shift, np.sqrt(mass), unit, singular, steps.heavy)
+        points = cls(nodes, (below + upto) / 2 + shift, np.sqrt(mass), unit, singular, heavy)
         return points.thinned(_MOST)
 
     @property
@@ -318,3 +291,7 @@ class QuantilePoints:
     def _measured(self, values: Real) -> Real:
         """Singular values keep the sign of what is below zero."""
         return np.sign(values) * np.sqrt(np.abs(values)) if self.singular else values
+
+
+Points: TypeAlias = FitPoints | QuantilePoints
+"""What a descent needs of points: residuals of a law that are to be small."""

@@ -42,7 +42,7 @@ True
 >>> noise = WishartPlusWigner(0.5, 0.0).sample(400, rng=1)
 >>> result = fit(noise, MarchenkoPastur, method="likelihood", rng=0)
 >>> round(result.parameters["aspect_ratio"], 3), round(result.errors["aspect_ratio"], 3)
-(0.498, 0.002)
+(0.501, 0.002)
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ _ROUNDS = 12
 _SCALES = 2.0
 """Scales of an edge by which an eigenvalue is further out that is left out."""
 
-_POINTS: dict[str, type[FitPoints | QuantilePoints]] = {
+_POINTS: dict[str, type[Points]] = {
     "distance": FitPoints,
     "quantiles": QuantilePoints,
     "likelihood": FitPoints,
@@ -236,10 +236,13 @@ def fit(
     chosen = Family.of(family, fix)
     names, held = chosen.names, chosen.fixed
     generator = random_generator(rng)
-    points: Points = kind.of(spectrum, len(names))
+    points = kind.of(spectrum, len(names))
     boxes = chosen.boxes(spectrum, bounds, generator.spawn(1)[0])
     descent = Descent(chosen, boxes)
-    first = starting_positions(descent, spectrum, points, starts, generator.spawn(1)[0])
+    levels = FitPoints.of(spectrum, len(names))
+    first = starting_positions(descent, spectrum, levels, starts, generator.spawn(1)[0])
+    if method == "likelihood" and not isinstance(starts, int) and rule.number is not None:
+        return _most_likely(descent, spectrum, first[0], None, dyson, rule)
     ends = sorted((descent.run(points, start) for start in first), key=lambda end: end[1])
     left_out: Outside | None = None
     if rule.looks:
@@ -293,7 +296,8 @@ class _Rule(NamedTuple):
     @classmethod
     def of(cls, outliers: Any, spectrum: Spectrum) -> _Rule:
         if isinstance(outliers, str):
-            return cls(choice("outliers", outliers, ("keep", "exclude")) == "exclude")
+            looks = choice("outliers", outliers, ("keep", "exclude")) == "exclude"
+            return cls(looks, None if looks else 0)
         number = count("outliers", outliers, least=0)
         if 2 * number > spectrum.nodes.shape[1]:
             raise ValueError(
@@ -305,6 +309,8 @@ class _Rule(NamedTuple):
     def far(self, spectrum: Spectrum, law: Law) -> Logical:
         """Which eigenvalues are outliers of a law."""
         nodes = spectrum.nodes
+        if not self.looks:
+            return np.zeros(nodes.shape, dtype=bool)
         if self.number is None:
             size = spectrum.dimension or nodes.shape[1]
             margins = edge_margins(law, size, spectrum.zero_tolerance, scales=_SCALES)
@@ -325,7 +331,7 @@ def _defect(spectrum: Spectrum, parameters: int, left_out: Outside | None, law: 
 
 def _without_spikes(
     descent: Descent,
-    kind: type[FitPoints | QuantilePoints],
+    kind: type[Points],
     spectrum: Spectrum,
     points: Points,
     ends: list[tuple[Real, float]],
@@ -365,19 +371,19 @@ def _most_likely(
         best = maximum_likelihood(descent, spectrum, values, beta=dyson, far=far)
         law = family.law(best.values)
         assert law is not None
-        if not rule.looks:
-            break
         beyond = rule.far(spectrum, law)
         if (beyond == (np.zeros_like(beyond) if far is None else far)).all():
             break
         left_out = Outside(beyond, law)
-    return _likelihood_result(family, spectrum, best, left_out, law)
+    return _likelihood_result(family, spectrum, best, left_out)
 
 
 def _likelihood_result(
-    family: Family[Any], spectrum: Spectrum, best: LikelihoodFit, left_out: Outside | None, law: Law
+    family: Family[Any], spectrum: Spectrum, best: LikelihoodFit, left_out: Outside | None
 ) -> Fit[Any]:
     values = {name: best.values[name] for name in family.names}
+    law = family.law(values)
+    assert law is not None
     bulk = spectrum if left_out is None else leave_out(spectrum, left_out.far)
     defect = _defect(spectrum, len(values), left_out, law)
     return Fit(

@@ -41,7 +41,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arguments import count
+from rmtland.arguments import count, positive
 from rmtland.comparison.drawable import drawable
 from rmtland.comparison.fitting import Fit, fit
 from rmtland.comparison.spectral_shift import spectral_shift
@@ -95,7 +95,7 @@ def goodness_of_fit(
     spectrum: Spectrum,
     theory: Theory,
     *,
-    beta: float = 1.0,
+    beta: float | None = None,
     resamples: int = 199,
     rng: Rng = None,
 ) -> Goodness:
@@ -110,7 +110,7 @@ def goodness_of_fit(
         to every matrix; eigenvalues that it excluded as outliers are left out, and as many at the
         same ends of the matrices drawn.
     beta : float, optional
-        Of the matrices behind a law: 1 for real, 2 for complex ones.
+        Of the matrices behind a law: 1 for real (the default), 2 for complex ones.
     resamples : int, optional
         B, at least 19 (for a level of 5 %).
     rng : anything `numpy.random.default_rng` takes
@@ -136,6 +136,8 @@ def goodness_of_fit(
         raise ValueError(
             f"a goodness of fit needs at least 4 eigenvalues; got {spectrum.nodes.shape[1]}"
         )
+    if beta is not None:
+        beta = positive("beta", beta)
     if count("resamples", resamples) < 19:
         raise ValueError(f"resamples must be at least 19; got {resamples}")
     law = law_of(theory)
@@ -147,7 +149,7 @@ def goodness_of_fit(
     if fitted is not None and fitted.excluded:
         far, ends = _left_out(spectrum, fitted)
     generator = random_generator(rng)
-    refit = None if fitted is None else _refit(fitted)
+    refit = None if fitted is None else _refit(fitted, beta)
     null = np.empty(resamples)
     for i in range(resamples):
         sample = draw(generator)
@@ -197,7 +199,7 @@ def _left_out(spectrum: Spectrum, found: Fit[Any]) -> tuple[Logical, Logical]:
 
 
 def _sampler(
-    member: Any, spectrum: Spectrum, beta: float
+    member: Any, spectrum: Spectrum, beta: float | None
 ) -> Callable[[np.random.Generator], Spectrum]:
     """Return what draws spectra such as the one that was measured."""
     source = drawable(member, beta)
@@ -227,7 +229,7 @@ def _sampler(
     return draw_quadrature
 
 
-def _refit(found: Fit[Any]) -> Callable[[Spectrum, np.random.Generator], Law]:
+def _refit(found: Fit[Any], beta: float | None) -> Callable[[Spectrum, np.random.Generator], Law]:
     """Return what fits the family again, from where it was found."""
     family = type(found.model)
     try:
@@ -246,6 +248,9 @@ def _refit(found: Fit[Any]) -> Callable[[Spectrum, np.random.Generator], Law]:
     fixed = {**found.fixed, **zeros}  # on the boundary of the family, as found
 
     def refit(sample: Spectrum, generator: np.random.Generator) -> Law:
-        return fit(sample, family, fix=fixed, starts=[start], rng=generator, resamples=0).law
+        return fit(
+            sample, family, fix=fixed, starts=[start], method=found.method, beta=beta,
+            rng=generator, resamples=0,
+        ).law  # fmt: skip
 
     return refit

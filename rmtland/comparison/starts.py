@@ -10,7 +10,7 @@ Examples
 >>> descent = Descent(family, family.boxes(spectrum, None, rng))
 >>> points = FitPoints.of(spectrum, 2)
 >>> starts = starting_positions(descent, spectrum, points, 3, rng)
->>> descent.values(starts[0])["scale"].round(1)
+>>> round(descent.values(starts[0])["scale"], 1)
 1.0
 """
 

@@ -27,8 +27,8 @@ from rmtland import (
     free_sum,
 )
 from rmtland.comparison.descent import Descent
-from rmtland.comparison.fit_points import FitPoints
 from rmtland.comparison.families import Family
+from rmtland.comparison.fit_points import FitPoints
 from rmtland.laws.consistency import passed, unchecked
 from rmtland.solution import ConvergenceError
 
@@ -135,7 +135,8 @@ def test_quadrature():
     spectrum = Spectrum(nodes, np.diff(cuts), dimension=300)
     result = fit(spectrum, WishartPlusWigner, resamples=3)
     assert parameters(result.model) == pytest.approx(parameters(model), rel=1e-2)
-    assert all(0 < error < 0.1 for error in result.errors.values())
+    # one start vector of dimension 300: the masses it sees have the deviation .04
+    assert all(0.02 < error < 0.4 for error in result.errors.values())
 
 
 @pytest.mark.parametrize("model", [MODELS[0], MODELS[3]], ids=str)
@@ -349,12 +350,14 @@ def test_a_dataclass_of_the_user():
     assert result.fixed == {"name": "mine"}
 
 
-def test_an_ensemble_has_the_errors_of_matrices_and_a_law_those_of_independent_points():
+def test_errors_of_matrices_and_those_of_independent_points():
     spectrum = WishartEnsemble(0.5).sample(200, rng=0)
     matrices = fit(spectrum, WishartEnsemble, fix={"beta": 1.0}, rng=0, resamples=10)
-    points = fit(spectrum, MarchenkoPastur, rng=0, resamples=10)
+    law = fit(spectrum, MarchenkoPastur, rng=0, resamples=10)
+    points = fit(spectrum, MarchenkoPastur, beta=0, rng=0, resamples=10)
     assert matrices.parameters["aspect_ratio"] == pytest.approx(0.5, abs=0.02)
     assert 0.001 < matrices.errors["aspect_ratio"] < 0.02
+    assert law.errors["aspect_ratio"] == pytest.approx(matrices.errors["aspect_ratio"], rel=0.3)
     assert points.errors["aspect_ratio"] > 3 * matrices.errors["aspect_ratio"]
 
 
@@ -364,7 +367,7 @@ def test_errors_of_a_law_cover_independent_points():
     law, scores = MarchenkoPastur(0.5), []
     for seed in range(30):
         spectrum = Spectrum(law.sample(120, rng=(3, seed)))
-        result = fit(spectrum, MarchenkoPastur, rng=seed, resamples=12, starts=1)
+        result = fit(spectrum, MarchenkoPastur, beta=0, rng=seed, resamples=12, starts=1)
         scores.append(
             [
                 (result.parameters["aspect_ratio"] - 0.5) / result.errors["aspect_ratio"],
