@@ -14,7 +14,6 @@ ValueError: x must have 2 axes; got shape (2,)
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +21,7 @@ import numpy as np
 
 from rmtland.arguments import dense_array, float_array
 from rmtland.arrays import array_namespace, device_options, is_finite
+from rmtland.networks.cuda_graphs import times
 from rmtland.typing import Array
 
 __all__ = ["any_array", "detached", "is_single", "product_of", "real_array", "reshape_of"]
@@ -40,7 +40,7 @@ def product_of(array: Array) -> Callable[[Array, Array], Array]:
     callable
         Two matrices -> their product.
     """
-    return np.ndarray.dot if isinstance(array, np.ndarray) else operator.matmul
+    return np.ndarray.dot if isinstance(array, np.ndarray) else times
 
 
 def reshape_of(array: Array) -> Callable[[Array, Any], Array]:

@@ -127,9 +127,11 @@ class LossData:
         itemsize = 8
         bytes_each = itemsize * (n_in + 5 * sum(widths[1:]))
         resident = not _on_disk(source)
-        cache, part = _bytes_of_passes(theta)
-        limit = cache if resident else part
-        if chunk is None:
+        if chunk is None and m * bytes_each <= CHUNK_BYTES:
+            chunk = m  # without asking a device how much is free, which waits
+        elif chunk is None:
+            cache, part = _bytes_of_passes(theta)
+            limit = cache if resident else part
             chunk = m if m * bytes_each <= limit else max(1, part // bytes_each)
         data = cls(source, targets, m, min(m, count("chunk", chunk)), theta, n_in, n_out, loss)
         if data.is_whole:

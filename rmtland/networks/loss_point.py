@@ -22,6 +22,7 @@ True
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -52,12 +53,15 @@ from rmtland.networks.derivatives.products import (
     vector_curvature_product,
 )
 from rmtland.networks.derivatives.r_operator import is_small
+from rmtland.networks.derivatives.recorded import recorded_hessian, recorded_product
 from rmtland.networks.loss_value import LossValue
 from rmtland.networks.overflow import refuse_overflow
 from rmtland.streams import streams
 from rmtland.typing import Array, ArrayLike, Rng
 
 __all__ = ["LossPoint"]
+
+SPLIT = ("gauss_newton", "residual")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -372,6 +376,11 @@ class LossPoint(LossValue):
         ValueError
             If an entry overflows.
         """
+        replayed = self._replayed_hessian(SPLIT if part is None else (part,))
+        if replayed is not None:
+            if part is not None:
+                return replayed[0]
+            return HessianSplit(replayed[0], replayed[1], None, self.net.blocks)
         if part is None:
             return assemble_split(
                 self.passes,
@@ -493,6 +502,11 @@ class LossPoint(LossValue):
                     return product
         # The general route, which also says what is wrong
         rows, single = self._rows("v", v)
+        found = None
+        if not isinstance(theta, np.ndarray):
+            found = recorded_product(self.net, theta, self.data, rows, part=part, decay=decay)
+        if found is not None and (not checked or math.isfinite(float(found[1]))):
+            return found[0][0, :] if single else found[0].T
         result = curvature_product(
             self.passes(), rows, self.net.blocks, samples=self.data.size, part=part
         )
@@ -505,6 +519,16 @@ class LossPoint(LossValue):
         if checked:
             self._refuse_bad_product(result, rows)
         return result[0, :] if single else result.T
+
+    def _replayed_hessian(self, parts: tuple[str, ...]) -> tuple[Array, ...] | None:
+        """Matrices by a CUDA graph, where their entries are far from an overflow."""
+        if isinstance(self.theta, np.ndarray) or not set(parts) <= set(PARTS):
+            return None
+        found = recorded_hessian(self.net, self.theta, self.data, parts)
+        if found is None:
+            return None
+        limit = float(array_namespace(self.theta).finfo(self.theta.dtype).max) / 4
+        return found[0] if float(found[1]) < limit else None
 
     def _fisher_product(self, v: ArrayLike, gradients: tuple[Array, ...]) -> Array:
         rows, single = self._rows("v", v)

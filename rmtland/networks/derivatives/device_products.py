@@ -20,6 +20,7 @@ array([ 9., 12.])
 from __future__ import annotations
 
 from rmtland.networks.array_arguments import reshape_of
+from rmtland.networks.cuda_graphs import times
 from rmtland.networks.derivatives.forward import ForwardPass
 from rmtland.networks.fused_kernels import add_scaled_sum, pulled_signal, sum_and_scaled
 from rmtland.networks.parameters import ParameterBlock
@@ -70,9 +71,9 @@ def add_device_product(
         block = weights[layer]
         pieces: list[Array] = []
         if signal is not None:
-            pieces.append(signal.T @ batch.inputs[layer])
+            pieces.append(times(signal.T, batch.inputs[layer]))
         if residual and layer:
-            pieces.append(batch.deltas[layer].T @ moved[layer - 1])
+            pieces.append(times(batch.deltas[layer].T, moved[layer - 1]))
         if pieces:
             target = batch.xp.reshape(result[block.start : block.stop], block.shape, copy=False)
             _add(target, pieces, factor * block.scale)
@@ -81,8 +82,8 @@ def add_device_product(
             result[place.start : place.stop] += factor * batch.xp.sum(signal, axis=0)
         if not layer:
             return
-        first = None if signal is None else signal @ batch.weights[layer]
-        second = batch.deltas[layer] @ pushes[layer] if residual else None
+        first = None if signal is None else times(signal, batch.weights[layer])
+        second = times(batch.deltas[layer], pushes[layer]) if residual else None
         bend = batch.curvature_signals[layer - 1] if residual else None
         signal = _pulled(first, second, batch.slopes[layer - 1], bend, tangents[layer - 1])
 
@@ -94,7 +95,7 @@ def _push(
     tangents: list[Array] = []
     moved: list[Array] = []
     for layer in range(batch.depth if outputs else batch.depth - 1):
-        z = batch.inputs[layer] @ pushes[layer].T
+        z = times(batch.inputs[layer], pushes[layer].T)
         if shifts:
             z += shifts[layer]
         hidden = layer < batch.depth - 1
@@ -103,7 +104,7 @@ def _push(
             if hidden:
                 moved.append(batch.slopes[0] * z)
             continue
-        signal = moved[-1] @ batch.weights[layer].T
+        signal = times(moved[-1], batch.weights[layer].T)
         if not hidden:
             z += signal
             tangents.append(z)

@@ -29,6 +29,7 @@ from rmtland.arrays import array_namespace, device_options, is_finite
 from rmtland.networks.activation import ACTIVATIONS, Activation
 from rmtland.networks.array_arguments import product_of
 from rmtland.networks.computed_once import computed_once
+from rmtland.networks.cuda_graphs import times
 from rmtland.networks.fused_kernels import activation_with_derivatives
 from rmtland.networks.loss import Loss, OutputCurvature
 from rmtland.networks.overflow import NetworkOverflowError
@@ -131,7 +132,7 @@ class ForwardPass:
         signal, sums = self.x, []
         with np.errstate(over="ignore", invalid="ignore"):
             for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True), 1):
-                z = signal @ weight.T
+                z = times(signal, weight.T)
                 if bias is not None:
                     z += bias
                 # an infinite signal makes the sum of this or the next z infinite or NaN

@@ -65,7 +65,8 @@ from rmtland.networks.overflow import NetworkOverflowError
 from rmtland.networks.parameters import ParameterBlock
 from rmtland.typing import Array
 
-__all__ = ["DEVICE_WORKSPACE", "WORKSPACE", "assemble", "assemble_split", "chunks", "workspace"]
+__all__ = ["DEVICE_WORKSPACE", "WORKSPACE", "assemble", "assemble_split", "chunks", "one_chunk",
+           "unchecked_hessian", "workspace"]  # fmt: skip
 
 WORKSPACE = 2**26
 """Bytes of workspace beside the result, or a quarter of the result where that is more."""
@@ -213,7 +214,7 @@ def workspace(batch: ForwardPass, result: int = 0) -> int:
     if batch.xp is np:
         return max(WORKSPACE, result // SHARE)
     wanted = max(DEVICE_WORKSPACE, result // SHARE)
-    if is_cupy(batch.x):
+    if is_cupy(batch.x) and next(chunks(batch, WORKSPACE)).stop < batch.samples:
         wanted = min(wanted, ArrayLibrary.of(batch.xp).free_memory() // SHARE)
     return max(WORKSPACE, wanted)
 
@@ -243,6 +244,65 @@ def chunks(batch: ForwardPass, limit: int) -> Iterator[slice]:
         yield slice(start, min(batch.samples, start + step))
 
 
+def one_chunk(batch: ForwardPass, order: int) -> bool:
+    """Return whether the samples are few enough for one chunk, whatever memory is free.
+
+    Parameters
+    ----------
+    batch : ForwardPass
+        The samples.
+    order : int
+        p, the order of the matrix.
+
+    Returns
+    -------
+    bool
+    """
+    first = next(chunks(batch, max(DEVICE_WORKSPACE // 8, 2 * order * order)))
+    return int(first.stop) >= batch.samples
+
+
+def unchecked_hessian(
+    batch: ForwardPass, blocks: tuple[ParameterBlock, ...], *, part: str, weight_decay: float
+) -> tuple[Array, Array]:
+    """Return the exact Hessian of arrays on a device, and a number that tells of overflow.
+
+    Parameters
+    ----------
+    batch : ForwardPass
+        All samples, of a library that is not NumPy; few enough for one chunk (`one_chunk`).
+    blocks : tuple of ParameterBlock
+        The layout of the parameters.
+    part : {"gauss_newton", "residual", "total"}
+        What to assemble.
+    weight_decay : float
+        Added to the diagonal, except of the residual part.
+
+    Returns
+    -------
+    matrix : array, shape (p, p)
+        Symmetric to the last bit.
+    bound : array, shape ()
+        At least the largest entry; not looked at.
+    """
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        d = LayerDerivatives.of(batch, blocks)
+        matrix = _device_matrix(d, blocks[-1].stop, part, structured=True)
+        largest = list(_fill_on_device(matrix, d, part, structured=True, add=False))
+        if weight_decay and part != "residual":
+            add_to_diagonal(matrix, weight_decay)
+        return matrix, _bound_of(matrix, largest)
+
+
+def _bound_of(matrix: Array, largest: list[Array]) -> Array:
+    """Return a bound of the entries: by the diagonal, and by what it does not bound."""
+    xp = array_namespace(matrix)
+    bound = xp.max(xp.abs(xp.linalg.diagonal(matrix)))
+    for each in largest:
+        bound = bound + each
+    return bound
+
+
 def _all_finite(matrix: Array, part: str, regions: tuple[Region, ...]) -> bool:
     """Look at what was written; the diagonal of a positive semi-definite matrix bounds the rest."""
     return bool(np.isfinite(np.diagonal(matrix)).all()) and (
@@ -257,11 +317,8 @@ def _all_finite_on_device(matrix: Array, largest: list[Array]) -> bool:
     overflow, or is NaN, every entry is looked at.
     """
     xp = array_namespace(matrix)
-    bound = xp.max(xp.abs(xp.linalg.diagonal(matrix)))
-    for each in largest:
-        bound = bound + each
     limit = float(xp.finfo(matrix.dtype).max) / 4
-    return bool(bound < limit) or bool(xp.all(xp.isfinite(matrix)))
+    return bool(_bound_of(matrix, largest) < limit) or bool(xp.all(xp.isfinite(matrix)))
 
 
 def _most_pairs(weights: tuple[Array, ...]) -> int:

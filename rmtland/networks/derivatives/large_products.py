@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rmtland.arrays import array_namespace
+from rmtland.networks.cuda_graphs import times
 from rmtland.networks.derivatives.block_views import (
     by_units,
     diagonal_blocks,
@@ -127,7 +128,7 @@ def _closed_residual(matrix: Array, d: LayerDerivatives, layer: int, add: bool) 
         xp: Any = array_namespace(matrix)
         k, width = left.shape[0], right.shape[1]
         if k <= second.shape[0]:
-            product = xp.reshape(second @ _pairs_of_inputs(left, right.T).T, (-1, k, width))
+            product = xp.reshape(times(second, _pairs_of_inputs(left, right.T).T), (-1, k, width))
         else:  # fewer units than inputs: the smaller workspace
             product = (second[:, None, :] * left[None, :, :]) @ right[None, :, :]
         _put_diagonal_blocks(matrix, upper, lower, product, add)
@@ -138,7 +139,7 @@ def _write_identity_times(
     matrix: Array, d: LayerDerivatives, upper: ParameterBlock, lower: ParameterBlock, add: bool
 ) -> None:
     """Between output weights: I (x) u' u^T/m."""
-    product = d.input_of(upper) @ d.normalised_input_of(lower)
+    product = times(d.input_of(upper), d.normalised_input_of(lower))
     _put_diagonal_blocks(matrix, upper, lower, product[None, :, :], add)
 
 
@@ -148,7 +149,7 @@ def _write_output_hidden(
     """Output (i,b) and last hidden (j,k) weights: W_L[i,j] sum_mu u'_b f'_j u_k/m."""
     xp: Any = array_namespace(matrix)
     weight = d.weights[-1]
-    product = d.normalised_input_of(upper).T @ d.slope_times_input(lower).T
+    product = times(d.normalised_input_of(upper).T, d.slope_times_input(lower).T)
     product = xp.reshape(product, (inputs_of(upper), weight.shape[1], inputs_of(lower)))
     _put_product(
         by_units(matrix, upper, lower), weight[:, None, :, None], product[None, :, :, :], add
@@ -165,12 +166,12 @@ def _write_hidden_hidden(
     """Between last hidden weights: (W_L^T W_L)[j,j'] sum_mu f'_j u'_k f'_j' u_k'/m."""
     xp: Any = array_namespace(matrix)
     weight = d.weights[-1]
-    gram = (weight.T @ weight) * d.normalisation
+    gram = times(weight.T, weight) * d.normalisation
     left = d.slope_times_input(upper)
     right = left if upper is lower else d.slope_times_input(lower)
     k, width = inputs_of(upper), inputs_of(lower)
     for first, last, reached in _strips(upper, lower):
-        product = left[first * k : last * k, :] @ right[: reached * width, :].T
+        product = times(left[first * k : last * k, :], right[: reached * width, :].T)
         seen = xp.reshape(product, (last - first, k, reached, width), copy=False)
         seen *= gram[first:last, None, :reached, None]
         _put_strip(matrix, upper, lower, first, product, add)
@@ -186,7 +187,7 @@ def _write_symmetric(
     inputs = _pairs_of_inputs(left, right).T
     for first, last, reached in _strips(block, block):
         units = xp.reshape(signal[first:last, :reached, :], (-1, d.samples))
-        product = xp.reshape(units @ inputs, (last - first, reached, k, k))
+        product = xp.reshape(times(units, inputs), (last - first, reached, k, k))
         product = xp.permute_dims(product, (0, 2, 1, 3))
         strip = xp.reshape(product, ((last - first) * k, reached * k))
         _put_strip(matrix, block, block, first, strip, add)
@@ -205,7 +206,7 @@ def _write_pairs(
     inputs = _pairs_of_inputs(d.input_of(upper), d.normalised_input_of(lower).T)
     units = xp.reshape(signal, (-1, d.samples))
     product = xp.reshape(
-        units @ inputs.T, (upper.shape[0], lower.shape[0], inputs_of(upper), inputs_of(lower))
+        times(units, inputs.T), (upper.shape[0], lower.shape[0], inputs_of(upper), inputs_of(lower))
     )
     _put(by_units(matrix, upper, lower), xp.permute_dims(product, (0, 2, 1, 3)), add)
     _put(by_units(matrix, lower, upper), xp.permute_dims(product, (1, 3, 0, 2)), add)
@@ -217,7 +218,7 @@ def _write_neighbours(
     """Neighbouring layers, l' = l + 1, entries (a,j) and (j,d): sum_mu delta_l'[a] f'_j u_d/m."""
     xp: Any = array_namespace(matrix)
     delta = d.deltas[upper.layer - 1] * (d.normalisation * upper.scale)
-    values = delta @ d.slope_times_input(lower).T
+    values = times(delta, d.slope_times_input(lower).T)
     values = xp.reshape(values, (*upper.shape, inputs_of(lower)))
     turned = xp.permute_dims(values, (1, 2, 0))
     for units, view in stripes(matrix, upper, lower):
@@ -240,7 +241,7 @@ def _write_distant(
     delta = d.deltas[upper.layer - 1] * upper.scale
     right = d.normalised_input_of(lower).T
     units = _pairs_of_inputs(delta, right)  # (a,d)
-    product = units @ xp.reshape(moved, (-1, d.samples)).T
+    product = times(units, xp.reshape(moved, (-1, d.samples)).T)
     product = xp.reshape(
         product, (upper.shape[0], inputs_of(lower), inputs_of(upper), lower.shape[0])
     )

@@ -34,6 +34,7 @@ import numpy as np
 
 from rmtland.arrays import array_namespace
 from rmtland.networks.array_arguments import product_of, reshape_of
+from rmtland.networks.cuda_graphs import times
 from rmtland.networks.derivatives.elementwise import add_and_scale, pull_through, scale
 from rmtland.networks.derivatives.forward import ForwardPass
 from rmtland.networks.parameters import ParameterBlock, effective_weights
@@ -411,7 +412,7 @@ def _product(left: Array, right: Array, buffers: Buffers, name: Any) -> Array:
     """Return left @ right, for large NumPy arrays in the buffer of that name."""
     shape = (left.shape[0], right.shape[1])
     if shape[0] * shape[1] < LARGE or not isinstance(left, np.ndarray):
-        return left @ right
+        return times(left, right)
     out = buffers.get(name)
     if out is None or out.shape != shape:
         out = buffers[name] = np.empty(shape, dtype=left.dtype)

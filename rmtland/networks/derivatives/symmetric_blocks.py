@@ -15,6 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from rmtland.arrays import array_namespace, device_options
+from rmtland.networks.cuda_graphs import times
 from rmtland.networks.parameters import ParameterBlock
 from rmtland.typing import Array
 
@@ -186,5 +187,5 @@ def left_multiply(weight: Array, tensor: Array) -> Array:
     array, shape (n, c, m)
     """
     xp = array_namespace(tensor)
-    product = weight @ xp.reshape(tensor, (tensor.shape[0], -1))
+    product = times(weight, xp.reshape(tensor, (tensor.shape[0], -1)))
     return xp.reshape(product, (weight.shape[0], *tensor.shape[1:]))
