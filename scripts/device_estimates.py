@@ -14,6 +14,7 @@ from device_timing import Skipped, has_card, peer, synchronize, timed
 
 from rmtland.estimate import krylov_quadratures, negative_fraction, symmetric_operator, trace
 from rmtland.estimate.density import quadrature_spectrum
+from rmtland.estimate.device_basis import inner_products, removed
 from rmtland.networks import MLP
 
 PROBES, STEPS = 10, 80
@@ -72,14 +73,21 @@ def network_lanczos(*, small: bool = False) -> dict[str, Any]:
     point = net.at(put(theta), put(x), put(y))
     operator = symmetric_operator(point.operator())
     place, starts = operator.place, np.random.default_rng(0).standard_normal((theta.size, probes))
-    block = place.put(starts)
+    block = place.xp.matrix_transpose(place.put(np.ascontiguousarray(starts.T)))  # as Lanczos does
     lanczos = timed(
         lambda: krylov_quadratures(operator, probes=probes, steps=steps, rng=0, progress=False),
         seconds=8, runs=2,
     )  # fmt: skip
     product = timed(lambda: operator.multiply(block))
+    basis = place.zeros((steps, probes, theta.size), np.float64) + 1e-3
+    rows, every = place.put(np.ascontiguousarray(starts.T)), place.put(np.ones(probes)) > 0.0
+    inner = timed(lambda: inner_products(basis, rows, every, place))
+    h = inner_products(basis, rows, every, place)
+    taken = timed(lambda: removed(rows, basis, h, every, place))
     return {
         "p": theta.size,
+        "inner products with the whole basis": inner,
+        "removal of the whole basis": taken,
         "device": str(place.device),
         "lanczos": lanczos,
         "product": product,

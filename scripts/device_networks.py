@@ -28,6 +28,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -37,6 +38,7 @@ from device_timing import has_card, peer, release, shortest, synchronize
 
 from rmtland.arrays import to_numpy
 from rmtland.networks import ACTIVATIONS, MLP, train
+from rmtland.networks.cuda_graphs import GRAPHS, without_graphs
 from rmtland.networks.fused_kernels import activation_with_derivatives
 
 Result = dict[str, Any]
@@ -153,12 +155,17 @@ def dense_split(n: int | None = None, m: int | None = None, peers: bool = True) 
             made = net.at(*data).hessian()
             return made.gauss_newton, made.residual, made.total
 
+        def alone(net: Any = net, data: Any = (theta, x, y)) -> Any:
+            return net.at(*data).hessian("total")
+
         attempt(result, f"rmtland: H0, H1 and H, {label}", lambda job=split: shortest(job))
-        attempt(
-            result,
-            f"rmtland: H alone, {label}",
-            lambda net=net, data=(theta, x, y): shortest(lambda: net.at(*data).hessian("total")),
-        )
+        attempt(result, f"rmtland: H alone, {label}", lambda job=alone: shortest(job))
+        if size <= 64:
+            with without_graphs():
+                for name, job in (("H0, H1 and H", split), ("H alone", alone)):
+                    label_of = f"no graph: {name}, {label}"
+                    attempt(result, label_of, lambda job=job: shortest(job))
+            _refusals(result, label)
         point = net.at(theta, x, y)
         v = xp.asarray(np.random.default_rng(3).standard_normal((len(theta), 2)))
         attempt(
@@ -172,6 +179,13 @@ def dense_split(n: int | None = None, m: int | None = None, peers: bool = True) 
             _race_peers(result, widths, (theta, x, y), whole, label)
         _ratios(result, label)
     return result
+
+
+def _refusals(result: Result, label: str) -> None:
+    """Enter how many graphs could not be recorded, and why."""
+    result[f"graphs refused, {label}"] = float(len(GRAPHS.refused))
+    if GRAPHS.refused:
+        result[f"why, {label}"] = "; ".join(sorted(set(GRAPHS.refused.values())))[:300]
 
 
 def _race_peers(
@@ -366,10 +380,23 @@ def small() -> Result:
         point = net.at(theta, x, y)
         return point.loss, point.gradient, point.hvp(v)
 
-    return {
-        "loss, gradient and product, n=16 m=64": shortest(job, runs=50, limit=1.0),
-        "dense H": shortest(lambda: net.at(theta, x, y).hessian("total"), runs=20, limit=1.0),
-    }
+    result: Result = {}
+    dense = lambda: net.at(theta, x, y).hessian("total")  # noqa: E731
+    point = net.at(theta, x, y)
+    GRAPHS.clear()
+    for name, block in (("graphs", nullcontext), ("no graphs", without_graphs)):
+        with block():
+            label = f"n=16 m=64, {name}"
+            result[f"loss, gradient and product, {label}"] = shortest(job, runs=50, limit=1.0)
+            result[f"product alone, {label}"] = shortest(lambda: point.hvp(v), runs=50, limit=1.0)
+            result[f"dense H, {label}"] = shortest(dense, runs=20, limit=1.0)
+            kept = point.hvp(v), point.gradient, dense()
+        if name == "graphs":
+            first = kept
+    pairs = zip(first, kept, strict=True)
+    result["agreement of both"] = max(relative(one, two) for one, two in pairs)
+    _refusals(result, "n=16 m=64")
+    return result
 
 
 def eigenvalues(n: int | None = None) -> Result:
