@@ -7,8 +7,17 @@ The parameters are any pytree of arrays. With batches b of m_b samples and losse
     L(\theta) = \frac{\sum_b m_b L_b(\theta)}{\sum_b m_b} \quad\text{(mean)}, \qquad
     L(\theta) = \sum_b L_b(\theta) \quad\text{(sum)};
 
-products are forward over reverse, compiled once for each shape of batch. Synonyms: HVP in JAX,
-flax, equinox, haiku.
+products are forward over reverse, compiled once for each shape of batch. Parts:
+
+- "total": the Hessian H;
+- "gauss_newton": H0 = J^T Lambda J (GGN);
+- "residual": H1 = H - H0, by its own products;
+- "fisher": the Fisher information matrix, which is H0 for negative log-likelihoods of natural
+  exponential families; whether the loss is one is tried;
+- "empirical_fisher": (1/N) sum of g g^T over the gradients of the losses of the samples; without
+  1/N for a sum.
+
+Synonyms: HVP in JAX, flax, equinox, haiku.
 
     from rmtland.adapters import from_jax
     operator = from_jax(loss, params, (x, y), model=apply, part="gauss_newton")
@@ -27,6 +36,13 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
+from rmtland.adapters.jax_checks import (
+    found_reduction,
+    refuse_bad_loss,
+    refuse_hidden_derivatives,
+    refuse_no_likelihood,
+    samples_of,
+)
 from rmtland.adapters.optional import optional
 from rmtland.adapters.torch_parameters import Block
 from rmtland.arguments import choice, count
@@ -34,7 +50,7 @@ from rmtland.typing import Array
 
 __all__ = ["JaxOperator", "from_jax"]
 
-_PARTS = ("total", "gauss_newton", "residual")
+_PARTS = ("total", "gauss_newton", "residual", "fisher", "empirical_fisher")
 
 
 class JaxOperator(LinearOperator):  # type: ignore[misc]
@@ -52,7 +68,7 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
         What the loss of each batch is multiplied by.
     blocks : tuple of Block
         Name, shape and place of each parameter in the flat vector.
-    part : {"total", "gauss_newton", "residual"}
+    part : {"total", "gauss_newton", "residual", "fisher", "empirical_fisher"}
         Which matrix.
     double : bool
         Whether it is computed in float64.
@@ -60,6 +76,8 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
         Vectors multiplied at once.
     has_outputs : bool, optional
         Whether outputs and loss can be told apart, so that there are parts.
+    reduction : {"mean", "sum"}, optional
+        What the loss of a batch does over its samples; the empirical Fisher matrix needs it.
     """
 
     def __init__(
@@ -74,6 +92,7 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
         double: bool,
         chunk: int,
         has_outputs: bool = True,
+        reduction: str = "mean",
     ) -> None:
         import jax
 
@@ -81,8 +100,8 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
         self.model, self.criterion = losses
         self.theta, self.batches, self.weights = theta, list(batches), list(weights)
         self.blocks, self.part, self.double, self.chunk = blocks, part, double, chunk
-        self.has_outputs = has_outputs
-        one = self._product
+        self.has_outputs, self.reduction = has_outputs, reduction
+        one = self._empirical if part == "empirical_fisher" else self._product
         self._one = jax.jit(one)
         self._several = jax.jit(jax.vmap(one, in_axes=(None, None, 0)))
         self._value = jax.jit(jax.value_and_grad(self._loss))
@@ -133,7 +152,7 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
         Parameters
         ----------
         part : {"total", "gauss_newton", "residual"}
-            Which matrix.
+            Which matrix; for the Fisher matrices `from_jax` looks at the loss first.
 
         Returns
         -------
@@ -145,13 +164,46 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
         ValueError
             If outputs and loss cannot be told apart.
         """
-        choice("part", part, _PARTS)
+        choice("part", part, _PARTS[:3])
         if part != "total" and not self.has_outputs:
             raise ValueError(f"part={part!r} needs from_jax(..., model=)")
         return JaxOperator(
             (self.model, self.criterion), self.theta, self.batches, self.weights, self.blocks,
             part=part, double=self.double, chunk=self.chunk, has_outputs=self.has_outputs,
+            reduction=self.reduction,
         )  # fmt: skip
+
+    def diagonal(self) -> Array:
+        """Return the diagonal of the matrix, exactly.
+
+        That of the empirical Fisher matrix costs one gradient of each sample, any other p products
+        with unit vectors, `chunk` at a time.
+
+        Returns
+        -------
+        ndarray, shape (p,)
+            In the order of `blocks`.
+        """
+        import jax
+
+        result = np.zeros(self.shape[0], dtype=self.dtype)
+        if self.part == "empirical_fisher":
+            with _precision(self.double):
+                squares = jax.jit(
+                    lambda theta, batch: (
+                        jax.vmap(jax.grad(self._sample_loss), (None, 0))(theta, batch) ** 2
+                    ).sum(0)
+                )
+                for batch, weight in self._weighted():
+                    number = samples_of(jax, batch) if self.reduction == "mean" else 1
+                    result += weight / number * np.asarray(squares(self.theta, batch))
+            return result
+        for start in range(0, self.shape[0], self.chunk):
+            columns = np.arange(start, min(start + self.chunk, self.shape[0]))
+            unit = np.zeros((self.shape[0], len(columns)), dtype=self.dtype)
+            unit[columns, columns - start] = 1.0
+            result[columns] = self.matmat(unit)[columns, columns - start]
+        return result
 
     def output_count(self) -> int | None:
         """Return how many numbers the model gives for the data, m n_out.
@@ -189,7 +241,7 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
 
         product: Array
         slopes = jax.grad(lambda o: self.criterion(o, batch))
-        if self.part == "gauss_newton":
+        if self.part in ("gauss_newton", "fisher"):
             outputs, moved = jax.jvp(model, (theta,), (v,))
             bent = jax.jvp(slopes, (outputs,), (moved,))[1]
             (product,) = jax.vjp(model, theta)[1](bent)
@@ -200,6 +252,26 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
         else:
             _, product = jax.jvp(jax.grad(lambda t: self._loss(t, batch)), (theta,), (v,))
         return product
+
+    def _sample_loss(self, theta: Array, sample: Any) -> Array:
+        """Return the loss of one sample, whose arrays have lost their first axis."""
+        import jax
+
+        return self._loss(theta, jax.tree_util.tree_map(lambda a: a[None], sample))
+
+    def _empirical(self, theta: Array, batch: Any, v: Array) -> Array:
+        """Multiply by the sum, or the mean, of g g^T over the samples of a batch."""
+        import jax
+
+        def each(t: Array) -> Array:
+            losses: Array = jax.vmap(self._sample_loss, (None, 0))(t, batch)
+            return losses
+
+        losses, moved = jax.jvp(each, (theta,), (v,))
+        (product,) = jax.vjp(each, theta)[1](moved)
+        number = losses.shape[0] if self.reduction == "mean" else 1
+        result: Array = product / number
+        return result
 
     def _matmat(self, vectors: Any) -> Any:
         given = np.ascontiguousarray(np.asarray(vectors, dtype=self.dtype).T)
@@ -242,6 +314,7 @@ def from_jax(
     reduction: str | None = None,
     dtype: str | None = None,
     chunk: int = 8,
+    check: bool = True,
 ) -> JaxOperator:
     """Return the Hessian of a JAX loss, or a part of it, as an operator.
 
@@ -254,24 +327,28 @@ def from_jax(
     data : pytree of arrays, or list of them
         One batch such as (x, y), or a list of batches; the first axis counts samples.
     model : callable, optional
-        Parameters, inputs -> outputs, for batches (inputs, targets). Parts other than "total"
-        need it.
-    part : {"total", "gauss_newton", "residual"}, optional
+        Parameters, inputs -> outputs, for batches (inputs, targets). "gauss_newton", "residual"
+        and "fisher" need it.
+    part : {"total", "gauss_newton", "residual", "fisher", "empirical_fisher"}, optional
         Which matrix.
     parameters : str or sequence of str, optional
         Patterns for names such as "['dense']['kernel']" (`jax.tree_util.keystr`): "*kernel*", or
         a piece of the path such as "dense".
     reduction : {"mean", "sum"}, optional
-        What the loss does over samples; found out by trial where there are several batches.
+        What the loss does over samples; found out by trial where there are several batches, and
+        for the empirical Fisher matrix.
     dtype : {"float32", "float64"}, optional
         Precision of the computation; that of the parameters by default.
     chunk : int, optional
         Vectors multiplied at once (`vmap`).
+    check : bool, optional
+        Compare gradient and a product with differences, on the first samples: `stop_gradient` and
+        the like make a Hessian zero, or that of another function, without a word.
 
     Returns
     -------
     JaxOperator
-        A symmetric SciPy LinearOperator with `loss` and `gradient`.
+        A symmetric SciPy LinearOperator with `loss`, `gradient` and `diagonal`.
 
     Raises
     ------
@@ -281,17 +358,18 @@ def from_jax(
         If the parameters are not real floating-point arrays.
     ValueError
         If there are no data or parameters, a pattern fits nothing, the loss is not one finite
-        number, or the reduction cannot be found out.
+        number, its derivatives are not those of its values, it is no log-likelihood (for "fisher"),
+        or the reduction cannot be found out.
     """
     jax = optional("jax", extra="jax")
     choice("part", part, _PARTS)
     chunk = count("chunk", chunk)
-    if part != "total" and model is None:
+    if part not in ("total", "empirical_fisher") and model is None:
         raise ValueError(f"part={part!r} needs model=, so that outputs and loss can be told apart")
     if dtype is not None:
         choice("dtype", dtype, ("float32", "float64"))
     batches = list(data) if isinstance(data, list) else [data]
-    sizes = [_samples(jax, batch) for batch in batches]
+    sizes = [samples_of(jax, batch) for batch in batches]
     if not batches or not sum(sizes):
         raise ValueError("the data hold no samples")
     named, treedef = jax.tree_util.tree_flatten_with_path(params)
@@ -325,15 +403,25 @@ def from_jax(
         if dtype is not None:
             leaves = [_cast(jax, leaf, wanted) for leaf in leaves]
             batches = [jax.tree_util.tree_map(lambda a: _cast(jax, a, wanted), b) for b in batches]
-        _refuse_bad_loss(losses, theta, batches[0])
-        if reduction is None:
-            reduction = "sum" if len(batches) == 1 else _reduction(jax, losses, theta, batches[0])
-    choice("reduction", reduction, ("mean", "sum"))
+        refuse_bad_loss(losses, theta, batches[0])
+        if reduction is None and (len(batches) > 1 or part == "empirical_fisher"):
+            reduction = found_reduction(jax, losses, theta, batches[0])
+        if part == "fisher":
+            refuse_no_likelihood(jax, losses, theta, batches[0])
+    reduction = choice("reduction", reduction or "sum", ("mean", "sum"))
+    if check:
+        with _precision(True):
+            refuse_hidden_derivatives(
+                jax,
+                losses,
+                jax.numpy.asarray(theta, dtype="float64"),
+                jax.tree_util.tree_map(lambda a: _cast(jax, a, "float64"), batches[0]),
+            )
     total = float(sum(sizes))
     weights = [size / total if reduction == "mean" else 1.0 for size in sizes]
     return JaxOperator(
         losses, theta, batches, weights, tuple(blocks), part=part, double=double, chunk=chunk,
-        has_outputs=model is not None,
+        has_outputs=model is not None, reduction=reduction,
     )  # fmt: skip
 
 
@@ -359,14 +447,6 @@ def _inner(a: Any, b: Any) -> Any:
 
     products = jax.tree_util.tree_map(lambda u, v: (u * v).sum(), a, b)
     return sum(jax.tree_util.tree_leaves(products))
-
-
-def _samples(jax: Any, batch: Any) -> int:
-    leaves = jax.tree_util.tree_leaves(batch)
-    if not leaves:
-        raise ValueError("a batch holds no arrays")
-    shape = np.shape(leaves[0])
-    return int(shape[0]) if shape else 1
 
 
 def _chosen(
@@ -403,46 +483,4 @@ def _fits(name: str, pattern: str) -> bool:
         or fnmatchcase(name, pattern)
         or pattern in pieces
         or pattern in name.split("'")
-    )
-
-
-def _refuse_bad_loss(losses: tuple[Any, Any], theta: Array, batch: Any) -> None:
-    value = losses[1](losses[0](theta, batch), batch)
-    if value is None or isinstance(value, str):
-        raise ValueError(f"the loss must be one real number; got {value!r}")
-    shape = np.shape(value)
-    if shape or "float" not in str(getattr(value, "dtype", "float")):
-        raise ValueError(
-            f"the loss must be one real number; got shape {shape}: take its mean or sum over the "
-            "samples"
-        )
-    if not np.isfinite(float(value)):
-        raise ValueError(
-            f"the loss of the first batch is {float(value)}; look at the parameters and the data"
-        )
-
-
-def _reduction(jax: Any, losses: tuple[Any, Any], theta: Array, batch: Any) -> str:
-    """Return whether a loss is the mean or the sum over samples, by trial on parts of a batch."""
-    m = _samples(jax, batch)
-    if m < 2:
-        raise ValueError(
-            "whether the loss is a mean or a sum cannot be found out from a batch of one sample; "
-            "say reduction='mean' or 'sum'"
-        )
-    first = (m + 2) // 3
-
-    def part(rows: slice) -> float:
-        cut = jax.tree_util.tree_map(lambda a: a[rows] if np.ndim(a) else a, batch)
-        return float(losses[1](losses[0](theta, cut), cut))
-
-    whole, a, b = (part(rows) for rows in (slice(None), slice(first), slice(first, None)))
-    scale = 1e-4 * max(abs(whole), abs(a), abs(b))
-    if abs(whole - (first * a + (m - first) * b) / m) <= scale:
-        return "mean"
-    if abs(whole - (a + b)) <= scale:
-        return "sum"
-    raise ValueError(
-        "the loss of the first batch is neither the mean nor the sum over its samples "
-        f"({whole:.6g} of {m}, {a:.6g} and {b:.6g} of its parts); say reduction='mean' or 'sum'"
     )

@@ -180,7 +180,7 @@ class GroupCheckpoint:
         self.path = saved.folder / f"{self.name}.basis"
         self.digests: list[str] = []
 
-    def restore(self, run: Lanczos, steps: int) -> None:
+    def restore(self, run: Lanczos, steps: int, *, goes_on: bool = False) -> None:
         """Bring a run that has not begun to the state that was written last.
 
         Parameters
@@ -189,6 +189,8 @@ class GroupCheckpoint:
             The run; left as it is where nothing was written.
         steps : int
             Steps that it will take, for which room is made.
+        goes_on : bool, optional
+            Whether further steps may follow, for which the vectors are needed.
 
         Raises
         ------
@@ -205,8 +207,10 @@ class GroupCheckpoint:
             setattr(run, key, arrays[key])
         run.previous = arrays.get("previous")
         run.step, run.reorthogonalized = done, int(header["reorthogonalized"])
-        if done >= steps or not run.active.size:
+        if (done >= steps and not goes_on) or not run.active.size:
             return
+        for length in np.cumsum(np.asarray(header.get("pieces", []), dtype=int)):
+            run.basis.reserve(int(length), run.runs, run.size)  # sums are of the same pieces then
         run.basis.reserve(max(steps, done), run.runs, run.size)
         block = run.runs * run.size
         dtype = run.basis.dtype
@@ -253,6 +257,7 @@ class GroupCheckpoint:
                 "step": run.step,
                 "digests": self.digests,
                 "reorthogonalized": run.reorthogonalized,
+                "pieces": run.basis.lengths if isinstance(run.basis, MemoryBasis) else [],
             },
             arrays,
         )

@@ -114,6 +114,11 @@ class MemoryBasis:
         self.filled = 0
         self._pieces: list[NDArray[Any]] = []
 
+    @property
+    def lengths(self) -> list[int]:
+        """Numbers of steps for which room was made at a time: sums are taken piece by piece."""
+        return [len(piece) for piece in self._pieces]
+
     def reserve(self, steps: int, runs: int, size: int) -> None:
         """Make room for this many vectors of each space."""
         have = sum(len(piece) for piece in self._pieces)

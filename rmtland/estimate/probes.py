@@ -105,7 +105,8 @@ def krylov_quadratures(
             checkpoint's folder, or of a temporary one.
         checkpoint : path-like, optional
             Folder in which the state is kept after every step. The same call resumes there and ends
-            with the same bytes (on as many threads); with ``rng=None`` the seed is read from it.
+            with the same bytes (on as many threads), also where steps and probes are added until
+            a width or an accuracy is reached; with ``rng=None`` the seed is read from it.
         executor : optional
             An executor of `rmtland.sweep` (`Processes()`, `Dask(...)`, any of concurrent.futures):
             each probe is a task.
@@ -177,6 +178,7 @@ class ProbeRuns:
             self._refuse_on_device()
         self._root = self._root_stream(rng)
         self._groups: list[Lanczos | DeviceLanczos] = []
+        self._goals: list[int] = []
         self._done: list[Tridiagonal] = []
         self._saved: Checkpoint | None = None
         self._states: list[GroupCheckpoint | None] = []
@@ -230,10 +232,12 @@ class ProbeRuns:
                 chosen = seeds[start : start + size]
                 run, state = self._begin(chosen, steps)
                 self._groups.append(run)
+                self._goals.append(steps)
                 self._run(run, state, steps, lambda done, before=finished: show(before + done))
                 finished += len(chosen) * steps
                 if not self.keep:
                     self._done += self._groups.pop().tridiagonals()
+                    self._goals.pop()
                     if state is not None:
                         state.forget_basis()
 
@@ -245,6 +249,7 @@ class ProbeRuns:
         steps : int
             Steps altogether.
         """
+        self._goals = [min(steps, self.operator.size)] * len(self._groups)
         for run, state in zip(self._groups, self._states, strict=True):
             self._run(run, state, steps, lambda done: None)
 
@@ -257,9 +262,9 @@ class ProbeRuns:
             Of all probes that took a step.
         """
         found = list(self._done)
-        for run in self._groups:
-            if run.step:
-                found += run.tridiagonals()
+        for run, goal in zip(self._groups, self._goals, strict=True):
+            if run.step:  # a run that was resumed may be farther than its turn is
+                found += [Tridiagonal(*(part[:goal] for part in one)) for one in run.tridiagonals()]
         return KrylovQuadratures(
             found,
             self.operator.size,
@@ -298,6 +303,7 @@ class ProbeRuns:
             "together": self._group_size(probes, steps) if self.together is None else self.together,
             "reorthogonalize": self.reorthogonalize,
             "basis": self.basis,
+            "adaptive": self.keep,
             "seed": seed_of(self._root),
         }
         if self.together is None:  # free memory may have changed since; the result must not
@@ -361,7 +367,7 @@ class ProbeRuns:
         )
         state = None if self._saved is None else GroupCheckpoint(self._saved, number)
         if state is not None:
-            state.restore(run, steps)
+            state.restore(run, steps, goes_on=self.keep)
         self._states.append(state)
         return run, state
 

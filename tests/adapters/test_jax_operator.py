@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from rmtland.adapters import from_jax
 from rmtland.networks import MLP
@@ -129,3 +130,63 @@ def test_leaves_that_are_no_arrays_stay_as_they_are():
     np.testing.assert_allclose(one, other, atol=1e-6)
     with pytest.raises(ValueError, match="one real number; got None"):
         from_jax(lambda p, batch: None, params, data, parameters="w")
+
+
+LABELS = np.array([0, 1, 1, 0, 1, 0, 0])
+
+
+def cross_entropy(outputs, labels):
+    return -jnp.take_along_axis(jax.nn.log_softmax(outputs), labels[:, None], axis=1).mean()
+
+
+def test_fisher_matrices():
+    data = [(X[:4], LABELS[:4]), (X[4:], LABELS[4:])]
+    options = {"model": apply, "dtype": "float64"}
+    gauss_newton = dense(from_jax(cross_entropy, PARAMS, data, part="gauss_newton", **options))
+    assert abs(dense(from_jax(cross_entropy, PARAMS, data, part="fisher", **options))
+               - gauss_newton).max() < 1e-15  # fmt: skip
+    empirical = from_jax(cross_entropy, PARAMS, data, part="empirical_fisher", **options)
+    slopes = softmax(NET.predict(THETA, X), axis=1) - np.eye(2)[LABELS]
+    jacobian = NET.at(THETA, X, Y).jacobian().reshape(7, 2, 26)[:, :, ORDER]
+    gradients = np.einsum("mc,mcp->mp", slopes, jacobian)
+    expected = gradients.T @ gradients / 7
+    assert abs(dense(empirical) - expected).max() < 1e-15
+    assert abs(empirical.diagonal() - np.diag(expected)).max() < 1e-15
+    summed = from_jax(
+        lambda p, batch: 7 * cross_entropy(apply(p, batch[0]), batch[1]) * len(batch[0]),
+        PARAMS, (X, LABELS), part="empirical_fisher", dtype="float64",
+    )  # fmt: skip
+    assert summed.reduction == "sum"
+    assert abs(dense(summed) - 49 * 7 * expected).max() < 1e-12
+
+
+def test_the_diagonal_is_exact():
+    operator = from_jax(half_square, PARAMS, (X, Y), model=apply, part="residual", dtype="float64")
+    assert abs(operator.diagonal() - np.diag(dense(operator))).max() < 1e-16
+
+
+def test_a_loss_that_is_no_likelihood_has_no_fisher_matrix():
+    def huber(outputs, targets):
+        off = outputs - targets
+        return jnp.where(abs(off) < 0.5, off**2 / 2, abs(off) / 2 - 0.125).mean()
+
+    with pytest.raises(ValueError, match="no log-likelihood whose Fisher matrix is known"):
+        from_jax(huber, PARAMS, (X, Y), model=apply, part="fisher")
+    zeros = np.zeros(7, dtype=int)
+    with pytest.raises(ValueError, match="all targets of the first batch are the same"):
+        from_jax(cross_entropy, PARAMS, (X, zeros), model=apply, part="fisher")
+
+
+@pytest.mark.parametrize("where", ["outputs", "factor"])
+def test_derivatives_that_are_hidden_are_refused(where):
+    def loss(params, batch):
+        outputs = apply(params, batch[0])
+        stopped = jax.lax.stop_gradient(outputs)
+        kept = stopped if where == "outputs" else outputs * stopped
+        return half_square(kept, batch[1])
+
+    for dtype in ("float64", "float32"):
+        with pytest.raises(ValueError, match="derivatives of the loss are not those of its values"):
+            from_jax(loss, PARAMS, (X, Y), dtype=dtype)
+    operator = from_jax(loss, PARAMS, (X, Y), dtype="float64", check=False)
+    assert where != "outputs" or not (operator @ np.ones(26)).any()

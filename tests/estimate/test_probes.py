@@ -217,3 +217,32 @@ def test_progress_goes_to_stderr(capsys):
     assert "products" in err
     run(progress=False)
     assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("basis", ["float64", "float32", "disk"])
+@pytest.mark.parametrize("quantity", ["index", "density"])
+def test_adaptive_runs_resume_to_the_same_bytes(tmp_path, basis, quantity):
+    def found(operator, folder):
+        options = {
+            "probes": 2, "steps": 8, "rng": 0, "basis": basis, "together": 2, "checkpoint": folder,
+        }  # fmt: skip
+        if quantity == "index":
+            return negative_fraction(operator, width=0.14, method="lanczos", **options)
+        spectrum = spectral_density(operator, accuracy=2.5, **options)
+        return spectrum.nodes.tobytes(), spectrum.weights.tobytes()
+
+    counted = Matrix()
+    whole = found(counted, tmp_path / "whole")
+    assert counted.calls > 3 + 8 + 4  # further steps, or further probes
+    last = 0
+    for stop in range(5, counted.calls + 1, 7):
+        folder = tmp_path / f"{stop}"
+        with pytest.raises(Interrupted, match="resumes"):
+            found(Matrix(stop=stop), folder)
+        operator = Matrix()
+        assert found(operator, folder) == whole
+        assert last == 0 or operator.calls < last  # what is done is not done again
+        last = operator.calls
+    assert found(Matrix(), tmp_path / "whole") == whole
+    with pytest.raises(ValueError, match="another run: adaptive"):
+        run(Matrix(), probes=2, steps=8, basis=basis, together=2, checkpoint=tmp_path / "whole")

@@ -1,0 +1,292 @@
+r"""What is looked at before products with a JAX loss are made.
+
+Besides shape and value of the loss: whether its derivatives are those of its values. A
+`stop_gradient` (or a custom rule, or an integer on the way) cuts derivatives without a word, and
+the Hessian would be zero, or that of another function; so for a vector v
+
+.. math::
+
+    \nabla L \cdot v \approx \frac{L(\theta + h v) - L(\theta - h v)}{2h}, \qquad
+    H v \approx \frac{\nabla L(\theta + h v) - \nabla L(\theta - h v)}{2h}
+
+are compared on the first samples, in double precision.
+
+>>> refuse_hidden_derivatives.__name__
+'refuse_hidden_derivatives'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rmtland.typing import Array
+
+__all__ = [
+    "found_reduction",
+    "refuse_bad_loss",
+    "refuse_hidden_derivatives",
+    "refuse_no_likelihood",
+    "samples_of",
+]
+
+Losses = tuple[Callable[[Array, Any], Any], Callable[[Any, Any], Array]]
+"""Flat parameters, batch -> outputs; outputs, batch -> loss."""
+
+_SAMPLES = 64
+"""Samples of the first batch that derivatives are compared on, at most."""
+_STEP = 1e-4
+_FAR = 1e-3
+"""Relative distance that curvature along the way explains."""
+
+
+def samples_of(jax: Any, batch: Any) -> int:
+    """Return the number of samples of a batch: the length of its first array.
+
+    Parameters
+    ----------
+    jax : module
+        JAX.
+    batch : pytree of arrays
+        The batch.
+
+    Returns
+    -------
+    int
+        1 for an array without axes.
+
+    Raises
+    ------
+    ValueError
+        If it holds no arrays.
+    """
+    leaves = jax.tree_util.tree_leaves(batch)
+    if not leaves:
+        raise ValueError("a batch holds no arrays")
+    shape = np.shape(leaves[0])
+    return int(shape[0]) if shape else 1
+
+
+def rows_of(jax: Any, batch: Any, rows: slice) -> Any:
+    """Return some samples of a batch.
+
+    Parameters
+    ----------
+    jax : module
+        JAX.
+    batch : pytree of arrays
+        The batch.
+    rows : slice
+        Which.
+
+    Returns
+    -------
+    pytree of arrays
+        Arrays without axes stay as they are.
+    """
+    return jax.tree_util.tree_map(lambda a: a[rows] if np.ndim(a) else a, batch)
+
+
+def refuse_bad_loss(losses: Losses, theta: Array, batch: Any) -> None:
+    """Refuse a loss that is not one finite real number.
+
+    Parameters
+    ----------
+    losses : tuple of callable
+        Model and criterion.
+    theta : array, shape (p,)
+        Parameters.
+    batch : pytree of arrays
+        The first batch.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    value = losses[1](losses[0](theta, batch), batch)
+    if value is None or isinstance(value, str):
+        raise ValueError(f"the loss must be one real number; got {value!r}")
+    shape = np.shape(value)
+    if shape or "float" not in str(getattr(value, "dtype", "float")):
+        raise ValueError(
+            f"the loss must be one real number; got shape {shape}: take its mean or sum over the "
+            "samples"
+        )
+    if not np.isfinite(float(value)):
+        raise ValueError(
+            f"the loss of the first batch is {float(value)}; look at the parameters and the data"
+        )
+
+
+def found_reduction(jax: Any, losses: Losses, theta: Array, batch: Any) -> str:
+    """Return whether a loss is the mean or the sum over samples, by trial on parts of a batch.
+
+    Parameters
+    ----------
+    jax : module
+        JAX.
+    losses : tuple of callable
+        Model and criterion.
+    theta : array, shape (p,)
+        Parameters.
+    batch : pytree of arrays
+        The first batch.
+
+    Returns
+    -------
+    {"mean", "sum"}
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or the batch has one sample.
+    """
+    m = samples_of(jax, batch)
+    if m < 2:
+        raise ValueError(
+            "whether the loss is a mean or a sum cannot be found out from a batch of one sample; "
+            "say reduction='mean' or 'sum'"
+        )
+    first = (m + 2) // 3
+
+    def part(rows: slice) -> float:
+        cut = rows_of(jax, batch, rows)
+        return float(losses[1](losses[0](theta, cut), cut))
+
+    whole, a, b = (part(rows) for rows in (slice(None), slice(first), slice(first, None)))
+    scale = 1e-4 * max(abs(whole), abs(a), abs(b))
+    if abs(whole - (first * a + (m - first) * b) / m) <= scale:
+        return "mean"
+    if abs(whole - (a + b)) <= scale:
+        return "sum"
+    raise ValueError(
+        "the loss of the first batch is neither the mean nor the sum over its samples "
+        f"({whole:.6g} of {m}, {a:.6g} and {b:.6g} of its parts); say reduction='mean' or 'sum'"
+    )
+
+
+def refuse_hidden_derivatives(jax: Any, losses: Losses, theta: Array, batch: Any) -> None:
+    """Refuse a loss whose derivatives are not those of its values.
+
+    Parameters
+    ----------
+    jax : module
+        JAX, in the precision of the comparison.
+    losses : tuple of callable
+        Model and criterion.
+    theta : array, shape (p,)
+        Parameters.
+    batch : pytree of arrays
+        The first batch.
+
+    Raises
+    ------
+    ValueError
+        If gradients or products differ from differences along each of three vectors (a kink of
+        ReLU on the way of one is no fault).
+    """
+    some = rows_of(jax, batch, slice(_SAMPLES))
+
+    def loss(t: Array) -> Array:
+        return losses[1](losses[0](t, some), some)
+
+    slopes = jax.value_and_grad(loss)
+    eps = float(np.finfo(np.dtype(str(jax.eval_shape(loss, theta).dtype))).eps)
+    exact = eps < 1e-10
+    far = _FAR if exact else 0.05
+    generator = np.random.default_rng(20261127)
+    size = max(float(np.linalg.norm(np.asarray(theta))), 1e-3)
+    why = ""
+    for _ in range(3):
+        v = generator.standard_normal(theta.shape[0])
+        v /= np.linalg.norm(v)
+        step = (_STEP if exact else 1e-2) * size
+        direction = jax.numpy.asarray(v, dtype=theta.dtype)
+        (_, gradient), (_, product) = jax.jvp(slopes, (theta,), (direction,))
+        ends = [slopes(theta + sign * step * direction) for sign in (1.0, -1.0)]
+        values, gradients = zip(*ends, strict=True)
+        gradient, product = np.asarray(gradient, float), np.asarray(product, float)
+        along = (float(values[0]) - float(values[1])) / (2 * step)
+        bent = (np.asarray(gradients[0], float) - np.asarray(gradients[1], float)) / (2 * step)
+        noise = 16 * eps / step
+        slope, norm = float(gradient @ v), float(np.linalg.norm(gradient))
+        allowed = far * (abs(slope) + abs(along) + norm / len(v) ** 0.5)
+        allowed += noise * max(abs(float(value)) for value in values)
+        if abs(along - slope) > allowed:
+            why = f"the slope along a vector is {slope:.4g}, differences of its values {along:.4g}"
+            continue
+        off, length = float(np.linalg.norm(bent - product)), float(np.linalg.norm(product))
+        if off > far * (length + float(np.linalg.norm(bent))) + noise * norm:
+            why = f"a product of the Hessian is off by {off:.3g} of {length:.3g}"
+            continue
+        return
+    raise ValueError(
+        f"the derivatives of the loss are not those of its values ({why}): look for stop_gradient, "
+        "custom derivatives or integers on the way; check=False takes them as they are"
+    )
+
+
+def refuse_no_likelihood(jax: Any, losses: Losses, theta: Array, batch: Any) -> None:
+    r"""Refuse a loss whose Fisher matrix is not known to be its Gauss-Newton matrix.
+
+    It is where the loss is :math:`A(o) - T(y) \cdot o + c(y)`, the negative log-likelihood of a
+    natural exponential family (squared errors, softmax cross-entropy, logistic and Poisson losses):
+    then its curvature in the outputs does not depend on the targets, which is tried with others.
+
+    Parameters
+    ----------
+    jax : module
+        JAX.
+    losses : tuple of callable
+        Model and criterion.
+    theta : array, shape (p,)
+        Parameters.
+    batch : (inputs, targets)
+        The first batch.
+
+    Raises
+    ------
+    ValueError
+        If it depends on them, or there are no other targets to try.
+    """
+    tree = jax.tree_util
+    outputs = losses[0](theta, batch)
+    generator = np.random.default_rng(1)
+    along = tree.tree_map(
+        lambda o: jax.numpy.asarray(generator.standard_normal(o.shape), dtype=o.dtype), outputs
+    )
+
+    def curved(targets: Any) -> Any:
+        slopes = jax.grad(lambda o: losses[1](o, (batch[0], targets)))
+        bent = tree.tree_leaves(jax.jvp(slopes, (outputs,), (along,))[1])
+        return np.concatenate([np.ravel(np.asarray(one, float)) for one in bent])
+
+    def others(a: Any) -> list[Any]:
+        array = np.asarray(a)
+        found = [np.roll(array, 1, axis=0) if array.ndim else array]
+        if array.dtype.kind in "iu":
+            return [*found, array.max() - array + array.min()]
+        return [*found, 1.0 - array]
+
+    here, tried = curved(batch[1]), False
+    for which in range(2):
+        targets = tree.tree_map(lambda a, k=which: others(a)[k], batch[1])
+        pairs = zip(tree.tree_leaves(targets), tree.tree_leaves(batch[1]), strict=True)
+        if all(np.array_equal(one, np.asarray(other)) for one, other in pairs):
+            continue
+        tried = True
+        there = curved(targets)
+        if np.linalg.norm(there - here) > 1e-4 * np.linalg.norm(here):
+            raise ValueError(
+                "the curvature of the loss in the outputs depends on the targets, so that it is no "
+                "log-likelihood whose Fisher matrix is known; take part='gauss_newton' or "
+                "'empirical_fisher'"
+            )
+    if not tried:
+        raise ValueError(
+            "all targets of the first batch are the same, so that it cannot be found out whether "
+            "the loss is a log-likelihood; if it is, part='gauss_newton' is its Fisher matrix"
+        )
