@@ -108,6 +108,35 @@ class LossValue:
             _ = point._whole.layers
         return point
 
+    @classmethod
+    def known(
+        cls, net: Network, theta: Array, data: LossData, *, loss_sum: float, gradient: Array
+    ) -> Self:
+        """Return the point at checked arguments where loss and gradient are known already.
+
+        Parameters
+        ----------
+        net : MLP
+            The network.
+        theta : array, shape (p,)
+            Its parameters, in the library and dtype of the computation.
+        data : LossData
+            Inputs and targets.
+        loss_sum : float
+            Sum of the losses of the samples.
+        gradient : array, shape (p,)
+            Of the loss.
+
+        Returns
+        -------
+        LossPoint
+            The loss there; its forward pass is made when it is asked for.
+        """
+        point = cls(net, _kept(theta), data)
+        point.__dict__["data_loss"] = loss_sum / data.size  # as if it had been asked for
+        point.__dict__["gradient"] = _kept(gradient)
+        return point
+
     def at(self, theta: ArrayLike) -> Self:
         """Return the loss of the same network on the same data at other parameters.
 

@@ -30,7 +30,8 @@ from rmtland.networks.loss import Loss
 from rmtland.networks.parameters import ParameterBlock, effective_weights
 from rmtland.typing import Array
 
-__all__ = ["SMALL", "WIDEST", "recorded_hessian", "recorded_product", "recorded_value"]
+__all__ = ["SMALL", "WIDEST", "recorded_hessian", "recorded_product", "recorded_value",
+           "value_and_gradient"]  # fmt: skip
 
 SMALL = 2**18
 """Samples times units of the widest layer, times vectors, up to which graphs are used."""
@@ -84,22 +85,53 @@ def recorded_value(net: Network, theta: Array, data: Data) -> tuple[Array, Array
     (array, array) or None
         The numbers (sum of the losses, |theta|^2, a check), and the gradient, shape (p,).
     """
-    pass_of = _pass_of(net, theta, data)
-    if pass_of is None:
+    if _pass_of(net, theta, data) is None:
         return None
+    key = ("value", *_key(net, data))
+    found = GRAPHS.replayed(key, _value_of(net, data), [theta, data.x, data.y])
+    return None if found is None else (found[0], found[1])
+
+
+def value_and_gradient(net: Network, theta: Array, data: Data) -> tuple[Array, Array]:
+    """Return loss and gradient without a look at them, by a graph where there is one.
+
+    Parameters
+    ----------
+    net : MLP
+        The network.
+    theta : array, shape (p,)
+        Its parameters.
+    data : LossData
+        Inputs and targets, kept whole.
+
+    Returns
+    -------
+    (array, array)
+        As of `recorded_value`: where the numbers are finite, so is the gradient.
+    """
+    found = recorded_value(net, theta, data)
+    if found is None:
+        numbers, gradient = _value_of(net, data)(theta, data.x, data.y)
+        return numbers, gradient
+    return found
+
+
+def _value_of(net: Network, data: Data) -> Callable[[Array, Array, Array], tuple[Array, ...]]:
+    """Return the function of parameters, inputs and targets."""
     decay, blocks, m = net.weight_decay, net.blocks, data.size
+    f, loss = activation(net.activation), data.loss
 
     def function(theta: Array, x: Array, y: Array) -> tuple[Array, ...]:
-        batch = pass_of(theta, x, y)
+        weights, biases = effective_weights(theta, blocks)
+        batch = ForwardPass(weights, biases, f, loss, x, y, checked=False)
         xp = batch.xp
         gradient = loss_gradient([batch], blocks, theta, samples=m, weight_decay=decay)
-        sums = [xp.sum(gradient), *(xp.sum(z) for z, _ in batch.layers)]
-        numbers = [batch.loss_sum, xp.sum(theta * theta), *sums]
+        with np.errstate(over="ignore", invalid="ignore"):  # of libraries made of NumPy
+            sums = [xp.sum(gradient), *(xp.sum(z) for z, _ in batch.layers)]
+            numbers = [batch.loss_sum, xp.sum(theta * theta), *sums]
         return xp.stack([xp.reshape(each, ()) for each in numbers]), gradient
 
-    key = ("value", *_key(net, data))
-    found = GRAPHS.replayed(key, function, [theta, data.x, data.y])
-    return None if found is None else (found[0], found[1])
+    return function
 
 
 def recorded_product(

@@ -2,7 +2,7 @@
 
 Random-matrix theory speaks of Hessians at a given energy, so training stops where the energy comes
 down to the target. The default method is SciPy's L-BFGS-B (limited-memory quasi-Newton, full
-batch): the loss of its iterates never rises. Its steps are long, so the last one is cut short: the
+batch; on a device `rmtland.networks.training.device_lbfgs`): the loss of its iterates never rises. Its steps are long, so the last one is cut short: the
 point returned lies between the last two iterates, where the energy is between 0.99 and 1 times the
 target. Gradient descent, SGD, momentum and Adam (`rmtland.networks.training.step_rules`) reach the
 points that practice reaches.
@@ -35,6 +35,7 @@ from rmtland.arrays import placed, to_numpy
 from rmtland.networks.loss_point import LossPoint
 from rmtland.networks.mlp import MLP
 from rmtland.networks.training.checkpoints import Checkpoint
+from rmtland.networks.training.device_lbfgs import DeviceLbfgs
 from rmtland.networks.training.plan import METHODS, TrainingPlan, TrainingState
 from rmtland.networks.training.run import Monitor, Progress, TrainingRun, gradient_norm_of
 from rmtland.networks.training.unchecked_steps import may_wait_for_a_look, unchecked_gradient
@@ -195,7 +196,9 @@ def train(
         state.rule = plan.rule.start(start.theta)
     try:
         run.accept(run.point, run.steps + 1)
-        if run.reason is None and plan.rule is None:
+        if run.reason is None and plan.rule is None and may_wait_for_a_look(start):
+            _minimize_on_device(run, file, state)
+        elif run.reason is None and plan.rule is None:
             _minimize(run, file, state)
         elif run.reason is None:
             _descend(run, file, state, plan)
@@ -264,6 +267,24 @@ def _minimize(run: TrainingRun, file: Checkpoint | None, state: TrainingState) -
         )
         if file is None or run.steps == before or not file.is_due(run.steps):
             break
+
+
+def _minimize_on_device(run: TrainingRun, file: Checkpoint | None, state: TrainingState) -> None:
+    """Do the same where the arrays are, see `rmtland.networks.training.device_lbfgs`."""
+    is_over = False
+    while run.reason is None and not is_over:  # from one checkpoint to the next
+        is_over = True
+        with run.overflow_reported():
+            for point in DeviceLbfgs(run.point).iterates():
+                run.accept(point, run.steps + 1)
+                on_track = run.reason in (None, "max_steps")
+                if file is not None and on_track and file.is_due(run.steps):
+                    state.theta = run.point.theta
+                    file.save(run.steps, state)
+                    is_over = False
+                    break
+                if run.reason is not None:
+                    break
 
 
 def _descend(

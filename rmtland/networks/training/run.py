@@ -17,7 +17,7 @@ from typing import Protocol
 
 import numpy as np
 
-from rmtland.arrays import array_namespace, is_finite, to_numpy
+from rmtland.arrays import array_namespace, is_finite
 from rmtland.networks.loss_point import LossPoint
 from rmtland.networks.overflow import NetworkOverflowError, refuse_overflow
 from rmtland.typing import Array
@@ -226,9 +226,15 @@ def gradient_norm_of(point: LossPoint) -> float:
     -------
     float
     """
-    gradient = to_numpy(point.gradient)
-    largest = float(np.abs(gradient).max())
-    return largest * float(np.linalg.norm(gradient / largest)) if largest else 0.0
+    if isinstance(point.gradient, np.ndarray):
+        gradient = point.gradient
+        largest = float(np.abs(gradient).max())
+        return largest * float(np.linalg.norm(gradient / largest)) if largest else 0.0
+    xp = array_namespace(point.gradient)  # one number comes to the host
+    size = xp.abs(point.gradient)
+    most = xp.max(size)
+    share = size / xp.where(most > 0.0, most, xp.ones_like(most))
+    return float(most * xp.sqrt(xp.sum(share * share)))
 
 
 def _log_fraction(start: float, here: float, target: float) -> float:
