@@ -2,7 +2,8 @@
 
 Random-matrix theory speaks of Hessians at a given energy, so training stops where the energy comes
 down to the target. The default method is SciPy's L-BFGS-B (limited-memory quasi-Newton, full
-batch; on a device `rmtland.networks.training.device_lbfgs`): the loss of its iterates never rises. Its steps are long, so the last one is cut short: the
+batch): the loss of its iterates never rises; on a device its steps are taken there
+(`rmtland.networks.training.device_lbfgs`). Its steps are long, so the last one is cut short: the
 point returned lies between the last two iterates, where the energy is between 0.99 and 1 times the
 target. Gradient descent, SGD, momentum and Adam (`rmtland.networks.training.step_rules`) reach the
 points that practice reaches.
