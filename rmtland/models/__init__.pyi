@@ -14,6 +14,7 @@ from .pennington_bahri.law_grid import LawGrid
 from .pennington_bahri.wishart_plus_relu_block import WishartPlusReluBlock
 from .pennington_bahri.wishart_plus_wigner import WishartPlusWigner
 from .population import PopulationHessian
+from .two_leg import TwoLegHessian
 
 __all__ = [
     "DysonHessian",
@@ -24,6 +25,7 @@ __all__ = [
     "OutlierBand",
     "PopulationHessian",
     "TabulatedLaw",
+    "TwoLegHessian",
     "WishartPlusReluBlock",
     "WishartPlusWigner",
     "outliers",

@@ -245,11 +245,22 @@ class PopulationHessian(PopulationNetwork, HessianParts):
         )
         for generator in generators:
             first = generator.normal(size=(n1, n0)) * math.sqrt(self.first_variance / n0)
-            x = generator.normal(size=(m, n0)) * np.sqrt(self._levels(n0))
+            x = generator.normal(size=(m, n0)) * np.sqrt(self.levels(n0))
             yield first, x, n2, generator
 
-    def _levels(self, n0: int) -> Real:
-        """Eigenvalues of the covariance for n0 inputs: quantiles of their law."""
+    def levels(self, n0: int) -> Real:
+        """Return eigenvalues of the covariance for n0 inputs: quantiles of their law.
+
+        Parameters
+        ----------
+        n0 : int
+            Number of inputs.
+
+        Returns
+        -------
+        ndarray of float, shape (n0,)
+            Ascending.
+        """
         share = (np.arange(n0) + 0.5) / n0
         if isinstance(self.covariance, Law):
             return np.asarray(self.covariance.ppf(share))

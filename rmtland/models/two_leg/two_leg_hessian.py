@@ -1,0 +1,572 @@
+r"""The limit law of H at positive energy, of a one-hidden-layer network at initialisation.
+
+The network is y = W2 f(W1 x), with n0 inputs, n1 hidden units, n2 outputs and m samples, Gaussian
+weights and data, and residuals e that are independent of all else, of variance 2 epsilon; all sizes
+grow in fixed ratios. H = H0 + H1 has the quadratic form
+
+.. math::
+    -z (|A|^2 + |B|^2) - |Y|^2 + 2 \operatorname{Re} Y^* \bigl(A h + W_2 \, v \bigr)
+    + 2 \operatorname{Re} A^* e \, v^* + (\text{sites}),
+    \qquad v = D \circ \kappa, \quad \kappa = B X/\sqrt m ,
+
+with the fields A on pairs (output, hidden unit), B on (hidden unit, input), Y on (output, sample),
+v and kappa on (hidden unit, sample); h, e stand for h/sqrt m, e/sqrt m, and "sites" for the slopes
+D = f' and curvatures T = f'' W2^T e, a 2 x 2 block at each (hidden unit, sample).
+
+*Two legs.* Each field is a pair of particles on the triangle {outputs, hidden units, samples}, and
+each Gaussian matrix moves one of the two and leaves the other where it is: W2 an output to a hidden
+unit, h a hidden unit to a sample, e an output to a sample. The trace of a power of H is a sum over
+closed walks of the pair. A walk whose particles come home exchanged is one trace that goes round
+twice, hence of order 1/n; every other one is a product of two traces, one word of each leg, and
+traces factor as n grows. The matrices of the two legs may therefore be taken as independent copies,
+(W2, h, e) for either. The matrix Dyson equation sums the pairings of both words that do not cross
+when the words are read as one; here pairings of different legs cross freely. Moments agree up to
+the fifth, densities do not: of a linear network the Dyson law errs by 8 % of the peak.
+
+*One leg averaged, the other drawn.* Given the matrices of leg 2, the operator is linear in
+independent Gaussian matrices of leg 1, and its resolvent follows from an operator-valued
+semicircular equation with coefficients that are matrices on leg 2
+(`rmtland.models.two_leg.equation`): six blocks, A, Y and v with either leg first. Leg 2 is drawn,
+complex and of moderate size n (`rmtland.models.two_leg.sampled_leg`): complex matrices have no
+correction of order 1/n, so that the bias is of order 1/n^2. It is taken out by a second size, half
+as large (Richardson): with values G_n and G_l of legs of n and l hidden units
+
+.. math:: G = G_n + \frac{l^2}{n^2 - l^2} (G_n - G_l) .
+
+*Slopes* are free of the rest and come in by a coherent potential, k
+(`rmtland.models.two_leg.slope_medium`): features of a Gaussian network act like h = c1 W1 X + c*
+Theta, as in `PopulationHessian`.
+
+*Data* of any covariance: in the basis of the right singular vectors of X nothing but the spectrum
+of X^T X/m is left of them, since W1 is invariant under rotations of the inputs.
+
+The error that goes with a value is the bias taken out, plus 2.5 standard errors of the draws, plus
+what the tolerance leaves open and what the ratios of the legs' whole numbers are off by. The two
+orders of the legs give two estimates, equal in the limit (`orders`): their difference is a check
+that costs nothing.
+
+What is left out: the rank-one mean c0 of the features (n2 outliers), the n1 exact zeros of a ReLU
+network and all else of order 1/n. The limit is not proved. Against Lanczos runs on networks of
+n = 128 (`scripts/reproduce_two_leg.py`) the smoothed density is right within 1 % of its peak.
+
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70: the Hessian, its parts and the assumption on residuals.
+.. [2] J. W. Helton, R. Rashidi Far and R. Speicher, Operator-valued semicircular elements: solving
+       a quadratic matrix equation with positivity constraints, Int. Math. Res. Not. 2007, rnm086.
+.. [3] J. A. Mingo and R. Speicher, Free Probability and Random Matrices, Springer, 2017, chapters
+       1, 4 and 9: genus expansion, asymptotic freeness, operator-valued equations.
+
+Examples
+--------
+>>> model = TwoLegHessian(1, 1, 1, 4, activation="relu", epsilon=0.5, legs=6, draws=2)
+>>> density = model.smoothed_pdf([0.0, 1.0, 3.0], eta=0.2)
+>>> density.shape, bool((density > 0).all())
+((3,), True)
+>>> found = model.solve(0.5 + 0.2j)
+>>> found.converged, bool(0 < found.error < 0.3)
+(True, True)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar, NamedTuple, NoReturn
+
+import numpy as np
+
+from rmtland.arguments import choice, count, positive
+from rmtland.laws import Law, SpectralModel
+from rmtland.models.dyson.above_axis import AboveAxis, Progress, above_axis
+from rmtland.models.dyson.fixed_points import FixedPoint, SolvedStates, solve_along
+from rmtland.models.hessian_parts import PARTS
+from rmtland.models.population import PopulationHessian
+from rmtland.models.population.network import PopulationNetwork
+from rmtland.models.smoothed_index import index_from_above
+from rmtland.models.two_leg.equation import TwoLegEquation
+from rmtland.models.two_leg.sampled_leg import SampledLeg, leg_sizes, sample_rule
+from rmtland.models.two_leg.slope_medium import SlopeMedium
+from rmtland.solution import ConvergenceError, Solution, Status
+from rmtland.spectrum import Spectrum
+from rmtland.streams import streams
+from rmtland.typing import ArrayLike, Complex, Integer, Logical, Real, Rng
+
+__all__ = ["LegOrders", "TwoLegHessian"]
+
+_TOLERANCE = 1e-6
+_DEVIATIONS = 2.5  # standard errors in an error
+_AMPLIFIED = 100.0  # of the tolerance, by slow modes of the equation
+_SMALL_LEGS = 2  # legs of half the size for every large one
+_NODES = 10  # of the averaged leg
+_NODES_OF_ONE_SLOPE = 20
+
+
+class LegOrders(NamedTuple):
+    """The transform from either order of the legs, and how far apart they may be by chance."""
+
+    first: Complex
+    second: Complex
+    standard_error: Real
+
+    @property
+    def difference(self) -> Real:
+        """Modulus of the difference."""
+        return np.abs(self.first - self.second)
+
+
+@dataclass(frozen=True, eq=False)
+class TwoLegHessian(PopulationNetwork, AboveAxis):
+    """H of a one-hidden-layer network with Gaussian weights and data, at positive energy.
+
+    Parameters
+    ----------
+    inputs, hidden, outputs, samples : float
+        n0, n1, n2 and m, > 0: only their ratios enter the law.
+    activation : str or Activation
+        As in `rmtland.networks.MLP`.
+    first_variance, second_variance : float
+        n0 times the variance of the entries of W1, n1 times that of W2, > 0 (1 for `lecun`).
+    covariance : float, array_like of shape (n0,) or Law
+        Covariance of the samples: a multiple of the identity, its eigenvalues, or their law.
+    epsilon : float
+        Energy, > 0: residuals are independent of everything, of variance 2 epsilon.
+    legs : int
+        Hidden units of the sampled legs, at least 4; up to a quarter more where the ratios of
+        whole numbers come out better. Costs grow like the third power.
+    draws : int
+        Number of sampled legs, at least 2; twice as many of half the size take out the bias.
+    seed : int
+        Of the sampled legs, >= 0: the same model gives the same numbers.
+    nodes : int, optional
+        Of the rule for the averaged leg; by default 10, and 20 for a linear network, whose
+        equation has sharper features.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range; for epsilon = 0 take `PopulationHessian`.
+    """
+
+    epsilon: float = field(kw_only=True)
+    legs: int = field(default=24, kw_only=True)
+    draws: int = field(default=6, kw_only=True)
+    seed: int = field(default=0, kw_only=True)
+    nodes: int | None = field(default=None, kw_only=True)
+
+    name: ClassVar[str] = "two-leg law"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            object.__setattr__(self, "epsilon", positive("epsilon", self.epsilon))
+        except ValueError as error:
+            raise ValueError(f"{error}; for epsilon = 0 take PopulationHessian") from None
+        for key, least in (("legs", 4), ("draws", 2), ("seed", 0)):
+            object.__setattr__(self, key, count(key, getattr(self, key), least=least))
+        if self.nodes is not None:
+            object.__setattr__(self, "nodes", count("nodes", self.nodes, least=2))
+
+    # Legs ----------------------------------------------------------------------------------------
+
+    @property
+    def leg_sizes(self) -> tuple[tuple[int, int, int, int], tuple[int, int, int, int]]:
+        """Sizes n0, n1, n2 and m of the large and of the small legs."""
+        large = leg_sizes(self.sizes, self.legs)
+        return large, leg_sizes(self.sizes, max(2, large[1] // 2))
+
+    @property
+    def _rounded(self) -> float:
+        """By how much ratios of the large legs are off, as their sizes are whole numbers."""
+        exact = np.array(self.sizes) / self.hidden
+        large = np.array(self.leg_sizes[0])
+        return float(np.abs(large / large[1] / exact - 1).max())
+
+    @cached_property
+    def equations(self) -> tuple[tuple[TwoLegEquation, ...], tuple[TwoLegEquation, ...]]:
+        """The equations of the large and of the small legs."""
+        large, small = self.leg_sizes
+        generators = streams(self.seed, self.draws * (1 + _SMALL_LEGS))
+        return (
+            tuple(self._equation(large, one) for one in generators[: self.draws]),
+            tuple(self._equation(small, one) for one in generators[self.draws :]),
+        )
+
+    @cached_property
+    def averaged_leg(self) -> tuple[Real, Real]:
+        """Nodes and weights for the eigenvalues of X^T X/m on the averaged leg."""
+        sigma, share = self._data
+        chosen = _NODES if self.rule.slopes.size > 1 else _NODES_OF_ONE_SLOPE
+        nodes = chosen if self.nodes is None else self.nodes
+        return sample_rule(sigma, share, self.inputs / self.samples, count=nodes)
+
+    def _equation(
+        self, sizes: tuple[int, int, int, int], rng: np.random.Generator
+    ) -> TwoLegEquation:
+        _, n1, n2, _ = self.sizes
+        leg = SampledLeg.draw(
+            sizes,
+            self.population.levels(sizes[0]),
+            slope=self.rule.slope,
+            rest=self.rule.rest,
+            first_variance=self.first_variance,
+            second_variance=self.second_variance,
+            epsilon=self.epsilon,
+            rng=rng,
+        )
+        variance = 2 * self.epsilon * self.second_variance * n2 / n1
+        nodes, weights = self.averaged_leg
+        return TwoLegEquation(
+            sizes,
+            leg,
+            nodes,
+            weights,
+            SlopeMedium.of_rule(self.rule, variance),
+            self.rule.slope,
+            self.rule.rest,
+            self.first_variance,
+            self.second_variance,
+            self.epsilon,
+        )
+
+    def _over_legs(
+        self,
+        z: Complex,
+        tolerance: float,
+        size: int,
+        value: Callable[[TwoLegEquation, complex, FixedPoint], Complex],
+        progress: Progress | None = None,
+        *,
+        throw: bool = True,
+    ) -> _OverLegs:
+        """Values of all legs at points z, shape (size, points), and what they average to."""
+        large, small = self.equations
+        legs = large + small
+        found = np.full((len(legs), size, z.size), np.nan + 0j)
+        residual, steps = np.zeros((len(legs), z.size)), np.zeros((len(legs), z.size), dtype=int)
+        good = np.zeros((len(legs), z.size), dtype=bool)
+        done, failed = [0], list[complex]()
+
+        def solve(i: int) -> None:
+            for place, one in solve_along(legs[i], z, tolerance, states=SolvedStates()):
+                residual[i, place], steps[i, place] = one.residual, one.steps
+                good[i, place] = one.converged
+                if one.converged:
+                    found[i, :, place] = value(legs[i], complex(z[place]), one)
+                elif throw:
+                    failed.append(complex(z[place]))
+                if failed:
+                    return
+                done[0] += 1
+                if progress is not None:
+                    progress(done[0], len(legs) * z.size)
+
+        _in_threads(solve, len(legs))
+        if failed:
+            raise ConvergenceError(
+                f"the two-leg equation was not solved at {failed[0]:.6g}, the largest relative "
+                f"change of a leg is {residual.max():.1e}: raise the height above the axis, or the "
+                "tolerance"
+            )
+        return _OverLegs(
+            found,
+            len(large),
+            float(self.leg_sizes[0][1] / self.leg_sizes[1][1]),
+            np.asarray(good.all(axis=0)),
+            residual.max(axis=0),
+            steps.sum(axis=0),
+        )
+
+    # Results -------------------------------------------------------------------------------------
+
+    def solve(
+        self,
+        z: ArrayLike,
+        *,
+        tolerance: float = _TOLERANCE,
+        throw: bool = True,
+        progress: Progress | None = None,
+    ) -> Solution:
+        """Evaluate G(z) in the open upper half-plane, with its error.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points with Im z > 0.
+        tolerance : float
+            Of the relative change of the state of each leg.
+        throw : bool
+            Whether to raise if a leg is not solved at a point.
+        progress : callable, optional
+            Called with the numbers of solutions done and of all, one for each leg and point.
+
+        Returns
+        -------
+        Solution
+            G(z) in the shape of `z`; `error` bounds its modulus: the bias that was taken out, 2.5
+            standard errors of the draws, and what the tolerance leaves open. Divide by pi for that
+            of the smoothed density.
+
+        Raises
+        ------
+        ConvergenceError
+            If a leg is not solved at a point and `throw` is true.
+        """
+        flat, shape = above_axis(z)
+        over = self._over_legs(
+            flat,
+            tolerance,
+            1,
+            lambda equation, _, one: np.array([equation.trace(one.blocks)]),
+            progress,
+            throw=throw,
+        )
+        value, error = over.extrapolated(0)
+        return Solution(
+            value.reshape(shape),
+            Status.CONVERGED if over.good.all() else Status.NOT_CONVERGED,
+            over.residual.reshape(shape),
+            over.steps.reshape(shape),
+            (error + (_AMPLIFIED * tolerance + self._rounded) * np.abs(value)).reshape(shape),
+        )
+
+    def orders(self, z: ArrayLike, *, tolerance: float = _TOLERANCE) -> LegOrders:
+        """Return G(z) from either order of the legs, averaged leg on the other factor.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points with Im z > 0.
+        tolerance : float
+            As for `solve`.
+
+        Returns
+        -------
+        LegOrders
+            Both, with the bias taken out, and the standard error of their difference; they agree
+            in the limit of large legs.
+
+        Raises
+        ------
+        ConvergenceError
+            If a leg is not solved at a point.
+        """
+        flat, shape = above_axis(z)
+        over = self._over_legs(
+            flat, tolerance, 2, lambda equation, _, one: equation.both_orders(one.blocks)
+        )
+        first, second = (over.extrapolated(i)[0].reshape(shape) for i in range(2))
+        apart = over._replace(values=over.values[:, :1] - over.values[:, 1:])
+        return LegOrders(first, second, apart.standard_error(0).reshape(shape))
+
+    def _potential(self, z: Complex, tolerance: float, progress: Progress | None) -> _OverLegs:
+        return self._over_legs(
+            z,
+            tolerance,
+            1,
+            lambda equation, place, one: np.array([equation.potential(place, one.blocks)]),
+            progress,
+        )
+
+    def cdf_above(
+        self, z: ArrayLike, *, tolerance: float = _TOLERANCE, progress: Progress | None = None
+    ) -> Real:
+        """Distribution function seen from points above the axis: 1 - Im L(z)/pi.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points with Im z > 0.
+        tolerance, progress
+            As for `solve`.
+
+        Returns
+        -------
+        ndarray of float
+            Values in the shape of `z`.
+
+        Raises
+        ------
+        ConvergenceError
+            If a leg is not solved at a point.
+        """
+        flat, shape = above_axis(z)
+        over = self._potential(flat, tolerance, progress)
+        return np.asarray(1 - over.extrapolated(0)[0].imag / np.pi).reshape(shape)
+
+    def solve_index(self) -> Solution:
+        """Fraction of negative eigenvalues with its error, from heights that fall to zero.
+
+        Returns
+        -------
+        Solution
+            `value` and `error` as arrays of shape (); `steps` counts the heights. The error holds
+            that of the draws.
+        """
+        errors = [0.0]
+
+        def cdf_above(z: Complex) -> Real:
+            over = self._potential(z, _TOLERANCE, None)
+            value, error = over.extrapolated(0)
+            errors.append(float(error.max()) / np.pi)
+            return np.asarray(1 - value.imag / np.pi)
+
+        scale = float(np.hypot(self.mean(), np.sqrt(self.var())))
+        found = index_from_above(
+            lambda z: self.solve(z, throw=False), cdf_above, scale, is_measure=False
+        )
+        assert found.error is not None
+        return Solution(
+            found.value, found.status, found.residual, found.steps, found.error + errors[-1]
+        )
+
+    def mean(self) -> float:
+        """Mean eigenvalue without the outliers that c0 makes: that of H0.
+
+        Returns
+        -------
+        float
+            In the units of the eigenvalues.
+        """
+        return self.gauss_newton_mean
+
+    # Parts and draws -----------------------------------------------------------------------------
+
+    @property
+    def law(self) -> NoReturn:
+        """There is none.
+
+        Raises
+        ------
+        ValueError
+            The law is an average over sampled legs, above the axis.
+        """
+        raise ValueError(
+            "the two-leg law is an average over sampled legs, known above the axis only; take "
+            "smoothed_pdf, smoothed_cdf or index"
+        )
+
+    @cached_property
+    def population(self) -> PopulationHessian:
+        """The same network with its closed laws of H0 and H1, and its samples."""
+        fields = PopulationNetwork.__dataclass_fields__
+        return PopulationHessian(
+            **{name: getattr(self, name) for name in fields}, epsilon=self.epsilon
+        )
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts: ("gauss_newton", "residual", "total")."""
+        return PARTS
+
+    def part(self, name: str) -> SpectralModel | Law:
+        """Return a part: H0 and H1 have closed laws, and are those of `PopulationHessian`.
+
+        Parameters
+        ----------
+        name : {"gauss_newton", "residual", "total"}
+            H0, H1 or H.
+
+        Returns
+        -------
+        SpectralModel
+            The model itself for "total".
+
+        Raises
+        ------
+        ValueError
+            If there is no part of that name.
+        """
+        choice("name", name, PARTS)
+        return self if name == "total" else self.population.part(name)
+
+    def sample(self, n: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
+        """Draw networks and data of n hidden units, as `PopulationHessian.sample`.
+
+        Parameters
+        ----------
+        n : int
+            Number of hidden units; the other sizes follow by the ratios, at least 1.
+        rng : anything `numpy.random.default_rng` takes
+            Seed or generator.
+        runs : int
+            Number of independent networks.
+
+        Returns
+        -------
+        Spectrum
+            Nodes of shape (runs, n1 (n0 + n2)).
+        """
+        return self.population.sample(n, rng=rng, runs=runs)
+
+    def lanczos(self, n: float, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
+        """Draw Gauss quadratures of Lanczos runs, as `PopulationHessian.lanczos`.
+
+        Parameters
+        ----------
+        n : int
+            Number of hidden units.
+        steps : int
+            Number of Lanczos steps, at most the number of eigenvalues.
+        rng, runs
+            As for `sample`.
+
+        Returns
+        -------
+        Spectrum
+            Nodes and weights of shape (runs, steps).
+        """
+        return self.population.lanczos(count("n", n), steps, rng=rng, runs=runs)
+
+
+class _OverLegs(NamedTuple):
+    """Values of all legs, the large ones first, at all points."""
+
+    values: Complex  # (legs, quantities, points)
+    large: int
+    ratio: float  # of the sizes of large and small legs
+    good: Logical
+    residual: Real
+    steps: Integer
+
+    @property
+    def _weights(self) -> Real:
+        """Of every leg in the extrapolated mean."""
+        share = 1 / (self.ratio**2 - 1)
+        small = len(self.values) - self.large
+        return np.repeat([(1 + share) / self.large, -share / small], [self.large, small])
+
+    def standard_error(self, i: int) -> Real:
+        """Return the standard error of the extrapolated mean of a quantity, shape (points,)."""
+        values, weights = self.values[:, i], self._weights
+        square = np.zeros(values.shape[1])
+        for part in (slice(0, self.large), slice(self.large, None)):
+            square += (weights[part] ** 2).sum() * values[part].var(axis=0, ddof=1)
+        return np.sqrt(square)
+
+    def extrapolated(self, i: int) -> tuple[Complex, Real]:
+        """Mean of a quantity without its bias, and its error."""
+        values = self.values[:, i]
+        value = np.asarray(self._weights @ values)
+        bias = np.abs(value - values[: self.large].mean(axis=0))
+        return value, np.asarray(bias + _DEVIATIONS * self.standard_error(i))
+
+
+def _in_threads(task: Callable[[int], None], tasks: int) -> None:
+    """Run tasks on all cores, each with a BLAS of one thread: its matrices are small."""
+    from threadpoolctl import threadpool_limits
+
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    most = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = min(tasks, most or 1, int(given) if given.isdigit() and int(given) else tasks)
+    with threadpool_limits(limits=1):
+        if threads == 1:
+            for i in range(tasks):
+                task(i)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(task, range(tasks)))
