@@ -100,6 +100,7 @@ from .models import (
     HessianModel as HessianModel,
     LinearHessian as LinearHessian,
     PopulationHessian as PopulationHessian,
+    TwoLegHessian as TwoLegHessian,
     WishartPlusReluBlock as WishartPlusReluBlock,
     WishartPlusWigner as WishartPlusWigner,
 )

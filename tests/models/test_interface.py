@@ -17,6 +17,7 @@ from rmtland.models import (
     FiniteSizeHessian,
     LinearHessian,
     PopulationHessian,
+    TwoLegHessian,
     WishartPlusReluBlock,
     WishartPlusWigner,
 )
@@ -90,6 +91,14 @@ CASES = [
         0.04,
         has_law=False,
     ),
+    ModelCase(
+        "two legs",
+        TwoLegHessian(1, 1, 1, 4, activation="erf", epsilon=0.4, legs=6, draws=3),
+        10,
+        8,
+        0.04,
+        has_law=False,
+    ),
     ModelCase("Dyson H", DYSON, None, 60, 0.03),
     ModelCase("Dyson H0", DYSON.part("gauss_newton"), None, 60, 0.02),
     ModelCase("Dyson H1", DYSON.part("residual"), None, 60, 0.02),
@@ -102,7 +111,8 @@ CASES = [
         has_law=False,
     ),
 ]
-SLOW = {"population H0"}  # its law is tabulated from some thousand solutions
+# a law tabulated from some thousand solutions; averages over nine legs
+SLOW = {"population H0", "two legs"}
 every = pytest.mark.parametrize(
     "case",
     [

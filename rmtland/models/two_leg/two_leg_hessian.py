@@ -84,6 +84,7 @@ from rmtland.arguments import choice, count, positive
 from rmtland.laws import Law, SpectralModel
 from rmtland.models.dyson.above_axis import AboveAxis, Progress, above_axis
 from rmtland.models.dyson.fixed_points import FixedPoint, SolvedStates, solve_along
+from rmtland.models.far_field import variance_from_above
 from rmtland.models.hessian_parts import PARTS
 from rmtland.models.population import PopulationHessian
 from rmtland.models.population.network import PopulationNetwork
@@ -154,7 +155,7 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
 
     epsilon: float = field(kw_only=True)
     legs: int = field(default=24, kw_only=True)
-    draws: int = field(default=6, kw_only=True)
+    draws: int = field(default=8, kw_only=True)
     seed: int = field(default=0, kw_only=True)
     nodes: int | None = field(default=None, kw_only=True)
 
@@ -433,6 +434,18 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
             In the units of the eigenvalues.
         """
         return self.gauss_newton_mean
+
+    def var(self) -> float:
+        """Variance: those of H0 and H1 add up, as residuals are independent of the rest.
+
+        Returns
+        -------
+        float
+            In the squared units of the eigenvalues.
+        """
+        law = self.population.part("gauss_newton").law
+        own = variance_from_above(law.stieltjes, self.mean())
+        return own + self.population.residual(self.epsilon).variance
 
     # Parts and draws -----------------------------------------------------------------------------
 

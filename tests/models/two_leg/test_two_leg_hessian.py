@@ -13,7 +13,12 @@ from rmtland.models import PopulationHessian, TwoLegHessian
 from rmtland.models.dyson import fixed_points
 from rmtland.models.population.equation import activation_rule
 from rmtland.models.two_leg.equation import TwoLegEquation
-from rmtland.models.two_leg.sampled_leg import SampledLeg, leg_sizes, sample_rule
+from rmtland.models.two_leg.sampled_leg import (
+    SampledLeg,
+    isotropic,
+    leg_sizes,
+    sample_rule,
+)
 from rmtland.models.two_leg.slope_medium import SlopeMedium
 from rmtland.solution import ConvergenceError
 
@@ -128,6 +133,21 @@ def test_sample_rule_of_correlated_data():
         assert weights @ nodes**power == pytest.approx((values**power).mean(), rel=0.04)
 
 
+def test_isotropic_matrices_have_the_moments_of_gaussian_ones():
+    rows, columns = 20, 60
+    matrix = isotropic(rows, columns, np.random.default_rng(0))
+    gram = matrix @ matrix.conj().T / columns
+    law = MarchenkoPastur(rows / columns)
+    for power in range(1, 5):
+        exact = law.moment(power)
+        moment = np.trace(np.linalg.matrix_power(gram, power)).real / rows
+        assert moment == pytest.approx(exact, rel=0.2 / rows * power)
+    # singular vectors are uniform: so are the moduli of a row
+    many = [isotropic(3, 4, np.random.default_rng(seed))[0, 0] for seed in range(400)]
+    assert abs(np.mean(many)) < 4 / 20
+    assert np.mean(np.abs(many) ** 2) == pytest.approx(1, abs=0.2)
+
+
 def test_leg_sizes_keep_ratios():
     assert leg_sizes((1.5, 1.0, 0.75, 3.0), 12) == (18, 12, 9, 36)
     assert leg_sizes((4.0, 3.0, 5.0, 7.0), 13) == (20, 15, 25, 35)
@@ -209,6 +229,12 @@ def test_distribution_function_integrates_the_density():
     levels = model.smoothed_cdf([low, high], eta=0.3)
     assert levels[1] - levels[0] == pytest.approx(mass, rel=1e-4)
     assert 0 < levels[0] < levels[1] < 1
+
+
+def test_variance_is_that_of_words():
+    model = TwoLegHessian(1, 1, 1, 4, activation="linear", epsilon=0.5, legs=4, draws=2)
+    assert model.mean() == pytest.approx(EXACT[0])
+    assert model.var() == pytest.approx(EXACT[1] - EXACT[0] ** 2, rel=1e-4)
 
 
 @pytest.mark.slow
