@@ -40,8 +40,9 @@ from numpy.typing import ArrayLike
 
 from rmtland.arguments import finite
 from rmtland.laws.inversion import s_transform_of
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support, upper_half_plane
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.laws.levy import LevyLaw, LevyTriplet
+from rmtland.laws.pointwise import upper_half_plane
 from rmtland.solution import Solution
 
 __all__ = ["Affine", "AffineLevy", "affine"]

@@ -38,7 +38,8 @@ from numpy.typing import ArrayLike
 
 from rmtland.laws.interval_law import IntervalLaw
 from rmtland.laws.inversion import elementwise
-from rmtland.laws.law import Complex, Law, Real, accuracy_of_root
+from rmtland.laws.law import Complex, Law, Real
+from rmtland.laws.root_accuracy import accuracy_of_root
 
 __all__ = ["Arcsine"]
 

@@ -34,8 +34,9 @@ from numpy.typing import ArrayLike
 
 from rmtland.arguments import finite, positive
 from rmtland.laws.inversion import elementwise
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support, accuracy_of_root
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.laws.levy import LevyLaw, LevyTriplet
+from rmtland.laws.root_accuracy import accuracy_of_root
 
 __all__ = ["FreePoisson"]
 

@@ -68,7 +68,8 @@ from numpy.typing import ArrayLike
 
 from rmtland.arguments import positive
 from rmtland.laws.inversion import elementwise
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support, accuracy_of_root
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+from rmtland.laws.root_accuracy import accuracy_of_root
 from rmtland.solution import ConvergenceError
 
 __all__ = ["FussCatalan"]

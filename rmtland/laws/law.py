@@ -38,33 +38,27 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from rmtland.arguments import choice, complex_points, count, dense_array, points, positive
+from rmtland.arguments import choice, count, positive
 from rmtland.laws.cumulants import free_cumulants_of, moments_of
+from rmtland.laws.edge_scale import edge_scale_of
 from rmtland.laws.gaps import Gap, plain_gaps
 from rmtland.laws.inversion import r_transform_of, s_transform_of
+from rmtland.laws.pointwise import half_planes, pointwise, probabilities, upper_half_plane
 from rmtland.laws.quadrature import mass_by_quadrature
 from rmtland.laws.quantiles import quantiles, upper_quantiles
-from rmtland.solution import ConvergenceError, Solution, Status
+from rmtland.laws.upper_tail import with_upper_tail
+from rmtland.solution import Solution, Status
 from rmtland.streams import random_generator
 from rmtland.typing import Atoms, Complex, Real, Rng, Support
 
-__all__ = [
-    "Atoms",
-    "Complex",
-    "Law",
-    "Real",
-    "Support",
-    "accuracy_of_root",
-    "upper_half_plane",
-]
+__all__ = ["Atoms", "Complex", "Law", "Real", "Support"]
 
 
 class Law(abc.ABC):
@@ -200,7 +194,7 @@ class Law(abc.ABC):
         if inside.any():
             potential = self._log_potential(x[inside].astype(np.complex128))
             above[inside] = np.clip(potential.imag / np.pi, 0.0, 1.0)
-        return _with_upper_tail(self, x, above)
+        return with_upper_tail(self, x, above)
 
     def _mass_below(self, x: Real) -> Real:
         mass = np.array(self._cdf(x))
@@ -257,8 +251,8 @@ class Law(abc.ABC):
         self._require_certificate()
         choice("method", method, ("default", "stieltjes"))
         if method == "stieltjes":
-            return _pointwise(lambda x: Law._pdf(self, x), x)
-        return _pointwise(self._pdf, x)
+            return pointwise(lambda x: Law._pdf(self, x), x)
+        return pointwise(self._pdf, x)
 
     def cdf(self, x: ArrayLike, *, method: str = "default") -> Any:
         """Distribution function: the mass in (-infinity, x], atoms included, right-continuous.
@@ -284,10 +278,10 @@ class Law(abc.ABC):
         self._require_certificate()
         choice("method", method, ("default", "log_potential", "quadrature"))
         if method == "log_potential":
-            return _pointwise(lambda x: Law._cdf(self, x), x)
+            return pointwise(lambda x: Law._cdf(self, x), x)
         if method == "quadrature":
-            return _pointwise(lambda x: np.minimum(mass_by_quadrature(self, x)[0], 1.0), x)
-        return _pointwise(self._cdf, x)
+            return pointwise(lambda x: np.minimum(mass_by_quadrature(self, x)[0], 1.0), x)
+        return pointwise(self._cdf, x)
 
     def sf(self, x: ArrayLike) -> Any:
         """Survival function: the mass in (x, infinity), 1 - cdf(x).
@@ -311,7 +305,7 @@ class Law(abc.ABC):
             If a point is NaN.
         """
         self._require_certificate()
-        return _pointwise(self._sf, x)
+        return pointwise(self._sf, x)
 
     def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Any:
         r"""Density of the law smoothed at height eta: convolved with a Cauchy law.
@@ -336,7 +330,7 @@ class Law(abc.ABC):
             If eta is not positive, or a point is NaN or infinite.
         """
         height = positive("eta", eta)
-        return _pointwise(lambda x: -self.stieltjes(x + 1j * height).imag / np.pi, x)
+        return pointwise(lambda x: -self.stieltjes(x + 1j * height).imag / np.pi, x)
 
     def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Any:
         r"""Distribution function of the law smoothed at height eta.
@@ -363,7 +357,7 @@ class Law(abc.ABC):
             If eta is not positive, or a point is NaN or infinite.
         """
         height = positive("eta", eta)
-        return _pointwise(lambda x: 1 - self.log_potential(x + 1j * height).imag / np.pi, x)
+        return pointwise(lambda x: 1 - self.log_potential(x + 1j * height).imag / np.pi, x)
 
     def index(self) -> float:
         """Index: the mass strictly below 0 (fraction of negative eigenvalues).
@@ -396,7 +390,7 @@ class Law(abc.ABC):
             If a point is NaN.
         """
         self._require_certificate()
-        return _pointwise(self._mass_below, x)
+        return pointwise(self._mass_below, x)
 
     def ppf(self, q: ArrayLike) -> Any:
         """Quantile function: the least x with cdf(x) >= q; ppf(0) is the bottom of the support.
@@ -417,7 +411,7 @@ class Law(abc.ABC):
             If a probability is NaN or outside [0, 1].
         """
         self._require_certificate()
-        return _pointwise(self._ppf, _levels("q", q))
+        return pointwise(self._ppf, probabilities("q", q))
 
     def isf(self, q: ArrayLike) -> Any:
         """Upper quantile (inverse survival function): the x with sf(x) = q, as `ppf(1 - q)`.
@@ -438,7 +432,7 @@ class Law(abc.ABC):
             If a probability is NaN or outside [0, 1].
         """
         self._require_certificate()
-        return _pointwise(self._isf, _levels("q", q))
+        return pointwise(self._isf, probabilities("q", q))
 
     def median(self) -> float:
         """Median: the quantile of 1/2.
@@ -468,7 +462,7 @@ class Law(abc.ABC):
         ValueError
             If `confidence` is not in [0, 1].
         """
-        tail = (1 - float(_levels("confidence", confidence))) / 2
+        tail = (1 - float(probabilities("confidence", confidence))) / 2
         return float(self.ppf(tail)), float(self.isf(tail))
 
     def stieltjes(self, z: ArrayLike) -> Any:
@@ -485,7 +479,7 @@ class Law(abc.ABC):
         complex or ndarray of complex128
             Infinite at an atom.
         """
-        return _half_planes(self._stieltjes, z)
+        return half_planes(self._stieltjes, z)
 
     def solve(self, z: ArrayLike, *, throw: bool = True) -> Solution:
         """Evaluate G(z) and report how far the value may be trusted.
@@ -550,7 +544,7 @@ class Law(abc.ABC):
         complex or ndarray of complex128
             L(z), in the shape of `z`.
         """
-        return _half_planes(self._log_potential, z)
+        return half_planes(self._log_potential, z)
 
     def r_transform(self, g: ArrayLike) -> Any:
         """R-transform R(g), analytic near 0; R(G(z)) + 1/G(z) = z.
@@ -778,143 +772,4 @@ class Law(abc.ABC):
         .. [1] A. Soshnikov, Universality at the edge of the spectrum in Wigner random matrices,
                Commun. Math. Phys. 207 (1999) 697-733.
         """
-        size = positive("n", n)
-        choice("edge", edge, ("lower", "upper"))
-        if beta not in (1, 2, 4):
-            raise ValueError(f"beta must be 1, 2 or 4; got {beta!r}")
-        bands = self.support
-        places = [place for place, _ in self.atoms]
-        low, high = (bands[-1] if edge == "upper" else bands[0]) if bands else (0.0, 0.0)
-        end, inward = (high, -1.0) if edge == "upper" else (low, 1.0)
-        if not bands or any((place - end) * inward <= 0 for place in places):
-            raise ValueError(f"the {edge} end of {self} is an atom, which has no edge fluctuations")
-        near, far = self._pdf(end + inward * (high - low) * np.array([1e-6, 4e-6]))
-        if not 0.45 < np.log2(far / near) / 2 < 0.55:
-            raise ValueError(
-                f"the density of {self} does not vanish like a square root at its {edge} edge {end}"
-            )
-        # density / sqrt(d) is analytic in d at a regular edge: extrapolated to d = 0
-        d = (high - low) * 1e-3 * np.array([1.0, 2.0, 3.0, 4.0, 5.0])
-        ratio = self._pdf(end + inward * d) / np.sqrt(d)
-        limit = float(ratio @ np.array([5.0, -10.0, 10.0, -5.0, 1.0]))
-        scale = (np.pi * limit) ** (-2 / 3) * size ** (-2 / 3)
-        return end, float(scale * (2 ** (-1 / 6) if beta == 4 else 1.0))
-
-
-_GAUSS = np.polynomial.legendre.leggauss(20)
-
-
-def _with_upper_tail(law: Law, x: Real, above: Real) -> Real:
-    """Replace small masses above x by the integral of the density up to the end of the law.
-
-    The variable is u in t = e - (e - x) u^2, which is smooth at edges like a square root.
-    """
-    if not law.support:
-        return above
-    high = law.support[-1][1]
-    last = max([law.support[-1][0], *(place for place, _ in law.atoms)])
-    tail = np.flatnonzero((above < 1e-5) & (x < high) & (x >= last) & np.isfinite(x))
-    if tail.size and math.isfinite(high):
-        nodes, weights = (_GAUSS[0] + 1) / 2, _GAUSS[1] / 2
-        reach = (high - x[tail])[:, None]
-        places = np.clip(high - reach * nodes**2, x[tail][:, None], high)
-        density = law._pdf(places.ravel()).reshape(places.shape)
-        density = np.where(np.isinf(density), 0.0, density)
-        mass = (density * 2 * reach * nodes * weights).sum(axis=1)
-        # They agree to the rounding of the potential; else the density is not smooth here.
-        good = np.abs(mass - above[tail]) <= 1e-14 + 1e-6 * above[tail]
-        above[tail] = np.where(good, mass, above[tail])
-    return above
-
-
-def _levels(name: str, q: ArrayLike) -> Real:
-    """Return probabilities as an array, or say what is wrong with them."""
-    levels = points(name, q)
-    if levels.size and (levels.min() < 0 or levels.max() > 1):
-        raise ValueError(
-            f"{name} must lie in [0, 1]; got values from {levels.min()} to {levels.max()}"
-        )
-    return levels
-
-
-@overload
-def _pointwise(function: Callable[[Real], Real], x: ArrayLike) -> Any: ...
-@overload
-def _pointwise(function: Callable[[Complex], Complex], x: ArrayLike) -> Any: ...
-def _pointwise(function: Callable[[Any], Any], x: ArrayLike) -> Any:
-    """Apply a function of flat arrays to an array of any shape; scalars give scalars."""
-    array = points("x", x)
-    return _as_shaped(function(array.ravel()), array.shape)
-
-
-def _half_planes(function: Callable[[Complex], Complex], z: ArrayLike) -> Any:
-    """Apply a function given on the closed upper half-plane to both half-planes."""
-    array = complex_points("z", z)
-    flat = array.ravel()
-    below = flat.imag < 0
-    value = function(np.where(below, flat.conj(), flat.real + 1j * np.abs(flat.imag)))
-    if np.isnan(value).any():
-        raise ConvergenceError(f"no value found at {flat[np.isnan(value)][0]}")
-    return _as_shaped(np.where(below, value.conj(), value), array.shape)
-
-
-def upper_half_plane(z: ArrayLike) -> tuple[Complex, tuple[int, ...]]:
-    """Return finite points with Im z >= 0 as a flat array, with their shape.
-
-    Raises
-    ------
-    ValueError
-        If a point is not finite or below the real axis.
-    TypeError
-        If the points are not numbers.
-    """
-    array = dense_array("z", z)
-    if array.dtype.kind not in "iufcb" and array.size:
-        raise TypeError(f"z must be complex numbers; got dtype {array.dtype}")
-    flat = array.astype(np.complex128).ravel()
-    if (flat.imag < 0).any() or not np.isfinite(flat).all():
-        raise ValueError("solve takes finite z with Im z >= 0; conjugate the others")
-    flat.imag = np.abs(flat.imag)  # -0.0 becomes 0.0
-    return flat, array.shape
-
-
-def accuracy_of_root(
-    root: Complex,
-    defect: Complex,
-    slope: Complex,
-    terms: Real,
-    *,
-    lead: Complex | float | None = None,
-) -> tuple[Real, Real]:
-    """Relative residual, and bound of the error, of a computed root of an equation.
-
-    Parameters
-    ----------
-    root : ndarray of complex
-        The computed root.
-    defect, slope : ndarray of complex
-        The equation and its derivative in the unknown, at the computed root.
-    terms : ndarray of float
-        Sum of the moduli of the terms of the equation, weighted by how often each was rounded.
-    lead : ndarray of complex or float, optional
-        Leading coefficient of a quadratic equation, which bounds the error beside a double root.
-
-    Returns
-    -------
-    (ndarray, ndarray)
-        |defect| / terms, and 2 (|defect| + 1e-15 terms) / |slope|; zero where the root is
-        infinite, as it is exactly at an atom.
-    """
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        size = np.abs(defect) + 1e-15 * terms
-        residual, error = np.abs(defect) / terms, 2 * size / np.abs(slope)
-        if lead is not None:
-            error = np.fmin(error, 2 * np.sqrt(size / np.abs(lead)))
-    exact = np.isinf(root)
-    residual = np.where(exact, 0.0, np.where(np.isnan(residual), np.inf, residual))
-    return residual, np.where(exact, 0.0, np.where(np.isnan(error), np.inf, error))
-
-
-def _as_shaped(values: NDArray[Any], shape: tuple[int, ...]) -> Any:
-    """Give flat values their shape; a single value without axes becomes a Python number."""
-    return values.reshape(shape) if shape else values.item()
+        return edge_scale_of(self, n, beta=beta, edge=edge)

@@ -50,7 +50,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arguments import finite, nonnegative, positive
-from rmtland.laws.law import Complex, Law, Real, accuracy_of_root
+from rmtland.laws.law import Complex, Law, Real
+from rmtland.laws.root_accuracy import accuracy_of_root
 
 __all__ = ["LevyLaw", "LevyTriplet"]
 

@@ -35,10 +35,11 @@ from numpy.typing import ArrayLike
 from rmtland.arguments import positive
 from rmtland.deprecation import renamed_argument, renamed_method
 from rmtland.laws.inversion import elementwise
-from rmtland.laws.law import Complex, Law, Real, Support, accuracy_of_root
+from rmtland.laws.law import Complex, Law, Real, Support
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.marchenko_pastur_angle import band_share
 from rmtland.laws.quantiles import angles_of_levels
+from rmtland.laws.root_accuracy import accuracy_of_root
 
 __all__ = ["MarchenkoPastur"]
 

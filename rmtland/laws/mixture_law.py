@@ -33,7 +33,8 @@ from numpy.typing import ArrayLike
 
 from rmtland.laws.affine_law import affine
 from rmtland.laws.discrete import Discrete, probability_weights
-from rmtland.laws.law import Atoms, Complex, Law, Real, Support, upper_half_plane
+from rmtland.laws.law import Atoms, Complex, Law, Real, Support
+from rmtland.laws.pointwise import upper_half_plane
 from rmtland.laws.quantiles import quantiles_within
 from rmtland.solution import Solution, Status
 

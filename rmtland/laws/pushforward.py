@@ -53,7 +53,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -66,6 +66,7 @@ from rmtland.laws.discrete import Discrete
 from rmtland.laws.folded_law import AbsoluteLaw, RootLaw
 from rmtland.laws.inverse_law import InverseLaw
 from rmtland.laws.law import Law
+from rmtland.laws.monotone_pieces import Branch, MonotonePieces, derivative, polynomial_at
 from rmtland.typing import Atoms, Complex, Logical, Real, Support
 
 __all__ = ["Pushforward", "pushforward"]
@@ -153,16 +154,6 @@ def _by_name(law: Law, name: str) -> Law:
     return Discrete(tuple(of(p) for p, _ in law.atoms), tuple(mass for _, mass in law.atoms))
 
 
-class _Branch(NamedTuple):
-    """Half of a cell between critical points: p(end + s) = value + sum of series_k s^k."""
-
-    end: float
-    length: float  # with a sign
-    value: float
-    far: float
-    series: Real  # from order 1
-
-
 @dataclass(frozen=True)
 class Pushforward(Law):
     """The law of a polynomial of one variable (functional calculus); made by `pushforward`.
@@ -184,9 +175,9 @@ class Pushforward(Law):
     def _singular_places(self) -> tuple[float, ...]:
         """Images of critical points, and of what is singular in the law."""
         inner = [end for band in self.law.support for end in band]
-        inner += [*self._nodes, *(place for place, _ in self.law.atoms)]
+        inner += [*self._pieces.nodes, *(place for place, _ in self.law.atoms)]
         places = np.array([*inner, *self.law._singular_places])
-        return tuple(np.unique(_at(self._series, places)).tolist())
+        return tuple(np.unique(polynomial_at(self._series, places)).tolist())
 
     @property
     def degree(self) -> int:
@@ -196,94 +187,13 @@ class Pushforward(Law):
     # Monotone pieces -------------------------------------------------------------------------
 
     @cached_property
+    def _pieces(self) -> MonotonePieces:
+        ends = np.ravel(self.law.support)
+        return MonotonePieces(self._series, (float(ends.min()), float(ends.max())))
+
+    @cached_property
     def _series(self) -> Real:
         return np.array(self.coefficients, dtype=np.float64)
-
-    @cached_property
-    def _critical(self) -> Real:
-        """Real zeros of p' in ascending order."""
-        slope = _derivative(self._series)
-        zeros = np.roots(slope[::-1])
-        real = zeros.real[zeros.imag == 0]
-        bend = _derivative(slope)
-        for _ in range(2):
-            with np.errstate(all="ignore"):
-                moved = real - _at(slope, real) / _at(bend, real)
-                better = np.abs(_at(slope, moved)) < np.abs(_at(slope, real))
-            real = np.where(better, moved, real)
-        return np.sort(real) + 0.0
-
-    @cached_property
-    def _nodes(self) -> Real:
-        """Ends of the cells in which p is monotone: those of the support, and critical points."""
-        ends = np.ravel(self.law.support)
-        low, high = ends.min(), ends.max()
-        inner = self._critical[(self._critical > low) & (self._critical < high)]
-        return np.array([low, *inner, high])
-
-    @cached_property
-    def _branches(self) -> list[tuple[_Branch, _Branch]]:
-        """Both halves of every cell, each expanded around its own end of the cell."""
-        values = _at(self._series, self._nodes)
-        found = []
-        for i in range(self._nodes.size - 1):
-            left, right = float(self._nodes[i]), float(self._nodes[i + 1])
-            middle = (left + right) / 2
-            half = []
-            for j, end in ((i, left), (i + 1, right)):
-                series = _shifted(self._series, end)[1:]
-                if end in self._critical:
-                    series[0] = 0.0
-                value, far = float(values[j]), float(_at(self._series, np.array(middle)))
-                half.append(_Branch(end, middle - end, value, far, series))
-            found.append((half[0], half[1]))
-        return found
-
-    def _roots_on(self, branch: _Branch, x: Real) -> Real:
-        """Distances s from the end of a branch with p(end + s) = x, for x in its range."""
-        target = x - branch.value
-        series = np.concatenate([[0.0], branch.series])
-        slope = _derivative(series)
-        first = int(np.flatnonzero(branch.series)[0]) + 1
-        low, high = np.zeros(x.shape), np.ones(x.shape)  # as shares of the length
-        full = float(_at(series, np.array(branch.length)))
-        with np.errstate(all="ignore"):
-            share = np.clip(np.abs(target / full) ** (1 / first), 0.0, 1.0)
-        share[np.isnan(share)] = 0.0
-        rising = full > 0
-        under = np.arange(x.size)
-        for _ in range(100):
-            here, goal = share[under], target[under]
-            s = here * branch.length
-            defect = _at(series, s) - goal
-            beyond = (defect > 0) == rising
-            exact = defect == 0
-            high[under] = np.where(beyond | exact, here, high[under])
-            low[under] = np.where(beyond & ~exact, low[under], here)
-            with np.errstate(all="ignore"):
-                trial = here - defect / (_at(slope, s) * branch.length)
-            inside = (trial >= low[under]) & (trial <= high[under])
-            middle = (low[under] + high[under]) / 2
-            trial = np.where(exact, here, np.where(inside, trial, middle))
-            # A step of two units in the last place, or less, is rounding
-            open_ = (np.abs(trial - here) > 4.5e-16 * here) & (
-                high[under] - low[under] > 2e-16 * high[under]
-            )
-            share[under] = trial
-            under = under[open_]
-            if not under.size:
-                break
-        return share * branch.length
-
-    @staticmethod
-    def _on(branches: tuple[_Branch, _Branch], x: Real) -> list[tuple[_Branch, Logical]]:
-        """Which points have a root on each half of a cell."""
-        first, second = branches
-        rising = second.value >= first.value
-        a, b, m = first.value, second.value, first.far
-        below = (x >= a) & (x <= m) if rising else (x <= a) & (x >= m)
-        above = (x > m) & (x <= b) if rising else (x < m) & (x >= b)
-        return [(first, below), (second, above & ~below)]
 
     # The law ---------------------------------------------------------------------------------
 
@@ -291,8 +201,8 @@ class Pushforward(Law):
     def _bands(self) -> Support:
         pieces = []
         for low, high in self.law.support:
-            inner = self._nodes[(self._nodes > low) & (self._nodes < high)]
-            values = _at(self._series, np.array([low, *inner, high]))
+            inner = self._pieces.nodes[(self._pieces.nodes > low) & (self._pieces.nodes < high)]
+            values = polynomial_at(self._series, np.array([low, *inner, high]))
             pieces += [(min(pair), max(pair)) for pair in pairwise(values.tolist())]
         merged: list[list[float]] = []
         for low, high in sorted(pieces):
@@ -318,15 +228,15 @@ class Pushforward(Law):
 
     def _pdf(self, x: Real) -> Real:
         total = np.zeros(x.shape)
-        for branches in self._branches:
-            for branch, here in self._on(branches, x):
+        for branches in self._pieces.branches:
+            for branch, here in self._pieces.on(branches, x):
                 if here.any():
-                    total[here] += self._density_on(branch, self._roots_on(branch, x[here]))
+                    total[here] += self._density_on(branch, self._pieces.roots_on(branch, x[here]))
         return total
 
-    def _density_on(self, branch: _Branch, s: Real) -> Real:
+    def _density_on(self, branch: Branch, s: Real) -> Real:
         def ratio(s: Real) -> Real:
-            slope = np.abs(_at(branch.series * np.arange(1, self.degree + 1), s))
+            slope = np.abs(polynomial_at(branch.series * np.arange(1, self.degree + 1), s))
             with np.errstate(divide="ignore", invalid="ignore"):
                 return np.asarray(self.law._pdf(branch.end + s) / slope)
 
@@ -348,15 +258,15 @@ class Pushforward(Law):
 
     def _cdf(self, x: Real) -> Real:
         total = np.zeros(x.shape)
-        ends = self._continuous(self._nodes)
-        for i, branches in enumerate(self._branches):
+        ends = self._continuous(self._pieces.nodes)
+        for i, branches in enumerate(self._pieces.branches):
             rising = branches[1].value >= branches[0].value
             # Mass of the cell up to each point: all or nothing outside its range.
             top = max(branches[0].value, branches[1].value)
             total[x > top] += ends[i + 1] - ends[i]
-            for branch, here in self._on(branches, x):
+            for branch, here in self._pieces.on(branches, x):
                 if here.any():
-                    t = branch.end + self._roots_on(branch, x[here])
+                    t = branch.end + self._pieces.roots_on(branch, x[here])
                     level = self._continuous(t)
                     total[here] += level - ends[i] if rising else ends[i + 1] - level
         for place, mass in self.atoms:
@@ -388,13 +298,15 @@ class Pushforward(Law):
         companion[:, 0, -1] += z / lead
         roots = np.linalg.eigvals(companion).astype(np.complex128)
         # The half-plane of a root beside the axis must not be left to rounding.
-        slope = _derivative(self._series)
+        slope = derivative(self._series)
         scale = np.abs(roots).max(axis=1, keepdims=True)
         refined: Any = roots.real + 0j
         step: Any = np.full(roots.shape, np.inf)
         for _ in range(4):
             with np.errstate(all="ignore"):
-                step = (_at(self._series, refined) - z[:, None]) / _at(slope, refined)
+                step = (polynomial_at(self._series, refined) - z[:, None]) / polynomial_at(
+                    slope, refined
+                )
                 refined = refined - step
         with np.errstate(invalid="ignore"):
             near = np.abs(refined - roots) < 1e-6 * scale
@@ -404,18 +316,18 @@ class Pushforward(Law):
         if real.any():
             roots[real] = self._with_real_roots(z[real].real, roots[real])
         side = np.sign(roots.imag)
-        side = np.where(side == 0, np.where(_at(slope, roots).real < 0, -1.0, 1.0), side)
+        side = np.where(side == 0, np.where(polynomial_at(slope, roots).real < 0, -1.0, 1.0), side)
         return roots, side
 
     def _with_real_roots(self, x: Real, roots: Complex) -> Complex:
         """Put the roots in the range of the law, which are known better, in their places."""
         free = np.ones(roots.shape, dtype=np.bool_)
-        for branches in self._branches:
-            for branch, here in self._on(branches, x):
+        for branches in self._pieces.branches:
+            for branch, here in self._pieces.on(branches, x):
                 rows = np.flatnonzero(here)
                 if not rows.size:
                     continue
-                t = branch.end + self._roots_on(branch, x[rows])
+                t = branch.end + self._pieces.roots_on(branch, x[rows])
                 gap = np.where(free[rows], np.abs(roots[rows] - t[:, None]), np.inf)
                 place = np.argmin(gap, axis=1)
                 roots[rows, place] = t
@@ -430,8 +342,8 @@ class Pushforward(Law):
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
         roots, side = self._roots(z)
-        first = _derivative(self._series)
-        p1, p2 = _at(first, roots), _at(_derivative(first), roots)
+        first = derivative(self._series)
+        p1, p2 = polynomial_at(first, roots), polynomial_at(derivative(first), roots)
         g, slope = self._at_roots(roots, side)
         with np.errstate(all="ignore"):
             terms = g / p1
@@ -439,7 +351,7 @@ class Pushforward(Law):
         value, change = terms.sum(axis=1), slopes.sum(axis=1)
         for i, t, middle, inside in self._groups(roots):
             weight = self._at_roots(t, np.where(t.imag < 0, -1.0, 1.0))[0] * (t - middle)
-            distance = _at(self._series, t) - z[i]
+            distance = polynomial_at(self._series, t) - z[i]
             value[i] = np.mean(weight / distance) + terms[i, ~inside].sum()
             change[i] = np.mean(weight / distance**2) + slopes[i, ~inside].sum()
         infinite = np.isinf(g).any(axis=1) | (p1 == 0).any(axis=1)
@@ -495,20 +407,23 @@ class Pushforward(Law):
 
     def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
         roots, side = self._roots(z)
-        first = _derivative(self._series)
-        p1, p2 = np.abs(_at(first, roots)), np.abs(_at(_derivative(first), roots))
+        first = derivative(self._series)
+        p1, p2 = (
+            np.abs(polynomial_at(first, roots)),
+            np.abs(polynomial_at(derivative(first), roots)),
+        )
         flat = (roots.real + 1j * np.abs(roots.imag)).ravel()
         stated = np.asarray(self.law.solve(flat, throw=False).error).reshape(roots.shape)
         values, slopes = (np.abs(part) for part in self._at_roots(roots, side))
-        sizes = _at(np.abs(self._series), np.abs(roots))
+        sizes = polynomial_at(np.abs(self._series), np.abs(roots))
         with np.errstate(all="ignore"):
             moved = 4e-15 * sizes / p1  # of a root
             terms = stated / p1 + moved * (slopes / p1 + values * p2 / p1**2)
             terms = terms + 1e-15 * values / p1
         for i, t, middle, inside in self._groups(roots):
             inner = self.law.solve(t.real + 1j * np.abs(t.imag), throw=False)
-            distance = np.abs(_at(self._series, t) - z[i])
-            blur = 4e-15 * _at(np.abs(self._series), np.abs(t)) / distance
+            distance = np.abs(polynomial_at(self._series, t) - z[i])
+            blur = 4e-15 * polynomial_at(np.abs(self._series), np.abs(t)) / distance
             around = np.abs(t - middle) * (np.abs(inner.value) * blur + inner.error) / distance
             terms[i, inside] = np.mean(around)
         with np.errstate(all="ignore"):
@@ -520,31 +435,10 @@ class Pushforward(Law):
         return np.where(exact, 0.0, residual), np.where(exact, 0.0, error)
 
 
-def _at(series: Real, t: Any) -> Any:
-    """Value of a polynomial, the constant first, by Horner's scheme."""
-    total = np.zeros_like(t) + series[-1]
-    for coefficient in series[-2::-1]:
-        total = total * t + coefficient
-    return np.asarray(total)
-
-
-def _derivative(series: Real) -> Real:
-    return series[1:] * np.arange(1, series.size)
-
-
-def _shifted(series: Real, place: float) -> Real:
-    """Coefficients of the polynomial in powers of t - place."""
-    shifted = series.copy()
-    for i in range(series.size - 1):
-        for j in range(series.size - 2, i - 1, -1):
-            shifted[j] += place * shifted[j + 1]
-    return shifted
-
-
 def _merged_atoms(atoms: Sequence[tuple[float, float]], series: Real) -> Atoms:
     """Atoms at their images, together where these differ by rounding only."""
     places = np.array([place for place, _ in atoms])
-    values, sizes = _at(series, places), _at(np.abs(series), np.abs(places))
+    values, sizes = polynomial_at(series, places), polynomial_at(np.abs(series), np.abs(places))
     found: list[list[float]] = []
     slack = 0.0
     for i in np.argsort(values, kind="stable"):

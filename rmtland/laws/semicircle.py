@@ -27,8 +27,9 @@ import numpy as np
 
 from rmtland.arguments import finite, positive
 from rmtland.deprecation import renamed_argument
-from rmtland.laws.law import Complex, Law, Real, Support, accuracy_of_root
+from rmtland.laws.law import Complex, Law, Real, Support
 from rmtland.laws.levy import LevyLaw, LevyTriplet
+from rmtland.laws.root_accuracy import accuracy_of_root
 
 __all__ = ["Semicircle"]
 

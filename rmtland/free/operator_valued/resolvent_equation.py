@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmtland.free.operator_valued.small_matrices import eigenvalues_or_nan
-from rmtland.laws.law import upper_half_plane
+from rmtland.laws.pointwise import upper_half_plane
 from rmtland.solution import ConvergenceError, Solution, Status
 from rmtland.typing import ArrayLike, Complex, Integer, Logical, Real
 

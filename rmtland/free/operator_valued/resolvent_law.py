@@ -34,7 +34,8 @@ from rmtland.free.operator_valued.resolvent_support import (
 )
 from rmtland.free.operator_valued.seen_points import LEVEL_ERROR, within_band
 from rmtland.laws.consistency import certify_once
-from rmtland.laws.law import Law, upper_half_plane
+from rmtland.laws.law import Law
+from rmtland.laws.pointwise import upper_half_plane
 from rmtland.laws.quadrature import DensityError
 from rmtland.solution import ConvergenceError, Solution, Status
 from rmtland.typing import ArrayLike, Atoms, Complex, Real, Support

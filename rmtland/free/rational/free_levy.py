@@ -60,8 +60,10 @@ from rmtland.arguments import points
 from rmtland.free.rational.arcs import Arcs, BesideDrift
 from rmtland.laws.band_rules import square_root_rule
 from rmtland.laws.consistency import TOLERANCE, certify_once, passed
-from rmtland.laws.law import Complex, Real, Support, accuracy_of_root, upper_half_plane
+from rmtland.laws.law import Complex, Real, Support
 from rmtland.laws.levy import LevyLaw, LevyTriplet
+from rmtland.laws.pointwise import upper_half_plane
+from rmtland.laws.root_accuracy import accuracy_of_root
 from rmtland.solution import ConvergenceError, Solution, Status
 
 __all__ = ["FreeLevy"]

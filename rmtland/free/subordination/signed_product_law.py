@@ -47,8 +47,9 @@ from rmtland.free.subordination.sweep import bundle
 from rmtland.free.subordination.zero_panels import ZeroPanels
 from rmtland.laws.affine_law import affine
 from rmtland.laws.gaps import Gap
-from rmtland.laws.law import Law, upper_half_plane
+from rmtland.laws.law import Law
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
+from rmtland.laws.pointwise import upper_half_plane
 from rmtland.solution import ConvergenceError, Solution
 from rmtland.typing import ArrayLike, Atoms, Complex, Integer, Logical, Real
 

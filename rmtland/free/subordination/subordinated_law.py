@@ -38,7 +38,7 @@ from rmtland.free.subordination.state import SubordinationState
 from rmtland.free.subordination.sweep import bands_between
 from rmtland.laws.consistency import certify_once
 from rmtland.laws.gaps import Gap, joined
-from rmtland.laws.law import upper_half_plane
+from rmtland.laws.pointwise import upper_half_plane
 from rmtland.laws.quadrature import DensityError
 from rmtland.solution import ConvergenceError, Solution, Status
 from rmtland.typing import ArrayLike, Atoms, Complex, Integer, Logical, Real, Support

@@ -25,7 +25,7 @@ import numpy as np
 
 from rmtland.arguments import count, points, positive
 from rmtland.laws import SpectralModel
-from rmtland.laws.law import upper_half_plane
+from rmtland.laws.pointwise import upper_half_plane
 from rmtland.models.far_field import variance_from_above
 from rmtland.models.smoothed_index import trusted_index
 from rmtland.solution import Solution

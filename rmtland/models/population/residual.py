@@ -39,7 +39,7 @@ from scipy.special import wofz
 
 from rmtland.arguments import points, positive
 from rmtland.deprecation import renamed_method
-from rmtland.laws.law import upper_half_plane
+from rmtland.laws.pointwise import upper_half_plane
 from rmtland.models.linear.residual_law import LinearResidualLaw
 from rmtland.models.population.equation import covariance_rule
 from rmtland.models.population.network import PopulationNetwork

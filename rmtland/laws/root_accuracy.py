@@ -1,0 +1,54 @@
+r"""How exact a computed root of an equation is: residual, and bound of the error.
+
+Examples
+--------
+>>> root = np.array([1.4142135623730951 + 0j])  # of g^2 = 2
+>>> residual, error = accuracy_of_root(root, root**2 - 2, 2 * root, np.array([4.0]))
+>>> bool(residual[0] < 2e-16), bool(abs(root[0] - np.sqrt(2)) <= error[0] < 1e-14)
+(True, True)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rmtland.typing import Complex, Real
+
+__all__ = ["accuracy_of_root"]
+
+
+def accuracy_of_root(
+    root: Complex,
+    defect: Complex,
+    slope: Complex,
+    terms: Real,
+    *,
+    lead: Complex | float | None = None,
+) -> tuple[Real, Real]:
+    """Relative residual, and bound of the error, of a computed root of an equation.
+
+    Parameters
+    ----------
+    root : ndarray of complex
+        The computed root.
+    defect, slope : ndarray of complex
+        The equation and its derivative in the unknown, at the computed root.
+    terms : ndarray of float
+        Sum of the moduli of the terms of the equation, weighted by how often each was rounded.
+    lead : ndarray of complex or float, optional
+        Leading coefficient of a quadratic equation, which bounds the error beside a double root.
+
+    Returns
+    -------
+    (ndarray, ndarray)
+        |defect| / terms, and 2 (|defect| + 1e-15 terms) / |slope|; zero where the root is
+        infinite, as it is exactly at an atom.
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        size = np.abs(defect) + 1e-15 * terms
+        residual, error = np.abs(defect) / terms, 2 * size / np.abs(slope)
+        if lead is not None:
+            error = np.fmin(error, 2 * np.sqrt(size / np.abs(lead)))
+    exact = np.isinf(root)
+    residual = np.where(exact, 0.0, np.where(np.isnan(residual), np.inf, residual))
+    return residual, np.where(exact, 0.0, np.where(np.isnan(error), np.inf, error))
