@@ -25,7 +25,7 @@ Examples
 >>> import numpy as np
 >>> share, slope = band_share(np.array([np.pi / 2, np.pi]), 0.5, 0.5)
 >>> share.round(6), slope.round(6)
-(array([0.688534, 1.      ]), array([0.509296, 0.      ]))
+(array([0.693869, 1.      ]), array([0.509296, 0.      ]))
 """
 
 from __future__ import annotations
