@@ -1,5 +1,6 @@
 """Models of the Hessian: one object holds a law and the random matrix it is the limit of."""
 
+from .conditioned import ConditionedHessian
 from .dyson import (
     DysonHessian,
     FiniteSizeHessian,
@@ -17,6 +18,7 @@ from .population import PopulationHessian
 from .two_leg import TwoLegHessian
 
 __all__ = [
+    "ConditionedHessian",
     "DysonHessian",
     "FiniteSizeHessian",
     "HessianModel",

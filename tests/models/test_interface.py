@@ -13,6 +13,7 @@ import rmtland.models
 from rmtland import Law, Spectrum
 from rmtland.laws import SpectralModel
 from rmtland.models import (
+    ConditionedHessian,
     DysonHessian,
     FiniteSizeHessian,
     LinearHessian,
@@ -21,6 +22,7 @@ from rmtland.models import (
     WishartPlusReluBlock,
     WishartPlusWigner,
 )
+from rmtland.networks import MLP
 
 METHODS = (
     "stieltjes",
@@ -60,6 +62,14 @@ def known(samples=30, **options):
 
 
 DYSON = known()
+
+
+def trained():
+    rng, net = np.random.default_rng(0), MLP((4, 4, 3))
+    x, y = rng.normal(size=(30, 4)), rng.normal(size=(30, 3))
+    return ConditionedHessian(net.at(net.init(rng=1), x, y))
+
+
 CASES = [
     ModelCase("Wishart + Wigner", WishartPlusWigner(0.5, 0.3, 0.7), 150, 12, 0.004),
     ModelCase("Wishart + Wigner, atom", WishartPlusWigner(3.0, 0.0, 0.7), 150, 12, 0.004),
@@ -99,6 +109,7 @@ CASES = [
         0.04,
         has_law=False,
     ),
+    ModelCase("conditioned H", trained(), None, 60, 0.02),
     ModelCase("Dyson H", DYSON, None, 60, 0.03),
     ModelCase("Dyson H0", DYSON.part("gauss_newton"), None, 60, 0.02),
     ModelCase("Dyson H1", DYSON.part("residual"), None, 60, 0.02),

@@ -1,0 +1,434 @@
+r"""The Hessian of a trained network: residuals conditioned on the gradient, drawn anew.
+
+No law that takes the residuals for independent of the Jacobian holds once a network has trained:
+training drives J^T e to zero. With P the orthogonal projector on what training controls, the span
+of the Jacobian J, or of J and the inputs,
+
+.. math::
+    e = P e_{measured} + \sigma (1 - P) \xi, \qquad
+    H = H_0 + H_1[P e] + \sigma H_1[(1 - P) \xi],
+
+a deterministic matrix plus a Gaussian one, of any depth, with any loss, biases and weight decay. At
+a critical point P e = 0, and weights, inputs and the energy are all that is known
+(`ConditionedHessian.at_critical_point`).
+
+The law is the mean spectrum of such Hessians, pooled over draws (`draws`, from `seed`); how far a
+single one is from it, `chance_level`, is what no law can do better than. `dyson` is the same law
+by a matrix Dyson equation, for one hidden layer. `measured_numbers` says how much of the residuals
+was measured, `is_marked` whether that is nearly all: less than a tenth of their dimensions is free.
+
+Synonyms: trained minimum, stationary point, conditional Gaussian ensemble, empirical NTK projector.
+
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70.
+
+Examples
+--------
+>>> from rmtland.networks import MLP, gaussian
+>>> data, net = gaussian(30, 3, rng=0), MLP((3, 4, 3))
+>>> point = net.at(net.init(rng=1), data.x, data.y)
+>>> model = ConditionedHessian(point, draws=4)
+>>> model
+ConditionedHessian(p=24, on gradient, 25 measured numbers, 73.3% of the residuals free)
+>>> bool(abs(model.mean() - point.hessian("total").trace() / 24) < 0.02)
+True
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from rmtland.arguments import choice, count, float_array
+from rmtland.arrays import ArrayLibrary
+from rmtland.estimate import krylov_quadratures, symmetric_operator
+from rmtland.estimate.density import quadrature_spectrum
+from rmtland.laws import EmpiricalLaw
+from rmtland.models.conditioned.conditioned_residuals import (
+    ConditionedResiduals,
+    checked_conditions,
+)
+from rmtland.models.conditioned.given_residuals import in_double, with_residuals
+from rmtland.models.conditioned.projections import RANK_TOLERANCE
+from rmtland.models.hessian_parts import PARTS, HessianParts
+from rmtland.networks import MLP, LossPoint
+from rmtland.solution import Solution, Status
+from rmtland.spectrum import Spectrum
+from rmtland.streams import seed_of, streams
+from rmtland.typing import ArrayLike, Real, Rng
+from rmtland.version import installed_version
+
+if TYPE_CHECKING:
+    from rmtland.networks.activation import Activation
+
+__all__ = ["ConditionedHessian"]
+
+_ZERO = 1e-11
+"""Eigenvalues of at most so much of the largest are zero."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ConditionedHessian(HessianParts):
+    """Hessians of one network with residuals drawn anew, conditioned on what training controls.
+
+    Parameters
+    ----------
+    point : LossPoint
+        Network, parameters and data: any depth, loss, biases and weight decay.
+    on : tuple of {"gradient", "inputs"}
+        What the residuals are conditioned on: their products with the Jacobian, and with the
+        inputs.
+    sizes : {"auto", "alike", "samples"}
+        Whether all residuals are alike or each sample keeps its mean square; "auto" is "alike" for
+        half the mean squared error and "samples" for classification.
+    projection : {"auto", "dense", "iterative"}
+        Whether a basis of what is known is formed, or residuals are projected by least squares.
+    rank_tolerance : float
+        Singular values below so much of the largest count as zero, where a basis is formed.
+    draws : int
+        Hessians that the law is pooled from, at least 2.
+    seed : int
+        From which they are drawn.
+    part_name : {"total", "gauss_newton", "residual"}
+        H, H0 or H1.
+
+    Raises
+    ------
+    ValueError
+        If conditioning leaves nothing free, as where there are fewer residuals than parameters.
+    """
+
+    point: LossPoint
+    on: tuple[str, ...] = ("gradient",)
+    sizes: str = field(default="auto", kw_only=True)
+    projection: str = field(default="auto", kw_only=True)
+    rank_tolerance: float = field(default=RANK_TOLERANCE, kw_only=True)
+    draws: int = field(default=16, kw_only=True)
+    seed: int = field(default=0, kw_only=True)
+    part_name: str = field(default="total", kw_only=True)
+    residuals: ConditionedResiduals | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.point, LossPoint):
+            raise TypeError(
+                f"point must be a LossPoint (see MLP.at); got {type(self.point).__name__}"
+            )
+        choice("part_name", self.part_name, PARTS)
+        object.__setattr__(self, "on", checked_conditions(self.on))
+        object.__setattr__(self, "draws", count("draws", self.draws, least=2))
+        object.__setattr__(self, "point", in_double(self.point))
+        if self.residuals is None:
+            found = ConditionedResiduals.of_point(
+                self.point,
+                self.on,
+                sizes=self.sizes,
+                projection=self.projection,
+                rank_tolerance=self.rank_tolerance,
+            )
+            object.__setattr__(self, "residuals", found)
+
+    @classmethod
+    def at_critical_point(
+        cls,
+        weights: Sequence[ArrayLike],
+        x: ArrayLike,
+        epsilon: float,
+        *,
+        activation: str | Activation = "tanh",
+        draws: int = 16,
+        seed: int = 0,
+    ) -> Self:
+        """Return the Hessians of critical points with given weights, inputs and energy.
+
+        Nothing of the residuals is measured: they are orthogonal to the Jacobian.
+
+        Parameters
+        ----------
+        weights : sequence of array_like, shapes (n_l, n_{l-1})
+            Of the layers, the first one first; no biases.
+        x : array_like, shape (m, n_0)
+            Inputs.
+        epsilon : float
+            Energy, loss / outputs, >= 0, of half the mean squared error.
+        activation : str or Activation
+            As in `rmtland.networks.MLP`.
+        draws, seed
+            As in the class.
+
+        Returns
+        -------
+        ConditionedHessian
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit, or the Jacobian leaves nothing free.
+        """
+        layers = [float_array(f"weights[{i}]", w, ndim=2) for i, w in enumerate(weights)]
+        if not layers or any(
+            w.shape[1] != before.shape[0] for before, w in itertools.pairwise(layers)
+        ):
+            shapes = [w.shape for w in layers]
+            raise ValueError(f"weights must be of shapes (n1, n0), (n2, n1), ...; got {shapes}")
+        net = MLP((layers[0].shape[1], *(len(w) for w in layers)), activation=activation)
+        theta = np.concatenate([w.ravel() for w in layers])
+        inputs = float_array("x", x, ndim=2)
+        point = net.at(theta, inputs, net.predict(theta, inputs))
+        residuals = ConditionedResiduals.at_critical_point(point, epsilon)
+        return cls(point, draws=draws, seed=seed, residuals=residuals)
+
+    # What it knows -------------------------------------------------------------------------------
+
+    @property
+    def conditioned(self) -> ConditionedResiduals:
+        """The residuals: what is known of them, and what is free."""
+        assert self.residuals is not None
+        return self.residuals
+
+    @property
+    def parameter_count(self) -> int:
+        """Number of eigenvalues p."""
+        return int(self.point.net.parameter_count)
+
+    @property
+    def measured_numbers(self) -> int:
+        """How many numbers of the residuals were measured."""
+        return self.conditioned.measured_numbers
+
+    @property
+    def free_share(self) -> float:
+        """Share of the dimensions of the residuals that are free."""
+        return self.conditioned.free_share
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether less than a tenth of them is free: the law describes, it does not predict."""
+        return self.conditioned.is_marked
+
+    def __repr__(self) -> str:
+        """Return size and what is known, in a line."""
+        mark = ", nearly all measured" if self.is_marked else ""
+        return (
+            f"ConditionedHessian(p={self.parameter_count}, on {' and '.join(self.on)}, "
+            f"{self.measured_numbers} measured numbers, {self.free_share:.1%} of the residuals "
+            f"free{mark})"
+        )
+
+    # Draws ---------------------------------------------------------------------------------------
+
+    def draw(self, *, rng: Rng = None) -> LossPoint:
+        """Draw residuals and return the point that has them, with all its matrices and products.
+
+        Parameters
+        ----------
+        rng : anything `numpy.random.default_rng` takes
+            Seed or generator.
+
+        Returns
+        -------
+        LossPoint
+            The same network, parameters and inputs; it has no loss.
+        """
+        return with_residuals(self.point, self.conditioned.draw(np.random.default_rng(rng)))
+
+    def matrix(self, *, rng: Rng = None) -> Real:
+        """Draw residuals and return the matrix: H, H0 or H1, by `part_name`.
+
+        Parameters
+        ----------
+        rng : anything `numpy.random.default_rng` takes
+            Seed or generator.
+
+        Returns
+        -------
+        ndarray, shape (p, p)
+
+        Raises
+        ------
+        MemoryError
+            If it would not fit into memory.
+        """
+        needed, free = 48 * self.parameter_count**2, ArrayLibrary.of().free_memory()
+        if needed > free:
+            raise MemoryError(
+                f"a Hessian of {self.parameter_count} parameters takes about "
+                f"{needed / 2**30:.1f} GiB with its eigenvalues, {free / 2**30:.1f} GiB are free; "
+                "take `lanczos`, which multiplies only"
+            )
+        if self.part_name == "gauss_newton":
+            return self._gauss_newton
+        h1 = np.asarray(self.draw(rng=rng).hessian("residual"))
+        return h1 if self.part_name == "residual" else self._gauss_newton + h1
+
+    @cached_property
+    def _gauss_newton(self) -> Real:
+        return np.asarray(self.point.hessian("gauss_newton"))
+
+    def sample(self, n: int | None = None, *, rng: Rng = None, runs: int = 1) -> Spectrum:
+        """Draw residuals and return all eigenvalues of the Hessians that they make.
+
+        Parameters
+        ----------
+        n : int, optional
+            Number of eigenvalues: can only be `parameter_count`.
+        rng : anything `numpy.random.default_rng` takes
+            Seed or generator.
+        runs : int
+            Number of independent draws.
+
+        Returns
+        -------
+        Spectrum
+            Nodes of shape (runs, p).
+
+        Raises
+        ------
+        ValueError
+            If n is another number: the network is given.
+        MemoryError
+            If a matrix would not fit into memory.
+        """
+        self._check_size(n)
+        generators = streams(rng, count("runs", runs))
+        rows = [np.linalg.eigvalsh(self.matrix(rng=generator)) for generator in generators]
+        return Spectrum(np.array(rows), provenance=self._provenance(generators[0]))
+
+    def lanczos(self, n: float | None, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
+        """Draw residuals and return Gauss quadratures of Lanczos runs; no matrix is formed.
+
+        Parameters
+        ----------
+        n : int or None
+            As for `sample`.
+        steps : int
+            Number of Lanczos steps, at most the number of eigenvalues.
+        rng : anything `numpy.random.default_rng` takes
+            Seed or generator.
+        runs : int
+            Number of independent draws, each with a start vector of its own.
+
+        Returns
+        -------
+        Spectrum
+            Nodes and weights of shape (runs, steps).
+
+        Raises
+        ------
+        ValueError
+            If there are more steps than eigenvalues, or n is another number than theirs.
+        """
+        self._check_size(n)
+        steps = count("steps", steps)
+        if steps > self.parameter_count:
+            raise ValueError(
+                f"a matrix of size {self.parameter_count} allows {self.parameter_count} Lanczos "
+                f"steps; got {steps}"
+            )
+        generators = streams(rng, count("runs", runs))
+        shape = len(generators), steps
+        nodes, weights, alpha = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+        beta = np.zeros((len(generators), steps - 1))
+        for row, generator in enumerate(generators):
+            first, second = generator.spawn(2)
+            operator = symmetric_operator(self.draw(rng=first).operator(self.part_name))
+            found = krylov_quadratures(operator, probes=1, steps=steps, rng=second, progress=False)
+            spectrum = quadrature_spectrum(found, operator, np.zeros(0))
+            kept: Any = spectrum.weights, spectrum.alpha, spectrum.beta
+            used = min(steps, spectrum.nodes.shape[1])
+            nodes[row, :used], nodes[row, used:] = spectrum.nodes[0, :used], spectrum.nodes[0, -1]
+            weights[row, :used], alpha[row, :used] = kept[0][0, :used], kept[1][0, :used]
+            beta[row, : used - 1] = kept[2][0, : used - 1]
+        return Spectrum(
+            nodes,
+            weights,
+            dimension=self.parameter_count,
+            provenance={**self._provenance(generators[0]), "steps": steps},
+            alpha=alpha,
+            beta=beta,
+        )
+
+    def _check_size(self, n: float | None) -> None:
+        size = self.parameter_count
+        if n is not None and n != size:
+            raise ValueError(
+                f"a ConditionedHessian knows its network: it has {size} eigenvalues, not {n}; "
+                "leave n out"
+            )
+
+    def _provenance(self, generator: np.random.Generator) -> dict[str, Any]:
+        return {
+            "source": "model",
+            "model": type(self).__name__,
+            "network": repr(self.point.net),
+            "samples": int(self.point.data.size),
+            "on": list(self.on),
+            "measured_numbers": self.measured_numbers,
+            "part": self.part_name,
+            "seed": seed_of(generator),
+            "rmtland": installed_version(),
+        }
+
+    # The law -------------------------------------------------------------------------------------
+
+    @cached_property
+    def drawn(self) -> Real:
+        """Eigenvalues of the draws that the law is pooled from, shape (draws, p); zeros exact."""
+        runs = 1 if self.part_name == "gauss_newton" else self.draws
+        nodes = self.sample(rng=self.seed, runs=runs).nodes
+        return np.where(np.abs(nodes) <= _ZERO * np.abs(nodes).max(), 0.0, nodes)
+
+    @cached_property
+    def law(self) -> EmpiricalLaw:
+        """Mean spectrum of the draws, as the empirical law of all their eigenvalues."""
+        return EmpiricalLaw(self.drawn.ravel())
+
+    @cached_property
+    def chance_level(self) -> Solution:
+        """Kolmogorov distance of one draw to the mean spectrum of the others: mean and deviation.
+
+        What chance does: no law is closer to a single Hessian of this size on the average.
+
+        Returns
+        -------
+        Solution
+            `value` is the mean over the draws, `error` their standard deviation; `steps` their
+            number.
+        """
+        rows = self.drawn
+        zero = np.zeros(())
+        if len(rows) == 1:
+            return Solution(zero, Status.CONVERGED, zero, np.array(1), zero)
+        found = [
+            _distance(row, np.sort(np.delete(rows, i, axis=0), axis=None))
+            for i, row in enumerate(rows)
+        ]
+        return Solution(
+            np.array(np.mean(found)),
+            Status.CONVERGED,
+            zero,
+            np.array(len(found)),
+            np.array(np.std(found, ddof=1)),
+        )
+
+    @property
+    def index_deviation(self) -> float:
+        """Standard deviation of the index over the draws."""
+        return float((self.drawn < 0).mean(axis=1).std(ddof=1)) if len(self.drawn) > 1 else 0.0
+
+
+def _distance(first: Real, second: Real) -> float:
+    """Kolmogorov distance of two sets of eigenvalues, ascending."""
+    both = np.concatenate([first, second])
+    gaps = [
+        np.searchsorted(first, both, side=side) / first.size
+        - np.searchsorted(second, both, side=side) / second.size
+        for side in ("left", "right")
+    ]
+    return float(np.abs(gaps).max())

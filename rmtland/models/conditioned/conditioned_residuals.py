@@ -1,0 +1,252 @@
+r"""Residuals conditioned on what training controls: known part, and noise in all other directions.
+
+.. math::
+    e = P e_{measured} + \sigma (1 - P) \xi, \qquad
+    \sigma^2 = \frac{|(1 - P) e_{measured}|^2}{\dim - \operatorname{rank} P},
+
+xi iid N(0, 1), P the orthogonal projector of `rmtland.models.conditioned.projections`. Every draw
+has the measured gradient. At a critical point P e = 0 for P the span of the Jacobian: then only the
+energy is known. This is the second assumption of Pennington and Bahri [1]_, residuals that are iid
+and independent of the data, made compatible with a gradient that vanishes.
+
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70.
+
+Examples
+--------
+>>> import numpy as np
+>>> from rmtland.networks import MLP, gaussian
+>>> data, net = gaussian(20, 3, rng=0), MLP((3, 4, 3))
+>>> point = net.at(net.init(rng=1), data.x, data.y)
+>>> residuals = ConditionedResiduals.of_point(point)
+>>> residuals.free_dimensions, residuals.measured_numbers, residuals.is_marked
+(36.0, 25, False)
+>>> drawn = residuals.draw(np.random.default_rng(0))
+>>> bool(np.allclose(point.vjp(drawn), point.vjp(point.residuals)))
+True
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from rmtland.arguments import choice, nonnegative
+from rmtland.arrays import ArrayLibrary, to_numpy
+from rmtland.models.conditioned.projections import (
+    CONDITIONS,
+    RANK_TOLERANCE,
+    DenseProjection,
+    IterativeProjection,
+    Projection,
+)
+from rmtland.models.conditioned.residual_space import ResidualSpace
+from rmtland.networks import LossPoint
+from rmtland.typing import Real
+
+__all__ = ["LEAST_FREE", "ConditionedResiduals", "checked_conditions"]
+
+LEAST_FREE = 0.1
+"""Share of free dimensions below which a law is marked: it knows nearly all of the residuals."""
+
+_LARGEST = 6000  # order of a Gram matrix that is diagonalised
+
+
+@dataclass(frozen=True, eq=False)
+class ConditionedResiduals:
+    """Known part, projector and size of what is free.
+
+    Parameters
+    ----------
+    space : ResidualSpace
+        Of the residuals.
+    projection : Projection
+        On what is known.
+    known : ndarray, shape (m, n_out)
+        P u: the known part, in units of the scales.
+    sigma : float
+        Standard deviation of what is free, in units of the scales.
+    measured_numbers : int
+        How many numbers of the residuals were measured: rank of P, the scales of samples, and
+        sigma.
+    """
+
+    space: ResidualSpace
+    projection: Projection
+    known: Real
+    sigma: float
+    measured_numbers: int
+
+    @classmethod
+    def of_point(
+        cls,
+        point: LossPoint,
+        on: tuple[str, ...] = ("gradient",),
+        *,
+        sizes: str = "auto",
+        projection: str = "auto",
+        rank_tolerance: float = RANK_TOLERANCE,
+    ) -> Self:
+        """Condition the residuals of a network on their products with the Jacobian and inputs.
+
+        Parameters
+        ----------
+        point : LossPoint
+            Network, parameters and data, in double precision.
+        on : tuple of {"gradient", "inputs"}
+            What is known.
+        sizes : {"auto", "alike", "samples"}
+            See `rmtland.models.conditioned.residual_space`.
+        projection : {"auto", "dense", "iterative"}
+            Whether a basis is formed; "auto" does where it fits into memory and time.
+        rank_tolerance : float
+            Of a basis: singular values below so much of the largest count as zero.
+
+        Returns
+        -------
+        ConditionedResiduals
+
+        Raises
+        ------
+        ValueError
+            If nothing is left free, or all residuals are zero.
+        """
+        space = ResidualSpace.of_point(point, sizes)
+        projector = _projection(point, checked_conditions(on), space, projection, rank_tolerance)
+        u = space.unscaled(to_numpy(point.residuals).astype(np.float64))
+        free = space.dimension - projector.rank
+        _refuse_fixed(free, space, projector, on)
+        known = projector.project(u)
+        sigma = float(np.sqrt(((u - known) ** 2).sum() / free))
+        measured = round(projector.rank) + space.measured + 1
+        return cls(space, projector, known, sigma, measured)
+
+    @classmethod
+    def at_critical_point(
+        cls, point: LossPoint, epsilon: float, *, rank_tolerance: float = RANK_TOLERANCE
+    ) -> Self:
+        """Return residuals that are orthogonal to the Jacobian, of a given energy.
+
+        Parameters
+        ----------
+        point : LossPoint
+            Network, parameters and inputs, half the mean squared error; its targets do not matter.
+        epsilon : float
+            Energy, loss / n_out, >= 0: the mean of |e|^2 / (2 m n_out).
+        rank_tolerance : float
+            As in `of_point`.
+
+        Returns
+        -------
+        ConditionedResiduals
+
+        Raises
+        ------
+        ValueError
+            If nothing is left free: there is no critical point of positive energy.
+        """
+        m, n = point.data.size, point.data.n_out
+        space = ResidualSpace(np.ones(m), n)
+        projector = _projection(point, ("gradient",), space, "auto", rank_tolerance)
+        free = space.dimension - projector.rank
+        _refuse_fixed(free, space, projector, ("gradient",))
+        sigma = float(np.sqrt(2 * nonnegative("epsilon", epsilon) * space.dimension / free))
+        return cls(space, projector, np.zeros((m, n)), sigma, 1)
+
+    @property
+    def free_dimensions(self) -> float:
+        """Dimension of what is free."""
+        return float(self.space.dimension - self.projection.rank)
+
+    @property
+    def free_share(self) -> float:
+        """Share of the dimensions of the residuals that are free."""
+        return self.free_dimensions / self.space.dimension
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether less than a tenth of the dimensions are free: a description, no prediction."""
+        return self.free_share < LEAST_FREE
+
+    @property
+    def known_residuals(self) -> Real:
+        """The part of e that is known, shape (m, n_out)."""
+        return self.space.scaled(self.known)
+
+    def draw(self, generator: np.random.Generator) -> Real:
+        """Draw residuals.
+
+        Parameters
+        ----------
+        generator : numpy.random.Generator
+            What draws.
+
+        Returns
+        -------
+        ndarray, shape (m, n_out)
+        """
+        xi = self.space.noise(generator)
+        return self.space.scaled(self.known + self.sigma * (xi - self.projection.project(xi)))
+
+
+def checked_conditions(on: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what residuals are conditioned on, checked.
+
+    Parameters
+    ----------
+    on : tuple of {"gradient", "inputs"}
+        Or one of them.
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    ValueError
+        If it is empty or holds something else.
+    """
+    names = (on,) if isinstance(on, str) else tuple(on)
+    if not names:
+        raise ValueError("on must name what is known: 'gradient', 'inputs' or both; it is empty")
+    for name in names:
+        choice("on", name, CONDITIONS)
+    return tuple(name for name in CONDITIONS if name in names)
+
+
+def _refuse_fixed(
+    free: float, space: ResidualSpace, projector: Projection, on: tuple[str, ...]
+) -> None:
+    if not space.dimension:
+        raise ValueError(
+            "all residuals are zero, or have one output that sums to zero: H1 vanishes, and H is "
+            "its Gauss-Newton part"
+        )
+    if free < 0.5:
+        raise ValueError(
+            f"conditioning on {' and '.join(on)} leaves nothing free: it fixes "
+            f"{projector.rank:.0f} of the {space.dimension} dimensions of the residuals; take more "
+            "samples than parameters per output"
+        )
+
+
+def _projection(
+    point: LossPoint,
+    on: tuple[str, ...],
+    space: ResidualSpace,
+    kind: str,
+    tolerance: float,
+) -> Projection:
+    choice("projection", kind, ("auto", "dense", "iterative"))
+    rows = space.scales.size * space.outputs
+    inputs = to_numpy(point.x[:1, :]).shape[1] * space.outputs
+    columns = ("gradient" in on) * point.net.parameter_count + ("inputs" in on) * inputs
+    needed = 8 * (3 * rows * columns + 3 * min(rows, columns) ** 2)
+    fits = min(rows, columns) <= _LARGEST and needed < 0.5 * ArrayLibrary.of().free_memory()
+    if kind == "dense" or (kind == "auto" and fits):
+        return DenseProjection.of_point(point, on, space, tolerance=tolerance)
+    return IterativeProjection(point, on, space, rng=np.random.default_rng(0))

@@ -1,0 +1,171 @@
+r"""A loss whose residuals are given: what makes H linear in them, H = H0 + H1[e].
+
+For outputs o, loss l and residuals :math:`r_{\mu i} = \partial l / \partial o_{\mu i}`,
+
+.. math::
+    H = \frac1m J^T \Lambda J + w + H_1[r], \qquad
+    H_1[r] = \frac1m \sum_{\mu i} r_{\mu i} \frac{\partial^2 o_{\mu i}}{\partial\theta^2} .
+
+The second part is linear in r, whatever the depth, the biases or the loss. A loss whose targets are
+the residuals themselves, with the curvature Lambda of the loss of the network, therefore gives
+every matrix and every product of `rmtland.networks.LossPoint` for residuals that were drawn.
+
+Examples
+--------
+>>> import numpy as np
+>>> from rmtland.networks import MLP
+>>> net = MLP((2, 3, 1))
+>>> point = net.at(net.init(rng=0), [[0.0, 1.0], [1.0, 0.0]], [[1.0], [0.0]])
+>>> same = with_residuals(point, point.residuals)
+>>> bool(np.allclose(same.hessian("total"), point.hessian("total")))
+True
+>>> double = with_residuals(point, 2 * point.residuals)
+>>> bool(np.allclose(double.hessian("residual"), 2 * point.hessian("residual")))
+True
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from rmtland.arrays import placed, to_numpy
+from rmtland.networks import LossPoint
+from rmtland.networks.loss import Loss, OutputCurvature
+from rmtland.networks.loss_data import LossData
+from rmtland.typing import Array, ArrayLike
+
+__all__ = ["GivenResiduals", "in_double", "with_residuals"]
+
+
+@dataclass(frozen=True)
+class GivenResiduals(Loss):
+    """A loss of given gradients in the outputs, with the curvature of another loss.
+
+    Parameters
+    ----------
+    name : str
+        In error messages.
+    of : Loss
+        Whose curvature.
+    """
+
+    of: Loss
+
+    def prepared(self, outputs: Array) -> Any:
+        """Return what the curvature needs.
+
+        Parameters
+        ----------
+        outputs : array, shape (m, n_out)
+            Outputs of the network.
+
+        Returns
+        -------
+        object
+        """
+        return self.of.prepared(outputs)
+
+    def value(self, outputs: Array, targets: Array, shared: Any = None) -> Array:
+        """Refuse: residuals that were drawn belong to no targets, and have no loss.
+
+        Parameters
+        ----------
+        outputs, targets : array, shape (m, n_out)
+            Outputs and residuals.
+        shared : object, optional
+            Not used.
+
+        Raises
+        ------
+        ValueError
+            Always.
+        """
+        raise ValueError(
+            "residuals that were drawn have a Hessian and a gradient but no loss; take that of the "
+            "network's own point"
+        )
+
+    def gradient(self, outputs: Array, targets: Array, shared: Any = None) -> Array:
+        """Return the residuals that were given.
+
+        Parameters
+        ----------
+        outputs, targets : array, shape (m, n_out)
+            Outputs and residuals.
+        shared : object, optional
+            Not used.
+
+        Returns
+        -------
+        array, shape (m, n_out)
+        """
+        return targets
+
+    def curvature(self, outputs: Array, shared: Any = None) -> OutputCurvature:
+        """Return d^2 l/do^2 of the network's own loss.
+
+        Parameters
+        ----------
+        outputs : array, shape (m, n_out)
+            Outputs of the network.
+        shared : object, optional
+            What `prepared` returned.
+
+        Returns
+        -------
+        OutputCurvature
+        """
+        return self.of.curvature(outputs, shared)
+
+
+def with_residuals(point: LossPoint, residuals: ArrayLike) -> LossPoint:
+    """Return the same network, parameters and inputs with residuals that are given.
+
+    Parameters
+    ----------
+    point : LossPoint
+        Network, parameters and data, in any array library.
+    residuals : array_like, shape (m, n_out)
+        The gradient of the loss of each sample in its outputs.
+
+    Returns
+    -------
+    LossPoint
+        Its Gauss-Newton part is that of `point`; it has no loss.
+
+    Raises
+    ------
+    ValueError
+        For another shape, or entries that are not finite.
+    """
+    data, own = point.data, point.data.loss
+    own = own.of if isinstance(own, GivenResiduals) else own
+    given = placed(to_numpy(residuals), point.theta)
+    loss = GivenResiduals(f"{own.name} with residuals given", own)
+    loss.targets(given, samples=data.size, n_out=data.n_out, like=point.theta)
+    changed: LossData = replace(data, y=given, loss=loss)
+    return LossPoint.of(point.net, point.theta, changed)
+
+
+def in_double(point: LossPoint) -> LossPoint:
+    """Return the point in NumPy's double precision.
+
+    Parameters
+    ----------
+    point : LossPoint
+        In any array library and precision.
+
+    Returns
+    -------
+    LossPoint
+        The same object where it is so already.
+    """
+    if isinstance(point.theta, np.ndarray) and point.theta.dtype == np.float64:
+        return point
+    net: Any = point.net
+    arrays = (to_numpy(array).astype(np.float64) for array in (point.theta, point.x, point.y))
+    double: LossPoint = net.at(*arrays)
+    return double

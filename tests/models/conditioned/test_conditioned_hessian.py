@@ -1,0 +1,196 @@
+"""Residuals conditioned on the gradient: what draws keep, what they leave free, and the law."""
+
+import numpy as np
+import pytest
+
+from rmtland.laws import EmpiricalLaw
+from rmtland.models import ConditionedHessian
+from rmtland.models.conditioned.conditioned_residuals import ConditionedResiduals
+from rmtland.models.conditioned.given_residuals import with_residuals
+from rmtland.models.conditioned.projections import DenseProjection, IterativeProjection
+from rmtland.models.conditioned.residual_space import ResidualSpace
+from rmtland.networks import MLP, train
+
+
+def network(widths=(4, 3, 5), *, samples=30, seed=0, **options):
+    rng = np.random.default_rng(seed)
+    net = MLP(widths, **options)
+    x, y = rng.normal(size=(samples, widths[0])), rng.normal(size=(samples, widths[-1]))
+    if net.loss == "logistic":
+        y = (y > 0).astype(float)
+    elif net.loss == "cross_entropy":
+        y = y.argmax(axis=1)
+    return net.at(net.init(rng=seed + 1), x, y)
+
+
+POINTS = {
+    "tanh": network(),
+    "relu": network(activation="relu"),
+    "three layers, biases": network((4, 3, 3, 4), bias=True),
+    "weight decay": network(weight_decay=0.1),
+    "ntk": network(parametrisation="ntk"),
+    "softmax": network(loss="cross_entropy", activation="gelu"),
+    "logistic": network(loss="logistic", bias=True),
+    "linear": network((3, 4), samples=10),
+    "one output": network((3, 2, 1), samples=12),
+}
+BOTH = ("gradient", "inputs")
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_hessians_are_linear_in_the_residuals(name):
+    point = POINTS[name]
+    e, noise = point.residuals, np.random.default_rng(1).normal(size=point.residuals.shape)
+    np.testing.assert_allclose(
+        with_residuals(point, e).hessian("total"), point.hessian("total"), atol=1e-13
+    )
+    parts = [with_residuals(point, r).hessian("residual") for r in (e, noise, e - 2 * noise)]
+    np.testing.assert_allclose(parts[2], parts[0] - 2 * parts[1], atol=1e-12)
+    np.testing.assert_allclose(with_residuals(point, e).gradient, point.gradient, atol=1e-13)
+    with pytest.raises(ValueError, match="no loss"):
+        _ = with_residuals(point, e).loss
+
+
+@pytest.mark.parametrize("on", [("gradient",), ("inputs",), BOTH])
+@pytest.mark.parametrize("name", POINTS)
+def test_draws_keep_what_is_known_and_the_rest_has_its_size(name, on):
+    point = POINTS[name]
+    residuals = ConditionedResiduals.of_point(point, on)
+    draws = [residuals.draw(np.random.default_rng(seed)) for seed in range(200)]
+    for e in draws[:2]:
+        if "gradient" in on:
+            np.testing.assert_allclose(point.vjp(e), point.vjp(point.residuals), atol=1e-10)
+        if "inputs" in on:
+            np.testing.assert_allclose(point.x.T @ e, point.x.T @ point.residuals, atol=1e-10)
+        if point.net.loss == "cross_entropy":
+            np.testing.assert_allclose(e.sum(axis=1), 0, atol=1e-12)
+    sizes = [(residuals.space.unscaled(e) ** 2).sum() for e in draws]
+    measured = (residuals.space.unscaled(point.residuals) ** 2).sum()
+    assert abs(np.mean(sizes) - measured) < 4 * np.std(sizes) / np.sqrt(len(sizes)) + 1e-9
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_both_projections_agree(name):
+    point = POINTS[name]
+    space = ResidualSpace.of_point(point)
+    dense = DenseProjection.of_point(point, BOTH, space)
+    iterative = IterativeProjection(point, BOTH, space, tolerance=1e-12)
+    u = space.noise(np.random.default_rng(0))
+    np.testing.assert_allclose(iterative.project(u), dense.project(u), atol=1e-5)
+    assert iterative.leak < 1e-6
+    assert abs(iterative.rank - dense.rank) < 0.25 * space.dimension
+
+
+def test_rank_counts_symmetries_and_dead_units():
+    point = network((4, 3, 5), activation="relu")
+    space = ResidualSpace.of_point(point)
+    # a scale moves between the two layers of each of the 3 units: 27 parameters, 24 directions
+    assert DenseProjection.of_point(point, ("gradient",), space).rank == 24
+    theta = point.theta.copy()
+    first = theta[:12].reshape(3, 4)
+    first[0] = 0.0
+    x = np.abs(point.x)
+    first[1] = -1.0  # never active
+    dead = point.net.at(theta, x, point.y)
+    assert DenseProjection.of_point(dead, ("gradient",), space).rank <= 8
+    model = ConditionedHessian(dead, draws=2)
+    assert (model.drawn == 0).mean() > 0.3
+    assert model.law.mass_below(1e-300) - model.law.mass_below(0.0) > 0.3
+
+
+def test_nothing_left_free_is_said():
+    with pytest.raises(ValueError, match="leaves nothing free: it fixes 15 of the 15"):
+        ConditionedHessian(network((4, 6, 3), samples=5))
+    few = ConditionedHessian(network((4, 6, 3), samples=15), draws=2)
+    assert few.is_marked
+    assert few.free_share == pytest.approx(3 / 45)
+    assert "nearly all measured" in repr(few)
+    with pytest.raises(ValueError, match="all residuals are zero"):
+        ConditionedHessian(network((3, 2, 1), loss="cross_entropy"))
+    with pytest.raises(ValueError, match="on must name what is known"):
+        ConditionedHessian(POINTS["tanh"], ())
+    with pytest.raises(ValueError, match="unknown on 'weights'"):
+        ConditionedHessian(POINTS["tanh"], ("weights",))
+    with pytest.raises(TypeError, match="LossPoint"):
+        ConditionedHessian(np.eye(3))
+    with pytest.raises(ValueError, match="it has 27 eigenvalues, not 5"):
+        ConditionedHessian(POINTS["tanh"]).sample(5)
+
+
+def test_numbers_that_were_measured_are_counted():
+    tanh, softmax = POINTS["tanh"], POINTS["softmax"]
+    assert ConditionedHessian(tanh).measured_numbers == 27 + 1
+    assert ConditionedHessian(softmax).measured_numbers == 27 - 3 + 30 + 1
+    assert ConditionedHessian(softmax, sizes="alike").measured_numbers == 27 - 3 + 1
+
+
+def test_the_mean_matrix_is_that_of_the_known_residuals():
+    model = ConditionedHessian(POINTS["tanh"], BOTH)
+    mean = np.mean([model.matrix(rng=seed) for seed in range(300)], axis=0)
+    known = with_residuals(model.point, model.conditioned.known_residuals).hessian("total")
+    spread = np.std([model.matrix(rng=seed) for seed in range(40)], axis=0)
+    assert np.abs(mean - known).max() < 5 * spread.max() / np.sqrt(300)
+
+
+def test_parts_and_quadratures_belong_together():
+    model = ConditionedHessian(POINTS["softmax"], draws=3)
+    h0 = model.part("gauss_newton")
+    np.testing.assert_allclose(
+        h0.sample(rng=0).nodes[0],
+        np.linalg.eigvalsh(model.point.hessian("gauss_newton")),
+        atol=1e-12,
+    )
+    assert h0.conditioned is model.conditioned
+    assert h0.index() == 0.0
+    assert float(h0.chance_level.value) == 0.0
+    rows = model.lanczos(None, 27, rng=0, runs=2)
+    assert rows.nodes.shape == (2, 27)
+    exact = np.linalg.eigvalsh(model.draw(rng=_first_child(0)).hessian("total"))
+    assert rows.nodes[0].min() == pytest.approx(exact.min(), abs=1e-8)
+    assert rows.nodes[0].max() == pytest.approx(exact.max(), abs=1e-8)
+
+
+def _first_child(seed):
+    return np.random.default_rng(seed).spawn(1)[0].spawn(1)[0]
+
+
+def test_critical_points_know_weights_inputs_and_energy_only():
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(4, 5)) / 2, rng.normal(size=(6, 4)) / 2
+    x = rng.normal(size=(40, 5))
+    model = ConditionedHessian.at_critical_point(weights, x, 0.3, activation="tanh", draws=3)
+    assert model.measured_numbers == 1
+    drawn = [model.draw(rng=seed) for seed in range(50)]
+    assert np.abs(drawn[0].gradient).max() < 1e-12
+    energies = [(point.residuals**2).mean() / 2 for point in drawn]
+    assert abs(np.mean(energies) - 0.3) < 4 * np.std(energies) / np.sqrt(50)
+    with pytest.raises(ValueError, match="shapes"):
+        ConditionedHessian.at_critical_point(weights[::-1], x, 0.3)
+    with pytest.raises(ValueError, match="epsilon"):
+        ConditionedHessian.at_critical_point(weights, x, -0.3)
+
+
+def test_a_trained_network_has_this_law_and_no_other():
+    rng, net = np.random.default_rng(1), MLP((10, 12, 10), activation="tanh")
+    x, y = rng.normal(size=(64, 10)), rng.normal(size=(64, 10))
+    point = net.at(train(net, net.init(rng=2), x, y, energy=0.2).theta, x, y)
+    measured = np.linalg.eigvalsh(point.hessian("total"))
+    model = ConditionedHessian(point, BOTH)
+    limit = 1.5 * float(model.chance_level.value) + 0.01
+    assert _kolmogorov(measured, model.law) < limit
+    assert abs(model.index() - (measured < 0).mean()) < 0.02
+    unconditioned = [
+        np.linalg.eigvalsh(
+            with_residuals(point, np.sqrt(0.4) * rng.normal(size=y.shape)).hessian("total")
+        )
+        for _ in range(16)
+    ]
+    assert _kolmogorov(measured, EmpiricalLaw(np.ravel(unconditioned))) > 2 * limit
+
+
+def _kolmogorov(eigenvalues, law):
+    steps = np.arange(eigenvalues.size + 1) / eigenvalues.size
+    return max(
+        np.abs(law.cdf(eigenvalues) - steps[1:]).max(),
+        np.abs(law.mass_below(eigenvalues) - steps[:-1]).max(),
+    )
