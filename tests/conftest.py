@@ -9,6 +9,7 @@ import ast
 import copy
 import functools
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started by a shell in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # tests of Ctrl-C send it
     if config.getoption("--count-assertions"):
         config.pluginmanager.register(AssertionCounter())
 

@@ -50,7 +50,7 @@ def gap_of_width_1e_8():
     [
         pytest.param(corner_next_to_the_whole, 0.3, id="4036"),
         pytest.param(power_next_to_one, 1.0, id="2019", marks=slow),
-        pytest.param(edge_at_a_rounding_of_zero, 5.02e-13, id="6044"),
+        pytest.param(edge_at_a_rounding_of_zero, 5.02e-13, id="6044", marks=slow),
         pytest.param(gap_of_width_1e_8, 0.1, id="20126", marks=slow),
     ],
 )

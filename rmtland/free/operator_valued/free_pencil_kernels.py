@@ -513,7 +513,7 @@ def advance(mode, count, limit, active, z, pencil, rows, g, table, linear, found
     """
     work = _workspace(pencil)
     d = found.u.shape[1]
-    left = 0
+    left = np.int64(0)  # not the literal 0, for which numba compiles `_resolvent` once more
     for place in range(count):
         n = active[place]
         u = found.u[n]

@@ -130,17 +130,23 @@ def agrees(
         for i in range(n):
             near = share[i] < 0.5
             x[j * n + i] = low + (high - low) * share[i] if near else high - (high - low) * rest[i]
-    x[count * n :] = edges
+    for j in range(edges.size):
+        x[count * n + j] = edges[j]
+    # Modes of type int64: numba compiles `boundary` anew for every literal number.
     density, steps = boundary(
-        x[: count * n], 0, edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
-        c1, c2, reach, drift, variance, rates, jumps,
+        x[: count * n], np.int64(0), edges, edges_low, criticals, slopes, offsets, kappas, masses,
+        t, s, c1, c2, reach, drift, variance, rates, jumps,
     )  # fmt: skip
     below, more = boundary(
-        x, 1, edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
+        x, np.int64(1), edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
         c1, c2, reach, drift, variance, rates, jumps,
     )  # fmt: skip
-    if steps.min() < 0 or more.min() < 0:
-        return False
+    for step in steps:
+        if step < 0:
+            return False
+    for step in more:
+        if step < 0:
+            return False
     return agree(
         edges.reshape((count, 2)), place, atom, density[0].reshape((count, n)),
         below[0, : count * n].copy().reshape((count, n)),
@@ -184,6 +190,7 @@ def values_of_jumps(
         for step in steps:
             failed |= step < 0
         if not failed:
-            values[i] = value[0]
+            for n in range(x.size):
+                values[i, n] = value[0, n]
             sound[i] = True
     return values, sound

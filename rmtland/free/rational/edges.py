@@ -198,15 +198,17 @@ def arc_constants(drift, variance, rates, jumps):
     and slope of the edge table, critical points, offsets, kappas, masses, poles and weights.
     """
     k = jumps.size
-    t = np.zeros(k + 1)
-    s = np.empty(k + 1)
-    t[:k] = jumps
-    s[:k] = rates * (jumps * jumps)
-    s[k] = variance
-    order = np.argsort(t)
-    t = t[order]
-    s = s[order]
-    if s.min() < 1e-120 * s.max():
+    t, s = np.empty(k + 1), np.empty(k + 1)
+    smallest, largest = variance, variance
+    for j in range(k + 1):  # sorted as they come: numba takes seconds for argsort and `a[:k] = b`
+        pole, weight = (jumps[j], rates[j] * (jumps[j] * jumps[j])) if j < k else (0.0, variance)
+        smallest, largest = min(smallest, weight), max(largest, weight)
+        place = j
+        while place > 0 and t[place - 1] > pole:
+            t[place], s[place] = t[place - 1], s[place - 1]
+            place -= 1
+        t[place], s[place] = pole, weight
+    if smallest < 1e-120 * largest:
         none = np.empty((3, 0))
         return 1, none, none[0], none, none, none[0], t, s
     criticals = critical_points(t, s)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from rmtland.compiled import compiled
-from rmtland.free.operator_valued.matrix_dyson_kernels import eliminate
+from rmtland.free.operator_valued.matrix_dyson_kernels import copied, eliminate
 
 __all__ = ["follow"]
 
@@ -122,7 +122,7 @@ def _newton(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
     for n in range(k):
         base = images[n]
         for j in range(4):
-            row[:] = x[n]
+            copied(x[n], row)
             step = _SHIFT * _size_of(z, w[n], x[n], j)
             row[j] += step
             _node_map(z, w[n], row, o, sizes, sigma, share, moved)
@@ -134,7 +134,7 @@ def _newton(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
         for i in range(4):
             steps[n, i, 0] = base[i] - x[n, i]
         for j in range(3):
-            shifted[:] = o
+            copied(o, shifted)
             step = _SHIFT * reach[j]
             shifted[j] += step
             _node_map(z, w[n], x[n], shifted, sizes, sigma, share, moved)
@@ -156,13 +156,13 @@ def _newton(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
     outer, right = np.empty((3, 3), dtype=np.complex128), np.empty((3, 1), dtype=np.complex128)
     change = np.empty((3, 3), dtype=np.complex128)
     for j in range(3):
-        shifted[:] = o
+        copied(o, shifted)
         step = _SHIFT * reach[j]
         shifted[j] += step
         _slope_average(shifted, block, slopes, masses, there)
         for i in range(3):
             outer[i, j] = (there[i] - here[i]) / step
-        shifted[:] = block
+        copied(block, shifted)
         step = _SHIFT * extent[j]
         shifted[j] += step
         _slope_average(o, shifted, slopes, masses, there)
@@ -294,6 +294,14 @@ def _is_smooth(w, x):
 
 
 @compiled(error_model="numpy")
+def _copy_state(x, o, nodes, energy):
+    """Write the unknowns at the nodes and the self-energy into others."""
+    for n in range(x.shape[0]):
+        copied(x[n], nodes[n])
+    copied(o, energy)
+
+
+@compiled(error_model="numpy")
 def _walk(z, target, w, weights, outer, inner, x, o, sizes, sigma, share, slopes, masses, floor):
     """Move a solution from z to a target in steps of adapted length.
 
@@ -309,14 +317,14 @@ def _walk(z, target, w, weights, outer, inner, x, o, sizes, sigma, share, slopes
         far = min(1.0, near + length)
         level = np.exp(start + (end - start) * far)
         point = complex(z.real + (target.real - z.real) * far, level)
-        trial[:], turned[:] = x, o
+        _copy_state(x, o, trial, turned)
         taken, size = _solve_path(
             point, w, weights, trial, turned, sizes, sigma, share, slopes, masses
         )
         total += taken
         g = _value(point, w, outer, inner, trial, sizes, sigma, share)
         if size < 1e-7 and _is_physical(point, w, outer, inner, trial, x, g, sizes, sigma, share):
-            x[:], o[:] = trial, turned
+            _copy_state(trial, turned, x, o)
             near = far
             if taken <= 6:
                 length *= 2.0
@@ -329,7 +337,7 @@ def _walk(z, target, w, weights, outer, inner, x, o, sizes, sigma, share, slopes
     if near < 1.0:
         return total, np.inf
     if target.imag == 0.0:
-        trial[:], turned[:] = x, o
+        _copy_state(x, o, trial, turned)
         taken, size = _solve_path(
             target, w, weights, trial, turned, sizes, sigma, share, slopes, masses
         )
@@ -339,7 +347,7 @@ def _walk(z, target, w, weights, outer, inner, x, o, sizes, sigma, share, slopes
             size < 1e-6 and _is_physical(target, w, outer, inner, trial, x, g, sizes, sigma, share)
         ):
             return total, np.inf
-        x[:], o[:] = trial, turned
+        _copy_state(trial, turned, x, o)
     return total, size
 
 
@@ -417,7 +425,7 @@ def follow(z, top, w, weights, outer, inner, sizes, sigma, share, slopes, masses
             place = complex(z[i].real, top)
             _start(place, w, weights, x, o, sizes, sigma, share, slopes, masses)
             continue
-        x[:], o[:] = trial, turned
+        _copy_state(trial, turned, x, o)
         place = line
         taken, size = _walk(
             place,
