@@ -310,6 +310,7 @@ class EstimatedDistances:
             outliers=self._outliers(ends),
             unit=unit,
             kolmogorov_range=distance.range,
+            wasserstein_range=(area.low / unit, area.high / unit),
         )
         return LevelResult(
             level,

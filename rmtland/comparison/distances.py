@@ -28,12 +28,12 @@ Examples
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from rmtland.arguments import nonnegative, positive
-from rmtland.comparison.estimated import kolmogorov_range
+from rmtland.comparison.estimated import Band, kolmogorov_range, wasserstein_range
 from rmtland.comparison.outliers import Pieces, edge_margins, outside
 from rmtland.comparison.theories import Smoothed, SmoothedTheory, Theory, law_of, smoothed_of
 from rmtland.deprecation import old_names
@@ -75,9 +75,9 @@ class Comparison:
         deviation of the spectrum where the law has no ends.
     eta : float
         Half-width of the Cauchy law that both were convolved with; 0 for the exact distances.
-    kolmogorov_range : tuple of float
-        Between which the distance lies where the spectrum is an estimate with brackets or errors
-        (`rmtland.comparison.estimated`); both ends are `kolmogorov` otherwise.
+    kolmogorov_range, wasserstein_range : tuple of float
+        Between which the distances lie, with 95 %, where the spectrum is an estimate with brackets
+        or errors (`rmtland.comparison.estimated`); both ends are the distance otherwise.
     """
 
     kolmogorov: float
@@ -92,10 +92,12 @@ class Comparison:
     unit: float = 1.0
     eta: float = 0.0
     kolmogorov_range: tuple[float, float] | None = None
+    wasserstein_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        if self.kolmogorov_range is None:
-            object.__setattr__(self, "kolmogorov_range", (self.kolmogorov, self.kolmogorov))
+        for name in ("kolmogorov", "wasserstein"):
+            if getattr(self, f"{name}_range") is None:
+                object.__setattr__(self, f"{name}_range", (getattr(self, name),) * 2)
 
     @property
     def index_difference(self) -> float:
@@ -205,15 +207,38 @@ def compare(
         mass_outside=min(max(beyond, 0.0), 1.0),
         outliers=int(np.count_nonzero(outside(spectrum.nodes, pieces))),
         unit=unit,
-        kolmogorov_range=_range(spectrum, law),
+        **_ranges(spectrum, law, unit),
     )
 
 
-def _range(spectrum: Spectrum, law: Law) -> tuple[float, float] | None:
-    """Range of the distance of an estimate; None where all eigenvalues are known."""
+class _Ranges(TypedDict, total=False):
+    kolmogorov_range: tuple[float, float]
+    wasserstein_range: tuple[float, float]
+
+
+def _ranges(spectrum: Spectrum, law: Law, unit: float) -> _Ranges:
+    """Ranges of the distances of an estimate; none where all eigenvalues are known."""
     if spectrum.brackets is None and spectrum.errors is None:
-        return None
-    return kolmogorov_range(spectrum, law)
+        return {}
+    low, high = wasserstein_range(spectrum, law)
+    return {
+        "kolmogorov_range": kolmogorov_range(spectrum, law),
+        "wasserstein_range": (low / unit, high / unit),
+    }
+
+
+def _smoothed_ranges(
+    spectrum: Spectrum, kolmogorov: float, wasserstein: float, unit: float
+) -> _Ranges:
+    """Ranges about smoothed distances: smoothing brings two distribution functions no further."""
+    if spectrum.brackets is None and spectrum.errors is None:
+        return {}
+    off = Band.of(spectrum).width
+    area = wasserstein_range(spectrum, law_of(spectrum))[1] / unit
+    return {
+        "kolmogorov_range": (max(kolmogorov - off, 0.0), min(kolmogorov + off, 1.0)),
+        "wasserstein_range": (max(wasserstein - area, 0.0), wasserstein + area),
+    }
 
 
 def _compared_smoothed(
@@ -236,9 +261,10 @@ def _compared_smoothed(
         np.asarray(theory.smoothed_cdf(x, eta=eta)) - spectrum.smoothed_cdf(x, eta=eta)
     )
     unit = (high - low) or size
+    kolmogorov, wasserstein = float(difference.max()), float(np.trapezoid(difference, x)) / unit
     return Comparison(
-        kolmogorov=float(difference.max()),
-        wasserstein=float(np.trapezoid(difference, x)) / unit,
+        kolmogorov=kolmogorov,
+        wasserstein=wasserstein,
         spectrum_index=spectrum.index(tolerance),
         law_index=SmoothedTheory(theory, eta).index(),
         index_error=spectrum.index_error(tolerance),
@@ -248,6 +274,7 @@ def _compared_smoothed(
         outliers=0,
         unit=unit,
         eta=eta,
+        **_smoothed_ranges(spectrum, kolmogorov, wasserstein, unit),
     )
 
 

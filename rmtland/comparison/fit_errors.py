@@ -45,12 +45,12 @@ import numpy as np
 
 from rmtland.comparison.descent import Descent
 from rmtland.comparison.drawable import Drawable, drawable
+from rmtland.comparison.estimated import draws_of
 from rmtland.comparison.fit_points import Points
-from rmtland.estimate.distribution import spectrum_draws
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real
 
-__all__ = ["bootstrap_errors", "draws_of", "estimate_errors"]
+__all__ = ["bootstrap_errors", "estimate_errors"]
 
 _RESAMPLED = 160
 """Size of the bootstrap's matrices, at most."""
@@ -140,34 +140,6 @@ def _is_of_probes(spectrum: Spectrum) -> bool:
     return "probe_law" in spectrum.provenance or "probes" in spectrum.provenance
 
 
-def draws_of(spectrum: Spectrum) -> float | None:
-    """Return the draws of a binomial fraction that the probes of an estimate are worth.
-
-    Parameters
-    ----------
-    spectrum : Spectrum
-        Any.
-
-    Returns
-    -------
-    float or None
-        From the law of the probes, or from errors that are stated; None where neither is known.
-    """
-    try:
-        return spectrum_draws(spectrum)
-    except ValueError:
-        pass
-    if spectrum.errors is None or not (spectrum.errors > 0).any():
-        return None
-    level = np.asarray(spectrum.cdf(spectrum.nodes.ravel()))
-    error = spectrum.errors.ravel()
-    use = (error > 0) & (level > 0.05) & (level < 0.95)
-    if not use.any():
-        use = error > 0
-        level = np.full(level.shape, 0.5)
-    return float(np.median(level[use] * (1 - level[use]) / error[use] ** 2))
-
-
 def estimate_errors(descent: Descent, points: Points, spectrum: Spectrum, found: Real) -> Real:
     """Errors of the parameters for what an estimate does not know of its spectrum.
 
@@ -191,10 +163,8 @@ def estimate_errors(descent: Descent, points: Points, spectrum: Spectrum, found:
     if spectrum.is_complete and not unsure:
         return np.zeros(len(descent.boxes))
     values = descent.values(found)
-    law = descent.family.law(values)
-    assert law is not None
     jacobian = descent.jacobian(points, found)
-    by_level = points.by_level(law)
+    by_level = points.by_level()
     moves = -np.linalg.pinv(jacobian, rcond=1e-10)[:, : points.x.size] * by_level[: points.x.size]
     variance = _probe_variance(moves, points, spectrum) + _bracket_variance(moves, points, spectrum)
     unit = np.array([values[name] if box.positive else 1.0 for name, box in descent.boxes.items()])
@@ -203,7 +173,7 @@ def estimate_errors(descent: Descent, points: Points, spectrum: Spectrum, found:
 
 def _probe_variance(moves: Real, points: Points, spectrum: Spectrum) -> Real:
     """Variance of the coordinates by the scatter of probes or runs."""
-    draws = draws_of(spectrum)
+    draws = draws_of(spectrum) or _draws_of_errors(spectrum)
     if draws is None and spectrum.runs > 1:
         rows = np.array([_row_levels(spectrum, run, points.x) for run in range(spectrum.runs)])
         each = (rows - rows.mean(axis=0)) @ moves.T
@@ -215,6 +185,20 @@ def _probe_variance(moves: Real, points: Points, spectrum: Spectrum) -> Real:
     level = np.clip(points.level, 0.0, 1.0)
     covariance = np.minimum(level[:, None], level) - level[:, None] * level
     return np.asarray(np.einsum("ik,kl,il->i", moves, covariance, moves) / draws)
+
+
+def _draws_of_errors(spectrum: Spectrum) -> float | None:
+    """Return the draws of a binomial fraction that have the errors which are stated."""
+    if spectrum.errors is None:
+        return None
+    error = spectrum.errors.ravel()
+    level = np.asarray(spectrum.cdf(spectrum.nodes.ravel()))
+    use = (error > 0) & (level > 0.05) & (level < 0.95)
+    if not use.any():
+        use, level = error > 0, np.full(level.shape, 0.5)
+    if not use.any():
+        return None
+    return float(np.median(level[use] * (1 - level[use]) / error[use] ** 2))
 
 
 def _row_levels(spectrum: Spectrum, run: int, x: Real) -> Real:
@@ -237,9 +221,8 @@ def _bracket_variance(moves: Real, points: Points, spectrum: Spectrum) -> Real:
         width = spectrum.weights
     order = np.argsort(nodes, axis=None, kind="stable")
     half = np.interp(points.x, nodes.ravel()[order], width.ravel()[order]) / 2
-    # as many cells as a quadrature has nodes, each with as many of the points
-    cells = min(nodes.shape[1], points.x.size)
-    cell = np.arange(points.x.size) * cells // points.x.size
+    cell = np.searchsorted(nodes[0], points.x)
+    cells = nodes.shape[1] + 1
     total = np.zeros((len(moves), cells))
     for i, row in enumerate(np.abs(moves) * half):
         total[i] = np.bincount(cell, row, minlength=cells)

@@ -147,7 +147,8 @@ class FitPoints:
         """
         steps = Staircase.of(spectrum, parameters, outside)
         x = (steps.nodes[1:] + steps.nodes[:-1]) / 2
-        points = cls(x, steps.below[1:], steps.heavy).thinned(_MOST)
+        points = cls(x, steps.below[1:], steps.heavy)
+        points = points.thinned(_MOST) if spectrum.is_complete else points.spread(_MOST)
         if outside is None:
             return points
         return replace(points, level=points.level + outside.shift(spectrum, points.x))
@@ -160,6 +161,15 @@ class FitPoints:
     def thinned(self, number: int) -> FitPoints:
         """Return so many of the points."""
         keep = kept(self.x.size, number)
+        return FitPoints(self.x[keep], self.level[keep], self.heavy)
+
+    def spread(self, number: int) -> FitPoints:
+        """Return the points nearest to levels at equal distances: each as often as its mass asks.
+
+        Nodes of a quadrature are no sample of its spectrum: they are dense where there is little.
+        """
+        wanted = (np.arange(number) + 0.5) / number
+        keep = np.searchsorted((self.level[1:] + self.level[:-1]) / 2, wanted)
         return FitPoints(self.x[keep], self.level[keep], self.heavy)
 
     def misfit(self, law: Law | None) -> float:
@@ -185,7 +195,7 @@ class FitPoints:
             return np.full(self.x.shape, self.nowhere)
         return np.where(np.isfinite(values), values, self.nowhere)
 
-    def by_level(self, law: Law) -> Real:
+    def by_level(self) -> Real:
         """Return by how much each residual changes with the level of its point."""
         return np.full(self.x.shape, -1.0)
 
@@ -279,13 +289,14 @@ class QuantilePoints:
         values = np.concatenate([self.root * off / self.unit, apart])
         return np.where(np.isfinite(values), values, self.nowhere)
 
-    def by_level(self, law: Law) -> Real:
-        """Return by how much each residual changes with the level of its point."""
-        level = np.clip(self.level, 0.0, 1.0)
-        step = np.minimum(1e-4, np.minimum(level, 1 - level) / 2)
-        low, high = (self._measured(np.asarray(law.ppf(level + s))) for s in (-step, step))
+    def by_level(self) -> Real:
+        """Return by how much each residual changes with the level of its point.
+
+        That is by how much the quantile of the spectrum does, also where the law is far off.
+        """
         with np.errstate(invalid="ignore", divide="ignore"):
-            slope = np.where(step > 0, (high - low) / (2 * step), 0.0)
+            slope = np.gradient(self._measured(self.x)) / np.gradient(self.level)
+        slope = np.where(np.isfinite(slope), np.abs(slope), 0.0)
         return np.concatenate([self.root * slope / self.unit, np.zeros(2 * len(self.heavy))])
 
     def _measured(self, values: Real) -> Real:

@@ -313,7 +313,8 @@ class _Rule(NamedTuple):
             return np.zeros(nodes.shape, dtype=bool)
         if self.number is None:
             size = spectrum.dimension or nodes.shape[1]
-            margins = edge_margins(law, size, spectrum.zero_tolerance, scales=_SCALES)
+            scales = _SCALES if spectrum.is_complete else 2 * _SCALES  # edges are less sure
+            margins = edge_margins(law, size, spectrum.zero_tolerance, scales=scales)
             return outside(nodes, margins)
         low, high = law.hull
         beyond = np.maximum(nodes - high, low - nodes)
