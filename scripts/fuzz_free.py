@@ -2,7 +2,7 @@
 
 Every tree is built from laws of all kinds at parameters from comfortable to extreme: atoms, several
 bands, ratios from 1e-3 to 1e3, signed factors, near-critical masses. Of every law that comes out
-the distribution function is looked at beside every edge and atom and held against quadrature of
+the distribution function is looked at beside every edge and atom and compared with quadrature of
 the density, total mass, mean and variance against their exact values, G must stay in its
 half-plane, and for some laws the eigenvalues of rotated matrices are compared. A refusal is an
 exception with a reason; what disagrees without one is a silent error, printed with the tree.

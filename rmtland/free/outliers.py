@@ -92,8 +92,10 @@ def spiked(law: Operand, spikes: ArrayLike, *, kind: str = "additive") -> tuple[
     if multiplicative:
         lowest = min([low for low, _ in law.support] + [place for place, _ in law.atoms])
         if lowest < 0:
-            raise ValueError(f"a multiplicative perturbation needs a law on [0, infinity); {law!r} "
-                             f"reaches down to {lowest}")  # fmt: skip
+            raise ValueError(
+                f"a multiplicative perturbation needs a law on [0, infinity); {law!r} "
+                f"reaches down to {lowest}"
+            )
         if array.min() <= 0:
             raise ValueError(f"multiplicative spikes must be positive; got {array.min()}")
 

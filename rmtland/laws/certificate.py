@@ -303,9 +303,7 @@ class _Check:
             for share in (0.1, 0.5, 0.9)
         ]
         outside = [stops[0] - 3 * w, stops[0] - 0.01 * w, stops[-1] + 0.01 * w, stops[-1] + 3 * w]
-        beside = np.concatenate([
-            np.nextafter(edges, -np.inf), np.nextafter(edges, np.inf)
-        ])  # fmt: skip
+        beside = np.concatenate([np.nextafter(edges, -np.inf), np.nextafter(edges, np.inf)])
         beside = beside[~np.isin(beside, places)]
         x = np.unique(np.concatenate([stops, gaps, outside]))
         below, expected = law._cdf(x), self._expected(x)

@@ -134,8 +134,9 @@ class FreePoisson(LevyLaw):
         with np.errstate(invalid="ignore", over="ignore"):
             lead, line = self.jump * z, z - shift
             terms = np.abs(lead) * np.abs(g) ** 2 + (np.abs(z) + abs(shift)) * np.abs(g) + 1
-            return accuracy_of_root(g, (lead * g - line) * g + 1, 2 * lead * g - line, terms,
-                                    lead=lead)  # fmt: skip
+            return accuracy_of_root(
+                g, (lead * g - line) * g + 1, 2 * lead * g - line, terms, lead=lead
+            )
 
     def _pdf(self, x: Real) -> Real:
         ((low, high),) = self.support

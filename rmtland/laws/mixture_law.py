@@ -189,10 +189,12 @@ class Mixture(Law):
 
     def _ppf(self, q: Real) -> Real:
         # Cut at every atom and edge of a component, where the density may be unbounded.
-        cuts = sorted({
-            *(edge for law in self.laws for piece in law.support for edge in piece),
-            *(place for place, _ in self.atoms),
-        })  # fmt: skip
+        cuts = sorted(
+            {
+                *(edge for law in self.laws for piece in law.support for edge in piece),
+                *(place for place, _ in self.atoms),
+            }
+        )
         lowers, uppers = self._mass_below(np.array(cuts)), self._cdf(np.array(cuts))
         x = np.full_like(q, cuts[-1])
         left = np.ones(q.shape, dtype=bool)

@@ -249,7 +249,7 @@ def density_panels(
         keep = ~again
         done.append(
             (rows[keep], start[keep], stop[keep], x[keep], weights[keep], errors[keep], rough[keep])
-        )  # fmt: skip
+        )
         settled += float(errors[keep].sum())
         if not again.any():
             break

@@ -95,10 +95,13 @@ def law_of_recurrence(
         nodes = np.maximum(nodes, 0.0)
     error = _bracket(a, squares, hull)[1]
     return Recovered(
-        Discrete(tuple(nodes), tuple(weights)), error, error, "wasserstein",
+        Discrete(tuple(nodes), tuple(weights)),
+        error,
+        error,
+        "wasserstein",
         f"Gauss quadrature of {nodes.size} nodes from exact moments; their recurrence coefficients "
         "have no limit, so nothing was assumed beyond them",
-    )  # fmt: skip
+    )
 
 
 def _usable(recurrence: Recurrence, width: float) -> tuple[Real, Real]:
@@ -110,10 +113,9 @@ def _usable(recurrence: Recurrence, width: float) -> tuple[Real, Real]:
             raise ValueError(
                 "the deconvolution does not exist: the moments that it would have are not those "
                 f"of a law, their Hankel determinant of order {k + 1} is negative "
-                f"(b_{k}^2 = {square:.6g})" + (
-                    "; the variance of the total is below that of the noise" if k == 1 else ""
-                )
-            )  # fmt: skip
+                f"(b_{k}^2 = {square:.6g})"
+                + ("; the variance of the total is below that of the noise" if k == 1 else "")
+            )
         if square <= unsure:
             # Zero, if rounding could not have made it from anything of importance.
             if unsure > 1e-6 * max(squares[0], 1e-6 * width**2):
@@ -161,9 +163,12 @@ def _atoms(recurrence: Recurrence, a: Real, squares: Real, positive: bool) -> Re
         nodes = np.maximum(nodes, 0.0)
     law = Discrete(tuple(nodes), tuple(weights / weights.sum()))
     return Recovered(
-        law, min(error, span + unit), span + unit, "wasserstein",
+        law,
+        min(error, span + unit),
+        span + unit,
+        "wasserstein",
         f"none: the exact moments are those of {k} atoms",
-    )  # fmt: skip
+    )
 
 
 def _gauss(a: Real, squares: Real) -> tuple[Real, Real]:
@@ -211,11 +216,13 @@ def _one_band(
         estimate = max(estimate, 80 * before[which])
     how = "a series in 1/k" if series else "their limit"
     return Recovered(
-        full, min(bracket, estimate) if size >= 6 else bracket, bracket,
+        full,
+        min(bracket, estimate) if size >= 6 else bracket,
+        bracket,
         "kolmogorov" if smooth else "wasserstein",
         f"the first {size} recurrence coefficients are exact, the others were continued by {how}: "
         "one band, and a smooth density but for its edges",
-    )  # fmt: skip
+    )
 
 
 def _continued(a: Real, squares: Real, k: int, positive: bool, series: bool) -> BernsteinSzego:

@@ -115,7 +115,7 @@ def free_deconvolution(
     Notes
     -----
     The error of the route by moments bounds the Kolmogorov distance (the Wasserstein distance where
-    the result has atoms) as far as the continuation of the coefficients goes on as it did over
+    the result has atoms) as far as the continuation of the coefficients continues as it did over
     the last quarter of them; `bracket` bounds it whatever they do. The error of the measured route
     bounds the Wasserstein distance to every law that fits the measurement within its noise.
 

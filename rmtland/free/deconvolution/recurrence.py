@@ -174,8 +174,10 @@ def _compared(runs: list[list[int]], centre: Fraction, unit: Fraction) -> Recurr
     coefficients = [_chebyshev(moments) for moments in runs]
     diagonal, squares, closed = coefficients[0]
     doubts = []
-    for values, others in ((diagonal, [run[0] for run in coefficients[1:]]),
-                           (squares, [run[1] for run in coefficients[1:]])):  # fmt: skip
+    for values, others in (
+        (diagonal, [run[0] for run in coefficients[1:]]),
+        (squares, [run[1] for run in coefficients[1:]]),
+    ):
         doubt = np.zeros(len(values))
         for k, value in enumerate(values):
             # A run that ended before says that its last coefficient was in doubt altogether.

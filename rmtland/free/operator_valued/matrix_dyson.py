@@ -339,9 +339,9 @@ class MatrixDyson(ResolventEquation):
     def arrays(self) -> tuple[Complex, Complex, Complex, Complex]:
         """P, A, E and Phi, all matrices or all diagonals, as the kernels take them."""
         basis, functionals = self.coordinates
-        pencil, mean = (self.pencil, self.mean) if self.is_diagonal else (
-            _full(self.pencil), _full(self.mean)
-        )  # fmt: skip
+        pencil, mean = (
+            (self.pencil, self.mean) if self.is_diagonal else (_full(self.pencil), _full(self.mean))
+        )
         return tuple(
             np.ascontiguousarray(array, dtype=np.complex128)
             for array in (pencil, mean, basis, functionals)

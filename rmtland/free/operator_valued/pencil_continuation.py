@@ -118,9 +118,11 @@ class PencilContinuation:
         lost = np.flatnonzero(~found.accepted)
         if lost.size:
             again = self._followed(
-                z[lost], start.take(lost), top=np.full(lost.size, height),
+                z[lost],
+                start.take(lost),
+                top=np.full(lost.size, height),
                 floor=np.full(lost.size, 1e-15 * height),
-            )  # fmt: skip
+            )
             found.put(lost, again)
         return found
 

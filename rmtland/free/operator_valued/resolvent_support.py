@@ -434,9 +434,14 @@ def _crossings(ends: Real, ranks: Real) -> Real:
     (low, below, left), (high, above, right) = ends
     with np.errstate(all="ignore"):
         ahead, back = (ranks - below) / left, (above - ranks) / right
-    guesses = np.array([
-        low + ahead, high - back, (low + 1.5 * ahead + high - 1.5 * back) / 2, (low + high) / 2,
-    ])  # fmt: skip
+    guesses = np.array(
+        [
+            low + ahead,
+            high - back,
+            (low + 1.5 * ahead + high - 1.5 * back) / 2,
+            (low + high) / 2,
+        ]
+    )
     margin = 0.02 * (high - low)
     inner = (guesses > low) & (guesses < high)
     guesses = np.where(inner, guesses, (low + high) / 2 + margin * np.arange(-2, 2)[:, None])

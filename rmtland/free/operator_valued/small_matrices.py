@@ -1,7 +1,7 @@
 """Linear algebra of many small matrices that never raises: NaN for those that have no answer.
 
 NumPy raises `LinAlgError` for the whole stack where one matrix is singular or not finite. Here that
-one matrix gives NaN, and Newton's method goes on with the others.
+one matrix gives NaN, and Newton's method continues with the others.
 
 Examples
 --------

@@ -281,8 +281,9 @@ class SignedProductEquation(SubordinationEquation):
         u = w * g
         height = np.full(w.shape, np.inf)
         points = [exp_of(place) for place in state.omegas[1:]]
-        points += [law.scale * (1 + law.aspect_ratio * (u - 1)) * u / (u - 1)
-                   for law in self.wisharts]  # fmt: skip
+        points += [
+            law.scale * (1 + law.aspect_ratio * (u - 1)) * u / (u - 1) for law in self.wisharts
+        ]
         # 1/(1 + m) is in the half-plane of all the a_j, or all are next to the negative axis.
         side = -u.imag
         for a in points:

@@ -196,9 +196,9 @@ def _beside_singularity(
         left = _in_order(place, middle).curve.side == side[at]
         low, high = np.where(left, middle, low), np.where(left, high, middle)
     shares = 0.5 ** np.arange(1, 21)[:, None]
-    return np.concatenate([
-        (low - (low - start) * shares).ravel(), (high + (stop - high) * shares).ravel()
-    ])  # fmt: skip
+    return np.concatenate(
+        [(low - (low - start) * shares).ravel(), (high + (stop - high) * shares).ravel()]
+    )
 
 
 def _kept(curve: Curve, sign: Real) -> Logical:
