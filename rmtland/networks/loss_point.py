@@ -50,10 +50,10 @@ from rmtland.networks.derivatives.products import (
     jacobian_product,
     joined,
     transposed_jacobian_product,
-    vector_curvature_product,
 )
 from rmtland.networks.derivatives.r_operator import is_small
 from rmtland.networks.derivatives.recorded import recorded_hessian, recorded_product
+from rmtland.networks.derivatives.small_products import small_curvature_product
 from rmtland.networks.loss_value import LossValue
 from rmtland.networks.overflow import refuse_overflow
 from rmtland.streams import streams
@@ -486,20 +486,23 @@ class LossPoint(LossValue):
     def _curvature_product(
         self, v: ArrayLike, part: str, decay: bool = True, checked: bool = True
     ) -> Array:
-        theta = self.theta
+        theta, net = self.theta, self.net
         if (
             type(v) is np.ndarray
             and type(theta) is np.ndarray
             and v.shape == theta.shape
             and v.dtype == theta.dtype
+            and self.data.is_whole
+            and is_small(self.data.size, net.widths)
         ):
-            batch = self._whole if self.data.is_whole else None
-            if batch is not None and is_small(batch):
-                product = vector_curvature_product(batch, v, self.net.blocks, part=part)
-                if decay and self.net.weight_decay and part != "residual":
-                    product += self.net.weight_decay * v
-                if is_finite(product) and (part != "residual" or is_finite(v)):
-                    return product
+            product = small_curvature_product(
+                self._whole, v, net.blocks,
+                gauss_newton=part != "residual", residual=part != "gauss_newton",
+            )  # fmt: skip
+            if decay and net.weight_decay and part != "residual":
+                product += net.weight_decay * v
+            if is_finite(product) and (part != "residual" or is_finite(v)):
+                return product
         # The general route, which also says what is wrong
         rows, single = self._rows("v", v)
         found = None

@@ -32,6 +32,7 @@ from rmtland.networks.computed_once import computed_once
 from rmtland.networks.derivatives.forward import ForwardPass
 from rmtland.networks.derivatives.products import joined, loss_gradient
 from rmtland.networks.derivatives.recorded import recorded_value
+from rmtland.networks.derivatives.small_products import small_gradient
 from rmtland.networks.loss_data import LossData
 from rmtland.networks.overflow import refuse_overflow
 from rmtland.networks.parameters import ParameterBlock, effective_weights
@@ -249,15 +250,17 @@ class LossValue:
         ValueError
             If it overflows.
         """
-        if self._replayed is not None:
+        blocks, decay = self.net.blocks, self.net.weight_decay
+        if isinstance(self.theta, np.ndarray) and self.data.is_whole:
+            gradient = small_gradient(self._whole, blocks)
+            if decay:
+                gradient += decay * self.theta
+        elif self._replayed is not None:
             return self._replayed[2]
-        gradient = loss_gradient(
-            self.passes(),
-            self.net.blocks,
-            self.theta,
-            samples=self.data.size,
-            weight_decay=self.net.weight_decay,
-        )
+        else:
+            gradient = loss_gradient(
+                self.passes(), blocks, self.theta, samples=self.data.size, weight_decay=decay
+            )
         refuse_overflow("gradient", gradient)
         return _kept(gradient)
 

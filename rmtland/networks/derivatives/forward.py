@@ -83,10 +83,10 @@ class ForwardPass:
         """The number m of samples."""
         return int(self.x.shape[0])
 
-    @computed_once
-    def widest(self) -> int:
-        """The largest number of units of a layer."""
-        return max([int(weight.shape[0]) for weight in self.weights])
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The numbers of units (n_0, n_1, ..., n_L)."""
+        return (int(self.x.shape[1]), *[int(weight.shape[0]) for weight in self.weights])
 
     @computed_once
     def layers(self) -> tuple[tuple[Array, Array], ...]:
@@ -97,31 +97,9 @@ class ForwardPass:
         NetworkOverflowError
             If a preactivation or an activation overflows (a ValueError).
         """
-        if self.xp is not np:
-            return tuple([(z, a) for z, a, *_ in self._device_layers])
-        layers: list[tuple[Array, Array]] = []
-        signal, biases, value, times = (
-            self.x,
-            self.biases,
-            self.activation.value,
-            product_of(self.x),
-        )
-        last = len(self.weights) - 1
-        with np.errstate(over="ignore", invalid="ignore"):
-            for layer, weight in enumerate(self.weights):
-                z = times(signal, weight.T)
-                bias = biases[layer]
-                if bias is not None:
-                    z += bias
-                if not is_finite(z):  # an infinite signal makes the next z infinite or NaN
-                    where = layer + 1 if is_finite(signal) else layer
-                    raise NetworkOverflowError(
-                        f"the forward pass overflows in layer {where} of {last + 1}; "
-                        "theta or x is too large: rescale them"
-                    )
-                signal = value(z) if layer < last else z
-                layers.append((z, signal))
-        return tuple(layers)
+        if isinstance(self.x, np.ndarray):
+            return _host_layers(self)
+        return tuple([(z, a) for z, a, *_ in self._device_layers])
 
     @computed_once
     def _device_layers(self) -> list[tuple[Array, ...]]:
@@ -175,7 +153,8 @@ class ForwardPass:
     @property
     def _has_derivatives(self) -> bool:
         """Whether the kernels of the forward pass have made slopes and curvatures too."""
-        return self.xp is not np and self.depth > 1 and len(self._device_layers[0]) == 4
+        on_host = isinstance(self.x, np.ndarray)
+        return not on_host and self.depth > 1 and len(self._device_layers[0]) == 4
 
     @computed_once
     def _shared(self) -> Any:
@@ -198,9 +177,8 @@ class ForwardPass:
 
     @computed_once
     def _backward(self) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-        delta, weights, slopes, times = (
-            self.output_gradient, self.weights, self.slopes, product_of(self.x)
-        )  # fmt: skip
+        delta, weights, slopes = self.output_gradient, self.weights, self.slopes
+        times = product_of(delta)
         deltas, pulled = [delta], []
         for layer in range(len(slopes), 0, -1):
             signal = times(delta, weights[layer])
@@ -226,13 +204,16 @@ class ForwardPass:
                 for layer, pulled in zip(self._device_layers[:-1], self._backward[1], strict=True)
             )
         signals = []
-        for (z, a), slope, pulled in zip(
-            self.layers[:-1], self.slopes, self._backward[1], strict=True
+        proportional = f.curvature_from_slope is not None and ACTIVATIONS.get(f.name) is f
+        for (z, a), slope, delta, pulled in zip(
+            self.layers[:-1], self.slopes, self.deltas[:-1], self._backward[1], strict=True
         ):
-            if f.curvature_from_slope is None:
-                signals.append(f.curvature(z, a) * pulled)
-            else:
+            if proportional:  # f'' = (f''/f') f', so that f' g may stand for f'
+                signals.append(f.curvature_from_slope(z, a, delta))
+            elif f.curvature_from_slope is not None:
                 signals.append(f.curvature_from_slope(z, a, slope) * pulled)
+            else:
+                signals.append(f.curvature(z, a) * pulled)
         return tuple(signals)
 
     @computed_once
@@ -258,3 +239,24 @@ class ForwardPass:
             jacobian = slope[:, None, :] * (jacobian @ weight)
             jacobians.append(jacobian)
         return tuple(jacobians[::-1])
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _host_layers(batch: ForwardPass) -> tuple[tuple[Array, Array], ...]:
+    """Return `ForwardPass.layers` for arrays of NumPy."""
+    layers: list[tuple[Array, Array]] = []
+    signal, value, times = batch.x, batch.activation.value, np.ndarray.dot
+    last = len(batch.weights) - 1
+    for layer, (weight, bias) in enumerate(zip(batch.weights, batch.biases, strict=True)):
+        z = times(signal, weight.T)
+        if bias is not None:
+            z += bias
+        if not is_finite(z):  # an infinite signal makes the next z infinite or NaN
+            where = layer + 1 if is_finite(signal) else layer
+            raise NetworkOverflowError(
+                f"the forward pass overflows in layer {where} of {last + 1}; "
+                "theta or x is too large: rescale them"
+            )
+        signal = value(z) if layer < last else z
+        layers.append((z, signal))
+    return tuple(layers)

@@ -27,8 +27,8 @@ from rmtland.networks.derivatives.r_operator import (
     is_small,
     joined_blocks,
     push_forward,
-    small_curvature_product,
 )
+from rmtland.networks.derivatives.small_products import small_curvature_product
 from rmtland.networks.parameters import ParameterBlock
 from rmtland.typing import Array
 
@@ -42,7 +42,6 @@ __all__ = [
     "joined",
     "loss_gradient",
     "transposed_jacobian_product",
-    "vector_curvature_product",
 ]
 
 TANGENTS_AT_ONCE = 2**20
@@ -188,9 +187,9 @@ def curvature_product(
     k = rows.shape[0]
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):
         for batch in batches:
-            if k == 1 and is_small(batch):
+            if k == 1 and batch.xp is np and is_small(batch.samples, batch.widths):
                 product = small_curvature_product(batch, rows[0, :], blocks, **parts)
-                product *= factor
+                product *= factor * batch.samples
                 product = reshape_of(product)(product, (1, -1))
                 result = product if result is None else result + product
                 continue
@@ -205,36 +204,6 @@ def curvature_product(
                     batch, rows[group, :], blocks, result[group, :], factor=factor, **parts
                 )
     return result
-
-
-def vector_curvature_product(
-    batch: ForwardPass, vector: Array, blocks: Blocks, *, part: str
-) -> Array:
-    """Return the product of the Hessian, or of one of its parts, with one vector, one batch.
-
-    Parameters
-    ----------
-    batch : ForwardPass
-        All samples, few enough (`is_small`).
-    vector : array, shape (p,)
-        The vector.
-    blocks : tuple of ParameterBlock
-        Layout of the parameters.
-    part : {"gauss_newton", "residual", "total"}
-        Which matrix, without weight decay.
-
-    Returns
-    -------
-    array, shape (p,)
-        Not checked for overflow.
-    """
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        product = small_curvature_product(
-            batch, vector, blocks,
-            gauss_newton=part != "residual", residual=part != "gauss_newton",
-        )  # fmt: skip
-        product *= 1.0 / batch.samples
-    return product
 
 
 def fisher_product(
@@ -319,7 +288,7 @@ def groups(vectors: int, batch: ForwardPass) -> Iterator[slice]:
     iterator of slice
     """
     entries = TANGENTS_AT_ONCE if batch.xp is np else TANGENTS_ON_DEVICE
-    step = max(1, entries // (batch.samples * batch.widest))
+    step = max(1, entries // (batch.samples * max(batch.widths[1:])))
     for start in range(0, vectors, step):
         yield slice(start, min(start + step, vectors))
 

@@ -11,9 +11,9 @@ backward pass along a direction (V_l, c_l) of the weights and biases. With R = d
 over the number of samples; the Gauss-Newton product keeps the terms with R delta only that descend
 from Lambda R o, the residual product the others. Beside the cached forward pass that is 4 matrix
 products for each hidden layer and 4 for the output (the first layer, whose inputs do not move,
-saves 2 of them). One vector takes the plain route, the formulas above on arrays of shape (m, n); k
-vectors, and large networks, travel in arrays of shape (m, k, n), so that each product is one large
-one, in buffers that are kept from call to call.
+saves 2 of them). Vectors travel in arrays of shape (m, k, n), so that each product is one large
+one, in buffers that are kept from call to call; one vector and few samples take a plainer route
+(`rmtland.networks.derivatives.small_products`).
 
 Synonyms: Hessian-vector product, R{} technique, forward-over-reverse differentiation.
 
@@ -28,16 +28,17 @@ References: Pearlmutter 1994; Schraudolph, Neural Computation 14 (2002) for the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from rmtland.arrays import array_namespace
-from rmtland.networks.array_arguments import product_of, reshape_of
+from rmtland.networks.array_arguments import reshape_of
 from rmtland.networks.cuda_graphs import times
 from rmtland.networks.derivatives.elementwise import add_and_scale, pull_through, scale
 from rmtland.networks.derivatives.forward import ForwardPass
-from rmtland.networks.parameters import ParameterBlock, effective_weights
+from rmtland.networks.parameters import ParameterBlock
 from rmtland.typing import Array
 
 __all__ = [
@@ -47,7 +48,6 @@ __all__ = [
     "is_small",
     "joined_blocks",
     "push_forward",
-    "small_curvature_product",
 ]
 
 LARGE = 2**18
@@ -133,83 +133,21 @@ def add_curvature_products(
     batch.workspaces.append(buffers)
 
 
-def is_small(batch: ForwardPass) -> bool:
+def is_small(samples: int, widths: Sequence[int]) -> bool:
     """Return whether one vector's product takes the plain route: no array is worth a buffer.
 
     Parameters
     ----------
-    batch : ForwardPass
-        The samples.
+    samples : int
+        How many.
+    widths : sequence of int
+        Of the network.
 
     Returns
     -------
     bool
     """
-    return batch.xp is np and batch.samples * batch.widest < LARGE
-
-
-def small_curvature_product(
-    batch: ForwardPass, row: Array, blocks: Blocks, *, gauss_newton: bool, residual: bool
-) -> Array:
-    """Return the sum over samples of H v, or of one of its parts, for one vector, by the formulas.
-
-    Parameters
-    ----------
-    batch : ForwardPass
-        The samples.
-    row : array, shape (p,)
-        The vector.
-    blocks : tuple of ParameterBlock
-        Layout of the parameters.
-    gauss_newton, residual : bool
-        Which parts, at least one.
-
-    Returns
-    -------
-    array, shape (p,)
-    """
-    times, weights, slopes, inputs = product_of(row), batch.weights, batch.slopes, batch.inputs
-    pushes, shifts = effective_weights(row, blocks)
-    last = len(weights) - 1
-    moved: list[Array] = []  # R a_l
-    tangents: list[Array] = []  # R z_l
-    for layer in range(last + 1 if gauss_newton else last):
-        z = times(inputs[layer], pushes[layer].T)
-        if layer:
-            z += times(moved[-1], weights[layer].T)
-        shift = shifts[layer]
-        if shift is not None:
-            z += shift
-        tangents.append(z)
-        if layer < last:
-            moved.append(slopes[layer] * z)
-    signal = None  # R delta_l
-    if gauss_newton:
-        curvature, signal = batch.output_curvature, tangents[-1]
-        if not curvature.is_identity:
-            signal = curvature.times(signal[:, None, :])[:, 0, :]
-    deltas, curvatures = (batch.deltas, batch.curvature_signals) if residual else ((), ())
-    biased = len(blocks) > len(weights)
-    pieces: list[Array | None] = []  # of the blocks, from the last
-    for layer in range(last, -1, -1):
-        if biased:
-            pieces.append(None if signal is None else batch.xp.sum(signal, axis=0))
-        piece = None if signal is None else times(signal.T, inputs[layer])
-        if residual and layer:
-            piece = _sum(piece, times(deltas[layer].T, moved[layer - 1]))
-        pieces.append(piece)
-        if not layer:
-            break
-        if signal is not None:
-            signal = times(signal, weights[layer])
-        if residual:
-            signal = _sum(signal, times(deltas[layer], pushes[layer]))
-        if signal is not None:
-            signal *= slopes[layer - 1]
-        second = curvatures[layer - 1] if residual else None
-        if second is not None:
-            signal = _sum(signal, second * tangents[layer - 1])
-    return joined_blocks(pieces[::-1], blocks, row)
+    return samples * max(widths) < LARGE
 
 
 def joined_blocks(pieces: list[Array | None], blocks: Blocks, like: Array) -> Array:
@@ -237,14 +175,6 @@ def joined_blocks(pieces: list[Array | None], blocks: Blocks, like: Array) -> Ar
             piece = piece * block.scale
         flat.append(reshape(piece, (-1,)))
     return array_namespace(like).concat(flat)
-
-
-def _sum(first: Array | None, second: Array) -> Array:
-    """Return the sum, in the buffer of the first; None counts as zero."""
-    if first is None:
-        return second
-    first += second
-    return first
 
 
 def add_fisher_products(
