@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -10,11 +11,16 @@ import numpy as np
 
 from rmtland.free.subordination.solver import SubordinationSolver
 from rmtland.free.subordination.state import SubordinationState, interpolated
-from rmtland.typing import Integer, Real, Support
+from rmtland.typing import Complex, Integer, Real, Support
 
 __all__ = ["BandTable", "BandTables", "PlainTables"]
 
 _NODES = 200
+_ORDER = 6
+"""Number of neighbours that a start is interpolated from."""
+_BERNSTEIN = np.array([[math.comb(j, i) / math.comb(_ORDER - 1, i) for i in range(_ORDER)]
+                       for j in range(_ORDER)])  # fmt: skip
+"""Monomials' coefficients to those of Bernstein's basis, which bound a polynomial on [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,32 @@ class BandTable:
     points: Real
     coordinates: Real
     state: SubordinationState
+
+    @cached_property
+    def _polynomials(self) -> SubordinationState:
+        """The coefficients of every row in every cell, of shape (order, cells)."""
+        return self.state.mapped(partial(_polynomials, self.coordinates))
+
+    def start(self, t: Real) -> SubordinationState:
+        """Return approximate states at coordinates, constant beyond the first and the last.
+
+        So close that in most places one step of Newton's method does.
+        """
+        nodes = self.coordinates
+        if nodes.size < _ORDER:
+            return self.state.mapped(partial(interpolated, t, nodes))
+        cell = np.clip(np.searchsorted(nodes, t, side="right") - 1, 0, nodes.size - 2)
+        low = nodes[cell]
+        share = np.clip((t - low) / (nodes[cell + 1] - low), 0.0, 1.0)
+
+        def along(coefficients: Complex) -> Complex:
+            value = coefficients[-1].take(cell)
+            for row in coefficients[-2::-1]:
+                value *= share
+                value += row.take(cell)
+            return value
+
+        return self._polynomials.mapped(along)
 
 
 class BandTables(abc.ABC):
@@ -64,7 +96,7 @@ class BandTables(abc.ABC):
             table = self.table(k)
             if table.coordinates.size:
                 t = self.coordinate(x[here], low, high)
-                start = table.state.mapped(partial(interpolated, t, table.coordinates))
+                start = table.start(t)
                 if here.all():
                     return self.solver.in_bands(x, start)
                 state.put(here, start)
@@ -109,3 +141,24 @@ class PlainTables(BandTables):
             x = low + (high - low) * np.sin(angles / 2) ** 2
             self._tables[k] = BandTable(x, angles, state)
         return self._tables[k]
+
+
+def _polynomials(nodes: Real, row: Complex) -> Complex:
+    """Return polynomials through neighbours, in the share of the cell between the inner two.
+
+    Where an imaginary part comes closer to zero than half of what it is at both ends of the cell,
+    the chord is taken instead: a start has to be inside the half-plane.
+    """
+    cells = np.arange(nodes.size - 1)
+    first = np.clip(cells - _ORDER // 2 + 1, 0, nodes.size - _ORDER)
+    around = first[:, None] + np.arange(_ORDER)
+    shares = (nodes[around] - nodes[cells, None]) / np.diff(nodes)[:, None]
+    powers = shares[:, :, None] ** np.arange(_ORDER)
+    found = np.linalg.solve(powers, row[around][:, :, None])[:, :, 0].T
+    left, right = row[:-1].imag, row[1:].imag
+    least = np.minimum(np.abs(left), np.abs(right)) / 2
+    good = (np.sign(left) * (_BERNSTEIN @ found.imag) >= least).all(axis=0)
+    good &= (left * right > 0) & np.isfinite(found).all(axis=0)
+    chord = np.zeros_like(found)
+    chord[0], chord[1] = row[:-1], np.diff(row)
+    return np.where(good, found, chord)

@@ -49,13 +49,19 @@ class SubordinationSolver:
 
         Inside means in the upper half-plane, or on the axis if `real`.
         """
-        state = start.mapped(np.copy)
+        state = start
         steps = np.full(z.shape, -max_steps, dtype=np.int64)
         active = np.arange(z.size)
         for step in range(1, max_steps + 1):
+            whole = active.size == z.size
             with np.errstate(all="ignore"):
-                new, size, height, _ = self.equation.newton_step(z[active], state.take(active))
-            state.put(active, new)
+                new, size, height, _ = self.equation.newton_step(
+                    z if whole else z[active], state if whole else state.take(active)
+                )
+            if whole:
+                state = new
+            else:
+                state.put(active, new)
             done = (size <= 1e-8) & ((height > 0) | real)
             steps[active[done]] = step
             lost = ~np.isfinite(size)

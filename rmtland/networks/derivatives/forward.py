@@ -204,16 +204,17 @@ class ForwardPass:
                 for layer, pulled in zip(self._device_layers[:-1], self._backward[1], strict=True)
             )
         signals = []
-        proportional = f.curvature_from_slope is not None and ACTIVATIONS.get(f.name) is f
+        by_slope = f.curvature_from_slope
+        proportional = ACTIVATIONS.get(f.name) is f
         for (z, a), slope, delta, pulled in zip(
             self.layers[:-1], self.slopes, self.deltas[:-1], self._backward[1], strict=True
         ):
-            if proportional:  # f'' = (f''/f') f', so that f' g may stand for f'
-                signals.append(f.curvature_from_slope(z, a, delta))
-            elif f.curvature_from_slope is not None:
-                signals.append(f.curvature_from_slope(z, a, slope) * pulled)
-            else:
+            if by_slope is None:
                 signals.append(f.curvature(z, a) * pulled)
+            elif proportional:  # f'' = (f''/f') f', so that f' g may stand for f'
+                signals.append(by_slope(z, a, delta))
+            else:
+                signals.append(by_slope(z, a, slope) * pulled)
         return tuple(signals)
 
     @computed_once
