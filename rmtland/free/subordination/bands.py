@@ -49,7 +49,7 @@ class BandTable:
         share = np.clip((t - low) / (nodes[cell + 1] - low), 0.0, 1.0)
 
         def along(coefficients: Complex) -> Complex:
-            value = coefficients[-1].take(cell)
+            value: Complex = coefficients[-1].take(cell)
             for row in coefficients[-2::-1]:
                 value *= share
                 value += row.take(cell)
@@ -88,18 +88,21 @@ class BandTables(abc.ABC):
 
     def solve(self, x: Real) -> tuple[SubordinationState, Integer]:
         """Return states and steps, negative where it did not converge, at points of the bands."""
-        state = self.solver.equation.asymptotic_state(x.astype(np.complex128))
+        state = None
         for k, (low, high) in enumerate(self.panels):
             here = (x > low) & (x < high)
             if not here.any():
                 continue
             table = self.table(k)
             if table.coordinates.size:
-                t = self.coordinate(x[here], low, high)
-                start = table.start(t)
+                start = table.start(self.coordinate(x[here], low, high))
                 if here.all():
                     return self.solver.in_bands(x, start)
+                if state is None:
+                    state = self.solver.equation.asymptotic_state(x.astype(np.complex128))
                 state.put(here, start)
+        if state is None:
+            state = self.solver.equation.asymptotic_state(x.astype(np.complex128))
         return self.solver.in_bands(x, state)
 
 

@@ -86,6 +86,10 @@ class SubordinationEquation(abc.ABC):
         """One step of Newton's method, cut so that it stays in the half-plane."""
 
     @abc.abstractmethod
+    def defect(self, z: Complex, state: SubordinationState) -> Real:
+        """Defect of the equation, relative to its terms."""
+
+    @abc.abstractmethod
     def argument(self, state: SubordinationState) -> Real:
         """Argument of F or m: a multiple of pi on the real axis."""
 

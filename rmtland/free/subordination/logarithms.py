@@ -21,8 +21,8 @@ __all__ = ["exp_of", "folded", "log_beside_cut", "on_cut", "one_less_exp_of"]
 def exp_of(logarithm: Complex) -> Complex:
     """Exponential; exactly real where the argument is a multiple of pi."""
     value = np.exp(logarithm)
-    flat = logarithm.imag == np.pi * np.round(logarithm.imag / np.pi)
-    return np.where(flat, value.real + 0j, value)
+    flat = on_cut(logarithm)
+    return np.where(flat, value.real + 0j, value) if flat.any() else np.asarray(value)
 
 
 def on_cut(logarithm: Complex) -> Logical:
@@ -32,10 +32,13 @@ def on_cut(logarithm: Complex) -> Logical:
 
 def one_less_exp_of(logarithm: Complex) -> Complex:
     """1 - exp without cancellation; exactly real where the argument is a multiple of pi."""
+    value = -np.expm1(logarithm)
     turns = np.round(logarithm.imag / np.pi)
     flat = logarithm.imag == np.pi * turns
+    if not flat.any():
+        return np.asarray(value)
     real = np.where(turns % 2, 1 + np.exp(logarithm.real), -np.expm1(logarithm.real))
-    return np.where(flat, real + 0j, -np.expm1(logarithm))
+    return np.where(flat, real + 0j, value)
 
 
 def log_beside_cut(value: Complex, flip: Logical) -> Complex:

@@ -13,12 +13,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from rmtland.free.subordination.equation import SubordinationEquation, error_of
 from rmtland.free.subordination.logarithms import exp_of, on_cut, one_less_exp_of
-from rmtland.free.subordination.state import Step, SubordinationState
+from rmtland.free.subordination.state import SETTLED, Step, SubordinationState
 from rmtland.free.subordination.sweep import Swept, multiplicative, swept_with_rounding
 from rmtland.laws.gaps import Curve, Gap, invert
 from rmtland.laws.law import Law
@@ -27,6 +28,20 @@ from rmtland.laws.marchenko_pastur import MarchenkoPastur
 from rmtland.typing import Complex, Logical, Real
 
 __all__ = ["ProductEquation"]
+
+
+class _Linear(NamedTuple):
+    """Rest and slope of the equation, shifts and slopes of the log omegas, inner states.
+
+    Of explicit operands `wisharts` holds log omega, up to a multiple of 2 pi i, and its slope.
+    """
+
+    rest: Complex
+    slope: Complex
+    shifts: list[Complex]
+    slopes: list[Complex]
+    wisharts: list[tuple[Complex, Complex]]
+    nested: list[SubordinationState | None]
 
 
 @dataclass(frozen=True)
@@ -68,87 +83,119 @@ class ProductEquation(SubordinationEquation):
         inner = self.inner_states(tuple(exp_of(place) for place in places))
         return SubordinationState(common, places, inner)
 
-    def _linear(
-        self, z: Complex, state: SubordinationState
-    ) -> tuple[Complex, Complex, list[Complex], list[Complex], list[SubordinationState | None]]:
-        """Rest and slope of the equation, shifts and slopes of the log omegas, inner states."""
+    def _linear(self, z: Complex, state: SubordinationState) -> _Linear:
+        """Return the equation at a state, with its derivatives."""
         rest = np.log(z) - (self.order - 1) * state.common
         slope = np.full(z.shape, self.order - 1, dtype=np.complex128)
         eta = exp_of(state.common)
-        shifts, slopes, nested = [], [], []
+        shifts, slopes, nested, wisharts = [], [], [], []
         for i, place in enumerate(state.omegas):
             omega = exp_of(place)
             g, dg, inner = self.operand_jet(i, omega, state.inner[i])
             nested.append(inner)
-            value = omega * g - 1
-            down = value * omega * g / (omega * (g + omega * dg))
-            shift = np.log(eta * (omega * g) / value) * down
-            rest = rest - place - shift
-            slope = slope + down
+            u = omega * g
+            value = u - 1
+            down = value * u / (omega * (g + omega * dg))
+            shift = np.log(eta * u / value) * down
+            rest -= place + shift
+            slope += down
             shifts.append(shift)
             slopes.append(down)
-        one_less = one_less_exp_of(state.common)
-        for law in self.wisharts:
-            rest = rest - _wishart_place(law, state.common, eta, one_less)
-            slope = slope + _wishart_slope(law, eta, one_less)
-        return rest, slope, shifts, slopes, nested
+        if self.wisharts:
+            one_less = one_less_exp_of(state.common)
+            for law in self.wisharts:
+                wisharts.append((
+                    _wishart_place(law, state.common, eta, one_less),
+                    _wishart_slope(law, eta, one_less),
+                ))  # fmt: skip
+                rest -= wisharts[-1][0]
+                slope += wisharts[-1][1]
+        return _Linear(rest, slope, shifts, slopes, wisharts, nested)
+
+    def _noise(self, z: Complex, state: SubordinationState, slope: Complex) -> Real:
+        """Return what rounding of the equation alone moves the common value by."""
+        # M = z G - 1 is off by one part in 1/|m|.
+        terms = 1 + np.abs(np.log(z)) + self.order * np.abs(state.common)
+        return np.asarray(4e-16 * (terms + np.exp(-state.common.real)) / np.abs(slope))
 
     def newton_step(self, z: Complex, state: SubordinationState) -> Step:
         """One step for log eta and the log omegas; arguments stay in the half-plane."""
-        rest, slope, shifts, slopes, nested = self._linear(z, state)
+        linear = self._linear(z, state)
+        rest, slope = linear.rest, linear.slope
         # Branches of the logarithm: the defect is small near the solution.
         turns = np.round(rest.imag / (2 * np.pi))
-        rest = rest - 2j * np.pi * turns
-        # What rounding of the equation alone moves the solution by: much, next to an edge, where in
-        # a gap a step of that size is none. M = z G - 1 is off by one part in 1/|m|.
-        terms = 1 + np.abs(np.log(z)) + self.order * np.abs(state.common)
-        noise = 4e-16 * (terms + np.exp(-state.common.real)) / np.abs(slope)
+        turned = bool(turns.any())
+        if turned:
+            rest = rest - 2j * np.pi * turns
         change = rest / slope
-        lost = on_cut(state.common) & (noise > 1e-12) & (np.abs(change) <= noise)
-        change = np.where(lost, 0, change)
-        moves = [shift + down * change for shift, down in zip(shifts, slopes, strict=True)]
-        cut = np.minimum(1.0, 2.0 / np.maximum(np.abs(change), 1e-300))
-        # Arguments stay between 0 and pi, those of eta between -pi and 0.
-        angles = [(-state.common.imag, -change.imag)]
-        for here, move in zip(state.omegas, moves, strict=True):
-            angles.append((here.imag, move.imag))
-            cut = np.minimum(cut, 2.0 / np.maximum(np.abs(move), 1e-300))
-        for angle, turn in angles:
-            room = np.where(turn < 0, angle, np.pi - angle)
-            inside = (angle > 0) & (angle < np.pi)
-            reach = 0.8 * room / np.maximum(np.abs(turn), 1e-300)
-            cut = np.where(inside, np.minimum(cut, reach), cut)
-        new = SubordinationState(
-            state.common + cut * change,
-            tuple(place + cut * move for place, move in zip(state.omegas, moves, strict=True)),
-            tuple(nested),
+        noise = None
+        flat = on_cut(state.common)
+        if flat.any():
+            # What rounding moves the solution by is much, next to an edge, where in a gap a step
+            # of that size is none.
+            noise = self._noise(z, state, slope)
+            lost = flat & (noise > 1e-12) & (np.abs(change) <= noise)
+            change = np.where(lost, 0, change)
+        here = (state.common, *state.omegas)
+        moves = [change, *(s + d * change for s, d in zip(linear.shifts, linear.slopes,
+                                                          strict=True))]  # fmt: skip
+        cut = _cut(here, moves)
+        common, *omegas = (
+            place + (move if cut is None else cut * move)
+            for place, move in zip(here, moves, strict=True)
         )
-        size = np.maximum(np.abs(change) - noise, 0.0) / (np.abs(np.sin(new.common.imag)) + 1e-6)
-        size = np.where(np.isnan(change), np.nan, size)
-        height = -new.common.imag
-        for place, move, down in zip(new.omegas, moves, slopes, strict=True):
-            excess = np.maximum(np.abs(move) - noise * np.abs(down), 0.0)
-            size = np.maximum(size, excess / (np.abs(np.sin(place.imag)) + 1e-6))
-            height = np.minimum(height, np.minimum(place.imag, np.pi - place.imag))
-        # Points of partial products lie in the half-plane too, else it is another solution.
-        eta, one_less = exp_of(new.common), one_less_exp_of(new.common)
-        places = [
-            *new.omegas,
-            *(_wishart_place(law, new.common, eta, one_less) for law in self.wisharts),
-        ]
-        partial = -new.common.imag
-        for i, place in enumerate(places):
-            height = np.minimum(height, np.minimum(place.imag, np.pi - place.imag))
-            partial = partial + place.imag + new.common.imag
-            if 0 < i < len(places) - 1:
-                height = np.minimum(height, np.minimum(partial, np.pi - partial))
-        height = np.where(turns == 0, height, -1.0)
-        size = np.where(cut < 1, np.maximum(size, 1.0), size)
-        return Step(new, size, height, np.abs(rest))
+        new = SubordinationState(common, tuple(omegas), tuple(linear.nested))
+        size = self._size(new, moves, linear.slopes, None)
+        if (size > SETTLED).any():
+            noise = self._noise(z, state, slope) if noise is None else noise
+            size = self._size(new, moves, linear.slopes, noise)
+        if cut is not None:
+            size = np.where(cut < 1, np.maximum(size, 1.0), size)
+        height = self._height(new, linear, change if cut is None else cut * change)
+        if turned:
+            height = np.where(turns == 0, height, -1.0)
+        return Step(new, size, height)
+
+    def _size(
+        self,
+        new: SubordinationState,
+        moves: list[Complex],
+        slopes: list[Complex],
+        noise: Real | None,
+    ) -> Real:
+        """Relative size of a step, less what is rounding."""
+        size = np.zeros(new.common.shape)
+        for i, (place, move) in enumerate(zip((new.common, *new.omegas), moves, strict=True)):
+            moved = np.abs(move)
+            if noise is not None:
+                moved = np.maximum(moved - (noise * np.abs(slopes[i - 1]) if i else noise), 0.0)
+            size = np.maximum(size, moved / (np.abs(np.sin(place.imag)) + 1e-6))
+        return np.where(np.isnan(moves[0]), np.nan, size)
+
+    def _height(self, new: SubordinationState, linear: _Linear, change: Complex) -> Real:
+        """How far inside the half-plane all points are, those of partial products too.
+
+        Another solution has points outside. Explicit operands are first looked at along the
+        tangent, and again where these come close to the axis.
+        """
+        explicit = [(place + rate * change).imag for place, rate in linear.wisharts]
+        height = _least_height(new, explicit)
+        if explicit and not (height > 1e-4).all():
+            eta, one_less = exp_of(new.common), one_less_exp_of(new.common)
+            explicit = [_wishart_place(law, new.common, eta, one_less).imag
+                        for law in self.wisharts]  # fmt: skip
+            height = _least_height(new, explicit)
+        return height
+
+    def defect(self, z: Complex, state: SubordinationState) -> Real:
+        """Defect of log z = (n - 1) log eta + sum log omega_i."""
+        rest = self._linear(z, state).rest
+        return np.asarray(np.abs(rest - 2j * np.pi * np.round(rest.imag / (2 * np.pi))))
 
     def uncertainty(self, z: Complex, state: SubordinationState) -> Real:
         """Defect of log z, with what is behind it, times |z|."""
-        rest, _, _, slopes, _ = self._linear(z, state)
+        linear = self._linear(z, state)
+        rest, slopes = linear.rest, linear.slopes
         rest = rest - 2j * np.pi * np.round(rest.imag / (2 * np.pi))
         terms = 1 + np.abs(np.log(z)) + self.order * np.abs(state.common)
         spread = np.abs(rest) + 4e-16 * (terms + np.exp(-state.common.real))
@@ -184,7 +231,7 @@ class ProductEquation(SubordinationEquation):
             opposite += omega.real * eta < 0
         # Arguments (0 or pi, of eta 0 or -pi) that add up to that of z, not to 2 pi more or less.
         real &= opposite <= 1
-        slope = self._linear(x.astype(np.complex128), state)[1].real
+        slope = self._linear(x.astype(np.complex128), state).slope.real
         return real & (-np.sign(x) * slope * eta > 0)
 
     def stieltjes(self, z: Complex, state: SubordinationState) -> Complex:
@@ -193,7 +240,7 @@ class ProductEquation(SubordinationEquation):
 
     def stieltjes_slope(self, z: Complex, state: SubordinationState) -> Complex:
         """G' at the solution."""
-        slope = self._linear(z, state)[1]
+        slope = self._linear(z, state).slope
         odds = exp_of(state.common) / one_less_exp_of(state.common)
         return self.stieltjes(z, state) / z * (odds / slope - 1)
 
@@ -307,6 +354,37 @@ class ProductEquation(SubordinationEquation):
         places = tuple(np.log(omega) for omega in omegas)
         common = np.log(eta.astype(np.complex128)).conj()
         return SubordinationState(common, places, self.inner_states(omegas))
+
+
+def _cut(here: tuple[Complex, ...], moves: list[Complex]) -> Real | None:
+    """Return what steps are shortened by; None where none is.
+
+    No logarithm moves by more than 2, and arguments stay between 0 and pi, those of eta, the first,
+    between -pi and 0.
+    """
+    cut = None
+    for i, (place, move) in enumerate(zip(here, moves, strict=True)):
+        angle, turn = (place.imag, move.imag) if i else (-place.imag, -move.imag)
+        length, inside = np.abs(move), (angle > 0) & (angle < np.pi)
+        room = 0.8 * np.where(turn < 0, angle, np.pi - angle)
+        if (length > 2.0).any() or (inside & (np.abs(turn) > room)).any():
+            reach = np.where(inside, room / np.maximum(np.abs(turn), 1e-300), 1.0)
+            reach = np.minimum(reach, 2.0 / np.maximum(length, 1e-300))
+            cut = np.minimum(1.0, reach) if cut is None else np.minimum(cut, reach)
+    return cut
+
+
+def _least_height(new: SubordinationState, explicit: list[Real]) -> Real:
+    """Return the least distance of arguments from the axis, negative outside the half-plane."""
+    angles = [*(place.imag for place in new.omegas), *explicit]
+    height = -new.common.imag
+    for angle in angles:
+        height = np.minimum(height, np.minimum(angle, np.pi - angle))
+    partial = angles[0]
+    for angle in angles[1:-1]:
+        partial = partial + angle + new.common.imag
+        height = np.minimum(height, np.minimum(partial, np.pi - partial))
+    return np.asarray(height)
 
 
 def _wishart_place(

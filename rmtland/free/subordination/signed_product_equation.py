@@ -272,7 +272,11 @@ class SignedProductEquation(SubordinationEquation):
         if len(self.factors) > 2:
             height = np.minimum(height, self._agreement(new))
         size = np.where(cut < 1, np.maximum(size, 1.0), size)
-        return Step(new, size, height, np.abs(at.rest))
+        return Step(new, size, height)
+
+    def defect(self, z: Complex, state: SubordinationState) -> Real:
+        """Defect of the equation in log z."""
+        return np.asarray(np.abs(self._linear(z, state).rest))
 
     def _agreement(self, state: SubordinationState) -> Real:
         """Negative where points of positive operands or of their products are in no half-plane."""

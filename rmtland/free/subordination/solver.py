@@ -13,7 +13,7 @@ import numpy as np
 
 from rmtland.free.continuation import Descent, descend
 from rmtland.free.subordination.equation import SubordinationEquation
-from rmtland.free.subordination.state import SubordinationState
+from rmtland.free.subordination.state import SETTLED, SubordinationState
 from rmtland.typing import Complex, Integer, Real
 
 __all__ = ["SubordinationSolver"]
@@ -55,14 +55,15 @@ class SubordinationSolver:
         for step in range(1, max_steps + 1):
             whole = active.size == z.size
             with np.errstate(all="ignore"):
-                new, size, height, _ = self.equation.newton_step(
+                new, size, height = self.equation.newton_step(
                     z if whole else z[active], state if whole else state.take(active)
                 )
             if whole:
                 state = new
             else:
                 state.put(active, new)
-            done = (size <= 1e-8) & ((height > 0) | real)
+            # A first step that is small says less: the curvature next to an edge is large.
+            done = (size <= (SETTLED if step > 1 else SETTLED / 100)) & ((height > 0) | real)
             steps[active[done]] = step
             lost = ~np.isfinite(size)
             active = active[~(done | lost)]

@@ -10,7 +10,10 @@ import numpy as np
 
 from rmtland.typing import Complex, Real
 
-__all__ = ["Step", "SubordinationState", "interpolated"]
+__all__ = ["SETTLED", "Step", "SubordinationState", "interpolated"]
+
+SETTLED = 1e-8
+"""Relative size of a step of Newton's method after which another one is below rounding."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +69,13 @@ class SubordinationState:
 class Step(NamedTuple):
     """One step of Newton's method, point by point.
 
-    The new state, the relative size of the step, how far the new state is inside the half-plane
-    (negative outside), and the defect at the old one.
+    The new state, the relative size of the step, and how far the new state is inside the half-plane
+    (negative outside). Sizes up to `SETTLED` may hold rounding.
     """
 
     state: SubordinationState
     size: Real
     height: Real
-    defect: Real
 
 
 def interpolated(t: Real, nodes: Real, row: Complex) -> Complex:

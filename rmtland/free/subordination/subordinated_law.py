@@ -207,7 +207,7 @@ class SubordinatedLaw(Solved):
         at = np.where(thin, flat.real, flat)
         for part, state, counts in self._parts(at):
             with np.errstate(all="ignore"):
-                size = self.equation.newton_step(at[part], state).defect
+                size = self.equation.defect(at[part], state)
                 spread = self.equation.uncertainty(at[part], state)
                 bound = 2 * np.abs(slope[part]) * spread + 4e-16 * np.abs(value[part])
             # Values that are interpolated or extrapolated have no defect that could be stated.
@@ -282,6 +282,8 @@ class SubordinatedLaw(Solved):
     ) -> None:
         """Overwrite what was not solved on the axis by what solved points say of it."""
         lost = np.flatnonzero((steps < 0) & (at.imag == 0))
+        if not lost.size:
+            return
         places = [place for place, _ in self.atoms]
         for i in lost[~self._in_gap(at.real[lost])]:
             found = self._in_bands.extrapolated(float(at[i].real))
@@ -393,7 +395,22 @@ class SubordinatedLaw(Solved):
             at = x[inside]
             below[inside], steps = self._in_bands.below(at)
             self._require(steps, at)
+            self._put_levels_by_power(x, below)
         return below
+
+    def _put_levels_by_power(self, x: Real, below: Real) -> None:
+        """Put in the levels so close to an end of infinite density that its power is asked."""
+        for point in self._singular_points:
+            for band in self.support:
+                if point.place not in band:
+                    continue
+                near = (x > band[0]) & (x < band[1]) & point.holds(x.astype(np.complex128))
+                distance = x[near] - point.place
+                with np.errstate(all="ignore"):
+                    density = -point.jet(x[near].astype(np.complex128))[0].imag / np.pi
+                level = self._levels.at_ends(band)[band.index(point.place)]
+                found = level + density * distance / (1 + point.power)
+                below[near] = np.where(np.isnan(found), below[near], np.clip(found, 0.0, 1.0))
 
     def _require(self, steps: Integer, z: Any) -> None:
         if steps.size and steps.min() < 0:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from rmtland.free.subordination.equation import SubordinationEquation, error_of
-from rmtland.free.subordination.state import Step, SubordinationState
+from rmtland.free.subordination.state import SETTLED, Step, SubordinationState
 from rmtland.free.subordination.sweep import Swept, swept_with_rounding
 from rmtland.laws.gaps import Curve, Gap, invert
 from rmtland.laws.law import Law
@@ -23,6 +24,17 @@ from rmtland.laws.levy import LevyTriplet
 from rmtland.typing import Complex, Logical, Real
 
 __all__ = ["SumEquation"]
+
+
+class _Linear(NamedTuple):
+    """Rest and slope of the equation; shifts and slopes of the omegas, G' there, inner states."""
+
+    rest: Complex
+    slope: Complex
+    shifts: list[Complex]
+    slopes: list[Complex]
+    spreads: list[Complex]
+    nested: list[SubordinationState | None]
 
 
 @dataclass(frozen=True)
@@ -62,61 +74,96 @@ class SumEquation(SubordinationEquation):
         omegas = tuple(common + mean for mean in self._means)
         return SubordinationState(common, omegas, self.inner_states(omegas))
 
-    def newton_step(self, z: Complex, state: SubordinationState) -> Step:
-        """One step for F and all subordination points; no step leaves the half-plane."""
+    def _linear(self, z: Complex, state: SubordinationState) -> _Linear:
+        """Return the equation at a state, with its derivatives."""
         common = state.common
         slope = np.full(z.shape, self._surplus, dtype=np.complex128)
         rest = z - self._surplus * common
-        shifts, slopes, nested = [], [], []
-        terms = self._terms(z, state)
-        rounding = [np.zeros(z.shape)]
+        shifts, slopes, spreads, nested = [], [], [], []
         for i, (power, omega) in enumerate(zip(self.powers, state.omegas, strict=True)):
             g, dg, inner = self.operand_jet(i, omega, state.inner[i])
             nested.append(inner)
             down = -g * g / dg  # 1 / F'
             shift = (common - 1 / g) * down
-            # G is a sum of terms whose moduli add up to at most sqrt|G'|
-            rounding.append(4e-16 / np.sqrt(np.abs(dg)))
-            terms = terms + power * rounding[-1] / 4e-16
-            rest = rest - power * (omega + shift)
-            slope = slope + power * down
+            spreads.append(dg)
+            rest -= power * (omega + shift)
+            slope += power * down
             shifts.append(shift)
             slopes.append(down)
         if self.levy is not None:
-            rest = rest - self.levy.excess(common)
-            slope = slope + self.levy.excess_slope(common)
-        # What rounding of the equation alone moves the solution by: much, next to an edge, where in
-        # a gap a step of that size is none.
-        noise = 4e-16 * terms / np.abs(slope)
-        change = rest / slope
-        lost = (common.imag == 0) & (noise > 1e-12 * np.abs(common)) & (np.abs(change) <= noise)
-        change = np.where(lost, 0, change)
-        moves = [shift + down * change for shift, down in zip(shifts, slopes, strict=True)]
+            rest -= self.levy.excess(common)
+            slope += self.levy.excess_slope(common)
+        return _Linear(rest, slope, shifts, slopes, spreads, nested)
+
+    def _noise(self, z: Complex, state: SubordinationState, linear: _Linear) -> list[Real]:
+        """Return what rounding moves the common value by, and each subordination point."""
+        # G is a sum of terms whose moduli add up to at most sqrt|G'|
+        own = [1 / np.sqrt(np.abs(dg)) for dg in linear.spreads]
+        terms = self._terms(z, state)
+        for power, each in zip(self.powers, own, strict=True):
+            terms = terms + power * each
+        noise = 4e-16 * terms / np.abs(linear.slope)
+        moved = [
+            noise * np.abs(down) + 4e-16 * each
+            for down, each in zip(linear.slopes, own, strict=True)
+        ]
+        return [noise, *moved]
+
+    def newton_step(self, z: Complex, state: SubordinationState) -> Step:
+        """One step for F and all subordination points; no step leaves the half-plane."""
+        linear = self._linear(z, state)
+        change = linear.rest / linear.slope
+        noise = None
+        flat = state.common.imag == 0
+        if flat.any():
+            # What rounding moves the solution by is much, next to an edge, where in a gap a step
+            # of that size is none.
+            noise = self._noise(z, state, linear)
+            lost = flat & (noise[0] > 1e-12 * np.abs(state.common)) & (np.abs(change) <= noise[0])
+            change = np.where(lost, 0, change)
+        here = (state.common, *state.omegas)
+        moves = [change, *(s + d * change for s, d in zip(linear.shifts, linear.slopes,
+                                                          strict=True))]  # fmt: skip
         # No step leaves the upper half-plane: it is cut to four fifths of the way to the axis.
-        cut = np.ones(z.shape)
-        for here, move in zip((common, *state.omegas), (change, *moves), strict=True):
-            reach = -0.8 * here.imag / np.minimum(move.imag, -1e-300)
-            cut = np.where(here.imag > 0, np.minimum(cut, reach), cut)
-        new = SubordinationState(
-            common + cut * change,
-            tuple(omega + cut * move for omega, move in zip(state.omegas, moves, strict=True)),
-            tuple(nested),
+        cut = None
+        for place, move in zip(here, moves, strict=True):
+            over = (move.imag < -0.8 * place.imag) & (place.imag > 0)
+            if over.any():
+                cut = np.ones(z.shape) if cut is None else cut
+                cut[over] = np.minimum(cut[over], -0.8 * place.imag[over] / move.imag[over])
+        common, *omegas = (
+            place + (move if cut is None else cut * move)
+            for place, move in zip(here, moves, strict=True)
         )
-        size = np.zeros(z.shape)
-        height = new.common.imag
-        shares = [np.ones(z.shape), *(np.abs(down) for down in slopes)]
-        for here, move, share, own in zip(
-            (new.common, *new.omegas), (change, *moves), shares, rounding, strict=True
-        ):
-            excess = np.maximum(np.abs(move) - noise * share - own, 0.0)
-            size = np.maximum(size, excess / (here.imag + 1e-6 * np.abs(here)))
-            size = np.where(np.isnan(move), np.nan, size)
-            height = np.minimum(height, here.imag)
+        new = SubordinationState(common, tuple(omegas), tuple(linear.nested))
+        size = self._size(new, moves, None)
+        if (size > SETTLED).any():
+            size = self._size(new, moves, self._noise(z, state, linear) if noise is None else noise)
+        height = common.imag
+        for omega in omegas:
+            height = np.minimum(height, omega.imag)
         if self.levy is not None:
-            height = np.minimum(height, self.levy.inverse(new.common).imag)
-        size = np.where(cut < 1, np.maximum(size, 1.0), size)
-        defect = np.abs(rest) / (np.abs(z) + self.scale)
-        return Step(new, size, height, defect)
+            height = np.minimum(height, self.levy.inverse(common).imag)
+        if cut is not None:
+            size = np.where(cut < 1, np.maximum(size, 1.0), size)
+        return Step(new, size, height)
+
+    def _size(
+        self, new: SubordinationState, moves: list[Complex], noise: list[Real] | None
+    ) -> Real:
+        """Relative size of a step, less what is rounding."""
+        size = np.zeros(new.common.shape)
+        for i, (place, move) in enumerate(zip((new.common, *new.omegas), moves, strict=True)):
+            moved = np.abs(move)
+            if noise is not None:
+                moved = np.maximum(moved - noise[i], 0.0)
+            size = np.maximum(size, moved / (place.imag + 1e-6 * np.abs(place)))
+            size = np.where(np.isnan(move), np.nan, size)
+        return size
+
+    def defect(self, z: Complex, state: SubordinationState) -> Real:
+        """Defect of z = surplus F + sum t_i omega_i + R(1/F), relative to z and the law."""
+        return np.asarray(np.abs(self._linear(z, state).rest) / (np.abs(z) + self.scale))
 
     def _terms(self, z: Complex, state: SubordinationState) -> Real:
         terms = np.abs(z) + abs(self._surplus * state.common)
@@ -128,7 +175,7 @@ class SumEquation(SubordinationEquation):
 
     def uncertainty(self, z: Complex, state: SubordinationState) -> Real:
         """Defect of z = surplus F + sum t_i omega_i + R(1/F), with what is behind it."""
-        defect = self.newton_step(z, state).defect * (np.abs(z) + self.scale)
+        defect = self.defect(z, state) * (np.abs(z) + self.scale)
         spread = defect + 4e-16 * self._terms(z, state)
         for i, (law, power) in enumerate(zip(self.operands, self.powers, strict=True)):
             slope = self.operand_jet(i, state.omegas[i], state.inner[i])[1]

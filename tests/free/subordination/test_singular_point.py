@@ -10,6 +10,7 @@ from rmtland import (
     Semicircle,
     Uniform,
     Wachter,
+    free_power,
     free_product,
     free_sum,
 )
@@ -79,3 +80,13 @@ def test_a_logarithm_is_no_power():
         with pytest.raises(ConvergenceError, match="did not converge"):
             law.stieltjes(point)
     assert 0 < law.cdf(1e-80) < 1e-60
+
+
+def test_the_distribution_function_a_few_ulps_from_an_end_of_infinite_density():
+    """The potential has lost its digits there; the mass is the integral of the power."""
+    law = free_power(Discrete((0.0, 1.0, 3.0), (0.2, 0.5, 0.3)), 2.0)
+    (_, end), level = law.support[0], 0.4
+    assert end == 2
+    x = end - np.array([1e-11, 1e-13, 8.9e-16, 4.5e-16, 2.3e-16])
+    mass = 2 * law.pdf(x) * (end - x)
+    assert level - law.cdf(x) == pytest.approx(mass, rel=1e-6)
