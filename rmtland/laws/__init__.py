@@ -9,6 +9,7 @@ from rmtland.laws.fuss_catalan import FussCatalan
 from rmtland.laws.jacobi_weight import JacobiWeight
 from rmtland.laws.kesten_mckay import KestenMcKay
 from rmtland.laws.law import Law
+from rmtland.laws.law_grid import LawGrid
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 from rmtland.laws.mixture_law import Mixture, mixture
@@ -34,6 +35,7 @@ __all__ = [
     "JacobiWeight",
     "KestenMcKay",
     "Law",
+    "LawGrid",
     "LevyLaw",
     "LevyTriplet",
     "MarchenkoPastur",

@@ -30,12 +30,13 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arguments import positive
 from rmtland.deprecation import renamed_argument, renamed_method
 from rmtland.laws.inversion import elementwise
 from rmtland.laws.law import Complex, Law, Real, Support
+from rmtland.laws.law_grid import LawGrid, parameter_grid
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.marchenko_pastur_angle import band_share
 from rmtland.laws.quantiles import angles_of_levels
@@ -69,6 +70,29 @@ class MarchenkoPastur(LevyLaw):
     def __post_init__(self) -> None:
         object.__setattr__(self, "aspect_ratio", positive("aspect_ratio", self.aspect_ratio))
         object.__setattr__(self, "scale", positive("scale", self.scale))
+
+    @classmethod
+    def grid(cls, aspect_ratio: ArrayLike, *, scale: ArrayLike = 1.0) -> LawGrid:
+        """Return the laws at many parameters, for densities and the rest in one call.
+
+        Parameters
+        ----------
+        aspect_ratio, scale : array_like of float
+            As for the class, in shapes that broadcast.
+
+        Returns
+        -------
+        LawGrid
+            With `pdf`, `cdf` and `index`, in the shape of the grid.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not broadcast, or a value is not positive and finite.
+        """
+        own = cls is MarchenkoPastur  # a class derived from it may have another density
+        parameters = parameter_grid({"aspect_ratio": aspect_ratio, "scale": scale})
+        return LawGrid(cls, parameters, batch=_densities if own else None)
 
     @property
     def levy(self) -> LevyTriplet:
@@ -202,12 +226,26 @@ class MarchenkoPastur(LevyLaw):
 
     def _pdf(self, x: Real) -> Real:
         ((low, high),) = self.support
-        inside = (x >= low) & (x <= high)
-        y = np.where(inside, x, high)
-        square = (y - low) * (high - y)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            density = np.sqrt(square) / (2 * np.pi * self.scale * self.aspect_ratio * y)
-        return np.where(y == 0, np.inf, density)
+        return _density(x, low, high, self.scale, self.aspect_ratio)
+
+
+def _densities(function: int, x: Real, /, *parameters: Real) -> tuple[Real, NDArray[np.bool_]]:
+    """Return the densities of many laws; their other functions one by one."""
+    phi, s = (each[:, None] for each in parameters)
+    if function:
+        return np.empty((phi.size, x.size)), np.zeros(phi.size, dtype=bool)
+    root = np.sqrt(phi)
+    density = _density(x, s * ((1 - phi) / (1 + root)) ** 2, s * (1 + root) ** 2, s, phi)
+    return density, np.ones(phi.size, dtype=bool)
+
+
+def _density(x: Real, low: Any, high: Any, s: Any, phi: Any) -> Real:
+    """Return the density of one law, or of many from columns of parameters."""
+    y = np.where((x >= low) & (x <= high), x, high)
+    square = (y - low) * (high - y)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        density = np.sqrt(square) / (2 * np.pi * s * phi * y)
+    return np.where(y == 0, np.inf, density)
 
 
 # The old name of the scale, for one more version

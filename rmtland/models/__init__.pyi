@@ -11,7 +11,6 @@ from .dyson import (
 )
 from .linear import LinearHessian
 from .pennington_bahri.hessian_model import HessianModel
-from .pennington_bahri.law_grid import LawGrid
 from .pennington_bahri.wishart_plus_relu_block import WishartPlusReluBlock
 from .pennington_bahri.wishart_plus_wigner import WishartPlusWigner
 from .population import PopulationHessian
@@ -22,7 +21,6 @@ __all__ = [
     "DysonHessian",
     "FiniteSizeHessian",
     "HessianModel",
-    "LawGrid",
     "LinearHessian",
     "OutlierBand",
     "PopulationHessian",

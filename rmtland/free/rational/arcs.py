@@ -135,10 +135,10 @@ class Arcs:
         rates, jumps = np.array(triplet.rates), np.array(triplet.jumps)
         if variance:
             code, table, criticals, offsets, kappas, masses, poles, weights = edges.arc_constants(
-                drift, variance, rates, jumps
+                drift, variance, rates, jumps, 0.0, 0.0
             )
             _refuse(code == 1, _APART, triplet)
-            _refuse(code == 2, _BEYOND, triplet)
+            _refuse(code > 1, _BEYOND, triplet)
             high, low, slopes = table
             return cls(high, low, criticals, slopes, offsets, kappas, masses, poles, weights)
         poles, weights = jumps, rates * jumps**2

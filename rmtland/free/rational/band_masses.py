@@ -18,7 +18,7 @@ import math
 import numpy as np
 
 from rmtland.deferred import kernel
-from rmtland.free.rational.boundary import boundary
+from rmtland.free.rational.boundary import atom_at_drift, boundary
 from rmtland.free.rational.edges import arc_constants
 
 
@@ -132,63 +132,75 @@ def agrees(
             x[j * n + i] = low + (high - low) * share[i] if near else high - (high - low) * rest[i]
     for j in range(edges.size):
         x[count * n + j] = edges[j]
-    # Modes of type int64: numba compiles `boundary` anew for every literal number.
-    density, steps = boundary(
-        x[: count * n], np.int64(0), edges, edges_low, criticals, slopes, offsets, kappas, masses,
-        t, s, c1, c2, reach, drift, variance, rates, jumps,
-    )  # fmt: skip
-    below, more = boundary(
-        x, np.int64(1), edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
+    # A mode of type int64: numba compiles `boundary` anew for every literal number.
+    found, steps = boundary(
+        x, np.int64(3), edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
         c1, c2, reach, drift, variance, rates, jumps,
     )  # fmt: skip
     for step in steps:
         if step < 0:
             return False
-    for step in more:
-        if step < 0:
-            return False
     return agree(
-        edges.reshape((count, 2)), place, atom, density[0].reshape((count, n)),
-        below[0, : count * n].copy().reshape((count, n)),
-        below[0, count * n :].copy().reshape((count, 2)), share, rest, weights, matrix, last,
+        edges.reshape((count, 2)), place, atom, found[0, : count * n].copy().reshape((count, n)),
+        found[1, : count * n].copy().reshape((count, n)),
+        found[1, count * n :].copy().reshape((count, 2)), share, rest, weights, matrix, last,
         moments, allowed,
     )  # fmt: skip
 
 
 @kernel(cost=lambda mode, x, variances, *_: variances.size * (200.0 + 2.0 * x.size))
 def values_of_jumps(
-    mode, x, variances, rates, jumps, allowed, share, rest, weights, matrix, last
+    mode, x, variances, rates, jumps, firsts, seconds,
+    allowed, share, rest, weights, matrix, last,
 ):  # fmt: skip
-    """Values of laws of one jump and a semicircular part, and which of them passed `agrees`.
+    """Values of laws with a rational R-transform, and which of them passed `agrees`.
 
-    mode 0: densities; 1: distribution functions, at the points x.
+    mode 0: densities; 1: distribution functions; 2: masses strictly below, at the points x. Rates
+    and jumps, ascending, are a row a law; `firsts` and `seconds` are c1 and c2 of the form beside
+    the drift, 0.
     """
     laws = variances.size
     values = np.full((laws, x.size), np.nan)
     sound = np.zeros(laws, dtype=np.bool_)
     for i in range(laws):
-        rate, jump, variance = rates[i], jumps[i], variances[i]
-        rate_of, jump_of = rates[i : i + 1], jumps[i : i + 1]
+        variance, rate, jump, c1, c2 = variances[i], rates[i], jumps[i], firsts[i], seconds[i]
         code, table, criticals, offsets, kappas, masses, t, s = arc_constants(
-            0.0, variance, rate_of, jump_of
+            0.0, variance, rate, jump, c1, c2
         )
         if code != 0:
             continue
-        moments = (rate * jump, variance + rate * (jump * jump))
-        c1, c2 = 1.0 - rate, -rate / jump
+        mean, spread, reach = 0.0, 0.0, 0.0
+        h = abs(jump[0])
+        for k in range(jump.size):
+            h = min(h, abs(jump[k]))
+        h *= 0.2
+        for k in range(jump.size):
+            mean += rate[k] * jump[k]
+            spread += rate[k] * (jump[k] * jump[k])
+            reach += rate[k] * (h / jump[k]) ** 2
+        moments = (mean, variance + spread)
+        reach = 0.0 if variance > 0.0 else h * abs(c1) + h * (h * abs(c2)) + h * reach
+        atom = atom_at_drift(variance, rate)
         if not agrees(
-            table[0], 0.0, 0.0, share, rest, weights, matrix, last, moments, allowed,
+            table[0], 0.0, atom, share, rest, weights, matrix, last, moments, allowed,
             table[1], criticals, table[2], offsets, kappas, masses, t, s,
-            c1, c2, 0.0, 0.0, variance, rate_of, jump_of,
+            c1, c2, reach, 0.0, variance, rate, jump,
         ):  # fmt: skip
             continue
         value, steps = boundary(
-            x, mode, table[0], table[1], criticals, table[2], offsets, kappas, masses, t, s,
-            c1, c2, 0.0, 0.0, variance, rate_of, jump_of,
+            x, np.int64(1 if mode else 0), table[0], table[1], criticals, table[2], offsets, kappas,
+            masses, t, s, c1, c2, reach, 0.0, variance, rate, jump,
         )  # fmt: skip
         failed = False
         for step in steps:
             failed |= step < 0
+        if mode == 2:
+            bottom = min(table[0, 0], 0.0) if atom > 0.0 else table[0, 0]
+            for j in range(x.size):
+                if x[j] <= bottom:
+                    value[0, j] = 0.0
+                elif x[j] == 0.0 and atom > 0.0:
+                    value[0, j] = max(value[0, j] - atom, 0.0)
         if not failed:
             for n in range(x.size):
                 values[i, n] = value[0, n]

@@ -268,9 +268,7 @@ def _nearest_edge(x, edges, edges_low):
 
 @inner
 def _off_bands(x, mode, above, edges, criticals, masses, atom, drift):
-    """Density, distribution function or NaN for h at a point outside of the bands."""
-    if mode == 2:
-        return np.nan
+    """Density (mode 0) or distribution function (1) at a point outside of the bands."""
     if mode == 0:
         for j in range(edges.size):
             if x == edges[j] and criticals[j] == 0.0:
@@ -282,13 +280,14 @@ def _off_bands(x, mode, above, edges, criticals, masses, atom, drift):
 
 
 @inner
-def _atom_at_drift(variance, rates):
+def atom_at_drift(variance, rates):
     """Mass of the atom at the drift."""
     if variance != 0.0:
         return 0.0
-    atom = 1.0
+    total = 0.0
     for k in range(rates.size):
-        atom -= rates[k]
+        total += rates[k]
+    atom = 1.0 - total
     return 0.0 if atom <= 4e-16 * (1 + rates.size) else atom
 
 
@@ -353,15 +352,16 @@ def _within_band(mass, place, masses):
 
 @inner
 def _put(value, i, mode, u, w, place, masses, variance, rates, jumps):
-    """Write density, distribution function or h = u + iw itself."""
-    if mode == 0:
-        value[0, i] = w / (math.pi * (u * u + w * w))
-    elif mode == 1:
-        mass = 1.0 - _phase(u, w, variance, rates, jumps) / math.pi
-        value[0, i] = _within_band(mass, place, masses)
-    else:
+    """Write density, distribution function, h = u + iw itself, or the first two."""
+    if mode == 2:
         value[0, i] = u
         value[1, i] = w
+        return
+    if mode != 1:
+        value[0, i] = w / (math.pi * (u * u + w * w))
+    if mode != 0:
+        mass = 1.0 - _phase(u, w, variance, rates, jumps) / math.pi
+        value[mode // 3, i] = _within_band(mass, place, masses)
 
 
 @kernel(cost=lambda x, *rest: x.size * (2.0 + 0.15 * rest[-1].size))
@@ -371,13 +371,14 @@ def boundary(
 ):  # fmt: skip
     """Follow the arcs over the points x.
 
-    mode 0: the density; 1: the distribution function; 2: h itself, as (u, w) in two rows.
+    mode 0: the density; 1: the distribution function; 2: h itself, as (u, w) in two rows; 3: the
+    first two in two rows.
     `edges` (with low parts) and `criticals` have two entries an interval, `masses` the
     distribution function at each edge; c1, c2 and `reach` those of the form beside the drift.
     Returns values and steps; a negative number of steps marks a point that did not converge.
     """
     n = x.size
-    value = np.zeros((2 if mode == 2 else 1, n))
+    value = np.zeros((2 if mode >= 2 else 1, n))
     steps = np.zeros(n, dtype=np.int64)
     last, last_x, u, w, gr, gi = -1, 0.0, 0.0, 0.0, 1.0, 0.0
     edge, h, slope, b, kappa = 0, criticals[0], slopes[0], offsets[0], kappas[0]
@@ -386,12 +387,19 @@ def boundary(
     for k in range(jumps.size):
         radius = min(radius, 0.2 * abs(jumps[k]))
     unbounded = variance == 0.0 and c1 == 0.0
-    atom = _atom_at_drift(variance, rates)
+    atom = atom_at_drift(variance, rates)
     for i in range(n):
         xi = x[i]
         place, above = _nearest_edge(xi, edges, edges_low)
         if place < 0:
-            value[0, i] = _off_bands(xi, mode, above, edges, criticals, masses, atom, drift)
+            if mode == 2:
+                value[0, i] = np.nan
+                continue
+            if mode != 1:
+                value[0, i] = _off_bands(xi, 0, above, edges, criticals, masses, atom, drift)
+            if mode != 0:
+                at = _off_bands(xi, 1, above, edges, criticals, masses, atom, drift)
+                value[mode // 3, i] = at
             continue
         if place != edge:
             edge = place
@@ -401,10 +409,10 @@ def boundary(
         if unbounded and delta == 0.0:
             # h = 0 inside a band: the jumps balance, or the gap beside 0 is below rounding.
             last = -1
-            if mode == 0:
+            if mode == 0 or mode == 3:
                 value[0, i] = np.inf
-            elif mode == 1:
-                value[0, i] = _mass_from_drift(0.0j, c2, rates, jumps)
+            if mode == 1 or mode == 3:
+                value[mode // 3, i] = _mass_from_drift(0.0j, c2, rates, jumps)
             continue
         if (
             variance == 0.0
@@ -416,15 +424,15 @@ def boundary(
             if ok:
                 steps[i] = spent
                 last = -1
-                if mode == 0:
-                    value[0, i] = small.imag / abs(small) / abs(small) / math.pi
-                elif mode == 1 and c1 == 0.0:
-                    value[0, i] = _mass_from_drift(small, c2, rates, jumps)
-                else:
+                if mode != 0:
                     _put(
                         value, i, mode, small.real, small.imag, place, masses,
                         variance, rates, jumps,
                     )  # fmt: skip
+                    if mode != 2 and c1 == 0.0:
+                        value[mode // 3, i] = _mass_from_drift(small, c2, rates, jumps)
+                if mode == 0 or mode == 3:
+                    value[0, i] = small.imag / abs(small) / abs(small) / math.pi
                 continue
         if last >= 0 and last // 2 == place // 2:
             # Warm start by Taylor: dh/dx = 1/H', and its change since the point before.
@@ -470,8 +478,10 @@ def boundary(
         steps[i] = spent if ok else -spent
         last = place if ok else -1
         last_x = xi
-        if mode == 1:
-            value[0, i] = _mass_at(place, h, slope, b, kappa, u, w, masses, variance, rates, jumps)
-        else:
+        if mode == 0 or mode == 2:
             _put(value, i, mode, h + u, w, place, masses, variance, rates, jumps)
+        else:
+            _put(value, i, 0, h + u, w, place, masses, variance, rates, jumps)
+            mass = _mass_at(place, h, slope, b, kappa, u, w, masses, variance, rates, jumps)
+            value[mode // 3, i] = mass
     return value, steps

@@ -13,6 +13,7 @@ import math
 import numpy as np
 
 from rmtland.deferred import inner, kernel
+from rmtland.free.rational.half_plane import local_form
 
 
 @inner
@@ -190,39 +191,79 @@ def edge_table(criticals, drift, variance, rates, jumps):
     return table
 
 
-@kernel(cost=lambda *_: 20.0)
-def arc_constants(drift, variance, rates, jumps):
-    """Everything that `rmtland.free.rational.arcs.Arcs` holds, for a law with variance.
+@inner
+def _polished(h, c1, c2, rates, jumps):
+    """Zero of H' close to 0 by Newton's method in the form beside the drift, for no variance."""
+    for _ in range(8):
+        slope_sum, bend_sum = 0.0, 0.0
+        for k in range(jumps.size):
+            ratio = h / (h - jumps[k])
+            weight = rates[k] / jumps[k]
+            slope_sum += weight * ratio * (3.0 - ratio)
+            bend_sum += weight * ratio * (6.0 - 6.0 * ratio + 2.0 * (ratio * ratio))
+        h -= (c1 + h * (2.0 * c2 + slope_sum)) / (2.0 * c2 + bend_sum)
+    return h
 
-    Returns 0 (1: the parts are too far apart; 2: the edges are not finite), the rows high, low
-    and slope of the edge table, critical points, offsets, kappas, masses, poles and weights.
+
+@kernel(cost=lambda *_: 20.0)
+def arc_constants(drift, variance, rates, jumps, c1, c2):
+    """Everything that `rmtland.free.rational.arcs.Arcs` holds; jumps ascend.
+
+    Returns 0 (1: the parts are too far apart; 2: the edges are not finite; 3: jumps are equal, or
+    without variance the density may be unbounded at the drift), the rows high, low and slope of the
+    edge table, critical points, offsets, kappas, masses, poles and weights.
     """
     k = jumps.size
-    t, s = np.empty(k + 1), np.empty(k + 1)
-    smallest, largest = variance, variance
-    for j in range(k + 1):  # sorted as they come: numba takes seconds for argsort and `a[:k] = b`
+    poles = k + 1 if variance > 0.0 else k
+    t, s = np.empty(poles), np.empty(poles)
+    unit, apart = math.inf, True
+    smallest, largest = math.inf, 0.0
+    for j in range(poles):  # sorted as they come: numba takes seconds for argsort and `a[:k] = b`
         pole, weight = (jumps[j], rates[j] * (jumps[j] * jumps[j])) if j < k else (0.0, variance)
         smallest, largest = min(smallest, weight), max(largest, weight)
+        if j < k:
+            unit = min(unit, abs(pole))
         place = j
         while place > 0 and t[place - 1] > pole:
             t[place], s[place] = t[place - 1], s[place - 1]
             place -= 1
         t[place], s[place] = pole, weight
+    none = np.empty((3, 0))
     if smallest < 1e-120 * largest:
-        none = np.empty((3, 0))
         return 1, none, none[0], none, none, none[0], t, s
+    for i in range(poles - 1):
+        apart &= t[i] < t[i + 1]
+    if not apart or (not variance > 0.0 and abs(c1) <= 1e-15 * (1 + k)):
+        return 3, none, none[0], none, none, none[0], t, s
     criticals = critical_points(t, s)
-    table = edge_table(criticals, drift, variance, rates, jumps)
     n = criticals.size
-    offsets = np.empty((n, k + 1))
-    kappas = np.empty((n, k + 1))
+    if not variance > 0.0:
+        for i in range(n):
+            h = criticals[i]
+            if abs(h) < 0.05 * unit and h != 0.0:
+                h = _polished(h, c1, c2, rates, jumps)
+            place = i
+            while place > 0 and criticals[place - 1] > h:
+                criticals[place] = criticals[place - 1]
+                place -= 1
+            criticals[place] = h
+    table = edge_table(criticals, drift, variance, rates, jumps)
+    offsets = np.empty((n, poles))
+    kappas = np.empty((n, poles))
     masses = np.empty(n)
     code = 0
     for i in range(n):
         h = criticals[i]
+        if not variance > 0.0 and abs(h) < 0.05 * unit:
+            value, _ = local_form(h, c1, c2, rates, jumps)
+            if abs(value) < 1e-14 * abs(h):
+                table[0, i] = drift + value
+                table[1, i] = (drift - table[0, i]) + value
+        if h == 0.0:
+            code = 3
         if not (np.isfinite(table[0, i]) and np.isfinite(table[1, i])):
             code = 2
-        for j in range(k + 1):
+        for j in range(poles):
             offset = h - t[j]
             offsets[i, j] = offset
             kappas[i, j] = s[j] / (offset * offset)

@@ -1,4 +1,4 @@
-r"""Compiled kernel: thousands of laws at once, each of one jump and a semicircular part.
+r"""Compiled kernel: thousands of laws with rational R-transforms at once.
 
 For every law the kernel finds edges, critical points and the constants of the edge forms, checks
 the law as `rmtland.free.rational.band_masses` does, and follows its arcs over the points: the
@@ -8,7 +8,8 @@ threads. Synonyms: batched evaluation, vectorised over parameters, parameter swe
 Examples
 --------
 >>> import numpy as np
->>> values, sound = values_of_laws(0, np.array([1.0]), np.array([1.2]), np.ones(1), np.ones(1))
+>>> law = Triplets.of_one_jump(np.array([1.2]), np.ones(1), np.ones(1))
+>>> values, sound = values_of_laws(0, np.array([1.0]), law)
 >>> round(float(values[0, 0]), 10), sound
 (0.2250281844, array([ True]))
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,63 +28,103 @@ from rmtland.laws.band_rules import Rule, square_root_rule
 from rmtland.laws.consistency import TOLERANCE
 from rmtland.typing import Real
 
-__all__ = ["values_of_laws"]
+__all__ = ["Triplets", "values_of_laws"]
 
 _NODES = (24, 48, 160, 320, 640)  # of the certificate: more where fewer do not show that it holds
 _FEW = 64  # laws that are not worth a second thread
 
 
+class Triplets(NamedTuple):
+    """Free Levy-Khintchine triplets of many laws, without drift.
+
+    Variances, shape (laws,), rates and jumps, shape (laws, jumps); and of each law the constants
+    c1 = 1 - sum of rates and c2 = -sum of rate/jump, without cancellation.
+    """
+
+    variances: Real
+    rates: Real
+    jumps: Real
+    firsts: Real
+    seconds: Real
+
+    @classmethod
+    def of_one_jump(cls, variances: Real, rates: Real, jumps: Real) -> Self:
+        """Return those of laws with one jump each, all arguments of shape (laws,)."""
+        with np.errstate(all="ignore"):  # what is beyond double precision is not found
+            return cls(variances, rates[:, None], jumps[:, None], 1 - rates, -(rates / jumps))
+
+    def at(self, laws: Any) -> Triplets:
+        """Return those of some laws."""
+        return Triplets(*(each[laws] for each in self))
+
+    def ascending(self) -> Triplets:
+        """Return them with jumps in ascending order, as `LevyTriplet` has them."""
+        order = np.argsort(self.jumps, axis=1, kind="stable")
+        rates, jumps = (
+            np.ascontiguousarray(np.take_along_axis(each, order, axis=1))
+            for each in (self.rates, self.jumps)
+        )
+        return self._replace(rates=rates, jumps=jumps)
+
+
 def values_of_laws(
-    mode: int, x: Real, variances: Real, rates: Real, jumps: Real
+    function: int, x: Real, triplets: Triplets, *, where: Any = slice(None)
 ) -> tuple[Real, NDArray[np.bool_]]:
-    """Return densities (mode 0) or distribution functions (mode 1) of many laws at the same points.
+    """Return a function of many laws at the same points.
 
     Parameters
     ----------
-    mode : int
-        Which function.
+    function : int
+        0 for densities, 1 for distribution functions, 2 for masses strictly below the points.
     x : ndarray of float, shape (points,)
         Points.
-    variances, rates, jumps : ndarray of float, shape (laws,)
-        Free Levy-Khintchine triplets without drift: variance > 0, one jump and its rate.
+    triplets : Triplets
+        The laws.
+    where : index, optional
+        Which of the laws are asked for.
 
     Returns
     -------
     values : ndarray of float, shape (laws, points)
         Of no meaning for a law that is not sound.
     sound : ndarray of bool, shape (laws,)
-        Whether the law was found and passed its certificate.
+        Whether the law was asked for, found and passed its certificate. Not found are laws that
+        have equal jumps, or may have an unbounded density at zero.
     """
-    values = np.full((variances.size, x.size), np.nan)
-    sound = np.zeros(variances.size, dtype=bool)
+    laws = triplets.variances.size
+    sound = np.zeros(laws, dtype=bool)
+    asked = np.arange(laws)[where]
+    values = np.full((laws, x.size), np.nan)
+    left = asked
     for nodes in _NODES:
-        left = np.flatnonzero(~sound)
         if not left.size:
             break
         found, passed = _in_threads(
-            mode, x, variances[left], rates[left], jumps[left], square_root_rule(nodes)
+            function, x, triplets.at(left).ascending(), square_root_rule(nodes)
         )
         values[left[passed]] = found[passed]
         sound[left] = passed
+        left = left[~passed]
     return values, sound
 
 
 def _in_threads(
-    mode: int, x: Real, variances: Real, rates: Real, jumps: Real, rule: Rule
+    function: int, x: Real, triplets: Triplets, rule: Rule
 ) -> tuple[Real, NDArray[np.bool_]]:
     """Share laws out between threads; the first is alone, as it may compile the kernel."""
     constants = (TOLERANCE, rule.share, rule.rest, rule.weights, rule.below, rule.last)
+    laws = triplets.variances.size
 
-    def part(laws: slice) -> tuple[Real, NDArray[np.bool_]]:
+    def part(some: slice) -> tuple[Real, NDArray[np.bool_]]:
         found: tuple[Real, NDArray[np.bool_]] = values_of_jumps(
-            mode, x, variances[laws], rates[laws], jumps[laws], *constants
+            function, x, *triplets.at(some), *constants
         )
         return found
 
     threads = min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 16)
-    if variances.size < _FEW or threads == 1:
+    if laws < _FEW or threads == 1:
         return part(slice(None))
-    cuts = [0, 1, *np.linspace(1, variances.size, 4 * threads + 1).astype(int).tolist()[1:]]
+    cuts = [0, 1, *np.linspace(1, laws, 4 * threads + 1).astype(int).tolist()[1:]]
     first = part(slice(0, 1))
     with ThreadPoolExecutor(threads) as pool:
         pieces = [first, *pool.map(part, map(slice, cuts[1:-1], cuts[2:]))]

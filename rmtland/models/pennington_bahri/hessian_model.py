@@ -39,8 +39,8 @@ from rmtland.ensembles import Ensemble, WishartEnsemble
 from rmtland.ensembles.device.kernels import kernels_of
 from rmtland.ensembles.entries import Entries, columns
 from rmtland.free import free_sum
-from rmtland.laws import Discrete, Law, MarchenkoPastur, SpectralModel
-from rmtland.models.pennington_bahri.law_grid import LawGrid, Triplets, parameter_grid
+from rmtland.laws import Discrete, Law, LawGrid, MarchenkoPastur, SpectralModel
+from rmtland.laws.law_grid import Batch, parameter_grid
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Array, ArrayLike, Rng
 
@@ -130,12 +130,13 @@ class HessianModel(Ensemble):
         ValueError
             If shapes do not broadcast, or a value is out of its range or not finite.
         """
-        parameters = parameter_grid(phi, epsilon, sigma)
-        own = "_triplets" in vars(cls)  # a class derived from it may have another law
-        return LawGrid(cls, *parameters, triplets=cls._triplets if own else None)
+        named = {"phi": phi, "epsilon": epsilon, "sigma": sigma}
+        own = "_many" in vars(cls)  # a class derived from it may have another law
+        parameters = parameter_grid(named, or_zero="epsilon")
+        return LawGrid(cls, parameters, batch=cls._many if own else None)
 
-    _triplets: ClassVar[Triplets | None] = None
-    """Of laws with one jump and variance: see `rmtland.free.rational.many_laws`."""
+    _many: ClassVar[Batch | None] = None
+    """Of laws that are computed many at once: see `rmtland.free.rational.many_laws`."""
 
     # Laws ------------------------------------------------------------------------------------
 

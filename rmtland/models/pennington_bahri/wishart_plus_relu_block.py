@@ -40,9 +40,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rmtland.ensembles.relu_residual import ReluBlock, relu_residual_law
 from rmtland.laws import Law
 from rmtland.models.pennington_bahri.hessian_model import HessianModel
+from rmtland.typing import Real
 
 __all__ = ["WishartPlusReluBlock"]
 
@@ -62,6 +66,23 @@ class WishartPlusReluBlock(HessianModel):
     """
 
     name = "Wishart + ReLU block"
+
+    @staticmethod
+    def _many(function: int, x: Real, /, *parameters: Real) -> tuple[Real, NDArray[np.bool_]]:
+        from rmtland.free.rational.many_laws import Triplets, values_of_laws  # numba at need
+
+        phi, epsilon, sigma = parameters
+        with np.errstate(all="ignore"):  # what is beyond double precision is not found
+            rate, half = 1 / phi, 0.5 / phi
+            jump, turn = sigma * phi, phi * np.sqrt(epsilon / 2)
+            triplets = Triplets(
+                np.zeros_like(phi),
+                np.stack([half, half, rate], axis=1),
+                np.stack([-turn, turn, jump], axis=1),
+                1 - 2 * rate,  # rounded once: half is half of rate
+                -(rate / jump),
+            )
+        return values_of_laws(function, x, triplets, where=epsilon > 0)
 
     @property
     def residual_law(self) -> Law | None:

@@ -36,6 +36,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rmtland.arrays import ArrayLibrary
 from rmtland.ensembles import GaussianEnsemble
 from rmtland.ensembles.entries import DeviceDraws, Entries
@@ -63,8 +66,14 @@ class WishartPlusWigner(HessianModel):
     name = "Wishart + Wigner"
 
     @staticmethod
-    def _triplets(phi: Real, epsilon: Real, sigma: Real) -> tuple[Real, Real, Real]:
-        return 2 * epsilon, 1 / phi, sigma * phi
+    def _many(function: int, x: Real, /, *parameters: Real) -> tuple[Real, NDArray[np.bool_]]:
+        from rmtland.free.rational.many_laws import Triplets, values_of_laws  # numba at need
+
+        phi, epsilon, sigma = parameters
+        # At epsilon = 0 there may be atoms: the law by itself
+        with np.errstate(all="ignore"):
+            triplets = Triplets.of_one_jump(2 * epsilon, 1 / phi, sigma * phi)
+        return values_of_laws(function, x, triplets, where=epsilon > 0)
 
     @property
     def residual_law(self) -> Semicircle | None:

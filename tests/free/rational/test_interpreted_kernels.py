@@ -12,7 +12,7 @@ from rmtland import WishartPlusReluBlock, WishartPlusWigner
 from rmtland.deferred import Kernel
 from rmtland.free.rational import band_masses, boundary, edges, half_plane
 from rmtland.free.rational.free_levy import FreeLevy
-from rmtland.free.rational.many_laws import values_of_laws
+from rmtland.free.rational.many_laws import Triplets, values_of_laws
 from rmtland.laws import LevyTriplet
 from rmtland.solution import ConvergenceError
 
@@ -69,7 +69,9 @@ def values(triplet, x):
         found["agrees"] = False
     if triplet.variance and len(triplet.jumps) == 1 and not triplet.drift:
         arrays = (np.array([one]) for one in (triplet.variance, *triplet.rates, *triplet.jumps))
-        found["density of many"], found["sound"] = values_of_laws(0, x, *arrays)
+        found["density of many"], found["sound"] = values_of_laws(
+            0, x, Triplets.of_one_jump(*arrays)
+        )
     return found
 
 

@@ -7,30 +7,53 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from examples import examples
+from hypothesis import given, strategies as st
 
-from rmtland import Semicircle, WishartPlusReluBlock, WishartPlusWigner
+from rmtland import MarchenkoPastur, Semicircle, WishartPlusReluBlock, WishartPlusWigner
 from rmtland.free.rational.free_levy import FreeLevy, reciprocal_by_roots
-from rmtland.free.rational.many_laws import values_of_laws
-from rmtland.laws import LevyTriplet
-from rmtland.models.pennington_bahri import law_grid
+from rmtland.free.rational.many_laws import Triplets, values_of_laws
+from rmtland.laws import LevyTriplet, law_grid
 
+SIGMA = st.floats(0.1, 10.0)
 X = np.linspace(-4.0, 9.0, 41)
 PHI = st.one_of(st.sampled_from([1e-3, 0.5, 1.0, 2.0, 1e3]), st.floats(1e-3, 1e3))
 EPSILON = st.one_of(st.sampled_from([0.0, 1e-6, 1.0, 1e3]), st.floats(1e-6, 1e3))
 
 
-@settings(max_examples=25)
-@given(st.lists(st.tuples(PHI, EPSILON), min_size=1, max_size=4), st.floats(0.1, 10.0))
-def test_values_are_those_of_the_single_laws(parameters, sigma):
+@pytest.mark.parametrize("model", [WishartPlusWigner, WishartPlusReluBlock])
+@examples(25)
+@given(parameters=st.lists(st.tuples(PHI, EPSILON), min_size=1, max_size=4), sigma=SIGMA)
+def test_values_are_those_of_the_single_laws(model, parameters, sigma):
     phi, epsilon = np.array(parameters).T
-    grid = WishartPlusWigner.grid(phi, epsilon, sigma=sigma)
+    grid = model.grid(phi, epsilon, sigma=sigma)
     density, below, index = grid.pdf(X), grid.cdf(X), grid.index()
     for i, (p, e) in enumerate(parameters):
-        law = WishartPlusWigner(p, e, sigma).law
+        law = model(p, e, sigma).law
         np.testing.assert_array_equal(density[i], law.pdf(X))
         np.testing.assert_array_equal(below[i], law.cdf(X))
         assert index[i] == law.index()
+
+
+@examples(25)
+@given(st.lists(PHI, min_size=1, max_size=4), SIGMA)
+def test_marchenko_pastur_laws_are_those_of_the_single_laws(phi, s):
+    grid = MarchenkoPastur.grid(phi, scale=s)
+    x = np.concatenate([X, np.ravel([MarchenkoPastur(p, s).support for p in phi])])
+    for name in ("pdf", "cdf"):
+        expected = [getattr(MarchenkoPastur(p, s), name)(x) for p in phi]
+        np.testing.assert_array_equal(getattr(grid, name)(x), expected)
+    np.testing.assert_array_equal(grid.index(), 0.0)
+
+
+@pytest.mark.parametrize("epsilon", [1e-3, 0.3, 2.0, 50.0])
+def test_relu_blocks_that_are_not_left_to_the_single_law(epsilon):
+    phi = np.array([0.05, 0.5, 1.0, 1.9, 2.1, 4.0])
+    known = WishartPlusReluBlock._many(1, X, phi, np.full(6, epsilon), np.ones(6))[1]
+    # Equal jumps are merged by the single law.
+    assert known.sum() >= (0 if epsilon == 2.0 else 4)
+    equal = WishartPlusReluBlock._many(0, X, phi, np.full(6, 2.0), np.ones(6))[1]
+    assert not equal.any()
 
 
 def test_many_laws_are_shared_out_between_threads():
@@ -45,7 +68,7 @@ def test_many_laws_are_shared_out_between_threads():
 
 def test_against_roots_of_the_cubic():
     variances, rates, jumps = np.array([0.6, 0.02]), np.array([2.0, 0.5]), np.array([0.5, 2.0])
-    values, sound = values_of_laws(0, X, variances, rates, jumps)
+    values, sound = values_of_laws(0, X, Triplets.of_one_jump(variances, rates, jumps))
     assert sound.all()
     for i in range(2):
         law = FreeLevy(LevyTriplet(0.0, variances[i], (rates[i],), (jumps[i],)))
@@ -69,7 +92,8 @@ def test_shapes_and_repr():
     assert grid.shape == (3, 2)
     assert grid.pdf(0.5).shape == (3, 2)
     assert grid.cdf(np.zeros((2, 5))).shape == (3, 2, 2, 5)
-    assert repr(grid) == "LawGrid(shape=(3, 2), phi=0.5..0.5, epsilon=0.1..0.2)"
+    ranges = "phi=0.5..0.5, epsilon=0.1..0.2, sigma=1..1"
+    assert repr(grid) == f"LawGrid(shape=(3, 2), {ranges})"
     assert WishartPlusWigner.grid(np.empty(0), 0.1).pdf(X).shape == (0, 41)
     assert repr(WishartPlusWigner.grid(np.empty(0), 0.1)) == "LawGrid(shape=(0,))"
 
