@@ -36,7 +36,7 @@ from rmtland.adapters.torch_checks import (
 from rmtland.adapters.torch_loss_function import LossFunction
 from rmtland.adapters.torch_losses import LossRule, loss_rule, own_loss, probed_reduction
 from rmtland.adapters.torch_operator import TorchOperator
-from rmtland.adapters.torch_parameters import chosen_blocks
+from rmtland.adapters.torch_parameters import Block, chosen_blocks
 from rmtland.adapters.torch_products import PARTS, ROUTES
 from rmtland.arguments import choice, count
 from rmtland.typing import Array
@@ -87,7 +87,8 @@ def from_torch(
         the first two. Products by finite differences state their error in ``product_error`` (of a
         unit vector, the worst so far).
     dtype : torch.dtype, optional
-        Precision of the computation, such as ``torch.float64``; that of the model by default.
+        Precision of the computation, such as ``torch.float64``; that of the model by default, and
+        float32 for a model in half precision (float16, bfloat16).
     reduction : {"mean", "sum"}, optional
         Of a loss of one's own.
     count_targets : callable, optional
@@ -143,6 +144,8 @@ def from_torch(
         raise TypeError(f"count_targets must be a function of targets; got {count_targets!r}")
     blocks = chosen_blocks(model, parameters)
     refuse_mixed_precision(model, blocks, dtype)
+    if dtype is None and _is_half(model, blocks):
+        dtype = torch.float32
     if check:
         refuse_random_modules(model)
     batches = Batches(data, batch_size=batch_size, labels_are_inputs=loss is None)
@@ -185,6 +188,12 @@ def from_torch(
     if check or method is None:
         _try_products(operator, first, method)
     return operator
+
+
+def _is_half(model: Any, blocks: Sequence[Block]) -> bool:
+    """Whether parameters are of a precision that knows three digits."""
+    present = dict(model.named_parameters())
+    return any(present[block.name].element_size() < 4 for block in blocks)
 
 
 def _survey(batches: Batches, function: LossFunction) -> tuple[Any, int, float]:

@@ -266,7 +266,7 @@ def draw_shares(ax: Axes, audit: HessianAudit) -> list[Artist]:
     """
     shares = list(audit.shares)
     if not shares:
-        reason = "of estimates there are none" if audit.is_estimated else "parts not measured"
+        reason = "a level of the chain is missing" if audit.is_estimated else "parts not measured"
         ax.text(0.5, 0.5, f"no shares: {reason}", ha="center", transform=ax.transAxes)
         return []
     places = np.arange(len(shares))[::-1]

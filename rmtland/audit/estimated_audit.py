@@ -48,6 +48,7 @@ from rmtland.audit.free_levels import ATOMS, MODELS, FreeTheory, free_theories
 from rmtland.audit.level_result import LevelResult
 from rmtland.audit.levels import Family, Level
 from rmtland.audit.measured import MeasuredHessian, Progress
+from rmtland.audit.shares import Contribution, Share, estimated_wigner_shares
 from rmtland.comparison import Comparison
 from rmtland.laws import Law
 from rmtland.laws.consistency import unchecked
@@ -59,6 +60,14 @@ __all__ = ["EstimatedDistances", "audit_estimates"]
 
 _SHARED = 5
 """Statements that share the probability of an error: three bands and two traces."""
+
+_CHAIN = (
+    Level.MATCHED,
+    Level.MEASURED_GAUSS_NEWTON,
+    Level.MEASURED_RESIDUAL,
+    Level.MEASURED_PARTS,
+)
+"""Levels that shares need besides the printed one."""
 
 _PLACES = 240
 _ROUNDING = 1e-9
@@ -104,8 +113,8 @@ def audit_estimates(
     Returns
     -------
     HessianAudit
-        Levels with the ranges of their distances, no shares; after an interrupt those that were
-        done.
+        Levels with the ranges of their distances, and shares where all levels of the chain apply;
+        after an interrupt those that were done.
 
     Raises
     ------
@@ -127,7 +136,12 @@ def audit_estimates(
         (Level.DYSON, Level.DYSON_MOMENTS),
         "the matrix Dyson equation is compared with all eigenvalues of a network only",
     )
-    theories = [t for t in free_theories(measured, atoms=atoms) if _is_shown(t)]
+    theories = [
+        theory
+        for theory in free_theories(measured, atoms=atoms)
+        if _is_shown(theory) or wanted.issuperset(_CHAIN)
+    ]
+    chain: dict[Level, Contribution] = {}
     steps: list[Any] = [*theories, *(laws or {}).items()]
     interrupted = None
     for done, step in enumerate(steps):
@@ -145,7 +159,11 @@ def audit_estimates(
             if reason is not None:
                 inapplicable.setdefault(step.level, reason)
                 continue
-            results.append(_compared(step, measured, parts, distances))
+            found = _compared(step, measured, parts, distances)
+            if step.family is Family.WIGNER:
+                chain[step.level] = Contribution(found.kolmogorov, *found.kolmogorov_range)
+            if _is_shown(step):
+                results.append(found)
         except KeyboardInterrupt:
             if not results:
                 raise
@@ -155,7 +173,7 @@ def audit_estimates(
             inapplicable.setdefault(step.level, f"its law was not computed: {error}")
     return HessianAudit(
         levels=tuple(results),
-        shares=(),
+        shares=_shares(chain),
         spectrum=measured.total,
         gauss_newton=measured.gauss_newton,
         residual=measured.residual,
@@ -173,6 +191,17 @@ def audit_estimates(
 
 def _is_shown(theory: FreeTheory) -> bool:
     return theory.level is not Level.MEASURED_RESIDUAL
+
+
+def _shares(chain: Mapping[Level, Contribution]) -> tuple[Share, ...]:
+    """Return what each assumption contributes, where all distances of the chain are known."""
+    order = (Level.PRINTED, *_CHAIN)
+    if not all(level in chain for level in order):
+        return ()
+    found = estimated_wigner_shares(*(chain[level] for level in order))
+    return tuple(
+        Share(Family.WIGNER, assumption, *values, None) for assumption, values in found.items()
+    )
 
 
 def _compared(

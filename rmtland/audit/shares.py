@@ -20,6 +20,11 @@ Wishart H0 and measured H1). f_4 is the distance at level 4 of the measured part
 each other by a Haar rotation, which are free but for the finite size: the test of figure 2 of
 Pennington and Bahri, so that d_4 - f_4 is what lack of freeness alone does.
 
+Of estimated spectra each distance has a range (`rmtland.audit.estimated_audit`), and so have its
+differences: `low` and `high` hold over the orders and over what the estimates leave open. There are
+no eigenvectors to turn and all eigenvalues would be needed, so that f_4 is not known: what it is
+(of the order 1/p) stays in the share of freeness.
+
 **Matrix Dyson equation** (W2 iid Gaussian; residuals iid Gaussian, independent of W2 and data)
 
 .. math::
@@ -54,7 +59,14 @@ from typing import Any, NamedTuple
 
 from rmtland.audit.levels import Family
 
-__all__ = ["Assumption", "Contribution", "Share", "dyson_shares", "wigner_shares"]
+__all__ = [
+    "Assumption",
+    "Contribution",
+    "Share",
+    "dyson_shares",
+    "estimated_wigner_shares",
+    "wigner_shares",
+]
 
 
 _SMALL = 0.005
@@ -109,7 +121,8 @@ class Share:
     value : float
         Mean over the orders in which assumptions are given up; may be negative.
     low, high : float
-        Least and greatest value over these orders.
+        Least and greatest value over these orders; of estimated spectra also over what the
+        estimates leave open.
     error : float or None
         Standard error, from Hessians drawn anew; None where there are none.
     """
@@ -170,6 +183,43 @@ def wigner_shares(
         Assumption.FREENESS: _mean(both - turned),
         Assumption.CHANCE: _mean(turned),
     }
+
+
+def estimated_wigner_shares(
+    printed: Contribution,
+    traces: Contribution,
+    h0: Contribution,
+    h1: Contribution,
+    both: Contribution,
+) -> dict[Assumption, Contribution]:
+    """Split the misfit of Wishart + Wigner where distances are known within ranges.
+
+    Parameters
+    ----------
+    printed, traces, h0, h1, both : Contribution
+        Distances d_0, d_1, d_3, d_3' and d_4: value and ends of the range.
+
+    Returns
+    -------
+    dict of Assumption to Contribution
+        They sum to the value of `printed`; the finite size is part of freeness.
+    """
+    zero = Contribution(0.0, 0.0, 0.0)
+    return {
+        Assumption.SCALE: _ranged((printed, traces)),
+        Assumption.WISHART: _ranged((traces, h0), (h1, both)),
+        Assumption.WIGNER: _ranged((h0, both), (traces, h1)),
+        Assumption.FREENESS: _ranged((both, zero)),
+    }
+
+
+def _ranged(*pairs: tuple[Contribution, Contribution]) -> Contribution:
+    values = [first.value - second.value for first, second in pairs]
+    return Contribution(
+        sum(values) / len(values),
+        min(first.low - second.high for first, second in pairs),
+        max(first.high - second.low for first, second in pairs),
+    )
 
 
 def dyson_shares(

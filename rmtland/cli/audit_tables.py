@@ -59,6 +59,13 @@ def _print_estimated(output: Output, result: HessianAudit, title: str, words: st
             f"{level.outside_fraction:.1%}",
         )
     output.table(table)
+    if result.shares:
+        shares = _table("misfit of", "assumption", "share", "over orders and estimates")
+        shares.columns[1].justify = "left"
+        for share in result.shares:
+            row = (str(share.law), str(share.assumption), f"{share.value:+.3f}")
+            shares.add_row(*row, f"{share.low:+.3f} {share.high:+.3f}")
+        output.table(shares)
     for which, reason in result.inapplicable.items():
         if which.number < 5 and reason != "it was not asked for":
             output.line(f"level {which.number}, {which.value}: left out, {reason}")

@@ -204,6 +204,15 @@ class SymmetricOperator:
             f"{shape}; the same shape was expected"
         )
 
+    def _refuse_precision(self, dtype: np.dtype[Any]) -> None:
+        if dtype.itemsize // (2 if dtype.kind == "c" else 1) < 4:
+            remedy = "half precision knows three digits of a product: compute it in float32"
+        else:
+            remedy = f"give dtype=numpy.{dtype}, so that rounding is told from asymmetry"
+        raise ValueError(
+            f"{self.source} multiplies in {dtype}, but {self.dtype} was expected; {remedy}"
+        )
+
     def _refuse_complex(self) -> None:
         raise ValueError(
             f"{self.source} multiplies a real vector to complex numbers; give "
@@ -220,6 +229,8 @@ class SymmetricOperator:
             self._refuse_complex()
         if array.dtype.kind not in "iufcb":
             raise TypeError(f"{self.source} returns {array.dtype} instead of numbers")
+        if array.dtype.kind in "fc" and np.finfo(array.dtype).eps > np.finfo(self.dtype).eps:
+            self._refuse_precision(array.dtype)
         fresh = self.is_own or array.dtype != self.work_dtype
         array = np.array(array, dtype=self.work_dtype, copy=None if fresh else True)
         with np.errstate(over="ignore"):

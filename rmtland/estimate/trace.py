@@ -239,9 +239,10 @@ def diagonal(
         See `symmetric_operator`.
     products : int, optional
         Products that may be spent, at least 4; p of them give the diagonal exactly.
-    method : {"auto", "hutchinson", "hutch++"}, optional
+    method : {"auto", "hutchinson", "hutch++", "exact"}, optional
         "hutch++" takes the large eigenvalues apart by a basis of a third of the products; "auto"
-        does so where they carry most of the Frobenius norm, as in `trace`.
+        does so where they carry most of the Frobenius norm, as in `trace`. "exact" spends p
+        products whatever `products` says, with unit vectors in blocks of 64, and forms no matrix.
     rng : optional
         Anything `numpy.random.default_rng` takes.
     size : int, optional
@@ -259,11 +260,11 @@ def diagonal(
     """
     found = symmetric_operator(operator, size=size)
     budget = count("products", products, least=4)
-    choice("method", method, _METHODS[:3])
+    choice("method", method, (*_METHODS[:3], "exact"))
     generator = random_generator(rng)
     before = found.products
-    if budget >= found.size:
-        value = np.diagonal(found.dense()).real.copy()
+    if budget >= found.size or method == "exact":
+        value = _exact_diagonal(found)
         return DiagonalEstimate(value, np.zeros(found.size), found.products - before, "exact")
     place = found.place
     total = place.zeros((found.size,), np.float64)
@@ -299,6 +300,19 @@ def diagonal(
         error = np.full(found.size, np.inf)
     name = "hutchinson" if basis is None else "hutch++"
     return DiagonalEstimate(sums[2] + mean, error, found.products - before, name)
+
+
+def _exact_diagonal(operator: SymmetricOperator) -> Real:
+    """Return the diagonal by products with unit vectors, in blocks."""
+    if operator.matrix is not None:
+        return np.diagonal(operator.dense()).real.copy()
+    value = np.empty(operator.size)
+    for start in range(0, operator.size, 64):
+        columns = np.arange(start, min(start + 64, operator.size))
+        unit = np.zeros((operator.size, columns.size), dtype=operator.dtype)
+        unit[columns, columns - start] = 1
+        value[columns] = operator.matmat(unit)[columns, columns - start].real
+    return value
 
 
 # Estimators -----------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Models, losses and settings with which a Hessian could be wrong without a word."""
 
+import numpy as np
 import pytest
 from torch_cases import F, perceptron, torch
 
@@ -189,3 +190,18 @@ def test_statistics_are_read_when_a_product_is_made_and_the_mode_is_kept():
     assert made[2].training
     assert torch.equal(calls, made[1].num_batches_tracked)
     assert (found == dense(from_torch(made.eval(), F.mse_loss, BATCHES))).all()
+
+
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_models_in_half_precision_are_computed_in_single(half):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))
+    data = (torch.randn(6, 3).to(half), torch.randn(6, 2).to(half))
+    loss = torch.nn.MSELoss()
+    model = model.to(half)
+    operator = from_torch(model, loss, data)
+    assert operator.function.dtype == torch.float32
+    exact = from_torch(model.double(), loss, tuple(t.double() for t in data))
+    v = np.random.default_rng(0).standard_normal(operator.shape[0])
+    expected = exact @ v
+    assert abs(operator @ v - expected).max() < 1e-6 * abs(expected).max()

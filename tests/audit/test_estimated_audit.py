@@ -26,6 +26,7 @@ from rmtland.audit.bands import (
 from rmtland.audit.estimated_audit import audit_estimates
 from rmtland.audit.estimated_levels import moment_interval
 from rmtland.audit.measured import MeasuredHessian
+from rmtland.audit.shares import Assumption
 from rmtland.audit.verdict import LONGEST
 from rmtland.estimate import spectral_density
 
@@ -169,10 +170,28 @@ def check_ranges(exact, audit):
 @pytest.mark.parametrize("number", range(len(SMALL)))
 def test_ranges_contain_the_exact_audit(number):
     levels = [level for level in FREE if level is not Level.FITTED]
-    exact, audit = both_audits(SMALL[number], number, levels, atoms=60)
+    wanted = [*levels, Level.MEASURED_RESIDUAL]
+    exact, audit = both_audits(SMALL[number], number, wanted, atoms=60)
     assert [result.level for result in audit.levels] == levels
     check_ranges(exact, audit)
     assert any(result.kolmogorov_range[0] > 0 for result in audit.levels)
+    check_shares(exact, audit)
+
+
+def check_shares(exact, audit):
+    """Shares sum to the misfit, and their ranges hold those of the exact audit."""
+    assert sum(share.value for share in audit.shares) == pytest.approx(
+        audit[Level.PRINTED].kolmogorov, abs=1e-12
+    )
+    true = {share.assumption: share for share in exact.shares}
+    chance = true.pop(Assumption.CHANCE)
+    assert {share.assumption for share in audit.shares} == set(true)
+    for share in audit.shares:
+        low, high = true[share.assumption].low, true[share.assumption].high
+        if share.assumption is Assumption.FREENESS:  # the finite size is part of it
+            low, high = low + chance.value, high + chance.value
+        assert share.low - 1e-9 <= low <= high <= share.high + 1e-9
+        assert share.low <= share.value <= share.high
 
 
 @pytest.mark.slow

@@ -174,3 +174,20 @@ def test_operators_of_torch():
     for operator, accuracy in ((TorchOperator(), 1e-13), (Eigenthing(), 1e-5)):
         product = symmetric_operator(operator).matmat(vectors)
         np.testing.assert_allclose(product, array @ vectors, atol=accuracy)
+
+
+def test_products_of_lower_precision_are_told():
+    def multiply(dtype):
+        return lambda v: (np.linspace(0, 1, 20) * v.T).T.astype(dtype)
+
+    with pytest.raises(
+        ValueError, match=r"multiplies in float32, but float64 .* dtype=numpy\.float32"
+    ):
+        symmetric_operator(multiply("float32"), size=20)
+    assert symmetric_operator(multiply("float32"), size=20, dtype="float32").precision == "float32"
+    for dtype in (None, "float32"):
+        with pytest.raises(ValueError, match="half precision knows three digits"):
+            symmetric_operator(multiply("float16"), size=20, dtype=dtype)
+    half = symmetric_operator(np.diag(np.arange(5.0)).astype(np.float16))
+    assert half.dtype == np.float32
+    assert half.matvec(np.ones(5)).tolist() == [0, 1, 2, 3, 4]

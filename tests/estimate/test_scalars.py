@@ -73,6 +73,15 @@ def test_enough_products_are_exact():
     assert trace([[2.0]], products=2).standard_error == 0.0
 
 
+def test_the_exact_diagonal_needs_p_products_and_no_matrix():
+    matrix = rotated(np.linspace(-1, 3, 100))
+    operator = symmetric_operator(lambda v: matrix @ v, size=100)
+    found = diagonal(operator, products=5, method="exact")
+    np.testing.assert_allclose(found.value, np.diag(matrix), atol=1e-14)
+    assert (found.products, found.method) == (100, "exact")
+    assert not found.standard_error.any()
+
+
 def test_complex_traces():
     generator = np.random.default_rng(3)
     matrix = generator.standard_normal((60, 60)) + 1j * generator.standard_normal((60, 60))
