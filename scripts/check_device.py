@@ -5,7 +5,7 @@
 
 Three parts: the tests marked `gpu`; every family of random matrices drawn on the CPU and on the
 card (`device_distributions.py`); benchmarks beside peers on the same card in the same run
-(`device_networks.py`, `device_samplers.py`, `device_estimates.py`). Each group of cases has a
+(`device_networks.py`, `device_samplers.py`, `device_estimates.py`, `device_models.py`). Each group of cases has a
 process of its own, which is started again after a crash or a case that takes too long; the JSON is
 written after every case. What failed is printed last. Without a card the parts that need one are
 skipped, and the code between runs on a simulated device.
@@ -37,7 +37,12 @@ from typing import Any
 SCRIPTS = Path(__file__).resolve().parent
 ROOT = SCRIPTS.parent
 CHECKS = ("distributions",)
-BENCHMARKS = {"networks": 0.6, "samplers": 0.5, "estimates": 1.0}  # share of the time left
+BENCHMARKS = {
+    "networks": 0.6,
+    "samplers": 0.4,
+    "estimates": 0.5,
+    "models": 1.0,
+}  # share of the time left
 GROUPS = (*CHECKS, *BENCHMARKS)
 SHOWN = (
     "numpy", "scipy", "numba", "cupy-cuda13x", "cupy-cuda12x", "torch", "jax", "array-api-compat",

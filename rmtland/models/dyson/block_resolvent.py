@@ -5,7 +5,8 @@ r"""Models whose resolvent is the solution of an equation between blocks, point 
 
 The equation is an object (`rmtland.models.dyson.blocks`, `rmtland.models.dyson.free_slopes`) that
 knows its iteration, trace and potential; here it is solved along a path of points, memory and cost
-are told beforehand, and what is found becomes G, the distribution function and the density.
+are told beforehand, and what is found becomes G, the distribution function and the density. On a
+device all points are solved together (`rmtland.models.dyson.batched_blocks`).
 
 Examples
 --------
@@ -17,12 +18,15 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 
 from rmtland.arguments import count, positive
 from rmtland.arrays import ArrayLibrary
+from rmtland.estimate.placement import Placement
 from rmtland.models.dyson.above_axis import AboveAxis, Progress, above_axis, density_from_above
+from rmtland.models.dyson.batched_blocks import BatchedBlocks, SolvedPoints
 from rmtland.models.dyson.blocks import BlockEquation
 from rmtland.models.dyson.cost import Cost, seconds_of_point
 from rmtland.models.dyson.fixed_points import STEPS, FixedPoint, SolvedStates, solve_along
@@ -42,6 +46,11 @@ class BlockResolvent(AboveAxis):
     """A model with an equation between blocks; a subclass gives it, and `solve_index`."""
 
     coupling: str
+
+    @property
+    @abc.abstractmethod
+    def place(self) -> Placement:
+        """Where it is solved."""
 
     @property
     @abc.abstractmethod
@@ -151,21 +160,57 @@ class BlockResolvent(AboveAxis):
             If it would take more than the memory that is free, see `memory`.
         """
         flat, shape = above_axis(z)
-        value = np.empty(flat.size, dtype=np.complex128)
-        residual, steps = np.empty(flat.size), np.empty(flat.size, dtype=np.int64)
-        good = np.empty(flat.size, dtype=bool)
         tolerance = positive("tolerance", tolerance)
-        for i, found in self.solve_along(flat, tolerance, progress, states):
-            value[i] = self.equation.trace(found.blocks)
-            residual[i], steps[i], good[i] = found.residual, found.steps, found.converged
-            if throw and not found.converged:
-                raise _unsolved(flat[i], tolerance, found)
+        found = self._solved(flat, tolerance, progress, states, potential=False, throw=throw)
         return Solution(
-            value.reshape(shape),
-            Status.CONVERGED if good.all() else Status.NOT_CONVERGED,
-            residual.reshape(shape),
-            steps.reshape(shape),
+            found.transform.reshape(shape),
+            Status.CONVERGED if found.converged.all() else Status.NOT_CONVERGED,
+            found.residuals.reshape(shape),
+            found.steps.reshape(shape),
         )
+
+    def _solved(
+        self,
+        flat: Complex,
+        tolerance: float,
+        progress: Progress | None,
+        states: SolvedStates | None,
+        *,
+        potential: bool,
+        throw: bool = True,
+    ) -> SolvedPoints:
+        """Solve at all points: all together on a device, one after the other on the host."""
+        n = flat.size
+        if not self.place.is_host and n:
+            found = self._batched.solve(
+                flat, tolerance, potential=potential, states=states,
+                callback=None if progress is None else lambda done: progress(done, n),
+            )  # fmt: skip
+            if throw and not found.converged.all():
+                i = int(np.flatnonzero(~found.converged)[0])
+                raise _unsolved(flat[i], tolerance, int(found.steps[i]), float(found.residuals[i]))
+            return found
+        both = np.zeros((2, n), dtype=np.complex128)
+        residuals, steps = np.empty(n), np.empty(n, dtype=np.int64)
+        good = np.empty(n, dtype=bool)
+        for i, one in self.solve_along(flat, tolerance, progress, states):
+            if throw and not one.converged:
+                raise _unsolved(flat[i], tolerance, one.steps, one.residual)
+            both[0, i] = self.equation.trace(one.blocks)
+            if potential:
+                both[1, i] = self.equation.potential(complex(flat[i]), one.blocks)
+            residuals[i], steps[i], good[i] = one.residual, one.steps, one.converged
+        return SolvedPoints(both[0], both[1], residuals, steps, good)
+
+    @cached_property
+    def _batched(self) -> BatchedBlocks:
+        equation = self.equation
+        if not isinstance(equation, BlockEquation):
+            raise ValueError(
+                "the equation of free slopes is solved on the CPU; take coupling 'units' or "
+                "'full', or leave xp and device out"
+            )
+        return BatchedBlocks(equation, self.place)
 
     def cdf_above(
         self,
@@ -230,14 +275,9 @@ class BlockResolvent(AboveAxis):
             If a point is not solved.
         """
         flat, shape = above_axis(z)
-        both = np.empty((2, flat.size), dtype=np.complex128)
         tolerance = positive("tolerance", tolerance)
-        for i, found in self.solve_along(flat, tolerance, progress, states):
-            if not found.converged:
-                raise _unsolved(flat[i], tolerance, found)
-            both[0, i] = self.equation.potential(complex(flat[i]), found.blocks)
-            both[1, i] = self.equation.trace(found.blocks)
-        return both[0].reshape(shape), both[1].reshape(shape)
+        found = self._solved(flat, tolerance, progress, states, potential=True)
+        return found.potential.reshape(shape), found.transform.reshape(shape)
 
     def density(self, x: ArrayLike, *, eta: float = 0.04, heights: int = 4) -> Solution:
         """Density at the real axis, extrapolated from heights eta, eta/2, ..., with its error.
@@ -264,10 +304,10 @@ class BlockResolvent(AboveAxis):
         )
 
 
-def _unsolved(z: complex, tolerance: float, found: FixedPoint) -> ConvergenceError:
+def _unsolved(z: complex, tolerance: float, steps: int, residual: float) -> ConvergenceError:
     return ConvergenceError(
-        f"no solution at z = {z} to {tolerance}: {found.steps} steps left a relative change of "
-        f"{found.residual:.1e} (at most {STEPS} from one start); raise Im z or the tolerance"
+        f"no solution at z = {z} to {tolerance}: {steps} steps left a relative change of "
+        f"{residual:.1e} (at most {STEPS} from one start); raise Im z or the tolerance"
     )
 
 

@@ -150,6 +150,11 @@ class BlockEquation:
             return gauss_rule(values, shares, OUTPUT_NODES)
         return values, shares
 
+    @property
+    def output_nodes(self) -> list[tuple[float, float]]:
+        """Pairs (variance c, share of the outputs that have it)."""
+        return [(float(c), float(share)) for c, share in zip(*self._outputs, strict=True)]
+
     @cached_property
     def _sigma(self) -> Real:
         sigma = self.second_layer

@@ -96,6 +96,8 @@ import numpy as np
 
 from rmtland.arguments import choice, count, float_array, nonnegative
 from rmtland.deprecation import renamed_argument, renamed_method
+from rmtland.estimate.placement import Placement
+from rmtland.models.batched_resolvents import place_of
 from rmtland.models.dyson.block_resolvent import COUPLINGS, BlockResolvent
 from rmtland.models.dyson.blocks import BlockEquation
 from rmtland.models.dyson.covariances import covariance_of, second_layer_of
@@ -152,6 +154,12 @@ class DysonHessian(HessianParts, BlockResolvent):
         Level of approximation, see the module. "units" is exact for H1, and for H0 with a diagonal
         Sigma, and there taken for "full"; "free_slopes" needs for H a Sigma that is a multiple of
         the identity.
+    xp : module, optional
+        Array library in which the equation is solved, at all points together: NumPy by default,
+        where it is solved point after point, or CuPy where `device` is "cuda". Free slopes stay on
+        the CPU. Data and results are NumPy arrays in any case.
+    device : str or device, optional
+        Device for the library.
 
     Raises
     ------
@@ -170,6 +178,8 @@ class DysonHessian(HessianParts, BlockResolvent):
     output_weights: Any = field(default=None, kw_only=True)
     bends: Any = field(default=None, kw_only=True)
     coupling: str = field(default="full", kw_only=True)
+    xp: Any = field(default=None, kw_only=True)
+    device: Any = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         features = float_array("features", self.features, ndim=2)
@@ -183,6 +193,10 @@ class DysonHessian(HessianParts, BlockResolvent):
             )
         choice("part_name", self.part_name, PARTS)
         choice("coupling", self.coupling, COUPLINGS)
+        if not self.place.is_host and self.coupling == "free_slopes":
+            raise ValueError(
+                "free slopes are solved on the CPU; take coupling 'full' or 'units' on a device"
+            )
         outputs = count("outputs", self.outputs)
         weights, between = self.residual_weights, self.output_weights
         weights = covariance_of("residual_weights", np.ones(m) if weights is None else weights, m)
@@ -320,6 +334,34 @@ class DysonHessian(HessianParts, BlockResolvent):
             If the level is unknown or does not fit the network.
         """
         return replace(self, coupling=coupling)
+
+    def on_device(self, device: Any = "cuda", *, xp: Any = None) -> Self:
+        """Return the same model, solved elsewhere.
+
+        Parameters
+        ----------
+        device : str or device, optional
+            "cuda", "cuda:1", or a device of the library; None for its default one.
+        xp : module, optional
+            Array library; CuPy by default where the device is of CUDA, else NumPy.
+
+        Returns
+        -------
+        DysonHessian
+
+        Raises
+        ------
+        ImportError
+            If the library is not installed.
+        ValueError
+            If it has no such device.
+        """
+        return replace(self, xp=xp, device=device)
+
+    @cached_property
+    def place(self) -> Placement:
+        """Where the equation is solved."""
+        return place_of(self.xp, self.device)
 
     @property
     def parameter_count(self) -> int:

@@ -112,7 +112,7 @@ class SolvedStates:
         self._states.append(state)
         held = self.capacity
         if self.max_bytes is not None:
-            held = min(held, max(4, self.max_bytes // state.nbytes))
+            held = min(held, max(4, self.max_bytes // (16 * int(state.shape[0]))))
         del self._points[:-held], self._states[:-held]
 
     def starts(self, z: complex) -> Iterator[Complex]:
@@ -136,9 +136,10 @@ class SolvedStates:
         while len(near) > 1:
             weights = _lagrange(places[near], z)
             if np.abs(weights).sum() <= _AMPLIFIED:
-                yield np.asarray(
-                    sum(weight * self._states[i] for weight, i in zip(weights, near, strict=True))
-                )
+                mixed = complex(weights[0]) * self._states[near[0]]
+                for weight, i in zip(weights[1:], near[1:], strict=True):
+                    mixed = mixed + complex(weight) * self._states[i]
+                yield mixed
             near.pop()
         yield self._states[near[0]]
 
