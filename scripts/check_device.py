@@ -5,10 +5,10 @@
 
 Three parts: the tests marked `gpu`; every family of random matrices drawn on the CPU and on the
 card (`device_distributions.py`); benchmarks beside peers on the same card in the same run
-(`device_networks.py`, `device_samplers.py`, `device_estimates.py`, `device_models.py`). Each group of cases has a
-process of its own, which is started again after a crash or a case that takes too long; the JSON is
-written after every case. What failed is printed last. Without a card the parts that need one are
-skipped, and the code between runs on a simulated device.
+(`device_networks.py`, `device_samplers.py`, `device_estimates.py`, `device_models.py`). Each group
+of cases has a process of its own, which is started again after a crash or a case that takes too
+long; the JSON is written after every case. What failed is printed last. Without a card the parts
+that need one are skipped, and the code between runs on a simulated device.
 """
 
 from __future__ import annotations

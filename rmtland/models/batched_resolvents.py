@@ -291,6 +291,7 @@ class _Batch:
         self.changes = place.zeros((b, depth, size), np.complex128)  # changes of f, weighted
         self.normal = place.zeros((b, depth, depth), np.complex128)
         self.valid = place.zeros((b, depth), np.float64)
+        self.eye = place.put(np.eye(depth, dtype=np.complex128))
         self.best = place.zeros((b,), np.float64) + math.inf
         self.done = self.best < 0.0
         self.solved = y
@@ -354,7 +355,7 @@ class _Batch:
         used = min(self.count, self.depth)
         valid = place.cast(self.valid[:, :used], np.complex128)
         normal = self.normal[:, :used, :used] * valid[:, :, None] * valid[:, None, :]
-        eye = place.put(np.eye(used, dtype=np.complex128))
+        eye = self.eye[:used, :used]
         size = xp.sum(xp.sum(xp.real(normal * eye), axis=2), axis=1)
         tiny = xp.where(size > 0.0, 1e-14 * size, xp.ones_like(size))
         shift = place.cast(tiny, np.complex128)[:, None] * valid + (1.0 - valid)

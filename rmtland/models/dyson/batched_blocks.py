@@ -137,8 +137,14 @@ class BatchedBlocks:
         """Variances of outputs, and the shares of the outputs that have them."""
         return self.equation.output_nodes
 
+    @cached_property
+    def _eyes(self) -> dict[tuple[int, Any], Array]:
+        return {}
+
     def _eye(self, n: int, dtype: Any = np.float64) -> Array:
-        return self.place.put(np.eye(n, dtype=dtype))
+        if (n, dtype) not in self._eyes:
+            self._eyes[n, dtype] = self.place.put(np.eye(n, dtype=dtype))
+        return self._eyes[n, dtype]
 
     @property
     def bytes_of_a_point(self) -> int:
