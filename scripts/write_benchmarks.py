@@ -34,7 +34,7 @@ FULL = {
 }
 NUMBERS = re.compile(
     r"agreement|difference|deviation|worst|Kolmogorov|energy|largest|times faster|\bover\b"
-    r"|a second$|^(z|p|steps|index|cores)\b"
+    r"|a second$|^(z|p|steps|index|cores|points|graphs refused)\b"
 )
 """Names of quantities that are numbers; the others are times."""
 QUICK = {"Laws and free probability": ["bench_laws.py", "--quick"]}

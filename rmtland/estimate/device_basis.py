@@ -28,28 +28,37 @@ from typing import Any
 from rmtland.estimate.placement import Placement
 from rmtland.typing import Array
 
-__all__ = ["INNER", "REMOVE", "TAKEN", "inner_products", "removed", "row_dots"]
+__all__ = ["BEGUN", "ENDED", "INNER", "REMOVE", "TAKEN", "begun", "ended", "inner_products",
+           "less", "removed", "row_dots"]  # fmt: skip
 
 TAKEN = 16
 """Columns of a thread, taken at equal distances so that neighbours read neighbours."""
 
 INNER = """
     const long long run = i / stride, first = i % stride;
+    const bool is_due = due[run], is_whole = first + (TAKEN - 1) * stride < length;
     T own[TAKEN];
+    #pragma unroll
     for (int k = 0; k < TAKEN; ++k) {
         const long long x = first + k * stride;
         own[k] = x < length ? T(u[run * length + x]) : T(0);
     }
     for (long long step = 0; step < used; ++step) {
         const long long row = step * runs + run;
-        T sum = T(0);
-        if (due[run]) {
-            for (int k = 0; k < TAKEN; ++k) {
-                const long long x = first + k * stride;
-                if (x < length) sum += CONJ(T(basis[row * length + x])) * own[k];
+        T sum = T(0), other = T(0);
+        const B *here = &basis[row * length + first];
+        if (is_due && is_whole) {
+            #pragma unroll
+            for (int k = 0; k < TAKEN; k += 2) {
+                sum += CONJ(T(here[k * stride])) * own[k];
+                other += CONJ(T(here[(k + 1) * stride])) * own[k + 1];
+            }
+        } else if (is_due) {
+            for (int k = 0; first + k * stride < length; ++k) {
+                sum += CONJ(T(here[k * stride])) * own[k];
             }
         }
-        partial[row * stride + first] = sum;
+        partial[row * stride + first] = sum + other;
     }
 """
 """Inner products of the columns of one thread, for thread i (C++)."""
@@ -65,6 +74,121 @@ REMOVE = """
     left = old - sum;
 """
 """One entry of a vector without its parts on a basis (C++)."""
+
+
+BEGUN = """
+    const T whole = alpha_part + rest, length = sqrt(square + lost);
+    alpha = whole;
+    T size = fabs(whole) > length ? fabs(whole) : length;
+    scale = size > old ? size : old;
+    due = sqrt(square) < least * scale;
+"""
+"""Coefficient, scale, and whether a vector is short, of one space after a pass (C++)."""
+
+ENDED = """
+    const T length = sqrt(square);
+    const bool over = last || length <= limit * scale;
+    norm = over ? T(0) : length;
+    inverse = over ? T(0) : T(1) / length;
+"""
+"""Length of a vector, and one over it; zero both where a space has ended (C++)."""
+
+
+def less(first: Array, second: Array, factor: Array, place: Placement) -> Array:
+    """Return first - factor * second, of rows, in memory of its own or that of the first.
+
+    Parameters
+    ----------
+    first, second : array, shape (m, p)
+        Vectors; the first of any layout.
+    factor : array, shape (m,)
+        One number a row.
+    place : Placement
+        Where they are.
+
+    Returns
+    -------
+    array, shape (m, p)
+        Rows contiguous.
+    """
+    if _is_cupy(place):
+        kind = "T first, T second, R factor"
+        out = first if first.flags.c_contiguous else place.xp.empty(first.shape, second.dtype)
+        kernel = _kernel(kind, "T left", "left = first - second * factor;", "rmtland_less")
+        kernel(first, second, factor[:, None], out)
+        return out
+    return first - second * factor[:, None]
+
+
+def begun(
+    alpha_part: Array, rest: Array, square: Array, lost: Array, old: Array, least: float,
+    place: Placement,
+) -> tuple[Array, Array, Array]:  # fmt: skip
+    """Return what is known after the first pass over the basis.
+
+    Parameters
+    ----------
+    alpha_part, rest : array, shape (m,)
+        Parts of the coefficient alpha.
+    square, lost : array, shape (m,)
+        Squares of the lengths of the vectors, and of what was taken from them.
+    old : array, shape (m,)
+        Size of the operator as far as was known.
+    least : float
+        Length, of that size, below which a vector is short.
+    place : Placement
+        Where they are.
+
+    Returns
+    -------
+    alpha, scale, due : array, shape (m,)
+        The coefficient, the size of the operator, and whether the vector is short.
+    """
+    if _is_cupy(place):
+        given = "T alpha_part, T rest, T square, T lost, T old, T least"
+        kernel = _kernel(given, "T alpha, T scale, bool due", BEGUN, "rmtland_begun")
+        alpha, scale, due = kernel(alpha_part, rest, square, lost, old, least)
+        return alpha, scale, due
+    xp = place.xp
+    alpha = alpha_part + rest
+    scale = xp.maximum(old, xp.maximum(xp.abs(alpha), xp.sqrt(square + lost)))
+    return alpha, scale, xp.sqrt(square) < least * scale
+
+
+def ended(
+    square: Array, scale: Array, limit: float, *, last: bool, place: Placement
+) -> tuple[Array, Array]:
+    """Return the lengths of vectors and one over them, both 0 where a space has ended.
+
+    Parameters
+    ----------
+    square : array, shape (m,)
+        Squares of the lengths.
+    scale : array, shape (m,)
+        Size of the operator.
+    limit : float
+        Length, of that size, that is rounding. A NaN is no end: it stays.
+    last : bool
+        Whether all spaces end here.
+    place : Placement
+        Where they are.
+
+    Returns
+    -------
+    norm, inverse : array, shape (m,)
+    """
+    if _is_cupy(place):
+        given, found = "T square, T scale, T limit, bool last", "T norm, T inverse"
+        norm, inverse = _kernel(given, found, ENDED, "rmtland_ended")(square, scale, limit, last)
+        return norm, inverse
+    xp = place.xp
+    norm = xp.sqrt(square)
+    over = norm <= limit * scale
+    if last:
+        over = over | ~over
+    norm = xp.where(over, xp.zeros_like(norm), norm)
+    inverse = 1.0 / xp.where(over, xp.ones_like(norm), norm)
+    return norm, xp.where(over, xp.zeros_like(norm), inverse)
 
 
 def inner_products(basis: Array, u: Array, due: Array, place: Placement) -> Array:
@@ -152,6 +276,11 @@ def row_dots(one: Array, two: Array, place: Placement) -> Array:
 @cache
 def _every(m: int) -> Any:
     return import_module("cupy").ones(m, dtype=bool)
+
+
+@cache
+def _kernel(given: str, found: str, body: str, name: str) -> Any:
+    return import_module("cupy").ElementwiseKernel(given, found, body, name)
 
 
 @cache

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.estimate.device_basis import inner_products, removed, row_dots
+from rmtland.estimate.device_basis import begun, ended, inner_products, less, removed, row_dots
 from rmtland.estimate.lanczos import BREAKDOWN, Tridiagonal
 from rmtland.estimate.symmetric import SymmetricOperator
 from rmtland.typing import Array
@@ -91,6 +91,7 @@ class DeviceLanczos:
         self.previous = place.zeros((self.runs, self.size), operator.work_dtype)
         self.scale = place.zeros((self.runs,), np.float64)
         self.last = place.zeros((self.runs,), np.float64)
+        self.none = self.scale
         self.every = self.scale == 0.0
         self.pieces: list[Array] = []
         self.step, self.filled, self.repeated = 0, 0, 0
@@ -153,45 +154,26 @@ class DeviceLanczos:
         if self.reorthogonalize:
             self._append()
         q = self.current
-        u = self._product(q)
-        u -= self.previous * self.last[:, None]
+        product = self.operator.multiply(xp.matrix_transpose(q))
+        u = less(xp.matrix_transpose(product), self.previous, self.last, place)
         alpha = row_dots(q, u, place)
-        u -= q * alpha[:, None]
-        twice = xp.zeros_like(alpha)
+        u = less(u, q, alpha, place)
         if self.reorthogonalize:
             u, rest, lost = self._orthogonal(u, self.every)
         else:
             rest = row_dots(q, u, place)  # what rounding left
-            u -= q * rest[:, None]
-            lost = twice
-        alpha = alpha + rest
+            u, lost = less(u, q, rest, place), self.none
         square = row_dots(u, u, place)
-        norm = xp.sqrt(square)
-        size = xp.maximum(xp.abs(alpha), xp.sqrt(square + lost))
-        self.scale = xp.maximum(self.scale, size)
+        alpha, self.scale, due = begun(alpha, rest, square, lost, self.scale, SHORT, place)
         if self.reorthogonalize:
-            due = norm < SHORT * self.scale
-            u, _, _ = self._orthogonal(u, due)
-            norm = xp.sqrt(row_dots(u, u, place))
-            twice = place.cast(due, np.float64)
-        # a NaN is no end: it stays, and is found when the coefficients come back
-        ended = norm <= BREAKDOWN * self.unit * self.scale
+            u, _, _ = self._orthogonal(u, due, again=True)
+            square = row_dots(u, u, place)
         self.step += 1
-        if self.step == self.size:
-            ended = self.every
-        norm = xp.where(ended, xp.zeros_like(norm), norm)
-        inverse = 1.0 / xp.where(ended, xp.ones_like(norm), norm)
-        u *= xp.where(ended, xp.zeros_like(norm), inverse)[:, None]
+        limit = BREAKDOWN * self.unit
+        norm, inverse = ended(square, self.scale, limit, last=self.step == self.size, place=place)
+        u *= inverse[:, None]
         self.previous, self.current, self.last = q, u, norm
-        self._fresh.append((alpha, norm, twice))
-
-    def _product(self, q: Array) -> Array:
-        """Return the products of vectors in rows, in memory of their own."""
-        xp = self.place.xp
-        product = xp.matrix_transpose(self.operator.multiply(xp.matrix_transpose(q)))
-        rows = self.place.empty((self.runs, self.size), self.operator.work_dtype)
-        rows[:, :] = product
-        return rows
+        self._fresh.append((alpha, norm, due))
 
     def _append(self) -> None:
         """Keep the current vectors."""
@@ -203,17 +185,20 @@ class DeviceLanczos:
             place -= int(piece.shape[0])
         self.filled += 1
 
-    def _orthogonal(self, u: Array, due: Array) -> tuple[Array, Array, Array]:
+    def _orthogonal(
+        self, u: Array, due: Array, *, again: bool = False
+    ) -> tuple[Array, Array, Array]:
         """Take from vectors what they have of those before, each of its own space, where it is due.
 
         Returns
         -------
         (array, array, array)
-            The vectors; their parts on the last ones; the squares of all that was taken.
+            The vectors; their parts on the last ones, and the squares of all that was taken,
+            both zero where it is done again.
         """
         place, xp = self.place, self.place.xp
         left = self.filled
-        rest = lost = xp.zeros_like(self.scale)
+        rest = lost = self.none
         for piece in self.pieces:
             used = min(int(piece.shape[0]), left)
             if used <= 0:
@@ -221,8 +206,9 @@ class DeviceLanczos:
             left -= used
             h = inner_products(piece[:used, :, :], u, due, place)
             u = removed(u, piece[:used, :, :], h, due, place)
-            rest = place.real(h[used - 1, :])
-            lost = lost + xp.sum(place.real(h * place.conj(h)), axis=0)
+            if not again:
+                rest = place.real(h[used - 1, :])
+                lost = lost + xp.sum(place.real(h * place.conj(h)), axis=0)
         return u, rest, lost
 
     def _bring(self) -> None:
@@ -230,13 +216,16 @@ class DeviceLanczos:
         if not self._fresh:
             return
         xp = self.place.xp
-        each = [xp.stack(numbers) for numbers in self._fresh]
-        block = self.place.take(xp.stack(each))  # (steps, 3, m): one transfer
+        columns = [xp.stack(list(column)) for column in zip(*self._fresh, strict=True)]
+        columns[2] = self.place.cast(columns[2], np.float64)
+        found = self.place.take(xp.stack(columns))  # (3, steps, m): one transfer
+        block = np.swapaxes(found, 0, 1)
         self._fresh.clear()
         self.operator.refuse_infinities(block)
         self.alpha = np.concatenate([self.alpha, block[:, 0].T], axis=1)
         self.beta = np.concatenate([self.beta, block[:, 1].T], axis=1)
-        self.repeated += int(block[:, 2].sum())
+        if self.reorthogonalize:
+            self.repeated += int(block[:, 2].sum())
         for run in self.active:
             ends = np.flatnonzero(self.beta[run] == 0.0)
             if ends.size:

@@ -42,7 +42,7 @@ Function = Callable[..., tuple[Array, ...]]
 
 _LOCAL = threading.local()
 _WORKSPACE = 2**24  # bytes that cuBLAS may use while a graph runs
-_KEPT, _BYTES = 16, 2**31  # graphs, and bytes of what they return
+_KEPT, _SHARE = 16, 16  # graphs, and 1 over the share of a device's memory that they take
 
 
 def times(left: Array, right: Array) -> Array:
@@ -96,8 +96,11 @@ class Recorder(Protocol):
 
     def record(
         self, function: Function, buffers: list[Array]
-    ) -> tuple[Callable[[], None], tuple[Array, ...]]:
-        """Record a function: what replays it, and the arrays that it writes to."""
+    ) -> tuple[Callable[[], None], tuple[Array, ...], int]:
+        """Record a function: what replays it, the arrays that it writes to, bytes of memory."""
+
+    def limit(self) -> int:
+        """Return the bytes that all graphs may take."""
 
     def copy(self, array: Array) -> Array:
         """Return a new array with the same numbers."""
@@ -114,7 +117,7 @@ class _CupyRecorder:
 
     def record(
         self, function: Function, buffers: list[Array]
-    ) -> tuple[Callable[[], None], tuple[Array, ...]]:
+    ) -> tuple[Callable[[], None], tuple[Array, ...], int]:
         import cupy
 
         handle = _handle(int(buffers[0].device.id))
@@ -141,7 +144,12 @@ class _CupyRecorder:
         def launch(kept: Any = (pool, stream, held)) -> None:  # the graph writes to this memory
             graph.launch()
 
-        return launch, outputs
+        return launch, outputs, int(pool.total_bytes())
+
+    def limit(self) -> int:
+        import cupy
+
+        return int(cupy.cuda.runtime.memGetInfo()[1]) // _SHARE
 
 
 class _Recorded:
@@ -150,8 +158,7 @@ class _Recorded:
     def __init__(self, recorder: Recorder, function: Function, arrays: Sequence[Array]) -> None:
         self.recorder = recorder
         self.buffers = [recorder.copy(array) for array in arrays]
-        self.launch, self.outputs = recorder.record(function, self.buffers)
-        self.size = sum(8 * int(np.prod(output.shape)) for output in self.outputs)
+        self.launch, self.outputs, self.size = recorder.record(function, self.buffers)
         self.lock = threading.Lock()
         self.stream: Any = None
 
@@ -251,7 +258,8 @@ class GraphCache:
         def held() -> int:
             return sum(graph.size for graph in self._graphs.values() if graph is not None)
 
-        while len(self._graphs) > 1 and (len(self._graphs) > _KEPT or held() > _BYTES):
+        limit = self.recorder.limit()
+        while len(self._graphs) > 1 and (len(self._graphs) > _KEPT or held() > limit):
             self._graphs.popitem(last=False)
 
     def clear(self) -> None:

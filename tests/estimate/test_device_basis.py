@@ -11,13 +11,17 @@ from rmtland.estimate.device_basis import (
     INNER,
     REMOVE,
     TAKEN,
+    begun,
+    ended,
     inner_products,
+    less,
     removed,
     row_dots,
 )
 from rmtland.estimate.placement import HOST, Placement
 
 KERNELS = """
+#include <cmath>
 #include <cstdio>
 #include <complex>
 using std::conj;
@@ -25,6 +29,7 @@ typedef %s T; typedef %s B;
 int main() {
     long long used = %d, runs = %d, length = %d, stride = %d;
     static B basis[4096]; static T u[4096], h[4096], partial[65536];
+    for (B& each : basis) each = NAN;  // nothing but what is given may be read
     const bool due[8] = {%s};
     double re, im;
     for (long long n = 0; n < used * runs * length; ++n) { scanf("%%lf %%lf", &re, &im); basis[n] = %s; }
@@ -88,3 +93,49 @@ def test_the_kernels_of_bases_on_a_gpu(kept, is_complex):
     np.testing.assert_allclose(left.get(), removed(u, basis, want, due, HOST), rtol=1e-9, atol=1e-9)
     dots = row_dots(cupy.asarray(u), cupy.asarray(u), place)
     np.testing.assert_allclose(dots.get(), (abs(u) ** 2).sum(axis=1), rtol=1e-12)
+
+
+def spaces(m=7, p=1003):
+    rng = np.random.default_rng(0)
+    first, second = rng.standard_normal((2, m, p))
+    square = np.array([4.0, 1e-8, 0.0, np.nan, 1e-40, 1.0, 9.0])
+    old = np.array([0.0, 1.0, 2.0, 1.0, 1.0, 100.0, 1e-3])
+    alpha, rest, lost = rng.standard_normal((3, m))
+    return first, second, square, old, alpha, rest, lost**2
+
+
+def steps(place, put):
+    """Return what the steps between two products give."""
+    first, second, square, old, alpha, rest, lost = map(put, spaces())
+    found = [less(place.xp.asarray(first, copy=True), second, alpha, place)]
+    turned = place.xp.asarray(place.xp.matrix_transpose(first), copy=True)
+    found.append(less(place.xp.matrix_transpose(turned), second, alpha, place))
+    found += begun(alpha, rest, square, lost, old, 1 / 64, place)
+    for last in (False, True):
+        found += ended(square, old, 1e-14, last=last, place=place)
+    return [place.take(each) for each in found]
+
+
+def test_where_a_space_is_short_or_ends():
+    _, _, alpha, scale, due, norm, inverse, at_last, none = steps(HOST, np.asarray)
+    first, second, square, old, part, rest, lost = spaces()
+    size = np.maximum(np.abs(part + rest), np.sqrt(square + lost))
+    np.testing.assert_allclose(alpha, part + rest)
+    np.testing.assert_array_equal(scale, np.maximum(old, size))
+    assert due.tolist() == [False, True, True, False, True, True, False]
+    assert (norm == 0).tolist() == (inverse == 0).tolist()
+    assert (norm == 0).tolist() == [False, False, True, False, True, False, False]
+    assert np.isnan(norm[3])  # no end: it is found when the numbers are read
+    assert not at_last.any()
+    assert not none.any()
+    np.testing.assert_allclose(steps(HOST, np.asarray)[0], first - part[:, None] * second)
+
+
+@pytest.mark.gpu
+def test_the_steps_between_products_on_a_gpu():
+    cupy = cupy_with_a_card()
+    place = Placement.of(cupy.ones(1))
+    for one, two in zip(steps(place, cupy.asarray), steps(HOST, np.asarray), strict=True):
+        if one.shape == two.shape == (7,):  # what follows from a NaN is not compared
+            one, two = np.delete(one, 3), np.delete(two, 3)
+        np.testing.assert_allclose(one, two, rtol=1e-13, atol=1e-14)

@@ -10,7 +10,7 @@ from device_places import cupy_with_a_card, put_strict
 from transfer_counter import counted_transfers
 
 from rmtland.arrays import to_numpy
-from rmtland.networks import MLP
+from rmtland.networks import MLP, train
 from rmtland.networks.cuda_graphs import GRAPHS, gemm_of, without_graphs
 from rmtland.networks.overflow import NetworkOverflowError
 
@@ -20,6 +20,7 @@ class StandIn:
 
     def __init__(self):
         self.records, self.launches, self.waits = 0, 0, 0
+        self.bytes = 2**30
 
     def accepts(self, arrays):
         return not any(isinstance(array, np.ndarray) for array in arrays)
@@ -40,7 +41,10 @@ class StandIn:
             for output, value in zip(outputs, function(*buffers), strict=True):
                 output[...] = value
 
-        return launch, outputs
+        return launch, outputs, 8 * sum(int(np.prod(output.shape)) for output in outputs)
+
+    def limit(self):
+        return self.bytes
 
 
 @pytest.fixture
@@ -173,9 +177,12 @@ def test_graphs_are_for_small_networks_and_can_be_left_out(stand_in, monkeypatch
             _ = net.at(theta, x, y).gradient
     for _ in range(3):
         _ = net.at(theta, x, y, chunk=3).gradient
+    v = put_strict(np.ones((net.parameter_count, 2)))
     monkeypatch.setattr("rmtland.networks.derivatives.recorded.SMALL", 7 * 4 - 1)
+    monkeypatch.setattr("rmtland.networks.derivatives.recorded.SMALL_PRODUCT", 2 * 7 * 4 - 1)
     for _ in range(3):
-        _ = net.at(theta, x, y).gradient
+        point = net.at(theta, x, y)
+        _ = point.gradient, point.hvp(v)
     assert stand_in.records == 0
     for _ in range(3):
         _ = net.at(to_numpy(theta), to_numpy(x), to_numpy(y)).gradient
@@ -192,7 +199,7 @@ def test_those_used_longest_ago_are_forgotten(stand_in, monkeypatch):
     for _ in range(2):
         _ = net.at(*problem(net, 0, put_strict, 9)).gradient
     assert stand_in.records == 1
-    monkeypatch.setattr("rmtland.networks.cuda_graphs._BYTES", 1)
+    stand_in.bytes = 1
     for _ in range(3):
         _ = net.at(*problem(net, 0, put_strict, 4)).gradient
     assert sum(graph is not None for graph in GRAPHS._graphs.values()) == 1
@@ -255,3 +262,13 @@ def test_graphs_of_single_precision_and_on_other_streams_on_a_gpu():
             np.testing.assert_allclose(point.gradient.get(), want.gradient, rtol=1e-11)
     assert not GRAPHS.refused
     GRAPHS.clear()
+
+
+def test_batches_of_first_order_steps_are_replayed(stand_in):
+    net = NETS["biases and decay"]
+    theta, x, y = problem(net, 0, np.asarray, 12)
+    options = {"method": "adam", "batch_size": 4, "rng": 0, "check_every": 5, "max_steps": 10}
+    want = train(net, theta, x, y, **options)
+    found = train(net, *map(put_strict, (theta, x, y)), **options)
+    np.testing.assert_allclose(to_numpy(found.theta), want.theta, atol=1e-10)
+    assert stand_in.launches >= 9

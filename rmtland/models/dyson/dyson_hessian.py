@@ -348,6 +348,7 @@ class DysonHessian(HessianParts, BlockResolvent):
         Returns
         -------
         DysonHessian
+            With the same network, data, part and coupling.
 
         Raises
         ------

@@ -4,7 +4,8 @@ Each is a function of arrays alone: parameters, inputs, targets (and vectors), w
 the result that is finite if everything is. What a graph does not take - arrays that are not CuPy's,
 large networks, the first call of its kind - is None here, and goes the plain way
 (`rmtland.networks.cuda_graphs`). Small is a network whose kernels are shorter than their launch,
-with at most `SMALL` numbers in a layer, and for its Hessian at most `WIDEST` parameters.
+with at most `SMALL` numbers in a layer (`SMALL_PRODUCT` in one of a product), and for its Hessian
+at most `WIDEST` parameters.
 
 Examples
 --------
@@ -30,11 +31,21 @@ from rmtland.networks.loss import Loss
 from rmtland.networks.parameters import ParameterBlock, effective_weights
 from rmtland.typing import Array
 
-__all__ = ["SMALL", "WIDEST", "recorded_hessian", "recorded_product", "recorded_value",
-           "value_and_gradient"]  # fmt: skip
+__all__ = [
+    "SMALL",
+    "SMALL_PRODUCT",
+    "WIDEST",
+    "recorded_hessian",
+    "recorded_product",
+    "recorded_value",
+    "value_and_gradient",
+]
 
-SMALL = 2**18
-"""Samples times units of the widest layer, times vectors, up to which graphs are used."""
+SMALL = 2**20
+"""Samples times units of the widest layer up to which loss and Hessian are graphs."""
+
+SMALL_PRODUCT = 2**22
+"""Samples times units of the widest layer, times vectors, up to which products are."""
 
 WIDEST = 2**13
 """Parameters up to which a Hessian is one."""
@@ -159,7 +170,9 @@ def recorded_product(
     (array, array) or None
         The products, shape (k, p), and a number that is finite if they and the vectors are.
     """
-    pass_of = _pass_of(net, theta, data, int(rows.shape[0]))
+    if data.size * max(net.widths) * int(rows.shape[0]) > SMALL_PRODUCT:
+        return None
+    pass_of = _pass_of(net, theta, data, SMALL_PRODUCT)
     if pass_of is None or rows.dtype != theta.dtype:
         return None
     blocks, m = net.blocks, data.size
@@ -225,12 +238,12 @@ def _key(net: Network, data: Data) -> tuple[Hashable, ...]:
 
 
 def _pass_of(
-    net: Network, theta: Array, data: Data, vectors: int = 1
+    net: Network, theta: Array, data: Data, limit: int | None = None
 ) -> Callable[[Array, Array, Array], ForwardPass] | None:
     """Return what makes a forward pass of arrays; None where no graph is to be used."""
     if isinstance(theta, np.ndarray) or not data.is_whole:
         return None
-    if data.size * max(net.widths) * vectors > SMALL:
+    if data.size * max(net.widths) > (SMALL if limit is None else limit):
         return None
     if not GRAPHS.accepts(theta, data.x, data.y):
         return None
