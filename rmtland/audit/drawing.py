@@ -57,7 +57,11 @@ LEVEL_STYLES: dict[Level, dict[str, Any]] = {
         Level.DYSON: "Dyson",
         Level.DYSON_MOMENTS: "Dyson, measured moments",
     }.items()
-} | {Level.GIVEN: {"color": COLORS[5], "ls": (0, (6, 1, 1, 1))}}
+} | {
+    Level.CONDITIONED_GRADIENT: {"color": "black", "ls": "-"},
+    Level.CONDITIONED_INPUTS: {"color": "black", "ls": ":"},
+    Level.GIVEN: {"color": COLORS[5], "ls": (0, (6, 1, 1, 1))},
+}
 """Colours that the colour-blind tell apart, by level."""
 
 _CELLS = 240

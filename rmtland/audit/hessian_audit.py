@@ -129,12 +129,13 @@ def audit_hessian(
     show("exact Hessian", 0, 1)
     measured = MeasuredHessian.of_point(double)
     run = LevelComparisons(measured, levels, show)
-    dyson_rng, draws_rng, haar_rng = streams(rng, 3)
+    dyson_rng, draws_rng, haar_rng, conditioned_rng = streams(rng, 4)
     try:
         run.compare_free()
         run.compare_given(given)
         run.rotate(haar_rng)
         run.compare_dyson(points, dyson_rng)
+        run.compare_conditioned(draws, conditioned_rng)
         run.redraw(draws, draws_rng)
     except KeyboardInterrupt:
         if not run.results:

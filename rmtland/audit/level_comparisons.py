@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from rmtland.audit.conditioned_levels import CONDITIONED, conditioned_theories
 from rmtland.audit.distance import kolmogorov
 from rmtland.audit.dyson_levels import DysonTheory, dyson_theories
 from rmtland.audit.ensemble_distances import Distances, EnsembleDistances, shares_of_chain
@@ -122,6 +123,12 @@ class LevelComparisons:
                 self._add(theory, theory.law(self.measured, progress=self.show))
                 self.dyson = theory
 
+    def compare_conditioned(self, draws: int, rng: Rng) -> None:
+        """Levels 7 and 8."""
+        for theory in conditioned_theories(draws=draws, rng=rng):
+            if self._applies(theory):
+                self._add(theory, theory.law(self.measured, progress=self.show))
+
     def _applies(self, theory: Theory) -> bool:
         if theory.level not in self.wanted:
             self.inapplicable.setdefault(theory.level, "it was not asked for")
@@ -141,6 +148,8 @@ class LevelComparisons:
                 found.law,
                 comparison,
                 law_error=found.error,
+                expected=None if found.chance is None else float(found.chance.value),
+                error=None if found.chance is None else float(np.asarray(found.chance.error)),
                 curvature_spread=found.curvature_spread,
                 parameters=dict(found.parameters),
             )
@@ -178,7 +187,9 @@ class LevelComparisons:
 
     def redraw(self, draws: int, rng: Rng) -> None:
         """Hessians drawn anew."""
-        laws = {result.level: result.law for result in self.results}
+        laws = {
+            result.level: result.law for result in self.results if result.level not in CONDITIONED
+        }
         models = None if self.dyson is None else self.dyson.models
         if not draws or models is None or not {Level.DYSON, Level.DYSON_MOMENTS} <= laws.keys():
             return
@@ -209,15 +220,15 @@ class LevelComparisons:
         }
         first = outside.get(Family.WIGNER, 0)
         order = sorted(self.results, key=lambda result: result.level is Level.GIVEN)
-        results = [
-            replace(
-                result,
-                explained=max(0, outside.get(result.family, first) - result.comparison.outliers),
-                error=None if drawn is None else drawn.spread(result.level, result.family),
-                expected=None if drawn is None else drawn.mean(result.level, result.family),
-            )
-            for result in order
-        ]
+        results = []
+        for result in order:
+            explained = max(0, outside.get(result.family, first) - result.comparison.outliers)
+            chance = result.error, result.expected
+            if drawn is not None and result.level not in CONDITIONED:
+                key = result.level, result.family
+                chance = drawn.spread(*key), drawn.mean(*key)
+            error, expected = chance
+            results.append(replace(result, explained=explained, error=error, expected=expected))
 
         def kept(spectrum: Spectrum | None, part: str) -> Spectrum | None:
             if spectrum is None:

@@ -9,11 +9,14 @@
 | 4 | H0 and H1 measured | free |
 | 5 | matrix Dyson: first layer, data, mean squares known | iid second layer, iid residuals |
 | 6 | the same, second moments and f'' block measured | Gaussian second layer and residuals |
+| 7 | weights, data, gradient and energy known | residuals iid where the gradient is blind |
+| 8 | the same, and residuals regressed on the inputs | residuals iid in all other directions |
 
 phi = p / (m n_out) counts parameters per effective example. Levels 0-4 are of Pennington and Bahri
 [1]_, level 4 being the test of their figure 2; they need spectra only
 (`rmtland.audit.free_levels`). Levels 5 and 6 need one hidden layer without biases and half the mean
-squared error (`rmtland.audit.dyson_levels`).
+squared error (`rmtland.audit.dyson_levels`). Levels 7 and 8 hold after training, for any
+network (`rmtland.audit.conditioned_levels`).
 
 References
 ----------
@@ -38,6 +41,7 @@ from typing import Protocol
 
 from rmtland.audit.measured import MeasuredHessian, Progress
 from rmtland.laws import Law
+from rmtland.solution import Solution
 
 __all__ = ["Family", "Level", "LevelLaw", "Theory"]
 
@@ -48,6 +52,7 @@ class Family(StrEnum):
     WIGNER = "Wishart + Wigner"
     RELU_BLOCK = "Wishart + ReLU block"
     DYSON = "matrix Dyson"
+    CONDITIONED = "conditioned residuals"
     OTHER = "given"
 
     @property
@@ -62,7 +67,7 @@ class Level(Enum):
     Attributes
     ----------
     number : int
-        0-6, in the order of what is known of the network; levels of one number know as much.
+        0-8, in the order of what is known of the network; levels of one number know as much.
     sentence : str
         What the law knows and what it assumes.
     """
@@ -115,6 +120,18 @@ class Level(Enum):
         "matrix Dyson, measured moments",
         "knows first layer, data, second moments and f''; assumes Gaussian W2 and residuals",
     )
+    CONDITIONED_GRADIENT = (
+        "conditioned_gradient",
+        7,
+        "residuals conditioned on gradient",
+        "knows weights, data, gradient and energy; assumes residuals iid in all other directions",
+    )
+    CONDITIONED_INPUTS = (
+        "conditioned_inputs",
+        8,
+        "residuals conditioned on gradient, inputs",
+        "knows, besides, the regression of the residuals on the inputs; assumes the rest iid",
+    )
     GIVEN = ("given", 9, "{family}", "is a law that was given to the audit")
 
     number: int
@@ -158,18 +175,22 @@ class LevelLaw:
     curvature_spread : float
         For a law with an f'' block that was drawn: how far laws of different draws are apart, as
         a Kolmogorov distance; it is part of `error`.
+    chance : Solution, optional
+        For a law that was pooled from draws: mean distance of one of them to the others, with its
+        standard deviation as `error`.
     """
 
     law: Law
     parameters: dict[str, object]
     error: float = 0.0
     curvature_spread: float = 0.0
+    chance: Solution | None = None
 
 
 class Theory(Protocol):
     """A level of theory for one family: when it applies and what its law is.
 
-    A further level, such as residuals conditioned on the gradient, is another class of this kind.
+    A further level is another class of this kind.
     """
 
     @property

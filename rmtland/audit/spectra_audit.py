@@ -101,6 +101,7 @@ def audit_spectra(
             raise
         run.interrupted = run.step
     run.compare_dyson(20, None)  # says why not
+    run.compare_conditioned(0, None)  # likewise
     return run.audit(provenance)
 
 

@@ -101,6 +101,11 @@ def verdict(audit: Audited) -> str:
                 parts.append(f"To blame: {shares[0].assumption.sentence}.")
     elif audit.not_applicable is not None:
         parts.append("The matrix Dyson law does not apply.")
+    conditioned = _best_conditioned(audit)
+    if conditioned is not None:
+        text = f"Residuals conditioned on the gradient leave {conditioned.kolmogorov:.3f}."
+        if len(" ".join([*parts, text]).split()) <= LONGEST:
+            parts.append(text)
     if audit.interrupted:
         parts.append("Interrupted: not all was computed.")
     return " ".join(parts) or "No level of theory was compared."
@@ -121,7 +126,7 @@ def sentence(audit: Audited) -> str:
     about = (
         [_about_estimates(audit)]
         if _is_estimated(audit)
-        else [_about_wigner(audit), _about_dyson(audit)]
+        else [_about_wigner(audit), _about_dyson(audit), _about_conditioned(audit)]
     )
     parts = about
     square = audit.provenance.get("gradient_norm", 1.0) ** 2
@@ -203,6 +208,39 @@ def _within_chance(audit: Audited, first: LevelResult) -> bool:
 def _best_dyson(audit: Audited) -> LevelResult | None:
     found = [result for result in audit.levels if result.family is Family.DYSON]
     return min(found, key=lambda result: result.kolmogorov, default=None)
+
+
+def _best_conditioned(audit: Audited) -> LevelResult | None:
+    found = [result for result in audit.levels if result.family is Family.CONDITIONED]
+    return min(found, key=lambda result: result.kolmogorov, default=None)
+
+
+def _about_conditioned(audit: Audited) -> str:
+    """Say what conditioned residuals leave, and what training did to the residuals."""
+    best = _best_conditioned(audit)
+    if best is None:
+        return ""
+    known, kept = best.parameters, best.parameters["on"]
+    text = (
+        f"With residuals conditioned on {' and '.join(kept)} (level {best.number}) "
+        f"{best.kolmogorov:.3f} is left, where chance does {best.expected:.3f} +- "
+        f"{best.error:.3f}, and the index is off by {best.index_difference:+.3f}; "
+        f"{known['measured_numbers']} numbers of the residuals are measured, "
+        f"{known['free_share']:.0%} of their dimensions are free"
+    )
+    if known["nearly_all_measured"]:
+        text += ": this describes the spectrum, it does not predict it"
+    first = _result(audit, Level.CONDITIONED_GRADIENT, Family.CONDITIONED)
+    if first is None:
+        return f"{text}."
+    share, dimensions = first.parameters["known_energy_share"], 1 - first.parameters["free_share"]
+    where = f"the {dimensions:.0%} of their directions that the gradient sees"
+    if share < dimensions / 2:
+        return (
+            f"{text}. Training has moved the residuals out of {where}: {share:.1%} of their "
+            "squares are left there."
+        )
+    return f"{text}. In {where} lie {share:.1%} of their squares."
 
 
 def _is_known(result: LevelResult) -> bool:

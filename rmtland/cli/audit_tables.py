@@ -9,7 +9,7 @@ from rmtland.cli.output import Output
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from rmtland.audit import HessianAudit
+    from rmtland.audit import HessianAudit, LevelResult
 
 __all__ = ["print_audit", "print_stages"]
 
@@ -35,6 +35,14 @@ def _table(*columns: str) -> Table:
     return table
 
 
+def _mark(level: LevelResult) -> str:
+    """Numbers of the residuals that a level has measured, and whether that is nearly all."""
+    measured = level.parameters.get("measured_numbers")
+    if measured is None:
+        return ""
+    return f" ({measured} measured{'!' if level.parameters['nearly_all_measured'] else ''})"
+
+
 def _print_estimated(output: Output, result: HessianAudit, title: str, words: str) -> None:
     seen, origin = result.spectrum, result.provenance
     spent = ""
@@ -48,7 +56,7 @@ def _print_estimated(output: Output, result: HessianAudit, title: str, words: st
     for level in result.levels:
         comparison = level.comparison
         table.add_row(
-            f"{level.number} {level.name}",
+            f"{level.number} {level.name}{_mark(level)}",
             f"{comparison.kolmogorov:.3f}",
             _range(level.kolmogorov_range, ".3f"),
             str(level.standing(result.threshold)),
@@ -94,7 +102,7 @@ def _print_exact(output: Output, result: HessianAudit, title: str, words: str) -
     for level in result.levels:
         comparison, edges = level.comparison, level.edge_differences
         table.add_row(
-            f"{level.number} {level.name}",
+            f"{level.number} {level.name}{_mark(level)}",
             f"{comparison.kolmogorov:.3f}",
             "" if level.error is None else f"{level.error:.3f}",
             f"{comparison.wasserstein:.4f}",

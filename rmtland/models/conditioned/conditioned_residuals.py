@@ -173,6 +173,13 @@ class ConditionedResiduals:
         return self.free_share < LEAST_FREE
 
     @property
+    def known_energy_share(self) -> float:
+        """Share of the squared residuals that is known; that of dimensions if they were iid."""
+        known = float((self.known**2).sum())
+        free = self.sigma**2 * self.free_dimensions
+        return known / (known + free) if known + free else 0.0
+
+    @property
     def known_residuals(self) -> Real:
         """The part of e that is known, shape (m, n_out)."""
         return self.space.scaled(self.known)

@@ -1,0 +1,56 @@
+"""Levels 7 and 8: networks that have trained, what the sentence says, and what does not apply."""
+
+import numpy as np
+import pytest
+
+from rmtland import Spectrum
+from rmtland.audit import Family, Level, audit_hessian, audit_spectra
+from rmtland.audit.verdict import LONGEST
+from rmtland.networks import MLP, train
+
+LEVELS = {
+    Level.PRINTED,
+    Level.MEASURED_PARTS,
+    Level.CONDITIONED_GRADIENT,
+    Level.CONDITIONED_INPUTS,
+}
+
+
+def point_of(net, samples, *, seed=1, energy=None):
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(samples, net.n_in)), rng.normal(size=(samples, net.n_out))
+    theta = net.init(rng=seed + 1)
+    if energy is not None:
+        theta = train(net, theta, x, y, energy=energy).theta
+    return net.at(theta, x, y)
+
+
+def test_a_trained_network_is_within_chance_of_level_8_and_the_sentence_says_why():
+    net = MLP((10, 12, 10), activation="tanh")
+    audit = audit_hessian(point_of(net, 64, energy=0.2), draws=0, levels=LEVELS, rng=0)
+    free, best = audit[Level.MEASURED_PARTS], audit[Level.CONDITIONED_INPUTS]
+    assert best.kolmogorov < 1.5 * best.expected + 0.01
+    assert free.kolmogorov > 2 * best.kolmogorov
+    assert abs(best.index_difference) < 0.02
+    assert max(abs(edge) for edge in best.edge_differences) < 1.0
+    assert best.parameters["measured_numbers"] == 341
+    assert "Training has moved the residuals out of the 38% of their directions" in audit.sentence
+    assert "341 numbers of the residuals are measured" in audit.sentence
+    assert "Residuals conditioned on the gradient leave" in audit.verdict
+    assert len(audit.verdict.split()) <= LONGEST
+
+
+def test_levels_that_know_nearly_all_are_marked():
+    audit = audit_hessian(point_of(MLP((4, 6, 3)), 15), draws=0, levels=LEVELS, rng=0)
+    first = audit[Level.CONDITIONED_GRADIENT]
+    assert first.parameters["nearly_all_measured"]
+    assert first.parameters["free_share"] == pytest.approx(3 / 45)
+    assert "it does not predict it" in audit.sentence
+
+
+def test_levels_that_do_not_apply_say_why():
+    audit = audit_hessian(point_of(MLP((4, 6, 3)), 5), draws=0, levels=LEVELS, rng=0)
+    assert "leaves nothing free" in audit.inapplicable[Level.CONDITIONED_GRADIENT]
+    assert Family.CONDITIONED not in {level.family for level in audit.levels}
+    spectra = audit_spectra(Spectrum(np.arange(9.0)), phi=0.5, energy=0.1)
+    assert spectra.inapplicable[Level.CONDITIONED_INPUTS] == "it needs the network and its data"
