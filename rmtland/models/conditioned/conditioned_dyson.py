@@ -131,7 +131,7 @@ class ConditionedEquation:
             energy = self.noise.apply(old)
         inner: Complex = np.asarray(z * np.eye(p) - self.known - energy)
         inverse = np.linalg.inv(inner)
-        new: Complex = np.asarray((inverse + inverse.T) / 2).ravel()
+        new: Complex = np.asarray((inverse + inverse.T) / 2, dtype=np.complex128).ravel()
         return new, (inner, energy, old)
 
     def fixed_point(

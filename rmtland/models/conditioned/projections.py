@@ -25,7 +25,7 @@ Examples
 >>> space = ResidualSpace.of_point(point)
 >>> known = DenseProjection.of_point(point, ("gradient",), space)
 >>> known.rank, space.dimension
-(24, 60)
+(24.0, 60)
 """
 
 from __future__ import annotations

@@ -1,0 +1,65 @@
+"""The matrix Dyson equation of conditioned Hessians: its covariance, and that draws agree."""
+
+import numpy as np
+import pytest
+
+from rmtland.models import ConditionedHessian
+from rmtland.models.conditioned.conditioned_dyson import ConditionedDyson
+from rmtland.models.conditioned.given_residuals import with_residuals
+from rmtland.models.conditioned.noise_covariance import NoiseCovariance
+from rmtland.networks import MLP
+from rmtland.networks.activation import activation as activation_of
+
+
+def point_of(net, samples, seed=0):
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(samples, net.n_in)), rng.normal(size=(samples, net.n_out))
+    return net.at(net.init(rng=seed + 1), x, y.argmax(axis=1) if net.loss != "mse" else y)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "gelu"])
+def test_the_covariance_is_that_of_hessians_of_unit_residuals(activation):
+    net = MLP((3, 4, 2), activation=activation)
+    point, rng = point_of(net, 6), np.random.default_rng(1)
+    root = rng.normal(size=(12, 7))
+    first, second = net.unflatten(point.theta)
+    f, z = activation_of(activation), first @ point.x.T
+    a = f.value(z)
+    curvatures = None if f.curvature is None else f.curvature(z, a)
+    noise = NoiseCovariance(point.x, f.slope(z, a), curvatures, second, root @ root.T)
+    m = rng.normal(size=(20, 20)) + 1j * rng.normal(size=(20, 20))
+    m = m + m.T
+    units = [with_residuals(point, column.reshape(6, 2)).hessian("residual") for column in root.T]
+    np.testing.assert_allclose(noise.apply(m), sum(h @ m @ h for h in units), atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_the_equation_and_draws_agree(loss):
+    model = ConditionedHessian(point_of(MLP((4, 5, 4), loss=loss), 20), draws=300)
+    dyson = ConditionedDyson.of_hessian(model)
+    center, width = model.mean(), model.var() ** 0.5
+    x, eta = center + width * np.array([-0.8, -0.2, 0.5, 2.0]), 0.3 * width
+    drawn = model.smoothed_pdf(x, eta=eta)
+    assert dyson.smoothed_pdf(x, eta=eta, tolerance=1e-5) == pytest.approx(
+        drawn, abs=0.01 * drawn.max()
+    )
+    levels = dyson.smoothed_cdf(x, eta=eta, tolerance=1e-4)
+    assert levels == pytest.approx(model.smoothed_cdf(x, eta=eta), abs=0.003)
+    assert dyson.mean() == pytest.approx(model.mean(), abs=0.01 * width)
+
+
+def test_parts_and_what_it_is_not_for():
+    model = ConditionedHessian(point_of(MLP((3, 3, 3)), 15), draws=2)
+    dyson = ConditionedDyson.of_hessian(model).part("gauss_newton")
+    z = 0.3 + 0.2j
+    assert dyson.stieltjes(z) == pytest.approx(model.part("gauss_newton").stieltjes(z), rel=1e-6)
+    assert dyson.index() == 0.0
+    assert dyson.atom_at_zero().value == pytest.approx(
+        (model.part("gauss_newton").drawn == 0).mean()
+    )
+    with pytest.raises(ValueError, match="one hidden layer without biases"):
+        ConditionedDyson(ConditionedHessian(point_of(MLP((3, 3, 3), bias=True), 15), draws=2))
+    with pytest.raises(ValueError, match="basis"):
+        ConditionedDyson(
+            ConditionedHessian(point_of(MLP((3, 3, 3)), 15), draws=2, projection="iterative")
+        )
