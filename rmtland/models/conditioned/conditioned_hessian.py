@@ -14,8 +14,9 @@ a critical point P e = 0, and weights, inputs and the energy are all that is kno
 
 The law is the mean spectrum of such Hessians, pooled over draws (`draws`, from `seed`); how far a
 single one is from it, `chance_level`, is what no law can do better than. For one hidden layer
-`rmtland.models.conditioned.ConditionedDyson` is the same law by a matrix Dyson equation. `measured_numbers` says how much of the residuals
-was measured, `is_marked` whether that is nearly all: less than a tenth of their dimensions is free.
+`rmtland.models.conditioned.ConditionedDyson` is the same law by a matrix Dyson equation.
+`measured_numbers` says how much of the residuals was measured, `is_marked` whether that is nearly
+all: less than a tenth of their dimensions is free.
 
 Synonyms: trained minimum, stationary point, conditional Gaussian ensemble, empirical NTK projector.
 
