@@ -5,6 +5,7 @@ tensors on the CPU while the default device is one that holds no numbers. Laws, 
 answer on the CPU, with NumPy arrays.
 """
 
+import inspect
 import sys
 
 import numpy as np
@@ -22,7 +23,12 @@ from rmtland import (
     compare,
     fit,
     goodness_of_fit,
+    measure,
+    nonlinear_shrinkage,
+    overlay,
     signals,
+    spectra_of_weights,
+    spike_strengths,
 )
 from rmtland.arrays import array_namespace, is_on_device
 from rmtland.comparison import outliers, power_tail
@@ -30,6 +36,8 @@ from rmtland.laws import Discrete
 from rmtland.spectrum import inertia
 
 VALUES = np.linalg.eigvalsh(GaussianEnsemble().matrix(40, rng=1))
+WIDE = np.random.default_rng(2).standard_normal((12, 15))
+COVARIANCES = np.linalg.eigvalsh(np.cov(np.random.default_rng(3).standard_normal((40, 200))))
 POINTS = np.linspace(-1.5, 2.5, 7)
 
 
@@ -73,6 +81,25 @@ SURFACE = {
     "goodness of fit": lambda put: goodness_of_fit(
         Spectrum.from_eigenvalues(put(VALUES)), GaussianEnsemble(), resamples=19, rng=0
     ).p_value,
+    "nonlinear_shrinkage": lambda put: nonlinear_shrinkage(
+        put(COVARIANCES), samples=200, population=Discrete((1.0,), (1.0,))
+    ).values,
+    "spike_strengths": lambda put: spike_strengths(
+        put([5.0, 4.0]), Semicircle(1.0)
+    )[0].value,
+    "signals": lambda put: signals(
+        Spectrum.from_eigenvalues(put(np.append(VALUES, 6.0))), Semicircle(1.0)
+    ).count,
+    "power_tail": lambda put: power_tail(put(np.exp(VALUES)), rng=0).exponent,
+    "overlay": lambda put: len(overlay(
+        Spectrum.from_eigenvalues(put(VALUES)), Semicircle(1.0)
+    ).comparisons),
+    "measure": lambda put: measure(
+        put(matrix()), probes=3, steps=6, eigenpairs=2, rng=0
+    ).spectrum.mean(),
+    "spectra_of_weights": lambda put: [
+        layer.shape for layer in spectra_of_weights({"W": put(WIDE)}, rng=0).layers
+    ],
     "empirical law": lambda put: EmpiricalLaw(put(VALUES)).cdf(put(POINTS)),
     "discrete law": lambda put: Discrete(put([0.0, 1.0]), put([0.5, 0.5])).cdf(put(POINTS)),
     "sampled matrix": lambda put: Spectrum.from_matrix(
@@ -89,6 +116,23 @@ for name in ("ppf", "isf"):
     SURFACE[name] = lambda put, name=name: getattr(MarchenkoPastur(0.5), name)(put([0.1, 0.7]))
 for name in ("smoothed_pdf", "smoothed_cdf"):
     SURFACE[name] = lambda put, name=name: getattr(MarchenkoPastur(0.5), name)(put(POINTS), eta=0.1)
+
+
+ELSEWHERE = {
+    "law_of": "takes a theory, no arrays",
+    "goodness_of_fit": "goodness of fit",
+}
+
+
+def test_every_function_of_spectra_is_in_the_table():
+    """A function that is added to the rooms of spectra is called with device arrays above."""
+    import rmtland.comparison
+    import rmtland.spectrum
+
+    for room in (rmtland.comparison, rmtland.spectrum):
+        for name in room.__all__:
+            if inspect.isfunction(getattr(room, name)):
+                assert name in SURFACE or name in ELSEWHERE, name
 
 
 @pytest.mark.parametrize("name", SURFACE)

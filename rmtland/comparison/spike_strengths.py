@@ -54,6 +54,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rmtland.arguments import choice, float_array
+from rmtland.arrays import to_numpy
 from rmtland.comparison.theories import Theory, law_of
 from rmtland.laws import Law, MarchenkoPastur, Semicircle
 from rmtland.typing import Real
@@ -125,7 +126,7 @@ def spike_strengths(
     if kind is None:
         kind = "multiplicative" if isinstance(law, MarchenkoPastur) else "additive"
     choice("kind", kind, ("additive", "multiplicative"))
-    array = np.atleast_1d(np.asarray(values))
+    array = np.atleast_1d(to_numpy(values))
     if array.size == 0:
         return ()
     array = float_array("values", array, ndim=1)
