@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from rmtland.models import TwoLegHessian
+from rmtland.models.population.equation import activation_rule
 from rmtland.networks.activation import activation as activation_of
 
 SHAPES = {"square": (1.0, 1.0, 1.0, 4.0), "unequal": (1.5, 1.0, 0.5, 3.0)}
@@ -29,7 +30,7 @@ ACTIVATIONS = ("linear", "relu", "tanh", "gelu")
 class Network:
     """A network y = W2 f(W1 x) at initialisation with residuals drawn, and products with H."""
 
-    def __init__(self, sizes, name, epsilon, rng):
+    def __init__(self, sizes, name, epsilon, rng, centred=False):
         n0, n1, n2, m = sizes
         self.x = rng.normal(size=(n0, m))
         z = rng.normal(size=(n1, n0)) @ self.x / math.sqrt(n0)
@@ -38,7 +39,9 @@ class Network:
         f = activation_of(name)
         self.h = f.value(z)
         self.d = f.slope(z, self.h)
-        bend = 0.0 if f.curvature is None else f.curvature(z, self.h)
+        if centred:
+            self.h = self.h - activation_rule(name, 1.0).mean
+        bend = 0.0 if f.curvature is None else f.curvature(z, f.value(z))
         self.bend = (self.w2.T @ self.e) * bend
         self.shape = self.w2.shape, (n1, n0)
         for key in ("x", "w2", "e", "h", "d", "bend"):  # densities need no more digits
@@ -82,7 +85,7 @@ def monte_carlo(shape, name, arguments):
     rows = []
     for draw in range(arguments.draws):
         rng = np.random.default_rng([arguments.seed, draw])
-        network = Network(sizes, name, arguments.epsilon, rng)
+        network = Network(sizes, name, arguments.epsilon, rng, arguments.centred)
         rows.append(
             [
                 lanczos_density(network, x, arguments.eta, arguments.steps, rng)
@@ -114,8 +117,11 @@ def main():
     parser.add_argument("--epsilon", type=float, default=0.5, help="energy (default .5)")
     parser.add_argument("--activations", nargs="+", default=list(ACTIVATIONS))
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
+    parser.add_argument(
+        "--centred", action="store_true", help="subtract c0 from the features: no outliers"
+    )
     parser.add_argument("--legs", type=int, default=24, help="size of the legs (default 24)")
-    parser.add_argument("--leg-draws", type=int, default=6, help="legs (default 6)")
+    parser.add_argument("--leg-draws", type=int, default=8, help="legs (default 8)")
     parser.add_argument("--table", type=Path, help="JSON of the Monte Carlo densities to write")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -149,7 +155,7 @@ def main():
                 }
             )
     if arguments.table:
-        kept = ("n", "draws", "probes", "steps", "eta", "epsilon", "seed")
+        kept = ("n", "draws", "probes", "steps", "eta", "epsilon", "seed", "centred")
         made = {"source": "scripts/reproduce_two_leg.py, Lanczos runs on drawn networks"}
         made |= {key: getattr(arguments, key) for key in kept}
         arguments.table.write_text(json.dumps(made | {"cases": cases}, indent=0) + "\n", "utf-8")

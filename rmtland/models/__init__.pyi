@@ -14,10 +14,11 @@ from .pennington_bahri.hessian_model import HessianModel
 from .pennington_bahri.wishart_plus_relu_block import WishartPlusReluBlock
 from .pennington_bahri.wishart_plus_wigner import WishartPlusWigner
 from .population import PopulationHessian
-from .two_leg import TwoLegHessian
+from .two_leg import CrossingCorrectedHessian, TwoLegHessian
 
 __all__ = [
     "ConditionedHessian",
+    "CrossingCorrectedHessian",
     "DysonHessian",
     "FiniteSizeHessian",
     "HessianModel",

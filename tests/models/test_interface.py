@@ -14,6 +14,7 @@ from rmtland import Law, Spectrum
 from rmtland.laws import SpectralModel
 from rmtland.models import (
     ConditionedHessian,
+    CrossingCorrectedHessian,
     DysonHessian,
     FiniteSizeHessian,
     LinearHessian,
@@ -110,6 +111,16 @@ CASES = [
         has_law=False,
     ),
     ModelCase("conditioned H", trained(), None, 60, 0.02),
+    ModelCase(
+        "crossing corrected",
+        CrossingCorrectedHessian(
+            DYSON, TwoLegHessian(5, 6, 6, 30, activation="tanh", epsilon=0.4, legs=6, draws=2)
+        ),
+        None,
+        60,
+        0.03,
+        has_law=False,
+    ),
     ModelCase("Dyson H", DYSON, None, 60, 0.03),
     ModelCase("Dyson H0", DYSON.part("gauss_newton"), None, 60, 0.02),
     ModelCase("Dyson H1", DYSON.part("residual"), None, 60, 0.02),
@@ -123,7 +134,7 @@ CASES = [
     ),
 ]
 # a law tabulated from some thousand solutions; averages over nine legs
-SLOW = {"population H0", "two legs"}
+SLOW = {"population H0", "two legs", "crossing corrected"}
 every = pytest.mark.parametrize(
     "case",
     [

@@ -1,5 +1,6 @@
 """The limit law of the Hessian at positive energy: one leg of a tensor product averaged."""
 
+from rmtland.models.two_leg.crossing_corrected import CrossingCorrectedHessian
 from rmtland.models.two_leg.two_leg_hessian import TwoLegHessian
 
-__all__ = ["TwoLegHessian"]
+__all__ = ["CrossingCorrectedHessian", "TwoLegHessian"]

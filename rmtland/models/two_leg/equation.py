@@ -67,7 +67,16 @@ from rmtland.models.two_leg.sampled_leg import SampledLeg
 from rmtland.models.two_leg.slope_medium import SlopeMedium
 from rmtland.typing import Complex, Real
 
-__all__ = ["TwoLegBlocks", "TwoLegEquation", "inverse_pair", "site_green"]
+__all__ = [
+    "TwoLegBlocks",
+    "TwoLegEquation",
+    "inverse_pair",
+    "joined",
+    "log_determinant",
+    "log_pair",
+    "shifted",
+    "site_green",
+]
 
 _IMAGINARY = 1e-6
 """By how much imaginary parts may have the wrong sign, relative to the block."""
@@ -218,28 +227,28 @@ class TwoLegEquation:
         _, n1, n2, m = self.sizes
         h, e, w = leg.features, leg.residuals, leg.second
         # out averaged: hidden units and samples of the leg, coupled by features
-        inverse = np.linalg.inv(_shifted(-of_a12, -z))
+        inverse = np.linalg.inv(shifted(-of_a12, -z))
         lifted = h.conj().T @ inverse
         y12: Complex = np.asarray(
-            np.linalg.inv(_shifted(-s2 * v12 - lifted @ h, -1.0)), dtype=np.complex128
+            np.linalg.inv(shifted(-s2 * v12 - lifted @ h, -1.0)), dtype=np.complex128
         )
         a12 = inverse + inverse @ h @ y12 @ lifted
         # hidden averaged: outputs and samples of the leg, coupled by residuals
-        p, u = self._sites(k, z, leg.spectrum)
-        inverse = np.linalg.inv(_shifted(-of_a21, -z))
+        p, u = self.sites(k, z, leg.spectrum)
+        inverse = np.linalg.inv(shifted(-of_a21, -z))
         lifted = e.conj().T @ inverse
         energy = (s2 * n2 / n1) * y12 + lifted @ e
-        t = np.linalg.solve(_shifted(-energy * p, 1.0), energy)
+        t = np.linalg.solve(shifted(-energy * p, 1.0), energy)
         new_v12 = p[:, None] * t * p
         new_v12[np.diag_indices_from(new_v12)] += p
         a21 = inverse + inverse @ e @ new_v12 @ lifted
         # samples averaged: hidden units and outputs of the leg, coupled by W2
-        p1, u1 = self._sites(k, z, self.nodes)
-        lower = np.linalg.inv(_shifted(-n1 * self._variances[:, None, None] * a21, -1.0))
+        p1, u1 = self.sites(k, z, self.nodes)
+        lower = np.linalg.inv(shifted(-n1 * self._variances[:, None, None] * a21, -1.0))
         lifted_q = w.conj().T @ lower
         energy_q = (2 * self.epsilon * n2 / m) * a12 + lifted_q @ w
-        t_q = np.linalg.solve(_shifted(-p1[:, None, None] * energy_q, 1.0), energy_q)
-        v21 = _shifted(p1[:, None, None] ** 2 * t_q, p1[:, None, None])
+        t_q = np.linalg.solve(shifted(-p1[:, None, None] * energy_q, 1.0), energy_q)
+        v21 = shifted(p1[:, None, None] ** 2 * t_q, p1[:, None, None])
         y21 = lower + lower @ w @ v21 @ lifted_q
         # slopes
         first = site_green(k, p, u, np.asarray(t.diagonal(), dtype=complex))
@@ -259,8 +268,23 @@ class TwoLegEquation:
         blocks = TwoLegBlocks(z, k, a12, y12, a21, new_v12, v21, y21, green, tails, inputs, v12)
         return state, blocks
 
-    def _sites(self, k: Complex, z: complex, spectrum: Real) -> tuple[Complex, Complex]:
-        """Return p and u at spectral values."""
+    def sites(self, k: Complex, z: complex, spectrum: Real) -> tuple[Complex, Complex]:
+        """Return p and u at spectral values.
+
+        Parameters
+        ----------
+        k : ndarray of complex, shape (3,)
+            The medium.
+        z : complex
+            Point.
+        spectrum : ndarray of float
+            Eigenvalues of X^T X/m.
+
+        Returns
+        -------
+        (ndarray of complex, ndarray of complex)
+            As in the module.
+        """
         a = k[2] + spectrum / z
         u = 1 / (k[0] * a - k[1] ** 2)
         return a * u, u
@@ -349,18 +373,18 @@ class TwoLegEquation:
         k, (of_a12, of_a21) = blocks.medium, blocks.inputs
         weights, samples = self.weights, leg.spectrum.size
         # every block with the field k kept: its pivot is a, that of v is 1/p less the rest
-        w12 = _joined(_shifted(-of_a12, -z), leg.features, _shifted(-s2 * blocks.v_input, -1.0))
-        total = n2 * _log_determinant(w12)
+        w12 = joined(shifted(-of_a12, -z), leg.features, shifted(-s2 * blocks.v_input, -1.0))
+        total = n2 * log_determinant(w12)
         energy = -(s2 * n2 / n1) * blocks.y12
-        w21 = _joined(_shifted(-of_a21, -z), leg.residuals, energy)
-        total += n1 * self._with_sites(w21, k, z, leg.spectrum, len(of_a21))
+        w21 = joined(shifted(-of_a21, -z), leg.residuals, energy)
+        total += n1 * self.with_sites(w21, k, z, leg.spectrum, len(of_a21))
         hidden = leg.second.shape[1]
         for weight, node, gamma in zip(weights, self.nodes, self._variances, strict=True):
             upper = -(2 * self.epsilon * n2 / m) * blocks.a12
-            lower = _shifted(-n1 * gamma * blocks.a21, -1.0)
-            matrix = _joined(lower, leg.second, upper)
+            lower = shifted(-n1 * gamma * blocks.a21, -1.0)
+            matrix = joined(lower, leg.second, upper)
             spectrum = np.full(hidden, node)
-            total += samples * weight * self._with_sites(matrix, k, z, spectrum, len(lower))
+            total += samples * weight * self.with_sites(matrix, k, z, spectrum, len(lower))
         mean_v = np.tensordot(weights, blocks.v21, 1)
         mean_y = np.tensordot(weights * self._variances, blocks.y21, 1)
         total += 2 * self.epsilon * n2 * np.sum(blocks.a12 * mean_v.T)
@@ -368,14 +392,32 @@ class TwoLegEquation:
         total += s2 * n2 * np.sum(blocks.y12 * blocks.v12.T)
         energies = k - inverse_pair(blocks.green)
         sites = 2 * n1 * m
-        total += sites * (self.slopes.log_determinant(energies) + _log_pair(blocks.green))
+        total += sites * (self.slopes.log_determinant(energies) + log_pair(blocks.green))
         phase = -1j * np.pi * (2 * n1 * n2 + 2 * n2 * m)  # of log(-z) and log(-1) in each W
         return complex((total - phase) / (2 * n1 * (n0 + n2)) + n0 / (n0 + n2) * np.log(z))
 
-    def _with_sites(
+    def with_sites(
         self, matrix: Complex, k: Complex, z: complex, spectrum: Real, before: int
     ) -> complex:
-        """Log det of [[outer, b, 0], [b*, k_vv + energy, k_vk], [0, k_vk, a]]."""
+        """Return log det of a block and its field k: [[outer, b, 0], [b*, v, k_vk], [0, k_vk, a]].
+
+        Parameters
+        ----------
+        matrix : ndarray of complex
+            [[outer, b], [b*, v]] without k_vv.
+        k : ndarray of complex, shape (3,)
+            The medium.
+        z : complex
+            Point.
+        spectrum : ndarray of float
+            Eigenvalues of X^T X/m at the sites.
+        before : int
+            Size of the outer block.
+
+        Returns
+        -------
+        complex
+        """
         size = spectrum.size
         whole = np.zeros((before + 2 * size,) * 2, dtype=np.complex128)
         whole[: before + size, : before + size] = matrix
@@ -383,7 +425,7 @@ class TwoLegEquation:
         whole[v, v] += k[0]
         whole[v, kk] = whole[kk, v] = k[1]
         whole[kk, kk] = k[2] + spectrum / z
-        return _log_determinant(whole)
+        return log_determinant(whole)
 
 
 def site_green(k: Complex, p: Complex, u: Complex, t: Complex) -> Complex:
@@ -419,24 +461,56 @@ def inverse_pair(entries: Complex) -> Complex:
     return np.asarray(np.array([second, -both, first]) / (first * second - both**2))
 
 
-def _shifted(matrices: Complex, shift: Complex | complex) -> Complex:
-    """Add a multiple of the identity to the last two axes, in place."""
+def shifted(matrices: Complex, shift: Complex | complex) -> Complex:
+    """Add a multiple of the identity to the last two axes, in place.
+
+    Parameters
+    ----------
+    matrices : ndarray of complex, shape (..., n, n)
+        Contiguous.
+    shift : complex or ndarray of complex, shape (..., 1, 1)
+        What is added to the diagonal.
+
+    Returns
+    -------
+    ndarray of complex
+        The matrices.
+    """
     size = matrices.shape[-1]
     flat = matrices.reshape(*matrices.shape[:-2], size * size)
     flat[..., :: size + 1] += np.reshape(shift, np.shape(shift)[:-1]) if np.ndim(shift) else shift
     return matrices
 
 
-def _joined(upper: Complex, side: Complex, lower: Complex) -> Complex:
-    """[[upper, side], [side*, lower]]."""
+def joined(upper: Complex, side: Complex, lower: Complex) -> Complex:
+    """Return [[upper, side], [side*, lower]].
+
+    Parameters
+    ----------
+    upper, side, lower : ndarray of complex
+        Blocks.
+
+    Returns
+    -------
+    ndarray of complex
+    """
     return np.block([[upper, side], [side.conj().T, lower]])
 
 
-def _log_determinant(matrix: Complex) -> complex:
-    """Log det of a matrix whose imaginary part is negative semi-definite: sum over its spectrum.
+def log_determinant(matrix: Complex) -> complex:
+    """Return log det of a matrix whose imaginary part is negative semi-definite.
 
     Eigenvalues lie in the closed lower half-plane, so that principal logarithms are continuous;
     those on the negative axis have the phase -pi.
+
+    Parameters
+    ----------
+    matrix : ndarray of complex, shape (n, n)
+        The matrix.
+
+    Returns
+    -------
+    complex
     """
     values = np.linalg.eigvals(matrix)
     phase = np.angle(values)
@@ -444,10 +518,20 @@ def _log_determinant(matrix: Complex) -> complex:
     return complex(np.log(np.abs(values)).sum(), phase.sum())
 
 
-def _log_pair(green: Complex) -> complex:
-    """Log det of a symmetric 2 x 2 matrix with an imaginary part that is positive semi-definite."""
+def log_pair(green: Complex) -> complex:
+    """Return log det of a symmetric 2 x 2 matrix of positive semi-definite imaginary part.
+
+    Parameters
+    ----------
+    green : ndarray of complex, shape (3,)
+        Entries 11, 12 and 22.
+
+    Returns
+    -------
+    complex
+    """
     first, both, second = green
-    return -_log_determinant(np.linalg.inv(np.array([[first, both], [both, second]])))
+    return -log_determinant(np.linalg.inv(np.array([[first, both], [both, second]])))
 
 
 def _definite(blocks: TwoLegBlocks) -> bool:

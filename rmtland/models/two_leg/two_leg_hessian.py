@@ -76,7 +76,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar, NamedTuple, NoReturn
+from typing import Any, ClassVar, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -90,6 +90,7 @@ from rmtland.models.population import PopulationHessian
 from rmtland.models.population.network import PopulationNetwork
 from rmtland.models.smoothed_index import index_from_above
 from rmtland.models.two_leg.equation import TwoLegEquation
+from rmtland.models.two_leg.non_crossing import NonCrossingEquation
 from rmtland.models.two_leg.sampled_leg import SampledLeg, leg_sizes, sample_rule
 from rmtland.models.two_leg.slope_medium import SlopeMedium
 from rmtland.solution import ConvergenceError, Solution, Status
@@ -105,6 +106,9 @@ _AMPLIFIED = 100.0  # of the tolerance, by slow modes of the equation
 _SMALL_LEGS = 2  # legs of half the size for every large one
 _NODES = 10  # of the averaged leg
 _NODES_OF_ONE_SLOPE = 20
+
+
+_Value: TypeAlias = Callable[[Any, complex, FixedPoint], Complex]
 
 
 class LegOrders(NamedTuple):
@@ -239,14 +243,17 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
         z: Complex,
         tolerance: float,
         size: int,
-        value: Callable[[TwoLegEquation, complex, FixedPoint], Complex],
+        value: _Value,
         progress: Progress | None = None,
         *,
         throw: bool = True,
+        crossing: bool = True,
     ) -> _OverLegs:
         """Values of all legs at points z, shape (size, points), and what they average to."""
         large, small = self.equations
-        legs = large + small
+        legs: Any = large + small
+        if not crossing:
+            legs = tuple(NonCrossingEquation(equation) for equation in legs)
         found = np.full((len(legs), size, z.size), np.nan + 0j)
         residual, steps = np.zeros((len(legs), z.size)), np.zeros((len(legs), z.size), dtype=int)
         good = np.zeros((len(legs), z.size), dtype=bool)
@@ -322,7 +329,7 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
             flat,
             tolerance,
             1,
-            lambda equation, _, one: np.array([equation.trace(one.blocks)]),
+            _trace,
             progress,
             throw=throw,
         )
@@ -364,14 +371,101 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
         apart = over._replace(values=over.values[:, :1] - over.values[:, 1:])
         return LegOrders(first, second, apart.standard_error(0).reshape(shape))
 
-    def _potential(self, z: Complex, tolerance: float, progress: Progress | None) -> _OverLegs:
-        return self._over_legs(
-            z,
-            tolerance,
-            1,
-            lambda equation, place, one: np.array([equation.potential(place, one.blocks)]),
-            progress,
+    def crossings(self, z: ArrayLike, *, tolerance: float = _TOLERANCE) -> Solution:
+        """Return what pairings that cross add to G: the law less that of the matrix Dyson equation.
+
+        Both are solved with the same legs, so that part of their scatter cancels. The second keeps
+        n1 matrices of size m, which is for legs of about 12 hidden units.
+        `CrossingCorrectedHessian` adds the difference to a law of finite size.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points with Im z > 0.
+        tolerance : float
+            As for `solve`.
+
+        Returns
+        -------
+        Solution
+            The difference and its error, in the shape of `z`.
+
+        Raises
+        ------
+        ConvergenceError
+            If an equation is not solved at a point.
+        """
+        return self._crossings(z, tolerance, _trace)
+
+    def crossing_potential(self, z: ArrayLike, *, tolerance: float = _TOLERANCE) -> Solution:
+        """Return the integral of `crossings`: what pairings that cross add to L.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points with Im z > 0.
+        tolerance : float
+            As for `solve`.
+
+        Returns
+        -------
+        Solution
+            The difference and its error, in the shape of `z`.
+
+        Raises
+        ------
+        ConvergenceError
+            If an equation is not solved at a point.
+        """
+        return self._crossings(z, tolerance, _potential)
+
+    def _crossings(self, z: ArrayLike, tolerance: float, value: _Value) -> Solution:
+        flat, shape = above_axis(z)
+        with_them = self._over_legs(flat, tolerance, 1, value)
+        without = self._over_legs(flat, tolerance, 1, value, crossing=False)
+        over = with_them._replace(values=with_them.values - without.values)
+        found, error = over.extrapolated(0)
+        return Solution(
+            found.reshape(shape),
+            Status.CONVERGED,
+            np.maximum(over.residual, without.residual).reshape(shape),
+            (over.steps + without.steps).reshape(shape),
+            (error + _AMPLIFIED * tolerance).reshape(shape),
         )
+
+    def non_crossing(self, z: ArrayLike, *, tolerance: float = _TOLERANCE) -> Solution:
+        """Evaluate the limit of the matrix Dyson equation, with the same legs: for comparison.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points with Im z > 0.
+        tolerance : float
+            As for `solve`.
+
+        Returns
+        -------
+        Solution
+            G of the law that leaves out pairings that cross, and its error.
+
+        Raises
+        ------
+        ConvergenceError
+            If a leg is not solved at a point.
+        """
+        flat, shape = above_axis(z)
+        over = self._over_legs(flat, tolerance, 1, _trace, crossing=False)
+        value, error = over.extrapolated(0)
+        return Solution(
+            value.reshape(shape),
+            Status.CONVERGED,
+            over.residual.reshape(shape),
+            over.steps.reshape(shape),
+            (error + (_AMPLIFIED * tolerance + self._rounded) * np.abs(value)).reshape(shape),
+        )
+
+    def _potential(self, z: Complex, tolerance: float, progress: Progress | None) -> _OverLegs:
+        return self._over_legs(z, tolerance, 1, _potential, progress)
 
     def cdf_above(
         self, z: ArrayLike, *, tolerance: float = _TOLERANCE, progress: Progress | None = None
@@ -534,6 +628,14 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
             Nodes and weights of shape (runs, steps).
         """
         return self.population.lanczos(count("n", n), steps, rng=rng, runs=runs)
+
+
+def _trace(equation: Any, z: complex, found: FixedPoint) -> Complex:
+    return np.array([equation.trace(found.blocks)])
+
+
+def _potential(equation: Any, z: complex, found: FixedPoint) -> Complex:
+    return np.array([equation.potential(z, found.blocks)])
 
 
 class _OverLegs(NamedTuple):
