@@ -40,10 +40,10 @@ Theta, as in `PopulationHessian`.
 *Data* of any covariance: in the basis of the right singular vectors of X nothing but the spectrum
 of X^T X/m is left of them, since W1 is invariant under rotations of the inputs.
 
-The error that goes with a value is the bias taken out, plus 2.5 standard errors of the draws, plus
-what the tolerance leaves open and what the ratios of the legs' whole numbers are off by. The two
-orders of the legs give two estimates, equal in the limit (`orders`): their difference is a check
-that costs nothing.
+The error that goes with a value is the bias taken out, plus 2.5 standard errors of the draws (more
+where they are few), plus what the tolerance leaves open and what the ratios of the legs' whole
+numbers are off by. The two orders of the legs give two estimates, equal in the limit (`orders`):
+their difference is a check that costs nothing.
 
 What is left out: the rank-one mean c0 of the features (n2 outliers), the n1 exact zeros of a ReLU
 network and all else of order 1/n. The limit is not proved. Against Lanczos runs on networks of
@@ -79,6 +79,7 @@ from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
+from scipy.special import ndtr, stdtrit
 
 from rmtland.arguments import choice, count, positive
 from rmtland.laws import Law, SpectralModel
@@ -101,7 +102,7 @@ from rmtland.typing import ArrayLike, Complex, Integer, Logical, Real, Rng
 __all__ = ["LegOrders", "TwoLegHessian"]
 
 _TOLERANCE = 1e-6
-_DEVIATIONS = 2.5  # standard errors in an error
+_DEVIATIONS = 2.5  # standard errors in an error, with many draws
 _AMPLIFIED = 100.0  # of the tolerance, by slow modes of the equation
 _SMALL_LEGS = 2  # legs of half the size for every large one
 _NODES = 10  # of the averaged leg
@@ -316,7 +317,8 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
         -------
         Solution
             G(z) in the shape of `z`; `error` bounds its modulus: the bias that was taken out, 2.5
-            standard errors of the draws, and what the tolerance leaves open. Divide by pi for that
+            standard errors of the draws (Student's quantile of that level), and what the tolerance
+            leaves open. Divide by pi for that
             of the smoothed density.
 
         Raises
@@ -668,7 +670,9 @@ class _OverLegs(NamedTuple):
         values = self.values[:, i]
         value = np.asarray(self._weights @ values)
         bias = np.abs(value - values[: self.large].mean(axis=0))
-        return value, np.asarray(bias + _DEVIATIONS * self.standard_error(i))
+        # few draws know their own scatter badly: Student's quantile of the same level
+        many = float(stdtrit(self.large - 1, ndtr(_DEVIATIONS)))
+        return value, np.asarray(bias + many * self.standard_error(i))
 
 
 def _in_threads(task: Callable[[int], None], tasks: int) -> None:

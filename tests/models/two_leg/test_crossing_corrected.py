@@ -23,7 +23,7 @@ def known(activation, n=8, ratio=4, **options):
 
 
 def limit(activation, legs=8, **options):
-    fields = {"epsilon": 0.5, "activation": activation, "draws": 3, "legs": legs} | options
+    fields = {"epsilon": 0.5, "activation": activation, "draws": 4, "legs": legs} | options
     return TwoLegHessian(1, 1, 1, 4, **fields)
 
 
@@ -70,16 +70,16 @@ def test_non_crossing_law_is_the_limit_of_the_dyson_law():
 
 def test_crossings_are_the_difference_of_the_two_laws():
     z = np.array([0.0, 1.0]) + 0.3j
-    model = limit("linear", legs=4, draws=2)
+    model = limit("linear", legs=4)
     found = model.crossings(z)
     apart = model.solve(z).value - model.non_crossing(z).value
     assert found.value == pytest.approx(apart, abs=1e-5)
-    other = limit("linear", legs=4, draws=2, seed=5).crossings(z)
+    other = limit("linear", legs=4, seed=5).crossings(z)
     assert (np.abs(found.value - other.value) <= found.error + other.error).all()
-    step = 1e-3
+    step = 1e-2
     ends = model.crossing_potential(np.array([0.5 + step, 0.5 - step]) + 0.3j).value
     slope = model.crossings(0.5 + 0.3j).value
-    assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(complex(slope), rel=1e-3, abs=1e-5)
+    assert (ends[0] - ends[1]) / (2 * step) == pytest.approx(complex(slope), rel=5e-3, abs=1e-4)
 
 
 def test_interface():
