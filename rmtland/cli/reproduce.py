@@ -28,7 +28,9 @@ DOTS = 150
 def reproduce(
     figures: Annotated[
         list[str],
-        typer.Argument(help="fig1, fig2, fig3, fig4, fig5, dyson, index, or all.", metavar="NAME"),
+        typer.Argument(
+            help="fig1, fig2, fig3, fig4, fig5, dyson, limit, index, or all.", metavar="NAME"
+        ),
     ],
     quick: Annotated[bool, typer.Option("--quick", help="A small size, in seconds.")] = False,
     full: Annotated[bool, typer.Option("--full", help="The parameters of the paper.")] = False,

@@ -10,6 +10,7 @@ fig4: H0 of a ReLU network at initialisation against Marchenko-Pastur and Dyson
 fig5: gap of H0 against 1/phi: Marchenko-Pastur with one fitted scale, and Dyson
 index: index against energy with the small-index law, for models and networks
 dyson: levels of theory up to the matrix Dyson equation against measured Hessians
+limit: two-leg law of H against the Dyson law and networks of growing width
 """
 
 from rmtland.reproduction.densities import ModelDensities
@@ -19,6 +20,7 @@ from rmtland.reproduction.freeness import FreenessTest
 from rmtland.reproduction.gauss_newton_gap import GaussNewtonGap
 from rmtland.reproduction.gauss_newton_part import GaussNewtonPart
 from rmtland.reproduction.index_energy import IndexAgainstEnergy
+from rmtland.reproduction.limit_law import LimitLaw
 from rmtland.reproduction.residual_part import ResidualPart
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "GaussNewtonGap",
     "GaussNewtonPart",
     "IndexAgainstEnergy",
+    "LimitLaw",
     "ModelDensities",
     "PublishedFigure",
     "ResidualPart",
@@ -47,6 +50,7 @@ FIGURES: dict[str, type[PublishedFigure]] = {
         GaussNewtonGap,
         IndexAgainstEnergy,
         DysonLevels,
+        LimitLaw,
     )
 }
 """The figures by name."""

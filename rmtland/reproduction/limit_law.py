@@ -461,6 +461,7 @@ class LimitLaw(PublishedFigure):
             ax.plot([], [], label=name, **style | {"lw": 1.0})
         ax.set_xscale("log")
         ax.set_yscale("log")
+        ax.set_ylim(bottom=ax.get_ylim()[0] / 5)  # room for the legend
         ax.set_xticks(self.sizes, [str(size) for size in self.sizes], minor=False)
         ax.minorticks_off()
         ax.set_xlabel("width n")
