@@ -8,7 +8,8 @@ times, their ratio and the target. A peer that is not installed is skipped by na
 * a free sum by subordination at 2000 points, after its construction: milliseconds;
 * a product of two Marchenko-Pastur laws at 2000 points: companion matrices by hand;
 * 1000 Marchenko-Pastur quantiles: milliseconds;
-* 10^4 densities of Wishart + Wigner at 200 points each in one call: seconds;
+* 10^4 densities of Wishart + Wigner, Wishart + ReLU block and Marchenko-Pastur laws at 200 points
+  each in one call: seconds;
 * the first density of a new process, with and without a cache of compiled kernels: seconds.
 
     python scripts/bench_small.py --quick
@@ -24,13 +25,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rmtland import MarchenkoPastur, Semicircle, WishartPlusWigner, free_product, free_sum
+from rmtland import (
+    MarchenkoPastur,
+    Semicircle,
+    WishartPlusReluBlock,
+    WishartPlusWigner,
+    free_product,
+    free_sum,
+)
 from rmtland.networks import MLP, gaussian
 
 JOBS = ("network", "laws", "grid", "first")
@@ -130,9 +139,15 @@ def laws(repeats: int) -> None:
 
 def grid(repeats: int) -> None:
     """Time thousands of laws in one call."""
-    laws = WishartPlusWigner.grid(np.geomspace(0.05, 5, 100)[:, None], np.geomspace(1e-3, 10, 100))
+    phi, epsilon = np.geomspace(0.05, 5, 100)[:, None], np.geomspace(1e-3, 10, 100)
     x = np.linspace(-3, 6, 200)
-    line("10^4 densities at 200 points", *race([lambda: laws.pdf(x)], repeats, 1), target="<= 1 s")
+    for name, laws in (
+        ("Wishart + Wigner", WishartPlusWigner.grid(phi, epsilon)),
+        ("Wishart + ReLU block", WishartPlusReluBlock.grid(phi, epsilon)),
+        ("Marchenko-Pastur", MarchenkoPastur.grid(phi, scale=epsilon)),
+    ):
+        job = partial(laws.pdf, x)
+        line(f"10^4 densities, {name}", *race([job], repeats, 1), target="<= 1 s")
 
 
 def new_process(runs: int) -> None:

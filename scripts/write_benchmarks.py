@@ -30,6 +30,7 @@ FULL = {
     "Laws and free probability": ["bench_laws.py"],
     "Random matrices": ["bench_ensembles.py", "--sections", "dense", "histogram"],
     "Networks": ["bench_networks.py", "--jobs", "dense", "product", "small"],
+    "Small problems": ["bench_small.py"],
     "Sweeps": ["bench_sweep.py"],
 }
 NUMBERS = re.compile(
