@@ -57,8 +57,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import qr
 
+from rmtland.free.operator_valued.range_coordinates import profile_coordinates, range_coordinates
 from rmtland.free.operator_valued.resolvent_equation import (
     MatrixSystem,
     ResolventEquation,
@@ -80,9 +80,6 @@ Covariance = Callable[[Any], Any]
 
 LARGEST_SIZE = 40
 """Largest size of M for a covariance that is not a profile of variances."""
-
-_PROBES = 6
-_RANK = 1e-11
 
 
 def kronecker_covariance(coefficients: Sequence[ArrayLike]) -> Covariance:
@@ -268,71 +265,9 @@ class MatrixDyson(ResolventEquation):
         Shapes (r, k, k), or (r, k) where M is diagonal; every E_a is Hermitian.
         """
         if self.is_diagonal:
-            return self._diagonal_coordinates()
-        k = self.size
-        rng = np.random.default_rng(20)
-        basis: Complex = np.zeros((0, k, k), dtype=np.complex128)
-        while True:
-            z = (self.scale * (rng.normal(size=_PROBES) + 1j * (1 + rng.random(_PROBES)))).astype(
-                np.complex128
-            )
-            share = rng.normal(size=(_PROBES, len(basis))) * self.scale
-            shift = np.tensordot(share.astype(np.complex128), basis, axes=1)
-            energy = self.self_energy(inverse_or_nan(self._matrix(z, regular=0.5) - shift))
-            adjoint = energy.conj().swapaxes(-1, -2)
-            parts = np.concatenate([basis, (energy + adjoint) / 2, (energy - adjoint) / 2j])
-            # Unit size each, so that the rank is a question of direction.
-            norms = np.linalg.norm(parts.reshape(len(parts), -1), axis=1)
-            parts = parts[norms > 0] / norms[norms > 0, None, None]
-            if not len(parts):
-                break
-            flat = np.concatenate([parts.real, parts.imag], axis=1).reshape(len(parts), -1)
-            _, values, right = np.linalg.svd(flat, full_matrices=False)
-            found = right[values > _RANK * values[0]].reshape(-1, 2 * k, k)
-            grown = len(found) > len(basis)
-            basis = found[:, :k] + 1j * found[:, k:]
-            # A direction of little size is Hermitian to few digits; the rest is no direction.
-            basis = (basis + basis.conj().swapaxes(-1, -2)) / 2
-            if not grown:
-                break
-        if not len(basis):
-            return basis, basis
-        # Entries of S[M] themselves as coordinates: quantities of different size do not mix.
-        flat = np.concatenate([basis.real, basis.imag], axis=1).reshape(len(basis), -1)
-        pivots = qr(flat, mode="r", pivoting=True)[1][: len(basis)]
-        flat = np.linalg.solve(flat[:, pivots], flat)
-        flat[np.abs(flat) < 1e-12] = 0.0
-        parts = flat.reshape(-1, 2 * k, k)
-        units = np.eye(k * k, dtype=np.complex128).reshape(k * k, k, k)
-        images = np.moveaxis(self.self_energy(units).reshape(k, k, k, k), (2, 3), (0, 1))
-        functionals = np.zeros((len(basis), k, k), dtype=np.complex128)
-        for a, (i, j) in enumerate(zip(pivots // k, pivots % k, strict=True)):
-            if i < k:
-                functionals[a] = (images[i, j] + images[j, i]) / 2
-            else:
-                functionals[a] = (images[i - k, j] - images[j, i - k]) / 2j
-        return parts[:, :k] + 1j * parts[:, k:], functionals
-
-    def _diagonal_coordinates(self) -> tuple[Complex, Complex]:
-        """One coordinate for all rows of the variances that are multiples of each other."""
-        profile = np.asarray(self.covariance)
-        basis: list[Real] = []
-        rows: list[Real] = []
-        for i, row in enumerate(profile):
-            if not row.any():
-                continue
-            for e, known in zip(basis, rows, strict=True):
-                factor = float(row.max() / known.max())
-                if np.allclose(row, factor * known, rtol=1e-15, atol=0):
-                    e[i] = factor
-                    break
-            else:
-                basis.append(np.eye(self.size)[i])
-                rows.append(row)
-        shape = (len(rows), self.size)
-        return (
-            np.array(basis, dtype=np.complex128).reshape(shape),
-            np.array(rows, dtype=np.complex128).reshape(shape),
+            return profile_coordinates(np.asarray(self.covariance))
+        return range_coordinates(
+            self.self_energy, lambda z: self._matrix(z, regular=0.5), self.size, self.scale
         )
 
     @cached_property
