@@ -31,6 +31,7 @@ __all__ = [
     "complex_points",
     "count",
     "dense_array",
+    "extended",
     "finite",
     "float_array",
     "nonnegative",
@@ -52,6 +53,34 @@ def finite(name: str, value: Any) -> float:
     number = _number(name, value)
     if not math.isfinite(number):
         raise ValueError(f"{name} must be a finite number; got {number}")
+    return number
+
+
+def extended(name: str, value: Any) -> float:
+    """Return a real number, finite or infinite.
+
+    Parameters
+    ----------
+    name : str
+        How the argument is called in the message.
+    value : object
+        What came.
+
+    Returns
+    -------
+    float
+        The number.
+
+    Raises
+    ------
+    ValueError
+        If it is NaN.
+    TypeError
+        If it is not one real number.
+    """
+    number = _number(name, value)
+    if math.isnan(number):
+        raise ValueError(f"{name} must be a number or an infinity; got NaN")
     return number
 
 

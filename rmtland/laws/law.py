@@ -45,7 +45,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rmtland.arguments import choice, count, positive
+from rmtland.arguments import choice, count, finite, positive
 from rmtland.laws.cumulants import free_cumulants_of, moments_of
 from rmtland.laws.edge_scale import edge_scale_of
 from rmtland.laws.gaps import Gap, plain_gaps
@@ -462,7 +462,7 @@ class Law(abc.ABC):
         ValueError
             If `confidence` is not in [0, 1].
         """
-        tail = (1 - float(probabilities("confidence", confidence))) / 2
+        tail = (1 - float(probabilities("confidence", finite("confidence", confidence)))) / 2
         return float(self.ppf(tail)), float(self.isf(tail))
 
     def stieltjes(self, z: ArrayLike) -> Any:

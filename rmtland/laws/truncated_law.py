@@ -28,7 +28,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rmtland.arguments import points
+from rmtland.arguments import extended
 from rmtland.laws.law import Law
 from rmtland.laws.node_sums import (
     CutLaw,
@@ -70,8 +70,7 @@ def truncated(law: Law, low: float = -math.inf, high: float = math.inf) -> Law:
     """
     if not isinstance(law, Law):
         raise TypeError(f"truncated takes a law; got {law!r}")
-    ends = points("low, high", np.array([low, high]))
-    left, right = float(ends[0]), float(ends[1])
+    left, right = extended("low", low), extended("high", high)
     bottom, top = law.hull
     if left <= bottom and right >= top:
         return law
@@ -107,7 +106,7 @@ class Truncated(Law):
     def __post_init__(self) -> None:
         if not isinstance(self.law, Law):
             raise TypeError(f"Truncated takes a law; got {self.law!r}")
-        low, high = (float(end) for end in points("low, high", np.array([self.low, self.high])))
+        low, high = extended("low", self.low), extended("high", self.high)
         if not low < high:
             raise ValueError(f"low must be below high; got {low} and {high}")
         object.__setattr__(self, "low", low + 0.0)

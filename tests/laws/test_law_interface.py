@@ -8,7 +8,8 @@ import pytest
 from law_table import LAWS, blur, exact_cdf, expectation, interior, width
 from scipy import stats
 
-from rmtland.free import FreeLevy
+from rmtland import LinearHessian, WishartPlusReluBlock, WishartPlusWigner
+from rmtland.free import FreeLevy, free_compression, free_power
 from rmtland.laws import (
     Arcsine,
     Discrete,
@@ -235,6 +236,46 @@ def test_upper_tail_against_40_digits():
     x = law.hull[1] - np.array([1e-3, 1e-5, 1e-7])
     exact = [float(1 - exact_cdf(law, float(point))) for point in x]
     np.testing.assert_allclose(law.sf(x), exact, rtol=1e-7)
+
+
+NUMBERS = [
+    (name, law)
+    for name, law in {
+        type(law).__name__: law
+        for law in [*(c.law for c in LAWS), truncated(Semicircle(), -1.0, 1.0), Normal()]
+    }.items()
+    if dataclasses.is_dataclass(law)
+]
+
+
+@pytest.mark.parametrize(("name", "law"), NUMBERS)
+def test_parameters_are_single_numbers(name, law):
+    """A law has scalar parameters: several values are refused in one sentence that says so."""
+    fields = [field.name for field in dataclasses.fields(law) if field.init]
+    scalars = [key for key in fields if isinstance(getattr(law, key), int | float)]
+    for key in scalars:
+        several = [getattr(law, key)] * 2
+        with pytest.raises(TypeError, match=f"{key} must be (one number.*make one object each|an)"):
+            dataclasses.replace(law, **{key: several})
+    if not scalars:
+        pytest.skip("its parameters are laws or sequences")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda pair: WishartPlusWigner(pair, 0.1),
+        lambda pair: WishartPlusReluBlock(0.5, pair),
+        lambda pair: LinearHessian(pair, 5, 5, 5),
+        lambda pair: free_power(Semicircle(), pair),
+        lambda pair: free_compression(Semicircle(), pair),
+        lambda pair: truncated(Semicircle(), pair),
+        lambda pair: Semicircle().interval(pair),
+    ],
+)
+def test_models_and_operations_take_single_numbers(make):
+    with pytest.raises(TypeError, match="make one object each"):
+        make([0.5, 0.5])
 
 
 def test_one_law_for_each_value_of_a_parameter():
