@@ -99,6 +99,8 @@ class ConditionedHessian(HessianParts):
         From which they are drawn.
     part_name : {"total", "gauss_newton", "residual"}
         H, H0 or H1.
+    residuals : ConditionedResiduals, optional
+        The residuals to draw from; by default those that the point and the options give.
 
     Raises
     ------
@@ -250,6 +252,7 @@ class ConditionedHessian(HessianParts):
         Returns
         -------
         ndarray, shape (p, p)
+            Symmetric.
 
         Raises
         ------
