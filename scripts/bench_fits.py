@@ -27,6 +27,7 @@ from rmtland import (
     goodness_of_fit,
     signals,
 )
+from rmtland.ensembles import SpikedEnsemble
 
 LEVEL = 0.05
 KEPT = Path(__file__).parent.parent / "figures" / "fits.json"
@@ -102,7 +103,105 @@ def strengths(runs: int) -> Iterator[dict[str, Any]]:
     }  # fmt: skip
 
 
-JOBS = {"levels": levels, "strengths": strengths, "goodness": goodness}
+SPIKED = ((40, 800), (80, 160), (160, 320), (80, 80), (80, 40), (400, 20))
+METHODS = ("distance", "quantiles", "likelihood")
+
+
+def noise_with_spikes(n: int, q: int, spikes: int, runs: int) -> np.ndarray:
+    """Draw spectra of covariance matrices with so many spikes above the threshold."""
+    noise = WishartEnsemble(n / q)
+    if not spikes:
+        return noise.sample(n, rng=1, runs=runs).nodes
+    strengths = 1 + np.sqrt(n / q) * np.geomspace(4.0, 40.0, spikes)
+    ensemble = SpikedEnsemble(noise, tuple(strengths), "multiplicative")
+    return ensemble.sample(n, rng=1, runs=runs).nodes
+
+
+def contaminated(n: int, q: int, runs: int) -> np.ndarray:
+    """Draw spectra of covariances where a tenth of the variances are spread from 1 to 3."""
+    generator = np.random.default_rng(1)
+    deviations = np.sqrt(np.concatenate([np.ones(n - n // 10), np.linspace(1, 3, n // 10)]))
+    found = []
+    for _ in range(runs):
+        x = generator.normal(size=(n, q)) * deviations[:, None]
+        found.append(np.linalg.eigvalsh(x @ x.T / q))
+    return np.maximum(found, 0.0)
+
+
+def fits(runs: int) -> Iterator[dict[str, Any]]:
+    """Errors of fitted parameters over errors that the theory of the likelihood gives."""
+    runs = max(runs // 50, 4)
+    for n, q in SPIKED:
+        for spikes in (0, 1, min(10, min(n, q) // 4), "contaminated"):
+            dirty = spikes == "contaminated"
+            if dirty and n > q:
+                continue
+            nodes = contaminated(n, q, runs) if dirty else noise_with_spikes(n, q, spikes, runs)
+            outliers = "exclude" if dirty else spikes
+            row = {"rows": n, "columns": q, "spikes": spikes, "matrices": runs}
+            for method in METHODS:
+                found = []
+                for x in nodes:
+                    one = fit(
+                        Spectrum(x), MarchenkoPastur, method=method, outliers=outliers,
+                        starts=[{"aspect_ratio": n / q, "scale": 1.0}], resamples=0,
+                    )  # fmt: skip
+                    found.append([one.parameters["aspect_ratio"] * q / n, one.parameters["scale"]])
+                rms = np.sqrt(np.mean((np.array(found) - 1) ** 2, axis=0))
+                row |= {
+                    f"{method}: aspect ratio": 100 * float(rms[0]),
+                    f"{method}: scale": 100 * float(rms[1]),
+                }
+            yield row
+
+
+def coverage(runs: int) -> Iterator[dict[str, Any]]:
+    """Root mean square of fitted parameters, in their stated errors; 1 if these are right."""
+    runs = max(runs // 80, 4)
+    for n, q, spikes in ((40, 800, 0), (80, 160, 0), (80, 160, 5), (80, 40, 0)):
+        nodes = noise_with_spikes(n, q, spikes, runs)
+        truth = {"aspect_ratio": n / q, "scale": 1.0}
+        row: dict[str, Any] = {"rows": n, "columns": q, "spikes": spikes, "matrices": runs}
+        for method in METHODS:
+            found = []
+            for seed, x in enumerate(nodes):
+                one = fit(
+                    Spectrum(x), MarchenkoPastur, method=method, outliers=spikes, starts=[truth],
+                    resamples=12, rng=seed,
+                )  # fmt: skip
+                found.append(
+                    [(one.parameters[k] - v) / (one.errors[k] or np.inf) for k, v in truth.items()]
+                )
+            rms = np.sqrt(np.mean(np.square(found), axis=0))
+            row |= {f"{method}: aspect ratio": float(rms[0]), f"{method}: scale": float(rms[1])}
+        yield row
+
+
+JOBS = {"levels": levels, "strengths": strengths, "goodness": goodness, "fits": fits,
+        "coverage": coverage}  # fmt: skip
+
+
+START, END = "<!-- {}: begin -->", "<!-- {}: end -->"
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """Return rows as a table in Markdown."""
+    heads = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    lines += [f"| {' | '.join(words(row.get(name, '')) for name in heads)} |" for row in rows]
+    return "\n".join(lines)
+
+
+def with_tables(page: str, kept: dict[str, list[dict[str, Any]]]) -> str:
+    """Return a page with the table of each study written anew between its marks."""
+    for job, rows in kept.items():
+        start, end = START.format(job), END.format(job)
+        if start not in page:
+            continue
+        head, _, rest = page.partition(start)
+        rest = rest.partition(end)[2]
+        page = f"{head}{start}\n{table(rows)}\n{end}{rest}"
+    return page
 
 
 def words(value: Any) -> str:
@@ -120,8 +219,14 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="repetitions for two digits")
     parser.add_argument("--runs", type=int, default=None, help="matrices a case")
     parser.add_argument("--jobs", nargs="+", choices=JOBS, default=list(JOBS), help="studies")
+    parser.add_argument("--page", type=Path, help="write the tables of a page and stop")
     parser.add_argument("--keep", action="store_true", help="keep the numbers for the page")
     options = parser.parse_args()
+    if options.page:
+        kept = json.loads(KEPT.read_text("utf-8"))
+        page = with_tables(options.page.read_text("utf-8"), kept)
+        options.page.write_text(page, "utf-8")
+        return
     runs = options.runs or (4000 if options.full else 100)
     for job in options.jobs:
         print(f"{job}: {JOBS[job].__doc__}")

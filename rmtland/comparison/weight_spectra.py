@@ -5,6 +5,11 @@ For each weight matrix W, with N its longer and M its shorter side, the eigenval
 independent entries of variance sigma^2 would have (the job of WeightWatcher). The variance
 stated is that of the eigenvalues that are no spikes.
 
+Whether the bulk may be that of independent entries says a goodness of fit that is calibrated for
+eigenvalues (`rmtland.comparison.goodness`): the mean square distance of the distribution functions
+of the eigenvalues that are no spikes, with the shift that spikes give them, beside that of Gaussian
+matrices of the same shape whose variance is estimated in the same way.
+
 An eigenvalue is a spike where it is above the edge by more than chance at a stated level, by the
 sequential Tracy-Widom test of `rmtland.comparison.signals`, with centring and scale of finite sizes
 and the correction for the estimated variance. The singular value of the signal behind a spike, its
@@ -34,11 +39,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rmtland.adapters.weight_matrices import weight_matrices
-from rmtland.arguments import positive
+from rmtland.arguments import count, positive
 from rmtland.comparison.distances import compare
 from rmtland.comparison.power_tail import PowerTail, power_tail
 from rmtland.comparison.signals import WishartNoise
+from rmtland.comparison.spectral_shift import spectral_shift
 from rmtland.comparison.spike_strengths import Strength, rectangular_strengths
+from rmtland.ensembles import WishartEnsemble
 from rmtland.laws import MarchenkoPastur
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator, streams
@@ -52,8 +59,10 @@ __all__ = ["LayerSpectrum", "WeightSpectra", "spectra_of_weights"]
 
 _COLUMNS = (
     "layer", "rows", "columns", "sigma", "edge", "largest", "p_value", "spikes", "kolmogorov",
-    "alpha", "alpha_error", "tail_start", "tail_size", "stable_rank", "norm",
+    "goodness", "alpha", "alpha_error", "tail_start", "tail_size", "stable_rank", "norm",
 )  # fmt: skip
+_MOST_DRAWN = 1024
+"""Shorter sides of the matrices that are drawn for the goodness of fit, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +91,8 @@ class LayerSpectrum:
         Power law of the largest eigenvalues; None for fewer than 10.
     strengths : tuple of Strength
         The same with standard errors and the overlaps of the singular vectors.
+    goodness : float or None
+        p-value of the bulk under independent entries; None where it was not asked for.
     """
 
     name: str
@@ -94,6 +105,7 @@ class LayerSpectrum:
     kolmogorov: float
     tail: PowerTail | None
     strengths: tuple[Strength, ...] = ()
+    goodness: float | None = None
 
     @property
     def singular_values(self) -> Real:
@@ -106,13 +118,20 @@ class LayerSpectrum:
         Returns
         -------
         dict of str to values
-            One entry a column of the table.
+            layer; rows and columns, a convolution unrolled; sigma, standard deviation of the
+            entries without the spikes; edge of the law and the largest eigenvalue, of W W^T / N;
+            p_value of the latter (Tracy-Widom) and number of spikes; kolmogorov, distance of the
+            bulk to the law, and its goodness, a p-value; alpha, exponent of the power-law tail,
+            its alpha_error, where it starts (tail_start, an eigenvalue) and tail_size, the number
+            of eigenvalues in it; stable_rank, squared Frobenius norm over the squared norm; and
+            norm, the largest singular value.
         """
         values = self.singular_values
         tail = self.tail
         row = (
             self.name, *self.shape, float(np.sqrt(self.law.scale)), self.law.support[0][1],
             float(self.spectrum.nodes.max()), self.p_value, len(self.spikes), self.kolmogorov,
+            self.goodness,
             None if tail is None else tail.exponent, None if tail is None else tail.error,
             None if tail is None else tail.start, None if tail is None else tail.size,
             float((values**2).sum() / values[-1] ** 2), float(values[-1]),
@@ -210,9 +229,12 @@ class WeightSpectra:
         -------
         list of tuple of str
             Layer, shape, standard deviation of the noise, largest eigenvalue over the edge,
-            p-value, spikes, Kolmogorov distance of the bulk, exponent of the tail with its error.
+            p-value, spikes, Kolmogorov distance of the bulk and p-value of its goodness of fit,
+            exponent of the tail with its error.
         """
-        heads = ("layer", "shape", "sigma", "largest/edge", "p", "spikes", "KS", "alpha")
+        heads = (
+            "layer", "shape", "sigma", "largest/edge", "p", "spikes", "KS", "p of bulk", "alpha",
+        )  # fmt: skip
         rows: list[tuple[str, ...]] = [heads]
         for layer in self.layers:
             v = layer.to_dict()
@@ -220,7 +242,8 @@ class WeightSpectra:
             rows.append((
                 layer.name, f"{v['rows']} x {v['columns']}", f"{v['sigma']:.3g}",
                 f"{v['largest'] / v['edge']:.2f}", f"{v['p_value']:.2g}", str(v["spikes"]),
-                f"{v['kolmogorov']:.3f}", alpha,
+                f"{v['kolmogorov']:.3f}", "" if layer.goodness is None else f"{layer.goodness:.2g}",
+                alpha,
             ))  # fmt: skip
         return rows
 
@@ -268,7 +291,13 @@ class WeightSpectra:
 
 
 def spectra_of_weights(
-    model: Any, *, level: float = 0.05, min_size: int = 8, resamples: int = 40, rng: Rng = None
+    model: Any,
+    *,
+    level: float = 0.05,
+    min_size: int = 8,
+    resamples: int = 40,
+    goodness: int = 99,
+    rng: Rng = None,
 ) -> WeightSpectra:
     """Return the spectrum of every weight matrix with the Marchenko-Pastur law beside it.
 
@@ -282,8 +311,12 @@ def spectra_of_weights(
         Matrices with fewer rows or columns are left out.
     resamples : int, optional
         Bootstrap samples for the error of each tail.
+    goodness : int, optional
+        Matrices drawn for the p-value of each bulk, at least 19; 0 for none. They are drawn once
+        for all matrices of a shape and number of spikes; where the shorter side is above 1024 it
+        is left out.
     rng : anything `numpy.random.default_rng` takes
-        For the errors of the tails.
+        For the errors of the tails and the goodness of fit.
 
     Returns
     -------
@@ -293,23 +326,72 @@ def spectra_of_weights(
     Raises
     ------
     ValueError
-        If there is no such matrix, one is not finite, or the level is not between 0 and 1.
+        If there is no such matrix, one is not finite, the level is not between 0 and 1, or
+        `goodness` is between 0 and 19.
     """
     level = positive("level", level)
     if level >= 1.0:
         raise ValueError(f"level must lie between 0 and 1; got {level}")
+    if 0 < count("goodness", goodness, least=0) < 19:
+        raise ValueError(f"goodness must be 0, or at least 19 matrices; got {goodness}")
     matrices = weight_matrices(model, min_size=min_size)
-    seeds = streams(rng, len(matrices))
+    *seeds, last = streams(rng, len(matrices) + 1)
+    null = _Null(goodness, random_generator(last))
     return WeightSpectra(
         tuple(
-            _layer(name, matrix, level, resamples, seed)
+            _layer(name, matrix, level, resamples, seed, null)
             for (name, matrix), seed in zip(matrices.items(), seeds, strict=True)
         ),
         level,
     )
 
 
-def _layer(name: str, matrix: Real, level: float, resamples: int, rng: Any) -> LayerSpectrum:
+class _Null:
+    """Statistics of Gaussian matrices, drawn once for a shape and a number of spikes."""
+
+    def __init__(self, draws: int, generator: np.random.Generator) -> None:
+        self.draws, self.generator = draws, generator
+        self.spectra: dict[tuple[int, int], Real] = {}
+        self.misfits: dict[tuple[int, int, int], Real] = {}
+
+    def chance(self, noise: WishartNoise, spikes: int) -> float | None:
+        """Return the p-value of a bulk."""
+        if not self.draws or noise.short > _MOST_DRAWN:
+            return None
+        shape = (noise.long, noise.short)
+        if shape not in self.spectra:
+            ensemble = WishartEnsemble(noise.short / noise.long)
+            drawn = ensemble.sample(noise.short, rng=self.generator, runs=self.draws).nodes
+            self.spectra[shape] = drawn[:, ::-1]
+        if (*shape, spikes) not in self.misfits:
+            self.misfits[*shape, spikes] = np.array(
+                [
+                    _misfit(WishartNoise(values, *shape), spikes, shifted=False)
+                    for values in self.spectra[shape]
+                ]
+            )
+        own = _misfit(noise, spikes, shifted=True)
+        larger = int(np.count_nonzero(self.misfits[*shape, spikes] >= own))
+        return (1 + larger) / (self.draws + 1)
+
+
+def _misfit(noise: WishartNoise, spikes: int, *, shifted: bool) -> float:
+    """Mean square distance of a bulk to the law of its estimated variance.
+
+    The largest eigenvalues are left out of noise too, where they have shifted nothing.
+    """
+    scale = noise.variance(spikes if shifted else 0)
+    law = MarchenkoPastur(noise.short / noise.long, scale)
+    values = noise.values[spikes:][::-1]
+    level = np.arange(values.size) + 0.5
+    if shifted and spikes:
+        level += spectral_shift(law, noise.values[:spikes], values)
+    return float(np.mean((np.asarray(law.cdf(values)) - level / noise.short) ** 2))
+
+
+def _layer(
+    name: str, matrix: Real, level: float, resamples: int, rng: Any, null: _Null
+) -> LayerSpectrum:
     long, short = max(matrix.shape), min(matrix.shape)
     values = np.linalg.svd(matrix, compute_uv=False) ** 2 / long
     if values[0] == 0.0:
@@ -327,5 +409,5 @@ def _layer(name: str, matrix: Real, level: float, resamples: int, rng: Any) -> L
     return LayerSpectrum(
         name, (int(matrix.shape[0]), int(matrix.shape[1])), Spectrum(values), law, found,
         np.array([one.strength for one in strengths]), chances[0],
-        compare(bulk, law).kolmogorov, tail, strengths,
+        compare(bulk, law).kolmogorov, tail, strengths, null.chance(noise, spikes),
     )  # fmt: skip
