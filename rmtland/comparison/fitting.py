@@ -77,6 +77,8 @@ _STARTS = 5
 _ROUNDS = 12
 """How often outliers are looked for, and their shift of the bulk is brought up to date."""
 
+_SIZES = (1e-140, 1e140)
+"""Largest eigenvalues whose squares are within double precision, with room for both ends."""
 _SCALES = 2.0
 """Scales of an edge by which an eigenvalue is further out that is left out."""
 
@@ -215,7 +217,8 @@ def fit(
     ------
     ValueError
         If `fix` names a parameter that the family does not have, or leaves none free; if a bound
-        or start is out of range; if the spectrum has too few distinct eigenvalues; if the family
+        or start is out of range; if the spectrum has too few distinct eigenvalues, or ones
+        whose squares leave double precision; if most of them would be left out; if the family
         has no law at any of the points tried; or if it has no joint density, or one under which
         the spectrum is impossible, for the likelihood.
     TypeError
@@ -231,6 +234,12 @@ def fit(
     if count("resamples", resamples, least=0) == 1:
         raise ValueError("resamples must be 0 or at least 2; one sample has no spread")
     rule = _Rule.of(outliers, spectrum)
+    largest = float(np.abs(spectrum.nodes).max())
+    if largest and not _SIZES[0] < largest < _SIZES[1]:
+        raise ValueError(
+            f"the squares of eigenvalues of the size {largest:.3g} leave double precision; "
+            "multiply them by a number that brings them to about 1"
+        )
     kind = _POINTS[choice("method", method, (*_POINTS,))]
     dyson = None if beta is None else nonnegative("beta", beta)
     chosen = Family.of(family, fix)
@@ -315,7 +324,14 @@ class _Rule(NamedTuple):
             size = spectrum.dimension or nodes.shape[1]
             scales = _SCALES if spectrum.is_complete else 2 * _SCALES  # edges are less sure
             margins = edge_margins(law, size, spectrum.zero_tolerance, scales=scales)
-            return outside(nodes, margins)
+            far = outside(nodes, margins)
+            if 2 * np.count_nonzero(far) > far.size:
+                raise ValueError(
+                    f"{np.count_nonzero(far)} of {far.size} eigenvalues are outside of the best "
+                    f"{type(law).__name__}: it is not the law of their bulk; fit another family, "
+                    "or with outliers='keep'"
+                )
+            return far
         low, high = law.hull
         beyond = np.maximum(nodes - high, low - nodes)
         order = np.argsort(beyond, axis=1, kind="stable")

@@ -309,6 +309,33 @@ def test_refused(nodes, family, options, message):
         fit(Spectrum(nodes), family, method="likelihood", rng=0, resamples=0, **options)
 
 
+@each_method
+@pytest.mark.parametrize("unit", [1e-200, 1e150])
+def test_sizes_whose_squares_leave_double_precision_are_refused(unit, method):
+    spectrum = Spectrum(unit * WishartEnsemble(0.5).sample(20, rng=0).nodes)
+    for family in (MarchenkoPastur, Semicircle):
+        with pytest.raises(ValueError, match="leave double precision; multiply"):
+            fit(spectrum, family, method=method, resamples=0)
+
+
+@pytest.mark.parametrize("size", [4, 5])
+@each_method
+def test_few_eigenvalues_have_large_errors(method, size):
+    nodes = [0.1, 0.3, 0.5, 1.0, 2.0][-size:]
+    found = fit(Spectrum(nodes), MarchenkoPastur, method=method, rng=0, resamples=8, starts=2)
+    for name, error in found.errors.items():
+        assert 0.1 / size < error / found.parameters[name] < 10 / size
+    for few in (1, 2, 3):
+        with pytest.raises(ValueError, match=f"{few} distinct eigenvalues; fitting 2"):
+            fit(Spectrum(nodes[:few]), MarchenkoPastur, method=method)
+
+
+def test_a_law_that_most_eigenvalues_are_outside_of_is_no_bulk():
+    nodes = np.concatenate([np.zeros(15), WishartEnsemble(0.5).sample(5, rng=0).nodes.ravel()])
+    with pytest.raises(ValueError, match=r"outside of the best Semicircle|distinct eigenvalues"):
+        fit(Spectrum(nodes), Semicircle, method="quantiles", outliers="exclude", rng=0, starts=2)
+
+
 def test_refused_methods_and_estimates():
     spectrum = WishartEnsemble(0.5).sample(20, rng=0)
     with pytest.raises(ValueError, match="unknown method 'moments'"):
