@@ -198,7 +198,7 @@ class MarchenkoPastur(LevyLaw):
     def _at_share(self, share: Real, r: float, gap: float) -> Real:
         """Return the place in the band with this share of it below (r > 0), or above (r < 0)."""
         ((low, high),) = self.support
-        t, _ = angles_of_levels(lambda t: band_share(t, r, gap), share, 1.0)
+        t, _ = angles_of_levels(lambda t: band_share(t, r, gap), share, 1.0, relative=True)
         root = np.sin(t / 2) if r > 0 else np.cos(t / 2)
         x = low + (high - low) * (root * root)
         bottom = 0.0 if self.atoms else low

@@ -126,7 +126,11 @@ def quantiles_within(law: Distribution, q: Real, low: float, high: float) -> Rea
 
 
 def angles_of_levels(
-    level_and_slope: Callable[[Real], tuple[Real, Real]], q: Real, last: float
+    level_and_slope: Callable[[Real], tuple[Real, Real]],
+    q: Real,
+    last: float,
+    *,
+    relative: bool = False,
 ) -> tuple[Real, float]:
     """Solve F(t) = q for t in [0, pi], by Newton safeguarded with bisection.
 
@@ -138,6 +142,9 @@ def angles_of_levels(
         Levels.
     last : float
         F(pi).
+    relative : bool, optional
+        Whether F is relatively exact next to t = 0; else what Newton's method no longer improves
+        there is taken for rounding.
 
     Returns
     -------
@@ -170,8 +177,11 @@ def angles_of_levels(
         inside = (trial > lo) & (trial < hi)
         # Relative accuracy in the lower tail, where the law has it; rounding of cdf else.
         size = np.abs(defect)
-        settled = (wanted > 0.5) | (size > before[active] / 2)
-        hit = size <= np.where(settled, 4.5e-16, 2.3e-16 * wanted)
+        if relative:
+            hit = size <= np.minimum(4.5e-16, 4.5e-15 * wanted)
+        else:
+            settled = (wanted > 0.5) | (size > before[active] / 2)
+            hit = size <= np.where(settled, 4.5e-16, 2.3e-16 * wanted)
         before[active] = size
         t[active] = np.where(hit, ta, np.where(inside, trial, (lo + hi) / 2))
         done = hit | (hi - lo <= 4e-16 * hi) | (inside & (left_over <= 4e-16 * ta))
