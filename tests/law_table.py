@@ -6,6 +6,7 @@ tests need of a law and compute apart from it: quadrature, points, moments from 
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from itertools import pairwise
@@ -368,6 +369,7 @@ def _reach(law: Law, end: float) -> float:
     return 45.0 if inside and isinstance(law, FreeLevy) else 80.0  # |x - drift|^(-1/3)
 
 
+@functools.cache  # both are asked for with every integral
 def pieces(law: Law) -> list[tuple[float, float]]:
     """Intervals on whose inside the density is smooth."""
     cuts = {law.levy.drift} if isinstance(law, LevyLaw) else set()
@@ -381,6 +383,7 @@ def pieces(law: Law) -> list[tuple[float, float]]:
     ]
 
 
+@functools.cache
 def blur(law: Law) -> float:
     """Mass that the rounding of x moves where the density is unbounded: sqrt(ulp) at an edge."""
     ends = {end for piece in pieces(law) for end in piece if end and np.isinf(law.pdf(end))}

@@ -167,7 +167,9 @@ def check_ranges(exact, audit):
         assert low - 1e-9 <= other.index_difference <= high + 1e-9, name
 
 
-@pytest.mark.parametrize("number", range(len(SMALL)))
+@pytest.mark.parametrize(
+    "number", [0, *(pytest.param(k, marks=pytest.mark.slow) for k in range(1, len(SMALL)))]
+)
 def test_ranges_contain_the_exact_audit(number):
     levels = [level for level in FREE if level is not Level.FITTED]
     wanted = [*levels, Level.MEASURED_RESIDUAL]

@@ -228,6 +228,7 @@ def own(rmtland, monkeypatch):
 FAST = ("--method", "estimate", "--probes", "3", "--lanczos", "12")
 
 
+@pytest.mark.slow
 def test_a_network_by_estimates(rmtland):
     result = rmtland("audit", "--width", 4, "--samples", 16, *FAST, "--json", "a.json")
     assert result.code == 0, result.err

@@ -147,14 +147,23 @@ EXACT = [
     (affine(SIGN, scale=1.1), affine(SIGN, scale=1.1), "additive", Arcsine(-2.2, 2.2), 1e-6),
     (FreeMeixner(0.5, 0.3), Semicircle(0.4), "additive", None, 1e-12),
     (MarchenkoPastur(2.5), Uniform(0.0, 1.0), "additive", None, 1e-11),
-    (MarchenkoPastur(1.0), Arcsine(0.0, 1.0), "additive", None, 1e-12),
+    pytest.param(
+        *(MarchenkoPastur(1.0), Arcsine(0.0, 1.0), "additive", None, 1e-12), marks=pytest.mark.slow
+    ),
     (Wachter(1.5, 0.4), Semicircle(0.1), "additive", None, 1e-12),
     (Semicircle(1e-3, 5.0), Uniform(-30.0, 10.0), "additive", None, 1.0),
     (free_sum(Uniform(-1.0, 2.0), Semicircle(0.2)), Arcsine(0.0, 1.0), "additive", None, 1e-8),
-    (free_compression(Uniform(-1.0, 2.0), 0.4), SIGN, "additive", None, 1e-8),
-    (Uniform(-1.0, 2.0), Arcsine(0.0, 1.3), "additive", None, 1e-5),
+    pytest.param(
+        *(free_compression(Uniform(-1.0, 2.0), 0.4), SIGN, "additive", None, 1e-8),
+        marks=pytest.mark.slow,
+    ),
+    pytest.param(
+        *(Uniform(-1.0, 2.0), Arcsine(0.0, 1.3), "additive", None, 1e-5), marks=pytest.mark.slow
+    ),
     (JacobiWeight(0.3, 1.7), SIGN, "additive", None, 1e-5),
-    (JacobiWeight(-0.3, -0.7), Semicircle(0.1), "additive", None, 1e-2),
+    pytest.param(
+        *(JacobiWeight(-0.3, -0.7), Semicircle(0.1), "additive", None, 1e-2), marks=pytest.mark.slow
+    ),
     (FIVE, Semicircle(0.3), "additive", None, 1e-6),
     (Discrete((-3.0, -1.0, 2.0), (0.2, 0.3, 0.5)), MarchenkoPastur(0.3), "additive", None, 1e-6),
     (mixture([Semicircle(0.2), SIGN], [0.5, 0.5]), Arcsine(0.0, 1.0), "additive", None, 1.0),
@@ -162,10 +171,16 @@ EXACT = [
     (mixture([Semicircle(0.2), Semicircle(0.3, 0.5)], [0.4, 0.6]), SIGN, "additive", None, 1e-1),
     (mixture([Semicircle(0.2), Discrete((0.1,), (1.0,))], [0.99, 0.01]), SIGN, "additive", None, 1),
     (MarchenkoPastur(1.0), MarchenkoPastur(1.0), "multiplicative", FussCatalan(2), 1e-12),
-    (FussCatalan(2), MarchenkoPastur(1.0), "multiplicative", FussCatalan(3), 1e-2),
+    pytest.param(
+        *(FussCatalan(2), MarchenkoPastur(1.0), "multiplicative", FussCatalan(3), 1e-2),
+        marks=pytest.mark.slow,
+    ),
     (MarchenkoPastur(2.5), Uniform(1.0, 2.0), "multiplicative", None, 1e-11),
     (MarchenkoPastur(0.4), MarchenkoPastur(2.0), "multiplicative", None, 1e-12),
-    (Wachter(0.3, 0.4), MarchenkoPastur(0.2), "multiplicative", None, 1e-12),
+    pytest.param(
+        *(Wachter(0.3, 0.4), MarchenkoPastur(0.2), "multiplicative", None, 1e-12),
+        marks=pytest.mark.slow,
+    ),
     (Uniform(1.0, 3.0), MarchenkoPastur(0.4), "multiplicative", None, 1e-5),
     (Discrete((1.0, 10.0), (0.6, 0.4)), MarchenkoPastur(0.4), "multiplicative", None, 1e-9),
     (Discrete((0.0, 1.0, 9.0), (0.2, 0.4, 0.4)), Uniform(0.0, 2.0), "multiplicative", None, 1e-9),

@@ -256,8 +256,14 @@ SIMPLE_SIGNED = [(-3.0, 3.0), (-1.0, 2.0), (-1.0, 0.5, 2.0)]
 SIMPLE_POSITIVE = [(0.0, 1.0, 2.0), (1.0, 3.0), (0.5, 1.0, 4.0)]
 
 
-@pytest.mark.parametrize("positive", SIMPLE_POSITIVE, ids=str)
-@pytest.mark.parametrize("signed", SIMPLE_SIGNED, ids=str)
+ALL_PAIRS = [
+    pytest.param(signed, positive, marks=[pytest.mark.slow] if i != k else [])
+    for i, signed in enumerate(SIMPLE_SIGNED)
+    for k, positive in enumerate(SIMPLE_POSITIVE)
+]
+
+
+@pytest.mark.parametrize(("signed", "positive"), ALL_PAIRS, ids=str)
 def test_ends_of_products_of_atoms_are_where_the_density_ends(signed, positive):
     # Above the axis the equation is solved without knowing of any band.
     weights = {2: [(0.25, 0.75), (0.6, 0.4)], 3: [(0.25, 0.5, 0.25), (0.1, 0.2, 0.7)]}
