@@ -182,7 +182,7 @@ def inverse_of(law: Law) -> Equation:
     if isinstance(law, Semicircle):
         return lambda g: law.center + mpmath.mpf(law.variance) * g
     if isinstance(law, MarchenkoPastur):
-        s, phi = mpmath.mpf(law.variance), mpmath.mpf(law.aspect_ratio)
+        s, phi = mpmath.mpf(law.scale), mpmath.mpf(law.aspect_ratio)
         return lambda g: s / (1 - s * phi * g)
     if isinstance(law, Uniform):
         low, width = mpmath.mpf(law.low), mpmath.mpf(law.high) - law.low
@@ -199,7 +199,7 @@ def transform_of(law: Law) -> Equation:
         low, high = mpmath.mpf(law.low), mpmath.mpf(law.high)
         return lambda w: (mpmath.log(w - low) - mpmath.log(w - high)) / (high - low)
     if isinstance(law, MarchenkoPastur):
-        s, phi = mpmath.mpf(law.variance), mpmath.mpf(law.aspect_ratio)
+        s, phi = mpmath.mpf(law.scale), mpmath.mpf(law.aspect_ratio)
         ends = [s * (1 - mpmath.sqrt(phi)) ** 2, s * (1 + mpmath.sqrt(phi)) ** 2]
         return lambda w: (
             (w - s * (1 - phi) - mpmath.sqrt(w - ends[0]) * mpmath.sqrt(w - ends[1]))
