@@ -320,10 +320,10 @@ class _Rule(NamedTuple):
         nodes = spectrum.nodes
         if not self.looks:
             return np.zeros(nodes.shape, dtype=bool)
+        size = spectrum.dimension or nodes.shape[1]
+        scales = _SCALES if spectrum.is_complete else 2 * _SCALES  # edges are less sure
+        margins = edge_margins(law, size, spectrum.zero_tolerance, scales=scales)
         if self.number is None:
-            size = spectrum.dimension or nodes.shape[1]
-            scales = _SCALES if spectrum.is_complete else 2 * _SCALES  # edges are less sure
-            margins = edge_margins(law, size, spectrum.zero_tolerance, scales=scales)
             far = outside(nodes, margins)
             if 2 * np.count_nonzero(far) > far.size:
                 raise ValueError(
@@ -332,8 +332,13 @@ class _Rule(NamedTuple):
                     "or with outliers='keep'"
                 )
             return far
-        low, high = law.hull
-        beyond = np.maximum(nodes - high, low - nodes)
+        # in the scales of the ends: a hard edge is sharper than a soft one
+        first, last = int(margins.low.argmin()), int(margins.high.argmax())
+        below = (margins.low[first] - nodes) / max(float(margins.margin_low[first]), 1e-300)
+        above = (nodes - margins.high[last]) / max(float(margins.margin_high[last]), 1e-300)
+        if law.hull[0] >= 0:  # of nonnegative matrices, signals are at the top unless far below
+            below = np.where(below > 1, below, -np.inf)
+        beyond = np.maximum(above, below)
         order = np.argsort(beyond, axis=1, kind="stable")
         far = np.zeros(nodes.shape, dtype=bool)
         np.put_along_axis(far, order[:, nodes.shape[1] - self.number :], True, axis=1)

@@ -240,7 +240,7 @@ def _scored(descent: Descent, sample: _Sample, position: Real) -> tuple[Real, Re
     low, high = descent.ends()
     scale = np.array([1.0 if box.positive else sample.unit for box in descent.boxes.values()])
     position = np.clip(position, low, high)
-    for _ in range(200):
+    for turn in range(200):
         law = descent.family.law(descent.values(position))
         density = sample.density(law)
         if law is None or density is None:
@@ -254,6 +254,7 @@ def _scored(descent: Descent, sample: _Sample, position: Real) -> tuple[Real, Re
         inner = information[np.ix_(free, free)]
         step[free] = np.linalg.lstsq(inner, score[free], rcond=1e-12)[0]
         step /= max(1.0, float(np.abs(step).max(initial=0.0)))
+        step /= 1 + turn // 20  # what outliers add to the sums moves too: no cycles
         here = float(wanted @ density.natural) - sample.runs * density.log_partition
         for _half in range(40):
             there = np.clip(position + scale * step, low, high)

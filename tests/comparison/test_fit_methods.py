@@ -238,6 +238,21 @@ def test_bulks_beside_spikes_are_fitted_as_without(method, outliers):
     assert abs(scales - 1.0) < 4 * 0.0167 / 12**0.5 + 0.6 / 60
 
 
+def test_square_matrices_with_more_spikes_than_stand_out():
+    """An eigenvalue at the hard edge is no spike below it: the scoring went in a circle there."""
+    strengths = tuple(1 + np.geomspace(4.0, 40.0, 10))
+    nodes = SpikedEnsemble(WishartEnsemble(1.0), strengths, "multiplicative").sample(
+        60, rng=1, runs=20
+    ).nodes  # fmt: skip
+    start = [{"aspect_ratio": 1.0, "scale": 1.0}]
+    for x in nodes[14:]:
+        found = fit(
+            Spectrum(x), MarchenkoPastur, method="likelihood", outliers=10, starts=start,
+        )  # fmt: skip
+        assert found.excluded == tuple(x[-10:])
+        assert 0.9 < found.parameters["aspect_ratio"] <= 1.0
+
+
 def test_spikes_of_a_wigner_matrix_and_their_number():
     nodes = SpikedEnsemble(GaussianEnsemble(1, 2.0), (5.0, -4.0)).sample(80, rng=0).nodes
     spectrum = Spectrum(3 * nodes + 1)
