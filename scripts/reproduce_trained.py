@@ -199,7 +199,7 @@ def main():
     )
     parser.add_argument("--quick", action="store_true", help="two networks, four draws")
     parser.add_argument("--draws", type=int, default=16, help="Hessians that a law is pooled from")
-    parser.add_argument("--out", type=Path, default=Path("figures/trained"), help="folder")
+    parser.add_argument("--out", type=Path, default=Path("figures"), help="folder")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     draws = 4 if arguments.quick else arguments.draws

@@ -54,6 +54,7 @@ SMALL = {
     "readme_command.py": ["run"],
     "write_benchmarks.py": ["--quick"],
     "reproduce_audit.py": ["--quick", "--width", "4"],
+    "reproduce_trained.py": ["--quick"],
     "reproduce_finite_size.py": ["--n", "3", "--draws", "5", "--activations", "relu"],
     "reproduce_population.py": [
         "--n",
@@ -94,6 +95,7 @@ SAYS = {
     "readme_command.py": (r"rmtland|python", None, None),
     "write_benchmarks.py": (rf"worst error of an edge (?P<value>{NUMBER})", 0, 1e-11),
     "reproduce_audit.py": (rf"as printed +(?P<value>{NUMBER})", 0.05, 1),
+    "reproduce_trained.py": (r"level 7 or 8 within chance at (?P<value>\d+) of 10", 6, 11),
     "reproduce_finite_size.py": (
         rf"gauss_newton +relu +n = 3 +Monte Carlo .*% +Dyson +(?P<value>{NUMBER})%", 0, 40,
     ),
@@ -105,7 +107,8 @@ SLOW = {
     "bench_laws.py",
     "bench_networks.py", "bench_polynomials.py",
     "bench_sweep.py", "estimate_peers.py", "fuzz_free.py",
-    "make_tracy_widom.py", "measure_architectures.py", "reproduce_audit.py", "write_benchmarks.py",
+    "make_tracy_widom.py", "measure_architectures.py", "reproduce_audit.py", "reproduce_trained.py",
+    "write_benchmarks.py",
 }  # fmt: skip
 """Scripts whose small run takes more than 2.5 seconds."""
 
