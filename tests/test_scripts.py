@@ -68,6 +68,10 @@ SMALL = {
         "--shapes",
         "wide",
     ],
+    "reproduce_two_leg.py": [
+        *("--n", "8", "--draws", "2", "--probes", "1", "--steps", "40", "--points", "5"),
+        *("--activations", "relu", "--shapes", "square", "--legs", "4", "--leg-draws", "2"),
+    ],
 }
 
 NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
@@ -100,6 +104,7 @@ SAYS = {
         rf"gauss_newton +relu +n = 3 +Monte Carlo .*% +Dyson +(?P<value>{NUMBER})%", 0, 40,
     ),
     "reproduce_population.py": (rf"relu +wide +(?P<value>{NUMBER})% \+-", 0, 100),
+    "reproduce_two_leg.py": (rf"relu +two-leg law off by (?P<value>{NUMBER})%", 0, 100),
 }  # fmt: skip
 """What the small run of a script has to print, and the range of the number in it."""
 SLOW = {
