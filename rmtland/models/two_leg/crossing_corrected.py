@@ -43,6 +43,7 @@ from rmtland.typing import ArrayLike, Complex, Real, Rng
 __all__ = ["CrossingCorrectedHessian"]
 
 _SIZES = 1e-6
+_LEGS = 1e-9  # tolerance of the legs: density and distribution function agree
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,7 @@ class CrossingCorrectedHessian(AboveAxis):
     model: DysonHessian | FiniteSizeHessian
     limit: TwoLegHessian
 
-    _tolerance: ClassVar[float] = 1e-5
+    _tolerance: ClassVar[float] = 1e-8
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, (DysonHessian, FiniteSizeHessian)):
@@ -189,7 +190,7 @@ class CrossingCorrectedHessian(AboveAxis):
             If an equation is not solved at a point.
         """
         plain = self.model.solve(z, tolerance=tolerance, throw=throw, progress=progress)
-        more = self.limit.crossings(z)
+        more = self.limit.crossings(z, tolerance=_LEGS)
         own = 0.0 if plain.error is None else np.asarray(plain.error)
         assert more.error is not None
         return Solution(
@@ -201,7 +202,7 @@ class CrossingCorrectedHessian(AboveAxis):
         )
 
     def cdf_above(
-        self, z: ArrayLike, *, tolerance: float = 1e-6, progress: Progress | None = None
+        self, z: ArrayLike, *, tolerance: float = 1e-8, progress: Progress | None = None
     ) -> Real:
         """Distribution function seen from points above the axis: 1 - Im L(z)/pi.
 
@@ -223,7 +224,7 @@ class CrossingCorrectedHessian(AboveAxis):
             If an equation is not solved at a point.
         """
         plain = self.model.cdf_above(z, tolerance=tolerance, progress=progress)
-        more = self.limit.crossing_potential(z).value
+        more = self.limit.crossing_potential(z, tolerance=_LEGS).value
         return np.asarray(plain - more.imag / np.pi)
 
     def solve_index(self) -> Solution:
@@ -237,7 +238,7 @@ class CrossingCorrectedHessian(AboveAxis):
         errors = [0.0]
 
         def cdf_above(z: Complex) -> Real:
-            more = self.limit.crossing_potential(z)
+            more = self.limit.crossing_potential(z, tolerance=_LEGS)
             assert more.error is not None
             errors.append(float(np.max(more.error)) / np.pi)
             return np.asarray(self.model.cdf_above(z) - more.value.imag / np.pi)
