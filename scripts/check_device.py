@@ -262,7 +262,7 @@ def run_tests(report: Report, seconds: float) -> None:
     files = [
         str(path.relative_to(ROOT))
         for path in sorted((ROOT / "tests").rglob("test_*.py"))
-        if "mark.gpu" in path.read_text("utf-8")
+        if any(mark in path.read_text("utf-8") for mark in ("mark.gpu", "import PLACES"))
     ]
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "tests.xml"

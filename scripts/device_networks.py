@@ -224,9 +224,12 @@ def _jax_apart(widths: tuple[int, ...], m: int, loss: str, chunk: int = 0) -> fl
     return float(done.stdout.split()[-1])
 
 
+SKIPPED = ("rmt", "agree", "no graph", "graphs", "why")  # no peers
+
+
 def _ratios(result: Result, label: str) -> None:
     ours = result.get(f"rmtland: H0, H1 and H, {label}")
-    for key in [key for key in result if label in key and not key.startswith(("rmt", "agree"))]:
+    for key in [key for key in result if label in key and not key.startswith(SKIPPED)]:
         if isinstance(result[key], float) and isinstance(ours, float):
             result[f"times faster than {key}"] = result[key] / ours
 

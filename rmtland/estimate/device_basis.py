@@ -113,7 +113,7 @@ def less(first: Array, second: Array, factor: Array, place: Placement) -> Array:
     """
     if _is_cupy(place):
         kind = "T first, T second, R factor"
-        out = first if first.flags.c_contiguous else place.xp.empty(first.shape, second.dtype)
+        out = first if first.flags.c_contiguous else place.xp.empty(first.shape, dtype=second.dtype)
         kernel = _kernel(kind, "T left", "left = first - second * factor;", "rmtland_less")
         kernel(first, second, factor[:, None], out)
         return out

@@ -108,7 +108,7 @@ def steps(place, put):
     """Return what the steps between two products give."""
     first, second, square, old, alpha, rest, lost = map(put, spaces())
     found = [less(place.xp.asarray(first, copy=True), second, alpha, place)]
-    turned = place.xp.asarray(place.xp.matrix_transpose(first), copy=True)
+    turned = put(np.ascontiguousarray(spaces()[0].T))  # rows that are not contiguous
     found.append(less(place.xp.matrix_transpose(turned), second, alpha, place))
     found += begun(alpha, rest, square, lost, old, 1 / 64, place)
     for last in (False, True):
