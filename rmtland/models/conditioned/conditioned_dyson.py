@@ -36,6 +36,7 @@ from typing import Any, Self
 import numpy as np
 
 from rmtland.arguments import choice
+from rmtland.models.batched_resolvents import Placement, place_of
 from rmtland.models.conditioned.conditioned_hessian import ConditionedHessian
 from rmtland.models.conditioned.given_residuals import with_residuals
 from rmtland.models.conditioned.noise_covariance import NoiseCovariance
@@ -242,6 +243,11 @@ class ConditionedDyson(HessianParts, BlockResolvent):
     def parameter_count(self) -> int:
         """Number of eigenvalues p."""
         return self.hessian.parameter_count
+
+    @property
+    def place(self) -> Placement:
+        """Where the equation is solved: by NumPy."""
+        return place_of()
 
     @cached_property
     def equation(self) -> Any:
