@@ -36,7 +36,8 @@ from typing import Any, Self
 import numpy as np
 
 from rmtland.arguments import choice
-from rmtland.models.batched_resolvents import Placement, place_of
+from rmtland.estimate.placement import Placement
+from rmtland.models.batched_resolvents import place_of
 from rmtland.models.conditioned.conditioned_hessian import ConditionedHessian
 from rmtland.models.conditioned.given_residuals import with_residuals
 from rmtland.models.conditioned.noise_covariance import NoiseCovariance
