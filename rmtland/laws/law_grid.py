@@ -17,7 +17,7 @@ Examples
 >>> bool(grid.index()[1, 2] == WishartPlusWigner(0.5, 0.3).index())
 True
 >>> MarchenkoPastur.grid([0.25, 0.5]).pdf(1.0).round(6)
-array([0.616444, 0.421...])
+array([0.616404, 0.421084])
 """
 
 from __future__ import annotations

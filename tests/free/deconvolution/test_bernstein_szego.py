@@ -40,6 +40,10 @@ def test_closed_forms(law, closed):
             law.log_potential(z), closed.log_potential(z), rtol=1e-12, atol=1e-12
         )
     q = np.linspace(0, 1, 21)
+    # one rounding of a level at the end of an atom moves the quantile by its 2/3 power
+    at_the_end = np.abs(q - closed.cdf(low)) < 1e-15
+    np.testing.assert_allclose(law.ppf(q[at_the_end]), low, atol=5 * width * 1e-15 ** (2 / 3))
+    q = q[~at_the_end]
     np.testing.assert_allclose(law.ppf(q), closed.ppf(q), rtol=1e-11, atol=1e-12 * width)
     for k in range(12):
         assert law._exact_moments(k)[-1] == pytest.approx(
