@@ -203,7 +203,7 @@ def test_the_audit_script_writes_a_table_of_distances(tmp_path):
     result = run(script, *SMALL[script], "--output", tmp_path / "o", folder=tmp_path)
     assert result.returncode == 0, result.stderr
     rows = list(csv.DictReader((tmp_path / "o" / "levels.csv").read_text().splitlines()))
-    assert {row["level"] for row in rows} == set("0123456")
+    assert {row["level"] for row in rows} == set("012345678")
     assert all(0 < float(row["kolmogorov"]) < 1 for row in rows)
     assert (tmp_path / "o" / "levels.png").stat().st_size > 10_000
 
