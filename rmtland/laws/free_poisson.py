@@ -36,6 +36,7 @@ from rmtland.arguments import finite, positive
 from rmtland.laws.inversion import elementwise
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.laws.levy import LevyLaw, LevyTriplet
+from rmtland.laws.marchenko_pastur import band_density
 from rmtland.laws.root_accuracy import accuracy_of_root
 
 __all__ = ["FreePoisson"]
@@ -140,9 +141,6 @@ class FreePoisson(LevyLaw):
 
     def _pdf(self, x: Real) -> Real:
         ((low, high),) = self.support
-        inside = (x >= low) & (x <= high)
-        y = np.where(inside, x, low if self.jump < 0 else high)
-        square = (y - low) * (high - y)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            density = np.sqrt(square) / (2 * np.pi * self.jump * y)
-        return np.where(y == 0, np.inf, density)
+        if self.jump < 0:
+            return band_density(-x, -high, -low, -self.jump)
+        return band_density(x, low, high, self.jump)

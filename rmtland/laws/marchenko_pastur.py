@@ -226,7 +226,7 @@ class MarchenkoPastur(LevyLaw):
 
     def _pdf(self, x: Real) -> Real:
         ((low, high),) = self.support
-        return _density(x, low, high, self.scale, self.aspect_ratio)
+        return band_density(x, low, high, self.scale * self.aspect_ratio)
 
 
 def _densities(function: int, x: Real, /, *parameters: Real) -> tuple[Real, NDArray[np.bool_]]:
@@ -235,16 +235,33 @@ def _densities(function: int, x: Real, /, *parameters: Real) -> tuple[Real, NDAr
     if function:
         return np.empty((phi.size, x.size)), np.zeros(phi.size, dtype=bool)
     root = np.sqrt(phi)
-    density = _density(x, s * ((1 - phi) / (1 + root)) ** 2, s * (1 + root) ** 2, s, phi)
+    density = band_density(x, s * ((1 - phi) / (1 + root)) ** 2, s * (1 + root) ** 2, s * phi)
     return density, np.ones(phi.size, dtype=bool)
 
 
-def _density(x: Real, low: Any, high: Any, s: Any, phi: Any) -> Real:
-    """Return the density of one law, or of many from columns of parameters."""
+def band_density(x: Real, low: Any, high: Any, jump: Any) -> Real:
+    """Return sqrt((x - low)(high - x)) / (2 pi jump x) on [low, high], and 0 elsewhere.
+
+    Roots are multiplied, not lengths: their product is beyond double precision at scale 1e+-155.
+
+    Parameters
+    ----------
+    x : ndarray of float
+        Points.
+    low, high, jump : float or ndarray of float
+        Edges >= 0, and scale times aspect ratio: of one law, or columns for many.
+
+    Returns
+    -------
+    ndarray of float
+        The density; infinite at a hard edge.
+    """
     y = np.where((x >= low) & (x <= high), x, high)
-    square = (y - low) * (high - y)
+    density = np.sqrt(y - low)
     with np.errstate(divide="ignore", invalid="ignore"):
-        density = np.sqrt(square) / (2 * np.pi * s * phi * y)
+        density *= np.sqrt(high - y)
+        density /= y
+        density /= 2 * np.pi * jump
     return np.where(y == 0, np.inf, density)
 
 

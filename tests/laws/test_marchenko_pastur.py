@@ -10,6 +10,7 @@ from hypothesis import example, given, strategies as st
 from law_table import phis, sigmas
 
 from rmtland import MarchenkoPastur
+from rmtland.laws import FreePoisson
 from rmtland.laws.marchenko_pastur_angle import band_share
 
 quick = examples(60)
@@ -218,3 +219,18 @@ def test_quantiles_take_few_evaluations(monkeypatch):
     monkeypatch.setattr(MarchenkoPastur, "_cdf", counted)
     law.ppf(np.linspace(0, 1, 1002)[1:-1])
     assert sum(sizes) < 1400
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e200, 1e300])
+@pytest.mark.parametrize("phi", [0.3, 1.0, 3.0])
+def test_densities_at_scales_whose_square_is_beyond_double_precision(scale, phi):
+    """They were NaN below 1e-155 and infinite above 1e155, in the law and in grids."""
+    law, unit = MarchenkoPastur(phi, scale), MarchenkoPastur(phi)
+    share = np.linspace(*unit.support[0], 7)[1:-1]
+    x = scale * share
+    density = law.pdf(x)
+    np.testing.assert_allclose(density * scale, unit.pdf(share), rtol=1e-14)
+    np.testing.assert_array_equal(MarchenkoPastur.grid(phi, scale=scale).pdf(x), density)
+    for sign in (1.0, -1.0):
+        other = FreePoisson(1 / phi, sign * scale * phi)
+        np.testing.assert_allclose(other.pdf(sign * scale * share), density, rtol=1e-14)
