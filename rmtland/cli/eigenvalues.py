@@ -132,22 +132,38 @@ def _counts(rows: list[list[float]]) -> bool:
     return len(rows) > 2 and first == [first[0] + i for i in range(len(rows))]
 
 
-def overlay_eigenvalues(output: Output, source: str, families: str, seed: int) -> None:
-    """Fit families to eigenvalues that are there, print the distances, write a figure."""
+def overlay_eigenvalues(
+    output: Output, source: str, families: str, seed: int, *, method: str, outliers: str
+) -> None:
+    """Fit families to eigenvalues that are there, print the distances, write a figure.
+
+    A family that the method cannot fit is left out, and the reason printed; if there is no other,
+    that is the error.
+    """
     from matplotlib.figure import Figure
 
     from rmtland.comparison import fit, overlay
 
     spectrum = read_eigenvalues(source)
-    fitted = {
-        f"{name}, fitted": fit(spectrum, family, rng=seed, resamples=0)
-        for name, family in families_of(families).items()
-    }
+    rule = int(outliers) if outliers.isdecimal() else outliers
+    fitted, refused = {}, {}
+    for name, family in families_of(families).items():
+        try:
+            fitted[f"{name}, fitted"] = fit(
+                spectrum, family, method=method, outliers=rule, rng=seed, resamples=0
+            )
+        except (ValueError, ArithmeticError) as reason:
+            refused[name] = str(reason)
+    if not fitted:
+        raise ValueError("; ".join(dict.fromkeys(refused.values())))
     result = overlay(spectrum, fitted)
-    report = {"settings": {"eigenvalues": source, "families": families, "seed": seed},
-              **result.to_dict()}  # fmt: skip
+    settings = {"eigenvalues": source, "families": families, "method": method,
+                "outliers": rule, "seed": seed}  # fmt: skip
+    report = {"settings": settings, "refused": refused, **result.to_dict()}
     output.line(f"{len(spectrum)} eigenvalues from {source}")
     print_laws(output, result)
+    for name, reason in refused.items():
+        output.line(f"{name}: {reason}")
     report["tests"] = {name: _tests(output, spectrum, name, found, seed)
                        for name, found in fitted.items()}  # fmt: skip
     figure = Figure(figsize=(11, 4.8), layout="constrained")

@@ -64,6 +64,20 @@ def overlay(
         str,
         typer.Option(help=f"With --eigenvalues, laws to fit, with commas: {', '.join(FAMILIES)}."),
     ] = "marchenko-pastur,semicircle,wishart-wigner",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="With --eigenvalues, how to fit: distance, quantiles or likelihood (of "
+            "marchenko-pastur and semicircle)."
+        ),
+    ] = "distance",
+    outliers: Annotated[
+        str,
+        typer.Option(
+            help="With --eigenvalues, whether spikes are left out of the fits: keep, exclude, or "
+            "a number."
+        ),
+    ] = "keep",
     out: Out = OUT,
     format: Format = "png",
     json_file: Json = None,
@@ -78,8 +92,10 @@ def overlay(
 
     if eigenvalues is not None:
         output = Output(out, format=format, json=json_file)
-        overlay_eigenvalues(output, eigenvalues, families, seed)
+        overlay_eigenvalues(output, eigenvalues, families, seed, method=method, outliers=outliers)
         return
+    if (method, outliers) != ("distance", "keep"):
+        raise ValueError("--method and --outliers are for fits to --eigenvalues FILE")
     classes = [model_class(name) for name in (MODELS if model == "both" else [model])]
     count("seed", seed, least=0)
     count("max_steps", max_steps, least=0)

@@ -178,6 +178,43 @@ def test_eigenvalues_of_standard_input(rmtland, monkeypatch):
     assert "scale" in result.out or "variance" in result.out
 
 
+def test_eigenvalues_by_likelihood_without_spikes(rmtland):
+    np.save("spiked.npy", [*WishartEnsemble(0.5, 3.0).sample(24, rng=1).nodes.ravel(), 40.0, 90.0])
+    for outliers, left_out in (("exclude", 2), ("1", 1)):
+        result = rmtland(
+            "overlay", "--eigenvalues", "spiked.npy", "--families",
+            "marchenko-pastur,wishart-wigner", "--method", "likelihood", "--outliers", outliers,
+            "--out", "o", "--json", "-",
+        )  # fmt: skip
+        assert result.code == 0
+        report = json.loads(result.out)
+        assert report["settings"]["method"] == "likelihood"
+        fitted = report["laws"]["marchenko-pastur, fitted"]
+        assert (abs(fitted["scale"] - 3.0) < 4 * 3.0 * (2 / 24 / 48) ** 0.5) == (left_out == 2)
+        assert 0 < fitted["errors"]["scale"] < 1
+        assert list(report["laws"]) == ["marchenko-pastur, fitted"]
+        assert "joint density" in report["refused"]["wishart-wigner"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--method", "moments"), "unknown method 'moments'"),
+        (("--outliers", "some"), "unknown outliers 'some'"),
+        (("--outliers", "-1"), "unknown outliers '-1'"),
+        (("--outliers", "51"), "half of the 100 eigenvalues; got 51"),
+        (("--families", "wishart-wigner", "--method", "likelihood"), "joint density"),
+    ],
+)
+def test_refused_fits(rmtland, options, message):
+    np.save("values.npy", WishartEnsemble(0.5).sample(100, rng=1).nodes)
+    result = rmtland("overlay", "--eigenvalues", "values.npy", *FAST, *options)
+    assert result.code == 2
+    assert message in result.err
+    assert result.err.count("\n") == 1
+    assert "--eigenvalues FILE" in rmtland("overlay", "--method", "quantiles").err
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [("", "holds no numbers"), ("a\nb\n", "'b' is no number"), ("1\nnan\n", "NaN")],
