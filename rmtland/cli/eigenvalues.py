@@ -162,8 +162,8 @@ def overlay_eigenvalues(
     report = {"settings": settings, "refused": refused, **result.to_dict()}
     output.line(f"{len(spectrum)} eigenvalues from {source}")
     print_laws(output, result)
-    for name, reason in refused.items():
-        output.line(f"{name}: {reason}")
+    for name, sentence in refused.items():
+        output.line(f"{name}: {sentence}")
     report["tests"] = {name: _tests(output, spectrum, name, found, seed)
                        for name, found in fitted.items()}  # fmt: skip
     figure = Figure(figsize=(11, 4.8), layout="constrained")
