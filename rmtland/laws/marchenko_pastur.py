@@ -60,7 +60,7 @@ class MarchenkoPastur(LevyLaw):
     Raises
     ------
     ValueError
-        If a parameter is not positive and finite.
+        If a parameter is not positive and finite, or the law is beyond double precision.
     """
 
     aspect_ratio: float
@@ -70,6 +70,12 @@ class MarchenkoPastur(LevyLaw):
     def __post_init__(self) -> None:
         object.__setattr__(self, "aspect_ratio", positive("aspect_ratio", self.aspect_ratio))
         object.__setattr__(self, "scale", positive("scale", self.scale))
+        ((_, high),) = self.support
+        if not (self.scale * self.aspect_ratio > 0 and math.isfinite(high + 1 / self.aspect_ratio)):
+            raise ValueError(
+                f"{self!r} is beyond double precision: scale times aspect_ratio, the upper edge "
+                "and 1/aspect_ratio must be positive and finite"
+            )
 
     @classmethod
     def grid(cls, aspect_ratio: ArrayLike, *, scale: ArrayLike = 1.0) -> LawGrid:
@@ -235,8 +241,11 @@ def _densities(function: int, x: Real, /, *parameters: Real) -> tuple[Real, NDAr
     if function:
         return np.empty((phi.size, x.size)), np.zeros(phi.size, dtype=bool)
     root = np.sqrt(phi)
-    density = band_density(x, s * ((1 - phi) / (1 + root)) ** 2, s * (1 + root) ** 2, s * phi)
-    return density, np.ones(phi.size, dtype=bool)
+    with np.errstate(over="ignore", invalid="ignore"):
+        high, jump = s * (1 + root) ** 2, s * phi
+        density = band_density(x, s * ((1 - phi) / (1 + root)) ** 2, high, jump)
+        good = np.isfinite(high + 1 / phi) & (jump > 0)
+    return density, good[:, 0]
 
 
 def band_density(x: Real, low: Any, high: Any, jump: Any) -> Real:

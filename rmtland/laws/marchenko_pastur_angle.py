@@ -82,7 +82,9 @@ def band_share(t: Real, r: float, gap: float) -> tuple[Real, Real]:
             share -= v * (1 - 2 * np.sin(half) ** 2)
             share += u * v * v * _defect(u * u)
     share /= math.pi
-    tail = t < (0.75 * min(1.0, -math.log1p(-gap)) if 0 < r < 1 else 0.75 * (r < 0))
+    # The poles of the integrand are at t = +-i log(r) for r > 0, and at pi +-i log(-r) for r < 0
+    depth = -math.log1p(-gap) if gap < 0.5 else -math.log(size)
+    tail = t < 0.75 * (min(1.0, depth) if r > 0 else 1.0)
     if tail.any():
         share[tail] = _tail(t[tail], r, gap)
     return share, slope

@@ -234,3 +234,26 @@ def test_densities_at_scales_whose_square_is_beyond_double_precision(scale, phi)
     for sign in (1.0, -1.0):
         other = FreePoisson(1 / phi, sign * scale * phi)
         np.testing.assert_allclose(other.pdf(sign * scale * share), density, rtol=1e-14)
+
+
+@pytest.mark.parametrize(("phi", "scale"), [(1e12, 1e300), (1e-200, 1e-200), (5e-324, 1.0)])
+def test_laws_beyond_double_precision_are_refused(phi, scale):
+    """Their edges were infinite and their quantiles NaN or a domain error."""
+    with pytest.raises(ValueError, match="is beyond double precision: scale times aspect_ratio"):
+        MarchenkoPastur(phi, scale)
+    with pytest.raises(ValueError, match="is beyond double precision"):
+        MarchenkoPastur.grid([0.5, phi], scale=scale).pdf(scale)
+
+
+@pytest.mark.parametrize("phi", [1e-31, 1e-32, 1e-33, 1e-60, 1e-300])
+def test_next_to_no_aspect_ratio_the_law_is_a_semicircle(phi):
+    """The modulus is lost in 1 - r; quantiles ended in a domain error."""
+    r, gap = MarchenkoPastur(phi)._modulus
+    share, slope = band_share(np.array([1e-100, 0.5, 2.0, 3.0]), r, gap)
+    t = np.array([1e-100, 0.5, 2.0, 3.0])
+    np.testing.assert_allclose(share[1:], ((t - np.sin(t) * np.cos(t)) / np.pi)[1:], rtol=1e-14)
+    assert share[0] == pytest.approx(2 / (3 * np.pi) * 1e-300, rel=1e-14, abs=0)
+    np.testing.assert_allclose(slope, 2 / np.pi * np.sin(t) ** 2, rtol=1e-13)
+    law = MarchenkoPastur(phi)
+    np.testing.assert_allclose(law.ppf([0.0, 0.3, 1.0]), 1.0, atol=1e-15)
+    np.testing.assert_allclose(law.isf([0.0, 0.3, 1.0]), 1.0, atol=1e-15)
