@@ -515,11 +515,9 @@ class LossPoint(LossValue):
         )
         if decay and self.net.weight_decay and part != "residual":
             result += self.net.weight_decay * rows
-        if (
-            part == "residual" and checked
-        ):  # a last bias has no part in it, so that it shows no NaN of that
-            real_array("v", rows, 2, self.theta)
         if checked:
+            if part == "residual":  # a last bias has no part in it, and shows no NaN of that
+                real_array("v", rows, 2, self.theta)
             self._refuse_bad_product(result, rows)
         return result[0, :] if single else result.T
 
