@@ -138,12 +138,12 @@ def print_stages(output: Output, found: list[dict[str, Any]]) -> None:
     """Print Kolmogorov distances of all levels along training."""
     energies = [f"{stage['provenance']['energy']:.3g}" for stage in found]
     table = _table("Kolmogorov distance at energy", *energies)
-    for level in found[0]["levels"]:
-        row = [
-            f"{one['kolmogorov']:.3f}"
-            for stage in found
-            for one in stage["levels"]
-            if one["name"] == level["name"]
-        ]
-        table.add_row(f"{level['number']} {level['name']}", *row)
+    rows: dict[tuple[int, str], dict[int, str]] = {}  # a stage may lack a level of another
+    for column, stage in enumerate(found):
+        for level in stage["levels"]:
+            row = rows.setdefault((level["number"], level["name"]), {})
+            row[column] = f"{level['kolmogorov']:.3f}"
+    for number, name in sorted(rows, key=lambda level: level[0]):
+        row = rows[number, name]
+        table.add_row(f"{number} {name}", *(row.get(k, "") for k in range(len(found))))
     output.table(table)

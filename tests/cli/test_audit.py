@@ -9,6 +9,8 @@ import pytest
 
 from rmtland import MLP
 from rmtland.audit import audit_hessian
+from rmtland.cli.audit_tables import print_stages
+from rmtland.cli.output import Output
 from rmtland.networks import digits, gaussian, train
 
 SMALL = ("audit", "--width", "4", "--samples", "16", "--draws", "2", "--points", "20",
@@ -64,6 +66,29 @@ def test_along_training(rmtland, quick):
     assert second["provenance"]["energy"] < first["provenance"]["energy"]
     assert "after 3 steps (max_steps)" in result.out
     assert "Kolmogorov distance at energy" in result.out
+
+
+def test_distances_stand_below_the_energy_that_they_belong_to(capsys, tmp_path):
+    def stage(energy, *levels):
+        keys = ("number", "name", "kolmogorov")
+        return {
+            "provenance": {"energy": energy},
+            "levels": [dict(zip(keys, level, strict=True)) for level in levels],
+        }
+
+    first = stage(0.41, (0, "printed", 0.1), (6, "Dyson", 0.2))
+    second = stage(0.32, (0, "printed", 0.3), (2, "fitted", 0.4))  # nothing to fit, no layer
+    third = stage(0.23, (0, "printed", 0.5), (2, "fitted", 0.6), (6, "Dyson", 0.7))
+    print_stages(Output(tmp_path), [first, second, third])
+    heading, *lines = [line for line in capsys.readouterr().out.splitlines() if "." in line]
+    ends = [heading.index(energy) + 4 for energy in ("0.41", "0.32", "0.23")]
+    cells = [[line[:end].split()[-1] for end in ends if line[end - 1] != " "] for line in lines]
+    blank = [[line[end - 1] == " " for end in ends] for line in lines]
+    assert [line.split()[:2] for line in lines] == [
+        ["0", "printed"], ["2", "fitted"], ["6", "Dyson"]
+    ]  # fmt: skip
+    assert cells == [["0.100", "0.300", "0.500"], ["0.400", "0.600"], ["0.200", "0.700"]]
+    assert blank == [[False] * 3, [True, False, False], [False, True, False]]
 
 
 @pytest.mark.slow
@@ -267,6 +292,12 @@ def test_operators_of_a_function(rmtland, own):
     assert [level["number"] for level in stage["levels"]] == [0, 2]
     assert "level 1, matched: left out, it needs the spectra of H0 and H1" in result.out
     assert "own:parts, 48 parameters" in result.out
+    for level in stage["levels"]:
+        for key, how in (("kolmogorov", ".3f"), ("wasserstein", ".4f")):
+            low, high = level[f"{key}_range"]
+            assert f" {level[key]:{how}}  {low:{how}} {high:{how}} " in result.out
+        assert level["standing"] in result.out
+    assert "above 0.05, and holds" in " ".join(result.out.split())
 
 
 def test_wrong_targets_are_refused_in_a_line(rmtland, own):
