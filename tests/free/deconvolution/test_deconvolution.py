@@ -202,6 +202,23 @@ def test_the_route_by_moments_undoes_convolution_and_bounds_its_error(
     assert found.law.mean() == pytest.approx(signal.mean(), abs=1e-8 * signal.var() ** 0.5)
 
 
+@pytest.mark.parametrize(
+    ("signal", "noise", "kind"),
+    [
+        (JacobiWeight(-0.3, -0.7), Semicircle(0.1), "additive"),  # poles of the density at both
+        (FussCatalan(2), MarchenkoPastur(1.0), "multiplicative"),  # at 0, x^(-2/3)
+        (MarchenkoPastur(1.0), Arcsine(0.0, 1.0), "additive"),  # at 0, x^(-1/2)
+    ],
+    ids=str,
+)
+def test_few_moments_of_unbounded_densities(signal, noise, kind):
+    found = free_deconvolution(
+        combined(kind, signal, noise), noise, kind=kind, method="moments", order=10
+    )
+    assert 0 < true_error(found, signal) <= found.error <= min(1e-2, found.bracket)
+    assert found.residual < 1e-6
+
+
 def test_few_atoms_come_back_as_a_discrete_law():
     found = free_deconvolution(free_sum(FIVE, Semicircle(0.3)), Semicircle(0.3), method="moments")
     assert isinstance(found.law, Discrete)
