@@ -53,6 +53,9 @@ from rmtland.typing import Real, Rng
 
 __all__ = ["FunctionTrace", "effective_dimension", "log_determinant"]
 
+_ROUNDING = 64.0
+"""Nodes are known up to this many rounding units of the operator's size."""
+
 
 @dataclass(frozen=True)
 class FunctionTrace:
@@ -63,7 +66,8 @@ class FunctionTrace:
     value : float
         The middle of the bracket.
     bracket : (float, float)
-        What the quadratures leave to the mean of these probes.
+        What the quadratures leave to the mean of these probes, and rounding of their nodes: with a
+        damping below it an eigenvalue at 0 is not told from one that counts.
     standard_error : float
         From the choice of the probes, by the law of their masses.
     interval : (float, float)
@@ -216,22 +220,31 @@ def _function_trace(
                 "damping"
             )
         seen.append((nodes, weights))
-        high[i] = weights @ function(np.maximum(nodes, lower))
-        low[i] = high[i]
-        if not one.is_exhausted:
-            low[i] = _radau_value(one, function, min(lower, float(nodes[0])), lower)
+        rounding = _ROUNDING * unit * float(np.abs(nodes).max())
+        high[i] = weights @ function(np.maximum(nodes + rounding, lower))
+        if one.is_exhausted:
+            low[i] = weights @ function(np.maximum(nodes - rounding, lower))
+        else:
+            node = min(lower, float(nodes[0]))
+            low[i] = _radau_value(one, function, node, lower, rounding=rounding)
     value_low, value_high = found.size * low.mean(), found.size * high.mean()
     middle = (low + high) / 2 if np.isfinite(low).all() else high
     nodes, counts = merged_nodes(seen, found.size, tolerance=max(1e3 * unit, 1e-8))
-    deviations = found.size * deviations_of_probes(
-        function(np.maximum(nodes, lower)), counts, probes=probes, is_complex=found.is_complex
-    )
+    rounding = _ROUNDING * unit * float(np.abs(nodes).max())
+    lower_part, upper_part = (
+        found.size
+        * deviations_of_probes(
+            function(np.maximum(nodes + sign * rounding, lower)), counts, probes=probes,
+            is_complex=found.is_complex,
+        )
+        for sign in (-1.0, 1.0)
+    )  # fmt: skip
     tail = (1 - confidence) / 2
-    below, above = np.quantile(deviations, [tail, 1 - tail])
+    above, below = np.quantile(lower_part, 1 - tail), np.quantile(upper_part, tail)
     return FunctionTrace(
         value=float(found.size * middle.mean()),
         bracket=(float(value_low), float(value_high)),
-        standard_error=float(deviations.std()),
+        standard_error=float(max(lower_part.std(), upper_part.std())),
         interval=(float(value_low - max(above, 0.0)), float(value_high - min(below, 0.0))),
         confidence=confidence,
         products=runs.products,
@@ -315,9 +328,14 @@ def deviations_of_probes(
 
 
 def _radau_value(
-    one: Tridiagonal, function: Callable[[Real], Real], node: float, lower: float
+    one: Tridiagonal,
+    function: Callable[[Real], Real],
+    node: float,
+    lower: float,
+    *,
+    rounding: float,
 ) -> float:
     """Return the quadrature with a node below all others: a lower bound."""
     nodes, weights = canonical_quadrature(one, node)
     nodes[0] = node  # without rounding: a logarithm at 0 is minus infinity
-    return float(weights @ function(np.maximum(nodes, lower)))
+    return float(weights @ function(np.maximum(nodes - rounding, lower)))

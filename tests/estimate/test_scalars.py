@@ -82,6 +82,14 @@ def test_the_exact_diagonal_needs_p_products_and_no_matrix():
     assert not found.standard_error.any()
 
 
+def test_the_exact_diagonal_of_a_sparse_matrix_forms_none():
+    values = np.arange(200_000.0)  # 298 GiB as a matrix
+    found = diagonal(diags_array(values).tocsr(), method="exact")
+    np.testing.assert_array_equal(found.value, values)
+    hermitian = diags_array([1j * np.ones(2), np.arange(3.0), -1j * np.ones(2)], offsets=[-1, 0, 1])
+    np.testing.assert_array_equal(diagonal(hermitian, method="exact").value, np.arange(3.0))
+
+
 def test_complex_traces():
     generator = np.random.default_rng(3)
     matrix = generator.standard_normal((60, 60)) + 1j * generator.standard_normal((60, 60))
@@ -149,6 +157,27 @@ def test_brackets_close_and_hold_for_each_probe():
     open_end = log_determinant(operator, steps=4, probes=4, rng=0)
     assert open_end.bracket[0] == -np.inf
     assert np.isfinite(open_end.value)
+
+
+@pytest.mark.parametrize("damping", [1e-10, 1e-16, 1e-20, 1e-300])
+@pytest.mark.parametrize("steps", [2, 10])
+def test_a_damping_below_rounding_is_covered(damping, steps):
+    """Zeros of a turned matrix are seen at 1e-17, far above such a damping, by all probes."""
+    generator = np.random.default_rng(0)
+    w = generator.standard_normal(300)
+    w /= np.linalg.norm(w)
+    values = np.append(np.zeros(100), np.ones(200))
+
+    def reflected(v):
+        return v - 2 * w * (w @ v)
+
+    def product(v):
+        return reflected(values * reflected(v))
+
+    found = effective_dimension(product, damping, size=300, probes=3, steps=steps, rng=0)
+    assert found.interval[0] <= (values / (values + damping)).sum() <= found.interval[1]
+    found = log_determinant(product, damping=damping, size=300, probes=3, steps=steps, rng=0)
+    assert found.interval[0] <= np.log(values + damping).sum() <= found.interval[1]
 
 
 def test_indefinite_matrices_are_refused():
