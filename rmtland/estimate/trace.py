@@ -304,6 +304,8 @@ def diagonal(
 
 def _exact_diagonal(operator: SymmetricOperator) -> Real:
     """Return the diagonal by products with unit vectors, in blocks."""
+    if hasattr(operator.matrix, "toarray"):
+        return np.array(operator.matrix.diagonal().real, dtype=float)
     if operator.matrix is not None:
         return np.diagonal(operator.dense()).real.copy()
     value = np.empty(operator.size)
