@@ -39,7 +39,7 @@ import numpy as np
 from rmtland.solution import ConvergenceError, Solution, Status
 from rmtland.typing import Complex, Real
 
-__all__ = ["index_from_above", "trusted_index"]
+__all__ = ["index_from_above", "trusted_index", "with_doubt"]
 
 _FIRST = 1e-2
 _RATIO = 4.0
@@ -127,6 +127,32 @@ def _left_open(levels: list[float]) -> float:
     return 2 * last * ratio / (1 - ratio) if ratio < _SLOWEST else np.inf
 
 
+def with_doubt(found: Solution, doubt: float) -> Solution:
+    """Add an error that the heights do not show, as of draws; judge anew whether it is known.
+
+    Parameters
+    ----------
+    found : Solution
+        Of `index_from_above`.
+    doubt : float
+        The further error, >= 0.
+
+    Returns
+    -------
+    Solution
+        Converged if it was, and the whole error is below .01.
+    """
+    error = np.asarray(found.error) + doubt
+    known = found.converged and bool(error < _UNKNOWN)
+    return Solution(
+        found.value,
+        Status.CONVERGED if known else Status.NOT_CONVERGED,
+        found.residual,
+        found.steps,
+        error,
+    )
+
+
 def trusted_index(found: Solution) -> float:
     """Return an index, or raise where its error is too large.
 
@@ -148,6 +174,7 @@ def trusted_index(found: Solution) -> float:
         raise ConvergenceError(
             f"the index is {float(found.value):.4f} +- {np.asarray(found.error):.1e} only, from "
             f"{int(found.steps)} heights down to {float(found.residual):.1e} of the scale of the "
-            "law; take the index of `law`, or coupling 'units'"
+            "law; take the index of `law` or coupling 'units', of a two-leg law more legs and "
+            "draws; solve_index() returns it with its error"
         )
     return float(found.value)

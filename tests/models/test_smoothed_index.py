@@ -5,7 +5,7 @@ import pytest
 
 from rmtland import Discrete, MarchenkoPastur, Mixture, Semicircle, affine
 from rmtland.models import DysonHessian
-from rmtland.models.smoothed_index import index_from_above, trusted_index
+from rmtland.models.smoothed_index import index_from_above, trusted_index, with_doubt
 from rmtland.solution import ConvergenceError
 
 
@@ -42,6 +42,15 @@ def test_what_is_not_known_is_not_returned():
     assert not found.converged
     with pytest.raises(ConvergenceError, match="heights"):
         trusted_index(found)
+
+
+def test_a_further_doubt_is_part_of_what_is_known():
+    found = found_for(Semicircle(1.0, center=0.7))
+    small, large = with_doubt(found, 1e-3), with_doubt(found, 0.02)
+    assert small.converged
+    assert small.error == found.error + 1e-3
+    assert not large.converged
+    assert not with_doubt(large, 0.0).converged
 
 
 @pytest.mark.parametrize("activation", ["leaky_relu", "relu", "tanh"])

@@ -34,7 +34,7 @@ from rmtland.arguments import choice
 from rmtland.laws import Law, SpectralModel
 from rmtland.models.dyson import DysonHessian, FiniteSizeHessian
 from rmtland.models.dyson.above_axis import AboveAxis, Progress
-from rmtland.models.smoothed_index import index_from_above
+from rmtland.models.smoothed_index import index_from_above, with_doubt
 from rmtland.models.two_leg.two_leg_hessian import TwoLegHessian
 from rmtland.solution import Solution
 from rmtland.spectrum import Spectrum
@@ -251,10 +251,7 @@ class CrossingCorrectedHessian(AboveAxis):
             atom=self._known.atom_at_zero(),
             is_measure=False,
         )
-        assert found.error is not None
-        return Solution(
-            found.value, found.status, found.residual, found.steps, found.error + errors[-1]
-        )
+        return with_doubt(found, errors[-1])
 
     def sample(self, n: int | None = None, *, rng: Rng = None, runs: int = 1) -> Spectrum:
         """Draw matrices, as `DysonHessian.sample`.

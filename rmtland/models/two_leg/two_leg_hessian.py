@@ -91,7 +91,7 @@ from rmtland.models.far_field import variance_from_above
 from rmtland.models.hessian_parts import PARTS
 from rmtland.models.population import PopulationHessian
 from rmtland.models.population.network import PopulationNetwork
-from rmtland.models.smoothed_index import index_from_above
+from rmtland.models.smoothed_index import index_from_above, with_doubt
 from rmtland.models.two_leg.equation import TwoLegEquation
 from rmtland.models.two_leg.non_crossing import NonCrossingEquation
 from rmtland.models.two_leg.sampled_leg import SampledLeg, leg_sizes, sample_rule
@@ -337,6 +337,10 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
             progress,
             throw=throw,
         )
+        return self._solution(over, shape, tolerance)
+
+    def _solution(self, over: _OverLegs, shape: tuple[int, ...], tolerance: float) -> Solution:
+        """Return the first quantity of all legs, with its error."""
         value, error = over.extrapolated(0)
         return Solution(
             value.reshape(shape),
@@ -459,14 +463,7 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
         """
         flat, shape = above_axis(z)
         over = self._over_legs(flat, tolerance, 1, _trace, crossing=False)
-        value, error = over.extrapolated(0)
-        return Solution(
-            value.reshape(shape),
-            Status.CONVERGED,
-            over.residual.reshape(shape),
-            over.steps.reshape(shape),
-            (error + (_AMPLIFIED * tolerance + self._rounded) * np.abs(value)).reshape(shape),
-        )
+        return self._solution(over, shape, tolerance)
 
     def _potential(self, z: Complex, tolerance: float, progress: Progress | None) -> _OverLegs:
         return self._over_legs(z, tolerance, 1, _potential, progress)
@@ -495,7 +492,7 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
         """
         flat, shape = above_axis(z)
         over = self._potential(flat, tolerance, progress)
-        return np.asarray(1 - over.extrapolated(0)[0].imag / np.pi).reshape(shape)
+        return np.asarray(1 - over.imaginary(0)[0] / np.pi).reshape(shape)
 
     def solve_index(self) -> Solution:
         """Fraction of negative eigenvalues with its error, from heights that fall to zero.
@@ -504,24 +501,23 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
         -------
         Solution
             `value` and `error` as arrays of shape (); `steps` counts the heights. The error holds
-            that of the draws.
+            that of the draws; not converged if it is above .01.
         """
+        seen: list[_OverLegs] = []  # both quantities of a height from one solution
         errors = [0.0]
 
+        def solve(z: Complex) -> Solution:
+            seen.append(self._over_legs(z, _TOLERANCE, 2, _both, throw=False))
+            return self._solution(seen[-1], z.shape, _TOLERANCE)
+
         def cdf_above(z: Complex) -> Real:
-            over = self._potential(z, _TOLERANCE, None)
-            value, error = over.extrapolated(0)
+            level, error = seen[-1].imaginary(1)
             errors.append(float(error.max()) / np.pi)
-            return np.asarray(1 - value.imag / np.pi)
+            return np.asarray(1 - level / np.pi)
 
         scale = float(np.hypot(self.mean(), np.sqrt(self.var())))
-        found = index_from_above(
-            lambda z: self.solve(z, throw=False), cdf_above, scale, is_measure=False
-        )
-        assert found.error is not None
-        return Solution(
-            found.value, found.status, found.residual, found.steps, found.error + errors[-1]
-        )
+        found = index_from_above(solve, cdf_above, scale, is_measure=False)
+        return with_doubt(found, errors[-1])
 
     def mean(self) -> float:
         """Mean eigenvalue without the outliers that c0 makes: that of H0.
@@ -642,6 +638,10 @@ def _potential(equation: Any, z: complex, found: FixedPoint) -> Complex:
     return np.array([equation.potential(z, found.blocks)])
 
 
+def _both(equation: Any, z: complex, found: FixedPoint) -> Complex:
+    return np.array([equation.trace(found.blocks), equation.potential(z, found.blocks)])
+
+
 class _OverLegs(NamedTuple):
     """Values of all legs, the large ones first, at all points."""
 
@@ -666,6 +666,12 @@ class _OverLegs(NamedTuple):
         for part in (slice(0, self.large), slice(self.large, None)):
             square += (weights[part] ** 2).sum() * values[part].var(axis=0, ddof=1)
         return np.sqrt(square)
+
+    def imaginary(self, i: int) -> tuple[Real, Real]:
+        """Mean of the imaginary part of a quantity without its bias, and its error."""
+        only = np.asarray(self.values.imag, dtype=np.complex128)
+        value, error = self._replace(values=only).extrapolated(i)
+        return value.real, error
 
     def extrapolated(self, i: int) -> tuple[Complex, Real]:
         """Mean of a quantity without its bias, and its error."""

@@ -237,6 +237,16 @@ def test_variance_is_that_of_words():
     assert model.var() == pytest.approx(EXACT[1] - EXACT[0] ** 2, rel=1e-4)
 
 
+def test_an_index_that_the_legs_leave_open_is_not_returned():
+    """It was returned with an error of .34, as if it were known to .01."""
+    model = TwoLegHessian(1, 1, 1, 4, activation="relu", epsilon=0.5, legs=4, draws=2)
+    found = model.solve_index()
+    assert found.error > 0.01
+    assert not found.converged
+    with pytest.raises(ConvergenceError, match="more legs"):
+        model.index()
+
+
 @pytest.mark.slow
 def test_index_is_that_of_drawn_networks():
     model = TwoLegHessian(1, 1, 1, 4, activation="relu", epsilon=0.5, legs=12, draws=4)
