@@ -19,7 +19,7 @@ Examples
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rmtland.audit.levels import Family, Level, LevelLaw
 from rmtland.audit.measured import MeasuredHessian, Progress
@@ -55,6 +55,9 @@ class ConditionedTheory:
     draws: int
     seed: int
     family: Family = Family.CONDITIONED
+    _models: list[ConditionedHessian] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
 
     def applies(self, measured: MeasuredHessian) -> str | None:
         """Say why there is no such law, or None.
@@ -99,6 +102,7 @@ class ConditionedTheory:
             "on": list(model.on),
             "measured_numbers": model.measured_numbers,
             "free_share": model.free_share,
+            "free_share_error": model.free_share_error,
             "nearly_all_measured": model.is_marked,
             "known_energy_share": residuals.known_energy_share,
             "index_deviation": model.index_deviation,
@@ -109,10 +113,14 @@ class ConditionedTheory:
         return LevelLaw(model.law, parameters, error, chance=chance)
 
     def _model(self, measured: MeasuredHessian) -> ConditionedHessian:
-        assert measured.point is not None
-        return ConditionedHessian(
-            measured.point, CONDITIONED[self.level], draws=self.draws, seed=self.seed
-        )
+        """Return the model; the last one is kept, as `applies` needs what `law` does."""
+        point = measured.point
+        assert point is not None
+        if not self._models or self._models[0].point is not point:
+            self._models[:] = [
+                ConditionedHessian(point, CONDITIONED[self.level], draws=self.draws, seed=self.seed)
+            ]
+        return self._models[0]
 
 
 def conditioned_theories(

@@ -42,6 +42,7 @@ from rmtland.audit.bands import (
     is_estimate,
     kolmogorov_distance,
 )
+from rmtland.audit.conditioned_levels import CONDITIONED
 from rmtland.audit.estimated_levels import LevelBand, MeasuredParts, level_band, moment_interval
 from rmtland.audit.findings import HessianAudit
 from rmtland.audit.free_levels import ATOMS, MODELS, FreeTheory, free_theories
@@ -135,7 +136,7 @@ def audit_estimates(
     inapplicable: dict[Level, str] = dict.fromkeys(
         (Level.DYSON, Level.DYSON_MOMENTS),
         "the matrix Dyson equation is compared with all eigenvalues of a network only",
-    )
+    ) | dict.fromkeys(CONDITIONED, "Hessians are drawn where all eigenvalues are measured only")
     theories = [
         theory
         for theory in free_theories(measured, atoms=atoms)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from rmtland import Spectrum
-from rmtland.audit import Family, Level, audit_hessian, audit_spectra
+from rmtland.audit import Family, Level, audit_hessian, audit_operators, audit_spectra
 from rmtland.audit.verdict import LONGEST
+from rmtland.models.conditioned.projections import DenseProjection
 from rmtland.networks import MLP, train
 
 LEVELS = {
@@ -54,3 +55,25 @@ def test_levels_that_do_not_apply_say_why():
     assert Family.CONDITIONED not in {level.family for level in audit.levels}
     spectra = audit_spectra(Spectrum(np.arange(9.0)), phi=0.5, energy=0.1)
     assert spectra.inapplicable[Level.CONDITIONED_INPUTS] == "it needs the network and its data"
+
+
+def test_the_projection_is_made_once_a_level(monkeypatch):
+    made = []
+    first = DenseProjection.of_point
+
+    def counted(*arguments, **options):
+        made.append(arguments[1])
+        return first(*arguments, **options)
+
+    monkeypatch.setattr(DenseProjection, "of_point", counted)
+    audit_hessian(point_of(MLP((3, 3, 3)), 20), draws=0, levels=LEVELS, rng=0)
+    assert made == [("gradient",), ("gradient", "inputs")]
+
+
+def test_estimates_say_that_they_have_no_conditioned_levels():
+    matrix = point_of(MLP((6, 8, 6)), 40).hessian("total")
+    audit = audit_operators(
+        matrix, phi=0.3, energy=0.5, probes=3, steps=12, method="estimate", rng=0
+    )
+    assert "all eigenvalues" in audit.inapplicable[Level.CONDITIONED_GRADIENT]
+    assert "all eigenvalues" in audit.inapplicable[Level.CONDITIONED_INPUTS]
