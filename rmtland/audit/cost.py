@@ -20,9 +20,9 @@ import numpy as np
 
 from rmtland.arguments import count
 from rmtland.arrays import ArrayLibrary
-from rmtland.audit.measured import in_double
 from rmtland.audit.redraws import dyson_inapplicability
 from rmtland.models import DysonHessian
+from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.models.dyson.tabulated import table_memory
 from rmtland.networks import LossPoint
 

@@ -42,12 +42,12 @@ from rmtland.audit.measured import (
     MeasuredHessian,
     Progress,
     effective_ratio,
-    in_double,
     is_piecewise_linear,
 )
 from rmtland.audit.operator_audit import audit_operators
 from rmtland.laws import Law
 from rmtland.laws.spectral_model import SpectralModel
+from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.networks import LossPoint
 from rmtland.streams import Rng, streams
 from rmtland.version import installed_version

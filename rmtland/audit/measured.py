@@ -29,7 +29,6 @@ __all__ = [
     "MeasuredHessian",
     "Progress",
     "effective_ratio",
-    "in_double",
     "is_piecewise_linear",
     "symmetric_parts",
 ]
@@ -164,26 +163,6 @@ def is_piecewise_linear(net: Any) -> bool:
     bool
     """
     return getattr(net.activation, "name", net.activation) in _PIECEWISE_LINEAR
-
-
-def in_double(point: LossPoint) -> LossPoint:
-    """Return the point in NumPy's double precision, so that zero eigenvalues can be told.
-
-    Parameters
-    ----------
-    point : LossPoint
-        On any array library, in any precision.
-
-    Returns
-    -------
-    LossPoint
-    """
-    if isinstance(point.theta, np.ndarray) and point.theta.dtype == np.float64:
-        return point
-    net: Any = point.net
-    arrays = (to_numpy(array).astype(np.float64) for array in (point.theta, point.x, point.y))
-    double: LossPoint = net.at(*arrays)
-    return double
 
 
 def symmetric_parts(gauss_newton: Real, residual: Real) -> tuple[Real, Real, Real]:

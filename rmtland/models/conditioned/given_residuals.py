@@ -37,7 +37,7 @@ from rmtland.networks.loss import Loss, OutputCurvature
 from rmtland.networks.loss_data import LossData
 from rmtland.typing import Array, ArrayLike
 
-__all__ = ["GivenResiduals", "in_double", "with_residuals"]
+__all__ = ["GivenResiduals", "in_double", "own_loss", "with_residuals"]
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,22 @@ class GivenResiduals(Loss):
         return self.of.curvature(outputs, shared)
 
 
+def own_loss(point: LossPoint) -> Loss:
+    """Return the loss of the network, also where residuals were given in its place.
+
+    Parameters
+    ----------
+    point : LossPoint
+        Network, parameters and data.
+
+    Returns
+    -------
+    Loss
+    """
+    loss = point.data.loss
+    return loss.of if isinstance(loss, GivenResiduals) else loss
+
+
 def with_residuals(point: LossPoint, residuals: ArrayLike) -> LossPoint:
     """Return the same network, parameters and inputs with residuals that are given.
 
@@ -141,8 +157,7 @@ def with_residuals(point: LossPoint, residuals: ArrayLike) -> LossPoint:
     ValueError
         For another shape, or entries that are not finite.
     """
-    data, own = point.data, point.data.loss
-    own = own.of if isinstance(own, GivenResiduals) else own
+    data, own = point.data, own_loss(point)
     given = placed(to_numpy(residuals), point.theta)
     loss = GivenResiduals(f"{own.name} with residuals given", own)
     loss.targets(given, samples=data.size, n_out=data.n_out, like=point.theta)
@@ -166,6 +181,6 @@ def in_double(point: LossPoint) -> LossPoint:
     if isinstance(point.theta, np.ndarray) and point.theta.dtype == np.float64:
         return point
     net: Any = point.net
-    arrays = (to_numpy(array).astype(np.float64) for array in (point.theta, point.x, point.y))
-    double: LossPoint = net.at(*arrays)
-    return double
+    theta, x, y = (to_numpy(array).astype(np.float64) for array in (point.theta, point.x, point.y))
+    data = LossData.of(x, y, theta, net.widths, point.data.loss)  # residuals given stay so
+    return LossPoint.of(net, theta, data)

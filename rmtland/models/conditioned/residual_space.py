@@ -26,6 +26,7 @@ import numpy as np
 
 from rmtland.arguments import choice
 from rmtland.arrays import to_numpy
+from rmtland.models.conditioned.given_residuals import own_loss
 from rmtland.networks import LossPoint
 from rmtland.networks.loss import LOSSES
 from rmtland.typing import Real
@@ -73,10 +74,13 @@ class ResidualSpace:
         ResidualSpace
         """
         e = to_numpy(point.residuals).astype(np.float64)
-        is_mse = point.data.loss is LOSSES["mse"]
-        by_sample = choice("sizes", sizes, SIZES) == "samples" or (sizes == "auto" and not is_mse)
+        loss = own_loss(point)
+        of_squares = loss is LOSSES["mse"]
+        by_sample = choice("sizes", sizes, SIZES) == "samples" or (
+            sizes == "auto" and not of_squares
+        )
         scales = np.sqrt((e**2).mean(axis=1)) if by_sample else np.ones(len(e))
-        simplex = point.data.loss is LOSSES["cross_entropy"]
+        simplex = loss is LOSSES["cross_entropy"]
         return cls(scales, e.shape[1], simplex, len(e) if by_sample else 0)
 
     @property
