@@ -16,7 +16,7 @@ The law is the mean spectrum of such Hessians, pooled over draws (`draws`, from 
 single one is from it, `chance_level`, is what no law can do better than. For one hidden layer
 `rmtland.models.conditioned.ConditionedDyson` is the same law by a matrix Dyson equation.
 `measured_numbers` says how much of the residuals was measured, `is_marked` whether that is nearly
-all: less than a tenth of their dimensions is free.
+all: less than a tenth is left, of their dimensions or of all numbers that there are.
 
 Synonyms: trained minimum, stationary point, conditional Gaussian ensemble, empirical NTK projector.
 
@@ -92,20 +92,22 @@ class ConditionedHessian(HessianParts):
     projection : {"auto", "dense", "iterative"}
         Whether a basis of what is known is formed, or residuals are projected by least squares.
     rank_tolerance : float
-        Singular values below so much of the largest count as zero, where a basis is formed.
+        Singular values below so much of the largest, < 1, count as zero, where a basis is formed.
     draws : int
         Hessians that the law is pooled from, at least 2.
     seed : int
-        From which they are drawn.
+        From which they are drawn, >= 0.
     part_name : {"total", "gauss_newton", "residual"}
         H, H0 or H1.
     residuals : ConditionedResiduals, optional
-        The residuals to draw from; by default those that the point and the options give.
+        The residuals to draw from; by default those that the point, `on`, `sizes`, `projection`
+        and `rank_tolerance` give.
 
     Raises
     ------
     ValueError
-        If conditioning leaves nothing free, as where there are fewer residuals than parameters.
+        If conditioning leaves nothing free, as where there are fewer residuals than parameters, or
+        residuals that are given are conditioned on something else than `on`.
     """
 
     point: LossPoint
@@ -126,6 +128,7 @@ class ConditionedHessian(HessianParts):
         choice("part_name", self.part_name, PARTS)
         object.__setattr__(self, "on", checked_conditions(self.on))
         object.__setattr__(self, "draws", count("draws", self.draws, least=2))
+        object.__setattr__(self, "seed", count("seed", self.seed, least=0))
         object.__setattr__(self, "point", in_double(self.point))
         if self.residuals is None:
             found = ConditionedResiduals.of_point(
@@ -136,6 +139,11 @@ class ConditionedHessian(HessianParts):
                 rank_tolerance=self.rank_tolerance,
             )
             object.__setattr__(self, "residuals", found)
+        elif self.residuals.on != self.on:
+            raise ValueError(
+                f"the residuals are conditioned on {' and '.join(self.residuals.on)}, not on "
+                f"{' and '.join(self.on)}; take residuals=None"
+            )
 
     @classmethod
     def at_critical_point(
@@ -211,17 +219,23 @@ class ConditionedHessian(HessianParts):
         return self.conditioned.free_share
 
     @property
+    def free_share_error(self) -> float:
+        """Standard error of that share: 0 unless the projection is iterative."""
+        return self.conditioned.free_share_error
+
+    @property
     def is_marked(self) -> bool:
-        """Whether less than a tenth of them is free: the law describes, it does not predict."""
+        """Whether nearly all of them is measured: the law describes, it does not predict."""
         return self.conditioned.is_marked
 
     def __repr__(self) -> str:
         """Return size and what is known, in a line."""
         mark = ", nearly all measured" if self.is_marked else ""
+        error = f" +- {self.free_share_error:.1%}" if self.free_share_error else ""
         return (
             f"ConditionedHessian(p={self.parameter_count}, on {' and '.join(self.on)}, "
-            f"{self.measured_numbers} measured numbers, {self.free_share:.1%} of the residuals "
-            f"free{mark})"
+            f"{self.measured_numbers} measured numbers, {self.free_share:.1%}{error} of the "
+            f"residuals free{mark})"
         )
 
     # Draws ---------------------------------------------------------------------------------------
@@ -402,8 +416,8 @@ class ConditionedHessian(HessianParts):
         Returns
         -------
         Solution
-            `value` is the mean over the draws, `error` their standard deviation; `steps` their
-            number.
+            `value` is the mean over the draws, `error` their standard deviation, infinite for two
+            draws, which are equally far from each other; `steps` their number.
         """
         rows = self.drawn
         zero = np.zeros(())
@@ -418,7 +432,7 @@ class ConditionedHessian(HessianParts):
             Status.CONVERGED,
             zero,
             np.array(len(found)),
-            np.array(np.std(found, ddof=1)),
+            np.array(np.std(found, ddof=1) if len(found) > 2 else np.inf),
         )
 
     @property

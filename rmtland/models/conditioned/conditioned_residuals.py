@@ -51,7 +51,7 @@ from rmtland.typing import Real
 __all__ = ["LEAST_FREE", "ConditionedResiduals", "checked_conditions"]
 
 LEAST_FREE = 0.1
-"""Share of free dimensions below which a law is marked: it knows nearly all of the residuals."""
+"""Share of what is not measured below which a law is marked: it knows nearly all residuals."""
 
 _LARGEST = 6000  # order of a Gram matrix that is diagonalised
 
@@ -73,6 +73,8 @@ class ConditionedResiduals:
     measured_numbers : int
         How many numbers of the residuals were measured: rank of P, the scales of samples, and
         sigma.
+    on : tuple of {"gradient", "inputs"}
+        What is known.
     """
 
     space: ResidualSpace
@@ -80,6 +82,7 @@ class ConditionedResiduals:
     known: Real
     sigma: float
     measured_numbers: int
+    on: tuple[str, ...] = ("gradient",)
 
     @classmethod
     def of_point(
@@ -116,14 +119,15 @@ class ConditionedResiduals:
             If nothing is left free, or all residuals are zero.
         """
         space = ResidualSpace.of_point(point, sizes)
-        projector = _projection(point, checked_conditions(on), space, projection, rank_tolerance)
+        on = checked_conditions(on)
+        projector = _projection(point, on, space, projection, rank_tolerance)
         u = space.unscaled(to_numpy(point.residuals).astype(np.float64))
         free = space.dimension - projector.rank
         _refuse_fixed(free, space, projector, on)
         known = projector.project(u)
         sigma = float(np.sqrt(((u - known) ** 2).sum() / free))
         measured = round(projector.rank) + space.measured + 1
-        return cls(space, projector, known, sigma, measured)
+        return cls(space, projector, known, sigma, measured, on)
 
     @classmethod
     def at_critical_point(
@@ -168,9 +172,24 @@ class ConditionedResiduals:
         return self.free_dimensions / self.space.dimension
 
     @property
+    def free_share_error(self) -> float:
+        """Standard error of the share that is free: 0 unless the rank of P was estimated."""
+        return self.projection.rank_error / self.space.dimension
+
+    @property
+    def sigma_error(self) -> float:
+        """Standard error of sigma by that of the rank of P, to first order."""
+        return self.sigma * self.projection.rank_error / (2 * self.free_dimensions)
+
+    @property
     def is_marked(self) -> bool:
-        """Whether less than a tenth of the dimensions are free: a description, no prediction."""
-        return self.free_share < LEAST_FREE
+        """Whether nearly all is measured: a description, no prediction.
+
+        Less than a tenth of the dimensions are free, or so many numbers were measured, scales of
+        samples included, that less than a tenth is left.
+        """
+        left = 1 - self.measured_numbers / self.space.dimension
+        return min(self.free_share, left) < LEAST_FREE
 
     @property
     def known_energy_share(self) -> float:

@@ -8,7 +8,8 @@ a linear regression on the inputs knows X^T e, output by output. Both are produc
 S the scales of `rmtland.models.conditioned.residual_space`, and P is the orthogonal projector on
 the span of the columns of A. `DenseProjection` finds an orthonormal basis of it: columns of each
 group brought to Frobenius norm 1, then the eigenvectors of A^T A (or A A^T, whichever is smaller)
-whose singular values are above a tolerance times the largest. `IterativeProjection` never forms A:
+whose singular values are above a tolerance times the largest; below 1e-7 times the root of its
+order they are lost in rounding and count as zero in any case. `IterativeProjection` never forms A:
 each projection is a least squares problem solved by LSMR, a product with J and one with its
 transpose a step, and the rank is the mean of |P xi|^2 over Gaussian vectors (Hutchinson).
 
@@ -31,6 +32,7 @@ Examples
 from __future__ import annotations
 
 import abc
+import math
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -53,6 +55,7 @@ RANK_TOLERANCE = 1e-6
 """Singular values below so much of the largest count as zero."""
 
 _STEPS = 3000
+_PROBES = 2  # Gaussian vectors that a rank is estimated from
 _LEAK = 1e-2
 
 
@@ -63,6 +66,11 @@ class Projection(abc.ABC):
     @abc.abstractmethod
     def rank(self) -> float:
         """Dimension of the subspace; not whole where it was estimated."""
+
+    @property
+    def rank_error(self) -> float:
+        """Standard error of the rank; 0 where it was counted."""
+        return 0.0
 
     @abc.abstractmethod
     def project(self, u: Real) -> Real:
@@ -117,7 +125,10 @@ class DenseProjection(Projection):
         -------
         DenseProjection
         """
-        tolerance = positive("tolerance", tolerance)
+        if positive("rank_tolerance", tolerance) >= 1:
+            raise ValueError(
+                f"rank_tolerance must be below 1, or nothing is conditioned on; got {tolerance:g}"
+            )
         m, n = space.scales.size, space.outputs
         groups: list[Real] = []
         if "gradient" in on:
@@ -126,12 +137,8 @@ class DenseProjection(Projection):
             x = to_numpy(point.x).astype(np.float64)
             groups.append(np.asarray(np.kron(x, np.eye(n)), dtype=np.float64))
         scaled = [space.scaled(group.reshape(m, n, -1)).reshape(m * n, -1) for group in groups]
-        norms = [float(np.linalg.norm(group)) for group in scaled]
-        columns = np.concatenate(
-            [group / norm for group, norm in zip(scaled, norms, strict=True) if norm > 0]
-            or [np.zeros((m * n, 0))],
-            axis=1,
-        )
+        units = [_unit(group) for group in scaled if group.any()]
+        columns = np.concatenate(units or [np.zeros((m * n, 0))], axis=1)
         return cls(_orthonormal_basis(columns, tolerance))
 
     @property
@@ -152,6 +159,12 @@ class DenseProjection(Projection):
         ndarray, shape (m, n_out)
         """
         return np.asarray(self.basis @ (self.basis.T @ u.ravel())).reshape(u.shape)
+
+
+def _unit(group: Real) -> Real:
+    """Return a matrix divided by its Frobenius norm, whose square may be out of range."""
+    group = np.ldexp(group, -np.frexp(np.abs(group).max())[1])
+    return np.asarray(group / np.linalg.norm(group))
 
 
 def _orthonormal_basis(columns: Real, tolerance: float) -> Real:
@@ -210,14 +223,20 @@ class IterativeProjection(Projection):
 
     @property
     def rank(self) -> float:
-        """Trace of P, estimated from two Gaussian vectors: relative error of about m^(-1/2)."""
+        """Trace of P, estimated from two Gaussian vectors; see `rank_error`."""
         if self._rank is None:
             shares = []
-            for generator in self.rng.spawn(2):
+            for generator in self.rng.spawn(_PROBES):
                 xi = self.space.noise(generator)
                 shares.append(float((self.project(xi) ** 2).sum() / (xi**2).sum()))
             self._rank = float(np.mean(shares)) * self.space.dimension
         return self._rank
+
+    @property
+    def rank_error(self) -> float:
+        """Standard error of the rank r in d dimensions: each |P xi|^2/|xi|^2 is of a beta law."""
+        r, d = self.rank, self.space.dimension
+        return math.sqrt(2 * max(r * (d - r), 0.0) / (_PROBES * (d + 2)))
 
     def project(self, u: Real) -> Real:
         """Return P u, up to the tolerance.

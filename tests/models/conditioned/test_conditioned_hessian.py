@@ -1,12 +1,14 @@
 """Residuals conditioned on the gradient: what draws keep, what they leave free, and the law."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from rmtland.laws import EmpiricalLaw
 from rmtland.models import ConditionedHessian
 from rmtland.models.conditioned.conditioned_residuals import ConditionedResiduals
-from rmtland.models.conditioned.given_residuals import with_residuals
+from rmtland.models.conditioned.given_residuals import in_double, with_residuals
 from rmtland.models.conditioned.projections import DenseProjection, IterativeProjection
 from rmtland.models.conditioned.residual_space import ResidualSpace
 from rmtland.networks import MLP, train
@@ -115,6 +117,90 @@ def test_nothing_left_free_is_said():
         ConditionedHessian(np.eye(3))
     with pytest.raises(ValueError, match="it has 27 eigenvalues, not 5"):
         ConditionedHessian(POINTS["tanh"]).sample(5)
+
+
+@pytest.mark.parametrize("name", ["tanh", "softmax", "logistic"])
+def test_a_point_whose_residuals_were_given_is_taken_for_what_it_is(name):
+    point = POINTS[name]
+    model = ConditionedHessian(point, draws=3)
+    given = ConditionedHessian(with_residuals(point, point.residuals), draws=3)
+    assert given.measured_numbers == model.measured_numbers
+    assert given.free_share == model.free_share
+    np.testing.assert_allclose(given.drawn, model.drawn, atol=1e-12)
+
+
+def test_single_precision_keeps_residuals_that_were_given():
+    point = POINTS["softmax"]
+    single = point.net.at(
+        point.theta.astype(np.float32), point.x.astype(np.float32), point.y.argmax(axis=1)
+    )
+    given = with_residuals(single, 2 * single.residuals)
+    assert given.theta.dtype == np.float32
+    double = in_double(given)
+    assert double.theta.dtype == np.float64
+    np.testing.assert_allclose(double.residuals, 2 * point.residuals, atol=1e-6)
+    mean = ConditionedHessian(given, draws=3).mean()
+    exact = ConditionedHessian(with_residuals(point, 2 * point.residuals), draws=3).mean()
+    assert mean == pytest.approx(exact, abs=1e-5)
+
+
+def test_options_that_contradict_residuals_or_condition_on_nothing_are_refused():
+    model = ConditionedHessian(POINTS["tanh"], draws=2)
+    with pytest.raises(ValueError, match="conditioned on gradient, not on inputs"):
+        replace(model, on=("inputs",))
+    assert replace(model, on=("inputs",), residuals=None).measured_numbers == 20 + 1
+    with pytest.raises(ValueError, match="rank_tolerance must be below 1"):
+        ConditionedHessian(POINTS["tanh"], rank_tolerance=1.0)
+    with pytest.raises((TypeError, ValueError), match="seed"):
+        ConditionedHessian(POINTS["tanh"], seed=None)
+
+
+def test_two_draws_do_not_say_how_far_chance_varies():
+    two = ConditionedHessian(POINTS["tanh"], draws=2).chance_level
+    assert two.value > 0.0
+    assert two.error == np.inf
+    three = ConditionedHessian(POINTS["tanh"], draws=3).chance_level
+    assert 0.0 < three.error < 1.0
+
+
+def test_where_the_size_of_each_sample_is_known_little_is_left():
+    for net in (MLP((4, 3, 1), loss="logistic"), MLP((4, 3, 2), loss="cross_entropy")):
+        rng = np.random.default_rng(0)
+        x, labels = rng.normal(size=(60, 4)), rng.integers(2, size=60)
+        y = labels[:, None].astype(float) if net.loss == "logistic" else labels
+        point = net.at(net.init(rng=1), x, y)
+        model = ConditionedHessian(point, draws=2)
+        assert model.measured_numbers > model.conditioned.space.dimension == 60
+        assert model.is_marked
+        assert not ConditionedHessian(point, sizes="alike", draws=2).is_marked
+
+
+def test_an_estimated_rank_says_its_error():
+    point = network((4, 5, 4), samples=60)
+    exact = ConditionedHessian(point, draws=2)
+    assert exact.free_share_error == exact.conditioned.sigma_error == 0.0
+    assert "+-" not in repr(exact)
+    space, off = ResidualSpace.of_point(point), []
+    for seed in range(40):
+        projection = IterativeProjection(
+            point, ("gradient",), space, rng=np.random.default_rng(seed)
+        )
+        off.append((projection.rank - exact.conditioned.projection.rank) / projection.rank_error)
+    assert 0.75 < np.std(off) < 1.3
+    assert abs(np.mean(off)) < 4 / np.sqrt(40)
+    found = ConditionedHessian(point, projection="iterative", draws=2)
+    assert found.free_share_error > 0.0
+    assert " +- " in repr(found)
+    sigma, error = found.conditioned.sigma, found.conditioned.sigma_error
+    assert 0.0 < abs(sigma - exact.conditioned.sigma) < 4 * error
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1e170])
+def test_inputs_out_of_the_range_of_squares_are_conditioned_on(scale):
+    point = network((4, 3, 5), samples=30)
+    far = point.net.at(np.zeros_like(point.theta), scale * point.x, point.y)
+    known = ConditionedResiduals.of_point(far, ("inputs",), projection="dense")
+    assert known.projection.rank == 20
 
 
 def test_numbers_that_were_measured_are_counted():
