@@ -97,7 +97,7 @@ class Recorder(Protocol):
     def record(
         self, function: Function, buffers: list[Array]
     ) -> tuple[Callable[[], None], tuple[Array, ...], int]:
-        """Record a function: what replays it, the arrays that it writes to, bytes of memory."""
+        """Record a function: what replays it, the arrays that it writes to, bytes of all."""
 
     def limit(self) -> int:
         """Return the bytes that all graphs may take."""
@@ -144,7 +144,8 @@ class _CupyRecorder:
         def launch(kept: Any = (pool, stream, held)) -> None:  # the graph writes to this memory
             graph.launch()
 
-        return launch, outputs, int(pool.total_bytes())
+        read = sum(int(buffer.nbytes) for buffer in buffers)
+        return launch, outputs, int(pool.total_bytes()) + read
 
     def limit(self) -> int:
         import cupy

@@ -11,6 +11,7 @@ from transfer_counter import counted_transfers
 
 from rmtland.arrays import to_numpy
 from rmtland.networks import MLP, train
+from rmtland.networks.activation import Activation
 from rmtland.networks.cuda_graphs import GRAPHS, gemm_of, without_graphs
 from rmtland.networks.overflow import NetworkOverflowError
 
@@ -187,6 +188,53 @@ def test_graphs_are_for_small_networks_and_can_be_left_out(stand_in, monkeypatch
     for _ in range(3):
         _ = net.at(to_numpy(theta), to_numpy(x), to_numpy(y)).gradient
     assert stand_in.records == 0
+
+
+class Steep:
+    """tanh(s z), with s to be changed; compared by value, and so without a hash."""
+
+    steepness = 1.0
+
+    def __eq__(self, other):
+        return True
+
+    def __call__(self, z):
+        return z.__array_namespace__().tanh(self.steepness * z)
+
+
+def test_activations_of_ones_own_are_never_recorded(stand_in):
+    f = Steep()
+    mine = Activation(
+        "mine", f, lambda z, a: f.steepness * (1 - a * a),
+        lambda z, a: -2 * f.steepness**2 * a * (1 - a * a),
+    )  # fmt: skip
+    net = MLP((3, 4, 2), activation=mine)
+    theta, x, y = problem(net, 0, put_strict)
+    v, names = put_strict(np.ones((net.parameter_count, 2))), ("gradient", "total", "hvp")
+    for f.steepness in (1.0, 1.0, 1.0, 2.0):
+        point, want = net.at(theta, x, y), net.at(*map(to_numpy, (theta, x, y)))
+        found = point.gradient, point.hessian("total"), point.hvp(v)
+        wanted = want.gradient, want.hessian("total"), want.hvp(to_numpy(v))
+        for name, one, other in zip(names, found, wanted, strict=True):
+            np.testing.assert_allclose(to_numpy(one), other, atol=1e-12, err_msg=name)
+    assert stand_in.records == 0
+    assert not GRAPHS._graphs
+
+
+def test_what_a_graph_would_keep_copies_of_is_bounded(stand_in, monkeypatch):
+    net = NETS["plain"]
+    theta, x, y = problem(net, 0, put_strict)
+    single, three = (put_strict(np.ones((net.parameter_count, k))) for k in (1, 3))
+    monkeypatch.setattr("rmtland.networks.derivatives.recorded.LARGEST", 2 * net.parameter_count)
+    for _ in range(3):
+        point = net.at(theta, x, y)
+        _ = point.hvp(single), point.hvp(three)
+    assert stand_in.records == 2  # the loss, and one vector
+    monkeypatch.setattr("rmtland.networks.derivatives.recorded.LARGEST", net.parameter_count - 1)
+    for _ in range(3):
+        point = net.at(theta, x, y)
+        _ = point.gradient, point.hvp(single), point.hessian("total")
+    assert stand_in.records == 2
 
 
 def test_those_used_longest_ago_are_forgotten(stand_in, monkeypatch):

@@ -4,8 +4,10 @@ Each is a function of arrays alone: parameters, inputs, targets (and vectors), w
 the result that is finite if everything is. What a graph does not take - arrays that are not CuPy's,
 large networks, the first call of its kind - is None here, and goes the plain way
 (`rmtland.networks.cuda_graphs`). Small is a network whose kernels are shorter than their launch,
-with at most `SMALL` numbers in a layer (`SMALL_PRODUCT` in one of a product), and for its Hessian
-at most `WIDEST` parameters.
+with at most `SMALL` numbers in a layer (`SMALL_PRODUCT` in one of a product), `LARGEST` in its
+parameters and vectors, which a graph keeps copies of, and for its Hessian at most `WIDEST`
+parameters. An activation of one's own is never recorded: what it reads besides its arguments would
+stay what it was then.
 
 Examples
 --------
@@ -22,7 +24,7 @@ from typing import Protocol
 
 import numpy as np
 
-from rmtland.networks.activation import Activation, activation
+from rmtland.networks.activation import ACTIVATIONS, Activation, activation
 from rmtland.networks.cuda_graphs import GRAPHS
 from rmtland.networks.derivatives.forward import ForwardPass
 from rmtland.networks.derivatives.hessian import one_chunk, unchecked_hessian
@@ -32,6 +34,7 @@ from rmtland.networks.parameters import ParameterBlock, effective_weights
 from rmtland.typing import Array
 
 __all__ = [
+    "LARGEST",
     "SMALL",
     "SMALL_PRODUCT",
     "WIDEST",
@@ -49,6 +52,9 @@ SMALL_PRODUCT = 2**22
 
 WIDEST = 2**13
 """Parameters up to which a Hessian is one."""
+
+LARGEST = 2**24
+"""Parameters, times vectors, up to which anything is."""
 
 
 class Network(Protocol):
@@ -170,7 +176,10 @@ def recorded_product(
     (array, array) or None
         The products, shape (k, p), and a number that is finite if they and the vectors are.
     """
-    if data.size * max(net.widths) * int(rows.shape[0]) > SMALL_PRODUCT:
+    vectors = int(rows.shape[0])
+    if data.size * max(net.widths) * vectors > SMALL_PRODUCT:
+        return None
+    if net.blocks[-1].stop * vectors > LARGEST:
         return None
     pass_of = _pass_of(net, theta, data, SMALL_PRODUCT)
     if pass_of is None or rows.dtype != theta.dtype:
@@ -245,9 +254,11 @@ def _pass_of(
         return None
     if data.size * max(net.widths) > (SMALL if limit is None else limit):
         return None
+    f, loss, blocks = activation(net.activation), data.loss, net.blocks
+    if blocks[-1].stop > LARGEST or ACTIVATIONS.get(f.name) is not f:
+        return None
     if not GRAPHS.accepts(theta, data.x, data.y):
         return None
-    f, loss, blocks = activation(net.activation), data.loss, net.blocks
 
     def pass_of(theta: Array, x: Array, y: Array) -> ForwardPass:
         weights, biases = effective_weights(theta, blocks)
