@@ -32,7 +32,7 @@ from numpy.typing import ArrayLike
 from rmtland.arguments import points, positive
 from rmtland.estimate.beta_law import equivalent_draws, intervals, kolmogorov_quantile
 from rmtland.estimate.lanczos import Tridiagonal
-from rmtland.estimate.radau import mean_split
+from rmtland.estimate.radau import mean_split, rounding_of_nodes
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real
 
@@ -101,7 +101,8 @@ def distribution_band(
     if confidence >= 1:
         raise ValueError(f"confidence must be below 1; got {confidence}")
     tridiagonals, draws = spectrum_tridiagonals(spectrum), spectrum_draws(spectrum)
-    splits = [mean_split(tridiagonals, float(place)) for place in places]
+    rounding = rounding_of_nodes(spectrum.precision)
+    splits = [mean_split(tridiagonals, float(place), rounding=rounding) for place in places]
     found = [intervals(split, draws, confidence=confidence) for split in splits]
     low = np.array([split.below for split in splits])
     at = np.array([split.at for split in splits])

@@ -31,12 +31,12 @@ from typing import Any, Unpack
 import numpy as np
 
 from rmtland.arguments import choice, count, finite, positive
-from rmtland.estimate.beta_law import intervals, wilson
+from rmtland.estimate.beta_law import beta_interval, intervals, wilson
 from rmtland.estimate.lanczos import Tridiagonal
 from rmtland.estimate.operators import SymmetricOperator, symmetric_operator
 from rmtland.estimate.probes import KrylovOptions, KrylovQuadratures, ProbeRuns
 from rmtland.estimate.progress import Interrupted
-from rmtland.estimate.radau import gauss, mean_split
+from rmtland.estimate.radau import gauss, mean_split, rounding_of_nodes
 from rmtland.spectrum import inertia
 from rmtland.typing import Rng
 
@@ -48,6 +48,8 @@ _PRODUCT = 16.0
 """Products with all unit vectors are off by this many rounding units of the Frobenius norm."""
 _RITZ = 1e3
 """Ritz values are known up to this many rounding units of the operator's size, generously."""
+_IMPOSSIBLE = 1 - 1e-9
+"""Level at which probes contradict a number of eigenvalues that was given."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -175,7 +177,8 @@ def negative_fraction(
     Interrupted
         On Ctrl-C; `partial` holds the estimate by then.
     ValueError, TypeError
-        For an operator that is none, or options out of range.
+        For an operator that is none, options out of range, or a nullity that the eigenvalues
+        contradict.
     MemoryError
         If the basis does not fit.
 
@@ -384,7 +387,7 @@ def estimated_mass(
     MassEstimate
     """
     known = 0.0 if at_point is None else at_point / found.size
-    split = mean_split(found.tridiagonals, x)
+    split = mean_split(found.tridiagonals, x, rounding=rounding_of_nodes(operator.dtype))
     value, rigorous, calibrated = intervals(
         split, found.draws, confidence=confidence, nullity=known
     )
@@ -393,6 +396,12 @@ def estimated_mass(
         raise ValueError(
             f"{at_point} eigenvalues at {x:g} were given, but Ritz values prove that {below} are "
             f"below and {above} above it, of {found.size} altogether"
+        )
+    seen = beta_interval(split.at, found.draws, confidence=_IMPOSSIBLE)[1]
+    if known > seen + 1e-9:
+        raise ValueError(
+            f"{at_point} eigenvalues at {x:g} were given, but the probes see at most "
+            f"{int(seen * found.size)} of {found.size} there: give fewer"
         )
     least, most = below / found.size, (found.size - above - (at_point or 0)) / found.size
     at = float(wilson(split.at, found.draws, confidence=2 * confidence - 1)[1])

@@ -32,7 +32,7 @@ Examples
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
@@ -40,10 +40,18 @@ from scipy.linalg import eigh_tridiagonal
 from rmtland.estimate.lanczos import Tridiagonal
 from rmtland.typing import Real
 
-__all__ = ["Brackets", "Split", "canonical_quadrature", "gauss", "mean_split", "radau"]
+__all__ = [
+    "Brackets",
+    "Split",
+    "canonical_quadrature",
+    "gauss",
+    "mean_split",
+    "radau",
+    "rounding_of_nodes",
+]
 
 _AT = 1e-10
-"""Relative distance at which a node of an exhausted quadrature is at x."""
+"""Relative distance at which a node is at x, in double precision."""
 
 
 class Split(NamedTuple):
@@ -120,16 +128,36 @@ def canonical_quadrature(tridiagonal: Tridiagonal, x: float) -> tuple[Real, Real
     return _eigen(np.append(alpha, min(max(last, -bound), bound)), beta)
 
 
-def radau(tridiagonal: Tridiagonal, x: float) -> Split:
+def rounding_of_nodes(precision: Any) -> float:
+    """Return the distance, relative to the operator's size, at which nodes are at a point.
+
+    An eigenvalue of many vectors is found several times: rounding brings further vectors of its
+    eigenspace into the Krylov space, and its mass may be at a node on either side of it.
+
+    Parameters
+    ----------
+    precision : dtype
+        Of the products.
+
+    Returns
+    -------
+    float
+        1e-10, or 64 rounding units where these are more.
+    """
+    return max(_AT, 64 * float(np.finfo(precision).eps))
+
+
+def radau(tridiagonal: Tridiagonal, x: float, *, rounding: float = _AT) -> Split:
     """Return how the canonical representation with a node at x splits the mass.
 
     Parameters
     ----------
     tridiagonal : Tridiagonal
-        k steps of Lanczos. Where they ended in an invariant subspace, the measure is known, and its
-        nodes within 1e-10 of the operator's size are at x.
+        k steps of Lanczos. Where they ended in an invariant subspace, the measure is known.
     x : float
         The point.
+    rounding : float, optional
+        Nodes within this part of the operator's size are at x.
 
     Returns
     -------
@@ -139,11 +167,12 @@ def radau(tridiagonal: Tridiagonal, x: float) -> Split:
         return Split(float(x > 0), 0.0, 0.0, 0.0)
     if tridiagonal.is_exhausted:
         nodes, weights = gauss(tridiagonal)
-        at = np.abs(nodes - x) <= _AT * _size(tridiagonal)
     else:
         nodes, weights = canonical_quadrature(tridiagonal, x)
-        at = np.zeros(len(nodes), dtype=bool)
-        at[np.argmin(np.abs(nodes - x))] = True
+    off = np.abs(nodes - x)
+    at = off <= rounding * _size(tridiagonal)
+    if not tridiagonal.is_exhausted:
+        at[np.argmin(off)] = True
     left, right = np.flatnonzero((nodes < x) & ~at), np.flatnonzero((nodes > x) & ~at)
     return Split(
         min(float(weights[left].sum()), 1.0),
@@ -153,7 +182,7 @@ def radau(tridiagonal: Tridiagonal, x: float) -> Split:
     )
 
 
-def mean_split(tridiagonals: list[Tridiagonal], x: float) -> Split:
+def mean_split(tridiagonals: list[Tridiagonal], x: float, *, rounding: float = _AT) -> Split:
     """Return the mean of the splits of several start vectors.
 
     Parameters
@@ -162,12 +191,15 @@ def mean_split(tridiagonals: list[Tridiagonal], x: float) -> Split:
         One a start vector.
     x : float
         The point.
+    rounding : float, optional
+        As in `radau`.
 
     Returns
     -------
     Split
     """
-    return Split(*np.mean([radau(one, x) for one in tridiagonals], axis=0).tolist())
+    each = [radau(one, x, rounding=rounding) for one in tridiagonals]
+    return Split(*np.mean(each, axis=0).tolist())
 
 
 class Brackets:

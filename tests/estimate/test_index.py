@@ -203,3 +203,15 @@ def test_a_width_that_no_further_step_can_reach_ends():
         )
     assert found.products <= 400
     assert found.rigorous[0] <= 4 / 90 <= found.rigorous[1]
+
+
+@pytest.mark.parametrize("given", [125, 200])
+def test_a_nullity_that_the_probes_contradict_is_refused(given):
+    values = np.concatenate([-np.ones(100), np.zeros(100), np.linspace(0.1, 1, 100)])
+    operator = symmetric_operator(lambda v: (values * v.T).T, size=300)
+    with pytest.raises(ValueError, match="the probes see at most 11"):
+        negative_fraction(operator, nullity=given, probes=40, steps=30, rng=0, method="lanczos")
+    with pytest.raises(ValueError, match="the probes see at most 0"):
+        negative_fraction(np.eye(300), nullity=50, probes=10, steps=9, rng=0, method="lanczos")
+    zero = negative_fraction(np.zeros((9, 9)), nullity=9, probes=2, rng=0, method="lanczos")
+    assert (zero.value, zero.rigorous) == (0.0, (0.0, 0.0))

@@ -6,6 +6,7 @@ from examples import examples
 from hypothesis import given, strategies as st
 from scipy.stats import beta as beta_law
 
+from rmtland.estimate import distribution_band, negative_fraction, spectral_density
 from rmtland.estimate.beta_law import (
     beta_interval,
     equivalent_draws,
@@ -188,3 +189,25 @@ def test_rigorous_intervals_of_tiny_matrices_hold_at_their_level(size, below, at
         low, high = intervals(split, draws, confidence=0.95).rigorous
         covered += low <= below / size and (below + at) / size <= high
     assert covered >= 0.93 * 600
+
+
+@pytest.mark.parametrize("steps", [20, 80, 101])
+def test_the_mass_of_an_atom_is_at_it_though_rounding_finds_it_twice(steps):
+    """Rounding brings further vectors of an eigenspace in: two Ritz values are at 0 then."""
+    values = np.concatenate([-np.ones(100), np.zeros(100), np.linspace(0.1, 1, 100)])
+    operator = symmetric_operator(lambda v: (values * v.T).T, size=300)
+    for options in ({}, {"reorthogonalize": "full"}):
+        found = negative_fraction(
+            operator, probes=4, steps=steps, rng=0, method="lanczos", nullity=100, **options
+        )
+        for low, high in (found.interval, found.rigorous):
+            assert low <= 1 / 3 <= high
+        unknown = negative_fraction(
+            operator, probes=4, steps=steps, rng=0, method="lanczos", **options
+        )
+        assert unknown.rigorous[0] <= 1 / 3
+        assert unknown.rigorous[1] >= 2 / 3
+        spectrum = spectral_density(operator, probes=4, steps=steps, rng=0, **options)
+        low, high = distribution_band(spectrum, [0.0]).rigorous[0]
+        assert low <= 1 / 3
+        assert high >= 2 / 3
