@@ -27,6 +27,7 @@ Examples
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -36,7 +37,7 @@ import numpy as np
 from rmtland.laws import MarchenkoPastur
 from rmtland.typing import ArrayLike, Complex, Real
 
-__all__ = ["SampledLeg", "isotropic", "leg_sizes", "sample_rule"]
+__all__ = ["SampledLeg", "isotropic", "leg_sizes", "ratios_off", "sample_rule"]
 
 _SLACK = 0.25
 """By how much legs may be larger than asked for, so that their sizes have the right ratios."""
@@ -242,7 +243,29 @@ def _recurrence(moments: list[Fraction], count: int) -> tuple[list[float], list[
     return [float(a) for a in diagonal], [math.sqrt(b) for b in squares]
 
 
-def leg_sizes(sizes: tuple[float, float, float, float], hidden: int) -> tuple[int, int, int, int]:
+def ratios_off(sizes: tuple[float, float, float, float], leg: tuple[int, int, int, int]) -> float:
+    """Return the largest relative error of the ratios of a leg's sizes to its hidden units.
+
+    Parameters
+    ----------
+    sizes : tuple of float
+        n0, n1, n2 and m.
+    leg : tuple of int
+        Those of the leg.
+
+    Returns
+    -------
+    float
+    """
+    exact = [leg[1] * size / sizes[1] for size in sizes]
+    return max(abs(one / value - 1) for one, value in zip(leg, exact, strict=True))
+
+
+def leg_sizes(
+    sizes: tuple[float, float, float, float],
+    hidden: int,
+    levels_off: Callable[[int], float] = lambda n0: 0.0,
+) -> tuple[int, int, int, int]:
     """Return whole numbers in the ratios of the sizes, as nearly as legs of that size can.
 
     Parameters
@@ -251,6 +274,8 @@ def leg_sizes(sizes: tuple[float, float, float, float], hidden: int) -> tuple[in
         n0, n1, n2 and m.
     hidden : int
         Least number of hidden units; up to a quarter more are taken.
+    levels_off : callable, optional
+        Error of the data that so many inputs can have, which counts like that of a ratio.
 
     Returns
     -------
@@ -260,10 +285,10 @@ def leg_sizes(sizes: tuple[float, float, float, float], hidden: int) -> tuple[in
     n1 = sizes[1]
     best: tuple[float, tuple[int, int, int, int]] | None = None
     for units in range(hidden, math.floor((1 + _SLACK) * hidden) + 1):
-        exact = [units * size / n1 for size in sizes]
-        whole = [max(1, round(value)) for value in exact]
-        off = max(abs(one / value - 1) for one, value in zip(whole, exact, strict=True))
+        n0, _, n2, m = (max(1, round(units * size / n1)) for size in sizes)
+        leg = n0, units, n2, m
+        off = max(ratios_off(sizes, leg), levels_off(n0))
         if best is None or off < best[0] - 1e-9:
-            best = off, (whole[0], whole[1], whole[2], whole[3])
+            best = off, leg
     assert best is not None
     return best[1]

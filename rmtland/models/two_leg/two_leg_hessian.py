@@ -78,15 +78,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Event
 from typing import Any, ClassVar, NamedTuple, NoReturn, TypeAlias
 
 import numpy as np
 from scipy.special import ndtr, stdtrit
 
 from rmtland.arguments import choice, count, positive
+from rmtland.arrays import ArrayLibrary
 from rmtland.laws import Law, SpectralModel
 from rmtland.models.dyson.above_axis import AboveAxis, Progress, above_axis
-from rmtland.models.dyson.fixed_points import FixedPoint, SolvedStates, solve_along
+from rmtland.models.dyson.fixed_points import DEPTH, FixedPoint, SolvedStates, solve_along
 from rmtland.models.far_field import variance_from_above
 from rmtland.models.hessian_parts import PARTS
 from rmtland.models.population import PopulationHessian
@@ -94,7 +96,7 @@ from rmtland.models.population.network import PopulationNetwork
 from rmtland.models.smoothed_index import index_from_above, with_doubt
 from rmtland.models.two_leg.equation import TwoLegEquation
 from rmtland.models.two_leg.non_crossing import NonCrossingEquation
-from rmtland.models.two_leg.sampled_leg import SampledLeg, leg_sizes, sample_rule
+from rmtland.models.two_leg.sampled_leg import SampledLeg, leg_sizes, ratios_off, sample_rule
 from rmtland.models.two_leg.slope_medium import SlopeMedium
 from rmtland.solution import ConvergenceError, Solution, Status
 from rmtland.spectrum import Spectrum
@@ -107,6 +109,8 @@ _TOLERANCE = 1e-6
 _DEVIATIONS = 2.5  # standard errors in an error, with many draws
 _AMPLIFIED = 100.0  # of the tolerance, by slow modes of the equation
 _SMALL_LEGS = 2  # legs of half the size for every large one
+_ROUNDED = 0.2  # largest relative error of the ratios of legs
+_MOST_LEGS = 400
 _NODES = 10  # of the averaged leg
 _NODES_OF_ONE_SLOPE = 20
 
@@ -157,7 +161,8 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
     Raises
     ------
     ValueError
-        If a parameter is out of its range; for epsilon = 0 take `PopulationHessian`.
+        If a parameter is out of its range; for epsilon = 0 take `PopulationHessian`. When solved,
+        if whole numbers of so few units cannot have the ratios, or the data variance, to 20 %.
     """
 
     epsilon: float = field(kw_only=True)
@@ -181,22 +186,71 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
 
     # Legs ----------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def leg_sizes(self) -> tuple[tuple[int, int, int, int], tuple[int, int, int, int]]:
         """Sizes n0, n1, n2 and m of the large and of the small legs."""
-        large = leg_sizes(self.sizes, self.legs)
-        return large, leg_sizes(self.sizes, max(2, large[1] // 2))
+        return self._sizes_of_legs(self.legs)
 
-    @property
+    def _sizes_of_legs(
+        self, legs: int
+    ) -> tuple[tuple[int, int, int, int], tuple[int, int, int, int]]:
+        large = leg_sizes(self.sizes, legs, self._levels_off)
+        return large, leg_sizes(self.sizes, max(2, large[1] // 2), self._levels_off)
+
+    def _levels_off(self, n0: int) -> float:
+        """By how much the mean of n0 eigenvalues of the covariance is off."""
+        sigma, share = self._data
+        return abs(float(self.population.levels(n0).mean() / (sigma @ share)) - 1)
+
+    @cached_property
     def _rounded(self) -> float:
-        """By how much ratios of the large legs are off, as their sizes are whole numbers."""
-        exact = np.array(self.sizes) / self.hidden
-        large = np.array(self.leg_sizes[0])
-        return float(np.abs(large / large[1] / exact - 1).max())
+        """By how much ratios and data of the legs are off, as their sizes are whole numbers."""
+        return self._off(self.leg_sizes)
+
+    def _off(self, sizes: tuple[tuple[int, int, int, int], tuple[int, int, int, int]]) -> float:
+        large, small = (max(ratios_off(self.sizes, leg), self._levels_off(leg[0])) for leg in sizes)
+        share = _share_of_small(sizes[0][1] / sizes[1][1])
+        return (1 + share) * large + share * small
+
+    def _check_legs(self) -> None:
+        """Raise where whole numbers of so few units are another network."""
+        if self._rounded <= _ROUNDED:
+            return
+        legs = 2 * self.legs
+        while legs < _MOST_LEGS and self._off(self._sizes_of_legs(legs)) > _ROUNDED:
+            legs *= 2
+        advice = f"take legs={legs}" if legs < _MOST_LEGS else "no legs of moderate size do"
+        raise ValueError(
+            f"legs of n0, n1, n2, m = {self.leg_sizes[0]} and {self.leg_sizes[1]} have ratios or a "
+            f"mean data variance with a relative error of {self._rounded:.2g} against those of "
+            f"{self.sizes}; {advice}"
+        )
+
+    def memory(self, *, crossing: bool = True) -> int:
+        """Bytes that a solution takes at the same time, all threads together.
+
+        Parameters
+        ----------
+        crossing : bool
+            Whether of the two-leg equation, or of that of `non_crossing`.
+
+        Returns
+        -------
+        int
+            Number of bytes; more than are free are refused.
+        """
+        _, n1, n2, m = self.leg_sizes[0]
+        nodes = len(self.averaged_leg[0])
+        state = n1 * n1 + n2 * n2 + m * m
+        work = nodes * 8 * (n1 * n1 + n2 * n2) if crossing else n1 * 3 * m * m
+        threads = _threads(self.draws * (1 + _SMALL_LEGS))
+        legs = self.draws * (1 + _SMALL_LEGS) * (n1 * n2 + (n1 + n2) * m)
+        return 16 * (threads * ((2 * DEPTH + 16) * state + work) + legs)
 
     @cached_property
     def equations(self) -> tuple[tuple[TwoLegEquation, ...], tuple[TwoLegEquation, ...]]:
         """The equations of the large and of the small legs."""
+        self._check_legs()
         large, small = self.leg_sizes
         generators = streams(self.seed, self.draws * (1 + _SMALL_LEGS))
         return (
@@ -253,6 +307,15 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
         crossing: bool = True,
     ) -> _OverLegs:
         """Values of all legs at points z, shape (size, points), and what they average to."""
+        tolerance = positive("tolerance", tolerance)
+        self._check_legs()
+        needed, free = self.memory(crossing=crossing), ArrayLibrary.of().free_memory()
+        if needed > free:
+            raise MemoryError(
+                f"legs of n0, n1, n2, m = {self.leg_sizes[0]} take about {needed / 2**30:.1f} GiB, "
+                f"more than the {free / 2**30:.1f} GiB that are free; take smaller legs, or fewer "
+                "samples"
+            )
         large, small = self.equations
         legs: Any = large + small
         if not crossing:
@@ -260,7 +323,7 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
         found = np.full((len(legs), size, z.size), np.nan + 0j)
         residual, steps = np.zeros((len(legs), z.size)), np.zeros((len(legs), z.size), dtype=int)
         good = np.zeros((len(legs), z.size), dtype=bool)
-        done, failed = [0], list[complex]()
+        done, failed, stop = [0], list[complex](), Event()
 
         def solve(i: int) -> None:
             for place, one in solve_along(legs[i], z, tolerance, states=SolvedStates()):
@@ -270,13 +333,13 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
                     found[i, :, place] = value(legs[i], complex(z[place]), one)
                 elif throw:
                     failed.append(complex(z[place]))
-                if failed:
+                if failed or stop.is_set():
                     return
                 done[0] += 1
                 if progress is not None:
                     progress(done[0], len(legs) * z.size)
 
-        _in_threads(solve, len(legs))
+        in_threads(solve, len(legs), stop)
         if failed:
             raise ConvergenceError(
                 f"the two-leg equation was not solved at {failed[0]:.6g}, the largest relative "
@@ -438,7 +501,7 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
             Status.CONVERGED,
             np.maximum(over.residual, without.residual).reshape(shape),
             (over.steps + without.steps).reshape(shape),
-            (error + _AMPLIFIED * tolerance).reshape(shape),
+            (error + _AMPLIFIED * tolerance + self._rounded * np.abs(found)).reshape(shape),
         )
 
     def non_crossing(self, z: ArrayLike, *, tolerance: float = _TOLERANCE) -> Solution:
@@ -517,7 +580,7 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
 
         scale = float(np.hypot(self.mean(), np.sqrt(self.var())))
         found = index_from_above(solve, cdf_above, scale, is_measure=False)
-        return with_doubt(found, errors[-1])
+        return with_doubt(found, errors[-1] + self._rounded)
 
     def mean(self) -> float:
         """Mean eigenvalue without the outliers that c0 makes: that of H0.
@@ -655,7 +718,7 @@ class _OverLegs(NamedTuple):
     @property
     def _weights(self) -> Real:
         """Of every leg in the extrapolated mean."""
-        share = 1 / (self.ratio**2 - 1)
+        share = _share_of_small(self.ratio)
         small = len(self.values) - self.large
         return np.repeat([(1 + share) / self.large, -share / small], [self.large, small])
 
@@ -683,17 +746,41 @@ class _OverLegs(NamedTuple):
         return value, np.asarray(bias + many * self.standard_error(i))
 
 
-def _in_threads(task: Callable[[int], None], tasks: int) -> None:
-    """Run tasks on all cores, each with a BLAS of one thread: its matrices are small."""
-    from threadpoolctl import threadpool_limits
+def _share_of_small(ratio: float) -> float:
+    """Weight of the small legs in Richardson's extrapolation, for the ratio of the sizes."""
+    return 1 / (ratio**2 - 1)
 
+
+def _threads(tasks: int) -> int:
+    """Threads for so many tasks: cores, or fewer by OMP_NUM_THREADS."""
     given = os.environ.get("OMP_NUM_THREADS", "")
     most = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    threads = min(tasks, most or 1, int(given) if given.isdigit() and int(given) else tasks)
+    return min(tasks, most or 1, int(given) if given.isdigit() and int(given) else tasks)
+
+
+def in_threads(task: Callable[[int], None], tasks: int, stop: Event) -> None:
+    """Run tasks on all cores, each with a BLAS of one thread: its matrices are small.
+
+    Parameters
+    ----------
+    task : callable
+        Called with the number of each task.
+    tasks : int
+        How many.
+    stop : threading.Event
+        Set when one fails, or at Ctrl-C: the others are to end at their next point.
+    """
+    from threadpoolctl import threadpool_limits
+
+    threads = _threads(tasks)
     with threadpool_limits(limits=1):
         if threads == 1:
             for i in range(tasks):
                 task(i)
             return
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(task, range(tasks)))
+            try:
+                list(pool.map(task, range(tasks)))
+            except BaseException:
+                stop.set()
+                raise

@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ from rmtland.models.two_leg.sampled_leg import (
     SampledLeg,
     isotropic,
     leg_sizes,
+    ratios_off,
     sample_rule,
 )
 from rmtland.models.two_leg.slope_medium import SlopeMedium
+from rmtland.models.two_leg.two_leg_hessian import in_threads
 from rmtland.solution import ConvergenceError
 
 EXACT = [1, 3.875, 18.6875, 111.6328, 760.209, 5696.563, 45824.37, 389128.3]
@@ -301,6 +304,70 @@ def test_no_answer_without_a_solution(monkeypatch):
     found = model.solve(0.3 + 0.05j, throw=False)
     assert not found.converged
     assert np.isnan(found.value)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "options"),
+    [
+        ((1, 100, 1, 1), {}),  # (1, 30, 1, 1): an answer 600 % off
+        ((1, 8, 1, 1), {"legs": 8}),  # the small leg is (1, 5, 1, 1)
+        ((1, 1, 1, 4), {"covariance": Discrete((0.0, 50.0), (0.98, 0.02))}),  # no data at all
+    ],
+)
+def test_legs_that_cannot_have_the_ratios_are_refused(sizes, options):
+    model = TwoLegHessian(*sizes, activation="relu", epsilon=0.5, **options)
+    with pytest.raises(ValueError, match=r"relative error of .* take legs=\d+") as caught:
+        model.smoothed_pdf(0.0, eta=0.3)
+    advised = int(str(caught.value).rpartition("=")[2])
+    more = TwoLegHessian(*sizes, activation="relu", epsilon=0.5, **(options | {"legs": advised}))
+    assert max(ratios_off(more.sizes, leg) for leg in more.leg_sizes) < 0.3
+    assert len(more.averaged_leg[0])
+    levels = more.population.levels(more.leg_sizes[0][0])
+    assert levels.mean() == pytest.approx(more.preactivation_variance, rel=0.2)
+
+
+def test_error_states_what_rounded_sizes_are_off_by():
+    model = TwoLegHessian(1, 8, 1, 1, activation="relu", epsilon=0.5, draws=2)
+    assert model.leg_sizes == ((3, 24, 3, 3), (2, 15, 2, 2))
+    off = 1 / (1.6**2 - 1) * (2 / (15 / 8) - 1)
+    found = model.solve(0.5 + 0.5j)
+    other = TwoLegHessian(1, 8, 1, 1, activation="relu", epsilon=0.5, draws=2, legs=32)
+    fewer = other.solve(0.5 + 0.5j)
+    assert found.error > off * abs(found.value)
+    assert abs(found.value - fewer.value) < found.error + fewer.error
+
+
+def test_legs_are_chosen_so_that_their_data_have_the_levels():
+    """Of eight levels a fifth is none: with two of them the variance was 25 % too large."""
+    levels = [0.0, 0.0, 0.0, 0.0, 10.0]
+    model = TwoLegHessian(1, 1, 1, 4, covariance=levels, **QUICK)
+    assert model.leg_sizes == ((10, 10, 10, 40), (5, 5, 5, 20))
+
+
+def test_more_memory_than_there_is_is_refused():
+    model = TwoLegHessian(1, 1, 1, 1e5, activation="relu", epsilon=0.5)
+    for solve in (model.solve, model.non_crossing):
+        with pytest.raises(MemoryError, match="smaller legs"):
+            solve(1j)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, -1.0, np.nan])
+def test_tolerance_is_positive(tolerance):
+    with pytest.raises(ValueError, match="tolerance"):
+        TwoLegHessian(1, 1, 1, 4, **QUICK).solve(1j, tolerance=tolerance)
+
+
+def test_other_legs_stop_at_an_interruption():
+    stop, ended = Event(), []
+
+    def task(i):
+        if i == 0:
+            raise KeyboardInterrupt
+        ended.append(stop.wait(5))
+
+    with pytest.raises(KeyboardInterrupt):
+        in_threads(task, 2, stop)
+    assert all(ended)
 
 
 # Against networks of 128 units -------------------------------------------------------------------
