@@ -114,6 +114,7 @@ def audit(
         raise ValueError("--parameters and --double go with MODULE:FUNCTION")
     choice("residuals", residuals, ("own", "gaussian"))
     nonnegative("noise-energy", noise_energy)
+    count("width", width)
     count("max-steps", max_steps)
     _refuse_ignored(context, residuals, energy)
     stages = _stages(step, energy, point, residuals)

@@ -89,7 +89,10 @@ def _chosen(
 ) -> tuple[Any, str, str]:
     """Return the model or law, what it is called, and a stem for names of files."""
     if text not in MODELS and re.fullmatch(r"[\w-]*", text):
-        model_class(text)  # says which names there are
+        raise ValueError(
+            f"unknown model {text!r}; choose one of {', '.join(MODELS)}, or give a law with its "
+            "parameters, such as 'MarchenkoPastur(.5)'"
+        )
     if text in MODELS:
         if phi is None or epsilon is None:
             missing = "--phi" if phi is None else "--epsilon"

@@ -97,6 +97,7 @@ def overlay(
     if (method, outliers) != ("distance", "keep"):
         raise ValueError("--method and --outliers are for fits to --eigenvalues FILE")
     classes = [model_class(name) for name in (MODELS if model == "both" else [model])]
+    count("width", width)
     count("seed", seed, least=0)
     count("max_steps", max_steps, least=0)
     nonnegative("energy", energy)

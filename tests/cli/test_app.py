@@ -128,9 +128,9 @@ def test_version(rmtland):
         ((*SPECTRUM, "--sigma", "0"), "sigma must be"),
         ((*SPECTRUM, "--points", "1", "--csv"), "points must be an integer of at least 2"),
         # sizes of the network and the data
-        ((*TINY, "--width", "0"), "must be an integer of at least 1; got 0"),
-        (("overlay", "--width", "0"), "at least 1; got 0"),
-        ((*TINY, "--width", "-3"), "at least 1; got -3"),
+        ((*TINY, "--width", "0"), "error: width must be an integer of at least 1; got 0"),
+        (("overlay", "--width", "0"), "error: width must be .* at least 1; got 0"),
+        ((*TINY, "--width", "-3"), "error: width must be .* at least 1; got -3"),
         ((*TINY, "--samples", "0"), "samples must be an integer of at least 1; got 0"),
         (("overlay", "--samples", "0"), "samples must be"),
         (("overlay", "--samples", "1798"), "there are 1797 digits; got samples=1798"),

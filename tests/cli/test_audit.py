@@ -145,7 +145,7 @@ def test_gaussian_residuals(rmtland, quick):
         (("--points", 3), "points"),
         (("--energy", -1), "energy"),
         (("--step", -1), "step"),
-        (("--width", 0), "n_in"),
+        (("--width", 0), "width must be an integer of at least 1; got 0"),
         (("--activation", "cosine"), "activation"),
         (("--json", "."), "folder"),
         (("--noise-energy", -1), "noise-energy"),

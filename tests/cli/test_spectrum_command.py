@@ -219,7 +219,7 @@ def test_curve_and_figure_of_an_expression_and_of_atoms(rmtland):
         ("Semicircle(1e300)", "at most 1e\\+12"),
         ("Semicircle(1" + 30 * "0" + ")", "at most 1e\\+12"),
         ("MarchenkoPastur(.5) + Semicircle(.3)", "is not a number"),
-        ("MarchenkoPastur", "unknown model 'MarchenkoPastur'"),
+        ("MarchenkoPastur", "give a law with its parameters"),
         ("MarchenkoPastur(Semicircle)", "give it parameters"),
         ("MarchenkoPastur(-1)", "aspect_ratio must be a positive"),
         ("MarchenkoPastur()", "aspect_ratio"),
