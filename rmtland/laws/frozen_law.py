@@ -26,6 +26,7 @@ import numpy as np
 from scipy import stats
 
 from rmtland.laws.quadrature import density_panels
+from rmtland.laws.quantiles import in_order
 from rmtland.typing import Atoms, Real, Support
 
 __all__ = ["LawDistribution", "frozen"]
@@ -85,10 +86,10 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
         return self._at(self.law._sf, x)
 
     def _ppf(self, q: Any) -> Any:
-        return self._at(self.law._ppf, q)
+        return self._at(lambda q: in_order(self.law._ppf, q), q)
 
     def _isf(self, q: Any) -> Any:
-        return self._at(self.law._isf, q)
+        return self._at(lambda q: in_order(self.law._isf, q, falling=True), q)
 
     def _munp(self, n: int) -> float:
         return self.law.moment(int(n))

@@ -52,7 +52,7 @@ from rmtland.laws.gaps import Gap, plain_gaps
 from rmtland.laws.inversion import r_transform_of, s_transform_of
 from rmtland.laws.pointwise import half_planes, pointwise, probabilities, upper_half_plane
 from rmtland.laws.quadrature import mass_by_quadrature
-from rmtland.laws.quantiles import quantiles, upper_quantiles
+from rmtland.laws.quantiles import in_order, quantiles, upper_quantiles
 from rmtland.laws.upper_tail import with_upper_tail
 from rmtland.solution import Solution, Status
 from rmtland.streams import random_generator
@@ -411,7 +411,7 @@ class Law(abc.ABC):
             If a probability is NaN or outside [0, 1].
         """
         self._require_certificate()
-        return pointwise(self._ppf, probabilities("q", q))
+        return pointwise(lambda q: in_order(self._ppf, q), probabilities("q", q))
 
     def isf(self, q: ArrayLike) -> Any:
         """Upper quantile (inverse survival function): the x with sf(x) = q, as `ppf(1 - q)`.
@@ -432,7 +432,7 @@ class Law(abc.ABC):
             If a probability is NaN or outside [0, 1].
         """
         self._require_certificate()
-        return pointwise(self._isf, probabilities("q", q))
+        return pointwise(lambda q: in_order(self._isf, q, falling=True), probabilities("q", q))
 
     def median(self) -> float:
         """Median: the quantile of 1/2.

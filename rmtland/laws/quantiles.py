@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from rmtland.typing import Atoms, Real, Support
 
-__all__ = ["angles_of_levels", "quantiles", "quantiles_within", "upper_quantiles"]
+__all__ = ["angles_of_levels", "in_order", "quantiles", "quantiles_within", "upper_quantiles"]
 
 
 class Distribution(Protocol):
@@ -48,6 +48,31 @@ class TwoTailed(Distribution, Protocol):
     """A law that knows its upper tail too."""
 
     def _sf(self, x: Real) -> Real: ...
+
+
+def in_order(function: Callable[[Real], Real], q: Real, *, falling: bool = False) -> Real:
+    """Return quantiles of levels in any order, without neighbours that rounding exchanges.
+
+    Parameters
+    ----------
+    function : callable
+        Ascending levels -> quantiles.
+    q : ndarray of float, shape (k,)
+        Levels.
+    falling : bool, optional
+        Whether quantiles fall with the level, as upper ones do.
+
+    Returns
+    -------
+    ndarray of float, shape (k,)
+        The quantiles.
+    """
+    if q.size < 2:
+        return function(q)
+    order = np.argsort(q)
+    x = np.empty(q.shape)
+    x[order] = (np.minimum if falling else np.maximum).accumulate(function(q[order]))
+    return x
 
 
 def quantiles(law: Distribution, q: Real) -> Real:
@@ -119,9 +144,6 @@ def quantiles_within(law: Distribution, q: Real, low: float, high: float) -> Rea
     x = place(t)
     x[q <= lowest] = low
     x[q >= last] = high
-    # Rounding must not exchange neighbours.
-    order = np.argsort(q, kind="stable")
-    x[order] = np.maximum.accumulate(x[order])
     return x
 
 
