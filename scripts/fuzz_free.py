@@ -203,9 +203,9 @@ def examine(law: Law) -> list[str]:
     levels = np.asarray(law.cdf(x_all))
     if levels.min() < 0 or levels.max() > 1:
         wrong.append(f"cdf from {levels.min()} to {levels.max()}")
-    # Where the density is large, x is known to its rounding only, and so is the mass below it.
+    # A point and an edge are known to half a spacing each; so is the mass between them.
     density = np.asarray(law.pdf(x_all))
-    rounding = 4 * np.spacing(np.abs(x_all)) * np.where(np.isfinite(density), density, 0)
+    rounding = np.spacing(np.abs(x_all)) * np.where(np.isfinite(density), density, 0)
     drop = np.minimum(np.diff(levels) + rounding[1:] + rounding[:-1], 0)
     if drop.min() < -1e-9:
         at = int(np.argmin(drop))
