@@ -2,8 +2,8 @@ r"""The two-leg law of H against Lanczos runs on networks of some hundred units.
 
 Networks with n hidden units are drawn with their data and residuals; the density of the eigenvalues
 of H, smoothed at height eta, comes from Lanczos runs from random vectors: means over all runs, and
-standard errors from the networks' means and the runs'. Beside it: the two-leg law (`TwoLegHessian`)
-with the error that it states. Differences are relative to the peak.
+their standard errors, as if the runs of one network were independent. Beside it: the two-leg law
+(`TwoLegHessian`) with the error that it states. Differences are relative to the peak.
 
     python scripts/reproduce_two_leg.py --table tests/reference/two_leg.json
 
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rmtland.arguments import count, positive
 from rmtland.models import TwoLegHessian
 from rmtland.models.population.equation import activation_rule
 from rmtland.networks.activation import activation as activation_of
@@ -104,6 +105,27 @@ def grid(points):
     return 0.5 * np.sinh(np.linspace(np.arcsinh(-5), np.arcsinh(18), points))
 
 
+def check(arguments):
+    """Refuse before a quarter of an hour is spent what would end in nonsense."""
+    for name in ("n", "steps", "points"):
+        count(name, getattr(arguments, name), least=2)
+    for name in ("draws", "probes"):
+        count(name, getattr(arguments, name), least=1)
+    if arguments.draws * arguments.probes < 2:
+        raise ValueError("a standard error takes two runs; raise draws or probes")
+    positive("eta", arguments.eta)
+    for name in arguments.activations:
+        TwoLegHessian(
+            *SHAPES["square"],
+            activation=name,
+            epsilon=arguments.epsilon,
+            legs=arguments.legs,
+            draws=arguments.leg_draws,
+        )
+    if arguments.table and not arguments.table.parent.is_dir():
+        raise ValueError(f"there is no folder {arguments.table.parent} for the table")
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -125,6 +147,10 @@ def main():
     parser.add_argument("--table", type=Path, help="JSON of the Monte Carlo densities to write")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    try:
+        check(arguments)
+    except ValueError as error:
+        parser.error(str(error))
     cases = []
     for shape in arguments.shapes:
         for name in arguments.activations:
