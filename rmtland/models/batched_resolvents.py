@@ -447,7 +447,7 @@ def batches(count: int, at_once: int) -> Iterator[slice]:
     Parameters
     ----------
     count : int
-        How many points there are.
+        How many points there are; of none there is no slice.
     at_once : int
         How many a batch may hold.
 
@@ -455,7 +455,7 @@ def batches(count: int, at_once: int) -> Iterator[slice]:
     -------
     iterator of slice
     """
-    parts = max(1, -(-count // at_once))
+    parts = -(-count // at_once)
     ends = np.linspace(0, count, parts + 1).round().astype(int)
     for first, last in pairwise(ends):
         yield slice(int(first), int(last))

@@ -172,6 +172,7 @@ def test_one_wait_at_a_look():
 def test_batches_and_places():
     assert [(s.start, s.stop) for s in batches(7, 3)] == [(0, 2), (2, 5), (5, 7)]
     assert list(batches(2, 10)) == [slice(0, 2)]
+    assert list(batches(0, 10)) == []
     assert place_of().is_host
     assert points_at_once(place_of(), 2**40) == 1
     with pytest.raises(ValueError, match="numpy computes on"):

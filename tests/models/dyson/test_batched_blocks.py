@@ -12,6 +12,7 @@ from rmtland.models import DysonHessian
 from rmtland.models.batched_resolvents import LOOK
 from rmtland.models.dyson.batched_blocks import BatchedBlocks
 from rmtland.models.dyson.fixed_points import SolvedStates
+from rmtland.models.dyson.stacked_blocks import StackedBlocks
 from rmtland.solution import ConvergenceError
 
 
@@ -82,7 +83,7 @@ def test_one_application_is_that_of_one_point(place):
     rng = np.random.default_rng(0)
     for each in MODELS.values():
         equation = each.equation
-        batched = BatchedBlocks(equation, place)
+        batched = StackedBlocks(equation, place)
         start = np.stack([equation.start(z) for z in POINTS])
         np.testing.assert_allclose(place.take(batched.start(place.put(POINTS))), start, rtol=1e-13)
         y = start * (1 + 0.1 * rng.standard_normal(start.shape))
@@ -104,6 +105,8 @@ def test_known_states_save_steps(place):
     assert again.steps.sum() < 0.7 * fresh.steps.sum()
     np.testing.assert_allclose(again.transform, fresh.transform, atol=1e-8)
     assert first.converged.all()
+    nothing = batched.solve(z[:0], 1e-9, potential=True)
+    assert nothing.transform.shape == nothing.steps.shape == (0,)
 
 
 def test_a_few_points_at_a_time(monkeypatch, place):
