@@ -157,7 +157,10 @@ def figure(points, folder, draws):
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    shown, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
+    from rmtland.audit.drawing import LEVEL_STYLES
+    from rmtland.plot import draw_spectrum
+
+    shown, axes = plt.subplots(2, 3, figsize=(11, 6.4), layout="constrained")
     distances, energies, chances = {level: [] for level in OLD}, [], []
     for ax, point in zip(axes.ravel(), points, strict=False):
         found = audit_hessian(point, draws=0, points=30, levels=set(OLD), rng=0)
@@ -169,25 +172,37 @@ def figure(points, folder, draws):
         nodes = found.spectrum.nodes.ravel()
         low, high = nodes.min(), np.quantile(nodes, 0.97)
         edges = np.linspace(low - 0.05 * (high - low), high, 49)
-        widths = nodes.size * np.diff(edges)
-        ax.stairs(np.histogram(nodes, edges)[0] / widths, edges, fill=True, color="0.8")
-        mean = np.histogram(model.drawn.ravel(), edges)[0] / (widths * draws)
-        ax.stairs(mean, edges, color="C3", label="level 7")
+        draw_spectrum(
+            ax, found.spectrum, bins=48, limits=(edges[0], high), label="measured", color="0.82"
+        )
+        mean = np.histogram(model.drawn.ravel(), edges)[0] / (nodes.size * draws * np.diff(edges))
+        ax.stairs(mean, edges, label=OLD[Level.CONDITIONED_GRADIENT], lw=1,
+                  **LEVEL_STYLES[Level.CONDITIONED_GRADIENT])  # fmt: skip
         x = (edges[1:] + edges[:-1]) / 2
-        for level, color in ((Level.PRINTED, "C0"), (Level.DYSON, "C2")):
+        for level in (Level.PRINTED, Level.DYSON):
             values = np.diff(found[level].law.cdf(edges)) / np.diff(edges)
-            ax.plot(x, values, color=color, lw=1, label=f"level {level.number}")
-        ax.set_title(f"energy {point.energy:.3f}, index {(nodes < 0).mean():.3f}", fontsize=9)
-        ax.set_yscale("log")
-        ax.set_ylim(3e-3, None)
-    axes[0, 0].legend(fontsize=8)
+            ax.plot(x, values, lw=1.4, label=OLD[level], **LEVEL_STYLES[level])
+        ax.set_title(
+            rf"$\epsilon$ = {point.energy:.3f}, index {(nodes < 0).mean():.3f}", fontsize=10
+        )
+        ax.set(yscale="log", ylim=(3e-3, 5), xlabel=r"eigenvalue $\lambda$ of $H$")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("density")
+    axes[1, 1].legend(fontsize=7, frameon=False)
     ax = axes[1, 2]
     for level, name in OLD.items():
-        ax.plot(energies, distances[level], "o-", ms=3, label=name)
-    ax.plot(energies, chances, "k:", label="chance")
-    ax.set(xlabel="energy", ylabel="Kolmogorov distance", ylim=(0, None))
+        ax.plot(energies, distances[level], marker="o", ms=3, label=name, **LEVEL_STYLES[level])
+    ax.plot(energies, chances, color="0.6", lw=0.8, label="chance (one draw to the others)")
+    ax.set(xlabel=r"energy $\epsilon$ (training to the right)", ylabel="Kolmogorov distance",
+           ylim=(0, None))  # fmt: skip
+    ax.set_title("distance of each level", fontsize=10)
     ax.invert_xaxis()
-    ax.legend(fontsize=6)
+    ax.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(0.0, 0.52))
+    net = points[0].net
+    shown.suptitle(
+        f"{net.activation} network {net.widths} on its way to a minimum; the highest 3% of the "
+        "eigenvalues are not drawn", fontsize=11,
+    )  # fmt: skip
     shown.savefig(folder / "trained.png", dpi=90)
     for level, name in OLD.items():
         print(f"  {name:<28}" + " ".join(f"{value:.3f}" for value in distances[level]))

@@ -63,3 +63,25 @@ def test_parts_and_what_it_is_not_for():
         ConditionedDyson(
             ConditionedHessian(point_of(MLP((3, 3, 3)), 15), draws=2, projection="iterative")
         )
+
+
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_mean_and_variance_are_those_of_the_gaussian_matrix(loss):
+    model = ConditionedHessian(point_of(MLP((3, 3, 4), loss=loss), 12), draws=200)
+    point, residuals, p = model.point, model.conditioned, model.parameter_count
+    known = with_residuals(point, residuals.known_residuals).hessian("total")
+    space, square = residuals.space, 0.0
+    for unit in np.eye(48).reshape(48, 12, 4):  # columns of the root of the covariance
+        u = space.unscaled(space.scaled(unit))
+        free = space.scaled(residuals.sigma * (u - residuals.projection.project(u)))
+        square += float((with_residuals(point, free).hessian("residual") ** 2).sum())
+    mean = np.trace(known) / p
+    variance = ((known**2).sum() + square) / p - mean**2
+    dyson = ConditionedDyson.of_hessian(model)
+    assert dyson.mean() == pytest.approx(mean, rel=1e-10)
+    assert dyson.var() == pytest.approx(variance, rel=1e-10)
+    spread = np.sqrt(square) / p  # of a mean eigenvalue, at most
+    assert model.mean() == pytest.approx(mean, abs=4 * spread / np.sqrt(200))
+    squares = (model.drawn**2).mean(axis=1)
+    error = 4 * squares.std() / np.sqrt(200) + 8 * abs(mean) * spread / np.sqrt(200)
+    assert model.var() == pytest.approx(variance, abs=error)
