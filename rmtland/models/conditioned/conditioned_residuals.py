@@ -258,6 +258,12 @@ def _refuse_fixed(
             f"{projector.rank:.0f} of the {space.dimension} dimensions of the residuals; take more "
             "samples than parameters per output"
         )
+    if free < 2 * projector.rank_error:
+        raise ValueError(
+            f"conditioning on {' and '.join(on)} leaves {free:.0f} of the {space.dimension} "
+            f"dimensions of the residuals free, give or take {projector.rank_error:.0f}: that may "
+            "be none; take projection='dense', or more samples than parameters per output"
+        )
 
 
 def _projection(

@@ -11,7 +11,8 @@ group brought to Frobenius norm 1, then the eigenvectors of A^T A (or A A^T, whi
 whose singular values are above a tolerance times the largest; below 1e-7 times the root of its
 order they are lost in rounding and count as zero in any case. `IterativeProjection` never forms A:
 each projection is a least squares problem solved by LSMR, a product with J and one with its
-transpose a step, and the rank is the mean of |P xi|^2 over Gaussian vectors (Hutchinson).
+transpose a step, and the rank is the mean of |P xi|^2 over Gaussian vectors (Hutchinson); what the
+Jacobian sees too weakly for the tolerance of LSMR counts as free.
 
 References
 ----------

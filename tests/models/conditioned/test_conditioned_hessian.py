@@ -195,6 +195,14 @@ def test_an_estimated_rank_says_its_error():
     assert 0.0 < abs(sigma - exact.conditioned.sigma) < 4 * error
 
 
+def test_a_rank_that_may_be_full_is_not_taken_for_less():
+    point = network((5, 12, 4), samples=26, seed=0)
+    with pytest.raises(ValueError, match="it fixes 104 of the 104"):
+        ConditionedHessian(point, projection="dense")
+    with pytest.raises(ValueError, match="that may be none; take projection='dense'"):
+        ConditionedHessian(point, projection="iterative")
+
+
 @pytest.mark.parametrize("scale", [1e-170, 1e170])
 def test_inputs_out_of_the_range_of_squares_are_conditioned_on(scale):
     point = network((4, 3, 5), samples=30)
