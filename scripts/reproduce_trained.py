@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from rmtland.audit import Level, audit_hessian
+from rmtland.audit.distance import kolmogorov
 from rmtland.files import atomic_write
 from rmtland.models import ConditionedHessian
 from rmtland.networks import MLP, digits, gaussian, teacher_student, train
@@ -108,13 +109,7 @@ def rows_of(name, point, draws):
     for level, on in CONDITIONS.items():
         model = ConditionedHessian(point, on, draws=draws)
         law, chance = model.law, model.chance_level
-        steps = np.arange(measured.size + 1) / measured.size
-        clean = np.where(np.abs(measured) <= 1e-11 * np.abs(measured).max(), 0.0, measured)
-        places = np.unique(clean)
-        distance = max(
-            np.abs(law.cdf(places) - steps[np.searchsorted(clean, places, "right")]).max(),
-            np.abs(law.mass_below(places) - steps[np.searchsorted(clean, places)]).max(),
-        )
+        distance = kolmogorov(measured, law)
         yield dict(zip(FIELDS, (
             name, point.net.loss, measured.size, model.conditioned.space.dimension, point.energy,
             float(np.linalg.norm(point.gradient)), level, model.measured_numbers, model.free_share,
