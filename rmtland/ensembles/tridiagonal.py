@@ -58,6 +58,7 @@ __all__ = ["RowDraws", "Rows", "TridiagonalEnsemble"]
 
 ROW_BLOCK = 2**14  # rows drawn at once: they stay in the cache while many shifts pass over them
 _ULP = float(np.finfo(np.float64).eps)
+_NORMAL = float(np.finfo(np.float64).tiny)
 _SAFE = 256  # binary exponent of what can be squared, with room for its rounding
 _RARE = 36.0  # minus the logarithm of the probability that a corner misses an eigenvalue
 
@@ -419,7 +420,11 @@ def scale_of(ensemble: Any, degrees: int) -> float:
     ValueError
         If it is beyond double precision.
     """
-    scale = math.sqrt(ensemble.variance / (degrees * ensemble.beta))
+    square = ensemble.variance / (degrees * ensemble.beta)
+    if square >= _NORMAL:
+        scale = math.sqrt(square)
+    else:  # the quotient would have lost digits
+        scale = math.sqrt(ensemble.variance) / math.sqrt(degrees * ensemble.beta)
     if math.isinf(scale):
         raise ValueError(f"beta is too small for double precision in {ensemble}")
     return scale

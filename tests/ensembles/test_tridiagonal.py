@@ -189,6 +189,16 @@ def test_every_route_follows_the_scale(family, exponent):
     check_scale(family, exponent)
 
 
+@pytest.mark.parametrize("variance", [1e-310, 1e-320, 5e-324])
+def test_variances_below_the_normal_numbers_keep_all_digits(variance):
+    unit = GaussianEnsemble().sample(60, rng=1).nodes
+    found = GaussianEnsemble(variance=variance).sample(60, rng=1).nodes
+    np.testing.assert_allclose(found / math.sqrt(variance), unit, rtol=0, atol=1e-13)
+    unit = WishartEnsemble(0.5).sample(60, rng=1).nodes
+    found = WishartEnsemble(0.5, variance).sample(60, rng=1).nodes
+    np.testing.assert_allclose(found, variance * unit, rtol=1e-13, atol=2 * 5e-324)
+
+
 def test_corners_are_small():
     """At n = 10^9 some 10^4 rows are drawn, not all of them."""
     rows = GaussianEnsemble()._core(10**9, tridiagonal.HostRowDraws(np.random.default_rng(0)))
