@@ -105,8 +105,10 @@ class ResolventLaw(Law):
             If what is found is not a law.
         """
         self._search.progress = progress
-        self._structure  # noqa: B018
-        self._search.progress = None
+        try:
+            self._structure  # noqa: B018
+        finally:
+            self._search.progress = None
         if progress is not None:
             progress("done", 1.0, 0.0)
 

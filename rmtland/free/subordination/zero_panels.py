@@ -61,9 +61,9 @@ class ZeroPanels(BandTables):
             x, state = x[kept], state.take(kept)
             if kept.size > 1 and 0 in (low, high) and low != high:
                 x, state = self._with_ladder(x, state, low == 0)
-            t = _coordinate(x, low, high)
-            order = np.argsort(t)
-            tables.append(BandTable(x[order], t[order], state.take(order)))
+            # On a panel of few floating-point numbers some nodes are the same
+            t, order = np.unique(_coordinate(x, low, high), return_index=True)
+            tables.append(BandTable(x[order], t, state.take(order)))
         return tuple(tables)
 
     def _with_ladder(
