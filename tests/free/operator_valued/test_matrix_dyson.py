@@ -499,3 +499,14 @@ def test_a_level_that_other_points_contradict_is_refused(route, monkeypatch):
     for asked in (law.cdf, law.mass_below, lambda x: law.ppf(right[1])):
         with pytest.raises(ConvergenceError, match="lies between"):
             asked(0.4)
+
+
+def test_an_interrupted_search_forgets_who_asked_for_progress():
+    law = block_gaussian([1.0, 1.0], [[1.0, 0.0], [0.0, 0.0]], mean=[0.0, 2.5])
+
+    def stop(stage, share, seconds):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        law.prepare(stop)
+    assert law.atoms == ((2.5, 0.5),)
