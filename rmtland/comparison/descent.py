@@ -72,7 +72,9 @@ class Descent:
         """Return steps of difference quotients: of logarithms, or relative to value and width."""
         return np.array(
             [
-                1e-6 if box.positive else 1e-6 * max(abs(u), 1e-4 * min(box.high - box.low, 1e4))
+                1e-6
+                if box.positive
+                else max(1e-6 * box.size(u, 1e-4, 1e4), 64 * np.spacing(abs(u)))
                 for box, u in zip(self.boxes.values(), position, strict=True)
             ]
         )
@@ -112,7 +114,7 @@ class Descent:
         room = 1e-9 * np.maximum(high - low, 1e-300)
         scale = np.array(
             [
-                1.0 if box.positive else max(abs(u), 1e-3 * min(box.high - box.low, 1e3))
+                1.0 if box.positive else box.size(u, 1e-3, 1e3)
                 for box, u in zip(self.boxes.values(), start, strict=True)
             ]
         )

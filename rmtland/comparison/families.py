@@ -19,6 +19,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -52,11 +53,25 @@ class Box:
         Bounds of the fit.
     positive : bool
         Whether its logarithm is fitted.
+    place : bool, optional
+        Whether it is a point of the axis.
     """
 
     low: float
     high: float
     positive: bool
+    place: bool = False
+
+    def size(self, coordinate: float, part: float, most: float) -> float:
+        """Return the size of changes that matter there, at least a part of the bounds' distance.
+
+        Of a point of the axis that is their distance at most, not how far it is from zero; other
+        parameters may have bounds much further apart than `most`, which stands for it then.
+        """
+        if self.place:
+            reach = self.high - self.low
+            return max(min(abs(coordinate), reach), part * reach)
+        return max(abs(coordinate), part * min(self.high - self.low, most))
 
     def inner(self, value: float) -> float:
         """Coordinate of a value: its logarithm where the parameter is positive."""
@@ -188,8 +203,8 @@ class Family(Generic[T]):
         nodes, _ = spectrum.measure
         low, high = float(nodes[0]), float(nodes[-1])
         width = (high - low) or abs(low) or 1.0
-        scales = _units(spectrum)
-        places = Box(low - 10 * width, high + 10 * width, False)
+        scales = _sizes(spectrum)
+        places = Box(low - 10 * width, high + 10 * width, False, place=True)
         positive = Box(1e-10 * scales.min(), 1e4 * scales.max(), True)
         boxes = {n: places if n.lower() in _PLACES else positive for n in self.names}
         draws = self.candidates(spectrum, boxes, generator, 60)
@@ -201,8 +216,38 @@ class Family(Generic[T]):
             ):
                 boxes[name] = Box(-positive.high, positive.high, False)
         for name, (least, most) in given.items():
-            boxes[name] = Box(least, most, boxes[name].positive and least > 0)
+            boxes[name] = Box(least, most, boxes[name].positive and least > 0, boxes[name].place)
         return boxes
+
+    def at_sizes(self, spectrum: Spectrum, boxes: Mapping[str, Box]) -> list[dict[str, float]]:
+        """Return all members whose parameters are sizes that the spectrum has.
+
+        Among them are narrow laws that nothing drawn at random meets: a Marchenko-Pastur law whose
+        aspect ratio is the variance over the square of the mean, with the mean as its scale.
+
+        Parameters
+        ----------
+        spectrum : Spectrum
+            Gives the units.
+        boxes : mapping of str to Box
+            Where the parameters are sought.
+
+        Returns
+        -------
+        list of dict of str to float
+            Values of the parameters; points of the axis are the mean. None of more than three
+            other parameters: there would be too many.
+        """
+        places = [name for name in boxes if name.lower() in _PLACES]
+        others = [name for name in boxes if name not in places]
+        if len(others) > 3:
+            return []
+        mean = dict.fromkeys(places, float(spectrum.mean()))
+        sizes = np.unique(_sizes(spectrum)).tolist()
+        return [
+            {**mean, **dict(zip(others, values, strict=True))}
+            for values in product(sizes, repeat=len(others))
+        ]
 
     def candidates(
         self,
@@ -272,6 +317,13 @@ def _given_bounds(
 def _units(spectrum: Spectrum) -> Real:
     """Return sizes that a parameter may have: a number, an eigenvalue, a squared one."""
     return np.array([1.0, spectrum.std() or 1.0, spectrum.var() or 1.0])
+
+
+def _sizes(spectrum: Spectrum) -> Real:
+    """Return the units, the root mean square, and the ratio of the variance to its square."""
+    square = spectrum.var() + spectrum.mean() ** 2
+    more = [np.sqrt(square), spectrum.var() / square] if square and spectrum.var() else []
+    return np.concatenate([_units(spectrum), more])
 
 
 def _is_real(parameter: inspect.Parameter) -> bool:

@@ -88,7 +88,8 @@ def bootstrap_errors(
     Returns
     -------
     ndarray of float
-        In the order of the parameters.
+        In the order of the parameters; infinite where a matrix of the member has too few distinct
+        eigenvalues to be fitted.
     """
     values = descent.values(found)
     member, law = descent.family.at(values), descent.family.law(values)
@@ -106,13 +107,19 @@ def bootstrap_errors(
         if sample is None:
             power = 0.5
             sample = Spectrum(np.asarray(law.sample(small, rng=generator)))
-        end, _cost = descent.run(kind.of(sample, len(names)), found)
+        try:
+            points = kind.of(sample, len(names))
+        except ValueError:
+            return np.full(len(names), np.inf)
+        end, _cost = descent.run(points, found)
         refitted = descent.values(end)
         spread.append([refitted[name] for name in names])
     moved = np.array(spread) - here
     matrices = 1 if _is_of_probes(spectrum) else spectrum.runs
+    unit = np.abs(moved).max(axis=0)  # squares of small ones leave double precision
+    moved = moved / np.where(unit > 0, unit, 1.0)
     bias, variance = moved.mean(axis=0), moved.var(axis=0, ddof=1) / matrices
-    return np.asarray((small / size) ** power * np.sqrt(bias**2 + variance))
+    return np.asarray((small / size) ** power * unit * np.sqrt(bias**2 + variance))
 
 
 def _even(small: int, size: int, law: Any) -> int:

@@ -49,6 +49,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -60,10 +61,11 @@ from rmtland.comparison.drawable import beta_of
 from rmtland.comparison.families import Family
 from rmtland.comparison.fit_errors import bootstrap_errors, estimate_errors
 from rmtland.comparison.fit_points import FitPoints, Outside, Points, QuantilePoints
-from rmtland.comparison.likelihood import LikelihoodFit, maximum_likelihood
+from rmtland.comparison.likelihood import LikelihoodFit, check_likelihood, maximum_likelihood
 from rmtland.comparison.outliers import edge_margins, leave_out, outside
 from rmtland.comparison.starts import starting_positions
 from rmtland.comparison.theories import law_of
+from rmtland.ensembles import Ensemble
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
@@ -202,7 +204,8 @@ def fit(
         out, the furthest ones (`rmtland.signals` counts them).
     beta : float, optional
         Of the matrices behind a Marchenko-Pastur, semicircle or Wachter law, for the errors and
-        the likelihood: 1 (the default) for real, 2 for complex ones, 0 for independent points.
+        the likelihood: 1 (the default) for real, 2 for complex ones, 0 for independent points. An
+        ensemble is held at it, unless `fix` says otherwise: its law does not know it.
     rng : anything `numpy.random.default_rng` takes
         Stream of the starting points and the bootstrap.
     resamples : int
@@ -242,7 +245,7 @@ def fit(
         )
     kind = _POINTS[choice("method", method, (*_POINTS,))]
     dyson = None if beta is None else nonnegative("beta", beta)
-    chosen = Family.of(family, fix)
+    chosen = Family.of(family, _with_index(family, fix, dyson))
     names, held = chosen.names, chosen.fixed
     generator = random_generator(rng)
     points = kind.of(spectrum, len(names))
@@ -250,12 +253,15 @@ def fit(
     descent = Descent(chosen, boxes)
     levels = FitPoints.of(spectrum, len(names))
     first = starting_positions(descent, spectrum, levels, starts, generator.spawn(1)[0])
+    if method == "likelihood":
+        check_likelihood(descent.family, spectrum, descent.values(first[0]), dyson)
     if method == "likelihood" and not isinstance(starts, int) and rule.number is not None:
         return _most_likely(descent, spectrum, first[0], None, dyson, rule)
-    ends = sorted((descent.run(points, start) for start in first), key=lambda end: end[1])
+    robust = levels if rule.looks else points  # no outlier moves levels far
+    ends = sorted((descent.run(robust, start) for start in first), key=lambda end: end[1])
     left_out: Outside | None = None
     if rule.looks:
-        points, ends, left_out = _without_spikes(descent, kind, spectrum, points, ends, rule)
+        points, ends, left_out = _without_spikes(descent, kind, spectrum, ends, rule)
     found, _ = ends[0]
     bulk = spectrum if left_out is None else leave_out(spectrum, left_out.far)
     excluded = () if left_out is None else tuple(np.sort(spectrum.nodes[left_out.far]).tolist())
@@ -296,6 +302,18 @@ def fit(
     )
 
 
+def _with_index(
+    family: Any, fix: Mapping[str, Any] | None, beta: float | None
+) -> Mapping[str, Any] | None:
+    """Hold the Dyson index of an ensemble: its law, which is fitted, does not depend on it."""
+    ensemble = isinstance(family, type) and issubclass(family, Ensemble)
+    if not ensemble or "beta" not in signature(family).parameters:
+        return fix
+    if fix is not None and (not isinstance(fix, Mapping) or "beta" in fix):
+        return fix
+    return {**(fix or {}), "beta": beta or 1.0}
+
+
 class _Rule(NamedTuple):
     """Which eigenvalues are left out: none, those beyond the edges, or a number of each run."""
 
@@ -310,7 +328,7 @@ class _Rule(NamedTuple):
         number = count("outliers", outliers, least=0)
         if 2 * number > spectrum.nodes.shape[1]:
             raise ValueError(
-                f"outliers must be fewer than half of the {spectrum.nodes.shape[1]} eigenvalues; "
+                f"outliers must be at most half of the {spectrum.nodes.shape[1]} eigenvalues; "
                 f"got {number}"
             )
         return cls(number > 0, number)
@@ -355,20 +373,27 @@ def _without_spikes(
     descent: Descent,
     kind: type[Points],
     spectrum: Spectrum,
-    points: Points,
     ends: list[tuple[Real, float]],
     rule: _Rule,
 ) -> tuple[Points, list[tuple[Real, float]], Outside | None]:
-    """Leave eigenvalues beyond the fitted law out, and fit again, until none is left."""
+    """Leave eigenvalues beyond the fitted law out, and fit again, until none is left.
+
+    The first law is that of a fit of levels, whatever the method: one of quantiles follows an
+    outlier as far as that is.
+    """
     left_out: Outside | None = None
+    points = kind.of(spectrum, len(descent.boxes))
     size = int(spectrum.dimension or spectrum.nodes.shape[1])
-    for _ in range(_ROUNDS):
+    for turn in range(_ROUNDS):
         law = descent.family.law(descent.values(ends[0][0]))
         assert law is not None
         far = rule.far(spectrum, law)
         same = not far.any() if left_out is None else bool((far == left_out.far).all())
         if same and left_out is None:
-            break
+            if kind is FitPoints or turn:
+                break
+            ends = sorted((descent.run(points, end) for end, _ in ends), key=lambda one: one[1])
+            continue
         left_out, before = Outside(far, law), points.level
         points = kind.of(spectrum, len(descent.boxes), left_out)
         if same and np.abs(points.level - before).max() < 1e-3 / size:

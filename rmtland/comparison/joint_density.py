@@ -8,10 +8,13 @@ repel each other with :math:`|\Delta(\lambda)|^\beta`, and depend on the paramet
 alone. For n rows and N columns of entries of variance s/N, p = min(n, N), P = max(n, N) [1]_,
 
 .. math::
-    f = (\log \lambda, \lambda), \quad
-    \eta = \Bigl( \frac{\beta P}{2}, -\frac{\beta N}{2 s} \Bigr), \quad
-    A = \sum_{j < p} \log \Gamma \Bigl( \eta_1 - \frac{\beta j}{2} \Bigr)
-        - p \, \eta_1 \log(-\eta_2) ;
+    f = (\log \lambda - \lambda + 1, \lambda - 1), \quad
+    \eta = (a, a - b), \quad
+    a = \frac{\beta P}{2}, \quad b = \frac{\beta N}{2 s}, \quad
+    A = \sum_{j < p} \log \Gamma \Bigl( a - \frac{\beta j}{2} \Bigr) - p \, a \log b + p \, b
+
+(those of log and of the eigenvalues themselves, taken about 1, so that nothing cancels in narrow
+bulks, where a is large and the eigenvalues are all about the same);
 
 for Gaussian matrices of variance v and centre c
 :math:`f = (\lambda, \lambda^2), \eta = (\beta n c / 2v, -\beta n / 4v)`; for Jacobi matrices
@@ -29,10 +32,10 @@ Examples
 >>> from rmtland import MarchenkoPastur, WishartEnsemble
 >>> density = joint_density(MarchenkoPastur(0.5), 20, beta=1.0)
 >>> drawn = WishartEnsemble(0.5).sample(20, rng=0, runs=2000).nodes
->>> sums = np.log(drawn).sum(axis=1)
->>> density.mean.round(2), float(sums.mean().round(1))
-(array([-6.48, 20.  ]), -6.5)
->>> bool(abs(sums.var() / density.covariance[0, 0] - 1) < 0.15)
+>>> found = np.array([sums(MarchenkoPastur(0.5), one) for one in drawn])
+>>> density.mean.round(2), float(found[:, 0].mean().round(1))
+(array([-6.48,  0.  ]), -6.5)
+>>> bool(abs(found[:, 0].var() / density.covariance[0, 0] - 1) < 0.15)
 True
 """
 
@@ -70,7 +73,9 @@ class JointDensity(NamedTuple):
     covariance: Real
 
 
-def joint_density(law: Law, size: int, *, beta: float, unit: float = 1.0) -> JointDensity | None:
+def joint_density(
+    law: Law, size: int, *, beta: float, unit: float = 1.0, origin: float = 0.0
+) -> JointDensity | None:
     """Return the joint density of eigenvalues over a unit.
 
     Parameters
@@ -83,6 +88,8 @@ def joint_density(law: Law, size: int, *, beta: float, unit: float = 1.0) -> Joi
         Dyson index, > 0.
     unit : float, optional
         The sums are of eigenvalues divided by it.
+    origin : float, optional
+        Of Gaussian matrices, what is taken from the eigenvalues before.
 
     Returns
     -------
@@ -92,7 +99,7 @@ def joint_density(law: Law, size: int, *, beta: float, unit: float = 1.0) -> Joi
     if isinstance(law, MarchenkoPastur):
         return _of_wishart(size, size / law.aspect_ratio, law.scale / unit, beta)
     if isinstance(law, Semicircle):
-        return _of_gaussian(size, law.variance / unit**2, law.center / unit, beta)
+        return _of_gaussian(size, law.variance / unit**2, (law.center - origin) / unit, beta)
     if isinstance(law, Wachter):
         return _of_jacobi(size, size / law.aspect_ratio, size / law.other_ratio, beta)
     return None
@@ -103,14 +110,44 @@ def _of_wishart(n: int, columns: float, scale: float, beta: float) -> JointDensi
     a, b = beta * max(n, columns) / 2, beta * columns / (2 * scale)
     if p < 1 or (columns < n and abs(columns - p) > 0.5):
         return None
-    arguments = a - beta * np.arange(p) / 2
-    mean = np.array([digamma(arguments).sum() - p * np.log(b), p * a / b])
-    covariance = np.array(
-        [[polygamma(1, arguments).sum(), p / b], [p / b, p * a / b**2]], dtype=np.float64
-    )
+    # a - b, where it is small beside both
+    off = b * (scale - 1) if columns >= n else a - b
+    steps = beta * np.arange(p) / 2
+    x = a - steps
+    less = off - steps  # x - b
+    log_ratio = np.log1p(less / b)
+    mean = np.array([(_digamma_over_log(x) + log_ratio - off / b).sum(), p * off / b])
+    own = _trigamma_over_inverse(x) + off * less / (x * b**2) + steps / (x * b)
+    across, second = -p * off / b**2, p * a / b**2
+    partition = _log_gamma_over_stirling(x) + x * log_ratio - less - steps * np.log(b)
     return JointDensity(
-        np.array([a, -b]), float(gammaln(arguments).sum() - p * a * np.log(b)), mean, covariance
+        np.array([a, off]),
+        float(partition.sum()),
+        mean,
+        np.array([[own.sum(), across], [across, second]], dtype=np.float64),
     )
+
+
+_LARGE = 1e3
+"""From where on the terms of Stirling's series that are taken are exact."""
+
+
+def _log_gamma_over_stirling(x: Real) -> Real:
+    """Log Gamma(x) - (x log x - x)."""
+    series = 1 / (12 * x) * (1 - 1 / (30 * x**2)) - np.log(x / (2 * np.pi)) / 2
+    return np.where(x < _LARGE, gammaln(x) - x * np.log(x) + x, series)
+
+
+def _digamma_over_log(x: Real) -> Real:
+    """digamma(x) - log x."""
+    series = -1 / (2 * x) - 1 / (12 * x**2) * (1 - 1 / (10 * x**2))
+    return np.where(x < _LARGE, digamma(x) - np.log(x), series)
+
+
+def _trigamma_over_inverse(x: Real) -> Real:
+    """trigamma(x) - 1/x."""
+    series = 1 / (2 * x**2) + 1 / (6 * x**3) * (1 - 1 / (5 * x**2))
+    return np.where(x < _LARGE, polygamma(1, x) - 1 / x, series)
 
 
 def _of_gaussian(n: int, variance: float, center: float, beta: float) -> JointDensity:
@@ -152,7 +189,8 @@ def sums(law: Law, values: Real) -> Real:
     law : MarchenkoPastur, Semicircle or Wachter
         Says which.
     values : ndarray of float
-        Eigenvalues over the unit, without those at zero that the law has.
+        Eigenvalues over the unit (of Gaussian matrices from the origin), without those at zero
+        that the law has.
 
     Returns
     -------
@@ -160,18 +198,20 @@ def sums(law: Law, values: Real) -> Real:
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         if isinstance(law, MarchenkoPastur):
-            return np.array([np.log(values).sum(), values.sum()])
+            above = values - 1
+            return np.array([(np.log1p(above) - above).sum(), above.sum()])
         if isinstance(law, Semicircle):
             return np.array([values.sum(), (values**2).sum()])
         return np.array([np.log(values).sum(), np.log1p(-values).sum()])
 
 
-def outlier_sums(law: Law, outliers: Real, *, unit: float = 1.0) -> Real:
+def outlier_sums(law: Law, outliers: Real, *, unit: float = 1.0, origin: float = 0.0) -> Real:
     r"""Return what to add to the sums of the bulk where outliers were left out.
 
     The sums of noise without spikes are those of the bulk and, of every spike, f at the outlier
-    less what the perturbation adds: for a population eigenvalue l, of a Wishart matrix of scale 1,
-    log(1 + (l - 1)/max(q, 1)) and l - 1; theta and theta^2 for an additive spike.
+    less what the perturbation adds to them: of a Wishart matrix of scale 1, a population eigenvalue
+    l adds log(1 + (l - 1)/max(q, 1)) to the sum of logarithms and l - 1 to that of the eigenvalues;
+    an additive spike adds theta and theta^2.
 
     Parameters
     ----------
@@ -181,6 +221,8 @@ def outlier_sums(law: Law, outliers: Real, *, unit: float = 1.0) -> Real:
         Eigenvalues outside of it, in its units.
     unit : float, optional
         The sums are of eigenvalues divided by it.
+    origin : float, optional
+        As of `joint_density`.
 
     Returns
     -------
@@ -192,16 +234,17 @@ def outlier_sums(law: Law, outliers: Real, *, unit: float = 1.0) -> Real:
         inner = y - 1 - q
         root = np.sqrt(np.maximum(inner**2 - 4 * q, 0.0))
         excess = (inner + np.copysign(root, inner)) / 2  # l - 1
-        added = np.array([np.log1p(excess / max(q, 1.0)).sum(), excess.sum() * scale / unit])
+        trace = excess.sum() * scale / unit
+        added = np.array([np.log1p(excess / max(q, 1.0)).sum() - trace, trace])
         return np.asarray(sums(law, outliers / unit) - added)
     if isinstance(law, Semicircle):
         y = (outliers - law.center) / unit
-        variance, center = law.variance / unit**2, law.center / unit
+        variance, center = law.variance / unit**2, (law.center - origin) / unit
         root = np.sqrt(np.maximum(y**2 - 4 * variance, 0.0))
         theta = (y + np.copysign(root, y)) / 2
         # tr (W + c + theta) and the trace of its square, less those of W + c
         added = np.array([theta.sum(), (theta**2 + 2 * center * theta).sum()])
-        return np.asarray(sums(law, outliers / unit) - added)
+        return np.asarray(sums(law, (outliers - origin) / unit) - added)
     raise ValueError(
         "outliers of Jacobi matrices cannot be left out of a likelihood; use method='distance' or "
         "'quantiles'"

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,7 +44,7 @@ from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Logical, Real
 
-__all__ = ["LikelihoodFit", "maximum_likelihood"]
+__all__ = ["LikelihoodFit", "check_likelihood", "maximum_likelihood"]
 
 _RATIO = "aspect_ratio"
 _SMALL = 1e-10
@@ -70,7 +70,7 @@ class LikelihoodFit(NamedTuple):
 
 @dataclass(frozen=True)
 class _Sample:
-    """Eigenvalues whose joint density is asked for, over a unit, and outliers left out."""
+    """Eigenvalues whose joint density is asked for, from an origin, over a unit, and outliers."""
 
     bulk: Real
     outliers: Real
@@ -79,6 +79,7 @@ class _Sample:
     zeros: int
     beta: float
     unit: float
+    origin: float
 
     def density(self, law: Law | None) -> JointDensity | None:
         """Joint density of one run of all eigenvalues."""
@@ -86,13 +87,13 @@ class _Sample:
             return None
         if isinstance(law, MarchenkoPastur) and (law.aspect_ratio > 1) != (self.zeros > 0):
             return None
-        return joint_density(law, self.size, beta=self.beta, unit=self.unit)
+        return joint_density(law, self.size, beta=self.beta, unit=self.unit, origin=self.origin)
 
     def sums(self, law: Law) -> Real:
         """Return the sums over all runs, as they would be without spikes."""
-        total = sums(law, self.bulk / self.unit)
+        total = sums(law, (self.bulk - self.origin) / self.unit)
         if self.outliers.size:
-            total = total + outlier_sums(law, self.outliers, unit=self.unit)
+            total = total + outlier_sums(law, self.outliers, unit=self.unit, origin=self.origin)
         return total
 
 
@@ -132,23 +133,7 @@ def maximum_likelihood(
     ConvergenceError
         If the scoring does not end.
     """
-    if not spectrum.is_complete:
-        raise ValueError(
-            "a likelihood is that of all eigenvalues; this spectrum is an estimate: use "
-            "method='distance' or 'quantiles'"
-        )
-    if beta <= 0:
-        raise ValueError(
-            f"a joint density of eigenvalues takes beta > 0; got {beta}: independent points are "
-            "fitted by method='distance'"
-        )
-    law = descent.family.law(dict(start))
-    if not isinstance(law, MarchenkoPastur | Semicircle | Wachter):
-        raise ValueError(
-            f"the joint density of eigenvalues is known for Marchenko-Pastur, semicircle and "
-            f"Wachter laws and their ensembles; {descent.family.name} has none: use "
-            "method='quantiles' or 'distance'"
-        )
+    law = check_likelihood(descent.family, spectrum, start, beta)
     sample = _sample(spectrum, law, far, beta)
     known: dict[str, float] = {}
     if sample.zeros:
@@ -177,6 +162,52 @@ def maximum_likelihood(
     return LikelihoodFit(values, errors, at_bounds, loose)
 
 
+def check_likelihood(
+    family: Family[Any], spectrum: Spectrum, start: Mapping[str, float], beta: float | None
+) -> MarchenkoPastur | Semicircle | Wachter:
+    """Refuse what has no joint density of eigenvalues.
+
+    Parameters
+    ----------
+    family : Family
+        Of laws, models or ensembles.
+    spectrum : Spectrum
+        All eigenvalues of one or more matrices.
+    start : mapping of str to float
+        Parameters of a member.
+    beta : float or None
+        Dyson index; None stands for that of the member.
+
+    Returns
+    -------
+    Law
+        Of the member.
+
+    Raises
+    ------
+    ValueError
+        If the spectrum is an estimate, or the family has no joint density.
+    """
+    if not spectrum.is_complete:
+        raise ValueError(
+            "a likelihood is that of all eigenvalues; this spectrum is an estimate: use "
+            "method='distance' or 'quantiles'"
+        )
+    if beta is not None and beta <= 0:
+        raise ValueError(
+            f"a joint density of eigenvalues takes beta > 0; got {beta}: independent points are "
+            "fitted by method='distance'"
+        )
+    law = family.law(dict(start))
+    if not isinstance(law, MarchenkoPastur | Semicircle | Wachter):
+        raise ValueError(
+            f"the joint density of eigenvalues is known for Marchenko-Pastur, semicircle and "
+            f"Wachter laws and their ensembles; {family.name} has none: use "
+            "method='quantiles' or 'distance'"
+        )
+    return law
+
+
 def _sample(spectrum: Spectrum, law: Law, far: Logical | None, beta: float) -> _Sample:
     nodes = spectrum.nodes
     out = np.zeros(nodes.shape, dtype=bool) if far is None else far
@@ -199,13 +230,13 @@ def _sample(spectrum: Spectrum, law: Law, far: Logical | None, beta: float) -> _
     counts = np.count_nonzero(zero, axis=1)
     if counts.min() != counts.max():
         raise ValueError("the runs have unlike numbers of zero eigenvalues; fit them one by one")
-    unit = 1.0
+    unit, origin = 1.0, 0.0
     if isinstance(law, MarchenkoPastur):
         unit = float(bulk.mean())
     elif isinstance(law, Semicircle):
-        unit = float(bulk.std())
+        unit, origin = float(bulk.std()), float(bulk.mean())
     return _Sample(
-        bulk, nodes[out & ~zero], nodes.shape[1], spectrum.runs, int(counts[0]), beta, unit
+        bulk, nodes[out & ~zero], nodes.shape[1], spectrum.runs, int(counts[0]), beta, unit, origin
     )
 
 

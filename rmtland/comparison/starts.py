@@ -75,6 +75,7 @@ def starting_positions(
     number = count("starts", starts)
     drawn = _by_moments(family, spectrum)
     more = 40 if drawn else _DRAWS * len(boxes)
+    drawn += [] if drawn else family.at_sizes(spectrum, boxes)
     drawn += family.candidates(spectrum, boxes, generator, more)
     coarse = points.thinned(64)
     scored = []
