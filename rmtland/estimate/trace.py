@@ -94,7 +94,9 @@ class DiagonalEstimate(NamedTuple):
     value : ndarray, shape (p,)
         The estimate.
     standard_error : ndarray, shape (p,)
-        Of each entry.
+        Of each entry, the scatter of its samples, widened as Student's quantile is at 95 %. Random
+        signs may agree: where one entry of a row is far above the others, k samples of the same
+        sign, of probability :math:`2^{1-k}`, have no scatter.
     products : int
         Products spent.
     method : str
@@ -267,9 +269,8 @@ def diagonal(
         value = _exact_diagonal(found)
         return DiagonalEstimate(value, np.zeros(found.size), found.products - before, "exact")
     place = found.place
-    total = place.zeros((found.size,), np.float64)
-    square, known = place.zeros((found.size,), np.float64), place.zeros((found.size,), np.float64)
-    taken, basis = 0, None
+    scatter, basis = _Scatter(found), None
+    known = place.zeros((found.size,), np.float64)
     if method != "hutchinson":
         rank = max(2, budget // 3)
         omega = place.put(_signs(generator, found, rank))
@@ -278,28 +279,52 @@ def diagonal(
             basis = _orthonormal(found, images)
             known = _known_diagonal(found, basis, found.multiply(basis))
         else:
-            terms = place.real(place.conj(omega) * images)
-            total, square = place.xp.sum(terms, axis=1), place.xp.sum(terms**2, axis=1)
-            taken = rank
+            scatter.add(place.real(place.conj(omega) * images))
     while (left := budget - (found.products - before)) > 0:
         omega = place.put(_signs(generator, found, min(left, 16)))
         inside = omega if basis is None else omega - basis @ (place.adjoint(basis) @ omega)
         images = found.multiply(inside)
         if basis is not None:
             images -= basis @ (place.adjoint(basis) @ images)
-        terms = place.real(place.conj(omega) * images)
-        total += place.xp.sum(terms, axis=1)
-        square += place.xp.sum(terms**2, axis=1)
-        taken += int(omega.shape[1])
-    sums = place.take(place.xp.stack([total, square, known]))
-    found.refuse_infinities(sums)
-    mean = sums[0] / max(taken, 1)
-    if taken > 1:
-        error = np.sqrt(np.clip(sums[1] / taken - mean**2, 0, None) / (taken - 1))
-    else:
-        error = np.full(found.size, np.inf)
+        scatter.add(place.real(place.conj(omega) * images))
+    value, error = scatter.found(known)
     name = "hutchinson" if basis is None else "hutch++"
-    return DiagonalEstimate(sums[2] + mean, error, found.products - before, name)
+    return DiagonalEstimate(value, error, found.products - before, name)
+
+
+class _Scatter:
+    """Mean and standard error of samples of every entry, of sums about the first sample.
+
+    Sums of squares themselves would lose entries off the diagonal to the rounding of those on it.
+    """
+
+    def __init__(self, operator: SymmetricOperator) -> None:
+        self.operator, self.place, self.number = operator, operator.place, 0
+        self.first, self.total, self.square = (
+            self.place.zeros((operator.size,), np.float64) for _ in range(3)
+        )
+
+    def add(self, samples: Array) -> None:
+        """Add samples, shape (p, k)."""
+        xp = self.place.xp
+        if not self.number:
+            self.first = xp.asarray(samples[:, 0], copy=True)
+        samples = samples - self.first[:, None]
+        self.total = self.total + xp.sum(samples, axis=1)
+        self.square = self.square + xp.sum(samples**2, axis=1)
+        self.number += int(samples.shape[1])
+
+    def found(self, known: Array) -> tuple[Real, Real]:
+        """Return the mean beside what is known, and its standard error."""
+        parts = self.place.xp.stack([self.first, self.total, self.square, known])
+        sums = self.place.take(parts)
+        self.operator.refuse_infinities(sums)
+        mean = sums[1] / max(self.number, 1)
+        value = sums[3] + sums[0] + mean
+        if self.number < 2:
+            return value, np.full(self.operator.size, np.inf)
+        error = np.sqrt(np.clip(sums[2] / self.number - mean**2, 0, None) / (self.number - 1))
+        return value, _student(self.number) * error
 
 
 def _exact_diagonal(operator: SymmetricOperator) -> Real:

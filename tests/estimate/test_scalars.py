@@ -90,6 +90,23 @@ def test_the_exact_diagonal_of_a_sparse_matrix_forms_none():
     np.testing.assert_array_equal(diagonal(hermitian, method="exact").value, np.arange(3.0))
 
 
+@pytest.mark.parametrize("products", [4, 6, 20])
+@pytest.mark.parametrize("scale", [0.0, 1e8])
+def test_errors_of_a_diagonal_cover(products, scale):
+    """Also of entries that the diagonal exceeds by twelve orders of magnitude."""
+    generator = np.random.default_rng(0)
+    matrix = generator.standard_normal((400, 400)) * 1e-3
+    matrix += matrix.T + np.diag(scale * generator.uniform(1, 2, 400))
+    covered = []
+    for seed in range(5):
+        found = diagonal(
+            lambda v: matrix @ v, size=400, products=products, method="hutchinson", rng=seed
+        )
+        off = np.abs(found.value - np.diag(matrix))
+        covered.append(np.mean(off <= 1.96 * found.standard_error))
+    assert np.mean(covered) > 0.93
+
+
 def test_complex_traces():
     generator = np.random.default_rng(3)
     matrix = generator.standard_normal((60, 60)) + 1j * generator.standard_normal((60, 60))
