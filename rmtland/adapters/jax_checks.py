@@ -17,7 +17,7 @@ are compared on the first samples, in double precision.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ __all__ = [
     "refuse_bad_loss",
     "refuse_hidden_derivatives",
     "refuse_no_likelihood",
+    "refuse_no_pairs",
     "samples_of",
 ]
 
@@ -119,6 +120,28 @@ def refuse_bad_loss(losses: Losses, theta: Array, batch: Any) -> None:
         raise ValueError(
             f"the loss of the first batch is {float(value)}; look at the parameters and the data"
         )
+
+
+def refuse_no_pairs(batches: Sequence[Any]) -> None:
+    """Refuse batches that are not (inputs, targets): of others a part would be left out.
+
+    Parameters
+    ----------
+    batches : sequence
+        All of them.
+
+    Raises
+    ------
+    ValueError
+        If one is no tuple of two.
+    """
+    for batch in batches:
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
+            kind = f"{type(batch).__name__} of {len(batch)}" if np.iterable(batch) else repr(batch)
+            raise ValueError(
+                f"with model= a batch is a tuple (inputs, targets); got a {kind}: put further "
+                "arrays into one of them, as a dict say, or leave model out"
+            )
 
 
 def found_reduction(jax: Any, losses: Losses, theta: Array, batch: Any) -> str:

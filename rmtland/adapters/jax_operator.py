@@ -41,6 +41,7 @@ from rmtland.adapters.jax_checks import (
     refuse_bad_loss,
     refuse_hidden_derivatives,
     refuse_no_likelihood,
+    refuse_no_pairs,
     samples_of,
 )
 from rmtland.adapters.optional import optional
@@ -274,6 +275,8 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
         return result
 
     def _matmat(self, vectors: Any) -> Any:
+        if np.iscomplexobj(vectors):
+            return self._matmat(np.real(vectors)) + 1j * self._matmat(np.imag(vectors))
         given = np.ascontiguousarray(np.asarray(vectors, dtype=self.dtype).T)
         result = np.zeros(given.shape, dtype=self.dtype)
         with _precision(self.double):
@@ -369,6 +372,8 @@ def from_jax(
     if dtype is not None:
         choice("dtype", dtype, ("float32", "float64"))
     batches = list(data) if isinstance(data, list) else [data]
+    if model is not None:
+        refuse_no_pairs(batches)
     sizes = [samples_of(jax, batch) for batch in batches]
     if not batches or not sum(sizes):
         raise ValueError("the data hold no samples")
@@ -376,6 +381,10 @@ def from_jax(
     names = [jax.tree_util.keystr(path) for path, _ in named]
     leaves = [leaf for _, leaf in named]
     kept = _chosen(names, leaves, parameters)
+    for i in kept:  # plain numbers are of the precision of the arrays beside them
+        if not hasattr(leaves[i], "dtype"):
+            wide = any(str(getattr(leaves[k], "dtype", "")) == "float64" for k in kept)
+            leaves[i] = np.float64(leaves[i]) if wide else np.float32(leaves[i])
     double = dtype == "float64" or (
         dtype is None and all(str(leaves[i].dtype) == "float64" for i in kept)
     )
@@ -467,12 +476,14 @@ def _chosen(
         if not kept:
             raise ValueError("parameters names no parameter; leave it out for all of them")
     for i in kept:
-        kind = getattr(leaves[i], "dtype", np.asarray(leaves[i]).dtype)
+        kind = leaves[i].dtype if hasattr(leaves[i], "dtype") else np.asarray(leaves[i]).dtype
         if "float" not in str(kind):
             raise TypeError(
                 f"parameter {names[i]} is of dtype {kind}; a loss has derivatives in real "
                 "floating-point parameters only: choose others by parameters="
             )
+    if not any(np.size(leaves[i]) for i in kept):
+        raise ValueError("the parameters have no entries")
     return kept
 
 

@@ -403,6 +403,8 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
     def _matmat(self, vectors: Any) -> Any:
         import torch
 
+        if np.iscomplexobj(vectors):
+            return self._matmat(np.real(vectors)) + 1j * self._matmat(np.imag(vectors))
         rows = np.ascontiguousarray(np.asarray(vectors, dtype=self.dtype).T)
         if not rows.flags.writeable:
             rows = rows.copy()

@@ -190,3 +190,34 @@ def test_derivatives_that_are_hidden_are_refused(where):
             from_jax(loss, PARAMS, (X, Y), dtype=dtype)
     operator = from_jax(loss, PARAMS, (X, Y), dtype="float64", check=False)
     assert where != "outputs" or not (operator @ np.ones(26)).any()
+
+
+def test_leaves_that_are_plain_numbers_are_parameters():
+    data = (X.astype(np.float32), Y[:, 0].astype(np.float32))
+
+    def off(params, batch):
+        return ((batch[0] @ params["w"] + params["b"] - batch[1]) ** 2).mean()
+
+    plain, arrays = (
+        from_jax(off, {"w": np.ones(3, np.float32), "b": number}, data)
+        for number in (0.5, np.float32(0.5))
+    )
+    assert plain.dtype == np.float32
+    np.testing.assert_array_equal(dense(plain), dense(arrays))
+    with pytest.raises(ValueError, match="no entries"):
+        from_jax(off, {"w": np.ones((0,), np.float32)}, data)
+    with pytest.raises(TypeError, match="key"):
+        from_jax(off, {"w": np.ones(3, np.float32), "b": jax.random.key(0)}, data)
+
+
+@pytest.mark.parametrize("batch", [(X, Y, np.ones(7)), {"x": X, "y": Y}, X])
+def test_nothing_of_a_batch_is_left_out(batch):
+    with pytest.raises(ValueError, match="inputs, targets"):
+        from_jax(half_square, PARAMS, batch, model=apply)
+
+
+def test_complex_vectors_keep_both_parts():
+    operator = from_jax(whole, PARAMS, (X, Y), dtype="float64")
+    v = RNG.standard_normal((2, operator.shape[0]))
+    product = operator.matvec(v[0] + 1j * v[1])
+    np.testing.assert_array_equal(product, operator.matvec(v[0]) + 1j * operator.matvec(v[1]))

@@ -361,3 +361,11 @@ def test_pickle_and_repr():
     again = pickle.loads(pickle.dumps(operator))
     assert np.array_equal(again @ np.ones(43), operator @ np.ones(43))
     assert len(list(perceptron())) == 3
+
+
+def test_complex_vectors_keep_both_parts():
+    case, expected = BY_NAME["mlp-ce"], matrix("mlp-ce")
+    operator = from_torch(case.model, case.loss, case.batches)
+    v = np.random.default_rng(1).standard_normal((2, len(expected)))
+    product = operator.matvec(v[0] + 1j * v[1])
+    np.testing.assert_array_equal(product, operator.matvec(v[0]) + 1j * operator.matvec(v[1]))
