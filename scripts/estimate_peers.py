@@ -188,7 +188,8 @@ def running(point: Any) -> dict[str, Runs]:
             runs(2, 4, 0)
             found[name] = runs
         except Exception as error:  # of another package
-            print(f"  {name}: does not run with what is installed: {str(error).splitlines()[0]}")
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            print(f"  {name}: does not run with what is installed: {why}")
     return found
 
 

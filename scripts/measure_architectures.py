@@ -15,8 +15,8 @@ The job "product" times one Hessian product beside torch.func written by hand (C
     python scripts/measure_architectures.py --models resnet20 --jobs product
 
 The job "budget" spends what a user would: density of 10 probes x 80 steps, 10 eigenpairs at the
-upper end with residuals below 1e-6 of the norm, and the trace within 1 % (one standard error), and
-prints the time of each.
+upper end with residuals below 1e-6 of the norm, and the trace within 1 % (one standard error; at
+most 6400 products, 100 with --quick), and prints the time of each.
 
     python scripts/measure_architectures.py --models resnet20 --jobs budget --samples 64
 
@@ -300,14 +300,19 @@ def show_budget(name: str, operator: Any, options: argparse.Namespace) -> None:
         f"{pairs.values[0]:.4g}, residuals below {residual:.1e} of the norm, by {pairs.products} "
         "products"
     )
-    number = 50
+    number, most = 50, 100 if options.quick else 6400
     while True:
         found = trace(operator, products=number, rng=0)
-        if found.standard_error <= 0.01 * abs(found.value) or number >= 6400:
+        share = found.standard_error / max(abs(found.value), 1e-300)
+        if share <= 0.01 or number >= most:
             break
-        number *= 2
-    share = found.standard_error / abs(found.value)
-    show(f"trace {found.value:.5g} within {100 * share:.2f} % ({found.method}, {number} products)")
+        needed = number * (share / 0.01) ** 2  # errors fall with the square root of the products
+        number = int(min(most, max(2 * number, 1.1 * needed)))
+    short = f", {most} products are the most spent" if share > 0.01 else ""
+    show(
+        f"trace {found.value:.5g} within {100 * share:.2f} % ({found.method}, {number} "
+        f"products{short})"
+    )
 
 
 def curvature(
