@@ -137,10 +137,11 @@ def refuse_no_pairs(batches: Sequence[Any]) -> None:
     """
     for batch in batches:
         if not isinstance(batch, tuple | list) or len(batch) != 2:
-            kind = f"{type(batch).__name__} of {len(batch)}" if np.iterable(batch) else repr(batch)
+            length = f" of {len(batch)}" if hasattr(batch, "__len__") else ""
             raise ValueError(
-                f"with model= a batch is a tuple (inputs, targets); got a {kind}: put further "
-                "arrays into one of them, as a dict say, or leave model out"
+                "with model= a batch is a tuple (inputs, targets); got "
+                f"{type(batch).__name__}{length}: put further arrays into one of them, as a dict "
+                "say, or leave model out"
             )
 
 
