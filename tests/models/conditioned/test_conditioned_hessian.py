@@ -176,7 +176,7 @@ def test_where_the_size_of_each_sample_is_known_little_is_left():
 
 
 def test_an_estimated_rank_says_its_error():
-    point = network((4, 5, 4), samples=60)
+    point = network((3, 3, 4), samples=40)
     exact = ConditionedHessian(point, draws=2)
     assert exact.free_share_error == exact.conditioned.sigma_error == 0.0
     assert "+-" not in repr(exact)
