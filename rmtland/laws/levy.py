@@ -254,7 +254,8 @@ class LevyTriplet:
             for rate, jump in zip(self.rates, self.jumps, strict=True):
                 y = jump / (h - jump)
                 # arg h - arg(h - jump), also where both are real
-                turn = np.arctan2(-jump * h.imag, h.real * (h.real - jump) + h.imag**2)
+                a, b, c = _within_range(h, jump)
+                turn = np.arctan2(-c * b, a * (a - c) + b**2)
                 turn = np.where(h == 0, -np.pi * (jump > 0), turn)
                 direct = y - np.log(np.abs(h / (h - jump))) - 1j * turn
                 part = np.where(np.abs(y) < 0.05, _log_defect(y), direct)
@@ -357,6 +358,18 @@ class LevyLaw(Law):
         with np.errstate(divide="ignore", invalid="ignore"):
             density = h.imag / (np.pi * (h.real**2 + h.imag**2))
         return np.where(inside & (h != 0), density, 0.0)
+
+
+def _within_range(h: Complex, jump: float) -> tuple[Real, Real, Real | float]:
+    """Return real and imaginary part of h, and the jump, in a unit in which products are finite.
+
+    The unit is a power of two, 1 but where squares would leave double precision.
+    """
+    power = np.frexp(np.maximum(np.abs(h), abs(jump)))[1]
+    power[np.abs(power) <= 400] = 0
+    if not power.any():
+        return h.real, h.imag, jump
+    return np.ldexp(h.real, -power), np.ldexp(h.imag, -power), np.ldexp(jump, -power)
 
 
 def _log_defect(y: Complex) -> Complex:

@@ -348,7 +348,7 @@ class Pushforward(Law):
         with np.errstate(all="ignore"):
             terms = g / p1
             slopes = slope / p1**2 - g * p2 / p1**3
-        value, change = terms.sum(axis=1), slopes.sum(axis=1)
+            value, change = terms.sum(axis=1), slopes.sum(axis=1)
         for i, t, middle, inside in self._groups(roots):
             weight = self._at_roots(t, np.where(t.imag < 0, -1.0, 1.0))[0] * (t - middle)
             distance = polynomial_at(self._series, t) - z[i]

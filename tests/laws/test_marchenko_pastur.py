@@ -236,6 +236,22 @@ def test_densities_at_scales_whose_square_is_beyond_double_precision(scale, phi)
         np.testing.assert_allclose(other.pdf(sign * scale * share), density, rtol=1e-14)
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e200, 1e300])
+@pytest.mark.parametrize("phi", [0.3, 1.0, 3.0])
+def test_potentials_at_scales_whose_square_is_beyond_double_precision(scale, phi):
+    """Their phase was off by up to pi, or NaN, and so was the distribution function from it."""
+    unit, z = MarchenkoPastur(phi), np.array([0.5 + 0.1j, 2.0, -1.0, 1e-3 + 1e-3j, 30j])
+    x = np.array([0.3, 1.0, 2.0])
+    expected = unit.log_potential(z) + np.log(scale)
+    for law in (MarchenkoPastur(phi, scale), FreePoisson(1 / phi, scale * phi)):
+        np.testing.assert_allclose(law.log_potential(scale * z), expected, rtol=1e-13)
+        np.testing.assert_allclose(law.cdf(scale * x), unit.cdf(x), atol=1e-14)
+        below = law.cdf(scale * x, method="log_potential")
+        np.testing.assert_allclose(below, unit.cdf(x), atol=1e-14)
+    mirrored = FreePoisson(1 / phi, -scale * phi)
+    np.testing.assert_allclose(mirrored.sf(-scale * x), unit.cdf(x), atol=1e-14)
+
+
 @pytest.mark.parametrize(("phi", "scale"), [(1e12, 1e300), (1e-200, 1e-200), (5e-324, 1.0)])
 def test_laws_beyond_double_precision_are_refused(phi, scale):
     """Their edges were infinite and their quantiles NaN or a domain error."""
