@@ -129,7 +129,7 @@ def contaminated(n: int, q: int, runs: int) -> np.ndarray:
 
 
 def fits(runs: int) -> Iterator[dict[str, Any]]:
-    """Errors of fitted parameters over errors that the theory of the likelihood gives."""
+    """Root mean square errors of fitted parameters, in percent."""
     runs = max(runs // 50, 4)
     for n, q in SPIKED:
         for spikes in (0, 1, min(10, min(n, q) // 4), "contaminated"):
