@@ -201,6 +201,20 @@ def test_images_of_cifar_are_read_from_the_binary_version(tmp_path, monkeypatch)
         cifar_images(str(tmp_path / "elsewhere"))
 
 
+def test_continuous_integration_runs_what_needs_pytorch_where_it_is_installed():
+    """Its first environment has none, so that a file that it does not name is skipped for ever."""
+    here = Path(__file__).parent
+    named = re.findall(r"tests/[\w/.]+", (here.parent / ".ci/run").read_text("utf-8"))
+    signs = re.compile(r"""importorskip\("torch"|import torch\b|import PLACES|torch_cases""")
+    forgotten = []
+    for path in here.rglob("test_*.py"):
+        place = path.relative_to(here.parent)
+        above = {place.as_posix(), *(parent.as_posix() for parent in place.parents)}
+        if signs.search(path.read_text("utf-8")) and not above & set(named):
+            forgotten.append(place.name)
+    assert forgotten == ["test_scripts.py"]  # a sweep of minutes
+
+
 @pytest.mark.slow
 def test_a_sweep_over_architectures_resumes(tmp_path):
     pytest.importorskip("torch", reason="needs PyTorch: pip install 'rmtland[torch]'")
