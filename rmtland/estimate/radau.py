@@ -236,6 +236,15 @@ class Brackets:
         else:
             self.lower = np.maximum.accumulate(np.clip(lower[order], 0.0, 1.0))
             self.upper = np.minimum.accumulate(np.clip(upper[order], 0.0, 1.0)[::-1])[::-1]
+            self._join(_AT * _size(tridiagonal))
+
+    def _join(self, reach: float) -> None:
+        """Make one of nodes that only rounding tells apart: mass at one may be at the other."""
+        self.reach = reach
+        apart = np.concatenate(([True], np.diff(self.places) > reach))
+        first, group = np.flatnonzero(apart), np.cumsum(apart) - 1
+        self.lower = np.minimum.reduceat(self.lower, first)[group]
+        self.upper = np.maximum.reduceat(self.upper, first)[group]
 
     def at(self, x: Real) -> tuple[Real, Real]:
         """Return bounds of the distribution function.
@@ -250,6 +259,9 @@ class Brackets:
         low, high : ndarray, of the shape of `x`
             ``low <= F(x-) <= F(x) <= high``; equal where the measure is known.
         """
+        if not self.exact:  # a point within rounding of a node is at it
+            near = np.searchsorted((self.places[1:] + self.places[:-1]) / 2, x)
+            x = np.where(np.abs(x - self.places[near]) <= self.reach, self.places[near], x)
         left = np.searchsorted(self.places, x, side="right")
         low = np.concatenate(([0.0], self.lower))[left]
         if self.exact:

@@ -14,6 +14,7 @@ from rmtland.estimate.beta_law import (
     kolmogorov_quantile,
     wilson,
 )
+from rmtland.estimate.distribution import spectrum_tridiagonals
 from rmtland.estimate.lanczos import Lanczos, Tridiagonal
 from rmtland.estimate.operators import symmetric_operator
 from rmtland.estimate.radau import Brackets, Split, gauss, mean_split, radau
@@ -211,3 +212,9 @@ def test_the_mass_of_an_atom_is_at_it_though_rounding_finds_it_twice(steps):
         low, high = distribution_band(spectrum, [0.0]).rigorous[0]
         assert low <= 1 / 3
         assert high >= 2 / 3
+        for one in spectrum_tridiagonals(spectrum):
+            near = np.array([-1e-14, 0.0, 1e-14])
+            low, high = Brackets(one).at(near)
+            split = radau(one, 0.0)
+            assert (low <= split.below + 1e-6).all()
+            assert (high >= split.below + split.at - 1e-6).all()
