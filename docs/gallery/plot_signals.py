@@ -4,7 +4,7 @@ Signals beside the noise, and the noise without them
 
 Five signals in a sample covariance matrix. The likelihood of all eigenvalues is fooled by them;
 with the signals left out, and the push that they give to the bulk taken back, it finds the variance
-and the aspect ratio of the noise within their errors.
+and the aspect ratio of the noise within three of their errors.
 """
 
 import matplotlib.pyplot as plt

@@ -219,7 +219,8 @@ def fit(
     Raises
     ------
     ValueError
-        If `fix` names a parameter that the family does not have, or leaves none free; if a bound
+        If `fix` names a parameter that the family does not have, leaves none free, or holds an
+        ensemble at another beta than is asked for; if a bound
         or start is out of range; if the spectrum has too few distinct eigenvalues, or ones
         whose squares leave double precision; if most of them would be left out; if the family
         has no law at any of the points tried; or if it has no joint density, or one under which
@@ -309,7 +310,13 @@ def _with_index(
     ensemble = isinstance(family, type) and issubclass(family, Ensemble)
     if not ensemble or "beta" not in signature(family).parameters:
         return fix
-    if fix is not None and (not isinstance(fix, Mapping) or "beta" in fix):
+    if fix is not None and not isinstance(fix, Mapping):
+        return fix
+    if fix is not None and "beta" in fix:
+        if beta is not None and beta != fix["beta"]:
+            raise ValueError(
+                f"the ensemble is held at beta={fix['beta']}, and beta={beta} is given"
+            )
         return fix
     return {**(fix or {}), "beta": beta or 1.0}
 

@@ -435,6 +435,8 @@ def test_the_index_of_an_ensemble_is_held(method):
         assert found.errors["variance"] == pytest.approx(law.errors["scale"], rel=1e-6)
     held = fit(spectrum, WishartEnsemble, fix={"beta": 4.0}, **options)
     assert held.fixed == {"beta": 4.0}
+    with pytest.raises(ValueError, match=r"held at beta=4.0, and beta=1.0 is given"):
+        fit(spectrum, WishartEnsemble, fix={"beta": 4.0}, beta=1, **options)
 
 
 @each_method
