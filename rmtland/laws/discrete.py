@@ -51,10 +51,13 @@ _NEAR = 1e-140  # distance below which a square underflows, and one mass outweig
 def probability_weights(weights: ArrayLike, size: int) -> Real:
     """Return `size` positive weights of sum 1, rescaled exactly to it.
 
+    The sum may be off by 1e-12, or by the rounding of single precision where every weight is a
+    number of single precision.
+
     Raises
     ------
     ValueError
-        If their number is not `size`, one is not positive, or the sum is not 1 within 1e-12.
+        If their number is not `size`, one is not positive, or the sum is further from 1.
     """
     array = float_array("weights", weights, ndim=1)
     if array.size != size:
@@ -62,8 +65,14 @@ def probability_weights(weights: ArrayLike, size: int) -> Real:
     if array.min() <= 0:
         raise ValueError(f"weights must be positive; got {array.min()}")
     total = math.fsum(array)
-    if abs(total - 1) > 1e-12:
-        raise ValueError(f"weights must sum to 1 within 1e-12; got a sum of {total}")
+    allowed = 1e-12
+    if abs(total - 1) > allowed and np.array_equal(array, array.astype(np.float32)):
+        allowed = min((size + 1) * 2.0**-24, 1e-5)
+    if abs(total - 1) > allowed:
+        raise ValueError(
+            f"weights must sum to 1; got a sum of {total:.15g}, off by {total - 1:+.3g} (at most "
+            f"{allowed:.2g} is taken for rounding): divide by the sum first"
+        )
     # Weights that were rescaled already stay as they are.
     return array if abs(total - 1) <= 4e-16 else np.asarray(array / total)
 
@@ -191,7 +200,7 @@ class Discrete(PointMasses):
     locations : tuple of float
         Where the masses are; equal locations are merged, and locations are put in ascending order.
     weights : tuple of float
-        Positive masses that sum to 1 within 1e-12; rescaled to sum to 1.
+        Positive masses that sum to 1 within rounding; rescaled to sum to 1.
 
     Raises
     ------
@@ -233,7 +242,7 @@ class EmpiricalLaw(PointMasses):
     eigenvalues : array_like of float, shape (size,)
         Eigenvalues, or the nodes of a quadrature; kept sorted and read-only.
     weights : array_like of float, shape (size,), optional
-        Non-negative weights that sum to 1 within 1e-12 (rescaled to sum to 1); None for equal
+        Non-negative weights that sum to 1 within rounding (rescaled to sum to 1); None for equal
         weights.
 
     Raises

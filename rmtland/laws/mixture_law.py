@@ -49,7 +49,7 @@ def mixture(laws: Sequence[Law], weights: ArrayLike) -> Law:
     laws : sequence of Law
         At least one law. Mixtures among them are opened, equal laws are put together.
     weights : array_like of float, shape (len(laws),)
-        Positive weights that sum to 1 within 1e-12.
+        Positive weights that sum to 1 within rounding.
 
     Returns
     -------
@@ -84,7 +84,7 @@ class Mixture(Law):
     laws : tuple of Law
         The components.
     weights : tuple of float
-        Positive weights that sum to 1 within 1e-12; rescaled to sum to 1.
+        Positive weights that sum to 1 within rounding; rescaled to sum to 1.
 
     Raises
     ------

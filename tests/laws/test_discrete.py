@@ -243,3 +243,20 @@ def test_numba_is_not_imported_with_the_laws():
     code = "import sys, rmtland.laws.discrete as d; d.Discrete((1., 2.), (.5, .5)).stieltjes(1j)"
     code += "; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("size", [3, 40, 5000])
+def test_weights_normalised_in_single_precision_are_taken(seed, size):
+    """Their sum is off by some 6e-8; what is off by more than that rounding is no such sum."""
+    single = np.random.default_rng(seed).random(size).astype(np.float32) + np.float32(1e-3)
+    single /= single.sum()
+    double = single.astype(np.float64)
+    assert sum(probability_weights(single, size)) == pytest.approx(1, abs=1e-13)
+    for weights in (single, double, tuple(double.tolist())):
+        law = EmpiricalLaw(np.arange(size), weights)
+        assert law.mean() == pytest.approx(np.average(np.arange(size), weights=double), rel=1e-13)
+    with pytest.raises(ValueError, match=r"off by \+\S*e-0[456] \(at most"):
+        probability_weights(single * np.float32(1 + 1.2e-5), size)
+    with pytest.raises(ValueError, match=r"off by \+6.*e-08 \(at most 1e-12"):
+        probability_weights(double / double.sum() * (1 + 6e-8), size)
