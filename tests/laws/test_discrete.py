@@ -245,8 +245,8 @@ def test_numba_is_not_imported_with_the_laws():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("size", [3, 40, 5000])
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("size", [3, 40, 1000])
 def test_weights_normalised_in_single_precision_are_taken(seed, size):
     """Their sum is off by some 6e-8; what is off by more than that rounding is no such sum."""
     single = np.random.default_rng(seed).random(size).astype(np.float32) + np.float32(1e-3)
