@@ -116,15 +116,15 @@ def nonnegative(name: str, value: Any) -> float:
     return abs(number)  # -0.0 becomes 0.0
 
 
-def count(name: str, value: Any, *, least: int = 1) -> int:
-    """Return `value` as an int if it is an integer of at least `least`.
+def count(name: str, value: Any, *, min_value: int = 1) -> int:
+    """Return `value` as an int if it is an integer of at least `min_value`.
 
     Raises
     ------
     TypeError
         If `value` is not an integer (an integral float is one).
     ValueError
-        If it is below `least`.
+        If it is below `min_value`.
     """
     if isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be an integer, not a truth value; got {value!r}")
@@ -134,8 +134,8 @@ def count(name: str, value: Any, *, least: int = 1) -> int:
         if not (isinstance(value, float | np.floating) and float(value).is_integer()):
             raise TypeError(f"{name} must be an integer; got {value!r}") from None
         number = int(value)
-    if number < least:
-        raise ValueError(f"{name} must be an integer of at least {least}; got {number}")
+    if number < min_value:
+        raise ValueError(f"{name} must be an integer of at least {min_value}; got {number}")
     return number
 
 

@@ -16,7 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-REFERENCE = re.compile(r"^ *\.\. \[\d+\] (.+(?:\n {7,}\S.*)*)", re.MULTILINE)
+REFERENCE = re.compile(r"^ *\.\. \[\d+\] (.+(?:\n {7,}(?!\"\"\")\S.*)*)", re.MULTILINE)
 PLACE = re.compile(r"\d+ \(\d{4}\),? [\d-]+|(?:arXiv:)\d{4}\.\d{4,5}|(?:ICML|NIPS|NeurIPS) \d{4}")
 DETAIL = re.compile(
     r"[,;:]? (?:sections?|lectures?|theorems?|chapters?|equations?|eqs?\.|figures?|table|appendix)"

@@ -108,9 +108,9 @@ def grid(points):
 def check(arguments):
     """Refuse before a quarter of an hour is spent what would end in nonsense."""
     for name in ("n", "steps", "points"):
-        count(name, getattr(arguments, name), least=2)
+        count(name, getattr(arguments, name), min_value=2)
     for name in ("draws", "probes"):
-        count(name, getattr(arguments, name), least=1)
+        count(name, getattr(arguments, name), min_value=1)
     if arguments.draws * arguments.probes < 2:
         raise ValueError("a standard error takes two runs; raise draws or probes")
     positive("eta", arguments.eta)

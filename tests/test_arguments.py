@@ -75,12 +75,12 @@ def test_what_is_not_a_count(value):
 
 
 def test_least_counts():
-    assert arguments.count("k", 0, least=0) == 0
+    assert arguments.count("k", 0, min_value=0) == 0
     assert arguments.count("k", 1) == 1
     with pytest.raises(ValueError, match="k must be an integer of at least 1; got 0"):
         arguments.count("k", 0)
     with pytest.raises(ValueError, match="at least 5; got 4"):
-        arguments.count("k", 4, least=5)
+        arguments.count("k", 4, min_value=5)
 
 
 def test_choices():

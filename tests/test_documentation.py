@@ -94,6 +94,7 @@ def test_the_bibliography_is_that_of_the_docstrings():
     found = names["references"]()
     assert len(names["works"](found)) > 60
     assert names["disagreements"](found) == []
+    assert not [text for text in found if '"""' in text or " return " in text]
     assert names["page"](found) == (DOCS / "bibliography.md").read_text("utf-8")
 
 

@@ -136,8 +136,8 @@ class CurvatureMonitor:
         self.every = count("every", every)
         self.share = None if share is None else positive("share", share)
         self.step_size = step_size
-        self.lanczos_steps = count("lanczos_steps", lanczos_steps, least=2)
-        self.probes = count("probes", probes, least=0)
+        self.lanczos_steps = count("lanczos_steps", lanczos_steps, min_value=2)
+        self.probes = count("probes", probes, min_value=0)
         self.probe_steps = count("probe_steps", probe_steps)
         self.history: list[CurvatureRecord] = []
         self.skipped = 0

@@ -63,9 +63,9 @@ def check_audit(
     """
     if not isinstance(point, LossPoint):
         raise TypeError(f"audit_hessian takes a LossPoint (see MLP.at); got {type(point).__name__}")
-    if count("draws", draws, least=0) == 1:
+    if count("draws", draws, min_value=0) == 1:
         raise ValueError("draws must be 0 or at least 2; one Hessian has no spread")
-    count("points", points, least=20)
+    count("points", points, min_value=20)
     check_size(point.net.parameter_count)
     if method == "exact" and not exact_memory_is_free(point):
         needed, free = memory_needed(point), ArrayLibrary.of().free_memory()

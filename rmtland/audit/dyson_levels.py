@@ -160,7 +160,7 @@ def dyson_theories(
     -------
     (DysonTheory, DysonTheory)
     """
-    count("points", points, least=20)
+    count("points", points, min_value=20)
     models = None
     if measured.point is not None and dyson_inapplicability(measured.point) is None:
         models = DysonModels(measured.point, points, rng)

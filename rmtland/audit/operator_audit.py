@@ -177,7 +177,7 @@ def audit_operators(
     """
     choice("method", method, METHODS)
     count("probes", probes)
-    count("steps", steps, least=6)
+    count("steps", steps, min_value=6)
     given = as_laws(laws)
     parts = parts_of(total)
     if gauss_newton is not None or residual is not None or parts.gauss_newton is None:

@@ -107,7 +107,7 @@ def audit(
         output = Output(out, format=format, json=json_file)
         audit_model(
             output, target, parameters=parameters, double=double,
-            settings={**settings, "rng": count("seed", seed, least=0)},
+            settings={**settings, "rng": count("seed", seed, min_value=0)},
         )  # fmt: skip
         return
     if parameters is not None or double:
@@ -119,7 +119,7 @@ def audit(
     _refuse_ignored(context, residuals, energy)
     stages = _stages(step, energy, point, residuals)
     output = Output(out, format=format, json=json_file)
-    dataset = _dataset(data, samples, width, count("seed", seed, least=0))
+    dataset = _dataset(data, samples, width, count("seed", seed, min_value=0))
     net, theta, x, y, words = _network(context, point, dataset, width, activation, seed)
     start = net.at(theta, x, y)
     if residuals == "gaussian":
@@ -239,7 +239,7 @@ def _stages(
     if energies:
         targets = sorted({positive("energy", e) for e in energies}, reverse=True)
         return [("energy", target) for target in targets]
-    return [("step", float(count("step", k, least=0))) for k in sorted(set(steps or [0]))]
+    return [("step", float(count("step", k, min_value=0))) for k in sorted(set(steps or [0]))]
 
 
 def _dataset(name: str, samples: int, width: int, seed: int) -> Dataset:

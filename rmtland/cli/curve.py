@@ -49,7 +49,7 @@ def curve(
     chosen, title, stem = _chosen(model, phi, epsilon, sigma)
     law = law_of(chosen)
     _prepare(law)
-    count("points", points, least=2)
+    count("points", points, min_value=2)
     if points * max(1, len(law.support)) > _MOST_POINTS:
         raise ValueError(
             f"points must be at most {_MOST_POINTS} in all {len(law.support)} intervals; got "

@@ -98,8 +98,8 @@ def overlay(
         raise ValueError("--method and --outliers are for fits to --eigenvalues FILE")
     classes = [model_class(name) for name in (MODELS if model == "both" else [model])]
     count("width", width)
-    count("seed", seed, least=0)
-    count("max_steps", max_steps, least=0)
+    count("seed", seed, min_value=0)
+    count("max_steps", max_steps, min_value=0)
     nonnegative("energy", energy)
     output = Output(out, format=format, json=json_file)
     for name in (f"overlay.{format}", "overlay.json", "overlay-spectrum.npz"):

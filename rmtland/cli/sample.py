@@ -56,7 +56,7 @@ def sample(
     from rmtland.comparison import compare
 
     chosen = model_class(model)(phi, epsilon, sigma)
-    count("seed", seed, least=0)
+    count("seed", seed, min_value=0)
     output = Output(out, format=format, json=json)
     if lanczos is None:
         if not isfinite(n):

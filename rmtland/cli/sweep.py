@@ -85,7 +85,7 @@ def index(
         "sigma": float(sigma),
         "n": count("n", n),
     }
-    grid = Grid(axes, seeds=count("runs", runs), root=count("seed", seed, least=0))
+    grid = Grid(axes, seeds=count("runs", runs), root=count("seed", seed, min_value=0))
     for one in grid.axes["phi"]:
         for other in grid.axes["epsilon"]:
             chosen(one, other, sigma)  # refuses bad values before anything is computed

@@ -235,7 +235,7 @@ def fit(
     """
     if not isinstance(spectrum, Spectrum):
         raise TypeError(f"expected a Spectrum; got {type(spectrum).__name__}")
-    if count("resamples", resamples, least=0) == 1:
+    if count("resamples", resamples, min_value=0) == 1:
         raise ValueError("resamples must be 0 or at least 2; one sample has no spread")
     rule = _Rule.of(outliers, spectrum)
     largest = float(np.abs(spectrum.nodes).max())
@@ -332,7 +332,7 @@ class _Rule(NamedTuple):
         if isinstance(outliers, str):
             looks = choice("outliers", outliers, ("keep", "exclude")) == "exclude"
             return cls(looks, None if looks else 0)
-        number = count("outliers", outliers, least=0)
+        number = count("outliers", outliers, min_value=0)
         if 2 * number > spectrum.nodes.shape[1]:
             raise ValueError(
                 f"outliers must be at most half of the {spectrum.nodes.shape[1]} eigenvalues; "

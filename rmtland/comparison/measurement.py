@@ -194,7 +194,7 @@ def measure(
     """
     found = symmetric_operator(operator)
     probes, steps = count("probes", probes), count("steps", steps)
-    wanted = count("eigenpairs", eigenpairs, least=0)
+    wanted = count("eigenpairs", eigenpairs, min_value=0)
     for_probes, for_pairs, for_fits = streams(rng, 3)
     before = found.products
     if found.size <= max(probes * steps, 2) and not found.is_complex:

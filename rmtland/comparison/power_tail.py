@@ -93,8 +93,8 @@ def power_tail(
     ValueError
         If there are fewer than `min_size` different positive values.
     """
-    least = count("min_size", min_size, least=3)
-    resamples = count("resamples", resamples, least=2)
+    least = count("min_size", min_size, min_value=3)
+    resamples = count("resamples", resamples, min_value=2)
     x = np.sort(float_array("values", values, ndim=1))
     x = x[x > 0]
     if len(np.unique(x)) < least:

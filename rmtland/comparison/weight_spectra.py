@@ -332,7 +332,7 @@ def spectra_of_weights(
     level = positive("level", level)
     if level >= 1.0:
         raise ValueError(f"level must lie between 0 and 1; got {level}")
-    if 0 < count("goodness", goodness, least=0) < 19:
+    if 0 < count("goodness", goodness, min_value=0) < 19:
         raise ValueError(f"goodness must be 0, or at least 19 matrices; got {goodness}")
     matrices = weight_matrices(model, min_size=min_size)
     *seeds, last = streams(rng, len(matrices) + 1)

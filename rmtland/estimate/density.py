@@ -125,7 +125,7 @@ def spectral_density(
     found = symmetric_operator(operator, size=size)
     probes, steps = count("probes", probes), count("steps", steps)
     choice("method", method, ("lanczos", "kpm"))
-    deflate = count("deflate", deflate, least=0)
+    deflate = count("deflate", deflate, min_value=0)
     if deflate >= found.size:
         raise ValueError(f"deflate must be below the size {found.size}; got {deflate}")
     wanted = None if accuracy is None else positive("accuracy", accuracy)

@@ -198,7 +198,7 @@ def _function_trace(
     options: KrylovOptions,
 ) -> FunctionTrace:
     found = symmetric_operator(operator, size=size)
-    probes, confidence = count("probes", probes, least=2), positive("confidence", confidence)
+    probes, confidence = count("probes", probes, min_value=2), positive("confidence", confidence)
     if confidence >= 1:
         raise ValueError(f"confidence must be below 1; got {confidence}")
     runs = krylov_quadratures(found, probes=probes, steps=steps, rng=rng, **options)

@@ -251,7 +251,7 @@ def mass_below(
     if confidence >= 1:
         raise ValueError(f"confidence must be below 1; got {confidence}")
     if at_point is not None:
-        at_point = count("nullity", at_point, least=0)
+        at_point = count("nullity", at_point, min_value=0)
         if at_point > found.size:
             raise ValueError(f"a nullity of {at_point} is more than the size {found.size}")
     budget = None if max_products is None else count("max_products", max_products)

@@ -144,7 +144,7 @@ def trace(
         For an operator that is none, an unknown method, or fewer than 2 products.
     """
     found = symmetric_operator(operator, size=size)
-    budget = count("products", products, least=2)
+    budget = count("products", products, min_value=2)
     choice("method", method, _METHODS)
     generator = random_generator(rng)
     before = found.products
@@ -201,7 +201,7 @@ def frobenius_norm(
         As in `trace`.
     """
     found = symmetric_operator(operator, size=size)
-    budget = count("products", products, least=2)
+    budget = count("products", products, min_value=2)
     generator = random_generator(rng)
     before = found.products
     if budget >= found.size:
@@ -261,7 +261,7 @@ def diagonal(
         As in `trace`.
     """
     found = symmetric_operator(operator, size=size)
-    budget = count("products", products, least=4)
+    budget = count("products", products, min_value=4)
     choice("method", method, (*_METHODS[:3], "exact"))
     generator = random_generator(rng)
     before = found.products

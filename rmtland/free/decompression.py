@@ -132,7 +132,7 @@ def measured_free_power(
         If `law` is not a measured spectrum.
     """
     measured, power = _measured("measured_free_power", law), _share("t", t)
-    size = measured.eigenvalues.size if samples is None else count("samples", samples, least=2)
+    size = measured.eigenvalues.size if samples is None else count("samples", samples, min_value=2)
     if power == 1 or measured.is_point_mass:
         image = affine(measured, scale=power) if measured.is_point_mass else measured
         assert isinstance(image, EmpiricalLaw)

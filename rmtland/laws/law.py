@@ -652,9 +652,10 @@ class Law(abc.ABC):
 
         References
         ----------
-        .. [1] Nica and Speicher (2006), theorem 16.15 and corollary 16.16.
+        .. [1] A. Nica and R. Speicher, Lectures on the Combinatorics of Free Probability, Cambridge
+               University Press, 2006, theorem 16.15 and corollary 16.16.
         """
-        return float(self._exact_moments(count("k", k, least=0))[-1])
+        return float(self._exact_moments(count("k", k, min_value=0))[-1])
 
     def free_cumulants(self, k: int) -> Real:
         """First free cumulants: the mean, the variance and those of higher order.

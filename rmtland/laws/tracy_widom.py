@@ -194,7 +194,7 @@ class TracyWidom(Law):
         ValueError
             If k is negative or above 100.
         """
-        order = count("k", k, least=0)
+        order = count("k", k, min_value=0)
         if order > 100:
             raise ValueError(f"k must be at most 100; got {order}")
         return self._power(order, 0.0)

@@ -240,7 +240,7 @@ class PublishedFigure(abc.ABC):
     """Whether the figure is of a network on images."""
 
     def __post_init__(self) -> None:
-        count("seed", self.seed, least=0)
+        count("seed", self.seed, min_value=0)
         for entry in fields(self):
             value = getattr(self, entry.name)
             if isinstance(entry.default, tuple) and not value:

@@ -199,7 +199,7 @@ class GaussNewtonGap(PublishedFigure):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        count("runs", self.runs, least=2)
+        count("runs", self.runs, min_value=2)
         if min(self.ratios) <= 1:
             raise ValueError(f"ratios 1/phi must be above 1, where H0 has a gap; got {self.ratios}")
 

@@ -340,7 +340,7 @@ class SpectralStatistics:
             If `k` is negative.
         """
         nodes, weights = self.measure
-        return float(np.sum(weights * nodes ** count("k", k, least=0)))
+        return float(np.sum(weights * nodes ** count("k", k, min_value=0)))
 
     def moment_error(self, k: int) -> float:
         """Return the standard error of the moment over runs; infinite for one run.
@@ -360,7 +360,7 @@ class SpectralStatistics:
         ValueError
             If `k` is negative.
         """
-        powers = self.nodes ** count("k", k, least=0)
+        powers = self.nodes ** count("k", k, min_value=0)
         return _standard_error((self._weights * powers).sum(axis=1))
 
 

@@ -145,8 +145,8 @@ class Grid:
         object.__setattr__(self, "axes", axes)
         object.__setattr__(self, "points", tuple(points))
         if self.seeds is not None:
-            object.__setattr__(self, "seeds", count("seeds", self.seeds, least=0))
-        object.__setattr__(self, "root", count("root", self.root, least=0))
+            object.__setattr__(self, "seeds", count("seeds", self.seeds, min_value=0))
+        object.__setattr__(self, "root", count("root", self.root, min_value=0))
         products = math.prod(len(values) for values in axes.values()) if axes or not points else 0
         tasks = (products + len(points)) * (1 if self.seeds is None else self.seeds)
         if tasks > MAX_TASKS:

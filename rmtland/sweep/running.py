@@ -123,7 +123,7 @@ def run(
         raise TypeError(f"grid must be a Grid, such as Grid({{'phi': [0.5, 1.0]}}); got {grid!r}")
     executor = _checked_executor(executor)
     threads = None if threads is None else count("threads", threads)
-    retries, losses = count("retries", retries, least=0), count("losses", losses, least=0)
+    retries, losses = count("retries", retries, min_value=0), count("losses", losses, min_value=0)
     keys = tuple(grid)
     _check_arguments(task, keys)
     if not isinstance(store, Store):

@@ -124,14 +124,14 @@ def free_deconvolution(
     """
     choice("kind", kind, KINDS)
     choice("method", method, METHODS)
-    size = count("order", order, least=2)
+    size = count("order", order, min_value=2)
     if size > 64:
         raise ValueError(f"order must be at most 64, which 1024 bits are enough for; got {size}")
     for name, law in (("total", total), ("noise", noise)):
         if not isinstance(law, Law):
             raise TypeError(f"free_deconvolution takes laws; got {name} = {law!r}")
     if samples is not None:
-        samples = count("samples", samples, least=2)
+        samples = count("samples", samples, min_value=2)
     product = kind == "multiplicative"
     if product:
         total, noise = without_rounding(total), without_rounding(noise)

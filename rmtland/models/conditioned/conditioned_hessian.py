@@ -127,8 +127,8 @@ class ConditionedHessian(HessianParts):
             )
         choice("part_name", self.part_name, PARTS)
         object.__setattr__(self, "on", checked_conditions(self.on))
-        object.__setattr__(self, "draws", count("draws", self.draws, least=2))
-        object.__setattr__(self, "seed", count("seed", self.seed, least=0))
+        object.__setattr__(self, "draws", count("draws", self.draws, min_value=2))
+        object.__setattr__(self, "seed", count("seed", self.seed, min_value=0))
         object.__setattr__(self, "point", in_double(self.point))
         if self.residuals is None:
             found = ConditionedResiduals.of_point(

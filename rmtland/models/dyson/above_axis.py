@@ -286,7 +286,7 @@ def density_from_above(
         `error` is the largest change by leaving out the largest or the smallest height.
     """
     flat = points("x", x)
-    halvings = np.arange(count("heights", heights, least=2), dtype=np.float64)
+    halvings = np.arange(count("heights", heights, min_value=2), dtype=np.float64)
     etas = np.asarray(positive("eta", eta) * np.exp2(-halvings), dtype=np.float64)
     solution = solve(flat[..., None] + 1j * etas)
     values = np.asarray(-solution.value.imag / np.pi, dtype=np.float64)

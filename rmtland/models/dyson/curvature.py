@@ -80,7 +80,7 @@ def averaged_over_curvature(
             DysonHessian.of_first_layer(first_layer, x, rng=child, **options).smoothed_pdf(
                 grid, eta=eta
             )
-            for child in streams(rng, count("draws", draws, least=2))
+            for child in streams(rng, count("draws", draws, min_value=2))
         ]
     )
     spread = np.asarray(rows.std(axis=0, ddof=1), dtype=np.float64)

@@ -151,8 +151,8 @@ def tabulated_law(
     """
     if not hasattr(model, "potential_and_transform"):
         raise TypeError(f"model must be a DysonHessian; got {model!r}")
-    most = count("points", points, least=20)
-    wanted = None if anchors is None else count("anchors", anchors, least=6)
+    most = count("points", points, min_value=20)
+    wanted = None if anchors is None else count("anchors", anchors, min_value=6)
     positive("tolerance", tolerance)
     light = model if wanted is None else model.with_coupling("units")
     table = _Table(light, most + _CHECKED + (wanted or 0), progress)

@@ -386,7 +386,7 @@ class PopulationHessian(PopulationNetwork, HessianParts):
             np.asarray(
                 self.draw(n, epsilon=epsilon, part=part, rng=generator).smoothed_pdf(grid, eta=eta)
             )
-            for generator in streams(rng, count("draws", draws, least=2))
+            for generator in streams(rng, count("draws", draws, min_value=2))
         ]
         values = np.array(rows)
         error = values.std(axis=0, ddof=1) / math.sqrt(len(values))

@@ -180,9 +180,9 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
         except ValueError as error:
             raise ValueError(f"{error}; for epsilon = 0 take PopulationHessian") from None
         for key, least in (("legs", 4), ("draws", 2), ("seed", 0)):
-            object.__setattr__(self, key, count(key, getattr(self, key), least=least))
+            object.__setattr__(self, key, count(key, getattr(self, key), min_value=least))
         if self.nodes is not None:
-            object.__setattr__(self, "nodes", count("nodes", self.nodes, least=2))
+            object.__setattr__(self, "nodes", count("nodes", self.nodes, min_value=2))
 
     # Legs ----------------------------------------------------------------------------------------
 

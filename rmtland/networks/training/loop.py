@@ -161,7 +161,7 @@ def train(
     """
     energy = None if energy is None else nonnegative("energy", energy)
     gradient_norm = None if gradient_norm is None else nonnegative("gradient_norm", gradient_norm)
-    max_steps = count("max_steps", max_steps, least=0)
+    max_steps = count("max_steps", max_steps, min_value=0)
     start = net.at(theta, x, y)
     plan = TrainingPlan.of(
         start,
