@@ -3,7 +3,8 @@
 Each job is timed in turns with its peer, and the fastest of the repeats counts. Printed are the
 times, their ratio and the target. A peer that is not installed is skipped by name.
 
-* one loss point, gradient and Hessian-vector product (tanh, 16-16-16, 64 samples): JAX compiled;
+* one loss point, gradient and Hessian-vector product (tanh, 16-16-16, 64 samples), by `MLP.at`, by
+  `LossPoint.at` and by `MLP.compiled`: JAX compiled, which also holds the data fixed;
 * Wishart + Wigner built anew and its density at 2000 points: Cardano's formula by hand;
 * a free sum by subordination at 2000 points, after its construction: milliseconds;
 * a product of two Marchenko-Pastur laws at 2000 points: companion matrices by hand;
@@ -94,21 +95,35 @@ def network(repeats: int) -> None:
     theta = net.init(rng=0)
     v = np.random.default_rng(2).standard_normal(net.parameter_count)
 
-    def ours() -> Any:
+    def checked() -> Any:
         point = net.at(theta, data.x, data.y)
         return point.gradient, point.hvp(v)
 
-    name = "loss point, gradient, product"
+    known, compiled = net.at(theta, data.x, data.y), net.compiled(data.x, data.y)
+
+    def moved() -> Any:
+        point = known.at(theta)
+        return point.gradient, point.hvp(v)
+
+    ours = {
+        "loss point, gradient, product": checked,
+        "the same on data checked before": moved,
+        "the same, compiled": lambda: compiled.derivatives(theta, v),
+    }
     if find_spec("jax") is None:
         print("jax is not installed, so not timed")
-        line(name, *race([ours], repeats, 50), target="-")
+        for name, taken in zip(ours, race([*ours.values()], repeats, 50), strict=True):
+            line(name, taken, target="-")
         return
     import jax
 
     loss = beside("bench_networks").jax_loss(widths, data.x, data.y)
     both = jax.jit(lambda t, d: jax.jvp(jax.grad(loss), (t,), (d,)))
-    one, two = race([ours, lambda: both(theta, v)[1].block_until_ready()], repeats, 50)
-    line(name, one, "<= .8", "jax compiled", two)
+    *taken, jax_compiled = race(
+        [*ours.values(), lambda: both(theta, v)[1].block_until_ready()], repeats, 50
+    )
+    for name, time_each in zip(ours, taken, strict=True):
+        line(name, time_each, "<= .8", "jax compiled", jax_compiled)
 
 
 def laws(repeats: int) -> None:

@@ -11,6 +11,7 @@
 """
 
 from rmtland.networks.activation import ACTIVATIONS, Activation, leaky_relu
+from rmtland.networks.compiled_loss import CompiledLoss, LossDerivatives
 from rmtland.networks.datasets import (
     DATASETS,
     Dataset,
@@ -37,11 +38,13 @@ __all__ = [
     "LOSSES",
     "MLP",
     "Activation",
+    "CompiledLoss",
     "Dataset",
     "GaussianAverages",
     "HessianSplit",
     "Initialisation",
     "Loss",
+    "LossDerivatives",
     "LossPoint",
     "ParameterBlock",
     "TrainResult",

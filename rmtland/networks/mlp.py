@@ -50,6 +50,7 @@ from rmtland.arrays import array_namespace, device_options, is_finite
 from rmtland.deprecation import keyword_only
 from rmtland.networks.activation import Activation, activation
 from rmtland.networks.array_arguments import is_single, real_array
+from rmtland.networks.compiled_loss import CompiledLoss
 from rmtland.networks.derivatives.forward import ForwardPass
 from rmtland.networks.initialisation import INITIALISATIONS
 from rmtland.networks.loss import LOSSES, Loss
@@ -343,6 +344,35 @@ class MLP:
         data = LossData.of(x, y, parameters, self.widths, LOSSES[self.loss], chunk=chunk)
         copied = array_namespace(parameters).asarray(parameters, copy=True)
         return LossPoint.of(self, copied, data)
+
+    def compiled(self, x: ArrayLike, y: ArrayLike) -> CompiledLoss:
+        """Return loss, gradient and Hessian-vector product on fixed data as a compiled function.
+
+        For small networks at many parameters, where Python takes most of the time of `at`.
+
+        Parameters
+        ----------
+        x, y : array_like
+            Inputs and targets as `at` takes them; they are copied.
+
+        Returns
+        -------
+        CompiledLoss
+            Its methods take theta; equal to those of `LossPoint` within rounding.
+
+        Raises
+        ------
+        ValueError
+            For data that `at` refuses, or an activation that has no compiled form.
+
+        Examples
+        --------
+        ::
+
+            compiled = net.compiled(x, y)
+            scipy.optimize.minimize(compiled.loss_and_gradient, theta, jac=True)
+        """
+        return CompiledLoss.of(self, x, y, self.loss)
 
     def _parameters(self, theta: Any, x: Any = None) -> Array:
         """Return theta checked, in the library and dtype of the computation."""
