@@ -48,7 +48,7 @@ _DOUBLE = np.empty(0)
 class LossDerivatives(NamedTuple):
     """The loss at some parameters and what was asked for beside it.
 
-    Attributes
+    Parameters
     ----------
     loss : float
         With the weight decay.
@@ -153,7 +153,9 @@ class CompiledLoss:
         Returns
         -------
         loss : float
+            With the weight decay.
         gradient : ndarray, shape (p,)
+            Of the loss.
 
         Raises
         ------
