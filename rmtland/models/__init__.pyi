@@ -1,6 +1,6 @@
 """Models of the Hessian: one object holds a law and the random matrix it is the limit of."""
 
-from .conditioned import ConditionedHessian
+from .conditioned import ConditionedHessian, CriticalPointHessian
 from .dyson import (
     DysonHessian,
     FiniteSizeHessian,
@@ -18,6 +18,7 @@ from .two_leg import CrossingCorrectedHessian, TwoLegHessian
 
 __all__ = [
     "ConditionedHessian",
+    "CriticalPointHessian",
     "CrossingCorrectedHessian",
     "DysonHessian",
     "FiniteSizeHessian",

@@ -35,11 +35,12 @@ from rmtland.reproduction.figure import (
     Series,
     Sweep,
     histogram,
-    label_panels,
+    lettered_panels,
 )
 from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.sweep import Grid, Results
+from rmtland.typing import override
 
 __all__ = ["ModelDensities", "model_spectrum"]
 
@@ -94,19 +95,8 @@ class ModelDensities(PublishedFigure):
         """Two matrices and the solver's copy."""
         return 8 * 4 * self.n**2
 
+    @override
     def content(self, results: Mapping[str, Results]) -> Content:
-        """Return laws and histograms.
-
-        Parameters
-        ----------
-        results : mapping of str to Results
-            Results of each sweep, by its name.
-
-        Returns
-        -------
-        Content
-            Curves, numbers and caption.
-        """
         series: list[Series] = []
         numbers: dict[Quantity, float] = {}
         for result in results["spectra"]:
@@ -136,19 +126,9 @@ class ModelDensities(PublishedFigure):
         )
         return Content(tuple(series), numbers, caption)
 
+    @override
     def draw(self, figure: Figure, content: Content) -> None:
-        """Draw a panel for each ratio.
-
-        Parameters
-        ----------
-        figure : Figure
-            An empty figure of matplotlib.
-        content : Content
-            What to draw.
-        """
-        figure.set_size_inches(10.5, 4.0)
-        axes = figure.subplots(1, len(self.phi), sharey=True, squeeze=False)[0]
-        label_panels(figure, axes, content.caption)
+        axes = lettered_panels(figure, content, len(self.phi), (10.5, 4.0), sharey=True)
         for ax, phi in zip(axes, self.phi, strict=True):
             panel = Quantity.of("", phi=phi)
             for i, epsilon in enumerate(self.epsilon):

@@ -50,14 +50,15 @@ from rmtland.reproduction.figure import (
     PublishedFigure,
     Series,
     Sweep,
+    errors_over_width,
     index_above_axis,
-    label_panels,
+    lettered_panels,
 )
 from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
-from rmtland.typing import Real
+from rmtland.typing import Real, override
 
 __all__ = ["LEVELS", "DysonLevels", "level_densities"]
 
@@ -264,19 +265,8 @@ class DysonLevels(PublishedFigure):
         n = max(self.sizes)
         return int(16 * 8 * n**4 + 8 * 6 * (2 * n**2) ** 2) + 2**27
 
+    @override
     def content(self, results: Mapping[str, Results]) -> Content:
-        """Return densities at the width shown, and the errors of all levels at all widths.
-
-        Parameters
-        ----------
-        results : mapping of str to Results
-            Results of each sweep, by its name.
-
-        Returns
-        -------
-        Content
-            Curves, numbers and caption.
-        """
         series: list[Series] = []
         numbers: dict[Quantity, float] = {}
         errors: dict[Quantity, list[tuple[int, float]]] = {}
@@ -321,19 +311,9 @@ class DysonLevels(PublishedFigure):
         )
         return Content(tuple(series), numbers, caption)
 
+    @override
     def draw(self, figure: Figure, content: Content) -> None:
-        """Draw the densities of each activation, and the errors.
-
-        Parameters
-        ----------
-        figure : Figure
-            An empty figure of matplotlib.
-        content : Content
-            What to draw.
-        """
-        figure.set_size_inches(12.5, 4.8)
-        axes = figure.subplots(1, len(self.activations) + 1, squeeze=False)[0]
-        label_panels(figure, axes, content.caption)
+        axes = lettered_panels(figure, content, len(self.activations) + 1, (12.5, 4.8))
         for ax, activation in zip(axes, self.activations, strict=False):
             measured = content.get(activation, "measured")
             ax.fill_between(measured.x, measured.y, color="0.85", lw=0, label="measured")
@@ -369,11 +349,5 @@ class DysonLevels(PublishedFigure):
             ax.plot([], [], "os^D"[place], color="0.4", mfc="none", label=f"{activation}, H0")
         n = np.array([min(self.sizes), max(self.sizes)], dtype=float)
         ax.plot(n, 0.3 / n, color="0.6", lw=0.8, label="0.3/n")
-        ax.set_xscale("log")
-        ax.set_yscale("log")
-        ax.set_xticks(self.sizes, [str(size) for size in self.sizes], minor=False)
-        ax.minorticks_off()
-        ax.set_xlabel("width n")
-        ax.set_ylabel("worst error / peak")
-        ax.set_title("errors; lines as on the left", fontsize=10)
+        errors_over_width(ax, self.sizes, "errors; lines as on the left")
         ax.legend(fontsize=7, frameon=False, loc="lower left")

@@ -14,7 +14,7 @@ so that a table of them is the picture's data.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -43,9 +43,11 @@ __all__ = [
     "Sweep",
     "draw_bars",
     "error_bars",
+    "errors_over_width",
     "histogram",
     "index_above_axis",
     "label_panels",
+    "lettered_panels",
     "mean_and_error",
 ]
 
@@ -398,6 +400,32 @@ def label_panels(figure: Figure, axes: Any, caption: str) -> None:
         ax.spines[["top", "right"]].set_visible(False)
         ax.tick_params(labelsize=8)
     figure.supxlabel(caption, fontsize=7, x=0.01, ha="left", color="0.25")
+
+
+def lettered_panels(
+    figure: Figure,
+    content: Content,
+    panels: int,
+    inches: tuple[float, float],
+    *,
+    sharey: bool = False,
+) -> list[Axes]:
+    """Return so many panels in a row, lettered, with the caption under them."""
+    figure.set_size_inches(*inches)
+    axes = list(figure.subplots(1, panels, sharey=sharey, squeeze=False)[0])
+    label_panels(figure, axes, content.caption)
+    return axes
+
+
+def errors_over_width(ax: Axes, sizes: Sequence[int], title: str) -> None:
+    """Prepare a panel of errors, relative to a peak, over the widths of networks."""
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xticks(sizes, [str(size) for size in sizes], minor=False)
+    ax.minorticks_off()
+    ax.set_xlabel("width n")
+    ax.set_ylabel("worst error / peak")
+    ax.set_title(title, fontsize=10)
 
 
 def mean_and_error(values: Real) -> tuple[float, float]:

@@ -42,7 +42,7 @@ from rmtland.reproduction.figure import (
     draw_bars,
     histogram,
     index_above_axis,
-    label_panels,
+    lettered_panels,
     mean_and_error,
 )
 from rmtland.reproduction.images import image_words, whitened_images
@@ -50,6 +50,7 @@ from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
+from rmtland.typing import override
 
 __all__ = ["FreenessTest", "rotated_hessian"]
 
@@ -202,19 +203,8 @@ class FreenessTest(PublishedFigure):
         """Matrices of the Hessian and of the Dyson equation."""
         return 8 * 14 * (32 * self.hidden) ** 2 + 10**8
 
+    @override
     def content(self, results: Mapping[str, Results]) -> Content:
-        """Return the curves of the first network and the means over all.
-
-        Parameters
-        ----------
-        results : mapping of str to Results
-            Results of each sweep, by its name.
-
-        Returns
-        -------
-        Content
-            Curves, numbers and caption.
-        """
         found = [result.value for result in results["networks"]]
         one = found[0]
         edges, limits = one["edges"], (one["edges"][0], one["edges"][-1])
@@ -272,19 +262,9 @@ class FreenessTest(PublishedFigure):
         )
         return Content(tuple(series), numbers, caption)
 
+    @override
     def draw(self, figure: Figure, content: Content) -> None:
-        """Draw the densities, and how far the distribution functions are apart.
-
-        Parameters
-        ----------
-        figure : Figure
-            An empty figure of matplotlib.
-        content : Content
-            What to draw.
-        """
-        figure.set_size_inches(10.5, 4.4)
-        left, right = figure.subplots(1, 2)
-        label_panels(figure, [left, right], content.caption)
+        left, right = lettered_panels(figure, content, 2, (10.5, 4.4))
         drawn = {"statistic": "of the network drawn"}
         index = {
             law: content.number("index", law=law, **drawn)

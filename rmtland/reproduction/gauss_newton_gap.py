@@ -48,7 +48,7 @@ from rmtland.reproduction.figure import (
     Series,
     Sweep,
     error_bars,
-    label_panels,
+    lettered_panels,
 )
 from rmtland.reproduction.gauss_newton_part import initial_point, without_rescalings
 from rmtland.reproduction.images import image_words
@@ -56,6 +56,7 @@ from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
+from rmtland.typing import override
 
 __all__ = ["GaussNewtonGap", "gap_of_run", "lower_edge"]
 
@@ -226,19 +227,8 @@ class GaussNewtonGap(PublishedFigure):
         p, m = 32 * self.hidden, max(self._samples)
         return 8 * 6 * p**2 + 16 * 8 * m * (16 * self.hidden + m) + 10**8
 
+    @override
     def content(self, results: Mapping[str, Results]) -> Content:
-        """Return points and curves, and the two scales.
-
-        Parameters
-        ----------
-        results : mapping of str to Results
-            Results of each sweep, by its name.
-
-        Returns
-        -------
-        Content
-            Curves, numbers and caption.
-        """
         gaps, theory = results["gaps"], results["theory"]
         measured, edges = gaps.means("gap"), theory.means("dyson")
         m = np.array([one.parameters["samples"] for one in measured])
@@ -298,19 +288,9 @@ class GaussNewtonGap(PublishedFigure):
         )
         return Content(series, numbers, caption)
 
+    @override
     def draw(self, figure: Figure, content: Content) -> None:
-        """Draw the gap on a linear and on a logarithmic axis.
-
-        Parameters
-        ----------
-        figure : Figure
-            An empty figure of matplotlib.
-        content : Content
-            What to draw.
-        """
-        figure.set_size_inches(10.5, 4.4)
-        left, right = figure.subplots(1, 2)
-        label_panels(figure, [left, right], content.caption)
+        left, right = lettered_panels(figure, content, 2, (10.5, 4.4))
         scales = [content.number("scale", of=of) for of in ("fitted", "trace matched")]
         fitted = f"Marchenko-Pastur, one scale fitted: {scales[0]:.4f}"
         matched = f"Marchenko-Pastur, trace matched: {scales[1]:.2f}"

@@ -49,7 +49,7 @@ from rmtland.reproduction.figure import (
     Sweep,
     draw_bars,
     histogram,
-    label_panels,
+    lettered_panels,
     mean_and_error,
 )
 from rmtland.reproduction.images import image_words, whitened_images
@@ -57,7 +57,7 @@ from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
-from rmtland.typing import Real
+from rmtland.typing import Real, override
 
 __all__ = ["GaussNewtonPart", "gauss_newton_spectrum", "initial_point", "without_rescalings"]
 
@@ -194,19 +194,8 @@ class GaussNewtonPart(PublishedFigure):
         """Parameters per effective example, 2 n1/m where inputs and outputs are as many."""
         return 2 * self.hidden / self.samples
 
+    @override
     def content(self, results: Mapping[str, Results]) -> Content:
-        """Return histogram, laws and distances.
-
-        Parameters
-        ----------
-        results : mapping of str to Results
-            Results of each sweep, by its name.
-
-        Returns
-        -------
-        Content
-            Curves, numbers and caption.
-        """
         found = [one.value for one in results["networks"]]
         spectrum = Spectrum(np.array([one["eigenvalues"] for one in found]))
         fitted = fit(
@@ -268,19 +257,9 @@ class GaussNewtonPart(PublishedFigure):
         )
         return Content(tuple(series), numbers, caption)
 
+    @override
     def draw(self, figure: Figure, content: Content) -> None:
-        """Draw densities, and distribution functions over the logarithm of the eigenvalue.
-
-        Parameters
-        ----------
-        figure : Figure
-            An empty figure of matplotlib.
-        content : Content
-            What to draw.
-        """
-        figure.set_size_inches(10.5, 4.4)
-        left, right = figure.subplots(1, 2)
-        label_panels(figure, [left, right], content.caption)
+        left, right = lettered_panels(figure, content, 2, (10.5, 4.4))
         bars = content.get("density", "measured")
         draw_bars(left, bars, label="measured $H_0$")
         measured = content.get("cdf", "measured")

@@ -62,6 +62,7 @@ from rmtland.reproduction.figure import (
 from rmtland.reproduction.quantity import Quantity
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
+from rmtland.typing import override
 
 __all__ = ["MINIMISERS", "IndexAgainstEnergy", "least_squares_energy", "network_index"]
 
@@ -222,19 +223,8 @@ class IndexAgainstEnergy(PublishedFigure):
         n, m = self.width, 2 * self.width / self.network_phi
         return int(max(8 * 4 * self.size**2, 16 * (12 * n**4 + 8 * m * (n**2 + m)))) + 10**8
 
+    @override
     def content(self, results: Mapping[str, Results]) -> Content:
-        """Return points, laws and thresholds.
-
-        Parameters
-        ----------
-        results : mapping of str to Results
-            Results of each sweep, by its name.
-
-        Returns
-        -------
-        Content
-            Curves, numbers and caption.
-        """
         series: list[Series] = []
         numbers: dict[Quantity, float] = {}
         measured = results["matrices"].means("index")
@@ -350,16 +340,8 @@ class IndexAgainstEnergy(PublishedFigure):
             ),
         ]
 
+    @override
     def draw(self, figure: Figure, content: Content) -> None:
-        """Draw two panels of models, one of networks, one of thresholds.
-
-        Parameters
-        ----------
-        figure : Figure
-            An empty figure of matplotlib.
-        content : Content
-            What to draw.
-        """
         figure.set_size_inches(10.5, 8.0)
         axes = figure.subplots(2, 2)
         label_panels(figure, axes, content.caption)

@@ -37,12 +37,19 @@ from rmtland.drawing import COLORS, STYLES
 from rmtland.estimate import spectral_density
 from rmtland.models import CrossingCorrectedHessian, DysonHessian, TwoLegHessian
 from rmtland.networks import MLP, LossPoint
-from rmtland.reproduction.figure import Content, PublishedFigure, Series, Sweep, label_panels
+from rmtland.reproduction.figure import (
+    Content,
+    PublishedFigure,
+    Series,
+    Sweep,
+    errors_over_width,
+    lettered_panels,
+)
 from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
-from rmtland.typing import Real
+from rmtland.typing import Real, override
 
 __all__ = ["LIMITS", "LimitLaw", "known_densities", "limit_densities", "measured_density"]
 
@@ -363,19 +370,8 @@ class LimitLaw(PublishedFigure):
         legs = 16 * 80 * self.leg_draws * (self.legs * self.ratio) ** 2
         return int(8 * 6 * (2 * dense**2) ** 2 + vectors + 16 * 8 * known**4 + legs) + 2**27
 
+    @override
     def content(self, results: Mapping[str, Results]) -> Content:
-        """Return densities at the largest width, and errors over the width.
-
-        Parameters
-        ----------
-        results : mapping of str to Results
-            Results of each sweep, by its name.
-
-        Returns
-        -------
-        Content
-            Curves, numbers and caption.
-        """
         series: list[Series] = []
         numbers: dict[Quantity, float] = {}
         errors: dict[Quantity, list[tuple[int, float, float]]] = {}
@@ -422,19 +418,9 @@ class LimitLaw(PublishedFigure):
         )
         return Content(tuple(series), numbers, caption)
 
+    @override
     def draw(self, figure: Figure, content: Content) -> None:
-        """Draw the densities of each activation, and the errors.
-
-        Parameters
-        ----------
-        figure : Figure
-            An empty figure of matplotlib.
-        content : Content
-            What to draw.
-        """
-        figure.set_size_inches(12.5, 4.4)
-        axes = figure.subplots(1, len(self.activations) + 1, squeeze=False)[0]
-        label_panels(figure, axes, content.caption)
+        axes = lettered_panels(figure, content, len(self.activations) + 1, (12.5, 4.4))
         for ax, activation in zip(axes, self.activations, strict=False):
             measured = content.get(activation, "measured")
             ax.fill_between(measured.x, measured.y, color="0.85", lw=0, label="networks")
@@ -459,12 +445,6 @@ class LimitLaw(PublishedFigure):
             ax.plot([], [], "os^D"[place], color="0.4", ms=4, label=activation)
         for name, style in LIMITS.items():
             ax.plot([], [], label=name, **style | {"lw": 1.0})
-        ax.set_xscale("log")
-        ax.set_yscale("log")
+        errors_over_width(ax, self.sizes, "errors")
         ax.set_ylim(bottom=ax.get_ylim()[0] / 5)  # room for the legend
-        ax.set_xticks(self.sizes, [str(size) for size in self.sizes], minor=False)
-        ax.minorticks_off()
-        ax.set_xlabel("width n")
-        ax.set_ylabel("worst error / peak")
-        ax.set_title("errors", fontsize=10)
         ax.legend(fontsize=6, frameon=False, loc="lower left")

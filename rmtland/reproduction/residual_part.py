@@ -49,7 +49,7 @@ from rmtland.reproduction.figure import (
     Sweep,
     draw_bars,
     histogram,
-    label_panels,
+    lettered_panels,
     mean_and_error,
 )
 from rmtland.reproduction.images import image_words, whitened_images
@@ -57,6 +57,7 @@ from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
+from rmtland.typing import override
 
 __all__ = ["ResidualPart", "residual_spectrum"]
 
@@ -177,19 +178,8 @@ class ResidualPart(PublishedFigure):
         m = 2 * self.hidden / min(self.phi)
         return int(8 * 4 * (32 * self.hidden) ** 2 + 16 * 8 * m * (16 * self.hidden + m)) + 10**8
 
+    @override
     def content(self, results: Mapping[str, Results]) -> Content:
-        """Return histograms, laws and distances.
-
-        Parameters
-        ----------
-        results : mapping of str to Results
-            Results of each sweep, by its name.
-
-        Returns
-        -------
-        Content
-            Curves, numbers and caption.
-        """
         series: list[Series] = []
         numbers: dict[Quantity, float] = {}
         for phi in self.phi:
@@ -243,19 +233,9 @@ class ResidualPart(PublishedFigure):
         )
         return Content(tuple(series), numbers, caption)
 
+    @override
     def draw(self, figure: Figure, content: Content) -> None:
-        """Draw a panel for each ratio.
-
-        Parameters
-        ----------
-        figure : Figure
-            An empty figure of matplotlib.
-        content : Content
-            What to draw.
-        """
-        figure.set_size_inches(10.5, 4.4)
-        axes = figure.subplots(1, len(self.phi), squeeze=False)[0]
-        label_panels(figure, axes, content.caption)
+        axes = lettered_panels(figure, content, len(self.phi), (10.5, 4.4))
         styles = {
             "Wigner": STYLES["Wishart + Wigner"],
             "ReLU block": STYLES["Wishart + ReLU block"],

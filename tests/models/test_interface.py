@@ -14,6 +14,7 @@ from rmtland import Law, Spectrum
 from rmtland.laws import SpectralModel
 from rmtland.models import (
     ConditionedHessian,
+    CriticalPointHessian,
     CrossingCorrectedHessian,
     DysonHessian,
     FiniteSizeHessian,
@@ -112,6 +113,9 @@ CASES = [
         has_law=False,
     ),
     ModelCase("conditioned H", trained(), None, 60, 0.02),
+    ModelCase(
+        "critical points", CriticalPointHessian(4, 3, 3, 20, epsilon=0.2, draws=60), None, 60, 0.02
+    ),
     ModelCase(
         "crossing corrected",
         CrossingCorrectedHessian(

@@ -50,22 +50,22 @@ True
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NoReturn, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from rmtland.arguments import count
 from rmtland.arrays import ArrayLibrary
 from rmtland.deprecation import renamed_method
-from rmtland.models.dyson.above_axis import AboveAxis, Progress, above_axis
+from rmtland.models.dyson.above_axis import Progress, above_axis
 from rmtland.models.dyson.blocks import BlockEquation
+from rmtland.models.dyson.corrected_model import CorrectedModel
 from rmtland.models.dyson.cost import Cost, seconds_of_pairs, seconds_of_point
 from rmtland.models.dyson.dyson_hessian import DysonHessian
 from rmtland.models.dyson.parallel_paths import parallel_paths
 from rmtland.models.smoothed_index import index_from_above
 from rmtland.solution import ConvergenceError, Solution, Status
-from rmtland.spectrum import Spectrum
-from rmtland.typing import ArrayLike, Complex, Real, Rng
+from rmtland.typing import ArrayLike, Complex, Real, override
 
 __all__ = ["FiniteSizeHessian"]
 
@@ -74,7 +74,7 @@ _TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class FiniteSizeHessian(AboveAxis):
+class FiniteSizeHessian(CorrectedModel):
     """The spectrum of a Hessian of finite size: the matrix Dyson equation and its first correction.
 
     Parameters
@@ -97,6 +97,10 @@ class FiniteSizeHessian(AboveAxis):
     model: DysonHessian
 
     _tolerance: ClassVar[float] = _TOLERANCE
+    _no_law: ClassVar[str] = (
+        "the correction of order 1/n is a density above the axis only, not a probability law; "
+        "take smoothed_pdf, smoothed_cdf or index, or model.law without it"
+    )
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, DysonHessian):
@@ -112,25 +116,6 @@ class FiniteSizeHessian(AboveAxis):
             )
 
     # Parts and sizes -----------------------------------------------------------------------------
-
-    @property
-    def law(self) -> NoReturn:
-        """There is none.
-
-        Raises
-        ------
-        ValueError
-            The corrected density need not be positive at the real axis, nor integrable there.
-        """
-        raise ValueError(
-            "the correction of order 1/n is a density above the axis only, not a probability law; "
-            "take smoothed_pdf, smoothed_cdf or index, or model.law without it"
-        )
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Names of the parts: ("gauss_newton", "residual", "total")."""
-        return self.model.parts
 
     def part(self, name: str) -> Self:
         """Return the same of a part of the Hessian, as `DysonHessian.part`.
@@ -156,16 +141,6 @@ class FiniteSizeHessian(AboveAxis):
     def parameter_count(self) -> int:
         """P, as of the model."""
         return self.model.parameter_count
-
-    def mean(self) -> float:
-        """Mean eigenvalue: the correction leaves it as it is.
-
-        Returns
-        -------
-        float
-            In the units of the eigenvalues.
-        """
-        return self.model.mean()
 
     @property
     def memory(self) -> int:
@@ -276,28 +251,10 @@ class FiniteSizeHessian(AboveAxis):
             pairs[i] = parallel_paths(equation, here, found.blocks, with_phase=with_phase)
         return values, pairs, size, steps, good
 
+    @override
     def cdf_above(
         self, z: ArrayLike, *, tolerance: float = _TOLERANCE, progress: Progress | None = None
     ) -> Real:
-        """Distribution function seen from points above the axis.
-
-        Parameters
-        ----------
-        z : array_like of complex
-            Points with Im z > 0.
-        tolerance, progress
-            As for `solve`.
-
-        Returns
-        -------
-        ndarray of float
-            Values in the shape of `z`.
-
-        Raises
-        ------
-        ConvergenceError
-            If a point is not solved.
-        """
         flat, shape = above_axis(z)
         potential, pairs, _, _, good = self._solved(flat, tolerance, progress, with_phase=True)
         if not good.all():
@@ -326,55 +283,5 @@ class FiniteSizeHessian(AboveAxis):
             atom=self.model.atom_at_zero(),
             is_measure=False,
         )
-
-    def sample(self, n: int | None = None, *, rng: Rng = None, runs: int = 1) -> Spectrum:
-        """Draw matrices, as `DysonHessian.sample`.
-
-        Parameters
-        ----------
-        n : int, optional
-            Number of eigenvalues: can only be `parameter_count`.
-        rng : anything `numpy.random.default_rng` takes
-            Seed or generator.
-        runs : int
-            Number of independent draws.
-
-        Returns
-        -------
-        Spectrum
-            Nodes of shape (runs, number of parameters).
-
-        Raises
-        ------
-        ValueError
-            If n is another number.
-        MemoryError
-            If a matrix would not fit into memory.
-        """
-        return self.model.sample(n, rng=rng, runs=runs)
-
-    def lanczos(self, n: float | None, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
-        """Draw Gauss quadratures, as `DysonHessian.lanczos`.
-
-        Parameters
-        ----------
-        n : int or None
-            Number of eigenvalues: can only be `parameter_count`.
-        steps : int
-            Number of Lanczos steps.
-        rng, runs
-            As for `sample`.
-
-        Returns
-        -------
-        Spectrum
-            Nodes and weights of shape (runs, steps).
-
-        Raises
-        ------
-        ValueError
-            If n is another number, or an argument is out of its range.
-        """
-        return self.model.lanczos(n, steps, rng=rng, runs=runs)
 
     smoothed_density = renamed_method("smoothed_density", "smoothed_pdf")

@@ -26,19 +26,19 @@ Examples
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
 import numpy as np
 
 from rmtland.arguments import choice
 from rmtland.laws import Law, SpectralModel
 from rmtland.models.dyson import DysonHessian, FiniteSizeHessian
-from rmtland.models.dyson.above_axis import AboveAxis, Progress
+from rmtland.models.dyson.above_axis import Progress
+from rmtland.models.dyson.corrected_model import CorrectedModel
 from rmtland.models.smoothed_index import index_from_above, with_doubt
 from rmtland.models.two_leg.two_leg_hessian import TwoLegHessian
 from rmtland.solution import Solution
-from rmtland.spectrum import Spectrum
-from rmtland.typing import ArrayLike, Complex, Real, Rng
+from rmtland.typing import ArrayLike, Complex, Real, override
 
 __all__ = ["CrossingCorrectedHessian"]
 
@@ -47,7 +47,7 @@ _LEGS = 1e-9  # tolerance of the legs: density and distribution function agree
 
 
 @dataclass(frozen=True, eq=False)
-class CrossingCorrectedHessian(AboveAxis):
+class CrossingCorrectedHessian(CorrectedModel):
     """The spectrum of H, given first layer and data, with pairings that cross.
 
     Parameters
@@ -69,6 +69,10 @@ class CrossingCorrectedHessian(AboveAxis):
     limit: TwoLegHessian
 
     _tolerance: ClassVar[float] = 1e-8
+    _no_law: ClassVar[str] = (
+        "a law with a correction is known above the axis only, where it need not be a "
+        "probability law; take smoothed_pdf, smoothed_cdf or index, or model.law without it"
+    )
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, (DysonHessian, FiniteSizeHessian)):
@@ -102,25 +106,6 @@ class CrossingCorrectedHessian(AboveAxis):
     def _known(self) -> DysonHessian:
         return self.model if isinstance(self.model, DysonHessian) else self.model.model
 
-    @property
-    def law(self) -> NoReturn:
-        """There is none.
-
-        Raises
-        ------
-        ValueError
-            The corrected density is known above the axis only.
-        """
-        raise ValueError(
-            "a law with a correction is known above the axis only, where it need not be a "
-            "probability law; take smoothed_pdf, smoothed_cdf or index, or model.law without it"
-        )
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Names of the parts: ("gauss_newton", "residual", "total")."""
-        return self.model.parts
-
     def part(self, name: str) -> SpectralModel | Law:
         """Return a part: H0 and H1 need no correction and are those of the model.
 
@@ -141,16 +126,6 @@ class CrossingCorrectedHessian(AboveAxis):
         """
         choice("name", name, self.parts)
         return self if name == "total" else self.model.part(name)
-
-    def mean(self) -> float:
-        """Mean eigenvalue: crossings begin with the sixth moment.
-
-        Returns
-        -------
-        float
-            In the units of the eigenvalues.
-        """
-        return self.model.mean()
 
     def var(self) -> float:
         """Variance: that of the model.
@@ -201,40 +176,16 @@ class CrossingCorrectedHessian(AboveAxis):
             own + more.error,
         )
 
+    @override
     def cdf_above(
         self, z: ArrayLike, *, tolerance: float = 1e-8, progress: Progress | None = None
     ) -> Real:
-        """Distribution function seen from points above the axis: 1 - Im L(z)/pi.
-
-        Parameters
-        ----------
-        z : array_like of complex
-            Points with Im z > 0.
-        tolerance, progress
-            As for `solve`.
-
-        Returns
-        -------
-        ndarray of float
-            Values in the shape of `z`.
-
-        Raises
-        ------
-        ConvergenceError
-            If an equation is not solved at a point.
-        """
         plain = self.model.cdf_above(z, tolerance=tolerance, progress=progress)
         more = self.limit.crossing_potential(z, tolerance=_LEGS).value
         return np.asarray(plain - more.imag / np.pi)
 
+    @override
     def solve_index(self) -> Solution:
-        """Fraction of negative eigenvalues with its error, from heights that fall to zero.
-
-        Returns
-        -------
-        Solution
-            `value` and `error` as arrays of shape (); `steps` counts the heights.
-        """
         errors = [0.0]
 
         def cdf_above(z: Complex) -> Real:
@@ -252,41 +203,3 @@ class CrossingCorrectedHessian(AboveAxis):
             is_measure=False,
         )
         return with_doubt(found, errors[-1])
-
-    def sample(self, n: int | None = None, *, rng: Rng = None, runs: int = 1) -> Spectrum:
-        """Draw matrices, as `DysonHessian.sample`.
-
-        Parameters
-        ----------
-        n : int, optional
-            Number of eigenvalues: can only be that of the model.
-        rng : anything `numpy.random.default_rng` takes
-            Seed or generator.
-        runs : int
-            Number of independent draws.
-
-        Returns
-        -------
-        Spectrum
-            Nodes of shape (runs, number of parameters).
-        """
-        return self.model.sample(n, rng=rng, runs=runs)
-
-    def lanczos(self, n: float | None, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
-        """Draw Gauss quadratures, as `DysonHessian.lanczos`.
-
-        Parameters
-        ----------
-        n : int or None
-            Number of eigenvalues: can only be that of the model.
-        steps : int
-            Number of Lanczos steps.
-        rng, runs
-            As for `sample`.
-
-        Returns
-        -------
-        Spectrum
-            Nodes and weights of shape (runs, steps).
-        """
-        return self.model.lanczos(n, steps, rng=rng, runs=runs)

@@ -13,19 +13,11 @@ index of a block telling the order of its legs, averaged leg first:
       1/p_q - 2 \epsilon (n_2/m) A_{12} & W_2^* \\ W_2 & -1 - n_1 \gamma_q A_{21}
       \end{pmatrix}^{-1},
 
-with h, e and W2 those of the sampled leg, gamma_q = c1^2 s1 sigma_q/n0 + c*^2/m the variance of
-h/sqrt m in the direction q of the averaged leg, and on a site of the spectral value sigma
-
-.. math:: a = k_{kk} + \sigma/z, \qquad u = \frac{1}{k_{vv} a - k_{vk}^2}, \qquad p = a u .
-
-The Green function of a site follows without a division by a, which is zero where a linear network
-meets a null direction of the data: with C the self-energy of v and T = C (1 - p C)^{-1},
-
-.. math:: g_{vv} = p + p T p, \qquad g_{vk} = - k_{vk} u (1 + p T), \qquad
-          g_{kk} = k_{vv} u + k_{vk}^2 u^2 T ,
-
-of which the diagonal is averaged over the sites of both orders, and gives k anew by the slopes
-(`rmtland.models.two_leg.slope_medium`). The two estimates of the transform are
+with h, e and W2 those of the sampled leg and gamma_q = c1^2 s1 sigma_q/n0 + c*^2/m the variance of
+h/sqrt m in the direction q of the averaged leg. Sites, with their p, Green function g and medium k,
+are those of `rmtland.models.two_leg.sites`; the diagonal of g is averaged over the sites of both
+orders, and gives k anew by the slopes (`rmtland.models.two_leg.slope_medium`). The two estimates of
+the transform are
 
 .. math:: -p G_{12} = n_1 n_2 \operatorname{tr} A_{12} - \frac{n_0 n_1}{z}
           + \frac{n_1 m}{z^2} \langle \sigma g_{kk} \rangle_{12} ,
@@ -62,24 +54,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.models.dyson.fixed_points import FixedPoint, anderson
+from rmtland.models.two_leg.leg_equation import IMAGINARY, LegEquation
 from rmtland.models.two_leg.sampled_leg import SampledLeg
+from rmtland.models.two_leg.sites import (
+    inverse_pair,
+    joined,
+    log_determinant,
+    log_determinant_at_sites,
+    log_pair,
+    shifted,
+    site_green,
+    site_potentials,
+)
 from rmtland.models.two_leg.slope_medium import SlopeMedium
-from rmtland.typing import Complex, Real
+from rmtland.typing import Complex, Real, override
 
-__all__ = [
-    "TwoLegBlocks",
-    "TwoLegEquation",
-    "inverse_pair",
-    "joined",
-    "log_determinant",
-    "log_pair",
-    "shifted",
-    "site_green",
-]
-
-_IMAGINARY = 1e-6
-"""By how much imaginary parts may have the wrong sign, relative to the block."""
+__all__ = ["TwoLegBlocks", "TwoLegEquation"]
 
 
 class TwoLegBlocks(NamedTuple):
@@ -100,8 +90,8 @@ class TwoLegBlocks(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class TwoLegEquation:
-    """The equation for one sampled leg, in the protocol of `rmtland.models.dyson.fixed_points`.
+class TwoLegEquation(LegEquation):
+    """The two-leg equation for one sampled leg.
 
     Parameters
     ----------
@@ -150,25 +140,15 @@ class TwoLegEquation:
         first, second, third, fourth = (slice(ends[i], ends[i + 1]) for i in range(4))
         return first, second, third, fourth
 
-    def _unpacked(self, y: Complex) -> tuple[Complex, Complex, Complex, Complex]:
+    @override
+    def unpacked(self, y: Complex) -> tuple[Complex, Complex, Complex, Complex]:
         n2, n1 = self.leg.second.shape
         m = self.leg.spectrum.size
         k, of_a12, of_a21, v12 = (y[part] for part in self._parts)
         return k, of_a12.reshape(n1, n1), of_a21.reshape(n2, n2), v12.reshape(m, m)
 
+    @override
     def start(self, z: complex) -> Complex:
-        """Return a state of the half-plane, right for large z.
-
-        Parameters
-        ----------
-        z : complex
-            Point.
-
-        Returns
-        -------
-        ndarray of complex
-            k, the self-energies of A12 and A21, and v12.
-        """
         n2, n1 = self.leg.second.shape
         m = self.leg.spectrum.size
         steep = self.slopes.mean_square**0.5
@@ -183,46 +163,11 @@ class TwoLegEquation:
             ]
         )
 
-    def in_half_plane(self, y: Complex) -> bool:
-        """Whether diagonals have imaginary parts of the right sign.
-
-        Parameters
-        ----------
-        y : ndarray of complex
-            State.
-
-        Returns
-        -------
-        bool
-        """
-        k, of_a12, of_a21, v12 = self._unpacked(y)
-        slack = _IMAGINARY * np.abs(k).max()
-        return bool(
-            of_a12.diagonal().imag.min() > -1e-14
-            and of_a21.diagonal().imag.min() > -1e-14
-            and v12.diagonal().imag.min() > -1e-14
-            and k[0].imag < slack
-            and k[2].imag < slack
-        )
-
     # The equation --------------------------------------------------------------------------------
 
+    @override
     def apply(self, z: complex, y: Complex) -> tuple[Complex, TwoLegBlocks]:
-        """Apply the equation once.
-
-        Parameters
-        ----------
-        z : complex
-            Point.
-        y : ndarray of complex
-            State.
-
-        Returns
-        -------
-        (ndarray of complex, TwoLegBlocks)
-            The new state and its blocks.
-        """
-        k, of_a12, of_a21, v12 = self._unpacked(y)
+        k, of_a12, of_a21, v12 = self.unpacked(y)
         leg, s2 = self.leg, self.second_variance
         _, n1, n2, m = self.sizes
         h, e, w = leg.features, leg.residuals, leg.second
@@ -234,7 +179,7 @@ class TwoLegEquation:
         )
         a12 = inverse + inverse @ h @ y12 @ lifted
         # hidden averaged: outputs and samples of the leg, coupled by residuals
-        p, u = self.sites(k, z, leg.spectrum)
+        p, u = site_potentials(k, z, leg.spectrum)
         inverse = np.linalg.inv(shifted(-of_a21, -z))
         lifted = e.conj().T @ inverse
         energy = (s2 * n2 / n1) * y12 + lifted @ e
@@ -243,7 +188,7 @@ class TwoLegEquation:
         new_v12[np.diag_indices_from(new_v12)] += p
         a21 = inverse + inverse @ e @ new_v12 @ lifted
         # samples averaged: hidden units and outputs of the leg, coupled by W2
-        p1, u1 = self.sites(k, z, self.nodes)
+        p1, u1 = site_potentials(k, z, self.nodes)
         lower = np.linalg.inv(shifted(-n1 * self._variances[:, None, None] * a21, -1.0))
         lifted_q = w.conj().T @ lower
         energy_q = (2 * self.epsilon * n2 / m) * a12 + lifted_q @ w
@@ -268,55 +213,15 @@ class TwoLegEquation:
         blocks = TwoLegBlocks(z, k, a12, y12, a21, new_v12, v21, y21, green, tails, inputs, v12)
         return state, blocks
 
-    def sites(self, k: Complex, z: complex, spectrum: Real) -> tuple[Complex, Complex]:
-        """Return p and u at spectral values.
-
-        Parameters
-        ----------
-        k : ndarray of complex, shape (3,)
-            The medium.
-        z : complex
-            Point.
-        spectrum : ndarray of float
-            Eigenvalues of X^T X/m.
-
-        Returns
-        -------
-        (ndarray of complex, ndarray of complex)
-            As in the module.
-        """
-        a = k[2] + spectrum / z
-        u = 1 / (k[0] * a - k[1] ** 2)
-        return a * u, u
-
-    def fixed_point(
-        self, z: complex, start: Complex | None, tolerance: float, limit: int
-    ) -> FixedPoint:
-        """Solve at one point.
-
-        Parameters
-        ----------
-        z : complex
-            Point, Im z > 0.
-        start : ndarray of complex or None
-            State to start from; that of `start` by default.
-        tolerance : float
-            Of the relative change.
-        limit : int
-            Largest number of steps.
-
-        Returns
-        -------
-        FixedPoint
-            Converged only if all blocks have imaginary parts that are positive semi-definite.
-        """
-        y = self.start(z) if start is None else start
-        try:
-            y, blocks, steps, size = anderson(self, z, y, tolerance, limit=limit)
-        except np.linalg.LinAlgError:
-            return FixedPoint(y, None, limit, np.inf, False)
-        good = size <= tolerance and blocks is not None and _definite(blocks)
-        return FixedPoint(y, blocks, steps, size, good)
+    @override
+    def is_solution(self, y: Complex, blocks: TwoLegBlocks) -> bool:
+        """Whether the imaginary parts of all blocks are positive semi-definite, within rounding."""
+        for block in (blocks.a12, blocks.y12, blocks.a21, blocks.v12, blocks.v21, blocks.y21):
+            adjoint = np.conj(np.swapaxes(block, -1, -2))
+            least = np.linalg.eigvalsh((block - adjoint) / 2j).min()
+            if not least > -IMAGINARY * np.abs(block).max():
+                return False
+        return True
 
     # Results -------------------------------------------------------------------------------------
 
@@ -340,34 +245,12 @@ class TwoLegEquation:
             found.append(-(outer - n0 * n1 / z + n1 * tail / z**2) / (n1 * (n0 + n2)))
         return np.array(found)
 
+    @override
     def trace(self, blocks: TwoLegBlocks) -> complex:
-        """Return G, the mean of both orders of the legs.
-
-        Parameters
-        ----------
-        blocks : TwoLegBlocks
-            Of a solution.
-
-        Returns
-        -------
-        complex
-        """
         return complex(self.both_orders(blocks).mean())
 
+    @override
     def potential(self, z: complex, blocks: TwoLegBlocks) -> complex:
-        """Return L, the integral of G that is log z far away.
-
-        Parameters
-        ----------
-        z : complex
-            Point, Im z > 0.
-        blocks : TwoLegBlocks
-            Of a solution there.
-
-        Returns
-        -------
-        complex
-        """
         leg, s2 = self.leg, self.second_variance
         n0, n1, n2, m = self.sizes
         k, (of_a12, of_a21) = blocks.medium, blocks.inputs
@@ -377,14 +260,14 @@ class TwoLegEquation:
         total = n2 * log_determinant(w12)
         energy = -(s2 * n2 / n1) * blocks.y12
         w21 = joined(shifted(-of_a21, -z), leg.residuals, energy)
-        total += n1 * self.with_sites(w21, k, z, leg.spectrum, len(of_a21))
+        total += n1 * log_determinant_at_sites(w21, k, z, leg.spectrum, len(of_a21))
         hidden = leg.second.shape[1]
         for weight, node, gamma in zip(weights, self.nodes, self._variances, strict=True):
             upper = -(2 * self.epsilon * n2 / m) * blocks.a12
             lower = shifted(-n1 * gamma * blocks.a21, -1.0)
             matrix = joined(lower, leg.second, upper)
             spectrum = np.full(hidden, node)
-            total += samples * weight * self.with_sites(matrix, k, z, spectrum, len(lower))
+            total += samples * weight * log_determinant_at_sites(matrix, k, z, spectrum, len(lower))
         mean_v = np.tensordot(weights, blocks.v21, 1)
         mean_y = np.tensordot(weights * self._variances, blocks.y21, 1)
         total += 2 * self.epsilon * n2 * np.sum(blocks.a12 * mean_v.T)
@@ -395,150 +278,3 @@ class TwoLegEquation:
         total += sites * (self.slopes.log_determinant(energies) + log_pair(blocks.green))
         phase = -1j * np.pi * (2 * n1 * n2 + 2 * n2 * m)  # of log(-z) and log(-1) in each W
         return complex((total - phase) / (2 * n1 * (n0 + n2)) + n0 / (n0 + n2) * np.log(z))
-
-    def with_sites(
-        self, matrix: Complex, k: Complex, z: complex, spectrum: Real, before: int
-    ) -> complex:
-        """Return log det of a block and its field k: [[outer, b, 0], [b*, v, k_vk], [0, k_vk, a]].
-
-        Parameters
-        ----------
-        matrix : ndarray of complex
-            [[outer, b], [b*, v]] without k_vv.
-        k : ndarray of complex, shape (3,)
-            The medium.
-        z : complex
-            Point.
-        spectrum : ndarray of float
-            Eigenvalues of X^T X/m at the sites.
-        before : int
-            Size of the outer block.
-
-        Returns
-        -------
-        complex
-        """
-        size = spectrum.size
-        whole = np.zeros((before + 2 * size,) * 2, dtype=np.complex128)
-        whole[: before + size, : before + size] = matrix
-        v, kk = before + np.arange(size), before + size + np.arange(size)
-        whole[v, v] += k[0]
-        whole[v, kk] = whole[kk, v] = k[1]
-        whole[kk, kk] = k[2] + spectrum / z
-        return log_determinant(whole)
-
-
-def site_green(k: Complex, p: Complex, u: Complex, t: Complex) -> Complex:
-    """Entries vv, vk and kk of the Green function at sites.
-
-    Parameters
-    ----------
-    k : ndarray of complex, shape (3,)
-        The medium.
-    p, u, t : ndarray of complex, shape (sites,)
-        As in the module.
-
-    Returns
-    -------
-    ndarray of complex, shape (3, sites)
-    """
-    return np.stack([p + p**2 * t, -k[1] * u * (1 + p * t), k[0] * u + k[1] ** 2 * u**2 * t])
-
-
-def inverse_pair(entries: Complex) -> Complex:
-    """Invert a symmetric 2 x 2 matrix, given by its entries 11, 12 and 22.
-
-    Parameters
-    ----------
-    entries : ndarray of complex, shape (3,)
-        The matrix.
-
-    Returns
-    -------
-    ndarray of complex, shape (3,)
-    """
-    first, both, second = entries
-    return np.asarray(np.array([second, -both, first]) / (first * second - both**2))
-
-
-def shifted(matrices: Complex, shift: Complex | complex) -> Complex:
-    """Add a multiple of the identity to the last two axes, in place.
-
-    Parameters
-    ----------
-    matrices : ndarray of complex, shape (..., n, n)
-        Contiguous.
-    shift : complex or ndarray of complex, shape (..., 1, 1)
-        What is added to the diagonal.
-
-    Returns
-    -------
-    ndarray of complex
-        The matrices.
-    """
-    size = matrices.shape[-1]
-    flat = matrices.reshape(*matrices.shape[:-2], size * size)
-    flat[..., :: size + 1] += np.reshape(shift, np.shape(shift)[:-1]) if np.ndim(shift) else shift
-    return matrices
-
-
-def joined(upper: Complex, side: Complex, lower: Complex) -> Complex:
-    """Return [[upper, side], [side*, lower]].
-
-    Parameters
-    ----------
-    upper, side, lower : ndarray of complex
-        Blocks.
-
-    Returns
-    -------
-    ndarray of complex
-    """
-    return np.block([[upper, side], [side.conj().T, lower]])
-
-
-def log_determinant(matrix: Complex) -> complex:
-    """Return log det of a matrix whose imaginary part is negative semi-definite.
-
-    Eigenvalues lie in the closed lower half-plane, so that principal logarithms are continuous;
-    those on the negative axis have the phase -pi.
-
-    Parameters
-    ----------
-    matrix : ndarray of complex, shape (n, n)
-        The matrix.
-
-    Returns
-    -------
-    complex
-    """
-    values = np.linalg.eigvals(matrix)
-    phase = np.angle(values)
-    phase = np.where(phase > 3, phase - 2 * np.pi, phase)
-    return complex(np.log(np.abs(values)).sum(), phase.sum())
-
-
-def log_pair(green: Complex) -> complex:
-    """Return log det of a symmetric 2 x 2 matrix of positive semi-definite imaginary part.
-
-    Parameters
-    ----------
-    green : ndarray of complex, shape (3,)
-        Entries 11, 12 and 22.
-
-    Returns
-    -------
-    complex
-    """
-    first, both, second = green
-    return -log_determinant(np.linalg.inv(np.array([[first, both], [both, second]])))
-
-
-def _definite(blocks: TwoLegBlocks) -> bool:
-    """Whether the imaginary parts of all blocks are positive semi-definite, within rounding."""
-    for block in (blocks.a12, blocks.y12, blocks.a21, blocks.v12, blocks.v21, blocks.y21):
-        adjoint = np.conj(np.swapaxes(block, -1, -2))
-        least = np.linalg.eigvalsh((block - adjoint) / 2j).min()
-        if not least > -_IMAGINARY * np.abs(block).max():
-            return False
-    return True

@@ -9,7 +9,7 @@ Hidden units and samples of the sampled leg are both kept, outputs averaged:
     \qquad S_A = 2 \epsilon \, U \operatorname{diag}(\operatorname{tr} V_i) \, U^{-1},
 
 with A = U diag(alpha) U^{-1} and the mean of V over its n1 eigenvectors; the sites as in
-`rmtland.models.two_leg.equation`. It is what `DysonHessian` tends to as n grows. Against the
+`rmtland.models.two_leg.sites`. It is what `DysonHessian` tends to as n grows. Against the
 two-leg law the difference is what pairings add that cross between the legs; with the same leg, part
 of what the draw does to either cancels.
 
@@ -31,17 +31,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.models.dyson.fixed_points import FixedPoint, anderson
-from rmtland.models.two_leg.equation import (
-    TwoLegEquation,
+from rmtland.models.two_leg.equation import TwoLegEquation
+from rmtland.models.two_leg.leg_equation import LegEquation
+from rmtland.models.two_leg.sites import (
     inverse_pair,
     joined,
     log_determinant,
+    log_determinant_at_sites,
     log_pair,
     shifted,
     site_green,
+    site_potentials,
 )
-from rmtland.typing import Complex
+from rmtland.typing import Complex, override
 
 __all__ = ["NonCrossingBlocks", "NonCrossingEquation"]
 
@@ -62,8 +64,8 @@ class NonCrossingBlocks(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class NonCrossingEquation:
-    """The equation for one sampled leg, in the protocol of `rmtland.models.dyson.fixed_points`.
+class NonCrossingEquation(LegEquation):
+    """The non-crossing equation for one sampled leg.
 
     Parameters
     ----------
@@ -73,66 +75,22 @@ class NonCrossingEquation:
 
     whole: TwoLegEquation
 
+    @override
     def start(self, z: complex) -> Complex:
-        """Return a state of the half-plane, right for large z.
-
-        Parameters
-        ----------
-        z : complex
-            Point.
-
-        Returns
-        -------
-        ndarray of complex
-            k, S_A and the mean of V.
-        """
         n1, m = self.whole.leg.features.shape
         k = self.whole.start(z)[:3]
         g = -1 / z
         energy = 0.2 * self.whole.epsilon * g * np.eye(n1)
         return np.concatenate([k, energy.ravel(), 0.1 * g * np.eye(m).ravel()])
 
-    def in_half_plane(self, y: Complex) -> bool:
-        """Whether diagonals have imaginary parts of the right sign.
-
-        Parameters
-        ----------
-        y : ndarray of complex
-            State.
-
-        Returns
-        -------
-        bool
-        """
-        k, energy, v = self._unpacked(y)
-        slack = 1e-6 * np.abs(k).max()
-        return bool(
-            energy.diagonal().imag.min() > -1e-14
-            and v.diagonal().imag.min() > -1e-14
-            and k[0].imag < slack
-            and k[2].imag < slack
-        )
-
-    def _unpacked(self, y: Complex) -> tuple[Complex, Complex, Complex]:
+    @override
+    def unpacked(self, y: Complex) -> tuple[Complex, Complex, Complex]:
         n1, m = self.whole.leg.features.shape
         return y[:3], y[3 : 3 + n1 * n1].reshape(n1, n1), y[3 + n1 * n1 :].reshape(m, m)
 
+    @override
     def apply(self, z: complex, y: Complex) -> tuple[Complex, NonCrossingBlocks]:
-        """Apply the equation once.
-
-        Parameters
-        ----------
-        z : complex
-            Point.
-        y : ndarray of complex
-            State.
-
-        Returns
-        -------
-        (ndarray of complex, NonCrossingBlocks)
-            The new state and its blocks.
-        """
-        whole, (k, energy, v) = self.whole, self._unpacked(y)
+        whole, (k, energy, v) = self.whole, self.unpacked(y)
         leg, s2, h = whole.leg, whole.second_variance, whole.leg.features
         _, n1, n2, m = whole.sizes
         inverse = np.linalg.inv(shifted(-energy, -z))
@@ -140,7 +98,7 @@ class NonCrossingEquation:
         there: Complex = np.asarray(np.linalg.inv(shifted(-s2 * v - lifted @ h, -1.0)))
         a = inverse + inverse @ h @ there @ lifted
         places, vectors = np.linalg.eig(a)
-        p, u = whole.sites(k, z, leg.spectrum)
+        p, u = site_potentials(k, z, leg.spectrum)
         shifts: Complex = np.asarray((2 * whole.epsilon * n2 / m) * places[:, None, None])
         c = shifted((s2 * n2 / n1) * there + np.zeros((len(places), 1, 1)), shifts)
         t = np.linalg.solve(shifted(-c * p, 1.0), c)
@@ -160,66 +118,19 @@ class NonCrossingEquation:
         )
         return state, blocks
 
-    def fixed_point(
-        self, z: complex, start: Complex | None, tolerance: float, limit: int
-    ) -> FixedPoint:
-        """Solve at one point.
+    @override
+    def is_solution(self, y: Complex, blocks: NonCrossingBlocks) -> bool:
+        return self.in_half_plane(y)
 
-        Parameters
-        ----------
-        z : complex
-            Point, Im z > 0.
-        start : ndarray of complex or None
-            State to start from; that of `start` by default.
-        tolerance : float
-            Of the relative change.
-        limit : int
-            Largest number of steps.
-
-        Returns
-        -------
-        FixedPoint
-            Converged only if diagonals have imaginary parts of the right sign.
-        """
-        y = self.start(z) if start is None else start
-        try:
-            y, blocks, steps, size = anderson(self, z, y, tolerance, limit=limit)
-        except np.linalg.LinAlgError:
-            return FixedPoint(y, None, limit, np.inf, False)
-        good = size <= tolerance and self.in_half_plane(y)
-        return FixedPoint(y, blocks, steps, size, good)
-
+    @override
     def trace(self, blocks: NonCrossingBlocks) -> complex:
-        """Return G.
-
-        Parameters
-        ----------
-        blocks : NonCrossingBlocks
-            Of a solution.
-
-        Returns
-        -------
-        complex
-        """
         n0, n1, n2, _ = self.whole.sizes
         z = blocks.z
         total = n2 * np.trace(blocks.a) - n0 * n1 / z + n1 * blocks.tail / z**2
         return complex(-total / (n1 * (n0 + n2)))
 
+    @override
     def potential(self, z: complex, blocks: NonCrossingBlocks) -> complex:
-        """Return L, the integral of G that is log z far away.
-
-        Parameters
-        ----------
-        z : complex
-            Point, Im z > 0.
-        blocks : NonCrossingBlocks
-            Of a solution there.
-
-        Returns
-        -------
-        complex
-        """
         whole, (energy, v) = self.whole, blocks.inputs
         s2, k, leg = whole.second_variance, blocks.medium, whole.leg
         n0, n1, n2, m = whole.sizes
@@ -227,7 +138,7 @@ class NonCrossingEquation:
         total = n2 * log_determinant(matrix)
         for place in blocks.places:
             inner = shifted(-(s2 * n2 / n1) * blocks.y, -(2 * whole.epsilon * n2 / m) * place)
-            total += whole.with_sites(inner, k, z, leg.spectrum, 0)
+            total += log_determinant_at_sites(inner, k, z, leg.spectrum, 0)
         total += n2 * np.sum(blocks.a * blocks.energies.T) + s2 * n2 * np.sum(blocks.y * blocks.v.T)
         loss = k - inverse_pair(blocks.green)
         total += n1 * m * (whole.slopes.log_determinant(loss) + log_pair(blocks.green))

@@ -73,62 +73,31 @@ Examples
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from threading import Event
-from typing import Any, ClassVar, NamedTuple, NoReturn, TypeAlias
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
-from scipy.special import ndtr, stdtrit
 
 from rmtland.arguments import choice, count, positive
-from rmtland.arrays import ArrayLibrary
 from rmtland.laws import Law, SpectralModel
 from rmtland.models.dyson.above_axis import AboveAxis, Progress, above_axis
-from rmtland.models.dyson.fixed_points import DEPTH, FixedPoint, SolvedStates, solve_along
+from rmtland.models.dyson.fixed_points import FixedPoint
 from rmtland.models.far_field import variance_from_above
 from rmtland.models.hessian_parts import PARTS
 from rmtland.models.population import PopulationHessian
 from rmtland.models.population.network import PopulationNetwork
 from rmtland.models.smoothed_index import index_from_above, with_doubt
 from rmtland.models.two_leg.equation import TwoLegEquation
-from rmtland.models.two_leg.non_crossing import NonCrossingEquation
-from rmtland.models.two_leg.sampled_leg import SampledLeg, leg_sizes, ratios_off, sample_rule
-from rmtland.models.two_leg.slope_medium import SlopeMedium
-from rmtland.solution import ConvergenceError, Solution, Status
+from rmtland.models.two_leg.leg_averages import LegOrders, LegValue, LegValues
+from rmtland.models.two_leg.sampled_legs import LegSizes, SampledLegs
+from rmtland.solution import Solution
 from rmtland.spectrum import Spectrum
-from rmtland.streams import streams
-from rmtland.typing import ArrayLike, Complex, Integer, Logical, Real, Rng
+from rmtland.typing import ArrayLike, Complex, Real, Rng, override
 
-__all__ = ["LegOrders", "TwoLegHessian"]
+__all__ = ["TwoLegHessian"]
 
 _TOLERANCE = 1e-6
-_DEVIATIONS = 2.5  # standard errors in an error, with many draws
-_AMPLIFIED = 100.0  # of the tolerance, by slow modes of the equation
-_SMALL_LEGS = 2  # legs of half the size for every large one
-_ROUNDED = 0.2  # largest relative error of the ratios of legs
-_MOST_LEGS = 400
-_NODES = 10  # of the averaged leg
-_NODES_OF_ONE_SLOPE = 20
-
-
-_Value: TypeAlias = Callable[[Any, complex, FixedPoint], Complex]
-
-
-class LegOrders(NamedTuple):
-    """The transform from either order of the legs, and how far apart they may be by chance."""
-
-    first: Complex
-    second: Complex
-    standard_error: Real
-
-    @property
-    def difference(self) -> Real:
-        """Modulus of the difference."""
-        return np.abs(self.first - self.second)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,47 +153,28 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
         if self.nodes is not None:
             object.__setattr__(self, "nodes", count("nodes", self.nodes, min_value=2))
 
-    # Legs ----------------------------------------------------------------------------------------
-
     @cached_property
-    def leg_sizes(self) -> tuple[tuple[int, int, int, int], tuple[int, int, int, int]]:
-        """Sizes n0, n1, n2 and m of the large and of the small legs."""
-        return self._sizes_of_legs(self.legs)
-
-    def _sizes_of_legs(
-        self, legs: int
-    ) -> tuple[tuple[int, int, int, int], tuple[int, int, int, int]]:
-        large = leg_sizes(self.sizes, legs, self._levels_off)
-        return large, leg_sizes(self.sizes, max(2, large[1] // 2), self._levels_off)
-
-    def _levels_off(self, n0: int) -> float:
-        """By how much the mean of n0 eigenvalues of the covariance is off."""
+    def sampled_legs(self) -> SampledLegs:
+        """The legs that are drawn."""
         sigma, share = self._data
-        return abs(float(self.population.levels(n0).mean() / (sigma @ share)) - 1)
-
-    @cached_property
-    def _rounded(self) -> float:
-        """By how much ratios and data of the legs are off, as their sizes are whole numbers."""
-        return self._off(self.leg_sizes)
-
-    def _off(self, sizes: tuple[tuple[int, int, int, int], tuple[int, int, int, int]]) -> float:
-        large, small = (max(ratios_off(self.sizes, leg), self._levels_off(leg[0])) for leg in sizes)
-        share = _share_of_small(sizes[0][1] / sizes[1][1])
-        return (1 + share) * large + share * small
-
-    def _check_legs(self) -> None:
-        """Raise where whole numbers of so few units are another network."""
-        if self._rounded <= _ROUNDED:
-            return
-        legs = 2 * self.legs
-        while legs < _MOST_LEGS and self._off(self._sizes_of_legs(legs)) > _ROUNDED:
-            legs *= 2
-        advice = f"take legs={legs}" if legs < _MOST_LEGS else "no legs of moderate size do"
-        raise ValueError(
-            f"legs of n0, n1, n2, m = {self.leg_sizes[0]} and {self.leg_sizes[1]} have ratios or a "
-            f"mean data variance with a relative error of {self._rounded:.2g} against those of "
-            f"{self.sizes}; {advice}"
+        return SampledLegs(
+            self.population, sigma, share, self.legs, self.draws, self.seed, self.nodes
         )
+
+    @property
+    def leg_sizes(self) -> tuple[LegSizes, LegSizes]:
+        """Sizes n0, n1, n2 and m of the large and of the small legs."""
+        return self.sampled_legs.sizes
+
+    @property
+    def averaged_leg(self) -> tuple[Real, Real]:
+        """Nodes and weights for the eigenvalues of X^T X/m on the averaged leg."""
+        return self.sampled_legs.averaged_leg
+
+    @property
+    def equations(self) -> tuple[tuple[TwoLegEquation, ...], tuple[TwoLegEquation, ...]]:
+        """The equations of the large and of the small legs."""
+        return self.sampled_legs.equations
 
     def memory(self, *, crossing: bool = True) -> int:
         """Bytes that a solution takes at the same time, all threads together.
@@ -239,121 +189,7 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
         int
             Number of bytes; more than are free are refused.
         """
-        _, n1, n2, m = self.leg_sizes[0]
-        nodes = len(self.averaged_leg[0])
-        state = n1 * n1 + n2 * n2 + m * m
-        work = nodes * 8 * (n1 * n1 + n2 * n2) if crossing else n1 * 3 * m * m
-        threads = _threads(self.draws * (1 + _SMALL_LEGS))
-        legs = self.draws * (1 + _SMALL_LEGS) * (n1 * n2 + (n1 + n2) * m)
-        return 16 * (threads * ((2 * DEPTH + 16) * state + work) + legs)
-
-    @cached_property
-    def equations(self) -> tuple[tuple[TwoLegEquation, ...], tuple[TwoLegEquation, ...]]:
-        """The equations of the large and of the small legs."""
-        self._check_legs()
-        large, small = self.leg_sizes
-        generators = streams(self.seed, self.draws * (1 + _SMALL_LEGS))
-        return (
-            tuple(self._equation(large, one) for one in generators[: self.draws]),
-            tuple(self._equation(small, one) for one in generators[self.draws :]),
-        )
-
-    @cached_property
-    def averaged_leg(self) -> tuple[Real, Real]:
-        """Nodes and weights for the eigenvalues of X^T X/m on the averaged leg."""
-        sigma, share = self._data
-        chosen = _NODES if self.rule.slopes.size > 1 else _NODES_OF_ONE_SLOPE
-        nodes = chosen if self.nodes is None else self.nodes
-        return sample_rule(sigma, share, self.inputs / self.samples, count=nodes)
-
-    def _equation(
-        self, sizes: tuple[int, int, int, int], rng: np.random.Generator
-    ) -> TwoLegEquation:
-        _, n1, n2, _ = self.sizes
-        leg = SampledLeg.draw(
-            sizes,
-            self.population.levels(sizes[0]),
-            slope=self.rule.slope,
-            rest=self.rule.rest,
-            first_variance=self.first_variance,
-            second_variance=self.second_variance,
-            epsilon=self.epsilon,
-            rng=rng,
-        )
-        variance = 2 * self.epsilon * self.second_variance * n2 / n1
-        nodes, weights = self.averaged_leg
-        return TwoLegEquation(
-            sizes,
-            leg,
-            nodes,
-            weights,
-            SlopeMedium.of_rule(self.rule, variance),
-            self.rule.slope,
-            self.rule.rest,
-            self.first_variance,
-            self.second_variance,
-            self.epsilon,
-        )
-
-    def _over_legs(
-        self,
-        z: Complex,
-        tolerance: float,
-        size: int,
-        value: _Value,
-        progress: Progress | None = None,
-        *,
-        throw: bool = True,
-        crossing: bool = True,
-    ) -> _OverLegs:
-        """Values of all legs at points z, shape (size, points), and what they average to."""
-        tolerance = positive("tolerance", tolerance)
-        self._check_legs()
-        needed, free = self.memory(crossing=crossing), ArrayLibrary.of().free_memory()
-        if needed > free:
-            raise MemoryError(
-                f"legs of n0, n1, n2, m = {self.leg_sizes[0]} take about {needed / 2**30:.1f} GiB, "
-                f"more than the {free / 2**30:.1f} GiB that are free; take smaller legs, or fewer "
-                "samples"
-            )
-        large, small = self.equations
-        legs: Any = large + small
-        if not crossing:
-            legs = tuple(NonCrossingEquation(equation) for equation in legs)
-        found = np.full((len(legs), size, z.size), np.nan + 0j)
-        residual, steps = np.zeros((len(legs), z.size)), np.zeros((len(legs), z.size), dtype=int)
-        good = np.zeros((len(legs), z.size), dtype=bool)
-        done, failed, stop = [0], list[complex](), Event()
-
-        def solve(i: int) -> None:
-            for place, one in solve_along(legs[i], z, tolerance, states=SolvedStates()):
-                residual[i, place], steps[i, place] = one.residual, one.steps
-                good[i, place] = one.converged
-                if one.converged:
-                    found[i, :, place] = value(legs[i], complex(z[place]), one)
-                elif throw:
-                    failed.append(complex(z[place]))
-                if failed or stop.is_set():
-                    return
-                done[0] += 1
-                if progress is not None:
-                    progress(done[0], len(legs) * z.size)
-
-        in_threads(solve, len(legs), stop)
-        if failed:
-            raise ConvergenceError(
-                f"the two-leg equation was not solved at {failed[0]:.6g}, the largest relative "
-                f"change of a leg is {residual.max():.1e}: raise the height above the axis, or the "
-                "tolerance"
-            )
-        return _OverLegs(
-            found,
-            len(large),
-            float(self.leg_sizes[0][1] / self.leg_sizes[1][1]),
-            np.asarray(good.all(axis=0)),
-            residual.max(axis=0),
-            steps.sum(axis=0),
-        )
+        return self.sampled_legs.memory(crossing=crossing)
 
     # Results -------------------------------------------------------------------------------------
 
@@ -392,7 +228,7 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
             If a leg is not solved at a point and `throw` is true.
         """
         flat, shape = above_axis(z)
-        over = self._over_legs(
+        over = self.sampled_legs.solve(
             flat,
             tolerance,
             1,
@@ -400,18 +236,7 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
             progress,
             throw=throw,
         )
-        return self._solution(over, shape, tolerance)
-
-    def _solution(self, over: _OverLegs, shape: tuple[int, ...], tolerance: float) -> Solution:
-        """Return the first quantity of all legs, with its error."""
-        value, error = over.extrapolated(0)
-        return Solution(
-            value.reshape(shape),
-            Status.CONVERGED if over.good.all() else Status.NOT_CONVERGED,
-            over.residual.reshape(shape),
-            over.steps.reshape(shape),
-            (error + (_AMPLIFIED * tolerance + self._rounded) * np.abs(value)).reshape(shape),
-        )
+        return over.solution(shape, tolerance, self.sampled_legs.rounded)
 
     def orders(self, z: ArrayLike, *, tolerance: float = _TOLERANCE) -> LegOrders:
         """Return G(z) from either order of the legs, averaged leg on the other factor.
@@ -435,7 +260,7 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
             If a leg is not solved at a point.
         """
         flat, shape = above_axis(z)
-        over = self._over_legs(
+        over = self.sampled_legs.solve(
             flat, tolerance, 2, lambda equation, _, one: equation.both_orders(one.blocks)
         )
         first, second = (over.extrapolated(i)[0].reshape(shape) for i in range(2))
@@ -490,19 +315,14 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
         """
         return self._crossings(z, tolerance, _potential)
 
-    def _crossings(self, z: ArrayLike, tolerance: float, value: _Value) -> Solution:
+    def _crossings(self, z: ArrayLike, tolerance: float, value: LegValue) -> Solution:
         flat, shape = above_axis(z)
-        with_them = self._over_legs(flat, tolerance, 1, value)
-        without = self._over_legs(flat, tolerance, 1, value, crossing=False)
+        with_them = self.sampled_legs.solve(flat, tolerance, 1, value)
+        without = self.sampled_legs.solve(flat, tolerance, 1, value, crossing=False)
         over = with_them._replace(values=with_them.values - without.values)
-        found, error = over.extrapolated(0)
-        return Solution(
-            found.reshape(shape),
-            Status.CONVERGED,
-            np.maximum(over.residual, without.residual).reshape(shape),
-            (over.steps + without.steps).reshape(shape),
-            (error + _AMPLIFIED * tolerance + self._rounded * np.abs(found)).reshape(shape),
-        )
+        residual = np.maximum(over.residual, without.residual)
+        both = over._replace(residual=residual, steps=over.steps + without.steps)
+        return both.solution(shape, tolerance, self.sampled_legs.rounded, relative=False)
 
     def non_crossing(self, z: ArrayLike, *, tolerance: float = _TOLERANCE) -> Solution:
         """Evaluate the limit of the matrix Dyson equation, with the same legs: for comparison.
@@ -525,34 +345,16 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
             If a leg is not solved at a point.
         """
         flat, shape = above_axis(z)
-        over = self._over_legs(flat, tolerance, 1, _trace, crossing=False)
-        return self._solution(over, shape, tolerance)
+        over = self.sampled_legs.solve(flat, tolerance, 1, _trace, crossing=False)
+        return over.solution(shape, tolerance, self.sampled_legs.rounded)
 
-    def _potential(self, z: Complex, tolerance: float, progress: Progress | None) -> _OverLegs:
-        return self._over_legs(z, tolerance, 1, _potential, progress)
+    def _potential(self, z: Complex, tolerance: float, progress: Progress | None) -> LegValues:
+        return self.sampled_legs.solve(z, tolerance, 1, _potential, progress)
 
+    @override
     def cdf_above(
         self, z: ArrayLike, *, tolerance: float = _TOLERANCE, progress: Progress | None = None
     ) -> Real:
-        """Distribution function seen from points above the axis: 1 - Im L(z)/pi.
-
-        Parameters
-        ----------
-        z : array_like of complex
-            Points with Im z > 0.
-        tolerance, progress
-            As for `solve`.
-
-        Returns
-        -------
-        ndarray of float
-            Values in the shape of `z`.
-
-        Raises
-        ------
-        ConvergenceError
-            If a leg is not solved at a point.
-        """
         flat, shape = above_axis(z)
         over = self._potential(flat, tolerance, progress)
         return np.asarray(1 - over.imaginary(0)[0] / np.pi).reshape(shape)
@@ -566,12 +368,12 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
             `value` and `error` as arrays of shape (); `steps` counts the heights. The error holds
             that of the draws; not converged if it is above .01.
         """
-        seen: list[_OverLegs] = []  # both quantities of a height from one solution
+        seen: list[LegValues] = []  # both quantities of a height from one solution
         errors = [0.0]
 
         def solve(z: Complex) -> Solution:
-            seen.append(self._over_legs(z, _TOLERANCE, 2, _both, throw=False))
-            return self._solution(seen[-1], z.shape, _TOLERANCE)
+            seen.append(self.sampled_legs.solve(z, _TOLERANCE, 2, _both, throw=False))
+            return seen[-1].solution(z.shape, _TOLERANCE, self.sampled_legs.rounded)
 
         def cdf_above(z: Complex) -> Real:
             level, error = seen[-1].imaginary(1)
@@ -580,7 +382,7 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
 
         scale = float(np.hypot(self.mean(), np.sqrt(self.var())))
         found = index_from_above(solve, cdf_above, scale, is_measure=False)
-        return with_doubt(found, errors[-1] + self._rounded)
+        return with_doubt(found, errors[-1] + self.sampled_legs.rounded)
 
     def mean(self) -> float:
         """Mean eigenvalue without the outliers that c0 makes: that of H0.
@@ -703,84 +505,3 @@ def _potential(equation: Any, z: complex, found: FixedPoint) -> Complex:
 
 def _both(equation: Any, z: complex, found: FixedPoint) -> Complex:
     return np.array([equation.trace(found.blocks), equation.potential(z, found.blocks)])
-
-
-class _OverLegs(NamedTuple):
-    """Values of all legs, the large ones first, at all points."""
-
-    values: Complex  # (legs, quantities, points)
-    large: int
-    ratio: float  # of the sizes of large and small legs
-    good: Logical
-    residual: Real
-    steps: Integer
-
-    @property
-    def _weights(self) -> Real:
-        """Of every leg in the extrapolated mean."""
-        share = _share_of_small(self.ratio)
-        small = len(self.values) - self.large
-        return np.repeat([(1 + share) / self.large, -share / small], [self.large, small])
-
-    def standard_error(self, i: int) -> Real:
-        """Return the standard error of the extrapolated mean of a quantity, shape (points,)."""
-        values, weights = self.values[:, i], self._weights
-        square = np.zeros(values.shape[1])
-        for part in (slice(0, self.large), slice(self.large, None)):
-            square += (weights[part] ** 2).sum() * values[part].var(axis=0, ddof=1)
-        return np.sqrt(square)
-
-    def imaginary(self, i: int) -> tuple[Real, Real]:
-        """Mean of the imaginary part of a quantity without its bias, and its error."""
-        only = np.asarray(self.values.imag, dtype=np.complex128)
-        value, error = self._replace(values=only).extrapolated(i)
-        return value.real, error
-
-    def extrapolated(self, i: int) -> tuple[Complex, Real]:
-        """Mean of a quantity without its bias, and its error."""
-        values = self.values[:, i]
-        value = np.asarray(self._weights @ values)
-        bias = np.abs(value - values[: self.large].mean(axis=0))
-        # few draws know their own scatter badly: Student's quantile of the same level
-        many = float(stdtrit(self.large - 1, ndtr(_DEVIATIONS)))
-        return value, np.asarray(bias + many * self.standard_error(i))
-
-
-def _share_of_small(ratio: float) -> float:
-    """Weight of the small legs in Richardson's extrapolation, for the ratio of the sizes."""
-    return 1 / (ratio**2 - 1)
-
-
-def _threads(tasks: int) -> int:
-    """Threads for so many tasks: cores, or fewer by OMP_NUM_THREADS."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
-    most = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(tasks, most or 1, int(given) if given.isdigit() and int(given) else tasks)
-
-
-def in_threads(task: Callable[[int], None], tasks: int, stop: Event) -> None:
-    """Run tasks on all cores, each with a BLAS of one thread: its matrices are small.
-
-    Parameters
-    ----------
-    task : callable
-        Called with the number of each task.
-    tasks : int
-        How many.
-    stop : threading.Event
-        Set when one fails, or at Ctrl-C: the others are to end at their next point.
-    """
-    from threadpoolctl import threadpool_limits
-
-    threads = _threads(tasks)
-    with threadpool_limits(limits=1):
-        if threads == 1:
-            for i in range(tasks):
-                task(i)
-            return
-        with ThreadPoolExecutor(threads) as pool:
-            try:
-                list(pool.map(task, range(tasks)))
-            except BaseException:
-                stop.set()
-                raise

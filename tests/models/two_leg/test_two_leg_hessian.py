@@ -13,7 +13,7 @@ from rmtland.laws import Discrete, MarchenkoPastur
 from rmtland.models import PopulationHessian, TwoLegHessian
 from rmtland.models.dyson import fixed_points
 from rmtland.models.population.equation import activation_rule
-from rmtland.models.two_leg import two_leg_hessian
+from rmtland.models.two_leg import leg_averages
 from rmtland.models.two_leg.equation import TwoLegEquation
 from rmtland.models.two_leg.sampled_leg import (
     SampledLeg,
@@ -359,7 +359,7 @@ def test_tolerance_is_positive(tolerance):
 
 
 def test_other_legs_stop_at_an_interruption(monkeypatch):
-    monkeypatch.setattr(two_leg_hessian, "_threads", lambda tasks: tasks)
+    monkeypatch.setattr(leg_averages, "threads", lambda tasks: tasks)
     stop, started, ended = Event(), Event(), []
 
     def task(i):
@@ -370,7 +370,7 @@ def test_other_legs_stop_at_an_interruption(monkeypatch):
         ended.append(stop.wait(5))
 
     with pytest.raises(KeyboardInterrupt):
-        two_leg_hessian.in_threads(task, 2, stop)
+        leg_averages.in_threads(task, 2, stop)
     assert ended == [True]
 
 
