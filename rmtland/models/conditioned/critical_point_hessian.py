@@ -136,8 +136,8 @@ class CriticalPointHessian(HessianParts):
     def __post_init__(self) -> None:
         for key in ("inputs", "hidden", "outputs", "samples"):
             object.__setattr__(self, key, count(key, getattr(self, key)))
-        for key, least in (("draws", 2), ("seed", 0)):
-            object.__setattr__(self, key, count(key, getattr(self, key), least=least))
+        for key, smallest in (("draws", 2), ("seed", 0)):
+            object.__setattr__(self, key, count(key, getattr(self, key), min_value=smallest))
         for key in ("target_mean_square", "first_variance"):
             object.__setattr__(self, key, positive(key, getattr(self, key)))
         object.__setattr__(self, "epsilon", self._checked(self.epsilon))
