@@ -61,4 +61,5 @@ else:
         callable
             The same.
         """
+        method.__override__ = True  # type: ignore[attr-defined]
         return method

@@ -36,6 +36,9 @@ def public_names(room):
                 function = member.fget if isinstance(member, property) else member
                 if key.startswith("_") or not inspect.isfunction(function):
                     continue
+                if getattr(function, "__override__", False):  # documented where it comes from
+                    assert inspect.getdoc(getattr(found, key))
+                    continue
                 # deprecated names are made by rmtland.deprecation and have no place of their own
                 if function.__module__.startswith("rmtland") and "<" not in function.__qualname__:
                     names[f"{function.__module__}.{function.__qualname__}"] = function

@@ -140,15 +140,17 @@ class LegValues(NamedTuple):
         Solution
         """
         value, error = self.extrapolated(0)
-        size = np.abs(value)
-        slack = _AMPLIFIED * tolerance
-        left = (slack + rounded) * size if relative else slack + rounded * size
+        size, slack = np.abs(value), _AMPLIFIED * tolerance
+        if relative:
+            error = error + (slack + rounded) * size
+        else:
+            error = error + slack + rounded * size
         return Solution(
             value.reshape(shape),
             Status.CONVERGED if self.good.all() else Status.NOT_CONVERGED,
             self.residual.reshape(shape),
             self.steps.reshape(shape),
-            (error + left).reshape(shape),
+            error.reshape(shape),
         )
 
 
