@@ -141,10 +141,7 @@ class LegValues(NamedTuple):
         """
         value, error = self.extrapolated(0)
         size, slack = np.abs(value), _AMPLIFIED * tolerance
-        if relative:
-            error = error + (slack + rounded) * size
-        else:
-            error = error + slack + rounded * size
+        error = error + (slack + rounded) * size if relative else error + slack + rounded * size
         return Solution(
             value.reshape(shape),
             Status.CONVERGED if self.good.all() else Status.NOT_CONVERGED,
