@@ -13,8 +13,8 @@ the f'' block included: A and S hold all of it. S is that of
 `rmtland.models.conditioned.noise_covariance`. The iteration is averaged and accelerated
 (Anderson), and continued from point to point (`rmtland.models.dyson.fixed_points`).
 
-A step inverts a matrix of order p and contracts the covariance, (n1 n2 m)^2 multiplications three
-times: some ten steps a point.
+A step inverts a matrix of order p and contracts the covariance, which takes less
+(`rmtland.models.conditioned.pair_tensors`): some five steps a point.
 
 Examples
 --------
@@ -35,7 +35,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from rmtland.arguments import choice
+from rmtland.arguments import choice, count
 from rmtland.estimate.placement import Placement
 from rmtland.models.batched_resolvents import place_of
 from rmtland.models.conditioned.conditioned_hessian import ConditionedHessian
@@ -43,7 +43,9 @@ from rmtland.models.conditioned.given_residuals import with_residuals
 from rmtland.models.conditioned.noise_covariance import NoiseCovariance
 from rmtland.models.conditioned.projections import DenseProjection
 from rmtland.models.dyson.block_resolvent import BlockResolvent
+from rmtland.models.dyson.cost import Cost, speed
 from rmtland.models.dyson.fixed_points import DEPTH, STEPS, FixedPoint, anderson
+from rmtland.models.dyson.half_plane import inverse, log_determinant
 from rmtland.models.dyson.tabulated import tabulated_law
 from rmtland.models.dyson.tabulated_law import TabulatedLaw
 from rmtland.models.hessian_parts import PARTS, HessianParts
@@ -56,6 +58,7 @@ from rmtland.typing import Complex, Real, Rng
 __all__ = ["ConditionedDyson", "ConditionedEquation"]
 
 _NULL = 1e-10
+_STEPS = 7.0  # of a point
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,10 +80,13 @@ class ConditionedEquation:
     def memory(self) -> int:
         """Bytes at the height of a solution, estimated from above."""
         numbers = 16 * (2 * DEPTH + 12) * self.known.size
-        if self.noise is None:
-            return numbers
-        _, n1, n2, m = self.noise.sizes
-        return numbers + self.noise.memory + 16 * 5 * n1**2 * max(m, n2) * m
+        return numbers + (0 if self.noise is None else self.noise.memory)
+
+    @property
+    def operations(self) -> float:
+        """Real operations of one application."""
+        p = float(len(self.known))
+        return 8 * p**3 + 60 * p**2 + (0.0 if self.noise is None else self.noise.operations)
 
     def start(self, z: complex) -> Complex:
         """M = 1/z.
@@ -111,7 +117,7 @@ class ConditionedEquation:
         p = len(self.known)
         return bool(y[:: p + 1].imag.max() < 0)
 
-    def apply(self, z: complex, y: Complex) -> tuple[Complex, tuple[Complex, Complex, Complex]]:
+    def apply(self, z: complex, y: Complex) -> tuple[Complex, tuple[Complex, ...]]:
         """Apply the equation once.
 
         Parameters
@@ -124,17 +130,19 @@ class ConditionedEquation:
         Returns
         -------
         (ndarray of complex, tuple)
-            The new matrix, packed; its inverse, S and the matrix.
+            The new matrix, packed; its inverse, S, the matrix and the new one.
         """
         p = len(self.known)
         old: Complex = np.asarray(y.reshape(p, p))
         energy: Complex = np.zeros((p, p), dtype=np.complex128)
         if self.noise is not None:
             energy = self.noise.apply(old)
-        inner: Complex = np.asarray(z * np.eye(p) - self.known - energy)
-        inverse = np.linalg.inv(inner)
-        new: Complex = np.asarray((inverse + inverse.T) / 2, dtype=np.complex128).ravel()
-        return new, (inner, energy, old)
+        inner: Complex = -energy - self.known
+        inner.ravel()[:: p + 1] += z
+        new = inverse(inner)
+        new += new.T.copy()
+        new *= 0.5
+        return new.ravel(), (inner, energy, old, new)
 
     def fixed_point(
         self, z: complex, start: Complex | None, tolerance: float, limit: int = STEPS
@@ -172,10 +180,10 @@ class ConditionedEquation:
         -------
         complex
         """
-        return complex(np.trace(np.linalg.inv(blocks[0])) / len(self.known))
+        return complex(np.trace(blocks[3]) / len(self.known))
 
     def potential(self, z: complex, blocks: Any) -> complex:
-        """L, the integral of G; the branch by eigenvalues of the inverse, all with Im > 0.
+        """L, the integral of G; the inverse of M has a positive imaginary part.
 
         Parameters
         ----------
@@ -188,9 +196,8 @@ class ConditionedEquation:
         -------
         complex
         """
-        inner, energy, old = blocks
-        determinant = np.log(np.linalg.eigvals(inner)).sum()
-        return complex((determinant + np.sum(old * energy) / 2) / len(self.known))
+        inner, energy, old, _ = blocks
+        return complex((log_determinant(inner) + np.sum(old * energy) / 2) / len(self.known))
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,6 +256,30 @@ class ConditionedDyson(HessianParts, BlockResolvent):
     def place(self) -> Placement:
         """Where the equation is solved: by NumPy."""
         return place_of()
+
+    @property
+    def _called(self) -> str:
+        return "the equation of a conditioned Hessian"
+
+    @property
+    def _cheaper(self) -> str:
+        return "the law of ConditionedHessian, which is drawn"
+
+    def cost(self, points: int = 1) -> Cost:
+        """Estimate what so many points take on this machine.
+
+        Parameters
+        ----------
+        points : int
+            Number of points.
+
+        Returns
+        -------
+        Cost
+            Seconds, right to a factor of about three, and bytes.
+        """
+        each = _STEPS * self.equation.operations / speed()
+        return Cost(count("points", points) * each, self.memory)
 
     @cached_property
     def equation(self) -> Any:

@@ -19,6 +19,8 @@ between samples and outputs (g_bb = x M_bb x, g_ba = x M_ba u, g_aa = u M_aa u),
 
 for each pair of units, D = f', F = f''. Three of the contractions are products of a matrix of order
 m^2 x n2^2 with n1^2 columns, and cost (n1 n2 m)^2 each; nothing of the size p^2 m n2 is formed.
+Where there are more samples than inputs and memory allows,
+`rmtland.models.conditioned.pair_tensors` is faster.
 
 Examples
 --------
@@ -38,9 +40,13 @@ from typing import Any
 
 import numpy as np
 
+from rmtland.arrays import ArrayLibrary
+from rmtland.models.conditioned.pair_tensors import PairTensors, tensor_bytes
 from rmtland.typing import Complex, Real
 
 __all__ = ["NoiseCovariance"]
+
+_SHARE = 0.4  # of the free memory that tensors may take
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +81,36 @@ class NoiseCovariance:
 
     @property
     def memory(self) -> int:
-        """Bytes of what is kept."""
+        """Bytes of what is kept and of one contraction, estimated from above."""
         _, n1, n2, m = self.sizes
         bent = self.curvatures is not None
-        return 8 * ((m * n2) ** 2 * 3 + bent * (n1**2 * m**2 + n1 * n2 * m**2))
+        between = 8 * bent * (n1**2 * m**2 + n1 * n2 * m**2)
+        kept = 8 * (m * n2) ** 2 + between
+        if self._by_tensors:
+            return kept + tensor_bytes(self.sizes, bent=bent) + 16 * 6 * n1**2 * self._widest**2
+        return kept + 8 * 2 * (m * n2) ** 2 + 16 * 5 * n1**2 * max(m, n2) * m
+
+    @property
+    def operations(self) -> float:
+        """Real operations of one contraction, about."""
+        n0, n1, n2, m = (float(size) for size in self.sizes)
+        bent = self.curvatures is not None
+        if self._by_tensors:
+            curved = 8 * m * n0 * n2 + 4 * m * (m + n0) * n0
+            return n1**2 * (8 * (n0 * n2) ** 2 + bent * curved)
+        return 12 * (n1 * n2 * m) ** 2 + 8 * n1**2 * m * (m + n0) * n0
+
+    @property
+    def _widest(self) -> int:
+        n0, _, n2, _ = self.sizes
+        return max(n0, n2)
+
+    @cached_property
+    def _by_tensors(self) -> bool:
+        """Whether tensors over pairs of units are smaller and fit into memory."""
+        n0, _, _, m = self.sizes
+        needed = tensor_bytes(self.sizes, bent=self.curvatures is not None)
+        return n0 < m and needed < _SHARE * ArrayLibrary.of().free_memory()
 
     @cached_property
     def _q(self) -> Real:
@@ -99,17 +131,42 @@ class NoiseCovariance:
         return np.ascontiguousarray(self._q.transpose(0, 3, 1, 2)).reshape(m * n2, n2 * m)
 
     @cached_property
-    def _halved(self) -> Real:
-        """Q W as [j', nu, mu, i]."""
+    def halved(self) -> Real:
+        """Q W / m^2 as [j', nu, mu, i]."""
         return np.ascontiguousarray(np.einsum("aibk,kj->jbai", self._q, self.second))
 
     @cached_property
-    def _twice(self) -> Real:
-        """W Q W as [j, j', mu, nu]."""
-        return np.asarray(np.einsum("lbai,ij->jlab", self._halved, self.second))
+    def twice(self) -> Real:
+        """W Q W / m^2 as [j, j', mu, nu]."""
+        return np.asarray(np.einsum("lbai,ij->jlab", self.halved, self.second))
+
+    @cached_property
+    def tensors(self) -> PairTensors | None:
+        """Tensors over pairs of units, where they are smaller and fit into memory."""
+        if not self._by_tensors:
+            return None
+        f = self.curvatures
+        bent = (None, None) if f is None else (self.halved, self.twice)
+        return PairTensors.of_arrays(self.x, self.slopes, f, self._q, *bent)
 
     def apply(self, resolvent: Complex) -> Complex:
-        """Return S[M].
+        """Return S[M], by the faster way.
+
+        Parameters
+        ----------
+        resolvent : ndarray of complex, shape (p, p)
+            M, symmetric.
+
+        Returns
+        -------
+        ndarray of complex, shape (p, p)
+        """
+        if self.tensors is None:
+            return self.apply_by_samples(resolvent)
+        return self.tensors.apply(resolvent)
+
+    def apply_by_samples(self, resolvent: Complex) -> Complex:
+        """Return S[M] by contractions between samples.
 
         Parameters
         ----------
@@ -136,14 +193,14 @@ class NoiseCovariance:
         outer = _real_times(self._mixed, crossed.T).T.reshape(n1, n1, m, n2) * d[:, None, :, None]
         if self.curvatures is not None:
             f = self.curvatures
-            inner += f[:, None, :, None] * g_bb * f[None, :, None, :] * self._twice
+            inner += f[:, None, :, None] * g_bb * f[None, :, None, :] * self.twice
             # [j', nu, mu, i] times [j', nu, i, j]
-            pulled = self._halved @ g_ab.transpose(1, 3, 2, 0)
+            pulled = self.halved @ g_ab.transpose(1, 3, 2, 0)
             bent = pulled.transpose(3, 0, 2, 1) * d[:, None, :, None] * f[None, :, None, :]
             inner += bent + bent.transpose(1, 0, 3, 2)
             # [j, mu, nu, i'] with [j, mu, j', nu]
             right = (f[:, None, :, None] * g_bb * d[None, :, None, :]).transpose(0, 2, 1, 3)
-            outer += (right @ self._halved).transpose(0, 2, 1, 3)
+            outer += (right @ self.halved).transpose(0, 2, 1, 3)
         s = np.empty_like(resolvent, dtype=np.complex128)
         s[:cut, :cut] = (x.T @ inner @ x).transpose(0, 2, 1, 3).reshape(cut, cut)
         across = (x.T @ outer).transpose(0, 2, 3, 1).reshape(cut, n2 * n1)

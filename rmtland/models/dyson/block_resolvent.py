@@ -58,6 +58,16 @@ class BlockResolvent(AboveAxis):
         """The equation that is solved."""
 
     @property
+    def _called(self) -> str:
+        """What the equation is called in messages."""
+        return f"the equation with coupling {self.coupling!r}"
+
+    @property
+    def _cheaper(self) -> str:
+        """What takes less memory."""
+        return _cheaper(self.coupling)
+
+    @property
     def memory(self) -> int:
         """Bytes that a solution takes at its height, estimated from above."""
         return self.equation.memory
@@ -110,9 +120,9 @@ class BlockResolvent(AboveAxis):
         free = ArrayLibrary.of().free_memory()
         if self.memory > free:
             raise MemoryError(
-                f"the equation with coupling {self.coupling!r} takes about "
+                f"{self._called} takes about "
                 f"{self.memory / 2**30:.1f} GiB, more than the {free / 2**30:.1f} GiB that are "
-                f"free; take {_cheaper(self.coupling)}"
+                f"free; take {self._cheaper}"
             )
 
         def told(done: int) -> None:

@@ -229,7 +229,7 @@ def anderson(
         if last is not None and kept:
             used = min(kept, depth)
             shift = 1e-14 * np.trace(normal[:used, :used]).real * np.eye(used)
-            right = changes[:used].conj() @ (scale * f)
+            right = (changes[:used] @ (scale * f).conj()).conj()
             gamma = np.linalg.solve(normal[:used, :used] + shift, right)
             trial = y + f - gamma @ combined[:used]
             if equation.in_half_plane(trial):

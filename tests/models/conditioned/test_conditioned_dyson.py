@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from rmtland.arrays import ArrayLibrary
 from rmtland.models import ConditionedHessian
 from rmtland.models.conditioned.conditioned_dyson import ConditionedDyson
 from rmtland.models.conditioned.given_residuals import with_residuals
@@ -30,7 +31,45 @@ def test_the_covariance_is_that_of_hessians_of_unit_residuals(activation):
     m = rng.normal(size=(20, 20)) + 1j * rng.normal(size=(20, 20))
     m = m + m.T
     units = [with_residuals(point, column.reshape(6, 2)).hessian("residual") for column in root.T]
-    np.testing.assert_allclose(noise.apply(m), sum(h @ m @ h for h in units), atol=1e-12)
+    right = sum(h @ m @ h for h in units)
+    np.testing.assert_allclose(noise.apply_by_samples(m), right, atol=1e-12)
+    np.testing.assert_allclose(noise.tensors.apply(m), right, atol=1e-12)
+
+
+@pytest.mark.parametrize("bent", [False, True])
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 2), (5, 3, 4, 9), (2, 5, 1, 7), (3, 1, 6, 4)])
+def test_tensors_over_pairs_of_units_are_the_contraction_between_samples(sizes, bent):
+    (n0, n1, n2, m), rng = sizes, np.random.default_rng(3)
+    x, slopes, second = (rng.normal(size=s) for s in ((m, n0), (n1, m), (n2, n1)))
+    root = rng.normal(size=(m * n2, m * n2))
+    noise = NoiseCovariance(x, slopes, slopes**2 if bent else None, second, root @ root.T)
+    matrix = rng.normal(size=(n1 * (n0 + n2),) * 2) + 1j * rng.normal(size=(n1 * (n0 + n2),) * 2)
+    matrix = matrix + matrix.T
+    found, right = noise.tensors.apply(matrix), noise.apply_by_samples(matrix)
+    np.testing.assert_allclose(found, right, rtol=0, atol=1e-13 * np.abs(right).max())
+    assert noise.apply(matrix) == pytest.approx(right)
+    assert noise.memory > 0
+    assert noise.operations > 0
+
+
+def test_few_samples_are_contracted_without_tensors():
+    rng = np.random.default_rng(4)
+    x, slopes, second = (rng.normal(size=s) for s in ((3, 4), (2, 3), (2, 2)))
+    noise = NoiseCovariance(x, slopes, None, second, np.eye(6))
+    matrix = np.eye(12) / (1 + 1j)
+    assert noise.tensors is None
+    np.testing.assert_array_equal(noise.apply(matrix), noise.apply_by_samples(matrix))
+
+
+def test_cost_is_told_and_too_much_is_refused(monkeypatch):
+    dyson = ConditionedDyson.of_hessian(ConditionedHessian(point_of(MLP((3, 4, 3)), 15), draws=2))
+    assert 0 < dyson.cost(10).seconds < 60
+    assert dyson.cost(10).seconds > dyson.cost(1).seconds
+    assert dyson.cost(10).bytes == dyson.memory
+    needed = dyson.memory
+    monkeypatch.setattr(ArrayLibrary, "free_memory", lambda self: needed - 1)
+    with pytest.raises(MemoryError, match="take the law of ConditionedHessian"):
+        dyson.solve(1j)
 
 
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
