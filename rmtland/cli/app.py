@@ -20,6 +20,7 @@ from rmtland.cli.reproduce import reproduce
 from rmtland.cli.sample import sample
 from rmtland.cli.shrink import shrink
 from rmtland.cli.sweep import sweep
+from rmtland.cli.weights import weights
 from rmtland.version import installed_version
 
 __all__ = ["app", "main"]
@@ -39,6 +40,7 @@ app.command("measure", short_help="Measure the spectrum of the Hessian of your o
 app.command("audit", short_help="Name the assumption of theory that fails on a network.")(audit)
 app.command("spectrum", short_help="Print edges, atoms, index and moments of a law.")(curve)
 app.command("sample", short_help="Draw random matrices and compare them with their law.")(sample)
+app.command("weights", short_help="Lay laws beside the weight matrices of your own model.")(weights)
 app.command("shrink", short_help="Shrink the eigenvalues of a sample covariance matrix.")(shrink)
 app.command("reproduce", short_help="Compute figures of the literature anew.")(reproduce)
 app.add_typer(sweep)

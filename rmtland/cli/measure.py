@@ -81,7 +81,7 @@ def measure(
         **result.to_dict(),
     }  # fmt: skip
     _print(output, target, part, result)
-    _write_json(output, report)  # numbers first: a picture can be drawn again
+    output.json_file("measure.json", report)  # numbers first: a picture can be drawn again
     output.wrote(result.spectrum.save(out / "measure-spectrum.npz"))
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -128,8 +128,10 @@ def function_of(target: str) -> Any:
 def operator_of(made: Any, *, part: str, parameters: Any, double: bool) -> Any:
     """Return the operator of what a user's function returned."""
     if not isinstance(made, tuple):
-        if part != "total" or parameters is not None:
-            raise ValueError("--part and --parameters are for models; the function returned none")
+        if part != "total" or parameters is not None or double:
+            raise ValueError(
+                "--part, --parameters and --double are for models; the function returned none"
+            )
         return made
     if len(made) != 3:
         raise ValueError(
@@ -146,13 +148,6 @@ def operator_of(made: Any, *, part: str, parameters: Any, double: bool) -> Any:
 
     dtype = "float64" if double else None
     return from_jax(*made, part=part, parameters=parameters, dtype=dtype)
-
-
-def _write_json(output: Output, report: Any) -> None:
-    import json
-
-    with output.file("measure.json") as stream:
-        stream.write((json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
 
 
 def _zeros(index: MassEstimate) -> list[str]:

@@ -103,6 +103,11 @@ class Output:
             yield stream
         self.wrote(path)
 
+    def json_file(self, name: str, values: Mapping[str, Any]) -> None:
+        """Write numbers into a JSON file of the folder."""
+        with self.file(name) as stream:
+            stream.write((json.dumps(_plain(values), indent=1, allow_nan=False) + "\n").encode())
+
     def figure(self, figure: Figure, stem: str, *, dpi: int = 150) -> Path:
         """Write a figure in the format that was asked for, and say where it is."""
         path = write_figure(figure, self.out, stem, format=self.format, dpi=dpi)

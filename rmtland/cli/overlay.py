@@ -29,7 +29,13 @@ LEGEND = (
 )
 
 
+OF_A_NETWORK = ("data", "width", "samples", "activation", "energy", "model", "dyson", "max_steps")
+OF_A_FILE = ("families", "method", "outliers")
+"""Options that mean nothing without, or with, a network: refused where they are given."""
+
+
 def overlay(
+    context: typer.Context,
     data: Annotated[
         str,
         typer.Option(
@@ -90,12 +96,11 @@ def overlay(
     from rmtland.arguments import count, nonnegative
     from rmtland.files import check_target
 
+    _refuse_others(context, OF_A_FILE if eigenvalues is None else OF_A_NETWORK)
     if eigenvalues is not None:
         output = Output(out, format=format, json=json_file)
         overlay_eigenvalues(output, eigenvalues, families, seed, method=method, outliers=outliers)
         return
-    if (method, outliers) != ("distance", "keep"):
-        raise ValueError("--method and --outliers are for fits to --eigenvalues FILE")
     classes = [model_class(name) for name in (MODELS if model == "both" else [model])]
     count("width", width)
     count("seed", seed, min_value=0)
@@ -141,6 +146,23 @@ def overlay(
     if not reached:
         output.console.print(_missed(report))
         raise typer.Exit(1)
+
+
+def _refuse_others(context: typer.Context, names: tuple[str, ...]) -> None:
+    """Refuse options that do not apply, given on the command line."""
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name in names
+        and getattr(context.get_parameter_source(str(option.name)), "name", "") == "COMMANDLINE"
+    ]
+    if given and names is OF_A_FILE:
+        raise ValueError(f"{', '.join(given)}: for fits to --eigenvalues FILE only")
+    if given:
+        raise ValueError(
+            f"{', '.join(given)}: of a network that is trained here; with --eigenvalues FILE there "
+            "is none, so leave it out"
+        )
 
 
 def _trained(

@@ -32,8 +32,8 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -177,10 +177,13 @@ class WeightSpectra:
         In the order of the model.
     level : float
         Level of the edge test.
+    refused : mapping of str to str
+        Matrices that no law was laid beside, by name, and why (all zero, or half of them).
     """
 
     layers: tuple[LayerSpectrum, ...]
     level: float
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -201,9 +204,13 @@ class WeightSpectra:
         Returns
         -------
         dict of str to values
-            The level, and a list of layers.
+            The level, a list of layers, and the matrices that were refused with the reasons.
         """
-        return {"level": self.level, "layers": [layer.to_dict() for layer in self.layers]}
+        return {
+            "level": self.level,
+            "layers": [layer.to_dict() for layer in self.layers],
+            "refused": dict(self.refused),
+        }
 
     def to_dataframe(self) -> Any:
         """Return the table as a DataFrame of pandas.
@@ -278,7 +285,8 @@ class WeightSpectra:
 
     def __repr__(self) -> str:
         found = sum(len(layer.spikes) for layer in self.layers)
-        return f"WeightSpectra({len(self)} layers, {found} spikes at level {self.level:g})"
+        left = f", {len(self.refused)} matrices refused" if self.refused else ""
+        return f"WeightSpectra({len(self)} layers, {found} spikes at level {self.level:g}{left})"
 
     def _repr_html_(self) -> str:
         """Return the table for notebooks."""
@@ -287,7 +295,10 @@ class WeightSpectra:
         heads, *rows = self.rows()
         lines = ["".join(f"<th>{head}</th>" for head in heads)]
         lines += ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows]
-        return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"
+        notes = "".join(
+            f"<p>{html.escape(name)}: {html.escape(why)}</p>" for name, why in self.refused.items()
+        )
+        return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + f"</table>{notes}"
 
 
 def spectra_of_weights(
@@ -326,8 +337,8 @@ def spectra_of_weights(
     Raises
     ------
     ValueError
-        If there is no such matrix, one is not finite, the level is not between 0 and 1, or
-        `goodness` is between 0 and 19.
+        If there is no such matrix, one is not finite, no law can be laid beside any of them, the
+        level is not between 0 and 1, or `goodness` is between 0 and 19.
     """
     level = positive("level", level)
     if level >= 1.0:
@@ -337,13 +348,19 @@ def spectra_of_weights(
     matrices = weight_matrices(model, min_size=min_size)
     *seeds, last = streams(rng, len(matrices) + 1)
     null = _Null(goodness, random_generator(last))
-    return WeightSpectra(
-        tuple(
-            _layer(name, matrix, level, resamples, seed, null)
-            for (name, matrix), seed in zip(matrices.items(), seeds, strict=True)
-        ),
-        level,
-    )
+    layers: list[LayerSpectrum] = []
+    refused: dict[str, str] = {}
+    for (name, matrix), seed in zip(matrices.items(), seeds, strict=True):
+        try:
+            layers.append(_layer(name, matrix, level, resamples, seed, null))
+        except (ValueError, ArithmeticError) as reason:
+            if len(matrices) == 1:
+                raise
+            refused[name] = str(reason)
+    if not layers:
+        name, why = next(iter(refused.items()))
+        raise ValueError(f"no law can be laid beside any of {len(refused)} weights; {name}: {why}")
+    return WeightSpectra(tuple(layers), level, refused)
 
 
 class _Null:

@@ -119,6 +119,7 @@ def test_a_jax_model(rmtland):
         (("own:number",), "has no function 'number'"),
         (("own:pair",), "got a tuple of 2"),
         (("own:operator", "--part", "residual"), "are for models"),
+        (("own:operator", "--double"), "are for models"),
         (("own:operator", "--families", "gumbel"), "unknown family 'gumbel'"),
         (("own:operator", "--format", "bmp"), "unknown format"),
         (("own:operator", "--probes", "0"), "probes must be an integer of at least 1"),
@@ -212,7 +213,35 @@ def test_refused_fits(rmtland, options, message):
     assert result.code == 2
     assert message in result.err
     assert result.err.count("\n") == 1
-    assert "--eigenvalues FILE" in rmtland("overlay", "--method", "quantiles").err
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--data", "digits"), ("--width", "32"), ("--samples", "9"), ("--activation", "relu"),
+        ("--energy", "0.1"), ("--model", "both"), ("--dyson",), ("--no-dyson",),
+        ("--max-steps", "7"),
+    ],
+)  # fmt: skip
+def test_options_that_do_not_apply_are_refused(rmtland, options):
+    """Also where the value given is the default."""
+    np.save("values.npy", np.linspace(0.0, 1.0, 30))
+    result = rmtland("overlay", "--eigenvalues", "values.npy", *FAST, *options)
+    named = options[0].replace("--no-", "--")
+    assert result.code == 2
+    assert f"{named}: of a network that is trained here" in result.err
+    assert result.err.count("\n") == 1
+    assert not [name for name in result.written if name.startswith("o/")]
+
+
+@pytest.mark.parametrize(
+    "options", [("--families", "semicircle"), ("--method", "distance"), ("--outliers", "keep")]
+)
+def test_options_of_fits_are_refused_without_eigenvalues(rmtland, options):
+    result = rmtland("overlay", *options)
+    assert result.code == 2
+    assert f"{options[0]}: for fits to --eigenvalues FILE only" in result.err
+    assert result.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

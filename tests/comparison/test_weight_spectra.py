@@ -176,6 +176,18 @@ def test_table_json_and_figure():
     assert pandas is not None
 
 
+def test_a_matrix_without_a_law_leaves_the_others():
+    weights = {"a": noise(12, 30), "zero": np.zeros((9, 9)), "b": noise(40, 10, seed=1)}
+    found = spectra_of_weights(weights, goodness=0, rng=0)
+    assert [layer.name for layer in found] == ["a", "b"]
+    assert found.refused == {"zero": "the weights zero are all zero"}
+    assert found.to_dict()["refused"] == found.refused
+    assert repr(found).endswith(", 1 matrices refused)")
+    assert "the weights zero are all zero" in found._repr_html_()
+    with pytest.raises(ValueError, match=r"beside any of 2 weights; x: .* all zero"):
+        spectra_of_weights({"x": np.zeros((9, 9)), "y": np.eye(20)[:, :5] @ noise(5, 30)})
+
+
 def test_refused():
     with pytest.raises(ValueError, match="no weight matrix of at least 8 rows"):
         spectra_of_weights({"a": noise(3, 4)})

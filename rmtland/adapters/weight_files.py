@@ -1,0 +1,118 @@
+"""Weights from files: .npy, .npz and .safetensors, read without pickle.
+
+A safetensors file is the length of its head (eight bytes, little end first), the head (JSON: name
+-> dtype, shape, place of the first and past the last byte), and the numbers. Tensors of bfloat16
+become float32, the upper half of whose bits they are. Files that only pickle can read (.pt, .pth,
+.ckpt) are refused: reading one runs what is in it.
+
+>>> import tempfile
+>>> with tempfile.TemporaryDirectory() as folder:
+...     np.savez(Path(folder) / "weights.npz", first=np.ones((3, 2)), second=np.ones((1, 3)))
+...     {name: w.shape for name, w in read_weights(Path(folder) / "weights.npz").items()}
+{'first': (3, 2), 'second': (1, 3)}
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["SUFFIXES", "read_weights"]
+
+SUFFIXES = (".npy", ".npz", ".safetensors")
+
+_PICKLED = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle")
+
+_FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+_OTHERS = {"I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"}
+"""Numbers of positions, counters and masks: no weights, left out."""
+
+
+def read_weights(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """Read the arrays of a file by name.
+
+    Parameters
+    ----------
+    path : path-like
+        An .npy file of one matrix, an .npz file, or a .safetensors file, of which arrays of
+        integers are left out.
+
+    Returns
+    -------
+    dict of str to ndarray
+        As the file holds them; a matrix of an .npy file is called "weights".
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, it is damaged, of another kind or would need pickle.
+    """
+    path = Path(path)
+    if path.suffix in _PICKLED:
+        raise ValueError(
+            f"{path} is pickled, and reading it would run what is in it; load it in a function of "
+            "yours that returns the model or its state_dict, and give that"
+        )
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"{path}: weights are read from {', '.join(SUFFIXES)} files")
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    if path.suffix == ".safetensors":
+        return _safetensors(path)
+    try:
+        found = np.load(path, allow_pickle=False)
+        if path.suffix == ".npy":
+            return {"weights": found}
+        with found as data:
+            return {name: data[name] for name in data.files}
+    except Exception as error:  # zipfile, zlib and numpy each have their own
+        raise ValueError(f"{path} holds no arrays of numbers: {error}") from error
+
+
+def _safetensors(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the tensors of floating-point numbers of a safetensors file."""
+    content = np.fromfile(path, dtype=np.uint8)
+    length = int.from_bytes(content[:8].tobytes(), "little")
+    if content.size < 8 or length > content.size - 8:
+        raise ValueError(f"{path} is no safetensors file, or is cut short: its head is missing")
+    try:
+        head = json.loads(content[8 : 8 + length].tobytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is no safetensors file: its head is no JSON") from error
+    if not isinstance(head, dict):
+        raise ValueError(f"{path} is no safetensors file: its head names no tensors")
+    body = content[8 + length :]
+    found = {}
+    for name, entry in head.items():
+        if name == "__metadata__":
+            continue
+        try:
+            kind, shape = str(entry["dtype"]), tuple(int(n) for n in entry["shape"])
+            first, last = (int(place) for place in entry["data_offsets"])
+        except (TypeError, KeyError, ValueError) as error:
+            raise ValueError(f"{path}: the entry of {name!r} in the head is damaged") from error
+        if kind in _OTHERS:
+            continue
+        if kind not in _FLOATS:
+            raise ValueError(
+                f"{path}: {name!r} has the dtype {kind}; known are {', '.join(_FLOATS)}"
+            )
+        dtype = np.dtype(_FLOATS[kind])
+        if min(shape, default=0) < 0 or not 0 <= first <= last <= body.size:
+            raise ValueError(f"{path} is cut short: {name!r} is not all there")
+        if last - first != math.prod(shape) * dtype.itemsize:
+            raise ValueError(
+                f"{path}: {name!r} of shape {shape} has {last - first} bytes, not "
+                f"{math.prod(shape) * dtype.itemsize}"
+            )
+        numbers = np.frombuffer(body[first:last].tobytes(), dtype=dtype)
+        if kind == "BF16":
+            numbers = (numbers.astype(np.uint32) << 16).view(np.float32)
+        found[str(name)] = numbers.reshape(shape)
+    return found
