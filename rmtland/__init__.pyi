@@ -7,6 +7,7 @@ from . import (
     ensembles as ensembles,
     estimate as estimate,
     free as free,
+    landscape as landscape,
     laws as laws,
     models as models,
     networks as networks,
@@ -67,6 +68,9 @@ from .free import (
     general_marchenko_pastur as general_marchenko_pastur,
     law_of_polynomial as law_of_polynomial,
     spiked as spiked,
+)
+from .landscape import (
+    find_critical_points as find_critical_points,
 )
 from .laws import (
     Affine as Affine,

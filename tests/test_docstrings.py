@@ -10,7 +10,8 @@ validate = pytest.importorskip("numpydoc.validate").validate
 
 ROOMS = (
     "laws", "free", "ensembles", "models", "networks", "spectrum", "estimate", "adapters",
-    "comparison", "sweep", "audit", "plot", "reproduction",
+    "comparison", "sweep", "audit", "plot", "reproduction", "landscape",
+    "landscape.critical_points",
 )  # fmt: skip
 DEMANDED = {
     "GL08": "no docstring",

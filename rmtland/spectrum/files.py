@@ -25,7 +25,6 @@ __all__ = ["LARGEST_FILE", "read_arrays", "spectrum_path", "write_arrays"]
 LARGEST_FILE = 2**31
 """Bytes that the arrays of a file may take, all together."""
 
-_FORMAT = "rmtland spectrum 1"
 _LARGEST_HEADER = 2**26
 
 
@@ -36,7 +35,11 @@ def spectrum_path(path: str | os.PathLike[str]) -> Path:
 
 
 def write_arrays(
-    path: str | os.PathLike[str], header: dict[str, Any], arrays: dict[str, NDArray[Any]]
+    path: str | os.PathLike[str],
+    header: dict[str, Any],
+    arrays: dict[str, NDArray[Any]],
+    *,
+    kind: str = "spectrum",
 ) -> Path:
     """Write arrays and a header to an .npz file, whole or not at all.
 
@@ -48,6 +51,8 @@ def write_arrays(
         JSON-able values.
     arrays : dict of str to ndarray
         Arrays of numbers.
+    kind : str, optional
+        What the file holds, part of the format that it names.
 
     Returns
     -------
@@ -56,20 +61,24 @@ def write_arrays(
         leaves to a new one.
     """
     target = spectrum_path(path)
-    text = np.array(json.dumps({"format": _FORMAT, **header}))
+    text = np.array(json.dumps({"format": _format(kind), **header}))
     named: dict[str, Any] = {"header": text, **arrays}
     with atomic_write(target) as stream:
         np.savez_compressed(stream, **named)
     return target
 
 
-def read_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def read_arrays(
+    path: str | os.PathLike[str], *, kind: str = "spectrum"
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Read what `write_arrays` wrote.
 
     Parameters
     ----------
     path : path-like
         The file; where there is none of that name, the one with `.npz` appended is read.
+    kind : str, optional
+        What the file must hold.
 
     Returns
     -------
@@ -81,23 +90,23 @@ def read_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not an ordinary file, not a spectrum, damaged, or larger than 2 GiB.
+        If it is not an ordinary file, not of that kind, damaged, or larger than 2 GiB.
     """
     name = os.fspath(path)
     if not os.path.exists(name) and os.path.exists(spectrum_path(path)):
         name = os.fspath(spectrum_path(path))
     mode = os.stat(name).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise ValueError(f"{name} is not a spectrum file: it is a device or a pipe")
+        raise ValueError(f"{name} is not a {kind} file: it is a device or a pipe")
     with open(name, "rb") as stream:
         # Damaged bytes surface as almost any exception: of zipfile, zlib, tokenize, struct, ...
         try:
-            return _read(stream)
+            return _read(stream, kind)
         except Exception as error:
-            raise ValueError(f"{name} is not a spectrum file: {error}") from error
+            raise ValueError(f"{name} is not a {kind} file: {error}") from error
 
 
-def _read(stream: IO[bytes]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def _read(stream: IO[bytes], kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     start = stream.read(len(npy.MAGIC_PREFIX))
     stream.seek(0)
     if start == npy.MAGIC_PREFIX:
@@ -120,9 +129,13 @@ def _read(stream: IO[bytes]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     if "header" not in arrays:
         raise ValueError("it has no header")
     header = json.loads(str(arrays.pop("header")))
-    if header["format"] != _FORMAT:
-        raise ValueError(f"format {header['format']!r}, expected {_FORMAT!r}")
+    if header["format"] != _format(kind):
+        raise ValueError(f"format {header['format']!r}, expected {_format(kind)!r}")
     return header, arrays
+
+
+def _format(kind: str) -> str:
+    return f"rmtland {kind} 1"
 
 
 def _array(member: IO[bytes], size: int) -> NDArray[Any]:

@@ -1,0 +1,242 @@
+r"""Certificates: files that say where critical points are, for another program to check.
+
+A certificate holds the network, the data, and for each point the centre of a ball, two radii, the
+index and a bound of the eigenvalues. It states that
+
+    the loss has exactly one critical point within `uniqueness_radius` of `theta`, it lies within
+    `radius`, its Hessian has `index` negative eigenvalues, and none of its eigenvalues is smaller
+    than `gap` in modulus.
+
+`Certificate.verify` proves that again from the file alone. Another program needs only NumPy to read
+it: an .npz file without pickle, with the arrays
+
+- x (m, n_in), y (m, n_out), theta (k, p), radius, uniqueness_radius, index, gap (k,);
+- header: JSON with widths, activation, bias, loss, weight_decay, parametrisation and a BLAKE2b
+  digest of the arrays.
+
+Parameters are laid out layer by layer, (W_1, b_1, W_2, ...), each matrix row by row, as in
+`rmtland.networks.mlp`.
+
+Examples
+--------
+>>> import tempfile
+>>> from rmtland.landscape.critical_points import SymmetryType, find_critical_points
+>>> from rmtland.networks import MLP, gaussian
+>>> data, net = gaussian(12, 3, rng=0), MLP((3, 3, 3), weight_decay=1e-2)
+>>> points = find_critical_points(net, data.x, data.y, finder=SymmetryType(), starts=3, rng=0)
+>>> certificate = Certificate.of(net, data.x, data.y, points)
+>>> with tempfile.TemporaryDirectory() as folder:
+...     Certificate.load(certificate.save(f"{folder}/points.npz")).verify()
+['', '', '']
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rmtland.landscape.critical_points.critical_point import CriticalPoint
+from rmtland.landscape.critical_points.proofs.newton_test import Unproved, prove
+from rmtland.landscape.critical_points.proofs.statement import Problem
+from rmtland.networks import MLP
+from rmtland.spectrum.files import read_arrays, write_arrays
+from rmtland.typing import ArrayLike, Integer, Real
+
+__all__ = ["Certificate"]
+
+KIND = "critical points"
+ARRAYS = ("x", "y", "theta", "radius", "uniqueness_radius", "index", "gap")
+SLACK = 2.0
+"""Stated radii are this much larger than proved, gaps smaller: other machines round otherwise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """What is proved of the critical points of one network on its data.
+
+    Parameters
+    ----------
+    net : MLP
+        The network.
+    x, y : ndarray, shape (m, n_in) and (m, n_out)
+        The data; labels as indicator variables.
+    theta : ndarray, shape (k, p)
+        Centres, one row a point.
+    radius, uniqueness_radius : ndarray, shape (k,)
+        There is one critical point within the second, and it lies within the first.
+    index : ndarray of int, shape (k,)
+        Numbers of negative eigenvalues.
+    gap : ndarray, shape (k,)
+        Below the modulus of all eigenvalues.
+    """
+
+    net: MLP
+    x: Real
+    y: Real
+    theta: Real
+    radius: Real
+    uniqueness_radius: Real
+    index: Integer
+    gap: Real
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not belong together."""
+        k = len(self.theta) if self.theta.ndim == 2 else -1
+        p = self.net.parameter_count
+        shapes = {name: getattr(self, name).shape for name in ARRAYS[3:]}
+        if k < 0 or self.theta.shape[1] != p or any(shape != (k,) for shape in shapes.values()):
+            raise ValueError(
+                f"theta must have shape (k, {p}) and the rest (k,); got {self.theta.shape} and "
+                f"{shapes}"
+            )
+
+    @classmethod
+    def of(
+        cls, net: MLP, x: ArrayLike, y: ArrayLike, points: Iterable[CriticalPoint]
+    ) -> Certificate:
+        """Return the certificate of the proved ones among some points.
+
+        Parameters
+        ----------
+        net : MLP
+            The network, with the weight decay of the search.
+        x, y : array_like
+            The data.
+        points : iterable of CriticalPoint
+            Those that are not proved are left out.
+
+        Returns
+        -------
+        Certificate
+        """
+        proofs = [point.proof for point in points if point.proof is not None]
+        problem = Problem.of(net.at(np.zeros(net.parameter_count), x, y))
+        return cls(
+            replace(net, activation=problem.activation),
+            problem.x,
+            problem.y,
+            np.array([proof.theta for proof in proofs]).reshape(-1, net.parameter_count),
+            np.array([SLACK * proof.radius for proof in proofs]),
+            np.array([proof.uniqueness_radius for proof in proofs]),
+            np.array([proof.index for proof in proofs], dtype=np.int64),
+            np.array([proof.gap / SLACK for proof in proofs]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.theta)
+
+    def __repr__(self) -> str:
+        """Return network and number of points in place of the arrays."""
+        return f"<Certificate of {len(self)} critical points of {self.net}>"
+
+    def verify(self) -> list[str]:
+        """Prove every statement again.
+
+        Returns
+        -------
+        list of str
+            For each point "", or what is not proved.
+
+        Raises
+        ------
+        ImportError
+            If python-flint is not installed.
+        """
+        problem = Problem(self.net, self.x, self.y)
+        return [self._complaint(problem, place) for place in range(len(self))]
+
+    def _complaint(self, problem: Problem, place: int) -> str:
+        stated, unique = float(self.radius[place]), float(self.uniqueness_radius[place])
+        if not 0.0 < unique < np.inf:
+            return f"its uniqueness radius is {unique}"
+        if not np.isfinite(self.theta[place]).all():
+            return "its centre is not finite"
+        found = prove(problem, self.theta[place], refine=False, radius=unique)
+        if isinstance(found, Unproved):
+            return found.reason
+        if found.index != self.index[place]:
+            return f"its index is {found.index}, not {self.index[place]}"
+        if found.radius > stated:
+            return f"proved within {found.radius:.3g}, not {stated:.3g}"
+        if found.gap < self.gap[place]:
+            return f"eigenvalues proved above {found.gap:.3g}, not {self.gap[place]:.3g}"
+        return ""
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the certificate to an .npz file (no pickle), whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            The file; `.npz` is appended where it is missing.
+
+        Returns
+        -------
+        Path
+            The file written.
+        """
+        header = {
+            "widths": list(self.net.widths),
+            "activation": self.net.activation,
+            "bias": self.net.bias,
+            "loss": self.net.loss,
+            "weight_decay": self.net.weight_decay,
+            "parametrisation": self.net.parametrisation,
+            "digest": self.digest,
+        }
+        return write_arrays(path, header, {name: getattr(self, name) for name in ARRAYS}, kind=KIND)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Certificate:
+        """Read a certificate; nothing in it is believed before `verify`.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Returns
+        -------
+        Certificate
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ValueError
+            If it is no certificate, or damaged.
+        """
+        header, arrays = read_arrays(path, kind=KIND)
+        try:
+            net = MLP(
+                tuple(header["widths"]),
+                header["activation"],
+                header["bias"],
+                loss=header["loss"],
+                weight_decay=header["weight_decay"],
+                parametrisation=header["parametrisation"],
+            )
+            kinds: dict[str, Any] = {"index": np.int64}
+            found = cls(net, *(arrays[name].astype(kinds.get(name, np.float64)) for name in ARRAYS))
+            # targets and inputs that no network of that kind takes are refused here
+            net.at(np.zeros(net.parameter_count), found.x, found.y)
+            digest = header["digest"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{os.fspath(path)} is damaged: {error}") from None
+        if digest != found.digest:
+            raise ValueError(f"{os.fspath(path)} is damaged: its arrays have another digest")
+        return found
+
+    @property
+    def digest(self) -> str:
+        """BLAKE2b digest of the arrays, in hexadecimal digits."""
+        hashed = hashlib.blake2b(digest_size=16)
+        for name in ARRAYS:
+            hashed.update(np.ascontiguousarray(getattr(self, name)).tobytes())
+        return hashed.hexdigest()

@@ -1,0 +1,448 @@
+r"""Finders of critical points: ways to walk from a start to a zero of the gradient.
+
+With gradient g, Hessian H and step s:
+
+- `CappedNewton`: :math:`s = -H^{-1} g`, shortened to a given length, and *no merit function*.
+  Functions such as :math:`|g|^2` have minima that are no critical points (folds, where H is
+  singular along g: the gradient-flat points of Frye et al. [1]_); a walk that never asks whether
+  it has improved cannot be trapped there. It wanders until it falls into a basin of quadratic
+  convergence. The cap holds for the whole step, or for its part along each eigenvector of H.
+- `LevenbergMarquardt`: :math:`s = -H (H^2 + \mu)^{-1} g`, which lowers :math:`|g|^2`.
+- `GradientNorm`: minimises :math:`\tfrac12 |g|^2`, whose gradient is H g, by L-BFGS or by gradient
+  descent, as Pennington & Bahri [2]_ did.
+- `TrustRegionNewton`: :math:`s = -(H + \mu)^{-1} g` with :math:`H + \mu` positive definite and
+  the energy as merit function: minima.
+
+`rmtland.landscape.critical_points.unit_groups` has one more, `SymmetryType`.
+
+References
+----------
+.. [1] C. G. Frye, J. Simon, N. S. Wadia, A. Ligeralde, M. R. DeWeese and K. E. Bouchard, Critical
+       point-finding methods reveal gradient-flat regions of deep network losses, Neural
+       Computation 33 (2021) 1469-1497, arXiv:2003.10397.
+.. [2] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, section 6.
+
+Examples
+--------
+>>> import numpy as np
+>>> class Saddle:  # x^3/3 - x + x y^2: minimum (1, 0), maximum (-1, 0), saddles (0, 1), (0, -1)
+...     size = 2
+...     def value(self, t):
+...         x, y = t
+...         return x**3 / 3 - x + x * y * y, np.array([x * x - 1 + y * y, 2 * x * y])
+...     def hessian(self, t):
+...         x, y = t
+...         return 2 * np.array([[x, y], [y, x]])
+>>> walk = CappedNewton(cap=0.5).find(Saddle(), np.array([0.3, 1.2]))
+>>> walk.theta.round(12) + 0.0, walk.reason
+(array([0., 1.]), 'gradient')
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from rmtland.arguments import choice, count, nonnegative, positive
+from rmtland.landscape.critical_points.surface import Surface
+from rmtland.typing import Real, Rng
+
+__all__ = [
+    "CappedNewton",
+    "Finder",
+    "GradientNorm",
+    "LevenbergMarquardt",
+    "TrustRegionNewton",
+    "Walk",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Walk:
+    """Where a finder ended.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (p,)
+        The parameters.
+    steps : int
+        Steps taken.
+    reason : str
+        "gradient" (its square is below the tolerance), "max_steps", "stalled" (no step lowers the
+        merit function any more) or "overflow" (it left the range of floating-point numbers;
+        `theta` is the last point before that).
+    groups : tuple of tuple of int, optional
+        Sizes of the groups of equal units, layer by layer, where the finder made them.
+    """
+
+    theta: Real
+    steps: int
+    reason: str
+    groups: tuple[tuple[int, ...], ...] | None = None
+
+
+class Finder(Protocol):
+    """A way to look for critical points; its settings are its fields."""
+
+    @property
+    def makes_its_start(self) -> bool:
+        """Whether it draws its own start, so that none has to be trained."""
+        ...
+
+    def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
+        """Walk from `theta`."""
+        ...
+
+
+@dataclass(frozen=True)
+class CappedNewton:
+    """Newton's method with a cap on its steps and without a merit function.
+
+    Parameters
+    ----------
+    cap : float, optional
+        Longest step, in the Euclidean norm.
+    per : {"step", "mode"}, optional
+        Whether the whole step is shortened, or its part along each eigenvector of the Hessian to
+        the cap over the square root of p. "mode" costs all eigenvectors at each step, and leaves
+        out eigenvalues below 1e-10 of the largest: it works with exact null directions.
+    max_steps : int, optional
+        Stop after so many.
+    tolerance : float, optional
+        Stop where the square of the gradient is below this.
+    """
+
+    cap: float = 0.5
+    per: str = "step"
+    max_steps: int = 1500
+    tolerance: float = 1e-24
+
+    makes_its_start = False
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        positive("cap", self.cap)
+        choice("per", self.per, ("step", "mode"))
+        count("max_steps", self.max_steps)
+        nonnegative("tolerance", self.tolerance)
+
+    def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
+        """Walk from `theta`.
+
+        Parameters
+        ----------
+        surface : Surface
+            The function.
+        theta : ndarray, shape (p,)
+            Where to start; not changed.
+        rng : optional
+            Not used.
+
+        Returns
+        -------
+        Walk
+            Where it ended.
+        """
+        here = np.array(theta, dtype=np.float64)
+        for step in range(self.max_steps):
+            try:
+                gradient = surface.value(here)[1]
+                if gradient @ gradient < self.tolerance:
+                    return Walk(here, step, "gradient")
+                following = here + self._step(surface.hessian(here), gradient)
+                if not np.isfinite(following).all():
+                    return Walk(here, step, "overflow")
+            except ValueError:  # the network overflows
+                return Walk(here, step, "overflow")
+            here = following
+        return Walk(here, self.max_steps, "max_steps")
+
+    def _step(self, hessian: Real, gradient: Real) -> Real:
+        if self.per == "mode":
+            return self._capped_modes(hessian, gradient)
+        try:
+            step = -np.linalg.solve(hessian, gradient)
+        except np.linalg.LinAlgError:  # exactly singular
+            return self._capped_modes(hessian, gradient)
+        length = float(np.linalg.norm(step))
+        return step * min(1.0, self.cap / length) if length > 0.0 else step
+
+    def _capped_modes(self, hessian: Real, gradient: Real) -> Real:
+        values, vectors = np.linalg.eigh(hessian)
+        kept = np.abs(values) > 1e-10 * np.abs(values).max()
+        along = -(vectors[:, kept].T @ gradient) / values[kept]
+        limit = self.cap / np.sqrt(len(gradient))
+        step: Real = vectors[:, kept] @ np.clip(along, -limit, limit)
+        return step
+
+
+@dataclass(frozen=True)
+class LevenbergMarquardt:
+    """Levenberg-Marquardt on the square of the gradient.
+
+    Parameters
+    ----------
+    damping : float, optional
+        First mu, in the units of the square of the Hessian.
+    max_steps : int, optional
+        Stop after so many.
+    tolerance : float, optional
+        Stop where the square of the gradient is below this.
+    """
+
+    damping: float = 1e-2
+    max_steps: int = 300
+    tolerance: float = 1e-26
+
+    makes_its_start = False
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        positive("damping", self.damping)
+        count("max_steps", self.max_steps)
+        nonnegative("tolerance", self.tolerance)
+
+    def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
+        """Walk from `theta`.
+
+        Parameters
+        ----------
+        surface : Surface
+            The function.
+        theta : ndarray, shape (p,)
+            Where to start; not changed.
+        rng : optional
+            Not used.
+
+        Returns
+        -------
+        Walk
+            Where it ended.
+        """
+        here, damping = np.array(theta, dtype=np.float64), self.damping
+        gradient = surface.value(here)[1]
+        square = float(gradient @ gradient)
+        for step in range(self.max_steps):
+            if square < self.tolerance:
+                return Walk(here, step, "gradient")
+            values, vectors = np.linalg.eigh(surface.hessian(here))
+            along = vectors.T @ gradient
+            for _ in range(20):
+                trial = here - vectors @ (values / (values**2 + damping) * along)
+                try:
+                    new = surface.value(trial)[1]
+                    new_square = float(new @ new)
+                except ValueError:
+                    new_square = np.inf
+                if new_square < square:
+                    break
+                damping *= 4.0
+            else:
+                return Walk(here, step, "stalled")
+            foreseen = square - float(np.sum((damping / (values**2 + damping) * along) ** 2))
+            good = foreseen > 0.0 and square - new_square > 0.5 * foreseen
+            damping *= 0.2 if good else 1.5
+            here, gradient, square = trial, new, new_square
+        return Walk(here, self.max_steps, "max_steps")
+
+
+@dataclass(frozen=True)
+class GradientNorm:
+    """Minimises half the square of the gradient.
+
+    Parameters
+    ----------
+    method : {"lbfgs", "descent"}, optional
+        L-BFGS, or gradient descent with a step that is halved until the square falls, and grows by
+        a tenth where it does.
+    max_steps : int, optional
+        Stop after so many.
+    tolerance : float, optional
+        Stop where the square of the gradient is below this.
+    """
+
+    method: str = "lbfgs"
+    max_steps: int = 5000
+    tolerance: float = 1e-24
+
+    makes_its_start = False
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        choice("method", self.method, ("lbfgs", "descent"))
+        count("max_steps", self.max_steps)
+        nonnegative("tolerance", self.tolerance)
+
+    def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
+        """Walk from `theta`.
+
+        Parameters
+        ----------
+        surface : Surface
+            The function.
+        theta : ndarray, shape (p,)
+            Where to start; not changed.
+        rng : optional
+            Not used.
+
+        Returns
+        -------
+        Walk
+            Where it ended.
+        """
+
+        def merit(point: Real) -> tuple[float, Real]:
+            gradient = surface.value(point)[1]
+            return 0.5 * float(gradient @ gradient), surface.hessian(point) @ gradient
+
+        start = np.array(theta, dtype=np.float64)
+        walk = self._quasi_newton if self.method == "lbfgs" else self._descent
+        here, steps, failed = walk(merit, start)
+        gradient = surface.value(here)[1]
+        if gradient @ gradient < self.tolerance:
+            return Walk(here, steps, "gradient")
+        return Walk(here, steps, failed)
+
+    def _quasi_newton(self, merit: Merit, start: Real) -> tuple[Real, int, str]:
+        from scipy.optimize import minimize
+
+        best = [start]
+
+        def look(intermediate_result: object) -> None:
+            best[0] = np.array(intermediate_result.x)  # type: ignore[attr-defined]
+            if 2.0 * float(intermediate_result.fun) < self.tolerance:  # type: ignore[attr-defined]
+                raise StopIteration
+
+        options = {
+            "maxiter": self.max_steps,
+            "maxfun": 20 * self.max_steps,
+            "maxcor": 20,
+            "ftol": 0.0,
+            "gtol": 0.0,
+        }
+        try:
+            found = minimize(
+                merit, start, jac=True, method="L-BFGS-B", callback=look, options=options
+            )
+        except ValueError:  # the network overflows
+            return best[0], self.max_steps, "overflow"
+        return found.x, int(found.nit), "max_steps" if found.nit >= self.max_steps else "stalled"
+
+    def _descent(self, merit: Merit, start: Real) -> tuple[Real, int, str]:
+        here, size = start, 0.1
+        value, slope = merit(here)
+        for step in range(self.max_steps):
+            if 2.0 * value < self.tolerance:
+                return here, step, "gradient"
+            for _ in range(60):
+                trial = here - size * slope
+                try:
+                    new, new_slope = merit(trial)
+                except ValueError:
+                    new = np.inf
+                if new < value:
+                    break
+                size *= 0.5
+            else:
+                return here, step, "stalled"
+            here, value, slope, size = trial, new, new_slope, 1.1 * size
+        return here, self.max_steps, "max_steps"
+
+
+class Merit(Protocol):
+    """Half the square of the gradient, and its own gradient."""
+
+    def __call__(self, point: Real) -> tuple[float, Real]: ...
+
+
+@dataclass(frozen=True)
+class TrustRegionNewton:
+    """Newton's method for minima, with a shift that makes the Hessian positive definite.
+
+    Parameters
+    ----------
+    max_steps : int, optional
+        Stop after so many.
+    tolerance : float, optional
+        Stop where the square of the gradient is below this.
+    longest : float, optional
+        Longest step, in the Euclidean norm.
+    """
+
+    max_steps: int = 300
+    tolerance: float = 1e-26
+    longest: float = 4.0
+
+    makes_its_start = False
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        count("max_steps", self.max_steps)
+        nonnegative("tolerance", self.tolerance)
+        positive("longest", self.longest)
+
+    def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
+        """Walk from `theta`.
+
+        Parameters
+        ----------
+        surface : Surface
+            The function.
+        theta : ndarray, shape (p,)
+            Where to start; not changed.
+        rng : optional
+            Not used.
+
+        Returns
+        -------
+        Walk
+            Where it ended.
+        """
+        here, shift = np.array(theta, dtype=np.float64), 1e-3
+        value, gradient = surface.value(here)
+        hessian: Real | None = None
+        for step in range(self.max_steps):
+            square = float(gradient @ gradient)
+            if square < self.tolerance:
+                return Walk(here, step, "gradient")
+            if hessian is None:
+                hessian = surface.hessian(here)
+            move, shift = _shifted_step(
+                hessian, gradient, shift if square > 1e-12 else min(shift, 1e-12)
+            )
+            move *= min(1.0, self.longest / max(float(np.linalg.norm(move)), 1e-300))
+            foreseen = -float(gradient @ move + 0.5 * (move @ (hessian @ move)))
+            trial = here + move
+            try:
+                new, new_gradient = surface.value(trial)
+            except ValueError:
+                new, new_gradient = np.inf, gradient
+            ratio = (value - new) / foreseen if foreseen > 0.0 else -1.0
+            if foreseen < 1e-13 * abs(value) and np.isfinite(new):  # the energy has no more digits
+                new_square = float(new_gradient @ new_gradient)
+                if new_square > square:
+                    return Walk(here, step, "stalled")
+                ratio = 1.0
+            if ratio > 1e-4:
+                here, value, gradient, hessian = trial, new, new_gradient, None
+            elif shift > 1e8:
+                return Walk(here, step, "stalled")
+            shift = max(shift, 1e-10) * (0.2 if ratio > 0.75 else 1.0 if ratio > 0.25 else 4.0)
+        return Walk(here, self.max_steps, "max_steps")
+
+
+def _shifted_step(hessian: Real, gradient: Real, shift: float) -> tuple[Real, float]:
+    """Return -(H + shift)^(-1) g and the shift, raised until the matrix is positive definite."""
+    from scipy.linalg import lapack
+
+    diagonal = np.diag_indices(len(gradient))
+    while True:
+        shifted = hessian.copy()
+        shifted[diagonal] += shift
+        factor, bad = lapack.dpotrf(shifted, lower=1, overwrite_a=1)
+        if not bad:
+            return -lapack.dpotrs(factor, gradient, lower=1)[0], shift
+        shift = max(4.0 * shift, 1e-6)

@@ -1,0 +1,1 @@
+"""Proofs that a critical point is near, by arithmetic with balls."""

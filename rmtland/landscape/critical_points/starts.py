@@ -1,0 +1,74 @@
+r"""Starts of a search: points along training, uniform in energy.
+
+A network is drawn, and gradient descent lowers its loss until it is a uniformly drawn fraction of
+what it was, as in section 6 of Pennington & Bahri (ICML 2017). A fraction that training cannot
+reach ends where the steps do.
+
+>>> import numpy as np
+>>> from rmtland.networks import MLP, gaussian
+>>> data, net = gaussian(20, 4, rng=0), MLP((4, 4, 4))
+>>> point = net.at(net.init(rng=1), data.x, data.y)
+>>> theta = trained_start(NetworkSurface(point), rng=2)
+>>> point.at(theta).loss < point.loss
+True
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rmtland.landscape.critical_points.surface import NetworkSurface
+from rmtland.networks import MLP
+from rmtland.streams import random_generator
+from rmtland.typing import Real, Rng
+
+__all__ = ["trained_start"]
+
+
+def trained_start(
+    surface: NetworkSurface, *, rng: Rng = None, step_size: float = 0.3, max_steps: int = 4000
+) -> Real:
+    """Draw weights and train them to a uniformly drawn fraction of their loss.
+
+    Parameters
+    ----------
+    surface : NetworkSurface
+        The loss of a network.
+    rng : optional
+        Anything `numpy.random.default_rng` takes.
+    step_size : float, optional
+        Of gradient descent; halved where a step raises the loss.
+    max_steps : int, optional
+        Stop after so many.
+
+    Returns
+    -------
+    ndarray, shape (p,)
+        Parameters.
+
+    Raises
+    ------
+    TypeError
+        If the network is no MLP.
+    """
+    net, generator = surface.point.net, random_generator(rng)
+    if not isinstance(net, MLP):
+        raise TypeError(f"starts are drawn for an MLP; got {net!r}: give the starts themselves")
+    here = np.array(net.init(rng=generator))
+    loss, gradient = surface.value(here)
+    target = loss * generator.uniform()
+    for _ in range(max_steps):
+        if loss <= target:
+            break
+        trial = here - step_size * gradient
+        try:
+            new, new_gradient = surface.value(trial)
+        except ValueError:  # the network overflows
+            new = np.inf
+        if not new <= loss:
+            step_size *= 0.5
+            if step_size < 1e-12:
+                break
+            continue
+        here, loss, gradient = trial, new, new_gradient
+    return here

@@ -1,0 +1,211 @@
+"""Ball arithmetic and proofs, against many digits and against what is false."""
+
+from fractions import Fraction
+
+import mpmath as mp
+import numpy as np
+import pytest
+from critical_point_toys import ACTIVATIONS, exact_loss
+from examples import examples
+from hypothesis import given, strategies as st
+
+from rmtland.landscape.critical_points import (
+    CappedNewton,
+    NetworkSurface,
+    Problem,
+    Proof,
+    SymmetryType,
+    Unproved,
+    prove,
+)
+from rmtland.landscape.critical_points.proofs.ball_array import (
+    BallArray,
+    frobenius_above,
+    spectral_radius_above,
+)
+from rmtland.landscape.critical_points.proofs.ball_functions import smooth_function
+from rmtland.landscape.critical_points.proofs.exact_gradient import exact_gradient
+from rmtland.landscape.critical_points.proofs.hessian_enclosure import enclosed_hessian
+from rmtland.networks import MLP
+
+pytest.importorskip("flint")
+
+NETWORKS = [
+    *(MLP((2, 3, 2), name, weight_decay=0.1) for name in ACTIVATIONS),
+    MLP((2, 2, 2, 1), "tanh", bias=True, weight_decay=0.01),
+    MLP((2, 2, 2, 2), "gelu", bias=True, loss="cross_entropy", weight_decay=0.01),
+    MLP((2, 2, 1), "softplus", bias=True, loss="logistic", parametrisation="ntk"),
+    MLP((3, 2, 2, 2), "silu", parametrisation="ntk", weight_decay=0.05),
+    MLP((2, 2), "tanh", bias=True, loss="cross_entropy", weight_decay=0.1),
+]
+
+
+def problem_of(net, seed=0, m=4):
+    rng = np.random.default_rng(seed)
+    x, y = rng.standard_normal((m, net.n_in)), rng.standard_normal((m, net.n_out))
+    if net.loss == "logistic":
+        y = (y > 0).astype(float)
+    if net.loss == "cross_entropy":
+        y = np.eye(net.n_out)[rng.integers(net.n_out, size=m)]
+    return Problem(net, x, y), 0.8 * rng.standard_normal(net.parameter_count)
+
+
+numbers = st.integers(-(2**60), 2**60).map(lambda k: k * 2.0**-30)
+small = st.integers(0, 2**20).map(lambda k: k * 2.0**-70)
+
+
+@examples(60)
+@given(
+    st.lists(numbers, min_size=6, max_size=6),
+    st.lists(numbers, min_size=6, max_size=6),
+    st.lists(small, min_size=12, max_size=12),
+    st.lists(st.sampled_from([-1, 1]), min_size=12, max_size=12),
+)
+def test_results_of_ball_arithmetic_hold_the_exact_ones(a, b, radii, signs):
+    """At the corners of the balls, in rational numbers."""
+    left = BallArray(np.reshape(a, (2, 3)), np.reshape(radii[:6], (2, 3)))
+    right = BallArray(np.reshape(b, (3, 2)), np.reshape(radii[6:], (3, 2)))
+    exact = [
+        Fraction(value) + sign * Fraction(radius)
+        for value, radius, sign in zip(a + b, radii, signs, strict=True)
+    ]
+    product, total, times = left @ right, left + left, left * left
+    for i in range(2):
+        for j in range(2):
+            value = sum(exact[3 * i + k] * exact[6 + 2 * k + j] for k in range(3))
+            assert abs(value - Fraction(product.mid[i, j])) <= Fraction(product.rad[i, j])
+    for i, j in np.ndindex(2, 3):
+        one = exact[3 * i + j]
+        assert abs(2 * one - Fraction(total.mid[i, j])) <= Fraction(total.rad[i, j])
+        assert abs(one * one - Fraction(times.mid[i, j])) <= Fraction(times.rad[i, j])
+    square = sum(Fraction(value) ** 2 for value in a)
+    assert Fraction(frobenius_above(left.mid)) ** 2 >= square
+
+
+def test_norms_are_above_those_of_matrices_within():
+    matrix = np.abs(np.random.default_rng(0).standard_normal((6, 6)))
+    assert spectral_radius_above(matrix) >= np.linalg.norm(matrix, 2)
+    assert spectral_radius_above(np.eye(3)) == pytest.approx(1.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("z", [-9.5, -0.7, 0.0, 0.3, 4.0, 40.0])
+def test_activations_hold_value_slope_and_curvature(name, z):
+    import flint
+
+    with mp.workdps(40):
+        f = {
+            "tanh": mp.tanh,
+            "erf": mp.erf,
+            "sigmoid": lambda t: 1 / (1 + mp.exp(-t)),
+            "softplus": lambda t: mp.log1p(mp.exp(t)),
+            "gelu": lambda t: t * mp.ncdf(t),
+            "silu": lambda t: t / (1 + mp.exp(-t)),
+            "sine": mp.sin,
+            "quadratic": lambda t: t * t,
+            "linear": lambda t: t,
+        }[name]
+        exact = [f(mp.mpf(z)), mp.diff(f, z, 1), mp.diff(f, z, 2)]
+        for ball, value in zip(smooth_function(name)(flint.arb(z, 1e-9)), exact, strict=True):
+            distance = abs(mp.mpf(float(ball)) - value)
+            assert distance <= mp.mpf(float(ball.rad())) + mp.mpf(10) ** -15 * (1 + abs(value))
+            assert float(ball.rad()) < 2e-6
+
+
+@pytest.mark.parametrize("net", NETWORKS, ids=str)
+def test_gradient_and_hessian_are_enclosed(net):
+    problem, theta = problem_of(net)
+    gradient = exact_gradient(problem, theta)
+    with mp.workdps(40):
+        h, centre = mp.mpf(10) ** -12, [mp.mpf(t) for t in theta]
+        for place in range(theta.size):
+            moved = [list(centre), list(centre)]
+            moved[0][place] += h
+            moved[1][place] -= h
+            up, down = (exact_loss(net, each, problem.x, problem.y) for each in moved)
+            slope = (up - down) / (2 * h)
+            error = abs(slope - mp.mpf(gradient.mid[place]))
+            assert error <= mp.mpf(gradient.rad[place]) + mp.mpf(10) ** -21
+            assert gradient.rad[place] <= 1e-14
+    rng = np.random.default_rng(1)
+    radius = 1e-6
+    enclosure = enclosed_hessian(problem, theta, radius)
+    gap = np.abs(enclosure.mid - enclosure.mid.T)
+    assert (gap <= enclosure.rad + enclosure.rad.T).all()
+    for _ in range(3):
+        near = theta + rng.choice([-radius, radius], theta.size) * 0.999
+        exact = net.at(near, problem.x, problem.y).hessian("total")
+        distance = np.abs(exact - enclosure.mid)
+        assert (distance <= enclosure.rad + 1e-14).all()
+    assert enclosure.rad.max() < 1e-3
+    assert enclosed_hessian(problem, theta, 0.0).rad.max() < 1e-13
+
+
+@pytest.mark.parametrize("net", [net for net in NETWORKS if net.weight_decay], ids=str)
+def test_proved_points_are_where_many_digits_find_them(net):
+    """Newton's method in 40 digits from the centre ends within the radius, index as proved."""
+    problem, theta = problem_of(net, seed=3)
+    surface = NetworkSurface(net.at(theta, problem.x, problem.y))
+    walk = CappedNewton(max_steps=400).find(surface, theta)
+    proof = prove(problem, walk.theta)
+    if isinstance(proof, Unproved):  # symmetries of linear units, or a walk without an end
+        assert net.activation == "linear" or walk.reason != "gradient", proof.reason
+        return
+    inverse = np.linalg.inv(surface.hessian(proof.theta))
+    with mp.workdps(40):
+        h, here = mp.mpf(10) ** -13, [mp.mpf(t) for t in proof.theta]
+        for _ in range(3):
+            gradient = []
+            for place in range(theta.size):
+                up, down = list(here), list(here)
+                up[place] += h
+                down[place] -= h
+                values = [exact_loss(net, each, problem.x, problem.y) for each in (up, down)]
+                gradient.append((values[0] - values[1]) / (2 * h))
+            for place in range(theta.size):
+                row = inverse[place].tolist()
+                here[place] -= mp.fsum(c * g for c, g in zip(row, gradient, strict=True))
+        pairs = zip(here, proof.theta.tolist(), strict=True)
+        distance = mp.sqrt(mp.fsum((t - c) ** 2 for t, c in pairs))
+        assert distance <= proof.radius + mp.mpf(10) ** -22
+    eigenvalues = np.linalg.eigvalsh(surface.hessian(proof.theta))
+    assert proof.index == np.count_nonzero(eigenvalues < 0.0)
+    assert proof.gap <= np.abs(eigenvalues).min() <= 1.1 * proof.gap + 1e-9
+
+
+def test_nothing_is_proved_of_other_points():
+    net = MLP((2, 3, 2), weight_decay=0.1)
+    problem, theta = problem_of(net)
+    assert isinstance(prove(problem, theta, refine=False), Unproved)
+    walk = SymmetryType(((2, 1),)).find(
+        NetworkSurface(net.at(theta, problem.x, problem.y)), theta, rng=0
+    )
+    proof = prove(problem, walk.theta)
+    assert isinstance(proof, Proof)
+    away = proof.theta + 3e-10 * np.eye(theta.size)[0]
+    assert isinstance(prove(problem, away, refine=False), Unproved)
+    again = prove(problem, away)  # steps of Newton's method lead back
+    assert isinstance(again, Proof)
+    assert np.linalg.norm(again.theta - proof.theta) <= proof.radius + again.radius
+
+
+def test_a_flat_direction_is_never_proved():
+    net = MLP((2, 2, 1), "tanh")  # no decay: a unit that nothing enters or leaves is free
+    problem, _ = problem_of(net)
+    answer = prove(problem, np.zeros(net.parameter_count))
+    assert isinstance(answer, Unproved) or answer.index == 2
+
+
+def test_activations_without_two_derivatives_are_refused():
+    net = MLP((2, 2, 1), "relu")
+    with pytest.raises(ValueError, match="nothing is proved of networks"):
+        Problem(net, np.ones((1, 2)), np.ones((1, 1)))
+
+
+def test_without_flint_the_message_says_how_to_install_it(monkeypatch):
+    import sys
+
+    problem, theta = problem_of(MLP((2, 2, 1), weight_decay=0.1))
+    monkeypatch.setitem(sys.modules, "flint", None)
+    with pytest.raises(ImportError, match=r"rmtland\[proofs\]"):
+        prove(problem, theta)

@@ -1,0 +1,248 @@
+"""The verb: starts, statuses, stores, certificates."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from rmtland.landscape import find_critical_points
+from rmtland.landscape.critical_points import (
+    STATUSES,
+    CappedNewton,
+    Certificate,
+    CriticalPoint,
+    CriticalPoints,
+    GradientNorm,
+    NetworkSurface,
+    SymmetryType,
+    TrustRegionNewton,
+)
+from rmtland.landscape.critical_points.critical_point import _status
+from rmtland.landscape.critical_points.flatness import Flatness
+from rmtland.networks import MLP, gaussian
+from rmtland.sweep import Processes
+
+DATA = gaussian(12, 3, rng=0)
+NET = MLP((3, 3, 3), weight_decay=1e-2)
+
+
+def search(**options):
+    given = {"finder": SymmetryType(), "starts": 4, "rng": 3, **options}
+    return find_critical_points(NET, DATA.x, DATA.y, **given)
+
+
+def same(one, other):
+    """Whether two searches have the same bytes."""
+    return [p.theta.tobytes() for p in one] == [p.theta.tobytes() for p in other] and [
+        (p.status, p.energy, p.index, p.groups) for p in one
+    ] == [(p.status, p.energy, p.index, p.groups) for p in other]
+
+
+def test_a_search_proves_points_and_says_what_they_are():
+    points = search(spectrum=True)
+    assert points.counts["proved"] == len(points) == 4
+    for point in points:
+        here = NET.at(point.theta, DATA.x, DATA.y)
+        eigenvalues = np.linalg.eigvalsh(here.hessian("total"))
+        assert point.index == np.count_nonzero(eigenvalues < 0)
+        assert point.energy == pytest.approx(here.energy, rel=1e-12)
+        assert point.gradient_square < 1e-24
+        assert point.relative_index == point.index / 18
+        assert point.proof.radius < 1e-13
+        np.testing.assert_allclose(point.spectrum().nodes[0], eigenvalues, atol=1e-12)
+
+
+def test_points_depend_on_their_start_alone():
+    points = search(starts=3)
+    assert same(points, search(starts=3))
+    assert same(points, search(starts=5)[:3])
+    assert not same(points, search(starts=3, rng=4))
+
+
+def test_a_search_resumes_from_its_store(tmp_path):
+    points = search(starts=2, store=tmp_path / "found.db")
+    more = search(starts=4, store=tmp_path / "found.db")
+    assert same(points, more[:2])
+    assert same(more, search(starts=4))
+    with pytest.raises(ValueError, match="task"):
+        search(finder=CappedNewton(), store=tmp_path / "found.db")
+    with pytest.raises(ValueError, match="task"):
+        search(finder=SymmetryType(((1, 1),)), store=tmp_path / "found.db")
+
+
+@pytest.mark.slow
+def test_other_processes_find_the_same_bytes():
+    assert same(search(), search(executor=Processes(2)))
+
+
+def test_given_starts_and_weight_decay():
+    starts = np.stack([NET.init(rng=seed) for seed in range(3)])
+    plain = MLP((3, 3, 3))
+    found = find_critical_points(
+        plain, DATA.x, DATA.y, finder=TrustRegionNewton(), starts=starts, weight_decay=1e-2
+    )
+    assert [point.index for point in found] == [0, 0, 0]
+    assert found[0].start_energy == plain.at(starts[0], DATA.x, DATA.y).energy
+    assert found.counts["proved"] == 3
+
+
+def test_published_points_are_not_critical():
+    """With the published cutoff 1e-6 on the square of the gradient."""
+    found = search(finder=GradientNorm(max_steps=30), prove=False, starts=6, rng=1)
+    accepted = [point for point in found if point.gradient_square < 1e-6]
+    assert accepted
+    assert any(point.status in ("unfinished", "flat") for point in accepted)
+    assert all(point.flatness is not None and point.proof is None for point in found)
+
+
+def test_points_too_far_are_not_proved_and_say_why():
+    starts = np.stack([NET.init(rng=seed) for seed in range(3)])
+    found = search(finder=CappedNewton(max_steps=1), starts=starts)
+    assert found.counts["proved"] == 0
+    assert all("square of the gradient" in point.why_not for point in found)
+
+
+@pytest.mark.parametrize(
+    ("square", "flat", "growth", "status"),
+    [
+        (1e-24, (0.1, 0.0, 0.0), 20.0, "critical"),
+        (1e-24, (0.95, 1e-5, 0.0), 1.0, "flat"),
+        (1e-8, (0.95, 1e-5, 0.0), 1.0, "flat"),
+        (1e-8, (0.95, 1e-5, 0.0), 20.0, "escaping"),
+        (1e-8, (0.5, 1e-5, 0.0), 20.0, "escaping"),
+        (1e-8, (0.95, 1e-3, 0.0), 1.0, "unfinished"),
+    ],
+)
+def test_statuses(square, flat, growth, status):
+    assert _status(square, Flatness(*flat), growth) == status
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"starts": -1}, ValueError, "starts"),
+        ({"starts": np.zeros((2, 5))}, ValueError, "18"),
+        ({"starts": np.full((1, 18), np.nan)}, ValueError, "finite"),
+        ({"weight_decay": -1.0}, ValueError, "weight_decay"),
+    ],
+)
+def test_bad_arguments_are_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        search(**options)
+
+
+def test_networks_that_nothing_is_proved_of():
+    relu = MLP((3, 3, 3), "relu", weight_decay=1e-2)
+    with pytest.raises(ValueError, match="nothing is proved"):
+        find_critical_points(relu, DATA.x, DATA.y, starts=1)
+    found = find_critical_points(relu, DATA.x, DATA.y, starts=2, prove=False, rng=0)
+    assert len(found) == 2
+    with pytest.raises(ValueError, match="float64"):
+        NetworkSurface(NET.at(np.zeros(18, np.float32), DATA.x.astype(np.float32), DATA.y))
+
+
+def test_collections():
+    points = search()
+    assert repr(points) == "<CriticalPoints: 4 proved>"
+    assert repr(CriticalPoints([])) == "<CriticalPoints: none>"
+    assert len(search(starts=0)) == 0
+    assert points[:2].energies.tolist() == points.energies[:2].tolist()
+    assert tuple(points.counts) == STATUSES
+    with pytest.raises(ValueError, match="status"):
+        points.of_status("good")
+    with pytest.raises(ValueError, match="spectrum=True"):
+        points[0].spectrum()
+    (line,) = points.plot()
+    assert line.axes.get_xlabel().startswith("energy")
+    np.testing.assert_array_equal(line.get_ydata(), points.indices)
+
+
+# Certificates ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate():
+    return Certificate.of(NET, DATA.x, DATA.y, search())
+
+
+def test_a_certificate_is_proved_again_from_its_file(certificate, tmp_path):
+    path = certificate.save(tmp_path / "points")
+    assert path.stat().st_size < 10_000
+    loaded = Certificate.load(path)
+    assert loaded.net == NET
+    assert loaded.theta.tobytes() == certificate.theta.tobytes()
+    assert len(loaded) == 4
+    assert loaded.verify() == [""] * 4
+    with np.load(path, allow_pickle=False) as arrays:  # another program needs NumPy alone
+        assert set(arrays) == {
+            "header", "x", "y", "theta", "radius", "uniqueness_radius", "index", "gap",
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"index": lambda a: a + 1}, "its index is"),
+        ({"radius": lambda a: a * 1e-30}, "proved within"),
+        ({"gap": lambda a: a * 10}, "eigenvalues proved above"),
+        ({"theta": lambda a: a + 1e-9}, "may lie"),
+        ({"uniqueness_radius": lambda a: a * 1e12}, "."),
+        ({"uniqueness_radius": lambda a: -a}, "uniqueness radius"),
+        ({"theta": lambda a: a * np.nan}, "not finite"),
+        ({"y": lambda a: a + 1e-6}, "may lie"),
+        ({"net": lambda net: dataclasses.replace(net, weight_decay=0.011)}, "may lie"),
+        ({"net": lambda net: dataclasses.replace(net, activation="erf")}, "may lie"),
+    ],
+)
+def test_false_statements_are_not_proved(certificate, change, message):
+    changed = {name: how(getattr(certificate, name)) for name, how in change.items()}
+    complaints = dataclasses.replace(certificate, **changed).verify()
+    assert len(complaints) == 4
+    nonzero = [c for c, t in zip(complaints, certificate.theta, strict=True) if t.any()]
+    assert nonzero
+    assert all(re.search(message, complaint) for complaint in nonzero)
+
+
+def test_damaged_files_are_refused(certificate, tmp_path):
+    path = certificate.save(tmp_path / "points.npz")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="critical points file"):
+        Certificate.load(path)
+    with pytest.raises(FileNotFoundError):
+        Certificate.load(tmp_path / "none.npz")
+    from rmtland.spectrum import Spectrum
+
+    other = Spectrum([1.0]).save(tmp_path / "spectrum.npz")
+    with pytest.raises(ValueError, match="not a critical points file"):
+        Certificate.load(other)
+
+
+def test_a_changed_array_is_seen_by_its_digest(certificate, tmp_path):
+    from rmtland.spectrum.files import read_arrays, write_arrays
+
+    header, arrays = read_arrays(certificate.save(tmp_path / "points.npz"), kind="critical points")
+    header.pop("format")
+    arrays["gap"] = arrays["gap"] * 0.5
+    path = write_arrays(tmp_path / "other.npz", header, arrays, kind="critical points")
+    with pytest.raises(ValueError, match="digest"):
+        Certificate.load(path)
+    del arrays["gap"]
+    path = write_arrays(tmp_path / "other.npz", header, arrays, kind="critical points")
+    with pytest.raises(ValueError, match="damaged"):
+        Certificate.load(path)
+
+
+def test_shapes_of_certificates(certificate):
+    with pytest.raises(ValueError, match="theta must have shape"):
+        dataclasses.replace(certificate, gap=np.ones(3))
+
+
+def test_unproved_points_are_left_out():
+    point = CriticalPoint.of(NET.at(NET.init(rng=0), DATA.x, DATA.y))
+    assert point.status == "unfinished"
+    empty = Certificate.of(NET, DATA.x, DATA.y, [point])
+    assert len(empty) == 0
+    assert empty.verify() == []
