@@ -32,6 +32,7 @@ True
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -173,8 +174,8 @@ class BallArray:
         rad = np.abs(self.mid) @ (other.rad + gamma(inner) * size) + self.rad @ other.above
         return BallArray(mid, up(rad, inner + 6))
 
-    def __getitem__(self, places: object) -> BallArray:
-        return BallArray(self.mid[places], self.rad[places])  # type: ignore[index]
+    def __getitem__(self, places: Any) -> BallArray:
+        return BallArray(self.mid[places], self.rad[places])
 
     def reshape(self, *shape: int) -> BallArray:
         """Return the same balls in another shape.
