@@ -40,6 +40,10 @@ SMALL = {
         "1",
     ],
     "bench_certificate.py": ["--repeats", "1"],
+    "bench_critical_points.py": [
+        *("--n", "3", "--seconds", "0.2", "--check", "1", "--digits", "30", "--linear", "0"),
+        *("--finders", "symmetry"),
+    ],
     "check_device.py": ["--small", "--parts", "distributions", "--budget", "60"],
     "bench_fits.py": ["--runs", "20", "--jobs", "levels", "strengths", "goodness"],
     "bench_estimate.py": ["--jobs", "trace", "--repetitions", "2"],
@@ -85,6 +89,9 @@ SAYS = {
     "check_device.py": (r"distributions +(?P<value>\d+) right +0 failed", 1, 200),
     "bench_small.py": (rf"2000 points +(?P<value>{NUMBER}) ms", 0, 1000),
     "bench_certificate.py": (rf"rational.* (?P<value>{NUMBER})\n", 0, 50),
+    "bench_critical_points.py": (
+        rf"symmetry: (?P<value>{NUMBER}) of .*(?s:.*)digits end .*right\n", 1, 1000,
+    ),
     "bench_fits.py": (rf"rows 20, columns 20, beta 1,.* share (?P<value>{NUMBER})", 0, 0.3),
     "bench_estimate.py": (rf"Gauss-Newton.* hutchinson +(?P<value>{NUMBER})", 0, 0.2),
     "estimate_peers.py": (rf"rmtland +(?P<value>{NUMBER}) s, CPU", 0, 300),
