@@ -279,7 +279,8 @@ class CriticalPoints(Sequence[CriticalPoint]):
         """
         from rmtland.drawing import COLORS, new_axes
 
-        axes, drawn = new_axes(ax), []
+        axes = new_axes(ax)
+        drawn: list[Artist] = []
         looks = dict(zip(STATUSES, zip(COLORS, "osv^x", strict=False), strict=True))
         for status, (color, marker) in looks.items():
             some = self.of_status(status)

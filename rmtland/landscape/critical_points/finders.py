@@ -164,19 +164,21 @@ class CappedNewton:
         if self.per == "mode":
             return self._capped_modes(hessian, gradient)
         try:
-            step = -np.linalg.solve(hessian, gradient)
+            step: Real = -np.linalg.solve(hessian, gradient)
         except np.linalg.LinAlgError:  # exactly singular
             return self._capped_modes(hessian, gradient)
         length = float(np.linalg.norm(step))
-        return step * min(1.0, self.cap / length) if length > 0.0 else step
+        if length > self.cap:
+            step *= self.cap / length
+        return step
 
     def _capped_modes(self, hessian: Real, gradient: Real) -> Real:
         values, vectors = np.linalg.eigh(hessian)
         kept = np.abs(values) > 1e-10 * np.abs(values).max()
         along = -(vectors[:, kept].T @ gradient) / values[kept]
         limit = self.cap / np.sqrt(len(gradient))
-        step: Real = vectors[:, kept] @ np.clip(along, -limit, limit)
-        return step
+        capped: Real = vectors[:, kept] @ np.clip(along, -limit, limit)
+        return capped
 
 
 @dataclass(frozen=True)

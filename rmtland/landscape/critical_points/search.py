@@ -112,7 +112,7 @@ def find_critical_points(
     task = _Search(point, finder, None, bool(prove), bool(spectrum))
     root = _root(rng)
     if np.ndim(starts) == 0:
-        many = count("starts", starts, least=0)
+        many = count("starts", starts, min_value=0)
         grid = Grid({"start": range(many)}, root=root)
     else:
         given = np.asarray(starts, dtype=np.float64)

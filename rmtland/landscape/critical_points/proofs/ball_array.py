@@ -31,6 +31,7 @@ True
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +39,7 @@ import numpy as np
 
 from rmtland.typing import Real
 
-__all__ = ["BallArray", "frobenius_above", "gamma", "spectral_radius_above", "up"]
+__all__ = ["BallArray", "frobenius_above", "gamma", "spectral_radius_above", "up", "up_number"]
 
 UNIT = 2.0**-53
 """Half the distance of 1 and the next number."""
@@ -63,6 +64,23 @@ def up(values: Real, operations: int) -> Real:
         Above the exact result.
     """
     return values * (1.0 + (4.0 * operations + 8.0) * UNIT) + TINY
+
+
+def up_number(value: float, operations: int) -> float:
+    """Return a nonnegative number raised above the errors of the operations that made it.
+
+    Parameters
+    ----------
+    value : float
+        As for `up`.
+    operations : int
+        As for `up`.
+
+    Returns
+    -------
+    float
+    """
+    return value * (1.0 + (4.0 * operations + 8.0) * UNIT) + TINY
 
 
 def gamma(operations: int) -> float:
@@ -94,7 +112,7 @@ def frobenius_above(matrix: Real) -> float:
     float
     """
     entries = np.ravel(matrix)
-    return float(up(np.sqrt(up(entries @ entries, entries.size)), 1))
+    return up_number(math.sqrt(up_number(float(entries @ entries), entries.size)), 1)
 
 
 def spectral_radius_above(matrix: Real) -> float:
@@ -111,7 +129,7 @@ def spectral_radius_above(matrix: Real) -> float:
         The root of the largest row sum times the largest column sum.
     """
     rows, columns = (float(up(matrix.sum(axis), max(matrix.shape)).max()) for axis in (1, 0))
-    return float(up(np.sqrt(np.float64(rows * columns)), 2))
+    return up_number(math.sqrt(rows * columns), 2)
 
 
 @dataclass(frozen=True, eq=False)

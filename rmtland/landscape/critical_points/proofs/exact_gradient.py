@@ -62,7 +62,8 @@ def _gradient(problem: Problem, theta: Real) -> list[Any]:
     f = smooth_function(problem.activation)
     weights = _weights(problem, theta)
     ones = matrix(m, 1, [1] * m)
-    inputs, slopes = [matrix(*problem.x.shape, problem.x.ravel().tolist())], []
+    inputs = [matrix(*problem.x.shape, problem.x.ravel().tolist())]
+    slopes: list[list[Any]] = []
     for (weight, bias), width in zip(weights, net.widths[1:], strict=True):
         z = inputs[-1] * weight.transpose()
         if bias is not None:

@@ -44,6 +44,7 @@ Examples
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,7 @@ from rmtland.landscape.critical_points.proofs.ball_array import (
     frobenius_above,
     gamma,
     spectral_radius_above,
-    up,
+    up_number,
 )
 from rmtland.landscape.critical_points.proofs.exact_gradient import exact_gradient
 from rmtland.landscape.critical_points.proofs.hessian_enclosure import enclosed_hessian
@@ -182,10 +183,10 @@ def _prove(problem: Problem, theta: Real, gradient: BallArray, radius: float) ->
             f"the Hessian may be singular: its least eigenvalue is {size:.3g} in modulus, "
             f"the error {defect:.3g}"
         )
-    contraction = float(up(np.float64(basis.condition * defect / size), 4))
+    contraction = up_number(basis.condition * defect / size, 4)
     if not contraction < 1.0:
         return Unproved(f"Newton's map need not contract: its factor is {contraction:.3g}")
-    length = float(up(np.float64(basis.step_above(gradient) / (1.0 - contraction)), 4))
+    length = up_number(basis.step_above(gradient) / (1.0 - contraction), 4)
     if not length <= radius:
         return Unproved(f"the nearest critical point may lie {length:.3g} away")
     index = int(np.count_nonzero(basis.values < 0.0))
@@ -224,20 +225,20 @@ class _Eigenbasis:
         return cls(
             values,
             vectors,
-            float(up(np.float64(e), 8)),
-            float(up(np.float64(frobenius_above(product) + rounding), 16)),
+            up_number(e, 8),
+            up_number(frobenius_above(product) + rounding, 16),
         )
 
     @property
     def condition(self) -> float:
         """A number above sqrt((1 + e)/(1 - e))."""
         e = self.orthogonality
-        return float(up(np.sqrt(np.float64((1.0 + e) / (1.0 - e))), 8))
+        return up_number(math.sqrt((1.0 + e) / (1.0 - e)), 8)
 
     def defect(self, radii: Real) -> float:
         """Return f for a matrix within the radii of the midpoint."""
         over = (1.0 + self.orthogonality) * spectral_radius_above(radii)
-        return float(up(np.float64(self.defect_of_midpoint + over), 8))
+        return up_number(self.defect_of_midpoint + over, 8)
 
     def step_above(self, gradient: BallArray) -> float:
         """Return a number above the norm of C g."""
@@ -245,6 +246,6 @@ class _Eigenbasis:
         inverse = 1.0 / self.values
         along = self.vectors.T @ gradient.mid
         size = frobenius_above(gradient.mid)
-        error = np.sqrt(1.0 + e) * (gamma(p) * size + frobenius_above(gradient.rad))
+        error = math.sqrt(1.0 + e) * (gamma(p) * size + frobenius_above(gradient.rad))
         length = frobenius_above(along * inverse) + error * frobenius_above(inverse)
-        return float(up(np.float64(np.sqrt(1.0 + e) * length), 16))
+        return up_number(math.sqrt(1.0 + e) * length, 16)

@@ -1,0 +1,103 @@
+"""`rmtland critical-points`: find and verify."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from rmtland.landscape.critical_points import Certificate
+
+SMALL = ("critical-points", "find", "--inputs", 3, "--hidden", 3, "--samples", 12, "--starts", 3,
+         "--weight-decay", 0.01, "--workers", 1, "--finder", "symmetry")  # fmt: skip
+
+
+def test_points_are_found_drawn_written_and_verified(rmtland):
+    result = rmtland(*SMALL, "--spectra", 2, "--json", "found.json", "--out", ".")
+    assert (result.code, result.err) == (0, "")
+    assert "<CriticalPoints: 3 proved>" in result.out
+    assert result.written == ["critical-points.npz", "critical-points.png", "found.json"]
+    report = json.loads((result.folder / "found.json").read_text())
+    assert report["counts"]["proved"] == 3
+    for place, point in enumerate(report["points"]):
+        assert f"{point['energy']:.5f}" in result.out
+        assert point["relative_index"] == point["index"] / 18
+        assert point["radius"] < 1e-13, place
+    with Image.open(result.folder / "critical-points.png") as picture:
+        assert picture.size == (1575, 660)
+
+    result = rmtland("critical-points", "verify", result.folder / "critical-points.npz")
+    assert (result.code, result.err) == (0, "")
+    assert "3 of 3 critical points proved" in result.out
+
+    certificate = Certificate.load("critical-points.npz")
+    object.__setattr__(certificate, "index", certificate.index + 1)
+    certificate.save("false.npz")
+    result = rmtland("critical-points", "verify", "false.npz", "--json", "-")
+    assert result.code == 1
+    report = json.loads(result.out)
+    assert (report["points"], report["proved"]) == (3, 0)
+    assert "its index is" in report["complaints"][0]["complaint"]
+
+
+def test_data_and_settings_of_ones_own(rmtland, tmp_path):
+    rng = np.random.default_rng(0)
+    path = tmp_path / "mine.npz"
+    np.savez(path, x=rng.standard_normal((12, 2)), y=rng.integers(3, size=12))
+    result = rmtland(
+        *("critical-points", "find", "--data", path, "--hidden", "2,2", "--bias"),
+        *("--loss", "cross_entropy", "--activation", "gelu", "--weight-decay", 0.05),
+        *("--finder", "lm", "--max-steps", 5, "--starts", 1, "--workers", 1, "--json", "-"),
+    )
+    assert result.code == 0
+    report = json.loads(result.out)
+    assert report["data"] == "mine.npz, 12 samples"
+    assert "MLP(widths=(2, 2, 2, 3), activation='gelu', bias=True" in report["search"]
+    assert report["points"][0]["steps"] <= 5
+
+
+def test_a_search_resumes(rmtland):
+    first = rmtland(*SMALL, "--store", "s.db", "--json", "-")
+    again = rmtland(*SMALL, "--store", "s.db", "--json", "-")
+    assert json.loads(first.out) == json.loads(again.out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--finder", "walk"), "finder must be one of"),
+        (("--hidden", "a"), "--hidden takes widths"),
+        (("--hidden", 500), "lower --hidden"),
+        (("--data", "none.npz"), "none.npz is not there"),
+        (("--data", "cifar"), "--data takes"),
+        (("--activation", "relu"), "prove=False"),
+        (("--starts", 0), "starts must be"),
+    ],
+)
+def test_mistakes_get_one_line(rmtland, arguments, message):
+    result = rmtland(*SMALL, *arguments)
+    assert result.code == 2
+    assert message in " ".join(result.err.split())
+    assert result.err.count("\n") == 1
+    assert result.written == []
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.ones((3, 2))}, "must hold arrays x and y"),
+        ({"x": np.ones((3, 2)), "y": np.ones((2, 2))}, "must have shape"),
+    ],
+)
+def test_files_that_hold_no_data(rmtland, tmp_path, arrays, message):
+    np.savez(tmp_path / "bad.npz", **arrays)
+    result = rmtland(*SMALL, "--data", tmp_path / "bad.npz")
+    assert result.code == 2
+    assert message in result.err
+
+
+def test_what_is_no_certificate(rmtland, tmp_path):
+    (tmp_path / "c.npz").write_bytes(b"nothing")
+    result = rmtland("critical-points", "verify", tmp_path / "c.npz")
+    assert result.code == 2
+    assert "is not a critical points file" in result.err
