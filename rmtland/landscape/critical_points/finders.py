@@ -164,7 +164,7 @@ class CappedNewton:
         if self.per == "mode":
             return self._capped_modes(hessian, gradient)
         try:
-            step: Real = -np.linalg.solve(hessian, gradient)
+            step: Real = np.asarray(np.linalg.solve(hessian, -gradient), dtype=np.float64)
         except np.linalg.LinAlgError:  # exactly singular
             return self._capped_modes(hessian, gradient)
         length = float(np.linalg.norm(step))
