@@ -47,8 +47,11 @@ def public_names(room):
 
 
 def faults_of(name, found):
-    """Return what the validator demands of a name; an Enum is not called with parameters."""
-    skipped = {"PR01"} if inspect.isclass(found) and issubclass(found, enum.Enum) else set()
+    """Return what the validator demands of a name; no Enum, no Protocol is called."""
+    not_called = inspect.isclass(found) and (
+        issubclass(found, enum.Enum) or getattr(found, "_is_protocol", False)
+    )
+    skipped = {"PR01"} if not_called else set()
     return [
         f"{name}: {code} {text}"
         for code, text in validate(name)["errors"]

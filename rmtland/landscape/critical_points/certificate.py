@@ -114,6 +114,7 @@ class Certificate:
         Returns
         -------
         Certificate
+            Of as many points as are proved.
         """
         proofs = [point.proof for point in points if point.proof is not None]
         problem = Problem.of(net.at(np.zeros(net.parameter_count), x, y))
@@ -204,6 +205,7 @@ class Certificate:
         Returns
         -------
         Certificate
+            As it was saved.
 
         Raises
         ------

@@ -134,6 +134,7 @@ class CriticalPoint:
         Returns
         -------
         CriticalPoint
+            What the point is.
         """
         gradient = np.asarray(point.gradient)
         square, norm = float(gradient @ gradient), float(np.linalg.norm(point.theta))
@@ -176,6 +177,7 @@ class CriticalPoint:
         Returns
         -------
         Spectrum
+            Of order one, with equal weights.
 
         Raises
         ------
@@ -243,6 +245,7 @@ class CriticalPoints(Sequence[CriticalPoint]):
         Returns
         -------
         CriticalPoints
+            In their order.
 
         Raises
         ------

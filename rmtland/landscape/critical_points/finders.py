@@ -93,7 +93,22 @@ class Finder(Protocol):
         ...
 
     def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
-        """Walk from `theta`."""
+        """Walk from `theta`.
+
+        Parameters
+        ----------
+        surface : Surface
+            The function.
+        theta : ndarray, shape (p,)
+            Where to start; not changed.
+        rng : optional
+            Anything `numpy.random.default_rng` takes, where the finder draws.
+
+        Returns
+        -------
+        Walk
+            Where it ended.
+        """
         ...
 
 

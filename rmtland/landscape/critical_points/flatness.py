@@ -76,6 +76,7 @@ def flatness(hessian: Real, gradient: Real) -> Flatness:
     Returns
     -------
     Flatness
+        Residual, co-residual and curvature.
     """
     size = float(np.linalg.norm(gradient))
     scale = float(np.linalg.norm(hessian))

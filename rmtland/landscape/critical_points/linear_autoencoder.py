@@ -98,6 +98,7 @@ class LinearAnswers:
         Returns
         -------
         LinearAnswers
+            Their energies and indices.
 
         Raises
         ------
@@ -133,6 +134,7 @@ class LinearAnswers:
         Returns
         -------
         list of tuple of int
+            Each set as the places of its singular values, ascending.
 
         Raises
         ------
@@ -157,6 +159,7 @@ class LinearAnswers:
         Returns
         -------
         float
+            Loss per output.
         """
         explained = sum(float(self.singular_values[i]) ** 2 for i in chosen)
         return (self.square - explained) / (2.0 * self.outputs)
@@ -172,6 +175,7 @@ class LinearAnswers:
         Returns
         -------
         int
+            Number of negative eigenvalues.
         """
         used = set(chosen)
         n, r = self.singular_values.size, len(used)
@@ -218,5 +222,6 @@ class LinearAnswers:
         Returns
         -------
         tuple of int
+            One of `sets`.
         """
         return min(self.sets(), key=lambda chosen: abs(self.energy(chosen) - energy))

@@ -77,6 +77,7 @@ def null_directions(point: LossPoint, hessian: Real, zero_tolerance: float) -> N
     Returns
     -------
     NullDirections
+        Their sum is the number of zero eigenvalues.
 
     Raises
     ------

@@ -36,11 +36,40 @@ class Surface(Protocol):
         ...
 
     def value(self, theta: Real) -> tuple[float, Real]:
-        """Return value and gradient; ValueError where they overflow."""
+        """Return value and gradient.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (p,)
+            Where.
+
+        Returns
+        -------
+        value : float
+            Of the function.
+        gradient : ndarray, shape (p,)
+            First derivatives.
+
+        Raises
+        ------
+        ValueError
+            If one of them overflows.
+        """
         ...
 
     def hessian(self, theta: Real) -> Real:
-        """Return the matrix of second derivatives."""
+        """Return the matrix of second derivatives.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (p,)
+            Where.
+
+        Returns
+        -------
+        ndarray, shape (p, p)
+            Symmetric.
+        """
         ...
 
 
@@ -86,7 +115,9 @@ class NetworkSurface:
         Returns
         -------
         loss : float
+            Weight decay included.
         gradient : ndarray, shape (p,)
+            First derivatives.
 
         Raises
         ------
@@ -107,6 +138,7 @@ class NetworkSurface:
         Returns
         -------
         ndarray, shape (p, p)
+            Second derivatives.
 
         Raises
         ------

@@ -143,7 +143,9 @@ class ReducedSurface:
         Returns
         -------
         loss : float
+            Weight decay included.
         gradient : ndarray, shape (size,)
+            First derivatives.
         """
         here = self._point.at(self._scale * theta)
         loss = here.loss + 0.5 * self._decay * float(theta @ theta)
@@ -160,6 +162,7 @@ class ReducedSurface:
         Returns
         -------
         ndarray, shape (size, size)
+            Second derivatives in the subspace.
         """
         matrix: Real = self._point.at(self._scale * theta).hessian("total")
         matrix *= self._scale[:, None]
@@ -277,6 +280,7 @@ def checked_groups(net: MLP, groups: Any) -> Groups:
     Returns
     -------
     tuple of tuple of int
+        The groups.
 
     Raises
     ------
@@ -326,6 +330,7 @@ def mlp_of(point: LossPoint) -> MLP:
     Returns
     -------
     MLP
+        The network.
 
     Raises
     ------

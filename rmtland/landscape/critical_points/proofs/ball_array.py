@@ -79,6 +79,7 @@ def up_number(value: float, operations: int) -> float:
     Returns
     -------
     float
+        Above the exact result.
     """
     return value * (1.0 + (4.0 * operations + 8.0) * UNIT) + TINY
 
@@ -94,6 +95,7 @@ def gamma(operations: int) -> float:
     Returns
     -------
     float
+        Above gamma_k.
     """
     steps = (operations + 2) * UNIT
     return steps / (1.0 - steps) * (1.0 + 8.0 * UNIT)
@@ -110,6 +112,7 @@ def frobenius_above(matrix: Real) -> float:
     Returns
     -------
     float
+        Above the norm.
     """
     entries = np.ravel(matrix)
     return up_number(math.sqrt(up_number(float(entries @ entries), entries.size)), 1)
@@ -159,6 +162,7 @@ class BallArray:
         Returns
         -------
         BallArray
+            Of radius 0.
         """
         return cls(values, np.zeros_like(values))
 
@@ -206,6 +210,7 @@ class BallArray:
         Returns
         -------
         BallArray
+            The same balls.
         """
         return BallArray(self.mid.reshape(shape), self.rad.reshape(shape))
 
@@ -220,5 +225,6 @@ class BallArray:
         Returns
         -------
         BallArray
+            The same balls.
         """
         return BallArray(self.mid.transpose(axes), self.rad.transpose(axes))

@@ -50,6 +50,7 @@ def flint() -> Any:
     Returns
     -------
     module
+        python-flint.
 
     Raises
     ------
@@ -162,6 +163,7 @@ def smooth_function(name: str) -> Callable[[Ball], Triple]:
     Returns
     -------
     callable
+        From a ball to three.
 
     Raises
     ------
@@ -187,6 +189,7 @@ def balls_of(array: BallArray) -> list[Ball]:
     Returns
     -------
     list of flint.arb
+        One a number.
     """
     arb = flint().arb
     pairs = zip(array.mid.ravel().tolist(), array.rad.ravel().tolist(), strict=True)
@@ -206,6 +209,7 @@ def to_ball_array(balls: Sequence[Ball], shape: tuple[int, ...]) -> BallArray:
     Returns
     -------
     BallArray
+        Balls that hold those given.
     """
     mid: Real = np.array([float(ball) for ball in balls]).reshape(shape)
     rad: Real = np.array([float(ball.rad()) for ball in balls]).reshape(shape)

@@ -130,6 +130,7 @@ def prove(
     Returns
     -------
     Proof or Unproved
+        What is proved, or why nothing is.
 
     Raises
     ------

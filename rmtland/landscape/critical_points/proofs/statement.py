@@ -63,6 +63,7 @@ class Problem:
         Returns
         -------
         Problem
+            Network and data.
 
         Raises
         ------
@@ -99,6 +100,7 @@ class Problem:
         Returns
         -------
         list of (ParameterBlock, ParameterBlock or None)
+            None for layers without biases.
         """
         blocks = {block.name: block for block in self.net.blocks}
         return [
@@ -111,6 +113,7 @@ class Problem:
         Returns
         -------
         list of ndarray of int, shape (n_l, n_{l-1} (+ 1))
+            One array a layer.
         """
         found = []
         for weight, bias in self.layers():
