@@ -1,7 +1,9 @@
 r"""Wigner's semicircle law.
 
-.. math:: \rho(x) = \frac{\sqrt{4 v - (x - \mu)^2}}{2 \pi v}, \qquad R(g) = \mu + v g
+.. math:: \rho(x) = \frac{\sqrt{4 v - (x - \mu)^2}}{2 \pi v}, \qquad R(g) = \mu + v g, \qquad
+          G(z) = \frac{2}{w + \sqrt{w - 2 \sqrt v} \sqrt{w + 2 \sqrt v}}, \quad w = z - \mu,
 
+with its R-transform R and its Stieltjes transform (Cauchy transform) G, v G^2 - w G + 1 = 0,
 on :math:`[\mu - 2\sqrt v, \mu + 2 \sqrt v]`: the limit of a symmetric n x n matrix with independent
 off-diagonal entries of variance v/n.
 

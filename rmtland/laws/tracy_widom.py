@@ -30,7 +30,7 @@ stochastic Airy operator, whose scaling is the same for every beta, the variable
 :math:`2^{-1/6}` times this one: its distribution function is :math:`F_4(2^{1/6} x)`, its mean
 -2.0552.
 
-Evaluation. :math:`\psi = \log(-\log F)` is smooth, and it is what the table holds: polynomials of
+Table. :math:`\psi = \log(-\log F)` is smooth, and it is what the table holds: polynomials of
 degree 15 on 28 intervals, from determinants good to 24 digits. F, 1 - F and the density
 follow from it without cancellation, so that both tails keep their relative accuracy until they
 underflow; no asymptotic formula takes over anywhere.

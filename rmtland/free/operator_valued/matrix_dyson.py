@@ -1,4 +1,4 @@
-r"""The matrix Dyson equation: resolvents of Gaussian random matrices with structure.
+r"""The matrix Dyson equation (MDE): resolvents of Gaussian random matrices with structure.
 
 For a random matrix whose fluctuations are Gaussian with the covariance map
 :math:`S[M] = E (X M X)` around the mean A, the resolvent is asymptotically the solution of

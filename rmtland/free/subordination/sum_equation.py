@@ -1,4 +1,7 @@
-r"""The equation of free sums, with real powers and a rational operand.
+r"""The subordination equations of free sums, with real powers and a rational operand.
+
+For two operands they are :math:`G(z) = G_1(\omega_1) = G_2(\omega_2)` and
+:math:`\omega_1 + \omega_2 = z + 1/G(z)`; in general
 
 .. math:: z = (1 - \sum_i t_i) F + \sum_i t_i \omega_i + R(1/F), \qquad F_i(\omega_i) = F,
 

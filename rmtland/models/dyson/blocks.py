@@ -427,7 +427,7 @@ class BlockEquation:
         if not solved.converged:
             return self.start(z)
         outer = solved.blocks.outer
-        return np.concatenate([outer.a.ravel(), self._free.samples(outer).ravel()])
+        return np.concatenate([outer.a.ravel(), self._free.sample_block(outer).ravel()])
 
     @cached_property
     def _free(self) -> FreeSlopes:

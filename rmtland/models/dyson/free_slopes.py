@@ -250,7 +250,7 @@ class FreeSlopes:
         )
         return bool(highest < 1e-12)
 
-    def samples(self, outer: OuterBlocks) -> Complex:
+    def sample_block(self, outer: OuterBlocks) -> Complex:
         """M_s between samples, shape (m, m).
 
         Parameters

@@ -12,7 +12,7 @@ the free sum of Marchenko-Pastur(phi, s) and a semicircle of variance 2 epsilon 
                = \frac{4 s^2 (1 - \phi)^3 (1 + w)}{(3 + w)^3},
 
 the second form free of cancellation, and just above it the index is
-:math:`\alpha_0 (\epsilon / \epsilon_c - 1)^{3/2}` with
+:math:`\alpha_0 (\epsilon / \epsilon_c - 1)^{3/2}`, the 3/2 law, with the prefactor
 
 .. math:: \alpha_0 = \frac{16 (1 - \phi)}{3 \pi \sqrt w (1 + w) (3 + w)} .
 

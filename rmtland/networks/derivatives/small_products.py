@@ -104,7 +104,7 @@ def small_curvature_product(
         curvature, signal = batch.output_curvature, tangents[-1]
         if not curvature.is_identity:
             signal = curvature.times(signal[:, None, :])[:, 0, :]
-    deltas, bends = (batch.deltas, batch.curvature_signals) if residual else ((), ())
+    deltas, curvatures = (batch.deltas, batch.curvature_signals) if residual else ((), ())
     biased = len(blocks) > len(weights)
     pieces: list[Real] = []  # of the blocks, from the last
     for layer in range(last, -1, -1):
@@ -128,9 +128,9 @@ def small_curvature_product(
             signal = _sum(signal, _times(deltas[layer], pushes[layer]))
         if signal is not None:
             signal *= slopes[layer - 1]
-        bend = bends[layer - 1] if residual else None
-        if bend is not None:
-            signal = _sum(signal, bend * tangents[layer - 1])
+        curvature = curvatures[layer - 1] if residual else None
+        if curvature is not None:
+            signal = _sum(signal, curvature * tangents[layer - 1])
     product = np.concatenate(pieces[::-1])
     product *= 1.0 / batch.samples
     return product

@@ -134,7 +134,7 @@ def test_samples_are_resolved_in_the_basis():
     model = network(3, 4, 5, 12, "tanh", 0.4)
     equation = free(model).equation
     solved = equation.fixed_point(0.3 + 0.2j, None, 1e-10)
-    m_s = equation.samples(solved.blocks.outer)
+    m_s = equation.sample_block(solved.blocks.outer)
     exact = model.equation.fixed_point(0.3 + 0.2j, None, 1e-10).blocks.s
     assert m_s == pytest.approx(m_s.T, abs=1e-12)
     assert np.linalg.norm(m_s - exact) < 0.2 * np.linalg.norm(exact)
