@@ -1,4 +1,4 @@
-"""A newcomer who knows the field finds a formula by a first guess: a file name, a grep, the index."""
+"""A newcomer who knows the field finds a formula at once: by file name, grep or index."""
 
 import ast
 from functools import cache

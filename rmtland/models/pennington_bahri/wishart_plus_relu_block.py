@@ -1,8 +1,8 @@
 r"""Wishart + ReLU block: the second model of Pennington and Bahri.
 
 A ReLU network has no second derivative but the mixed one of its two layers, so that H1 is block
-off-diagonal, [[0, B], [B^T, 0]] with B = (1/m) sum over active samples of e x^T. The R-transforms of
-the block and of the sum are
+off-diagonal, [[0, B], [B^T, 0]] with B = (1/m) sum over active samples of e x^T. The R-transforms
+of the block and of the sum are
 
 .. math:: R_{H_1}(g) = \frac{\epsilon \phi g}{2 - \epsilon \phi^2 g^2}, \qquad
           R(g) = \frac{s}{1 - s \phi g} + R_{H_1}(g)
@@ -19,8 +19,9 @@ For phi > 1 both parts have atoms of mass 1 - 1/phi at zero; their sum keeps one
 1 - 2/phi for phi > 2, and the index is the mass strictly below zero.
 
 At the threshold the double root of H(h) = 0 is h = -s (1 - phi)(1 + w)/(3 + w), with
-h - s phi = -s r', r' = 1 - 2 (1 - phi)/(3 + w); the prefactor alpha0 of the 3/2 law follows from the
-derivatives of H there: index ~ (2 / 3 pi) sqrt(2/|H''|) |dH/d epsilon (epsilon - epsilon_c)|^(3/2) / h^2.
+h - s phi = -s r', r' = 1 - 2 (1 - phi)/(3 + w); the prefactor alpha0 of the 3/2 law follows from
+the derivatives of H there:
+index ~ (2 / 3 pi) sqrt(2/|H''|) |dH/d epsilon (epsilon - epsilon_c)|^(3/2) / h^2.
 
 References
 ----------
