@@ -48,6 +48,7 @@ True
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -268,9 +269,11 @@ def fit(
     excluded = () if left_out is None else tuple(np.sort(spectrum.nodes[left_out.far]).tolist())
     if method == "likelihood":
         return _most_likely(descent, spectrum, found, left_out, dyson, rule)
-    zero = _boundary(descent, points, found, tuple(bounds or ()))
+    zero = _boundary(descent, spectrum, points, found, tuple(bounds or ()), generator)
+    costs = [cost for _, cost in ends]
     if zero is not None:
-        descent, found = zero
+        descent, found, cost = zero
+        costs.insert(0, cost)
         chosen = descent.family
     values = descent.values(found)
     law = chosen.law(values)
@@ -297,7 +300,7 @@ def fit(
         defect=_defect(spectrum, len(names), left_out, law),
         undetermined=tuple(undetermined),
         at_bounds=at_bounds,
-        minima=tuple(float(np.sqrt(2 * cost / points.terms)) for _, cost in ends),
+        minima=tuple(float(np.sqrt(2 * cost / points.terms)) for cost in costs),
         excluded=excluded,
         method=method,
     )
@@ -456,31 +459,40 @@ def _likelihood_result(
 
 
 def _boundary(
-    descent: Descent, points: Points, found: Real, bounded: tuple[str, ...]
-) -> tuple[Descent, Real] | None:
-    """Return the fit with a positive parameter 0 where that is better, else None.
+    descent: Descent,
+    spectrum: Spectrum,
+    points: Points,
+    found: Real,
+    bounded: tuple[str, ...],
+    generator: np.random.Generator,
+) -> tuple[Descent, Real, float] | None:
+    """Return the fit with a positive parameter 0 and its cost where that is better, else None.
 
     It is asked where eigenvalues of several dimensions say so: beside the boundary of Wishart plus
-    Wigner at variance 0, every member spreads the null space that the one on it has. Parameters
-    that are `bounded` stay within what was asked for.
+    Wigner at variance 0, every member spreads the null space that the one on it has, and descents
+    beside it may end anywhere: on the boundary they begin anew. Parameters that are `bounded` stay
+    within what was asked for.
     """
     family, boxes = descent.family, descent.boxes
     if not points.heavy or len(boxes) < 2:
         return None
     values = descent.values(found)
-    least = points.misfit(family.law(values))
-    best: tuple[Descent, Real] | None = None
+    lowest = points.misfit(family.law(values))
+    best: tuple[Descent, Real, float] | None = None
     for name, box in boxes.items():
         if not box.positive or name in bounded:
             continue
         others = tuple(other for other in family.names if other != name)
         held = Family(family.build, family.name, others, {**family.fixed, name: 0.0})
         inner = Descent(held, {other: boxes[other] for other in others})
-        start = inner.position(values)
-        if held.law({other: values[other] for other in others}) is None:
-            continue
-        end, _ = inner.run(points, start)
-        misfit = points.misfit(held.law(inner.values(end)))
-        if misfit < least:
-            least, best = misfit, (inner, end)
+        near = {other: values[other] for other in others}
+        begin = [] if held.law(near) is None else [inner.position(near)]
+        with suppress(ValueError):  # no law at any of the points tried
+            levels = FitPoints.of(spectrum, len(others))
+            begin += starting_positions(inner, spectrum, levels, 2, generator.spawn(1)[0])
+        for start in begin:
+            end, cost = inner.run(points, start)
+            misfit = points.misfit(held.law(inner.values(end)))
+            if misfit < lowest:
+                lowest, best = misfit, (inner, end, cost)
     return best

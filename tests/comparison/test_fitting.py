@@ -305,7 +305,7 @@ LAWS = [
 ]
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(("family", "values"), LAWS, ids=str)
 def test_any_family_of_laws(family, values, seed):
     law = family(**values)
@@ -412,7 +412,7 @@ def test_a_far_minimum_is_not_the_answer():
         resamples=0,
     )
     best = fit(spectrum, WishartPlusWigner, resamples=0)
-    assert poor.minima[0] >= best.minima[0]
+    assert poor.minima[0] >= best.minima[0] * (1 - 1e-9)
     assert best.minima == tuple(sorted(best.minima))
     assert best.defect == pytest.approx(best.minima[0], rel=1e-9)
     assert best.parameters["phi"] == pytest.approx(0.2, rel=1e-2)
@@ -473,6 +473,19 @@ def test_a_null_space_is_fitted_by_the_member_that_has_one(family, phi):
     assert found.parameters["phi"] == pytest.approx(phi, rel=0.1)
     bounded = fit(spectrum, family, bounds={"epsilon": (1e-3, 1.0)}, rng=0, resamples=0, starts=1)
     assert bounded.parameters["epsilon"] >= 1e-3
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_family_fits_no_worse_than_the_laws_within_it(seed):
+    """Beside a null space and far outliers a descent ran off to sigma = 1e3, twice as far away."""
+    rng = np.random.default_rng(seed)
+    tail = np.sort(np.exp(rng.normal(-12, 8, size=140)))
+    spectrum = Spectrum([*np.zeros(180), *tail, *-(tail[:20] ** 1.2)])
+    inner = fit(spectrum, MarchenkoPastur, resamples=0)
+    for family in (WishartPlusWigner, WishartPlusReluBlock):
+        found = fit(spectrum, family, resamples=0)
+        assert found.defect <= inner.defect * (1 + 1e-4)
+        assert found.minima[0] == min(found.minima) == pytest.approx(found.defect, rel=1e-6)
 
 
 def test_zeros_beside_negative_eigenvalues_leave_the_residual_part():
