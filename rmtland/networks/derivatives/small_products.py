@@ -128,9 +128,9 @@ def small_curvature_product(
             signal = _sum(signal, _times(deltas[layer], pushes[layer]))
         if signal is not None:
             signal *= slopes[layer - 1]
-        curvature = curvatures[layer - 1] if residual else None
-        if curvature is not None:
-            signal = _sum(signal, curvature * tangents[layer - 1])
+        own = curvatures[layer - 1] if residual else None
+        if own is not None:
+            signal = _sum(signal, own * tangents[layer - 1])
     product = np.concatenate(pieces[::-1])
     product *= 1.0 / batch.samples
     return product
