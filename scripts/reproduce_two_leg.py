@@ -3,11 +3,21 @@ r"""The two-leg law of H against Lanczos runs on networks of some hundred units.
 Networks with n hidden units are drawn with their data and residuals; the density of the eigenvalues
 of H, smoothed at height eta, comes from Lanczos runs from random vectors: means over all runs, and
 their standard errors, as if the runs of one network were independent. Beside it: the two-leg law
-(`TwoLegHessian`) with the error that it states. Differences are relative to the peak.
+(`TwoLegHessian`) with the error that it states, and the law at that width (`FiniteWidthHessian`),
+with the correction of order 1/n that networks of 16 and 8 hidden units show. Differences are
+relative to the peak of the density.
 
     python scripts/reproduce_two_leg.py --table tests/reference/two_leg.json
-
-wrote the table that the tests read (n = 128; about a quarter of an hour on one core).
+        wrote the table that the tests read (n = 128; about a quarter of an hour on one core)
+    python scripts/reproduce_two_leg.py --n 64 128 256
+        how the difference to the limit falls with the width; the last line of a case extrapolates
+        the networks to infinite width, linearly in 1/n
+    python scripts/reproduce_two_leg.py --shapes outliers --activations relu --epsilon 1 --n 120
+        a case with large outliers, which converges slowly
+    python scripts/reproduce_two_leg.py --known 20 --activations relu tanh
+        the correction for crossings of a Dyson law that knows first layer and data, at n = 20
+    python scripts/reproduce_two_leg.py --time
+        seconds that a leg takes
 """
 
 from __future__ import annotations
@@ -15,16 +25,25 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import time
 from pathlib import Path
 
 import numpy as np
 
 from rmtland.arguments import count, positive
-from rmtland.models import TwoLegHessian
+from rmtland.models import FiniteWidthHessian, TwoLegHessian
 from rmtland.models.population.equation import activation_rule
+from rmtland.models.two_leg.leg_averages import threads, values_over_legs
 from rmtland.networks.activation import activation as activation_of
+from rmtland.reproduction.limit_law import LIMITS, known_densities
 
-SHAPES = {"square": (1.0, 1.0, 1.0, 4.0), "unequal": (1.5, 1.0, 0.5, 3.0)}
+SHAPES = {
+    "square": (1.0, 1.0, 1.0, 4.0),
+    "unequal": (1.5, 1.0, 0.5, 3.0),
+    "outliers": (1.5, 1.0, 2.0, 4.0),
+}
+"""Inputs, hidden units, outputs and samples."""
+
 ACTIVATIONS = ("linear", "relu", "tanh", "gelu")
 
 
@@ -79,9 +98,9 @@ def lanczos_density(network, x, eta, steps, rng):
     return (eta / ((x[:, None] - nodes) ** 2 + eta**2)) @ vectors[0] ** 2 / math.pi
 
 
-def monte_carlo(shape, name, arguments):
+def monte_carlo(shape, name, n, arguments):
     """Mean density and its standard error."""
-    sizes = [round(arguments.n * size) for size in shape]
+    sizes = [round(n * size) for size in shape]
     x = grid(arguments.points)
     rows = []
     for draw in range(arguments.draws):
@@ -105,32 +124,135 @@ def grid(points):
     return 0.5 * np.sinh(np.linspace(np.arcsinh(-5), np.arcsinh(18), points))
 
 
+def model_of(shape, name, arguments):
+    return TwoLegHessian(
+        *SHAPES[shape],
+        activation=name,
+        epsilon=arguments.epsilon,
+        legs=arguments.legs,
+        draws=arguments.leg_draws,
+    )
+
+
 def check(arguments):
     """Refuse before a quarter of an hour is spent what would end in nonsense."""
-    for name in ("n", "steps", "points"):
+    for name in ("steps", "points"):
         count(name, getattr(arguments, name), min_value=2)
+    for n in arguments.n:
+        count("n", n, min_value=2)
     for name in ("draws", "probes"):
-        count(name, getattr(arguments, name), min_value=1)
+        count(name, getattr(arguments, name))
     if arguments.draws * arguments.probes < 2:
         raise ValueError("a standard error takes two runs; raise draws or probes")
     positive("eta", arguments.eta)
     for name in arguments.activations:
-        TwoLegHessian(
-            *SHAPES["square"],
-            activation=name,
-            epsilon=arguments.epsilon,
-            legs=arguments.legs,
-            draws=arguments.leg_draws,
-        )
+        model_of("square", name, arguments)
     if arguments.table and not arguments.table.parent.is_dir():
         raise ValueError(f"there is no folder {arguments.table.parent} for the table")
+    if arguments.table and len(arguments.n) > 1:
+        raise ValueError("a table is of one width; give one --n")
+
+
+def limit_at_infinity(measured):
+    """Fit a + b/n to the densities of all widths; return a and its largest standard error."""
+    widths = np.array(list(measured), dtype=float)
+    weights = np.array([1 / error.max() for _, error in measured.values()])
+    rows = weights[:, None] * np.stack([np.ones_like(widths), 1 / widths], axis=1)
+    right = weights[:, None] * np.array([density for density, _ in measured.values()])
+    return np.linalg.lstsq(rows, right, rcond=None)[0][0], np.linalg.inv(rows.T @ rows)[0, 0] ** 0.5
+
+
+def compare_case(shape, name, arguments):
+    """Print how far the laws are from the networks of every width; return the last density."""
+    model = model_of(shape, name, arguments)
+    measured, law = {}, None
+    for n in arguments.n:
+        x, density, error = monte_carlo(SHAPES[shape], name, n, arguments)
+        measured[n] = density, error
+        peak, z = density.max(), x + 1j * arguments.eta
+        if law is None:
+            found = model.solve(z)
+            law, stated = -found.value.imag / math.pi, found.error / math.pi
+        off = np.abs(law - density).max() / peak
+        line = (
+            f"{shape:<8} {name:<7} n = {n:<4} limit off by {off:.2%} of the peak "
+            f"(stated {stated.max() / peak:.2%}"
+        )
+        if arguments.centred or n <= 20:
+            line += ")"
+        else:
+            there = FiniteWidthHessian(model, n).solve(z)
+            off = np.abs(-there.value.imag / math.pi - density).max()
+            line += (
+                f"), law at n by {off / peak:.2%} (stated {there.error.max() / math.pi / peak:.2%})"
+            )
+        print(
+            f"{line}, Monte Carlo +- {error.max() / peak:.2%}; peaks {law.max():.3f}, "
+            f"networks {peak:.3f}",
+            flush=True,
+        )
+    if len(measured) > 1:
+        limit, error = limit_at_infinity(measured)
+        print(
+            f"{shape:<8} {name:<7} n -> inf  limit off by {np.abs(law - limit).max() / peak:.2%}, "
+            f"extrapolation +- {error / peak:.2%}"
+        )
+    return x, density, measured[arguments.n[-1]][1]
+
+
+def compare_known(name, arguments):
+    """Print how far data-aware Dyson laws are from Hessians, without and with what crosses."""
+    n = arguments.known
+    found = known_densities(
+        n,
+        activation=name,
+        epsilon=arguments.epsilon,
+        ratio=4,
+        draws=arguments.known_draws,
+        legs=12,
+        leg_draws=arguments.leg_draws,
+        points=arguments.points,
+        eta=arguments.eta,
+        seed=arguments.seed,
+    )
+    peak = found["measured"].max()
+    errors = [np.abs(found[law] - found["measured"]).max() / peak for law in list(LIMITS)[2:]]
+    print(
+        f"{name:<7} n = {n}: Dyson law with known data off by {errors[0]:.2%} of the peak, with "
+        f"crossings by {errors[1]:.2%}, Monte Carlo +- {found['error'].max() / peak:.2%}",
+        flush=True,
+    )
+
+
+def time_legs(name, arguments):
+    """Print seconds that a leg takes, solved on all cores."""
+    model = model_of("square", name, arguments)
+    legs = model.equations[0]
+    z = grid(arguments.points) + 1j * arguments.eta
+    wall, cpu = time.perf_counter(), time.process_time()
+    values_over_legs(
+        legs,
+        z,
+        1e-6,
+        1,
+        lambda equation, _, one: np.array([equation.trace(one.blocks)]),
+        large=len(legs),
+        ratio=2.0,
+    )
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    print(
+        f"{name:<7} {len(legs)} legs of {arguments.legs} units, {len(z)} points, "
+        f"{threads(len(legs))} threads: {wall / len(legs):.2f} s a leg, {cpu / len(legs):.2f} s of "
+        "processor time",
+        flush=True,
+    )
 
 
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--n", type=int, default=128, help="hidden units (default 128)")
+    parser.add_argument("--n", type=int, nargs="+", default=[128], help="hidden units (128)")
     parser.add_argument("--draws", type=int, default=6, help="networks (default 6)")
     parser.add_argument("--probes", type=int, default=6, help="Lanczos runs each (default 6)")
     parser.add_argument("--steps", type=int, default=400, help="of a run (default 400)")
@@ -138,39 +260,34 @@ def main():
     parser.add_argument("--eta", type=float, default=0.05, help="height (default .05)")
     parser.add_argument("--epsilon", type=float, default=0.5, help="energy (default .5)")
     parser.add_argument("--activations", nargs="+", default=list(ACTIVATIONS))
-    parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
+    parser.add_argument("--shapes", nargs="+", default=["square", "unequal"], choices=list(SHAPES))
     parser.add_argument(
         "--centred", action="store_true", help="subtract c0 from the features: no outliers"
     )
     parser.add_argument("--legs", type=int, default=24, help="size of the legs (default 24)")
     parser.add_argument("--leg-draws", type=int, default=8, help="legs (default 8)")
     parser.add_argument("--table", type=Path, help="JSON of the Monte Carlo densities to write")
+    parser.add_argument(
+        "--known", type=int, help="width of networks with first layer and data known"
+    )
+    parser.add_argument(
+        "--known-draws", type=int, default=100, help="Hessians at n = 12 (default 100)"
+    )
+    parser.add_argument("--time", action="store_true", help="print seconds a leg, and stop")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     try:
         check(arguments)
     except ValueError as error:
         parser.error(str(error))
+    if arguments.time or arguments.known:
+        for name in arguments.activations:
+            (time_legs if arguments.time else compare_known)(name, arguments)
+        return
     cases = []
     for shape in arguments.shapes:
         for name in arguments.activations:
-            x, density, error = monte_carlo(SHAPES[shape], name, arguments)
-            model = TwoLegHessian(
-                *SHAPES[shape],
-                activation=name,
-                epsilon=arguments.epsilon,
-                legs=arguments.legs,
-                draws=arguments.leg_draws,
-            )
-            found = model.solve(x + 1j * arguments.eta)
-            law, stated = -found.value.imag / math.pi, found.error / math.pi
-            peak = density.max()
-            print(
-                f"{shape:<8} {name:<8} two-leg law off by {np.abs(law - density).max() / peak:.2%} "
-                f"of the peak, stated {stated.max() / peak:.2%}, "
-                f"Monte Carlo +- {error.max() / peak:.2%}",
-                flush=True,
-            )
+            x, density, error = compare_case(shape, name, arguments)
             cases.append(
                 {
                     "shape": SHAPES[shape],
@@ -181,9 +298,9 @@ def main():
                 }
             )
     if arguments.table:
-        kept = ("n", "draws", "probes", "steps", "eta", "epsilon", "seed", "centred")
+        kept = ("draws", "probes", "steps", "eta", "epsilon", "seed", "centred")
         made = {"source": "scripts/reproduce_two_leg.py, Lanczos runs on drawn networks"}
-        made |= {key: getattr(arguments, key) for key in kept}
+        made |= {"n": arguments.n[0]} | {key: getattr(arguments, key) for key in kept}
         arguments.table.write_text(json.dumps(made | {"cases": cases}, indent=0) + "\n", "utf-8")
         print(f"wrote {arguments.table}")
 

@@ -76,6 +76,9 @@ SMALL = {
         *("--n", "8", "--draws", "2", "--probes", "1", "--steps", "40", "--points", "5"),
         *("--activations", "relu", "--shapes", "square", "--legs", "4", "--leg-draws", "2"),
     ],
+    "reproduce_critical_index.py": [
+        *("--n", "4", "--phi", "0.5", "--draws", "2", "--runs", "1", "--out", "."),
+    ],
 }
 
 NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
@@ -111,7 +114,10 @@ SAYS = {
         rf"gauss_newton +relu +n = 3 +Monte Carlo .*% +Dyson +(?P<value>{NUMBER})%", 0, 40,
     ),
     "reproduce_population.py": (rf"relu +wide +(?P<value>{NUMBER})% \+-", 0, 100),
-    "reproduce_two_leg.py": (rf"relu +two-leg law off by (?P<value>{NUMBER})%", 0, 30),
+    "reproduce_two_leg.py": (rf"relu +n = 8 +limit off by (?P<value>{NUMBER})%", 0, 30),
+    "reproduce_critical_index.py": (
+        rf"phi = 0.5 .* without weights (?P<value>{NUMBER})", 0.05, 0.4,
+    ),
 }  # fmt: skip
 """What the small run of a script has to print, and the range of the number in it."""
 SLOW = {

@@ -14,7 +14,7 @@ from .pennington_bahri.hessian_model import HessianModel
 from .pennington_bahri.wishart_plus_relu_block import WishartPlusReluBlock
 from .pennington_bahri.wishart_plus_wigner import WishartPlusWigner
 from .population import PopulationHessian
-from .two_leg import CrossingCorrectedHessian, TwoLegHessian
+from .two_leg import CrossingCorrectedHessian, FiniteWidthHessian, TwoLegHessian
 
 __all__ = [
     "ConditionedHessian",
@@ -22,6 +22,7 @@ __all__ = [
     "CrossingCorrectedHessian",
     "DysonHessian",
     "FiniteSizeHessian",
+    "FiniteWidthHessian",
     "HessianModel",
     "LinearHessian",
     "OutlierBand",

@@ -18,6 +18,7 @@ from rmtland.models import (
     CrossingCorrectedHessian,
     DysonHessian,
     FiniteSizeHessian,
+    FiniteWidthHessian,
     LinearHessian,
     PopulationHessian,
     TwoLegHessian,
@@ -112,6 +113,16 @@ CASES = [
         0.04,
         has_law=False,
     ),
+    ModelCase(
+        "finite width",
+        FiniteWidthHessian(
+            TwoLegHessian(1, 1, 1, 4, activation="erf", epsilon=0.4, legs=6, draws=3), 12, small=8
+        ),
+        None,
+        8,
+        0.04,
+        has_law=False,
+    ),
     ModelCase("conditioned H", trained(), None, 60, 0.02),
     ModelCase(
         "critical points", CriticalPointHessian(4, 3, 3, 20, epsilon=0.2, draws=60), None, 60, 0.02
@@ -139,7 +150,7 @@ CASES = [
     ),
 ]
 # a law tabulated from some thousand solutions; averages over nine legs
-SLOW = {"population H0", "two legs", "crossing corrected"}
+SLOW = {"population H0", "two legs", "finite width", "crossing corrected"}
 every = pytest.mark.parametrize(
     "case",
     [
