@@ -11,6 +11,7 @@ import sys
 import typer
 
 from rmtland.cli.audit import audit
+from rmtland.cli.critical_points import critical_points
 from rmtland.cli.curve import curve
 from rmtland.cli.interrupts import no_interrupt_lost
 from rmtland.cli.measure import measure
@@ -44,6 +45,7 @@ app.command("weights", short_help="Lay laws beside the weight matrices of your o
 app.command("shrink", short_help="Shrink the eigenvalues of a sample covariance matrix.")(shrink)
 app.command("reproduce", short_help="Compute figures of the literature anew.")(reproduce)
 app.add_typer(sweep)
+app.add_typer(critical_points)
 
 
 @app.callback(invoke_without_command=True)

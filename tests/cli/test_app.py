@@ -88,21 +88,28 @@ def test_help_of_a_command(rmtland, command, words):
 
 
 COMMANDS = ["overlay", "measure", "weights", "spectrum", "sample", "shrink", "audit", "reproduce",
-            "sweep index", "sweep status", "sweep export"]  # fmt: skip
+            "sweep index", "sweep status", "sweep export",
+            "critical-points find", "critical-points verify"]  # fmt: skip
 
 
 def test_the_list_of_commands_is_whole():
-    found = {name for name in COMMANDS if " " not in name} | {"sweep"}
-    assert {one.name for one in app.registered_commands} | {"sweep"} == found
-    sweeps = {one.name for one in app.registered_groups[0].typer_instance.registered_commands}
-    assert {f"sweep {name}" for name in sweeps} == {name for name in COMMANDS if " " in name}
+    assert {one.name for one in app.registered_commands} == {
+        name for name in COMMANDS if " " not in name
+    }
+    groups = {
+        f"{group.typer_instance.info.name} {one.name}"
+        for group in app.registered_groups
+        for one in group.typer_instance.registered_commands
+    }
+    assert groups == {name for name in COMMANDS if " " in name}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_speaks_to_machines_and_draws_in_every_format(rmtland, command):
     text = rmtland(*command.split(), "--help").out
     assert "--json" in text
-    assert ("--format" in text) == (command not in {"sweep status", "sweep export"})
+    draws_nothing = {"sweep status", "sweep export", "critical-points verify"}
+    assert ("--format" in text) == (command not in draws_nothing)
 
 
 def test_version(rmtland):

@@ -65,9 +65,9 @@ def test_a_search_resumes(rmtland):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--finder", "walk"), "finder must be one of"),
+        (("--finder", "walk"), "unknown finder"),
         (("--hidden", "a"), "--hidden takes widths"),
-        (("--hidden", 500), "lower --hidden"),
+        (("--hidden", 600), "lower --hidden"),
         (("--data", "none.npz"), "none.npz is not there"),
         (("--data", "cifar"), "--data takes"),
         (("--activation", "relu"), "prove=False"),

@@ -173,7 +173,7 @@ def smooth_function(name: str) -> Callable[[Ball], Triple]:
     if name not in SMOOTH:
         raise ValueError(
             f"nothing is proved of networks with the activation {name!r}; "
-            f"there are formulas for {', '.join(SMOOTH)}"
+            f"there are formulas for {', '.join(SMOOTH)}; give prove=False (--no-prove)"
         )
     return SMOOTH[name]
 

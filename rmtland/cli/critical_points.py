@@ -1,0 +1,355 @@
+"""`rmtland critical-points`: search for critical points of a network, and check what is proved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from rmtland.cli.options import OUT, Format, Json, Out, Seed
+from rmtland.cli.output import Output, Stopped
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.table import Table
+
+    from rmtland.landscape import CriticalPoints
+    from rmtland.landscape.critical_points import Finder
+
+__all__ = ["critical_points"]
+
+FINDERS = ("newton", "newton-modes", "symmetry", "lm", "gradient-norm", "minima")
+ROWS = 40
+LARGEST = 3000
+
+LEGEND = (
+    "proved: exactly one critical point within a stated distance, and its index; critical: square "
+    "of the gradient at most 1e-20, not flat;",
+    "flat: the gradient lies in the kernel of the Hessian (Frye et al.); escaping: weights grew "
+    "tenfold; unfinished: none of these.",
+    "energy: loss per output without weight decay; index: fraction of negative eigenvalues of the "
+    "Hessian; |g|^2: square of the gradient.",
+)
+
+critical_points = typer.Typer(
+    name="critical-points",
+    help="Critical points of a network's loss: searched for, proved, counted by index and energy.",
+    short_help="Find and prove critical points of a network's loss.",
+    rich_markup_mode=None,
+)
+
+
+@critical_points.callback(invoke_without_command=True)
+def _critical_points(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@critical_points.command("find")
+def find(
+    data: Annotated[
+        str,
+        typer.Option(
+            help="gaussian (iid memorisation), digits (4x4 autoencoder), digits-labels, or an "
+            ".npz file with arrays x and y."
+        ),
+    ] = "gaussian",
+    hidden: Annotated[
+        str, typer.Option(help="Widths of the hidden layers, such as 16 or 12,8.")
+    ] = "8",
+    samples: Annotated[int, typer.Option(help="Samples m, drawn or taken from the digits.")] = 32,
+    inputs: Annotated[int, typer.Option(help="Inputs and outputs of gaussian data.")] = 8,
+    activation: Annotated[str, typer.Option(help="tanh, erf, gelu, silu, relu, ...")] = "tanh",
+    loss: Annotated[str, typer.Option(help="mse, cross_entropy or logistic.")] = "mse",
+    bias: Annotated[bool, typer.Option(help="Biases in each layer.")] = False,
+    weight_decay: Annotated[float, typer.Option(help="w in (w/2)|theta|^2.")] = 1e-3,
+    finder: Annotated[str, typer.Option(help=", ".join(FINDERS) + ".")] = "newton",
+    starts: Annotated[int, typer.Option(help="How many starts.")] = 20,
+    max_steps: Annotated[
+        int | None, typer.Option(help="Steps of a walk at most; by default those of the finder.")
+    ] = None,
+    prove: Annotated[bool, typer.Option(help="Prove each point (needs python-flint).")] = True,
+    spectra: Annotated[
+        int, typer.Option(help="Draw the spectra of so many points, from low to high energy.")
+    ] = 0,
+    seed: Seed = 0,
+    store: Annotated[
+        Path | None, typer.Option(help="File for the results: the same command resumes.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; one for each core by default.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
+    out: Out = OUT,
+    format: Format = "png",
+    json: Json = None,
+) -> None:
+    """Search from many starts; print a table, draw index against energy, write a certificate.
+
+    Writes critical-points.png and, of what is proved, critical-points.npz, a certificate that
+    `rmtland critical-points verify` checks.
+    """
+    from rmtland.arguments import choice, count
+    from rmtland.files import check_target
+    from rmtland.landscape import find_critical_points
+    from rmtland.landscape.critical_points import Certificate
+    from rmtland.networks import MLP
+    from rmtland.sweep import Interrupted, Processes, Serial
+
+    chosen = _finder(choice("finder", finder, FINDERS), max_steps)
+    many = None if workers is None else count("workers", workers)
+    count("starts", starts)
+    shown = count("spectra", spectra, min_value=0)
+    output = Output(out, format=format, json=json)
+    for name in (f"critical-points.{format}", "critical-points.npz"):
+        check_target(out / name)
+    x, y, described = chosen_data = _data(
+        data, count("samples", samples), count("inputs", inputs), loss, seed
+    )
+    widths = (x.shape[1], *_widths(hidden), chosen_data.outputs)
+    net = MLP(widths, activation, bias, loss=loss, weight_decay=weight_decay)
+    if net.parameter_count > LARGEST:
+        raise ValueError(
+            f"the network has {net.parameter_count} parameters; this command needs exact Hessians "
+            f"and takes at most {LARGEST}: lower --hidden"
+        )
+    try:
+        points = find_critical_points(
+            net,
+            x,
+            y,
+            finder=chosen,
+            starts=starts,
+            prove=prove,
+            spectrum=shown > 0,
+            rng=seed,
+            store=store,
+            executor=Serial() if many == 1 else Processes(many),
+            progress=False if quiet else None,
+        )
+    except Interrupted as stop:
+        raise Stopped(str(stop)) from None
+    title = f"{net}, {len(x)} samples: {chosen}"
+    _print(output, points, title)
+    output.figure(_figure(points, f"{net}\n{described}", shown), "critical-points")
+    if points.counts["proved"]:
+        certificate = Certificate.of(net, x, y, points)
+        output.wrote(certificate.save(out / "critical-points.npz"))
+    output.numbers(_report(points, title, described, seed))
+
+
+@critical_points.command("verify")
+def verify(
+    file: Annotated[Path, typer.Argument(help="A certificate, such as critical-points.npz.")],
+    json: Json = None,
+) -> None:
+    """Prove every statement of a certificate again, from the file alone.
+
+    Ends with exit code 1 if one is not proved.
+    """
+    from rmtland.landscape.critical_points import Certificate
+
+    output = Output(OUT, json=json, writes=False)
+    certificate = Certificate.load(file)
+    complaints = certificate.verify()
+    bad = [(place, complaint) for place, complaint in enumerate(complaints) if complaint]
+    output.line(f"{certificate.net}, {len(certificate.x)} samples")
+    for place, complaint in bad:
+        output.line(f"point {place}: not proved: {complaint}")
+    output.line(
+        f"{len(complaints) - len(bad)} of {len(complaints)} critical points proved, with their "
+        "indices, radii and gaps"
+    )
+    output.numbers(
+        {
+            "command": "critical-points verify",
+            "file": str(file),
+            "points": len(complaints),
+            "proved": len(complaints) - len(bad),
+            "complaints": [{"point": place, "complaint": text} for place, text in bad],
+        }
+    )
+    if bad:
+        raise typer.Exit(1)
+
+
+def _finder(name: str, max_steps: int | None) -> Finder:
+    from dataclasses import replace
+
+    from rmtland.landscape.critical_points import (
+        CappedNewton,
+        GradientNorm,
+        LevenbergMarquardt,
+        SymmetryType,
+        TrustRegionNewton,
+    )
+
+    finders: dict[str, Any] = {
+        "newton": CappedNewton(),
+        "newton-modes": CappedNewton(per="mode"),
+        "symmetry": SymmetryType(),
+        "lm": LevenbergMarquardt(),
+        "gradient-norm": GradientNorm(),
+        "minima": TrustRegionNewton(),
+    }
+    found: Finder = finders[name]
+    if max_steps is None:
+        return found
+    if isinstance(found, SymmetryType):
+        return SymmetryType(finder=TrustRegionNewton(max_steps=max_steps))
+    return replace(found, max_steps=max_steps)  # type: ignore[type-var]
+
+
+def _widths(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ValueError(f"--hidden takes widths, such as 16 or 12,8; got {text!r}") from None
+
+
+class _Data(NamedTuple):
+    """Inputs, targets or labels, and a line on what they are."""
+
+    x: Any
+    y: Any
+    description: str
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs a network needs: one a class for labels."""
+        return self.y.shape[1] if self.y.ndim == 2 else max(int(self.y.max()) + 1, 1)
+
+
+def _data(name: str, samples: int, inputs: int, loss: str, seed: int) -> _Data:
+    from rmtland.networks import digits, gaussian
+
+    if name == "gaussian":
+        made = gaussian(samples, inputs, rng=seed)
+    elif name in ("digits", "digits-labels"):
+        target = "one-hot" if name == "digits-labels" else "autoencoder"
+        made = digits(samples, size=4, whiten=True, target=target, rng=seed)
+    elif name.endswith(".npz"):
+        return _file(name, loss)
+    else:
+        raise ValueError(
+            f"--data takes gaussian, digits, digits-labels, or an .npz file; got {name!r}"
+        )
+    return _Data(made.x, made.y, made.description)
+
+
+def _file(name: str, loss: str) -> _Data:
+    import numpy as np
+
+    try:
+        with np.load(name, allow_pickle=False) as arrays:
+            if not {"x", "y"} <= set(arrays):
+                raise ValueError(f"it must hold arrays x and y; it holds {', '.join(arrays)}")
+            x, y = arrays["x"], arrays["y"]
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{name} is not there") from None
+    except Exception as error:  # what np.load raises of damaged files is almost anything
+        raise ValueError(f"{name}: {error}") from error
+    if x.ndim != 2 or y.ndim not in (1, 2) or len(x) != len(y) or not len(x):
+        raise ValueError(
+            f"{name}: x must have shape (m, n_in) and y (m, n_out), or (m,) for labels; got "
+            f"{x.shape} and {y.shape}"
+        )
+    if y.ndim == 1 and loss != "cross_entropy":
+        y = y[:, None]
+    return _Data(x, y, f"{Path(name).name}, {len(x)} samples")
+
+
+def _print(output: Output, points: CriticalPoints, title: str) -> None:
+    output.line(title)
+    output.table(_table(points))
+    for line in (repr(points), *LEGEND):
+        output.line(line)
+
+
+def _table(points: CriticalPoints) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
+    for column in ("start", "status", "energy", "index", "negative", "zero", "|g|^2", "|theta|"):
+        left = column == "status"
+        table.add_column(column, justify="left" if left else "right", no_wrap=True)
+    table.add_column("within", justify="right", no_wrap=True)
+    for place, point in enumerate(points[:ROWS]):
+        table.add_row(
+            str(place),
+            point.status,
+            f"{point.energy:.5f}",
+            f"{point.relative_index:.4f}",
+            str(point.index),
+            str(point.nullity),
+            f"{point.gradient_square:.1e}",
+            f"{point.weight_norm:.3g}",
+            "" if point.proof is None else f"{point.proof.radius:.0e}",
+        )
+    if points[ROWS:]:
+        table.caption = f"and {len(points) - ROWS} more"
+    return table
+
+
+def _figure(points: CriticalPoints, title: str, spectra: int) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10.5 if spectra else 6.0, 4.4), layout="constrained")
+    axes = figure.subplots(1, 2 if spectra else 1, squeeze=False)[0]
+    points.plot(axes[0])
+    figure.suptitle(title, fontsize=9)
+    if spectra:
+        _draw_spectra(axes[1], points, spectra)
+    return figure
+
+
+def _draw_spectra(ax: Any, points: CriticalPoints, many: int) -> None:
+    """Draw spectra of points from low to high energy, those that are critical first."""
+    import numpy as np
+
+    from rmtland.drawing import COLORS
+
+    critical = points.of_status("proved", "critical")
+    some = critical if len(critical) else points
+    order = np.argsort(some.energies)
+    chosen = order[np.unique(np.linspace(0, len(order) - 1, many).round().astype(int))]
+    for color, place in zip(COLORS * many, chosen.tolist(), strict=False):
+        point = some[place]
+        nodes = np.sort(np.ravel(point.spectrum().nodes))
+        label = f"energy {point.energy:.3f}, index {point.relative_index:.3f}"
+        ax.hist(nodes, bins=60, density=True, histtype="step", color=color, label=label)
+    ax.set_yscale("log")
+    ax.set_xlabel("eigenvalue of the Hessian")
+    ax.set_ylabel("density")
+    ax.legend(frameon=False, fontsize=8)
+
+
+def _report(points: CriticalPoints, title: str, data: str, seed: int) -> dict[str, Any]:
+    return {
+        "command": "critical-points find",
+        "search": title,
+        "data": data,
+        "seed": seed,
+        "counts": points.counts,
+        "points": [
+            {
+                "status": point.status,
+                "energy": point.energy,
+                "index": point.index,
+                "relative_index": point.relative_index,
+                "zero": point.null_directions._asdict(),
+                "gradient_square": point.gradient_square,
+                "weight_norm": point.weight_norm,
+                "steps": point.steps,
+                "reason": point.reason,
+                "why_not": point.why_not,
+                "start_energy": point.start_energy,
+                "groups": point.groups,
+                "radius": None if point.proof is None else point.proof.radius,
+                "gap": None if point.proof is None else point.proof.gap,
+            }
+            for point in points
+        ],
+    }
