@@ -72,7 +72,7 @@ class LinearAnswers:
     hidden : int
         Number n_1 of hidden units.
     square : float
-        |Y|^2/m.
+        Sum of the squares of Y over m.
     outputs : int
         Number n_2 of outputs.
     """
