@@ -10,7 +10,9 @@ of the Jacobian J, or of J and the inputs,
 
 a deterministic matrix plus a Gaussian one, of any depth, with any loss, biases and weight decay. At
 a critical point P e = 0, and weights, inputs and the energy are all that is known
-(`ConditionedHessian.at_critical_point`).
+(`ConditionedHessian.at_critical_point`). Training does not end at any of them: where it has
+converged, `on=("gradient", "minimum")` draws among residuals whose Hessian has no negative
+eigenvalue (`rmtland.models.conditioned.minima`).
 
 The law is the mean spectrum of such Hessians, pooled over draws (`draws`, from `seed`); how far a
 single one is from it, `chance_level`, is what no law can do better than. For one hidden layer
@@ -40,7 +42,7 @@ True
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -57,6 +59,7 @@ from rmtland.models.conditioned.conditioned_residuals import (
     checked_conditions,
 )
 from rmtland.models.conditioned.given_residuals import in_double, with_residuals
+from rmtland.models.conditioned.minima import NonnegativeChain
 from rmtland.models.conditioned.projections import RANK_TOLERANCE
 from rmtland.models.hessian_parts import PARTS, HessianParts
 from rmtland.networks import MLP, LossPoint
@@ -83,9 +86,9 @@ class ConditionedHessian(HessianParts):
     ----------
     point : LossPoint
         Network, parameters and data: any depth, loss, biases and weight decay.
-    on : tuple of {"gradient", "inputs"}
+    on : tuple of {"gradient", "inputs", "minimum"}
         What the residuals are conditioned on: their products with the Jacobian, and with the
-        inputs.
+        inputs; and that the point is a minimum, where draws are steps of a Markov chain.
     sizes : {"auto", "alike", "samples"}
         Whether all residuals are alike or each sample keeps its mean square; "auto" is "alike" for
         half the mean squared error and "samples" for classification.
@@ -153,6 +156,7 @@ class ConditionedHessian(HessianParts):
         epsilon: float,
         *,
         activation: str | Activation = "tanh",
+        minimum: bool = False,
         draws: int = 16,
         seed: int = 0,
     ) -> Self:
@@ -170,6 +174,8 @@ class ConditionedHessian(HessianParts):
             Energy, loss / outputs, >= 0, of half the mean squared error.
         activation : str or Activation
             As in `rmtland.networks.MLP`.
+        minimum : bool
+            Whether it is a minimum.
         draws, seed
             As in the class.
 
@@ -192,8 +198,9 @@ class ConditionedHessian(HessianParts):
         theta = np.concatenate([w.ravel() for w in layers])
         inputs = float_array("x", x, ndim=2)
         point = net.at(theta, inputs, net.predict(theta, inputs))
-        residuals = ConditionedResiduals.at_critical_point(point, epsilon)
-        return cls(point, draws=draws, seed=seed, residuals=residuals)
+        on = ("gradient", "minimum") if minimum else ("gradient",)
+        residuals = ConditionedResiduals.at_critical_point(point, epsilon, on=on)
+        return cls(point, on, draws=draws, seed=seed, residuals=residuals)
 
     # What it knows -------------------------------------------------------------------------------
 
@@ -253,7 +260,42 @@ class ConditionedHessian(HessianParts):
         LossPoint
             The same network, parameters and inputs; it has no loss.
         """
-        return with_residuals(self.point, self.conditioned.draw(np.random.default_rng(rng)))
+        generator = np.random.default_rng(rng)
+        if self._is_minimum:
+            return self._point_of(next(self._chain.draws(1, generator)))
+        return with_residuals(self.point, self.conditioned.draw(generator))
+
+    @property
+    def _is_minimum(self) -> bool:
+        return "minimum" in self.on
+
+    @cached_property
+    def _chain(self) -> NonnegativeChain:
+        """Draws the noise of minima."""
+        residuals, p = self.conditioned, self.parameter_count
+        _refuse_large(p)
+        known = with_residuals(self.point, residuals.known_residuals).hessian("residual")
+
+        def noise(xi: Real) -> Real:
+            free = residuals.free_residuals(xi)
+            return np.asarray(with_residuals(self.point, free).hessian("residual"))
+
+        return NonnegativeChain(
+            self._gauss_newton + np.asarray(known), noise, residuals.noise, residuals.radius
+        )
+
+    def _point_of(self, xi: Real) -> LossPoint:
+        residuals = self.conditioned
+        e = residuals.known_residuals + residuals.free_residuals(xi)
+        return with_residuals(self.point, e)
+
+    def _points(self, generators: Sequence[np.random.Generator]) -> Iterator[LossPoint]:
+        """Yield points with residuals that were drawn, one a generator; minima by one chain."""
+        if not self._is_minimum:
+            yield from (self.draw(rng=generator) for generator in generators)
+            return
+        for xi in self._chain.draws(len(generators), generators[0]):
+            yield self._point_of(xi)
 
     def matrix(self, *, rng: Rng = None) -> Real:
         """Draw residuals and return the matrix: H, H0 or H1, by `part_name`.
@@ -273,16 +315,15 @@ class ConditionedHessian(HessianParts):
         MemoryError
             If it would not fit into memory.
         """
-        needed, free = 48 * self.parameter_count**2, ArrayLibrary.of().free_memory()
-        if needed > free:
-            raise MemoryError(
-                f"a Hessian of {self.parameter_count} parameters takes about "
-                f"{needed / 2**30:.1f} GiB with its eigenvalues, {free / 2**30:.1f} GiB are free; "
-                "take `lanczos`, which multiplies only"
-            )
+        _refuse_large(self.parameter_count)
         if self.part_name == "gauss_newton":
             return self._gauss_newton
-        h1 = np.asarray(self.draw(rng=rng).hessian("residual"))
+        return self._matrix_of(self.draw(rng=rng))
+
+    def _matrix_of(self, point: LossPoint) -> Real:
+        if self.part_name == "gauss_newton":
+            return self._gauss_newton
+        h1 = np.asarray(point.hessian("residual"))
         return h1 if self.part_name == "residual" else self._gauss_newton + h1
 
     @cached_property
@@ -315,7 +356,12 @@ class ConditionedHessian(HessianParts):
         """
         self._check_size(n)
         generators = streams(rng, count("runs", runs))
-        rows = [np.linalg.eigvalsh(self.matrix(rng=generator)) for generator in generators]
+        _refuse_large(self.parameter_count)
+        if self.part_name == "gauss_newton":
+            rows = [np.linalg.eigvalsh(self._gauss_newton)] * len(generators)
+        else:
+            points = self._points(generators)
+            rows = [np.linalg.eigvalsh(self._matrix_of(point)) for point in points]
         return Spectrum(np.array(rows), provenance=self._provenance(generators[0]))
 
     def lanczos(self, n: float | None, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
@@ -353,9 +399,10 @@ class ConditionedHessian(HessianParts):
         shape = len(generators), steps
         nodes, weights, alpha = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         beta = np.zeros((len(generators), steps - 1))
-        for row, generator in enumerate(generators):
-            first, second = generator.spawn(2)
-            operator = symmetric_operator(self.draw(rng=first).operator(self.part_name))
+        pairs = [generator.spawn(2) for generator in generators]
+        points = self._points([first for first, _ in pairs])
+        for row, (point, (_, second)) in enumerate(zip(points, pairs, strict=True)):
+            operator = symmetric_operator(point.operator(self.part_name))
             found = krylov_quadratures(operator, probes=1, steps=steps, rng=second, progress=False)
             spectrum = quadrature_spectrum(found, operator, np.zeros(0))
             kept: Any = spectrum.weights, spectrum.alpha, spectrum.beta
@@ -439,6 +486,17 @@ class ConditionedHessian(HessianParts):
     def index_deviation(self) -> float:
         """Standard deviation of the index over the draws."""
         return float((self.drawn < 0).mean(axis=1).std(ddof=1)) if len(self.drawn) > 1 else 0.0
+
+
+def _refuse_large(p: int) -> None:
+    """Raise MemoryError if a matrix of order p, with its eigenvalues, does not fit."""
+    needed, free = 48 * p**2, ArrayLibrary.of().free_memory()
+    if needed > free:
+        raise MemoryError(
+            f"a Hessian of {p} parameters takes about {needed / 2**30:.1f} GiB with its "
+            f"eigenvalues, {free / 2**30:.1f} GiB are free; take `lanczos`, which multiplies only, "
+            "without 'minimum'"
+        )
 
 
 def _distance(first: Real, second: Real) -> float:

@@ -131,7 +131,12 @@ class ConditionedResiduals:
 
     @classmethod
     def at_critical_point(
-        cls, point: LossPoint, epsilon: float, *, rank_tolerance: float = RANK_TOLERANCE
+        cls,
+        point: LossPoint,
+        epsilon: float,
+        *,
+        on: tuple[str, ...] = ("gradient",),
+        rank_tolerance: float = RANK_TOLERANCE,
     ) -> Self:
         """Return residuals that are orthogonal to the Jacobian, of a given energy.
 
@@ -141,6 +146,8 @@ class ConditionedResiduals:
             Network, parameters and inputs, half the mean squared error; its targets do not matter.
         epsilon : float
             Energy, loss / n_out, >= 0: the mean of |e|^2 / (2 m n_out).
+        on : tuple of {"gradient", "minimum"}
+            What kind of point it is.
         rank_tolerance : float
             As in `of_point`.
 
@@ -159,7 +166,7 @@ class ConditionedResiduals:
         free = space.dimension - projector.rank
         _refuse_fixed(free, space, projector, ("gradient",))
         sigma = float(np.sqrt(2 * nonnegative("epsilon", epsilon) * space.dimension / free))
-        return cls(space, projector, np.zeros((m, n)), sigma, 1)
+        return cls(space, projector, np.zeros((m, n)), sigma, 1, on)
 
     @property
     def free_dimensions(self) -> float:
@@ -203,8 +210,13 @@ class ConditionedResiduals:
         """The part of e that is known, shape (m, n_out)."""
         return self.space.scaled(self.known)
 
-    def draw(self, generator: np.random.Generator) -> Real:
-        """Draw residuals.
+    @property
+    def radius(self) -> float:
+        """Norm of the free noise, in units of sigma, at the measured energy."""
+        return float(np.sqrt(self.free_dimensions))
+
+    def noise(self, generator: np.random.Generator) -> Real:
+        """Draw (1 - P) xi.
 
         Parameters
         ----------
@@ -216,7 +228,35 @@ class ConditionedResiduals:
         ndarray, shape (m, n_out)
         """
         xi = self.space.noise(generator)
-        return self.space.scaled(self.known + self.sigma * (xi - self.projection.project(xi)))
+        return xi - self.projection.project(xi)
+
+    def free_residuals(self, noise: Real) -> Real:
+        """Return the part of e that some noise makes.
+
+        Parameters
+        ----------
+        noise : ndarray, shape (m, n_out)
+            (1 - P) xi.
+
+        Returns
+        -------
+        ndarray, shape (m, n_out)
+        """
+        return self.space.scaled(self.sigma * noise)
+
+    def draw(self, generator: np.random.Generator) -> Real:
+        """Draw residuals; those of a minimum are not drawn here.
+
+        Parameters
+        ----------
+        generator : numpy.random.Generator
+            What draws.
+
+        Returns
+        -------
+        ndarray, shape (m, n_out)
+        """
+        return self.space.scaled(self.known + self.sigma * self.noise(generator))
 
 
 def checked_conditions(on: tuple[str, ...]) -> tuple[str, ...]:
@@ -224,7 +264,7 @@ def checked_conditions(on: tuple[str, ...]) -> tuple[str, ...]:
 
     Parameters
     ----------
-    on : tuple of {"gradient", "inputs"}
+    on : tuple of {"gradient", "inputs", "minimum"}
         Or one of them.
 
     Returns
@@ -234,13 +274,17 @@ def checked_conditions(on: tuple[str, ...]) -> tuple[str, ...]:
     Raises
     ------
     ValueError
-        If it is empty or holds something else.
+        If it is empty or holds something else, or a minimum without the gradient.
     """
     names = (on,) if isinstance(on, str) else tuple(on)
     if not names:
         raise ValueError("on must name what is known: 'gradient', 'inputs' or both; it is empty")
     for name in names:
         choice("on", name, CONDITIONS)
+    if "minimum" in names and "gradient" not in names:
+        raise ValueError(
+            f"a minimum is a critical point: on must name 'gradient' beside 'minimum'; got {names}"
+        )
     return tuple(name for name in CONDITIONS if name in names)
 
 

@@ -49,7 +49,7 @@ from rmtland.typing import Real
 
 __all__ = ["CONDITIONS", "RANK_TOLERANCE", "DenseProjection", "IterativeProjection", "Projection"]
 
-CONDITIONS = ("gradient", "inputs")
+CONDITIONS = ("gradient", "inputs", "minimum")
 """What residuals can be conditioned on."""
 
 RANK_TOLERANCE = 1e-6

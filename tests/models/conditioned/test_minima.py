@@ -1,0 +1,102 @@
+"""Residuals conditioned on a minimum: the chain, and Hessians of networks that have trained."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from rmtland.models import ConditionedHessian
+from rmtland.models.conditioned.conditioned_dyson import ConditionedDyson
+from rmtland.models.conditioned.minima import NonnegativeChain
+from rmtland.networks import MLP, train
+from rmtland.solution import ConvergenceError
+
+
+def chain_of(units, known, radius=1.0):
+    return NonnegativeChain(
+        known,
+        lambda xi: np.tensordot(xi, units, axes=1),
+        lambda generator: generator.normal(size=len(units)),
+        radius,
+    )
+
+
+def trained(widths=(5, 6, 5), samples=40, seed=1, **options):
+    rng = np.random.default_rng(seed)
+    net = MLP(widths, **options)
+    x, y = rng.normal(size=(samples, net.n_in)), rng.normal(size=(samples, net.n_out))
+    found = train(net, net.init(rng=seed + 1), x, y, max_steps=2000, gradient_norm=1e-8)
+    return net.at(found.theta, x, y)
+
+
+def test_draws_are_uniform_where_the_matrix_is_not_negative():
+    units, known = np.array([[[1.0]], [[0.0]], [[0.0]]]), np.array([[0.3]])  # xi_1 >= -.3 on S^2
+    drawn = np.array(list(chain_of(units, known).draws(1000, np.random.default_rng(0), thin=4)))
+    assert np.linalg.norm(drawn, axis=1) == pytest.approx(1.0)
+    assert stats.kstest(drawn[:, 0], stats.uniform(-0.3, 1.3).cdf).pvalue > 0.01
+    angle = np.arctan2(drawn[:, 1], drawn[:, 2])
+    assert stats.kstest(angle, stats.uniform(-np.pi, 2 * np.pi).cdf).pvalue > 0.01
+
+
+def test_what_has_no_minimum_is_refused():
+    generator = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="only a critical point can be a minimum"):
+        chain_of(np.eye(2)[:, None, None] * np.eye(2), np.diag([1.0, -0.1]))
+    units = np.stack([np.diag([1.0, -1.0]), np.array([[0.0, 1.0], [1.0, 0.0]])])
+    none = chain_of(units, np.eye(2), radius=1.5)  # eigenvalues 1 +- |xi|
+    with pytest.raises(ConvergenceError, match="no minimum of this energy"):
+        next(none.draws(1, generator))
+
+
+def test_a_trained_network_is_within_chance_of_the_law_of_minima():
+    point = trained((6, 8, 6), 30)
+    measured = np.linalg.eigvalsh(point.hessian("total"))
+    model = ConditionedHessian(point, ("gradient", "minimum"), draws=12)
+    free = ConditionedHessian(point, draws=12)
+    assert (measured < -1e-6).mean() == 0.0
+    assert (free.drawn < -1e-6).mean() > 0.01
+    assert (model.drawn < -1e-6).mean() == 0.0
+    assert float(free.chance_level.value) < 0.05
+    distance = np.abs(model.law.cdf(measured) - np.arange(1, 97) / 96).max()
+    assert distance < 1.5 * float(model.chance_level.value) + 0.01
+
+
+def test_draws_keep_gradient_and_energy_and_forget_the_measured_residuals():
+    point = trained()
+    model = ConditionedHessian(point, ("gradient", "minimum"), draws=2)
+    residuals, measured = model.conditioned, np.asarray(point.residuals)
+    xi = (residuals.space.unscaled(measured) - residuals.known) / residuals.sigma
+    overlaps = []
+    for seed in range(2):
+        drawn = model.draw(rng=seed)
+        assert drawn.gradient == pytest.approx(point.gradient, abs=1e-12)
+        e = np.asarray(drawn.residuals)
+        assert (e**2).sum() == pytest.approx((measured**2).sum())
+        assert np.linalg.eigvalsh(drawn.hessian("total"))[0] > -1e-5
+        u = (residuals.space.unscaled(e) - residuals.known) / residuals.sigma
+        overlaps.append((u * xi).sum() / residuals.radius**2)
+    assert np.abs(np.mean(overlaps)) < 0.5
+    again = model.sample(rng=3, runs=2).nodes
+    np.testing.assert_array_equal(again, model.sample(rng=3, runs=2).nodes)
+    assert model.lanczos(None, 5, rng=0, runs=2).nodes.shape == (2, 5)
+
+
+def test_a_minimum_by_its_weights_and_energy_alone():
+    point = trained()
+    weights = point.net.unflatten(point.theta)
+    model = ConditionedHessian.at_critical_point(
+        weights, point.x, point.energy, minimum=True, draws=2
+    )
+    assert model.on == ("gradient", "minimum")
+    assert model.measured_numbers == 1
+    assert (model.drawn < -1e-6).mean() == 0.0
+
+
+def test_what_a_minimum_is_not_for():
+    point = trained()
+    with pytest.raises(ValueError, match="'gradient' beside 'minimum'"):
+        ConditionedHessian(point, ("minimum",))
+    with pytest.raises(ValueError, match="not Gaussian"):
+        ConditionedDyson(ConditionedHessian(point, ("gradient", "minimum"), draws=2))
+    start = point.net.at(point.net.init(rng=0), point.x, point.data.y)
+    with pytest.raises(ValueError, match="only a critical point"):
+        _ = ConditionedHessian(start, ("gradient", "minimum")).law
