@@ -44,6 +44,7 @@ SMALL = {
         *("--n", "3", "--seconds", "0.2", "--check", "1", "--digits", "30", "--linear", "0"),
         *("--finders", "symmetry"),
     ],
+    "bench_conditioned.py": ["--width", "4", "--points", "3"],
     "check_device.py": ["--small", "--parts", "distributions", "--budget", "60"],
     "bench_fits.py": ["--runs", "20", "--jobs", "levels", "strengths", "goodness"],
     "bench_estimate.py": ["--jobs", "trace", "--repetitions", "2"],
@@ -91,6 +92,7 @@ SAYS = {
     "bench_ensembles.py": (rf"ratio (?P<value>{NUMBER}), same counts: True", 0, np.inf),
     "check_device.py": (r"distributions +(?P<value>\d+) right +0 failed", 1, 200),
     "bench_small.py": (rf"2000 points +(?P<value>{NUMBER}) ms", 0, 1000),
+    "bench_conditioned.py": (rf'"density_off": (?P<value>{NUMBER})', 0, 0.1),
     "bench_certificate.py": (rf"rational.* (?P<value>{NUMBER})\n", 0, 50),
     "bench_critical_points.py": (
         rf"symmetry: (?P<value>{NUMBER}) of .*(?s:.*)digits end .*right\n", 1, 1000,
@@ -121,7 +123,7 @@ SAYS = {
 }  # fmt: skip
 """What the small run of a script has to print, and the range of the number in it."""
 SLOW = {
-    "bench_certificate.py", "bench_ensembles.py", "bench_estimate.py", "bench_fits.py",
+    "bench_certificate.py", "bench_conditioned.py", "bench_ensembles.py", "bench_estimate.py", "bench_fits.py",
     "bench_laws.py",
     "bench_networks.py", "bench_polynomials.py",
     "bench_sweep.py", "estimate_peers.py", "fuzz_free.py",

@@ -11,8 +11,9 @@ group brought to Frobenius norm 1, then the eigenvectors of A^T A (or A A^T, whi
 whose singular values are above a tolerance times the largest; below 1e-7 times the root of its
 order they are lost in rounding and count as zero in any case. `IterativeProjection` never forms A:
 each projection is a least squares problem solved by LSMR, a product with J and one with its
-transpose a step, and the rank is the mean of |P xi|^2 over Gaussian vectors (Hutchinson); what the
-Jacobian sees too weakly for the tolerance of LSMR counts as free.
+transpose a step, with the columns of each layer brought near to an orthonormal set
+(`rmtland.models.conditioned.kronecker`), and the rank is the mean of |P xi|^2 over Gaussian
+vectors (Hutchinson); what the Jacobian sees too weakly for the tolerance of LSMR counts as free.
 
 References
 ----------
@@ -42,6 +43,7 @@ from scipy.sparse.linalg import LinearOperator, lsmr
 
 from rmtland.arguments import positive
 from rmtland.arrays import to_numpy
+from rmtland.models.conditioned.kronecker import KroneckerRoot, inverse_root
 from rmtland.models.conditioned.residual_space import ResidualSpace
 from rmtland.networks import LossPoint
 from rmtland.solution import ConvergenceError
@@ -274,25 +276,28 @@ class IterativeProjection(Projection):
 
     def _operator(self) -> LinearOperator:
         point, space = self.point, self.space
+        root = KroneckerRoot.of_point(point, space.scales) if "gradient" in self.on else None
         m, n, x = space.scales.size, space.outputs, to_numpy(point.x).astype(np.float64)
         p = point.net.parameter_count if "gradient" in self.on else 0
         inputs = x.shape[1] * n if "inputs" in self.on else 0
-        size = max(float(np.linalg.norm(x)), 1e-300)
+        seen = x * space.scales[:, None]
+        size = max(float(np.abs(seen).max(initial=0.0)), 1e-300)
+        across = inverse_root((seen / size).T @ (seen / size)) / size if inputs else np.eye(1)
 
         def matvec(v: Real) -> Real:
             v = v.ravel()
             e = np.zeros((m, n))
-            if p:
-                e += to_numpy(point.jvp(v[:p])).reshape(m, n)
+            if root is not None:
+                e += to_numpy(point.jvp(root.apply(v[:p]))).reshape(m, n)
             if inputs:
-                e += x @ v[p:].reshape(-1, n) / size
+                e += x @ (across @ v[p:].reshape(-1, n))
             return space.scaled(e).ravel()
 
         def rmatvec(u: Real) -> Real:
             e = space.scaled(u.reshape(m, n))
-            pieces = [to_numpy(point.vjp(e))] if p else []
+            pieces = [] if root is None else [root.apply(to_numpy(point.vjp(e)))]
             if inputs:
-                pieces.append((x.T @ e).ravel() / size)
+                pieces.append((across @ (x.T @ e)).ravel())
             return np.concatenate(pieces)
 
         return LinearOperator((m * n, p + inputs), matvec=matvec, rmatvec=rmatvec, dtype=np.float64)
