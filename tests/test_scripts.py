@@ -59,6 +59,7 @@ SMALL = {
     "readme_command.py": ["run"],
     "write_benchmarks.py": ["--quick"],
     "reproduce_audit.py": ["--quick", "--width", "4"],
+    "reproduce_minima.py": ["--quick"],
     "reproduce_trained.py": ["--quick"],
     "reproduce_finite_size.py": ["--n", "3", "--draws", "5", "--activations", "relu"],
     "reproduce_population.py": [
@@ -111,6 +112,9 @@ SAYS = {
     "readme_command.py": (r"rmtland|python", None, None),
     "write_benchmarks.py": (rf"worst error of an edge (?P<value>{NUMBER})", 0, 1e-11),
     "reproduce_audit.py": (rf"as printed +(?P<value>{NUMBER})", 0.05, 1),
+    "reproduce_minima.py": (
+        rf"minima, on gradient and minimum: .* index off by (?P<value>{NUMBER}) at most", 0, 0.02,
+    ),
     "reproduce_trained.py": (r"level 7 or 8 within chance at (?P<value>\d+) of 10", 6, 11),
     "reproduce_finite_size.py": (
         rf"gauss_newton +relu +n = 3 +Monte Carlo .*% +Dyson +(?P<value>{NUMBER})%", 0, 40,
@@ -123,11 +127,12 @@ SAYS = {
 }  # fmt: skip
 """What the small run of a script has to print, and the range of the number in it."""
 SLOW = {
-    "bench_certificate.py", "bench_conditioned.py", "bench_ensembles.py", "bench_estimate.py", "bench_fits.py",
-    "bench_laws.py",
+    "bench_certificate.py", "bench_conditioned.py", "bench_ensembles.py", "bench_estimate.py",
+    "bench_fits.py", "bench_laws.py",
     "bench_networks.py", "bench_polynomials.py",
     "bench_sweep.py", "estimate_peers.py", "fuzz_free.py",
-    "make_tracy_widom.py", "measure_architectures.py", "reproduce_audit.py", "reproduce_trained.py",
+    "make_tracy_widom.py", "measure_architectures.py", "reproduce_audit.py", "reproduce_minima.py",
+    "reproduce_trained.py",
     "write_benchmarks.py",
 }  # fmt: skip
 """Scripts whose small run takes more than 2.5 seconds."""

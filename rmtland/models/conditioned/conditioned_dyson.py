@@ -229,10 +229,10 @@ class ConditionedDyson(HessianParts, BlockResolvent):
                 "the equation is for one hidden layer without biases, in the standard "
                 f"parametrisation; got {net}: take the law of ConditionedHessian, which is drawn"
             )
-        if "minimum" in self.hessian.on:
+        for name in {"minimum", "rotations"} & set(self.hessian.on):
             raise ValueError(
-                "residuals of a minimum are not Gaussian, and have no such equation: take the law "
-                "of ConditionedHessian, which is drawn, or leave 'minimum' out"
+                f"residuals conditioned on {name!r} are not Gaussian, and have no such equation: "
+                f"take the law of ConditionedHessian, which is drawn, or leave {name!r} out"
             )
         if not isinstance(self.hessian.conditioned.projection, DenseProjection):
             raise ValueError("the equation needs a basis: take projection='dense'")

@@ -86,9 +86,11 @@ class ConditionedHessian(HessianParts):
     ----------
     point : LossPoint
         Network, parameters and data: any depth, loss, biases and weight decay.
-    on : tuple of {"gradient", "inputs", "minimum"}
+    on : tuple of {"gradient", "inputs", "rotations", "minimum"}
         What the residuals are conditioned on: their products with the Jacobian, and with the
-        inputs; and that the point is a minimum, where draws are steps of a Markov chain.
+        inputs, those for autoencoders up to rotations within the spaces that the weights see
+        (`rmtland.models.conditioned.rotated_regression`); and that the point is a minimum, where
+        draws are steps of a Markov chain.
     sizes : {"auto", "alike", "samples"}
         Whether all residuals are alike or each sample keeps its mean square; "auto" is "alike" for
         half the mean squared error and "samples" for classification.

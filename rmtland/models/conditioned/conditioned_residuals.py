@@ -31,7 +31,7 @@ True
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -45,6 +45,7 @@ from rmtland.models.conditioned.projections import (
     Projection,
 )
 from rmtland.models.conditioned.residual_space import ResidualSpace
+from rmtland.models.conditioned.rotated_regression import RotatedRegression
 from rmtland.networks import LossPoint
 from rmtland.typing import Real
 
@@ -73,8 +74,10 @@ class ConditionedResiduals:
     measured_numbers : int
         How many numbers of the residuals were measured: rank of P, the scales of samples, and
         sigma.
-    on : tuple of {"gradient", "inputs"}
+    on : tuple of {"gradient", "inputs", "rotations", "minimum"}
         What is known.
+    regression : RotatedRegression, optional
+        What is free with "rotations", in units of the scales; else it is iid.
     """
 
     space: ResidualSpace
@@ -83,6 +86,7 @@ class ConditionedResiduals:
     sigma: float
     measured_numbers: int
     on: tuple[str, ...] = ("gradient",)
+    regression: RotatedRegression | None = None
 
     @classmethod
     def of_point(
@@ -100,7 +104,7 @@ class ConditionedResiduals:
         ----------
         point : LossPoint
             Network, parameters and data, in double precision.
-        on : tuple of {"gradient", "inputs"}
+        on : tuple of {"gradient", "inputs", "rotations", "minimum"}
             What is known.
         sizes : {"auto", "alike", "samples"}
             See `rmtland.models.conditioned.residual_space`.
@@ -127,7 +131,10 @@ class ConditionedResiduals:
         known = projector.project(u)
         sigma = float(np.sqrt(((u - known) ** 2).sum() / free))
         measured = round(projector.rank) + space.measured + 1
-        return cls(space, projector, known, sigma, measured, on)
+        regression = _regression(point, u) if "rotations" in on else None
+        if regression is not None:
+            measured += regression.measured_numbers
+        return cls(space, projector, known, sigma, measured, on, regression)
 
     @classmethod
     def at_critical_point(
@@ -216,7 +223,7 @@ class ConditionedResiduals:
         return float(np.sqrt(self.free_dimensions))
 
     def noise(self, generator: np.random.Generator) -> Real:
-        """Draw (1 - P) xi.
+        """Draw (1 - P) xi; with "rotations" xi is a rotated regression, brought to `radius`.
 
         Parameters
         ----------
@@ -227,8 +234,12 @@ class ConditionedResiduals:
         -------
         ndarray, shape (m, n_out)
         """
-        xi = self.space.noise(generator)
-        return xi - self.projection.project(xi)
+        if self.regression is None:
+            xi = self.space.noise(generator)
+            return xi - self.projection.project(xi)
+        xi = self.space.unscaled(self.space.scaled(self.regression.draw(generator)))
+        rest = xi - self.projection.project(xi)
+        return np.asarray(rest * (self.radius / np.linalg.norm(rest)))
 
     def free_residuals(self, noise: Real) -> Real:
         """Return the part of e that some noise makes.
@@ -264,7 +275,7 @@ def checked_conditions(on: tuple[str, ...]) -> tuple[str, ...]:
 
     Parameters
     ----------
-    on : tuple of {"gradient", "inputs", "minimum"}
+    on : tuple of {"gradient", "inputs", "rotations", "minimum"}
         Or one of them.
 
     Returns
@@ -274,7 +285,8 @@ def checked_conditions(on: tuple[str, ...]) -> tuple[str, ...]:
     Raises
     ------
     ValueError
-        If it is empty or holds something else, or a minimum without the gradient.
+        If it is empty or holds something else, a minimum without the gradient, or rotations with
+        what they do not go with.
     """
     names = (on,) if isinstance(on, str) else tuple(on)
     if not names:
@@ -284,6 +296,11 @@ def checked_conditions(on: tuple[str, ...]) -> tuple[str, ...]:
     if "minimum" in names and "gradient" not in names:
         raise ValueError(
             f"a minimum is a critical point: on must name 'gradient' beside 'minimum'; got {names}"
+        )
+    if "rotations" in names and {"inputs", "minimum"} & set(names):
+        raise ValueError(
+            "with 'rotations' the regression on the inputs is known up to rotations, and draws are "
+            f"not iid: leave 'inputs' and 'minimum' out; got {names}"
         )
     return tuple(name for name in CONDITIONS if name in names)
 
@@ -308,6 +325,14 @@ def _refuse_fixed(
             f"dimensions of the residuals free, give or take {projector.rank_error:.0f}: that may "
             "be none; take projection='dense', or more samples than parameters per output"
         )
+
+
+def _regression(point: LossPoint, u: Real) -> RotatedRegression:
+    net: Any = point.net
+    arrays = [to_numpy(matrix).astype(np.float64) for matrix in net.unflatten(point.theta)]
+    weights = [matrix for matrix in arrays if matrix.ndim == 2]
+    x = to_numpy(point.x).astype(np.float64)
+    return RotatedRegression.of_residuals(u, x, weights[0], weights[-1])
 
 
 def _projection(

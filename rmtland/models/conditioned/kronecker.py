@@ -88,14 +88,14 @@ class KroneckerRoot:
             s = scales[done : done + batch.samples]
             done += batch.samples
             for layer, a in enumerate(batch.inputs):
-                seen = _finite(a) * s[:, None]
-                inputs[layer] = inputs[layer] + seen.T @ seen
+                scaled = _finite(a) * s[:, None]
+                inputs[layer] = inputs[layer] + scaled.T @ scaled
             for layer, d in enumerate(batch.slopes):
                 slope = _finite(d)
                 slopes[layer] = slopes[layer] + slope.T @ slope / scales.size
-        backward = [np.eye(point.net.n_out)]
-        for weight, slope in zip(weights[:0:-1], slopes[::-1], strict=True):
-            backward.insert(0, weight.T @ backward[0] @ weight * slope)
+        backward: list[Real] = [np.eye(point.net.n_out)]
+        for weight, seen in zip(weights[:0:-1], slopes[::-1], strict=True):
+            backward.insert(0, np.asarray(weight.T @ backward[0] @ weight * seen))
         outer = [inverse_root(g) for g in backward]
         inner = [inverse_root(np.asarray(a)) for a in inputs]
         number = np.array([[1 / max(float(np.linalg.norm(scales)), 1e-300)]])

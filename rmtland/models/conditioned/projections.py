@@ -51,7 +51,7 @@ from rmtland.typing import Real
 
 __all__ = ["CONDITIONS", "RANK_TOLERANCE", "DenseProjection", "IterativeProjection", "Projection"]
 
-CONDITIONS = ("gradient", "inputs", "minimum")
+CONDITIONS = ("gradient", "inputs", "rotations", "minimum")
 """What residuals can be conditioned on."""
 
 RANK_TOLERANCE = 1e-6
