@@ -1,6 +1,17 @@
 """Models of the Hessian: one object holds a law and the random matrix it is the limit of."""
 
 from .conditioned import ConditionedHessian, CriticalPointHessian
+from .depth import (
+    ConjugateKernel,
+    DeepGaussNewton,
+    GeneralisedLinearHessian,
+    InputOutputJacobian,
+    LinearJacobian,
+    NeuralTangentKernel,
+    NonlinearGram,
+    SoftmaxHessian,
+    normalised_activation,
+)
 from .dyson import (
     DysonHessian,
     FiniteSizeHessian,
@@ -18,19 +29,28 @@ from .two_leg import CrossingCorrectedHessian, FiniteWidthHessian, TwoLegHessian
 
 __all__ = [
     "ConditionedHessian",
+    "ConjugateKernel",
     "CriticalPointHessian",
     "CrossingCorrectedHessian",
+    "DeepGaussNewton",
     "DysonHessian",
     "FiniteSizeHessian",
     "FiniteWidthHessian",
+    "GeneralisedLinearHessian",
     "HessianModel",
+    "InputOutputJacobian",
     "LinearHessian",
+    "LinearJacobian",
+    "NeuralTangentKernel",
+    "NonlinearGram",
     "OutlierBand",
     "PopulationHessian",
+    "SoftmaxHessian",
     "TabulatedLaw",
     "TwoLegHessian",
     "WishartPlusReluBlock",
     "WishartPlusWigner",
+    "normalised_activation",
     "outliers",
     "tabulated_law",
 ]

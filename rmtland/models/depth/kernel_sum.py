@@ -1,0 +1,99 @@
+r"""Sums of the Gram matrices of all layers of a network: the law behind neural tangent kernels.
+
+.. math:: K = r + \sum_{l=0}^{L} q_l \frac{h_l^T h_l}{n_l} .
+
+With the Gaussian equivalent of each layer (`rmtland.models.depth.signal_propagation`), K is a
+rational function of independent Gaussian matrices, and the resolvent of K the first corner of that
+of a matrix which is linear in them: with :math:`x_l = h_l v/\sqrt{n_l}` and multipliers
+:math:`\lambda_l` beside a vector v,
+
+.. math::
+    \lambda_l = q_l x_l + b_{l+1} W_{l+1}^T \lambda_{l+1}, \qquad
+    z v - r v = \sum_l (\text{noise of layer } l)^T \lambda_l .
+
+Its self-energy couples the diagonal blocks only (sizes m and n_l); with normalised weights
+
+.. math::
+    S_v = \sum_l c_l M_{\lambda_l \lambda_l}, \quad
+    S_{\lambda_l} = c_l \frac{m}{n_l} M_v + b_l^2 s \frac{n_{l-1}}{n_l} M_{x_{l-1} x_{l-1}}, \quad
+    S_{x_l} = b_{l+1}^2 s M_{\lambda_{l+1} \lambda_{l+1}} ,
+
+where c_0 = v is the data variance and :math:`c_l = \eta_l - b_l^2 v_l` in hidden layers. This
+matrix Dyson equation is equivalent to the recursion for linear combinations of the kernels of all
+layers of Fan and Wang [1]_, which the tests solve beside it.
+
+References
+----------
+.. [1] Z. Fan and Z. Wang, Spectra of the conjugate kernel and neural tangent kernel for
+       linear-width neural networks, NeurIPS 2020, arXiv:2005.11879, theorem 3.7.
+
+Examples
+--------
+>>> from rmtland.models.depth.wide_network import WideNetwork
+>>> network = WideNetwork(1.0, (1.0,), 2.0, activation="linear")
+>>> law = kernel_sum_law(network, [1.0, 0.0], 0.5)  # 1/2 + Marchenko-Pastur of ratio 2
+>>> law.atoms, [round(end, 9) for end in law.support[0]]
+(((0.5, 0.5),), [0.671572875, 6.328427125])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rmtland.free import MatrixDyson, MatrixDysonLaw
+from rmtland.free.operator_valued.matrix_dyson import LARGEST_SIZE
+from rmtland.laws import Law
+from rmtland.models.depth.wide_network import WideNetwork
+from rmtland.typing import Complex
+
+__all__ = ["kernel_sum_law"]
+
+
+def kernel_sum_law(network: WideNetwork, coefficients: Sequence[float], constant: float) -> Law:
+    """Return the limit law of constant + sum over layers of coefficients[l] h_l^T h_l / n_l.
+
+    Parameters
+    ----------
+    network : WideNetwork
+        Sizes, activation and variances.
+    coefficients : sequence of float
+        q_0, ..., q_L, >= 0.
+    constant : float
+        r, >= 0.
+
+    Returns
+    -------
+    Law
+        Of the bulk: without the eigenvalue that a mean of the last layer moves out.
+
+    Raises
+    ------
+    ValueError
+        If there are more hidden layers than a matrix Dyson equation takes.
+    """
+    depth = len(network.hidden)
+    if 2 * depth + 3 > LARGEST_SIZE:
+        raise ValueError(f"at most {(LARGEST_SIZE - 3) // 2} hidden layers; got {depth}")
+    sizes = np.array([network.samples, *np.repeat(network.widths, 2)])
+    mean, pencil = np.zeros((sizes.size, sizes.size)), np.zeros(sizes.size)
+    mean[0, 0], pencil[0] = constant, 1.0
+    features, multipliers = np.arange(1, sizes.size, 2), np.arange(2, sizes.size, 2)
+    mean[features, features] = coefficients
+    mean[features, multipliers] = mean[multipliers, features] = 1.0
+    noise = np.array([network.data_variance, *(layer.rest for layer in network.layers)])
+    gains = network.weight_variance * np.array([layer.slope**2 for layer in network.layers])
+    widths = np.array(network.widths)
+    # variances[i, j]: share of M_jj in S_ii
+    variances = np.zeros(mean.shape)
+    variances[0, multipliers] = noise
+    variances[multipliers, 0] = noise * network.samples / widths
+    variances[multipliers[1:], features[:-1]] = gains * widths[:-1] / widths[1:]
+    variances[features[:-1], multipliers[1:]] = gains
+
+    def self_energy(m: Complex) -> Complex:
+        diagonal = np.diagonal(m, axis1=-2, axis2=-1) @ variances.T
+        return np.asarray(diagonal[..., None] * np.eye(sizes.size))
+
+    return MatrixDysonLaw(MatrixDyson(mean, self_energy, pencil, sizes))

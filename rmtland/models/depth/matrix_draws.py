@@ -1,0 +1,93 @@
+"""Spectra of drawn matrices, one a run, with their provenance.
+
+Examples
+--------
+>>> import numpy as np
+>>> found = drawn_spectrum("unit", {}, lambda stream: np.ones(3), None, 2)
+>>> found.nodes.shape, found.provenance["model"]
+((2, 3), 'unit')
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rmtland.arguments import count
+from rmtland.networks.activation import Activation
+from rmtland.spectrum import Spectrum
+from rmtland.streams import seed_of, streams
+from rmtland.typing import Real, Rng
+from rmtland.version import installed_version
+
+__all__ = ["drawn_spectrum", "rounded_sizes"]
+
+
+def drawn_spectrum(
+    model: str,
+    parameters: Mapping[str, Any],
+    draw: Callable[[np.random.Generator], Real],
+    rng: Rng,
+    runs: int,
+) -> Spectrum:
+    """Draw one spectrum a run.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model, for the provenance.
+    parameters : mapping
+        Its parameters, for the provenance.
+    draw : callable
+        Gives all eigenvalues of one matrix from a generator, always of the same number.
+    rng : anything `numpy.random.default_rng` takes
+        Seed or generator.
+    runs : int
+        Number of independent matrices.
+
+    Returns
+    -------
+    Spectrum
+        Nodes of shape (runs, eigenvalues).
+    """
+    parents = streams(rng, count("runs", runs))
+    return Spectrum(
+        np.array([draw(stream) for stream in parents]),
+        provenance={
+            "source": "model",
+            "model": model,
+            "parameters": {name: _plain(value) for name, value in parameters.items()},
+            "seed": seed_of(parents[0]),
+            "rmtland": installed_version(),
+        },
+    )
+
+
+def rounded_sizes(n: int, sizes: Sequence[float]) -> list[int]:
+    """Return sizes in the ratios given, the first of them n, each at least 1.
+
+    Parameters
+    ----------
+    n : int
+        The first size.
+    sizes : sequence of float
+        Relative sizes, > 0.
+
+    Returns
+    -------
+    list of int
+        Rounded sizes.
+    """
+    first = count("n", n)
+    return [max(1, round(first * size / sizes[0])) for size in sizes]
+
+
+def _plain(value: Any) -> Any:
+    """Return what a file can hold."""
+    if isinstance(value, Activation):
+        return value.name
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return value if isinstance(value, bool | int | float | str | None) else repr(value)

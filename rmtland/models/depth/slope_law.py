@@ -1,0 +1,181 @@
+r"""The law of squared slopes f'(z)^2 of a layer, z ~ N(0, q), and the variance q it settles at.
+
+A piecewise linear f has two values of the slope at most in each half, so that the law is exact: one
+half 0 and one half 1 for ReLU. For any other f it is replaced by its Gauss quadrature, which keeps
+its first 2 k - 1 moments: what a free product takes from it, away from the quadrature's own atoms,
+converges exponentially in k. Hard tanh, max(-1, min(1, z)), has slope 1 with probability
+erf(1/sqrt(2 q)).
+
+Examples
+--------
+>>> slope_square_law("relu", 1.0)
+Discrete(places=(0.0, 1.0), masses=(0.5, 0.5))
+>>> round(slope_square_law("hard_tanh", 1.0).mean(), 9)
+0.682689492
+>>> round(settled_variance("tanh", 2.0, 0.1), 9)
+0.83430158
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.special import erf
+
+from rmtland.arguments import nonnegative, positive
+from rmtland.laws import Discrete, Law
+from rmtland.models.depth.compound_poisson import gauss_discrete, uniform_pieces
+from rmtland.networks.activation import Activation, activation
+from rmtland.networks.gaussian_averages import gaussian_averages
+from rmtland.solution import ConvergenceError
+from rmtland.typing import Array, Real
+
+__all__ = ["HARD_TANH", "as_activation", "normal_rule", "settled_variance", "slope_square_law"]
+
+_STEPS = 100_000
+
+
+def _hard_tanh(z: Array) -> Array:
+    return np.clip(z, -1.0, 1.0)
+
+
+def _hard_tanh_slope(z: Array, a: Array) -> Array:
+    return (np.abs(z) < 1).astype(np.float64)
+
+
+HARD_TANH = Activation("hard_tanh", _hard_tanh, _hard_tanh_slope, None)
+"""max(-1, min(1, z))."""
+
+_HOMOGENEOUS = ("linear", "relu", "leaky_relu")
+
+
+def as_activation(name: str | Activation) -> Activation:
+    """Return the activation of that name, "hard_tanh" among them.
+
+    Parameters
+    ----------
+    name : str or Activation
+        The activation.
+
+    Returns
+    -------
+    Activation
+        The function.
+    """
+    return HARD_TANH if name == "hard_tanh" else activation(name)
+
+
+def normal_rule(points: int = 1025) -> tuple[Real, Real]:
+    """Nodes and weights of averages over N(0, 1) of functions that are smooth but for a kink at 0.
+
+    Parameters
+    ----------
+    points : int
+        Nodes on each side of 0.
+
+    Returns
+    -------
+    (ndarray, ndarray)
+        Nodes and weights, which sum to 1.
+    """
+    w, step = np.linspace(-4.5, math.log(12.0), points, retstep=True)
+    z = np.exp(w - np.exp(-w))
+    weights = np.exp(-(z**2) / 2) * z * (1 + np.exp(-w)) * step
+    weights = weights / (2 * weights.sum())
+    return np.concatenate([-z[::-1], z]), np.concatenate([weights[::-1], weights])
+
+
+def slope_square_law(
+    name: str | Activation, variance: float, *, size: int = 32, pieces: int = 0
+) -> Law:
+    """Return the law of f'(z)^2 for z ~ N(0, variance).
+
+    Parameters
+    ----------
+    name : str or Activation
+        The activation f.
+    variance : float
+        Variance q of the preactivation, >= 0.
+    size : int
+        Number of atoms of the quadrature where f is not piecewise linear.
+    pieces : int
+        Number of uniform pieces in its place; 0 for the quadrature.
+
+    Returns
+    -------
+    Law
+        A `Discrete`, or a mixture of uniform laws; exact for a piecewise linear f with one kink, at
+        0, and for hard tanh.
+    """
+    f, q = as_activation(name), nonnegative("variance", variance)
+    if f == HARD_TANH:
+        share = float(erf(1 / math.sqrt(2 * q))) if q else 1.0
+        return Discrete((0.0, 1.0), (1 - share, share)) if share < 1 else Discrete((1.0,), (1.0,))
+    z, weights = normal_rule(4097 if pieces else 1025)
+    z = math.sqrt(q) * z
+    squares = np.asarray(f.slope(z, f.value(z)), dtype=np.float64) ** 2
+    if np.unique(squares).size <= 2:
+        left, right = float(squares[0]), float(squares[-1])
+        if left == right:
+            return Discrete((left,), (1.0,))
+        return Discrete((left, right), (0.5, 0.5))
+    if pieces:
+        return uniform_pieces(squares, weights, pieces)
+    return gauss_discrete(squares, weights, size)
+
+
+def settled_variance(
+    name: str | Activation, weight_variance: float, bias_variance: float = 0.0
+) -> float:
+    """Return the fixed point q = weight_variance E f(z)^2 + bias_variance, z ~ N(0, q).
+
+    Found by iteration from q = 1, as layers do it. It is 1 for ReLU, leaky ReLU and linear f, whose
+    slopes do not depend on it.
+
+    Parameters
+    ----------
+    name : str or Activation
+        The activation f.
+    weight_variance, bias_variance : float
+        Fan-in times the variance of the weights, > 0, and the variance of the biases, >= 0.
+
+    Returns
+    -------
+    float
+        q, 0 where the signal dies out.
+
+    Raises
+    ------
+    ConvergenceError
+        If q grows without bound, or settles more slowly than one part in 1e4 a layer.
+    """
+    f = as_activation(name)
+    s, b = positive("weight_variance", weight_variance), nonnegative("bias_variance", bias_variance)
+    if f.name.split("(")[0] in _HOMOGENEOUS:
+        return 1.0
+    q = 1.0
+    for _ in range(_STEPS):
+        new = s * _mean_square(f, q) + b
+        if not math.isfinite(new) or new > 1e12:
+            break
+        if new < 1e-12 and b == 0:
+            return 0.0
+        if abs(new - q) <= 1e-14 * new:
+            return new
+        q = new
+    raise ConvergenceError(
+        f"the preactivations of {f!r} with weight_variance={s:g} and bias_variance={b:g} do not "
+        f"settle (q = {q:.3g} in the end): choose a smaller weight variance"
+    )
+
+
+def _mean_square(f: Activation, q: float) -> float:
+    if f != HARD_TANH:
+        return gaussian_averages(f, variance=q).square
+    if q == 0:
+        return 0.0
+    u = 1 / math.sqrt(q)
+    inside = math.erf(u / math.sqrt(2))
+    edge = math.sqrt(2 / math.pi) * u * math.exp(-(u**2) / 2)
+    return q * (inside - edge) + 1 - inside
