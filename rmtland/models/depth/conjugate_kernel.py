@@ -10,8 +10,10 @@ For a network h_l = f(W_l h_{l-1}) with independent weights and m samples the ma
 with the averages of the activation in layer l of `rmtland.models.depth.signal_propagation`, s the
 weight variance, and :math:`\mu_0` the law of x^T x/n_0: Marchenko-Pastur for Gaussian data, or any
 law. In the normalisation of Fan and Wang (`normalised_activation`: E f = 0, E f^2 = 1, s = 1) this
-is :math:`\mathrm{MP} \boxtimes ((1 - b^2) + b^2 \mu_{l-1})`. The law is composed of free products,
-layer by layer. (Also: random features model, neural network Gaussian process kernel, NNGP.)
+is :math:`\mathrm{MP} \boxtimes ((1 - b^2) + b^2 \mu_{l-1})`: free products, layer by layer. For
+Gaussian data the same law comes, much faster, from the matrix Dyson equation of
+`rmtland.models.depth.kernel_sum`; tests compare the two. (Also: random features model, neural
+network Gaussian process kernel, NNGP.)
 
 A mean E f other than 0 in the last layer moves one eigenvalue out of the bulk, and is left out
 here; in an earlier layer it is refused.
@@ -47,6 +49,7 @@ from rmtland.ensembles.quantiles import quantiles
 from rmtland.free import general_marchenko_pastur
 from rmtland.laws import Law, MarchenkoPastur, SpectralModel
 from rmtland.laws.affine_law import affine
+from rmtland.models.depth.kernel_sum import kernel_sum_law
 from rmtland.models.depth.linear_jacobian import squared_singular_values
 from rmtland.models.depth.matrix_draws import drawn_spectrum, rounded_sizes
 from rmtland.models.depth.wide_network import WideNetwork
@@ -101,7 +104,10 @@ class ConjugateKernel(WideNetwork, SpectralModel):
 
     @cached_property
     def layer_laws(self) -> tuple[Law, ...]:
-        """Limit laws of x^T x/n0 and of h_l^T h_l/n_l, l = 1 to L."""
+        """Limit laws of x^T x/n0 and of h_l^T h_l/n_l, l = 1 to L, as free products.
+
+        A value of a law takes about ten times as long as one of the layer before.
+        """
         first = MarchenkoPastur(self.samples / self.inputs, self.data_variance)
         laws: list[Law] = [self.input_law if self.input_law is not None else first]
         for width, layer in zip(self.hidden, self.layers, strict=True):
@@ -113,10 +119,17 @@ class ConjugateKernel(WideNetwork, SpectralModel):
                 laws.append(MarchenkoPastur(self.samples / width, layer.rest))
         return tuple(laws)
 
-    @property
+    @cached_property
     def law(self) -> Law:
-        """Limit law of the eigenvalues, without the one that E f of the last layer moves out."""
-        return self.layer_laws[-1]
+        """Limit law of the eigenvalues, without the one that E f of the last layer moves out.
+
+        For Gaussian data and several layers it comes from a matrix Dyson equation, in a time that
+        grows like a power of the depth; else from `layer_laws`.
+        """
+        depth = len(self.hidden)
+        if self.input_law is not None or depth == 1:
+            return self.layer_laws[-1]
+        return kernel_sum_law(self, [0.0] * depth + [1.0], 0.0)
 
     def sample(self, n: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
         """Draw networks and data and return all eigenvalues of h_L^T h_L / n_L.

@@ -25,7 +25,7 @@ References
 Examples
 --------
 >>> LinearJacobian((1.0, 1.0, 1.0)).law
-FussCatalan(order=2)
+FussCatalan(order=2.0)
 >>> jacobian = LinearJacobian((4.0, 2.0, 1.0), side="inputs")
 >>> jacobian.law.atoms, round(jacobian.mean(), 12)
 (((0.0, 0.75),), 0.25)
@@ -43,7 +43,14 @@ import numpy as np
 
 from rmtland.arguments import choice, count, positive
 from rmtland.free import free_product
-from rmtland.laws import FussCatalan, Law, MarchenkoPastur, SpectralModel
+from rmtland.laws import (
+    Discrete,
+    FussCatalan,
+    Law,
+    MarchenkoPastur,
+    SpectralModel,
+    mixture,
+)
 from rmtland.laws.affine_law import affine
 from rmtland.models.depth.matrix_draws import drawn_spectrum, rounded_sizes
 from rmtland.models.quadratures import lanczos_of
@@ -155,6 +162,10 @@ class LinearJacobian(SpectralModel):
 def gaussian_product(ratios: Sequence[float], scale: float) -> Law:
     """Return the free product of Marchenko-Pastur laws of these ratios and variance 1, scaled.
 
+    With the largest ratio 1/r above 1 a share r of the eigenvalues differ from zero. M = r M' turns
+    z M = scale (1 + M) prod (1 + ratio M) into the same equation with the ratio r in the place of
+    1/r, the others times r, and no null space: that of the eigenvalues other than zero.
+
     Parameters
     ----------
     ratios : sequence of float
@@ -165,11 +176,17 @@ def gaussian_product(ratios: Sequence[float], scale: float) -> Law:
     Returns
     -------
     Law
-        A `MarchenkoPastur`, an image of a `FussCatalan`, or a `FreeProduct`.
+        A `MarchenkoPastur`, an image of a `FussCatalan`, or a `FreeProduct`, beside its null space.
     """
-    first, *others = ratios
+    first, *others = sorted(ratios)
     if not others:
         return MarchenkoPastur(first, scale)
+    if others[-1] > 1:
+        rank = 1 / others[-1]
+        rest = gaussian_product(
+            [rank, *(rank * ratio for ratio in (first, *others[:-1]))], scale / rank
+        )
+        return mixture([Discrete((0.0,), (1.0,)), rest], [1 - rank, rank])
     if all(ratio == 1 for ratio in ratios):
         return affine(FussCatalan(len(ratios)), scale=scale)
     return free_product(MarchenkoPastur(first, scale), *map(MarchenkoPastur, others))

@@ -9,11 +9,11 @@ erf(1/sqrt(2 q)).
 Examples
 --------
 >>> slope_square_law("relu", 1.0)
-Discrete(places=(0.0, 1.0), masses=(0.5, 0.5))
+Discrete(locations=(0.0, 1.0), weights=(0.5, 0.5))
 >>> round(slope_square_law("hard_tanh", 1.0).mean(), 9)
 0.682689492
 >>> round(settled_variance("tanh", 2.0, 0.1), 9)
-0.83430158
+0.81464401
 """
 
 from __future__ import annotations

@@ -161,6 +161,18 @@ def test_an_uncentred_last_layer_moves_one_eigenvalue_out():
         ConjugateKernel(1.5, (0.7, 1.0), 1.0, activation="relu")
 
 
+@pytest.mark.parametrize("hidden", [(1.2, 0.8), (1.0, 1.0), (0.4, 2.0)])
+def test_the_equation_of_all_layers_gives_the_free_product(hidden):
+    model = ConjugateKernel(2.0, hidden, 1.0, activation=TANH)
+    whole, product = model.law, model.layer_laws[-1]
+    assert whole != product
+    assert whole.hull == pytest.approx(product.hull, rel=1e-12, abs=1e-13)
+    assert whole.atoms == pytest.approx(product.atoms)
+    x = np.linspace(0.05, 0.95, 6) * whole.hull[1]
+    np.testing.assert_allclose(whole.pdf(x), product.pdf(x), rtol=1e-11)
+    np.testing.assert_allclose(whole.cdf(x), product.cdf(x), rtol=1e-11)
+
+
 def test_layers_and_input_laws():
     model = ConjugateKernel(1.0, (1.0, 0.5), 1.0, activation=TANH)
     assert model.layer(1).law == model.layer_laws[1]
