@@ -123,11 +123,11 @@ class ConjugateKernel(WideNetwork, SpectralModel):
     def law(self) -> Law:
         """Limit law of the eigenvalues, without the one that E f of the last layer moves out.
 
-        For Gaussian data and several layers it comes from a matrix Dyson equation, in a time that
-        grows like a power of the depth; else from `layer_laws`.
+        For Gaussian data and more than two layers it comes from a matrix Dyson equation, in a time
+        that grows like a power of the depth; else from `layer_laws`.
         """
         depth = len(self.hidden)
-        if self.input_law is not None or depth == 1:
+        if self.input_law is not None or depth <= 2:
             return self.layer_laws[-1]
         return kernel_sum_law(self, [0.0] * depth + [1.0], 0.0)
 
