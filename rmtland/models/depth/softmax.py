@@ -87,7 +87,7 @@ class SoftmaxHessian(SpectralModel):
     logit_std: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "classes", count("classes", self.classes, minimum=2))
+        object.__setattr__(self, "classes", count("classes", self.classes, min_value=2))
         for name in ("features", "samples"):
             object.__setattr__(self, name, positive(name, getattr(self, name)))
         object.__setattr__(self, "logit_std", nonnegative("logit_std", self.logit_std))
