@@ -19,7 +19,9 @@ import numpy as np
 
 from rmtland.deferred import kernel
 from rmtland.free.rational.boundary import atom_at_drift, boundary
-from rmtland.free.rational.edges import arc_constants
+from rmtland.free.rational.edges import arc_constants, edge_place, minimum_between
+
+_NEARLY_OPEN = 4.0
 
 
 @kernel(cost=lambda edges, place, atom, density, *_: 0.2 * density.size * density.shape[1])
@@ -116,22 +118,62 @@ def agree(
     return abs(second - variance) <= slack
 
 
+@kernel(cost=lambda *_: 20.0)
+def pieces_of_bands(edges, t, s, drift, variance, rates, jumps):
+    """Bands, cut where a gap has nearly opened: beside it the density has a narrow peak or dip.
+
+    Between two neighbouring poles of H a gap opens where f(h) = sum s/(h - t)^2 falls below 1; the
+    cuts are the places H(h) of the minima of f that are not far above it. Any cut is right: each
+    piece is integrated by itself, and compared with the distribution function at both of its ends.
+    """
+    cuts = np.empty(2 * t.size)
+    size = 0
+    for i in range(t.size - 1):
+        h = minimum_between(t[i], t[i + 1], t, s)
+        f = 0.0
+        for k in range(t.size):
+            f += s[k] / ((h - t[k]) * (h - t[k]))
+        if 1.0 <= f < _NEARLY_OPEN:
+            cuts[size] = edge_place(h, drift, variance, rates, jumps)[0]
+            size += 1
+    pieces = np.empty(edges.size + 2 * size)
+    count, used = 0, 0
+    for j in range(edges.size // 2):
+        low, high = edges[2 * j], edges[2 * j + 1]
+        margin = 1e-6 * (high - low)
+        pieces[count] = low
+        count += 1
+        last = low
+        while used < size and cuts[used] < high - margin:
+            if cuts[used] > last + margin:
+                pieces[count], pieces[count + 1] = cuts[used], cuts[used]
+                count += 2
+                last = cuts[used]
+            used += 1
+        pieces[count] = high
+        count += 1
+    return pieces[:count].copy()
+
+
 @kernel(cost=lambda edges, *_: 150.0 * edges.size)
 def agrees(
-    edges, place, atom, share, rest, weights, matrix, last, moments, allowed,
-    edges_low, criticals, slopes, offsets, kappas, masses, t, s,
+    pieces, place, atom, share, rest, weights, matrix, last, moments, allowed,
+    edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
     c1, c2, reach, drift, variance, rates, jumps,
 ):  # fmt: skip
-    """Apply `agree` to values that `boundary` finds; the arguments are those of the two."""
-    count, n = edges.size // 2, share.size
-    x = np.empty(count * n + edges.size)
+    """Apply `agree` to values that `boundary` finds; the arguments are those of the two.
+
+    `pieces` are the ends of the bands, or of the pieces that they are cut into.
+    """
+    count, n = pieces.size // 2, share.size
+    x = np.empty(count * n + pieces.size)
     for j in range(count):
-        low, high = edges[2 * j], edges[2 * j + 1]
+        low, high = pieces[2 * j], pieces[2 * j + 1]
         for i in range(n):
             near = share[i] < 0.5
             x[j * n + i] = low + (high - low) * share[i] if near else high - (high - low) * rest[i]
-    for j in range(edges.size):
-        x[count * n + j] = edges[j]
+    for j in range(pieces.size):
+        x[count * n + j] = pieces[j]
     # A mode of type int64: numba compiles `boundary` anew for every literal number.
     found, steps = boundary(
         x, np.int64(3), edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
@@ -141,7 +183,7 @@ def agrees(
         if step < 0:
             return False
     return agree(
-        edges.reshape((count, 2)), place, atom, found[0, : count * n].copy().reshape((count, n)),
+        pieces.reshape((count, 2)), place, atom, found[0, : count * n].copy().reshape((count, n)),
         found[1, : count * n].copy().reshape((count, n)),
         found[1, count * n :].copy().reshape((count, 2)), share, rest, weights, matrix, last,
         moments, allowed,
@@ -151,13 +193,13 @@ def agrees(
 @kernel(cost=lambda mode, x, variances, *_: variances.size * (200.0 + 2.0 * x.size))
 def values_of_jumps(
     mode, x, variances, rates, jumps, firsts, seconds,
-    allowed, share, rest, weights, matrix, last,
+    allowed, share, rest, weights, matrix, last, in_pieces,
 ):  # fmt: skip
     """Values of laws with a rational R-transform, and which of them passed `agrees`.
 
     mode 0: densities; 1: distribution functions; 2: masses strictly below, at the points x. Rates
     and jumps, ascending, are a row a law; `firsts` and `seconds` are c1 and c2 of the form beside
-    the drift, 0.
+    the drift, 0. `in_pieces`: whether the rule is applied to `pieces_of_bands`.
     """
     laws = variances.size
     values = np.full((laws, x.size), np.nan)
@@ -181,9 +223,12 @@ def values_of_jumps(
         moments = (mean, variance + spread)
         reach = 0.0 if variance > 0.0 else h * abs(c1) + h * (h * abs(c2)) + h * reach
         atom = atom_at_drift(variance, rate)
+        pieces = table[0]
+        if in_pieces:
+            pieces = pieces_of_bands(table[0], t, s, 0.0, variance, rate, jump)
         if not agrees(
-            table[0], 0.0, atom, share, rest, weights, matrix, last, moments, allowed,
-            table[1], criticals, table[2], offsets, kappas, masses, t, s,
+            pieces, 0.0, atom, share, rest, weights, matrix, last, moments, allowed,
+            table[0], table[1], criticals, table[2], offsets, kappas, masses, t, s,
             c1, c2, reach, 0.0, variance, rate, jump,
         ):  # fmt: skip
             continue

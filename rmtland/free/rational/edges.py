@@ -59,7 +59,7 @@ def _root_beside(pole, near, far, t, s):
 
 
 @inner
-def _minimum_between(a, b, t, s):
+def minimum_between(a, b, t, s):
     """Minimiser of the convex f between two neighbouring poles a < b, by bisection on f'."""
     lo = a
     hi = b
@@ -90,7 +90,7 @@ def critical_points(t, s):
         least = (s[i] ** (1.0 / 3.0) + s[i + 1] ** (1.0 / 3.0)) ** 3 / (b - a) ** 2
         if least >= 1.0:
             continue
-        bottom = _minimum_between(a, b, t, s)
+        bottom = minimum_between(a, b, t, s)
         f, _ = _slope(bottom, t, s)
         if not f < 1.0:
             continue

@@ -17,6 +17,7 @@ Examples
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Self
 
@@ -24,13 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.free.rational.band_masses import values_of_jumps
-from rmtland.laws.band_rules import Rule, square_root_rule
+from rmtland.laws.band_rules import Rule, piece_rule, square_root_rule
 from rmtland.laws.consistency import TOLERANCE
 from rmtland.typing import Real
 
 __all__ = ["Triplets", "values_of_laws"]
 
-_NODES = (24, 48, 160, 320, 640)  # of the certificate: more where fewer do not show that it holds
+_NODES = (24, 48)  # of the certificate on bands: more where fewer do not show that it holds
+_MORE_NODES = (160, 320, 640)  # where neither does the certificate on pieces of bands
 _FEW = 64  # laws that are not worth a second thread
 
 
@@ -96,11 +98,11 @@ def values_of_laws(
     asked = np.arange(laws)[where]
     values = np.full((laws, x.size), np.nan)
     left = asked
-    for nodes in _NODES:
+    for rule, in_pieces in _certificates():
         if not left.size:
             break
         found, passed = _in_threads(
-            function, x, triplets.at(left).ascending(), square_root_rule(nodes)
+            function, x, triplets.at(left).ascending(), rule, in_pieces=in_pieces
         )
         values[left[passed]] = found[passed]
         sound[left] = passed
@@ -108,11 +110,22 @@ def values_of_laws(
     return values, sound
 
 
+def _certificates() -> Iterator[tuple[Rule, bool]]:
+    """Return rules, and whether each is for pieces of bands; the cheapest first."""
+    for nodes in _NODES:
+        yield square_root_rule(nodes), False
+    yield piece_rule(), True
+    for nodes in _MORE_NODES:
+        yield square_root_rule(nodes), False
+
+
 def _in_threads(
-    function: int, x: Real, triplets: Triplets, rule: Rule
+    function: int, x: Real, triplets: Triplets, rule: Rule, *, in_pieces: bool
 ) -> tuple[Real, NDArray[np.bool_]]:
     """Share laws out between threads; the first is alone, as it may compile the kernel."""
-    constants = (TOLERANCE, rule.share, rule.rest, rule.weights, rule.below, rule.last)
+    constants = (
+        TOLERANCE, rule.share, rule.rest, rule.weights, rule.below, rule.last, in_pieces
+    )  # fmt: skip
     laws = triplets.variances.size
 
     def part(some: slice) -> tuple[Real, NDArray[np.bool_]]:

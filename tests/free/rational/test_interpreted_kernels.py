@@ -63,6 +63,8 @@ def values(triplet, x):
     for height in (0.0, *HEIGHTS):
         found[f"1/G at {height}"], steps = law._solve(near + 1j * height * width)
         found[f"found at {height}"] = steps >= 0
+    arcs, parameters = law._arcs, law._parameters
+    found["pieces"] = band_masses.pieces_of_bands(arcs.edges, arcs.poles, arcs.weights, *parameters)
     try:
         found["agrees"] = law._agrees()
     except ConvergenceError:

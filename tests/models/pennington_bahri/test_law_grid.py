@@ -11,9 +11,12 @@ from examples import examples
 from hypothesis import given, strategies as st
 
 from rmtland import MarchenkoPastur, Semicircle, WishartPlusReluBlock, WishartPlusWigner
+from rmtland.free.rational.band_masses import agrees, pieces_of_bands
+from rmtland.free.rational.edges import arc_constants
 from rmtland.free.rational.free_levy import FreeLevy, reciprocal_by_roots
 from rmtland.free.rational.many_laws import Triplets, values_of_laws
 from rmtland.laws import LevyTriplet, law_grid
+from rmtland.laws.band_rules import piece_rule
 
 SIGMA = st.floats(0.1, 10.0)
 X = np.linspace(-4.0, 9.0, 41)
@@ -54,6 +57,43 @@ def test_relu_blocks_that_are_not_left_to_the_single_law(epsilon):
     assert known.sum() >= (0 if epsilon == 2.0 else 4)
     equal = WishartPlusReluBlock._many(0, X, phi, np.full(6, 2.0), np.ones(6))[1]
     assert not equal.any()
+
+
+def test_blocks_with_a_gap_that_has_nearly_opened_are_not_left_to_the_single_law():
+    phi, epsilon = (
+        a.ravel() for a in np.meshgrid([1.25, 1.5, 1.8, 1.97], np.geomspace(1e-3, 5, 9))
+    )
+    values, known = WishartPlusReluBlock._many(1, X, phi, epsilon, np.ones(phi.size))
+    assert known.mean() > 0.85  # 0.36 by the certificate on whole bands
+    for i in (0, 1, 14, 22):
+        law = WishartPlusReluBlock(phi[i], epsilon[i]).law
+        np.testing.assert_array_equal(values[i], law.cdf(X))
+
+
+@pytest.mark.parametrize("spoilt", ["", "masses", "mean", "variance", "poles", "atom"])
+def test_the_certificate_on_pieces_of_bands_refuses_what_is_wrong(spoilt):
+    phi, turn = 1.9, 1.9 * np.sqrt(0.05)  # epsilon = 0.1
+    rates, jumps = np.array([0.5, 0.5, 1.0]) / phi, np.array([-turn, turn, phi])
+    c1, c2 = 1 - 2 / phi, -1 / phi**2
+    code, table, criticals, offsets, kappas, masses, t, s = arc_constants(
+        0.0, 0.0, rates, jumps, c1, c2
+    )
+    assert code == 0
+    pieces, rule = pieces_of_bands(table[0], t, s, 0.0, 0.0, rates, jumps), piece_rule()
+    assert pieces.size > table[0].size
+    assert set(table[0]) < set(pieces)
+    assert np.all(np.diff(pieces) >= 0)
+    mean, variance = rates @ jumps, rates @ jumps**2
+    masses = masses + (1e-7 if spoilt == "masses" else 0) * np.arange(masses.size)
+    moments = (mean + 1e-6 * (spoilt == "mean"), variance * (1 + 1e-6 * (spoilt == "variance")))
+    kappas = kappas * (1 + 1e-6 * (spoilt == "poles"))
+    atom = 1e-6 if spoilt == "atom" else 0.0
+    passed = agrees(
+        pieces, 0.0, atom, rule.share, rule.rest, rule.weights, rule.below, rule.last, moments,
+        1e-8, table[0], table[1], criticals, table[2], offsets, kappas, masses, t, s,
+        c1, c2, 0.0, 0.0, 0.0, rates, jumps,
+    )  # fmt: skip
+    assert passed == (spoilt == "")
 
 
 def test_many_laws_are_shared_out_between_threads():
