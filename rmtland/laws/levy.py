@@ -85,13 +85,15 @@ class LevyTriplet:
             )
         if 0.0 in jumps:
             raise ValueError("a jump of 0 changes nothing; leave it and its rate out")
-        merged: dict[float, float] = {}
-        for jump, rate in sorted(zip(jumps, rates, strict=True)):
-            merged[jump] = merged.get(jump, 0.0) + rate
+        if len(jumps) > 1:
+            merged: dict[float, float] = {}
+            for jump, rate in sorted(zip(jumps, rates, strict=True)):
+                merged[jump] = merged.get(jump, 0.0) + rate
+            rates, jumps = [*merged.values()], [*merged]
         object.__setattr__(self, "drift", finite("drift", self.drift))
         object.__setattr__(self, "variance", nonnegative("variance", self.variance))
-        object.__setattr__(self, "jumps", tuple(merged))
-        object.__setattr__(self, "rates", tuple(merged.values()))
+        object.__setattr__(self, "jumps", tuple(jumps))
+        object.__setattr__(self, "rates", tuple(rates))
 
     def __add__(self, other: LevyTriplet) -> LevyTriplet:
         """Triplet of the free sum."""

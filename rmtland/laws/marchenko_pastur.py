@@ -107,6 +107,11 @@ class MarchenkoPastur(LevyLaw):
         return LevyTriplet(rates=(1 / self.aspect_ratio,), jumps=(jump,))
 
     @property
+    def is_point_mass(self) -> bool:
+        """False: the continuous part is never empty."""
+        return False
+
+    @property
     def support(self) -> Support:
         """The one interval s (1 -+ sqrt(phi))^2 of the continuous part."""
         root = math.sqrt(self.aspect_ratio)

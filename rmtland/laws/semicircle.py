@@ -66,6 +66,11 @@ class Semicircle(LevyLaw):
         return LevyTriplet(drift=self.center, variance=self.variance)
 
     @property
+    def is_point_mass(self) -> bool:
+        """False: the continuous part is never empty."""
+        return False
+
+    @property
     def support(self) -> Support:
         """The one interval of radius 2 sqrt(v) about the mean."""
         radius = 2 * math.sqrt(self.variance)

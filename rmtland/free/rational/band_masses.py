@@ -155,7 +155,7 @@ def pieces_of_bands(edges, t, s, drift, variance, rates, jumps):
     return pieces[:count].copy()
 
 
-@kernel(cost=lambda edges, *_: 150.0 * edges.size)
+@kernel(cost=lambda pieces, *_: 2.0 * pieces.size)
 def agrees(
     pieces, place, atom, share, rest, weights, matrix, last, moments, allowed,
     edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,

@@ -97,28 +97,20 @@ class FreeLevy(LevyLaw):
 
     def _agrees(self) -> bool:
         """Whether everything belongs together, by a compiled check of the same kind."""
-        from rmtland.free.rational.band_masses import agree
+        from rmtland.free.rational.band_masses import agrees
 
-        bands, atoms = self.support, self.atoms
+        atoms = self.atoms
         if len(atoms) > 1:
             return False
         place, atom = atoms[0] if atoms else (0.0, 0.0)
         rule = square_root_rule(_NODES)
-        edges = np.array(bands)
-        low, high = edges[:, :1], edges[:, 1:]
-        x = np.where(
-            rule.share < 0.5, low + (high - low) * rule.share, high - (high - low) * rule.rest
-        )
-        nodes = x.ravel()
-        density = self._pdf(nodes)
-        below = self._cdf(np.concatenate([nodes, edges.ravel()]))
-        _, variance, rates, jumps = self._parameters
-        moments = self.levy.drift + float(rates @ jumps), variance + float(rates @ (jumps * jumps))
+        drift, variance, rates, jumps = self._parameters
+        moments = drift + float(rates @ jumps), variance + float(rates @ (jumps * jumps))
+        edges = self._arcs.edges
         return bool(
-            agree(
-                edges, place, atom, density.reshape(x.shape), below[: nodes.size].reshape(x.shape),
-                below[nodes.size :].reshape(edges.shape), rule.share, rule.rest, rule.weights,
-                rule.below, rule.last, moments, TOLERANCE,
+            agrees(
+                edges, place, atom, rule.share, rule.rest, rule.weights, rule.below, rule.last,
+                moments, TOLERANCE, edges, *self._boundary_terms,
             )
         )  # fmt: skip
 
