@@ -19,62 +19,71 @@ if TYPE_CHECKING:
 __all__ = ["audit"]
 
 
+Target = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[MODULE:FUNCTION]",
+        help="Audit a model of your own: a function as `rmtland measure` takes it, or one that "
+        "returns a mapping of operators (total, gauss_newton, residual) and of phi, energy.",
+    ),
+]
+DataName = Annotated[
+    str,
+    typer.Option(
+        help="Data: digits (4x4 images, whitened, autoencoder), digits-labels (one-hot), "
+        "or gaussian (iid memorisation, --width inputs)."
+    ),
+]
+Steps = Annotated[
+    list[int] | None,
+    typer.Option(help="Audit after so many training steps; may be repeated. 0: no training."),
+]
+Energies = Annotated[
+    list[float] | None,
+    typer.Option(help="Audit when training has come down to this energy; may be repeated."),
+]
+PointFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Audit the parameters in this .npz file: a training checkpoint, or an "
+        "array `theta`, with `x` and `y` if they are not those of --data."
+    ),
+]
+Residuals = Annotated[
+    str,
+    typer.Option(
+        help="own, or gaussian: replaced by noise of energy --noise-energy, as the "
+        "theory has it (no training then)."
+    ),
+]
+Method = Annotated[
+    str,
+    typer.Option(
+        help="exact: all eigenvalues; estimate: from products, distances with ranges; auto: "
+        "estimate where the memory for the exact audit is not free."
+    ),
+]
+
+
 def audit(
     context: typer.Context,
-    target: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[MODULE:FUNCTION]",
-            help="Audit a model of your own: a function as `rmtland measure` takes it, or one that "
-            "returns a mapping of operators (total, gauss_newton, residual) and of phi, energy.",
-        ),
-    ] = None,
-    data: Annotated[
-        str,
-        typer.Option(
-            help="Data: digits (4x4 images, whitened, autoencoder), digits-labels (one-hot), "
-            "or gaussian (iid memorisation, --width inputs)."
-        ),
-    ] = "gaussian",
+    target: Target = None,
+    data: DataName = "gaussian",
     width: Annotated[int, typer.Option(help="Hidden units.")] = 12,
     samples: Annotated[int, typer.Option(help="Samples m.")] = 96,
     activation: Annotated[str, typer.Option(help="tanh, relu, linear, erf, gelu, ...")] = "tanh",
-    step: Annotated[
-        list[int] | None,
-        typer.Option(help="Audit after so many training steps; may be repeated. 0: no training."),
-    ] = None,
-    energy: Annotated[
-        list[float] | None,
-        typer.Option(help="Audit when training has come down to this energy; may be repeated."),
-    ] = None,
+    step: Steps = None,
+    energy: Energies = None,
     max_steps: Annotated[int, typer.Option(help="Training steps to an --energy, at most.")] = 5000,
-    point: Annotated[
-        Path | None,
-        typer.Option(
-            help="Audit the parameters in this .npz file: a training checkpoint, or an "
-            "array `theta`, with `x` and `y` if they are not those of --data."
-        ),
-    ] = None,
-    residuals: Annotated[
-        str,
-        typer.Option(
-            help="own, or gaussian: replaced by noise of energy --noise-energy, as the "
-            "theory has it (no training then)."
-        ),
-    ] = "own",
+    point: PointFile = None,
+    residuals: Residuals = "own",
     noise_energy: Annotated[
         float, typer.Option(help="Energy of that noise, with --residuals gaussian.")
     ] = 0.5,
     seed: Seed = 0,
     draws: Annotated[int, typer.Option(help="Hessians drawn anew for the errors; 0: none.")] = 8,
     points: Annotated[int, typer.Option(help="Points of the Dyson tables.")] = 40,
-    method: Annotated[
-        str,
-        typer.Option(
-            help="exact: all eigenvalues; estimate: from products, distances with ranges; auto: "
-            "estimate where the memory for the exact audit is not free."
-        ),
-    ] = "auto",
+    method: Method = "auto",
     probes: Annotated[int, typer.Option(help="Gaussian probes of an estimate.")] = 10,
     lanczos: Annotated[int, typer.Option(help="Lanczos steps of each probe.")] = 80,
     threshold: Annotated[
@@ -127,12 +136,7 @@ def audit(
         words += f"; residuals replaced by Gaussian noise of energy {noise_energy:g}"
     check_audit(start, draws=draws, points=points, method=method)
     _notes(_what_it_takes(start, draws, points, settings, len(stages)))
-    found, stopped = _run_stages(
-        output, start, stages, words, activation, max_steps, draws, points, seed, settings
-    )
-    if stopped:
-        kept = "what was done is printed and written" if found else "nothing was done yet"
-        raise Stopped(f"interrupted; {kept}")
+    _run_stages(output, start, stages, words, activation, max_steps, draws, points, seed, settings)
 
 
 def _run_stages(
@@ -146,8 +150,8 @@ def _run_stages(
     points: int,
     seed: int,
     estimate: dict[str, Any],
-) -> tuple[list[dict[str, Any]], bool]:
-    """Train to each stage and audit it; return what was found, and whether it was interrupted."""
+) -> None:
+    """Train to each stage and audit it; an interrupt ends it when what was done is written."""
     net: Any = start.net
     theta = start.theta
     found: list[dict[str, Any]] = []
@@ -175,7 +179,9 @@ def _run_stages(
         print_stages(output, found)
     if found:
         output.numbers({"format": "rmtland audit 1", "stages": found})
-    return found, stopped
+    if stopped:
+        kept = "what was done is printed and written" if found else "nothing was done yet"
+        raise Stopped(f"interrupted; {kept}")
 
 
 def _what_it_takes(

@@ -94,39 +94,46 @@ def overlay(
     if training does not reach the energy: all is of the point it did reach.
     """
     from rmtland.arguments import count, nonnegative
-    from rmtland.files import check_target
 
     _refuse_others(context, OF_A_FILE if eigenvalues is None else OF_A_NETWORK)
     if eigenvalues is not None:
         output = Output(out, format=format, json=json_file)
         overlay_eigenvalues(output, eigenvalues, families, seed, method=method, outliers=outliers)
         return
-    classes = [model_class(name) for name in (MODELS if model == "both" else [model])]
-    count("width", width)
-    count("seed", seed, min_value=0)
-    count("max_steps", max_steps, min_value=0)
-    nonnegative("energy", energy)
-    output = Output(out, format=format, json=json_file)
-    for name in (f"overlay.{format}", "overlay.json", "overlay-spectrum.npz"):
-        check_target(out / name)
-    dataset = _dataset(data, samples, width, seed)
-    trained, net = _trained(dataset, width, activation, energy, seed, max_steps)
-    point = net.at(trained.theta, dataset.x, dataset.y)
-    result = _overlay_with_spinner(
-        point, models=classes, dyson=dyson, rng=seed, data=dataset.description, seed=seed
-    )
-    reached = energy == 0 or trained.reason == "energy"
     settings = {
         "data": data,
-        "width": width,
-        "samples": len(dataset),
+        "width": count("width", width),
+        "samples": samples,
         "activation": activation,
-        "energy": energy,
-        "seed": seed,
+        "energy": nonnegative("energy", energy),
+        "seed": count("seed", seed, min_value=0),
         "model": model,
         "dyson": dyson,
-        "max_steps": max_steps,
+        "max_steps": count("max_steps", max_steps, min_value=0),
     }
+    _overlay_network(Output(out, format=format, json=json_file), settings)
+
+
+def _overlay_network(output: Output, settings: dict[str, Any]) -> None:
+    """Train, overlay, print and write; exit code 1 where the energy was missed."""
+    from rmtland.files import check_target
+
+    model, seed = settings["model"], settings["seed"]
+    classes = [model_class(name) for name in (MODELS if model == "both" else [model])]
+    for name in (f"overlay.{output.format}", "overlay.json", "overlay-spectrum.npz"):
+        check_target(output.out / name)
+    dataset = _dataset(settings["data"], settings["samples"], settings["width"], seed)
+    trained, net = _trained(dataset, settings)
+    point = net.at(trained.theta, dataset.x, dataset.y)
+    result = _overlay_with_spinner(
+        point,
+        models=classes,
+        dyson=settings["dyson"],
+        rng=seed,
+        data=dataset.description,
+        seed=seed,
+    )
+    reached = settings["energy"] == 0 or trained.reason == "energy"
     training = {
         "energy": trained.energy,
         "gradient_norm": trained.gradient_norm,
@@ -135,7 +142,7 @@ def overlay(
         "reached": reached,
     }
     report = {
-        "settings": settings,
+        "settings": {**settings, "samples": len(dataset)},
         "data": dataset.description,
         "network": {"widths": list(net.widths), "parameters": net.parameter_count},
         "training": training,
@@ -165,23 +172,28 @@ def _refuse_others(context: typer.Context, names: tuple[str, ...]) -> None:
         )
 
 
-def _trained(
-    dataset: Dataset, width: int, activation: str, energy: float, seed: int, max_steps: int
-) -> tuple[TrainResult, MLP]:
+def _trained(dataset: Dataset, settings: dict[str, Any]) -> tuple[TrainResult, MLP]:
     """Train a network of one hidden layer, with a bar on standard error."""
     from rmtland.cli.training_bar import training_bar
     from rmtland.networks import MLP, train
 
-    net = MLP((dataset.n_in, width, dataset.n_out), activation=activation)
+    widths = (dataset.n_in, settings["width"], dataset.n_out)
+    net = MLP(widths, activation=settings["activation"])
     if net.parameter_count > LARGEST:
         raise ValueError(
             f"the network has {net.parameter_count} parameters; this command diagonalises the "
             f"exact Hessian and takes at most {LARGEST}: lower --width"
         )
-    start = net.init(rng=seed + 1)
+    start = net.init(rng=settings["seed"] + 1)
     with training_bar() as bar:
         trained = train(
-            net, start, dataset.x, dataset.y, energy=energy, max_steps=max_steps, progress=bar
+            net,
+            start,
+            dataset.x,
+            dataset.y,
+            energy=settings["energy"],
+            max_steps=settings["max_steps"],
+            progress=bar,
         )
     if trained.reason == "interrupted":
         raise KeyboardInterrupt

@@ -239,6 +239,24 @@ def test_no_false_alarm_over_the_whole_range(law):
     assert passed(law) or not isinstance(law, FreeLevy)
 
 
+@pytest.mark.parametrize("route", ["rational", "rational, four bands"])
+@pytest.mark.parametrize("part", ["masses", "slopes", "kappas", "criticals", "edges"])
+def test_a_rational_law_by_one_compiled_call(sound, route, part):
+    law = sound(route)
+    assert law._agrees()
+    assert law._values_agree()
+    arcs = law._arcs
+    wrong = FreeLevy(law.levy)
+    shift = 1e-6 * np.linspace(0.3, 1.0, arcs.edges.size)
+    value = getattr(arcs, part)
+    if part in ("masses", "slopes", "criticals"):
+        changed = value + shift
+    else:
+        changed = (value.T * (1 + shift)).T
+    wrong.__dict__["_arcs"] = dataclasses.replace(arcs, **{part: changed})
+    assert not wrong._agrees()
+
+
 def test_an_error_estimate_that_is_too_small_is_no_alarm():
     # Two jumps of rates 5e-5 and 2e-6: the first quadrature misses 1e-8 and does not see it
     law = FreeLevy(
