@@ -369,7 +369,13 @@ def refuse_mixed_samples(function: LossFunction, outputs: Any, batch: Batch) -> 
 
 
 def distance_to_differences(
-    function: LossFunction, batch: Batch, part: str, route: str, vector: Array
+    function: LossFunction,
+    batch: Batch,
+    part: str,
+    route: str,
+    vector: Array,
+    *,
+    nearby: bool = False,
 ) -> float:
     """Return how far a product is from a difference of gradients, relative to its size.
 
@@ -390,6 +396,9 @@ def distance_to_differences(
         Of the product.
     vector : tensor, shape (p,)
         What is multiplied.
+    nearby : bool, optional
+        Whether to compare at parameters beside those of the model: these may lie on a kink, as
+        those of a ReLU do where a bias is zero and its inputs are black pixels.
 
     Returns
     -------
@@ -400,6 +409,8 @@ def distance_to_differences(
 
     for given in (torch.float64, None):
         double = function.with_blocks(function.blocks, dtype=given)
+        if nearby:
+            double = _Nearby(double)
         dtype = double.dtype
         cast = double.batch(batch)
         pieces = [vector[b.slice].reshape(b.shape).to(dtype) for b in function.blocks]
@@ -432,6 +443,37 @@ Networks with millions of ReLUs have a kink within the first step (a ResNet-20 a
 28: 1e-9 is too long, 1e-10 is not); the last one is for modules that compute a part in single
 precision.
 """
+
+
+class _Nearby(LossFunction):
+    """A loss function whose values are beside those of the model, by a thousandth of their size."""
+
+    def __init__(self, function: LossFunction) -> None:
+        super().__init__(
+            function.model,
+            function.rule,
+            function.blocks,
+            dtype=function.given_dtype,
+            move_data=function.move_data,
+        )
+        self.modes = function.modes
+
+    def values(self) -> tuple[Array, ...]:
+        """Return the shifted values, the same ones each time."""
+        import torch
+
+        there = super().values()
+        squares = sum(float((value.double() ** 2).sum()) for value in there)
+        shift = 1e-3 * (math.sqrt(squares / max(self.size, 1)) or 1.0)
+        generator = torch.Generator().manual_seed(20261127)
+        return tuple(
+            value
+            + shift
+            * torch.randn(value.shape, generator=generator, dtype=torch.float64).to(
+                device=value.device, dtype=value.dtype
+            )
+            for value in there
+        )
 
 
 def _flat(pieces: Any) -> Array:

@@ -18,7 +18,11 @@ from rmtland.adapters.torch_batches import Batch, rows_of
 from rmtland.adapters.torch_loss_function import LossFunction
 from rmtland.typing import Array
 
-__all__ = ["squared_gradients"]
+__all__ = ["NoSquares", "squared_gradients"]
+
+
+class NoSquares(ValueError):
+    """The diagonal is no sum of squared gradients of samples and outputs."""
 
 
 def squared_gradients(function: LossFunction, batch: Batch, part: str) -> list[Array]:
@@ -40,8 +44,8 @@ def squared_gradients(function: LossFunction, batch: Batch, part: str) -> list[A
 
     Raises
     ------
-    ValueError
-        If the outputs of the model are not one tensor.
+    NoSquares
+        If the outputs of the model are not one tensor, or the loss is not convex in them.
     """
     import torch
 
@@ -57,7 +61,7 @@ def squared_gradients(function: LossFunction, batch: Batch, part: str) -> list[A
             scale = 1.0 / counted if counted else 0.0
         else:
             if not hasattr(outputs, "reshape"):
-                raise ValueError(
+                raise NoSquares(
                     "the diagonal needs a model whose output is one tensor; got "
                     f"{type(outputs).__name__}"
                 )
@@ -98,7 +102,7 @@ def _square_root(matrix: Array) -> Array:
     values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
     size, least = float(values.abs().max()), float(values.min())
     if least < -1e-5 * size:
-        raise ValueError(
+        raise NoSquares(
             f"the loss is not convex in the outputs (eigenvalue {least:.3g} of Lambda), and its "
             "diagonal is not made of squares; take the diagonal of a dense matrix"
         )

@@ -34,13 +34,16 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
+from rmtland.adapters.block_trace import trace_by_blocks
 from rmtland.adapters.torch_batches import Batch, Batches, tensors_of, to_numpy
 from rmtland.adapters.torch_checks import finite_entries
+from rmtland.adapters.torch_diagonal import NoSquares, squared_gradients
 from rmtland.adapters.torch_loss_function import LossFunction
 from rmtland.adapters.torch_parameters import Block, chosen_blocks
 from rmtland.adapters.torch_products import ROUTES
 from rmtland.arguments import choice
-from rmtland.typing import Array
+from rmtland.estimate.trace import ScalarEstimate
+from rmtland.typing import Array, Rng
 
 __all__ = ["TorchOperator"]
 
@@ -206,8 +209,6 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
                 unit[columns, columns - start] = 1.0
                 result[columns] = self.matmat(unit)[columns, columns - start]
             return result
-        from rmtland.adapters.torch_diagonal import squared_gradients
-
         with self.function.differentiable():
             total = self.function.values()[0].new_zeros(self.shape[0])
             for batch in self._read():
@@ -216,6 +217,53 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
                 ):
                     total[block.slice] += piece.reshape(-1)
         return finite_entries(to_numpy(total / self.total_count), "diagonal")
+
+    def trace(self, *, probes: int = 4, rng: Rng = None) -> ScalarEstimate:
+        r"""Return the trace, of which only what lies within a parameter block is estimated.
+
+        That of the Gauss-Newton part is the exact sum of its diagonal, a gradient of each sample
+        and output. The residual part is multiplied by random signs :math:`\omega_b` on one
+        parameter block b at a time,
+
+        .. math:: \operatorname{tr} H_1 = \sum_b E\, \omega_b^T H_1 \omega_b ,
+
+        so that coupling between blocks, most of its Frobenius norm, adds no noise. Where a network
+        is linear in each of its weights by itself, as piecewise linear networks are (ReLU,
+        convolutions, normalisation in evaluation mode), the sum is zero, and so is the error. Where
+        the Gauss-Newton part has no such diagonal (outputs that are no single tensor, a loss that
+        is not convex in them), blocks of the matrix itself are taken.
+
+        Parameters
+        ----------
+        probes : int, optional
+            Random signs for each block, each one product.
+        rng : optional
+            Anything `numpy.random.default_rng` takes.
+
+        Returns
+        -------
+        ScalarEstimate
+            The trace, its standard error, and the products spent.
+
+        Raises
+        ------
+        ValueError
+            If a gradient or product is not finite.
+        """
+        if self.part in ("gauss_newton", "fisher", "empirical_fisher"):
+            try:
+                return ScalarEstimate(float(self.diagonal().sum(dtype=float)), 0.0, 0, "exact")
+            except NoSquares:
+                return trace_by_blocks(self, probes=probes, rng=rng)
+        known, rest = 0.0, self
+        if self.part == "total" and self.function.rule.separates:
+            try:
+                known = float(self.with_part("gauss_newton").diagonal().sum(dtype=float))
+                rest = self.with_part("residual")
+            except NoSquares:
+                pass
+        found = trace_by_blocks(rest, probes=probes, rng=rng)
+        return found._replace(value=known + found.value)
 
     def submatrix(self, parameters: str | Sequence[str]) -> TorchOperator:
         """Return the principal submatrix of some of the parameters, by its own cheaper products.

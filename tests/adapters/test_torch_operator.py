@@ -76,6 +76,89 @@ def test_diagonal(name, part):
     assert abs(diagonal - expected).max() <= 1e-13 * abs(expected).max()
 
 
+@pytest.mark.parametrize("part", ["total", "gauss_newton", "residual", "empirical_fisher"])
+@pytest.mark.parametrize("name", ["mlp-ce", "mlp-sum", "cnn", "transformer", "tied"])
+def test_trace(name, part):
+    """Of normal law: 4.5 standard errors are one of 150 000."""
+    case = BY_NAME[name]
+    found = from_torch(case.model, case.loss, case.batches, part=part).trace(probes=8, rng=0)
+    expected = np.trace(matrix(name, part))
+    rounding = 1e-12 * np.abs(matrix(name, part)).sum()
+    assert abs(found.value - expected) <= 4.5 * found.standard_error + rounding
+    if part in ("gauss_newton", "empirical_fisher"):
+        assert found.standard_error == 0.0
+    else:
+        assert found.standard_error <= np.linalg.norm(matrix(name, part))
+
+
+def test_trace_where_the_gauss_newton_part_has_no_squares():
+    """Several outputs, so that blocks of the Hessian itself are multiplied."""
+
+    class Two(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(3, 2, dtype=torch.float64)
+
+        def forward(self, x):
+            return self.layer(x), torch.tanh(self.layer(x))
+
+    def loss(outputs, targets):
+        return ((outputs[0] - targets) ** 2).mean() + (outputs[1] ** 4).mean()
+
+    torch.manual_seed(0)
+    x, y = torch.randn(5, 3).double(), torch.randn(5, 2).double()
+    operator = from_torch(Two(), loss, (x, y))
+    found = operator.trace(probes=50, rng=0)
+    assert found.products == 100
+    assert 0 < found.standard_error < 0.2 * found.value
+    assert abs(found.value - np.trace(dense(operator))) < 4.5 * found.standard_error
+
+
+def test_trace_of_a_piecewise_linear_network_is_exact():
+    torch.manual_seed(0)
+    layers = (
+        torch.nn.Conv2d(1, 3, 3), torch.nn.BatchNorm2d(3), torch.nn.ReLU(), torch.nn.Flatten(),
+        torch.nn.Linear(27, 4), torch.nn.LeakyReLU(), torch.nn.Linear(4, 3),
+    )  # fmt: skip
+    model = torch.nn.Sequential(*layers).double().eval()
+    data = torch.randn(9, 1, 5, 5).double(), torch.arange(9) % 3
+    operator = from_torch(model, torch.nn.CrossEntropyLoss(), data)
+    found = operator.trace(probes=1, rng=0)
+    assert found.standard_error < 1e-15
+    assert found.value == pytest.approx(np.trace(dense(operator)), rel=1e-12)
+
+
+def test_a_kink_nearer_than_the_step_of_the_differences_is_no_fault():
+    """A ResNet-20 was refused: of millions of ReLUs some have their kink within 1e-8."""
+    model = torch.nn.Sequential(
+        torch.nn.Linear(2, 1, bias=False), torch.nn.ReLU(), torch.nn.Linear(1, 1, bias=False)
+    ).double()
+    with torch.no_grad():
+        model[0].weight[:] = torch.tensor([[1.0, -1.0]])
+        model[2].weight[:] = 1.0
+    near = torch.tensor([1e-9, -1e-9, 2e-9, -2e-9], dtype=torch.float64)
+    x = torch.stack([torch.ones_like(near), 1.0 - near], 1)
+    y = torch.full((4, 1), 5.0).double()
+    operator = from_torch(model, torch.nn.MSELoss(), (x, y))
+    assert np.isfinite(dense(operator)).all()
+
+
+@pytest.mark.parametrize("unit", [torch.nn.ReLU(), torch.nn.LeakyReLU(0.2), torch.nn.Hardtanh()])
+def test_parameters_on_a_kink_are_no_fault(unit):
+    """Biases that start at zero over black pixels: every unit there is exactly at its kink."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 2, 3), unit, torch.nn.Flatten(), torch.nn.Linear(32, 3)
+    )
+    torch.nn.init.zeros_(model[0].bias)
+    if isinstance(unit, torch.nn.Hardtanh):
+        torch.nn.init.ones_(model[0].bias)  # its kink
+    x = torch.zeros(6, 1, 6, 6)
+    x[:, :, 2:4, 2:4] = torch.rand(6, 1, 2, 2)
+    operator = from_torch(model, torch.nn.CrossEntropyLoss(), (x, torch.arange(6) % 3))
+    assert operator.method == "double_backward"
+
+
 def test_fisher_of_a_likelihood_is_the_gauss_newton_matrix():
     case = BY_NAME["mlp-ce"]
     fisher = dense(from_torch(case.model, case.loss, case.batches, part="fisher"))
