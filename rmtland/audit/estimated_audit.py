@@ -136,7 +136,10 @@ def audit_estimates(
     inapplicable: dict[Level, str] = dict.fromkeys(
         (Level.DYSON, Level.DYSON_MOMENTS),
         "the matrix Dyson equation is compared with all eigenvalues of a network only",
-    ) | dict.fromkeys(CONDITIONED, "Hessians are drawn where all eigenvalues are measured only")
+    ) | dict.fromkeys(
+        CONDITIONED,
+        "Hessians are drawn for a network of rmtland.networks: take audit_hessian (MLP.from_torch)",
+    )
     theories = [
         theory
         for theory in free_theories(measured, atoms=atoms)

@@ -33,11 +33,15 @@ import numpy as np
 
 from rmtland.arguments import choice
 from rmtland.arrays import to_numpy
+from rmtland.audit.bands import MeasuredDistribution
+from rmtland.audit.conditioned_levels import CONDITIONED
 from rmtland.audit.cost import check_audit, exact_memory_is_free
 from rmtland.audit.diagnostics import diagnose
+from rmtland.audit.estimated_audit import EstimatedDistances
+from rmtland.audit.estimated_conditioned import conditioned_band
 from rmtland.audit.findings import HessianAudit
 from rmtland.audit.level_comparisons import LevelComparisons, as_laws
-from rmtland.audit.levels import Level
+from rmtland.audit.levels import Family, Level
 from rmtland.audit.measured import (
     MeasuredHessian,
     Progress,
@@ -49,10 +53,14 @@ from rmtland.laws import Law
 from rmtland.laws.spectral_model import SpectralModel
 from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.networks import LossPoint
+from rmtland.solution import ConvergenceError
 from rmtland.streams import Rng, streams
 from rmtland.version import installed_version
 
 __all__ = ["audit_hessian"]
+
+_CONFIDENCE = 0.95
+_SHARED = 5  # statements of `audit_operators` that share the probability of an error
 
 
 def audit_hessian(
@@ -91,8 +99,8 @@ def audit_hessian(
     method : {"auto", "exact", "estimate"}, optional
         Whether the Hessian is formed and diagonalised, or its spectra and those of its parts are
         estimated from products, with ranges for all distances at levels 0-4
-        (`rmtland.audit.audit_operators`); "auto" estimates where the memory for the exact audit
-        is not free.
+        (`rmtland.audit.audit_operators`), 7 and 8 (as many Hessians are drawn as there are
+        probes); "auto" estimates where the memory for the exact audit is not free.
     probes, steps : int, optional
         Gaussian probes of an estimate, and Lanczos steps of each.
     threshold : float, optional
@@ -153,9 +161,22 @@ def audit_hessian(
     return replace(run.audit(provenance), diagnostics=diagnose(double))
 
 
-def _estimated(point: LossPoint, **options: Any) -> HessianAudit:
+def _estimated(
+    point: LossPoint,
+    *,
+    levels: Collection[Level] | None,
+    probes: int,
+    steps: int,
+    threshold: float,
+    rng: Rng,
+    progress: Progress | None,
+    **options: Any,
+) -> HessianAudit:
     """Audit a network by estimates, with tests of residuals and weights."""
     net: Any = point.net
+    wanted = [level for level in CONDITIONED if levels is None or level in levels]
+    open_ = (1 - _CONFIDENCE) / (_SHARED + len(wanted))  # each statement may fail so often
+    *_, first_rng, second_rng = streams(rng, 5)
     audit = audit_operators(
         point.operator("total"),
         gauss_newton=point.operator("gauss_newton"),
@@ -164,10 +185,39 @@ def _estimated(point: LossPoint, **options: Any) -> HessianAudit:
         energy=float(point.energy),
         piecewise_linear=is_piecewise_linear(net),
         method="estimate",
+        levels=levels,
+        probes=probes,
+        steps=steps,
+        confidence=1 - _SHARED * open_,
+        threshold=threshold,
+        rng=rng,
+        progress=progress,
         **options,
     )
-    provenance = {**audit.provenance, **_origin(point)}
-    return replace(audit, provenance=provenance, diagnostics=diagnose(point))
+    provenance = {**audit.provenance, **_origin(point), "confidence": _CONFIDENCE}
+    audit = replace(audit, provenance=provenance, diagnostics=diagnose(point))
+    distances = EstimatedDistances(
+        MeasuredDistribution(audit.spectrum, confidence=1 - open_), audit.spectrum
+    )
+    for level, generator in zip(CONDITIONED, (first_rng, second_rng), strict=True):
+        if level not in wanted or audit.interrupted:
+            continue
+        try:
+            if progress is not None:
+                progress(f"residuals conditioned, level {level.number}", 0, 1)
+            band = conditioned_band(
+                point, level, draws=probes, steps=steps, confidence=1 - open_, rng=generator
+            )
+        except KeyboardInterrupt:
+            return replace(audit, interrupted=level.title(Family.CONDITIONED))
+        except (ValueError, ConvergenceError) as error:
+            reasons = {**audit.inapplicable, level: str(error)}
+            audit = replace(audit, inapplicable=reasons)
+            continue
+        found = distances.result(level, Family.CONDITIONED, band)
+        reasons = {key: why for key, why in audit.inapplicable.items() if key is not level}
+        audit = replace(audit, levels=(*audit.levels, found), inapplicable=reasons)
+    return audit
 
 
 def _origin(point: LossPoint) -> dict[str, Any]:

@@ -5,7 +5,9 @@ import pytest
 
 from rmtland import Spectrum
 from rmtland.audit import Family, Level, audit_hessian, audit_operators, audit_spectra
+from rmtland.audit.estimated_conditioned import conditioned_band
 from rmtland.audit.verdict import LONGEST
+from rmtland.models.conditioned import conditioned_residuals
 from rmtland.models.conditioned.projections import DenseProjection
 from rmtland.networks import MLP, train
 
@@ -70,10 +72,43 @@ def test_the_projection_is_made_once_a_level(monkeypatch):
     assert made == [("gradient",), ("gradient", "inputs")]
 
 
-def test_estimates_say_that_they_have_no_conditioned_levels():
+def test_estimates_of_operators_say_that_they_have_no_conditioned_levels():
     matrix = point_of(MLP((6, 8, 6)), 40).hessian("total")
     audit = audit_operators(
         matrix, phi=0.3, energy=0.5, probes=3, steps=12, method="estimate", rng=0
     )
-    assert "all eigenvalues" in audit.inapplicable[Level.CONDITIONED_GRADIENT]
-    assert "all eigenvalues" in audit.inapplicable[Level.CONDITIONED_INPUTS]
+    assert "take audit_hessian" in audit.inapplicable[Level.CONDITIONED_GRADIENT]
+    assert "take audit_hessian" in audit.inapplicable[Level.CONDITIONED_INPUTS]
+
+
+def test_estimated_audits_of_networks_have_ranges_that_hold_the_distances_of_levels_7_and_8():
+    point = point_of(MLP((6, 8, 6), bias=True), 50, energy=0.25)
+    wanted = {Level.CONDITIONED_GRADIENT, Level.CONDITIONED_INPUTS}
+    exact = audit_hessian(point, draws=16, levels=wanted, rng=0)
+    found = audit_hessian(
+        point, draws=0, levels=wanted, method="estimate", probes=12, steps=40, rng=1
+    )
+    assert {result.level for result in found.levels} == wanted
+    for level in wanted:
+        low, high = found[level].kolmogorov_range
+        assert low <= exact[level].kolmogorov <= high < 0.5
+        first, last = found[level].index_difference_range
+        assert first <= exact[level].index_difference <= last
+        assert found[level].parameters["measured_numbers"] > 100
+        assert level not in found.inapplicable
+    assert found.provenance["confidence"] == 0.95
+    assert "residuals conditioned on gradient" in found.sentence
+    few = point_of(MLP((4, 6, 3)), 5)
+    reasons = audit_hessian(few, draws=0, levels=wanted, method="estimate", probes=3, steps=8)
+    assert "leaves nothing free" in reasons.inapplicable[Level.CONDITIONED_GRADIENT]
+
+
+def test_a_dimension_that_is_estimated_shifts_the_band(monkeypatch):
+    point = point_of(MLP((6, 8, 6)), 50)
+    options = {"draws": 4, "steps": 12, "confidence": 0.95, "rng": 0}
+    known = conditioned_band(point, Level.CONDITIONED_GRADIENT, **options)
+    assert known.band.shift == 0.0
+    monkeypatch.setattr(conditioned_residuals, "_LARGEST", 10)
+    estimated = conditioned_band(point, Level.CONDITIONED_GRADIENT, **options)
+    assert estimated.band.shift > 0.0
+    assert estimated.parameters["free_share_error"] > 0.0

@@ -416,7 +416,11 @@ class ConditionedHessian(HessianParts):
             nodes,
             weights,
             dimension=self.parameter_count,
-            provenance={**self._provenance(generators[0]), "steps": steps},
+            provenance={
+                **self._provenance(generators[0]),
+                "steps": steps,
+                "probe_law": "Gaussian",
+            },
             alpha=alpha,
             beta=beta,
         )
