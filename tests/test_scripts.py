@@ -119,7 +119,7 @@ SAYS = {
     "reproduce_minima.py": (
         rf"minima, on gradient and minimum: .* index off by (?P<value>{NUMBER}) at most", 0, 0.02,
     ),
-    "reproduce_trained.py": (r"level 7 or 8 within chance at (?P<value>\d+) of 10", 6, 11),
+    "reproduce_trained.py": (r"level 7 or 8 within chance at (?P<value>\d+) of 4", 2, 4),
     "reproduce_finite_size.py": (
         rf"gauss_newton +relu +n = 3 +Monte Carlo .*% +Dyson +(?P<value>{NUMBER})%", 0, 40,
     ),

@@ -29,7 +29,7 @@ def reproduce(
     figures: Annotated[
         list[str],
         typer.Argument(
-            help="fig1, fig2, fig3, fig4, fig5, dyson, limit, index, or all.", metavar="NAME"
+            help="fig1, fig2, fig3, fig4, fig5, dyson, limit, trained, index, or all.", metavar="NAME"
         ),
     ],
     quick: Annotated[bool, typer.Option("--quick", help="A small size, in seconds.")] = False,

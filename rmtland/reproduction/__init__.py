@@ -11,6 +11,7 @@ fig5: gap of H0 against 1/phi: Marchenko-Pastur with one fitted scale, and Dyson
 index: index against energy with the small-index law, for models and networks
 dyson: levels of theory up to the matrix Dyson equation against measured Hessians
 limit: two-leg law of H against the Dyson law and networks of growing width
+trained: levels of theory against measured Hessians of networks in training
 """
 
 from rmtland.reproduction.densities import ModelDensities
@@ -22,6 +23,7 @@ from rmtland.reproduction.gauss_newton_part import GaussNewtonPart
 from rmtland.reproduction.index_energy import IndexAgainstEnergy
 from rmtland.reproduction.limit_law import LimitLaw
 from rmtland.reproduction.residual_part import ResidualPart
+from rmtland.reproduction.trained_networks import TrainedNetworks
 
 __all__ = [
     "FIGURES",
@@ -38,6 +40,7 @@ __all__ = [
     "ResidualPart",
     "Series",
     "Sweep",
+    "TrainedNetworks",
 ]
 
 FIGURES: dict[str, type[PublishedFigure]] = {
@@ -51,6 +54,7 @@ FIGURES: dict[str, type[PublishedFigure]] = {
         IndexAgainstEnergy,
         DysonLevels,
         LimitLaw,
+        TrainedNetworks,
     )
 }
 """The figures by name."""

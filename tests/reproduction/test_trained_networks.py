@@ -1,0 +1,98 @@
+"""Networks in training against all levels: what one small run must show."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from rmtland.audit import Level
+from rmtland.audit.distance import kolmogorov
+from rmtland.models import ConditionedHessian
+from rmtland.reproduction import TrainedNetworks
+from rmtland.reproduction.trained_networks import _count_points
+from rmtland.reproduction.trained_runs import (
+    LEVELS,
+    NETWORKS,
+    SMALL,
+    conditioned_distances,
+    stage_point,
+)
+from rmtland.sweep import Serial, run
+
+
+@pytest.fixture(scope="module")
+def made():
+    figure = TrainedNetworks.of_size("quick", networks=(SMALL,), fractions=(0.0,), steps=60)
+    return figure, figure.compute(executor=Serial())
+
+
+def test_every_level_has_its_distance_and_some_a_density(made):
+    figure, content = made
+    distances = {
+        level: content.number("Kolmogorov distance", stage=1, level=name)
+        for level, name in LEVELS.items()
+    }
+    assert distances[Level.CONDITIONED_GRADIENT] < distances[Level.PRINTED] / 2
+    bars = content.get("stage 1", "measured")
+    assert 0.9 < bars.y.sum() * (bars.x[1] - bars.x[0]) <= 1  # the highest are not drawn
+    canvas = Figure()
+    figure.draw(canvas, content)
+    assert [len(ax.lines) for ax in canvas.axes if ax.axison] == [3, len(LEVELS)]
+
+
+def test_numbers_are_those_of_the_library(made):
+    _, content = made
+    shared = {"run": 0, "root": 0, "fraction": 0.0, "steps": 60}
+    step, _, point = stage_point(SMALL, **shared)
+    found = conditioned_distances(SMALL, **shared, draws=4)
+    assert found["step"] == step
+    assert found["residuals"] == 32 * 5
+    model = ConditionedHessian(point, ("gradient", "inputs"), draws=4)
+    measured = np.linalg.eigvalsh(point.hessian("total"))
+    assert found["kolmogorov 8"] == kolmogorov(measured, model.law)
+    assert found["measured_numbers 8"] == model.measured_numbers
+    assert content.get(SMALL, "Kolmogorov distance, level 8").y[-1] == found["kolmogorov 8"]
+    assert content.number("points") == 1
+
+
+def test_points_outside_chance_are_counted_and_named():
+    def point(energy, seven, eight, index):
+        both = {"kolmogorov 7": seven, "kolmogorov 8": eight, "chance 7": 0.02, "chance 8": 0.01}
+        return {"energy": energy, "loss": "mse", **both, "index": 0.1} | {
+            "index 7": index, "index 8": 0.1
+        }  # fmt: skip
+
+    numbers = {}
+    points = [("a", 0, point(0.2, 0.0399, 0.1, 0.1)), ("b", 1, point(0.1, 0.05, 0.06, 0.13))]
+    _count_points(points, numbers)
+    named = {str(quantity): value for quantity, value in numbers.items()}
+    assert named["points within chance, level 7 or 8"] == 1
+    assert named["Kolmogorov distance outside chance, b, run = 1, energy = 0.1, level 7"] == 0.05
+    assert named["index off, b, run = 1, energy = 0.1, level 7"] == pytest.approx(0.03)
+    assert named["points with an index within 0.02"] == 1
+
+
+def test_two_stages_that_are_one_iterate_count_once():
+    figure = TrainedNetworks.of_size(
+        "quick", networks=(SMALL,), fractions=(0.01, 0.0), steps=2, draws=3
+    )
+    results = run(*figure.sweeps["networks"], executor=Serial())
+    assert [one.value["step"] for one in results] == [2, 2]
+    numbers = {}
+    series = figure._all_runs(results, numbers)
+    assert {quantity.name: numbers[quantity] for quantity in numbers}["points"] == 1
+    assert all(len(one.x) == 1 for one in series)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_all_networks_can_be_trained_and_conditioned(name):
+    found = conditioned_distances(name, run=0, root=0, fraction=0.0, steps=3, draws=3)
+    assert "refused" not in found
+    assert 0 < found["kolmogorov 7"] < 0.2
+    assert found["energy"] > 0
+
+
+def test_mistakes_are_named():
+    with pytest.raises(ValueError, match="unknown network"):
+        TrainedNetworks(shown="nothing")
+    with pytest.raises(ValueError, match="draws must be at least 3"):
+        TrainedNetworks(draws=2)
