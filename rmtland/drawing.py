@@ -54,6 +54,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "one part measured": {"color": "#CC79A7", "ls": (0, (3, 1, 1, 1)), "lw": 1.6},
     "both parts measured": {"color": "#009E73", "ls": "-", "lw": 1.6},
     "Dyson": {"color": "#0072B2", "ls": "-", "lw": 1.6},
+    "conditioned": {"color": "#000000", "ls": "-", "lw": 1.4},
     "Dyson, measured moments": {"color": "#000000", "ls": (0, (4, 2)), "lw": 1.4},
     "Wishart + Wigner": {"color": "#D55E00", "ls": (0, (5, 1.5)), "lw": 1.6},
     "Wishart + ReLU block": {"color": "#009E73", "ls": (0, (1, 1)), "lw": 2.0},

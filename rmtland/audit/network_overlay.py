@@ -1,17 +1,23 @@
 """Theories laid over the exact Hessian of a network: the picture of the command `rmtland overlay`.
 
 The levels are those of the audit (`rmtland.audit.levels`): the laws of Pennington and Bahri as
-printed, with the traces of the two parts matched to the measured ones, and fitted; and the matrix
-Dyson equation (MDE) that knows the first layer, the data and the measured second moments of second
-layer and residuals.
+printed, with the traces of the two parts matched to the measured ones, and fitted; the matrix Dyson
+equation (MDE) that knows the first layer, the data and the mean squares of second layer and
+residuals; and the law of residuals conditioned on the gradient, which holds after training.
 
 Examples
 --------
 >>> from rmtland.networks import MLP, gaussian
 >>> data, net = gaussian(60, 4, rng=0), MLP((4, 4, 4), activation="relu")
 >>> result = overlay_network(net.at(net.init(rng=1), data.x, data.y), dyson=False, rng=0)
->>> list(result.theories)
-['Wishart + Wigner, as printed', 'Wishart + Wigner, traces matched', 'Wishart + Wigner, fitted']
+>>> for name in result.theories:
+...     print(name)
+Wishart + Wigner, as printed
+Wishart + Wigner, traces matched
+Wishart + Wigner, fitted
+residuals conditioned on gradient
+>>> result.parameters["residuals conditioned on gradient"]["measured_numbers"]
+33
 """
 
 from __future__ import annotations
@@ -21,19 +27,28 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from rmtland.audit.conditioned_levels import conditioned_theories
+from rmtland.audit.distance import two_sample
 from rmtland.audit.dyson_levels import dyson_law, dyson_models
 from rmtland.audit.free_levels import trace_matched_model
 from rmtland.audit.levels import Family, Level
 from rmtland.audit.measured import MeasuredHessian, Progress
-from rmtland.audit.redraws import dyson_inapplicability
+from rmtland.audit.redraws import Redraws, dyson_inapplicability
 from rmtland.comparison.overlay import Overlay, overlay
 from rmtland.drawing import COLORS, STYLES
-from rmtland.models import HessianModel, WishartPlusWigner
-from rmtland.models.dyson.tabulated import TabulatedLaw
+from rmtland.models import ConditionedHessian, HessianModel, WishartPlusWigner
 from rmtland.networks import LossPoint
 from rmtland.typing import Rng
 
-__all__ = ["overlay_network", "overlay_styles"]
+__all__ = ["CONDITIONED", "DYSON", "left_out", "overlay_network", "overlay_styles"]
+
+DYSON = Level.DYSON.title(Family.DYSON)
+CONDITIONED = Level.CONDITIONED_GRADIENT.title(Family.CONDITIONED)
+
+_DRAWS = ((1500, 16), (1_000_000, 8))
+"""Up to so many parameters, so many Hessians that the conditioned law is pooled from."""
 
 
 def overlay_network(
@@ -41,6 +56,7 @@ def overlay_network(
     *,
     models: Sequence[type[HessianModel]] = (WishartPlusWigner,),
     dyson: bool = True,
+    conditioned: bool = True,
     points: int = 20,
     coupling: str = "units",
     rng: Rng = None,
@@ -58,13 +74,16 @@ def overlay_network(
     dyson : bool
         Whether to add the matrix Dyson equation, where it covers the network: one hidden layer
         without biases, half the mean squared error.
+    conditioned : bool
+        Whether to add the law of residuals conditioned on the gradient, where that leaves some of
+        them free: any depth, loss, biases and weight decay.
     points : int
-        Points of its table, at least 20.
+        Points of the table of the matrix Dyson equation, at least 20.
     coupling : {"units", "full"}
         Whether it leaves the coupling between hidden units out (`rmtland.models.DysonHessian`),
         which takes half a minute at 1024 parameters instead of many.
     rng : anything `numpy.random.default_rng` takes
-        For the fits and their errors.
+        For the fits and their errors, and for what is drawn.
     progress : callable, optional
         Called as ``progress(what, done, total)``.
     **provenance
@@ -101,21 +120,38 @@ def overlay_network(
     # by model, each as printed, matched, fitted
     names = [f"{model.name}, {how}" for model in models for how in _HOW]
     theories: dict[str, Any] = {name: result.theories[name] for name in names}
+    more: dict[str, dict[str, Any]] = {}
     if dyson and dyson_inapplicability(point) is None:
-        # the f'' block is the measured one: no other is drawn
-        _, known = dyson_models(point, point)
-        theories[Level.DYSON_MOMENTS.title(Family.DYSON)] = dyson_law(
-            replace(known, coupling=coupling),
+        drawn = Redraws.of_point(point, moments=False).draw(rng=rng)
+        law = dyson_law(
+            replace(dyson_models(point, drawn)[0], coupling=coupling),
             spectrum=spectrum.nodes.ravel(),
             points=points,
             progress=None
             if progress is None
             else lambda done, total: progress("matrix Dyson equation", done, total),
         )
+        theories[DYSON], more[DYSON] = law, {"law_error": law.error}
+    if conditioned:
+        show("Hessians with residuals conditioned on the gradient")
+        size = point.net.parameter_count
+        draws = next(draws for largest, draws in _DRAWS if size <= largest)
+        theory, _ = conditioned_theories(draws=draws, rng=rng)
+        if theory.applies(measured) is None:
+            found_law = theory.law(measured)
+            assert found_law.chance is not None
+            theories[CONDITIONED] = found_law.law
+            more[CONDITIONED] = {
+                **found_law.parameters,
+                "residuals": int(np.size(point.prediction)),
+                "chance": float(found_law.chance.value),
+                "chance_deviation": float(found_law.chance.error or 0.0),
+                "gauss_newton_alone": two_sample(
+                    spectrum.nodes.ravel(), np.sort(measured.gauss_newton.nodes.ravel())
+                ),
+            }
     result = overlay(spectrum, theories)
-    for name, theory in theories.items():
-        if isinstance(theory, TabulatedLaw):
-            result.parameters[name] = {"law_error": theory.error}
+    result.parameters.update(more)
     for name, theory in theories.items():
         member = getattr(theory, "model", theory)
         if isinstance(member, HessianModel):
@@ -124,6 +160,36 @@ def overlay_network(
 
 
 _HOW = ("as printed", "traces matched", "fitted")
+
+
+def left_out(
+    point: LossPoint, result: Overlay, *, dyson: bool = True, conditioned: bool = True
+) -> dict[str, str]:
+    """Say why the matrix Dyson equation or the conditioned law is not in an overlay.
+
+    Parameters
+    ----------
+    point : LossPoint
+        What was overlaid.
+    result : Overlay
+        Of `overlay_network`.
+    dyson, conditioned : bool
+        Which of the two were asked for.
+
+    Returns
+    -------
+    dict of str to str
+        The reason by name; empty where what was asked for is there.
+    """
+    reasons: dict[str, str | None] = {}
+    if dyson and DYSON not in result.theories:
+        reasons[DYSON] = dyson_inapplicability(point)
+    if conditioned and CONDITIONED not in result.theories:
+        try:
+            ConditionedHessian(point, draws=2)
+        except ValueError as error:
+            reasons[CONDITIONED] = str(error)
+    return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
 def overlay_styles(result: Overlay) -> list[dict[str, Any]]:
@@ -139,7 +205,10 @@ def overlay_styles(result: Overlay) -> list[dict[str, Any]]:
     list of dict
     """
     by_level = {"as printed": "printed", "traces matched": "matched", "fitted": "fitted"}
-    keys = [by_level.get(name.split(", ")[-1], "Dyson") for name in result.theories]
+    by_name = {DYSON: "Dyson", CONDITIONED: "conditioned"}
+    keys = [
+        by_name.get(name) or by_level.get(name.split(", ")[-1], "Dyson") for name in result.theories
+    ]
     taken = {STYLES[key]["color"] for key in keys}
     free = itertools.cycle([color for color in COLORS if color not in taken])
     styles, seen = [], set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,8 +29,17 @@ LEGEND = (
     "negative eigenvalues; outliers: eigenvalues outside the law by more than chance moves them.",
 )
 
+BELOW = (
+    "Kolmogorov: largest vertical distance to the measured curve on the right; W1: Wasserstein "
+    "distance in widths of the law; index: fraction of negative eigenvalues.",
+)
+"""What the picture says under its panels."""
 
-OF_A_NETWORK = ("data", "width", "samples", "activation", "energy", "model", "dyson", "max_steps")
+
+OF_A_NETWORK = (
+    *("data", "width", "samples", "activation", "energy", "model", "dyson", "conditioned"),
+    "max_steps",
+)
 OF_A_FILE = ("families", "method", "outliers")
 """Options that mean nothing without, or with, a network: refused where they are given."""
 
@@ -39,23 +49,30 @@ def overlay(
     data: Annotated[
         str,
         typer.Option(
-            help="Data: digits (4x4 images, whitened, autoencoder), digits8 (8x8), "
-            "digits-labels (4x4, one-hot) or gaussian (iid memorisation, --width inputs)."
+            help="Data: digits-labels (4x4 images, whitened, and their labels), digits (the same, "
+            "autoencoder), digits8 (8x8, autoencoder) or gaussian (iid memorisation, --width "
+            "inputs)."
         ),
-    ] = "digits",
-    width: Annotated[int, typer.Option(help="Hidden units.")] = 32,
+    ] = "digits-labels",
+    width: Annotated[int, typer.Option(help="Hidden units.")] = 24,
     samples: Annotated[int, typer.Option(help="Training samples m.")] = 256,
-    activation: Annotated[str, typer.Option(help="tanh, relu, linear, erf, gelu, ...")] = "tanh",
+    activation: Annotated[str, typer.Option(help="tanh, relu, linear, erf, gelu, ...")] = "relu",
     energy: Annotated[
         float,
         typer.Option(help="Energy (loss per output) at which training stops; 0: where it ends."),
-    ] = 0.1,
+    ] = 0.0065,
     seed: Seed = 0,
     model: Annotated[
         str, typer.Option(help=f"Theory: {', '.join(MODELS)} or both.")
     ] = "wishart-wigner",
     dyson: Annotated[
         bool, typer.Option(help="Add the matrix Dyson equation, which knows first layer and data.")
+    ] = True,
+    conditioned: Annotated[
+        bool,
+        typer.Option(
+            help="Add the law of residuals conditioned on the gradient, which holds after training."
+        ),
     ] = True,
     max_steps: Annotated[int, typer.Option(help="Training steps at most.")] = 5000,
     eigenvalues: Annotated[
@@ -109,6 +126,7 @@ def overlay(
         "seed": count("seed", seed, min_value=0),
         "model": model,
         "dyson": dyson,
+        "conditioned": conditioned,
         "max_steps": count("max_steps", max_steps, min_value=0),
     }
     _overlay_network(Output(out, format=format, json=json_file), settings)
@@ -116,6 +134,7 @@ def overlay(
 
 def _overlay_network(output: Output, settings: dict[str, Any]) -> None:
     """Train, overlay, print and write; exit code 1 where the energy was missed."""
+    from rmtland.audit.network_overlay import left_out
     from rmtland.files import check_target
 
     model, seed = settings["model"], settings["seed"]
@@ -129,6 +148,7 @@ def _overlay_network(output: Output, settings: dict[str, Any]) -> None:
         point,
         models=classes,
         dyson=settings["dyson"],
+        conditioned=settings["conditioned"],
         rng=seed,
         data=dataset.description,
         seed=seed,
@@ -147,6 +167,9 @@ def _overlay_network(output: Output, settings: dict[str, Any]) -> None:
         "network": {"widths": list(net.widths), "parameters": net.parameter_count},
         "training": training,
         **result.to_dict(),
+        "left_out": left_out(
+            point, result, dyson=settings["dyson"], conditioned=settings["conditioned"]
+        ),
     }
     _print(output, report, result)
     _write(output, report, result)
@@ -234,11 +257,24 @@ def _dataset(name: str, samples: int, width: int, seed: int) -> Dataset:
 def _title(report: dict[str, Any]) -> str:
     widths = "-".join(str(n) for n in report["network"]["widths"])
     training, settings = report["training"], report["settings"]
+    how = "trained to" if training["steps"] else "at"
     return (
         f"Hessian of a {widths} {settings['activation']} network, "
-        f"{report['network']['parameters']} parameters, at energy {training['energy']:.3g}\n"
-        f"{report['data']}"
+        f"{report['network']['parameters']} parameters, {how} energy {training['energy']:.3g}"
     )
+
+
+def _known(report: dict[str, Any]) -> list[str]:
+    """Sentence on what the conditioned law knows, and why laws are left out."""
+    lines = [
+        f"{name}: knows weights, data (and so H0, which alone is {one['gauss_newton_alone']:.3f} "
+        f"off) and {one['measured_numbers']} numbers of {one['residuals']} residuals, "
+        f"{one['free_share']:.0%} of which stay free; chance: distance of one draw of it to the "
+        "others."
+        for name, one in report["laws"].items()
+        if "chance" in one
+    ]
+    return lines + [f"{name}: left out: {why}" for name, why in report["left_out"].items()]
 
 
 def _missed(report: dict[str, Any]) -> str:
@@ -261,12 +297,14 @@ def _write(output: Output, report: dict[str, Any], result: Overlay) -> None:
 
     from rmtland.audit.network_overlay import overlay_styles
 
-    figure = Figure(figsize=(11, 5.4), layout="constrained")
+    figure = Figure(figsize=(9.4, 5), layout="constrained")
     left, right = figure.subplots(1, 2)
     result.plot((left, right), styles=overlay_styles(result))
     figure.suptitle(_title(report), fontsize=10)
-    figure.supxlabel("\n".join(LEGEND[:3]), fontsize=7, ha="left", x=0.01)
-    output.figure(figure, "overlay", dpi=115)
+    words = [f"Data: {report['data']}.", *BELOW, *_known(report)]
+    below = "\n".join(fill(text, 165) for text in words)
+    figure.supxlabel(below, fontsize=6.5, ha="left", x=0.01)
+    output.figure(figure, "overlay", dpi=135)
     with output.file("overlay.json") as stream:
         stream.write((json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
     output.wrote(result.spectrum.save(output.out / "overlay-spectrum.npz"))
@@ -280,6 +318,7 @@ def _print(output: Output, report: dict[str, Any], result: Overlay) -> None:
     measured, training = report["spectrum"], report["training"]
     output.line(
         f"{_title(report)}\n"
+        f"{report['data']}\n"
         f"training ended after {training['steps']} steps ({training['reason']}), "
         f"gradient norm {training['gradient_norm']:.2e}\n"
         f"{measured['negative']} negative, {measured['zero']} zero, {measured['positive']} "
@@ -287,12 +326,19 @@ def _print(output: Output, report: dict[str, Any], result: Overlay) -> None:
         f"from {measured['edges'][0]:.4g} to {measured['edges'][1]:.4g}"
     )
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
-    for column in ("law", "phi", "epsilon", "sigma", "KS", "W1", "index", "edges", "outliers"):
+    for column in (
+        *("law", "phi", "epsilon", "sigma", "KS", "chance", "W1", "index", "edges", "outliers"),
+    ):
         table.add_column(column, justify="left" if column == "law" else "right", no_wrap=True)
     for name, *numbers in result.rows():
         entry = report["laws"].get(name, {})
         own = [f"{entry[key]:.3g}" if key in entry else "" for key in ("phi", "epsilon", "sigma")]
-        table.add_row(name.replace(", ", "\n"), *own, *numbers)
+        distance, *others = numbers
+        chance = f"{entry['chance']:.3f}" if "chance" in entry else ""
+        shown = name.replace(", ", "\n").replace("residuals ", "residuals\n")
+        table.add_row(shown, *own, distance, chance, *others)
     output.table(table)
+    for line in _known(report):
+        output.line(line)
     for line in LEGEND:
         output.line(line)

@@ -29,7 +29,8 @@ def reproduce(
     figures: Annotated[
         list[str],
         typer.Argument(
-            help="fig1, fig2, fig3, fig4, fig5, dyson, limit, trained, index, or all.", metavar="NAME"
+            help="fig1, fig2, fig3, fig4, fig5, dyson, limit, trained, index, or all.",
+            metavar="NAME",
         ),
     ],
     quick: Annotated[bool, typer.Option("--quick", help="A small size, in seconds.")] = False,
@@ -52,10 +53,11 @@ def reproduce(
         Path, typer.Option("--out", "--output", help="Folder for what is written.")
     ] = OUT,
 ) -> None:
-    """Compute figures of Pennington & Bahri (ICML 2017) anew: picture, CSV of its data, numbers.
+    """Compute figures of Pennington & Bahri (ICML 2017) and of later laws: picture, CSV, numbers.
 
-    Results of single tasks are kept until the picture is written: the same command resumes an
-    interrupted run.
+    fig1 to fig5: of the paper. index: index against energy. dyson, limit: matrix Dyson and two-leg
+    law. trained: networks in training against conditioned residuals. Results of single tasks are
+    kept until the picture is written: the same command resumes an interrupted run.
     """
     from rmtland.arguments import count
     from rmtland.reproduction import FIGURES

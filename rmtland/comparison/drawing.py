@@ -28,10 +28,13 @@ from rmtland.comparison.distances import Comparison
 from rmtland.comparison.outliers import outliers
 from rmtland.comparison.theories import SmoothedTheory, Theory, law_of, smoothed_of
 from rmtland.drawing import draw_law, draw_outliers, draw_spectrum, law_points, style_of
-from rmtland.laws import Law
+from rmtland.laws import EmpiricalLaw, Law
 from rmtland.spectrum import Spectrum
 
 __all__ = ["LaidOver", "draw_distributions", "draw_overlay", "new_pair"]
+
+_FEW = 12
+"""Point masses of an empirical law that are drawn one by one; more are drawn as steps."""
 
 
 class LaidOver(Protocol):
@@ -48,6 +51,10 @@ class LaidOver(Protocol):
     @property
     def comparisons(self) -> Mapping[str, Comparison]:
         """Distances by name."""
+
+    @property
+    def parameters(self) -> Mapping[str, Mapping[str, Any]]:
+        """Parameters by name; "chance" is a distance that chance alone has."""
 
 
 def new_pair(axes: tuple[Axes, Axes] | None = None) -> tuple[Axes, Axes]:
@@ -159,6 +166,10 @@ def draw_overlay(
         draw_spectrum(inset, spectrum, bins=60, limits=near),
     ]
     for law, style in zip(laws.values(), chosen, strict=True):
+        if _is_pooled(law):
+            artists.append(_draw_bins(left, law, (low - pad, high + pad), 120, style))
+            artists.append(_draw_bins(inset, law, near, 60, style))
+            continue
         wide = (low - pad, high + pad) if isinstance(law, SmoothedTheory) else None
         artists.append(draw_law(left, law, points=2000, limits=wide, **style))
         artists.append(draw_law(inset, law, points=4000, limits=near, **style))
@@ -179,7 +190,10 @@ def draw_overlay(
     inset.tick_params(labelsize=7)
     inset.set_title("near zero, linear scale", fontsize=7, pad=2)
     inset.axvline(0, color="0.6", lw=0.6, zorder=0)
-    named = {f"{name}\n  {_words(overlay.comparisons[name])}": law for name, law in laws.items()}
+    named = [
+        f"{name}\n  {_words(found, overlay.parameters.get(name, {}))}"
+        for name, found in overlay.comparisons.items()
+    ]
     artists += draw_distributions(right, spectrum, overlay.theories, styles=chosen)
     handles = [Line2D([], [], color="0.6", lw=5, label=f"measured, index {spectrum.index():.3f}")]
     handles += [
@@ -193,13 +207,28 @@ def draw_overlay(
     return artists
 
 
-def _words(found: Comparison) -> str:
+def _words(found: Comparison, parameters: Mapping[str, Any]) -> str:
     """Return what the legend says of a comparison."""
     smoothed = f", smoothed at {found.eta:.2g}" if found.eta else ""
+    chance = f" (chance {parameters['chance']:.3f})" if "chance" in parameters else ""
     return (
-        f"Kolmogorov {found.kolmogorov:.3f}, W1 {found.wasserstein:.3f}, "
+        f"Kolmogorov {found.kolmogorov:.3f}{chance}, W1 {found.wasserstein:.3f}, "
         f"index {found.law_index:.3f}{smoothed}"
     )
+
+
+def _is_pooled(law: Law | SmoothedTheory) -> bool:
+    """Whether a law is many point masses, as eigenvalues of drawn matrices are."""
+    return isinstance(law, EmpiricalLaw) and len(law.atoms) > _FEW
+
+
+def _draw_bins(
+    ax: Axes, law: Any, limits: tuple[float, float], bins: int, style: dict[str, Any]
+) -> Artist:
+    """Draw the mass of a law in bins as a line of steps."""
+    edges = np.linspace(*limits, bins + 1)
+    heights = np.diff(law.cdf(edges)) / np.diff(edges)
+    return ax.stairs(heights, edges, baseline=None, **style)
 
 
 def _drawable(theory: Theory, spectrum: Spectrum) -> Law | SmoothedTheory:

@@ -11,7 +11,8 @@ the extreme eigenvalue of an n x n matrix fluctuates by order 1; at a hard edge,
 merge, it is the scale of the eigenvalue spacing there. The margin is 4 s: the largest eigenvalue of
 a Gaussian orthogonal matrix is above the edge by more with probability 2e-4. (For a semicircle it
 is the width times n^(-2/3).) An atom has the margin of the band edge nearest to it, and the zero
-tolerance where the law has atoms only.
+tolerance where the law has atoms only. Many eigenvalues (an `EmpiricalLaw` of more than a dozen)
+stand for a law with a density: they are one band.
 
 References
 ----------
@@ -36,7 +37,7 @@ import numpy as np
 
 from rmtland.arguments import nonnegative
 from rmtland.comparison.theories import Theory, law_of
-from rmtland.laws import Law
+from rmtland.laws import EmpiricalLaw, Law
 from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Logical, Real
@@ -45,6 +46,9 @@ __all__ = ["Pieces", "edge_margins", "leave_out", "outliers", "outside", "withou
 
 _SCALES = 4.0
 """Margin of an edge in units of its own scale."""
+
+_FEW = 12
+"""Eigenvalues that are a law by themselves; more of them stand for a density."""
 
 
 class Pieces(NamedTuple):
@@ -187,6 +191,8 @@ def edge_margins(
     """
     bands = np.array(law.support, dtype=np.float64).reshape(-1, 2)
     places = np.array([place for place, _ in law.atoms])
+    if isinstance(law, EmpiricalLaw) and places.size > _FEW:
+        bands, places = np.array([[places[0], places[-1]]]), np.empty(0)
     low, high = bands.T
     below, above = _scales(law, low, high, 2 / (3 * np.pi * n))
     rounding = 4 * 2.0**-52 * np.maximum(np.abs(low), np.abs(high))

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 import struct
 import sys
 from pathlib import Path
@@ -10,18 +11,27 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from rmtland import MLP, Spectrum, WishartPlusReluBlock, WishartPlusWigner, compare
+from rmtland import (
+    MLP,
+    EmpiricalLaw,
+    Spectrum,
+    WishartPlusReluBlock,
+    WishartPlusWigner,
+    compare,
+)
 from rmtland.audit.network_overlay import overlay_network, overlay_styles
 from rmtland.comparison import outliers, overlay
+from rmtland.models import ConditionedHessian
 from rmtland.networks import digits, gaussian, train
 
 FILES = ["overlay-spectrum.npz", "overlay.json", "overlay.png"]
 KINDS = {kind.name: kind for kind in (WishartPlusWigner, WishartPlusReluBlock)}
 LEVELS = ("as printed", "traces matched", "fitted")
-DYSON = "matrix Dyson, measured moments"
+DYSON = "matrix Dyson, iid second layer"
+CONDITIONED = "residuals conditioned on gradient"
 SMALL = (
     "overlay", "--data", "gaussian", "--width", "6", "--samples", "40", "--max-steps", "40",
-    "--energy", "0.45", "--no-dyson", "--out", "o",
+    "--energy", "0.45", "--activation", "tanh", "--no-dyson", "--out", "o",
 )  # fmt: skip
 
 
@@ -62,10 +72,14 @@ def check(result, names, code=0):
         result.out
     )
     laws = [f"{name}, {level}" for name in names for level in LEVELS]
-    assert list(report["laws"]) == laws + [DYSON] * report["settings"]["dyson"]
+    laws += [DYSON] * report["settings"]["dyson"]
+    wanted = report["settings"]["conditioned"] and CONDITIONED not in report["left_out"]
+    assert list(report["laws"]) == laws + [CONDITIONED] * wanted
+    for name, reason in report["left_out"].items():
+        assert f"{name}: left out: {reason}" in result.out
     for name, entry in report["laws"].items():
         assert f" {entry['outliers']} " in f"{result.out} ".replace("\n", " ")
-        if name == DYSON:
+        if name in (DYSON, CONDITIONED):
             continue
         kind = KINDS[name.split(",")[0]]
         model = kind(entry["phi"], entry["epsilon"], entry["sigma"])
@@ -104,7 +118,7 @@ def test_every_number_follows_from_the_network(rmtland):
     assert report["network"] == {"widths": [6, 6, 6], "parameters": 72}
     assert report["settings"] == {
         "data": "gaussian", "width": 6, "samples": 40, "activation": "tanh", "energy": 0.45,
-        "seed": 3, "model": "both", "dyson": False, "max_steps": 40,
+        "seed": 3, "model": "both", "dyson": False, "conditioned": True, "max_steps": 40,
     }  # fmt: skip
     split = net.at(trained.theta, data.x, data.y).hessian()
     np.testing.assert_allclose(spectrum.eigenvalues, np.linalg.eigvalsh(split.total), atol=1e-11)
@@ -149,8 +163,8 @@ def test_data(rmtland, data, widths, words):
 
 def test_digits_are_the_whitened_ones_of_the_seed(rmtland):
     report, spectrum = check(
-        rmtland("overlay", "--width", 2, "--samples", 30, "--max-steps", 0, "--seed", 5,
-                "--no-dyson", "--out", "o"),
+        rmtland("overlay", "--data", "digits", "--width", 2, "--samples", 30, "--max-steps", 0,
+                "--seed", 5, "--activation", "tanh", "--no-dyson", "--out", "o"),
         ["Wishart + Wigner"],
         code=1,
     )  # fmt: skip
@@ -214,6 +228,7 @@ def test_energy_zero_ends_where_no_step_helps(rmtland, samples):
     assert (report["training"]["energy"] < 1e-20) == (samples == 3)
     if samples == 3:
         assert spectrum.inertia().zero >= 50 - 15
+        assert "free" in report["left_out"][CONDITIONED]
 
 
 # The picture ---------------------------------------------------------------------------------
@@ -222,10 +237,10 @@ def test_energy_zero_ends_where_no_step_helps(rmtland, samples):
 def test_picture(rmtland):
     from matplotlib.image import imread
 
-    result = rmtland(*SMALL, "--model", "both")
+    result = rmtland(*SMALL, "--model", "both", "--no-conditioned")
     path = result.folder / "o" / "overlay.png"
     width, height = struct.unpack(">II", path.read_bytes()[16:24])
-    assert width / height == pytest.approx(11 / 5.4, rel=1e-2)
+    assert width / height == pytest.approx(9.4 / 5, rel=1e-2)
     assert 1100 <= width <= 1600
     assert 20_000 < path.stat().st_size < 150_000
     pixels = imread(path)[..., :3]
@@ -274,11 +289,56 @@ def test_table_figure_and_report_have_the_same_numbers(rmtland):
     left, right = Figure().subplots(1, 2)
     again.plot((left, right))
     legend = [text.get_text() for text in right.get_legend().get_texts()]
-    last = again.comparisons[DYSON].outliers
-    assert (f"{last} outliers of: {DYSON}" in legend) == bool(last)
+    last = again.comparisons[CONDITIONED].outliers
+    assert (f"{last} outliers of: {CONDITIONED}" in legend) == bool(last)
     assert any(f"Kolmogorov {again.comparisons[DYSON].kolmogorov:.3f}" in text for text in legend)
     printed = again.comparisons["Wishart + Wigner, as printed"]
     assert again.comparisons[DYSON].kolmogorov < printed.kolmogorov / 2
+
+
+def test_the_conditioned_law_has_its_chance_level_and_what_it_knows(rmtland):
+    """The network of SMALL: 6 x 40 residuals, 72 parameters and the energy are measured."""
+    result = rmtland(*SMALL)
+    report, spectrum = check(result, ["Wishart + Wigner"])
+    entry = report["laws"][CONDITIONED]
+    data, net = gaussian(40, 6, rng=0), MLP((6, 6, 6))
+    trained = train(net, net.init(rng=1), data.x, data.y, energy=0.45, max_steps=40)
+    point = net.at(trained.theta, data.x, data.y)
+    model = ConditionedHessian(point, draws=16)
+    assert entry["measured_numbers"] == model.measured_numbers == 73
+    assert (entry["residuals"], entry["draws"]) == (240, 16)
+    assert entry["free_share"] == pytest.approx(1 - 72 / 240)
+    assert entry["chance"] == pytest.approx(float(model.chance_level.value), abs=0.01)
+    h0 = np.linalg.eigvalsh(point.hessian("gauss_newton"))
+    alone = compare(spectrum, EmpiricalLaw(h0)).kolmogorov
+    assert entry["gauss_newton_alone"] == pytest.approx(alone, abs=1e-9)
+    assert entry["kolmogorov"] < 1.5 * entry["chance"] + 0.01 < alone
+    assert entry["outliers"] < 5
+    assert f"73 numbers of 240 residuals, {1 - 72 / 240:.0%} of which stay free" in result.out
+    assert f" {entry['chance']:.3f} " in result.out
+
+
+def test_the_readme_says_what_its_figure_shows(rmtland):
+    """The headline command, and every number that the README tells of it."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    result = rmtland("overlay", "--out", "o")
+    assert result.code == 0
+    report = report_of(result)
+    laws = report["laws"]
+    said = {name: f".{round(1000 * laws[name]['kolmogorov']):03d}" for name in laws}
+    paragraph = readme[readme.index("That command trained") :].split("\n\n")[0]
+    assert re.findall(r"(?<!\d)\.\d{3}", paragraph) == [
+        *said.values(), f".{round(1000 * laws[CONDITIONED]['chance']):03d}",
+        f".{round(1000 * laws[CONDITIONED]['gauss_newton_alone']):03d}",
+    ]  # fmt: skip
+    for number in (
+        "-".join(map(str, report["network"]["widths"])), report["settings"]["samples"],
+        f"energy {report['settings']['energy']:g}", report["network"]["parameters"],
+        laws[CONDITIONED]["measured_numbers"], laws[CONDITIONED]["residuals"],
+    ):  # fmt: skip
+        assert str(number) in paragraph
+    worst = laws["Wishart + Wigner, as printed"]["kolmogorov"]
+    assert laws[CONDITIONED]["kolmogorov"] < 1.5 * laws[CONDITIONED]["chance"] + 0.01 < worst / 20
 
 
 def test_a_missed_energy_is_said_and_ends_in_code_1(rmtland):

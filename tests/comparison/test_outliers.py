@@ -8,12 +8,14 @@ import pytest
 from rmtland import (
     Arcsine,
     Discrete,
+    EmpiricalLaw,
     KestenMcKay,
     MarchenkoPastur,
     Mixture,
     Semicircle,
     Spectrum,
     Uniform,
+    WishartEnsemble,
     WishartPlusReluBlock,
     WishartPlusWigner,
     general_marchenko_pastur,
@@ -126,3 +128,14 @@ def test_the_old_method_warns_and_gives_the_same():
 def test_what_is_not_a_spectrum(wrong):
     with pytest.raises(TypeError, match="expected a Spectrum"):
         outliers(wrong, Semicircle())
+
+
+def test_many_eigenvalues_are_one_band():
+    """Every eigenvalue was an outlier of a law pooled from other matrices."""
+    law = EmpiricalLaw(WishartEnsemble(0.5).sample(60, rng=0, runs=16).nodes.ravel())
+    spectrum = WishartEnsemble(0.5).sample(60, rng=1)
+    assert outliers(spectrum, law).size == 0
+    spiked = Spectrum(np.append(spectrum.eigenvalues, [-1.0, 9.0]))
+    np.testing.assert_array_equal(outliers(spiked, law), [-1.0, 9.0])
+    few = EmpiricalLaw(np.arange(4.0))
+    np.testing.assert_array_equal(outliers(Spectrum([0.5, 2.0]), few), [0.5])
