@@ -281,7 +281,7 @@ def _draw_distances(ax: Axes, content: Content) -> None:
     values = [content.get("distances", name).y for name in LEVELS.values()]
     ax.set_yscale("log")
     ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.set_ylim(0.6 * min(chance.y.min(), *(y.min() for y in values)), 12 * np.max(values))
+    ax.set_ylim(0.6 * min(chance.y.min(), *(y.min() for y in values)), 40 * np.max(values))
     ax.set_xlabel("energy (training to the right)", fontsize=8)
     ax.set_ylabel("Kolmogorov distance to measured", fontsize=8)
     ax.set_title("distance of each level", fontsize=9)
