@@ -38,6 +38,7 @@ True
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -50,7 +51,7 @@ from rmtland.free import general_marchenko_pastur
 from rmtland.laws import Law, MarchenkoPastur, SpectralModel
 from rmtland.laws.affine_law import affine
 from rmtland.models.depth.kernel_sum import kernel_sum_law
-from rmtland.models.depth.linear_jacobian import squared_singular_values
+from rmtland.models.depth.linear_jacobian import gaussian_product, squared_singular_values
 from rmtland.models.depth.matrix_draws import drawn_spectrum, rounded_sizes
 from rmtland.models.depth.wide_network import WideNetwork
 from rmtland.models.quadratures import lanczos_of
@@ -124,9 +125,14 @@ class ConjugateKernel(WideNetwork, SpectralModel):
         """Limit law of the eigenvalues, without the one that E f of the last layer moves out.
 
         For Gaussian data and more than two layers it comes from a matrix Dyson equation, in a time
-        that grows like a power of the depth; else from `layer_laws`.
+        that grows like a power of the depth; that of a linear network is a product of
+        Marchenko-Pastur laws; any other is the last of `layer_laws`.
         """
         depth = len(self.hidden)
+        if self.input_law is None and not any(layer.rest for layer in self.layers):
+            scale = self.data_variance * self.weight_variance**depth
+            gains = math.prod(layer.slope**2 for layer in self.layers)
+            return gaussian_product([self.samples / width for width in self.widths], scale * gains)
         if self.input_law is not None or depth <= 2:
             return self.layer_laws[-1]
         return kernel_sum_law(self, [0.0] * depth + [1.0], 0.0)

@@ -8,6 +8,7 @@ import pytest
 from rmtland import MarchenkoPastur, Uniform
 from rmtland.models import GeneralisedLinearHessian, SoftmaxHessian
 from rmtland.models.depth.compound_poisson import compound_poisson, gauss_discrete, uniform_pieces
+from rmtland.models.depth.slope_law import normal_rule
 from rmtland.solution import ConvergenceError
 
 
@@ -125,6 +126,17 @@ def test_what_a_quadrature_cannot_do_is_refused():
         GeneralisedLinearHessian(1.0, 1.0, loss="hinge")
     with pytest.raises(ValueError, match="classes"):
         SoftmaxHessian(1, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(("norm", "shift"), [(0.6, 0.6), (3.5, -0.4), (0.3, 2.0)])
+def test_uniform_pieces_keep_moments(norm, shift):
+    """Of D = sigma'(norm (z + shift)): 32 pieces keep mean and mean square to 1e-3."""
+    z, masses = normal_rule(4097)
+    curvature = 1 / (4 * np.cosh(norm * (z + shift) / 2) ** 2)
+    law = uniform_pieces(curvature, masses, 32)
+    assert law.mean() == pytest.approx(masses @ curvature, rel=1e-3)
+    assert law.moment(2) == pytest.approx(masses @ curvature**2, rel=1e-3)
+    assert law.hull[1] == pytest.approx(0.25, rel=1e-5)
 
 
 def test_compound_poisson_laws_have_the_cumulants_of_their_weights():
