@@ -4,16 +4,17 @@ r"""Index of critical points against their energy, without their weights: where 
 `CriticalPointHessian` takes sizes, activation and energy alone: weights iid, gradient zero. It is
 compared, for tanh networks of n inputs, hidden units and outputs on iid data (phi = 2n/m), with
 
-* trained minima, of index 0, and saddles of known index: minima of networks of fewer hidden units
-  with the others dead (zero weights in and out), which are critical points of the larger network;
+* critical points found and proved by `find_critical_points` (weight decay 1e-3): generic ones by
+  capped Newton steps, and saddles by symmetry, with groups of equal and dead units;
 * the energies of minimisers that Pennington and Bahri report (fig. 6, n = 16), of index 0;
 * any critical points of your own (--points FILE, a CSV with columns phi, energy and index).
 
-At each of them stand the index that was measured, that of the law given weights and inputs
-(`ConditionedHessian.at_critical_point`), that given the sizes of the weights only, and that without
-weights. What the weights add to the second is their size, to the first their direction.
+At each critical point that was found stand the index that was counted, that of the law given its
+weights and inputs (`ConditionedHessian.at_critical_point`), that given the size of its weights, and
+that without weights. What the last two lack is the direction of the weights; what the first lacks,
+that residuals and weights belong together.
 
-    python scripts/reproduce_critical_index.py            n = 16: ten minutes on one core
+    python scripts/reproduce_critical_index.py            a few minutes on one core
     python scripts/reproduce_critical_index.py --quick    n = 6, no figure, seconds
 
 Writes critical_index.csv and critical_index.png.
@@ -21,22 +22,26 @@ Writes critical_index.csv and critical_index.png.
 
 import argparse
 import csv
+import importlib.util
 import io
 from pathlib import Path
 
 import numpy as np
 
+from rmtland import find_critical_points
 from rmtland.files import atomic_write
+from rmtland.landscape.critical_points import CappedNewton, SymmetryType
 from rmtland.models import ConditionedHessian, CriticalPointHessian
-from rmtland.networks import MLP, gaussian, train
+from rmtland.networks import MLP, gaussian
 from rmtland.reproduction.index_energy import MINIMISERS
 
 FIELDS = (
-    "phi", "live_units", "energy", "gradient_norm", "outputs_less_identity", "first_variance",
-    "second_variance", "measured", "given_weights", "given_sizes", "without_weights",
-    "standard_error",
+    "phi", "finder", "status", "energy", "gradient_norm", "outputs_less_identity",
+    "first_variance", "second_variance", "measured", "given_weights", "given_sizes",
+    "without_weights", "standard_error",
 )  # fmt: skip
-ZERO = 1e-8
+DECAY = 1e-3
+KINDS = {"generic": CappedNewton(), "symmetric": SymmetryType()}
 
 
 def weight_free(n, phi, draws, **options):
@@ -44,49 +49,69 @@ def weight_free(n, phi, draws, **options):
     return CriticalPointHessian(n, n, n, m, activation="tanh", draws=draws, **options)
 
 
-def minimum(n, live, m, seed, steps):
-    """Train a network with so many live hidden units; return its minimum with n units."""
-    data = gaussian(m, n, rng=seed)
-    net = MLP((n, live, n))
-    found = train(net, net.init(rng=seed + 1), data.x, data.y, max_steps=steps, gradient_norm=1e-8)
-    first, second = np.split(np.asarray(found.theta), [live * n])
-    whole = np.zeros((n, n)), np.zeros((n, n))
-    whole[0][:live], whole[1][:, :live] = first.reshape(live, n), second.reshape(n, live)
-    return MLP((n, n, n)).at(np.concatenate([w.ravel() for w in whole]), data.x, data.y)
+def critical_points(n, phi, kind, starts, seed):
+    """Yield critical points and their network, with data of their own for every five starts."""
+    prove = importlib.util.find_spec("flint") is not None
+    for first in range(0, starts, 5):
+        data = gaussian(round(2 * n / phi), n, rng=seed + first)
+        net = MLP((n, n, n), weight_decay=DECAY)
+        found = find_critical_points(
+            net, data.x, data.y, finder=KINDS[kind], starts=min(5, starts - first),
+            prove=prove, rng=seed + first,
+        )  # fmt: skip
+        for point in found:
+            if point.status in ("proved", "critical"):
+                yield point, net.at(point.theta, data.x, data.y)
 
 
-def row_of(phi, live, point, arguments):
+def row_of(phi, kind, found, point, draws):
     """Compare one critical point with the laws."""
     n = point.net.widths[0]
-    nodes = np.linalg.eigvalsh(point.hessian("total"))
     first, second = (w.reshape(n, n) for w in np.split(np.asarray(point.theta), 2))
-    energy, square = point.energy, float((point.y**2).mean())
+    energy, square = found.energy, float((point.y**2).mean())
     outputs = float((point.net.predict(point.theta, point.x) ** 2).mean())
     options = {"epsilon": energy, "target_mean_square": square}
-    alone = weight_free(n, phi, arguments.draws, **options).index_curve(energy)
-    # of live units: what a dead one has is no size of a weight
-    size = float((first[:live] ** 2).mean()) * n
-    sized = weight_free(n, phi, arguments.draws, first_variance=size, **options)
-    given = ConditionedHessian.at_critical_point(
-        (first, second), point.x, energy, draws=arguments.draws
-    )
+    alone = weight_free(n, phi, draws, **options).index_curve(energy)
+    size = float((first**2).mean()) * n
+    sized = np.nan  # where all weights are zero
+    if outputs > 1e-6:
+        sized = weight_free(n, phi, draws, first_variance=size, **options).index_curve(energy)
+        sized = float(sized.mean[0])
+    given = ConditionedHessian.at_critical_point((first, second), point.x, energy, draws=draws)
     return dict(zip(FIELDS, (
-        phi, live, energy, float(np.linalg.norm(point.gradient)), outputs - (square - 2 * energy),
-        size, float((second[:, :live] ** 2).mean()) * live,
-        float((nodes < -ZERO * nodes.max()).mean()), given.index(),
-        float(sized.index_curve(energy).mean[0]), float(alone.mean[0]),
+        phi, kind, found.status, energy, found.gradient_square**0.5,
+        outputs - (square - 2 * energy), size, float((second**2).mean()) * n,
+        found.index / found.theta.size, given.index(), sized, float(alone.mean[0]),
         float(alone.standard_error[0]),
     ), strict=True))  # fmt: skip
 
 
-def threshold(model):
-    """Energy below which the law has less than half a negative eigenvalue."""
+def energy_at(model, index):
+    """Energy at which the law has that index, by bisection in its logarithm."""
     low, high = 1e-4, 0.499 * model.target_mean_square
-    for _ in range(12):
+    for _ in range(11):
         middle = np.sqrt(low * high)
-        below = model.index_curve(middle).mean[0] < 0.5 / model.parameter_count
+        below = model.index_curve(middle).mean[0] < index
         low, high = (middle, high) if below else (low, middle)
     return float(np.sqrt(low * high))
+
+
+def compare_published(n, draws):
+    """Print the index of the law at published minimisers; return energies for the figure."""
+    found, same = [], None
+    for phi, energy, *_ in sorted(MINIMISERS, key=lambda row: abs(row[0] - 0.25)):
+        model = weight_free(n, phi, draws, epsilon=0.25)
+        here = model.index_curve(energy)
+        same = here.mean[0] if same is None else same
+        zero, level = energy_at(model, 0.5 / model.parameter_count), energy_at(model, same)
+        print(
+            f"phi = {phi:.3g} published minimisers at energy {energy:.3f}: law without weights has "
+            f"index {here.mean[0]:.3f} +- {here.standard_error[0]:.3f} there, {same:.3f} at energy "
+            f"{level:.3f}, 0 below {zero:.4f}",
+            flush=True,
+        )
+        found.append((phi, energy, zero, level))
+    return sorted(found)
 
 
 def points_of(path):
@@ -97,14 +122,14 @@ def points_of(path):
         ]
 
 
-def figure(rows, curves, thresholds, arguments):
+def figure(rows, curves, published, arguments):
     """Draw index against energy, and thresholds against phi."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    shown, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    shown, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 4.0), layout="constrained")
     for number, (phi, curve) in enumerate(curves.items()):
         color = f"C{number}"
         left.plot(curve.energies, curve.mean, color=color, lw=1.4, label=rf"$\phi$ = {phi:.3g}")
@@ -112,31 +137,39 @@ def figure(rows, curves, thresholds, arguments):
             curve.energies, curve.mean - curve.deviation, curve.mean + curve.deviation,
             color=color, alpha=0.15, lw=0,
         )  # fmt: skip
-        here = [row for row in rows if row["phi"] == phi]
-        for key, marker, filled in (("measured", "o", color), ("given_weights", "x", None)):
-            left.scatter(
-                [row["energy"] for row in here], [row[key] for row in here], s=22, marker=marker,
-                color=filled or color, lw=1.0,
-            )  # fmt: skip
-    left.scatter([], [], color="0.3", marker="o", s=22, label="measured, minima and saddles")
-    left.scatter([], [], color="0.3", marker="x", s=22, label="law given weights and inputs")
+        for kind, marker in (("generic", "o"), ("symmetric", "s")):
+            here = [row for row in rows if (row["phi"], row["finder"]) == (phi, kind)]
+            style = {
+                "s": 18, "marker": marker, "lw": 0.8, "edgecolors": color,
+                "facecolors": color if kind == "generic" else "none",
+            }  # fmt: skip
+            energies, counted, given = (
+                [row[key] for row in here] for key in ("energy", "measured", "given_weights")
+            )
+            left.scatter(energies, counted, **style)
+            middle.scatter(counted, given, **style)
+    left.scatter([], [], color="0.3", marker="o", s=18, label="critical points, generic")
+    left.scatter(
+        [], [], edgecolors="0.3", marker="s", facecolors="none", s=18, label="saddles by symmetry"
+    )
     left.plot([], [], color="0.3", lw=1.4, label="law without weights, +- one point")
+    ends = [0, max(row["measured"] for row in rows)]
+    middle.plot(ends, ends, color="0.6", lw=0.8)
+    middle.set(xlabel=r"index counted", ylabel="index of the law given weights and inputs")
+    middle.set_title("the same points", fontsize=10)
     left.set(xlabel=r"energy $\epsilon$", ylabel=r"index $\alpha$", ylim=(-0.01, None))
     left.legend(fontsize=7, frameon=False, loc="upper left")
-    phis = sorted(thresholds)
-    right.plot(phis, [thresholds[phi] for phi in phis], "C3-s", ms=4,
-               label="law without weights: index 0 below")  # fmt: skip
-    right.plot(*zip(*[(phi, energy) for phi, energy, *_ in MINIMISERS], strict=True), "ko", mfc="w",
-               label="minimisers, Pennington & Bahri")  # fmt: skip
-    minima = [row for row in rows if row["live_units"] == arguments.n]
-    right.plot([row["phi"] for row in minima], [row["energy"] for row in minima], "C0^", ms=4,
-               label=f"minima trained here, n = {arguments.n}")  # fmt: skip
+    phis, energies, zero, same = np.array(published).T
+    right.plot(phis, energies, "ko", mfc="w", label="minimisers, Pennington & Bahri")
+    right.plot(phis, same, "C0-^", ms=4, label="law without weights: index as at phi = 1/4")
+    right.plot(phis, zero, "C3-s", ms=4, label="law without weights: index 0")
     right.set(xlabel=r"$\phi$", ylabel=r"energy $\epsilon$", yscale="log")
     right.legend(fontsize=7, frameon=False)
-    for ax in (left, right):
+    for ax in (left, middle, right):
         ax.spines[["top", "right"]].set_visible(False)
     shown.suptitle(
-        f"tanh networks, n = {arguments.n}: index of critical points from sizes and energy alone",
+        f"tanh networks: index of critical points (n = {arguments.n}) and energies of minimisers "
+        f"(n = {arguments.published_n})",
         fontsize=11,
     )
     shown.savefig(arguments.out / "critical_index.png", dpi=90)
@@ -146,47 +179,53 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--n", type=int, default=16, help="inputs, hidden units, outputs (16)")
-    parser.add_argument("--phi", type=float, nargs="+", default=[row[0] for row in MINIMISERS])
+    parser.add_argument("--n", type=int, default=8, help="inputs, hidden units, outputs (8)")
+    parser.add_argument("--phi", type=float, nargs="+", default=[0.5, 0.25])
     parser.add_argument("--draws", type=int, default=8, help="critical points a law is pooled from")
-    parser.add_argument("--runs", type=int, default=2, help="minima for each phi (default 2)")
-    parser.add_argument("--steps", type=int, default=4000, help="of training, at most")
+    parser.add_argument("--starts", type=int, default=20, help="of each finder, for each phi (20)")
+    parser.add_argument("--published-n", type=int, default=16, help="0 to leave them out (16)")
     parser.add_argument("--points", type=Path, help="CSV of critical points: phi, energy, index")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quick", action="store_true", help="n = 6, phi = 1/2, no figure")
     parser.add_argument("--out", type=Path, default=Path("figures"), help="folder")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.n, arguments.phi, arguments.draws, arguments.runs = 6, [0.5], 4, 1
+        arguments.n, arguments.phi, arguments.draws, arguments.starts = 6, [0.5], 4, 4
+        arguments.published_n = 0
     if min(arguments.phi) <= 0 or max(arguments.phi) >= 1:
         parser.error("phi must lie between 0 and 1: with as many residuals as parameters, or fewer,"
                      " there is no critical point of positive energy")  # fmt: skip
-    n, rows, curves, thresholds = arguments.n, [], {}, {}
+    rows, curves = [], {}
     for phi in arguments.phi:
-        m = round(2 * n / phi)
-        lives = [n] * arguments.runs + ([n // 4, n // 2, 3 * n // 4] if phi in (0.5, 0.25) else [])
-        for run, live in enumerate(lives):
-            point = minimum(n, live, m, 10 * run, arguments.steps)
-            rows.append(row_of(phi, live, point, arguments))
-            row = rows[-1]
-            print(
-                f"phi = {phi:.3g} {live:>2} of {n} units live, energy {row['energy']:.4f}, "
-                f"gradient {row['gradient_norm']:.0e}: index {row['measured']:.3f}, law given "
-                f"weights {row['given_weights']:.3f}, given their size {row['given_sizes']:.3f} "
-                f"(n0 var W1 = {row['first_variance']:.2f}), without weights "
-                f"{row['without_weights']:.3f} +- {row['standard_error']:.3f}",
-                flush=True,
-            )
-        model = weight_free(n, phi, arguments.draws, epsilon=0.25)
-        thresholds[phi] = threshold(model)
-        published = [energy for known, energy, *_ in MINIMISERS if abs(known - phi) < 1e-9]
-        curves[phi] = model.index_curve([*np.linspace(0.01, 0.49, 17), *published])
-        line = f"phi = {phi:.3g} law without weights: index 0 below energy {thresholds[phi]:.4f}"
-        if published:
-            line += f"; at the published minimisers, {published[0]:.3f}: {curves[phi].mean[-1]:.3f}"
-            curves[phi] = type(curves[phi])(*(column[:-1] for column in curves[phi]))
-        print(line, flush=True)
+        for kind in KINDS:
+            for found, point in critical_points(
+                arguments.n, phi, kind, arguments.starts, arguments.seed
+            ):
+                row = row_of(phi, kind, found, point, arguments.draws)
+                rows.append(row)
+                print(
+                    f"phi = {phi:.3g} {kind:<9} {found.status:<8} energy {row['energy']:.4f} "
+                    f"index {row['measured']:.3f}, law given weights {row['given_weights']:.3f}, "
+                    f"given their size {row['given_sizes']:.3f} "
+                    f"(n0 var W1 = {row['first_variance']:.2f}), without weights "
+                    f"{row['without_weights']:.3f} +- {row['standard_error']:.3f}",
+                    flush=True,
+                )
+            here = [row for row in rows if (row["phi"], row["finder"]) == (phi, kind)]
+            for key in ("given_weights", "given_sizes", "without_weights"):
+                off = [row[key] - row["measured"] for row in here]
+                print(
+                    f"phi = {phi:.3g} {kind}: {len(here)} points, {key.replace('_', ' ')}: off by "
+                    f"{np.nanmean(off):+.3f} on average, {np.nanmax(np.abs(off)):.3f} at most"
+                )
+        model = weight_free(arguments.n, phi, arguments.draws, epsilon=0.25)
+        curves[phi] = model.index_curve(np.linspace(0.01, 0.49, 25))
+    published = compare_published(arguments.published_n, arguments.draws) if (
+        arguments.published_n
+    ) else []  # fmt: skip
     for phi, energy, index in points_of(arguments.points) if arguments.points else ():
-        found = weight_free(n, phi, arguments.draws, epsilon=energy).index_curve(energy)
+        model = weight_free(arguments.published_n or 16, phi, arguments.draws, epsilon=energy)
+        found = model.index_curve(energy)
         print(
             f"phi = {phi:.3g} energy {energy:.3f}: index {index:.3f}, law without weights "
             f"{found.mean[0]:.3f} +- {found.standard_error[0]:.3f}"
@@ -199,8 +238,8 @@ def main():
     arguments.out.mkdir(parents=True, exist_ok=True)
     with atomic_write(arguments.out / "critical_index.csv") as stream:
         stream.write(text.getvalue().encode())
-    if not arguments.quick:
-        figure(rows, curves, thresholds, arguments)
+    if published:
+        figure(rows, curves, published, arguments)
 
 
 if __name__ == "__main__":

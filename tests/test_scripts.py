@@ -82,7 +82,8 @@ SMALL = {
         *("--activations", "relu", "--shapes", "square", "--legs", "4", "--leg-draws", "2"),
     ],
     "reproduce_critical_index.py": [
-        *("--n", "4", "--phi", "0.5", "--draws", "2", "--runs", "1", "--out", "."),
+        *("--n", "4", "--phi", "0.5", "--draws", "2", "--starts", "2", "--published-n", "0"),
+        *("--out", "."),
     ],
 }
 

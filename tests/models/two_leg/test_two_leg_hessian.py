@@ -382,11 +382,14 @@ def test_other_legs_stop_at_an_interruption(monkeypatch):
     "case", TABLE["cases"], ids=lambda case: f"{case['activation']}-{case['shape'][0]}"
 )
 def test_density_is_that_of_large_networks(case):
-    x, density, error = (np.array(case[key])[::2] for key in ("x", "density", "error"))
-    limit = TwoLegHessian(*case["shape"], activation=case["activation"], epsilon=TABLE["epsilon"])
+    # eight legs of a square linear network scatter by half a per cent of the peak
+    scatters = case["activation"] == "linear" and case["shape"][0] == 1
+    draws, step = (24, 4) if scatters else (8, 2)
+    x, density, error = (np.array(case[key])[::step] for key in ("x", "density", "error"))
+    limit = TwoLegHessian(
+        *case["shape"], activation=case["activation"], epsilon=TABLE["epsilon"], draws=draws
+    )
     found = FiniteWidthHessian(limit, TABLE["n"]).solve(x + 1j * TABLE["eta"])
-    law, peak = -found.value.imag / np.pi, density.max()
+    law, peak = -found.value.imag / np.pi, max(case["density"])
     assert (np.abs(law - density) <= found.error / np.pi + 3 * error).all()
-    # the eight legs of a square linear network scatter by half a per cent
-    square_linear = case["activation"] == "linear" and case["shape"][0] == 1
-    assert np.abs(law - density).max() < (0.02 if square_linear else 0.01) * peak
+    assert np.abs(law - density).max() < 0.01 * peak
