@@ -200,7 +200,7 @@ def compare_case(shape, name, arguments):
         if arguments.centred or n <= 20:
             line += ")"
         else:
-            there = FiniteWidthHessian(model, n).solve(z)
+            there = FiniteWidthHessian(model, n).corrected(z, found)
             off = np.abs(-there.value.imag / math.pi - density).max()
             line += (
                 f"), law at n by {off / peak:.2%} (stated {there.error.max() / math.pi / peak:.2%})"

@@ -11,7 +11,8 @@ l < s hidden units are drawn and diagonalised, which takes seconds for s = 16, a
 .. math:: c_s = s (G_s - G_\infty), \qquad c = \frac{s \, c_s - l \, c_l}{s - l}
 
 holds nothing of order 1/s. Only a share of about 2 s/n of their scatter remains. The error is that
-of the limit and of the draws, and |c - c_s|/n for what the expansion leaves out.
+of the limit and of the draws, and 2 |c - c_s|/n for what the expansion leaves out: where outliers
+of the small networks pass by, which c0 puts at a place that grows with n, it is no expansion.
 
 Synonyms: finite-size correction, Richardson extrapolation in the width, weak localisation.
 
@@ -28,7 +29,7 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar, NamedTuple
 
@@ -49,6 +50,7 @@ from rmtland.typing import ArrayLike, Complex, Real, Rng, override
 __all__ = ["FiniteWidthHessian"]
 
 _DEVIATIONS = 2.5  # standard errors in an error
+_LEFT = 2.0  # times the change of c, in an error: outliers of small networks may pass by
 _HALF = 4  # networks of half the width for every one
 _ROUNDED = 0.05  # largest relative error of the ratios of the small networks
 
@@ -89,7 +91,7 @@ class FiniteWidthHessian(CorrectedModel):
     model: TwoLegHessian
     width: int
     small: int = field(default=16, kw_only=True)
-    runs: int = field(default=100, kw_only=True)
+    runs: int = field(default=200, kw_only=True)
     seed: int = field(default=0, kw_only=True)
 
     _no_law: ClassVar[str] = (
@@ -152,7 +154,8 @@ class FiniteWidthHessian(CorrectedModel):
             noise += (share * n * scatter / len(rows)) ** 2
         c = (s * ends[0] - l * ends[1]) / (s - l)
         of_limit = abs(1 - (s + l) / self.width)  # c takes (s + l) times the limit away
-        error = of_limit * doubt + (_DEVIATIONS * np.sqrt(noise) + np.abs(c - ends[0])) / self.width
+        open_to = _DEVIATIONS * np.sqrt(noise) + _LEFT * np.abs(c - ends[0])
+        error = of_limit * doubt + open_to / self.width
         return _Corrected(np.asarray(limit + c / self.width), np.asarray(error))
 
     # Results -------------------------------------------------------------------------------------
@@ -166,20 +169,31 @@ class FiniteWidthHessian(CorrectedModel):
         throw: bool = True,
         progress: Progress | None = None,
     ) -> Solution:
+        limit = self.model.solve(z, tolerance=tolerance, throw=throw, progress=progress)
+        return self.corrected(z, limit)
+
+    def corrected(self, z: ArrayLike, limit: Solution) -> Solution:
+        """Add the correction to a solution of the limit, which may serve several widths.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points with Im z > 0.
+        limit : Solution
+            G of the limit there, as `model.solve` returns it.
+
+        Returns
+        -------
+        Solution
+            G(z) at the width, and its error.
+        """
         flat, shape = above_axis(z)
-        limit = self.model.solve(flat, tolerance=tolerance, throw=throw, progress=progress)
         found = self._corrected(
-            limit.value,
-            np.asarray(limit.error),
+            np.ravel(limit.value),
+            np.ravel(np.asarray(limit.error)),
             lambda nodes: np.asarray((1 / (flat[:, None] - nodes)).mean(axis=1)),
         )
-        return Solution(
-            found.value.reshape(shape),
-            limit.status,
-            limit.residual.reshape(shape),
-            limit.steps.reshape(shape),
-            found.error.reshape(shape),
-        )
+        return replace(limit, value=found.value.reshape(shape), error=found.error.reshape(shape))
 
     @override
     def cdf_above(
