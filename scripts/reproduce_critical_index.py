@@ -54,13 +54,14 @@ def critical_points(n, phi, kind, starts, seed):
     prove = importlib.util.find_spec("flint") is not None
     for first in range(0, starts, 5):
         data = gaussian(round(2 * n / phi), n, rng=seed + first)
-        net = MLP((n, n, n), weight_decay=DECAY)
+        net, square = MLP((n, n, n), weight_decay=DECAY), float((data.y**2).mean())
         found = find_critical_points(
             net, data.x, data.y, finder=KINDS[kind], starts=min(5, starts - first),
             prove=prove, rng=seed + first,
         )  # fmt: skip
         for point in found:
-            if point.status in ("proved", "critical"):
+            # at zero weights there are no outputs, and no law
+            if point.status in ("proved", "critical") and 2 * point.energy < 0.999 * square:
                 yield point, net.at(point.theta, data.x, data.y)
 
 
@@ -73,15 +74,12 @@ def row_of(phi, kind, found, point, draws):
     options = {"epsilon": energy, "target_mean_square": square}
     alone = weight_free(n, phi, draws, **options).index_curve(energy)
     size = float((first**2).mean()) * n
-    sized = np.nan  # where all weights are zero
-    if outputs > 1e-6:
-        sized = weight_free(n, phi, draws, first_variance=size, **options).index_curve(energy)
-        sized = float(sized.mean[0])
+    sized = weight_free(n, phi, draws, first_variance=size, **options).index_curve(energy)
     given = ConditionedHessian.at_critical_point((first, second), point.x, energy, draws=draws)
     return dict(zip(FIELDS, (
         phi, kind, found.status, energy, found.gradient_square**0.5,
         outputs - (square - 2 * energy), size, float((second**2).mean()) * n,
-        found.index / found.theta.size, given.index(), sized, float(alone.mean[0]),
+        found.index / found.theta.size, given.index(), float(sized.mean[0]), float(alone.mean[0]),
         float(alone.standard_error[0]),
     ), strict=True))  # fmt: skip
 
@@ -212,11 +210,11 @@ def main():
                     flush=True,
                 )
             here = [row for row in rows if (row["phi"], row["finder"]) == (phi, kind)]
-            for key in ("given_weights", "given_sizes", "without_weights"):
+            for key in ("given_weights", "given_sizes", "without_weights") if here else ():
                 off = [row[key] - row["measured"] for row in here]
                 print(
                     f"phi = {phi:.3g} {kind}: {len(here)} points, {key.replace('_', ' ')}: off by "
-                    f"{np.nanmean(off):+.3f} on average, {np.nanmax(np.abs(off)):.3f} at most"
+                    f"{np.mean(off):+.3f} on average, {np.max(np.abs(off)):.3f} at most"
                 )
         model = weight_free(arguments.n, phi, arguments.draws, epsilon=0.25)
         curves[phi] = model.index_curve(np.linspace(0.01, 0.49, 25))
