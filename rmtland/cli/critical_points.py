@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
     from rmtland.landscape import CriticalPoints
     from rmtland.landscape.critical_points import Finder
+    from rmtland.networks import LossPoint
+    from rmtland.typing import Real
 
 __all__ = ["critical_points"]
 
@@ -71,7 +75,10 @@ def find(
     ] = None,
     prove: Annotated[bool, typer.Option(help="Prove each point (needs python-flint).")] = True,
     spectra: Annotated[
-        int, typer.Option(help="Draw the spectra of so many points, from low to high energy.")
+        int,
+        typer.Option(
+            help="Draw the spectra of so many points, low to high, and of redrawn residuals."
+        ),
     ] = 0,
     seed: Seed = 0,
     store: Annotated[
@@ -132,7 +139,8 @@ def find(
         raise Stopped(str(stop)) from None
     title = f"{net}, {len(x)} samples: {chosen}"
     _print(output, points, title)
-    output.figure(_figure(points, f"{net}\n{described}", shown), "critical-points")
+    at = partial(net.at, x=x, y=y)
+    output.figure(_figure(points, f"{net}\n{described}", shown, at), "critical-points")
     if points.counts["proved"]:
         certificate = Certificate.of(net, x, y, points)
         output.wrote(certificate.save(out / "critical-points.npz"))
@@ -293,7 +301,9 @@ def _table(points: CriticalPoints) -> Table:
     return table
 
 
-def _figure(points: CriticalPoints, title: str, spectra: int) -> Figure:
+def _figure(
+    points: CriticalPoints, title: str, spectra: int, at: Callable[[Real], LossPoint]
+) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10.5 if spectra else 6.0, 4.4), layout="constrained")
@@ -301,15 +311,22 @@ def _figure(points: CriticalPoints, title: str, spectra: int) -> Figure:
     points.plot(axes[0])
     figure.suptitle(title, fontsize=9)
     if spectra:
-        _draw_spectra(axes[1], points, spectra)
+        _draw_spectra(axes[1], points, spectra, at)
     return figure
 
 
-def _draw_spectra(ax: Any, points: CriticalPoints, many: int) -> None:
-    """Draw spectra of points from low to high energy, those that are critical first."""
+def _draw_spectra(
+    ax: Any, points: CriticalPoints, many: int, at: Callable[[Real], LossPoint]
+) -> None:
+    """Draw spectra of points from low to high energy, of critical ones where there are some.
+
+    Dashed lines: the same weights and data, residuals drawn anew given their products with the
+    Jacobian (`rmtland.models.ConditionedHessian`).
+    """
     import numpy as np
 
     from rmtland.drawing import COLORS
+    from rmtland.models import ConditionedHessian
 
     critical = points.of_status("proved", "critical")
     some = critical if len(critical) else points
@@ -319,10 +336,21 @@ def _draw_spectra(ax: Any, points: CriticalPoints, many: int) -> None:
         point = some[place]
         nodes = np.sort(np.ravel(point.spectrum().nodes))
         label = f"energy {point.energy:.3f}, index {point.relative_index:.3f}"
-        ax.hist(nodes, bins=60, density=True, histtype="step", color=color, label=label)
-    ax.set_yscale("log")
+        ax.step(
+            nodes, np.arange(1, nodes.size + 1) / nodes.size, where="post", color=color, label=label
+        )
+        try:
+            model = ConditionedHessian(at(point.theta), draws=4)
+        except ValueError:  # conditioning leaves no residuals free
+            continue
+        redrawn = np.sort(np.ravel(model.sample(runs=4, rng=0).nodes))
+        note = f"redrawn residuals: index {float((redrawn < 0).mean()):.3f}"
+        shares = np.arange(1, redrawn.size + 1) / redrawn.size
+        ax.step(redrawn, shares, "--", where="post", color=color, label=note)
+    ax.axvline(0.0, color="0.8", lw=0.8)
+    ax.set_xscale("symlog", linthresh=0.1)
     ax.set_xlabel("eigenvalue of the Hessian")
-    ax.set_ylabel("density")
+    ax.set_ylabel("fraction of eigenvalues below")
     ax.legend(frameon=False, fontsize=8)
 
 

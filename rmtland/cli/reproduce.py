@@ -29,8 +29,12 @@ def reproduce(
     figures: Annotated[
         list[str],
         typer.Argument(
+<<<<<<< HEAD
             help="fig1, fig2, fig3, fig4, fig5, dyson, limit, trained, index, or all.",
             metavar="NAME",
+=======
+            help="fig1, fig2, fig3, fig4, fig5, fig6, dyson, limit, index, or all.", metavar="NAME"
+>>>>>>> e95f30d (critical points: spectra beside redrawn residuals; figure 6 computed anew)
         ),
     ],
     quick: Annotated[bool, typer.Option("--quick", help="A small size, in seconds.")] = False,

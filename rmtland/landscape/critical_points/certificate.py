@@ -52,6 +52,9 @@ __all__ = ["Certificate"]
 
 KIND = "critical points"
 ARRAYS = ("x", "y", "theta", "radius", "uniqueness_radius", "index", "gap")
+GRADIENT = 1e-6
+"""Of points of the same network the gradient is far below this."""
+
 SLACK = 2.0
 """Stated radii are this much larger than proved, gaps smaller: other machines round otherwise."""
 
@@ -115,9 +118,22 @@ class Certificate:
         -------
         Certificate
             Of as many points as are proved.
+
+        Raises
+        ------
+        ValueError
+            If a point is no critical point of that network on these data.
         """
         proofs = [point.proof for point in points if point.proof is not None]
-        problem = Problem.of(net.at(np.zeros(net.parameter_count), x, y))
+        origin = net.at(np.zeros(net.parameter_count), x, y)
+        problem = Problem.of(origin)
+        for proof in proofs:
+            slope = float(np.linalg.norm(origin.at(proof.theta).gradient))
+            if slope > GRADIENT * (1.0 + float(np.linalg.norm(proof.theta))):
+                raise ValueError(
+                    f"a point is not critical for {net} on these data: its gradient is {slope:.3g};"
+                    " give the network with the weight decay of the search"
+                )
         return cls(
             replace(net, activation=problem.activation),
             problem.x,

@@ -243,6 +243,11 @@ def test_shapes_of_certificates(certificate):
         dataclasses.replace(certificate, gap=np.ones(3))
 
 
+def test_points_of_another_network_get_no_certificate():
+    with pytest.raises(ValueError, match="weight decay of the search"):
+        Certificate.of(MLP((3, 3, 3)), DATA.x, DATA.y, search())
+
+
 def test_unproved_points_are_left_out():
     point = CriticalPoint.of(NET.at(NET.init(rng=0), DATA.x, DATA.y))
     assert point.status == "unfinished"
