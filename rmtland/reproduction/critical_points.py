@@ -5,7 +5,8 @@ to a random loss, lowered :math:`|\nabla L|^2` from there, and kept the points b
 cutoff also lets gradient-flat points pass [2]_. Here three families are compared, for each
 :math:`\phi = 2n/m`:
 
-- *published*: the plain loss, :math:`|\nabla L|^2` minimised, points below the published cutoff;
+- *published*: the plain loss, :math:`|\nabla L|^2` lowered to just below the published cutoff (by
+  Levenberg-Marquardt, which needs 1e2 steps where descent needs 1e5);
 - *generic*: weight decay, capped Newton steps, proved;
 - *symmetric*: weight decay, groups of equal units and dead units, proved;
 
@@ -40,7 +41,12 @@ from matplotlib.figure import Figure
 
 from rmtland.drawing import COLORS
 from rmtland.landscape import find_critical_points
-from rmtland.landscape.critical_points import CappedNewton, Finder, GradientNorm, SymmetryType
+from rmtland.landscape.critical_points import (
+    CappedNewton,
+    Finder,
+    LevenbergMarquardt,
+    SymmetryType,
+)
 from rmtland.networks import MLP, gaussian
 from rmtland.reproduction.figure import Content, PublishedFigure, Series, Sweep, label_panels
 from rmtland.reproduction.quantity import Quantity
@@ -66,7 +72,7 @@ CUTOFF = 1e-6
 """The published cutoff on the square of the gradient."""
 
 FINDERS: dict[str, Finder] = {
-    "published": GradientNorm(max_steps=1000),
+    "published": LevenbergMarquardt(max_steps=200, tolerance=CUTOFF),
     "generic": CappedNewton(max_steps=800),
     "symmetric": SymmetryType(),
 }
@@ -203,7 +209,7 @@ class CriticalPointsFigure(PublishedFigure):
             "hidden units and outputs,\n"
             "iid data drawn for each point; energy: loss per output without weight decay. "
             "Line: read off the printed figure.\n"
-            f"Published: the plain loss, squared gradient minimised to below {CUTOFF:g}. Generic "
+            f"Published: the plain loss, squared gradient lowered to {CUTOFF:g}. Generic "
             f"and symmetric: proved,\nweight decay {self.weight_decay:g}. Starts a panel: "
             f"{self.published}, {self.generic}, {self.symmetric}. Seed {self.seed}."
         )

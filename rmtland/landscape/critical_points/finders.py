@@ -311,9 +311,14 @@ class GradientNorm:
             Where it ended.
         """
 
+        def by_matrix(point: Real, vector: Real) -> Real:
+            return surface.hessian(point) @ vector
+
+        product = getattr(surface, "product", by_matrix)  # cheaper where there is one
+
         def merit(point: Real) -> tuple[float, Real]:
             gradient = surface.value(point)[1]
-            return 0.5 * float(gradient @ gradient), surface.hessian(point) @ gradient
+            return 0.5 * float(gradient @ gradient), product(point, gradient)
 
         start = np.array(theta, dtype=np.float64)
         walk = self._quasi_newton if self.method == "lbfgs" else self._descent

@@ -127,6 +127,24 @@ class NetworkSurface:
         here = self.point.at(theta)
         return here.loss, here.gradient
 
+    def product(self, theta: Real, vector: Real) -> Real:
+        """Return the product of the Hessian with a vector, without forming the matrix.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (p,)
+            Where.
+        vector : ndarray, shape (p,)
+            The vector.
+
+        Returns
+        -------
+        ndarray, shape (p,)
+            H v.
+        """
+        product: Real = self.point.at(theta).hvp(vector)
+        return product
+
     def hessian(self, theta: Real) -> Real:
         """Return the Hessian of the loss.
 
