@@ -29,12 +29,8 @@ def reproduce(
     figures: Annotated[
         list[str],
         typer.Argument(
-<<<<<<< HEAD
-            help="fig1, fig2, fig3, fig4, fig5, dyson, limit, trained, index, or all.",
+            help="fig1, fig2, fig3, fig4, fig5, fig6, dyson, limit, trained, index, or all.",
             metavar="NAME",
-=======
-            help="fig1, fig2, fig3, fig4, fig5, fig6, dyson, limit, index, or all.", metavar="NAME"
->>>>>>> e95f30d (critical points: spectra beside redrawn residuals; figure 6 computed anew)
         ),
     ],
     quick: Annotated[bool, typer.Option("--quick", help="A small size, in seconds.")] = False,
@@ -59,7 +55,7 @@ def reproduce(
 ) -> None:
     """Compute figures of Pennington & Bahri (ICML 2017) and of later laws: picture, CSV, numbers.
 
-    fig1 to fig5: of the paper. index: index against energy. dyson, limit: matrix Dyson and two-leg
+    fig1 to fig6: of the paper. index: index against energy. dyson, limit: matrix Dyson and two-leg
     law. trained: networks in training against conditioned residuals. Results of single tasks are
     kept until the picture is written: the same command resumes an interrupted run.
     """

@@ -11,11 +11,8 @@ fig5: gap of H0 against 1/phi: Marchenko-Pastur with one fitted scale, and Dyson
 index: index against energy with the small-index law, for models and networks
 dyson: levels of theory up to the matrix Dyson equation against measured Hessians
 limit: two-leg law of H against the Dyson law and networks of growing width
-<<<<<<< HEAD
 trained: levels of theory against measured Hessians of networks in training
-=======
 fig6: index against energy at critical points, published and proved
->>>>>>> e95f30d (critical points: spectra beside redrawn residuals; figure 6 computed anew)
 """
 
 from rmtland.reproduction.critical_points import CriticalPointsFigure
@@ -60,11 +57,8 @@ FIGURES: dict[str, type[PublishedFigure]] = {
         IndexAgainstEnergy,
         DysonLevels,
         LimitLaw,
-<<<<<<< HEAD
         TrainedNetworks,
-=======
         CriticalPointsFigure,
->>>>>>> e95f30d (critical points: spectra beside redrawn residuals; figure 6 computed anew)
     )
 }
 """The figures by name."""
