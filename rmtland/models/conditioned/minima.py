@@ -55,7 +55,7 @@ __all__ = ["NonnegativeChain"]
 BURN = 200
 """Steps before the first draw."""
 
-THIN = 25
+THIN = 50
 """Steps between draws."""
 
 _RISE = 3000  # steps in which the sphere must be reached

@@ -50,8 +50,8 @@ def test_what_has_no_minimum_is_refused():
 def test_a_trained_network_is_within_chance_of_the_law_of_minima():
     point = trained((6, 8, 6), 30)
     measured = np.linalg.eigvalsh(point.hessian("total"))
-    model = ConditionedHessian(point, ("gradient", "minimum"), draws=12)
-    free = ConditionedHessian(point, draws=12)
+    model = ConditionedHessian(point, ("gradient", "minimum"), draws=8)
+    free = ConditionedHessian(point, draws=8)
     assert (measured < -1e-6).mean() == 0.0
     assert (free.drawn < -1e-6).mean() > 0.01
     assert (model.drawn < -1e-6).mean() == 0.0
@@ -65,18 +65,15 @@ def test_draws_keep_gradient_and_energy_and_forget_the_measured_residuals():
     model = ConditionedHessian(point, ("gradient", "minimum"), draws=2)
     residuals, measured = model.conditioned, np.asarray(point.residuals)
     xi = (residuals.space.unscaled(measured) - residuals.known) / residuals.sigma
-    overlaps = []
-    for seed in range(2):
-        drawn = model.draw(rng=seed)
-        assert drawn.gradient == pytest.approx(point.gradient, abs=1e-12)
-        e = np.asarray(drawn.residuals)
-        assert (e**2).sum() == pytest.approx((measured**2).sum())
-        assert np.linalg.eigvalsh(drawn.hessian("total"))[0] > -1e-5
-        u = (residuals.space.unscaled(e) - residuals.known) / residuals.sigma
-        overlaps.append((u * xi).sum() / residuals.radius**2)
-    assert np.abs(np.mean(overlaps)) < 0.5
-    again = model.sample(rng=3, runs=2).nodes
-    np.testing.assert_array_equal(again, model.sample(rng=3, runs=2).nodes)
+    drawn = model.draw(rng=0)
+    assert drawn.gradient == pytest.approx(point.gradient, abs=1e-12)
+    e = np.asarray(drawn.residuals)
+    assert (e**2).sum() == pytest.approx((measured**2).sum())
+    assert np.linalg.eigvalsh(drawn.hessian("total"))[0] > -1e-5
+    u = (residuals.space.unscaled(e) - residuals.known) / residuals.sigma
+    assert abs((u * xi).sum()) < 0.3 * residuals.radius**2
+    again = [list(model._chain.draws(2, np.random.default_rng(3), burn=4)) for _ in range(2)]
+    np.testing.assert_array_equal(*again)
     assert model.lanczos(None, 5, rng=0, runs=2).nodes.shape == (2, 5)
 
 
