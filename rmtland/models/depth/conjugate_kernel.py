@@ -48,9 +48,9 @@ from rmtland.arguments import count
 from rmtland.ensembles.operands import positive_law
 from rmtland.ensembles.quantiles import quantiles
 from rmtland.free import general_marchenko_pastur
-from rmtland.laws import Law, MarchenkoPastur, SpectralModel
+from rmtland.laws import Discrete, Law, MarchenkoPastur, SpectralModel, mixture
 from rmtland.laws.affine_law import affine
-from rmtland.models.depth.kernel_sum import kernel_sum_law
+from rmtland.models.depth.kernel_sum import feature_law, kernel_sum_law
 from rmtland.models.depth.linear_jacobian import gaussian_product, squared_singular_values
 from rmtland.models.depth.matrix_draws import drawn_spectrum, rounded_sizes
 from rmtland.models.depth.wide_network import WideNetwork
@@ -124,8 +124,8 @@ class ConjugateKernel(WideNetwork, SpectralModel):
     def law(self) -> Law:
         """Limit law of the eigenvalues, without the one that E f of the last layer moves out.
 
-        For Gaussian data and more than two layers it comes from a matrix Dyson equation, in a time
-        that grows like a power of the depth; that of a linear network is a product of
+        For Gaussian data and several layers it comes from a matrix Dyson equation, in a time that
+        grows like a power of the depth; that of a linear network is a product of
         Marchenko-Pastur laws; any other is the last of `layer_laws`.
         """
         depth = len(self.hidden)
@@ -133,8 +133,11 @@ class ConjugateKernel(WideNetwork, SpectralModel):
             scale = self.data_variance * self.weight_variance**depth
             gains = math.prod(layer.slope**2 for layer in self.layers)
             return gaussian_product([self.samples / width for width in self.widths], scale * gains)
-        if self.input_law is not None or depth <= 2:
+        if self.input_law is not None or depth == 1:
             return self.layer_laws[-1]
+        rank = self.hidden[-1] / self.samples
+        if rank < 1:
+            return mixture([Discrete((0.0,), (1.0,)), feature_law(self)], [1 - rank, rank])
         return kernel_sum_law(self, [0.0] * depth + [1.0], 0.0)
 
     def sample(self, n: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:

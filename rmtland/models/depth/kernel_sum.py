@@ -46,9 +46,9 @@ from rmtland.free import MatrixDyson, MatrixDysonLaw
 from rmtland.free.operator_valued.matrix_dyson import LARGEST_SIZE
 from rmtland.laws import Law
 from rmtland.models.depth.wide_network import WideNetwork
-from rmtland.typing import Complex
+from rmtland.typing import Complex, Real
 
-__all__ = ["kernel_sum_law"]
+__all__ = ["feature_law", "kernel_sum_law"]
 
 
 def kernel_sum_law(network: WideNetwork, coefficients: Sequence[float], constant: float) -> Law:
@@ -73,24 +73,61 @@ def kernel_sum_law(network: WideNetwork, coefficients: Sequence[float], constant
     ValueError
         If there are more hidden layers than a matrix Dyson equation takes.
     """
-    depth = len(network.hidden)
-    if 2 * depth + 3 > LARGEST_SIZE:
-        raise ValueError(f"at most {(LARGEST_SIZE - 3) // 2} hidden layers; got {depth}")
-    sizes = np.array([network.samples, *np.repeat(network.widths, 2)])
-    mean, pencil = np.zeros((sizes.size, sizes.size)), np.zeros(sizes.size)
+    sizes, variances = _blocks(network)
+    mean, pencil = np.zeros(variances.shape), np.zeros(sizes.size)
     mean[0, 0], pencil[0] = constant, 1.0
     features, multipliers = np.arange(1, sizes.size, 2), np.arange(2, sizes.size, 2)
     mean[features, features] = coefficients
     mean[features, multipliers] = mean[multipliers, features] = 1.0
+    return _law(mean, variances, pencil, sizes)
+
+
+def feature_law(network: WideNetwork) -> Law:
+    """Return the limit law of h_L h_L^T / n_L, of size n_L: without zeros for n_L <= m.
+
+    The multiplier of the last layer is the vector whose resolvent is wanted, and v = h_L^T w beside
+    it has no z.
+
+    Parameters
+    ----------
+    network : WideNetwork
+        Sizes, activation and variances.
+
+    Returns
+    -------
+    Law
+        Of the bulk.
+    """
+    sizes, variances = _blocks(network)
+    kept = np.delete(np.arange(sizes.size), -2)  # the features of the last layer
+    mean, pencil = np.zeros(variances.shape), np.zeros(sizes.size)
+    features, multipliers = np.arange(1, sizes.size - 2, 2), np.arange(2, sizes.size - 2, 2)
+    mean[features, multipliers] = mean[multipliers, features] = mean[0, 0] = -1.0
+    pencil[-1] = 1.0
+    block = np.ix_(kept, kept)
+    return _law(mean[block], variances[block], pencil[kept], sizes[kept])
+
+
+def _blocks(network: WideNetwork) -> tuple[Real, Real]:
+    """Sizes of the blocks v, x_0, lambda_0, x_1, ..., and the share of M_jj in S_ii."""
+    depth = len(network.hidden)
+    if 2 * depth + 3 > LARGEST_SIZE:
+        raise ValueError(f"at most {(LARGEST_SIZE - 3) // 2} hidden layers; got {depth}")
+    widths = np.array(network.widths)
+    sizes = np.array([network.samples, *np.repeat(widths, 2)])
+    features, multipliers = np.arange(1, sizes.size, 2), np.arange(2, sizes.size, 2)
     noise = np.array([network.data_variance, *(layer.rest for layer in network.layers)])
     gains = network.weight_variance * np.array([layer.slope**2 for layer in network.layers])
-    widths = np.array(network.widths)
-    # variances[i, j]: share of M_jj in S_ii
-    variances = np.zeros(mean.shape)
+    variances = np.zeros((sizes.size, sizes.size))
     variances[0, multipliers] = noise
     variances[multipliers, 0] = noise * network.samples / widths
     variances[multipliers[1:], features[:-1]] = gains * widths[:-1] / widths[1:]
     variances[features[:-1], multipliers[1:]] = gains
+    return sizes, variances
+
+
+def _law(mean: Real, variances: Real, pencil: Real, sizes: Real) -> Law:
+    """Law of an equation whose self-energy couples diagonal blocks only."""
 
     def self_energy(m: Complex) -> Complex:
         diagonal = np.diagonal(m, axis1=-2, axis2=-1) @ variances.T
