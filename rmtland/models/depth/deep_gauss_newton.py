@@ -1,9 +1,9 @@
 r"""The Gauss-Newton matrix of a network of any depth at initialisation.
 
-For the loss (1/2m) sum |y - t|^2 the Gauss-Newton part of the Hessian is :math:`H_0 = J^T J/m` with
-the Jacobian J of the k outputs at m samples, k m rows and p columns. Its eigenvalues other than
-zero are those of :math:`J J^T/m`, the neural tangent kernel of weights that enter as they are
-(standard parametrisation): with :math:`q_l, p_l` of `rmtland.models.depth.neural_tangent`,
+For the loss :math:`\sum |y - t|^2/(2 m)` the Gauss-Newton part of the Hessian is :math:`H_0 = J^T
+J/m` with the Jacobian J of the k outputs at m samples, k m rows and p columns. Its eigenvalues
+other than zero are those of :math:`J J^T/m`, the neural tangent kernel of weights that enter as
+they are (standard parametrisation): with :math:`q_l, p_l` of `rmtland.models.depth.neural_tangent`,
 
 .. math::
     \frac{J J^T}{m} \approx r + \sum_{l=0}^L \frac{n_l}{m} q_l \frac{h_l^T h_l}{n_l}, \qquad

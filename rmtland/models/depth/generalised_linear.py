@@ -18,8 +18,8 @@ may leave the bulk: for C = 1, with G the Stieltjes transform of the bulk, at ev
 
 (u in an orthonormal basis of the plane, by the Schur complement), the eigenvector having the
 squared overlap 1/(1 - lambda'(z)) with the plane, lambda the eigenvalue of that average. At w = 0,
-rho = |mu|^2, this gives :math:`\frac14 (1 + \rho + c (1 + \rho)/\rho)` for :math:`\rho > \sqrt c`
-[1]_.
+rho the squared norm of mu, this gives :math:`\frac14 (1 + \rho + c (1 + \rho)/\rho)` for
+:math:`\rho > \sqrt c` [1]_.
 
 References
 ----------
