@@ -59,7 +59,7 @@ class Levels:
         masses = [0.0, *inner, 1.0]
         if min(np.diff(masses)) < -_SLACK:
             raise ConvergenceError(f"the masses {masses} on the gaps of {self.name} do not rise")
-        return tuple(masses)
+        return tuple(np.clip(masses, 0.0, 1.0).tolist())
 
     def off_bands(self, x: Real) -> Real:
         """Distribution function at points of gaps and at ends of bands; 0 inside bands."""
@@ -112,7 +112,8 @@ class Levels:
                     f"the distribution function of {self.name} falls from {levels[i]} at "
                     f"{places[i]} to {levels[i + 1]} at {places[i + 1]}: one is on a wrong branch"
                 )
-            tables.append((places, np.maximum.accumulate(levels)))
+            # within the masses at the ends, which rounding may miss by an ulp or two
+            tables.append((places, np.clip(np.maximum.accumulate(levels), left, right)))
         return tuple(tables)
 
     def checked(

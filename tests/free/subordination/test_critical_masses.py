@@ -19,6 +19,7 @@ from rmtland.laws import (
     Semicircle,
     Uniform,
     Wachter,
+    affine,
 )
 from rmtland.solution import ConvergenceError
 
@@ -44,6 +45,23 @@ def assert_distribution(law):
     assert law.cdf(max(ends)) == pytest.approx(1, abs=1e-12)
     for place, mass in law.atoms:
         assert law.cdf(place) - law.mass_below(place) == pytest.approx(mass, abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        free_product(
+            JacobiWeight(0.5, 2.5, -1.6108212409365499, -0.7284585193617721),
+            JacobiWeight(1.5, 2.5, 1.0731855859454675, 1.1373151803689845),
+        ),
+        affine(free_sum(Uniform(0.0, 1.0), Uniform(0.0, 3.0)), scale=-1.0),
+        affine(free_product(MarchenkoPastur(0.3), Uniform(1.0, 2.0)), scale=-0.7, shift=0.1),
+    ],
+    ids=["product", "sum", "Marchenko-Pastur"],
+)
+def test_no_level_is_above_one_or_below_zero(law):
+    """Of a reflected law, 1 - F was -2e-16 where F had risen to an ulp above 1."""
+    assert_distribution(law)
 
 
 def test_a_sum_beside_the_place_of_a_critical_atom():
