@@ -286,6 +286,38 @@ def _apply_gaussian(generator, unit, near_size, far_size, link, near, far, block
 
 
 @_jit
+def _scaled(space, factors, vector):
+    """Multiply each block of a vector by a factor."""
+    scaled = np.zeros(vector.size)
+    for k in range(space.dim[0]):
+        scaled[k] = factors[space.owner[k]] * vector[k]
+    return scaled
+
+
+@_jit
+def _through_chain(generator, unit, t, depth, chain_sizes, chains, links, everywhere, image):
+    """Apply A B B^T A^T of Wishart matrix t: down its chain of spaces, and up again."""
+    for move in range(2 * depth):
+        down = move < depth
+        place = move if down else 2 * depth - 1 - move
+        a = place if down else place + 1
+        b = place + 1 if down else place
+        link = links[2 * t + place] if down else _flip(links[2 * t + place])
+        image = _apply_gaussian(
+            generator,
+            unit,
+            chain_sizes[t, a],
+            chain_sizes[t, b],
+            link,
+            chains[3 * t + a],
+            chains[3 * t + b],
+            everywhere,
+            image,
+        )
+    return image
+
+
+@_jit
 def lazy_factors(generator, unit, n, factors, alpha, beta):
     """Lanczos of diag(shifts) + noise W + D (sum of lazy factors) D with D = diag(roots).
 
@@ -339,30 +371,12 @@ def lazy_factors(generator, unit, n, factors, alpha, beta):
     scale = 0.0
     for i in range(steps):
         current = vectors[i]
-        scaled = np.zeros(width)
-        for k in range(main.dim[0]):
-            scaled[k] = roots[main.owner[k]] * current[k]
+        scaled = _scaled(main, roots, current)
         rest = np.zeros(width)
         for t in range(wisharts):
-            image = scaled
-            for move in range(2 * depth[t]):
-                # down the chain to its last space, and up again
-                down = move < depth[t]
-                place = move if down else 2 * depth[t] - 1 - move
-                a = place if down else place + 1
-                b = place + 1 if down else place
-                link = links[2 * t + place] if down else _flip(links[2 * t + place])
-                image = _apply_gaussian(
-                    generator,
-                    unit,
-                    chain_sizes[t, a],
-                    chain_sizes[t, b],
-                    link,
-                    chains[3 * t + a],
-                    chains[3 * t + b],
-                    everywhere,
-                    image,
-                )
+            image = _through_chain(
+                generator, unit, t, depth[t], chain_sizes, chains, links, everywhere, scaled
+            )
             _add(rest, gains[t], image, 0, width)
         for t in range(haars + relus):
             space = turned[t]

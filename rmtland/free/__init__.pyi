@@ -3,7 +3,8 @@
 from .compression import free_compression
 from .decompression import free_decompression
 from .deconvolution.free_deconvolution import free_deconvolution
-from .operator_valued.matrix_dyson import MatrixDyson, kronecker_covariance
+from .operator_valued.kronecker import kronecker_covariance
+from .operator_valued.matrix_dyson import MatrixDyson
 from .operator_valued.matrix_dyson_law import (
     MatrixDysonLaw,
     block_gaussian,

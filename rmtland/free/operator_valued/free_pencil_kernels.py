@@ -109,6 +109,35 @@ def divided(count, zeta, g, slope, pencil, table, near):
 
 
 @compiled(error_model="numpy")
+def _terms_in_rest(low, used, sign, x, up, left, right_factors, column, row, outer, inner):
+    """Terms in X of one part, with the rest of X on either side of them."""
+    total, size = x.shape[0], up.shape[0]
+    for t in range(used):
+        for i in range(size):
+            for j in range(size):
+                if sign < 0:
+                    before, after = 0j, 0j
+                    for c in range(size):
+                        before += left[t, i, c] * up[c, j]
+                        after += up[i, c] * right_factors[t, c, j]
+                else:
+                    before, after = left[t, i, j], right_factors[t, i, j]
+                inner[0, i, j], inner[1, i, j] = before, after
+        for i in range(size):
+            for p in range(total):
+                before, after = 0j, 0j
+                for c in range(size):
+                    before += inner[0, i, c] * x[low + c, p]
+                    after += x[p, low + c] * inner[1, c, i]
+                outer[0, t, i, p], outer[1, t, i, p] = before, after
+            before, after = 0j, 0j
+            for c in range(size):
+                before += inner[0, i, c] * column[low + c]
+                after += row[low + c] * inner[1, c, i]
+            outer[0, t, i, total], outer[1, t, i, total] = before, after
+
+
+@compiled(error_model="numpy")
 def _linear(u, n, rows, g, table, pencil, work, system, right, terms):
     """Jacobian and both right sides (defect, minus its slope in z) at one point.
 
@@ -181,30 +210,7 @@ def _linear(u, n, rows, g, table, pencil, work, system, right, terms):
         else:
             used = circular_terms(block, core, pencil.variances[part], value, left, right_factors)
         weight += largest(value)
-        # the terms in X, with the rest of X on either side of them
-        for t in range(used):
-            for i in range(size):
-                for j in range(size):
-                    if sign < 0:
-                        before, after = 0j, 0j
-                        for c in range(size):
-                            before += left[t, i, c] * up[c, j]
-                            after += up[i, c] * right_factors[t, c, j]
-                    else:
-                        before, after = left[t, i, j], right_factors[t, i, j]
-                    inner[0, i, j], inner[1, i, j] = before, after
-            for i in range(size):
-                for p in range(total):
-                    before, after = 0j, 0j
-                    for c in range(size):
-                        before += inner[0, i, c] * x[low + c, p]
-                        after += x[p, low + c] * inner[1, c, i]
-                    outer[0, t, i, p], outer[1, t, i, p] = before, after
-                before, after = 0j, 0j
-                for c in range(size):
-                    before += inner[0, i, c] * column[low + c]
-                    after += row[low + c] * inner[1, c, i]
-                outer[0, t, i, total], outer[1, t, i, total] = before, after
+        _terms_in_rest(low, used, sign, x, up, left, right_factors, column, row, outer, inner)
         _entries(u, part, used, sign, value, left, right_factors, outer, pencil, system, right)
         for a in range(d):
             if pencil.owners[a] == part:

@@ -50,7 +50,7 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -74,43 +74,12 @@ from rmtland.free.operator_valued.small_matrices import (
 )
 from rmtland.typing import Complex, Real
 
-__all__ = ["LARGEST_SIZE", "MatrixDyson", "kronecker_covariance"]
+__all__ = ["LARGEST_SIZE", "MatrixDyson"]
 
 Covariance = Callable[[Any], Any]
 
 LARGEST_SIZE = 40
 """Largest size of M for a covariance that is not a profile of variances."""
-
-
-def kronecker_covariance(coefficients: Sequence[ArrayLike]) -> Covariance:
-    r"""Return S of the random matrix sum over j of C_j (x) X_j with independent X_j.
-
-    Parameters
-    ----------
-    coefficients : sequence of array_like, each of shape (k, k)
-        A Hermitian C_j multiplies a semicircular X_j (a Wigner matrix with entries of variance
-        1/N): S[M] = C M C. Any other C_j stands for C_j (x) Y + its adjoint with a circular Y
-        (all entries independent): S[M] = C M C* + C* M C.
-
-    Returns
-    -------
-    callable
-        M of shape (..., k, k) -> S[M].
-    """
-    terms = []
-    for matrix in coefficients:
-        c = np.asarray(matrix, dtype=np.complex128)
-        if c.ndim != 2 or c.shape[0] != c.shape[1] or not np.isfinite(c).all():
-            raise ValueError(f"a coefficient must be a finite square matrix; got shape {c.shape}")
-        adjoint = c.conj().T
-        terms.append((c, adjoint))
-        if not np.array_equal(c, adjoint):
-            terms.append((adjoint, c))
-
-    def covariance(m: Any) -> Any:
-        return sum((left @ m @ right for left, right in terms), np.zeros_like(m))
-
-    return covariance
 
 
 @dataclass(frozen=True, eq=False)

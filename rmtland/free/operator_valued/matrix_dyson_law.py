@@ -38,7 +38,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rmtland.arguments import float_array
-from rmtland.free.operator_valued.matrix_dyson import MatrixDyson, kronecker_covariance
+from rmtland.free.operator_valued.kronecker import kronecker_covariance
+from rmtland.free.operator_valued.matrix_dyson import MatrixDyson
 from rmtland.free.operator_valued.resolvent_law import ResolventLaw
 
 __all__ = ["MatrixDysonLaw", "block_gaussian", "kronecker_gaussian"]

@@ -364,6 +364,41 @@ def _put(value, i, mode, u, w, place, masses, variance, rates, jumps):
         value[mode // 3, i] = _within_band(mass, place, masses)
 
 
+@inner
+def _put_off_bands(value, i, mode, x, above, edges, criticals, masses, atom, drift):
+    """Put the value at a point of a gap, in the way that `boundary` says."""
+    if mode == 2:
+        value[0, i] = np.nan
+        return
+    if mode != 1:
+        value[0, i] = _off_bands(x, 0, above, edges, criticals, masses, atom, drift)
+    if mode != 0:
+        value[mode // 3, i] = _off_bands(x, 1, above, edges, criticals, masses, atom, drift)
+
+
+@inner
+def _put_at_drift(value, i, mode, c2, rates, jumps):
+    """Put the value at the drift, where the density is infinite."""
+    if mode == 0 or mode == 3:
+        value[0, i] = np.inf
+    if mode == 1 or mode == 3:
+        value[mode // 3, i] = _mass_from_drift(0.0j, c2, rates, jumps)
+
+
+@inner
+def _put_beside_drift(value, i, mode, delta, c1, c2, place, masses, variance, rates, jumps):
+    """Put the value at a point so close to the drift that the form there holds, if it does."""
+    small, spent, ok = near_drift(complex(delta, 0.0), c1, c2, rates, jumps, True)
+    if ok:
+        if mode != 0:
+            _put(value, i, mode, small.real, small.imag, place, masses, variance, rates, jumps)
+            if mode != 2 and c1 == 0.0:
+                value[mode // 3, i] = _mass_from_drift(small, c2, rates, jumps)
+        if mode == 0 or mode == 3:
+            value[0, i] = small.imag / abs(small) / abs(small) / math.pi
+    return spent, ok
+
+
 @kernel(cost=lambda x, *rest: x.size * (2.0 + 0.15 * rest[-1].size))
 def boundary(
     x, mode, edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
@@ -383,23 +418,14 @@ def boundary(
     last, last_x, u, w, gr, gi = -1, 0.0, 0.0, 0.0, 1.0, 0.0
     edge, h, slope, b, kappa = 0, criticals[0], slopes[0], offsets[0], kappas[0]
     before_x, before_r, before_i, curved = 0.0, 0.0, 0.0, False
-    radius = np.inf
-    for k in range(jumps.size):
-        radius = min(radius, 0.2 * abs(jumps[k]))
+    radius = 0.2 * np.abs(jumps).min() if jumps.size else np.inf
     unbounded = variance == 0.0 and c1 == 0.0
     atom = atom_at_drift(variance, rates)
     for i in range(n):
         xi = x[i]
         place, above = _nearest_edge(xi, edges, edges_low)
         if place < 0:
-            if mode == 2:
-                value[0, i] = np.nan
-                continue
-            if mode != 1:
-                value[0, i] = _off_bands(xi, 0, above, edges, criticals, masses, atom, drift)
-            if mode != 0:
-                at = _off_bands(xi, 1, above, edges, criticals, masses, atom, drift)
-                value[mode // 3, i] = at
+            _put_off_bands(value, i, mode, xi, above, edges, criticals, masses, atom, drift)
             continue
         if place != edge:
             edge = place
@@ -409,10 +435,7 @@ def boundary(
         if unbounded and delta == 0.0:
             # h = 0 inside a band: the jumps balance, or the gap beside 0 is below rounding.
             last = -1
-            if mode == 0 or mode == 3:
-                value[0, i] = np.inf
-            if mode == 1 or mode == 3:
-                value[mode // 3, i] = _mass_from_drift(0.0j, c2, rates, jumps)
+            _put_at_drift(value, i, mode, c2, rates, jumps)
             continue
         if (
             variance == 0.0
@@ -420,19 +443,12 @@ def boundary(
             and abs(delta) < reach
             and (h == 0.0 or abs(delta) < 10.0 * abs(d))
         ):
-            small, spent, ok = near_drift(complex(delta, 0.0), c1, c2, rates, jumps, True)
+            spent, ok = _put_beside_drift(
+                value, i, mode, delta, c1, c2, place, masses, variance, rates, jumps
+            )
             if ok:
                 steps[i] = spent
                 last = -1
-                if mode != 0:
-                    _put(
-                        value, i, mode, small.real, small.imag, place, masses,
-                        variance, rates, jumps,
-                    )  # fmt: skip
-                    if mode != 2 and c1 == 0.0:
-                        value[mode // 3, i] = _mass_from_drift(small, c2, rates, jumps)
-                if mode == 0 or mode == 3:
-                    value[0, i] = small.imag / abs(small) / abs(small) / math.pi
                 continue
         if last >= 0 and last // 2 == place // 2:
             # Warm start by Taylor: dh/dx = 1/H', and its change since the point before.
@@ -478,10 +494,9 @@ def boundary(
         steps[i] = spent if ok else -spent
         last = place if ok else -1
         last_x = xi
-        if mode == 0 or mode == 2:
-            _put(value, i, mode, h + u, w, place, masses, variance, rates, jumps)
-        else:
-            _put(value, i, 0, h + u, w, place, masses, variance, rates, jumps)
+        put_as = mode if mode == 2 else 0
+        _put(value, i, put_as, h + u, w, place, masses, variance, rates, jumps)
+        if mode == 1 or mode == 3:
             mass = _mass_at(place, h, slope, b, kappa, u, w, masses, variance, rates, jumps)
             value[mode // 3, i] = mass
     return value, steps

@@ -46,6 +46,8 @@ Solved = Callable[[Real], tuple[Complex, Real, Logical]]
 
 _UNCERTAIN = 1e-6
 """The largest mass between solved points in which a point may be lost."""
+_REGULAR = 1e-3
+"""How far from 1/2 an exponent of a regular edge is seen."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +87,17 @@ class EndPower:
     def at(self, distance: float) -> Extrapolated:
         """Return the values at a distance below that which was solved.
 
-        G is NaN where it is many powers of ten closer and the exponent, which changes with the
-        logarithm of the distance, leaves no digit.
+        An exponent that looks like 1/2 is 1/2: that of a regular edge, which every edge is once it is
+        looked at from close enough. With any other one, G is NaN where it is many powers of ten
+        closer and the exponent, which changes with the logarithm of the distance, leaves no digit.
         """
         share = distance / self.step
         real = self.near.real - (self.far.real - self.near.real) / 3 * (1 - share)
         if self.power < -0.1:
             real = self.near.real * share**self.power
+        if abs(self.power - 0.5) <= _REGULAR:
+            found = complex(real, self.near.imag * math.sqrt(share))
+            return Extrapolated(found, self.level + self.mass * share**1.5)
         value = complex(real, self.near.imag * share**self.power)
         away = -math.log(share)
         if away > 20 and self.bend * away**2 / (2 * math.log(4)) > 0.1:

@@ -18,7 +18,8 @@ from rmtland import (
     free_sum,
     law_of_polynomial,
 )
-from rmtland.free.operator_valued.matrix_dyson import MatrixDyson, kronecker_covariance
+from rmtland.free.operator_valued.kronecker import kronecker_covariance
+from rmtland.free.operator_valued.matrix_dyson import MatrixDyson
 from rmtland.free.operator_valued.matrix_dyson_law import (
     MatrixDysonLaw,
     block_gaussian,

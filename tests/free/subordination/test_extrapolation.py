@@ -1,11 +1,21 @@
 """Values where the equation is lost in rounding, against laws known in closed form."""
 
+import math
+
 import numpy as np
 import pytest
 
-from rmtland.free import free_sum
+from rmtland.free import free_product, free_sum
 from rmtland.free.subordination.extrapolation import between, power_beside_end
-from rmtland.laws import Arcsine, Discrete, MarchenkoPastur, Semicircle, Uniform
+from rmtland.laws import (
+    Arcsine,
+    Discrete,
+    KestenMcKay,
+    MarchenkoPastur,
+    Semicircle,
+    Uniform,
+    affine,
+)
 
 LAWS = [Semicircle(1.3, 0.4), Arcsine(-1.0, 2.0), MarchenkoPastur(1.0), Uniform(0.0, 1.0)]
 
@@ -61,3 +71,12 @@ def test_exactly_at_a_cusp():
     assert law.solve(0.0).error == np.inf
     assert law.ppf(0.5) == pytest.approx(0, abs=1e-9)
     assert law.log_potential(0.0).imag == pytest.approx(np.pi / 2, abs=1e-12)
+
+
+@pytest.mark.parametrize("x", [5e-324, 1e-310, 1e-200, 1e-50])
+def test_a_regular_edge_at_zero_at_any_distance(x):
+    """Refused below 1e-40: an exponent of 1/2 is known, however far down."""
+    points = Discrete((1.0, 2.0, 3.0), (0.1, 0.2, 0.7))
+    law = free_product(affine(KestenMcKay(2.5), shift=2 * math.sqrt(1.5)), points)
+    assert law.support[0][0] == 0.0
+    assert law.pdf(x) == pytest.approx(math.sqrt(x / 1e-18) * law.pdf(1e-18), rel=1e-5)
