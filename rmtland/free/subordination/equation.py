@@ -127,6 +127,10 @@ class SubordinationEquation(abc.ABC):
     def uncertainty(self, z: Complex, state: SubordinationState) -> Real:
         """Defect of the equation in units of z, with rounding and the errors of the operands."""
 
+    def sensitivity(self, z: Complex, value: Complex, slope: Complex) -> Real:
+        """By how much the value G moves with that uncertainty of the state, z itself held."""
+        return np.abs(slope)
+
     # Gaps ---------------------------------------------------------------------------------------
 
     @abc.abstractmethod

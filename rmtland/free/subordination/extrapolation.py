@@ -46,8 +46,8 @@ Solved = Callable[[Real], tuple[Complex, Real, Logical]]
 
 _UNCERTAIN = 1e-6
 """The largest mass between solved points in which a point may be lost."""
-_REGULAR = 1e-3
-"""How far from 1/2 an exponent of a regular edge is seen."""
+_SEEN, _REGULAR, _ROUNDED = 1e-5, 1e-3, 0.05
+"""How far from 1/2 the exponent of a regular edge is: best seen, seen, and where points are lost."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +87,13 @@ class EndPower:
     def at(self, distance: float) -> Extrapolated:
         """Return the values at a distance below that which was solved.
 
-        An exponent that looks like 1/2 is 1/2: that of a regular edge, which every edge is once it is
-        looked at from close enough. With any other one, G is NaN where it is many powers of ten
-        closer and the exponent, which changes with the logarithm of the distance, leaves no digit.
+        G is NaN where it is many powers of ten closer and the exponent, which changes with the
+        logarithm of the distance, leaves no digit.
         """
         share = distance / self.step
         real = self.near.real - (self.far.real - self.near.real) / 3 * (1 - share)
         if self.power < -0.1:
             real = self.near.real * share**self.power
-        if abs(self.power - 0.5) <= _REGULAR:
-            found = complex(real, self.near.imag * math.sqrt(share))
-            return Extrapolated(found, self.level + self.mass * share**1.5)
         value = complex(real, self.near.imag * share**self.power)
         away = -math.log(share)
         if away > 20 and self.bend * away**2 / (2 * math.log(4)) > 0.1:
@@ -141,9 +137,38 @@ def power_beside_end(
     while step < 1e-3 * (high - low):
         found = _power_at(solved, end, inward * step, level)
         if found is not None:
-            return found
+            return _as_regular(found, solved, end, inward, 1e-6 * (high - low))
         step *= 16 if step > 1e-16 * (high - low) else 1e4
     return None
+
+
+def _as_regular(
+    found: EndPower, solved: Solved, end: float, inward: float, reach: float
+) -> EndPower:
+    """Return what holds at a regular edge, if that is one: a power of exactly 1/2.
+
+    Every edge is one once it is looked at from close enough. The constant comes from where the
+    exponent seen is nearest to 1/2: closer to the edge it is lost in rounding.
+    """
+    if not 0 < abs(found.power - 0.5) < _ROUNDED:
+        return found
+    best, step = found, found.step
+    while 16 * step < reach:
+        step *= 16
+        other = _power_at(solved, end, inward * step, found.level)
+        if other is not None and abs(other.power - 0.5) <= max(abs(best.power - 0.5), _SEEN):
+            best = other
+    if abs(best.power - 0.5) > _REGULAR:
+        return found
+    height = best.near.imag * math.sqrt(found.step / best.step)
+    return EndPower(
+        found.step,
+        complex(found.near.real, height),
+        complex(found.far.real, 2 * height),
+        0.5,
+        found.level,
+        -inward * found.step * height / math.pi / 1.5,
+    )
 
 
 def _power_at(solved: Solved, end: float, step: float, level: float) -> EndPower | None:

@@ -320,6 +320,10 @@ class SignedProductEquation(SubordinationEquation):
             spread = spread + share * error_of(self.operands[i], np.where(a.imag < 0, a.conj(), a))
         return np.asarray(np.abs(z) * spread)
 
+    def sensitivity(self, z: Complex, value: Complex, slope: Complex) -> Real:
+        """Return that of z G, which the state says: beside an edge at zero it is steeper than G."""
+        return np.maximum(np.abs(slope), np.abs(slope + value / z))
+
     def flattened(self, state: SubordinationState) -> SubordinationState:
         """Return the state on the axis, where the arguments are multiples of pi."""
         # On the axis the arguments are multiples of pi.

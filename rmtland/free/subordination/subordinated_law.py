@@ -209,7 +209,8 @@ class SubordinatedLaw(Solved):
             with np.errstate(all="ignore"):
                 size = self.equation.defect(at[part], state)
                 spread = self.equation.uncertainty(at[part], state)
-                bound = 2 * np.abs(slope[part]) * spread + 4e-16 * np.abs(value[part])
+                moved = self.equation.sensitivity(at[part], value[part], slope[part]) * spread
+                bound = 2 * moved + 4e-16 * np.abs(value[part])
             # Values that are interpolated or extrapolated have no defect that could be stated.
             known = (counts >= 0) & np.isfinite(size)
             defect[part] = np.where(known, size, np.inf)

@@ -1,0 +1,54 @@
+r"""Covariance maps of sums of Kronecker products with independent Gaussian matrices.
+
+For :math:`X = \sum_j C_j \otimes X_j` with independent Wigner or Ginibre matrices X_j the map
+:math:`S[M] = E (X M X)` of the matrix Dyson equation (`rmtland.free.operator_valued.matrix_dyson`)
+is :math:`\sum_j C_j M C_j`, or :math:`\sum_j (C_j M C_j^* + C_j^* M C_j)`.
+
+Examples
+--------
+>>> import numpy as np
+>>> kronecker_covariance([[[0, 1], [1, 0]]])(np.diag([1.0, 2.0])).real
+array([[2., 0.],
+       [0., 1.]])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+__all__ = ["kronecker_covariance"]
+
+
+def kronecker_covariance(coefficients: Sequence[ArrayLike]) -> Callable[[Any], Any]:
+    r"""Return S of the random matrix sum over j of C_j (x) X_j with independent X_j.
+
+    Parameters
+    ----------
+    coefficients : sequence of array_like, each of shape (k, k)
+        A Hermitian C_j multiplies a semicircular X_j (a Wigner matrix with entries of variance
+        1/N): S[M] = C M C. Any other C_j stands for C_j (x) Y + its adjoint with a circular Y
+        (all entries independent): S[M] = C M C* + C* M C.
+
+    Returns
+    -------
+    callable
+        M of shape (..., k, k) -> S[M].
+    """
+    terms = []
+    for matrix in coefficients:
+        c = np.asarray(matrix, dtype=np.complex128)
+        if c.ndim != 2 or c.shape[0] != c.shape[1] or not np.isfinite(c).all():
+            raise ValueError(f"a coefficient must be a finite square matrix; got shape {c.shape}")
+        adjoint = c.conj().T
+        terms.append((c, adjoint))
+        if not np.array_equal(c, adjoint):
+            terms.append((adjoint, c))
+
+    def covariance(m: Any) -> Any:
+        return sum((left @ m @ right for left, right in terms), np.zeros_like(m))
+
+    return covariance
