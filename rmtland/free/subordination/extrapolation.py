@@ -47,7 +47,7 @@ Solved = Callable[[Real], tuple[Complex, Real, Logical]]
 _UNCERTAIN = 1e-6
 """The largest mass between solved points in which a point may be lost."""
 _SEEN, _REGULAR, _ROUNDED = 1e-5, 1e-3, 0.05
-"""How far from 1/2 the exponent of a regular edge is: best seen, seen, and where points are lost."""
+"""How far from 1/2 the exponent of a regular edge is: at best, as seen, where points are lost."""
 
 
 @dataclass(frozen=True)
