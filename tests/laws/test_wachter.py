@@ -22,6 +22,7 @@ quick = examples(100)
 
 @given(ratios, ratios)
 @example(0.001, 0.001)
+@example(1.0, 1.0000002744895709)
 @quick
 def test_support_and_atoms_over_all_ratios(first, second):
     law = Wachter(first, second)
@@ -40,11 +41,13 @@ def test_support_and_atoms_over_all_ratios(first, second):
         kappa = s + t
         root, other = mpmath.sqrt(s * (kappa - 1)), mpmath.sqrt(t)
         ends = [((root - other) / kappa) ** 2, ((root + other) / kappa) ** 2]
+        # Between the end and its rounding, next to a pole at 1, there is mass.
+        between = float(abs(ends[1] - high) ** 1.5 / (1 - ends[1])) if ends[1] < 1 else 0.0
     assert low == pytest.approx(float(ends[0]), rel=4e-15, abs=1e-60)
     assert high == pytest.approx(float(ends[1]), rel=4e-15)
     assert 1 - high == pytest.approx(float(1 - ends[1]), abs=2e-16 + 2.3e-16 * high)
     assert law.cdf(low) == pytest.approx(atoms.get(0.0, 0.0), abs=1e-15)
-    assert 1 - law.mass_below(high) == pytest.approx(atoms.get(1.0, 0.0), abs=1e-15)
+    assert 1 - law.mass_below(high) == pytest.approx(atoms.get(1.0, 0.0), abs=1e-15 + between)
     assert law.mean() == pytest.approx(float(p / (p + q)), rel=1e-15)
     # Beside the edges the phase inside reaches the masses outside.
     step = 1e-9 * (high - low)
