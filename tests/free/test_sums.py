@@ -6,7 +6,7 @@ from examples import examples
 from hypothesis import given
 from law_table import LAWS, phis, sigmas, triplets
 
-from rmtland import Law, MarchenkoPastur, Semicircle, free_sum
+from rmtland import Law, MarchenkoPastur, Semicircle, Uniform, free_sum
 from rmtland.free import FreeLevy
 
 quick = examples(40)
@@ -89,3 +89,11 @@ def test_laws_without_a_rational_r_transform_are_refused_by_the_rational_route()
     other = type("Arcsine", (Law,), dict.fromkeys(Law.__abstractmethods__))()
     with pytest.raises(ValueError, match="rational R-transform"):
         free_sum(Semicircle(), other, method="rational")
+
+
+@pytest.mark.parametrize("scale", [1e100, 1e-100])
+def test_sums_in_any_unit(scale):
+    """Differences of size 1e100 were multiplied, and overflowed with a warning."""
+    one = free_sum(Uniform(0.0, 1.0), Uniform(0.0, 1.0)).support[0]
+    other = free_sum(Uniform(0.0, scale), Uniform(0.0, scale)).support[0]
+    np.testing.assert_allclose(np.array(other) / scale, one, rtol=1e-13)

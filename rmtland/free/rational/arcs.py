@@ -141,7 +141,9 @@ class Arcs:
             _refuse(code > 1, _BEYOND, triplet)
             high, low, slopes = table
             return cls(high, low, criticals, slopes, offsets, kappas, masses, poles, weights)
-        poles, weights = jumps, rates * jumps**2
+        with np.errstate(over="ignore"):
+            poles, weights = jumps, rates * jumps**2
+        _refuse(not np.isfinite(weights).all(), _BEYOND, triplet)
         _refuse(weights.min() < 1e-120 * weights.max(), _APART, triplet)
         order = np.argsort(poles)
         poles, weights = poles[order], weights[order]

@@ -262,7 +262,7 @@ def _between_samples(
     left, here, right = sign[:-2], sign[1:-1], sign[2:]
     toward = np.where(here < 0, -1.0, 1.0)
     with np.errstate(invalid="ignore"):
-        peak = (here - left) * (right - here) < 0
+        peak = np.sign(here - left) * np.sign(right - here) < 0  # the product may overflow
         peak &= np.abs(here) < np.abs(left - here) + np.abs(right - here)
         peak &= toward * here < toward * left
     peak &= same
