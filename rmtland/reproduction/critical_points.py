@@ -6,7 +6,7 @@ cutoff also lets gradient-flat points pass [2]_. Here three families are compare
 :math:`\phi = 2n/m`:
 
 - *published*: the plain loss, :math:`|\nabla L|^2` lowered to just below the published cutoff (by
-  Levenberg-Marquardt, which needs 1e2 steps where descent needs 1e5);
+  Levenberg-Marquardt) and stopped there: nothing is said of whether a critical point is near;
 - *generic*: weight decay, capped Newton steps, proved;
 - *symmetric*: weight decay, groups of equal units and dead units, proved;
 
@@ -227,9 +227,7 @@ class CriticalPointsFigure(PublishedFigure):
         """Add the points of a family that count, and its numbers."""
         if family == "published":
             good = [one for one in found if one["square"] < CUTOFF]
-            critical = sum(one["status"] == "critical" for one in good)
             numbers[Quantity.of("below the cutoff", phi=phi)] = len(good)
-            numbers[Quantity.of("of these critical", phi=phi)] = critical
         else:
             good = [one for one in found if one["status"] == "proved"]
             numbers[Quantity.of("share proved", phi=phi, family=family)] = len(good) / len(found)
