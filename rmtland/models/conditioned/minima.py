@@ -7,7 +7,9 @@ Descent does not end at any critical point but at one without directions of desc
 
 that are uniform on that sphere make Hessians :math:`H_0 + H_1[e]` with some percent of negative
 eigenvalues at a typical critical point; here they are uniform on the part of the sphere where
-:math:`H + \tau \ge 0`, tau a rounding. As H is linear in e, a step of a Markov chain that draws
+H >= 0 up to rounding. Where training stopped before its end :math:`H_0 + H_1[P e]` may have some
+negative eigenvalues itself: then H >= 0 on all other directions, which leaves H no more negative
+eigenvalues than those. As H is linear in e, a step of a Markov chain that draws
 from that law is cheap: a great circle through xi in a random direction, and on it a point of the
 allowed arcs by shrinking (slice sampling [1]_), a Cholesky factorisation a trial.
 
@@ -67,7 +69,7 @@ _TRIALS = 60
 
 @dataclass(frozen=True, eq=False)
 class NonnegativeChain:
-    """Draws xi on a sphere where known + noise(xi) has no negative eigenvalue.
+    """Draws xi on a sphere where known + noise(xi) has no negative eigenvalue that known has not.
 
     Parameters
     ----------
@@ -107,8 +109,22 @@ class NonnegativeChain:
     @property
     def shift(self) -> float:
         """Eigenvalues above minus this are allowed."""
-        spectrum = self._spectrum
-        return max(_ROUNDING * float(np.abs(spectrum).max()), -2.0 * float(spectrum[0]))
+        return _ROUNDING * float(np.abs(self._spectrum).max())
+
+    @cached_property
+    def _seen(self) -> Real | None:
+        """Basis of the directions in which `known` is not negative; None for all."""
+        values, vectors = np.linalg.eigh(self.known)
+        kept = values >= -self.shift
+        return None if kept.all() else np.asarray(vectors[:, kept])
+
+    def _restricted(self, matrix: Real) -> Real:
+        seen = self._seen
+        return matrix if seen is None else np.asarray(seen.T @ matrix @ seen)
+
+    @cached_property
+    def _known(self) -> Real:
+        return self._restricted(self.known)
 
     def matrix(self, xi: Real) -> Real:
         """Return known + noise(xi).
@@ -166,7 +182,7 @@ class NonnegativeChain:
         """Return an allowed vector, from norms that rise."""
         xi = self.normal(generator)
         xi = xi * (self.radius / np.linalg.norm(xi))
-        noise, scale = self.noise(xi), _SHORT
+        noise, scale = self._restricted(self.noise(xi)), _SHORT
         while scale > 1e-6 and not self._is_allowed(scale * noise):
             scale /= 2
         for _ in range(_RISE):
@@ -189,7 +205,7 @@ class NonnegativeChain:
         across = self.normal(generator)
         across = across - xi * (float((across * xi).sum()) / float((xi * xi).sum()))
         across *= self.radius / np.linalg.norm(across)
-        other = self.noise(across)
+        other = self._restricted(self.noise(across))
         angle = generator.uniform(0.0, 2 * np.pi)
         low, high = angle - 2 * np.pi, angle
         for _ in range(_TRIALS):
@@ -201,7 +217,7 @@ class NonnegativeChain:
         return xi, noise
 
     def _is_allowed(self, noise: Real) -> bool:
-        h = self.known + noise
+        h = self._known + noise
         h[np.diag_indices(len(h))] += self.shift
         try:
             np.linalg.cholesky(h)

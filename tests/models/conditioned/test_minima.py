@@ -37,6 +37,19 @@ def test_draws_are_uniform_where_the_matrix_is_not_negative():
     assert stats.kstest(angle, stats.uniform(-np.pi, 2 * np.pi).cdf).pvalue > 0.01
 
 
+def test_negative_directions_of_what_is_known_stay_and_no_others_come():
+    rng = np.random.default_rng(1)
+    units = rng.normal(size=(12, 5, 5))
+    units += units.transpose(0, 2, 1)
+    known = np.diag([-5e-4, 0.2, 1.0, 1.0, 1.0])
+    chain = chain_of(units, known, radius=0.3)
+    drawn = np.array([chain.matrix(xi) for xi in chain.draws(20, rng, burn=10, thin=3)])
+    assert np.linalg.eigvalsh(drawn[:, 1:, 1:]).min() > -1e-8
+    assert (np.linalg.eigvalsh(drawn) < -1e-8).sum(axis=1).max() == 1
+    free = np.array([chain.matrix(v * 0.3 / np.linalg.norm(v)) for v in rng.normal(size=(50, 12))])
+    assert (np.linalg.eigvalsh(free) < -1e-8).sum(axis=1).max() > 1
+
+
 def test_what_has_no_minimum_is_refused():
     generator = np.random.default_rng(0)
     with pytest.raises(ValueError, match="only a critical point can be a minimum"):
