@@ -153,7 +153,7 @@ def figure(rows, curves, published, arguments):
     left.plot([], [], color="0.3", lw=1.4, label="law without weights, +- one point")
     ends = [0, max(row["measured"] for row in rows)]
     middle.plot(ends, ends, color="0.6", lw=0.8)
-    middle.set(xlabel=r"index counted", ylabel="index of the law given weights and inputs")
+    middle.set(xlabel=r"index counted", ylabel="index given weights and inputs")
     middle.set_title("the same points", fontsize=10)
     left.set(xlabel=r"energy $\epsilon$", ylabel=r"index $\alpha$", ylim=(-0.01, None))
     left.legend(fontsize=7, frameon=False, loc="upper left")

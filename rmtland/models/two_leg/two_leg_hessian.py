@@ -46,10 +46,10 @@ numbers are off by. The two orders of the legs give two estimates, equal in the 
 their difference is a check that costs nothing.
 
 What is left out: the rank-one mean c0 of the features (n2 outliers), the n1 exact zeros of a ReLU
-network and all else of order 1/n. The limit is not proved. Against Lanczos runs on networks of n =
-128 (`scripts/reproduce_two_leg.py`) the smoothed density differs by .8 to 1.8 % of its peak, more
-at n = 64: what is left is of order 1/n in the networks, which the stated error does not hold, and
-for linear ones the scatter of the legs.
+network and all else of order 1/n, which the stated error does not hold; networks of n = 128 differ
+by .8 to 1.8 % of the peak of the smoothed density. `FiniteWidthHessian` adds it, and is within .8 %
+there (`scripts/reproduce_two_leg.py`), where enough legs are drawn: those of a linear network with
+as many outputs as hidden units scatter most. The limit is not proved.
 
 References
 ----------
