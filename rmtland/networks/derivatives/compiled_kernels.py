@@ -19,9 +19,10 @@ Taylor polynomial; relative errors are some units of rounding, as in
 >>> import numpy as np
 >>> a, slope, bend = (np.empty(3) for _ in range(3))
 >>> activate(TANH, np.array([0.0, 0.5, 40.0]), a, slope, bend)
->>> a, slope
-(array([0.        , 0.46211716, 1.        ]), array([1.00000000e+00, 7.86447733e-01, \
-7.21940555e-35]))
+>>> a
+array([0.        , 0.46211716, 1.        ])
+>>> slope
+array([1.00000000e+00, 7.86447733e-01, 7.21940555e-35])
 """
 
 from __future__ import annotations
