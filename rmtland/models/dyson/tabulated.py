@@ -34,10 +34,12 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, Protocol, Self
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
+from threadpoolctl import threadpool_limits
 
 from rmtland.arguments import count, finite, points as points_of, positive
 from rmtland.models.dyson.fixed_points import SolvedStates
@@ -65,6 +67,9 @@ _REACH = 20.0  # of the points that lead to zero, in heights
 
 _TOLERANCE = 1e-4
 """Of states: the distribution function, stationary at the solution, has its square for an error."""
+
+_SMALL = 512
+"""Up to such matrices BLAS has one thread: several wait for each other longer than they compute."""
 
 _STATES = 2**27  # bytes of solved states that are kept
 
@@ -156,6 +161,23 @@ def tabulated_law(
     positive("tolerance", tolerance)
     light = model if wanted is None else model.with_coupling("units")
     table = _Table(light, most + _CHECKED + (wanted or 0), progress)
+    one_thread = max(model.features.shape) <= _SMALL
+    with threadpool_limits(1, user_api="blas") if one_thread else nullcontext():
+        _fill(table, model, limits, first, eta, most, wanted, tolerance)
+        return table.law()
+
+
+def _fill(
+    table: _Table,
+    model: Equation,
+    limits: tuple[float, float] | None,
+    first: ArrayLike | None,
+    eta: float | None,
+    most: int,
+    wanted: int | None,
+    tolerance: float,
+) -> None:
+    """Solve the equation at the points of a table; the arguments are those of `tabulated_law`."""
     low, high = table.span(limits)
     if eta is None:
         eta = table.height(low, high)
@@ -188,7 +210,6 @@ def tabulated_law(
             break
     if wanted is not None:
         table.couple(model, wanted)
-    return table.law()
 
 
 def table_memory(model: Equation, *, points: int = 60) -> int:
