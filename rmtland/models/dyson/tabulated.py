@@ -84,6 +84,9 @@ class Equation(Protocol):
     def features(self) -> Real: ...
 
     @property
+    def parameter_count(self) -> int: ...
+
+    @property
     def memory(self) -> int: ...
 
     def mean(self) -> float: ...
@@ -161,10 +164,16 @@ def tabulated_law(
     positive("tolerance", tolerance)
     light = model if wanted is None else model.with_coupling("units")
     table = _Table(light, most + _CHECKED + (wanted or 0), progress)
-    one_thread = max(model.features.shape) <= _SMALL
+    one_thread = _largest_matrix(model) <= _SMALL
     with threadpool_limits(1, user_api="blas") if one_thread else nullcontext():
         _fill(table, model, limits, first, eta, most, wanted, tolerance)
         return table.law()
+
+
+def _largest_matrix(model: Equation) -> int:
+    """Return its size: hidden units or samples, or all parameters where they are not apart."""
+    features = getattr(model, "features", None)
+    return model.parameter_count if features is None else max(features.shape)
 
 
 def _fill(
