@@ -48,8 +48,8 @@ their difference is a check that costs nothing.
 What is left out: the rank-one mean c0 of the features (n2 outliers), the n1 exact zeros of a ReLU
 network and all else of order 1/n, which the stated error does not hold; networks of n = 128 differ
 by .8 to 1.8 % of the peak of the smoothed density. `FiniteWidthHessian` adds it, and is within .8 %
-there (`scripts/reproduce_two_leg.py`), but for a linear network with as many outputs as hidden units,
-whose legs scatter most: 1.4 %, and 1.0 % with 24 draws. The limit is not proved.
+there (`scripts/reproduce_two_leg.py`), but for a linear network with as many outputs as hidden
+units, whose legs scatter most: 1.4 %, and 1.0 % with 24 draws. The limit is not proved.
 
 References
 ----------
