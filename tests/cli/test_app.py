@@ -141,7 +141,7 @@ def test_version(rmtland):
         ((*TINY, "--samples", "0"), "samples must be an integer of at least 1; got 0"),
         (("overlay", "--samples", "0"), "samples must be"),
         (("overlay", "--samples", "1798"), "there are 1797 digits; got samples=1798"),
-        (("overlay", "--width", "2000"), "64000 parameters.*at most 8000: lower --width"),
+        (("overlay", "--width", "2000"), "52000 parameters.*at most 8000: lower --width"),
         ((*TINY, "--energy", "-1"), "energy must be zero or a positive"),
         ((*TINY, "--energy", "nan"), "energy must be"),
         ((*TINY, "--seed", "-1"), "seed must be an integer of at least 0; got -1"),
