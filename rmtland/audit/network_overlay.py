@@ -17,7 +17,7 @@ Wishart + Wigner, traces matched
 Wishart + Wigner, fitted
 residuals conditioned on gradient
 >>> result.parameters["residuals conditioned on gradient"]["measured_numbers"]
-33
+29
 """
 
 from __future__ import annotations
