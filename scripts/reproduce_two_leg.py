@@ -211,10 +211,10 @@ def compare_case(shape, name, arguments):
             flush=True,
         )
     if len(measured) > 1:
-        limit, error = limit_at_infinity(measured)
+        limit, left = limit_at_infinity(measured)
         print(
             f"{shape:<8} {name:<7} n -> inf  limit off by {np.abs(law - limit).max() / peak:.2%}, "
-            f"extrapolation +- {error / peak:.2%}"
+            f"extrapolation +- {left / peak:.2%}"
         )
     return x, density, error
 

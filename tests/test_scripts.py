@@ -78,7 +78,7 @@ SMALL = {
         "wide",
     ],
     "reproduce_two_leg.py": [
-        *("--n", "8", "--draws", "2", "--probes", "1", "--steps", "40", "--points", "5"),
+        *("--n", "6", "8", "--draws", "2", "--probes", "1", "--steps", "40", "--points", "5"),
         *("--activations", "relu", "--shapes", "square", "--legs", "4", "--leg-draws", "2"),
     ],
     "reproduce_critical_index.py": [
