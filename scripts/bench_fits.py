@@ -22,6 +22,7 @@ from rmtland import (
     MarchenkoPastur,
     Semicircle,
     Spectrum,
+    TracyWidom,
     WishartEnsemble,
     fit,
     goodness_of_fit,
@@ -57,6 +58,39 @@ def levels(runs: int) -> Iterator[dict[str, Any]]:
             nodes = GaussianEnsemble(beta).sample(n, rng=1, runs=runs).nodes
             found = [signals(Spectrum(x), Semicircle(), beta=beta).count > 0 for x in nodes]
             yield share(found, noise="Wigner", rows=n, columns=n, beta=beta)
+
+
+def edges(runs: int) -> Iterator[dict[str, Any]]:
+    """Centre and scale of a Tracy-Widom law for the largest of few Wigner eigenvalues.
+
+    Over their estimated deviation, from the quantiles at several levels; and the share of draws
+    above the quantile of each level, over it.
+    """
+    stated = np.array([0.3, 0.2, 0.1, 0.05, 0.025, 0.01, 0.005])
+    weight = np.sqrt(stated / (1 - stated))[:, None]
+    for n in range(4, 17):
+        for beta in (1, 2):
+            generator = np.random.default_rng([n, beta])
+            matrix, i = np.zeros((10 * runs, n, n)), np.arange(n)
+            matrix[:, i, i] = generator.normal(size=(10 * runs, n)) * np.sqrt(2 / beta)
+            squares = generator.chisquare(beta * i[:0:-1], size=(10 * runs, n - 1)) / beta
+            matrix[:, i[1:], i[:-1]] = np.sqrt(squares)
+            values = np.linalg.eigvalsh(matrix)
+            centre = values.mean(1)
+            variance = values.var(1) * n * n / (n * n + (2 / beta - 1) * n - 2 / beta)
+            ends = np.concatenate([values[:, -1] - centre, centre - values[:, 0]])
+            ratios = ends / np.sqrt(np.tile(variance, 2) / n)
+            x = TracyWidom(beta).isf(stated)
+            columns = weight * np.stack([np.ones_like(x), x], axis=1)
+            target = weight[:, 0] * np.quantile(ratios, 1 - stated)
+            (mu, scale), *_ = np.linalg.lstsq(columns, target, rcond=None)
+            reached = [
+                float(np.mean(ratios > mu + scale * q) / p) for p, q in zip(stated, x, strict=True)
+            ]
+            yield {
+                "order": n, "beta": beta, "centre": round(float(mu), 4),
+                "scale": round(float(scale), 4), "share over level": np.round(reached, 3).tolist(),
+            }  # fmt: skip
 
 
 def goodness(runs: int) -> Iterator[dict[str, Any]]:
@@ -177,8 +211,8 @@ def coverage(runs: int) -> Iterator[dict[str, Any]]:
         yield row
 
 
-JOBS = {"levels": levels, "strengths": strengths, "goodness": goodness, "fits": fits,
-        "coverage": coverage}  # fmt: skip
+JOBS = {"levels": levels, "edges": edges, "strengths": strengths, "goodness": goodness,
+        "fits": fits, "coverage": coverage}  # fmt: skip
 
 
 START, END = "<!-- {}: begin -->", "<!-- {}: end -->"
