@@ -229,7 +229,8 @@ def table(kept: dict[str, Any]) -> str:
     others = [name for name in PEERS if any(name in row.get("peers", {}) for row in found.values())]
     heads = [
         "Hessian", "p", "index", "zeros", "repetitions", "calibrated: coverage", "width",
-        "rigorous: coverage", "width", "width with nullity", "band: coverage", "plain quadrature", *others,
+        "rigorous: coverage", "width", "width with nullity", "band: coverage",
+        "plain quadrature", *others,
     ]  # fmt: skip
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for name in (name for name in HESSIANS if name in found):
@@ -238,8 +239,8 @@ def table(kept: dict[str, Any]) -> str:
         cells = [
             name, str(row["p"]), f"{row['index']:.3f}", f"{row['zeros']:.3f}",
             str(row["repetitions"]), f"{v['calibrated']:.3f}", f"{v['calibrated_width']:.3f}",
-            f"{v['rigorous']:.3f}", f"{v['rigorous_width']:.3f}", f"{v['nullity_width']:.3f}", f"{v['band']:.3f}",
-            f"{v['plain']:.1f} ({v['plain_most']:.1f})",
+            f"{v['rigorous']:.3f}", f"{v['rigorous_width']:.3f}", f"{v['nullity_width']:.3f}",
+            f"{v['band']:.3f}", f"{v['plain']:.1f} ({v['plain_most']:.1f})",
         ]  # fmt: skip
         for other in others:
             pair = row.get("peers", {}).get(other)

@@ -135,7 +135,7 @@ SLOW = {
     "bench_certificate.py", "bench_conditioned.py", "bench_ensembles.py", "bench_estimate.py",
     "bench_fits.py", "bench_laws.py",
     "bench_networks.py", "bench_polynomials.py",
-    "bench_sweep.py", "estimate_peers.py", "fuzz_free.py",
+    "bench_sweep.py", "estimate_coverage.py", "estimate_peers.py", "fuzz_free.py",
     "make_tracy_widom.py", "measure_architectures.py", "reproduce_audit.py", "reproduce_minima.py",
     "reproduce_trained.py",
     "write_benchmarks.py",
