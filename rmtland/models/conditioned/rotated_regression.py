@@ -22,7 +22,7 @@ Examples
 >>> x, b, w = rng.normal(size=(50, 4)), rng.normal(size=(4, 3)), rng.normal(size=(2, 4))
 >>> found = RotatedRegression.of_residuals(x @ b, x, w, np.eye(3)[:, :1])
 >>> found.measured_numbers, round(found.noise, 6)
-(8, 0.0)
+(9, 0.0)
 >>> found.draw(rng).shape
 (50, 3)
 """
