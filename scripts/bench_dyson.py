@@ -22,7 +22,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from rmtland.free.operator_valued.matrix_dyson import MatrixDyson, kronecker_covariance
+from rmtland.free.operator_valued.kronecker import kronecker_covariance
+from rmtland.free.operator_valued.matrix_dyson import MatrixDyson
 from rmtland.models import DysonHessian
 
 RATIO, VARIANCE = 0.5, 0.6

@@ -8,7 +8,8 @@ from examples import examples
 from hypothesis import given, strategies as st
 
 from rmtland import MarchenkoPastur, Semicircle, Spectrum
-from rmtland.free.operator_valued.matrix_dyson import MatrixDyson, kronecker_covariance
+from rmtland.free.operator_valued.kronecker import kronecker_covariance
+from rmtland.free.operator_valued.matrix_dyson import MatrixDyson
 from rmtland.networks import MLP, gaussian
 from rmtland.reproduction.gauss_newton_gap import GaussNewtonGap, gap_of_run, lower_edge
 from rmtland.reproduction.gauss_newton_part import (
