@@ -261,7 +261,7 @@ def test_a_network_by_estimates(rmtland):
     (stage,) = stages_of(result)
     assert stage["estimated"] is True
     assert stage["provenance"]["widths"] == [4, 4, 4]
-    assert [level["number"] for level in stage["levels"]] == [0, 1, 2, 3, 4]
+    assert [level["number"] for level in stage["levels"]] == [0, 1, 2, 3, 4, 7, 8]
     for level in stage["levels"]:
         low, high = level["kolmogorov_range"]
         assert f"{low:.3f} {high:.3f}" in result.out
