@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     Raises
     ------
     ValueError
-        If there is no such file, it is damaged, of another kind or would need pickle.
+        If there is no such file, it is damaged (tensors that share bytes, two of a name), of
+        another kind or would need pickle.
     """
     path = Path(path)
     if path.suffix in _PICKLED:
@@ -67,7 +69,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         return _safetensors(path)
     try:
         found = np.load(path, allow_pickle=False)
-        if path.suffix == ".npy":
+        if isinstance(found, np.ndarray):
             return {"weights": found}
         with found as data:
             return {name: data[name] for name in data.files}
@@ -82,21 +84,25 @@ def _safetensors(path: Path) -> dict[str, NDArray[Any]]:
     if content.size < 8 or length > content.size - 8:
         raise ValueError(f"{path} is no safetensors file, or is cut short: its head is missing")
     try:
-        head = json.loads(content[8 : 8 + length].tobytes())
-    except ValueError as error:
-        raise ValueError(f"{path} is no safetensors file: its head is no JSON") from error
+        head = json.loads(content[8 : 8 + length].tobytes(), object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is no safetensors file: its head is no JSON: {error}") from error
     if not isinstance(head, dict):
         raise ValueError(f"{path} is no safetensors file: its head names no tensors")
     body = content[8 + length :]
-    found = {}
+    found, places = {}, []
     for name, entry in head.items():
         if name == "__metadata__":
             continue
         try:
-            kind, shape = str(entry["dtype"]), tuple(int(n) for n in entry["shape"])
-            first, last = (int(place) for place in entry["data_offsets"])
+            kind = str(entry["dtype"])
+            shape = tuple(_whole(n) for n in entry["shape"])
+            first, last = (_whole(place) for place in entry["data_offsets"])
         except (TypeError, KeyError, ValueError) as error:
             raise ValueError(f"{path}: the entry of {name!r} in the head is damaged") from error
+        if not 0 <= first <= last <= body.size:
+            raise ValueError(f"{path} is cut short: {name!r} is not all there")
+        places.append((first, last, str(name)))
         if kind in _OTHERS:
             continue
         if kind not in _FLOATS:
@@ -104,8 +110,6 @@ def _safetensors(path: Path) -> dict[str, NDArray[Any]]:
                 f"{path}: {name!r} has the dtype {kind}; known are {', '.join(_FLOATS)}"
             )
         dtype = np.dtype(_FLOATS[kind])
-        if min(shape, default=0) < 0 or not 0 <= first <= last <= body.size:
-            raise ValueError(f"{path} is cut short: {name!r} is not all there")
         if last - first != math.prod(shape) * dtype.itemsize:
             raise ValueError(
                 f"{path}: {name!r} of shape {shape} has {last - first} bytes, not "
@@ -115,4 +119,29 @@ def _safetensors(path: Path) -> dict[str, NDArray[Any]]:
         if kind == "BF16":
             numbers = (numbers.astype(np.uint32) << 16).view(np.float32)
         found[str(name)] = numbers.reshape(shape)
+    _refuse_shared_bytes(path, places)
     return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object whose names are all different."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{next(n for n in names if names.count(n) > 1)!r} stands there twice")
+    return found
+
+
+def _whole(number: Any) -> int:
+    """Return a JSON number that is a whole number, and no other."""
+    if type(number) is not int or number < 0:
+        raise ValueError(f"{number!r} is no whole number")
+    return number
+
+
+def _refuse_shared_bytes(path: Path, places: list[tuple[int, int, str]]) -> None:
+    """Refuse tensors that share bytes: one of them would be another's numbers."""
+    filled = sorted(place for place in places if place[0] < place[1])
+    for (_, last, name), (first, _, other) in pairwise(filled):
+        if first < last:
+            raise ValueError(f"{path} is damaged: {name!r} and {other!r} share bytes")

@@ -2,7 +2,9 @@
 
 A kernel of shape (outputs, inputs, ...) becomes the matrix (outputs, inputs x ...) that multiplies
 patches of the input; one of a transposed convolution, (inputs, outputs, ...), is turned first.
-Biases and normalisations are no matrices and are left out; tied weights count once.
+Biases and normalisations are no matrices and are left out; tied weights count once, in a state
+dict too. So are masks and anything else that is no number. Only a model tells which convolutions
+are transposed: kernels in a state dict or a file are taken as (outputs, inputs, ...).
 
 >>> import numpy as np
 >>> weights = {"conv": np.zeros((8, 3, 5, 5)), "bias": np.zeros(8)}
@@ -12,7 +14,7 @@ Biases and normalisations are no matrices and are left out; tied weights count o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -43,27 +45,36 @@ def weight_matrices(model: Any, *, min_size: int = 2) -> dict[str, Real]:
     Raises
     ------
     TypeError
-        If it is nothing that holds arrays.
+        If it is nothing that holds arrays, or a matrix is complex.
     ValueError
         If there is no matrix, or one is not finite.
     """
     least = count("min_size", min_size)
     found: dict[str, Real] = {}
-    seen: set[int] = set()
+    seen: set[Hashable] = set()
     turned = _transposed(model)
     for name, array in _named(model):
-        if id(array) in seen or not hasattr(array, "shape") or len(array.shape) < 2:
+        if not hasattr(array, "shape") or len(array.shape) < 2 or 0 in array.shape:
             continue
-        seen.add(id(array))
-        values = np.asarray(_detached(array), dtype=np.float64)
+        if (place := _place(array)) in seen:
+            continue
+        seen.add(place)
+        given = np.asarray(_detached(array))
+        if given.dtype.kind not in "fiuc":
+            continue
         if name in turned:
-            values = values.swapaxes(0, 1)
-        matrix = values.reshape(values.shape[0], -1)
+            given = given.swapaxes(0, 1)
+        matrix = given.reshape(given.shape[0], -1)
         if min(matrix.shape) < least:
             continue
+        if given.dtype.kind == "c":
+            raise TypeError(
+                f"the weights {name} are complex; give real and imaginary part by themselves"
+            )
+        matrix = matrix.astype(np.float64)
         if not np.isfinite(matrix).all():
             raise ValueError(f"the weights {name} hold NaN or infinite values")
-        found[name] = np.array(matrix)
+        found[name] = matrix
     if not found:
         raise ValueError(f"the model has no weight matrix of at least {least} rows and columns")
     return found
@@ -93,6 +104,13 @@ def _transposed(model: Any) -> set[str]:
         for name, module in model.named_modules()
         if "ConvTranspose" in type(module).__name__
     }
+
+
+def _place(array: Any) -> Hashable:
+    """Return what tied weights share: a state dict has another tensor of the same numbers."""
+    if hasattr(array, "data_ptr") and array.data_ptr():
+        return str(array.device), array.data_ptr(), tuple(array.shape), tuple(array.stride())
+    return id(array)
 
 
 def _detached(array: Any) -> Any:

@@ -64,6 +64,9 @@ _COLUMNS = (
 _MOST_DRAWN = 1024
 """Shorter sides of the matrices that are drawn for the goodness of fit, at most."""
 
+_TINY = 1e-75
+"""Size of entries whose eigenvalues squared are numbers yet."""
+
 
 @dataclass(frozen=True, eq=False)
 class LayerSpectrum:
@@ -410,9 +413,15 @@ def _layer(
     name: str, matrix: Real, level: float, resamples: int, rng: Any, null: _Null
 ) -> LayerSpectrum:
     long, short = max(matrix.shape), min(matrix.shape)
-    values = np.linalg.svd(matrix, compute_uv=False) ** 2 / long
-    if values[0] == 0.0:
+    largest = float(np.abs(matrix).max())
+    if largest == 0.0:
         raise ValueError(f"the weights {name} are all zero")
+    if not _TINY <= largest <= 1 / _TINY:
+        raise ValueError(
+            f"the weights {name} are as large as {largest:.3g}: squares of numbers below {_TINY:g} "
+            f"or above {1 / _TINY:g} leave double precision; rescale them"
+        )
+    values = np.linalg.svd(matrix, compute_uv=False) ** 2 / long
     noise = WishartNoise(values, long, short)
     spikes, chances = noise.count(level)
     scale = noise.variance(spikes)

@@ -131,7 +131,7 @@ def test_damaged_files_are_refused():
             read_weights("cut.safetensors")
     for old, new, message in (
         (b"[4, 5]", b"[4, 6]", "has 160 bytes, not 192"),
-        (b"[4, 5]", b"[-4,5]", "cut short"),
+        (b"[4, 5]", b"[-4,5]", "is damaged"),
         (b'"F64"', b'"F99"', "has the dtype F99"),
         (b'"shape"', b'"shade"', "is damaged"),
         (b'{"__m', b'["__m', "is no JSON"),
@@ -140,6 +140,41 @@ def test_damaged_files_are_refused():
             stream.write(content.replace(old, new))
         with pytest.raises(ValueError, match=message):
             read_weights("bad.safetensors")
+
+
+ENTRY = '{"dtype": "F64", "shape": [4, 5], "data_offsets": [0, 160]}'
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [
+        ("[" * 100_000, "its head is no JSON"),
+        (f'{{"w": {ENTRY}, "w": {ENTRY}}}', "'w' stands there twice"),
+        (f'{{"w": {ENTRY}, "v": {ENTRY}}}', "'v' and 'w' share bytes"),
+        (f'{{"w": {ENTRY}, "v": {ENTRY.replace("F64", "I64")}}}', "'v' and 'w' share bytes"),
+        (f'{{"w": {ENTRY.replace("160", "Infinity")}}}', "the entry of 'w' in the head is damaged"),
+        (f'{{"w": {ENTRY.replace("160", "NaN")}}}', "the entry of 'w' in the head is damaged"),
+        (
+            f'{{"w": {ENTRY.replace("4, 5", "4.2, 5.9")}}}',
+            "the entry of 'w' in the head is damaged",
+        ),
+        (f'{{"w": {ENTRY.replace("[4, 5]", chr(34) + "45" + chr(34))}}}', "the entry of 'w'"),
+        (f'{{"w": {ENTRY.replace("4, 5", "-4, -5")}}}', "the entry of 'w' in the head is damaged"),
+        (f'{{"w": {ENTRY.replace("0, 160", "160, 0")}}}', "'w' is not all there"),
+    ],
+)
+def test_hostile_heads_are_refused(head, message):
+    with open("hostile.safetensors", "wb") as stream:
+        stream.write(len(head).to_bytes(8, "little") + head.encode() + drawn(4, 5).tobytes())
+    with pytest.raises(ValueError, match=message):
+        read_weights("hostile.safetensors")
+
+
+def test_an_archive_under_the_name_of_a_matrix_is_read_as_one():
+    np.savez("archive.npz", first=drawn(3, 4))
+    with open("archive.npz", "rb") as source, open("archive.npy", "wb") as target:
+        target.write(source.read())
+    assert np.array_equal(read_weights("archive.npy")["first"], drawn(3, 4))
 
 
 @pytest.mark.parametrize(

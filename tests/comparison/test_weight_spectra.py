@@ -135,6 +135,45 @@ def test_a_torch_model():
     assert len(spectra_of_weights(model, rng=0)) == 2
 
 
+def test_tied_weights_of_a_state_dict_count_once():
+    """Its tensors are other objects than the parameters; only their memory is the same."""
+    torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'rmtland[torch]'")
+    model = torch.nn.Sequential(torch.nn.Linear(9, 9), torch.nn.Linear(9, 9), torch.nn.Linear(9, 9))
+    model[2].weight = model[0].weight
+    assert list(weight_matrices(model)) == ["0.weight", "1.weight"]
+    assert list(weight_matrices(model.state_dict())) == ["0.weight", "1.weight"]
+
+
+def test_what_is_no_number_is_left_out_and_complex_weights_are_refused():
+    kept = {"whole": np.arange(12).reshape(3, 4), "swapped": noise(3, 4).astype(">f4")}
+    others = {
+        "mask": np.ones((9, 9), dtype=bool), "words": np.full((9, 9), "1"), "none": np.ones((0, 9))
+    }  # fmt: skip
+    found = weight_matrices({**kept, **others})
+    assert list(found) == list(kept)
+    assert all(np.array_equal(found[name], kept[name]) for name in kept)
+    with pytest.raises(TypeError, match="the weights w are complex"):
+        weight_matrices({"w": noise(4, 4) + 1j})
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-76, 1e76, 1e200])
+def test_entries_whose_squares_leave_double_precision_are_refused(size):
+    with pytest.raises(ValueError, match="leave double precision"):
+        spectra_of_weights(size * noise(20, 30), rng=0)
+
+
+@pytest.mark.parametrize("size", [1e-70, 1e70])
+def test_units_change_nothing(size):
+    matrix = noise(20, 30)
+    scaled, plain = (
+        spectra_of_weights(c * matrix, rng=0, goodness=19, resamples=4)["weights"]
+        for c in (size, 1.0)
+    )
+    for name in ("p_value", "kolmogorov", "goodness"):
+        assert getattr(scaled, name) == pytest.approx(getattr(plain, name), rel=1e-9)
+    assert scaled.law.scale == pytest.approx(size**2 * plain.law.scale, rel=1e-12)
+
+
 def test_tails_of_a_power_law():
     """Errors over 40 samples: of normal law 95 % within 2; 34 or fewer of 40 has the chance 1 %;
     rms 1 with deviation .11, four of them, and a fifth for the choice of the start.
