@@ -138,7 +138,7 @@ class CompiledLoss:
         vectors[1] = self._vector("v", v)
         loss = self._evaluate(vectors)
         if loss is None:
-            point = LossPoint.of(self.net, self._vector("theta", theta).copy(), self.data)
+            point = self._point(theta)
             return LossDerivatives(point.loss, point.gradient.copy(), point.hvp(v))
         return LossDerivatives(loss, vectors[0], vectors[1])
 
@@ -166,7 +166,7 @@ class CompiledLoss:
         vectors[0] = self._vector("theta", theta)
         loss = self._evaluate(vectors)
         if loss is None:
-            point = LossPoint.of(self.net, self._vector("theta", theta).copy(), self.data)
+            point = self._point(theta)
             return point.loss, point.gradient.copy()
         return loss, vectors[0]
 
@@ -185,6 +185,10 @@ class CompiledLoss:
         if array.shape != (p,):
             raise ValueError(f"{name} must have shape ({p},); got {array.shape}")
         return array
+
+    def _point(self, theta: ArrayLike) -> LossPoint:
+        """Return the loss point, which computes or says what the kernel could not."""
+        return LossPoint.of(self.net, real_array("theta", theta, 1, _DOUBLE).copy(), self.data)
 
     @computed_once
     def _kernel(self) -> tuple[Any, tuple[Any, ...]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import re
+from concurrent.futures import ThreadPoolExecutor
 
 import mpmath
 import numpy as np
@@ -122,9 +124,9 @@ def test_vectors_that_are_not_finite_are_refused(bad, where):
     broken[where] = bad
     with pytest.raises(ValueError, match="v holds"):
         compiled.derivatives(theta, broken)
-    with pytest.raises(ValueError, match="overflows"):
+    with pytest.raises(ValueError, match="theta holds"):  # as `net.at` says, and no overflow
         compiled.derivatives(broken, v)
-    with pytest.raises(ValueError, match="overflows"):
+    with pytest.raises(ValueError, match="theta holds"):
         compiled.loss_and_gradient(broken)
 
 
@@ -155,6 +157,39 @@ def test_other_shapes_and_types():
             compiled.derivatives(theta, wrong)
     with pytest.raises(TypeError):
         compiled.derivatives(theta * 1j, v)
+
+
+def test_threads_share_it():
+    net, x, y, _, v = _setting()
+    points = np.random.default_rng(3).standard_normal((64, net.parameter_count))
+    shared = net.compiled(x, y)
+    with ThreadPoolExecutor(8) as pool:  # the first calls meet: none has made the kernel
+        found = list(pool.map(lambda theta: shared.derivatives(theta, v), points))
+    alone = net.compiled(x, y)
+    for theta, (loss, gradient, product) in zip(points, found, strict=True):
+        wanted = alone.derivatives(theta, v)
+        assert loss == wanted.loss
+        assert np.array_equal(gradient, wanted.gradient)
+        assert np.array_equal(product, wanted.product)
+
+
+@pytest.mark.parametrize("activation", COMPILED)
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e8, 1e76, 1e153, 1e300])
+def test_weights_of_any_size_compute_or_overflow_as_the_loss_point(activation, scale):
+    _, x, y, _, v = _setting()
+    if activation == "sine" and scale > 1:
+        scale = 1 / scale  # the phase of a large z is lost in rounding on either route
+    net = MLP((3, 4, 2), activation, weight_decay=0.1)
+    theta, compiled = scale * net.init(rng=1), net.compiled(x, y)
+    try:
+        point = net.at(theta, x, y)
+        wanted = (point.loss, point.gradient, point.hvp(v))
+    except ValueError as error:
+        with pytest.raises(type(error), match=re.escape(str(error))):
+            compiled.derivatives(theta, v)
+        return
+    for got, right in zip(compiled.derivatives(theta, v), wanted, strict=True):
+        assert np.all(np.abs(got - right) <= 1e-13 * np.abs(right).max())
 
 
 def test_data_are_copied():

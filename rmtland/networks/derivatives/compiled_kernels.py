@@ -9,9 +9,10 @@ reference. With V_l, c_l the vector's weights and biases and R the derivative al
     R \delta_l = f'(z_l) \bigl((R \delta_{l+1}) W_{l+1} + \delta_{l+1} V_{l+1}\bigr)
         + f''(z_l)\, g_l\, R z_l .
 
-Where a matrix product takes a microsecond, libraries cost more than they compute: products are
-loops here that the compiler turns into vector instructions, four rows of a factor at a time.
-The exponential behind tanh and its kin is branch-free for the same reason: with
+Where a matrix product takes a microsecond, Python costs more between products than they compute.
+Products are those of BLAS, called from the kernel; the loops over entries are such that the
+compiler turns them into vector instructions. The exponential behind tanh and its kin is branch-free
+for this reason: with
 u = k log 2 + r, |r| <= (log 2)/2, exp(u) - 1 = 2^k (exp(r) - 1) + (2^k - 1), and exp(r) - 1 by its
 Taylor polynomial; relative errors are some units of rounding, as in
 `rmtland.networks.activation`. Synonyms: jit, fused kernel, vectorised tanh, expm1.
