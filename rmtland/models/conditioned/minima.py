@@ -65,6 +65,7 @@ _ROUNDING = 1e-9  # eigenvalues of at least minus this, relative to the largest,
 _SHORT = 0.02  # of the sphere's radius, where the chain starts
 _STRETCH = 1.15
 _TRIALS = 60
+_LINE = 1e-8  # a part of a vector below so much of it is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,9 +203,15 @@ class NonnegativeChain:
         self, xi: Real, noise: Real, scale: float, generator: np.random.Generator
     ) -> tuple[Real, Real]:
         """Move along a random great circle to an allowed point of it."""
-        across = self.normal(generator)
-        across = across - xi * (float((across * xi).sum()) / float((xi * xi).sum()))
-        across *= self.radius / np.linalg.norm(across)
+        drawn = self.normal(generator)
+        across = drawn - xi * (float((drawn * xi).sum()) / float((xi * xi).sum()))
+        length = float(np.linalg.norm(across))
+        if length <= _LINE * float(np.linalg.norm(drawn)):  # a sphere of two points
+            turned = -noise if generator.random() < 0.5 else noise
+            if turned is noise or not self._is_allowed(scale * turned):
+                return xi, noise
+            return -xi, turned
+        across *= self.radius / length
         other = self._restricted(self.noise(across))
         angle = generator.uniform(0.0, 2 * np.pi)
         low, high = angle - 2 * np.pi, angle

@@ -37,6 +37,29 @@ def test_draws_are_uniform_where_the_matrix_is_not_negative():
     assert stats.kstest(angle, stats.uniform(-np.pi, 2 * np.pi).cdf).pvalue > 0.01
 
 
+def test_one_free_direction_is_a_sphere_of_two_points():
+    units = np.array([[[0.0, 0.3], [0.3, 0.0]]])
+    both = chain_of(units, np.diag([1.0, 2.0]))
+    signs = np.array(list(both.draws(400, np.random.default_rng(0), burn=5, thin=2))).ravel()
+    assert set(signs) == {-1.0, 1.0}
+    assert abs(signs.mean()) < 0.2
+    one = chain_of(np.array([[[1.0]]]), np.array([[0.5]]))  # xi >= -.5
+    assert {float(xi[0]) for xi in one.draws(20, np.random.default_rng(1), thin=2)} == {1.0}
+
+
+def test_a_minimum_with_one_free_direction_is_a_critical_point():
+    rng = np.random.default_rng(0)
+    net, x = MLP((2, 3, 1)), rng.normal(size=(30, 2))[20:]  # 10 residuals, 9 parameters
+    model = ConditionedHessian.at_critical_point(
+        net.unflatten(net.init(rng=2)), x, 1e-6, minimum=True, draws=2
+    )
+    assert model.conditioned.free_dimensions == 1
+    for seed in range(3):
+        drawn = model.draw(rng=seed)
+        assert np.abs(drawn.gradient).max() < 1e-14
+        assert (np.asarray(drawn.residuals) ** 2).mean() / 2 == pytest.approx(1e-6)
+
+
 def test_negative_directions_of_what_is_known_stay_and_no_others_come():
     rng = np.random.default_rng(1)
     units = rng.normal(size=(12, 5, 5))
