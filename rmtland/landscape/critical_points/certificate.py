@@ -37,7 +37,6 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -52,8 +51,8 @@ __all__ = ["Certificate"]
 
 KIND = "critical points"
 ARRAYS = ("x", "y", "theta", "radius", "uniqueness_radius", "index", "gap")
-GRADIENT = 1e-6
-"""Of points of the same network the gradient is far below this."""
+KINDS = {"index": np.dtype(np.int64)}
+"""Of the arrays that are not float64."""
 
 SLACK = 2.0
 """Stated radii are this much larger than proved, gaps smaller: other machines round otherwise."""
@@ -89,7 +88,18 @@ class Certificate:
     gap: Real
 
     def __post_init__(self) -> None:
-        """Refuse arrays that do not belong together."""
+        """Refuse arrays that do not belong together, or of other numbers than are proved of."""
+        for name in ARRAYS:
+            given, kind = np.asarray(getattr(self, name)), KINDS.get(name, np.dtype(np.float64))
+            if given.dtype.kind != kind.kind or given.dtype.itemsize != kind.itemsize:
+                raise ValueError(f"{name} must be an array of {kind}; got {given.dtype}")
+            object.__setattr__(self, name, given.astype(kind, order="C"))
+        rows = len(self.x) if self.x.ndim == 2 else -1
+        for name, width in (("x", self.net.n_in), ("y", self.net.n_out)):
+            if getattr(self, name).shape != (rows, width):
+                raise ValueError(
+                    f"{name} must have shape (m, {width}); got {getattr(self, name).shape}"
+                )
         k = len(self.theta) if self.theta.ndim == 2 else -1
         p = self.net.parameter_count
         shapes = {name: getattr(self, name).shape for name in ARRAYS[3:]}
@@ -103,7 +113,7 @@ class Certificate:
     def of(
         cls, net: MLP, x: ArrayLike, y: ArrayLike, points: Iterable[CriticalPoint]
     ) -> Certificate:
-        """Return the certificate of the proved ones among some points.
+        """Return the certificate of the proved ones among some points, each proved once more.
 
         Parameters
         ----------
@@ -122,19 +132,11 @@ class Certificate:
         Raises
         ------
         ValueError
-            If a point is no critical point of that network on these data.
+            If one of them is not proved for that network on these data.
         """
         proofs = [point.proof for point in points if point.proof is not None]
-        origin = net.at(np.zeros(net.parameter_count), x, y)
-        problem = Problem.of(origin)
-        for proof in proofs:
-            slope = float(np.linalg.norm(origin.at(proof.theta).gradient))
-            if slope > GRADIENT * (1.0 + float(np.linalg.norm(proof.theta))):
-                raise ValueError(
-                    f"a point is not critical for {net} on these data: its gradient is {slope:.3g};"
-                    " give the network with the weight decay of the search"
-                )
-        return cls(
+        problem = Problem.of(net.at(np.zeros(net.parameter_count), x, y))
+        found = cls(
             replace(net, activation=problem.activation),
             problem.x,
             problem.y,
@@ -144,6 +146,13 @@ class Certificate:
             np.array([proof.index for proof in proofs], dtype=np.int64),
             np.array([proof.gap / SLACK for proof in proofs]),
         )
+        for place, complaint in enumerate(found.verify()):
+            if complaint:
+                raise ValueError(
+                    f"proved point {place} is not proved for {net} on these data: {complaint}; "
+                    "give the network with the weight decay of the search, and its data"
+                )
+        return found
 
     def __len__(self) -> int:
         return len(self.theta)
@@ -179,9 +188,9 @@ class Certificate:
             return found.reason
         if found.index != self.index[place]:
             return f"its index is {found.index}, not {self.index[place]}"
-        if found.radius > stated:
+        if not found.radius <= stated:
             return f"proved within {found.radius:.3g}, not {stated:.3g}"
-        if found.gap < self.gap[place]:
+        if not found.gap >= self.gap[place]:
             return f"eigenvalues proved above {found.gap:.3g}, not {self.gap[place]:.3g}"
         return ""
 
@@ -240,8 +249,7 @@ class Certificate:
                 weight_decay=header["weight_decay"],
                 parametrisation=header["parametrisation"],
             )
-            kinds: dict[str, Any] = {"index": np.int64}
-            found = cls(net, *(arrays[name].astype(kinds.get(name, np.float64)) for name in ARRAYS))
+            found = cls(net, *(arrays[name] for name in ARRAYS))
             # targets and inputs that no network of that kind takes are refused here
             net.at(np.zeros(net.parameter_count), found.x, found.y)
             digest = header["digest"]
@@ -256,5 +264,5 @@ class Certificate:
         """BLAKE2b digest of the arrays, in hexadecimal digits."""
         hashed = hashlib.blake2b(digest_size=16)
         for name in ARRAYS:
-            hashed.update(np.ascontiguousarray(getattr(self, name)).tobytes())
+            hashed.update(getattr(self, name).tobytes())
         return hashed.hexdigest()

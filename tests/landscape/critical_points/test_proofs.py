@@ -196,6 +196,56 @@ def test_a_flat_direction_is_never_proved():
     assert isinstance(answer, Unproved) or answer.index == 2
 
 
+def convex_problem(rng):
+    """One sample of two inputs: the Hessian x x^T + w is positive definite, nearly singular."""
+    net, x, y = MLP((2, 1), weight_decay=1e-9), rng.standard_normal((1, 2)), np.ones((1, 1))
+    x = x.astype(np.float32)
+    wide = x.astype(float)
+    theta = np.linalg.solve(wide.T @ wide + 1e-9 * np.eye(2), wide.T @ y).ravel()
+    return net, x, y, theta
+
+
+def test_data_in_single_precision_are_taken_exactly():
+    """Products of float32 rounded as if they were doubles once "proved" a convex loss a saddle."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        net, x, y, theta = convex_problem(rng)
+        proofs = [prove(Problem(net, each, y), theta) for each in (x, x.astype(float))]
+        assert [proof.index for proof in proofs] == [0, 0]
+        assert proofs[0].gap == proofs[1].gap
+
+
+def test_integers_do_not_wrap_round():
+    net = MLP((2, 1), weight_decay=0.5)
+    x, y = np.array([[2**33 + 1, 2**32], [1, 3]]), np.array([[0], [0]])
+    enclosed = enclosed_hessian(Problem(net, x, y), np.zeros(2), 0.0)
+    exact = x.astype(float).T @ x.astype(float) / 2 + 0.5 * np.eye(2)
+    assert (np.abs(enclosed.mid - exact) <= enclosed.rad + 1e-15 * exact).all()
+
+
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy", "logistic"])
+def test_problems_take_the_data_that_networks_take(loss):
+    net, x = MLP((2, 2), loss=loss, weight_decay=0.1), np.eye(2)
+    for y in (np.ones((3, 2)), np.full((2, 2), np.nan), np.ones((2, 3)), np.ones(2) * 7):
+        with pytest.raises(ValueError, match=r"^(y|x)\b|label|target"):
+            Problem(net, x, y)
+    if loss == "cross_entropy":
+        assert Problem(net, x, [1, 0]).y.tolist() == [[0.0, 1.0], [1.0, 0.0]]
+
+
+@pytest.mark.parametrize("refine", [True, False])
+def test_points_that_are_none_are_refused(refine):
+    problem, theta = problem_of(MLP((2, 2, 2), weight_decay=0.1))
+    for bad in (theta[:-1], np.append(theta, 0.0), theta.reshape(2, 4), np.full(8, np.nan)):
+        with pytest.raises(ValueError, match=r"^theta"):
+            prove(problem, bad, refine=refine)
+    for radius in (0.0, -1e-9, np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"^radius"):
+            prove(problem, theta, refine=refine, radius=radius)
+    for scale in (1e160, 1e300):  # squares overflow
+        assert isinstance(prove(problem, scale * theta, refine=refine), Unproved)
+
+
 def test_activations_without_two_derivatives_are_refused():
     net = MLP((2, 2, 1), "relu")
     with pytest.raises(ValueError, match="nothing is proved of networks"):

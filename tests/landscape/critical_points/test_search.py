@@ -193,6 +193,9 @@ def test_a_certificate_is_proved_again_from_its_file(certificate, tmp_path):
         ({"uniqueness_radius": lambda a: a * 1e12}, "."),
         ({"uniqueness_radius": lambda a: -a}, "uniqueness radius"),
         ({"theta": lambda a: a * np.nan}, "not finite"),
+        ({"radius": lambda a: a * np.nan}, "proved within"),
+        ({"gap": lambda a: a * np.nan}, "eigenvalues proved above"),
+        ({"uniqueness_radius": lambda a: a * np.nan}, "uniqueness radius"),
         ({"y": lambda a: a + 1e-6}, "may lie"),
         ({"net": lambda net: dataclasses.replace(net, weight_decay=0.011)}, "may lie"),
         ({"net": lambda net: dataclasses.replace(net, activation="erf")}, "may lie"),
@@ -238,14 +241,40 @@ def test_a_changed_array_is_seen_by_its_digest(certificate, tmp_path):
         Certificate.load(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [("theta", np.longdouble), ("theta", np.complex128), ("x", np.float32), ("index", np.float64)],
+)
+def test_numbers_other_than_those_proved_are_refused(certificate, tmp_path, name, dtype):
+    """A file whose index is 2.7 or whose theta has more digits states other than what is proved."""
+    from rmtland.spectrum.files import read_arrays, write_arrays
+
+    header, arrays = read_arrays(certificate.save(tmp_path / "points.npz"), kind="critical points")
+    header.pop("format")
+    arrays[name] = arrays[name].astype(dtype) + (dtype(0.25) if name == "index" else dtype(0))
+    path = write_arrays(tmp_path / "other.npz", header, arrays, kind="critical points")
+    with pytest.raises(ValueError, match=f"damaged: {name} must be an array of"):
+        Certificate.load(path)
+
+
 def test_shapes_of_certificates(certificate):
     with pytest.raises(ValueError, match="theta must have shape"):
         dataclasses.replace(certificate, gap=np.ones(3))
+    for changed in ({"y": certificate.y[:, 0]}, {"x": certificate.x[1:]}):
+        with pytest.raises(ValueError, match="must have shape"):
+            dataclasses.replace(certificate, **changed)
 
 
-def test_points_of_another_network_get_no_certificate():
+@pytest.mark.parametrize("decay", [0.0, 1e-2 + 1e-9])
+def test_points_of_another_network_get_no_certificate(decay):
     with pytest.raises(ValueError, match="weight decay of the search"):
-        Certificate.of(MLP((3, 3, 3)), DATA.x, DATA.y, search())
+        Certificate.of(MLP((3, 3, 3), weight_decay=decay), DATA.x, DATA.y, search())
+
+
+def test_points_on_other_data_get_no_certificate():
+    """Data that were written to a file with seven digits are others."""
+    with pytest.raises(ValueError, match="and its data"):
+        Certificate.of(NET, DATA.x.astype(np.float32), DATA.y, search())
 
 
 def test_unproved_points_are_left_out():

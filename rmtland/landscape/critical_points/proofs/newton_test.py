@@ -49,6 +49,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rmtland.arguments import float_array, positive
 from rmtland.landscape.critical_points.proofs.ball_array import (
     BallArray,
     frobenius_above,
@@ -59,6 +60,7 @@ from rmtland.landscape.critical_points.proofs.ball_array import (
 from rmtland.landscape.critical_points.proofs.exact_gradient import exact_gradient
 from rmtland.landscape.critical_points.proofs.hessian_enclosure import enclosed_hessian
 from rmtland.landscape.critical_points.proofs.statement import Problem
+from rmtland.networks.overflow import NetworkOverflowError
 from rmtland.typing import Real
 
 __all__ = ["Proof", "Unproved", "prove"]
@@ -136,14 +138,21 @@ def prove(
     ------
     ImportError
         If python-flint is not installed.
+    ValueError
+        If `theta` is not a point of the network, or the radius not positive.
     """
-    theta = np.array(theta, dtype=np.float64)
-    largest = RADII[0] if radius is None else radius
+    theta = float_array("theta", theta, ndim=1).copy()
+    if theta.size != problem.net.parameter_count:
+        raise ValueError(
+            f"theta must have shape ({problem.net.parameter_count},), a number for each parameter "
+            f"of {problem.net}; got {theta.shape}"
+        )
+    radii = RADII if radius is None else (positive("radius", radius),)
     if refine:
-        theta = _refined(problem, theta, largest)
+        theta = _refined(problem, theta, radii[0])
     gradient = exact_gradient(problem, theta)
     reason = ""
-    for size in RADII if radius is None else (radius,):
+    for size in radii:
         found = _prove(problem, theta, gradient, size)
         if isinstance(found, Proof):
             return found
@@ -156,10 +165,10 @@ def _refined(problem: Problem, theta: Real, radius: float) -> Real:
     last = np.inf
     for _ in range(REFINEMENTS):
         gradient = exact_gradient(problem, theta).mid
-        hessian = problem.net.at(theta, problem.x, problem.y).hessian("total")
         try:
+            hessian = problem.net.at(theta, problem.x, problem.y).hessian("total")
             step = np.linalg.solve(hessian, gradient)
-        except np.linalg.LinAlgError:
+        except (np.linalg.LinAlgError, NetworkOverflowError):
             return theta
         length = float(np.linalg.norm(step))
         if not length < 0.5 * last or length > 1e-3 * (1.0 + float(np.linalg.norm(theta))):
@@ -170,6 +179,7 @@ def _refined(problem: Problem, theta: Real, radius: float) -> Real:
     return theta
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what overflows is not finite, and proves nothing
 def _prove(problem: Problem, theta: Real, gradient: BallArray, radius: float) -> Proof | Unproved:
     enclosure = enclosed_hessian(problem, theta, radius)
     if not (np.isfinite(enclosure.mid).all() and np.isfinite(enclosure.rad).all()):

@@ -32,15 +32,14 @@ class Problem:
     ----------
     net : MLP
         The network; its activation is one by name, with two derivatives.
-    x : ndarray, shape (m, n_in)
-        Inputs.
-    y : ndarray, shape (m, n_out)
-        Targets; labels as indicator variables.
+    x, y : ndarray, shape (m, n_in) and (m, n_out)
+        Inputs and targets, as `MLP.at` takes them; kept in double precision, labels as indicator
+        variables.
 
     Raises
     ------
     ValueError
-        If nothing is proved of that activation.
+        If nothing is proved of that activation, or for data that the network does not take.
     """
 
     net: MLP
@@ -48,8 +47,12 @@ class Problem:
     y: Real
 
     def __post_init__(self) -> None:
-        """Refuse what has no formulas."""
+        """Refuse what has no formulas; keep doubles, for which alone the radii hold."""
         smooth_function(self.activation)
+        inputs, origin = np.array(self.x, dtype=np.float64), np.zeros(self.net.parameter_count)
+        data = self.net.at(origin, inputs, self.y, chunk=max(inputs.size, 1)).data
+        object.__setattr__(self, "x", np.array(data.x, dtype=np.float64))
+        object.__setattr__(self, "y", np.array(data.y, dtype=np.float64))
 
     @classmethod
     def of(cls, point: LossPoint) -> Problem:
@@ -74,8 +77,7 @@ class Problem:
         """
         if not isinstance(point.net, MLP):
             raise TypeError(f"proofs need an MLP; got {point.net!r}")
-        x, y = (np.array(each, dtype=np.float64) for each in (point.data.x, point.data.y))
-        return cls(point.net, x, y)
+        return cls(point.net, point.data.x, point.data.y)
 
     @property
     def activation(self) -> str:
