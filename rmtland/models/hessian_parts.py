@@ -12,16 +12,13 @@ from dataclasses import replace
 from typing import Any, Self
 
 from rmtland.arguments import choice
-from rmtland.laws import SpectralModel
-from rmtland.models.quadratures import lanczos_of
+from rmtland.models.quadratures import SampledModel
 from rmtland.networks.derivatives.hessian_split import PARTS
-from rmtland.spectrum import Spectrum
-from rmtland.typing import Rng
 
 __all__ = ["PARTS", "HessianParts"]
 
 
-class HessianParts(SpectralModel):
+class HessianParts(SampledModel):
     """A dataclass whose field `part_name` says which part it is a model of."""
 
     part_name: str
@@ -52,27 +49,3 @@ class HessianParts(SpectralModel):
         itself: Any = self
         found: Self = replace(itself, part_name=choice("name", name, PARTS))
         return found
-
-    def lanczos(self, n: float | None, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
-        """Draw as `sample` and return the Gauss quadrature from uniform start vectors.
-
-        Parameters
-        ----------
-        n : int or None
-            As for `sample`.
-        steps : int
-            Number of Lanczos steps, at most the number of eigenvalues.
-        rng, runs
-            As for `sample`.
-
-        Returns
-        -------
-        Spectrum
-            Nodes and weights of shape (runs, steps).
-
-        Raises
-        ------
-        ValueError
-            If there are more steps than eigenvalues, or an argument is out of its range.
-        """
-        return lanczos_of(lambda seed: self.sample(n, rng=seed, runs=runs), steps, rng)  # type: ignore[arg-type]

@@ -13,11 +13,40 @@ import numpy as np
 
 from rmtland.arguments import count
 from rmtland.ensembles.krylov_quadrature import measure_jacobi, quadrature
+from rmtland.laws import SpectralModel
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
 from rmtland.typing import Rng
 
-__all__ = ["lanczos_of"]
+__all__ = ["SampledModel", "lanczos_of"]
+
+
+class SampledModel(SpectralModel):
+    """A model with `sample`, whose Lanczos runs are those of the matrices drawn there."""
+
+    def lanczos(self, n: float | None, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
+        """Draw as `sample` and return the Gauss quadrature from uniform start vectors.
+
+        Parameters
+        ----------
+        n : int or None
+            As for `sample`.
+        steps : int
+            Number of Lanczos steps, at most the number of eigenvalues.
+        rng, runs
+            As for `sample`.
+
+        Returns
+        -------
+        Spectrum
+            Nodes and weights of shape (runs, steps).
+
+        Raises
+        ------
+        ValueError
+            If there are more steps than eigenvalues, or an argument is out of its range.
+        """
+        return lanczos_of(lambda seed: self.sample(n, rng=seed, runs=runs), steps, rng)  # type: ignore[arg-type]
 
 
 def lanczos_of(sample: Callable[[Rng], Spectrum], steps: int, rng: Rng) -> Spectrum:

@@ -48,13 +48,13 @@ from rmtland.arguments import count
 from rmtland.ensembles.operands import positive_law
 from rmtland.ensembles.quantiles import quantiles
 from rmtland.free import general_marchenko_pastur
-from rmtland.laws import Discrete, Law, MarchenkoPastur, SpectralModel, mixture
+from rmtland.laws import Discrete, Law, MarchenkoPastur, mixture
 from rmtland.laws.affine_law import affine
 from rmtland.models.depth.kernel_sum import feature_law, kernel_sum_law
 from rmtland.models.depth.linear_jacobian import gaussian_product, squared_singular_values
 from rmtland.models.depth.matrix_draws import drawn_spectrum, rounded_sizes
 from rmtland.models.depth.wide_network import WideNetwork
-from rmtland.models.quadratures import lanczos_of
+from rmtland.models.quadratures import SampledModel
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real, Rng
 
@@ -62,7 +62,7 @@ __all__ = ["ConjugateKernel"]
 
 
 @dataclass(frozen=True)
-class ConjugateKernel(WideNetwork, SpectralModel):
+class ConjugateKernel(WideNetwork, SampledModel):
     """The matrix h_L^T h_L / n_L of the last features of a network at initialisation.
 
     Parameters
@@ -165,7 +165,7 @@ class ConjugateKernel(WideNetwork, SpectralModel):
             last = self.draw(sizes, m, 0, stream, x).features[-1]
             return squared_singular_values(last.T / np.sqrt(len(last)))
 
-        return drawn_spectrum(type(self).__name__, self.parameters, draw, rng, runs)
+        return drawn_spectrum(self, draw, rng, runs)
 
     def _data(self, m: int, stream: np.random.Generator) -> Real:
         """Draw x, shape (m, m): x^T x / m at the quantiles of the input law, in a Haar basis."""
@@ -173,26 +173,6 @@ class ConjugateKernel(WideNetwork, SpectralModel):
         basis, triangle = np.linalg.qr(stream.normal(size=(m, m)))
         basis = basis * np.sign(np.diagonal(triangle))
         return np.asarray(np.sqrt(m * quantiles(self.input_law, m))[:, None] * basis)
-
-    def lanczos(self, n: float, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
-        """Draw as `sample` and return the Gauss quadrature from uniform start vectors.
-
-        Parameters
-        ----------
-        n : int
-            As for `sample`.
-        steps : int
-            Number of Lanczos steps, at most n.
-        rng, runs
-            As for `sample`.
-
-        Returns
-        -------
-        Spectrum
-            Nodes and weights of shape (runs, steps).
-        """
-        size = count("n", n)
-        return lanczos_of(lambda seed: self.sample(size, rng=seed, runs=runs), steps, rng)
 
     def layer(self, number: int) -> ConjugateKernel:
         """Return the kernel of an earlier hidden layer.

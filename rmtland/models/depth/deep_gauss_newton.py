@@ -29,19 +29,18 @@ True
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from rmtland.arguments import count
-from rmtland.laws import Discrete, Law, SpectralModel, mixture
+from rmtland.laws import Discrete, Law, mixture
 from rmtland.models.depth.kernel_sum import kernel_sum_law
 from rmtland.models.depth.matrix_draws import drawn_spectrum
 from rmtland.models.depth.neural_tangent import tangent_coefficients, tangent_kernel
 from rmtland.models.depth.wide_network import WideNetwork
-from rmtland.models.quadratures import lanczos_of
+from rmtland.models.quadratures import SampledModel
 from rmtland.networks.activation import Activation
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real, Rng
@@ -50,7 +49,7 @@ __all__ = ["DeepGaussNewton"]
 
 
 @dataclass(frozen=True)
-class DeepGaussNewton(SpectralModel):
+class DeepGaussNewton(SampledModel):
     """H0 of a network of any depth with few outputs, Gaussian weights and Gaussian data.
 
     Parameters
@@ -184,25 +183,4 @@ class DeepGaussNewton(SpectralModel):
             found[-values.size :] = np.maximum(values, 0.0)  # rounding at zero
             return found
 
-        names: dict[str, Any] = {part.name: getattr(self, part.name) for part in fields(self)}
-        return drawn_spectrum(type(self).__name__, names, draw, rng, runs)
-
-    def lanczos(self, n: float | None, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
-        """Draw as `sample` and return the Gauss quadrature from uniform start vectors.
-
-        Parameters
-        ----------
-        n : None
-            As for `sample`.
-        steps : int
-            Number of Lanczos steps, at most p.
-        rng, runs
-            As for `sample`.
-
-        Returns
-        -------
-        Spectrum
-            Nodes and weights of shape (runs, steps).
-        """
-        size = None if n is None else count("n", n)
-        return lanczos_of(lambda seed: self.sample(size, rng=seed, runs=runs), steps, rng)
+        return drawn_spectrum(self, draw, rng, runs)

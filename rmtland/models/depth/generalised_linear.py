@@ -40,24 +40,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
 
-from rmtland.arguments import choice, count, finite, nonnegative, positive
+from rmtland.arguments import choice, finite, nonnegative, positive
 from rmtland.ensembles.operands import positive_law
 from rmtland.ensembles.quantiles import quantiles
 from rmtland.free import free_product
-from rmtland.laws import Discrete, Law, SpectralModel
+from rmtland.laws import Discrete, Law
 from rmtland.laws.affine_law import affine
 from rmtland.models.depth.compound_poisson import compound_poisson, gauss_discrete, uniform_pieces
 from rmtland.models.depth.linear_jacobian import squared_singular_values
 from rmtland.models.depth.matrix_draws import drawn_spectrum, rounded_sizes
 from rmtland.models.depth.slope_law import normal_rule
-from rmtland.models.quadratures import lanczos_of
+from rmtland.models.quadratures import SampledModel
 from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real, Rng
@@ -95,7 +95,7 @@ _CURVATURES: dict[str, Callable[[Real], Real]] = {
 
 
 @dataclass(frozen=True)
-class GeneralisedLinearHessian(SpectralModel):
+class GeneralisedLinearHessian(SampledModel):
     """The Hessian X D X^T/n of a generalised linear model with normal features.
 
     Parameters
@@ -287,25 +287,4 @@ class GeneralisedLinearHessian(SpectralModel):
                 rows = np.sqrt(quantiles(self.covariance, p))[:, None] * (basis @ rows)
             return squared_singular_values(rows)
 
-        names = {part.name: getattr(self, part.name) for part in fields(self)}
-        return drawn_spectrum(type(self).__name__, names, draw, rng, runs)
-
-    def lanczos(self, n: float, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
-        """Draw as `sample` and return the Gauss quadrature from uniform start vectors.
-
-        Parameters
-        ----------
-        n : int
-            As for `sample`.
-        steps : int
-            Number of Lanczos steps, at most n.
-        rng, runs
-            As for `sample`.
-
-        Returns
-        -------
-        Spectrum
-            Nodes and weights of shape (runs, steps).
-        """
-        size = count("n", n)
-        return lanczos_of(lambda seed: self.sample(size, rng=seed, runs=runs), steps, rng)
+        return drawn_spectrum(self, draw, rng, runs)

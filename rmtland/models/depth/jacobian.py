@@ -36,19 +36,19 @@ True
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from rmtland.arguments import choice, count, nonnegative, positive
 from rmtland.free import free_product
-from rmtland.laws import Law, MarchenkoPastur, SpectralModel
+from rmtland.laws import Law, MarchenkoPastur
 from rmtland.laws.affine_law import affine
 from rmtland.models.depth.linear_jacobian import gaussian_product, squared_singular_values
 from rmtland.models.depth.matrix_draws import drawn_spectrum
 from rmtland.models.depth.slope_law import as_activation, settled_variance, slope_square_law
-from rmtland.models.quadratures import lanczos_of
+from rmtland.models.quadratures import SampledModel
 from rmtland.networks.activation import Activation
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real, Rng
@@ -61,7 +61,7 @@ _PIECES = 24
 
 
 @dataclass(frozen=True)
-class InputOutputJacobian(SpectralModel):
+class InputOutputJacobian(SampledModel):
     """J J^T of the input-output Jacobian J = D_L W_L ... D_1 W_1 of a deep network.
 
     Parameters
@@ -188,25 +188,4 @@ class InputOutputJacobian(SpectralModel):
                 jacobian = np.asarray(f.slope(z, h))[:, None] * (weight @ jacobian)
             return squared_singular_values(jacobian)
 
-        names = {part.name: getattr(self, part.name) for part in fields(self)}
-        return drawn_spectrum(type(self).__name__, names, draw, rng, runs)
-
-    def lanczos(self, n: float, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
-        """Draw as `sample` and return the Gauss quadrature from uniform start vectors.
-
-        Parameters
-        ----------
-        n : int
-            As for `sample`.
-        steps : int
-            Number of Lanczos steps, at most n.
-        rng, runs
-            As for `sample`.
-
-        Returns
-        -------
-        Spectrum
-            Nodes and weights of shape (runs, steps).
-        """
-        size = count("n", n)
-        return lanczos_of(lambda seed: self.sample(size, rng=seed, runs=runs), steps, rng)
+        return drawn_spectrum(self, draw, rng, runs)

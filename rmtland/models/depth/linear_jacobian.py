@@ -36,24 +36,23 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from rmtland.arguments import choice, count, positive
+from rmtland.arguments import choice, positive
 from rmtland.free import free_product
 from rmtland.laws import (
     Discrete,
     FussCatalan,
     Law,
     MarchenkoPastur,
-    SpectralModel,
     mixture,
 )
 from rmtland.laws.affine_law import affine
 from rmtland.models.depth.matrix_draws import drawn_spectrum, rounded_sizes
-from rmtland.models.quadratures import lanczos_of
+from rmtland.models.quadratures import SampledModel
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real, Rng
 
@@ -63,7 +62,7 @@ SIDES = ("outputs", "inputs")
 
 
 @dataclass(frozen=True)
-class LinearJacobian(SpectralModel):
+class LinearJacobian(SampledModel):
     """J J^T or J^T J of the Jacobian J = W_L ... W_1 of a deep linear network.
 
     Parameters
@@ -135,28 +134,7 @@ class LinearJacobian(SpectralModel):
                 product = weight * math.sqrt(self.weight_variance / fan_in) @ product
             return squared_singular_values(product.T if self.side == "inputs" else product)
 
-        names = {part.name: getattr(self, part.name) for part in fields(self)}
-        return drawn_spectrum(type(self).__name__, names, draw, rng, runs)
-
-    def lanczos(self, n: float, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
-        """Draw as `sample` and return the Gauss quadrature from uniform start vectors.
-
-        Parameters
-        ----------
-        n : int
-            As for `sample`.
-        steps : int
-            Number of Lanczos steps, at most the size of the matrix.
-        rng, runs
-            As for `sample`.
-
-        Returns
-        -------
-        Spectrum
-            Nodes and weights of shape (runs, steps).
-        """
-        size = count("n", n)
-        return lanczos_of(lambda seed: self.sample(size, rng=seed, runs=runs), steps, rng)
+        return drawn_spectrum(self, draw, rng, runs)
 
 
 def gaussian_product(ratios: Sequence[float], scale: float) -> Law:

@@ -2,15 +2,20 @@
 
 Examples
 --------
+>>> from dataclasses import dataclass
 >>> import numpy as np
->>> found = drawn_spectrum("unit", {}, lambda stream: np.ones(3), None, 2)
->>> found.nodes.shape, found.provenance["model"]
-((2, 3), 'unit')
+>>> @dataclass(frozen=True)
+... class Unit:
+...     scale: float
+>>> found = drawn_spectrum(Unit(1.0), lambda stream: np.ones(3), None, 2)
+>>> found.nodes.shape, found.provenance["model"], found.provenance["parameters"]
+((2, 3), 'Unit', {'scale': 1.0})
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -26,8 +31,7 @@ __all__ = ["drawn_spectrum", "rounded_sizes"]
 
 
 def drawn_spectrum(
-    model: str,
-    parameters: Mapping[str, Any],
+    model: Any,
     draw: Callable[[np.random.Generator], Real],
     rng: Rng,
     runs: int,
@@ -36,10 +40,8 @@ def drawn_spectrum(
 
     Parameters
     ----------
-    model : str
-        Name of the model, for the provenance.
-    parameters : mapping
-        Its parameters, for the provenance.
+    model : dataclass
+        The model: its name and fields are the provenance.
     draw : callable
         Gives all eigenvalues of one matrix from a generator, always of the same number.
     rng : anything `numpy.random.default_rng` takes
@@ -57,8 +59,8 @@ def drawn_spectrum(
         np.array([draw(stream) for stream in parents]),
         provenance={
             "source": "model",
-            "model": model,
-            "parameters": {name: _plain(value) for name, value in parameters.items()},
+            "model": type(model).__name__,
+            "parameters": {part.name: _plain(getattr(model, part.name)) for part in fields(model)},
             "seed": seed_of(parents[0]),
             "rmtland": installed_version(),
         },

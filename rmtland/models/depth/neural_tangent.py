@@ -44,11 +44,11 @@ from functools import cached_property
 import numpy as np
 
 from rmtland.arguments import count
-from rmtland.laws import Law, SpectralModel
+from rmtland.laws import Law
 from rmtland.models.depth.kernel_sum import kernel_sum_law
 from rmtland.models.depth.matrix_draws import drawn_spectrum, rounded_sizes
 from rmtland.models.depth.wide_network import DrawnNetwork, WideNetwork
-from rmtland.models.quadratures import lanczos_of
+from rmtland.models.quadratures import SampledModel
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real, Rng
 
@@ -56,7 +56,7 @@ __all__ = ["NeuralTangentKernel", "tangent_coefficients", "tangent_kernel"]
 
 
 @dataclass(frozen=True)
-class NeuralTangentKernel(WideNetwork, SpectralModel):
+class NeuralTangentKernel(WideNetwork, SampledModel):
     """The neural tangent kernel J J^T of a network at initialisation.
 
     Parameters
@@ -135,27 +135,7 @@ class NeuralTangentKernel(WideNetwork, SpectralModel):
             drawn = self.draw(widths, m, self.outputs, stream)
             return np.asarray(np.linalg.eigvalsh(tangent_kernel(drawn, scales)))
 
-        return drawn_spectrum(type(self).__name__, self.parameters, draw, rng, runs)
-
-    def lanczos(self, n: float, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
-        """Draw as `sample` and return the Gauss quadrature from uniform start vectors.
-
-        Parameters
-        ----------
-        n : int
-            As for `sample`.
-        steps : int
-            Number of Lanczos steps, at most n outputs.
-        rng, runs
-            As for `sample`.
-
-        Returns
-        -------
-        Spectrum
-            Nodes and weights of shape (runs, steps).
-        """
-        size = count("n", n)
-        return lanczos_of(lambda seed: self.sample(size, rng=seed, runs=runs), steps, rng)
+        return drawn_spectrum(self, draw, rng, runs)
 
 
 def tangent_coefficients(network: WideNetwork) -> tuple[tuple[float, ...], tuple[float, ...]]:

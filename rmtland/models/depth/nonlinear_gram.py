@@ -36,19 +36,19 @@ MarchenkoPastur(aspect_ratio=0.5, scale=2.0)
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from rmtland.arguments import count, positive
-from rmtland.laws import Discrete, Law, MarchenkoPastur, SpectralModel
+from rmtland.arguments import positive
+from rmtland.laws import Discrete, Law, MarchenkoPastur
 from rmtland.laws.affine_law import affine
 from rmtland.models.depth.compound_poisson import compound_poisson
 from rmtland.models.depth.linear_jacobian import squared_singular_values
 from rmtland.models.depth.matrix_draws import drawn_spectrum, rounded_sizes
 from rmtland.models.depth.signal_propagation import LayerAverages, signal_propagation
-from rmtland.models.quadratures import lanczos_of
+from rmtland.models.quadratures import SampledModel
 from rmtland.networks.activation import Activation, activation
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real, Rng
@@ -57,7 +57,7 @@ __all__ = ["NonlinearGram"]
 
 
 @dataclass(frozen=True)
-class NonlinearGram(SpectralModel):
+class NonlinearGram(SampledModel):
     """The Gram matrix Y Y^T/m of random features Y = f(W X), of size n1.
 
     Parameters
@@ -145,25 +145,4 @@ class NonlinearGram(SpectralModel):
             x = stream.normal(size=(n0, m)) * math.sqrt(self.data_variance)
             return squared_singular_values(np.asarray(f.value(weight @ x)) / math.sqrt(m))
 
-        names = {part.name: getattr(self, part.name) for part in fields(self)}
-        return drawn_spectrum(type(self).__name__, names, draw, rng, runs)
-
-    def lanczos(self, n: float, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
-        """Draw as `sample` and return the Gauss quadrature from uniform start vectors.
-
-        Parameters
-        ----------
-        n : int
-            As for `sample`.
-        steps : int
-            Number of Lanczos steps, at most n.
-        rng, runs
-            As for `sample`.
-
-        Returns
-        -------
-        Spectrum
-            Nodes and weights of shape (runs, steps).
-        """
-        size = count("n", n)
-        return lanczos_of(lambda seed: self.sample(size, rng=seed, runs=runs), steps, rng)
+        return drawn_spectrum(self, draw, rng, runs)

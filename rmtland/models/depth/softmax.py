@@ -39,19 +39,19 @@ Examples
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from scipy.stats import norm, qmc
 
 from rmtland.arguments import count, nonnegative, positive
-from rmtland.laws import Discrete, Law, SpectralModel, mixture
+from rmtland.laws import Discrete, Law, mixture
 from rmtland.laws.affine_law import affine
 from rmtland.models.depth.compound_poisson import compound_poisson, gauss_discrete
 from rmtland.models.depth.matrix_draws import drawn_spectrum, rounded_sizes
 from rmtland.models.depth.slope_law import normal_rule
-from rmtland.models.quadratures import lanczos_of
+from rmtland.models.quadratures import SampledModel
 from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real, Rng
@@ -63,7 +63,7 @@ _LOG_POINTS = 12
 
 
 @dataclass(frozen=True)
-class SoftmaxHessian(SpectralModel):
+class SoftmaxHessian(SampledModel):
     """The Hessian of softmax regression with normal features and random weights, of size K p.
 
     Parameters
@@ -169,28 +169,7 @@ class SoftmaxHessian(SpectralModel):
             values[:null] = 0.0  # the vector of ones, and what samples leave free
             return np.maximum(values, 0.0)
 
-        names = {part.name: getattr(self, part.name) for part in fields(self)}
-        return drawn_spectrum(type(self).__name__, names, draw, rng, runs)
-
-    def lanczos(self, n: float, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
-        """Draw as `sample` and return the Gauss quadrature from uniform start vectors.
-
-        Parameters
-        ----------
-        n : int
-            As for `sample`.
-        steps : int
-            Number of Lanczos steps, at most the size of the matrix.
-        rng, runs
-            As for `sample`.
-
-        Returns
-        -------
-        Spectrum
-            Nodes and weights of shape (runs, steps).
-        """
-        size = count("n", n)
-        return lanczos_of(lambda seed: self.sample(size, rng=seed, runs=runs), steps, rng)
+        return drawn_spectrum(self, draw, rng, runs)
 
 
 def _curvatures(logits: Real) -> Real:

@@ -17,9 +17,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -110,11 +110,6 @@ class WideNetwork:
     def widths(self) -> tuple[float, ...]:
         """The numbers n0, n1, ..., nL."""
         return (self.inputs, *self.hidden)
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Fields by name."""
-        return {part.name: getattr(self, part.name) for part in fields(self)}
 
     def draw(
         self,
