@@ -122,8 +122,12 @@ class ConditionedResiduals:
         ValueError
             If nothing is left free, or all residuals are zero.
         """
-        space = ResidualSpace.of_point(point, sizes)
-        on = checked_conditions(on)
+        on, space = checked_conditions(on), ResidualSpace.of_point(point, sizes)
+        if not space.dimension:
+            raise ValueError(
+                "all residuals are zero, or have one output that sums to zero: H1 vanishes, and H "
+                "is its Gauss-Newton part"
+            )
         projector = _projection(point, on, space, projection, rank_tolerance)
         u = space.unscaled(to_numpy(point.residuals).astype(np.float64))
         free = space.dimension - projector.rank
@@ -239,7 +243,8 @@ class ConditionedResiduals:
             return xi - self.projection.project(xi)
         xi = self.space.unscaled(self.space.scaled(self.regression.draw(generator)))
         rest = xi - self.projection.project(xi)
-        return np.asarray(rest * (self.radius / np.linalg.norm(rest)))
+        length = float(np.linalg.norm(rest))
+        return np.asarray(rest * (self.radius / length)) if length else rest
 
     def free_residuals(self, noise: Real) -> Real:
         """Return the part of e that some noise makes.
@@ -308,11 +313,6 @@ def checked_conditions(on: tuple[str, ...]) -> tuple[str, ...]:
 def _refuse_fixed(
     free: float, space: ResidualSpace, projector: Projection, on: tuple[str, ...]
 ) -> None:
-    if not space.dimension:
-        raise ValueError(
-            "all residuals are zero, or have one output that sums to zero: H1 vanishes, and H is "
-            "its Gauss-Newton part"
-        )
     if free < 0.5:
         raise ValueError(
             f"conditioning on {' and '.join(on)} leaves nothing free: it fixes "
@@ -348,6 +348,6 @@ def _projection(
     columns = ("gradient" in on) * point.net.parameter_count + ("inputs" in on) * inputs
     needed = 8 * (3 * rows * columns + 3 * min(rows, columns) ** 2)
     fits = min(rows, columns) <= _LARGEST and needed < 0.5 * ArrayLibrary.of().free_memory()
-    if kind == "dense" or (kind == "auto" and fits):
+    if kind == "dense" or not columns or (kind == "auto" and fits):
         return DenseProjection.of_point(point, on, space, tolerance=tolerance)
     return IterativeProjection(point, on, space, rng=np.random.default_rng(0))

@@ -109,8 +109,6 @@ def test_nothing_left_free_is_said():
     assert few.is_marked
     assert few.free_share == pytest.approx(3 / 45)
     assert "nearly all measured" in repr(few)
-    with pytest.raises(ValueError, match="all residuals are zero"):
-        ConditionedHessian(network((3, 2, 1), loss="cross_entropy"))
     with pytest.raises(ValueError, match="on must name what is known"):
         ConditionedHessian(POINTS["tanh"], ())
     with pytest.raises(ValueError, match="unknown on 'weights'"):
@@ -119,6 +117,19 @@ def test_nothing_left_free_is_said():
         ConditionedHessian(np.eye(3))
     with pytest.raises(ValueError, match="it has 27 eigenvalues, not 5"):
         ConditionedHessian(POINTS["tanh"]).sample(5)
+
+
+@pytest.mark.parametrize("projection", ["dense", "iterative"])
+def test_without_residuals_nothing_is_conditioned(projection):
+    with pytest.raises(ValueError, match="all residuals are zero"):
+        ConditionedHessian(network((3, 2, 1), loss="cross_entropy"), projection=projection)
+    point = POINTS["tanh"]
+    fit = point.net.at(point.theta, point.x, point.prediction)
+    with pytest.raises(ValueError, match="all residuals are zero"):
+        ConditionedHessian(fit, sizes="samples", projection=projection)
+    for on in (("gradient",), ("gradient", "rotations")):
+        drawn = ConditionedHessian(fit, on, projection=projection, draws=2).drawn
+        np.testing.assert_array_equal(drawn[0], drawn[1])
 
 
 @pytest.mark.parametrize("name", ["tanh", "softmax", "logistic"])
