@@ -300,8 +300,8 @@ class CriticalPointHessian(HessianParts):
 
         Parameters
         ----------
-        energies : array_like of float
-            Positive, below half the mean square of the targets.
+        energies : array_like of float, shape () or (n,)
+            Not negative, below half the mean square of the targets.
 
         Returns
         -------
@@ -311,10 +311,13 @@ class CriticalPointHessian(HessianParts):
         Raises
         ------
         ValueError
-            If an energy is out of its range, or the Jacobian leaves no residuals free.
+            If an energy is out of its range, they have another shape, or the Jacobian leaves no residuals free.
         """
         grid = np.atleast_1d(points("energies", energies))
+        if grid.ndim > 1:
+            raise ValueError(f"energies must be a number or a list; got shape {grid.shape}")
         rows = np.array([self._indices(float(energy)) for energy in grid])
+        rows = rows.reshape(grid.size, self.draws)
         deviation = rows.std(axis=1, ddof=1)
         return IndexCurve(grid, rows.mean(axis=1), deviation / math.sqrt(self.draws), deviation)
 

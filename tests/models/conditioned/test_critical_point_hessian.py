@@ -46,6 +46,11 @@ def test_curve_is_the_index_of_the_model_at_each_energy(activation):
     assert (np.diff(curve.mean) > 0).all()
 
 
+def test_curve_of_one_energy_and_of_none():
+    assert MODEL.index_curve(0.2).mean == pytest.approx(MODEL.index_curve([0.2]).mean)
+    assert [part.shape for part in MODEL.index_curve([])] == [(0,)] * 4
+
+
 def test_index_depends_on_the_ratio_of_residuals_and_outputs_alone():
     energies = np.array([0.05, 0.2, 0.4])
     curve = MODEL.index_curve(energies)
@@ -89,5 +94,7 @@ def test_what_cannot_be_drawn_is_refused():
         MODEL.sample(20)
     with pytest.raises(ValueError, match="below half"):
         MODEL.index_curve([0.2, 0.5])
+    with pytest.raises(ValueError, match="number or a list; got shape"):
+        MODEL.index_curve([[0.1, 0.2]])
     with pytest.raises(MemoryError, match="smaller sizes"):
         CriticalPointHessian(3000, 3000, 3000, 20000, epsilon=0.1).index()
