@@ -84,6 +84,12 @@ class Equation(Protocol):
     def features(self) -> Real: ...
 
     @property
+    def x(self) -> Real: ...
+
+    @property
+    def equation(self) -> Any: ...
+
+    @property
     def parameter_count(self) -> int: ...
 
     @property
@@ -171,9 +177,12 @@ def tabulated_law(
 
 
 def _largest_matrix(model: Equation) -> int:
-    """Return its size: hidden units or samples, or all parameters where they are not apart."""
+    """Return its size: hidden units, samples, or first-layer weights where units are coupled."""
     features = getattr(model, "features", None)
-    return model.parameter_count if features is None else max(features.shape)
+    if features is None:
+        return model.parameter_count
+    coupled = not getattr(model.equation, "by_unit", True)
+    return max(*features.shape, coupled * len(features) * model.x.shape[1])
 
 
 def _fill(

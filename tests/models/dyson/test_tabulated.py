@@ -1,10 +1,13 @@
 """The tabulated law of a matrix Dyson equation: against the equation, matrices, and itself."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
 from rmtland import Spectrum, compare
 from rmtland.models import DysonHessian
+from rmtland.models.dyson import tabulated
 from rmtland.models.dyson.tabulated import TabulatedLaw, tabulated_law
 from rmtland.networks import MLP
 
@@ -143,3 +146,20 @@ def test_arguments_are_checked(relu):
         TabulatedLaw(np.array([0.0, 0.0]), np.array([1.0]))
     with pytest.raises(ValueError, match="sum to 1"):
         TabulatedLaw(np.array([0.0, 1.0]), np.array([0.7]))
+
+
+@pytest.mark.parametrize(("coupling", "alone"), [("units", True), ("full", False)])
+def test_large_matrices_of_coupled_units_keep_their_threads(monkeypatch, coupling, alone):
+    net, theta, x, _ = network(6, 8, "relu")
+    model = DysonHessian.of_first_layer(
+        net.unflatten(theta)[0], x, outputs=6, epsilon=0.5, activation="relu", coupling=coupling
+    )
+    limits = []
+    monkeypatch.setattr(tabulated, "_SMALL", 20)  # above 6 units and 8 samples, below 36 weights
+    monkeypatch.setattr(
+        tabulated, "threadpool_limits", lambda n, **_: limits.append(n) or nullcontext()
+    )
+    monkeypatch.setattr(tabulated, "_fill", lambda *_: None)
+    monkeypatch.setattr(tabulated._Table, "law", lambda self: None)
+    tabulated_law(model)
+    assert limits == [1] * alone
