@@ -311,7 +311,8 @@ class CriticalPointHessian(HessianParts):
         Raises
         ------
         ValueError
-            If an energy is out of its range, they have another shape, or the Jacobian leaves no residuals free.
+            If an energy is out of its range, they have another shape, or the Jacobian leaves no
+            residuals free.
         """
         grid = np.atleast_1d(points("energies", energies))
         if grid.ndim > 1:
