@@ -182,7 +182,7 @@ def _largest_matrix(model: Equation) -> int:
     if features is None:
         return model.parameter_count
     coupled = not getattr(model.equation, "by_unit", True)
-    return max(*features.shape, coupled * len(features) * model.x.shape[1])
+    return int(max(*features.shape, coupled * len(features) * model.x.shape[1]))
 
 
 def _fill(
