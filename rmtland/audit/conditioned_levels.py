@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from rmtland.audit.levels import Family, Level, LevelLaw
 from rmtland.audit.measured import MeasuredHessian, Progress
 from rmtland.models import ConditionedHessian
+from rmtland.networks import LossPoint
 from rmtland.streams import Rng, random_generator
 
 __all__ = ["CONDITIONED", "ConditionedTheory", "conditioned_theories"]
@@ -55,7 +56,7 @@ class ConditionedTheory:
     draws: int
     seed: int
     family: Family = Family.CONDITIONED
-    _models: list[ConditionedHessian] = field(
+    _models: list[tuple[LossPoint, ConditionedHessian]] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
 
@@ -116,11 +117,11 @@ class ConditionedTheory:
         """Return the model; the last one is kept, as `applies` needs what `law` does."""
         point = measured.point
         assert point is not None
-        if not self._models or self._models[0].point is not point:
-            self._models[:] = [
-                ConditionedHessian(point, CONDITIONED[self.level], draws=self.draws, seed=self.seed)
-            ]
-        return self._models[0]
+        if not self._models or self._models[0][0] is not point:
+            on = CONDITIONED[self.level]
+            model = ConditionedHessian(point, on, draws=self.draws, seed=self.seed)
+            self._models[:] = [(point, model)]
+        return self._models[0][1]
 
 
 def conditioned_theories(

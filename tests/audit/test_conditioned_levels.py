@@ -5,7 +5,9 @@ import pytest
 
 from rmtland import Spectrum
 from rmtland.audit import Family, Level, audit_hessian, audit_operators, audit_spectra
+from rmtland.audit.conditioned_levels import conditioned_theories
 from rmtland.audit.estimated_conditioned import conditioned_band
+from rmtland.audit.measured import MeasuredHessian
 from rmtland.audit.verdict import LONGEST
 from rmtland.models.conditioned import conditioned_residuals
 from rmtland.models.conditioned.projections import DenseProjection
@@ -70,6 +72,13 @@ def test_the_projection_is_made_once_a_level(monkeypatch):
     monkeypatch.setattr(DenseProjection, "of_point", counted)
     audit_hessian(point_of(MLP((3, 3, 3)), 20), draws=0, levels=LEVELS, rng=0)
     assert made == [("gradient",), ("gradient", "inputs")]
+    made.clear()
+    point = point_of(MLP((3, 3, 3)), 20)
+    single = point.net.at(*(np.float32(array) for array in (point.theta, point.x, point.data.y)))
+    theory, measured = conditioned_theories(draws=8, rng=0)[0], MeasuredHessian.of_point(single)
+    assert theory.applies(measured) is None
+    assert theory.law(measured).law is theory.law(measured).law
+    assert made == [("gradient",)]
 
 
 def test_estimates_of_operators_say_that_they_have_no_conditioned_levels():
