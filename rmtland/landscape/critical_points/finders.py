@@ -48,7 +48,7 @@ import numpy as np
 
 from rmtland.arguments import choice, count, nonnegative, positive
 from rmtland.landscape.critical_points.surface import Surface
-from rmtland.typing import Real, Rng
+from rmtland.typing import Real, Rng, override
 
 __all__ = [
     "CappedNewton",
@@ -90,7 +90,7 @@ class Finder(Protocol):
     @property
     def makes_its_start(self) -> bool:
         """Whether it draws its own start, so that none has to be trained."""
-        ...
+        return False
 
     def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
         """Walk from `theta`.
@@ -113,7 +113,7 @@ class Finder(Protocol):
 
 
 @dataclass(frozen=True)
-class CappedNewton:
+class CappedNewton(Finder):
     """Newton's method with a cap on its steps and without a merit function.
 
     Parameters
@@ -135,8 +135,6 @@ class CappedNewton:
     max_steps: int = 1500
     tolerance: float = 1e-24
 
-    makes_its_start = False
-
     def __post_init__(self) -> None:
         """Check the settings."""
         positive("cap", self.cap)
@@ -144,23 +142,8 @@ class CappedNewton:
         count("max_steps", self.max_steps)
         nonnegative("tolerance", self.tolerance)
 
+    @override
     def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
-        """Walk from `theta`.
-
-        Parameters
-        ----------
-        surface : Surface
-            The function.
-        theta : ndarray, shape (p,)
-            Where to start; not changed.
-        rng : optional
-            Not used.
-
-        Returns
-        -------
-        Walk
-            Where it ended.
-        """
         here = np.array(theta, dtype=np.float64)
         for step in range(self.max_steps):
             try:
@@ -197,7 +180,7 @@ class CappedNewton:
 
 
 @dataclass(frozen=True)
-class LevenbergMarquardt:
+class LevenbergMarquardt(Finder):
     """Levenberg-Marquardt on the square of the gradient.
 
     Parameters
@@ -214,31 +197,14 @@ class LevenbergMarquardt:
     max_steps: int = 300
     tolerance: float = 1e-26
 
-    makes_its_start = False
-
     def __post_init__(self) -> None:
         """Check the settings."""
         positive("damping", self.damping)
         count("max_steps", self.max_steps)
         nonnegative("tolerance", self.tolerance)
 
+    @override
     def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
-        """Walk from `theta`.
-
-        Parameters
-        ----------
-        surface : Surface
-            The function.
-        theta : ndarray, shape (p,)
-            Where to start; not changed.
-        rng : optional
-            Not used.
-
-        Returns
-        -------
-        Walk
-            Where it ended.
-        """
         here, damping = np.array(theta, dtype=np.float64), self.damping
         gradient = surface.value(here)[1]
         square = float(gradient @ gradient)
@@ -267,7 +233,7 @@ class LevenbergMarquardt:
 
 
 @dataclass(frozen=True)
-class GradientNorm:
+class GradientNorm(Finder):
     """Minimises half the square of the gradient.
 
     Parameters
@@ -285,31 +251,14 @@ class GradientNorm:
     max_steps: int = 5000
     tolerance: float = 1e-24
 
-    makes_its_start = False
-
     def __post_init__(self) -> None:
         """Check the settings."""
         choice("method", self.method, ("lbfgs", "descent"))
         count("max_steps", self.max_steps)
         nonnegative("tolerance", self.tolerance)
 
+    @override
     def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
-        """Walk from `theta`.
-
-        Parameters
-        ----------
-        surface : Surface
-            The function.
-        theta : ndarray, shape (p,)
-            Where to start; not changed.
-        rng : optional
-            Not used.
-
-        Returns
-        -------
-        Walk
-            Where it ended.
-        """
 
         def by_matrix(point: Real, vector: Real) -> Real:
             return surface.hessian(point) @ vector
@@ -381,7 +330,7 @@ class Merit(Protocol):
 
 
 @dataclass(frozen=True)
-class TrustRegionNewton:
+class TrustRegionNewton(Finder):
     """Newton's method for minima, with a shift that makes the Hessian positive definite.
 
     Parameters
@@ -398,31 +347,14 @@ class TrustRegionNewton:
     tolerance: float = 1e-26
     longest: float = 4.0
 
-    makes_its_start = False
-
     def __post_init__(self) -> None:
         """Check the settings."""
         count("max_steps", self.max_steps)
         nonnegative("tolerance", self.tolerance)
         positive("longest", self.longest)
 
+    @override
     def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
-        """Walk from `theta`.
-
-        Parameters
-        ----------
-        surface : Surface
-            The function.
-        theta : ndarray, shape (p,)
-            Where to start; not changed.
-        rng : optional
-            Not used.
-
-        Returns
-        -------
-        Walk
-            Where it ended.
-        """
         here, shift = np.array(theta, dtype=np.float64), 1e-3
         value, gradient = surface.value(here)
         hessian: Real | None = None

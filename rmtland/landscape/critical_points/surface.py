@@ -22,7 +22,7 @@ from typing import Protocol
 import numpy as np
 
 from rmtland.networks import LossPoint
-from rmtland.typing import Real
+from rmtland.typing import Real, override
 
 __all__ = ["NetworkSurface", "Surface"]
 
@@ -69,12 +69,17 @@ class Surface(Protocol):
         -------
         ndarray, shape (p, p)
             Symmetric.
+
+        Raises
+        ------
+        ValueError
+            If an entry overflows.
         """
         ...
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkSurface:
+class NetworkSurface(Surface):
     """The loss of a network on its data, weight decay included.
 
     Parameters
@@ -104,26 +109,8 @@ class NetworkSurface:
         """The number p of parameters."""
         return self.point.net.parameter_count
 
+    @override
     def value(self, theta: Real) -> tuple[float, Real]:
-        """Return loss and gradient.
-
-        Parameters
-        ----------
-        theta : ndarray, shape (p,)
-            Where.
-
-        Returns
-        -------
-        loss : float
-            Weight decay included.
-        gradient : ndarray, shape (p,)
-            First derivatives.
-
-        Raises
-        ------
-        ValueError
-            If one of them overflows.
-        """
         here = self.point.at(theta)
         return here.loss, here.gradient
 
@@ -145,23 +132,7 @@ class NetworkSurface:
         product: Real = self.point.at(theta).hvp(vector)
         return product
 
+    @override
     def hessian(self, theta: Real) -> Real:
-        """Return the Hessian of the loss.
-
-        Parameters
-        ----------
-        theta : ndarray, shape (p,)
-            Where.
-
-        Returns
-        -------
-        ndarray, shape (p, p)
-            Second derivatives.
-
-        Raises
-        ------
-        ValueError
-            If an entry overflows.
-        """
         matrix: Real = self.point.at(theta).hessian("total")
         return matrix

@@ -47,7 +47,7 @@ from rmtland.landscape.critical_points.surface import NetworkSurface, Surface
 from rmtland.networks import MLP, LossPoint
 from rmtland.networks.activation import activation
 from rmtland.streams import random_generator
-from rmtland.typing import Integer, Real, Rng
+from rmtland.typing import Integer, Real, Rng, override
 
 __all__ = ["ReducedSurface", "SymmetryType", "mlp_of", "random_groups"]
 
@@ -86,7 +86,7 @@ def random_groups(net: MLP, *, rng: Rng = None) -> Groups:
     return tuple(layers)
 
 
-class ReducedSurface:
+class ReducedSurface(Surface):
     """The loss of a network restricted to weights with groups of equal units and dead ones.
 
     Parameters
@@ -132,38 +132,14 @@ class ReducedSurface:
         """The dimension of the subspace."""
         return self._narrow.parameter_count
 
+    @override
     def value(self, theta: Real) -> tuple[float, Real]:
-        """Return the loss and its gradient in the subspace.
-
-        Parameters
-        ----------
-        theta : ndarray, shape (size,)
-            Orthonormal coordinates.
-
-        Returns
-        -------
-        loss : float
-            Weight decay included.
-        gradient : ndarray, shape (size,)
-            First derivatives.
-        """
         here = self._point.at(self._scale * theta)
         loss = here.loss + 0.5 * self._decay * float(theta @ theta)
         return loss, self._scale * here.gradient + self._decay * theta
 
+    @override
     def hessian(self, theta: Real) -> Real:
-        """Return the Hessian of the restricted loss.
-
-        Parameters
-        ----------
-        theta : ndarray, shape (size,)
-            Orthonormal coordinates.
-
-        Returns
-        -------
-        ndarray, shape (size, size)
-            Second derivatives in the subspace.
-        """
         matrix: Real = self._point.at(self._scale * theta).hessian("total")
         matrix *= self._scale[:, None]
         matrix *= self._scale
@@ -198,7 +174,7 @@ class ReducedSurface:
 
 
 @dataclass(frozen=True)
-class SymmetryType:
+class SymmetryType(Finder):
     """Critical points with groups of equal units and dead units.
 
     Parameters
