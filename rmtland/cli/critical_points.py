@@ -62,8 +62,13 @@ def find(
     hidden: Annotated[
         str, typer.Option(help="Widths of the hidden layers, such as 16 or 12,8.")
     ] = "8",
-    samples: Annotated[int, typer.Option(help="Samples m, drawn or taken from the digits.")] = 32,
-    inputs: Annotated[int, typer.Option(help="Inputs and outputs of gaussian data.")] = 8,
+    samples: Annotated[
+        int | None,
+        typer.Option(help="Samples m, drawn or taken from the digits; 32 by default."),
+    ] = None,
+    inputs: Annotated[
+        int | None, typer.Option(help="Inputs and outputs of gaussian data; 8 by default.")
+    ] = None,
     activation: Annotated[str, typer.Option(help="tanh, erf, gelu, silu, relu, ...")] = "tanh",
     loss: Annotated[str, typer.Option(help="mse, cross_entropy or logistic.")] = "mse",
     bias: Annotated[bool, typer.Option(help="Biases in each layer.")] = False,
@@ -111,9 +116,7 @@ def find(
     output = Output(out, format=format, json=json)
     for name in (f"critical-points.{format}", "critical-points.npz"):
         check_target(out / name)
-    x, y, described = chosen_data = _data(
-        data, count("samples", samples), count("inputs", inputs), loss, seed
-    )
+    x, y, described = chosen_data = _data(data, samples, inputs, loss, seed)
     widths = (x.shape[1], *_widths(hidden), chosen_data.outputs)
     net = MLP(widths, activation, bias, loss=loss, weight_decay=weight_decay)
     if net.parameter_count > LARGEST:
@@ -229,21 +232,30 @@ class _Data(NamedTuple):
         return self.y.shape[1] if self.y.ndim == 2 else max(int(self.y.max()) + 1, 1)
 
 
-def _data(name: str, samples: int, inputs: int, loss: str, seed: int) -> _Data:
+def _data(name: str, samples: int | None, inputs: int | None, loss: str, seed: int) -> _Data:
+    from rmtland.arguments import count
     from rmtland.networks import digits, gaussian
 
+    many = count("samples", 32 if samples is None else samples)
+    width = count("inputs", 8 if inputs is None else inputs)
     if name == "gaussian":
-        made = gaussian(samples, inputs, rng=seed)
-    elif name in ("digits", "digits-labels"):
+        made = gaussian(many, width, rng=seed)
+        return _Data(made.x, made.y, made.description)
+    if name in ("digits", "digits-labels"):
         target = "one-hot" if name == "digits-labels" else "autoencoder"
-        made = digits(samples, size=4, whiten=True, target=target, rng=seed)
+        made = digits(many, size=4, whiten=True, target=target, rng=seed)
+        found = _Data(made.x, made.y, made.description)
     elif name.endswith(".npz"):
-        return _file(name, loss)
+        found = _file(name, loss)
+        if samples is not None:
+            raise ValueError(f"--samples: {name} is taken whole; leave it out")
     else:
         raise ValueError(
             f"--data takes gaussian, digits, digits-labels, or an .npz file; got {name!r}"
         )
-    return _Data(made.x, made.y, made.description)
+    if inputs is not None:
+        raise ValueError("--inputs: of gaussian data only; leave it out")
+    return found
 
 
 def _file(name: str, loss: str) -> _Data:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from rmtland.landscape.critical_points import Certificate
 
+FIND = ("critical-points", "find", "--starts", 1, "--workers", 1)
 SMALL = ("critical-points", "find", "--inputs", 3, "--hidden", 3, "--samples", 12, "--starts", 3,
          "--weight-decay", 0.01, "--workers", 1, "--finder", "symmetry")  # fmt: skip
 
@@ -72,6 +73,7 @@ def test_a_search_resumes(rmtland):
         (("--data", "cifar"), "--data takes"),
         (("--activation", "relu"), "prove=False"),
         (("--starts", 0), "starts must be"),
+        (("--data", "digits", "--inputs", 3), "--inputs: of gaussian data only"),
     ],
 )
 def test_mistakes_get_one_line(rmtland, arguments, message):
@@ -91,9 +93,16 @@ def test_mistakes_get_one_line(rmtland, arguments, message):
 )
 def test_files_that_hold_no_data(rmtland, tmp_path, arrays, message):
     np.savez(tmp_path / "bad.npz", **arrays)
-    result = rmtland(*SMALL, "--data", tmp_path / "bad.npz")
+    result = rmtland(*FIND, "--data", tmp_path / "bad.npz")
     assert result.code == 2
     assert message in result.err
+
+
+def test_samples_of_a_file_are_not_counted(rmtland, tmp_path):
+    np.savez(tmp_path / "mine.npz", x=np.eye(3), y=np.eye(3))
+    result = rmtland(*FIND, "--data", tmp_path / "mine.npz", "--samples", 2)
+    assert result.code == 2
+    assert "is taken whole" in result.err
 
 
 def test_what_is_no_certificate(rmtland, tmp_path):

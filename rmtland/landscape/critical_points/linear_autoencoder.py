@@ -160,8 +160,13 @@ class LinearAnswers:
         -------
         float
             Loss per output.
+
+        Raises
+        ------
+        ValueError
+            If it is none of `sets`.
         """
-        explained = sum(float(self.singular_values[i]) ** 2 for i in chosen)
+        explained = sum(float(self.singular_values[i]) ** 2 for i in self._checked(chosen))
         return (self.square - explained) / (2.0 * self.outputs)
 
     def index(self, chosen: Iterable[int]) -> int:
@@ -176,8 +181,13 @@ class LinearAnswers:
         -------
         int
             Number of negative eigenvalues.
+
+        Raises
+        ------
+        ValueError
+            If it is none of `sets`.
         """
-        used = set(chosen)
+        used = set(self._checked(chosen))
         n, r = self.singular_values.size, len(used)
         swaps = sum(j < i for i in used for j in set(range(n)) - used)
         return swaps + (self.hidden - r) * (n - r)
@@ -204,8 +214,13 @@ class LinearAnswers:
         -------
         ndarray, shape (p,)
             Parameters of `MLP((n_0, n_1, n_2), "linear")`.
+
+        Raises
+        ------
+        ValueError
+            If it is none of `sets`.
         """
-        used = list(chosen)
+        used = self._checked(chosen)
         first = np.zeros((self.hidden, self.inward.shape[1]))
         second = np.zeros((self.outputs, self.hidden))
         first[: len(used)], second[:, : len(used)] = self.inward[used], self.outward[:, used]
@@ -225,3 +240,13 @@ class LinearAnswers:
             One of `sets`.
         """
         return min(self.sets(), key=lambda chosen: abs(self.energy(chosen) - energy))
+
+    def _checked(self, chosen: Iterable[int]) -> list[int]:
+        used, n = [int(place) for place in chosen], self.singular_values.size
+        outside = [place for place in used if not 0 <= place < n]
+        if outside or len(set(used)) < len(used) or len(used) > self.hidden:
+            raise ValueError(
+                f"a set holds at most {self.hidden} of the places 0 to {n - 1}, each once; "
+                f"got {used}"
+            )
+        return used

@@ -68,7 +68,8 @@ def find_critical_points(
     finder : Finder, optional
         How to search; `CappedNewton()` by default.
     starts : int or array_like of shape (k, p), optional
-        How many starts, drawn uniform in energy along training, or the starts themselves.
+        How many starts, drawn uniform in energy along training, or the starts themselves (not for
+        a finder that makes its own).
     weight_decay : float, optional
         In place of the network's.
     prove : bool, optional
@@ -123,6 +124,8 @@ def find_critical_points(
             )
         if not np.isfinite(given).all():
             raise ValueError("starts must be finite")
+        if finder.makes_its_start:
+            raise ValueError(f"{finder} makes its own starts: give starts as their number")
         task = replace(task, starts=given)
         grid = Grid({"start": range(len(given))}, root=root)
     executor = Serial() if executor is None else executor

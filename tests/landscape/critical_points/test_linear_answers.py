@@ -91,3 +91,29 @@ def test_too_many_critical_values_are_refused():
         LinearAnswers.of(x, x, hidden=20).sets()
     with pytest.raises(ValueError, match="rows"):
         LinearAnswers.of(x, x[:3], hidden=2)
+
+
+@pytest.mark.parametrize("chosen", [(0, 1, 2), (0, 0), (-1,), (4,)])
+def test_sets_that_no_point_uses_are_refused(chosen):
+    """The index of three directions through two units once came out negative."""
+    answers = LinearAnswers.of(data(n=4), data(n=4), hidden=2)
+    for ask in (answers.energy, answers.index, answers.weights):
+        with pytest.raises(ValueError, match="at most 2 of the places 0 to 3"):
+            ask(chosen)
+
+
+@pytest.mark.parametrize("hidden", [1, 3, 5])
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_targets_of_low_rank(rank, hidden):
+    """Fewer singular values than outputs, and more hidden units than singular values."""
+    rng = np.random.default_rng(rank)
+    x = data(n=3)
+    y = x @ rng.standard_normal((3, rank)) @ rng.standard_normal((rank, 4))
+    answers, net = LinearAnswers.of(x, y, hidden=hidden), MLP((3, hidden, 4), "linear")
+    assert answers.singular_values.size == rank
+    for chosen in answers.sets():
+        point = net.at(answers.weights(chosen), x, y)
+        eigenvalues = np.linalg.eigvalsh(point.hessian("total"))
+        assert np.abs(point.gradient).max() < 1e-12
+        assert point.energy == pytest.approx(answers.energy(chosen), rel=1e-12, abs=1e-14)
+        assert np.count_nonzero(eigenvalues < -1e-9) == answers.index(chosen)

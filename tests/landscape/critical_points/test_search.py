@@ -124,6 +124,7 @@ def test_statuses(square, flat, growth, status):
     [
         ({"starts": -1}, ValueError, "starts"),
         ({"starts": np.zeros((2, 5))}, ValueError, "18"),
+        ({"starts": np.zeros((2, 18))}, ValueError, "makes its own starts"),
         ({"starts": np.full((1, 18), np.nan)}, ValueError, "finite"),
         ({"weight_decay": -1.0}, ValueError, "weight_decay"),
     ],
