@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BUDGET", "Kernel", "inner", "kernel"]
+__all__ = ["BUDGET", "Kernel", "inlined", "inner", "kernel"]
 
 BUDGET = 15_000
 """Cost up to which kernels are interpreted in a process: about half a second."""
@@ -70,6 +70,7 @@ def _budget(choice: str) -> float:
 _spending = _Spending(_budget(os.environ.get("RMTLAND_KERNELS", "")))
 _lock = threading.RLock()
 _inner: set[types.FunctionType] = set()
+_inlined: set[types.FunctionType] = set()
 _compiled: dict[types.FunctionType, Any] = {}
 
 
@@ -135,6 +136,25 @@ def inner(function: Any) -> Any:
     return function
 
 
+def inlined(function: Any) -> Any:
+    """Mark an inner function whose statements are compiled in the place of its calls.
+
+    For what is called at every point of a loop: a call passes each array as its seven fields.
+
+    Parameters
+    ----------
+    function : callable
+        The function.
+
+    Returns
+    -------
+    callable
+        The function itself.
+    """
+    _inlined.add(function)
+    return inner(function)
+
+
 def _compiled_form(function: Any) -> Any:
     """Return the compiled version of a function, made with all that it calls or not at all."""
     with _lock:
@@ -159,7 +179,8 @@ def _compile(function: Any, made: dict[Any, Any], rooms: dict[int, dict[str, Any
     copy = types.FunctionType(
         function.__code__, room, function.__name__, function.__defaults__, function.__closure__
     )
-    found = made[function] = compiled(**_OPTIONS)(copy)
+    inline = "always" if function in _inlined else "never"
+    found = made[function] = compiled(**_OPTIONS, inline=inline)(copy)
     for name, value in names.items():
         plain = value.function if isinstance(value, Kernel) else value
         if isinstance(plain, types.FunctionType) and (plain is not value or plain in _inner):

@@ -10,7 +10,7 @@ import pytest
 
 import rmtland.deferred as deferred
 from rmtland import WishartPlusReluBlock, WishartPlusWigner
-from rmtland.deferred import BUDGET, inner, kernel
+from rmtland.deferred import BUDGET, inlined, inner, kernel
 from rmtland.free.rational import boundary, half_plane
 
 
@@ -54,6 +54,30 @@ def test_compiled_when_the_budget_is_spent(spending):
     assert total.function not in deferred._compiled  # still interpreted
     assert total(x) == 1.75
     assert total.function in deferred._compiled
+
+
+@inlined
+def _least(values, above):
+    for value in values:
+        if value > above:
+            return value
+    return above
+
+
+@kernel(cost=lambda x: 1.0)
+def least_above(x):
+    return _least(x, 0.0) + _least(x, 1.5)
+
+
+def test_an_inlined_function_returns_to_where_it_was_called(spending):
+    x = np.array([-1.0, 1.0, 2.0])
+    spending(1)
+    assert least_above(x) == 3.0
+    spending(0)
+    assert least_above(x) == 3.0
+    compiled = deferred._compiled
+    assert compiled[least_above.function].targetoptions["inline"] == "never"
+    assert compiled[_least].targetoptions["inline"] == "always"
 
 
 def test_where_python_raises_the_compiled_kernel_decides(spending):

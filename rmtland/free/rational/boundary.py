@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from rmtland.deferred import inner, kernel
+from rmtland.deferred import inlined, inner, kernel
 from rmtland.free.rational.half_plane import local_form, near_drift
 
 # Gauss-Legendre nodes and weights on [0, 1].
@@ -157,7 +157,7 @@ def _newton_near_zero(x, c1, c2, variance, rates, jumps, u, w):
     return u, w, 80, False
 
 
-@inner
+@inlined
 def _phase(u, w, variance, rates, jumps):
     """Im L / 1 at h = u + iw: the closed form of the logarithmic potential."""
     size = u * u + w * w
@@ -239,7 +239,7 @@ def _mass_from_drift(h, c2, rates, jumps):
     return mass
 
 
-@inner
+@inlined
 def _on_arc(u, w, t, s):
     """Whether h = u + iw fulfils sum s/|h - t|^2 = 1, as the physical root does."""
     total = -1.0
@@ -248,7 +248,7 @@ def _on_arc(u, w, t, s):
     return abs(total) < 1e-6
 
 
-@inner
+@inlined
 def _nearest_edge(x, edges, edges_low):
     """Return the nearest edge of the band that holds x, or -1, and the number of edges below x.
 
@@ -330,7 +330,7 @@ def _cold(d, slope, h, low, high, b, kappa, t, s):
     return u, w, gr, gi, spent, ok
 
 
-@inner
+@inlined
 def _mass_at(place, h, slope, b, kappa, u, w, masses, variance, rates, jumps):
     """Distribution function at h + U: from the edge where U is small, else by the potential."""
     near = abs(h)
@@ -343,7 +343,7 @@ def _mass_at(place, h, slope, b, kappa, u, w, masses, variance, rates, jumps):
     return _within_band(mass, place, masses)
 
 
-@inner
+@inlined
 def _within_band(mass, place, masses):
     """Distribution function without rounding below that of the lower edge or above the upper."""
     j = place - place % 2
@@ -399,6 +399,23 @@ def _put_beside_drift(value, i, mode, delta, c1, c2, place, masses, variance, ra
     return spent, ok
 
 
+@inlined
+def _taylor_step(dx, gap, gr, gi, before_r, before_i, curved):
+    """Change of h over dx by Taylor: dh/dx = 1/H', and its change over the gap before.
+
+    Returns the change and dh/dx; `curved` says whether that of the point before is known.
+    """
+    size = gr * gr + gi * gi
+    rise_r, rise_i = gr / size, -gi / size
+    du = dx * rise_r
+    dw = dx * rise_i
+    if curved and abs(dx) <= 2.0 * abs(gap):
+        share = 0.5 * dx * dx / gap if gap != 0.0 else 0.0
+        du += share * (rise_r - before_r)
+        dw += share * (rise_i - before_i)
+    return du, dw, rise_r, rise_i
+
+
 @kernel(cost=lambda x, *rest: x.size * (2.0 + 0.15 * rest[-1].size))
 def boundary(
     x, mode, edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
@@ -451,17 +468,9 @@ def boundary(
                 last = -1
                 continue
         if last >= 0 and last // 2 == place // 2:
-            # Warm start by Taylor: dh/dx = 1/H', and its change since the point before.
-            size = gr * gr + gi * gi
-            rise_r, rise_i = gr / size, -gi / size
-            dx = xi - last_x
-            du = dx * rise_r
-            dw = dx * rise_i
-            gap = last_x - before_x
-            if curved and abs(dx) <= 2.0 * abs(gap):
-                share = 0.5 * dx * dx / gap if gap != 0.0 else 0.0
-                du += share * (rise_r - before_r)
-                dw += share * (rise_i - before_i)
+            du, dw, rise_r, rise_i = _taylor_step(
+                xi - last_x, last_x - before_x, gr, gi, before_r, before_i, curved
+            )
             before_x, before_r, before_i, curved = last_x, rise_r, rise_i, True
             u = u + (criticals[last] - h) + du
             if w + dw > 0.5 * w and w + dw < 2.0 * w:
@@ -494,8 +503,11 @@ def boundary(
         steps[i] = spent if ok else -spent
         last = place if ok else -1
         last_x = xi
-        put_as = mode if mode == 2 else 0
-        _put(value, i, put_as, h + u, w, place, masses, variance, rates, jumps)
+        p = h + u
+        if mode == 2:
+            value[0, i], value[1, i] = p, w
+        else:
+            value[0, i] = w / (math.pi * (p * p + w * w))
         if mode == 1 or mode == 3:
             mass = _mass_at(place, h, slope, b, kappa, u, w, masses, variance, rates, jumps)
             value[mode // 3, i] = mass
