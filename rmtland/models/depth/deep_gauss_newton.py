@@ -37,7 +37,7 @@ import numpy as np
 from rmtland.arguments import count
 from rmtland.laws import Discrete, Law, mixture
 from rmtland.models.depth.kernel_sum import kernel_sum_law
-from rmtland.models.depth.matrix_draws import drawn_spectrum
+from rmtland.models.depth.matrix_draws import drawn_spectrum, gram_eigenvalues
 from rmtland.models.depth.neural_tangent import tangent_coefficients, tangent_kernel
 from rmtland.models.depth.wide_network import WideNetwork
 from rmtland.models.quadratures import SampledModel
@@ -179,8 +179,8 @@ class DeepGaussNewton(SampledModel):
         def draw(stream: np.random.Generator) -> Real:
             drawn = self.network.draw(self.widths[:-1], self.samples, self.outputs, stream)
             found = np.zeros(self.parameter_count)
-            values = np.linalg.eigvalsh(tangent_kernel(drawn, scales))
-            found[-values.size :] = np.maximum(values, 0.0)  # rounding at zero
+            values = gram_eigenvalues(tangent_kernel(drawn, scales))
+            found[-values.size :] = values
             return found
 
         return drawn_spectrum(self, draw, rng, runs)

@@ -27,7 +27,7 @@ from rmtland.streams import seed_of, streams
 from rmtland.typing import Real, Rng
 from rmtland.version import installed_version
 
-__all__ = ["drawn_spectrum", "rounded_sizes"]
+__all__ = ["drawn_spectrum", "gram_eigenvalues", "rounded_sizes"]
 
 
 def drawn_spectrum(
@@ -65,6 +65,24 @@ def drawn_spectrum(
             "rmtland": installed_version(),
         },
     )
+
+
+def gram_eigenvalues(gram: Real) -> Real:
+    """Eigenvalues of a positive semidefinite matrix, ascending: those within rounding of 0 are 0.
+
+    Parameters
+    ----------
+    gram : ndarray, shape (n, n)
+        Symmetric, without negative eigenvalues.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Eigenvalues.
+    """
+    values = np.asarray(np.linalg.eigvalsh(gram))
+    values[values <= values.size * np.finfo(np.float64).eps * values[-1]] = 0.0
+    return values
 
 
 def rounded_sizes(n: int, sizes: Sequence[float]) -> list[int]:

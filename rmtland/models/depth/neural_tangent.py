@@ -22,7 +22,7 @@ not couple: k outputs repeat the law k times (a block-diagonal matrix).
 References
 ----------
 .. [1] Z. Fan and Z. Wang, Spectra of the conjugate kernel and neural tangent kernel for
-       linear-width neural networks, NeurIPS 2020, arXiv:2005.11879, section 3.
+       linear-width neural networks, NeurIPS 2020, arXiv:2005.11879.
 .. [2] A. Jacot, F. Gabriel and C. Hongler, Neural tangent kernel: convergence and generalization in
        neural networks, NeurIPS 2018.
 
@@ -46,7 +46,7 @@ import numpy as np
 from rmtland.arguments import count
 from rmtland.laws import Law
 from rmtland.models.depth.kernel_sum import kernel_sum_law
-from rmtland.models.depth.matrix_draws import drawn_spectrum, rounded_sizes
+from rmtland.models.depth.matrix_draws import drawn_spectrum, gram_eigenvalues, rounded_sizes
 from rmtland.models.depth.wide_network import DrawnNetwork, WideNetwork
 from rmtland.models.quadratures import SampledModel
 from rmtland.spectrum import Spectrum
@@ -133,7 +133,7 @@ class NeuralTangentKernel(WideNetwork, SampledModel):
 
         def draw(stream: np.random.Generator) -> Real:
             drawn = self.draw(widths, m, self.outputs, stream)
-            return np.asarray(np.linalg.eigvalsh(tangent_kernel(drawn, scales)))
+            return gram_eigenvalues(tangent_kernel(drawn, scales))
 
         return drawn_spectrum(self, draw, rng, runs)
 

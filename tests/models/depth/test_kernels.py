@@ -142,6 +142,18 @@ def test_deep_linear_networks(sizes):
     assert np.abs(seen - model.law.cdf(places)).max() < 0.03
 
 
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_drawn_kernels_have_the_zeros_of_their_laws(outputs):
+    """Rank-deficient: no eigenvalue of rounding, least of all a negative one."""
+    kernel = NeuralTangentKernel(0.3, (1.0,), 1.0, activation="linear", outputs=outputs)
+    nodes = kernel.sample(50, rng=0).nodes
+    assert np.mean(nodes == 0) == pytest.approx(dict(kernel.law.atoms)[0.0], abs=1e-12)
+    assert nodes.min() == 0
+    model = DeepGaussNewton((10, 40, outputs), 30, activation="linear")
+    zeros = np.mean(model.sample(rng=0).nodes == 0)
+    assert zeros == pytest.approx(dict(model.law.atoms)[0.0], abs=1e-12)
+
+
 def test_two_outputs_repeat_the_law_and_more_parameters_are_zeros():
     model = DeepGaussNewton((20, 30, 30, 3), 25, activation="erf")
     assert model.parameter_count == 20 * 30 + 30 * 30 + 30 * 3
