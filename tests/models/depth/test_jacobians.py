@@ -10,6 +10,8 @@ from rmtland import MarchenkoPastur, free_product
 from rmtland.laws import FussCatalan
 from rmtland.models import InputOutputJacobian, LinearJacobian
 from rmtland.models.depth.slope_law import settled_variance, slope_square_law
+from rmtland.networks.activation import Activation
+from rmtland.networks.gaussian_averages import gaussian_averages
 from rmtland.solution import ConvergenceError
 
 
@@ -74,6 +76,32 @@ def test_hard_tanh_settles_and_has_its_share_of_slopes():
         np.mean(np.abs(z) < 1), abs=5 / 1264
     )
     assert slope_square_law("hard_tanh", 0.0).is_point_mass
+
+
+def test_slopes_that_jump_anywhere_have_their_shares():
+    """A clip equals hard tanh, a threshold is not at one half, several values are told apart."""
+
+    def steps(name, slope):
+        return Activation(name, lambda z: z, lambda z, a: slope(z), None)
+
+    clip = slope_square_law(steps("clip", lambda z: (np.abs(z) < 1) * 1.0), 0.7)
+    hard = slope_square_law("hard_tanh", 0.7)
+    assert clip.locations == hard.locations
+    assert clip.weights == pytest.approx(hard.weights, rel=1e-12)
+    threshold = slope_square_law(steps("threshold", lambda z: (z > 1) * 1.0), 4.0)
+    assert threshold.mean() == pytest.approx(math.erfc(0.5 / math.sqrt(2)) / 2, rel=1e-12)
+    three = slope_square_law(steps("three", lambda z: np.select([z < -1, z < 2], [3.0, 1.0])), 1.0)
+    below, above = (math.erfc(t / math.sqrt(2)) / 2 for t in (1, 2))
+    assert three.locations == (0.0, 1.0, 9.0)
+    assert three.weights == pytest.approx((above, 1 - above - below, below), rel=1e-12)
+
+
+def test_at_the_critical_weight_variance_signals_die_out():
+    """q decays like 1/depth for tanh with sigma_w = 1, the defaults: slopes are 1 in the limit."""
+    assert settled_variance("tanh", 1.0) == 0.0
+    assert InputOutputJacobian(2).law == FussCatalan(2)
+    q = settled_variance("tanh", 1.1)
+    assert 0.05 < q == pytest.approx(1.1 * gaussian_averages("tanh", variance=q).square, rel=1e-12)
 
 
 def test_quadratures_of_slopes_have_converged():
