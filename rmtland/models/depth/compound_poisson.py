@@ -12,7 +12,7 @@ its null space beside nu (x) MP(lambda).
 References
 ----------
 .. [1] A. Nica and R. Speicher, Lectures on the Combinatorics of Free Probability, Cambridge
-       University Press, 2006, proposition 12.15.
+       University Press, 2006.
 
 Examples
 --------
@@ -37,6 +37,8 @@ from rmtland.laws import Discrete, Law, LevyTriplet, MarchenkoPastur, Uniform, m
 from rmtland.typing import Real
 
 __all__ = ["compound_poisson", "gauss_discrete", "uniform_pieces"]
+
+_SMALL = 1e-100  # of the largest: squares of less would not be normal numbers
 
 
 def compound_poisson(rate: float, jumps: Law) -> Law:
@@ -87,7 +89,10 @@ def gauss_discrete(places: Real, masses: Real, size: int) -> Discrete:
     Discrete
         The quadrature.
     """
-    where, which = np.unique(places, return_inverse=True)
+    top = np.abs(places).max()  # squares of less would not be normal numbers
+    where, which = np.unique(
+        np.where(np.abs(places) < _SMALL * top, 0, places), return_inverse=True
+    )
     weights = np.asarray(np.bincount(which, masses / masses.sum()), dtype=np.float64)
     if where.size > size:
         alpha, beta = measure_jacobi(where, weights, size)

@@ -66,6 +66,8 @@ __all__ = ["FeatureOutlier", "GeneralisedLinearHessian"]
 
 _ATOMS = 24
 _PIECES = 32
+_NARROW = 1e-6  # relative deviation of curvatures below which atoms cannot show
+_TOLERANCE = 1e-2  # of the first two moments of the curvatures
 
 
 class FeatureOutlier(NamedTuple):
@@ -145,11 +147,16 @@ class GeneralisedLinearHessian(SampledModel):
         """The ratio c = p/n."""
         return self.features / self.samples
 
+    def _along(self, points: int) -> tuple[Real, Real]:
+        """Coordinate of u along w, dense where w^T x = 0 and D has its peak, and weights."""
+        shift = self.mean_norm * self.cosine
+        z, weights = normal_rule(points, kink=-shift)
+        return z + shift, weights
+
     @cached_property
     def _rule(self) -> tuple[Real, Real, Real]:
         """Coordinate of u along w, weights and D of a quadrature."""
-        z, weights = normal_rule(257)
-        u = z + self.mean_norm * self.cosine
+        u, weights = self._along(257)
         return u, weights, _CURVATURES[self.loss](self.weight_norm * u)
 
     @cached_property
@@ -163,18 +170,31 @@ class GeneralisedLinearHessian(SampledModel):
         """Limit law of the bulk for C = 1."""
         curvatures: Law = self.curvature_law
         spread = len(curvatures.atoms) > 1
-        if spread and self.ratio >= 1:
-            z, masses = normal_rule(4097)
-            s = self.weight_norm * (z + self.mean_norm * self.cosine)
-            curvatures = uniform_pieces(_CURVATURES[self.loss](s), masses, _PIECES)
+        if self.ratio >= 1 and curvatures.std() > _NARROW * curvatures.mean():
+            curvatures = self._pieces()
+        _, weights, curvature = self._rule
+        for k in (1, 2):
+            found, moment = curvatures.moment(k), float(weights @ curvature**k)
+            if not abs(found - moment) <= _TOLERANCE * moment:
+                raise self._too_wide(f"their moment {k} comes out as {found:.3g}, not {moment:.3g}")
         law = compound_poisson(1 / self.ratio, affine(curvatures, scale=self.ratio))
         if spread and len(law.support) > 1:
-            raise ConvergenceError(
-                f"the curvatures of {self!r} are spread so widely, for so few samples a feature, "
-                "that the atoms of their quadrature show in the law as bands: take more samples or "
-                "a smaller weight_norm"
-            )
+            raise self._too_wide("the atoms of their quadrature show in the law as bands")
         return law
+
+    def _pieces(self) -> Law:
+        """Law of D as uniform pieces, which leave no atoms in the law of H."""
+        u, masses = self._along(4097)
+        try:
+            return uniform_pieces(_CURVATURES[self.loss](self.weight_norm * u), masses, _PIECES)
+        except ValueError as error:
+            raise self._too_wide(str(error)) from None
+
+    def _too_wide(self, sign: str) -> ConvergenceError:
+        return ConvergenceError(
+            f"the curvatures of {self!r} are spread so widely, for so few samples a feature, that "
+            f"{sign}: take more samples or a smaller weight_norm"
+        )
 
     @cached_property
     def law(self) -> Law:

@@ -128,6 +128,46 @@ def test_what_a_quadrature_cannot_do_is_refused():
         SoftmaxHessian(1, 1.0, 1.0)
 
 
+@pytest.mark.parametrize(("weight", "mean"), [(1.0, 2.0), (100.0, 2.0), (1e3, -1.0), (2.0, 20.0)])
+def test_averages_find_the_peak_of_the_curvature(weight, mean):
+    """E sigma'(s), s ~ N(weight mean, weight^2): a peak of width 1/weight at -mean."""
+    model = GeneralisedLinearHessian(
+        1.0, 1.0, weight_norm=weight, mean_norm=abs(mean), cosine=math.copysign(1, mean)
+    )
+    u = np.linspace(-40 / weight, 40 / weight, 200_001)
+    if weight < 10:  # the peak is wider than the normal law
+        u = np.linspace(mean - 12, mean + 12, 200_001)
+    values = np.exp(-((u - mean) ** 2) / 2) / (4 * np.cosh(weight * u / 2) ** 2)
+    exact = np.trapezoid(values, u) / math.sqrt(2 * math.pi)
+    _, weights, curvature = model._rule
+    assert weights @ curvature == pytest.approx(exact, rel=1e-9)
+    assert weights.sum() == pytest.approx(1.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("c", [0.25, 2.0])
+@pytest.mark.parametrize("weight", [1e-9, 1e-6, 1e-3])
+def test_small_weights_leave_marchenko_pastur(c, weight):
+    law = GeneralisedLinearHessian(c, 1.0, weight_norm=weight).law
+    limit = MarchenkoPastur(c, 0.25)
+    assert law.hull == pytest.approx(limit.hull, rel=1e-5, abs=1e-12)
+    assert dict(law.atoms).get(0.0, 0.0) == pytest.approx(max(0.0, 1 - 1 / c), abs=1e-12)
+    x = 0.4 * limit.hull[1]
+    assert law.cdf(x) == pytest.approx(limit.cdf(x), abs=1e-5)
+
+
+@pytest.mark.parametrize("c", [0.25, 2.0])
+@pytest.mark.parametrize(("weight", "mean"), [(1e3, 0.0), (100.0, 2.0), (3.0, 8.0), (30.0, 20.0)])
+def test_curvatures_that_nearly_vanish_are_refused_with_the_reason(c, weight, mean):
+    model = GeneralisedLinearHessian(c, 1.0, weight_norm=weight, mean_norm=mean, cosine=1.0)
+    with pytest.raises(ConvergenceError, match="smaller weight_norm"):
+        _ = model.law
+
+
+def test_two_classes_with_huge_logits_are_refused_with_the_reason():
+    with pytest.raises(ConvergenceError, match="smaller logit_std"):
+        _ = SoftmaxHessian(2, 1.0, 4.0, logit_std=100.0).law
+
+
 @pytest.mark.parametrize(("norm", "shift"), [(0.6, 0.6), (3.5, -0.4), (0.3, 2.0)])
 def test_uniform_pieces_keep_moments(norm, shift):
     """Of D = sigma'(norm (z + shift)): 32 pieces keep mean and mean square to 1e-3."""
