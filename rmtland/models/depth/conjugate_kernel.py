@@ -21,7 +21,7 @@ here; in an earlier layer it is refused.
 References
 ----------
 .. [1] Z. Fan and Z. Wang, Spectra of the conjugate kernel and neural tangent kernel for
-       linear-width neural networks, NeurIPS 2020, arXiv:2005.11879, theorem 3.4.
+       linear-width neural networks, NeurIPS 2020, arXiv:2005.11879.
 
 Examples
 --------

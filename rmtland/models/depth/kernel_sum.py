@@ -25,7 +25,7 @@ layers of Fan and Wang [1]_, which the tests solve beside it.
 References
 ----------
 .. [1] Z. Fan and Z. Wang, Spectra of the conjugate kernel and neural tangent kernel for
-       linear-width neural networks, NeurIPS 2020, arXiv:2005.11879, theorem 3.7.
+       linear-width neural networks, NeurIPS 2020, arXiv:2005.11879.
 
 Examples
 --------

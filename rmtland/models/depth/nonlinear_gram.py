@@ -21,8 +21,7 @@ feature covariance, kernel random matrices.)
 
 References
 ----------
-.. [1] J. Pennington and P. Worah, Nonlinear random matrix theory for deep learning, NIPS 2017,
-       theorem 1.
+.. [1] J. Pennington and P. Worah, Nonlinear random matrix theory for deep learning, NIPS 2017.
 
 Examples
 --------
