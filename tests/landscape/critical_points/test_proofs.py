@@ -153,7 +153,7 @@ def test_the_index_beside_a_zero_eigenvalue(activation, slope):
             assert Fraction(answer.gap) <= abs(gap)
         else:
             assert abs(relative) <= 1e-13
-    assert proved >= 16
+    assert proved >= 14  # all from 1e-12 on
 
 
 def test_a_ball_with_a_second_critical_point_is_refused():
