@@ -26,7 +26,7 @@ def test_draws_are_critical_points_of_the_energy(activation):
 
 
 def test_weights_have_the_variance_that_the_energy_implies():
-    model = CriticalPointHessian(20, 20, 20, 200, activation="relu", epsilon=0.1, draws=2)
+    model = CriticalPointHessian(20, 20, 20, 45, activation="relu", epsilon=0.1, draws=2)
     assert model.second_variance == pytest.approx(0.8 / gaussian_averages("relu").square)
     point = model.draw(rng=0).point
     first, second = point.theta[:400], point.theta[400:]
