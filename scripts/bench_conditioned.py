@@ -80,6 +80,10 @@ def main():
     parser.add_argument("--steps", type=int, default=60, help="of Lanczos")
     parser.add_argument("--training", type=int, default=60, help="steps of L-BFGS")
     arguments = parser.parse_args()
+    for name in ("width", "samples", "points", "draws", "steps"):
+        number = getattr(arguments, name)
+        if number is not None and number < 1:
+            parser.error(f"--{name} must be at least 1; got {number}")
     width = arguments.width or (16 if arguments.job == "equation" else 256)
     point = trained(width, arguments.samples or 4 * width, arguments.training)
     if arguments.job == "equation":

@@ -113,11 +113,19 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="one network, one autoencoder")
-    parser.add_argument("--draws", type=int, default=16, help="Hessians that a law is pooled from")
+    parser.add_argument(
+        "--draws",
+        type=int,
+        help="Hessians that a law is pooled from, at least 2; 16, or 4 if quick",
+    )
     parser.add_argument("--out", type=Path, default=Path("figures"), help="folder")
     arguments = parser.parse_args()
+    draws, steps = (4, 300) if arguments.quick else (16, 3000)
+    if arguments.draws is not None:
+        draws = arguments.draws
+    if draws < 2:
+        parser.error(f"--draws must be at least 2; got {draws}")
     arguments.out.mkdir(parents=True, exist_ok=True)
-    draws, steps = (4, 300) if arguments.quick else (arguments.draws, 3000)
     rows = []
 
     def add(name, point, conditions):

@@ -344,3 +344,22 @@ def test_what_runs_on_a_card_is_timed_by_one_clock():
         text = path.read_text("utf-8")
         assert (".synchronize(" in text) == (path.name == "device_timing.py"), path.name
         assert ("getDeviceCount" in text) == (path.name == "device_timing.py"), path.name
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("reproduce_minima.py", ["--quick", "--draws", "1"], "--draws must be at least 2; got 1"),
+        ("bench_conditioned.py", ["--width", "0"], "--width must be at least 1; got 0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_before_any_work(
+    name, arguments, message, monkeypatch, capsys, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(SCRIPTS / name), run_name="__main__")
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
