@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import re
 import runpy
 import shlex
@@ -30,18 +31,34 @@ def test_the_readme_is_a_door():
     assert len(README.splitlines()) <= 110
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_command_runs(command, monkeypatch, tmp_path, capsys):
+def test_the_headline_command_says_what_the_readme_does(monkeypatch, tmp_path, capsys):
+    """The only command, as printed, and every number that the README tells of it."""
+    assert COMMANDS == ["rmtland overlay"]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    monkeypatch.setattr(sys, "argv", shlex.split(COMMANDS[0]))
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 0
     assert capsys.readouterr().out
+    report = json.loads((tmp_path / "rmtland-output" / "overlay.json").read_text("utf-8"))
+    laws = report["laws"]
+    conditioned = laws["residuals conditioned on gradient"]
+    said = [*(law["kolmogorov"] for law in laws.values()), conditioned["chance"]]
+    paragraph = README[README.index("That command trained") :].split("\n\n")[0]
+    assert re.findall(r"(?<!\d)\.\d{3}", paragraph) == [
+        f".{round(1000 * value):03d}" for value in (*said, conditioned["gauss_newton_alone"])
+    ]
+    for number in (
+        "-".join(map(str, report["network"]["widths"])), report["settings"]["samples"],
+        f"energy {report['settings']['energy']:g}", report["network"]["parameters"],
+        conditioned["measured_numbers"], conditioned["residuals"],
+    ):  # fmt: skip
+        assert str(number) in paragraph
+    worst = laws["Wishart + Wigner, as printed"]["kolmogorov"]
+    assert conditioned["kolmogorov"] < 1.5 * conditioned["chance"] + 0.01 < worst / 20
 
 
-def test_there_are_commands_and_code():
-    assert "rmtland overlay" in COMMANDS
+def test_there_is_code():
     assert len(BLOCKS) >= 3
 
 

@@ -56,7 +56,15 @@ ModelName: TypeAlias = Annotated[str, typer.Argument(help=f"Model: {' or '.join(
 Phi: TypeAlias = Annotated[float, typer.Option(help="Parameters per effective example, > 0.")]
 Epsilon: TypeAlias = Annotated[float, typer.Option(help="Energy: loss per output, >= 0.")]
 Sigma: TypeAlias = Annotated[float, typer.Option(help="Mean of the Gauss-Newton part, > 0.")]
-Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of all random numbers.")]
+
+
+def _seed(value: int) -> int:
+    from rmtland.arguments import count
+
+    return count("seed", value, min_value=0)
+
+
+Seed: TypeAlias = Annotated[int, typer.Option(help="Seed of all random numbers.", callback=_seed)]
 
 
 def model_class(name: str) -> type[HessianModel]:

@@ -123,7 +123,7 @@ def overlay(
         "samples": samples,
         "activation": activation,
         "energy": nonnegative("energy", energy),
-        "seed": count("seed", seed, min_value=0),
+        "seed": seed,
         "model": model,
         "dyson": dyson,
         "conditioned": conditioned,
@@ -291,7 +291,6 @@ def _missed(report: dict[str, Any]) -> str:
 
 
 def _write(output: Output, report: dict[str, Any], result: Overlay) -> None:
-    import json
 
     from matplotlib.figure import Figure
 
@@ -304,10 +303,9 @@ def _write(output: Output, report: dict[str, Any], result: Overlay) -> None:
     words = [f"Data: {report['data']}.", *BELOW, *_known(report)]
     below = "\n".join(fill(text, 165) for text in words)
     figure.supxlabel(below, fontsize=6.5, ha="left", x=0.01)
-    output.figure(figure, "overlay", dpi=135)
-    with output.file("overlay.json") as stream:
-        stream.write((json.dumps(report, indent=1, allow_nan=False) + "\n").encode())
+    output.json_file("overlay.json", report)  # numbers first: a picture can be drawn again
     output.wrote(result.spectrum.save(output.out / "overlay-spectrum.npz"))
+    output.figure(figure, "overlay", dpi=135)
     output.numbers(report)
 
 

@@ -341,11 +341,13 @@ def spectra_of_weights(
     ------
     ValueError
         If there is no such matrix, one is not finite, no law can be laid beside any of them, the
-        level is not between 0 and 1, or `goodness` is between 0 and 19.
+        level is not between 0 and 1, there are less than 2 resamples, or `goodness` is between 0
+        and 19.
     """
     level = positive("level", level)
     if level >= 1.0:
         raise ValueError(f"level must lie between 0 and 1; got {level}")
+    count("resamples", resamples, min_value=2)
     if 0 < count("goodness", goodness, min_value=0) < 19:
         raise ValueError(f"goodness must be 0, or at least 19 matrices; got {goodness}")
     matrices = weight_matrices(model, min_size=min_size)

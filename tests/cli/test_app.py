@@ -145,6 +145,8 @@ def test_version(rmtland):
         ((*TINY, "--energy", "-1"), "energy must be zero or a positive"),
         ((*TINY, "--energy", "nan"), "energy must be"),
         ((*TINY, "--seed", "-1"), "seed must be an integer of at least 0; got -1"),
+        (("overlay", "--eigenvalues", "f", "--seed", "-1"), "seed must be .* at least 0; got -1"),
+        (("measure", "own:f", "--seed", "-1"), "seed must be an integer of at least 0; got -1"),
         ((*TINY, "--max-steps", "-1"), "max_steps must be an integer of at least 0"),
         # what the parser finds
         ((*SPECTRUM, "--phi", "abc"), "--phi.*valid"),

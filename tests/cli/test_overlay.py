@@ -2,7 +2,6 @@
 
 import functools
 import json
-import re
 import struct
 import sys
 from pathlib import Path
@@ -316,29 +315,6 @@ def test_the_conditioned_law_has_its_chance_level_and_what_it_knows(rmtland):
     assert entry["outliers"] < 5
     assert f"73 numbers of 240 residuals, {1 - 72 / 240:.0%} of which stay free" in result.out
     assert f" {entry['chance']:.3f} " in result.out
-
-
-def test_the_readme_says_what_its_figure_shows(rmtland):
-    """The headline command, and every number that the README tells of it."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-    result = rmtland("overlay", "--out", "o")
-    assert result.code == 0
-    report = report_of(result)
-    laws = report["laws"]
-    said = {name: f".{round(1000 * laws[name]['kolmogorov']):03d}" for name in laws}
-    paragraph = readme[readme.index("That command trained") :].split("\n\n")[0]
-    assert re.findall(r"(?<!\d)\.\d{3}", paragraph) == [
-        *said.values(), f".{round(1000 * laws[CONDITIONED]['chance']):03d}",
-        f".{round(1000 * laws[CONDITIONED]['gauss_newton_alone']):03d}",
-    ]  # fmt: skip
-    for number in (
-        "-".join(map(str, report["network"]["widths"])), report["settings"]["samples"],
-        f"energy {report['settings']['energy']:g}", report["network"]["parameters"],
-        laws[CONDITIONED]["measured_numbers"], laws[CONDITIONED]["residuals"],
-    ):  # fmt: skip
-        assert str(number) in paragraph
-    worst = laws["Wishart + Wigner, as printed"]["kolmogorov"]
-    assert laws[CONDITIONED]["kolmogorov"] < 1.5 * laws[CONDITIONED]["chance"] + 0.01 < worst / 20
 
 
 def test_a_missed_energy_is_said_and_ends_in_code_1(rmtland):

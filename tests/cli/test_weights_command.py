@@ -189,6 +189,8 @@ def test_an_archive_under_the_name_of_a_matrix_is_read_as_one():
         (("own:weights", "--min-size", "40"), "no weight matrix of at least 40 rows"),
         (("own:weights", "--layers", "c"), "the weights c are all zero"),
         (("own:weights", "--level", "2"), "level must lie between"),
+        (("own:weights", "--resamples", "1"), "error: resamples must be an integer of at least 2"),
+        (("own:weights", "--seed", "-1"), "error: seed must be an integer of at least 0; got -1"),
         (("own:weights", "--goodness", "3"), "goodness must be 0, or at least 19"),
     ],
 )
