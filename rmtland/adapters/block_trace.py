@@ -58,19 +58,29 @@ def trace_by_blocks(operator: Any, *, probes: int = 4, rng: Rng = None) -> Scala
     ScalarEstimate
         The standard error is the bound above, by the products themselves: it is not the scatter of
         few numbers.
+
+    Raises
+    ------
+    ValueError
+        If a product is not finite.
     """
     probes = count("probes", probes)
     generator = random_generator(rng)
-    forms, squares = [], []
+    forms, deviations = [], []
     for block in operator.blocks:
         size = block.slice.stop - block.slice.start
-        for _ in range(probes):
+        for _ in range(probes if size else 0):
             vector = np.zeros(operator.shape[0], dtype=operator.dtype)
             vector[block.slice] = generator.choice([-1.0, 1.0], size=size)
             image = np.asarray(operator @ vector, dtype=float)[block.slice]
             forms.append(float(vector[block.slice] @ image))
-            squares.append(_variance_bound(float(image @ image), forms[-1], size))
-    error = math.sqrt(math.fsum(squares)) / probes
+            scale = float(np.abs(image).max()) or 1.0  # squares may leave double precision
+            if not math.isfinite(scale):
+                raise ValueError("a product of the matrix is not finite")
+            image = image / scale
+            variance = _variance_bound(float(image @ image), forms[-1] / scale, size)
+            deviations.append(scale * math.sqrt(variance))
+    error = math.hypot(*deviations) / probes
     return ScalarEstimate(math.fsum(forms) / probes, error, len(forms), "blocks")
 
 

@@ -25,16 +25,13 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from rmtland.comparison.distances import Comparison
-from rmtland.comparison.outliers import outliers
+from rmtland.comparison.outliers import is_pooled, outliers
 from rmtland.comparison.theories import SmoothedTheory, Theory, law_of, smoothed_of
 from rmtland.drawing import draw_law, draw_outliers, draw_spectrum, law_points, style_of
-from rmtland.laws import EmpiricalLaw, Law
+from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
 
 __all__ = ["LaidOver", "draw_distributions", "draw_overlay", "new_pair"]
-
-_FEW = 12
-"""Point masses of an empirical law that are drawn one by one; more are drawn as steps."""
 
 
 class LaidOver(Protocol):
@@ -166,7 +163,7 @@ def draw_overlay(
         draw_spectrum(inset, spectrum, bins=60, limits=near),
     ]
     for law, style in zip(laws.values(), chosen, strict=True):
-        if _is_pooled(law):
+        if is_pooled(law):
             artists.append(_draw_bins(left, law, (low - pad, high + pad), 120, style))
             artists.append(_draw_bins(inset, law, near, 60, style))
             continue
@@ -215,11 +212,6 @@ def _words(found: Comparison, parameters: Mapping[str, Any]) -> str:
         f"Kolmogorov {found.kolmogorov:.3f}{chance}, W1 {found.wasserstein:.3f}, "
         f"index {found.law_index:.3f}{smoothed}"
     )
-
-
-def _is_pooled(law: Law | SmoothedTheory) -> bool:
-    """Whether a law is many point masses, as eigenvalues of drawn matrices are."""
-    return isinstance(law, EmpiricalLaw) and len(law.atoms) > _FEW
 
 
 def _draw_bins(

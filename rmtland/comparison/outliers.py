@@ -42,13 +42,37 @@ from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Logical, Real
 
-__all__ = ["Pieces", "edge_margins", "leave_out", "outliers", "outside", "without_outliers"]
+__all__ = [
+    "Pieces",
+    "edge_margins",
+    "is_pooled",
+    "leave_out",
+    "outliers",
+    "outside",
+    "without_outliers",
+]
 
 _SCALES = 4.0
 """Margin of an edge in units of its own scale."""
 
 _FEW = 12
 """Eigenvalues that are a law by themselves; more of them stand for a density."""
+
+
+def is_pooled(law: Theory) -> bool:
+    """Return whether a law is many point masses, as eigenvalues of drawn matrices are.
+
+    Parameters
+    ----------
+    law : Law or theory
+        Any.
+
+    Returns
+    -------
+    bool
+        True for an `EmpiricalLaw` of more than a dozen.
+    """
+    return isinstance(law, EmpiricalLaw) and len(law.atoms) > _FEW
 
 
 class Pieces(NamedTuple):
@@ -191,7 +215,7 @@ def edge_margins(
     """
     bands = np.array(law.support, dtype=np.float64).reshape(-1, 2)
     places = np.array([place for place, _ in law.atoms])
-    if isinstance(law, EmpiricalLaw) and places.size > _FEW:
+    if is_pooled(law):
         bands, places = np.array([[places[0], places[-1]]]), np.empty(0)
     low, high = bands.T
     below, above = _scales(law, low, high, 2 / (3 * np.pi * n))
