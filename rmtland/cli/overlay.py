@@ -303,9 +303,9 @@ def _write(output: Output, report: dict[str, Any], result: Overlay) -> None:
     words = [f"Data: {report['data']}.", *BELOW, *_known(report)]
     below = "\n".join(fill(text, 165) for text in words)
     figure.supxlabel(below, fontsize=6.5, ha="left", x=0.01)
-    output.json_file("overlay.json", report)  # numbers first: a picture can be drawn again
-    output.wrote(result.spectrum.save(output.out / "overlay-spectrum.npz"))
     output.figure(figure, "overlay", dpi=135)
+    output.json_file("overlay.json", report)
+    output.wrote(result.spectrum.save(output.out / "overlay-spectrum.npz"))
     output.numbers(report)
 
 
