@@ -59,7 +59,7 @@ _FEW = 12
 """Eigenvalues that are a law by themselves; more of them stand for a density."""
 
 
-def is_pooled(law: Theory) -> bool:
+def is_pooled(law: object) -> bool:
     """Return whether a law is many point masses, as eigenvalues of drawn matrices are.
 
     Parameters
