@@ -60,6 +60,7 @@ __all__ = ["SoftmaxHessian"]
 
 _ATOMS = 16
 _LOG_POINTS = 12
+_ENTRIES = 2**18  # of matrices S that are held at a time
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,9 @@ class SoftmaxHessian(SampledModel):
         """Eigenvalues of S, but one of zero, at points of a Sobol sequence."""
         sequence = qmc.Sobol(self.classes, rng=np.random.default_rng(2021))
         logits = self.logit_std * norm.ppf(sequence.random_base2(_LOG_POINTS))
-        return np.asarray(np.linalg.eigvalsh(_curvatures(logits))[:, 1:].ravel())
+        parts = np.array_split(logits, 1 + logits.size * self.classes // _ENTRIES)
+        values = [np.linalg.eigvalsh(_curvatures(part))[:, 1:].ravel() for part in parts]
+        return np.concatenate(values)
 
     @cached_property
     def law(self) -> Law:

@@ -1,6 +1,7 @@
 """Hessians of logistic and softmax regression: bulk, outliers, classes."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -103,6 +104,17 @@ def test_softmax_at_zero_and_for_two_classes():
     sobol = gauss_discrete(two._drawn_curvatures(), np.ones(4096), 16)
     for k in (1, 2, 3):
         assert sobol.moment(k) == pytest.approx(two.curvature_law.moment(k), rel=1e-3)
+
+
+def test_curvatures_of_many_classes_take_little_memory():
+    """4096 matrices of 20 x 20 are 13 MB, of 1000 x 1000 would be 33 GB."""
+    model = SoftmaxHessian(20, 1.0, 50.0, logit_std=0.3)
+    tracemalloc.start()
+    values = model._drawn_curvatures()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert values.size == 4096 * 19
+    assert peak < 10e6
 
 
 def test_softmax_of_several_classes():
