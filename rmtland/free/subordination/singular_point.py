@@ -111,7 +111,8 @@ class SingularPoint:
     def error(self, z: Complex) -> Real:
         """Bound of the relative error of G."""
         with np.errstate(divide="ignore"):
-            away = np.log(self.radius / np.abs(z - self.place))
+            # A difference of logarithms: the quotient overflows at a subnormal distance
+            away = np.log(self.radius) - np.log(np.abs(z - self.place))
         return np.asarray(self.rounding + self.spread * (1 + away))
 
     def jet(self, z: Complex) -> tuple[Complex, Complex]:

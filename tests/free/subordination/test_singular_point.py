@@ -32,6 +32,15 @@ def test_two_free_projections_are_arcsine_however_close_to_an_end(direction):
     assert law.pdf(1.0) == pytest.approx(1 / np.pi, rel=1e-7)
 
 
+@pytest.mark.parametrize("x", [5e-324, 1e-322, 1e-313, 1e-309])
+def test_a_subnormal_distance_is_one_as_any(x):
+    """The error's quotient overflowed there, and no exponent times infinity is NaN: refused."""
+    assert free_sum(HALF, HALF).pdf(x) * np.sqrt(2 * x) == pytest.approx(1 / np.pi, rel=2e-7)
+    law = free_power(Wachter(aspect_ratio=2.0, other_ratio=7.6568343578555895), 2.0)
+    wanted = law.pdf(1e-300) * np.sqrt(1e-300)
+    assert law.pdf(x) * np.sqrt(x) == pytest.approx(wanted, rel=1e-9)
+
+
 @pytest.mark.parametrize("place", [0.0, 1.0, 2.0])
 def test_straight_above_every_sum_of_atoms(place):
     z = place + 1j * TINY
