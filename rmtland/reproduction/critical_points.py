@@ -261,16 +261,15 @@ class CriticalPointsFigure(PublishedFigure):
             ax.remove()
         for ax, phi in zip(axes.flat, self.phi, strict=False):
             panel = str(Quantity.of("index against energy", phi=phi))
-            for one in content.series:
-                if str(one.panel) != panel:
-                    continue
+            shown = [one for one in content.series if str(one.panel) == panel]
+            for one in shown:
                 name = str(one.name)
                 if name == "read off":
                     ax.plot(one.x, one.y, "-", color="0.4", lw=1.6, label="read off fig. 6(a)")
                 else:
                     label = f"{name} ({len(one.x)})"
                     ax.plot(one.x, one.y, ls="none", ms=4, mfc="none", label=label, **_LOOKS[name])
-            ax.set_xlim(0, 0.62)
+            ax.set_xlim(0, max([0.62, *(1.03 * float(one.x.max()) for one in shown)]))
             ax.set_ylim(-0.02, 0.55)
             ax.set_title(f"$\\phi$ = {phi:.3g}", fontsize=10)
             ax.set_xlabel("energy $\\epsilon$ (loss per output)")

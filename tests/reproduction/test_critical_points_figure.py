@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from rmtland.reproduction.critical_points import LEVELS, READ_OFF, CriticalPointsFigure
 from rmtland.reproduction.index_energy import MINIMISERS
@@ -55,3 +56,15 @@ def test_points_above_the_cutoff_are_left_out():
     SMALL._add(series, numbers, Quantity.of("p"), 1.0, "published", results)
     assert numbers[Quantity.of("below the cutoff", phi=1.0)] == 0
     assert len(series) == 1
+
+
+def test_all_points_are_in_view(content):
+    """Small networks have critical points above the published range of energies."""
+    figure = Figure(layout="constrained")
+    SMALL.draw(figure, content)
+    (ax,) = figure.axes
+    for line in ax.lines:
+        assert (line.get_xdata() <= ax.get_xlim()[1]).all()
+        assert (line.get_ydata() <= ax.get_ylim()[1]).all()
+    highest = max(line.get_xdata().max() for line in ax.lines)
+    assert highest > 0.62 or ax.get_xlim()[1] == 0.62
