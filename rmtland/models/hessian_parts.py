@@ -4,6 +4,8 @@ Examples
 --------
 >>> PARTS
 ('gauss_newton', 'residual', 'total')
+>>> exact_zeros(np.array([-2e-16, 1e-16, 3.0]))
+array([0., 0., 3.])
 """
 
 from __future__ import annotations
@@ -11,11 +13,33 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Self
 
+import numpy as np
+
 from rmtland.arguments import choice
 from rmtland.models.quadratures import SampledModel
 from rmtland.networks.derivatives.hessian_split import PARTS
+from rmtland.typing import Real
 
-__all__ = ["PARTS", "HessianParts"]
+__all__ = ["PARTS", "HessianParts", "exact_zeros"]
+
+_ZERO = 1e-11
+"""Eigenvalues of at most so much of the largest are zero."""
+
+
+def exact_zeros(nodes: Real) -> Real:
+    """Put eigenvalues that are zero up to rounding, which fall on either side, at zero.
+
+    Parameters
+    ----------
+    nodes : ndarray of float, shape (..., p)
+        Eigenvalues of each matrix.
+
+    Returns
+    -------
+    ndarray of float
+    """
+    sizes = np.abs(nodes)
+    return np.where(sizes <= _ZERO * sizes.max(axis=-1, keepdims=True), 0.0, nodes)
 
 
 class HessianParts(SampledModel):

@@ -58,7 +58,7 @@ from rmtland.arguments import choice, count, nonnegative, points, positive
 from rmtland.arrays import ArrayLibrary
 from rmtland.laws import EmpiricalLaw
 from rmtland.models.conditioned.conditioned_hessian import ConditionedHessian
-from rmtland.models.hessian_parts import PARTS, HessianParts
+from rmtland.models.hessian_parts import PARTS, HessianParts, exact_zeros
 from rmtland.networks import MLP
 from rmtland.networks.activation import activation as activation_of
 from rmtland.networks.gaussian_averages import gaussian_averages
@@ -72,8 +72,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CriticalPointHessian", "IndexCurve"]
 
-_ZERO = 1e-11
-"""Eigenvalues of at most so much of the largest are zero."""
+_NO_OUTPUTS = 1e-7
+"""Of the mean square of the targets: from smaller outputs on, rounding hides what W2 does."""
 
 
 class IndexCurve(NamedTuple):
@@ -190,8 +190,16 @@ class CriticalPointHessian(HessianParts):
         Raises
         ------
         ValueError
-            If the Jacobian leaves no residuals free.
+            If the Jacobian leaves no residuals free, or the energy leaves outputs of a mean square
+            below 1e-7 of that of the targets.
         """
+        if self.output_mean_square < _NO_OUTPUTS * self.target_mean_square:
+            raise ValueError(
+                f"at epsilon = {self.epsilon!r} outputs have a mean square of "
+                f"{self.output_mean_square:.2g}, too small beside the targets' "
+                f"{self.target_mean_square:g} for a Hessian in floating point; index_curve takes "
+                "this energy"
+            )
         generator = np.random.default_rng(rng)
         n0, n1, n2 = self.inputs, self.hidden, self.outputs
         first = generator.normal(size=(n1, n0)) * math.sqrt(self.first_variance / n0)
@@ -269,9 +277,7 @@ class CriticalPointHessian(HessianParts):
     @cached_property
     def drawn(self) -> Real:
         """Eigenvalues that the law is pooled from, shape (draws, p); zeros exact."""
-        nodes = self.sample(rng=self.seed, runs=self.draws).nodes
-        largest = np.abs(nodes).max(axis=1, keepdims=True)
-        return np.where(np.abs(nodes) <= _ZERO * largest, 0.0, nodes)
+        return exact_zeros(self.sample(rng=self.seed, runs=self.draws).nodes)
 
     @cached_property
     def law(self) -> EmpiricalLaw:
@@ -328,6 +334,6 @@ class CriticalPointHessian(HessianParts):
         ratio = math.sqrt(2 * energy / (self.target_mean_square - 2 * energy))
         found = []
         for h0, h1 in self._pencils:
-            nodes = np.linalg.eigvalsh(h0 + ratio * h1)
-            found.append(float((nodes < -_ZERO * np.abs(nodes).max()).mean()))
+            nodes = np.asarray(np.linalg.eigvalsh(h0 + ratio * h1), dtype=np.float64)
+            found.append(float((exact_zeros(nodes) < 0).mean()))
         return np.array(found)

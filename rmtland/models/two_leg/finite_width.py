@@ -39,7 +39,9 @@ from rmtland.arguments import choice, count
 from rmtland.laws import Law, SpectralModel
 from rmtland.models.dyson.above_axis import Progress, above_axis
 from rmtland.models.dyson.corrected_model import CorrectedModel
+from rmtland.models.hessian_parts import exact_zeros
 from rmtland.models.smoothed_index import with_doubt
+from rmtland.models.two_leg.leg_averages import deviations
 from rmtland.models.two_leg.sampled_leg import leg_sizes, ratios_off
 from rmtland.models.two_leg.two_leg_hessian import TwoLegHessian
 from rmtland.solution import Solution
@@ -49,7 +51,6 @@ from rmtland.typing import ArrayLike, Complex, Real, Rng, override
 
 __all__ = ["FiniteWidthHessian"]
 
-_DEVIATIONS = 2.5  # standard errors in an error
 _LEFT = 2.0  # times the change of c, in an error: outliers of small networks may pass by
 _HALF = 4  # networks of half the width for every one
 _ROUNDED = 0.05  # largest relative error of the ratios of the small networks
@@ -131,13 +132,13 @@ class FiniteWidthHessian(CorrectedModel):
 
     @cached_property
     def drawn(self) -> tuple[Real, Real]:
-        """Eigenvalues of the small networks, shapes (runs, p), the larger ones first."""
+        """Eigenvalues of the small networks, shapes (runs, p), larger ones first; zeros exact."""
         large, little = self.small_widths
         first, second = streams(self.seed, 2)
         draw = self.model.population.sample
         return (
-            draw(large, rng=first, runs=self.runs).nodes,
-            draw(little, rng=second, runs=_HALF * self.runs).nodes,
+            exact_zeros(draw(large, rng=first, runs=self.runs).nodes),
+            exact_zeros(draw(little, rng=second, runs=_HALF * self.runs).nodes),
         )
 
     def _corrected(
@@ -149,12 +150,11 @@ class FiniteWidthHessian(CorrectedModel):
         for n, nodes, sign in zip((s, l), self.drawn, (1, -1), strict=True):
             rows = np.array([statistic(row) for row in nodes])
             ends.append(n * (rows.mean(axis=0) - limit))
-            scatter = np.sqrt((np.abs(rows - rows.mean(axis=0)) ** 2).sum(axis=0))
             share = sign * n / (s - l)
-            noise += (share * n * scatter / len(rows)) ** 2
+            noise += (share * n) ** 2 * rows.var(axis=0, ddof=1) / len(rows)
         c = (s * ends[0] - l * ends[1]) / (s - l)
         of_limit = abs(1 - (s + l) / self.width)  # c takes (s + l) times the limit away
-        open_to = _DEVIATIONS * np.sqrt(noise) + _LEFT * np.abs(c - ends[0])
+        open_to = deviations(self.runs) * np.sqrt(noise) + _LEFT * np.abs(c - ends[0])
         error = of_limit * doubt + open_to / self.width
         return _Corrected(np.asarray(limit + c / self.width), np.asarray(error))
 

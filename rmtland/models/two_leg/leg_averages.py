@@ -39,6 +39,7 @@ __all__ = [
     "LegOrders",
     "LegValue",
     "LegValues",
+    "deviations",
     "in_threads",
     "share_of_small",
     "threads",
@@ -115,9 +116,7 @@ class LegValues(NamedTuple):
         values = self.values[:, i]
         value = np.asarray(self._weights @ values)
         bias = np.abs(value - values[: self.large].mean(axis=0))
-        # few draws know their own scatter badly: Student's quantile of the same level
-        many = float(stdtrit(self.large - 1, ndtr(_DEVIATIONS)))
-        return value, np.asarray(bias + many * self.standard_error(i))
+        return value, np.asarray(bias + deviations(self.large) * self.standard_error(i))
 
     def solution(
         self, shape: tuple[int, ...], tolerance: float, rounded: float, *, relative: bool = True
@@ -223,6 +222,14 @@ def values_over_legs(
         )
     everywhere = np.asarray(good.all(axis=0))
     return LegValues(found, large, ratio, everywhere, residual.max(axis=0), steps.sum(axis=0))
+
+
+def deviations(draws: int) -> float:
+    """Return how many standard errors an error holds: 2.5, or Student's quantile of that level.
+
+    Few draws know their own scatter badly.
+    """
+    return float(stdtrit(draws - 1, ndtr(_DEVIATIONS)))
 
 
 def share_of_small(ratio: float) -> float:

@@ -65,6 +65,22 @@ def test_index_ends_at_that_of_the_residual_part():
     assert MODEL.index_curve(1e-9).mean[0] == 0
 
 
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_energies_next_to_their_end_are_right_or_refused(activation):
+    model = replace(MODEL, activation=activation)
+    known = 0
+    for left in 10.0 ** -np.arange(2, 17):
+        near = replace(model, epsilon=0.5 * (1 - left))
+        try:
+            index = near.index()
+        except ValueError as error:
+            assert "index_curve" in str(error)  # noqa: PT017
+        else:
+            known += 1
+            assert index == pytest.approx(model.index_curve(near.epsilon).mean[0], abs=1e-12)
+    assert known >= 5
+
+
 def test_the_same_model_gives_the_same_numbers():
     assert np.array_equal(MODEL.drawn, replace(MODEL).drawn)
     assert not np.array_equal(MODEL.drawn, replace(MODEL, seed=1).drawn)

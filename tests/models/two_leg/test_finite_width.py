@@ -49,6 +49,30 @@ def test_errors_of_limit_and_draws_are_scaled():
     assert np.std(scatter) < noise
 
 
+def test_few_draws_know_their_own_scatter_badly():
+    rng = np.random.default_rng(0)
+    wrong = []
+    for _ in range(200):
+        large, little = rng.normal(2.0, 0.3, size=2), rng.normal(2.0, 0.6, size=8)
+        found = corrected(with_rows(large, little), 2.0)
+        first, second = (n * (rows.mean() - 2.0) for n, rows in ((12, large), (6, little)))
+        c = (12 * first - 6 * second) / 6
+        chance = found.error[0] - 2.0 * abs(c - first) / 50  # less what the expansion leaves out
+        wrong.append(abs(found.value[0] - 2.0) > chance)
+    assert np.mean(wrong) < 0.06  # a quarter by 2.5 estimated standard errors
+
+
+@pytest.mark.parametrize("activation", ["linear", "erf"])
+def test_zeros_of_networks_of_low_rank_are_not_negative(activation):
+    limit = TwoLegHessian(8, 2, 1, 2, **OPTIONS | {"activation": activation})
+    large = FiniteWidthHessian(limit, 60, small=8, runs=3).drawn[0]
+    n0, n1, n2, m = 32, 8, 4, 8
+    assert large.shape == (3, n1 * (n0 + n2))
+    rank = m * n2 + 2 * n1 * n2 + n1 * m * (activation != "linear")  # H0, weights, curvatures
+    assert (np.count_nonzero(large, axis=1) <= rank).all()
+    assert (large < 0).mean() < 0.2  # a half of the zeros by their rounding, .46 in all
+
+
 def test_potential_and_density_agree():
     model = FiniteWidthHessian(LIMIT, 20, small=6, runs=10)
     ends = model.smoothed_cdf([0.29, 0.31], eta=0.3)
