@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from rmtland import find_critical_points
+from rmtland.arguments import count
 from rmtland.files import atomic_write
 from rmtland.landscape.critical_points import CappedNewton, SymmetryType
 from rmtland.models import ConditionedHessian, CriticalPointHessian
@@ -113,11 +114,37 @@ def compare_published(n, draws):
 
 
 def points_of(path):
+    """Return phi, energy and index of every row of a file, or raise ValueError."""
+    keys = ("phi", "energy", "index")
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
     with path.open(encoding="utf-8", newline="") as stream:
-        return [
-            tuple(float(row[key]) for key in ("phi", "energy", "index"))
-            for row in csv.DictReader(stream)
-        ]
+        table = csv.DictReader(stream)
+        if missing := set(keys) - set(table.fieldnames or ()):
+            raise ValueError(f"{path} lacks the columns {sorted(missing)}; it needs {list(keys)}")
+        points = [tuple(float(row[key]) for key in keys) for row in table]
+    for phi, energy, _ in points:
+        if not (0 < phi < 1 and 0 < energy < 0.5):
+            raise ValueError(
+                f"phi must lie between 0 and 1 and the energy between 0 and 1/2; {path} has "
+                f"phi = {phi:g}, energy = {energy:g}"
+            )
+    return points
+
+
+def check(arguments):
+    """Refuse before anything is computed what would end in nonsense; return the points given."""
+    count("n", arguments.n, min_value=2)
+    for name in ("draws", "starts"):
+        count(name, getattr(arguments, name), min_value=2 if name == "draws" else 1)
+    count("published-n", arguments.published_n, min_value=0)
+    count("seed", arguments.seed, min_value=0)
+    if not all(0 < phi < 1 for phi in arguments.phi):
+        raise ValueError(
+            "phi must lie between 0 and 1: with as many residuals as parameters, or fewer, there "
+            "is no critical point of positive energy"
+        )
+    return points_of(arguments.points) if arguments.points else []
 
 
 def figure(rows, curves, published, arguments):
@@ -177,22 +204,29 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--n", type=int, default=8, help="inputs, hidden units, outputs (8)")
-    parser.add_argument("--phi", type=float, nargs="+", default=[0.5, 0.25])
-    parser.add_argument("--draws", type=int, default=8, help="critical points a law is pooled from")
-    parser.add_argument("--starts", type=int, default=20, help="of each finder, for each phi (20)")
-    parser.add_argument("--published-n", type=int, default=16, help="0 to leave them out (16)")
+    parser.add_argument("--n", type=int, help="inputs, hidden units, outputs (8)")
+    parser.add_argument("--phi", type=float, nargs="+", help="(.5 .25)")
+    parser.add_argument("--draws", type=int, help="critical points a law is pooled from (8)")
+    parser.add_argument("--starts", type=int, help="of each finder, for each phi (20)")
+    parser.add_argument("--published-n", type=int, help="0 to leave them out (16)")
     parser.add_argument("--points", type=Path, help="CSV of critical points: phi, energy, index")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="n = 6, phi = 1/2, no figure")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="n = 6, phi = 1/2, 4 draws and starts, no figure, where not given",
+    )
     parser.add_argument("--out", type=Path, default=Path("figures"), help="folder")
     arguments = parser.parse_args()
-    if arguments.quick:
-        arguments.n, arguments.phi, arguments.draws, arguments.starts = 6, [0.5], 4, 4
-        arguments.published_n = 0
-    if min(arguments.phi) <= 0 or max(arguments.phi) >= 1:
-        parser.error("phi must lie between 0 and 1: with as many residuals as parameters, or fewer,"
-                     " there is no critical point of positive energy")  # fmt: skip
+    full = {"n": 8, "phi": [0.5, 0.25], "draws": 8, "starts": 20, "published_n": 16}
+    quick = {"n": 6, "phi": [0.5], "draws": 4, "starts": 4, "published_n": 0}
+    for name, value in (quick if arguments.quick else full).items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value)
+    try:
+        points = check(arguments)
+    except ValueError as error:
+        parser.error(str(error))
     rows, curves = [], {}
     for phi in arguments.phi:
         for kind in KINDS:
@@ -221,7 +255,7 @@ def main():
     published = compare_published(arguments.published_n, arguments.draws) if (
         arguments.published_n
     ) else []  # fmt: skip
-    for phi, energy, index in points_of(arguments.points) if arguments.points else ():
+    for phi, energy, index in points:
         model = weight_free(arguments.published_n or 16, phi, arguments.draws, epsilon=energy)
         found = model.index_curve(energy)
         print(

@@ -161,8 +161,17 @@ def check(arguments):
         model_of("square", name, arguments)
     if arguments.table and not arguments.table.parent.is_dir():
         raise ValueError(f"there is no folder {arguments.table.parent} for the table")
+    count("seed", arguments.seed, min_value=0)
+    if arguments.known is not None:
+        count("known", arguments.known)
+    count("known-draws", arguments.known_draws, min_value=2)
     if arguments.read:
+        if not arguments.read.is_file():
+            raise ValueError(f"there is no file {arguments.read}; --table writes one")
         table = json.loads(arguments.read.read_text("utf-8"))
+        for shape in arguments.shapes:
+            for name in arguments.activations:
+                read_case(shape, name, arguments.read)
         arguments.eta, arguments.epsilon = table["eta"], table["epsilon"]
         arguments.n = [table["n"]]
     if arguments.table and len(arguments.n) > 1:
@@ -300,7 +309,7 @@ def main():
         check(arguments)
     except ValueError as error:
         parser.error(str(error))
-    if arguments.time or arguments.known:
+    if arguments.time or arguments.known is not None:
         for name in arguments.activations:
             (time_legs if arguments.time else compare_known)(name, arguments)
         return

@@ -179,6 +179,9 @@ def test_help(script, monkeypatch, capsys):
         (["--activations", "foo"], "unknown activation"),
         (["--eta", "nan"], "eta must be"),
         (["--table", "no/such/folder/table.json"], "no folder"),
+        (["--known", "0"], "known must be"),
+        (["--seed", "-1"], "seed must be"),
+        (["--read", "no.json"], "there is no file no.json"),
     ],
 )
 def test_two_leg_script_refuses_before_it_computes(arguments, message, monkeypatch, capsys):
@@ -351,6 +354,10 @@ def test_what_runs_on_a_card_is_timed_by_one_clock():
     [
         ("reproduce_minima.py", ["--quick", "--draws", "1"], "--draws must be at least 2; got 1"),
         ("bench_conditioned.py", ["--width", "0"], "--width must be at least 1; got 0"),
+        ("reproduce_critical_index.py", ["--n", "0"], "n must be"),
+        ("reproduce_critical_index.py", ["--quick", "--starts", "0"], "starts must be"),
+        ("reproduce_critical_index.py", ["--phi", "nan"], "phi must lie between 0 and 1"),
+        ("reproduce_critical_index.py", ["--points", "no.csv"], "there is no file no.csv"),
     ],
 )
 def test_numbers_out_of_range_are_refused_before_any_work(
