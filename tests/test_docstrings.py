@@ -11,7 +11,7 @@ validate = pytest.importorskip("numpydoc.validate").validate
 ROOMS = (
     "laws", "free", "ensembles", "models", "networks", "spectrum", "estimate", "adapters",
     "comparison", "sweep", "audit", "plot", "reproduction", "landscape",
-    "landscape.critical_points",
+    "landscape.critical_points", "landscape.surface",
 )  # fmt: skip
 DEMANDED = {
     "GL08": "no docstring",

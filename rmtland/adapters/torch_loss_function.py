@@ -57,6 +57,7 @@ class LossFunction:
         self.dtype = dtype or first.dtype
         self.move_data = move_data
         self.modes = [(module, module.training) for module in model.modules()]
+        self._moved: dict[str, Array] = {}  # parameters that are not where the model has them
 
     @property
     def size(self) -> int:
@@ -71,8 +72,25 @@ class LossFunction:
         tuple of tensor
             One for each block.
         """
-        present = dict(self.model.named_parameters())
+        present = {**dict(self.model.named_parameters()), **self._moved}
         return tuple(self.cast(present[name].detach()) for name in self.names)
+
+    def at(self, values: Sequence[Array]) -> LossFunction:
+        """Return the same loss with other values of the parameters; the model stays as it is.
+
+        Parameters
+        ----------
+        values : sequence of tensor
+            One for each block, of its shape.
+
+        Returns
+        -------
+        LossFunction
+            In the mode of this one.
+        """
+        made = self.with_blocks(self.blocks)
+        made._moved = {**self._moved, **dict(zip(self.names, values, strict=True))}
+        return made
 
     def with_blocks(self, blocks: Sequence[Block], *, dtype: Any = None) -> LossFunction:
         """Return the same loss as a function of other parameters, or in another precision.
@@ -92,7 +110,7 @@ class LossFunction:
         made = LossFunction(
             self.model, self.rule, blocks, dtype=dtype or self.given_dtype, move_data=self.move_data
         )
-        made.modes = self.modes
+        made.modes, made._moved = self.modes, self._moved
         return made
 
     def frozen(self) -> dict[str, Array]:
@@ -104,7 +122,7 @@ class LossFunction:
             As they are now.
         """
         others = {}
-        for name, parameter in self.model.named_parameters():
+        for name, parameter in {**dict(self.model.named_parameters()), **self._moved}.items():
             if name not in self.names:
                 others[name] = self.cast(parameter.detach())
         buffers = self.model.named_buffers()

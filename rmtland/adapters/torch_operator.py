@@ -120,6 +120,34 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         """
         return np.concatenate([to_numpy(v).ravel() for v in self.function.values()])
 
+    def at(self, theta: Array) -> TorchOperator:
+        """Return the operator of the same loss at other parameters; the model stays as it is.
+
+        Parameters
+        ----------
+        theta : array_like, shape (p,)
+            Parameters, in the order of `blocks`.
+
+        Returns
+        -------
+        TorchOperator
+            With the same batches and settings; its loss and gradient are those there too.
+
+        Raises
+        ------
+        ValueError
+            For another shape.
+        """
+        import torch
+
+        flat = np.array(theta, dtype=np.float64)
+        if flat.shape != (self.shape[0],):
+            raise ValueError(f"theta must have {self.shape[0]} entries; got shape {flat.shape}")
+        function = self.function
+        tensor = torch.from_numpy(flat).to(device=function.device, dtype=function.dtype)
+        pieces = [tensor[block.slice].reshape(block.shape) for block in self.blocks]
+        return self._like(function.at(pieces), self.part)
+
     def unflatten(self, vector: Array) -> dict[str, Array]:
         """Return the pieces of a flat vector by the names of their parameters.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rmtland.cli.options import OUT, Format, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
+from rmtland.cli.problem import DATA, hidden_widths, problem_data
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,10 +55,7 @@ def _critical_points(context: typer.Context) -> None:
 def find(
     data: Annotated[
         str,
-        typer.Option(
-            help="gaussian (iid memorisation), digits (4x4 autoencoder), digits-labels, or an "
-            ".npz file with arrays x and y."
-        ),
+        typer.Option(help=DATA),
     ] = "gaussian",
     hidden: Annotated[
         str, typer.Option(help="Widths of the hidden layers, such as 16 or 12,8.")
@@ -116,8 +114,8 @@ def find(
     output = Output(out, format=format, json=json)
     for name in (f"critical-points.{format}", "critical-points.npz"):
         check_target(out / name)
-    x, y, described = chosen_data = _data(data, samples, inputs, loss, seed)
-    widths = (x.shape[1], *_widths(hidden), chosen_data.outputs)
+    x, y, described = chosen_data = problem_data(data, samples, inputs, loss, seed)
+    widths = (x.shape[1], *hidden_widths(hidden), chosen_data.outputs)
     net = MLP(widths, activation, bias, loss=loss, weight_decay=weight_decay)
     if net.parameter_count > LARGEST:
         raise ValueError(
@@ -210,74 +208,6 @@ def _finder(name: str, max_steps: int | None) -> Finder:
     if isinstance(found, SymmetryType):
         return SymmetryType(finder=TrustRegionNewton(max_steps=max_steps))
     return replace(found, max_steps=max_steps)  # type: ignore[type-var]
-
-
-def _widths(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise ValueError(f"--hidden takes widths, such as 16 or 12,8; got {text!r}") from None
-
-
-class _Data(NamedTuple):
-    """Inputs, targets or labels, and a line on what they are."""
-
-    x: Any
-    y: Any
-    description: str
-
-    @property
-    def outputs(self) -> int:
-        """How many outputs a network needs: one a class for labels."""
-        return self.y.shape[1] if self.y.ndim == 2 else max(int(self.y.max()) + 1, 1)
-
-
-def _data(name: str, samples: int | None, inputs: int | None, loss: str, seed: int) -> _Data:
-    from rmtland.arguments import count
-    from rmtland.networks import digits, gaussian
-
-    many = count("samples", 32 if samples is None else samples)
-    width = count("inputs", 8 if inputs is None else inputs)
-    if name == "gaussian":
-        made = gaussian(many, width, rng=seed)
-        return _Data(made.x, made.y, made.description)
-    if name in ("digits", "digits-labels"):
-        target = "one-hot" if name == "digits-labels" else "autoencoder"
-        made = digits(many, size=4, whiten=True, target=target, rng=seed)
-        found = _Data(made.x, made.y, made.description)
-    elif name.endswith(".npz"):
-        found = _file(name, loss)
-        if samples is not None:
-            raise ValueError(f"--samples: {name} is taken whole; leave it out")
-    else:
-        raise ValueError(
-            f"--data takes gaussian, digits, digits-labels, or an .npz file; got {name!r}"
-        )
-    if inputs is not None:
-        raise ValueError("--inputs: of gaussian data only; leave it out")
-    return found
-
-
-def _file(name: str, loss: str) -> _Data:
-    import numpy as np
-
-    try:
-        with np.load(name, allow_pickle=False) as arrays:
-            if not {"x", "y"} <= set(arrays):
-                raise ValueError(f"it must hold arrays x and y; it holds {', '.join(arrays)}")
-            x, y = arrays["x"], arrays["y"]
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{name} is not there") from None
-    except Exception as error:  # what np.load raises of damaged files is almost anything
-        raise ValueError(f"{name}: {error}") from error
-    if x.ndim != 2 or y.ndim not in (1, 2) or len(x) != len(y) or not len(x):
-        raise ValueError(
-            f"{name}: x must have shape (m, n_in) and y (m, n_out), or (m,) for labels; got "
-            f"{x.shape} and {y.shape}"
-        )
-    if y.ndim == 1 and loss != "cross_entropy":
-        y = y[:, None]
-    return _Data(x, y, f"{Path(name).name}, {len(x)} samples")
 
 
 def _print(output: Output, points: CriticalPoints, title: str) -> None:

@@ -33,12 +33,12 @@ from rmtland.landscape.critical_points.proofs.newton_test import Proof, Unproved
 from rmtland.landscape.critical_points.proofs.statement import Problem
 from rmtland.landscape.critical_points.search import find_critical_points
 from rmtland.landscape.critical_points.starts import trained_start
-from rmtland.landscape.critical_points.surface import NetworkSurface, Surface
 from rmtland.landscape.critical_points.unit_groups import (
     ReducedSurface,
     SymmetryType,
     random_groups,
 )
+from rmtland.landscape.surface import NetworkSurface, Surface
 
 __all__ = [
     "STATUSES",

@@ -47,7 +47,7 @@ from typing import Protocol
 import numpy as np
 
 from rmtland.arguments import choice, count, nonnegative, positive
-from rmtland.landscape.critical_points.surface import Surface
+from rmtland.landscape.surface import Surface
 from rmtland.typing import Real, Rng, override
 
 __all__ = [

@@ -30,7 +30,7 @@ from rmtland.landscape.critical_points.proofs.ball_functions import flint
 from rmtland.landscape.critical_points.proofs.newton_test import Proof, Unproved, prove
 from rmtland.landscape.critical_points.proofs.statement import Problem
 from rmtland.landscape.critical_points.starts import trained_start
-from rmtland.landscape.critical_points.surface import NetworkSurface
+from rmtland.landscape.surface import NetworkSurface
 from rmtland.networks import MLP, LossPoint
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Serial, Store, run

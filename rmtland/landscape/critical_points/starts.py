@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmtland.landscape.critical_points.surface import NetworkSurface
+from rmtland.landscape.surface import NetworkSurface
 from rmtland.networks import MLP
 from rmtland.streams import random_generator
 from rmtland.typing import Real, Rng

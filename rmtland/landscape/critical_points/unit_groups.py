@@ -43,7 +43,7 @@ import numpy as np
 
 from rmtland.arguments import count
 from rmtland.landscape.critical_points.finders import Finder, TrustRegionNewton, Walk
-from rmtland.landscape.critical_points.surface import NetworkSurface, Surface
+from rmtland.landscape.surface import NetworkSurface, Surface
 from rmtland.networks import MLP, LossPoint
 from rmtland.networks.activation import activation
 from rmtland.streams import random_generator

@@ -1,0 +1,22 @@
+"""`rmtland landscape`: the geometry of a loss surface, one file for each command.
+
+A command is a function of its own file, registered here; what it looks at (a network trained on
+digits, or a model of one's own) comes from `rmtland.cli.landscape.subject`.
+"""
+
+import typer
+
+__all__ = ["landscape"]
+
+landscape = typer.Typer(
+    name="landscape",
+    help="The geometry of a loss surface: sharpness, slices, level sets, paths between minima.",
+    short_help="Measure and draw the geometry of a loss surface.",
+    rich_markup_mode=None,
+)
+
+
+@landscape.callback(invoke_without_command=True)
+def _landscape(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())

@@ -1,0 +1,152 @@
+"""What the commands of `rmtland landscape` look at: a trained network, or a model of one's own.
+
+By default a small network is trained on digits; with ``--model MODULE:FUNCTION`` the function
+returns (model, loss, data) of PyTorch, and the model is taken as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+from rmtland.cli.measure import function_of
+from rmtland.cli.problem import DATA, hidden_widths, problem_data
+
+if TYPE_CHECKING:
+    from rmtland.landscape.surface import LossSurface
+    from rmtland.networks import MLP, LossPoint
+    from rmtland.typing import Real
+
+__all__ = [
+    "ActivationName",
+    "Bias",
+    "Data",
+    "Decay",
+    "Hidden",
+    "LossName",
+    "Model",
+    "Network",
+    "Samples",
+    "Steps",
+    "Subject",
+]
+
+Data: TypeAlias = Annotated[str, typer.Option("--data", help=DATA)]
+Hidden: TypeAlias = Annotated[
+    str, typer.Option("--hidden", help="Widths of the hidden layers, such as 16 or 12,8.")
+]
+Samples: TypeAlias = Annotated[
+    int | None, typer.Option("--samples", help="Samples m; 300 by default.")
+]
+ActivationName: TypeAlias = Annotated[
+    str, typer.Option("--activation", help="tanh, erf, gelu, silu, relu, ...")
+]
+LossName: TypeAlias = Annotated[str, typer.Option("--loss", help="mse, cross_entropy or logistic.")]
+Bias: TypeAlias = Annotated[bool, typer.Option("--bias", help="Biases in each layer.")]
+Decay: TypeAlias = Annotated[float, typer.Option("--weight-decay", help="w in (w/2)|theta|^2.")]
+Steps: TypeAlias = Annotated[
+    int, typer.Option("--train-steps", help="Steps of L-BFGS at most, before anything is measured.")
+]
+Model: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="MODULE:FUNCTION",
+        help="Function without arguments that returns (model, loss, data) of PyTorch, taken as it "
+        "is in place of a network; MODULE may be a file such as run.py.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A loss surface and a point of it.
+
+    Parameters
+    ----------
+    surface : LossSurface
+        The loss.
+    theta : ndarray, shape (p,)
+        Where: a trained network, or the model as it was given.
+    title : str
+        What it is, for tables and figures.
+    data : str
+        On what data.
+    point : LossPoint, optional
+        The point of rmtland's own network; None for a model of PyTorch.
+    """
+
+    surface: LossSurface
+    theta: Real
+    title: str
+    data: str
+    point: LossPoint | None = None
+
+
+@dataclass(frozen=True)
+class Network:
+    """The options of a network, its data and its training.
+
+    Parameters
+    ----------
+    data, hidden, samples, activation, loss, bias, weight_decay, steps, seed
+        As the options of the same names.
+    """
+
+    data: str
+    hidden: str
+    samples: int | None
+    activation: str
+    loss: str
+    bias: bool
+    weight_decay: float
+    steps: int
+    seed: int
+
+    def problem(self) -> tuple[MLP, Any, Any, str]:
+        """Return the network, inputs, targets, and a line on the data."""
+        from rmtland.networks import MLP
+
+        samples = 300 if self.samples is None and not self.data.endswith(".npz") else self.samples
+        found = problem_data(self.data, samples, None, self.loss, self.seed)
+        widths = (found.x.shape[1], *hidden_widths(self.hidden), found.outputs)
+        net = MLP(
+            widths, self.activation, self.bias, loss=self.loss, weight_decay=self.weight_decay
+        )
+        return net, found.x, found.y, found.description
+
+    def trained(self) -> Subject:
+        """Train the network from the seed, and return where it ended."""
+        from rmtland.arguments import count
+        from rmtland.landscape.surface import NetworkSurface
+        from rmtland.networks import train
+
+        net, x, y, description = self.problem()
+        steps = count("train_steps", self.steps, min_value=0)
+        theta = net.init(rng=self.seed)
+        if steps:
+            result = train(net, theta, x, y, max_steps=steps, gradient_norm=1e-8)
+            theta = result.theta
+        surface = NetworkSurface.of(net, x, y)
+        return Subject(surface, theta, repr(net), description, surface.point.at(theta))
+
+    def subject(self, model: str | None) -> Subject:
+        """Return the trained network, or the model that MODULE:FUNCTION returns."""
+        return self.trained() if model is None else model_subject(model)
+
+
+def model_subject(target: str) -> Subject:
+    """Return the surface of a model of PyTorch that a user's function returns."""
+    from rmtland.landscape.surface import TorchSurface
+
+    made = function_of(target)()
+    if not (isinstance(made, tuple) and len(made) == 3 and hasattr(made[0], "named_parameters")):
+        raise ValueError(
+            f"--model: {target} must return (model, loss, data) of PyTorch; got "
+            f"{type(made).__name__}" + (f" of {len(made)}" if isinstance(made, tuple) else "")
+        )
+    surface = TorchSurface(*made)
+    name = f"{type(made[0]).__name__}, {surface.size} parameters"
+    return Subject(surface, surface.parameters(), name, target)

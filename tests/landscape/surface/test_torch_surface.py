@@ -1,0 +1,92 @@
+"""A torch model as a surface: equal to rmtland's own network, and the model stays as it is."""
+
+import numpy as np
+import pytest
+
+from rmtland.landscape.surface import NetworkSurface, TorchSurface
+from rmtland.networks import MLP
+
+torch = pytest.importorskip("torch")
+
+
+def mlp_pair():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Tanh(), torch.nn.Linear(4, 2))
+    model = model.double()
+    x, y = torch.randn(9, 3, dtype=torch.float64), torch.randint(2, (9,))
+    net, theta = MLP.from_torch(model, loss="cross_entropy")
+    return model, (x, y), NetworkSurface.of(net, x.numpy(), y.numpy()), theta
+
+
+@pytest.mark.parametrize("batching", ["auto", "vmap", "loop"])
+def test_it_agrees_with_the_same_network_of_rmtland(batching):
+    model, data, own, theta = mlp_pair()
+    surface = TorchSurface(model, torch.nn.CrossEntropyLoss(), data, batching=batching)
+    assert [block.shape for block in surface.blocks] == [block.shape for block in own.blocks]
+    np.testing.assert_array_equal(surface.parameters(), theta)
+    rng = np.random.default_rng(1)
+    thetas = rng.standard_normal((20, own.size))
+    for _ in range(2):  # "auto" has chosen after the first
+        np.testing.assert_allclose(surface.losses(thetas), own.losses(thetas), rtol=1e-12)
+    loss, gradient = surface.value(thetas[0])
+    assert loss == pytest.approx(own.loss(thetas[0]), rel=1e-13)
+    np.testing.assert_allclose(gradient, own.gradient(thetas[0]), rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(
+        surface.hessian(thetas[0]), own.hessian(thetas[0]), rtol=1e-9, atol=1e-13
+    )
+    points = rng.standard_normal((5, 2))
+    np.testing.assert_allclose(
+        surface.plane_losses(thetas[0], thetas[1:3], points),
+        own.plane_losses(thetas[0], thetas[1:3], points),
+        rtol=1e-11,
+    )
+    np.testing.assert_array_equal(surface.parameters(), theta)
+
+
+def test_a_moved_operator_and_its_submatrix_are_those_of_a_moved_model():
+    model, data, own, theta = mlp_pair()
+    surface = TorchSurface(model, torch.nn.CrossEntropyLoss(), data)
+    moved = theta + 0.3
+    part = surface.at(moved).submatrix("2.weight")
+    place = surface.blocks[2].slice
+    np.testing.assert_allclose(
+        part @ np.eye(8), own.hessian(moved)[place, place], rtol=1e-9, atol=1e-13
+    )
+    with pytest.raises(ValueError, match="26 entries"):
+        surface.at(moved).at(moved[:3])
+
+
+def test_batches_are_summed():
+    model, (x, y), own, theta = mlp_pair()
+    surface = TorchSurface(model, torch.nn.CrossEntropyLoss(), (x, y), batch_size=4)
+    thetas = theta + np.arange(3.0)[:, None]
+    np.testing.assert_allclose(surface.losses(thetas), own.losses(thetas), rtol=1e-12)
+
+
+def test_batch_statistics_kept_or_measured_at_each_point():
+    torch.manual_seed(1)
+    model = torch.nn.Sequential(
+        torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Tanh(), torch.nn.Linear(4, 1)
+    ).double()
+    x, y = torch.randn(9, 3, dtype=torch.float64), torch.randn(9, 1, dtype=torch.float64)
+    model.eval()
+    loss = torch.nn.MSELoss()
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    kept = TorchSurface(model, loss, (x, y))
+    measured = TorchSurface(model, loss, (x, y), batch_statistics="batch")
+    thetas = kept.parameters() + 0.1 * np.random.default_rng(0).standard_normal((18, kept.size))
+    for surface, training in ((kept, False), (measured, True)):
+        found, again = surface.losses(thetas), surface.losses(thetas)
+        np.testing.assert_allclose(found, again, rtol=1e-12)
+        moved = torch.nn.Sequential(*model)
+        torch.nn.utils.vector_to_parameters(torch.from_numpy(thetas[3].copy()), model.parameters())
+        moved.train(training)
+        expected = float(loss(moved(x), y).detach())
+        model.load_state_dict(state)
+        model.eval()
+        assert found[3] == pytest.approx(expected, rel=1e-12)
+        assert surface.loss(thetas[3]) == pytest.approx(expected, rel=1e-12)
+        assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    assert model[1].track_running_stats
+    with pytest.raises(ValueError, match="one batch"):
+        TorchSurface(model, loss, (x, y), batch_statistics="batch", batch_size=3)
