@@ -1,0 +1,413 @@
+r"""The loss of a network linearised in its parameters: Gauss-Newton step and exact descent.
+
+About :math:`\theta_0`, with outputs o and the Jacobian :math:`J_0 = \partial o/\partial\theta`
+(rows run over samples and outputs),
+
+.. math::
+    \tilde L(\theta) = \frac{1}{2 m} |o(\theta_0) - y + J_0 (\theta - \theta_0)|^2, \qquad
+    \theta_1 = \theta_0 + J_0^+ (y - o(\theta_0)) .
+
+The Gauss-Newton step J^+ (y - o) is the solution nearest to :math:`\theta_0`. Everything follows
+from the neural tangent kernel K = J J^T, of size m n_out however many parameters there are: J is
+never formed for rmtland's own networks. Eigenvalues below N eps lambda_max, N the size of K, are
+taken as zero; which were, and what part of the residual lies there, is stated.
+
+Synonyms: lazy training, tangent space, J0, neural tangent kernel (NTK), Moore-Penrose
+pseudo-inverse, minimum-norm interpolation, implicit regularisation.
+
+References
+----------
+.. [1] A. Jacot, F. Gabriel and C. Hongler, Neural tangent kernel: convergence and generalization in
+       neural networks, NeurIPS 2018.
+
+Examples
+--------
+>>> from rmtland.networks import MLP, gaussian
+>>> data = gaussian(6, 4, rng=0)
+>>> net = MLP((4, 30, 4), parametrisation="ntk")
+>>> tangent = linearise(net.at(net.init(rng=1), data.x, data.y))
+>>> tangent.rank, tangent.parameter_count
+(24, 240)
+>>> step = tangent.gauss_newton()
+>>> step.residual < 1e-12, bool(tangent.loss(step.step) < 1e-24)
+(True, True)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from rmtland.arguments import count, float_array, positive
+from rmtland.arrays import to_numpy
+from rmtland.landscape.linearisation.spectral_descent import SpectralDescent
+from rmtland.networks import LossPoint
+from rmtland.solution import ConvergenceError
+from rmtland.typing import ArrayLike, Real
+
+__all__ = ["GaussNewtonStep", "LinearisedLoss", "linearise"]
+
+_TOLERANCE = 1e-6
+"""Largest relative residual of a Gauss-Newton step in the range of the Jacobian."""
+
+
+class GaussNewtonStep(NamedTuple):
+    """The minimum-norm step to the minimum of a linearised loss.
+
+    Parameters
+    ----------
+    step : ndarray, shape (p,)
+        J^+ (y - o).
+    norm : float
+        Its Euclidean norm, from the eigenvalues of the kernel: a bound from below on the norm of
+        every solution.
+    residual : float
+        Norm of the residual after the step over that before it, in the range of the Jacobian.
+    excess : float
+        Norm of the step over `norm`, minus 1: the step has no part in the null space of J.
+    unreachable : float
+        Part of the norm of the residual outside the range of the Jacobian, relative.
+    """
+
+    step: Real
+    norm: float
+    residual: float
+    excess: float
+    unreachable: float
+
+
+@dataclass(frozen=True, eq=False)
+class LinearisedLoss:
+    """Half the mean squared error of a model that is linear in its parameters.
+
+    Parameters
+    ----------
+    kernel : ndarray, shape (N, N)
+        J J^T, with N = m n_out.
+    residuals : ndarray, shape (N,)
+        o - y at the start.
+    samples : int
+        The number m of samples.
+    parameter_count : int
+        The number p of parameters.
+    jvp, vjp : callable
+        v -> J v and u -> J^T u.
+    """
+
+    kernel: Real
+    residuals: Real
+    samples: int
+    parameter_count: int
+    jvp: Callable[[Real], Real]
+    vjp: Callable[[Real], Real]
+
+    @classmethod
+    def of_jacobian(cls, jacobian: ArrayLike, residuals: ArrayLike, *, samples: int) -> Self:
+        """Return the linearised loss of a Jacobian that is at hand.
+
+        Parameters
+        ----------
+        jacobian : array_like, shape (N, p)
+            J.
+        residuals : array_like, shape (N,) or (m, n_out)
+            o - y.
+        samples : int
+            m, which the loss is divided by; it divides N.
+
+        Returns
+        -------
+        LinearisedLoss
+
+        Raises
+        ------
+        ValueError
+            If shapes do not fit, or a number is not finite.
+        """
+        J = float_array("jacobian", jacobian, ndim=2)
+        r = np.asarray(residuals, dtype=np.float64)
+        r = float_array("residuals", r.ravel(), ndim=1)
+        m = count("samples", samples)
+        if J.shape[0] != r.size or r.size % m or not J.size:
+            raise ValueError(
+                "jacobian must have one row for each residual, a multiple of the samples; got "
+                f"{J.shape}, {r.size} residuals and {m} samples"
+            )
+        return cls(J @ J.T, r, m, J.shape[1], lambda v: J @ v, lambda u: J.T @ u)
+
+    def __repr__(self) -> str:
+        return (
+            f"LinearisedLoss({self.residuals.size} residuals, {self.parameter_count} parameters, "
+            f"rank={self.rank})"
+        )
+
+    # The spectrum --------------------------------------------------------------------------------
+
+    @cached_property
+    def _eigen(self) -> tuple[Real, Real]:
+        values, vectors = np.linalg.eigh(self.kernel)
+        return values[::-1], vectors[:, ::-1]
+
+    @property
+    def eigenvalues(self) -> Real:
+        """Eigenvalues of J J^T, descending: squared singular values of J."""
+        return self._eigen[0].copy()
+
+    @cached_property
+    def rank(self) -> int:
+        """Number of eigenvalues above N eps lambda_max."""
+        values = self._eigen[0]
+        top = float(values[0])
+        return int((values > values.size * np.finfo(np.float64).eps * top).sum()) if top > 0 else 0
+
+    @property
+    def gap(self) -> float:
+        """Smallest eigenvalue kept over the size of the largest left out; infinite if none is.
+
+        A rank can be trusted where it is large.
+        """
+        values = self._eigen[0]
+        if not self.rank or self.rank == values.size:
+            return float("inf")
+        dropped = float(np.abs(values[self.rank :]).max())
+        return float(values[self.rank - 1]) / dropped if dropped else float("inf")
+
+    @property
+    def null_dimension(self) -> int:
+        """Dimension p - rank of the directions in which the linearised loss is flat."""
+        return self.parameter_count - self.rank
+
+    @property
+    def condition_number(self) -> float:
+        """lambda_max/lambda_min of J J^T over its `rank` nonzero eigenvalues."""
+        self._refuse_zero()
+        values = self._eigen[0]
+        return float(values[0] / values[self.rank - 1])
+
+    @cached_property
+    def coefficients(self) -> Real:
+        """Components of the residual along the eigenvectors, in the order of `eigenvalues`."""
+        return np.asarray(self._eigen[1].T @ self.residuals)
+
+    @property
+    def unreachable(self) -> float:
+        """Square of the norm of the residual outside the range of J."""
+        return float((self.coefficients[self.rank :] ** 2).sum())
+
+    # Solutions -----------------------------------------------------------------------------------
+
+    def loss(self, step: ArrayLike) -> float:
+        """Return the linearised loss at theta_0 + step.
+
+        Parameters
+        ----------
+        step : array_like, shape (p,)
+            theta - theta_0.
+
+        Returns
+        -------
+        float
+        """
+        moved = self.residuals + np.ravel(self.jvp(float_array("step", step, ndim=1)))
+        return float(moved @ moved) / (2.0 * self.samples)
+
+    def gauss_newton(self) -> GaussNewtonStep:
+        """Return J^+ (y - o), refined until its residual stops falling, and checked.
+
+        Returns
+        -------
+        GaussNewtonStep
+            The step, its norm, and how well it solves.
+
+        Raises
+        ------
+        ConvergenceError
+            If the residual in the range of J stays above 1e-6 of the first, or the step is longer
+            than the minimum norm by as much: the Jacobian is too close to a lower rank.
+        ValueError
+            If the Jacobian is zero.
+        """
+        self._refuse_zero()
+        values, vectors = self._eigen
+        kept, basis = values[: self.rank], vectors[:, : self.rank]
+        along = self.coefficients[: self.rank]
+        size = float(np.linalg.norm(along))
+        first = float(np.linalg.norm(self.residuals))
+        if size == 0.0:
+            return GaussNewtonStep(np.zeros(self.parameter_count), 0.0, 0.0, 0.0, float(first > 0))
+        dual, error = -basis @ (along / kept), float("inf")
+        for _ in range(6):
+            step = np.asarray(self.vjp(dual))
+            left = basis.T @ (self.residuals + np.ravel(self.jvp(step)))
+            now = float(np.linalg.norm(left)) / size
+            if now >= 0.5 * error:
+                break
+            best, error = step, now
+            dual = dual - basis @ (left / kept)
+        norm = float(np.linalg.norm(along / np.sqrt(kept)))
+        excess = float(np.linalg.norm(best)) / norm - 1.0
+        if not (error <= _TOLERANCE and abs(excess) <= _TOLERANCE):
+            raise ConvergenceError(
+                f"the Gauss-Newton step leaves {error:.2g} of the residual in the range of the "
+                f"Jacobian and is longer than the minimum norm by {excess:.2g}: condition number "
+                f"{self.condition_number:.3g} at rank {self.rank}; leave out repeated samples"
+            )
+        outside = np.sqrt(self.unreachable) / first
+        return GaussNewtonStep(best, norm, error, excess, float(outside))
+
+    def descent(self, step_size: float | None = None) -> SpectralDescent:
+        """Return gradient descent on the linearised loss, exactly.
+
+        Parameters
+        ----------
+        step_size : float, optional
+            eta; by default m/lambda_max, half of what is stable.
+
+        Returns
+        -------
+        SpectralDescent
+            Losses, distances and filter factors for any number of steps.
+
+        Raises
+        ------
+        ValueError
+            If the step size is not positive, or the Jacobian is zero.
+        """
+        self._refuse_zero()
+        values = self._eigen[0]
+        eta = self.default_step_size if step_size is None else step_size
+        return SpectralDescent(
+            values[: self.rank],
+            self.coefficients[: self.rank],
+            self.unreachable,
+            self.samples,
+            positive("step_size", eta),
+        )
+
+    @property
+    def default_step_size(self) -> float:
+        """m/lambda_max, half of what is stable."""
+        self._refuse_zero()
+        return self.samples / float(self._eigen[0][0])
+
+    def outputs(self, steps: int, step_size: float, *, cross: Real | None = None) -> Real:
+        """Return how far descent has moved the outputs after `steps` steps.
+
+        Parameters
+        ----------
+        steps : int
+            k >= 0.
+        step_size : float
+            eta.
+        cross : ndarray, shape (N', N), optional
+            Rows of the kernel between other outputs (of held-out samples, say) and those of the
+            data: theirs are returned then.
+
+        Returns
+        -------
+        ndarray, shape (N,) or (N',)
+            J (theta_k - theta_0), or J' (theta_k - theta_0).
+        """
+        self._refuse_zero()
+        values, vectors = self._eigen
+        kept, basis = values[: self.rank], vectors[:, : self.rank]
+        factors = self.descent(step_size).filter_factors(count("steps", steps, min_value=0))
+        moved = -factors * self.coefficients[: self.rank]
+        if cross is None:
+            return np.asarray(basis @ moved)
+        rows = float_array("cross", cross, ndim=2)
+        if rows.shape[1] != self.residuals.size:
+            raise ValueError(
+                f"cross must have {self.residuals.size} columns, one for each residual; got shape "
+                f"{rows.shape}"
+            )
+        return np.asarray(rows @ (basis @ (moved / kept)))
+
+    def displacement(self, steps: int, step_size: float) -> Real:
+        """Return theta_k - theta_0 of descent on the linearised loss.
+
+        Parameters
+        ----------
+        steps : int
+            k >= 0.
+        step_size : float
+            eta.
+
+        Returns
+        -------
+        ndarray, shape (p,)
+        """
+        self._refuse_zero()
+        values, vectors = self._eigen
+        kept, basis = values[: self.rank], vectors[:, : self.rank]
+        factors = self.descent(step_size).filter_factors(count("steps", steps, min_value=0))
+        return np.asarray(self.vjp(-basis @ (factors / kept * self.coefficients[: self.rank])))
+
+    def with_residuals(self, residuals: ArrayLike) -> Self:
+        """Return the same linear model with other residuals at the start.
+
+        Parameters
+        ----------
+        residuals : array_like, shape (N,)
+            o - y.
+
+        Returns
+        -------
+        LinearisedLoss
+            Its eigenvectors are found once.
+        """
+        given = float_array("residuals", np.ravel(np.asarray(residuals, dtype=float)), ndim=1)
+        if given.shape != self.residuals.shape:
+            raise ValueError(f"residuals must be {self.residuals.size}; got {given.size}")
+        other = replace(self, residuals=given)
+        other.__dict__["_eigen"] = self._eigen
+        return other
+
+    def _refuse_zero(self) -> None:
+        if not self.rank:
+            raise ValueError(
+                "the Jacobian of the outputs is zero: no parameter moves an output to first order "
+                "(all units dead, or all weights zero); start elsewhere"
+            )
+
+
+def linearise(point: LossPoint) -> LinearisedLoss:
+    """Return the loss of a network linearised in its parameters about a point.
+
+    Parameters
+    ----------
+    point : LossPoint
+        Half the mean squared error of a network, without weight decay, by `MLP.at`.
+
+    Returns
+    -------
+    LinearisedLoss
+        Kernel, Gauss-Newton step, and exact gradient descent.
+
+    Raises
+    ------
+    ValueError
+        For another loss, or a weight decay.
+    """
+    net = point.net
+    if point.data.loss.name != "mse":
+        raise ValueError(
+            f"a linearised network has a quadratic loss for half the squared error only; got "
+            f"{point.data.loss.name!r}; make the network with loss='mse'"
+        )
+    if net.weight_decay:
+        raise ValueError(
+            f"the weight decay {net.weight_decay:g} draws the parameters towards zero, which the "
+            "tangent kernel does not know; make the network with weight_decay=0"
+        )
+    return LinearisedLoss(
+        np.asarray(to_numpy(point.ntk()), dtype=np.float64),
+        np.asarray(to_numpy(point.residuals), dtype=np.float64).ravel(),
+        point.data.size,
+        net.parameter_count,
+        lambda v: np.asarray(to_numpy(point.jvp(v))),
+        lambda u: np.asarray(to_numpy(point.vjp(u))),
+    )

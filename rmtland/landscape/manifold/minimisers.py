@@ -1,0 +1,416 @@
+r"""The manifold of interpolating minimisers: its dimension, its tangent space, and exceptions.
+
+Where a network with p parameters and r outputs fits m samples exactly, o(theta) = y is m r
+equations. Where their Jacobian J, of shape (m r, p), has full rank the solutions are a smooth
+manifold of dimension
+
+.. math:: \dim = p - r m
+
+(printed in some sources as m - r n, which does not even depend on p); its tangent space is the
+kernel of J, which is also that of the Hessian J^T J/m of half the mean squared error. Where the
+rank is lower the set need not be a manifold of that dimension: units that are off or on for all
+samples, copies of a unit, samples that repeat, a layer narrower than the outputs. A rank is a
+numerical statement; the gap, the quotient of the singular values on its two sides, says how far it
+may be trusted.
+
+Points are polished by Gauss-Newton steps of minimum norm, theta <- theta - J^+ (o - y), which
+converge quadratically where the rank is full.
+
+Synonyms: global minimizer submanifold, zero-loss set, overparametrisation, constant-rank theorem,
+Gauss-Newton corrector.
+
+References
+----------
+.. [1] Y. Cooper, Global minima of overparameterized neural networks, SIAM J. Math. Data Sci. 3
+       (2021) 676-691.
+
+Examples
+--------
+>>> from rmtland.networks import MLP, gaussian
+>>> data, net = gaussian(6, 3, rng=0), MLP((3, 12, 3))
+>>> found = interpolate(net, net.init(rng=1), data.x, data.y)
+>>> found.rank, found.dimension, found.exceptions
+(18, 54, ())
+>>> found.loss < 1e-20
+True
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from rmtland.arguments import count, positive
+from rmtland.arrays import to_numpy
+from rmtland.networks import MLP, LossPoint, train
+from rmtland.solution import ConvergenceError
+from rmtland.typing import ArrayLike, Real
+
+__all__ = ["Minimiser", "interpolate", "polish"]
+
+_LARGEST = 2**27
+"""Entries of a Jacobian that is formed."""
+
+_SURE = 1e-11
+"""Quotient of eigenvalues of J J^T that rounding cannot have made."""
+
+_SOLVED = 1e-10
+"""Root mean square of the residual, over that of the targets, at which a point interpolates."""
+
+
+@dataclass(frozen=True, eq=False)
+class Minimiser:
+    """A point at which a network fits all samples, and the manifold through it.
+
+    Parameters
+    ----------
+    point : LossPoint
+        The network there, on its data.
+    polish_steps : int
+        Gauss-Newton steps that were taken to it.
+    """
+
+    point: LossPoint
+    polish_steps: int = 0
+
+    @property
+    def theta(self) -> Real:
+        """The parameters."""
+        return np.asarray(to_numpy(self.point.theta))
+
+    @property
+    def loss(self) -> float:
+        """The loss there."""
+        return self.point.loss
+
+    @property
+    def residual(self) -> float:
+        """Root mean square of o - y over that of y."""
+        return _relative_residual(self.point)
+
+    @property
+    def interpolates(self) -> bool:
+        """Whether the residual is at most 1e-10 of the targets."""
+        return self.residual <= _SOLVED
+
+    @cached_property
+    def singular_values(self) -> Real:
+        """Those of the Jacobian, descending; squared and over m the eigenvalues of the Hessian."""
+        J = np.asarray(to_numpy(self.point.jacobian()), dtype=np.float64)
+        return np.asarray(np.linalg.svd(J, compute_uv=False))
+
+    @cached_property
+    def _kernel(self) -> tuple[Real, Real]:
+        """Eigenvalues and eigenvectors of J J^T, descending."""
+        values, vectors = np.linalg.eigh(np.asarray(to_numpy(self.point.ntk()), dtype=np.float64))
+        return values[::-1], vectors[:, ::-1]
+
+    @cached_property
+    def rank(self) -> int:
+        """Number of singular values above max(m r, p) eps times the largest."""
+        squares = self._kernel[0]
+        if self.equations <= self.point.net.parameter_count and squares[-1] > _SURE * squares[0]:
+            return self.equations  # clear of what forming J J^T rounds away
+        values = self.singular_values
+        size = max(self.equations, self.point.net.parameter_count)
+        return int((values > size * np.finfo(np.float64).eps * values[0]).sum())
+
+    @property
+    def gap(self) -> float:
+        """Smallest singular value kept over the largest left out; infinite if none is."""
+        if self.is_regular:
+            return float("inf")
+        values = self.singular_values
+        if self.rank == values.size:
+            return float("inf")
+        dropped = float(values[self.rank])
+        return float(values[self.rank - 1]) / dropped if dropped else float("inf")
+
+    @property
+    def equations(self) -> int:
+        """The number r m of equations."""
+        return self.point.data.size * self.point.net.n_out
+
+    @property
+    def dimension(self) -> int:
+        """Dimension p - rank of the kernel of the Jacobian; of the manifold at full rank."""
+        return self.point.net.parameter_count - self.rank
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether the rank is full, so that the minimisers near it are a manifold of dimension."""
+        return self.rank == self.equations
+
+    @cached_property
+    def exceptions(self) -> tuple[str, ...]:
+        """What lowers the rank, as far as it is found; empty at full rank."""
+        return () if self.is_regular else _reasons(self.point, self.rank)
+
+    @property
+    def sharpness(self) -> float:
+        """Largest eigenvalue of the Hessian, sigma_max^2/m: exact at zero residual."""
+        return float(self._kernel[0][0]) / self.point.data.size
+
+    @property
+    def trace(self) -> float:
+        """Trace of the Hessian, |J|_F^2/m."""
+        return float(self._kernel[0].sum()) / self.point.data.size
+
+    def tangent_basis(self) -> Real:
+        """Return an orthonormal basis of the tangent space, shape (p, dimension).
+
+        Returns
+        -------
+        ndarray, shape (p, dimension)
+            Columns span the kernel of the Jacobian.
+        """
+        J = np.asarray(to_numpy(self.point.jacobian()), dtype=np.float64)
+        right = np.linalg.svd(J, full_matrices=True)[2]
+        return np.asarray(right[self.rank :].T)
+
+    def tangent_part(self, vector: ArrayLike) -> Real:
+        """Return the orthogonal projection of a vector onto the tangent space.
+
+        Parameters
+        ----------
+        vector : array_like, shape (p,)
+            Any vector.
+
+        Returns
+        -------
+        ndarray, shape (p,)
+        """
+        v = np.asarray(vector, dtype=np.float64)
+        values, vectors = self._kernel
+        kept, basis = values[: self.rank], vectors[:, : self.rank]
+        if not self.is_regular:
+            right = np.linalg.svd(np.asarray(to_numpy(self.point.jacobian())))[2][: self.rank]
+            return np.asarray(v - right.T @ (right @ v))
+        for _ in range(3):  # again: removes what rounding of the kernel left
+            outputs = np.asarray(to_numpy(self.point.jvp(v)))
+            v = v - np.asarray(to_numpy(self.point.vjp(basis @ ((basis.T @ outputs) / kept))))
+        return v
+
+    def sharpness_gradient(self) -> Real:
+        r"""Return the gradient of the largest eigenvalue of J^T J/m in the parameters.
+
+        With u, v the singular vectors of sigma_max it is (2 sigma/m) times the Hessian of u . o
+        applied to v.
+
+        Returns
+        -------
+        ndarray, shape (p,)
+
+        Raises
+        ------
+        ConvergenceError
+            If the two largest singular values are equal within 1e-8: no gradient exists there.
+        """
+        squares, left = self._kernel
+        if squares.size > 1 and squares[0] - squares[1] <= 1e-8 * squares[0]:
+            raise ConvergenceError(
+                "the two largest eigenvalues of the Hessian are equal, and their maximum has no "
+                "gradient; walk in another direction"
+            )
+        net = self.point.net
+        outputs = np.asarray(to_numpy(self.point.prediction))
+        probe = net.at(self.theta, self.point.x, outputs - left[:, 0].reshape(outputs.shape))
+        along = np.asarray(to_numpy(self.point.vjp(left[:, 0])))  # sigma v
+        return np.asarray(2.0 * (probe.operator("residual") @ along))
+
+    def __repr__(self) -> str:
+        return (
+            f"Minimiser({self.point.net}, {self.point.data.size} samples: rank {self.rank} of "
+            f"{self.equations}, dimension {self.dimension}, residual {self.residual:.2g})"
+        )
+
+
+def polish(point: LossPoint, *, max_steps: int = 50, throw: bool = True) -> Minimiser:
+    """Bring a point to zero loss by Gauss-Newton steps of minimum norm.
+
+    Parameters
+    ----------
+    point : LossPoint
+        Near an interpolating minimum of half the mean squared error, without weight decay.
+    max_steps : int, optional
+        Steps at most.
+    throw : bool, optional
+        Whether to refuse a point that does not interpolate. If not, the last one comes back, with
+        its residual, numerical rank and gap: of a network that is too narrow, say.
+
+    Returns
+    -------
+    Minimiser
+
+    Raises
+    ------
+    ValueError
+        For another loss, a weight decay, or a Jacobian of more than 2^27 entries.
+    ConvergenceError
+        If the residual stays above 1e-10 of the targets: the network cannot fit the data, or the
+        point is too far from where it does.
+    """
+    _refuse_other_losses(point)
+    count("max_steps", max_steps)
+    residual = _relative_residual(point)
+    for steps in range(max_steps + 1):
+        if residual <= _SOLVED:
+            # one step more goes to the rounding of the outputs, where it still helps
+            closer = _corrected(point)
+            return Minimiser(closer if _relative_residual(closer) < residual else point, steps)
+        if steps == max_steps:
+            break
+        trial, damping = _corrected(point), 1.0
+        now = _relative_residual(trial)
+        while now >= residual and damping > 1e-4:
+            damping /= 4.0
+            trial = point.at(point.theta + damping * (trial.theta - point.theta))
+            now = _relative_residual(trial)
+        if now >= residual * (1.0 - 1e-6):
+            break
+        point, residual = trial, now
+    if not throw:
+        return Minimiser(point, steps)
+    raise ConvergenceError(
+        f"Gauss-Newton steps leave a residual of {residual:.3g} of the targets: "
+        f"{point.net} with {point.net.parameter_count} parameters does not fit "
+        f"{point.data.size * point.net.n_out} numbers from here; take a wider network, fewer "
+        "samples, or train longer before"
+    )
+
+
+def interpolate(
+    net: MLP,
+    theta: ArrayLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    energy: float = 1e-6,
+    max_steps: int = 20_000,
+    throw: bool = True,
+) -> Minimiser:
+    """Train a network until it nearly fits the data, and polish it to zero loss.
+
+    Parameters
+    ----------
+    net : MLP
+        Half the mean squared error, no weight decay.
+    theta : array_like, shape (p,)
+        Where to start.
+    x, y : array_like
+        Data, as `MLP.at` takes them.
+    energy : float, optional
+        Energy at which polishing begins, over the mean square of the targets.
+    max_steps : int, optional
+        Steps of L-BFGS at most.
+    throw : bool, optional
+        As in `polish`.
+
+    Returns
+    -------
+    Minimiser
+
+    Raises
+    ------
+    ValueError
+        For another loss, or a weight decay.
+    ConvergenceError
+        If the network does not come to zero loss.
+    """
+    start = net.at(theta, x, y)
+    _refuse_other_losses(start)
+    target = positive("energy", energy) * _square(start)
+    found = train(net, theta, x, y, energy=target, max_steps=count("max_steps", max_steps))
+    return polish(net.at(found.theta, x, y), throw=throw)
+
+
+def _corrected(point: LossPoint) -> LossPoint:
+    """Return the point after a Gauss-Newton step of minimum norm."""
+    residuals = np.asarray(to_numpy(point.residuals), dtype=np.float64).ravel()
+    if residuals.size <= point.net.parameter_count:
+        kernel = np.asarray(to_numpy(point.ntk()), dtype=np.float64)
+        try:
+            factor = cho_factor(kernel, check_finite=False)
+        except np.linalg.LinAlgError:
+            pass
+        else:
+            if np.diag(factor[0]).min() > 1e-5 * np.diag(factor[0]).max():
+                dual = cho_solve(factor, residuals, check_finite=False)
+                return point.at(np.asarray(to_numpy(point.theta) - to_numpy(point.vjp(dual))))
+    J = np.asarray(to_numpy(point.jacobian()), dtype=np.float64)
+    step = np.linalg.lstsq(J, residuals, rcond=None)[0]
+    return point.at(np.asarray(to_numpy(point.theta)) - step)
+
+
+def _square(point: LossPoint) -> float:
+    square = float((np.asarray(to_numpy(point.y), dtype=np.float64) ** 2).mean())
+    return square if square else 1.0
+
+
+def _relative_residual(point: LossPoint) -> float:
+    residuals = np.asarray(to_numpy(point.residuals), dtype=np.float64)
+    return float(np.sqrt((residuals**2).mean() / _square(point)))
+
+
+def _refuse_other_losses(point: LossPoint) -> None:
+    net = point.net
+    if point.data.loss.name != "mse" or net.weight_decay:
+        raise ValueError(
+            "minimisers at zero loss are those of half the mean squared error without weight "
+            f"decay; got {net}; make the network with loss='mse', weight_decay=0"
+        )
+    entries = point.data.size * net.n_out * net.parameter_count
+    if entries > _LARGEST:
+        raise ValueError(
+            f"the Jacobian would have {entries:.3g} entries, more than the {_LARGEST:.3g} that are "
+            "formed; take fewer samples or a smaller network"
+        )
+
+
+def _reasons(point: LossPoint, rank: int) -> tuple[str, ...]:
+    """Return what lowers the rank of the Jacobian, as far as it can be named."""
+    net, reasons = point.net, []
+    equations, p = point.data.size * net.n_out, net.parameter_count
+    if p < equations:
+        reasons.append(f"{p} parameters for {equations} equations")
+    narrow = [width for width in net.widths[1:-1] if width < net.n_out]
+    if narrow:
+        reasons.append(f"a hidden layer of {min(narrow)} units for {net.n_out} outputs")
+    weights = [block for block in net.blocks if not block.is_bias]
+    for layer, (z, a) in enumerate(point.layers[:-1], start=1):
+        outgoing = np.asarray(to_numpy(point.theta))[weights[layer].slice].reshape(
+            weights[layer].shape
+        )
+        values = np.asarray(to_numpy(a))
+        dead = int((np.abs(values).max(axis=0) == 0).sum())
+        if dead:
+            reasons.append(f"{dead} dead units in hidden layer {layer}: 0 for all samples")
+        silent = int((np.abs(outgoing).max(axis=0) == 0).sum())
+        if silent:
+            reasons.append(f"{silent} units of hidden layer {layer} without outgoing weight")
+        spread = np.linalg.svd(values, compute_uv=False)
+        features = (
+            int((spread > max(values.shape) * 2.3e-16 * spread[0]).sum())
+            if dead < len(spread)
+            else 0
+        )
+        least = min(values.shape)
+        if features < least - dead:
+            reasons.append(
+                f"features of hidden layer {layer} of rank {features}: units that are multiples "
+                "of each other, or linear on all samples"
+            )
+        del z
+    x = np.asarray(to_numpy(point.x))
+    repeated = len(x) - len(np.unique(x, axis=0))
+    if repeated:
+        reasons.append(f"{repeated} samples with the inputs of another")
+    activation_name = getattr(net.activation, "name", str(net.activation))
+    if not reasons and net.depth == 1:
+        reasons.append(f"no hidden layer: rank at most {net.n_in + net.bias} times the outputs")
+    if not reasons:
+        reasons.append(f"not found; {activation_name} units")
+    return tuple(reasons)

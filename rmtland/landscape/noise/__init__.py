@@ -1,0 +1,29 @@
+"""Noise of SGD: its covariance, what it does near a critical point, and simulations beside.
+
+>>> from rmtland.landscape.noise import GradientNoise
+>>> GradientNoise.__name__
+'GradientNoise'
+"""
+
+from rmtland.landscape.noise.gradient_noise import (
+    SAMPLINGS,
+    Alignment,
+    GradientNoise,
+    noise_factor,
+)
+from rmtland.landscape.noise.sample_curvature import SampleCurvature
+from rmtland.landscape.noise.simulation import Simulation, chain_gradients, simulate_sgd
+from rmtland.landscape.noise.stationary import NoisyDescent, StationaryCovariance
+
+__all__ = [
+    "SAMPLINGS",
+    "Alignment",
+    "GradientNoise",
+    "NoisyDescent",
+    "SampleCurvature",
+    "Simulation",
+    "StationaryCovariance",
+    "chain_gradients",
+    "noise_factor",
+    "simulate_sgd",
+]

@@ -1,0 +1,272 @@
+r"""SGD simulated on a network: many chains at once, with errors from the effective sample number.
+
+All chains start at a minimum theta* and take steps of one size. Recorded are the variances along
+given directions about the mean over all chains, after the steps `first` + 1 to `last`, a mean over
+chains and steps. Chains are independent, so that the scatter of their own time averages gives the
+standard error s of the variance V whatever the correlation in time, and
+
+.. math:: N_{eff} = 2 V^2/s^2
+
+the number of independent normal samples that would tell the variance as well.
+
+Synonyms: Markov chain Monte Carlo error, autocorrelation time, effective sample size.
+
+Examples
+--------
+>>> import numpy as np
+>>> from rmtland.networks import MLP
+>>> x = np.array([[1.0], [-1.0]])
+>>> net = MLP((1, 1), weight_decay=0.0)
+>>> runs = simulate_sgd(
+...     net, [0.0], x, np.ones((2, 1)), np.eye(1), step_size=0.1, batch_size=1, steps=400, rng=0
+... )
+>>> runs.variances.shape, bool(runs.effective[0] > 1000)
+((1,), True)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from rmtland.arguments import choice, count, float_array, positive
+from rmtland.arrays import to_numpy
+from rmtland.landscape.noise.gradient_noise import SAMPLINGS, noise_factor
+from rmtland.networks import LOSSES, MLP
+from rmtland.networks.activation import activation
+from rmtland.streams import random_generator
+from rmtland.typing import ArrayLike, Integer, Real, Rng
+
+__all__ = ["Simulation", "chain_gradients", "simulate_sgd"]
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """Variances of simulated SGD, with their errors.
+
+    Parameters
+    ----------
+    variances : ndarray, shape (k,)
+        Along each direction.
+    errors : ndarray, shape (k,)
+        Standard errors, from the scatter of chains.
+    effective : ndarray, shape (k,)
+        Effective number of samples.
+    mean : ndarray, shape (k,)
+        Mean displacement from theta*.
+    mean_errors : ndarray, shape (k,)
+        Its standard errors.
+    first, last : int
+        Steps recorded: first + 1 to last.
+    chains : int
+        Number of chains.
+    """
+
+    variances: Real
+    errors: Real
+    effective: Real
+    mean: Real
+    mean_errors: Real
+    first: int
+    last: int
+    chains: int
+
+    def __repr__(self) -> str:
+        return (
+            f"Simulation({self.chains} chains, steps {self.first + 1} to {self.last}, "
+            f"{self.effective.min():.3g} to {self.effective.max():.3g} effective samples)"
+        )
+
+
+def chain_gradients(net: MLP, thetas: Real, x: Real, y: Real) -> Real:
+    """Return the gradients of batches, each at parameters of its own.
+
+    Parameters
+    ----------
+    net : MLP
+        The network.
+    thetas : ndarray, shape (r, p)
+        Parameters of r chains.
+    x : ndarray, shape (r, b, n_in)
+        Inputs of a batch for each chain.
+    y : ndarray, shape (r, b, n_out)
+        Targets, as `Loss.targets` returns them.
+
+    Returns
+    -------
+    ndarray, shape (r, p)
+        Gradients of the mean loss of each batch, weight decay included.
+    """
+    f, r, b = activation(net.activation), len(thetas), x.shape[1]
+    inputs, slopes, weights = [x], [], []
+    biases = {block.layer: block for block in net.blocks if block.is_bias}
+    matrices = [block for block in net.blocks if not block.is_bias]
+    for block in matrices:
+        W = thetas[:, block.slice].reshape(r, *block.shape) * block.scale
+        z = np.matmul(inputs[-1], W.transpose(0, 2, 1))
+        if block.layer in biases:
+            z += thetas[:, None, biases[block.layer].slice]
+        weights.append(W)
+        if block.layer < net.depth:
+            a = f.value(z)
+            slopes.append(f.slope(z, a))
+            z = a
+        inputs.append(z)
+    outputs = inputs.pop()
+    flat = (r * b, net.n_out)
+    delta = LOSSES[net.loss].gradient(outputs.reshape(flat), y.reshape(flat)).reshape(r, b, -1) / b
+    result = net.weight_decay * thetas if net.weight_decay else np.zeros_like(thetas)
+    for block, W in zip(matrices[::-1], weights[::-1], strict=True):
+        layer = block.layer - 1
+        piece = np.matmul(delta.transpose(0, 2, 1), inputs[layer]) * block.scale
+        result[:, block.slice] += piece.reshape(r, -1)
+        if block.layer in biases:
+            result[:, biases[block.layer].slice] += delta.sum(axis=1)
+        if layer:
+            delta = np.matmul(delta, W) * slopes[layer - 1]
+    return np.asarray(result)
+
+
+def simulate_sgd(
+    net: MLP,
+    theta: ArrayLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    directions: ArrayLike,
+    *,
+    step_size: float,
+    batch_size: int,
+    sampling: str = "with",
+    steps: int = 4000,
+    burn_in: int | None = None,
+    chains: int = 100,
+    rng: Rng = None,
+    progress: Callable[[float], object] | None = None,
+) -> Simulation:
+    """Simulate SGD from a minimum, and measure variances along directions.
+
+    Parameters
+    ----------
+    net : MLP
+        The network.
+    theta : array_like, shape (p,)
+        The minimum theta*: all chains start there.
+    x, y : array_like
+        Data, as `MLP.at` takes them.
+    directions : array_like, shape (p, k)
+        Orthonormal columns.
+    step_size : float
+        eta.
+    batch_size : int
+        B.
+    sampling : {"with", "without", "reshuffling"}, optional
+        How batches are drawn.
+    steps : int, optional
+        Steps of each chain that are recorded.
+    burn_in : int, optional
+        Steps before; by default as many. With reshuffling both are rounded up to whole epochs.
+    chains : int, optional
+        Chains, at least 20 for their scatter to tell an error.
+    rng : optional
+        Anything `numpy.random.default_rng` takes.
+    progress : callable, optional
+        Called with the fraction of steps done.
+
+    Returns
+    -------
+    Simulation
+
+    Raises
+    ------
+    ValueError
+        For fewer than 20 chains, or options out of range.
+    ArithmeticError
+        If a chain runs off to infinity: the step size is too large.
+    """
+    point = net.at(theta, x, y)
+    inputs = np.asarray(to_numpy(point.x), dtype=np.float64)
+    targets = np.asarray(to_numpy(point.y), dtype=np.float64)
+    basis = float_array("directions", directions, ndim=2)
+    if basis.shape[0] != net.parameter_count:
+        raise ValueError(
+            f"directions must have {net.parameter_count} rows; got shape {basis.shape}"
+        )
+    m, many = point.data.size, count("chains", chains, min_value=20)
+    eta, b = positive("step_size", step_size), count("batch_size", batch_size)
+    kind = choice("sampling", sampling, SAMPLINGS)
+    noise_factor(m, b, kind)
+    last, first = count("steps", steps), steps
+    if burn_in is not None:
+        first = count("burn_in", burn_in, min_value=0)
+    if kind == "reshuffling":
+        first, last = (-(-k // (m // b)) * (m // b) for k in (first, last))
+    batches = _Batches(m, b, kind, many, random_generator(rng))
+    start = np.asarray(to_numpy(point.theta), dtype=np.float64)
+    thetas = np.tile(start, (many, 1))
+    total, square = np.zeros((many, basis.shape[1])), np.zeros((many, basis.shape[1]))
+    for k in range(first + last):
+        which = batches.next()
+        with np.errstate(over="ignore", invalid="ignore"):
+            thetas -= eta * chain_gradients(net, thetas, inputs[which], targets[which])
+        if k >= first:
+            along = (thetas - start) @ basis
+            total += along
+            square += along * along
+        if k % 256 == 255 or k == first + last - 1:
+            if not np.isfinite(thetas).all():
+                raise ArithmeticError(
+                    f"a chain has left the range of floating-point numbers after {k + 1} steps: "
+                    f"take a smaller step_size than {eta:g}"
+                )
+            if progress is not None:
+                progress((k + 1) / (first + last))
+    means = total / last
+    centre = means.mean(axis=0)
+    each = square / last - 2.0 * centre * means + centre * centre
+    variances = each.mean(axis=0) * many / (many - 1.0)
+    errors = each.std(axis=0, ddof=1) / np.sqrt(many)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effective = np.where(errors > 0, 2.0 * (variances / errors) ** 2, np.inf)
+    mean_errors = means.std(axis=0, ddof=1) / np.sqrt(many)
+    return Simulation(variances, errors, effective, centre, mean_errors, first, first + last, many)
+
+
+class _Batches:
+    """Draws the samples of a batch for each chain."""
+
+    def __init__(
+        self, samples: int, size: int, sampling: str, chains: int, generator: np.random.Generator
+    ) -> None:
+        self.samples, self.size, self.sampling, self.chains = samples, size, sampling, chains
+        self.generator = generator
+        self.orders = np.tile(np.arange(samples), (chains, 1))
+        self.position = samples
+
+    def next(self) -> Integer:
+        """Return the numbers of samples, shape (chains, size)."""
+        shape = (self.chains, self.size)
+        if self.sampling == "with":
+            return self.generator.integers(self.samples, size=shape)
+        if self.sampling == "without":
+            if self.size * 8 <= self.samples:
+                return self._distinct()
+            keys = self.generator.random((self.chains, self.samples))
+            return np.argpartition(keys, self.size - 1, axis=1)[:, : self.size]
+        if self.position >= self.samples:
+            self.orders = self.generator.permuted(self.orders, axis=1)
+            self.position = 0
+        chosen = self.orders[:, self.position : self.position + self.size]
+        self.position += self.size
+        return chosen
+
+    def _distinct(self) -> Integer:
+        """Draw with replacement, and rows again in which a sample came twice."""
+        drawn = self.generator.integers(self.samples, size=(self.chains, self.size))
+        while True:
+            ordered = np.sort(drawn, axis=1)
+            again = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+            if not again.any():
+                return drawn
+            drawn[again] = self.generator.integers(self.samples, size=(int(again.sum()), self.size))

@@ -1,0 +1,508 @@
+r"""SGD near a critical point: the covariance of the parameters, step by step and in the long run.
+
+Where the loss of each sample is quadratic about theta*, g_mu(theta) = g_mu + H_mu d with
+d = theta - theta*, batches of independent samples give
+
+.. math::
+    C \leftarrow (1 - \eta H) \, C \, (1 - \eta H) + \eta^2 b \, \bigl( \Sigma + M(C) \bigr), \qquad
+    M(C) = \frac1m \sum_\mu (H_\mu - H) \, C \, (H_\mu - H),
+
+with b of `noise_factor`. Without the multiplicative term M the stationary C is that of a discrete
+Lyapunov equation, in the eigenbasis of H with a_i = 1 - eta lambda_i
+
+.. math:: C_{ij} = \frac{\eta^2 b \, \Sigma_{ij}}{1 - a_i a_j} ;
+
+with it, it is the fixed point of a linear map, and where the map's radius reaches 1 the second
+moments diverge though the mean is stable: large steps. Epochs that go through all samples in an
+order drawn anew (n = m/B batches) have negatively correlated noise,
+:math:`E \varepsilon_i \varepsilon_j^T = -b \Sigma/(n - 1)` for two batches of one epoch, and for
+small steps (M left out)
+
+.. math::
+    C_{ij} = \frac{\eta^2 b \, \Sigma_{ij}}{1 - (a_i a_j)^n} \;
+      \frac{n S_n(a_i a_j) - S_n(a_i) S_n(a_j)}{n - 1}, \qquad S_n(a) = \sum_{k < n} a^k
+
+at the ends of epochs: much less than with independent batches.
+
+The directions of H fall into four kinds. Stationary ones (0 < eta lambda < 2) have the variance
+above. Flat ones (lambda = 0) without noise are frozen where they started; with noise they diffuse,
+their variance growing by eta^2 b Sigma_ii a step. Along negative ones it grows as
+(1 + eta |lambda|)^(2 k): escape.
+
+The Gibbs law of the texts, exp(-L/T) with T = eta tr(Sigma)/B, has C = T H^{-1}: right only for
+noise that is isotropic, and then too large by 2 p.
+
+Synonyms: Ornstein-Uhlenbeck, stochastic differential equation of SGD, Lyapunov equation, sampling
+without replacement, random reshuffling, edge of mean-square stability, saddle escape.
+
+References
+----------
+.. [1] S. Mandt, M. D. Hoffman and D. M. Blei, Stochastic gradient descent as approximate Bayesian
+       inference, J. Mach. Learn. Res. 18 (2017) 1-35.
+.. [2] L. Ziyin, K. Liu, T. Mori and M. Ueda, Strength of minibatch noise in SGD, ICLR 2022.
+
+Examples
+--------
+>>> import numpy as np
+>>> sgd = NoisyDescent.of_matrices(np.diag([1.0, 2.0]), np.eye(2), samples=100, step_size=0.1)
+>>> C = sgd.stationary().covariance
+>>> bool(abs(np.diag(C) - 0.01 / (1 - np.array([0.9, 0.8]) ** 2)).max() < 1e-15)
+True
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from rmtland.arguments import choice, count, float_array, positive
+from rmtland.landscape.noise.gradient_noise import SAMPLINGS, noise_factor
+from rmtland.landscape.noise.sample_curvature import SampleCurvature
+from rmtland.solution import ConvergenceError
+from rmtland.typing import ArrayLike, Logical, Real
+
+__all__ = ["NoisyDescent", "StationaryCovariance"]
+
+_FLAT = 1e-10
+"""Curvature, over the largest, below which a direction is flat."""
+
+_SILENT = 1e-20
+"""Noise along a direction, over the largest, below which there is none."""
+
+
+class StationaryCovariance(NamedTuple):
+    """Covariance of the parameters in the long run.
+
+    Parameters
+    ----------
+    covariance : ndarray, shape (k, k)
+        In the basis `directions`.
+    directions : ndarray, shape (p, k)
+        Eigenvectors of H whose variance becomes stationary, by ascending curvature.
+    radius : float
+        Largest growth of second moments by a step, below 1; 0 where M was left out.
+    steps : int
+        Iterations spent.
+    """
+
+    covariance: Real
+    directions: Real
+    radius: float
+    steps: int
+
+    @property
+    def variances(self) -> Real:
+        """Variance along each direction."""
+        return np.diag(self.covariance).copy()
+
+    def dense(self) -> Real:
+        """Return the covariance in the coordinates of the parameters, shape (p, p).
+
+        Returns
+        -------
+        ndarray, shape (p, p)
+            Zero along all other directions.
+        """
+        return np.asarray(self.directions @ self.covariance @ self.directions.T)
+
+
+@dataclass(frozen=True, eq=False)
+class NoisyDescent:
+    """SGD with a constant step size on a quadratic loss, in the eigenbasis of its Hessian.
+
+    Parameters
+    ----------
+    curvatures : ndarray, shape (p,)
+        Eigenvalues of H, ascending.
+    directions : ndarray, shape (p, p)
+        Eigenvectors, as columns.
+    noise : ndarray, shape (p, p)
+        Sigma in that basis.
+    samples : int
+        m.
+    step_size : float
+        eta.
+    batch_size : int
+        B.
+    sampling : {"with", "without", "reshuffling"}
+        How batches are drawn.
+    spread : SampleCurvature, optional
+        Hessians of single samples, for the multiplicative term; without it that is left out.
+    """
+
+    curvatures: Real
+    directions: Real
+    noise: Real
+    samples: int
+    step_size: float
+    batch_size: int = 1
+    sampling: str = "with"
+    spread: SampleCurvature | None = None
+
+    @classmethod
+    def of_matrices(
+        cls,
+        hessian: ArrayLike,
+        noise: ArrayLike,
+        *,
+        samples: int,
+        step_size: float,
+        batch_size: int = 1,
+        sampling: str = "with",
+        spread: SampleCurvature | None = None,
+    ) -> Self:
+        """Return SGD about a critical point with a given Hessian and gradient noise.
+
+        Parameters
+        ----------
+        hessian : array_like, shape (p, p)
+            H, symmetric.
+        noise : array_like, shape (p, p)
+            Sigma, as `GradientNoise.covariance`.
+        samples : int
+            m.
+        step_size : float
+            eta > 0.
+        batch_size : int, optional
+            B.
+        sampling : {"with", "without", "reshuffling"}, optional
+            How batches are drawn.
+        spread : SampleCurvature, optional
+            Hessians of single samples.
+
+        Returns
+        -------
+        NoisyDescent
+
+        Raises
+        ------
+        ValueError
+            If a matrix is not square, finite and symmetric, shapes differ, or an option is bad.
+        """
+        H, S = (
+            float_array(name, a, ndim=2) for name, a in (("hessian", hessian), ("noise", noise))
+        )
+        for name, matrix in (("hessian", H), ("noise", S)):
+            off = (
+                float(np.abs(matrix - matrix.T).max()) if matrix.shape[0] == matrix.shape[1] else 1
+            )
+            if matrix.shape[0] != matrix.shape[1] or off > 1e-8 * max(
+                float(np.abs(matrix).max()), 1e-300
+            ):
+                raise ValueError(f"{name} must be a symmetric matrix; got shape {matrix.shape}")
+        if H.shape != S.shape:
+            raise ValueError(f"hessian and noise must be of one shape; got {H.shape}, {S.shape}")
+        m = count("samples", samples)
+        choice("sampling", sampling, SAMPLINGS)
+        noise_factor(m, batch_size, sampling)
+        values, vectors = np.linalg.eigh((H + H.T) / 2)
+        inside = vectors.T @ ((S + S.T) / 2) @ vectors
+        return cls(
+            values,
+            vectors,
+            inside,
+            m,
+            positive("step_size", step_size),
+            count("batch_size", batch_size),
+            sampling,
+            None if spread is None else spread.rotated(vectors),
+        )
+
+    def with_step(self, step_size: float | None = None, *, sampling: str | None = None) -> Self:
+        """Return the same point under another step size or sampling.
+
+        Parameters
+        ----------
+        step_size : float, optional
+            eta.
+        sampling : str, optional
+            How batches are drawn.
+
+        Returns
+        -------
+        NoisyDescent
+        """
+        eta = self.step_size if step_size is None else positive("step_size", step_size)
+        kind = self.sampling if sampling is None else choice("sampling", sampling, SAMPLINGS)
+        noise_factor(self.samples, self.batch_size, kind)
+        return replace(self, step_size=eta, sampling=kind)
+
+    # Kinds of directions -------------------------------------------------------------------------
+
+    @cached_property
+    def flat(self) -> Logical:
+        """Directions without curvature, up to 1e-10 of the largest."""
+        size = float(np.abs(self.curvatures).max())
+        return np.abs(self.curvatures) <= _FLAT * size
+
+    @property
+    def frozen(self) -> Logical:
+        """Flat directions without noise: parameters stay where they started."""
+        return self.flat & self._silent
+
+    @property
+    def diffusing(self) -> Logical:
+        """Flat directions with noise: the variance grows without bound, linearly."""
+        return self.flat & ~self._silent
+
+    @property
+    def escaping(self) -> Logical:
+        """Directions of negative curvature."""
+        return (self.curvatures < 0) & ~self.flat
+
+    @property
+    def stationary_directions(self) -> Logical:
+        """Directions of positive curvature."""
+        return (self.curvatures > 0) & ~self.flat
+
+    @property
+    def _silent(self) -> Logical:
+        variances = np.diag(self.noise)
+        return variances <= _SILENT * max(float(variances.max()), 0.0)
+
+    @property
+    def contractions(self) -> Real:
+        """Factor a_i = 1 - eta lambda_i of each direction per step."""
+        return np.asarray(1.0 - self.step_size * self.curvatures)
+
+    @property
+    def strength(self) -> float:
+        """eta^2 b: covariance that a step adds, in units of Sigma."""
+        factor = noise_factor(self.samples, self.batch_size, self.sampling)
+        return self.step_size**2 * factor
+
+    # Second moments ------------------------------------------------------------------------------
+
+    def stationary(self, *, multiplicative: bool | None = None) -> StationaryCovariance:
+        """Return the stationary covariance along the directions of positive curvature.
+
+        With reshuffling it is the mean over the steps of an epoch, for small steps.
+
+        Parameters
+        ----------
+        multiplicative : bool, optional
+            Whether M(C) is taken in; by default where `spread` is known, but not for reshuffling,
+            whose batches are not independent.
+
+        Returns
+        -------
+        StationaryCovariance
+
+        Raises
+        ------
+        ConvergenceError
+            If second moments diverge.
+        ValueError
+            If a step is not stable, no curvature is positive, or M(C) is asked for where it is not
+            known.
+        """
+        here = self.stationary_directions
+        if not here.any():
+            raise ValueError("no curvature is positive: nothing becomes stationary")
+        a = self.contractions[here]
+        if float(np.abs(a).max()) >= 1.0:
+            top = float(self.curvatures.max())
+            raise ValueError(
+                f"the step size {self.step_size:g} is not stable; take less than {2 / top:.6g} = "
+                "2/lambda_max"
+            )
+        wanted = multiplicative
+        if wanted is None:
+            wanted = self.spread is not None and self.sampling != "reshuffling"
+        if wanted and (self.spread is None or self.sampling == "reshuffling"):
+            raise ValueError(
+                "the multiplicative term needs `spread`, the Hessians of single samples, and "
+                "independent batches; leave multiplicative out"
+            )
+        noise = self.noise[np.ix_(here, here)]
+        directions = self.directions[:, here]
+        if self.sampling == "reshuffling":
+            shares = self.step_size * self.curvatures[here]
+            covariance = (
+                self.strength * noise * _epoch_mean(shares, self.samples // self.batch_size)
+            )
+            return StationaryCovariance(covariance, directions, 0.0, 0)
+        # 1 - a_i a_j without cancellation at small steps
+        h = self.step_size * self.curvatures[here]
+        weight = self.strength / (h[:, None] + h[None, :] - h[:, None] * h[None, :])
+        if not wanted:
+            return StationaryCovariance(weight * noise, directions, 0.0, 0)
+        assert self.spread is not None
+        return self._fixed_point(weight, noise, directions, self.spread.within(here))
+
+    def _fixed_point(
+        self, weight: Real, noise: Real, directions: Real, spread: SampleCurvature
+    ) -> StationaryCovariance:
+        """Sum the series C = sum_k (weight M)^k weight Sigma."""
+        term = weight * noise
+        total, size, radius = term.copy(), float(np.linalg.norm(term)), 0.0
+        if size == 0.0:
+            return StationaryCovariance(total, directions, 0.0, 0)
+        for steps in range(1, 2001):
+            term = weight * spread.term(term)
+            now = float(np.linalg.norm(term))
+            radius, size = now / size if size else 0.0, now
+            total += term
+            if not math.isfinite(now) or (steps >= 20 and radius >= 1.0):
+                break
+            # what is left of a geometric series
+            if radius < 1.0 and now * max(radius, 0.0) / (1.0 - radius) <= 1e-12 * float(
+                np.linalg.norm(total)
+            ):
+                return StationaryCovariance(total, directions, radius, steps)
+        raise ConvergenceError(
+            f"second moments diverge, or nearly: a step multiplies them by {radius:.4g} in the "
+            f"multiplicative noise of batches of {self.batch_size}; take a smaller step_size than "
+            f"{self.step_size:g}, or larger batches"
+        )
+
+    def gibbs(self) -> Real:
+        """Return the variances of the texts' Gibbs law, eta tr(Sigma)/(B lambda).
+
+        Returns
+        -------
+        ndarray, shape (k,)
+            Along the directions of positive curvature; see the module for where they fail.
+        """
+        temperature = self.step_size * float(np.trace(self.noise)) / self.batch_size
+        return np.asarray(temperature / self.curvatures[self.stationary_directions])
+
+    def variances(self, steps: ArrayLike) -> Real:
+        """Return the variance along every direction after k steps from theta*, exactly for M = 0.
+
+        Parameters
+        ----------
+        steps : array_like of int, shape (...)
+            Numbers k of steps, >= 0; independent batches.
+
+        Returns
+        -------
+        ndarray, shape (..., p)
+            Growing without bound along flat directions with noise, and escaping ones; infinite
+            where it leaves the range of floating-point numbers.
+
+        Raises
+        ------
+        ValueError
+            With reshuffling, or for numbers of steps that are negative or no integers.
+        """
+        if self.sampling == "reshuffling":
+            raise ValueError(
+                "variances after k steps are for independent batches; take sampling='with' or "
+                "'without'"
+            )
+        k = np.asarray(steps, dtype=float)[..., None]
+        if not (np.isfinite(k).all() and (k >= 0).all() and (k % 1 == 0).all()):
+            raise ValueError(f"steps must be integers of at least 0; got {steps!r}")
+        return np.asarray(self.strength * np.diag(self.noise) * _geometric(self._shares, k))
+
+    @property
+    def _shares(self) -> Real:
+        """1 - a^2 for each direction, without cancellation."""
+        h = self.step_size * self.curvatures
+        return np.asarray(h * (2.0 - h))
+
+    def mean_variances(self, first: int, last: int) -> Real:
+        """Return the mean of the variances after the steps first + 1 to last, for M = 0.
+
+        Parameters
+        ----------
+        first, last : int
+            Steps, 0 <= first < last.
+
+        Returns
+        -------
+        ndarray, shape (p,)
+            What a simulation from theta* records on average.
+        """
+        low = count("first", first, min_value=0)
+        high = count("last", last, min_value=low + 1)
+        if self.sampling == "reshuffling":
+            raise ValueError("variances after k steps are for independent batches")
+        many = high - low
+        if many <= 4096:
+            return np.asarray(self.variances(np.arange(low + 1, high + 1)).mean(axis=0))
+        share = self._shares
+        plain = np.abs(share) * high > 1e-3
+        safe = np.where(plain, share, 1.0)
+        with np.errstate(over="ignore"):
+            # (1/many) sum_k (1 - q^k)/(1 - q) with q = a^2, 1 - q = share
+            tail = np.power(1.0 - safe, low + 1) * _geometric(safe, np.float64(many))
+            exact = (1.0 - tail / many) / safe
+        # near flat directions: k - share k (k - 1)/2, to a relative (share k)^2
+        linear, square = (low + 1 + high) / 2.0, (high**3 - low**3) / (3.0 * many)
+        growth = np.where(plain, exact, linear - share * square / 2.0)
+        return np.asarray(self.strength * np.diag(self.noise) * growth)
+
+    def escape_steps(self, distance: float) -> Real:
+        """Return the steps until the root mean square reaches a distance, along each direction.
+
+        Parameters
+        ----------
+        distance : float
+            Of theta from theta* along one eigenvector.
+
+        Returns
+        -------
+        ndarray, shape (p,)
+            Infinite along directions whose variance stays below, or that have no noise.
+        """
+        target = positive("distance", distance) ** 2
+        noise = self.strength * np.maximum(np.diag(self.noise), 0.0)
+        share = self._shares
+        found = np.full(share.size, np.inf)
+        for i in range(share.size):
+            if self._silent[i]:
+                continue
+            ratio = target / noise[i] * share[i]  # = 1 - a^(2 k)
+            if self.flat[i]:
+                found[i] = target / noise[i]
+            elif ratio < 1.0:
+                found[i] = math.log1p(-ratio) / math.log1p(-share[i])
+        return np.ceil(found)
+
+
+def _geometric(share: Real, k: Real) -> Real:
+    """Return sum_{j < k} (1 - share)^j, also for share near 0."""
+    near = np.abs(share) < 1e-300
+    safe = np.where(near, 1.0, share)
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        power = -np.expm1(np.where(k == 0, 0.0, k * np.log1p(-safe)))
+    return np.asarray(np.where(near, k, power / safe))
+
+
+def _epoch_mean(h: Real, n: int) -> Real:
+    """Covariance of a step of a reshuffled epoch over that of a batch, mean over the epoch.
+
+    Shape (k, k), for eta lambda of the directions and n batches; zero for n = 1, full batches.
+    """
+    if n == 1:
+        return np.zeros((h.size, h.size))
+    a, numbers = 1.0 - h, np.arange(n)[:, None]
+    slow = np.where(h < 1.0, h, 0.0)
+    # a^k - 1 without cancellation: at small steps the noise of an epoch nearly sums to zero
+    powers = np.where(h < 1.0, np.expm1(numbers * np.log1p(-slow)), a**numbers - 1.0)
+    centred = powers - powers.mean(axis=0)
+    end = n * (centred.T @ centred) / (n - 1)
+    both = a[:, None] * a[None, :]
+    left = h[:, None] + h[None, :] - h[:, None] * h[None, :]  # 1 - a a'
+    start = end / _one_minus_power(left, n)
+    single, double = np.zeros_like(a), np.zeros_like(both)
+    partial, decay, square = np.zeros_like(both), np.zeros_like(both), np.ones_like(both)
+    for _ in range(1, n):
+        single = single * a + 1.0
+        double = double * both + 1.0
+        square = square * both
+        partial += (n * double - single[:, None] * single[None, :]) / (n - 1)
+        decay += square
+    return np.asarray(((decay + square * both) * start + partial + end) / n)
+
+
+def _one_minus_power(share: Real, n: int) -> Real:
+    """Return 1 - (1 - share)^n, for shares below 2."""
+    slow = np.where(share < 1.0, share, 0.0)
+    return np.where(share < 1.0, -np.expm1(n * np.log1p(-slow)), 1.0 - (1.0 - share) ** n)
