@@ -8,9 +8,11 @@ About :math:`\theta_0`, with outputs o and the Jacobian :math:`J_0 = \partial o/
     \theta_1 = \theta_0 + J_0^+ (y - o(\theta_0)) .
 
 The Gauss-Newton step J^+ (y - o) is the solution nearest to :math:`\theta_0`. Everything follows
-from the neural tangent kernel K = J J^T, of size m n_out however many parameters there are: J is
-never formed for rmtland's own networks. Eigenvalues below N eps lambda_max, N the size of K, are
-taken as zero; which were, and what part of the residual lies there, is stated.
+from the neural tangent kernel K = J J^T, of size N = m n_out however many parameters there are.
+Where J has at most 2^22 entries its singular values are found and those below max(N, p) eps of the
+largest are taken as zero; beyond that J is never formed, and eigenvalues of K below N eps of the
+largest are (singular values below about 1e-7). How many were, and what part of the residual lies
+there, is stated.
 
 Synonyms: lazy training, tangent space, J0, neural tangent kernel (NTK), Moore-Penrose
 pseudo-inverse, minimum-norm interpolation, implicit regularisation.
@@ -50,6 +52,9 @@ from rmtland.solution import ConvergenceError
 from rmtland.typing import ArrayLike, Real
 
 __all__ = ["GaussNewtonStep", "LinearisedLoss", "linearise"]
+
+_FORMED = 2**22
+"""Entries of a Jacobian that is formed for its singular values."""
 
 _TOLERANCE = 1e-6
 """Largest relative residual of a Gauss-Newton step in the range of the Jacobian."""
@@ -96,6 +101,8 @@ class LinearisedLoss:
         The number p of parameters.
     jvp, vjp : callable
         v -> J v and u -> J^T u.
+    jacobian : ndarray, shape (N, p), optional
+        J, where it is at hand: small singular values then keep their digits.
     """
 
     kernel: Real
@@ -104,6 +111,7 @@ class LinearisedLoss:
     parameter_count: int
     jvp: Callable[[Real], Real]
     vjp: Callable[[Real], Real]
+    jacobian: Real | None = None
 
     @classmethod
     def of_jacobian(cls, jacobian: ArrayLike, residuals: ArrayLike, *, samples: int) -> Self:
@@ -136,7 +144,7 @@ class LinearisedLoss:
                 "jacobian must have one row for each residual, a multiple of the samples; got "
                 f"{J.shape}, {r.size} residuals and {m} samples"
             )
-        return cls(J @ J.T, r, m, J.shape[1], lambda v: J @ v, lambda u: J.T @ u)
+        return cls(J @ J.T, r, m, J.shape[1], lambda v: J @ v, lambda u: J.T @ u, J)
 
     def __repr__(self) -> str:
         return (
@@ -144,12 +152,33 @@ class LinearisedLoss:
             f"rank={self.rank})"
         )
 
+    def _singular(self, jacobian: Real) -> tuple[Real, Real, Real]:
+        """Singular vectors and values of J, the left ones all of them; found once."""
+        if "_svd" not in self.__dict__:
+            n, p = jacobian.shape
+            self.__dict__["_svd"] = np.linalg.svd(jacobian, full_matrices=p < n)
+        found: tuple[Real, Real, Real] = self.__dict__["_svd"]
+        return found
+
     # The spectrum --------------------------------------------------------------------------------
 
     @cached_property
     def _eigen(self) -> tuple[Real, Real]:
+        if self.jacobian is not None:
+            left, singular, _ = self._singular(self.jacobian)
+            values = np.zeros(len(left))
+            values[: singular.size] = singular**2
+            return values, left
         values, vectors = np.linalg.eigh(self.kernel)
         return values[::-1], vectors[:, ::-1]
+
+    @property
+    def _smallest(self) -> float:
+        """Eigenvalue over the largest up to which rounding may have made it."""
+        eps = float(np.finfo(np.float64).eps)
+        if self.jacobian is not None:
+            return float(max(self.jacobian.shape) * eps) ** 2
+        return self.residuals.size * eps
 
     @property
     def eigenvalues(self) -> Real:
@@ -158,10 +187,10 @@ class LinearisedLoss:
 
     @cached_property
     def rank(self) -> int:
-        """Number of eigenvalues above N eps lambda_max."""
+        """Number of eigenvalues that are not zero up to rounding."""
         values = self._eigen[0]
         top = float(values[0])
-        return int((values > values.size * np.finfo(np.float64).eps * top).sum()) if top > 0 else 0
+        return int((values > self._smallest * top).sum()) if top > 0 else 0
 
     @property
     def gap(self) -> float:
@@ -238,7 +267,29 @@ class LinearisedLoss:
         first = float(np.linalg.norm(self.residuals))
         if size == 0.0:
             return GaussNewtonStep(np.zeros(self.parameter_count), 0.0, 0.0, 0.0, float(first > 0))
-        dual, error = -basis @ (along / kept), float("inf")
+        if self.jacobian is not None:
+            right = self._singular(self.jacobian)[2][: self.rank]
+            best = -(along / np.sqrt(kept)) @ right
+            error = float(np.linalg.norm(along + basis.T @ (self.jacobian @ best))) / size
+        else:
+            best, error = self._refined(along, kept, basis)
+        norm = float(np.linalg.norm(along / np.sqrt(kept)))
+        excess = float(np.linalg.norm(best)) / norm - 1.0
+        rounding = self._smallest * self.condition_number  # of the norm from the eigenvalues
+        if not (error <= _TOLERANCE and abs(excess) <= _TOLERANCE + rounding):
+            raise ConvergenceError(
+                f"the Gauss-Newton step leaves {error:.2g} of the residual in the range of the "
+                f"Jacobian and is longer than the minimum norm by {excess:.2g}: condition number "
+                f"{self.condition_number:.3g} at rank {self.rank}; leave out repeated samples"
+            )
+        outside = np.sqrt(self.unreachable) / first
+        return GaussNewtonStep(best, norm, error, excess, float(outside))
+
+    def _refined(self, along: Real, kept: Real, basis: Real) -> tuple[Real, float]:
+        """Return J^+ (y - o) from the kernel, refined by products, and its relative residual."""
+        size, error = float(np.linalg.norm(along)), float("inf")
+        dual = -basis @ (along / kept)
+        best = np.zeros(self.parameter_count)
         for _ in range(6):
             step = np.asarray(self.vjp(dual))
             left = basis.T @ (self.residuals + np.ravel(self.jvp(step)))
@@ -247,16 +298,7 @@ class LinearisedLoss:
                 break
             best, error = step, now
             dual = dual - basis @ (left / kept)
-        norm = float(np.linalg.norm(along / np.sqrt(kept)))
-        excess = float(np.linalg.norm(best)) / norm - 1.0
-        if not (error <= _TOLERANCE and abs(excess) <= _TOLERANCE):
-            raise ConvergenceError(
-                f"the Gauss-Newton step leaves {error:.2g} of the residual in the range of the "
-                f"Jacobian and is longer than the minimum norm by {excess:.2g}: condition number "
-                f"{self.condition_number:.3g} at rank {self.rank}; leave out repeated samples"
-            )
-        outside = np.sqrt(self.unreachable) / first
-        return GaussNewtonStep(best, norm, error, excess, float(outside))
+        return best, error
 
     def descent(self, step_size: float | None = None) -> SpectralDescent:
         """Return gradient descent on the linearised loss, exactly.
@@ -363,7 +405,8 @@ class LinearisedLoss:
         if given.shape != self.residuals.shape:
             raise ValueError(f"residuals must be {self.residuals.size}; got {given.size}")
         other = replace(self, residuals=given)
-        other.__dict__["_eigen"] = self._eigen
+        for name in {"_eigen", "_svd"} & set(self.__dict__):
+            other.__dict__[name] = self.__dict__[name]
         return other
 
     def _refuse_zero(self) -> None:
@@ -403,9 +446,13 @@ def linearise(point: LossPoint) -> LinearisedLoss:
             f"the weight decay {net.weight_decay:g} draws the parameters towards zero, which the "
             "tangent kernel does not know; make the network with weight_decay=0"
         )
+    residuals = np.asarray(to_numpy(point.residuals), dtype=np.float64).ravel()
+    if residuals.size * net.parameter_count <= _FORMED:
+        jacobian = np.asarray(to_numpy(point.jacobian()), dtype=np.float64)
+        return LinearisedLoss.of_jacobian(jacobian, residuals, samples=point.data.size)
     return LinearisedLoss(
         np.asarray(to_numpy(point.ntk()), dtype=np.float64),
-        np.asarray(to_numpy(point.residuals), dtype=np.float64).ravel(),
+        residuals,
         point.data.size,
         net.parameter_count,
         lambda v: np.asarray(to_numpy(point.jvp(v))),

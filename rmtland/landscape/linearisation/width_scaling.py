@@ -174,7 +174,7 @@ def width_scaling(
         [float(w) ** (1 if net.depth == 2 else 2) for w in sizes for _ in range(seeds)]
     )
     done = 0.0
-    rows = []
+    rows: list[tuple[DescentComparison, ...]] = []
     for width in sizes:
         row = []
         for seed in range(seeds):
@@ -243,7 +243,8 @@ def output_scaling(
     if len(sizes) < 2:
         raise ValueError(f"at least two different output scales are needed; got {list(scales)}")
     starts = [net.init(rng=generator) for generator in streams(rng, count("seeds", seeds))]
-    size, rows = _step(step), []
+    size = _step(step)
+    rows: list[tuple[DescentComparison, ...]] = []
     for alpha in sizes:
         row = []
         for theta in starts:

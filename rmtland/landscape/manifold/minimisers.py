@@ -37,7 +37,7 @@ True
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -147,7 +147,7 @@ class Minimiser:
     @cached_property
     def exceptions(self) -> tuple[str, ...]:
         """What lowers the rank, as far as it is found; empty at full rank."""
-        return () if self.is_regular else _reasons(self.point, self.rank)
+        return () if self.is_regular else _reasons(self.point)
 
     @property
     def sharpness(self) -> float:
@@ -215,9 +215,10 @@ class Minimiser:
                 "the two largest eigenvalues of the Hessian are equal, and their maximum has no "
                 "gradient; walk in another direction"
             )
-        net = self.point.net
         outputs = np.asarray(to_numpy(self.point.prediction))
-        probe = net.at(self.theta, self.point.x, outputs - left[:, 0].reshape(outputs.shape))
+        # targets with which the residuals are u
+        data = replace(self.point.data, y=outputs - left[:, 0].reshape(outputs.shape))
+        probe = LossPoint.of(self.point.net, self.point.theta, data)
         along = np.asarray(to_numpy(self.point.vjp(left[:, 0])))  # sigma v
         return np.asarray(2.0 * (probe.operator("residual") @ along))
 
@@ -370,7 +371,7 @@ def _refuse_other_losses(point: LossPoint) -> None:
         )
 
 
-def _reasons(point: LossPoint, rank: int) -> tuple[str, ...]:
+def _reasons(point: LossPoint) -> tuple[str, ...]:
     """Return what lowers the rank of the Jacobian, as far as it can be named."""
     net, reasons = point.net, []
     equations, p = point.data.size * net.n_out, net.parameter_count
@@ -379,38 +380,37 @@ def _reasons(point: LossPoint, rank: int) -> tuple[str, ...]:
     narrow = [width for width in net.widths[1:-1] if width < net.n_out]
     if narrow:
         reasons.append(f"a hidden layer of {min(narrow)} units for {net.n_out} outputs")
-    weights = [block for block in net.blocks if not block.is_bias]
-    for layer, (z, a) in enumerate(point.layers[:-1], start=1):
-        outgoing = np.asarray(to_numpy(point.theta))[weights[layer].slice].reshape(
-            weights[layer].shape
-        )
-        values = np.asarray(to_numpy(a))
-        dead = int((np.abs(values).max(axis=0) == 0).sum())
-        if dead:
-            reasons.append(f"{dead} dead units in hidden layer {layer}: 0 for all samples")
-        silent = int((np.abs(outgoing).max(axis=0) == 0).sum())
-        if silent:
-            reasons.append(f"{silent} units of hidden layer {layer} without outgoing weight")
-        spread = np.linalg.svd(values, compute_uv=False)
-        features = (
-            int((spread > max(values.shape) * 2.3e-16 * spread[0]).sum())
-            if dead < len(spread)
-            else 0
-        )
-        least = min(values.shape)
-        if features < least - dead:
-            reasons.append(
-                f"features of hidden layer {layer} of rank {features}: units that are multiples "
-                "of each other, or linear on all samples"
-            )
-        del z
+    theta = np.asarray(to_numpy(point.theta))
+    weights = [theta[b.slice].reshape(b.shape) for b in net.blocks if not b.is_bias]
+    for layer, (_, features) in enumerate(point.layers[:-1], start=1):
+        reasons += _of_layer(np.asarray(to_numpy(features)), weights[layer], layer)
     x = np.asarray(to_numpy(point.x))
     repeated = len(x) - len(np.unique(x, axis=0))
     if repeated:
         reasons.append(f"{repeated} samples with the inputs of another")
-    activation_name = getattr(net.activation, "name", str(net.activation))
     if not reasons and net.depth == 1:
-        reasons.append(f"no hidden layer: rank at most {net.n_in + net.bias} times the outputs")
+        inputs = net.widths[0] + any(block.is_bias for block in net.blocks)
+        reasons.append(f"no hidden layer: rank at most {inputs} times the outputs")
     if not reasons:
-        reasons.append(f"not found; {activation_name} units")
+        name = getattr(net.activation, "name", str(net.activation))
+        reasons.append(f"no single cause: patterns of {name} units that depend on each other")
     return tuple(reasons)
+
+
+def _of_layer(features: Real, outgoing: Real, layer: int) -> list[str]:
+    """Return what is wrong with the features of a hidden layer, shape (m, n)."""
+    reasons = []
+    dead = int((np.abs(features).max(axis=0) == 0).sum())
+    if dead:
+        reasons.append(f"{dead} dead units in hidden layer {layer}: 0 for all samples")
+    silent = int((np.abs(outgoing).max(axis=0) == 0).sum())
+    if silent:
+        reasons.append(f"{silent} units of hidden layer {layer} without outgoing weight")
+    values = np.linalg.svd(features, compute_uv=False)
+    found = int((values > max(features.shape) * np.finfo(np.float64).eps * values[0]).sum())
+    if found < min(features.shape[0], features.shape[1] - dead):
+        reasons.append(
+            f"features of hidden layer {layer} of rank {found}: units that are multiples of each "
+            "other, or linear on all samples"
+        )
+    return reasons

@@ -186,7 +186,7 @@ class GradientNoise:
     @cached_property
     def eigenvalues(self) -> Real:
         """Eigenvalues of Sigma, descending."""
-        return np.linalg.eigvalsh(self.covariance)[::-1]
+        return np.asarray(np.linalg.eigvalsh(self.covariance)[::-1], dtype=np.float64)
 
     @property
     def effective_rank(self) -> float:

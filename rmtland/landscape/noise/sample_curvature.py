@@ -77,7 +77,6 @@ class SampleCurvature:
                 f"{_LARGEST:.3g} that are kept; take fewer samples or a smaller network, or leave "
                 "the multiplicative term out"
             )
-        x, y = np.asarray(to_numpy(point.x)), np.asarray(to_numpy(point.y))
         if factored:
             jacobian = np.asarray(to_numpy(point.jacobian())).reshape(m, k, p)
             (batch,) = point.passes()
@@ -88,7 +87,7 @@ class SampleCurvature:
         decayed = net.weight_decay * np.eye(p)
         found = np.empty((m, p, p))
         for mu in range(m):
-            one = net.at(point.theta, x[mu : mu + 1], y[mu : mu + 1])
+            one = LossPoint.of(net, point.theta, point.data.subset(np.array([mu])))
             found[mu] = to_numpy(one.hessian("total")) - decayed
         return cls(found, False)
 

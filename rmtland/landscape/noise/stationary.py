@@ -55,12 +55,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from rmtland.arguments import choice, count, float_array, positive
 from rmtland.landscape.noise.gradient_noise import SAMPLINGS, noise_factor
+from rmtland.landscape.noise.reshuffling import epoch_covariance
 from rmtland.landscape.noise.sample_curvature import SampleCurvature
 from rmtland.solution import ConvergenceError
 from rmtland.typing import ArrayLike, Logical, Real
@@ -323,7 +324,7 @@ class NoisyDescent:
         if self.sampling == "reshuffling":
             shares = self.step_size * self.curvatures[here]
             covariance = (
-                self.strength * noise * _epoch_mean(shares, self.samples // self.batch_size)
+                self.strength * noise * epoch_covariance(shares, self.samples // self.batch_size)
             )
             return StationaryCovariance(covariance, directions, 0.0, 0)
         # 1 - a_i a_j without cancellation at small steps
@@ -398,7 +399,9 @@ class NoisyDescent:
         k = np.asarray(steps, dtype=float)[..., None]
         if not (np.isfinite(k).all() and (k >= 0).all() and (k % 1 == 0).all()):
             raise ValueError(f"steps must be integers of at least 0; got {steps!r}")
-        return np.asarray(self.strength * np.diag(self.noise) * _geometric(self._shares, k))
+        grown = np.where(self._silent, 0.0, _geometric(self._shares, k))  # no 0 times infinity
+        with np.errstate(over="ignore"):
+            return np.asarray(self.strength * np.diag(self.noise) * grown)
 
     @property
     def _shares(self) -> Real:
@@ -463,46 +466,14 @@ class NoisyDescent:
                 found[i] = target / noise[i]
             elif ratio < 1.0:
                 found[i] = math.log1p(-ratio) / math.log1p(-share[i])
-        return np.ceil(found)
+        steps: Real = np.ceil(found)
+        return steps
 
 
-def _geometric(share: Real, k: Real) -> Real:
+def _geometric(share: Real, k: Any) -> Real:
     """Return sum_{j < k} (1 - share)^j, also for share near 0."""
     near = np.abs(share) < 1e-300
     safe = np.where(near, 1.0, share)
     with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
         power = -np.expm1(np.where(k == 0, 0.0, k * np.log1p(-safe)))
-    return np.asarray(np.where(near, k, power / safe))
-
-
-def _epoch_mean(h: Real, n: int) -> Real:
-    """Covariance of a step of a reshuffled epoch over that of a batch, mean over the epoch.
-
-    Shape (k, k), for eta lambda of the directions and n batches; zero for n = 1, full batches.
-    """
-    if n == 1:
-        return np.zeros((h.size, h.size))
-    a, numbers = 1.0 - h, np.arange(n)[:, None]
-    slow = np.where(h < 1.0, h, 0.0)
-    # a^k - 1 without cancellation: at small steps the noise of an epoch nearly sums to zero
-    powers = np.where(h < 1.0, np.expm1(numbers * np.log1p(-slow)), a**numbers - 1.0)
-    centred = powers - powers.mean(axis=0)
-    end = n * (centred.T @ centred) / (n - 1)
-    both = a[:, None] * a[None, :]
-    left = h[:, None] + h[None, :] - h[:, None] * h[None, :]  # 1 - a a'
-    start = end / _one_minus_power(left, n)
-    single, double = np.zeros_like(a), np.zeros_like(both)
-    partial, decay, square = np.zeros_like(both), np.zeros_like(both), np.ones_like(both)
-    for _ in range(1, n):
-        single = single * a + 1.0
-        double = double * both + 1.0
-        square = square * both
-        partial += (n * double - single[:, None] * single[None, :]) / (n - 1)
-        decay += square
-    return np.asarray(((decay + square * both) * start + partial + end) / n)
-
-
-def _one_minus_power(share: Real, n: int) -> Real:
-    """Return 1 - (1 - share)^n, for shares below 2."""
-    slow = np.where(share < 1.0, share, 0.0)
-    return np.where(share < 1.0, -np.expm1(n * np.log1p(-slow)), 1.0 - (1.0 - share) ** n)
+        return np.asarray(np.where(near, k, power / safe))
