@@ -65,6 +65,7 @@ class Exponent:
         Returns
         -------
         ndarray
+            Values of the power law.
         """
         return np.asarray(self.prefactor * np.asarray(sizes, dtype=float) ** self.value)
 
@@ -84,6 +85,7 @@ def fit_exponent(sizes: ArrayLike, values: ArrayLike, *, confidence: float = 0.9
     Returns
     -------
     Exponent
+        Slope, interval and prefactor.
 
     Raises
     ------

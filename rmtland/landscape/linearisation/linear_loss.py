@@ -129,6 +129,7 @@ class LinearisedLoss:
         Returns
         -------
         LinearisedLoss
+            Kernel, Gauss-Newton step, and exact gradient descent.
 
         Raises
         ------
@@ -239,6 +240,7 @@ class LinearisedLoss:
         Returns
         -------
         float
+            |o - y + J step|^2/(2 m).
         """
         moved = self.residuals + np.ravel(self.jvp(float_array("step", step, ndim=1)))
         return float(moved @ moved) / (2.0 * self.samples)
@@ -381,6 +383,7 @@ class LinearisedLoss:
         Returns
         -------
         ndarray, shape (p,)
+            Where the linearised network has moved.
         """
         self._refuse_zero()
         values, vectors = self._eigen

@@ -149,6 +149,7 @@ def compare_descent(
     Returns
     -------
     DescentComparison
+        Losses of both at every step, and how far they are apart.
 
     Raises
     ------

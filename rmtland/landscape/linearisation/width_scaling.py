@@ -87,6 +87,7 @@ class Scaling:
         Returns
         -------
         dict of str to ndarray
+            By the names of `QUANTITIES`.
         """
         return {
             name: np.array([[quantity(run) for run in row] for row in self.runs])
@@ -145,6 +146,7 @@ def width_scaling(
     Returns
     -------
     Scaling
+        Runs, quantities and their exponents.
 
     Raises
     ------

@@ -182,6 +182,7 @@ class Minimiser:
         Returns
         -------
         ndarray, shape (p,)
+            v without its part in the row space of the Jacobian.
         """
         v = np.asarray(vector, dtype=np.float64)
         values, vectors = self._kernel
@@ -203,6 +204,7 @@ class Minimiser:
         Returns
         -------
         ndarray, shape (p,)
+            Not projected onto the tangent space.
 
         Raises
         ------
@@ -245,6 +247,7 @@ def polish(point: LossPoint, *, max_steps: int = 50, throw: bool = True) -> Mini
     Returns
     -------
     Minimiser
+        The point, with rank and tangent space.
 
     Raises
     ------
@@ -313,6 +316,7 @@ def interpolate(
     Returns
     -------
     Minimiser
+        The point, with rank and tangent space.
 
     Raises
     ------

@@ -135,6 +135,7 @@ def walk_along(
     Returns
     -------
     ManifoldWalk
+        Its points, lengths and sharpness.
 
     Raises
     ------

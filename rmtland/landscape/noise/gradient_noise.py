@@ -138,6 +138,7 @@ class GradientNoise:
         Returns
         -------
         GradientNoise
+            Covariance, mean gradient and number of samples.
 
         Raises
         ------
@@ -161,6 +162,7 @@ class GradientNoise:
         Returns
         -------
         GradientNoise
+            Covariance, mean gradient and number of samples.
         """
         rows = float_array("gradients", gradients, ndim=2)
         if not rows.size:
@@ -239,6 +241,7 @@ class GradientNoise:
         Returns
         -------
         Alignment
+            Cosine, gain and ratio.
 
         Raises
         ------

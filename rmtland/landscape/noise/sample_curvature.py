@@ -61,6 +61,7 @@ class SampleCurvature:
         Returns
         -------
         SampleCurvature
+            Of as many directions.
 
         Raises
         ------
@@ -133,6 +134,7 @@ class SampleCurvature:
         Returns
         -------
         SampleCurvature
+            Of as many directions.
         """
         rows = self.matrices[:, chosen, :]
         return type(self)(rows if self.factored else rows[:, :, chosen], self.factored)

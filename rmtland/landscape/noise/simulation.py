@@ -177,6 +177,7 @@ def simulate_sgd(
     Returns
     -------
     Simulation
+        Variances with their errors.
 
     Raises
     ------

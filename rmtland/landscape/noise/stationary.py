@@ -178,6 +178,7 @@ class NoisyDescent:
         Returns
         -------
         NoisyDescent
+            With everything else as it is.
 
         Raises
         ------
@@ -226,6 +227,7 @@ class NoisyDescent:
         Returns
         -------
         NoisyDescent
+            With everything else as it is.
         """
         eta = self.step_size if step_size is None else positive("step_size", step_size)
         kind = self.sampling if sampling is None else choice("sampling", sampling, SAMPLINGS)
@@ -292,6 +294,7 @@ class NoisyDescent:
         Returns
         -------
         StationaryCovariance
+            The covariance, and the directions that it is along.
 
         Raises
         ------
