@@ -13,6 +13,7 @@ ROOMS = (
     "comparison", "sweep", "audit", "plot", "reproduction", "landscape",
     "landscape.critical_points", "landscape.surface",
     "landscape.linearisation", "landscape.manifold", "landscape.noise",
+    "landscape.sharpness",
 )  # fmt: skip
 DEMANDED = {
     "GL08": "no docstring",

@@ -14,6 +14,7 @@ from rmtland.cli.audit import audit
 from rmtland.cli.critical_points import critical_points
 from rmtland.cli.curve import curve
 from rmtland.cli.interrupts import no_interrupt_lost
+from rmtland.cli.landscape import landscape
 from rmtland.cli.measure import measure
 from rmtland.cli.output import Stopped
 from rmtland.cli.overlay import overlay
@@ -46,6 +47,7 @@ app.command("shrink", short_help="Shrink the eigenvalues of a sample covariance 
 app.command("reproduce", short_help="Compute figures of the literature anew.")(reproduce)
 app.add_typer(sweep)
 app.add_typer(critical_points)
+app.add_typer(landscape)
 
 
 @app.callback(invoke_without_command=True)

@@ -6,6 +6,8 @@ digits, or a model of one's own) comes from `rmtland.cli.landscape.subject`.
 
 import typer
 
+from rmtland.cli.landscape.sharpness import sharpness
+
 __all__ = ["landscape"]
 
 landscape = typer.Typer(
@@ -20,3 +22,6 @@ landscape = typer.Typer(
 def _landscape(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+landscape.command("sharpness", short_help="How sharp the minimum is, with bounds.")(sharpness)

@@ -84,6 +84,13 @@ class Subject:
     data: str
     point: LossPoint | None = None
 
+    @property
+    def heading(self) -> str:
+        """Title and data in lines that fit above a figure."""
+        from textwrap import fill
+
+        return f"{fill(self.title, 100)}\n{fill(self.data, 100)}"
+
 
 @dataclass(frozen=True)
 class Network:

@@ -1,0 +1,277 @@
+r"""The largest rise of the loss within a ball of parameters, from below and from above.
+
+.. math:: S_\rho(\theta) = \max_{|e| \le \rho} L(\theta + e) - L(\theta)
+
+- From below: the loss itself at the best point found, by projected gradient ascent (long steps
+  first: e <- rho g/|g|, which rises where the loss is convex) from the gradient, from both ends of
+  the leading eigenvectors, and from random points.
+- From above, where the network's derivatives are bounded
+  (`rmtland.landscape.sharpness.derivative_bounds`): the largest value of the second-order Taylor
+  polynomial (`rmtland.landscape.sharpness.trust_region`) and M rho^3/6 for the rest.
+- SAM's one step, L(theta + rho g/|g|) - L(theta) (Foret et al., ICLR 2021).
+- rho^2 lambda_max/2, which is S_rho to second order where the gradient vanishes, and neither bound
+  elsewhere.
+
+>>> import numpy as np
+>>> from rmtland.landscape.surface import NetworkSurface
+>>> from rmtland.networks import MLP, gaussian, train
+>>> data, net = gaussian(20, 3, rng=0), MLP((3, 4, 3), weight_decay=1e-2)
+>>> theta = train(net, net.init(rng=1), data.x, data.y, gradient_norm=1e-7).theta
+>>> found = ball_sharpness(NetworkSurface.of(net, data.x, data.y), theta, 1e-3, rng=0)
+>>> found.lower <= found.upper <= 1.1 * found.lower
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from rmtland.arguments import count, float_array, positive
+from rmtland.estimate import extremal_eigenpairs
+from rmtland.landscape.sharpness.adaptive import ScaledSurface
+from rmtland.landscape.sharpness.derivative_bounds import UnboundedDerivatives, derivative_bounds
+from rmtland.landscape.sharpness.trust_region import quadratic_maximum
+from rmtland.landscape.surface import LossSurface, NetworkSurface
+from rmtland.streams import random_generator
+from rmtland.typing import Real, Rng
+
+__all__ = ["EXACT_SIZE", "BallSharpness", "ball_sharpness"]
+
+EXACT_SIZE = 2500
+"""Largest number of parameters for which the Hessian is diagonalised."""
+
+
+@dataclass(frozen=True)
+class BallSharpness:
+    """The rise of the loss in a ball.
+
+    Parameters
+    ----------
+    rho : float
+        Radius of the ball.
+    lower : float
+        Rise at the best point found: S_rho is at least that, up to rounding of the loss.
+    upper : float or None
+        Certified upper bound of S_rho; None where there is none, `why_no_upper` says why.
+    sam : float
+        Rise after one step of length rho along the gradient; 0 where the gradient vanishes.
+    half_rho_squared_lambda_max : float
+        rho^2 lambda_max/2.
+    taylor : float or None
+        Largest rise of the second-order Taylor polynomial in the ball, where the Hessian was
+        diagonalised.
+    remainder : float or None
+        Certified bound M rho^3/6 of what the polynomial leaves out; infinite with a kink.
+    lambda_max, lambda_max_error : float
+        Largest eigenvalue of the Hessian, and the residual of its eigenvector.
+    gradient_norm : float
+        At the centre: not zero at a point that is not critical.
+    rounding : float
+        How far a difference of two losses may be off.
+    displacement : ndarray, shape (p,)
+        e at the best point.
+    why_no_upper : str
+        Empty where there is an upper bound.
+    """
+
+    rho: float
+    lower: float
+    upper: float | None
+    sam: float
+    half_rho_squared_lambda_max: float
+    taylor: float | None
+    remainder: float | None
+    lambda_max: float
+    lambda_max_error: float
+    gradient_norm: float
+    rounding: float
+    displacement: Real
+    why_no_upper: str = ""
+
+    def __repr__(self) -> str:
+        above = "no upper bound" if self.upper is None else f"at most {self.upper:.4g}"
+        return f"BallSharpness(rho={self.rho:g}, at least {self.lower:.4g}, {above})"
+
+
+def ball_sharpness(
+    surface: LossSurface,
+    theta: Real,
+    rho: float,
+    *,
+    restarts: int = 4,
+    steps: int = 60,
+    eigenvectors: int = 3,
+    rng: Rng = None,
+) -> BallSharpness:
+    """Return the largest rise of the loss within a distance, with bounds from both sides.
+
+    Parameters
+    ----------
+    surface : LossSurface
+        The loss. Upper bounds are for a `NetworkSurface`.
+    theta : ndarray, shape (p,)
+        Centre of the ball.
+    rho : float
+        Radius.
+    restarts : int, optional
+        Random starts of the ascent, besides the gradient and eigenvectors.
+    steps : int, optional
+        Of each ascent.
+    eigenvectors : int, optional
+        How many leading eigenvectors the ascent starts from, in both directions.
+    rng : optional
+        Anything `numpy.random.default_rng` takes.
+
+    Returns
+    -------
+    BallSharpness
+        Bounds, and the quantities that people use in their place.
+
+    Raises
+    ------
+    ValueError
+        For a radius that is not positive, parameters of another shape, or a loss that overflows at
+        the centre.
+    """
+    radius, center = positive("rho", rho), float_array("theta", theta, ndim=1)
+    restarts = count("restarts", restarts, min_value=0)
+    steps = count("steps", steps)
+    generator = random_generator(rng)
+    loss, gradient = surface.value(center)
+    norm = float(np.linalg.norm(gradient))
+    spectrum = None
+    wanted = min(count("eigenvectors", eigenvectors), surface.size)
+    if surface.size <= EXACT_SIZE:
+        hessian = surface.hessian(center)
+        values, vectors = np.linalg.eigh(hessian)
+        spectrum = (values, vectors.T @ gradient)
+        top, top_vectors = float(values[-1]), vectors[:, -wanted:]
+        error = float(np.linalg.norm(hessian @ vectors[:, -1] - top * vectors[:, -1]))
+    else:
+        pairs = extremal_eigenpairs(
+            surface.operator(center), wanted, which="largest", tol=1e-4, rng=generator
+        )
+        top, top_vectors = float(pairs.values[-1]), pairs.vectors
+        error = float(pairs.residuals[-1])
+    starts = list(_starts(gradient, norm, top_vectors, restarts, surface.size, generator))
+    best, place, worst = -np.inf, np.zeros(surface.size), abs(loss)
+    sam = 0.0
+    for i, start in enumerate(starts):
+        there = surface.loss(center + radius * start)
+        if i == 0 and norm > 0.0:
+            sam = there - loss
+        found, where = _ascent(surface, center, radius, start, steps)
+        worst = max(worst, abs(found))
+        if found - loss > best:
+            best, place = found - loss, where
+    if best < 0.0:  # a maximum: the centre itself is in the ball
+        best, place = 0.0, np.zeros(surface.size)
+    upper, taylor, remainder, why = _above(surface, center, radius, spectrum, error)
+    return BallSharpness(
+        rho=radius,
+        lower=best,
+        upper=upper,
+        sam=sam,
+        half_rho_squared_lambda_max=0.5 * radius**2 * top,
+        taylor=taylor,
+        remainder=remainder,
+        lambda_max=top,
+        lambda_max_error=error,
+        gradient_norm=norm,
+        rounding=64.0 * float(np.finfo(float).eps) * worst,
+        displacement=place,
+        why_no_upper=why,
+    )
+
+
+def _starts(
+    gradient: Real,
+    norm: float,
+    vectors: Real,
+    restarts: int,
+    size: int,
+    generator: np.random.Generator,
+) -> Iterator[Real]:
+    """Return unit vectors to start from, the gradient first."""
+    if norm > 0.0:
+        yield gradient / norm
+    for vector in vectors.T[::-1]:
+        yield vector
+        yield -vector
+    for _ in range(restarts):
+        drawn = generator.standard_normal(size)
+        yield drawn / np.linalg.norm(drawn)
+
+
+def _ascent(
+    surface: LossSurface, center: Real, radius: float, start: Real, steps: int
+) -> tuple[float, Real]:
+    """Climb within the ball from a point of the sphere; return the loss there, and where.
+
+    A step is the projection of e + a g on the ball: for large a the point of the sphere in the
+    direction of the gradient, which rises wherever the loss is convex.
+    """
+    here = radius * start
+    loss, gradient = surface.value(center + here)
+    norm = float(np.linalg.norm(gradient))
+    length = 1e3 * radius / norm if norm > 0.0 else 0.0
+    for _ in range(steps):
+        if not length * norm > 1e-14 * radius:
+            break
+        trial = here + length * gradient
+        size = float(np.linalg.norm(trial))
+        if size > radius:
+            trial *= radius / size
+        try:
+            new, slope = surface.value(center + trial)
+        except ValueError:  # the loss overflows there
+            new = -np.inf
+        if not new > loss:
+            length *= 0.25
+            continue
+        moved = float(np.linalg.norm(trial - here))
+        gain = new - loss
+        here, loss, gradient = trial, new, slope
+        norm = float(np.linalg.norm(gradient))
+        length *= 2.0
+        if moved < 1e-9 * radius or gain < 1e-13 * abs(loss):
+            break
+    return loss, here
+
+
+def _above(
+    surface: LossSurface,
+    center: Real,
+    radius: float,
+    spectrum: tuple[Real, Real] | None,
+    error: float,
+) -> tuple[float | None, float | None, float | None, str]:
+    """Return the upper bound, the Taylor polynomial's maximum, the remainder, or why there is none.
+
+    The error of eigenvalues and vectors enters through the largest residual and rounding.
+    """
+    taylor = None
+    if spectrum is not None:
+        taylor = quadratic_maximum(spectrum[1], spectrum[0], radius)
+    scaled, scale = surface, 1.0
+    if isinstance(surface, ScaledSurface):
+        scaled, scale = surface.inner, surface.largest_scale
+        center = surface.to_inner(center)
+    if not isinstance(scaled, NetworkSurface):
+        kind = type(scaled).__name__
+        return None, taylor, None, f"derivatives of a {kind} are not bounded in a ball"
+    try:
+        bounds = derivative_bounds(scaled.point.at(center), radius, scale=scale)
+    except UnboundedDerivatives as reason:
+        return None, taylor, None, str(reason)
+    remainder = bounds.third * radius**3 / 6.0
+    upper = bounds.rise
+    if taylor is not None and np.isfinite(remainder):
+        values = spectrum[0] if spectrum is not None else np.zeros(1)
+        unit = float(np.finfo(float).eps) * surface.size * float(np.abs(values).max())
+        slack = 0.5 * (error + 32.0 * unit) * radius**2
+        upper = min(upper, taylor * (1.0 + 1e-9) + slack + remainder)
+    return upper, taylor, remainder, ""

@@ -1,0 +1,181 @@
+r"""Certified bounds of how far a network's loss may rise and bend within a ball of parameters.
+
+Along any line theta + t u, |u| = 1, 0 <= t <= r, with ||W_l|| the spectral norm and every part of u
+of norm at most 1, the derivatives of one sample's activations satisfy
+
+.. math::
+
+    |z_l'| &\le |a_{l-1}| + 1_b + (\|W_l\| + r) |a_{l-1}'| , \\
+    |z_l''| &\le 2 |a_{l-1}'| + (\|W_l\| + r) |a_{l-1}''| , \qquad
+    |z_l'''| \le 3 |a_{l-1}''| + (\|W_l\| + r) |a_{l-1}'''| ,
+
+.. math::
+
+    |a'| \le F_1 |z'| , \quad |a''| \le F_2 |z'|^2 + F_1 |z''| , \quad
+    |a'''| \le F_3 |z'|^3 + 3 F_2 |z'| |z''| + F_1 |z'''|
+
+with F_k the largest modulus of the k-th derivative of the activation, and
+|a_l| at most its norm at t = 0 plus r |a_l'|. So the outputs move by at most r |o'|, and the third
+derivative of the loss is bounded by those of the outputs and of l: a Lipschitz constant M of the
+Hessian in the ball. Then, for the rise S of the loss in it,
+
+.. math::
+
+    S \le \max_{|e| \le r} (g \cdot e + \tfrac12 e^T H e) + \tfrac16 M r^3 , \qquad
+    S \le \frac1m \sum_\mu \bigl(|r_\mu| r |o_\mu'| + \tfrac12 \Lambda (r |o_\mu'|)^2\bigr)
+          + w (|\theta| r + \tfrac12 r^2) ,
+
+the second for activations with a kink too. Floating-point sums are off by far less than the
+margin of 1e-9 that is added.
+
+>>> from rmtland.networks import MLP
+>>> point = MLP((1, 1)).at([0.5], [[1.0]], [[0.0]])
+>>> bounds = derivative_bounds(point, 0.1)
+>>> round(bounds.rise, 6), bounds.third  # (0.6^2 - 0.5^2)/2; a quadratic function
+(0.055, 0.0)
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from rmtland.arguments import nonnegative
+from rmtland.networks import LossPoint
+from rmtland.networks.activation import ACTIVATIONS, activation
+from rmtland.networks.parameters import effective_weights
+from rmtland.typing import Real
+
+__all__ = ["DerivativeBounds", "UnboundedDerivatives", "derivative_bounds"]
+
+_SLOPES: dict[str, tuple[float, float, float]] = {
+    "linear": (1.0, 0.0, 0.0),
+    "relu": (1.0, np.inf, np.inf),
+    "leaky_relu": (1.0, np.inf, np.inf),
+    "tanh": (1.0, 0.7698003589195012, 2.0),
+    "erf": (1.1283791670955126, 0.9678828980, 2.2567583341910251),
+    "sigmoid": (0.25, 0.09622504486493765, 0.125),
+    "softplus": (1.0, 0.25, 0.09622504486493765),
+    "sine": (1.0, 1.0, 1.0),
+    "gelu": (1.12891, 0.7979, 0.7789),
+    "silu": (1.0999, 0.5001, 0.3086),
+}
+"""Largest moduli of the first three derivatives."""
+
+_CURVES = {"mse": (1.0, 0.0), "cross_entropy": (0.5, 0.70711), "logistic": (0.25, 0.09623)}
+"""Largest second and third derivatives of the losses along a unit vector of outputs."""
+
+_MARGIN = 1.0 + 1e-9
+
+
+class UnboundedDerivatives(ValueError):
+    """No bound is known for this activation."""
+
+
+class DerivativeBounds(NamedTuple):
+    """What holds in the whole ball.
+
+    Parameters
+    ----------
+    radius : float
+        r.
+    rise : float
+        Bound of the loss in the ball less that at the centre, from first derivatives.
+    third : float
+        Bound M of the third derivative of the loss along unit vectors; infinite for activations
+        with a kink.
+    """
+
+    radius: float
+    rise: float
+    third: float
+
+
+def derivative_bounds(point: LossPoint, radius: float, *, scale: float = 1.0) -> DerivativeBounds:
+    r"""Bound the rise of the loss and its third derivative in a ball around a point.
+
+    Parameters
+    ----------
+    point : LossPoint
+        The centre.
+    radius : float
+        Of the ball.
+    scale : float, optional
+        For balls in scaled parameters, theta + T e with |e| <= radius: the largest entry of T.
+        Derivatives are those in e.
+
+    Returns
+    -------
+    DerivativeBounds
+        Upper bounds.
+
+    Raises
+    ------
+    UnboundedDerivatives
+        For an activation whose derivatives are not bounded, or not known (a ValueError).
+    ValueError
+        For a negative radius.
+    """
+    r, s = nonnegative("radius", radius), nonnegative("scale", scale)
+    f = activation(point.net.activation)
+    name = f.name
+    if name not in _SLOPES or f is not ACTIVATIONS[name]:
+        raise UnboundedDerivatives(
+            f"no bound of the derivatives of the activation {name!r} is known; there is none for "
+            "'quadratic' and for functions of one's own"
+        )
+    with np.errstate(invalid="ignore"):
+        outputs, slopes = _along_lines(point, r, s, name)
+    curve, third = _CURVES[point.data.loss.name]
+    residuals = np.linalg.norm(point.residuals, axis=1)
+    moved = r * outputs[0]
+    decay, size = point.net.weight_decay, float(np.linalg.norm(point.theta))
+    rise = float(np.mean(residuals * moved + 0.5 * curve * moved**2))
+    rise += decay * (size * s * r + 0.5 * (s * r) ** 2)
+    largest = np.minimum(residuals + curve * moved, _largest_residual(point))
+    with np.errstate(invalid="ignore"):
+        bent = third * outputs[0] ** 3 + 3.0 * curve * outputs[0] * outputs[1]
+        bent = bent + largest * outputs[2]
+    bound = float(np.mean(bent)) if slopes[2] < np.inf else np.inf
+    return DerivativeBounds(r, rise * _MARGIN, bound * _MARGIN)
+
+
+def _along_lines(
+    point: LossPoint, r: float, s: float, name: str
+) -> tuple[tuple[Real, Real, Real], tuple[float, float, float]]:
+    """Return bounds of the first three derivatives of each sample's outputs."""
+    blocks = point.net.blocks
+    weights, biases = effective_weights(point.theta, blocks)
+    slopes = _SLOPES[name] if len(weights) > 1 else (1.0, 0.0, 0.0)
+    f1, f2, f3 = slopes
+    f = activation(point.net.activation).value
+    values = point.x
+    norm = np.linalg.norm(values, axis=1)
+    d1 = d2 = d3 = np.zeros(len(values))
+    for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), 1):
+        block = next(b for b in blocks if b.layer == layer and not b.is_bias)
+        unit = s * block.scale  # how far a unit vector moves this matrix
+        norm_w = float(np.linalg.norm(weight, 2)) * _MARGIN + r * unit
+        z3 = 3.0 * unit * d2 + norm_w * d3
+        z2 = 2.0 * unit * d1 + norm_w * d2
+        z1 = unit * norm + (s if bias is not None else 0.0) + norm_w * d1
+        values = values @ weight.T + (0.0 if bias is None else bias)
+        if layer == len(weights):
+            return (z1, z2, z3), slopes
+        values = f(values)
+        d1 = f1 * z1
+        d2 = f1 * z2 + (f2 * z1**2 if f2 else 0.0)
+        d3 = f1 * z3 + (f3 * z1**3 + 3.0 * f2 * z1 * z2 if f2 or f3 else 0.0)
+        norm = np.linalg.norm(values, axis=1) + r * d1
+        if name in ("tanh", "erf", "sigmoid", "sine"):
+            norm = np.minimum(norm, np.sqrt(values.shape[1]))
+    raise AssertionError("a network has at least one layer")
+
+
+def _largest_residual(point: LossPoint) -> float:
+    """Return what the norm of dl/do can be at most, anywhere."""
+    name = point.data.loss.name
+    if name == "cross_entropy":
+        return float(np.sqrt(2.0))
+    return float(np.sqrt(point.net.n_out)) if name == "logistic" else np.inf

@@ -1,0 +1,205 @@
+"""The rise of the loss in a ball: known answers, bounds that hold, symmetries."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from rmtland.landscape.sharpness import (
+    ScaledSurface,
+    UnboundedDerivatives,
+    adaptive_scales,
+    ball_sharpness,
+    derivative_bounds,
+)
+from rmtland.landscape.sharpness.derivative_bounds import _SLOPES
+from rmtland.landscape.sharpness.trust_region import quadratic_maximum
+from rmtland.landscape.surface import FunctionSurface, NetworkSurface
+from rmtland.networks import ACTIVATIONS, MLP, Activation
+
+
+def quadratic(values, slope):
+    values, slope = np.asarray(values, float), np.asarray(slope, float)
+    return FunctionSurface(
+        len(values),
+        lambda t: (float(slope @ t + 0.5 * t @ (values * t)), slope + values * t),
+        lambda t: np.diag(values),
+    )
+
+
+def trained_toy(activation="tanh", loss="mse", decay=1e-2, seed=0):
+    rng = np.random.default_rng(seed)
+    net = MLP((3, 4, 2), activation, True, loss=loss, weight_decay=decay)
+    y = rng.standard_normal((9, 2)) if loss == "mse" else np.eye(2)[rng.integers(2, size=9)]
+    surface = NetworkSurface.of(net, rng.standard_normal((9, 3)), y)
+    return surface, 0.5 * net.init(rng=seed)
+
+
+@pytest.mark.parametrize(
+    ("values", "slope", "rho", "exact"),
+    [
+        ([2.0, 5.0], [0.0, 0.0], 0.3, 2.5 * 0.09),
+        ([0.0, 0.0], [3.0, 4.0], 2.0, 10.0),
+        ([-1.0, -1.0], [0.0, 0.0], 1.0, 0.0),  # a maximum
+        ([-2.0, -3.0], [2.0, 0.0], 4.0, 1.0),  # the best point lies inside: e = 1
+        ([1.0, 3.0], [1.0, 0.0], 1.0, 1.75),  # the hard case: e = (1/2, sqrt(3)/2)
+        ([1.0, 3.0], [4.0, 0.0], 1.0, 4.5),  # e = (1, 0)
+    ],
+)
+def test_quadratic_functions_are_exact(values, slope, rho, exact):
+    found = ball_sharpness(quadratic(values, slope), np.zeros(2), rho, steps=400, rng=0)
+    assert found.lower == pytest.approx(exact, rel=1e-6, abs=1e-12)
+    assert found.taylor == pytest.approx(exact, rel=1e-9, abs=1e-9)
+    assert found.upper is None
+    assert "FunctionSurface" in found.why_no_upper
+    assert found.half_rho_squared_lambda_max == pytest.approx(rho**2 * max(values) / 2)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    values=st.lists(st.floats(-3, 3), min_size=1, max_size=5),
+    radius=st.floats(1e-3, 10.0),
+    seed=st.integers(0, 99),
+    hard=st.booleans(),
+)
+def test_the_maximum_of_a_quadratic_is_neither_passed_nor_missed(values, radius, seed, hard):
+    rng, values = np.random.default_rng(seed), np.array(values)
+    slope = rng.standard_normal(len(values))
+    if hard:
+        slope[values == values.max()] = 0.0
+    bound = quadratic_maximum(slope, values, radius)
+    points = rng.standard_normal((400, len(values)))
+    points *= radius / np.linalg.norm(points, axis=1, keepdims=True)
+    rises = points @ slope + 0.5 * (points**2) @ values
+    assert rises.max() <= bound * (1 + 1e-9) + 1e-12
+    found = ball_sharpness(quadratic(values, slope), np.zeros(len(values)), radius, steps=300,
+                           restarts=12, rng=seed)  # fmt: skip
+    assert found.lower <= bound * (1 + 1e-9) + 1e-12
+    assert found.lower >= bound * (1 - 1e-3) - 1e-9
+
+
+@pytest.mark.parametrize("name", sorted(_SLOPES))
+def test_bounds_of_activations_hold(name):
+    f = ACTIVATIONS[name]
+    z = np.linspace(-12.0, 12.0, 240001)
+    a = f.value(z)
+    slope = f.slope(z, a)
+    first, second, third = _SLOPES[name]
+    assert first >= np.abs(slope).max() >= 0.999 * first
+    if np.isinf(second):
+        return
+    curved = np.zeros_like(z) if f.curvature is None else f.curvature(z, a)
+    bent = np.gradient(curved, z)
+    assert second >= np.abs(curved).max() >= 0.99 * second
+    assert third * (1 + 1e-6) >= np.abs(bent).max() >= 0.99 * third
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    activation=st.sampled_from(sorted(_SLOPES)),
+    loss=st.sampled_from(["mse", "cross_entropy", "logistic"]),
+    decay=st.sampled_from([0.0, 0.1]),
+    radius=st.floats(1e-3, 1.0),
+    seed=st.integers(0, 9),
+)
+def test_no_point_of_the_ball_passes_the_certified_bounds(activation, loss, decay, radius, seed):
+    surface, theta = trained_toy(activation, loss, decay, seed)
+    found = ball_sharpness(surface, theta, radius, restarts=2, steps=30, rng=seed)
+    assert found.lower <= found.upper + found.rounding
+    assert found.lower >= found.sam - found.rounding
+    bounds = derivative_bounds(surface.point.at(theta), radius)
+    rng = np.random.default_rng(seed)
+    line = rng.standard_normal(surface.size)
+    line *= radius / np.linalg.norm(line)
+    t = np.linspace(-1.0, 1.0, 41)
+    values = surface.plane_losses(theta, line[None], t[:, None])
+    assert values.max() - surface.loss(theta) <= bounds.rise * (1 + 1e-12)
+    if np.isfinite(bounds.third):
+        third = np.diff(values, 3) / (t[1] - t[0]) ** 3
+        assert np.abs(third).max() <= bounds.third * radius**3 + 1e-8
+
+
+def test_bounds_close_as_the_ball_shrinks():
+    surface, theta = trained_toy()
+    ratios = []
+    for rho in (1e-1, 1e-2, 1e-3):
+        found = ball_sharpness(surface, theta, rho, steps=100, rng=0)
+        ratios.append(found.upper / found.lower)
+    assert ratios[0] > ratios[1] > ratios[2] > 1.0
+    assert ratios[2] < 1.001
+
+
+def test_half_rho_squared_lambda_is_no_bound_away_from_critical_points():
+    """The texts print S_rho <= rho^2 lambda_max/2 for any twice differentiable loss."""
+    found = ball_sharpness(quadratic([1.0], [10.0]), np.zeros(1), 0.1, rng=0)
+    assert found.lower == pytest.approx(1.005)
+    assert found.half_rho_squared_lambda_max == pytest.approx(0.005)
+
+
+def test_adaptive_sharpness_knows_no_scale_of_units():
+    rng = np.random.default_rng(3)
+    net = MLP((3, 4, 2), "relu")
+    surface = NetworkSurface.of(net, rng.standard_normal((9, 3)), rng.standard_normal((9, 2)))
+    theta = net.init(rng=3)
+    other = theta.copy()
+    first, second = net.blocks
+    c = np.array([4.0, 0.5, 8.0, 0.25])
+    other[first.slice] = (theta[first.slice].reshape(4, 3) * c[:, None]).ravel()
+    other[second.slice] = (theta[second.slice].reshape(2, 4) / c).ravel()
+
+    def both(at, by):
+        scaled = ScaledSurface(surface, at, adaptive_scales(surface, at, by=by))
+        found = ball_sharpness(scaled, np.zeros(surface.size), 0.1, restarts=0, rng=0)
+        assert found.lower <= found.upper
+        return found.lower, found.lambda_max
+
+    assert both(theta, "element") == pytest.approx(both(other, "element"), rel=1e-9)
+    plain = [
+        ball_sharpness(surface, at, 0.1, restarts=0, rng=0).lambda_max for at in (theta, other)
+    ]
+    assert abs(plain[0] - plain[1]) > 0.5 * plain[0]
+    assert both(theta, "filter") != pytest.approx(both(theta, "element"))
+
+
+def test_a_scaled_surface_is_the_surface_in_other_units():
+    surface, theta = trained_toy()
+    scales = np.linspace(0.0, 2.0, surface.size)
+    scaled = ScaledSurface(surface, theta, scales)
+    e = np.random.default_rng(0).standard_normal(surface.size)
+    at = theta + scales * e
+    assert scaled.loss(e) == surface.loss(at)
+    np.testing.assert_allclose(scaled.value(e)[1], scales * surface.gradient(at))
+    full = scales[:, None] * surface.hessian(at) * scales
+    np.testing.assert_allclose(scaled.hessian(e), full, atol=1e-14)
+    np.testing.assert_allclose(scaled.product(e, np.eye(surface.size)), full, atol=1e-12)
+    np.testing.assert_allclose(scaled.losses([e, 0 * e]), surface.losses([at, theta]))
+
+
+def test_what_has_no_bound_says_so():
+    surface = NetworkSurface.of(MLP((1, 1, 1), "quadratic"), [[1.0]], [[1.0]])
+    with pytest.raises(UnboundedDerivatives, match="'quadratic'"):
+        derivative_bounds(surface.point, 0.1)
+    own = Activation("tanh", lambda z: 5 * z, lambda z, a: 5 + 0 * z, None)
+    with pytest.raises(UnboundedDerivatives, match="of one's own"):
+        derivative_bounds(MLP((1, 1, 1), own).at(np.ones(2), [[1.0]], [[1.0]]), 0.1)
+    found = ball_sharpness(surface, np.ones(2), 0.1, rng=0)
+    assert (found.upper, found.remainder) == (None, None)
+    assert "quadratic" in found.why_no_upper
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rho": 0.0}, "rho must be a positive"),
+        ({"rho": 0.1, "steps": 0}, "steps"),
+        ({"rho": 0.1, "restarts": -1}, "restarts"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ball_sharpness(quadratic([1.0], [0.0]), np.zeros(1), **arguments)
+    with pytest.raises(ValueError, match="unknown by"):
+        adaptive_scales(quadratic([1.0], [0.0]), np.zeros(1), by="layer")
+    with pytest.raises(ValueError, match="not be negative"):
+        ScaledSurface(quadratic([1.0], [0.0]), np.zeros(1), np.array([-1.0]))
+    with pytest.raises(ValueError, match="1 entries"):
+        ScaledSurface(quadratic([1.0], [0.0]), np.zeros(2), np.ones(2))
