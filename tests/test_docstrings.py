@@ -14,6 +14,8 @@ ROOMS = (
     "landscape.critical_points", "landscape.surface",
     "landscape.linearisation", "landscape.manifold", "landscape.noise",
     "landscape.sharpness",
+    "landscape.slices",
+    "landscape.pictures",
 )  # fmt: skip
 DEMANDED = {
     "GL08": "no docstring",

@@ -15,14 +15,20 @@ Every function draws on the `Axes` it is given and returns what it drew.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.lines import Line2D
 
+from rmtland.arguments import choice, count
 from rmtland.drawing import COLORS
 from rmtland.landscape.sharpness import BallSharpness
+from rmtland.landscape.slices import LineSlice, PlaneSlice
+from rmtland.typing import Real
 
-__all__ = ["draw_sharpness"]
+__all__ = ["draw_line", "draw_plane", "draw_sharpness"]
 
 
 def draw_sharpness(ax: Axes, found: Sequence[BallSharpness]) -> list[Line2D]:
@@ -69,3 +75,99 @@ def draw_sharpness(ax: Axes, found: Sequence[BallSharpness]) -> list[Line2D]:
     ax.set_ylabel("rise of the loss above the centre")
     ax.legend(frameon=False, fontsize=8)
     return lines
+
+
+def draw_line(ax: Axes, line: LineSlice, *, label: str | None = None, **style: Any) -> Line2D:
+    """Draw the loss along a line.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    line : LineSlice
+        Coordinates and losses.
+    label : str, optional
+        Of the legend; that of the direction by default.
+    **style
+        Passed on to `Axes.plot`.
+
+    Returns
+    -------
+    Line2D
+        The curve.
+    """
+    (drawn,) = ax.plot(line.coordinates, line.losses, label=label or line.label, **style)
+    ax.set_xlabel("coordinate along the direction")
+    ax.set_ylabel("loss")
+    return drawn
+
+
+def draw_plane(
+    ax: Axes,
+    plane: PlaneSlice,
+    *,
+    levels: int = 24,
+    scale: str = "log",
+    trajectory: Real | None = None,
+    marks: Real | None = None,
+) -> Any:
+    """Draw the contours of the loss in a plane, with a trajectory.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    plane : PlaneSlice
+        Losses on a grid; points that are missing stay white.
+    levels : int, optional
+        Contours, spaced evenly in the loss or in its logarithm.
+    scale : {"log", "linear"}, optional
+        Of the losses; linear where one is not positive.
+    trajectory : ndarray, shape (k, 2), optional
+        Coordinates of a line of points, from a ring at the first to a star at the last.
+    marks : ndarray, shape (k, 2), optional
+        Coordinates of points to mark.
+
+    Returns
+    -------
+    QuadContourSet
+        The filled contours; a colour bar is drawn beside the axes.
+
+    Raises
+    ------
+    ValueError
+        For an unknown scale, fewer than two levels, or no loss at all.
+    """
+    choice("scale", scale, ("log", "linear"))
+    number = count("levels", levels, min_value=2)
+    seen = plane.losses[np.isfinite(plane.losses)]
+    if not seen.size:
+        raise ValueError("no point of the plane was evaluated")
+    low, high = float(seen.min()), float(seen.max())
+    high = high if high > low else low + max(abs(low), 1.0) * 1e-9
+    norm: Normalize
+    if scale == "log" and low > 0.0:
+        edges = np.geomspace(low, high, number)
+        edges[0], edges[-1] = low, high
+        norm = LogNorm(low, high)
+    else:
+        edges, norm = np.linspace(low, high, number), Normalize(low, high)
+    shown = np.ma.masked_invalid(plane.losses)
+    filled = ax.contourf(plane.x, plane.y, shown, edges, norm=norm, cmap="viridis")
+    ax.contour(plane.x, plane.y, shown, edges, norm=norm, colors="white", linewidths=0.4)
+    bar = ax.figure.colorbar(filled, ax=ax, label="loss", format="%.3g")
+    bar.ax.minorticks_off()
+    bar.set_ticks(edges[:: max(1, number // 6)].tolist())
+    if trajectory is not None:
+        ax.plot(*trajectory.T, "-", color="black", lw=1.2, label="training")
+        ax.plot(*trajectory[0], "o", mfc="none", color="black", label="start")
+        ax.plot(*trajectory[-1], "*", ms=10, color=COLORS[0], label="end")
+    if marks is not None:
+        ax.plot(*marks.T, "P", ms=8, color=COLORS[0], mec="white", label="minima", ls="none")
+    if trajectory is not None or marks is not None:
+        ax.legend(fontsize=8)
+    ax.set_xlim(plane.x[0], plane.x[-1])
+    ax.set_ylim(plane.y[0], plane.y[-1])
+    ax.set_xlabel(plane.labels[0])
+    ax.set_ylabel(plane.labels[1])
+    return filled

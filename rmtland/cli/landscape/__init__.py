@@ -7,6 +7,7 @@ digits, or a model of one's own) comes from `rmtland.cli.landscape.subject`.
 import typer
 
 from rmtland.cli.landscape.sharpness import sharpness
+from rmtland.cli.landscape.slices import slice_plane
 
 __all__ = ["landscape"]
 
@@ -25,3 +26,4 @@ def _landscape(context: typer.Context) -> None:
 
 
 landscape.command("sharpness", short_help="How sharp the minimum is, with bounds.")(sharpness)
+landscape.command("slice", short_help="Draw the loss in a plane.")(slice_plane)

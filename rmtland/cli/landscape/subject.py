@@ -139,12 +139,14 @@ class Network:
         surface = NetworkSurface.of(net, x, y)
         return Subject(surface, theta, repr(net), description, surface.point.at(theta))
 
-    def subject(self, model: str | None) -> Subject:
+    def subject(self, model: str | None, *, batch_statistics: str = "kept") -> Subject:
         """Return the trained network, or the model that MODULE:FUNCTION returns."""
-        return self.trained() if model is None else model_subject(model)
+        if model is None:
+            return self.trained()
+        return model_subject(model, batch_statistics=batch_statistics)
 
 
-def model_subject(target: str) -> Subject:
+def model_subject(target: str, *, batch_statistics: str = "kept") -> Subject:
     """Return the surface of a model of PyTorch that a user's function returns."""
     from rmtland.landscape.surface import TorchSurface
 
@@ -154,6 +156,6 @@ def model_subject(target: str) -> Subject:
             f"--model: {target} must return (model, loss, data) of PyTorch; got "
             f"{type(made).__name__}" + (f" of {len(made)}" if isinstance(made, tuple) else "")
         )
-    surface = TorchSurface(*made)
+    surface = TorchSurface(*made, batch_statistics=batch_statistics)
     name = f"{type(made[0]).__name__}, {surface.size} parameters"
     return Subject(surface, surface.parameters(), name, target)

@@ -1,0 +1,212 @@
+"""`rmtland landscape slice`: the loss along a line or in a plane, drawn and as an HTML surface."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from rmtland.cli.landscape.subject import (
+    ActivationName,
+    Bias,
+    Data,
+    Decay,
+    Hidden,
+    LossName,
+    Model,
+    Network,
+    Samples,
+    Steps,
+    Subject,
+)
+from rmtland.cli.options import OUT, Format, Json, Out, Seed
+from rmtland.cli.output import Output, Stopped
+
+if TYPE_CHECKING:
+    from rmtland.landscape.slices import Directions, PlaneSlice, TrajectoryPlane
+    from rmtland.typing import Real
+
+__all__ = ["PLANES", "slice_plane"]
+
+PLANES = ("random", "eigenvectors", "largest", "trajectory")
+
+
+def slice_plane(
+    data: Data = "digits-labels",
+    hidden: Hidden = "12",
+    samples: Samples = None,
+    activation: ActivationName = "tanh",
+    loss: LossName = "cross_entropy",
+    bias: Bias = False,
+    weight_decay: Decay = 1e-3,
+    train_steps: Steps = 2000,
+    model: Model = None,
+    plane: Annotated[
+        str,
+        typer.Option(
+            help="random (filter-normalised), eigenvectors (largest and most negative), largest "
+            "(two largest), trajectory (principal directions of training)."
+        ),
+    ] = "random",
+    normalise: Annotated[
+        str, typer.Option(help="Of random directions: filter, layer or none.")
+    ] = "filter",
+    vectors: Annotated[
+        str,
+        typer.Option(help="Biases and normalisation in random directions: zero, or whole."),
+    ] = "zero",
+    batch_statistics: Annotated[
+        str,
+        typer.Option(help="Of a model's batch normalisation: kept, or batch (measured anew)."),
+    ] = "kept",
+    extent: Annotated[float, typer.Option(help="Half the width, in lengths of a direction.")] = 1.0,
+    points: Annotated[int, typer.Option(help="Points on each axis.")] = 51,
+    scale: Annotated[str, typer.Option(help="Of the losses: log or linear.")] = "log",
+    html: Annotated[
+        bool, typer.Option("--html", help="Write an interactive surface too (needs plotly).")
+    ] = False,
+    seed: Seed = 0,
+    out: Out = OUT,
+    format: Format = "png",
+    json: Json = None,
+) -> None:
+    """Draw the loss in a plane through the minimum that training found.
+
+    Writes slice.png, the losses (slice.npz) and, with --html, slice.html. Ctrl-C keeps what was
+    evaluated.
+    """
+    from rmtland.adapters.optional import optional
+    from rmtland.arguments import choice, count, positive
+    from rmtland.files import check_target
+    from rmtland.landscape.slices import plane_slice
+
+    choice("plane", plane, PLANES)
+    choice("normalise", normalise, ("filter", "layer", "none"))
+    choice("vectors", vectors, ("zero", "whole"))
+    choice("scale", scale, ("log", "linear"))
+    choice("batch_statistics", batch_statistics, ("kept", "batch"))
+    number, half = count("points", points, min_value=2), positive("extent", extent)
+    if html:
+        optional("plotly.graph_objects", extra="html")
+    if model is not None and plane == "trajectory":
+        raise ValueError("--plane trajectory is for a network that is trained here")
+    output = Output(out, format=format, json=json)
+    for name in (f"slice.{format}", "slice.npz", *(["slice.html"] if html else [])):
+        check_target(out / name)
+    network = Network(
+        data, hidden, samples, activation, loss, bias, weight_decay, train_steps, seed
+    )
+    path, span = None, cast(Any, half)
+    if plane == "trajectory":
+        subject, path = _trajectory(network)
+        directions: Directions = path.directions
+        origin, span = path.origin, path.extent()
+    else:
+        subject = network.subject(model, batch_statistics=batch_statistics)
+        directions = _directions(subject, plane, normalise, vectors, seed)
+        origin = subject.theta
+    found = plane_slice(subject.surface, origin, directions, extent=span, points=number)
+    _write(output, subject, found, path, scale=scale, html=html)
+    output.numbers(_report(subject, found, path, plane, seed))
+    if not found.is_whole:
+        raise Stopped("interrupted; the points that were evaluated are written")
+
+
+def _directions(
+    subject: Subject, plane: str, normalise: str, vectors: str, seed: int
+) -> Directions:
+    from rmtland.landscape.slices import eigenvector_directions, random_directions
+
+    if plane == "random":
+        return random_directions(
+            subject.surface, subject.theta, by=normalise, vectors=vectors, rng=seed
+        )
+    which = "both" if plane == "eigenvectors" else "largest"
+    return eigenvector_directions(subject.surface, subject.theta, which, rng=seed)
+
+
+def _trajectory(network: Network) -> tuple[Subject, TrajectoryPlane]:
+    """Train with Adam, whose path is that of practice, and return its plane."""
+    import numpy as np
+
+    from rmtland.landscape.slices import record_trajectory, trajectory_plane
+    from rmtland.landscape.surface import NetworkSurface
+    from rmtland.networks import train
+
+    net, x, y, described = network.problem()
+    iterates, note = record_trajectory()
+    result = train(
+        net, net.init(rng=network.seed), x, y, method="adam", step_size=0.01, batch_size=32,
+        max_steps=network.steps, check_every=max(1, network.steps // 100), rng=network.seed,
+        callback=note,
+    )  # fmt: skip
+    iterates.append(result.theta)
+    path = trajectory_plane(np.array(iterates))
+    subject = Subject(NetworkSurface.of(net, x, y), result.theta, repr(net), described)
+    return replace(subject, title=f"{net}, Adam, {result.steps} steps"), path
+
+
+def _write(
+    output: Output,
+    subject: Subject,
+    found: PlaneSlice,
+    path: TrajectoryPlane | None,
+    *,
+    scale: str,
+    html: bool,
+) -> None:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from rmtland.landscape.pictures import draw_plane
+    from rmtland.landscape.slices import surface_page
+
+    output.line(subject.heading)
+    seen = found.losses[np.isfinite(found.losses)]
+    output.line(
+        f"loss at the centre {subject.surface.loss(found.origin):.6g}; in the plane from "
+        f"{seen.min():.6g} to {seen.max():.6g}"
+    )
+    if path is not None:
+        shares = " and ".join(f"{100 * share:.1f} %" for share in path.shares)
+        output.line(
+            f"the plane holds {shares} of the variance of the trajectory; its points are up to "
+            f"{path.distances.max():.3g} away from it"
+        )
+    with output.file("slice.npz") as stream:
+        arrays = {"x": found.x, "y": found.y, "losses": found.losses}
+        arrays |= {"origin": found.origin, "directions": found.directions}
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    figure = Figure(figsize=(6.4, 5.2), layout="constrained")
+    points = None if path is None else path.coordinates
+    draw_plane(figure.subplots(), found, scale=scale, trajectory=points)
+    figure.suptitle(subject.heading, fontsize=7)
+    output.figure(figure, "slice")
+    if html:
+        own: tuple[Real, Real] | None = None
+        if path is not None:
+            rows = path.origin + path.coordinates @ path.directions.rows
+            own = (path.coordinates, subject.surface.losses(rows))
+        page = surface_page(found, trajectory=own, title=subject.title, scale=scale)
+        with output.file("slice.html") as stream:
+            stream.write(page.encode())
+
+
+def _report(
+    subject: Subject, found: PlaneSlice, path: TrajectoryPlane | None, plane: str, seed: int
+) -> dict[str, Any]:
+    return {
+        "command": "landscape slice",
+        "subject": subject.title,
+        "data": subject.data,
+        "plane": plane,
+        "labels": found.labels,
+        "seed": seed,
+        "whole": found.is_whole,
+        "x": found.x,
+        "y": found.y,
+        "losses": found.losses,
+        "shares_of_variance": None if path is None else path.shares,
+        "distances_from_plane": None if path is None else path.distances,
+    }
