@@ -29,8 +29,8 @@ ROWS = 40
 LARGEST = 3000
 
 LEGEND = (
-    "proved: exactly one critical point within a stated distance, and its index; critical: square "
-    "of the gradient at most 1e-20, not flat;",
+    "proved: exactly one critical point within a stated distance, and its index; critical: "
+    "gradient at most 1e-10 of its scale (2 |H|_F L_0)^(1/2), not flat;",
     "flat: the gradient lies in the kernel of the Hessian (Frye et al.); escaping: weights grew "
     "tenfold; unfinished: none of these.",
     "energy: loss per output without weight decay; index: fraction of negative eigenvalues of the "

@@ -18,6 +18,7 @@ from rmtland.landscape.critical_points.critical_point import (
     CriticalPoint,
     CriticalPoints,
 )
+from rmtland.landscape.critical_points.decay_branch import DecayBranch, follow_weight_decay
 from rmtland.landscape.critical_points.finders import (
     CappedNewton,
     Finder,
@@ -46,6 +47,7 @@ __all__ = [
     "Certificate",
     "CriticalPoint",
     "CriticalPoints",
+    "DecayBranch",
     "Finder",
     "Flatness",
     "GradientNorm",
@@ -63,6 +65,7 @@ __all__ = [
     "Walk",
     "find_critical_points",
     "flatness",
+    "follow_weight_decay",
     "null_directions",
     "prove",
     "random_groups",

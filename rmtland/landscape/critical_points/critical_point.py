@@ -4,12 +4,18 @@ A status says what is known of a point:
 
 - "proved": there is exactly one critical point in a stated ball, and its index is proved
   (`rmtland.landscape.critical_points.proofs.newton_test`);
-- "critical": the square of the gradient is at most 1e-20 and the point is not gradient-flat; no
-  proof was asked for, or none succeeded (there are null directions, say);
+- "critical": the gradient is at most 1e-10 of its scale (below) and the point is not gradient-flat;
+  no proof was asked for, or none succeeded (there are null directions, say);
 - "flat": gradient-flat by the tests of Frye et al.: the walk was trapped where the gradient lies in
   the kernel of the Hessian;
 - "escaping": the weights have grown to more than ten times their start without an end;
 - "unfinished": none of these.
+
+The scale of gradients is :math:`\sqrt{2 \|H\|_F L_0}`, with :math:`L_0` the loss of zero
+parameters: for half the squared error :math:`|g| = |J^T e|/m \le \sqrt{2 \|H_0\|_2 L}` by
+Cauchy and Schwarz, which :math:`L_0`, the size of the targets, turns into a number that does not
+vanish with the residuals. It changes with the units of targets, inputs and parameters as the
+gradient does, so that the status does not depend on them.
 
 Examples
 --------
@@ -22,6 +28,7 @@ Examples
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
@@ -31,7 +38,8 @@ import numpy as np
 from rmtland.landscape.critical_points.flatness import Flatness, flatness
 from rmtland.landscape.critical_points.null_directions import NullDirections, null_directions
 from rmtland.landscape.critical_points.proofs.newton_test import Proof
-from rmtland.networks import LossPoint
+from rmtland.landscape.critical_points.surface_point import SurfacePoint
+from rmtland.networks import MLP, LossPoint
 from rmtland.spectrum import Spectrum
 from rmtland.spectrum.inertia import inertia
 from rmtland.typing import Real
@@ -45,7 +53,7 @@ __all__ = ["STATUSES", "CriticalPoint", "CriticalPoints"]
 STATUSES = ("proved", "critical", "flat", "escaping", "unfinished")
 """What may be known of a point, the most first."""
 
-CRITICAL, ESCAPE, ZERO = 1e-20, 10.0, 1e-9
+CRITICAL, ESCAPE, ZERO = 1e-10, 10.0, 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +95,8 @@ class CriticalPoint:
         Sizes of the groups of equal units, where the finder made them.
     eigenvalues : ndarray, shape (p,), optional
         Of the Hessian, ascending, where they were asked for.
+    relative_gradient : float
+        Norm of the gradient over its scale; nan for proved points.
     """
 
     theta: Real
@@ -105,11 +115,12 @@ class CriticalPoint:
     start_energy: float = float("nan")
     groups: tuple[tuple[int, ...], ...] | None = None
     eigenvalues: Real | None = field(default=None, repr=False)
+    relative_gradient: float = float("nan")
 
     @classmethod
     def of(
         cls,
-        point: LossPoint,
+        point: LossPoint | SurfacePoint,
         *,
         proof: Proof | None = None,
         start_norm: float = float("inf"),
@@ -120,7 +131,7 @@ class CriticalPoint:
 
         Parameters
         ----------
-        point : LossPoint
+        point : LossPoint or SurfacePoint
             The loss there.
         proof : Proof, optional
             What is proved; `point` is at its centre.
@@ -139,7 +150,8 @@ class CriticalPoint:
         gradient = np.asarray(point.gradient)
         square, norm = float(gradient @ gradient), float(np.linalg.norm(point.theta))
         nothing = NullDirections(0, 0, 0, 0)
-        hessian = None if proof and not spectrum else point.hessian("total")
+        hessian: Real | None = None if proof and not spectrum else point.hessian("total")
+        relative = float("nan")
         if proof is not None:
             status, index, null, flat = "proved", proof.index, nothing, None
         else:
@@ -147,10 +159,16 @@ class CriticalPoint:
             tolerance = ZERO * float(np.linalg.norm(hessian))
             counts = inertia(hessian, zero_tolerance=tolerance)
             index, null = counts.negative, nothing
-            if counts.zero:
+            if counts.zero and isinstance(point, LossPoint) and isinstance(point.net, MLP):
                 null = null_directions(point, hessian, tolerance)
+            elif counts.zero:
+                null = NullDirections(0, 0, 0, counts.zero)
             flat = flatness(hessian, gradient)
-            status = _status(square, flat, norm / start_norm if start_norm else 1.0)
+            relative = _relative_gradient(point, hessian, math.sqrt(square))
+            status = _status(relative, flat, norm / start_norm if start_norm else 1.0)
+        eigenvalues: Real | None = None
+        if spectrum and hessian is not None:
+            eigenvalues = np.linalg.eigvalsh(hessian).astype(np.float64)
         return cls(
             theta=np.array(point.theta),
             status=status,
@@ -162,7 +180,8 @@ class CriticalPoint:
             null_directions=null,
             flatness=flat,
             proof=proof,
-            eigenvalues=np.linalg.eigvalsh(hessian) if spectrum and hessian is not None else None,
+            eigenvalues=eigenvalues,
+            relative_gradient=relative,
             **known,
         )
 
@@ -189,8 +208,17 @@ class CriticalPoint:
         return Spectrum(self.eigenvalues)
 
 
-def _status(square: float, flat: Flatness, growth: float) -> str:
-    if square <= CRITICAL and not flat.is_flat:
+def _relative_gradient(point: LossPoint | SurfacePoint, hessian: Real, size: float) -> float:
+    """Return the norm of a gradient over its scale."""
+    if size == 0.0:
+        return 0.0
+    at_zero = float(point.at(np.zeros(len(hessian))).loss)
+    scale = math.sqrt(2.0 * float(np.linalg.norm(hessian)) * at_zero)
+    return size / scale if scale else math.inf
+
+
+def _status(relative: float, flat: Flatness, growth: float) -> str:
+    if relative <= CRITICAL and not flat.is_flat:
         return "critical"
     if growth > ESCAPE:
         return "escaping"

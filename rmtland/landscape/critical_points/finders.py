@@ -47,8 +47,9 @@ from typing import Protocol
 import numpy as np
 
 from rmtland.arguments import choice, count, nonnegative, positive
+from rmtland.landscape.critical_points.newton_step import last_layer_of, newton_step
 from rmtland.landscape.surface import Surface
-from rmtland.typing import Real, Rng, override
+from rmtland.typing import Integer, Real, Rng, override
 
 __all__ = [
     "CappedNewton",
@@ -130,9 +131,9 @@ class CappedNewton(Finder):
         Stop where the square of the gradient is below this.
     """
 
-    cap: float = 0.5
+    cap: float = 0.8
     per: str = "step"
-    max_steps: int = 1500
+    max_steps: int = 1000
     tolerance: float = 1e-24
 
     def __post_init__(self) -> None:
@@ -144,13 +145,13 @@ class CappedNewton(Finder):
 
     @override
     def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
-        here = np.array(theta, dtype=np.float64)
+        here, eliminated = np.array(theta, dtype=np.float64), last_layer_of(surface)
         for step in range(self.max_steps):
             try:
                 gradient = surface.value(here)[1]
                 if gradient @ gradient < self.tolerance:
                     return Walk(here, step, "gradient")
-                following = here + self._step(surface.hessian(here), gradient)
+                following = here + self._step(surface.hessian(here), gradient, eliminated)
                 if not np.isfinite(following).all():
                     return Walk(here, step, "overflow")
             except ValueError:  # the network overflows
@@ -158,11 +159,11 @@ class CappedNewton(Finder):
             here = following
         return Walk(here, self.max_steps, "max_steps")
 
-    def _step(self, hessian: Real, gradient: Real) -> Real:
+    def _step(self, hessian: Real, gradient: Real, eliminated: Integer | None) -> Real:
         if self.per == "mode":
             return self._capped_modes(hessian, gradient)
         try:
-            step: Real = np.asarray(np.linalg.solve(hessian, -gradient), dtype=np.float64)
+            step = newton_step(hessian, gradient, eliminated)
         except np.linalg.LinAlgError:  # exactly singular
             return self._capped_modes(hessian, gradient)
         length = float(np.linalg.norm(step))

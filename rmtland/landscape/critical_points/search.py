@@ -30,7 +30,8 @@ from rmtland.landscape.critical_points.proofs.ball_functions import flint
 from rmtland.landscape.critical_points.proofs.newton_test import Proof, Unproved, prove
 from rmtland.landscape.critical_points.proofs.statement import Problem
 from rmtland.landscape.critical_points.starts import trained_start
-from rmtland.landscape.surface import NetworkSurface
+from rmtland.landscape.critical_points.surface_search import checked_starts, search_surface
+from rmtland.landscape.surface import LossSurface, NetworkSurface
 from rmtland.networks import MLP, LossPoint
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Serial, Store, run
@@ -38,19 +39,22 @@ from rmtland.typing import ArrayLike, Real, Rng
 
 __all__ = ["find_critical_points"]
 
+FORMAT = b"2"
+"""Of what a store keeps of a point; a store with another one is computed anew."""
+
 WORTH_A_PROOF = 1e-8
 """Largest square of the gradient at which a proof is tried."""
 
 
 def find_critical_points(
-    network: MLP,
-    x: ArrayLike,
-    y: ArrayLike,
+    network: MLP | LossSurface,
+    x: ArrayLike | None = None,
+    y: ArrayLike | None = None,
     *,
     finder: Finder | None = None,
     starts: int | ArrayLike = 10,
     weight_decay: float | None = None,
-    prove: bool = True,
+    prove: bool | None = None,
     spectrum: bool = False,
     rng: Rng = None,
     store: Store | str | os.PathLike[str] | None = None,
@@ -61,19 +65,22 @@ def find_critical_points(
 
     Parameters
     ----------
-    network : MLP
-        The network, of any depth and loss.
+    network : MLP or LossSurface
+        The network, of any depth and loss; or another loss: a PyTorch model in double precision
+        (`rmtland.landscape.surface.TorchSurface`), any function (`FunctionSurface`).
     x, y : array_like
-        Data, as `MLP.at` takes them.
+        Data, as `MLP.at` takes them; a surface has its own.
     finder : Finder, optional
         How to search; `CappedNewton()` by default.
     starts : int or array_like of shape (k, p), optional
         How many starts, drawn uniform in energy along training, or the starts themselves (not for
-        a finder that makes its own).
+        a finder that makes its own). Parameters of a model are drawn of the size that they have in
+        each block; for a function the starts are given.
     weight_decay : float, optional
-        In place of the network's.
+        In place of the network's; added to another loss.
     prove : bool, optional
-        Prove each point and its index (needs python-flint and a smooth activation).
+        Prove each point and its index (needs python-flint and a smooth activation). By default
+        where the network is an MLP; nothing is proved of other losses.
     spectrum : bool, optional
         Keep the eigenvalues of each Hessian.
     rng : optional
@@ -94,7 +101,10 @@ def find_critical_points(
     Raises
     ------
     ValueError
-        For bad data or starts, or where nothing can be proved of the activation.
+        For bad data or starts, where nothing can be proved of the activation, or for what is not
+        done with other losses: proofs, `SymmetryType`, a store or an executor.
+    TypeError
+        If the network is neither.
     ImportError
         If proofs are asked for and python-flint is not installed.
 
@@ -103,8 +113,20 @@ def find_critical_points(
     Without weight decay few points can be proved: branches of critical points run to infinity, and
     symmetries make null directions. Symmetry types are many, generic points costly.
     """
-    net = network if weight_decay is None else replace(network, weight_decay=weight_decay)
     finder = CappedNewton() if finder is None else finder
+    if not isinstance(network, MLP):
+        if x is not None or y is not None or prove or store is not None or executor is not None:
+            raise ValueError(
+                "a surface has its data, nothing is proved of it, and it is searched in this "
+                "process; leave out x, y, prove, store and executor"
+            )
+        return search_surface(
+            network, finder, starts, weight_decay=weight_decay, spectrum=bool(spectrum), rng=rng
+        )
+    if x is None or y is None:
+        raise TypeError("x and y are missing: find_critical_points(network, x, y)")
+    prove = True if prove is None else bool(prove)
+    net = network if weight_decay is None else replace(network, weight_decay=weight_decay)
     point = net.at(np.zeros(net.parameter_count), x, y)
     NetworkSurface(point)
     if prove:
@@ -116,14 +138,7 @@ def find_critical_points(
         many = count("starts", starts, min_value=0)
         grid = Grid({"start": range(many)}, root=root)
     else:
-        given = np.asarray(starts, dtype=np.float64)
-        if given.ndim != 2 or given.shape[1] != net.parameter_count:
-            raise ValueError(
-                f"starts must be a number, or an array of shape (k, {net.parameter_count}); got "
-                f"shape {given.shape}"
-            )
-        if not np.isfinite(given).all():
-            raise ValueError("starts must be finite")
+        given = checked_starts(starts, net.parameter_count)
         if finder.makes_its_start:
             raise ValueError(f"{finder} makes its own starts: give starts as their number")
         task = replace(task, starts=given)
@@ -151,7 +166,7 @@ class _Search:
 
     def __post_init__(self) -> None:
         """Set the name under which a store knows the task: network, data, finder and starts."""
-        digest = hashlib.blake2b(digest_size=8)
+        digest = hashlib.blake2b(FORMAT, digest_size=8)
         settings = (self.point.net, self.finder, self.prove, self.spectrum)
         digest.update(repr(settings).encode())
         starts = np.zeros(0) if self.starts is None else self.starts
@@ -199,8 +214,16 @@ class _Search:
 
 
 _PLAIN = (
-    "status", "energy", "index", "gradient_square", "weight_norm", "why_not", "steps", "reason",
-)  # fmt: skip
+    "status",
+    "energy",
+    "index",
+    "gradient_square",
+    "relative_gradient",
+    "weight_norm",
+    "why_not",
+    "steps",
+    "reason",
+)
 
 
 def _to_record(point: CriticalPoint) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmtland.landscape.surface import NetworkSurface
+from rmtland.landscape.critical_points.surface_point import DecayedSurface
+from rmtland.landscape.surface import LossSurface, NetworkSurface, TorchSurface
 from rmtland.networks import MLP
 from rmtland.streams import random_generator
 from rmtland.typing import Real, Rng
@@ -26,14 +27,15 @@ __all__ = ["trained_start"]
 
 
 def trained_start(
-    surface: NetworkSurface, *, rng: Rng = None, step_size: float = 0.3, max_steps: int = 4000
+    surface: LossSurface, *, rng: Rng = None, step_size: float = 0.3, max_steps: int = 4000
 ) -> Real:
     """Draw weights and train them to a uniformly drawn fraction of their loss.
 
     Parameters
     ----------
-    surface : NetworkSurface
-        The loss of a network.
+    surface : LossSurface
+        The loss of an MLP, which draws its weights, or of a PyTorch model: its parameters are drawn
+        iid Gaussian, in each block of the size that they have.
     rng : optional
         Anything `numpy.random.default_rng` takes.
     step_size : float, optional
@@ -49,12 +51,10 @@ def trained_start(
     Raises
     ------
     TypeError
-        If the network is no MLP.
+        If it is neither.
     """
-    net, generator = surface.point.net, random_generator(rng)
-    if not isinstance(net, MLP):
-        raise TypeError(f"starts are drawn for an MLP; got {net!r}: give the starts themselves")
-    here = np.array(net.init(rng=generator))
+    generator = random_generator(rng)
+    here = _drawn(surface, generator)
     loss, gradient = surface.value(here)
     target = loss * generator.uniform()
     for _ in range(max_steps):
@@ -72,3 +72,16 @@ def trained_start(
             continue
         here, loss, gradient = trial, new, new_gradient
     return here
+
+
+def _drawn(surface: LossSurface, generator: np.random.Generator) -> Real:
+    if isinstance(surface, NetworkSurface) and isinstance(surface.point.net, MLP):
+        return np.array(surface.point.net.init(rng=generator))
+    inner = surface.surface if isinstance(surface, DecayedSurface) else surface
+    if not isinstance(inner, TorchSurface):
+        raise TypeError(f"starts are not drawn for {inner!r}: give the starts themselves")
+    present, found = inner.parameters(), np.empty(inner.size)
+    for block in inner.blocks:
+        size = float(np.sqrt(np.mean(present[block.slice] ** 2)))
+        found[block.slice] = size * generator.standard_normal(found[block.slice].size)
+    return found

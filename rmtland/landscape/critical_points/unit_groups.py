@@ -49,7 +49,7 @@ from rmtland.networks.activation import activation
 from rmtland.streams import random_generator
 from rmtland.typing import Integer, Real, Rng, override
 
-__all__ = ["ReducedSurface", "SymmetryType", "mlp_of", "random_groups"]
+__all__ = ["Groups", "ReducedSurface", "SymmetryType", "mlp_of", "random_groups"]
 
 Groups = tuple[tuple[int, ...], ...]
 
@@ -145,6 +145,36 @@ class ReducedSurface(Surface):
         matrix *= self._scale
         matrix[np.diag_indices(self.size)] += self._decay
         return matrix
+
+    def restricted(self, theta: Real) -> Real:
+        """Return the coordinates of the point of the subspace that is nearest to parameters.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (p,)
+            Of the wide network.
+
+        Returns
+        -------
+        ndarray, shape (size,)
+            Orthonormal coordinates: `embedded` undone.
+        """
+        found = np.empty(self.size)
+        for narrow, block in zip(self._narrow.blocks, self._net.blocks, strict=True):
+            sums = theta[block.slice].reshape(block.shape)
+            for axis, layer in enumerate((block.layer, block.layer - 1)[: sums.ndim]):
+                sums = self._group_sums(sums, layer, axis)
+            found[narrow.slice] = sums.ravel()
+        return found * self._wide
+
+    def _group_sums(self, values: Real, layer: int, axis: int) -> Real:
+        """Sum over the units of each group along an axis; inputs and outputs stay as they are."""
+        if not 0 < layer <= len(self.groups):
+            return values
+        sizes = self.groups[layer - 1]
+        alive = np.take(values, range(sum(sizes)), axis)
+        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(int)
+        return np.add.reduceat(alive, starts, axis)
 
     def embedded(self, theta: Real) -> Real:
         """Return the parameters of the wide network.

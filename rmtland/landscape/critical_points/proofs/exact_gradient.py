@@ -73,7 +73,7 @@ def _gradient(problem: Problem, theta: Real) -> list[Any]:
         triples = [f(entry) for entry in z.entries()]
         inputs.append(matrix(m, width, [value for value, _, _ in triples]))
         slopes.append([slope for _, slope, _ in triples])
-    delta = _output_gradient(problem, z.entries())
+    delta = _output_gradient(problem, z)
     found: list[list[Any]] = []
     for layer in range(net.depth, 0, -1):
         block, bias_block = problem.layers()[layer - 1]
@@ -110,10 +110,13 @@ def _scale(scale: float, fan_in: int) -> Any:
     return arb(1) if scale == 1.0 else arb(fan_in).rsqrt()
 
 
-def _output_gradient(problem: Problem, outputs: list[Any]) -> Any:
-    n, arb = problem.net.n_out, flint().arb
-    entries: list[Any] = []
-    for mu, targets in enumerate(problem.y.tolist()):
-        row = outputs[mu * n : (mu + 1) * n]
-        entries += output_derivatives(problem.net.loss, row, [arb(y) for y in targets])[0]
-    return flint().arb_mat(problem.samples, n, entries)
+def _output_gradient(problem: Problem, outputs: Any) -> Any:
+    n, arb, matrix, m = problem.net.n_out, flint().arb, flint().arb_mat, problem.samples
+    if problem.net.loss == "mse":
+        return outputs - matrix(m, n, problem.y.ravel().tolist())
+    entries, rows = outputs.entries(), problem.y.tolist()
+    found: list[Any] = []
+    for mu, targets in enumerate(rows):
+        row = entries[mu * n : (mu + 1) * n]
+        found += output_derivatives(problem.net.loss, row, [arb(y) for y in targets])[0]
+    return matrix(m, n, found)

@@ -40,7 +40,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmtland.landscape.critical_points.proofs.ball_array import UNIT, BallArray
+from rmtland.landscape.critical_points.proofs.ball_array import UNIT, BallArray, up
 from rmtland.landscape.critical_points.proofs.ball_functions import (
     balls_of,
     flint,
@@ -112,15 +112,8 @@ class _Layers:
 
     def _backward(self, outputs: BallArray, curvatures: list[BallArray]) -> None:
         """Set delta_l and G_l, each with one matrix or row a sample."""
-        n, net = self.problem.net.n_out, self.problem.net
-        gradients, matrices, arb, entries = [], [], flint().arb, balls_of(outputs)
-        for mu, targets in enumerate(self.problem.y.tolist()):
-            row = entries[mu * n : (mu + 1) * n]
-            r, matrix = output_derivatives(net.loss, row, [arb(y) for y in targets])
-            gradients += r
-            matrices += [entry for line in matrix for entry in line]
-        delta = to_ball_array(gradients, (self.samples, n))
-        second = to_ball_array(matrices, (self.samples, n, n))
+        net = self.problem.net
+        delta, second = self._of_outputs(outputs)
         self.deltas, self.seconds = [delta], [second]
         for layer in range(net.depth - 1, 0, -1):
             weight, slope = self.weights[layer], self.slopes[layer - 1]
@@ -132,6 +125,21 @@ class _Layers:
             self.deltas.insert(0, delta)
             self.seconds.insert(0, second)
 
+    def _of_outputs(self, outputs: BallArray) -> tuple[BallArray, BallArray]:
+        """Return gradients and curvatures of the losses of all samples in their outputs."""
+        n, loss = self.problem.net.n_out, self.problem.net.loss
+        if loss == "mse":
+            unit = np.broadcast_to(np.eye(n), (self.samples, n, n))
+            return outputs - BallArray.exact(self.problem.y), BallArray.exact(unit)
+        gradients, matrices, arb, entries = [], [], flint().arb, balls_of(outputs)
+        for mu, targets in enumerate(self.problem.y.tolist()):
+            row = entries[mu * n : (mu + 1) * n]
+            r, matrix = output_derivatives(loss, row, [arb(y) for y in targets])
+            gradients += r
+            matrices += [entry for line in matrix for entry in line]
+        shape = (self.samples, n)
+        return to_ball_array(gradients, shape), to_ball_array(matrices, (*shape, n))
+
     def hessian(self) -> BallArray:
         mid, rad = np.zeros((self.size, self.size)), np.zeros((self.size, self.size))
         places = [place.ravel() for place in self.problem.places()]
@@ -142,7 +150,7 @@ class _Layers:
                 mid[columns.T, rows.T], rad[columns.T, rows.T] = block.mid.T, block.rad.T
         diagonal = np.diag_indices(self.size)
         mid[diagonal] += self.problem.net.weight_decay
-        rad[diagonal] += 2.0 * UNIT * np.abs(mid[diagonal])
+        rad[diagonal] = up(rad[diagonal] + UNIT * np.abs(mid[diagonal]), 2)
         return BallArray(mid, rad)
 
     def _row(self, first: int) -> list[tuple[int, BallArray]]:
