@@ -75,7 +75,7 @@ if TYPE_CHECKING:
 __all__ = ["ConditionedHessian"]
 
 _ZERO = 1e-11
-"""Eigenvalues of at most so much of the largest are zero."""
+"""Eigenvalues within so much of the largest of a place are there."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -91,9 +91,10 @@ class ConditionedHessian(HessianParts):
         inputs, those for autoencoders up to rotations within the spaces that the weights see
         (`rmtland.models.conditioned.rotated_regression`); and that the point is a minimum, where
         draws are steps of a Markov chain.
-    sizes : {"auto", "alike", "samples"}
-        Whether all residuals are alike or each sample keeps its mean square; "auto" is "alike" for
-        half the mean squared error and "samples" for classification.
+    sizes : {"auto", "alike", "samples", "labels"}
+        Whether all residuals are alike, each sample keeps its mean square or, of softmax, what lies
+        along its label; "auto" is "alike" for half the mean squared error, "labels" for softmax and
+        "samples" for other losses (`rmtland.models.conditioned.residual_space`).
     projection : {"auto", "dense", "iterative"}
         Whether a basis of what is known is formed, or residuals are projected by least squares.
     rank_tolerance : float
@@ -450,10 +451,17 @@ class ConditionedHessian(HessianParts):
 
     @cached_property
     def drawn(self) -> Real:
-        """Eigenvalues of the draws that the law is pooled from, shape (draws, p); zeros exact."""
+        """Eigenvalues of the draws that the law is pooled from, shape (draws, p).
+
+        Those that are zero, or the weight decay, up to rounding are so exactly: directions that no
+        output sees.
+        """
         runs = 1 if self.part_name == "gauss_newton" else self.draws
-        nodes = self.sample(rng=self.seed, runs=runs).nodes
-        return np.where(np.abs(nodes) <= _ZERO * np.abs(nodes).max(), 0.0, nodes)
+        nodes = self.sample(rng=self.seed, runs=runs).nodes.copy()
+        tolerance = _ZERO * np.abs(nodes).max()
+        for place in {0.0, float(self.point.net.weight_decay)}:
+            nodes[np.abs(nodes - place) <= tolerance] = place
+        return nodes
 
     @cached_property
     def law(self) -> EmpiricalLaw:

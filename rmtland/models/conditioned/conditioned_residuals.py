@@ -68,7 +68,7 @@ class ConditionedResiduals:
     projection : Projection
         On what is known.
     known : ndarray, shape (m, n_out)
-        P u: the known part, in units of the scales.
+        P u, and what the space knows beforehand: the known part, in units of the scales.
     sigma : float
         Standard deviation of what is free, in units of the scales.
     measured_numbers : int
@@ -106,7 +106,7 @@ class ConditionedResiduals:
             Network, parameters and data, in double precision.
         on : tuple of {"gradient", "inputs", "rotations", "minimum"}
             What is known.
-        sizes : {"auto", "alike", "samples"}
+        sizes : {"auto", "alike", "samples", "labels"}
             See `rmtland.models.conditioned.residual_space`.
         projection : {"auto", "dense", "iterative"}
             Whether a basis is formed; "auto" does where it fits into memory and time.
@@ -138,7 +138,7 @@ class ConditionedResiduals:
         regression = _regression(point, u) if "rotations" in on else None
         if regression is not None:
             measured += regression.measured_numbers
-        return cls(space, projector, known, sigma, measured, on, regression)
+        return cls(space, projector, known + space.known, sigma, measured, on, regression)
 
     @classmethod
     def at_critical_point(
@@ -219,7 +219,7 @@ class ConditionedResiduals:
     @property
     def known_residuals(self) -> Real:
         """The part of e that is known, shape (m, n_out)."""
-        return self.space.scaled(self.known)
+        return self.space.whole(self.known)
 
     @property
     def radius(self) -> float:
@@ -272,7 +272,7 @@ class ConditionedResiduals:
         -------
         ndarray, shape (m, n_out)
         """
-        return self.space.scaled(self.known + self.sigma * self.noise(generator))
+        return self.known_residuals + self.free_residuals(self.noise(generator))
 
 
 def checked_conditions(on: tuple[str, ...]) -> tuple[str, ...]:

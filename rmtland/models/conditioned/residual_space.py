@@ -7,6 +7,19 @@ scales s are one for all samples ("alike") or the root mean square residual of e
 ("samples"): a trained classifier is certain of most samples and wrong on few, so that one size for
 all of them fits none.
 
+Where labels are given residuals of softmax are far from isotropic: with q the probabilities and c
+the label of a sample,
+
+.. math::
+    e = (1 - q_c) \left[ \sum_{i \ne c} \pi_i \mathbf 1_i - \mathbf 1_c \right]
+      = (1 - q_c) \left[ -\tfrac{n}{n - 1} (\mathbf 1_c - \tfrac1n \mathbf 1) + u \right], \qquad
+    u_c = 0, \quad \sum_{i \ne c} u_i = 0,
+
+:math:`\pi` the distribution over the n - 1 other classes. What lies along the label is
+three quarters of the whole and more, and is the same function of one number a sample, whatever the
+others do. "labels" keeps it: the number of what is measured is that of "samples", the scales are
+:math:`1 - q_c`, and noise is iid in the n - 2 dimensions of u.
+
 Examples
 --------
 >>> import numpy as np
@@ -15,6 +28,9 @@ Examples
 8
 >>> bool(np.allclose(space.noise(np.random.default_rng(0)).sum(axis=1), 0))
 True
+>>> space = ResidualSpace.of_labels(np.array([[-0.5, 0.4, 0.1], [0.1, 0.1, -0.2]]))
+>>> space.dimension, space.scales, space.known[0]
+(2, array([0.5, 0.2]), array([-1. ,  0.5,  0.5]))
 """
 
 from __future__ import annotations
@@ -33,8 +49,10 @@ from rmtland.typing import Real
 
 __all__ = ["SIZES", "ResidualSpace"]
 
-SIZES = ("auto", "alike", "samples")
+SIZES = ("auto", "alike", "samples", "labels")
 """Whether residuals of all samples are alike; by default those of half the squared error are."""
+
+_ONE_HOT = 1e-6  # targets that are so near to a unit vector are labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +69,18 @@ class ResidualSpace:
         Whether the residuals of a sample sum to zero.
     measured : int
         How many numbers the scales are measured by.
+    known : ndarray, shape (m, n_out), or 0.0
+        The part of u that is known beforehand: that along the labels.
+    directions : ndarray, shape (m, n_out), optional
+        Unit vectors that u is orthogonal to, one a sample: its label, centred.
     """
 
     scales: Real
     outputs: int
     sums_to_zero: bool = False
     measured: int = 0
+    known: Real | float = 0.0
+    directions: Real | None = None
 
     @classmethod
     def of_point(cls, point: LossPoint, sizes: str = "auto") -> Self:
@@ -66,27 +90,61 @@ class ResidualSpace:
         ----------
         point : LossPoint
             The network with its data.
-        sizes : {"auto", "alike", "samples"}
-            How large residuals are; "auto" is "alike" for half the squared error, "samples" else.
+        sizes : {"auto", "alike", "samples", "labels"}
+            How large residuals are; "auto" is "alike" for half the squared error, "labels" for
+            softmax of three labels or more, "samples" else.
+
+        Returns
+        -------
+        ResidualSpace
+
+        Raises
+        ------
+        ValueError
+            If `sizes` is "labels" and the targets are none, or less than three.
+        """
+        e = to_numpy(point.residuals).astype(np.float64)
+        loss, outputs = own_loss(point), e.shape[1]
+        simplex = loss is LOSSES["cross_entropy"]
+        if choice("sizes", sizes, SIZES) == "auto":
+            sizes = "alike" if loss is LOSSES["mse"] else "samples"
+            if simplex and outputs > 2 and _are_labels(point, e):
+                sizes = "labels"
+        elif sizes == "labels" and not (simplex and outputs > 2 and _are_labels(point, e)):
+            raise ValueError(
+                "sizes='labels' is for softmax with cross-entropy and targets that are labels, of "
+                f"three classes at least; got {loss.name}, {outputs} outputs: take sizes='samples'"
+            )
+        if sizes == "labels":
+            return cls.of_labels(e)
+        if sizes == "samples":
+            return cls(np.sqrt((e**2).mean(axis=1)), outputs, simplex, len(e))
+        return cls(np.ones(len(e)), outputs, simplex)
+
+    @classmethod
+    def of_labels(cls, e: Real) -> Self:
+        """Return the space of residuals of softmax, of which the part along the label is known.
+
+        Parameters
+        ----------
+        e : ndarray, shape (m, n_out)
+            Probability less label; the label is the only negative entry.
 
         Returns
         -------
         ResidualSpace
         """
-        e = to_numpy(point.residuals).astype(np.float64)
-        loss = own_loss(point)
-        of_squares = loss is LOSSES["mse"]
-        by_sample = choice("sizes", sizes, SIZES) == "samples" or (
-            sizes == "auto" and not of_squares
-        )
-        scales = np.sqrt((e**2).mean(axis=1)) if by_sample else np.ones(len(e))
-        simplex = loss is LOSSES["cross_entropy"]
-        return cls(scales, e.shape[1], simplex, len(e) if by_sample else 0)
+        m, n = e.shape
+        label = np.eye(n)[np.argmin(e, axis=1)]
+        directions = (label - 1 / n) / np.sqrt(1 - 1 / n)
+        scales = -np.minimum(e.min(axis=1), 0.0)
+        return cls(scales, n, True, m, -n / (n - 1) * (label - 1 / n), directions)
 
     @property
     def dimension(self) -> int:
         """Dimension of the space."""
-        return int(np.count_nonzero(self.scales)) * (self.outputs - self.sums_to_zero)
+        fixed = self.sums_to_zero + (self.directions is not None)
+        return int(np.count_nonzero(self.scales)) * (self.outputs - fixed)
 
     def noise(self, generator: np.random.Generator) -> Real:
         """Draw u, iid standard normal in the space.
@@ -101,10 +159,10 @@ class ResidualSpace:
         ndarray, shape (m, n_out)
         """
         u = generator.normal(size=(self.scales.size, self.outputs))
-        return self._centred(u) * (self.scales > 0)[:, None]
+        return self._projected(u) * (self.scales > 0)[:, None]
 
     def scaled(self, u: Real) -> Real:
-        """Return e = s u, projected on the space; its own transpose.
+        """Return e = s u, u projected on the space; its own transpose.
 
         Parameters
         ----------
@@ -117,7 +175,7 @@ class ResidualSpace:
             Of the shape of `u`.
         """
         scales = self.scales[(slice(None),) + (None,) * (u.ndim - 1)]
-        return self._centred(u) * scales
+        return self._projected(u) * scales
 
     def unscaled(self, e: Real) -> Real:
         """Return u = e / s, 0 where s is.
@@ -132,7 +190,35 @@ class ResidualSpace:
         ndarray, shape (m, n_out)
         """
         factors = np.divide(1.0, self.scales, out=np.zeros_like(self.scales), where=self.scales > 0)
-        return self._centred(e * factors[:, None])
+        return self._projected(e * factors[:, None])
 
-    def _centred(self, u: Real) -> Real:
-        return u - u.mean(axis=1, keepdims=True) if self.sums_to_zero else u
+    def whole(self, u: Real) -> Real:
+        """Return e = s u of a vector that holds the known part too.
+
+        Parameters
+        ----------
+        u : ndarray, shape (m, n_out)
+            In units of the scales.
+
+        Returns
+        -------
+        ndarray, shape (m, n_out)
+        """
+        return np.asarray(u * self.scales[:, None])
+
+    def _projected(self, u: Real) -> Real:
+        if self.sums_to_zero:
+            u = u - u.mean(axis=1, keepdims=True)
+        if self.directions is None:
+            return u
+        d = self.directions[(...,) + (None,) * (u.ndim - 2)]
+        return np.asarray(u - d * (d * u).sum(axis=1, keepdims=True))
+
+
+def _are_labels(point: LossPoint, e: Real) -> bool:
+    """Whether the targets of softmax, also those of residuals that were given, are labels."""
+    outputs = to_numpy(point.prediction).astype(np.float64)
+    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    targets = powers / powers.sum(axis=1, keepdims=True) - e
+    label = np.eye(e.shape[1])[np.argmax(targets, axis=1)]
+    return bool(np.abs(targets - label).max(initial=0.0) < _ONE_HOT)
