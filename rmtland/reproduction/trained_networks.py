@@ -4,8 +4,9 @@ Training drives the gradient :math:`J^\top e/m` to zero, so that residuals are n
 of the Jacobian. Levels 7 and 8 of the audit condition them on the gradient, and on gradient and
 inputs (`rmtland.models.ConditionedHessian`); all other directions are drawn anew. Panels (a) to (e)
 are stages of one run, panel (f) the distances of all levels along it. Besides, twelve networks are
-compared with levels 7 and 8 at the same stages: a level is within chance where its Kolmogorov
-distance is at most 1.5 times that of a single draw to the others, plus .01.
+compared with levels 7 and 8 at the same stages, and at the end of a run, a minimum, residuals are
+conditioned on that too: a level is within chance where its Kolmogorov distance is at most 1.5 times
+that of a single draw to the others, plus .01.
 
 References
 ----------
@@ -42,13 +43,8 @@ from rmtland.reproduction.figure import (
     label_panels,
 )
 from rmtland.reproduction.quantity import Quantity
-from rmtland.reproduction.trained_runs import (
-    LEVELS,
-    NETWORKS,
-    SMALL,
-    conditioned_distances,
-    level_densities,
-)
+from rmtland.reproduction.trained_cases import NAMES, NETWORKS, SMALL
+from rmtland.reproduction.trained_runs import LEVELS, conditioned_distances, level_densities
 from rmtland.sweep import Grid, Results
 from rmtland.typing import Real
 
@@ -126,7 +122,7 @@ class TrainedNetworks(PublishedFigure):
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in (self.shown, *self.networks):
-            choice("network", name, (*NETWORKS, SMALL))
+            choice("network", name, NAMES)
         if self.draws < 3:
             raise ValueError(f"draws must be at least 3, or no chance is known; got {self.draws}")
 
@@ -176,7 +172,8 @@ class TrainedNetworks(PublishedFigure):
             f"draw of level 7 to the others. Of {len(self.networks)} networks at "
             f"{len(self.fractions)} stages, {self.runs} run(s) each, level 7 or 8 is within "
             f"{_FACTOR:g} times chance + {_MARGIN:g} of the measured spectrum at {within:g} of "
-            f"{points:g} points. Seed {self.seed}.",
+            f"{points:g} points; at the end of a run both know that it is a minimum. "
+            f"Seed {self.seed}.",
             _LINE,
         )
         return Content(tuple(series), numbers, caption)

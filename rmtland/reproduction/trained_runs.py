@@ -1,20 +1,22 @@
-r"""Twelve networks on their way to a minimum: who they are, and what the levels say of each.
+r"""Networks on their way to a minimum, and what the levels say of each.
 
-Activations, shapes, losses, data, biases and weight decay are various, and nothing was chosen for
-any of them. Each is trained by L-BFGS; a stage of the run is the iterate whose energy is nearest to
-a given fraction of the way from the start down to the end.
+Each of `rmtland.reproduction.trained_cases` is trained by L-BFGS; a stage of the run is the iterate
+whose energy is nearest to a given fraction of the way from the start down to the end. Along the way
+residuals are conditioned on the gradient, or on gradient and inputs. The end of a run is a minimum,
+and they are conditioned on that too (`rmtland.models.conditioned.minima`), unless training stopped
+so far from one that this is refused.
 
 Examples
 --------
->>> net, point = stage_point("memory tanh 5-6-5", run=0, root=0, fraction=0.0, steps=50)[1:]
->>> net.widths, point.net is net
-((5, 6, 5), True)
+>>> stage = stage_point("memory tanh 5-6-5", run=0, root=0, fraction=0.0, steps=50)
+>>> stage.net.widths, stage.step, stage.is_last
+((5, 6, 5), 50, True)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,11 +25,13 @@ from rmtland.audit import Level, audit_hessian
 from rmtland.audit.conditioned_levels import CONDITIONED
 from rmtland.audit.distance import kolmogorov
 from rmtland.models import ConditionedHessian
-from rmtland.networks import MLP, Dataset, LossPoint, digits, gaussian, teacher_student, train
+from rmtland.networks import MLP, LossPoint, train
+from rmtland.reproduction.trained_cases import NAMES, network_case
+from rmtland.solution import ConvergenceError
 from rmtland.streams import random_generator
 from rmtland.typing import Real
 
-__all__ = ["LEVELS", "NETWORKS", "SMALL", "conditioned_distances", "level_densities", "stage_point"]
+__all__ = ["LEVELS", "Stage", "conditioned_distances", "level_densities", "stage_point"]
 
 LEVELS: dict[Level, str] = {
     Level.PRINTED: "0 Wishart + Wigner, as printed",
@@ -39,9 +43,6 @@ LEVELS: dict[Level, str] = {
 }
 """Levels of the audit that are compared along one run, and their names."""
 
-SMALL = "memory tanh 5-6-5"
-"""A network for quick runs, not one of the twelve."""
-
 _BINS = 48
 _SHOWN = 0.97
 """Quantile up to which densities are drawn."""
@@ -49,74 +50,23 @@ _SHOWN = 0.97
 _ZERO = 1e-9
 """Eigenvalues of at most so much of the largest are zero."""
 
-Case = Callable[[np.random.Generator], tuple[MLP, Dataset]]
+
+class Stage(NamedTuple):
+    """An iterate of a run of training."""
+
+    step: int
+    is_last: bool
+    net: MLP
+    point: LossPoint
 
 
-def _memory(net: MLP, samples: int) -> Case:
-    """Independent Gaussian inputs and targets; targets 0 and 1 for the logistic loss."""
-
-    def case(rng: np.random.Generator) -> tuple[MLP, Dataset]:
-        data = gaussian(samples, net.n_in, net.n_out, rng=rng)
-        if net.loss != "logistic":
-            return net, data
-        return net, Dataset(data.x, (data.y > 0).astype(np.float64), data.name)
-
-    return case
-
-
-def _taught(activation: str, widths: tuple[int, ...], samples: int, noise: float) -> Case:
-    """Targets of another network of this shape, with noise."""
-
-    def case(rng: np.random.Generator) -> tuple[MLP, Dataset]:
-        data = teacher_student(samples, widths, activation=activation, noise=noise, rng=rng)
-        return MLP(widths, activation=activation), data
-
-    return case
-
-
-def _labels(net: MLP, samples: int) -> Case:
-    """Handwritten digits and their labels."""
-
-    def case(rng: np.random.Generator) -> tuple[MLP, Dataset]:
-        return net, digits(samples, size=4, whiten=True, target="one-hot", rng=rng)
-
-    return case
-
-
-NETWORKS: dict[str, Case] = {
-    "memory tanh 10-12-10": _memory(MLP((10, 12, 10)), 64),
-    "memory relu 12-10-8": _memory(MLP((12, 10, 8), activation="relu"), 80),
-    "memory gelu 9-14-7": _memory(MLP((9, 14, 7), activation="gelu"), 80),
-    "teacher sigmoid 12-8-10": _taught("sigmoid", (12, 8, 10), 120, 0.1),
-    "teacher silu 10-9-6": _taught("silu", (10, 9, 6), 100, 0.2),
-    "digits tanh 16-10-10": _labels(MLP((16, 10, 10)), 100),
-    "digits softmax relu 16-10-10": _labels(
-        MLP((16, 10, 10), activation="relu", loss="cross_entropy"), 150
-    ),
-    "digits softmax tanh decay 16-8-8-10": _labels(
-        MLP((16, 8, 8, 10), loss="cross_entropy", weight_decay=1e-3), 150
-    ),
-    "memory tanh biases 8-8-8-8": _memory(MLP((8, 8, 8, 8), bias=True), 64),
-    "memory relu biases 8-10-10-6": _memory(MLP((8, 10, 10, 6), activation="relu", bias=True), 100),
-    "memory logistic tanh 10-8-3": _memory(MLP((10, 8, 3), loss="logistic"), 120),
-    "memory softplus biases decay 10-10-5": _memory(
-        MLP((10, 10, 5), activation="softplus", bias=True, weight_decay=0.01), 100
-    ),
-}
-"""The twelve networks: functions that draw network and data, by name."""
-
-_CASES: dict[str, Case] = {**NETWORKS, SMALL: _memory(MLP((5, 6, 5)), 32)}
-
-
-def stage_point(
-    network: str, *, run: int, root: int, fraction: float, steps: int
-) -> tuple[int, MLP, LossPoint]:
+def stage_point(network: str, *, run: int, root: int, fraction: float, steps: int) -> Stage:
     """Train a network and return a stage of the run.
 
     Parameters
     ----------
     network : str
-        A name of `NETWORKS`, or `SMALL`.
+        One of `rmtland.reproduction.trained_cases.NAMES`.
     run, root : int
         Number of the run, and root of its random numbers: with the name they give data and start.
     fraction : float
@@ -126,12 +76,12 @@ def stage_point(
 
     Returns
     -------
-    (int, MLP, LossPoint)
-        Number of the iterate, network, and point.
+    Stage
+        Number of the iterate, whether it is the last, network, and point.
     """
-    choice("network", network, tuple(_CASES))
-    rng = random_generator(np.random.SeedSequence([root, run, list(_CASES).index(network)]))
-    net, data = _CASES[network](rng)
+    choice("network", network, NAMES)
+    rng = random_generator(np.random.SeedSequence([root, run, NAMES.index(network)]))
+    net, data = network_case(network, rng)
     seen: list[tuple[float, Real]] = []
 
     def keep(_: int, point: LossPoint) -> None:
@@ -143,13 +93,14 @@ def stage_point(
     energies = np.array([energy for energy, _ in seen])
     target = energies[-1] + fraction * (energies[0] - energies[-1])
     chosen = int(np.argmin(np.abs(energies - target)))
-    return chosen, net, net.at(seen[chosen][1], data.x, data.y)
+    point = net.at(seen[chosen][1], data.x, data.y)
+    return Stage(chosen, chosen == len(seen) - 1, net, point)
 
 
 def conditioned_distances(
     network: str, *, run: int, root: int, fraction: float, steps: int, draws: int
 ) -> dict[str, Any]:
-    """Compare the Hessian of a stage with levels 7 and 8 of the audit.
+    """Compare the Hessian of a stage with levels 7 and 8 of the audit, on a minimum at the end.
 
     Parameters
     ----------
@@ -163,10 +114,13 @@ def conditioned_distances(
     dict of str to float or str
         `step`, `loss`, `parameters`, `residuals`, `energy`, `gradient_norm`, `index`; for levels
         7 and 8, as in "kolmogorov 7": `measured_numbers`, `free_share`, `known_energy_share`,
-        `kolmogorov`, `chance`, `chance_deviation`, `index`. Where no direction of the residuals is
-        free there is `refused`, the reason, in the place of these.
+        `kolmogorov`, `chance`, `chance_deviation`, `index`, and `minimum`, whether it is
+        conditioned on that too. Where no direction of the residuals is free there is `refused`, the
+        reason, in the place of these.
     """
-    step, net, point = stage_point(network, run=run, root=root, fraction=fraction, steps=steps)
+    step, is_last, net, point = stage_point(
+        network, run=run, root=root, fraction=fraction, steps=steps
+    )
     measured = np.linalg.eigvalsh(point.hessian("total"))
     zero = _ZERO * np.abs(measured).max()
     found: dict[str, Any] = {
@@ -179,7 +133,7 @@ def conditioned_distances(
     }
     for level, on in CONDITIONED.items():
         try:
-            model = ConditionedHessian(point, on, draws=draws)
+            model = _conditioned(point, on, draws, minimum=is_last)
         except ValueError as error:
             return {**found, "refused": str(error)}
         chance = model.chance_level
@@ -187,6 +141,7 @@ def conditioned_distances(
             "measured_numbers": model.measured_numbers,
             "free_share": model.free_share,
             "known_energy_share": model.conditioned.known_energy_share,
+            "minimum": float("minimum" in model.on),
             "kolmogorov": kolmogorov(measured, model.law),
             "chance": float(chance.value),
             "chance_deviation": float(chance.error or 0.0),
@@ -195,6 +150,20 @@ def conditioned_distances(
         found["residuals"] = model.conditioned.space.dimension
         found |= {f"{name} {level.number}": value for name, value in values.items()}
     return found
+
+
+def _conditioned(
+    point: LossPoint, on: tuple[str, ...], draws: int, *, minimum: bool
+) -> ConditionedHessian:
+    """Return the model, on a minimum where that is asked for and not refused."""
+    model = ConditionedHessian(point, on, draws=draws)
+    if not minimum:
+        return model
+    stricter = replace(model, on=(*on, "minimum"), residuals=None)
+    try:
+        return stricter if stricter.drawn.size else model
+    except (ValueError, ConvergenceError):  # refused
+        return model
 
 
 def level_densities(
@@ -217,14 +186,14 @@ def level_densities(
         `energy`, `index`, `chance`; edges of bins and density of `measured` there; and for
         levels, as in "density 7" and "kolmogorov 7": densities in the bins, distances.
     """
-    _, _, point = stage_point(network, run=run, root=root, fraction=fraction, steps=steps)
+    point = stage_point(network, run=run, root=root, fraction=fraction, steps=steps).point
     audit = audit_hessian(point, draws=0, points=points, levels=set(LEVELS), rng=root)
     nodes = audit.spectrum.nodes.ravel()
     low, high = nodes.min(), np.quantile(nodes, _SHOWN)
     edges = np.linspace(low - 0.05 * (high - low), high, _BINS + 1)
     found: dict[str, Any] = {
         "energy": point.energy,
-        "index": float((nodes < -_ZERO * np.abs(nodes).max()).mean()),
+        "index": audit.spectrum.index(),
         "chance": audit[Level.CONDITIONED_GRADIENT].expected,
         "edges": edges,
         "measured": np.histogram(nodes, edges)[0] / (nodes.size * np.diff(edges)),

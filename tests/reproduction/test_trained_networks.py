@@ -8,14 +8,9 @@ from rmtland.audit import Level
 from rmtland.audit.distance import kolmogorov
 from rmtland.models import ConditionedHessian
 from rmtland.reproduction import TrainedNetworks
+from rmtland.reproduction.trained_cases import FRESH, NETWORKS, SMALL
 from rmtland.reproduction.trained_networks import _count_points
-from rmtland.reproduction.trained_runs import (
-    LEVELS,
-    NETWORKS,
-    SMALL,
-    conditioned_distances,
-    stage_point,
-)
+from rmtland.reproduction.trained_runs import LEVELS, conditioned_distances, stage_point
 from rmtland.sweep import Serial, run
 
 
@@ -42,7 +37,8 @@ def test_every_level_has_its_distance_and_some_a_density(made):
 def test_numbers_are_those_of_the_library(made):
     _, content = made
     shared = {"run": 0, "root": 0, "fraction": 0.0, "steps": 60}
-    step, _, point = stage_point(SMALL, **shared)
+    step, is_last, _, point = stage_point(SMALL, **shared)
+    assert is_last
     found = conditioned_distances(SMALL, **shared, draws=4)
     assert found["step"] == step
     assert found["residuals"] == 32 * 5
@@ -50,8 +46,17 @@ def test_numbers_are_those_of_the_library(made):
     measured = np.linalg.eigvalsh(point.hessian("total"))
     assert found["kolmogorov 8"] == kolmogorov(measured, model.law)
     assert found["measured_numbers 8"] == model.measured_numbers
+    assert found["minimum 8"] == 0.0  # training stopped far from one
     assert content.get(SMALL, "Kolmogorov distance, level 8").y[-1] == found["kolmogorov 8"]
     assert content.number("points") == 1
+
+
+def test_the_end_of_a_run_is_a_minimum_and_no_stage_before():
+    shared = {"run": 0, "root": 0, "steps": 400, "draws": 3}
+    for fraction, expected in ((0.3, 0.0), (0.0, 1.0)):
+        found = conditioned_distances(SMALL, fraction=fraction, **shared)
+        assert found["minimum 7"] == found["minimum 8"] == expected
+    assert found["index 7"] <= 1e-9 + found["index"]
 
 
 def test_points_outside_chance_are_counted_and_named():
@@ -83,9 +88,9 @@ def test_two_stages_that_are_one_iterate_count_once():
     assert all(len(one.x) == 1 for one in series)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [*NETWORKS, *FRESH])
 def test_all_networks_can_be_trained_and_conditioned(name):
-    found = conditioned_distances(name, run=0, root=0, fraction=0.0, steps=3, draws=3)
+    found = conditioned_distances(name, run=0, root=0, fraction=0.3, steps=3, draws=3)
     assert "refused" not in found
     assert 0 < found["kolmogorov 7"] < 0.2
     assert found["energy"] > 0
