@@ -59,7 +59,6 @@ True
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -69,6 +68,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.arguments import choice, count, float_array, nonnegative, positive
+from rmtland.compiled import kernel_threads
 from rmtland.ensembles.entries import columns
 from rmtland.ensembles.krylov_quadrature import law_jacobi, law_nodes, quadrature
 from rmtland.ensembles.quantiles import multiplicities, point_multiplicities
@@ -291,7 +291,7 @@ def jacobi_coefficients(
         generator = np.random.default_rng(0) if math.isinf(n) else generators[run]
         kernel(generator, unit, n, *arguments, alpha[run], beta[run])
 
-    threads = min(runs, _threads())
+    threads = min(runs, kernel_threads())
     if threads > 1 and runs * steps**3 > _WORTH_THREADS:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(draw, range(runs)))
@@ -301,12 +301,6 @@ def jacobi_coefficients(
     if math.isinf(n) and len(generators) > 1:
         alpha, beta = (np.repeat(rows, len(generators), axis=0) for rows in (alpha, beta))
     return alpha, beta
-
-
-def _threads() -> int:
-    """Threads that may be used: the cores, or fewer where OMP_NUM_THREADS says so."""
-    most, given = os.cpu_count() or 1, os.environ.get("OMP_NUM_THREADS", "")
-    return min(most, int(given)) if given.isdigit() and int(given) else most
 
 
 def _size(n: float) -> float:

@@ -25,15 +25,21 @@ Examples
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
+from rmtland.compiled import kernel_threads
 from rmtland.models.conditioned.pair_kernels import bend, contract
 from rmtland.typing import Complex, Real
 
 __all__ = ["PairTensors", "tensor_bytes"]
+
+_WORTH_THREADS = 1e7  # entries of T
 
 
 def tensor_bytes(sizes: tuple[int, int, int, int], *, bent: bool) -> int:
@@ -157,7 +163,12 @@ class PairTensors:
         ba = np.ascontiguousarray(ab.transpose(0, 2, 1, 4, 3))  # [l, j, k, i]
         aa = _parts(resolvent[cut:, cut:].reshape(n2, n1, n2, n1).transpose(1, 3, 0, 2))
         s_bb, s_ba, s_aa = np.empty_like(bb), np.empty_like(ba), np.empty_like(aa)
-        contract(self.slopes, self.first, self.second, bb, ab, ba, aa, s_bb, s_ba, s_aa)
+
+        def part(here: slice) -> None:
+            first, second = self.first[here], self.second[here]
+            contract(self.slopes[here], first, second, bb, ab, ba, aa, s_bb, s_ba, s_aa)
+
+        self._in_threads(part)
         if self.mixed is not None:
             self._add_curvature(bb, ab, s_bb, s_ba)
         s = np.empty(resolvent.shape, dtype=np.complex128)
@@ -171,12 +182,28 @@ class PairTensors:
         s[cut:, cut:] = corner.reshape(n2 * n1, n2 * n1)
         return s
 
+    def _in_threads(self, part: Callable[[slice], None]) -> None:
+        """Run over all pairs; in threads where that is worth it, as pairs write apart."""
+        threads = kernel_threads() if self.slopes.size > _WORTH_THREADS else 1
+        ends = np.linspace(0, self.first.size, threads + 1).astype(int)
+        slices = [slice(low, high) for low, high in itertools.pairwise(ends)]
+        if threads == 1:
+            part(slices[0])
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(part, slices))
+
     def _add_curvature(self, bb: Real, ab: Real, s_bb: Real, s_ba: Real) -> None:
         """Add what holds f'': between first-layer weights, and from them to the second layer."""
         assert self.mixed is not None
         assert self.rays is not None
         n1, x = len(self.rays), self.x
-        bend(self.mixed, self.first, self.second, self.rays, x, bb, ab, s_bb, s_ba)
+        mixed, rays = self.mixed, self.rays
+
+        def part(here: slice) -> None:
+            bend(mixed, self.first[here], self.second[here], rays, x, bb, ab, s_bb, s_ba)
+
+        self._in_threads(part)
         for j in range(n1):
             between = x @ (bb[:, j, j:] @ x.T) * self.curved[j]
             found = x.T @ (between @ x)

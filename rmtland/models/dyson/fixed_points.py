@@ -163,6 +163,7 @@ def anderson(
     source: Any = 0.0,
     limit: int = STEPS,
     weights: Callable[[Complex], Real] | None = None,
+    first: float = 0.5,
 ) -> tuple[Complex, Any, int, float]:
     """Solve y = F(y) + source.
 
@@ -182,6 +183,8 @@ def anderson(
         Largest number of steps.
     weights : callable, optional
         Weights of the components of a state, in which changes are measured; ones by default.
+    first : float
+        Share of the change that the first step takes; 1 where the start is known to be close.
 
     Returns
     -------
@@ -225,7 +228,7 @@ def anderson(
             products = changes[:used] @ changes[row].conj()
             normal[row, :used], normal[:used, row] = products, products.conj()
         last = (y, f)
-        new = y + f / 2
+        new = y + f * (first if step == 1 else 0.5)
         if last is not None and kept:
             used = min(kept, depth)
             shift = 1e-14 * np.trace(normal[:used, :used]).real * np.eye(used)
