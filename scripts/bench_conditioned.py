@@ -2,11 +2,13 @@
 """Time and memory of the laws of conditioned Hessians.
 
     python scripts/bench_conditioned.py                   the equation at p = 512, 70 points
-    python scripts/bench_conditioned.py --job equation --width 32 --samples 128     p = 2048
+    python scripts/bench_conditioned.py --width 32 --tolerance 0.02                 p = 2048
+    python scripts/bench_conditioned.py --width 32 --tolerance 0.02 --piece 1/4     points 1 to 18
     python scripts/bench_conditioned.py --job lanczos     draws of a network with p = 131072
 
 The equation is solved for a tanh network n-n-n that was trained for 60 steps, at heights of .05
-standard deviations, and compared with four draws. Prints one JSON object.
+standard deviations, and compared with four draws. The tolerance is that of the matrix; G is some
+hundred times as exact. A piece is every point of a part of the axis. Prints one JSON object.
 """
 
 import argparse
@@ -27,24 +29,25 @@ def trained(width, samples, steps):
     return net.at(found.theta, data.x, data.y)
 
 
-def equation(point, points, tolerance):
-    """Return what the equation takes: G along the axis, and the distribution function."""
+def equation(point, points, tolerance, piece):
+    """Return what the equation takes at the points of a piece, and how far it is from draws."""
     model = ConditionedHessian(point, draws=4)
     dyson = ConditionedDyson.of_hessian(model)
     told = dyson.cost(points)
     center, width = model.mean(), model.var() ** 0.5
     x = center + width * np.linspace(-1.0, 3.0, points)
-    z = x + 0.05j * width
+    drawn = model.smoothed_pdf(x, eta=0.05 * width)
+    here = np.array_split(np.arange(points), piece[1])[piece[0] - 1]
+    z = x[here] + 0.05j * width
     start, cpu = time.perf_counter(), time.process_time()
     found = dyson.solve(z, tolerance=tolerance)
     row = {
-        "parameters": model.parameter_count, "points": points, "tolerance": tolerance,
+        "parameters": model.parameter_count, "points": here.size, "tolerance": tolerance,
         "seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu,
         "seconds_told": told.seconds, "bytes_told": told.bytes, "steps": int(found.steps.sum()),
     }  # fmt: skip
-    drawn = model.smoothed_pdf(x, eta=0.05 * width)
     law = -found.value.imag / np.pi
-    row["density_off"] = float(np.abs(law - drawn).max() / drawn.max())
+    row["density_off"] = float(np.abs(law - drawn[here]).max() / drawn.max())
     return row
 
 
@@ -67,6 +70,14 @@ def lanczos(point, steps, runs):
     }  # fmt: skip
 
 
+def piece_of(text):
+    """Return (1, 4) for 1/4."""
+    number, of = (int(one) for one in text.split("/"))
+    if not 1 <= number <= of:
+        raise ValueError(text)
+    return number, of
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -76,6 +87,7 @@ def main():
     parser.add_argument("--samples", type=int, help="m; 4 n")
     parser.add_argument("--points", type=int, default=70, help="where the equation is solved")
     parser.add_argument("--tolerance", type=float, default=1e-5, help="of the equation")
+    parser.add_argument("--piece", type=piece_of, default=(1, 1), help="of the points, as in 1/4")
     parser.add_argument("--draws", type=int, default=4, help="of Lanczos")
     parser.add_argument("--steps", type=int, default=60, help="of Lanczos")
     parser.add_argument("--training", type=int, default=60, help="steps of L-BFGS")
@@ -87,7 +99,7 @@ def main():
     width = arguments.width or (16 if arguments.job == "equation" else 256)
     point = trained(width, arguments.samples or 4 * width, arguments.training)
     if arguments.job == "equation":
-        row = equation(point, arguments.points, arguments.tolerance)
+        row = equation(point, arguments.points, arguments.tolerance, arguments.piece)
     else:
         row = lanczos(point, arguments.steps, arguments.draws)
     row["energy"] = float(point.energy)
