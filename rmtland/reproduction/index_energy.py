@@ -46,7 +46,6 @@ from typing import Any, ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from rmtland.drawing import COLORS, STYLES
 from rmtland.models import DysonHessian, HessianModel, WishartPlusReluBlock, WishartPlusWigner
 from rmtland.models.pennington_bahri.index_samples import sampled_index
 from rmtland.networks import MLP, gaussian
@@ -55,10 +54,9 @@ from rmtland.reproduction.figure import (
     PublishedFigure,
     Series,
     Sweep,
-    error_bars,
     index_above_axis,
-    label_panels,
 )
+from rmtland.reproduction.index_energy_drawing import draw_index_energy
 from rmtland.reproduction.quantity import Quantity
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
@@ -81,8 +79,6 @@ _MODELS: dict[str, tuple[str, type[HessianModel]]] = {
     "WishartPlusWigner": ("Wishart + Wigner", WishartPlusWigner),
     "WishartPlusReluBlock": ("Wishart + ReLU block", WishartPlusReluBlock),
 }
-_COLORS = (COLORS[6], COLORS[1], COLORS[3])
-_MARKERS = ("o", "s", "^")
 
 
 def network_index(epsilon: float, *, n: int, phi: float, eta: float, seed: Any) -> dict[str, float]:
@@ -342,136 +338,10 @@ class IndexAgainstEnergy(PublishedFigure):
 
     @override
     def draw(self, figure: Figure, content: Content) -> None:
-        figure.set_size_inches(10.5, 8.0)
-        axes = figure.subplots(2, 2)
-        label_panels(figure, axes, content.caption)
-        for ax, (title, _) in zip(axes[0], _MODELS.values(), strict=True):
-            self._draw_model(ax, title, content)
-        self._draw_networks(axes[1, 0], content)
-        self._draw_thresholds(axes[1, 1], content)
-
-    def _draw_model(self, ax: Any, title: str, content: Content) -> None:
-        for phi, color, marker in zip(self.phi, _COLORS, _MARKERS, strict=False):
-            law = content.get(title, Quantity.of("law", phi=phi))
-            small = content.get(title, Quantity.of("small index", phi=phi))
-            points = content.get(title, Quantity.of("sampled", phi=phi))
-            threshold = content.number("critical energy", model=title, phi=phi)
-            ax.plot(
-                law.x,
-                law.y,
-                color=color,
-                lw=1.6,
-                label=f"$\\phi$ = {phi:g}, $\\epsilon_c$ = {threshold:.3g}",
-            )
-            ax.plot(small.x, small.y, color=color, lw=1.0, ls=(0, (4, 2)))
-            seen = points.y > 0
-            ax.errorbar(
-                points.x[seen],
-                points.y[seen],
-                error_bars(points)[seen],
-                color=color,
-                marker=marker,
-                ms=4,
-                mfc="white",
-                ls="none",
-                lw=1,
-                capsize=2,
-            )
-        ax.plot([], [], color="0.3", lw=1.0, ls=(0, (4, 2)), label="small-index law")
-        ax.plot(
-            [], [], color="0.3", marker="o", ms=4, mfc="white", ls="none", label="random matrices"
+        draw_index_energy(
+            figure,
+            content,
+            models=tuple(title for title, _ in _MODELS.values()),
+            phi=self.phi,
+            network_phi=self.network_phi,
         )
-        ax.set_xscale("log")
-        ax.set_yscale("log")
-        ax.set_ylim(1e-5, 1)
-        ax.set_title(f"{title} model", fontsize=10)
-        ax.set_xlabel("$(\\epsilon - \\epsilon_c)/\\epsilon_c$")
-        ax.set_ylabel("index $\\alpha$")
-        ax.legend(fontsize=8, frameon=False, loc="lower right")
-
-    def _draw_networks(self, ax: Any, content: Content) -> None:
-        for title, _ in _MODELS.values():
-            style = STYLES[title]
-            curve = content.get("networks", Quantity.of(title, scale="traces matched"))
-            ax.plot(curve.x, curve.y, label=f"{title}, traces matched", **style)
-            curve = content.get("networks", Quantity.of(title, scale="as printed"))
-            ax.plot(
-                curve.x, curve.y, label="the same, as printed", **{**style, "lw": 0.8, "alpha": 0.7}
-            )
-        curve = content.get("networks", "matrix Dyson")
-        ax.plot(curve.x, curve.y, label="matrix Dyson", **STYLES["Dyson"])
-        points = content.get("networks", "measured")
-        ax.errorbar(
-            points.x,
-            points.y,
-            error_bars(points),
-            color="black",
-            marker="o",
-            ms=4,
-            ls="none",
-            capsize=2,
-            label="measured",
-            zorder=5,
-        )
-        ax.set_xscale("log")
-        ax.set_xlim(curve.x[0] / 1.5, curve.x[-1] * 1.5)
-        ax.set_ylim(0, 0.45)
-        ax.set_title(
-            f"ReLU networks at initialisation, $\\phi$ = {self.network_phi:g}", fontsize=10
-        )
-        ax.set_xlabel("energy $\\epsilon$ (loss per output)")
-        ax.set_ylabel("index $\\alpha$")
-        ax.legend(fontsize=7.5, frameon=False, loc="upper left")
-
-    def _draw_thresholds(self, ax: Any, content: Content) -> None:
-        rows = (
-            ("Wishart + Wigner", "Wishart + Wigner, eq. (21)", STYLES["Wishart + Wigner"]),
-            (
-                "Wishart + ReLU block",
-                "Wishart + ReLU block, eq. (32)",
-                STYLES["Wishart + ReLU block"],
-            ),
-            ("(1 - phi)^2/2", "$(1-\\phi)^2/2$, the paper's fit", {"color": "black", "lw": 1.0}),
-            (
-                "linear, (1 - phi/2)/2",
-                "linear network, $(1-\\phi/2)/2$",
-                {"color": COLORS[5], "lw": 1.6},
-            ),
-            (
-                "linear as printed, (1 - phi)/2",
-                "linear as printed, $(1-\\phi)/2$",
-                {"color": COLORS[5], "lw": 1.0, "ls": ":"},
-            ),
-        )
-        for name, label, style in rows:
-            curve = content.get("thresholds", name)
-            ax.plot(curve.x, curve.y, label=label, **style)
-        points = content.get("thresholds", "linear, least squares")
-        ax.errorbar(
-            points.x,
-            points.y,
-            error_bars(points),
-            color=COLORS[5],
-            marker="s",
-            ms=4,
-            mfc="white",
-            ls="none",
-            capsize=2,
-            label="least squares",
-        )
-        points = content.get("thresholds", "tanh minimisers, read off")
-        ax.plot(
-            points.x,
-            points.y,
-            "o",
-            color="black",
-            ms=5,
-            mfc="white",
-            label="tanh networks, fig. 6(b)",
-        )
-        ax.set_xlim(0, 1)
-        ax.set_ylim(0, 0.62)
-        ax.set_title("energy at which the index vanishes", fontsize=10)
-        ax.set_xlabel("$\\phi$, parameters per effective example")
-        ax.set_ylabel("critical energy $\\epsilon_c$")
-        ax.legend(fontsize=7.5, frameon=False, loc="upper right")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 from network_cases import ACTIVATION_NAMES, reference_activation, reference_slope
+from scipy.stats import norm
 
 from rmtland.networks import (
     ACTIVATIONS,
@@ -119,9 +120,19 @@ def test_averages_at_zero_variance_and_their_refusals():
         gaussian_averages("tanh", variance=-1.0)
     with pytest.raises(ValueError, match="unknown activation"):
         gaussian_averages("swish")
-    kinked = Activation("kinked", lambda z: np.abs(z - 1), lambda z, a: np.sign(z - 1), None)
+    wild = Activation("wild", lambda z: np.sin(1 / z), lambda z, a: -np.cos(1 / z) / z**2, None)
     with pytest.raises(ValueError, match="do not converge"):
-        gaussian_averages(kinked)
+        gaussian_averages(wild)
+
+
+@pytest.mark.parametrize("variance", [1e-4, 1.0, 1e4])
+def test_kinks_away_from_zero_do_no_harm(variance):
+    kinked = Activation("kinked", lambda z: np.abs(z - 1), lambda z, a: np.sign(z - 1), None)
+    found = gaussian_averages(kinked, variance=variance)
+    slope = 1 - 2 * norm.cdf(1 / variance**0.5)
+    for value, exact in zip(found[:3], (variance + 1, slope, 1.0), strict=True):
+        assert abs(value - exact) <= found.error
+    assert found.error < 1e-11 * (1 + variance)
 
 
 @pytest.mark.parametrize("scheme", list(INITIALISATIONS))

@@ -48,7 +48,7 @@ from scipy.stats import norm, qmc
 from rmtland.arguments import count, nonnegative, positive
 from rmtland.laws import Discrete, Law, mixture
 from rmtland.laws.affine_law import affine
-from rmtland.models.depth.compound_poisson import compound_poisson, gauss_discrete
+from rmtland.models.depth.compound_poisson import compound_poisson, gauss_discrete, uniform_pieces
 from rmtland.models.depth.matrix_draws import drawn_spectrum, rounded_sizes
 from rmtland.models.depth.slope_law import normal_rule
 from rmtland.models.quadratures import SampledModel
@@ -59,7 +59,10 @@ from rmtland.typing import Real, Rng
 __all__ = ["SoftmaxHessian"]
 
 _ATOMS = 16
-_LOG_POINTS = 12
+_PIECES = 128
+_TOLERANCE = 1e-2  # of the first two moments of the curvatures
+_VALUES = 2**17  # eigenvalues of S that stand for their law
+_LOG_POINTS = (6, 12)  # of logits, at least and at most
 _ENTRIES = 2**18  # of matrices S that are held at a time
 
 
@@ -102,8 +105,9 @@ class SoftmaxHessian(SampledModel):
     def curvature_law(self) -> Discrete:
         """Law of the K - 1 eigenvalues of S, as a Gauss quadrature.
 
-        The average over logits is exact for two classes, and over 4096 points of a Sobol sequence
-        for more: its moments have an error of some 1e-4.
+        The average over logits is exact for two classes, and over points of a Sobol sequence for
+        more: 4096 up to 32 classes, fewer for more of them, which average by themselves. Moments
+        have an error of some 1e-4. Takes seconds for 1000 classes, and grows with their square.
         """
         if not self.logit_std:
             return Discrete((1 / self.classes,), (1.0,))
@@ -111,13 +115,16 @@ class SoftmaxHessian(SampledModel):
             z, weights = normal_rule(257)
             decay = np.exp(-np.abs(math.sqrt(2) * self.logit_std * z))
             return gauss_discrete(2 * decay / (1 + decay) ** 2, weights, _ATOMS)
-        values = self._drawn_curvatures()
+        values = self._drawn_curvatures
         return gauss_discrete(values, np.ones(values.size), _ATOMS)
 
+    @cached_property
     def _drawn_curvatures(self) -> Real:
         """Eigenvalues of S, but one of zero, at points of a Sobol sequence."""
+        points = round(math.log2(_VALUES / self.classes))
         sequence = qmc.Sobol(self.classes, rng=np.random.default_rng(2021))
-        logits = self.logit_std * norm.ppf(sequence.random_base2(_LOG_POINTS))
+        drawn = sequence.random_base2(min(max(points, _LOG_POINTS[0]), _LOG_POINTS[1]))
+        logits = self.logit_std * norm.ppf(drawn)
         parts = np.array_split(logits, 1 + logits.size * self.classes // _ENTRIES)
         values = [np.linalg.eigvalsh(_curvatures(part))[:, 1:].ravel() for part in parts]
         return np.concatenate(values)
@@ -126,21 +133,46 @@ class SoftmaxHessian(SampledModel):
     def law(self) -> Law:
         """Limit law of the eigenvalues of H, without outliers.
 
+        The law of the curvatures is replaced by their Gauss quadrature or, where its atoms would
+        show, as with many classes, by 128 uniform pieces, with moments to 1 %.
+
         Raises
         ------
         ConvergenceError
             If the eigenvalues of S are spread so widely, for so few samples a feature, that their
             quadrature shows.
         """
-        share, weights = 1 / self.classes, affine(self.curvature_law, scale=self.ratio)
-        rest = compound_poisson(1 / self.ratio, weights)
+        share = 1 / self.classes
+        rest = self._of_curvatures(self.curvature_law)
+        if len(rest.support) > 1 and self.classes > 2:
+            rest = self._of_curvatures(self._pieces())
         if len(rest.support) > 1:
-            raise ConvergenceError(
-                f"the curvatures of {self!r} are spread so widely, for so few samples a feature, "
-                "that the atoms of their quadrature show in the law as bands: take more samples or "
-                "a smaller logit_std"
-            )
+            raise self._too_wide("the atoms of their quadrature show in the law as bands")
         return mixture([Discrete((0.0,), (1.0,)), rest], [share, 1 - share])
+
+    def _of_curvatures(self, curvatures: Law) -> Law:
+        return compound_poisson(1 / self.ratio, affine(curvatures, scale=self.ratio))
+
+    def _pieces(self) -> Law:
+        """Law of the eigenvalues of S as uniform pieces, which leave no atoms in the law of H."""
+        values = self._drawn_curvatures
+        try:
+            found = uniform_pieces(values, np.ones(values.size), _PIECES)
+        except ValueError as error:
+            raise self._too_wide(str(error)) from None
+        for k in (1, 2):
+            moment = float((values**k).mean())
+            if not abs(found.moment(k) - moment) <= _TOLERANCE * moment:
+                raise self._too_wide(
+                    f"their moment {k} comes out as {found.moment(k):.3g}, not {moment:.3g}"
+                )
+        return found
+
+    def _too_wide(self, sign: str) -> ConvergenceError:
+        return ConvergenceError(
+            f"the curvatures of {self!r} are spread so widely, for so few samples a feature, that "
+            f"{sign}: take more samples or a smaller logit_std"
+        )
 
     def sample(self, n: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
         """Draw features and weights and return all eigenvalues of H.

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, NoReturn
 
+from rmtland.arguments import choice
+from rmtland.laws import Law, SpectralModel
 from rmtland.models.dyson.above_axis import AboveAxis
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Rng
@@ -50,6 +52,38 @@ class CorrectedModel(AboveAxis):
             In the units of the eigenvalues.
         """
         return float(self.model.mean())
+
+    def var(self) -> float:
+        """Variance: that of the model.
+
+        Returns
+        -------
+        float
+            In the squared units of the eigenvalues.
+        """
+        return float(self.model.var())
+
+    def part(self, name: str) -> SpectralModel | Law:
+        """Return a part: H0 and H1 are those of the model, without a correction.
+
+        Parameters
+        ----------
+        name : {"gauss_newton", "residual", "total"}
+            H0, H1 or H.
+
+        Returns
+        -------
+        SpectralModel
+            The model itself for "total".
+
+        Raises
+        ------
+        ValueError
+            If there is no part of that name.
+        """
+        choice("name", name, self.parts)
+        found: SpectralModel | Law = self if name == "total" else self.model.part(name)
+        return found
 
     def sample(self, n: int | None = None, *, rng: Rng = None, runs: int = 1) -> Spectrum:
         """Draw matrices, as `DysonHessian.sample`.

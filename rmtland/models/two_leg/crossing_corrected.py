@@ -30,8 +30,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from rmtland.arguments import choice
-from rmtland.laws import Law, SpectralModel
 from rmtland.models.dyson import DysonHessian, FiniteSizeHessian
 from rmtland.models.dyson.above_axis import Progress
 from rmtland.models.dyson.corrected_model import CorrectedModel
@@ -105,37 +103,6 @@ class CrossingCorrectedHessian(CorrectedModel):
     @property
     def _known(self) -> DysonHessian:
         return self.model if isinstance(self.model, DysonHessian) else self.model.model
-
-    def part(self, name: str) -> SpectralModel | Law:
-        """Return a part: H0 and H1 need no correction and are those of the model.
-
-        Parameters
-        ----------
-        name : {"gauss_newton", "residual", "total"}
-            H0, H1 or H.
-
-        Returns
-        -------
-        SpectralModel
-            The model itself for "total".
-
-        Raises
-        ------
-        ValueError
-            If there is no part of that name.
-        """
-        choice("name", name, self.parts)
-        return self if name == "total" else self.model.part(name)
-
-    def var(self) -> float:
-        """Variance: that of the model.
-
-        Returns
-        -------
-        float
-            In the squared units of the eigenvalues.
-        """
-        return self.model.var()
 
     def solve(
         self,

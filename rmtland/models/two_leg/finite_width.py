@@ -35,8 +35,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from rmtland.arguments import choice, count
-from rmtland.laws import Law, SpectralModel
+from rmtland.arguments import count
 from rmtland.models.dyson.above_axis import Progress, above_axis
 from rmtland.models.dyson.corrected_model import CorrectedModel
 from rmtland.models.hessian_parts import exact_zeros
@@ -195,20 +194,46 @@ class FiniteWidthHessian(CorrectedModel):
         )
         return replace(limit, value=found.value.reshape(shape), error=found.error.reshape(shape))
 
-    @override
-    def cdf_above(
+    def solve_cdf(
         self, z: ArrayLike, *, tolerance: float = 1e-6, progress: Progress | None = None
-    ) -> Real:
+    ) -> Solution:
+        """Distribution function seen from points above the axis, with its error.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points with Im z > 0.
+        tolerance, progress
+            As for `TwoLegHessian.solve`.
+
+        Returns
+        -------
+        Solution
+            Values in the shape of `z`; `error` holds that of the limit too.
+
+        Raises
+        ------
+        ConvergenceError
+            If a leg is not solved at a point.
+        """
         flat, shape = above_axis(z)
-        limit = self.model.cdf_above(flat, tolerance=tolerance, progress=progress)
+        limit = self.model.solve_cdf(flat, tolerance=tolerance, progress=progress)
         found = self._corrected(
-            limit.astype(np.complex128),
-            np.zeros(limit.shape),
+            limit.value.astype(np.complex128),
+            np.asarray(limit.error),
             lambda nodes: np.asarray(
                 1 - np.angle(flat[:, None] - nodes).mean(axis=1) / np.pi, dtype=np.complex128
             ),
         )
-        return np.asarray(found.value.real).reshape(shape)
+        value, error = found.value.real.reshape(shape), found.error.reshape(shape)
+        residual, steps = limit.residual.reshape(shape), limit.steps.reshape(shape)
+        return Solution(value, limit.status, residual, steps, error)
+
+    @override
+    def cdf_above(
+        self, z: ArrayLike, *, tolerance: float = 1e-6, progress: Progress | None = None
+    ) -> Real:
+        return np.asarray(self.solve_cdf(z, tolerance=tolerance, progress=progress).value)
 
     @override
     def solve_index(self) -> Solution:
@@ -222,37 +247,6 @@ class FiniteWidthHessian(CorrectedModel):
         error = np.asarray(limit.error)
         plain = Solution(value, limit.status, limit.residual, limit.steps, error)
         return with_doubt(plain, max(float(found.error) - float(error), 0.0))
-
-    def var(self) -> float:
-        """Variance: that of the limit, outliers apart.
-
-        Returns
-        -------
-        float
-            In the squared units of the eigenvalues.
-        """
-        return self.model.var()
-
-    def part(self, name: str) -> SpectralModel | Law:
-        """Return a part: H0 and H1 are those of the limit, without a correction.
-
-        Parameters
-        ----------
-        name : {"gauss_newton", "residual", "total"}
-            H0, H1 or H.
-
-        Returns
-        -------
-        SpectralModel
-            The model itself for "total".
-
-        Raises
-        ------
-        ValueError
-            If there is no part of that name.
-        """
-        choice("name", name, self.parts)
-        return self if name == "total" else self.model.part(name)
 
     def sample(self, n: int | None = None, *, rng: Rng = None, runs: int = 1) -> Spectrum:
         """Draw networks and data of the width, as `PopulationHessian.sample`.

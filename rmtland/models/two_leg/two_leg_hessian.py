@@ -73,7 +73,7 @@ Examples
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, ClassVar, NoReturn
 
@@ -351,13 +351,40 @@ class TwoLegHessian(PopulationNetwork, AboveAxis):
     def _potential(self, z: Complex, tolerance: float, progress: Progress | None) -> LegValues:
         return self.sampled_legs.solve(z, tolerance, 1, _potential, progress)
 
+    def solve_cdf(
+        self, z: ArrayLike, *, tolerance: float = _TOLERANCE, progress: Progress | None = None
+    ) -> Solution:
+        """Distribution function seen from points above the axis, with its error.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points with Im z > 0.
+        tolerance, progress
+            As for `solve`.
+
+        Returns
+        -------
+        Solution
+            Values in the shape of `z`; `error` as in `solve`, of the distribution function.
+
+        Raises
+        ------
+        ConvergenceError
+            If a leg is not solved at a point.
+        """
+        flat, shape = above_axis(z)
+        over = self._potential(flat, tolerance, progress)
+        level, error = over.imaginary(0)
+        plain = over.solution(shape, tolerance, self.sampled_legs.rounded)
+        error = (error / np.pi + self.sampled_legs.rounded).reshape(shape)
+        return replace(plain, value=(1 - level / np.pi).reshape(shape), error=error)
+
     @override
     def cdf_above(
         self, z: ArrayLike, *, tolerance: float = _TOLERANCE, progress: Progress | None = None
     ) -> Real:
-        flat, shape = above_axis(z)
-        over = self._potential(flat, tolerance, progress)
-        return np.asarray(1 - over.imaginary(0)[0] / np.pi).reshape(shape)
+        return np.asarray(self.solve_cdf(z, tolerance=tolerance, progress=progress).value)
 
     def solve_index(self) -> Solution:
         """Fraction of negative eigenvalues with its error, from heights that fall to zero.

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.sparse.linalg import lsmr
 
+from rmtland.audit.distance import kolmogorov
 from rmtland.laws import EmpiricalLaw
 from rmtland.models import ConditionedHessian
 from rmtland.models.conditioned.conditioned_residuals import ConditionedResiduals
@@ -334,3 +335,53 @@ def test_preconditioning_saves_steps():
     columns = point.jacobian()
     plain = lsmr(columns, u.ravel(), atol=1e-5, btol=0.0, conlim=0.0, maxiter=3000)
     assert with_root.steps < 0.75 * plain[2]
+
+
+@pytest.mark.parametrize("projection", ["dense", "iterative"])
+def test_residuals_of_softmax_keep_what_lies_along_the_label(projection):
+    point = network((4, 5, 6), samples=40, loss="cross_entropy")
+    label = np.asarray(point.y) > 0.5
+    model = ConditionedHessian(point, projection=projection, draws=2)
+    drawn = model.draw(rng=0).residuals
+    np.testing.assert_allclose(drawn.sum(axis=1), 0.0, atol=1e-12)
+    np.testing.assert_allclose(drawn[label], point.residuals[label], atol=1e-12)
+    off = 1e-12 if projection == "dense" else 1e-3
+    np.testing.assert_allclose(point.vjp(drawn), point.vjp(point.residuals), atol=off)
+    assert np.abs(drawn - point.residuals).max() > 0.01
+    residuals = model.conditioned
+    assert residuals.space.dimension == 40 * 4
+    size = np.mean([(model.draw(rng=i).residuals ** 2).sum() for i in range(100)])
+    assert size == pytest.approx((point.residuals**2).sum(), rel=0.02)
+    along = 6 / 5 * (point.residuals[label] ** 2).sum()
+    assert residuals.known_energy_share > along / (point.residuals**2).sum() - 0.05
+
+
+def test_what_is_no_label_is_not_taken_for_one():
+    point = network((4, 5, 3), samples=40, loss="cross_entropy")
+    soft = point.net.at(point.theta, point.x, 0.9 * np.asarray(point.y) + 0.1 / 3)
+    two = network((4, 5, 2), samples=40, loss="cross_entropy")
+    for other in (soft, two, POINTS["tanh"]):
+        with pytest.raises(ValueError, match="targets that are labels, of three classes"):
+            ConditionedHessian(other, sizes="labels")
+    for other in (soft, two):
+        assert ConditionedHessian(other).conditioned.space.directions is None
+        np.testing.assert_array_equal(
+            ConditionedHessian(other, draws=2).drawn,
+            ConditionedHessian(other, sizes="samples", draws=2).drawn,
+        )
+
+
+def test_eigenvalues_at_the_weight_decay_are_there_exactly():
+    net = MLP((4, 5, 3), loss="cross_entropy", weight_decay=1e-3)
+    rng = np.random.default_rng(0)
+    point = net.at(net.init(rng=1), rng.normal(size=(40, 4)), rng.integers(3, size=40))
+    model = ConditionedHessian(point, draws=3)
+    assert ((model.drawn == 1e-3).sum(axis=1) == 5).all()  # outputs moved together, by unit
+    measured = np.linalg.eigvalsh(point.hessian("total"))
+    at = np.sort(np.abs(measured - 1e-3))[:5]
+    assert 0.0 < at.max() < 1e-15  # rounding that no distance may count
+    without = np.delete(measured, np.argsort(np.abs(measured - 1e-3))[:5])
+    law = EmpiricalLaw(model.drawn[model.drawn != 1e-3])
+    assert kolmogorov(measured, model.law) == pytest.approx(
+        kolmogorov(without, law) * without.size / measured.size, abs=1e-12
+    )

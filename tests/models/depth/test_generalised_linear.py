@@ -209,3 +209,14 @@ def test_compound_poisson_laws_have_the_cumulants_of_their_weights():
     assert pieces.var() == pytest.approx(weights.var(), rel=1e-2)
     with pytest.raises(ValueError, match="single points"):
         uniform_pieces(np.array([0.0, 1.0, 1.0, 1.0]), np.ones(4), 4)
+
+
+def test_softmax_of_many_classes():
+    model = SoftmaxHessian(50, 0.5, 1.0, logit_std=2.0)  # whose atoms would show
+    found, places = model.law, np.linspace(0.001, 0.2, 30)
+    values = model.sample(16, rng=0).nodes[0]
+    seen = (values[:, None] <= places).mean(axis=0)
+    assert np.abs(seen - found.cdf(places)).max() < 0.03
+    exact = model._drawn_curvatures
+    assert found.mean() == pytest.approx(49 / 50 * exact.mean(), rel=0.01)
+    assert exact.size < 2**18

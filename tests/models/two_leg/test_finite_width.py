@@ -80,6 +80,15 @@ def test_potential_and_density_agree():
     assert model.smoothed_pdf(0.3, eta=0.3) != LIMIT.smoothed_pdf(0.3, eta=0.3)
 
 
+def test_the_distribution_function_holds_the_error_of_the_limit():
+    model, z = FiniteWidthHessian(LIMIT, 200, small=6, runs=10), np.array([0.0, 0.3]) + 0.3j
+    found, limit = model.solve_cdf(z), LIMIT.solve_cdf(z)
+    np.testing.assert_array_equal(found.value, model.cdf_above(z))
+    assert (limit.error > 0).all()
+    assert (found.error > abs(1 - sum(model.small_widths) / 200) * limit.error).all()
+    assert (np.abs(found.value - limit.value) < 1).all()
+
+
 @pytest.mark.slow
 def test_it_is_nearer_to_networks_of_that_width_than_the_limit():
     limit = TwoLegHessian(1, 1, 1, 4, activation="relu", epsilon=0.5, legs=10, draws=6)
