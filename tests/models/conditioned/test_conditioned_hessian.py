@@ -350,8 +350,8 @@ def test_residuals_of_softmax_keep_what_lies_along_the_label(projection):
     assert np.abs(drawn - point.residuals).max() > 0.01
     residuals = model.conditioned
     assert residuals.space.dimension == 40 * 4
-    size = np.mean([(model.draw(rng=i).residuals ** 2).sum() for i in range(100)])
-    assert size == pytest.approx((point.residuals**2).sum(), rel=0.02)
+    size = np.mean([(model.draw(rng=i).residuals ** 2).sum() for i in range(15)])
+    assert size == pytest.approx((point.residuals**2).sum(), rel=0.05)
     along = 6 / 5 * (point.residuals[label] ** 2).sum()
     assert residuals.known_energy_share > along / (point.residuals**2).sum() - 0.05
 
