@@ -2,6 +2,7 @@
 
 from rmtland.estimate.bounds import DistanceBounds, distance_bounds
 from rmtland.estimate.density import spectral_density
+from rmtland.estimate.diagonal import DiagonalEstimate, diagonal
 from rmtland.estimate.distribution import DistributionBand, distribution_band
 from rmtland.estimate.extremal import Eigenpairs, extremal_eigenpairs
 from rmtland.estimate.functions import FunctionTrace, effective_dimension, log_determinant
@@ -12,13 +13,7 @@ from rmtland.estimate.probes import KrylovOptions, KrylovQuadratures, krylov_qua
 from rmtland.estimate.progress import Interrupted
 from rmtland.estimate.smoothing import SmoothDensity, smooth_density
 from rmtland.estimate.summed import SummedOperator
-from rmtland.estimate.trace import (
-    DiagonalEstimate,
-    ScalarEstimate,
-    diagonal,
-    frobenius_norm,
-    trace,
-)
+from rmtland.estimate.trace import ScalarEstimate, frobenius_norm, trace
 
 __all__ = [
     "DiagonalEstimate",

@@ -1,4 +1,4 @@
-r"""Trace, Frobenius norm and diagonal of a matrix known by its products, with standard errors.
+r"""Trace and Frobenius norm of a matrix known by its products, with standard errors.
 
 Three estimators of the trace, at m products in all:
 
@@ -13,15 +13,11 @@ Three estimators of the trace, at m products in all:
 
 The gain of the latter two is that of a low-rank approximation: with a flat bulk they lose by the
 products that they spend on it (Hutchinson .64 % against .92 % and .83 % at 90 products), with a few
-large eigenvalues they win by orders of magnitude. ``"auto"`` spends m/2 products on random images
-Y = A Omega, and looks at how much of a column lies outside the others, from the rows of the inverse
-of R in Y = QR alone,
+large eigenvalues they win by orders of magnitude. ``"auto"`` spends m/2 products on random images,
+and looks at how much of each lies outside of the others (`rmtland.estimate.sketches`): where that
+is less than half of the mean square, it continues as XTrace, otherwise as Hutchinson.
 
-.. math:: \|(1 - Q_i Q_i^*) y_i\| = 1 / \|(R^{-1})_{i,:}\| .
-
-Where less than half of the mean square is outside, it goes on as XTrace, otherwise as Hutchinson.
-
-Synonyms: stochastic trace estimation, trace of the Hessian, XDiag, leave-one-out.
+Synonyms: stochastic trace estimation, trace of the Hessian, Schatten-2 norm, leave-one-out.
 
 References
 ----------
@@ -46,16 +42,20 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
-from scipy.special import ndtri, stdtrit
 
 from rmtland.arguments import choice, count
 from rmtland.estimate.operators import SymmetricOperator, symmetric_operator
+from rmtland.estimate.sketches import (
+    is_low_rank,
+    orthonormal_images,
+    sphere_vectors,
+    student_widening,
+)
 from rmtland.streams import random_generator
 from rmtland.typing import Array, Real, Rng
 
-__all__ = ["DiagonalEstimate", "ScalarEstimate", "diagonal", "frobenius_norm", "trace"]
+__all__ = ["ScalarEstimate", "frobenius_norm", "trace"]
 
 _CORRELATED = 2.0**0.5
 """Leave-one-out estimates share their bases: their mean scatters up to 1.35 times as much as that
@@ -82,29 +82,6 @@ class ScalarEstimate(NamedTuple):
 
     value: float
     standard_error: float
-    products: int
-    method: str
-
-
-class DiagonalEstimate(NamedTuple):
-    """The diagonal of a matrix and standard errors of its entries.
-
-    Parameters
-    ----------
-    value : ndarray, shape (p,)
-        The estimate.
-    standard_error : ndarray, shape (p,)
-        Of each entry, the scatter of its samples, widened as Student's quantile is at 95 %. Random
-        signs may agree: where one entry of a row is far above the others, k samples of the same
-        sign, of probability :math:`2^{1-k}`, have no scatter.
-    products : int
-        Products spent.
-    method : str
-        How it was found.
-    """
-
-    value: Real
-    standard_error: Real
     products: int
     method: str
 
@@ -159,9 +136,9 @@ def trace(
     half = budget // 2
     if half < 2:
         return _hutchinson(found, *_quadratic_forms(found, generator, budget), budget)
-    omega = found.place.put(_sphere(found, generator, half))
+    omega = found.place.put(sphere_vectors(found, generator, half))
     images = found.multiply(omega)
-    if method == "auto" and not _is_low_rank(found, images):
+    if method == "auto" and not is_low_rank(found, images):
         first = _forms_and_squares(found, omega, images)
         rest = _quadratic_forms(found, generator, budget - half)
         forms, squares = np.hstack([first, rest])
@@ -209,137 +186,20 @@ def frobenius_norm(
         return ScalarEstimate(value, 0.0, found.products - before, "exact")
     rank, place = budget // 3, found.place
     known = 0.0
-    omega = _sphere(found, generator, rank) if rank else None
+    omega = sphere_vectors(found, generator, rank) if rank else None
     if omega is not None:
-        basis = _orthonormal(found, found.multiply(place.put(omega)))
+        basis = orthonormal_images(found, found.multiply(place.put(omega)))
         known = float(_squares(found, found.multiply(basis)).sum())
-        omega = place.put(_sphere(found, generator, budget - 2 * rank))
+        omega = place.put(sphere_vectors(found, generator, budget - 2 * rank))
         omega -= basis @ (place.adjoint(basis) @ omega)
     else:
-        omega = place.put(_sphere(found, generator, budget))
+        omega = place.put(sphere_vectors(found, generator, budget))
     samples = _squares(found, found.multiply(omega))
-    mean, error = float(samples.mean()), _student(samples.size) * _standard_error(samples)
+    mean, error = float(samples.mean()), student_widening(samples.size) * _standard_error(samples)
     norm = float(np.sqrt(known + mean))
     return ScalarEstimate(
         norm, error / (2 * norm) if norm else 0.0, found.products - before, "hutch++"
     )
-
-
-def diagonal(
-    operator: Any,
-    *,
-    products: int = 100,
-    method: str = "auto",
-    rng: Rng = None,
-    size: int | None = None,
-) -> DiagonalEstimate:
-    r"""Estimate the diagonal, :math:`d_i = E\, \omega_i (A \omega)_i` for random signs.
-
-    Parameters
-    ----------
-    operator : anything that multiplies
-        See `symmetric_operator`.
-    products : int, optional
-        Products that may be spent, at least 4; p of them give the diagonal exactly.
-    method : {"auto", "hutchinson", "hutch++", "exact"}, optional
-        "hutch++" takes the large eigenvalues apart by a basis of a third of the products; "auto"
-        does so where they carry most of the Frobenius norm, as in `trace`. "exact" spends p
-        products whatever `products` says, with unit vectors in blocks of 64, and forms no matrix.
-    rng : optional
-        Anything `numpy.random.default_rng` takes.
-    size : int, optional
-        Order of the matrix, for a function.
-
-    Returns
-    -------
-    DiagonalEstimate
-        The entries and their standard errors.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As in `trace`.
-    """
-    found = symmetric_operator(operator, size=size)
-    budget = count("products", products, min_value=4)
-    choice("method", method, (*_METHODS[:3], "exact"))
-    generator = random_generator(rng)
-    before = found.products
-    if budget >= found.size or method == "exact":
-        value = _exact_diagonal(found)
-        return DiagonalEstimate(value, np.zeros(found.size), found.products - before, "exact")
-    place = found.place
-    scatter, basis = _Scatter(found), None
-    known = place.zeros((found.size,), np.float64)
-    if method != "hutchinson":
-        rank = max(2, budget // 3)
-        omega = place.put(_signs(generator, found, rank))
-        images = found.multiply(omega)
-        if method == "hutch++" or _is_low_rank(found, images):
-            basis = _orthonormal(found, images)
-            known = _known_diagonal(found, basis, found.multiply(basis))
-        else:
-            scatter.add(place.real(place.conj(omega) * images))
-    while (left := budget - (found.products - before)) > 0:
-        omega = place.put(_signs(generator, found, min(left, 16)))
-        inside = omega if basis is None else omega - basis @ (place.adjoint(basis) @ omega)
-        images = found.multiply(inside)
-        if basis is not None:
-            images -= basis @ (place.adjoint(basis) @ images)
-        scatter.add(place.real(place.conj(omega) * images))
-    value, error = scatter.found(known)
-    name = "hutchinson" if basis is None else "hutch++"
-    return DiagonalEstimate(value, error, found.products - before, name)
-
-
-class _Scatter:
-    """Mean and standard error of samples of every entry, of sums about the first sample.
-
-    Sums of squares themselves would lose entries off the diagonal to the rounding of those on it.
-    """
-
-    def __init__(self, operator: SymmetricOperator) -> None:
-        self.operator, self.place, self.number = operator, operator.place, 0
-        self.first, self.total, self.square = (
-            self.place.zeros((operator.size,), np.float64) for _ in range(3)
-        )
-
-    def add(self, samples: Array) -> None:
-        """Add samples, shape (p, k)."""
-        xp = self.place.xp
-        if not self.number:
-            self.first = xp.asarray(samples[:, 0], copy=True)
-        samples = samples - self.first[:, None]
-        self.total = self.total + xp.sum(samples, axis=1)
-        self.square = self.square + xp.sum(samples**2, axis=1)
-        self.number += int(samples.shape[1])
-
-    def found(self, known: Array) -> tuple[Real, Real]:
-        """Return the mean beside what is known, and its standard error."""
-        parts = self.place.xp.stack([self.first, self.total, self.square, known])
-        sums = self.place.take(parts)
-        self.operator.refuse_infinities(sums)
-        mean = sums[1] / max(self.number, 1)
-        value = sums[3] + sums[0] + mean
-        if self.number < 2:
-            return value, np.full(self.operator.size, np.inf)
-        error = np.sqrt(np.clip(sums[2] / self.number - mean**2, 0, None) / (self.number - 1))
-        return value, _student(self.number) * error
-
-
-def _exact_diagonal(operator: SymmetricOperator) -> Real:
-    """Return the diagonal by products with unit vectors, in blocks."""
-    if hasattr(operator.matrix, "toarray"):
-        return np.array(operator.matrix.diagonal().real, dtype=float)
-    if operator.matrix is not None:
-        return np.diagonal(operator.dense()).real.copy()
-    value = np.empty(operator.size)
-    for start in range(0, operator.size, 64):
-        columns = np.arange(start, min(start + 64, operator.size))
-        unit = np.zeros((operator.size, columns.size), dtype=operator.dtype)
-        unit[columns, columns - start] = 1
-        value[columns] = operator.matmat(unit)[columns, columns - start].real
-    return value
 
 
 # Estimators -----------------------------------------------------------------------------------
@@ -352,13 +212,8 @@ def _standard_error(samples: Real) -> float:
     return scale * float((samples / scale).std(ddof=1) / np.sqrt(samples.size))
 
 
-def _student(number: int) -> float:
-    """Student's quantile of so many samples over that of the normal law, at 95 %."""
-    return float(stdtrit(number - 1, 0.975) / ndtri(0.975)) if number > 1 else 1.0
-
-
 def _mean(samples: Real, products: int, method: str) -> ScalarEstimate:
-    error = _student(samples.size) * _standard_error(samples)
+    error = student_widening(samples.size) * _standard_error(samples)
     return ScalarEstimate(float(samples.mean()), error, products, method)
 
 
@@ -386,20 +241,6 @@ def _hutchinson(
     return ScalarEstimate(value, error, products, "hutchinson")
 
 
-def _sphere(operator: SymmetricOperator, generator: np.random.Generator, k: int) -> NDArray[Any]:
-    """Vectors uniform on the sphere of radius sqrt(p), in columns: better than Gaussian ones."""
-    vectors: NDArray[Any] = generator.standard_normal((operator.size, k))
-    if operator.is_complex:
-        vectors = vectors + 1j * generator.standard_normal((operator.size, k))
-    vectors *= np.sqrt(operator.size) / np.linalg.norm(vectors, axis=0)
-    return vectors
-
-
-def _signs(generator: np.random.Generator, operator: SymmetricOperator, k: int) -> NDArray[Any]:
-    signs = 2.0 * generator.integers(2, size=(operator.size, k)) - 1.0
-    return np.asarray(signs, dtype=operator.work_dtype)
-
-
 def _forms_and_squares(operator: SymmetricOperator, omega: Array, images: Array) -> Real:
     """Return quadratic forms and squares of the norms of images, two rows, in one transfer."""
     place = operator.place
@@ -414,7 +255,7 @@ def _quadratic_forms(
     place = operator.place
     found, squares = [], []
     for start in range(0, number, 16):
-        omega = place.put(_sphere(operator, generator, min(16, number - start)))
+        omega = place.put(sphere_vectors(operator, generator, min(16, number - start)))
         images = operator.multiply(omega)
         found.append(place.column_dots(omega, images))
         squares.append(place.column_dots(images, images))
@@ -433,52 +274,6 @@ def _squares(operator: SymmetricOperator, images: Array) -> Real:
     return samples
 
 
-def _triangle(operator: SymmetricOperator, images: Array) -> NDArray[Any]:
-    """R of images = QR, on the host."""
-    if operator.place.is_host:
-        return np.asarray(np.linalg.qr(images, mode="r"))
-    triangle = operator.place.take(operator.place.xp.linalg.qr(images)[1])
-    operator.refuse_infinities(triangle)
-    return triangle
-
-
-def _orthonormal(operator: SymmetricOperator, images: Array) -> Array:
-    """Q of images = QR, where the images are."""
-    return operator.place.xp.linalg.qr(images)[0]
-
-
-def _known_diagonal(operator: SymmetricOperator, basis: Array, folded: Array) -> Array:
-    """Diagonal of QQ*A + A QQ* - QQ*AQQ*, for folded = AQ.
-
-    A = QQ*A + A QQ* - QQ*AQQ* + (1 - QQ*) A (1 - QQ*), and only the last is random.
-    """
-    place, xp = operator.place, operator.place.xp
-    core = place.adjoint(basis) @ folded
-    if place.is_host:
-        known = 2 * np.einsum("pk,pk->p", basis, folded.conj()).real
-        known -= np.einsum("pk,kl,pl->p", basis, core, basis.conj(), optimize=True).real
-        return known
-    twice = 2 * folded - basis @ core
-    return xp.sum(place.real(basis * place.conj(twice)), axis=1)
-
-
-def _is_low_rank(operator: SymmetricOperator, images: Array) -> bool:
-    """Whether less than half of a random image lies outside of the others, in the mean square."""
-    triangle = _triangle(operator, images)
-    if operator.place.is_host:
-        total = float((np.abs(images) ** 2).sum())
-    else:
-        total = float((np.abs(triangle) ** 2).sum())
-    if total == 0.0:
-        return False
-    edge = np.abs(np.diagonal(triangle))
-    if edge.min() <= 1e-13 * edge.max():
-        return True
-    inverse = solve_triangular(triangle, np.eye(len(triangle)))
-    outside = 1 / (np.abs(inverse) ** 2).sum(axis=1)
-    return bool(outside.sum() < 0.5 * total)
-
-
 def _hutch_plus_plus(
     operator: SymmetricOperator, generator: np.random.Generator, budget: int
 ) -> ScalarEstimate:
@@ -486,10 +281,10 @@ def _hutch_plus_plus(
     before, rank, place = operator.products, budget // 3, operator.place
     known, basis = 0.0, None
     if rank:
-        images = operator.multiply(place.put(_sphere(operator, generator, rank)))
-        basis = _orthonormal(operator, images)
+        images = operator.multiply(place.put(sphere_vectors(operator, generator, rank)))
+        basis = orthonormal_images(operator, images)
         known = float(place.take(place.column_dots(basis, operator.multiply(basis))).sum())
-    omega = place.put(_sphere(operator, generator, budget - 2 * rank))
+    omega = place.put(sphere_vectors(operator, generator, budget - 2 * rank))
     if basis is not None:
         omega -= basis @ (place.adjoint(basis) @ omega)
     omega *= float(np.sqrt(operator.size - rank)) / place.column_norms(omega)
@@ -529,7 +324,7 @@ def _xtrace_samples(
         value = 0.0
         if rank:
             value = float(place.take(place.column_dots(basis, operator.multiply(basis))).sum())
-        rest = place.put(_sphere(operator, generator, k - rank))
+        rest = place.put(sphere_vectors(operator, generator, k - rank))
         rest = rest - basis @ (place.adjoint(basis) @ rest)
         rest = rest * (float(np.sqrt(operator.size - rank)) / place.column_norms(rest))
         image = operator.multiply(rest)

@@ -1,0 +1,164 @@
+r"""Random vectors, and the part of a matrix that a few of their images find: randomised sketches.
+
+Images :math:`Y = A \Omega` of random vectors span nearly the eigenspace of the largest eigenvalues
+(randomised range finder [1]_). How much of an image lies outside of the span of the others follows
+from the rows of the inverse of R in Y = QR alone,
+
+.. math:: \|(1 - Q_i Q_i^*) y_i\| = 1 / \|(R^{-1})_{i,:}\| ,
+
+and where that is less than half of the mean square, a low-rank part is worth its products.
+
+Synonyms: randomised SVD, random projection, Rademacher probes.
+
+References
+----------
+.. [1] N. Halko, P. G. Martinsson and J. A. Tropp, Finding structure with randomness: probabilistic
+       algorithms for constructing approximate matrix decompositions, SIAM Review 53 (2011) 217-288.
+
+Examples
+--------
+>>> from rmtland.estimate.operators import symmetric_operator
+>>> for values in (np.linspace(-1.0, 1.0, 400), np.arange(1.0, 401.0) ** -2):
+...     operator = symmetric_operator(np.diag(values))
+...     omega = sphere_vectors(operator, np.random.default_rng(0), 20)
+...     print(is_low_rank(operator, operator.multiply(omega)))
+False
+True
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+from scipy.special import ndtri, stdtrit
+
+from rmtland.estimate.operators import SymmetricOperator
+from rmtland.typing import Array
+
+__all__ = [
+    "is_low_rank",
+    "orthonormal_images",
+    "sign_vectors",
+    "sphere_vectors",
+    "student_widening",
+]
+
+
+def sphere_vectors(
+    operator: SymmetricOperator, generator: np.random.Generator, k: int
+) -> NDArray[Any]:
+    """Draw vectors uniform on the sphere of radius sqrt(p): better than Gaussian ones.
+
+    Parameters
+    ----------
+    operator : SymmetricOperator
+        Whose size they have; complex for a complex one.
+    generator : numpy.random.Generator
+        Where they come from.
+    k : int
+        How many.
+
+    Returns
+    -------
+    ndarray, shape (p, k)
+        Columns.
+    """
+    vectors: NDArray[Any] = generator.standard_normal((operator.size, k))
+    if operator.is_complex:
+        vectors = vectors + 1j * generator.standard_normal((operator.size, k))
+    vectors *= np.sqrt(operator.size) / np.linalg.norm(vectors, axis=0)
+    return vectors
+
+
+def sign_vectors(
+    operator: SymmetricOperator, generator: np.random.Generator, k: int
+) -> NDArray[Any]:
+    """Draw vectors of random signs (Rademacher).
+
+    Parameters
+    ----------
+    operator, generator, k
+        As in `sphere_vectors`.
+
+    Returns
+    -------
+    ndarray, shape (p, k)
+        Columns of -1 and 1.
+    """
+    signs = 2.0 * generator.integers(2, size=(operator.size, k)) - 1.0
+    return np.asarray(signs, dtype=operator.work_dtype)
+
+
+def student_widening(number: int) -> float:
+    """Return Student's quantile of so many samples over that of the normal law, at 95 %.
+
+    Parameters
+    ----------
+    number : int
+        Of samples.
+
+    Returns
+    -------
+    float
+        1 for a single sample, whose scatter is infinite.
+    """
+    return float(stdtrit(number - 1, 0.975) / ndtri(0.975)) if number > 1 else 1.0
+
+
+def _triangle(operator: SymmetricOperator, images: Array) -> NDArray[Any]:
+    """Return R of images = QR, on the host."""
+    if operator.place.is_host:
+        return np.asarray(np.linalg.qr(images, mode="r"))
+    triangle = operator.place.take(operator.place.xp.linalg.qr(images)[1])
+    operator.refuse_infinities(triangle)
+    return triangle
+
+
+def orthonormal_images(operator: SymmetricOperator, images: Array) -> Array:
+    """Return Q of images = QR, where the images are.
+
+    Parameters
+    ----------
+    operator : SymmetricOperator
+        Where the images are.
+    images : array, shape (p, k)
+        Columns.
+
+    Returns
+    -------
+    array, shape (p, k)
+        Orthonormal columns.
+    """
+    return operator.place.xp.linalg.qr(images)[0]
+
+
+def is_low_rank(operator: SymmetricOperator, images: Array) -> bool:
+    """Whether less than half of a random image lies outside of the others, in the mean square.
+
+    Parameters
+    ----------
+    operator : SymmetricOperator
+        Where the images are.
+    images : array, shape (p, k)
+        Columns.
+
+    Returns
+    -------
+    bool
+    """
+    triangle = _triangle(operator, images)
+    if operator.place.is_host:
+        total = float((np.abs(images) ** 2).sum())
+    else:
+        total = float((np.abs(triangle) ** 2).sum())
+    if total == 0.0:
+        return False
+    edge = np.abs(np.diagonal(triangle))
+    if edge.min() <= 1e-13 * edge.max():
+        return True
+    inverse = solve_triangular(triangle, np.eye(len(triangle)))
+    outside = 1 / (np.abs(inverse) ** 2).sum(axis=1)
+    return bool(outside.sum() < 0.5 * total)
