@@ -79,18 +79,35 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
 
 def _safetensors(path: Path) -> dict[str, NDArray[Any]]:
     """Return the tensors of floating-point numbers of a safetensors file."""
-    content = np.fromfile(path, dtype=np.uint8)
-    length = int.from_bytes(content[:8].tobytes(), "little")
-    if content.size < 8 or length > content.size - 8:
-        raise ValueError(f"{path} is no safetensors file, or is cut short: its head is missing")
-    try:
-        head = json.loads(content[8 : 8 + length].tobytes(), object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no safetensors file: its head is no JSON: {error}") from error
-    if not isinstance(head, dict):
-        raise ValueError(f"{path} is no safetensors file: its head names no tensors")
-    body = content[8 + length :]
-    found, places = {}, []
+    size = path.stat().st_size
+    with open(path, "rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if size < 8 or length > size - 8:
+            raise ValueError(f"{path} is no safetensors file, or is cut short: its head is missing")
+        try:
+            head = json.loads(stream.read(length), object_pairs_hook=_once)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(
+                f"{path} is no safetensors file: its head is no JSON: {error}"
+            ) from error
+        if not isinstance(head, dict):
+            raise ValueError(f"{path} is no safetensors file: its head names no tensors")
+        entries = _entries(path, head, size - 8 - length)
+        found = {}
+        for name, dtype, shape, first in entries:  # each tensor once, from its place
+            stream.seek(8 + length + first)
+            numbers = np.fromfile(stream, dtype=dtype, count=math.prod(shape))
+            if dtype == _FLOATS["BF16"]:
+                numbers = (numbers.astype(np.uint32) << 16).view(np.float32)
+            found[name] = numbers.reshape(shape)
+    return found
+
+
+def _entries(
+    path: Path, head: dict[str, Any], size: int
+) -> list[tuple[str, str, tuple[int, ...], int]]:
+    """Return name, dtype, shape and first byte of the tensors of floating-point numbers."""
+    found, places = [], []
     for name, entry in head.items():
         if name == "__metadata__":
             continue
@@ -100,7 +117,7 @@ def _safetensors(path: Path) -> dict[str, NDArray[Any]]:
             first, last = (_whole(place) for place in entry["data_offsets"])
         except (TypeError, KeyError, ValueError) as error:
             raise ValueError(f"{path}: the entry of {name!r} in the head is damaged") from error
-        if not 0 <= first <= last <= body.size:
+        if not 0 <= first <= last <= size:
             raise ValueError(f"{path} is cut short: {name!r} is not all there")
         places.append((first, last, str(name)))
         if kind in _OTHERS:
@@ -109,16 +126,12 @@ def _safetensors(path: Path) -> dict[str, NDArray[Any]]:
             raise ValueError(
                 f"{path}: {name!r} has the dtype {kind}; known are {', '.join(_FLOATS)}"
             )
-        dtype = np.dtype(_FLOATS[kind])
-        if last - first != math.prod(shape) * dtype.itemsize:
+        expected = math.prod(shape) * np.dtype(_FLOATS[kind]).itemsize
+        if last - first != expected:
             raise ValueError(
-                f"{path}: {name!r} of shape {shape} has {last - first} bytes, not "
-                f"{math.prod(shape) * dtype.itemsize}"
+                f"{path}: {name!r} of shape {shape} has {last - first} bytes, not {expected}"
             )
-        numbers = np.frombuffer(body[first:last].tobytes(), dtype=dtype)
-        if kind == "BF16":
-            numbers = (numbers.astype(np.uint32) << 16).view(np.float32)
-        found[str(name)] = numbers.reshape(shape)
+        found.append((str(name), _FLOATS[kind], shape, first))
     _refuse_shared_bytes(path, places)
     return found
 

@@ -1,20 +1,27 @@
 """The weight matrices of a network, convolutions unrolled, as NumPy arrays by name.
 
 A kernel of shape (outputs, inputs, ...) becomes the matrix (outputs, inputs x ...) that multiplies
-patches of the input; one of a transposed convolution, (inputs, outputs, ...), is turned first.
-Biases and normalisations are no matrices and are left out; tied weights count once, in a state
-dict too. So are masks and anything else that is no number. Only a model tells which convolutions
-are transposed: kernels in a state dict or a file are taken as (outputs, inputs, ...).
+patches of the input; one of a transposed convolution (deconvolution), (inputs, outputs / groups,
+...), is turned first. Biases and normalisations are no matrices and are left out; tied weights
+count once, in a state dict too. So are masks and anything else that is no number.
+
+A model says which of its convolutions are transposed. In a state dict or a file the bias beside a
+kernel does, which has an entry for each output; where there is none, or outputs are as many as
+inputs, a kernel is taken as (outputs, inputs, ...) unless its name is given.
 
 >>> import numpy as np
 >>> weights = {"conv": np.zeros((8, 3, 5, 5)), "bias": np.zeros(8)}
 >>> {name: matrix.shape for name, matrix in weight_matrices(weights).items()}
 {'conv': (8, 75)}
+>>> weights = {"up.weight": np.zeros((8, 3, 5, 5)), "up.bias": np.zeros(3)}
+>>> {name: matrix.shape for name, matrix in weight_matrices(weights).items()}
+{'up.weight': (3, 200)}
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -26,7 +33,9 @@ from rmtland.typing import Real
 __all__ = ["weight_matrices"]
 
 
-def weight_matrices(model: Any, *, min_size: int = 2) -> dict[str, Real]:
+def weight_matrices(
+    model: Any, *, min_size: int = 2, transposed: str | Iterable[str] = ()
+) -> dict[str, Real]:
     """Return the weight matrices of a model.
 
     Parameters
@@ -36,6 +45,9 @@ def weight_matrices(model: Any, *, min_size: int = 2) -> dict[str, Real]:
         `rmtland.networks.MLP.unflatten`, or one matrix.
     min_size : int, optional
         Matrices with fewer rows or columns are left out.
+    transposed : str or iterable of str, optional
+        Names or patterns ("decoder.*") of kernels of transposed convolutions, which neither a
+        module nor a bias tells.
 
     Returns
     -------
@@ -47,13 +59,14 @@ def weight_matrices(model: Any, *, min_size: int = 2) -> dict[str, Real]:
     TypeError
         If it is nothing that holds arrays, or a matrix is complex.
     ValueError
-        If there is no matrix, or one is not finite.
+        If there is no matrix, one is not finite, or a name of `transposed` fits no kernel.
     """
     least = count("min_size", min_size)
     found: dict[str, Real] = {}
     seen: set[Hashable] = set()
-    turned = _transposed(model)
-    for name, array in _named(model):
+    arrays = _named(model)
+    turned = _transposed(model, arrays, transposed)
+    for name, array in arrays:
         if not hasattr(array, "shape") or len(array.shape) < 2 or 0 in array.shape:
             continue
         if (place := _place(array)) in seen:
@@ -63,7 +76,7 @@ def weight_matrices(model: Any, *, min_size: int = 2) -> dict[str, Real]:
         if given.dtype.kind not in "fiuc":
             continue
         if name in turned:
-            given = given.swapaxes(0, 1)
+            given = _turned(given, turned[name])
         matrix = given.reshape(given.shape[0], -1)
         if min(matrix.shape) < least:
             continue
@@ -95,15 +108,50 @@ def _named(model: Any) -> list[tuple[str, Any]]:
     )
 
 
-def _transposed(model: Any) -> set[str]:
-    """Return the names of the kernels of transposed convolutions."""
-    if not hasattr(model, "named_modules"):
-        return set()
-    return {
-        f"{name}.weight" if name else "weight"
-        for name, module in model.named_modules()
-        if "ConvTranspose" in type(module).__name__
-    }
+def _transposed(
+    model: Any, arrays: list[tuple[str, Any]], named: str | Iterable[str]
+) -> dict[str, int]:
+    """Return the names of the kernels of transposed convolutions, with their groups."""
+    if hasattr(model, "named_modules"):
+        found = {
+            f"{name}.weight" if name else "weight": int(getattr(module, "groups", 1))
+            for name, module in model.named_modules()
+            if "ConvTranspose" in type(module).__name__
+        }
+    else:
+        found = _by_their_biases(arrays)
+    kernels = [name for name, array in arrays if len(getattr(array, "shape", ())) >= 3]
+    for pattern in [named] if isinstance(named, str) else named:
+        fitting = [name for name in kernels if fnmatchcase(name, pattern)]
+        if not fitting:
+            raise ValueError(
+                f"transposed: no kernel of a convolution fits {pattern!r}; there are "
+                f"{', '.join(kernels[:12]) or 'none'}"
+            )
+        for name in fitting:
+            found.setdefault(name, 1)
+    return found
+
+
+def _by_their_biases(arrays: list[tuple[str, Any]]) -> dict[str, int]:
+    """Return the kernels (inputs, outputs / groups, ...) whose biases have entries for outputs."""
+    shapes = {name: tuple(getattr(array, "shape", ())) for name, array in arrays}
+    found = {}
+    for name, shape in shapes.items():
+        bias = shapes.get(name.removesuffix("weight") + "bias") if name.endswith("weight") else None
+        if len(shape) < 3 or bias is None or len(bias) != 1 or 0 in shape:
+            continue
+        groups, rest = divmod(bias[0], shape[1])
+        if bias[0] != shape[0] and groups and not rest and shape[0] % groups == 0:
+            found[name] = groups
+    return found
+
+
+def _turned(kernel: Any, groups: int) -> Any:
+    """Return a kernel (inputs, outputs / groups, ...) as (outputs, inputs / groups, ...)."""
+    inputs, outputs, *patch = kernel.shape
+    parts = kernel.reshape(groups, inputs // groups, outputs, *patch).swapaxes(1, 2)
+    return parts.reshape(groups * outputs, inputs // groups, *patch)
 
 
 def _place(array: Any) -> Hashable:

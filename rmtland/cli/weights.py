@@ -37,6 +37,13 @@ def weights(
         str | None,
         typer.Option(help="Names or patterns of weights, with commas: 'layer1.*,fc.weight'."),
     ] = None,
+    transposed: Annotated[
+        str | None,
+        typer.Option(
+            help="Names or patterns of kernels of transposed convolutions, with commas, in files "
+            "and state dicts whose biases do not tell: 'decoder.*'."
+        ),
+    ] = None,
     level: Annotated[
         float, typer.Option(help="Chance with which independent entries show a spike.")
     ] = 0.05,
@@ -65,14 +72,20 @@ def weights(
     output = Output(out, format=format, json=json_file)
     for name in (f"weights.{format}", "weights.json"):
         check_target(out / name)
-    matrices = _matrices(source, layers, min_size)
+    matrices = _matrices(source, layers, min_size, transposed)
     found = spectra_of_weights(
         matrices, level=level, min_size=min_size, resamples=resamples, goodness=goodness, rng=seed
     )
     settings = {
-        "source": source, "layers": layers, "level": level, "min_size": min_size,
-        "goodness": goodness, "resamples": resamples, "seed": seed,
-    }  # fmt: skip
+        "source": source,
+        "layers": layers,
+        "transposed": transposed,
+        "level": level,
+        "min_size": min_size,
+        "goodness": goodness,
+        "resamples": resamples,
+        "seed": seed,
+    }
     report = {"settings": settings, **found.to_dict()}
     _print(output, source, found)
     output.json_file("weights.json", report)  # numbers first: a picture can be drawn again
@@ -82,7 +95,9 @@ def weights(
     output.numbers(report)
 
 
-def _matrices(source: str, layers: str | None, min_size: int) -> dict[str, Any]:
+def _matrices(
+    source: str, layers: str | None, min_size: int, transposed: str | None
+) -> dict[str, Any]:
     """Return the matrices of a file, or of what a user's function returns."""
     from rmtland.adapters import weight_matrices
     from rmtland.adapters.weight_files import read_weights
@@ -92,7 +107,8 @@ def _matrices(source: str, layers: str | None, min_size: int) -> dict[str, Any]:
         made = made[0] if isinstance(made, tuple) and made else made
     else:
         made = read_weights(source)
-    found = weight_matrices(made, min_size=min_size)
+    patterns = [word.strip() for word in transposed.split(",")] if transposed else ()
+    found = weight_matrices(made, min_size=min_size, transposed=patterns)
     if layers is None:
         return dict(found)
     chosen: set[str] = set()

@@ -32,7 +32,7 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -312,6 +312,7 @@ def spectra_of_weights(
     resamples: int = 40,
     goodness: int = 99,
     rng: Rng = None,
+    transposed: str | Iterable[str] = (),
 ) -> WeightSpectra:
     """Return the spectrum of every weight matrix with the Marchenko-Pastur law beside it.
 
@@ -331,6 +332,8 @@ def spectra_of_weights(
         is left out.
     rng : anything `numpy.random.default_rng` takes
         For the errors of the tails and the goodness of fit.
+    transposed : str or iterable of str, optional
+        Kernels of transposed convolutions, as in `rmtland.adapters.weight_matrices`.
 
     Returns
     -------
@@ -350,7 +353,7 @@ def spectra_of_weights(
     count("resamples", resamples, min_value=2)
     if 0 < count("goodness", goodness, min_value=0) < 19:
         raise ValueError(f"goodness must be 0, or at least 19 matrices; got {goodness}")
-    matrices = weight_matrices(model, min_size=min_size)
+    matrices = weight_matrices(model, min_size=min_size, transposed=transposed)
     *seeds, last = streams(rng, len(matrices) + 1)
     null = _Null(goodness, random_generator(last))
     layers: list[LayerSpectrum] = []

@@ -35,6 +35,7 @@ from rmtland.estimate.operators import SymmetricOperator, symmetric_operator
 from rmtland.estimate.sketches import (
     is_low_rank,
     orthonormal_images,
+    rounding_of_products,
     sign_vectors,
     student_widening,
 )
@@ -114,14 +115,16 @@ def diagonal(
         return DiagonalEstimate(value, np.zeros(found.size), found.products - before, "exact")
     place = found.place
     scatter, basis = _Scatter(found), None
-    known = place.zeros((found.size,), np.float64)
+    known, floor = (place.zeros((found.size,), np.float64) for _ in range(2))
     if method != "hutchinson":
         rank = max(2, budget // 3)
         omega = place.put(sign_vectors(found, generator, rank))
         images = found.multiply(omega)
         if method == "hutch++" or is_low_rank(found, images):
             basis = orthonormal_images(found, images)
-            known = _known_diagonal(found, basis, found.multiply(basis))
+            folded = found.multiply(basis)
+            known = _known_diagonal(found, basis, folded)
+            floor = place.row_norms(basis) * place.row_norms(folded)
         else:
             scatter.add(place.real(place.conj(omega) * images))
     while (left := budget - (found.products - before)) > 0:
@@ -131,7 +134,7 @@ def diagonal(
         if basis is not None:
             images -= basis @ (place.adjoint(basis) @ images)
         scatter.add(place.real(place.conj(omega) * images))
-    value, error = scatter.found(known)
+    value, error = scatter.found(known, floor)
     name = "hutchinson" if basis is None else "hutch++"
     return DiagonalEstimate(value, error, found.products - before, name)
 
@@ -158,9 +161,12 @@ class _Scatter:
         self.square = self.square + xp.sum(samples**2, axis=1)
         self.number += int(samples.shape[1])
 
-    def found(self, known: Array) -> tuple[Real, Real]:
-        """Return the mean beside what is known, and its standard error."""
-        parts = self.place.xp.stack([self.first, self.total, self.square, known])
+    def found(self, known: Array, floor: Array) -> tuple[Real, Real]:
+        """Return the mean beside what is known, and its standard error.
+
+        What is known is a sum of terms of the size of `floor`, which are rounded.
+        """
+        parts = self.place.xp.stack([self.first, self.total, self.square, known, floor])
         sums = self.place.take(parts)
         self.operator.refuse_infinities(sums)
         mean = sums[1] / max(self.number, 1)
@@ -168,7 +174,8 @@ class _Scatter:
         if self.number < 2:
             return value, np.full(self.operator.size, np.inf)
         error = np.sqrt(np.clip(sums[2] / self.number - mean**2, 0, None) / (self.number - 1))
-        return value, student_widening(self.number) * error
+        rounding = rounding_of_products(self.operator) * np.maximum(np.abs(value), sums[4])
+        return value, np.maximum(student_widening(self.number) * error, rounding)
 
 
 def _exact_diagonal(operator: SymmetricOperator) -> Real:

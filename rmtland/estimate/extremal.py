@@ -30,7 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.arguments import choice, count, finite, positive
+from rmtland.estimate.lanczos import Lanczos
 from rmtland.estimate.operators import SymmetricOperator, symmetric_operator
+from rmtland.estimate.radau import gauss
 from rmtland.solution import ConvergenceError
 from rmtland.streams import streams
 from rmtland.typing import Real, Rng
@@ -39,6 +41,9 @@ __all__ = ["Eigenpairs", "extremal_eigenpairs"]
 
 _WHICH = {"largest": "LA", "smallest": "SA", "magnitude": "LM", "nearest": "LM"}
 _DENSE = 512
+_NORM_STEPS = 6
+_SHIFT = 3.0
+"""Of an eigenvalue, in units of a norm that is known within a factor below 3."""
 
 
 class Eigenpairs(NamedTuple):
@@ -119,16 +124,15 @@ def extremal_eigenpairs(
         raise ValueError(f"{k} eigenpairs were asked for, the matrix has {found.size}")
     before = found.products
     if found.size <= _DENSE or 2 * wanted >= found.size or wanted >= found.size - 1:
-        values, vectors = _dense(found, wanted, which, near)
+        values, vectors, scale = _dense(found, wanted, which, near)
     else:
-        values, vectors = _iterated(found, k, which, near, tol, max_steps, rng)
+        values, vectors, scale = _iterated(found, k, which, near, tol, max_steps, rng)
     images = np.concatenate(
         [found.matmat(vectors[:, i : i + 8]) for i in range(0, vectors.shape[1], 8)], axis=1
     )
     residuals = np.linalg.norm(images - vectors * values, axis=0)
     unit = float(np.finfo(found.dtype).eps)
-    scale = max(float(np.abs(values).max()), float(np.abs(images).max()))
-    limit = max(tol, 100 * unit * np.sqrt(found.size)) * scale
+    limit = max(tol, 100 * unit * np.sqrt(found.size)) * max(scale, float(np.abs(values).max()))
     if residuals.max() > limit:
         raise ConvergenceError(
             f"the residual of an eigenpair is {residuals.max():.3g}, {limit:.3g} was asked for, "
@@ -139,8 +143,8 @@ def extremal_eigenpairs(
 
 def _dense(
     operator: SymmetricOperator, wanted: int, which: str, near: float
-) -> tuple[Real, NDArray[Any]]:
-    """Diagonalise and choose."""
+) -> tuple[Real, NDArray[Any], float]:
+    """Diagonalise and choose; return the norm of the matrix too."""
     values, vectors = np.linalg.eigh(operator.dense())
     size = len(values)
     if which == "both":
@@ -150,7 +154,7 @@ def _dense(
     else:
         distance = np.abs(values - near) if which == "nearest" else -np.abs(values)
         chosen = np.sort(np.argsort(distance, kind="stable")[:wanted])
-    return values[chosen], vectors[:, chosen]
+    return values[chosen], vectors[:, chosen], float(np.abs(values).max())
 
 
 def _iterated(
@@ -161,36 +165,59 @@ def _iterated(
     tol: float,
     max_steps: int | None,
     rng: Rng,
-) -> tuple[Real, NDArray[Any]]:
-    """Ask ARPACK, once for each end."""
+) -> tuple[Real, NDArray[Any], float]:
+    """Ask ARPACK, once for each end; return a lower bound of the norm of the matrix too.
+
+    ARPACK takes a residual for small beside the eigenvalue of its pair, which never is where that
+    is next to 0. With eigenvalues shifted away from 0, in units of the norm, it is beside the norm.
+    """
     from scipy.sparse.linalg import ArpackNoConvergence, eigsh
 
     start = streams(rng, 1)[0].standard_normal(operator.size).astype(operator.work_dtype)
-    if not operator.matvec(start).any():  # ARPACK takes no zero matrix
+    scale = _norm(operator, start)
+    if scale == 0.0:  # ARPACK takes no zero matrix
         wanted = 2 * k if which == "both" else k
-        return np.zeros(wanted), np.eye(operator.size, wanted, dtype=operator.work_dtype)
+        return np.zeros(wanted), np.eye(operator.size, wanted, dtype=operator.work_dtype), scale
     options: dict[str, Any] = {"v0": start, "tol": tol / 10, "maxiter": max_steps}
-    matrix: Any = operator.linear_operator()
+    names = ("LA", "SA") if which == "both" else (_WHICH[which],)
+    shifts = [{"LA": _SHIFT, "SA": -_SHIFT}.get(name, 0.0) for name in names]
+    matrices: list[Any] = [_scaled(operator, scale, shift) for shift in shifts]
     if which == "nearest":
         if operator.matrix is None:
             raise ValueError(
                 "eigenvalues next to a point need the matrix itself (shift-invert); an operator "
                 "by products gives those at the ends"
             )
-        matrix = operator.matrix if operator.place.is_host else operator.dense()
-        scale = float(abs(matrix).max()) or 1.0
-        options["sigma"] = near + 1e-10 * scale  # not at an eigenvalue: a zero pivot
-    ends = ("LA", "SA") if which == "both" else (_WHICH[which],)
+        matrices = [(operator.matrix if operator.place.is_host else operator.dense()) / scale]
+        options["sigma"] = near / scale + 1e-10  # not at an eigenvalue: a zero pivot
     found = []
-    for end in ends:
+    for matrix, name in zip(matrices, names, strict=True):
         try:
-            found.append(eigsh(matrix, k, which=end, **options))
+            found.append(eigsh(matrix, k, which=name, **options))
         except ArpackNoConvergence as error:
             raise ConvergenceError(
                 f"{len(error.eigenvalues)} of {k} eigenpairs converged; give a larger tol or "
                 "max_steps, or fewer eigenpairs"
             ) from error
-    values = np.concatenate([pair[0] for pair in found])
+    values = np.concatenate([pair[0] - shift for pair, shift in zip(found, shifts, strict=True)])
     vectors = np.concatenate([pair[1] for pair in found], axis=1)
     order = np.argsort(values, kind="stable")
-    return values[order], vectors[:, order]
+    return scale * values[order], vectors[:, order], scale
+
+
+def _scaled(operator: SymmetricOperator, scale: float, shift: float) -> Any:
+    """Return A/scale + shift for SciPy."""
+    from scipy.sparse.linalg import LinearOperator
+
+    def product(vector: NDArray[Any]) -> NDArray[Any]:
+        flat = vector.ravel()
+        return operator.matvec(flat) / scale + shift * flat
+
+    return LinearOperator(operator.shape, matvec=product, dtype=operator.work_dtype)
+
+
+def _norm(operator: SymmetricOperator, start: NDArray[Any]) -> float:
+    """Return the largest Ritz value in modulus of a few steps: a lower bound of the norm."""
+    run = Lanczos(operator, start[None])
+    run.extend(_NORM_STEPS)
+    return float(np.abs(gauss(run.tridiagonals()[0])[0]).max())

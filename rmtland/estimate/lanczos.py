@@ -165,11 +165,11 @@ class Lanczos:
         Parameters
         ----------
         steps : int
-            Steps altogether; at most p are taken.
+            Steps altogether; at most p are taken, or the dimension of the space of the probes.
         after_step : callable, optional
             Called when a step is complete.
         """
-        steps = min(steps, self.size)
+        steps = min(steps, self.operator.dimension)
         if steps <= self.step:
             return
         grown = ((0, 0), (0, max(0, steps - self.alpha.shape[1])))
@@ -220,7 +220,7 @@ class Lanczos:
         norm = float(np.sqrt(_dot(u, u).real))
         self.scale[run] = max(self.scale[run], abs(self.alpha[run, j]), norm)
         norm = self._reorthogonalized(run, u, norm)
-        if j + 1 == self.size or norm <= BREAKDOWN * self.unit * self.scale[run]:
+        if j + 1 == self.operator.dimension or norm <= BREAKDOWN * self.unit * self.scale[run]:
             self.lengths[run] = j + 1
             self.beta[run, j] = 0.0
             u[:] = 0.0

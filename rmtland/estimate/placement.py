@@ -134,6 +134,13 @@ class Placement:
             return np.asarray(np.linalg.norm(array, axis=0))
         return self.xp.sqrt(self.column_dots(array, array))
 
+    def row_norms(self, array: Array) -> Array:
+        """Return the norms of rows, shape (p,)."""
+        if self.is_host:
+            return np.asarray(np.linalg.norm(array, axis=1))
+        squares = self.xp.abs(array) ** 2
+        return self.xp.sqrt(self.xp.sum(squares, axis=1))
+
     def conj(self, array: Array) -> Array:
         """Return the complex conjugate."""
         if self.is_host:

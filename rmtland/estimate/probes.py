@@ -217,7 +217,7 @@ class ProbeRuns:
         steps : int
             Of each.
         """
-        probes, steps = count("probes", probes), min(count("steps", steps), self.operator.size)
+        probes, steps = count("probes", probes), min(count("steps", steps), self.operator.dimension)
         seeds = self._root.spawn(probes)
         if self.executor is not None:
             self.together = 1
@@ -249,7 +249,7 @@ class ProbeRuns:
         steps : int
             Steps altogether.
         """
-        self._goals = [min(steps, self.operator.size)] * len(self._groups)
+        self._goals = [min(steps, self.operator.dimension)] * len(self._groups)
         for run, state in zip(self._groups, self._states, strict=True):
             self._run(run, state, steps, lambda done: None)
 

@@ -41,6 +41,7 @@ from rmtland.typing import Array
 __all__ = [
     "is_low_rank",
     "orthonormal_images",
+    "rounding_of_products",
     "sign_vectors",
     "sphere_vectors",
     "student_widening",
@@ -106,6 +107,22 @@ def student_widening(number: int) -> float:
         1 for a single sample, whose scatter is infinite.
     """
     return float(stdtrit(number - 1, 0.975) / ndtri(0.975)) if number > 1 else 1.0
+
+
+def rounding_of_products(operator: SymmetricOperator) -> float:
+    """Return the relative error of sums of products that rounding may leave.
+
+    Parameters
+    ----------
+    operator : SymmetricOperator
+        Its precision counts.
+
+    Returns
+    -------
+    float
+        Four rounding units.
+    """
+    return 4.0 * float(np.finfo(operator.dtype).eps)
 
 
 def _triangle(operator: SymmetricOperator, images: Array) -> NDArray[Any]:

@@ -97,6 +97,11 @@ class SymmetricOperator:
         return self.size, self.size
 
     @property
+    def dimension(self) -> int:
+        """Dimension of the space in which probes are drawn: p less the columns of `complement`."""
+        return self.size - (0 if self.complement is None else self.complement.shape[1])
+
+    @property
     def is_complex(self) -> bool:
         """Whether the matrix is complex Hermitian."""
         return bool(self.dtype.kind == "c")

@@ -49,6 +49,7 @@ from rmtland.estimate.operators import SymmetricOperator, symmetric_operator
 from rmtland.estimate.sketches import (
     is_low_rank,
     orthonormal_images,
+    rounding_of_products,
     sphere_vectors,
     student_widening,
 )
@@ -197,9 +198,8 @@ def frobenius_norm(
     samples = _squares(found, found.multiply(omega))
     mean, error = float(samples.mean()), student_widening(samples.size) * _standard_error(samples)
     norm = float(np.sqrt(known + mean))
-    return ScalarEstimate(
-        norm, error / (2 * norm) if norm else 0.0, found.products - before, "hutch++"
-    )
+    error = max(error / (2 * norm) if norm else 0.0, rounding_of_products(found) * norm)
+    return ScalarEstimate(norm, error, found.products - before, "hutch++")
 
 
 # Estimators -----------------------------------------------------------------------------------
@@ -217,19 +217,21 @@ def _mean(samples: Real, products: int, method: str) -> ScalarEstimate:
     return ScalarEstimate(float(samples.mean()), error, products, method)
 
 
-def _sphere_error(size: int, mean: float, squares: Real, *, is_complex: bool) -> float:
+def _sphere_error(operator: SymmetricOperator, mean: float, squares: Real, *, size: int) -> float:
     """Return the standard error of the mean of quadratic forms of vectors uniform on a sphere.
 
     A form of vectors of radius sqrt(p) has the variance (2p/(p + 2)) (|A|_F^2 - (tr A)^2/p),
-    p/(p + 1) of it for complex ones, and the squares of the images the mean |A|_F^2.
+    p/(p + 1) of it for complex ones, and the squares of the images the mean |A|_F^2; p is `size`.
+    Rounding of the products comes first where all forms are equal, as those of the identity.
     """
     scale = float(np.sqrt(squares.max()))
     if scale == 0.0:
         return 0.0
     frobenius = float((squares / scale**2).mean())
     variance = max(frobenius - (mean / scale) ** 2 / size, 0.0)
-    factor = size / (size + 1) if is_complex else 2 * size / (size + 2)
-    return scale * float(np.sqrt(factor * variance / squares.size))
+    factor = size / (size + 1) if operator.is_complex else 2 * size / (size + 2)
+    floor = rounding_of_products(operator) * float(np.sqrt(size * frobenius))
+    return scale * max(float(np.sqrt(factor * variance / squares.size)), floor)
 
 
 def _hutchinson(
@@ -237,7 +239,7 @@ def _hutchinson(
 ) -> ScalarEstimate:
     """Mean of quadratic forms; squares of the norms of the images tell how far it may be off."""
     value = float(samples.mean())
-    error = _sphere_error(operator.size, value, squares, is_complex=operator.is_complex)
+    error = _sphere_error(operator, value, squares, size=operator.size)
     return ScalarEstimate(value, error, products, "hutchinson")
 
 
@@ -279,11 +281,13 @@ def _hutch_plus_plus(
 ) -> ScalarEstimate:
     """Trace on a basis of random images, and Hutchinson's estimator outside of it."""
     before, rank, place = operator.products, budget // 3, operator.place
-    known, basis = 0.0, None
+    known, floor, basis = 0.0, 0.0, None
     if rank:
         images = operator.multiply(place.put(sphere_vectors(operator, generator, rank)))
         basis = orthonormal_images(operator, images)
-        known = float(place.take(place.column_dots(basis, operator.multiply(basis))).sum())
+        forms, squares = _forms_and_squares(operator, basis, operator.multiply(basis))
+        known = float(forms.sum())
+        floor = rounding_of_products(operator) * float(np.sqrt(rank * squares.sum()))
     omega = place.put(sphere_vectors(operator, generator, budget - 2 * rank))
     if basis is not None:
         omega -= basis @ (place.adjoint(basis) @ omega)
@@ -294,7 +298,7 @@ def _hutch_plus_plus(
     samples, squares = _forms_and_squares(operator, omega, images)
     operator.refuse_infinities(np.append(samples, known))
     rest, mean = operator.size - rank, float(samples.mean())
-    error = _sphere_error(rest, mean, squares, is_complex=operator.is_complex)
+    error = max(floor, _sphere_error(operator, mean, squares, size=rest))
     return ScalarEstimate(known + mean, error, operator.products - before, "hutch++")
 
 
@@ -330,10 +334,8 @@ def _xtrace_samples(
         image = operator.multiply(rest)
         outside = float(place.take(place.column_dots(rest, image)).mean())
         image = image - basis @ (place.adjoint(basis) @ image)
-        error = _sphere_error(
-            operator.size - rank, outside, _squares(operator, image),
-            is_complex=operator.is_complex,
-        )  # fmt: skip
+        squares = _squares(operator, image)
+        error = _sphere_error(operator, outside, squares, size=operator.size - rank)
         return np.full(2, value + outside), max(error, floor)
     left_out = solve_triangular(triangle, np.eye(k)).conj().T
     left_out /= np.linalg.norm(left_out, axis=0)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -118,6 +119,24 @@ def test_half_precision_of_safetensors():
     assert abs(found["b"] / single - 1).max() < 2.0**-7
     assert np.array_equal(found["b"].view(np.uint32) & 0xFFFF, np.zeros((4, 5)))
     assert np.array_equal(found["h"], half)
+
+
+def test_kernels_of_transposed_convolutions_in_a_file(rmtland):
+    safetensors("up.safetensors", {"up.weight": drawn(20, 9, 2, 2), "down.weight": drawn(9, 9, 2)})
+    result = rmtland("weights", "up.safetensors", *FAST, "--transposed", "up.*", "--json", "-")
+    shapes = [(one["rows"], one["columns"]) for one in json.loads(result.out)["layers"]]
+    assert shapes == [(9, 80), (9, 18)]
+
+
+def test_tensors_of_a_file_are_in_memory_once():
+    sizes = {f"w{i}": drawn(300, 300, seed=i) for i in range(8)}
+    safetensors("large.safetensors", {**sizes, "ids": np.zeros(200_000, dtype=np.int64)})
+    tracemalloc.start()
+    found = read_weights("large.safetensors")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert all(np.array_equal(found[name], array) for name, array in sizes.items())
+    assert peak < 1.05 * sum(array.nbytes for array in sizes.values())
 
 
 def test_damaged_files_are_refused():

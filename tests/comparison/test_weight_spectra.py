@@ -135,6 +135,32 @@ def test_a_torch_model():
     assert len(spectra_of_weights(model, rng=0)) == 2
 
 
+def test_kernels_of_transposed_convolutions_are_told_by_module_bias_or_name():
+    """Rows are outputs: the Jacobian of the layer has in each the weights of one output."""
+    torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'rmtland[torch]'")
+    layer = torch.nn.ConvTranspose2d(8, 6, 2, groups=2)
+    kernel = layer.weight.detach().double().numpy()  # (8, 3, 2, 2)
+    matrix = weight_matrices(layer)["weight"]
+    assert matrix.shape == (6, 16)
+    for output in range(6):
+        of_group = kernel[4 * (output // 3) :][:4, output % 3]
+        assert np.array_equal(matrix[output], of_group.ravel())
+    for given in (layer.state_dict(), {"up.weight": kernel, "up.bias": np.zeros(6)}):
+        assert np.array_equal(next(iter(weight_matrices(given).values())), matrix)
+
+
+def test_kernels_without_a_bias_are_transposed_where_they_are_named():
+    kernels = {"up.weight": noise(8, 3, 2, 2), "down.weight": noise(8, 3, 2, 2)}
+    assert [m.shape for m in weight_matrices(kernels).values()] == [(8, 12), (8, 12)]
+    for pattern in ("up.*", ["up.weight"]):
+        found = weight_matrices(kernels, transposed=pattern)
+        assert [m.shape for m in found.values()] == [(3, 32), (8, 12)]
+    with pytest.raises(ValueError, match=r"no kernel of a convolution fits 'away.*'; there are up"):
+        weight_matrices(kernels, transposed="away.*")
+    same = {"a.weight": noise(4, 4, 2, 2), "a.bias": np.zeros(4)}  # as a convolution has it
+    assert np.array_equal(weight_matrices(same)["a.weight"], same["a.weight"].reshape(4, 16))
+
+
 def test_tied_weights_of_a_state_dict_count_once():
     """Its tensors are other objects than the parameters; only their memory is the same."""
     torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'rmtland[torch]'")
