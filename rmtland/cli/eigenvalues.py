@@ -143,6 +143,7 @@ def overlay_eigenvalues(
     from matplotlib.figure import Figure
 
     from rmtland.comparison import fit, overlay
+    from rmtland.comparison.drawing import triple_of
 
     spectrum = read_eigenvalues(source)
     rule = int(outliers) if outliers.isdecimal() else outliers
@@ -166,9 +167,9 @@ def overlay_eigenvalues(
         output.line(f"{name}: {sentence}")
     report["tests"] = {name: _tests(output, spectrum, name, found, seed)
                        for name, found in fitted.items()}  # fmt: skip
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    result.plot((left, right))
+    figure = Figure(figsize=(11, 5.4), layout="constrained")
+    axes, legend = triple_of(figure)
+    result.plot(axes, legend=legend)
     figure.suptitle(f"{len(spectrum)} eigenvalues", fontsize=10)
     output.figure(figure, "overlay", dpi=115)
     output.numbers(report)

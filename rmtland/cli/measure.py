@@ -61,6 +61,7 @@ def measure(
     from matplotlib.figure import Figure
 
     from rmtland.comparison import measure as measured
+    from rmtland.comparison.drawing import triple_of
     from rmtland.files import check_target
 
     output = Output(out, format=format, json=json_file)
@@ -83,9 +84,9 @@ def measure(
     _print(output, target, part, result)
     output.json_file("measure.json", report)  # numbers first: a picture can be drawn again
     output.wrote(result.spectrum.save(out / "measure-spectrum.npz"))
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    result.plot((left, right))
+    figure = Figure(figsize=(11, 5.4), layout="constrained")
+    axes, legend = triple_of(figure)
+    result.plot(axes, legend=legend)
     figure.suptitle(f"{target}, {part}, {result.size} parameters", fontsize=10)
     output.figure(figure, "measure", dpi=115)
     output.numbers(report)

@@ -295,10 +295,11 @@ def _write(output: Output, report: dict[str, Any], result: Overlay) -> None:
     from matplotlib.figure import Figure
 
     from rmtland.audit.network_overlay import overlay_styles
+    from rmtland.comparison.drawing import triple_of
 
-    figure = Figure(figsize=(9.4, 5), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    result.plot((left, right), styles=overlay_styles(result))
+    figure = Figure(figsize=(9.4, 5.6), layout="constrained")
+    axes, legend = triple_of(figure)
+    result.plot(axes, styles=overlay_styles(result), legend=legend)
     figure.suptitle(_title(report), fontsize=10)
     words = [f"Data: {report['data']}.", *BELOW, *_known(report)]
     below = "\n".join(fill(text, 165) for text in words)

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from rmtland.comparison.distances import Comparison
@@ -31,7 +32,13 @@ from rmtland.drawing import draw_law, draw_outliers, draw_spectrum, law_points, 
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
 
-__all__ = ["LaidOver", "draw_distributions", "draw_overlay", "new_pair"]
+__all__ = [
+    "LaidOver",
+    "draw_distributions",
+    "draw_overlay",
+    "new_triple",
+    "triple_of",
+]
 
 
 class LaidOver(Protocol):
@@ -54,15 +61,29 @@ class LaidOver(Protocol):
         """Parameters by name; "chance" is a distance that chance alone has."""
 
 
-def new_pair(axes: tuple[Axes, Axes] | None = None) -> tuple[Axes, Axes]:
-    """Return the axes given, or two beside each other in a new figure of pyplot."""
-    if axes is not None:
-        left, right = axes
-        return left, right
+def new_triple() -> tuple[tuple[Axes, Axes], Axes]:
+    """Return two axes beside each other in a new figure of pyplot, and one below for a legend."""
     from matplotlib import pyplot
 
-    _, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.8), layout="constrained")
-    return left, right
+    return triple_of(pyplot.figure(figsize=(11, 5.8), layout="constrained"))
+
+
+def triple_of(figure: Figure) -> tuple[tuple[Axes, Axes], Axes]:
+    """Divide a figure into two axes beside each other, and one below for a legend.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        An empty one.
+
+    Returns
+    -------
+    (left, right), below : Axes
+        The last without a frame.
+    """
+    axes = figure.subplot_mosaic([["left", "right"], ["below", "below"]], height_ratios=[4, 1])
+    axes["below"].set_axis_off()
+    return (axes["left"], axes["right"]), axes["below"]
 
 
 def draw_distributions(
@@ -127,6 +148,7 @@ def draw_overlay(
     overlay: LaidOver,
     *,
     styles: Sequence[dict[str, Any]] = (),
+    legend: Axes | None = None,
 ) -> list[Artist]:
     """Draw theories over a measured spectrum, with distances in the legend.
 
@@ -142,6 +164,9 @@ def draw_overlay(
         Spectrum, theories and distances.
     styles : sequence of dict, optional
         Of the curves, in the order of the theories.
+    legend : Axes, optional
+        Empty ones, below the others, for the legend, which otherwise is in the right ones, where it
+        may cover the curves.
 
     Returns
     -------
@@ -200,7 +225,13 @@ def draw_overlay(
         label = f"{beyond.size} outliers of: {last}"
         mark: dict[str, Any] = {"marker": "v", "mfc": "none", "mec": "black", "ms": 4}
         handles.append(Line2D([], [], ls="none", label=label, **mark))
-    artists.append(right.legend(handles=handles, fontsize=7, loc="upper left", framealpha=0.9))
+    if legend is None:
+        artists.append(right.legend(handles=handles, fontsize=7, loc="upper left", framealpha=0.9))
+    else:
+        columns = min(3, len(handles))
+        artists.append(
+            legend.legend(handles=handles, fontsize=8, loc="center", ncols=columns, frameon=False)
+        )
     return artists
 
 

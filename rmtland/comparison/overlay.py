@@ -151,9 +151,12 @@ class Overlay:
         list of Artist
             What was drawn.
         """
-        from rmtland.comparison.drawing import draw_overlay, new_pair
+        from rmtland.comparison.drawing import draw_overlay, new_triple
 
-        return draw_overlay(new_pair(axes), self, **options)
+        if axes is None:
+            axes, legend = new_triple()
+            options = {"legend": legend, **options}
+        return draw_overlay(axes, self, **options)
 
 
 def overlay(

@@ -187,7 +187,8 @@ def jackson_quadrature(
     run = kind(operator, drawn[-1][None])
     run.extend(_RANGE_STEPS)
     low, high = ritz_interval(run.tridiagonals())
-    margin = _MARGIN * (high - low) + 1e-12 * max(abs(low), abs(high)) + 1e-300
+    rounding = max(1e-12, 64 * float(np.finfo(operator.dtype).eps))
+    margin = _MARGIN * (high - low) + rounding * max(abs(low), abs(high)) + 1e-300
     ends = (low - margin, high + margin)
     moments = chebyshev_moments(operator, np.stack(drawn[:-1], axis=1), steps, ends)
     number = moments.shape[1]

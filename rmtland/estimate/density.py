@@ -36,7 +36,6 @@ True
 from __future__ import annotations
 
 import warnings
-from functools import partial
 from typing import Any, Unpack
 
 import numpy as np
@@ -45,6 +44,7 @@ from rmtland.arguments import choice, count, positive
 from rmtland.estimate.beta_law import equivalent_draws
 from rmtland.estimate.bounds import distance_bounds
 from rmtland.estimate.chebyshev import jackson_quadrature
+from rmtland.estimate.deflation import deflated_operator
 from rmtland.estimate.extremal import extremal_eigenpairs
 from rmtland.estimate.lanczos import Tridiagonal
 from rmtland.estimate.operators import SymmetricOperator, symmetric_operator
@@ -144,7 +144,7 @@ def spectral_density(
         # a stream of its own, so that the probes are those of the same call without deflation
         rng, start = (rng, 0) if rng is None else streams(rng, 2)
         pairs = extremal_eigenpairs(found, deflate, which="magnitude", rng=start)
-        outliers, found = pairs.values, _deflated(found, pairs.vectors)
+        outliers, found = pairs.values, deflated_operator(found, pairs.vectors)
     try:
         with ProbeRuns(found, rng=rng, keep=wanted is not None, **options) as runs:
             runs.add(probes, steps)
@@ -183,25 +183,6 @@ def _refine(runs: ProbeRuns, spectrum: Spectrum, limit: int) -> bool:
         return False
     runs.add(more, steps)
     return True
-
-
-def _deflated(operator: SymmetricOperator, vectors: Any) -> SymmetricOperator:
-    """Return the operator on the orthogonal complement of some eigenvectors, zero on their span."""
-    deflated = SymmetricOperator(
-        partial(_deflated_product, operator, vectors),
-        operator.size,
-        operator.work_dtype,
-        operator.source,
-        takes_blocks=True,
-    )
-    deflated.complement = vectors
-    return deflated
-
-
-def _deflated_product(operator: SymmetricOperator, vectors: Any, block: Any) -> Any:
-    inside = block - vectors @ (vectors.conj().T @ block)
-    image = operator.matmat(inside)
-    return image - vectors @ (vectors.conj().T @ image)
 
 
 def quadrature_spectrum(

@@ -5,6 +5,10 @@ comes with the norm of its residual, which bounds the distance to an eigenvalue:
 
 .. math:: \min_i |\lambda_i - \theta| \le \|A u - \theta u\| , \qquad \|u\| = 1 .
 
+A Krylov space has one vector of each eigenspace, so that copies of a multiple eigenvalue may be
+missing: a second start vector, orthogonal to what was found, looks for them with up to a third of
+the products.
+
 Eigenvalues next to a point need the matrix itself, for shift-invert.
 
 Synonyms: top eigenvalues, power iteration, sharpness (the largest eigenvalue), spectral norm.
@@ -24,12 +28,15 @@ Examples
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.arguments import choice, count, finite, positive
+from rmtland.estimate.deflation import deflated_operator
+from rmtland.estimate.krylov_basis import MemoryBasis
 from rmtland.estimate.lanczos import Lanczos
 from rmtland.estimate.operators import SymmetricOperator, symmetric_operator
 from rmtland.estimate.radau import gauss
@@ -42,8 +49,8 @@ __all__ = ["Eigenpairs", "extremal_eigenpairs"]
 _WHICH = {"largest": "LA", "smallest": "SA", "magnitude": "LM", "nearest": "LM"}
 _DENSE = 512
 _NORM_STEPS = 6
-_SHIFT = 3.0
-"""Of an eigenvalue, in units of a norm that is known within a factor below 3."""
+_SHIFTS = {"LA": 3.0, "SA": -3.0, "LM": 0.0}
+"""Of eigenvalues, in units of a norm that is known within a factor below 3."""
 
 
 class Eigenpairs(NamedTuple):
@@ -171,49 +178,148 @@ def _iterated(
     ARPACK takes a residual for small beside the eigenvalue of its pair, which never is where that
     is next to 0. With eigenvalues shifted away from 0, in units of the norm, it is beside the norm.
     """
-    from scipy.sparse.linalg import ArpackNoConvergence, eigsh
-
-    start = streams(rng, 1)[0].standard_normal(operator.size).astype(operator.work_dtype)
+    first, second = streams(rng, 2)
+    start = first.standard_normal(operator.size).astype(operator.work_dtype)
     scale = _norm(operator, start)
     if scale == 0.0:  # ARPACK takes no zero matrix
         wanted = 2 * k if which == "both" else k
         return np.zeros(wanted), np.eye(operator.size, wanted, dtype=operator.work_dtype), scale
-    options: dict[str, Any] = {"v0": start, "tol": tol / 10, "maxiter": max_steps}
+    place = near + 1e-10 * scale  # not at an eigenvalue: a zero pivot
+    units = (_inverse if which == "nearest" else _in_units)(operator, place, scale)
     names = ("LA", "SA") if which == "both" else (_WHICH[which],)
-    shifts = [{"LA": _SHIFT, "SA": -_SHIFT}.get(name, 0.0) for name in names]
-    matrices: list[Any] = [_scaled(operator, scale, shift) for shift in shifts]
-    if which == "nearest":
-        if operator.matrix is None:
-            raise ValueError(
-                "eigenvalues next to a point need the matrix itself (shift-invert); an operator "
-                "by products gives those at the ends"
+    values, vectors = np.empty(0), np.empty((operator.size, 0), dtype=operator.work_dtype)
+    for name in names:
+        end = _End(units, name, tol, max_steps)
+        found = end.eigenpairs(k, start, second)
+        if values.size and found[0].max() >= values.min() - tol:  # both ends in one eigenspace
+            end.taken = vectors
+            found = end.eigenpairs(k, start, second)
+        values = np.concatenate([values, found[0]])
+        vectors = np.concatenate([vectors, found[1]], axis=1)
+    values = place + scale / values if which == "nearest" else scale * values
+    order = np.argsort(values, kind="stable")
+    return values[order], vectors[:, order], scale
+
+
+class _End:
+    """One end of the spectrum of an operator of norm about 1."""
+
+    def __init__(
+        self, operator: SymmetricOperator, name: str, tol: float, restarts: int | None
+    ) -> None:
+        self.operator, self.name, self.shift = operator, name, _SHIFTS[name]
+        self.tol, self.restarts = tol, restarts
+        self.taken: NDArray[Any] = np.empty((operator.size, 0))
+
+    def eigenpairs(
+        self, k: int, start: NDArray[Any], generator: np.random.Generator
+    ) -> tuple[Real, NDArray[Any]]:
+        """Return pairs of this end, copies of multiple eigenvalues included.
+
+        Krylov spaces of one start vector have one vector of each eigenspace. What they miss is
+        looked for from another start vector, orthogonal to what was found.
+        """
+        before = self.operator.products
+        values, vectors = self._arpack(self._without(self.taken), k, start)
+        steps = max(6, (self.operator.products - before) // 3)
+        while True:
+            rest = self._without(np.concatenate([self.taken, vectors], axis=1))
+            other = generator.standard_normal(rest.size).astype(rest.work_dtype)
+            run = Lanczos(
+                rest, _outside(rest, other)[None], reorthogonalize="none", basis=_Forgotten()
             )
-        matrices = [(operator.matrix if operator.place.is_host else operator.dense()) / scale]
-        options["sigma"] = near / scale + 1e-10  # not at an eigenvalue: a zero pivot
-    found = []
-    for matrix, name in zip(matrices, names, strict=True):
+            run.extend(steps)  # without a basis: copies of what is at the end do no harm
+            nodes, _ = gauss(run.tridiagonals()[0])
+            worst = self._rank(values).min()
+            if self._rank(nodes).max() <= worst + self.tol * max(1.0, abs(worst)):
+                return values, vectors
+            further, vector = self._arpack(rest, 1, other)
+            values = np.append(values, further)
+            vectors = np.concatenate([vectors, vector], axis=1)
+            kept = np.argsort(-self._rank(values), kind="stable")[:k]
+            values, vectors = values[kept], np.linalg.qr(vectors[:, kept])[0]
+
+    def _without(self, vectors: NDArray[Any]) -> SymmetricOperator:
+        """Return the operator on the complement of some vectors."""
+        return deflated_operator(self.operator, vectors) if vectors.size else self.operator
+
+    def _rank(self, values: Real) -> Real:
+        """Return what is larger the farther a value is at this end."""
+        return {"LA": values, "SA": -values, "LM": np.abs(values)}[self.name]
+
+    def _arpack(
+        self, operator: SymmetricOperator, k: int, start: NDArray[Any]
+    ) -> tuple[Real, NDArray[Any]]:
+        from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+
+        def product(vector: NDArray[Any]) -> NDArray[Any]:
+            flat = vector.ravel()
+            return operator.matvec(flat) + self.shift * _outside(operator, flat)
+
+        matrix = LinearOperator(operator.shape, matvec=product, dtype=operator.work_dtype)
+        size = min(max(20, 3 * k), operator.size)  # 2k + 1 need up to three times the products
         try:
-            found.append(eigsh(matrix, k, which=name, **options))
+            values, vectors = eigsh(
+                matrix, k, which=self.name, v0=start, tol=self.tol / 10, ncv=size,
+                maxiter=self.restarts,
+            )  # fmt: skip
         except ArpackNoConvergence as error:
             raise ConvergenceError(
                 f"{len(error.eigenvalues)} of {k} eigenpairs converged; give a larger tol or "
                 "max_steps, or fewer eigenpairs"
             ) from error
-    values = np.concatenate([pair[0] - shift for pair, shift in zip(found, shifts, strict=True)])
-    vectors = np.concatenate([pair[1] for pair in found], axis=1)
-    order = np.argsort(values, kind="stable")
-    return scale * values[order], vectors[:, order], scale
+        return values - self.shift, vectors
 
 
-def _scaled(operator: SymmetricOperator, scale: float, shift: float) -> Any:
-    """Return A/scale + shift for SciPy."""
-    from scipy.sparse.linalg import LinearOperator
+class _Forgotten(MemoryBasis):
+    """Keeps no vector."""
 
-    def product(vector: NDArray[Any]) -> NDArray[Any]:
-        flat = vector.ravel()
-        return operator.matvec(flat) / scale + shift * flat
+    def __init__(self) -> None:
+        super().__init__(np.float64)
 
-    return LinearOperator(operator.shape, matvec=product, dtype=operator.work_dtype)
+    def reserve(self, steps: int, runs: int, size: int) -> None:
+        """Make no room."""
+
+    def append(self, vectors: NDArray[Any]) -> None:
+        """Forget the vectors."""
+        self.filled += 1
+
+
+def _outside(operator: SymmetricOperator, vector: NDArray[Any]) -> NDArray[Any]:
+    """Return the part of a vector in the space on which an operator acts."""
+    known = operator.complement
+    return vector if known is None else vector - known @ (known.conj().T @ vector)
+
+
+def _in_units(operator: SymmetricOperator, place: float, scale: float) -> SymmetricOperator:
+    """Return A/scale."""
+
+    def product(vectors: NDArray[Any]) -> NDArray[Any]:
+        return operator.matmat(vectors) / scale
+
+    return SymmetricOperator(product, operator.size, operator.dtype, operator.source)
+
+
+def _inverse(operator: SymmetricOperator, place: float, scale: float) -> SymmetricOperator:
+    """Return scale (A - place)^-1, by a factorisation of the matrix."""
+    if operator.matrix is None:
+        raise ValueError(
+            "eigenvalues next to a point need the matrix itself (shift-invert); an operator by "
+            "products gives those at the ends"
+        )
+    if hasattr(operator.matrix, "tocsc"):
+        from scipy.sparse import eye_array
+        from scipy.sparse.linalg import splu
+
+        given = operator.matrix.astype(operator.work_dtype)
+        shifted = given / scale - (place / scale) * eye_array(operator.size)
+        solve = splu(shifted.tocsc()).solve
+    else:
+        from scipy.linalg import lu_factor, lu_solve
+
+        factors = lu_factor(operator.dense() / scale - place / scale * np.eye(operator.size))
+        solve = partial(lu_solve, factors)
+    return SymmetricOperator(solve, operator.size, operator.work_dtype, operator.source)
 
 
 def _norm(operator: SymmetricOperator, start: NDArray[Any]) -> float:

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from matplotlib import pyplot
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
@@ -24,6 +25,7 @@ from rmtland import (
     fit,
 )
 from rmtland.comparison import outliers, overlay as lay_over
+from rmtland.comparison.drawing import triple_of
 from rmtland.plot import draw_distributions
 
 MODEL = WishartPlusWigner(0.5, 0.3)
@@ -222,6 +224,20 @@ def test_more_laws_than_colours():
     styles = [(line.get_color(), line._dash_pattern) for line in left.lines]
     assert len(styles) == 8
     assert len(set(map(str, styles))) == 8
+
+
+def test_the_legend_covers_no_curve():
+    """In a figure of its own it stands below both axes; its box meets none of theirs."""
+    figure = Figure(figsize=(9.4, 5.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes, below = triple_of(figure)
+    laid = lay_over(MODEL.sample(60, rng=0), {f"law number {i}": MODEL for i in range(5)})
+    laid.plot(axes, legend=below)
+    assert axes[1].get_legend() is None
+    figure.canvas.draw()
+    legend = below.get_legend().get_window_extent()
+    assert all(legend.y1 < ax.get_window_extent().y0 for ax in axes)
+    assert 0 < legend.x0 < legend.x1 < figure.bbox.x1
 
 
 def test_no_window_and_no_global_state():
