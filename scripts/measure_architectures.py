@@ -21,6 +21,8 @@ prints the time of each.
 
     python scripts/measure_architectures.py --models resnet20 --jobs budget --samples 64
 
+With --folder what is done is kept there, and a run that was ended resumes.
+
 The job "sweep" trains residual networks of several widths and depths, and measures each. Results
 are kept in a store, one transaction each: a run that was ended resumes where it was.
 
@@ -30,6 +32,8 @@ are kept in a store, one transaction each: a run that was ended resumes where it
 from __future__ import annotations
 
 import argparse
+import json
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -284,28 +288,60 @@ def show_spectrum(name: str, when: str, operator: Any, options: argparse.Namespa
 
 
 def show_budget(name: str, operator: Any, options: argparse.Namespace) -> None:
-    """Print the time of a density, of the largest eigenvalues and of a trace."""
+    """Print the time of a density, of the largest eigenvalues and of a trace, each a stage.
+
+    A folder keeps what is done, the density after every step, and the time that was spent: a run
+    that was ended by Ctrl-C or by the time limit resumes there.
+    """
+    folder = None if options.folder is None else Path(options.folder) / name
+    kept = None if folder is None else folder / "budget.json"
+    done: dict[str, Any] = {"wall": 0.0, "cpu": 0.0}
+    if kept is not None and kept.exists():
+        done = json.loads(kept.read_text("utf-8"))
     begun = time.perf_counter(), time.process_time()
+    before = done["wall"], done["cpu"]
 
-    def show(what: str) -> None:
-        wall, cpu = time.perf_counter() - begun[0], time.process_time() - begun[1]
-        print(f"{name}: {what}; {wall:.0f} s since the beginning, CPU {cpu:.0f} s", flush=True)
+    def spend() -> None:
+        done["wall"] = before[0] + time.perf_counter() - begun[0]
+        done["cpu"] = before[1] + time.process_time() - begun[1]
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(json.dumps(done, indent=1) + "\n", "utf-8")
 
-    density = spectral_density(operator, probes=options.probes, steps=options.steps, rng=0)
-    products = density.provenance["products"]
-    show(f"p = {operator.shape[0]}, density by {products} products")
-    pairs = extremal_eigenpairs(operator, options.eigenpairs, which="largest", rng=0)
-    residual = pairs.residuals.max() / np.abs(pairs.values).max()
-    show(
-        f"{pairs.values.size} largest eigenvalues, {pairs.values[-1]:.4g} down to "
-        f"{pairs.values[0]:.4g}, residuals below {residual:.1e} of the norm, by {pairs.products} "
-        "products"
-    )
-    found = operator.trace(probes=1, rng=0)
-    show(
-        f"trace {found.value:.5g} +- {found.standard_error:.2g}: Gauss-Newton part exactly, "
-        f"residual part by {found.products} products"
-    )
+    def density() -> str:
+        found = spectral_density(
+            operator, probes=options.probes, steps=options.steps, rng=0,
+            checkpoint=None if folder is None else folder / "density",
+        )  # fmt: skip
+        return f"p = {operator.shape[0]}, density by {found.provenance['products']} products"
+
+    def eigenpairs() -> str:
+        found = extremal_eigenpairs(operator, options.eigenpairs, which="largest", tol=1e-6, rng=0)
+        residual = found.residuals.max() / np.abs(found.values).max()
+        return (
+            f"{found.values.size} largest eigenvalues, {found.values[-1]:.4g} down to "
+            f"{found.values[0]:.4g}, residuals below {residual:.1e} of the norm, by "
+            f"{found.products} products"
+        )
+
+    def traced() -> str:
+        found = operator.trace(probes=1, rng=0)
+        return (
+            f"trace {found.value:.5g} +- {found.standard_error:.2g}: Gauss-Newton part exactly, "
+            f"residual part by {found.products} products"
+        )
+
+    for stage in (density, eigenpairs, traced):
+        if stage.__name__ not in done:
+            try:
+                done[stage.__name__] = stage()
+            finally:
+                spend()
+            done[stage.__name__] += (
+                f"; {done['wall']:.0f} s since the beginning, CPU {done['cpu']:.0f} s"
+            )
+            spend()
+        print(f"{name}: {done[stage.__name__]}", flush=True)
 
 
 def curvature(
@@ -420,6 +456,7 @@ def main() -> None:
     parser.add_argument("--widths", type=int, nargs="+", default=[4, 8], help="of the sweep")
     parser.add_argument("--blocks", type=int, nargs="+", default=[1, 2], help="of the sweep")
     parser.add_argument("--store", metavar="FILE", help="of the sweep's results")
+    parser.add_argument("--folder", metavar="FOLDER", help="of the budget")
     parser.add_argument("--figure", metavar="FILE", help="picture of the last model")
     options = parser.parse_args()
     defaults = {
@@ -440,4 +477,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a time limit is a Ctrl-C
     main()

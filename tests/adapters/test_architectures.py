@@ -44,12 +44,23 @@ def test_a_sweep_over_architectures_resumes(architectures, monkeypatch, capsys):
     assert measured[0] < measured[1]
 
 
+def _interrupted(*args, **options):
+    raise KeyboardInterrupt
+
+
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
-def test_a_residual_network_within_its_budget(architectures, capsys):
+def test_a_residual_network_within_its_budget(architectures, monkeypatch, capsys):
     pytest.importorskip("sklearn", reason="needs the digits of scikit-learn")
     options = ("--models", "resnet20", "--samples", "6", "--steps", "6", "--probes", "2")
-    architectures(*options, "--jobs", "budget", "product", "--repeats", "1")
+    with monkeypatch.context() as context:  # ended in the second stage, and resumed
+        context.setattr(architectures.module, "extremal_eigenpairs", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            architectures(*options, "--jobs", "budget", "--folder", "kept")
+    first = capsys.readouterr().out
+    monkeypatch.setattr(architectures.module, "spectral_density", _interrupted)  # which is kept
+    architectures(*options, "--jobs", "budget", "product", "--repeats", "1", "--folder", "kept")
     out = capsys.readouterr().out
+    assert out.startswith(first)
     assert "2 largest eigenvalues" in out
     residual = re.search(r"residuals below (\S+) of the norm", out)
     assert float(residual[1]) < 1e-6
