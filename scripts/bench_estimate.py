@@ -5,7 +5,7 @@ Jobs (default sizes take a few minutes; --full those of the tables in the docume
   trace     Hutchinson, Hutch++ and XTrace: errors at equal numbers of products
   time      overhead of Lanczos over its bare products, n = 256 tanh network
   memory    peak of memory against what was stated beforehand
-  resume    runs killed at random moments, resumed, and compared byte for byte
+  resume    runs killed at random moments (kill_and_resume.py)
 
     python scripts/bench_estimate.py --jobs trace
 
@@ -15,16 +15,13 @@ Coverage and widths of intervals: estimate_coverage.py; other packages: estimate
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
-import tempfile
 import time
 import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from estimate_coverage import Diagonal, matrix_of, spectrum_of
+from kill_and_resume import study
 
 from rmtland.estimate import (
     basis_bytes,
@@ -101,49 +98,9 @@ def memory(full: bool) -> None:
             )
 
 
-KILLED = """
-import os, signal, sys
-import numpy as np
-from rmtland.estimate import krylov_quadratures, symmetric_operator
-values = np.append(np.linspace(-1, 2, 1990), np.geomspace(3, 50, 10))
-calls, stop = 0, int(sys.argv[2])
-class Operator:
-    shape, dtype = (2000, 2000), np.dtype(float)
-    def matmat(self, block):
-        global calls
-        calls += 1
-        if calls == stop:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return values[:, None] * block
-krylov_quadratures(
-    symmetric_operator(Operator()), probes=6, steps=60, rng=0, together=3, checkpoint=sys.argv[1]
-)
-"""
-
-
 def resume(full: bool) -> None:
-    kills = 30 if full else 5
-    generator = np.random.default_rng(0)
-
-    def states(folder: Path) -> dict[str, bytes]:
-        found = {}
-        for path in sorted(folder.glob("*.npz")):
-            with np.load(path) as data:
-                found[path.name] = b"".join(data[key].tobytes() for key in sorted(data.files))
-        return found
-
-    with tempfile.TemporaryDirectory() as folder:
-        whole = Path(folder) / "whole"
-        subprocess.run([sys.executable, "-c", KILLED, str(whole), "0"], check=True)
-        same = 0
-        for kill in range(kills):
-            part = Path(folder) / f"part-{kill}"
-            stop = int(generator.integers(4, 3 + 2 * 60))
-            first = subprocess.run([sys.executable, "-c", KILLED, str(part), str(stop)])
-            assert first.returncode == -9, first
-            subprocess.run([sys.executable, "-c", KILLED, str(part), "0"], check=True)
-            same += states(part) == states(whole)
-    print(f"{same} of {kills} runs killed at a random product and resumed ended with equal bytes")
+    for basis in ("float64", "disk"):
+        study(30 if full else 5, 0, basis)
 
 
 def traces(full: bool) -> None:

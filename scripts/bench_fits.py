@@ -31,6 +31,7 @@ from rmtland import (
 from rmtland.ensembles import SpikedEnsemble
 
 LEVEL = 0.05
+EDGE_ORDERS = range(4, 33)
 KEPT = Path(__file__).parent.parent / "figures" / "fits.json"
 SHAPES = (
     (20, 1000), (20, 400), (40, 200), (100, 200), (20, 20), (100, 100), (400, 400), (200, 100),
@@ -68,14 +69,19 @@ def edges(runs: int) -> Iterator[dict[str, Any]]:
     """
     stated = np.array([0.3, 0.2, 0.1, 0.05, 0.025, 0.01, 0.005])
     weight = np.sqrt(stated / (1 - stated))[:, None]
-    for n in range(4, 17):
+    for n in EDGE_ORDERS:
         for beta in (1, 2):
             generator = np.random.default_rng([n, beta])
-            matrix, i = np.zeros((10 * runs, n, n)), np.arange(n)
-            matrix[:, i, i] = generator.normal(size=(10 * runs, n)) * np.sqrt(2 / beta)
+            i = np.arange(n)
+            diagonal = generator.normal(size=(10 * runs, n)) * np.sqrt(2 / beta)
             squares = generator.chisquare(beta * i[:0:-1], size=(10 * runs, n - 1)) / beta
-            matrix[:, i[1:], i[:-1]] = np.sqrt(squares)
-            values = np.linalg.eigvalsh(matrix)
+            values = np.empty((10 * runs, n))
+            for start in range(0, 10 * runs, 4096):  # not all matrices at once
+                some = slice(start, start + 4096)
+                matrix = np.zeros((len(diagonal[some]), n, n))
+                matrix[:, i, i] = diagonal[some]
+                matrix[:, i[1:], i[:-1]] = np.sqrt(squares[some])
+                values[some] = np.linalg.eigvalsh(matrix)
             centre = values.mean(1)
             variance = values.var(1) * n * n / (n * n + (2 / beta - 1) * n - 2 / beta)
             ends = np.concatenate([values[:, -1] - centre, centre - values[:, 0]])

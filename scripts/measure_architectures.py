@@ -298,6 +298,8 @@ def show_budget(name: str, operator: Any, options: argparse.Namespace) -> None:
     done: dict[str, Any] = {"wall": 0.0, "cpu": 0.0}
     if kept is not None and kept.exists():
         done = json.loads(kept.read_text("utf-8"))
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
     begun = time.perf_counter(), time.process_time()
     before = done["wall"], done["cpu"]
 
@@ -305,7 +307,6 @@ def show_budget(name: str, operator: Any, options: argparse.Namespace) -> None:
         done["wall"] = before[0] + time.perf_counter() - begun[0]
         done["cpu"] = before[1] + time.process_time() - begun[1]
         if kept is not None:
-            kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(json.dumps(done, indent=1) + "\n", "utf-8")
 
     def density() -> str:

@@ -217,6 +217,9 @@ class Lanczos:
         rest = _dot(q, u)  # what rounding left, where A q is much longer than the rest
         add(q, -rest)
         self.alpha[run, j] = alpha + float(rest.real)
+        taken = self.operator.complement
+        if taken is not None:  # rounding brings back what was taken apart, and a short rest is it
+            u -= taken @ (taken.conj().T @ u)
         norm = float(np.sqrt(_dot(u, u).real))
         self.scale[run] = max(self.scale[run], abs(self.alpha[run, j]), norm)
         norm = self._reorthogonalized(run, u, norm)

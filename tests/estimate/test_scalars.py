@@ -303,3 +303,28 @@ def test_a_rank_that_rounding_hides_has_an_error():
         found = trace(operator, products=20, method=method, rng=0)
         assert found.value == pytest.approx(values.sum(), abs=1e-14)
     assert 0 < trace(operator, products=20, method="xtrace", rng=0).standard_error < 1e-12
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["multiple of the identity", "low rank", "one outlier"])
+def test_errors_cover_rounding(name, dtype):
+    """Where chance leaves nothing, the stated error is that of rounded products."""
+    values = {
+        "multiple of the identity": np.full(200, 1.1),
+        "low rank": np.append(np.zeros(197), [3.0, -1.0, 0.3]),
+        "one outlier": np.append(np.linspace(-1e-9, 1e-9, 199), 1e6),
+    }[name]
+    matrix = np.diag(values) if name.startswith("mult") else rotated(values)
+    matrix = matrix.astype(dtype)
+    operator = symmetric_operator(lambda v: matrix @ v, size=200, dtype=dtype)
+    exact = matrix.astype(float)
+    for seed in range(4):
+        for method in ("hutchinson", "hutch++", "xtrace"):
+            found = trace(operator, products=30, method=method, rng=seed)
+            assert abs(found.value - np.trace(exact)) <= 4.5 * found.standard_error
+        found = frobenius_norm(operator, products=30, rng=seed)
+        assert abs(found.value - np.linalg.norm(exact)) <= 4.5 * found.standard_error
+        for method in ("hutchinson", "hutch++"):
+            found = diagonal(operator, products=30, method=method, rng=seed)
+            inside = np.abs(found.value - np.diag(exact)) <= 2.5 * found.standard_error
+            assert inside.mean() > 0.9
