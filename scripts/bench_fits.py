@@ -31,7 +31,7 @@ from rmtland import (
 from rmtland.ensembles import SpikedEnsemble
 
 LEVEL = 0.05
-EDGE_ORDERS = range(4, 33)
+EDGE_ORDERS = range(4, 49)
 KEPT = Path(__file__).parent.parent / "figures" / "fits.json"
 SHAPES = (
     (20, 1000), (20, 400), (40, 200), (100, 200), (20, 20), (100, 100), (400, 400), (200, 100),

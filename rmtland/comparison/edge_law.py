@@ -21,10 +21,11 @@ the ratio, blurred by the estimate: if r is the variance of the estimate in unit
 for Wishart matrices [5]_ with :math:`r = 2/(\beta N M) (\mu / s)^2`. Without this term a nominal
 5 % rejects 1 to 4 %.
 
-For Wigner matrices of order 16 and less r is near one, and the expansion no good: a nominal 1 %
-would reject 3 % at order 10. Their ratio has one law for each order, which is a Tracy-Widom law of
-another centre and scale within 5 % of levels from 2.5 to 30 % at orders of at least 8 (further out
-it has less mass: tests err on the safe side), from 80 000 draws.
+For Wigner matrices of order 32 and less r is not small, and the expansion no good: a nominal 1 %
+would reject 3 % at order 10, and 1.4 % at order 17. Their ratio has one law for each order, which
+is a Tracy-Widom law of another centre and scale within 5 % of levels from 1 to 30 % at orders of at
+least 12, and from 2.5 to 30 % from order 8 on (further out it has less mass: tests err on the safe
+side), from 80 000 draws.
 
 References
 ----------
@@ -184,16 +185,20 @@ def wigner_edge(n: int, *, beta: int = 1, estimated: bool = True) -> EdgeLaw:
 _SMALLEST = 4
 _SMALL = {
     1: (
-        (3.1738, 0.2248), (3.7595, 0.2994), (4.2633, 0.3468), (4.7161, 0.3763),
-        (5.1224, 0.4036), (5.5123, 0.4218), (5.8651, 0.4321), (6.2023, 0.4394),
-        (6.5204, 0.4488), (6.8247, 0.4564), (7.1107, 0.4608), (7.3957, 0.4647),
-        (7.6628, 0.4708),
+        (3.1738, 0.2248), (3.7595, 0.2994), (4.2633, 0.3468), (4.7161, 0.3763), (5.1224, 0.4036),
+        (5.5123, 0.4218), (5.8651, 0.4321), (6.2023, 0.4394), (6.5204, 0.4488), (6.8247, 0.4564),
+        (7.1107, 0.4608), (7.3957, 0.4647), (7.6628, 0.4708), (7.9206, 0.4681), (8.1698, 0.4708),
+        (8.4136, 0.4690), (8.6508, 0.4738), (8.8832, 0.4729), (9.1074, 0.4735), (9.3279, 0.4772),
+        (9.5411, 0.4772), (9.7534, 0.4755), (9.9558, 0.4777), (10.1518, 0.4750), (10.3504, 0.4760),
+        (10.5497, 0.4731), (10.7304, 0.4746), (10.9152, 0.4782), (11.1027, 0.4734),
     ),
     2: (
-        (3.0772, 0.2499), (3.7023, 0.3205), (4.2409, 0.3675), (4.7066, 0.3928),
-        (5.1307, 0.4153), (5.5285, 0.4330), (5.8887, 0.4400), (6.2289, 0.4486),
-        (6.5531, 0.4587), (6.8665, 0.4682), (7.1530, 0.4701), (7.4332, 0.4725),
-        (7.7042, 0.4730),
+        (3.0772, 0.2499), (3.7023, 0.3205), (4.2409, 0.3675), (4.7066, 0.3928), (5.1307, 0.4153),
+        (5.5285, 0.4330), (5.8887, 0.4400), (6.2289, 0.4486), (6.5531, 0.4587), (6.8665, 0.4682),
+        (7.1530, 0.4701), (7.4332, 0.4725), (7.7042, 0.4730), (7.9633, 0.4753), (8.2204, 0.4784),
+        (8.4664, 0.4806), (8.6992, 0.4785), (8.9296, 0.4812), (9.1593, 0.4818), (9.3702, 0.4770),
+        (9.5874, 0.4790), (9.8002, 0.4847), (10.0027, 0.4819), (10.2036, 0.4800), (10.3949, 0.4755),
+        (10.5855, 0.4772), (10.7786, 0.4747), (10.9650, 0.4761), (11.1422, 0.4761),
     ),
 }  # fmt: skip
 """Centre and scale of Wigner ratios for orders from 4 on, by beta: `scripts/bench_fits.py --jobs

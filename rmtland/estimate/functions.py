@@ -269,7 +269,8 @@ def merged_nodes(
     -------
     nodes, counts : ndarray
         Of equal length; a node of all probes counts as a whole number, at least 1, and the greatest
-        that is within a standard error.
+        that is within a standard error; the others have what is left of p. Where nothing is left,
+        as where a Krylov space is the whole space, what these count beyond 1 is less in proportion.
     """
     nodes = np.concatenate([x for x, _ in quadratures])
     counts = size / len(quadratures) * np.concatenate([w for _, w in quadratures])
@@ -283,7 +284,14 @@ def merged_nodes(
     pairs = np.unique(np.stack([group, runs]), axis=1)[0]  # rounding may split a node of one probe
     agreed = np.bincount(pairs) == len(quadratures)
     error = np.sqrt(2 * sums / len(quadratures))  # of a number, by which few may be more
-    return places, np.where(agreed, np.maximum(np.rint(sums + error), 1.0), sums)
+    whole = np.where(agreed, np.maximum(np.rint(sums + error), 1.0), 0.0)
+    rest = np.where(agreed, 0.0, sums)
+    left = size - whole.sum()
+    if left > 0 and rest.any():
+        return places, whole + rest * (left / rest.sum())
+    beyond = np.maximum(whole - 1.0, 0.0)
+    room = size - (whole - beyond).sum() - rest.sum()
+    return places, whole - beyond + rest + beyond * max(room / (beyond.sum() or 1.0), 0.0)
 
 
 def deviations_of_probes(

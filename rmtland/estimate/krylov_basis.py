@@ -24,6 +24,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtland.arguments import choice, count
+
 __all__ = ["BasisStore", "DiskBasis", "MemoryBasis", "available_bytes", "basis_bytes"]
 
 _COLUMNS = 2**20  # of a basis in another precision or on disk, taken at once
@@ -51,7 +53,16 @@ def basis_bytes(
     -------
     int
         Without the three vectors of each space that the recurrence needs.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is no count, or the precision unknown.
     """
+    size, steps, runs = count("size", size), count("steps", steps), count("runs", runs)
+    choice("precision", precision, ("float64", "float32"))
+    if count("parts", parts) > 2:
+        raise ValueError(f"parts must be 1, or 2 for a complex matrix; got {parts}")
     return runs * min(steps, size) * size * parts * np.dtype(precision).itemsize
 
 

@@ -48,6 +48,7 @@ from rmtland.networks.derivatives.operators import PointOperator
 
 __all__ = ["SymmetricOperator", "symmetric_operator"]
 
+_HALVES = {"float16": "float32", "bfloat16": "float32", "complex32": "complex64"}
 _DTYPES = {"float32": np.float32, "complex64": np.complex64, "complex128": np.complex128}
 
 
@@ -178,8 +179,8 @@ def _dtype(wanted: Any, own: Any) -> Any:
             raise ValueError(f"dtype must be float32, float64, complex64 or complex128; got {name}")
     else:
         name = str(own).rsplit(".", maxsplit=1)[-1] if own is not None else "float64"
-        name = {"float16": "float32", "bfloat16": "float32"}.get(name, name)
-    return _DTYPES.get(name, np.float64)
+        name = _HALVES.get(name, name)
+    return _DTYPES.get(name, np.complex128 if name.startswith("complex") else np.float64)
 
 
 def _at(matrix: Any, vectors: NDArray[Any]) -> Any:

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
-from scipy.sparse.linalg import LinearOperator
+from scipy.sparse import csr_array
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 from rmtland.estimate import (
+    basis_bytes,
     distance_bounds,
     distribution_band,
     extremal_eigenpairs,
@@ -220,6 +222,24 @@ def test_executors_find_the_seed_in_the_checkpoint_too(matrix, tmp_path):
     options = {"method": "lanczos", "probes": 2, "steps": 5, "executor": Serial()}
     first, again = (negative_fraction(matrix, checkpoint=tmp_path, **options) for _ in range(2))
     assert first == again
+
+
+@pytest.mark.parametrize("made", [np.asarray, csr_array, aslinearoperator])
+def test_complex_numbers_of_any_precision_stay_complex(made):
+    draw = np.random.default_rng(1).standard_normal((2, 20, 20))
+    half = (draw[0] + 1j * draw[1]).astype(np.clongdouble)
+    hermitian = half + half.conj().T
+    operator = symmetric_operator(made(hermitian))
+    assert operator.dtype == np.complex128
+    np.testing.assert_allclose(operator.dense(), hermitian.astype(complex), atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"size": -1}, {"steps": 0}, {"runs": 1.5}, {"precision": "half"}, {"parts": 3}]
+)
+def test_bytes_of_no_basis(bad):
+    with pytest.raises((ValueError, TypeError), match=next(iter(bad))):
+        basis_bytes(**{"size": 10, "steps": 3, "runs": 2, **bad})
 
 
 def test_shape_is_believed_over_a_wrong_dtype():

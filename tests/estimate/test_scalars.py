@@ -269,6 +269,15 @@ def test_intervals_cover_where_few_eigenvalues_dominate(top):
     assert hits.min() >= 52
 
 
+@pytest.mark.parametrize("size", [30, 60])
+def test_a_krylov_space_that_is_the_whole_space_counts_each_eigenvalue_once(size):
+    """Numbers of eigenvalues rounded up would make the errors of a small matrix too small."""
+    values = np.linspace(1.0, 20.0, size)
+    found = log_determinant(np.diag(values), probes=10, steps=size, rng=0)
+    spread = deviations_of_probes(np.log(values), np.ones(size), probes=10, is_complex=False)
+    assert found.standard_error == pytest.approx(size * spread.std(), rel=0.02)
+
+
 def test_the_law_of_the_probes_is_that_of_gaussian_vectors():
     values, counts = np.array([0.0, 1.0, 5.0]), np.array([60.0, 35.0, 5.0])
     eigenvalues = np.repeat(values, counts.astype(int))
