@@ -23,9 +23,9 @@ for Wishart matrices [5]_ with :math:`r = 2/(\beta N M) (\mu / s)^2`. Without th
 
 For Wigner matrices of order 32 and less r is not small, and the expansion no good: a nominal 1 %
 would reject 3 % at order 10, and 1.4 % at order 17. Their ratio has one law for each order, which
-is a Tracy-Widom law of another centre and scale within 5 % of levels from 1 to 30 % at orders of at
-least 12, and from 2.5 to 30 % from order 8 on (further out it has less mass: tests err on the safe
-side), from 80 000 draws.
+is a Tracy-Widom law of another centre and scale within 5 % of levels from 2.5 to 30 % from order 8
+on, and down to 1 % from order 17 on (further out that of less than 17 has less mass: tests err on
+the safe side), from 80 000 draws.
 
 References
 ----------
