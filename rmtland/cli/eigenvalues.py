@@ -167,7 +167,7 @@ def overlay_eigenvalues(
         output.line(f"{name}: {sentence}")
     report["tests"] = {name: _tests(output, spectrum, name, found, seed)
                        for name, found in fitted.items()}  # fmt: skip
-    figure = Figure(figsize=(11, 5.4), layout="constrained")
+    figure = Figure(figsize=(11, 5.8), layout="constrained")
     axes, legend = triple_of(figure)
     result.plot(axes, legend=legend)
     figure.suptitle(f"{len(spectrum)} eigenvalues", fontsize=10)

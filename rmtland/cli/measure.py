@@ -84,7 +84,7 @@ def measure(
     _print(output, target, part, result)
     output.json_file("measure.json", report)  # numbers first: a picture can be drawn again
     output.wrote(result.spectrum.save(out / "measure-spectrum.npz"))
-    figure = Figure(figsize=(11, 5.4), layout="constrained")
+    figure = Figure(figsize=(11, 5.8), layout="constrained")
     axes, legend = triple_of(figure)
     result.plot(axes, legend=legend)
     figure.suptitle(f"{target}, {part}, {result.size} parameters", fontsize=10)

@@ -228,10 +228,12 @@ def test_more_laws_than_colours():
 
 def test_the_legend_covers_no_curve():
     """In a figure of its own it stands below both axes; its box meets none of theirs."""
-    figure = Figure(figsize=(9.4, 5.6), layout="constrained")
+    figure = Figure(figsize=(9.4, 5.9), layout="constrained")
     FigureCanvasAgg(figure)
     axes, below = triple_of(figure)
-    laid = lay_over(MODEL.sample(60, rng=0), {f"law number {i}": MODEL for i in range(5)})
+    laid = lay_over(
+        MODEL.sample(60, rng=0), {f"law number {i} with a name": MODEL for i in range(6)}
+    )
     laid.plot(axes, legend=below)
     assert axes[1].get_legend() is None
     figure.canvas.draw()
