@@ -34,6 +34,7 @@ from rmtland.landscape.critical_points import (
     CriticalPoint,
     Finder,
     LevenbergMarquardt,
+    LinearAnswers,
     NetworkSurface,
     SymmetryType,
     TrustRegionNewton,
@@ -45,7 +46,7 @@ from rmtland.networks import MLP, LossPoint, gaussian
 from rmtland.streams import random_generator
 from rmtland.typing import Real
 
-__all__ = ["CUTOFF", "FAMILIES", "network", "searched"]
+__all__ = ["CUTOFF", "FAMILIES", "linear_energies", "network", "searched"]
 
 CUTOFF = 1e-6
 """The published cutoff on the square of the gradient."""
@@ -178,6 +179,8 @@ def _annealed(here: LossPoint) -> Real:
 
 def _studied(origin: LossPoint, point: CriticalPoint) -> dict[str, Any]:
     """Return the branch of a point, and the index that the law gives it."""
+    if not point.theta.any():  # stays there at all decays, and has no outputs
+        return {}
     here = origin.at(point.theta)
     branch = follow_weight_decay(here, groups=point.groups or None)
     annealed = _annealed(here) if point.index == 0 else np.zeros(0)
@@ -191,3 +194,21 @@ def _studied(origin: LossPoint, point: CriticalPoint) -> dict[str, Any]:
         "branch_growth": branch.growth,
         "law_index": float(ConditionedHessian(here, draws=DRAWS).index()) * len(point.theta),
     }
+
+
+def linear_energies(phi: float, *, n: int, seed: Any) -> dict[str, float]:
+    """Return what is known of a linear network with n hidden units on data of the same kind.
+
+    Parameters
+    ----------
+    phi, n, seed
+        As `network` takes them.
+
+    Returns
+    -------
+    dict
+        `least` energy, over the mean square of the targets.
+    """
+    data = gaussian(round(2 * n / phi), n, rng=random_generator(seed))
+    answers = LinearAnswers.of(data.x, data.y, hidden=n)
+    return {"least": answers.energy(range(n)) / float(np.mean(np.asarray(data.y) ** 2))}

@@ -2,16 +2,10 @@ r"""Index against energy at critical points: figure 6 of the paper, and what is 
 
 Pennington & Bahri [1]_ trained tanh networks of n = 16 inputs, hidden units and outputs on iid data
 to a random loss, lowered :math:`|\nabla L|^2` from there, and kept the points below 1e-6. That
-cutoff also lets gradient-flat points pass [2]_. Here three families are compared, for each
-:math:`\phi = 2n/m`:
-
-- *published*: the plain loss, :math:`|\nabla L|^2` lowered to just below the published cutoff (by
-  Levenberg-Marquardt) and stopped there: nothing is said of whether a critical point is near;
-- *generic*: weight decay, capped Newton steps, proved;
-- *symmetric*: weight decay, groups of equal units and dead units, proved;
-
-beside the mean energies read off the printed figure at given indices. Energies are without the
-decay.
+cutoff also lets gradient-flat points pass [2]_. Here families of points are compared, for each
+:math:`\phi = 2n/m` (`rmtland.reproduction.critical_point_searches`): published, generic, symmetric,
+and minima; the last three with weight decay, proved, followed as it goes to 0, and compared with
+the law of the Hessian given their weights. Energies are without the decay.
 
 References
 ----------
@@ -23,100 +17,49 @@ References
 
 Examples
 --------
->>> READ_OFF[1 / 2][0], READ_OFF[1 / 2][-1]
-(0.131, 0.431)
->>> point = searched(1.0, "symmetric", n=3, weight_decay=1e-2, seed=0)
->>> point["status"], 0 <= point["index"] <= 1
-('proved', True)
+>>> figure = CriticalPointsFigure.of_size("quick")
+>>> figure.name, sorted(figure.sweeps)[:3]
+('fig6', ['generic', 'generic-decays', 'linear'])
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rmtland.drawing import COLORS
-from rmtland.landscape import find_critical_points
-from rmtland.landscape.critical_points import (
-    CappedNewton,
-    Finder,
-    LevenbergMarquardt,
-    SymmetryType,
+from rmtland.reproduction.critical_point_numbers import (
+    LEVELS,
+    READ_OFF,
+    column,
+    of_branches,
+    of_exponents,
+    of_laws,
+    of_levels,
+    of_minima,
+    of_published,
+    of_starts,
+    proved,
 )
-from rmtland.networks import MLP, gaussian
+from rmtland.reproduction.critical_point_searches import CUTOFF, linear_energies, searched
 from rmtland.reproduction.figure import Content, PublishedFigure, Series, Sweep, label_panels
 from rmtland.reproduction.quantity import Quantity
-from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
 
-__all__ = ["READ_OFF", "CriticalPointsFigure", "searched"]
+__all__ = ["CriticalPointsFigure"]
 
-LEVELS = (0.0, 0.05, 0.1, 0.2, 0.3)
-"""Indices at which mean energies were read off the printed figure."""
-
-READ_OFF = {
-    2 / 3: (0.069, 0.107, 0.150, 0.297, 0.398),
-    1 / 2: (0.131, 0.173, 0.231, 0.356, 0.431),
-    1 / 3: (0.218, 0.268, 0.318, 0.407, 0.451),
-    1 / 4: (0.270, 0.324, 0.367, 0.429, 0.462),
-    1 / 8: (0.364, 0.401, 0.425, 0.463, 0.479),
-    1 / 16: (0.424, 0.447, 0.460, 0.480, 0.483),
-}
-"""Mean energies at `LEVELS`, by phi; read off the printed figure to .003."""
-
-CUTOFF = 1e-6
-"""The published cutoff on the square of the gradient."""
-
-FINDERS: dict[str, Finder] = {
-    "published": LevenbergMarquardt(max_steps=200, tolerance=CUTOFF),
-    "generic": CappedNewton(max_steps=800),
-    "symmetric": SymmetryType(),
-}
-_LOOKS = {
+_LOOKS: dict[str, dict[str, Any]] = {
     "published": {"color": COLORS[6], "marker": "x"},
     "generic": {"color": COLORS[1], "marker": "o"},
     "symmetric": {"color": COLORS[2], "marker": "^"},
+    "minima": {"color": COLORS[0], "marker": "s"},
 }
-
-
-def searched(phi: float, family: str, *, n: int, weight_decay: float, seed: Any) -> dict[str, Any]:
-    """Draw data and a start, search once, and return what was found.
-
-    Parameters
-    ----------
-    phi : float
-        2n/m, which gives the number m of samples.
-    family : {"published", "generic", "symmetric"}
-        How to search; the published way is without weight decay and proves nothing.
-    n : int
-        Inputs, hidden units and outputs.
-    weight_decay : float
-        Of the other two.
-    seed : anything `numpy.random.default_rng` takes
-        For all that is drawn.
-
-    Returns
-    -------
-    dict
-        `status`, `energy`, `index` over the number of parameters, `square` of the gradient.
-    """
-    rng = random_generator(seed)
-    published = family == "published"
-    data = gaussian(round(2 * n / phi), n, rng=rng)
-    net = MLP((n, n, n), weight_decay=0.0 if published else weight_decay)
-    (point,) = find_critical_points(
-        net, data.x, data.y, finder=FINDERS[family], starts=1, prove=not published, rng=rng
-    )
-    return {
-        "status": point.status,
-        "energy": point.energy,
-        "index": point.relative_index,
-        "square": point.gradient_square,
-    }
+_PROVED = ("generic", "symmetric")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,44 +78,82 @@ class CriticalPointsFigure(PublishedFigure):
         n.
     weight_decay : float
         Of the proved points.
-    symmetric, generic, published : int
-        Starts of each family at each phi.
+    checks : tuple of float
+        Other weight decays.
+    symmetric, generic, minima, published : int
+        Starts of each family at each phi; generic points and minima are studied.
+    studied : int
+        Further starts of symmetric points, which are.
+    symmetric_checks, generic_checks : int
+        Starts at each phi and each other weight decay.
+    linear : int
+        Data sets at each phi of the linear network.
+    resamples : int
+        Bootstrap samples of the exponents.
     """
 
     phi: tuple[float, ...] = (1 / 2, 1 / 4)
     width: int = 16
     weight_decay: float = 1e-3
+    checks: tuple[float, ...] = (1e-2, 1e-4)
     symmetric: int = 40
-    generic: int = 6
-    published: int = 4
+    generic: int = 8
+    minima: int = 2
+    published: int = 2
+    studied: int = 4
+    symmetric_checks: int = 4
+    generic_checks: int = 2
+    linear: int = 8
+    resamples: int = 200
 
     name = "fig6"
     title = "index against energy at critical points, published and proved"
     quick: ClassVar[Mapping[str, Any]] = {
         "phi": (1 / 2,),
         "width": 4,
+        "checks": (1e-2,),
         "symmetric": 10,
-        "generic": 3,
-        "published": 2,
+        "generic": 4,
+        "minima": 2,
+        "published": 1,
+        "studied": 2,
+        "symmetric_checks": 2,
+        "generic_checks": 1,
+        "linear": 2,
+        "resamples": 20,
     }
     full: ClassVar[Mapping[str, Any]] = {
         "phi": tuple(READ_OFF),
         "symmetric": 1000,
-        "generic": 200,
-        "published": 100,
+        "generic": 240,
+        "minima": 16,
+        "published": 24,
+        "studied": 30,
+        "symmetric_checks": 100,
+        "generic_checks": 60,
+        "linear": 40,
     }
     takes_images = False
 
     @property
     def sweeps(self) -> dict[str, Sweep]:
         """One search a task, a sweep for each family."""
-        axes = {"phi": self.phi, "n": self.width, "weight_decay": self.weight_decay}
+
+        def searches(family: str, seeds: int, studied: bool, decays: Any) -> Sweep:
+            axes = {"phi": self.phi, "n": self.width, "weight_decay": decays, "family": family}
+            return Sweep(searched, Grid({**axes, "studied": studied}, seeds=seeds, root=self.seed))
+
+        decay = self.weight_decay
+        linear = Grid({"phi": self.phi, "n": self.width}, seeds=self.linear, root=self.seed)
         return {
-            family: Sweep(
-                searched,
-                Grid({**axes, "family": family}, seeds=getattr(self, family), root=self.seed),
-            )
-            for family in FINDERS
+            "minima": searches("minima", self.minima, True, decay),
+            "generic": searches("generic", self.generic, True, decay),
+            "symmetric": searches("symmetric", self.symmetric, False, decay),
+            "symmetric-studied": searches("symmetric", self.studied, True, decay),
+            "published": searches("published", self.published, False, decay),
+            "symmetric-decays": searches("symmetric", self.symmetric_checks, False, self.checks),
+            "generic-decays": searches("generic", self.generic_checks, False, self.checks),
+            "linear": Sweep(linear_energies, linear),
         }
 
     @property
@@ -182,7 +163,7 @@ class CriticalPointsFigure(PublishedFigure):
         return int(8 * (20 * p * p + 12 * m * self.width**2)) + 10**8
 
     def content(self, results: Mapping[str, Results]) -> Content:
-        """Return points of each family, shares and mean energies.
+        """Return points of each family, shares, mean energies, exponents and comparisons.
 
         Parameters
         ----------
@@ -197,53 +178,108 @@ class CriticalPointsFigure(PublishedFigure):
         series: list[Series] = []
         numbers: dict[Quantity, float] = {}
         for phi in self.phi:
-            panel = Quantity.of("index against energy", phi=phi)
-            if phi in READ_OFF:
-                read = np.array(READ_OFF[phi])
-                series.append(Series(panel, "read off", read, np.array(LEVELS)))
-            for family in FINDERS:
-                found = [r.value for r in results[family] if r.parameters["phi"] == phi]
-                self._add(series, numbers, panel, phi, family, found)
-        caption = (
-            f"After Pennington & Bahri (ICML 2017), fig. 6. Tanh networks, {self.width} inputs, "
-            "hidden units and outputs,\n"
-            "iid data drawn for each point; energy: loss per output without weight decay. "
-            "Line: read off the printed figure.\n"
-            f"Published: the plain loss, squared gradient lowered to {CUTOFF:g}. Generic "
-            f"and symmetric: proved,\nweight decay {self.weight_decay:g}. Starts a panel: "
-            f"{self.published}, {self.generic}, {self.symmetric}. Seed {self.seed}."
-        )
-        return Content(tuple(series), numbers, caption)
+            found = {
+                name: [r.value for r in results[name] if r.parameters["phi"] == phi]
+                for name in results
+            }
+            self._add_points(series, phi, found)
+            numbers.update(self._numbers(phi, found))
+            for decay in self.checks:
+                for family in _PROVED:
+                    some = [
+                        r.value
+                        for r in results[f"{family}-decays"]
+                        if (r.parameters["phi"], r.parameters["weight_decay"]) == (phi, decay)
+                    ]
+                    labels = {"phi": phi, "family": family, "decay": decay}
+                    numbers.update(of_starts(some, **labels))
+                    numbers.update(of_levels(proved(some), self._size, **labels))
+        self._add_summaries(series, numbers)
+        return Content(tuple(series), numbers, self._caption())
 
-    def _add(
-        self,
-        series: list[Series],
-        numbers: dict[Quantity, float],
-        panel: Quantity,
-        phi: float,
-        family: str,
-        found: list[dict[str, Any]],
+    @property
+    def _size(self) -> int:
+        return 2 * self.width**2
+
+    def _add_points(
+        self, series: list[Series], phi: float, found: Mapping[str, Sequence[Any]]
     ) -> None:
-        """Add the points of a family that count, and its numbers."""
-        if family == "published":
-            good = [one for one in found if one["square"] < CUTOFF]
-            numbers[Quantity.of("below the cutoff", phi=phi)] = len(good)
-        else:
-            good = [one for one in found if one["status"] == "proved"]
-            numbers[Quantity.of("share proved", phi=phi, family=family)] = len(good) / len(found)
-        energy = np.array([one["energy"] for one in good])
-        index = np.array([one["index"] for one in good])
-        if not len(good):
-            return
-        series.append(Series(panel, family, energy, index))
-        for level in LEVELS:
-            near = np.abs(index - level) <= (0.0 if level == 0.0 else 0.025)
-            if near.any():
-                name = Quantity.of("mean energy", phi=phi, family=family, index=level)
-                numbers[name] = float(energy[near].mean())
+        """Add the points of each family that count, and what was read off."""
+        panel = Quantity.of("index against energy", phi=phi)
+        if phi in READ_OFF:
+            series.append(Series(panel, "read off", np.array(READ_OFF[phi]), np.array(LEVELS)))
+        good = {
+            "published": [one for one in found["published"] if one["square"] < CUTOFF],
+            "generic": proved(found["generic"]),
+            "symmetric": proved([*found["symmetric"], *found["symmetric-studied"]]),
+            "minima": proved(found["minima"]),
+        }
+        for family, some in good.items():
+            if some:
+                x, y = column(some, "energy"), column(some, "index") / self._size
+                series.append(Series(panel, family, x, y))
+        for family in ("generic", "symmetric-studied", "minima"):
+            some = [one for one in found[family] if "law_index" in one]
+            if some:
+                x, y = (column(some, name) / self._size for name in ("index", "law_index"))
+                name = family.removesuffix("-studied")
+                series.append(Series("index of the law", Quantity.of(name, phi=phi), x, y))
+
+    def _numbers(self, phi: float, found: Mapping[str, Sequence[Any]]) -> dict[Quantity, float]:
+        """Return all numbers of one phi at the weight decay of the figure."""
+        numbers: dict[Quantity, float] = {}
+        size = self._size
+        numbers.update(of_published(found["published"], CUTOFF, phi=phi))
+        for family in (*_PROVED, "minima"):
+            records = [*found[family], *found.get(f"{family}-studied", [])]
+            labels: dict[str, Any] = {"phi": phi, "family": family}
+            numbers.update(of_starts(records, **labels))
+            good = proved(records)
+            numbers.update(of_levels(good, size, **labels))
+            numbers.update(of_branches(good, **labels))
+            numbers.update(of_laws(good, size, **labels))
+            if family in _PROVED:
+                energy, index = column(good, "energy"), column(good, "index") / size
+                numbers.update(of_exponents(energy, index, self.resamples, **labels))
+        if phi in READ_OFF:
+            read = np.array(READ_OFF[phi]), np.array(LEVELS)
+            numbers.update(of_exponents(*read, 0, phi=phi, family="read off"))
+        numbers.update(of_minima(found["minima"], phi, self.weight_decay))
+        numbers[Quantity.of("(1 - phi/2)/2", phi=phi)] = (1.0 - phi / 2.0) / 2.0
+        linear = np.array([float(one["least"]) for one in found["linear"]])
+        numbers[Quantity.of("energy of linear minima", phi=phi)] = float(linear.mean())
+        return numbers
+
+    def _add_summaries(self, series: list[Series], numbers: Mapping[Quantity, float]) -> None:
+        """Add the curves over phi: energies of minima and exponents."""
+        curves = {
+            "minima, decay 0.001": Quantity.of("energy of minima", decay=self.weight_decay),
+            "minima, decay 1e-06": Quantity.of("energy of minima", decay=1e-6),
+            "(1 - phi)^2/2": Quantity.of("(1 - phi)^2/2"),
+            "(1 - phi/2)/2": Quantity.of("(1 - phi/2)/2"),
+            "linear minima": Quantity.of("energy of linear minima"),
+        }
+        for name, quantity in curves.items():
+            _add_curve(series, "energies of minima", name, quantity, self.phi, numbers)
+        for family in ("read off", *_PROVED):
+            for given in ("energy", "index"):
+                shown = f"given the {given}"
+                quantity = Quantity.of("exponent", family=family, given=shown)
+                _add_curve(series, "exponents", f"{family}, {shown}", quantity, self.phi, numbers)
+
+    def _caption(self) -> str:
+        return (
+            f"After Pennington & Bahri (ICML 2017), fig. 6. Tanh networks, {self.width} inputs, "
+            "hidden units and outputs, iid data drawn for each point; energy: loss per output "
+            "without weight decay.\nLine: read off the printed figure. Published: the plain loss, "
+            f"squared gradient lowered to {CUTOFF:g}. Generic, symmetric, minima: proved, weight "
+            f"decay {self.weight_decay:g}.\nStarts a panel: {self.published} published, "
+            f"{self.generic} generic, {self.symmetric + self.studied} symmetric, {self.minima} "
+            f"minima. Bars: 95 % bootstrap intervals. Seed {self.seed}."
+        )
 
     def draw(self, figure: Figure, content: Content) -> None:
-        """Draw a panel for each phi.
+        """Draw a panel for each phi, and three over all of them.
 
         Parameters
         ----------
@@ -252,26 +288,117 @@ class CriticalPointsFigure(PublishedFigure):
         content : Content
             What to draw.
         """
-        columns = min(len(self.phi), 3)
-        rows = -(-len(self.phi) // columns)
-        figure.set_size_inches(max(4.0 * columns, 8.0), 3.4 * rows + 1.0)
-        axes = figure.subplots(rows, columns, squeeze=False)
+        panels = len(self.phi) + 3
+        rows = -(-panels // 3)
+        figure.set_size_inches(12.0, 3.3 * rows + 0.8)
+        axes = figure.subplots(rows, 3, squeeze=False)
         label_panels(figure, axes, content.caption)
-        for ax in axes.flat[len(self.phi) :]:
+        for ax in axes.flat[panels:]:
             ax.remove()
         for ax, phi in zip(axes.flat, self.phi, strict=False):
-            panel = str(Quantity.of("index against energy", phi=phi))
-            shown = [one for one in content.series if str(one.panel) == panel]
-            for one in shown:
-                name = str(one.name)
-                if name == "read off":
-                    ax.plot(one.x, one.y, "-", color="0.4", lw=1.6, label="read off fig. 6(a)")
-                else:
-                    label = f"{name} ({len(one.x)})"
-                    ax.plot(one.x, one.y, ls="none", ms=4, mfc="none", label=label, **_LOOKS[name])
-            ax.set_xlim(0, max([0.62, *(1.03 * float(one.x.max()) for one in shown)]))
-            ax.set_ylim(-0.02, 0.55)
-            ax.set_title(f"$\\phi$ = {phi:.3g}", fontsize=10)
-            ax.set_xlabel("energy $\\epsilon$ (loss per output)")
-            ax.set_ylabel("index $\\alpha$")
-            ax.legend(fontsize=8, frameon=False, loc="upper left")
+            self._draw_points(ax, phi, content)
+        summaries = axes.flat[len(self.phi) : panels]
+        _draw_minima(summaries[0], content)
+        _draw_exponents(summaries[1], content)
+        _draw_laws(summaries[2], content)
+
+    def _draw_points(self, ax: Axes, phi: float, content: Content) -> None:
+        panel = str(Quantity.of("index against energy", phi=phi))
+        shown = [one for one in content.series if str(one.panel) == panel]
+        for one in sorted(shown, key=lambda each: -len(each.x)):
+            name = str(one.name)
+            if name == "read off":
+                ax.plot(one.x, one.y, "-", color="0.4", lw=1.6, label="read off fig. 6(a)")
+            else:
+                label = f"{name} ({len(one.x)})"
+                ax.plot(one.x, one.y, ls="none", ms=4, mfc="none", label=label, **_LOOKS[name])
+        ax.set_xlim(0, max([0.62, *(1.03 * float(one.x.max()) for one in shown)]))
+        ax.set_ylim(-0.02, max([0.55, *(1.03 * float(one.y.max()) for one in shown)]))
+        ax.set_title(f"$\\phi$ = {phi:.3g}", fontsize=10)
+        ax.set_xlabel("energy $\\epsilon$ (loss per output)")
+        ax.set_ylabel("index $\\alpha$")
+        ax.legend(fontsize=7, frameon=False, loc="upper left")
+
+
+def _add_curve(
+    series: list[Series],
+    panel: str,
+    name: str,
+    quantity: Quantity,
+    phis: Sequence[float],
+    numbers: Mapping[Quantity, float],
+) -> None:
+    """Add a number over phi, where it is known, with half of its interval or its error."""
+    there = [phi for phi in phis if quantity.having(phi=phi) in numbers]
+    if not there:
+        return
+    values, errors = [], []
+    for phi in there:
+        one = quantity.having(phi=phi)
+        values.append(numbers[one])
+        low, high = (
+            numbers.get(Quantity(f"{one.name}, {end}", one.parameters)) for end in ("low", "high")
+        )
+        if low is not None and high is not None:
+            errors.append((high - low) / 2.0)
+            values[-1] = (high + low) / 2.0
+        else:
+            errors.append(numbers.get(one.having(statistic="standard error"), np.nan))
+    series.append(Series(panel, name, np.array(there), np.array(values), np.array(errors)))
+
+
+def _of_panel(content: Content, panel: str) -> list[Series]:
+    return [one for one in content.series if str(one.panel) == panel]
+
+
+def _bars(one: Series) -> Any:
+    return 0.0 if one.error is None else np.nan_to_num(one.error)
+
+
+def _draw_minima(ax: Axes, content: Content) -> None:
+    looks = {"(1 - phi)^2/2": ("-", "0.4"), "(1 - phi/2)/2": (":", COLORS[3])}
+    for k, one in enumerate(_of_panel(content, "energies of minima")):
+        name, order = str(one.name), np.argsort(one.x)
+        if name in looks:
+            style, color = looks[name]
+            ax.plot(one.x[order], one.y[order], style, color=color, label=name)
+        else:
+            color = COLORS[3] if "linear" in name else COLORS[k]
+            ax.errorbar(
+                one.x[order], one.y[order], _bars(one)[order], fmt="o", ms=4, color=color,
+                mfc="none", label=name,
+            )  # fmt: skip
+    ax.set_xlabel("$\\phi$")
+    ax.set_ylabel("energy of minima / mean square of targets", fontsize=8)
+    ax.legend(fontsize=7, frameon=False)
+
+
+def _draw_exponents(ax: Axes, content: Content) -> None:
+    for one in _of_panel(content, "exponents"):
+        family, _, given = str(one.name).partition(", ")
+        color = "0.4" if family == "read off" else _LOOKS[family]["color"]
+        marker = "s" if given.endswith("energy") else "o"
+        shift = 1.0 if family == "read off" else 1.04 if family == "generic" else 0.96
+        ax.errorbar(
+            shift * one.x, one.y, _bars(one), fmt=marker, ms=4, color=color, mfc="none",
+            label=str(one.name), lw=0.9,
+        )  # fmt: skip
+    ax.axhline(1.5, color="0.8", lw=0.8, zorder=0)
+    ax.set_xscale("log")
+    ax.set_xlabel("$\\phi$")
+    ax.set_ylabel("exponent b")
+    ax.legend(fontsize=6, frameon=False)
+
+
+def _draw_laws(ax: Axes, content: Content) -> None:
+    seen: set[str] = set()
+    for one in _of_panel(content, "index of the law"):
+        family = str(one.name).partition(",")[0]
+        label = None if family in seen else family
+        seen.add(family)
+        ax.plot(one.x, one.y, ls="none", ms=4, mfc="none", label=label, **_LOOKS[family])
+    top = max([0.1, *(float(one.x.max()) for one in _of_panel(content, "index of the law"))])
+    ax.plot([0, top], [0, top], "-", color="0.7", lw=0.8, zorder=0)
+    ax.set_xlabel("index counted")
+    ax.set_ylabel("index of the law given the weights")
+    ax.legend(fontsize=7, frameon=False)

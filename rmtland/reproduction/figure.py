@@ -395,7 +395,7 @@ def error_bars(points: Series) -> Real:
 
 def label_panels(figure: Figure, axes: Any, caption: str) -> None:
     """Letter the panels and put the caption under the picture."""
-    for letter, ax in zip("abcdef", np.ravel(axes), strict=False):
+    for letter, ax in zip("abcdefghi", np.ravel(axes), strict=False):
         ax.set_title(f"({letter})", loc="left", fontsize=10, fontweight="bold")
         ax.spines[["top", "right"]].set_visible(False)
         ax.tick_params(labelsize=8)
