@@ -44,6 +44,7 @@ SMALL = {
         *("--n", "3", "--seconds", "0.2", "--check", "1", "--digits", "30", "--linear", "0"),
         *("--finders", "symmetry"),
     ],
+    "critical_point_data.py": ["--size", "quick", "--check", "4"],
     "bench_conditioned.py": ["--width", "4", "--points", "3"],
     "check_device.py": ["--small", "--parts", "distributions", "--budget", "60"],
     "bench_fits.py": ["--runs", "20", "--jobs", "levels", "strengths", "goodness"],
@@ -103,6 +104,7 @@ SAYS = {
     "bench_critical_points.py": (
         rf"symmetry: (?P<value>{NUMBER}) of .*(?s:.*)digits end .*right\n", 1, 1000,
     ),
+    "critical_point_data.py": (r"(?P<value>\d+) of 4 proved points right in 50 digits", 4, 4),
     "bench_fits.py": (rf"rows 20, columns 20, beta 1,.* share (?P<value>{NUMBER})", 0, 0.3),
     "bench_estimate.py": (rf"Gauss-Newton.* hutchinson +(?P<value>{NUMBER})", 0, 0.2),
     "estimate_coverage.py": (rf"calibrated_width (?P<value>{NUMBER})", 0.02, 0.06),
@@ -135,7 +137,7 @@ SAYS = {
 """What the small run of a script has to print, and the range of the number in it."""
 SLOW = {
     "bench_certificate.py", "bench_conditioned.py", "bench_ensembles.py", "bench_estimate.py",
-    "bench_fits.py", "bench_laws.py",
+    "bench_fits.py", "bench_laws.py", "critical_point_data.py",
     "bench_networks.py", "bench_polynomials.py",
     "bench_sweep.py", "estimate_coverage.py", "estimate_peers.py", "fuzz_free.py",
     "kill_and_resume.py",
@@ -357,6 +359,9 @@ def test_what_runs_on_a_card_is_timed_by_one_clock():
     [
         ("reproduce_minima.py", ["--quick", "--draws", "1"], "--draws must be at least 2; got 1"),
         ("bench_conditioned.py", ["--width", "0"], "--width must be at least 1; got 0"),
+        ("critical_point_data.py", ["--check", "-1"], "check must be"),
+        ("critical_point_data.py", ["--seed", "-1"], "seed must be"),
+        ("critical_point_data.py", ["--again", "0", "--out", "no.npz"], "no.npz"),
         ("reproduce_critical_index.py", ["--n", "0"], "n must be"),
         ("reproduce_critical_index.py", ["--quick", "--starts", "0"], "starts must be"),
         ("reproduce_critical_index.py", ["--phi", "nan"], "phi must lie between 0 and 1"),

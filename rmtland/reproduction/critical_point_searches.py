@@ -184,7 +184,7 @@ def _studied(origin: LossPoint, point: CriticalPoint) -> dict[str, Any]:
     here = origin.at(point.theta)
     branch = follow_weight_decay(here, groups=point.groups or None)
     annealed = _annealed(here) if point.index == 0 else np.zeros(0)
-    return {
+    found = {
         "annealed_energies": annealed,
         "branch_reason": branch.reason,
         "branch_decays": branch.decays,
@@ -192,8 +192,12 @@ def _studied(origin: LossPoint, point: CriticalPoint) -> dict[str, Any]:
         "branch_norms": branch.norms,
         "branch_indices": branch.indices,
         "branch_growth": branch.growth,
-        "law_index": float(ConditionedHessian(here, draws=DRAWS).index()) * len(point.theta),
     }
+    try:
+        law = float(ConditionedHessian(here, draws=DRAWS).index())
+    except ValueError:  # few samples: the gradient fixes all residuals
+        return found
+    return found | {"law_index": law * len(point.theta)}
 
 
 def linear_energies(phi: float, *, n: int, seed: Any) -> dict[str, float]:

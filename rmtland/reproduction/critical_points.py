@@ -50,6 +50,7 @@ from rmtland.reproduction.critical_point_searches import CUTOFF, linear_energies
 from rmtland.reproduction.figure import Content, PublishedFigure, Series, Sweep, label_panels
 from rmtland.reproduction.quantity import Quantity
 from rmtland.sweep import Grid, Results
+from rmtland.typing import Real
 
 __all__ = ["CriticalPointsFigure"]
 
@@ -253,7 +254,9 @@ class CriticalPointsFigure(PublishedFigure):
     def _add_summaries(self, series: list[Series], numbers: Mapping[Quantity, float]) -> None:
         """Add the curves over phi: energies of minima and exponents."""
         curves = {
-            "minima, decay 0.001": Quantity.of("energy of minima", decay=self.weight_decay),
+            f"minima, decay {self.weight_decay:g}": Quantity.of(
+                "energy of minima", decay=self.weight_decay
+            ),
             "minima, decay 1e-06": Quantity.of("energy of minima", decay=1e-6),
             "(1 - phi)^2/2": Quantity.of("(1 - phi)^2/2"),
             "(1 - phi/2)/2": Quantity.of("(1 - phi/2)/2"),
@@ -275,7 +278,8 @@ class CriticalPointsFigure(PublishedFigure):
             f"squared gradient lowered to {CUTOFF:g}. Generic, symmetric, minima: proved, weight "
             f"decay {self.weight_decay:g}.\nStarts a panel: {self.published} published, "
             f"{self.generic} generic, {self.symmetric + self.studied} symmetric, {self.minima} "
-            f"minima. Bars: 95 % bootstrap intervals. Seed {self.seed}."
+            "minima. Bars of exponents: 95 % bootstrap intervals, marks at their middles. "
+            f"Seed {self.seed}."
         )
 
     def draw(self, figure: Figure, content: Content) -> None:
@@ -351,25 +355,24 @@ def _of_panel(content: Content, panel: str) -> list[Series]:
     return [one for one in content.series if str(one.panel) == panel]
 
 
-def _bars(one: Series) -> Any:
-    return 0.0 if one.error is None else np.nan_to_num(one.error)
+def _bars(one: Series) -> Real:
+    return np.zeros(one.x.shape) if one.error is None else np.nan_to_num(one.error)
 
 
 def _draw_minima(ax: Axes, content: Content) -> None:
-    looks = {"(1 - phi)^2/2": ("-", "0.4"), "(1 - phi/2)/2": (":", COLORS[3])}
-    for k, one in enumerate(_of_panel(content, "energies of minima")):
+    lines = {"(1 - phi)^2/2": ("-", "0.4"), "(1 - phi/2)/2": (":", COLORS[6])}
+    colors = iter((COLORS[0], COLORS[1]))
+    for one in _of_panel(content, "energies of minima"):
         name, order = str(one.name), np.argsort(one.x)
-        if name in looks:
-            style, color = looks[name]
-            ax.plot(one.x[order], one.y[order], style, color=color, label=name)
-        else:
-            color = COLORS[3] if "linear" in name else COLORS[k]
-            ax.errorbar(
-                one.x[order], one.y[order], _bars(one)[order], fmt="o", ms=4, color=color,
-                mfc="none", label=name,
-            )  # fmt: skip
+        x, y = one.x[order], one.y[order]
+        if name in lines:
+            style, color = lines[name]
+            ax.plot(x, y, style, color=color, label=name)
+            continue
+        color = COLORS[6] if "linear" in name else next(colors)
+        ax.errorbar(x, y, _bars(one)[order], fmt="o", ms=4, color=color, mfc="none", label=name)
     ax.set_xlabel("$\\phi$")
-    ax.set_ylabel("energy of minima / mean square of targets", fontsize=8)
+    ax.set_ylabel("energy / mean square of targets", fontsize=9)
     ax.legend(fontsize=7, frameon=False)
 
 
@@ -384,7 +387,10 @@ def _draw_exponents(ax: Axes, content: Content) -> None:
             label=str(one.name), lw=0.9,
         )  # fmt: skip
     ax.axhline(1.5, color="0.8", lw=0.8, zorder=0)
+    ticks = sorted({float(x) for one in _of_panel(content, "exponents") for x in one.x})
     ax.set_xscale("log")
+    ax.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
+    ax.minorticks_off()
     ax.set_xlabel("$\\phi$")
     ax.set_ylabel("exponent b")
     ax.legend(fontsize=6, frameon=False)

@@ -228,28 +228,48 @@ def test_gradient_and_hessian_are_enclosed(net):
     assert enclosed_hessian(problem, theta, 0.0).rad.max() < 1e-13
 
 
-@pytest.mark.parametrize("net", [net for net in NETWORKS if net.weight_decay], ids=str)
+ISOLATED = [net for net in NETWORKS if net.weight_decay and net.activation != "linear"]
+"""Networks without a continuous symmetry."""
+
+
+def proved_point(net):
+    """Return a problem, its surface and a proof: the first start that leads to a critical point."""
+    for seed in range(3, 20):
+        problem, theta = problem_of(net, seed=seed)
+        surface = NetworkSurface(net.at(theta, problem.x, problem.y))
+        walk = CappedNewton(max_steps=300).find(surface, theta)
+        if walk.reason == "gradient":
+            proof = prove(problem, walk.theta)
+            assert isinstance(proof, Proof), proof.reason
+            return problem, surface, proof
+    raise AssertionError(f"no walk ends at a critical point of {net}")
+
+
+def test_points_of_linear_units_turn_with_them_and_are_not_proved():
+    (net,) = (net for net in NETWORKS if net.activation == "linear" and net.weight_decay)
+    problem, theta = problem_of(net, seed=3)
+    walk = CappedNewton(per="mode").find(NetworkSurface(net.at(theta, problem.x, problem.y)), theta)
+    assert walk.reason == "gradient"
+    assert np.linalg.norm(walk.theta) > 0.1
+    assert isinstance(prove(problem, walk.theta), Unproved)
+
+
+@pytest.mark.parametrize("net", ISOLATED, ids=str)
 def test_proved_points_are_where_many_digits_find_them(net):
     """Newton's method in 40 digits from the centre ends within the radius, index as proved."""
-    problem, theta = problem_of(net, seed=3)
-    surface = NetworkSurface(net.at(theta, problem.x, problem.y))
-    walk = CappedNewton(max_steps=400).find(surface, theta)
-    proof = prove(problem, walk.theta)
-    if isinstance(proof, Unproved):  # symmetries of linear units, or a walk without an end
-        assert net.activation == "linear" or walk.reason != "gradient", proof.reason
-        return
+    problem, surface, proof = proved_point(net)
     inverse = np.linalg.inv(surface.hessian(proof.theta))
     with mp.workdps(40):
         h, here = mp.mpf(10) ** -13, [mp.mpf(t) for t in proof.theta]
         for _ in range(3):
             gradient = []
-            for place in range(theta.size):
+            for place in range(proof.theta.size):
                 up, down = list(here), list(here)
                 up[place] += h
                 down[place] -= h
                 values = [exact_loss(net, each, problem.x, problem.y) for each in (up, down)]
                 gradient.append((values[0] - values[1]) / (2 * h))
-            for place in range(theta.size):
+            for place in range(proof.theta.size):
                 row = inverse[place].tolist()
                 here[place] -= mp.fsum(c * g for c, g in zip(row, gradient, strict=True))
         pairs = zip(here, proof.theta.tolist(), strict=True)
