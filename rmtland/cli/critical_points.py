@@ -14,9 +14,9 @@ from rmtland.cli.output import Output, Stopped
 from rmtland.cli.problem import DATA, hidden_widths, problem_data
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
     from rich.table import Table
 
+    from rmtland.cli.critical_spectra import LaidOver
     from rmtland.landscape import CriticalPoints
     from rmtland.landscape.critical_points import Finder
     from rmtland.networks import LossPoint
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["critical_points"]
 
 FINDERS = ("newton", "newton-modes", "symmetry", "lm", "gradient-norm", "minima")
+MODEL_FINDERS = tuple(name for name in FINDERS if name != "symmetry")
 ROWS = 40
 LARGEST = 3000
 
@@ -80,7 +81,7 @@ def find(
     spectra: Annotated[
         int,
         typer.Option(
-            help="Draw the spectra of so many points, low to high, and of redrawn residuals."
+            help="Draw the spectra of so many points, low to high, with two laws laid over."
         ),
     ] = 0,
     seed: Seed = 0,
@@ -117,11 +118,7 @@ def find(
     x, y, described = chosen_data = problem_data(data, samples, inputs, loss, seed)
     widths = (x.shape[1], *hidden_widths(hidden), chosen_data.outputs)
     net = MLP(widths, activation, bias, loss=loss, weight_decay=weight_decay)
-    if net.parameter_count > LARGEST:
-        raise ValueError(
-            f"the network has {net.parameter_count} parameters; this command needs exact Hessians "
-            f"and takes at most {LARGEST}: lower --hidden"
-        )
+    _refuse_large(net.parameter_count, "lower --hidden")
     try:
         points = find_critical_points(
             net,
@@ -139,13 +136,114 @@ def find(
     except Interrupted as stop:
         raise Stopped(str(stop)) from None
     title = f"{net}, {len(x)} samples: {chosen}"
-    _print(output, points, title)
-    at = partial(net.at, x=x, y=y)
-    output.figure(_figure(points, f"{net}\n{described}", shown, at), "critical-points")
+    laws = _show(output, points, title, f"{net}\n{described}", shown, partial(net.at, x=x, y=y))
     if points.counts["proved"]:
         certificate = Certificate.of(net, x, y, points)
         output.wrote(certificate.save(out / "critical-points.npz"))
-    output.numbers(_report(points, title, described, seed))
+    output.numbers(_report(points, laws, title, described, seed))
+
+
+@critical_points.command("model")
+def model(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODULE:FUNCTION",
+            help="Function without arguments that returns (model, loss, data) of PyTorch; MODULE "
+            "may be a file such as run.py. The search is in double precision.",
+        ),
+    ],
+    parameters: Annotated[
+        str | None,
+        typer.Option(help="Names, modules or patterns of parameters, with commas: 'layer1.*'."),
+    ] = None,
+    weight_decay: Annotated[
+        float, typer.Option(help="w in (w/2)|theta|^2, added to the loss.")
+    ] = 1e-3,
+    finder: Annotated[str, typer.Option(help=", ".join(MODEL_FINDERS) + ".")] = "newton",
+    starts: Annotated[int, typer.Option(help="How many starts.")] = 5,
+    max_steps: Annotated[
+        int | None, typer.Option(help="Steps of a walk at most; by default those of the finder.")
+    ] = None,
+    spectra: Annotated[
+        int, typer.Option(help="Draw the spectra of so many points, low to high, and a law.")
+    ] = 0,
+    seed: Seed = 0,
+    out: Out = OUT,
+    format: Format = "png",
+    json: Json = None,
+) -> None:
+    """Search for critical points of a PyTorch model, and draw index against energy.
+
+    Starts have parameters of the size that the model has, and are trained to a random loss. Dense
+    Hessians are made from products: a few hundred parameters take minutes. Nothing is proved.
+    """
+    from rmtland.adapters.optional import optional
+    from rmtland.arguments import choice, count
+    from rmtland.cli.measure import function_of
+    from rmtland.files import check_target
+    from rmtland.landscape import find_critical_points
+    from rmtland.landscape.surface import TorchSurface
+
+    chosen = _finder(choice("finder", finder, MODEL_FINDERS), max_steps)
+    count("starts", starts)
+    shown = count("spectra", spectra, min_value=0)
+    output = Output(out, format=format, json=json)
+    check_target(out / f"critical-points.{format}")
+    made = function_of(target)()
+    if not (isinstance(made, tuple) and len(made) == 3 and hasattr(made[0], "named_parameters")):
+        raise ValueError(
+            f"{target} must return (model, loss, data) of PyTorch; got {type(made).__name__}"
+            + (f" of {len(made)}" if isinstance(made, tuple) else "")
+        )
+    given, loss, data = made
+    double = optional("torch", extra="torch").float64
+    patterns = None if parameters is None else [p.strip() for p in parameters.split(",")]
+    surface = TorchSurface(given.double(), loss, data, dtype=double, parameters=patterns)
+    _refuse_large(surface.size, "give fewer --parameters")
+    points = find_critical_points(
+        surface,
+        finder=chosen,
+        starts=starts,
+        weight_decay=weight_decay,
+        spectrum=shown > 0,
+        rng=seed,
+    )
+    title = f"{type(given).__name__}, {surface.size} parameters, weight decay {weight_decay:g}"
+    laws = _show(output, points, f"{title}: {chosen}", f"{target}\n{title}", shown, None)
+    output.numbers(_report(points, laws, title, target, seed))
+
+
+def _refuse_large(size: int, remedy: str) -> None:
+    if size > LARGEST:
+        raise ValueError(
+            f"the network has {size} parameters; this command needs exact Hessians and takes at "
+            f"most {LARGEST}: {remedy}"
+        )
+
+
+def _show(
+    output: Output,
+    points: CriticalPoints,
+    title: str,
+    heading: str,
+    spectra: int,
+    at: Callable[[Real], LossPoint] | None,
+) -> list[LaidOver]:
+    """Print the table and draw the figure; return the laws laid over spectra."""
+    from rmtland.cli.critical_spectra import chosen_points, critical_figure, laws_over
+
+    places = chosen_points(points, spectra)
+    laws = laws_over(points, places, at)
+    _print(output, points, title)
+    for one in laws:
+        point = points[one.place]
+        output.line(
+            f"start {one.place}, index {point.relative_index:.4f}: {one.name}: index "
+            f"{one.index:.4f}, distance of the distribution functions {one.kolmogorov:.4f}"
+        )
+    output.figure(critical_figure(points, heading, places, laws), "critical-points")
+    return laws
 
 
 @critical_points.command("verify")
@@ -243,66 +341,24 @@ def _table(points: CriticalPoints) -> Table:
     return table
 
 
-def _figure(
-    points: CriticalPoints, title: str, spectra: int, at: Callable[[Real], LossPoint]
-) -> Figure:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10.5 if spectra else 6.0, 4.4), layout="constrained")
-    axes = figure.subplots(1, 2 if spectra else 1, squeeze=False)[0]
-    points.plot(axes[0])
-    figure.suptitle(title, fontsize=9)
-    if spectra:
-        _draw_spectra(axes[1], points, spectra, at)
-    return figure
-
-
-def _draw_spectra(
-    ax: Any, points: CriticalPoints, many: int, at: Callable[[Real], LossPoint]
-) -> None:
-    """Draw spectra of points from low to high energy, of critical ones where there are some.
-
-    Dashed lines: the same weights and data, residuals drawn anew given their products with the
-    Jacobian (`rmtland.models.ConditionedHessian`).
-    """
-    import numpy as np
-
-    from rmtland.drawing import COLORS
-    from rmtland.models import ConditionedHessian
-
-    critical = points.of_status("proved", "critical")
-    some = critical if len(critical) else points
-    order = np.argsort(some.energies)
-    chosen = order[np.unique(np.linspace(0, len(order) - 1, many).round().astype(int))]
-    for color, place in zip(COLORS * many, chosen.tolist(), strict=False):
-        point = some[place]
-        nodes = np.sort(np.ravel(point.spectrum().nodes))
-        label = f"energy {point.energy:.3f}, index {point.relative_index:.3f}"
-        ax.step(
-            nodes, np.arange(1, nodes.size + 1) / nodes.size, where="post", color=color, label=label
-        )
-        try:
-            model = ConditionedHessian(at(point.theta), draws=4)
-        except ValueError:  # conditioning leaves no residuals free
-            continue
-        redrawn = np.sort(np.ravel(model.sample(runs=4, rng=0).nodes))
-        note = f"redrawn residuals: index {float((redrawn < 0).mean()):.3f}"
-        shares = np.arange(1, redrawn.size + 1) / redrawn.size
-        ax.step(redrawn, shares, "--", where="post", color=color, label=note)
-    ax.axvline(0.0, color="0.8", lw=0.8)
-    ax.set_xscale("symlog", linthresh=0.1)
-    ax.set_xlabel("eigenvalue of the Hessian")
-    ax.set_ylabel("fraction of eigenvalues below")
-    ax.legend(frameon=False, fontsize=8)
-
-
-def _report(points: CriticalPoints, title: str, data: str, seed: int) -> dict[str, Any]:
+def _report(
+    points: CriticalPoints, laws: list[LaidOver], title: str, data: str, seed: int
+) -> dict[str, Any]:
     return {
-        "command": "critical-points find",
+        "command": "critical-points",
         "search": title,
         "data": data,
         "seed": seed,
         "counts": points.counts,
+        "laws": [
+            {
+                "point": one.place,
+                "law": one.name,
+                "index": one.index,
+                "kolmogorov": one.kolmogorov,
+            }
+            for one in laws
+        ],
         "points": [
             {
                 "status": point.status,
@@ -311,6 +367,7 @@ def _report(points: CriticalPoints, title: str, data: str, seed: int) -> dict[st
                 "relative_index": point.relative_index,
                 "zero": point.null_directions._asdict(),
                 "gradient_square": point.gradient_square,
+                "relative_gradient": (None if point.proof is not None else point.relative_gradient),
                 "weight_norm": point.weight_norm,
                 "steps": point.steps,
                 "reason": point.reason,

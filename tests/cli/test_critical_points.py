@@ -110,3 +110,50 @@ def test_what_is_no_certificate(rmtland, tmp_path):
     result = rmtland("critical-points", "verify", tmp_path / "c.npz")
     assert result.code == 2
     assert "is not a critical points file" in result.err
+
+
+def test_laws_are_laid_over_the_spectra(rmtland):
+    result = rmtland(*SMALL, "--spectra", 2, "--json", "-")
+    report = json.loads(result.out)
+    names = {law["law"] for law in report["laws"]}
+    assert names == {"residuals redrawn", "Wishart + Wigner, fitted"}
+    for law in report["laws"]:
+        point = report["points"][law["point"]]
+        assert abs(law["index"] - point["relative_index"]) <= law["kolmogorov"] + 1e-9
+        assert 0 < law["kolmogorov"] < 0.5
+
+
+MODEL = """
+import torch
+
+def setup():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Tanh(), torch.nn.Linear(2, 1))
+    x = torch.randn(6, 2)
+    return model, torch.nn.MSELoss(), (x, torch.randn(6, 1))
+
+def network():
+    return setup()[0]
+"""
+
+
+def test_a_model_of_ones_own(rmtland, tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.py").write_text(MODEL)
+    small = ("--starts", 1, "--finder", "minima", "--weight-decay", 0.05, "--json", "-")
+    result = rmtland("critical-points", "model", "run.py:setup", *small, "--spectra", 1)
+    assert result.code == 0, result.err
+    report = json.loads(result.out)
+    (point,) = report["points"]
+    assert (point["status"], point["index"]) == ("critical", 0)
+    assert point["relative_gradient"] < 1e-10
+    assert [law["law"] for law in report["laws"]] == ["Wishart + Wigner, fitted"]
+    part = rmtland("critical-points", "model", "run.py:setup", *small, "--parameters", "2.*")
+    assert "Sequential, 3 parameters" in json.loads(part.out)["search"]
+    for target, finder, message in (
+        ("run.py:network", "minima", "must return (model, loss, data)"),
+        ("run.py:setup", "symmetry", "unknown finder"),
+    ):
+        result = rmtland("critical-points", "model", target, "--finder", finder)
+        assert (result.code, message in " ".join(result.err.split())) == (2, True)
