@@ -24,6 +24,12 @@ def test_points_are_found_drawn_written_and_verified(rmtland):
         assert f"{point['energy']:.5f}" in result.out
         assert point["relative_index"] == point["index"] / 18
         assert point["radius"] < 1e-13, place
+    names = {law["law"] for law in report["laws"]}
+    assert names == {"residuals redrawn", "Wishart + Wigner, fitted"}
+    for law in report["laws"]:
+        point = report["points"][law["point"]]
+        assert abs(law["index"] - point["relative_index"]) <= law["kolmogorov"] + 1e-9
+        assert 0 < law["kolmogorov"] < 0.5
     with Image.open(result.folder / "critical-points.png") as picture:
         assert picture.size == (1575, 660)
 
@@ -110,17 +116,6 @@ def test_what_is_no_certificate(rmtland, tmp_path):
     result = rmtland("critical-points", "verify", tmp_path / "c.npz")
     assert result.code == 2
     assert "is not a critical points file" in result.err
-
-
-def test_laws_are_laid_over_the_spectra(rmtland):
-    result = rmtland(*SMALL, "--spectra", 2, "--json", "-")
-    report = json.loads(result.out)
-    names = {law["law"] for law in report["laws"]}
-    assert names == {"residuals redrawn", "Wishart + Wigner, fitted"}
-    for law in report["laws"]:
-        point = report["points"][law["point"]]
-        assert abs(law["index"] - point["relative_index"]) <= law["kolmogorov"] + 1e-9
-        assert 0 < law["kolmogorov"] < 0.5
 
 
 MODEL = """
