@@ -143,8 +143,10 @@ def _tanh(z: Array) -> Array:
 
 def _tanh_slope(z: Array, a: Array) -> Array:
     xp = array_namespace(z)
-    small = xp.exp(-2.0 * xp.abs(z))
-    square = 1.0 + small
+    small = xp.abs(z)
+    small *= -2.0
+    small = xp.exp(small)
+    square = small + 1.0
     square *= square
     small *= 4.0
     small /= square

@@ -15,6 +15,7 @@ read, checked and converted chunk by chunk, each time it is needed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,7 +27,7 @@ from rmtland.arrays import ArrayLibrary, array_namespace, device_options
 from rmtland.networks.array_arguments import real_array
 from rmtland.networks.fused_kernels import is_cupy
 from rmtland.networks.loss import Loss
-from rmtland.typing import Array
+from rmtland.typing import Array, Real
 
 __all__ = ["CACHE_BYTES", "CHUNK_BYTES", "LossData"]
 
@@ -101,14 +102,11 @@ class LossData:
         ValueError
             If shapes do not fit, a value is not finite, or a target is out of range.
         """
+        if chunk is None and type(x) is np.ndarray and type(theta) is np.ndarray:
+            data = cls.plain(x, y, theta, widths, loss)
+            if data is not None:
+                return data
         n_in, n_out = widths[0], widths[-1]
-        if chunk is None and _is_plain(x, theta) and _is_plain(y, theta) and x.ndim == 2:
-            m, width = x.shape
-            bytes_each = 8 * (n_in + 5 * sum(widths[1:]))
-            if m and width == n_in and y.shape[:1] == (m,) and m * bytes_each <= CHUNK_BYTES:
-                x = real_array("x", x, 2, theta)
-                y = loss.targets(y, samples=m, n_out=n_out, like=x)
-                return cls(x, y, m, m, theta, n_in, n_out, loss)
         source = x if hasattr(x, "shape") and hasattr(x, "dtype") else np.asarray(x)
         shape = tuple(source.shape)
         if len(shape) != 2:
@@ -137,6 +135,44 @@ class LossData:
         if data.is_whole:
             x, y = data._read(0, m)
             return cls(x, y, m, m, theta, n_in, n_out, loss)
+        return data
+
+    @classmethod
+    def plain(
+        cls, x: Real, y: Array, theta: Real, widths: tuple[int, ...], loss: Loss
+    ) -> LossData | None:
+        """Return the data at once where NumPy has them as they are computed with.
+
+        Parameters
+        ----------
+        x : ndarray
+            Inputs.
+        y : array_like
+            Targets.
+        theta : ndarray
+            Of the dtype of the computation.
+        widths : tuple of int
+            Of the network.
+        loss : Loss
+            What says which targets are good.
+
+        Returns
+        -------
+        LossData or None
+            None where something has to be converted, read in chunks or refused: see `of`.
+        """
+        if x.ndim != 2 or x.dtype is not theta.dtype or not x.flags.c_contiguous:
+            return None
+        m, n_in = x.shape
+        if not m or n_in != widths[0] or 8 * m * (n_in + 5 * sum(widths[1:])) > CHUNK_BYTES:
+            return None
+        if type(y) is not np.ndarray or y.shape[:1] != (m,) or not math.isfinite(np.vdot(x, x)):
+            return None
+        data = cls.__new__(cls)  # what the constructor does takes twice as long
+        data.__dict__.update(
+            x=x, y=loss.targets(y, samples=m, n_out=widths[-1], like=x), size=m, chunk=m,
+            like=theta, n_in=n_in, n_out=widths[-1], loss=loss,
+        )  # fmt: skip
         return data
 
     @property
@@ -180,11 +216,6 @@ class LossData:
         return array, self.loss.targets(
             y, samples=int(array.shape[0]), n_out=self.n_out, like=array
         )
-
-
-def _is_plain(source: Array, theta: Array) -> bool:
-    """Whether an array needs no conversion: an array of NumPy as the parameters are."""
-    return type(source) is np.ndarray and type(theta) is np.ndarray
 
 
 def _bytes_of_passes(theta: Array) -> tuple[int, int]:

@@ -368,7 +368,7 @@ class LossPoint(LossJacobians):
             )  # fmt: skip
             if decay and net.weight_decay and part != "residual":
                 product += net.weight_decay * v
-            if is_finite(product) and (part != "residual" or is_finite(v)):
+            if math.isfinite(np.vdot(product, product)) and (part != "residual" or is_finite(v)):
                 return product
         # The general route, which also says what is wrong
         rows, single = self._rows("v", v)

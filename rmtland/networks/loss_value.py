@@ -105,7 +105,14 @@ class LossValue:
             are read.
         """
         point = cls(net, _kept(theta), data)
-        if data.is_whole and point._replayed is None:
+        if not data.is_whole:
+            return point
+        if isinstance(theta, np.ndarray):
+            point.__dict__["_whole"] = ForwardPass.on_host(
+                *effective_weights(theta, net.blocks), activation(net.activation),
+                data.loss, data.x, data.y,
+            )  # fmt: skip
+        elif point._replayed is None:
             _ = point._whole.layers
         return point
 
@@ -321,5 +328,5 @@ def _kept(array: Array) -> Array:
     if not isinstance(array, np.ndarray):
         return array
     view = array.view()
-    view.flags.writeable = False
+    view.setflags(write=False)
     return view

@@ -38,6 +38,7 @@ True
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -340,8 +341,17 @@ class MLP:
             For arrays of the wrong shape, empty data, NaN, infinities, targets out of range, or
             an overflow in the forward pass. Data in chunks are checked as they are read.
         """
+        loss = LOSSES[self.loss]
+        if (
+            chunk is None and type(theta) is type(x) is np.ndarray and theta.dtype is _DOUBLE.dtype
+            and theta.shape == (self.parameter_count,) and math.isfinite(np.vdot(theta, theta))
+        ):  # fmt: skip
+            parameters = theta.copy()
+            plain = LossData.plain(x, y, parameters, self.widths, loss)
+            if plain is not None:
+                return LossPoint.of(self, parameters, plain)
         parameters = self._parameters(theta, x)
-        data = LossData.of(x, y, parameters, self.widths, LOSSES[self.loss], chunk=chunk)
+        data = LossData.of(x, y, parameters, self.widths, loss, chunk=chunk)
         copied = array_namespace(parameters).asarray(parameters, copy=True)
         return LossPoint.of(self, copied, data)
 

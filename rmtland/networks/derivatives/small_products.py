@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmtland.networks.derivatives.forward import ForwardPass
+from rmtland.networks.derivatives.forward import ForwardPass, transposed
 from rmtland.networks.parameters import ParameterBlock, effective_weights
 from rmtland.typing import Real
 
@@ -47,17 +47,16 @@ def small_gradient(batch: ForwardPass, blocks: Blocks) -> Real:
         Not checked for overflow.
     """
     deltas, inputs = batch.deltas, batch.inputs
-    pieces = []
+    gradient = np.empty(blocks[-1].stop, inputs[0].dtype)
     for block in blocks:
-        delta = deltas[block.layer - 1]
+        delta, piece = deltas[block.layer - 1], gradient[block.slice]
         if block.is_bias:
-            pieces.append(delta.sum(axis=0))
-        else:
-            piece = _times(delta.T, inputs[block.layer - 1])
-            if block.scale != 1.0:
-                piece *= block.scale
-            pieces.append(piece.reshape(-1))
-    gradient = np.concatenate(pieces)
+            np.add.reduce(delta, axis=0, out=piece)
+            continue
+        piece = piece.reshape(block.shape)
+        _times(delta.T, inputs[block.layer - 1], piece)
+        if block.scale != 1.0:
+            piece *= block.scale
     gradient /= batch.samples
     return gradient
 
@@ -90,9 +89,9 @@ def small_curvature_product(
     tangents: list[Real] = []  # R z_l
     moved: list[Real] = []  # R a_l
     for layer in range(last + 1 if gauss_newton else last):
-        z = _times(inputs[layer], pushes[layer].T)
+        z = _times(inputs[layer], transposed(pushes[layer]))
         if layer:
-            z += _times(moved[-1], weights[layer].T)
+            z += _times(moved[-1], batch.transposed_weights[layer])
         shift = shifts[layer]
         if shift is not None:
             z += shift
@@ -106,20 +105,18 @@ def small_curvature_product(
             signal = curvature.times(signal[:, None, :])[:, 0, :]
     deltas, curvatures = (batch.deltas, batch.curvature_signals) if residual else ((), ())
     biased = len(blocks) > len(weights)
-    pieces: list[Real] = []  # of the blocks, from the last
+    product = np.zeros(row.shape, row.dtype)
     for layer in range(last, -1, -1):
         block = blocks[2 * layer if biased else layer]
-        if biased:
-            nothing = np.zeros(block.shape[:1], row.dtype)
-            pieces.append(nothing if signal is None else signal.sum(axis=0))
-        piece = None if signal is None else _times(signal.T, inputs[layer])
+        piece = product[block.slice].reshape(block.shape)
+        if signal is not None:
+            if biased:
+                np.add.reduce(signal, axis=0, out=product[blocks[2 * layer + 1].slice])
+            _times(signal.T, inputs[layer], piece)
         if residual and layer:
-            piece = _sum(piece, _times(deltas[layer].T, moved[layer - 1]))
-        if piece is None:
-            piece = np.zeros(block.shape, row.dtype)
+            piece += _times(deltas[layer].T, moved[layer - 1])
         if block.scale != 1.0:
             piece *= block.scale
-        pieces.append(piece.reshape(-1))
         if not layer:
             break
         if signal is not None:
@@ -131,7 +128,6 @@ def small_curvature_product(
         own = curvatures[layer - 1] if residual else None
         if own is not None:
             signal = _sum(signal, own * tangents[layer - 1])
-    product = np.concatenate(pieces[::-1])
     product *= 1.0 / batch.samples
     return product
 
