@@ -215,8 +215,11 @@ class FreeLevy(LevyLaw):
     def _boundary(self, x: Real, mode: int) -> tuple[Real, NDArray[np.int64]]:
         from rmtland.free.rational import boundary
 
+        places = np.ascontiguousarray(x)
+        if not places.flags.writeable:  # nodes of a Spectrum: another type for the compiler
+            places = places.copy()
         return boundary.boundary(  # type: ignore[no-any-return]
-            np.ascontiguousarray(x), mode, self._arcs.edges, *self._boundary_terms
+            places, mode, self._arcs.edges, *self._boundary_terms
         )
 
     @cached_property

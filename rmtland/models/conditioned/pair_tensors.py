@@ -120,6 +120,7 @@ class PairTensors:
         -------
         PairTensors
         """
+        x = np.require(x, requirements="CW")  # one type for the compiler
         (m, n0), n1, n2 = x.shape, len(slopes), covariance.shape[1]
         first, second = np.triu_indices(n1)
         along = slopes[:, :, None] * x  # [j, mu, k]
@@ -213,7 +214,9 @@ class PairTensors:
 
 def _parts(array: Complex) -> Real:
     """Real and imaginary part, contiguous, along a new first axis."""
-    return np.stack([array.real, array.imag])
+    parts = np.empty((2, *array.shape))  # `stack` keeps the order in memory of what it is given
+    parts[0], parts[1] = array.real, array.imag
+    return parts
 
 
 def _fill(target: Any, parts: Any) -> None:
