@@ -127,7 +127,10 @@ def test_python_m_rmtland():
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize(
     "command",
-    [["spectrum", "wishart-wigner", "--phi", ".5", "--epsilon", ".3"], ["overlay"]],
+    [
+        ["spectrum", "wishart-wigner", "--phi", ".5", "--epsilon", ".3"],
+        pytest.param(["overlay"], marks=pytest.mark.slow),
+    ],
     ids=lambda c: c[0],
 )
 def test_ctrl_c_at_any_moment_of_the_start(tmp_path, command):

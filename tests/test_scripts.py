@@ -136,8 +136,9 @@ SAYS = {
 }  # fmt: skip
 """What the small run of a script has to print, and the range of the number in it."""
 SLOW = {
-    "bench_certificate.py", "bench_conditioned.py", "bench_ensembles.py", "bench_estimate.py",
-    "bench_fits.py", "bench_laws.py", "critical_point_data.py",
+    "bench_audit.py", "bench_certificate.py", "bench_conditioned.py", "bench_ensembles.py",
+    "bench_estimate.py", "bench_fits.py", "bench_laws.py",
+    "critical_point_data.py",
     "bench_networks.py", "bench_polynomials.py",
     "bench_sweep.py", "estimate_coverage.py", "estimate_peers.py", "fuzz_free.py",
     "kill_and_resume.py",

@@ -10,10 +10,11 @@ Examples
 --------
 >>> import numpy as np
 >>> rng = np.random.default_rng(0)
->>> j, w = rng.normal(size=(200, 400)) / 20, rng.normal(size=(400, 400)) / 20
+>>> j, w = rng.normal(size=(100, 200)) / 14, rng.normal(size=(200, 200)) / 14
 >>> h0, h1 = j.T @ j, 0.1 * (w + w.T)
 >>> audit = audit_operators(
-...     h0 + h1, gauss_newton=h0, phi=2.0, probes=4, steps=40, method="estimate", rng=0)
+...     h0 + h1, gauss_newton=h0, phi=2.0, probes=4, steps=40, method="estimate",
+...     levels=[Level.MATCHED], rng=0)
 >>> audit[Level.MATCHED].kolmogorov < 0.05, str(audit[Level.MATCHED].standing(0.2))
 (True, 'holds')
 """

@@ -72,7 +72,8 @@ def test_an_audit_without_dyson_is_drawn_too():
     figure = Figure(layout="constrained")
     net = MLP((4, 4, 4, 2))
     x = np.random.default_rng(0).normal(size=(9, 4))
-    plain = audit_hessian(net.at(net.init(rng=0), x, x[:, :2]))
+    levels = [Level.PRINTED, Level.MATCHED, Level.CONDITIONED_GRADIENT]
+    plain = audit_hessian(net.at(net.init(rng=0), x, x[:, :2]), levels=levels)
     assert draw_audit(list(figure.subplots(2, 2).ravel()), plain)
     figure.canvas.draw()
 

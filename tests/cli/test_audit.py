@@ -31,6 +31,7 @@ def stages_of(result):
     return report["stages"]
 
 
+@pytest.mark.slow
 def test_initialisation(rmtland):
     result = rmtland(*SMALL, "--seed", 3, "--activation", "relu")
     assert result.code == 0, result.err
@@ -274,8 +275,8 @@ def test_what_does_not_fit_is_estimated(rmtland, monkeypatch):
     for module in ("cost", "hessian_audit"):
         name = f"rmtland.audit.{module}.exact_memory_is_free"
         monkeypatch.setattr(name, lambda point: False)
-    small = ("audit", "--width", 4, "--samples", 16)
-    result = rmtland(*small, "--probes", 3, "--lanczos", 12, "--json", "-")
+    small = ("audit", "--width", 3, "--samples", 6)
+    result = rmtland(*small, "--probes", 3, "--lanczos", 8, "--json", "-")
     assert result.code == 0, result.err
     assert json.loads(result.out)["stages"][0]["estimated"] is True
     assert "all eigenvalues would take" in result.err

@@ -179,6 +179,7 @@ def test_eigenvalues_of_standard_input(rmtland, monkeypatch):
     assert "scale" in result.out or "variance" in result.out
 
 
+@pytest.mark.slow
 def test_eigenvalues_by_likelihood_without_spikes(rmtland):
     np.save("spiked.npy", [*WishartEnsemble(0.5, 3.0).sample(24, rng=1).nodes.ravel(), 40.0, 90.0])
     for outliers, left_out in (("exclude", 2), ("1", 1)):

@@ -144,7 +144,7 @@ def test_every_number_follows_from_the_network(rmtland):
     [
         ("digits", [16, 2, 16], "30 of 1797 handwritten digits, 2x2 averages"),
         ("digits-labels", [16, 2, 10], "one-hot"),
-        ("digits8", [64, 2, 64], "55 of 64 directions"),
+        pytest.param("digits8", [64, 2, 64], "55 of 64 directions", marks=pytest.mark.slow),
         ("gaussian", [2, 2, 2], "30 samples, inputs and targets iid"),
     ],
 )
@@ -176,7 +176,7 @@ def test_digits_are_the_whitened_ones_of_the_seed(rmtland):
     np.testing.assert_allclose(spectrum.eigenvalues, expected, atol=1e-10)
 
 
-@pytest.mark.parametrize("activation", ["relu", "linear"])
+@pytest.mark.parametrize("activation", ["relu", pytest.param("linear", marks=pytest.mark.slow)])
 def test_activation_and_second_model(rmtland, activation):
     result = rmtland(*SMALL, "--activation", activation, "--model", "wishart-relu")
     missed = int(activation == "linear")  # its least energy is .454
@@ -188,6 +188,7 @@ def test_activation_and_second_model(rmtland, activation):
     assert report["training"]["energy"] == pytest.approx(trained.energy, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_same_seed_same_report_other_seed_other_report(rmtland):
     def run(seed):
         result = rmtland(*SMALL, "--seed", seed)
@@ -209,12 +210,19 @@ def test_an_energy_above_that_of_the_start_takes_no_step(rmtland):
     assert (report["training"]["steps"], report["training"]["reason"]) == (0, "energy")
 
 
+@pytest.mark.slow
 def test_energy_zero_runs_to_the_last_step(rmtland):
     report, _ = check(rmtland(*SMALL, "--energy", 0, "--max-steps", 7), ["Wishart + Wigner"])
     assert (report["training"]["steps"], report["training"]["reason"]) == (7, "max_steps")
 
 
-@pytest.mark.parametrize("samples", [3, 30], ids=["interpolation", "minimum above zero"])
+@pytest.mark.parametrize(
+    "samples",
+    [
+        pytest.param(3, id="interpolation"),
+        pytest.param(30, id="minimum above zero", marks=pytest.mark.slow),
+    ],
+)
 def test_energy_zero_ends_where_no_step_helps(rmtland, samples):
     """With fewer samples than the network can hold, the energy goes down to rounding."""
     report, spectrum = check(
@@ -333,7 +341,7 @@ def test_json_alone_on_standard_output(rmtland):
     assert "wrote o/overlay.json" in result.err
 
 
-@pytest.mark.parametrize("format", ["pdf", "svg"])
+@pytest.mark.parametrize("format", ["pdf", pytest.param("svg", marks=pytest.mark.slow)])
 def test_other_formats(rmtland, format):
     result = rmtland(*SMALL, "--format", format)
     assert f"o/overlay.{format}" in result.written

@@ -280,7 +280,7 @@ def _jacobi(nodes, weights, steps):
     return [*alpha, *beta[:-1]]
 
 
-@pytest.mark.parametrize("phi", [0.5, 3.0])
+@pytest.mark.parametrize("phi", [0.5, pytest.param(3.0, marks=pytest.mark.slow)])
 def test_lanczos_of_wishart_matrices_has_its_exact_means(phi):
     """Means of the entries of B B^T, to 5 standard errors."""
     n, steps, runs = 40, 10, 20_000

@@ -219,7 +219,9 @@ def test_progress_goes_to_stderr(capsys):
     assert not capsys.readouterr().err
 
 
-@pytest.mark.parametrize("basis", ["float64", "float32", "disk"])
+@pytest.mark.parametrize(
+    "basis", ["float64", *(pytest.param(b, marks=pytest.mark.slow) for b in ("float32", "disk"))]
+)
 @pytest.mark.parametrize("quantity", ["index", "density"])
 def test_adaptive_runs_resume_to_the_same_bytes(tmp_path, basis, quantity):
     def found(operator, folder):

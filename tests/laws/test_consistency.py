@@ -209,7 +209,7 @@ CASES = [
 ]
 
 
-FAST = {"rational", "rational, four bands", "sum", "matrix Dyson", "square root", "inverse"}
+FAST = {"rational", "rational, four bands", "matrix Dyson", "square root", "inverse"}
 LONG = {("sum", "edge outside")}  # 6 s: every point of the gap is extrapolated to
 
 

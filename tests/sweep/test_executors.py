@@ -245,6 +245,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_dask_cluster_that_has_lost_all_its_workers(tmp_path):
     pytest.importorskip("distributed")
     done = subprocess.run(

@@ -152,7 +152,10 @@ EXACT = [
     ),
     (Wachter(1.5, 0.4), Semicircle(0.1), "additive", None, 1e-12),
     (Semicircle(1e-3, 5.0), Uniform(-30.0, 10.0), "additive", None, 1.0),
-    (free_sum(Uniform(-1.0, 2.0), Semicircle(0.2)), Arcsine(0.0, 1.0), "additive", None, 1e-8),
+    pytest.param(
+        *(free_sum(Uniform(-1.0, 2.0), Semicircle(0.2)), Arcsine(0.0, 1.0), "additive", None, 1e-8),
+        marks=pytest.mark.slow,
+    ),
     pytest.param(
         *(free_compression(Uniform(-1.0, 2.0), 0.4), SIGN, "additive", None, 1e-8),
         marks=pytest.mark.slow,
@@ -166,7 +169,10 @@ EXACT = [
     ),
     (FIVE, Semicircle(0.3), "additive", None, 1e-6),
     (Discrete((-3.0, -1.0, 2.0), (0.2, 0.3, 0.5)), MarchenkoPastur(0.3), "additive", None, 1e-6),
-    (mixture([Semicircle(0.2), SIGN], [0.5, 0.5]), Arcsine(0.0, 1.0), "additive", None, 1.0),
+    pytest.param(
+        *(mixture([Semicircle(0.2), SIGN], [0.5, 0.5]), Arcsine(0.0, 1.0), "additive", None, 1.0),
+        marks=pytest.mark.slow,
+    ),
     (mixture([Semicircle(0.2), Semicircle(0.3, 3.0)], [0.4, 0.6]), SIGN, "additive", None, 1.0),
     (mixture([Semicircle(0.2), Semicircle(0.3, 0.5)], [0.4, 0.6]), SIGN, "additive", None, 1e-1),
     (mixture([Semicircle(0.2), Discrete((0.1,), (1.0,))], [0.99, 0.01]), SIGN, "additive", None, 1),
@@ -181,7 +187,10 @@ EXACT = [
         *(Wachter(0.3, 0.4), MarchenkoPastur(0.2), "multiplicative", None, 1e-12),
         marks=pytest.mark.slow,
     ),
-    (Uniform(1.0, 3.0), MarchenkoPastur(0.4), "multiplicative", None, 1e-5),
+    pytest.param(
+        *(Uniform(1.0, 3.0), MarchenkoPastur(0.4), "multiplicative", None, 1e-5),
+        marks=pytest.mark.slow,
+    ),
     (Discrete((1.0, 10.0), (0.6, 0.4)), MarchenkoPastur(0.4), "multiplicative", None, 1e-9),
     (Discrete((0.0, 1.0, 9.0), (0.2, 0.4, 0.4)), Uniform(0.0, 2.0), "multiplicative", None, 1e-9),
 ]

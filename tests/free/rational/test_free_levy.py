@@ -83,7 +83,7 @@ def test_distribution_function_of_the_table_at_40_digits(law):
 
 
 @given(laws(), shares, st.integers(0, 5))
-@examples(150)
+@examples(80)
 def test_density_and_distribution_function_at_40_digits(law, share, piece):
     low, high = law.support[piece % len(law.support)]
     x = low + (high - low) * math.sin(share * math.pi / 2) ** 2

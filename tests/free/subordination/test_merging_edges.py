@@ -66,6 +66,7 @@ def test_where_two_bands_merge(make, share, places, excess):
         assert (law.pdf(at) * size <= bound).all()
 
 
+@pytest.mark.slow
 def test_the_cube_root_at_a_cusp():
     # z = w + G(w), G(w) = w / (w^2 - 1), so that z = -w^3 and G = -w close to zero.
     law = free_sum(Discrete((-1.0, 1.0), (0.5, 0.5)), Semicircle(1.0))

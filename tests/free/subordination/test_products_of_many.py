@@ -187,7 +187,12 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+LONG = {"signed, beside an atom"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in CASES]
+)
 def test_other_solutions_are_refused(name):
     factors, z = CASES[name]
     law = free_product(*factors)
@@ -195,6 +200,7 @@ def test_other_solutions_are_refused(name):
     assert law.cdf(law.support[-1][1]) == pytest.approx(1, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_powers_and_corners_of_products_are_physical():
     rng = np.random.default_rng(5)
     law = free_product(*CASES["gap beside an atom at zero"][0])

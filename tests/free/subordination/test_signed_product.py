@@ -88,7 +88,13 @@ def integral(function, law):
     return sum(between(function, law, low, high) for low, high in pieces(law))
 
 
-@pytest.fixture(params=LAWS, scope="module")
+LONG = {"arcsine x nested"}
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in LAWS],
+    scope="module",
+)
 def law(request):
     return LAWS[request.param]
 

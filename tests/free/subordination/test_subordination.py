@@ -451,8 +451,10 @@ def test_of_the_real_roots_in_a_gap_exactly_the_attracting_one_is_taken(x):
     "variance",
     [
         1.0,
-        1 - 1e-9,
-        *(pytest.param(v, marks=pytest.mark.slow) for v in (1 + 1e-9, 1 - 1e-6, 1 + 1e-6)),
+        *(
+            pytest.param(v, marks=pytest.mark.slow)
+            for v in (1 - 1e-9, 1 + 1e-9, 1 - 1e-6, 1 + 1e-6)
+        ),
     ],
 )
 def test_two_points_and_a_semicircle_next_to_their_cusp(variance):

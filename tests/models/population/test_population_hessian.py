@@ -122,6 +122,7 @@ def test_correlated_data():
     assert weights @ (1 / (nodes + 0.3j)) == pytest.approx(np.mean(1 / (values + 0.3j)), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_law_is_a_law():
     model = PopulationHessian(1, 2, 0.5, 3, activation="relu")
     law = model.law
