@@ -10,7 +10,7 @@ Examples
 --------
 >>> import numpy as np
 >>> rng = np.random.default_rng(0)
->>> j, w = rng.normal(size=(100, 200)) / 14, rng.normal(size=(200, 200)) / 14
+>>> j, w = rng.normal(size=(200, 400)) / 20, rng.normal(size=(400, 400)) / 20
 >>> h0, h1 = j.T @ j, 0.1 * (w + w.T)
 >>> audit = audit_operators(
 ...     h0 + h1, gauss_newton=h0, phi=2.0, probes=4, steps=40, method="estimate",

@@ -22,18 +22,18 @@ References
 
 Examples
 --------
-Two classes far apart: one strong direction of the data, an eigenvalue for each of 5 units.
+Two classes far apart: one strong direction of the data, an eigenvalue for each of 8 units.
 
 >>> import numpy as np
 >>> from rmtland.models import DysonHessian
 >>> rng = np.random.default_rng(0)
->>> first, x = rng.normal(size=(5, 5)) / np.sqrt(5), rng.normal(size=(20, 5))
->>> x[:, 0] += 6 * (-1.0) ** np.arange(20)
+>>> first, x = rng.normal(size=(8, 8)) / np.sqrt(8), rng.normal(size=(32, 8))
+>>> x[:, 0] += 6 * (-1.0) ** np.arange(32)
 >>> model = DysonHessian.of_first_layer(
-...     first, x, outputs=5, epsilon=0.0, activation="tanh", part="gauss_newton", rng=0
+...     first, x, outputs=8, epsilon=0.0, activation="tanh", part="gauss_newton", rng=0
 ... )
 >>> [band.count for band in outliers(model)]
-[5]
+[8]
 """
 
 from __future__ import annotations
