@@ -251,6 +251,7 @@ def own(rmtland, monkeypatch):
     monkeypatch.delitem(sys.modules, "own", raising=False)
 
 
+LOOK_AT_PICTURES = {"test_initialisation"}
 FAST = ("--method", "estimate", "--probes", "3", "--lanczos", "12")
 
 

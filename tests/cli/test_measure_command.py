@@ -42,6 +42,7 @@ def pair():
 
 number = 3
 """
+LOOK_AT_PICTURES = set()
 FAST = ("--families", "marchenko-pastur,semicircle", "--out", "o")
 
 

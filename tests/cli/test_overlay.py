@@ -23,6 +23,7 @@ from rmtland.comparison import outliers, overlay
 from rmtland.models import ConditionedHessian
 from rmtland.networks import digits, gaussian, train
 
+LOOK_AT_PICTURES = {"test_picture"}
 FILES = ["overlay-spectrum.npz", "overlay.json", "overlay.png"]
 KINDS = {kind.name: kind for kind in (WishartPlusWigner, WishartPlusReluBlock)}
 LEVELS = ("as printed", "traces matched", "fitted")
