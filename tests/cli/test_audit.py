@@ -272,16 +272,24 @@ def test_a_network_by_estimates(rmtland):
     assert (result.folder / "rmtland-output" / "audit.png").exists()
 
 
-def test_what_does_not_fit_is_estimated(rmtland, monkeypatch):
+@pytest.fixture
+def no_memory(monkeypatch):
     for module in ("cost", "hessian_audit"):
         name = f"rmtland.audit.{module}.exact_memory_is_free"
         monkeypatch.setattr(name, lambda point: False)
-    small = ("audit", "--width", 3, "--samples", 6)
-    result = rmtland(*small, "--probes", 3, "--lanczos", 8, "--json", "-")
+
+
+@pytest.mark.slow
+def test_what_does_not_fit_is_estimated(rmtland, no_memory):
+    small = ("audit", "--width", 4, "--samples", 16)
+    result = rmtland(*small, "--probes", 3, "--lanczos", 12, "--json", "-")
     assert result.code == 0, result.err
     assert json.loads(result.out)["stages"][0]["estimated"] is True
     assert "all eigenvalues would take" in result.err
-    result = rmtland(*small, "--method", "exact")
+
+
+def test_what_does_not_fit_is_refused_exactly(rmtland, no_memory):
+    result = rmtland("audit", "--width", 4, "--samples", 16, "--method", "exact")
     assert result.code == 2
     assert "method='estimate'" in result.err
 
