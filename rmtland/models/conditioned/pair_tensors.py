@@ -120,7 +120,7 @@ class PairTensors:
         -------
         PairTensors
         """
-        x = np.require(x, requirements="CW")  # one type for the compiler
+        x = np.require(x, requirements=["C", "W"])  # one type for the compiler
         (m, n0), n1, n2 = x.shape, len(slopes), covariance.shape[1]
         first, second = np.triu_indices(n1)
         along = slopes[:, :, None] * x  # [j, mu, k]
