@@ -1,6 +1,6 @@
 """A newcomer who knows the field finds a formula at once: by file name, grep or index."""
 
-import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -36,12 +36,13 @@ GUESSES = {
 def docstrings():
     """Docstring of every module, in one line, by its path in the package."""
     home = ROOT / "rmtland"
-    return {
-        path.relative_to(home).as_posix(): " ".join(
-            (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").split()
-        ).lower()
-        for path in sorted(home.rglob("*.py"))
-    }
+    first = re.compile(r'\A\w?"""(.*?)"""', re.DOTALL)  # to parse all modules takes two seconds
+    found = {}
+    for path in sorted(home.rglob("*.py")):
+        match = first.match(path.read_text("utf-8"))
+        assert match, path
+        found[path.relative_to(home).as_posix()] = " ".join(match[1].split()).lower()
+    return found
 
 
 @pytest.mark.parametrize("question", GUESSES)

@@ -207,7 +207,13 @@ def test_overlay_has_an_arrow_for_an_atom():
     ids=lambda spectrum: str(spectrum.nodes.tolist()),
 )
 @pytest.mark.parametrize(
-    "law", [MODEL.law, MarchenkoPastur(1.0), WishartPlusReluBlock(4.0, 0.3).law], ids=str
+    "law",
+    [
+        WishartPlusReluBlock(4.0, 0.3).law,  # with an atom
+        pytest.param(MODEL.law, marks=pytest.mark.slow),
+        pytest.param(MarchenkoPastur(1.0), marks=pytest.mark.slow),
+    ],
+    ids=str,
 )
 def test_overlay_of_any_spectrum_and_law(spectrum, law):
     (left, right), _, _ = overlay(spectrum, {"law": law})

@@ -134,7 +134,11 @@ def test_smoothed_distances_of_an_estimate_have_ranges(cases):
 @pytest.mark.parametrize("method", ["distance", "quantiles"])
 @pytest.mark.parametrize(
     ("family", "fix"),
-    [(MarchenkoPastur, {}), (Semicircle, {}), (WishartPlusWigner, {"sigma": 1.0})],
+    [
+        (MarchenkoPastur, {}),
+        pytest.param(Semicircle, {}, marks=pytest.mark.slow),
+        pytest.param(WishartPlusWigner, {"sigma": 1.0}, marks=pytest.mark.slow),
+    ],
     ids=lambda x: getattr(x, "__name__", ""),
 )
 def test_errors_of_a_fit_cover_what_an_estimate_does_not_know(family, fix, method):

@@ -36,7 +36,13 @@ DEFICIENT = {
 }  # number of zero eigenvalues, None where it is counted in matrices only
 
 
-SLOW = {"one output", "the same, small energy", "one unit, fewer samples", "units apart"}
+SLOW = {
+    "one output",
+    "the same, small energy",
+    "one unit, fewer samples",
+    "units apart",
+    "the same, ReLU",
+}
 
 
 @pytest.fixture(
