@@ -212,10 +212,11 @@ def points(name: str, value: ArrayLike) -> Real:
     ValueError
         If any value is NaN or masked.
     """
-    array = dense_array(name, value)
-    if array.dtype.kind not in "iufb":
-        raise TypeError(f"{name} must be real numbers; got dtype {array.dtype}")
-    array = array.astype(np.float64, copy=False)
+    array = value if type(value) is np.ndarray else dense_array(name, value)
+    if array.dtype != np.float64:
+        if array.dtype.kind not in "iufb":
+            raise TypeError(f"{name} must be real numbers; got dtype {array.dtype}")
+        array = array.astype(np.float64)
     if np.isnan(array).any():
         raise ValueError(
             f"{name} holds {int(np.isnan(array).sum())} NaN of {array.size} values; "

@@ -101,10 +101,9 @@ class Arcsine(IntervalLaw):
         return np.asarray(2 / np.pi * turn)
 
     def _ppf(self, q: Real) -> Real:
-        half = (np.pi / 2) * q
-        from_low = self.low + (self.high - self.low) * np.sin(half) ** 2
-        from_high = self.high - (self.high - self.low) * np.sin(np.pi / 2 * (1 - q)) ** 2
-        return np.where(q < 0.5, from_low, from_high)
+        lower = q < 0.5
+        away = (self.high - self.low) * np.sin(np.pi / 2 * np.where(lower, q, 1 - q)) ** 2
+        return np.where(lower, self.low + away, self.high - away)
 
     def _exact_cumulants(self, k: int) -> list[Fraction]:
         low, high = Fraction(self.low), Fraction(self.high)

@@ -80,6 +80,8 @@ def probability_weights(weights: ArrayLike, size: int) -> Real:
 class PointMasses(Law):
     """What all laws of point masses share; `_table` holds them as arrays."""
 
+    _ppf_rises = True
+
     @property
     @abc.abstractmethod
     def _table(self) -> tuple[Real, Real]:

@@ -144,6 +144,9 @@ class Law(abc.ABC):
         """Error of masses that the law states of itself: of a table, of what was recovered."""
         return 0.0
 
+    _ppf_rises = False
+    """Whether `_ppf` is monotone however its formula rounds."""
+
     _density_noise = 0.0
     """Density, relative to the largest, that a route may give where there is none."""
 
@@ -249,10 +252,10 @@ class Law(abc.ABC):
             If a point is NaN, or there is no such method.
         """
         self._require_certificate()
+        if method == "default":
+            return pointwise(self._pdf, x)
         choice("method", method, ("default", "stieltjes"))
-        if method == "stieltjes":
-            return pointwise(lambda x: Law._pdf(self, x), x)
-        return pointwise(self._pdf, x)
+        return pointwise(lambda x: Law._pdf(self, x), x)
 
     def cdf(self, x: ArrayLike, *, method: str = "default") -> Any:
         """Distribution function: the mass in (-infinity, x], atoms included, right-continuous.
@@ -276,12 +279,12 @@ class Law(abc.ABC):
             If a point is NaN, or there is no such method.
         """
         self._require_certificate()
+        if method == "default":
+            return pointwise(self._cdf, x)
         choice("method", method, ("default", "log_potential", "quadrature"))
         if method == "log_potential":
             return pointwise(lambda x: Law._cdf(self, x), x)
-        if method == "quadrature":
-            return pointwise(lambda x: np.minimum(mass_by_quadrature(self, x)[0], 1.0), x)
-        return pointwise(self._cdf, x)
+        return pointwise(lambda x: np.minimum(mass_by_quadrature(self, x)[0], 1.0), x)
 
     def sf(self, x: ArrayLike) -> Any:
         """Survival function: the mass in (x, infinity), 1 - cdf(x).
@@ -411,7 +414,10 @@ class Law(abc.ABC):
             If a probability is NaN or outside [0, 1].
         """
         self._require_certificate()
-        return pointwise(lambda q: in_order(self._ppf, q), probabilities("q", q))
+        levels = probabilities("q", q)
+        if self._ppf_rises:
+            return pointwise(self._ppf, levels)
+        return pointwise(lambda q: in_order(self._ppf, q), levels)
 
     def isf(self, q: ArrayLike) -> Any:
         """Upper quantile (inverse survival function): the x with sf(x) = q, as `ppf(1 - q)`.

@@ -270,13 +270,16 @@ def band_density(x: Real, low: Any, high: Any, jump: Any) -> Real:
     ndarray of float
         The density; infinite at a hard edge.
     """
-    y = np.where((x >= low) & (x <= high), x, high)
+    y = np.minimum(np.maximum(x, low), high)  # at the edges, outside, where the density is 0
     density = np.sqrt(y - low)
     with np.errstate(divide="ignore", invalid="ignore"):
         density *= np.sqrt(high - y)
         density /= y
         density /= 2 * np.pi * jump
-    return np.where(y == 0, np.inf, density)
+    hard = y == 0
+    if hard.any():
+        density = np.where(hard, np.where(x == y, np.inf, 0.0), density)
+    return np.asarray(density)
 
 
 # The old name of the scale, for one more version

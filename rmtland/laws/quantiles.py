@@ -69,9 +69,14 @@ def in_order(function: Callable[[Real], Real], q: Real, *, falling: bool = False
     """
     if q.size < 2:
         return function(q)
+    follow = np.minimum if falling else np.maximum
+    if (q[1:] >= q[:-1]).all():
+        x = function(q)
+        ordered = (x[1:] <= x[:-1]) if falling else (x[1:] >= x[:-1])
+        return x if ordered.all() else follow.accumulate(x)
     order = np.argsort(q)
     x = np.empty(q.shape)
-    x[order] = (np.minimum if falling else np.maximum).accumulate(function(q[order]))
+    x[order] = follow.accumulate(function(q[order]))
     return x
 
 

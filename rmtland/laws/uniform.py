@@ -58,6 +58,7 @@ class Uniform(IntervalLaw):
 
     low: float = 0.0
     high: float = 1.0
+    _ppf_rises = True
 
     def _affine_image(self, scale: float, shift: float) -> Law | None:
         low, high = sorted((scale * self.low + shift, scale * self.high + shift))

@@ -46,10 +46,10 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rmtland.arguments import positive
 from rmtland.laws.inversion import elementwise
@@ -58,6 +58,8 @@ from rmtland.laws.logarithm import log_one_plus
 from rmtland.laws.root_accuracy import accuracy_of_root
 
 __all__ = ["Wachter"]
+
+_Points = TypeVar("_Points", Complex, Real)
 
 
 class _Numbers(NamedTuple):
@@ -143,7 +145,7 @@ class Wachter(Law):
         masses = ((0.0, float(1 - p)), (1.0, float(1 - (kappa - p))))
         return tuple((place, mass) for place, mass in masses if mass > 0)
 
-    def _to_edges(self, z: Complex) -> tuple[Complex, Complex]:
+    def _to_edges(self, z: _Points) -> tuple[_Points, _Points]:
         """Return z - low and z - high, formed from 1 - z where an edge is nearer to 1."""
         numbers = self._numbers
         to_low = z - numbers.low if numbers.low < 0.5 else (z - 1) + numbers.above_low
@@ -212,6 +214,25 @@ class Wachter(Law):
         to_low, to_high = self._to_edges(x.astype(np.complex128))
         band = (to_low.real > 0) & (to_high.real < 0)
         return np.where(band, np.clip(inside, np.pi * one, np.pi * (1 - zero)), np.pi * above)
+
+    def _cdf(self, x: Real) -> Real:
+        if not self.support:
+            return super()._cdf(x)
+        numbers, atoms = self._numbers, dict(self.atoms)
+        zero, one = atoms.get(0.0, 0.0), atoms.get(1.0, 0.0)
+        below = np.where(x >= numbers.high, 1 - one, np.where(x >= 0, zero, 0.0))
+        below[x >= 1] = 1.0
+        to_low, to_high = self._to_edges(x)
+        inside = np.flatnonzero((to_low > 0) & (to_high < 0))
+        if inside.size:
+            y, up, down = x[inside], to_low[inside], -to_high[inside]
+            q = numbers.q_rest + 1
+            if numbers.p <= q:
+                phase = _phase(y, 1 - y, up, down, (numbers.p, numbers.p_rest, numbers.rest))
+            else:  # the mirror image, as in `_log_potential`
+                phase = np.pi - _phase(1 - y, y, down, up, (q, numbers.q_rest, numbers.rest))
+            below[inside] = np.minimum(np.maximum(1 - phase / np.pi, zero), 1 - one)
+        return below
 
     def _pdf(self, x: Real) -> Real:
         numbers = self._numbers
@@ -295,6 +316,37 @@ def _upper(z: Complex) -> Complex:
     return value
 
 
+def _beside_atom(z: Complex | Real, moment: Complex, p: float) -> NDArray[np.bool_]:
+    """Where M + p cancels, beside an atom at 0: (M + p)(M + 1) = z M (M + kappa) gives it."""
+    found = (np.abs(moment + p) < 1e-4 * p) & (z != 0) & (np.abs(moment + 1) > 0.01)
+    return np.asarray(found)
+
+
+def _phase(
+    x: Real, other: Real, to_low: Real, to_high: Real, law: tuple[float, float, float]
+) -> Real:
+    """Im L at points x of the band, from 1 - x, x - low and high - x: as in `_potential`."""
+    p, p_rest, rest = law
+    kappa = rest + 1
+    line, root = kappa * x - (1 + p), kappa * (np.sqrt(to_low) * np.sqrt(to_high))
+    phase = np.arctan2(root, line)
+    with np.errstate(over="ignore"):
+        real, imag = line / (2 * other), root / (2 * other)  # of the conjugate of M
+    if p_rest != 0:
+        part = np.arctan2(imag, p + real)
+        if p < 1:
+            moment: Complex = real + 1j * imag
+            beside = _beside_atom(x, moment, p)
+            if beside.any():
+                near = moment[beside]
+                product: Complex = x[beside] * near * (near + kappa) / (p * (near + 1))
+                part[beside] = np.arctan2(np.abs(product.imag), product.real)
+        phase += p_rest * part
+    if rest != 0:
+        phase -= rest * np.arctan2(imag, kappa + real)
+    return phase
+
+
 def _potential(
     z: Complex, other: Complex, to_low: Complex, to_high: Complex, law: tuple[float, float, float]
 ) -> Complex:
@@ -312,9 +364,8 @@ def _potential(
         value = -np.log(moment * (kappa / p))
         if p_rest != 0:
             part = log_one_plus(1 / p, moment)
-            # Beside an atom at 0: (M + p)(M + 1) = z M (M + kappa), without the cancellation.
-            beside = (np.abs(moment + p) < 1e-4 * p) & (z != 0) & (np.abs(moment + 1) > 0.01)
-            if p < 1 and beside.any():
+            beside = _beside_atom(z, moment, p) if p < 1 else np.zeros(0, dtype=bool)
+            if beside.any():
                 near = moment[beside]
                 product = z[beside].conj() * near * (near + kappa) / (p * (near + 1))
                 part[beside] = np.log(_upper(product))

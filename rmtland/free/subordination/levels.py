@@ -90,8 +90,8 @@ class Levels:
         return float(low), float(high) - dict(self.atoms).get(band[1], 0.0)
 
     @cached_property
-    def _tables(self) -> tuple[tuple[Real, Real], ...]:
-        """For every band, solved points and the distribution function there, rising."""
+    def _table(self) -> tuple[Real, Real]:
+        """Solved points of all bands, with ends, and the distribution function there, rising."""
         tables = []
         for band in self.support:
             left, right = self.at_ends(band)
@@ -114,7 +114,7 @@ class Levels:
                 )
             # within the masses at the ends, which rounding may miss by an ulp or two
             tables.append((places, np.clip(np.maximum.accumulate(levels), left, right)))
-        return tuple(tables)
+        return np.concatenate([x for x, _ in tables]), np.concatenate([y for _, y in tables])
 
     def checked(
         self, x: Real, below: Real, extrapolate: Callable[[float], Extrapolated | None]
@@ -128,23 +128,18 @@ class Levels:
         ConvergenceError
             If that is off, too, or there is none.
         """
-        below = below.copy()
-        for places, levels in self._tables:
-            here = np.arange(x.size)
-            if len(self._tables) > 1:
-                here = np.flatnonzero((x > places[0]) & (x < places[-1]))
-            cell = np.searchsorted(places, x[here])
-            low, high = levels[cell - 1], levels[cell]
-            held = np.minimum(np.maximum(below[here], low), high)
-            for i in np.flatnonzero(np.abs(held - below[here]) > _SLACK):
-                found = extrapolate(float(x[here[i]]))
-                if found is not None and low[i] - _SLACK <= found.below <= high[i] + _SLACK:
-                    held[i] = min(max(found.below, low[i]), high[i])
-                    continue
-                raise ConvergenceError(
-                    f"the distribution function of {self.name} is {below[here[i]]} at "
-                    f"{x[here[i]]}, but between {low[i]} and {high[i]} at solved points on either "
-                    "side: one of them is on a wrong branch"
-                )
-            below[here] = held
-        return below
+        places, levels = self._table
+        cell = np.searchsorted(places, x)
+        low, high = levels[cell - 1], levels[cell]
+        held = np.minimum(np.maximum(below, low), high)
+        for i in np.flatnonzero(np.abs(held - below) > _SLACK):
+            found = extrapolate(float(x[i]))
+            if found is not None and low[i] - _SLACK <= found.below <= high[i] + _SLACK:
+                held[i] = min(max(found.below, low[i]), high[i])
+                continue
+            raise ConvergenceError(
+                f"the distribution function of {self.name} is {below[i]} at {x[i]}, but between "
+                f"{low[i]} and {high[i]} at solved points on either side: one of them is on a "
+                "wrong branch"
+            )
+        return held

@@ -139,9 +139,13 @@ class SumEquation(SubordinationEquation):
             for place, move in zip(here, moves, strict=True)
         )
         new = SubordinationState(common, tuple(omegas), tuple(linear.nested))
-        size = self._size(new, moves, None)
+        moved = [np.abs(move) for move in moves]
+        scales = [place.imag + 1e-6 * np.abs(place) for place in (common, *omegas)]
+        size = _relative(moved, scales)
         if (size > SETTLED).any():
-            size = self._size(new, moves, self._noise(z, state, linear) if noise is None else noise)
+            noise = self._noise(z, state, linear) if noise is None else noise
+            pairs = zip(moved, noise, strict=True)
+            size = _relative([np.maximum(move - own, 0.0) for move, own in pairs], scales)
         height = common.imag
         for omega in omegas:
             height = np.minimum(height, omega.imag)
@@ -150,19 +154,6 @@ class SumEquation(SubordinationEquation):
         if cut is not None:
             size = np.where(cut < 1, np.maximum(size, 1.0), size)
         return Step(new, size, height)
-
-    def _size(
-        self, new: SubordinationState, moves: list[Complex], noise: list[Real] | None
-    ) -> Real:
-        """Relative size of a step, less what is rounding."""
-        size = np.zeros(new.common.shape)
-        for i, (place, move) in enumerate(zip((new.common, *new.omegas), moves, strict=True)):
-            moved = np.abs(move)
-            if noise is not None:
-                moved = np.maximum(moved - noise[i], 0.0)
-            size = np.maximum(size, moved / (place.imag + 1e-6 * np.abs(place)))
-            size = np.where(np.isnan(move), np.nan, size)
-        return size
 
     def defect(self, z: Complex, state: SubordinationState) -> Real:
         """Defect of z = surplus F + sum t_i omega_i + R(1/F), relative to z and the law."""
@@ -325,3 +316,11 @@ class SumEquation(SubordinationEquation):
         return SubordinationState(
             (1 / curve.g).astype(np.complex128), omegas, self.inner_states(omegas)
         )
+
+
+def _relative(moved: list[Real], scales: list[Real]) -> Real:
+    """Return the largest of moves relative to their scales; NaN or infinite where one is."""
+    size = moved[0] / scales[0]
+    for move, scale in zip(moved[1:], scales[1:], strict=True):
+        size = np.maximum(size, move / scale)
+    return size
