@@ -21,6 +21,7 @@ from functools import cached_property
 from rmtland.free.subordination.gap_search import GapSearch
 from rmtland.free.subordination.moments import product_moments
 from rmtland.free.subordination.product_equation import ProductEquation
+from rmtland.free.subordination.inner_atom import InnerAtom
 from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
 from rmtland.laws.affine_law import affine
@@ -117,11 +118,12 @@ class FreeProduct(SubordinatedLaw):
         return [replace(gap, low=exact(gap.low), high=exact(gap.high)) for gap in gaps]
 
     @cached_property
-    def _singular_points(self) -> tuple[SingularPoint, ...]:
+    def _singular_points(self) -> tuple[SingularPoint | InnerAtom, ...]:
         if any(place == 0 for place, _ in self.atoms) or self.support[0][0] != 0:
-            return ()
-        return (SingularPoint.of(self.solver, 0.0, 1e-34 * self._scale, (False, True)),)
+            return self._inner_atoms
+        zero = SingularPoint.of(self.solver, 0.0, 1e-34 * self._scale, (False, True))
+        return (zero, *self._inner_atoms)
 
-    def _by_power(self, z: Complex, point: SingularPoint) -> Logical:
-        # In the band Newton's method for logarithms gets as close as floats do.
-        return point.holds(z) & ((z.imag > 0) | (z.real < 0))
+    def _by_power(self, z: Complex, point: SingularPoint | InnerAtom) -> Logical:
+        # In the band Newton's method for logarithms gets as close to zero as floats do.
+        return point.holds(z) & ((z.imag > 0) | (z.real < 0) | (point.place != 0))

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from rmtland.free.subordination.gap_search import GapSearch
+from rmtland.free.subordination.inner_atom import InnerAtom
 from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
 from rmtland.free.subordination.sum_equation import SumEquation
@@ -171,8 +172,8 @@ class FreeSum(SubordinatedLaw):
         return tuple(place for place, rest in self._sums_of_atoms if abs(rest) <= 1e-14)
 
     @cached_property
-    def _singular_points(self) -> tuple[SingularPoint, ...]:
-        return tuple(
+    def _singular_points(self) -> tuple[SingularPoint | InnerAtom, ...]:
+        critical = tuple(
             SingularPoint.of(
                 self.solver,
                 place,
@@ -182,6 +183,7 @@ class FreeSum(SubordinatedLaw):
             for place in self._critical
             if any(self._sides_of(place))
         )
+        return critical + self._inner_atoms
 
     @cached_property
     def _closed_ends(self) -> tuple[float, ...]:

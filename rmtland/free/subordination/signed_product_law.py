@@ -41,6 +41,7 @@ from rmtland.free.subordination.near_zero import (
     nearest_smooth,
 )
 from rmtland.free.subordination.signed_product_equation import SignedProductEquation
+from rmtland.free.subordination.inner_atom import InnerAtom
 from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
 from rmtland.free.subordination.sweep import bundle
@@ -258,15 +259,18 @@ class FreeSignedProduct(SubordinatedLaw):
         sides = below & (z.real < 0) | above & (z.real > 0) | below & above & (z.real == 0)
         return np.asarray(real & sides & (np.abs(z.real) < self._beside_zero.distance))
 
-    @cached_property
-    def _singular_points(self) -> tuple[SingularPoint, ...]:
-        if max(self._null) or not any(self._sides):
-            return ()
-        return (SingularPoint.of(self.solver, 0.0, 1e-15 * self._scale, self._sides),)
+    _known_places = (0.0,)
 
-    def _by_power(self, z: Complex, point: SingularPoint) -> Logical:
-        # The axis has its own extrapolation.
-        return point.holds(z) & (z.imag > 0)
+    @cached_property
+    def _singular_points(self) -> tuple[SingularPoint | InnerAtom, ...]:
+        if max(self._null) or not any(self._sides):
+            return self._inner_atoms
+        zero = SingularPoint.of(self.solver, 0.0, 1e-15 * self._scale, self._sides)
+        return (zero, *self._inner_atoms)
+
+    def _by_power(self, z: Complex, point: SingularPoint | InnerAtom) -> Logical:
+        # The axis has its own extrapolation beside zero.
+        return point.holds(z) & ((z.imag > 0) | (point.place != 0))
 
     def _moved(self, z: Complex, close: Logical) -> Complex:
         if self._beside_zero is None or not close.any():

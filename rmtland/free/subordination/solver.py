@@ -84,30 +84,36 @@ class SubordinationSolver:
     def above_axis(self, z: Complex) -> tuple[SubordinationState, Integer]:
         """Solve in the open upper half-plane."""
         state, steps = self.newton(z, self.equation.asymptotic_state(z))
-        self.leave_crept(z, state, steps)
-        lost = np.flatnonzero(steps < 0)
-        again, steps[lost], _ = self.from_above(z[lost])
-        state.put(lost, again)
+        self._finish(z, state, steps)
         return state, steps
 
     def in_bands(self, x: Real, start: SubordinationState) -> tuple[SubordinationState, Integer]:
         """Solve at real points inside the bands from a start, by every means that there is."""
         z = x.astype(np.complex128)
         state, steps = self.newton(z, start)
+        self._finish(z, state, steps)
+        return state, steps
+
+    def _finish(self, z: Complex, state: SubordinationState, steps: Integer) -> None:
+        """Solve by other means where Newton's method failed; state and steps are overwritten.
+
+        So close above the axis that the height is rounding, what holds on it is taken.
+        """
         self.leave_crept(z, state, steps)
         lost = np.flatnonzero(steps < 0)
-        if lost.size:
-            again, steps[lost], height = self.from_above(z[lost])
-            state.put(lost, again)
-            close = (steps[lost] < 0) & (height <= 1e-10 * self.scale)
-            if close.any():
-                thin = lost[close]
-                flat, counts = self._real_root_below_rounding(
-                    x[thin], state.take(thin), height[close]
-                )
-                state.put(thin[counts > 0], flat.take(counts > 0))
-                steps[thin] = counts
-        return state, steps
+        if not lost.size:
+            return
+        again, steps[lost], height = self.from_above(z[lost])
+        state.put(lost, again)
+        close = (steps[lost] < 0) & (height <= 1e-10 * self.scale)
+        close &= z.imag[lost] <= 1e-13 * self.scale
+        if close.any():
+            thin = lost[close]
+            flat, counts = self._real_root_below_rounding(
+                z.real[thin], state.take(thin), height[close]
+            )
+            state.put(thin[counts > 0], flat.take(counts > 0))
+            steps[thin] = counts
 
     def leave_crept(self, z: Complex, state: SubordinationState, steps: Integer) -> None:
         """Solve again where Newton's method crept onto a root of the axis that is another solution.

@@ -31,6 +31,7 @@ from rmtland.free.subordination.extrapolation import value_at_end
 from rmtland.free.subordination.far_field import FarField
 from rmtland.free.subordination.gap_points import GapPoints
 from rmtland.free.subordination.gap_search import GapSearch
+from rmtland.free.subordination.inner_atom import InnerAtom
 from rmtland.free.subordination.levels import Levels
 from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.solver import SubordinationSolver
@@ -125,9 +126,24 @@ class SubordinatedLaw(Solved):
         return FarField.of(self._exact_moments(8), self._scale)
 
     @cached_property
-    def _singular_points(self) -> tuple[SingularPoint, ...]:
+    def _singular_points(self) -> tuple[SingularPoint | InnerAtom, ...]:
         """Points of the support so close to which the equation loses its digits."""
-        return ()
+        return self._inner_atoms
+
+    @cached_property
+    def _inner_atoms(self) -> tuple[InnerAtom, ...]:
+        """Atoms inside bands, but where the law knows better what is beside them."""
+        ends = [*(end for band in self.support for end in band), *(p for p, _ in self.atoms)]
+        return tuple(
+            InnerAtom.of(
+                self._bands, place, mass, min(abs(end - place) for end in ends if end != place)
+            )
+            for place, mass in self.atoms
+            if any(low < place < high for low, high in self.support)
+            and place not in self._known_places
+        )
+
+    _known_places: tuple[float, ...] = ()
 
     def _sides_of(self, place: float) -> tuple[bool, bool]:
         """Whether there is a band just below a place, and just above it."""
@@ -136,7 +152,7 @@ class SubordinatedLaw(Solved):
             any(low <= place < high for low, high in self.support),
         )
 
-    def _by_power(self, z: Complex, point: SingularPoint) -> Logical:
+    def _by_power(self, z: Complex, point: SingularPoint | InnerAtom) -> Logical:
         """Whether points are so close to one of these that its power is asked."""
         return point.holds(z)
 
@@ -217,7 +233,8 @@ class SubordinatedLaw(Solved):
             error[part] = np.where(known & np.isfinite(bound), bound, np.inf)
         for point in self._singular_points:
             near = self._by_power(flat, point)
-            error[near] = point.error(flat[near]) * np.abs(value[near])
+            found = value[near]
+            error[near] = point.error(flat[near]) * np.where(np.isinf(found), 0, np.abs(found))
         remote = self._far.holds(at)
         defect[remote] = 0.0
         error[remote] = 1e-15 * np.abs(value[remote])
@@ -385,6 +402,8 @@ class SubordinatedLaw(Solved):
                 unknown[inside] = steps < 0
                 raise DensityError(self._unsolved(steps, at), unknown)
             density[inside] = -value.imag / np.pi
+            for atom in self._inner_atoms:
+                density[x == atom.place] = atom.density
         return np.maximum(density, 0.0)
 
     def _cdf(self, x: Real) -> Real:
@@ -392,6 +411,11 @@ class SubordinatedLaw(Solved):
         below = np.zeros(x.shape)
         if not inside.all():
             below[~inside] = self._levels.off_bands(x[~inside])
+        for atom in self._inner_atoms:
+            near = atom.holds(x)
+            below[near] = atom.below(x[near])
+            self._require(np.where(np.isnan(below[near]), -1, 0), x[near])
+            inside &= ~near
         if inside.any():
             at = x[inside]
             below[inside], steps = self._in_bands.below(at)
@@ -403,7 +427,7 @@ class SubordinatedLaw(Solved):
         """Put in the levels so close to an end of infinite density that its power is asked."""
         for point in self._singular_points:
             for band in self.support:
-                if point.place not in band:
+                if isinstance(point, InnerAtom) or point.place not in band:
                     continue
                 near = (x > band[0]) & (x < band[1]) & point.holds(x.astype(np.complex128))
                 distance = x[near] - point.place
