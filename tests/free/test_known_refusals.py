@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rmtland.free import free_compression, free_power, free_product
-from rmtland.laws import Discrete, EmpiricalLaw, FussCatalan, JacobiWeight, KestenMcKay, Uniform
+from rmtland.laws import Discrete, EmpiricalLaw, FussCatalan, JacobiWeight, Uniform
 from rmtland.solution import ConvergenceError
 
 slow = pytest.mark.slow
@@ -22,12 +22,6 @@ def measured(seed, size):
 def power_next_to_one():
     law = free_product(JacobiWeight(-0.5, 1.5, 1.0, 1.7656113129520716), FussCatalan(2.0))
     return free_power(law, 1.0000798264789355)
-
-
-def corner_next_to_the_whole():
-    steps = Discrete((0.0, 1.0, 2.0), (0.25, 0.5, 0.25))
-    law = free_product(KestenMcKay(1.1134082403081265), steps)
-    return free_compression(law, 0.9999999998282363)
 
 
 def edge_at_a_rounding_of_zero():
@@ -48,7 +42,6 @@ def gap_of_width_1e_8():
 @pytest.mark.parametrize(
     ("make", "x"),
     [
-        pytest.param(corner_next_to_the_whole, 0.3, id="4036"),
         pytest.param(power_next_to_one, 1.0, id="2019", marks=slow),
         pytest.param(edge_at_a_rounding_of_zero, 5.02e-13, id="6044", marks=slow),
         pytest.param(gap_of_width_1e_8, 0.1, id="20126", marks=slow),

@@ -1,0 +1,75 @@
+"""Atoms inside bands, as powers and sums inherit them from signed products."""
+
+import numpy as np
+import pytest
+
+from rmtland.free import free_compression, free_power, free_product, free_sum
+from rmtland.free.subordination.inner_atom import InnerAtom
+from rmtland.laws import Discrete, KestenMcKay, Semicircle
+from rmtland.laws.consistency import unchecked
+
+STEPS = Discrete((0.0, 1.0, 2.0), (0.25, 0.5, 0.25))
+SIGNED = free_product(KestenMcKay(1.1134082403081265), STEPS)
+PROJECTED = free_product(Semicircle(), Discrete((0.0, 1.0), (0.25, 0.75)))
+
+
+@pytest.mark.parametrize("lost", [0.1, pytest.param(1.717637e-10, marks=pytest.mark.slow)])
+def test_a_compression_keeps_what_is_left_of_the_atom(lost):
+    """Refused before: the equation has no solution at the atom (seed 4036 of the fuzz)."""
+    law = free_compression(SIGNED, 1 - lost)
+    mass = 1 - 0.75 / (1 - lost)
+    assert law.atoms == ((0.0, pytest.approx(mass, rel=1e-13)),)
+    x = np.array([-1e-3, -1e-9, -1e-300, 0.0, 1e-300, 1e-9, 1e-3])
+    below, density = law.cdf(x), law.pdf(x)
+    assert below[3] - law.mass_below(0.0) == pytest.approx(mass, rel=1e-12)
+    np.testing.assert_allclose(below + below[::-1], 1 + mass * (x == 0), atol=1e-12)
+    np.testing.assert_allclose(density, density[3], rtol=1e-4)
+    np.testing.assert_allclose(
+        np.diff(below[3:]), density[3] * np.diff(x[3:]), rtol=1e-4, atol=1e-13
+    )
+    value, height = law.solve(np.array([1e-6j, 1e-5j])), np.array([1e-6, 1e-5])
+    expected = -mass / height - np.pi * density[3]
+    np.testing.assert_allclose(value.value.imag, expected, rtol=0, atol=1e-4)
+    assert np.isfinite(value.error).all()
+
+
+def test_the_power_inherits_it_too():
+    law = free_power(PROJECTED, 1.05)
+    assert law.atoms[0][1] == pytest.approx(1 - 1.05 * 0.75)
+    assert law.ppf(0.5) == 0.0
+    assert np.isinf(law.stieltjes(0.0))
+    assert law.log_potential(0.0).real == -np.inf
+    assert law.log_potential(0.0).imag == pytest.approx(np.pi * (1 - law.cdf(0.0)))
+
+
+@pytest.mark.slow
+def test_a_sum_has_it_at_the_sum_of_the_places():
+    """Against the mass, the mean and the variance by the general certificate, and by symmetry."""
+    law = free_sum(PROJECTED, Discrete((0.5, 1.5), (0.95, 0.05)))
+    ((place, mass),) = law.atoms
+    assert (place, mass) == (0.5, pytest.approx(0.2))
+    assert law.cdf(0.5) - law.mass_below(0.5) == pytest.approx(0.2, abs=1e-12)
+    shifted = free_sum(PROJECTED, Discrete((-1.5, -0.5), (0.05, 0.95)))
+    x = np.linspace(-1.0, 1.0, 9)
+    np.testing.assert_allclose(law.pdf(x), shifted.pdf(-x), rtol=1e-9)
+
+
+def test_what_is_rough_beside_the_atom_is_not_known():
+    law = free_power(PROJECTED, 1.1)
+
+    class Rough:
+        """Tables of which every other point is off."""
+
+        def __init__(self, tables):
+            self.solver, self._tables = tables.solver, tables
+
+        def solve(self, x):
+            moved = x * (1 + 1e-3 * (np.arange(x.size) % 2))
+            return self._tables.solve(moved)
+
+    with unchecked(law):
+        good = InnerAtom.of(law._bands, 0.0, law.atoms[0][1], 1.0)
+        rough = InnerAtom.of(Rough(law._bands), 0.0, law.atoms[0][1], 1.0)
+    assert good.spread < 1e-8
+    assert np.isnan(rough.density) or rough.spread == np.inf
+    assert np.isnan(rough.below(np.array([0.0]))).all()
