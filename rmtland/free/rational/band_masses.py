@@ -18,7 +18,8 @@ import math
 import numpy as np
 
 from rmtland.deferred import kernel
-from rmtland.free.rational.boundary import atom_at_drift, boundary
+from rmtland.free.rational.arc_values import atom_at_drift
+from rmtland.free.rational.boundary import boundary
 from rmtland.free.rational.edges import arc_constants, edge_place, minimum_between
 
 _NEARLY_OPEN = 4.0

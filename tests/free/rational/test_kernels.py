@@ -9,7 +9,7 @@ from examples import examples
 from hypothesis import assume, given, strategies as st
 from law_table import decades, triplets
 
-from rmtland.free.rational import boundary, edges, half_plane
+from rmtland.free.rational import arc_values, boundary, edges, half_plane
 from rmtland.free.rational.free_levy import FreeLevy
 
 quick = examples(60)
@@ -113,7 +113,7 @@ def test_phase_by_the_series_equals_the_phase_by_logarithms():
         h = 0.1 / y * np.exp(0.7j) + 0.1
         ratio = 0.1 / (h - 0.1)
         expected = np.angle(h) + 3 * (ratio - np.log1p(ratio)).imag
-        got = boundary._phase(h.real, h.imag, 0.0, rates, jumps)
+        got = arc_values.phase(h.real, h.imag, 0.0, rates, jumps)
         assert got == pytest.approx(expected, abs=1e-15)
 
 
