@@ -181,7 +181,7 @@ def _thoroughly(law: Law, allowed: float) -> None:
     if found.defects.get("monotone", 0.0) > _FALL:
         raise refusal(law, found)
     masses = [found.defects.get(name, math.inf) for name in ("mass", "cdf", "cdf inside")]
-    fine = 1e-13 if max(masses) < 1e-6 else None  # the estimate of the error may be too small
+    fine = 1e-13 if max(masses) < 1e-4 else None  # the estimate of the error may be too small
     certify(law, tolerance=allowed, quantiles=False, quadrature=fine)
 
 

@@ -191,8 +191,8 @@ class FreePencil(ResolventEquation):
 
     # Results ---------------------------------------------------------------------------------
 
-    def error_of_matrix(self, z: Complex, u: Complex) -> Real:
-        """Bound of the error of M from the defect and the rounding of the equation."""
+    def _uncertainty(self, z: Complex, u: Complex) -> tuple[MatrixSystem, Real, Real]:
+        """Return the equation, the error of its defect, rounding included, and the size of M^-1."""
         system = self.system(z, u)
         norm = np.linalg.norm(system.matrices, axis=(1, 2))
         energies = self.arrays.energies(u)
@@ -207,12 +207,33 @@ class FreePencil(ResolventEquation):
             _, slope, _ = part.energy(inner, sigma, 1.0)
             unit = np.eye(part.rank, dtype=np.complex128)[None, None]
             moved = slope(np.broadcast_to(unit, (len(z), 1, part.rank, part.rank)))
-            terms[:, own] += (
-                blurred * np.linalg.norm(moved, axis=(2, 3))[:, 0] * np.linalg.norm(inner)
-            )[:, None]
+            reach = np.linalg.norm(moved, axis=(2, 3))[:, 0] * np.linalg.norm(inner, axis=(1, 2))
+            terms[:, own] += (blurred * reach)[:, None]
+        return system, terms, w
+
+    def error_of_matrix(self, z: Complex, u: Complex) -> Real:
+        """Bound of the error of M from the defect and the rounding of the equation."""
+        system, terms, w = self._uncertainty(z, u)
+        norm = np.linalg.norm(system.matrices, axis=(1, 2))
         inverse = np.abs(pseudoinverse_or_nan(system.jacobian))
         shift = (inverse @ terms[..., None])[..., 0].sum(axis=1)
         return np.asarray(2 * norm**2 * (shift + 4e-16 * (4 + self.size) * w))
+
+    def error_of_value(self, z: Complex, u: Complex) -> Real:
+        """Bound of the error of G = M_11: each coordinate's error times what it moves G by.
+
+        With dG = M_1. V (dSigma) V* M_.1 and du = J^-1 times the defect, the sensitivity of G to
+        the defect is one solution of the transposed system.
+        """
+        system, terms, w = self._uncertainty(z, u)
+        m, arrays = system.matrices, self.arrays
+        left, right = m[:, 0, :] @ arrays.frames, m[:, :, 0] @ arrays.adjoint.T
+        moved = np.einsum("nr,ars,ns->na", left, arrays.basis(), right)
+        inverse = pseudoinverse_or_nan(system.jacobian)
+        weight = np.abs((moved[:, None, :] @ inverse)[:, 0])
+        own = np.linalg.norm(m[:, 0, :], axis=1) * np.linalg.norm(m[:, :, 0], axis=1)
+        shift = (weight * terms).sum(axis=1)
+        return np.asarray(2 * shift + 8e-16 * (4 + self.size) * own * w)
 
     def trace(self, m: Complex) -> Complex:
         """M_11 of matrices (n, k, k)."""

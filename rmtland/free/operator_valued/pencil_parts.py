@@ -262,24 +262,26 @@ class LawPart(Part):
 
     def rounding(self, m: Complex, sigma: Complex) -> Real:
         """See `Part`."""
+        # In the eigenbasis of D^-1 w, where an error of G(zeta_i) moves Sigma by D times it over
+        # G(zeta_i)^2, and one of D^-1 w itself by D times a divided difference of 1/G.
         w = inverse_or_nan(m) + sigma
         zeta, vectors, inverse = self._points(w, 1.0)
         flat = zeta.ravel()
         solution = self.law.solve(flat.real + self.center + 1j * np.abs(flat.imag), throw=False)
         stated = np.inf if solution.error is None else np.asarray(solution.error)
         error = np.where(np.isfinite(stated), stated, 1e-12 * np.abs(solution.value))
-        error = (error + 1e-15 * np.abs(solution.value)).reshape(zeta.shape).max(axis=1)
-        back = np.linalg.inv(self.core)
-        value, derivative = self._cauchy(w, 1.0)
-        lifted = inverse_or_nan(value)
-        size = np.linalg.norm(vectors, axis=(1, 2)) * np.linalg.norm(inverse, axis=(1, 2))
-        moved = np.linalg.norm(
-            derivative(np.broadcast_to(np.eye(self.rank), (len(w), 1, self.rank, self.rank))),
-            axis=(2, 3),
-        )[:, 0]
+        error = error.reshape(zeta.shape)
+        g, slope = self.transform(zeta)
+        size = np.abs(g)
+        bent = np.abs(self.differences(zeta, g, slope)) / (size[:, :, None] * size[:, None, :])
+        around = np.linalg.norm(vectors, axis=(1, 2)) * np.linalg.norm(inverse, axis=(1, 2))
+        core, back = np.linalg.norm(self.core), np.linalg.inv(self.core)
         norm = np.linalg.norm(w, axis=(1, 2))
-        error = error * size * np.linalg.norm(back) + 1e-15 * (1 + size) * moved * norm
-        return np.asarray(1e-15 * norm + np.linalg.norm(lifted, axis=(1, 2)) ** 2 * error)
+        point = 1e-15 * around * np.linalg.norm(back) * norm
+        moved = ((error + 1e-15 * size) / size**2).max(axis=1) + bent.max(axis=(1, 2)) * point
+        if self.rank > 1:  # G as a matrix has the rounding of its largest eigenvalue
+            moved += 1e-15 * size.max(axis=1) / size.min(axis=1) ** 2
+        return np.asarray(1e-15 * norm + around * core * moved)
 
 
 def levy_part(matrix: ArrayLike, triplet: LevyTriplet) -> Part:

@@ -109,6 +109,23 @@ class ResolventEquation(abc.ABC):
     def error_of_trace(self, error: Real) -> Real:
         """Error of G from that of the entries of M."""
 
+    def error_of_value(self, z: Complex, u: Complex) -> Real:
+        """Bound of the error of G at solved points, by that of the entries of M.
+
+        Parameters
+        ----------
+        z : ndarray of complex, shape (n,)
+            Points.
+        u : ndarray of complex, shape (n, r)
+            Solutions there.
+
+        Returns
+        -------
+        ndarray of float, shape (n,)
+            Bounds, to first order in the defect and rounding.
+        """
+        return self.error_of_trace(self.error_of_matrix(z, u))
+
     def as_matrices(self, m: Complex) -> Complex:
         """M as matrices (n, k, k), where diagonals may be stored as vectors.
 

@@ -320,18 +320,18 @@ class ResolventLaw(Law):
         Returns
         -------
         Solution
-            Of G; the relative defect, error and Newton steps of M. Never raises for lack of
-            convergence: `status` says.
+            Of G, with a bound of its error; the relative defect and Newton steps of M. Never
+            raises for lack of convergence: `status` says.
         """
         flat, shape = upper_half_plane(z)
-        solution = self.equation.solve(flat, throw=False)
-        value = np.asarray(solution.value)
-        g = self.equation.trace(value)
-        error = self.equation.error_of_trace(np.asarray(solution.error))
+        u, m, accepted, steps, defect = self.equation.solutions(flat)
+        error = np.full(flat.shape, np.inf)
+        if accepted.any():
+            error[accepted] = self.equation.error_of_value(flat[accepted], u[accepted])
         return Solution(
-            g.reshape(shape),
-            Status.CONVERGED if solution.converged else Status.NOT_CONVERGED,
-            solution.residual.reshape(shape),
-            solution.steps.reshape(shape),
+            np.where(accepted, self.equation.trace(m), np.nan).reshape(shape),
+            Status.CONVERGED if accepted.all() else Status.NOT_CONVERGED,
+            np.where(accepted, defect, np.inf).reshape(shape),
+            steps.reshape(shape),
             error.reshape(shape),
         )

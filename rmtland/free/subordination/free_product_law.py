@@ -19,9 +19,9 @@ from fractions import Fraction
 from functools import cached_property
 
 from rmtland.free.subordination.gap_search import GapSearch
+from rmtland.free.subordination.inner_atom import InnerAtom
 from rmtland.free.subordination.moments import product_moments
 from rmtland.free.subordination.product_equation import ProductEquation
-from rmtland.free.subordination.inner_atom import InnerAtom
 from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
 from rmtland.laws.affine_law import affine

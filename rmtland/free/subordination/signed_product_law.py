@@ -26,6 +26,7 @@ import numpy as np
 from rmtland.free.subordination.band_points import BandPoints
 from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.free.subordination.gap_search import MAX_COMPONENTS, GapSearch
+from rmtland.free.subordination.inner_atom import InnerAtom
 from rmtland.free.subordination.levels import Levels
 from rmtland.free.subordination.moments import (
     reciprocal_s,
@@ -41,7 +42,6 @@ from rmtland.free.subordination.near_zero import (
     nearest_smooth,
 )
 from rmtland.free.subordination.signed_product_equation import SignedProductEquation
-from rmtland.free.subordination.inner_atom import InnerAtom
 from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
 from rmtland.free.subordination.sweep import bundle

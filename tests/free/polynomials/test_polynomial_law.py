@@ -21,10 +21,11 @@ from rmtland import (
 )
 from rmtland.free import PolynomialLaw
 from rmtland.free.polynomials.noncommutative_polynomial import WordMoments
-from rmtland.laws import FreePoisson, TracyWidom
+from rmtland.laws import FreePoisson, TracyWidom, pushforward
 
 x, y, w = free_variables("x y w")
 c = free_variables("c", self_adjoint=False)
+SQUARE = pushforward(Uniform(1.0, 1.5), [0.0, 0.0, 1.0])
 PULLED = Discrete((1.0, 2.0), (0.5, 0.5))
 
 
@@ -256,6 +257,36 @@ def test_routes_agree_and_errors_are_not_understated():
     assert two.converged
     assert (np.abs(one.value - two.value) <= one.error + two.error).all()
     assert np.median(two.error) < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("p", "exact", "most"),
+    [
+        (x + y, free_sum(Uniform(1.0, 1.5), Uniform(1.0, 2.0)), 1e-11),
+        (x**2 + y, free_sum(SQUARE, Uniform(1.0, 2.0)), 1e-10),
+        (x * y * x, None, 1e-10),
+        (x * y + y * x, None, 1e-8),
+    ],
+    ids=["x+y", "xx+y", "xyx", "xy+yx"],
+)
+def test_the_error_of_a_pencil_is_covered_and_of_use(p, exact, most):
+    """It was 4e-6 for xy + yx: norms of matrices of very different eigenvalues were multiplied."""
+    law = law_of_polynomial(p, x=Uniform(1.0, 1.5), y=Uniform(1.0, 2.0), method="subordination")
+    if exact is None and p == x * y * x:
+        exact = free_product(SQUARE, Uniform(1.0, 2.0))
+    z = np.concatenate([np.linspace(2.6, 4.2, 9), [3.0 + 1e-6j, 3.0 + 0.1j, 2j, 9.0]])
+    found = law.equation.solutions(z.astype(complex))
+    u, accepted = found.coordinates[found.accepted], z[found.accepted].astype(complex)
+    error = law.equation.error_of_value(accepted, u)
+    assert accepted.size > 6
+    assert error.max() < most
+    value = law.equation.trace(found.matrices)[found.accepted]
+    if exact is not None:
+        assert (np.abs(value - exact.stieltjes(accepted)) <= error + 1e-15).all()
+    # What the coordinates are moved by on purpose is seen by the bound.
+    moved = u * (1 + 1e-9)
+    off = law.equation.trace(law.equation.system(accepted, moved).matrices) - value
+    assert (np.abs(off) <= law.equation.error_of_value(accepted, moved) + 1e-13).all()
 
 
 def test_atoms_of_a_product_with_a_projection():
