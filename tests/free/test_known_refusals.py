@@ -1,8 +1,7 @@
 """Inputs that are refused although an answer exists: a table meant to empty.
 
 Each row is a strict expected failure: where a refusal disappears the row fails, and its input is to
-become a test of the answer. The numbers are seeds of `scripts/fuzz_free.py`. Refused too, and
-tested where it belongs: `test_atoms_under_noise_of_rounded_parameters` of deconvolution by moments.
+become a test of the answer. The numbers are seeds of `scripts/fuzz_free.py`.
 """
 
 import numpy as np

@@ -44,6 +44,7 @@ from rmtland.free.subordination.free_product_law import FreeProduct
 from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.laws.affine_law import Affine
 from rmtland.laws.law import Law, Real
+from rmtland.laws.levy import LevyLaw
 
 __all__ = ["Recurrence", "additive_recurrence", "multiplicative_recurrence"]
 
@@ -96,7 +97,13 @@ def additive_recurrence(total: Law, noise: Law, order: int) -> Recurrence:
 
 
 def _cumulants(law: Law, count: int, unit: Fraction) -> list[int]:
-    """Free cumulants in powers of a unit."""
+    """Free cumulants in powers of a unit; of a rational R-transform by its triplet, as sums do.
+
+    Parameters of the two are equal to rounding only, and a law of atoms is one to no less.
+    """
+    if isinstance(law, LevyLaw):
+        exact = law.levy.exact_cumulants(count)
+        return [_fixed(c / unit**n) for n, c in enumerate(exact, 1)]
     if isinstance(law, Affine):
         inner = _cumulants(law.law, count, unit / abs(Fraction(law.scale)))
         if law.scale < 0:
