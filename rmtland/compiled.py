@@ -37,7 +37,7 @@ from typing import Any, TypeVar
 
 import numba
 
-__all__ = ["compiled", "kernel_threads", "parallel_kernel"]
+__all__ = ["compiled", "parallel_kernel"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -63,18 +63,6 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
             return _with_temporary_cache(function, options)
 
     return decorate
-
-
-def kernel_threads() -> int:
-    """Return how many threads kernels that release the GIL may use.
-
-    Returns
-    -------
-    int
-        The cores, or fewer where the environment's OMP_NUM_THREADS says so.
-    """
-    most, given = os.cpu_count() or 1, os.environ.get("OMP_NUM_THREADS", "")
-    return min(most, int(given)) if given.isdigit() and int(given) else most
 
 
 def parallel_kernel(function: F, **options: Any) -> F:

@@ -37,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BUDGET", "Kernel", "inlined", "inner", "kernel"]
+__all__ = ["BUDGET", "Kernel", "inlined", "inner", "kernel", "kernel_threads"]
 
 BUDGET = 15_000
 """Cost up to which kernels are interpreted in a process: about half a second."""
@@ -153,6 +153,18 @@ def inlined(function: Any) -> Any:
     """
     _inlined.add(function)
     return inner(function)
+
+
+def kernel_threads() -> int:
+    """Return how many threads kernels that release the GIL may use.
+
+    Returns
+    -------
+    int
+        The cores, or fewer where the environment's OMP_NUM_THREADS says so.
+    """
+    most, given = os.cpu_count() or 1, os.environ.get("OMP_NUM_THREADS", "")
+    return min(most, int(given)) if given.isdigit() and int(given) else most
 
 
 def _compiled_form(function: Any) -> Any:

@@ -68,7 +68,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.arguments import choice, count, float_array, nonnegative, positive
-from rmtland.compiled import kernel_threads
+from rmtland.deferred import kernel_threads
 from rmtland.ensembles.entries import columns
 from rmtland.ensembles.krylov_quadrature import law_jacobi, law_nodes, quadrature
 from rmtland.ensembles.quantiles import multiplicities, point_multiplicities

@@ -33,7 +33,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from rmtland.compiled import kernel_threads
+from rmtland.deferred import kernel_threads
 from rmtland.models.conditioned.pair_kernels import bend, contract
 from rmtland.typing import Complex, Real
 
