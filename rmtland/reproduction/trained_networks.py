@@ -144,8 +144,9 @@ class TrainedNetworks(PublishedFigure):
 
     @property
     def memory(self) -> int:
-        """Jacobian and basis of 1500 residuals, Hessians of 300 parameters, coupled equations."""
-        return 8 * 6 * 1500 * (300 + 1500) + 2**27 + 2**20 * self.runs
+        """Jacobian and basis of 1500 residuals, Hessians of 300 parameters, equations, runs."""
+        iterates = 8 * 300 * self.steps * min(12, len(self.networks))
+        return 8 * 6 * 1500 * (300 + 1500) + 2**27 + 2**20 * self.runs + iterates
 
     def content(self, results: Mapping[str, Results]) -> Content:
         """Return densities and distances of the stages, and how many are within chance.

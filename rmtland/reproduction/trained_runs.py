@@ -16,6 +16,7 @@ Examples
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ from rmtland.audit import Level, audit_hessian
 from rmtland.audit.conditioned_levels import CONDITIONED
 from rmtland.audit.distance import kolmogorov
 from rmtland.models import ConditionedHessian
-from rmtland.networks import MLP, LossPoint, train
+from rmtland.networks import MLP, Dataset, LossPoint, train
 from rmtland.reproduction.trained_cases import NAMES, network_case
 from rmtland.solution import ConvergenceError
 from rmtland.streams import random_generator
@@ -80,6 +81,19 @@ def stage_point(network: str, *, run: int, root: int, fraction: float, steps: in
         Number of the iterate, whether it is the last, network, and point.
     """
     choice("network", network, NAMES)
+    net, data, seen = _trained(network, run, root, steps)
+    energies = np.array([energy for energy, _ in seen])
+    target = energies[-1] + fraction * (energies[0] - energies[-1])
+    chosen = int(np.argmin(np.abs(energies - target)))
+    point = net.at(seen[chosen][1], data.x, data.y)
+    return Stage(chosen, chosen == len(seen) - 1, net, point)
+
+
+@lru_cache(maxsize=12)  # the stages of a run are asked for one by one
+def _trained(
+    network: str, run: int, root: int, steps: int
+) -> tuple[MLP, Dataset, list[tuple[float, Real]]]:
+    """Return network, data, and energy and parameters of every iterate."""
     rng = random_generator(np.random.SeedSequence([root, run, NAMES.index(network)]))
     net, data = network_case(network, rng)
     seen: list[tuple[float, Real]] = []
@@ -90,11 +104,7 @@ def stage_point(network: str, *, run: int, root: int, fraction: float, steps: in
     train(
         net, net.init(rng=rng), data.x, data.y, max_steps=steps, gradient_norm=1e-7, callback=keep
     )
-    energies = np.array([energy for energy, _ in seen])
-    target = energies[-1] + fraction * (energies[0] - energies[-1])
-    chosen = int(np.argmin(np.abs(energies - target)))
-    point = net.at(seen[chosen][1], data.x, data.y)
-    return Stage(chosen, chosen == len(seen) - 1, net, point)
+    return net, data, seen
 
 
 def conditioned_distances(

@@ -15,7 +15,8 @@ allowed arcs by shrinking (slice sampling [1]_), a Cholesky factorisation a tria
 
 The first allowed point comes from the gradient and the energy alone, not from the residuals that
 were measured: a vector of small norm is allowed since H_0 >= 0, and while the chain moves its norm
-is raised as far as the Hessian stays non-negative, up to that of the sphere.
+is raised as far as the Hessian stays non-negative, up to that of the sphere. Where it has stopped
+rising there is no minimum of so much energy, or none that the chain finds.
 
 Synonyms: stable critical point, Gaussian matrix with a hard wall, large deviation of the index,
 elliptical slice sampling.
@@ -61,6 +62,7 @@ THIN = 50
 """Steps between draws."""
 
 _RISE = 3000  # steps in which the sphere must be reached
+_STALL = 600  # steps in which the norm must rise by a hundredth
 _ROUNDING = 1e-9  # eigenvalues of at least minus this, relative to the largest, are allowed
 _SHORT = 0.02  # of the sphere's radius, where the chain starts
 _STRETCH = 1.15
@@ -186,7 +188,12 @@ class NonnegativeChain:
         noise, scale = self._restricted(self.noise(xi)), _SHORT
         while scale > 1e-6 and not self._is_allowed(scale * noise):
             scale /= 2
-        for _ in range(_RISE):
+        before = 0.0
+        for step in range(_RISE):
+            if step % _STALL == 0:
+                if scale < 1.01 * before:
+                    break
+                before = scale
             for _ in range(2):  # up while it goes
                 higher = min(1.0, _STRETCH * scale)
                 if self._is_allowed(higher * noise):
@@ -195,7 +202,7 @@ class NonnegativeChain:
                 return xi, noise
             xi, noise = self._move(xi, noise, scale, generator)
         raise ConvergenceError(
-            f"no minimum of this energy was found for these weights: {_RISE} steps reached "
+            f"no minimum of this energy was found for these weights: {step + 1} steps reached "
             f"residuals of {scale:.1%} of the size that is free; leave 'minimum' out"
         )
 

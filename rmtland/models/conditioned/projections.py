@@ -13,7 +13,10 @@ order they are lost in rounding and count as zero in any case. `IterativeProject
 each projection is a least squares problem solved by LSMR, a product with J and one with its
 transpose a step, with the columns of each layer brought near to an orthonormal set
 (`rmtland.models.conditioned.kronecker`), and the rank is the mean of |P xi|^2 over Gaussian
-vectors (Hutchinson); what the Jacobian sees too weakly for the tolerance of LSMR counts as free.
+vectors (Hutchinson). What the Jacobian sees too weakly for the tolerance of LSMR, as through units
+that are saturated at nearly all samples, counts as free: how many directions these are is estimated
+by one projection to a thousandth of the tolerance (`IterativeProjection.missed`), and is part of
+the error of the rank.
 
 References
 ----------
@@ -36,6 +39,7 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -60,6 +64,9 @@ RANK_TOLERANCE = 1e-6
 _STEPS = 3000
 _PROBES = 2  # Gaussian vectors that a rank is estimated from
 _LEAK = 1e-2
+_CLOSER = 1e-3  # of the tolerance, by which directions are found that it misses
+_MORE_STEPS = 10  # times as many for that, at most
+_FEWEST_STEPS = 200
 
 
 class Projection(abc.ABC):
@@ -237,9 +244,30 @@ class IterativeProjection(Projection):
 
     @property
     def rank_error(self) -> float:
-        """Standard error of the rank r in d dimensions: each |P xi|^2/|xi|^2 is of a beta law."""
+        """Error of the rank r in d dimensions: by chance, and by directions that are missed.
+
+        Each |P xi|^2/|xi|^2 is of a beta law, which gives the standard error.
+        """
         r, d = self.rank, self.space.dimension
-        return math.sqrt(2 * max(r * (d - r), 0.0) / (_PROBES * (d + 2)))
+        return math.hypot(math.sqrt(2 * max(r * (d - r), 0.0) / (_PROBES * (d + 2))), self.missed)
+
+    @cached_property
+    def missed(self) -> float:
+        """Number of directions that are known but seen too weakly, estimated from one vector.
+
+        |dP xi|^2, dP the change of the projector by a thousandth of the tolerance; of r directions
+        it finds r on the average, with a standard error of sqrt(2 r).
+        """
+        _ = self.rank  # its vectors come first
+        xi = self.space.noise(self.rng.spawn(1)[0])
+        before = self.steps
+        coarse = self.project(xi)
+        closer = self._solved(
+            xi.ravel() - coarse.ravel(),
+            _CLOSER * self.tolerance,
+            max(_MORE_STEPS * (self.steps - before), _FEWEST_STEPS),
+        )
+        return float((closer**2).sum())
 
     def project(self, u: Real) -> Real:
         """Return P u, up to the tolerance.
@@ -262,17 +290,22 @@ class IterativeProjection(Projection):
         before = float(np.linalg.norm(self._columns.rmatvec(flat)))
         if not before:
             return np.zeros_like(u)
-        found = lsmr(self._columns, flat, atol=self.tolerance, btol=0.0, conlim=0.0, maxiter=_STEPS)
-        rest = flat - self._columns.matvec(found[0])
-        leak = float(np.linalg.norm(self._columns.rmatvec(rest))) / before
-        self.steps += int(found[2])
+        steps = self.steps
+        seen = self._solved(flat, self.tolerance, _STEPS)
+        leak = float(np.linalg.norm(self._columns.rmatvec(flat - seen))) / before
         self.leak = max(self.leak, leak)
         if leak > _LEAK:
             raise ConvergenceError(
-                f"the residuals could not be projected: {found[2]} steps of LSMR left {leak:.1e} "
-                f"of their products with the Jacobian (at most {_LEAK:g})"
+                f"the residuals could not be projected: {self.steps - steps} steps of LSMR left "
+                f"{leak:.1e} of their products with the Jacobian (at most {_LEAK:g})"
             )
-        return np.asarray(flat - rest, dtype=np.float64).reshape(u.shape)
+        return np.asarray(seen, dtype=np.float64).reshape(u.shape)
+
+    def _solved(self, flat: Real, tolerance: float, limit: int) -> Real:
+        """Part of a vector in the span of the columns, to a tolerance."""
+        found = lsmr(self._columns, flat, atol=tolerance, btol=0.0, conlim=0.0, maxiter=limit)
+        self.steps += int(found[2])
+        return np.asarray(self._columns.matvec(found[0]))
 
     def _operator(self) -> LinearOperator:
         point, space = self.point, self.space

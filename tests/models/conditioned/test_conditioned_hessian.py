@@ -209,6 +209,25 @@ def test_an_estimated_rank_says_its_error():
     assert 0.0 < abs(sigma - exact.conditioned.sigma) < 4 * error
 
 
+def test_directions_that_are_seen_too_weakly_are_counted():
+    """Saturated units: their slopes are 1 at few samples and 1e-5 at others."""
+    plain = network((5, 6, 4), samples=40)
+    theta = plain.theta.copy()
+    theta[:30] *= 30
+    point = plain.net.at(theta, plain.x, plain.y)
+    space = ResidualSpace.of_point(point)
+    exact = DenseProjection.of_point(point, ("gradient",), space)
+    found = IterativeProjection(point, ("gradient",), space)
+    off = []
+    for seed in range(4):
+        xi = space.noise(np.random.default_rng(seed))
+        off.append(((exact.project(xi) - found.project(xi)) ** 2).sum())
+    assert 1.0 < np.mean(off) < found.missed + 3 * np.sqrt(2 * found.missed)
+    assert found.missed < np.mean(off) + 3 * np.sqrt(2 * np.mean(off))
+    assert found.rank_error > found.missed
+    assert IterativeProjection(plain, ("gradient",), space).missed < 0.01
+
+
 def test_a_rank_that_may_be_full_is_not_taken_for_less():
     point = network((5, 12, 4), samples=26, seed=0)
     with pytest.raises(ValueError, match="it fixes 104 of the 104"):

@@ -79,8 +79,8 @@ def test_what_has_no_minimum_is_refused():
         chain_of(np.eye(2)[:, None, None] * np.eye(2), np.diag([1.0, -0.1]))
     units = np.stack([np.diag([1.0, -1.0]), np.array([[0.0, 1.0], [1.0, 0.0]])])
     none = chain_of(units, np.eye(2), radius=1.5)  # eigenvalues 1 +- |xi|
-    with pytest.raises(ConvergenceError, match="no minimum of this energy"):
-        next(none.draws(1, generator))
+    with pytest.raises(ConvergenceError, match=r"no minimum of this energy.*: (60|120)1 steps"):
+        next(none.draws(1, generator))  # none of 3000, as it stopped rising
 
 
 def test_a_trained_network_is_within_chance_of_the_law_of_minima():
