@@ -1,4 +1,4 @@
-r"""The law of conditioned Hessians by a matrix Dyson equation (MDE), for one hidden layer.
+r"""The law of conditioned Hessians by a matrix Dyson equation (MDE).
 
 With residuals e = P e_measured + sigma (1 - P) xi, H is a deterministic matrix plus a Gaussian one
 whose covariance is known, and its resolvent has the deterministic equivalent
@@ -9,8 +9,10 @@ whose covariance is known, and its resolvent has the deterministic equivalent
     p\, G = \operatorname{tr} M, \qquad
     p\, L = \log\det(z - A - S[M]) + \tfrac12 \operatorname{tr} M S[M] ,
 
-the f'' block included: A and S hold all of it. S is that of
-`rmtland.models.conditioned.noise_covariance`. The iteration is averaged and accelerated
+the f'' blocks included: A and S hold all of it, at any depth, as H1 is linear in the residuals. S
+is that of `rmtland.models.conditioned.noise_covariance` for one hidden layer without biases, and
+the sum over all free directions of `rmtland.models.conditioned.residual_covariance` for other
+networks, which some hundred parameters can afford. The iteration is averaged and accelerated
 (Anderson), and continued from point to point (`rmtland.models.dyson.fixed_points`).
 
 A step inverts a matrix of order p and contracts the covariance, which takes less
@@ -45,6 +47,7 @@ from rmtland.models.conditioned.conditioned_hessian import ConditionedHessian
 from rmtland.models.conditioned.given_residuals import with_residuals
 from rmtland.models.conditioned.noise_covariance import NoiseCovariance
 from rmtland.models.conditioned.projections import DenseProjection
+from rmtland.models.conditioned.residual_covariance import ResidualCovariance
 from rmtland.models.dyson.block_resolvent import BlockResolvent
 from rmtland.models.dyson.cost import Cost, speed
 from rmtland.models.dyson.fixed_points import DEPTH, STEPS, FixedPoint, anderson
@@ -72,12 +75,12 @@ class ConditionedEquation:
     ----------
     known : ndarray, shape (p, p)
         A.
-    noise : NoiseCovariance or None
+    noise : NoiseCovariance, ResidualCovariance or None
         S; None for a deterministic matrix.
     """
 
     known: Real
-    noise: NoiseCovariance | None
+    noise: NoiseCovariance | ResidualCovariance | None
 
     @property
     def memory(self) -> int:
@@ -209,14 +212,14 @@ class ConditionedDyson(HessianParts, BlockResolvent):
     Parameters
     ----------
     hessian : ConditionedHessian
-        One hidden layer without biases, any loss, projected with a basis.
+        Any depth and loss, projected with a basis.
     part_name : {"total", "gauss_newton", "residual"}
         H, H0 or H1.
 
     Raises
     ------
     ValueError
-        If the network is of another kind.
+        If the residuals are not Gaussian, or projected without a basis.
     """
 
     hessian: ConditionedHessian
@@ -225,12 +228,6 @@ class ConditionedDyson(HessianParts, BlockResolvent):
 
     def __post_init__(self) -> None:
         choice("part_name", self.part_name, PARTS)
-        net: Any = self.hessian.point.net
-        if len(net.widths) != 3 or net.bias or net.parametrisation != "standard":
-            raise ValueError(
-                "the equation is for one hidden layer without biases, in the standard "
-                f"parametrisation; got {net}: take the law of ConditionedHessian, which is drawn"
-            )
         for name in {"minimum", "rotations"} & set(self.hessian.on):
             raise ValueError(
                 f"residuals conditioned on {name!r} are not Gaussian, and have no such equation: "
@@ -301,11 +298,13 @@ class ConditionedDyson(HessianParts, BlockResolvent):
         known += with_residuals(point, residuals.known_residuals).hessian("residual")
         return ConditionedEquation(known, self._noise())
 
-    def _noise(self) -> NoiseCovariance:
+    def _noise(self) -> NoiseCovariance | ResidualCovariance:
         point, residuals = self.hessian.point, self.hessian.conditioned
+        net: Any = point.net
+        if len(net.widths) != 3 or net.bias or net.parametrisation != "standard":
+            return ResidualCovariance.of_residuals(point, residuals)
         space, projection = residuals.space, residuals.projection
         assert isinstance(projection, DenseProjection)
-        net: Any = point.net
         first, second = net.unflatten(point.theta)
         f, x = activation_of(net.activation), np.asarray(point.x)
         z = first @ x.T

@@ -15,7 +15,7 @@ converged, `on=("gradient", "minimum")` draws among residuals whose Hessian has 
 eigenvalue (`rmtland.models.conditioned.minima`).
 
 The law is the mean spectrum of such Hessians, pooled over draws (`draws`, from `seed`); how far a
-single one is from it, `chance_level`, is what no law can do better than. For one hidden layer
+single one is from it, `chance_level`, is what no law can do better than.
 `rmtland.models.conditioned.ConditionedDyson` is the same law by a matrix Dyson equation.
 `measured_numbers` says how much of the residuals was measured, `is_marked` whether that is nearly
 all: less than a tenth is left, of their dimensions or of all numbers that there are.
@@ -54,6 +54,7 @@ from rmtland.arrays import ArrayLibrary
 from rmtland.estimate import krylov_quadratures, symmetric_operator
 from rmtland.estimate.density import quadrature_spectrum
 from rmtland.laws import EmpiricalLaw
+from rmtland.models.conditioned.chance_level import chance_level
 from rmtland.models.conditioned.conditioned_residuals import (
     ConditionedResiduals,
     checked_conditions,
@@ -63,7 +64,7 @@ from rmtland.models.conditioned.minima import NonnegativeChain
 from rmtland.models.conditioned.projections import RANK_TOLERANCE
 from rmtland.models.hessian_parts import PARTS, HessianParts
 from rmtland.networks import MLP, LossPoint
-from rmtland.solution import Solution, Status
+from rmtland.solution import Solution
 from rmtland.spectrum import Spectrum
 from rmtland.streams import seed_of, streams
 from rmtland.typing import ArrayLike, Real, Rng
@@ -470,31 +471,16 @@ class ConditionedHessian(HessianParts):
 
     @cached_property
     def chance_level(self) -> Solution:
-        """Kolmogorov distance of one draw to the mean spectrum of the others: mean and deviation.
+        """Kolmogorov distance of one draw to the mean spectrum of the others.
 
         What chance does: no law is closer to a single Hessian of this size on the average.
 
         Returns
         -------
         Solution
-            `value` is the mean over the draws, `error` their standard deviation, infinite for two
-            draws, which are equally far from each other; `steps` their number.
+            As `rmtland.models.conditioned.chance_level.chance_level`.
         """
-        rows = self.drawn
-        zero = np.zeros(())
-        if len(rows) == 1:
-            return Solution(zero, Status.CONVERGED, zero, np.array(1), zero)
-        found = [
-            _distance(row, np.sort(np.delete(rows, i, axis=0), axis=None))
-            for i, row in enumerate(rows)
-        ]
-        return Solution(
-            np.array(np.mean(found)),
-            Status.CONVERGED,
-            zero,
-            np.array(len(found)),
-            np.array(np.std(found, ddof=1) if len(found) > 2 else np.inf),
-        )
+        return chance_level(self.drawn)
 
     @property
     def index_deviation(self) -> float:
@@ -511,14 +497,3 @@ def _refuse_large(p: int) -> None:
             f"eigenvalues, {free / 2**30:.1f} GiB are free; take `lanczos`, which multiplies only, "
             "without 'minimum'"
         )
-
-
-def _distance(first: Real, second: Real) -> float:
-    """Kolmogorov distance of two sets of eigenvalues, ascending."""
-    both = np.concatenate([first, second])
-    gaps = [
-        np.searchsorted(first, both, side=side) / first.size
-        - np.searchsorted(second, both, side=side) / second.size
-        for side in ("left", "right")
-    ]
-    return float(np.abs(gaps).max())

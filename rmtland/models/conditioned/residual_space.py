@@ -192,6 +192,17 @@ class ResidualSpace:
         factors = np.divide(1.0, self.scales, out=np.zeros_like(self.scales), where=self.scales > 0)
         return self._projected(e * factors[:, None])
 
+    def projector(self) -> Real:
+        """Return the orthogonal projector on the space of u, of order m n_out.
+
+        Returns
+        -------
+        ndarray, shape (m n_out, m n_out)
+        """
+        size = self.scales.size * self.outputs
+        unit = np.eye(size).reshape(self.scales.size, self.outputs, size)
+        return (self._projected(unit) * (self.scales > 0)[:, None, None]).reshape(size, size)
+
     def whole(self, u: Real) -> Real:
         """Return e = s u of a vector that holds the known part too.
 
