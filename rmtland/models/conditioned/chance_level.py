@@ -4,7 +4,7 @@ Examples
 --------
 >>> import numpy as np
 >>> found = chance_level(np.array([[0.0, 1.0], [0.0, 1.0], [0.0, 2.0]]))
->>> found.value.round(6), found.error.round(6)
+>>> float(found.value.round(6)), float(found.error.round(6))
 (0.333333, 0.144338)
 """
 
