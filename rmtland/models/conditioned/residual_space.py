@@ -15,9 +15,9 @@ the label of a sample,
       = (1 - q_c) \left[ -\tfrac{n}{n - 1} (\mathbf 1_c - \tfrac1n \mathbf 1) + u \right], \qquad
     u_c = 0, \quad \sum_{i \ne c} u_i = 0,
 
-:math:`\pi` the distribution over the n - 1 other classes. What lies along the label is
-three quarters of the whole and more, and is the same function of one number a sample, whatever the
-others do. "labels" keeps it: the number of what is measured is that of "samples", the scales are
+:math:`\pi` the distribution over the n - 1 other classes. What lies along the label is the same
+function of one number a sample whatever the others do, and holds the share n/(2n - 2) of the square
+at least. "labels" keeps it: the number of what is measured is that of "samples", the scales are
 :math:`1 - q_c`, and noise is iid in the n - 2 dimensions of u.
 
 Examples

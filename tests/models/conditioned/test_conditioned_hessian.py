@@ -372,6 +372,7 @@ def test_residuals_of_softmax_keep_what_lies_along_the_label(projection):
     size = np.mean([(model.draw(rng=i).residuals ** 2).sum() for i in range(15)])
     assert size == pytest.approx((point.residuals**2).sum(), rel=0.05)
     along = 6 / 5 * (point.residuals[label] ** 2).sum()
+    assert along > 6 / 10 * (point.residuals**2).sum()  # n/(2n - 2)
     assert residuals.known_energy_share > along / (point.residuals**2).sum() - 0.05
 
 
