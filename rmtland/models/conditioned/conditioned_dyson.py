@@ -92,7 +92,7 @@ class ConditionedEquation:
     def operations(self) -> float:
         """Real operations of one application."""
         p = float(len(self.known))
-        return 8 * p**3 + 60 * p**2 + (0.0 if self.noise is None else self.noise.operations)
+        return 16 / 3 * p**3 + 60 * p**2 + (self.noise.operations if self.noise else 0.0)
 
     def start(self, z: complex) -> Complex:
         """M = 1/z.
