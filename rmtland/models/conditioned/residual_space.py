@@ -189,8 +189,8 @@ class ResidualSpace:
         -------
         ndarray, shape (m, n_out)
         """
-        factors = np.divide(1.0, self.scales, out=np.zeros_like(self.scales), where=self.scales > 0)
-        return self._projected(e * factors[:, None])
+        scales = self.scales[:, None]  # 1/s of a certain sample may overflow
+        return self._projected(np.divide(e, scales, out=np.zeros_like(e), where=scales > 0))
 
     def projector(self) -> Real:
         """Return the orthogonal projector on the space of u, of order m n_out.

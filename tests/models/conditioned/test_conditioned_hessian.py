@@ -376,6 +376,16 @@ def test_residuals_of_softmax_keep_what_lies_along_the_label(projection):
     assert residuals.known_energy_share > along / (point.residuals**2).sum() - 0.05
 
 
+@pytest.mark.parametrize("tiny", [1e-300, 1e-310])
+def test_samples_that_are_nearly_certain_have_finite_residuals(tiny):
+    e = np.array([[-tiny, tiny, 0.0], [-0.5, 0.2, 0.3], [0.0, 0.0, 0.0]])
+    space = ResidualSpace.of_labels(e)
+    u = space.unscaled(e)
+    np.testing.assert_allclose(u, [[0, 0.5, -0.5], [0, -0.1, 0.1], [0, 0, 0]], atol=1e-12)
+    np.testing.assert_allclose(space.whole(space.known + u), e, atol=1e-15)
+    assert space.dimension == 2
+
+
 def test_what_is_no_label_is_not_taken_for_one():
     point = network((4, 5, 3), samples=40, loss="cross_entropy")
     soft = point.net.at(point.theta, point.x, 0.9 * np.asarray(point.y) + 0.1 / 3)
