@@ -198,7 +198,7 @@ def with_gaussian_residuals(point: LossPoint, energy: float, *, rng: Rng = None)
     if net.loss != "mse":
         raise ValueError(f"residuals are Gaussian for the loss 'mse' only; got {net.loss!r}")
     size = np.sqrt(2 * nonnegative("energy", energy))
-    noise = random_generator(rng).normal(size=(len(point.x), net.n_out)) * size
+    noise = random_generator(rng).normal(size=(point.data.size, net.n_out)) * size
     theta, x = to_numpy(point.theta), to_numpy(point.x)
     replaced: LossPoint = net.at(theta, x, net.predict(theta, x) - noise)
     return replaced

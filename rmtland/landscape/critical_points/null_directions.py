@@ -31,6 +31,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rmtland.landscape.critical_points.unit_groups import mlp_of
+from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.networks import MLP, LossPoint
 from rmtland.networks.activation import activation
 from rmtland.typing import Real
@@ -85,6 +86,7 @@ def null_directions(point: LossPoint, hessian: Real, zero_tolerance: float) -> N
         If the network is no MLP.
     """
     net = mlp_of(point)
+    point = in_double(point)
     values, vectors = np.linalg.eigh(hessian)
     kernel = vectors[:, np.abs(values) <= zero_tolerance]
     counts, known = [], list(_symmetries(net, point))

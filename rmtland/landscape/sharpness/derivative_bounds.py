@@ -42,6 +42,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rmtland.arguments import nonnegative
+from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.networks import LossPoint
 from rmtland.networks.activation import ACTIVATIONS, activation
 from rmtland.networks.parameters import effective_weights
@@ -125,6 +126,7 @@ def derivative_bounds(point: LossPoint, radius: float, *, scale: float = 1.0) ->
             f"no bound of the derivatives of the activation {name!r} is known; there is none for "
             "'quadratic' and for functions of one's own"
         )
+    point = in_double(point)
     with np.errstate(invalid="ignore"):
         outputs, slopes = _along_lines(point, r, s, name)
     curve, third = _CURVES[point.data.loss.name]

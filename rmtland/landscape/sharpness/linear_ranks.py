@@ -32,6 +32,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rmtland.arguments import count, positive
+from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.networks import LossPoint
 from rmtland.networks.activation import activation
 from rmtland.typing import Real
@@ -119,7 +120,7 @@ def linear_ranks(point: LossPoint, *, tolerance: float = 1e-10) -> LinearRanks:
         )
     if any(block.is_bias for block in net.blocks):
         raise ValueError("the formula is for networks without biases; give a column of ones in x")
-    split = point.hessian()
+    split = in_double(point).hessian()
     found = [
         numerical_rank(np.linalg.eigvalsh(part), tolerance)
         for part in (split.gauss_newton, split.residual, split.total)
