@@ -16,6 +16,7 @@ ROOMS = (
     "landscape.sharpness",
     "landscape.slices",
     "landscape.pictures",
+    "landscape.connectivity",
 )  # fmt: skip
 DEMANDED = {
     "GL08": "no docstring",

@@ -14,7 +14,7 @@ Every function draws on the `Axes` it is given and returns what it drew.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,12 +23,13 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.lines import Line2D
 
 from rmtland.arguments import choice, count
-from rmtland.drawing import COLORS
+from rmtland.drawing import COLORS, style_of
+from rmtland.landscape.connectivity import PathProfile
 from rmtland.landscape.sharpness import BallSharpness
 from rmtland.landscape.slices import LineSlice, PlaneSlice
 from rmtland.typing import Real
 
-__all__ = ["draw_line", "draw_plane", "draw_sharpness"]
+__all__ = ["draw_line", "draw_paths", "draw_plane", "draw_sharpness"]
 
 
 def draw_sharpness(ax: Axes, found: Sequence[BallSharpness]) -> list[Line2D]:
@@ -171,3 +172,44 @@ def draw_plane(
     ax.set_xlabel(plane.labels[0])
     ax.set_ylabel(plane.labels[1])
     return filled
+
+
+def draw_paths(
+    ax: Axes, profiles: Mapping[str, PathProfile], *, index_ax: Axes | None = None
+) -> list[Line2D]:
+    """Draw the loss along several paths between two minima, and the index where it was measured.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    profiles : mapping of str to PathProfile
+        The paths, by the names of the legend.
+    index_ax : Axes, optional
+        Where the fraction of negative eigenvalues is drawn.
+
+    Returns
+    -------
+    list of Line2D
+        The curves of the loss.
+
+    Raises
+    ------
+    ValueError
+        If there are no paths.
+    """
+    if not profiles:
+        raise ValueError("there are no paths to draw")
+    lines = []
+    for i, (name, one) in enumerate(profiles.items()):
+        label = f"{name}: barrier {one.barrier:.3g}, length {one.length:.3g}"
+        lines += ax.plot(one.t, one.losses, label=label, **style_of(i))
+        if index_ax is not None and one.index.size:
+            index_ax.plot(one.index_t, one.index, marker="o", ms=3, label=name, **style_of(i))
+    ax.set_xlabel("parameter t of the path")
+    ax.set_ylabel("loss")
+    ax.legend(frameon=False, fontsize=8)
+    if index_ax is not None:
+        index_ax.set_xlabel("parameter t of the path")
+        index_ax.set_ylabel("fraction of negative eigenvalues")
+    return lines

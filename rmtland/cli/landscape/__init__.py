@@ -6,6 +6,7 @@ digits, or a model of one's own) comes from `rmtland.cli.landscape.subject`.
 
 import typer
 
+from rmtland.cli.landscape.connect import connect
 from rmtland.cli.landscape.sharpness import sharpness
 from rmtland.cli.landscape.slices import slice_plane
 
@@ -27,3 +28,4 @@ def _landscape(context: typer.Context) -> None:
 
 landscape.command("sharpness", short_help="How sharp the minimum is, with bounds.")(sharpness)
 landscape.command("slice", short_help="Draw the loss in a plane.")(slice_plane)
+landscape.command("connect", short_help="Connect two minima and measure barriers.")(connect)

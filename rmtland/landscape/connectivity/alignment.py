@@ -1,0 +1,292 @@
+r"""Permutation alignment of two networks before they are interpolated.
+
+The units of a hidden layer may be permuted, and with an odd activation (tanh, erf) also turned over
+by a sign, without any change of the function. Weight matching (Ainsworth, Hayase and Srinivasa,
+ICLR 2023) permutes the units of one network so that it is nearest to the other,
+
+.. math:: \min_{P_1, ..., P_{L-1}} \; |\theta_A - P(\theta_B)|^2 ,
+
+one layer after the other: with all other layers fixed it is an assignment problem, solved exactly
+by `scipy.optimize.linear_sum_assignment`, and the distance falls until nothing changes. A unit
+enters with all its places: the weights into it, its bias and normalisation, the weights out of it
+(a whole channel where a convolution is flattened). With signs, unit j for unit i counts the larger
+of both similarities. The result depends on the start; the best of several is taken.
+
+Synonyms: re-basin, permutation symmetry, neuron alignment, linear mode connectivity.
+
+>>> import numpy as np
+>>> from rmtland.networks import MLP
+>>> net = MLP((3, 4, 4, 2), bias=True)
+>>> theta = net.init(rng=0, bias_scale=1.0)
+>>> groups = unit_groups(net)
+>>> other = groups[0].moved(theta, np.array([2, 0, 3, 1]), np.array([1, -1, 1, -1]))
+>>> found = align(theta, other, groups, rng=0)
+>>> bool(np.abs(found.theta - theta).max() < 1e-15), round(found.distance, 12)
+(True, 0.0)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from rmtland.arguments import count, float_array
+from rmtland.networks import MLP
+from rmtland.networks.activation import activation
+from rmtland.streams import random_generator
+from rmtland.typing import Integer, Real, Rng
+
+__all__ = ["Alignment", "Place", "UnitGroup", "align", "unit_groups"]
+
+ODD = ("tanh", "erf", "sine", "linear")
+EVEN = ("quadratic",)
+
+
+class Place(NamedTuple):
+    """Where the units of a layer stand in one array of parameters.
+
+    Parameters
+    ----------
+    where : slice
+        The array in the flat vector.
+    shape : tuple of int
+        Its shape; an axis of flattened channels is split in two.
+    axis : int
+        The axis of the units.
+    turns : bool
+        Whether it changes its sign when a unit is turned over.
+    """
+
+    where: slice
+    shape: tuple[int, ...]
+    axis: int
+    turns: bool
+
+
+@dataclass(frozen=True)
+class UnitGroup:
+    """The units of one hidden layer, and all their places.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer.
+    size : int
+        The number of units.
+    places : tuple of Place
+        Weights into them, biases, normalisation, weights out of them.
+    signs : bool
+        Whether units may be turned over.
+    """
+
+    name: str
+    size: int
+    places: tuple[Place, ...]
+    signs: bool
+
+    def rows(self, theta: Real, place: Place) -> Real:
+        """Return one row for each unit from one of its places.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (p,)
+            Parameters.
+        place : Place
+            Which.
+
+        Returns
+        -------
+        ndarray, shape (size, entries)
+            A copy or a view.
+        """
+        array = theta[place.where].reshape(place.shape)
+        return np.moveaxis(array, place.axis, 0).reshape(self.size, -1)
+
+    def moved(self, theta: Real, order: Integer, signs: Real | None = None) -> Real:
+        """Return the same network with the units of this layer permuted and turned over.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (p,)
+            Parameters.
+        order : ndarray of int, shape (size,)
+            New unit i is the old one `order[i]`.
+        signs : ndarray, shape (size,), optional
+            1 or -1 for each new unit.
+
+        Returns
+        -------
+        ndarray, shape (p,)
+            New parameters; those of no unit of this layer are the old ones.
+        """
+        found = np.array(theta)
+        for place in self.places:
+            array = theta[place.where].reshape(place.shape)
+            array = np.take(array, order, axis=place.axis)
+            if signs is not None and place.turns:
+                shape = [1] * len(place.shape)
+                shape[place.axis] = self.size
+                array = array * np.reshape(signs, shape)
+            found[place.where] = array.ravel()
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """A network moved next to another by its symmetries.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (p,)
+        The second network, permuted: the same function.
+    distance, before : float
+        From the first network, and before anything was moved.
+    sweeps : int
+        Passes over all layers in the best run.
+    """
+
+    theta: Real
+    distance: float
+    before: float
+    sweeps: int
+
+
+def unit_groups(network: Any) -> tuple[UnitGroup, ...]:
+    """Return the hidden layers of a network whose units may be permuted.
+
+    Parameters
+    ----------
+    network : MLP or nn.Sequential
+        A network of rmtland; or of PyTorch, made of linear layers, convolutions in two dimensions
+        (one group), batch normalisation, element-wise activations, pooling, flattening and dropout.
+
+    Returns
+    -------
+    tuple of UnitGroup
+        First layer first; places are those of the flat vector of parameters.
+
+    Raises
+    ------
+    ValueError
+        For another module in the sequence, or no hidden layer.
+    """
+    if isinstance(network, MLP):
+        groups = _of_mlp(network)
+    else:
+        from rmtland.landscape.connectivity.torch_units import torch_unit_groups
+
+        groups = torch_unit_groups(network)
+    if not groups:
+        raise ValueError("the network has no hidden layer whose units could be permuted")
+    return groups
+
+
+def _of_mlp(net: MLP) -> tuple[UnitGroup, ...]:
+    name = activation(net.activation).name
+    signs = name in ODD or name in EVEN
+    groups = []
+    for layer in range(1, net.depth):
+        places = [
+            Place(block.slice, block.shape, 0, True) for block in net.blocks if block.layer == layer
+        ]
+        following = next(b for b in net.blocks if b.layer == layer + 1 and not b.is_bias)
+        places.append(Place(following.slice, following.shape, 1, name not in EVEN))
+        groups.append(UnitGroup(f"layer {layer}", net.widths[layer], tuple(places), signs))
+    return tuple(groups)
+
+
+def align(
+    first: Real,
+    second: Real,
+    groups: Sequence[UnitGroup],
+    *,
+    signs: bool = True,
+    restarts: int = 5,
+    max_sweeps: int = 100,
+    rng: Rng = None,
+) -> Alignment:
+    """Permute the units of a network so that it is nearest to another.
+
+    Parameters
+    ----------
+    first, second : ndarray, shape (p,)
+        Two networks; the second one is moved.
+    groups : sequence of UnitGroup
+        From `unit_groups`.
+    signs : bool, optional
+        Turn units over where that leaves the function as it is.
+    restarts : int, optional
+        Random starts besides the networks as they are.
+    max_sweeps : int, optional
+        Passes over the layers in each run.
+    rng : optional
+        Anything `numpy.random.default_rng` takes.
+
+    Returns
+    -------
+    Alignment
+        The nearest that was found.
+
+    Raises
+    ------
+    ValueError
+        For networks of different sizes, or no groups.
+    """
+    fixed, moving = float_array("first", first, ndim=1), float_array("second", second, ndim=1)
+    if fixed.shape != moving.shape:
+        raise ValueError(f"the networks have {len(fixed)} and {len(moving)} parameters")
+    if not groups:
+        raise ValueError("there are no groups of units to permute")
+    generator, number = random_generator(rng), count("restarts", restarts, min_value=0)
+    limit = count("max_sweeps", max_sweeps)
+    before = float(np.linalg.norm(fixed - moving))
+    best, least, spent = moving, before, 0
+    for run in range(number + 1):
+        here = moving
+        if run:
+            for group in groups:
+                turned = (
+                    generator.choice((-1.0, 1.0), group.size) if signs and group.signs else None
+                )
+                here = group.moved(here, generator.permutation(group.size), turned)
+        here, sweeps = _descend(fixed, here, groups, signs, limit, generator)
+        distance = float(np.linalg.norm(fixed - here))
+        if distance < least:
+            best, least, spent = here, distance, sweeps
+    return Alignment(np.array(best), least, before, spent)
+
+
+def _descend(
+    fixed: Real,
+    here: Real,
+    groups: Sequence[UnitGroup],
+    signs: bool,
+    limit: int,
+    generator: np.random.Generator,
+) -> tuple[Real, int]:
+    """Assign layer after layer, in random order, until no layer changes."""
+    for sweep in range(1, limit + 1):
+        changed = False
+        for i in generator.permutation(len(groups)):
+            group = groups[i]
+            turning, staying = np.zeros((2, group.size, group.size))
+            for place in group.places:
+                similar = group.rows(fixed, place) @ group.rows(here, place).T
+                if place.turns:
+                    turning += similar
+                else:
+                    staying += similar
+            flips = signs and group.signs
+            gain = staying + (np.abs(turning) if flips else turning)
+            rows, order = linear_sum_assignment(gain, maximize=True)
+            turned = np.where(turning[rows, order] < 0.0, -1.0, 1.0) if flips else None
+            total, now = float(gain[rows, order].sum()), float(np.trace(staying + turning))
+            if total > now + 1e-12 * (abs(now) + abs(total)):
+                here, changed = group.moved(here, order, turned), True
+        if not changed:
+            return here, sweep
+    return here, limit

@@ -1,0 +1,305 @@
+r"""Minimum-energy paths between minima, and the saddle on top of them.
+
+On a minimum-energy path the gradient is parallel to the path everywhere; the highest point is a
+critical point of index 1. Images theta_0, ..., theta_k between two minima are relaxed by
+
+- the string method (E, Ren and Vanden-Eijnden 2007): each image takes a step down the gradient,
+  then all are moved along the curve through them to equal distances;
+- the nudged elastic band (Jonsson, Mills and Jacobsen 1998; Henkelman's tangents): springs along
+  the path, the gradient across it.
+
+The path is known between the images too: after every few steps the loss is measured on the polygon
+through them, and the best path so far, the start among them, is what is returned.
+`saddle_near` finds the critical point itself by Newton's method.
+
+Synonyms: transition state, mountain pass, MEP, NEB, AutoNEB (Draxler et al., ICML 2018).
+
+>>> import numpy as np
+>>> from rmtland.landscape.surface import FunctionSurface
+>>> def two_wells(t):  # minima near (-1, 0) and (1, 0), a saddle at (0, 1/2)
+...     well, bent = t[0] ** 2 - 1.0, t[1] - 0.5 * (1.0 - t[0] ** 2)
+...     return well**2 + bent**2, np.array([4 * t[0] * well + 2 * bent * t[0], 2 * bent])
+>>> surface = FunctionSurface(2, two_wells)
+>>> images = np.linspace([-1.0, 0.0], [1.0, 0.0], 9)
+>>> found = relaxed_path(surface, images, steps=400)
+>>> top = saddle_near(surface, found.highest)
+>>> bool(np.abs(top.theta - [0.0, 0.5]).max() < 1e-9), top.index, round(top.loss, 9)
+(True, 1, 1.0)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from rmtland.arguments import choice, count, float_array, positive
+from rmtland.estimate import extremal_eigenpairs
+from rmtland.landscape.connectivity.curves import Polygon
+from rmtland.landscape.connectivity.profiles import PathProfile, profile
+from rmtland.landscape.surface import LossSurface
+from rmtland.solution import ConvergenceError
+from rmtland.typing import Real
+
+__all__ = ["RelaxedPath", "Saddle", "relaxed_path", "saddle_near"]
+
+METHODS = ("string", "neb")
+_LOOK = 20
+"""Steps between two looks at the loss between the images."""
+
+
+@dataclass(frozen=True, eq=False)
+class RelaxedPath:
+    """The best path that a relaxation passed through.
+
+    Parameters
+    ----------
+    images : ndarray, shape (k + 1, p)
+        With the ends.
+    profile : PathProfile
+        Of the polygon through them.
+    across : float
+        Largest norm, among the inner images, of the gradient across the path, relative to the
+        largest gradient there; small where the path is one of minimum energy.
+    steps : int
+        Taken in all.
+    """
+
+    images: Real
+    profile: PathProfile
+    across: float
+    steps: int
+
+    @property
+    def highest(self) -> Real:
+        """The highest point of the polygon, between images too."""
+        t = float(self.profile.t[self.profile.losses.argmax()])
+        point: Real = Polygon(self.images).at(np.array([t]))[0]
+        return point
+
+
+@dataclass(frozen=True, eq=False)
+class Saddle:
+    """A critical point.
+
+    Parameters
+    ----------
+    theta : ndarray, shape (p,)
+        Where.
+    loss, gradient_norm : float
+        There.
+    index : int
+        Number of negative eigenvalues, those below -1e-9 of the largest modulus.
+    """
+
+    theta: Real
+    loss: float
+    gradient_norm: float
+    index: int
+
+
+def relaxed_path(
+    surface: LossSurface,
+    images: Real,
+    *,
+    method: str = "string",
+    steps: int = 300,
+    step_size: float | None = None,
+    spring: float = 0.1,
+    progress: Callable[[float], object] | None = None,
+) -> RelaxedPath:
+    """Relax a path towards one of minimum energy; Ctrl-C keeps the best so far.
+
+    Parameters
+    ----------
+    surface : LossSurface
+        The loss.
+    images : ndarray, shape (k + 1, p)
+        A path, its ends minima; at least three.
+    method : {"string", "neb"}, optional
+        How.
+    steps : int, optional
+        Each costs a gradient for each inner image.
+    step_size : float, optional
+        Of gradient descent; .7 over the largest modulus of an eigenvalue on the start by default.
+    spring : float, optional
+        Of the band, as a share of that eigenvalue.
+    progress : callable, optional
+        Called with the share that is done.
+
+    Returns
+    -------
+    RelaxedPath
+        With the lowest maximum of all that were looked at.
+
+    Raises
+    ------
+    ValueError
+        For fewer than three images, images that coincide, or a loss that overflows at the start.
+    """
+    choice("method", method, METHODS)
+    here = float_array("images", images, ndim=2).copy()
+    if len(here) < 3:
+        raise ValueError(f"a path has at least three images; got {len(here)}")
+    number = count("steps", steps, min_value=0)
+    if not np.linalg.norm(np.diff(here, axis=0), axis=1).all():
+        raise ValueError("two images of the path coincide; take fewer")
+    curvature = _largest_curvature(surface, here)
+    step = 0.7 / curvature if step_size is None else positive("step_size", step_size)
+    band = positive("spring", spring) * curvature
+    best, seen = here.copy(), profile(surface, Polygon(here), points=4 * len(here))
+    done, limit, far = 0, seen.highest, 1e4 * (1.0 + float(np.abs(here).max()))
+    try:
+        while done < number and np.abs(here).max() < far:  # else the step is too long
+            slopes = np.array([surface.gradient(image) for image in here[1:-1]])
+            if method == "string":
+                here[1:-1] -= step * slopes
+                here = _evenly_spaced(here)
+            else:
+                here[1:-1] -= step * _band_forces(surface, here, slopes, band)
+            done += 1
+            if progress is not None:
+                progress(done / number)
+            if done % _LOOK == 0 or done == number:
+                found = profile(surface, Polygon(here), points=4 * len(here))
+                near = seen.highest + 1e-6 * max(seen.barrier, 0.0)
+                if found.highest <= min(near, limit):  # the later one of equals
+                    best, seen = here.copy(), found
+    except (KeyboardInterrupt, ValueError):  # an overflow: the step was too long
+        pass
+    return RelaxedPath(best, seen, _across(surface, best), done)
+
+
+def _largest_curvature(surface: LossSurface, images: Real) -> float:
+    """Return the largest modulus of an eigenvalue at the ends and in the middle."""
+    largest = 0.0
+    for i in (0, len(images) // 2, len(images) - 1):
+        if surface.size <= 300:
+            values = np.linalg.eigvalsh(surface.hessian(images[i]))
+            largest = max(largest, float(np.abs(values).max()))
+        else:
+            pairs = extremal_eigenpairs(
+                surface.operator(images[i]), 1, which="magnitude", tol=1e-2, rng=0
+            )
+            largest = max(largest, float(np.abs(pairs.values).max()))
+    return largest or 1.0
+
+
+def _evenly_spaced(images: Real) -> Real:
+    """Move images along the cubic spline through them to equal distances."""
+    lengths = np.linalg.norm(np.diff(images, axis=0), axis=1)
+    if not (lengths > 0.0).all():
+        raise ValueError("two images of the path coincide; take fewer")
+    places = np.append(0.0, lengths.cumsum())
+    spline = CubicSpline(places, images)
+    fine = np.linspace(0.0, places[-1], 10 * len(images) + 1)
+    arcs = np.linalg.norm(np.diff(spline(fine), axis=0), axis=1).cumsum()
+    wanted = np.linspace(0.0, arcs[-1], len(images))
+    at = np.interp(wanted, np.append(0.0, arcs), fine)
+    moved: Real = spline(at)
+    moved[0], moved[-1] = images[0], images[-1]
+    return moved
+
+
+def _tangents(images: Real, losses: Real) -> Real:
+    """Return unit tangents at inner images: towards the higher neighbour (Henkelman 2000)."""
+    forward, backward = images[2:] - images[1:-1], images[1:-1] - images[:-2]
+    up = losses[2:] - losses[1:-1]
+    down = losses[1:-1] - losses[:-2]
+    large, small = np.maximum(np.abs(up), np.abs(down)), np.minimum(np.abs(up), np.abs(down))
+    rising, falling = (up > 0) & (down > 0), (up < 0) & (down < 0)
+    mixed_up = losses[2:] > losses[:-2]
+    ahead = np.where(rising, 1.0, np.where(falling, 0.0, np.where(mixed_up, large, small)))
+    behind = np.where(rising, 0.0, np.where(falling, 1.0, np.where(mixed_up, small, large)))
+    even = ahead + behind == 0.0
+    ahead, behind = np.where(even, 1.0, ahead), np.where(even, 1.0, behind)
+    tangents = ahead[:, None] * forward + behind[:, None] * backward
+    norms = np.linalg.norm(tangents, axis=1, keepdims=True)
+    if not norms.all():
+        raise ValueError("two images of the path coincide; take fewer")
+    return np.asarray(tangents / norms)
+
+
+def _band_forces(surface: LossSurface, images: Real, slopes: Real, spring: float) -> Real:
+    """Return what is subtracted: the gradient across the path, and springs along it."""
+    tangents = _tangents(images, surface.losses(images))
+    along = np.einsum("ip,ip->i", slopes, tangents)
+    lengths = np.linalg.norm(np.diff(images, axis=0), axis=1)
+    pull = spring * (lengths[1:] - lengths[:-1])
+    forces: Real = slopes - (along + pull)[:, None] * tangents
+    return forces
+
+
+def _across(surface: LossSurface, images: Real) -> float:
+    lengths = np.linalg.norm(np.diff(images, axis=0), axis=1)
+    places = np.append(0.0, lengths.cumsum())
+    tangents = CubicSpline(places, images)(places[1:-1], 1)
+    tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
+    slopes = np.array([surface.gradient(image) for image in images[1:-1]])
+    along = np.einsum("ip,ip->i", slopes, tangents)
+    apart = np.linalg.norm(slopes - along[:, None] * tangents, axis=1)
+    return float(apart.max() / max(float(np.linalg.norm(slopes, axis=1).max()), 1e-300))
+
+
+def saddle_near(
+    surface: LossSurface, theta: Real, *, tolerance: float = 1e-10, max_steps: int = 60
+) -> Saddle:
+    """Return the critical point that Newton's method finds from a point.
+
+    Parameters
+    ----------
+    surface : LossSurface
+        The loss; its Hessian is formed.
+    theta : ndarray, shape (p,)
+        Where to start, such as the highest point of a relaxed path.
+    tolerance : float, optional
+        Norm of the gradient that is enough, relative to max(1, |theta|) and the largest curvature.
+    max_steps : int, optional
+        Newton steps.
+
+    Returns
+    -------
+    Saddle
+        The point and its index: 1 on top of a minimum-energy path.
+
+    Raises
+    ------
+    ConvergenceError
+        If the gradient did not fall to the tolerance.
+    """
+    here = float_array("theta", theta, ndim=1).copy()
+    limit = positive("tolerance", tolerance)
+    loss, gradient = surface.value(here)
+    for _ in range(count("max_steps", max_steps)):
+        values, vectors = np.linalg.eigh(surface.hessian(here))
+        largest = float(np.abs(values).max())
+        norm = float(np.linalg.norm(gradient))
+        if norm <= limit * largest * max(1.0, float(np.linalg.norm(here))):
+            index = int((values < -1e-9 * largest).sum())
+            return Saddle(here, loss, norm, index)
+        kept = np.abs(values) > 1e-12 * largest
+        parts = np.where(kept, (vectors.T @ gradient) / np.where(kept, values, 1.0), 0.0)
+        step = vectors @ parts
+        share = 1.0
+        while True:
+            trial = here - share * step
+            try:
+                new_loss, new_gradient = surface.value(trial)
+                fallen = float(np.linalg.norm(new_gradient)) < norm
+            except ValueError:
+                fallen = False
+            if fallen:
+                break
+            share *= 0.5
+            if share < 1e-8:
+                raise ConvergenceError(
+                    f"Newton's method stopped at a gradient of norm {norm:.3g}: start nearer to a "
+                    "critical point, from a path that was relaxed for longer"
+                )
+        here, loss, gradient = trial, new_loss, new_gradient
+    raise ConvergenceError(
+        f"the gradient is {float(np.linalg.norm(gradient)):.3g} after {max_steps} Newton steps; "
+        "start nearer to a critical point"
+    )

@@ -1,0 +1,219 @@
+r"""Two minima connected in all ways, and statistics over several pairs.
+
+>>> PairStatistics("curve", (0.1, 0.2), (0.5, 0.5)).ratio
+0.3
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+from rmtland.arguments import count, float_array
+from rmtland.landscape.connectivity.alignment import Alignment, UnitGroup, align
+from rmtland.landscape.connectivity.curves import Bezier, Curve, Polygon
+from rmtland.landscape.connectivity.minimum_energy import RelaxedPath, relaxed_path
+from rmtland.landscape.connectivity.profiles import PathProfile, profile
+from rmtland.landscape.connectivity.trained_curves import trained_curve
+from rmtland.landscape.surface import LossSurface
+from rmtland.streams import random_generator
+from rmtland.typing import Real, Rng
+
+__all__ = ["Connection", "PairStatistics", "connect", "pair_statistics"]
+
+
+@dataclass(frozen=True, eq=False)
+class Connection:
+    """Two minima and the paths between them.
+
+    Parameters
+    ----------
+    profiles : dict of str to PathProfile
+        "linear"; "permuted" and "permuted, signs" where there are symmetries; "bezier", "polygon",
+        "string" where asked for.
+    curves : dict of str to Curve
+        The paths themselves.
+    alignments : dict of str to Alignment
+        Of the permuted ones.
+    relaxed : RelaxedPath or None
+        Of the string.
+    """
+
+    profiles: Mapping[str, PathProfile]
+    curves: Mapping[str, Curve]
+    alignments: Mapping[str, Alignment]
+    relaxed: RelaxedPath | None
+
+
+@dataclass(frozen=True)
+class PairStatistics:
+    """Barriers of one kind of path over several pairs.
+
+    Parameters
+    ----------
+    name : str
+        Of the path.
+    barriers, linear : tuple of float
+        Of each pair, and those of its straight path.
+    """
+
+    name: str
+    barriers: tuple[float, ...]
+    linear: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean barrier."""
+        return float(np.mean(self.barriers))
+
+    @property
+    def standard_error(self) -> float:
+        """Of the mean; NaN for one pair."""
+        many = len(self.barriers)
+        return float(np.std(self.barriers, ddof=1) / math.sqrt(many)) if many > 1 else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the mean, by Student's quantile."""
+        if len(self.barriers) < 2:
+            return (math.nan, math.nan)
+        half = float(student.ppf(0.975, len(self.barriers) - 1)) * self.standard_error
+        return (self.mean - half, self.mean + half)
+
+    @property
+    def ratio(self) -> float:
+        """Mean barrier over the mean straight one; NaN where that is zero."""
+        total = float(np.sum(self.linear))
+        return round(float(np.sum(self.barriers)) / total, 15) if total > 0.0 else math.nan
+
+
+def connect(
+    surface: LossSurface,
+    first: Real,
+    second: Real,
+    *,
+    groups: Sequence[UnitGroup] = (),
+    curves: Sequence[str] = ("bezier", "string"),
+    bends: int = 1,
+    curve_steps: int = 1500,
+    step_size: float = 0.03,
+    images: int = 16,
+    string_steps: int = 100,
+    points: int = 101,
+    index_points: int = 0,
+    rng: Rng = None,
+    progress: Callable[[str, float], object] | None = None,
+) -> Connection:
+    """Connect two minima: straight, permuted, by trained curves and by a relaxed string.
+
+    Curves start from the straight path between the networks as they are; the string starts from the
+    Bezier curve where there is one. Ctrl-C ends the path that is being made and leaves out those
+    that follow.
+
+    Parameters
+    ----------
+    surface : LossSurface
+        The loss.
+    first, second : ndarray, shape (p,)
+        The minima.
+    groups : sequence of UnitGroup, optional
+        From `unit_groups`; none to leave permutations out.
+    curves : sequence of {"bezier", "polygon", "string"}, optional
+        Which are made.
+    bends : int, optional
+        Inner control points of the trained curves.
+    curve_steps, step_size : int, float, optional
+        Of each trained curve.
+    images, string_steps : int, optional
+        Of the string.
+    points, index_points : int, optional
+        Of each profile.
+    rng : optional
+        Anything `numpy.random.default_rng` takes.
+    progress : callable, optional
+        Called with the name of the path and the share that is done.
+
+    Returns
+    -------
+    Connection
+        Paths and profiles.
+
+    Raises
+    ------
+    ValueError
+        For an unknown curve, or ends of another size.
+    """
+    unknown = sorted(set(curves) - {"bezier", "polygon", "string"})
+    if unknown:
+        raise ValueError(f"unknown curves {unknown}; choose from bezier, polygon, string")
+    ends = [float_array(name, v, ndim=1) for name, v in (("first", first), ("second", second))]
+    for end in ends:
+        if end.shape != (surface.size,):
+            raise ValueError(f"a minimum must have {surface.size} entries; got {end.shape[0]}")
+    generator = random_generator(rng)
+    count("images", images, min_value=2)
+    found: dict[str, Curve] = {"linear": Polygon(np.array(ends))}
+    alignments: dict[str, Alignment] = {}
+    kinds = [("permuted", False)] if groups else []
+    kinds += [("permuted, signs", True)] if any(group.signs for group in groups) else []
+    for name, signs in kinds:
+        alignments[name] = align(ends[0], ends[1], groups, signs=signs, rng=generator)
+        found[name] = Polygon(np.array([ends[0], alignments[name].theta]))
+    relaxed = None
+
+    def note(name: str) -> Any:
+        return None if progress is None else lambda share: progress(name, share)
+
+    try:
+        kinds_of_curve: dict[str, type[Curve]] = {"bezier": Bezier, "polygon": Polygon}
+        for name, kind in kinds_of_curve.items():
+            if name in curves:
+                found[name] = trained_curve(
+                    surface, kind.between(ends[0], ends[1], bends), steps=curve_steps,
+                    step_size=step_size, rng=generator, progress=note(name),
+                )  # fmt: skip
+        if "string" in curves:
+            start = found.get("bezier", found.get("polygon", found["linear"]))
+            row = start.at(np.linspace(0.0, 1.0, images + 1))
+            relaxed = relaxed_path(surface, row, steps=string_steps, progress=note("string"))
+            found["string"] = Polygon(relaxed.images)
+    except KeyboardInterrupt:
+        pass
+    profiles = {
+        name: profile(surface, curve, points=points, index_points=index_points, rng=generator)
+        for name, curve in found.items()
+    }
+    return Connection(profiles, found, alignments, relaxed)
+
+
+def pair_statistics(connections: Sequence[Connection]) -> list[PairStatistics]:
+    """Return the barriers of each kind of path over several pairs.
+
+    Parameters
+    ----------
+    connections : sequence of Connection
+        Of pairs; paths that one of them lacks are left out.
+
+    Returns
+    -------
+    list of PairStatistics
+        "linear" first.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    """
+    if not connections:
+        raise ValueError("there are no pairs to take statistics of")
+    shared = [n for n in connections[0].profiles if all(n in c.profiles for c in connections)]
+    linear = tuple(c.profiles["linear"].barrier for c in connections)
+    return [
+        PairStatistics(name, tuple(c.profiles[name].barrier for c in connections), linear)
+        for name in shared
+    ]

@@ -1,0 +1,162 @@
+"""Permutation alignment: the function stays, hidden permutations are undone, torch models too."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from rmtland.landscape.connectivity import align, connect, pair_statistics, unit_groups
+from rmtland.landscape.surface import NetworkSurface, TorchSurface
+from rmtland.networks import MLP, digits, train
+
+
+def scrambled(theta, groups, rng, signs):
+    for group in groups:
+        turned = rng.choice((-1.0, 1.0), group.size) if signs and group.signs else None
+        theta = group.moved(theta, rng.permutation(group.size), turned)
+    return theta
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    hidden=st.lists(st.integers(1, 6), min_size=1, max_size=3),
+    activation=st.sampled_from(["tanh", "relu", "erf", "quadratic", "gelu"]),
+    bias=st.booleans(),
+    signs=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_symmetries_leave_the_function_and_are_undone(hidden, activation, bias, signs, seed):
+    rng, net = np.random.default_rng(seed), MLP((3, *hidden, 2), activation, bias)
+    theta, x = net.init(rng=seed, bias_scale=0.5), rng.standard_normal((5, 3))
+    groups = unit_groups(net)
+    assert [group.size for group in groups] == hidden
+    other = scrambled(theta, groups, rng, signs)
+    np.testing.assert_allclose(net.predict(other, x), net.predict(theta, x), atol=1e-12)
+    found = align(theta, other, groups, signs=signs, restarts=20, rng=seed)
+    np.testing.assert_allclose(net.predict(found.theta, x), net.predict(theta, x), atol=1e-12)
+    assert found.distance <= found.before
+    assert found.distance == pytest.approx(np.linalg.norm(found.theta - theta))
+    if len(hidden) == 1:  # one assignment, solved exactly
+        assert found.distance < 1e-12 * np.linalg.norm(theta) + 1e-13
+
+
+def test_deep_networks_are_aligned_from_noise():
+    rng, net = np.random.default_rng(1), MLP((8, 12, 12, 12, 4), bias=True)
+    theta, groups = net.init(rng=0), unit_groups(net)
+    other = scrambled(theta + 0.02 * rng.standard_normal(theta.size), groups, rng, True)
+    found = align(theta, other, groups, rng=0)
+    assert found.before > 5.0
+    assert found.distance < 0.03 * np.sqrt(theta.size)
+
+
+def torch_models():
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    torch.manual_seed(0)
+    convolutional = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(4, 3, 3, bias=False), nn.Tanh(), nn.Flatten(), nn.Linear(12, 5), nn.Tanh(),
+        nn.Linear(5, 2),
+    )  # fmt: skip
+    dense = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 2))
+    images, rows = torch.randn(6, 1, 8, 8), torch.randn(6, 3)
+    return [(convolutional.double(), images.double()), (dense.double(), rows.double())]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_units_of_torch_models(which):
+    torch = pytest.importorskip("torch")
+    model, x = torch_models()[which]
+    for _, parameter in model.named_parameters():
+        torch.nn.init.normal_(parameter)
+    y = torch.randint(2, (6,))
+    # the statistics of the batch move with the units; those that are kept would not
+    surface = TorchSurface(
+        model.eval(), torch.nn.CrossEntropyLoss(), (x, y), batch_statistics="batch"
+    )
+    groups = unit_groups(model)
+    assert [(g.size, g.signs) for g in groups] == (
+        [(4, False), (3, True), (5, True)] if which == 0 else [(4, True), (5, False)]
+    )
+    theta, rng = surface.parameters(), np.random.default_rng(0)
+    other = scrambled(theta, groups, rng, True)
+    assert np.abs(other - theta).max() > 0.1
+    assert surface.loss(other) == pytest.approx(surface.loss(theta), rel=1e-10)
+    found = align(theta, other, groups, restarts=20, rng=0)
+    assert found.distance < 1e-12
+
+
+def test_what_cannot_be_permuted_is_named():
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    with pytest.raises(ValueError, match="a Softmax, is not known"):
+        unit_groups(nn.Sequential(nn.Linear(2, 2), nn.Softmax(1), nn.Linear(2, 1)))
+    with pytest.raises(ValueError, match="no hidden layer"):
+        unit_groups(MLP((2, 2)))
+    with pytest.raises(TypeError, match=r"MLP or an nn\.Sequential"):
+        unit_groups(nn.Linear(2, 2))
+    with pytest.raises(ValueError, match="grouped convolutions"):
+        unit_groups(nn.Sequential(nn.Conv2d(2, 2, 1, groups=2), nn.ReLU(), nn.Conv2d(2, 1, 1)))
+    groups = unit_groups(MLP((1, 2, 1)))
+    with pytest.raises(ValueError, match="4 and 3 parameters"):
+        align(np.ones(4), np.ones(3), groups)
+    with pytest.raises(ValueError, match="no groups"):
+        align(np.ones(4), np.ones(4), ())
+
+
+def digit_minima(activation, pairs, hidden=8, samples=120):
+    data = digits(samples, size=4, target="one-hot", rng=0)
+    net = MLP((16, hidden, 10), activation, loss="cross_entropy", weight_decay=1e-3)
+    surface = NetworkSurface.of(net, data.x, data.y)
+    ends = [
+        [train(net, net.init(rng=100 * pair + k), data.x, data.y, gradient_norm=1e-5).theta
+         for k in (0, 1)]
+        for pair in range(pairs)
+    ]  # fmt: skip
+    return net, surface, ends
+
+
+def test_paths_between_trained_networks():
+    net, surface, (ends,) = digit_minima("tanh", 1)
+    found = connect(
+        surface, *ends, groups=unit_groups(net), curves=("bezier", "polygon", "string"),
+        curve_steps=150, string_steps=20, images=8, points=41, index_points=2, rng=0,
+    )  # fmt: skip
+    names = ["linear", "permuted", "permuted, signs", "bezier", "polygon", "string"]
+    assert list(found.profiles) == names
+    barrier = {name: found.profiles[name].barrier for name in names}
+    assert barrier["linear"] > 0.3
+    assert barrier["permuted"] < barrier["linear"]
+    assert barrier["permuted, signs"] < 0.5 * barrier["linear"]
+    assert barrier["bezier"] < 0.5 * barrier["linear"]
+    for name in names:
+        one = found.profiles[name]
+        assert one.losses[0] == pytest.approx(surface.loss(ends[0]), rel=1e-9)
+        assert one.losses[-1] == pytest.approx(surface.loss(ends[1]), rel=1e-9)
+        assert one.length >= one.straight - 1e-9
+        assert len(one.index) == 2
+    statistics = {one.name: one for one in pair_statistics([found, found])}
+    assert statistics["linear"].ratio == 1.0
+    assert statistics["bezier"].standard_error == 0.0
+    assert statistics["bezier"].interval == pytest.approx((barrier["bezier"],) * 2)
+    with pytest.raises(ValueError, match="no pairs"):
+        pair_statistics([])
+    with pytest.raises(ValueError, match="unknown curves"):
+        connect(surface, *ends, curves=("spline",))
+    with pytest.raises(ValueError, match="must have"):
+        connect(surface, ends[0][:3], ends[1])
+
+
+@pytest.mark.slow
+def test_barriers_over_pairs_of_trained_networks():
+    """Targets: permuted .35 of the straight barrier, with signs .15, Bezier .10, string below."""
+    net, surface, pairs = digit_minima("tanh", 3, hidden=16, samples=300)
+    connections = [
+        connect(surface, *ends, groups=unit_groups(net), curve_steps=800, string_steps=20, rng=i)
+        for i, ends in enumerate(pairs)
+    ]
+    ratio = {one.name: one.ratio for one in pair_statistics(connections)}
+    assert ratio["permuted"] < 0.35
+    assert ratio["permuted, signs"] < 0.15
+    assert ratio["bezier"] < 0.10
+    for one in connections:
+        assert one.relaxed.profile.barrier <= one.profiles["bezier"].barrier + 2e-3
