@@ -208,7 +208,9 @@ def draw_paths(
             index_ax.plot(one.index_t, one.index, marker="o", ms=3, label=name, **style_of(i))
     ax.set_xlabel("parameter t of the path")
     ax.set_ylabel("loss")
-    ax.legend(frameon=False, fontsize=8)
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + (high - low) * (0.06 + 0.065 * len(profiles)))  # room for the legend
+    ax.legend(frameon=False, fontsize=8, loc="upper left")
     if index_ax is not None:
         index_ax.set_xlabel("parameter t of the path")
         index_ax.set_ylabel("fraction of negative eigenvalues")

@@ -143,13 +143,12 @@ def _trained(network: Network, pair: int) -> _Ends:
     from rmtland.networks import train
 
     net, x, y, described = network.problem()
+    seeds = [SeedSequence([network.seed, pair, k]) for k in (0, 1)]
+    steps = max(1, network.steps)
     ends = [
-        train(
-            net, net.init(rng=SeedSequence([network.seed, pair, k])), x, y, max_steps=max(1, network.steps),
-            gradient_norm=1e-7,
-        ).theta
-        for k in (0, 1)
-    ]  # fmt: skip
+        train(net, net.init(rng=seed), x, y, max_steps=steps, gradient_norm=1e-7).theta
+        for seed in seeds
+    ]
     surface = NetworkSurface.of(net, x, y)
     groups = unit_groups(net) if net.depth > 1 else ()
     return _Ends(surface, ends[0], ends[1], groups, repr(net), described)
