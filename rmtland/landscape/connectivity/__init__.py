@@ -14,7 +14,7 @@ elastic band, string method, transition state.
 1.0
 """
 
-from rmtland.landscape.connectivity.alignment import Alignment, UnitGroup, align, unit_groups
+from rmtland.landscape.connectivity.alignment import Alignment, align, unit_groups
 from rmtland.landscape.connectivity.curves import Bezier, Curve, Polygon
 from rmtland.landscape.connectivity.minimum_energy import (
     RelaxedPath,
@@ -29,6 +29,7 @@ from rmtland.landscape.connectivity.pairs import (
 )
 from rmtland.landscape.connectivity.profiles import PathProfile, profile
 from rmtland.landscape.connectivity.trained_curves import trained_curve
+from rmtland.landscape.connectivity.unit_group import Place, UnitGroup
 
 __all__ = [
     "Alignment",
@@ -37,6 +38,7 @@ __all__ = [
     "Curve",
     "PairStatistics",
     "PathProfile",
+    "Place",
     "Polygon",
     "RelaxedPath",
     "UnitGroup",

@@ -15,7 +15,9 @@ of both similarities. The result depends on the start; the best of several is ta
 Synonyms: re-basin, permutation symmetry, neuron alignment, linear mode connectivity.
 
 >>> import numpy as np
->>> from rmtland.networks import MLP
+>>> from rmtland.landscape.connectivity.torch_units import torch_unit_groups
+from rmtland.landscape.connectivity.unit_group import Place, UnitGroup
+from rmtland.networks import MLP
 >>> net = MLP((3, 4, 4, 2), bias=True)
 >>> theta = net.init(rng=0, bias_scale=1.0)
 >>> groups = unit_groups(net)
@@ -29,110 +31,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from rmtland.arguments import count, float_array
+from rmtland.landscape.connectivity.torch_units import torch_unit_groups
+from rmtland.landscape.connectivity.unit_group import Place, UnitGroup
 from rmtland.networks import MLP
 from rmtland.networks.activation import activation
 from rmtland.streams import random_generator
-from rmtland.typing import Integer, Real, Rng
+from rmtland.typing import Real, Rng
 
-__all__ = ["Alignment", "Place", "UnitGroup", "align", "unit_groups"]
+__all__ = ["Alignment", "align", "unit_groups"]
 
 ODD = ("tanh", "erf", "sine", "linear")
 EVEN = ("quadratic",)
-
-
-class Place(NamedTuple):
-    """Where the units of a layer stand in one array of parameters.
-
-    Parameters
-    ----------
-    where : slice
-        The array in the flat vector.
-    shape : tuple of int
-        Its shape; an axis of flattened channels is split in two.
-    axis : int
-        The axis of the units.
-    turns : bool
-        Whether it changes its sign when a unit is turned over.
-    """
-
-    where: slice
-    shape: tuple[int, ...]
-    axis: int
-    turns: bool
-
-
-@dataclass(frozen=True)
-class UnitGroup:
-    """The units of one hidden layer, and all their places.
-
-    Parameters
-    ----------
-    name : str
-        Of the layer.
-    size : int
-        The number of units.
-    places : tuple of Place
-        Weights into them, biases, normalisation, weights out of them.
-    signs : bool
-        Whether units may be turned over.
-    """
-
-    name: str
-    size: int
-    places: tuple[Place, ...]
-    signs: bool
-
-    def rows(self, theta: Real, place: Place) -> Real:
-        """Return one row for each unit from one of its places.
-
-        Parameters
-        ----------
-        theta : ndarray, shape (p,)
-            Parameters.
-        place : Place
-            Which.
-
-        Returns
-        -------
-        ndarray, shape (size, entries)
-            A copy or a view.
-        """
-        array = theta[place.where].reshape(place.shape)
-        return np.moveaxis(array, place.axis, 0).reshape(self.size, -1)
-
-    def moved(self, theta: Real, order: Integer, signs: Real | None = None) -> Real:
-        """Return the same network with the units of this layer permuted and turned over.
-
-        Parameters
-        ----------
-        theta : ndarray, shape (p,)
-            Parameters.
-        order : ndarray of int, shape (size,)
-            New unit i is the old one `order[i]`.
-        signs : ndarray, shape (size,), optional
-            1 or -1 for each new unit.
-
-        Returns
-        -------
-        ndarray, shape (p,)
-            New parameters; those of no unit of this layer are the old ones.
-        """
-        found = np.array(theta)
-        for place in self.places:
-            array = theta[place.where].reshape(place.shape)
-            array = np.take(array, order, axis=place.axis)
-            if signs is not None and place.turns:
-                shape = [1] * len(place.shape)
-                shape[place.axis] = self.size
-                array = array * np.reshape(signs, shape)
-            found[place.where] = array.ravel()
-        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,8 +92,6 @@ def unit_groups(network: Any) -> tuple[UnitGroup, ...]:
     if isinstance(network, MLP):
         groups = _of_mlp(network)
     else:
-        from rmtland.landscape.connectivity.torch_units import torch_unit_groups
-
         groups = torch_unit_groups(network)
     if not groups:
         raise ValueError("the network has no hidden layer whose units could be permuted")

@@ -15,11 +15,12 @@ import numpy as np
 from scipy.stats import t as student
 
 from rmtland.arguments import count, float_array
-from rmtland.landscape.connectivity.alignment import Alignment, UnitGroup, align
+from rmtland.landscape.connectivity.alignment import Alignment, align
 from rmtland.landscape.connectivity.curves import Bezier, Curve, Polygon
 from rmtland.landscape.connectivity.minimum_energy import RelaxedPath, relaxed_path
 from rmtland.landscape.connectivity.profiles import PathProfile, profile
 from rmtland.landscape.connectivity.trained_curves import trained_curve
+from rmtland.landscape.connectivity.unit_group import UnitGroup
 from rmtland.landscape.surface import LossSurface
 from rmtland.streams import random_generator
 from rmtland.typing import Real, Rng

@@ -10,7 +10,7 @@ from typing import Any
 
 from rmtland.adapters.optional import optional
 from rmtland.adapters.torch_parameters import chosen_blocks
-from rmtland.landscape.connectivity.alignment import Place, UnitGroup
+from rmtland.landscape.connectivity.unit_group import Place, UnitGroup
 
 __all__ = ["torch_unit_groups"]
 

@@ -1,0 +1,108 @@
+"""The units of a hidden layer, and all the places they have among the parameters.
+
+>>> import numpy as np
+>>> places = (Place(slice(0, 2), (2, 1), 0, True), Place(slice(2, 4), (1, 2), 1, True))
+>>> group = UnitGroup("layer 1", 2, places, True)
+>>> group.moved(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1, 0]), np.array([-1.0, 1.0]))
+array([-2.,  1., -4.,  3.])
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from rmtland.typing import Integer, Real
+
+__all__ = ["Place", "UnitGroup"]
+
+
+class Place(NamedTuple):
+    """Where the units of a layer stand in one array of parameters.
+
+    Parameters
+    ----------
+    where : slice
+        The array in the flat vector.
+    shape : tuple of int
+        Its shape; an axis of flattened channels is split in two.
+    axis : int
+        The axis of the units.
+    turns : bool
+        Whether it changes its sign when a unit is turned over.
+    """
+
+    where: slice
+    shape: tuple[int, ...]
+    axis: int
+    turns: bool
+
+
+@dataclass(frozen=True)
+class UnitGroup:
+    """The units of one hidden layer, and all their places.
+
+    Parameters
+    ----------
+    name : str
+        Of the layer.
+    size : int
+        The number of units.
+    places : tuple of Place
+        Weights into them, biases, normalisation, weights out of them.
+    signs : bool
+        Whether units may be turned over.
+    """
+
+    name: str
+    size: int
+    places: tuple[Place, ...]
+    signs: bool
+
+    def rows(self, theta: Real, place: Place) -> Real:
+        """Return one row for each unit from one of its places.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (p,)
+            Parameters.
+        place : Place
+            Which.
+
+        Returns
+        -------
+        ndarray, shape (size, entries)
+            A copy or a view.
+        """
+        array = theta[place.where].reshape(place.shape)
+        return np.moveaxis(array, place.axis, 0).reshape(self.size, -1)
+
+    def moved(self, theta: Real, order: Integer, signs: Real | None = None) -> Real:
+        """Return the same network with the units of this layer permuted and turned over.
+
+        Parameters
+        ----------
+        theta : ndarray, shape (p,)
+            Parameters.
+        order : ndarray of int, shape (size,)
+            New unit i is the old one `order[i]`.
+        signs : ndarray, shape (size,), optional
+            1 or -1 for each new unit.
+
+        Returns
+        -------
+        ndarray, shape (p,)
+            New parameters; those of no unit of this layer are the old ones.
+        """
+        found = np.array(theta)
+        for place in self.places:
+            array = theta[place.where].reshape(place.shape)
+            array = np.take(array, order, axis=place.axis)
+            if signs is not None and place.turns:
+                shape = [1] * len(place.shape)
+                shape[place.axis] = self.size
+                array = array * np.reshape(signs, shape)
+            found[place.where] = array.ravel()
+        return found
