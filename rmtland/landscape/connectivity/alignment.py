@@ -15,9 +15,7 @@ of both similarities. The result depends on the start; the best of several is ta
 Synonyms: re-basin, permutation symmetry, neuron alignment, linear mode connectivity.
 
 >>> import numpy as np
->>> from rmtland.landscape.connectivity.torch_units import torch_unit_groups
-from rmtland.landscape.connectivity.unit_group import Place, UnitGroup
-from rmtland.networks import MLP
+>>> from rmtland.networks import MLP
 >>> net = MLP((3, 4, 4, 2), bias=True)
 >>> theta = net.init(rng=0, bias_scale=1.0)
 >>> groups = unit_groups(net)
@@ -89,10 +87,7 @@ def unit_groups(network: Any) -> tuple[UnitGroup, ...]:
     ValueError
         For another module in the sequence, or no hidden layer.
     """
-    if isinstance(network, MLP):
-        groups = _of_mlp(network)
-    else:
-        groups = torch_unit_groups(network)
+    groups = _of_mlp(network) if isinstance(network, MLP) else torch_unit_groups(network)
     if not groups:
         raise ValueError("the network has no hidden layer whose units could be permuted")
     return groups
