@@ -17,6 +17,7 @@ ROOMS = (
     "landscape.slices",
     "landscape.pictures",
     "landscape.connectivity",
+    "landscape.level_sets",
 )  # fmt: skip
 DEMANDED = {
     "GL08": "no docstring",

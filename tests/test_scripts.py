@@ -65,6 +65,7 @@ SMALL = {
     "readme_command.py": ["run"],
     "write_benchmarks.py": ["--quick"],
     "reproduce_audit.py": ["--quick", "--width", "4"],
+    "reproduce_deep_slices.py": ["--quick", "--depth", "6", "--points", "5", "--steps", "5"],
     "reproduce_minima.py": ["--quick"],
     "reproduce_trained.py": ["--quick"],
     "reproduce_finite_size.py": ["--n", "3", "--draws", "5", "--activations", "relu"],
@@ -123,6 +124,9 @@ SAYS = {
     "readme_command.py": (r"rmtland|python", None, None),
     "write_benchmarks.py": (rf"worst error of an edge (?P<value>{NUMBER})", 0, 1e-11),
     "reproduce_audit.py": (rf"as printed +(?P<value>{NUMBER})", 0.05, 1),
+    "reproduce_deep_slices.py": (
+        rf"residual .* layers, .* loss (?P<value>{NUMBER})", 0.1, 10,
+    ),
     "reproduce_minima.py": (
         rf"minima, on gradient and minimum: .* index off by (?P<value>{NUMBER}) at most", 0, 0.02,
     ),
@@ -145,6 +149,7 @@ SLOW = {
     "bench_sweep.py", "bench_versions.py", "estimate_coverage.py", "estimate_peers.py",
     "fuzz_free.py", "kill_and_resume.py",
     "make_tracy_widom.py", "measure_architectures.py", "reproduce_audit.py", "reproduce_minima.py",
+    "reproduce_deep_slices.py",
     "reproduce_trained.py",
     "write_benchmarks.py",
 }  # fmt: skip

@@ -21,15 +21,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from rmtland.arguments import choice, count
 from rmtland.drawing import COLORS, style_of
 from rmtland.landscape.connectivity import PathProfile
+from rmtland.landscape.level_sets import MergeTree
 from rmtland.landscape.sharpness import BallSharpness
 from rmtland.landscape.slices import LineSlice, PlaneSlice
 from rmtland.typing import Real
 
-__all__ = ["draw_line", "draw_paths", "draw_plane", "draw_sharpness"]
+__all__ = ["draw_components", "draw_line", "draw_paths", "draw_plane", "draw_sharpness"]
 
 
 def draw_sharpness(ax: Axes, found: Sequence[BallSharpness]) -> list[Line2D]:
@@ -215,3 +217,44 @@ def draw_paths(
         index_ax.set_xlabel("parameter t of the path")
         index_ax.set_ylabel("fraction of negative eigenvalues")
     return lines
+
+
+def draw_components(ax: Axes, tree: MergeTree, *, min_persistence: float = 0.0) -> Line2D:
+    """Draw the number of components of the sublevel sets, and the bars of persistent basins.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    tree : MergeTree
+        Of a slice.
+    min_persistence : float, optional
+        Basins with at least that barrier have a bar, from birth to death, below the curve.
+
+    Returns
+    -------
+    Line2D
+        The curve of N against the level.
+    """
+    levels, numbers = tree.curve()
+    high = max([float(levels[-1])] + [float(b.death) for b in tree.basins if b.parent is not None])
+    end = high + 0.15 * max(high - float(levels[0]), 1e-12)
+    x, y = np.append(levels, end), np.append(numbers, numbers[-1])
+    (line,) = ax.step(x, y, where="post", color=COLORS[1], label="components of the slice")
+    bars = tree.persistent(min_persistence)
+    for place, basin in enumerate(bars[:20]):
+        death = min(float(basin.death), end)
+        ax.plot(
+            [float(basin.birth), death],
+            [-0.3 * (place + 1)] * 2,
+            color=COLORS[0],
+            lw=2.0,
+            solid_capstyle="butt",
+            label="basins, birth to death" if place == 0 else None,
+        )
+    ax.axhline(0.0, color="0.8", lw=0.8)
+    ax.set_xlabel(r"level $\lambda$ of the loss")
+    ax.set_ylabel(r"number of components $N(\lambda)$")
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(frameon=False, fontsize=8)
+    return line

@@ -7,6 +7,7 @@ digits, or a model of one's own) comes from `rmtland.cli.landscape.subject`.
 import typer
 
 from rmtland.cli.landscape.connect import connect
+from rmtland.cli.landscape.levels import levels
 from rmtland.cli.landscape.sharpness import sharpness
 from rmtland.cli.landscape.slices import slice_plane
 
@@ -29,3 +30,4 @@ def _landscape(context: typer.Context) -> None:
 landscape.command("sharpness", short_help="How sharp the minimum is, with bounds.")(sharpness)
 landscape.command("slice", short_help="Draw the loss in a plane.")(slice_plane)
 landscape.command("connect", short_help="Connect two minima and measure barriers.")(connect)
+landscape.command("levels", short_help="Count the components of level sets.")(levels)

@@ -127,7 +127,13 @@ class Curve(ABC):
 
 
 class Polygon(Curve):
-    """A polygonal chain, with its control points evenly spaced in t."""
+    """A polygonal chain, with its control points evenly spaced in t.
+
+    Parameters
+    ----------
+    nodes : array_like, shape (k + 1, p)
+        Control points; the first and last are the ends.
+    """
 
     @override
     def weights(self, t: Real) -> Real:
@@ -137,7 +143,13 @@ class Polygon(Curve):
 
 
 class Bezier(Curve):
-    """A Bezier curve; with one inner control point a parabola."""
+    """A Bezier curve; with one inner control point a parabola.
+
+    Parameters
+    ----------
+    nodes : array_like, shape (k + 1, p)
+        Control points; the first and last are the ends.
+    """
 
     @override
     def weights(self, t: Real) -> Real:

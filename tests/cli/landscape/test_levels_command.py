@@ -1,0 +1,37 @@
+"""`rmtland landscape levels`: components of a slice and the exact examples."""
+
+import json
+
+import pytest
+
+SMALL = ("landscape", "levels", "--hidden", 3, "--samples", 30, "--train-steps", 60, "--points", 15)
+
+
+@pytest.mark.parametrize("plane", ["minima", "random"])
+def test_components_are_counted_drawn_and_written(rmtland, plane):
+    result = rmtland(*SMALL, "--plane", plane, "--json", "l.json", "--out", ".")
+    assert (result.code, result.err) == (0, "")
+    assert result.written == ["l.json", "levels.png"]
+    report = json.loads((result.folder / "l.json").read_text())
+    assert report["components"][-1] == 1
+    assert max(report["components"]) <= len(report["basins"])
+    assert report["basins"][0]["birth"] == min(map(min, report["losses"]))
+    joined = [example["joined_at"] for example in report["examples"]]
+    assert joined == ["5/2", "1/2", "-", "at least 4/3"]
+    assert "5/2" in result.out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--plane", "pca"), "unknown plane"),
+        (("--neighbours", "some"), "unknown neighbours"),
+        (("--points", 2), "at least 3"),
+        (("--height", -1), "height must be zero or"),
+    ],
+)
+def test_bad_input_ends_in_one_line(rmtland, options, message):
+    result = rmtland(*SMALL, *options)
+    assert result.code == 2
+    assert message in result.err
+    assert len(result.err.splitlines()) == 1
