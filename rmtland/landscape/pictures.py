@@ -256,5 +256,6 @@ def draw_components(ax: Axes, tree: MergeTree, *, min_persistence: float = 0.0) 
     ax.set_xlabel(r"level $\lambda$ of the loss")
     ax.set_ylabel(r"number of components $N(\lambda)$")
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_yticks([tick for tick in ax.get_yticks() if 0.0 <= tick <= numbers.max() + 0.5])
     ax.legend(frameon=False, fontsize=8)
     return line
