@@ -72,7 +72,7 @@ def peers(arguments):
     model = nn.Sequential(
         nn.Linear(64, width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 10)
     ).double()
-    x, labels = torch.from_numpy(data.x), torch.from_numpy(data.y.argmax(axis=1))
+    x, labels = torch.from_numpy(np.array(data.x)), torch.from_numpy(data.y.argmax(axis=1))
     loss = nn.CrossEntropyLoss()
     net, theta = MLP.from_torch(model, loss="cross_entropy")
     own = NetworkSurface.of(net, data.x, labels.numpy())
