@@ -149,9 +149,9 @@ def test_paths_between_trained_networks():
 @pytest.mark.slow
 def test_barriers_over_pairs_of_trained_networks():
     """Targets: permuted .35 of the straight barrier, with signs .15, Bezier .10, string below."""
-    net, surface, pairs = digit_minima("tanh", 3, hidden=16, samples=300)
+    net, surface, pairs = digit_minima("tanh", 2, hidden=16, samples=300)
     connections = [
-        connect(surface, *ends, groups=unit_groups(net), curve_steps=800, string_steps=20, rng=i)
+        connect(surface, *ends, groups=unit_groups(net), curve_steps=600, string_steps=20, rng=i)
         for i, ends in enumerate(pairs)
     ]
     ratio = {one.name: one.ratio for one in pair_statistics(connections)}

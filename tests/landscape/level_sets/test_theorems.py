@@ -23,6 +23,6 @@ def test_wide_networks_have_one_valley():
             case, pairs=2, widths=(case.widths[-1],), curve_steps=400, string_steps=60, rng=0
         )
         assert case.widths[-1] >= case.threshold
-        assert np.ptp(found.ends) < 1e-3
+        assert np.ptp(found.ends, axis=1).max() < 1e-3  # the same data, the same least loss
         assert found.straight.min() > 0.01
         assert found.barriers.max() < 0.05 * found.straight.max()
