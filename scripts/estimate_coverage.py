@@ -10,6 +10,8 @@ On the exact Hessians of 12 networks, 10 probes x 80 steps a repetition:
              hessian-eigenthings and curvlinops are off; their products are those of the matrix
              itself, since random signs are not invariant. What is not installed is named. Matrices
              with zeros are left out: quadratures have them on either side.
+  widths     (where it is asked for) widths of the calibrated interval at p = 4608 to 4800, by
+             products, beside the widths that are the goal.
 
     python scripts/estimate_coverage.py
     python scripts/estimate_coverage.py --full --keep --write
@@ -30,7 +32,12 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.estimate import distribution_band, krylov_quadratures, symmetric_operator
+from rmtland.estimate import (
+    distribution_band,
+    krylov_quadratures,
+    negative_fraction,
+    symmetric_operator,
+)
 from rmtland.estimate.density import quadrature_spectrum
 from rmtland.estimate.index import estimated_mass
 from rmtland.networks import MLP, train
@@ -40,7 +47,7 @@ ROOT = Path(__file__).parent.parent
 KEPT = ROOT / "figures" / "estimates.json"
 PAGE = ROOT / "docs" / "estimates.md"
 MARKS = ("<!-- coverage: scripts/estimate_coverage.py --write -->", "<!-- end of coverage -->")
-JOBS = ("intervals", "peers")
+JOBS = ("intervals", "peers", "widths")
 PROBES, STEPS = 10, 80
 
 # widths, activation, loss, energy to train to, samples per input, part
@@ -59,13 +66,33 @@ HESSIANS: dict[str, tuple[Any, ...]] = {
     "GELU, trained": ((16, 16, 16), "gelu", "mse", 0.2, 4, "total"),
 }
 
+WIDE: dict[str, tuple[Any, ...]] = {
+    "tanh, initial": ((48, 48, 48), "tanh", "mse", None, 4, "total", 0.025),
+    "tanh, trained": ((48, 48, 48), "tanh", "mse", 0.3, 4, "total", 0.035),
+    "tanh, near a minimum": ((48, 48, 48), "tanh", "mse", 0.13, 4, "total", 0.045),
+    "tanh, two hidden, trained": ((40, 40, 40, 40), "tanh", "mse", 0.1, 4, "total", 0.13),
+}
+"""Larger networks, with the width that is the goal."""
+
 Runs = Callable[[int], list[float]]
 """Seed -> mass below 0 by each probe."""
 
 
 def matrix_of(name: str) -> Any:
     """Return the Hessian of a network."""
-    widths, activation, loss, energy, samples, part = HESSIANS[name]
+    point, part = point_of(*HESSIANS[name])
+    return point.hessian(part)
+
+
+def point_of(
+    widths: tuple[int, ...],
+    activation: str,
+    loss: str,
+    energy: float | None,
+    samples: int,
+    part: str,
+) -> tuple[Any, str]:
+    """Return a network at its parameters with its data, and the part of the Hessian."""
     generator = np.random.default_rng(7)
     m = samples * widths[0]
     x = generator.standard_normal((m, widths[0]))
@@ -76,7 +103,7 @@ def matrix_of(name: str) -> Any:
     theta = network.init(rng=1)
     if energy is not None:
         theta = train(network, theta, x, y, energy=energy, max_steps=2000).theta
-    return network.at(theta, x, y).hessian(part)
+    return network.at(theta, x, y), part
 
 
 def spectrum_of(matrix: Any) -> tuple[Any, int]:
@@ -137,6 +164,22 @@ def off_by(masses: list[float], truth: float, p: int) -> float:
     """Return by how many of its standard errors the mean over probes is off."""
     error = np.std(masses, ddof=1) / len(masses) ** 0.5
     return float(abs(np.mean(masses) - truth) / max(error, 0.1 / p))
+
+
+def width_of(name: str, seeds: int) -> dict[str, float]:
+    """Return what the interval of a larger network is like over some seeds."""
+    *what, goal = WIDE[name]
+    point, part = point_of(*what)
+    operator = symmetric_operator(point.operator(part))
+    found = [
+        negative_fraction(operator, probes=PROBES, steps=STEPS, rng=seed, method="lanczos")
+        for seed in range(seeds)
+    ]
+    widths = [one.width for one in found]
+    return {
+        "p": operator.size, "index": float(np.mean([one.value for one in found])),
+        "width": float(np.mean(widths)), "widest": max(widths), "goal": goal, "seeds": seeds,
+    }  # fmt: skip
 
 
 # Others ---------------------------------------------------------------------------------------
@@ -251,6 +294,20 @@ def table(kept: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def width_table(kept: dict[str, Any]) -> str:
+    """Return the widths at larger sizes."""
+    lines = [
+        "| Hessian | p | index | seeds | width of the calibrated interval | widest | goal |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in kept["widths"].items():
+        lines.append(
+            f"| {name} | {row['p']} | {row['index']:.3f} | {row['seeds']} | {row['width']:.4f} | "
+            f"{row['widest']:.4f} | {row['goal']} |"
+        )
+    return "\n".join(lines)
+
+
 def summary(kept: dict[str, Any]) -> str:
     """Return the mean and least coverages."""
     rows = [row["intervals"] for row in kept["hessians"].values()]
@@ -266,7 +323,8 @@ def write(kept: dict[str, Any]) -> None:
     text = PAGE.read_text("utf-8")
     before, rest = text.split(MARKS[0])
     _, after = rest.split(MARKS[1])
-    middle = f"\n\n{table(kept)}\n\n{summary(kept)}\n\n"
+    parts = [table(kept), summary(kept), *([width_table(kept)] if "widths" in kept else [])]
+    middle = "\n\n" + "\n\n".join(parts) + "\n\n"
     PAGE.write_text(before + MARKS[0] + middle + MARKS[1] + after, "utf-8")
 
 
@@ -275,7 +333,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--jobs", nargs="+", choices=JOBS, default=list(JOBS))
+    parser.add_argument("--jobs", nargs="+", choices=JOBS, default=list(JOBS[:2]))
     parser.add_argument("--full", action="store_true", help="200 repetitions, all Hessians")
     parser.add_argument("--repetitions", type=int, help="of ours (20 by default); of peers a tenth")
     parser.add_argument("--hessians", nargs="+", choices=list(HESSIANS), metavar="NAME")
@@ -288,7 +346,14 @@ def main() -> None:
     kept: dict[str, Any] = {"hessians": {}}
     if KEPT.exists() and (options.keep or options.write):
         kept = json.loads(KEPT.read_text("utf-8"))
-    if options.keep or not options.write:
+    if "widths" in options.jobs:
+        for name in WIDE:
+            row = kept.setdefault("widths", {})[name] = width_of(name, 5 if options.full else 1)
+            shown = ", ".join(f"{key} {np.round(value, 4)}" for key, value in row.items())
+            print(f"{name}: {shown}", flush=True)
+            if options.keep:
+                KEPT.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
+    if options.jobs != ["widths"] and (options.keep or not options.write):
         print(f"{number} repetitions of {PROBES} probes x {STEPS} steps")
         for name in names:
             matrix = matrix_of(name)
