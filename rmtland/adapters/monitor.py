@@ -39,6 +39,7 @@ import numpy as np
 from rmtland.arguments import count, positive
 from rmtland.estimate import krylov_quadratures, symmetric_operator
 from rmtland.estimate.index import estimated_mass
+from rmtland.estimate.sketches import sphere_error
 from rmtland.streams import random_generator
 from rmtland.typing import Real, Rng
 
@@ -82,6 +83,10 @@ class CurvatureRecord:
     index_interval: tuple[float, float]
     stable_below: float
     seconds: float
+
+
+_NEW = 1e-3
+"""Share of a new direction in a start vector."""
 
 
 class CurvatureMonitor:
@@ -288,10 +293,10 @@ class CurvatureMonitor:
             )  # fmt: skip
             mass = estimated_mass(found, operator, 0.0, None, 0.95)
             index, interval = mass.value, mass.rigorous
-            means = operator.size * np.array([one.alpha[0] for one in found.tridiagonals])
-            trace = float(means.mean())
-            if self.probes > 1:
-                error = float(means.std(ddof=1) / self.probes**0.5)
+            first = np.array([(one.alpha[0], one.beta[0]) for one in found.tridiagonals])
+            trace = operator.size * float(first[:, 0].mean())
+            squares = operator.size * (first**2).sum(axis=1)  # of images of probes of norm sqrt(p)
+            error = sphere_error(operator, trace, squares, size=operator.size)
         size = self.step_size() if callable(self.step_size) else self.step_size
         return CurvatureRecord(
             step, sharpness, residual, trace, error, float(index), interval,
@@ -301,9 +306,11 @@ class CurvatureMonitor:
     def _sharpness(self, operator: Any) -> tuple[float, float]:
         """Return the largest Ritz value from the last eigenvector, and its residual."""
         p, steps = operator.size, self.lanczos_steps
-        start = self._vector
+        start, drawn = self._vector, self._generator.standard_normal(p)
         if start is None or len(start) != p:
-            start, steps = self._generator.standard_normal(p), 3 * steps
+            start, steps = drawn, 3 * steps
+        else:  # an eigenvector that is no longer the first would be the only one that is seen
+            start = start + _NEW * drawn / np.linalg.norm(drawn)
         steps = min(steps, p)
         basis = np.zeros((steps, p))
         alpha, beta = np.zeros(steps), np.zeros(steps)

@@ -297,7 +297,7 @@ def _write(output: Output, report: dict[str, Any], result: Overlay) -> None:
     from rmtland.audit.network_overlay import overlay_styles
     from rmtland.comparison.drawing import triple_of
 
-    figure = Figure(figsize=(9.4, 5.9), layout="constrained")
+    figure = Figure(figsize=(9.4, 6), layout="constrained")
     axes, legend = triple_of(figure)
     result.plot(axes, styles=overlay_styles(result), legend=legend)
     figure.suptitle(_title(report), fontsize=10)

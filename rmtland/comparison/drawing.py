@@ -81,7 +81,7 @@ def triple_of(figure: Figure) -> tuple[tuple[Axes, Axes], Axes]:
     (left, right), below : Axes
         The last without a frame.
     """
-    axes = figure.subplot_mosaic([["left", "right"], ["below", "below"]], height_ratios=[13, 4])
+    axes = figure.subplot_mosaic([["left", "right"], ["below", "below"]], height_ratios=[13, 5])
     axes["below"].set_axis_off()
     return (axes["left"], axes["right"]), axes["below"]
 
@@ -228,7 +228,9 @@ def draw_overlay(
     if legend is None:
         artists.append(right.legend(handles=handles, fontsize=7, loc="upper left", framealpha=0.9))
     else:
-        box = legend.legend(handles=handles, fontsize=7.5, loc="upper center", ncols=2)
+        box = legend.legend(
+            handles=handles, fontsize=7, loc="upper center", ncols=2, labelspacing=0.4
+        )
         box.set_in_layout(False)  # its height is that of its axes
         artists.append(box)
     return artists

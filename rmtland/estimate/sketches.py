@@ -36,13 +36,14 @@ from scipy.linalg import solve_triangular
 from scipy.special import ndtri, stdtrit
 
 from rmtland.estimate.operators import SymmetricOperator
-from rmtland.typing import Array
+from rmtland.typing import Array, Real
 
 __all__ = [
     "is_low_rank",
     "orthonormal_images",
     "rounding_of_products",
     "sign_vectors",
+    "sphere_error",
     "sphere_vectors",
     "student_widening",
 ]
@@ -91,6 +92,39 @@ def sign_vectors(
     """
     signs = 2.0 * generator.integers(2, size=(operator.size, k)) - 1.0
     return np.asarray(signs, dtype=operator.work_dtype)
+
+
+def sphere_error(operator: SymmetricOperator, mean: float, squares: Real, *, size: int) -> float:
+    """Return the standard error of the mean of quadratic forms of vectors uniform on a sphere.
+
+    A form of vectors of radius sqrt(p) has the variance (2p/(p + 2)) (|A|_F^2 - (tr A)^2/p),
+    p/(p + 1) of it for complex ones, and the squares of the images the mean |A|_F^2; p is `size`.
+    Rounding of the products comes first where all forms are equal, as those of the identity.
+
+    Parameters
+    ----------
+    operator : SymmetricOperator
+        Whose precision counts.
+    mean : float
+        Of the forms.
+    squares : ndarray, shape (m,)
+        Squares of the norms of the images.
+    size : int
+        Dimension p of the space of the vectors.
+
+    Returns
+    -------
+    float
+        The standard error.
+    """
+    scale = float(np.sqrt(squares.max()))
+    if scale == 0.0:
+        return 0.0
+    frobenius = float((squares / scale**2).mean())
+    variance = max(frobenius - (mean / scale) ** 2 / size, 0.0)
+    factor = size / (size + 1) if operator.is_complex else 2 * size / (size + 2)
+    floor = rounding_of_products(operator) * float(np.sqrt(size * frobenius))
+    return scale * max(float(np.sqrt(factor * variance / squares.size)), floor)
 
 
 def student_widening(number: int) -> float:

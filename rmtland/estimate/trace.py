@@ -50,6 +50,7 @@ from rmtland.estimate.sketches import (
     is_low_rank,
     orthonormal_images,
     rounding_of_products,
+    sphere_error,
     sphere_vectors,
     student_widening,
 )
@@ -217,29 +218,12 @@ def _mean(samples: Real, products: int, method: str) -> ScalarEstimate:
     return ScalarEstimate(float(samples.mean()), error, products, method)
 
 
-def _sphere_error(operator: SymmetricOperator, mean: float, squares: Real, *, size: int) -> float:
-    """Return the standard error of the mean of quadratic forms of vectors uniform on a sphere.
-
-    A form of vectors of radius sqrt(p) has the variance (2p/(p + 2)) (|A|_F^2 - (tr A)^2/p),
-    p/(p + 1) of it for complex ones, and the squares of the images the mean |A|_F^2; p is `size`.
-    Rounding of the products comes first where all forms are equal, as those of the identity.
-    """
-    scale = float(np.sqrt(squares.max()))
-    if scale == 0.0:
-        return 0.0
-    frobenius = float((squares / scale**2).mean())
-    variance = max(frobenius - (mean / scale) ** 2 / size, 0.0)
-    factor = size / (size + 1) if operator.is_complex else 2 * size / (size + 2)
-    floor = rounding_of_products(operator) * float(np.sqrt(size * frobenius))
-    return scale * max(float(np.sqrt(factor * variance / squares.size)), floor)
-
-
 def _hutchinson(
     operator: SymmetricOperator, samples: Real, squares: Real, products: int
 ) -> ScalarEstimate:
     """Mean of quadratic forms; squares of the norms of the images tell how far it may be off."""
     value = float(samples.mean())
-    error = _sphere_error(operator, value, squares, size=operator.size)
+    error = sphere_error(operator, value, squares, size=operator.size)
     return ScalarEstimate(value, error, products, "hutchinson")
 
 
@@ -298,7 +282,7 @@ def _hutch_plus_plus(
     samples, squares = _forms_and_squares(operator, omega, images)
     operator.refuse_infinities(np.append(samples, known))
     rest, mean = operator.size - rank, float(samples.mean())
-    error = max(floor, _sphere_error(operator, mean, squares, size=rest))
+    error = max(floor, sphere_error(operator, mean, squares, size=rest))
     return ScalarEstimate(known + mean, error, operator.products - before, "hutch++")
 
 
@@ -335,7 +319,7 @@ def _xtrace_samples(
         outside = float(place.take(place.column_dots(rest, image)).mean())
         image = image - basis @ (place.adjoint(basis) @ image)
         squares = _squares(operator, image)
-        error = _sphere_error(operator, outside, squares, size=operator.size - rank)
+        error = sphere_error(operator, outside, squares, size=operator.size - rank)
         return np.full(2, value + outside), max(error, floor)
     left_out = solve_triangular(triangle, np.eye(k)).conj().T
     left_out /= np.linalg.norm(left_out, axis=0)

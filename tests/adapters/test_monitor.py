@@ -46,6 +46,23 @@ def test_a_warm_start_is_nearer_than_a_cold_one():
     assert json.loads(json.dumps(warm.to_dict()))["records"][0]["trace"] is None
 
 
+def test_an_eigenvalue_that_overtakes_is_seen_from_a_warm_start():
+    """The last eigenvector still is one: from it alone nothing else would be found."""
+    values = np.append(np.linspace(-1, 1, 58), [5.0, 1.0])
+    monitor = CurvatureMonitor(lambda: np.diag(values), every=1, share=None, probes=2, rng=0)
+    assert monitor.step().sharpness == pytest.approx(5.0)
+    values[-1] = 7.0
+    assert monitor.step().sharpness == pytest.approx(7.0, rel=1e-3)
+
+
+def test_errors_of_traces_of_two_probes_cover():
+    values = np.linspace(-1, 2, 200)
+    monitor = CurvatureMonitor(np.diag(values), every=1, share=None, probes=2, rng=0)
+    found = np.array([(one.trace, one.trace_error) for one in (monitor.step() for _ in range(80))])
+    off = np.abs(found[:, 0] - values.sum())
+    assert np.mean(off <= 1.96 * found[:, 1]) >= 0.88  # 80 know .95 within .024
+
+
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
 def test_the_share_of_time_holds(share):
     now = [0.0]
