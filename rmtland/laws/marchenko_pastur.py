@@ -272,6 +272,11 @@ def band_density(x: Real, low: Any, high: Any, jump: Any) -> Real:
     """
     y = np.minimum(np.maximum(x, low), high)  # at the edges, outside, where the density is 0
     density = np.sqrt(y - low)
+    if isinstance(low, float) and low > 0:
+        density *= np.sqrt(high - y)
+        density /= y
+        density /= 2 * np.pi * jump
+        return np.asarray(density)
     with np.errstate(divide="ignore", invalid="ignore"):
         density *= np.sqrt(high - y)
         density /= y
