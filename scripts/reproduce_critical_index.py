@@ -42,7 +42,7 @@ FIELDS = (
     "without_weights", "standard_error",
 )  # fmt: skip
 DECAY = 1e-3
-KINDS = {"generic": CappedNewton(), "symmetric": SymmetryType()}
+KINDS = {"generic": CappedNewton(cap=0.5, max_steps=1500), "symmetric": SymmetryType()}
 
 
 def weight_free(n, phi, draws, **options):
