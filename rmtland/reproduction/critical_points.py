@@ -93,18 +93,18 @@ class CriticalPointsFigure(PublishedFigure):
         Bootstrap samples of the exponents.
     """
 
-    phi: tuple[float, ...] = (1 / 2, 1 / 4)
+    phi: tuple[float, ...] = tuple(READ_OFF)
     width: int = 16
     weight_decay: float = 1e-3
     checks: tuple[float, ...] = (1e-2, 1e-4)
-    symmetric: int = 40
-    generic: int = 8
+    symmetric: int = 24
+    generic: int = 14
     minima: int = 2
-    published: int = 2
+    published: int = 1
     studied: int = 4
-    symmetric_checks: int = 4
+    symmetric_checks: int = 2
     generic_checks: int = 2
-    linear: int = 8
+    linear: int = 20
     resamples: int = 200
 
     name = "fig6"
@@ -124,7 +124,6 @@ class CriticalPointsFigure(PublishedFigure):
         "resamples": 20,
     }
     full: ClassVar[Mapping[str, Any]] = {
-        "phi": tuple(READ_OFF),
         "symmetric": 1000,
         "generic": 240,
         "minima": 16,
