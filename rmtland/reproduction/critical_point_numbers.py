@@ -51,6 +51,9 @@ READ_OFF = {
 HALF_WIDTH = 0.025
 """Of the bin of indices about a level; at index 0 there is none."""
 
+SPAN = 0.1
+"""Range of indices below which no power law is fitted."""
+
 EDGES = (0.0, 0.25, 0.5, 0.75, 1.0, np.inf)
 """Of bins of energies where walks start, in the units of half the mean square of the targets."""
 
@@ -132,7 +135,7 @@ def of_laws(records: Sequence[Record], p: int, **labels: Any) -> Numbers:
 
 def of_exponents(energy: Real, index: Real, resamples: int, **labels: Any) -> Numbers:
     """Yield exponents of index = a (energy - onset)^b in both directions, with intervals."""
-    if len(energy) < 4 or np.unique(index).size < 3:
+    if len(energy) < 4 or np.ptp(index) < SPAN or np.unique(index).size < 3:
         return
     for given in DIRECTIONS:
         fit = fit_power_law(energy, index, given=given, resamples=resamples, rng=0)
