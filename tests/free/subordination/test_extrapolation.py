@@ -62,6 +62,7 @@ def test_between_solved_points():
     assert found.below == pytest.approx(law.cdf(0.3), abs=1e-14)
 
 
+@pytest.mark.slow
 def test_exactly_at_a_cusp():
     # w + G(w) = x, G the transform of two signs: at 0 the density is zero, not lost.
     law = free_sum(Discrete((-1.0, 1.0), (0.5, 0.5)), Semicircle(1.0))
