@@ -12,6 +12,7 @@ from rmtland.landscape.linearisation.linear_loss import (
     linearise,
 )
 from rmtland.landscape.linearisation.spectral_descent import SpectralDescent
+from rmtland.landscape.linearisation.torch_models import linearise_torch
 from rmtland.landscape.linearisation.training import DescentComparison, compare_descent
 from rmtland.landscape.linearisation.width_scaling import (
     QUANTITIES,
@@ -31,6 +32,7 @@ __all__ = [
     "compare_descent",
     "fit_exponent",
     "linearise",
+    "linearise_torch",
     "output_scaling",
     "width_scaling",
 ]

@@ -14,6 +14,7 @@ from rmtland.landscape.noise.gradient_noise import (
 from rmtland.landscape.noise.sample_curvature import SampleCurvature
 from rmtland.landscape.noise.simulation import Simulation, chain_gradients, simulate_sgd
 from rmtland.landscape.noise.stationary import NoisyDescent, StationaryCovariance
+from rmtland.landscape.noise.torch_noise import StreamedAlignment, StreamedNoise
 
 __all__ = [
     "SAMPLINGS",
@@ -23,6 +24,8 @@ __all__ = [
     "SampleCurvature",
     "Simulation",
     "StationaryCovariance",
+    "StreamedAlignment",
+    "StreamedNoise",
     "chain_gradients",
     "noise_factor",
     "simulate_sgd",
