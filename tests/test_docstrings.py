@@ -12,7 +12,7 @@ ROOMS = (
     "laws", "free", "ensembles", "models", "networks", "spectrum", "estimate", "adapters",
     "comparison", "sweep", "audit", "plot", "reproduction", "landscape",
     "landscape.critical_points", "landscape.surface",
-    "landscape.linearisation", "landscape.manifold", "landscape.noise",
+    "landscape.linearisation", "landscape.manifold", "landscape.noise", "landscape.depth",
     "landscape.sharpness",
     "landscape.slices",
     "landscape.pictures",
