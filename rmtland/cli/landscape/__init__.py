@@ -7,7 +7,11 @@ digits, or a model of one's own) comes from `rmtland.cli.landscape.subject`.
 import typer
 
 from rmtland.cli.landscape.connect import connect
+from rmtland.cli.landscape.depth import depth
 from rmtland.cli.landscape.levels import levels
+from rmtland.cli.landscape.linearize import linearize
+from rmtland.cli.landscape.manifold import manifold
+from rmtland.cli.landscape.noise import noise
 from rmtland.cli.landscape.sharpness import sharpness
 from rmtland.cli.landscape.slices import slice_plane
 
@@ -31,3 +35,7 @@ landscape.command("sharpness", short_help="How sharp the minimum is, with bounds
 landscape.command("slice", short_help="Draw the loss in a plane.")(slice_plane)
 landscape.command("connect", short_help="Connect two minima and measure barriers.")(connect)
 landscape.command("levels", short_help="Count the components of level sets.")(levels)
+landscape.command("linearize", short_help="Networks beside their linearisation.")(linearize)
+landscape.command("manifold", short_help="Walk along the minimisers at zero loss.")(manifold)
+landscape.command("noise", short_help="The stationary variance of SGD at a minimum.")(noise)
+landscape.command("depth", short_help="Condition numbers against depth, with their laws.")(depth)

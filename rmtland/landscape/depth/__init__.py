@@ -6,6 +6,7 @@
 """
 
 from rmtland.landscape.depth.conditioning import MEASURES, DepthScan, Growth, depth_scan
+from rmtland.landscape.depth.drawing import draw_depth
 from rmtland.landscape.depth.jacobian_law import LAYERS, JacobianLaw, LayerFactor
 from rmtland.landscape.depth.layer_stack import KINDS, LayerStack
 
@@ -19,4 +20,5 @@ __all__ = [
     "LayerFactor",
     "LayerStack",
     "depth_scan",
+    "draw_depth",
 ]

@@ -5,6 +5,7 @@
 'linearise'
 """
 
+from rmtland.landscape.linearisation.drawing import draw_descent, draw_scaling
 from rmtland.landscape.linearisation.exponent import Exponent, fit_exponent
 from rmtland.landscape.linearisation.linear_loss import (
     GaussNewtonStep,
@@ -30,6 +31,8 @@ __all__ = [
     "Scaling",
     "SpectralDescent",
     "compare_descent",
+    "draw_descent",
+    "draw_scaling",
     "fit_exponent",
     "linearise",
     "linearise_torch",

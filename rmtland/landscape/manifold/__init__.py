@@ -5,7 +5,16 @@
 'interpolate'
 """
 
+from rmtland.landscape.manifold.drawing import draw_walks
 from rmtland.landscape.manifold.minimisers import Minimiser, interpolate, polish
 from rmtland.landscape.manifold.walk import DIRECTIONS, ManifoldWalk, walk_along
 
-__all__ = ["DIRECTIONS", "ManifoldWalk", "Minimiser", "interpolate", "polish", "walk_along"]
+__all__ = [
+    "DIRECTIONS",
+    "ManifoldWalk",
+    "Minimiser",
+    "draw_walks",
+    "interpolate",
+    "polish",
+    "walk_along",
+]

@@ -5,6 +5,7 @@
 'GradientNoise'
 """
 
+from rmtland.landscape.noise.drawing import draw_variances
 from rmtland.landscape.noise.gradient_noise import (
     SAMPLINGS,
     Alignment,
@@ -27,6 +28,7 @@ __all__ = [
     "StreamedAlignment",
     "StreamedNoise",
     "chain_gradients",
+    "draw_variances",
     "noise_factor",
     "simulate_sgd",
 ]

@@ -1,0 +1,53 @@
+"""Options and tables that the commands on training dynamics share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+__all__ = ["Targets", "chosen_targets", "numbers_of", "right_table"]
+
+Targets: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--outputs", help="Take the first targets only; of labels, digit 0 or not, ..."),
+]
+
+
+def chosen_targets(y: Any, outputs: int | None) -> Any:
+    """Return the first targets of each sample, all of them for None."""
+    from rmtland.arguments import count
+
+    if outputs is None:
+        return y
+    if y.ndim != 2:
+        raise ValueError("--outputs: of targets in columns only; leave it out")
+    many = count("outputs", outputs)
+    if many > y.shape[1]:
+        raise ValueError(f"--outputs: there are {y.shape[1]} targets; got {many}")
+    return y[:, :many]
+
+
+def numbers_of(option: str, text: str, *, integers: bool = False) -> list[Any]:
+    """Return numbers from text such as "1,2,4"."""
+    kind: type = int if integers else float
+    try:
+        return [kind(part) for part in text.split(",")]
+    except ValueError:
+        what = "whole numbers" if integers else "numbers"
+        raise ValueError(f"--{option} takes {what} with commas; got {text!r}") from None
+
+
+def right_table(columns: Sequence[str], *, left: Sequence[str] = ()) -> Table:
+    """Return an empty table whose columns are aligned to the right, but for some."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="left" if column in left else "right", no_wrap=True)
+    return table

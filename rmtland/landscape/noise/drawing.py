@@ -1,0 +1,77 @@
+"""Pictures of the variance of SGD along the eigenvectors of the Hessian.
+
+>>> import numpy as np
+>>> from matplotlib.figure import Figure
+>>> from rmtland.landscape.noise import NoisyDescent
+>>> sgd = NoisyDescent.of_matrices(np.diag([1.0, 2.0]), np.eye(2), samples=9, step_size=0.1)
+>>> len(draw_variances(Figure().subplots(), sgd))
+2
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from rmtland.drawing import COLORS
+from rmtland.landscape.noise.gradient_noise import SAMPLINGS
+from rmtland.landscape.noise.simulation import Simulation
+from rmtland.landscape.noise.stationary import NoisyDescent
+
+__all__ = ["draw_variances"]
+
+
+def draw_variances(
+    ax: Axes, sgd: NoisyDescent, simulated: Simulation | None = None, *, gibbs: bool = True
+) -> list[Any]:
+    """Draw stationary variances against curvature: predicted, simulated, and the Gibbs law.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw; both axes become logarithmic.
+    sgd : NoisyDescent
+        The prediction.
+    simulated : Simulation, optional
+        Along the directions of ``sgd.stationary()``; bars of two standard errors.
+    gibbs : bool, optional
+        Whether the law of the texts, T/lambda, is drawn.
+
+    Returns
+    -------
+    list of Artist
+        Lines and bars.
+    """
+    curvatures = sgd.curvatures[sgd.stationary_directions]
+    color = COLORS[SAMPLINGS.index(sgd.sampling) % len(COLORS)]
+    name = {"with": "with replacement", "without": "without replacement"}.get(
+        sgd.sampling, sgd.sampling
+    )
+    drawn: list[Any] = ax.plot(
+        curvatures, sgd.stationary().variances, color=color, lw=1.3, label=f"{name}: predicted"
+    )
+    if simulated is not None:
+        drawn.append(
+            ax.errorbar(
+                curvatures,
+                simulated.variances,
+                yerr=2 * simulated.errors,
+                fmt="o",
+                ms=3.5,
+                color=color,
+                capsize=2,
+                label=f"{name}: simulated",
+            )
+        )
+    if gibbs:
+        drawn += ax.plot(
+            curvatures, sgd.gibbs(), color="0.4", ls=(0, (4, 2)), lw=1.2,
+            label=r"Gibbs law of the texts, $\eta\,\mathrm{tr}\,\Sigma/(B \lambda)$",
+        )  # fmt: skip
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlabel(r"curvature $\lambda$ (eigenvalue of the Hessian)")
+    ax.set_ylabel("variance along the eigenvector")
+    ax.legend(frameon=False, fontsize=7)
+    return drawn
