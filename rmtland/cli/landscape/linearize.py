@@ -52,7 +52,7 @@ def linearize(
     ] = 0.1,
     relative_step: Annotated[
         float, typer.Option(help="Step size times lambda_max/m; stable below 2.")
-    ] = 1.0,
+    ] = 0.25,
     max_steps: Annotated[int, typer.Option(help="Refuse to take more steps.")] = 20_000,
     seeds: Annotated[int, typer.Option(help="Networks of each size.")] = 3,
     model: Model = None,
@@ -94,9 +94,8 @@ def linearize(
     _refuse_long(net, problem, max(sizes), fraction, relative_step, max_steps, seed)
     options: dict[str, Any] = {"seeds": seeds, "fraction": fraction, "step": relative_step}
     by_width = width_scaling(net, problem.x, problem.y, sizes, rng=seed, **options)
-    options["step"] = min(relative_step, 0.5)
-    steps = 2 * int(by_width.runs[0][0].steps[-1]) if relative_step > 0.5 else None
-    by_scale = output_scaling(net, problem.x, problem.y, alphas, rng=seed, steps=steps, **options)
+    options["step"] = min(relative_step, 0.5)  # curvature beyond the kernel at small scales
+    by_scale = output_scaling(net, problem.x, problem.y, alphas, rng=seed, **options)
     conditions = _conditions(by_width, problem, seed)
     _print(output, by_width, by_scale, conditions, problem)
     output.figure(_figure(by_width, by_scale, problem), "linearize")
@@ -175,7 +174,10 @@ def _conditions(by_width: Scaling, problem: _Problem, seed: int) -> _Condition:
                 net.n_in, net.widths[1:-1], m, outputs=net.n_out, activation=net.activation
             )
             low, high = kernel.law.hull
-            law = high / low
+            if low > 0:
+                law = high / low
+            else:
+                why = "the law reaches down to 0"
         except (ValueError, ArithmeticError) as error:
             why = str(error)
     return _Condition(run.tangent.condition_number, drawn.condition_number, law, why)

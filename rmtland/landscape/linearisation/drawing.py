@@ -93,5 +93,7 @@ def draw_scaling(
     ax.set_yscale("log")
     ax.set_xlabel({"width": "width of the hidden layers"}.get(scaling.variable, scaling.variable))
     ax.set_ylabel("value at the horizon")
-    ax.legend(frameon=False, fontsize=7, title="exponents (95 %)", title_fontsize=7)
+    ax.legend(
+        frameon=False, fontsize=7, title="exponents (95 %)", title_fontsize=7, loc="lower left"
+    )
     return drawn

@@ -274,6 +274,8 @@ class SpectralDescent:
                 f"descent does not converge with step_size {self.step_size:g}; take less than "
                 f"{self.largest_step_size:g} = 2 m/lambda_max"
             )
+        if float(self.loss(0)) == 0.0:
+            return 0
         target = share * float(self.loss(0))
         floor = self.unreachable / (2.0 * self.samples)
         if target <= floor and share < 1.0:

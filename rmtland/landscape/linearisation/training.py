@@ -163,6 +163,11 @@ def compare_descent(
         linearise(start)  # refuses another loss before its targets are taken for outputs
         start = net.at(theta, x, start.prediction + start.y / scale)
     tangent = linearise(start)
+    if not tangent.residuals.any():
+        raise ValueError(
+            "the loss is zero at the start, so that nothing moves: with an output scale the "
+            "targets must not all be zero"
+        )
     if step_size is None and tangent.rank:
         step_size = positive("relative_step", relative_step) * tangent.default_step_size
     descent = tangent.descent(step_size)

@@ -30,7 +30,7 @@ def draw_variances(
     Parameters
     ----------
     ax : Axes
-        Where to draw; both axes become logarithmic.
+        Where to draw; variances become logarithmic, and curvatures where they span a decade.
     sgd : NoisyDescent
         The prediction.
     simulated : Simulation, optional
@@ -69,9 +69,10 @@ def draw_variances(
             curvatures, sgd.gibbs(), color="0.4", ls=(0, (4, 2)), lw=1.2,
             label=r"Gibbs law of the texts, $\eta\,\mathrm{tr}\,\Sigma/(B \lambda)$",
         )  # fmt: skip
-    ax.set_xscale("log")
+    if curvatures[-1] > 10 * curvatures[0]:
+        ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlabel(r"curvature $\lambda$ (eigenvalue of the Hessian)")
     ax.set_ylabel("variance along the eigenvector")
-    ax.legend(frameon=False, fontsize=7)
+    ax.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncol=2, frameon=False)
     return drawn

@@ -88,6 +88,8 @@ def test_bad_input_is_refused():
         compare_descent(
             MLP((6, 8, 1), loss="logistic"), theta, x, np.ones((10, 1)), output_scale=2.0
         )
+    with pytest.raises(ValueError, match="the loss is zero at the start"):
+        compare_descent(net, theta, x, 0 * y, output_scale=2.0)
     with pytest.raises(ValueError, match="two different sizes"):
         fit_exponent([1, 1, 1], [1.0, 2.0, 3.0])
     with pytest.raises(ValueError, match="positive"):

@@ -1,0 +1,119 @@
+"""`rmtland landscape linearize|manifold|noise|depth`: tables, JSON, figures; bad input refused."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+SMALL = {
+    "linearize": (
+        "--widths", "16,32,64", "--samples", 12, "--data", "digits-labels", "--seeds", 2,
+        "--scales", "2,20", "--fraction", 0.5, "--outputs", 3,
+    ),
+    "manifold": ("--hidden", 12, "--samples", 8, "--steps", 3),
+    "noise": ("--samples", 40, "--batch-size", 10, "--steps", 200, "--chains", 40),
+    "depth": ("--depths", "1,2,3", "--width", 12, "--draws", 2),
+}  # fmt: skip
+
+
+def run(rmtland, command, *more):
+    result = rmtland("landscape", command, *SMALL[command], *more, "--json", "r.json", "--out", ".")
+    assert (result.code, result.err) == (0, "")
+    assert result.written == sorted([f"{command}.png", "r.json"])
+    with Image.open(result.folder / f"{command}.png") as picture:
+        assert np.asarray(picture.convert("L")).std() > 5
+    return result, json.loads((result.folder / "r.json").read_text())
+
+
+def test_linearize_compares_networks_with_their_linearisation(rmtland):
+    result, report = run(rmtland, "linearize")
+    assert report["parametrisation"] == "ntk"
+    fit = report["width"]["exponents"]["relative movement"]
+    assert fit["low"] < fit["value"] < fit["high"] < 0
+    assert np.shape(report["width"]["values"]["movement"]) == (3, 2)
+    assert report["output_scale"]["exponents"]["movement"]["value"] == pytest.approx(-1, abs=0.1)
+    conditions = report["condition_number"]
+    assert min(conditions["data"], conditions["gaussian"]) > 1
+    assert (conditions["law"] or 2) > 1 or conditions["why_no_law"]
+    assert f"condition number of J J^T there: {conditions['data']:.4g}" in result.out
+
+
+def test_manifold_names_dimension_and_exceptions(rmtland):
+    result, report = run(rmtland, "manifold")
+    asked = report["networks"]["as asked for"]
+    assert (asked["rank"], asked["dimension"]) == (80, 16 * 12 + 12 * 10 - 80)
+    assert asked["interpolates"]
+    assert "hidden layer of 5 units for 10 outputs" in result.out
+    for walk in report["walks"].values():
+        assert max(walk["losses"]) < 1e-20
+    flatter, sharper = (report["walks"][name]["sharpness"] for name in ("flatter", "sharper"))
+    assert flatter[-1] < flatter[0] == sharper[0] < sharper[-1]
+
+
+def test_noise_lays_the_simulation_beside_the_prediction(rmtland):
+    result, report = run(rmtland, "noise")
+    assert [one["sampling"] for one in report["runs"]] == ["with", "without", "reshuffling"]
+    for one in report["runs"]:
+        ratio = np.array(one["simulated"]) / one["predicted"]
+        errors = np.array(one["errors"]) / one["predicted"]
+        assert (np.abs(ratio - 1) < 5 * errors + 0.1).all()
+        assert (np.array(one["gibbs"]) > 5 * np.array(one["simulated"])).all()
+    assert "temperature eta tr(Sigma)/B" in result.out
+
+
+def test_depth_lays_laws_beside_draws(rmtland):
+    result, report = run(rmtland, "depth")
+    plain, residual = report["networks"]["plain"], report["networks"]["residual"]
+    assert plain["jacobian"]["rate"][0] > residual["jacobian"]["rate"][0] > 0
+    assert np.isfinite(plain["spread"]["law"]).all()
+    assert "exp(L)" in result.out
+
+
+@pytest.mark.parametrize(
+    ("command", "options", "message"),
+    [
+        ("linearize", ("--widths", "a,b"), "--widths takes whole numbers"),
+        ("linearize", ("--widths", "16"), "at least two different widths"),
+        ("linearize", ("--fraction", 2), "--fraction must be between 0 and 1"),
+        ("linearize", ("--relative-step", 2.5), "--relative-step must be below 2"),
+        ("linearize", ("--max-steps", 1, "--fraction", 0.01), "more than --max-steps 1"),
+        ("linearize", ("--parametrisation", "mup"), "parametrisation"),
+        ("linearize", ("--outputs", 11), "there are 10 targets"),
+        ("linearize", ("--model", "nowhere"), "MODULE:FUNCTION"),
+        ("manifold", ("--steps", 0), "steps"),
+        ("manifold", ("--hidden", "1"), "does not fit 80 numbers"),
+        ("noise", ("--sampling", "both"), "sampling"),
+        ("noise", ("--batch-size", 7), "divide the 40 samples"),
+        ("noise", ("--chains", 3), "chains"),
+        ("noise", ("--hidden", "200"), "takes at most 600"),
+        ("depth", ("--depths", "1,2"), "three depths"),
+        ("depth", ("--kinds", "dense"), "kinds"),
+    ],
+)
+def test_bad_input_ends_in_one_line(rmtland, command, options, message):
+    result = rmtland("landscape", command, *SMALL[command], *options)
+    assert result.code == 2
+    assert message in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_models_of_ones_own(rmtland, tmp_path):
+    pytest.importorskip("torch")
+    (tmp_path / "run.py").write_text(
+        "import torch\n"
+        "def made():\n"
+        "    torch.manual_seed(0)\n"
+        "    x, y = torch.randn(6, 3), torch.randn(6, 2)\n"
+        "    model = torch.nn.Sequential(\n"
+        "        torch.nn.Linear(3, 5), torch.nn.Tanh(), torch.nn.Linear(5, 2)\n"
+        "    )\n"
+        "    return model.double(), torch.nn.MSELoss(), (x.double(), y.double())\n"
+    )
+    target = f"{tmp_path / 'run.py'}:made"
+    tangent = rmtland("landscape", "linearize", "--model", target, "--out", ".")
+    assert (tangent.code, tangent.err) == (0, "")
+    assert "rank=12" in tangent.out
+    noisy = rmtland("landscape", "noise", "--model", target, "--json", "-", "--out", ".")
+    assert (noisy.code, noisy.err.strip()) == (0, "")
+    assert json.loads(noisy.out)["trace"] > 0
