@@ -13,6 +13,7 @@ ROOMS = (
     "comparison", "sweep", "audit", "plot", "reproduction", "landscape",
     "landscape.critical_points", "landscape.surface",
     "landscape.linearisation", "landscape.manifold", "landscape.noise", "landscape.depth",
+    "landscape.pac_bayes",
     "landscape.sharpness",
     "landscape.slices",
     "landscape.pictures",

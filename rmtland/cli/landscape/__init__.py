@@ -12,6 +12,7 @@ from rmtland.cli.landscape.levels import levels
 from rmtland.cli.landscape.linearize import linearize
 from rmtland.cli.landscape.manifold import manifold
 from rmtland.cli.landscape.noise import noise
+from rmtland.cli.landscape.pac_bayes import pac_bayes
 from rmtland.cli.landscape.sharpness import sharpness
 from rmtland.cli.landscape.slices import slice_plane
 
@@ -38,4 +39,5 @@ landscape.command("levels", short_help="Count the components of level sets.")(le
 landscape.command("linearize", short_help="Networks beside their linearisation.")(linearize)
 landscape.command("manifold", short_help="Walk along the minimisers at zero loss.")(manifold)
 landscape.command("noise", short_help="The stationary variance of SGD at a minimum.")(noise)
+landscape.command("pac-bayes", short_help="PAC-Bayes bounds beside held-out error.")(pac_bayes)
 landscape.command("depth", short_help="Condition numbers against depth, with their laws.")(depth)

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from rmtland.drawing import COLORS
 from rmtland.landscape.linearisation.training import DescentComparison
@@ -93,7 +94,10 @@ def draw_scaling(
     ax.set_yscale("log")
     ax.set_xlabel({"width": "width of the hidden layers"}.get(scaling.variable, scaling.variable))
     ax.set_ylabel("value at the horizon")
+    ax.set_xticks(scaling.sizes, [f"{size:g}" for size in scaling.sizes])
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.legend(
-        frameon=False, fontsize=7, title="exponents (95 %)", title_fontsize=7, loc="lower left"
-    )
+        frameon=False, fontsize=7, title="exponents (95 %)", title_fontsize=7, ncol=2,
+        loc="upper center", bbox_to_anchor=(0.5, -0.16),
+    )  # fmt: skip
     return drawn

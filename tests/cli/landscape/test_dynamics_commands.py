@@ -13,6 +13,7 @@ SMALL = {
     ),
     "manifold": ("--hidden", 12, "--samples", 8, "--steps", 3),
     "noise": ("--samples", 40, "--batch-size", 10, "--steps", 200, "--chains", 40),
+    "pac-bayes": ("--hidden", 8, "--draws", 40),
     "depth": ("--depths", "1,2,3", "--width", 12, "--draws", 2),
 }  # fmt: skip
 
@@ -70,6 +71,14 @@ def test_depth_lays_laws_beside_draws(rmtland):
     assert "exp(L)" in result.out
 
 
+def test_pac_bayes_bounds_hold_and_the_printed_one_does_not(rmtland):
+    result, report = run(rmtland, "pac-bayes")
+    true, random = report["labels"].values()
+    assert true["posterior_held_out"] < true["seeger"] < 0.6
+    assert random["printed"] < random["held_out"] < random["seeger"]
+    assert "the printed bound" in result.out
+
+
 @pytest.mark.parametrize(
     ("command", "options", "message"),
     [
@@ -88,6 +97,10 @@ def test_depth_lays_laws_beside_draws(rmtland):
         ("noise", ("--chains", 3), "chains"),
         ("noise", ("--hidden", "200"), "takes at most 600"),
         ("depth", ("--depths", "1,2"), "three depths"),
+        ("pac-bayes", ("--digit", 10), "--digit must be 0 to 9"),
+        ("pac-bayes", ("--samples", 1797), "held out"),
+        ("pac-bayes", ("--delta", 2), "--delta must be between"),
+        ("pac-bayes", ("--hidden", "100"), "at most 600"),
         ("depth", ("--kinds", "dense"), "kinds"),
     ],
 )

@@ -1,0 +1,468 @@
+r"""PAC-Bayes bounds of the error of a network, computed with all their terms.
+
+For a prior P chosen before the data, any posterior Q, n independent samples and the error (0 or 1),
+with probability at least 1 - delta over the samples and for all Q at once [1]_ [2]_ [3]_
+
+.. math::
+    \mathrm{kl}(\hat r_Q \,\|\, r_Q) \le \frac{\mathrm{KL}(Q \| P) + \ln(2 \sqrt n/\delta)}{n},
+    \qquad
+    r_Q \le \frac{1 - \exp(-C \hat r_Q - (\mathrm{KL}(Q \| P) + \ln(1/\delta))/n)}{1 - e^{-C}}
+
+(Maurer's form of McAllester's bound, with Pinsker's inequality its square root; Catoni's, for a C
+chosen before). Here P = N(theta_0, s^2) about the parameters before training, s from a grid that a
+union bound pays for, and Q = N(theta, S) about those after it, with S = (1/s^2 + lambda H)^{-1}:
+wide where the Hessian H of the loss is flat, lambda chosen freely. The empirical error of Q is
+known from draws, and bounded from above by the inverse of kl at the share of delta that is kept for
+it.
+
+The bound printed in the texts, training error + sqrt((2 rho^2 + log(2 p/delta))/n) for a minimum
+with S_rho <= rho, comes from Q = P centred at the trained parameters, a prior that has seen the
+data, and a KL between two other Gaussians. It does not know the labels: with random labels, fitted
+exactly, it promises a small error where the truth is 1/2.
+
+Synonyms: generalisation bound, flat minima, McAllester, Seeger, Catoni, Langford and Caruana.
+
+References
+----------
+.. [1] D. A. McAllester, PAC-Bayesian model averaging, COLT 1999.
+.. [2] A. Maurer, A note on the PAC Bayesian theorem, arXiv:cs/0411099.
+.. [3] O. Catoni, PAC-Bayesian supervised classification, IMS Lecture Notes 56, 2007.
+.. [4] G. K. Dziugaite and D. M. Roy, Computing nonvacuous generalization bounds for deep
+       (stochastic) neural networks with many more parameters than training data, UAI 2017.
+
+Examples
+--------
+>>> round(kl_inverse(0.0, 0.1), 6) == round(1 - math.exp(-0.1), 6)
+True
+>>> 0.1 < seeger(0.1, 5.0, 100, 0.05) < mcallester(0.1, 5.0, 100, 0.05)
+True
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from rmtland.arguments import count, finite, float_array, nonnegative, positive
+from rmtland.drawing import COLORS
+from rmtland.networks import MLP
+from rmtland.streams import streams
+from rmtland.typing import ArrayLike, Logical, Real, Rng
+
+__all__ = [
+    "GaussianPosterior",
+    "PacBayesBounds",
+    "catoni",
+    "draw_bounds",
+    "kl_inverse",
+    "mcallester",
+    "pac_bayes_bounds",
+    "printed_bound",
+    "seeger",
+]
+
+PRIOR_SCALES = tuple(float(2.0**-k) for k in range(8))
+"""Standard deviations s of priors: a union bound is paid for all of them."""
+
+CATONI = tuple(float(c) for c in np.geomspace(0.05, 10.0, 16))
+"""Values of C: a union bound is paid for all of them."""
+
+
+def kl_inverse(share: float, bound: float) -> float:
+    """Return the largest p with kl(share || p) <= bound, of Bernoulli laws.
+
+    Parameters
+    ----------
+    share : float
+        Between 0 and 1.
+    bound : float
+        At least 0.
+
+    Returns
+    -------
+    float
+        At least the share, at most 1; rounded up by bisection.
+    """
+    q, c = _share("share", share), nonnegative("bound", bound)
+    if q == 0.0:
+        return -math.expm1(-c)
+    low, high = q, 1.0
+    for _ in range(200):
+        middle = 0.5 * (low + high)
+        if middle in (low, high):
+            break
+        if _kl(q, middle) <= c:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def seeger(error: float, kl: float, samples: int, delta: float) -> float:
+    """Return the bound by the inverse of kl (Langford and Seeger, Maurer).
+
+    Parameters
+    ----------
+    error : float
+        Empirical error of the posterior.
+    kl : float
+        KL(Q || P).
+    samples : int
+        n.
+    delta : float
+        Probability that the bound fails.
+
+    Returns
+    -------
+    float
+        At most 1.
+    """
+    n = count("samples", samples)
+    return kl_inverse(error, _complexity(kl, n, delta) / n)
+
+
+def mcallester(error: float, kl: float, samples: int, delta: float) -> float:
+    """Return McAllester's bound, error + sqrt((KL + log(2 sqrt n/delta))/(2 n)).
+
+    Parameters
+    ----------
+    error, kl, samples, delta
+        As for `seeger`.
+
+    Returns
+    -------
+    float
+        May exceed 1, and is then empty.
+    """
+    n = count("samples", samples)
+    return _share("error", error) + math.sqrt(_complexity(kl, n, delta) / (2.0 * n))
+
+
+def catoni(
+    error: float, kl: float, samples: int, delta: float, grid: Sequence[float] = CATONI
+) -> float:
+    """Return Catoni's bound, the least over a grid of C, which a union bound pays for.
+
+    Parameters
+    ----------
+    error, kl, samples, delta
+        As for `seeger`.
+    grid : sequence of float, optional
+        Values of C, chosen before the data.
+
+    Returns
+    -------
+    float
+        At most 1.
+    """
+    q, n = _share("error", error), count("samples", samples)
+    cost = (nonnegative("kl", kl) + math.log(len(grid) / _delta(delta))) / n
+    return min(1.0, *(-math.expm1(-C * q - cost) / -math.expm1(-C) for C in grid))
+
+
+def printed_bound(error: float, rho: float, parameters: int, samples: int, delta: float) -> float:
+    """Return the bound printed in the texts, error + sqrt((2 rho^2 + log(2 p/delta))/n).
+
+    It is no bound: see the module.
+
+    Parameters
+    ----------
+    error : float
+        Training error.
+    rho : float
+        Flatness, S_rho <= rho.
+    parameters, samples : int
+        p and n.
+    delta : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    float
+        What is printed.
+    """
+    p, n = count("parameters", parameters), count("samples", samples)
+    inside = 2.0 * nonnegative("rho", rho) ** 2 + math.log(2.0 * p / _delta(delta))
+    return _share("error", error) + math.sqrt(inside / n)
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianPosterior:
+    """A normal law of parameters, diagonal in a basis, beside an isotropic normal prior.
+
+    Parameters
+    ----------
+    mean, prior_mean : ndarray, shape (p,)
+        Centres of Q and P.
+    variances : ndarray, shape (p,)
+        Of Q along the directions.
+    directions : ndarray, shape (p, p)
+        Orthonormal columns.
+    prior_scale : float
+        Standard deviation of P.
+    """
+
+    mean: Real
+    prior_mean: Real
+    variances: Real
+    directions: Real
+    prior_scale: float
+
+    @property
+    def kl(self) -> float:
+        """KL(Q || P), all terms of it."""
+        ratio = self.variances / self.prior_scale**2
+        shift = float(((self.mean - self.prior_mean) ** 2).sum()) / self.prior_scale**2
+        return 0.5 * (float((ratio - 1.0 - np.log(ratio)).sum()) + shift)
+
+    def draw(self, normal: Real) -> Real:
+        """Return parameters from standard normal numbers.
+
+        Parameters
+        ----------
+        normal : ndarray, shape (k, p)
+            Independent normal numbers.
+
+        Returns
+        -------
+        ndarray, shape (k, p)
+            One draw a row.
+        """
+        return np.asarray(self.mean + (normal * np.sqrt(self.variances)) @ self.directions.T)
+
+
+@dataclass(frozen=True, eq=False)
+class PacBayesBounds:
+    """Bounds of the error of the posterior, beside what is found on held-out data.
+
+    Parameters
+    ----------
+    training, held_out : float
+        Errors of the trained network itself; held-out NaN without such data.
+    posterior_training, posterior_held_out : float
+        Errors of draws from Q.
+    empirical : float
+        Upper bound of the training error of Q that the draws give.
+    posterior : GaussianPosterior
+        Q and P.
+    seeger, mcallester, catoni : float
+        The bounds, for Q.
+    printed : float
+        What the texts print, for the trained network.
+    samples, delta : int, float
+        n, and the probability that a bound fails.
+    draws : int
+        Draws from Q.
+    """
+
+    training: float
+    held_out: float
+    posterior_training: float
+    posterior_held_out: float
+    empirical: float
+    posterior: GaussianPosterior
+    seeger: float
+    mcallester: float
+    catoni: float
+    printed: float
+    samples: int
+    delta: float
+    draws: int
+
+    def __repr__(self) -> str:
+        return (
+            f"PacBayesBounds(KL {self.posterior.kl:.4g} at n = {self.samples}: Q errs on "
+            f"{self.posterior_training:.3f} in training, {self.posterior_held_out:.3f} held out, "
+            f"at most {self.seeger:.3f}; printed {self.printed:.3f})"
+        )
+
+
+def pac_bayes_bounds(
+    net: MLP,
+    theta: ArrayLike,
+    prior_mean: ArrayLike,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    held_out: tuple[ArrayLike, ArrayLike] | None = None,
+    rho: float = 0.05,
+    delta: float = 0.05,
+    draws: int = 1000,
+    rng: Rng = None,
+) -> PacBayesBounds:
+    """Bound the error of a classifier by PAC-Bayes, with a posterior shaped by the Hessian.
+
+    Parameters
+    ----------
+    net : MLP
+        A network with the loss "logistic" (one output) or "cross_entropy".
+    theta : array_like, shape (p,)
+        Trained parameters.
+    prior_mean : array_like, shape (p,)
+        Parameters before training: they must not depend on the data.
+    x, y : array_like
+        Training data; y are 0 and 1, or labels.
+    held_out : (x, y), optional
+        Data that were not used.
+    rho : float, optional
+        Flatness in the printed bound.
+    delta : float, optional
+        Probability that a bound fails; a tenth is kept for the draws.
+    draws : int, optional
+        Draws from Q.
+    rng : optional
+        Anything `numpy.random.default_rng` takes.
+
+    Returns
+    -------
+    PacBayesBounds
+        The bounds, and all that enters them.
+
+    Raises
+    ------
+    ValueError
+        For another loss, or a delta outside (0, 1).
+    """
+    if net.loss not in ("logistic", "cross_entropy") or (net.loss == "logistic" and net.n_out != 1):
+        raise ValueError(
+            "bounds are of the error of a classifier: loss 'logistic' with one output, or "
+            f"'cross_entropy'; got {net}"
+        )
+    delta = _delta(delta)
+    point = net.at(theta, x, y)
+    here, centre = np.asarray(point.theta), float_array("prior_mean", prior_mean, ndim=1)
+    if centre.shape != here.shape:
+        raise ValueError(f"prior_mean must have {here.size} entries; got {centre.size}")
+    values, vectors = np.linalg.eigh(np.asarray(point.hessian("total")))
+    curved = np.maximum(values - net.weight_decay, 0.0)
+    n, many = point.data.size, count("draws", draws)
+    few, final = (
+        stream.standard_normal((size, here.size))
+        for stream, size in zip(streams(rng, 2), (16, many), strict=True)
+    )
+    share = delta * 0.9 / len(PRIOR_SCALES)
+    best: tuple[float, GaussianPosterior] | None = None
+    for scale in PRIOR_SCALES:
+        for strength in n * np.geomspace(1e-2, 1e3, 11):
+            variances = 1.0 / (1.0 / scale**2 + strength * curved)
+            trial = GaussianPosterior(here, centre, variances, vectors, scale)
+            least = seeger(0.0, trial.kl, n, share)
+            if best is not None and least >= best[0]:
+                continue
+            risk = float(_wrong(net, trial.draw(few), x, y).mean())
+            bound = seeger(risk, trial.kl, n, share)
+            if best is None or bound < best[0]:
+                best = bound, trial
+    assert best is not None
+    chosen = best[1]
+    thetas = chosen.draw(final)
+    risk = float(_wrong(net, thetas, x, y).mean())
+    empirical = kl_inverse(risk, math.log(2.0 / (0.1 * delta)) / many)
+    single = here[None]
+    training = float(_wrong(net, single, x, y).mean())
+    away = (math.nan, math.nan)
+    if held_out is not None:
+        away = tuple(  # type: ignore[assignment]
+            float(_wrong(net, which, *held_out).mean()) for which in (single, thetas)
+        )
+    return PacBayesBounds(
+        training=training,
+        held_out=away[0],
+        posterior_training=risk,
+        posterior_held_out=away[1],
+        empirical=empirical,
+        posterior=chosen,
+        seeger=seeger(empirical, chosen.kl, n, share),
+        mcallester=mcallester(empirical, chosen.kl, n, share),
+        catoni=catoni(empirical, chosen.kl, n, share),
+        printed=printed_bound(training, rho, here.size, n, delta),
+        samples=n,
+        delta=delta,
+        draws=many,
+    )
+
+
+def _wrong(net: MLP, thetas: Real, x: Any, y: Any) -> Logical:
+    """Return which samples are misclassified, shape (k, m)."""
+    labels = np.asarray(y)
+    if net.loss == "cross_entropy" and labels.ndim == 2:
+        labels = labels.argmax(axis=1)
+    found = np.empty((len(thetas), len(labels)), dtype=bool)
+    for i, theta in enumerate(thetas):
+        outputs = np.asarray(net.predict(theta, x))
+        if net.loss == "logistic":
+            found[i] = (outputs[:, 0] > 0) != (np.ravel(labels) > 0.5)
+        else:
+            found[i] = outputs.argmax(axis=1) != labels
+    return found
+
+
+def _kl(q: float, p: float) -> float:
+    """Return kl(q || p) of Bernoulli laws."""
+    if p >= 1.0:
+        return 0.0 if q >= 1.0 else math.inf
+    first = q * math.log(q / p) if q > 0 else 0.0
+    second = (1.0 - q) * (math.log1p(-q) - math.log1p(-p)) if q < 1.0 else 0.0
+    return first + second
+
+
+def _complexity(kl: float, n: int, delta: float) -> float:
+    return nonnegative("kl", kl) + math.log(2.0 * math.sqrt(n) / _delta(delta))
+
+
+def _share(name: str, value: float) -> float:
+    number = finite(name, value)
+    if not 0.0 <= number <= 1.0:
+        raise ValueError(f"{name} must be between 0 and 1; got {number}")
+    return number
+
+
+def _delta(delta: float) -> float:
+    number = positive("delta", delta)
+    if number >= 1.0:
+        raise ValueError(f"delta must be below 1; got {number}")
+    return number
+
+
+def draw_bounds(ax: Axes, found: Mapping[str, PacBayesBounds]) -> list[Any]:
+    """Draw errors and bounds as points on a line for each set of labels.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    found : mapping of str to PacBayesBounds
+        By what the labels are.
+
+    Returns
+    -------
+    list of Artist
+        One for each kind of number.
+    """
+    kinds = (
+        ("training", "network, training", "o", COLORS[0]),
+        ("held_out", "network, held out", "D", COLORS[0]),
+        ("posterior_held_out", "posterior, held out", "D", COLORS[1]),
+        ("seeger", "bound: inverse of kl", ">", COLORS[3]),
+        ("catoni", "bound: Catoni", "^", COLORS[4]),
+        ("mcallester", "bound: McAllester", "s", COLORS[5]),
+        ("printed", "printed in the texts", "x", COLORS[6]),
+    )
+    places = np.arange(len(found))[::-1]
+    drawn: list[Any] = []
+    for i, (name, label, marker, color) in enumerate(kinds):
+        values = [min(float(getattr(one, name)), 1.05) for one in found.values()]
+        shifts = places + 0.06 * (i - 3)
+        drawn += ax.plot(values, shifts, marker, color=color, ms=6, ls="", label=label)
+    ax.axvline(1.0, color="0.8", lw=0.8)
+    ax.set_yticks(places, list(found))
+    ax.set_ylim(-0.6, len(found) - 0.4)
+    ax.set_xlim(-0.02, 1.08)
+    ax.set_xlabel("error (share of samples misclassified)")
+    ax.legend(fontsize=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=3)
+    return drawn
