@@ -5,8 +5,8 @@ The picture of Li et al. (NeurIPS 2018) that lectures show, for fully connected 
 two ReLU networks of the same depth and width, one plain, one of residual blocks
 h + W2 relu(W1 h) / sqrt(blocks), trained alike by Adam from the same kind of start; the loss in a
 plane of two filter-normalised random directions, each on a logarithmic scale of its own, and the
-largest and least eigenvalue of the Hessian in the centre. Plain networks of that depth may not train at all
-(that is part of the picture): the loss at the centre is printed. Needs PyTorch.
+largest and least eigenvalue of the Hessian in the centre. Plain networks of that depth may not
+train at all (that is part of the picture): the loss at the centre is printed. Needs PyTorch.
 
     python scripts/reproduce_deep_slices.py             56 layers, 51 x 51 points, six minutes
     python scripts/reproduce_deep_slices.py --quick     20 layers, 11 x 11 points
