@@ -111,11 +111,33 @@ class InnerAtom:
         return cls(place, mass, radius, rest, potential, float(spread))
 
     def holds(self, z: Complex | Real) -> Logical:
-        """Whether points are closer than what was solved, or the atom itself."""
+        """Whether points are closer than what was solved, or the atom itself.
+
+        Parameters
+        ----------
+        z : ndarray of complex
+            Points of the closed upper half-plane.
+
+        Returns
+        -------
+        ndarray of bool
+            In the shape of z.
+        """
         return np.asarray(np.abs(z - self.place) < self.radius)
 
     def error(self, z: Complex) -> Real:
-        """Bound of the relative error of G."""
+        """Bound of the relative error of G.
+
+        Parameters
+        ----------
+        z : ndarray of complex
+            Points of the closed upper half-plane.
+
+        Returns
+        -------
+        ndarray of float
+            0 at the atom itself.
+        """
         with np.errstate(divide="ignore", invalid="ignore"):
             away = np.abs(z - self.place)
             pole = self.mass / away
@@ -124,7 +146,18 @@ class InnerAtom:
         return np.where(away == 0, 0.0, total)
 
     def jet(self, z: Complex) -> tuple[Complex, Complex]:
-        """G and G', infinite at the atom."""
+        """G and G', infinite at the atom.
+
+        Parameters
+        ----------
+        z : ndarray of complex
+            Points of the closed upper half-plane.
+
+        Returns
+        -------
+        (ndarray of complex, ndarray of complex)
+            Values and slopes; NaN where there are no polynomials.
+        """
         w = z - self.place
         t = w / self.radius
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -138,7 +171,18 @@ class InnerAtom:
         return value, slope
 
     def log_potential(self, z: Complex) -> Complex:
-        """L on the closed upper half-plane; its imaginary part counts the atom to its left."""
+        """L on the closed upper half-plane; its imaginary part counts the atom to its left.
+
+        Parameters
+        ----------
+        z : ndarray of complex
+            Points of the closed upper half-plane.
+
+        Returns
+        -------
+        ndarray of complex
+            Values; the real part is -infinity at the atom.
+        """
         w = z - self.place
         with np.errstate(divide="ignore"):
             size = np.log(np.abs(w))
@@ -150,7 +194,18 @@ class InnerAtom:
         return value
 
     def below(self, x: Real) -> Real:
-        """Distribution function at real points, the atom included at its place."""
+        """Distribution function at real points, the atom included at its place.
+
+        Parameters
+        ----------
+        x : ndarray of float
+            Points.
+
+        Returns
+        -------
+        ndarray of float
+            Masses in [0, 1].
+        """
         level = self.log_potential(x.astype(np.complex128)).imag
         return np.asarray(np.clip(1 - level / np.pi, 0.0, 1.0))
 
