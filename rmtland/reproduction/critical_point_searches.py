@@ -17,7 +17,7 @@ and its index compared with that of the law given its weights and inputs
 Examples
 --------
 >>> point = searched(1.0, "symmetric", n=3, weight_decay=1e-2, studied=True, seed=0)
->>> point["status"], 0 <= point["index"] <= 18, point["branch_decays"][0]
+>>> point["status"], 0 <= point["index"] <= 18, float(point["branch_decays"][0])
 ('proved', True, 0.01)
 """
 

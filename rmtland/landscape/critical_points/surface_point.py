@@ -4,7 +4,7 @@ r"""A loss of any kind with weight decay, and what is asked of it at one point.
 >>> from rmtland.landscape.surface import FunctionSurface
 >>> bowl = FunctionSurface(2, lambda t: (float(t @ t), 2.0 * t), lambda t: 2.0 * np.eye(2))
 >>> here = SurfacePoint(DecayedSurface(bowl, 1.0), np.array([1.0, 0.0]))
->>> here.loss, here.energy, here.gradient, here.hessian("total")[0, 0]
+>>> here.loss, here.energy, here.gradient, float(here.hessian("total")[0, 0])
 (1.5, 1.0, array([3., 0.]), 3.0)
 """
 
