@@ -248,7 +248,7 @@ def test_picture(rmtland):
     result = rmtland(*SMALL, "--model", "both", "--no-conditioned")
     path = result.folder / "o" / "overlay.png"
     width, height = struct.unpack(">II", path.read_bytes()[16:24])
-    assert width / height == pytest.approx(9.4 / 5, rel=1e-2)
+    assert width / height == pytest.approx(9.4 / 6, rel=1e-2)
     assert 1100 <= width <= 1600
     assert 20_000 < path.stat().st_size < 150_000
     pixels = imread(path)[..., :3]
