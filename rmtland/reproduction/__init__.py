@@ -13,6 +13,7 @@ dyson: levels of theory up to the matrix Dyson equation against measured Hessian
 limit: two-leg law of H against the Dyson law and networks of growing width
 trained: levels of theory against measured Hessians of networks in training
 fig6: index against energy at critical points, published and proved
+minimisers: energies of minimisers against (1 - phi)^2/2 and against the slope of a single unit
 """
 
 from rmtland.reproduction.critical_points import CriticalPointsFigure
@@ -24,6 +25,7 @@ from rmtland.reproduction.gauss_newton_gap import GaussNewtonGap
 from rmtland.reproduction.gauss_newton_part import GaussNewtonPart
 from rmtland.reproduction.index_energy import IndexAgainstEnergy
 from rmtland.reproduction.limit_law import LimitLaw
+from rmtland.reproduction.minimisers import MinimisersStudy
 from rmtland.reproduction.residual_part import ResidualPart
 from rmtland.reproduction.trained_networks import TrainedNetworks
 
@@ -38,6 +40,7 @@ __all__ = [
     "GaussNewtonPart",
     "IndexAgainstEnergy",
     "LimitLaw",
+    "MinimisersStudy",
     "ModelDensities",
     "PublishedFigure",
     "ResidualPart",
@@ -59,6 +62,7 @@ FIGURES: dict[str, type[PublishedFigure]] = {
         LimitLaw,
         TrainedNetworks,
         CriticalPointsFigure,
+        MinimisersStudy,
     )
 }
 """The figures by name."""

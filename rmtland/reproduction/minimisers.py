@@ -1,9 +1,9 @@
-r"""The energy of minimisers: is it (1 - phi)^2/2?
+r"""The energy of minimisers of networks that memorise noise, against (1 - phi)^2/2.
 
-Pennington & Bahri [1]_ leave it open why, when a network memorises noise, "the energy of minimizers
-is well-approximated by the function" :math:`\epsilon = (1 - \phi)^2/2`, with :math:`\phi = p/(m n_2)`.
-Here networks of one hidden layer are trained on noise: square ones of growing width, other shapes at
-equal :math:`\phi`, other starts, and hidden layers of growing width on given data, where
+Pennington & Bahri [1]_ found energies near :math:`\epsilon = (1 - \phi)^2/2` when noise is
+memorised, with :math:`\phi = p/(m n_2)`, and left it open why. Here networks of one hidden layer
+are trained on noise: square ones of growing width, other shapes at equal :math:`\phi`, other
+starts, and hidden layers of growing width on given data, where
 
 .. math::
 
@@ -22,7 +22,7 @@ Examples
 --------
 >>> figure = MinimisersStudy.of_size("quick")
 >>> {name: len(sweep.grid) for name, sweep in figure.sweeps.items()}
-{'square': 8, 'shapes': 3, 'starts': 4, 'fixed data': 2, 'samples': 4, 'added': 4}
+{'square': 8, 'shapes': 6, 'starts': 4, 'fixed data': 2, 'samples': 4, 'added': 4}
 """
 
 from __future__ import annotations
@@ -34,6 +34,15 @@ from typing import Any, ClassVar
 from matplotlib.figure import Figure
 
 from rmtland.reproduction.figure import Content, PublishedFigure, Sweep
+from rmtland.reproduction.minimisers_drawing import draw_study
+from rmtland.reproduction.minimisers_numbers import (
+    added_units,
+    fixed_data,
+    shapes,
+    single_units,
+    square_networks,
+    starts,
+)
 from rmtland.reproduction.minimisers_runs import (
     added_unit,
     fixed_data_energies,
@@ -42,6 +51,7 @@ from rmtland.reproduction.minimisers_runs import (
     square_energies,
     start_energies,
 )
+from rmtland.reproduction.quantity import Quantity
 from rmtland.sweep import Grid, Results
 
 __all__ = ["MinimisersStudy"]
@@ -113,7 +123,7 @@ class MinimisersStudy(PublishedFigure):
     phi: tuple[float, ...] = (1 / 8, 1 / 4, 1 / 2, 2 / 3, 4 / 5)
     widths: tuple[int, ...] = (8, 12, 16, 24)
     data_sets: tuple[int, ...] = (16, 8, 6, 3)
-    steps: int = 3000
+    steps: int = 2000
     shapes: tuple[tuple[int, int, int], ...] = SHAPES
     shape_sets: int = 2
     scales: tuple[float, ...] = (0.3, 1.0, 3.0)
@@ -150,17 +160,14 @@ class MinimisersStudy(PublishedFigure):
     }
     full: ClassVar[Mapping[str, Any]] = {
         "widths": (8, 16, 32, 64),
-        "data_sets": (24, 8, 4, 2),
-        "shape_sets": 4,
+        "data_sets": (16, 6, 3, 2),
         "memories": (5, 10, 60),
         "start_width": 32,
-        "hidden_phi": (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4),
+        "start_sets": 4,
         "numbers": 3,
-        "unit_widths": (16, 32, 64),
-        "ratios": (4, 8, 16, 32, 64),
+        "unit_widths": (32, 64),
+        "ratios": (4, 16, 64),
         "added_width": 16,
-        "added_phi": (1 / 8, 1 / 4, 1 / 2, 3 / 4),
-        "added_sets": 2,
     }
     takes_images = False
 
@@ -227,7 +234,25 @@ class MinimisersStudy(PublishedFigure):
         Content
             Curves, numbers and caption.
         """
-        raise NotImplementedError
+        numbers: dict[Quantity, float] = {}
+        series = square_networks(results["square"], numbers)
+        series += shapes(results["shapes"], numbers)
+        series += starts(results["starts"], numbers)
+        series += fixed_data(results["fixed data"], numbers)
+        series += single_units(results["samples"], numbers)
+        series += added_units(results["added"], numbers)
+        sizes = ", ".join(f"{n} ({k})" for n, k in zip(self.widths, self.data_sets, strict=True))
+        caption = (
+            "Networks of one hidden layer trained on noise by L-BFGS, at most "
+            f"{self.steps} steps, from weights N(0, 1/n); targets of mean square 1. "
+            f"(a), (b): n (data sets) {sizes}, linear in 1/n, bars 95 %.\n(c): "
+            f"{self.shape_sets} data sets, bars standard errors. (d): n = {self.start_width}, "
+            f"{self.start_sets} data sets, standard errors. (e)-(g): {self.numbers} data sets of "
+            "each kind, bars 95 %; dashed line: published.\n"
+            f"(h): n = {self.added_width}, m = 4n, mean and spread over the activations but the "
+            f"linear one, {self.added_sets} data sets each. Seed {self.seed}."
+        )
+        return Content(tuple(series), numbers, caption)
 
     def draw(self, figure: Figure, content: Content) -> None:
         """Draw eight panels.
@@ -239,4 +264,4 @@ class MinimisersStudy(PublishedFigure):
         content : Content
             What to draw.
         """
-        raise NotImplementedError
+        draw_study(figure, content, self.shapes)

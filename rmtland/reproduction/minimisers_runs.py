@@ -136,9 +136,7 @@ def shape_energies(
     """
     n0, n1, n2 = shape
     x, y, rng = _data(root, data_sets, n0, n2, sample_count(phi, n0, n1, n2))
-    return _values(
-        minimised_networks(x, y, hidden=n1, activation=activation, steps=steps, rng=rng)
-    )
+    return _values(minimised_networks(x, y, hidden=n1, activation=activation, steps=steps, rng=rng))
 
 
 def start_energies(

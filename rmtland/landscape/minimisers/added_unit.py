@@ -269,7 +269,6 @@ def _with_unit(
     steps: int,
 ) -> Real:
     """Return the energies of the network with each of the units added, minimised."""
-    n0, n1, n2 = widths
     inputs, targets = data
     first, second = weights_of(np.repeat(theta, len(units), axis=0), widths)
     a = named_activation(activation).value(units @ inputs)
@@ -279,5 +278,5 @@ def _with_unit(
         np.concatenate([second, outer[:, :, None]], axis=2),
     )
     many = [np.broadcast_to(one, (len(units), *one.shape)) for one in (inputs, targets)]
-    function = relative_energy(*many, hidden=n1 + 1, activation=activation)
+    function = relative_energy(*many, hidden=widths[1] + 1, activation=activation)
     return minimise_batch(function, start, steps=steps).values

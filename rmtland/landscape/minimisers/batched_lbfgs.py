@@ -111,7 +111,9 @@ def minimise_batch(
     gradient, gain = nonnegative("gradient", gradient), nonnegative("gain", gain)
     x = np.array(start, dtype=np.float64)
     if x.ndim != 2 or not np.isfinite(x).all():
-        raise ValueError(f"start must be a finite array of shape (starts, p); got {np.shape(start)}")
+        raise ValueError(
+            f"start must be a finite array of shape (starts, p); got {np.shape(start)}"
+        )
     which = np.arange(len(x))
     value, slope = function(x, which)
     if not (np.isfinite(value).all() and np.isfinite(slope).all()):

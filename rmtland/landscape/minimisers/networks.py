@@ -200,9 +200,7 @@ def relative_energy(
         energy = np.einsum("bim,bim->b", error, error) / square[which]
         back = np.swapaxes(second, 1, 2) @ error
         back *= f.slope(z, a)
-        gradient = packed_weights(
-            back @ np.swapaxes(inputs, 1, 2), error @ np.swapaxes(a, 1, 2)
-        )
+        gradient = packed_weights(back @ np.swapaxes(inputs, 1, 2), error @ np.swapaxes(a, 1, 2))
         gradient *= (2.0 / square[which])[:, None]
         return energy, gradient
 
