@@ -1,4 +1,4 @@
-"""The study of minimisers: fits with known answers, the same bytes after an interruption, verdict."""
+"""The study of minimisers: fits with known answers, equal bytes after an interruption, verdict."""
 
 import numpy as np
 import pytest

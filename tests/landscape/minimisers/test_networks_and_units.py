@@ -10,7 +10,7 @@ from rmtland.landscape.minimisers import (
     random_weights,
     unit_slopes,
 )
-from rmtland.landscape.minimisers.networks import relative_energy, weights_of
+from rmtland.landscape.minimisers.networks import relative_energy
 from rmtland.networks import MLP
 from rmtland.networks.activation import activation
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from rmtland.models.minimisers import MinimiserEnergy, exponent, linear_minimiser_energy
 
@@ -40,5 +39,5 @@ def test_known_values():
     ],
 )
 def test_what_makes_no_sense_is_refused(call):
-    with pytest.raises(ValueError, match="must be|infinite"):
+    with pytest.raises(ValueError, match=r"must be|infinite"):
         call()
