@@ -121,7 +121,10 @@ def _starts(ax: Axes, content: Content) -> None:
     for one, color in zip(_of(content, "starts"), COLORS, strict=False):
         ax.errorbar(one.x, one.y, error_bars(one), marker="o", ms=4, lw=1, color=color,
                     label=f"L-BFGS {one.name}")  # fmt: skip
+    scales = _of(content, "starts")[0].x
     ax.set_xscale("log")
+    ax.set_xticks(scales, [f"{scale:g}" for scale in scales])
+    ax.minorticks_off()
     ax.set_xlabel("weights at the start over $n^{-1/2}$")
     ax.set_ylabel(r"energy $\epsilon$")
     ax.set_title(r"tanh, $\phi = 1/2$, other starts and memory", fontsize=9)
@@ -149,7 +152,7 @@ def _on_data(ax: Axes, content: Content, panels: list[str]) -> None:
 
 
 def _fitted(ax: Axes, content: Content) -> None:
-    shown = [one for one in _of(content, "S fitted") if len(one.x)]
+    shown = _of(content, "S fitted")
     values = np.concatenate([np.concatenate([one.x, one.y]) for one in shown])
     ends = [0.9 * values.min(), 1.05 * values.max()]
     ax.plot(ends, ends, color="0.6", lw=1)

@@ -237,7 +237,8 @@ def fixed_data(results: Results, numbers: Numbers) -> list[Series]:
         y, error = np.array(each).T
         error = np.where(np.isfinite(error), error, np.nan)
         series.append(Series(f"S on data {shape_name(data)}", f, phi, y, error))
-        pairs.setdefault(shape_name(data), []).append((unit, slope))
+        if f != "linear":  # no power at all
+            pairs.setdefault(shape_name(data), []).append((unit, slope))
     for kind, beside in pairs.items():
         x, y = (np.array([pair[i].value for pair in beside]) for i in range(2))
         error = np.array([pair[1].error for pair in beside])
