@@ -14,6 +14,7 @@ ROOMS = (
     "landscape.critical_points", "landscape.surface",
     "landscape.linearisation", "landscape.manifold", "landscape.noise", "landscape.depth",
     "landscape.pac_bayes",
+    "landscape.minimisers", "models.minimisers",
     "landscape.sharpness",
     "landscape.slices",
     "landscape.pictures",

@@ -23,10 +23,16 @@ ax.plot(phi, [MinimiserEnergy().energy(p) for p in phi], "k--", lw=1, label="pub
 for name, color in (("sine", "C0"), ("relu", "C1")):
     slope = unit_slopes(x, y, activation=name, rng=1).mean
     law = MinimiserEnergy(slope)
-    ax.plot(phi, [law.energy(p) for p in phi], color=color, label=f"{name}, one unit: S = {slope:.2f}")
+    ax.plot(
+        phi, [law.energy(p) for p in phi], color=color, label=f"{name}, one unit: S = {slope:.2f}"
+    )
     for units in (2, 4, 8, 16, 24):
-        found = minimised_networks(x[None], y[None], hidden=units, activation=name, steps=1000, rng=2)
+        found = minimised_networks(
+            x[None], y[None], hidden=units, activation=name, steps=1000, rng=2
+        )
         ax.plot(2 * units * n / (m * n), found.values[0] / 2, "o", color=color, mfc="none")
-ax.set(xlabel=r"$\phi$ = parameters / (samples x outputs)", ylabel=r"energy $\epsilon$", yscale="log")
+ax.set(
+    xlabel=r"$\phi$ = parameters / (samples x outputs)", ylabel=r"energy $\epsilon$", yscale="log"
+)
 ax.legend(frameon=False)
 figure.tight_layout()

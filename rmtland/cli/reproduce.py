@@ -29,7 +29,8 @@ def reproduce(
     figures: Annotated[
         list[str],
         typer.Argument(
-            help="fig1, fig2, fig3, fig4, fig5, fig6, dyson, limit, trained, minimisers, index, or all.",
+            help="fig1, fig2, fig3, fig4, fig5, fig6, dyson, limit, trained, minimisers, index, "
+            "or all.",
             metavar="NAME",
         ),
     ],
