@@ -2,9 +2,9 @@ r"""
 Energies of minimisers and the slope of one unit
 ================================================
 
-Networks of more and more hidden units memorise the same noise. With S the slope of a *single* unit on
-these data (the mean of its local maxima), their energies follow :math:`(1 - \phi)^S/2`; the published
-:math:`(1 - \phi)^2/2` is near for some activations, far for others.
+Networks of more and more hidden units memorise the same noise. With S the slope of a *single* unit
+on these data (the mean of its local maxima), their energies follow :math:`(1 - \phi)^S/2`; the
+published :math:`(1 - \phi)^2/2` is near for some activations, far for others.
 """
 
 import matplotlib.pyplot as plt

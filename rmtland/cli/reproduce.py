@@ -57,8 +57,9 @@ def reproduce(
     """Compute figures of Pennington & Bahri (ICML 2017) and of later laws: picture, CSV, numbers.
 
     fig1 to fig6: of the paper. index: index against energy. dyson, limit: matrix Dyson and two-leg
-    law. trained: networks in training against conditioned residuals. minimisers: energies of trained
-    networks against (1 - phi)^2/2. Results of single tasks are kept until the picture is written: the same command resumes an interrupted run.
+    law. trained: networks in training against conditioned residuals. minimisers: energies of
+    trained networks against (1 - phi)^2/2. Results of single tasks are kept until the picture is
+    written: the same command resumes an interrupted run.
     """
     from rmtland.arguments import count
     from rmtland.reproduction import FIGURES

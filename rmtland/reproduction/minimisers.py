@@ -137,7 +137,7 @@ class MinimisersStudy(PublishedFigure):
     ratios: tuple[int, ...] = (4, 16)
     added_width: int = 16
     added_phi: tuple[float, ...] = (1 / 8, 1 / 2, 3 / 4)
-    added_sets: int = 2
+    added_sets: int = 1
 
     name = "minimisers"
     title = "energies of minimisers against (1 - phi)^2/2 and against the slope of a single unit"
@@ -165,6 +165,7 @@ class MinimisersStudy(PublishedFigure):
         "numbers": 3,
         "unit_widths": (32, 64),
         "ratios": (4, 16, 64),
+        "added_sets": 2,
     }
     takes_images = False
 

@@ -66,7 +66,7 @@ class MinimiserEnergy:
         -------
         float
         """
-        return 0.5 * (1.0 - _share(phi)) ** self.slope
+        return float(0.5 * (1.0 - _share(phi)) ** self.slope)
 
     def phi(self, energy: float) -> float:
         """Return the phi at which minimisers have an energy.
@@ -83,7 +83,7 @@ class MinimiserEnergy:
         value = finite("energy", energy)
         if not 0 <= value <= 0.5:
             raise ValueError(f"energy must be from 0 to 1/2, that of zero weights; got {value:g}")
-        return 1.0 - (2.0 * value) ** (1.0 / self.slope)
+        return float(1.0 - (2.0 * value) ** (1.0 / self.slope))
 
     def rate(self, phi: float) -> float:
         """Return d ln epsilon/d phi = -S/(1 - phi).

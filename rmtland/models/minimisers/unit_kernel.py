@@ -123,7 +123,7 @@ class UnitKernel:
         v = self.radius**2
         if self.activation in _POWERS:
             d = _POWERS[self.activation]
-            return (lambda t: t**d), (lambda t: d * t ** (d - 1))
+            return (lambda t: np.power(t, d)), (lambda t: d * np.power(t, d - 1))
         if self.activation == "relu":
             return _relu, _relu_slope
         if self.activation == "sine":  # e^-v(1-t) (1 - e^-2vt)/(1 - e^-2v): never overflows
