@@ -40,6 +40,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -123,29 +124,21 @@ class UnitKernel:
         v = self.radius**2
         if self.activation in _POWERS:
             d = _POWERS[self.activation]
-            return (lambda t: np.power(t, d)), (lambda t: d * np.power(t, d - 1))
+            return (lambda t: np.power(t, d)), (lambda t: d * np.power(t, d - 1.0))
         if self.activation == "relu":
             return _relu, _relu_slope
-        if self.activation == "sine":  # e^-v(1-t) (1 - e^-2vt)/(1 - e^-2v): never overflows
-            scale = -np.expm1(-2.0 * v)
-            return (
-                lambda t: np.exp(-v * (1.0 - t)) * -np.expm1(-2.0 * v * t) / scale,
-                lambda t: v * np.exp(-v * (1.0 - t)) * (1.0 + np.exp(-2.0 * v * t)) / scale,
-            )
+        if self.activation == "sine":
+            return partial(_sine, v), partial(_sine_slope, v)
         if self.activation == "erf":
-            c = 2.0 * v / (1.0 + 2.0 * v)
-            angle = np.arctan2(c, np.sqrt(1.0 + 4.0 * v) / (1.0 + 2.0 * v))  # arcsin c
-            return (
-                lambda t: np.arcsin(c * t) / angle,
-                lambda t: c / (angle * np.sqrt(1.0 - (c * t) ** 2)),
-            )
+            return partial(_erf, v), partial(_erf_slope, v)
         return self._averaged, self._averaged_slope
 
     def _averaged(self, t: Real) -> Real:
         f = named_activation(self.activation)
         at = np.append(np.ravel(t), [0.0, 1.0])
         raw = _pair_averages(f.value, self.radius, at, self.activation)
-        return ((raw[:-2] - raw[-2]) / (raw[-1] - raw[-2])).reshape(np.shape(t))
+        share: Real = (raw[:-2] - raw[-2]) / (raw[-1] - raw[-2])
+        return share.reshape(np.shape(t))
 
     def _averaged_slope(self, t: Real) -> Real:
         f = named_activation(self.activation)
@@ -153,7 +146,8 @@ class UnitKernel:
         raw = _pair_averages(
             lambda z: f.slope(z, f.value(z)), self.radius, np.ravel(t), self.activation
         )
-        return (self.radius**2 * raw / (ends[1] - ends[0])).reshape(np.shape(t))
+        slope: Real = self.radius**2 * raw / (ends[1] - ends[0])
+        return slope.reshape(np.shape(t))
 
 
 def _relu(t: Real) -> Real:
@@ -163,6 +157,33 @@ def _relu(t: Real) -> Real:
 
 def _relu_slope(t: Real) -> Real:
     return (np.pi - np.arccos(t)) / (np.pi - 1.0)
+
+
+def _sine(v: float, t: Real) -> Real:
+    """sinh(v t)/sinh v, without overflow."""
+    ratio: Real = np.exp(-v * (1.0 - t)) * np.expm1(-2.0 * v * t) / np.expm1(-2.0 * v)
+    return ratio
+
+
+def _sine_slope(v: float, t: Real) -> Real:
+    ratio: Real = np.exp(-v * (1.0 - t)) * (1.0 + np.exp(-2.0 * v * t)) / -np.expm1(-2.0 * v)
+    return v * ratio
+
+
+def _erf(v: float, t: Real) -> Real:
+    c, angle = _arcsine(v)
+    return np.asarray(np.arcsin(c * t) / angle)
+
+
+def _erf_slope(v: float, t: Real) -> Real:
+    c, angle = _arcsine(v)
+    return np.asarray(c / (angle * np.sqrt(1.0 - (c * t) ** 2)))
+
+
+def _arcsine(v: float) -> tuple[float, float]:
+    """Return c = 2v/(1 + 2v) and arcsin c, which loses nothing where c is near 1."""
+    c = 2.0 * v / (1.0 + 2.0 * v)
+    return c, float(np.arctan2(c, np.sqrt(1.0 + 4.0 * v) / (1.0 + 2.0 * v)))
 
 
 def _pair_averages(g: Callable[[Real], Real], radius: float, t: Real, name: str) -> Real:
