@@ -120,15 +120,15 @@ class MinimisersStudy(PublishedFigure):
     """
 
     activations: tuple[str, ...] = ("tanh", "relu", "quadratic", "sine", "linear")
-    phi: tuple[float, ...] = (1 / 8, 1 / 4, 1 / 2, 2 / 3, 4 / 5)
+    phi: tuple[float, ...] = (1 / 8, 1 / 2, 4 / 5)
     widths: tuple[int, ...] = (8, 16, 32)
-    data_sets: tuple[int, ...] = (16, 6, 3)
+    data_sets: tuple[int, ...] = (12, 4, 3)
     steps: int = 2000
     shapes: tuple[tuple[int, int, int], ...] = SHAPES
     shape_sets: int = 2
     scales: tuple[float, ...] = (0.3, 1.0, 3.0)
     memories: tuple[int, ...] = (10, 60)
-    start_width: int = 32
+    start_width: int = 16
     start_sets: int = 4
     data: tuple[tuple[int, int, int], ...] = DATA
     hidden_phi: tuple[float, ...] = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4)
@@ -159,9 +159,11 @@ class MinimisersStudy(PublishedFigure):
         "added_sets": 1,
     }
     full: ClassVar[Mapping[str, Any]] = {
+        "phi": (1 / 8, 1 / 4, 1 / 2, 2 / 3, 4 / 5),
         "widths": (8, 16, 32, 64),
         "data_sets": (16, 6, 3, 2),
         "memories": (5, 10, 60),
+        "start_width": 32,
         "numbers": 3,
         "unit_widths": (32, 64),
         "ratios": (4, 16, 64),

@@ -13,7 +13,7 @@ from rmtland.reproduction.minimisers_runs import (
     square_energies,
 )
 from rmtland.reproduction.minimisers_verdict import published_energy_verdict
-from rmtland.sweep import run
+from rmtland.sweep import Serial, run
 
 SMALL = MinimisersStudy(
     activations=("tanh", "linear"), phi=(0.5,), widths=(3, 4), data_sets=(3, 3), steps=60,
@@ -58,7 +58,7 @@ def test_a_run_that_was_cut_off_gives_the_same(content, tmp_path):
     keys = list(grid)[:2]
     store = tmp_path / "minimisers-fixed data.sweep"
     part = type(grid)(points=[dict(key.parameters) for key in keys], seeds=None)
-    run(task, part, store=store, progress=False)
+    run(task, part, store=store, executor=Serial(), progress=False)
     again = SMALL.compute(folder=tmp_path)
     assert again.rows() == content.rows()
     assert again.numbers == content.numbers
