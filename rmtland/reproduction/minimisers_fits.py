@@ -77,6 +77,7 @@ def fitted_power(phi: Real, energies: Real) -> float:
     Returns
     -------
     float
+        S.
     """
     logs = np.log1p(-phi)
     return float(logs @ np.log(energies) / (logs @ logs))

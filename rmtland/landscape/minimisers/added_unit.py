@@ -121,6 +121,7 @@ class Complement:
         Returns
         -------
         ndarray, shape (m, n2)
+            Orthogonal to the range.
         """
         flat = v.ravel()
         return (flat - self.basis @ (self.basis.T @ flat)).reshape(v.shape)
@@ -192,6 +193,7 @@ def measure_added_unit(
     Returns
     -------
     AddedUnit
+        Gains, shares and rank.
 
     Raises
     ------

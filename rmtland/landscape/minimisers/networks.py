@@ -141,6 +141,7 @@ def packed_weights(first: Real, second: Real) -> Real:
     Returns
     -------
     ndarray, shape (batch, n1 (n0 + n2))
+        W1 and then W2 of each.
     """
     batch = len(first)
     return np.concatenate([first.reshape(batch, -1), second.reshape(batch, -1)], axis=1)
@@ -159,6 +160,7 @@ def weights_of(theta: Real, widths: tuple[int, int, int]) -> tuple[Real, Real]:
     Returns
     -------
     (ndarray, ndarray)
+        W1 and W2.
     """
     n0, n1, n2 = widths
     cut = n1 * n0

@@ -115,6 +115,7 @@ def unit_slopes(
     Returns
     -------
     UnitSlopes
+        Of every start.
 
     Raises
     ------

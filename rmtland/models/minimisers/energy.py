@@ -65,6 +65,7 @@ class MinimiserEnergy:
         Returns
         -------
         float
+            epsilon, from 0 to 1/2.
         """
         return float(0.5 * (1.0 - _share(phi)) ** self.slope)
 
@@ -79,6 +80,7 @@ class MinimiserEnergy:
         Returns
         -------
         float
+            From 0 to 1.
         """
         value = finite("energy", energy)
         if not 0 <= value <= 0.5:
@@ -96,6 +98,7 @@ class MinimiserEnergy:
         Returns
         -------
         float
+            At most -S.
         """
         if _share(phi) == 1.0:
             raise ValueError("the rate is infinite at phi = 1; take a smaller phi")
@@ -115,6 +118,7 @@ def exponent(phi: float, energy: float) -> float:
     Returns
     -------
     float
+        S.
     """
     if not 0 < _share(phi) < 1:
         raise ValueError(f"phi must be between 0 and 1; got {phi:g}")
@@ -132,6 +136,7 @@ def linear_minimiser_energy(phi: float) -> float:
     Returns
     -------
     float
+        From 0 to 1/2.
     """
     value = finite("phi", phi)
     if not 0 <= value <= 2:

@@ -124,6 +124,7 @@ class UnitField:
         Returns
         -------
         float
+            An upper bound of S.
         """
         return self._bound(float(np.sqrt(self.kernel.slope(np.ones(1))[0])))
 
@@ -147,6 +148,7 @@ class UnitField:
         Returns
         -------
         Slope
+            S, and how far refinement and maximisation may be off.
         """
         heights, gaps = zip(*(self._ascent(cells) for cells in _CELLS), strict=True)
         total = self.inputs + self.outputs

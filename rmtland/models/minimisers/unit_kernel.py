@@ -94,6 +94,7 @@ class UnitKernel:
         Returns
         -------
         ndarray
+            Of the shape of t.
 
         Raises
         ------
@@ -113,6 +114,7 @@ class UnitKernel:
         Returns
         -------
         ndarray
+            Of the shape of t.
 
         Raises
         ------
