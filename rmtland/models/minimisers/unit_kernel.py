@@ -135,7 +135,7 @@ class UnitKernel:
         if self.activation == "erf":
             return partial(_erf, v), partial(_erf_slope, v)
         powers = np.array(_powers(self.activation, self.radius))
-        rises = powers[1:] * np.arange(1, len(powers))
+        rises = powers[1:] * np.arange(1.0, len(powers))
         return partial(_series, powers), partial(_series, rises)
 
 
