@@ -248,9 +248,9 @@ class MinimisersStudy(PublishedFigure):
             f"(a), (b): n (data sets) {sizes}, linear in 1/n, bars 95 %.\n(c): "
             f"{self.shape_sets} data sets, bars standard errors. (d): n = {self.start_width}, "
             f"{self.start_sets} data sets, standard errors. (e)-(g): {self.numbers} data sets of "
-            "each kind, bars 95 %; dashed line: published.\n"
+            "each kind, standard errors; dashed line: published.\n"
             f"(h): n = {self.added_width}, m = 4n, mean and spread over the activations but the "
-            f"linear one, {self.added_sets} data sets each. Seed {self.seed}."
+            f"linear one, data sets of each: {self.added_sets}. Seed {self.seed}."
         )
         return Content(tuple(series), numbers, caption)
 

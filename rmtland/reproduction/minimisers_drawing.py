@@ -147,7 +147,8 @@ def _on_data(ax: Axes, content: Content, panels: list[str]) -> None:
     ax.set_xlabel(r"$\phi = n_1(n_0+n_2)/(m n_2)$")
     ax.set_ylabel(r"$\ln 2\epsilon\,/\,\ln(1-\phi)$")
     shown = f"data {names[0]}" if len(panels) == 1 else "other data"
-    ax.set_title(f"hidden units varied, {shown} ($n_0, n_2, m$)", fontsize=9)
+    ax.set_ylim(0.9, 3.4)
+    ax.set_title(f"   hidden units varied, {shown} ($n_0, n_2, m$)", fontsize=9)
     _legend(ax, ncols=1 if len(panels) == 1 else 2, fontsize=6)
 
 

@@ -216,7 +216,7 @@ def fixed_data(results: Results, numbers: Numbers) -> list[Series]:
     for one in results:
         groups.setdefault(_key(one.parameters, "data", "activation"), []).append(one.value)
     series: list[Series] = []
-    pairs: dict[str, list[tuple[Known, Known]]] = {}
+    pairs: dict[str, list[tuple[Known, Known, float]]] = {}
     for (data, f), values in groups.items():
         phi = values[0]["phi"]
         logs = np.log1p(-phi)
@@ -234,14 +234,15 @@ def fixed_data(results: Results, numbers: Numbers) -> list[Series]:
         numbers[Quantity.of("S at the least phi", **at)] = each[0].value
         numbers[Quantity.of("S at the largest phi", **at)] = each[-1].value
         numbers[Quantity.of("spread of S over phi", **at)] = float(np.ptp([e.value for e in each]))
-        y, error = np.array(each).T
+        y, error = np.array([mean_and_error(column) for column in local.T]).T
         error = np.where(np.isfinite(error), error, np.nan)
         series.append(Series(f"S on data {shape_name(data)}", f, phi, y, error))
         if f != "linear":  # no power at all
-            pairs.setdefault(shape_name(data), []).append((unit, slope))
+            deviation = mean_and_error(np.array([fitted_power(phi, v["energies"]) for v in values]))
+            pairs.setdefault(shape_name(data), []).append((unit, slope, deviation[1]))
     for kind, beside in pairs.items():
         x, y = (np.array([pair[i].value for pair in beside]) for i in range(2))
-        error = np.array([pair[1].error for pair in beside])
+        error = np.array([pair[2] for pair in beside])
         series.append(Series("S fitted", kind, x, y, np.where(np.isfinite(error), error, np.nan)))
     return series
 
