@@ -241,8 +241,9 @@ def fixed_data(results: Results, numbers: Numbers) -> list[Series]:
             deviation = mean_and_error(np.array([fitted_power(phi, v["energies"]) for v in values]))
             pairs.setdefault(shape_name(data), []).append((unit, slope, deviation[1]))
     for kind, beside in pairs.items():
-        x, y = (np.array([pair[i].value for pair in beside]) for i in range(2))
-        error = np.array([pair[2] for pair in beside])
+        x = np.array([unit.value for unit, _, _ in beside])
+        y = np.array([slope.value for _, slope, _ in beside])
+        error = np.array([deviation for _, _, deviation in beside])
         series.append(Series("S fitted", kind, x, y, np.where(np.isfinite(error), error, np.nan)))
     return series
 
