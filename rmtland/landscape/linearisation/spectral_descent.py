@@ -119,7 +119,7 @@ class SpectralDescent:
 
     @property
     def rate(self) -> float:
-        """Factor max |a_i| of the norm of the reachable residual per step, in the long run.
+        """Largest factor, in size, of the norm of the reachable residual per step, in the long run.
 
         Over the modes that the residual has a part in; of the loss it is the square.
         """
@@ -209,7 +209,7 @@ class SpectralDescent:
         return _plain((square + self.unreachable) / (2.0 * self.samples))
 
     def distance(self, steps: ArrayLike) -> Any:
-        """Return |theta_k - theta_0| after each number of steps.
+        """Return the norm of theta_k - theta_0 after each number of steps.
 
         Parameters
         ----------

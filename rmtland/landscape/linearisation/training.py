@@ -63,9 +63,9 @@ class DescentComparison:
     measured, predicted : ndarray, shape (s,)
         Losses of the network and of its linearisation.
     distance, predicted_distance : float
-        |theta - theta_0| at the end.
+        Norm of theta - theta_0 at the end.
     start_norm : float
-        |theta_0|.
+        Norm of theta_0.
     output_error : float
         Root mean square of the difference of the outputs at the end, over that of the residual at
         the start.
@@ -96,7 +96,7 @@ class DescentComparison:
 
     @property
     def relative_movement(self) -> float:
-        """|theta - theta_0|/|theta_0| at the end."""
+        """Norm of theta - theta_0 over that of theta_0, at the end."""
         return self.distance / self.start_norm if self.start_norm else math.inf
 
     def __repr__(self) -> str:
