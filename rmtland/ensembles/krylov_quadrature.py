@@ -46,7 +46,7 @@ from rmtland.arguments import count, float_array, points
 from rmtland.laws import Law
 from rmtland.typing import Real
 
-__all__ = ["law_jacobi", "law_nodes", "measure_jacobi", "quadrature"]
+__all__ = ["law_jacobi", "law_nodes", "law_panels", "measure_jacobi", "quadrature"]
 
 
 _GAUSS, _GAUSS_WEIGHTS = np.polynomial.legendre.leggauss(20)
@@ -100,7 +100,7 @@ def law_nodes(law: Law, size: int) -> tuple[Real, Real]:
     The density is resolved on panels until each has the mass that the distribution function gives
     it, atoms are explicit; the nodes then follow from the Jacobi coefficients.
     """
-    x, w = _panels(law, size)
+    x, w = law_panels(law, size)
     if x.size > size:
         alpha, beta = measure_jacobi(x, w, size)
         nodes, weights = quadrature(alpha[None], beta[None])
@@ -109,10 +109,11 @@ def law_nodes(law: Law, size: int) -> tuple[Real, Real]:
     return x, w
 
 
-def _panels(law: Law, degree: int) -> tuple[Real, Real]:
+@lru_cache(maxsize=32)
+def law_panels(law: Law, degree: int) -> tuple[Real, Real]:
     """Nodes and weights that integrate polynomials of twice this degree against the law.
 
-    Within a band x = low + (high - low) sin(t/2)^2, in which square-root edges are smooth.
+    Atoms are nodes of their own. Within a band x = low + (high - low) sin(t/2)^2, in which square-root edges are smooth.
     """
     places = np.array([place for place, _ in law.atoms])
     masses = np.array([mass for _, mass in law.atoms])
@@ -154,7 +155,9 @@ def _panels(law: Law, degree: int) -> tuple[Real, Real]:
     keep = w > 0
     order = np.argsort(x[keep])
     x, w = x[keep][order], w[keep][order]
-    return x, w / w.sum()
+    w /= w.sum()
+    x.flags.writeable = w.flags.writeable = False
+    return x, w
 
 
 def measure_jacobi(nodes: Real, weights: Real, steps: int) -> tuple[Real, Real]:

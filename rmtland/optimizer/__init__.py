@@ -1,0 +1,46 @@
+"""What a spectrum says about step sizes, momentum and convergence of first-order methods."""
+
+from rmtland.optimizer.advice import Advice, Candidate, advise
+from rmtland.optimizer.average_case import AverageCase, average_case_optimal, best_errors, smeared
+from rmtland.optimizer.edge_fluctuations import design_margin
+from rmtland.optimizer.gradient_measure import GradientMeasure, gradient_measure
+from rmtland.optimizer.methods import (
+    Chebyshev,
+    Coefficients,
+    GradientDescent,
+    HeavyBall,
+    Method,
+    Nesterov,
+    residual_polynomials,
+)
+from rmtland.optimizer.prediction import GradientNoise, Prediction, predict
+from rmtland.optimizer.start_measure import StartMeasure, start_measure
+from rmtland.optimizer.tuning import compatibility, largest_stable_step, tuned
+
+__all__ = [
+    "Advice",
+    "AverageCase",
+    "Candidate",
+    "Chebyshev",
+    "Coefficients",
+    "GradientDescent",
+    "GradientMeasure",
+    "GradientNoise",
+    "HeavyBall",
+    "Method",
+    "Nesterov",
+    "Prediction",
+    "StartMeasure",
+    "advise",
+    "average_case_optimal",
+    "best_errors",
+    "compatibility",
+    "design_margin",
+    "gradient_measure",
+    "largest_stable_step",
+    "predict",
+    "residual_polynomials",
+    "smeared",
+    "start_measure",
+    "tuned",
+]
