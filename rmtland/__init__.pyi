@@ -11,6 +11,7 @@ from . import (
     laws as laws,
     models as models,
     networks as networks,
+    optimizer as optimizer,
     plot as plot,
     reproduction as reproduction,
     solution as solution,

@@ -10,6 +10,7 @@ import sys
 
 import typer
 
+from rmtland.cli.advise import advise
 from rmtland.cli.audit import audit
 from rmtland.cli.critical_points import critical_points
 from rmtland.cli.curve import curve
@@ -44,6 +45,7 @@ app.command("spectrum", short_help="Print edges, atoms, index and moments of a l
 app.command("sample", short_help="Draw random matrices and compare them with their law.")(sample)
 app.command("weights", short_help="Lay laws beside the weight matrices of your own model.")(weights)
 app.command("shrink", short_help="Shrink the eigenvalues of a sample covariance matrix.")(shrink)
+app.command("advise", short_help="Say which first-order method a spectrum asks for.")(advise)
 app.command("reproduce", short_help="Compute figures of the literature anew.")(reproduce)
 app.add_typer(sweep)
 app.add_typer(critical_points)

@@ -54,7 +54,7 @@ _CUT = 12.0
 _BEYOND = 8.0
 """Edge points further out have no mass in double precision that a polynomial could raise much."""
 
-_SIZE = 4000
+_SIZE = 2000
 """Order of the matrix whose edge is drawn: its corner of some hundred rows holds the points."""
 
 
@@ -100,8 +100,8 @@ def airy_points(*, beta: int, draws: int, points: int, seed: int) -> Real:
     Returns
     -------
     ndarray of float, shape (draws, points)
-        Descending. From the corner of tridiagonal matrices of order 4000 [1]_, whose edge differs
-        from its limit by parts in 250.
+        Descending. From the corner of tridiagonal matrices of order 2000 [1]_, whose edge differs
+        from its limit by parts in 150.
 
     References
     ----------

@@ -39,7 +39,7 @@ from rmtland.typing import Real
 
 __all__ = ["GradientNoise", "Prediction", "predict"]
 
-_DRAWS, _POINTS = 1000, 6
+_DRAWS, _POINTS = 500, 6
 
 
 @dataclass(frozen=True)
