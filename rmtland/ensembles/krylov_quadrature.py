@@ -113,7 +113,8 @@ def law_nodes(law: Law, size: int) -> tuple[Real, Real]:
 def law_panels(law: Law, degree: int) -> tuple[Real, Real]:
     """Nodes and weights that integrate polynomials of twice this degree against the law.
 
-    Atoms are nodes of their own. Within a band x = low + (high - low) sin(t/2)^2, in which square-root edges are smooth.
+    Atoms are nodes of their own. Within a band x = low + (high - low) sin(t/2)^2, in which
+    square-root edges are smooth.
     """
     places = np.array([place for place, _ in law.atoms])
     masses = np.array([mass for _, mass in law.atoms])

@@ -34,7 +34,17 @@ _KINDS: tuple[type[Method], ...] = (GradientDescent, HeavyBall, Nesterov, Chebys
 
 
 class Candidate(NamedTuple):
-    """A method that was considered, its predicted error after the steps, and its score."""
+    """A method that was considered.
+
+    Parameters
+    ----------
+    method : Method
+        The method.
+    error : float
+        Predicted error after the steps, in parts of that at the start.
+    score : float
+        Digits gained over those that the best possible method gains.
+    """
 
     method: Method
     error: float

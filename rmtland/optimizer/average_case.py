@@ -174,11 +174,11 @@ def average_case_optimal(
     masses = weights * nodes ** float(k + 1 - start.power)
     # a measure of n points is solved in n steps
     distinct = min(size, np.unique(nodes).size)
-    alpha, beta = measure_jacobi(nodes, masses / masses.sum(), distinct)
+    alpha, off = measure_jacobi(nodes, masses / masses.sum(), distinct)
     step, momentum = np.empty(distinct), np.zeros(distinct)
     ratio = 0.0  # p_{t+1}(0)/p_t(0) of the monic polynomials: negative, 0 being left of all zeros
     for t in range(distinct):
-        pull = beta[t - 1] ** 2 if t else 0.0
+        pull = off[t - 1] ** 2 if t else 0.0
         before, ratio = ratio, -alpha[t] - (pull / ratio if t else 0.0)
         step[t] = -1 / ratio
         momentum[t] = pull / (ratio * before) if t else 0.0
@@ -236,7 +236,7 @@ def best_errors(source: Source, steps: int, *, objective: str = "loss") -> Real:
         log_sum = np.logaddexp(log_sum, log_size)
         errors[t] = np.exp(-log_sum)
         ratio = -alpha[t] - beta[t - 1] ** 2 / ratio
-    return np.maximum(errors, shares[nodes == 0].sum())  # a null space is not moved
+    return np.asarray(np.maximum(errors, shares[nodes == 0].sum()))  # a null space stays
 
 
 def smeared(source: Source, *, degree: int, width: float = 0.05, points: int = 24) -> StartMeasure:

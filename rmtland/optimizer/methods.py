@@ -56,7 +56,17 @@ __all__ = [
 
 
 class Coefficients(NamedTuple):
-    """Steps, momenta and extrapolations of steps 0, 1, ..., each of shape (steps,)."""
+    """Coefficients of steps 0, 1, ....
+
+    Parameters
+    ----------
+    step : ndarray of float, shape (steps,)
+        h.
+    momentum : ndarray of float, shape (steps,)
+        m.
+    extrapolation : ndarray of float, shape (steps,)
+        e.
+    """
 
     step: Real
     momentum: Real

@@ -87,7 +87,8 @@ def test_help_of_a_command(rmtland, command, words):
         assert word in result.out
 
 
-COMMANDS = ["advise", "overlay", "measure", "weights", "spectrum", "sample", "shrink", "audit", "reproduce",
+COMMANDS = ["advise", "overlay", "measure", "weights", "spectrum", "sample", "shrink", "audit",
+            "reproduce",
             "sweep index", "sweep status", "sweep export",
             "critical-points find", "critical-points verify"]  # fmt: skip
 
