@@ -90,7 +90,10 @@ def test_help_of_a_command(rmtland, command, words):
 COMMANDS = ["advise", "overlay", "measure", "weights", "spectrum", "sample", "shrink", "audit",
             "reproduce",
             "sweep index", "sweep status", "sweep export",
-            "critical-points find", "critical-points verify"]  # fmt: skip
+            "critical-points find", "critical-points model", "critical-points verify",
+            "landscape sharpness", "landscape slice", "landscape connect", "landscape levels",
+            "landscape linearize", "landscape manifold", "landscape noise", "landscape pac-bayes",
+            "landscape depth"]  # fmt: skip
 
 
 def test_the_list_of_commands_is_whole():
