@@ -12,8 +12,8 @@ with probability at least 1 - delta over the samples and for all Q at once [1]_ 
 chosen before). Here P = N(theta_0, s^2) about the parameters before training, s from a grid that a
 union bound pays for, and Q = N(theta, S) about those after it, with S = (1/s^2 + lambda H)^{-1}:
 wide where the Hessian H of the loss is flat, lambda chosen freely. The empirical error of Q is
-known from draws, and bounded from above by the inverse of kl at the share of delta that is kept for
-it.
+known from draws [4]_, and bounded from above by the inverse of kl at the share of delta that is
+kept for it.
 
 The bound printed in the texts, training error + sqrt((2 rho^2 + log(2 p/delta))/n) for a minimum
 with S_rho <= rho, comes from Q = P centred at the trained parameters, a prior that has seen the

@@ -32,7 +32,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.integrate import quad_vec
 
 from rmtland.arguments import nonnegative
 from rmtland.networks.activation import Activation, activation
@@ -135,6 +134,8 @@ def _quadrature(f: Activation, variance: float) -> GaussianAverages:
 
 def _by_intervals(f: Activation, variance: float) -> GaussianAverages:
     """Integrals over intervals that are halved where it is needed."""
+    from scipy.integrate import quad_vec  # loads scipy.optimize: only where there are kinks
+
     deviation = math.sqrt(variance)
 
     def terms(t: float) -> Real:

@@ -89,7 +89,7 @@ def gradient_measure(
     Returns
     -------
     GradientMeasure
-        Its quadratures, in squared gradient: weights sum to |g|^2.
+        Its quadratures, in squared gradient: weights sum to that of the start.
 
     Raises
     ------

@@ -49,7 +49,7 @@ class GradientNoise:
     Parameters
     ----------
     level : float
-        E |xi|^2 of one gradient over the squared gradient at the start, >= 0.
+        Mean squared noise of one gradient over the squared gradient at the start, >= 0.
     shape : {"isotropic", "curvature"}, optional
         Equal in all directions, or in proportion to the curvature (as for small residuals, where
         the noise covariance is a multiple of H).

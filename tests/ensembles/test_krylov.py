@@ -7,6 +7,7 @@ from examples import examples
 from hypothesis import given, strategies as st
 from scipy.stats import chi2
 
+from rmtland import deferred
 from rmtland.ensembles import jacobi_kernels, krylov
 from rmtland.ensembles.krylov import (
     GaussianFactor,
@@ -480,7 +481,7 @@ def test_a_run_depends_on_its_generator_alone(monkeypatch):
     together = draws(factors, 300, 12, seed=16, runs=6)
     monkeypatch.setattr(krylov, "_WORTH_THREADS", 0)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(krylov.os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(deferred.os, "cpu_count", lambda: 3)
     assert np.array_equal(draws(factors, 300, 12, seed=16, runs=6), together)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as in the workers of a sweep
     monkeypatch.setattr(krylov, "ThreadPoolExecutor", None)

@@ -255,7 +255,8 @@ def saddle_near(
     theta : ndarray, shape (p,)
         Where to start, such as the highest point of a relaxed path.
     tolerance : float, optional
-        Norm of the gradient that is enough, relative to max(1, |theta|) and the largest curvature.
+        Norm of the gradient that is enough, relative to the largest curvature and
+        to the norm of theta, or 1 if that is less.
     max_steps : int, optional
         Newton steps.
 

@@ -39,7 +39,7 @@ from rmtland.landscape.critical_points.unit_groups import (
     SymmetryType,
     random_groups,
 )
-from rmtland.landscape.surface import NetworkSurface, Surface
+from rmtland.landscape.surface import NetworkSurface as NetworkSurface, Surface as Surface
 
 __all__ = [
     "STATUSES",
@@ -53,12 +53,10 @@ __all__ = [
     "GradientNorm",
     "LevenbergMarquardt",
     "LinearAnswers",
-    "NetworkSurface",
     "NullDirections",
     "Problem",
     "Proof",
     "ReducedSurface",
-    "Surface",
     "SymmetryType",
     "TrustRegionNewton",
     "Unproved",

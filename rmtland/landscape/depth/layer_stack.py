@@ -110,7 +110,7 @@ class LayerStack:
         Parameters
         ----------
         mean_square : float, optional
-            |h_0|^2/n.
+            mean of h_0^2.
         mean : float, optional
             Mean entry of h_0, for residual networks whose activation has a mean.
 

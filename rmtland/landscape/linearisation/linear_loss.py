@@ -240,7 +240,7 @@ class LinearisedLoss:
         Returns
         -------
         float
-            |o - y + J step|^2/(2 m).
+            Half the squared norm of o - y + J step, over m.
         """
         moved = self.residuals + np.ravel(self.jvp(float_array("step", step, ndim=1)))
         return float(moved @ moved) / (2.0 * self.samples)

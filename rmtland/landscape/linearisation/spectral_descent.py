@@ -54,7 +54,7 @@ _MAX_STEPS = 2**53
 
 @dataclass(frozen=True, eq=False)
 class SpectralDescent:
-    """Gradient descent on |r|^2/(2 m), r linear in the parameters, from its eigenvalues alone.
+    """Gradient descent on half a mean square that is linear inside, from its eigenvalues alone.
 
     Parameters
     ----------

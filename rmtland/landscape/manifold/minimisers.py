@@ -156,7 +156,7 @@ class Minimiser:
 
     @property
     def trace(self) -> float:
-        """Trace of the Hessian, |J|_F^2/m."""
+        """Trace of the Hessian: squared Frobenius norm of J over m."""
         return float(self._kernel[0].sum()) / self.point.data.size
 
     def tangent_basis(self) -> Real:

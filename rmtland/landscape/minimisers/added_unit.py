@@ -140,7 +140,7 @@ class Complement:
         -------
         (ndarray, ndarray, ndarray)
             Of shapes (units,), (units, m) and (units,); the share is that of the direction which
-            gains most, g^T g / (|f|^2 R), with |f|^2 about the mean of f.
+            gains most, g^T g / (v R), with v the squared norm of f about its mean.
         """
         m, n2, units = a.shape[1], self.outputs, len(a)
         cube = self.basis.reshape(m, n2 * self.rank)

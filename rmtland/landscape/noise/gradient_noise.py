@@ -60,7 +60,7 @@ class Alignment(NamedTuple):
     Parameters
     ----------
     cosine : float
-        tr(Sigma H)/(|Sigma|_F |H|_F): 1 if one is a multiple of the other.
+        tr(Sigma H) over both Frobenius norms: 1 if one is a multiple of the other.
     gain : float
         p tr(Sigma H)/(tr Sigma tr H): 1 if one of them is isotropic, up to p where both have rank
         1; NaN where a trace is not positive.

@@ -34,7 +34,7 @@ class StreamedAlignment(NamedTuple):
     product_error : float
         Its standard error.
     cosine : float
-        tr(Sigma H)/(|Sigma|_F |H|_F).
+        tr(Sigma H) over both Frobenius norms.
     cosine_error : float
         Its standard error, from leaving out one probe at a time (jackknife).
     probes : int

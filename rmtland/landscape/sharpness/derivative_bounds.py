@@ -103,7 +103,7 @@ def derivative_bounds(point: LossPoint, radius: float, *, scale: float = 1.0) ->
     radius : float
         Of the ball.
     scale : float, optional
-        For balls in scaled parameters, theta + T e with |e| <= radius: the largest entry of T.
+        For balls in scaled parameters, theta + T e with e in the ball: the largest entry of T.
         Derivatives are those in e.
 
     Returns

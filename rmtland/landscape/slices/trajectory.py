@@ -14,7 +14,7 @@ arc whatever the training did.
 >>> steps = np.array([[0.0, 0.0, 0.0], [3.0, 1.0, 0.0], [6.0, 0.0, 0.0]])
 >>> found = trajectory_plane(steps)
 >>> np.round(found.shares, 3), found.coordinates.shape
-(array([0.98, 0.02]), (3, 2))
+(array([0.983, 0.017]), (3, 2))
 >>> bool(np.allclose(found.origin + found.coordinates @ found.directions.rows, steps))
 True
 """
