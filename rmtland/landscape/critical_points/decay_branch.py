@@ -72,7 +72,7 @@ class DecayBranch:
 
     @property
     def growth(self) -> float:
-        """Log of the norm of theta against log(1/w), slope at the end: 0 where that stays finite."""
+        """Log of the norm of theta against log(1/w), slope at the end: 0 where it stays finite."""
         if len(self.decays) < 3:
             return 0.0
         return float(
