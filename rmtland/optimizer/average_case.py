@@ -194,8 +194,8 @@ def best_errors(source: Source, steps: int, *, objective: str = "loss") -> Real:
     .. math:: \frac{1}{\sum_{j \le t} \varphi_j(0)^2}
 
     with the orthonormal polynomials of the objective's measure, normalised to mass 1. No method
-    whose steps do not depend on the start does better; conjugate gradients, which adapt to it, are
-    bounded by it on average over isotropic starts only from above.
+    whose steps are fixed beforehand does better on average over isotropic starts; conjugate
+    gradients adapt to the start, and their loss is at most this on average.
 
     Parameters
     ----------
