@@ -15,6 +15,10 @@ rest of the columns, the equation H s = -g needs only the Schur complement
 in the other parameters: for a square network of one hidden layer half as many, an eighth of the
 work of a factorisation. The index of H is that of S (Haynsworth), as A is positive definite.
 
+A may be nearly singular where H is not (dead or equal units, saturated ones, few samples, w near 0).
+Elimination loses digits there, so that each step is put into the whole equation, and taken from it
+where its residual is above what rounding explains.
+
 Synonyms: block elimination, variable projection (Golub and Pereyra).
 
 Examples
@@ -38,6 +42,9 @@ from rmtland.networks import MLP
 from rmtland.typing import Integer, Real
 
 __all__ = ["last_layer", "last_layer_of", "newton_step"]
+
+RESIDUAL = 1e-13
+"""Largest |H s + g| of a step by elimination, over |H|_F |s| + |g|."""
 
 
 def last_layer(net: MLP) -> Integer | None:
@@ -107,13 +114,13 @@ def newton_step(hessian: Real, gradient: Real, eliminated: Integer | None = None
     """
     if eliminated is not None:
         step = _by_elimination(hessian, gradient, eliminated)
-        if step is not None:
+        if step is not None and _solves(hessian, gradient, step):
             return step
     return np.asarray(np.linalg.solve(hessian, -gradient), dtype=np.float64)
 
 
 def _by_elimination(hessian: Real, gradient: Real, places: Integer) -> Real | None:
-    """Return the step, or None where A is not positive definite."""
+    """Return the step, or None where A is not positive definite or S exactly singular."""
     from scipy.linalg import lapack
 
     rows, width = places.shape
@@ -139,11 +146,18 @@ def _by_elimination(hessian: Real, gradient: Real, places: Integer) -> Real | No
         inner - halves.T @ halves, halves.T @ half - gradient[kept], overwrite_a=1, overwrite_b=1
     )
     if bad:
-        raise np.linalg.LinAlgError("the Hessian is singular")
+        return None
     step = np.empty(len(gradient))
     step[kept] = found
     step[places] = -(half + halves @ found).reshape(rows, width) @ inverse
     return step
+
+
+def _solves(hessian: Real, gradient: Real, step: Real) -> bool:
+    """Whether H s = -g up to what a backward stable solver may leave."""
+    left = float(np.linalg.norm(hessian @ step + gradient))
+    size = float(np.linalg.norm(hessian)) * float(np.linalg.norm(step))
+    return left <= RESIDUAL * (size + float(np.linalg.norm(gradient)))
 
 
 def _ordered(places: Integer) -> bool:
