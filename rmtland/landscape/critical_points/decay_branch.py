@@ -38,8 +38,11 @@ from rmtland.typing import Integer, Real
 
 __all__ = ["DecayBranch", "follow_weight_decay"]
 
-CORRECTIONS, SHORTEST = 8, 0.02
+CORRECTIONS, SHORTEST = 8, 1e-3
 """Newton steps of a corrector; the shortest step in log w before a branch is given up."""
+
+NEAR = 0.02
+"""How far below the last point a fold may be foreseen, relative to its weight decay."""
 
 CONVERGED, FARTHEST = 1e-11, 0.2
 """Of the size of the parameters: the last Newton step at most, all of them together at most."""
@@ -59,8 +62,8 @@ class DecayBranch:
         The last point.
     reason : str
         "lowest" (the lowest weight decay was reached), "fold" (the curvature along the branch goes
-        to 0 just below the last point, as the root of the distance) or "lost" (Newton's method
-        does not converge from there).
+        to 0 at most 2 % below the last point, as the root of the distance) or "lost" (Newton's
+        method does not converge from there, even with steps of .001 in log w).
     """
 
     decays: Real
@@ -164,7 +167,7 @@ def _is_fold(passed: list[tuple[float, float]], decay: float) -> bool:
     if not abs(near) < abs(far):
         return False
     end = (last * far**2 - before * near**2) / (far**2 - near**2)
-    return end > 0.8 * decay
+    return end > (1.0 - NEAR) * decay
 
 
 class _Branch:
