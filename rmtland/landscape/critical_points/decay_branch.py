@@ -6,9 +6,10 @@ Along a branch of zeros of :math:`g(\theta) = \nabla L_0(\theta) + w\,\theta`
 
 which predicts the next point; Newton's method corrects it. The branch ends in a fold where an
 eigenvalue of H reaches 0: two critical points meet there and there is none below. Branches that
-last may run to infinity while their energies converge. A branch with groups of equal units is
-followed within their subspace, where a fold of it is a fold of the restricted loss; its index is
-that of the whole network.
+last may run to infinity while their energies converge. Where a symmetry keeps an eigenvalue from
+the branch, it passes 0 in a bifurcation: the index changes there and the branch goes on. A branch
+with groups of equal units is followed within their subspace, where a fold of it is a fold of the
+restricted loss; its index is that of the whole network.
 
 Synonyms: numerical continuation, homotopy, predictor-corrector, regularisation path.
 
@@ -40,6 +41,9 @@ __all__ = ["DecayBranch", "follow_weight_decay"]
 
 CORRECTIONS, SHORTEST = 8, 1e-3
 """Newton steps of a corrector; the shortest step in log w before a branch is given up."""
+
+SMOOTH = 0.05
+"""Largest error of a prediction, over its length, past which the index may change."""
 
 NEAR = 0.02
 """How far below the last point a fold may be foreseen, relative to its weight decay."""
@@ -125,7 +129,7 @@ def follow_weight_decay(
         below = decay * float(np.exp(-size)) if size < np.log(decay / lowest) else lowest
         guess = here.at + (decay - below) * here.tangent
         found = branch.corrected(guess, below)
-        if found is not None and found.index == here.index:
+        if found is not None and found.continues(here, guess):
             here, decay, size = found, below, min(step, 1.5 * size)
             rows.append(branch.row(here.at, decay))
             passed.append((decay, here.curvature))
@@ -152,6 +156,17 @@ class _Corrected:
     at: Real
     tangent: Real
     index: int
+
+    def continues(self, before: _Corrected, guess: Real) -> bool:
+        """Whether it lies on the branch of `before`, which foresaw `guess`.
+
+        An index that changes is that of another branch, or of this one past a bifurcation that a
+        symmetry makes: there the guess is as good as elsewhere.
+        """
+        if self.index == before.index:
+            return True
+        error, length = np.linalg.norm(self.at - guess), np.linalg.norm(guess - before.at)
+        return bool(error <= SMOOTH * length)
 
     @property
     def curvature(self) -> float:

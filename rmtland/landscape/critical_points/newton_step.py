@@ -15,7 +15,7 @@ rest of the columns, the equation H s = -g needs only the Schur complement
 in the other parameters: for a square network of one hidden layer half as many, an eighth of the
 work of a factorisation. The index of H is that of S (Haynsworth), as A is positive definite.
 
-A may be nearly singular where H is not (dead or equal units, saturated ones, few samples, w near 0).
+A may be nearly singular where H is not (dead or equal units, few samples, saturation, w near 0).
 Elimination loses digits there, so that each step is put into the whole equation, and taken from it
 where its residual is above what rounding explains.
 
