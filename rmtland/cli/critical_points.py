@@ -31,7 +31,8 @@ LARGEST = 3000
 
 LEGEND = (
     "proved: exactly one critical point within a stated distance, and its index; critical: "
-    "gradient at most 1e-10 of its scale (2 |H|_F L_0)^(1/2), not flat;",
+    "gradient at most 1e-10 of its scale, (2 |H|_F L_0)^(1/2) or, of a model, |H|_F |theta|, and "
+    "not flat;",
     "flat: the gradient lies in the kernel of the Hessian (Frye et al.); escaping: weights grew "
     "tenfold; unfinished: none of these.",
     "energy: loss per output without weight decay; index: fraction of negative eigenvalues of the "

@@ -14,8 +14,10 @@ A status says what is known of a point:
 The scale of gradients is :math:`\sqrt{2 \|H\|_F L_0}`, with :math:`L_0` the loss of zero
 parameters: for half the squared error :math:`|g| = |J^T e|/m \le \sqrt{2 \|H_0\|_2 L}` by
 Cauchy and Schwarz, which :math:`L_0`, the size of the targets, turns into a number that does not
-vanish with the residuals. It changes with the units of targets, inputs and parameters as the
-gradient does, so that the status does not depend on them.
+vanish with the residuals. Other functions may be negative, or known up to a constant only: their
+scale is :math:`\|H\|_F R`, with R the norm of the parameters, at the point or at the start of the
+walk, whichever is larger; so it is where :math:`L_0 = 0`. The scales change with the units of the
+loss, of data and of parameters as the gradient does, so that the status does not depend on them.
 
 Examples
 --------
@@ -164,7 +166,8 @@ class CriticalPoint:
             elif counts.zero:
                 null = NullDirections(0, 0, 0, counts.zero)
             flat = flatness(hessian, gradient)
-            relative = _relative_gradient(point, hessian, math.sqrt(square))
+            reach = max(norm, start_norm if math.isfinite(start_norm) else 0.0)
+            relative = _relative_gradient(point, hessian, math.sqrt(square), reach)
             status = _status(relative, flat, norm / start_norm if start_norm else 1.0)
         eigenvalues: Real | None = None
         if spectrum and hessian is not None:
@@ -208,12 +211,16 @@ class CriticalPoint:
         return Spectrum(self.eigenvalues)
 
 
-def _relative_gradient(point: LossPoint | SurfacePoint, hessian: Real, size: float) -> float:
+def _relative_gradient(
+    point: LossPoint | SurfacePoint, hessian: Real, size: float, reach: float
+) -> float:
     """Return the norm of a gradient over its scale."""
     if size == 0.0:
         return 0.0
-    at_zero = float(point.at(np.zeros(len(hessian))).loss)
-    scale = math.sqrt(2.0 * float(np.linalg.norm(hessian)) * at_zero)
+    curvature, scale = float(np.linalg.norm(hessian)), 0.0
+    if isinstance(point, LossPoint):
+        scale = math.sqrt(2.0 * curvature * float(point.at(np.zeros(len(hessian))).loss))
+    scale = scale or curvature * reach
     return size / scale if scale else math.inf
 
 

@@ -119,6 +119,25 @@ def test_statuses(square, flat, growth, status):
     assert _status(square, Flatness(*flat), growth) == status
 
 
+@pytest.mark.parametrize("root", [2.0**-20, 2.0**-6, 1.0, 2.0**20])
+def test_what_a_point_is_does_not_depend_on_units(root):
+    """Targets times c, weights times the root of c, decay times c: the loss times c^2."""
+    net = MLP((3, 2, 3), "linear", weight_decay=0.01)
+    start = np.array(net.init(rng=2))
+    origin = net.at(start, DATA.x, DATA.y)
+    best = TrustRegionNewton().find(NetworkSurface(origin), start).theta
+    seen = []
+    for unit in (1.0, root):
+        net = MLP((3, 2, 3), "linear", weight_decay=0.01 * unit**2)
+        for share in (0.0, 1e-12, 1e-8, 1e-3):
+            theta = unit * (best + share * np.sin(np.arange(best.size)))
+            here = net.at(theta, DATA.x, unit**2 * DATA.y)
+            point = CriticalPoint.of(here, start_norm=unit * np.linalg.norm(start))
+            seen.append((point.status, point.index, point.nullity, point.relative_gradient))
+    assert seen[:4] == seen[4:]
+    assert {one[0] for one in seen} == {"critical", "unfinished"}
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

@@ -85,21 +85,27 @@ def test_null_directions_of_a_model_are_unexplained():
     assert (point.status, point.null_directions) == ("critical", (0, 0, 0, 1))
 
 
-def test_a_toy_of_two_parameters():
-    """x^3/3 - x + x y^2: a minimum, a maximum, two saddles; its value at 0 sets no scale."""
+@pytest.mark.parametrize("unit", [2.0**-30, 1.0, 2.0**30])
+@pytest.mark.parametrize("constant", [0.0, 1.0, -1.0, 1e3])
+def test_a_toy_of_two_parameters(constant, unit):
+    """x^3/3 - x + x y^2: a minimum, a maximum, two saddles, in any unit and from any zero."""
     toy = FunctionSurface(
         2,
         lambda t: (
-            t[0] ** 3 / 3 - t[0] + t[0] * t[1] ** 2 + 1.0,
-            np.array([t[0] ** 2 - 1 + t[1] ** 2, 2 * t[0] * t[1]]),
+            unit * (t[0] ** 3 / 3 - t[0] + t[0] * t[1] ** 2 + constant),
+            unit * np.array([t[0] ** 2 - 1 + t[1] ** 2, 2 * t[0] * t[1]]),
         ),
-        lambda t: 2 * np.array([[t[0], t[1]], [t[1], t[0]]]),
+        lambda t: unit * 2 * np.array([[t[0], t[1]], [t[1], t[0]]]),
     )
     starts = [[0.9, 0.2], [-1.1, 0.1], [0.1, 0.8], [0.2, -1.2]]
-    found = find_critical_points(toy, starts=starts)
+    finder = CappedNewton(tolerance=1e-24 * unit**2)
+    found = find_critical_points(toy, finder=finder, starts=starts)
     assert found.counts["critical"] == 4
     assert [point.index for point in found] == [0, 2, 1, 1]
-    np.testing.assert_allclose(found.energies, [1 / 3, 5 / 3, 1.0, 1.0], atol=1e-12)
+    energies = unit * (np.array([-2 / 3, 2 / 3, 0.0, 0.0]) + constant)
+    np.testing.assert_allclose(found.energies, energies, rtol=1e-14, atol=1e-12 * unit)
+    away = find_critical_points(toy, finder=CappedNewton(max_steps=1), starts=starts)
+    assert away.counts["unfinished"] == 4
     with pytest.raises(TypeError, match="give the starts"):
         find_critical_points(toy, starts=1)
 
