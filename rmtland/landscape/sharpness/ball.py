@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,6 +36,7 @@ from rmtland.landscape.sharpness.adaptive import ScaledSurface
 from rmtland.landscape.sharpness.derivative_bounds import UnboundedDerivatives, derivative_bounds
 from rmtland.landscape.sharpness.trust_region import quadratic_maximum
 from rmtland.landscape.surface import LossSurface, NetworkSurface
+from rmtland.networks.overflow import NetworkOverflowError
 from rmtland.streams import random_generator
 from rmtland.typing import Real, Rng
 
@@ -134,7 +136,7 @@ def ball_sharpness(
     ------
     ValueError
         For a radius that is not positive, parameters of another shape, or a loss that overflows at
-        the centre.
+        the centre or on the sphere.
     """
     radius, center = positive("rho", rho), float_array("theta", theta, ndim=1)
     restarts = count("restarts", restarts, min_value=0)
@@ -156,34 +158,38 @@ def ball_sharpness(
         )
         top, top_vectors = float(pairs.values[-1]), pairs.vectors
         error = float(pairs.residuals[-1])
-    starts = list(_starts(gradient, norm, top_vectors, restarts, surface.size, generator))
     best, place, worst = -np.inf, np.zeros(surface.size), abs(loss)
     sam = 0.0
+    starts = _starts(gradient, norm, top_vectors, restarts, surface.size, generator)
     for i, start in enumerate(starts):
-        there = surface.loss(center + radius * start)
-        if i == 0 and norm > 0.0:
-            sam = there - loss
-        found, where = _ascent(surface, center, radius, start, steps)
+        try:
+            found, where = _ascent(surface, center, radius, start, steps)
+            if i == 0 and norm > 0.0:
+                sam = surface.loss(center + radius * start) - loss
+        except NetworkOverflowError as error:
+            raise NetworkOverflowError(
+                f"the loss overflows in the ball of radius {radius:g}; give a smaller rho"
+            ) from error
         worst = max(worst, abs(found))
         if found - loss > best:
             best, place = found - loss, where
     if best < 0.0:  # a maximum: the centre itself is in the ball
         best, place = 0.0, np.zeros(surface.size)
-    upper, taylor, remainder, why = _above(surface, center, radius, spectrum, error)
+    above = _above(surface, center, radius, spectrum, error)
     return BallSharpness(
         rho=radius,
         lower=best,
-        upper=upper,
+        upper=above.upper,
         sam=sam,
         half_rho_squared_lambda_max=0.5 * radius**2 * top,
-        taylor=taylor,
-        remainder=remainder,
+        taylor=above.taylor,
+        remainder=above.remainder,
         lambda_max=top,
         lambda_max_error=error,
         gradient_norm=norm,
-        rounding=64.0 * float(np.finfo(float).eps) * worst,
+        rounding=max(64.0 * float(np.finfo(float).eps) * worst, 2.0 * above.loss_error),
         displacement=place,
-        why_no_upper=why,
+        why_no_upper=above.why_no_upper,
     )
 
 
@@ -242,16 +248,27 @@ def _ascent(
     return loss, here
 
 
+class _Above(NamedTuple):
+    """Bounds from above, or why there are none."""
+
+    taylor: float | None
+    upper: float | None = None
+    remainder: float | None = None
+    loss_error: float = 0.0
+    why_no_upper: str = ""
+
+
 def _above(
     surface: LossSurface,
     center: Real,
     radius: float,
     spectrum: tuple[Real, Real] | None,
     error: float,
-) -> tuple[float | None, float | None, float | None, str]:
+) -> _Above:
     """Return the upper bound, the Taylor polynomial's maximum, the remainder, or why there is none.
 
-    The error of eigenvalues and vectors enters through the largest residual and rounding.
+    Errors of eigenvalues, eigenvectors and of the derivatives themselves enter through the largest
+    residual and rounding.
     """
     taylor = None
     if spectrum is not None:
@@ -262,16 +279,20 @@ def _above(
         center = surface.to_inner(center)
     if not isinstance(scaled, NetworkSurface):
         kind = type(scaled).__name__
-        return None, taylor, None, f"derivatives of a {kind} are not bounded in a ball"
+        return _Above(taylor, why_no_upper=f"derivatives of a {kind} are not bounded in a ball")
     try:
         bounds = derivative_bounds(scaled.point.at(center), radius, scale=scale)
     except UnboundedDerivatives as reason:
-        return None, taylor, None, str(reason)
-    remainder = bounds.third * radius**3 / 6.0
+        return _Above(taylor, why_no_upper=str(reason))
+    remainder = bounds.third * radius * radius * radius / 6.0
     upper = bounds.rise
     if taylor is not None and np.isfinite(remainder):
         values = spectrum[0] if spectrum is not None else np.zeros(1)
         unit = float(np.finfo(float).eps) * surface.size * float(np.abs(values).max())
-        slack = 0.5 * (error + 32.0 * unit) * radius**2
+        slack = bounds.gradient_error * radius
+        slack += 0.5 * (error + 32.0 * unit + bounds.hessian_error) * radius**2
         upper = min(upper, taylor * (1.0 + 1e-9) + slack + remainder)
-    return upper, taylor, remainder, ""
+    if not upper < np.inf:
+        why = "the bound overflows: give a smaller rho"
+        return _Above(taylor, None, remainder, bounds.loss_error, why)
+    return _Above(taylor, upper, remainder, bounds.loss_error)

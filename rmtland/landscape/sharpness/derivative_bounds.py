@@ -25,8 +25,17 @@ Hessian in the ball. Then, for the rise S of the loss in it,
     S \le \frac1m \sum_\mu \bigl(|r_\mu| r |o_\mu'| + \tfrac12 \Lambda (r |o_\mu'|)^2\bigr)
           + w (|\theta| r + \tfrac12 r^2) ,
 
-the second for activations with a kink too. Floating-point sums are off by far less than the
-margin of 1e-9 that is added.
+the second for activations with a kink too.
+
+What is known of the centre has been rounded: sums of n products are those of factors that are off
+by the share (n + 8) eps at most, so that the outputs of each sample are exact ones at parameters
+off by
+
+.. math:: \nu = 2 (n + 8) \, \mathrm{eps} \, (|\theta| + r) ,
+
+n the largest width. The ball is taken larger by that, residuals by Lambda nu |o'|, and loss,
+gradient and Hessian at the centre are off by nu times bounds of the next derivative. Sums in the
+bounds themselves are off by far less than the margin of 1e-9 that is added.
 
 >>> from rmtland.networks import MLP
 >>> point = MLP((1, 1)).at([0.5], [[1.0]], [[0.0]])
@@ -45,6 +54,7 @@ from rmtland.arguments import nonnegative
 from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.networks import LossPoint
 from rmtland.networks.activation import ACTIVATIONS, activation
+from rmtland.networks.loss import LOSSES
 from rmtland.networks.parameters import effective_weights
 from rmtland.typing import Real
 
@@ -55,7 +65,7 @@ _SLOPES: dict[str, tuple[float, float, float]] = {
     "relu": (1.0, np.inf, np.inf),
     "leaky_relu": (1.0, np.inf, np.inf),
     "tanh": (1.0, 0.7698003589195012, 2.0),
-    "erf": (1.1283791670955126, 0.9678828980, 2.2567583341910251),
+    "erf": (1.1283791670955126, 0.9678828981, 2.2567583341910251),
     "sigmoid": (0.25, 0.09622504486493765, 0.125),
     "softplus": (1.0, 0.25, 0.09622504486493765),
     "sine": (1.0, 1.0, 1.0),
@@ -68,14 +78,15 @@ _CURVES = {"mse": (1.0, 0.0), "cross_entropy": (0.5, 0.70711), "logistic": (0.25
 """Largest second and third derivatives of the losses along a unit vector of outputs."""
 
 _MARGIN = 1.0 + 1e-9
+_EPS = float(np.finfo(np.float64).eps)
 
 
 class UnboundedDerivatives(ValueError):
-    """No bound is known for this activation."""
+    """No bound is known for this activation, or this loss."""
 
 
 class DerivativeBounds(NamedTuple):
-    """What holds in the whole ball.
+    """What holds in the whole ball; infinite where nothing does.
 
     Parameters
     ----------
@@ -86,11 +97,18 @@ class DerivativeBounds(NamedTuple):
     third : float
         Bound M of the third derivative of the loss along unit vectors; infinite for activations
         with a kink.
+    loss_error : float
+        How far a loss computed in the ball is off, by rounding.
+    gradient_error, hessian_error : float
+        How far gradient and Hessian computed at the centre are off, in norm.
     """
 
     radius: float
     rise: float
     third: float
+    loss_error: float
+    gradient_error: float
+    hessian_error: float
 
 
 def derivative_bounds(point: LossPoint, radius: float, *, scale: float = 1.0) -> DerivativeBounds:
@@ -114,7 +132,7 @@ def derivative_bounds(point: LossPoint, radius: float, *, scale: float = 1.0) ->
     Raises
     ------
     UnboundedDerivatives
-        For an activation whose derivatives are not bounded, or not known (a ValueError).
+        For an activation or a loss whose derivatives are not bounded, or not known (a ValueError).
     ValueError
         For a negative radius.
     """
@@ -126,45 +144,57 @@ def derivative_bounds(point: LossPoint, radius: float, *, scale: float = 1.0) ->
             f"no bound of the derivatives of the activation {name!r} is known; there is none for "
             "'quadratic' and for functions of one's own"
         )
+    rule = point.data.loss
+    if LOSSES.get(rule.name) is not rule:
+        raise UnboundedDerivatives(
+            f"no bound of the derivatives of the loss {rule.name!r} is known; there is one for "
+            f"{', '.join(_CURVES)}"
+        )
     point = in_double(point)
-    with np.errstate(invalid="ignore"):
-        outputs, slopes = _along_lines(point, r, s, name)
-    curve, third = _CURVES[point.data.loss.name]
-    residuals = np.linalg.norm(point.residuals, axis=1)
-    moved = r * outputs[0]
     decay, size = point.net.weight_decay, float(np.linalg.norm(point.theta))
-    rise = float(np.mean(residuals * moved + 0.5 * curve * moved**2))
-    rise += decay * (size * s * r + 0.5 * (s * r) ** 2)
-    largest = np.minimum(residuals + curve * moved, _largest_residual(point))
-    with np.errstate(invalid="ignore"):
-        bent = third * outputs[0] ** 3 + 3.0 * curve * outputs[0] * outputs[1]
-        bent = bent + largest * outputs[2]
-    bound = float(np.mean(bent)) if slopes[2] < np.inf else np.inf
-    return DerivativeBounds(r, rise * _MARGIN, bound * _MARGIN)
+    curve, bend = _CURVES[point.data.loss.name]
+    excess = _excess(point)
+    curve, bend = curve * (1.0 + excess), bend * (1.0 + excess)
+    with np.errstate(invalid="ignore", over="ignore"):
+        reach = np.float64(s) * r
+        off = 2.0 * (max(point.net.widths) + 8) * _EPS * (size + reach)
+        first, second, third = _along_lines(point, float(reach + off), name)
+        wrong, moved = off * first, reach * first
+        residuals = np.linalg.norm(point.residuals, axis=1) + excess + curve * wrong
+        largest = np.minimum(residuals + curve * moved, _largest_residual(point) + excess)
+        rise = np.mean(residuals * moved + 0.5 * curve * moved**2)
+        rise += decay * (size * reach + 0.5 * reach**2)
+        bent = np.mean(bend * first**3 + 3.0 * curve * first * second + largest * third)
+        rounded = np.mean(largest * wrong + 0.5 * curve * wrong**2)
+        rounded += off * decay * (size + reach) + 16.0 * _EPS * (point.loss + rise)
+        curved = np.mean(curve * first**2 + largest * second) + decay
+        found = (rise, s**3 * bent, rounded, s * off * curved, s * s * (off * bent + _EPS * decay))
+    return DerivativeBounds(r, *(_or_infinite(bound) for bound in found))
 
 
-def _along_lines(
-    point: LossPoint, r: float, s: float, name: str
-) -> tuple[tuple[Real, Real, Real], tuple[float, float, float]]:
+def _or_infinite(bound: float) -> float:
+    """Return a bound; what overflows, or is 0 times infinity, bounds nothing."""
+    return np.inf if np.isnan(bound) else float(bound) * _MARGIN
+
+
+def _along_lines(point: LossPoint, r: float, name: str) -> tuple[Real, Real, Real]:
     """Return bounds of the first three derivatives of each sample's outputs."""
     blocks = point.net.blocks
     weights, biases = effective_weights(point.theta, blocks)
-    slopes = _SLOPES[name] if len(weights) > 1 else (1.0, 0.0, 0.0)
-    f1, f2, f3 = slopes
+    f1, f2, f3 = _SLOPES[name]
     f = activation(point.net.activation).value
     values = point.x
     norm = np.linalg.norm(values, axis=1)
     d1 = d2 = d3 = np.zeros(len(values))
     for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), 1):
-        block = next(b for b in blocks if b.layer == layer and not b.is_bias)
-        unit = s * block.scale  # how far a unit vector moves this matrix
+        unit = next(b for b in blocks if b.layer == layer and not b.is_bias).scale
         norm_w = float(np.linalg.norm(weight, 2)) * _MARGIN + r * unit
         z3 = 3.0 * unit * d2 + norm_w * d3
         z2 = 2.0 * unit * d1 + norm_w * d2
-        z1 = unit * norm + (s if bias is not None else 0.0) + norm_w * d1
+        z1 = unit * norm + (0.0 if bias is None else 1.0) + norm_w * d1
         values = values @ weight.T + (0.0 if bias is None else bias)
         if layer == len(weights):
-            return (z1, z2, z3), slopes
+            return z1, z2, z3
         values = f(values)
         d1 = f1 * z1
         d2 = f1 * z2 + (f2 * z1**2 if f2 else 0.0)
@@ -173,6 +203,13 @@ def _along_lines(
         if name in ("tanh", "erf", "sigmoid", "sine"):
             norm = np.minimum(norm, np.sqrt(values.shape[1]))
     raise AssertionError("a network has at least one layer")
+
+
+def _excess(point: LossPoint) -> float:
+    """Return by how much the probabilities of a row, which weigh its loss, may miss the sum 1."""
+    if point.data.loss.name != "cross_entropy":
+        return 0.0
+    return float(np.abs(point.y.sum(axis=1) - 1.0).max())
 
 
 def _largest_residual(point: LossPoint) -> float:

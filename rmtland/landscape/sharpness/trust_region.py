@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from rmtland.arguments import nonnegative
+from rmtland.arguments import float_array, nonnegative
 from rmtland.typing import Real
 
 __all__ = ["quadratic_maximum"]
@@ -47,28 +47,41 @@ def quadratic_maximum(gradient: Real, eigenvalues: Real, radius: float) -> float
     Raises
     ------
     ValueError
-        For a negative radius.
+        For a negative radius, numbers that are not finite, or other shapes.
     """
     r = nonnegative("radius", radius)
-    squares = np.asarray(gradient, dtype=np.float64) ** 2
-    values = np.asarray(eigenvalues, dtype=np.float64)
+    linear, values = (
+        float_array(name, given, ndim=1)
+        for name, given in (("gradient", gradient), ("eigenvalues", eigenvalues))
+    )
+    if linear.shape != values.shape:
+        raise ValueError(
+            f"gradient and eigenvalues must be as many; got {len(linear)} and {len(values)}"
+        )
+    # in the unit ball and the function's own unit, in which squares neither vanish nor overflow
+    linear, values = linear * r, values * r * r
+    unit = max(float(np.abs(linear).max()), float(np.abs(values).max()))
+    if unit == 0.0 or not np.isfinite(unit):
+        return unit
+    return unit * _in_the_unit_ball((linear / unit) ** 2, values / unit)
+
+
+def _in_the_unit_ball(squares: Real, values: Real) -> float:
+    """Return the least of the dual's values, from squares of the gradient's components."""
     lowest = max(0.0, float(values.max()))
     size = float(np.sqrt(squares.sum()))
-    if r == 0.0:
-        return 0.0
 
     def dual(above: float) -> float:
         shifts = np.maximum(lowest - values, 0.0) + above
         with np.errstate(divide="ignore", invalid="ignore"):
             parts = np.where(squares > 0.0, squares / shifts, 0.0)
-        return 0.5 * float(parts.sum()) + 0.5 * (lowest + above) * r * r
+        return 0.5 * float(parts.sum()) + 0.5 * (lowest + above)
 
-    furthest = size / r  # there |e| is at most r
-    candidates = [dual(0.0), dual(furthest)]
+    candidates = [dual(0.0), dual(size)]  # at the second |e| is at most 1
     if size > 0.0:
         # convex in the shift; its logarithm spreads the scales
         found = minimize_scalar(
-            lambda t: dual(furthest * float(np.exp(t))),
+            lambda t: dual(size * float(np.exp(t))),
             bounds=(-60.0, 0.0),
             method="bounded",
             options={"xatol": 1e-10},

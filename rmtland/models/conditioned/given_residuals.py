@@ -182,5 +182,7 @@ def in_double(point: LossPoint) -> LossPoint:
         return point
     net: Any = point.net
     theta, x, y = (to_numpy(array).astype(np.float64) for array in (point.theta, point.x, point.y))
+    if point.data.loss.name == "cross_entropy":  # of sum 1 in their own precision only
+        y /= y.sum(axis=1, keepdims=True)
     data = LossData.of(x, y, theta, net.widths, point.data.loss)  # residuals given stay so
     return LossPoint.of(net, theta, data)

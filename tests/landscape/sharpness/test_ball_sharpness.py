@@ -1,5 +1,7 @@
 """The rise of the loss in a ball: known answers, bounds that hold, symmetries."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -14,6 +16,7 @@ from rmtland.landscape.sharpness import (
 from rmtland.landscape.sharpness.derivative_bounds import _SLOPES
 from rmtland.landscape.sharpness.trust_region import quadratic_maximum
 from rmtland.landscape.surface import FunctionSurface, NetworkSurface
+from rmtland.models.conditioned.given_residuals import with_residuals
 from rmtland.networks import ACTIVATIONS, MLP, Activation
 
 
@@ -88,6 +91,9 @@ def test_bounds_of_activations_hold(name):
     if np.isinf(second):
         return
     curved = np.zeros_like(z) if f.curvature is None else f.curvature(z, a)
+    peak = z[np.abs(curved).argmax()] + np.linspace(-1e-4, 1e-4, 2001)
+    finer = np.zeros(1) if f.curvature is None else f.curvature(peak, f.value(peak))
+    assert second * (1 + 1e-15) >= np.abs(finer).max()
     bent = np.gradient(curved, z)
     assert second >= np.abs(curved).max() >= 0.99 * second
     assert third * (1 + 1e-6) >= np.abs(bent).max() >= 0.99 * third
@@ -116,6 +122,70 @@ def test_no_point_of_the_ball_passes_the_certified_bounds(activation, loss, deca
     if np.isfinite(bounds.third):
         third = np.diff(values, 3) / (t[1] - t[0]) ** 3
         assert np.abs(third).max() <= bounds.third * radius**3 + 1e-8
+
+
+@pytest.mark.parametrize("size", [1.0, 1e4, 1e8])
+def test_the_certified_bound_covers_what_rounding_hid(size):
+    """One linear unit, one sample: S = c rho |x| + rho^2 |x|^2/2 with the exact residual c."""
+    rng = np.random.default_rng(int(np.log10(size)))
+    for _ in range(5):
+        w, x = size * rng.standard_normal(5), rng.standard_normal(5)
+        y = float(x @ w)  # a residual of 0 in floating-point numbers
+        c = abs(
+            float(sum(Fraction(a) * Fraction(b) for a, b in zip(w, x, strict=True)) - Fraction(y))
+        )
+        surface = NetworkSurface.of(MLP((5, 1), "linear"), [x], [[y]])
+        for rho in (1e-14 * size, 1e-9 * size, 1.0):
+            moved = rho * float(np.linalg.norm(x))
+            found = ball_sharpness(surface, w, rho, restarts=0, steps=3, rng=0)
+            assert found.upper >= (c * moved + 0.5 * moved**2) * (1 - 1e-12)
+            assert found.lower <= found.upper + found.rounding
+
+
+def test_a_quadratic_in_tiny_or_huge_units():
+    for unit in (1e-200, 1e-170, 1e170, 1e290):
+        bound = quadratic_maximum(np.array([unit, 0.0]), np.array([unit, 0.0]), 1.0)
+        assert bound == pytest.approx(1.5 * unit, rel=1e-12)
+        assert quadratic_maximum(np.array([3.0, 4.0]), np.zeros(2), unit) == 5.0 * unit
+    for bad in (np.array([np.nan, 0.0]), np.zeros(3), np.zeros(0)):
+        with pytest.raises(ValueError, match=r"gradient"):
+            quadratic_maximum(bad, np.ones(2), 1.0)
+
+
+def test_balls_beyond_floating_point_numbers_are_refused_or_unbounded():
+    for activation in ("tanh", "relu"):
+        surface, theta = trained_toy(activation)
+        for rho in (1e100, 1e200, 1e308):
+            bounds = derivative_bounds(surface.point.at(theta), rho)
+            assert not any(np.isnan(bound) for bound in bounds)
+        with pytest.raises(ValueError, match=r"in the ball of radius 1e.200; give a smaller rho"):
+            ball_sharpness(surface, theta, 1e200, restarts=0, rng=0)
+    fits = surface.point.net.at(
+        theta, surface.point.x, surface.point.net.predict(theta, surface.point.x)
+    )
+    assert derivative_bounds(fits, 1e200).rise == np.inf  # 0 times infinity
+
+
+def test_probabilities_that_miss_the_sum_one_are_weighed():
+    """The loss is (1 + d) log(e^a + e^b) - a - d b: its slope is (d, -d), not q - y = (0, -d)."""
+    net, odd = MLP((1, 2), "linear", loss="cross_entropy"), 9e-9
+    point = net.at(np.array([20.0, -20.0]), [[1.0]], [[1.0, odd]])
+    assert derivative_bounds(point, 1e-10).rise >= np.sqrt(2.0) * odd * 1e-10
+
+
+def test_single_precision_is_bounded_in_double():
+    rng, net = np.random.default_rng(0), MLP((2, 3, 3), loss="cross_entropy")
+    x = rng.standard_normal((5, 2)).astype(np.float32)
+    y = rng.dirichlet(np.ones(3), size=5).astype(np.float32)  # of sum 1 up to 1e-7
+    theta = net.init(rng=0).astype(np.float32)
+    twice = y.astype(np.float64)
+    twice /= twice.sum(axis=1, keepdims=True)
+    for single, double in zip(
+        derivative_bounds(net.at(theta, x, y), 0.1),
+        derivative_bounds(net.at(theta.astype(float), x.astype(float), twice), 0.1),
+        strict=True,
+    ):
+        assert single == pytest.approx(double, rel=1e-12)
 
 
 def test_bounds_close_as_the_ball_shrinks():
@@ -181,6 +251,9 @@ def test_what_has_no_bound_says_so():
     own = Activation("tanh", lambda z: 5 * z, lambda z, a: 5 + 0 * z, None)
     with pytest.raises(UnboundedDerivatives, match="of one's own"):
         derivative_bounds(MLP((1, 1, 1), own).at(np.ones(2), [[1.0]], [[1.0]]), 0.1)
+    given_ones = with_residuals(trained_toy()[0].point, np.ones((9, 2)))
+    with pytest.raises(UnboundedDerivatives, match="loss 'mse with residuals given'"):
+        derivative_bounds(given_ones, 0.1)
     found = ball_sharpness(surface, np.ones(2), 0.1, rng=0)
     assert (found.upper, found.remainder) == (None, None)
     assert "quadratic" in found.why_no_upper
