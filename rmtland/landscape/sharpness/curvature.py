@@ -40,10 +40,10 @@ from rmtland.arguments import count, float_array, nonnegative, positive
 from rmtland.estimate import (
     extremal_eigenpairs,
     krylov_quadratures,
-    mass_below,
     symmetric_operator,
     trace,
 )
+from rmtland.estimate.index import estimated_mass
 from rmtland.estimate.radau import gauss
 from rmtland.landscape.sharpness.ball import EXACT_SIZE
 from rmtland.landscape.surface import LossSurface
@@ -166,23 +166,29 @@ def _exact(values: Real, tolerance: float, damping: float | None) -> Curvature:
     if largest == 0.0:
         raise ValueError("the Hessian is zero at this point: it has no condition number and rank")
     error = float(np.finfo(float).eps) * math.sqrt(size) * largest * 4.0
-    zero = max(tolerance * largest, error)
+    zero = max(tolerance * largest, 2.0 * error)
     z = _damping(damping, float(values[-1]), largest)
     positives = values[values > zero]
-    negative, flat = int((values < -zero).sum()), int((np.abs(values) <= zero).sum())
     moduli = np.sort(np.abs(values))
+    flat = int((moduli <= zero).sum())
     below = moduli[flat - 1] if flat else 0.0
     gap = float(moduli[flat] / below) if below > 0.0 else np.inf
 
     def around(value: float, off: float) -> Bracketed:
         return Bracketed(value, value - off, value + off)
 
+    def counted(numbers: Real, above: float) -> Bracketed:
+        return Bracketed(*(float((numbers > above + off).sum()) for off in (0.0, error, -error)))
+
     condition = Bracketed(np.nan, np.nan, np.nan)
     if positives.size:
         top, least = float(positives[-1]), float(positives[0])
-        low = max(1.0, (top - error) / (least + error))
-        high = (top + error) / (least - error) if least > error else np.inf
-        condition = Bracketed(top / least, low, high)
+        surely, maybe = (
+            float(values[values > zero + off].min(initial=top)) for off in (error, -error)
+        )
+        low = max(1.0, (top - error) / (surely + error))
+        condition = Bracketed(top / least, low, (top + error) / (maybe - error))
+    rank = counted(moduli, zero)
     kept = np.maximum(values, 0.0)
     return Curvature(
         size=size,
@@ -193,9 +199,9 @@ def _exact(values: Real, tolerance: float, damping: float | None) -> Curvature:
         condition=condition,
         left_out=size - positives.size,
         effective_dimension=around(float((kept / (kept + z)).sum()), size * error / z),
-        flat=around(float(flat), 0.0),
-        negative=around(float(negative), 0.0),
-        rank=around(float(size - flat), 0.0),
+        flat=Bracketed(size - rank.value, size - rank.high, size - rank.low),
+        negative=counted(-values, zero),
+        rank=rank,
         zero=zero,
         damping=z,
         gap=gap,
@@ -215,11 +221,11 @@ def _estimated(
     operator = symmetric_operator(surface.operator(center))
     size = surface.size
     ends = extremal_eigenpairs(operator, 1, which="both", tol=1e-4, rng=rng)
-    (low, high), (low_off, high_off) = ends.values, ends.residuals
+    (low, high), (low_off, high_off) = ends.values.tolist(), ends.residuals.tolist()
     largest = max(abs(low), abs(high))
     if largest == 0.0:
         raise ValueError("the Hessian is zero at this point: it has no condition number and rank")
-    zero, z = tolerance * largest, _damping(damping, float(high), largest)
+    zero, z = tolerance * largest, _damping(damping, high, largest)
     total = trace(operator, products=max(2, probes * steps // 4), rng=rng)
     found = krylov_quadratures(operator, probes=probes, steps=steps, rng=rng, progress=False)
     rules = [gauss(tridiagonal) for tridiagonal in found.tridiagonals]
@@ -229,9 +235,9 @@ def _estimated(
     mean = float(dimensions.mean())
     # between two Ritz values lies an eigenvalue: the second one above zero is a bound
     seconds = [np.sort(nodes[nodes > zero])[:2] for nodes, _ in rules]
-    least = min((float(pair[1]) for pair in seconds if len(pair) == 2), default=np.nan)
-    below = mass_below(operator, -zero, probes=probes, steps=steps, rng=rng, progress=False)
-    above = mass_below(operator, zero, probes=probes, steps=steps, rng=rng, progress=False)
+    least = min((float(pair[1]) for pair in seconds if len(pair) == 2), default=high)
+    rounding = 4.0 * float(np.finfo(operator.dtype).eps) * math.sqrt(size) * largest
+    below, above = (estimated_mass(found, operator, x, None, 0.95) for x in (-zero, zero))
     negative = Bracketed(*(size * v for v in (below.value, *below.interval)))
     not_above = Bracketed(*(size * v for v in (above.value, *above.interval)))
     flat = Bracketed(
@@ -239,14 +245,17 @@ def _estimated(
         max(0.0, not_above.low - negative.high),
         max(0.0, not_above.high - negative.low),
     )
+    condition = Bracketed(np.nan, np.nan, np.nan)
+    if high > zero:
+        condition = Bracketed(high / least, max(1.0, (high - rounding) / least), np.inf)
     error = 2.0 * total.standard_error
     return Curvature(
         size=size,
         exact=False,
         trace=Bracketed(total.value, total.value - error, total.value + error),
-        lambda_max=Bracketed(float(high), float(high), float(high + high_off)),
-        lambda_min=Bracketed(float(low), float(low - low_off), float(low)),
-        condition=Bracketed(float(high) / least, float(high) / least, np.inf),
+        lambda_max=Bracketed(high, high - rounding, high + high_off + rounding),
+        lambda_min=Bracketed(low, low - low_off - rounding, low + rounding),
+        condition=condition,
         left_out=None,
         effective_dimension=Bracketed(mean, mean - spread, mean + spread),
         flat=flat,

@@ -82,7 +82,8 @@ def filter_normalised(
     by : {"filter", "layer", "none"}, optional
         What is scaled together.
     vectors : {"zero", "whole"}, optional
-        What happens to arrays of one axis (biases, normalisation): zero, or one filter each.
+        What happens to arrays of one axis (biases, normalisation): zero, or one filter each. An
+        array that is all there is, as of a function, is one filter.
 
     Returns
     -------
@@ -152,7 +153,8 @@ def random_directions(
     Raises
     ------
     ValueError
-        If one is zero, as where all weights are, or there are more than parameters.
+        If one is zero, as where all weights are, or orthogonal ones are more than parameters that
+        move.
     """
     generator = random_generator(rng)
     number = count("d", d)
@@ -171,6 +173,11 @@ def random_directions(
         if number > surface.size:
             raise ValueError(f"there are no {number} orthogonal directions of {surface.size}")
         q, r = np.linalg.qr(rows.T)
+        if (np.abs(np.diag(r)) < 1e-8 * norms).any():
+            raise ValueError(
+                f"{number} directions in units of the weights are dependent: too few of the "
+                "parameters move; draw fewer, or take by='none'"
+            )
         rows = (q * (np.sign(np.diag(r)) * norms)).T
     kind = {"filter": "filter-normalised", "layer": "layer-normalised", "none": "Gaussian"}[by]
     return Directions(rows, tuple(f"random direction {i + 1} ({kind})" for i in range(number)))

@@ -103,7 +103,8 @@ def trajectory_plane(thetas: Real, d: int = 2, *, center: str = "last") -> Traje
     rows = float_array("thetas", thetas, ndim=2)
     origin = rows[-1].copy() if center == "last" else rows.mean(axis=0)
     moved = rows - origin
-    values, vectors = np.linalg.eigh(moved @ moved.T)
+    unit = float(np.abs(moved).max()) or 1.0  # squares of tiny or huge steps are no numbers
+    values, vectors = np.linalg.eigh((moved / unit) @ (moved / unit).T)
     values, vectors = values[::-1], vectors[:, ::-1]
     total = float(np.maximum(values, 0.0).sum())
     if len(rows) < number or not values[number - 1] > 1e-14 * total:
@@ -111,12 +112,12 @@ def trajectory_plane(thetas: Real, d: int = 2, *, center: str = "last") -> Traje
             f"{len(rows)} iterates do not span {number} directions; record more of them, or take "
             "fewer directions"
         )
-    axes, _ = np.linalg.qr((vectors[:, :number].T @ moved).T)
+    axes, _ = np.linalg.qr((vectors[:, :number].T @ (moved / unit)).T)
     axes = axes.T
     axes *= np.sign(axes[np.arange(number), np.abs(axes).argmax(axis=1)])[:, None]
     coordinates = moved @ axes.T
     shares = values[:number] / total
-    distances = np.linalg.norm(moved - coordinates @ axes, axis=1)
+    distances = unit * np.linalg.norm((moved - coordinates @ axes) / unit, axis=1)
     labels = tuple(
         f"principal direction {i + 1} ({100 * share:.1f} % of variance)"
         for i, share in enumerate(shares)

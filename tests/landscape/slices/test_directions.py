@@ -78,6 +78,25 @@ def test_orthogonal_directions_keep_their_norms():
     np.testing.assert_allclose(found.rows[0], plain.rows[0])
 
 
+def test_orthogonal_directions_of_too_few_parameters_are_refused():
+    surface, theta = network_surface((1, 1, 1))
+    with pytest.raises(ValueError, match="are dependent"):
+        random_directions(surface, theta, 3, by="filter", orthogonal=True, rng=0)
+    with pytest.raises(ValueError, match="are dependent"):
+        random_directions(surface, theta, 2, orthogonal=True, rng=2)  # both (+-w, +-a), parallel
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e-160, 1.0, 1e160, 1e290])
+def test_trajectories_in_tiny_and_huge_units(unit):
+    rng = np.random.default_rng(0)
+    steps = rng.random((9, 2)) @ rng.standard_normal((2, 5))
+    found, plain = trajectory_plane(unit * steps), trajectory_plane(steps)
+    np.testing.assert_allclose(found.shares, plain.shares, rtol=1e-9)
+    np.testing.assert_allclose(found.coordinates, unit * plain.coordinates, rtol=1e-9)
+    with pytest.raises(ValueError, match="do not span 2"):
+        trajectory_plane(unit * steps[:, :1] * np.ones(5))
+
+
 def test_eigenvectors_are_those_of_the_hessian():
     values = np.array([-2.0, 0.5, 1.0, 3.0])
 
