@@ -166,10 +166,10 @@ def ball_sharpness(
             found, where = _ascent(surface, center, radius, start, steps)
             if i == 0 and norm > 0.0:
                 sam = surface.loss(center + radius * start) - loss
-        except NetworkOverflowError as error:
+        except NetworkOverflowError as overflow:
             raise NetworkOverflowError(
                 f"the loss overflows in the ball of radius {radius:g}; give a smaller rho"
-            ) from error
+            ) from overflow
         worst = max(worst, abs(found))
         if found - loss > best:
             best, place = found - loss, where
