@@ -13,8 +13,9 @@ True
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from rmtland.optimizer.average_case import average_case_optimal, best_errors, sm
 from rmtland.optimizer.methods import Chebyshev, GradientDescent, HeavyBall, Method, Nesterov
 from rmtland.optimizer.prediction import Prediction, predict
 from rmtland.optimizer.start_measure import OBJECTIVES, Source, StartMeasure, start_measure
-from rmtland.optimizer.tuning import tuned
+from rmtland.optimizer.tuning import score, tuned
 from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real
@@ -31,6 +32,12 @@ from rmtland.typing import Real
 __all__ = ["Advice", "Candidate", "advise"]
 
 _KINDS: tuple[type[Method], ...] = (GradientDescent, HeavyBall, Nesterov, Chebyshev)
+
+_MARGINS = (3.0, 5.0, 8.0)
+"""Tracy-Widom scales beyond the edges for which methods are designed, the least that is safe."""
+
+_RARE = 1.2
+"""Mean over matrices, in parts of its limit, from which on rare matrices are said to make it."""
 
 
 class Candidate(NamedTuple):
@@ -83,12 +90,24 @@ class Advice:
         spread = f" (90 % of cases: {low:.2f} to {high:.2f})" if low < high else ""
         step, momentum, _ = self.method.coefficients(self.steps)
         last = f"step {step[-1]:.4g}, momentum {momentum[-1]:.3g}"
+        after = "1 step" if self.steps == 1 else f"{self.steps} steps"
         return (
-            f"Use the {self.method.name} method ({last} at step {self.steps}): after {self.steps} "
-            f"steps the {self.prediction.objective} is predicted to be "
-            f"{self.prediction.errors[-1]:.3g} of that at the start, {middle:.2f} digits for each "
-            f"digit of tuned gradient descent{spread}. Assumed: {'; '.join(self.assumptions)}."
+            f"Use the {self.method.name} method ({last} at step {self.steps}): after {after} "
+            f"the {self.prediction.objective} is predicted to be {self._size()} of that at the "
+            f"start, {middle:.2f} digits for each digit of tuned gradient descent{spread}. "
+            f"Assumed: {'; '.join(self.assumptions)}."
         )
+
+    def _size(self) -> str:
+        """Error after the steps, with what is known of its spread."""
+        found = self.prediction
+        if found.draws is None:
+            return f"{found.errors[-1]:.3g}"
+        low, high = found.interval()
+        text = f"{float(np.median(found.draws[:, -1])):.3g} ({low[-1]:.3g} to {high[-1]:.3g}"
+        if found.mean is not None and found.mean_error is not None:
+            text += f"; on average {found.mean[-1]:.3g} +- {found.mean_error[-1]:.1g}"
+        return text + ")"
 
 
 def advise(
@@ -110,8 +129,9 @@ def advise(
     objective : {"distance", "loss", "gradient"}, optional
         Which error.
     dimension : int, optional
-        Order of the matrices, for a law or a model: the average-case method is then designed with
-        a margin for eigenvalues beyond the edges, and the gain has a band.
+        Order of the matrices, for a law or a model: all methods are then designed with a margin for
+        eigenvalues beyond the edges, and errors and gain have a band over matrices and starts. For
+        a spectrum of one row the band is over starts, for one of several over its rows.
     beta : {1, 2}, optional
         Real or complex matrices.
 
@@ -129,78 +149,96 @@ def advise(
     """
     size = count("steps", steps)
     choice("objective", objective, tuple(OBJECTIVES))
-    start = start_measure(source, degree=2 * size + 3)
-    methods: list[Method] = []
-    for kind in _KINDS:
-        if kind is Chebyshev and start.edges[0] == start.edges[1]:
-            continue
-        methods.append(tuned(kind, start, size, objective=objective))
+    start = start_measure(source, degree=2 * size + 3, extrapolate=True)
+    best = float(best_errors(source, size, objective=objective)[-1])
+    isotropic = not isinstance(source, StartMeasure)
+    drawn = isotropic and (dimension is not None or isinstance(source, Spectrum))
+
+    def forecast(method: Method) -> Prediction:
+        return predict(
+            method, source, size, objective=objective, dimension=dimension, beta=beta,
+            drawn_start=drawn,
+        )  # fmt: skip
+
+    def safest(make: Callable[[float], Method]) -> Prediction:
+        """Return the design of least mean among margins, the first whose mean few do not make."""
+        found: Prediction | None = None
+        for scales in _MARGINS:
+            one = forecast(make(scales))
+            if found is None or _end(one) < _end(found):
+                found = one
+            if one.mean is None or one.mean[-1] < _RARE * one.errors[-1]:
+                break
+        assert found is not None
+        return found
+
+    common: dict[str, Any] = {"objective": objective, "dimension": dimension, "beta": beta}
+    made = [
+        safest(lambda scales, kind=kind: tuned(kind, source, size, scales=scales, **common))  # type: ignore[misc]
+        for kind in _KINDS
+        if not (kind is Chebyshev and start.edges[0] == start.edges[1])
+    ]
     notes = []
     try:
-        methods.append(
-            average_case_optimal(source, size, objective=objective, dimension=dimension, beta=beta)
+        made.append(
+            safest(lambda scales: average_case_optimal(source, size, scales=scales, **common))
         )
     except ConvergenceError:
         try:
             wide = smeared(source, degree=2 * size + 3)
-            methods.append(average_case_optimal(wide, size, objective=objective))
+            made.append(forecast(average_case_optimal(wide, size, objective=objective)))
             notes.append("isolated curvatures are known to 5 %")
         except ConvergenceError:
             notes.append("isolated curvatures leave no stable average-case method")
-    best = float(best_errors(start, size, objective=objective)[-1])
-    made = [
-        predict(method, source, size, objective=objective, dimension=dimension, beta=beta)
-        for method in methods
-    ]
-    ends = [float((found.errors if found.mean is None else found.mean)[-1]) for found in made]
-    order = sorted(range(len(methods)), key=lambda i: ends[i])
-    candidates = tuple(Candidate(methods[i], ends[i], _score(ends[i], best)) for i in order)
-    chosen, descent = order[0], 0
-    gain = _gain(source, size, (made[chosen], made[descent]))
-    isotropic = not isinstance(source, StartMeasure)
+    ends = [_end(found) for found in made]
+    # the simplest of those that are as good as the best: below this an error is rounding
+    order = sorted(range(len(made)), key=lambda i: (round(math.log(max(ends[i], 1e-30)), 5), i))
+    candidates = tuple(Candidate(made[i].method, ends[i], score(ends[i], best)) for i in order)
+    chosen = made[order[0]]
+    gain = _gain(source, size, (chosen, made[0]))
     assumptions = ["a quadratic loss", *(["an isotropic start"] if isotropic else []), *notes]
     if dimension is not None:
         assumptions.append(f"matrices of order {dimension} with edges as random matrices have them")
-    return Advice(methods[chosen], made[chosen], candidates, gain, size, tuple(assumptions))
+    return Advice(chosen.method, chosen, candidates, gain, size, tuple(assumptions))
 
 
-def _score(error: float, best: float) -> float:
-    if best >= 1:
-        return 1.0
-    if best <= 0 or error <= 0:
-        return 1.0 if error <= best else 0.0
-    return float(np.clip(math.log(error) / math.log(best), 0.0, 1.0))
+def _end(found: Prediction) -> float:
+    """Error that counts: the mean over matrices where there is one."""
+    return float((found.errors if found.mean is None else found.mean)[-1])
 
 
 def _gain(
     source: Source, steps: int, pair: tuple[Prediction, Prediction]
 ) -> tuple[float, float, float]:
-    """Ratio of the logarithms of both errors, with its spread over matrices or over probes."""
+    """Ratio of the logarithms of both errors, with its spread over matrices and starts."""
     chosen, descent = pair
-    middle = _ratio(chosen.errors[-1], descent.errors[-1])
-    if chosen.draws is not None and descent.draws is not None:
+    if isinstance(source, Spectrum) and source.nodes.shape[0] > 1:
+        ends = np.array([_row_errors(source, row, steps, pair) for row in range(len(source.nodes))])
+        ratios = _ratio(ends[:, 0], ends[:, 1])
+    elif chosen.draws is not None and descent.draws is not None:
         ratios = _ratio(chosen.draws[:, -1], descent.draws[:, -1])
-    elif isinstance(source, Spectrum) and source.nodes.shape[0] > 1:
-        rows = []
-        for row in range(source.nodes.shape[0]):
-            one = Spectrum(
-                source.nodes[row],
-                None if source.weights is None else source.weights[row],
-                dimension=source.dimension,
-            )
-            ends = [
-                predict(found.method, one, steps, objective=found.objective).errors[-1]
-                for found in pair
-            ]
-            rows.append(_ratio(*ends))
-        ratios = np.array(rows)
     else:
-        return float(middle), float(middle), float(middle)
-    low, high = np.quantile(ratios, [0.05, 0.95])
-    return min(float(low), float(middle)), float(middle), max(float(high), float(middle))
+        ratios = _ratio(chosen.errors[-1:], descent.errors[-1:])
+    low, middle, high = np.quantile(ratios, [0.05, 0.5, 0.95], method="nearest")
+    return float(low), float(middle), float(high)
 
 
-def _ratio(error: Real | float, descent: Real | float) -> Real:
+def _row_errors(
+    source: Spectrum, row: int, steps: int, pair: tuple[Prediction, Prediction]
+) -> list[float]:
+    """Errors of both methods on one matrix, or one probe, of a spectrum."""
+    weights = None if source.weights is None else source.weights[row]
+    one = Spectrum(source.nodes[row], weights, dimension=source.dimension)
+    return [
+        float(predict(found.method, one, steps, objective=found.objective).errors[-1])
+        for found in pair
+    ]
+
+
+def _ratio(error: Real, descent: Real) -> Real:
+    """Digits for each digit of gradient descent; inf where that gains none, 0 where none does."""
     tiny = np.finfo(float).tiny
-    top = np.log(np.maximum(error, tiny))
-    return np.asarray(top / np.minimum(np.log(np.maximum(descent, tiny)), -1e-300))
+    digits, least = (-np.log(np.maximum(one, tiny)) for one in (error, descent))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = digits / least
+    return np.where(least > 0, ratio, np.where(digits > 0, np.inf, 0.0))

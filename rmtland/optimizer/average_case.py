@@ -44,8 +44,7 @@ import numpy as np
 
 from rmtland.arguments import choice, count, positive
 from rmtland.ensembles.krylov_quadrature import measure_jacobi
-from rmtland.laws import Law, SpectralModel
-from rmtland.optimizer.edge_fluctuations import design_margin
+from rmtland.optimizer.edge_fluctuations import design_measure
 from rmtland.optimizer.methods import Coefficients, HeavyBall, Method, residual_polynomials
 from rmtland.optimizer.start_measure import OBJECTIVES, Source, StartMeasure, start_measure
 from rmtland.solution import ConvergenceError
@@ -87,20 +86,7 @@ class AverageCase(Method):
         """Heavy ball to which the coefficients tend (asymptotically optimal method)."""
         return HeavyBall.from_edges(*self.edges)
 
-    def coefficients(self, steps: int) -> Coefficients:
-        """Return step, momentum and extrapolation: see `Method.coefficients`.
-
-        Parameters
-        ----------
-        steps : int
-            How many.
-
-        Returns
-        -------
-        Coefficients
-            Without extrapolation.
-        """
-        size = count("steps", steps, min_value=0)
+    def _sequence(self, size: int) -> Coefficients:
         step, momentum = self.step[:size], self.momentum[:size]
         if size > self.step.size:
             more = size - self.step.size
@@ -157,34 +143,26 @@ def average_case_optimal(
     """
     size = count("steps", steps)
     k = OBJECTIVES[choice("objective", objective, tuple(OBJECTIVES))]
-    start = start_measure(source, degree=2 * size + k + 1)
-    nodes, weights = start.positive
-    stretch = (0.0, 0.0)
-    if dimension is not None:
-        if not isinstance(source, Law | SpectralModel):
-            raise ValueError(
-                "dimension= is for laws and models; the eigenvalues of a spectrum, and a known "
-                "start, do not fluctuate"
-            )
-        stretch = design_margin(source, dimension, scales=scales, beta=beta)
-    if any(stretch) and nodes.size > 1:
-        low, high = start.edges
-        left = max(low - stretch[0], low / 10)
-        nodes = left + (nodes - low) * ((high + stretch[1] - left) / (high - low))
-    masses = weights * nodes ** float(k + 1 - start.power)
+    start = design_measure(
+        source, degree=2 * size + k + 1, dimension=dimension, scales=scales, beta=beta
+    )
+    shares = start.parts(objective)[start.nodes > 0]
+    nodes, _ = start.positive
+    top = float(nodes[-1])
+    relative = nodes / top
     # a measure of n points is solved in n steps
-    distinct = min(size, np.unique(nodes).size)
-    alpha, off = measure_jacobi(nodes, masses / masses.sum(), distinct)
+    distinct = min(size, np.unique(relative).size)
+    masses = shares * relative
+    alpha, off = measure_jacobi(relative, masses / masses.sum(), distinct)
     step, momentum = np.empty(distinct), np.zeros(distinct)
     ratio = 0.0  # p_{t+1}(0)/p_t(0) of the monic polynomials: negative, 0 being left of all zeros
     for t in range(distinct):
         pull = off[t - 1] ** 2 if t else 0.0
         before, ratio = ratio, -alpha[t] - (pull / ratio if t else 0.0)
-        step[t] = -1 / ratio
+        step[t] = -1 / ratio / top
         momentum[t] = pull / (ratio * before) if t else 0.0
-    edges = (float(nodes.min()), float(nodes.max()))
-    method = AverageCase(step, momentum, objective, edges)
-    _check(method, nodes, weights * nodes ** float(k - start.power))
+    method = AverageCase(step, momentum, objective, (float(nodes[0]), top))
+    _check(method, nodes, shares)
     return method
 
 
@@ -220,10 +198,9 @@ def best_errors(source: Source, steps: int, *, objective: str = "loss") -> Real:
     size = count("steps", steps, min_value=0)
     k = OBJECTIVES[choice("objective", objective, tuple(OBJECTIVES))]
     start = start_measure(source, degree=2 * size + k + 1)
-    shares = start.shares(objective)
+    shares = start.parts(objective)
     keep = shares > 0
-    nodes, shares = start.nodes[keep], shares[keep]
-    nodes, shares = nodes / nodes[-1], shares / shares.sum()
+    nodes, shares = start.nodes[keep] / start.nodes[-1], shares[keep]
     distinct = np.unique(nodes).size
     degrees = min(size + 1, distinct)
     alpha, beta = measure_jacobi(nodes, shares, degrees)

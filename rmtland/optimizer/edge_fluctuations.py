@@ -44,9 +44,10 @@ from scipy.special import airy, itairy
 
 from rmtland.arguments import count, nonnegative
 from rmtland.laws import Law, SpectralModel
+from rmtland.optimizer.start_measure import Source, StartMeasure, start_measure
 from rmtland.typing import Real
 
-__all__ = ["airy_density", "airy_points", "design_margin", "mean_nodes"]
+__all__ = ["airy_density", "airy_points", "design_margin", "design_measure", "mean_nodes"]
 
 _CUT = 12.0
 """Edge points inside of which the bulk takes over, smoothly up to twice that."""
@@ -162,6 +163,51 @@ def design_margin(
         except ValueError:
             widths.append(0.0)
     return widths[0], widths[1]
+
+
+def design_measure(
+    source: Source,
+    *,
+    degree: int,
+    dimension: int | None = None,
+    scales: float = 3.0,
+    beta: int = 1,
+    extrapolate: bool = False,
+) -> StartMeasure:
+    """Return what a method is designed for: the start's measure, stretched beyond its edges.
+
+    Parameters
+    ----------
+    source : Law, SpectralModel, Spectrum or StartMeasure
+        Curvatures, or the measure of a known start.
+    degree : int
+        As for `rmtland.optimizer.start_measure`.
+    dimension : int, optional
+        Order of the matrices, for a law or a model; the law itself without.
+    scales, beta : float, {1, 2}, optional
+        As for `design_margin`.
+    extrapolate : bool, optional
+        As for `start_measure`.
+
+    Returns
+    -------
+    StartMeasure
+        The measure.
+
+    Raises
+    ------
+    ValueError
+        As for `start_measure`, or for a dimension of what does not fluctuate.
+    """
+    start = start_measure(source, degree=degree, extrapolate=extrapolate)
+    if dimension is None:
+        return start
+    if not isinstance(source, Law | SpectralModel):
+        raise ValueError(
+            "dimension= is for laws and models; the eigenvalues of a spectrum, and a known "
+            "start, do not fluctuate"
+        )
+    return start.stretched(*design_margin(source, dimension, scales=scales, beta=beta))
 
 
 def mean_nodes(law: Law, dimension: int, *, beta: int, shift: float = 0.0) -> tuple[Real, Real]:

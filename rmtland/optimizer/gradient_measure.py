@@ -103,11 +103,18 @@ def gradient_measure(
         raise ValueError(f"gradient must have {matrix.size} entries; got {vector.size}")
     if not np.isfinite(vector).all() or not vector.any():
         raise ValueError("gradient must be finite and not zero: at a zero gradient nothing moves")
+    with np.errstate(over="ignore", under="ignore"):
+        scale = float(vector @ vector)
+    if not 1e-290 < scale < np.inf:
+        raise ValueError(
+            f"the squared gradient, {scale:g}, is out of the range of floating-point numbers: "
+            "give the loss another unit"
+        )
     run = Lanczos(matrix, vector[None], reorthogonalize="full")
     run.extend(count("steps", steps))
     (tridiagonal,) = run.tridiagonals()
-    scale = float(vector @ vector)
     nodes, weights = gauss(tridiagonal)
+    exact = None if tridiagonal.is_exhausted else 2 * nodes.size - 1
     top = float(np.abs(nodes).max())
     if nodes.min() < -_ZERO * top or top == 0:
         raise ValueError(
@@ -123,12 +130,14 @@ def gradient_measure(
                 "that it bounds nothing"
             )
         if not tridiagonal.is_exhausted:
-            upper = _measure(*canonical_quadrature(tridiagonal, bound), top, scale)
+            upper = _measure(*canonical_quadrature(tridiagonal, bound), top, scale, exact)
     return GradientMeasure(
-        _measure(nodes, weights, top, scale), upper, run.step, tridiagonal.is_exhausted
+        _measure(nodes, weights, top, scale, exact), upper, run.step, tridiagonal.is_exhausted
     )
 
 
-def _measure(nodes: Any, weights: Any, top: float, scale: float) -> StartMeasure:
+def _measure(
+    nodes: Any, weights: Any, top: float, scale: float, degree: int | None
+) -> StartMeasure:
     keep = (nodes > _ZERO * top) & (weights > 0)
-    return StartMeasure(nodes[keep], weights[keep] * scale, power=2)
+    return StartMeasure(nodes[keep], weights[keep] * scale, power=2, degree=degree)

@@ -74,9 +74,11 @@ class Coefficients(NamedTuple):
 
 
 class Method(abc.ABC):
-    """A first-order method with two-term memory, whatever the gradient."""
+    """A first-order method with two-term memory, whatever the gradient.
 
-    @abc.abstractmethod
+    A new one is a subclass whose ``_sequence(size)`` returns its first `size` coefficients.
+    """
+
     def coefficients(self, steps: int) -> Coefficients:
         """Return step, momentum and extrapolation of the first steps.
 
@@ -89,7 +91,17 @@ class Method(abc.ABC):
         -------
         Coefficients
             Three arrays of shape (steps,); the first momentum has no effect.
+
+        Raises
+        ------
+        ValueError
+            If the number of steps is negative.
         """
+        return self._sequence(count("steps", steps, min_value=0))
+
+    @abc.abstractmethod
+    def _sequence(self, size: int) -> Coefficients:
+        """Return the first coefficients."""
 
     @property
     def name(self) -> str:
@@ -134,20 +146,8 @@ class GradientDescent(Method):
         a, b = _edges(low, high)
         return cls(2 / (a + b) if a else 1 / b)
 
-    def coefficients(self, steps: int) -> Coefficients:
-        """Return step, momentum and extrapolation: see `Method.coefficients`.
-
-        Parameters
-        ----------
-        steps : int
-            How many.
-
-        Returns
-        -------
-        Coefficients
-            Constant steps, no momentum.
-        """
-        return _constant(steps, self.step, 0.0, 0.0)
+    def _sequence(self, size: int) -> Coefficients:
+        return _constant(size, self.step, 0.0, 0.0)
 
     @property
     def name(self) -> str:
@@ -207,20 +207,8 @@ class HeavyBall(Method):
         root = math.sqrt(a) + math.sqrt(b)
         return cls(4 / root**2, ((math.sqrt(b) - math.sqrt(a)) / root) ** 2)
 
-    def coefficients(self, steps: int) -> Coefficients:
-        """Return step, momentum and extrapolation: see `Method.coefficients`.
-
-        Parameters
-        ----------
-        steps : int
-            How many.
-
-        Returns
-        -------
-        Coefficients
-            Constant step and momentum, no extrapolation.
-        """
-        return _constant(steps, self.step, self.momentum, 0.0)
+    def _sequence(self, size: int) -> Coefficients:
+        return _constant(size, self.step, self.momentum, 0.0)
 
     @property
     def name(self) -> str:
@@ -276,22 +264,10 @@ class Nesterov(Method):
         roots = math.sqrt(a), math.sqrt(b)
         return cls(1 / b, (roots[1] - roots[0]) / (roots[1] + roots[0]) if a else None)
 
-    def coefficients(self, steps: int) -> Coefficients:
-        """Return step, momentum and extrapolation: see `Method.coefficients`.
-
-        Parameters
-        ----------
-        steps : int
-            How many.
-
-        Returns
-        -------
-        Coefficients
-            Momentum and extrapolation are equal.
-        """
+    def _sequence(self, size: int) -> Coefficients:
         if self.momentum is not None:
-            return _constant(steps, self.step, self.momentum, self.momentum)
-        t = np.arange(count("steps", steps, min_value=0), dtype=np.float64)
+            return _constant(size, self.step, self.momentum, self.momentum)
+        t = np.arange(size, dtype=np.float64)
         return Coefficients(np.full(t.size, float(self.step)), t / (t + 3), t / (t + 3))
 
     @property
@@ -348,31 +324,16 @@ class Chebyshev(Method):
         """
         return cls(low, high)
 
-    def coefficients(self, steps: int) -> Coefficients:
-        """Return step, momentum and extrapolation: see `Method.coefficients`.
-
-        Parameters
-        ----------
-        steps : int
-            How many.
-
-        Returns
-        -------
-        Coefficients
-            Steps and momenta that tend to those of the heavy ball.
-        """
-        size = count("steps", steps, min_value=0)
-        middle, half = (self.high + self.low) / 2, (self.high - self.low) / 2
+    def _sequence(self, size: int) -> Coefficients:
+        middle = self.low / 2 + self.high / 2
+        half = (self.high / 2 - self.low / 2) / middle
         step, momentum = np.empty(size), np.zeros(size)
         omega = 1.0
         for t in range(size):
             if t:
-                before = omega
-                omega = 1 / (middle - half**2 / 4 * before * (2 if t == 1 else 1))
-                step[t] = omega
-                momentum[t] = middle * omega - 1
-            else:
-                omega = step[0] = 1 / middle
+                omega = 1 / (1 - half**2 / 4 * omega * (2 if t == 1 else 1))
+                momentum[t] = omega - 1
+            step[t] = omega / middle
         return Coefficients(step, momentum, np.zeros(size))
 
     @property
@@ -413,8 +374,7 @@ def residual_polynomials(method: Method, nodes: Real, steps: int) -> Real:
     return values
 
 
-def _constant(steps: int, *values: float) -> Coefficients:
-    size = count("steps", steps, min_value=0)
+def _constant(size: int, *values: float) -> Coefficients:
     return Coefficients(*(np.full(size, float(value)) for value in values))
 
 

@@ -32,14 +32,13 @@ import numpy as np
 
 from rmtland.arguments import choice, count, nonnegative, positive
 from rmtland.laws import Law, SpectralModel
-from rmtland.optimizer.edge_fluctuations import airy_points, mean_nodes
+from rmtland.optimizer.finite_matrices import SMALLEST, FiniteMatrices, integral
 from rmtland.optimizer.methods import Method, residual_polynomials
 from rmtland.optimizer.start_measure import OBJECTIVES, Source, StartMeasure, start_measure
+from rmtland.spectrum import Spectrum
 from rmtland.typing import Real
 
 __all__ = ["GradientNoise", "Prediction", "predict"]
-
-_DRAWS, _POINTS = 500, 6
 
 
 @dataclass(frozen=True)
@@ -81,14 +80,17 @@ class Prediction:
     errors : ndarray of float, shape (steps + 1,)
         In the limit of large matrices (or for the given eigenvalues): start exactly isotropic.
     mean : ndarray of float, shape (steps + 1,), or None
-        Mean over random matrices of the given dimension.
+        Mean over random matrices of the given dimension and over starts; None where the law has no
+        edge at which it is known.
     mean_error : ndarray of float, shape (steps + 1,), or None
         How far the mean may be off: by how much it changes when the edges are moved by
         n^(-1/3) of their scales, the order of what the limit leaves out.
     median : ndarray of float, shape (steps + 1,), or None
         Median over them.
     draws : ndarray of float, shape (draws, steps + 1), or None
-        Errors with drawn edges, of which it is the median.
+        Errors with drawn edges (of a law) and drawn starts (where asked for), of which it is the
+        median. The band is that of these draws: what else fluctuates at order 1/n is left out, so
+        that without drawn starts it is narrow for matrices of order below some hundred.
     noise : ndarray of float, shape (steps + 1,)
         Part of `errors` that gradient noise makes.
     """
@@ -118,10 +120,10 @@ class Prediction:
         Raises
         ------
         ValueError
-            If the prediction was made without a dimension, or the share is out of range.
+            If the prediction was made without draws, or the share is out of range.
         """
         if self.draws is None:
-            raise ValueError("a band needs the size of the matrices: predict(..., dimension=)")
+            raise ValueError("a band needs draws: predict(..., dimension=) or drawn_start=True")
         share = positive("confidence", confidence)
         if share >= 1:
             raise ValueError(f"confidence must be below 1; got {confidence}")
@@ -139,8 +141,8 @@ class Prediction:
         Returns
         -------
         low, middle, high : int or None
-            For 5, 50 and 95 % of the matrices (three times the same without a dimension); None
-            where it is not reached within the steps predicted.
+            For 5, 50 and 95 % of the draws (three times the same without any); None where it is
+            not reached within the steps predicted.
 
         Raises
         ------
@@ -164,6 +166,7 @@ def predict(
     objective: str = "loss",
     noise: GradientNoise | None = None,
     dimension: int | None = None,
+    drawn_start: bool = False,
     beta: int = 1,
     rng: int = 0,
 ) -> Prediction:
@@ -184,10 +187,13 @@ def predict(
     dimension : int, optional
         Order of the matrices; adds `mean`, `median` and a band. For laws and models only: a
         spectrum and a known start are what they are.
+    drawn_start : bool, optional
+        Take the start as one draw of a Gaussian displacement, not as exactly isotropic: `median`,
+        band and `halting` are then those of single runs. For a law give `dimension` too.
     beta : {1, 2}, optional
         Symmetry of the matrices: real or complex.
     rng : int, optional
-        Seed of the drawn edges.
+        Seed of the draws.
 
     Returns
     -------
@@ -202,10 +208,9 @@ def predict(
     """
     size = count("steps", steps, min_value=0)
     k = OBJECTIVES[choice("objective", objective, tuple(OBJECTIVES))]
-    start = start_measure(source, degree=2 * size + max(k, 2) + 1)
+    start = start_measure(source, degree=2 * size + max(k, 2) + 1, extrapolate=True)
     values = residual_polynomials(method, start.nodes, size)
-    shares, whole = start.shares(objective), start.initial(objective)
-    errors = _integral(values, shares) / whole
+    errors = integral(values, start.parts(objective))
     noisy = np.zeros(size + 1)
     if noise is not None and noise.level > 0:
         if start.power:
@@ -213,42 +218,59 @@ def predict(
                 "noise has a spectral measure of its own, which the gradient at the start does "
                 "not tell: predict from the law or the spectrum"
             )
-        variances = noise_variances(method, start.nodes, size)
-        spread = start.weights * (start.nodes if noise.shape == "curvature" else 1.0)
-        spread = spread * (noise.level * start.initial("gradient") / spread.sum())
-        noisy = _integral(variances, spread * start.nodes**k, power=1) / whole
-    mean = mean_error = median = draws = None
-    if dimension is not None:
-        law = source.law if isinstance(source, SpectralModel) else source
-        if not isinstance(law, Law):
-            raise ValueError(
-                "dimension= is for laws and models; the eigenvalues of a spectrum, and a known "
-                "start, do not fluctuate"
-            )
-        n = count("dimension", dimension, min_value=2)
-        if beta not in (1, 2):
-            raise ValueError(f"beta must be 1 or 2; got {beta!r}")
-        # the start has that spectrum too: its own mean changes as little as the law's
-        middle, *shifted = (
-            _correction(method, law, (k, size, n, beta), shift) / whole
-            for shift in (0.0, -(n ** (-1 / 3)), n ** (-1 / 3))
-        )
-        mean = (errors + middle) / (1 + middle[0]) + noisy
-        mean_error = np.maximum(*(np.abs(other - middle) for other in shifted))
-        draws = _drawn(method, law, start, (k, size, n, beta, rng), errors, values) + noisy
-        median = np.median(draws, axis=0)
+        noisy = _noise_part(method, start, size, noise, k)
+    law = source.law if isinstance(source, SpectralModel) else source
+    if beta not in (1, 2):
+        raise ValueError(f"beta must be 1 or 2; got {beta!r}")
+    if dimension is None and not drawn_start:
+        return Prediction(method, objective, errors + noisy, noise=noisy)
+    mean = mean_error = None
+    order = _order(law, start, dimension)
+    matrices = FiniteMatrices(method, start, k, size, order, beta)
+    limit = law if isinstance(law, Law) else None
+    if limit is not None:
+        mean, mean_error = matrices.mean(limit)
+        mean = None if mean is None else mean + noisy
+    draws = matrices.draws(limit, starts=drawn_start, seed=count("rng", rng, min_value=0)) + noisy
+    median = np.median(draws, axis=0)
     return Prediction(method, objective, errors + noisy, mean, mean_error, median, draws, noisy)
 
 
-def _correction(method: Method, law: Law, sizes: tuple[int, int, int, int], shift: float) -> Real:
-    """Part of the mean over matrices that their law does not have."""
-    k, steps, n, beta = sizes
-    nodes, weights = mean_nodes(law, n, beta=beta, shift=shift)
-    nodes = np.maximum(nodes, 0.0)
-    return _integral(residual_polynomials(method, nodes, steps), weights * nodes**k)
+def _order(law: object, start: StartMeasure, dimension: int | None) -> int:
+    """Order of the matrices that are drawn, or whose start is."""
+    if isinstance(law, Law):
+        if dimension is None:
+            raise ValueError("drawn starts of a law need the order of the matrices: dimension=")
+        n = count("dimension", dimension, min_value=2)
+        if n < SMALLEST:
+            raise ValueError(
+                f"dimension={n}: edges of matrices of order below {SMALLEST} are not yet those "
+                "of their limit; draw such matrices, and predict from their spectra"
+            )
+        return n
+    if dimension is not None:
+        raise ValueError(
+            "dimension= is for laws and models; the eigenvalues of a spectrum, and a known "
+            "start, do not fluctuate"
+        )
+    if not isinstance(law, Spectrum) or start.power:
+        raise ValueError("drawn_start= is for isotropic starts; a known start is what it is")
+    return law.nodes.shape[1] if law.dimension is None else int(law.dimension)
 
 
-def noise_variances(method: Method, nodes: Real, steps: int) -> Real:
+def _noise_part(
+    method: Method, start: StartMeasure, steps: int, noise: GradientNoise, power: int
+) -> Real:
+    """Error that noise makes, in parts of the error at the start: all in the largest curvature."""
+    relative = start.nodes / start.nodes[-1]
+    variances = noise_variances(method, start.nodes, steps, unit=float(start.nodes[-1]))
+    spread = start.weights * (relative if noise.shape == "curvature" else 1.0)
+    spread = spread * (noise.level * (start.weights @ relative**2) / spread.sum())
+    whole = start.weights @ relative ** float(power)
+    return np.asarray(integral(variances, spread * relative ** float(power), power=1) / whole)
+
+
+def noise_variances(method: Method, nodes: Real, steps: int, *, unit: float = 1.0) -> Real:
     """Variance of the iterate in each eigendirection, for noise of variance 1 in each gradient.
 
     Parameters
@@ -259,13 +281,16 @@ def noise_variances(method: Method, nodes: Real, steps: int) -> Real:
         Curvatures.
     steps : int
         Number of steps.
+    unit : float, optional
+        Unit of curvature.
 
     Returns
     -------
     ndarray of float, shape (steps + 1, n)
-        From 0 on.
+        From 0 on, times the unit squared.
     """
     step, momentum, extrapolation = method.coefficients(steps)
+    step, nodes = step * unit, nodes / unit
     now, cross, before = (np.zeros(nodes.shape) for _ in range(3))
     found = np.zeros((steps + 1, *nodes.shape))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -277,48 +302,3 @@ def noise_variances(method: Method, nodes: Real, steps: int) -> Real:
             cross, before, now = p * now - q * cross, now, new
             found[t + 1] = now
     return found
-
-
-def _integral(values: Real, shares: Real, *, power: int = 2) -> Real:
-    """Return integrals of a power of the values, inf where a method diverges."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        sums = values**power @ shares
-    return np.where(np.isnan(sums), np.inf, sums)
-
-
-def _drawn(
-    method: Method,
-    law: Law,
-    start: StartMeasure,
-    sizes: tuple[int, int, int, int, int],
-    errors: Real,
-    values: Real,
-) -> Real:
-    """Errors with the outermost points of every regular edge drawn instead of smooth."""
-    k, steps, n, beta, seed = sizes
-    whole = float(start.weights @ start.nodes**k)
-    total = np.tile(errors * whole, (_DRAWS, 1))
-    first = np.full(_DRAWS, whole)
-    cumulative = np.concatenate([[0.0], np.cumsum(start.weights)])
-    for which, edge in enumerate(("lower", "upper")):
-        try:
-            end, scale = law.edge_scale(n, beta=beta, edge=edge)
-        except ValueError:
-            continue
-        share = min(_POINTS / n, 0.5)
-        mass = cumulative if edge == "lower" else 1 - cumulative[::-1]
-        ordered = slice(None) if edge == "lower" else slice(None, None, -1)
-        # the law's own mass next to the edge, the last node in part
-        part = np.clip(share - mass[:-1], 0.0, np.diff(mass))
-        nodes = start.nodes[ordered]
-        removed = _integral(values[:, ordered], part * nodes**k)
-        xi = airy_points(beta=beta, draws=_DRAWS, points=_POINTS, seed=2 * seed + which)
-        sign = 1.0 if edge == "upper" else -1.0
-        places = np.maximum(end + sign * scale * xi, 0.0)
-        with np.errstate(over="ignore", invalid="ignore"):
-            drawn = residual_polynomials(method, places.ravel(), steps) ** 2
-        weight = places.ravel() ** k * (share / _POINTS)
-        added = (drawn * weight).reshape(steps + 1, _DRAWS, _POINTS).sum(axis=2).T
-        total += added - removed
-        first += added[:, 0] - removed[0]
-    return np.asarray(np.maximum(total, 0.0) / first[:, None])

@@ -133,6 +133,47 @@ class StartMeasure:
         """
         return math.fsum(self.shares(objective))
 
+    def parts(self, objective: str) -> Real:
+        """Shares of the objective at the nodes, in any unit of curvature.
+
+        Parameters
+        ----------
+        objective : {"distance", "loss", "gradient"}
+            As for `shares`.
+
+        Returns
+        -------
+        ndarray of float, shape (n,)
+            The shares over their sum.
+        """
+        k = OBJECTIVES[choice("objective", objective, tuple(OBJECTIVES))]
+        size = self.weights / self.weights.max()
+        relative = np.asarray(size * (self.nodes / self.nodes[-1]) ** float(k - self.power))
+        return np.asarray(relative / math.fsum(relative))
+
+    def stretched(self, left: float, right: float) -> StartMeasure:
+        """Widen the band of curvatures, for a design that eigenvalues beyond the edges do not harm.
+
+        Parameters
+        ----------
+        left, right : float
+            By how much at either edge (`rmtland.optimizer.design_margin`). The lower edge stops at
+            a tenth of where it was; a null space stays.
+
+        Returns
+        -------
+        StartMeasure
+            The same weights at curvatures mapped linearly.
+        """
+        low, high = self.edges
+        if not (left or right) or low == high:
+            return self
+        bottom = max(low - left, low / 10)
+        nodes = bottom + (self.nodes - low) * ((high + right - bottom) / (high - low))
+        return StartMeasure(
+            np.where(self.nodes > 0, nodes, 0.0), self.weights, self.power, self.degree
+        )
+
     def needs(self, degree: int) -> None:
         """Raise where polynomials of this degree are not integrated exactly.
 
@@ -157,7 +198,7 @@ Source = Law | SpectralModel | Spectrum | StartMeasure
 """What predictions are made from."""
 
 
-def start_measure(source: Source, *, degree: int) -> StartMeasure:
+def start_measure(source: Source, *, degree: int, extrapolate: bool = False) -> StartMeasure:
     """Return the spectral measure of an isotropic start, or the one that was given.
 
     Parameters
@@ -167,6 +208,9 @@ def start_measure(source: Source, *, degree: int) -> StartMeasure:
         quadratures (rows are pooled), or the measure of a known start.
     degree : int
         Degree up to which polynomials in the curvature are integrated exactly.
+    extrapolate : bool, optional
+        Take the measure of a known start beyond its degree, as a prediction does and a design must
+        not: a quadrature of k nodes is solved in k steps, and its start is not.
 
     Returns
     -------
@@ -181,7 +225,8 @@ def start_measure(source: Source, *, degree: int) -> StartMeasure:
     """
     count("degree", degree, min_value=1)
     if isinstance(source, StartMeasure):
-        source.needs(degree)
+        if not (extrapolate and source.power):
+            source.needs(degree - (1 if source.power else 0))
         return source
     if isinstance(source, SpectralModel):
         source = source.law
@@ -193,13 +238,15 @@ def start_measure(source: Source, *, degree: int) -> StartMeasure:
                 "(rmtland.laws.truncated)"
             )
         _not_negative(low, high, source)
+        zero = 0.0
         nodes, weights = law_panels(source, degree // 2 + 2)
         exact = degree
     elif isinstance(source, Spectrum):
         rows = np.full(source.nodes.shape, 1 / source.nodes.shape[1])
         weights = (rows if source.weights is None else source.weights).ravel()
         nodes = source.nodes.ravel()
-        _not_negative(float(nodes.min()), float(nodes.max()), source)
+        zero = source.zero_tolerance
+        _not_negative(float(nodes.min()), float(nodes.max()), source, zero)
         order = np.argsort(nodes, kind="stable")
         nodes, weights = nodes[order], weights[order] / source.nodes.shape[0]
         exact = None
@@ -217,14 +264,14 @@ def start_measure(source: Source, *, degree: int) -> StartMeasure:
         )
     keep = weights > 0
     nodes, weights = nodes[keep], weights[keep]
-    nodes = np.where(np.abs(nodes) > _NEGATIVE * nodes[-1], nodes, 0.0)
+    nodes = np.where(np.abs(nodes) > max(zero, _NEGATIVE * nodes[-1]), nodes, 0.0)
     if nodes[-1] <= 0:
         raise ValueError(f"{source} has no curvature above 0: there is nothing to descend")
     return StartMeasure(nodes, weights, degree=exact)
 
 
-def _not_negative(low: float, high: float, source: object) -> None:
-    if low < -_NEGATIVE * max(high, 0.0) or (low < 0 and high <= 0):
+def _not_negative(low: float, high: float, source: object, zero: float = 0.0) -> None:
+    if low < -max(zero, _NEGATIVE * high) or (low < 0 and high <= 0):
         raise ValueError(
             f"{source} has negative curvatures (down to {low:g}): the quadratic model has no "
             "minimum; take the positive part (rmtland.laws.truncated), the Gauss-Newton part, or "

@@ -30,11 +30,12 @@ from scipy.optimize import minimize
 from rmtland.arguments import count, nonnegative
 from rmtland.laws import Law, SpectralModel
 from rmtland.optimizer.average_case import best_errors
+from rmtland.optimizer.edge_fluctuations import design_measure
 from rmtland.optimizer.methods import Chebyshev, GradientDescent, HeavyBall, Method, Nesterov
 from rmtland.optimizer.prediction import predict
 from rmtland.optimizer.start_measure import Source, start_measure
 
-__all__ = ["compatibility", "largest_stable_step", "tuned"]
+__all__ = ["compatibility", "largest_stable_step", "score", "tuned"]
 
 
 def largest_stable_step(source: Source, *, momentum: float = 0.0) -> float:
@@ -59,11 +60,23 @@ def largest_stable_step(source: Source, *, momentum: float = 0.0) -> float:
     """
     if not 0 <= nonnegative("momentum", momentum) < 1:
         raise ValueError(f"momentum must be below 1; got {momentum}")
-    high = _edges(source)[1]
+    law = source.law if isinstance(source, SpectralModel) else source
+    high = start_measure(source, degree=1, extrapolate=True).edges[1]
+    if isinstance(law, Law):
+        high = law.hull[1]  # no node of a quadrature is at the edge
     return 2 * (1 + momentum) / high
 
 
-def tuned(kind: type[Method], source: Source, steps: int, *, objective: str = "loss") -> Method:
+def tuned(
+    kind: type[Method],
+    source: Source,
+    steps: int,
+    *,
+    objective: str = "loss",
+    dimension: int | None = None,
+    scales: float = 3.0,
+    beta: int = 1,
+) -> Method:
     """Return the parameters of least predicted error after `steps` steps.
 
     Parameters
@@ -76,6 +89,11 @@ def tuned(kind: type[Method], source: Source, steps: int, *, objective: str = "l
         When the error counts.
     objective : {"distance", "loss", "gradient"}, optional
         Which error.
+    dimension : int, optional
+        Order of the matrices, for a law or a model: tuned with the margin of
+        `average_case_optimal`.
+    scales, beta : float, {1, 2}, optional
+        How wide that margin is, in Tracy-Widom scales; real or complex matrices.
 
     Returns
     -------
@@ -90,7 +108,10 @@ def tuned(kind: type[Method], source: Source, steps: int, *, objective: str = "l
         For another class.
     """
     size = count("steps", steps)
-    start = start_measure(source, degree=2 * size + 3)
+    start = design_measure(
+        source, degree=2 * size + 3, dimension=dimension, scales=scales, beta=beta,
+        extrapolate=True,
+    )  # fmt: skip
     low, high = start.edges
     if low == high:
         return _solved(kind, high)
@@ -140,26 +161,27 @@ def compatibility(method: Method, source: Source, steps: int, *, objective: str 
     """
     size = count("steps", steps)
     best = float(best_errors(source, size, objective=objective)[-1])
-    error = float(predict(method, source, size, objective=objective).errors[-1])
-    if best >= 1:
+    return score(float(predict(method, source, size, objective=objective).errors[-1]), best)
+
+
+def score(error: float, best: float) -> float:
+    """Digits gained over those that the best method gains.
+
+    Parameters
+    ----------
+    error, best : float
+        Errors in parts of that at the start.
+
+    Returns
+    -------
+    float
+        ln error/ln best, clipped to [0, 1]; 1 where nothing can be gained.
+    """
+    if best >= 1 or error <= best:
         return 1.0
-    if best == 0 or error == 0:
-        return 1.0 if error <= best else 0.0
+    if best <= 0:
+        return 0.0
     return float(np.clip(math.log(error) / math.log(best), 0.0, 1.0))
-
-
-def _edges(source: Source) -> tuple[float, float]:
-    """Least curvature above 0 and largest one: those of the law where there is one."""
-    law = source.law if isinstance(source, SpectralModel) else source
-    start = start_measure(source, degree=1)
-    low, high = start.edges
-    if isinstance(law, Law):
-        high = law.hull[1]
-        above = [band[0] for band in law.support if band[0] > 0]
-        above += [place for place, _ in law.atoms if place > 0]
-        touches = any(band[0] <= 0 < band[1] for band in law.support)
-        low = 0.0 if touches else min(above)
-    return low, high
 
 
 def _solved(kind: type[Method], curvature: float) -> Method:

@@ -8,6 +8,7 @@ from rmtland.laws import Uniform
 from rmtland.optimizer import (
     Chebyshev,
     GradientDescent,
+    GradientNoise,
     HeavyBall,
     Nesterov,
     advise,
@@ -18,6 +19,7 @@ from rmtland.optimizer import (
     predict,
     tuned,
 )
+from rmtland.optimizer.advice import _ratio
 from rmtland.spectrum import Spectrum
 
 KINDS = (GradientDescent, HeavyBall, Nesterov, Chebyshev)
@@ -79,7 +81,7 @@ def test_advice_of_a_law():
     assert advice.gain[0] <= advice.gain[1] <= advice.gain[2]
     descent = predict(tuned(GradientDescent, law, 20), law, 20).errors[-1]
     digits = np.log(advice.prediction.errors[-1]) / np.log(descent)
-    assert advice.gain[1] == pytest.approx(digits, rel=1e-6)
+    assert advice.gain[1] == pytest.approx(digits, rel=2e-3)  # the median over matrices and starts
     assert digits > 1.9
     text = str(advice)
     assert "Use the average-case optimal method" in text
@@ -105,6 +107,68 @@ def test_advice_with_an_outlier():
     assert np.isfinite(advice.prediction.errors).all()
     assert advice.prediction.errors[-1] < 1e-3
     assert "isolated" in str(advice)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_units_do_not_matter(unit):
+    one, other = (advise(MarchenkoPastur(0.5, scale=u), steps=8) for u in (1.0, unit))
+    assert other.method.name == one.method.name
+    np.testing.assert_allclose(other.method.step * unit, one.method.step, rtol=1e-9)
+    np.testing.assert_allclose(other.prediction.errors, one.prediction.errors, rtol=1e-9)
+    spectrum = Spectrum(np.linspace(1, 3, 9) * unit)
+    for objective in ("distance", "loss", "gradient"):
+        noise = GradientNoise(0.1)
+        found, plain = (
+            predict(HeavyBall(0.3 / u, 0.4), Spectrum(spectrum.nodes * (u / unit)), 5,
+                    objective=objective, noise=noise).errors
+            for u in (unit, 1.0)
+        )  # fmt: skip
+        np.testing.assert_allclose(found, plain, rtol=1e-9)
+
+
+def test_a_null_space_in_single_precision():
+    """Rounding of zero eigenvalues is that of the precision they were computed in."""
+    rng = np.random.default_rng(0)
+    factor = rng.normal(size=(80, 40)).astype(np.float32)
+    spectrum = Spectrum.from_matrix(factor @ factor.T / np.float32(40))
+    assert spectrum.nodes.min() < -1e-8
+    assert advise(spectrum, steps=5).prediction.errors[-1] < 0.01
+
+
+def test_among_equals_the_simplest_is_advised():
+    assert advise(MarchenkoPastur(0.5), steps=1).method.name == "gradient descent"
+    assert "after 1 step the" in str(advise(MarchenkoPastur(0.5), steps=1))
+
+
+def test_margins_grow_until_rare_matrices_do_not_make_the_mean():
+    """At three scales the mean over matrices of order 100 is 300 times its limit after 20 steps."""
+    law = MarchenkoPastur(1.0)
+    advice = advise(law, steps=20, dimension=100)
+    assert advice.method.name == "average-case optimal"
+    found = advice.prediction
+    assert found.mean[-1] < 1.2 * found.errors[-1]
+    assert all(one.error < 0.01 for one in advice.candidates)  # all have a margin
+    assert 1.2 < advice.gain[0] < advice.gain[2] < 1.6
+
+
+def test_gain_where_gradient_descent_gains_nothing():
+    ratio = _ratio(np.array([1e-3, 2.0, 1e-4]), np.array([1.5, 2.0, 1e-2]))
+    np.testing.assert_array_equal(ratio, [np.inf, 0.0, 2.0])
+
+
+def test_a_design_is_not_made_beyond_its_quadrature():
+    """Eight Lanczos steps are solved in eight steps, their matrix is not."""
+    rng = np.random.default_rng(1)
+    values = rng.uniform(0.1, 1.0, size=100)
+    found = gradient_measure(np.diag(values), values * rng.normal(size=100), 8).gauss
+    assert best_errors(found, 7)[-1] > 0
+    with pytest.raises(ValueError, match="up to degree 15"):
+        best_errors(found, 8)
+    with pytest.raises(ValueError, match="ask for fewer steps"):
+        advise(found, steps=12)
+    assert predict(GradientDescent(1.0), found, 30).errors[-1] > 0
+    with pytest.raises(ValueError, match="another unit"):
+        gradient_measure(np.diag(values), 1e-200 * values, 3)
 
 
 def test_wrong_arguments():

@@ -151,6 +151,43 @@ def test_corrections_have_no_mass():
         assert abs(weights.sum() * 10**6) < 0.02
 
 
+@pytest.mark.parametrize(("n", "m"), [(50, 100), (60, 60)])
+def test_bands_hold_single_runs(n, m):
+    """Small matrices and Gaussian starts: nine of ten errors lie in the band of 90 %."""
+    steps, runs = 8, 300
+    law = MarchenkoPastur(n / m)
+    method = average_case_optimal(law, steps, dimension=n)
+    rng = np.random.default_rng(6)
+    errors = np.empty((runs, steps + 1))
+    for row in errors:
+        factor = rng.normal(size=(n, m))
+        values = np.linalg.eigvalsh(factor @ factor.T / m)
+        start = rng.normal(size=n) ** 2 * values
+        row[:] = residual_polynomials(method, values, steps) ** 2 @ start / start.sum()
+    forecast = predict(method, law, steps, dimension=n, drawn_start=True)
+    low, high = forecast.interval(0.9)
+    inside = ((errors >= low) & (errors <= high)).mean(axis=0)[1:]
+    assert 0.8 < inside.min() <= inside.max() < 0.96
+    # what the limit leaves out is of order 1/n: ten units of it after eight steps
+    np.testing.assert_allclose(np.median(errors, axis=0), forecast.median, rtol=10 / n)
+    # steps to a tenfold fall: quantiles of the runs, to a step
+    first = np.sort((errors < 0.1).argmax(axis=1))
+    expected = first[[runs // 20, runs // 2, -runs // 20]]
+    np.testing.assert_allclose(forecast.halting(0.1), expected, atol=1)
+
+
+def test_drawn_starts_of_a_spectrum():
+    rng = np.random.default_rng(7)
+    values = np.linspace(0.1, 1.0, 40)
+    method = HeavyBall(1.0, 0.3)
+    starts = rng.normal(size=(2000, 40)) ** 2 * values
+    errors = starts @ residual_polynomials(method, values, 6).T ** 2 / starts.sum(1)[:, None]
+    forecast = predict(method, Spectrum(values), 6, drawn_start=True)
+    expected = np.quantile(errors, [0.05, 0.5, 0.95], axis=0)
+    found = np.quantile(forecast.draws, [0.05, 0.5, 0.95], axis=0)
+    np.testing.assert_allclose(found[:, 1:], expected[:, 1:], rtol=0.12)
+
+
 def test_means_and_medians_of_finite_matrices():
     """Laguerre matrices of order 200: mean by the Airy density, band by draws."""
     n, m, steps, runs = 200, 400, 10, 400
@@ -187,10 +224,17 @@ def test_wrong_arguments():
     with pytest.raises(ValueError, match="dimension= is for laws"):
         predict(GradientDescent(0.1), Spectrum([1.0]), 2, dimension=5)
     with pytest.raises(ValueError, match="beta"):
-        predict(GradientDescent(0.1), law, 2, dimension=5, beta=3)
+        predict(GradientDescent(0.1), law, 2, dimension=50, beta=3)
+    with pytest.raises(ValueError, match="order below 20"):
+        predict(GradientDescent(0.1), law, 2, dimension=5)
+    with pytest.raises(ValueError, match="order of the matrices"):
+        predict(GradientDescent(0.1), law, 2, drawn_start=True)
+    assert predict(GradientDescent(0.1), law, 2, dimension=50).mean is None  # edges that jump
     found = gradient_measure(np.eye(2), [1.0, 0.0], 1)
     with pytest.raises(ValueError, match="noise has a spectral measure"):
         predict(GradientDescent(0.1), found.gauss, 2, noise=GradientNoise(0.1))
+    with pytest.raises(ValueError, match="a known start is what it is"):
+        predict(GradientDescent(0.1), found.gauss, 2, drawn_start=True)
     with pytest.raises(ValueError, match="a band needs"):
         predict(GradientDescent(0.1), law, 2).interval()
     with pytest.raises(ValueError, match="target"):
