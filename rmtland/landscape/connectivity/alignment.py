@@ -38,7 +38,7 @@ from rmtland.arguments import count, float_array
 from rmtland.landscape.connectivity.torch_units import torch_unit_groups
 from rmtland.landscape.connectivity.unit_group import Place, UnitGroup
 from rmtland.networks import MLP
-from rmtland.networks.activation import activation
+from rmtland.networks.activation import ACTIVATIONS, activation
 from rmtland.streams import random_generator
 from rmtland.typing import Real, Rng
 
@@ -94,7 +94,8 @@ def unit_groups(network: Any) -> tuple[UnitGroup, ...]:
 
 
 def _of_mlp(net: MLP) -> tuple[UnitGroup, ...]:
-    name = activation(net.activation).name
+    f = activation(net.activation)
+    name = f.name if ACTIVATIONS.get(f.name) is f else ""  # one's own may borrow a name
     signs = name in ODD or name in EVEN
     groups = []
     for layer in range(1, net.depth):

@@ -21,7 +21,7 @@ from typing import Self
 import numpy as np
 from scipy.special import comb
 
-from rmtland.arguments import count, float_array
+from rmtland.arguments import count, float_array, points
 from rmtland.typing import ArrayLike, Real, override
 
 __all__ = ["Bezier", "Curve", "Polygon"]
@@ -102,8 +102,18 @@ class Curve(ABC):
         -------
         ndarray, shape (k, p)
             One a row.
+
+        Raises
+        ------
+        ValueError
+            For a t outside the curve.
         """
-        return self.weights(np.asarray(t, dtype=np.float64)) @ self.nodes
+        places = points("t", t)
+        if places.size and (places.min() < 0.0 or places.max() > 1.0):
+            raise ValueError(
+                f"t must lie between 0 and 1; got {places.min():g} to {places.max():g}"
+            )
+        return self.weights(places) @ self.nodes
 
     def length(self, points: int = 1001) -> float:
         """Return the length of the curve, by a polygon of many points.
@@ -120,10 +130,13 @@ class Curve(ABC):
         """
         weights = self.weights(np.linspace(0.0, 1.0, count("points", points, min_value=2)))
         steps = np.diff(weights, axis=0)
-        gram = self.nodes @ self.nodes.T  # the polygon has p entries a point; its Gram few
+        nodes = self.nodes - self.nodes[0]  # steps have the sum 0: digits are kept far from zero
+        unit = float(np.abs(nodes).max()) or 1.0
+        nodes = nodes / unit
+        gram = nodes @ nodes.T  # the polygon has p entries a point; its Gram few
         squares = np.einsum("ki,ij,kj->k", steps, gram, steps)
-        direct = np.linalg.norm(self.nodes[-1] - self.nodes[0])
-        return max(float(np.sqrt(np.maximum(squares, 0.0)).sum()), float(direct))
+        direct = np.linalg.norm(nodes[-1])
+        return unit * max(float(np.sqrt(np.maximum(squares, 0.0)).sum()), float(direct))
 
 
 class Polygon(Curve):

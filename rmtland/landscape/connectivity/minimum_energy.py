@@ -62,7 +62,9 @@ class RelaxedPath:
         Of the polygon through them.
     across : float
         Largest norm, among the inner images, of the gradient across the path, relative to the
-        largest gradient there; small where the path is one of minimum energy.
+        largest gradient there, by the tangents of the method: 0 on a path of minimum energy. Where
+        the string rests it is proportional to the step (images slide along the path); a band that
+        has come to rest has none.
     steps : int
         Taken in all.
     """
@@ -141,6 +143,8 @@ def relaxed_path(
     """
     choice("method", method, METHODS)
     here = float_array("images", images, ndim=2).copy()
+    if here.shape[1] != surface.size:
+        raise ValueError(f"images must have {surface.size} entries each; got shape {here.shape}")
     if len(here) < 3:
         raise ValueError(f"a path has at least three images; got {len(here)}")
     number = count("steps", steps, min_value=0)
@@ -169,7 +173,7 @@ def relaxed_path(
                     best, seen = here.copy(), found
     except (KeyboardInterrupt, ValueError):  # an overflow: the step was too long
         pass
-    return RelaxedPath(best, seen, _across(surface, best), done)
+    return RelaxedPath(best, seen, _across(surface, best, method), done)
 
 
 def _largest_curvature(surface: LossSurface, images: Real) -> float:
@@ -215,11 +219,10 @@ def _tangents(images: Real, losses: Real) -> Real:
     behind = np.where(rising, 0.0, np.where(falling, 1.0, np.where(mixed_up, small, large)))
     even = ahead + behind == 0.0
     ahead, behind = np.where(even, 1.0, ahead), np.where(even, 1.0, behind)
-    tangents = ahead[:, None] * forward + behind[:, None] * backward
+    unit = np.maximum(ahead, behind)  # of the loss, whose squares may be no numbers
+    tangents = (ahead / unit)[:, None] * forward + (behind / unit)[:, None] * backward
     norms = np.linalg.norm(tangents, axis=1, keepdims=True)
-    if not norms.all():
-        raise ValueError("two images of the path coincide; take fewer")
-    return np.asarray(tangents / norms)
+    return np.asarray(tangents / np.where(norms > 0.0, norms, 1.0))  # none where the path folds
 
 
 def _band_forces(surface: LossSurface, images: Real, slopes: Real, spring: float) -> Real:
@@ -232,15 +235,22 @@ def _band_forces(surface: LossSurface, images: Real, slopes: Real, spring: float
     return forces
 
 
-def _across(surface: LossSurface, images: Real) -> float:
-    lengths = np.linalg.norm(np.diff(images, axis=0), axis=1)
-    places = np.append(0.0, lengths.cumsum())
-    tangents = CubicSpline(places, images)(places[1:-1], 1)
-    tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
+def _across(surface: LossSurface, images: Real, method: str) -> float:
+    if method == "neb":
+        tangents = _tangents(images, surface.losses(images))
+    else:
+        lengths = np.linalg.norm(np.diff(images, axis=0), axis=1)
+        places = np.append(0.0, lengths.cumsum())
+        tangents = CubicSpline(places, images)(places[1:-1], 1)
+        tangents /= np.linalg.norm(tangents, axis=1, keepdims=True)
     slopes = np.array([surface.gradient(image) for image in images[1:-1]])
+    largest = float(np.abs(slopes).max())
+    if largest == 0.0:
+        return 0.0
+    slopes /= largest  # squares of tiny or huge ones are no numbers
     along = np.einsum("ip,ip->i", slopes, tangents)
     apart = np.linalg.norm(slopes - along[:, None] * tangents, axis=1)
-    return float(apart.max() / max(float(np.linalg.norm(slopes, axis=1).max()), 1e-300))
+    return float(apart.max() / np.linalg.norm(slopes, axis=1).max())
 
 
 def saddle_near(
@@ -269,14 +279,20 @@ def saddle_near(
     ------
     ConvergenceError
         If the gradient did not fall to the tolerance.
+    ValueError
+        For a point of another size, or a surface without curvature there.
     """
     here = float_array("theta", theta, ndim=1).copy()
+    if here.shape != (surface.size,):
+        raise ValueError(f"theta must have {surface.size} entries; got {here.size}")
     limit = positive("tolerance", tolerance)
     loss, gradient = surface.value(here)
     for _ in range(count("max_steps", max_steps)):
         values, vectors = np.linalg.eigh(surface.hessian(here))
         largest = float(np.abs(values).max())
-        norm = float(np.linalg.norm(gradient))
+        norm = _norm(gradient)
+        if largest == 0.0:
+            raise ValueError("the Hessian is zero here: whether a point is a saddle it cannot tell")
         if norm <= limit * largest * max(1.0, float(np.linalg.norm(here))):
             index = int((values < -1e-9 * largest).sum())
             return Saddle(here, loss, norm, index)
@@ -288,7 +304,7 @@ def saddle_near(
             trial = here - share * step
             try:
                 new_loss, new_gradient = surface.value(trial)
-                fallen = float(np.linalg.norm(new_gradient)) < norm
+                fallen = _norm(new_gradient) < norm
             except ValueError:
                 fallen = False
             if fallen:
@@ -301,6 +317,12 @@ def saddle_near(
                 )
         here, loss, gradient = trial, new_loss, new_gradient
     raise ConvergenceError(
-        f"the gradient is {float(np.linalg.norm(gradient)):.3g} after {max_steps} Newton steps; "
+        f"the gradient is {_norm(gradient):.3g} after {max_steps} Newton steps; "
         "start nearer to a critical point"
     )
+
+
+def _norm(vector: Real) -> float:
+    """Return the Euclidean norm of a vector of any unit."""
+    unit = float(np.abs(vector).max())
+    return unit * float(np.linalg.norm(vector / unit)) if unit else 0.0

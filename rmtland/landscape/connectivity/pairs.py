@@ -147,7 +147,8 @@ def connect(
     Raises
     ------
     ValueError
-        For an unknown curve, or ends of another size.
+        For an unknown curve, ends of another size or that are the same, or groups whose permutation
+        changes the loss.
     """
     unknown = sorted(set(curves) - {"bezier", "polygon", "string"})
     if unknown:
@@ -156,6 +157,8 @@ def connect(
     for end in ends:
         if end.shape != (surface.size,):
             raise ValueError(f"a minimum must have {surface.size} entries; got {end.shape[0]}")
+    if (ends[0] == ends[1]).all():
+        raise ValueError("the two minima are the same point: there is no path between them")
     generator = random_generator(rng)
     count("images", images, min_value=2)
     found: dict[str, Curve] = {"linear": Polygon(np.array(ends))}
@@ -164,6 +167,7 @@ def connect(
     kinds += [("permuted, signs", True)] if any(group.signs for group in groups) else []
     for name, signs in kinds:
         alignments[name] = align(ends[0], ends[1], groups, signs=signs, rng=generator)
+        _refuse_another_function(surface, ends[1], alignments[name].theta)
         found[name] = Polygon(np.array([ends[0], alignments[name].theta]))
     relaxed = None
 
@@ -190,6 +194,17 @@ def connect(
         for name, curve in found.items()
     }
     return Connection(profiles, found, alignments, relaxed)
+
+
+def _refuse_another_function(surface: LossSurface, theta: Real, moved: Real) -> None:
+    """Refuse groups of units whose permutation is no symmetry of this surface."""
+    before, after = surface.loss(theta), surface.loss(moved)
+    if abs(after - before) > 1e-4 * max(abs(before), abs(after)):
+        raise ValueError(
+            f"permuting units changes the loss from {before:.6g} to {after:.6g}: the groups are "
+            "not symmetries of this surface. Batch normalisation with statistics that are kept is "
+            "one reason: take TorchSurface(..., batch_statistics='batch')"
+        )
 
 
 def pair_statistics(connections: Sequence[Connection]) -> list[PairStatistics]:

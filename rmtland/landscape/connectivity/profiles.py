@@ -32,6 +32,9 @@ from rmtland.typing import Real, Rng
 
 __all__ = ["PathProfile", "profile"]
 
+_FINER = 3
+"""Grids around the highest point, each eight times finer than the one before."""
+
 _EXACT = 600
 """Largest number of parameters for which the index comes from all eigenvalues."""
 
@@ -116,15 +119,19 @@ def profile(
         If the loss overflows on the way, or the curve is of another size.
     """
     number = count("points", points, min_value=2)
+    if curve.nodes.shape[1] != surface.size:
+        raise ValueError(
+            f"the curve must have points of {surface.size} entries; got {curve.nodes.shape[1]}"
+        )
     wanted = count("index_points", index_points, min_value=0)
     t = np.linspace(0.0, 1.0, number)
     if len(curve.nodes) <= 4 * number:
         t = np.union1d(t, np.linspace(0.0, 1.0, len(curve.nodes)))
     losses = _losses(surface, curve, t)
-    for _ in range(2):
+    for _ in range(_FINER):
         top = int(losses.argmax())
         low, high = t[max(0, top - 1)], t[min(len(t) - 1, top + 1)]
-        finer = np.setdiff1d(np.linspace(low, high, 23), t)
+        finer = np.setdiff1d(np.linspace(low, high, 17), t)
         order = np.argsort(np.append(t, finer), kind="stable")
         t = np.append(t, finer)[order]
         losses = np.append(losses, _losses(surface, curve, finer))[order]

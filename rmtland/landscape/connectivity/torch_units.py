@@ -76,7 +76,7 @@ def torch_unit_groups(model: Any) -> tuple[UnitGroup, ...]:
                     open_group[2].append(Place(block.slice, block.shape, 0, turns))
         elif isinstance(module, nn.Flatten):
             flattened = True
-        elif kind in _OTHER or kind in _PERMUTED_ONLY:
+        elif kind in _OTHER or kind in _PERMUTED_ONLY or _cut_unevenly(module):
             if open_group is not None:
                 open_group = (*open_group[:3], False)
         elif kind not in _ODD and kind not in _EQUIVARIANT:
@@ -85,3 +85,8 @@ def torch_unit_groups(model: Any) -> tuple[UnitGroup, ...]:
                 "depends on what it does"
             )
     return tuple(groups)
+
+
+def _cut_unevenly(module: Any) -> bool:
+    """Whether a module is a Hardtanh that is not odd."""
+    return type(module).__name__ == "Hardtanh" and module.min_val != -module.max_val

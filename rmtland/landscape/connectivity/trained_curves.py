@@ -91,11 +91,14 @@ def trained_curve(
     inner = curve.nodes[1:-1]
     size = float(np.linalg.norm(curve.nodes[-1] - curve.nodes[0])) / np.sqrt(surface.size)
     inner += jitter * size * generator.standard_normal(inner.shape)
-    mean, square = np.zeros_like(inner), np.zeros_like(inner)
+    mean, square, unit = np.zeros_like(inner), np.zeros_like(inner), 0.0
     try:
         for step in range(1, number + 1):
             t = (np.arange(many) + generator.random(many)) / many
             gradient = _gradient(surface, curve, t)
+            unit = unit or float(np.abs(gradient).max())  # of the loss: Adam does not depend on it
+            if unit:
+                gradient /= unit
             mean += 0.1 * (gradient - mean)
             square += 0.001 * (gradient**2 - square)
             rate = 0.5 * first * (1.0 + np.cos(np.pi * (step - 1) / number))

@@ -95,6 +95,8 @@ class MergeTree:
         int
             0 below the deepest minimum.
         """
+        if level != level:
+            raise ValueError("level must be a number; got NaN")
         return sum(basin.birth <= level < basin.death for basin in self.basins)
 
     def persistent(self, height: Any) -> tuple[Basin, ...]:
@@ -145,12 +147,17 @@ def merge_tree(values: Any, neighbours: str = "full") -> MergeTree:
     Raises
     ------
     ValueError
-        For no numbers, NaN, or an unknown kind of neighbours.
+        For no numbers, NaN or infinity, or an unknown kind of neighbours.
     """
     choice("neighbours", neighbours, NEIGHBOURS)
     array = points("values", values)
     if array.ndim == 0 or not array.size:
         raise ValueError(f"values must be numbers on a grid; got shape {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(
+            f"values holds {int((~np.isfinite(array)).sum())} infinities, which are born and die "
+            "at no level; take a smaller slice, or cut the values off at a height"
+        )
     steps = [
         step
         for step in product((-1, 0, 1), repeat=array.ndim)
@@ -185,12 +192,17 @@ def graph_merge_tree(births: Sequence[Any], edges: Sequence[tuple[int, int, Any]
     Raises
     ------
     ValueError
-        For no points, or an edge below its ends.
+        For no points, NaN, an edge to a point that is none, or one below its ends.
     """
     if not len(births):
         raise ValueError("a graph has at least one point")
+    for number, birth in enumerate(births):
+        if birth != birth:
+            raise ValueError(f"point {number} appears at NaN: give it a level")
     for i, j, level in edges:
-        if level < max(births[i], births[j]):
+        if not (0 <= i < len(births) and 0 <= j < len(births)):
+            raise ValueError(f"the edge of {i} and {j}: points are numbered 0 to {len(births) - 1}")
+        if level != level or level < max(births[i], births[j]):
             raise ValueError(f"the edge of {i} and {j} is at {level}, below its ends")
     many = len(births)
     touching: list[list[int]] = [[] for _ in range(many + len(edges))]

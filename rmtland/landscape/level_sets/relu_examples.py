@@ -191,7 +191,14 @@ class OneUnitWithBias:
         -------
         Fraction
             Where it is below `barrier` on both sides, the level sets between fall apart.
+
+        Raises
+        ------
+        ValueError
+            For another side.
         """
+        if side not in (1, -1):
+            raise ValueError(f"side must be 1 or -1; got {side!r}")
         xs = sorted(set(self.x))
         kinks = [Fraction(x) for x in xs] + [Fraction(a + b) / 2 for a, b in pairwise(xs)]
         return min(self._fitted(side, kink) for kink in kinks)

@@ -98,8 +98,9 @@ class PlaneSlice:
             From the plane: a picture shows a point where it is only if that is small.
         """
         away = float_array("thetas", thetas, ndim=2) - self.origin
-        solved, *_ = np.linalg.lstsq(self.directions.T, away.T, rcond=None)
-        found = np.asarray(solved.T, dtype=np.float64)
+        lengths = np.linalg.norm(self.directions, axis=1)  # they may differ by any factor
+        solved, *_ = np.linalg.lstsq((self.directions / lengths[:, None]).T, away.T, rcond=None)
+        found = np.asarray(solved.T / lengths, dtype=np.float64)
         apart = np.asarray(away - found @ self.directions)
         return found, np.sqrt((apart**2).sum(axis=1))
 
@@ -135,7 +136,8 @@ def line_slice(
     Raises
     ------
     ValueError
-        For a range that is empty, vectors of another shape, or a loss that overflows.
+        For a range that is empty, a direction of zeros, vectors of another shape, or a loss that
+        overflows.
     """
     if isinstance(direction, Directions):
         rows, label = direction.rows, direction.labels[0]
@@ -143,6 +145,10 @@ def line_slice(
         rows, label = float_array("direction", direction, ndim=1)[None], "direction"
     if len(rows) != 1:
         raise ValueError(f"a line has one direction; got {len(rows)}")
+    if rows.shape[1] != surface.size:
+        raise ValueError(f"direction must have {surface.size} entries; got {rows.shape[1]}")
+    if not rows.any():
+        raise ValueError("the direction is zero: there is no line along it")
     coordinates = _range("extent", extent, points)
     losses = surface.plane_losses(_center(surface, origin), rows, coordinates[:, None])
     return LineSlice(coordinates, losses, label)

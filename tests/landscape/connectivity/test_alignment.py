@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies as st
 
 from rmtland.landscape.connectivity import align, connect, pair_statistics, unit_groups
 from rmtland.landscape.surface import NetworkSurface, TorchSurface
-from rmtland.networks import MLP, digits, train
+from rmtland.networks import MLP, Activation, digits, train
 
 
 def scrambled(theta, groups, rng, signs):
@@ -96,11 +96,37 @@ def test_what_cannot_be_permuted_is_named():
         unit_groups(nn.Linear(2, 2))
     with pytest.raises(ValueError, match="grouped convolutions"):
         unit_groups(nn.Sequential(nn.Conv2d(2, 2, 1, groups=2), nn.ReLU(), nn.Conv2d(2, 1, 1)))
+    for bounds, odd in (((-1.0, 1.0), True), ((0.0, 6.0), False)):
+        (group,) = unit_groups(
+            nn.Sequential(nn.Linear(2, 2), nn.Hardtanh(*bounds), nn.Linear(2, 1))
+        )
+        assert group.signs is odd
     groups = unit_groups(MLP((1, 2, 1)))
     with pytest.raises(ValueError, match="4 and 3 parameters"):
         align(np.ones(4), np.ones(3), groups)
     with pytest.raises(ValueError, match="no groups"):
         align(np.ones(4), np.ones(4), ())
+
+
+def test_groups_that_are_no_symmetry_are_refused():
+    """Statistics that a batch normalisation keeps do not move with its units."""
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2)).double()
+    x = torch.randn(9, 3, dtype=torch.float64)
+    model(x)  # in training: statistics that differ between units
+    surface = TorchSurface(model.eval(), nn.MSELoss(), (x, x[:, :2]))
+    ends = np.random.default_rng(0).standard_normal((2, surface.size))
+    with pytest.raises(ValueError, match="batch_statistics='batch'"):
+        connect(surface, *ends, groups=unit_groups(model), curves=())
+    surface = TorchSurface(model, nn.MSELoss(), (x, x[:, :2]), batch_statistics="batch")
+    assert "permuted" in connect(surface, *ends, groups=unit_groups(model), curves=()).profiles
+
+
+def test_an_activation_that_borrows_a_name_has_no_signs():
+    shifted = Activation("tanh", lambda z: np.tanh(z + 1), lambda z, a: 1 - a * a, None)
+    assert not any(group.signs for group in unit_groups(MLP((2, 3, 1), shifted)))
 
 
 def digit_minima(activation, pairs, hidden=8, samples=120):

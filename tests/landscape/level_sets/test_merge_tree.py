@@ -68,7 +68,17 @@ def test_bad_numbers_are_refused():
         merge_tree(1.0)
     with pytest.raises(ValueError, match="unknown neighbours"):
         merge_tree(np.zeros(3), "diagonals")
+    with pytest.raises(ValueError, match="1 infinities"):
+        merge_tree(np.array([1.0, np.inf]))
+    with pytest.raises(ValueError, match="got NaN"):
+        merge_tree(np.array([1.0, 2.0])).components(np.nan)
     with pytest.raises(ValueError, match="at least one point"):
         graph_merge_tree([], [])
+    with pytest.raises(ValueError, match="numbered 0 to 1"):
+        graph_merge_tree([0, 2], [(0, -1, 3)])
+    with pytest.raises(ValueError, match="appears at NaN"):
+        graph_merge_tree([0, np.nan], [(0, 1, 3)])
+    with pytest.raises(ValueError, match="is at nan"):
+        graph_merge_tree([0, 2], [(0, 1, np.nan)])
     with pytest.raises(ValueError, match="below its ends"):
         graph_merge_tree([0, 2], [(0, 1, 1)])

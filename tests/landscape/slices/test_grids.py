@@ -45,6 +45,20 @@ def test_losses_are_those_at_the_coordinates():
     assert distances[0] < 1e-12
 
 
+def test_projections_take_directions_of_any_lengths():
+    plane = plane_slice(bowl(), np.zeros(2), np.diag([1.0, 1e-20]), points=3)
+    points, distances = plane.coordinates_of([[1.0, 2e-20]])
+    np.testing.assert_allclose(points, [[1.0, 2.0]], rtol=1e-12)
+    assert distances[0] == 0.0
+
+
+def test_a_line_needs_a_direction():
+    with pytest.raises(ValueError, match="direction is zero"):
+        line_slice(bowl(), np.zeros(2), np.zeros(2))
+    with pytest.raises(ValueError, match="direction must have 2 entries"):
+        line_slice(bowl(), np.zeros(2), np.ones(3))
+
+
 def test_the_centre_is_a_point_of_odd_grids():
     plane = plane_slice(bowl(), np.zeros(2), np.eye(2), extent=0.3, points=7)
     assert plane.losses[3, 3] == 1.0
