@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from rmtland.spectrum import Spectrum
 
 __all__ = ["FAMILIES", "families_of", "overlay_eigenvalues", "print_laws", "read_eigenvalues"]
-
-_SIZES = (1e-100, 1e100)
 
 FAMILIES = {
     "marchenko-pastur": "MarchenkoPastur",
@@ -46,90 +45,17 @@ def families_of(names: str) -> dict[str, Any]:
 def read_eigenvalues(source: str) -> Spectrum:
     """Read a spectrum: .npy, .npz (of rmtland or with one array), text or CSV, "-" for stdin.
 
-    A complex array is taken where its imaginary parts are rounding. Numbers of text are divided by
-    commas, spaces or lines; a head line is left out. What is no list of eigenvalues is refused: a
-    symmetric matrix, a table with several named columns or a column that counts its lines, and
-    sizes whose squares leave double precision.
+    What is no list of eigenvalues is refused: see `rmtland.spectrum.eigenvalue_files`.
     """
-    import numpy as np
+    from rmtland.spectrum.eigenvalue_files import spectrum_of_file
 
-    from rmtland.spectrum import Spectrum
-
-    path = Path(source)
-    if source != "-" and not path.exists():
+    if source == "-":
+        text = sys.stdin.read()
+        return spectrum_of_file(io.BytesIO(text.encode()), "standard input")
+    if not Path(source).exists():
         raise ValueError(f"there is no file {source}")
-    if path.suffix == ".npz":
-        with np.load(path, allow_pickle=False) as data:
-            names = list(data.files)
-            if "nodes" in names:
-                return Spectrum.load(path)
-            name = "eigenvalues" if "eigenvalues" in names else names[0] if len(names) == 1 else ""
-            if not name:
-                raise ValueError(
-                    f"{source} holds several arrays ({', '.join(names)}); call one 'eigenvalues'"
-                )
-            values = data[name]
-    elif path.suffix == ".npy":
-        try:
-            values = np.load(path, allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise ValueError(f"{source} is no array of numbers: {error}") from error
-    else:
-        text = sys.stdin.read() if source == "-" else path.read_text("utf-8-sig")
-        values = np.array(_numbers(text, source))
-    if values.dtype.kind == "c":
-        if np.abs(values.imag).max(initial=0.0) > 1e-8 * np.abs(values).max(initial=0.0):
-            raise ValueError(
-                f"{source} holds complex eigenvalues; a Hermitian matrix has real ones"
-            )
-        values = values.real
-    square = values.ndim == 2 and values.shape[0] == values.shape[1] > 1
-    if square and values.dtype.kind in "iuf" and (values == values.T).all():
-        raise ValueError(
-            f"{source} holds a symmetric matrix of shape {values.shape}, not eigenvalues; take "
-            "numpy.linalg.eigvalsh of it first"
-        )
-    if values.dtype.kind == "f":
-        largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
-        if largest and not _SIZES[0] < largest < _SIZES[1]:
-            raise ValueError(
-                f"the eigenvalues of {source} are of the size {largest:.3g}; multiply them by a "
-                "number that brings them to about 1"
-            )
-    return Spectrum(
-        values.ravel(), provenance={"source": "standard input" if source == "-" else path.name}
-    )
-
-
-def _numbers(text: str, source: str) -> list[float]:
-    """Return the numbers of a text; the first line may name its columns."""
-    text = text.removeprefix("\ufeff")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    rows: list[list[float]] = []
-    named = 0
-    for number, line in enumerate(lines):
-        words = line.replace(",", " ").replace(";", " ").split()
-        try:
-            rows.append([float(word) for word in words])
-        except ValueError:
-            if number:
-                raise ValueError(f"{source}: {line.strip()[:40]!r} is no number") from None
-            named = len(words)
-    if not any(rows):
-        raise ValueError(f"{source} holds no numbers")
-    table = len(rows) > 1 and all(len(row) > 1 for row in rows[1:])
-    if table and (named > 1 or _counts(rows) or _counts(rows[1:])):
-        raise ValueError(
-            f"{source} is a table with {len(rows[-1])} columns; give the column of the eigenvalues "
-            "alone"
-        )
-    return [value for row in rows for value in row]
-
-
-def _counts(rows: list[list[float]]) -> bool:
-    """Whether the first column of a table numbers its lines, as an index does."""
-    first = [row[0] for row in rows]
-    return len(rows) > 2 and first == [first[0] + i for i in range(len(rows))]
+    with open(source, "rb") as stream:
+        return spectrum_of_file(stream, source)
 
 
 def overlay_eigenvalues(

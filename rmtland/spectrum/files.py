@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 
 from rmtland.files import atomic_write
 
-__all__ = ["LARGEST_FILE", "read_arrays", "spectrum_path", "write_arrays"]
+__all__ = [
+    "LARGEST_FILE",
+    "array_names",
+    "arrays_of",
+    "read_array",
+    "read_arrays",
+    "read_stream",
+    "spectrum_path",
+    "write_arrays",
+]
 
 LARGEST_FILE = 2**31
 """Bytes that the arrays of a file may take, all together."""
@@ -101,12 +110,35 @@ def read_arrays(
     with open(name, "rb") as stream:
         # Damaged bytes surface as almost any exception: of zipfile, zlib, tokenize, struct, ...
         try:
-            return _read(stream, kind)
+            return read_stream(stream, kind=kind)
         except Exception as error:
             raise ValueError(f"{name} is not a {kind} file: {error}") from error
 
 
-def _read(stream: IO[bytes], kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def read_stream(
+    stream: IO[bytes], *, kind: str = "spectrum", largest: int = LARGEST_FILE
+) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Read what `write_arrays` wrote from an open file.
+
+    Parameters
+    ----------
+    stream : binary file
+        At its start.
+    kind : str, optional
+        What the file must hold.
+    largest : int, optional
+        Bytes that its arrays may take.
+
+    Returns
+    -------
+    (dict, dict of str to ndarray)
+        Header and arrays.
+
+    Raises
+    ------
+    Exception
+        Of almost any kind if the bytes are damaged; ValueError if it is not of that kind.
+    """
     start = stream.read(len(npy.MAGIC_PREFIX))
     stream.seek(0)
     if start == npy.MAGIC_PREFIX:
@@ -114,18 +146,7 @@ def _read(stream: IO[bytes], kind: str) -> tuple[dict[str, Any], dict[str, NDArr
             "it is an array; if it holds eigenvalues, Spectrum.from_eigenvalues(numpy.load(...)), "
             "if a matrix, Spectrum.from_matrix(numpy.load(...))"
         )
-    arrays: dict[str, NDArray[Any]] = {}
-    with zipfile.ZipFile(stream) as archive:
-        entries = archive.infolist()
-        total = sum(entry.file_size for entry in entries)
-        if total > LARGEST_FILE:
-            raise ValueError(f"its arrays take {total} bytes, more than the {LARGEST_FILE} allowed")
-        for entry in entries:
-            key = entry.filename.removesuffix(".npy")
-            if key == "header" and entry.file_size > _LARGEST_HEADER:
-                raise ValueError(f"its header takes {entry.file_size} bytes")
-            with archive.open(entry) as member:
-                arrays[key] = _array(member, entry.file_size)
+    arrays = arrays_of(stream, largest)
     if "header" not in arrays:
         raise ValueError("it has no header")
     header = json.loads(str(arrays.pop("header")))
@@ -134,12 +155,92 @@ def _read(stream: IO[bytes], kind: str) -> tuple[dict[str, Any], dict[str, NDArr
     return header, arrays
 
 
+def array_names(stream: IO[bytes]) -> list[str]:
+    """Return the names of the arrays of an .npz file; nothing of them is read.
+
+    Parameters
+    ----------
+    stream : binary file
+        At its start, where it is left.
+
+    Returns
+    -------
+    list of str
+        In the order of the file.
+    """
+    with zipfile.ZipFile(stream) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+    stream.seek(0)
+    return names
+
+
+def arrays_of(
+    stream: IO[bytes], largest: int, *, only: str | None = None
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an .npz file, none of which is larger than it says.
+
+    Parameters
+    ----------
+    stream : binary file
+        At its start.
+    largest : int
+        Bytes that the arrays may take together, decompressed.
+    only : str, optional
+        The one array to read.
+
+    Returns
+    -------
+    dict of str to ndarray
+        By name.
+
+    Raises
+    ------
+    Exception
+        Of almost any kind if the bytes are damaged; ValueError if they take more.
+    """
+    arrays: dict[str, NDArray[Any]] = {}
+    with zipfile.ZipFile(stream) as archive:
+        entries = archive.infolist()
+        total = sum(entry.file_size for entry in entries)
+        if total > largest:
+            raise ValueError(f"its arrays take {total} bytes, more than the {largest} allowed")
+        for entry in entries:
+            key = entry.filename.removesuffix(".npy")
+            if only is not None and key != only:
+                continue
+            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError(f"{key} is compressed otherwise than by numpy.savez_compressed")
+            if key == "header" and entry.file_size > _LARGEST_HEADER:
+                raise ValueError(f"its header takes {entry.file_size} bytes")
+            with archive.open(entry) as member:
+                arrays[key] = read_array(member, entry.file_size)
+    return arrays
+
+
 def _format(kind: str) -> str:
     return f"rmtland {kind} 1"
 
 
-def _array(member: IO[bytes], size: int) -> NDArray[Any]:
-    """Read one array, after its own header was seen to claim no more than there is."""
+def read_array(member: IO[bytes], size: int) -> NDArray[Any]:
+    """Read one array, after its own header was seen to claim no more than there is.
+
+    Parameters
+    ----------
+    member : binary file
+        In the format of `numpy.save`, at its start.
+    size : int
+        Bytes that it has.
+
+    Returns
+    -------
+    ndarray
+        The array, of any shape; never of Python objects.
+
+    Raises
+    ------
+    ValueError
+        If it holds Python objects, or has other than the bytes that it claims.
+    """
     version = npy.read_magic(member)
     read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
     if read is None:

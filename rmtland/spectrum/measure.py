@@ -27,7 +27,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,7 +35,7 @@ from numpy.typing import ArrayLike, NDArray
 from rmtland.arguments import choice, count, dense_array, float_array
 from rmtland.arrays import ROUNDING_UNITS, precision_of
 from rmtland.deprecation import moved_method
-from rmtland.spectrum.files import read_arrays, write_arrays
+from rmtland.spectrum.files import read_arrays, read_stream, write_arrays
 from rmtland.spectrum.matrices import device_eigenvalues, hermitian_stack
 from rmtland.spectrum.provenance import frozen
 from rmtland.spectrum.statistics import SpectralStatistics
@@ -356,15 +356,24 @@ class Spectrum(SpectralStatistics):
         """
         header, arrays = read_arrays(path)
         try:
-            return cls(
-                dimension=header["dimension"],
-                provenance=header["provenance"],
-                precision=header.get("precision", "float64"),
-                nodes=arrays["nodes"],
-                **{name: arrays[name] for name in _ARRAYS[1:] if name in arrays},
-            )
+            return cls._from_arrays(header, arrays)
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{os.fspath(path)} is not a spectrum file: {error}") from error
+
+    @classmethod
+    def _from_file(cls, stream: IO[bytes], largest: int) -> Self:
+        """Read an open file; damaged bytes surface as almost any exception."""
+        return cls._from_arrays(*read_stream(stream, largest=largest))
+
+    @classmethod
+    def _from_arrays(cls, header: dict[str, Any], arrays: dict[str, Any]) -> Self:
+        return cls(
+            dimension=header["dimension"],
+            provenance=header["provenance"],
+            precision=header.get("precision", "float64"),
+            nodes=arrays["nodes"],
+            **{name: arrays[name] for name in _ARRAYS[1:] if name in arrays},
+        )
 
 
 _ARRAYS = ("nodes", "weights", "alpha", "beta", "errors", "brackets")

@@ -1,12 +1,16 @@
 """Files of eigenvalues as people have them: read right, or refused; never something else."""
 
 import io
+import pickle
 import sys
+import zipfile
 
 import numpy as np
 import pytest
 
 from rmtland.cli.eigenvalues import read_eigenvalues
+from rmtland.spectrum import Spectrum
+from rmtland.spectrum.eigenvalue_files import spectrum_of_file
 
 VALUES = [0.5, 1.25, 3.0, 7.5]
 LINES = "\n".join(map(str, VALUES))
@@ -58,6 +62,86 @@ def test_arrays_that_are_no_eigenvalues(array, words, tmp_path):
     np.save(path, array, allow_pickle=True)
     with pytest.raises(ValueError, match=words):
         read_eigenvalues(str(path))
+
+
+def archive(**members):
+    """Return the bytes of a zip file with these members, compressed."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, content in members.items():
+            target.writestr(f"{name}.npy", content)
+    return stream.getvalue()
+
+
+def saved(array, **options):
+    stream = io.BytesIO()
+    np.save(stream, array, **options)
+    return stream.getvalue()
+
+
+class Opened(Exception):
+    """Raised where a pickle is loaded."""
+
+
+class Trap:
+    def __reduce__(self):
+        return (_spring, ())
+
+
+def _spring():
+    raise Opened
+
+
+NAN = saved(np.array([1.0, np.nan]))
+PICKLE = saved(np.array([Trap()], dtype=object), allow_pickle=True)
+CLAIMS = saved(np.zeros(3)).replace(b"(3,)", b"(9,)")
+HOSTILE = {
+    "pickle.npy": (PICKLE, "Python objects"),
+    "pickle.npz": (archive(a=PICKLE), "Python objects"),
+    "bare_pickle.npy": (pickle.dumps(Trap()), "no array of numbers"),
+    "claims.npy": (CLAIMS, "72 bytes"),
+    "claims.npz": (archive(a=CLAIMS), "72 bytes"),
+    "bomb.npz": (archive(a=bytes(2_000_000)), "more than the 1000000 allowed"),
+    "huge.npy": (bytes(1_000_001), "more than the 1000000 bytes"),
+    "nan.npy": (NAN, "NaN|finite"),
+    "several.npz": (archive(a=saved(np.ones(2)), b=saved(np.ones(2))), "several arrays"),
+    "nothing.npz": (archive(), "several arrays"),
+    "torn.npz": (archive(a=saved(np.ones(2)))[:40], "no file of arrays"),
+    "nodes.npz": (archive(nodes=saved(np.ones(2))), "no header"),
+    "empty.npy": (saved(np.ones(0)), "at least|empty|no "),
+    "deep.npy": (saved(np.ones((2, 2, 2))), r"shape \(2, 2, 2\)"),
+    "words.npy": (saved(np.array(["a", "b"])), "not real numbers"),
+    "truth.npy": (saved(np.array([True, False])), "not real numbers"),
+    "picture.txt": (b"\x89PNG\r\n\x1a\n\x00", "no text of numbers"),
+    "inf.txt": (b"1 2 1e999", "finite|NaN"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files(name):
+    content, words = HOSTILE[name]
+    with pytest.raises(ValueError, match=words):
+        spectrum_of_file(io.BytesIO(content), name, largest=1_000_000)
+
+
+def test_whole_files_are_read(tmp_path):
+    values = np.array(VALUES)
+    for name, content in {
+        "a.npy": saved(
+            values.astype(">f4").reshape(2, 2)[:, ::-1],
+        ),
+        "a.NPZ": archive(a=saved(values[::-1])),
+        "b.npz": archive(a=saved(np.ones(2)), eigenvalues=saved(values)),
+    }.items():
+        read = spectrum_of_file(io.BytesIO(content), name, largest=10_000)
+        np.testing.assert_array_equal(read.nodes.ravel(), VALUES)
+        assert read.provenance["source"] == name
+    quadrature = Spectrum(values, weights=[0.1, 0.2, 0.3, 0.4], provenance={"source": "mine"})
+    path = quadrature.save(tmp_path / "mine")
+    with open(path, "rb") as stream:
+        read = spectrum_of_file(stream, path.name)
+    np.testing.assert_allclose(read.weights, quadrature.weights)
+    assert read.provenance["source"] == "mine"
 
 
 def test_a_cut_off_file(tmp_path):

@@ -1,0 +1,173 @@
+r"""Files of eigenvalues as people have them: .npy, .npz, text; read right, or refused.
+
+Nothing is trusted: no pickle is opened, no array is read before its size is known to be that of the
+file, a compressed file may not claim more than is allowed, and what is no list of real eigenvalues
+(a matrix, a table, complex values, NaN) is refused with a sentence that says what to do.
+
+Examples
+--------
+>>> import io
+>>> spectrum_of_file(io.BytesIO(b"eigenvalue\n0.5\n1.25\n3"), "values.csv").nodes
+array([[0.5 , 1.25, 3.  ]])
+>>> spectrum_of_file(io.BytesIO(b"0,0.5\n1,1.25\n2,3"), "values.csv")
+Traceback (most recent call last):
+    ...
+ValueError: values.csv is a table with 2 columns; give the column of the eigenvalues alone
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import PurePath
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rmtland.spectrum.files import LARGEST_FILE, array_names, arrays_of, read_array
+from rmtland.spectrum.measure import Spectrum
+
+__all__ = ["spectrum_of_file"]
+
+_SIZES = (1e-100, 1e100)
+
+
+def spectrum_of_file(stream: IO[bytes], name: str, *, largest: int = LARGEST_FILE) -> Spectrum:
+    """Read a spectrum from an open file: .npy, .npz (of rmtland or with one array), text or CSV.
+
+    A complex array is taken where its imaginary parts are rounding. Numbers of text are divided by
+    commas, spaces or lines; a head line is left out.
+
+    Parameters
+    ----------
+    stream : binary file
+        At its start.
+    name : str
+        Its name, whose ending tells the format; for messages, and for the provenance.
+    largest : int, optional
+        Bytes that the file, and what is compressed in it, may have.
+
+    Returns
+    -------
+    Spectrum
+        One run of all values; of a file of rmtland, what it holds.
+
+    Raises
+    ------
+    ValueError
+        If it is larger, damaged, holds Python objects, or is no list of eigenvalues: a matrix, an
+        array of more than two axes, a table with several named columns or a column that counts its
+        lines, complex values, NaN, none at all, or sizes whose squares leave double precision.
+    """
+    size = _size(stream)
+    if size is None:
+        stream = io.BytesIO(stream.read(largest + 1))
+        size = len(stream.getvalue())
+    if size > largest:
+        raise ValueError(f"{name} has more than the {largest} bytes that are allowed")
+    ending = PurePath(name).suffix.lower()
+    if ending == ".npz":
+        found = _archive(stream, name, largest)
+        if isinstance(found, Spectrum):
+            return found
+        values = found
+    elif ending == ".npy":
+        # Damaged bytes surface as almost any exception: of tokenize, struct, ast, ...
+        try:
+            values = read_array(stream, size)
+        except Exception as error:
+            raise ValueError(f"{name} is no array of numbers: {error}") from error
+    else:
+        try:
+            text = stream.read().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{name} is no text of numbers ({error}); arrays are read from .npy and .npz"
+            ) from error
+        values = np.array(_numbers(text, name))
+    return Spectrum(_real(values, name).ravel(), provenance={"source": PurePath(name).name})
+
+
+def _size(stream: IO[bytes]) -> int | None:
+    """Return the number of bytes of a file; None of a pipe."""
+    if not stream.seekable():
+        return None
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    return size
+
+
+def _archive(stream: IO[bytes], name: str, largest: int) -> Spectrum | NDArray[Any]:
+    """Return what an .npz file holds: a spectrum of rmtland, or one array."""
+    try:
+        names = array_names(stream)
+        if "nodes" in names:
+            return Spectrum._from_file(stream, largest)
+        wanted = "eigenvalues" if "eigenvalues" in names else names[0] if len(names) == 1 else ""
+        found = arrays_of(stream, largest, only=wanted) if wanted else {}
+    except Exception as error:  # of zipfile, zlib, tokenize, struct, json, ...
+        raise ValueError(f"{name} is no file of arrays: {error}") from error
+    if not found:
+        raise ValueError(f"{name} holds several arrays ({', '.join(names)[:200]}); call one "
+                         "'eigenvalues'")  # fmt: skip
+    return found[wanted]
+
+
+def _real(values: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return the real eigenvalues in an array, or say why there are none."""
+    if values.dtype.kind not in "iufc":
+        raise ValueError(f"{name} holds values of type {values.dtype}, not real numbers")
+    if values.dtype.kind == "c":
+        if np.abs(values.imag).max(initial=0.0) > 1e-8 * np.abs(values).max(initial=0.0):
+            raise ValueError(f"{name} holds complex eigenvalues; a Hermitian matrix has real ones")
+        values = values.real
+    if values.ndim > 2:
+        raise ValueError(
+            f"{name} holds an array of shape {values.shape}; give all eigenvalues on one axis, or "
+            "one row for each matrix"
+        )
+    square = values.ndim == 2 and values.shape[0] == values.shape[1] > 1
+    if square and (values == values.T).all():
+        raise ValueError(
+            f"{name} holds a symmetric matrix of shape {values.shape}, not eigenvalues; take "
+            "numpy.linalg.eigvalsh of it first"
+        )
+    if values.dtype.kind == "f":
+        largest = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+        if largest and not _SIZES[0] < largest < _SIZES[1]:
+            raise ValueError(
+                f"the eigenvalues of {name} are of the size {largest:.3g}; multiply them by a "
+                "number that brings them to about 1"
+            )
+    return values
+
+
+def _numbers(text: str, source: str) -> list[float]:
+    """Return the numbers of a text; the first line may name its columns."""
+    text = text.removeprefix("\ufeff")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    rows: list[list[float]] = []
+    named = 0
+    for number, line in enumerate(lines):
+        words = line.replace(",", " ").replace(";", " ").split()
+        try:
+            rows.append([float(word) for word in words])
+        except ValueError:
+            if number:
+                raise ValueError(f"{source}: {line.strip()[:40]!r} is no number") from None
+            named = len(words)
+    if not any(rows):
+        raise ValueError(f"{source} holds no numbers")
+    table = len(rows) > 1 and all(len(row) > 1 for row in rows[1:])
+    if table and (named > 1 or _counts(rows) or _counts(rows[1:])):
+        raise ValueError(
+            f"{source} is a table with {len(rows[-1])} columns; give the column of the eigenvalues "
+            "alone"
+        )
+    return [value for row in rows for value in row]
+
+
+def _counts(rows: list[list[float]]) -> bool:
+    """Whether the first column of a table numbers its lines, as an index does."""
+    first = [row[0] for row in rows]
+    return len(rows) > 2 and first == [first[0] + i for i in range(len(rows))]
