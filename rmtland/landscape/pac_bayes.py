@@ -49,8 +49,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from rmtland.arguments import count, finite, float_array, nonnegative, positive
+from rmtland.arrays import to_numpy
 from rmtland.drawing import COLORS
-from rmtland.networks import MLP
+from rmtland.networks import MLP, LossPoint
 from rmtland.streams import streams
 from rmtland.typing import ArrayLike, Logical, Real, Rng
 
@@ -161,6 +162,8 @@ def catoni(
         At most 1.
     """
     q, n = _share("error", error), count("samples", samples)
+    if not len(grid) or not min(positive("grid", C) for C in grid) > 0.0:
+        raise ValueError("grid must hold at least one C")
     cost = (nonnegative("kl", kl) + math.log(len(grid) / _delta(delta))) / n
     return min(1.0, *(-math.expm1(-C * q - cost) / -math.expm1(-C) for C in grid))
 
@@ -187,7 +190,8 @@ def printed_bound(error: float, rho: float, parameters: int, samples: int, delta
         What is printed.
     """
     p, n = count("parameters", parameters), count("samples", samples)
-    inside = 2.0 * nonnegative("rho", rho) ** 2 + math.log(2.0 * p / _delta(delta))
+    radius = nonnegative("rho", rho)
+    inside = 2.0 * radius * radius + math.log(2.0 * p / _delta(delta))
     return _share("error", error) + math.sqrt(inside / n)
 
 
@@ -217,7 +221,7 @@ class GaussianPosterior:
     def kl(self) -> float:
         """KL(Q || P), all terms of it."""
         ratio = self.variances / self.prior_scale**2
-        shift = float(((self.mean - self.prior_mean) ** 2).sum()) / self.prior_scale**2
+        shift = float(np.linalg.norm((self.mean - self.prior_mean) / self.prior_scale)) ** 2
         return 0.5 * (float((ratio - 1.0 - np.log(ratio)).sum()) + shift)
 
     def draw(self, normal: Real) -> Real:
@@ -326,7 +330,7 @@ def pac_bayes_bounds(
     Raises
     ------
     ValueError
-        For another loss, or a delta outside (0, 1).
+        For another loss, targets that do not fit it, held out ones too, or a delta outside (0, 1).
     """
     if net.loss not in ("logistic", "cross_entropy") or (net.loss == "logistic" and net.n_out != 1):
         raise ValueError(
@@ -338,6 +342,12 @@ def pac_bayes_bounds(
     here, centre = np.asarray(point.theta), float_array("prior_mean", prior_mean, ndim=1)
     if centre.shape != here.shape:
         raise ValueError(f"prior_mean must have {here.size} entries; got {centre.size}")
+    if float(np.abs(here - centre).max()) > 1e140:
+        raise ValueError(
+            "theta is so far from prior_mean that the KL divergence overflows; take the start of "
+            "training for prior_mean"
+        )
+    away_point = None if held_out is None else net.at(theta, *held_out)
     values, vectors = np.linalg.eigh(np.asarray(point.hessian("total")))
     curved = np.maximum(values - net.weight_decay, 0.0)
     n, many = point.data.size, count("draws", draws)
@@ -354,22 +364,20 @@ def pac_bayes_bounds(
             least = seeger(0.0, trial.kl, n, share)
             if best is not None and least >= best[0]:
                 continue
-            risk = float(_wrong(net, trial.draw(few), x, y).mean())
+            risk = float(_wrong(point, trial.draw(few)).mean())
             bound = seeger(risk, trial.kl, n, share)
             if best is None or bound < best[0]:
                 best = bound, trial
     assert best is not None
     chosen = best[1]
     thetas = chosen.draw(final)
-    risk = float(_wrong(net, thetas, x, y).mean())
+    risk = float(_wrong(point, thetas).mean())
     empirical = kl_inverse(risk, math.log(2.0 / (0.1 * delta)) / many)
     single = here[None]
-    training = float(_wrong(net, single, x, y).mean())
-    away = (math.nan, math.nan)
-    if held_out is not None:
-        away = tuple(  # type: ignore[assignment]
-            float(_wrong(net, which, *held_out).mean()) for which in (single, thetas)
-        )
+    training = float(_wrong(point, single).mean())
+    away = [math.nan, math.nan]
+    if away_point is not None:
+        away = [float(_wrong(away_point, which).mean()) for which in (single, thetas)]
     return PacBayesBounds(
         training=training,
         held_out=away[0],
@@ -387,18 +395,16 @@ def pac_bayes_bounds(
     )
 
 
-def _wrong(net: MLP, thetas: Real, x: Any, y: Any) -> Logical:
-    """Return which samples are misclassified, shape (k, m)."""
-    labels = np.asarray(y)
-    if net.loss == "cross_entropy" and labels.ndim == 2:
-        labels = labels.argmax(axis=1)
-    found = np.empty((len(thetas), len(labels)), dtype=bool)
+def _wrong(point: LossPoint, thetas: Real) -> Logical:
+    """Return which samples of a point are misclassified, shape (k, m)."""
+    net, targets = point.net, np.asarray(to_numpy(point.y))
+    found = np.empty((len(thetas), len(targets)), dtype=bool)
     for i, theta in enumerate(thetas):
-        outputs = np.asarray(net.predict(theta, x))
+        outputs = np.asarray(to_numpy(point.at(theta).prediction))
         if net.loss == "logistic":
-            found[i] = (outputs[:, 0] > 0) != (np.ravel(labels) > 0.5)
+            found[i] = (outputs[:, 0] > 0) != (targets[:, 0] > 0.5)
         else:
-            found[i] = outputs.argmax(axis=1) != labels
+            found[i] = outputs.argmax(axis=1) != targets.argmax(axis=1)
     return found
 
 

@@ -61,6 +61,26 @@ def test_the_divergence_of_normal_laws_is_that_of_their_densities():
     assert same.kl == 0.0
 
 
+def test_held_out_targets_are_checked():
+    (x, y), _ = toy("true", n=20)
+    net, options = MLP((4, 1), loss="logistic"), {"draws": 5, "rng": 0}
+    bounds = pac_bayes_bounds(net, np.ones(4), np.zeros(4), x, y, held_out=(x, y), **options)
+    assert bounds.held_out == bounds.training
+    for wrong, message in ((2 * y - 1, "0 or 1"), (y[:3], "one row per sample")):
+        with pytest.raises(ValueError, match=message):
+            pac_bayes_bounds(net, np.ones(4), np.zeros(4), x, y, held_out=(x, wrong), **options)
+    three, labels = MLP((4, 3), loss="cross_entropy"), np.arange(20) % 3
+    with pytest.raises(ValueError, match="between 0 and 2"):
+        pac_bayes_bounds(
+            three, np.ones(12), np.zeros(12), x, labels, held_out=(x, labels + 1), **options
+        )
+    with pytest.raises(ValueError, match="KL divergence overflows"):
+        pac_bayes_bounds(net, 1e200 * np.ones(4), np.zeros(4), x, y, **options)
+    for grid in ((), (0.0,), (-1.0, 1.0)):
+        with pytest.raises(ValueError, match="grid"):
+            catoni(0.1, 5.0, 100, 0.05, grid)
+
+
 def toy(labels, n=400, seed=0):
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((2 * n, 4))

@@ -111,7 +111,8 @@ class JacobianLaw:
     Raises
     ------
     ValueError
-        If there is no layer, or one has no weight but at 0.
+        If there is no layer, or the law of its squares is none: places below 0, masses that are
+        negative or do not add up to 1, or no mass but at 0.
     """
 
     layers: tuple[LayerFactor, ...]
@@ -121,7 +122,14 @@ class JacobianLaw:
             raise ValueError("layers must name at least one layer")
         for layer in self.layers:
             choice("kind", layer.kind, LAYERS)
-            if not (min(layer.squares) >= 0 and layer.mean > 0):
+            if len(layer.squares) != len(layer.weights) or not layer.squares:
+                raise ValueError(f"each square has one weight; got {layer}")
+            masses = sum(layer.weights)
+            if not (min(layer.weights) >= 0 and abs(masses - 1.0) <= 1e-6):
+                raise ValueError(
+                    f"weights must be at least 0 and add up to 1, not to {masses:.6g}; got {layer}"
+                )
+            if not (0 <= min(layer.squares) <= max(layer.squares) < math.inf and layer.mean > 0):
                 raise ValueError(
                     f"squared slopes must be at least 0, not all of them 0; got {layer}"
                 )
@@ -216,7 +224,14 @@ class JacobianLaw:
         -------
         float
             s at 1 - share over s at share: a condition number without extremes.
+
+        Raises
+        ------
+        ValueError
+            For a share that is not below 1/2.
         """
+        if not 0.0 < share < 0.5:
+            raise ValueError(f"share must be above 0 and below 1/2; got {share}")
         positive = 1.0 - self.null_share
         low, high = self.log_quantile([1.0 - positive * (1 - share), 1.0 - positive * share])
         return math.exp(0.5 * float(high - low))

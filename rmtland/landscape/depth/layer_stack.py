@@ -50,9 +50,11 @@ __all__ = ["KINDS", "LayerStack"]
 KINDS = ("plain", "normalised", "residual")
 WEIGHTS = ("gaussian", "orthogonal")
 
-_ROUNDS = 4
+_ROUNDS = 20
+_SETTLED = 1e-5
 _RESOLVED = 1e-10  # singular values over the largest that are read off the product itself
-_NULL = 1e-12
+_NULL = 8.0 * float(np.finfo(np.float64).eps)
+"""Singular values of a layer up to n times that of its norm are what rounding leaves of zero."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ class LayerStack:
         h, found = float_array("x", x, ndim=1), []
         if h.size != self.width:
             raise ValueError(f"x must have {self.width} entries; got {h.size}")
-        for W in weights:
+        for W in self._checked(weights):
             h, slopes, inner = self._layer(h[None], W)
             h = h[0]
             A = slopes[0][:, None] * inner[0]
@@ -237,18 +239,29 @@ class LayerStack:
             Minus infinity for directions that a layer maps to zero.
         """
         layers = self.layer_jacobians(x, weights)
-        values = np.linalg.svd(self.jacobian(x, weights), compute_uv=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            J = self.jacobian(x, weights)
+        whole = bool(np.isfinite(J).all())
+        values = np.linalg.svd(J, compute_uv=False) if whole else np.zeros(self.width)
         share = values / values[0] if values[0] > 0 else values
-        clear = (share > _RESOLVED) | (share < 1e-14)
-        if clear.all() and self.depth * math.log(10.0) < 500:
-            with np.errstate(divide="ignore"):
-                return np.asarray(np.where(share > _RESOLVED, np.log(values), -np.inf))
-        basis, logs = np.eye(self.width), np.zeros(self.width)
+        if (share > _RESOLVED).all() and 1e-290 < values[0] < 1e290:
+            return np.asarray(np.log(values))
+        basis, logs = np.eye(self.width), np.full(self.width, np.nan)
+        back_again = [A.T for A in layers[::-1]]
         for _ in range(_ROUNDS):
+            before = logs
             basis, forward = _through(layers, basis)
-            basis, back = _through([A.T for A in layers[::-1]], basis)
-            logs = 0.5 * (forward + back)
-        return np.sort(logs)[::-1]
+            basis, back = _through(back_again, basis)
+            logs = np.sort(0.5 * (forward + back))[::-1]
+            if np.array_equal(np.isfinite(logs), np.isfinite(before)):
+                kept = np.isfinite(logs)
+                if (np.abs(logs[kept] - before[kept]) < _SETTLED).all():
+                    break
+        clear = (share > _RESOLVED) & (
+            values > 1e-290
+        )  # found to more digits by the product itself
+        logs[clear] = np.log(values[clear])
+        return logs
 
     def gauss_newton_kernel(self, x: Real, weights: Sequence[Real], readout: Real) -> Real:
         """Return J J^T/m of the readouts in all hidden weights and the readout.
@@ -270,7 +283,12 @@ class LayerStack:
         """
         h = float_array("x", x, ndim=2)
         m, k, n = len(h), len(readout), self.width
+        if h.shape[1] != n or np.shape(readout) != (k, n):
+            raise ValueError(
+                f"x and readout must have {n} columns; got shapes {h.shape} and {np.shape(readout)}"
+            )
         inputs, inner, slopes = [], [], []
+        weights = self._checked(weights)
         for W in weights:
             inputs.append(h)
             h, slope, jacobian = self._layer(h, W)
@@ -290,6 +308,16 @@ class LayerStack:
             back = np.matmul(signal * slope[:, None, :], jacobian)
             signal = signal + back if self.kind == "residual" else back
         return np.asarray(kernel / m)
+
+    def _checked(self, weights: Sequence[Real]) -> Sequence[Real]:
+        """Refuse other weights than one square matrix a layer."""
+        shapes = [np.shape(W) for W in weights]
+        if shapes != [(self.width, self.width)] * self.depth:
+            raise ValueError(
+                f"weights must be {self.depth} matrices of shape ({self.width}, {self.width}); got "
+                f"{shapes}"
+            )
+        return weights
 
     def _layer(self, h: Real, W: Real) -> tuple[Real, Real, Real]:
         """Return outputs and slopes (m, n), and d(what f acts on)/dh, shape (m or 1, n, n)."""
@@ -336,7 +364,7 @@ def _through(layers: Sequence[Real], basis: Real) -> tuple[Real, Real]:
         image = A @ basis
         basis, r = np.linalg.qr(image)
         size = np.abs(np.diag(r))
-        null = size <= _NULL * np.linalg.norm(A)
+        null = size <= _NULL * len(A) * np.linalg.norm(A, 2)
         with np.errstate(divide="ignore"):
             logs = logs + np.where(null, -np.inf, np.log(np.where(null, 1.0, size)))
     return basis, logs

@@ -11,8 +11,9 @@ The Gauss-Newton step J^+ (y - o) is the solution nearest to :math:`\theta_0`. E
 from the neural tangent kernel K = J J^T, of size N = m n_out however many parameters there are.
 Where J has at most 2^22 entries its singular values are found and those below max(N, p) eps of the
 largest are taken as zero; beyond that J is never formed, and eigenvalues of K below N eps of the
-largest are (singular values below about 1e-7). How many were, and what part of the residual lies
-there, is stated.
+largest are (singular values below about 1e-7). The rounding eps is that of the precision in which J
+was computed, single for a network in single precision. How many were zero, and what part of the
+residual lies there, is stated.
 
 Synonyms: lazy training, tangent space, J0, neural tangent kernel (NTK), Moore-Penrose
 pseudo-inverse, minimum-norm interpolation, implicit regularisation.
@@ -44,7 +45,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from rmtland.arguments import count, float_array, positive
+from rmtland.arguments import count, dense_array, float_array, positive
 from rmtland.arrays import to_numpy
 from rmtland.landscape.linearisation.spectral_descent import SpectralDescent
 from rmtland.networks import LossPoint
@@ -103,6 +104,8 @@ class LinearisedLoss:
         v -> J v and u -> J^T u.
     jacobian : ndarray, shape (N, p), optional
         J, where it is at hand: small singular values then keep their digits.
+    rounding : float, optional
+        Unit of rounding of the precision in which J was computed.
     """
 
     kernel: Real
@@ -112,6 +115,7 @@ class LinearisedLoss:
     jvp: Callable[[Real], Real]
     vjp: Callable[[Real], Real]
     jacobian: Real | None = None
+    rounding: float = float(np.finfo(np.float64).eps)
 
     @classmethod
     def of_jacobian(cls, jacobian: ArrayLike, residuals: ArrayLike, *, samples: int) -> Self:
@@ -120,7 +124,7 @@ class LinearisedLoss:
         Parameters
         ----------
         jacobian : array_like, shape (N, p)
-            J.
+            J; of single precision if it was computed so, for its rank.
         residuals : array_like, shape (N,) or (m, n_out)
             o - y.
         samples : int
@@ -134,18 +138,28 @@ class LinearisedLoss:
         Raises
         ------
         ValueError
-            If shapes do not fit, or a number is not finite.
+            If shapes do not fit, a number is not finite, or squares of the entries leave the range
+            of floating-point numbers.
         """
-        J = float_array("jacobian", jacobian, ndim=2)
+        given = dense_array("jacobian", jacobian)
+        kind = given.dtype if given.dtype.kind == "f" else np.dtype(np.float64)
+        J = float_array("jacobian", given, ndim=2)
         r = np.asarray(residuals, dtype=np.float64)
         r = float_array("residuals", r.ravel(), ndim=1)
+        for name, size in (("jacobian", np.abs(J).max()), ("residuals", np.abs(r).max())):
+            if size and not 1e-130 < size < 1e130:
+                raise ValueError(
+                    f"{name} has entries of {size:.3g}, whose squares leave the range of "
+                    "floating-point numbers; measure outputs or parameters in another unit"
+                )
         m = count("samples", samples)
         if J.shape[0] != r.size or r.size % m or not J.size:
             raise ValueError(
                 "jacobian must have one row for each residual, a multiple of the samples; got "
                 f"{J.shape}, {r.size} residuals and {m} samples"
             )
-        return cls(J @ J.T, r, m, J.shape[1], lambda v: J @ v, lambda u: J.T @ u, J)
+        eps = max(float(np.finfo(kind).eps), float(np.finfo(np.float64).eps))
+        return cls(J @ J.T, r, m, J.shape[1], lambda v: J @ v, lambda u: J.T @ u, J, eps)
 
     def __repr__(self) -> str:
         return (
@@ -176,10 +190,9 @@ class LinearisedLoss:
     @property
     def _smallest(self) -> float:
         """Eigenvalue over the largest up to which rounding may have made it."""
-        eps = float(np.finfo(np.float64).eps)
         if self.jacobian is not None:
-            return float(max(self.jacobian.shape) * eps) ** 2
-        return self.residuals.size * eps
+            return float(max(self.jacobian.shape) * self.rounding) ** 2
+        return self.residuals.size * self.rounding
 
     @property
     def eigenvalues(self) -> Real:
@@ -241,8 +254,16 @@ class LinearisedLoss:
         -------
         float
             Half the squared norm of o - y + J step, over m.
+
+        Raises
+        ------
+        ValueError
+            For a step of another size.
         """
-        moved = self.residuals + np.ravel(self.jvp(float_array("step", step, ndim=1)))
+        along = float_array("step", step, ndim=1)
+        if along.size != self.parameter_count:
+            raise ValueError(f"step must have {self.parameter_count} entries; got {along.size}")
+        moved = self.residuals + np.ravel(self.jvp(along))
         return float(moved @ moved) / (2.0 * self.samples)
 
     def gauss_newton(self) -> GaussNewtonStep:
@@ -451,7 +472,7 @@ def linearise(point: LossPoint) -> LinearisedLoss:
         )
     residuals = np.asarray(to_numpy(point.residuals), dtype=np.float64).ravel()
     if residuals.size * net.parameter_count <= _FORMED:
-        jacobian = np.asarray(to_numpy(point.jacobian()), dtype=np.float64)
+        jacobian = np.asarray(to_numpy(point.jacobian()))
         return LinearisedLoss.of_jacobian(jacobian, residuals, samples=point.data.size)
     return LinearisedLoss(
         np.asarray(to_numpy(point.ntk()), dtype=np.float64),
@@ -460,4 +481,5 @@ def linearise(point: LossPoint) -> LinearisedLoss:
         net.parameter_count,
         lambda v: np.asarray(to_numpy(point.jvp(v))),
         lambda u: np.asarray(to_numpy(point.vjp(u))),
+        rounding=float(np.finfo(to_numpy(point.residuals).dtype).eps),
     )

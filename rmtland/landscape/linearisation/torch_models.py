@@ -74,7 +74,7 @@ def output_jacobian(operator: TorchOperator) -> tuple[Real, Real, int]:
     residuals : ndarray, shape (N,)
         Outputs minus targets.
     jacobian : ndarray, shape (N, p)
-        One row for each output of each sample, in float64.
+        One row for each output of each sample, in the precision of the model.
     samples : int
         The number m of samples.
 
@@ -135,7 +135,7 @@ def _rows(outputs: Array, leaves: Sequence[Array]) -> list[Real]:
             continue
         k = len(some)
         flat = torch.cat([piece.reshape(k, -1) for piece in pieces], dim=1)
-        found.append(to_numpy(flat.detach()).astype(np.float64))
+        found.append(to_numpy(flat.detach()))
         start += k
     return found
 

@@ -45,6 +45,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from rmtland.arguments import count, positive
 from rmtland.arrays import to_numpy
+from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.networks import MLP, LossPoint, train
 from rmtland.solution import ConvergenceError
 from rmtland.typing import ArrayLike, Real
@@ -101,6 +102,10 @@ class Minimiser:
         """Those of the Jacobian, descending; squared and over m the eigenvalues of the Hessian."""
         J = np.asarray(to_numpy(self.point.jacobian()), dtype=np.float64)
         return np.asarray(np.linalg.svd(J, compute_uv=False))
+
+    def __post_init__(self) -> None:
+        """Take the point in double precision: ranks and residuals are read down to rounding."""
+        object.__setattr__(self, "point", in_double(self.point))
 
     @cached_property
     def _kernel(self) -> tuple[Real, Real]:
@@ -258,6 +263,7 @@ def polish(point: LossPoint, *, max_steps: int = 50, throw: bool = True) -> Mini
         point is too far from where it does.
     """
     _refuse_other_losses(point)
+    point = in_double(point)
     count("max_steps", max_steps)
     residual = _relative_residual(point)
     for steps in range(max_steps + 1):
@@ -351,13 +357,17 @@ def _corrected(point: LossPoint) -> LossPoint:
 
 
 def _square(point: LossPoint) -> float:
-    square = float((np.asarray(to_numpy(point.y), dtype=np.float64) ** 2).mean())
-    return square if square else 1.0
+    return _root_mean_square(point.y) ** 2 or 1.0
+
+
+def _root_mean_square(values: object) -> float:
+    array = np.asarray(to_numpy(values), dtype=np.float64)
+    unit = float(np.abs(array).max())  # squares of tiny or huge numbers are none
+    return unit * float(np.sqrt(((array / unit) ** 2).mean())) if unit else 0.0
 
 
 def _relative_residual(point: LossPoint) -> float:
-    residuals = np.asarray(to_numpy(point.residuals), dtype=np.float64)
-    return float(np.sqrt((residuals**2).mean() / _square(point)))
+    return _root_mean_square(point.residuals) / (_root_mean_square(point.y) or 1.0)
 
 
 def _refuse_other_losses(point: LossPoint) -> None:

@@ -140,13 +140,18 @@ def walk_along(
     Raises
     ------
     ValueError
-        If the rank at the start is not full, or the manifold is a point.
+        If the start is not at zero loss, its rank not full, or the manifold a point.
     """
     choice("direction", direction, DIRECTIONS)
     if not start.is_regular:
         raise ValueError(
             f"the Jacobian has rank {start.rank} of {start.equations} at the start, where "
             f"minimisers need not be a manifold ({'; '.join(start.exceptions)}); start elsewhere"
+        )
+    if not start.interpolates:
+        raise ValueError(
+            f"the start leaves a residual of {start.residual:.3g} of the targets: it is on no "
+            "manifold of minimisers; bring it there by `polish`"
         )
     if not start.dimension:
         raise ValueError("the tangent space has dimension 0: the minimiser is isolated")

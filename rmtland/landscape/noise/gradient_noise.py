@@ -163,12 +163,22 @@ class GradientNoise:
         -------
         GradientNoise
             Covariance, mean gradient and number of samples.
+
+        Raises
+        ------
+        ValueError
+            For another shape, or gradients whose squares leave the range of floating-point numbers.
         """
         rows = float_array("gradients", gradients, ndim=2)
         if not rows.size:
             raise ValueError(f"gradients must have shape (m, p), not empty; got {rows.shape}")
         mean = rows.mean(axis=0)
         centred = rows - mean
+        if not 1e-140 < (float(np.abs(centred).max()) or 1.0) < 1e140:
+            raise ValueError(
+                f"gradients differ by {float(np.abs(centred).max()):.3g}: their squares leave the "
+                "range of floating-point numbers; measure the loss in another unit"
+            )
         given = mean if gradient is None else float_array("gradient", gradient, ndim=1)
         if given.shape != mean.shape:
             raise ValueError(f"gradient must have {mean.size} entries; got {given.size}")
@@ -193,8 +203,11 @@ class GradientNoise:
     @property
     def effective_rank(self) -> float:
         """Number of directions that carry the noise, (tr Sigma)^2/tr(Sigma^2)."""
-        square = float((self.covariance * self.covariance).sum())
-        return self.trace**2 / square if square else 0.0
+        unit = float(np.abs(self.covariance).max())
+        if unit == 0.0:
+            return 0.0
+        scaled = self.covariance / unit  # squares of tiny or huge entries are no numbers
+        return float(np.trace(scaled)) ** 2 / float((scaled * scaled).sum())
 
     def factor(self, batch_size: int, sampling: str = "with") -> float:
         """Return the covariance of the noise of one batch in units of Sigma.
@@ -251,13 +264,15 @@ class GradientNoise:
         H = float_array("hessian", hessian, ndim=2)
         if H.shape != self.covariance.shape:
             raise ValueError(f"hessian must have shape {self.covariance.shape}; got {H.shape}")
-        product = float((self.covariance * H).sum())
-        sizes = float(np.linalg.norm(self.covariance)), float(np.linalg.norm(H))
-        if not all(sizes):
+        units = float(np.abs(self.covariance).max()), float(np.abs(H).max())
+        if not all(units):
             raise ValueError(
                 "the noise or the Hessian is zero (all samples are fitted exactly): there is no "
                 "alignment"
             )
-        traces = self.trace * float(np.trace(H))
+        S, H = self.covariance / units[0], H / units[1]
+        product, sizes = float((S * H).sum()), (float(np.linalg.norm(S)), float(np.linalg.norm(H)))
+        traces = float(np.trace(S)) * float(np.trace(H))
         gain = len(H) * product / traces if traces > 0 else float("nan")
-        return Alignment(product / (sizes[0] * sizes[1]), gain, product / sizes[1] ** 2)
+        ratio = product / sizes[1] ** 2 * (units[0] / units[1])
+        return Alignment(product / (sizes[0] * sizes[1]), gain, ratio)

@@ -105,6 +105,28 @@ class SampleCurvature:
         m, p, k = self.matrices.shape
         return np.ascontiguousarray(self.matrices.transpose(1, 0, 2)).reshape(p, m * k)
 
+    def refuse_other(self, samples: int, size: int) -> None:
+        """Refuse Hessians of other samples or parameters.
+
+        Parameters
+        ----------
+        samples, size : int
+            m and p.
+
+        Raises
+        ------
+        ValueError
+            If there are not m of size p, or one is not finite.
+        """
+        shape = self.matrices.shape
+        if shape[:2] != (samples, size) or not (self.factored or shape[2] == size):
+            raise ValueError(
+                f"spread must hold {'factors' if self.factored else 'matrices'} of {samples} "
+                f"samples and {size} parameters; got shape {shape}"
+            )
+        if not np.isfinite(self.matrices).all():
+            raise ValueError("spread holds NaN or infinity")
+
     def rotated(self, basis: Real) -> Self:
         """Return the same in another basis.
 

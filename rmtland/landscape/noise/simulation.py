@@ -194,11 +194,14 @@ def simulate_sgd(
         raise ValueError(
             f"directions must have {net.parameter_count} rows; got shape {basis.shape}"
         )
+    off = float(np.abs(basis.T @ basis - np.eye(basis.shape[1])).max())
+    if off > 1e-6:
+        raise ValueError(f"directions must be orthonormal columns; products are off by {off:.2g}")
     m, many = point.data.size, count("chains", chains, min_value=20)
     eta, b = positive("step_size", step_size), count("batch_size", batch_size)
     kind = choice("sampling", sampling, SAMPLINGS)
     noise_factor(m, b, kind)
-    last, first = count("steps", steps), steps
+    last = first = count("steps", steps)
     if burn_in is not None:
         first = count("burn_in", burn_in, min_value=0)
     if kind == "reshuffling":

@@ -85,7 +85,8 @@ class StationaryCovariance(NamedTuple):
     directions : ndarray, shape (p, k)
         Eigenvectors of H whose variance becomes stationary, by ascending curvature.
     radius : float
-        Largest growth of second moments by a step, below 1; 0 where M was left out.
+        Largest growth of second moments by a step in the multiplicative noise, from any start;
+        below 1, and 0 where M was left out.
     steps : int
         Iterations spent.
     """
@@ -183,7 +184,8 @@ class NoisyDescent:
         Raises
         ------
         ValueError
-            If a matrix is not square, finite and symmetric, shapes differ, or an option is bad.
+            If a matrix is not square, finite and symmetric, the noise has a negative variance,
+            shapes or numbers of samples differ, or an option is bad.
         """
         H, S = (
             float_array(name, a, ndim=2) for name, a in (("hessian", hessian), ("noise", noise))
@@ -201,6 +203,13 @@ class NoisyDescent:
         m = count("samples", samples)
         choice("sampling", sampling, SAMPLINGS)
         noise_factor(m, batch_size, sampling)
+        least, *_, most = np.linalg.eigvalsh(S) if len(S) > 1 else (S[0, 0], S[0, 0])
+        if least < -1e-8 * max(most, 0.0):
+            raise ValueError(
+                f"noise must be a covariance; got one with the negative variance {least:.3g}"
+            )
+        if spread is not None:
+            spread.refuse_other(m, len(H))
         values, vectors = np.linalg.eigh((H + H.T) / 2)
         inside = vectors.T @ ((S + S.T) / 2) @ vectors
         return cls(
@@ -208,7 +217,7 @@ class NoisyDescent:
             vectors,
             inside,
             m,
-            positive("step_size", step_size),
+            _step_size(step_size),
             count("batch_size", batch_size),
             sampling,
             None if spread is None else spread.rotated(vectors),
@@ -229,7 +238,7 @@ class NoisyDescent:
         NoisyDescent
             With everything else as it is.
         """
-        eta = self.step_size if step_size is None else positive("step_size", step_size)
+        eta = self.step_size if step_size is None else _step_size(step_size)
         kind = self.sampling if sampling is None else choice("sampling", sampling, SAMPLINGS)
         noise_factor(self.samples, self.batch_size, kind)
         return replace(self, step_size=eta, sampling=kind)
@@ -265,6 +274,8 @@ class NoisyDescent:
     @property
     def _silent(self) -> Logical:
         variances = np.diag(self.noise)
+        if self.strength == 0.0:  # full batches
+            return np.ones(variances.size, dtype=bool)
         return variances <= _SILENT * max(float(variances.max()), 0.0)
 
     @property
@@ -344,22 +355,24 @@ class NoisyDescent:
         """Sum the series C = sum_k (weight M)^k weight Sigma."""
         term = weight * noise
         total, size, radius = term.copy(), float(np.linalg.norm(term)), 0.0
-        if size == 0.0:
-            return StationaryCovariance(total, directions, 0.0, 0)
+        growth = _growth(weight, spread)
+        if size == 0.0 and growth < 1.0:
+            return StationaryCovariance(total, directions, growth, 0)
         for steps in range(1, 2001):
             term = weight * spread.term(term)
             now = float(np.linalg.norm(term))
             radius, size = now / size if size else 0.0, now
             total += term
-            if not math.isfinite(now) or (steps >= 20 and radius >= 1.0):
+            if not math.isfinite(now) or growth >= 1.0 or (steps >= 20 and radius >= 1.0):
                 break
             # what is left of a geometric series
             if radius < 1.0 and now * max(radius, 0.0) / (1.0 - radius) <= 1e-12 * float(
                 np.linalg.norm(total)
             ):
-                return StationaryCovariance(total, directions, radius, steps)
+                return StationaryCovariance(total, directions, max(radius, growth), steps)
         raise ConvergenceError(
-            f"second moments diverge, or nearly: a step multiplies them by {radius:.4g} in the "
+            f"second moments diverge, or nearly: a step multiplies them by "
+            f"{max(radius, growth):.4g} in the "
             f"multiplicative noise of batches of {self.batch_size}; take a smaller step_size than "
             f"{self.step_size:g}, or larger batches"
         )
@@ -456,7 +469,16 @@ class NoisyDescent:
         -------
         ndarray, shape (p,)
             Infinite along directions whose variance stays below, or that have no noise.
+
+        Raises
+        ------
+        ValueError
+            With reshuffling.
         """
+        if self.sampling == "reshuffling":
+            raise ValueError(
+                "escape is timed for independent batches; take sampling='with' or 'without'"
+            )
         target = positive("distance", distance) ** 2
         noise = self.strength * np.maximum(np.diag(self.noise), 0.0)
         share = self._shares
@@ -467,10 +489,41 @@ class NoisyDescent:
             ratio = target / noise[i] * share[i]  # = 1 - a^(2 k)
             if self.flat[i]:
                 found[i] = target / noise[i]
+            elif share[i] == 1.0:  # a = 0: one step, or never
+                found[i] = 1.0 if ratio <= 1.0 else np.inf
             elif ratio < 1.0:
                 found[i] = math.log1p(-ratio) / math.log1p(-share[i])
         steps: Real = np.ceil(found)
         return steps
+
+
+def _step_size(eta: float) -> float:
+    """Return a step size whose square is a number."""
+    size = positive("step_size", eta)
+    if not 1e-150 < size < 1e150:
+        raise ValueError(
+            f"step_size {size:g}: its square leaves the range of floating-point numbers; measure "
+            "the loss or the parameters in another unit"
+        )
+    return size
+
+
+def _growth(weight: Real, spread: SampleCurvature) -> float:
+    """Return the spectral radius of C -> weight M(C), which maps covariances to covariances.
+
+    The power iteration starts inside the cone, so that no direction that grows is missed.
+    """
+    C, growth = np.eye(len(weight)) / len(weight), 0.0
+    for _ in range(200):
+        C = weight * spread.term(C)
+        now = float(np.trace(C))
+        if not 0.0 < now < math.inf:
+            return max(now, 0.0) if now == now else math.inf
+        C /= now
+        if abs(now - growth) <= 1e-4 * now:
+            return now
+        growth = now
+    return growth
 
 
 def _geometric(share: Real, k: Any) -> Real:

@@ -159,6 +159,31 @@ def test_graded_singular_values_keep_their_digits():
     assert found[0] - found[-1] > 60  # far below rounding
 
 
+@pytest.mark.parametrize("small", [1e-10, 1e-13])
+def test_small_is_not_zero(small):
+    """Two groups of values, nothing between: below rounding of the product, but not mapped to 0."""
+    rng, growth = np.random.default_rng(0), np.array([1, 1, 0.5, small, small, small])
+    basis = [np.linalg.qr(rng.standard_normal((6, 6)))[0] for _ in range(3)]
+    drawn = [basis[i + 1] @ np.diag(growth) @ basis[i].T for i in range(2)]
+    found = LayerStack(6, 2, activation="linear").log_singular_values(np.ones(6), drawn)
+    assert np.allclose(found, 2 * np.log(growth), atol=1e-2 if small < 1e-12 else 1e-4)
+    narrow = LayerStack(3, 60, activation="linear")
+    assert np.isfinite(narrow.log_singular_values(np.ones(3), narrow.draw(rng=0))).all()
+
+
+def test_values_beside_zeros_keep_their_digits():
+    """Dead units leave singular values of the others that lie close together."""
+    stack = LayerStack(8, 3, activation="relu")
+    for seed in range(3):
+        drawn = stack.draw(rng=seed)
+        x = np.random.default_rng(seed).standard_normal(8)
+        exact = np.linalg.svd(stack.jacobian(x, drawn), compute_uv=False)
+        found = stack.log_singular_values(x, drawn)
+        kept = np.isfinite(found)
+        assert (~kept).sum() == (exact < 1e-12 * exact[0]).sum() > 0
+        assert found[kept] == pytest.approx(np.log(exact[kept]), abs=1e-10)
+
+
 def test_directions_mapped_to_zero_are_counted():
     stack = LayerStack(8, 3, kind="normalised")
     found = stack.log_singular_values(np.ones(8), stack.draw(rng=0))
@@ -192,6 +217,20 @@ def test_bad_input_is_refused():
         LayerStack(4, 2, activation="relu").law().log_quantile(0.3)
     with pytest.raises(ValueError, match="at least one layer"):
         JacobianLaw(())
+    for places, masses, message in (
+        ((1.0,), (0.5,), "add up to 1"),
+        ((1.0, 2.0), (-0.5, 1.5), "at least 0"),
+        ((1.0, 2.0), (1.0,), "one weight"),
+        ((math.nan,), (1.0,), "squared slopes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            JacobianLaw((LayerFactor(places, masses),))
+    with pytest.raises(ValueError, match="below 1/2"):
+        JacobianLaw((ONE,)).spread(0.7)
+    with pytest.raises(ValueError, match="must be 2 matrices"):
+        LayerStack(4, 2).jacobian(np.ones(4), [np.eye(4)])
+    with pytest.raises(ValueError, match="4 columns"):
+        LayerStack(4, 1).gauss_newton_kernel(np.ones((2, 3)), [np.eye(4)], np.ones((1, 4)))
     with pytest.raises(ValueError, match="columns, one a unit"):
         depth_scan([1, 2], width=4, inputs=np.ones((3, 5)), draws=1)
     with pytest.raises(ValueError, match="three depths"):

@@ -147,7 +147,30 @@ def test_repeated_samples_lower_the_rank_and_the_gap_says_so():
     assert found.unreachable > 0.1  # two targets for one input
 
 
+def test_the_rank_of_single_precision_is_that_of_its_rounding():
+    rng = np.random.default_rng(0)
+    J = (rng.standard_normal((6, 2)) @ rng.standard_normal((2, 8))).astype(np.float32)
+    tangent = LinearisedLoss.of_jacobian(J, np.ones(6), samples=6)
+    assert tangent.rank == 2
+    assert tangent.gap > 1e10
+    assert LinearisedLoss.of_jacobian(J.astype(float), np.ones(6), samples=6).rank == 6
+    net, data = MLP((3, 30, 1)), gaussian(4, 3, rng=0)
+    x = np.vstack([data.x, data.x[:1]]).astype(np.float32)
+    theta = net.init(rng=0).astype(np.float32)
+    assert linearise(net.at(theta, x, np.ones((5, 1), np.float32))).rank == 4
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_squares_that_are_no_numbers_are_refused(unit):
+    with pytest.raises(ValueError, match="jacobian has entries of"):
+        LinearisedLoss.of_jacobian(unit * np.eye(2), np.ones(2), samples=2)
+    with pytest.raises(ValueError, match="residuals has entries of"):
+        LinearisedLoss.of_jacobian(np.eye(2), unit * np.ones(2), samples=2)
+
+
 def test_bad_input_is_refused():
+    with pytest.raises(ValueError, match="step must have 2 entries"):
+        LinearisedLoss.of_jacobian(np.eye(2), np.ones(2), samples=2).loss(np.ones(3))
     data = gaussian(4, 3, rng=0)
     theta = np.zeros(12)
     with pytest.raises(ValueError, match="weight_decay=0"):

@@ -125,6 +125,17 @@ def test_narrow_networks_are_reported_or_refused():
     assert "a hidden layer of 1 units for 3 outputs" in found.exceptions
 
 
+def test_single_precision_is_polished_in_double():
+    data, net = gaussian(4, 3, rng=0), MLP((3, 9, 1))
+    x, y = data.x.astype(np.float32), data.y[:, :1].astype(np.float32)
+    found = interpolate(net, net.init(rng=0).astype(np.float32), x, y)
+    assert found.residual < 1e-14
+    assert (found.rank, found.theta.dtype) == (4, np.float64)
+    # three samples, one of them twice: single precision would round it to full rank
+    twice = net.at(net.init(rng=0).astype(np.float32), np.vstack([x[:3], x[:1]]), y)
+    assert Minimiser(twice).rank == 3
+
+
 def test_linear_networks_have_the_rank_of_their_end_to_end_map():
     """o = W2 W1 x at full rank: 2 n^2 parameters, n^2 functions of them, samples n."""
     data, net = gaussian(3, 3, rng=0), MLP((3, 4, 3), activation="linear")
@@ -140,6 +151,8 @@ def test_bad_input_is_refused():
         polish(MLP((3, 2, 3), loss="logistic").at(theta, data.x, data.x > 0))
     with pytest.raises(ValueError, match="direction"):
         walk_along(Minimiser(hyperbola(1.0)), "up")
+    with pytest.raises(ValueError, match="residual of 2 of the targets"):
+        walk_along(Minimiser(hyperbola(1.0, 3.0)))
     isolated = MLP((1, 1)).at([1.0], [[1.0]], [[1.0]])
     with pytest.raises(ValueError, match="isolated"):
         walk_along(Minimiser(isolated))

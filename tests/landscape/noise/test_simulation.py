@@ -97,6 +97,8 @@ def test_bad_input_is_refused():
     options = {"step_size": 0.1, "batch_size": 2, "steps": 300}
     with pytest.raises(ValueError, match="directions must have 3 rows"):
         simulate_sgd(net, theta, x, y, np.eye(2), **options)
+    with pytest.raises(ValueError, match="orthonormal"):
+        simulate_sgd(net, theta, x, y, 2 * np.eye(3), **options)
     with pytest.raises(ValueError, match="chains"):
         simulate_sgd(net, theta, x, y, np.eye(3), chains=3, **options)
     with pytest.raises(ValueError, match="sampling"):

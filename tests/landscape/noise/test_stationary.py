@@ -123,6 +123,52 @@ def test_second_moments_that_diverge_are_refused():
         sgd.with_step(0.4).stationary()
 
 
+def test_directions_that_grow_without_noise_of_their_own_are_seen():
+    """Second moments along the second direction grow from any start but zero."""
+    H = np.array([np.diag([1.0, 0.05]), np.diag([1.0, 3.95])])
+    sgd = NoisyDescent.of_matrices(
+        H.mean(axis=0), np.diag([1.0, 0.0]), samples=2, step_size=0.9,
+        spread=SampleCurvature(H, factored=False),
+    )  # fmt: skip
+    with pytest.raises(ConvergenceError, match=r"multiplies them by 8\.556"):
+        sgd.stationary()
+    found = sgd.with_step(0.3).stationary()
+    assert found.radius == pytest.approx(0.3**2 * 1.95**2 / (1 - 0.4**2), rel=1e-3)
+
+
+def test_full_batches_have_no_noise():
+    H = np.diag([-1.0, 0.0, 1.0])
+    sgd = NoisyDescent.of_matrices(
+        H, np.eye(3), samples=4, step_size=0.1, batch_size=4, sampling="without"
+    )
+    assert (sgd.frozen.sum(), sgd.diffusing.sum()) == (1, 0)
+    assert np.isinf(sgd.escape_steps(1.0)).all()
+    assert sgd.stationary().variances.tolist() == [0.0]
+
+
+def test_a_step_to_the_minimum_reaches_its_variance_at_once():
+    sgd = NoisyDescent.of_matrices([[1.0]], [[1.0]], samples=4, step_size=1.0)
+    assert [sgd.escape_steps(d)[0] for d in (0.5, 1.0, 1.5)] == [1.0, 1.0, np.inf]
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+def test_units_do_not_matter(unit):
+    noise = GradientNoise(unit * np.diag([3.0, 1.0]), np.zeros(2), 3)
+    found = noise.alignment(unit * np.diag([1.0, 0.0]))
+    assert found.cosine == pytest.approx(3 / np.sqrt(10))
+    assert found.ratio == pytest.approx(3.0)
+    assert noise.effective_rank == pytest.approx(1.6)
+    plain, scaled = (
+        NoisyDescent.of_matrices(np.eye(2), u * np.eye(2), samples=4, step_size=0.1)
+        for u in (1.0, unit)
+    )
+    assert scaled.stationary().variances == pytest.approx(unit * plain.stationary().variances)
+    with pytest.raises(ValueError, match="another unit"):
+        GradientNoise.of_gradients(unit * np.eye(2))
+    with pytest.raises(ValueError, match="another unit"):
+        plain.with_step(unit)
+
+
 def test_factors_give_the_same_term_as_matrices():
     rng = np.random.default_rng(0)
     F = rng.standard_normal((5, 4, 2))
@@ -212,9 +258,19 @@ def test_bad_input_is_refused():
         NoisyDescent.of_matrices([[1, 2], [0, 1]], eye, samples=3, step_size=0.1)
     with pytest.raises(ValueError, match="of one shape"):
         NoisyDescent.of_matrices(eye, np.eye(3), samples=3, step_size=0.1)
+    with pytest.raises(ValueError, match="negative variance"):
+        NoisyDescent.of_matrices(eye, [[1, 2], [2, 1]], samples=3, step_size=0.1)
+    for spread, message in ((np.ones((3, 3, 3)), "3 samples and 2"), (np.ones((7, 2, 2)), "shape"),
+                            (np.full((3, 2, 2), np.nan), "NaN")):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            NoisyDescent.of_matrices(
+                eye, eye, samples=3, step_size=0.1, spread=SampleCurvature(spread, factored=False)
+            )
     sgd = NoisyDescent.of_matrices(eye, eye, samples=4, step_size=0.1, sampling="reshuffling")
     with pytest.raises(ValueError, match="independent batches"):
         sgd.variances(3)
+    with pytest.raises(ValueError, match="independent batches"):
+        sgd.escape_steps(1.0)
     with pytest.raises(ValueError, match="needs `spread`"):
         sgd.stationary(multiplicative=True)
     with pytest.raises(ValueError, match="no curvature is positive"):
