@@ -39,6 +39,7 @@ import numpy as np
 from rmtland.arguments import count, positive
 from rmtland.estimate import krylov_quadratures, symmetric_operator
 from rmtland.estimate.index import estimated_mass
+from rmtland.estimate.leading_pair import leading_pair
 from rmtland.estimate.sketches import sphere_error
 from rmtland.streams import random_generator
 from rmtland.typing import Real, Rng
@@ -83,10 +84,6 @@ class CurvatureRecord:
     index_interval: tuple[float, float]
     stable_below: float
     seconds: float
-
-
-_NEW = 1e-3
-"""Share of a new direction in a start vector."""
 
 
 class CurvatureMonitor:
@@ -283,7 +280,9 @@ class CurvatureMonitor:
         return record
 
     def _measured(self, step: int, operator: Any, begun: float) -> CurvatureRecord:
-        sharpness, residual = self._sharpness(operator)
+        drawn = self._generator.standard_normal(operator.size)
+        pair = leading_pair(operator, self._vector, self.lanczos_steps, drawn)
+        self._vector = pair.vector
         trace = error = index = np.nan
         interval = (0.0, 1.0)
         if self.probes:
@@ -299,35 +298,6 @@ class CurvatureMonitor:
             error = sphere_error(operator, trace, squares, size=operator.size)
         size = self.step_size() if callable(self.step_size) else self.step_size
         return CurvatureRecord(
-            step, sharpness, residual, trace, error, float(index), interval,
+            step, pair.value, pair.residual, trace, error, float(index), interval,
             2.0 / size if size else np.nan, self._clock() - begun,
         )  # fmt: skip
-
-    def _sharpness(self, operator: Any) -> tuple[float, float]:
-        """Return the largest Ritz value from the last eigenvector, and its residual."""
-        p, steps = operator.size, self.lanczos_steps
-        start, drawn = self._vector, self._generator.standard_normal(p)
-        if start is None or len(start) != p:
-            start, steps = drawn, 3 * steps
-        else:  # an eigenvector that is no longer the first would be the only one that is seen
-            start = start + _NEW * drawn / np.linalg.norm(drawn)
-        steps = min(steps, p)
-        basis = np.zeros((steps, p))
-        alpha, beta = np.zeros(steps), np.zeros(steps)
-        vector, taken = start / np.linalg.norm(start), steps
-        for j in range(steps):
-            basis[j] = vector
-            image = operator.matvec(vector)
-            alpha[j] = vector @ image
-            for _ in range(2):
-                image = image - basis[: j + 1].T @ (basis[: j + 1] @ image)
-            beta[j] = np.linalg.norm(image)
-            if beta[j] <= 1e-12 * np.abs(alpha[: j + 1]).max() or j == steps - 1:
-                taken = j + 1
-                break
-            vector = image / beta[j]
-        tridiagonal = np.diag(alpha[:taken])
-        tridiagonal += np.diag(beta[: taken - 1], 1) + np.diag(beta[: taken - 1], -1)
-        values, vectors = np.linalg.eigh(tridiagonal)
-        self._vector = basis[:taken].T @ vectors[:, -1]
-        return float(values[-1]), float(beta[taken - 1] * abs(vectors[-1, -1]))
