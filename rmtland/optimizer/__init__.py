@@ -14,6 +14,7 @@ from rmtland.optimizer.methods import (
     residual_polynomials,
 )
 from rmtland.optimizer.prediction import GradientNoise, Prediction, predict
+from rmtland.optimizer.spectral_steps import SpectralSteps
 from rmtland.optimizer.start_measure import StartMeasure, start_measure
 from rmtland.optimizer.tuning import compatibility, largest_stable_step, tuned
 
@@ -30,6 +31,7 @@ __all__ = [
     "Method",
     "Nesterov",
     "Prediction",
+    "SpectralSteps",
     "StartMeasure",
     "advise",
     "average_case_optimal",

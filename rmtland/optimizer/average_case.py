@@ -100,6 +100,11 @@ class AverageCase(Method):
         """Name in words."""
         return "average-case optimal"
 
+    @property
+    def largest_curvature(self) -> float:
+        """Largest curvature that the method was made for."""
+        return self.edges[1]
+
 
 def average_case_optimal(
     source: Source,

@@ -108,6 +108,11 @@ class Method(abc.ABC):
         """Name in words, for tables and legends."""
         return type(self).__name__
 
+    @property
+    def largest_curvature(self) -> float | None:
+        """Largest curvature that the method was made for; None where it does not tell."""
+        return None
+
 
 @dataclass(frozen=True)
 class GradientDescent(Method):
@@ -153,6 +158,11 @@ class GradientDescent(Method):
     def name(self) -> str:
         """Name in words."""
         return "gradient descent"
+
+    @property
+    def largest_curvature(self) -> float:
+        """Largest curvature that the method was made for."""
+        return 1 / self.step
 
 
 @dataclass(frozen=True)
@@ -215,6 +225,11 @@ class HeavyBall(Method):
         """Name in words."""
         return "heavy ball"
 
+    @property
+    def largest_curvature(self) -> float:
+        """Largest curvature that the method was made for."""
+        return (1 + math.sqrt(self.momentum)) ** 2 / self.step
+
 
 @dataclass(frozen=True)
 class Nesterov(Method):
@@ -274,6 +289,11 @@ class Nesterov(Method):
     def name(self) -> str:
         """Name in words."""
         return "Nesterov"
+
+    @property
+    def largest_curvature(self) -> float:
+        """Largest curvature that the method was made for."""
+        return 1 / self.step
 
 
 @dataclass(frozen=True)
@@ -340,6 +360,11 @@ class Chebyshev(Method):
     def name(self) -> str:
         """Name in words."""
         return "Chebyshev"
+
+    @property
+    def largest_curvature(self) -> float:
+        """Largest curvature that the method was made for."""
+        return self.high
 
 
 def residual_polynomials(method: Method, nodes: Real, steps: int) -> Real:

@@ -189,7 +189,7 @@ class Checkpoint:
         arrays = {"theta": to_numpy(state.theta), "order": state.order}
         numbers = {}
         for key, value in state.rule.items():
-            if isinstance(value, int):
+            if isinstance(value, int | float):
                 numbers[key] = value
             else:
                 arrays["rule_" + key] = to_numpy(value)

@@ -35,10 +35,12 @@ from rmtland.arguments import count, nonnegative
 from rmtland.arrays import placed, to_numpy
 from rmtland.networks.loss_point import LossPoint
 from rmtland.networks.mlp import MLP
+from rmtland.networks.overflow import NetworkOverflowError
 from rmtland.networks.training.checkpoints import Checkpoint
 from rmtland.networks.training.device_lbfgs import DeviceLbfgs
 from rmtland.networks.training.plan import METHODS, TrainingPlan, TrainingState
 from rmtland.networks.training.run import Monitor, Progress, TrainingRun, gradient_norm_of
+from rmtland.networks.training.step_rules import Rule
 from rmtland.networks.training.unchecked_steps import may_wait_for_a_look, unchecked_gradient
 from rmtland.streams import random_generator
 from rmtland.typing import Array, ArrayLike, Rng
@@ -83,7 +85,7 @@ def train(
     energy: float | None = None,
     gradient_norm: float | None = None,
     max_steps: int = 10_000,
-    method: str = "lbfgs",
+    method: str | Rule = "lbfgs",
     step_size: float | None = None,
     momentum: float = 0.9,
     betas: tuple[float, float] = (0.9, 0.999),
@@ -113,8 +115,9 @@ def train(
         Stop at the first iterate whose gradient of the loss has at most this Euclidean norm.
     max_steps : int, optional
         Stop after so many steps.
-    method : {"lbfgs", "gd", "sgd", "momentum", "adam"}, optional
-        L-BFGS, gradient descent, stochastic gradient descent, momentum, or Adam.
+    method : {"lbfgs", "gd", "sgd", "momentum", "adam"} or step rule, optional
+        L-BFGS, gradient descent, stochastic gradient descent, momentum, or Adam; or a rule such as
+        `rmtland.optimizer.SpectralSteps`, which knows the spectrum and does not diverge.
     step_size : float, optional
         Of the first-order methods; the defaults are 0.1, 0.1, 0.01 and 0.001.
     momentum, betas : float, (float, float), optional
@@ -292,10 +295,12 @@ def _descend(
     run: TrainingRun, file: Checkpoint | None, state: TrainingState, plan: TrainingPlan
 ) -> None:
     """Take first-order steps from the last iterate until `run` has a reason to stop."""
-    rule, data = plan.rule, run.start.data
+    rule = plan.rule
     assert rule is not None
     taken, here = run.steps, run.point
     whole, unchecked = plan.batch_size == plan.samples, may_wait_for_a_look(run.start)
+    if rule.judges and taken == 0:
+        rule.look(here, state.rule)
     while run.reason is None:
         with run.overflow_reported(), np.errstate(over="ignore", invalid="ignore"):
             if unchecked:
@@ -304,15 +309,50 @@ def _descend(
             elif whole:
                 gradient = here.gradient
             else:
-                batch = data.subset(state.next_batch(plan.batch_size))
-                gradient = LossPoint.of(run.start.net, state.theta, batch).gradient
+                gradient = _batch_gradient(run, state, plan, rule)
             state.theta = rule.step(state.theta, gradient, state.rule)
             taken += 1
             looked_at = taken % plan.check_every == 0 or taken >= run.max_steps
             if looked_at or (whole and not unchecked):
-                here = run.at(state.theta)
-                _ = here.loss
+                here = _looked_at(run, state, rule)
         if looked_at:
             run.accept(here, taken)
             if file is not None and (file.is_due(taken) or run.reason == "max_steps"):
                 file.save(taken, state)
+    better = rule.end(run.point, state.rule) if run.reason in ("max_steps", "callback") else None
+    if better is not None:
+        run.point = run.at(better)
+
+
+def _batch_gradient(run: TrainingRun, state: TrainingState, plan: TrainingPlan, rule: Rule) -> Any:
+    """Gradient over the next batch; a rule that judges goes back where it overflows."""
+    batch = run.start.data.subset(state.next_batch(plan.batch_size))
+    try:
+        return LossPoint.of(run.start.net, state.theta, batch).gradient
+    except NetworkOverflowError:
+        back = rule.look(None, state.rule) if rule.judges else None
+        if back is None:
+            raise
+        state.theta = back
+        return LossPoint.of(run.start.net, state.theta, batch).gradient
+
+
+def _looked_at(run: TrainingRun, state: TrainingState, rule: Rule) -> LossPoint:
+    """Return the point reached, or the one that the rule goes back to."""
+    here: LossPoint | None = None
+    try:
+        here = run.at(state.theta)
+        _ = here.loss
+        if rule.judges:
+            _ = here.gradient
+    except NetworkOverflowError:
+        if not rule.judges:
+            raise
+        here = None
+    if rule.judges:
+        back = rule.look(here, state.rule)
+        if back is not None:
+            state.theta = back
+            here = run.at(back)
+    assert here is not None
+    return here

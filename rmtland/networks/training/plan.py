@@ -9,14 +9,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Self
 
 import numpy as np
 
 from rmtland.arguments import choice, count, nonnegative, positive
 from rmtland.networks.loss_point import LossPoint
-from rmtland.networks.training.step_rules import STEP_SIZES, StepRule
+from rmtland.networks.training.step_rules import STEP_SIZES, Rule, StepRule
 from rmtland.typing import Array, Integer
 
 __all__ = ["METHODS", "TrainingPlan", "TrainingState"]
@@ -39,7 +39,7 @@ class TrainingPlan:
         The dtype of the parameters.
     method : str
         One of `METHODS`.
-    rule : StepRule or None
+    rule : Rule or None
         How a gradient moves the parameters; None for L-BFGS.
     batch_size : int
         Samples per step.
@@ -51,7 +51,7 @@ class TrainingPlan:
     samples: int
     precision: str
     method: str
-    rule: StepRule | None
+    rule: Rule | None
     batch_size: int
     check_every: int
 
@@ -59,7 +59,7 @@ class TrainingPlan:
     def of(
         cls,
         start: LossPoint,
-        method: str,
+        method: str | Rule,
         *,
         step_size: float | None = None,
         momentum: float = 0.9,
@@ -85,31 +85,39 @@ class TrainingPlan:
         ValueError
             For settings that are out of range or not of the method.
         """
-        choice("method", method, METHODS)
+        own = None if isinstance(method, str) else method
+        if own is not None and not hasattr(own, "judges"):
+            raise TypeError(
+                f"method must be one of {METHODS}, or a step rule such as "
+                f"rmtland.optimizer.SpectralSteps; got {own!r}"
+            )
+        name = choice("method", method, METHODS) if isinstance(method, str) else "designed"
         m = start.data.size
         precision = str(start.theta.dtype).rsplit(".", maxsplit=1)[-1]
-        identity = (repr(start.net), m, precision, method)
-        if method in ("lbfgs", "gd") and batch_size is not None:
+        identity = (repr(start.net), m, precision, name)
+        if name in ("lbfgs", "gd") and batch_size is not None:
             raise ValueError(
-                f"{method!r} takes all samples at once; batch_size is for sgd and others"
+                f"{name!r} takes all samples at once; batch_size is for sgd and others"
             )
-        if method == "lbfgs":
+        if name == "lbfgs":
             if step_size is not None:
                 raise ValueError("'lbfgs' chooses its steps itself; step_size is for the others")
             if check_every not in (None, 1):
                 raise ValueError(f"'lbfgs' looks at every step; got check_every={check_every!r}")
             return cls(*identity, rule=None, batch_size=m, check_every=1)
-        size = STEP_SIZES[method] if step_size is None else positive("step_size", step_size)
+        if own is not None and step_size is not None:
+            raise ValueError("a step rule has its own steps; step_size is for methods by name")
+        size = STEP_SIZES.get(name, 0.0) if step_size is None else positive("step_size", step_size)
         mu = nonnegative("momentum", momentum)
         first, second = (nonnegative("betas", beta) for beta in betas)
         if max(mu, first, second) >= 1.0:
             raise ValueError(f"momentum and betas must be below 1; got {momentum!r} and {betas!r}")
         if batch_size is None:
-            batch_size = 32 if method == "sgd" else m
+            batch_size = 32 if name == "sgd" else m
         batch_size = min(m, count("batch_size", batch_size))
         default = 1 if batch_size == m else -(-m // batch_size)
         looks = default if check_every is None else count("check_every", check_every)
-        rule = StepRule(method, size, mu, (first, second))
+        rule = own if own is not None else StepRule(name, size, mu, (first, second))
         return cls(*identity, rule=rule, batch_size=batch_size, check_every=looks)
 
     def as_dict(self) -> dict[str, Any]:
@@ -119,7 +127,8 @@ class TrainingPlan:
         -------
         dict
         """
-        return asdict(self)
+        named = {item.name: getattr(self, item.name) for item in fields(self)}
+        return named | {"rule": None if self.rule is None else self.rule.settings()}
 
 
 class TrainingState:

@@ -18,18 +18,44 @@ array([-0.25])
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rmtland.arrays import array_namespace
 from rmtland.typing import Array
 
-__all__ = ["STEP_SIZES", "StepRule"]
+if TYPE_CHECKING:
+    from rmtland.networks.loss_point import LossPoint
+
+__all__ = ["STEP_SIZES", "Rule", "StepRule"]
 
 State = dict[str, Any]
 
 STEP_SIZES = {"gd": 0.1, "sgd": 0.1, "momentum": 0.01, "adam": 1e-3}
 """Default step sizes."""
+
+
+class Rule(Protocol):
+    """How a gradient moves the parameters, and what a look at the loss changes."""
+
+    @property
+    def judges(self) -> bool:
+        """Whether looks matter to it."""
+
+    def start(self, theta: Array) -> State:
+        """Return the state before the first step: arrays and numbers by name."""
+
+    def step(self, theta: Array, gradient: Array, state: State) -> Array:
+        """Return the next parameters; the state is brought forward."""
+
+    def look(self, point: LossPoint | None, state: State) -> Array | None:
+        """Return the parameters to go back to, or None; no point where the loss overflows."""
+
+    def end(self, point: LossPoint, state: State) -> Array | None:
+        """Return better parameters to end at, or None; the state is as it was."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return what a checkpoint must agree with, JSON-able."""
 
 
 @dataclass(frozen=True)
@@ -99,3 +125,39 @@ class StepRule:
             square = state["square"] / (1.0 - second ** state["count"])
             return theta - self.step_size * mean / (array_namespace(square).sqrt(square) + 1e-8)
         return theta - self.step_size * gradient
+
+    @property
+    def judges(self) -> bool:
+        """Whether looks at the loss matter to it."""
+        return False
+
+    def look(self, point: LossPoint | None, state: State) -> None:
+        """Do nothing: these rules go on whatever the loss.
+
+        Parameters
+        ----------
+        point : LossPoint or None
+            The point.
+        state : dict
+            The state.
+        """
+
+    def end(self, point: LossPoint, state: State) -> None:
+        """Do nothing: these rules end at the last point.
+
+        Parameters
+        ----------
+        point : LossPoint
+            The point.
+        state : dict
+            The state.
+        """
+
+    def settings(self) -> dict[str, Any]:
+        """Return what a checkpoint must agree with.
+
+        Returns
+        -------
+        dict
+        """
+        return asdict(self)
