@@ -13,6 +13,7 @@ from . import (
     networks as networks,
     optimizer as optimizer,
     plot as plot,
+    report as report,
     reproduction as reproduction,
     solution as solution,
     spectrum as spectrum,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.options import MODELS, OUT, Format, Json, Out
+from rmtland.cli.options import MODELS, OUT, Format, Html, Json, Out
 from rmtland.cli.output import Output
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def advise(
     out: Out = OUT,
     format: Format = "png",
     json_file: Json = None,
+    html: Html = None,
 ) -> None:
     """Say which first-order method these curvatures ask for, and what it gains.
 
@@ -48,7 +49,7 @@ def advise(
 
     from rmtland.optimizer import advise as advise_on
 
-    output = Output(out, format=format, json=json_file, writes=plot)
+    output = Output(out, format=format, json=json_file, html=html, writes=plot)
     source = _source(curvatures)
     found = advise_on(source, steps=steps, objective=objective, dimension=dimension)
     table = Table(title=f"{objective} after {steps} steps, in parts of that at the start")

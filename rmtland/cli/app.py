@@ -19,6 +19,7 @@ from rmtland.cli.landscape import landscape
 from rmtland.cli.measure import measure
 from rmtland.cli.output import Stopped
 from rmtland.cli.overlay import overlay
+from rmtland.cli.report import report
 from rmtland.cli.reproduce import reproduce
 from rmtland.cli.sample import sample
 from rmtland.cli.shrink import shrink
@@ -46,6 +47,7 @@ app.command("sample", short_help="Draw random matrices and compare them with the
 app.command("weights", short_help="Lay laws beside the weight matrices of your own model.")(weights)
 app.command("shrink", short_help="Shrink the eigenvalues of a sample covariance matrix.")(shrink)
 app.command("advise", short_help="Say which first-order method a spectrum asks for.")(advise)
+app.command("report", short_help="Write earlier results as one page to send on.")(report)
 app.command("reproduce", short_help="Compute figures of the literature anew.")(reproduce)
 app.add_typer(sweep)
 app.add_typer(critical_points)

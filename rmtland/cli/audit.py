@@ -9,7 +9,7 @@ import typer
 
 from rmtland.cli.audit_model import audit_model
 from rmtland.cli.audit_tables import print_audit, print_stages
-from rmtland.cli.options import OUT, Format, Json, Out, Seed
+from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def audit(
     ] = False,
     format: Format = "png",
     json_file: Json = None,
+    html: Html = None,
     out: Out = OUT,
 ) -> None:
     """Audit the assumptions of random-matrix theory on a network's Hessian.
@@ -113,7 +114,7 @@ def audit(
     settings = {"method": method, "probes": probes, "steps": lanczos, "threshold": threshold}
     if target is not None:
         _refuse_own_network(context)
-        output = Output(out, format=format, json=json_file)
+        output = Output(out, format=format, json=json_file, html=html)
         audit_model(
             output, target, parameters=parameters, double=double,
             settings={**settings, "rng": count("seed", seed, min_value=0)},
@@ -127,7 +128,7 @@ def audit(
     count("max-steps", max_steps)
     _refuse_ignored(context, residuals, energy)
     stages = _stages(step, energy, point, residuals)
-    output = Output(out, format=format, json=json_file)
+    output = Output(out, format=format, json=json_file, html=html)
     dataset = _dataset(data, samples, width, count("seed", seed, min_value=0))
     net, theta, x, y, words = _network(context, point, dataset, width, activation, seed)
     start = net.at(theta, x, y)
@@ -176,6 +177,8 @@ def _run_stages(
             stopped = True
             break
     if len(found) > 1:
+        output.part()
+        output.line("All stages")
         print_stages(output, found)
     if found:
         output.numbers({"format": "rmtland audit 1", "stages": found})

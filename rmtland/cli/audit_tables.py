@@ -16,12 +16,13 @@ __all__ = ["print_audit", "print_stages"]
 
 def print_audit(output: Output, result: HessianAudit, title: str, words: str) -> None:
     """Print an audit."""
+    output.part()
     if result.is_estimated:
         _print_estimated(output, result, title, words)
     else:
         _print_exact(output, result, title, words)
-    output.line(result.sentence)
-    output.line(result.verdict)
+    output.answer(result.verdict)
+    output.answer(result.sentence)
 
 
 def _table(*columns: str) -> Table:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.options import OUT, Format, Json, Out, Seed
+from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
 from rmtland.cli.problem import DATA, hidden_widths, problem_data
 
@@ -96,6 +96,7 @@ def find(
     out: Out = OUT,
     format: Format = "png",
     json: Json = None,
+    html: Html = None,
 ) -> None:
     """Search from many starts; print a table, draw index against energy, write a certificate.
 
@@ -113,7 +114,7 @@ def find(
     many = None if workers is None else count("workers", workers)
     count("starts", starts)
     shown = count("spectra", spectra, min_value=0)
-    output = Output(out, format=format, json=json)
+    output = Output(out, format=format, json=json, html=html)
     for name in (f"critical-points.{format}", "critical-points.npz"):
         check_target(out / name)
     x, y, described = chosen_data = problem_data(data, samples, inputs, loss, seed)
@@ -173,6 +174,7 @@ def model(
     out: Out = OUT,
     format: Format = "png",
     json: Json = None,
+    html: Html = None,
 ) -> None:
     """Search for critical points of a PyTorch model, and draw index against energy.
 
@@ -189,7 +191,7 @@ def model(
     chosen = _finder(choice("finder", finder, MODEL_FINDERS), max_steps)
     count("starts", starts)
     shown = count("spectra", spectra, min_value=0)
-    output = Output(out, format=format, json=json)
+    output = Output(out, format=format, json=json, html=html)
     check_target(out / f"critical-points.{format}")
     made = function_of(target)()
     if not (isinstance(made, tuple) and len(made) == 3 and hasattr(made[0], "named_parameters")):
@@ -251,6 +253,7 @@ def _show(
 def verify(
     file: Annotated[Path, typer.Argument(help="A certificate, such as critical-points.npz.")],
     json: Json = None,
+    html: Html = None,
 ) -> None:
     """Prove every statement of a certificate again, from the file alone.
 
@@ -258,7 +261,7 @@ def verify(
     """
     from rmtland.landscape.critical_points import Certificate
 
-    output = Output(OUT, json=json, writes=False)
+    output = Output(OUT, json=json, html=html, writes=False)
     certificate = Certificate.load(file)
     complaints = certificate.verify()
     bad = [(place, complaint) for place, complaint in enumerate(complaints) if complaint]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.options import MODELS, OUT, Format, Json, Out, model_class
+from rmtland.cli.options import MODELS, OUT, Format, Html, Json, Out, model_class
 from rmtland.cli.output import Output
 
 if TYPE_CHECKING:
@@ -40,12 +40,13 @@ def curve(
     out: Out = OUT,
     format: Format = "png",
     json_file: Json = None,
+    html: Html = None,
 ) -> None:
     """Print edges, atoms, index and moments of a law; of a model its threshold too."""
     from rmtland.arguments import count
     from rmtland.comparison import law_of
 
-    output = Output(out, format=format, json=json_file, writes=plot or csv)
+    output = Output(out, format=format, json=json_file, html=html, writes=plot or csv)
     chosen, title, stem = _chosen(model, phi, epsilon, sigma)
     law = law_of(chosen)
     _prepare(law)

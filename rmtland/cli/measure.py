@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rmtland.cli.eigenvalues import FAMILIES, families_of, print_laws
-from rmtland.cli.options import OUT, Format, Json, Out, Seed
+from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def measure(
     out: Out = OUT,
     format: Format = "png",
     json_file: Json = None,
+    html: Html = None,
 ) -> None:
     """Measure the spectrum of a model's Hessian: density, index, extremes, trace, fitted laws.
 
@@ -64,7 +65,7 @@ def measure(
     from rmtland.comparison.drawing import triple_of
     from rmtland.files import check_target
 
-    output = Output(out, format=format, json=json_file)
+    output = Output(out, format=format, json=json_file, html=html)
     for name in (f"measure.{format}", "measure.json", "measure-spectrum.npz"):
         check_target(out / name)
     wanted = families_of(families)

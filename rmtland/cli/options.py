@@ -1,7 +1,8 @@
 """Options that commands share: models by name, where results go, formats of figures, JSON.
 
 An option means the same in every command: `--out` is the folder for what is written, `--format`
-the format of figures, `--json` a file for the numbers of the command, `-` for standard output.
+the format of figures, `--json` a file for the numbers of the command, `-` for standard output,
+`--html` a file for a report.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ __all__ = [
     "OUT",
     "Epsilon",
     "Format",
+    "Html",
     "Json",
     "ModelName",
     "Out",
@@ -50,6 +52,14 @@ Json: TypeAlias = Annotated[
         "--json",
         metavar="FILE",
         help="Write the numbers as JSON; '-' for standard output and nothing else there.",
+    ),
+]
+Html: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--html",
+        metavar="FILE",
+        help="Write a report: figures, tables and where they come from on one page.",
     ),
 ]
 ModelName: TypeAlias = Annotated[str, typer.Argument(help=f"Model: {' or '.join(MODELS)}.")]

@@ -1,4 +1,4 @@
-"""What commands print and write: tables, figures, JSON, files that appear whole or not at all."""
+"""What commands print and write: tables, figures, JSON, reports; whole files or none at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from rmtland.cli.options import figure_format
+from rmtland.cli.report_page import ReportPage, command_line
 from rmtland.files import atomic_write, check_folder, check_target
+from rmtland.version import installed_version
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,17 +53,25 @@ class Output:
         File for the numbers, "-" for standard output.
     writes : bool
         Whether the command will write into `out`.
+    html : Path, optional
+        File for a report: all that is printed and drawn, on one page.
 
     Raises
     ------
     ValueError
-        If the format is unknown.
+        If the format is unknown, or the name of the report does not end in .html.
     OSError
-        If the folder or the file cannot be written.
+        If the folder or a file cannot be written.
     """
 
     def __init__(
-        self, out: Path, *, format: str = "png", json: str | None = None, writes: bool = True
+        self,
+        out: Path,
+        *,
+        format: str = "png",
+        json: str | None = None,
+        writes: bool = True,
+        html: Path | None = None,
     ) -> None:
         self.out, self.format, self._json = out, figure_format(format), json
         self.to_machine = json == "-"
@@ -70,6 +80,7 @@ class Output:
         if json is not None and json != "-":
             check_folder(Path(json).parent)
             check_target(json)
+        self._page = None if html is None else ReportPage(html)
 
     @property
     def console(self) -> Console:
@@ -82,8 +93,28 @@ class Output:
 
     def line(self, text: str) -> None:
         """Print a line for people; not beside JSON."""
+        self._print(text)
+
+    def answer(self, text: str) -> None:
+        """Print what the reader came for: a line that stands at the top of a report."""
+        self._print(text, stressed=True)
+
+    def part(self) -> None:
+        """Say that what follows is another part of a report, as of another figure or stage."""
+        if self._page is not None:
+            self._page.part()
+
+    def warn(self, text: str) -> None:
+        """Print a line that is never left out; beside JSON on standard error."""
+        self.console.print(text)
+        if self._page is not None:
+            self._page.text(text, stressed=True)
+
+    def _print(self, text: str, *, stressed: bool = False) -> None:
         if not self.to_machine:
             self.console.print(text)
+        if self._page is not None:
+            self._page.text(text, stressed=stressed)
 
     def table(self, table: Table) -> None:
         """Print a table for people; not beside JSON."""
@@ -91,6 +122,8 @@ class Output:
             from rich.console import Console
 
             print_table(Console(), table)
+        if self._page is not None:
+            self._page.table(table)
 
     def wrote(self, path: Path) -> None:
         """Say which file was written."""
@@ -106,20 +139,28 @@ class Output:
     def json_file(self, name: str, values: Mapping[str, Any]) -> None:
         """Write numbers into a JSON file of the folder."""
         with self.file(name) as stream:
-            stream.write((json.dumps(_plain(values), indent=1, allow_nan=False) + "\n").encode())
+            stream.write(_json_text(_signed(values)).encode())
 
     def figure(self, figure: Figure, stem: str, *, dpi: int = 150) -> Path:
         """Write a figure in the format that was asked for, and say where it is."""
         path = write_figure(figure, self.out, stem, format=self.format, dpi=dpi)
         self.wrote(path)
+        if self._page is not None:
+            self._page.figure(figure, path.name)
         return path
 
     def numbers(self, values: Mapping[str, Any]) -> None:
-        """Write the command's numbers as JSON if that was asked for."""
+        """Write the command's numbers as JSON, and the report, if these were asked for.
+
+        It is the last that a command does with its output.
+        """
         if self._json is not None:
-            write_json(values, self._json)
+            write_json(_signed(values), self._json)
             if not self.to_machine:
                 self.wrote(Path(self._json))
+        if self._page is not None:
+            self._page.write(_plain(_signed(values)))
+            self.wrote(self._page.target)
 
 
 def print_table(console: Console, table: Table) -> None:
@@ -160,10 +201,12 @@ def write_png(figure: Figure, folder: Path, name: str, *, dpi: int) -> None:
     """Write a figure with a palette: lines and text look the same in a third of the size."""
     from PIL import Image
 
+    from rmtland.report.pictures import palette_png
+
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=dpi)
     with Image.open(picture) as whole, replaced(folder, name) as (stream, _):
-        whole.convert("RGB").quantize(128).save(stream, format="png", optimize=True)
+        stream.write(palette_png(whole))
 
 
 def write_json(values: Mapping[str, Any], target: str) -> None:
@@ -171,7 +214,7 @@ def write_json(values: Mapping[str, Any], target: str) -> None:
 
     Arrays become lists; what is infinite or not a number becomes null.
     """
-    text = json.dumps(_plain(values), indent=1, allow_nan=False) + "\n"
+    text = _json_text(values)
     if target == "-":
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -179,6 +222,19 @@ def write_json(values: Mapping[str, Any], target: str) -> None:
     path = Path(target)
     with replaced(path.parent, path.name) as (stream, _):
         stream.write(text.encode())
+
+
+def _signed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return numbers with the program and the command line that they are of."""
+    signature = {
+        "program": f"rmtland {installed_version()}",
+        "command": command_line(sys.argv),
+    }
+    return {**values, "written_by": signature}
+
+
+def _json_text(values: Mapping[str, Any]) -> str:
+    return json.dumps(_plain(values), indent=1, allow_nan=False) + "\n"
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rmtland.cli.eigenvalues import FAMILIES, overlay_eigenvalues
-from rmtland.cli.options import MODELS, OUT, Format, Json, Out, Seed, model_class
+from rmtland.cli.options import MODELS, OUT, Format, Html, Json, Out, Seed, model_class
 from rmtland.cli.output import Output
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def overlay(
     out: Out = OUT,
     format: Format = "png",
     json_file: Json = None,
+    html: Html = None,
 ) -> None:
     """Train on data, compute the exact Hessian, overlay random-matrix theory on its spectrum.
 
@@ -114,7 +115,7 @@ def overlay(
 
     _refuse_others(context, OF_A_FILE if eigenvalues is None else OF_A_NETWORK)
     if eigenvalues is not None:
-        output = Output(out, format=format, json=json_file)
+        output = Output(out, format=format, json=json_file, html=html)
         overlay_eigenvalues(output, eigenvalues, families, seed, method=method, outliers=outliers)
         return
     settings = {
@@ -129,7 +130,7 @@ def overlay(
         "conditioned": conditioned,
         "max_steps": count("max_steps", max_steps, min_value=0),
     }
-    _overlay_network(Output(out, format=format, json=json_file), settings)
+    _overlay_network(Output(out, format=format, json=json_file, html=html), settings)
 
 
 def _overlay_network(output: Output, settings: dict[str, Any]) -> None:
@@ -174,7 +175,9 @@ def _overlay_network(output: Output, settings: dict[str, Any]) -> None:
     _print(output, report, result)
     _write(output, report, result)
     if not reached:
-        output.console.print(_missed(report))
+        output.warn(_missed(report))
+    output.numbers(report)
+    if not reached:
         raise typer.Exit(1)
 
 
@@ -307,7 +310,6 @@ def _write(output: Output, report: dict[str, Any], result: Overlay) -> None:
     output.figure(figure, "overlay", dpi=135)
     output.json_file("overlay.json", report)
     output.wrote(result.spectrum.save(output.out / "overlay-spectrum.npz"))
-    output.numbers(report)
 
 
 def _print(output: Output, report: dict[str, Any], result: Overlay) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.options import OUT, Format, Json, Seed
+from rmtland.cli.options import OUT, Format, Html, Json, Seed
 from rmtland.cli.output import Output, Stopped
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def reproduce(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the results of single tasks.")] = False,
     format: Format = "png",
     json_file: Json = None,
+    html: Html = None,
     out: Annotated[
         Path, typer.Option("--out", "--output", help="Folder for what is written.")
     ] = OUT,
@@ -69,6 +70,8 @@ def reproduce(
         if name != "all" and name not in FIGURES:
             raise ValueError(f"unknown figure {name!r}; choose one of {', '.join(FIGURES)} or all")
         chosen += list(FIGURES) if name == "all" else [name]
+    if redraw and html is not None:
+        raise ValueError("--html is of what is computed; leave out --redraw or run rmtland report")
     if quick and full:
         raise ValueError("give --quick or --full, not both")
     if workers is not None:
@@ -83,7 +86,7 @@ def reproduce(
         )
         for name in dict.fromkeys(chosen)
     ]
-    output = Output(out, format=format, json=json_file)
+    output = Output(out, format=format, json=json_file, html=html)
     if redraw:
         for figure in made:
             redraw_figure(figure, output)
@@ -138,6 +141,7 @@ def reproduce_figure(
         content = figure.compute(folder=partial, executor=executor)
     except Interrupted as stop:
         raise Stopped(str(stop)) from None
+    output.part()
     output.line(f"{figure.name}: {figure.title}")
     for quantity, value in content.numbers.items():
         output.line(f"  {quantity}: {value:.4g}")

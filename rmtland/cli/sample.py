@@ -11,6 +11,7 @@ from rmtland.cli.options import (
     OUT,
     Epsilon,
     Format,
+    Html,
     Json,
     ModelName,
     Out,
@@ -50,6 +51,7 @@ def sample(
     out: Out = OUT,
     format: Format = "png",
     json: Json = None,
+    html: Html = None,
 ) -> None:
     """Draw random matrices of a model and compare their spectrum with its law."""
     from rmtland.arguments import count
@@ -57,7 +59,7 @@ def sample(
 
     chosen = model_class(model)(phi, epsilon, sigma)
     count("seed", seed, min_value=0)
-    output = Output(out, format=format, json=json)
+    output = Output(out, format=format, json=json, html=html)
     if lanczos is None:
         if not isfinite(n):
             raise ValueError(f"n must be finite; got {n}; with --lanczos it may be inf")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rmtland.cli.options import OUT, Format, Json, Out
+from rmtland.cli.options import OUT, Format, Html, Json, Out
 from rmtland.cli.output import Output
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def shrink(
     out: Out = OUT,
     format: Format = "png",
     json_file: Json = None,
+    html: Html = None,
 ) -> None:
     """Shrink the eigenvalues of a sample covariance matrix (nonlinear shrinkage).
 
@@ -49,7 +50,7 @@ def shrink(
     from rmtland.cli.eigenvalues import read_eigenvalues
     from rmtland.comparison import nonlinear_shrinkage
 
-    output = Output(out, format=format, json=json_file)
+    output = Output(out, format=format, json=json_file, html=html)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         found = nonlinear_shrinkage(read_eigenvalues(eigenvalues), samples=samples, loss=loss)

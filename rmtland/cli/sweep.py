@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.options import MODELS, OUT, Format, Json, Out, Sigma, model_class
+from rmtland.cli.options import MODELS, OUT, Format, Html, Json, Out, Sigma, model_class
 from rmtland.cli.output import Output, Stopped
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def index(
     out: Out = OUT,
     format: Format = "png",
     json: Json = None,
+    html: Html = None,
 ) -> None:
     """Sample model Hessians over a grid of phi and epsilon, and compare their index with the law.
 
@@ -90,7 +91,7 @@ def index(
         for other in grid.axes["epsilon"]:
             chosen(one, other, sigma)  # refuses bad values before anything is computed
     Output(store.parent)
-    output = Output(out, format=format, json=json, writes=plot)
+    output = Output(out, format=format, json=json, html=html, writes=plot)
     try:
         results = run(
             sampled_index,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rmtland.cli.measure import function_of
-from rmtland.cli.options import OUT, Format, Json, Out, Seed
+from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def weights(
     out: Out = OUT,
     format: Format = "png",
     json_file: Json = None,
+    html: Html = None,
 ) -> None:
     """Lay the Marchenko-Pastur law beside the singular values of every weight matrix.
 
@@ -69,7 +70,7 @@ def weights(
     from rmtland.comparison import spectra_of_weights
     from rmtland.files import check_target
 
-    output = Output(out, format=format, json=json_file)
+    output = Output(out, format=format, json=json_file, html=html)
     for name in (f"weights.{format}", "weights.json"):
         check_target(out / name)
     matrices = _matrices(source, layers, min_size, transposed)

@@ -1,6 +1,7 @@
 """The command line in this process: `rmtland(...)` gives exit code, output and files."""
 
 import importlib
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,15 @@ class Result:
         """Files in the folder that the command ran in."""
         paths = self.folder.rglob("*")
         return sorted(str(path.relative_to(self.folder)) for path in paths if path.is_file())
+
+    def page(self, name):
+        """Return a report that the command wrote: whole, small, with a figure and its command."""
+        text = (self.folder / name).read_text("utf-8")
+        assert text.endswith("</html>")
+        assert len(text.encode()) < 3_000_000
+        assert "<figure>" in text
+        assert re.search(rf"<code>rmtland .*--html {name}.*</code>", text)
+        return text
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,8 @@
 """`rmtland audit`: table, sentence, figure and JSON of one or several points."""
 
+import html
 import json
+import re
 import struct
 import sys
 
@@ -94,9 +96,15 @@ def test_distances_stand_below_the_energy_that_they_belong_to(capsys, tmp_path):
 
 @pytest.mark.slow
 def test_at_energies_and_at_their_checkpoint(rmtland, quick):
-    result = rmtland(*SMALL, "--energy", 0.3, "--energy", 0.4, "--draws", 0)
+    result = rmtland(*SMALL, "--energy", 0.3, "--energy", 0.4, "--draws", 0, "--html", "a.html")
     assert result.code == 0, result.err
     stages = stages_of(result)
+    page = html.unescape(result.page("a.html"))
+    headings = re.findall(r"<h2>(.*?)</h2>", page)
+    assert all(one.startswith("Hessian of a 4-4-4 tanh") for one in headings[:2])
+    assert headings[2:] == ["All stages", "Where this comes from"]
+    stressed = re.findall(r'stressed">(.*?)</p>', page)
+    assert stressed == [one[key] for one in stages for key in ("verdict", "sentence")]
     for stage, target in zip(stages, (0.4, 0.3), strict=True):
         assert 0.98 * target <= stage["provenance"]["energy"] <= target
         assert stage["levels"][0]["error"] is None

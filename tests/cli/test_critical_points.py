@@ -14,10 +14,13 @@ SMALL = ("critical-points", "find", "--inputs", 3, "--hidden", 3, "--samples", 1
 
 
 def test_points_are_found_drawn_written_and_verified(rmtland):
-    result = rmtland(*SMALL, "--spectra", 2, "--json", "found.json", "--out", ".")
+    files = ("--json", "found.json", "--html", "found.html", "--out", ".")
+    result = rmtland(*SMALL, "--spectra", 2, *files)
     assert (result.code, result.err) == (0, "")
     assert "<CriticalPoints: 3 proved>" in result.out
-    assert result.written == ["critical-points.npz", "critical-points.png", "found.json"]
+    pictures = ["critical-points.npz", "critical-points.png"]
+    assert result.written == [*pictures, "found.html", "found.json"]
+    assert "rmtland critical-points find</p>" in result.page("found.html")
     report = json.loads((result.folder / "found.json").read_text())
     assert report["counts"]["proved"] == 3
     for place, point in enumerate(report["points"]):

@@ -55,13 +55,16 @@ def own(rmtland, monkeypatch):
 
 
 def test_an_operator(rmtland):
-    result = rmtland("measure", "own:operator", *FAST, "--json", "numbers.json")
+    result = rmtland(
+        "measure", "own:operator", *FAST, "--json", "numbers.json", "--html", "../m.html"
+    )
     assert (result.code, result.err) == (0, "")
     assert "own:operator, total: 40 parameters" in result.out
     assert "negative eigenvalues: 0.00 %" in result.out
     assert "marchenko-pastur, fitted" in result.out
     files = ["numbers.json", "o/measure-spectrum.npz", "o/measure.json", "o/measure.png", "own.py"]
     assert [name for name in result.written if "pycache" not in name] == files
+    assert "own:operator, total, 40 parameters" in result.page("../m.html")  # of the figure
     report = json.loads((result.folder / "numbers.json").read_text())
     assert report == json.loads((result.folder / "o/measure.json").read_text())
     assert report["trace"]["value"] == pytest.approx(np.sum(np.linspace(0, 1, 40) ** 2))

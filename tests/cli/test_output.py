@@ -82,6 +82,8 @@ def test_beside_json_nothing_else_is_on_standard_output(tmp_path, capsys):
         if target is None:
             assert ("for people" in out, "wrote" in out, err) == (True, True, "")
         else:
-            assert json.loads(out) == {"x": 1}
+            found = json.loads(out)
+            assert found.pop("written_by")["program"].startswith("rmtland ")
+            assert found == {"x": 1}
             assert err.startswith("wrote ")
             assert "for people" not in err

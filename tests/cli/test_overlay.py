@@ -327,8 +327,9 @@ def test_the_conditioned_law_has_its_chance_level_and_what_it_knows(rmtland):
 
 
 def test_a_missed_energy_is_said_and_ends_in_code_1(rmtland):
-    result = rmtland(*SMALL, "--energy", 1e-9, "--max-steps", 2)
+    result = rmtland(*SMALL, "--energy", 1e-9, "--max-steps", 2, "--html", "../o.html")
     report, _ = check(result, ["Wishart + Wigner"], code=1)
+    assert "target energy 1e-09 was missed" in result.page("../o.html")
     assert report["training"]["reached"] is False
     assert "target energy 1e-09 was missed" in result.out
     assert "after 2 steps (max_steps)" in result.out

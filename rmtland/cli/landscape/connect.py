@@ -19,7 +19,7 @@ from rmtland.cli.landscape.subject import (
     Steps,
 )
 from rmtland.cli.measure import function_of
-from rmtland.cli.options import OUT, Format, Json, Out, Seed
+from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def connect(
     out: Out = OUT,
     format: Format = "png",
     json: Json = None,
+    html: Html = None,
 ) -> None:
     """Train two networks from different starts, and connect them in all ways.
 
@@ -93,7 +94,7 @@ def connect(
     for name, number in (("curve_steps", curve_steps), ("string_steps", string_steps)):
         count(name, number)
     count("index_points", index_points, min_value=0)
-    output = Output(out, format=format, json=json)
+    output = Output(out, format=format, json=json, html=html)
     check_target(out / f"connect.{format}")
     network = Network(
         data, hidden, samples, activation, loss, bias, weight_decay, train_steps, seed

@@ -8,7 +8,7 @@ import typer
 
 from rmtland.cli.landscape.problem_options import numbers_of, right_table
 from rmtland.cli.landscape.subject import ActivationName
-from rmtland.cli.options import OUT, Format, Json, Out, Seed
+from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def depth(
     out: Out = OUT,
     format: Format = "png",
     json: Json = None,
+    html: Html = None,
 ) -> None:
     """Measure condition numbers of Jacobian and Gauss-Newton matrix against depth.
 
@@ -66,7 +67,7 @@ def depth(
         raise ValueError(f"--depths takes three depths or more, for their growth; got {depths!r}")
     chosen = [choice("kinds", kind, KINDS) for kind in kinds.split(",")]
     count("draws", draws)
-    output = Output(out, format=format, json=json)
+    output = Output(out, format=format, json=json, html=html)
     check_target(out / f"depth.{format}")
     on_digits = width == 64 and not gaussian
     inputs = digits(count("samples", samples), rng=seed).x if on_digits else None

@@ -19,7 +19,7 @@ from rmtland.cli.landscape.subject import (
     Steps,
     Subject,
 )
-from rmtland.cli.options import OUT, Format, Json, Out, Seed
+from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def levels(
     out: Out = OUT,
     format: Format = "png",
     json: Json = None,
+    html: Html = None,
 ) -> None:
     """Count the components of the sublevel sets of a plane, and the persistence of its basins.
 
@@ -78,7 +79,7 @@ def levels(
     least = nonnegative("height", height)
     if model is not None and plane == "minima":
         plane = "random"
-    output = Output(out, format=format, json=json)
+    output = Output(out, format=format, json=json, html=html)
     check_target(out / f"levels.{format}")
     network = Network(
         data, hidden, samples, activation, loss, bias, weight_decay, train_steps, seed

@@ -14,7 +14,7 @@ from rmtland.cli.landscape.problem_options import (
 )
 from rmtland.cli.landscape.subject import ActivationName, Data, Model, Samples
 from rmtland.cli.measure import function_of
-from rmtland.cli.options import OUT, Format, Json, Out, Seed
+from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def linearize(
     out: Out = OUT,
     format: Format = "png",
     json: Json = None,
+    html: Html = None,
 ) -> None:
     """Train networks beside their exact linearisation: losses, movement, exponents in the width.
 
@@ -79,7 +80,7 @@ def linearize(
     count("max_steps", max_steps)
     if not 0.0 < fraction < 1.0:
         raise ValueError(f"--fraction must be between 0 and 1; got {fraction}")
-    output = Output(out, format=format, json=json)
+    output = Output(out, format=format, json=json, html=html)
     check_target(out / f"linearize.{format}")
     if model is not None:
         _model(output, model, fraction)

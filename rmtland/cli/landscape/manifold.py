@@ -8,7 +8,7 @@ import typer
 
 from rmtland.cli.landscape.problem_options import right_table
 from rmtland.cli.landscape.subject import ActivationName, Bias, Data, Hidden, Samples
-from rmtland.cli.options import OUT, Format, Json, Out, Seed
+from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def manifold(
     out: Out = OUT,
     format: Format = "png",
     json: Json = None,
+    html: Html = None,
 ) -> None:
     """Fit the data exactly, measure rank and dimension, and walk along the minimisers."""
     from rmtland.arguments import count, positive
@@ -56,7 +57,7 @@ def manifold(
     count("steps", steps)
     if step is not None:
         positive("step", step)
-    output = Output(out, format=format, json=json)
+    output = Output(out, format=format, json=json, html=html)
     check_target(out / f"manifold.{format}")
     found = problem_data(data, None if data.endswith(".npz") else samples, None, "mse", seed)
     widths = hidden_widths(hidden)

@@ -17,7 +17,7 @@ from rmtland.cli.landscape.subject import (
     Samples,
 )
 from rmtland.cli.measure import function_of
-from rmtland.cli.options import OUT, Format, Json, Out, Seed
+from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def noise(
     out: Out = OUT,
     format: Format = "png",
     json: Json = None,
+    html: Html = None,
 ) -> None:
     """Predict the stationary variance of SGD at a minimum, and simulate it.
 
@@ -75,7 +76,7 @@ def noise(
     count("batch_size", batch_size)
     count("chains", chains, min_value=20)
     count("steps", steps)
-    output = Output(out, format=format, json=json)
+    output = Output(out, format=format, json=json, html=html)
     check_target(out / f"noise.{format}")
     if model is not None:
         _model(output, model, step_size, batch_size, count("probes", probes, min_value=2), seed)

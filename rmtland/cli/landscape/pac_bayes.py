@@ -8,7 +8,7 @@ import typer
 
 from rmtland.cli.landscape.problem_options import right_table
 from rmtland.cli.landscape.subject import ActivationName, Decay
-from rmtland.cli.options import OUT, Format, Json, Out, Seed
+from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def pac_bayes(
     out: Out = OUT,
     format: Format = "png",
     json: Json = None,
+    html: Html = None,
 ) -> None:
     """Compute PAC-Bayes bounds on 4x4 digits, on true and on random labels."""
     import numpy as np
@@ -73,7 +74,7 @@ def pac_bayes(
     n = count("samples", samples)
     if n > len(made.x) - 100:
         raise ValueError(f"--samples must leave 100 of {len(made.x)} digits held out; got {n}")
-    output = Output(out, format=format, json=json)
+    output = Output(out, format=format, json=json, html=html)
     check_target(out / f"pac-bayes.{format}")
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(made.x))

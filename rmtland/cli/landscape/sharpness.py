@@ -19,7 +19,7 @@ from rmtland.cli.landscape.subject import (
     Steps,
     Subject,
 )
-from rmtland.cli.options import OUT, Format, Json, Out, Seed
+from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def sharpness(
     out: Out = OUT,
     format: Format = "png",
     json: Json = None,
+    html: Html = None,
 ) -> None:
     """Measure how sharp the minimum is that training found; draw the rise against the radius."""
     import numpy as np
@@ -73,7 +74,7 @@ def sharpness(
     radii = radii_of(rho)
     if adaptive is not None:
         choice("adaptive", adaptive, ("element", "filter"))
-    output = Output(out, format=format, json=json)
+    output = Output(out, format=format, json=json, html=html)
     check_target(out / f"sharpness.{format}")
     network = Network(
         data, hidden, samples, activation, loss, bias, weight_decay, train_steps, seed

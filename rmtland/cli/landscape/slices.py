@@ -20,7 +20,7 @@ from rmtland.cli.landscape.subject import (
     Steps,
     Subject,
 )
-from rmtland.cli.options import OUT, Format, Json, Out, Seed
+from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
 
 if TYPE_CHECKING:
@@ -63,17 +63,18 @@ def slice_plane(
     extent: Annotated[float, typer.Option(help="Half the width, in lengths of a direction.")] = 1.0,
     points: Annotated[int, typer.Option(help="Points on each axis.")] = 51,
     scale: Annotated[str, typer.Option(help="Of the losses: log or linear.")] = "log",
-    html: Annotated[
-        bool, typer.Option("--html", help="Write an interactive surface too (needs plotly).")
+    surface: Annotated[
+        bool, typer.Option("--surface", help="Write slice.html too, in 3-D (needs plotly).")
     ] = False,
     seed: Seed = 0,
     out: Out = OUT,
     format: Format = "png",
     json: Json = None,
+    html: Html = None,
 ) -> None:
     """Draw the loss in a plane through the minimum that training found.
 
-    Writes slice.png, the losses (slice.npz) and, with --html, slice.html. Ctrl-C keeps what was
+    Writes slice.png, the losses (slice.npz) and, with --surface, slice.html. Ctrl-C keeps what was
     evaluated.
     """
     from rmtland.adapters.optional import optional
@@ -87,12 +88,12 @@ def slice_plane(
     choice("scale", scale, ("log", "linear"))
     choice("batch_statistics", batch_statistics, ("kept", "batch"))
     number, half = count("points", points, min_value=2), positive("extent", extent)
-    if html:
+    if surface:
         optional("plotly.graph_objects", extra="html")
     if model is not None and plane == "trajectory":
         raise ValueError("--plane trajectory is for a network that is trained here")
-    output = Output(out, format=format, json=json)
-    for name in (f"slice.{format}", "slice.npz", *(["slice.html"] if html else [])):
+    output = Output(out, format=format, json=json, html=html)
+    for name in (f"slice.{format}", "slice.npz", *(["slice.html"] if surface else [])):
         check_target(out / name)
     network = Network(
         data, hidden, samples, activation, loss, bias, weight_decay, train_steps, seed
@@ -107,7 +108,7 @@ def slice_plane(
         directions = _directions(subject, plane, normalise, vectors, seed)
         origin = subject.theta
     found = plane_slice(subject.surface, origin, directions, extent=span, points=number)
-    _write(output, subject, found, path, scale=scale, html=html)
+    _write(output, subject, found, path, scale=scale, surface=surface)
     output.numbers(_report(subject, found, path, plane, seed))
     if not found.is_whole:
         raise Stopped("interrupted; the points that were evaluated are written")
@@ -154,7 +155,7 @@ def _write(
     path: TrajectoryPlane | None,
     *,
     scale: str,
-    html: bool,
+    surface: bool,
 ) -> None:
     import numpy as np
     from matplotlib.figure import Figure
@@ -183,7 +184,7 @@ def _write(
     draw_plane(figure.subplots(), found, scale=scale, trajectory=points)
     figure.suptitle(subject.heading, fontsize=7)
     output.figure(figure, "slice")
-    if html:
+    if surface:
         own: tuple[Real, Real] | None = None
         if path is not None:
             rows = path.origin + path.coordinates @ path.directions.rows

@@ -9,9 +9,10 @@ SMALL = ("landscape", "connect", "--hidden", 3, "--samples", 40, "--train-steps"
 
 
 def test_barriers_are_printed_drawn_and_written(rmtland):
-    result = rmtland(*SMALL, "--pairs", 2, "--json", "c.json", "--out", ".")
+    result = rmtland(*SMALL, "--pairs", 2, "--json", "c.json", "--html", "c.html", "--out", ".")
     assert (result.code, result.err) == (0, "")
-    assert result.written == ["c.json", "connect.png"]
+    assert result.written == ["c.html", "c.json", "connect.png"]
+    assert "<td>linear</td>" in result.page("c.html")
     report = json.loads((result.folder / "c.json").read_text())
     names = [path["name"] for path in report["paths"]]
     assert names == ["linear", "permuted", "permuted, signs", "bezier", "string"]

@@ -19,9 +19,11 @@ SMALL = {
 
 
 def run(rmtland, command, *more):
-    result = rmtland("landscape", command, *SMALL[command], *more, "--json", "r.json", "--out", ".")
+    files = ("--json", "r.json", "--html", "r.html", "--out", ".")
+    result = rmtland("landscape", command, *SMALL[command], *more, *files)
     assert (result.code, result.err) == (0, "")
-    assert result.written == sorted([f"{command}.png", "r.json"])
+    assert result.written == sorted([f"{command}.png", "r.html", "r.json"])
+    assert f"rmtland landscape {command}</p>" in result.page("r.html")
     with Image.open(result.folder / f"{command}.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 5
     return result, json.loads((result.folder / "r.json").read_text())

@@ -10,9 +10,10 @@ SMALL = ("landscape", "slice", "--hidden", 3, "--samples", 30, "--train-steps", 
 
 @pytest.mark.parametrize("plane", ["random", "eigenvectors", "largest", "trajectory"])
 def test_a_plane_is_drawn_and_written(rmtland, plane):
-    result = rmtland(*SMALL, "--plane", plane, "--json", "s.json", "--out", ".")
+    result = rmtland(*SMALL, "--plane", plane, "--json", "s.json", "--html", "s.html", "--out", ".")
     assert (result.code, result.err) == (0, "")
-    assert result.written == ["s.json", "slice.npz", "slice.png"]
+    assert result.written == ["s.html", "s.json", "slice.npz", "slice.png"]
+    assert "rmtland landscape slice</p>" in result.page("s.html")
     report = json.loads((result.folder / "s.json").read_text())
     with np.load(result.folder / "slice.npz") as arrays:
         assert np.array_equal(arrays["losses"], report["losses"])
@@ -27,7 +28,7 @@ def test_a_plane_is_drawn_and_written(rmtland, plane):
 
 def test_an_interactive_page_is_written(rmtland):
     pytest.importorskip("plotly")
-    result = rmtland(*SMALL, "--plane", "trajectory", "--html", "--out", ".")
+    result = rmtland(*SMALL, "--plane", "trajectory", "--surface", "--out", ".")
     assert (result.code, result.err) == (0, "")
     assert "slice.html" in result.written
 

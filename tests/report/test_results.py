@@ -1,0 +1,162 @@
+"""Sections of a report from files: JSON of any shape, spectra, arrays, pictures, damaged files."""
+
+import json
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from rmtland.report import Heading, Picture, Table, Text, picture_of, read_results, sections_of
+from rmtland.report.pictures import words_of
+from rmtland.spectrum import Spectrum
+
+
+def kinds(sections):
+    return [type(section).__name__ for section in sections]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder as a command leaves it, with files that are no results."""
+    laws = {"A": {"mean": 1.0, "edges": [0, 2]}, "B": {"mean": 2, "note": None}}
+    values = {
+        "settings": {"seed": 3, "data": "digits"},
+        "index": 0.25,
+        "losses": [1.0, 2.0, 3.0] * 4,
+        "verdict": "It fails.",
+        "left_out": {},
+        "laws": laws,
+    }
+    signed = {**values, "written_by": {"program": "rmtland 0.1.0", "command": "rmtland overlay"}}
+    (tmp_path / "overlay.json").write_text(json.dumps(signed))
+    figure = Figure(figsize=(3, 2))
+    figure.subplots().plot([0, 1])
+    figure.savefig(tmp_path / "overlay.png")
+    Spectrum([-1.0, 0.5, 2.0], provenance={"seed": 3}).save(tmp_path / "overlay-spectrum.npz")
+    np.savez(tmp_path / "slice.npz", x=np.zeros((3, 4)), y=np.float32(1.0))
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "below").mkdir()
+    return tmp_path
+
+
+def test_a_folder_becomes_a_report(folder):
+    sections, left_out = read_results([folder])
+    headings = [one.words for one in sections if isinstance(one, Heading)]
+    files = [words for words in headings if words.endswith((".json", ".npz"))]
+    assert files == ["overlay.json", "overlay-spectrum.npz", "slice.npz"]
+    assert set(left_out) == {"notes.txt", "broken.json"}
+    assert "is not a file of JSON" in left_out["broken.json"]
+    assert Text("It fails.", stressed=True) in sections
+    tables = {one.caption: one for one in sections if isinstance(one, Table)}
+    assert tables["laws"] == Table(
+        ("", "A", "B"), (("mean", "1", "2"), ("edges", "0, 2", ""), ("note", "", "-")), "laws"
+    )
+    rows = [row for one in sections if isinstance(one, Table) for row in one.rows]
+    for row in (("seed", "3"), ("index", "0.25"), ("losses", "12 numbers from 1 to 3"),
+                ("command", "rmtland overlay"), ("left_out", "-"), ("eigenvalues", "3"),
+                ("index (fraction negative)", "0.333333"), ("x", "3 x 4", "float64"),
+                ("y", "one value", "float32")):  # fmt: skip
+        assert row in rows
+    pictures = [one for one in sections if isinstance(one, Picture)]
+    assert [one.name for one in pictures] == ["overlay.png", "overlay-spectrum.npz"]
+
+
+def test_the_picture_beside_a_file_comes_with_it(folder):
+    sections, left_out = read_results([folder / "overlay.json"])
+    assert left_out == {}
+    assert [one.name for one in sections if isinstance(one, Picture)] == ["overlay.png"]
+    again, _ = read_results([folder / "overlay.json", folder / "overlay.png"])
+    assert kinds(again) == kinds(sections)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.json", b"{", "a.json is not a file of JSON"),
+        ("a.json", b"[" * 100_000, "a.json is not a file of JSON"),
+        ("a.json", b"\xff\xfe", "a.json is not a file of JSON"),
+        ("a.npz", b"PK", "a.npz is not an .npz file of arrays"),
+        ("a.png", b"\x89PNG\r\n", "a.png is not a picture in PNG"),
+        ("a.svg", b"<html>", "a.svg is not a picture in SVG"),
+        ("a.txt", b"", r"a.txt is none of .json, .npz, .png, .svg"),
+    ],
+)
+def test_damaged_files_are_refused_by_name(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_results([tmp_path / name])
+    with pytest.raises(ValueError, match="there is nothing to report"):
+        read_results([tmp_path])
+
+
+def test_pickles_are_not_read(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.array([{}], dtype=object))
+    sections, _ = read_results([tmp_path / "a.npz"])
+    assert sections[1].rows == (("a", "1", "object"),)
+
+
+def test_what_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is not there"):
+        read_results([tmp_path / "a.json"])
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        (3, "a: 3"),
+        ([], "a: -"),
+        ("x", "a: x"),
+        (True, "a: yes"),
+        ([[1, 2], [3, None]] * 5, "a: 10 x 2 numbers from 1 to 3"),
+        ([[1], "b"] * 9, "a: 18 entries"),
+        ([float("nan")] * 9, "a: 9 entries"),
+    ],
+)
+def test_a_single_value_is_a_line(values, shown):
+    assert sections_of(values, "a") == [Text(shown)]
+
+
+def test_equal_entries_are_rows_and_entries_with_parts_are_headed():
+    flat = [{"x": 1, "p": {"a": 1.5, "b": 2}}, {"x": 2, "y": [1, 2]}]
+    (table,) = sections_of(flat, "runs")
+    assert table == Table(("x", "p", "y"), (("1", "a 1.5; b 2", ""), ("2", "", "1, 2")), "runs")
+    deep = sections_of([{"x": 1, "levels": flat}] * 2, "stages")
+    assert kinds(deep) == ["Heading", "Table", "Table"] * 2
+    assert [one.words for one in deep if isinstance(one, Heading)] == ["stages 1", "stages 2"]
+
+
+def test_values_without_end_are_bounded():
+    deep = []
+    for _ in range(20_000):
+        deep = {"a": {"b": deep}}
+    assert "too deep" in sections_of(deep, "a")[0].words
+    wide = [{"a": {"b": {"c": {"d": 1}}}}] * 5000
+    found = sections_of(wide, "a")
+    assert len(found) == 301
+    assert "more sections are in the file" in found[-1].words
+
+
+def test_a_figure_says_what_it_shows():
+    figure = Figure()
+    left, right, _ = figure.subplots(1, 3)
+    left.plot([0, 1], label="law\nfitted")
+    left.set(xlabel=r"radius $\rho$", ylabel=r"loss $\pm$ error")
+    right.set_title("Index")
+    figure.axes[2].set_axis_off()
+    figure.suptitle("A network\nof digits")
+    words = "A network of digits. Panel 1, loss ± error against radius rho; shown: law fitted. "
+    assert words_of(figure) == words + "Panel 2, Index."
+    assert words_of(Figure()) == "A figure."
+
+
+def test_a_figure_is_a_drawing_and_pixels_in_two_sizes():
+    figure = Figure(figsize=(3, 2))
+    figure.subplots().plot([0, 1])
+    kind, *others = [version[0] for version in picture_of(figure).versions]
+    assert (kind, others) == ("image/svg+xml", ["image/png", "image/png"])
+    sizes = [len(version[1]) for version in picture_of(figure).versions]
+    assert sizes[1] > sizes[2]
+    crowded = figure.axes[0]
+    crowded.scatter(*np.random.default_rng(0).random((2, 20_000)))
+    assert [version[0] for version in picture_of(figure).versions] == ["image/png", "image/png"]
