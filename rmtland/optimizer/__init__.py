@@ -4,6 +4,8 @@ from rmtland.optimizer.advice import Advice, Candidate, advise
 from rmtland.optimizer.average_case import AverageCase, average_case_optimal, best_errors, smeared
 from rmtland.optimizer.edge_fluctuations import design_margin
 from rmtland.optimizer.gradient_measure import GradientMeasure, gradient_measure
+from rmtland.optimizer.halting_times import HaltingTime, halting_time
+from rmtland.optimizer.isotropic_starts import IsotropicHalting, isotropic_halting_time
 from rmtland.optimizer.methods import (
     Chebyshev,
     Coefficients,
@@ -27,7 +29,9 @@ __all__ = [
     "GradientDescent",
     "GradientMeasure",
     "GradientNoise",
+    "HaltingTime",
     "HeavyBall",
+    "IsotropicHalting",
     "Method",
     "Nesterov",
     "Prediction",
@@ -39,6 +43,8 @@ __all__ = [
     "compatibility",
     "design_margin",
     "gradient_measure",
+    "halting_time",
+    "isotropic_halting_time",
     "largest_stable_step",
     "predict",
     "residual_polynomials",
