@@ -17,6 +17,7 @@ from . import (
     reproduction as reproduction,
     solution as solution,
     spectrum as spectrum,
+    statements as statements,
     sweep as sweep,
 )
 from .adapters import (

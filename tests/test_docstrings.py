@@ -20,6 +20,7 @@ ROOMS = (
     "landscape.pictures",
     "landscape.connectivity",
     "landscape.level_sets",
+    "statements",
 )  # fmt: skip
 DEMANDED = {
     "GL08": "no docstring",

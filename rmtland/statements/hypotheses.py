@@ -1,0 +1,246 @@
+"""What a statement supposes: ranges from which its quantities are drawn.
+
+A range is a value of its own, so that the ledger can be read without Hypothesis; drawing and
+shrinking are done by Hypothesis (``pip install 'rmtland[statements]'``), which seeks the ends of
+ranges and simple values.
+
+>>> Number(0.01, 100.0, log=True).simplest, Whole(2, 9).simplest
+(1.0, 2)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from rmtland.adapters.optional import optional
+
+__all__ = ["Hypothesis", "Number", "OneOf", "Whole", "draw", "seed", "simplest_failure"]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A real number of an interval, ends included.
+
+    Parameters
+    ----------
+    low, high : float
+        The ends.
+    log : bool
+        Whether powers of ten are drawn evenly; low must be positive.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise ValueError(f"low must be below high, both finite; got {self.low}, {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low must be positive where log=True; got {self.low}")
+
+    @property
+    def simplest(self) -> float:
+        """The simplest number of the interval, towards which examples shrink."""
+        if self.log:
+            return min(max(1.0, self.low), self.high)
+        return float(min(max(0.0, math.ceil(self.low)), self.high))
+
+    def strategy(self) -> Any:
+        """Return the strategy of Hypothesis that draws it.
+
+        Returns
+        -------
+        SearchStrategy
+        """
+        floats = optional("hypothesis.strategies", extra="statements").floats
+        if not self.log:
+            return floats(self.low, self.high, allow_subnormal=False)
+        low, high = math.log10(self.low), math.log10(self.high)
+        return floats(low, high, allow_subnormal=False).map(
+            lambda power: min(max(10.0**power, self.low), self.high)
+        )
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number from low to high, both included.
+
+    Parameters
+    ----------
+    low, high : int
+        The ends.
+    """
+
+    low: int
+    high: int
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ValueError(f"low must be at most high; got {self.low}, {self.high}")
+
+    @property
+    def simplest(self) -> int:
+        """The number of smallest size."""
+        return min(max(0, self.low), self.high)
+
+    def strategy(self) -> Any:
+        """Return the strategy of Hypothesis that draws it.
+
+        Returns
+        -------
+        SearchStrategy
+        """
+        return optional("hypothesis.strategies", extra="statements").integers(self.low, self.high)
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of several values, the simplest first.
+
+    Parameters
+    ----------
+    values : tuple
+        The values.
+    """
+
+    values: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ValueError("values must not be empty")
+
+    @property
+    def simplest(self) -> Any:
+        """The first."""
+        return self.values[0]
+
+    def strategy(self) -> Any:
+        """Return the strategy of Hypothesis that draws it.
+
+        Returns
+        -------
+        SearchStrategy
+        """
+        return optional("hypothesis.strategies", extra="statements").sampled_from(self.values)
+
+
+Hypothesis: TypeAlias = Number | Whole | OneOf
+"""A range that one quantity is drawn from."""
+
+
+def seed() -> Whole:
+    """Return the range of seeds of random matrices.
+
+    Returns
+    -------
+    Whole
+        0 to 2^32 - 1.
+    """
+    return Whole(0, 2**32 - 1)
+
+
+def draw(
+    hypotheses: Mapping[str, Hypothesis],
+    examples: int,
+    seed: int,
+    *,
+    where: Callable[[Mapping[str, Any]], bool] | None = None,
+) -> list[dict[str, Any]]:
+    """Return examples of quantities, fewer where there are not so many.
+
+    Parameters
+    ----------
+    hypotheses : mapping
+        Name of each quantity -> its range.
+    examples : int
+        How many.
+    seed : int
+        Of the drawing.
+    where : callable, optional
+        Example -> whether it is admissible.
+
+    Returns
+    -------
+    list of dict
+        Name -> value.
+    """
+    if not hypotheses:
+        return [{}]
+    library = optional("hypothesis", extra="statements")
+    found: list[dict[str, Any]] = []
+
+    def collect(example: dict[str, Any]) -> None:
+        found.append(dict(example))
+
+    given = library.given(_strategy(hypotheses, where))(collect)
+    _settings(examples, ("generate",))(library.seed(seed)(given))()
+    return found[:examples]
+
+
+def simplest_failure(
+    hypotheses: Mapping[str, Hypothesis],
+    fails: Callable[[Mapping[str, Any]], bool],
+    examples: int,
+    seed: int,
+    *,
+    where: Callable[[Mapping[str, Any]], bool] | None = None,
+) -> dict[str, Any] | None:
+    """Return the simplest example that fails, shrunk from those that were drawn.
+
+    Parameters
+    ----------
+    hypotheses : mapping
+        Name of each quantity -> its range.
+    fails : callable
+        Example -> whether a claim fails there.
+    examples : int
+        How many are drawn at most.
+    seed : int
+        Of the drawing.
+    where : callable, optional
+        Example -> whether it is admissible.
+
+    Returns
+    -------
+    dict or None
+        Name -> value; None if none of the examples fails.
+    """
+    from random import Random
+
+    library = optional("hypothesis", extra="statements")
+    errors = optional("hypothesis.errors", extra="statements")
+    try:
+        found = library.find(
+            _strategy(hypotheses, where),
+            fails,
+            settings=_settings(examples, ("generate", "shrink")),
+            random=Random(seed),
+        )
+    except (errors.NoSuchExample, errors.Unsatisfiable):
+        return None
+    return dict(found)
+
+
+def _settings(examples: int, phases: tuple[str, ...]) -> Any:
+    library = optional("hypothesis", extra="statements")
+    return library.settings(
+        max_examples=examples,
+        database=None,
+        deadline=None,
+        derandomize=False,
+        phases=[library.Phase[phase] for phase in phases],
+        suppress_health_check=list(library.HealthCheck),
+    )
+
+
+def _strategy(
+    hypotheses: Mapping[str, Hypothesis], where: Callable[[Mapping[str, Any]], bool] | None
+) -> Any:
+    strategies = optional("hypothesis.strategies", extra="statements")
+    ranges = {name: one.strategy() for name, one in hypotheses.items()}
+    whole = strategies.fixed_dictionaries(ranges)
+    return whole if where is None else whole.filter(where)

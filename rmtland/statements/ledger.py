@@ -1,0 +1,110 @@
+"""All statements, in the order of their documents.
+
+A chapter is a file of this room with a tuple ``STATEMENTS``.
+
+>>> find_statement("lecture-semicircle-density").verdict.value
+'holds'
+>>> len(ledger(document="abstract")) > 1
+True
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import lru_cache
+
+from rmtland.arguments import choice
+from rmtland.statements.statement import Document, Statement, Verdict
+
+__all__ = ["CHAPTERS", "find_statement", "ledger"]
+
+CHAPTERS = (
+    "abstract",
+    "lecture_linearisation",
+    "lecture_width",
+    "lecture_descent",
+    "lecture_laws",
+    "lecture_index",
+)
+"""Files that hold statements, in the order of the documents."""
+
+
+@lru_cache(maxsize=1)
+def _all() -> tuple[Statement, ...]:
+    found: list[Statement] = []
+    for chapter in CHAPTERS:
+        found += importlib.import_module(f"rmtland.statements.{chapter}").STATEMENTS
+    names = [one.id for one in found]
+    if len(set(names)) != len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"statements of one name: {', '.join(twice)}")
+    return tuple(found)
+
+
+def ledger(
+    *, document: str | None = None, verdict: str | None = None, text: str | None = None
+) -> tuple[Statement, ...]:
+    """Return statements, all or some.
+
+    Parameters
+    ----------
+    document : str, optional
+        "lecture", "abstract", "theory" or "proposal".
+    verdict : str, optional
+        "holds", "holds as corrected", "refuted" or "empirical".
+    text : str, optional
+        Words that all occur in a statement, in any case.
+
+    Returns
+    -------
+    tuple of Statement
+
+    Raises
+    ------
+    ValueError
+        If there is no such document or verdict.
+    """
+    if document is not None:
+        choice("document", document, tuple(one.value for one in Document))
+    if verdict is not None:
+        choice("verdict", verdict, tuple(one.value for one in Verdict))
+    words = (text or "").lower().split()
+    return tuple(
+        one
+        for one in _all()
+        if document in (None, one.document.value)
+        and verdict in (None, one.verdict.value)
+        and all(word in _text(one) for word in words)
+    )
+
+
+def find_statement(name: str) -> Statement:
+    """Return the statement of a name.
+
+    Parameters
+    ----------
+    name : str
+        Its id.
+
+    Returns
+    -------
+    Statement
+
+    Raises
+    ------
+    ValueError
+        If there is none; the message gives names that are close.
+    """
+    import difflib
+
+    for one in _all():
+        if one.id == name:
+            return one
+    close = difflib.get_close_matches(name, [one.id for one in _all()], n=3, cutoff=0.4)
+    hint = f"; did you mean {' or '.join(close)}" if close else ""
+    raise ValueError(f"there is no statement {name!r}{hint}: rmtland statements lists all")
+
+
+def _text(one: Statement) -> str:
+    parts = (one.id, one.place, one.kind.value, one.printed, one.tested, one.derivation)
+    return " ".join(parts).lower().replace("-", " ") + " " + one.id.lower()

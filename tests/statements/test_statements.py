@@ -1,0 +1,163 @@
+"""The ledger of statements: verdicts come out of runs, and every check notices a broken formula."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from rmtland.statements import (
+    AtMost,
+    Claim,
+    Counterexample,
+    Document,
+    Equal,
+    Kind,
+    Number,
+    Statement,
+    Verdict,
+    Whole,
+    find_counterexample,
+    find_statement,
+    ledger,
+    mutation_test,
+    verify,
+    verify_statement,
+)
+
+ROOT = Path(__file__).parents[2]
+STATEMENTS = ledger()
+FAILING = [one for one in STATEMENTS if one.failing is not None]
+
+
+@pytest.mark.parametrize("one", STATEMENTS, ids=lambda one: one.id)
+def test_a_run_gives_the_verdict_of_the_ledger(one):
+    finding = verify_statement(one, examples=3)
+    assert finding.verdict is one.verdict, finding.message
+
+
+@pytest.mark.parametrize("one", STATEMENTS, ids=lambda one: one.id)
+def test_every_broken_formula_is_noticed(one):
+    outcome = mutation_test(one, examples=6)
+    assert not outcome.missed
+    assert outcome.caught
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("one", STATEMENTS, ids=lambda one: one.id)
+def test_more_examples_give_the_same_verdict(one):
+    finding = verify_statement(one, examples=100, seed=1)
+    assert finding.verdict is one.verdict, finding.message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("one", FAILING, ids=lambda one: one.id)
+def test_counterexamples_are_found_again_and_are_minimal(one):
+    found = find_counterexample(one.failing, examples=400, seed=7)
+    assert found is not None
+    whole = [
+        name
+        for name, range in one.failing.hypotheses.items()
+        if isinstance(range, Whole) and name != "seed"
+    ]
+    assert sum(found[name] for name in whole) >= sum(one.counterexample.at[name] for name in whole)
+
+
+@pytest.mark.parametrize("one", STATEMENTS, ids=lambda one: one.id)
+def test_what_an_entry_names_exists(one):
+    assert one.id.startswith(one.document.value)
+    assert all((one.place, one.printed, one.tested, one.derivation))
+    for name in one.code:
+        module, rest = name, []
+        while True:
+            try:
+                found = importlib.import_module(module)
+                break
+            except ModuleNotFoundError:
+                module, _, last = module.rpartition(".")
+                rest.insert(0, last)
+        for part in rest:
+            found = getattr(found, part)
+    assert one.figure is None or (ROOT / one.figure).is_file()
+
+
+def test_selections():
+    assert {one.verdict for one in ledger(verdict="refuted")} == {Verdict.REFUTED}
+    assert {one.document for one in ledger(document="abstract")} == {Document.ABSTRACT}
+    assert find_statement("lecture-relu-threshold") in ledger(text="ReLU THRESHOLD")
+    with pytest.raises(ValueError, match="did you mean lecture-relu-threshold"):
+        find_statement("lecture-relu-treshold")
+    with pytest.raises(ValueError, match="unknown verdict 'perhaps'"):
+        ledger(verdict="perhaps")
+
+
+# A run can fail ----------------------------------------------------------------------------------
+
+SQUARE = Claim({"x": Number(-3, 3)}, claim=lambda x: x * x, truth=lambda x: abs(x) ** 2)
+
+
+def entry(**parts):
+    return Statement("lecture-x", Document.LECTURE, "", Kind.CLAIM, "", "", **parts)
+
+
+def test_a_wrong_formula_is_refuted_with_its_simplest_counterexample():
+    wrong = entry(verdict=Verdict.HOLDS, holding=SQUARE.instead(claim=lambda x: x))
+    finding = verify_statement(wrong)
+    assert (finding.verdict, finding.changed) == (Verdict.REFUTED, True)
+    assert finding.counterexample == {"x": -1.0} or finding.counterexample == {"x": 2.0}
+
+
+def test_a_counterexample_that_does_not_come_out_again_changes_the_verdict():
+    failing = SQUARE.instead(claim=lambda x: x)
+    right = Counterexample({"x": 2.0}, claim=2.0, truth=4.0)
+    assert verify_statement(
+        entry(verdict=Verdict.REFUTED, failing=failing, counterexample=right)
+    ).verdict is Verdict.REFUTED  # fmt: skip
+    for wrong in (
+        Counterexample({"x": 2.0}, claim=2.0, truth=5.0),
+        Counterexample({"x": 2.0}, claim=3.0, truth=4.0),
+        Counterexample({"x": 1.0}, claim=1.0, truth=1.0),
+        Counterexample({"y": 2.0}, claim=2.0, truth=4.0),
+    ):
+        broken = entry(verdict=Verdict.REFUTED, failing=failing, counterexample=wrong)
+        finding = verify_statement(broken)
+        assert finding.verdict is None
+        assert finding.message
+
+
+def test_a_value_that_is_no_number_is_a_failure():
+    nothing = entry(verdict=Verdict.HOLDS, holding=SQUARE.instead(claim=lambda x: float("nan")))
+    assert verify_statement(nothing).verdict is Verdict.REFUTED
+    error = entry(verdict=Verdict.HOLDS, holding=SQUARE.instead(truth=lambda x: 1 / 0))
+    finding = verify_statement(error)
+    assert finding.verdict is None
+    assert "ZeroDivisionError" in finding.message
+
+
+def test_parts_that_do_not_go_with_the_verdict_are_refused():
+    with pytest.raises(ValueError, match="has no holding claim and a failing one"):
+        entry(verdict=Verdict.REFUTED, holding=SQUARE)
+    with pytest.raises(ValueError, match="smallest counterexample"):
+        entry(verdict=Verdict.REFUTED, failing=SQUARE)
+    with pytest.raises(ValueError, match="a bound needs attained="):
+        entry(verdict=Verdict.HOLDS, holding=SQUARE.instead(relation=AtMost()))
+
+
+def test_a_check_that_is_too_wide_is_seen_by_the_mutations():
+    wide = entry(verdict=Verdict.HOLDS, holding=SQUARE.instead(relation=Equal(rtol=100.0)))
+    assert "twice" in mutation_test(wide).missed
+
+
+def test_a_changed_statement_cannot_be_sent_to_another_process():
+    with pytest.raises(ValueError, match="only workers=1"):
+        verify([STATEMENTS[0].replaced(place="elsewhere")] * 2, workers=2)
+
+
+def test_findings_do_not_depend_on_the_number_of_processes():
+    some = STATEMENTS[4:8]
+    seen = []
+    first = verify(some, examples=3, workers=2, progress=lambda *step: seen.append(step[:2]))
+    second = verify(some, examples=3)
+    assert [(f.id, f.verdict, f.deviation) for f in first] == [
+        (f.id, f.verdict, f.deviation) for f in second
+    ]
+    assert seen[-1] == (4, 4)
