@@ -17,9 +17,7 @@ from rmtland.statements.statement import Claim, Counterexample, Document, Kind
 
 __all__ = ["STATEMENTS", "double_root", "index_near_threshold"]
 
-WIGNER = Section(
-    Document.LECTURE, "lecture", "slide on the fraction of negative eigenvalues"
-)
+WIGNER = Section(Document.LECTURE, "lecture", "slide on the fraction of negative eigenvalues")
 RELU = Section(Document.LECTURE, "lecture", "slide on the two layer ReLU net")
 UNDER = Number(0.01, 0.99)
 ENERGY = Number(0.001, 10.0, log=True)
