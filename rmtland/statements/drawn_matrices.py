@@ -31,6 +31,7 @@ def gaussian_matrix(seed: int, rows: int, columns: int, *, stream: int = 0) -> R
     Returns
     -------
     ndarray, shape (rows, columns)
+        The entries.
     """
     return np.random.default_rng((seed, stream)).standard_normal((rows, columns))
 
@@ -48,6 +49,7 @@ def symmetric_matrix(seed: int, size: int) -> Real:
     Returns
     -------
     ndarray, shape (size, size)
+        The entries.
     """
     A = gaussian_matrix(seed, size, size)
     return np.asarray((A + A.T) / np.sqrt(2 * size))
@@ -68,6 +70,7 @@ def with_singular_values(seed: int, rows: int, columns: int, values: Real) -> Re
     Returns
     -------
     ndarray, shape (rows, columns)
+        The entries.
     """
     left = np.linalg.qr(gaussian_matrix(seed, rows, rows, stream=1))[0]
     right = np.linalg.qr(gaussian_matrix(seed, columns, columns, stream=2))[0]
@@ -96,6 +99,7 @@ def loss_point(
     Returns
     -------
     LossPoint
+        The network on its data.
     """
     net = MLP(widths, activation, **options)
     x = gaussian_matrix(seed, samples, widths[0], stream=3)

@@ -55,6 +55,7 @@ class Number:
         Returns
         -------
         SearchStrategy
+            For `hypothesis.given`.
         """
         floats = optional("hypothesis.strategies", extra="statements").floats
         if not self.log:
@@ -93,6 +94,7 @@ class Whole:
         Returns
         -------
         SearchStrategy
+            For `hypothesis.given`.
         """
         return optional("hypothesis.strategies", extra="statements").integers(self.low, self.high)
 
@@ -124,6 +126,7 @@ class OneOf:
         Returns
         -------
         SearchStrategy
+            For `hypothesis.given`.
         """
         return optional("hypothesis.strategies", extra="statements").sampled_from(self.values)
 

@@ -120,6 +120,7 @@ def index_near_threshold(model: Callable[..., Any], tau: float, excess: float) -
     Returns
     -------
     float
+        The value.
     """
     threshold = model(tau, 1.0).critical_energy
     return float(model(tau, threshold * (1 + excess)).index())

@@ -58,6 +58,7 @@ def ledger(
     Returns
     -------
     tuple of Statement
+        In the order of the documents.
 
     Raises
     ------
@@ -89,6 +90,7 @@ def find_statement(name: str) -> Statement:
     Returns
     -------
     Statement
+        The entry.
 
     Raises
     ------

@@ -80,6 +80,7 @@ def mutation_test(statement: Statement, *, examples: int = 8, seed: int = 0) -> 
     Returns
     -------
     MutationOutcome
+        Names of the mutants by what became of them.
     """
     names: dict[str, list[str]] = {"caught": [], "missed": [], "same": []}
     outcomes: Iterator[tuple[str, str]] = iter(())

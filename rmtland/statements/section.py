@@ -56,6 +56,7 @@ class Section:
         Returns
         -------
         Statement
+            The entry.
         """
         return self._entry(Verdict.HOLDS, name, kind, printed, tested, derivation, parts)
 
@@ -80,6 +81,7 @@ class Section:
         Returns
         -------
         Statement
+            The entry.
         """
         return self._entry(Verdict.EMPIRICAL, name, kind, printed, tested, derivation, parts)
 
@@ -105,6 +107,7 @@ class Section:
         Returns
         -------
         Statement
+            The entry.
         """
         return self._entry(Verdict.CORRECTED, name, kind, printed, tested, derivation, parts)
 
@@ -129,6 +132,7 @@ class Section:
         Returns
         -------
         Statement
+            The entry.
         """
         return self._entry(Verdict.REFUTED, name, kind, printed, tested, derivation, parts)
 

@@ -106,6 +106,7 @@ def parameters(function: Callable[..., Any]) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
+        In order.
     """
     return tuple(inspect.signature(function).parameters)
 
@@ -161,6 +162,7 @@ class Claim:
         Returns
         -------
         Claim
+            The other claim.
         """
         return replace(self, **changes)
 
@@ -175,6 +177,7 @@ class Claim:
         Returns
         -------
         bool
+            Whether they are.
         """
         return self.where is None or bool(called(self.where, hypotheses))
 
@@ -246,6 +249,7 @@ class Trial:
         Returns
         -------
         Trial
+            The trial.
         """
 
         def values(attained: bool) -> tuple[Mapping[str, Any], tuple[Any, ...]]:
@@ -383,5 +387,6 @@ class Statement:
         Returns
         -------
         Statement
+            The entry.
         """
         return replace(self, **changes)

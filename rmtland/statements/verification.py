@@ -88,6 +88,7 @@ def examples_of(claim: Claim, examples: int, seed: int, name: str = "") -> list[
     Returns
     -------
     list of dict
+        Name -> value.
     """
     many = max(1, round(count("examples", examples) * claim.share))
     mixed = zlib.crc32(f"{name} {seed}".encode())
@@ -175,6 +176,7 @@ def verify_statement(statement: Statement, *, examples: int = 20, seed: int = 0)
     Returns
     -------
     Finding
+        What was found.
     """
     started = time.process_time()
     verdict: Verdict | None = None
