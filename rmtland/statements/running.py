@@ -1,7 +1,7 @@
 """Many statements run at a time, in processes, with progress.
 
 >>> from rmtland.statements import ledger
->>> findings = verify(ledger(text="semicircle density"), examples=3)
+>>> findings = verify(ledger(text="wishart edges"), examples=3)
 >>> [finding.changed for finding in findings]
 [False]
 """
