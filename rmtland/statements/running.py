@@ -1,9 +1,9 @@
 """Many statements run at a time, in processes, with progress.
 
 >>> from rmtland.statements import ledger
->>> findings = verify(ledger(text="wishart edges"), examples=3)
->>> [finding.changed for finding in findings]
-[False]
+>>> findings = verify(ledger(text="wishart"), examples=3)
+>>> any(finding.changed for finding in findings)
+False
 """
 
 from __future__ import annotations

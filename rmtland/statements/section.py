@@ -1,6 +1,6 @@
 """A section of a document: the short way to write its statements.
 
->>> from rmtland.statements.hypotheses import Number
+>>> from rmtland.statements import Claim, Number
 >>> slide = Section(Document.LECTURE, "lecture", "slide on squares")
 >>> square = Claim({"x": Number(-2, 2)}, claim=lambda x: x**2, truth=lambda x: abs(x) ** 2)
 >>> slide.holds("square", Kind.FORMULA, "x²", "the same", "sign", holding=square).id
