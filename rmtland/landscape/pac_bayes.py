@@ -364,20 +364,20 @@ def pac_bayes_bounds(
             least = seeger(0.0, trial.kl, n, share)
             if best is not None and least >= best[0]:
                 continue
-            risk = float(_wrong(point, trial.draw(few)).mean())
+            risk = float(_wrong(net, point, trial.draw(few)).mean())
             bound = seeger(risk, trial.kl, n, share)
             if best is None or bound < best[0]:
                 best = bound, trial
     assert best is not None
     chosen = best[1]
     thetas = chosen.draw(final)
-    risk = float(_wrong(point, thetas).mean())
+    risk = float(_wrong(net, point, thetas).mean())
     empirical = kl_inverse(risk, math.log(2.0 / (0.1 * delta)) / many)
     single = here[None]
-    training = float(_wrong(point, single).mean())
+    training = float(_wrong(net, point, single).mean())
     away = [math.nan, math.nan]
     if away_point is not None:
-        away = [float(_wrong(away_point, which).mean()) for which in (single, thetas)]
+        away = [float(_wrong(net, away_point, which).mean()) for which in (single, thetas)]
     return PacBayesBounds(
         training=training,
         held_out=away[0],
@@ -395,9 +395,9 @@ def pac_bayes_bounds(
     )
 
 
-def _wrong(point: LossPoint, thetas: Real) -> Logical:
+def _wrong(net: MLP, point: LossPoint, thetas: Real) -> Logical:
     """Return which samples of a point are misclassified, shape (k, m)."""
-    net, targets = point.net, np.asarray(to_numpy(point.y))
+    targets = np.asarray(to_numpy(point.y))
     found = np.empty((len(thetas), len(targets)), dtype=bool)
     for i, theta in enumerate(thetas):
         outputs = np.asarray(to_numpy(point.at(theta).prediction))

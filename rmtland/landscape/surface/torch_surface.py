@@ -1,8 +1,10 @@
 r"""The loss of a PyTorch model on its data, as a surface; the model stays as it is.
 
-Parameters are flat vectors in the order of ``named_parameters()``. Several points are passed
-forward together by `torch.func.vmap` where that is faster on the first of them (small models and
-few samples), and one after the other elsewhere.
+Parameters are flat vectors in the order of ``named_parameters()``. Losses at several points are
+those of rmtland's own network where the model is one, whose first layer is affine in a plane
+(`rmtland.landscape.surface.torch_perceptron`). Other models are passed forward at several points
+together by `torch.func.vmap` where that is faster on the first of them (small models and few
+samples), and one after the other elsewhere.
 
 Batch normalisation: its running statistics belong to the parameters they were measured at. With
 ``batch_statistics="kept"`` they stay, as in Li et al. (NeurIPS 2018); with "batch" each point is
@@ -24,8 +26,9 @@ import numpy as np
 from rmtland.adapters import TorchOperator, from_torch
 from rmtland.adapters.torch_batches import Batch, to_numpy
 from rmtland.adapters.torch_parameters import Block
-from rmtland.arguments import choice
+from rmtland.arguments import choice, float_array
 from rmtland.landscape.surface.surface import LossSurface, parameter_rows
+from rmtland.landscape.surface.torch_perceptron import TorchPerceptron, own_network
 from rmtland.networks.overflow import NetworkOverflowError
 from rmtland.typing import Array, ArrayLike, Real, override
 
@@ -34,7 +37,7 @@ __all__ = ["TorchSurface"]
 _AT_ONCE = 16
 """Points that vmap passes forward together."""
 
-BATCHING = ("auto", "vmap", "loop")
+BATCHING = ("auto", "own", "vmap", "loop")
 STATISTICS = ("kept", "batch")
 
 
@@ -47,15 +50,17 @@ class TorchSurface(LossSurface):
         As `rmtland.adapters.from_torch` takes them.
     batch_statistics : {"kept", "batch"}, optional
         What batch normalisation divides by at each point; see the module.
-    batching : {"auto", "vmap", "loop"}, optional
-        How several points are evaluated; "auto" times both on the first of them.
+    batching : {"auto", "own", "vmap", "loop"}, optional
+        How several points are evaluated; "auto" takes "own", rmtland's network, where the model is
+        one and agrees at the first points, and times the other two on the first points elsewhere.
     **options
         Passed on to `from_torch`: ``parameters``, ``dtype``, ``batch_size``, ...
 
     Raises
     ------
     ValueError
-        For what `from_torch` refuses, or batch statistics of data in several batches.
+        For what `from_torch` refuses, batch statistics of data in several batches, or "own" for a
+        model that is no network of rmtland's.
     """
 
     def __init__(
@@ -76,6 +81,14 @@ class TorchSurface(LossSurface):
             raise ValueError(
                 "batch_statistics='batch' needs the data in one batch: give tensors (x, y) and no "
                 "batch_size"
+            )
+        found = own_network(self.origin, loss) if batching in ("auto", "own") else None
+        self._own = found
+        self._own_checked = False
+        if batching == "own" and found is None:
+            raise ValueError(
+                "batching='own' is for nn.Sequential of linear layers and one kind of activation "
+                "with a mean loss that MLP.from_torch reads; leave it out"
             )
 
     @property
@@ -138,6 +151,30 @@ class TorchSurface(LossSurface):
     @override
     def losses(self, thetas: ArrayLike) -> Real:
         rows = parameter_rows(thetas, self.size)
+        own = self._network(rows)
+        return self._by_torch(rows) if own is None else own.losses(rows)
+
+    @override
+    def plane_losses(self, origin: Real, directions: Real, coordinates: ArrayLike) -> Real:
+        rows = parameter_rows(directions, self.size)
+        start = parameter_rows(np.reshape(origin, (1, -1)), self.size)[0]
+        points = float_array("coordinates", coordinates, ndim=2)
+        own = self._network(start + points[:2] @ rows)
+        if own is None:
+            return super().plane_losses(start, rows, points)
+        return own.plane_losses(start, rows, points)
+
+    def _network(self, rows: Real) -> TorchPerceptron | None:
+        """Return rmtland's own network if it is the model; checked at two points, once."""
+        if self._own is not None and not self._own_checked:
+            if not self._own.agrees(rows[:2], self._by_torch(rows[:2])):
+                if self._batching == "own":
+                    raise ValueError("the model is not the network it looks like; leave 'own' out")
+                self._own = None
+            self._own_checked = True
+        return self._own
+
+    def _by_torch(self, rows: Real) -> Real:
         function, found = self.origin.function, np.zeros(len(rows))
         with self._statistics(), function.differentiable():
             for given in self.origin.batches:

@@ -18,7 +18,7 @@ def mlp_pair():
     return model, (x, y), NetworkSurface.of(net, x.numpy(), y.numpy()), theta
 
 
-@pytest.mark.parametrize("batching", ["auto", "vmap", "loop"])
+@pytest.mark.parametrize("batching", ["auto", "own", "vmap", "loop"])
 def test_it_agrees_with_the_same_network_of_rmtland(batching):
     model, data, own, theta = mlp_pair()
     surface = TorchSurface(model, torch.nn.CrossEntropyLoss(), data, batching=batching)
@@ -90,3 +90,51 @@ def test_batch_statistics_kept_or_measured_at_each_point():
     assert model[1].track_running_stats
     with pytest.raises(ValueError, match="one batch"):
         TorchSurface(model, loss, (x, y), batch_statistics="batch", batch_size=3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", ["MSELoss", "BCEWithLogitsLoss", "CrossEntropyLoss"])
+def test_models_that_are_networks_of_rmtland_are_evaluated_as_such(name, dtype):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    model = model.to(dtype)
+    x, y = torch.randn(9, 3, dtype=dtype), torch.rand(9, 2, dtype=dtype)
+    y = torch.randint(2, (9,)) if name == "CrossEntropyLoss" else y
+    loss = getattr(torch.nn, name)()
+    own, plain = (TorchSurface(model, loss, (x, y), batching=b) for b in ("own", "loop"))
+    rng = np.random.default_rng(0)
+    thetas, points = rng.standard_normal((5, own.size)), rng.standard_normal((7, 2))
+    accuracy = 1e-12 if dtype == torch.float64 else 1e-5
+    np.testing.assert_allclose(own.losses(thetas), plain.losses(thetas), rtol=accuracy)
+    np.testing.assert_allclose(
+        own.plane_losses(thetas[0], thetas[1:3], points),
+        plain.plane_losses(thetas[0], thetas[1:3], points),
+        rtol=accuracy,
+    )
+
+
+def test_models_that_only_look_like_networks_are_not():
+    torch.manual_seed(0)
+
+    class Linear(torch.nn.Linear):  # the name of what it is not
+        def forward(self, x):
+            return super().forward(x) + 1.0
+
+    nn, loss = torch.nn, torch.nn.MSELoss()
+    x, y = torch.randn(9, 3).double(), torch.randn(9, 2).double()
+    posing = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), Linear(4, 2)).double()
+    hooked = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double()
+    hooked[0].register_forward_hook(lambda module, inputs, output: 2.0 * output)
+    other = nn.Sequential(nn.Linear(3, 4), nn.Softsign(), nn.Linear(4, 2)).double()
+    for model in (posing, hooked, other):
+        auto, loop = (TorchSurface(model, loss, (x, y), batching=b) for b in ("auto", "loop"))
+        thetas = auto.parameters() + np.zeros((3, 1))
+        np.testing.assert_allclose(auto.losses(thetas), loop.losses(thetas), rtol=1e-12)
+        with pytest.raises(ValueError, match="own"):
+            TorchSurface(model, loss, (x, y), batching="own").losses(thetas)
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double()
+    for options in ({"parameters": "0.weight"}, {"batch_size": 4}):
+        with pytest.raises(ValueError, match="batching='own' is for"):
+            TorchSurface(model, loss, (x, y), batching="own", **options)
+    with pytest.raises(ValueError, match="batching='own' is for"):
+        TorchSurface(model, nn.MSELoss(reduction="sum"), (x, y), batching="own")
