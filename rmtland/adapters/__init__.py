@@ -6,6 +6,7 @@ installs it.
 
 from rmtland.adapters.jax_operator import JaxOperator, from_jax
 from rmtland.adapters.monitor import CurvatureMonitor, CurvatureRecord
+from rmtland.adapters.spectral_optimizer import spectral_optimizer
 from rmtland.adapters.torch_model import from_torch
 from rmtland.adapters.torch_operator import TorchOperator
 from rmtland.adapters.weight_matrices import weight_matrices
@@ -17,5 +18,6 @@ __all__ = [
     "TorchOperator",
     "from_jax",
     "from_torch",
+    "spectral_optimizer",
     "weight_matrices",
 ]
