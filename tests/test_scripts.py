@@ -20,6 +20,7 @@ SCRIPTS = Path(__file__).parent.parent / "scripts"
 SMALL = {
     "fuzz_free.py": ["--count", "2"],
     "make_bibliography.py": [],
+    "write_statements.py": ["--check"],
     "fuzz_polynomials.py": ["--count", "2"],
     "bench_dyson.py": ["--n", "4", "--points", "5", "--linear", "41"],
     "bench_audit.py": [
@@ -96,6 +97,7 @@ NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 SAYS = {
     "fuzz_free.py": (r"'right': (?P<value>\d+)", 1, 2),
     "make_bibliography.py": (r"Pennington and Y. Bahri", None, None),
+    "write_statements.py": (r"in step: (?P<value>\d+) pages", 2, 2),
     "fuzz_polynomials.py": (rf"2 polynomials: (?P<value>{NUMBER}) wrong", 0, 0),
     "bench_dyson.py": (rf"MatrixDyson .* us a point, worst error (?P<value>{NUMBER})", 0, 1e-6),
     "bench_audit.py": (rf"18  relu .* (?P<value>{NUMBER})\n", 0, 0.5),

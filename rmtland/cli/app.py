@@ -1,7 +1,7 @@
 """The command `rmtland`: its commands, and one clear line for every error.
 
-Exit codes: 0 done, 1 some tasks of a sweep failed or training missed its energy, 2 bad input (one
-line on stderr says what to do), 130 interrupted.
+Exit codes: 0 done, 1 some tasks of a sweep failed, training missed its energy or a verdict changed,
+2 bad input (one line on stderr says what to do), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from rmtland.cli.report import report
 from rmtland.cli.reproduce import reproduce
 from rmtland.cli.sample import sample
 from rmtland.cli.shrink import shrink
+from rmtland.cli.statements import statements
 from rmtland.cli.sweep import sweep
 from rmtland.cli.weights import weights
 from rmtland.version import installed_version
@@ -49,6 +50,7 @@ app.command("shrink", short_help="Shrink the eigenvalues of a sample covariance 
 app.command("advise", short_help="Say which first-order method a spectrum asks for.")(advise)
 app.command("report", short_help="Write earlier results as one page to send on.")(report)
 app.command("reproduce", short_help="Compute figures of the literature anew.")(reproduce)
+app.command("statements", short_help="Put statements of the sources to the test.")(statements)
 app.add_typer(sweep)
 app.add_typer(critical_points)
 app.add_typer(landscape)

@@ -51,7 +51,7 @@ def ledger(
     document : str, optional
         "lecture", "abstract", "theory" or "proposal".
     verdict : str, optional
-        "holds", "holds as corrected", "refuted" or "empirical".
+        "holds", "corrected", "refuted" or "empirical".
     text : str, optional
         Words that all occur in a statement, in any case.
 
@@ -68,13 +68,13 @@ def ledger(
     if document is not None:
         choice("document", document, tuple(one.value for one in Document))
     if verdict is not None:
-        choice("verdict", verdict, tuple(one.value for one in Verdict))
+        choice("verdict", verdict, tuple(one.name.lower() for one in Verdict))
     words = (text or "").lower().split()
     return tuple(
         one
         for one in _all()
         if document in (None, one.document.value)
-        and verdict in (None, one.verdict.value)
+        and verdict in (None, one.verdict.name.lower())
         and all(word in _text(one) for word in words)
     )
 

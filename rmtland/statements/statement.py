@@ -45,6 +45,13 @@ class Document(enum.Enum):
     PROPOSAL = "proposal"
 
     @property
+    def url(self) -> str | None:
+        """Where it can be read, if it can."""
+        if self is Document.ABSTRACT:
+            return "https://proceedings.mlr.press/v70/pennington17a.html"
+        return None
+
+    @property
     def title(self) -> str:
         """Author and title."""
         return {

@@ -88,7 +88,7 @@ def test_help_of_a_command(rmtland, command, words):
 
 
 COMMANDS = ["advise", "overlay", "measure", "weights", "spectrum", "sample", "shrink", "audit",
-            "reproduce", "report",
+            "reproduce", "report", "statements",
             "sweep index", "sweep status", "sweep export",
             "critical-points find", "critical-points model", "critical-points verify",
             "landscape sharpness", "landscape slice", "landscape connect", "landscape levels",
