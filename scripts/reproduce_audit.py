@@ -105,7 +105,7 @@ def draw(data, found, arguments):
     figure = Figure(figsize=(13, 4.3), layout="constrained")
     axes = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
     draw_densities(axes[0], found)
-    axes[0].legend(fontsize=7)
+    axes[0].legend(fontsize=6, loc="upper right", handlelength=1.6, frameon=False)
     draw_distribution_errors(axes[1], found, levels=drawn_levels(found)[2:])
     draw_misfits(axes[2], found)
     origin = found.provenance
