@@ -25,6 +25,8 @@ CHAPTERS = (
     "lecture_descent",
     "lecture_laws",
     "lecture_index",
+    "theory_definitions",
+    "theory_sharpness",
 )
 """Files that hold statements, in the order of the documents."""
 
