@@ -1,0 +1,150 @@
+"""What a release needs: versions in step, citation, recipe, forms of issues, old names listed."""
+
+import ast
+import re
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import yaml
+
+import rmtland
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+FORMS = ROOT / ".github" / "ISSUE_TEMPLATE"
+
+# Keys that version 1.2.0 of the Citation File Format demands and knows
+REQUIRED = {"authors", "cff-version", "message", "title"}
+KNOWN = REQUIRED | {
+    "abstract", "commit", "contact", "date-released", "doi", "identifiers", "keywords", "license",
+    "license-url", "preferred-citation", "references", "repository", "repository-artifact",
+    "repository-code", "type", "url", "version",
+}  # fmt: skip
+WORK = {"authors", "title", "type"}
+PERSON = {"family-names", "given-names", "name-particle", "name-suffix", "alias", "orcid"}
+
+
+def read(name):
+    """Return a file of YAML with every value as it is written."""
+    return yaml.load((ROOT / name).read_text("utf-8"), yaml.BaseLoader)
+
+
+def test_one_version_everywhere():
+    """A test of what is installed too: `pip install -e .` again where this fails."""
+    number = PROJECT["version"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", number)
+    assert rmtland.__version__ == version("rmtland") == number
+    changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    headings = re.findall(r"^## (\S+) \(([^)]+)\)$", changelog, re.MULTILINE)
+    assert headings[0][0] == number
+    for _, date in headings:
+        assert re.fullmatch(r"unreleased|\d{4}-\d\d-\d\d", date)
+    assert read("recipe/recipe.yaml")["context"]["version"] == number
+    citation = read("CITATION.cff")
+    assert citation["version"] == citation["preferred-citation"]["version"] == number
+
+
+def test_the_citation_has_what_the_format_demands():
+    citation = read("CITATION.cff")
+    assert set(citation) >= REQUIRED
+    assert set(citation) <= KNOWN
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["type"] in ("software", "dataset")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", citation["date-released"])
+    assert citation["license"] == PROJECT["license"]
+    works = [citation["preferred-citation"], *citation["references"]]
+    for work in works:
+        assert set(work) >= WORK
+        assert re.fullmatch(r"\d{4}", work["year"])
+        assert work["type"] in ("software", "conference-paper", "article", "book")
+        for author in work["authors"]:
+            assert set(author) == {"name"} or set(author) <= PERSON
+        if "conference" in work:
+            assert work["conference"]["name"]
+    preferred = works[0]
+    assert (preferred["type"], preferred["title"]) == ("software", citation["title"])
+    assert preferred["authors"] == citation["authors"]
+    assert preferred["year"] == citation["date-released"][:4]
+
+
+CONDA = {"matplotlib": "matplotlib-base"}
+
+
+def test_the_recipe_asks_for_what_the_project_asks_for():
+    recipe = read("recipe/recipe.yaml")
+    wanted = [re.match(r"([\w.-]+)(.*)", one).groups() for one in PROJECT["dependencies"]]
+    run = [f"{CONDA.get(name, name)} {bounds}" for name, bounds in wanted]
+    python = recipe["context"]["python_min"]
+    assert PROJECT["requires-python"] == f">={python}"
+    assert recipe["requirements"]["run"] == ["python >=${{ python_min }}", *run]
+    assert recipe["requirements"]["host"] == ["python ${{ python_min }}.*", "pip", "hatchling"]
+    scripts = [f"{name} = {home}" for name, home in PROJECT["scripts"].items()]
+    assert recipe["build"]["python"]["entry_points"] == scripts
+    assert recipe["build"]["noarch"] == "python"
+    assert recipe["about"]["license"] == PROJECT["license"]
+    assert recipe["about"]["summary"] in PROJECT["description"]
+    assert (ROOT / recipe["about"]["license_file"]).is_file()
+    assert "${{ version }}" in recipe["source"]["url"]
+    assert re.fullmatch("[0-9a-f]{64}", recipe["source"]["sha256"])
+
+
+def test_the_versions_of_python_are_those_of_the_classifiers():
+    listed = [one.rsplit(" ", 1)[1] for one in PROJECT["classifiers"] if "Python :: 3." in one]
+    assert f">={listed[0]}" == PROJECT["requires-python"]
+    numbers = [int(one.partition(".")[2]) for one in listed]
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+    install = (ROOT / "docs" / "install.md").read_text("utf-8")
+    assert f"Python {listed[0]} to {listed[-1]}" in install
+
+
+@pytest.mark.parametrize("name", ["bug_report", "feature_request", "wrong_number"])
+def test_forms_of_issues_are_whole(name):
+    form = yaml.safe_load((FORMS / f"{name}.yml").read_text("utf-8"))
+    assert {"name", "description", "body"} <= set(form) <= {
+        "name", "description", "title", "labels", "body", "assignees",
+    }  # fmt: skip
+    names = [field["id"] for field in form["body"]]
+    assert len(set(names)) == len(names)
+    for field in form["body"]:
+        assert field["type"] in ("textarea", "input", "dropdown", "checkboxes")
+        assert field["attributes"]["label"]
+        assert set(field) <= {"type", "id", "attributes", "validations"}
+    assert any(field["validations"]["required"] for field in form["body"])
+
+
+def test_there_are_forms_for_wrong_numbers_failures_and_wishes():
+    found = {one.stem for one in FORMS.glob("*.yml")}
+    assert found == {"bug_report", "config", "feature_request", "wrong_number"}
+
+
+def old_names():
+    """Return (module, old name, new one) of every use of `rmtland.deprecation`."""
+    found = set()
+    for path in sorted((ROOT / "rmtland").rglob("*.py")):
+        text = path.read_text("utf-8")
+        if path.name == "deprecation.py" or "deprecation" not in text:
+            continue
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for call in ast.walk(ast.parse(text)):
+            if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+                continue
+            kind = call.func.id
+            if kind in ("renamed_argument", "renamed_method", "moved_method"):
+                found.add((module, *(one.value for one in call.args)))
+            elif kind == "keyword_only":
+                name = call.args[0].value
+                found.add((module, f"{name} by position", f"{name}=..."))
+            elif kind == "old_names":
+                found.update((module, *pair) for pair in ast.literal_eval(call.args[1]).items())
+    return found
+
+
+def test_the_page_of_old_names_has_them_all():
+    text = (ROOT / "docs" / "deprecation.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([\w.]+)` \| `(.+?)` \| `(.+?)` \|", text, re.MULTILINE)
+    found = old_names()
+    assert len(found) > 20
+    assert set(rows) == found
+    assert len(set(rows)) == len(rows)

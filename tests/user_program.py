@@ -1,0 +1,53 @@
+"""A program of a user's, for type checkers: every name has a type, and a wrong use is seen."""
+
+from typing import assert_type
+
+import numpy as np
+
+import rmtland
+from rmtland import (
+    MLP,
+    Comparison,
+    Fit,
+    MarchenkoPastur,
+    Semicircle,
+    Spectrum,
+    WishartPlusWigner,
+    compare,
+    fit,
+    free_sum,
+)
+from rmtland.laws import Law
+from rmtland.networks import Dataset, TrainResult, digits, train
+from rmtland.report import Report, Text, page
+
+
+def ends(law: Law) -> tuple[float, float]:
+    return law.hull
+
+
+mixed = free_sum(MarchenkoPastur(0.5), Semicircle(0.1))
+assert_type(ends(mixed), tuple[float, float])
+assert_type(mixed.mean(), float)
+
+data = digits(32, size=4, target="autoencoder", rng=0)
+assert_type(data, Dataset)
+net = MLP((16, 4, 16), activation="tanh")
+assert_type(train(net, net.init(rng=1), data.x, data.y, max_steps=3), TrainResult)
+
+spectrum = Spectrum(np.array([-1.0, 0.0, 0.3, 0.5, 0.7, 1.1, 2.0]))
+assert_type(compare(spectrum, mixed), Comparison)
+assert_type(compare(spectrum, mixed).kolmogorov, float)
+assert_type(fit(spectrum, WishartPlusWigner), Fit[WishartPlusWigner])
+assert_type(page(Report("A title", (Text("words"),))), str)
+assert_type(rmtland.__version__, str)
+
+
+def wrong() -> None:
+    """Never called: a checker that knew no types would have nothing to ignore here."""
+    ends(spectrum)  # type: ignore[arg-type]
+    MLP((16, 4, 16), activation=3)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    print(rmtland.__version__, ends(mixed))
