@@ -34,7 +34,7 @@ def installed(built, tmp_path_factory):
     """Python of an environment that holds the wheel, and the packages of this one beside it."""
     folder = tmp_path_factory.mktemp("installed") / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    (site,) = folder.glob("[Ll]ib*/**/site-packages")
+    (site,) = folder.glob("[Ll]ib/**/site-packages")
     (wheel,) = built.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(site)
     (site / "beside.pth").write_text(f"{Path(np.__file__).parent.parent}\n")
