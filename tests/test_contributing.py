@@ -54,8 +54,8 @@ def test_the_new_law_has_60_lines_that_pass_the_linter(tmp_path):
 def test_the_new_law_is_where_the_eigenvalues_rest(law, n):
     """The most likely eigenvalues: V'(x_i) = (2/n) sum of 1/(x_i - x_j), by Newton's method.
 
-    Their levels differ from (i - 1/2)/n by at most 0.2587/n, at the edges: there the first one is at
-    the first zero -2.338 of the Airy function, and (2/(3 pi)) 2.338^(3/2) = 0.7587.
+    Their levels differ from (i - 1/2)/n by at most 0.2587/n, at the edges: the first one is at
+    the first zero -2.338 of the Airy function, where (2/(3 pi)) 2.338^(3/2) = 0.7587.
     """
     coupling = 0.7
     new, levels = law(coupling), (np.arange(n) + 0.5) / n
