@@ -4,6 +4,8 @@ A command is a function of its own file, registered here; what it looks at (a ne
 digits, or a model of one's own) comes from `rmtland.cli.landscape.subject`.
 """
 
+from collections.abc import Callable
+
 import typer
 
 from rmtland.cli.landscape.connect import connect
@@ -32,12 +34,16 @@ def _landscape(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-landscape.command("sharpness", short_help="How sharp the minimum is, with bounds.")(sharpness)
-landscape.command("slice", short_help="Draw the loss in a plane.")(slice_plane)
-landscape.command("connect", short_help="Connect two minima and measure barriers.")(connect)
-landscape.command("levels", short_help="Count the components of level sets.")(levels)
-landscape.command("linearize", short_help="Networks beside their linearisation.")(linearize)
-landscape.command("manifold", short_help="Walk along the minimisers at zero loss.")(manifold)
-landscape.command("noise", short_help="The stationary variance of SGD at a minimum.")(noise)
-landscape.command("pac-bayes", short_help="PAC-Bayes bounds beside held-out error.")(pac_bayes)
-landscape.command("depth", short_help="Condition numbers against depth, with their laws.")(depth)
+_COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
+    "sharpness": (sharpness, "How sharp the minimum is, with bounds."),
+    "slice": (slice_plane, "Draw the loss in a plane, or on a line."),
+    "connect": (connect, "Connect two minima and measure barriers."),
+    "levels": (levels, "Count the components of level sets."),
+    "linearize": (linearize, "Networks beside their linearisation."),
+    "manifold": (manifold, "Walk along the minimisers at zero loss."),
+    "noise": (noise, "What SGD does at a minimum, or a saddle."),
+    "pac-bayes": (pac_bayes, "PAC-Bayes bounds beside held-out error."),
+    "depth": (depth, "Condition numbers against depth, with their laws."),
+}
+for _name, (_command, _help) in _COMMANDS.items():
+    landscape.command(_name, short_help=_help)(_command)

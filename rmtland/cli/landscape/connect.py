@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.landscape.subject import (
-    ActivationName,
-    Bias,
-    Data,
-    Decay,
-    Hidden,
-    LossName,
-    Network,
-    Samples,
-    Steps,
-)
+from rmtland.cli.landscape.stage_bar import stage_bar
+from rmtland.cli.landscape.subject import Network, with_network
 from rmtland.cli.measure import function_of
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.figure import Figure
 
@@ -46,15 +38,9 @@ class _Ends:
     data: str
 
 
+@with_network(train_steps=2000)
 def connect(
-    data: Data = "digits-labels",
-    hidden: Hidden = "12",
-    samples: Samples = None,
-    activation: ActivationName = "tanh",
-    loss: LossName = "cross_entropy",
-    bias: Bias = False,
-    weight_decay: Decay = 1e-3,
-    train_steps: Steps = 2000,
+    network: Network,
     model: Annotated[
         str | None,
         typer.Option(
@@ -96,9 +82,6 @@ def connect(
     count("index_points", index_points, min_value=0)
     output = Output(out, format=format, json=json, html=html)
     check_target(out / f"connect.{format}")
-    network = Network(
-        data, hidden, samples, activation, loss, bias, weight_decay, train_steps, seed
-    )
     if model is not None and many > 1:
         raise ValueError("--pairs: a model's function returns one pair; leave it out")
     found: list[Connection] = []
@@ -107,19 +90,15 @@ def connect(
     try:
         for pair in range(many):
             ends = _trained(network, pair) if model is None else _given(model)
-            found.append(
-                connectivity.connect(
-                    ends.surface,
-                    ends.first,
-                    ends.second,
-                    groups=ends.groups,
-                    curves=wanted,
-                    curve_steps=curve_steps,
-                    string_steps=string_steps,
-                    index_points=index_points if pair == 0 else 0,
-                    rng=seed + pair,
-                )
-            )
+            with stage_bar() as stage:
+                bars = {name: stage(f"pair {pair + 1}: {name}") for name in wanted}
+                made = connectivity.connect(
+                    ends.surface, ends.first, ends.second, groups=ends.groups, curves=wanted,
+                    curve_steps=curve_steps, string_steps=string_steps,
+                    index_points=index_points if pair == 0 else 0, rng=seed + pair,
+                    progress=partial(_show, bars),
+                )  # fmt: skip
+            found.append(made)
             if not all(name in found[-1].profiles for name in wanted):
                 stopped = True
                 break
@@ -133,6 +112,11 @@ def connect(
     output.numbers(_report(ends, found, seed))
     if stopped:
         raise Stopped(f"interrupted; {len(found)} of {many} pairs are in the table")
+
+
+def _show(bars: Mapping[str, Callable[[float], None]], name: str, share: float) -> None:
+    """Move the bar of a path."""
+    bars[name](share)
 
 
 def _trained(network: Network, pair: int) -> _Ends:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rmtland.cli.landscape.problem_options import numbers_of, right_table
-from rmtland.cli.landscape.subject import ActivationName
+from rmtland.cli.landscape.stage_bar import stage_bar, until_interrupt
+from rmtland.cli.landscape.subject import ActivationName, Model
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
-from rmtland.cli.output import Output
+from rmtland.cli.output import Output, Stopped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,6 +48,7 @@ def depth(
     gaussian: Annotated[
         bool, typer.Option("--gaussian", help="Normal inputs in place of 8x8 digits.")
     ] = False,
+    model: Model = None,
     seed: Seed = 0,
     out: Out = OUT,
     format: Format = "png",
@@ -62,6 +64,11 @@ def depth(
     from rmtland.landscape.depth import KINDS, depth_scan
     from rmtland.networks import digits
 
+    if model is not None:
+        raise ValueError(
+            "--model: depth draws networks of several depths itself; the spectrum of one model's "
+            "Hessian is that of `rmtland measure`"
+        )
     many = numbers_of("depths", depths, integers=True)
     if len({count("depths", one) for one in many}) < 3:
         raise ValueError(f"--depths takes three depths or more, for their growth; got {depths!r}")
@@ -71,22 +78,24 @@ def depth(
     check_target(out / f"depth.{format}")
     on_digits = width == 64 and not gaussian
     inputs = digits(count("samples", samples), rng=seed).x if on_digits else None
-    scans = [
-        depth_scan(
-            many,
-            width=width,
-            kind=kind,
-            activation=activation,
-            weights=weights,
-            weight_variance=weight_variance,
-            branch_scale=branch_scale,
-            inputs=inputs,
-            samples=samples,
-            draws=draws,
-            rng=seed,
+    with stage_bar() as stage:
+        scans, stopped = until_interrupt(
+            depth_scan(
+                many,
+                width=width,
+                kind=kind,
+                activation=activation,
+                weights=weights,
+                weight_variance=weight_variance,
+                branch_scale=branch_scale,
+                inputs=inputs,
+                samples=samples,
+                draws=draws,
+                rng=seed,
+                progress=stage(kind),
+            )
+            for kind in chosen
         )
-        for kind in chosen
-    ]
     title = (
         f"{width} units a layer, {activation}, {weights} weights, variance {weight_variance:g}/n; "
         f"{'8x8 digits' if on_digits else 'normal inputs'}, {draws} draws"
@@ -94,6 +103,8 @@ def depth(
     _print(output, scans, title)
     output.figure(_figure(scans, title), "depth")
     output.numbers(_report(scans, title, seed))
+    if stopped:
+        raise Stopped(f"interrupted; {len(scans)} of {len(chosen)} kinds of networks are written")
 
 
 def _mean(values: Real) -> Real:

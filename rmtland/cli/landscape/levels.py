@@ -6,19 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.landscape.subject import (
-    ActivationName,
-    Bias,
-    Data,
-    Decay,
-    Hidden,
-    LossName,
-    Model,
-    Network,
-    Samples,
-    Steps,
-    Subject,
-)
+from rmtland.cli.landscape.stage_bar import stage_bar
+from rmtland.cli.landscape.subject import Model, Network, Subject, with_network
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
 
@@ -34,15 +23,9 @@ __all__ = ["levels"]
 PLANES = ("minima", "random")
 
 
+@with_network(train_steps=1000)
 def levels(
-    data: Data = "digits-labels",
-    hidden: Hidden = "12",
-    samples: Samples = None,
-    activation: ActivationName = "tanh",
-    loss: LossName = "cross_entropy",
-    bias: Bias = False,
-    weight_decay: Decay = 1e-3,
-    train_steps: Steps = 1000,
+    network: Network,
     model: Model = None,
     plane: Annotated[
         str,
@@ -67,7 +50,10 @@ def levels(
     """Count the components of the sublevel sets of a plane, and the persistence of its basins.
 
     Prints the smallest ReLU networks whose level sets fall apart, too, with their exact barriers.
+    Ctrl-C keeps the rows of the plane that are whole, from below.
     """
+    import numpy as np
+
     from rmtland.arguments import choice, count, nonnegative, positive
     from rmtland.files import check_target
     from rmtland.landscape.level_sets import merge_tree
@@ -81,9 +67,6 @@ def levels(
         plane = "random"
     output = Output(out, format=format, json=json, html=html)
     check_target(out / f"levels.{format}")
-    network = Network(
-        data, hidden, samples, activation, loss, bias, weight_decay, train_steps, seed
-    )
     marks: Any = None
     if plane == "minima":
         subject, directions, marks, span = _three_minima(network)
@@ -91,13 +74,22 @@ def levels(
         subject = network.subject(model)
         directions = random_directions(subject.surface, subject.theta, rng=seed)
         span = half
-    found = plane_slice(subject.surface, subject.theta, directions, extent=span, points=number)
-    if not found.is_whole:
-        raise Stopped("interrupted before the plane was whole; nothing is written")
-    tree = merge_tree(found.losses, neighbours)
+    with stage_bar() as stage:
+        found = plane_slice(
+            subject.surface, subject.theta, directions, extent=span, points=number,
+            progress=stage("plane"),
+        )  # fmt: skip
+    rows = int(np.isfinite(found.losses).all(axis=1).sum())
+    if rows < 2:
+        raise Stopped("interrupted before two rows of the plane were whole; nothing is written")
+    tree = merge_tree(found.losses[:rows], neighbours)
+    if rows < number:
+        output.warn(f"interrupted: of the lowest {rows} rows of {number}, and nothing above them")
     _print(output, subject, found, tree, least)
     output.figure(_figure(subject, found, tree, least, marks), "levels")
     output.numbers(_report(subject, found, tree, plane, seed))
+    if rows < number:
+        raise Stopped(f"interrupted; {rows} of {number} rows of the plane are written")
 
 
 def _three_minima(network: Network) -> tuple[Subject, Any, Real, Any]:
@@ -147,8 +139,8 @@ def _print(
     output.line(subject.heading)
     basins = tree.persistent(least)
     output.line(
-        f"{len(tree.basins)} basins on a grid of {found.losses.shape[1]} x "
-        f"{found.losses.shape[0]}, {len(basins)} with a barrier of at least {least:g}"
+        f"{len(tree.basins)} basins on a grid of {tree.shape[1]} x {tree.shape[0]}, {len(basins)} "
+        f"with a barrier of at least {least:g}"
     )
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
     for column in ("basin", "at x", "at y", "minimum", "joined at", "barrier", "joins"):
@@ -230,6 +222,7 @@ def _report(
         "data": subject.data,
         "plane": plane,
         "seed": seed,
+        "whole": found.is_whole,
         "x": found.x,
         "y": found.y,
         "losses": found.losses,

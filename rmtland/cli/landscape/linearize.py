@@ -12,8 +12,8 @@ from rmtland.cli.landscape.problem_options import (
     numbers_of,
     right_table,
 )
-from rmtland.cli.landscape.subject import ActivationName, Data, Model, Samples
-from rmtland.cli.measure import function_of
+from rmtland.cli.landscape.stage_bar import stage_bar
+from rmtland.cli.landscape.subject import ActivationName, Data, Model, Samples, torch_model
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output
 
@@ -94,9 +94,14 @@ def linearize(
     )
     _refuse_long(net, problem, max(sizes), fraction, relative_step, max_steps, seed)
     options: dict[str, Any] = {"seeds": seeds, "fraction": fraction, "step": relative_step}
-    by_width = width_scaling(net, problem.x, problem.y, sizes, rng=seed, **options)
-    options["step"] = min(relative_step, 0.5)  # curvature beyond the kernel at small scales
-    by_scale = output_scaling(net, problem.x, problem.y, alphas, rng=seed, **options)
+    with stage_bar() as stage:
+        by_width = width_scaling(
+            net, problem.x, problem.y, sizes, rng=seed, progress=stage("widths"), **options
+        )
+        options["step"] = min(relative_step, 0.5)  # curvature beyond the kernel at small scales
+        by_scale = output_scaling(
+            net, problem.x, problem.y, alphas, rng=seed, progress=stage("output scales"), **options
+        )
     conditions = _conditions(by_width, problem, seed)
     _print(output, by_width, by_scale, conditions, problem)
     output.figure(_figure(by_width, by_scale, problem), "linearize")
@@ -275,9 +280,7 @@ def _model(output: Output, target: str, fraction: float) -> None:
 
     from rmtland.landscape.linearisation import linearise_torch
 
-    made = function_of(target)()
-    if not (isinstance(made, tuple) and len(made) == 3 and hasattr(made[0], "named_parameters")):
-        raise ValueError(f"--model: {target} must return (model, loss, data) of PyTorch")
+    made = torch_model(target)
     tangent = linearise_torch(made[0], made[2])
     step, descent = tangent.gauss_newton(), tangent.descent()
     output.line(f"{type(made[0]).__name__}, {target}: {tangent!r}")

@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rmtland.cli.landscape.problem_options import right_table
-from rmtland.cli.landscape.subject import ActivationName, Bias, Data, Hidden, Samples
+from rmtland.cli.landscape.stage_bar import stage_bar, until_interrupt
+from rmtland.cli.landscape.subject import (
+    ActivationName,
+    Bias,
+    Data,
+    Hidden,
+    Model,
+    Samples,
+    perceptron,
+)
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
-from rmtland.cli.output import Output
+from rmtland.cli.output import Output, Stopped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,13 +50,18 @@ def manifold(
         bool,
         typer.Option(help="Also look at a ReLU network, a narrow and a wide one, for exceptions."),
     ] = True,
+    model: Model = None,
     seed: Seed = 0,
     out: Out = OUT,
     format: Format = "png",
     json: Json = None,
     html: Html = None,
 ) -> None:
-    """Fit the data exactly, measure rank and dimension, and walk along the minimisers."""
+    """Fit the data exactly, measure rank and dimension, and walk along the minimisers.
+
+    A model of PyTorch must be nn.Sequential of linear layers with nn.MSELoss: it is brought to zero
+    loss from where it is.
+    """
     from rmtland.arguments import count, positive
     from rmtland.cli.problem import hidden_widths, problem_data
     from rmtland.files import check_target
@@ -59,10 +73,16 @@ def manifold(
         positive("step", step)
     output = Output(out, format=format, json=json, html=html)
     check_target(out / f"manifold.{format}")
-    found = problem_data(data, None if data.endswith(".npz") else samples, None, "mse", seed)
-    widths = hidden_widths(hidden)
-    ends = (found.x.shape[1], found.outputs)
-    nets = {"as asked for": MLP((ends[0], *widths, ends[1]), activation, bias)}
+    starts: dict[str, Any] = {}
+    if model is not None:
+        net, theta, x, y = perceptron(model)
+        description, compare, nets = model, False, {"as asked for": net}
+        starts["as asked for"] = theta
+    else:
+        found = problem_data(data, None if data.endswith(".npz") else samples, None, "mse", seed)
+        x, y, description = found.x, found.y, found.description
+        widths, ends = hidden_widths(hidden), (x.shape[1], found.outputs)
+        nets = {"as asked for": MLP((ends[0], *widths, ends[1]), activation, bias)}
     if compare:
         narrow = [max(1, min(ends[1] // 2, width)) for width in widths]
         nets["ReLU"] = MLP((ends[0], *widths, ends[1]), "relu", bias)
@@ -70,21 +90,28 @@ def manifold(
         nets["wide"] = MLP((ends[0], *[2 * w for w in widths], ends[1]), activation, bias)
     minimisers: dict[str, Minimiser] = {}
     for name, net in nets.items():
-        theta = net.init(rng=seed)
+        theta = starts.get(name, net.init(rng=seed))
         first = name == "as asked for"
         minimisers[name] = interpolate(
-            net, theta, found.x, found.y, max_steps=20_000 if first else 2_000, throw=first
+            net, theta, x, y, max_steps=20_000 if first else 2_000, throw=first
         )
     start = minimisers["as asked for"]
-    _print_points(output, minimisers, found.description)
-    walks = [
-        walk_along(start, direction, step=step, steps=steps, rng=seed)
-        for direction in (DIRECTIONS if start.is_regular and start.dimension else ())
-    ]
+    _print_points(output, minimisers, description)
+    wanted = DIRECTIONS if start.is_regular and start.dimension else ()
+    with stage_bar() as stage:
+        walks, stopped = until_interrupt(
+            walk_along(
+                start, direction, step=step, steps=steps, rng=seed,
+                progress=stage(f"walk: {direction}"),
+            )
+            for direction in wanted
+        )  # fmt: skip
     _print_walks(output, walks, start)
     if walks:
-        output.figure(_figure(walks, f"{start.point.net}\n{found.description}"), "manifold")
-    output.numbers(_report(minimisers, walks, found.description, seed))
+        output.figure(_figure(walks, f"{start.point.net}\n{description}"), "manifold")
+    output.numbers(_report(minimisers, walks, description, seed))
+    if stopped:
+        raise Stopped(f"interrupted; {len(walks)} of {len(wanted)} walks are written")
 
 
 def _print_points(output: Output, minimisers: dict[str, Minimiser], description: str) -> None:

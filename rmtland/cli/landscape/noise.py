@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.landscape.problem_options import Targets, chosen_targets, right_table
+from rmtland.cli.landscape.escape import escape
+from rmtland.cli.landscape.problem_options import Targets, right_table
+from rmtland.cli.landscape.stage_bar import Stage, stage_bar, until_interrupt
 from rmtland.cli.landscape.subject import (
     ActivationName,
     Bias,
@@ -15,16 +17,16 @@ from rmtland.cli.landscape.subject import (
     LossName,
     Model,
     Samples,
+    torch_model,
 )
-from rmtland.cli.measure import function_of
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
-from rmtland.cli.output import Output
+from rmtland.cli.output import Output, Stopped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from rmtland.landscape.noise import NoisyDescent, Simulation
-    from rmtland.networks import LossPoint
+    from rmtland.networks import MLP, LossPoint
 
 __all__ = ["noise"]
 
@@ -55,6 +57,12 @@ def noise(
     ] = "all",
     chains: Annotated[int, typer.Option(help="Chains simulated at once.")] = 100,
     steps: Annotated[int, typer.Option(help="Steps recorded; a quarter more before.")] = 6000,
+    at: Annotated[
+        str, typer.Option(help="minimum, or saddle: escape along its negative directions.")
+    ] = "minimum",
+    distance: Annotated[
+        float, typer.Option(help="From a saddle, at which chains have escaped.")
+    ] = 0.1,
     probes: Annotated[int, typer.Option(help="Random signs, for a model of PyTorch.")] = 20,
     model: Model = None,
     seed: Seed = 0,
@@ -65,9 +73,12 @@ def noise(
 ) -> None:
     """Predict the stationary variance of SGD at a minimum, and simulate it.
 
-    For a model of PyTorch: trace, temperature and alignment of its gradient noise, streamed.
+    At a saddle: how the variance grows along directions of negative curvature, and when it has
+    reached a distance. For a model of PyTorch: trace, temperature and alignment of its gradient
+    noise, streamed.
     """
     from rmtland.arguments import choice, count, positive
+    from rmtland.cli.landscape.problem_options import labelled_problem
     from rmtland.files import check_target
     from rmtland.landscape.noise import SAMPLINGS
 
@@ -76,57 +87,53 @@ def noise(
     count("batch_size", batch_size)
     count("chains", chains, min_value=20)
     count("steps", steps)
+    choice("at", at, ("minimum", "saddle"))
+    positive("distance", distance)
     output = Output(out, format=format, json=json, html=html)
     check_target(out / f"noise.{format}")
     if model is not None:
         _model(output, model, step_size, batch_size, count("probes", probes, min_value=2), seed)
         return
-    point, description = _minimum(
-        data, outputs, samples, hidden, activation, loss, bias, weight_decay, seed
-    )
-    results = [
-        _simulated(point, kind, step_size, batch_size, chains, steps, seed) for kind in kinds
-    ]
-    _print(output, point, results, description)
-    output.figure(_figure(point, results, description), "noise")
-    output.numbers(_report(point, results, description, seed))
-
-
-def _minimum(
-    data: str,
-    outputs: int | None,
-    samples: int | None,
-    hidden: str,
-    activation: str,
-    loss: str,
-    bias: bool,
-    weight_decay: float,
-    seed: int,
-) -> tuple[LossPoint, str]:
-    """Train to a minimum, and return it with a line on the data."""
-    from rmtland.cli.problem import hidden_widths, problem_data
-    from rmtland.networks import MLP, train
-
-    found = problem_data(data, None if data.endswith(".npz") else samples, None, loss, seed)
-    y = found.y if loss == "cross_entropy" else chosen_targets(found.y, outputs)
-    widths = hidden_widths(hidden) if hidden else []
-    many = found.outputs if loss == "cross_entropy" else y.shape[1]
-    net = MLP(
-        (found.x.shape[1], *widths, many), activation, bias, loss=loss, weight_decay=weight_decay
-    )
+    net, x, y, description = labelled_problem(
+        data, outputs, samples, hidden or ("3" if at == "saddle" else ""), activation, loss, bias,
+        weight_decay, seed,
+    )  # fmt: skip
     if net.parameter_count > LARGEST:
         raise ValueError(
             f"the network has {net.parameter_count} parameters; this command simulates dense "
             f"covariances and takes at most {LARGEST}: lower --hidden or --outputs"
         )
-    result = train(net, net.init(rng=seed), found.x, y, gradient_norm=1e-9, max_steps=20_000)
-    point = net.at(result.theta, found.x, y)
+    if at == "saddle":
+        escape(
+            output, net, x, y, description, step_size=step_size, batch_size=batch_size,
+            sampling=sampling, chains=chains, steps=steps, distance=distance, seed=seed,
+        )  # fmt: skip
+        return
+    point = _minimum(net, x, y, seed)
+    with stage_bar() as stage:
+        results, stopped = until_interrupt(
+            _simulated(point, kind, step_size, batch_size, chains, steps, seed, stage)
+            for kind in kinds
+        )
+    _print(output, point, results, description)
+    output.figure(_figure(point, results, description), "noise")
+    output.numbers(_report(point, results, description, seed))
+    if stopped:
+        raise Stopped(f"interrupted; {len(results)} of {len(kinds)} ways of sampling are written")
+
+
+def _minimum(net: MLP, x: Any, y: Any, seed: int) -> LossPoint:
+    """Train to a minimum."""
+    from rmtland.networks import train
+
+    result = train(net, net.init(rng=seed), x, y, gradient_norm=1e-9, max_steps=20_000)
+    point = net.at(result.theta, x, y)
     if result.gradient_norm > 1e-5:
         raise ValueError(
             f"training ended with a gradient of {result.gradient_norm:.2g}, not at a minimum "
             f"({result.reason}); raise --weight-decay"
         )
-    return point, found.description
+    return point
 
 
 def _simulated(
@@ -137,6 +144,7 @@ def _simulated(
     chains: int,
     steps: int,
     seed: int,
+    stage: Stage,
 ) -> tuple[NoisyDescent, Simulation]:
     """Return prediction and simulation for one way of drawing batches."""
     from rmtland.landscape.noise import (
@@ -169,6 +177,7 @@ def _simulated(
         burn_in=steps // 4,
         chains=chains,
         rng=seed,
+        progress=stage(f"batches {sampling}"),
     )
     return sgd, simulated
 
@@ -279,9 +288,7 @@ def _model(
     """Print the gradient noise of a model of PyTorch."""
     from rmtland.landscape.noise import StreamedNoise
 
-    made = function_of(target)()
-    if not (isinstance(made, tuple) and len(made) == 3 and hasattr(made[0], "named_parameters")):
-        raise ValueError(f"--model: {target} must return (model, loss, data) of PyTorch")
+    made = torch_model(target)
     streamed = StreamedNoise(*made)
     aligned = streamed.alignment(probes=probes, rng=seed)
     trace, temperature = streamed.trace(), streamed.temperature(step_size, batch_size)

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rmtland.cli.landscape.problem_options import right_table
-from rmtland.cli.landscape.subject import ActivationName, Decay
+from rmtland.cli.landscape.stage_bar import stage_bar, until_interrupt
+from rmtland.cli.landscape.subject import ActivationName, Decay, Model
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
-from rmtland.cli.output import Output
+from rmtland.cli.output import Output, Stopped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from rmtland.landscape.pac_bayes import PacBayesBounds
+    from rmtland.typing import Real
 
 __all__ = ["pac_bayes"]
 
@@ -42,6 +44,7 @@ def pac_bayes(
     delta: Annotated[float, typer.Option(help="Probability that a bound fails.")] = 0.05,
     draws: Annotated[int, typer.Option(help="Draws from the posterior.")] = 500,
     random_labels: Annotated[bool, typer.Option(help="Train on random labels too.")] = True,
+    model: Model = None,
     seed: Seed = 0,
     out: Out = OUT,
     format: Format = "png",
@@ -57,6 +60,11 @@ def pac_bayes(
     from rmtland.landscape.pac_bayes import pac_bayes_bounds
     from rmtland.networks import MLP, digits, train
 
+    if model is not None:
+        raise ValueError(
+            "--model: a bound needs the parameters before training and held-out data, which a "
+            "trained model does not have; give them to rmtland.landscape.pac_bayes"
+        )
     if not 0 <= digit <= 9:
         raise ValueError(f"--digit must be 0 to 9; got {digit}")
     nonnegative("rho", rho)
@@ -81,18 +89,25 @@ def pac_bayes(
     tasks = {f"digit {digit} or not": (made.labels == digit).astype(float)}
     if random_labels:
         tasks["random labels"] = rng.integers(2, size=len(made.x)).astype(float)
-    found: dict[str, PacBayesBounds] = {}
-    for name, labels in tasks.items():
+
+    def bounds(labels: Real) -> PacBayesBounds:
         (x, away), (y, other) = (np.split(each[order], [n]) for each in (made.x, labels[:, None]))
         start = net.init(rng=seed)
         theta = train(net, start, x, y, gradient_norm=1e-6, max_steps=3000).theta
-        found[name] = pac_bayes_bounds(
+        return pac_bayes_bounds(
             net, theta, start, x, y, held_out=(away, other), rho=rho, delta=delta, draws=draws,
             rng=seed,
         )  # fmt: skip
+
+    with stage_bar() as stage:
+        stage("training, and bounds of draws from the posterior")(0.0)
+        results, stopped = until_interrupt(bounds(labels) for labels in tasks.values())
+    found = dict(zip(tasks, results, strict=False))
     _print(output, found, net.parameter_count, repr(net))
     output.figure(_figure(found, repr(net)), "pac-bayes")
     output.numbers(_report(found, repr(net), seed))
+    if stopped:
+        raise Stopped(f"interrupted; {len(found)} of {len(tasks)} sets of labels are written")
 
 
 def _print(output: Output, found: dict[str, PacBayesBounds], p: int, title: str) -> None:

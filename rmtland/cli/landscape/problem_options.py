@@ -10,7 +10,9 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["Targets", "chosen_targets", "numbers_of", "right_table"]
+    from rmtland.networks import MLP
+
+__all__ = ["Targets", "chosen_targets", "labelled_problem", "numbers_of", "right_table"]
 
 Targets: TypeAlias = Annotated[
     int | None,
@@ -30,6 +32,29 @@ def chosen_targets(y: Any, outputs: int | None) -> Any:
     if many > y.shape[1]:
         raise ValueError(f"--outputs: there are {y.shape[1]} targets; got {many}")
     return y[:, :many]
+
+
+def labelled_problem(
+    data: str,
+    outputs: int | None,
+    samples: int | None,
+    hidden: str,
+    activation: str,
+    loss: str,
+    bias: bool,
+    weight_decay: float,
+    seed: int,
+) -> tuple[MLP, Any, Any, str]:
+    """Return a network, inputs, some of the targets, and a line on the data."""
+    from rmtland.cli.problem import hidden_widths, problem_data
+    from rmtland.networks import MLP
+
+    found = problem_data(data, None if data.endswith(".npz") else samples, None, loss, seed)
+    y = found.y if loss == "cross_entropy" else chosen_targets(found.y, outputs)
+    many = found.outputs if loss == "cross_entropy" else y.shape[1]
+    widths = (found.x.shape[1], *(hidden_widths(hidden) if hidden else ()), many)
+    net = MLP(widths, activation, bias, loss=loss, weight_decay=weight_decay)
+    return net, found.x, y, found.description
 
 
 def numbers_of(option: str, text: str, *, integers: bool = False) -> list[Any]:

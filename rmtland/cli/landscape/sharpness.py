@@ -6,23 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.landscape.subject import (
-    ActivationName,
-    Bias,
-    Data,
-    Decay,
-    Hidden,
-    LossName,
-    Model,
-    Network,
-    Samples,
-    Steps,
-    Subject,
-)
+from rmtland.cli.landscape.stage_bar import stage_bar, until_interrupt
+from rmtland.cli.landscape.subject import Model, Network, Subject, with_network
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
-from rmtland.cli.output import Output
+from rmtland.cli.output import Output, Stopped
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from matplotlib.figure import Figure
 
     from rmtland.landscape.sharpness import BallSharpness, Curvature
@@ -30,15 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["sharpness"]
 
 
+@with_network(train_steps=2000)
 def sharpness(
-    data: Data = "digits-labels",
-    hidden: Hidden = "12",
-    samples: Samples = None,
-    activation: ActivationName = "tanh",
-    loss: LossName = "cross_entropy",
-    bias: Bias = False,
-    weight_decay: Decay = 1e-3,
-    train_steps: Steps = 2000,
+    network: Network,
     model: Model = None,
     rho: Annotated[str, typer.Option(help="Radii, with commas.")] = ".0001,.001,.01,.03,.1,.3",
     adaptive: Annotated[
@@ -76,9 +61,6 @@ def sharpness(
         choice("adaptive", adaptive, ("element", "filter"))
     output = Output(out, format=format, json=json, html=html)
     check_target(out / f"sharpness.{format}")
-    network = Network(
-        data, hidden, samples, activation, loss, bias, weight_decay, train_steps, seed
-    )
     subject = network.subject(model)
     surface, theta = subject.surface, subject.theta
     numbers = curvature(surface, theta, tolerance=tolerance, damping=damping, rng=seed)
@@ -86,12 +68,20 @@ def sharpness(
     if adaptive is not None:
         surface = ScaledSurface(surface, theta, adaptive_scales(surface, theta, by=adaptive))
         center = np.zeros(surface.size)
-    found = [
-        ball_sharpness(surface, center, radius, restarts=restarts, rng=seed) for radius in radii
-    ]
+    with stage_bar() as stage:
+        show = stage("balls")
+
+        def balls() -> Iterator[BallSharpness]:
+            for i, radius in enumerate(radii):
+                yield ball_sharpness(surface, center, radius, restarts=restarts, rng=seed)
+                show((i + 1) / len(radii))
+
+        found, stopped = until_interrupt(balls())
     _print(output, subject, numbers, found, adaptive)
     output.figure(_figure(subject, found, adaptive), "sharpness")
     output.numbers(_report(subject, numbers, found, adaptive, seed))
+    if stopped:
+        raise Stopped(f"interrupted; {len(found)} of {len(radii)} radii are in the table")
 
 
 def radii_of(text: str) -> list[float]:

@@ -7,19 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from rmtland.cli.landscape.subject import (
-    ActivationName,
-    Bias,
-    Data,
-    Decay,
-    Hidden,
-    LossName,
-    Model,
-    Network,
-    Samples,
-    Steps,
-    Subject,
-)
+from rmtland.cli.landscape.stage_bar import stage_bar
+from rmtland.cli.landscape.subject import Model, Network, Subject, with_network
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
 
@@ -29,24 +18,19 @@ if TYPE_CHECKING:
 
 __all__ = ["PLANES", "slice_plane"]
 
-PLANES = ("random", "eigenvectors", "largest", "trajectory")
+PLANES = ("random", "eigenvectors", "largest", "trajectory", "line", "line-largest")
 
 
+@with_network(train_steps=2000)
 def slice_plane(
-    data: Data = "digits-labels",
-    hidden: Hidden = "12",
-    samples: Samples = None,
-    activation: ActivationName = "tanh",
-    loss: LossName = "cross_entropy",
-    bias: Bias = False,
-    weight_decay: Decay = 1e-3,
-    train_steps: Steps = 2000,
+    network: Network,
     model: Model = None,
     plane: Annotated[
         str,
         typer.Option(
             help="random (filter-normalised), eigenvectors (largest and most negative), largest "
-            "(two largest), trajectory (principal directions of training)."
+            "(two largest), trajectory (principal directions of training), or the line along a "
+            "random direction or the largest eigenvector: line, line-largest."
         ),
     ] = "random",
     normalise: Annotated[
@@ -72,10 +56,10 @@ def slice_plane(
     json: Json = None,
     html: Html = None,
 ) -> None:
-    """Draw the loss in a plane through the minimum that training found.
+    """Draw the loss in a plane, or on a line, through the minimum that training found.
 
     Writes slice.png, the losses (slice.npz) and, with --surface, slice.html. Ctrl-C keeps what was
-    evaluated.
+    evaluated of a plane.
     """
     from rmtland.adapters.optional import optional
     from rmtland.arguments import choice, count, positive
@@ -88,6 +72,8 @@ def slice_plane(
     choice("scale", scale, ("log", "linear"))
     choice("batch_statistics", batch_statistics, ("kept", "batch"))
     number, half = count("points", points, min_value=2), positive("extent", extent)
+    if surface and plane.startswith("line"):
+        raise ValueError("--surface is for planes; a line is a curve in two dimensions")
     if surface:
         optional("plotly.graph_objects", extra="html")
     if model is not None and plane == "trajectory":
@@ -95,19 +81,24 @@ def slice_plane(
     output = Output(out, format=format, json=json, html=html)
     for name in (f"slice.{format}", "slice.npz", *(["slice.html"] if surface else [])):
         check_target(out / name)
-    network = Network(
-        data, hidden, samples, activation, loss, bias, weight_decay, train_steps, seed
-    )
+    if plane.startswith("line"):
+        subject = network.subject(model, batch_statistics=batch_statistics)
+        directions = _directions(subject, plane, normalise, vectors, seed)
+        _line(output, subject, directions, half, number, scale, plane, seed)
+        return
     path, span = None, cast(Any, half)
     if plane == "trajectory":
         subject, path = _trajectory(network)
-        directions: Directions = path.directions
+        directions = path.directions
         origin, span = path.origin, path.extent()
     else:
         subject = network.subject(model, batch_statistics=batch_statistics)
         directions = _directions(subject, plane, normalise, vectors, seed)
         origin = subject.theta
-    found = plane_slice(subject.surface, origin, directions, extent=span, points=number)
+    with stage_bar() as stage:
+        found = plane_slice(
+            subject.surface, origin, directions, extent=span, points=number, progress=stage("slice")
+        )
     _write(output, subject, found, path, scale=scale, surface=surface)
     output.numbers(_report(subject, found, path, plane, seed))
     if not found.is_whole:
@@ -119,12 +110,63 @@ def _directions(
 ) -> Directions:
     from rmtland.landscape.slices import eigenvector_directions, random_directions
 
-    if plane == "random":
+    d = 1 if plane.startswith("line") else 2
+    if plane in ("random", "line"):
         return random_directions(
-            subject.surface, subject.theta, by=normalise, vectors=vectors, rng=seed
+            subject.surface, subject.theta, d, by=normalise, vectors=vectors, rng=seed
         )
     which = "both" if plane == "eigenvectors" else "largest"
-    return eigenvector_directions(subject.surface, subject.theta, which, rng=seed)
+    return eigenvector_directions(subject.surface, subject.theta, which, d, rng=seed)
+
+
+def _line(
+    output: Output,
+    subject: Subject,
+    directions: Directions,
+    half: float,
+    number: int,
+    scale: str,
+    plane: str,
+    seed: int,
+) -> None:
+    """Evaluate, draw and write the loss along a line."""
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    from rmtland.landscape.pictures import draw_line
+    from rmtland.landscape.slices import line_slice
+
+    found = line_slice(subject.surface, subject.theta, directions, extent=half, points=number)
+    output.line(subject.heading)
+    output.line(
+        f"loss at the centre {subject.surface.loss(subject.theta):.6g}; on the line from "
+        f"{found.losses.min():.6g} to {found.losses.max():.6g}"
+    )
+    with output.file("slice.npz") as stream:
+        np.savez_compressed(
+            stream, x=found.coordinates, losses=found.losses, origin=subject.theta,
+            directions=directions.rows,
+        )  # fmt: skip
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    ax = figure.subplots()
+    draw_line(ax, found)
+    if scale == "log" and found.losses.min() > 0.0:
+        ax.set_yscale("log")
+    ax.legend(frameon=False)
+    figure.suptitle(subject.heading, fontsize=7)
+    output.figure(figure, "slice")
+    output.numbers(
+        {
+            "command": "landscape slice",
+            "subject": subject.title,
+            "data": subject.data,
+            "plane": plane,
+            "labels": directions.labels,
+            "seed": seed,
+            "x": found.coordinates,
+            "losses": found.losses,
+        }
+    )
 
 
 def _trajectory(network: Network) -> tuple[Subject, TrajectoryPlane]:

@@ -6,7 +6,10 @@ returns (model, loss, data) of PyTorch, and the model is taken as it is.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
@@ -31,6 +34,9 @@ __all__ = [
     "Samples",
     "Steps",
     "Subject",
+    "perceptron",
+    "torch_model",
+    "with_network",
 ]
 
 Data: TypeAlias = Annotated[str, typer.Option("--data", help=DATA)]
@@ -146,16 +152,91 @@ class Network:
         return model_subject(model, batch_statistics=batch_statistics)
 
 
-def model_subject(target: str, *, batch_statistics: str = "kept") -> Subject:
-    """Return the surface of a model of PyTorch that a user's function returns."""
-    from rmtland.landscape.surface import TorchSurface
+def with_network(*, train_steps: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of a network, its data and its training.
 
+    Parameters
+    ----------
+    train_steps : int
+        Default of ``--train-steps``.
+
+    Returns
+    -------
+    callable
+        Of a command whose first parameter is a `Network`, and which has a `seed`: one whose
+        parameters are the options of the network in the place of that.
+    """
+    options: dict[str, tuple[Any, Any]] = {
+        "data": (Data, "digits-labels"),
+        "hidden": (Hidden, "12"),
+        "samples": (Samples, None),
+        "activation": (ActivationName, "tanh"),
+        "loss": (LossName, "cross_entropy"),
+        "bias": (Bias, False),
+        "weight_decay": (Decay, 1e-3),
+        "train_steps": (Steps, train_steps),
+    }
+
+    def changed(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def run(**given: Any) -> None:
+            parts = {name: given.pop(name) for name in options}
+            steps = parts.pop("train_steps")
+            command(Network(**parts, steps=steps, seed=given["seed"]), **given)
+
+        _, *own = inspect.signature(command, eval_str=True).parameters.values()
+        kind = inspect.Parameter.KEYWORD_ONLY
+        added = [
+            inspect.Parameter(name, kind, default=default, annotation=annotation)
+            for name, (annotation, default) in options.items()
+        ]
+        parameters = [*added, *(one.replace(kind=kind) for one in own)]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in parameters}
+        return run
+
+    return changed
+
+
+def torch_model(target: str) -> tuple[Any, Any, Any]:
+    """Return (model, loss, data) of PyTorch from a user's function."""
     made = function_of(target)()
     if not (isinstance(made, tuple) and len(made) == 3 and hasattr(made[0], "named_parameters")):
         raise ValueError(
             f"--model: {target} must return (model, loss, data) of PyTorch; got "
             f"{type(made).__name__}" + (f" of {len(made)}" if isinstance(made, tuple) else "")
         )
+    return made
+
+
+def perceptron(target: str) -> tuple[MLP, Real, Any, Any]:
+    """Return a user's model of PyTorch as a network of rmtland: net, parameters, inputs, targets.
+
+    For commands that need exact Jacobians and samples, which only such networks have here.
+    """
+    from rmtland.networks import MLP
+
+    model, loss, data = torch_model(target)
+    kind = type(loss).__name__
+    try:
+        if kind != "MSELoss":
+            raise ValueError(f"the loss must be nn.MSELoss; got {kind}")
+        net, theta = MLP.from_torch(model, loss="mse")
+        x, y = (part.detach().cpu().numpy().astype(float) for part in data)
+        net.at(theta, x, y)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"--model: this command takes nn.Sequential of linear layers with one activation, and "
+            f"tensors (x, y): {error}"
+        ) from None
+    return net, theta, x, y
+
+
+def model_subject(target: str, *, batch_statistics: str = "kept") -> Subject:
+    """Return the surface of a model of PyTorch that a user's function returns."""
+    from rmtland.landscape.surface import TorchSurface
+
+    made = torch_model(target)
     surface = TorchSurface(*made, batch_statistics=batch_statistics)
     name = f"{type(made[0]).__name__}, {surface.size} parameters"
     return Subject(surface, surface.parameters(), name, target)

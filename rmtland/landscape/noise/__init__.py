@@ -5,7 +5,8 @@
 'GradientNoise'
 """
 
-from rmtland.landscape.noise.drawing import draw_variances
+from rmtland.landscape.noise.drawing import draw_escape, draw_variances
+from rmtland.landscape.noise.escape import EscapeRun, simulate_escape
 from rmtland.landscape.noise.gradient_noise import (
     SAMPLINGS,
     Alignment,
@@ -20,6 +21,7 @@ from rmtland.landscape.noise.torch_noise import StreamedAlignment, StreamedNoise
 __all__ = [
     "SAMPLINGS",
     "Alignment",
+    "EscapeRun",
     "GradientNoise",
     "NoisyDescent",
     "SampleCurvature",
@@ -28,7 +30,9 @@ __all__ = [
     "StreamedAlignment",
     "StreamedNoise",
     "chain_gradients",
+    "draw_escape",
     "draw_variances",
     "noise_factor",
+    "simulate_escape",
     "simulate_sgd",
 ]

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from rmtland.drawing import COLORS
+from rmtland.landscape.noise.escape import EscapeRun
 from rmtland.landscape.noise.gradient_noise import SAMPLINGS
 from rmtland.landscape.noise.simulation import Simulation
 from rmtland.landscape.noise.stationary import NoisyDescent
+from rmtland.typing import Logical
 
-__all__ = ["draw_variances"]
+__all__ = ["draw_escape", "draw_variances"]
 
 
 def draw_variances(
@@ -75,4 +78,46 @@ def draw_variances(
     ax.set_xlabel(r"curvature $\lambda$ (eigenvalue of the Hessian)")
     ax.set_ylabel("variance along the eigenvector")
     ax.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncol=2, frameon=False)
+    return drawn
+
+
+def draw_escape(
+    ax: Axes, sgd: NoisyDescent, run: EscapeRun, along: Logical, *, distance: float | None = None
+) -> list[Any]:
+    """Draw how the mean square grows along negative directions: predicted and simulated.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw; mean squares become logarithmic.
+    sgd : NoisyDescent
+        The prediction.
+    run : EscapeRun
+        The simulation.
+    along : ndarray of bool, shape (p,)
+        Which eigenvectors the simulation was measured along.
+    distance : float, optional
+        Drawn as a line.
+
+    Returns
+    -------
+    list of Artist
+        Lines and points, two for each direction.
+    """
+    steps = np.arange(len(run.variances))
+    predicted = sgd.variances(steps)[:, along]
+    shown = np.unique(np.geomspace(1, max(1, len(steps) - 1), 40).astype(int))
+    drawn: list[Any] = []
+    for i, curvature in enumerate(sgd.curvatures[along]):
+        color = COLORS[i % len(COLORS)]
+        drawn += ax.plot(
+            steps[1:], predicted[1:, i], color=color, lw=1.3, label=rf"$\lambda$ = {curvature:.3g}"
+        )
+        drawn += ax.plot(shown, run.variances[shown, i], "o", ms=3, color=color)
+    if distance is not None:
+        ax.axhline(distance**2, color="0.6", ls=(0, (4, 2)), lw=1.0, label="distance, squared")
+    ax.set_yscale("log")
+    ax.set_xlabel("step of SGD from the saddle")
+    ax.set_ylabel("mean square along the eigenvector")
+    ax.legend(fontsize=8, frameon=False, title="lines: predicted, points: simulated")
     return drawn

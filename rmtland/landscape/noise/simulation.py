@@ -39,7 +39,7 @@ from rmtland.networks.activation import activation
 from rmtland.streams import random_generator
 from rmtland.typing import ArrayLike, Integer, Real, Rng
 
-__all__ = ["Simulation", "chain_gradients", "simulate_sgd"]
+__all__ = ["SgdChains", "Simulation", "chain_gradients", "simulate_sgd"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,55 +186,123 @@ def simulate_sgd(
     ArithmeticError
         If a chain runs off to infinity: the step size is too large.
     """
-    point = net.at(theta, x, y)
-    inputs = np.asarray(to_numpy(point.x), dtype=np.float64)
-    targets = np.asarray(to_numpy(point.y), dtype=np.float64)
-    basis = float_array("directions", directions, ndim=2)
-    if basis.shape[0] != net.parameter_count:
-        raise ValueError(
-            f"directions must have {net.parameter_count} rows; got shape {basis.shape}"
-        )
-    off = float(np.abs(basis.T @ basis - np.eye(basis.shape[1])).max())
-    if off > 1e-6:
-        raise ValueError(f"directions must be orthonormal columns; products are off by {off:.2g}")
-    m, many = point.data.size, count("chains", chains, min_value=20)
-    eta, b = positive("step_size", step_size), count("batch_size", batch_size)
-    kind = choice("sampling", sampling, SAMPLINGS)
-    noise_factor(m, b, kind)
+    run = SgdChains(
+        net, theta, x, y, directions, step_size=step_size, batch_size=batch_size,
+        sampling=sampling, chains=chains, rng=rng,
+    )  # fmt: skip
     last = first = count("steps", steps)
     if burn_in is not None:
         first = count("burn_in", burn_in, min_value=0)
-    if kind == "reshuffling":
-        first, last = (-(-k // (m // b)) * (m // b) for k in (first, last))
-    batches = _Batches(m, b, kind, many, random_generator(rng))
-    start = np.asarray(to_numpy(point.theta), dtype=np.float64)
-    thetas = np.tile(start, (many, 1))
-    total, square = np.zeros((many, basis.shape[1])), np.zeros((many, basis.shape[1]))
+    if sampling == "reshuffling":
+        epoch = run.samples // run.batch_size
+        first, last = (-(-k // epoch) * epoch for k in (first, last))
+    many = run.chains
+    total, square = np.zeros((2, many, run.basis.shape[1]))
     for k in range(first + last):
-        which = batches.next()
-        with np.errstate(over="ignore", invalid="ignore"):
-            thetas -= eta * chain_gradients(net, thetas, inputs[which], targets[which])
+        run.advance()
         if k >= first:
-            along = (thetas - start) @ basis
+            along = run.along
             total += along
             square += along * along
         if k % 256 == 255 or k == first + last - 1:
-            if not np.isfinite(thetas).all():
-                raise ArithmeticError(
-                    f"a chain has left the range of floating-point numbers after {k + 1} steps: "
-                    f"take a smaller step_size than {eta:g}"
-                )
+            run.refuse_infinite(k + 1)
             if progress is not None:
                 progress((k + 1) / (first + last))
     means = total / last
     centre = means.mean(axis=0)
     each = square / last - 2.0 * centre * means + centre * centre
-    variances = each.mean(axis=0) * many / (many - 1.0)
+    mean_errors = means.std(axis=0, ddof=1) / np.sqrt(many)
+    variances = each.mean(axis=0) + mean_errors**2  # about the true mean, not that of the chains
     errors = each.std(axis=0, ddof=1) / np.sqrt(many)
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = np.where(errors > 0, 2.0 * (variances / errors) ** 2, np.inf)
-    mean_errors = means.std(axis=0, ddof=1) / np.sqrt(many)
     return Simulation(variances, errors, effective, centre, mean_errors, first, first + last, many)
+
+
+class SgdChains:
+    """Many chains of SGD on a network, each with batches of its own.
+
+    Parameters
+    ----------
+    net, theta, x, y, directions, step_size, batch_size, sampling, chains, rng
+        As for `simulate_sgd`.
+
+    Raises
+    ------
+    ValueError
+        For fewer than 20 chains, directions that are not orthonormal, or options out of range.
+    """
+
+    def __init__(
+        self,
+        net: MLP,
+        theta: ArrayLike,
+        x: ArrayLike,
+        y: ArrayLike,
+        directions: ArrayLike,
+        *,
+        step_size: float,
+        batch_size: int,
+        sampling: str = "with",
+        chains: int = 100,
+        rng: Rng = None,
+    ) -> None:
+        point = net.at(theta, x, y)
+        self.net, self.samples = net, point.data.size
+        self._inputs = np.asarray(to_numpy(point.x), dtype=np.float64)
+        self._targets = np.asarray(to_numpy(point.y), dtype=np.float64)
+        self.basis = float_array("directions", directions, ndim=2)
+        if self.basis.shape[0] != net.parameter_count:
+            raise ValueError(
+                f"directions must have {net.parameter_count} rows; got shape {self.basis.shape}"
+            )
+        off = float(np.abs(self.basis.T @ self.basis - np.eye(self.basis.shape[1])).max())
+        if off > 1e-6:
+            raise ValueError(
+                f"directions must be orthonormal columns; products are off by {off:.2g}"
+            )
+        self.chains = count("chains", chains, min_value=20)
+        self.step_size = positive("step_size", step_size)
+        self.batch_size = count("batch_size", batch_size)
+        kind = choice("sampling", sampling, SAMPLINGS)
+        noise_factor(self.samples, self.batch_size, kind)
+        generator = random_generator(rng)
+        self._batches = _Batches(self.samples, self.batch_size, kind, self.chains, generator)
+        self._start = np.asarray(to_numpy(point.theta), dtype=np.float64)
+        self.thetas = np.tile(self._start, (self.chains, 1))
+
+    @property
+    def along(self) -> Real:
+        """Displacement of each chain from the start along the directions, shape (chains, k)."""
+        return np.asarray((self.thetas - self._start) @ self.basis)
+
+    def advance(self) -> None:
+        """Take a step of all chains."""
+        which = self._batches.next()
+        with np.errstate(over="ignore", invalid="ignore"):
+            slopes = chain_gradients(
+                self.net, self.thetas, self._inputs[which], self._targets[which]
+            )
+            self.thetas -= self.step_size * slopes
+
+    def refuse_infinite(self, steps: int) -> None:
+        """Raise if a chain has run off.
+
+        Parameters
+        ----------
+        steps : int
+            Taken so far.
+
+        Raises
+        ------
+        ArithmeticError
+            If the parameters of a chain are no numbers any more.
+        """
+        if not np.isfinite(self.thetas).all():
+            raise ArithmeticError(
+                f"a chain has left the range of floating-point numbers after {steps} steps: take a "
+                f"smaller step_size than {self.step_size:g}"
+            )
 
 
 class _Batches:

@@ -14,7 +14,7 @@ SMALL = {
     "manifold": ("--hidden", 12, "--samples", 8, "--steps", 3),
     "noise": ("--samples", 40, "--batch-size", 10, "--steps", 200, "--chains", 40),
     "pac-bayes": ("--hidden", 8, "--draws", 40),
-    "depth": ("--depths", "1,2,3", "--width", 12, "--draws", 2),
+    "depth": ("--depths", "1,2,3", "--width", 12, "--draws", 2, "--kinds", "plain,residual"),
 }  # fmt: skip
 
 
@@ -65,6 +65,32 @@ def test_noise_lays_the_simulation_beside_the_prediction(rmtland):
     assert "temperature eta tr(Sigma)/B" in result.out
 
 
+def test_escape_from_a_saddle_follows_the_prediction(rmtland):
+    result, report = run(
+        rmtland, "noise", "--at", "saddle", "--outputs", 3, "--hidden", 3, "--samples", 60,
+        "--weight-decay", 0.01, "--step-size", 0.3, "--chains", 100, "--steps", 150,
+        "--distance", 0.02,
+    )  # fmt: skip
+    predicted, simulated = report["predicted_steps"][0], report["simulated_steps"][0]
+    assert report["curvatures"][0] < 0 < report["noise"][0]
+    assert simulated == pytest.approx(predicted, rel=0.4)
+    expected, off = np.array(report["variances"])[1:20, 0], np.array(report["errors"])[1:20, 0]
+    first = 0.3**2 / 20 * report["noise"][0]
+    growth = (1 - 0.3 * report["curvatures"][0]) ** 2
+    steps = np.arange(1, 20)
+    assert (np.abs(expected - first * (growth**steps - 1) / (growth - 1)) < 5 * off).all()
+    assert f"{predicted:.0f}" in result.out
+
+
+def test_a_saddle_of_symmetry_keeps_what_starts_there(rmtland):
+    options = ("--at", "saddle", "--samples", 40, "--chains", 20, "--steps", 5, "--json", "-")
+    result = rmtland("landscape", "noise", *options, "--outputs", 1)
+    assert result.code == 0
+    report = json.loads(result.out)
+    assert set(report["predicted_steps"]) == {None}  # infinite
+    assert np.max(report["variances"][-1]) < 1e-20
+
+
 def test_depth_lays_laws_beside_draws(rmtland):
     result, report = run(rmtland, "depth")
     plain, residual = report["networks"]["plain"], report["networks"]["residual"]
@@ -93,7 +119,7 @@ def test_pac_bayes_bounds_hold_and_the_printed_one_does_not(rmtland):
         ("linearize", ("--outputs", 11), "there are 10 targets"),
         ("linearize", ("--model", "nowhere"), "MODULE:FUNCTION"),
         ("manifold", ("--steps", 0), "steps"),
-        ("manifold", ("--hidden", "1"), "does not fit 80 numbers"),
+        ("manifold", ("--hidden", "1", "--samples", 2), "does not fit 20 numbers"),
         ("noise", ("--sampling", "both"), "sampling"),
         ("noise", ("--batch-size", 7), "divide the 40 samples"),
         ("noise", ("--chains", 3), "chains"),
@@ -104,6 +130,10 @@ def test_pac_bayes_bounds_hold_and_the_printed_one_does_not(rmtland):
         ("pac-bayes", ("--delta", 2), "--delta must be between"),
         ("pac-bayes", ("--hidden", "100"), "at most 600"),
         ("depth", ("--kinds", "dense"), "kinds"),
+        ("depth", ("--model", "a:b"), "depth draws networks of several depths itself"),
+        ("pac-bayes", ("--model", "a:b"), "parameters before training"),
+        ("noise", ("--at", "maximum"), "unknown at"),
+        ("noise", ("--at", "saddle", "--sampling", "reshuffling"), "independent batches"),
     ],
 )
 def test_bad_input_ends_in_one_line(rmtland, command, options, message):
@@ -132,3 +162,14 @@ def test_models_of_ones_own(rmtland, tmp_path):
     noisy = rmtland("landscape", "noise", "--model", target, "--json", "-", "--out", ".")
     assert (noisy.code, noisy.err.strip()) == (0, "")
     assert json.loads(noisy.out)["trace"] > 0
+    fitted = rmtland(
+        "landscape", "manifold", "--model", target, "--steps", 1, "--json", "-", "--out", "."
+    )
+    assert fitted.code == 0
+    network = json.loads(fitted.out)["networks"]["as asked for"]
+    assert (network["parameters"], network["rank"], network["dimension"]) == (32, 12, 20)
+    other = tmp_path / "other.py"
+    other.write_text((tmp_path / "run.py").read_text("utf-8").replace("MSELoss", "L1Loss"), "utf-8")
+    refused = rmtland("landscape", "manifold", "--model", f"{other}:made")
+    assert refused.code == 2
+    assert "the loss must be nn.MSELoss; got L1Loss" in refused.err

@@ -2,7 +2,10 @@
 
 import json
 
+import numpy as np
 import pytest
+
+from rmtland.landscape.surface import NetworkSurface
 
 SMALL = ("landscape", "levels", "--hidden", 3, "--samples", 30, "--train-steps", 60, "--points", 15)
 
@@ -20,6 +23,28 @@ def test_components_are_counted_drawn_and_written(rmtland, plane):
     joined = [example["joined_at"] for example in report["examples"]]
     assert joined == ["5/2", "1/2", "-", "at least 4/3"]
     assert "5/2" in result.out
+
+
+def test_an_interrupt_keeps_whole_rows(rmtland, monkeypatch):
+    """Ctrl-C after 512 of 1681 points: 12 rows of 41 are whole."""
+    plain, calls = NetworkSurface.plane_losses, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return plain(*arguments)
+
+    monkeypatch.setattr(NetworkSurface, "plane_losses", interrupted)
+    options = ("--plane", "random", "--points", 41, "--json", "l.json", "--out", ".")
+    result = rmtland(*SMALL, *options)
+    assert result.code == 130
+    assert "12 of 41 rows of the plane are written" in result.err
+    assert "of the lowest 12 rows of 41" in result.out
+    report = json.loads((result.folder / "l.json").read_text())
+    assert not report["whole"]
+    assert report["losses"][12][20] is None
+    assert report["basins"][0]["birth"] == np.min(report["losses"][:12])
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,20 @@ def test_a_plane_is_drawn_and_written(rmtland, plane):
         assert report["losses"][3][3] == pytest.approx(min(map(min, report["losses"])), rel=0.2)
 
 
+@pytest.mark.parametrize("plane", ["line", "line-largest"])
+def test_a_line_is_drawn_and_written(rmtland, plane):
+    result = rmtland(*SMALL, "--plane", plane, "--json", "s.json", "--out", ".")
+    assert (result.code, result.err) == (0, "")
+    assert result.written == ["s.json", "slice.npz", "slice.png"]
+    report = json.loads((result.folder / "s.json").read_text())
+    with np.load(result.folder / "slice.npz") as arrays:
+        assert np.array_equal(arrays["losses"], report["losses"])
+        assert arrays["directions"].shape == (1, 78)
+    assert report["x"] == pytest.approx(np.linspace(-1.0, 1.0, 7))
+    assert report["losses"][3] == min(report["losses"])
+    assert len(report["labels"]) == 1
+
+
 def test_an_interactive_page_is_written(rmtland):
     pytest.importorskip("plotly")
     result = rmtland(*SMALL, "--plane", "trajectory", "--surface", "--out", ".")
@@ -41,6 +55,7 @@ def test_an_interactive_page_is_written(rmtland):
         (("--extent", -1), "extent must be a positive"),
         (("--normalise", "unit"), "unknown normalise"),
         (("--scale", "sqrt"), "unknown scale"),
+        (("--plane", "line", "--surface"), "for planes"),
         (("--model", "a:b", "--plane", "trajectory"), "trained here"),
     ],
 )

@@ -8,6 +8,7 @@ from rmtland.landscape.noise import (
     NoisyDescent,
     SampleCurvature,
     chain_gradients,
+    simulate_escape,
     simulate_sgd,
 )
 from rmtland.networks import MLP, gaussian, train
@@ -89,6 +90,32 @@ def test_effective_samples_are_those_of_a_first_order_process():
     expected = 200 * 3000 * (1 - 0.64) / (1 + 0.64)
     # five-ninths to nine-fifths: a chi-squared of 199 degrees, and noise that is not normal
     assert expected / 1.8 < runs.effective[0] < 1.8 * expected
+
+
+def test_few_chains_do_not_raise_the_variance():
+    """The mean over chains is known far better than that of one: 20 chains are no sample of 20."""
+    net, x, y = MLP((1, 1)), np.array([[1.0], [1.0]]), np.array([[1.0], [-1.0]])
+    runs = simulate_sgd(
+        net, [0.0], x, y, np.eye(1), step_size=0.5, batch_size=4, steps=4000, burn_in=50,
+        chains=20, rng=0,
+    )  # fmt: skip
+    exact = 0.5**2 * 0.25 / (1 - 0.5**2)
+    assert runs.variances[0] == pytest.approx(exact, rel=4 * runs.errors[0] / exact)
+    assert runs.errors[0] < 0.01 * exact  # a factor 20/19 would be seen
+
+
+def test_escape_is_timed_and_a_quiet_direction_keeps_its_chains():
+    """A linear unit with weights (0, 0): a saddle of w1 w2, without noise for symmetric targets."""
+    net = MLP((2, 1))
+    x = np.array([[1.0, 0.0], [-1.0, 0.0]])
+    runs = simulate_escape(
+        net, [0.0, 0.0], x, np.ones((2, 1)), np.eye(2), step_size=0.1, batch_size=1, steps=40,
+        chains=400, rng=0,
+    )  # fmt: skip
+    assert (runs.variances[:, 1] == 0.0).all()
+    exact = 0.01 * (1 - 0.9 ** (2 * np.arange(41))) / (1 - 0.81)
+    assert (np.abs(runs.variances[1:, 0] - exact[1:]) < 5 * runs.errors[1:, 0] + 1e-12).all()
+    assert runs.steps_to(0.15).tolist() == [np.argmax(runs.variances[:, 0] >= 0.15**2), np.inf]
 
 
 def test_bad_input_is_refused():
