@@ -27,6 +27,7 @@ CHAPTERS = (
     "lecture_index",
     "theory_definitions",
     "theory_sharpness",
+    "theory_noise",
 )
 """Files that hold statements, in the order of the documents."""
 
