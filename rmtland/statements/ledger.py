@@ -28,6 +28,7 @@ CHAPTERS = (
     "theory_definitions",
     "theory_sharpness",
     "theory_noise",
+    "theory_temperature",
 )
 """Files that hold statements, in the order of the documents."""
 
