@@ -30,18 +30,26 @@ NAMES = (
     "Affine",
     "Arcsine",
     "Circular",
+    "ConjugateKernel",
+    "DeepGaussNewton",
     "Discrete",
     "FreeMeixner",
     "FreePoisson",
     "FussCatalan",
     "GaussianEnsemble",
+    "GeneralisedLinearHessian",
+    "InputOutputJacobian",
     "JacobiEnsemble",
     "JacobiWeight",
     "KestenMcKay",
+    "LinearJacobian",
     "MarchenkoPastur",
     "Mixture",
+    "NeuralTangentKernel",
+    "NonlinearGram",
     "Normal",
     "Semicircle",
+    "SoftmaxHessian",
     "TracyWidom",
     "Uniform",
     "Wachter",
@@ -148,7 +156,7 @@ def _called(name: str, arguments: list[Any], keywords: list[Any], depth: int) ->
         return rmtland.law_of_polynomial(_polynomial(arguments[0], _symbols(laws), depth), **laws)
     values = [_value(part, depth + 1) for part in arguments]
     options = {keyword.arg: _value(keyword.value, depth + 1) for keyword in keywords}
-    return getattr(rmtland, name)(*values, **options)
+    return getattr(rmtland if hasattr(rmtland, name) else rmtland.models, name)(*values, **options)
 
 
 def _symbols(laws: dict[str, Any]) -> dict[str, Any]:

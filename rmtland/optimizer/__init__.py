@@ -16,7 +16,9 @@ from rmtland.optimizer.methods import (
     residual_polynomials,
 )
 from rmtland.optimizer.prediction import GradientNoise, Prediction, predict
+from rmtland.optimizer.sampled_matrices import sampled_errors
 from rmtland.optimizer.spectral_steps import SpectralSteps
+from rmtland.optimizer.start_advice import LossCurve, StartAdvice, advise_start
 from rmtland.optimizer.start_measure import StartMeasure, start_measure
 from rmtland.optimizer.tuning import compatibility, largest_stable_step, tuned
 
@@ -32,12 +34,15 @@ __all__ = [
     "HaltingTime",
     "HeavyBall",
     "IsotropicHalting",
+    "LossCurve",
     "Method",
     "Nesterov",
     "Prediction",
     "SpectralSteps",
+    "StartAdvice",
     "StartMeasure",
     "advise",
+    "advise_start",
     "average_case_optimal",
     "best_errors",
     "compatibility",
@@ -48,6 +53,7 @@ __all__ = [
     "largest_stable_step",
     "predict",
     "residual_polynomials",
+    "sampled_errors",
     "smeared",
     "start_measure",
     "tuned",

@@ -36,22 +36,21 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from rmtland.adapters import TorchOperator
 from rmtland.arguments import count, finite, positive
-from rmtland.arrays import placed, to_numpy
 from rmtland.networks import LossPoint
 from rmtland.optimizer.halting_times import steps_to_fall
+from rmtland.optimizer.loss_model import loss_model
 from rmtland.optimizer.methods import Method
 from rmtland.optimizer.start_measure import Source, StartMeasure, start_measure
 from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
-from rmtland.typing import Real, Rng
+from rmtland.typing import Rng
 
 __all__ = ["IsotropicHalting", "isotropic_halting_time"]
 
@@ -163,7 +162,8 @@ def isotropic_halting_time(
     degree = 1 if isinstance(curvatures, Spectrum) else 2 * _DEGREE
     start = start_measure(curvatures, degree=degree)
     nodes, masses = start.nodes, start.weights / start.weights.sum()
-    theta, loss, product = _functions(point)
+    model_of = loss_model(point)
+    theta, loss, product = model_of.theta, model_of.loss, model_of.gauss_newton.matvec
     expected = 0.5 * size**2 * theta.size * float(masses @ nodes)
     here = loss(theta)
     if here > _RESIDUE * share * expected:
@@ -205,26 +205,4 @@ def isotropic_halting_time(
     low, middle, high = (float(q) for q in np.quantile(times, [0.05, 0.5, 0.95]))
     return IsotropicHalting(
         method, share, middle, low, high, float(times.mean()), float(times.std()), bend
-    )
-
-
-def _functions(
-    point: LossPoint | TorchOperator,
-) -> tuple[Real, Callable[[Real], float], Callable[[Real], Real]]:
-    """Parameters, the loss as a function of them, and products with the Gauss-Newton matrix."""
-    if isinstance(point, LossPoint):
-        network: LossPoint = point
-        product = network.operator("gauss_newton").matvec
-
-        def loss(x: Real) -> float:
-            return float(network.at(placed(x, network.theta)).loss)
-
-        return np.asarray(to_numpy(network.theta), dtype=np.float64), loss, product
-    if isinstance(point, TorchOperator):
-        operator: TorchOperator = point
-        start = np.asarray(operator.parameters(), dtype=np.float64)
-        return start, lambda x: operator.at(x).loss(), operator.with_part("gauss_newton").matvec
-    raise TypeError(
-        "the loss must be looked at about the point: give a LossPoint (MLP.at) or an operator by "
-        f"rmtland.adapters.from_torch; got {type(point).__name__}"
     )

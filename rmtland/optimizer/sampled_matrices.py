@@ -1,0 +1,81 @@
+"""Errors of a method on drawn matrices from drawn starts: what predictions are compared with.
+
+Examples
+--------
+>>> from rmtland import WishartEnsemble
+>>> from rmtland.optimizer.methods import GradientDescent
+>>> errors = sampled_errors(WishartEnsemble(0.5), GradientDescent(0.6), 4, dimension=50, runs=10)
+>>> errors.shape, bool((errors[:, 0] == 1).all())
+((10, 5), True)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rmtland.arguments import choice, count
+from rmtland.laws import Law
+from rmtland.optimizer.methods import Method, residual_polynomials
+from rmtland.optimizer.start_measure import OBJECTIVES
+from rmtland.streams import random_generator
+from rmtland.typing import Real, Rng
+
+__all__ = ["sampled_errors"]
+
+
+def sampled_errors(
+    model: Any,
+    method: Method,
+    steps: int,
+    *,
+    dimension: int,
+    runs: int = 50,
+    objective: str = "loss",
+    rng: Rng = None,
+) -> Real:
+    """Run a method on drawn quadratics: matrices of a model, Gaussian displacements.
+
+    Parameters
+    ----------
+    model : model or ensemble
+        What has ``sample(n, rng=, runs=)``.
+    method : Method
+        The method.
+    steps : int
+        Number of steps.
+    dimension : int
+        Order of the matrices.
+    runs : int, optional
+        How many.
+    objective : {"distance", "loss", "gradient"}, optional
+        Which error.
+    rng : optional
+        Anything `numpy.random.default_rng` takes.
+
+    Returns
+    -------
+    ndarray of float, shape (runs, steps + 1)
+        Each in parts of that at its start.
+
+    Raises
+    ------
+    TypeError
+        If the model cannot be sampled.
+    """
+    if not callable(getattr(model, "sample", None)):
+        raise TypeError(
+            f"{model} cannot be sampled: a model or an ensemble has matrices, a law none"
+        )
+    k = OBJECTIVES[choice("objective", objective, tuple(OBJECTIVES))]
+    size, many = count("steps", steps, min_value=0), count("runs", runs)
+    generator = random_generator(rng)
+    spectra = model.sample(count("dimension", dimension), rng=generator, runs=many)
+    nodes = np.where(np.abs(spectra.nodes) > spectra.zero_tolerance, spectra.nodes, 0.0)
+    errors = np.empty((many, size + 1))
+    for row, values in zip(errors, np.atleast_2d(nodes), strict=True):
+        shares = generator.standard_normal(values.size) ** 2 * values ** float(k)
+        with np.errstate(over="ignore", invalid="ignore"):
+            row[:] = residual_polynomials(method, values, size) ** 2 @ shares / shares.sum()
+    return errors

@@ -1,0 +1,82 @@
+"""Advice at a point: predictions of the quadratic model, proved on losses that are quadratic."""
+
+import numpy as np
+import pytest
+
+from rmtland import MarchenkoPastur, WishartEnsemble
+from rmtland.networks import MLP, gaussian
+from rmtland.optimizer import GradientDescent, HeavyBall, advise_start, predict
+from rmtland.optimizer.loss_model import loss_model
+from rmtland.optimizer.sampled_matrices import sampled_errors
+from rmtland.optimizer.start_advice import run_method
+
+DATA = gaussian(60, 12, rng=0)
+LINEAR = MLP((12, 12), weight_decay=0.0)
+
+
+def test_predictions_of_a_quadratic_loss_are_exact():
+    """A linear network with squared loss is its own quadratic model."""
+    point = LINEAR.at(LINEAR.init(rng=1), DATA.x, DATA.y)
+    found = advise_start(point, steps=8)
+    assert found.products == 10
+    for curve in found.curves:
+        np.testing.assert_allclose(curve.measured, curve.predicted, rtol=1e-8)
+        assert (curve.predicted >= found.best - 1e-9).all()
+    assert found.curves[0].measured[-1] == min(c.measured[-1] for c in found.curves)
+    # conjugate gradients on the normal equations reach the least loss
+    hessian, gradient = point.hessian("total"), point.gradient
+    krylov = [gradient]
+    for _ in range(7):
+        krylov.append(hessian @ krylov[-1])
+    basis, _ = np.linalg.qr(np.array(krylov).T)
+    step = basis @ np.linalg.solve(basis.T @ hessian @ basis, basis.T @ gradient)
+    assert LINEAR.at(point.theta - step, DATA.x, DATA.y).loss == pytest.approx(found.best[-1])
+    assert "no method does better" in str(found)
+
+
+def test_without_trials_the_prediction_decides():
+    point = LINEAR.at(LINEAR.init(rng=1), DATA.x, DATA.y)
+    found = advise_start(point, steps=4, measure=False)
+    assert found.curves[0].measured is None
+    ends = [curve.predicted[-1] for curve in found.curves]
+    assert ends == sorted(ends)
+    assert "on the true loss" not in str(found)
+
+
+def test_divergence_is_infinite():
+    net = MLP((12, 6, 12), activation="relu")
+    model = loss_model(net.at(net.init(rng=1), DATA.x, DATA.y))
+    losses = run_method(GradientDescent(1e100), model, 6)
+    assert losses[0] == model.loss(model.theta)
+    assert np.isinf(losses[-1])
+    with pytest.raises(TypeError, match="looked at about"):
+        loss_model(np.eye(2))
+
+
+def test_a_torch_model_gives_the_same():
+    torch = pytest.importorskip("torch")
+    from rmtland.adapters import from_torch
+
+    theta = LINEAR.init(rng=1)
+    mine = advise_start(LINEAR.at(theta, DATA.x, DATA.y), steps=5)
+    layer = torch.nn.Linear(12, 12, bias=False).double()
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(theta.reshape(12, 12)))
+    x, y = torch.from_numpy(DATA.x.copy()), torch.from_numpy(DATA.y.copy())
+    loss = torch.nn.MSELoss()
+    ratio = LINEAR.at(theta, DATA.x, DATA.y).loss / float(loss(layer(x), y).detach())
+    assert ratio == pytest.approx(6.0)  # ours is half the sum over outputs
+    other = advise_start(from_torch(layer, loss, (x, y)), steps=5)
+    for one, two in zip(mine.curves, other.curves, strict=True):
+        np.testing.assert_allclose(one.measured, ratio * two.measured, rtol=1e-5)
+
+
+def test_sampled_errors_are_what_is_predicted():
+    method = HeavyBall(0.5, 0.2)
+    errors = sampled_errors(WishartEnsemble(0.5), method, 6, dimension=200, runs=100, rng=1)
+    forecast = predict(method, MarchenkoPastur(0.5), 6, dimension=200, drawn_start=True)
+    np.testing.assert_allclose(np.median(errors, axis=0), forecast.median, rtol=0.06)
+    low, high = forecast.interval(0.9)
+    assert 0.8 < ((errors >= low) & (errors <= high))[:, 1:].mean() < 0.97
+    with pytest.raises(TypeError, match="cannot be sampled"):
+        sampled_errors(MarchenkoPastur(0.5), method, 3, dimension=10)
