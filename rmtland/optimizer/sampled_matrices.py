@@ -64,9 +64,9 @@ def sampled_errors(
     TypeError
         If the model cannot be sampled.
     """
-    if not callable(getattr(model, "sample", None)):
+    if isinstance(model, Law) or not callable(getattr(model, "sample", None)):
         raise TypeError(
-            f"{model} cannot be sampled: a model or an ensemble has matrices, a law none"
+            f"{model} cannot be sampled: a model or an ensemble has matrices, a law has none"
         )
     k = OBJECTIVES[choice("objective", objective, tuple(OBJECTIVES))]
     size, many = count("steps", steps, min_value=0), count("runs", runs)

@@ -94,14 +94,15 @@ class StartAdvice:
     def __str__(self) -> str:
         first = self.curves[0]
         descent = next(c for c in self.curves if isinstance(c.method, GradientDescent))
+        beside = f"; with tuned gradient descent {descent.predicted[-1]:.4g}{_and(descent)}"
         step, momentum, _ = self.method.coefficients(self.steps)
         after = "1 step" if self.steps == 1 else f"{self.steps} steps"
         tried = "" if first.measured is None else ", and each method tried on the true loss"
         return (
             f"Use the {self.method.name} method (step {step[-1]:.4g}, momentum {momentum[-1]:.3g} "
             f"at step {self.steps}): after {after} the loss, {self.loss:.4g} at the start, is "
-            f"predicted to be {first.predicted[-1]:.4g}{_and(first)}; with tuned gradient descent "
-            f"{descent.predicted[-1]:.4g}{_and(descent)}. On the quadratic model at the start, "
+            f"predicted to be {first.predicted[-1]:.4g}{_and(first)}"
+            f"{'' if first is descent else beside}. On the quadratic model at the start, "
             f"which the predictions are for, no method does better than {self.best[-1]:.4g}. "
             f"{self.products} products{tried}."
         )
