@@ -15,7 +15,7 @@ from rmtland.statements.relations import Equal
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
 
-__all__ = ["STATEMENTS", "double_root", "index_near_threshold"]
+__all__ = ["STATEMENTS", "double_root", "index_near_threshold", "wigner_threshold_of"]
 
 WIGNER = Section(Document.LECTURE, "lecture", "slide on the fraction of negative eigenvalues")
 RELU = Section(Document.LECTURE, "lecture", "slide on the two layer ReLU net")
@@ -67,13 +67,25 @@ def _relu_slope(tau: float) -> Callable[[float, float], float]:
     return lambda g, energy: energy * tau * g / (2 - energy * tau**2 * g**2)
 
 
-def _wigner_threshold(tau: float) -> float:
+def wigner_threshold_of(tau: float) -> float:
+    """Return the printed threshold without ReLU.
+
+    Parameters
+    ----------
+    tau : float
+        Aspect ratio.
+
+    Returns
+    -------
+    float
+        Energy.
+    """
     return float((1 - 20 * tau - 8 * tau**2 + (1 + 8 * tau) ** 1.5) / 16)
 
 
 wigner_threshold = Claim(
     {"tau": UNDER},
-    claim=_wigner_threshold,
+    claim=wigner_threshold_of,
     truth=(
         lambda tau: WishartPlusWigner(tau, 1.0).critical_energy,
         lambda tau: double_root(_wigner_slope, tau, 1.0),
@@ -83,7 +95,7 @@ wigner_threshold = Claim(
 
 wigner_threshold_over = Claim(
     {"tau": Number(0.01, 10.0)},
-    claim=lambda tau: max(0.0, _wigner_threshold(tau)) if tau < 1 else 0.0,
+    claim=lambda tau: max(0.0, wigner_threshold_of(tau)) if tau < 1 else 0.0,
     truth=lambda tau: WishartPlusWigner(tau, 1.0).critical_energy,
     relation=Equal(1e-6, 1e-13),
 )
@@ -213,7 +225,7 @@ STATEMENTS = (
         printed="ε_c = (1 − 20τ − 8τ² + (1 + 8τ)^(3/2))/16 for every τ",
         tested="that for τ < 1, and 0 for τ ≥ 1",
         holding=wigner_threshold_over,
-        failing=wigner_threshold_over.instead(claim=_wigner_threshold),
+        failing=wigner_threshold_over.instead(claim=wigner_threshold_of),
         counterexample=Counterexample({"tau": 2.0}, claim=-0.0567002728, truth=0.0),
         derivation=(
             "For τ > 1 the printed form is negative: energies are not. H₀ has a null space there, "
