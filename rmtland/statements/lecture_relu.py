@@ -128,7 +128,8 @@ def _second_moment(tau_inverse: int, seed: int) -> Estimate:
     for draw in range(draws):
         point = loss_point(seed + draw, (n, n, n), m, "relu")
         e = gaussian_matrix(seed + draw, m, n, stream=8)
-        given = point.net.at(point.theta, point.x, np.asarray(point.prediction) - e)
+        net: Any = point.net
+        given = net.at(point.theta, point.x, np.asarray(point.prediction) - e)
         H1 = np.asarray(given.hessian("residual"))
         found.append(np.sum(H1**2) / len(H1))
     error = 3.8 * float(np.std(found, ddof=1)) / math.sqrt(draws)  # 99.9 % of Student's t

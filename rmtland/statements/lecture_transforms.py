@@ -99,7 +99,7 @@ two_signs = Claim(
 
 # The model ---------------------------------------------------------------------------------------
 
-TAU, ENERGY = Number(0.02, 20.0, log=True), Number(0.001, 100.0, log=True)
+TAU, ENERGY = Number(0.02, 20.0, log=True), Number(0.01, 100.0, log=True)
 
 
 gauss_newton_r = Claim(
@@ -153,7 +153,7 @@ def _cubic_density(tau: float, epsilon: float, x: float) -> float:
 
 
 joint = Claim(
-    {"tau": Number(0.05, 5.0), "epsilon": Number(0.01, 10.0, log=True), "share": Number(0.02, 0.98)},
+    {"tau": Number(0.05, 5.0), "epsilon": ENERGY, "share": Number(0.02, 0.98)},
     setting=_in_model,
     claim=_cubic_density,
     truth=lambda tau, epsilon, x: WishartPlusWigner(tau, epsilon).law.pdf(x),
