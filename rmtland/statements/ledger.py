@@ -34,6 +34,8 @@ CHAPTERS = (
     "theory_sharpness",
     "theory_noise",
     "theory_temperature",
+    "theory_rank",
+    "theory_saddles",
 )
 """Files that hold statements, in the order of the documents."""
 

@@ -59,7 +59,7 @@ step_variance = Claim(
 smaller_batch = Claim(
     SAMPLED,
     setting=_batches,
-    claim=lambda trace, batch: trace / batch,
+    claim=lambda trace, batch: np.divide(trace, batch),
     truth=(
         lambda spread: float(np.trace(spread)),
         lambda noise, batch: noise.trace * noise.factor(batch),
@@ -74,7 +74,7 @@ def _descent(size: int, step: float, steps: int, seed: int) -> dict[str, Any]:
     A = gaussian_matrix(seed, size, size)
     H = A @ A.T / size
     theta, spent = gaussian_matrix(seed, 1, size, stream=1)[0], 0.0
-    step /= max(np.linalg.norm(H, 2), 1e-9)
+    step /= max(float(np.linalg.norm(H, 2)), 1e-9)
     start = float(theta @ H @ theta) / 2
     for _ in range(steps):
         g = H @ theta

@@ -180,7 +180,7 @@ def _mass_of_flat(flat: float, sharp: float, depth: float, temperature: float) -
             lambda t, h=h: np.exp(-h * t**2 / (2 * temperature)), -12 * width, 12 * width
         )
         masses.append(value * np.exp(-low / temperature))
-    return masses[0] / masses[1]
+    return float(masses[0] / masses[1])
 
 
 TEMPERATURE = Number(0.05, 2.0)
