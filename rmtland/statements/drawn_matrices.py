@@ -13,7 +13,13 @@ import numpy as np
 from rmtland.networks import MLP, LossPoint
 from rmtland.typing import Real
 
-__all__ = ["gaussian_matrix", "loss_point", "symmetric_matrix", "with_singular_values"]
+__all__ = [
+    "gaussian_matrix",
+    "loss_point",
+    "symmetric_matrix",
+    "wide_problem",
+    "with_singular_values",
+]
 
 
 def gaussian_matrix(seed: int, rows: int, columns: int, *, stream: int = 0) -> Real:
@@ -105,3 +111,28 @@ def loss_point(
     x = gaussian_matrix(seed, samples, widths[0], stream=3)
     y = gaussian_matrix(seed, samples, widths[-1], stream=4)
     return net.at(net.init(rng=seed), x, y)
+
+
+def wide_problem(samples: int, more: int, seed: int) -> dict[str, Any]:
+    """Return a linearised problem with a full-rank Jacobian and no fewer parameters than samples.
+
+    Parameters
+    ----------
+    samples : int
+        m.
+    more : int
+        p - m >= 0.
+    seed : int
+        Of the matrices.
+
+    Returns
+    -------
+    dict
+        "J" (m x p), residuals "r", "p", a "null" vector of J, and the nearest solution "step".
+    """
+    p = samples + more
+    J = with_singular_values(seed, samples, p, np.geomspace(0.5, 2.0, samples))
+    r = gaussian_matrix(seed, 1, samples, stream=5)[0]
+    null = gaussian_matrix(seed, 1, p, stream=6)[0]
+    null = null - np.linalg.pinv(J) @ (J @ null)
+    return {"J": J, "r": r, "p": p, "null": null, "step": -np.linalg.pinv(J) @ r}

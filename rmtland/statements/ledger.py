@@ -21,6 +21,7 @@ __all__ = ["CHAPTERS", "find_statement", "ledger"]
 CHAPTERS = (
     "abstract",
     "lecture_linearisation",
+    "lecture_sizes",
     "lecture_width",
     "lecture_descent",
     "lecture_level_sets",
