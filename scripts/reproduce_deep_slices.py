@@ -122,6 +122,7 @@ def main():
     figure = Figure(figsize=(11.5, 4.8), layout="constrained")
     for ax, (kind, (plane, loss, ends)) in zip(figure.subplots(1, 2), planes.items(), strict=True):
         draw_plane(ax, plane)
+        ax.locator_params(nbins=5)
         ax.set_title(
             f"{kind}, {depth} layers: loss {loss:.3g}, eigenvalues {ends[0]:.2g} to {ends[-1]:.2g}",
             fontsize=9,

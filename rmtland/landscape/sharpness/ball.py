@@ -35,7 +35,8 @@ from rmtland.estimate import extremal_eigenpairs
 from rmtland.landscape.sharpness.adaptive import ScaledSurface
 from rmtland.landscape.sharpness.derivative_bounds import UnboundedDerivatives, derivative_bounds
 from rmtland.landscape.sharpness.trust_region import quadratic_maximum
-from rmtland.landscape.surface import LossSurface, NetworkSurface
+from rmtland.landscape.surface import LossSurface, NetworkSurface, TorchSurface
+from rmtland.networks import LossPoint
 from rmtland.networks.overflow import NetworkOverflowError
 from rmtland.streams import random_generator
 from rmtland.typing import Real, Rng
@@ -113,7 +114,8 @@ def ball_sharpness(
     Parameters
     ----------
     surface : LossSurface
-        The loss. Upper bounds are for a `NetworkSurface`.
+        The loss. Upper bounds are for a `NetworkSurface`, and for a `TorchSurface` whose model is
+        such a network in double precision.
     theta : ndarray, shape (p,)
         Centre of the ball.
     rho : float
@@ -258,6 +260,24 @@ class _Above(NamedTuple):
     why_no_upper: str = ""
 
 
+def _exact_network(surface: LossSurface) -> tuple[LossPoint, float] | None:
+    """Return the network whose derivatives are bounded, and the factor of its loss; or None."""
+    if isinstance(surface, NetworkSurface):
+        return surface.point, 1.0
+    own = surface.perceptron if isinstance(surface, TorchSurface) else None
+    return None if own is None or own.dtype != np.float64 else (own.point, own.factor)
+
+
+def _why_not(surface: LossSurface) -> str:
+    if isinstance(surface, TorchSurface):
+        return (
+            "bounds come from the norms of the layers of a fully connected nn.Sequential in double "
+            "precision, with one activation and a mean loss; in single precision the loss itself "
+            "is rounded by more, and of other models the layers are not known"
+        )
+    return f"derivatives of a {type(surface).__name__} are not bounded in a ball"
+
+
 def _above(
     surface: LossSurface,
     center: Real,
@@ -277,11 +297,11 @@ def _above(
     if isinstance(surface, ScaledSurface):
         scaled, scale = surface.inner, surface.largest_scale
         center = surface.to_inner(center)
-    if not isinstance(scaled, NetworkSurface):
-        kind = type(scaled).__name__
-        return _Above(taylor, why_no_upper=f"derivatives of a {kind} are not bounded in a ball")
+    known = _exact_network(scaled)
+    if known is None:
+        return _Above(taylor, why_no_upper=_why_not(scaled))
     try:
-        bounds = derivative_bounds(scaled.point.at(center), radius, scale=scale)
+        bounds = derivative_bounds(known[0].at(center), radius, scale=scale).times(known[1])
     except UnboundedDerivatives as reason:
         return _Above(taylor, why_no_upper=str(reason))
     remainder = bounds.third * radius * radius * radius / 6.0

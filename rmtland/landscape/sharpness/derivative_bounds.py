@@ -25,7 +25,8 @@ Hessian in the ball. Then, for the rise S of the loss in it,
     S \le \frac1m \sum_\mu \bigl(|r_\mu| r |o_\mu'| + \tfrac12 \Lambda (r |o_\mu'|)^2\bigr)
           + w (|\theta| r + \tfrac12 r^2) ,
 
-the second for activations with a kink too.
+the second for activations with a kink too. A second bound of M, by means over the samples
+(`rmtland.landscape.sharpness.third_derivative`), is taken where it is less.
 
 What is known of the centre has been rounded: sums of n products are those of factors that are off
 by the share (n + 8) eps at most, so that the outputs of each sample are exact ones at parameters
@@ -51,6 +52,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rmtland.arguments import nonnegative
+from rmtland.landscape.sharpness.third_derivative import mean_third, output_curvatures
 from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.networks import LossPoint
 from rmtland.networks.activation import ACTIVATIONS, activation
@@ -110,6 +112,21 @@ class DerivativeBounds(NamedTuple):
     gradient_error: float
     hessian_error: float
 
+    def times(self, factor: float) -> DerivativeBounds:
+        """Return the bounds of a multiple of the loss.
+
+        Parameters
+        ----------
+        factor : float
+            Above 0.
+
+        Returns
+        -------
+        DerivativeBounds
+            In the same ball.
+        """
+        return DerivativeBounds(self.radius, *(factor * bound for bound in self[1:]))
+
 
 def derivative_bounds(point: LossPoint, radius: float, *, scale: float = 1.0) -> DerivativeBounds:
     r"""Bound the rise of the loss and its third derivative in a ball around a point.
@@ -165,6 +182,10 @@ def derivative_bounds(point: LossPoint, radius: float, *, scale: float = 1.0) ->
         rise = np.mean(residuals * moved + 0.5 * curve * moved**2)
         rise += decay * (size * reach + 0.5 * reach**2)
         bent = np.mean(bend * first**3 + 3.0 * curve * first * second + largest * third)
+        kappa, c = output_curvatures(point, moved + wrong)
+        kappa = kappa * (1.0 + excess)
+        finer = mean_third(point, float(reach + off), _SLOPES[name], kappa, largest, c)
+        bent = np.fmin(bent, finer)
         rounded = np.mean(largest * wrong + 0.5 * curve * wrong**2)
         rounded += off * decay * (size + reach) + 16.0 * _EPS * (point.loss + rise)
         curved = np.mean(curve * first**2 + largest * second) + decay

@@ -164,6 +164,11 @@ class TorchSurface(LossSurface):
             return super().plane_losses(start, rows, points)
         return own.plane_losses(start, rows, points)
 
+    @property
+    def perceptron(self) -> TorchPerceptron | None:
+        """Rmtland's own network where the model is one and agrees with it; None elsewhere."""
+        return self._network(np.array([self.parameters()]))
+
     def _network(self, rows: Real) -> TorchPerceptron | None:
         """Return rmtland's own network if it is the model; checked at two points, once."""
         if self._own is not None and not self._own_checked:

@@ -67,7 +67,7 @@ def test_a_model_of_ones_own(rmtland, tmp_path):
     report = json.loads(result.out)
     assert report["subject"] == "Linear, 8 parameters"
     ball = report["balls"][0]
-    assert ball["upper"] is None
+    assert ball["upper"] == pytest.approx(ball["taylor"], rel=1e-6)
     assert ball["lower"] == pytest.approx(ball["taylor"], rel=1e-6)  # a quadratic function
     result = rmtland("landscape", "sharpness", "--model", target.replace("setup", "other"))
     assert result.code == 2

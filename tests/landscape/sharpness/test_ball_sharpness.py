@@ -15,9 +15,9 @@ from rmtland.landscape.sharpness import (
 )
 from rmtland.landscape.sharpness.derivative_bounds import _SLOPES
 from rmtland.landscape.sharpness.trust_region import quadratic_maximum
-from rmtland.landscape.surface import FunctionSurface, NetworkSurface
+from rmtland.landscape.surface import FunctionSurface, NetworkSurface, TorchSurface
 from rmtland.models.conditioned.given_residuals import with_residuals
-from rmtland.networks import ACTIVATIONS, MLP, Activation
+from rmtland.networks import ACTIVATIONS, MLP, Activation, digits, train
 
 
 def quadratic(values, slope):
@@ -122,6 +122,62 @@ def test_no_point_of_the_ball_passes_the_certified_bounds(activation, loss, deca
     if np.isfinite(bounds.third):
         third = np.diff(values, 3) / (t[1] - t[0]) ** 3
         assert np.abs(third).max() <= bounds.third * radius**3 + 1e-8
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    activation=st.sampled_from(["tanh", "sigmoid", "gelu", "sine", "linear"]),
+    loss=st.sampled_from(["mse", "cross_entropy", "logistic"]),
+    hidden=st.sampled_from([(), (3,), (3, 2)]),
+    bias=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_no_direction_bends_more_than_the_bound(activation, loss, hidden, bias, seed):
+    """Third derivatives climbed to their largest, at points of the ball; every sample counts."""
+    rng, radius = np.random.default_rng(seed), 0.05
+    net = MLP((2, *hidden, 2), activation, bias, loss=loss)
+    y = rng.random((4, 2)) if loss != "cross_entropy" else np.eye(2)[[0, 1, 1, 0]]
+    surface = NetworkSurface.of(net, 2.0 * rng.standard_normal((4, 2)), y)
+    theta = rng.choice([0.3, 2.0]) * net.init(rng=seed, bias_scale=0.5)
+    bound, largest, t = derivative_bounds(surface.point.at(theta), radius).third, 0.0, 0.02
+    for _ in range(3):
+        u = rng.standard_normal(surface.size)
+        u /= np.linalg.norm(u)
+        middle = theta + (radius - 2 * t) * u * rng.choice([-1.0, 0.0, 1.0])
+        for _ in range(12):  # ascent of T(u, u, u) by u <- T(u, u, .)
+            ends = [surface.hessian(middle + s * t * u) @ u for s in (1, -1)]
+            slope = (ends[0] - ends[1]) / (2 * t)
+            largest = max(largest, abs(float(slope @ u)))
+            size = float(np.linalg.norm(slope))
+            if size < 1e-9:
+                break
+            u = slope / size
+    assert largest <= bound * 1.02 + 1e-9
+
+
+def test_the_bound_is_sharp_at_small_radii():
+    data = digits(300, size=4, whiten=True, target="one-hot", rng=0)
+    net = MLP((16, 12, 10), loss="cross_entropy", weight_decay=1e-3)
+    theta = train(net, net.init(rng=0), data.x, data.y, gradient_norm=1e-6, max_steps=400).theta
+    found = ball_sharpness(NetworkSurface.of(net, data.x, data.y), theta, 1e-3, restarts=0, rng=0)
+    assert found.lower <= found.upper < 1.35 * found.lower
+
+
+def test_a_torch_model_that_is_a_network_has_the_same_bounds():
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    torch.manual_seed(0)
+    x, y = torch.randn(9, 3).double(), torch.randn(9, 2).double()
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).double()
+    surface = TorchSurface(model, nn.MSELoss(), (x, y))
+    net, theta = MLP.from_torch(model)
+    own = ball_sharpness(NetworkSurface.of(net, x.numpy(), y.numpy()), theta, 0.01, rng=0)
+    found = ball_sharpness(surface, theta, 0.01, rng=0)  # a mean over outputs too: 2/n_out = 1
+    assert found.upper == pytest.approx(own.upper, rel=1e-6)
+    single = TorchSurface(model.float(), nn.MSELoss(), (x.float(), y.float()))
+    found = ball_sharpness(single, theta, 0.01, restarts=0, steps=2, rng=0)
+    assert found.upper is None
+    assert "double precision" in found.why_no_upper
 
 
 @pytest.mark.parametrize("size", [1.0, 1e4, 1e8])
