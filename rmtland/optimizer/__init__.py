@@ -1,6 +1,7 @@
 """What a spectrum says about step sizes, momentum and convergence of first-order methods."""
 
 from rmtland.optimizer.advice import Advice, Candidate, advise
+from rmtland.optimizer.architectures import CompatibilityTable, compatibility_table
 from rmtland.optimizer.average_case import AverageCase, average_case_optimal, best_errors, smeared
 from rmtland.optimizer.edge_fluctuations import design_margin
 from rmtland.optimizer.gradient_measure import GradientMeasure, gradient_measure
@@ -28,6 +29,7 @@ __all__ = [
     "Candidate",
     "Chebyshev",
     "Coefficients",
+    "CompatibilityTable",
     "GradientDescent",
     "GradientMeasure",
     "GradientNoise",
@@ -46,6 +48,7 @@ __all__ = [
     "average_case_optimal",
     "best_errors",
     "compatibility",
+    "compatibility_table",
     "design_margin",
     "gradient_measure",
     "halting_time",

@@ -26,6 +26,7 @@ from rmtland.reproduction.gauss_newton_part import GaussNewtonPart
 from rmtland.reproduction.index_energy import IndexAgainstEnergy
 from rmtland.reproduction.limit_law import LimitLaw
 from rmtland.reproduction.minimisers import MinimisersStudy
+from rmtland.reproduction.optimizers import OptimizerStudy
 from rmtland.reproduction.residual_part import ResidualPart
 from rmtland.reproduction.trained_networks import TrainedNetworks
 
@@ -42,6 +43,7 @@ __all__ = [
     "LimitLaw",
     "MinimisersStudy",
     "ModelDensities",
+    "OptimizerStudy",
     "PublishedFigure",
     "ResidualPart",
     "Series",
