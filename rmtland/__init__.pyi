@@ -6,6 +6,7 @@ from . import (
     comparison as comparison,
     ensembles as ensembles,
     estimate as estimate,
+    explorer as explorer,
     free as free,
     landscape as landscape,
     laws as laws,

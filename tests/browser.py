@@ -82,6 +82,11 @@ class Browser:
         """Send a command of the DevTools protocol."""
         return self.call("goog/cdp/execute", {"cmd": command, "params": parameters})
 
+    def complaints(self):
+        """Return the errors that the page wrote to its console since it was asked last."""
+        lines = self.call("se/log", {"type": "browser"})
+        return [line["message"] for line in lines if line["level"] == "SEVERE"]
+
     def picture(self, path):
         """Write what the screen shows as a PNG."""
         path.write_bytes(base64.b64decode(self.call("screenshot", method="GET")))
@@ -114,7 +119,8 @@ def browser(folder):
         "args": [*SWITCHES, f"--user-data-dir={folder / 'profile'}"],
         "prefs": {"download.default_directory": str(folder / "downloads")},
     }
-    capabilities = {"browserName": "chrome", "goog:chromeOptions": options}
+    capabilities = {"browserName": "chrome", "goog:chromeOptions": options,
+                    "goog:loggingPrefs": {"browser": "ALL"}}  # fmt: skip
     made = None
     try:
         for _ in range(500):

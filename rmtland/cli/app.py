@@ -14,6 +14,7 @@ from rmtland.cli.advise import advise
 from rmtland.cli.audit import audit
 from rmtland.cli.critical_points import critical_points
 from rmtland.cli.curve import curve
+from rmtland.cli.explore import explore
 from rmtland.cli.interrupts import no_interrupt_lost
 from rmtland.cli.landscape import landscape
 from rmtland.cli.measure import measure
@@ -51,6 +52,7 @@ app.command("advise", short_help="Say which first-order method a spectrum asks f
 app.command("report", short_help="Write earlier results as one page to send on.")(report)
 app.command("reproduce", short_help="Compute figures of the literature anew.")(reproduce)
 app.command("statements", short_help="Put statements of the sources to the test.")(statements)
+app.command("explore", short_help="Move the parameters of laws in a browser.")(explore)
 app.add_typer(sweep)
 app.add_typer(critical_points)
 app.add_typer(landscape)

@@ -88,7 +88,7 @@ def test_help_of_a_command(rmtland, command, words):
 
 
 COMMANDS = ["advise", "overlay", "measure", "weights", "spectrum", "sample", "shrink", "audit",
-            "reproduce", "report", "statements",
+            "reproduce", "report", "explore", "statements",
             "sweep index", "sweep status", "sweep export",
             "critical-points find", "critical-points model", "critical-points verify",
             "landscape sharpness", "landscape slice", "landscape connect", "landscape levels",
@@ -112,7 +112,7 @@ def test_the_list_of_commands_is_whole():
 def test_every_command_speaks_to_machines_and_draws_in_every_format(rmtland, command):
     text = rmtland(*command.split(), "--help").out
     assert "--json" in text
-    draws_nothing = {"report", "sweep status", "sweep export", "critical-points verify"}
+    draws_nothing = {"explore", "report", "sweep status", "sweep export", "critical-points verify"}
     assert ("--format" in text) == (command not in draws_nothing)
 
 

@@ -1,0 +1,200 @@
+"""The curves of one state: density, distribution function, index against energy, and numbers.
+
+A curve that cannot be computed carries the sentence that says why; no other is empty.
+
+>>> found = curves(ExplorerState(law="marchenko-pastur", phi=2.0))
+>>> found.numbers["atoms"], len(found.density.x) == len(found.density.y) > 100
+([[0.0, 0.5]], True)
+>>> found.index.reason
+'the Marchenko-Pastur law has no energy: nothing of it is below zero'
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from rmtland.drawing import law_points
+from rmtland.explorer.families import SLIDERS
+from rmtland.explorer.state import ExplorerState
+from rmtland.laws import Law
+from rmtland.models import HessianModel
+from rmtland.typing import Real
+
+__all__ = ["Curve", "ExplorerCurves", "curves"]
+
+_POINTS = 240
+_ENERGIES = 81
+_PEAK = 20.0
+"""A density that exceeds this multiple of what 98 % of the mass lies under is cut off in view."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points of a curve, or the reason why there are none.
+
+    Parameters
+    ----------
+    x, y : list of float
+        Coordinates, all finite.
+    reason : str
+        A sentence where there is no curve; otherwise empty.
+    """
+
+    x: list[float] = field(default_factory=list)
+    y: list[float] = field(default_factory=list)
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ExplorerCurves:
+    """All that the page draws of a law.
+
+    Parameters
+    ----------
+    title : str
+        Name of the law with its parameters.
+    density : Curve
+        Density, per unit of eigenvalue; atoms are no part of it.
+    cdf : Curve
+        Distribution function, with its steps.
+    index : Curve
+        Index against energy.
+    numbers : dict of str to values
+        Edges, atoms, index, mean, variance; threshold and scales of a model.
+    view : dict of str to list of float
+        Ranges of the eigenvalues and densities that show the law.
+    """
+
+    title: str
+    density: Curve
+    cdf: Curve
+    index: Curve
+    numbers: dict[str, Any]
+    view: dict[str, list[float]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON.
+
+        Returns
+        -------
+        dict of str to values
+            One entry for each attribute.
+        """
+        return asdict(self)
+
+
+def curves(state: ExplorerState) -> ExplorerCurves:
+    """Compute the curves of a state.
+
+    Parameters
+    ----------
+    state : ExplorerState
+        Law and parameters.
+
+    Returns
+    -------
+    ExplorerCurves
+        Exact values of the law; where one cannot be computed, why.
+    """
+    try:
+        matrix = state.family.matrix(**state.values)
+        law = matrix.law
+        x = law_points(law, _POINTS)
+        density, cdf = _density(law, x), _distribution(law, x)
+        numbers = _numbers(state, matrix, law)
+        view = _view(law, density)
+    except (ValueError, ArithmeticError) as error:
+        nothing = Curve(reason=_sentence(error))
+        return ExplorerCurves(_title(state), nothing, nothing, nothing, {}, {})
+    alike = replace(state, energy=1.0, sample="none", width=2, seed=0)  # of one index curve
+    return ExplorerCurves(_title(state), density, cdf, _index(alike), numbers, view)
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _title(state: ExplorerState) -> str:
+    names = list(state.family.parameters)
+    if state.traces == "activation":
+        names = ["phi", *(name for name in names if name == "energy"), "activation"]
+    words = [
+        f"{name} = {value:.4g}" if isinstance(value := getattr(state, name), float) else value
+        for name in names
+    ]
+    return f"{state.family.title}, {', '.join(words)}"
+
+
+def _density(law: Law, x: Real) -> Curve:
+    y = np.asarray(law.pdf(x), dtype=np.float64)
+    good = np.isfinite(y)
+    return Curve(x[good].tolist(), y[good].tolist())
+
+
+def _distribution(law: Law, x: Real) -> Curve:
+    """Return the distribution function: at an atom both values, and level lines beyond the ends."""
+    places = np.array([place for place, _ in law.atoms], dtype=np.float64)
+    low, high = _hull(law)
+    margin = 0.06 * (high - low) or 0.5
+    others = np.concatenate([np.setdiff1d(x, places), [low - margin, high + margin]])
+    points = np.concatenate([others, places, places])
+    values = np.concatenate([law.cdf(others), law.mass_below(places), law.cdf(places)])
+    order = np.lexsort([values, points])
+    return Curve(points[order].tolist(), values[order].tolist())
+
+
+def _hull(law: Law) -> tuple[float, float]:
+    ends = [end for band in law.support for end in band] + [place for place, _ in law.atoms]
+    return min(ends), max(ends)
+
+
+def _view(law: Law, density: Curve) -> dict[str, list[float]]:
+    """Return ranges of the axes; a density that grows without bound is cut off."""
+    low, high = _hull(law)
+    margin = 0.06 * (high - low) or 0.5
+    found = {"x": [low - margin, high + margin], "y": [0.0, 1.0]}
+    if density.y:
+        x, y = np.array(density.x), np.array(density.y)
+        mass = np.abs(np.gradient(x)) * y
+        order = np.argsort(y)
+        below = np.cumsum(mass[order])
+        usual = float(y[order][np.searchsorted(below, 0.98 * below[-1])])
+        top = min(float(y.max()), _PEAK * usual) if usual > 0 else float(y.max())
+        found["y"] = [0.0, 1.1 * top or 1.0]
+    return found
+
+
+def _numbers(state: ExplorerState, matrix: Any, law: Law) -> dict[str, Any]:
+    numbers: dict[str, Any] = {
+        "support": [list(band) for band in law.support],
+        "atoms": [list(atom) for atom in law.atoms],
+        "index": law.index(),
+        "mean": law.mean(),
+        "variance": law.var(),
+    }
+    if isinstance(matrix, HessianModel):
+        unit = state.family.matrix(**{**state.values, "energy": 1.0})
+        assert isinstance(unit, HessianModel)
+        numbers["critical energy"] = matrix.critical_energy / unit.epsilon
+        if state.traces == "activation":
+            numbers["sigma"], numbers["epsilon of the law"] = matrix.sigma, matrix.epsilon
+    return numbers
+
+
+@lru_cache(maxsize=32)
+def _index(state: ExplorerState) -> Curve:
+    """Return the index at the energies of the slider, in the units that the law has."""
+    _, low, high = SLIDERS["energy"]
+    unit = 1.0
+    if state.traces == "printed" and "sigma" in state.family.parameters:
+        unit = state.sigma**2
+    try:
+        energies = np.geomspace(low * unit, high * unit, _ENERGIES)
+        index = state.family.index_curve(energies, **state.values)
+    except (ValueError, ArithmeticError) as error:
+        return Curve(reason=_sentence(error))
+    return Curve(energies.tolist(), index.tolist())
