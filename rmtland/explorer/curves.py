@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rmtland.drawing import law_points
 from rmtland.explorer.families import SLIDERS
@@ -28,8 +29,10 @@ __all__ = ["Curve", "ExplorerCurves", "curves"]
 
 _POINTS = 240
 _ENERGIES = 81
-_PEAK = 20.0
-"""A density that exceeds this multiple of what 98 % of the mass lies under is cut off in view."""
+_SEEN = 1e-3
+"""Parts of an index that a figure shows."""
+_PEAK, _USUAL = 3.0, 0.9
+"""A density that exceeds three times what nine tenths of the mass lie under is cut off in view."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ def _view(law: Law, density: Curve) -> dict[str, list[float]]:
         mass = np.abs(np.gradient(x)) * y
         order = np.argsort(y)
         below = np.cumsum(mass[order])
-        usual = float(y[order][np.searchsorted(below, 0.98 * below[-1])])
+        usual = float(y[order][np.searchsorted(below, _USUAL * below[-1])])
         top = min(float(y.max()), _PEAK * usual) if usual > 0 else float(y.max())
         found["y"] = [0.0, 1.1 * top or 1.0]
     return found
@@ -187,14 +190,35 @@ def _numbers(state: ExplorerState, matrix: Any, law: Law) -> dict[str, Any]:
 
 @lru_cache(maxsize=32)
 def _index(state: ExplorerState) -> Curve:
-    """Return the index at the energies of the slider, in the units that the law has."""
+    """Return the index at the energies of the slider, in the units that the law has.
+
+    Energies are halved twice where a chord would be off the curve by more than can be seen.
+    """
     _, low, high = SLIDERS["energy"]
     unit = 1.0
     if state.traces == "printed" and "sigma" in state.family.parameters:
         unit = state.sigma**2
     try:
         energies = np.geomspace(low * unit, high * unit, _ENERGIES)
-        index = state.family.index_curve(energies, **state.values)
+        places = np.arange(0, _ENERGIES, 4)
+        index = state.family.index_curve(energies[places], **state.values)
+        for step in (2, 1):
+            new = _bent(places, index, step)
+            if not new.size:
+                break
+            more = state.family.index_curve(energies[new], **state.values)
+            places, index = np.concatenate([places, new]), np.concatenate([index, more])
+            order = np.argsort(places)
+            places, index = places[order], index[order]
     except (ValueError, ArithmeticError) as error:
         return Curve(reason=_sentence(error))
-    return Curve(energies.tolist(), index.tolist())
+    return Curve(energies[places].tolist(), index.tolist())
+
+
+def _bent(places: NDArray[np.intp], index: Real, step: int) -> NDArray[np.intp]:
+    """Return the middles of intervals of twice the step beside points that are off their chord."""
+    share = (places[1:-1] - places[:-2]) / (places[2:] - places[:-2])
+    chord = index[:-2] + share * (index[2:] - index[:-2])
+    bent = np.pad(np.abs(index[1:-1] - chord) > _SEEN, 1)
+    wide = np.diff(places) == 2 * step
+    return np.asarray(places[:-1][wide & (bent[:-1] | bent[1:])] + step)

@@ -246,6 +246,7 @@ async function begin() {
     found = await ask("curves" + window.location.search);
   } catch (error) {
     sentence("The address of this page cannot be shown: " + error.message + ". Below are the defaults.");
+    at("views").classList.remove("stale");
     found = await ask("curves");
   }
   state = found.state;

@@ -5,7 +5,7 @@ const COLORS = { law: "#0072B2", drawn: "#9aa0a6", file: "#E69F00", here: "#D55E
 const narrow = () => window.matchMedia("(max-width: 45rem)").matches;
 const config = () => ({ displaylogo: false, responsive: true,
   displayModeBar: narrow() ? false : "hover",
-  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] });
+  modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]] });
 
 function layout(xTitle, yTitle, more) {
   return Object.assign({
@@ -66,6 +66,12 @@ function drawDensity(found, overlays) {
     annotations: atoms.map(([x, mass]) => ({ x, y: 0.9, yref: "paper", showarrow: false,
       text: "atom " + mass.toPrecision(3), bgcolor: "rgba(255,255,255,.85)" })),
   });
+  const peak = Math.max(0, ...found.density.y);
+  if (peak > top) {
+    look.annotations.push({ x: 0.02, xref: "paper", y: 1, yref: "paper", showarrow: false,
+      text: "cut off: rises to " + peak.toPrecision(3) + " and may go on",
+      bgcolor: "rgba(255,255,255,.85)" });
+  }
   const words = "Density of the " + found.title + ". " + overlays.map(([, name]) => name).join(", ");
   draw("density", traces, look, words, found.density.reason);
 }
@@ -96,12 +102,12 @@ function drawIndex(found, overlays) {
       y: [0, found.index.y[found.index.y.length - 1]], line: { color: "#555", width: 1, dash: "dot" } });
   }
   if (energy > 0 && found.numbers.index !== undefined) {
-    traces.push({ mode: "markers", x: [energy], y: [found.numbers.index], name: "here",
-      marker: { color: COLORS.here, size: 10 } });
     for (const [overlay, name, color] of overlays) {
       traces.push({ mode: "markers", x: [energy], y: [overlay.index], name,
-        marker: { color, size: 10, symbol: "diamond", line: { width: 1, color: "#333" } } });
+        marker: { color, size: 13, symbol: "diamond", line: { width: 1, color: "#333" } } });
     }
+    traces.push({ mode: "markers", x: [energy], y: [found.numbers.index], name: "here",
+      marker: { color: COLORS.here, size: 7 } });
   }
   const look = layout("energy", "index (fraction negative)", {
     legend: { x: 0.02, y: 1, bgcolor: "rgba(255,255,255,.75)" } });
