@@ -51,7 +51,7 @@ html_sidebars: dict[str, list[str]] = {
     for page in [
         "index", "install", "which_tool", "command_line", "models", "ensembles", "sweeps",
         "figures", "validity", "formulas", "vocabulary", "benchmarks", "bibliography",
-        "changelog", "estimates", "adapters", "deprecation", "release",
+        "changelog", "estimates", "adapters", "deprecation", "release", "explorer",
     ]
 }  # fmt: skip
 html_show_sourcelink = False

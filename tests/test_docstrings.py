@@ -10,7 +10,7 @@ validate = pytest.importorskip("numpydoc.validate").validate
 
 ROOMS = (
     "laws", "free", "ensembles", "models", "networks", "spectrum", "estimate", "adapters",
-    "comparison", "sweep", "audit", "plot", "reproduction", "report", "landscape",
+    "comparison", "sweep", "audit", "explorer", "plot", "reproduction", "report", "landscape",
     "optimizer", "landscape.critical_points", "landscape.surface",
     "landscape.linearisation", "landscape.manifold", "landscape.noise", "landscape.depth",
     "landscape.pac_bayes",

@@ -59,6 +59,8 @@ _KEPT = 8
 _LONGEST_NAME = 255
 _ENDINGS = (".npy", ".npz", ".csv", ".txt", ".dat")
 _SECONDS = 30.0
+_UNLIKE = (0.05, 0.5, 0.9999, 1.9999, 5.0)
+"""Aspect ratios whose laws are computed by different routes, near atoms and far from them."""
 _PAGES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/explorer.css": ("explorer.css", "text/css; charset=utf-8"),
@@ -144,10 +146,11 @@ class ExplorerServer(ThreadingHTTPServer):
         return tuple(f"{name}:{self.server_port}" for name in (_LOOPBACK, "localhost"))
 
     def prepare(self) -> None:
-        """Compute every family once, so that the first move of a slider finds all compiled."""
+        """Compute every family, so that the first move of a slider finds all compiled."""
         for name in FAMILIES:
             for traces in TRACES:
-                curves(ExplorerState(law=name, traces=traces))
+                for phi in _UNLIKE:
+                    curves(ExplorerState(law=name, traces=traces, phi=phi))
 
     def keep(self, spectrum: Spectrum) -> str:
         """Keep a spectrum, and return the name it goes by; only the last eight are kept.
