@@ -183,7 +183,8 @@ def replaced(folder: Path, name: str) -> Iterator[tuple[IO[bytes], Path]]:
 def write_figure(figure: Figure, folder: Path, stem: str, *, format: str, dpi: int) -> Path:
     """Write a figure as STEM.png, .pdf or .svg; the same figure gives the same bytes.
 
-    A PNG has a palette: lines and text look the same in a third of the size.
+    The file says in words what it shows. A PNG has a palette: lines and text look the same in a
+    third of the size.
     """
     name = f"{stem}.{figure_format(format)}"
     if format == "png":
@@ -191,9 +192,12 @@ def write_figure(figure: Figure, folder: Path, stem: str, *, format: str, dpi: i
         return folder / name
     import matplotlib as mpl
 
-    stamp = {"pdf": "CreationDate", "svg": "Date"}[format]
+    from rmtland.report.pictures import words_of
+
+    stamp, about = {"pdf": ("CreationDate", "Subject"), "svg": ("Date", "Description")}[format]
+    described = {stamp: None, about: words_of(figure)}
     with replaced(folder, name) as (stream, path), mpl.rc_context({"svg.hashsalt": stem}):
-        figure.savefig(stream, format=format, dpi=dpi, metadata={stamp: None})
+        figure.savefig(stream, format=format, dpi=dpi, metadata=described)
     return path
 
 
@@ -201,12 +205,12 @@ def write_png(figure: Figure, folder: Path, name: str, *, dpi: int) -> None:
     """Write a figure with a palette: lines and text look the same in a third of the size."""
     from PIL import Image
 
-    from rmtland.report.pictures import palette_png
+    from rmtland.report.pictures import palette_png, words_of
 
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=dpi)
     with Image.open(picture) as whole, replaced(folder, name) as (stream, _):
-        stream.write(palette_png(whole))
+        stream.write(palette_png(whole, words=words_of(figure)))
 
 
 def write_json(values: Mapping[str, Any], target: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.options import OUT, Format, Json, Out, Seed
+from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def statements(
     ] = None,
     format: Format = "png",
     json: Json = None,
+    html: Html = None,
     out: Out = OUT,
 ) -> None:
     """Print the statements of the source documents with their verdicts, or run them again.
@@ -51,7 +52,7 @@ def statements(
     """
     from rmtland.statements import find_statement, ledger
 
-    output = Output(out, format=format, json=json, writes=counterexample is not None)
+    output = Output(out, format=format, json=json, html=html, writes=counterexample is not None)
     if counterexample is not None:
         _show(find_statement(counterexample), output)
         return

@@ -13,6 +13,7 @@ pages where the drawing would take too much room.
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from pathlib import Path
@@ -81,7 +82,8 @@ def picture_file(path: Path) -> Picture:
     Returns
     -------
     Picture
-        The file as it is; a PNG in half its size too.
+        The file as it is; a PNG in half its size too. In words it is what its description says,
+        which files of commands have.
 
     Raises
     ------
@@ -92,21 +94,26 @@ def picture_file(path: Path) -> Picture:
     if size > LARGEST_FILE:
         raise ValueError(f"{path.name} has {size} bytes; at most {LARGEST_FILE} are read")
     content = path.read_bytes()
-    words = f"The picture {path.name}"
+    plain = f"The picture {path.name}"
     if path.suffix == ".svg":
-        if b"<svg" not in content[:4000]:
+        head = content[:20_000].decode("utf-8", "replace")
+        if "<svg" not in head:
             raise ValueError(f"{path.name} is not a picture in SVG")
-        return Picture((("image/svg+xml", content),), words, caption=path.name, name=path.name)
+        found = re.search(r"<dc:description>([^<]+)</dc:description>", head)
+        words = html.unescape(found[1]).strip() if found else plain
+        versions = [("image/svg+xml", content)]
+        return Picture(tuple(versions), words or plain, caption=path.name, name=path.name)
     from PIL.Image import open as opened
 
     try:
         with opened(io.BytesIO(content), formats=["PNG"]) as whole:
             whole.load()
+            described = str(whole.info.get("Description", "")).strip()
             half = whole.convert("RGB").reduce(2)
     except Exception as error:  # damaged bytes surface as almost anything, bombs as errors
         raise ValueError(f"{path.name} is not a picture in PNG: {error}") from error
-    versions = (("image/png", content), ("image/png", palette_png(half)))
-    return Picture(versions, words, caption=path.name, name=path.name)
+    versions = [("image/png", content), ("image/png", palette_png(half))]
+    return Picture(tuple(versions), described or plain, caption=path.name, name=path.name)
 
 
 def words_of(figure: Figure) -> str:
@@ -152,19 +159,25 @@ def _plain(text: str) -> str:
     return " ".join(re.sub(r"[${}\\]", "", text).split())
 
 
-def palette_png(picture: Image) -> bytes:
+def palette_png(picture: Image, *, words: str = "") -> bytes:
     """Return a PNG with a palette: lines and text look the same in a third of the size.
 
     Parameters
     ----------
     picture : PIL.Image.Image
         The picture.
+    words : str, optional
+        What it shows, kept in the file as its description.
 
     Returns
     -------
     bytes
         A PNG of 128 colours.
     """
-    stream = io.BytesIO()
-    picture.convert("RGB").quantize(128).save(stream, format="png", optimize=True)
+    from PIL.PngImagePlugin import PngInfo
+
+    stream, about = io.BytesIO(), PngInfo()
+    if words:
+        about.add_itxt("Description", words)
+    picture.convert("RGB").quantize(128).save(stream, format="png", optimize=True, pnginfo=about)
     return stream.getvalue()

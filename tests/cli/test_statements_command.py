@@ -47,7 +47,9 @@ def test_a_verdict_that_changes_ends_with_one(rmtland, monkeypatch):
 
 
 def test_a_counterexample_is_run_again_and_drawn(rmtland):
-    result = rmtland("statements", "--counterexample", "lecture-relu-threshold")
+    page = ("--html", "../s.html")
+    result = rmtland("statements", "--counterexample", "lecture-relu-threshold", *page)
+    assert "rmtland statements</p>" in result.page("../s.html")
     assert result.code == 0
     assert "at tau = 0.5, sigma = 1: printed 0.0202592, true 0.0810367" in result.out
     assert "both come out again" in result.out

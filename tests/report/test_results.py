@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from rmtland.report import Heading, Picture, Table, Text, picture_of, read_results, sections_of
+from rmtland.cli.output import write_figure
+from rmtland.report import (
+    Heading,
+    Picture,
+    Table,
+    Text,
+    picture_file,
+    picture_of,
+    read_results,
+    sections_of,
+)
 from rmtland.report.pictures import words_of
 from rmtland.spectrum import Spectrum
 
@@ -148,6 +158,16 @@ def test_a_figure_says_what_it_shows():
     words = "A network of digits. Panel 1, loss ± error against radius rho; shown: law fitted. "
     assert words_of(figure) == words + "Panel 2, Index."
     assert words_of(Figure()) == "A figure."
+
+
+@pytest.mark.parametrize("format", ["png", "svg"])
+def test_a_file_of_a_command_says_what_it_shows(tmp_path, format):
+    figure = Figure(figsize=(2, 2))
+    figure.subplots().set(xlabel="x < 1 & y", ylabel="density")
+    path = write_figure(figure, tmp_path, "a", format=format, dpi=50)
+    assert picture_file(path).words == "density against x < 1 & y."
+    figure.savefig(path)  # without words
+    assert picture_file(path).words == f"The picture a.{format}"
 
 
 def test_a_figure_is_a_drawing_and_pixels_in_two_sizes():
