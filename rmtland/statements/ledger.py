@@ -32,6 +32,7 @@ CHAPTERS = (
     "lecture_relu",
     "lecture_manifold",
     "theory_definitions",
+    "theory_pac_bayes",
     "theory_sharpness",
     "theory_noise",
     "theory_temperature",

@@ -198,8 +198,8 @@ def _flat_exponent(n: int, more: int, seed: int) -> float:
     found = Minimiser(point)
     v = found.tangent_part(gaussian_matrix(seed, 1, point.theta.size, stream=5)[0])
     v = v / np.linalg.norm(v)
-    return float(np.log2(point.at(point.theta + 2e-2 * v).loss
-                         / point.at(point.theta + 1e-2 * v).loss))  # fmt: skip
+    return float(np.log2(point.at(point.theta + 2e-4 * v).loss
+                         / point.at(point.theta + 1e-4 * v).loss))  # fmt: skip
 
 
 free_move = Claim(
