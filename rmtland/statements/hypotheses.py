@@ -15,8 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from rmtland.adapters.optional import optional
-
 __all__ = ["Hypothesis", "Number", "OneOf", "Whole", "draw", "seed", "simplest_failure"]
 
 
@@ -57,7 +55,7 @@ class Number:
         SearchStrategy
             For `hypothesis.given`.
         """
-        floats = optional("hypothesis.strategies", extra="statements").floats
+        floats = _hypothesis("hypothesis.strategies").floats
         if not self.log:
             return floats(self.low, self.high, allow_subnormal=False)
         low, high = math.log10(self.low), math.log10(self.high)
@@ -96,7 +94,7 @@ class Whole:
         SearchStrategy
             For `hypothesis.given`.
         """
-        return optional("hypothesis.strategies", extra="statements").integers(self.low, self.high)
+        return _hypothesis("hypothesis.strategies").integers(self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,7 @@ class OneOf:
         SearchStrategy
             For `hypothesis.given`.
         """
-        return optional("hypothesis.strategies", extra="statements").sampled_from(self.values)
+        return _hypothesis("hypothesis.strategies").sampled_from(self.values)
 
 
 Hypothesis: TypeAlias = Number | Whole | OneOf
@@ -173,7 +171,7 @@ def draw(
     """
     if not hypotheses:
         return [{}]
-    library = optional("hypothesis", extra="statements")
+    library = _hypothesis("hypothesis")
     found: list[dict[str, Any]] = []
 
     def collect(example: dict[str, Any]) -> None:
@@ -214,8 +212,8 @@ def simplest_failure(
     """
     from random import Random
 
-    library = optional("hypothesis", extra="statements")
-    errors = optional("hypothesis.errors", extra="statements")
+    library = _hypothesis("hypothesis")
+    errors = _hypothesis("hypothesis.errors")
     try:
         found = library.find(
             _strategy(hypotheses, where),
@@ -228,8 +226,15 @@ def simplest_failure(
     return dict(found)
 
 
+def _hypothesis(name: str) -> Any:
+    """Return a module of Hypothesis, or say how to install it."""
+    from rmtland.adapters.optional import optional  # the room loads what a ledger does not need
+
+    return optional(name, extra="statements")
+
+
 def _settings(examples: int, phases: tuple[str, ...]) -> Any:
-    library = optional("hypothesis", extra="statements")
+    library = _hypothesis("hypothesis")
     return library.settings(
         max_examples=examples,
         database=None,
@@ -243,7 +248,7 @@ def _settings(examples: int, phases: tuple[str, ...]) -> Any:
 def _strategy(
     hypotheses: Mapping[str, Hypothesis], where: Callable[[Mapping[str, Any]], bool] | None
 ) -> Any:
-    strategies = optional("hypothesis.strategies", extra="statements")
+    strategies = _hypothesis("hypothesis.strategies")
     ranges = {name: one.strategy() for name, one in hypotheses.items()}
     whole = strategies.fixed_dictionaries(ranges)
     return whole if where is None else whole.filter(where)

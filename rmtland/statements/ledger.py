@@ -16,7 +16,7 @@ from functools import lru_cache
 from rmtland.arguments import choice
 from rmtland.statements.statement import Document, Statement, Verdict
 
-__all__ = ["CHAPTERS", "find_statement", "ledger"]
+__all__ = ["CHAPTERS", "chapter_of", "find_statement", "ledger"]
 
 CHAPTERS = (
     "abstract",
@@ -43,10 +43,16 @@ CHAPTERS = (
 
 
 @lru_cache(maxsize=1)
+def _chapters() -> dict[str, tuple[Statement, ...]]:
+    return {
+        chapter: importlib.import_module(f"rmtland.statements.{chapter}").STATEMENTS
+        for chapter in CHAPTERS
+    }
+
+
+@lru_cache(maxsize=1)
 def _all() -> tuple[Statement, ...]:
-    found: list[Statement] = []
-    for chapter in CHAPTERS:
-        found += importlib.import_module(f"rmtland.statements.{chapter}").STATEMENTS
+    found = [one for statements in _chapters().values() for one in statements]
     names = [one.id for one in found]
     if len(set(names)) != len(names):
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -90,6 +96,28 @@ def ledger(
         and verdict in (None, one.verdict.name.lower())
         and all(word in _text(one) for word in words)
     )
+
+
+def chapter_of(name: str) -> str:
+    """Return the chapter that a statement stands in.
+
+    Parameters
+    ----------
+    name : str
+        Its id.
+
+    Returns
+    -------
+    str
+        Name of the file, without its ending.
+
+    Raises
+    ------
+    ValueError
+        If there is no such statement.
+    """
+    statement = find_statement(name)
+    return next(chapter for chapter, here in _chapters().items() if statement in here)
 
 
 def find_statement(name: str) -> Statement:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rmtland.statements.ledger import chapter_of
 from rmtland.statements.statement import Document, Statement, Verdict
 
 __all__ = ["counts", "shown", "statements_page"]
@@ -69,12 +70,14 @@ def statements_page(statements: Sequence[Statement], *, site: bool = False) -> s
             continue
         title = document.title if document.url is None else f"[{document.title}]({document.url})"
         parts.append(f"## {document.value.capitalize()}\n\n{title}.\n")
-        parts.append("| statement | place | printed | tested | verdict | code |")
-        parts.append("|---|---|---|---|---|---|")
-        parts += [_row(one, site) for one in chosen]
-        parts.append("")
-        parts += [_reason(one) for one in chosen]
-        parts.append("")
+        for place in dict.fromkeys(one.place for one in chosen):
+            here = [one for one in chosen if one.place == place]
+            parts.append(f"### {_cell(place[0].upper() + place[1:])}\n")
+            parts.append("| statement | printed | tested | verdict |\n|---|---|---|---|")
+            parts += [_row(one, site) for one in here]
+            parts.append("")
+            parts += [_reason(one) for one in here]
+            parts.append("")
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -99,18 +102,18 @@ def shown(values: Mapping[str, Any] | Any) -> str:
 
 
 def _row(one: Statement, site: bool) -> str:
+    check = f"rmtland/statements/{chapter_of(one.id)}.py"
     links = [_code_link(name, site) for name in one.code]
+    links.append(f"[check]({'../' if site else ''}{check})")
     if one.figure is not None:
         links.append(_figure_link(one.figure, site))
-    cells = (
-        f"`{one.id}` ({one.kind.value})", _cell(one.place), _cell(one.printed), _cell(one.tested),
-        f"**{one.verdict.value}**", ", ".join(links),
-    )  # fmt: skip
+    name = f"{one.id} ({one.kind.value}): {', '.join(links)}"
+    cells = (name, _cell(one.printed), _cell(one.tested), f"**{one.verdict.value}**")
     return "| " + " | ".join(cells) + " |"
 
 
 def _reason(one: Statement) -> str:
-    text = f"- `{one.id}`: {_cell(one.derivation, table=False)}"
+    text = f"- {one.id}: {_cell(one.derivation, table=False)}"
     if one.counterexample is not None:
         stored = one.counterexample
         where = _cell(shown(stored.at), table=False)

@@ -13,7 +13,6 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-from rmtland.adapters.optional import optional
 from rmtland.arguments import count
 from rmtland.statements.ledger import find_statement, ledger
 from rmtland.statements.statement import Statement
@@ -57,6 +56,8 @@ def verify(
     ValueError
         If a number is not positive, or a statement for another process is not of the ledger.
     """
+    from rmtland.adapters.optional import optional
+
     optional("hypothesis", extra="statements")
     chosen = list(ledger() if statements is None else statements)
     count("examples", examples)

@@ -152,6 +152,7 @@ def test_a_changed_statement_cannot_be_sent_to_another_process():
         verify([STATEMENTS[0].replaced(place="elsewhere")] * 2, workers=2)
 
 
+@pytest.mark.slow
 def test_findings_do_not_depend_on_the_number_of_processes():
     some = STATEMENTS[4:8]
     seen = []
