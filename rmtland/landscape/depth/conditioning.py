@@ -82,6 +82,8 @@ class DepthScan:
         Eigenvalues of the Gauss-Newton kernel that are zero up to rounding, and left out.
     laws : tuple of JacobianLaw or None
         The limit law at each depth; None where there is none.
+    reasons : tuple of str
+        Why there is no law at each depth; empty where there is one.
     """
 
     stack: LayerStack
@@ -92,6 +94,7 @@ class DepthScan:
     null: Real
     dropped: Integer
     laws: tuple[JacobianLaw | None, ...]
+    reasons: tuple[str, ...] = ()
 
     def predicted(self, measure: str) -> Real:
         """Return what the law gives at each depth, for the width of the network.
@@ -232,10 +235,11 @@ def depth_scan(
             if progress is not None:
                 progress((number * len(many) + i + 1) / (len(many) * draws))
     columns = np.array(rows, dtype=float).transpose(2, 0, 1)
-    laws = tuple(_law(stack) if law else None for stack in stacks)
+    laws = [_law(stack) if law else (None, "law=False: it was not asked for") for stack in stacks]
     return DepthScan(
         stacks[-1], np.array(many), columns[0], columns[1], columns[2], columns[3],
-        columns[4].astype(np.int64), laws,
+        columns[4].astype(np.int64), tuple(found for found, _ in laws),
+        tuple(reason for _, reason in laws),
     )  # fmt: skip
 
 
@@ -274,11 +278,11 @@ def _measured(
     )
 
 
-def _law(stack: LayerStack) -> JacobianLaw | None:
-    """Return the limit law, None where it is not treated or was lost."""
+def _law(stack: LayerStack) -> tuple[JacobianLaw | None, str]:
+    """Return the limit law, or None and the reason where it is not treated or was lost."""
     try:
         found = stack.law()
         _ = found.mass
-    except (ValueError, ConvergenceError):
-        return None
-    return found
+    except (ValueError, ConvergenceError) as error:
+        return None, str(error)
+    return found, ""

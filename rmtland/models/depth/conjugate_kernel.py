@@ -55,10 +55,14 @@ from rmtland.models.depth.linear_jacobian import gaussian_product, squared_singu
 from rmtland.models.depth.matrix_draws import drawn_spectrum, rounded_sizes
 from rmtland.models.depth.wide_network import WideNetwork
 from rmtland.models.quadratures import SampledModel
+from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real, Rng
 
 __all__ = ["ConjugateKernel"]
+
+_RATIO = 1e4
+"""Ratio of sizes beyond which a law is looked at before it is given out."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,8 @@ class ConjugateKernel(WideNetwork, SampledModel):
 
         For Gaussian data and several layers it comes from a matrix Dyson equation, in a time that
         grows like a power of the depth; that of a linear network is a product of
-        Marchenko-Pastur laws; any other is the last of `layer_laws`.
+        Marchenko-Pastur laws; any other is the last of `layer_laws`. So is one of sizes so far
+        apart that the matrix Dyson equation loses its digits.
         """
         depth = len(self.hidden)
         if self.input_law is None and not any(layer.rest for layer in self.layers):
@@ -135,10 +140,21 @@ class ConjugateKernel(WideNetwork, SampledModel):
             return gaussian_product([self.samples / width for width in self.widths], scale * gains)
         if self.input_law is not None or depth == 1:
             return self.layer_laws[-1]
+        found = self._matrix_dyson_law
+        sizes = (self.samples, *self.widths)
+        if max(sizes) > _RATIO * min(sizes):
+            try:
+                _ = found.support
+            except ConvergenceError:
+                return self.layer_laws[-1]
+        return found
+
+    @property
+    def _matrix_dyson_law(self) -> Law:
         rank = self.hidden[-1] / self.samples
         if rank < 1:
             return mixture([Discrete((0.0,), (1.0,)), feature_law(self)], [1 - rank, rank])
-        return kernel_sum_law(self, [0.0] * depth + [1.0], 0.0)
+        return kernel_sum_law(self, [0.0] * len(self.hidden) + [1.0], 0.0)
 
     def sample(self, n: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
         """Draw networks and data and return all eigenvalues of h_L^T h_L / n_L.

@@ -237,3 +237,12 @@ def test_bad_input_is_refused():
         depth_scan([1, 2], width=4, draws=1, law=False).growth("spread")
     with pytest.raises(ValueError, match="row of zeros"):
         depth_scan([1, 2], width=4, inputs=np.zeros((3, 4)), draws=1)
+
+
+def test_a_law_left_out_says_why():
+    scan = depth_scan([1, 2], width=8, weights="orthogonal", draws=1, rng=0)
+    assert scan.laws[0] is None
+    assert "has mass" in scan.reasons[0]
+    assert scan.laws[1] is not None
+    assert scan.reasons[1] == ""
+    assert "law=False" in depth_scan([1], width=8, draws=1, law=False).reasons[0]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rmtland import MarchenkoPastur, free_product
+from rmtland.landscape.depth import JacobianLaw, LayerFactor
 from rmtland.laws import FussCatalan
 from rmtland.models import InputOutputJacobian, LinearJacobian
 from rmtland.models.depth.slope_law import settled_variance, slope_square_law
@@ -148,6 +149,22 @@ def test_singular_values_spread_with_depth():
     assert slopes[1] == pytest.approx(slopes[0], rel=0.02)
     assert slopes[0] == pytest.approx(2 * math.e, rel=0.05)  # 1/p times that of linear networks
     assert InputOutputJacobian(7, activation="linear", weights="orthogonal").law.is_point_mass
+
+
+def test_deep_networks_with_smooth_slopes():
+    """Refused after 100 s: 32 atoms eight times over leave gaps on equal components only."""
+    model = InputOutputJacobian(8, activation="tanh", weight_variance=1.5)
+    atoms = model.slope_law.atoms
+    layer = LayerFactor(tuple(1.5 * place for place, _ in atoms), tuple(mass for _, mass in atoms))
+    other = JacobianLaw((layer,) * 8)
+    assert math.log(model.law.hull[1]) == pytest.approx(other.log_top, abs=1e-11)
+    levels = [0.01, 0.1, 0.5, 0.9]
+    # smoothed by an angle of 1e-4, in logarithms
+    np.testing.assert_allclose(np.log(model.law.ppf(levels)), other.log_quantile(levels), rtol=3e-3)
+    # density x^(-8/9) at zero, to the smallest of numbers
+    below = model.law.cdf([1e-90, 1e-72])
+    assert below[1] / below[0] == pytest.approx(100.0, rel=1e-3)
+    assert 0 <= model.law.cdf(5e-324) < 1e-15
 
 
 def test_what_does_not_settle_is_refused():

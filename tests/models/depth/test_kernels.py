@@ -283,3 +283,13 @@ def test_the_distance_of_drawn_kernels_falls_with_their_size():
     )
     assert abs(distances[1] - distances[0] / 2) < 3 * math.hypot(errors[0] / 2, errors[1])
     assert distances[0] - distances[1] > 3 * math.hypot(*errors)
+
+
+def test_sizes_far_apart_take_the_other_route():
+    """Refused: the matrix Dyson equation loses its digits, products do not."""
+    kernel = ConjugateKernel(0.001, (1000.0, 0.001), 1.0)
+    law = kernel.law
+    ((place, mass),) = law.atoms
+    assert (place, mass) == (0.0, pytest.approx(0.999, rel=1e-12))
+    assert law.mean() == pytest.approx(kernel.mean(), rel=1e-9)
+    assert law.cdf([20.0, 900.0]).tolist() == [pytest.approx(0.999), 1.0]
