@@ -25,7 +25,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -37,6 +37,7 @@ __all__ = [
     "Curve",
     "Gap",
     "bracketed_roots",
+    "gap_beside_zero",
     "invert",
     "joined",
     "plain_gap",
@@ -44,6 +45,10 @@ __all__ = [
 ]
 
 _TINY = 1e-13
+_STEEP = 150.0
+"""Powers of e per unit of a logarithmic coordinate."""
+_BOTTOMS, _TOPS = {False: 0.0, True: -0.5}, {False: 1.0, True: 0.5}
+"""Coordinates of the lower and the upper end of gaps, finite or through infinity."""
 _SMOOTH = np.sin(np.linspace(0, np.pi / 2, 122)[1:-1]) ** 2
 _CLOSE = np.geomspace(_TINY, 1e-3, 60)
 ACROSS: Real = np.unique(np.concatenate([_CLOSE, _SMOOTH, 1 - _CLOSE]))
@@ -96,6 +101,9 @@ class Gap:
     critical: tuple[bool, bool] = field(default=(False, False), repr=False, compare=False)
     """Whether the ends are critical points of a sweep, edges of bands that are known exactly."""
 
+    samples: Real | None = field(default=None, repr=False, compare=False)
+    """Samples of the coordinate where these are others than usual."""
+
     @property
     def through_infinity(self) -> bool:
         """Whether the gap is the outside of [high, low]."""
@@ -103,6 +111,8 @@ class Gap:
 
     def coordinates(self) -> Real:
         """Return samples of the coordinate: dense at the ends and next to infinity."""
+        if self.samples is not None:
+            return self.samples
         if self.through_infinity:
             return np.concatenate([-_OUTWARD[::-1] / 2, _OUTWARD / 2])
         if self.high == np.inf:
@@ -139,28 +149,51 @@ class Gap:
 
 def plain_gap(law: _Transformed, low: float, high: float) -> Gap:
     """Return a gap of a law whose transform is computed from the point."""
+    return Gap(low, high, lambda s: _seen(law, _plain_point(low, high, s)), False)
 
-    def point(s: Real) -> Real:
-        with np.errstate(divide="ignore"):
-            if low == -np.inf:
-                return np.asarray(high - (1 - s) / s)
-            if high == np.inf:
-                return np.asarray(low - (1 + s) / s)
-            if low > high:
-                # From the top of the hull to infinity at s = 0, and on to the bottom.
-                return np.asarray((low + high) / 2 - (low - high) / (4 * s))
-        return np.asarray(low + (high - low) * s)
+
+def _plain_point(low: float, high: float, s: Real) -> Real:
+    """Points at coordinates."""
+    with np.errstate(divide="ignore"):
+        if low == -np.inf:
+            return np.asarray(high - (1 - s) / s)
+        if high == np.inf:
+            return np.asarray(low - (1 + s) / s)
+        if low > high:
+            # From the top of the hull to infinity at s = 0, and on to the bottom.
+            return np.asarray((low + high) / 2 - (low - high) / (4 * s))
+    return np.asarray(low + (high - low) * s)
+
+
+def _seen(law: _Transformed, at: Real) -> Curve:
+    """Return points, which may be infinite, with the transform there."""
+    g, dg = np.zeros(at.shape), np.zeros(at.shape)
+    finite = np.isfinite(at)
+    if finite.any():
+        jet = law._jet(at[finite].astype(np.complex128))
+        g[finite], dg[finite] = jet[0].real, jet[1].real
+    return Curve(at, g, dg, np.full(at.shape, np.inf), np.zeros(at.shape))
+
+
+def gap_beside_zero(law: _Transformed, low: float, high: float) -> Gap:
+    """Return a finite gap, or one through infinity, that ends at zero, as near to it as may be.
+
+    Where the coordinate is within 0.01 of that end it is continued by a logarithmic one, which goes
+    on to 1e-260 of the length.
+    """
+    point = partial(_plain_point, low, high)
+    turn = _TOPS[low > high] - 0.01 if high == 0 else _BOTTOMS[low > high] + 0.01
+    start = float(point(np.array([turn]))[0])
 
     def along(s: Real) -> Curve:
-        at = point(s)
-        g, dg = np.zeros(at.shape), np.zeros(at.shape)
-        finite = np.isfinite(at)
-        if finite.any():
-            jet = law._jet(at[finite].astype(np.complex128))
-            g[finite], dg[finite] = jet[0].real, jet[1].real
-        return Curve(at, g, dg, np.full(at.shape, np.inf), np.zeros(at.shape))
+        beyond = np.maximum((s - turn) * (1.0 if high == 0 else -1.0), 0.0)
+        at = point(np.where(beyond > 0, turn, s))
+        return _seen(law, np.where(beyond > 0, start * np.exp(-_STEEP * beyond), at))
 
-    return Gap(low, high, along, False)
+    usual = plain_gap(law, low, high).coordinates()
+    usual = usual[usual < turn] if high == 0 else usual[usual > turn]
+    closer = np.linspace(0, 600 / _STEEP, 301) * (1.0 if high == 0 else -1.0)
+    return Gap(low, high, along, False, samples=np.unique(np.concatenate([usual, turn + closer])))
 
 
 def joined(last: Gap, first: Gap) -> Gap:

@@ -7,8 +7,8 @@ become a test of the answer. The numbers are seeds of `scripts/fuzz_free.py`.
 import numpy as np
 import pytest
 
-from rmtland.free import free_compression, free_power, free_product
-from rmtland.laws import Discrete, EmpiricalLaw, FussCatalan, JacobiWeight, Uniform
+from rmtland.free import free_compression, free_product
+from rmtland.laws import Discrete, EmpiricalLaw, FussCatalan, Uniform
 from rmtland.solution import ConvergenceError
 
 slow = pytest.mark.slow
@@ -16,11 +16,6 @@ slow = pytest.mark.slow
 
 def measured(seed, size):
     return np.random.default_rng(seed).normal(size=size)
-
-
-def power_next_to_one():
-    law = free_product(JacobiWeight(-0.5, 1.5, 1.0, 1.7656113129520716), FussCatalan(2.0))
-    return free_power(law, 1.0000798264789355)
 
 
 def edge_at_a_rounding_of_zero():
@@ -41,7 +36,6 @@ def gap_of_width_1e_8():
 @pytest.mark.parametrize(
     ("make", "x"),
     [
-        pytest.param(power_next_to_one, 1.0, id="2019", marks=slow),
         pytest.param(edge_at_a_rounding_of_zero, 5.02e-13, id="6044", marks=slow),
         pytest.param(gap_of_width_1e_8, 0.1, id="20126", marks=slow),
     ],

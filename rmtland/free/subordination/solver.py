@@ -71,14 +71,21 @@ class SubordinationSolver:
                 break
         return state, steps
 
-    def from_above(self, z: Complex) -> Descent[SubordinationState]:
-        """Solve by continuation from far above the axis; also the heights reached."""
+    def from_above(self, z: Complex, share: float = 0.0) -> Descent[SubordinationState]:
+        """Solve by continuation from far above the axis; also the heights reached.
+
+        The axis is reached in one step from 1e-13 of the scale, or beside zero from that share of
+        the distance, if it is given.
+        """
+        floor = np.full(z.shape, 1e-13 * self.scale)
+        if share:
+            floor = np.where(z.real == 0, floor, np.minimum(floor, share * np.abs(z.real)))
         return descend(
             self.newton,
             self.equation.asymptotic_state,
             z,
             top=np.full(z.shape, 4 * self.scale),
-            floor=np.where(z.imag > 0, z.imag, 1e-13 * self.scale),
+            floor=np.where(z.imag > 0, z.imag, floor),
         )
 
     def above_axis(self, z: Complex) -> tuple[SubordinationState, Integer]:
@@ -114,6 +121,11 @@ class SubordinationSolver:
             )
             state.put(thin[counts > 0], flat.take(counts > 0))
             steps[thin] = counts
+        left = np.flatnonzero((steps < 0) & (z.imag == 0) & (np.abs(z.real) < 1e-9 * self.scale))
+        if left.size:
+            again, counts, _ = self.from_above(z[left], share=1e-3)
+            state.put(left[counts > 0], again.take(counts > 0))
+            steps[left] = counts
 
     def leave_crept(self, z: Complex, state: SubordinationState, steps: Integer) -> None:
         """Solve again where Newton's method crept onto a root of the axis that is another solution.

@@ -21,12 +21,15 @@ import numpy as np
 from rmtland.free.subordination.equation import SubordinationEquation, error_of
 from rmtland.free.subordination.state import SETTLED, Step, SubordinationState
 from rmtland.free.subordination.sweep import Swept, swept_with_rounding
-from rmtland.laws.gaps import Curve, Gap, invert
+from rmtland.laws.gaps import Curve, Gap, gap_beside_zero, invert
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyTriplet
 from rmtland.typing import Complex, Logical, Real
 
 __all__ = ["SumEquation"]
+
+_NEARLY_ONE = 1.001
+"""Power of a single law below which its edge at zero is looked at in logarithms."""
 
 
 class _Linear(NamedTuple):
@@ -66,6 +69,10 @@ class SumEquation(SubordinationEquation):
     def _surplus(self) -> float:
         """1 - sum of the powers: with it z = surplus F + sum t_i omega_i + R(1/F)."""
         return 1 - math.fsum(self.powers)
+
+    @property
+    def _is_nearly_one_law(self) -> bool:
+        return self.levy is None and len(self.powers) == 1 and self.powers[0] < _NEARLY_ONE
 
     @cached_property
     def _means(self) -> list[float]:
@@ -243,6 +250,12 @@ class SumEquation(SubordinationEquation):
         A gap needs v |G'| < 1 there, and |G'| is at least what the atoms at either end give.
         """
         components = law.complement()
+        if self._is_nearly_one_law and any(0 in band for band in law.support):
+            # Close to an edge at zero, how close by the excess of the power, a gap opens.
+            return [
+                gap_beside_zero(law, gap.low, gap.high) if 0 in (gap.low, gap.high) else gap
+                for gap in components
+            ]
         if self.levy is None or len(self.operands) > 1 or self.powers != (1.0,):
             return components
         mass = dict(law.atoms)
@@ -279,7 +292,8 @@ class SumEquation(SubordinationEquation):
             for i, power in enumerate(self.powers):
                 curve = first
                 if i != lead:
-                    curve = components[i].along(invert(components[i], lambda c: c.g, g))
+                    if components[i] is not components[lead]:
+                        curve = components[i].along(invert(components[i], lambda c: c.g, g))
                     z = z + power * curve.point
                     sign = sign - power / curve.dg
                     terms = terms + power / np.abs(curve.dg)
