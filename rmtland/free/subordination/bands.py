@@ -10,7 +10,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from rmtland.free.subordination.solver import SubordinationSolver
-from rmtland.free.subordination.state import SubordinationState, interpolated
+from rmtland.free.subordination.state import SubordinationState, extrapolated, interpolated
 from rmtland.typing import Complex, Integer, Real, Support
 
 __all__ = ["BandTable", "BandTables", "PlainTables"]
@@ -57,12 +57,23 @@ class BandTable:
 
         return self._polynomials.mapped(along)
 
+    def beyond(self, x: Real) -> SubordinationState:
+        """Return approximate states between zero and the first point, where zero is a hard edge.
+
+        Of states that are logarithms: these are linear in log x there.
+        """
+        share = np.log(x / self.points[0]) / np.log(self.points[0] / self.points[1])
+        near = self.state.take(np.zeros(x.shape, dtype=np.intp))
+        return extrapolated(near, self.state.take(np.ones(x.shape, dtype=np.intp)), share)
+
 
 class BandTables(abc.ABC):
     """Solves inside bands, or parts of them (panels), from a table for each."""
 
     solver: SubordinationSolver
     panels: Support
+    hard_zero: bool = False
+    """Whether a band begins at zero with a hard edge, and states are logarithms."""
 
     @abc.abstractmethod
     def table(self, k: int) -> BandTable:
@@ -96,6 +107,10 @@ class BandTables(abc.ABC):
             table = self.table(k)
             if table.coordinates.size:
                 start = table.start(self.coordinate(x[here], low, high))
+                if self.hard_zero and low == 0 and table.points.size > 1:
+                    near = np.flatnonzero(x[here] < table.points[0])
+                    if near.size:
+                        start.put(near, table.beyond(x[here][near]))
                 if here.all():
                     return self.solver.in_bands(x, start)
                 if state is None:
@@ -112,6 +127,7 @@ class PlainTables(BandTables):
 
     solver: SubordinationSolver
     panels: Support
+    hard_zero: bool = False
 
     @cached_property
     def _tables(self) -> dict[int, BandTable]:

@@ -18,10 +18,13 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
+import numpy as np
+
+from rmtland.free.subordination.bands import BandTables, PlainTables
 from rmtland.free.subordination.gap_search import GapSearch
 from rmtland.free.subordination.inner_atom import InnerAtom
 from rmtland.free.subordination.moments import product_moments
-from rmtland.free.subordination.product_equation import ProductEquation
+from rmtland.free.subordination.product_equation import FEW_FACTORS, ProductEquation
 from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
 from rmtland.laws.affine_law import affine
@@ -83,12 +86,37 @@ class FreeProduct(SubordinatedLaw):
 
     @cached_property
     def _scale(self) -> float:
-        return math.prod(law.hull[1] for law in self.factors)
+        """The product of the upper ends, or what is known better of very many factors.
+
+        On the curve to the right of the hull z(m) is at least the upper edge, and the subordination
+        point of a law with upper end u is at most u + mean/m.
+        """
+        whole = math.prod(law.hull[1] for law in self.factors)
+        if len(self.factors) <= FEW_FACTORS:
+            return whole
+        m = np.geomspace(1e-4, 10.0, 101)
+        logs = (len(self.factors) - 1) * np.log(m / (1 + m))
+        for law in self.factors:
+            logs = logs + np.log(law.hull[1] + law.mean() / m)
+        return float(min(whole, math.exp(logs.min())))
 
     @cached_property
     def hull_bound(self) -> tuple[float, float]:
         """Bounds of the support, not necessarily sharp."""
         return math.prod(law.hull[0] for law in self.factors), self._scale
+
+    @cached_property
+    def _edge_at_zero(self) -> SingularPoint | None:
+        """What is known of G beside an edge at zero without an atom; None where there is none."""
+        if self.support[0][0] != 0 or any(place == 0 for place, _ in self.atoms):
+            return None
+        return SingularPoint.of(self.solver, 0.0, 1e-34 * self._scale, (False, True))
+
+    @cached_property
+    def _bands(self) -> BandTables:
+        edge = self._edge_at_zero
+        hard = edge is not None and edge.spread < 1e-3 and edge.power < 0
+        return PlainTables(self.solver, self.support, hard)
 
     @cached_property
     def atoms(self) -> Atoms:
@@ -111,18 +139,19 @@ class FreeProduct(SubordinatedLaw):
             gaps.append(plain_gap(self, -math.inf, 0.0))
         # A hard edge at zero comes out as a rounding error of either sign.
         tiny = 1e-16 * self._scale
+        lowest = self.hull_bound[0]
 
         def exact(end: float) -> float:
-            return 0.0 if -math.inf < end < tiny else end
+            if -math.inf < end < lowest:
+                return lowest
+            return 0.0 if -math.inf < end < tiny and not lowest else end
 
         return [replace(gap, low=exact(gap.low), high=exact(gap.high)) for gap in gaps]
 
     @cached_property
     def _singular_points(self) -> tuple[SingularPoint | InnerAtom, ...]:
-        if any(place == 0 for place, _ in self.atoms) or self.support[0][0] != 0:
-            return self._inner_atoms
-        zero = SingularPoint.of(self.solver, 0.0, 1e-34 * self._scale, (False, True))
-        return (zero, *self._inner_atoms)
+        edge = self._edge_at_zero
+        return self._inner_atoms if edge is None else (edge, *self._inner_atoms)
 
     def _by_power(self, z: Complex, point: SingularPoint | InnerAtom) -> Logical:
         # In the band Newton's method for logarithms gets as close to zero as floats do.

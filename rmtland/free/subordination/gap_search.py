@@ -48,8 +48,15 @@ class GapSearch:
         equation = self.solver.equation
         operands = equation.operands
         lead = next((i for i, law in enumerate(operands) if isinstance(law, Solved)), 0)
-        choices = [equation.components(law) for law in operands]
+        first_equal = [operands.index(law) for law in operands]
+        distinct = sorted(set(first_equal))
+        choices = [equation.components(operands[i]) for i in distinct]
         chosen = list(itertools.islice(itertools.product(*choices), FEW_COMPONENTS + 1))
+        if len(distinct) < len(operands):
+            # Equal operands are at the same point, and so on the same component.
+            rows = [distinct.index(i) for i in first_equal]
+            chosen = [tuple(components[row] for row in rows) for components in chosen]
+            choices = [choices[row] for row in rows]
         if len(chosen) > FEW_COMPONENTS:
             chosen = self._promising(choices)
         if len(chosen) > MAX_COMPONENTS:

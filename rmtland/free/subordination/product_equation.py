@@ -27,7 +27,10 @@ from rmtland.laws.levy import LevyTriplet
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 from rmtland.typing import Complex, Logical, Real
 
-__all__ = ["ProductEquation"]
+__all__ = ["FEW_FACTORS", "ProductEquation"]
+
+FEW_FACTORS = 4
+"""Factors whose powers and upper ends may be multiplied all at once."""
 
 
 class _Linear(NamedTuple):
@@ -72,6 +75,15 @@ class ProductEquation(SubordinationEquation):
         return [law.mean() for law in self.operands]
 
     @cached_property
+    def _equals(self) -> list[int]:
+        """For every operand the first that equals it: at the same point, with the same values."""
+        return [self.operands.index(law) for law in self.operands]
+
+    @cached_property
+    def _equal_wisharts(self) -> list[int]:
+        return [self.wisharts.index(law) for law in self.wisharts]
+
+    @cached_property
     def _levies(self) -> list[LevyTriplet]:
         return [law.levy for law in self.wisharts]
 
@@ -88,23 +100,30 @@ class ProductEquation(SubordinationEquation):
         rest = np.log(z) - (self.order - 1) * state.common
         slope = np.full(z.shape, self.order - 1, dtype=np.complex128)
         eta = exp_of(state.common)
-        shifts, slopes, nested, wisharts = [], [], [], []
+        shifts: list[Complex] = []
+        slopes: list[Complex] = []
+        nested: list[SubordinationState | None] = []
+        wisharts: list[tuple[Complex, Complex]] = []
         for i, place in enumerate(state.omegas):
-            omega = exp_of(place)
-            g, dg, inner = self.operand_jet(i, omega, state.inner[i])
+            j = self._equals[i]
+            if j < i and np.array_equal(place, state.omegas[j]):
+                shift, down, inner = shifts[j], slopes[j], nested[j]
+            else:
+                omega = exp_of(place)
+                g, dg, inner = self.operand_jet(i, omega, state.inner[i])
+                u = omega * g
+                value = u - 1
+                down = value * u / (omega * (g + omega * dg))
+                shift = np.log(eta * u / value) * down
             nested.append(inner)
-            u = omega * g
-            value = u - 1
-            down = value * u / (omega * (g + omega * dg))
-            shift = np.log(eta * u / value) * down
             rest -= place + shift
             slope += down
             shifts.append(shift)
             slopes.append(down)
         if self.wisharts:
             one_less = one_less_exp_of(state.common)
-            for law in self.wisharts:
-                wisharts.append((
+            for law, j in zip(self.wisharts, self._equal_wisharts, strict=True):
+                wisharts.append(wisharts[j] if j < len(wisharts) else (
                     _wishart_place(law, state.common, eta, one_less),
                     _wishart_slope(law, eta, one_less),
                 ))  # fmt: skip
@@ -307,7 +326,9 @@ class ProductEquation(SubordinationEquation):
             first = components[lead].along(s)
             m, u, down = multiplicative(first)
             eta = m / u
-            z = first.point * eta ** (self.order - 1)
+            # Power by power where there are many: that of all of them would leave the range.
+            few = self.order <= FEW_FACTORS
+            z, each = (first.point * eta ** (self.order - 1), 1.0) if few else (first.point, eta)
             slope = self.order - 1 + down
             terms = self.order - 1 + np.abs(down)
             clear = np.minimum(first.clear, np.abs(m * u))
@@ -316,10 +337,11 @@ class ProductEquation(SubordinationEquation):
             for i in range(len(self.operands)):
                 curve = first
                 if i != lead:
-                    at = invert(components[i], lambda c: multiplicative(c)[1], u)
-                    curve = components[i].along(at)
-                    down = multiplicative(curve)[2]
-                    z = z * curve.point
+                    if components[i] is not components[lead]:
+                        at = invert(components[i], lambda c: multiplicative(c)[1], u)
+                        curve = components[i].along(at)
+                        down = multiplicative(curve)[2]
+                    z = z * (curve.point * each)
                     slope = slope + down
                     terms = terms + np.abs(down)
                     clear, side = np.minimum(clear, curve.clear), side + curve.side
@@ -333,7 +355,7 @@ class ProductEquation(SubordinationEquation):
                 point, one_less = exp_of(common), one_less_exp_of(common)
                 omega = np.exp(_wishart_place(law, common, point, one_less)).real
                 down = _wishart_slope(law, point, one_less).real
-                z = z * omega
+                z = z * (omega * each)
                 admissible &= omega * down * eta < 0
                 opposite += omega * eta < 0
                 slope = slope + down
@@ -395,11 +417,17 @@ def _wishart_place(
     law: MarchenkoPastur, common: Complex, eta: Complex, one_less: Complex
 ) -> Complex:
     """Return log omega at log eta, eta and 1 - eta, up to a multiple of 2 pi i."""
-    share = one_less + law.aspect_ratio * eta
+    share = _wishart_share(law, eta, one_less)
     return np.asarray(math.log(law.scale) - common + np.log(share / one_less))
 
 
 def _wishart_slope(law: MarchenkoPastur, eta: Complex, one_less: Complex) -> Complex:
     """Return the derivative of log omega in log eta."""
-    share = one_less + law.aspect_ratio * eta
+    share = _wishart_share(law, eta, one_less)
     return np.asarray(-1 + eta * ((law.aspect_ratio - 1) / share + 1 / one_less))
+
+
+def _wishart_share(law: MarchenkoPastur, eta: Complex, one_less: Complex) -> Complex:
+    """Return 1 + (phi - 1) eta, without cancellation at eta near 1 or, for phi near 1, large."""
+    phi = law.aspect_ratio
+    return np.asarray(1 + (phi - 1) * eta if 0.5 < phi < 2 else one_less + phi * eta)

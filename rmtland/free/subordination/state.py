@@ -10,7 +10,7 @@ import numpy as np
 
 from rmtland.typing import Complex, Real
 
-__all__ = ["SETTLED", "Step", "SubordinationState", "interpolated"]
+__all__ = ["SETTLED", "Step", "SubordinationState", "extrapolated", "interpolated"]
 
 SETTLED = 1e-8
 """Relative size of a step of Newton's method after which another one is below rounding."""
@@ -81,3 +81,21 @@ class Step(NamedTuple):
 def interpolated(t: Real, nodes: Real, row: Complex) -> Complex:
     """Interpolate a row of a state linearly."""
     return np.asarray(np.interp(t, nodes, row), dtype=np.complex128)
+
+
+def extrapolated(
+    here: SubordinationState, last: SubordinationState, share: Real | float
+) -> SubordinationState:
+    """Return states beyond `here`, from `last`: imaginary parts and nested states stay.
+
+    `share` is how far beyond, in units of the way from `last` to `here`.
+    """
+
+    def along(a: Complex, b: Complex) -> Complex:
+        return a.real + share * (a.real - b.real) + 1j * a.imag
+
+    return SubordinationState(
+        along(here.common, last.common),
+        tuple(along(a, b) for a, b in zip(here.omegas, last.omegas, strict=True)),
+        here.inner,
+    )

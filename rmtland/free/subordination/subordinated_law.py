@@ -75,6 +75,12 @@ class SubordinatedLaw(Solved):
         """Gaps by a search, with what is known of their ends."""
         return search.gaps()
 
+    @property
+    def _name(self) -> str:
+        """The law in messages: of many operands the beginning and the end."""
+        text = str(self)
+        return text if len(text) <= 400 else f"{text[:250]} ... {text[-100:]}"
+
     # What it holds ------------------------------------------------------------------------------
 
     @cached_property
@@ -119,7 +125,7 @@ class SubordinatedLaw(Solved):
 
     @cached_property
     def _off_bands(self) -> GapPoints:
-        return GapPoints(str(self), self.solver, self._real_gaps, self.support, self.atoms)
+        return GapPoints(self._name, self.solver, self._real_gaps, self.support, self.atoms)
 
     @cached_property
     def _far(self) -> FarField:
@@ -166,7 +172,7 @@ class SubordinatedLaw(Solved):
     def _levels(self) -> Levels:
         gaps = tuple((gap.low, gap.high) for gap in self._real_gaps)
         return Levels(
-            str(self), gaps, self.atoms, self.support, self._bands, self._potential_on_gap
+            self._name, gaps, self.atoms, self.support, self._bands, self._potential_on_gap
         )
 
     _require_certificate = certify_once
@@ -444,6 +450,6 @@ class SubordinatedLaw(Solved):
     def _unsolved(self, steps: Integer, z: Any) -> str:
         bad = z[steps < 0]
         return (
-            f"{self} did not converge at {bad.size} of {z.size} points, the first at "
+            f"{self._name} did not converge at {bad.size} of {z.size} points, the first at "
             f"{bad[0]}; solve() returns the others"
         )

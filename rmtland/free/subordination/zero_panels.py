@@ -14,8 +14,8 @@ import numpy as np
 
 from rmtland.free.subordination.bands import BandTable, BandTables
 from rmtland.free.subordination.solver import SubordinationSolver
-from rmtland.free.subordination.state import SubordinationState
-from rmtland.typing import Complex, Real, Support
+from rmtland.free.subordination.state import SubordinationState, extrapolated
+from rmtland.typing import Real, Support
 
 __all__ = ["ZeroPanels"]
 
@@ -77,7 +77,7 @@ class ZeroPanels(BandTables):
         while at > self.nearest:
             new = max(at * 3e-2, self.nearest)
             share = math.log(new / at) / math.log(at / far)
-            start = _extrapolated(here, last, share)
+            start = extrapolated(here, last, share)
             z = np.array([new if rising else -new], dtype=np.complex128)
             found, steps = self.solver.newton(z, start)
             if steps[0] < 0:
@@ -100,16 +100,3 @@ def _coordinate(x: Real, low: float, high: float) -> Real:
         near = 1e-4 * low
         return np.where(x > near, np.pi - 2e-2 - np.log(x / near), t)
     return np.asarray(t)
-
-
-def _extrapolated(
-    here: SubordinationState, last: SubordinationState, share: float
-) -> SubordinationState:
-    def along(a: Complex, b: Complex) -> Complex:
-        return a.real + share * (a.real - b.real) + 1j * a.imag
-
-    return SubordinationState(
-        along(here.common, last.common),
-        tuple(along(a, b) for a, b in zip(here.omegas, last.omegas, strict=True)),
-        here.inner,
-    )

@@ -218,3 +218,17 @@ def test_no_band_beside_a_heavy_atom(v):
     assert 1 - 3 * np.sqrt(v) < low < high < 1 + 3 * np.sqrt(v)
     assert law.atoms == ((0.0, pytest.approx(1 - v)),)
     assert law.cdf(1e-5) == pytest.approx(1 - v, abs=1e-12)
+
+
+def test_equal_operands_share_their_components():
+    """Twelve laws of two points have 4096 choices of gaps, of which two can leave one."""
+    pair = Discrete((0.01, 4.0), (0.3, 0.7))
+    inverse = Discrete((0.25, 100.0), (0.7, 0.3))
+    law, other = free_product(*[pair] * 12), free_product(*[inverse] * 12)
+    ends, turned = np.ravel(law.support), 1 / np.ravel(other.support)[::-1]
+    # the lower edge is 13 powers of ten below the upper one: rounding of neither
+    np.testing.assert_allclose(ends, turned, rtol=1e-9)
+    assert law.atoms == ()
+    np.testing.assert_allclose(
+        np.ravel(free_sum(*[pair] * 5).support), np.ravel(free_power(pair, 5).support), rtol=1e-12
+    )
