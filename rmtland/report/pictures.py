@@ -34,6 +34,9 @@ LARGEST_DRAWING = 600_000
 LARGEST_FILE = 20_000_000
 """Bytes that a picture file may have."""
 
+MOST_PIXELS = 40_000_000
+"""Pixels that a picture file may have: a small file can claim gigabytes."""
+
 _PIXELS = (170, 80)
 
 
@@ -88,7 +91,7 @@ def picture_file(path: Path) -> Picture:
     Raises
     ------
     ValueError
-        If it is not such a picture, or larger than 20 MB.
+        If it is not such a picture, or larger than 20 MB or 40 million pixels.
     """
     size = path.stat().st_size
     if size > LARGEST_FILE:
@@ -107,6 +110,8 @@ def picture_file(path: Path) -> Picture:
 
     try:
         with opened(io.BytesIO(content), formats=["PNG"]) as whole:
+            if whole.width * whole.height > MOST_PIXELS:
+                raise ValueError(f"it has more than {MOST_PIXELS} pixels")
             whole.load()
             described = str(whole.info.get("Description", "")).strip()
             half = whole.convert("RGB").reduce(2)

@@ -33,6 +33,9 @@ MOST_SECTIONS = 300
 LARGEST_JSON = 50_000_000
 """Bytes that a file of JSON may have."""
 
+LARGEST_SPECTRUM = 500_000_000
+"""Bytes that the arrays of a spectrum may take; of larger ones names and shapes are shown."""
+
 _ANSWERS = ("verdict", "sentence")
 _SHORT = 8
 
@@ -266,16 +269,26 @@ def _sizes(value: list[Any]) -> tuple[list[int], list[float]]:
     for item in level:
         if isinstance(item, bool) or not (item is None or isinstance(item, int | float)):
             return [len(value), *sizes], []
-        numbers.append(math.nan if item is None else float(item))
+        numbers.append(_float(item))
     return [len(value), *sizes], numbers
+
+
+def _float(number: float | None) -> float:
+    """Return a number of JSON as a float; nothing is not a number, and whole ones have no limit."""
+    if number is None:
+        return math.nan
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def _arrays(path: Path) -> list[Section]:
     """Return a spectrum as its picture and numbers, other arrays by name, shape and type."""
     from rmtland.spectrum import Spectrum
 
-    heads = _heads(path)
-    if "header" not in dict.fromkeys(row[0] for row in heads):
+    heads, size = _heads(path)
+    if "header" not in [name for name, _, _ in heads] or size > LARGEST_SPECTRUM:
         return [Table(("array", "shape", "type"), tuple(heads), path.name)]
     try:
         spectrum = Spectrum.load(path)
@@ -284,14 +297,15 @@ def _arrays(path: Path) -> list[Section]:
     return _spectrum(spectrum, path)
 
 
-def _heads(path: Path) -> list[tuple[str, str, str]]:
-    """Return names, shapes and types of the arrays of a file; none of them is read."""
+def _heads(path: Path) -> tuple[list[tuple[str, str, str]], int]:
+    """Return names, shapes and types of the arrays of a file, and their bytes; none is read."""
     from numpy.lib import format as npy
 
     found = []
     try:
         with zipfile.ZipFile(path) as archive:
-            for entry in archive.infolist()[:MOST_SECTIONS]:
+            entries = archive.infolist()
+            for entry in entries[:MOST_SECTIONS]:
                 with archive.open(entry) as member:
                     version = npy.read_magic(member)
                     read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
@@ -300,7 +314,7 @@ def _heads(path: Path) -> list[tuple[str, str, str]]:
                 found.append((name, " x ".join(map(str, shape)) or "one value", dtype.name))
     except Exception as error:  # damaged bytes surface as almost anything
         raise ValueError(f"{path.name} is not an .npz file of arrays: {error}") from error
-    return found
+    return found, sum(entry.file_size for entry in entries)
 
 
 def _spectrum(spectrum: Any, path: Path) -> list[Section]:

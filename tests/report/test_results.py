@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 
 from rmtland.cli.output import write_figure
 from rmtland.report import (
@@ -106,6 +107,17 @@ def test_pickles_are_not_read(tmp_path):
     assert sections[1].rows == (("a", "1", "object"),)
 
 
+def test_small_files_that_claim_much_are_not_read(tmp_path, monkeypatch):
+    Image.new("1", (8000, 8000)).save(tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size < 20_000
+    with pytest.raises(ValueError, match="it has more than 40000000 pixels"):
+        read_results([tmp_path / "a.png"])
+    Spectrum(np.zeros(100_000)).save(tmp_path / "b.npz")
+    monkeypatch.setattr("rmtland.report.results.LARGEST_SPECTRUM", 100_000)
+    sections, _ = read_results([tmp_path / "b.npz"])
+    assert kinds(sections) == ["Heading", "Table"]
+
+
 def test_what_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="is not there"):
         read_results([tmp_path / "a.json"])
@@ -121,6 +133,8 @@ def test_what_is_not_there(tmp_path):
         ([[1, 2], [3, None]] * 5, "a: 10 x 2 numbers from 1 to 3"),
         ([[1], "b"] * 9, "a: 18 entries"),
         ([float("nan")] * 9, "a: 9 entries"),
+        ([10**400] * 9, "a: 9 entries"),
+        ([10**400, 1, -(10**400)] * 3, "a: 9 numbers from 1 to 1"),
     ],
 )
 def test_a_single_value_is_a_line(values, shown):
