@@ -32,12 +32,14 @@ CHAPTERS = (
     "lecture_relu",
     "lecture_manifold",
     "theory_definitions",
-    "theory_pac_bayes",
-    "theory_sharpness",
     "theory_noise",
     "theory_temperature",
+    "theory_pac_bayes",
+    "theory_depth",
     "theory_rank",
+    "theory_sharpness",
     "theory_saddles",
+    "theory_architecture",
 )
 """Files that hold statements, in the order of the documents."""
 
