@@ -16,6 +16,12 @@ from rmtland.optimizer.methods import (
     Nesterov,
     residual_polynomials,
 )
+from rmtland.optimizer.preconditioning import (
+    DiagonalPreconditioner,
+    KroneckerPreconditioner,
+    preconditioned,
+    preconditioned_law,
+)
 from rmtland.optimizer.prediction import GradientNoise, Prediction, predict
 from rmtland.optimizer.sampled_matrices import sampled_errors
 from rmtland.optimizer.spectral_steps import SpectralSteps
@@ -30,12 +36,14 @@ __all__ = [
     "Chebyshev",
     "Coefficients",
     "CompatibilityTable",
+    "DiagonalPreconditioner",
     "GradientDescent",
     "GradientMeasure",
     "GradientNoise",
     "HaltingTime",
     "HeavyBall",
     "IsotropicHalting",
+    "KroneckerPreconditioner",
     "LossCurve",
     "Method",
     "Nesterov",
@@ -54,6 +62,8 @@ __all__ = [
     "halting_time",
     "isotropic_halting_time",
     "largest_stable_step",
+    "preconditioned",
+    "preconditioned_law",
     "predict",
     "residual_polynomials",
     "sampled_errors",

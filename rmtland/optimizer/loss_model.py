@@ -19,6 +19,7 @@ import numpy as np
 from rmtland.adapters import TorchOperator
 from rmtland.arrays import placed, to_numpy
 from rmtland.networks import LossPoint
+from rmtland.optimizer.preconditioning import Preconditioner, preconditioned
 from rmtland.typing import Real
 
 __all__ = ["LossModel", "loss_model"]
@@ -44,6 +45,28 @@ class LossModel(NamedTuple):
     loss: Callable[[Real], float]
     gradient: Callable[[Real], Real]
     gauss_newton: Any
+
+    def in_coordinates(self, preconditioner: Preconditioner) -> LossModel:
+        """Return the same loss as a function of P^(1/2) x: what a preconditioned method sees.
+
+        Parameters
+        ----------
+        preconditioner : DiagonalPreconditioner or KroneckerPreconditioner
+            P.
+
+        Returns
+        -------
+        LossModel
+            With gradients P^(-1/2) g and the matrix P^(-1/2) G P^(-1/2).
+        """
+        back = preconditioner.inverse_root
+        matrix = preconditioned(self.gauss_newton, preconditioner)
+        return LossModel(
+            preconditioner.root(self.theta),
+            lambda x: self.loss(back(x)),
+            lambda x: back(self.gradient(back(x))),
+            matrix,
+        )
 
 
 def loss_model(point: Any) -> LossModel:

@@ -33,6 +33,7 @@ from rmtland.optimizer.average_case import best_errors
 from rmtland.optimizer.gradient_measure import gradient_measure
 from rmtland.optimizer.loss_model import LossModel, loss_model
 from rmtland.optimizer.methods import GradientDescent, Method
+from rmtland.optimizer.preconditioning import Preconditioner
 from rmtland.optimizer.prediction import predict
 from rmtland.optimizer.start_measure import StartMeasure
 from rmtland.typing import Real
@@ -115,7 +116,13 @@ def _and(curve: LossCurve) -> str:
     return f" ({end:.4g} on the true loss)" if math.isfinite(end) else " (and diverged in truth)"
 
 
-def advise_start(point: Any, *, steps: int = 20, measure: bool = True) -> StartAdvice:
+def advise_start(
+    point: Any,
+    *,
+    steps: int = 20,
+    measure: bool = True,
+    preconditioner: Preconditioner | None = None,
+) -> StartAdvice:
     """Say which first-order method a point asks for, and try it.
 
     Parameters
@@ -126,6 +133,8 @@ def advise_start(point: Any, *, steps: int = 20, measure: bool = True) -> StartA
         When the loss counts.
     measure : bool, optional
         Run each method on the true loss as well: `steps` gradients and losses for each.
+    preconditioner : DiagonalPreconditioner or KroneckerPreconditioner, optional
+        P: all methods take steps along P^-1 g.
 
     Returns
     -------
@@ -146,6 +155,8 @@ def advise_start(point: Any, *, steps: int = 20, measure: bool = True) -> StartA
     """
     size = count("steps", steps)
     model = loss_model(point)
+    if preconditioner is not None:
+        model = model.in_coordinates(preconditioner)
     loss = model.loss(model.theta)
     # a design for t steps needs the moments of t + 2
     found = gradient_measure(model.gauss_newton, model.gradient(model.theta), size + 2)
