@@ -139,6 +139,7 @@ class DiagonalPreconditioner:
         Returns
         -------
         ndarray of float, shape (p,)
+            The product.
         """
         return np.asarray(np.sqrt(self.values) * vector)
 
@@ -153,6 +154,7 @@ class DiagonalPreconditioner:
         Returns
         -------
         ndarray of float, shape (p,)
+            The product.
         """
         return np.asarray(vector / np.sqrt(self.values))
 
@@ -251,6 +253,7 @@ class KroneckerPreconditioner:
         Returns
         -------
         ndarray of float, shape (p,)
+            The product.
         """
         return self._applied(vector, 0)
 
@@ -265,6 +268,7 @@ class KroneckerPreconditioner:
         Returns
         -------
         ndarray of float, shape (p,)
+            The product.
         """
         return self._applied(vector, 1)
 

@@ -41,6 +41,10 @@ from rmtland.typing import Real
 __all__ = ["LossCurve", "StartAdvice", "advise_start", "run_method"]
 
 
+_HALVINGS = 30
+"""How often a step is halved that goes up."""
+
+
 @dataclass(frozen=True)
 class LossCurve:
     """Loss of a method from a start.
@@ -94,7 +98,8 @@ class StartAdvice:
 
     def __str__(self) -> str:
         first = self.curves[0]
-        descent = next(c for c in self.curves if isinstance(c.method, GradientDescent))
+        descents = [c for c in self.curves if isinstance(c.method, GradientDescent)]
+        descent = min(descents, key=lambda c: float(c.predicted[-1]))
         beside = f"; with tuned gradient descent {descent.predicted[-1]:.4g}{_and(descent)}"
         step, momentum, _ = self.method.coefficients(self.steps)
         after = "1 step" if self.steps == 1 else f"{self.steps} steps"
@@ -139,7 +144,8 @@ def advise_start(
     Returns
     -------
     StartAdvice
-        The methods, tuned for this start, with predicted and measured losses.
+        The methods, tuned for this start, with predicted and measured losses; where all of them end
+        above it, gradient descent too whose step is halved until it goes down.
 
     Raises
     ------
@@ -162,19 +168,28 @@ def advise_start(
     found = gradient_measure(model.gauss_newton, model.gradient(model.theta), size + 2)
     fall = found.gauss.initial("loss") / 2
     advice = advise(found.gauss, steps=size)
-    curves: list[LossCurve] = []
-    for candidate in advice.candidates:
-        errors = predict(candidate.method, found.gauss, size).errors
-        curves.append(
-            LossCurve(
-                candidate.method,
-                loss - fall * (1 - errors),
-                run_method(candidate.method, model, size) if measure else None,
-            )
-        )
-    curves.sort(key=lambda c: c.predicted[-1] if c.measured is None else c.measured[-1])
+
+    def curve(method: Method) -> LossCurve:
+        errors = predict(method, found.gauss, size).errors
+        with np.errstate(over="ignore"):
+            predicted = loss - fall * (1 - errors)
+        return LossCurve(method, predicted, run_method(method, model, size) if measure else None)
+
+    curves = [curve(candidate.method) for candidate in advice.candidates]
+    step = 1 / found.gauss.edges[1]
+    for _ in range(_HALVINGS):
+        curves.sort(key=_end)
+        if _end(curves[0]) < loss:
+            break
+        curves.append(curve(GradientDescent(step)))
+        step /= 2
     best = loss - fall * (1 - best_errors(found.gauss, size))
     return StartAdvice(tuple(curves), loss, best, size, found.steps, found.gauss)
+
+
+def _end(curve: LossCurve) -> float:
+    """Loss that counts: the measured one where there is one."""
+    return float((curve.predicted if curve.measured is None else curve.measured)[-1])
 
 
 def run_method(method: Method, model: LossModel, steps: int) -> Real:

@@ -5,7 +5,13 @@ import pytest
 
 from rmtland import MarchenkoPastur, WishartEnsemble
 from rmtland.networks import MLP, gaussian
-from rmtland.optimizer import GradientDescent, HeavyBall, advise_start, predict
+from rmtland.optimizer import (
+    GradientDescent,
+    HeavyBall,
+    KroneckerPreconditioner,
+    advise_start,
+    predict,
+)
 from rmtland.optimizer.loss_model import loss_model
 from rmtland.optimizer.sampled_matrices import sampled_errors
 from rmtland.optimizer.start_advice import run_method
@@ -41,6 +47,18 @@ def test_without_trials_the_prediction_decides():
     ends = [curve.predicted[-1] for curve in found.curves]
     assert ends == sorted(ends)
     assert "on the true loss" not in str(found)
+
+
+def test_what_is_advised_goes_down():
+    """Far from a quadratic loss every method made for it climbs: a shorter step is added."""
+    data, net = gaussian(60, 8, rng=0), MLP((8, 12, 8))
+    point = net.at(net.init(rng=1), data.x * np.geomspace(0.1, 2.0, 8), data.y)
+    factors = KroneckerPreconditioner.of(
+        point.hessian("gauss_newton"), [block.shape for block in net.blocks], damping=0.1
+    )
+    found = advise_start(point, steps=10, preconditioner=factors)
+    assert found.curves[0].measured[-1] < found.loss
+    assert sum(not curve.measured[-1] < found.loss for curve in found.curves) >= 5
 
 
 def test_divergence_is_infinite():
