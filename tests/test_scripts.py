@@ -68,6 +68,7 @@ SMALL = {
     "readme_command.py": ["run"],
     "write_benchmarks.py": ["--quick"],
     "reproduce_audit.py": ["--quick", "--width", "4"],
+    "measure_landscape.py": ["--quick", "--jobs", "ranks"],
     "reproduce_deep_slices.py": ["--quick", "--depth", "6", "--points", "5", "--steps", "5"],
     "reproduce_minima.py": ["--quick"],
     "reproduce_trained.py": ["--quick"],
@@ -126,6 +127,9 @@ SAYS = {
     "measure_architectures.py": (
         r"ratio to torch.func by hand|left out: torch is not installed", None, None,
     ),
+    "measure_landscape.py": (
+        r"16-30-10 without biases, 40 digits: (?P<value>\d+) of 400", 390, 400,
+    ),
     "make_tracy_widom.py": (rf"beta = 2: (?P<value>{NUMBER})", 0, 2e-15),
     "readme_command.py": (r"rmtland|python", None, None),
     "write_benchmarks.py": (rf"worst error of an edge (?P<value>{NUMBER})", 0, 1e-11),
@@ -155,7 +159,7 @@ SLOW = {
     "bench_sweep.py", "bench_versions.py", "estimate_coverage.py", "estimate_peers.py",
     "fuzz_free.py", "kill_and_resume.py",
     "make_tracy_widom.py", "measure_architectures.py", "reproduce_audit.py", "reproduce_minima.py",
-    "reproduce_deep_slices.py",
+    "measure_landscape.py", "reproduce_deep_slices.py",
     "reproduce_trained.py",
     "write_benchmarks.py",
 }  # fmt: skip

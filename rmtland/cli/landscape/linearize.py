@@ -119,6 +119,7 @@ class _Condition(NamedTuple):
 
     data: float
     gaussian: float
+    one_length: float
     law: float | None
     why_no_law: str
 
@@ -170,7 +171,11 @@ def _conditions(by_width: Scaling, problem: _Problem, seed: int) -> _Condition:
     run = by_width.runs[-1][0]
     net, m = run.net, len(problem.x)
     x = np.random.default_rng(seed).standard_normal(problem.x.shape)
-    drawn = linearise(net.at(net.init(rng=seed), x, np.zeros((m, net.n_out))))
+    sphere = x * np.sqrt(net.n_in) / np.linalg.norm(x, axis=1, keepdims=True)
+    drawn, scaled = (
+        linearise(net.at(net.init(rng=seed), rows, np.zeros((m, net.n_out)))).condition_number
+        for rows in (x, sphere)
+    )
     law, why = None, ""
     if net.parametrisation != "ntk":
         why = "the law is that of the NTK parametrisation"
@@ -186,7 +191,7 @@ def _conditions(by_width: Scaling, problem: _Problem, seed: int) -> _Condition:
                 why = "the law reaches down to 0"
         except (ValueError, ArithmeticError) as error:
             why = str(error)
-    return _Condition(run.tangent.condition_number, drawn.condition_number, law, why)
+    return _Condition(run.tangent.condition_number, drawn, scaled, law, why)
 
 
 def _print(
@@ -218,8 +223,8 @@ def _print(
     law = "-" if conditions.law is None else f"{conditions.law:.4g}"
     output.line(
         f"condition number of J J^T there: {conditions.data:.4g}; Gaussian data of the same size "
-        f"{conditions.gaussian:.4g}, their law {law}"
-        + (f" ({conditions.why_no_law})" if conditions.why_no_law else "")
+        f"{conditions.gaussian:.4g}, scaled to samples of one length {conditions.one_length:.4g}, "
+        f"their law {law}" + (f" ({conditions.why_no_law})" if conditions.why_no_law else "")
     )
 
 

@@ -45,6 +45,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from rmtland.arguments import count, positive
 from rmtland.arrays import to_numpy
+from rmtland.landscape.manifold.activity import few_active_units
 from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.networks import MLP, LossPoint, train
 from rmtland.solution import ConvergenceError
@@ -405,6 +406,11 @@ def _reasons(point: LossPoint) -> tuple[str, ...]:
     if not reasons and net.depth == 1:
         inputs = net.widths[0] + any(block.is_bias for block in net.blocks)
         reasons.append(f"no hidden layer: rank at most {inputs} times the outputs")
+    if net.depth == 2:
+        features = np.asarray(to_numpy(point.layers[0][1]))
+        inputs = net.widths[0] + any(block.is_bias and block.layer == 1 for block in net.blocks)
+        biases = any(block.is_bias and block.layer == 2 for block in net.blocks)
+        reasons += few_active_units(features, inputs, net.n_out, biases)
     if not reasons:
         name = getattr(net.activation, "name", str(net.activation))
         reasons.append(f"no single cause: patterns of {name} units that depend on each other")

@@ -37,7 +37,8 @@ def test_linearize_compares_networks_with_their_linearisation(rmtland):
     assert np.shape(report["width"]["values"]["movement"]) == (3, 2)
     assert report["output_scale"]["exponents"]["movement"]["value"] == pytest.approx(-1, abs=0.1)
     conditions = report["condition_number"]
-    assert min(conditions["data"], conditions["gaussian"]) > 1
+    assert min(conditions["data"], conditions["one_length"]) > 1
+    assert conditions["one_length"] < conditions["gaussian"]
     assert (conditions["law"] or 2) > 1 or conditions["why_no_law"]
     assert f"condition number of J J^T there: {conditions['data']:.4g}" in result.out
 

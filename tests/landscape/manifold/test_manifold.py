@@ -125,6 +125,30 @@ def test_narrow_networks_are_reported_or_refused():
     assert "a hidden layer of 1 units for 3 outputs" in found.exceptions
 
 
+@pytest.mark.parametrize("bias", [False, True])
+def test_samples_that_share_their_units_lose_rank(bias):
+    """Three samples on one unit: 3 r equations of rank r + 3 - 1, with biases r - 1 more."""
+    rng = np.random.default_rng(0)
+    net = MLP((6, 20, 4), activation="relu", bias=bias)
+    x = rng.standard_normal((8, 6))
+    theta = net.init(rng=1)
+    W1 = theta[:120].reshape(20, 6)
+    for i in range(1, 20):  # all units but the first are off for the first three samples
+        W1[i] -= np.linalg.lstsq(x[:3], x[:3] @ W1[i] + 1.0, rcond=None)[0]
+    W1[0] = np.linalg.lstsq(x[:3], np.array([1.0, 2.0, 4.0]), rcond=None)[0]
+    point = net.at(theta, x, rng.standard_normal((8, 4)))
+    found = Minimiser(point)
+    rows = found.point.jacobian()[:12]
+    bound = 4 + 3 - 1 + 3 * bias  # the unit's bias is on for all three: as that of the outputs
+    assert np.linalg.matrix_rank(rows) == bound
+    (reason,) = [one for one in found.exceptions if "switch on the same" in one]
+    equations, least = (
+        int(part.split()[0]) for part in (reason.split(": ")[1], reason.split()[-1:][0])
+    )
+    assert equations - least >= 12 - bound
+    assert found.rank <= 32 - (equations - least)
+
+
 def test_single_precision_is_polished_in_double():
     data, net = gaussian(4, 3, rng=0), MLP((3, 9, 1))
     x, y = data.x.astype(np.float32), data.y[:, :1].astype(np.float32)
