@@ -163,7 +163,7 @@ def sections_of(values: Any, name: str, *, level: int = 3) -> list[Section]:
 
 
 def _sections(values: Any, name: str, level: int) -> Iterable[Section]:
-    if isinstance(values, Mapping):
+    if isinstance(values, Mapping) and values:
         yield from _mapping(values, name, level)
     elif isinstance(values, list) and values and all(isinstance(v, Mapping) for v in values):
         if all(map(_is_flat, values)):

@@ -1,6 +1,7 @@
 """The page in Chromium: sorted, copied, enlarged, on a phone, in the dark; hostile texts."""
 
 import json
+import time
 
 import pytest
 from browser import browser
@@ -13,8 +14,13 @@ ROWS = (("b", "10"), ("a", "-2.5e-1"), ("c10", ""), ("c9", "inf"))
 
 
 @pytest.fixture(scope="module")
-def chrome(tmp_path_factory):
-    with browser(tmp_path_factory.mktemp("chromium")) as opened:
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("chromium")
+
+
+@pytest.fixture(scope="module")
+def chrome(folder):
+    with browser(folder) as opened:
         yield opened
 
 
@@ -80,6 +86,16 @@ def test_tables_and_the_command_are_copied(chrome, address):
     assert json.loads(text) == {"x": [1, 2]}
 
 
+def test_the_numbers_are_saved(chrome, address, folder):
+    chrome.open(address)
+    chrome.click(".save-numbers")
+    saved, end = folder / "downloads" / "numbers.json", time.monotonic() + 20
+    while not saved.exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert json.loads(saved.read_text("utf-8")) == {"x": [1, 2]}
+
+
 def test_a_figure_is_enlarged_moved_and_closed(chrome, address):
     chrome.screen(1000, 800)
     chrome.open(address)
@@ -110,6 +126,7 @@ def test_a_figure_is_enlarged_moved_and_closed(chrome, address):
     assert chrome.run(box) == pytest.approx([left, top, width, height])
     chrome.press(".viewer .fit", "\ue00c")  # the escape key
     chrome.wait("!document.querySelector('.viewer').open")
+    assert chrome.complaints() == []
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -150,6 +167,7 @@ def test_hostile_texts_do_nothing(chrome, tmp_path):
         assert numbers == {text: text}
         asked = chrome.run("return performance.getEntriesByType('resource').map((one) => one.name)")
         assert [one for one in asked if not one.startswith("data:")] == []
+        assert chrome.complaints() == []
 
 
 def test_a_script_that_is_not_ours_does_not_run(chrome, tmp_path):
@@ -162,3 +180,4 @@ def test_a_script_that_is_not_ours_does_not_run(chrome, tmp_path):
     chrome.open(path.as_uri())
     assert chrome.run("return document.scripts.length") == 2
     assert chrome.run("return window.hacked ?? 0") == 0
+    assert "Content Security Policy" in " ".join(chrome.complaints())

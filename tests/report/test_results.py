@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from examples import examples
+from hypothesis import given, strategies as st
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -11,8 +13,10 @@ from rmtland.cli.output import write_figure
 from rmtland.report import (
     Heading,
     Picture,
+    Report,
     Table,
     Text,
+    page,
     picture_file,
     picture_of,
     read_results,
@@ -159,6 +163,27 @@ def test_values_without_end_are_bounded():
     found = sections_of(wide, "a")
     assert len(found) == 301
     assert "more sections are in the file" in found[-1].words
+
+
+NAMES = st.text(max_size=8)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=30,
+)
+
+
+@examples(40)
+@given(VALUES, NAMES)
+def test_any_values_become_a_page(values, name):
+    sections = sections_of(values, name)
+    assert sections
+    made = page(Report(name, tuple(sections)))
+    assert made.endswith("</html>")
+    assert made.count("<script") == 1
+    for one in sections:
+        if isinstance(one, Table):
+            assert {len(row) for row in one.rows} <= {len(one.heads)}
 
 
 def test_a_figure_says_what_it_shows():
