@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -139,7 +141,7 @@ def _run(
     from rmtland.sweep.executors import cores
 
     many = cores() if workers is None else count("workers", workers)
-    with _bar(len(chosen)) as show:
+    with _own_storage(), _bar(len(chosen)) as show:
         findings = verify(chosen, examples=examples, seed=seed, workers=many, progress=show)
     table = Table("statement", "verdict", "found", "examples", "deviation", box=None)
     for finding in findings:
@@ -177,6 +179,18 @@ def _found(finding: Finding) -> dict[str, Any]:
         "message": finding.message,
         "counterexample": finding.counterexample,
     }
+
+
+@contextmanager
+def _own_storage() -> Iterator[None]:
+    """Let Hypothesis, also in other processes, keep its notes out of the working folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", folder)
+        try:
+            yield
+        finally:
+            if os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] == folder:
+                del os.environ["HYPOTHESIS_STORAGE_DIRECTORY"]
 
 
 @contextmanager

@@ -60,14 +60,15 @@ def draw_counterexample(ax: Axes, statement: Statement, *, along: str | None = N
         if len(points) < 2 or (along is None and name == "seed"):
             continue
         x, printed, true = (np.array(row, dtype=float) for row in zip(*points, strict=True))
-        if along is None and np.ptp(printed) + np.ptp(true) == 0:
+        level = 1e-9 * max(1.0, np.abs(printed).max(), np.abs(true).max())
+        if along is None and max(np.ptp(printed), np.ptp(true)) < level:
             continue
         style: dict[str, Any] = {"marker": "o", "markersize": 3} if len(x) < MOST else {}
         ax.plot(x, printed, color=COLORS[1], label="printed", linestyle="--", **style)
         ax.plot(x, true, color=COLORS[0], label="true", **style)
         ax.plot([stored.at[name]] * 2, [stored.claim, stored.truth], "k:", marker="s", markersize=4)
         ax.set_xlabel(name)
-        both = np.concatenate([printed, true])
+        both = np.array([*printed, *true, float(stored.claim), float(stored.truth)])
         if both.min() > 0 and both.max() > 30 * both.min():
             ax.set_yscale("log")
         ax.set_ylabel(f"printed: truth {claim.relation.symbol} formula", fontsize="small")

@@ -1,7 +1,8 @@
 """Statements put to the test: examples drawn, formulas beside truths, counterexamples found again.
 
 The verdict of a run is what it finds, whatever the ledger says: `Finding.changed` tells the two
-apart. Examples depend on the seed and the statement's name alone, not on the number of processes.
+apart. Examples depend on the seed, the statement's name and the version of Hypothesis, not on the
+number of processes.
 
 >>> from rmtland.statements import find_statement
 >>> finding = verify_statement(find_statement("lecture-semicircle-density"), examples=5)

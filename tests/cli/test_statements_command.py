@@ -34,6 +34,7 @@ def test_a_run_that_changes_nothing_ends_with_zero(rmtland):
     found = json.loads(result.out)
     assert (found["seed"], found["examples"]) == (5, 3)
     assert not any(finding["changed"] for finding in found["findings"])
+    assert result.written == []
 
 
 def test_a_verdict_that_changes_ends_with_one(rmtland, monkeypatch):
