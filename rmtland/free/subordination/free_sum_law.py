@@ -101,6 +101,10 @@ class FreeSum(SubordinatedLaw):
             rest = 1 - sum(
                 power * (1 - mass) for power, (_, mass) in zip(self.powers, choice, strict=True)
             )
+            if abs(rest) < 1e-6 and self.levy is None:
+                # What is left of nearly all mass, to the last digit that the parameters have
+                pairs = zip(self.powers, choice, strict=True)
+                rest = float(1 - sum(Fraction(t) * (1 - Fraction(mass)) for t, (_, mass) in pairs))
             place = float(np.dot(self.powers, places))
             if self.levy is not None:
                 rest -= 1 - self.levy.atom

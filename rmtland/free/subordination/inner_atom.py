@@ -27,17 +27,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmtland.free.subordination.bands import BandTables
+from rmtland.solution import ConvergenceError
 from rmtland.typing import Complex, Logical, Real
 
 __all__ = ["InnerAtom"]
 
 _NODES = np.array([-4.0, -2.0, -1.0, 1.0, 2.0, 4.0])
-_ALL = np.linalg.inv(np.vander(_NODES, increasing=True))
+_POWERS = np.vander(_NODES, increasing=True)
+_ALL = np.linalg.inv(_POWERS)
 _FOUR = np.linalg.inv(np.vander(_NODES[1:-1], increasing=True))
 _SHARES = (1e-4, 1e-3, 1e-5, 1e-2, 1e-6)
 """Distances of the nearest nodes, in units of that to the nearest end of a band or other atom."""
+_CLOSER = tuple(10.0**power for power in range(-8, -33, -2))
+"""Further ones: beside an atom of small mass m the density changes over a distance like m^2."""
 _GOOD, _ALLOWED = 1e-10, 1e-6
 """Disagreement with which a distance is taken at once, and at most."""
+_ROUNDING = 1e-13
+"""By how much a potential is rounding."""
 
 
 @dataclass(frozen=True)
@@ -81,33 +87,52 @@ class InnerAtom:
         InnerAtom
             With NaN for coefficients where solved points do not agree on them.
         """
-        found = [
-            each
-            for share in _SHARES
-            if (each := cls._at(tables, place, mass, share * unit)) is not None
-            and each.spread * unit <= _ALLOWED
-        ]
+        found: list[InnerAtom] = []
+        for share in (*_SHARES, *_CLOSER):
+            each = cls._at(tables, place, mass, share * unit, share in _CLOSER)
+            if each is not None and each._disagreement(unit) <= _ALLOWED:
+                if each._disagreement(unit) <= _GOOD:
+                    return each
+                found.append(each)
+            if found and share == _SHARES[-1]:
+                break
         none = np.full(_NODES.size, complex(np.nan, np.nan))
         lost = cls(place, mass, _SHARES[-1] * unit, none, none, np.inf)
-        good = next((each for each in found if each.spread * unit <= _GOOD), None)
-        return good or min(found, key=lambda each: each.spread, default=lost)
+        return min(found, key=lambda each: each._disagreement(unit), default=lost)
+
+    def _disagreement(self, unit: float) -> float:
+        """Return the spread of h, relative to it where that is large."""
+        return self.spread * unit / max(1.0, abs(complex(self.rest[0])) * unit)
 
     @classmethod
-    def _at(cls, tables: BandTables, place: float, mass: float, radius: float) -> InnerAtom | None:
+    def _at(
+        cls, tables: BandTables, place: float, mass: float, radius: float, close: bool
+    ) -> InnerAtom | None:
         z = (place + radius * _NODES).astype(np.complex128)
         state, steps = tables.solve(z.real)
         equation = tables.solver.equation
-        with np.errstate(all="ignore"):
-            g, level = equation.stieltjes(z, state), equation.log_potential(z, state)
-        if steps.min() < 0 or not (np.isfinite(g).all() and np.isfinite(level).all()):
+        if steps.min() < 0:
+            return None
+        try:
+            with np.errstate(all="ignore"):
+                g, level = equation.stieltjes(z, state), equation.log_potential(z, state)
+        except ConvergenceError:  # an operand's, at a point so close to its own atom
+            return None
+        if not (np.isfinite(g).all() and np.isfinite(level).all()):
             return None
         w = z.real - place
         values = g - mass / w
         levels = level - mass * (np.log(np.abs(w)) + 1j * np.pi * (w < 0))
         rest, potential = _ALL @ values, _ALL @ levels
         few = _FOUR @ values[1:-1]
+        apart = abs(rest[0] - few[0])
+        if close:
+            # Over so short a distance q is rounding; it has to agree with the integral of h.
+            integral = np.append(potential[0], radius * rest[:-1] / np.arange(1, rest.size))
+            if np.abs(levels - _POWERS @ integral).max() < _ROUNDING:
+                return cls(place, mass, radius, rest, integral, float(apart))
         slope = potential[1] / radius
-        spread = max(abs(rest[0] - few[0]), abs(rest[0].imag - slope.imag))
+        spread = max(apart, abs(rest[0].imag - slope.imag))
         return cls(place, mass, radius, rest, potential, float(spread))
 
     def holds(self, z: Complex | Real) -> Logical:

@@ -1,11 +1,13 @@
 """Atoms inside bands, as powers and sums inherit them from signed products."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
 from rmtland.free import free_compression, free_power, free_product, free_sum
 from rmtland.free.subordination.inner_atom import InnerAtom
-from rmtland.laws import Discrete, KestenMcKay, Semicircle
+from rmtland.laws import Discrete, KestenMcKay, Semicircle, mixture
 from rmtland.laws.consistency import unchecked
 
 STEPS = Discrete((0.0, 1.0, 2.0), (0.25, 0.5, 0.25))
@@ -73,3 +75,22 @@ def test_what_is_rough_beside_the_atom_is_not_known():
     assert good.spread < 1e-8
     assert np.isnan(rough.density) or rough.spread == np.inf
     assert np.isnan(rough.below(np.array([0.0]))).all()
+
+
+@pytest.mark.parametrize("left", [0.1, 4e-4, 1e-6, 1e-9])
+def test_light_atoms_have_a_high_density_beside_them(left):
+    """Refused: it changes over a distance like the square of the mass.
+
+    To second order about zero: q t m / (left pi sqrt(v)) for an atom m beside q of a semicircle.
+    """
+    m, q, v = 0.25, 0.75, 2.0
+    t = (1 - left) / q
+    law = free_power(mixture([Discrete((0.0,), (1.0,)), Semicircle(v)], [m, q]), t)
+    ((place, mass),) = law.atoms
+    assert (place, mass) == (0.0, pytest.approx(float(1 - Fraction(t) * Fraction(q)), rel=1e-14))
+    height = q * t * m / (mass * np.pi * np.sqrt(v))
+    assert law.pdf(0.0) == pytest.approx(height, rel=1e-5)
+    assert law.pdf(1e-3 * left**2) == pytest.approx(height, rel=1e-3)
+    assert law.cdf(0.0) - law.mass_below(0.0) == pytest.approx(mass, rel=1e-12, abs=1e-15)
+    below = law.cdf([-1.0, 1.0])
+    assert below[0] + below[1] == pytest.approx(1.0, abs=1e-12)
