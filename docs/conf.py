@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib.metadata import version as installed
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "2")
+sys.path.insert(0, os.path.dirname(__file__))  # figure_words
 
 project = "rmtland"
 author = "The rmtland developers"
@@ -79,6 +81,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "auto_gallery",
     "filename_pattern": r"/plot_",
+    "image_scrapers": ("figure_words.described",),
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_memory": False,
