@@ -3,6 +3,9 @@
 A module keeps old names by a `__getattr__` of its own, a class by `renamed_method`, a function
 whose argument has a new name by `renamed_argument`.
 
+How long old names work, and which there are, is in docs/deprecation.md; a test compares its table
+with the code.
+
 Examples
 --------
 >>> import warnings
