@@ -71,12 +71,16 @@ class AverageCase(Method):
         What they are best for.
     edges : (float, float)
         Least and largest curvature above 0.
+    ends : bool
+        Whether the steps end the matter, on a measure of as many points: the heavy ball then starts
+        without momentum.
     """
 
     step: Real
     momentum: Real
     objective: str
     edges: tuple[float, float] = field(default=(0.0, 1.0))
+    ends: bool = False
 
     def __repr__(self) -> str:
         return f"AverageCase({self.step.size} steps for the {self.objective})"
@@ -93,6 +97,8 @@ class AverageCase(Method):
             rest = self.limit.coefficients(more)
             step = np.concatenate([step, rest.step])
             momentum = np.concatenate([momentum, rest.momentum])
+            if self.ends:
+                momentum[self.step.size] = 0.0
         return Coefficients(step, momentum, np.zeros(size))
 
     @property
@@ -166,7 +172,7 @@ def average_case_optimal(
         before, ratio = ratio, -alpha[t] - (pull / ratio if t else 0.0)
         step[t] = -1 / ratio / top
         momentum[t] = pull / (ratio * before) if t else 0.0
-    method = AverageCase(step, momentum, objective, (float(nodes[0]), top))
+    method = AverageCase(step, momentum, objective, (float(nodes[0]), top), distinct < size)
     _check(method, nodes, shares)
     return method
 

@@ -110,13 +110,15 @@ def gradient_measure(
             f"the squared gradient, {scale:g}, is out of the range of floating-point numbers: "
             "give the loss another unit"
         )
+    precision = _precision(operator)
     run = Lanczos(matrix, vector[None], reorthogonalize="full")
     run.extend(count("steps", steps))
     (tridiagonal,) = run.tridiagonals()
     nodes, weights = gauss(tridiagonal)
     exact = None if tridiagonal.is_exhausted else 2 * nodes.size - 1
     top = float(np.abs(nodes).max())
-    if nodes.min() < -_ZERO * top or top == 0:
+    zero = _ZERO if precision == np.float64 else 50 * float(np.finfo(precision).eps)
+    if nodes.min() < -zero * top or top == 0:
         raise ValueError(
             f"the Hessian has negative curvature along the gradient (down to {nodes.min():.3g}): "
             "its quadratic model has no minimum; take the Gauss-Newton part, or a later point"
@@ -124,20 +126,30 @@ def gradient_measure(
     upper = None
     if low is not None:
         bound = positive("low", low)
-        if bound > nodes[nodes > _ZERO * top].min():
+        if bound > nodes[nodes > zero * top].min():
             raise ValueError(
-                f"low = {low:g} is above a Ritz value {nodes[nodes > _ZERO * top].min():g}, so "
+                f"low = {low:g} is above a Ritz value {nodes[nodes > zero * top].min():g}, so "
                 "that it bounds nothing"
             )
         if not tridiagonal.is_exhausted:
-            upper = _measure(*canonical_quadrature(tridiagonal, bound), top, scale, exact)
+            upper = _measure(*canonical_quadrature(tridiagonal, bound), zero * top, scale, exact)
     return GradientMeasure(
-        _measure(nodes, weights, top, scale, exact), upper, run.step, tridiagonal.is_exhausted
+        _measure(nodes, weights, zero * top, scale, exact),
+        upper,
+        run.step,
+        tridiagonal.is_exhausted,
     )
 
 
 def _measure(
-    nodes: Any, weights: Any, top: float, scale: float, degree: int | None
+    nodes: Any, weights: Any, zero: float, scale: float, degree: int | None
 ) -> StartMeasure:
-    keep = (nodes > _ZERO * top) & (weights > 0)
-    return StartMeasure(nodes[keep], weights[keep] * scale, power=2, degree=degree)
+    keep = (nodes > zero) & (weights > 0)
+    order = np.argsort(nodes[keep])
+    return StartMeasure(nodes[keep][order], weights[keep][order] * scale, power=2, degree=degree)
+
+
+def _precision(operator: Any) -> Any:
+    """Precision of the products: float32 of a matrix or an operator of that type."""
+    name = str(getattr(operator, "dtype", "float64"))
+    return np.float32 if any(part in name for part in ("float32", "float16")) else np.float64

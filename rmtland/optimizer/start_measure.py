@@ -71,6 +71,8 @@ class StartMeasure:
     degree: int | None = None
 
     def __post_init__(self) -> None:
+        for name in ("nodes", "weights"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
         if self.nodes.ndim != 1 or self.nodes.shape != self.weights.shape or not self.nodes.size:
             raise ValueError(
                 f"nodes and weights must have one shape (n,), n >= 1; got {self.nodes.shape} and "
@@ -80,6 +82,8 @@ class StartMeasure:
             raise ValueError(f"power must be 0 or 2; got {self.power!r}")
         if not (self.nodes.min() >= 0 and np.isfinite(self.nodes).all()):
             raise ValueError("nodes must be finite and not negative")
+        if (np.diff(self.nodes) < 0).any():
+            raise ValueError("nodes must ascend; sort them, and the weights with them")
         if not (self.weights.min() > 0 and np.isfinite(self.weights).all()):
             raise ValueError("weights must be finite and positive")
         if self.power and self.nodes[0] == 0:

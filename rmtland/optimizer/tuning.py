@@ -28,12 +28,13 @@ import numpy as np
 from scipy.optimize import minimize
 
 from rmtland.arguments import count, nonnegative
+from rmtland.ensembles.krylov_quadrature import measure_jacobi, quadrature
 from rmtland.laws import Law, SpectralModel
 from rmtland.optimizer.average_case import best_errors
 from rmtland.optimizer.edge_fluctuations import design_measure
 from rmtland.optimizer.methods import Chebyshev, GradientDescent, HeavyBall, Method, Nesterov
 from rmtland.optimizer.prediction import predict
-from rmtland.optimizer.start_measure import Source, start_measure
+from rmtland.optimizer.start_measure import Source, StartMeasure, start_measure
 
 __all__ = ["compatibility", "largest_stable_step", "score", "tuned"]
 
@@ -113,6 +114,7 @@ def tuned(
         extrapolate=True,
     )  # fmt: skip
     low, high = start.edges
+    start = _compressed(start, size)
     if low == high:
         return _solved(kind, high)
 
@@ -182,6 +184,17 @@ def score(error: float, best: float) -> float:
     if best <= 0:
         return 0.0
     return float(np.clip(math.log(error) / math.log(best), 0.0, 1.0))
+
+
+def _compressed(start: StartMeasure, steps: int) -> StartMeasure:
+    """Gauss quadrature that integrates what the steps need, of a measure of many points."""
+    if start.power or start.nodes.size <= 8 * (steps + 8):
+        return start
+    top, mass = float(start.nodes[-1]), float(start.weights.sum())
+    jacobi = measure_jacobi(start.nodes / top, start.weights / mass, steps + 4)
+    nodes, weights = (row[0] for row in quadrature(jacobi[0][None], jacobi[1][None]))
+    keep = weights > 0
+    return StartMeasure(np.maximum(nodes[keep], 0.0) * top, weights[keep] * mass)
 
 
 def _solved(kind: type[Method], curvature: float) -> Method:

@@ -135,6 +135,25 @@ def test_a_null_space_in_single_precision():
     assert advise(spectrum, steps=5).prediction.errors[-1] < 0.01
 
 
+def test_a_gradient_in_single_precision():
+    rng = np.random.default_rng(0)
+    factor = rng.normal(size=(80, 20)).astype(np.float32)
+    hessian = factor @ factor.T / np.float32(20)
+    gradient = hessian @ rng.normal(size=80).astype(np.float32)
+    nodes = gradient_measure(hessian, gradient, 40).gauss.nodes
+    assert nodes[0] > 0.1 * np.linalg.eigvalsh(factor.T @ factor / 20)[0]
+
+
+def test_many_eigenvalues_are_tuned_by_their_quadrature():
+    values = np.linspace(0.1, 1.0, 3001)
+    law = Uniform(0.1, 1.0)
+    for kind in (GradientDescent, HeavyBall):
+        one, two = (
+            predict(tuned(kind, s, 12), law, 12).errors[-1] for s in (Spectrum(values), law)
+        )
+        assert one == pytest.approx(two, rel=0.01)
+
+
 def test_among_equals_the_simplest_is_advised():
     assert advise(MarchenkoPastur(0.5), steps=1).method.name == "gradient descent"
     assert "after 1 step the" in str(advise(MarchenkoPastur(0.5), steps=1))

@@ -135,6 +135,21 @@ def test_few_eigenvalues_end_in_as_many_steps():
     np.testing.assert_allclose(errors[:3], bound[:3], rtol=1e-12)
 
 
+def test_a_solved_measure_stays_solved():
+    """Three curvatures end in three steps; what follows starts without momentum."""
+    law = Discrete((1.0, 2.0, 100.0), (0.5, 0.3, 0.2))
+    errors = predict(average_case_optimal(law, 20), law, 20).errors
+    assert errors[2] > 1e-3
+    assert (errors[3:] < 1e-20).all()
+
+
+def test_measures_are_checked():
+    found = StartMeasure([1.0, 2.0], [1, 1])
+    assert found.weights.dtype == np.float64
+    with pytest.raises(ValueError, match="ascend"):
+        StartMeasure([2.0, 1.0], [1.0, 1.0])
+
+
 def test_coefficients_tend_to_the_heavy_ball():
     method = average_case_optimal(MarchenkoPastur(0.5), 60)
     step, momentum, _ = method.coefficients(70)
