@@ -72,6 +72,7 @@ SMALL = {
     "reproduce_deep_slices.py": ["--quick", "--depth", "6", "--points", "5", "--steps", "5"],
     "reproduce_minima.py": ["--quick"],
     "reproduce_trained.py": ["--quick"],
+    "reproduce_optimizer.py": ["--quick"],
     "reproduce_finite_size.py": ["--n", "3", "--draws", "5", "--activations", "relu"],
     "reproduce_population.py": [
         "--n",
@@ -140,6 +141,9 @@ SAYS = {
     "reproduce_minima.py": (
         rf"minima, on gradient and minimum: .* index off by (?P<value>{NUMBER}) at most", 0, 0.02,
     ),
+    "reproduce_optimizer.py": (
+        rf"random quadratic:(?s:.*?)times in passes, (?P<value>{NUMBER}) with tuning", 3, 40,
+    ),
     "reproduce_trained.py": (r"level 7 or 8 within chance at (?P<value>\d+) of 4", 2, 4),
     "reproduce_finite_size.py": (
         rf"gauss_newton +relu +n = 3 +Monte Carlo .*% +Dyson +(?P<value>{NUMBER})%", 0, 40,
@@ -160,7 +164,7 @@ SLOW = {
     "fuzz_free.py", "kill_and_resume.py",
     "make_tracy_widom.py", "measure_architectures.py", "reproduce_audit.py", "reproduce_minima.py",
     "measure_landscape.py", "reproduce_deep_slices.py",
-    "reproduce_trained.py",
+    "reproduce_trained.py", "reproduce_optimizer.py",
     "write_benchmarks.py",
 }  # fmt: skip
 """Scripts whose small run takes more than 2.5 seconds."""

@@ -59,6 +59,9 @@ __all__ = ["HaltingTime", "halting_time", "steps_to_fall"]
 _ZERO = 1e-12
 """Ritz values up to this part of the largest are rounding of zeros."""
 
+_LEAST = 4096
+"""Least fraction, in units of rounding."""
+
 
 @dataclass(frozen=True)
 class HaltingTime:
@@ -136,7 +139,8 @@ def halting_time(
         With its parameters. By default gradient descent of step 1/lambda_max, the largest Ritz
         value; that step is then in the answer.
     fraction : float, optional
-        Fall to this part of the first value.
+        Fall to this part of the first value, at least 1e-12 (5e-4 with products in single
+        precision).
     objective : {"loss", "gradient"}, optional
         The loss, or the squared gradient, which needs no value of the loss.
     gradient : array_like, shape (p,), optional
@@ -175,6 +179,12 @@ def halting_time(
     most, longest = count("max_products", max_products), count("max_steps", max_steps)
     operator, slope, value = _start(source, gradient, loss, objective)
     matrix = symmetric_operator(operator, check=operator is source)
+    eps = float(np.finfo(matrix.dtype).eps)
+    if share < _LEAST * eps:
+        raise ValueError(
+            f"fraction must be at least {_LEAST * eps:.1g} at the precision of these products; got "
+            f"{share:g}: what is left there cannot be told from rounding"
+        )
     vector = float_array("gradient", slope, ndim=1)
     if vector.size != matrix.size:
         raise ValueError(f"gradient must have {matrix.size} entries; got {vector.size}")
@@ -186,7 +196,7 @@ def halting_time(
     while True:
         run.extend(min(run.step + max(4, run.step // 8), most))
         (tridiagonal,) = run.tridiagonals()
-        lower, upper = _quadratures(tridiagonal, float(vector @ vector), mass, objective)
+        lower, upper = _quadratures(tridiagonal, float(vector @ vector), mass, objective, eps)
         top = float(lower[0].max())
         used = GradientDescent(1 / top) if method is None else method
         floor = float(upper[1][upper[0] == 0].sum()) / mass
@@ -340,7 +350,7 @@ def _start(
 
 
 def _quadratures(
-    tridiagonal: Tridiagonal, size: float, mass: float, objective: str
+    tridiagonal: Tridiagonal, size: float, mass: float, objective: str, eps: float
 ) -> tuple[tuple[Real, Real], tuple[Real, Real]]:
     """Gauss and Gauss-Radau quadratures of the objective's measure: lower and upper bounds."""
     nodes, weights = gauss(tridiagonal)
@@ -360,12 +370,12 @@ def _quadratures(
         return (nodes, weights), (far, masses * size)
     shares = weights / nodes
     rest = mass - float(shares.sum())
-    if rest < -1e-6 * mass:
+    if rest < -max(1e-6, _LEAST * eps) * mass:
         raise ValueError(
             f"the loss {mass / 2:.6g} at the start is less than what gradient and Hessian say that "
             f"it falls by, {shares.sum() / 2:.6g}: it is not squared, or of another point or scale"
         )
-    rest = rest if rest > 1e-13 * mass else 0.0
+    rest = rest if rest > 512 * eps * mass else 0.0
     far, masses = np.append(0.0, nodes), np.append(rest, shares)
     if tridiagonal.is_exhausted or rest == 0:
         return (far, masses), (far, masses)

@@ -23,7 +23,7 @@ from scipy.special import expit
 
 from rmtland.arguments import choice
 from rmtland.landscape.linearisation import linearise
-from rmtland.networks import MLP, digits
+from rmtland.networks import MLP, LossPoint, digits
 from rmtland.networks.datasets.dataset import Dataset
 from rmtland.typing import Integer, Real
 
@@ -81,13 +81,12 @@ class Problem(abc.ABC):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LeastSquares(Problem):
-    """Half the mean squared error of a linear model, with one row of features for each sample."""
+    """Half the mean squared error of a linear model, or of a network linearised about its start."""
 
     features: Real
     targets: Real
-    test: tuple[Real, Any] | None = None
+    test: tuple[Any, Any] | None = None
     rows_each: int = 1
-    offset: Real | None = None
 
     is_quadratic = True
 
@@ -114,11 +113,11 @@ class LeastSquares(Problem):
         """Return the share of held-out samples that are taken for another class."""
         if self.test is None:
             return float("nan")
-        a, labels = self.test
-        outputs = a @ theta.reshape(a.shape[1], -1)
-        if self.offset is not None:
-            outputs = outputs.ravel() + self.offset
-        outputs = outputs.reshape(len(labels), -1)
+        given, labels = self.test
+        if isinstance(given, LossPoint):  # linearised about it
+            outputs = np.asarray(given.prediction) + given.jvp(theta).reshape(len(labels), -1)
+        else:
+            outputs = given @ theta.reshape(given.shape[1], -1)
         return float((outputs.argmax(axis=1) != labels).mean())
 
 
@@ -251,7 +250,7 @@ class Size(NamedTuple):
     width: int
 
 
-SIZES = {"small": Size(200, 400, 32, 100, 16), "large": Size(2000, 1200, 64, 400, 32)}
+SIZES = {"small": Size(200, 400, 32, 100, 16), "large": Size(2000, 1200, 48, 400, 32)}
 
 
 def make_problem(
@@ -390,8 +389,7 @@ def _logistic(name: str, size: Size, noise: float, rng: np.random.Generator) -> 
 
 def _linearised(name: str, size: Size, noise: float, rng: np.random.Generator) -> Problem:
     data, train, test = _split(size.linearised, rng)
-    test = test[:200]  # ten rows of a Jacobian each
-    net = MLP((64, 2 * size.width, 10), parametrisation="ntk")
+    net = MLP((64, size.width, 10), parametrisation="ntk")
     theta = net.init(rng=rng)
     labels = _relabelled(data.labels[train], noise, 10, rng)
     point = net.at(theta, data.x[train], np.eye(10)[labels])
@@ -401,8 +399,7 @@ def _linearised(name: str, size: Size, noise: float, rng: np.random.Generator) -
     return LeastSquares(
         start=np.zeros(net.parameter_count), samples=len(train), fraction=1e-2,
         features=tangent.jacobian, targets=-tangent.residuals[:, None], rows_each=10,
-        test=(np.asarray(others.jacobian()), data.labels[test]),
-        offset=np.asarray(others.prediction).ravel(),
+        test=(others, data.labels[test]),
     )  # fmt: skip
 
 
@@ -421,7 +418,7 @@ def _convolutional(name: str, size: Size, noise: float, rng: np.random.Generator
     import torch
     from torch import nn
 
-    data, train, test = _split(size.images, rng)
+    data, train, test = _split(min(size.images, 100), rng)
     labels = _relabelled(data.labels[train], noise, 10, rng)
     state = torch.random.get_rng_state()
     torch.manual_seed(int(rng.integers(2**31)))

@@ -148,7 +148,7 @@ class OptimizerStudy(PublishedFigure):
     def memory(self) -> int:
         """Two data sets of the largest problem, with vectors of the methods."""
         size = SIZES[self.scale]
-        features = max(2 * size.dimension**2, (10 * size.linearised + 2000) * 150 * size.width)
+        features = max(2 * size.dimension**2, 10 * size.linearised * 75 * size.width)
         return int(8 * 4 * features) + 4 * 10**8
 
     def content(self, results: Mapping[str, Results]) -> Content:
@@ -213,8 +213,10 @@ class OptimizerStudy(PublishedFigure):
                     ("loss at the end", run["excess"]),
                 ):
                     middle, half = _interval(what)
-                    numbers[Quantity.of(name, **of)] = middle
-                    numbers[Quantity.of(name, **of, part="half interval")] = half
+                    if not math.isnan(middle):
+                        numbers[Quantity.of(name, **of)] = middle
+                    if not math.isnan(half) and name.startswith(("passes", "held-out error at")):
+                        numbers[Quantity.of(name, **of, part="half interval")] = half
                 numbers[Quantity.of("share reached", **of)] = float(
                     np.isfinite(run["passes"]).mean()
                 )
@@ -245,9 +247,9 @@ class OptimizerStudy(PublishedFigure):
                     numbers[Quantity.of("share reached", **of)] = float(
                         np.isfinite(run["passes"]).mean()
                     )
-                    numbers[Quantity.of("held-out error at the end", **of)] = float(
-                        run["held_out"].mean()
-                    )
+                    held_out = float(run["held_out"].mean())
+                    if not math.isnan(held_out):
+                        numbers[Quantity.of("held-out error at the end", **of)] = held_out
                 if not logs:
                     continue
                 middle, half = _interval(np.array(logs))
@@ -284,7 +286,8 @@ class OptimizerStudy(PublishedFigure):
                 for place, name in enumerate(names):
                     if math.isfinite(tuned[place]) or math.isfinite(spectral[place]):
                         numbers[Quantity.of(name, **of)] = tuned[place] / spectral[place]
-                numbers[Quantity.of("gain in held-out error", **of)] = tuned[2] - spectral[2]
+                if not math.isnan(tuned[2] - spectral[2]):
+                    numbers[Quantity.of("gain in held-out error", **of)] = tuned[2] - spectral[2]
 
     def draw(self, figure: Figure, content: Content) -> None:
         """Draw four panels.

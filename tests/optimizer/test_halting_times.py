@@ -147,6 +147,7 @@ def test_a_floor_is_said():
         ({"loss": None}, "loss at the start is needed"),
         ({"loss": 0.1}, "less than what gradient and Hessian say"),
         ({"fraction": 1.0}, "between 0 and 1"),
+        ({"fraction": 1e-15}, "cannot be told from rounding"),
         ({"gradient": [np.nan, 1, 1]}, "holds 1 NaN"),
     ],
 )
