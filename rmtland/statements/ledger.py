@@ -40,6 +40,8 @@ CHAPTERS = (
     "theory_sharpness",
     "theory_saddles",
     "theory_architecture",
+    "proposal",
+    "proposal_metrics",
 )
 """Files that hold statements, in the order of the documents."""
 
