@@ -95,6 +95,17 @@ def test_measured_curvature_takes_the_place_of_tuning():
     assert (np.diff(found) <= 0).all()
 
 
+def test_the_cost_that_the_page_states():
+    """One product for ten gradients: 400 steps, a measurement every 50 of them."""
+    rule = SpectralSteps(Nesterov(0.1), every=50)
+    state = rule.start(THETA)
+    point = NET.at(THETA, DATA.x, DATA.y)
+    for t in range(400):
+        state["steps"] = t
+        rule.look(point, state)
+    assert state["products"] == 40
+
+
 def test_untuned_nesterov_is_ahead_of_gradient_descent():
     _, spectral = losses(NET, DATA.y, SpectralSteps(Nesterov(1.0), every=25, restart="loss"), 150)
     plain = [
