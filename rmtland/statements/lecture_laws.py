@@ -48,6 +48,16 @@ semicircle_density = Claim(
     relation=Equal(1e-7),
 )
 
+semicircle_edges = Claim(
+    {"sigma": SCALE},
+    claim=lambda sigma: np.array([-2 * sigma, 2 * sigma]),
+    truth=(
+        lambda sigma: np.array(Semicircle(sigma**2).support[0]),
+        # where the quadratic sigma^2 g^2 - x g + 1 has a double root
+        lambda sigma: np.sort(np.roots([1.0, 0.0, -4 * sigma**2]).real),
+    ),
+)
+
 semicircle_mass = Claim(
     {"sigma": SCALE, "power": Whole(0, 4)},
     claim=lambda sigma, power: sigma ** (2 * power) * (1, 1, 2, 5, 14)[power],
@@ -189,6 +199,15 @@ STATEMENTS = (
         tested="the same, against the law and against −Im G/π with σ²G² − λG + 1 = 0",
         holding=semicircle_density,
         derivation="The roots of the quadratic have imaginary part √(4σ² − λ²)/(2σ²).",
+        code=("rmtland.laws.Semicircle",),
+    ),
+    PLACE.holds(
+        "semicircle-edges",
+        Kind.FORMULA,
+        "the semicircle has its density on |λ| ≤ 2σ, and 0 outside",
+        "support of the law, and zeros of the discriminant of its quadratic",
+        derivation="λ² = 4σ².",
+        holding=semicircle_edges,
         code=("rmtland.laws.Semicircle",),
     ),
     PLACE.holds(
