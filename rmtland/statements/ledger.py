@@ -40,6 +40,7 @@ CHAPTERS = (
     "theory_sharpness",
     "theory_saddles",
     "theory_architecture",
+    "theory_practice",
     "proposal",
     "proposal_metrics",
 )
