@@ -186,3 +186,44 @@ def test_barriers_over_pairs_of_trained_networks():
     assert ratio["bezier"] < 0.10
     for one in connections:
         assert one.relaxed.profile.barrier <= one.profiles["bezier"].barrier + 2e-3
+
+
+@pytest.mark.slow
+def test_barriers_between_trained_convolutional_networks():
+    """Channels are permuted with all their filters; the flattened ones behind them too."""
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    data = digits(200, target="one-hot", rng=0)
+    x = torch.from_numpy(data.x.reshape(-1, 1, 8, 8).copy())
+    y = torch.from_numpy(data.y.argmax(axis=1))
+
+    def trained(seed):
+        torch.manual_seed(seed)
+        model = nn.Sequential(
+            nn.Conv2d(1, 6, 3, padding=1), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(6, 6, 3),
+            nn.Tanh(), nn.Flatten(), nn.Linear(24, 10),
+        ).double()  # fmt: skip
+        rule = torch.optim.Adam(model.parameters(), lr=0.02, weight_decay=1e-3)
+        for _ in range(150):
+            rule.zero_grad()
+            nn.functional.cross_entropy(model(x), y).backward()
+            rule.step()
+        return model
+
+    found = []
+    for pair in range(2):
+        models = [trained(2 * pair + k) for k in (0, 1)]
+        surfaces = [TorchSurface(model, nn.CrossEntropyLoss(), (x, y)) for model in models]
+        found.append(
+            connect(
+                surfaces[0], *(surface.parameters() for surface in surfaces),
+                groups=unit_groups(models[0]), curve_steps=120, string_steps=5, images=8,
+                points=21, rng=pair,
+            )
+        )  # fmt: skip
+    statistics = {one.name: one for one in pair_statistics(found)}
+    assert min(statistics["linear"].barriers) > 0.5
+    assert statistics["permuted"].ratio < 0.5
+    assert statistics["permuted, signs"].ratio < 0.25
+    assert statistics["bezier"].ratio < 0.05
+    assert statistics["string"].ratio <= statistics["bezier"].ratio + 1e-3
