@@ -29,8 +29,8 @@ def reproduce(
     figures: Annotated[
         list[str],
         typer.Argument(
-            help="fig1, fig2, fig3, fig4, fig5, fig6, dyson, limit, trained, minimisers, index, "
-            "or all.",
+            help="fig1, fig2, fig3, fig4, fig5, fig6, dyson, limit, trained, minimisers, "
+            "optimizer, index, or all.",
             metavar="NAME",
         ),
     ],
@@ -59,7 +59,8 @@ def reproduce(
 
     fig1 to fig6: of the paper. index: index against energy. dyson, limit: matrix Dyson and two-leg
     law. trained: networks in training against conditioned residuals. minimisers: energies of
-    trained networks against (1 - phi)^2/2. Results of single tasks are kept until the picture is
+    trained networks against (1 - phi)^2/2. optimizer: methods that measure curvature against tuned
+    ones. Results of single tasks are kept until the picture is
     written: the same command resumes an interrupted run.
     """
     from rmtland.arguments import count

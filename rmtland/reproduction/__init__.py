@@ -14,6 +14,7 @@ limit: two-leg law of H against the Dyson law and networks of growing width
 trained: levels of theory against measured Hessians of networks in training
 fig6: index against energy at critical points, published and proved
 minimisers: energies of minimisers against (1 - phi)^2/2 and against the slope of a single unit
+optimizer: methods that measure curvature against tuned ones: convergence, held-out error
 """
 
 from rmtland.reproduction.critical_points import CriticalPointsFigure
@@ -65,6 +66,7 @@ FIGURES: dict[str, type[PublishedFigure]] = {
         TrainedNetworks,
         CriticalPointsFigure,
         MinimisersStudy,
+        OptimizerStudy,
     )
 }
 """The figures by name."""

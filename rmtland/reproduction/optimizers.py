@@ -217,9 +217,7 @@ class OptimizerStudy(PublishedFigure):
                         numbers[Quantity.of(name, **of)] = middle
                     if not math.isnan(half) and name.startswith(("passes", "held-out error at")):
                         numbers[Quantity.of(name, **of, part="half interval")] = half
-                numbers[Quantity.of("share reached", **of)] = float(
-                    np.isfinite(run["passes"]).mean()
-                )
+                _note_missed(numbers, run["passes"], of)
                 if method in TUNED:
                     numbers[Quantity.of("passes of tuning", **of)] = float(run["tuning"])
                     numbers[Quantity.of("seconds of tuning", **of)] = float(run["tuning_seconds"])
@@ -244,12 +242,7 @@ class OptimizerStudy(PublishedFigure):
                     logs.append(np.log(ratio).mean())
                     of = {"problem": problem, "method": method, "condition": condition}
                     numbers[Quantity.of("passes over those without", **of)] = math.exp(logs[-1])
-                    numbers[Quantity.of("share reached", **of)] = float(
-                        np.isfinite(run["passes"]).mean()
-                    )
-                    held_out = float(run["held_out"].mean())
-                    if not math.isnan(held_out):
-                        numbers[Quantity.of("held-out error at the end", **of)] = held_out
+                    _note_missed(numbers, run["passes"], of)
                 if not logs:
                     continue
                 middle, half = _interval(np.array(logs))
@@ -347,6 +340,13 @@ class OptimizerStudy(PublishedFigure):
         ax.yaxis.set_minor_formatter(NullFormatter())
         if panel == "robustness":
             ax.axhline(1.0, color="0.6", lw=0.8, zorder=0)
+
+
+def _note_missed(numbers: dict[Quantity, float], passes: Real, of: Mapping[str, str]) -> None:
+    """Note the share of data sets on which the target is reached, where it is not all."""
+    share = float(np.isfinite(passes).mean())
+    if share < 1:
+        numbers[Quantity.of("share reached", **of)] = share
 
 
 def _interval(values: Real) -> tuple[float, float]:
