@@ -72,8 +72,8 @@ def _fitted(n: int, c: int, more: int, seed: int) -> dict[str, Any]:
 
 
 def _dependent(n: int, c: int, more: int, seed: int) -> dict[str, Any]:
-    """Return one that may be too narrow, or has repeated samples."""
-    point = interpolating((2, 1 + more, c), n, seed)
+    """Return a linear one with a single input, whose samples are multiples of each other."""
+    point = interpolating((1, 1 + more, c), n, seed, "linear")
     return {**_fitted(n, c, more, seed), "rank": _rank(np.asarray(point.hessian("total")))}
 
 
