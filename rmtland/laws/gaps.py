@@ -179,7 +179,7 @@ def gap_beside_zero(law: _Transformed, low: float, high: float) -> Gap:
     """Return a finite gap, or one through infinity, that ends at zero, as near to it as may be.
 
     Where the coordinate is within 0.01 of that end it is continued by a logarithmic one, which goes
-    on to 1e-260 of the length.
+    on to 1e-143 of the length.
     """
     point = partial(_plain_point, low, high)
     turn = _TOPS[low > high] - 0.01 if high == 0 else _BOTTOMS[low > high] + 0.01
@@ -192,7 +192,7 @@ def gap_beside_zero(law: _Transformed, low: float, high: float) -> Gap:
 
     usual = plain_gap(law, low, high).coordinates()
     usual = usual[usual < turn] if high == 0 else usual[usual > turn]
-    closer = np.linspace(0, 600 / _STEEP, 301) * (1.0 if high == 0 else -1.0)
+    closer = np.linspace(0, 330 / _STEEP, 166) * (1.0 if high == 0 else -1.0)
     return Gap(low, high, along, False, samples=np.unique(np.concatenate([usual, turn + closer])))
 
 
