@@ -72,14 +72,23 @@ def test_measured_descent_takes_as_many_passes_as_predicted():
     assert quick["passes"][0] == found.conjugate_gradients + 1
 
 
-def test_passes_of_batches_are_their_shares():
+def test_passes_of_batches_are_their_shares(monkeypatch):
     problem = make_problem("logistic regression", seed=1, size="small")
+    sizes, inner = [], type(problem).value_and_gradient
+
+    def counted(self, theta, rows=None):
+        sizes.append(0 if rows is None else rows.size)
+        return inner(self, theta, rows)
+
+    monkeypatch.setattr(type(problem), "value_and_gradient", counted)
     watch = Watch(problem, 3.0, 0.0)
     descend(watch, StepRule("gd", step_size=0.1), batch=32, rng=np.random.default_rng(0))
-    assert watch.spent == pytest.approx(3.0, abs=0.08)
+    assert sum(sizes) == 3 * problem.samples
+    assert watch.spent == pytest.approx(3.0)
+    sizes.clear()
     whole = Watch(problem, 3.0, 0.0)
     descend(whole, StepRule("gd", step_size=0.1), batch=None, rng=np.random.default_rng(0))
-    assert whole.spent == 3.0
+    assert whole.spent == len(sizes) == 3
 
 
 def test_tuning_finds_a_rate_within_its_budget():
