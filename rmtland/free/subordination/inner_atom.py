@@ -167,7 +167,9 @@ class InnerAtom:
             away = np.abs(z - self.place)
             pole = self.mass / away
             own = pole * (4e-16 + float(np.spacing(abs(self.place))) / away)
-            total = (4 * self.spread + own) / np.abs(self.jet(z)[0])
+            # G at the nodes has the rounding of its pole, which is common to all of them
+            nodes = 1e-14 * self.mass / self.radius
+            total = (4 * self.spread + nodes + own) / np.abs(self.jet(z)[0])
         return np.where(away == 0, 0.0, total)
 
     def jet(self, z: Complex) -> tuple[Complex, Complex]:
