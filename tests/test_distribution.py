@@ -135,11 +135,13 @@ def test_mypy_sees_the_types(installed, program, tmp_path):
     done = run(*check, program, folder=tmp_path)
     assert done.stdout == "Success: no issues found in 1 source file\n"
     (marker,) = installed.parent.parent.glob("**/rmtland/py.typed")
-    aside = marker.rename(marker.with_name("py.untyped"))
+    beside = marker.parent.parent / "beside.pth"  # where there may be another rmtland, with types
+    aside = [path.rename(path.with_suffix(".aside")) for path in (marker, beside)]
     try:
         done = run(*check, program, folder=tmp_path)
     finally:
-        aside.rename(marker)
+        for path, name in zip(aside, (marker, beside), strict=True):
+            path.rename(name)
     assert "missing library stubs or py.typed marker" in done.stdout
 
 
