@@ -53,7 +53,9 @@ html_sidebars: dict[str, list[str]] = {
     for page in [
         "index", "install", "which_tool", "command_line", "models", "ensembles", "sweeps",
         "figures", "validity", "formulas", "vocabulary", "benchmarks", "bibliography",
-        "changelog", "estimates", "adapters", "deprecation", "release", "explorer",
+        "changelog", "estimates", "adapters", "deprecation", "release", "explorer", "optimizers",
+        "statements", "landscape", "training_dynamics", "critical_points", "minimisers", "devices",
+        "fits",
     ]
 }  # fmt: skip
 html_show_sourcelink = False
