@@ -85,7 +85,8 @@ def output_curvatures(point: LossPoint, moved: Real) -> tuple[Real, float]:
         kappa = (0.25 / np.cosh(0.5 * np.clip(outputs, -700, 700)) ** 2).max(axis=1)
         return np.minimum(0.25, kappa * np.exp(np.minimum(moved, 700.0)) * _MARGIN), 1.0
     top = outputs.max(axis=1, keepdims=True)
-    powers = np.exp(outputs - top)
+    # raised to e^-700, which raises kappa: what underflows grows nowhere in the ball
+    powers = np.exp(np.maximum(outputs - top, -700.0))
     shares = powers / powers.sum(axis=1, keepdims=True)
     others = 1.0 - shares.max(axis=1)
     if outputs.shape[1] > 1:  # without cancellation where one share is nearly 1

@@ -155,6 +155,18 @@ def test_no_direction_bends_more_than_the_bound(activation, loss, hidden, bias, 
     assert largest <= bound * 1.02 + 1e-9
 
 
+@pytest.mark.parametrize("scale", [300.0, 1000.0, 2e4])
+def test_a_fitted_sample_whose_share_underflows_can_be_lost_in_the_ball(scale):
+    """The margin 2 scale: exp of it is 0 in floating point, yet the ball reaches beyond it."""
+    net = MLP((1, 2), "linear", loss="cross_entropy")
+    surface = NetworkSurface.of(net, np.array([[scale]]), np.array([0]))
+    found = ball_sharpness(surface, np.array([1.0, -1.0]), 1.5, rng=0)
+    exact = (1.5 * np.sqrt(2.0) - 2.0) * scale  # the loss is minus the margin there
+    assert found.lower == pytest.approx(exact, rel=1e-9)
+    assert found.upper is not None
+    assert found.upper >= exact
+
+
 def test_the_bound_is_sharp_at_small_radii():
     data = digits(300, size=4, whiten=True, target="one-hot", rng=0)
     net = MLP((16, 12, 10), loss="cross_entropy", weight_decay=1e-3)
