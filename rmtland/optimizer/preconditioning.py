@@ -36,6 +36,7 @@ True
 
 from __future__ import annotations
 
+import abc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -73,8 +74,67 @@ class Preconditioner(Protocol):
         """Return P^(-1/2) times a vector."""
 
 
+class _Rooted(abc.ABC):
+    """A preconditioner whose roots multiply vectors of its order only."""
+
+    @property
+    @abc.abstractmethod
+    def size(self) -> int:
+        """Order of the matrix."""
+
+    @abc.abstractmethod
+    def _applied(self, vector: Real, which: int) -> Real:
+        """Return P^(1/2), or with 1 its inverse, times a vector of the right shape."""
+
+    def root(self, vector: Real) -> Real:
+        """Return P^(1/2) times a vector.
+
+        Parameters
+        ----------
+        vector : ndarray of float, shape (p,)
+            The vector.
+
+        Returns
+        -------
+        ndarray of float, shape (p,)
+            The product.
+
+        Raises
+        ------
+        ValueError
+            If the vector has another shape.
+        """
+        return self._applied(self._fitting(vector), 0)
+
+    def inverse_root(self, vector: Real) -> Real:
+        """Return P^(-1/2) times a vector.
+
+        Parameters
+        ----------
+        vector : ndarray of float, shape (p,)
+            The vector.
+
+        Returns
+        -------
+        ndarray of float, shape (p,)
+            The product.
+
+        Raises
+        ------
+        ValueError
+            If the vector has another shape.
+        """
+        return self._applied(self._fitting(vector), 1)
+
+    def _fitting(self, vector: Real) -> Real:
+        found = np.asarray(vector)
+        if found.shape != (self.size,):
+            raise ValueError(f"the vector must have shape ({self.size},); got {found.shape}")
+        return found
+
+
 @dataclass(frozen=True)
-class DiagonalPreconditioner:
+class DiagonalPreconditioner(_Rooted):
     """A diagonal matrix.
 
     Parameters
@@ -128,39 +188,13 @@ class DiagonalPreconditioner:
         """Order of the matrix."""
         return self.values.size
 
-    def root(self, vector: Real) -> Real:
-        """Return P^(1/2) times a vector.
-
-        Parameters
-        ----------
-        vector : ndarray of float, shape (p,)
-            The vector.
-
-        Returns
-        -------
-        ndarray of float, shape (p,)
-            The product.
-        """
-        return np.asarray(np.sqrt(self.values) * vector)
-
-    def inverse_root(self, vector: Real) -> Real:
-        """Return P^(-1/2) times a vector.
-
-        Parameters
-        ----------
-        vector : ndarray of float, shape (p,)
-            The vector.
-
-        Returns
-        -------
-        ndarray of float, shape (p,)
-            The product.
-        """
-        return np.asarray(vector / np.sqrt(self.values))
+    def _applied(self, vector: Real, which: int) -> Real:
+        roots = np.sqrt(self.values)
+        return np.asarray(vector / roots if which else roots * vector)
 
 
 @dataclass(frozen=True)
-class KroneckerPreconditioner:
+class KroneckerPreconditioner(_Rooted):
     """A block matrix, a Kronecker product for each weight matrix.
 
     Parameters
@@ -172,13 +206,15 @@ class KroneckerPreconditioner:
     Raises
     ------
     ValueError
-        If a factor is not square, not symmetric, or not positive definite.
+        If there are no factors, or one is not square, not symmetric, or not positive definite.
     """
 
     factors: Sequence[tuple[Real, Real]] = field(repr=False)
     _roots: list[tuple[Real, Real, Real, Real]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if not len(self.factors):
+            raise ValueError("factors must hold a pair for each block; got none")
         roots = []
         for left, right in self.factors:
             one, two = _roots_of(left), _roots_of(right)
@@ -214,6 +250,9 @@ class KroneckerPreconditioner:
         """
         full = dense_array("matrix", matrix)
         added = nonnegative("damping", damping)
+        shapes = [tuple(shape) or (1,) for shape in shapes]  # a scalar is a vector of length 1
+        if any(size < 1 for shape in shapes for size in shape):
+            raise ValueError(f"shapes must hold positive sizes; got {shapes}")
         sizes = [math.prod(shape) for shape in shapes]
         if full.shape != (sum(sizes), sum(sizes)):
             raise ValueError(
@@ -242,36 +281,6 @@ class KroneckerPreconditioner:
         """Order of the matrix."""
         return sum(len(left) * len(right) for left, right in self.factors)
 
-    def root(self, vector: Real) -> Real:
-        """Return P^(1/2) times a vector.
-
-        Parameters
-        ----------
-        vector : ndarray of float, shape (p,)
-            The vector.
-
-        Returns
-        -------
-        ndarray of float, shape (p,)
-            The product.
-        """
-        return self._applied(vector, 0)
-
-    def inverse_root(self, vector: Real) -> Real:
-        """Return P^(-1/2) times a vector.
-
-        Parameters
-        ----------
-        vector : ndarray of float, shape (p,)
-            The vector.
-
-        Returns
-        -------
-        ndarray of float, shape (p,)
-            The product.
-        """
-        return self._applied(vector, 1)
-
     def _applied(self, vector: Real, which: int) -> Real:
         parts, start = [], 0
         for roots in self._roots:
@@ -286,6 +295,10 @@ class KroneckerPreconditioner:
 def _roots_of(factor: Real) -> tuple[Real, Real]:
     """Square root of a positive definite matrix, and of its inverse."""
     matrix = dense_array("factor", factor)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
+        raise ValueError(f"factors must be square matrices; got shape {matrix.shape}")
+    if not np.isfinite(matrix).all():
+        raise ValueError("factors must be finite; got NaN or infinite entries")
     if not np.allclose(matrix, matrix.T, rtol=1e-6, atol=1e-9 * float(np.abs(matrix).max())):
         raise ValueError("factors must be symmetric")
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
@@ -318,7 +331,14 @@ def preconditioned(operator: Any, preconditioner: Preconditioner) -> LinearOpera
     ------
     ValueError
         If the orders differ.
+    TypeError
+        If the preconditioner has no roots.
     """
+    if not callable(getattr(preconditioner, "inverse_root", None)):
+        raise TypeError(
+            "preconditioner must be a DiagonalPreconditioner, a KroneckerPreconditioner or another "
+            f"with root and inverse_root; got {type(preconditioner).__name__}"
+        )
     matrix = symmetric_operator(operator)
     if preconditioner.size != matrix.size:
         raise ValueError(
@@ -330,7 +350,8 @@ def preconditioned(operator: Any, preconditioner: Preconditioner) -> LinearOpera
         return preconditioner.inverse_root(matrix.matvec(preconditioner.inverse_root(flat)))
 
     shape = (matrix.size, matrix.size)
-    return LinearOperator(shape, matvec=product, rmatvec=product, dtype=np.float64)
+    dtype = matrix.dtype  # of the products: how far they are to be trusted
+    return LinearOperator(shape, matvec=product, rmatvec=product, dtype=dtype)
 
 
 def preconditioned_law(bulk: Law, scales: Law, *, power: float = 1.0, damping: float = 0.0) -> Law:

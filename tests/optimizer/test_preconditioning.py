@@ -142,3 +142,36 @@ def test_wrong_arguments():
         KroneckerPreconditioner.of(np.eye(5), [(2, 3)])
     with pytest.raises(ValueError, match="positive trace"):
         KroneckerPreconditioner.of(np.zeros((4, 4)), [(2, 2)])
+    for factor in (np.ones((2, 3)), np.full((2, 2), np.nan), np.ones(2)):
+        with pytest.raises(ValueError, match="factors must be"):
+            KroneckerPreconditioner([(factor, np.eye(2))])
+    with pytest.raises(TypeError, match="inverse_root; got ndarray"):
+        preconditioned(np.eye(2), np.ones(2))
+    with pytest.raises(ValueError, match="got none"):
+        KroneckerPreconditioner([])
+    with pytest.raises(ValueError, match="positive sizes"):
+        KroneckerPreconditioner.of(np.eye(2), [(2,), (0, 3)])
+
+
+@pytest.mark.parametrize("made", [case[0] for case in cases()])
+@pytest.mark.parametrize("shape", [(41,), (1,), (40, 1)])
+def test_vectors_of_another_shape_are_refused(made, shape):
+    """Longer ones were cut, shorter ones repeated."""
+    for multiply in (made.root, made.inverse_root):
+        with pytest.raises(ValueError, match=r"shape \(40,\)"):
+            multiply(np.ones(shape))
+
+
+def test_scalars_have_a_block():
+    made = KroneckerPreconditioner.of(np.diag([1.0, 2.0, 3.0]), [(2,), ()], damping=0.0)
+    np.testing.assert_allclose(made.root(np.ones(3)) ** 2, [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("case", [0, 1])
+def test_products_in_single_precision(case):
+    made = cases()[case][0]
+    low = NET.at(POINT.theta.astype(np.float32), INPUTS.astype(np.float32), DATA.y)
+    assert preconditioned(low.operator("gauss_newton"), made).dtype == np.float32
+    found = advise_start(low, steps=30, measure=False, preconditioner=made)
+    exact = advise_start(POINT, steps=30, measure=False, preconditioner=made)
+    assert found.best[10] == pytest.approx(exact.best[10], rel=1e-3)
