@@ -94,7 +94,8 @@ def spectral_optimizer(
     ------
     ValueError
         If a number is out of its range, `every` is given without a curvature, or the largest
-        curvature that the method was made for is not known.
+        curvature that the method was made for is not known; at a step, if the curvature is of other
+        parameters than those that move.
     ImportError
         If PyTorch is not installed.
     """

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from rmtland.adapters.monitor import CurvatureMonitor
+from rmtland.adapters.torch_operator import TorchOperator
 from rmtland.estimate import symmetric_operator
 from rmtland.estimate.leading_pair import leading_pair
 from rmtland.networks.training.step_control import StepControl
@@ -48,6 +49,24 @@ class SpectralOptimizer(torch.optim.Optimizer):  # type: ignore[misc]
         super().__init__(params, {"lr": 1.0})
         self.control, self.curvature, self.every = control, curvature, every
         self.lanczos_steps, self.safeguard, self.seed = lanczos_steps, safeguard, seed
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add parameters.
+
+        Parameters
+        ----------
+        param_group : dict
+            "params", and "lr" if it is not 1.
+
+        Raises
+        ------
+        ValueError
+            If the rate is negative or not finite.
+        """
+        rate = float(param_group.get("lr", 1.0))
+        if not 0 <= rate < math.inf:
+            raise ValueError(f"lr of a group must be a finite number of at least 0; got {rate}")
+        super().add_param_group(param_group)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take a step.
@@ -178,12 +197,32 @@ class SpectralOptimizer(torch.optim.Optimizer):  # type: ignore[misc]
         for group in self.param_groups:
             yield from group["params"]
 
+    def _moves_what(self, operator: Any) -> None:
+        """Raise if curvatures are of other parameters than those that move: a bound of nothing."""
+        moved = [p for p in self._params() if p.grad is not None]
+        if isinstance(operator, TorchOperator):
+            named = dict(operator.function.model.named_parameters())
+            known = {id(named[block.name]) for block in operator.blocks}
+            others = sum(id(p) not in known for p in moved)
+            if others:
+                raise ValueError(
+                    f"curvature= is of {len(known)} parameters of a "
+                    f"{type(operator.function.model).__name__}, and {others} of the {len(moved)} "
+                    "that move are not among them: make it of the model that is trained"
+                )
+        entries, order = sum(p.numel() for p in moved), getattr(operator, "shape", (math.inf,))[0]
+        if order < entries:
+            raise ValueError(
+                f"curvature= must be of all {entries} parameters that move; it has order {order}"
+            )
+
     def _measure(self) -> None:
         """Bring the largest curvature up to date where it is time to."""
         numbers, operator = self._numbers, self.curvature
         if operator is None:
             return
         if isinstance(operator, CurvatureMonitor):
+            self._moves_what(operator.operator)
             record = operator.step()
             if record is not None:
                 self.control.measured(record.sharpness + record.residual, numbers)
@@ -193,6 +232,7 @@ class SpectralOptimizer(torch.optim.Optimizer):  # type: ignore[misc]
         first = self.param_groups[0]["params"][0]
         state = self.state[first]
         made = operator() if callable(operator) and not hasattr(operator, "shape") else operator
+        self._moves_what(made)
         with torch.enable_grad():
             matrix = symmetric_operator(made, check=False)
             generator = np.random.default_rng([self.seed, numbers["measurements"]])
@@ -212,4 +252,7 @@ class SpectralOptimizer(torch.optim.Optimizer):  # type: ignore[misc]
 
 def _number(loss: Any) -> float:
     """Return the number that a closure returned, tensor or not."""
+    if loss is None or (isinstance(loss, torch.Tensor) and loss.numel() != 1):
+        came = "nothing" if loss is None else f"a tensor of shape {tuple(loss.shape)}"
+        raise ValueError(f"the closure must return its loss, one number; it returned {came}")
     return float(loss.detach() if isinstance(loss, torch.Tensor) else loss)

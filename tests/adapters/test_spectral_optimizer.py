@@ -163,6 +163,52 @@ def test_without_a_closure_losses_are_judged_when_told():
     assert optimizer.report()["shrink"] == 0.5
 
 
+def test_curvature_of_other_parameters_is_refused():
+    """Else the steps follow a matrix that says nothing of this loss."""
+    case, other = Case(), Case(seed=1)
+    part = from_torch(case.model, case.loss, (case.x, case.y), parameters="2.*")
+    monitor = CurvatureMonitor(other.operator(), every=5, share=None, probes=0, rng=0)
+    for curvature in (other.operator(), other.operator, part, monitor):
+        optimizer = spectral_optimizer(case.model.parameters(), Nesterov(1.0), curvature=curvature)
+        with pytest.raises(ValueError, match="not among them"):
+            optimizer.step(case.closure)
+    optimizer = spectral_optimizer(case.model.parameters(), Nesterov(1.0), curvature=np.eye(3))
+    with pytest.raises(ValueError, match="all 75 parameters"):
+        optimizer.step(case.closure)
+    case.model[0].requires_grad_(False)  # the last layer alone: its own matrix, or that of more
+    case.model.zero_grad()
+    for curvature in (part, np.eye(75)):
+        optimizer = spectral_optimizer(case.model.parameters(), Nesterov(1.0), curvature=curvature)
+        assert float(optimizer.step(case.closure).detach()) > 0
+
+
+@pytest.mark.parametrize("loss", [None, torch.ones(2)])
+def test_closures_return_one_number(loss):
+    optimizer = spectral_optimizer(Case().model.parameters(), Nesterov(1.0))
+    with pytest.raises(ValueError, match="must return its loss"):
+        optimizer.step(lambda: loss)
+
+
+def test_a_loss_or_a_gradient_that_is_nan_is_a_divergence():
+    for spoiled in ("loss", "gradient"):
+        case, seen = Case(), []
+
+        def closure(case=case, seen=seen, spoiled=spoiled):
+            loss = float(case.closure().detach())  # a number will do
+            seen.append(loss)
+            if len(seen) == 5 and spoiled == "gradient":
+                case.model[0].weight.grad.fill_(np.nan)
+            return np.nan if len(seen) == 5 and spoiled == "loss" else loss
+
+        optimizer = spectral_optimizer(case.model.parameters(), Nesterov(0.2))
+        for _ in range(30):
+            optimizer.step(closure)
+        assert optimizer.report()["shrink"] == 0.5
+        final = optimizer.finish(closure)
+        assert final == pytest.approx(case.value())
+        assert final < seen[3]
+
+
 def test_wrong_arguments():
     params = list(Case().model.parameters())
     with pytest.raises(ValueError, match="give curvature="):
@@ -171,6 +217,9 @@ def test_wrong_arguments():
         spectral_optimizer(params, "nesterov")
     with pytest.raises(ValueError, match="lanczos_steps"):
         spectral_optimizer(params, Nesterov(1.0), lanczos_steps=0)
+    for rate in (-1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match="lr of a group"):
+            spectral_optimizer([{"params": params, "lr": rate}], Nesterov(1.0))
     embedding = torch.nn.Embedding(4, 2, sparse=True)
     optimizer = spectral_optimizer(embedding.parameters(), GradientDescent(0.1))
     embedding(torch.tensor([1])).sum().backward()
