@@ -18,7 +18,7 @@ import numpy as np
 from rmtland.arrays import to_numpy
 from rmtland.typing import Array
 
-__all__ = ["ReadLayers", "read_layers"]
+__all__ = ["ReadLayers", "computes_otherwise", "read_layers"]
 
 _ACTIVATIONS = {
     "Tanh": "tanh",
@@ -32,7 +32,7 @@ _ACTIVATIONS = {
 }
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "LeakyReLU": {"negative_slope": 0.01},
-    "Softplus": {"beta": 1.0},
+    "Softplus": {"beta": 1.0, "threshold": 20.0},
     "GELU": {"approximate": "none"},
 }
 
@@ -125,15 +125,35 @@ def read_layers(layers: Iterable[Any]) -> ReadLayers:
     return ReadLayers(widths, activation[0] if activation else "linear", biases.pop(), theta)
 
 
-def _drops_nothing(layer: Any) -> bool:
-    """Whether a layer is dropout that is switched off."""
-    return type(layer).__name__.startswith("Dropout") and (not layer.training or layer.p == 0.0)
+def computes_otherwise(module: Any) -> bool:
+    """Whether a module is not what its name says: a class of one's own, or changed by hand.
+
+    Parameters
+    ----------
+    module : nn.Module
+        A layer, a sequence or a loss.
+
+    Returns
+    -------
+    bool
+        True for classes that are not PyTorch's, with hooks, with parametrisations, and where
+        ``forward`` was set on the module itself.
+    """
+    hooked = any(getattr(module, name, None) for name in ("_forward_hooks", "_forward_pre_hooks"))
+    own = not type(module).__module__.startswith("torch.nn.modules.")
+    return own or hooked or hasattr(module, "parametrizations") or "forward" in vars(module)
 
 
 def _flat(layers: Iterable[Any]) -> Iterable[Any]:
     """Return the layers of nested sequences in order."""
     for layer in layers:
-        if type(layer).__name__ == "Sequential":
+        kind = type(layer).__name__
+        if kind in ("Sequential", "Linear", "Flatten", *_ACTIVATIONS) and computes_otherwise(layer):
+            raise ValueError(
+                f"this {kind} is not PyTorch's own, or hooks or another forward change what it "
+                "does; take those away, or use rmtland.adapters.from_torch"
+            )
+        if kind == "Sequential":
             yield from _flat(layer)
         else:
             yield layer

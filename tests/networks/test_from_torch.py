@@ -62,3 +62,15 @@ def test_what_is_no_mlp():
     ):
         with pytest.raises(ValueError, match=message):
             MLP.from_torch(nn.Sequential(*layers))
+
+
+def test_layers_that_only_bear_the_name_are_refused():
+    nn = torch.nn
+    posing = type("Linear", (nn.Linear,), {"forward": lambda self, x: -nn.Linear.forward(self, x)})
+    hooked = nn.Linear(3, 2)
+    hooked.register_forward_hook(lambda layer, given, found: 2.0 * found)
+    for layer in (posing(3, 2), hooked):
+        with pytest.raises(ValueError, match="this Linear is not PyTorch's own"):
+            MLP.from_torch(nn.Sequential(layer))
+    with pytest.raises(ValueError, match="threshold"):
+        MLP.from_torch(nn.Sequential(nn.Linear(3, 2), nn.Softplus(threshold=1), nn.Linear(2, 1)))

@@ -19,6 +19,7 @@ from rmtland.adapters import TorchOperator
 from rmtland.adapters.torch_batches import to_numpy
 from rmtland.landscape.surface.network_batches import losses_at, losses_in_plane
 from rmtland.networks import MLP
+from rmtland.networks.torch_sequential import computes_otherwise
 from rmtland.typing import Real
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class TorchPerceptron:
         bool
             Relative to a loss of 1 or, if that is more, to themselves.
         """
-        allowed = 1e5 * float(np.finfo(self.dtype).eps) * np.maximum(1.0, np.abs(losses))
+        allowed = min(1e5 * float(np.finfo(self.dtype).eps), 1e-3) * np.maximum(1.0, np.abs(losses))
         try:
             return bool((np.abs(self.losses(thetas) - losses) <= allowed).all())
         except ValueError:  # an overflow on one side only
@@ -128,7 +129,8 @@ def own_network(operator: TorchOperator, loss: Any) -> TorchPerceptron | None:
         and operator.batches.is_one_batch
         and function.device.type == "cpu"
         and str(function.dtype) in ("torch.float32", "torch.float64")
-        and not any(_changed(module) for module in function.model.modules())
+        and getattr(loss, "ignore_index", -100) < 0  # labels below 0 are refused
+        and not any(computes_otherwise(part) for part in (loss, *function.model.modules()))
     )
     if not plain or name is None:
         return None
@@ -144,9 +146,3 @@ def own_network(operator: TorchOperator, loss: Any) -> TorchPerceptron | None:
         return None
     factor = {"cross_entropy": 1.0, "mse": 2.0, "logistic": 1.0}[name]
     return TorchPerceptron(point, factor / (1.0 if name == "cross_entropy" else net.n_out))
-
-
-def _changed(module: Any) -> bool:
-    """Whether hooks or parametrisations change what a module does."""
-    hooks = ("_forward_hooks", "_forward_pre_hooks")
-    return any(getattr(module, name, None) for name in hooks) or hasattr(module, "parametrizations")

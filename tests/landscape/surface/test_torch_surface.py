@@ -138,3 +138,38 @@ def test_models_that_only_look_like_networks_are_not():
             TorchSurface(model, loss, (x, y), batching="own", **options)
     with pytest.raises(ValueError, match="batching='own' is for"):
         TorchSurface(model, nn.MSELoss(reduction="sum"), (x, y), batching="own")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_small_changes_of_a_network_or_loss_are_seen_in_either_precision(dtype):
+    """By a per cent of a small loss: less than rounding that single precision must allow."""
+    torch.manual_seed(0)
+    nn = torch.nn
+    scaled = {
+        kind.__name__: type(
+            kind.__name__, (kind,), {"forward": lambda self, *a, k=kind: 1.01 * k.forward(self, *a)}
+        )
+        for kind in (nn.Sequential, nn.Linear, nn.Tanh, nn.MSELoss)
+    }
+    x, y = torch.randn(9, 3, dtype=dtype), 1e-3 * torch.randn(9, 2, dtype=dtype)
+
+    def network(**own):
+        kinds = {"Sequential": nn.Sequential, "Linear": nn.Linear, "Tanh": nn.Tanh} | own
+        last = nn.Linear(4, 2)
+        return kinds["Sequential"](kinds["Linear"](3, 4), kinds["Tanh"](), last).to(dtype)
+
+    by_hand = network()
+    by_hand[0].forward = lambda z: 1.01 * nn.functional.linear(z, by_hand[0].weight)
+    hooked = nn.MSELoss()
+    hooked.register_forward_hook(lambda module, given, found: 1.01 * found)
+    late = nn.Sequential(nn.Linear(3, 4), nn.Softplus(threshold=1.0), nn.Linear(4, 2)).to(dtype)
+    cases = [(network(**{name: scaled[name]}), nn.MSELoss()) for name in ("Linear", "Tanh")]
+    cases += [(network(Sequential=scaled["Sequential"]), nn.MSELoss()), (by_hand, nn.MSELoss())]
+    cases += [(network(), scaled["MSELoss"]()), (network(), hooked), (late, nn.MSELoss())]
+    for model, loss in cases:
+        with pytest.raises(ValueError, match="batching='own' is for"):
+            TorchSurface(model, loss, (x, y), batching="own")
+        assert TorchSurface(model, loss, (x, y)).perceptron is None
+    labels = torch.randint(2, (9,))
+    loss = nn.CrossEntropyLoss(ignore_index=0)
+    assert TorchSurface(network(), loss, (x, labels)).perceptron is None
