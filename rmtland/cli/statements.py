@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,6 +54,14 @@ def statements(
 
     output = Output(out, format=format, json=json, html=html, writes=counterexample is not None)
     if counterexample is not None:
+        beside = {
+            "--document": document,
+            "--verdict": verdict,
+            "--text": text,
+            "--run": run or None,
+        }
+        if given := [name for name, value in beside.items() if value is not None]:
+            raise ValueError(f"leave out {', '.join(given)} beside --counterexample")
         _show(find_statement(counterexample), output)
         return
     chosen = ledger(document=document, verdict=verdict, text=text)
@@ -141,7 +147,8 @@ def _run(
     from rmtland.sweep.executors import cores
 
     many = cores() if workers is None else count("workers", workers)
-    with _own_storage(), _bar(len(chosen)) as show:
+    count("examples", examples)  # before the bar begins
+    with _bar(len(chosen)) as show:
         findings = verify(chosen, examples=examples, seed=seed, workers=many, progress=show)
     table = Table("statement", "verdict", "found", "examples", "deviation", box=None)
     for finding in findings:
@@ -179,18 +186,6 @@ def _found(finding: Finding) -> dict[str, Any]:
         "message": finding.message,
         "counterexample": finding.counterexample,
     }
-
-
-@contextmanager
-def _own_storage() -> Iterator[None]:
-    """Let Hypothesis, also in other processes, keep its notes out of the working folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", folder)
-        try:
-            yield
-        finally:
-            if os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] == folder:
-                del os.environ["HYPOTHESIS_STORAGE_DIRECTORY"]
 
 
 @contextmanager

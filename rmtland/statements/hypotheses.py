@@ -11,8 +11,11 @@ ranges and simple values.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 __all__ = ["Hypothesis", "Number", "OneOf", "Whole", "draw", "seed", "simplest_failure"]
@@ -182,7 +185,8 @@ def draw(
 
     more = int(examples < FEW)  # the first is the simplest, whatever the seed
     given = library.given(_strategy(hypotheses, where))(collect)
-    _settings(examples + more, ("generate",))(library.seed(seed)(given))()
+    with _nothing_written():
+        _settings(examples + more, ("generate",))(library.seed(seed)(given))()
     return found[more:] or found
 
 
@@ -219,12 +223,13 @@ def simplest_failure(
     library = _hypothesis("hypothesis")
     errors = _hypothesis("hypothesis.errors")
     try:
-        found = library.find(
-            _strategy(hypotheses, where),
-            fails,
-            settings=_settings(examples, ("generate", "shrink")),
-            random=Random(seed),
-        )
+        with _nothing_written():
+            found = library.find(
+                _strategy(hypotheses, where),
+                fails,
+                settings=_settings(examples, ("generate", "shrink")),
+                random=Random(seed),
+            )
     except (errors.NoSuchExample, errors.Unsatisfiable):
         return None
     return dict(found)
@@ -235,6 +240,21 @@ def _hypothesis(name: str) -> Any:
     from rmtland.adapters.optional import optional  # the room loads what a ledger does not need
 
     return optional(name, extra="statements")
+
+
+@contextmanager
+def _nothing_written() -> Iterator[None]:
+    """Keep Hypothesis from writing to the working folder, unless it was told where to write."""
+    configuration = _hypothesis("hypothesis.configuration")
+    name = "__hypothesis_home_directory"
+    if getattr(configuration, name, None) or os.environ.get("HYPOTHESIS_STORAGE_DIRECTORY"):
+        yield
+        return
+    configuration.set_hypothesis_home_dir(Path(__file__) / "none")  # cannot be made, nor is missed
+    try:
+        yield
+    finally:
+        configuration.set_hypothesis_home_dir(None)
 
 
 def _settings(examples: int, phases: tuple[str, ...]) -> Any:

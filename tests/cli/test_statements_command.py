@@ -67,6 +67,8 @@ def test_a_counterexample_is_run_again_and_drawn(rmtland):
         (("--counterexample", "lecture-wishart-edges"), "there is no counterexample"),
         (("--run", "--examples", "0"), "examples must be"),
         (("--run", "--workers", "0"), "workers must be"),
+        (("--counterexample", "lecture-relu-threshold", "--run"), "leave out --run beside"),
+        (("--counterexample", "lecture-relu-threshold", "--text", "x"), "leave out --text beside"),
     ],
 )
 def test_mistakes_are_one_line(rmtland, arguments, message):

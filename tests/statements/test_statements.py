@@ -1,6 +1,9 @@
 """The ledger of statements: verdicts come out of runs, and every check notices a broken formula."""
 
 import importlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -150,6 +153,19 @@ def test_a_check_that_is_too_wide_is_seen_by_the_mutations():
 def test_a_changed_statement_cannot_be_sent_to_another_process():
     with pytest.raises(ValueError, match="only workers=1"):
         verify([STATEMENTS[0].replaced(place="elsewhere")] * 2, workers=2)
+
+
+def test_a_run_from_python_writes_nothing(tmp_path):
+    program = (
+        "from rmtland.statements import find_counterexample, find_statement, verify_statement\n"
+        "one = find_statement('lecture-relu-threshold')\n"
+        "assert not verify_statement(one, examples=3).changed\n"
+        "assert find_counterexample(one.failing) is not None\n"
+    )
+    kept = {k: v for k, v in os.environ.items() if k != "HYPOTHESIS_STORAGE_DIRECTORY"}
+    inside = {**kept, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=inside, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
