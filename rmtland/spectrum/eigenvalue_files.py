@@ -18,6 +18,7 @@ ValueError: values.csv is a table with 2 columns; give the column of the eigenva
 from __future__ import annotations
 
 import io
+import re
 from pathlib import PurePath
 from typing import IO, Any
 
@@ -26,10 +27,14 @@ from numpy.typing import NDArray
 
 from rmtland.spectrum.files import LARGEST_FILE, array_names, arrays_of, read_array
 from rmtland.spectrum.measure import Spectrum
+from rmtland.typing import Real
 
 __all__ = ["spectrum_of_file"]
 
 _SIZES = (1e-100, 1e100)
+_ROUNDING = 1e-5
+_BEGINS_AS_NUMBER = re.compile(r"[\[({]*[+-]?\.?\d")
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 
 
 def spectrum_of_file(stream: IO[bytes], name: str, *, largest: int = LARGEST_FILE) -> Spectrum:
@@ -57,7 +62,8 @@ def spectrum_of_file(stream: IO[bytes], name: str, *, largest: int = LARGEST_FIL
     ValueError
         If it is larger, damaged, holds Python objects, or is no list of eigenvalues: a matrix, an
         array of more than two axes, a table with several named columns or a column that counts its
-        lines, complex values, NaN, none at all, or sizes whose squares leave double precision.
+        lines, decimals with a comma, complex values, NaN, none at all, or sizes whose squares leave
+        double precision.
     """
     size = _size(stream)
     if size is None:
@@ -107,6 +113,8 @@ def _archive(stream: IO[bytes], name: str, largest: int) -> Spectrum | NDArray[A
         found = arrays_of(stream, largest, only=wanted) if wanted else {}
     except Exception as error:  # of zipfile, zlib, tokenize, struct, json, ...
         raise ValueError(f"{name} is no file of arrays: {error}") from error
+    if not names:
+        raise ValueError(f"{name} holds no array; give one of eigenvalues")
     if not found:
         raise ValueError(f"{name} holds several arrays ({', '.join(names)[:200]}); call one "
                          "'eigenvalues'")  # fmt: skip
@@ -118,6 +126,8 @@ def _real(values: NDArray[Any], name: str) -> NDArray[Any]:
     if values.dtype.kind not in "iufc":
         raise ValueError(f"{name} holds values of type {values.dtype}, not real numbers")
     if values.dtype.kind == "c":
+        if np.isnan(values.imag).any():
+            raise ValueError(f"{name} holds eigenvalues whose imaginary part is NaN; remove them")
         if np.abs(values.imag).max(initial=0.0) > 1e-8 * np.abs(values).max(initial=0.0):
             raise ValueError(f"{name} holds complex eigenvalues; a Hermitian matrix has real ones")
         values = values.real
@@ -127,7 +137,7 @@ def _real(values: NDArray[Any], name: str) -> NDArray[Any]:
             "one row for each matrix"
         )
     square = values.ndim == 2 and values.shape[0] == values.shape[1] > 1
-    if square and (values == values.T).all():
+    if square and _is_symmetric(values.astype(np.float64)):
         raise ValueError(
             f"{name} holds a symmetric matrix of shape {values.shape}, not eigenvalues; take "
             "numpy.linalg.eigvalsh of it first"
@@ -142,10 +152,22 @@ def _real(values: NDArray[Any], name: str) -> NDArray[Any]:
     return values
 
 
+def _is_symmetric(values: Real) -> bool:
+    """Whether a matrix is symmetric to the rounding of a Hessian in single precision."""
+    gap = np.abs(values - values.T).max()
+    return bool(gap <= _ROUNDING * np.abs(values).max())
+
+
 def _numbers(text: str, source: str) -> list[float]:
     """Return the numbers of a text; the first line may name its columns."""
     text = text.removeprefix("\ufeff")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    pieces = [piece for line in lines for piece in line.split(";")]
+    if len(pieces) > 1 and all(map(_DECIMAL_COMMA.fullmatch, pieces)):
+        raise ValueError(
+            f"{source} holds numbers such as {pieces[0].strip()[:40]!r}: write decimals with a "
+            "point, or whole numbers one a line"
+        )
     rows: list[list[float]] = []
     named = 0
     for number, line in enumerate(lines):
@@ -153,7 +175,7 @@ def _numbers(text: str, source: str) -> list[float]:
         try:
             rows.append([float(word) for word in words])
         except ValueError:
-            if number:
+            if number or any(map(_BEGINS_AS_NUMBER.match, words)):  # a value, not a head line
                 raise ValueError(f"{source}: {line.strip()[:40]!r} is no number") from None
             named = len(words)
     if not any(rows):

@@ -13,6 +13,7 @@ from rmtland.spectrum import Spectrum
 from rmtland.spectrum.eigenvalue_files import spectrum_of_file
 
 VALUES = [0.5, 1.25, 3.0, 7.5]
+WISHART = np.cov(np.random.default_rng(0).normal(size=(9, 30)))
 LINES = "\n".join(map(str, VALUES))
 
 
@@ -38,6 +39,11 @@ def test_text(content, tmp_path, monkeypatch):
         ("1\n2\nfoo\n3", "'foo' is no number"),
         ("", "holds no numbers"),
         ("eigenvalue\n", "holds no numbers"),
+        ("1.5d0\n2\n3", "'1.5d0' is no number"),
+        ("1 # first\n2\n3", "'1 # first' is no number"),
+        ("[1.5\n2\n3", r"'\[1.5' is no number"),
+        ("0,5\n0,75\n0,9", "decimals with a point"),
+        ("1,5;2,5;3,5", "decimals with a point"),
     ],
 )
 def test_text_that_is_no_list_of_eigenvalues(content, words, tmp_path):
@@ -51,6 +57,8 @@ def test_text_that_is_no_list_of_eigenvalues(content, words, tmp_path):
     ("array", "words"),
     [
         (np.diag([1.0, 2.0, 3.0]), "holds a symmetric matrix"),
+        (WISHART + 1e-7 * np.triu(WISHART), "holds a symmetric matrix"),
+        (np.array([1.0, complex(2.0, np.nan)]), "imaginary part is NaN"),
         (np.array(VALUES) * 1e200, "of the size 7.5e.200"),
         (np.array(VALUES) * 1e-200, "of the size 7.5e-200"),
         (np.array(VALUES) + 1j, "complex eigenvalues"),
@@ -105,7 +113,7 @@ HOSTILE = {
     "huge.npy": (bytes(1_000_001), "more than the 1000000 bytes"),
     "nan.npy": (NAN, "NaN|finite"),
     "several.npz": (archive(a=saved(np.ones(2)), b=saved(np.ones(2))), "several arrays"),
-    "nothing.npz": (archive(), "several arrays"),
+    "nothing.npz": (archive(), "holds no array"),
     "torn.npz": (archive(a=saved(np.ones(2)))[:40], "no file of arrays"),
     "nodes.npz": (archive(nodes=saved(np.ones(2))), "no header"),
     "empty.npy": (saved(np.ones(0)), "at least|empty|no "),
