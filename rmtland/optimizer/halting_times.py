@@ -190,13 +190,20 @@ def halting_time(
         raise ValueError(f"gradient must have {matrix.size} entries; got {vector.size}")
     if not vector.any():
         raise ValueError("the gradient is zero: nothing moves from here")
-    mass = 2 * value if objective == "loss" else float(vector @ vector)
+    with np.errstate(over="ignore", under="ignore"):
+        squared = float(vector @ vector)
+    if not 1e-290 < squared < math.inf:
+        raise ValueError(
+            f"the squared gradient, {squared:g}, is out of the range of floating-point numbers: "
+            "give the loss another unit"
+        )
+    mass = 2 * value if objective == "loss" else squared
     run = Lanczos(matrix, vector[None], reorthogonalize="full")
     ends: tuple[int | None, int | None] = (None, None)
     while True:
         run.extend(min(run.step + max(4, run.step // 8), most))
         (tridiagonal,) = run.tridiagonals()
-        lower, upper = _quadratures(tridiagonal, float(vector @ vector), mass, objective, eps)
+        lower, upper = _quadratures(tridiagonal, squared, mass, objective, eps)
         top = float(lower[0].max())
         used = GradientDescent(1 / top) if method is None else method
         floor = float(upper[1][upper[0] == 0].sum()) / mass
@@ -229,7 +236,7 @@ def halting_time(
     bracket = done or (isinstance(used, GradientDescent) and used.step * top <= 1 + 1e-12)
     taken = None
     if objective == "loss":
-        taken = _conjugate_gradients(tridiagonal, float(vector @ vector), mass, share)
+        taken = _conjugate_gradients(tridiagonal, squared, mass, share)
     return HaltingTime(
         used, objective, share, round(math.sqrt(low * high)), low, high, bracket, run.step, taken,
         *upper,
@@ -355,7 +362,9 @@ def _quadratures(
     """Gauss and Gauss-Radau quadratures of the objective's measure: lower and upper bounds."""
     nodes, weights = gauss(tridiagonal)
     top = float(np.abs(nodes).max())
-    if nodes.min() < -_ZERO * top * len(nodes) or top == 0:
+    if top == 0:
+        raise ValueError("the Hessian has no curvature along the gradient: the loss falls for ever")
+    if nodes.min() < -_ZERO * top * len(nodes):
         raise ValueError(
             f"the Hessian has negative curvature along the gradient (down to {nodes.min():.3g}): "
             "its quadratic model has no minimum; take the Gauss-Newton part, or a later point"

@@ -18,7 +18,7 @@ import numpy as np
 from rmtland.arguments import choice, count
 from rmtland.laws import Law
 from rmtland.optimizer.methods import Method, residual_polynomials
-from rmtland.optimizer.start_measure import OBJECTIVES
+from rmtland.optimizer.start_measure import NEGATIVE, OBJECTIVES
 from rmtland.streams import random_generator
 from rmtland.typing import Real, Rng
 
@@ -57,10 +57,12 @@ def sampled_errors(
     Returns
     -------
     ndarray of float, shape (runs, steps + 1)
-        Each in parts of that at its start.
+        Each in parts of that at its start; inf from where it overflows.
 
     Raises
     ------
+    ValueError
+        If a matrix has negative curvatures, or none above 0.
     TypeError
         If the model cannot be sampled.
     """
@@ -73,10 +75,17 @@ def sampled_errors(
     generator = random_generator(rng)
     spectra = model.sample(count("dimension", dimension), rng=generator, runs=many)
     nodes = np.where(np.abs(spectra.nodes) > spectra.zero_tolerance, spectra.nodes, 0.0)
+    if nodes.min() < -NEGATIVE * nodes.max() or not (nodes.max(axis=-1) > 0).all():
+        raise ValueError(
+            f"{model} has matrices with negative curvatures (down to {nodes.min():g}), or with "
+            "none above 0: the error has no first value to fall from; take one of positive matrices"
+        )
+    nodes = np.maximum(nodes, 0.0)
     errors = np.empty((many, size + 1))
     for row, values in zip(errors, np.atleast_2d(nodes), strict=True):
         shares = generator.standard_normal(values.size) ** 2 * values ** float(k)
         with np.errstate(over="ignore", invalid="ignore"):
             left = residual_polynomials(method, values, size) ** 2 @ shares
             row[:] = left / left[0]  # 1 at the start, to the last digit
+        row[np.isnan(row)] = np.inf
     return errors

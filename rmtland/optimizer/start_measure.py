@@ -33,12 +33,12 @@ from rmtland.laws import Law, SpectralModel
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real
 
-__all__ = ["OBJECTIVES", "Source", "StartMeasure", "start_measure"]
+__all__ = ["NEGATIVE", "OBJECTIVES", "Source", "StartMeasure", "start_measure"]
 
 OBJECTIVES = {"distance": 0, "loss": 1, "gradient": 2}
 """Power k of the curvature in each objective: its value is the integral of lambda^k over mu."""
 
-_NEGATIVE = 1e-10
+NEGATIVE = 1e-10
 """Part of the largest curvature below 0 that is taken for rounding of a zero."""
 
 
@@ -268,14 +268,14 @@ def start_measure(source: Source, *, degree: int, extrapolate: bool = False) -> 
         )
     keep = weights > 0
     nodes, weights = nodes[keep], weights[keep]
-    nodes = np.where(np.abs(nodes) > max(zero, _NEGATIVE * nodes[-1]), nodes, 0.0)
+    nodes = np.where(np.abs(nodes) > max(zero, NEGATIVE * nodes[-1]), nodes, 0.0)
     if nodes[-1] <= 0:
         raise ValueError(f"{source} has no curvature above 0: there is nothing to descend")
     return StartMeasure(nodes, weights, degree=exact)
 
 
 def _not_negative(low: float, high: float, source: object, zero: float = 0.0) -> None:
-    if low < -max(zero, _NEGATIVE * high) or (low < 0 and high <= 0):
+    if low < -max(zero, NEGATIVE * high) or (low < 0 and high <= 0):
         raise ValueError(
             f"{source} has negative curvatures (down to {low:g}): the quadratic model has no "
             "minimum; take the positive part (rmtland.laws.truncated), the Gauss-Newton part, or "

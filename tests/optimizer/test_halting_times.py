@@ -149,6 +149,11 @@ def test_a_floor_is_said():
         ({"fraction": 1.0}, "between 0 and 1"),
         ({"fraction": 1e-15}, "cannot be told from rounding"),
         ({"gradient": [np.nan, 1, 1]}, "holds 1 NaN"),
+        ({"fraction": 0.0}, "between 0 and 1"),
+        ({"fraction": np.nan}, "finite number"),
+        ({"gradient": np.full(3, 1e160)}, "another unit"),
+        ({"gradient": np.full(3, 1e-160)}, "another unit"),  # its square has no digits left
+        ({"gradient": np.full(3, 1e-200), "objective": "gradient"}, "another unit"),
     ],
 )
 def test_bad_input_is_refused(change, message):
@@ -160,6 +165,8 @@ def test_bad_input_is_refused(change, message):
 def test_negative_curvature_and_few_products_are_refused():
     with pytest.raises(ValueError, match="negative curvature"):
         halting_time(np.diag([1.0, -2.0]), gradient=np.ones(2), loss=1.0)
+    with pytest.raises(ValueError, match="no curvature along"):
+        halting_time(np.zeros((2, 2)), gradient=np.ones(2), loss=1.0)
     values = np.geomspace(1e-6, 1.0, 200)
     with pytest.raises(ConvergenceError, match="more products"):
         halting_time(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rmtland import MarchenkoPastur, WishartEnsemble
+from rmtland import GaussianEnsemble, MarchenkoPastur, WishartEnsemble
 from rmtland.networks import MLP, gaussian
 from rmtland.optimizer import (
     GradientDescent,
@@ -98,3 +98,10 @@ def test_sampled_errors_are_what_is_predicted():
     assert 0.8 < ((errors >= low) & (errors <= high))[:, 1:].mean() < 0.97
     with pytest.raises(TypeError, match="cannot be sampled"):
         sampled_errors(MarchenkoPastur(0.5), method, 3, dimension=10)
+    with pytest.raises(ValueError, match="negative curvatures"):
+        sampled_errors(GaussianEnsemble(), method, 3, dimension=10, runs=2, rng=0)
+    far = sampled_errors(
+        WishartEnsemble(0.5), GradientDescent(50.0), 400, dimension=4, runs=2, rng=0
+    )
+    assert (far[:, -1] == np.inf).all()
+    assert not np.isnan(far).any()
