@@ -103,6 +103,7 @@ def curves(state: ExplorerState) -> ExplorerCurves:
     ExplorerCurves
         Exact values of the law; where one cannot be computed, why.
     """
+    index = _index(replace(state, energy=1.0, sample="none", width=2, seed=0))
     try:
         matrix = state.family.matrix(**state.values)
         law = matrix.law
@@ -112,9 +113,8 @@ def curves(state: ExplorerState) -> ExplorerCurves:
         view = _view(law, density)
     except (ValueError, ArithmeticError) as error:
         nothing = Curve(reason=_sentence(error))
-        return ExplorerCurves(_title(state), nothing, nothing, nothing, {}, {})
-    alike = replace(state, energy=1.0, sample="none", width=2, seed=0)  # of one index curve
-    return ExplorerCurves(_title(state), density, cdf, _index(alike), numbers, view)
+        return ExplorerCurves(_title(state), nothing, nothing, index, {}, {})
+    return ExplorerCurves(_title(state), density, cdf, index, numbers, view)
 
 
 def _sentence(error: Exception) -> str:
@@ -195,10 +195,10 @@ def _index(state: ExplorerState) -> Curve:
     Energies are halved twice where a chord would be off the curve by more than can be seen.
     """
     _, low, high = SLIDERS["energy"]
-    unit = 1.0
-    if state.traces == "printed" and "sigma" in state.family.parameters:
-        unit = state.sigma**2
     try:
+        unit = 1.0
+        if state.traces == "printed" and "sigma" in state.family.parameters:
+            unit = state.sigma**2
         energies = np.geomspace(low * unit, high * unit, _ENERGIES)
         places = np.arange(0, _ENERGIES, 4)
         index = state.family.index_curve(energies[places], **state.values)

@@ -59,6 +59,7 @@ _KEPT = 8
 _LONGEST_NAME = 255
 _ENDINGS = (".npy", ".npz", ".csv", ".txt", ".dat")
 _SECONDS = 30.0
+_ONCE = ("Host", "Origin", "Sec-Fetch-Site", "Content-Length")
 _UNLIKE = (0.05, 0.5, 0.9999, 1.9999, 5.0)
 """Aspect ratios whose laws are computed by different routes, near atoms and far from them."""
 _PAGES = {
@@ -228,8 +229,8 @@ class _Request(BaseHTTPRequestHandler):
     def _answer(
         self, answers: dict[str, Callable[[dict[str, str]], Any]], pages: dict[str, Any]
     ) -> None:
-        path, query = urlsplit(self.path).path, urlsplit(self.path).query
         try:
+            path, query = self._asked()
             self._check_sender(page=path in pages)
             if path in pages:
                 self._send(200, *pages[path])
@@ -247,9 +248,19 @@ class _Request(BaseHTTPRequestHandler):
             sentence = " ".join(str(error).split()) or "there is not enough memory for that"
             self._send_json(422, {"error": sentence})
 
+    def _asked(self) -> tuple[str, str]:
+        """Return path and query of the address."""
+        try:
+            parts = urlsplit(self.path)
+        except ValueError:
+            raise _Refused(400, "this is no address") from None
+        return parts.path, parts.query
+
     def _check_sender(self, *, page: bool) -> None:
         """Refuse other names of this machine, and other sites; a link to the page is no harm."""
         hosts = self.server.hosts
+        if any(len(self.headers.get_all(name, [])) > 1 for name in _ONCE):
+            raise _Refused(400, f"each of {', '.join(_ONCE)} can be said once")
         if self.headers.get("Host") not in hosts:
             raise _Refused(403, f"this server is called {hosts[0]}")
         origin = self.headers.get("Origin")

@@ -103,7 +103,7 @@ def test_every_place_of_the_sliders(name, traces):
     ("values", "words"),
     [
         ({"law": "semicircle", "energy": 0.0}, "variance must be"),
-        ({"phi": 1e-300, "sigma": 1e300}, "."),
+        ({"law": "wishart-wigner", "phi": 1e-300, "sigma": 1e300}, "."),
         ({"law": "marchenko-pastur", "sigma": 1e308, "phi": 1e308}, "beyond double precision"),
         ({"law": "semicircle", "energy": 0.0, "traces": "activation"}, "variance must be"),
     ],
@@ -113,8 +113,16 @@ def test_a_law_that_fails_says_why(values, words):
     for curve in (found.density, found.cdf):
         assert words in curve.reason
         assert not curve.x
-    assert found.index.reason
     assert found.title
+    if values["law"] == "semicircle":  # the index is that at other energies
+        assert set(found.index.y) == {0.5}
+    else:
+        assert found.index.reason
+
+
+def test_an_index_without_units_says_why():
+    found = curves(ExplorerState(law="wishart-wigner", sigma=1e200))
+    assert "out of range" in found.index.reason
 
 
 def test_energy_zero_is_the_gauss_newton_part():

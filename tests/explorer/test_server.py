@@ -107,6 +107,15 @@ def test_other_sites_are_refused(server, headers):
     assert ask(server, "/setup", headers=own)[0] == 200
 
 
+@pytest.mark.parametrize("name", ["Host", "Origin", "Sec-Fetch-Site", "Content-Length"])
+def test_what_is_said_twice_is_refused(server, name):
+    own = {"Host": f"127.0.0.1:{server.server_port}", "Sec-Fetch-Site": "same-origin",
+           "Origin": f"http://127.0.0.1:{server.server_port}", "Content-Length": "3"}  # fmt: skip
+    twice = {name.lower(): own[name]}  # of another spelling, the same value
+    for more, code in (({}, 200), (twice, 400)):
+        assert send(server, b"1 2", headers={**own, **more})[0] == code
+
+
 def test_curves_and_their_state(server):
     code, _, found = ask(server, "/curves?phi=0.25&law=semicircle")
     assert code == 200
@@ -191,6 +200,8 @@ def test_hostile_requests(server):
     chunked = {"Transfer-Encoding": "chunked"}
     assert send(server, VALUES, headers=chunked)[0] == 411
     assert ask(server, "/", method="DELETE")[0] == 501
+    for address in ("http://[x", "http://[::1"):
+        assert ask(server, address)[0] == 400
     with socket.create_connection(("127.0.0.1", server.server_port), timeout=5) as one:
         one.sendall(b"POST /eigenvalues?name=a.txt HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
                     b"Content-Length: 9\r\n\r\n1" % server.server_port)  # fmt: skip

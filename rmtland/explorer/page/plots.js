@@ -112,6 +112,7 @@ function drawIndex(found, overlays) {
   const look = layout("energy", "index (fraction negative)", {
     legend: { x: 0.02, y: 1, bgcolor: "rgba(255,255,255,.75)" } });
   look.xaxis = { title: { text: "energy" }, type: "log", exponentformat: "power", dtick: 1 };
-  const words = "Index against energy of the " + found.title + "; here " + found.numbers.index;
+  const here = found.numbers.index === undefined ? "" : "; here " + found.numbers.index;
+  const words = "Index against energy of the " + found.title + here;
   draw("index", traces, look, words, found.index.reason);
 }
