@@ -73,7 +73,8 @@ import numpy as np
 
 from rmtland.free.operator_valued.resolvent_equation import upper_log
 from rmtland.models.dyson.fixed_points import DEPTH, STEPS, FixedPoint, anderson
-from rmtland.models.dyson.half_plane import inverse, is_lower, log_determinant
+from rmtland.models.dyson.free_units import FreeUnits
+from rmtland.models.dyson.half_plane import is_lower, log_determinant
 from rmtland.models.dyson.outer_blocks import OuterBlocks
 from rmtland.models.dyson.sample_basis import SampleBasis
 from rmtland.models.dyson.slope_pairs import SlopePairs, pair_inverse, pair_matrix
@@ -181,6 +182,11 @@ class FreeSlopes:
         """Slopes and bends of all units and samples, of which means are taken."""
         bends = 0.0 if self.bends is None else self.bends.ravel()
         return SlopePairs(self.slopes.ravel(), bends)
+
+    @cached_property
+    def units(self) -> FreeUnits:
+        """What a unit contributes at an eigenvalue of M_a."""
+        return FreeUnits(self.basis, self.outputs, self.has_outer, self.has_noise)
 
     @cached_property
     def _levels(self) -> Real:
@@ -305,8 +311,8 @@ class FreeSlopes:
         rest, seen_rest = 1 + 0j, 0j
         traces = np.zeros(len(weights), dtype=np.complex128)
         for i, ((sigma, node), weight) in enumerate(zip(nodes, weights, strict=True)):
-            e, diagonal = self._unit(outer, sigma, node, t)
-            q = self._beyond(outer, sigma, node)
+            e, diagonal = self.units.resolvent(outer, sigma, node, t)
+            q = self.units.beyond(outer, sigma, node)
             e_rest = -omega[0] / (1 + q * omega[0])
             seen += weight * diagonal
             seen_rest += weight * q / (1 + q * omega[0])
@@ -314,7 +320,7 @@ class FreeSlopes:
                 samples -= (n1 * weight * sigma) * e
                 rest -= n1 * weight * sigma * e_rest
             if self.has_noise:
-                traces[i] = self._trace_of(e, e_rest) / m
+                traces[i] = self.units.trace(e, e_rest) / m
         g = np.array(
             [
                 (seen.sum() + extra * seen_rest) / m,
@@ -345,53 +351,6 @@ class FreeSlopes:
         nodes, weights, polynomials, coefficients = trace_quadrature(outer.a, count)
         sigma = float(self._levels[0]) if self.has_outer else 0.0
         return [(sigma, complex(node)) for node in nodes], weights, polynomials, coefficients
-
-    def _unit(
-        self, outer: OuterBlocks, sigma: float, node: complex, t: Complex
-    ) -> tuple[Complex, Complex]:
-        """E = -T (1 + Q T)^{-1} and the diagonal of (1 + Q T)^{-1} Q for one sigma and node."""
-        d = len(t)
-        if self.has_noise:
-            q = self._q(outer, sigma, node)
-            left = q * t
-            left[np.diag_indices(d)] += 1
-            left = inverse(left)
-            return -t[:, None] * left, np.sum(left * q.T, axis=1)
-        if sigma <= 0:
-            return np.diag(-t), np.zeros(d, dtype=np.complex128)
-        core: Complex = outer.schur / (self.outputs * sigma)
-        core[np.diag_indices(d)] += t
-        core = inverse(core)
-        diagonal = np.diagonal(core).copy()
-        core *= t
-        core *= t[:, None]
-        core[np.diag_indices(d)] -= t
-        return core, diagonal
-
-    def _q(self, outer: OuterBlocks, sigma: float, node: complex) -> Complex:
-        """Q for one sigma and node, in the basis."""
-        d, m = self.basis.size, self.features.shape[1]
-        q: Complex = np.zeros((d, d), dtype=np.complex128)
-        if self.has_outer:
-            q += (self.outputs * sigma) * outer.s
-        if self.basis.is_uneven:
-            q += (self.outputs * node / m) * self.basis.weights
-        else:
-            q[np.diag_indices(d)] += self.outputs * node / m * float(self.basis.weights)
-        return q
-
-    def _beyond(self, outer: OuterBlocks, sigma: float, node: complex) -> complex:
-        """Q for one sigma and node, outside the basis."""
-        if not self.basis.rest:
-            return 1j
-        q = self.outputs * node / self.features.shape[1] * float(self.basis.weights)
-        return complex(q + self.outputs * sigma / outer.rest if self.has_outer else q)
-
-    def _trace_of(self, e: Complex, e_rest: complex) -> complex:
-        """Trace of r E over the samples."""
-        if self.basis.is_uneven:
-            return complex(np.sum(self.basis.weights * e.T))
-        return complex(float(self.basis.weights) * (np.trace(e) + self.basis.rest * e_rest))
 
     def fixed_point(
         self, z: complex, start: Complex | None, tolerance: float, limit: int = STEPS
@@ -492,29 +451,7 @@ class FreeSlopes:
         t = omega[0] - omega[1] ** 2 * k / (z + omega[2] * k)
         nodes, weights, _, _ = self._quadrature(outer, blocks.nodes)
         for (sigma, node), weight in zip(nodes, weights, strict=True):
-            part = self._noise_potential(outer, sigma, node, t, omega[0])
+            part = self.units.potential(outer, sigma, node, t, omega[0])
             total += n1 * complex(weight) * part
         total += n1 * m * (self.pairs.mean_log(other) - log_determinant(pair_matrix(omega + other)))
         return complex(total / self.parameter_count)
-
-    def _noise_potential(
-        self, outer: OuterBlocks, sigma: float, node: complex, t: Complex, beyond: complex
-    ) -> complex:
-        """Log det (1 + Q T) + tr E Q for one sigma and node."""
-        if not self.has_noise and sigma <= 0:
-            return 0j
-        e, _ = self._unit(outer, sigma, node, t)
-        if self.has_noise:
-            q = self._q(outer, sigma, node)
-            still = inverse(q)
-        else:
-            q = (self.outputs * sigma) * outer.s
-            still = outer.schur / (self.outputs * sigma)
-        value = log_determinant(still + np.diag(t)) - log_determinant(still)
-        value += complex(np.sum(e * q.T))
-        if self.basis.rest:
-            scalar = self._beyond(outer, sigma, node)
-            logs = upper_log(np.array([1 / scalar + beyond, 1 / scalar]))
-            shift = scalar * beyond / (1 + scalar * beyond)
-            value += self.basis.rest * complex(logs[0] - logs[1] - shift)
-        return value
