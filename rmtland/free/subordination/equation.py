@@ -75,6 +75,11 @@ class SubordinationEquation(abc.ABC):
 
     operands: tuple[Law, ...]
 
+    @property
+    def diverges_at_zero(self) -> bool:
+        """Whether G may diverge at zero without an atom, and states keep their digits there."""
+        return False
+
     # Solving ------------------------------------------------------------------------------------
 
     @abc.abstractmethod

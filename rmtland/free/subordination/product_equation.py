@@ -75,6 +75,12 @@ class ProductEquation(SubordinationEquation):
         return [law.mean() for law in self.operands]
 
     @cached_property
+    def diverges_at_zero(self) -> bool:
+        """Whether no factor has an atom at zero: states are logarithms, exact at any distance."""
+        factors = (*self.operands, *self.wisharts)
+        return not any(place == 0 for law in factors for place, _ in law.atoms)
+
+    @cached_property
     def _equals(self) -> list[int]:
         """For every operand the first that equals it: at the same point, with the same values."""
         return [self.operands.index(law) for law in self.operands]

@@ -122,7 +122,7 @@ class SubordinationSolver:
             state.put(thin[counts > 0], flat.take(counts > 0))
             steps[thin] = counts
         left = np.flatnonzero((steps < 0) & (z.imag == 0) & (np.abs(z.real) < 1e-9 * self.scale))
-        if left.size:
+        if left.size and self.equation.diverges_at_zero:
             again, counts, _ = self.from_above(z[left], share=1e-3)
             state.put(left[counts > 0], again.take(counts > 0))
             steps[left] = counts
