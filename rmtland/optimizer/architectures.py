@@ -123,8 +123,17 @@ def compatibility_table(
     ------
     ValueError
         If there are no spectra, or one of them has negative curvatures or none above 0.
+    TypeError
+        If the spectra have no names, or a single class is given for several.
     """
     size = count("steps", steps)
+    if not isinstance(sources, Mapping):
+        raise TypeError(
+            "sources must be spectra by name, such as {'wide': MarchenkoPastur(0.25)}; got "
+            f"{type(sources).__name__}"
+        )
+    if isinstance(kinds, type):
+        raise TypeError(f"kinds must be a tuple of classes, such as ({kinds.__name__},)")
     if not sources:
         raise ValueError("sources must hold at least one spectrum; got none")
     if not kinds:

@@ -64,3 +64,10 @@ def test_bad_input_is_refused():
         compatibility_table({"a": MarchenkoPastur(0.5)}, kinds=())
     with pytest.raises(ValueError, match="negative curvatures"):
         compatibility_table({"a": Uniform(-1.0, 1.0)})
+
+
+def test_spectra_need_names():
+    with pytest.raises(TypeError, match="by name"):
+        compatibility_table([MarchenkoPastur(0.5)])
+    with pytest.raises(TypeError, match="tuple of classes"):
+        compatibility_table({"one": MarchenkoPastur(0.5)}, kinds=GradientDescent)

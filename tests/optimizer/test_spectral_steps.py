@@ -155,3 +155,13 @@ def test_wrong_arguments():
         train(NET, THETA, DATA.x, DATA.y, method=Nesterov(1.0))
     with pytest.raises(ValueError, match="its own steps"):
         train(NET, THETA, DATA.x, DATA.y, method=SpectralSteps(Nesterov(1.0)), step_size=0.1)
+
+
+def test_coefficients_of_a_method_of_ones_own_are_as_many_as_asked():
+    class Short:
+        def coefficients(self, steps):
+            return np.full(3, 0.1), np.zeros(3), np.zeros(3)
+
+    rule = SpectralSteps(Short())
+    with pytest.raises(ValueError, match="three arrays of shape"):
+        rule.step(THETA, THETA, rule.start(THETA))

@@ -257,5 +257,12 @@ class StepControl:
     def _coefficients(self, size: int) -> Any:
         """Coefficients of at least so many steps."""
         if not self._known or len(self._known[0][0]) < size:
-            self._known[:] = [tuple(self.method.coefficients(max(64, 2 * size)))]
+            asked = max(64, 2 * size)
+            made = tuple(self.method.coefficients(asked))
+            if len(made) != 3 or any(np.shape(part) != (asked,) for part in made):
+                raise ValueError(
+                    f"coefficients({asked}) of the method must be three arrays of shape "
+                    f"({asked},); got {', '.join(str(np.shape(part)) for part in made)}"
+                )
+            self._known[:] = [made]
         return self._known[0]
