@@ -15,6 +15,7 @@ import math
 import os
 import stat
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ KINDS = (".json", ".npz", ".png", ".svg")
 MOST_SECTIONS = 300
 """Sections that a file of JSON is shown in, at most."""
 
+MOST_COLUMNS = 100
+"""Columns of a table that is shown of equal entries, at most."""
+
 LARGEST_JSON = 50_000_000
 """Bytes that a file of JSON may have."""
 
@@ -38,6 +42,7 @@ LARGEST_SPECTRUM = 500_000_000
 
 _ANSWERS = ("verdict", "sentence")
 _SHORT = 8
+_FEW = 6
 
 
 def read_results(
@@ -82,7 +87,8 @@ def read_results(
             except (ValueError, OSError) as error:
                 if not inside:
                     raise
-                left_out[file.name] = str(error)
+                why = error.strerror if isinstance(error, OSError) else None  # without the folder
+                left_out[file.name] = why or str(error)
     if not sections:
         why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
         raise ValueError(
@@ -130,9 +136,18 @@ def _json(path: Path) -> Any:
     if size > LARGEST_JSON:
         raise ValueError(f"{path.name} has {size} bytes; at most {LARGEST_JSON} are read")
     try:
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(path.read_text("utf-8-sig"), object_pairs_hook=_named_once)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path.name} is not a file of JSON: {error}") from None
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a mapping; what is named twice would hide a value."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = max(Counter(name for name, _ in pairs).items(), key=lambda item: item[1])[0]
+        raise ValueError(f"it names {twice[:40]!r} twice")
+    return found
 
 
 def sections_of(values: Any, name: str, *, level: int = 3) -> list[Section]:
@@ -178,10 +193,10 @@ def _sections(values: Any, name: str, level: int) -> Iterable[Section]:
 
 def _mapping(values: Mapping[str, Any], name: str, level: int) -> Iterable[Section]:
     """Answers first, then single values, then what has parts."""
-    for answer in _ANSWERS:
-        if isinstance(values.get(answer), str):
-            yield Text(values[answer], stressed=answer == _ANSWERS[0])
-    rest = {key: value for key, value in values.items() if key not in _ANSWERS or value is None}
+    answers = [answer for answer in _ANSWERS if isinstance(values.get(answer), str)]
+    for answer in answers:
+        yield Text(values[answer], stressed=answer == _ANSWERS[0])
+    rest = {key: value for key, value in values.items() if key not in answers}
     facts = {key: value for key, value in rest.items() if not _has_parts(value)}
     if facts:
         yield Table(("", "value"), tuple((str(k), _shown(v)) for k, v in facts.items()))
@@ -222,12 +237,16 @@ def _is_table(value: Mapping[str, Any]) -> bool:
 def _rows(entries: Sequence[tuple[str | None, Mapping[str, Any]]], name: str) -> Table:
     """Return a table of entries: a row each, or a column each where there are few and long ones."""
     keys = list(dict.fromkeys(str(key) for _, entry in entries for key in entry))
+    few = len(keys) > len(entries) and len(entries) <= _FEW and entries[0][0] is not None
+    if not few and len(keys) > MOST_COLUMNS:
+        name = f"{name}: the first {MOST_COLUMNS} of {len(keys)} columns"
+        keys = keys[:MOST_COLUMNS]
     cells = [[_shown(entry[key]) if key in entry else "" for key in keys] for _, entry in entries]
     names = [None if label is None else str(label) for label, _ in entries]
     if None in names:
         return Table(tuple(keys), tuple(map(tuple, cells)), name)
     labels = [str(label) for label in names]
-    if len(keys) > len(entries) and len(entries) <= 6:
+    if few:
         columns = zip(keys, *cells, strict=True)
         return Table(("", *labels), tuple(columns), name)
     rows = tuple((label, *row) for label, row in zip(labels, cells, strict=True))
@@ -249,7 +268,8 @@ def _shown(value: Any) -> str:
         return str(value)
     sizes, numbers = _sizes(value)
     if len(value) <= _SHORT and len(sizes) == 1:
-        return ", ".join(map(_shown, value)) or "-"
+        inner = (f"[{_shown(v)}]" if isinstance(v, list) else _shown(v) for v in value)
+        return ", ".join(inner) or "-"
     finite = [number for number in numbers if math.isfinite(number)]
     if not finite:
         return f"{len(value)} entries"

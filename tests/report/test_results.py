@@ -91,6 +91,7 @@ def test_the_picture_beside_a_file_comes_with_it(folder):
         ("a.json", b"{", "a.json is not a file of JSON"),
         ("a.json", b"[" * 100_000, "a.json is not a file of JSON"),
         ("a.json", b"\xff\xfe", "a.json is not a file of JSON"),
+        ("a.json", b'{"a": {"b": 1, "c": 2, "b": 3}}', "a.json is .* it names 'b' twice"),
         ("a.npz", b"PK", "a.npz is not an .npz file of arrays"),
         ("a.png", b"\x89PNG\r\n", "a.png is not a picture in PNG"),
         ("a.svg", b"<html>", "a.svg is not a picture in SVG"),
@@ -122,6 +123,35 @@ def test_small_files_that_claim_much_are_not_read(tmp_path, monkeypatch):
     assert kinds(sections) == ["Heading", "Table"]
 
 
+def test_many_columns_are_bounded_and_counted():
+    many = [{f"{i} {j}": j for j in range(60)} for i in range(50)]
+    (table,) = sections_of(many, "runs")
+    assert table.caption == "runs: the first 100 of 3000 columns"
+    assert len(table.heads) == 100
+    (table,) = sections_of({"runs": {"a": many[0] | many[1] | many[2]}}, "all")
+    assert len(table.rows) == 180  # rows have their own bound, on the page
+
+
+@pytest.mark.parametrize("name", ["verdict", "sentence"])
+@pytest.mark.parametrize("value", [3, None, ["x", "y"], {"x": 1.0}])
+def test_an_answer_that_is_no_text_is_shown(name, value):
+    shown = repr(sections_of({name: value, "index": 1}, "a"))
+    assert shown == repr(sections_of({"other": value, "index": 1}, "a")).replace("other", name)
+
+
+def test_a_file_of_another_system_is_read(tmp_path):
+    (tmp_path / "a.json").write_text('{"a": 1}', "utf-8-sig")
+    assert read_results([tmp_path / "a.json"])[0][1].rows == (("a", "1"),)
+
+
+def test_what_is_left_out_is_named_without_its_folder(folder):
+    (folder / "lost.json").symlink_to(folder / "nowhere")
+    (folder / "loop.json").symlink_to(folder / "loop.json")
+    _, left_out = read_results([folder])
+    assert {"lost.json", "loop.json"} <= set(left_out)
+    assert str(folder) not in str(left_out)
+
+
 def test_what_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match="is not there"):
         read_results([tmp_path / "a.json"])
@@ -135,6 +165,8 @@ def test_what_is_not_there(tmp_path):
         ("x", "a: x"),
         (True, "a: yes"),
         ([[1, 2], [3, None]] * 5, "a: 10 x 2 numbers from 1 to 3"),
+        ([[1, 2], [3]], "a: [1, 2], [3]"),
+        ([[[1], []], []], "a: [[1], [-]], [-]"),
         ([[1], "b"] * 9, "a: 18 entries"),
         ([float("nan")] * 9, "a: 9 entries"),
         ([10**400] * 9, "a: 9 entries"),
