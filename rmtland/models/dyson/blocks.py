@@ -32,6 +32,7 @@ from rmtland.free.operator_valued.resolvent_equation import upper_log
 from rmtland.models.dyson.fixed_points import DEPTH, STEPS, FixedPoint, anderson
 from rmtland.models.dyson.free_slopes import FreeSlopes
 from rmtland.models.dyson.half_plane import inverse, is_lower, log_determinant
+from rmtland.models.dyson.output_block import OuterBlock, outer_block, real_times, times_real
 from rmtland.models.dyson.trace_quadrature import gauss_rule
 from rmtland.models.dyson.unit_rays import UnitRays
 from rmtland.typing import Complex, Real
@@ -42,14 +43,6 @@ OUTPUT_NODES = 8
 """Values of the variance of outputs that are told apart; more have a Gauss quadrature."""
 
 _LARGE = 2000  # n1 n0 from which a start is worth a solution with free slopes
-
-
-class OuterBlock(NamedTuple):
-    """The inverse of M on a and s for one variance of outputs, by its Schur complement."""
-
-    weight: float  # share of the outputs
-    energy_a: Complex  # z - c S_a, diagonal (n1,) or a matrix
-    schur: Complex  # 1 - S_s - h^T (z - c S_a)^{-1} h/m
 
 
 class Blocks(NamedTuple):
@@ -219,7 +212,7 @@ class BlockEquation:
         every, units = slice(None), np.arange(n1)
         if self.has_outer and self._sigma.ndim == 2:
             rays = self.rays.of(every).reshape(n1 * n0, m)
-            energy = _times_real(_real_times(rays, s), rays.T).reshape(n1, n0, n1, n0)
+            energy = times_real(real_times(rays, s), rays.T).reshape(n1, n0, n1, n0)
             energy *= (self.outputs / m) * self._sigma[:, None, :, None]
         else:
             energy = np.zeros((n1, n0, n1, n0), dtype=np.complex128)
@@ -321,33 +314,16 @@ class BlockEquation:
         new_a, new_s = np.zeros((n1, n1), dtype=np.complex128), np.zeros_like(energy_s)
         trace_a, outer = 0j, []
         for variance, share in zip(*self._outputs, strict=True):
-            block, one_a, one_s = self._outer_block(z, variance * energy_a, energy_s)
+            own = variance * energy_a
+            block, one_a, one_s = outer_block(
+                z, self.features, own, energy_s, has_outer=self.has_outer
+            )
             new_a += (share * variance) * one_a
             new_s += share * one_s
             trace_a += share * complex(np.trace(one_a))
             outer.append(block._replace(weight=float(share)))
         blocks = Blocks(new_a, new_s, trace_a, trace, coupled, tuple(outer), (a, s))
         return np.concatenate([new_a.ravel(), new_s.ravel()]), blocks
-
-    def _outer_block(
-        self, z: complex, energy_a: Complex, energy_s: Complex
-    ) -> tuple[OuterBlock, Complex, Complex]:
-        """Block of a and s for one variance of outputs, M_a and M_s."""
-        m = self.features.shape[1]
-        if energy_a.ndim == 1:
-            inner = z - energy_a
-            still: Complex = np.diag(1 / inner)
-            turned: Complex = self.features / (inner[:, None] * np.sqrt(m))
-        else:
-            inner = z * np.eye(len(energy_a)) - energy_a
-            still = inverse(inner)
-            turned = _times_real(still, self.features / np.sqrt(m))
-        if not self.has_outer:
-            return OuterBlock(1.0, inner, energy_s), still, energy_s
-        schur = -energy_s - _real_times(self.features.T / np.sqrt(m), turned)
-        schur[np.diag_indices(m)] += 1
-        s = inverse(schur)
-        return OuterBlock(1.0, inner, schur), still + turned @ s @ turned.T, s
 
     def _add_energy_a(self, energy: Complex, part: InnerBlocks) -> None:
         """Add S_a, or its diagonal where units are apart."""
@@ -493,14 +469,3 @@ class BlockEquation:
         for part in self.inner_blocks(z, *blocks.start):
             total += log_determinant(part.inner)
         return complex(total / self.parameter_count)
-
-
-def _real_times(left: Real, right: Complex) -> Complex:
-    """Real (n, k) times complex (k, l) as one real matrix product."""
-    wide = np.ascontiguousarray(right).view(np.float64)
-    return np.asarray((left @ wide).view(np.complex128))
-
-
-def _times_real(left: Complex, right: Real) -> Complex:
-    """Complex (n, k) times real (k, l)."""
-    return np.ascontiguousarray(left.real) @ right + 1j * (np.ascontiguousarray(left.imag) @ right)
