@@ -60,6 +60,8 @@ class LossRule:
         Whether outputs and targets must have the same shape.
     is_known : bool
         Whether it is a loss of PyTorch.
+    is_quadratic : bool
+        Whether it is known to be a squared error of the outputs.
     separates : bool
         Whether S_b is known to be the sum of the losses of its samples.
     """
@@ -70,6 +72,7 @@ class LossRule:
     is_likelihood: bool = False
     elementwise: bool = False
     is_known: bool = False
+    is_quadratic: bool = False
     separates: bool = True
 
 
@@ -127,6 +130,7 @@ def loss_rule(
         is_likelihood=name in _LIKELIHOODS and not weighted,
         elementwise=name not in ("cross_entropy", "nll_loss"),
         is_known=True,
+        is_quadratic=name == "mse_loss",
     )
 
 

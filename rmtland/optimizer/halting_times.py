@@ -147,8 +147,8 @@ def halting_time(
         Gradient at the start; for operators that have none.
     loss : float, optional
         Value of the loss at the start, as a quadratic function that is nowhere below 0. Taken from
-        a network with a squared loss; for others it must be given (`TorchOperator.loss` for a mean
-        squared error).
+        a network with a squared loss; of operators it must be given (`TorchOperator.loss` for a
+        mean squared error). Networks and models with other losses are refused.
     tolerance : float, optional
         Spend products until the prediction is within this part of both ends.
     max_products : int, optional
@@ -333,16 +333,14 @@ def _start(
         operator = source.operator("gauss_newton")
         if gradient is None:
             gradient = to_numpy(source.gradient)
-        if value is None and objective == "loss":
-            if source.data.loss.name != "mse":
-                raise ValueError(
-                    f"the quadratic model of the loss {source.data.loss.name!r} may fall below 0, "
-                    "so that its fall has no known end; ask for objective='gradient', or make the "
-                    "network with loss='mse'"
-                )
-            value = float(source.loss)
+        if objective == "loss":
+            _squared(source.data.loss.name == "mse", f"loss {source.data.loss.name!r}")
+            value = float(source.loss) if value is None else value
     elif isinstance(source, TorchOperator):
         operator = source.with_part("gauss_newton")
+        if objective == "loss":
+            rule = source.function.rule  # one's own loss may be squared
+            _squared(rule.is_quadratic or not rule.is_known, "loss of the operator")
         if gradient is None:
             gradient = source.gradient()
     if gradient is None:
@@ -354,6 +352,15 @@ def _start(
             "objective='gradient'"
         )
     return operator, np.asarray(gradient, dtype=np.float64), value or 0.0
+
+
+def _squared(yes: bool, loss: str) -> None:
+    """Raise unless the loss is a squared error."""
+    if not yes:
+        raise ValueError(
+            f"the quadratic model of the {loss} may fall below 0, so that its fall has no known "
+            "end; ask for objective='gradient', or take a mean squared error"
+        )
 
 
 def _quadratures(

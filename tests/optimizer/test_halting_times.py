@@ -102,6 +102,8 @@ def test_squared_gradient_of_any_loss():
     point = net.at(net.init(rng=1), data.x, data.labels)
     with pytest.raises(ValueError, match="objective='gradient'"):
         halting_time(point)
+    with pytest.raises(ValueError, match="may fall below 0"):
+        halting_time(point, loss=float(point.loss))
     found = halting_time(point, objective="gradient", fraction=0.1)
     exact = gradient_measure(
         point.operator("gauss_newton"), point.gradient, net.parameter_count
@@ -128,6 +130,13 @@ def test_torch_model_and_network_agree():
     found = halting_time(operator, loss=operator.loss(), fraction=0.1)
     other = halting_time(point, fraction=0.1)
     assert (found.low, found.high) == (other.low, other.high)
+    own = from_torch(model, lambda f, t: ((f - t) ** 2).mean(), (x, y))
+    assert halting_time(own, loss=own.loss(), fraction=0.1).steps == found.steps
+    labels = torch.arange(15) % 3  # its quadratic model once had "bounds" of its fall to a half
+    likelihood = from_torch(model, torch.nn.CrossEntropyLoss(), (x, labels))
+    with pytest.raises(ValueError, match="may fall below 0"):
+        halting_time(likelihood, loss=likelihood.loss(), fraction=0.5)
+    assert halting_time(likelihood, objective="gradient", fraction=0.1).steps > 0
 
 
 def test_a_floor_is_said():
