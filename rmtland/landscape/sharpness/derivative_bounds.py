@@ -52,7 +52,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rmtland.arguments import nonnegative
-from rmtland.landscape.sharpness.third_derivative import mean_third, output_curvatures
+from rmtland.landscape.sharpness.third_derivative import mean_third, norms, output_curvatures
 from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.networks import LossPoint
 from rmtland.networks.activation import ACTIVATIONS, activation
@@ -78,6 +78,9 @@ _SLOPES: dict[str, tuple[float, float, float]] = {
 
 _CURVES = {"mse": (1.0, 0.0), "cross_entropy": (0.5, 0.70711), "logistic": (0.25, 0.09623)}
 """Largest second and third derivatives of the losses along a unit vector of outputs."""
+
+_SMALLEST_SLOPE = 1e-140
+"""Of the outputs; below, only first derivatives bound the rise."""
 
 _MARGIN = 1.0 + 1e-9
 _EPS = float(np.finfo(np.float64).eps)
@@ -177,7 +180,7 @@ def derivative_bounds(point: LossPoint, radius: float, *, scale: float = 1.0) ->
         off = 2.0 * (max(point.net.widths) + 8) * _EPS * (size + reach)
         first, second, third = _along_lines(point, float(reach + off), name)
         wrong, moved = off * first, reach * first
-        residuals = np.linalg.norm(point.residuals, axis=1) + excess + curve * wrong
+        residuals = norms(point.residuals) + excess + curve * wrong
         largest = np.minimum(residuals + curve * moved, _largest_residual(point) + excess)
         rise = np.mean(residuals * moved + 0.5 * curve * moved**2)
         rise += decay * (size * reach + 0.5 * reach**2)
@@ -186,6 +189,8 @@ def derivative_bounds(point: LossPoint, radius: float, *, scale: float = 1.0) ->
         kappa = kappa * (1.0 + excess)
         finer = mean_third(point, float(reach + off), _SLOPES[name], kappa, largest, c)
         bent = np.fmin(bent, finer)
+        if 0.0 < first.max() < _SMALLEST_SLOPE:
+            bent = np.float64(np.inf)  # squares underflow: the Hessian at the centre is not known
         rounded = np.mean(largest * wrong + 0.5 * curve * wrong**2)
         rounded += off * decay * (size + reach) + 16.0 * _EPS * (point.loss + rise)
         curved = np.mean(curve * first**2 + largest * second) + decay
@@ -205,7 +210,7 @@ def _along_lines(point: LossPoint, r: float, name: str) -> tuple[Real, Real, Rea
     f1, f2, f3 = _SLOPES[name]
     f = activation(point.net.activation).value
     values = point.x
-    norm = np.linalg.norm(values, axis=1)
+    norm = norms(values)
     d1 = d2 = d3 = np.zeros(len(values))
     for layer, (weight, bias) in enumerate(zip(weights, biases, strict=True), 1):
         unit = next(b for b in blocks if b.layer == layer and not b.is_bias).scale
@@ -220,7 +225,7 @@ def _along_lines(point: LossPoint, r: float, name: str) -> tuple[Real, Real, Rea
         d1 = f1 * z1
         d2 = f1 * z2 + (f2 * z1**2 if f2 else 0.0)
         d3 = f1 * z3 + (f3 * z1**3 + 3.0 * f2 * z1 * z2 if f2 or f3 else 0.0)
-        norm = np.linalg.norm(values, axis=1) + r * d1
+        norm = norms(values) + r * d1
         if name in ("tanh", "erf", "sigmoid", "sine"):
             norm = np.minimum(norm, np.sqrt(values.shape[1]))
     raise AssertionError("a network has at least one layer")

@@ -48,7 +48,7 @@ from rmtland.networks.activation import activation
 from rmtland.networks.parameters import effective_weights
 from rmtland.typing import Real
 
-__all__ = ["mean_third", "output_curvatures"]
+__all__ = ["mean_third", "norms", "output_curvatures"]
 
 _MARGIN = 1.0 + 1e-9
 
@@ -59,6 +59,22 @@ class _Forms(NamedTuple):
     first: Real
     second: Real
     third: Real
+
+
+def norms(rows: Real) -> Real:
+    """Return the norms of rows, whose squares need be no floating-point numbers.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (..., n)
+        Vectors.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        Off by n roundings at most; never 0 because of small units.
+    """
+    return np.asarray(np.hypot.reduce(np.abs(rows), axis=-1))
 
 
 def output_curvatures(point: LossPoint, moved: Real) -> tuple[Real, float]:
@@ -157,7 +173,7 @@ def _forms(
         own[layer - 1] = 1.0
         norm_w = float(np.linalg.norm(weight, 2)) * _MARGIN + r * unit
         with_bias = 0.0 if bias is None else 1.0
-        size = unit * (float(np.linalg.norm(values, axis=1).max()) + moved)
+        size = unit * (float(norms(values).max()) + moved)
         held = values * unit if bias is None else np.c_[values * unit, np.ones(len(values))]
         spread = float(np.linalg.norm(root * held, 2)) * _MARGIN + unit * moved_mean
         every = _linear(every, own, float(np.hypot(size, with_bias)), norm_w, unit)
@@ -166,8 +182,8 @@ def _forms(
             break
         values = f(values @ weight.T + (0.0 if bias is None else bias))
         every, mean = _bent(every, every, f1, f2, f3), _bent(every, mean, f1, f2, f3)
-        moved = r * float(np.linalg.norm(every.first))
-        moved_mean = r * float(np.linalg.norm(mean.first))
+        moved = r * float(norms(every.first))
+        moved_mean = r * float(norms(mean.first))
     return every, mean
 
 
@@ -187,7 +203,7 @@ def _bent(every: _Forms, mean: _Forms, f1: float, f2: float, f3: float) -> _Form
         np.multiply.outer(every.first, mean.second),
         np.multiply.outer(mean.first, every.second),
     ]
-    crossed = min(mixed, key=lambda form: float(np.linalg.norm(form)))
+    crossed = min(mixed, key=lambda form: float(norms(form.ravel())))
     return _Forms(
         f1 * mean.first,
         f1 * mean.second + f2 * square,
@@ -199,4 +215,4 @@ def _largest(form: Real) -> float:
     """Return a bound of a cubic form on the unit sphere: the norm of its symmetric part."""
     orders = list(permutations(range(3)))
     parts = [form.transpose(order) for order in orders]
-    return float(np.linalg.norm(sum(parts[1:], parts[0]) / len(orders)))
+    return float(norms((sum(parts[1:], parts[0]) / len(orders)).ravel()))

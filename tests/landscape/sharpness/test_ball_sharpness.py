@@ -167,6 +167,20 @@ def test_a_fitted_sample_whose_share_underflows_can_be_lost_in_the_ball(scale):
     assert found.upper >= exact
 
 
+def test_bounds_are_not_0_because_squares_underflow():
+    net = MLP((1, 1), "linear", False)
+    surface = NetworkSurface.of(net, np.array([[1e-170]]), np.array([[0.0]]))
+    found = ball_sharpness(surface, np.array([1e90]), 1e90, rng=0)
+    assert found.upper is not None
+    assert found.upper >= 1.5e-160 * (1.0 - 1e-9)  # from 1e-160/2 to (2e-80)^2/2
+    fitted = NetworkSurface.of(
+        MLP((1, 1), "linear", True, loss="logistic"), np.ones((1, 1)), np.ones((1, 1))
+    )
+    point = fitted.point.at(np.array([500.0, 0.0]))
+    third = derivative_bounds(point, 1e-3).third  # exp(-500) 2^(3/2) and a little more
+    assert np.exp(-500.0) * 2.0**1.5 <= third <= 1e-200
+
+
 def test_the_bound_is_sharp_at_small_radii():
     data = digits(300, size=4, whiten=True, target="one-hot", rng=0)
     net = MLP((16, 12, 10), loss="cross_entropy", weight_decay=1e-3)
