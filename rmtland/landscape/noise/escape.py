@@ -135,13 +135,9 @@ def simulate_escape(
     )  # fmt: skip
     last = count("steps", steps)
     variances, errors = np.zeros((2, last + 1, run.basis.shape[1]))
-    for k in range(1, last + 1):
-        run.advance()
-        square = run.along**2
-        variances[k] = square.mean(axis=0)
-        errors[k] = square.std(axis=0, ddof=1) / np.sqrt(run.chains)
-        if k % 64 == 0 or k == last:
-            run.refuse_infinite(k)
-            if progress is not None:
-                progress(k / last)
+    with np.errstate(over="ignore", invalid="ignore"):  # chains that run off are refused
+        for k in run.walk(last, progress):
+            square = run.along**2
+            variances[k] = square.mean(axis=0)
+            errors[k] = square.std(axis=0, ddof=1) / np.sqrt(run.chains)
     return EscapeRun(variances, errors, run.chains)

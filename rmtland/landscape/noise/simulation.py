@@ -26,7 +26,7 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -198,16 +198,12 @@ def simulate_sgd(
         first, last = (-(-k // epoch) * epoch for k in (first, last))
     many = run.chains
     total, square = np.zeros((2, many, run.basis.shape[1]))
-    for k in range(first + last):
-        run.advance()
-        if k >= first:
-            along = run.along
-            total += along
-            square += along * along
-        if k % 256 == 255 or k == first + last - 1:
-            run.refuse_infinite(k + 1)
-            if progress is not None:
-                progress((k + 1) / (first + last))
+    with np.errstate(over="ignore", invalid="ignore"):  # chains that run off are refused
+        for k in run.walk(first + last, progress):
+            if k > first:
+                along = run.along
+                total += along
+                square += along * along
     means = total / last
     centre = means.mean(axis=0)
     each = square / last - 2.0 * centre * means + centre * centre
@@ -285,20 +281,38 @@ class SgdChains:
             )
             self.thetas -= self.step_size * slopes
 
-    def refuse_infinite(self, steps: int) -> None:
-        """Raise if a chain has run off.
+    def walk(self, steps: int, progress: Callable[[float], object] | None = None) -> Iterator[int]:
+        """Take steps of all chains, and stop after each for what is to be measured.
 
         Parameters
         ----------
         steps : int
-            Taken so far.
+            How many.
+        progress : callable, optional
+            Called with the fraction of steps done.
+
+        Yields
+        ------
+        int
+            Steps taken: 1, ..., steps.
 
         Raises
         ------
         ArithmeticError
-            If the parameters of a chain are no numbers any more.
+            If squares of the parameters of a chain are no numbers any more, looked at every 64
+            steps and at the end.
         """
-        if not np.isfinite(self.thetas).all():
+        for k in range(1, steps + 1):
+            self.advance()
+            yield k
+            if k % 64 == 0 or k == steps:
+                self._refuse_infinite(k)
+                if progress is not None:
+                    progress(k / steps)
+
+    def _refuse_infinite(self, steps: int) -> None:
+        """Raise if a chain has run off, so that its square is no number."""
+        if not (np.abs(self.thetas - self._start) < 1e150).all():
             raise ArithmeticError(
                 f"a chain has left the range of floating-point numbers after {steps} steps: take a "
                 f"smaller step_size than {self.step_size:g}"

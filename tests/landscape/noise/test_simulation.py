@@ -118,6 +118,20 @@ def test_escape_is_timed_and_a_quiet_direction_keeps_its_chains():
     assert runs.steps_to(0.15).tolist() == [np.argmax(runs.variances[:, 0] >= 0.15**2), np.inf]
 
 
+@pytest.mark.parametrize("simulate", [simulate_sgd, simulate_escape])
+def test_both_simulations_tell_how_far_they_are_and_stop_where_a_chain_runs_off(simulate):
+    net, seen = MLP((1, 1)), []
+    x, y = np.array([[1.0], [2.0]]), np.array([[0.0], [1.0]])
+    options = {"batch_size": 1, "chains": 20, "rng": 0, "progress": seen.append}
+    if simulate is simulate_sgd:
+        options["burn_in"] = 0
+    simulate(net, [0.3], x, y, np.eye(1), step_size=0.1, steps=130, **options)
+    assert seen == [64 / 130, 128 / 130, 1.0]
+    for steps in (100, 400):  # parameters that are numbers, but not their squares, and neither
+        with pytest.raises(ArithmeticError, match="smaller step_size than 50"):
+            simulate(net, [0.3], x, y, np.eye(1), step_size=50.0, steps=steps, **options)
+
+
 def test_bad_input_is_refused():
     net = MLP((3, 1))
     x, y, theta = DATA.x, DATA.y[:, :1], np.zeros(3)
