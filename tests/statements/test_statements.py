@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rmtland.ensembles import ReluResidual
+from rmtland.models.minimisers import MinimiserEnergy
 from rmtland.statements import (
     AtMost,
     Claim,
@@ -148,6 +150,26 @@ def test_parts_that_do_not_go_with_the_verdict_are_refused():
 def test_a_check_that_is_too_wide_is_seen_by_the_mutations():
     wide = entry(verdict=Verdict.HOLDS, holding=SQUARE.instead(relation=Equal(rtol=100.0)))
     assert "twice" in mutation_test(wide).missed
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "entry"),
+    [
+        (ReluResidual, "_blocks", "lecture-relu-measured-variance"),
+        (MinimiserEnergy, "energy", "lecture-figure-benefit"),
+    ],
+)
+def test_a_formula_of_the_package_that_is_twice_too_large_is_noticed(
+    owner, name, entry, monkeypatch
+):
+    right = getattr(owner, name)
+
+    def twice(*given):
+        value = right(*given)
+        return ([2 * block for block in value[0]], value[1]) if name == "_blocks" else 2 * value
+
+    monkeypatch.setattr(owner, name, twice)
+    assert verify_statement(find_statement(entry), examples=3).changed
 
 
 def test_a_changed_statement_cannot_be_sent_to_another_process():
