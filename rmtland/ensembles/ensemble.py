@@ -51,6 +51,7 @@ from rmtland.arguments import choice, count, points
 from rmtland.arrays import ArrayLibrary, to_numpy
 from rmtland.deprecation import renamed_method
 from rmtland.ensembles.batches import gib, in_batches
+from rmtland.ensembles.certain_eigenvalues import with_certain
 from rmtland.ensembles.device.eigenvalues import eigvalsh
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import jacobi_coefficients, quadrature
@@ -125,7 +126,15 @@ class Ensemble(SpectralModel):
                 values = values.astype("float64", copy=False)
             else:
                 values = np.asarray(to_numpy(values), dtype=np.float64)
-            return self._with_certain(n, values, float(np.finfo(library.precision).eps), library)
+            return with_certain(
+                values,
+                self._known(n),
+                library,
+                rounding=float(np.finfo(library.precision).eps),
+                norm=self._norm(n),
+                hull=self._hull,
+                ensemble=self,
+            )
 
         each = self._floats(n) * library.itemsize
         yield from in_batches(entries.runs, step, solved, library, each)
@@ -145,28 +154,6 @@ class Ensemble(SpectralModel):
             nodes[start : start + values.shape[0]] = to_numpy(values)
             start += values.shape[0]
         return nodes
-
-    def _with_certain(self, n: int, nodes: Array, rounding: float, library: ArrayLibrary) -> Array:
-        """Put what is known exactly in the place of computed eigenvalues, shape (runs, n)."""
-        xp = library.plain
-        nodes = xp.sort(nodes, axis=1)
-        scale = xp.maximum(xp.max(xp.abs(nodes), axis=1), xp.asarray(self._norm(n)))
-        for place, multiplicity in self._known(n):
-            # of consecutive ones, those that are nearest
-            distance = xp.abs(nodes - place)
-            within = xp.maximum(
-                distance[:, : n - multiplicity + 1], distance[:, multiplicity - 1 :]
-            )
-            start, gap = xp.argmin(within, axis=1), xp.min(within, axis=1)
-            off = gap > 64 * n * rounding * xp.maximum(scale, xp.asarray(abs(place)))
-            if bool(xp.any(off)):
-                raise ArithmeticError(
-                    f"{self} has {multiplicity} eigenvalues at {place:g}; the solver found none "
-                    f"within {float(gap[off][0]):.3g}: please report this"
-                )
-            rank = xp.arange(n)[None, :] - start[:, None]
-            nodes = xp.where((rank >= 0) & (rank < multiplicity), place, nodes)
-        return xp.clip(nodes, *self._hull)
 
     def _factors(self) -> tuple[str, list[Any]]:
         """Return "sum" or "product", and the rotation-invariant factors that the matrices are."""
