@@ -101,6 +101,7 @@ from rmtland.models.batched_resolvents import place_of
 from rmtland.models.dyson.block_resolvent import COUPLINGS, BlockResolvent
 from rmtland.models.dyson.blocks import BlockEquation
 from rmtland.models.dyson.covariances import covariance_of, second_layer_of
+from rmtland.models.dyson.equation_choice import equation_of
 from rmtland.models.dyson.fixed_points import SolvedStates
 from rmtland.models.dyson.free_slopes import FreeSlopes
 from rmtland.models.dyson.gaussian_hessians import sampled_eigenvalues
@@ -395,28 +396,7 @@ class DysonHessian(HessianParts, BlockResolvent):
     @cached_property
     def equation(self) -> BlockEquation | FreeSlopes:
         """The equation that is solved, by part and coupling."""
-        noise = self.part_name != "gauss_newton"
-        variances = 2 * self.epsilon * self.residual_weights * noise
-        sigma = self.second_layer
-        arguments = (
-            self.features,
-            self.slopes,
-            self.x,
-            self.outputs,
-            variances,
-            sigma,
-            self.bends if noise else None,
-            self.part_name != "residual",
-        )
-        still = not variances.any() and (self.part_name == "residual" or not sigma.any())
-        if self.coupling == "free_slopes" and not still and self.x.any():
-            return FreeSlopes(*arguments)
-        apart = sigma.ndim == 1 and not variances.any()
-        by_unit = self.coupling != "full" or self.part_name == "residual" or apart
-        between = self.output_weights
-        if between is not None and between.ndim == 2:
-            between = np.linalg.eigvalsh(between).clip(0.0)
-        return BlockEquation(*arguments, by_unit, between)
+        return equation_of(self)
 
     # Results -------------------------------------------------------------------------------------
 

@@ -39,6 +39,9 @@ class GaussianHessian(Protocol):
     def part_name(self) -> str: ...
 
     @property
+    def coupling(self) -> str: ...
+
+    @property
     def second_layer(self) -> Any: ...
 
     @property
