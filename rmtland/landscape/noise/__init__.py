@@ -14,8 +14,9 @@ from rmtland.landscape.noise.gradient_noise import (
     noise_factor,
 )
 from rmtland.landscape.noise.sample_curvature import SampleCurvature
+from rmtland.landscape.noise.second_moments import StationaryCovariance
 from rmtland.landscape.noise.simulation import Simulation, chain_gradients, simulate_sgd
-from rmtland.landscape.noise.stationary import NoisyDescent, StationaryCovariance
+from rmtland.landscape.noise.stationary import NoisyDescent
 from rmtland.landscape.noise.torch_noise import StreamedAlignment, StreamedNoise
 
 __all__ = [

@@ -55,7 +55,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Self
 
 import numpy as np
 
@@ -63,53 +63,21 @@ from rmtland.arguments import choice, count, float_array, positive
 from rmtland.landscape.noise.gradient_noise import SAMPLINGS, noise_factor
 from rmtland.landscape.noise.reshuffling import epoch_covariance
 from rmtland.landscape.noise.sample_curvature import SampleCurvature
-from rmtland.solution import ConvergenceError
+from rmtland.landscape.noise.second_moments import (
+    StationaryCovariance,
+    geometric,
+    mean_geometric,
+    multiplicative_covariance,
+)
 from rmtland.typing import ArrayLike, Logical, Real
 
-__all__ = ["NoisyDescent", "StationaryCovariance"]
+__all__ = ["NoisyDescent"]
 
 _FLAT = 1e-10
 """Curvature, over the largest, below which a direction is flat."""
 
 _SILENT = 1e-20
 """Noise along a direction, over the largest, below which there is none."""
-
-
-class StationaryCovariance(NamedTuple):
-    """Covariance of the parameters in the long run.
-
-    Parameters
-    ----------
-    covariance : ndarray, shape (k, k)
-        In the basis `directions`.
-    directions : ndarray, shape (p, k)
-        Eigenvectors of H whose variance becomes stationary, by ascending curvature.
-    radius : float
-        Largest growth of second moments by a step in the multiplicative noise, from any start;
-        below 1, and 0 where M was left out.
-    steps : int
-        Iterations spent.
-    """
-
-    covariance: Real
-    directions: Real
-    radius: float
-    steps: int
-
-    @property
-    def variances(self) -> Real:
-        """Variance along each direction."""
-        return np.diag(self.covariance).copy()
-
-    def dense(self) -> Real:
-        """Return the covariance in the coordinates of the parameters, shape (p, p).
-
-        Returns
-        -------
-        ndarray, shape (p, p)
-            Zero along all other directions.
-        """
-        return np.asarray(self.directions @ self.covariance @ self.directions.T)
 
 
 @dataclass(frozen=True, eq=False)
@@ -347,34 +315,9 @@ class NoisyDescent:
         if not wanted:
             return StationaryCovariance(weight * noise, directions, 0.0, 0)
         assert self.spread is not None
-        return self._fixed_point(weight, noise, directions, self.spread.within(here))
-
-    def _fixed_point(
-        self, weight: Real, noise: Real, directions: Real, spread: SampleCurvature
-    ) -> StationaryCovariance:
-        """Sum the series C = sum_k (weight M)^k weight Sigma."""
-        term = weight * noise
-        total, size, radius = term.copy(), float(np.linalg.norm(term)), 0.0
-        growth = _growth(weight, spread)
-        if size == 0.0 and growth < 1.0:
-            return StationaryCovariance(total, directions, growth, 0)
-        for steps in range(1, 2001):
-            term = weight * spread.term(term)
-            now = float(np.linalg.norm(term))
-            radius, size = now / size if size else 0.0, now
-            total += term
-            if not math.isfinite(now) or growth >= 1.0 or (steps >= 20 and radius >= 1.0):
-                break
-            # what is left of a geometric series
-            if radius < 1.0 and now * max(radius, 0.0) / (1.0 - radius) <= 1e-12 * float(
-                np.linalg.norm(total)
-            ):
-                return StationaryCovariance(total, directions, max(radius, growth), steps)
-        raise ConvergenceError(
-            f"second moments diverge, or nearly: a step multiplies them by "
-            f"{max(radius, growth):.4g} in the "
-            f"multiplicative noise of batches of {self.batch_size}; take a smaller step_size than "
-            f"{self.step_size:g}, or larger batches"
+        spread = self.spread.within(here)
+        return multiplicative_covariance(
+            weight, noise, directions, spread, step_size=self.step_size, batch_size=self.batch_size
         )
 
     def gibbs(self) -> Real:
@@ -415,7 +358,7 @@ class NoisyDescent:
         k = np.asarray(steps, dtype=float)[..., None]
         if not (np.isfinite(k).all() and (k >= 0).all() and (k % 1 == 0).all()):
             raise ValueError(f"steps must be integers of at least 0; got {steps!r}")
-        grown = np.where(self._silent, 0.0, _geometric(self._shares, k))  # no 0 times infinity
+        grown = np.where(self._silent, 0.0, geometric(self._shares, k))  # no 0 times infinity
         with np.errstate(over="ignore"):
             return np.asarray(self.strength * np.diag(self.noise) * grown)
 
@@ -445,16 +388,7 @@ class NoisyDescent:
         many = high - low
         if many <= 4096:
             return np.asarray(self.variances(np.arange(low + 1, high + 1)).mean(axis=0))
-        share = self._shares
-        plain = np.abs(share) * high > 1e-3
-        safe = np.where(plain, share, 1.0)
-        with np.errstate(over="ignore"):
-            # (1/many) sum_k (1 - q^k)/(1 - q) with q = a^2, 1 - q = share
-            tail = np.power(1.0 - safe, low + 1) * _geometric(safe, np.float64(many))
-            exact = (1.0 - tail / many) / safe
-        # near flat directions: k - share k (k - 1)/2, to a relative (share k)^2
-        linear, square = (low + 1 + high) / 2.0, (high**3 - low**3) / (3.0 * many)
-        growth = np.where(plain, exact, linear - share * square / 2.0)
+        growth = mean_geometric(self._shares, low, high)
         return np.asarray(self.strength * np.diag(self.noise) * growth)
 
     def escape_steps(self, distance: float) -> Real:
@@ -506,30 +440,3 @@ def _step_size(eta: float) -> float:
             "the loss or the parameters in another unit"
         )
     return size
-
-
-def _growth(weight: Real, spread: SampleCurvature) -> float:
-    """Return the spectral radius of C -> weight M(C), which maps covariances to covariances.
-
-    The power iteration starts inside the cone, so that no direction that grows is missed.
-    """
-    C, growth = np.eye(len(weight)) / len(weight), 0.0
-    for _ in range(200):
-        C = weight * spread.term(C)
-        now = float(np.trace(C))
-        if not 0.0 < now < math.inf:
-            return max(now, 0.0) if now == now else math.inf
-        C /= now
-        if abs(now - growth) <= 1e-4 * now:
-            return now
-        growth = now
-    return growth
-
-
-def _geometric(share: Real, k: Any) -> Real:
-    """Return sum_{j < k} (1 - share)^j, also for share near 0."""
-    near = np.abs(share) < 1e-300
-    safe = np.where(near, 1.0, share)
-    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
-        power = -np.expm1(np.where(k == 0, 0.0, k * np.log1p(-safe)))
-        return np.asarray(np.where(near, k, power / safe))
