@@ -128,7 +128,7 @@ def isotropic_halting_time(
     fraction : float, optional
         Fall to this part of the first loss.
     draws : int, optional
-        Starts that are drawn.
+        Starts that are drawn, at least 2.
     looks : int, optional
         Moved points at which the loss is looked at.
     max_steps : int, optional
@@ -153,6 +153,9 @@ def isotropic_halting_time(
     size, share = positive("scale", scale), finite("fraction", fraction)
     if not 0 < share < 1:
         raise ValueError(f"fraction must be between 0 and 1; got {fraction}")
+    if not size < 1e150:
+        raise ValueError(f"scale must have a square that is a number; got {size:g}")
+    count("draws", draws, min_value=2)  # one has no deviation
     if isinstance(curvatures, StartMeasure):
         raise TypeError(
             "the measure of a known start needs no isotropy: predict from it (halting_time); "
@@ -190,7 +193,7 @@ def isotropic_halting_time(
             f"by it, the loss is off its quadratic model by {bend:.3g} of it; take a smaller scale"
         )
     squares = 2 * generator.gamma(
-        np.maximum(theta.size * masses / 2, 1e-12), size=(count("draws", draws), nodes.size)
+        np.maximum(theta.size * masses / 2, 1e-12), size=(draws, nodes.size)
     )
     found = []
     for row in squares:

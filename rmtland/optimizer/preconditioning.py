@@ -48,7 +48,7 @@ from scipy.sparse.linalg import LinearOperator
 from rmtland.arguments import dense_array, float_array, nonnegative
 from rmtland.estimate import symmetric_operator
 from rmtland.free import free_product
-from rmtland.laws import Discrete, Law, affine, pushforward
+from rmtland.laws import Discrete, Law, SpectralModel, affine, pushforward
 from rmtland.typing import ArrayLike, Real
 
 __all__ = [
@@ -354,12 +354,14 @@ def preconditioned(operator: Any, preconditioner: Preconditioner) -> LinearOpera
     return LinearOperator(shape, matvec=product, rmatvec=product, dtype=dtype)
 
 
-def preconditioned_law(bulk: Law, scales: Law, *, power: float = 1.0, damping: float = 0.0) -> Law:
+def preconditioned_law(
+    bulk: Law | SpectralModel, scales: Law, *, power: float = 1.0, damping: float = 0.0
+) -> Law:
     r"""Return the law of D^(1/2) W D^(1/2) preconditioned by D^s + delta.
 
     Parameters
     ----------
-    bulk : Law
+    bulk : Law or SpectralModel
         Of W: Marchenko-Pastur for a sample covariance, or the Hessian of least squares.
     scales : Law
         Of D, positive. For Kronecker factors that of the products of their eigenvalues.
@@ -391,6 +393,8 @@ def preconditioned_law(bulk: Law, scales: Law, *, power: float = 1.0, damping: f
     MarchenkoPastur(aspect_ratio=0.5, scale=1.0)
     """
     added, exponent = nonnegative("damping", damping), nonnegative("power", power)
+    if isinstance(bulk, SpectralModel):
+        bulk = bulk.law
     low, _ = scales.hull
     if not low > 0:
         raise ValueError(f"scales must be positive; {scales} reaches down to {low:g}")

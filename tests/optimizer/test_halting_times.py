@@ -228,6 +228,10 @@ def test_elsewhere_a_law_is_refused_with_the_reason(interpolating):
         isotropic_halting_time(
             point, GradientDescent(3 * method.step), curvatures, scale=0.01, max_steps=500
         )
+    with pytest.raises(ValueError, match="scale must have a square"):
+        isotropic_halting_time(point, method, curvatures, scale=1e200)
+    with pytest.raises(ValueError, match="draws must be an integer of at least 2"):
+        isotropic_halting_time(point, method, curvatures, scale=0.01, draws=1)
 
 
 def test_step_count_does_not_depend_on_how_it_is_found():

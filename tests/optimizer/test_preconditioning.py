@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rmtland import MarchenkoPastur
+from rmtland import MarchenkoPastur, WishartEnsemble
 from rmtland.laws import Discrete, Uniform
 from rmtland.networks import MLP, gaussian
 from rmtland.optimizer import (
@@ -111,6 +111,13 @@ def test_laws_are_those_of_matrices():
         for power in (0.0, 0.5, 1.0)
     ]
     assert ends[0] > 2 * ends[1] > 4 * ends[2]
+
+
+def test_a_model_stands_for_its_law():
+    scales = Discrete((1.0, 4.0), (0.5, 0.5))
+    for power in (0.5, 1.0):
+        found = preconditioned_law(WishartEnsemble(0.5), scales, power=power)
+        assert found == preconditioned_law(MarchenkoPastur(0.5), scales, power=power)
 
 
 def test_scales_with_a_density():
