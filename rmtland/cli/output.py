@@ -59,7 +59,8 @@ class Output:
     Raises
     ------
     ValueError
-        If the format is unknown, or the name of the report does not end in .html.
+        If the format is unknown, or the name of the report does not end in .html or is that of the
+        numbers.
     OSError
         If the folder or a file cannot be written.
     """
@@ -80,7 +81,7 @@ class Output:
         if json is not None and json != "-":
             check_folder(Path(json).parent)
             check_target(json)
-        self._page = None if html is None else ReportPage(html)
+        self._page = None if html is None else ReportPage(html, numbers=json)
 
     @property
     def console(self) -> Console:

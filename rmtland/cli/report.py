@@ -37,7 +37,7 @@ def report(
     """
     from rmtland.report import Report, Text, provenance_of, read_results
 
-    check_page(html)
+    check_page(html, numbers=json)
     output = Output(OUT, json=json, writes=False)
     paths = results or [OUT]
     sections, left_out = read_results(paths)

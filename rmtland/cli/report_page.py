@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -32,17 +34,19 @@ class ReportPage:
     ----------
     target : Path
         The page.
+    numbers : str, optional
+        The file of the numbers, "-" for standard output.
 
     Raises
     ------
     ValueError
-        If its name does not end in .html.
+        If its name does not end in .html, or is that of the numbers.
     OSError
         If it cannot be written.
     """
 
-    def __init__(self, target: Path) -> None:
-        check_page(target)
+    def __init__(self, target: Path, *, numbers: str | None = None) -> None:
+        check_page(target, numbers=numbers)
         self.target = target
         self._parts = [_Part()]
 
@@ -111,8 +115,10 @@ class _Part:
         return sorted(self.sections, key=place)
 
 
-def check_page(target: Path) -> None:
-    """Refuse a page that cannot be written, before the work begins."""
+def check_page(target: Path, *, numbers: str | None = None) -> None:
+    """Refuse a page that cannot be written, or is the file of the numbers, before the work."""
+    if numbers is not None and numbers != "-" and Path(numbers).resolve() == target.resolve():
+        raise ValueError(f"--json and --html are the same file, {target}; give two names")
     if target.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"--html takes a file whose name ends in .html; got {target}")
     check_folder(target.parent)
@@ -131,8 +137,18 @@ def write_page(report: Any, target: Path) -> int:
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """Return the command line as a shell takes it."""
-    return shlex.join(["rmtland", *arguments[1:]])
+    """Return the command line as a shell takes it; the user's own folder is ``"$HOME"``."""
+    home = os.path.expanduser("~").rstrip("/")
+    own = re.compile(rf"(?<![^=:,]){re.escape(home)}(?=/|$)")
+    words = [own.split(word, maxsplit=1) if home else [word] for word in arguments[1:]]
+    return " ".join(["rmtland", *map(_word, words)])
+
+
+def _word(parts: list[str]) -> str:
+    """Return a word of a shell from what stands before and after the user's own folder."""
+    if len(parts) == 1:
+        return shlex.quote(parts[0])
+    return '"$HOME"'.join(shlex.quote(part) if part else "" for part in parts)
 
 
 def command_name(arguments: Sequence[str]) -> str:

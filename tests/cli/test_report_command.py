@@ -3,6 +3,7 @@
 import html
 import json
 import re
+import subprocess
 
 import pytest
 from matplotlib.figure import Figure
@@ -10,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rmtland.cli.output import Output
-from rmtland.cli.report_page import ReportPage, command_name
+from rmtland.cli.report_page import ReportPage, command_line, command_name
 
 LOOK_AT_PICTURES = ()
 
@@ -82,6 +83,8 @@ def test_a_page_begins_with_the_answer(tmp_path, monkeypatch):
         (("report", "--html", "report.py"), "a file whose name ends in .html; got report.py"),
         ((*OVERLAY, "--html", "o.json"), "a file whose name ends in .html; got o.json"),
         ((*OVERLAY, "--html", "x.html/o.html"), "x.html is a file; give a folder"),
+        ((*OVERLAY, "--html", "o.html", "--json", "./o.html"), "are the same file, o.html"),
+        (("report", "--html", "o.html", "--json", "o.html"), "are the same file, o.html"),
         (("reproduce", "fig1", "--redraw", "--html", "o.html"), "leave out --redraw"),
     ],
 )
@@ -117,3 +120,15 @@ def test_names_of_commands():
     assert command_name(["rmtland"]) == "rmtland"
     assert command_name(["rmtland", "audit", "run.py:f"]) == "rmtland audit"
     assert command_name(["rmtland", "landscape", "noise", "--seed"]) == "rmtland landscape noise"
+
+
+def test_the_folder_of_the_user_is_not_told(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    words = ["/home/ann/my x", "--out=/home/ann", "/home/anna/x", "/srv/home/ann", "a b", ""]
+    shown = command_line(["rmtland", *words])
+    assert shown == ("""rmtland "$HOME"'/my x' --out="$HOME" /home/anna/x /srv/home/ann 'a b' ''""")
+    shell = ["sh", "-c", f"printf '%s|' {shown}"]
+    again = subprocess.run(shell, capture_output=True, text=True, check=True).stdout
+    assert again.split("|")[1:-1] == words
+    monkeypatch.setenv("HOME", "/")
+    assert command_line(["rmtland", "/a"]) == "rmtland /a"
