@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from types import FrameType
 
 from rmtland.arguments import count
 from rmtland.statements.ledger import find_statement, ledger
@@ -77,17 +80,47 @@ def verify(
 
 
 def _serial(chosen: Sequence[Statement], examples: int, seed: int) -> Iterator[Finding]:
-    return (verify_statement(one, examples=examples, seed=seed) for one in chosen)
+    with _interrupts() as seen:
+        for one in chosen:
+            finding = verify_statement(one, examples=examples, seed=seed)
+            if seen:  # by a training, say, that ends early and returns what it has
+                raise KeyboardInterrupt
+            yield finding
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Note each Ctrl-C in a list before what is done about it otherwise."""
+    before = signal.getsignal(signal.SIGINT)
+    seen: list[int] = []
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield seen
+        return
+
+    def noted(number: int, frame: FrameType | None) -> object:
+        seen.append(number)
+        return before(number, frame)
+
+    signal.signal(signal.SIGINT, noted)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _many(chosen: Sequence[Statement], examples: int, seed: int, workers: int) -> Iterator[Finding]:
     context = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start)
     dear_first = sorted(chosen, key=_share)
     try:
         futures = [pool.submit(_run, one.id, examples, seed) for one in dear_first]
         for future in as_completed(futures):
             yield future.result()
+    except BaseException:  # Ctrl-C, also while the caller shows progress: nothing is waited for
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -1,7 +1,11 @@
 """The ledger of statements: verdicts come out of runs, and every check notices a broken formula."""
 
+import contextlib
+import gc
 import importlib
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -200,3 +204,36 @@ def test_findings_do_not_depend_on_the_number_of_processes():
         (f.id, f.verdict, f.deviation) for f in second
     ]
     assert seen[-1] == (4, 4)
+
+
+@pytest.mark.slow
+def test_an_interrupted_run_ends_its_processes_at_once(monkeypatch):
+    ended = []
+    terminate = multiprocessing.process.BaseProcess.terminate
+    monkeypatch.setattr(
+        multiprocessing.process.BaseProcess,
+        "terminate",
+        lambda process: (ended.append(process), terminate(process)),
+    )
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        verify(STATEMENTS[4:8], examples=3, workers=2, progress=stop)
+    gc.collect()
+    assert len(ended) == 2
+    assert not any(process.is_alive() for process in ended)
+
+
+def test_an_interrupt_that_a_formula_swallows_ends_the_run():
+    def swallowing(x):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return x * x
+
+    before = signal.getsignal(signal.SIGINT)
+    one = entry(verdict=Verdict.HOLDS, holding=SQUARE.instead(claim=swallowing))
+    with pytest.raises(KeyboardInterrupt):
+        verify([one], examples=3)
+    assert signal.getsignal(signal.SIGINT) is before
