@@ -206,6 +206,18 @@ def test_a_torch_model_that_is_a_network_has_the_same_bounds():
     assert "double precision" in found.why_no_upper
 
 
+def test_the_jump_of_softplus_in_pytorch_has_no_bound():
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    model = nn.Sequential(nn.Linear(1, 1), nn.Softplus(), nn.Linear(1, 1)).double()
+    x, y = torch.ones(1, 1).double(), torch.zeros(1, 1).double()
+    theta = np.array([20.0 + 1e-12, 0.0, 1.0, -19.9])
+    found = ball_sharpness(TorchSurface(model, nn.MSELoss(), (x, y)), theta, 1e-11, rng=0)
+    assert found.lower > 4e-10  # ten times what slopes allow
+    assert found.upper is None
+    assert "softplus" in found.why_no_upper
+
+
 @pytest.mark.parametrize("size", [1.0, 1e4, 1e8])
 def test_the_certified_bound_covers_what_rounding_hid(size):
     """One linear unit, one sample: S = c rho |x| + rho^2 |x|^2/2 with the exact residual c."""
