@@ -100,7 +100,7 @@ def picture_file(path: Path) -> Picture:
     plain = f"The picture {path.name}"
     if path.suffix == ".svg":
         head = content[:20_000].decode("utf-8", "replace")
-        if "<svg" not in head:
+        if not _is_drawing(content):
             raise ValueError(f"{path.name} is not a picture in SVG")
         found = re.search(r"<dc:description>([^<]+)</dc:description>", head)
         words = html.unescape(found[1]).strip() if found else plain
@@ -119,6 +119,29 @@ def picture_file(path: Path) -> Picture:
         raise ValueError(f"{path.name} is not a picture in PNG: {error}") from error
     versions = [("image/png", content), ("image/png", palette_png(half))]
     return Picture(tuple(versions), described or plain, caption=path.name, name=path.name)
+
+
+def _is_drawing(content: bytes) -> bool:
+    """Whether a file is whole XML whose root is svg, without entities of its own (no bombs)."""
+    from xml.parsers import expat
+
+    roots: list[str] = []
+
+    def begins(name: str, attributes: dict[str, str]) -> None:
+        if not roots:
+            roots.append(name.rpartition(":")[2])
+
+    def declared(*entity: object) -> None:
+        raise ValueError("it declares entities")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = begins
+    parser.EntityDeclHandler = declared
+    try:
+        parser.Parse(content, True)
+    except (expat.ExpatError, ValueError, LookupError):
+        return False
+    return roots == ["svg"]
 
 
 def words_of(figure: Figure) -> str:

@@ -95,6 +95,10 @@ def test_the_picture_beside_a_file_comes_with_it(folder):
         ("a.npz", b"PK", "a.npz is not an .npz file of arrays"),
         ("a.png", b"\x89PNG\r\n", "a.png is not a picture in PNG"),
         ("a.svg", b"<html>", "a.svg is not a picture in SVG"),
+        ("a.svg", b"not <svg really", "a.svg is not a picture in SVG"),
+        ("a.svg", b"<html><svg/></html>", "a.svg is not a picture in SVG"),
+        ("a.svg", b"<svg><g></svg>", "a.svg is not a picture in SVG"),
+        ("a.svg", b'<!DOCTYPE svg [<!ENTITY a "b">]><svg/>', "a.svg is not a picture in SVG"),
         ("a.txt", b"", r"a.txt is none of .json, .npz, .png, .svg"),
     ],
 )
