@@ -129,8 +129,11 @@ class SubordinationEquation(abc.ABC):
         """L at the solution."""
 
     @abc.abstractmethod
-    def uncertainty(self, z: Complex, state: SubordinationState) -> Real:
-        """Defect of the equation in units of z, with rounding and the errors of the operands."""
+    def uncertainty(self, z: Complex, state: SubordinationState, *, operands: bool = True) -> Real:
+        """Defect of the equation in units of z, with rounding and the errors of the operands.
+
+        Without `operands` these are taken as known to rounding.
+        """
 
     def sensitivity(self, z: Complex, value: Complex, slope: Complex) -> Real:
         """By how much the value G moves with that uncertainty of the state, z itself held."""

@@ -60,6 +60,8 @@ class InnerAtom:
         Coefficients of h and q in (z - place)/radius, ascending; NaN where there are none.
     spread : float
         How far they disagree with each other, absolutely.
+    rounding : float
+        How far that of the points, which is common to all polynomials, may move h.
     """
 
     place: float
@@ -68,6 +70,7 @@ class InnerAtom:
     rest: Complex
     potential: Complex
     spread: float
+    rounding: float = 0.0
 
     @classmethod
     def of(cls, tables: BandTables, place: float, mass: float, unit: float) -> InnerAtom:
@@ -120,6 +123,11 @@ class InnerAtom:
             return None
         if not (np.isfinite(g).all() and np.isfinite(level).all()):
             return None
+        # An operand's own atom has no stated error so close to it, but its rounding, as that of z.
+        with np.errstate(all="ignore"):
+            slope_there = np.abs(equation.stieltjes_slope(z, state))
+            moved = equation.uncertainty(z, state, operands=False) * slope_there
+        rounding = float(np.abs(_ALL[0]) @ (moved + 4e-16 * np.abs(g)))
         w = z.real - place
         values = g - mass / w
         levels = level - mass * (np.log(np.abs(w)) + 1j * np.pi * (w < 0))
@@ -130,10 +138,10 @@ class InnerAtom:
             # Over so short a distance q is rounding; it has to agree with the integral of h.
             integral = np.append(potential[0], radius * rest[:-1] / np.arange(1, rest.size))
             if np.abs(levels - _POWERS @ integral).max() < _ROUNDING:
-                return cls(place, mass, radius, rest, integral, float(apart))
+                return cls(place, mass, radius, rest, integral, float(apart), rounding)
         slope = potential[1] / radius
         spread = max(apart, abs(rest[0].imag - slope.imag))
-        return cls(place, mass, radius, rest, potential, float(spread))
+        return cls(place, mass, radius, rest, potential, float(spread), rounding)
 
     def holds(self, z: Complex | Real) -> Logical:
         """Whether points are closer than what was solved, or the atom itself.
@@ -167,9 +175,7 @@ class InnerAtom:
             away = np.abs(z - self.place)
             pole = self.mass / away
             own = pole * (4e-16 + float(np.spacing(abs(self.place))) / away)
-            # G at the nodes has the rounding of its pole, which is common to all of them
-            nodes = 1e-14 * self.mass / self.radius
-            total = (4 * self.spread + nodes + own) / np.abs(self.jet(z)[0])
+            total = (4 * self.spread + self.rounding + own) / np.abs(self.jet(z)[0])
         return np.where(away == 0, 0.0, total)
 
     def jet(self, z: Complex) -> tuple[Complex, Complex]:

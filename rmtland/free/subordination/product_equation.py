@@ -217,14 +217,15 @@ class ProductEquation(SubordinationEquation):
         rest = self._linear(z, state).rest
         return np.asarray(np.abs(rest - 2j * np.pi * np.round(rest.imag / (2 * np.pi))))
 
-    def uncertainty(self, z: Complex, state: SubordinationState) -> Real:
+    def uncertainty(self, z: Complex, state: SubordinationState, *, operands: bool = True) -> Real:
         """Defect of log z, with what is behind it, times |z|."""
         linear = self._linear(z, state)
         rest, slopes = linear.rest, linear.slopes
         rest = rest - 2j * np.pi * np.round(rest.imag / (2 * np.pi))
         terms = 1 + np.abs(np.log(z)) + self.order * np.abs(state.common)
         spread = np.abs(rest) + 4e-16 * (terms + np.exp(-state.common.real))
-        for i, (law, place) in enumerate(zip(self.operands, state.omegas, strict=True)):
+        asked = self.operands if operands else ()
+        for i, (law, place) in enumerate(zip(asked, state.omegas, strict=False)):
             omega = exp_of(place)
             g = self.operand_jet(i, omega, state.inner[i])[0]
             share = np.abs(slopes[i]) / np.abs(omega * g * (omega * g - 1))

@@ -307,11 +307,13 @@ class SignedProductEquation(SubordinationEquation):
         """Bound what rounding of the terms moves log z by."""
         return np.asarray(4e-16 * (len(self.factors) + np.abs(at.bend)))
 
-    def uncertainty(self, z: Complex, state: SubordinationState) -> Real:
+    def uncertainty(self, z: Complex, state: SubordinationState, *, operands: bool = True) -> Real:
         """Defect of log z, with what is behind it, times |z|."""
         at = self._linear(z, state)
         w = exp_of(state.common)
         spread = np.abs(at.rest) + 2 * self._noise(z, state, at)
+        if not operands:
+            return np.asarray(np.abs(z) * spread)
         spread = spread + np.abs(at.bend * w) * error_of(self.operands[0], w)
         for i, rate in enumerate(at.rates, 1):
             a = exp_of(state.omegas[i])

@@ -174,10 +174,12 @@ class SumEquation(SubordinationEquation):
             terms = terms + np.abs(self.levy.excess(state.common))
         return np.asarray(terms)
 
-    def uncertainty(self, z: Complex, state: SubordinationState) -> Real:
+    def uncertainty(self, z: Complex, state: SubordinationState, *, operands: bool = True) -> Real:
         """Defect of z = surplus F + sum t_i omega_i + R(1/F), with what is behind it."""
         defect = self.defect(z, state) * (np.abs(z) + self.scale)
         spread = defect + 4e-16 * self._terms(z, state)
+        if not operands:
+            return spread
         for i, (law, power) in enumerate(zip(self.operands, self.powers, strict=True)):
             slope = self.operand_jet(i, state.omegas[i], state.inner[i])[1]
             spread = spread + power * error_of(law, state.omegas[i]) / np.abs(slope)

@@ -94,3 +94,23 @@ def test_light_atoms_have_a_high_density_beside_them(left):
     assert law.cdf(0.0) - law.mass_below(0.0) == pytest.approx(mass, rel=1e-12, abs=1e-15)
     below = law.cdf([-1.0, 1.0])
     assert below[0] + below[1] == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("q", "v", "t"),
+    [
+        (0.8551638147261849, 17.63395024137948, 1.1693665913732076),  # off by 23, 204 in all
+        (0.75, 2.0, (1 - 1e-6) / 0.75),
+    ],
+)
+def test_the_stated_error_holds_the_rounding_of_the_points(q, v, t):
+    """Beside an atom of 5e-9 the points keep 8 digits; the closed form is that of light atoms."""
+    law = free_power(free_product(Semicircle(v / q), Discrete((0.0, 1.0), (1 - q, q))), t)
+    mass = law.atoms[0][1]
+    x = 1e-4 * mass**2 * np.array([-1e-3, 1e-6, 1e-3])
+    with unchecked(law):
+        found = law.solve(x)
+    # G is m/x on the axis beside it, by symmetry, and the density
+    right = mass / x - 1j * q * t * (1 - q) / (mass * np.sqrt(v))
+    rounding = 1e-15 * np.abs(right)
+    assert (np.abs(found.value - right) <= found.error + rounding).all()
