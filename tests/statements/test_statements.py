@@ -222,7 +222,7 @@ def test_an_interrupted_run_ends_its_processes_at_once(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         verify(STATEMENTS[4:8], examples=3, workers=2, progress=stop)
     gc.collect()
-    assert len(ended) == 2
+    assert len(set(ended)) == 2  # the pool ends a process again that it finds ended
     assert not any(process.is_alive() for process in ended)
 
 
