@@ -11,6 +11,9 @@ again from the seed, as --again ROW does for one row.
     python scripts/critical_point_data.py --folder results            writes critical_points.npz
     python scripts/critical_point_data.py --folder results --check 100
 
+`rmtland reproduce fig6 --full --keep` leaves such a folder, rmtland-output/fig6-*.partial. With
+--partial nothing is searched: the file has what a run has kept there so far.
+
 With --check N, N random proved points of each phi are refined by Newton's method in 50 digits, in
 code of its own (formulas of the gradient written down anew, on matrices of python-flint): it must
 end within the proved radius of the stored centre, and the Hessian there, by a formula of its own,
@@ -28,6 +31,7 @@ from rmtland.arguments import count
 from rmtland.networks import gaussian
 from rmtland.reproduction.critical_point_searches import searched
 from rmtland.reproduction.critical_points import CriticalPointsFigure
+from rmtland.reproduction.figure_sweeps import store_path
 from rmtland.spectrum.files import read_arrays, write_arrays
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Serial, run
@@ -48,12 +52,17 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def rows_of(figure, folder):
-    """Yield the key and the result of every search, computing what is not there."""
+def rows_of(figure, folder, *, partial=False):
+    """Yield the key and the result of every search, computing what is not there if not partial."""
+    kept = figure.kept(folder) if partial else {}
     for name, (task, grid) in figure.sweeps.items():
-        if task is searched:
-            path = None if folder is None else folder / f"{figure.name}-{name}.sweep"
-            yield from run(task, grid, store=path, executor=Serial(), progress=None)
+        if task is not searched:
+            continue
+        if partial:
+            yield from kept[name]
+            continue
+        path = None if folder is None else store_path(folder, figure.name, name)
+        yield from run(task, grid, store=path, executor=Serial(), progress=None)
 
 
 def arrays_of(results):
@@ -84,11 +93,12 @@ def digest_of(arrays):
     return hashed.hexdigest()
 
 
-def write(figure, results, path, size):
+def write(figure, results, path, size, *, partial=False):
     arrays = arrays_of(results)
     proved = arrays["status"] == 0
     header = {
-        "command": f"python scripts/critical_point_data.py --size {size} --seed {figure.seed}",
+        "command": f"python scripts/critical_point_data.py --size {size} --seed {figure.seed}"
+        + " --partial" * partial,
         "root": figure.seed, "n": figure.width, "families": FAMILIES, "statuses": STATUSES,
         "branch_ends": ENDS, "digest": digest_of(arrays),
     }  # fmt: skip
@@ -245,7 +255,12 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("critical_points.npz"))
     parser.add_argument("--check", type=int, default=0, help="points of each phi in 50 digits")
     parser.add_argument("--again", type=int, help="search again from the seed of this row of --out")
+    parser.add_argument(
+        "--partial", action="store_true", help="only what --folder has; nothing is searched"
+    )
     given = parser.parse_args()
+    if given.partial and given.folder is None:
+        parser.error("--partial is of what a folder has: give --folder")
     try:
         if given.again is not None:
             print_again(given.out, given.again)
@@ -254,12 +269,15 @@ def main():
         figure = CriticalPointsFigure.of_size(given.size, seed=given.seed)
     except (ValueError, OSError) as error:
         parser.error(str(error))
-    if given.folder is not None:
+    if given.folder is not None and not given.partial:
         given.folder.mkdir(parents=True, exist_ok=True)
-    results = list(rows_of(figure, given.folder))
+    try:
+        results = list(rows_of(figure, given.folder, partial=given.partial))
+    except FileNotFoundError as error:
+        parser.error(str(error))
     if given.check:
         return min(check(figure, results, given.check), 1)
-    write(figure, results, given.out, given.size)
+    write(figure, results, given.out, given.size, partial=given.partial)
     return 0
 
 

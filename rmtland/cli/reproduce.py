@@ -19,7 +19,7 @@ from rmtland.cli.output import Output, Stopped
 if TYPE_CHECKING:
     from rmtland.reproduction import Content, PublishedFigure
 
-__all__ = ["reproduce", "reproduce_figure"]
+__all__ = ["draw_kept", "reproduce", "reproduce_figure"]
 
 DOTS = 150
 """Dots per inch: pictures stay below 150 kB."""
@@ -48,6 +48,9 @@ def reproduce(
         bool, typer.Option("--redraw", help="Draw NAME.csv and NAME.json of the folder again.")
     ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the results of single tasks.")] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Draw what a run has kept so far; compute nothing.")
+    ] = False,
     format: Format = "png",
     json_file: Json = None,
     html: Html = None,
@@ -61,7 +64,8 @@ def reproduce(
     law. trained: networks in training against conditioned residuals. minimisers: energies of
     trained networks against (1 - phi)^2/2. optimizer: methods that measure curvature against tuned
     ones. Results of single tasks are kept until the picture is
-    written: the same command resumes an interrupted run.
+    written: the same command resumes an interrupted run, and with --partial it draws what is kept
+    (fig6; other figures once all is there).
     """
     from rmtland.arguments import count
     from rmtland.reproduction import FIGURES
@@ -73,6 +77,8 @@ def reproduce(
         chosen += list(FIGURES) if name == "all" else [name]
     if redraw and html is not None:
         raise ValueError("--html is of what is computed; leave out --redraw or run rmtland report")
+    if redraw and partial:
+        raise ValueError("give --redraw (from NAME.csv) or --partial (from kept results), not both")
     if quick and full:
         raise ValueError("give --quick or --full, not both")
     if workers is not None:
@@ -94,6 +100,9 @@ def reproduce(
         return
     reports = []
     for figure in made:
+        if partial:
+            reports.append(draw_kept(figure, output))
+            continue
         content = reproduce_figure(
             figure, output, workers=1 if quick and workers is None else workers, keep=keep
         )
@@ -135,21 +144,68 @@ def reproduce_figure(
         f"{figure.name}: {figure.title}; {tasks} tasks, {many} at a time, at most "
         f"{figure.memory / 1e6:.0f} MB each"
     )
-    # a folder for each set of parameters: the end of one run takes nothing from another
-    digest = hashlib.blake2b(repr(figure).encode(), digest_size=4).hexdigest()
-    partial = output.out / f"{figure.name}-{digest}.partial"
+    partial = _folder(figure, output)
     try:
         content = figure.compute(folder=partial, executor=executor)
     except Interrupted as stop:
-        raise Stopped(str(stop)) from None
+        more = "; --partial draws what there is" if figure.takes_part else ""
+        raise Stopped(f"{stop}{more}") from None
+    _show(figure, content, output)
+    _write(figure, report(figure, content), content, output)
+    if not keep:
+        shutil.rmtree(partial, ignore_errors=True)  # a run beside this one may have done it
+    return content
+
+
+def draw_kept(figure: PublishedFigure, output: Output) -> dict[str, Any]:
+    """Draw a figure from what its run has kept so far, and say how much that is.
+
+    Parameters
+    ----------
+    figure : PublishedFigure
+        The figure at the parameters of the run.
+    output : Output
+        The folder of the run.
+
+    Returns
+    -------
+    dict
+        As `report` returns it, with `tasks`: done and all of each sweep.
+
+    Raises
+    ------
+    FileNotFoundError
+        If nothing is kept.
+    ValueError
+        If the figure needs results that are missing.
+    """
+    results = figure.kept(_folder(figure, output))
+    counts = {name: found.status for name, found in results.items()}
+    tasks = {name: {"done": one.done, "all": sum(one)} for name, one in counts.items()}
+    content = figure.content(results)
+    parts = ", ".join(f"{name} {one['done']} of {one['all']}" for name, one in tasks.items())
+    done, every = (sum(one[key] for one in tasks.values()) for key in ("done", "all"))
+    content = replace(content, caption=f"{content.caption} Drawn from {done} of {every} tasks.")
+    _show(figure, content, output)
+    output.line(f"  from {done} of {every} tasks: {parts}")
+    values = {**report(figure, content), "tasks": tasks}
+    if values["command"] is not None:
+        values["command"] += " --partial"
+    _write(figure, values, content, output)
+    return values
+
+
+def _folder(figure: PublishedFigure, output: Output) -> Path:
+    """Return where results are kept, for each set of parameters: no run takes from another."""
+    digest = hashlib.blake2b(repr(figure).encode(), digest_size=4).hexdigest()
+    return output.out / f"{figure.name}-{digest}.partial"
+
+
+def _show(figure: PublishedFigure, content: Content, output: Output) -> None:
     output.part()
     output.line(f"{figure.name}: {figure.title}")
     for quantity, value in content.numbers.items():
         output.line(f"  {quantity}: {value:.4g}")
-    _write(figure, content, output)
-    if not keep:
-        shutil.rmtree(partial, ignore_errors=True)  # a run beside this one may have done it
-    return content
 
 
 def redraw_figure(figure: PublishedFigure, output: Output) -> None:
@@ -245,7 +301,9 @@ def _command(figure: PublishedFigure) -> str | None:
     return None
 
 
-def _write(figure: PublishedFigure, content: Content, output: Output) -> None:
+def _write(
+    figure: PublishedFigure, values: dict[str, Any], content: Content, output: Output
+) -> None:
     from matplotlib.figure import Figure
 
     from rmtland.cli.output import write_json
@@ -261,6 +319,6 @@ def _write(figure: PublishedFigure, content: Content, output: Output) -> None:
     with output.file(f"{figure.name}.csv") as stream:
         stream.write(text.getvalue().encode())
     path = output.out / f"{figure.name}.json"
-    write_json(report(figure, content), str(path))
+    write_json(values, str(path))
     output.wrote(path)
     output.figure(canvas, figure.name, dpi=DOTS)

@@ -81,6 +81,8 @@ def of_starts(records: Sequence[Record], **labels: Any) -> Numbers:
     """Yield the shares of starts that end in a proved point, in all and by the start's energy."""
     good = np.array([one["status"] == "proved" for one in records])
     yield Quantity.of("starts", **labels), float(good.size)
+    if not records:
+        return
     yield Quantity.of("share proved", **labels), float(good.mean())
     start = 2.0 * column(records, "start_energy") / column(records, "target")
     if np.isnan(start).any():  # the finder makes its own
@@ -96,6 +98,8 @@ def of_published(records: Sequence[Record], cutoff: float, **labels: Any) -> Num
     """Yield how many published points there are, and what Newton's method finds near them."""
     below = [one for one in records if one["square"] < cutoff]
     yield Quantity.of("starts", **labels, family="published"), float(len(records))
+    if not records:
+        return
     yield Quantity.of("below the cutoff", **labels), float(len(below))
     for status in ("critical", "flat", "escaping", "unfinished"):
         many = sum(one["near_status"] == status for one in below)

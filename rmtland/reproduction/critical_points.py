@@ -134,6 +134,7 @@ class CriticalPointsFigure(PublishedFigure):
         "linear": 40,
     }
     takes_images = False
+    takes_part = True
 
     @property
     def sweeps(self) -> dict[str, Sweep]:
@@ -177,25 +178,28 @@ class CriticalPointsFigure(PublishedFigure):
         """
         series: list[Series] = []
         numbers: dict[Quantity, float] = {}
+        read = {name: list(found) for name, found in results.items()}  # each result once
+        starts: list[dict[str, int]] = []
         for phi in self.phi:
             found = {
-                name: [r.value for r in results[name] if r.parameters["phi"] == phi]
-                for name in results
+                name: [r.value for r in some if r.parameters["phi"] == phi]
+                for name, some in read.items()
             }
+            starts.append(_starts(found))
             self._add_points(series, phi, found)
             numbers.update(self._numbers(phi, found))
             for decay in self.checks:
                 for family in _PROVED:
                     some = [
                         r.value
-                        for r in results[f"{family}-decays"]
+                        for r in read[f"{family}-decays"]
                         if (r.parameters["phi"], r.parameters["weight_decay"]) == (phi, decay)
                     ]
                     labels = {"phi": phi, "family": family, "decay": decay}
                     numbers.update(of_starts(some, **labels))
                     numbers.update(of_levels(proved(some), self._size, **labels))
         self._add_summaries(series, numbers)
-        return Content(tuple(series), numbers, self._caption())
+        return Content(tuple(series), numbers, self._caption(starts))
 
     @property
     def _size(self) -> int:
@@ -246,8 +250,8 @@ class CriticalPointsFigure(PublishedFigure):
             numbers.update(of_exponents(*read, 0, phi=phi, family="read off"))
         numbers.update(of_minima(found["minima"], phi, self.weight_decay))
         numbers[Quantity.of("(1 - phi/2)/2", phi=phi)] = (1.0 - phi / 2.0) / 2.0
-        linear = np.array([float(one["least"]) for one in found["linear"]])
-        numbers[Quantity.of("energy of linear minima", phi=phi)] = float(linear.mean())
+        if linear := [float(one["least"]) for one in found["linear"]]:
+            numbers[Quantity.of("energy of linear minima", phi=phi)] = float(np.mean(linear))
         return numbers
 
     def _add_summaries(self, series: list[Series], numbers: Mapping[Quantity, float]) -> None:
@@ -269,15 +273,18 @@ class CriticalPointsFigure(PublishedFigure):
                 quantity = Quantity.of("exponent", family=family, given=shown)
                 _add_curve(series, "exponents", f"{family}, {shown}", quantity, self.phi, numbers)
 
-    def _caption(self) -> str:
+    def _caption(self, starts: Sequence[Mapping[str, int]]) -> str:
+        shown = []
+        for family in _LOOKS:
+            low, high = (end(one[family] for one in starts) for end in (min, max))
+            shown.append(f"{low if low == high else f'{low} to {high}'} {family}")
         return (
             f"After Pennington & Bahri (ICML 2017), fig. 6. Tanh networks, {self.width} inputs, "
             "hidden units and outputs, iid data drawn for each point; energy: loss per output "
             "without weight decay.\nLine: read off the printed figure. Published: the plain loss, "
             f"squared gradient lowered to {CUTOFF:g}. Generic, symmetric, minima: proved, weight "
-            f"decay {self.weight_decay:g}.\nStarts a panel: {self.published} published, "
-            f"{self.generic} generic, {self.symmetric + self.studied} symmetric, {self.minima} "
-            "minima. Bars of exponents: 95 % bootstrap intervals, marks at their middles. "
+            f"decay {self.weight_decay:g}.\nStarts a panel: {', '.join(shown)}. "
+            "Bars of exponents: 95 % bootstrap intervals, marks at their middles. "
             f"Seed {self.seed}."
         )
 
@@ -321,6 +328,13 @@ class CriticalPointsFigure(PublishedFigure):
         ax.set_xlabel("energy $\\epsilon$ (loss per output)")
         ax.set_ylabel("index $\\alpha$")
         ax.legend(fontsize=7, frameon=False, loc="upper left")
+
+
+def _starts(found: Mapping[str, Sequence[Any]]) -> dict[str, int]:
+    """Return how many searches of each family there are."""
+    return {
+        family: len(found[family]) + len(found.get(f"{family}-studied", ())) for family in _LOOKS
+    }
 
 
 def _add_curve(

@@ -14,7 +14,7 @@ so that a table of them is the picture's data.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -28,9 +28,10 @@ from rmtland.arrays import ArrayLibrary
 from rmtland.drawing import STYLES
 from rmtland.laws.spectral_model import SpectralModel
 from rmtland.networks import cifar10
+from rmtland.reproduction.figure_sweeps import Sweep, in_rounds, kept_results, store_path
 from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
-from rmtland.sweep import Grid, Results, Serial, run
+from rmtland.sweep import Results, Serial, run
 from rmtland.sweep.executors import cores
 from rmtland.typing import Real
 
@@ -196,21 +197,6 @@ class Content:
         ]
 
 
-class Sweep(NamedTuple):
-    """A task and the points at which a figure needs it.
-
-    Parameters
-    ----------
-    task : callable
-        What computes one point.
-    grid : Grid
-        The points.
-    """
-
-    task: Callable[..., Any]
-    grid: Grid
-
-
 @dataclass(frozen=True, kw_only=True)
 class PublishedFigure(abc.ABC):
     """A figure of the literature with the parameters it is computed at.
@@ -240,6 +226,9 @@ class PublishedFigure(abc.ABC):
 
     takes_images: ClassVar[bool] = True
     """Whether the figure is of a network on images."""
+
+    takes_part: ClassVar[bool] = False
+    """Whether the content can be made of some of the results, counted as what they are."""
 
     def __post_init__(self) -> None:
         count("seed", self.seed, min_value=0)
@@ -314,7 +303,8 @@ class PublishedFigure(abc.ABC):
         Parameters
         ----------
         folder : Path, optional
-            Where results are kept as they come: an interrupted run resumes from there.
+            Where results are kept as they come: an interrupted run resumes from there. Few
+            replicates of every sweep come first, so that it has something of everything.
         executor : optional
             Who computes, see `rmtland.sweep.run`; this process by default.
         progress : bool, optional
@@ -345,12 +335,12 @@ class PublishedFigure(abc.ABC):
             cifar10(self.images, 1)  # says what is wrong with the folder before anything runs
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-        results = {}
-        for name, (task, grid) in self.sweeps.items():
+        results: dict[str, Results] = {}
+        for name, (task, grid) in in_rounds(self.sweeps, kept=folder is not None):
             found = run(
                 task,
                 grid,
-                store=None if folder is None else folder / f"{self.name}-{name}.sweep",
+                store=None if folder is None else store_path(folder, self.name, name),
                 executor=Serial() if executor is None else executor,
                 retry_failed=True,
                 progress=progress,
@@ -363,6 +353,28 @@ class PublishedFigure(abc.ABC):
                 )
             results[name] = found
         return self.content(results)
+
+    def kept(self, folder: Path) -> dict[str, Results]:
+        """Return what a run that `compute` began has kept so far; nothing is computed.
+
+        Parameters
+        ----------
+        folder : Path
+            What `compute` was given. The run may still go on.
+
+        Returns
+        -------
+        dict of str to Results
+            Of each sweep, by its name; `status` of each counts what is done and missing.
+
+        Raises
+        ------
+        FileNotFoundError
+            If nothing is kept there.
+        ValueError
+            If results are missing and the content is made of all of them only.
+        """
+        return kept_results(self.name, self.sweeps, folder, whole=not self.takes_part)
 
 
 def histogram(

@@ -1,6 +1,7 @@
 """`rmtland reproduce`: pictures, tables and numbers of figures."""
 
 import csv
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 
 from rmtland import reproduction
 from rmtland.models import WishartPlusWigner
-from rmtland.reproduction import Content, ModelDensities, Series, densities
+from rmtland.reproduction import Content, ModelDensities, Series, critical_points, densities
+from rmtland.reproduction.critical_points import CriticalPointsFigure
 from rmtland.reproduction.quantity import Quantity
 from rmtland.sweep import executors
 
@@ -81,6 +83,46 @@ def test_a_run_takes_nothing_from_an_interrupted_one_of_other_parameters(
     assert rmtland("reproduce", "fig1", "--quick").written == sorted([left, *FILES])
     assert rmtland("reproduce", "fig1", "--quick", "--seed", 1).written == FILES
     assert len(calls) == 3 + 4 + 2
+
+
+def test_what_a_run_has_kept_is_drawn_with_its_counts(rmtland, monkeypatch):
+    few = {"phi": (0.5,), "width": 3, "checks": (1e-2,), "symmetric": 5, "generic": 2, "minima": 1,
+           "published": 1, "studied": 1, "symmetric_checks": 1, "generic_checks": 1, "linear": 1,
+           "resamples": 5}  # fmt: skip
+    monkeypatch.setattr(CriticalPointsFigure, "quick", few)
+    original, many = critical_points.searched, []
+
+    @functools.wraps(original)
+    def interrupted(*args, family, **given):
+        many.append(family)
+        if family == "symmetric" and many.count(family) == 4:
+            raise KeyboardInterrupt
+        return original(*args, family=family, **given)
+
+    early = rmtland("reproduce", "fig6", "--quick", "--partial")
+    assert early.code == 2
+    assert "begin a run without --partial first" in early.err
+    monkeypatch.setattr(critical_points, "searched", interrupted)
+    stopped = rmtland("reproduce", "fig6", "--quick")
+    assert stopped.code == 130
+    assert "--partial draws what there is" in stopped.err
+    shown = rmtland("reproduce", "fig6", "--quick", "--partial")
+    assert shown.code == 0, shown.err
+    assert "from 6 of 13 tasks: minima 1 of 1, generic 2 of 2, symmetric 3 of 5" in shown.out
+    report = json.loads((shown.folder / "rmtland-output" / "fig6.json").read_text())
+    assert report["command"] == "rmtland reproduce fig6 --quick --partial"
+    assert report["tasks"]["symmetric"] == {"done": 3, "all": 5}
+    assert "0 published, 2 generic, 3 symmetric, 1 minima" in report["caption"]
+    assert "Drawn from 6 of 13 tasks" in report["caption"]
+    named = [one for one in report["numbers"] if one["quantity"] == "starts"]
+    starts = [one["value"] for one in named if one["parameters"]["family"] == "symmetric"]
+    assert starts == [3.0, 0.0]  # at the decay of the figure, and at the other one
+    monkeypatch.setattr(critical_points, "searched", original)
+    whole = rmtland("reproduce", "fig6", "--quick", "--keep")
+    assert whole.code == 0, whole.err
+    caption = json.loads((whole.folder / "rmtland-output" / "fig6.json").read_text())["caption"]
+    assert "1 published, 2 generic, 6 symmetric, 1 minima" in caption
+    assert "Drawn from" not in caption
 
 
 def test_all_and_several_names(rmtland, small, monkeypatch):

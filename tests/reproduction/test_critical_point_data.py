@@ -2,10 +2,14 @@
 
 import importlib.util
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from rmtland.sweep import Serial, run
 
 pytest.importorskip("flint")
 HERE = Path(__file__).parents[2]
@@ -81,3 +85,25 @@ def test_a_changed_file_is_refused(script, stored, tmp_path):
         script.again(tmp_path / "c.npz", 0)
     with pytest.raises(ValueError, match="rows"):
         script.again(FILE, len(arrays["phi"]))
+
+
+def test_the_file_of_an_interrupted_run_has_what_is_kept(script, tmp_path, monkeypatch, capsys):
+    few = {"phi": (0.5,), "width": 3, "checks": (1e-2,), "symmetric": 3}
+    monkeypatch.setattr(script.CriticalPointsFigure, "quick", few)
+    figure = script.CriticalPointsFigure.of_size("quick")
+    task, grid = figure.sweeps["symmetric"]
+    path = script.store_path(tmp_path, "fig6", "symmetric")
+    run(task, replace(grid, seeds=2), store=path, executor=Serial())
+    out = tmp_path / "some.npz"
+    command = ["--size", "quick", "--folder", str(tmp_path), "--partial", "--out", str(out)]
+    monkeypatch.setattr("sys.argv", ["critical_point_data.py", *command])
+    assert script.main() == 0
+    assert "0 generic, 2 symmetric, 0 minima" in capsys.readouterr().out
+    header, arrays = script.read_arrays(out, kind=script.KIND)
+    assert header["command"].endswith("--size quick --seed 0 --partial")
+    assert arrays["seed"].tolist() == [0, 1]
+    assert script.again(out, 1)[2]["energy"] == pytest.approx(arrays["energy"][1])
+    monkeypatch.setattr("sys.argv", [*sys.argv[:4], str(tmp_path / "none"), "--partial"])
+    with pytest.raises(SystemExit):
+        script.main()
+    assert "keeps no results" in capsys.readouterr().err

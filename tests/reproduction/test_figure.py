@@ -102,6 +102,49 @@ def test_a_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert content.numbers == again.numbers
 
 
+def test_an_interrupted_run_has_something_of_every_sweep(tmp_path):
+    """Few replicates of all sweeps come first, and what is drawn at the end is the same."""
+    order = []
+
+    def task(name, seed):
+        order.append(name)
+        if len(order) == stop:
+            raise KeyboardInterrupt
+        return float(np.random.default_rng(seed).normal())
+
+    class Rounds(ModelDensities):
+        takes_part = True
+
+        @property
+        def sweeps(self):
+            return {
+                "long": Sweep(task, Grid({"name": "long"}, seeds=200)),
+                "short": Sweep(task, Grid({"name": "short"}, seeds=40)),
+            }
+
+        def content(self, results):
+            values = {k: np.array([r.value for r in found]) for k, found in results.items()}
+            return Content(tuple(Series("p", k, v, v) for k, v in values.items()))
+
+    figure, stop = Rounds(), 65
+    with pytest.raises(KeyboardInterrupt):
+        figure.compute(folder=tmp_path, progress=False)
+    kept = figure.kept(tmp_path)
+    assert {name: found.status.done for name, found in kept.items()} == {"long": 32, "short": 32}
+    assert len(figure.content(kept).get("p", "short").x) == 32
+    Rounds.takes_part = False
+    with pytest.raises(ValueError, match="64 of 240 are kept"):
+        figure.kept(tmp_path)
+    stop = 0
+    content = figure.compute(folder=tmp_path, progress=False)
+    assert order.count("long") == 201  # the one that was interrupted, twice
+    assert order.count("short") == 40
+    assert content.rows() == figure.compute(progress=False).rows()
+    assert figure.content(figure.kept(tmp_path)).rows() == content.rows()
+    with pytest.raises(FileNotFoundError, match="begin a run"):
+        figure.kept(tmp_path / "elsewhere")
+
+
 def test_a_failed_task_is_told():
     class Failing(ModelDensities):
         @property
