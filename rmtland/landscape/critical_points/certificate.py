@@ -12,7 +12,7 @@ it: an .npz file without pickle, with the arrays
 
 - x (m, n_in), y (m, n_out), theta (k, p), radius, uniqueness_radius, index, gap (k,);
 - header: JSON with widths, activation, bias, loss, weight_decay, parametrisation and a BLAKE2b
-  digest of the arrays.
+  digest of these (as JSON with sorted keys) and of the arrays.
 
 Parameters are laid out layer by layer, (W_1, b_1, W_2, ...), each matrix row by row, as in
 `rmtland.networks.mlp`.
@@ -33,10 +33,12 @@ Examples
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -207,15 +209,7 @@ class Certificate:
         Path
             The file written.
         """
-        header = {
-            "widths": list(self.net.widths),
-            "activation": self.net.activation,
-            "bias": self.net.bias,
-            "loss": self.net.loss,
-            "weight_decay": self.net.weight_decay,
-            "parametrisation": self.net.parametrisation,
-            "digest": self.digest,
-        }
+        header = {**self._network(), "digest": self.digest}
         return write_arrays(path, header, {name: getattr(self, name) for name in ARRAYS}, kind=KIND)
 
     @classmethod
@@ -256,13 +250,28 @@ class Certificate:
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{os.fspath(path)} is damaged: {error}") from None
         if digest != found.digest:
-            raise ValueError(f"{os.fspath(path)} is damaged: its arrays have another digest")
+            raise ValueError(
+                f"{os.fspath(path)} is damaged: network and arrays have another digest"
+            )
         return found
+
+    def _network(self) -> dict[str, Any]:
+        """Return what a file says of the network."""
+        net = self.net
+        return {
+            "widths": list(net.widths),
+            "activation": net.activation if isinstance(net.activation, str) else "",
+            "bias": net.bias,
+            "loss": net.loss,
+            "weight_decay": net.weight_decay,
+            "parametrisation": net.parametrisation,
+        }
 
     @property
     def digest(self) -> str:
-        """BLAKE2b digest of the arrays, in hexadecimal digits."""
+        """BLAKE2b digest of network and arrays, in hexadecimal digits."""
         hashed = hashlib.blake2b(digest_size=16)
+        hashed.update(json.dumps(self._network(), sort_keys=True).encode())
         for name in ARRAYS:
             hashed.update(getattr(self, name).tobytes())
         return hashed.hexdigest()

@@ -39,7 +39,7 @@ from rmtland.typing import ArrayLike, Real, Rng
 
 __all__ = ["find_critical_points"]
 
-FORMAT = b"2"
+FORMAT = b"3"
 """Of what a store keeps of a point; a store with another one is computed anew."""
 
 WORTH_A_PROOF = 1e-8
@@ -104,7 +104,7 @@ def find_critical_points(
         For bad data or starts, where nothing can be proved of the activation, or for what is not
         done with other losses: proofs, `SymmetryType`, a store or an executor.
     TypeError
-        If the network is neither.
+        If the network is neither, or the finder none.
     ImportError
         If proofs are asked for and python-flint is not installed.
 
@@ -114,6 +114,13 @@ def find_critical_points(
     symmetries make null directions. Symmetry types are many, generic points costly.
     """
     finder = CappedNewton() if finder is None else finder
+    if not (hasattr(finder, "find") and hasattr(finder, "makes_its_start")):
+        raise TypeError(f"finder must be one such as CappedNewton(); got {finder!r}")
+    if not isinstance(network, MLP) and not hasattr(network, "value"):
+        raise TypeError(
+            "network must be an MLP, or a loss such as TorchSurface or FunctionSurface; got "
+            f"{network!r}"
+        )
     if not isinstance(network, MLP):
         if x is not None or y is not None or prove or store is not None or executor is not None:
             raise ValueError(

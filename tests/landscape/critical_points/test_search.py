@@ -20,7 +20,9 @@ from rmtland.landscape.critical_points import (
 )
 from rmtland.landscape.critical_points.critical_point import _status
 from rmtland.landscape.critical_points.flatness import Flatness
+from rmtland.landscape.critical_points.kinks import kinks
 from rmtland.networks import MLP, gaussian
+from rmtland.spectrum.files import read_arrays, write_arrays
 from rmtland.sweep import Processes
 
 DATA = gaussian(12, 3, rng=0)
@@ -165,6 +167,37 @@ def test_networks_that_nothing_is_proved_of():
         NetworkSurface(NET.at(np.zeros(18, np.float32), DATA.x.astype(np.float32), DATA.y))
 
 
+def test_points_at_a_kink_have_no_index():
+    """ReLU units that died: the Hessian of one side calls a point a minimum that is none."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((8, 3)), rng.standard_normal((8, 2))
+    net = MLP((3, 4, 2), "relu", weight_decay=1e-2)
+    for finder in (SymmetryType(), CappedNewton(max_steps=200)):
+        points = find_critical_points(net, x, y, finder=finder, starts=4, prove=False, rng=0)
+        for point in points:
+            assert point.status != "critical", point
+        dead = [point for point in points if point.weight_norm < 1e-6]
+        assert dead
+        for point in dead:
+            assert "at a kink of the activation" in point.why_not
+            here, moves = net.at(point.theta, x, y), 1e-3 * rng.standard_normal((400, 20))
+            assert min(net.at(point.theta + move, x, y).loss for move in moves) < here.loss
+    active = MLP((1, 1, 1), "relu", weight_decay=0.1)  # linear, and far from the kink
+    one = np.ones((3, 1))
+    (point,) = find_critical_points(
+        active, one, one, finder=TrustRegionNewton(), starts=[[0.9, 0.9]], prove=False
+    )
+    assert (point.status, point.index, point.why_not) == ("critical", 0, "")
+    assert kinks(active.at([0.0, 0.0], np.zeros((2, 1)), one[:2])) == 0  # at all weights
+
+
+def test_what_is_no_finder_or_network_is_refused():
+    with pytest.raises(TypeError, match="finder must be one such as"):
+        find_critical_points(MLP((1, 1)), [[1.0]], [[1.0]], finder="newton")
+    with pytest.raises(TypeError, match="network must be an MLP"):
+        find_critical_points("network", [[1.0]], [[1.0]])
+
+
 def test_collections():
     points = search()
     assert repr(points) == "<CriticalPoints: 4 proved>"
@@ -246,9 +279,28 @@ def test_damaged_files_are_refused(certificate, tmp_path):
         Certificate.load(other)
 
 
-def test_a_changed_array_is_seen_by_its_digest(certificate, tmp_path):
-    from rmtland.spectrum.files import read_arrays, write_arrays
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("widths", [3, 3, 3, 3]), ("activation", "erf"), ("bias", True), ("loss", "logistic"),
+        ("weight_decay", float(np.nextafter(0.01, 1.0))), ("parametrisation", "ntk"),
+        ("digest", "0"),
+    ],
+)  # fmt: skip
+def test_a_changed_network_is_seen_by_its_digest(certificate, tmp_path, name, value):
+    """Also where the new statement is true: zero parameters are critical at all weight decays."""
+    header, arrays = read_arrays(certificate.save(tmp_path / "points.npz"), kind="critical points")
+    assert name in header
+    header.pop("format")
+    changed = {**header, name: value}
+    path = write_arrays(tmp_path / "other.npz", changed, arrays, kind="critical points")
+    with pytest.raises(ValueError, match="is damaged"):
+        Certificate.load(path)
+    path = write_arrays(tmp_path / "same.npz", header, arrays, kind="critical points")
+    assert len(Certificate.load(path)) == len(certificate)
 
+
+def test_a_changed_array_is_seen_by_its_digest(certificate, tmp_path):
     header, arrays = read_arrays(certificate.save(tmp_path / "points.npz"), kind="critical points")
     header.pop("format")
     arrays["gap"] = arrays["gap"] * 0.5
@@ -267,8 +319,6 @@ def test_a_changed_array_is_seen_by_its_digest(certificate, tmp_path):
 )
 def test_numbers_other_than_those_proved_are_refused(certificate, tmp_path, name, dtype):
     """A file whose index is 2.7 or whose theta has more digits states other than what is proved."""
-    from rmtland.spectrum.files import read_arrays, write_arrays
-
     header, arrays = read_arrays(certificate.save(tmp_path / "points.npz"), kind="critical points")
     header.pop("format")
     arrays[name] = arrays[name].astype(dtype) + (dtype(0.25) if name == "index" else dtype(0))
