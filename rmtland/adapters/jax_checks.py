@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from rmtland.adapters.loss_parts import LossParts, first_part
 from rmtland.typing import Array
 
 __all__ = [
@@ -145,8 +146,8 @@ def refuse_no_pairs(batches: Sequence[Any]) -> None:
             )
 
 
-def found_reduction(jax: Any, losses: Losses, theta: Array, batch: Any) -> str:
-    """Return whether a loss is the mean or the sum over samples, by trial on parts of a batch.
+def found_reduction(jax: Any, losses: Losses, theta: Array, batches: Sequence[Any]) -> str:
+    """Return whether a loss is the mean or the sum over samples, by trial on parts of each batch.
 
     Parameters
     ----------
@@ -156,8 +157,8 @@ def found_reduction(jax: Any, losses: Losses, theta: Array, batch: Any) -> str:
         Model and criterion.
     theta : array, shape (p,)
         Parameters.
-    batch : pytree of arrays
-        The first batch.
+    batches : sequence of pytree of arrays
+        The data.
 
     Returns
     -------
@@ -166,30 +167,29 @@ def found_reduction(jax: Any, losses: Losses, theta: Array, batch: Any) -> str:
     Raises
     ------
     ValueError
-        If it is neither, or the batch has one sample.
+        If it is neither or not the same in each, or the first batch has one sample.
     """
-    m = samples_of(jax, batch)
-    if m < 2:
+    remedy = "say reduction='mean' or 'sum', or give a loss that is one of them"
+    if samples_of(jax, batches[0]) < 2:
         raise ValueError(
             "whether the loss is a mean or a sum cannot be found out from a batch of one sample; "
-            "say reduction='mean' or 'sum'"
+            + remedy
         )
-    first = (m + 2) // 3
-
-    def part(rows: slice) -> float:
-        cut = rows_of(jax, batch, rows)
-        return float(losses[1](losses[0](theta, cut), cut))
-
-    whole, a, b = (part(rows) for rows in (slice(None), slice(first), slice(first, None)))
-    scale = 1e-4 * max(abs(whole), abs(a), abs(b))
-    if abs(whole - (first * a + (m - first) * b) / m) <= scale:
-        return "mean"
-    if abs(whole - (a + b)) <= scale:
-        return "sum"
-    raise ValueError(
-        "the loss of the first batch is neither the mean nor the sum over its samples "
-        f"({whole:.6g} of {m}, {a:.6g} and {b:.6g} of its parts); say reduction='mean' or 'sum'"
-    )
+    reduction = ""
+    for number, batch in enumerate(batches, 1):
+        m = samples_of(jax, batch)
+        if m < 2:
+            continue
+        k = first_part(m)
+        cuts = (rows_of(jax, batch, rows) for rows in (slice(None), slice(k), slice(k, None)))
+        whole, first, others = (losses[1](losses[0](theta, cut), cut) for cut in cuts)
+        rounding = 1e-9 if str(whole.dtype) == "float64" else 1e-5
+        parts = LossParts(m, k, float(whole), float(first), float(others), rounding)
+        if reduction:
+            parts.refuse_other(reduction, number, remedy)
+        else:
+            reduction = parts.reduction(remedy)
+    return reduction
 
 
 def refuse_hidden_derivatives(jax: Any, losses: Losses, theta: Array, batch: Any) -> None:

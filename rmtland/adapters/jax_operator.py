@@ -338,8 +338,8 @@ def from_jax(
         Patterns for names such as "['dense']['kernel']" (`jax.tree_util.keystr`): "*kernel*", or
         a piece of the path such as "dense".
     reduction : {"mean", "sum"}, optional
-        What the loss does over samples; found out by trial where there are several batches, and
-        for the empirical Fisher matrix.
+        What the loss does over samples; found out by trial on each batch where there are several,
+        and for the empirical Fisher matrix.
     dtype : {"float32", "float64"}, optional
         Precision of the computation; that of the parameters by default.
     chunk : int, optional
@@ -414,7 +414,7 @@ def from_jax(
             batches = [jax.tree_util.tree_map(lambda a: _cast(jax, a, wanted), b) for b in batches]
         refuse_bad_loss(losses, theta, batches[0])
         if reduction is None and (len(batches) > 1 or part == "empirical_fisher"):
-            reduction = found_reduction(jax, losses, theta, batches[0])
+            reduction = found_reduction(jax, losses, theta, batches)
         if part == "fisher":
             refuse_no_likelihood(jax, losses, theta, batches[0])
     reduction = choice("reduction", reduction or "sum", ("mean", "sum"))

@@ -23,10 +23,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rmtland.adapters.loss_parts import LossParts, first_part
 from rmtland.adapters.torch_batches import Batch, mapped, tensors_of
 from rmtland.arguments import choice
 
-__all__ = ["LossRule", "loss_rule", "own_loss", "probed_reduction"]
+__all__ = ["LossRule", "loss_rule", "own_loss", "probed_reduction", "refuse_other_reduction"]
 
 _MEANS = {
     "MSELoss": "mse_loss",
@@ -180,39 +181,74 @@ def probed_reduction(loss: Any, outputs: Any, batch: Batch) -> str:
     ValueError
         If it is neither, or the batch has a single sample.
     """
-    from torch.utils._pytree import tree_leaves, tree_map
-
     m = batch.samples
-    remedy = "say reduction='mean' or 'sum', with count= where 'mean' does not divide by samples"
     if loss is None or m < 2:
         why = "the model returns it itself" if loss is None else "the first batch has one sample"
         raise ValueError(
-            f"whether the loss is a mean or a sum cannot be found out: {why}; {remedy}"
+            f"whether the loss is a mean or a sum cannot be found out: {why}; {_REMEDY}"
         )
-    first = (m + 2) // 3
-    leaves = [t for t in tree_leaves(outputs) if hasattr(t, "ndim")] + tensors_of(batch.targets)
-    if any(t.ndim and t.shape[0] != m for t in leaves):
+    if not _has_rows(outputs, batch):
         raise ValueError(
             "whether the loss is a mean or a sum cannot be found out: outputs and targets do not "
-            f"have one row per sample; {remedy}"
+            f"have one row per sample; {_REMEDY}"
         )
+    return _parts_of(loss, outputs, batch).reduction(_REMEDY)
 
-    def part(rows: slice) -> float:
+
+def refuse_other_reduction(
+    loss: Any, reduction: str, outputs: Any, batch: Batch, number: int
+) -> None:
+    """Refuse a loss that is not the mean, or the sum, over the samples of a later batch.
+
+    Parameters
+    ----------
+    loss : callable
+        Outputs, targets -> scalar.
+    reduction : {"mean", "sum"}
+        What it is in the first batch.
+    outputs : tensor or pytree
+        Outputs of the model for the batch.
+    batch : Batch
+        A later batch.
+    number : int
+        Which one, from 1.
+
+    Raises
+    ------
+    ValueError
+        If it is another one.
+    """
+    if batch.samples < 2 or not _has_rows(outputs, batch):
+        return
+    _parts_of(loss, outputs, batch).refuse_other(reduction, number, _REMEDY)
+
+
+_REMEDY = "say reduction='mean' or 'sum', with count_targets= where 'mean' divides by others"
+
+
+def _has_rows(outputs: Any, batch: Batch) -> bool:
+    """Whether outputs and targets have one row per sample."""
+    from torch.utils._pytree import tree_leaves
+
+    leaves = [t for t in tree_leaves(outputs) if hasattr(t, "ndim")] + tensors_of(batch.targets)
+    return all(not t.ndim or t.shape[0] == batch.samples for t in leaves)
+
+
+def _parts_of(loss: Any, outputs: Any, batch: Batch) -> LossParts:
+    import torch
+    from torch.utils._pytree import tree_map
+
+    m, k = batch.samples, first_part(batch.samples)
+
+    def part(rows: slice) -> Any:
         def cut(t: Any) -> Any:
             return t[rows] if hasattr(t, "ndim") and t.ndim else t
 
-        return float(loss(tree_map(cut, outputs), mapped(cut, batch.targets)))
+        return loss(tree_map(cut, outputs), mapped(cut, batch.targets))
 
-    whole, a, b = (part(rows) for rows in (slice(None), slice(first), slice(first, None)))
-    scale = 1e-4 * max(abs(whole), abs(a), abs(b))
-    if abs(whole - (first * a + (m - first) * b) / m) <= scale:
-        return "mean"
-    if abs(whole - (a + b)) <= scale:
-        return "sum"
-    raise ValueError(
-        "the loss of the first batch is neither the mean nor the sum over its samples "
-        f"({whole:.6g} of {m}, {a:.6g} and {b:.6g} of its parts); {remedy}"
-    )
+    whole, first, other = (part(rows) for rows in (slice(None), slice(k), slice(k, None)))
+    rounding = 1e-9 if getattr(whole, "dtype", None) == torch.float64 else 1e-5
+    return LossParts(m, k, float(whole), float(first), float(other), rounding)
 
 
 def _known(loss: Any) -> tuple[str, Any, dict[str, Any]] | None:
@@ -227,10 +263,16 @@ def _known(loss: Any) -> tuple[str, Any, dict[str, Any]] | None:
         function = getattr(functional, name)
         if loss is function:
             return (name, function, options) if set(options) <= {*_OPTIONS, "reduction"} else None
-        if type(loss) is getattr(torch.nn, module):
+        if type(loss) is getattr(torch.nn, module) and not _is_changed(loss):
             given = {key: getattr(loss, key) for key in _OPTIONS if hasattr(loss, key)}
             return name, function, {**given, "reduction": loss.reduction}
     return None
+
+
+def _is_changed(module: Any) -> bool:
+    """Whether a call of a module does more than the forward method of its class."""
+    hooks = any(getattr(module, name) for name in ("_forward_hooks", "_forward_pre_hooks"))
+    return hooks or "forward" in vars(module)
 
 
 def _of_targets(loss: Callable[[Any, Any], Any], outputs: Any, batch: Batch) -> Any:

@@ -34,7 +34,13 @@ from rmtland.adapters.torch_checks import (
     refuse_random_modules,
 )
 from rmtland.adapters.torch_loss_function import LossFunction
-from rmtland.adapters.torch_losses import LossRule, loss_rule, own_loss, probed_reduction
+from rmtland.adapters.torch_losses import (
+    LossRule,
+    loss_rule,
+    own_loss,
+    probed_reduction,
+    refuse_other_reduction,
+)
 from rmtland.adapters.torch_operator import TorchOperator
 from rmtland.adapters.torch_parameters import Block, chosen_blocks
 from rmtland.adapters.torch_products import PARTS, ROUTES
@@ -72,8 +78,8 @@ def from_torch(
         Outputs, targets -> one real number. Losses of PyTorch (modules, functions of
         `torch.nn.functional`, `functools.partial` of them) are weighted between batches as their
         own reduction says (entries, labels that are not ignored, class weights). Of others it is
-        found out by trial whether they are the mean or the sum over samples. None where the model
-        returns its loss, or an object with ``loss`` (Hugging Face).
+        found out by trial whether they are the mean or the sum over samples, the same in every
+        batch. None where the model returns its loss, or an object with ``loss`` (Hugging Face).
     data : (x, y), list of batches, DataLoader, Dataset or mapping
         Samples; a batch is a pair (x, y), or a mapping of keyword arguments whose "labels" are the
         targets. A loader may shuffle: every pass gets the same order.
@@ -103,7 +109,8 @@ def from_torch(
     move_data : bool, optional
         Bring each batch to the device of the model when it is read.
     check : bool, optional
-        Look beforehand at modes, devices, buffers, the loss, and two products on the first batch.
+        Look beforehand at modes, devices, buffers, the loss (one of your own in every batch), and
+        two products on the first batch.
 
     Returns
     -------
@@ -138,6 +145,7 @@ def from_torch(
         chunk = count("chunk", chunk)
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}")
+    _refuse_wrapped(torch, model)
     if dtype is not None and dtype not in (torch.float64, torch.float32):
         raise ValueError(f"dtype must be torch.float64 or torch.float32; got {dtype}")
     if count_targets is not None and not callable(count_targets):
@@ -162,7 +170,7 @@ def from_torch(
         outputs = first_outputs(function, first)
         refuse_bad_loss(function, outputs, first)
         if rule is None:
-            rule, total = _found_out(loss, outputs, first, batches, part, number, function)
+            rule, total = _found_out(loss, outputs, first, batches, part, number, function, check)
             function.rule = rule
         if check and number > 1:
             refuse_mixed_samples(function, outputs, first)
@@ -188,6 +196,19 @@ def from_torch(
     if check or method is None:
         _try_products(operator, first, method)
     return operator
+
+
+def _refuse_wrapped(torch: Any, model: Any) -> None:
+    """Refuse modules that cannot be called with other parameters than their own."""
+    kind = type(model).__name__
+    parallel = torch.nn.parallel
+    if isinstance(model, parallel.DataParallel | parallel.DistributedDataParallel):
+        raise ValueError(f"a {kind} spreads each batch over devices; give model.module")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ValueError(
+            f"a {kind} of TorchScript cannot be called with other parameters than its own; give "
+            "the module it was made of"
+        )
 
 
 def _is_half(model: Any, blocks: Sequence[Block]) -> bool:
@@ -219,14 +240,23 @@ def _found_out(
     part: str,
     number: int,
     function: LossFunction,
+    check: bool,
 ) -> tuple[LossRule, float]:
     """Return the rule of a loss of one's own, and the sum of counts."""
     if number == 1 and part != "empirical_fisher":
         return replace(own_loss(loss, reduction="sum", count=None), separates=False), 1.0
-    rule = own_loss(loss, reduction=probed_reduction(loss, outputs, first), count=None)
+    import torch
+
+    reduction = probed_reduction(loss, outputs, first)
+    rule = own_loss(loss, reduction=reduction, count=None)
     shapes: set[tuple[int, ...]] = set()
-    total = 0.0
-    for batch in batches:
+    total, values, frozen = 0.0, function.values(), function.frozen()
+    for number, batch in enumerate(batches, 1):
+        if check and number > 1 and batch.samples:
+            fitted = function.batch(batch)
+            with torch.no_grad():
+                outputs = function.outputs(values, fitted, frozen)
+                refuse_other_reduction(loss, reduction, outputs, fitted, number)
         shapes.update(tuple(t.shape[1:]) for t in tensors_of(batch.targets)[:1])
         total += rule.count(batch)
     if rule.divides and len(shapes) > 1:

@@ -65,6 +65,9 @@ __all__ = [
 SHARE = 0.1
 """Part c of half a bracket that is kept on both sides."""
 
+_ROUNDING = 8 * float(np.finfo(float).eps)
+"""What the ends of an interval are moved outwards, so that it holds a fraction of 0 or 1."""
+
 
 def equivalent_draws(*, size: int, probes: int, is_complex: bool = False) -> float:
     """Return the n of the Beta law: the binomial draws that random probes are worth.
@@ -87,7 +90,7 @@ def equivalent_draws(*, size: int, probes: int, is_complex: bool = False) -> flo
 
 
 def wilson(fraction: Any, draws: float, *, confidence: float) -> tuple[Real, Real]:
-    """Return Wilson's interval of a fraction.
+    """Return Wilson's interval of a fraction, rounded outwards.
 
     Parameters
     ----------
@@ -107,7 +110,8 @@ def wilson(fraction: Any, draws: float, *, confidence: float) -> tuple[Real, Rea
     q = np.clip(np.asarray(fraction, dtype=float), 0.0, 1.0)
     spread = z * np.sqrt(q * (1 - q) / draws + z * z / (4 * draws * draws))
     middle, scale = q + z * z / (2 * draws), 1 + z * z / draws
-    return np.clip((middle - spread) / scale, 0, 1), np.clip((middle + spread) / scale, 0, 1)
+    low, high = (middle - spread) / scale - _ROUNDING, (middle + spread) / scale + _ROUNDING
+    return np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 
 def beta_interval(fraction: float, draws: float, *, confidence: float) -> tuple[float, float]:

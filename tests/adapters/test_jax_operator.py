@@ -76,6 +76,20 @@ def test_sums_and_single_precision():
     assert abs(dense(single) - expected).max() < 1e-4
 
 
+def test_a_mean_over_other_numbers_in_a_later_batch_is_refused():
+    def masked(params, batch):  # a mean over the samples that count
+        x, y, counts = batch
+        return (counts * ((apply(params, x) - y) ** 2).sum(axis=1)).sum() / counts.sum()
+
+    counts = np.array([1.0, 1, 1, 1, 1, 1, 0])
+    data = [(X[rows], Y[rows], counts[rows]) for rows in (slice(4), slice(4, 7))]
+    with pytest.raises(ValueError, match=r"is the mean .* but not of batch 2 .* say reduction="):
+        from_jax(masked, PARAMS, data, dtype="float64")
+    whole_data = from_jax(masked, PARAMS, (X, Y, counts), dtype="float64")
+    one = from_jax(masked, PARAMS, (X[:6], Y[:6], counts[:6]), dtype="float64")
+    assert abs(dense(whole_data) - dense(one)).max() < 1e-14
+
+
 @pytest.mark.parametrize("pattern", ["first", "*'kernel'*", ["bias", "['second'][1]"]])
 def test_parameters_by_pattern(pattern):
     everything = from_jax(whole, PARAMS, (X, Y), dtype="float64")

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated
 nn = torch.nn
 X, Y = BY_NAME["mlp-mse"].whole
 CE = nn.CrossEntropyLoss()
+L = torch.arange(9) % 3
 
 
 def sequential(*layers):
@@ -38,6 +39,10 @@ class Root(nn.Module):
 
     def forward(self, x):
         return torch.sqrt((0 * x) ** 2)
+
+
+def ignored(labels):
+    return torch.where(torch.arange(len(labels)) == len(labels) - 1, CE.ignore_index, labels)
 
 
 def integer_model():
@@ -126,6 +131,18 @@ REFUSED = {
         lambda: (sequential(), lambda o, y: F.mse_loss(o, y) + 1 / len(o) ** 2, [(X, Y)] * 2), {},
         "neither the mean nor the sum",
     ),
+    "labels ignored later": (
+        lambda: (
+            perceptron().double(), lambda o, y: CE(o, y), [(X, L), (X, L), (X, ignored(L))]
+        ), {},
+        "but not of batch 3",
+    ),
+    "sum that is zero first": (
+        lambda: (sequential(), lambda o, y: F.relu(o - y).sum(), [(X, Y + 99), (X, Y)]), {},
+        "but not of batch 2",
+    ),
+    "parallel": (lambda: nn.DataParallel(sequential()), {}, "give model.module"),
+    "scripted": (lambda: torch.jit.script(sequential()), {}, "give the module it was made of"),
     "no labels": (lambda: (sequential(), F.mse_loss, {"input": X}), {}, "must have 'labels'"),
 }  # fmt: skip
 

@@ -166,6 +166,15 @@ def test_diagonal_of_a_loss_of_ones_own_in_one_batch(loss, part):
     assert abs(operator.diagonal() - diagonal).max() < 1e-12 * abs(diagonal).max()
 
 
+def test_a_loss_of_pytorch_with_a_hook_is_ones_own():
+    loss = torch.nn.MSELoss()
+    plain = dense(from_torch(model(), loss, (X, Y)))
+    loss.register_forward_hook(lambda module, inputs, value: 3 * value)
+    for data in ((X, Y), [(X[:4], Y[:4]), (X[4:], Y[4:])]):
+        hooked = dense(from_torch(model(), loss, data))
+        assert abs(hooked - 3 * plain).max() < 1e-12 * abs(plain).max()
+
+
 def test_kept_graph_is_that_of_the_present_parameters():
     made = model()
     operator = from_torch(made, F.mse_loss, (X, Y), keep_graph=True)

@@ -192,6 +192,18 @@ def test_rigorous_intervals_of_tiny_matrices_hold_at_their_level(size, below, at
     assert covered >= 0.93 * 600
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_intervals_hold_the_index_of_a_definite_matrix_to_the_last_bit(sign):
+    values = sign * (np.random.default_rng(3).random(200) + 1e-3)
+    for seed in range(4):
+        found = negative_fraction(
+            lambda v: values * v, size=200, method="lanczos", probes=10, steps=40, rng=seed
+        )
+        for low, high in (found.interval, found.rigorous):
+            assert low <= (values < 0).mean() <= high
+        assert (low, high) != (0.0, 1.0)
+
+
 @pytest.mark.parametrize("steps", [20, 80, 101])
 def test_the_mass_of_an_atom_is_at_it_though_rounding_finds_it_twice(steps):
     """Rounding brings further vectors of an eigenspace in: two Ritz values are at 0 then."""
