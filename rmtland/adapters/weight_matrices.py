@@ -59,7 +59,8 @@ def weight_matrices(
     TypeError
         If it is nothing that holds arrays, or a matrix is complex.
     ValueError
-        If there is no matrix, one is not finite, or a name of `transposed` fits no kernel.
+        If there is no matrix, one is not finite or has no values (on the meta device), or a name of
+        `transposed` fits no kernel.
     """
     least = count("min_size", min_size)
     found: dict[str, Real] = {}
@@ -69,6 +70,8 @@ def weight_matrices(
     for name, array in arrays:
         if not hasattr(array, "shape") or len(array.shape) < 2 or 0 in array.shape:
             continue
+        if getattr(array, "is_meta", False):
+            raise ValueError(f"the weights {name} lie on the meta device and have no values")
         if (place := _place(array)) in seen:
             continue
         seen.add(place)
@@ -156,14 +159,21 @@ def _turned(kernel: Any, groups: int) -> Any:
 
 def _place(array: Any) -> Hashable:
     """Return what tied weights share: a state dict has another tensor of the same numbers."""
-    if hasattr(array, "data_ptr") and array.data_ptr():
+    if hasattr(array, "data_ptr") and _is_strided(array) and array.data_ptr():
         return str(array.device), array.data_ptr(), tuple(array.shape), tuple(array.stride())
     return id(array)
+
+
+def _is_strided(array: Any) -> bool:
+    """Whether a tensor is no sparse one."""
+    return str(getattr(array, "layout", "torch.strided")) == "torch.strided"
 
 
 def _detached(array: Any) -> Any:
     if hasattr(array, "detach"):
         array = array.detach().cpu()
+        if not _is_strided(array):
+            array = array.to_dense()
         if "float" in str(array.dtype):
             array = array.double()
     return to_numpy(array)

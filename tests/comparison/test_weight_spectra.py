@@ -135,6 +135,16 @@ def test_a_torch_model():
     assert len(spectra_of_weights(model, rng=0)) == 2
 
 
+def test_sparse_weights_are_read_and_those_without_values_refused():
+    torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'rmtland[torch]'")
+    pruned = torch.randn(9, 12, generator=torch.Generator().manual_seed(0)).clamp(min=0.5)
+    for sparse in (pruned.to_sparse(), {"w": pruned.to_sparse()}):
+        (found,) = weight_matrices(sparse).values()
+        assert np.array_equal(found, pruned.double().numpy())
+    with pytest.raises(ValueError, match="the weights weight lie on the meta device"):
+        weight_matrices(torch.nn.Linear(9, 9, device="meta"))
+
+
 def test_kernels_of_transposed_convolutions_are_told_by_module_bias_or_name():
     """Rows are outputs: the Jacobian of the layer has in each the weights of one output."""
     torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'rmtland[torch]'")
