@@ -51,7 +51,7 @@ html_css_files = ["site.css"]
 html_sidebars: dict[str, list[str]] = {
     page: []  # pages without sections beside them
     for page in [
-        "index", "install", "which_tool", "command_line", "models", "ensembles", "sweeps",
+        "index", "install", "which_tool", "how_to", "command_line", "models", "ensembles", "sweeps",
         "figures", "validity", "formulas", "vocabulary", "benchmarks", "bibliography",
         "changelog", "estimates", "adapters", "deprecation", "release", "explorer", "optimizers",
         "statements", "landscape", "training_dynamics", "critical_points", "minimisers", "devices",
