@@ -7,7 +7,9 @@ r"""The largest rise of the loss within a ball of parameters, from below and fro
   the leading eigenvectors, and from random points.
 - From above, where the network's derivatives are bounded
   (`rmtland.landscape.sharpness.derivative_bounds`): the largest value of the second-order Taylor
-  polynomial (`rmtland.landscape.sharpness.trust_region`) and M rho^3/6 for the rest.
+  polynomial (`rmtland.landscape.sharpness.trust_region`) and M rho^3/6 for the rest; or, up to 1000
+  parameters, a quadratic function and a rest from an expansion of the outputs, of which much less
+  is left at larger radii (`rmtland.landscape.sharpness.output_expansion`). The least is taken.
 - SAM's one step, L(theta + rho g/|g|) - L(theta) (Foret et al., ICLR 2021).
 - rho^2 lambda_max/2, which is S_rho to second order where the gradient vanishes, and neither bound
   elsewhere.
@@ -34,6 +36,7 @@ from rmtland.arguments import count, float_array, positive
 from rmtland.estimate import extremal_eigenpairs
 from rmtland.landscape.sharpness.adaptive import ScaledSurface
 from rmtland.landscape.sharpness.derivative_bounds import UnboundedDerivatives, derivative_bounds
+from rmtland.landscape.sharpness.output_expansion import expanded_rise
 from rmtland.landscape.sharpness.trust_region import quadratic_maximum
 from rmtland.landscape.surface import LossSurface, NetworkSurface, TorchSurface
 from rmtland.networks import LossPoint
@@ -296,19 +299,21 @@ def _above(
     taylor = None
     if spectrum is not None:
         taylor = quadratic_maximum(spectrum[1], spectrum[0], radius)
-    scaled, scale = surface, 1.0
+    scaled, scale, scales = surface, 1.0, None
     if isinstance(surface, ScaledSurface):
-        scaled, scale = surface.inner, surface.largest_scale
+        scaled, scale, scales = surface.inner, surface.largest_scale, surface.scales
         center = surface.to_inner(center)
     known = _exact_network(scaled)
     if known is None:
         return _Above(taylor, why_no_upper=_why_not(scaled))
+    here, factor = known[0].at(center), known[1]
     try:
-        bounds = derivative_bounds(known[0].at(center), radius, scale=scale).times(known[1])
+        own = derivative_bounds(here, radius, scale=scale)
     except UnboundedDerivatives as reason:
         return _Above(taylor, why_no_upper=str(reason))
+    bounds = own.times(factor)
     remainder = bounds.third * radius * radius * radius / 6.0
-    upper = bounds.rise
+    upper = min(bounds.rise, factor * expanded_rise(here, radius, own, scales=scales))
     if taylor is not None and np.isfinite(remainder):
         values = spectrum[0] if spectrum is not None else np.zeros(1)
         unit = float(np.finfo(float).eps) * surface.size * float(np.abs(values).max())

@@ -25,8 +25,10 @@ Hessian in the ball. Then, for the rise S of the loss in it,
     S \le \frac1m \sum_\mu \bigl(|r_\mu| r |o_\mu'| + \tfrac12 \Lambda (r |o_\mu'|)^2\bigr)
           + w (|\theta| r + \tfrac12 r^2) ,
 
-the second for activations with a kink too. A second bound of M, by means over the samples
-(`rmtland.landscape.sharpness.third_derivative`), is taken where it is less.
+the second for activations with a kink too; the largest slope of the loss of a sample times its
+r |o'| stands in the sum where that is less (:math:`\sqrt 2` for the cross-entropy). A second bound
+of M, by means over the samples (`rmtland.landscape.sharpness.third_derivative`), is taken where it
+is less.
 
 What is known of the centre has been rounded: sums of n products are those of factors that are off
 by the share (n + 8) eps at most, so that the outputs of each sample are exact ones at parameters
@@ -60,9 +62,17 @@ from rmtland.networks.loss import LOSSES
 from rmtland.networks.parameters import effective_weights
 from rmtland.typing import Real
 
-__all__ = ["DerivativeBounds", "UnboundedDerivatives", "derivative_bounds"]
+__all__ = [
+    "SLOPES",
+    "DerivativeBounds",
+    "UnboundedDerivatives",
+    "along_lines",
+    "derivative_bounds",
+    "probability_excess",
+    "rounding_radius",
+]
 
-_SLOPES: dict[str, tuple[float, float, float]] = {
+SLOPES: dict[str, tuple[float, float, float]] = {
     "linear": (1.0, 0.0, 0.0),
     "relu": (1.0, np.inf, np.inf),
     "leaky_relu": (1.0, np.inf, np.inf),
@@ -159,7 +169,7 @@ def derivative_bounds(point: LossPoint, radius: float, *, scale: float = 1.0) ->
     r, s = nonnegative("radius", radius), nonnegative("scale", scale)
     f = activation(point.net.activation)
     name = f.name
-    if name not in _SLOPES or f is not ACTIVATIONS[name]:
+    if name not in SLOPES or f is not ACTIVATIONS[name]:
         raise UnboundedDerivatives(
             f"no bound of the derivatives of the activation {name!r} is known; there is none for "
             "'quadratic' and for functions of one's own"
@@ -173,21 +183,22 @@ def derivative_bounds(point: LossPoint, radius: float, *, scale: float = 1.0) ->
     point = in_double(point)
     decay, size = point.net.weight_decay, float(np.linalg.norm(point.theta))
     curve, bend = _CURVES[point.data.loss.name]
-    excess = _excess(point)
+    excess = probability_excess(point)
     curve, bend = curve * (1.0 + excess), bend * (1.0 + excess)
     with np.errstate(invalid="ignore", over="ignore"):
         reach = np.float64(s) * r
-        off = 2.0 * (max(point.net.widths) + 8) * _EPS * (size + reach)
-        first, second, third = _along_lines(point, float(reach + off), name)
+        off = rounding_radius(point, reach)
+        first, second, third = along_lines(point, float(reach + off), name)
         wrong, moved = off * first, reach * first
         residuals = norms(point.residuals) + excess + curve * wrong
         largest = np.minimum(residuals + curve * moved, _largest_residual(point) + excess)
-        rise = np.mean(residuals * moved + 0.5 * curve * moved**2)
+        slope = _largest_residual(point) + excess  # of the loss, anywhere
+        rise = np.mean(np.fmin(residuals * moved + 0.5 * curve * moved**2, slope * moved))
         rise += decay * (size * reach + 0.5 * reach**2)
         bent = np.mean(bend * first**3 + 3.0 * curve * first * second + largest * third)
         kappa, c = output_curvatures(point, moved + wrong)
         kappa = kappa * (1.0 + excess)
-        finer = mean_third(point, float(reach + off), _SLOPES[name], kappa, largest, c)
+        finer = mean_third(point, float(reach + off), SLOPES[name], kappa, largest, c)
         bent = np.fmin(bent, finer)
         if 0.0 < first.max() < _SMALLEST_SLOPE:
             bent = np.float64(np.inf)  # squares underflow: the Hessian at the centre is not known
@@ -203,11 +214,45 @@ def _or_infinite(bound: float) -> float:
     return np.inf if np.isnan(bound) else float(bound) * _MARGIN
 
 
-def _along_lines(point: LossPoint, r: float, name: str) -> tuple[Real, Real, Real]:
-    """Return bounds of the first three derivatives of each sample's outputs."""
+def rounding_radius(point: LossPoint, reach: float) -> float:
+    """Return nu: outputs computed in a ball are exact ones at parameters that far away at most.
+
+    Parameters
+    ----------
+    point : LossPoint
+        The centre.
+    reach : float
+        Radius of the ball, in the units of the parameters.
+
+    Returns
+    -------
+    float
+        2 (n + 8) eps (|theta| + r), see the module.
+    """
+    size = float(np.linalg.norm(point.theta))
+    return 2.0 * (max(point.net.widths) + 8) * _EPS * (size + float(reach))
+
+
+def along_lines(point: LossPoint, r: float, name: str) -> tuple[Real, Real, Real]:
+    """Return bounds of the first three derivatives of each sample's outputs, along unit vectors.
+
+    Parameters
+    ----------
+    point : LossPoint
+        The centre.
+    r : float
+        Radius of the ball, in the units of the parameters.
+    name : str
+        The activation, one of `SLOPES`.
+
+    Returns
+    -------
+    first, second, third : ndarray, shape (m,)
+        Bounds of the norms, in the whole ball.
+    """
     blocks = point.net.blocks
     weights, biases = effective_weights(point.theta, blocks)
-    f1, f2, f3 = _SLOPES[name]
+    f1, f2, f3 = SLOPES[name]
     f = activation(point.net.activation).value
     values = point.x
     norm = norms(values)
@@ -231,8 +276,19 @@ def _along_lines(point: LossPoint, r: float, name: str) -> tuple[Real, Real, Rea
     raise AssertionError("a network has at least one layer")
 
 
-def _excess(point: LossPoint) -> float:
-    """Return by how much the probabilities of a row, which weigh its loss, may miss the sum 1."""
+def probability_excess(point: LossPoint) -> float:
+    """Return by how much the probabilities of a row, which weigh its loss, may miss the sum 1.
+
+    Parameters
+    ----------
+    point : LossPoint
+        With its targets.
+
+    Returns
+    -------
+    float
+        0 for losses that are not of probabilities.
+    """
     if point.data.loss.name != "cross_entropy":
         return 0.0
     return float(np.abs(point.y.sum(axis=1) - 1.0).max())

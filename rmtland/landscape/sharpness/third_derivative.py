@@ -48,7 +48,7 @@ from rmtland.networks.activation import activation
 from rmtland.networks.parameters import effective_weights
 from rmtland.typing import Real
 
-__all__ = ["mean_third", "norms", "output_curvatures"]
+__all__ = ["mean_forms", "mean_third", "norms", "output_curvatures"]
 
 _MARGIN = 1.0 + 1e-9
 
@@ -152,6 +152,30 @@ def mean_third(
         left = _forms(point, r, slopes, residuals)[1]
         bent = bent + np.sqrt(residuals.mean()) * left.third
     return _largest(bent) * _MARGIN
+
+
+def mean_forms(
+    point: LossPoint, r: float, slopes: tuple[float, float, float], weights: Real
+) -> _Forms:
+    """Return bounds of the derivatives of the outputs, in weighted root mean square over samples.
+
+    Parameters
+    ----------
+    point : LossPoint
+        The centre.
+    r : float
+        Radius of the ball, in the units of the parameters.
+    slopes : (float, float, float)
+        Largest moduli of the derivatives of the activation.
+    weights : ndarray, shape (m,)
+        Of the samples.
+
+    Returns
+    -------
+    first, second, third : ndarray, shapes (L,), (L, L), (L, L, L)
+        Coefficients of forms in the norms of the layers' parts of a unit vector.
+    """
+    return _forms(point, r, slopes, weights)[1]
 
 
 def _forms(

@@ -13,7 +13,8 @@ from rmtland.landscape.sharpness import (
     ball_sharpness,
     derivative_bounds,
 )
-from rmtland.landscape.sharpness.derivative_bounds import _SLOPES
+from rmtland.landscape.sharpness.derivative_bounds import SLOPES
+from rmtland.landscape.sharpness.output_expansion import _curves
 from rmtland.landscape.sharpness.trust_region import quadratic_maximum
 from rmtland.landscape.surface import FunctionSurface, NetworkSurface, TorchSurface
 from rmtland.models.conditioned.given_residuals import with_residuals
@@ -80,13 +81,13 @@ def test_the_maximum_of_a_quadratic_is_neither_passed_nor_missed(values, radius,
     assert found.lower >= bound * (1 - 1e-3) - 1e-9
 
 
-@pytest.mark.parametrize("name", sorted(_SLOPES))
+@pytest.mark.parametrize("name", sorted(SLOPES))
 def test_bounds_of_activations_hold(name):
     f = ACTIVATIONS[name]
     z = np.linspace(-12.0, 12.0, 240001)
     a = f.value(z)
     slope = f.slope(z, a)
-    first, second, third = _SLOPES[name]
+    first, second, third = SLOPES[name]
     assert first >= np.abs(slope).max() >= 0.999 * first
     if np.isinf(second):
         return
@@ -101,7 +102,7 @@ def test_bounds_of_activations_hold(name):
 
 @settings(max_examples=25, deadline=None)
 @given(
-    activation=st.sampled_from(sorted(_SLOPES)),
+    activation=st.sampled_from(sorted(SLOPES)),
     loss=st.sampled_from(["mse", "cross_entropy", "logistic"]),
     decay=st.sampled_from([0.0, 0.1]),
     radius=st.floats(1e-3, 1.0),
@@ -179,6 +180,61 @@ def test_bounds_are_not_0_because_squares_underflow():
     point = fitted.point.at(np.array([500.0, 0.0]))
     third = derivative_bounds(point, 1e-3).third  # exp(-500) 2^(3/2) and a little more
     assert np.exp(-500.0) * 2.0**1.5 <= third <= 1e-200
+
+
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy", "logistic"])
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_larger_balls_are_bounded_by_the_outputs(loss, adaptive):
+    """An expansion of the outputs leaves far less than the third derivative of the loss."""
+    x = np.random.default_rng(0).standard_normal((60, 4))
+    y = np.eye(3)[x[:, :3].argmax(axis=1)]
+    net = MLP((4, 6, 3), "tanh", True, loss=loss, weight_decay=1e-2)
+    theta = train(net, net.init(rng=0), x, y, gradient_norm=1e-6).theta
+    surface = NetworkSurface.of(net, x, y)
+    center = theta
+    if adaptive:
+        surface = ScaledSurface(surface, theta, adaptive_scales(surface, theta))
+        center = np.zeros(len(theta))
+    for radius, closer in ((0.01, 1.0), (0.1, 0.8), (1.0, 0.25)):
+        found = ball_sharpness(surface, center, radius, restarts=1, steps=20, rng=0)
+        assert found.lower <= found.upper <= closer * (found.taylor + found.remainder)
+
+
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy", "logistic"])
+def test_losses_of_samples_lie_below_their_parabolas(loss):
+    rng, size = np.random.default_rng(0), 5.0
+    outputs, y = size * rng.standard_normal((400, 3)), np.eye(3)[rng.integers(3, size=400)]
+    net = MLP((3, 3), "linear", loss=loss)
+    point = net.at(np.eye(3).ravel(), outputs, y)
+    moved = np.geomspace(1e-5, 20.0, 400)
+    curves = _curves(point, moved, np.zeros(400))
+    step = rng.standard_normal((400, 3))
+    step[::2] = -point.residuals[::2] + 1e-9 * step[::2]  # where curvature grows
+    step *= (moved / np.linalg.norm(step, axis=1))[:, None]
+
+    parabola = losses_of(loss, outputs, y) + (point.residuals * step).sum(axis=1)
+    parabola += 0.5 * np.einsum("mi,mij,mj->m", step, curves.above, step)
+    assert (losses_of(loss, outputs + step, y) <= parabola * (1 + 1e-12) + 1e-14).all()
+    largest = np.linalg.eigvalsh(curves.above)[:, -1]
+    assert (largest <= curves.kappa * (1 + 1e-9)).all()
+    assert (curves.kappa <= curves.top * (1 + 1e-12)).all()
+
+
+def losses_of(loss, o, y):
+    if loss == "mse":
+        return 0.5 * ((o - y) ** 2).sum(axis=1)
+    if loss == "logistic":
+        return (np.logaddexp(0.0, o) - y * o).sum(axis=1)
+    return np.logaddexp.reduce(o, axis=1) - (y * o).sum(axis=1)
+
+
+def test_the_expansion_is_exact_for_linear_models_and_bounds_the_rest():
+    x = np.random.default_rng(0).standard_normal((7, 3))
+    for loss, y in (("mse", x[:, :2]), ("cross_entropy", np.eye(2)[[0, 1, 0, 0, 1, 1, 0]])):
+        net = MLP((3, 2), "linear", loss=loss)
+        surface, theta = NetworkSurface.of(net, x, y), net.init(rng=0)
+        found = ball_sharpness(surface, theta, 0.02, rng=0)
+        assert found.lower <= found.upper <= (1 + (1e-6 if loss == "mse" else 0.02)) * found.lower
 
 
 def test_the_bound_is_sharp_at_small_radii():
