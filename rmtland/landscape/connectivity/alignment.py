@@ -76,6 +76,8 @@ def unit_groups(network: Any) -> tuple[UnitGroup, ...]:
     network : MLP or nn.Sequential
         A network of rmtland; or of PyTorch, made of linear layers, convolutions in two dimensions
         (one group), batch normalisation, element-wise activations, pooling, flattening and dropout.
+        Statistics that a batch normalisation keeps are no parameters and do not move with its
+        units: the function stays the same with those of the batch only.
 
     Returns
     -------
@@ -85,7 +87,7 @@ def unit_groups(network: Any) -> tuple[UnitGroup, ...]:
     Raises
     ------
     ValueError
-        For another module in the sequence, or no hidden layer.
+        For another module in the sequence, a layer used twice, or no hidden layer.
     """
     groups = _of_mlp(network) if isinstance(network, MLP) else torch_unit_groups(network)
     if not groups:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from rmtland.adapters.optional import optional
@@ -16,8 +17,9 @@ __all__ = ["torch_unit_groups"]
 
 _ODD = ("Tanh", "Softsign", "Hardtanh", "Identity")
 _OTHER = ("ReLU", "LeakyReLU", "GELU", "SiLU", "ELU", "Sigmoid", "Softplus", "ReLU6", "CELU")
-_EQUIVARIANT = ("AvgPool2d", "AdaptiveAvgPool2d", "Dropout", "Dropout2d", "Identity")
-_PERMUTED_ONLY = ("MaxPool2d", "AdaptiveMaxPool2d")
+_EQUIVARIANT = ("Dropout", "Dropout2d", "Identity")
+_POOLED = ("AvgPool2d", "AdaptiveAvgPool2d")
+_MAXIMA = ("MaxPool2d", "AdaptiveMaxPool2d")
 
 
 def torch_unit_groups(model: Any) -> tuple[UnitGroup, ...]:
@@ -37,54 +39,109 @@ def torch_unit_groups(model: Any) -> tuple[UnitGroup, ...]:
     Raises
     ------
     TypeError
-        If it is no ``nn.Sequential``.
+        If it is no ``nn.Sequential``, or one with a ``forward`` of its own.
     ValueError
-        For a module that is not known, or grouped convolutions.
+        For a module that is not known, a layer used twice, frozen or parametrised by others,
+        grouped convolutions, or units of which it is not known where they stand.
     """
     torch = optional("torch", extra="torch")
     nn = torch.nn
-    if not isinstance(model, nn.Sequential):
-        raise TypeError(f"expected an MLP or an nn.Sequential; got {type(model).__name__}")
+    if not isinstance(model, nn.Sequential) or type(model).forward is not nn.Sequential.forward:
+        raise TypeError(
+            "expected an MLP or an nn.Sequential that passes from each module to the next; got "
+            f"{type(model).__name__}"
+        )
     places = {block.name: block for block in chosen_blocks(model, None)}
     groups: list[UnitGroup] = []
-    open_group: tuple[str, int, list[Place], bool] | None = None
-    flattened = False
-    for name, module in model.named_children():
+    layer: _Layer | None = None  # the last one, whose places are not all known yet
+    seen: set[int] = set()
+    for name, module in model._modules.items():  # named_children() leaves repeated ones out
         kind = type(module).__name__
-        if isinstance(module, nn.Linear | nn.Conv2d):
+        if next(module.parameters(), None) is not None and id(module) in seen:
+            raise ValueError(
+                f"module {name} is one that came before: units of a layer that is used twice are "
+                "not aligned"
+            )
+        seen.add(id(module))
+        if type(module) in (nn.Linear, nn.Conv2d):
             if getattr(module, "groups", 1) != 1:
                 raise ValueError(f"module {name}: grouped convolutions are not aligned")
-            weight = places[f"{name}.weight"]
-            if open_group is not None:
-                label, size, found, odd = open_group
-                shape = weight.shape
-                if shape[1] != size:  # channels that were flattened
-                    if not flattened or shape[1] % size:
-                        raise ValueError(f"module {name} takes {shape[1]} inputs from {size} units")
-                    shape = (shape[0], size, shape[1] // size, *shape[2:])
-                found.append(Place(weight.slice, shape, 1, True))
-                groups.append(UnitGroup(label, size, tuple(found), odd))
+            weight = _place(places, f"{name}.weight")
+            if layer is not None:
+                groups.append(layer.closed(name, weight, type(module) is nn.Conv2d))
             found = [Place(weight.slice, weight.shape, 0, True)]
             if module.bias is not None:
-                bias = places[f"{name}.bias"]
+                bias = _place(places, f"{name}.bias")
                 found.append(Place(bias.slice, bias.shape, 0, True))
-            open_group, flattened = (name, weight.shape[0], found, True), False
+            layer = _Layer(name, weight.shape[0], type(module) is nn.Conv2d, found)
         elif isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            if open_group is not None and module.affine:
+            if layer is not None and module.affine:
                 for part, turns in (("weight", False), ("bias", True)):
-                    block = places[f"{name}.{part}"]
-                    open_group[2].append(Place(block.slice, block.shape, 0, turns))
+                    block = _place(places, f"{name}.{part}")
+                    split, axis = layer.split(name, block.shape[0])
+                    layer.places.append(Place(block.slice, split, axis, turns))
         elif isinstance(module, nn.Flatten):
-            flattened = True
-        elif kind in _OTHER or kind in _PERMUTED_ONLY or _cut_unevenly(module):
-            if open_group is not None:
-                open_group = (*open_group[:3], False)
+            if (module.start_dim, module.end_dim) != (1, -1):
+                raise ValueError(
+                    f"module {name}: after Flatten({module.start_dim}, {module.end_dim}) it is not "
+                    "known where the units stand; flatten all but the samples"
+                )
+            if layer is not None:
+                layer.flattened = True
+        elif kind in _OTHER or kind in _POOLED or kind in _MAXIMA or _cut_unevenly(module):
+            if layer is not None and not layer.channels and (kind in _POOLED or kind in _MAXIMA):
+                raise ValueError(f"module {name}, a {kind}, pools the units of a linear layer")
+            if layer is not None and kind not in _POOLED:
+                layer.odd = False
         elif kind not in _ODD and kind not in _EQUIVARIANT:
             raise ValueError(
                 f"module {name}, a {kind}, is not known: whether units behind it may be permuted "
                 "depends on what it does"
             )
     return tuple(groups)
+
+
+@dataclass
+class _Layer:
+    """A layer whose units have not reached the next one yet."""
+
+    name: str
+    size: int
+    channels: bool
+    places: list[Place]
+    odd: bool = True
+    flattened: bool = False
+
+    def split(self, name: str, many: int) -> tuple[tuple[int, ...], int]:
+        """Return the shape of what the next module takes from it, and the axis of the units."""
+        if many == self.size:
+            return (many,), 0
+        if not self.flattened or many % self.size:
+            kind = "channels" if self.channels else "units"
+            raise ValueError(f"module {name} takes {many} inputs from {self.size} {kind}")
+        rest = many // self.size  # channels come first in what was flattened, units last
+        return ((self.size, rest), 0) if self.channels else ((rest, self.size), 1)
+
+    def closed(self, name: str, weight: Any, convolution: bool) -> UnitGroup:
+        """Return its group, with the places in the weights of the next module."""
+        if convolution != (self.channels and not self.flattened):
+            raise ValueError(
+                f"module {name}: between a convolution and a linear layer all but the samples must "
+                "be flattened, and no convolution may follow"
+            )
+        shape, axis = self.split(name, weight.shape[1])
+        whole = (weight.shape[0], *shape, *weight.shape[2:])
+        here = (*self.places, Place(weight.slice, whole, axis + 1, True))
+        return UnitGroup(self.name, self.size, here, self.odd)
+
+
+def _place(places: dict[str, Any], name: str) -> Any:
+    if name not in places:
+        raise ValueError(
+            f"{name} is not among the parameters: a layer that is frozen, or parametrised by "
+            "others (weight_norm), is not aligned"
+        )
+    return places[name]
 
 
 def _cut_unevenly(module: Any) -> bool:

@@ -108,6 +108,68 @@ def test_what_cannot_be_permuted_is_named():
         align(np.ones(4), np.ones(4), ())
 
 
+@pytest.mark.parametrize("which", ["one activation", "tokens", "flattened norm"])
+def test_units_are_moved_wherever_they_stand(which):
+    """A module that is used twice, tokens that are flattened, a normalisation behind channels."""
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    torch.manual_seed(0)
+    relu = nn.ReLU()
+    model, x, sizes = {
+        "one activation": (
+            nn.Sequential(nn.Linear(3, 9), relu, nn.Linear(9, 8), relu, nn.Linear(8, 2)),
+            torch.randn(5, 3), [(9, False), (8, False)],
+        ),
+        "tokens": (
+            nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Flatten(), nn.Linear(8, 2)),
+            torch.randn(5, 2, 3), [(4, True)],
+        ),
+        "flattened norm": (
+            nn.Sequential(
+                nn.Conv2d(1, 3, 2), nn.Flatten(), nn.BatchNorm1d(12), nn.Tanh(), nn.Linear(12, 2)
+            ),
+            torch.randn(5, 1, 3, 3), [(3, True)],
+        ),
+    }[which]  # fmt: skip
+    model.double()
+    for parameter in model.parameters():
+        nn.init.normal_(parameter)
+    groups = unit_groups(model)
+    assert [(group.size, group.signs) for group in groups] == sizes
+    flat = nn.utils.parameters_to_vector(model.parameters()).detach().numpy()
+    before = model(x.double()).detach().numpy()
+    moved = scrambled(flat, groups, np.random.default_rng(0), True)
+    assert np.abs(moved - flat).max() > 0.1
+    nn.utils.vector_to_parameters(torch.from_numpy(moved), model.parameters())
+    np.testing.assert_allclose(model(x.double()).detach().numpy(), before, atol=1e-12)
+
+
+def test_layers_whose_units_cannot_be_followed_are_named():
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+    linear, out, tanh = nn.Linear(4, 4), nn.Linear(4, 2), nn.Tanh()
+
+    class Skip(nn.Sequential):
+        def forward(self, x):
+            return x + super().forward(x)
+
+    frozen = nn.Linear(4, 4)
+    frozen.bias.requires_grad_(False)
+    with pytest.raises(TypeError, match=r"from each module to the next; got Skip"):
+        unit_groups(Skip(linear, tanh, nn.Linear(4, 4)))
+    for layers, message in (
+        ((linear, tanh, linear, tanh, out), "one that came before"),
+        ((linear, nn.AvgPool2d(1), out), "pools the units"),
+        ((nn.Conv2d(1, 4, 1), nn.Flatten(2), out), "where the units stand"),
+        ((nn.Conv2d(1, 4, 1), tanh, out), "must be flattened"),
+        ((linear, nn.BatchNorm1d(3), out), "takes 3 inputs from 4 units"),
+        ((nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), tanh, out), "Parametrized"),
+        ((frozen, tanh, out), r"0\.bias is not among the parameters"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            unit_groups(nn.Sequential(*layers))
+
+
 def test_groups_that_are_no_symmetry_are_refused():
     """Statistics that a batch normalisation keeps do not move with its units."""
     torch = pytest.importorskip("torch")
