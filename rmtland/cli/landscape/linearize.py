@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
@@ -15,7 +16,7 @@ from rmtland.cli.landscape.problem_options import (
 from rmtland.cli.landscape.stage_bar import stage_bar
 from rmtland.cli.landscape.subject import ActivationName, Data, Model, Samples, torch_model
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
-from rmtland.cli.output import Output
+from rmtland.cli.output import Output, Stopped
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -76,7 +77,12 @@ def linearize(
     choice("parametrisation", parametrisation, PARAMETRISATIONS)
     sizes = numbers_of("widths", widths, integers=True)
     alphas = numbers_of("scales", scales)
-    count("seeds", seeds)
+    for option, sweep in (("widths", sizes), ("scales", alphas)):
+        if len(set(sweep)) < 2 or len(set(sweep)) * count("seeds", seeds) < 3:
+            raise ValueError(
+                f"--{option}: at least two different {option}, and three networks in all, are "
+                "needed for an exponent"
+            )
     count("max_steps", max_steps)
     if not 0.0 < fraction < 1.0:
         raise ValueError(f"--fraction must be between 0 and 1; got {fraction}")
@@ -99,13 +105,23 @@ def linearize(
             net, problem.x, problem.y, sizes, rng=seed, progress=stage("widths"), **options
         )
         options["step"] = min(relative_step, 0.5)  # curvature beyond the kernel at small scales
-        by_scale = output_scaling(
-            net, problem.x, problem.y, alphas, rng=seed, progress=stage("output scales"), **options
-        )
+        by_scale: Scaling | None = None
+        if len(by_width.sizes) == len(set(sizes)):
+            with suppress(KeyboardInterrupt):
+                by_scale = output_scaling(
+                    net, problem.x, problem.y, alphas, rng=seed, progress=stage("output scales"),
+                    **options,
+                )  # fmt: skip
     conditions = _conditions(by_width, problem, seed)
     _print(output, by_width, by_scale, conditions, problem)
     output.figure(_figure(by_width, by_scale, problem), "linearize")
     output.numbers(_report(by_width, by_scale, conditions, problem, seed))
+    kept = 0 if by_scale is None else len(by_scale.sizes)
+    if kept < len(set(alphas)):
+        raise Stopped(
+            f"interrupted; {len(by_width.sizes)} of {len(set(sizes))} widths and {kept} of "
+            f"{len(set(alphas))} output scales are written"
+        )
 
 
 class _Problem(NamedTuple):
@@ -195,7 +211,11 @@ def _conditions(by_width: Scaling, problem: _Problem, seed: int) -> _Condition:
 
 
 def _print(
-    output: Output, by_width: Scaling, by_scale: Scaling, conditions: _Condition, problem: _Problem
+    output: Output,
+    by_width: Scaling,
+    by_scale: Scaling | None,
+    conditions: _Condition,
+    problem: _Problem,
 ) -> None:
     run = by_width.runs[-1][0]
     step = run.tangent.gauss_newton()
@@ -203,7 +223,7 @@ def _print(
     output.line(
         f"{run.steps[-1]} steps of gradient descent; parametrisation {by_width.parametrisation}"
     )
-    for scaling in (by_width, by_scale):
+    for scaling in filter(None, (by_width, by_scale)):
         names = list(scaling.table())
         table = right_table([scaling.variable, *names])
         for i, size in enumerate(scaling.sizes):
@@ -228,19 +248,21 @@ def _print(
     )
 
 
-def _figure(by_width: Scaling, by_scale: Scaling, problem: _Problem) -> Figure:
+def _figure(by_width: Scaling, by_scale: Scaling | None, problem: _Problem) -> Figure:
     from matplotlib.figure import Figure
 
     from rmtland.landscape.linearisation import draw_descent, draw_scaling
 
-    figure = Figure(figsize=(13.0, 4.3), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
+    panels = 2 if by_scale is None else 3
+    figure = Figure(figsize=(13.0 / 3 * panels, 4.3), layout="constrained")
+    left, middle, *right = figure.subplots(1, panels)
     labels = [f"width {size:.0f}" for size in by_width.sizes]
     draw_descent(left, [row[0] for row in by_width.runs], labels=labels)
     names = ("movement", "relative movement", "output error", "kernel change")
     draw_scaling(middle, by_width, names)
-    draw_scaling(right, by_scale, names)
-    right.set_xlabel(r"output scale $\alpha$ (large: lazy; small: feature learning)")
+    if by_scale is not None:
+        draw_scaling(right[0], by_scale, names)
+        right[0].set_xlabel(r"output scale $\alpha$ (large: lazy; small: feature learning)")
     net = by_width.runs[0][0].net
     figure.suptitle(f"{net}: widths varied\n{problem.description}", fontsize=7)
     return figure
@@ -248,7 +270,7 @@ def _figure(by_width: Scaling, by_scale: Scaling, problem: _Problem) -> Figure:
 
 def _report(
     by_width: Scaling,
-    by_scale: Scaling,
+    by_scale: Scaling | None,
     conditions: _Condition,
     problem: _Problem,
     seed: int,
@@ -273,7 +295,7 @@ def _report(
         "seed": seed,
         "parametrisation": by_width.parametrisation,
         "width": one(by_width),
-        "output_scale": one(by_scale),
+        "output_scale": None if by_scale is None else one(by_scale),
         "condition_number": conditions._asdict(),
         "gauss_newton": {"norm": step.norm, "residual": step.residual, "excess": step.excess},
     }

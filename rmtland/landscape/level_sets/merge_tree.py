@@ -94,10 +94,18 @@ class MergeTree:
         -------
         int
             0 below the deepest minimum.
+
+        Raises
+        ------
+        ValueError
+            For NaN.
         """
         if level != level:
             raise ValueError("level must be a number; got NaN")
-        return sum(basin.birth <= level < basin.death for basin in self.basins)
+        return sum(
+            basin.birth <= level and (basin.parent is None or level < basin.death)
+            for basin in self.basins
+        )
 
     def persistent(self, height: Any) -> tuple[Basin, ...]:
         """Return the basins with a barrier of at least a height.
@@ -111,7 +119,14 @@ class MergeTree:
         -------
         tuple of Basin
             Deepest first; the deepest of all is always one.
+
+        Raises
+        ------
+        ValueError
+            For NaN.
         """
+        if height != height:
+            raise ValueError("height must be a number; got NaN")
         return tuple(basin for basin in self.basins if basin.persistence >= height)
 
     def curve(self) -> tuple[Real, Integer]:

@@ -121,6 +121,8 @@ def width_scaling(
 ) -> Scaling:
     """Train networks of several widths beside their linearisations, up to the same horizon.
 
+    Ctrl-C keeps the widths that are done, where they are enough for an exponent.
+
     Parameters
     ----------
     net : MLP
@@ -175,21 +177,17 @@ def width_scaling(
     costs = np.array(
         [float(w) ** (1 if net.depth == 2 else 2) for w in sizes for _ in range(seeds)]
     )
-    done = 0.0
-    rows: list[tuple[DescentComparison, ...]] = []
-    for width in sizes:
-        row = []
-        for seed in range(seeds):
-            row.append(
-                compare_descent(
-                    network(width), start(width, seed), x, y, relative_step=size, steps=steps
-                )
-            )
-            done += costs[len(rows) * seeds + seed]
-            if progress is not None:
-                progress(done / costs.sum())
-        rows.append(tuple(row))
-    return Scaling("width", net.parametrisation, np.array(sizes, dtype=float), tuple(rows))
+    shares = costs.cumsum() / costs.sum()
+
+    def run(place: int, seed: int) -> DescentComparison:
+        width = sizes[place]
+        return compare_descent(
+            network(width), start(width, seed), x, y, relative_step=size, steps=steps
+        )
+
+    rows = _runs(run, len(sizes), seeds, shares, progress)
+    done = np.array(sizes[: len(rows)], dtype=float)
+    return Scaling("width", net.parametrisation, done, rows)
 
 
 def output_scaling(
@@ -206,6 +204,8 @@ def output_scaling(
     progress: Callable[[float], object] | None = None,
 ) -> Scaling:
     """Train one network at several output scales: from feature learning to the lazy regime.
+
+    Ctrl-C keeps the scales that are done, where they are enough for an exponent.
 
     Parameters
     ----------
@@ -246,26 +246,49 @@ def output_scaling(
         raise ValueError(f"at least two different output scales are needed; got {list(scales)}")
     starts = [net.init(rng=generator) for generator in streams(rng, count("seeds", seeds))]
     size = _step(step)
+    many = len(sizes) * seeds
+    horizon = steps
+
+    def run(place: int, seed: int) -> DescentComparison:
+        nonlocal horizon
+        found = compare_descent(
+            net,
+            starts[seed],
+            x,
+            y,
+            relative_step=size,
+            steps=horizon,
+            fraction=fraction,
+            output_scale=sizes[place],
+        )
+        horizon = int(found.steps[-1])  # that of the first start, for all
+        return found
+
+    rows = _runs(run, len(sizes), seeds, np.arange(1, many + 1) / many, progress)
+    return Scaling("output scale", net.parametrisation, np.array(sizes[: len(rows)]), rows)
+
+
+def _runs(
+    run: Callable[[int, int], DescentComparison],
+    many: int,
+    seeds: int,
+    shares: Real,
+    progress: Callable[[float], object] | None,
+) -> tuple[tuple[DescentComparison, ...], ...]:
+    """Return the runs of each size, those before Ctrl-C if they are enough for an exponent."""
     rows: list[tuple[DescentComparison, ...]] = []
-    for alpha in sizes:
-        row = []
-        for theta in starts:
-            run = compare_descent(
-                net,
-                theta,
-                x,
-                y,
-                relative_step=size,
-                steps=steps,
-                fraction=fraction,
-                output_scale=alpha,
-            )
-            steps = int(run.steps[-1])
-            row.append(run)
-            if progress is not None:
-                progress((len(rows) * len(starts) + len(row)) / (len(sizes) * len(starts)))
-        rows.append(tuple(row))
-    return Scaling("output scale", net.parametrisation, np.array(sizes), tuple(rows))
+    try:
+        for place in range(many):
+            row = []
+            for seed in range(seeds):
+                row.append(run(place, seed))
+                if progress is not None:
+                    progress(float(shares[place * seeds + seed]))
+            rows.append(tuple(row))
+    except KeyboardInterrupt:
+        if len(rows) < 2 or len(rows) * seeds < 3:
+            raise
+    return tuple(rows)
 
 
 def _step(step: float) -> float:

@@ -1,5 +1,7 @@
 """`rmtland landscape linearize|manifold|noise|depth`: tables, JSON, figures; bad input refused."""
 
+import importlib
+import itertools
 import json
 
 import numpy as np
@@ -41,6 +43,31 @@ def test_linearize_compares_networks_with_their_linearisation(rmtland):
     assert conditions["one_length"] < conditions["gaussian"]
     assert (conditions["law"] or 2) > 1 or conditions["why_no_law"]
     assert f"condition number of J J^T there: {conditions['data']:.4g}" in result.out
+
+
+@pytest.mark.parametrize(("call", "widths", "scales"), [(5, 2, 0), (11, 3, 2), (2, 0, 0)])
+def test_linearize_keeps_what_is_done_at_an_interrupt(rmtland, monkeypatch, call, widths, scales):
+    module = importlib.import_module("rmtland.landscape.linearisation.width_scaling")
+    descend, calls = module.compare_descent, itertools.count(1)
+
+    def interrupted(*arguments, **options):
+        if next(calls) == call:
+            raise KeyboardInterrupt
+        return descend(*arguments, **options)
+
+    monkeypatch.setattr(module, "compare_descent", interrupted)
+    options = (*SMALL["linearize"], "--scales", "2,10,20", "--json", "r.json", "--out", ".")
+    result = rmtland("landscape", "linearize", *options)
+    assert result.code == 130
+    if not widths:
+        assert result.written == []
+        return
+    kept = f"{widths} of 3 widths and {scales} of 3 output scales are written"
+    assert kept in " ".join(result.err.split())
+    report = json.loads((result.folder / "r.json").read_text())
+    assert report["width"]["sizes"] == [16.0, 32.0, 64.0][:widths]
+    assert (report["output_scale"] or {"sizes": []})["sizes"] == [2.0, 10.0, 20.0][:scales]
+    assert "linearize.png" in result.written
 
 
 def test_manifold_names_dimension_and_exceptions(rmtland):
@@ -113,6 +140,8 @@ def test_pac_bayes_bounds_hold_and_the_printed_one_does_not(rmtland):
     [
         ("linearize", ("--widths", "a,b"), "--widths takes whole numbers"),
         ("linearize", ("--widths", "16"), "at least two different widths"),
+        ("linearize", ("--scales", "2", "--seeds", 9), "--scales: at least two different scales"),
+        ("linearize", ("--scales", "2,4", "--seeds", 1), "three networks in all"),
         ("linearize", ("--fraction", 2), "--fraction must be between 0 and 1"),
         ("linearize", ("--relative-step", 2.5), "--relative-step must be below 2"),
         ("linearize", ("--max-steps", 1, "--fraction", 0.01), "more than --max-steps 1"),

@@ -46,6 +46,18 @@ def test_persistence_of_known_basins():
     assert [b.minimum for b in tree.persistent(1.5)] == [2, 4, 0]
 
 
+def test_levels_and_heights_without_end():
+    tree = merge_tree(np.array([1.0, 3.0, 0.0, 2.0]))
+    assert tree.components(np.inf) == 1
+    assert tree.components(-np.inf) == 0
+    assert len(tree.persistent(np.inf)) == 1
+    assert graph_merge_tree([0, 1], []).components(np.inf) == 2
+    with pytest.raises(ValueError, match="height must be a number"):
+        tree.persistent(np.nan)
+    with pytest.raises(ValueError, match="level must be a number"):
+        tree.components(np.nan)
+
+
 def test_diagonals_join():
     values = np.array([[0.0, 1.0], [1.0, 0.0]])
     assert merge_tree(values).components(0.5) == 1
