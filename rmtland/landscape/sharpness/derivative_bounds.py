@@ -206,7 +206,7 @@ def derivative_bounds(point: LossPoint, radius: float, *, scale: float = 1.0) ->
         rounded += off * decay * (size + reach) + 16.0 * _EPS * (point.loss + rise)
         curved = np.mean(curve * first**2 + largest * second) + decay
         found = (rise, s**3 * bent, rounded, s * off * curved, s * s * (off * bent + _EPS * decay))
-    return DerivativeBounds(r, *(_or_infinite(bound) for bound in found))
+    return DerivativeBounds(r, *(_or_infinite(float(bound)) for bound in found))
 
 
 def _or_infinite(bound: float) -> float:
