@@ -37,7 +37,7 @@ from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Serial, run
 
 KIND = "critical points of figure 6"
-FAMILIES = ("published", "generic", "symmetric", "minima")
+FAMILIES = ("published", "generic", "symmetric", "minima", "short steps")
 STATUSES = ("proved", "critical", "flat", "escaping", "unfinished")
 ENDS = ("", "lowest", "fold", "lost")
 KEYS = {

@@ -7,6 +7,8 @@ outputs, m = 2n/phi samples:
   published cutoff 1e-6 and stopped there; then Newton's method says whether a critical point is
   near: 50 steps, none longer than .1;
 - *generic*: weight decay, capped Newton steps from a start along training, proved;
+- *short steps*: the same with steps at most .3 long (.8 above) and up to 1500 of them (400 above):
+  slower, but at small phi longer steps leave the narrow range of high energies without an end;
 - *symmetric*: weight decay, groups of equal units and dead units, proved;
 - *minima*: weight decay, the loss minimised from the same starts, proved.
 
@@ -56,6 +58,7 @@ FINDERS: dict[str, Finder] = {
     "generic": CappedNewton(max_steps=400),
     "symmetric": SymmetryType(),
     "minima": TrustRegionNewton(),
+    "short steps": CappedNewton(cap=0.3, max_steps=1500),
 }
 
 FAMILIES = tuple(FINDERS)
@@ -80,12 +83,12 @@ def network(
     ----------
     phi : float
         2n/m, which gives the number m of samples.
-    family : {"published", "generic", "symmetric", "minima"}
+    family : {"published", "generic", "symmetric", "minima", "short steps"}
         How to search; the published way is without weight decay.
     n : int
         Inputs, hidden units and outputs.
     weight_decay : float
-        Of the other three.
+        Of the others.
     seed : anything `numpy.random.default_rng` takes
         For all that is drawn.
 

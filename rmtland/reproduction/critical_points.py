@@ -3,9 +3,10 @@ r"""Index against energy at critical points: figure 6 of the paper, and what is 
 Pennington & Bahri [1]_ trained tanh networks of n = 16 inputs, hidden units and outputs on iid data
 to a random loss, lowered :math:`|\nabla L|^2` from there, and kept the points below 1e-6. That
 cutoff also lets gradient-flat points pass [2]_. Here families of points are compared, for each
-:math:`\phi = 2n/m` (`rmtland.reproduction.critical_point_searches`): published, generic, symmetric,
-and minima; the last three with weight decay, proved, followed as it goes to 0, and compared with
-the law of the Hessian given their weights. Energies are without the decay.
+:math:`\phi = 2n/m` (`rmtland.reproduction.critical_point_searches`): published, generic (found by
+long and by short steps), symmetric, and minima; all but the first with weight decay, proved,
+followed as it goes to 0, and compared with the law of the Hessian given their weights. Energies are
+without the decay.
 
 References
 ----------
@@ -57,6 +58,7 @@ __all__ = ["CriticalPointsFigure"]
 _LOOKS: dict[str, dict[str, Any]] = {
     "published": {"color": COLORS[6], "marker": "x"},
     "generic": {"color": COLORS[1], "marker": "o"},
+    "short steps": {"color": COLORS[3], "marker": "D"},
     "symmetric": {"color": COLORS[2], "marker": "^"},
     "minima": {"color": COLORS[0], "marker": "s"},
 }
@@ -83,6 +85,8 @@ class CriticalPointsFigure(PublishedFigure):
         Other weight decays.
     symmetric, generic, minima, published : int
         Starts of each family at each phi; generic points and minima are studied.
+    short_steps : int
+        Starts at each phi of generic points sought by short steps.
     studied : int
         Further starts of symmetric points, which are.
     symmetric_checks, generic_checks : int
@@ -101,6 +105,7 @@ class CriticalPointsFigure(PublishedFigure):
     generic: int = 14
     minima: int = 2
     published: int = 1
+    short_steps: int = 2
     studied: int = 4
     symmetric_checks: int = 2
     generic_checks: int = 2
@@ -117,6 +122,7 @@ class CriticalPointsFigure(PublishedFigure):
         "generic": 4,
         "minima": 2,
         "published": 1,
+        "short_steps": 1,
         "studied": 2,
         "symmetric_checks": 2,
         "generic_checks": 1,
@@ -128,6 +134,7 @@ class CriticalPointsFigure(PublishedFigure):
         "generic": 240,
         "minima": 16,
         "published": 24,
+        "short_steps": 24,
         "studied": 30,
         "symmetric_checks": 100,
         "generic_checks": 60,
@@ -149,6 +156,7 @@ class CriticalPointsFigure(PublishedFigure):
         return {
             "minima": searches("minima", self.minima, True, decay),
             "generic": searches("generic", self.generic, True, decay),
+            "short steps": searches("short steps", self.short_steps, False, decay),
             "symmetric": searches("symmetric", self.symmetric, False, decay),
             "symmetric-studied": searches("symmetric", self.studied, True, decay),
             "published": searches("published", self.published, False, decay),
@@ -215,6 +223,7 @@ class CriticalPointsFigure(PublishedFigure):
         good = {
             "published": [one for one in found["published"] if one["square"] < CUTOFF],
             "generic": proved(found["generic"]),
+            "short steps": proved(found["short steps"]),
             "symmetric": proved([*found["symmetric"], *found["symmetric-studied"]]),
             "minima": proved(found["minima"]),
         }
@@ -234,7 +243,7 @@ class CriticalPointsFigure(PublishedFigure):
         numbers: dict[Quantity, float] = {}
         size = self._size
         numbers.update(of_published(found["published"], CUTOFF, phi=phi))
-        for family in (*_PROVED, "minima"):
+        for family in (*_PROVED, "short steps", "minima"):
             records = [*found[family], *found.get(f"{family}-studied", [])]
             labels: dict[str, Any] = {"phi": phi, "family": family}
             numbers.update(of_starts(records, **labels))
@@ -282,8 +291,8 @@ class CriticalPointsFigure(PublishedFigure):
             f"After Pennington & Bahri (ICML 2017), fig. 6. Tanh networks, {self.width} inputs, "
             "hidden units and outputs, iid data drawn for each point; energy: loss per output "
             "without weight decay.\nLine: read off the printed figure. Published: the plain loss, "
-            f"squared gradient lowered to {CUTOFF:g}. Generic, symmetric, minima: proved, weight "
-            f"decay {self.weight_decay:g}.\nStarts a panel: {', '.join(shown)}. "
+            f"squared gradient lowered to {CUTOFF:g}. The others: proved, weight decay "
+            f"{self.weight_decay:g}.\nStarts a panel: {', '.join(shown)}. "
             "Bars of exponents: 95 % bootstrap intervals, marks at their middles. "
             f"Seed {self.seed}."
         )

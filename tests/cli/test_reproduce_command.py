@@ -88,7 +88,7 @@ def test_a_run_takes_nothing_from_an_interrupted_one_of_other_parameters(
 def test_what_a_run_has_kept_is_drawn_with_its_counts(rmtland, monkeypatch):
     few = {"phi": (0.5,), "width": 3, "checks": (1e-2,), "symmetric": 5, "generic": 2, "minima": 1,
            "published": 1, "studied": 1, "symmetric_checks": 1, "generic_checks": 1, "linear": 1,
-           "resamples": 5}  # fmt: skip
+           "short_steps": 1, "resamples": 5}  # fmt: skip
     monkeypatch.setattr(CriticalPointsFigure, "quick", few)
     original, many = critical_points.searched, []
 
@@ -108,12 +108,13 @@ def test_what_a_run_has_kept_is_drawn_with_its_counts(rmtland, monkeypatch):
     assert "--partial draws what there is" in stopped.err
     shown = rmtland("reproduce", "fig6", "--quick", "--partial")
     assert shown.code == 0, shown.err
-    assert "from 6 of 13 tasks: minima 1 of 1, generic 2 of 2, symmetric 3 of 5" in shown.out
+    done = "minima 1 of 1, generic 2 of 2, short steps 1 of 1, symmetric 3 of 5"
+    assert f"from 7 of 14 tasks: {done}" in shown.out
     report = json.loads((shown.folder / "rmtland-output" / "fig6.json").read_text())
     assert report["command"] == "rmtland reproduce fig6 --quick --partial"
     assert report["tasks"]["symmetric"] == {"done": 3, "all": 5}
-    assert "0 published, 2 generic, 3 symmetric, 1 minima" in report["caption"]
-    assert "Drawn from 6 of 13 tasks" in report["caption"]
+    assert "0 published, 2 generic, 1 short steps, 3 symmetric, 1 minima" in report["caption"]
+    assert "Drawn from 7 of 14 tasks" in report["caption"]
     named = [one for one in report["numbers"] if one["quantity"] == "starts"]
     starts = [one["value"] for one in named if one["parameters"]["family"] == "symmetric"]
     assert starts == [3.0, 0.0]  # at the decay of the figure, and at the other one
@@ -121,7 +122,7 @@ def test_what_a_run_has_kept_is_drawn_with_its_counts(rmtland, monkeypatch):
     whole = rmtland("reproduce", "fig6", "--quick", "--keep")
     assert whole.code == 0, whole.err
     caption = json.loads((whole.folder / "rmtland-output" / "fig6.json").read_text())["caption"]
-    assert "1 published, 2 generic, 6 symmetric, 1 minima" in caption
+    assert "1 published, 2 generic, 1 short steps, 6 symmetric, 1 minima" in caption
     assert "Drawn from" not in caption
 
 

@@ -19,6 +19,7 @@ SMALL = CriticalPointsFigure(
     generic=1,
     minima=1,
     published=1,
+    short_steps=1,
     symmetric_checks=1,
     generic_checks=1,
     linear=4,
