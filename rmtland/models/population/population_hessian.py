@@ -145,6 +145,12 @@ class PopulationHessian(PopulationNetwork, HessianParts):
             return LinearHessianLaw(replace(linear, data_variance=linear.data_variance * scale))
         return PopulationLaw(self.network)
 
+    @cached_property
+    def _gauss_newton_law(self) -> Law:
+        """Law of H0, which is tabulated once: the law that is there where the part is H0."""
+        own = self.part_name == "gauss_newton" or (self.part_name == "total" and not self.epsilon)
+        return self.law if own else self.part("gauss_newton").law
+
     def residual(self, epsilon: float) -> PopulationResidual:
         """Return the law of H1 at an energy epsilon > 0.
 
@@ -229,7 +235,7 @@ class PopulationHessian(PopulationNetwork, HessianParts):
         residual = 0.0 if self._residual is None else self._residual.variance
         if self.part_name == "residual":
             return residual
-        own = self.part("gauss_newton").law.var()
+        own = self._gauss_newton_law.var()
         return own + residual if self.part_name == "total" else own
 
     # Draws ---------------------------------------------------------------------------------------

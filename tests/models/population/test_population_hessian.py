@@ -5,7 +5,7 @@ import pytest
 
 from rmtland.laws import Discrete
 from rmtland.models import LinearHessian, PopulationHessian
-from rmtland.models.population import kernels, law as laws
+from rmtland.models.population import kernels, law as laws, population_hessian
 from rmtland.models.population.density_table import table_points
 from rmtland.models.population.equation import (
     activation_rule,
@@ -148,6 +148,23 @@ def test_law_is_a_law():
     assert law._jet(z)[1] == pytest.approx(
         (law.stieltjes(z + step) - law.stieltjes(z - step)) / (2 * step), rel=1e-5
     )
+
+
+@pytest.mark.parametrize(("part", "epsilon"), [("gauss_newton", 0.3), ("total", 0.0), ("total", 0.3)])
+def test_the_variance_tabulates_no_law_anew(part, epsilon, monkeypatch):
+    made = []
+
+    class Counted(laws.PopulationLaw):
+        def var(self):
+            made.append(self)
+            return 2.0
+
+    monkeypatch.setattr(population_hessian, "PopulationLaw", Counted)
+    model = PopulationHessian(1, 1, 1, 4, activation="erf", epsilon=epsilon).part(part)
+    assert model.var() == model.var() >= 2.0
+    assert made[0] is made[1]
+    if epsilon == 0 or part == "gauss_newton":
+        assert model.law is made[0]
 
 
 def test_rank_counts_the_null_directions_of_exact_hessians():
