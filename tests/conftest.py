@@ -8,6 +8,7 @@ neither asserted nor expected an exception or a warning.
 import ast
 import copy
 import functools
+import gc
 import os
 import signal
 from pathlib import Path
@@ -61,6 +62,17 @@ def pytest_xdist_make_scheduler(config, log):
     from xdist.scheduler import WorkStealingScheduling
 
     return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """What is collected lives to the end: cycles are neither sought meanwhile nor in it later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_collection_modifyitems(config, items):

@@ -55,7 +55,7 @@ SMALL = {
     ],
     "estimate_peers.py": ["--jobs", "time"],
     "kill_and_resume.py": ["--basis", "float64"],
-    "bench_polynomials.py": ["--only", "xyx", "--repeats", "1"],
+    "bench_polynomials.py": ["--only", "xyx + x,", "--repeats", "1"],
     "bench_landscape.py": ["--points", "3", "--samples", "30", "--width", "4", "--repeats", "1"],
     "bench_laws.py": ["--quick"],
     "bench_explorer.py": ["--step", "250", "--random", "2"],
@@ -264,7 +264,11 @@ def test_images_of_cifar_are_read_from_the_binary_version(tmp_path, monkeypatch)
 def test_continuous_integration_runs_what_needs_pytorch_where_it_is_installed():
     """Its first environment has none, so that a file that it does not name is skipped for ever."""
     here = Path(__file__).parent
-    named = re.findall(r"tests/[\w/.]+", (here.parent / ".ci/run").read_text("utf-8"))
+    steps = (here.parent / ".ci/run").read_text("utf-8")
+    named = re.findall(r"tests/[\w/.]+", steps)
+    assert steps.index("torch==") < steps.index("--only-slow")
+    assert NEED_TORCH <= SLOW  # then this file needs not be named
+    named.append("tests/test_scripts.py")
     signs = re.compile(r"""importorskip\("torch"|import torch\b|import PLACES|torch_cases""")
     forgotten = []
     for path in here.rglob("test_*.py"):
