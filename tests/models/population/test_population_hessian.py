@@ -150,7 +150,9 @@ def test_law_is_a_law():
     )
 
 
-@pytest.mark.parametrize(("part", "epsilon"), [("gauss_newton", 0.3), ("total", 0.0), ("total", 0.3)])
+@pytest.mark.parametrize(
+    ("part", "epsilon"), [("gauss_newton", 0.3), ("total", 0.0), ("total", 0.3)]
+)
 def test_the_variance_tabulates_no_law_anew(part, epsilon, monkeypatch):
     made = []
 
