@@ -15,8 +15,21 @@ Gaussian data the same law comes, much faster, from the matrix Dyson equation of
 `rmtland.models.depth.kernel_sum`; tests compare the two. (Also: random features model, neural
 network Gaussian process kernel, NNGP.)
 
-A mean E f other than 0 in the last layer moves one eigenvalue out of the bulk, and is left out
-here; in an earlier layer it is refused.
+A mean E f other than 0 moves one eigenvalue out of the bulk, to about m times `shared_square`, and
+is left out here. In a layer before the last it does more, and so do biases: units of the next layer
+differ by an offset that all samples share (`rmtland.models.depth.unit_offsets`). Given the kernel
+of the layer before, K without the shared part, that of a layer is then a sum over units of
+covariances that commute,
+
+.. math::
+    \operatorname{E} (z - K_l)^{-1} = \Bigl( z - \operatorname{E}_t
+        \frac{b(t)^2 s K + r(t)}{1 - g(t)} \Bigr)^{-1}, \qquad
+    g(t) = \frac1{n_l} \operatorname{tr} \, (b(t)^2 s K + r(t)) (z - K_l)^{-1},
+
+which is no free product; the matrix Dyson equation takes a few kinds of units, nodes of a
+quadrature of t. Its edges are those of these kinds: where f' is not bounded the law of all units
+has a thin tail beyond. With fewer units than samples in the last layer, and some of them nearly
+dead, the law of these kinds may fall apart near 0, and is then refused (`ConvergenceError`).
 
 References
 ----------
@@ -44,15 +57,18 @@ from functools import cached_property
 
 import numpy as np
 
-from rmtland.arguments import count
+from rmtland.arguments import count, nonnegative
 from rmtland.ensembles.operands import positive_law
 from rmtland.ensembles.quantiles import quantiles
 from rmtland.free import general_marchenko_pastur
+from rmtland.free.operator_valued.matrix_dyson import LARGEST_SIZE
 from rmtland.laws import Discrete, Law, MarchenkoPastur, mixture
 from rmtland.laws.affine_law import affine
 from rmtland.models.depth.kernel_sum import feature_law, kernel_sum_law
 from rmtland.models.depth.linear_jacobian import gaussian_product, squared_singular_values
 from rmtland.models.depth.matrix_draws import drawn_spectrum, rounded_sizes
+from rmtland.models.depth.signal_propagation import LayerAverages, signal_propagation
+from rmtland.models.depth.unit_offsets import OffsetLayer, offset_layers
 from rmtland.models.depth.wide_network import WideNetwork
 from rmtland.models.quadratures import SampledModel
 from rmtland.solution import ConvergenceError
@@ -63,6 +79,9 @@ __all__ = ["ConjugateKernel"]
 
 _RATIO = 1e4
 """Ratio of sizes beyond which a law is looked at before it is given out."""
+
+_MOST, _FEWEST = 12, 4
+"""Kinds of units in a layer where they differ: at most, and the fewest that are tried."""
 
 
 @dataclass(frozen=True)
@@ -85,17 +104,23 @@ class ConjugateKernel(WideNetwork, SampledModel):
         v > 0: variance of the entries of the samples.
     input_law : Law, Spectrum or array_like of float, optional
         Law of x^T x/n0 in the place of that of Gaussian data; its mean must be `data_variance`.
+    bias_variance : float
+        Variance of the biases of the hidden units, >= 0.
 
     Raises
     ------
     ValueError
-        If a parameter is out of its range, the input law has another mean or mass below 0, or f has
-        E f(z) other than 0 in a layer before the last.
+        If a parameter is out of its range, or the input law has another mean or mass below 0. If
+        units differ, as with biases or where E f(z) is other than 0 in a layer before the last:
+        with an input law, or with more hidden layers than the equation takes.
     """
 
     input_law: Law | None = field(default=None, kw_only=True)
+    bias_variance: float = field(default=0.0, kw_only=True)
 
     def __post_init__(self) -> None:
+        biases = nonnegative("bias_variance", self.bias_variance)
+        object.__setattr__(self, "bias_variance", biases)
         super().__post_init__()
         if self.input_law is None:
             return
@@ -107,13 +132,75 @@ class ConjugateKernel(WideNetwork, SampledModel):
             )
         object.__setattr__(self, "input_law", law)
 
+    def _refuse_means(self) -> None:
+        if not self._is_varied:
+            return
+        if self.input_law is not None:
+            raise ValueError(
+                "an input_law is for layers of units that are alike, without biases and with "
+                "activations of mean 0 in all hidden layers but the last; leave it out, or take "
+                "normalised_activation(...) and bias_variance=0"
+            )
+
+    @cached_property
+    def layers(self) -> tuple[LayerAverages, ...]:
+        """Averages of the activation in each hidden layer, over all units."""
+        return signal_propagation(
+            self.activation,
+            len(self.hidden),
+            weight_variance=self.weight_variance,
+            data_variance=self.data_variance,
+            bias_variance=self.bias_variance,
+        )
+
+    @cached_property
+    def units(self) -> tuple[OffsetLayer, ...]:
+        """What the law takes from each hidden layer: kinds of units, by their offsets."""
+        if not self.bias_variance and all(layer.is_centred for layer in self.layers[:-1]):
+            return super().units
+        return offset_layers(
+            self.activation,
+            len(self.hidden),
+            weight_variance=self.weight_variance,
+            data_variance=self.data_variance,
+            bias_variance=self.bias_variance,
+            nodes=self._nodes,
+        )
+
+    @property
+    def _is_varied(self) -> bool:
+        """Whether units of some layer differ."""
+        return any(layer.is_varied for layer in self.units)
+
+    @property
+    def _nodes(self) -> int:
+        """Kinds of units in a layer, as many as the equation takes."""
+        varied = len(self.hidden) - (not self.bias_variance)
+        blocks = LARGEST_SIZE - 3 - 2 * (len(self.hidden) - varied)
+        most = min(_MOST, blocks // (2 * varied)) if varied else _MOST
+        if most < _FEWEST:
+            raise ValueError(
+                f"with means in inner layers at most 5 hidden layers are solved, with biases 4; "
+                f"got {len(self.hidden)}: take normalised_activation(...) and bias_variance=0"
+            )
+        return most
+
+    @property
+    def shared_square(self) -> float:
+        """E c(t)^2 of the last layer: m times that is about where one eigenvalue lies."""
+        return self.units[-1].mean_square
+
     @cached_property
     def layer_laws(self) -> tuple[Law, ...]:
         """Limit laws of x^T x/n0 and of h_l^T h_l/n_l, l = 1 to L, as free products.
 
-        A value of a law takes about ten times as long as one of the layer before.
+        A value of a law takes about ten times as long as one of the layer before. Where units
+        differ they are no free products, and come from the matrix Dyson equation.
         """
         first = MarchenkoPastur(self.samples / self.inputs, self.data_variance)
+        if self._is_varied:
+            numbers = range(1, len(self.hidden) + 1)
+            return (first, *(self.layer(number).law for number in numbers))
         laws: list[Law] = [self.input_law if self.input_law is not None else first]
         for width, layer in zip(self.hidden, self.layers, strict=True):
             share = layer.slope**2 * self.weight_variance
@@ -126,13 +213,15 @@ class ConjugateKernel(WideNetwork, SampledModel):
 
     @cached_property
     def law(self) -> Law:
-        """Limit law of the eigenvalues, without the one that E f of the last layer moves out.
+        """Limit law of the eigenvalues, without the one that means of features move out.
 
         For Gaussian data and several layers it comes from a matrix Dyson equation, in a time that
         grows like a power of the depth; that of a linear network is a product of
         Marchenko-Pastur laws; any other is the last of `layer_laws`. So is one of sizes so far
         apart that the matrix Dyson equation loses its digits.
         """
+        if self._is_varied:
+            return self._matrix_dyson_law
         depth = len(self.hidden)
         if self.input_law is None and not any(layer.rest for layer in self.layers):
             scale = self.data_variance * self.weight_variance**depth
@@ -178,7 +267,8 @@ class ConjugateKernel(WideNetwork, SampledModel):
         def draw(stream: np.random.Generator) -> Real:
             x = None if self.input_law is None else self._data(m, stream)
             sizes = widths if x is None else [m, *widths[1:]]
-            last = self.draw(sizes, m, 0, stream, x).features[-1]
+            drawn = self.draw(sizes, m, 0, stream, x, bias_variance=self.bias_variance)
+            last = drawn.features[-1]
             return squared_singular_values(last.T / np.sqrt(len(last)))
 
         return drawn_spectrum(self, draw, rng, runs)

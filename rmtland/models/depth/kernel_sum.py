@@ -20,7 +20,8 @@ Its self-energy couples the diagonal blocks only (sizes m and n_l); with normali
 
 where c_0 = v is the data variance and :math:`c_l = \eta_l - b_l^2 v_l` in hidden layers. This
 matrix Dyson equation is equivalent to the recursion for linear combinations of the kernels of all
-layers of Fan and Wang [1]_, which the tests solve beside it.
+layers of Fan and Wang [1]_, which the tests solve beside it. Where units of a layer differ
+(`rmtland.models.depth.unit_offsets`) each kind of them has blocks x_l and lambda_l of its own.
 
 References
 ----------
@@ -46,7 +47,7 @@ from rmtland.free import MatrixDyson, MatrixDysonLaw
 from rmtland.free.operator_valued.matrix_dyson import LARGEST_SIZE
 from rmtland.laws import Law
 from rmtland.models.depth.wide_network import WideNetwork
-from rmtland.typing import Complex, Real
+from rmtland.typing import Complex, Integer, Real
 
 __all__ = ["feature_law", "kernel_sum_law"]
 
@@ -66,19 +67,19 @@ def kernel_sum_law(network: WideNetwork, coefficients: Sequence[float], constant
     Returns
     -------
     Law
-        Of the bulk: without the eigenvalue that a mean of the last layer moves out.
+        Of the bulk: without the eigenvalue that means move out.
 
     Raises
     ------
     ValueError
         If there are more hidden layers than a matrix Dyson equation takes.
     """
-    sizes, variances = _blocks(network)
+    sizes, variances, layers = _blocks(network)
     mean, pencil = np.zeros(variances.shape), np.zeros(sizes.size)
     mean[0, 0], pencil[0] = constant, 1.0
-    features, multipliers = np.arange(1, sizes.size, 2), np.arange(2, sizes.size, 2)
-    mean[features, features] = coefficients
-    mean[features, multipliers] = mean[multipliers, features] = 1.0
+    for coefficient, (features, multipliers) in zip(coefficients, layers, strict=True):
+        mean[features, features] = coefficient
+        mean[features, multipliers] = mean[multipliers, features] = 1.0
     return _law(mean, variances, pencil, sizes)
 
 
@@ -98,32 +99,45 @@ def feature_law(network: WideNetwork) -> Law:
     Law
         Of the bulk.
     """
-    sizes, variances = _blocks(network)
-    kept = np.delete(np.arange(sizes.size), -2)  # the features of the last layer
+    sizes, variances, layers = _blocks(network)
+    *before, (removed, last) = layers
     mean, pencil = np.zeros(variances.shape), np.zeros(sizes.size)
-    features, multipliers = np.arange(1, sizes.size - 2, 2), np.arange(2, sizes.size - 2, 2)
-    mean[features, multipliers] = mean[multipliers, features] = mean[0, 0] = -1.0
-    pencil[-1] = 1.0
+    for features, multipliers in before:
+        mean[features, multipliers] = mean[multipliers, features] = -1.0
+    mean[0, 0] = -1.0
+    pencil[last] = 1.0
+    kept = np.delete(np.arange(sizes.size), removed)  # without the features of the last layer
     block = np.ix_(kept, kept)
     return _law(mean[block], variances[block], pencil[kept], sizes[kept])
 
 
-def _blocks(network: WideNetwork) -> tuple[Real, Real]:
-    """Sizes of the blocks v, x_0, lambda_0, x_1, ..., and the share of M_jj in S_ii."""
+def _blocks(network: WideNetwork) -> tuple[Real, Real, list[tuple[Integer, Integer]]]:
+    """Sizes of the blocks v, x_0, lambda_0, x_1, ..., the share of M_jj in S_ii, and the places.
+
+    The places are those of x_l and of lambda_l, one a kind of units, layer by layer.
+    """
     depth = len(network.hidden)
     if 2 * depth + 3 > LARGEST_SIZE:
         raise ValueError(f"at most {(LARGEST_SIZE - 3) // 2} hidden layers; got {depth}")
-    widths = np.array(network.widths)
-    sizes = np.array([network.samples, *np.repeat(widths, 2)])
-    features, multipliers = np.arange(1, sizes.size, 2), np.arange(2, sizes.size, 2)
-    noise = np.array([network.data_variance, *(layer.rest for layer in network.layers)])
-    gains = network.weight_variance * np.array([layer.slope**2 for layer in network.layers])
-    variances = np.zeros((sizes.size, sizes.size))
-    variances[0, multipliers] = noise
-    variances[multipliers, 0] = noise * network.samples / widths
-    variances[multipliers[1:], features[:-1]] = gains * widths[:-1] / widths[1:]
-    variances[features[:-1], multipliers[1:]] = gains
-    return sizes, variances
+    sizes, layers = [network.samples], []
+    masses = [np.ones(1), *(layer.masses for layer in network.units)]
+    for width, shares in zip(network.widths, masses, strict=True):
+        features = len(sizes) + 2 * np.arange(shares.size)
+        layers.append((features, features + 1))
+        sizes += np.repeat(width * shares, 2).tolist()
+    variances = np.zeros((len(sizes), len(sizes)))
+    rests = [np.array([network.data_variance]), *(layer.rests for layer in network.units)]
+    for number, (width, (_, multipliers)) in enumerate(zip(network.widths, layers, strict=True)):
+        variances[0, multipliers] = masses[number] * rests[number]
+        variances[multipliers, 0] = rests[number] * network.samples / width
+        if number:
+            gains = network.weight_variance * network.units[number - 1].slopes ** 2
+            features, fan_in = layers[number - 1][0], network.widths[number - 1]
+            variances[np.ix_(multipliers, features)] = np.outer(
+                gains, masses[number - 1] * fan_in / width
+            )
+            variances[np.ix_(features, multipliers)] = masses[number] * gains
+    return np.array(sizes), variances, layers
 
 
 def _law(mean: Real, variances: Real, pencil: Real, sizes: Real) -> Law:

@@ -13,7 +13,7 @@ networks [1]_). The features of a layer are spectrally those of the Gaussian equ
 .. math:: f(z) \approx c + b z + \sqrt{\eta - c^2 - b^2 v} \; \theta ,
 
 with independent normal theta [2]_; a mean c other than zero is a perturbation of rank one in that
-layer, and correlates all units of the next.
+layer, and correlates all units of the next (`rmtland.models.depth.unit_offsets`).
 
 References
 ----------
@@ -97,6 +97,7 @@ def signal_propagation(
     *,
     weight_variance: float = 1.0,
     data_variance: float = 1.0,
+    bias_variance: float = 0.0,
 ) -> tuple[LayerAverages, ...]:
     """Return the averages of the activation in each hidden layer.
 
@@ -110,6 +111,8 @@ def signal_propagation(
         s > 0: fan-in times the variance of the weights.
     data_variance : float
         v > 0: variance of the entries of the data.
+    bias_variance : float
+        Variance of the biases, >= 0, which adds to that of the preactivations.
 
     Returns
     -------
@@ -122,7 +125,8 @@ def signal_propagation(
         If an argument is out of its range, the averages of f do not converge, or a layer is zero.
     """
     f, s = activation(name), positive("weight_variance", weight_variance)
-    variance = s * positive("data_variance", data_variance)
+    biases = nonnegative("bias_variance", bias_variance)
+    variance = s * positive("data_variance", data_variance) + biases
     layers = []
     for _ in range(count("depth", depth)):
         square, slope, slope_square, _ = gaussian_averages(f, variance=variance)
@@ -130,7 +134,7 @@ def signal_propagation(
             raise ValueError(f"{f!r} is zero on all of a layer: E f(z)^2 = {square}")
         mean = gaussian_mean(f, variance)
         layers.append(LayerAverages(variance, square, mean, slope, slope_square))
-        variance = s * square
+        variance = s * square + biases
     return tuple(layers)
 
 

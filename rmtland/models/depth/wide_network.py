@@ -25,6 +25,7 @@ import numpy as np
 
 from rmtland.arguments import positive
 from rmtland.models.depth.signal_propagation import LayerAverages, signal_propagation
+from rmtland.models.depth.unit_offsets import OffsetLayer
 from rmtland.networks.activation import Activation, activation
 from rmtland.typing import Real
 
@@ -88,12 +89,16 @@ class WideNetwork:
         checked = tuple(positive(f"hidden[{i}]", width) for i, width in enumerate(widths))
         object.__setattr__(self, "hidden", checked)
         activation(self.activation)
+        self._refuse_means()
+
+    def _refuse_means(self) -> None:
         for number, layer in enumerate(self.layers[:-1], 1):
             if not layer.is_centred:
                 raise ValueError(
                     f"{self.activation!r} has the mean {layer.mean:.3g} in hidden layer {number}, "
                     "which correlates all units of the next one; the law is known for mean 0: "
-                    "take normalised_activation(...), an odd activation, or one hidden layer"
+                    "take normalised_activation(...), an odd activation, or one hidden layer "
+                    "(ConjugateKernel takes any)"
                 )
 
     @cached_property
@@ -107,6 +112,18 @@ class WideNetwork:
         )
 
     @property
+    def units(self) -> tuple[OffsetLayer, ...]:
+        """What a sum of kernels takes from each hidden layer: all units of a layer are alike."""
+        one = np.ones(1)
+        return tuple(
+            OffsetLayer(
+                la.variance, 0.0, la.mean**2, la.square - la.mean**2,
+                one, la.slope * one, la.rest * one,
+            )
+            for la in self.layers
+        )  # fmt: skip
+
+    @property
     def widths(self) -> tuple[float, ...]:
         """The numbers n0, n1, ..., nL."""
         return (self.inputs, *self.hidden)
@@ -118,6 +135,8 @@ class WideNetwork:
         outputs: int,
         stream: np.random.Generator,
         x: Real | None = None,
+        *,
+        bias_variance: float = 0.0,
     ) -> DrawnNetwork:
         """Draw weights and data, and run the network forwards and backwards.
 
@@ -133,6 +152,8 @@ class WideNetwork:
             What draws.
         x : ndarray, shape (n0, m), optional
             Data in the place of drawn ones.
+        bias_variance : float
+            Variance of the biases of hidden units.
 
         Returns
         -------
@@ -147,6 +168,8 @@ class WideNetwork:
             weight = stream.normal(size=(fan_out, fan_in))
             weights.append(weight * math.sqrt(self.weight_variance / fan_in))
             z = weights[-1] @ features[-1]
+            if bias_variance:
+                z += stream.normal(size=(fan_out, 1)) * math.sqrt(bias_variance)
             a = np.asarray(f.value(z), dtype=np.float64)
             features.append(a)
             if outputs:

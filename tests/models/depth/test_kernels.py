@@ -188,8 +188,9 @@ def test_an_uncentred_last_layer_moves_one_eigenvalue_out():
     nodes = model.sample(200, rng=0).nodes[0]
     assert nodes[-1] > 10 * model.law.hull[1] > 10 * nodes[-2] * 0.8
     assert nodes[-1] == pytest.approx(200 / (2 * np.pi), rel=0.2)  # m (E f)^2
+    assert nodes[-1] == pytest.approx(200 * model.shared_square, rel=0.2)
     with pytest.raises(ValueError, match="mean 0"):
-        ConjugateKernel(1.5, (0.7, 1.0), 1.0, activation="relu")
+        NeuralTangentKernel(1.5, (0.7, 1.0), 1.0, activation="relu")
 
 
 @given(

@@ -1,0 +1,143 @@
+"""Means in inner layers and biases: a scalar recursion, draws, closed averages."""
+
+import numpy as np
+import pytest
+
+from rmtland.models import ConjugateKernel, normalised_activation
+from rmtland.models.depth import conjugate_kernel, unit_offsets
+from rmtland.models.depth.unit_offsets import offset_layers
+
+RELU = {"activation": "relu", "weight_variance": 2.0}
+BIASED = {"activation": "tanh", "weight_variance": 1.5, "bias_variance": 0.5}
+
+
+def recursion(model, z):
+    """G of two hidden layers, the first one's units alike, from G of the first layer's kernel.
+
+    E (z - K)^-1 = (z - E_t[(b^2 s K_1 + r)/(1 - g)])^-1 = (z - R - B K_1)^-1, iterated in g(t).
+    """
+    second, s = model.units[1], model.weight_variance
+    inner, ratio = model.layer(1).law, model.samples / model.hidden[1]
+    gains = s * second.slopes**2
+    g = np.zeros(second.masses.size, dtype=complex)
+    for _ in range(2000):
+        rest = second.masses @ (second.rests / (1 - g))
+        gain = second.masses @ (gains / (1 - g))
+        u = (z - rest) / gain
+        whole = inner.stieltjes(u) / gain  # tr (z - R - B K)^-1
+        part = (u * inner.stieltjes(u) - 1) / gain  # tr K (z - R - B K)^-1
+        new = ratio * (gains * part + second.rests * whole)
+        if np.abs(new - g).max() < 1e-13:
+            break
+        g = (g + new) / 2
+    return whole
+
+
+@pytest.mark.parametrize("last", [1.5, 0.6])
+def test_the_law_solves_the_recursion_of_units_with_offsets(last):
+    model = ConjugateKernel(1.5, (1.2, last), 1.0, **RELU)
+    for z in (0.5 + 0.3j, 2.0 + 0.4j):
+        assert model.stieltjes(z) == pytest.approx(recursion(model, z), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        ConjugateKernel(1.5, (1.2, 1.5), 1.0, **RELU),
+        ConjugateKernel(1.5, (1.6,), 1.0, activation="relu", bias_variance=1.0),
+        pytest.param(ConjugateKernel(1.5, (1.2, 1.5), 1.0, **BIASED), marks=pytest.mark.slow),
+    ],
+    ids=["relu", "biases", "two layers with biases"],
+)
+def test_draws_follow_the_law_and_not_that_of_units_that_are_alike(model):
+    """Of 200 samples: the second moment of the bulk, free of the scale, and the distance."""
+    m, runs = 200, 6
+    nodes = model.sample(m, rng=0, runs=runs).nodes
+    assert nodes[:, -1] == pytest.approx(m * model.shared_square, rel=0.3)
+    bulk = nodes[:, :-1]
+    last = model.units[-1]
+    mean, each = last.spread, last.slopes**2 * last.variance + last.rests
+    units = runs * round(m * model.hidden[-1])
+    error = np.sqrt(last.masses @ (each - mean) ** 2 / units)
+    assert bulk.mean() == pytest.approx(mean, abs=3 * error + 0.01 * mean)
+
+    def distance(law, mean):
+        scaled = np.sort((bulk * (mean / bulk.mean(axis=1, keepdims=True))).ravel())
+        places = np.quantile(scaled[scaled > 1e-9], np.linspace(0.05, 0.95, 10))
+        seen = np.searchsorted(scaled, places, side="right") / scaled.size
+        return np.abs(seen - law.cdf(places)).max()
+
+    alike = ConjugateKernel(
+        model.inputs,
+        model.hidden,
+        model.samples,
+        activation=normalised_activation(model.activation, variance=model.layers[0].variance),
+        weight_variance=model.layers[0].variance,
+    )
+    found, other = distance(model.law, mean), distance(alike.law, alike.law.mean())
+    print(f"Kolmogorov distance: {found:.4f} of the law, {other:.4f} of units that are alike")
+    assert found < 0.012
+    assert other > 2 * found
+
+
+def test_averages_of_offsets_are_those_of_two_correlated_samples():
+    """E_t c(t)^2 = E f(u) f(w) for u, w normal with correlation tau / v: arc-cosine kernel."""
+    _, second, third = offset_layers("relu", 3, weight_variance=2.0)
+    variance = second.variance + second.shared_variance
+    angle = np.arccos(second.shared_variance / variance)
+    kernel = variance * (np.sin(angle) + (np.pi - angle) * np.cos(angle)) / (2 * np.pi)
+    assert second.mean_square == pytest.approx(kernel, rel=1e-10)
+    assert second.masses @ second.slopes**2 == pytest.approx(
+        (np.pi - angle) / (2 * np.pi), rel=1e-5
+    )
+    assert third.variance + third.shared_variance == pytest.approx(2.0, rel=1e-12)
+
+
+def test_linear_units_are_alike_and_small_biases_continuous():
+    plain = ConjugateKernel(1.5, (1.2, 0.8), 1.0, activation="linear")
+    biased = ConjugateKernel(1.5, (1.2, 0.8), 1.0, activation="linear", bias_variance=2.0)
+    assert biased.law.hull == pytest.approx(plain.law.hull, rel=1e-12)
+    assert biased.shared_square == pytest.approx(4.0, rel=1e-12)
+    nearly = ConjugateKernel(1.5, (1.2,), 1.0, bias_variance=1e-6)
+    none = ConjugateKernel(1.5, (1.2,), 1.0)
+    z = 0.4 + 0.3j
+    assert nearly.stieltjes(z) == pytest.approx(none.stieltjes(z), abs=1e-5)
+    assert nearly.stieltjes(z) != none.stieltjes(z)
+
+
+def test_layers_and_what_is_refused():
+    model = ConjugateKernel(1.5, (1.2, 1.5), 1.0, **RELU)
+    assert model.layer_laws[1] == model.layer(1).law
+    assert model.layer_laws[2].mean() == model.law.mean()
+    with pytest.raises(ValueError, match="input_law is for layers of units that are alike"):
+        ConjugateKernel(1.0, (1.0, 1.0), 1.0, activation="relu", input_law=[1.0, 1.0])
+    with pytest.raises(ValueError, match="at most 5 hidden layers are solved, with biases 4"):
+        ConjugateKernel(1.0, (1.0,) * 6, 1.0, activation="relu")
+    with pytest.raises(ValueError, match="got 5"):
+        ConjugateKernel(1.0, (1.0,) * 5, 1.0, bias_variance=0.1)
+    with pytest.raises(ValueError, match="too various for 6 kinds"):
+        ConjugateKernel(1.0, (1.0, 1.0, 1.0), 1.0, activation="tanh", bias_variance=9.0)
+    with pytest.raises(ValueError, match="bias_variance"):
+        ConjugateKernel(1.0, (1.0,), 1.0, bias_variance=-1.0)
+    with pytest.raises(ValueError, match="bias_variance"):
+        ConjugateKernel(1.0, (1.0,), 1.0, bias_variance=float("nan"))
+    with pytest.raises(ValueError, match="same for nearly all samples"):
+        offset_layers("relu", 2, data_variance=1e-6, bias_variance=1.0)
+
+
+@pytest.mark.slow
+def test_the_quadrature_of_offsets_converges(monkeypatch):
+    """Distribution functions with fewer kinds of units against 12 of them: printed."""
+    laws = {}
+    monkeypatch.setattr(unit_offsets, "_GOOD", 1e-9)
+    for most in (12, 6, 5, 4):
+        monkeypatch.setattr(conjugate_kernel, "_MOST", most)
+        model = ConjugateKernel(1.5, (1.2, 1.5), 1.0, **RELU)
+        assert model.units[1].masses.size == most
+        laws[most] = model.law
+    low, high = laws[12].hull
+    x = low + (high - low) * np.linspace(0.001, 0.98, 30) ** 2
+    for most, bound in {6: 1e-4, 5: 5e-4, 4: 2e-3}.items():
+        off = np.abs(laws[most].cdf(x) - laws[12].cdf(x)).max()
+        print(f"{most} kinds of units: distribution function off by {off:.1e}")
+        assert off < bound
