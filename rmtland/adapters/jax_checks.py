@@ -17,7 +17,7 @@ are compared on the first samples, in double precision.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from rmtland.adapters.loss_parts import LossParts, first_part
 from rmtland.typing import Array
 
 __all__ = [
+    "batches_of",
     "found_reduction",
     "refuse_bad_loss",
     "refuse_hidden_derivatives",
@@ -144,6 +145,31 @@ def refuse_no_pairs(batches: Sequence[Any]) -> None:
                 f"{type(batch).__name__}{length}: put further arrays into one of them, as a dict "
                 "say, or leave model out"
             )
+
+
+def batches_of(data: Any) -> list[Any]:
+    """Return the batches of data: a list of them, or a single one.
+
+    Parameters
+    ----------
+    data : pytree of arrays, or list of them
+        As `rmtland.adapters.from_jax` takes them.
+
+    Returns
+    -------
+    list of pytree
+
+    Raises
+    ------
+    TypeError
+        If the data can be read only once.
+    """
+    if isinstance(data, Iterator):
+        raise TypeError(
+            f"data can be read only once (a {type(data).__name__}), and every product reads them "
+            "again; give a list of batches"
+        )
+    return list(data) if isinstance(data, list) else [data]
 
 
 def found_reduction(jax: Any, losses: Losses, theta: Array, batches: Sequence[Any]) -> str:

@@ -37,6 +37,7 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from rmtland.adapters.jax_checks import (
+    batches_of,
     found_reduction,
     refuse_bad_loss,
     refuse_hidden_derivatives,
@@ -358,7 +359,7 @@ def from_jax(
     ImportError
         If JAX is not installed; the message gives the command.
     TypeError
-        If the parameters are not real floating-point arrays.
+        If the parameters are not real floating-point arrays, or the data an iterator.
     ValueError
         If there are no data or parameters, a pattern fits nothing, the loss is not one finite
         number, its derivatives are not those of its values, it is no log-likelihood (for "fisher"),
@@ -371,7 +372,7 @@ def from_jax(
         raise ValueError(f"part={part!r} needs model=, so that outputs and loss can be told apart")
     if dtype is not None:
         choice("dtype", dtype, ("float32", "float64"))
-    batches = list(data) if isinstance(data, list) else [data]
+    batches = batches_of(data)
     if model is not None:
         refuse_no_pairs(batches)
     sizes = [samples_of(jax, batch) for batch in batches]

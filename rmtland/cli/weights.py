@@ -45,7 +45,7 @@ def weights(
         ),
     ] = None,
     level: Annotated[
-        float, typer.Option(help="Chance with which independent entries show a spike.")
+        float, typer.Option(help="Chance with which Gaussian entries show a spike.")
     ] = 0.05,
     min_size: Annotated[
         int, typer.Option(help="Matrices with fewer rows or columns are left out.")

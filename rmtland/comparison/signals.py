@@ -19,8 +19,9 @@ p-value is that of the smaller of two independent ones.
 Candidates are found with the variance that the median (or the interquartile range) tells, which
 signals hardly move, so that many strong ones do not mask each other; the last candidate that is
 above chance, and all above it, are the signals. The level is the probability that noise alone shows
-one. Entries are taken to be independent and Gaussian; to leading order any independent ones with
-four moments do as well.
+one. Entries are taken to be independent and Gaussian. Any independent ones with four moments have
+the same law in the limit, but it is approached slowly: in matrices of some hundred rows, entries of
+heavier tails than Gaussian ones show signals more often than the level says.
 
 References
 ----------

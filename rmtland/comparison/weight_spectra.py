@@ -12,7 +12,8 @@ matrices of the same shape whose variance is estimated in the same way.
 
 An eigenvalue is a spike where it is above the edge by more than chance at a stated level, by the
 sequential Tracy-Widom test of `rmtland.comparison.signals`, with centring and scale of finite sizes
-and the correction for the estimated variance. The singular value of the signal behind a spike, its
+and the correction for the estimated variance. The level is that of Gaussian entries: the size of a
+single entry of a heavy tail may make a spike. The singular value of the signal behind a spike, its
 standard error and the overlaps of its singular vectors are those of
 `rmtland.comparison.spike_strengths` (BBP, inverted). Heavy tails of trained weights: [1]_.
 
@@ -95,7 +96,7 @@ class LayerSpectrum:
     strengths : tuple of Strength
         The same with standard errors and the overlaps of the singular vectors.
     goodness : float or None
-        p-value of the bulk under independent entries; None where it was not asked for.
+        p-value of the bulk under Gaussian entries; None where it was not asked for.
     """
 
     name: str
@@ -321,7 +322,8 @@ def spectra_of_weights(
     model : nn.Module, mapping of str to array, sequence of arrays, or array
         As `rmtland.adapters.weight_matrices` takes it; convolutions are unrolled.
     level : float, optional
-        Chance with which a matrix of independent entries shows a spike.
+        Chance with which a matrix of independent Gaussian entries shows a spike. Entries of heavier
+        tails show one more often, those of lighter tails less often.
     min_size : int, optional
         Matrices with fewer rows or columns are left out.
     resamples : int, optional

@@ -108,6 +108,7 @@ def test_refused(monkeypatch):
         ((whole, PARAMS, (X, Y)), {"part": "residual"}, "needs model="),
         ((whole, PARAMS, (X, Y)), {"parameters": "third"}, "no parameter fits 'third'"),
         ((whole, PARAMS, []), {}, "no samples"),
+        ((whole, PARAMS, iter(batches(3, 4))), {}, "read only once"),
         ((whole, PARAMS, (X[:0], Y[:0])), {}, "no samples"),
         ((whole, {}, (X, Y)), {}, "holds no arrays"),
         ((whole, integers, (X, Y)), {}, "table.* is of dtype int64"),

@@ -18,6 +18,7 @@ from rmtland import (
     spiked,
 )
 from rmtland.comparison.edge_law import wigner_edge, wishart_edge
+from rmtland.comparison.signals import WishartNoise
 from rmtland.comparison.spike_strengths import rectangular_strengths, spike_strengths
 
 
@@ -109,6 +110,19 @@ def test_noise_shows_no_signals(ensemble):
     chances = np.array([one.p_value for one in found])
     for level in (0.25, 0.5):
         assert abs(np.mean(chances < level) - level) < share_error(level, 200) + level / 10
+
+
+def test_the_level_is_that_of_gaussian_entries():
+    """Of the other tails the documentation says on which side of the level they are."""
+
+    def share(draw):
+        found = [np.linalg.svd(draw((32, 33)), compute_uv=False) ** 2 / 33 for _ in range(200)]
+        return np.mean([WishartNoise(values, 33, 32).count(0.1)[0] > 0 for values in found])
+
+    generator = np.random.default_rng(4)
+    assert share(lambda shape: generator.laplace(size=shape)) > 0.2
+    assert 0.04 < share(generator.standard_normal) < 0.16  # 0.1 +- 3 errors
+    assert share(lambda shape: generator.choice([-1.0, 1.0], shape)) < 0.04
 
 
 @pytest.mark.parametrize("level", [1e-6, 0.01, 0.5, 0.9])
