@@ -10,10 +10,12 @@ SMALL = ("landscape", "slice", "--hidden", 3, "--samples", 30, "--train-steps", 
 
 @pytest.mark.parametrize("plane", ["random", "eigenvectors", "largest", "trajectory"])
 def test_a_plane_is_drawn_and_written(rmtland, plane):
-    result = rmtland(*SMALL, "--plane", plane, "--json", "s.json", "--html", "s.html", "--out", ".")
+    page = ("--html", "s.html") if plane == "random" else ()
+    result = rmtland(*SMALL, "--plane", plane, "--json", "s.json", *page, "--out", ".")
     assert (result.code, result.err) == (0, "")
-    assert result.written == ["s.html", "s.json", "slice.npz", "slice.png"]
-    assert "rmtland landscape slice</p>" in result.page("s.html")
+    assert result.written == [*page[1:], "s.json", "slice.npz", "slice.png"]
+    if page:
+        assert "rmtland landscape slice</p>" in result.page("s.html")
     report = json.loads((result.folder / "s.json").read_text())
     with np.load(result.folder / "slice.npz") as arrays:
         assert np.array_equal(arrays["losses"], report["losses"])
