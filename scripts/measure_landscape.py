@@ -11,7 +11,8 @@ scaled to one length. Job "valleys": barriers found between trained ReLU network
 beside the exponent -1/n of the theorem for n inputs. Job "quadratic": the same for the quadratic
 activation with more than 2 N units for N samples, and with points brought to zero loss all along
 the path by Gauss-Newton steps. Job "ranks": rank of the Jacobian of ReLU networks that fit 40
-digits.
+digits. Job "targets": largest deviation of the loss of a tanh network from its linearisation until
+it has fallen tenfold, for one output and several targets, beside how far the parameters moved.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import sys
 import numpy as np
 
 from rmtland.landscape.level_sets import theorem_cases, valley_heights
-from rmtland.landscape.linearisation import fit_exponent
+from rmtland.landscape.linearisation import compare_descent, fit_exponent
 from rmtland.landscape.manifold import interpolate, polish
 from rmtland.models import NeuralTangentKernel
 from rmtland.networks import MLP, digits, train
@@ -126,7 +127,7 @@ def ranks(quick):
         net = MLP((16, 30, 10), "relu", bias)
         found = [
             interpolate(net, net.init(rng=seed), data.x, data.y, max_steps=1500, throw=False)
-            for seed in range(1 if quick else 6)
+            for seed in range(1 if quick else 18)
         ]
         print(
             f"ranks: ReLU 16-30-10 {'with' if bias else 'without'} biases, 40 digits: "
@@ -138,7 +139,35 @@ def ranks(quick):
         )
 
 
-JOBS = {"condition": condition, "valleys": valleys, "quadratic": quadratic, "ranks": ranks}
+def targets(quick):
+    data = digits(200, target="one-hot", rng=0)
+    label = data.y.argmax(axis=1)
+    columns = {
+        "is it a 0": data.y[:, 0],
+        "odd or even (1, -1)": np.where(label % 2, 1.0, -1.0),
+        "digit/4.5 - 1": label / 4.5 - 1.0,
+    }
+    widths, seeds = ((64,), 1) if quick else ((1024, 4096), 3)
+    print("targets: 200 digits, one output, tanh, NTK parametrisation, until the loss is a tenth")
+    for name, y in columns.items():
+        for width in widths:
+            net = MLP((64, width, 1), "tanh", parametrisation="ntk")
+            runs = [
+                compare_descent(net, net.init(rng=seed), data.x, y[:, None])
+                for seed in range(seeds)
+            ]
+            off = ", ".join(f"{run.deviation:.2g}" for run in runs)
+            moved = np.mean([run.distance for run in runs])
+            print(f"  {name}, width {width}: {off}; moved by {moved:.2g}", flush=True)
+
+
+JOBS = {
+    "condition": condition,
+    "valleys": valleys,
+    "quadratic": quadratic,
+    "ranks": ranks,
+    "targets": targets,
+}
 
 
 def main():

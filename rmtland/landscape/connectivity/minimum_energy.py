@@ -265,8 +265,9 @@ def saddle_near(
     theta : ndarray, shape (p,)
         Where to start, such as the highest point of a relaxed path.
     tolerance : float, optional
-        Norm of the gradient that is enough, relative to the largest curvature and
-        to the norm of theta, or 1 if that is less.
+        Norm of the gradient that is enough, relative to the largest curvature and to the norm of
+        theta, there or at the start, whichever is larger. Where rounding ends the descent before,
+        1 in place of that norm, and a Newton step of 1e-6 of it, are enough.
     max_steps : int, optional
         Newton steps.
 
@@ -287,18 +288,20 @@ def saddle_near(
         raise ValueError(f"theta must have {surface.size} entries; got {here.size}")
     limit = positive("tolerance", tolerance)
     loss, gradient = surface.value(here)
+    start = _norm(here)
     for _ in range(count("max_steps", max_steps)):
         values, vectors = np.linalg.eigh(surface.hessian(here))
         largest = float(np.abs(values).max())
-        norm = _norm(gradient)
+        norm, size = _norm(gradient), max(start, _norm(here))
         if largest == 0.0:
             raise ValueError("the Hessian is zero here: whether a point is a saddle it cannot tell")
-        if norm <= limit * largest * max(1.0, float(np.linalg.norm(here))):
-            index = int((values < -1e-9 * largest).sum())
-            return Saddle(here, loss, norm, index)
+        found = Saddle(here, loss, norm, int((values < -1e-9 * largest).sum()))
+        if norm <= limit * largest * size:
+            return found
         kept = np.abs(values) > 1e-12 * largest
         parts = np.where(kept, (vectors.T @ gradient) / np.where(kept, values, 1.0), 0.0)
         step = vectors @ parts
+        settled = norm <= limit * largest * max(1.0, size) and _norm(step) <= 1e-6 * size
         share = 1.0
         while True:
             trial = here - share * step
@@ -311,11 +314,15 @@ def saddle_near(
                 break
             share *= 0.5
             if share < 1e-8:
+                if settled:
+                    return found
                 raise ConvergenceError(
                     f"Newton's method stopped at a gradient of norm {norm:.3g}: start nearer to a "
                     "critical point, from a path that was relaxed for longer"
                 )
         here, loss, gradient = trial, new_loss, new_gradient
+    if settled:
+        return found
     raise ConvergenceError(
         f"the gradient is {_norm(gradient):.3g} after {max_steps} Newton steps; "
         "start nearer to a critical point"

@@ -48,7 +48,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.arguments import choice
+from rmtland.arguments import choice, count
 from rmtland.solution import ConvergenceError
 from rmtland.typing import ArrayLike, Complex, Real
 
@@ -207,8 +207,13 @@ class JacobianLaw:
         -------
         float
             From the quantiles at 1/(2 n) above the atom and below 1.
+
+        Raises
+        ------
+        ValueError
+            For a size below 1.
         """
-        level = 0.5 / size
+        level = 0.5 / count("size", size)
         low, high = self.log_quantile([self.null_share + level, 1.0 - level])
         return math.exp(0.5 * float(high - low))
 

@@ -321,7 +321,13 @@ class LayerStack:
 
     def _layer(self, h: Real, W: Real) -> tuple[Real, Real, Real]:
         """Return outputs and slopes (m, n), and d(what f acts on)/dh, shape (m or 1, n, n)."""
-        f, z = as_activation(self.activation), h @ W.T
+        f = as_activation(self.activation)
+        with np.errstate(over="ignore", invalid="ignore"):
+            z = h @ W.T
+        if not np.isfinite(z).all():
+            raise ValueError(
+                f"the signal of {self} overflows floating-point numbers; change weight_variance"
+            )
         if self.kind == "normalised":
             inner = np.matmul(_normaliser(z), W)
             z = z * (math.sqrt(self.width) / np.linalg.norm(z, axis=1, keepdims=True))

@@ -144,8 +144,7 @@ class LinearisedLoss:
         given = dense_array("jacobian", jacobian)
         kind = given.dtype if given.dtype.kind == "f" else np.dtype(np.float64)
         J = float_array("jacobian", given, ndim=2)
-        r = np.asarray(residuals, dtype=np.float64)
-        r = float_array("residuals", r.ravel(), ndim=1)
+        r = float_array("residuals", np.ravel(np.asarray(residuals)), ndim=1)
         for name, size in (("jacobian", np.abs(J).max()), ("residuals", np.abs(r).max())):
             if size and not 1e-130 < size < 1e130:
                 raise ValueError(
@@ -425,7 +424,7 @@ class LinearisedLoss:
         LinearisedLoss
             Its eigenvectors are found once.
         """
-        given = float_array("residuals", np.ravel(np.asarray(residuals, dtype=float)), ndim=1)
+        given = float_array("residuals", np.ravel(np.asarray(residuals)), ndim=1)
         if given.shape != self.residuals.shape:
             raise ValueError(f"residuals must be {self.residuals.size}; got {given.size}")
         other = replace(self, residuals=given)

@@ -56,7 +56,8 @@ class Directions:
     labels: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Refuse labels that do not fit."""
+        """Refuse rows that are no vectors, and labels that do not fit."""
+        object.__setattr__(self, "rows", float_array("rows", self.rows, ndim=2))
         if len(self.labels) != len(self.rows):
             raise ValueError(f"{len(self.rows)} directions have {len(self.labels)} labels")
 

@@ -205,6 +205,8 @@ def plane_slice(
         raise ValueError("the two directions are parallel or zero: they span no plane")
     each = points if isinstance(points, tuple) else (points, points)
     spans = extent if np.ndim(extent) == 2 else (extent, extent)
+    if len(each) != 2 or len(spans) != 2:
+        raise ValueError(f"points and extent take one or two; got {points!r} and {extent!r}")
     x, y = (_range("extent", span, number) for span, number in zip(spans, each, strict=True))
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     center = _center(surface, origin)

@@ -55,6 +55,25 @@ def test_the_saddle_is_found(method):
     assert (found.images[[0, -1]] == ENDS).all()
 
 
+@pytest.mark.parametrize("unit", [1e-12, 1.0, 1e9])
+def test_a_saddle_is_the_same_in_any_unit(unit):
+    """With parameters in tiny units every gradient looks small; the saddle is still at (0, 1/2)."""
+
+    def value(theta):
+        s, y = theta / unit
+        well, bent = s * s - 1.0, y - 0.5 * (1.0 - s * s)
+        return well**2 + bent**2, np.array([4 * s * well + 2 * bent * s, 2 * bent]) / unit
+
+    def second(theta):
+        s, y = theta / unit
+        across = 12 * s * s - 4 + 2 * (y - 0.5 * (1 - s * s)) + 2 * s * s
+        return np.array([[across, 2 * s], [2 * s, 2.0]]) / unit**2
+
+    found = saddle_near(FunctionSurface(2, value, second), np.array([0.2, 0.3]) * unit)
+    assert np.abs(found.theta / unit - [0.0, 0.5]).max() < 1e-9
+    assert (found.index, round(found.loss, 12)) == (1, 1.0)
+
+
 def test_nothing_is_returned_that_is_worse_than_the_start():
     surface = valley()
     s = np.linspace(-1.0, 1.0, 9)

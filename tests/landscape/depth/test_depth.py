@@ -233,6 +233,11 @@ def test_bad_input_is_refused():
         LayerStack(4, 1).gauss_newton_kernel(np.ones((2, 3)), [np.eye(4)], np.ones((1, 4)))
     with pytest.raises(ValueError, match="columns, one a unit"):
         depth_scan([1, 2], width=4, inputs=np.ones((3, 5)), draws=1)
+    with pytest.raises(ValueError, match="size must be"):
+        LayerStack(4, 2).law().condition_number(0)
+    loud = LayerStack(3, 60, activation="linear", weight_variance=1e12)
+    with pytest.raises(ValueError, match="overflows floating-point numbers"):
+        loud.log_singular_values(np.ones(3), loud.draw(rng=0))
     with pytest.raises(ValueError, match="three depths"):
         depth_scan([1, 2], width=4, draws=1, law=False).growth("spread")
     with pytest.raises(ValueError, match="row of zeros"):

@@ -182,6 +182,8 @@ def test_bad_input_is_refused():
         zero.gauss_newton()
     with pytest.raises(ValueError, match="one row for each residual"):
         LinearisedLoss.of_jacobian(np.ones((3, 2)), np.ones(4), samples=2)
+    with pytest.raises(TypeError, match="residuals must be real"):
+        LinearisedLoss.of_jacobian(np.eye(2), np.array([1j, 2.0]), samples=2)
     descent = SpectralDescent(np.ones(1), np.ones(1), 0.0, 1, 0.5)
     with pytest.raises(ValueError, match="at least 0"):
         descent.loss(-1)

@@ -161,5 +161,7 @@ def test_bad_arguments_are_refused():
         eigenvector_directions(surface, theta, "largest", 10)
     with pytest.raises(ValueError, match="do not span 2 directions"):
         trajectory_plane(np.outer(np.arange(4.0), np.ones(5)))
+    with pytest.raises(ValueError, match="rows holds 1 NaN"):
+        Directions(np.array([[1.0, np.nan]]), ("a",))
     with pytest.raises(ValueError, match="1 labels"):
         Directions(np.eye(2), ("x",))
