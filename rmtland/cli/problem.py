@@ -46,6 +46,11 @@ def problem_data(
     from rmtland.arguments import count
     from rmtland.networks import digits, gaussian
 
+    if loss in ("cross_entropy", "logistic") and name in ("gaussian", "digits", "digits8"):
+        raise ValueError(
+            f"--loss {loss} needs classes, and the targets of --data {name} are real numbers: take "
+            "--data digits-labels or digits8-labels, or --loss mse"
+        )
     many = count("samples", 32 if samples is None else samples)
     width = count("inputs", 8 if inputs is None else inputs)
     if name == "gaussian":

@@ -75,9 +75,10 @@ def edge_scale_of(
         raise ValueError(
             f"the density of {law} does not vanish like a square root at its {edge} edge {end}"
         )
-    # density / sqrt(d) is analytic in d at a regular edge: extrapolated to d = 0
-    d = (high - low) * 1e-3 * np.array([1.0, 2.0, 3.0, 4.0, 5.0])
-    ratio = law._pdf(end + inward * d) / np.sqrt(d)
+    # density / sqrt(d) is analytic in d at a regular edge: extrapolated to d = 0; d in bandwidths
+    width = high - low
+    d = 1e-3 * np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+    ratio = law._pdf(end + inward * width * d) * width / np.sqrt(d)
     limit = float(ratio @ np.array([5.0, -10.0, 10.0, -5.0, 1.0]))
-    scale = (np.pi * limit) ** (-2 / 3) * size ** (-2 / 3)
+    scale = width * (np.pi * limit) ** (-2 / 3) * size ** (-2 / 3)
     return end, float(scale * (2 ** (-1 / 6) if beta == 4 else 1.0))

@@ -36,6 +36,7 @@ True
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +63,9 @@ _RESIDUE = 0.1
 
 _OFF = 0.25
 """Largest relative distance of losses from the quadratic model, and of that from the law."""
+
+_CERTAIN = 4.0
+"""Standard errors of the mean of the quadratic model that fit into that distance."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,9 @@ def isotropic_halting_time(
     draws : int, optional
         Starts that are drawn, at least 2.
     looks : int, optional
-        Moved points at which the loss is looked at.
+        Moved points at which the loss is looked at. The quadratic model is looked at, by a product
+        each, at as many more as its mean takes to be told from another law's: some hundreds where
+        one curvature makes nearly all of it.
     max_steps : int, optional
         Look no further.
     rng : optional
@@ -177,8 +183,12 @@ def isotropic_halting_time(
             "not know; train to interpolation first, or measure the start (halting_time)"
         )
     noise = size * generator.standard_normal((count("looks", looks), theta.size))
-    model = np.array([0.5 * float(row @ product(row)) for row in noise])
-    ratio = float(np.mean(model)) / expected
+    model = [0.5 * float(row @ product(row)) for row in noise]
+    relative = nodes / nodes[-1]
+    spread = 2 * float(masses @ relative**2) / float(masses @ relative) ** 2 / theta.size
+    further = range(looks, math.ceil(spread * (_CERTAIN / _OFF) ** 2))
+    more = (size * generator.standard_normal(theta.size) for _ in further)
+    ratio = float(np.mean(model + [0.5 * float(row @ product(row)) for row in more])) / expected
     if not abs(ratio - 1) <= _OFF:
         raise ValueError(
             f"about the point, iid noise of deviation {size:g} makes {ratio:.3g} times the loss "
@@ -207,5 +217,5 @@ def isotropic_halting_time(
     times = np.array(found, dtype=float)
     low, middle, high = (float(q) for q in np.quantile(times, [0.05, 0.5, 0.95]))
     return IsotropicHalting(
-        method, share, middle, low, high, float(times.mean()), float(times.std()), bend
+        method, share, middle, low, high, float(times.mean()), float(times.std(ddof=1)), bend
     )

@@ -181,6 +181,11 @@ class DiagonalPreconditioner(_Rooted):
             If an entry is then 0.
         """
         entries = np.maximum(float_array("diagonal", diagonal, ndim=1), 0.0)
+        if entries.size and not entries.max() > 0:
+            raise ValueError(
+                f"none of the {entries.size} entries of diagonal is above 0: there is no curvature "
+                "to precondition by, and damping is in parts of their mean"
+            )
         return cls(entries + nonnegative("damping", damping) * entries.mean())
 
     @property

@@ -88,6 +88,7 @@ def test_advice_on_a_torch_model(rmtland, tmp_path):
         ([], "give a law, a model, a file"),
         ([LAW, "--model", "mine:setup"], "not both"),
         (["network", "--dimension", "100"], "are for laws"),
+        (["network", "--loss", "cross_entropy"], "take --data digits-labels"),
     ],
 )
 def test_refusals(rmtland, arguments, message):

@@ -83,3 +83,11 @@ def test_bad_arguments():
         Semicircle().edge_scale(10, beta=3)
     with pytest.raises(ValueError, match="unknown edge"):
         Semicircle().edge_scale(10, edge="left")
+
+
+@pytest.mark.parametrize("unit", [1e-307, 1e300])
+def test_units_do_not_matter(unit):
+    for edge in ("lower", "upper"):
+        place, scale = MarchenkoPastur(0.5).edge_scale(200, edge=edge)
+        found = MarchenkoPastur(0.5, scale=unit).edge_scale(200, edge=edge)
+        assert found == pytest.approx((place * unit, scale * unit), rel=1e-9, abs=0.0)

@@ -234,6 +234,21 @@ def test_elsewhere_a_law_is_refused_with_the_reason(interpolating):
         isotropic_halting_time(point, method, curvatures, scale=0.01, draws=1)
 
 
+@pytest.mark.parametrize("looks", [1, 8])
+def test_one_look_tells_the_right_law_from_another(interpolating, looks):
+    point, curvatures = interpolating
+    method = GradientDescent(1 / curvatures.nodes.max())
+    for seed in range(6):  # one look alone is off by a third
+        found = isotropic_halting_time(
+            point, method, curvatures, scale=0.01, looks=looks, draws=2, rng=seed
+        )
+        assert found.low <= found.mean <= found.high
+        with pytest.raises(ValueError, match="of another matrix or scale"):
+            isotropic_halting_time(
+                point, method, Spectrum(1.6 * curvatures.nodes), scale=0.01, looks=looks, rng=seed
+            )
+
+
 def test_step_count_does_not_depend_on_how_it_is_found():
     values = np.array([0.1, 0.7, 1.9])
     masses = np.array([1.0, 2.0, 3.0])

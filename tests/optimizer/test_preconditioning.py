@@ -141,6 +141,8 @@ def test_wrong_arguments():
     for wrong in ([1.0, 0.0], [1.0, np.nan], []):
         with pytest.raises(ValueError, match="values"):
             DiagonalPreconditioner(np.array(wrong))
+    with pytest.raises(ValueError, match="none of the 3 entries of diagonal is above 0"):
+        DiagonalPreconditioner.of([0.0, -1.0, 0.0], damping=0.1)
     with pytest.raises(ValueError, match="more damping"):
         KroneckerPreconditioner([(np.diag([1.0, 0.0]), np.eye(2))])
     with pytest.raises(ValueError, match="symmetric"):
