@@ -50,6 +50,11 @@ class SpectralOptimizer(torch.optim.Optimizer):  # type: ignore[misc]
         self.control, self.curvature, self.every = control, curvature, every
         self.lanczos_steps, self.safeguard, self.seed = lanczos_steps, safeguard, seed
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what copies and pickles hold; PyTorch's own leave out what is not in groups."""
+        names = ("control", "curvature", "every", "lanczos_steps", "safeguard", "seed")
+        return {**super().__getstate__(), **{name: getattr(self, name) for name in names}}
+
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add parameters.
 

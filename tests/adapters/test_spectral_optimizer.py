@@ -1,5 +1,8 @@
 """PyTorch optimisers from spectra: the steps of our own training, safety, resumption."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -128,6 +131,20 @@ def test_it_resumes_bit_for_bit():
         again.run(14)
         assert torch.equal(again.flat(), whole.flat())
         assert again.flat().dtype == dtype
+
+
+def test_a_copy_goes_on_as_the_original():
+    """PyTorch's own copies and pickles leave out what is not in groups or state."""
+    case = Case()
+    case.run(7, measured=True, every=4, restart="loss")
+    other = copy.deepcopy(case)
+    case.run(9)
+    other.run(9)
+    assert torch.equal(other.flat(), case.flat())
+    assert other.optimizer.report() == case.optimizer.report()
+    assert other.optimizer.report()["products"] > 12  # measured on after the copy
+    plain = spectral_optimizer(case.model.parameters(), GradientDescent(0.1))
+    assert pickle.loads(pickle.dumps(plain)).control == plain.control
 
 
 def test_groups_and_schedulers():
