@@ -10,8 +10,9 @@ points at :math:`\xi` is, for complex and for real symmetric matrices [1]_,
     \rho_1 = \rho_2 + \tfrac12 \mathrm{Ai}(\xi)
              \Big( 1 - \int_\xi^\infty \mathrm{Ai} \Big) .
 
-Far inside these are :math:`\sqrt{-\xi}/\pi` and oscillations, and for real matrices a deficit
-that continues as half an arcsine law over the band, made good by 1/4 at each edge [2]_.
+Far inside these are :math:`\sqrt{-\xi}/\pi` and oscillations. What a real matrix has beside that
+adds up to 1/4 at each edge, and is made good by a deficit of half an arcsine law over the band
+[2]_; that is smaller than it by the root of the scale, so that both are added.
 
 `design_margin` is how far beyond the edges of a law a method should be designed: three scales, past
 which an eigenvalue of a real matrix lies with probability below 1e-5.
@@ -37,6 +38,7 @@ Examples
 from __future__ import annotations
 
 from functools import lru_cache
+from types import SimpleNamespace
 
 import numpy as np
 from scipy.linalg import eigvalsh_tridiagonal
@@ -44,10 +46,18 @@ from scipy.special import airy, itairy
 
 from rmtland.arguments import count, nonnegative
 from rmtland.laws import Law, SpectralModel
+from rmtland.laws.edge_scale import edge_scale_of
 from rmtland.optimizer.start_measure import Source, StartMeasure, start_measure
 from rmtland.typing import Real
 
-__all__ = ["airy_density", "airy_points", "design_margin", "design_measure", "mean_nodes"]
+__all__ = [
+    "airy_density",
+    "airy_points",
+    "design_margin",
+    "design_measure",
+    "mean_nodes",
+    "soft_edge",
+]
 
 _CUT = 12.0
 """Edge points inside of which the bulk takes over, smoothly up to twice that."""
@@ -159,10 +169,41 @@ def design_margin(
     widths = []
     for edge in ("lower", "upper"):
         try:
-            widths.append(scales * found.edge_scale(size, beta=beta, edge=edge)[1])
+            widths.append(scales * soft_edge(found, size, beta=beta, edge=edge)[1])
         except ValueError:
             widths.append(0.0)
     return widths[0], widths[1]
+
+
+def soft_edge(law: Law, dimension: int, *, beta: int, edge: str) -> tuple[float, float]:
+    """Return place and scale of an edge of the curvatures that are not 0.
+
+    Parameters
+    ----------
+    law : Law
+        The law of the eigenvalues.
+    dimension : int
+        Order of the matrix.
+    beta : {1, 2}
+        Real symmetric or complex Hermitian matrices.
+    edge : {"lower", "upper"}
+        Which: the lower one is that of the lowest band, beside a null space too.
+
+    Returns
+    -------
+    (float, float)
+        As `Law.edge_scale` has them.
+
+    Raises
+    ------
+    ValueError
+        If the density does not vanish like a square root there.
+    """
+    nonzero = [atom for atom in law.atoms if atom[0] != 0]
+    return edge_scale_of(
+        SimpleNamespace(support=law.support, atoms=nonzero, _pdf=law._pdf),
+        dimension, beta=beta, edge=edge,
+    )  # fmt: skip
 
 
 def design_measure(
@@ -210,7 +251,9 @@ def design_measure(
     return start.stretched(*design_margin(source, dimension, scales=scales, beta=beta))
 
 
-def mean_nodes(law: Law, dimension: int, *, beta: int, shift: float = 0.0) -> tuple[Real, Real]:
+def mean_nodes(
+    law: Law, dimension: int, *, beta: int, shift: float = 0.0, reach: float = 1.0
+) -> tuple[Real, Real]:
     """Nodes and signed weights of what the mean spectral measure has beside its law.
 
     Parameters
@@ -223,6 +266,8 @@ def mean_nodes(law: Law, dimension: int, *, beta: int, shift: float = 0.0) -> tu
         Real symmetric or complex Hermitian matrices.
     shift : float, optional
         Scales by which the edge points are moved outwards, to see what depends on them.
+    reach : float, optional
+        Part of the way into the bulk that the density of the edge is followed, to see the same.
 
     Returns
     -------
@@ -232,41 +277,41 @@ def mean_nodes(law: Law, dimension: int, *, beta: int, shift: float = 0.0) -> tu
     """
     places: list[Real] = []
     weights: list[Real] = []
-    xi = np.linspace(-2 * _CUT, _BEYOND, 3201)
-    window = _window(xi)
-    excess = airy_density(xi - shift, beta=beta) - np.sqrt(np.maximum(-xi, 0)) / np.pi
-    excess = excess * window * (xi[1] - xi[0])
-    scales = {}
+    regular: set[str] = set()
     for edge, sign in (("lower", -1.0), ("upper", 1.0)):
         try:
-            end, scale = law.edge_scale(dimension, beta=beta, edge=edge)
+            end, scale = soft_edge(law, dimension, beta=beta, edge=edge)
         except ValueError:
             continue
-        scales[edge] = (end, scale)
+        low, high = law.support[-1 if edge == "upper" else 0]
+        # edges of small matrices reach into each other: no further than the middle of the band
+        cut = reach * min(_CUT, (high - low) / (4 * scale))
+        xi = np.linspace(-2 * cut, _BEYOND, 3201)
+        excess = airy_density(xi - shift, beta=beta) - np.sqrt(np.maximum(-xi, 0)) / np.pi
+        regular.add(edge)
         places.append(end + sign * scale * xi)
-        weights.append(excess / dimension)
-    if beta == 1 and len(law.support) == 1 and scales:
+        weights.append(excess * _window(xi, cut) * (xi[1] - xi[0]) / dimension)
+    if beta == 1 and len(law.support) == 1 and regular:
         low, high = law.support[0]
         angles = (np.arange(2000) + 0.5) * np.pi / 2000
         x = (low + high) / 2 + (high - low) / 2 * np.cos(angles)
-        share = np.ones(x.size)
-        for edge, (end, scale) in scales.items():
-            inside = (x - end if edge == "upper" else end - x) / scale
-            share -= _window(inside)
         places.append(x)
-        weights.append(-0.5 / dimension * share / x.size)
-        missing = {"lower", "upper"} - set(scales)
+        weights.append(np.full(x.size, -0.5 / dimension / x.size))
+        missing = {"lower", "upper"} - regular
         for edge in missing:  # a hard edge: nothing lies beyond, a quarter at it
             places.append(np.array([low if edge == "lower" else high]))
             weights.append(np.array([0.25 / dimension]))
     if not places:
         return np.empty(0), np.empty(0)
-    return np.concatenate(places), np.concatenate(weights)
+    found = np.concatenate(weights)
+    if shift == 0:  # no total changes: what the window cuts off, some thousandths of a point
+        found -= found.sum() * np.abs(found) / np.abs(found).sum()
+    return np.concatenate(places), found
 
 
-def _window(xi: Real) -> Real:
-    """1 outside of -_CUT, 0 inside of -2 _CUT, smooth between."""
-    u = np.clip((xi + 2 * _CUT) / _CUT, 0.0, 1.0)
+def _window(xi: Real, cut: float) -> Real:
+    """1 outside of -cut, 0 inside of -2 cut, smooth between."""
+    u = np.clip((xi + 2 * cut) / cut, 0.0, 1.0)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         rise, fall = np.exp(-1 / u), np.exp(-1 / (1 - u))
     return np.asarray(rise / (rise + fall))

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rmtland.laws import Law
-from rmtland.optimizer.edge_fluctuations import airy_points, mean_nodes
+from rmtland.optimizer.edge_fluctuations import airy_points, mean_nodes, soft_edge
 from rmtland.optimizer.methods import Method, residual_polynomials
 from rmtland.optimizer.start_measure import StartMeasure
 from rmtland.typing import Real
@@ -85,7 +85,8 @@ class FiniteMatrices:
         mean, error : ndarray of float, shape (steps + 1,), or None
             None where no edge of the law is regular, so that nothing is known. The error is how
             much the mean changes when the edges are moved by m^(-1/3) of their scales, m the
-            number of eigenvalues that are not 0: the order of what the limit leaves out.
+            number of eigenvalues that are not 0, the order of what the limit leaves out, or
+            followed half as far into the bulk.
         """
         if not mean_nodes(law, self.order, beta=self.beta)[0].size:
             return None, None
@@ -96,15 +97,16 @@ class FiniteMatrices:
         at_zero = sum(mass for place, mass in law.atoms if place == 0)
         shift = max(self.order * (1 - at_zero), 1.0) ** (-1 / 3)
 
-        def correction(move: float) -> Real:
-            nodes, weights = mean_nodes(law, self.order, beta=self.beta, shift=move)
+        def correction(move: float, reach: float = 1.0) -> Real:
+            nodes, weights = mean_nodes(law, self.order, beta=self.beta, shift=move, reach=reach)
             nodes = np.maximum(nodes, 0.0)
             return integral(self._values(nodes), weights * (nodes / top) ** self.power)
 
-        middle, *moved = (correction(move) for move in (0.0, -shift, shift))
+        middle, *others = (correction(move) for move in (0.0, -shift, shift))
+        others.append(correction(0.0, 0.5))
         whole = bare[0] + middle[0]
         with np.errstate(invalid="ignore", over="ignore"):
-            error = np.maximum(*(np.abs(other - middle) for other in moved)) / whole
+            error = np.max([np.abs(other - middle) for other in others], axis=0) / whole
             mean = (bare + middle) / whole
         mean = np.where(np.isnan(mean), np.inf, np.maximum(mean, 0.0))
         return mean, np.where(np.isnan(error), np.inf, error)
@@ -161,15 +163,16 @@ class FiniteMatrices:
     def _edge_points(self, law: Law, seed: int) -> tuple[list[tuple[Real, float]], Real]:
         """Drawn points of each regular edge with the mass of one, and the masses left inside."""
         weights = self.start.weights / self.start.weights.sum()
+        nodes = self.start.nodes
         found, left = [], weights.copy()
-        share = min(_POINTS / self.order, 0.25)
+        share = min(_POINTS / self.order, 0.25 * float(weights[nodes > 0].sum()))
         for which, edge in enumerate(("lower", "upper")):
             try:
-                end, scale = law.edge_scale(self.order, beta=self.beta, edge=edge)
+                end, scale = soft_edge(law, self.order, beta=self.beta, edge=edge)
             except ValueError:
                 continue
             ordered = slice(None) if edge == "lower" else slice(None, None, -1)
-            mass = weights[ordered]
+            mass = np.where(nodes > 0, weights, 0.0)[ordered]
             # the law's own mass next to the edge, the last node in part
             left[ordered] -= np.clip(share - (np.cumsum(mass) - mass), 0.0, mass)
             xi = airy_points(beta=self.beta, draws=_DRAWS, points=_POINTS, seed=2 * seed + which)

@@ -84,7 +84,8 @@ class Prediction:
         edge at which it is known.
     mean_error : ndarray of float, shape (steps + 1,), or None
         How far the mean may be off: by how much it changes when the edges are moved by
-        n^(-1/3) of their scales, the order of what the limit leaves out.
+        n^(-1/3) of their scales, the order of what the limit leaves out, or followed half as far
+        into the bulk.
     median : ndarray of float, shape (steps + 1,), or None
         Median over them.
     draws : ndarray of float, shape (draws, steps + 1), or None

@@ -144,11 +144,26 @@ def test_airy_density_is_that_of_the_draws():
         assert abs(draws[:, 0].mean() - law.mean()) < 4 * law.std() / np.sqrt(1000) + 0.01
 
 
-def test_corrections_have_no_mass():
-    """What the mean measure has beside the law changes no total."""
-    for beta in (1, 2):
-        _, weights = mean_nodes(MarchenkoPastur(0.4), 10**6, beta=beta)
-        assert abs(weights.sum() * 10**6) < 0.02
+@pytest.mark.parametrize(("n", "m"), [(50, 100), (100, 25), (2000, 4000)])
+@pytest.mark.parametrize("beta", [1, 2])
+def test_corrections_have_the_moments_of_wishart_matrices(n, m, beta):
+    """E tr W^k/n for k = 0, 1, 2: the law's, and for real matrices n/m more of the second, by n."""
+    places, weights = mean_nodes(MarchenkoPastur(n / m), n, beta=beta)
+    top = (1 + np.sqrt(n / m)) ** 2
+    second = n / m if beta == 1 else 0.0
+    assert abs(weights.sum() * n) < 1e-9
+    assert abs(weights @ places * n) < 5e-3 * top
+    assert abs(weights @ places**2 * n - second) < 5e-3 * top**2
+
+
+def test_a_null_space_stays_on_average():
+    """Three quarters of a singular Wishart matrix are 0: no method moves that part."""
+    law = MarchenkoPastur(4.0)
+    for n in (40, 100):
+        method = average_case_optimal(law, 10, dimension=n)
+        found = predict(method, law, 10, objective="distance", dimension=n)
+        assert abs(found.mean[-1] - 0.75) < found.mean_error[-1] + 1e-4
+        assert found.draws[:, -1].min() > 0.74999
 
 
 @pytest.mark.parametrize(("n", "m"), [(50, 100), (60, 60)])
