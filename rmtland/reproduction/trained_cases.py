@@ -3,7 +3,8 @@ r"""The networks of `rmtland reproduce trained`: architecture, loss and data of 
 Activations, shapes, losses, data, biases and weight decay are various. `NETWORKS` were there before
 any rule of `rmtland.models.ConditionedHessian` had been tried on them, but their results have been
 seen since. `FRESH` were written down after the rules for softmax and for minima, and before any of
-them was trained: they confirm.
+them was trained: they confirm. `UNUSUAL` were written down later, to find where the levels fail:
+activations, shapes and data that are in none of the others.
 
 Examples
 --------
@@ -22,7 +23,7 @@ from rmtland.arguments import choice
 from rmtland.networks import MLP, Dataset, digits, gaussian, teacher_student
 from rmtland.typing import Real
 
-__all__ = ["FRESH", "NAMES", "NETWORKS", "SMALL", "network_case"]
+__all__ = ["FRESH", "NAMES", "NETWORKS", "SMALL", "UNUSUAL", "network_case"]
 
 SMALL = "memory tanh 5-6-5"
 """A network for quick runs, not one of the others."""
@@ -64,6 +65,64 @@ def _labels(net: MLP, samples: int) -> Case:
 
     def case(rng: np.random.Generator) -> tuple[MLP, Dataset]:
         return net, digits(samples, size=4, whiten=True, target="one-hot", rng=rng)
+
+    return case
+
+
+def _correlated(net: MLP, samples: int) -> Case:
+    """Random axes, along which the standard deviations of the inputs fall like 1/k."""
+
+    def case(rng: np.random.Generator) -> tuple[MLP, Dataset]:
+        data = gaussian(samples, net.n_in, net.n_out, rng=rng)
+        deviations = 1 / np.arange(1, net.n_in + 1)
+        basis, _ = np.linalg.qr(rng.normal(size=(net.n_in, net.n_in)))
+        x = (data.x * (deviations / np.sqrt((deviations**2).mean()))) @ basis
+        return net, Dataset(x, data.y, "correlated")
+
+    return case
+
+
+def _constant(net: MLP, samples: int) -> Case:
+    """Targets that are 1 for all samples."""
+
+    def case(rng: np.random.Generator) -> tuple[MLP, Dataset]:
+        data = gaussian(samples, net.n_in, net.n_out, rng=rng)
+        return net, Dataset(data.x, np.ones_like(data.y), "constant")
+
+    return case
+
+
+def _heavy(net: MLP, samples: int) -> Case:
+    """Heavy-tailed inputs: Student's distribution of three degrees of freedom, of variance 1."""
+
+    def case(rng: np.random.Generator) -> tuple[MLP, Dataset]:
+        data = gaussian(samples, net.n_in, net.n_out, rng=rng)
+        return net, Dataset(rng.standard_t(3, size=data.x.shape) / np.sqrt(3), data.y, "heavy")
+
+    return case
+
+
+def _noisy(net: MLP, samples: int) -> Case:
+    """Classes half as large as the one before, a fifth of the labels drawn at random."""
+
+    def case(rng: np.random.Generator) -> tuple[MLP, Dataset]:
+        shares = 0.5 ** np.arange(net.n_out)
+        label = rng.choice(net.n_out, size=samples, p=shares / shares.sum())
+        means = rng.normal(size=(net.n_out, net.n_in))
+        x = means[label] + rng.normal(size=(samples, net.n_in))
+        flipped = rng.random(samples) < 0.2
+        label = np.where(flipped, rng.integers(0, net.n_out, size=samples), label)
+        return net, Dataset(x, np.eye(net.n_out)[label], "noisy")
+
+    return case
+
+
+def _rare(net: MLP, samples: int) -> Case:
+    """Targets 0 and 1, a tenth of them 1."""
+
+    def case(rng: np.random.Generator) -> tuple[MLP, Dataset]:
+        data = gaussian(samples, net.n_in, net.n_out, rng=rng)
+        return net, Dataset(data.x, (rng.random(data.y.shape) < 0.1).astype(np.float64), "rare")
 
     return case
 
@@ -112,7 +171,29 @@ FRESH: dict[str, Case] = {
 }
 """Twelve networks to confirm by, as in `NETWORKS`."""
 
-_CASES: dict[str, Case] = {**NETWORKS, SMALL: _memory(MLP((5, 6, 5)), 32), **FRESH}
+UNUSUAL: dict[str, Case] = {
+    "memory sine 9-11-8": _memory(MLP((9, 11, 8), activation="sine"), 72),
+    "memory erf biases 7-8-8-8-6": _memory(MLP((7, 8, 8, 8, 6), activation="erf", bias=True), 110),
+    "teacher leaky_relu 6-24-5": _taught(MLP((6, 24, 5), activation="leaky_relu"), 90, 0.2),
+    "memory relu 10-3-8": _memory(MLP((10, 3, 8), activation="relu"), 200),
+    "memory tanh 12-16-10": _memory(MLP((12, 16, 10)), 50),
+    "noisy softmax tanh 10-9-5": _noisy(MLP((10, 9, 5), loss="cross_entropy"), 180),
+    "constant tanh 8-9-7": _constant(MLP((8, 9, 7)), 70),
+    "correlated gelu 12-10-8": _correlated(MLP((12, 10, 8), activation="gelu"), 90),
+    "memory tanh decay 10-10-8": _memory(MLP((10, 10, 8), weight_decay=0.03), 80),
+    "memory quadratic 8-10-6": _memory(MLP((8, 10, 6), activation="quadratic"), 90),
+    "heavy relu biases 9-10-8": _heavy(MLP((9, 10, 8), activation="relu", bias=True), 90),
+    "rare logistic silu 9-8-3": _rare(MLP((9, 8, 3), activation="silu", loss="logistic"), 150),
+}
+"""Twelve networks of other kinds: three hidden layers, a hidden layer of 3 or 24 units, from a
+seventh to four times as many samples as parameters, data of other kinds."""
+
+_CASES: dict[str, Case] = {
+    **NETWORKS,
+    SMALL: _memory(MLP((5, 6, 5)), 32),
+    **FRESH,
+    **UNUSUAL,
+}
 
 NAMES = tuple(_CASES)
 """All of them; the place of a name seeds its random numbers."""

@@ -8,7 +8,7 @@ from rmtland.audit import Level
 from rmtland.audit.distance import kolmogorov
 from rmtland.models import ConditionedHessian
 from rmtland.reproduction import TrainedNetworks
-from rmtland.reproduction.trained_cases import FRESH, NETWORKS, SMALL
+from rmtland.reproduction.trained_cases import FRESH, NETWORKS, SMALL, UNUSUAL
 from rmtland.reproduction.trained_networks import _count_points
 from rmtland.reproduction.trained_runs import LEVELS, conditioned_distances, stage_point
 from rmtland.sweep import Serial, run
@@ -88,12 +88,24 @@ def test_two_stages_that_are_one_iterate_count_once():
     assert all(len(one.x) == 1 for one in series)
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, *FRESH])
+OF_OTHER_DATA = [
+    name
+    for name in UNUSUAL
+    if name.split()[0] in {"noisy", "constant", "correlated", "heavy", "rare"}
+]
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, *FRESH, *OF_OTHER_DATA])
 def test_all_networks_can_be_trained_and_conditioned(name):
     found = conditioned_distances(name, run=0, root=0, fraction=0.3, steps=3, draws=3)
     assert "refused" not in found
     assert 0 < found["kolmogorov 7"] < 0.2
     assert found["energy"] > 0
+
+
+def test_the_sets_of_networks_have_none_in_common():
+    assert len({*NETWORKS, *FRESH, *UNUSUAL, SMALL}) == 37
+    assert len(OF_OTHER_DATA) == 5
 
 
 def test_mistakes_are_named():
