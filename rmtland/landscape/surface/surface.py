@@ -243,11 +243,15 @@ class LossSurface(ABC):
         scipy.sparse.linalg.LinearOperator
             Symmetric, of shape (p, p).
         """
+        return self._by_products(theta, np.float64)
+
+    def _by_products(self, theta: Real, dtype: Any) -> Any:
+        """Return the Hessian as an operator of the precision in which products are made."""
         from scipy.sparse.linalg import LinearOperator
 
         product = partial(self.product, theta)
         shape = (self.size, self.size)
-        return LinearOperator(shape, product, product, product, np.dtype(np.float64), product)
+        return LinearOperator(shape, product, product, product, np.dtype(dtype), product)
 
     def hessian(self, theta: Real) -> Real:
         """Return the dense Hessian.

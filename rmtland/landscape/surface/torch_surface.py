@@ -146,7 +146,9 @@ class TorchSurface(LossSurface):
 
     @override
     def operator(self, theta: Real) -> Any:
-        return self.at(theta) if not self._own_statistics else super().operator(theta)
+        if not self._own_statistics:
+            return self.at(theta)
+        return self._by_products(theta, self.origin.dtype)
 
     @override
     def losses(self, thetas: ArrayLike) -> Real:

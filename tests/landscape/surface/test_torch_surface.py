@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from rmtland.estimate import extremal_eigenpairs
 from rmtland.landscape.surface import NetworkSurface, TorchSurface
 from rmtland.networks import MLP
 
@@ -90,6 +91,21 @@ def test_batch_statistics_kept_or_measured_at_each_point():
     assert model[1].track_running_stats
     with pytest.raises(ValueError, match="one batch"):
         TorchSurface(model, loss, (x, y), batch_statistics="batch", batch_size=3)
+
+
+@pytest.mark.parametrize("statistics", ["kept", "batch"])
+def test_the_operator_of_a_model_in_single_precision_is_symmetric_for_it(statistics):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4), torch.nn.Tanh(), torch.nn.Linear(4, 1)
+    ).eval()
+    x, y = torch.randn(9, 3), torch.randn(9, 1)
+    surface = TorchSurface(model, torch.nn.MSELoss(), (x, y), batch_statistics=statistics)
+    theta = surface.parameters()
+    operator = surface.operator(theta)
+    assert operator.dtype == np.float32
+    found = extremal_eigenpairs(operator, 1, which="largest", tol=1e-3, rng=0).values[0]
+    assert found == pytest.approx(np.linalg.eigvalsh(surface.hessian(theta))[-1], rel=1e-3)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
