@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rmtland.arguments import count, positive
+from rmtland.arguments import count, nonnegative, positive
 from rmtland.estimate import krylov_quadratures, symmetric_operator
 from rmtland.estimate.index import estimated_mass
 from rmtland.estimate.leading_pair import leading_pair
@@ -138,6 +138,8 @@ class CurvatureMonitor:
         self.every = count("every", every)
         self.share = None if share is None else positive("share", share)
         self.step_size = step_size
+        if step_size is not None and not callable(step_size):
+            self.step_size = nonnegative("step_size", step_size)
         self.lanczos_steps = count("lanczos_steps", lanczos_steps, min_value=2)
         self.probes = count("probes", probes, min_value=0)
         self.probe_steps = count("probe_steps", probe_steps)

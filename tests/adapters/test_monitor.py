@@ -118,3 +118,6 @@ def test_refused():
         CurvatureMonitor().plot()
     with pytest.raises(ValueError, match="share must be a positive"):
         CurvatureMonitor(share=0)
+    for bad in (-0.1, float("nan"), "0.1"):
+        with pytest.raises((ValueError, TypeError), match="step_size must be"):
+            CurvatureMonitor(step_size=bad)
