@@ -210,12 +210,13 @@ CASES = [
 
 
 FAST = {"rational", "rational, four bands", "matrix Dyson", "square root", "inverse"}
-# 14 to 81 s: every point of a gap, or beside zero, is extrapolated to. The edge outside of a power
-# and of a product are refused below, as is a product that lost another atom than that at zero.
+# 14 to 81 s: points of a gap, beside zero, or of no value are solved again and again. A power and a
+# product refuse an edge outside, other routes NaN, and a product another atom lost than that at 0.
 LONG = {
     *((route, "edge outside") for route in ("sum", "sum with an atom", "compression")),
     ("signed product", "edge outside"),
     ("product", "atom lost"),
+    ("polynomial", "NaN"),
 }
 
 
