@@ -33,11 +33,12 @@ def point_of(net, samples, *, seed=1, energy=None):
     return net.at(theta, x, y)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("widths", "samples", "measured", "share"),
     [
         ((6, 7, 6), 38, 121, "37%"),
-        pytest.param((10, 12, 10), 64, 341, "38%", marks=pytest.mark.slow),
+        ((10, 12, 10), 64, 341, "38%"),
     ],
 )
 def test_a_trained_network_is_within_chance_of_level_8_and_the_sentence_says_why(

@@ -33,6 +33,7 @@ def test_the_arcsine_law(excess):
     assert mirrored.support[0][1] == pytest.approx(-low, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_gap_beside_zero_of_a_signed_product():
     """Its support began at -5e-14, on the other side of zero, and the law was refused."""
     pair = Discrete((-3.0, 1.0, 3.0), (0.4, 0.3, 0.3))

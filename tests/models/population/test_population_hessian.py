@@ -87,6 +87,7 @@ def test_data_aware_law_comes_closer_like_one_over_n(activation, shape):
     assert errors[1] < 0.6 * errors[0]
 
 
+@pytest.mark.slow
 def test_data_aware_law_with_few_samples():
     model = PopulationHessian(2, 1, 1.5, 1.5, activation="tanh")
     g = model.law.stieltjes(HEIGHTS)
