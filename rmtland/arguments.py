@@ -283,7 +283,7 @@ def _number(name: str, value: Any) -> float:
     if np.ndim(value):
         raise TypeError(
             f"{name} must be one number; got an array of shape {np.shape(value)}. For several "
-            f"values make one object each, as in [MarchenkoPastur(phi) for phi in values]"
+            f"values make one object each, in a loop over them"
         )
     try:
         return float(value)

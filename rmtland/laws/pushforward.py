@@ -76,16 +76,17 @@ _CLOSE = 1e-2  # roots that are closer than this share of their distance to the 
 _CIRCLE = 64
 
 
-def pushforward(law: Law, function: ArrayLike | str) -> Law:
+def pushforward(law: Law, function: ArrayLike | str | Callable[..., Any]) -> Law:
     """Return the law of f(X) for X of the given law (image measure, functional calculus).
 
     Parameters
     ----------
     law : Law
         The law of X, of bounded support.
-    function : array_like of float, shape (d + 1,), or str
+    function : array_like of float, shape (d + 1,), str or callable
         Coefficients of a polynomial, the constant first: f(t) = c_0 + c_1 t + ... + c_d t^d; or
-        "sqrt" (singular values, from the squared ones), "abs" (modulus) or "inverse".
+        "sqrt" (singular values, from the squared ones), "abs" (modulus) or "inverse", also as
+        NumPy's functions: `numpy.sqrt`, `numpy.abs`, `numpy.reciprocal`, `numpy.square`.
 
     Returns
     -------
@@ -101,7 +102,7 @@ def pushforward(law: Law, function: ArrayLike | str) -> Law:
         function is not one of these, X has mass below 0 for "sqrt", or mass at or beside 0 for
         "inverse", which is unbounded then.
     TypeError
-        If `law` is not a law.
+        If `law` is not a law, or the function is another callable: its inverses are not known.
 
     Examples
     --------
@@ -114,6 +115,8 @@ def pushforward(law: Law, function: ArrayLike | str) -> Law:
     low, high = law.hull
     if not (math.isfinite(low) and math.isfinite(high)):
         raise ValueError(f"the law must have a bounded support; got {law!r}")
+    if callable(function):
+        function = _known(function)
     if isinstance(function, str):
         return _by_name(law, choice("function", function, tuple(_FUNCTIONS)))
     series = np.trim_zeros(float_array("coefficients", function, ndim=1), "b")
@@ -127,6 +130,25 @@ def pushforward(law: Law, function: ArrayLike | str) -> Law:
         return Discrete(tuple(p for p, _ in atoms), tuple(m / total for _, m in atoms))
     return Pushforward(law, tuple(series.tolist()))
 
+
+def _known(function: Callable[..., Any]) -> str | tuple[float, ...]:
+    """Return the name or the coefficients of a function of NumPy or Python."""
+    for name, same in _SAME.items():
+        if function in same:
+            return name
+    if function is np.square:
+        return (0.0, 0.0, 1.0)
+    raise TypeError(
+        "a function of X is given by the coefficients of a polynomial, the constant first, or as "
+        f'"sqrt", "abs" or "inverse"; of callables only NumPy\'s are known; got {function!r}'
+    )
+
+
+_SAME: dict[str, tuple[Callable[..., Any], ...]] = {
+    "sqrt": (np.sqrt, math.sqrt),
+    "abs": (np.abs, np.fabs, abs, math.fabs),
+    "inverse": (np.reciprocal,),
+}
 
 _FUNCTIONS: dict[str, Callable[[float], float]] = {
     "sqrt": math.sqrt,

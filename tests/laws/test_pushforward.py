@@ -207,3 +207,13 @@ def test_small_cases_and_arguments():
         pushforward(Semicircle(), (0, math.nan, 1))
     with pytest.raises(ValueError, match="coefficients"):
         pushforward(Semicircle(), [[0, 1]])
+
+
+def test_functions_of_numpy_are_known_by_themselves():
+    law = MarchenkoPastur(0.5)
+    for name, same in (("sqrt", np.sqrt), ("abs", np.abs), ("inverse", np.reciprocal)):
+        assert pushforward(law, same) == pushforward(law, name)
+    assert pushforward(law, np.square) == pushforward(law, (0.0, 0.0, 1.0))
+    for other in (np.exp, lambda t: t**2):
+        with pytest.raises(TypeError, match="coefficients of a polynomial"):
+            pushforward(law, other)

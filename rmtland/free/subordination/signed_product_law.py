@@ -56,6 +56,9 @@ from rmtland.typing import ArrayLike, Atoms, Complex, Integer, Logical, Real
 
 __all__ = ["FreeSignedProduct"]
 
+_NEAR_ZERO = (1e-15, 1e-25, 1e-34)
+"""Distances from zero, in units of the law, at which the power of G there is looked for."""
+
 
 @dataclass(frozen=True)
 class FreeSignedProduct(SubordinatedLaw):
@@ -265,8 +268,21 @@ class FreeSignedProduct(SubordinatedLaw):
     def _singular_points(self) -> tuple[SingularPoint | InnerAtom, ...]:
         if max(self._null) or not any(self._sides):
             return self._inner_atoms
-        zero = SingularPoint.of(self.solver, 0.0, 1e-15 * self._scale, self._sides)
-        return (zero, *self._inner_atoms)
+        return (self._power_at_zero, *self._inner_atoms)
+
+    @cached_property
+    def _power_at_zero(self) -> SingularPoint:
+        """What is known of G beside zero off the axis: as a power, from as close as it takes.
+
+        States are logarithms there, and what a power leaves out may fall as slowly as z^(1/3).
+        """
+        best = SingularPoint.of(self.solver, 0.0, _NEAR_ZERO[0] * self._scale, self._sides)
+        for share in _NEAR_ZERO[1:]:
+            if best.spread < 1e-6:
+                break
+            closer = SingularPoint.of(self.solver, 0.0, share * self._scale, self._sides)
+            best = min(best, closer, key=lambda point: point.spread)
+        return best
 
     def _by_power(self, z: Complex, point: SingularPoint | InnerAtom) -> Logical:
         # The axis has its own extrapolation beside zero.

@@ -335,6 +335,20 @@ def test_a_null_space_leaves_the_inertia_of_the_compression(signed, positive):
     assert law.pdf(1e-9) == pytest.approx(law.pdf(0.0), rel=1e-7)
 
 
+def test_values_off_the_axis_however_close_to_zero():
+    # u = 1/S = (w G_B)^2 for the squared Wishart, so z = w (w G_B)^2 and G = w G_B / z, closed in w
+    signed = Discrete((-1.0, 1e-3, 2.0), (0.3, 0.3, 0.4))
+    law = free_product(signed, FussCatalan(2.0))
+    for size, known in ((1e-6, 1e-13), (1e-8, 1e-13), (1e-12, 1e-5), (1e-30, 1e-4)):
+        w = size * np.exp(1j * (2 * np.pi / 3 + np.array([0.1, 0.5, 1.0, 1.04])))
+        u = w * signed.stieltjes(w)
+        z = w * u**2
+        found = law.solve(z)
+        off = np.abs(found.value - u / z)
+        assert (off <= found.error + 4e-16 * np.abs(found.value)).all()
+        assert (off <= known * np.abs(u / z)).all()
+
+
 def test_densities_at_zero():
     # The density at zero of B x A is that of B times E[1/A] for an invertible A.
     law = free_product(Semicircle(1.0), Uniform(1.0, 2.0))

@@ -1,0 +1,249 @@
+r"""Transforms, moments and cumulants of a law, for arguments of any shape.
+
+Conventions are those of `rmtland.laws.law`.
+
+References
+----------
+.. [1] A. Nica and R. Speicher, Lectures on the Combinatorics of Free Probability, Cambridge
+       University Press, 2006, lectures 11 (free cumulants) and 16 (moment-cumulant series).
+
+Examples
+--------
+>>> from rmtland.laws import Semicircle
+>>> law = Semicircle(2.0)
+>>> round(law.stieltjes(2j).imag, 12), law.free_cumulants(3).tolist(), law.moment(4)
+(-0.366025403784, [0.0, 2.0, 0.0], 8.0)
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rmtland.arguments import count
+from rmtland.laws.inversion import r_transform_of, s_transform_of
+from rmtland.laws.pointwise import half_planes, upper_half_plane
+from rmtland.laws.routes import LawRoutes
+from rmtland.solution import Solution, Status
+from rmtland.typing import Real
+
+__all__ = ["LawTransforms"]
+
+
+class LawTransforms(LawRoutes):
+    """Transforms, moments and free cumulants of a law, for arguments of any shape."""
+
+    def stieltjes(self, z: ArrayLike) -> Any:
+        """Stieltjes (Cauchy) transform G(z) = integral of rho(dt) / (z - t).
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points in either half-plane, any shape. A real z stands for the boundary value
+            from above, G(x + i0), whose imaginary part is -pi times the density.
+
+        Returns
+        -------
+        complex or ndarray of complex128
+            Infinite at an atom.
+        """
+        return half_planes(self._stieltjes, z)
+
+    def solve(self, z: ArrayLike, *, throw: bool = True) -> Solution:
+        """Evaluate G(z) and report how far the value may be trusted.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points of the closed upper half-plane, any shape; real points mean x + i0.
+        throw : bool
+            Raise where a point is not solved; otherwise the status of the result says so.
+
+        Returns
+        -------
+        Solution
+            `value` is G(z). `residual` is the defect of an equation for G at that value,
+            relative to the moduli of its terms; for a law that is a sum, the bound of its relative
+            rounding. `error` bounds the absolute error of the value: twice the defect and the
+            rounding of the equation, divided by the derivative of the equation in G. Both are
+            infinite where nothing can be stated, which is no lack of convergence. `steps` counts
+            the steps of an iterative solver, 0 for a closed form.
+
+        Raises
+        ------
+        ConvergenceError
+            If a point is not solved and `throw` is true.
+        ValueError
+            If z is not finite or below the real axis.
+        TypeError
+            If z is not made of numbers.
+        """
+        found = self._solution(z)
+        return found.checked() if throw else found
+
+    def _solution(self, z: ArrayLike) -> Solution:
+        """Return what `solve` returns, without raising for lack of convergence."""
+        flat, shape = upper_half_plane(z)
+        value = self._stieltjes(flat)
+        residual, error = self._accuracy(flat, value)
+        lost = np.isnan(value)
+        return Solution(
+            value.reshape(shape),
+            Status.NOT_FINITE if lost.any() else Status.CONVERGED,
+            np.where(lost, np.inf, residual).reshape(shape),
+            np.zeros(shape, dtype=np.int64),
+            np.where(lost, np.inf, error).reshape(shape),
+        )
+
+    def log_potential(self, z: ArrayLike) -> Any:
+        """Logarithmic potential L(z) = integral of log(z - t) rho(dt), with L' = G.
+
+        Principal branch for Im z > 0, complex conjugate below; a real z stands for the
+        boundary value from above, so that the real part is the integral of log|x - t| and
+        cdf(x) = 1 - Im L(x) / pi.
+
+        Parameters
+        ----------
+        z : array_like of complex
+            Points, any shape.
+
+        Returns
+        -------
+        complex or ndarray of complex128
+            L(z), in the shape of `z`.
+        """
+        return half_planes(self._log_potential, z)
+
+    def r_transform(self, g: ArrayLike) -> Any:
+        """R-transform R(g), analytic near 0; R(G(z)) + 1/G(z) = z.
+
+        A closed form where the law has one; otherwise by inversion of G, for values g = G(z) that
+        it takes off the convex hull of the law.
+
+        Parameters
+        ----------
+        g : array_like of float or complex
+            Any shape; real values give real results.
+
+        Returns
+        -------
+        float, complex or ndarray
+            R(g), in the shape of `g`.
+
+        Raises
+        ------
+        ValueError
+            If `g` is NaN or a pole.
+        ConvergenceError
+            If `g` is not a value of G off the convex hull.
+        """
+        return r_transform_of(self, g)
+
+    def s_transform(self, w: ArrayLike) -> Any:
+        """S-transform S(w) = (1 + w) chi(w) / w with M(1/chi(w)) = w and M(z) = z G(z) - 1.
+
+        A closed form where the law has one; otherwise by inversion of M, for values w = M(z) that
+        it takes off the convex hull of the law. It needs a mean other than zero; S(0) = 1/mean.
+
+        Parameters
+        ----------
+        w : array_like of float or complex
+            Points, any shape.
+
+        Returns
+        -------
+        float, complex or ndarray
+            S(w), in the shape of `w`; real values give real results.
+
+        Raises
+        ------
+        ValueError
+            If the mean is zero, or `w` is NaN or a pole.
+        ConvergenceError
+            If `w` is not a value of M off the convex hull.
+        """
+        return s_transform_of(self, w)
+
+    def mean(self) -> float:
+        """Mean: the first free cumulant.
+
+        Returns
+        -------
+        float
+            In the units of the eigenvalues.
+        """
+        return float(self.free_cumulants(1)[0])
+
+    def var(self) -> float:
+        """Variance: the second free cumulant.
+
+        Returns
+        -------
+        float
+            In the squared units of the eigenvalues, >= 0.
+        """
+        return float(self.free_cumulants(2)[1])
+
+    def std(self) -> float:
+        """Return the standard deviation, the root of the variance.
+
+        Returns
+        -------
+        float
+            In the units of the eigenvalues, >= 0.
+        """
+        return math.sqrt(self.var())
+
+    def moment(self, k: int) -> float:
+        """Moment of order `k` about zero, from the free cumulants.
+
+        With M(w) the series of moments, M(w) = 1 + sum over s of kappa_s (w M(w))^s [1]_.
+
+        Computed in exact rational arithmetic from the parameters and rounded once.
+
+        Parameters
+        ----------
+        k : int
+            Order, >= 0.
+
+        Returns
+        -------
+        float
+            Integral of x^k over the law; 1 for k = 0.
+
+        Raises
+        ------
+        ValueError
+            If `k` is negative.
+        OverflowError
+            If the moment is beyond the range of a float.
+
+        References
+        ----------
+        .. [1] A. Nica and R. Speicher, Lectures on the Combinatorics of Free Probability, Cambridge
+               University Press, 2006, theorem 16.15 and corollary 16.16.
+        """
+        return float(self._exact_moments(count("k", k, min_value=0))[-1])
+
+    def free_cumulants(self, k: int) -> Real:
+        """First free cumulants: the mean, the variance and those of higher order.
+
+        Parameters
+        ----------
+        k : int
+            How many, >= 1.
+
+        Returns
+        -------
+        ndarray of float64, shape (k,)
+            Cumulants of order 1 to k.
+
+        Raises
+        ------
+        ValueError
+            If `k` is not positive.
+        """
+        return np.array([float(value) for value in self._exact_cumulants(count("k", k))])
