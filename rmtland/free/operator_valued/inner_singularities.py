@@ -5,9 +5,10 @@ As at a hard edge (`rmtland.free.operator_valued.hard_edges`), z is a power seri
 
 .. math:: z - e = c_q \sigma^q + c_{q+1} \sigma^{q+1} + \dots, \qquad q = p + 1,
 
-with complex coefficients, as G is real on neither side. They and e are fitted to points above the
-axis, where the equation keeps its digits. The series gives the density, and the mass between two
-points beside e from
+with complex coefficients, as G is real on neither side, or begins with :math:`\sigma^3` for p = 1,
+where the density is unbounded like the power -1/3 of the distance. They and e are fitted to points
+above the axis, where the equation keeps its digits. The series gives the density, and the mass
+between two points beside e from
 
 .. math:: \int G \, dz = \sum_k \frac{k}{k - p} c_k \sigma^{k - p} .
 
@@ -44,7 +45,8 @@ _TINY = 1e-280
 _RESIDUAL = 1e-8
 _AGREEMENT = 1e-6
 _REFINEMENTS = 3
-_POWERS = (1, 2, 3)
+_POWERS = ((1, 3), (1, 2), (2, 3), (3, 4))
+"""p and the lowest order q. A series from order 3 is one from order 2, too, and is tried first."""
 _DIRECTIONS = np.exp(1j * np.pi * (np.arange(8) + 0.5) / 8)
 _RADII = np.array([1.0, 0.3, 0.1])
 
@@ -57,13 +59,15 @@ class InnerSingularity(NamedTuple):
     place : float
         The point e.
     power : int
-        p; the density is unbounded like the power -p/(p + 1) of the distance, on a side at least.
+        p; the density is unbounded like the power -p/q of the distance, on a side at least.
     coefficients : ndarray of complex
         c_q, c_{q+1}, ... of z - e in powers of sigma.
     reach : float
         Distance up to which the series replaces the equation.
     roots : (complex, complex)
         sigma^q = (z - e)/c_q has the root of the principal value times these, left and right.
+    lowest : int
+        q.
     """
 
     place: float
@@ -71,10 +75,11 @@ class InnerSingularity(NamedTuple):
     coefficients: Complex
     reach: float
     roots: tuple[complex, complex] = (1.0, 1.0)
+    lowest: int = 2
 
     def sigma(self, t: Real) -> Complex:
         """Solve the series at real z - e = t, other than 0, by Newton's method."""
-        q, c = self.power + 1, self.coefficients
+        q, c = self.lowest, self.coefficients
         t = np.copysign(np.maximum(np.abs(t), _TINY), t)  # no quotient underflows
         sigma = np.exp(np.log(t / c[0]) / q) * np.where(t < 0, *self.roots)
         for _ in range(5):
@@ -95,9 +100,9 @@ class InnerSingularity(NamedTuple):
         sigma = self.sigma(t[away])
         total = np.zeros_like(sigma)
         for k in range(self.coefficients.size - 1, -1, -1):
-            order = k + self.power + 1
+            order = k + self.lowest
             total = total * sigma + order / (order - self.power) * self.coefficients[k]
-        found[away] = total * sigma
+        found[away] = total * sigma ** (self.lowest - self.power)
         return found
 
 
@@ -145,32 +150,34 @@ def _converged(
         if not solved.accepted.all():
             return None
         g = equation.trace(solved.matrices)
-        fits = [_fitted(t, g, power) for power in _POWERS]
-        residual, offset, coefficients, power = min(fits, key=lambda fit: fit[0])
+        fits = [_fitted(t, g, *powers) for powers in _POWERS]
+        best = fits[0] if fits[0][0] <= _RESIDUAL else min(fits, key=lambda fit: fit[0])
+        residual, offset, coefficients, power, lowest = best
         if residual > 0.1 or abs(offset) > distance:
             return None
         if residual <= _RESIDUAL and abs(offset) <= distance / 100:
             if abs(offset.imag) > 10 * _RESIDUAL * distance:
                 return None
             reach = min(distance / 20, _NEAR * radius)
-            return _with_roots(
-                equation, InnerSingularity(near + offset.real, power, coefficients, reach)
-            )
+            found = InnerSingularity(near + offset.real, power, coefficients, reach, lowest=lowest)
+            return _with_roots(equation, found)
         near, distance = near + offset.real, distance / 4
     return None
 
 
-def _fitted(t: Complex, g: Complex, power: int) -> tuple[float, complex, Complex, int]:
-    """Residual, offset and coefficients of the series through points z = t."""
+def _fitted(
+    t: Complex, g: Complex, power: int, lowest: int
+) -> tuple[float, complex, Complex, int, int]:
+    """Residual, offset and coefficients of the series through points z = t, and its orders."""
     sigma = g ** (-1 / power)
     size = np.abs(sigma).max()
-    orders = np.arange(power + 1, power + 1 + _TERMS)
+    orders = np.arange(lowest, lowest + _TERMS)
     columns = np.column_stack([(sigma / size)[:, None] ** orders, np.ones(t.size)]) / t[:, None]
     scales = np.abs(columns).max(axis=0)
     values, *_ = np.linalg.lstsq(columns / scales, np.ones(t.size), rcond=1e-15)
     residual = float(np.abs(columns / scales @ values - 1).max())
     values = values / scales
-    return residual, complex(values[-1]), values[:-1] / size**orders, power
+    return residual, complex(values[-1]), values[:-1] / size**orders, power, lowest
 
 
 def _with_roots(equation: ResolventEquation, found: InnerSingularity) -> InnerSingularity | None:
@@ -180,7 +187,7 @@ def _with_roots(equation: ResolventEquation, found: InnerSingularity) -> InnerSi
     g = equation.trace(solved.matrices)
     if not solved.accepted.all():
         return None
-    q = found.power + 1
+    q = found.lowest
     chosen: list[complex] = []
     for side in (t < 0, t > 0):
         choices = [np.exp(2j * np.pi * k / q) for k in range(q)]

@@ -148,10 +148,24 @@ class ResolventLaw(Law):
                 1 - potential.imag / np.pi, least[away], most[away], share[away]
             )
             level = self._inner.distribution(x[inside], level)
+            level = self._beside_ends(t, level, (lows[band], least), (highs[band], most))
             self._require_levels(x[inside][away], level[away], least[away], most[away])
             level = np.clip(level, least, most)
             value[inside] = self._hard.distribution(x[inside], level, least, most)
         return np.clip(value, 0.0, 1.0)
+
+    def _beside_ends(
+        self, x: Real, level: Real, low: tuple[Real, Real], high: tuple[Real, Real]
+    ) -> Real:
+        """Levels with those of the band's end put in where rounding hides which side x is on.
+
+        A few spacings from an end, where the logarithms of the potential may be off by half turns,
+        there is less mass than `LEVEL_ERROR`, even where the density is unbounded.
+        """
+        near = 8 * float(np.spacing(self._search.points.radius))
+        off = ~((level >= low[1] - LEVEL_ERROR) & (level <= high[1] + LEVEL_ERROR))
+        level = np.where(off & (x - low[0] <= near), low[1], level)
+        return np.where(off & (high[0] - x <= near), high[1], level)
 
     @cached_property
     def _ladder(self) -> tuple[Real, Real]:
