@@ -1,12 +1,17 @@
 """`rmtland critical-points`: find and verify."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from rmtland.landscape.critical_points import Certificate
+from rmtland.sweep import Store, StoreError
 
 FIND = ("critical-points", "find", "--starts", 1, "--workers", 1)
 SMALL = ("critical-points", "find", "--inputs", 3, "--hidden", 3, "--samples", 12, "--starts", 3,
@@ -155,3 +160,48 @@ def test_a_model_of_ones_own(rmtland, tmp_path, monkeypatch):
     ):
         result = rmtland("critical-points", "model", target, "--finder", finder)
         assert (result.code, message in " ".join(result.err.split())) == (2, True)
+
+
+PROCESS = """
+import signal, sys
+from rmtland.cli.app import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+main()
+"""
+
+
+def test_ctrl_c_keeps_what_is_found_and_the_same_command_goes_on(rmtland, tmp_path):
+    """A real process, interrupted as a user does it, and what it had found is not sought again."""
+    folder = tmp_path / "process"
+    folder.mkdir()
+    command = [*map(str, SMALL), "--store", "s.db", "--out", "."]
+    many = [str(5000) if word == "3" and before == "--starts" else word
+            for before, word in zip(["", *command], command, strict=False)]  # fmt: skip
+    with subprocess.Popen(
+        [sys.executable, "-c", PROCESS, *many], cwd=folder, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            path, end = folder / "s.db", time.monotonic() + 120
+            while time.monotonic() < end and (not path.exists() or _stored(path) < 5):
+                time.sleep(0.1)
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130, told
+    assert "of 5000 tasks are done and stored in s.db; the same call resumes there" in told
+    assert [one.name for one in folder.iterdir() if not one.name.startswith("s.db")] == []
+    before = {r.key: r.finished for r in Store(path).results()}
+    assert 5 <= len(before) < 5000
+    again = rmtland(*SMALL, "--store", path, "--json", "-")
+    fresh = rmtland(*SMALL, "--json", "-")
+    assert json.loads(again.out)["points"] == json.loads(fresh.out)["points"]
+    assert {r.key: r.finished for r in Store(path).results()} == before
+
+
+def _stored(path):
+    try:
+        return Store(path, create=False).status().done
+    except (StoreError, OSError):  # being made
+        return 0
