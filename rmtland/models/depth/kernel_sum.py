@@ -39,6 +39,7 @@ Examples
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,6 +47,7 @@ import numpy as np
 from rmtland.free import MatrixDyson, MatrixDysonLaw
 from rmtland.free.operator_valued.matrix_dyson import LARGEST_SIZE
 from rmtland.laws import Law
+from rmtland.laws.affine_law import affine
 from rmtland.models.depth.wide_network import WideNetwork
 from rmtland.typing import Complex, Integer, Real
 
@@ -75,12 +77,14 @@ def kernel_sum_law(network: WideNetwork, coefficients: Sequence[float], constant
         If there are more hidden layers than a matrix Dyson equation takes.
     """
     sizes, variances, layers = _blocks(network)
+    shares = np.asarray(coefficients) * _units(network)
+    unit = _binary(constant + float(shares.sum()))
     mean, pencil = np.zeros(variances.shape), np.zeros(sizes.size)
-    mean[0, 0], pencil[0] = constant, 1.0
-    for coefficient, (features, multipliers) in zip(coefficients, layers, strict=True):
-        mean[features, features] = coefficient
+    mean[0, 0], pencil[0] = constant / unit, 1.0
+    for share, (features, multipliers) in zip(shares, layers, strict=True):
+        mean[features, features] = share / unit
         mean[features, multipliers] = mean[multipliers, features] = 1.0
-    return _law(mean, variances, pencil, sizes)
+    return affine(_law(mean, variances, pencil, sizes), scale=unit)
 
 
 def feature_law(network: WideNetwork) -> Law:
@@ -108,13 +112,26 @@ def feature_law(network: WideNetwork) -> Law:
     pencil[last] = 1.0
     kept = np.delete(np.arange(sizes.size), removed)  # without the features of the last layer
     block = np.ix_(kept, kept)
-    return _law(mean[block], variances[block], pencil[kept], sizes[kept])
+    found = _law(mean[block], variances[block], pencil[kept], sizes[kept])
+    return affine(found, scale=float(_units(network)[-1]))
+
+
+def _units(network: WideNetwork) -> Real:
+    """Powers of two near the mean squares of the features without their means, l = 0 to L."""
+    squares = [network.data_variance, *(layer.spread for layer in network.units)]
+    return np.array([_binary(square) for square in squares])
+
+
+def _binary(value: float) -> float:
+    """Return the power of two nearest to a value, 1 for zero: scaling by it is exact."""
+    return 2.0 ** round(math.log2(value)) if value > 0 else 1.0
 
 
 def _blocks(network: WideNetwork) -> tuple[Real, Real, list[tuple[Integer, Integer]]]:
     """Sizes of the blocks v, x_0, lambda_0, x_1, ..., the share of M_jj in S_ii, and the places.
 
-    The places are those of x_l and of lambda_l, one a kind of units, layer by layer.
+    Features are in the units of `_units`, of order one whatever the scale of data and weights. The
+    places are those of x_l and of lambda_l, one a kind of units, layer by layer.
     """
     depth = len(network.hidden)
     if 2 * depth + 3 > LARGEST_SIZE:
@@ -126,12 +143,15 @@ def _blocks(network: WideNetwork) -> tuple[Real, Real, list[tuple[Integer, Integ
         layers.append((features, features + 1))
         sizes += np.repeat(width * shares, 2).tolist()
     variances = np.zeros((len(sizes), len(sizes)))
+    units = _units(network)
     rests = [np.array([network.data_variance]), *(layer.rests for layer in network.units)]
+    rests = [rest / unit for rest, unit in zip(rests, units, strict=True)]
     for number, (width, (_, multipliers)) in enumerate(zip(network.widths, layers, strict=True)):
         variances[0, multipliers] = masses[number] * rests[number]
         variances[multipliers, 0] = rests[number] * network.samples / width
         if number:
             gains = network.weight_variance * network.units[number - 1].slopes ** 2
+            gains *= units[number - 1] / units[number]
             features, fan_in = layers[number - 1][0], network.widths[number - 1]
             variances[np.ix_(multipliers, features)] = np.outer(
                 gains, masses[number - 1] * fan_in / width

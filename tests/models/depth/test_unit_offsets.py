@@ -105,6 +105,15 @@ def test_linear_units_are_alike_and_small_biases_continuous():
     assert nearly.stieltjes(z) != none.stieltjes(z)
 
 
+@pytest.mark.parametrize("last", [1.5, 0.6])
+def test_units_of_the_data_scale_the_law_of_relu(last):
+    small = ConjugateKernel(1.5, (1.2, last), 1.0, **RELU, data_variance=1e-12)
+    one = ConjugateKernel(1.5, (1.2, last), 1.0, **RELU)
+    assert small.law.hull[1] == pytest.approx(1e-12 * one.law.hull[1], rel=1e-9)
+    z = 0.5 + 0.3j
+    assert 1e-12 * small.stieltjes(1e-12 * z) == pytest.approx(one.stieltjes(z), rel=1e-9)
+
+
 def test_layers_and_what_is_refused():
     model = ConjugateKernel(1.5, (1.2, 1.5), 1.0, **RELU)
     assert model.layer_laws[1] == model.layer(1).law
