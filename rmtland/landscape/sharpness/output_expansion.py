@@ -48,7 +48,12 @@ from rmtland.landscape.sharpness.derivative_bounds import (
     probability_excess,
     rounding_radius,
 )
-from rmtland.landscape.sharpness.third_derivative import mean_forms, norms, output_curvatures
+from rmtland.landscape.sharpness.third_derivative import (
+    largest_form,
+    mean_forms,
+    norms,
+    output_curvatures,
+)
 from rmtland.landscape.sharpness.trust_region import quadratic_maximum
 from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.networks import LossPoint
@@ -118,7 +123,7 @@ def _bound(
     curves = _curves(point, moved, off * first)
     # what the outputs' second derivatives add, in norms with the weights kappa
     forms = mean_forms(point, reach + off, slopes, curves.kappa)
-    bend = float(norms(forms.second.ravel()))
+    bend = largest_form(forms.second)
     A = _mean_square(J, curves.above)
     if not np.isfinite(A).all():
         return float("inf")
@@ -135,8 +140,8 @@ def _bound(
         straight = _maximum(vectors.T @ gradient, values + decay[0], r, unit)
     else:
         straight = _largest_rise(A + np.diag(decay), gradient, r, unit)
-    best = straight + root * float(norms(left.second.ravel())) * 0.5 * reach**2
-    third = root * float(norms(left.third.ravel())) * reach**3 / 6.0
+    best = straight + root * largest_form(left.second) * 0.5 * reach**2
+    third = root * largest_form(left.third) * reach**3 / 6.0
     if third + bounds.hessian_error * r**2 < best:
         hessian = scales[:, None] * np.asarray(point.hessian("total")) * scales
         Q = hessian + _mean_square(J, curves.above * (1.0 + curves.doubt) - curves.centre)

@@ -48,7 +48,7 @@ from rmtland.networks.activation import activation
 from rmtland.networks.parameters import effective_weights
 from rmtland.typing import Real
 
-__all__ = ["mean_forms", "mean_third", "norms", "output_curvatures"]
+__all__ = ["largest_form", "mean_forms", "mean_third", "norms", "output_curvatures"]
 
 _MARGIN = 1.0 + 1e-9
 
@@ -151,7 +151,7 @@ def mean_third(
     if slopes[1] or slopes[2] or len(every.first) > 2:
         left = _forms(point, r, slopes, residuals)[1]
         bent = bent + np.sqrt(residuals.mean()) * left.third
-    return _largest(bent) * _MARGIN
+    return largest_form(bent) * _MARGIN
 
 
 def mean_forms(
@@ -235,8 +235,23 @@ def _bent(every: _Forms, mean: _Forms, f1: float, f2: float, f3: float) -> _Form
     )
 
 
-def _largest(form: Real) -> float:
-    """Return a bound of a cubic form on the unit sphere: the norm of its symmetric part."""
-    orders = list(permutations(range(3)))
+def largest_form(form: Real) -> float:
+    """Return a bound of a quadratic or cubic form with coefficients >= 0 on the unit sphere.
+
+    Parameters
+    ----------
+    form : ndarray, shape (L, L) or (L, L, L)
+        Its coefficients, in any order.
+
+    Returns
+    -------
+    float
+        The largest eigenvalue, or the norm, of the symmetric part.
+    """
+    orders = list(permutations(range(form.ndim)))
     parts = [form.transpose(order) for order in orders]
-    return float(norms((sum(parts[1:], parts[0]) / len(orders)).ravel()))
+    whole = sum(parts[1:], parts[0]) / len(orders)
+    if form.ndim == 2 and np.isfinite(whole).all():
+        unit = float(whole.max())
+        return unit * float(np.linalg.eigvalsh(whole / unit)[-1]) * _MARGIN if unit else 0.0
+    return float(norms(whole.ravel()))

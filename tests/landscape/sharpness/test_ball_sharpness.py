@@ -200,6 +200,16 @@ def test_larger_balls_are_bounded_by_the_outputs(loss, adaptive):
         assert found.lower <= found.upper <= closer * (found.taylor + found.remainder)
 
 
+@pytest.mark.parametrize("radius", [1e-3, 0.1, 1.0])
+def test_the_expansion_is_exact_for_a_product_of_two_weights(radius):
+    """w_2 w_1 fitted to 1 at (1, 1): the rise is largest at e_1 = e_2, by |q| = rho^2/2."""
+    surface = NetworkSurface.of(MLP((1, 1, 1), "linear"), [[1.0]], [[1.0]])
+    exact = 0.5 * (np.sqrt(2.0) * radius + 0.5 * radius**2) ** 2
+    found = ball_sharpness(surface, np.ones(2), radius, rng=0)
+    assert found.lower == pytest.approx(exact, rel=1e-6)
+    assert exact <= found.upper <= exact * (1 + 1e-6)
+
+
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy", "logistic"])
 def test_losses_of_samples_lie_below_their_parabolas(loss):
     rng, size = np.random.default_rng(0), 5.0
