@@ -61,7 +61,7 @@ class AverageCase(Method):
     """Coefficients of an average-case optimal method; made by `average_case_optimal`.
 
     After its steps it continues as the heavy ball of the same edges, to which the coefficients
-    tend.
+    tend where the curvatures fill one band.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ class AverageCase(Method):
 
     @property
     def limit(self) -> HeavyBall:
-        """Heavy ball to which the coefficients tend (asymptotically optimal method)."""
+        """Heavy ball to which the coefficients tend for one band (asymptotically optimal there)."""
         return HeavyBall.from_edges(*self.edges)
 
     def _sequence(self, size: int) -> Coefficients:

@@ -47,6 +47,8 @@ _STYLES = {
     "L-BFGS": ("black", "P"),
     "conjugate gradients": ("0.5", "*"),
 }
+_MOVED = "held-out error, parameters moved"
+
 _LINE = 150
 """Letters in a line of the caption."""
 
@@ -180,8 +182,9 @@ class OptimizerStudy(PublishedFigure):
             f"(linear problems) or two, measurements of curvature included. Bars: 95 % intervals "
             f"over {self.sets} data sets; at the top, crosses: not reached within {self.budget} "
             f"passes on some data set. (b): with the passes of tuning, {self.trials} settings on a "
-            f"data set of its own. (d): geometric means over the problems, of passes under a "
-            f"condition over those without, {self.budget} where not reached. Seed {self.seed}.",
+            f"data set of its own. (c): hollow with the parameters moved by a tenth of their norm. "
+            f"(d): geometric means over the problems, of passes under a condition over those "
+            f"without, {self.budget} where not reached. Seed {self.seed}.",
             _LINE,
         )
         return Content(tuple(series), numbers, caption)
@@ -198,6 +201,7 @@ class OptimizerStudy(PublishedFigure):
                 "passes": [_interval(run["passes"]) for run in runs],
                 "with tuning": [_interval(run["passes"] + run["tuning"]) for run in runs],
                 "held-out error": [_interval(run["held_out"]) for run in runs],
+                _MOVED: [_interval(run["held_out_noisy"]) for run in runs],
             }
             for panel, values in panels.items():
                 y, error = np.array(values).T
@@ -305,6 +309,8 @@ class OptimizerStudy(PublishedFigure):
         }
         for ax, (panel, (title, places)) in zip(axes.ravel(), titles.items(), strict=True):
             self._draw_panel(ax, content, panel, places)
+            if panel == "held-out error":
+                self._draw_panel(ax, content, _MOVED, places, hollow=True)
             ax.set_title(title, fontsize=10)
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(
@@ -312,7 +318,9 @@ class OptimizerStudy(PublishedFigure):
             columnspacing=1.2, handletextpad=0.3,
         )  # fmt: skip
 
-    def _draw_panel(self, ax: Axes, content: Content, panel: str, places: list[str]) -> None:
+    def _draw_panel(
+        self, ax: Axes, content: Content, panel: str, places: list[str], *, hollow: bool = False
+    ) -> None:
         """Draw one marker for each method at each place."""
         width = 0.8 / len(self.methods)
         ceiling = self.budget * (self.trials + 1) if panel == "with tuning" else self.budget
@@ -321,13 +329,14 @@ class OptimizerStudy(PublishedFigure):
                 one = content.get(panel, method)
             except KeyError:
                 continue
-            x = one.x + (k - (len(self.methods) - 1) / 2) * width
+            x = one.x + (k - (len(self.methods) - 1) / 2 + 0.4 * hollow) * width
             color, marker = _STYLES[method]
             error = np.zeros(one.y.shape) if one.error is None else one.error
             there = np.isfinite(one.y)
             ax.errorbar(
                 x[there], one.y[there], np.where(np.isfinite(error), error, 0.0)[there],
-                ls="", lw=1, label=method, color=color, marker=marker, ms=4.5,
+                ls="", lw=1, label=method, color=color, marker=marker, ms=3.5 if hollow else 4.5,
+                mfc="white" if hollow else color,
             )  # fmt: skip
             missing = np.isinf(one.y)
             ax.plot(x[missing], np.full(missing.sum(), 1.15 * ceiling), ls="", marker="x",

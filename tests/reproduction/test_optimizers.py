@@ -150,6 +150,12 @@ def test_a_small_study_is_drawn_with_its_gains():
     names = {(str(one.panel), one.name) for one in content.series}
     assert ("passes", "L-BFGS") in names
     assert ("robustness", "L-BFGS") not in names
+    moved = content.get("held-out error, parameters moved", "L-BFGS").y
+    of = {"problem": "logistic regression", "method": "L-BFGS"}
+    assert moved[0] == content.number("held-out error, parameters moved", **of)
+    assert np.isnan(moved[1])  # the quadratic has none
+    hollow = [line for line in figure.axes[2].lines if line.get_markerfacecolor() == "white"]
+    assert len(hollow) == 3
     of = {"problem": "random quadratic"}
     ratio = content.number("passes to the target", **of, method="momentum, tuned") / content.number(
         "passes to the target", **of, method="Nesterov by curvature"
