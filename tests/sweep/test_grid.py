@@ -178,10 +178,10 @@ def test_rank_orders_numbers_by_size_and_everything_else_somehow():
     ],
 )
 def test_a_grid_without_bounds_is_refused_at_once(make):
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(ValueError, match=r"more than (the )?1000000 (that one|values)"):
         make()
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def test_the_largest_grids():
