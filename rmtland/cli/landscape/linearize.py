@@ -327,6 +327,9 @@ def _model(output: Output, target: str, fraction: float) -> None:
     )
     figure = Figure(figsize=(6.0, 4.3), layout="constrained")
     _draw_spectrum(figure.subplots(), tangent)
+    figure.suptitle(
+        f"{type(made[0]).__name__}, {tangent.parameter_count} parameters\n{target}", fontsize=7
+    )
     output.figure(figure, "linearize")
     output.numbers(
         {
