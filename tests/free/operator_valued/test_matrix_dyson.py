@@ -511,3 +511,22 @@ def test_an_interrupted_search_forgets_who_asked_for_progress():
     with pytest.raises(KeyboardInterrupt):
         law.prepare(stop)
     assert law.atoms == ((2.5, 0.5),)
+
+
+def test_density_unbounded_like_the_power_minus_one_third():
+    # g_2 (z - g_2)^2 = z and g_1 = 1/(z - g_2) for [[0, B], [B^T, C]] with independent entries
+    law = block_gaussian([1.0, 1.0], [[0.0, 2.0], [2.0, 2.0]])
+
+    def density(x):
+        roots = np.roots([1.0, -2 * x, x * x, -x])
+        second = roots[np.argmin(roots.imag)]
+        return float(-(1 / (x - second) + second).imag / (2 * np.pi))
+
+    assert law.support[0] == pytest.approx((-1.5 * math.sqrt(3), 1.5 * math.sqrt(3)), rel=1e-12)
+    x = np.array([-1e-3, 1e-6, 1e-9, -1e-12, 1e-30, 0.7])
+    assert law.pdf(x) == pytest.approx([density(t) for t in x], rel=1e-8)
+    assert law.pdf(0.0) == math.inf
+    for t in (1e-12, 1e-9, 1e-5, 1e-3, 0.5):
+        mass = quad(lambda s: density(s**3) * 3 * s * s, 1e-30, t ** (1 / 3), epsabs=1e-13)[0]
+        assert law.cdf(t) - law.cdf(0.0) == pytest.approx(mass, abs=1e-12)
+        assert law.cdf(0.0) - law.cdf(-t) == pytest.approx(mass, abs=1e-12)

@@ -354,3 +354,23 @@ def test_distribution_beside_a_point_where_the_power_of_the_density_changes():
     # The mass next to zero is twice x times the density there.
     assert np.abs((law.cdf(d[-2:]) - 0.5) / (2 * d * density)[-2:] - 1).max() < 1e-3
     assert law.atoms == ()
+
+
+@pytest.mark.slow
+def test_commutator_and_its_square_with_a_critical_atom():
+    # Half of y is one atom: i(xy - yx) is a matrix of square blocks, unbounded like |t|^(-1/3) at 0
+    laws = {"x": Semicircle(), "y": Discrete((0.0, 1.0, 3.0), (0.25, 0.5, 0.25))}
+    commutator = law_of_polynomial(1j * (x * y - y * x), **laws)
+    t = np.array([1e-9, 1e-6, 1e-3, 0.5, 1.0, 3.0])
+    assert commutator.cdf(t) == pytest.approx(1 - commutator.cdf(-t), abs=1e-9)
+    assert commutator.pdf(1e-9) == pytest.approx(10 * commutator.pdf(1e-6), rel=1e-4)
+    square = law_of_polynomial(-((x * y - y * x) ** 2), **laws)
+    root = np.sqrt(t)
+    assert square.cdf(t) == pytest.approx(commutator.cdf(root) - commutator.cdf(-root), abs=1e-9)
+    n, rng = 400, np.random.default_rng(0)
+    a = rng.standard_normal((n, n))
+    b = np.repeat([0.0, 1.0, 3.0], [n // 4, n // 2, n // 4])
+    values = np.linalg.eigvalsh(1j * (a + a.T) / math.sqrt(2 * n) * (b - b[:, None]))
+    counted = (np.arange(n) + 0.5) / n
+    clear = np.abs(np.abs(values) - 0.91) > 0.1  # a gap
+    assert np.abs(commutator.cdf(values) - counted)[clear].max() < 0.01
