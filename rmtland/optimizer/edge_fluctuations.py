@@ -272,38 +272,43 @@ def mean_nodes(
     Returns
     -------
     nodes, weights : ndarray of float
-        To be added to the law: for every outer edge that is regular the difference of the Airy
-        density, and for real matrices of one band the deficit in between.
+        To be added to the law: for every regular edge of a band the difference of the Airy density,
+        and for real matrices the deficit in the band. Empty where no outer edge is regular.
     """
     places: list[Real] = []
     weights: list[Real] = []
-    regular: set[str] = set()
-    for edge, sign in (("lower", -1.0), ("upper", 1.0)):
-        try:
-            end, scale = soft_edge(law, dimension, beta=beta, edge=edge)
-        except ValueError:
-            continue
-        low, high = law.support[-1 if edge == "upper" else 0]
-        # edges of small matrices reach into each other: no further than the middle of the band
-        cut = reach * min(_CUT, (high - low) / (4 * scale))
-        xi = np.linspace(-2 * cut, _BEYOND, 3201)
-        excess = airy_density(xi - shift, beta=beta) - np.sqrt(np.maximum(-xi, 0)) / np.pi
-        regular.add(edge)
-        places.append(end + sign * scale * xi)
-        weights.append(excess * _window(xi, cut) * (xi[1] - xi[0]) / dimension)
-    if beta == 1 and len(law.support) == 1 and regular:
-        low, high = law.support[0]
+    known = False
+    for k, band in enumerate(law.support):
+        width = band[1] - band[0]
         angles = (np.arange(2000) + 0.5) * np.pi / 2000
-        x = (low + high) / 2 + (high - low) / 2 * np.cos(angles)
-        places.append(x)
-        weights.append(np.full(x.size, -0.5 / dimension / x.size))
-        missing = {"lower", "upper"} - regular
-        for edge in missing:  # a hard edge: nothing lies beyond, a quarter at it
-            places.append(np.array([low if edge == "lower" else high]))
-            weights.append(np.array([0.25 / dimension]))
-    if not places:
+        middle = band[0] + width / 2 * (1 + np.cos(angles))
+        for edge, sign in (("lower", -1.0), ("upper", 1.0)):
+            outer = k == (0 if edge == "lower" else len(law.support) - 1)
+            alone = SimpleNamespace(support=(band,), atoms=(), _pdf=law._pdf)
+            try:
+                end, scale = (
+                    soft_edge(law, dimension, beta=beta, edge=edge)
+                    if outer
+                    else edge_scale_of(alone, dimension, beta=beta, edge=edge)
+                )
+            except ValueError:  # a hard edge: nothing lies beyond, for real matrices a quarter
+                if beta == 1 and len(law.support) == 1:
+                    places += [np.array([band[0 if edge == "lower" else 1]]), middle]
+                    weights += [np.array([0.25]), np.full(middle.size, -0.25 / middle.size)]
+                continue
+            known = known or outer
+            # edges of small matrices reach into each other: no further than the middle of the band
+            cut = reach * min(_CUT, width / (4 * scale))
+            xi = np.linspace(-2 * cut, _BEYOND, 3201)
+            excess = airy_density(xi - shift, beta=beta) - np.sqrt(np.maximum(-xi, 0)) / np.pi
+            places.append(end + sign * scale * xi)
+            weights.append(excess * _window(xi, cut) * (xi[1] - xi[0]))
+            if beta == 1:
+                places.append(middle)
+                weights.append(np.full(middle.size, -0.25 / middle.size))
+    if not known:
         return np.empty(0), np.empty(0)
-    found = np.concatenate(weights)
+    found = np.concatenate(weights) / dimension
     if shift == 0:  # no total changes: what the window cuts off, some thousandths of a point
         found -= found.sum() * np.abs(found) / np.abs(found).sum()
     return np.concatenate(places), found

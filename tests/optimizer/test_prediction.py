@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 from scipy.linalg import eigvalsh_tridiagonal
 
 from rmtland import MarchenkoPastur
-from rmtland.laws import TracyWidom, Uniform
+from rmtland.laws import TracyWidom, Uniform, affine, mixture
 from rmtland.optimizer import (
     Chebyshev,
     GradientDescent,
@@ -154,6 +154,20 @@ def test_corrections_have_the_moments_of_wishart_matrices(n, m, beta):
     assert abs(weights.sum() * n) < 1e-9
     assert abs(weights @ places * n) < 5e-3 * top
     assert abs(weights @ places**2 * n - second) < 5e-3 * top**2
+
+
+def test_edges_of_two_bands_have_the_points_of_one():
+    """What lies beyond an edge is the same whether the law has another band or not."""
+    law, n = MarchenkoPastur(0.1), 200
+    pair = mixture((law, affine(law, shift=10.0)), (0.5, 0.5))
+    for beta in (1, 2):
+        beyond = []
+        for one, order in ((law, n), (pair, 2 * n)):
+            places, weights = mean_nodes(one, order, beta=beta)
+            assert abs(weights.sum() * order) < 1e-9
+            beyond.append(weights[places < law.hull[0]].sum() * order)
+        assert beyond[1] == pytest.approx(beyond[0], rel=2e-3)
+        assert beyond[0] > 0.02
 
 
 def test_a_null_space_stays_on_average():
