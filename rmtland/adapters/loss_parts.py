@@ -9,11 +9,9 @@ over samples in one batch, so that every batch is tried.
 
 >>> LossParts(3, 1, 2.0, 4.0, 1.0).reduction("or say which")
 'mean'
->>> LossParts(3, 1, 2.0, 4.0, 0.5).refuse_other("mean", 2, "say which")
-Traceback (most recent call last):
-    ...
-ValueError: the loss is the mean over the samples of the first batch, but not of batch 2 (2 of 3, \
-4 and 0.5 of its parts): labels that are ignored, or weights? say which
+>>> other = LossParts(3, 1, 2.0, 4.0, 0.5)
+>>> other.is_the("mean"), str(other)
+(False, '2 of 3, 4 and 0.5 of its parts')
 """
 
 from __future__ import annotations
