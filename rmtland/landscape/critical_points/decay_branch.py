@@ -39,8 +39,11 @@ from rmtland.typing import Integer, Real
 
 __all__ = ["DecayBranch", "follow_weight_decay"]
 
-CORRECTIONS, SHORTEST = 8, 1e-3
-"""Newton steps of a corrector; the shortest step in log w before a branch is given up."""
+CORRECTIONS, SHORTEST, LEAST = 8, 1e-3, 2e-5
+"""Newton steps of a corrector; the step in log w below which a fold is told; the shortest one.
+
+Branches that turn sharply, where few of their parameters move, show their fold only beside it.
+"""
 
 SMOOTH = 0.05
 """Largest error of a prediction, over its length, past which the index may change."""
@@ -67,7 +70,7 @@ class DecayBranch:
     reason : str
         "lowest" (the lowest weight decay was reached), "fold" (the curvature along the branch goes
         to 0 at most 2 % below the last point, as the root of the distance) or "lost" (Newton's
-        method does not converge from there, even with steps of .001 in log w).
+        method does not converge from there, even with steps of 2e-5 in log w).
     """
 
     decays: Real
@@ -135,8 +138,11 @@ def follow_weight_decay(
             passed.append((decay, here.curvature))
             continue
         size *= 0.4
-        if size < SHORTEST:
-            reason = "fold" if _is_fold(passed, decay) else "lost"
+        if size < SHORTEST and _is_fold(passed, decay):
+            reason = "fold"
+            break
+        if size < LEAST:
+            reason = "lost"
             break
     decays, energies, norms, indices = zip(*rows, strict=True)
     return DecayBranch(

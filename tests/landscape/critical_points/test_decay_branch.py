@@ -67,6 +67,23 @@ def test_branches_end_in_folds():
     assert changed == 1
 
 
+def test_a_sharp_fold_is_told_beside_it():
+    """It was lost: the curvature along the branch does not foresee it from a thousandth away."""
+    data, net = gaussian(32, 4, rng=8), MLP((4, 4, 4), weight_decay=1e-2)
+    (point,) = find_critical_points(
+        net, data.x, data.y, finder=CappedNewton(max_steps=150), starts=1, rng=8, prove=False
+    )
+    assert (point.status, point.index) == ("critical", 7)
+    branch = follow_weight_decay(net.at(point.theta, data.x, data.y), lowest=1e-5)
+    assert branch.reason == "fold"
+    least = []
+    for decay in branch.decays[[0, -1]]:
+        theta = point.theta if decay == net.weight_decay else branch.theta
+        there = MLP((4, 4, 4), weight_decay=decay).at(theta, data.x, data.y)
+        least.append(np.abs(np.linalg.eigvalsh(there.hessian("total"))).min())
+    assert least[1] < 0.3 * least[0]  # as at other folds
+
+
 def test_groups_of_equal_units_stay_equal():
     data, net = gaussian(16, 4, rng=2), MLP((4, 4, 4), weight_decay=1e-2)
     origin = net.at(np.zeros(32), data.x, data.y)
