@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from importlib.metadata import version as installed
 
@@ -58,6 +59,7 @@ html_sidebars: dict[str, list[str]] = {
         "fits",
     ]
 }  # fmt: skip
+html_search_scorer = "_static/search_scorer.js"
 html_show_sourcelink = False
 html_copy_source = False
 
@@ -94,3 +96,13 @@ sphinx_gallery_conf = {
     "only_warn_on_example_error": False,
     "plot_gallery": "True",
 }
+
+
+def _objects_linked(app, page, source):
+    """Make links of the objects that rows of the formula index name."""
+    if page == "formulas":
+        source[0] = re.sub(r"\| (`rmtland[\w.]+`) \|", r"| {py:obj}\1 |", source[0])
+
+
+def setup(app):
+    app.connect("source-read", _objects_linked)

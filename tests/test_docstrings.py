@@ -7,6 +7,7 @@ import inspect
 import pytest
 
 validate = pytest.importorskip("numpydoc.validate").validate
+NumpyDocString = pytest.importorskip("numpydoc.docscrape").NumpyDocString
 
 ROOMS = (
     "laws", "free", "ensembles", "models", "networks", "spectrum", "estimate", "adapters",
@@ -74,6 +75,60 @@ def test_public_names_document_parameters_and_results(room):
     assert names
     faults = [fault for name, found in names.items() for fault in faults_of(name, found)]
     assert not faults, "\n".join(faults)
+
+
+def neighbours(found):
+    """Return the names that the section See Also of a docstring lists."""
+    text = inspect.getdoc(found) or ""
+    listed = NumpyDocString(text)["See Also"]
+    return [name for names, _ in listed for name, _ in names]
+
+
+def exists(name):
+    """Whether a dotted name leads to a public name of a room, or to one of another package."""
+    module, _, last = name.rpartition(".")
+    try:
+        room = importlib.import_module(module)
+    except ImportError:
+        return False
+    return last in room.__all__ if module.startswith("rmtland") else hasattr(room, last)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_neighbours_that_are_named_exist(room):
+    named = {name: neighbours(found) for name, found in public_names(room).items()}
+    wrong = {
+        name: [other for other in others if not exists(other) or name.endswith(f".{other}")]
+        for name, others in named.items()
+    }
+    assert {name: others for name, others in wrong.items() if others} == {}
+
+
+@pytest.mark.parametrize("room", ["free", "estimate", "comparison"])
+def test_what_computes_names_its_neighbours(room):
+    """Functions of these rooms do nearly the same things: a reader of one sees the others."""
+    module = importlib.import_module(f"rmtland.{room}")
+    alone = [
+        name
+        for name in module.__all__
+        if inspect.isfunction(found := getattr(module, name)) and not neighbours(found)
+    ]
+    assert alone == []
+
+
+def test_a_neighbour_that_is_none_is_seen():
+    assert neighbours(neighbourly) == ["rmtland.laws.Semicircle", "rmtland.laws.Hexagon"]
+    assert [exists(name) for name in neighbours(neighbourly)] == [True, False]
+
+
+def neighbourly():
+    """Do nothing.
+
+    See Also
+    --------
+    rmtland.laws.Semicircle : is there.
+    rmtland.laws.Hexagon : is not.
+    """
 
 
 def test_the_validator_sees_what_is_missing():

@@ -130,6 +130,12 @@ def from_torch(
         whose outputs change from call to call or mix the samples of a batch, or that writes into
         its parameters, buffers or inputs; a product that is NaN.
 
+    See Also
+    --------
+    rmtland.adapters.from_jax : JAX.
+    rmtland.comparison.measure : what to do with it.
+    rmtland.audit.audit_operators : levels of theory.
+
     References
     ----------
     .. [1] B. A. Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6 (1994)

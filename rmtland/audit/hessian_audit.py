@@ -123,6 +123,11 @@ def audit_hessian(
         If a number is out of range, or the network has fewer than 8 parameters.
     TypeError
         If `point` is not a LossPoint, or a law is none.
+
+    See Also
+    --------
+    rmtland.audit.audit_operators : of products only.
+    rmtland.audit.expected_cost : before it runs.
     """
     choice("method", method, ("auto", "exact", "estimate"))
     check_audit(point, draws=draws, points=points, method=method)

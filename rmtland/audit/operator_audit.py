@@ -175,6 +175,11 @@ def audit_operators(
         If the basis of the probes does not fit.
     Interrupted
         On Ctrl-C before the first level.
+
+    See Also
+    --------
+    rmtland.audit.audit_hessian : exact, for networks of rmtland.
+    rmtland.comparison.measure : without levels.
     """
     choice("method", method, METHODS)
     count("probes", probes)

@@ -162,6 +162,12 @@ def compare(
     ValueError
         If the theory has neither a law nor a smoothed distribution function, or the tolerance is
         out of its range.
+
+    See Also
+    --------
+    rmtland.comparison.fit : nearest member of a family.
+    rmtland.comparison.goodness_of_fit : p-value of a distance.
+    rmtland.comparison.overlay : several theories.
     """
     if not isinstance(spectrum, Spectrum):
         raise TypeError(

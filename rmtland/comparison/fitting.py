@@ -231,8 +231,8 @@ def fit(
 
     See Also
     --------
-    rmtland.goodness_of_fit : whether the spectrum may come from what was fitted.
-    rmtland.signals : how many of the outliers are above chance.
+    rmtland.comparison.goodness_of_fit : whether the spectrum may come from what was fitted.
+    rmtland.comparison.signals : how many of the outliers are above chance.
     """
     if not isinstance(spectrum, Spectrum):
         raise TypeError(f"expected a Spectrum; got {type(spectrum).__name__}")

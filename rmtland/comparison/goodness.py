@@ -129,6 +129,11 @@ def goodness_of_fit(
         be drawn.
     TypeError
         If the arguments are not a spectrum and a theory.
+
+    See Also
+    --------
+    rmtland.comparison.compare : distances.
+    rmtland.comparison.fit : parameters.
     """
     if not isinstance(spectrum, Spectrum):
         raise TypeError(f"expected a Spectrum; got {type(spectrum).__name__}")

@@ -191,6 +191,12 @@ def measure(
         For an operator that is none. A family that cannot be fitted is named in `unfitted`.
     ConvergenceError
         If extremal eigenvalues do not converge.
+
+    See Also
+    --------
+    rmtland.estimate.spectral_density : one quantity.
+    rmtland.audit.audit_operators : levels of theory.
+    rmtland.adapters.from_torch : an operator of a model.
     """
     found = symmetric_operator(operator)
     probes, steps = count("probes", probes), count("steps", steps)

@@ -107,6 +107,10 @@ def outliers(spectrum: Spectrum, theory: Theory, *, margin: float | None = None)
         If the arguments are not a spectrum and a theory with a law.
     ValueError
         If the margin is negative or not finite.
+
+    See Also
+    --------
+    rmtland.comparison.signals : with p-values.
     """
     if not isinstance(spectrum, Spectrum):
         raise TypeError(f"expected a Spectrum; got {type(spectrum).__name__}")

@@ -190,6 +190,12 @@ def overlay(
         If something is neither a theory nor a family.
     ValueError
         If there is nothing to lay over, two theories have one name, or a theory has no law.
+
+    See Also
+    --------
+    rmtland.comparison.compare : one theory.
+    rmtland.comparison.fit : one family.
+    rmtland.plot.draw_overlay : the picture.
     """
     if not isinstance(spectrum, Spectrum):
         raise TypeError(f"expected a Spectrum; got {type(spectrum).__name__}")

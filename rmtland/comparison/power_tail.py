@@ -92,6 +92,10 @@ def power_tail(
     ------
     ValueError
         If there are fewer than `min_size` different positive values.
+
+    See Also
+    --------
+    rmtland.comparison.spectra_of_weights : tails of weight matrices.
     """
     least = count("min_size", min_size, min_value=3)
     resamples = count("resamples", resamples, min_value=2)

@@ -238,6 +238,11 @@ def nonlinear_shrinkage(
     UserWarning
         If there are fewer than 30 eigenvalues, or if they are far from the law of the spectrum.
 
+    See Also
+    --------
+    rmtland.free.free_deconvolution : of other noise.
+    rmtland.free.general_marchenko_pastur : forwards.
+
     Notes
     -----
     The values hold as p and n grow together. For populations of a few groups they avoid nearly all

@@ -157,7 +157,7 @@ def signals(
 
     See Also
     --------
-    rmtland.spectra_of_weights : the same for the singular values of a network's weights.
+    rmtland.comparison.spectra_of_weights : the same for the singular values of weights.
     """
     if not isinstance(spectrum, Spectrum):
         raise TypeError(f"expected a Spectrum; got {type(spectrum).__name__}")

@@ -121,6 +121,11 @@ def spike_strengths(
     ------
     ValueError
         If a value is not finite or not outside the bands, or no spike of this kind has it.
+
+    See Also
+    --------
+    rmtland.comparison.signals : with a test.
+    rmtland.free.spiked : from strengths to eigenvalues.
     """
     law = law_of(noise)
     if kind is None:

@@ -66,6 +66,10 @@ def law_of(theory: Theory) -> Law:
         If it is none of these.
     ValueError
         If the theory has no law on the axis; the message gives its reason.
+
+    See Also
+    --------
+    rmtland.comparison.compare : a spectrum against any of them.
     """
     if isinstance(theory, Law):
         return theory

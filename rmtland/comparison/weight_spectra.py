@@ -348,6 +348,11 @@ def spectra_of_weights(
         If there is no such matrix, one is not finite, no law can be laid beside any of them, the
         level is not between 0 and 1, there are less than 2 resamples, or `goodness` is between 0
         and 19.
+
+    See Also
+    --------
+    rmtland.comparison.signals : the same for any eigenvalues.
+    rmtland.adapters.weight_matrices : the matrices.
     """
     level = positive("level", level)
     if level >= 1.0:

@@ -63,6 +63,10 @@ class DeformedWigner(Ensemble):
         If the variance is not positive, beta is another number, or eigenvalues are not finite.
     TypeError
         If the population is not a spectrum.
+
+    See Also
+    --------
+    rmtland.free.free_sum : its limit.
     """
 
     population: Law

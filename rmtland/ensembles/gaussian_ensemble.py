@@ -59,6 +59,12 @@ class GaussianEnsemble(TridiagonalEnsemble):
     ------
     ValueError
         If a parameter is not positive and finite.
+
+    See Also
+    --------
+    rmtland.laws.Semicircle : its limit.
+    rmtland.laws.TracyWidom : of its largest eigenvalue.
+    rmtland.ensembles.Wigner : other entries.
     """
 
     beta: float = 1.0

@@ -167,6 +167,10 @@ class HaarSum(_HaarPair):
         If beta or `spectra` is none of these, or eigenvalues are not finite.
     TypeError
         If a or b is not a spectrum.
+
+    See Also
+    --------
+    rmtland.free.free_sum : its limit.
     """
 
     @staticmethod
@@ -211,6 +215,10 @@ class HaarProduct(_HaarPair):
         If a spectrum reaches below zero or is all zero, or beta or `spectra` is unknown.
     TypeError
         If a or b is not a spectrum.
+
+    See Also
+    --------
+    rmtland.free.free_product : its limit.
     """
 
     @staticmethod

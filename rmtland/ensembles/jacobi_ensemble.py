@@ -67,6 +67,10 @@ class JacobiEnsemble(TridiagonalEnsemble):
     ------
     ValueError
         If a parameter is not positive and finite.
+
+    See Also
+    --------
+    rmtland.laws.Wachter : its limit.
     """
 
     aspect_ratio: float

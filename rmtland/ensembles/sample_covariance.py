@@ -62,6 +62,11 @@ class SampleCovariance(Ensemble):
     ValueError
         If the population has mass below zero or all of it at zero, or a parameter is out of its
         range.
+
+    See Also
+    --------
+    rmtland.free.general_marchenko_pastur : its limit.
+    rmtland.ensembles.WishartEnsemble : covariance one.
     """
 
     population: Law

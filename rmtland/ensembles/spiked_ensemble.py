@@ -63,6 +63,11 @@ class SpikedEnsemble(Ensemble):
         suit the bulk.
     TypeError
         If the bulk is not an ensemble.
+
+    See Also
+    --------
+    rmtland.free.spiked : its outliers.
+    rmtland.comparison.signals : counts them in data.
     """
 
     bulk: Ensemble

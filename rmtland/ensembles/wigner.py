@@ -57,6 +57,11 @@ class Wigner(Ensemble):
     ------
     ValueError
         If a parameter is out of its range.
+
+    See Also
+    --------
+    rmtland.ensembles.GaussianEnsemble : Gaussian entries, any beta.
+    rmtland.ensembles.DeformedWigner : with a given matrix added.
     """
 
     variance: float = 1.0

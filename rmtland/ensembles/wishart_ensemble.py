@@ -61,6 +61,11 @@ class WishartEnsemble(TridiagonalEnsemble):
     ------
     ValueError
         If a parameter is not positive and finite.
+
+    See Also
+    --------
+    rmtland.laws.MarchenkoPastur : its limit.
+    rmtland.ensembles.SampleCovariance : other covariances.
     """
 
     aspect_ratio: float

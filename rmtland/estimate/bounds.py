@@ -133,6 +133,11 @@ def distance_bounds(
     ValueError
         If the spectrum has no Jacobi matrices of Gaussian probes, or Ritz values are outside of the
         support.
+
+    See Also
+    --------
+    rmtland.estimate.distribution_band : at given points.
+    rmtland.comparison.compare : distances with such ranges.
     """
     confidence = positive("confidence", confidence)
     if confidence >= 1:

@@ -121,6 +121,12 @@ def spectral_density(
     -----
     UserWarning
         If the accuracy is not reached.
+
+    See Also
+    --------
+    rmtland.estimate.smooth_density : a curve with errors.
+    rmtland.estimate.distribution_band : its distribution function.
+    rmtland.comparison.measure : with index, eigenvalues and fits.
     """
     found = symmetric_operator(operator, size=size)
     probes, steps = count("probes", probes), count("steps", steps)

@@ -104,6 +104,10 @@ def diagonal(
     ------
     ValueError, TypeError
         As in `trace`.
+
+    See Also
+    --------
+    rmtland.estimate.trace : its sum.
     """
     found = symmetric_operator(operator, size=size)
     budget = count("products", products, min_value=4)

@@ -93,6 +93,11 @@ def distribution_band(
     ------
     ValueError
         If the spectrum has no Jacobi matrices of Gaussian probes, or the points are not in order.
+
+    See Also
+    --------
+    rmtland.estimate.mass_below : one point, with narrower intervals.
+    rmtland.estimate.distance_bounds : the whole.
     """
     places = np.atleast_1d(points("x", x))
     if places.ndim != 1 or (np.diff(places) < 0).any():

@@ -119,6 +119,11 @@ def extremal_eigenpairs(
         If a residual is larger than the tolerance.
     ValueError
         For more eigenvalues than there are, or "nearest" without a matrix.
+
+    See Also
+    --------
+    rmtland.estimate.spectral_density : the bulk.
+    rmtland.comparison.signals : which of them are above noise.
     """
     found = symmetric_operator(operator, size=size)
     k, tol, near = count("k", k), positive("tol", tol), finite("near", near)

@@ -127,6 +127,10 @@ def log_determinant(
     ------
     ValueError
         If an eigenvalue is seen below `lower`, or at 0 (up to rounding) without damping.
+
+    See Also
+    --------
+    rmtland.estimate.effective_dimension, rmtland.estimate.trace : other functions.
     """
     delta = nonnegative("damping", damping)
     bound = 0.0 if lower is None else nonnegative("lower", lower)
@@ -171,6 +175,10 @@ def effective_dimension(
     ------
     ValueError
         If a negative eigenvalue is seen.
+
+    See Also
+    --------
+    rmtland.estimate.log_determinant : another function of the same matrix.
     """
     delta = positive("damping", damping)
     return _function_trace(

@@ -186,6 +186,12 @@ def negative_fraction(
     -----
     UserWarning
         If the width is not reached within `max_products`.
+
+    See Also
+    --------
+    rmtland.estimate.mass_below : any other point.
+    rmtland.spectrum.inertia : exact, for matrices.
+    rmtland.comparison.measure : all of this at once.
     """
     return mass_below(
         operator,
@@ -242,6 +248,11 @@ def mass_below(
     ------
     Interrupted, ValueError, TypeError, MemoryError
         As in `negative_fraction`.
+
+    See Also
+    --------
+    rmtland.estimate.negative_fraction : below zero.
+    rmtland.estimate.distribution_band : many points together.
     """
     found = symmetric_operator(operator, size=size)
     x = finite("x", x)

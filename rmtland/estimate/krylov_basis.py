@@ -58,6 +58,10 @@ def basis_bytes(
     ------
     ValueError, TypeError
         If a number is no count, or the precision unknown.
+
+    See Also
+    --------
+    rmtland.estimate.spectral_density : what needs them.
     """
     size, steps, runs = count("size", size), count("steps", steps), count("runs", runs)
     choice("precision", precision, ("float64", "float32"))

@@ -94,6 +94,10 @@ def symmetric_operator(
         the same vector the second time.
     TypeError
         If it is nothing that multiplies, or a function without a size.
+
+    See Also
+    --------
+    rmtland.adapters.from_torch, rmtland.adapters.from_jax : operators of models.
     """
     known = isinstance(operator, SymmetricOperator)
     found = operator if known else _on_device(operator, size, dtype, like)

@@ -126,6 +126,10 @@ def krylov_quadratures(
         Before anything is computed, if the basis does not fit into the free memory.
     ValueError
         For options that do not fit one another, or a checkpoint of another run.
+
+    See Also
+    --------
+    rmtland.estimate.spectral_density : the spectrum from them.
     """
     with ProbeRuns(operator, rng=rng, **options) as runs:
         runs.add(probes, steps)

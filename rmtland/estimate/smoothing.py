@@ -124,6 +124,10 @@ def smooth_density(
     ValueError
         If the terminator is asked of a spectrum without Jacobi matrices, or whose Krylov spaces
         have ended, or edges are not in order.
+
+    See Also
+    --------
+    rmtland.estimate.spectral_density : the measure that is smoothed.
     """
     choice("method", method, ("gaussian", "terminator"))
     places = points("x", x)

@@ -121,6 +121,11 @@ def trace(
     ------
     ValueError, TypeError
         For an operator that is none, an unknown method, or fewer than 2 products.
+
+    See Also
+    --------
+    rmtland.estimate.diagonal : its parts.
+    rmtland.estimate.frobenius_norm : the second moment.
     """
     found = symmetric_operator(operator, size=size)
     budget = count("products", products, min_value=2)
@@ -178,6 +183,10 @@ def frobenius_norm(
     ------
     ValueError, TypeError
         As in `trace`.
+
+    See Also
+    --------
+    rmtland.estimate.trace : the first moment.
     """
     found = symmetric_operator(operator, size=size)
     budget = count("products", products, min_value=2)

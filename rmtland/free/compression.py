@@ -48,6 +48,11 @@ def free_compression(law: Operand, t: float, *, method: str = "automatic") -> La
         If t is not in (0, 1], or the method is unknown or does not fit.
     TypeError
         If `law` is not a law.
+
+    See Also
+    --------
+    rmtland.free.free_power : the same law up to scale.
+    rmtland.free.free_decompression : back.
     """
     law = as_law("free_compression", law)
     size = positive("t", t)

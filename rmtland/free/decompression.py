@@ -83,6 +83,10 @@ def free_decompression(
     TypeError
         If `part` is not a measured spectrum.
 
+    See Also
+    --------
+    rmtland.free.free_compression : the law of a corner.
+
     Notes
     -----
     The matrix must be in general position to the coordinates of the submatrix, as one is whose

@@ -84,6 +84,11 @@ def spiked(law: Operand, spikes: ArrayLike, *, kind: str = "additive") -> tuple[
     ValueError
         If the kind is unknown, a spike is not finite, a multiplicative spike is not positive, or
         the law of a multiplicative perturbation is not on [0, infinity).
+
+    See Also
+    --------
+    rmtland.ensembles.SpikedEnsemble : its random matrices.
+    rmtland.comparison.spike_strengths : strengths behind measured spikes.
     """
     choice("kind", kind, ("additive", "multiplicative"))
     law = as_law("spiked", law)

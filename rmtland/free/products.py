@@ -71,6 +71,12 @@ def free_product(*operands: Operand, method: str = "automatic") -> Law:
     TypeError
         If an argument is not a law.
 
+    See Also
+    --------
+    rmtland.free.general_marchenko_pastur : one factor of Marchenko and Pastur.
+    rmtland.free.free_deconvolution : back.
+    rmtland.ensembles.HaarProduct : its random matrices.
+
     Notes
     -----
     Operands with very many gaps (two measured spectra, say) are looked at where a few samples
@@ -171,6 +177,12 @@ def general_marchenko_pastur(population: Operand, aspect_ratio: float) -> Law:
     ------
     ValueError
         If all of the population law is at zero or the ratio is not positive.
+
+    See Also
+    --------
+    rmtland.laws.MarchenkoPastur : covariance one.
+    rmtland.ensembles.SampleCovariance : its random matrices.
+    rmtland.comparison.nonlinear_shrinkage : the population behind eigenvalues.
 
     References
     ----------

@@ -85,6 +85,12 @@ def free_sum(*operands: Operand, method: str = "automatic") -> Law:
     TypeError
         If an argument is not a law.
 
+    See Also
+    --------
+    rmtland.free.free_power : copies of one law.
+    rmtland.free.free_deconvolution : back.
+    rmtland.ensembles.HaarSum : its random matrices.
+
     Notes
     -----
     Operands with very many gaps (two measured spectra, say) are looked at where a few samples
@@ -143,6 +149,11 @@ def free_power(law: Operand, t: float, *, method: str = "automatic") -> Law:
         If t is not positive, or below 1 for a law that is not known to be infinitely divisible.
     TypeError
         If `law` is not a law.
+
+    See Also
+    --------
+    rmtland.free.free_sum : different laws.
+    rmtland.free.free_compression : the same law up to scale.
     """
     choice("method", method, METHODS)
     power = positive("t", t)

@@ -73,6 +73,10 @@ def affine(law: Law, *, scale: float = 1.0, shift: float = 0.0) -> Law:
         If the scale is 0, or a number is not finite.
     TypeError
         If `law` is not a law.
+
+    See Also
+    --------
+    rmtland.laws.pushforward : other functions of a matrix.
     """
     scale, shift = _checked(law, scale, shift)
     if (scale, shift) == (1.0, 0.0):
@@ -230,6 +234,10 @@ class Affine(_AffineImage):
         If the scale is 0, or a number is not finite.
     TypeError
         If `law` is not a law.
+
+    See Also
+    --------
+    rmtland.laws.affine : makes it.
     """
 
     law: Law

@@ -57,6 +57,11 @@ class Arcsine(IntervalLaw):
     ------
     ValueError
         If an end is not finite or low >= high.
+
+    See Also
+    --------
+    rmtland.laws.KestenMcKay : sums of more than two projections.
+    rmtland.laws.JacobiWeight : its weight with other exponents.
     """
 
     low: float = -2.0

@@ -208,6 +208,11 @@ class Discrete(PointMasses):
     ------
     ValueError
         If a location is not finite, or the weights are not such masses.
+
+    See Also
+    --------
+    rmtland.laws.EmpiricalLaw : many eigenvalues.
+    rmtland.free.general_marchenko_pastur : sample covariance of such a population.
     """
 
     locations: tuple[float, ...]
@@ -251,6 +256,11 @@ class EmpiricalLaw(PointMasses):
     ------
     ValueError
         If an eigenvalue is not finite, there is none, or the weights do not fit.
+
+    See Also
+    --------
+    rmtland.laws.Discrete : few points with exact weights.
+    rmtland.spectrum.Spectrum : eigenvalues with runs, errors and files.
     """
 
     eigenvalues: Real

@@ -80,6 +80,10 @@ class FreeMeixner(Law):
     ------
     ValueError
         If b < -1 or a parameter is not finite.
+
+    See Also
+    --------
+    rmtland.laws.Semicircle, rmtland.laws.MarchenkoPastur, rmtland.laws.KestenMcKay : special cases.
     """
 
     a: float

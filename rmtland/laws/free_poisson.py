@@ -57,6 +57,11 @@ class FreePoisson(LevyLaw):
     ------
     ValueError
         If the rate is not positive, the jump is 0, or one is not finite.
+
+    See Also
+    --------
+    rmtland.laws.MarchenkoPastur : the same law up to rates and jumps.
+    rmtland.free.general_marchenko_pastur : jumps that follow a law.
     """
 
     rate: float

@@ -89,6 +89,11 @@ class FussCatalan(Law):
     ------
     ValueError
         If the order is not positive and finite.
+
+    See Also
+    --------
+    rmtland.free.free_product : products of other laws.
+    rmtland.laws.MarchenkoPastur : the first of them.
     """
 
     order: float

@@ -84,6 +84,11 @@ class JacobiWeight(IntervalLaw):
     ------
     ValueError
         If an exponent is not above -1, low >= high, or a parameter is not finite.
+
+    See Also
+    --------
+    rmtland.laws.Arcsine, rmtland.laws.Semicircle : special cases.
+    rmtland.laws.Wachter : law of Jacobi ensembles.
     """
 
     alpha: float

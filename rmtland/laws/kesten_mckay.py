@@ -67,6 +67,11 @@ class KestenMcKay(Law):
     ------
     ValueError
         If the degree is not finite and above 1.
+
+    See Also
+    --------
+    rmtland.laws.Arcsine : degree two.
+    rmtland.laws.FreeMeixner : the family it belongs to.
     """
 
     degree: float

@@ -61,6 +61,13 @@ class MarchenkoPastur(LevyLaw):
     ------
     ValueError
         If a parameter is not positive and finite, or the law is beyond double precision.
+
+    See Also
+    --------
+    rmtland.free.general_marchenko_pastur : covariances that are not the identity.
+    rmtland.laws.Wachter : ratios of two.
+    rmtland.ensembles.WishartEnsemble : its random matrices.
+    rmtland.comparison.signals : spikes beyond its edge.
     """
 
     aspect_ratio: float

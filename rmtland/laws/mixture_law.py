@@ -62,6 +62,10 @@ def mixture(laws: Sequence[Law], weights: ArrayLike) -> Law:
         If there is no law, or the weights do not fit.
     TypeError
         If something is not a law.
+
+    See Also
+    --------
+    rmtland.free.free_sum : sums of matrices, not of densities.
     """
     parts: dict[Law, float] = {}
     for law, weight in zip(*_checked(laws, weights), strict=True):
@@ -92,6 +96,10 @@ class Mixture(Law):
         If there is no law, or the weights do not fit.
     TypeError
         If something is not a law.
+
+    See Also
+    --------
+    rmtland.laws.mixture : makes it.
     """
 
     laws: tuple[Law, ...]

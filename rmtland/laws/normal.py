@@ -63,6 +63,10 @@ class Normal(Law):
     ------
     ValueError
         If the variance is not positive or a parameter is not finite.
+
+    See Also
+    --------
+    rmtland.laws.Semicircle : the free Gaussian.
     """
 
     variance: float = 1.0

@@ -104,6 +104,11 @@ def pushforward(law: Law, function: ArrayLike | str | Callable[..., Any]) -> Law
     TypeError
         If `law` is not a law, or the function is another callable: its inverses are not known.
 
+    See Also
+    --------
+    rmtland.laws.affine : of degree one.
+    rmtland.free.law_of_polynomial : polynomials in several matrices.
+
     Examples
     --------
     >>> from rmtland.laws import MarchenkoPastur
@@ -186,6 +191,10 @@ class Pushforward(Law):
         The law of X, which has a density and a bounded support.
     coefficients : tuple of float
         Of the polynomial, the constant first, of degree 2 or more.
+
+    See Also
+    --------
+    rmtland.laws.pushforward : makes it.
     """
 
     law: Law

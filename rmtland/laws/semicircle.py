@@ -51,6 +51,12 @@ class Semicircle(LevyLaw):
     ------
     ValueError
         If the variance is not positive or a parameter is not finite.
+
+    See Also
+    --------
+    rmtland.ensembles.GaussianEnsemble : its random matrices.
+    rmtland.free.free_sum : a semicircle added to another law.
+    rmtland.free.MatrixDyson : Gaussian matrices with a variance profile.
     """
 
     variance: float = 1.0

@@ -75,6 +75,11 @@ def tilted(law: Law, weight: Callable[[Real], Real]) -> Law:
         If `law` is not a law, or the weight is not callable.
     ConvergenceError
         If the weight is not smooth enough for a polynomial of degree 128.
+
+    See Also
+    --------
+    rmtland.laws.truncated : a part of a law.
+    rmtland.laws.mixture : several laws.
     """
     if not isinstance(law, Law):
         raise TypeError(f"tilted takes a law; got {law!r}")
@@ -101,6 +106,10 @@ class Tilted(Law):
         If `law` is not a law, or the weight is not callable.
     ConvergenceError
         If the weight is not smooth enough for a polynomial of degree 128.
+
+    See Also
+    --------
+    rmtland.laws.tilted : makes it.
     """
 
     law: Law

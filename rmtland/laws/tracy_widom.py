@@ -100,6 +100,11 @@ class TracyWidom(Law):
     TypeError
         If beta is not an integer.
 
+    See Also
+    --------
+    rmtland.ensembles.GaussianEnsemble : whose `extremes` follow it.
+    rmtland.comparison.signals : a test by this law.
+
     Notes
     -----
     For beta = 4 two conventions are in use. Here the mean is -2.3069 and the variance 0.5177

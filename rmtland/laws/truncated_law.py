@@ -67,6 +67,10 @@ def truncated(law: Law, low: float = -math.inf, high: float = math.inf) -> Law:
         If low is not below high, or the law has no mass between them.
     TypeError
         If `law` is not a law.
+
+    See Also
+    --------
+    rmtland.laws.tilted : a law with a weight.
     """
     if not isinstance(law, Law):
         raise TypeError(f"truncated takes a law; got {law!r}")
@@ -94,6 +98,10 @@ class Truncated(Law):
         If low is not below high, or the law has no mass between them.
     TypeError
         If `law` is not a law.
+
+    See Also
+    --------
+    rmtland.laws.truncated : makes it.
     """
 
     law: Law

@@ -54,6 +54,10 @@ class Uniform(IntervalLaw):
     ------
     ValueError
         If an end is not finite or low >= high.
+
+    See Also
+    --------
+    rmtland.laws.JacobiWeight : other weights on an interval.
     """
 
     low: float = 0.0

@@ -93,6 +93,11 @@ class Wachter(Law):
     ------
     ValueError
         If a parameter is not positive and finite.
+
+    See Also
+    --------
+    rmtland.laws.MarchenkoPastur : its limit for many samples.
+    rmtland.ensembles.JacobiEnsemble : its random matrices.
     """
 
     aspect_ratio: float

@@ -79,6 +79,10 @@ def inertia(matrix: Any, shift: float = 0.0, *, zero_tolerance: float = 0.0) -> 
         If the matrix is not square, not Hermitian, empty, or holds NaN or infinities.
     TypeError
         If it is not made of numbers.
+
+    See Also
+    --------
+    rmtland.estimate.negative_fraction : of products only.
     """
     array = hermitian_stack(matrix).matrices
     if len(array) != 1:

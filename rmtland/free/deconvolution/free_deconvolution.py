@@ -112,6 +112,11 @@ def free_deconvolution(
     TypeError
         If an operand is not a law.
 
+    See Also
+    --------
+    rmtland.free.free_sum, rmtland.free.free_product : what it takes back.
+    rmtland.comparison.nonlinear_shrinkage : of sample covariances.
+
     Notes
     -----
     The error of the route by moments bounds the Kolmogorov distance (the Wasserstein distance where

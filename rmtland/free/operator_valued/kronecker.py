@@ -37,6 +37,10 @@ def kronecker_covariance(coefficients: Sequence[ArrayLike]) -> Callable[[Any], A
     -------
     callable
         M of shape (..., k, k) -> S[M].
+
+    See Also
+    --------
+    rmtland.free.kronecker_gaussian : the law of matrices with such a covariance.
     """
     terms = []
     for matrix in coefficients:

@@ -104,6 +104,11 @@ class MatrixDyson(ResolventEquation):
     ValueError
         If a shape does not fit, a matrix is not Hermitian, P or a weight is not positive, or S
         is not symmetric in the weighted trace.
+
+    See Also
+    --------
+    rmtland.free.block_gaussian : laws of block matrices.
+    rmtland.models.DysonHessian : of the Hessian of a network.
     """
 
     mean: NDArray[Any]

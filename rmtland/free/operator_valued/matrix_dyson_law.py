@@ -114,6 +114,11 @@ def block_gaussian(
     MatrixDysonLaw
         Of 1/m_i = z - mean_i - sum over j of variances_ij (sizes_j / n) m_j, G = mean of the m_i
         weighted by sizes.
+
+    See Also
+    --------
+    rmtland.free.MatrixDyson : the equation behind it.
+    rmtland.free.kronecker_gaussian : Kronecker covariances.
     """
     shares = float_array("sizes", sizes, ndim=1)
     profile = float_array("variances", variances, ndim=2)
@@ -151,6 +156,10 @@ def kronecker_gaussian(
     ------
     ValueError
         If there is no coefficient, or a shape does not fit.
+
+    See Also
+    --------
+    rmtland.free.block_gaussian : blocks.
     """
     if not len(coefficients):
         raise ValueError("coefficients must hold at least one matrix")

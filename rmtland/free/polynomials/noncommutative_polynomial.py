@@ -300,6 +300,10 @@ def free_variables(names: str | Iterable[str], *, self_adjoint: bool = True) -> 
     ------
     ValueError
         If a name is not an identifier, or none is given.
+
+    See Also
+    --------
+    rmtland.free.law_of_polynomial : the law of a polynomial in them.
     """
     parts = names.replace(",", " ").split() if isinstance(names, str) else list(names)
     if not parts or not all(isinstance(name, str) and name.isidentifier() for name in parts):

@@ -274,6 +274,11 @@ def law_of_polynomial(
         If the polynomial or a law is of another type.
     ConvergenceError
         If the search for bands and atoms (at once or later) does not give a law.
+
+    See Also
+    --------
+    rmtland.free.free_variables : makes the variables.
+    rmtland.free.free_sum, rmtland.free.free_product : closed forms.
     """
     choice("method", method, METHODS)
     p = _checked(polynomial, variables)

@@ -117,6 +117,11 @@ class CriticalPointHessian(HessianParts):
     ------
     ValueError
         If a parameter is out of its range. When drawn, if the Jacobian leaves no residuals free.
+
+    See Also
+    --------
+    rmtland.models.ConditionedHessian : weights are known.
+    rmtland.landscape.critical_points.find_critical_points : points themselves.
     """
 
     inputs: int

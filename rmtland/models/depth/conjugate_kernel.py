@@ -113,6 +113,11 @@ class ConjugateKernel(WideNetwork, SampledModel):
         If a parameter is out of its range, or the input law has another mean or mass below 0. If
         units differ, as with biases or where E f(z) is other than 0 in a layer before the last:
         with an input law, or with more hidden layers than the equation takes.
+
+    See Also
+    --------
+    rmtland.models.NeuralTangentKernel : of gradients.
+    rmtland.models.NonlinearGram : one layer.
     """
 
     input_law: Law | None = field(default=None, kw_only=True)

@@ -70,6 +70,11 @@ class DeepGaussNewton(SampledModel):
     ValueError
         If a parameter is out of its range, there are no more parameters than outputs of all
         samples, or f has E f(z) other than 0 in a layer before the last.
+
+    See Also
+    --------
+    rmtland.models.NeuralTangentKernel : its eigenvalues over samples.
+    rmtland.models.PopulationHessian : one hidden layer.
     """
 
     widths: tuple[int, ...]

@@ -119,6 +119,10 @@ class GeneralisedLinearHessian(SampledModel):
     ------
     ValueError
         If a parameter is out of its range.
+
+    See Also
+    --------
+    rmtland.models.SoftmaxHessian : several classes.
     """
 
     features: float

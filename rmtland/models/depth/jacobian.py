@@ -83,6 +83,10 @@ class InputOutputJacobian(SampledModel):
         If a parameter is out of its range.
     ConvergenceError
         If the preactivations do not settle at a variance.
+
+    See Also
+    --------
+    rmtland.models.LinearJacobian : linear networks.
     """
 
     depth: int

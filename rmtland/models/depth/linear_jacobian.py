@@ -78,6 +78,10 @@ class LinearJacobian(SampledModel):
     ------
     ValueError
         If a parameter is out of its range.
+
+    See Also
+    --------
+    rmtland.models.InputOutputJacobian : other activations.
     """
 
     widths: tuple[float, ...]

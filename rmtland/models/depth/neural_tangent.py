@@ -80,6 +80,11 @@ class NeuralTangentKernel(WideNetwork, SampledModel):
     ------
     ValueError
         If a parameter is out of its range, or f has E f(z) other than 0 in a layer before the last.
+
+    See Also
+    --------
+    rmtland.models.ConjugateKernel : of features.
+    rmtland.models.DeepGaussNewton : over parameters.
     """
 
     outputs: int = field(default=1, kw_only=True)

@@ -74,6 +74,10 @@ class NonlinearGram(SampledModel):
     ------
     ValueError
         If a parameter is out of its range.
+
+    See Also
+    --------
+    rmtland.models.ConjugateKernel : more layers.
     """
 
     inputs: float

@@ -83,6 +83,10 @@ class SoftmaxHessian(SampledModel):
     ------
     ValueError
         If a parameter is out of its range.
+
+    See Also
+    --------
+    rmtland.models.GeneralisedLinearHessian : two classes.
     """
 
     classes: int

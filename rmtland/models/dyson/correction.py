@@ -87,6 +87,10 @@ class FiniteSizeHessian(CorrectedModel):
     ValueError
         If the model has free slopes, or outputs whose residuals are unlike or correlated.
 
+    See Also
+    --------
+    rmtland.models.DysonHessian : its limit.
+
     Notes
     -----
     Cost of a point: for H0 one product of size m^2 x n1 x m^2 and two determinants of size m^2/2,

@@ -166,6 +166,12 @@ class DysonHessian(HessianParts, BlockResolvent):
     ------
     ValueError
         If shapes do not fit, or a number is out of range.
+
+    See Also
+    --------
+    rmtland.models.FiniteSizeHessian : with its correction.
+    rmtland.models.ConditionedHessian : residuals that training left.
+    rmtland.models.PopulationHessian : no data.
     """
 
     features: Real

@@ -106,6 +106,10 @@ class LinearHessian(LinearNetwork, HessianParts):
     ------
     ValueError
         If a parameter is out of its range or not finite.
+
+    See Also
+    --------
+    rmtland.models.TwoLegHessian : other activations.
     """
 
     epsilon: float = field(default=0.0, kw_only=True)

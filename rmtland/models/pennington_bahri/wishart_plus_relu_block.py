@@ -65,6 +65,11 @@ class WishartPlusReluBlock(HessianModel):
         Energy, loss / n_out, >= 0; residuals have variance 2 epsilon.
     sigma : float
         Mean of the Gauss-Newton part, > 0.
+
+    See Also
+    --------
+    rmtland.models.WishartPlusWigner : the other residual part.
+    rmtland.comparison.fit : fits it to a spectrum.
     """
 
     name = "Wishart + ReLU block"

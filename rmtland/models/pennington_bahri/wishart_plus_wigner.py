@@ -61,6 +61,12 @@ class WishartPlusWigner(HessianModel):
         Energy, loss / n_out, >= 0; residuals have variance 2 epsilon.
     sigma : float
         Mean of the Gauss-Newton part, > 0.
+
+    See Also
+    --------
+    rmtland.models.WishartPlusReluBlock : the residual of a ReLU network.
+    rmtland.comparison.fit : fits it to a spectrum.
+    rmtland.models.DysonHessian : knows the data.
     """
 
     name = "Wishart + Wigner"

@@ -99,6 +99,11 @@ class PopulationHessian(PopulationNetwork, HessianParts):
     ------
     ValueError
         If a parameter is out of its range.
+
+    See Also
+    --------
+    rmtland.models.TwoLegHessian : with pairings that cross.
+    rmtland.models.DysonHessian : given data.
     """
 
     epsilon: float = field(default=0.0, kw_only=True)

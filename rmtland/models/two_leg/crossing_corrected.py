@@ -61,6 +61,10 @@ class CrossingCorrectedHessian(CorrectedModel):
         If one of the two is of another kind.
     ValueError
         If sizes or energies of the two differ, or the model is not of H.
+
+    See Also
+    --------
+    rmtland.models.TwoLegHessian : the limit.
     """
 
     model: DysonHessian | FiniteSizeHessian

@@ -86,6 +86,10 @@ class FiniteWidthHessian(CorrectedModel):
         If the model is of another kind.
     ValueError
         If a parameter is out of its range, or so few units cannot have the ratios to 5 %.
+
+    See Also
+    --------
+    rmtland.models.TwoLegHessian : its limit.
     """
 
     model: TwoLegHessian

@@ -124,6 +124,11 @@ class TwoLegHessian(PopulationNetwork, TwoLegResolvent):
     ValueError
         If a parameter is out of its range; for epsilon = 0 take `PopulationHessian`. When solved,
         if whole numbers of so few units cannot have the ratios, or the data variance, to 20 %.
+
+    See Also
+    --------
+    rmtland.models.FiniteWidthHessian : with its correction.
+    rmtland.models.PopulationHessian : without crossings.
     """
 
     epsilon: float = field(kw_only=True)
