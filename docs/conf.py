@@ -59,7 +59,7 @@ html_sidebars: dict[str, list[str]] = {
         "fits",
     ]
 }  # fmt: skip
-html_search_scorer = "_static/search_scorer.js"
+html_search_scorer = os.path.join(os.path.dirname(__file__), "_static", "search_scorer.js")
 html_show_sourcelink = False
 html_copy_source = False
 
