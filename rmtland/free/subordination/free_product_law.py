@@ -32,6 +32,7 @@ from rmtland.laws.affine_law import affine
 from rmtland.laws.gaps import Gap, plain_gap
 from rmtland.laws.law import Law
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
+from rmtland.solution import ConvergenceError
 from rmtland.typing import Atoms, Complex, Logical
 
 __all__ = ["FreeProduct"]
@@ -174,8 +175,11 @@ class FreeProduct(SubordinatedLaw):
             gaps = [gap for gap in other.complement() if gap.low == 0 < gap.high]
             if law.hull[0] != 0 or null or not gaps:
                 continue
-            slope = float(law._stieltjes(np.zeros(1, dtype=np.complex128))[0].real)
-            zero = _zero_of_transform(other, gaps[0].high)
+            try:
+                slope = float(law._stieltjes(np.zeros(1, dtype=np.complex128))[0].real)
+                zero = _zero_of_transform(other, gaps[0].high)
+            except ConvergenceError:  # a law by another equation, at its end
+                continue
             if math.isfinite(slope) and slope < 0 and zero is not None:
                 found.append(-zero / slope)
         return tuple(found)
