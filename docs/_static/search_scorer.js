@@ -3,7 +3,7 @@
 var Scorer = {
   score: (result) => {
     const [page, , , , score] = result;
-    if (page === "formulas") return score + 9;
+    if (page === "formulas") return score + 6;
     if (page.startsWith("api/")) return score + 4;
     const late = ["bibliography", "changelog", "benchmarks", "deprecation", "figures", "statements"];
     return late.includes(page) ? score - 4 : score;

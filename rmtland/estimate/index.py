@@ -117,10 +117,16 @@ class MassEstimate:
 
         if self.method == "inertia":
             return f"MassEstimate({self.value:.6g}, exact, size {self.size})"
+        doubtful = ""
+        if self.rigorous[1] - self.rigorous[0] >= self.at_point > self.width > 0.01:
+            doubtful = (
+                f", a fraction of up to {self.at_point:.2f} at the point counted one half: give "
+                "its number (nullity)"
+            )
         return (
             f"MassEstimate({self.value:.{digits}f}, {100 * self.confidence:g} % interval "
             f"{pair(self.interval)}, rigorous {pair(self.rigorous)}, {self.probes} probes x "
-            f"{self.steps} steps)"
+            f"{self.steps} steps{doubtful})"
         )
 
 

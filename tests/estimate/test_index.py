@@ -215,3 +215,11 @@ def test_a_nullity_that_the_probes_contradict_is_refused(given):
         negative_fraction(np.eye(300), nullity=50, probes=10, steps=9, rng=0, method="lanczos")
     zero = negative_fraction(np.zeros((9, 9)), nullity=9, probes=2, rng=0, method="lanczos")
     assert (zero.value, zero.rigorous) == (0.0, (0.0, 0.0))
+
+
+def test_an_estimate_says_what_eigenvalues_at_the_point_do_to_it():
+    values = np.append(np.zeros(60), np.linspace(-1.0, 1.0, 60))
+    given = {"probes": 4, "steps": 10, "rng": 0, "method": "lanczos"}
+    unknown = negative_fraction(diagonal(values), **given)
+    assert "at the point counted one half: give its number (nullity)" in repr(unknown)
+    assert "at the point" not in repr(negative_fraction(diagonal(values), nullity=60, **given))

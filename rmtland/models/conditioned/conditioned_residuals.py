@@ -120,7 +120,7 @@ class ConditionedResiduals:
         Raises
         ------
         ValueError
-            If nothing is left free, or all residuals are zero.
+            If nothing is left free, or no residual can differ from zero.
         """
         on, space = checked_conditions(on), ResidualSpace.of_point(point, sizes)
         if not space.dimension:

@@ -6,8 +6,7 @@ from rmtland.free import free_product
 from rmtland.laws import Discrete, JacobiWeight
 
 
-@pytest.mark.parametrize("power", [1.5, 2.5, 4.0])
-@pytest.mark.parametrize("mass", [0.2, 0.3006869242537645, 0.5])
+@pytest.mark.parametrize(("power", "mass"), [(1.5, 0.2), (2.5, 0.3006869242537645), (4.0, 0.5)])
 def test_an_edge_where_the_point_of_an_operand_is_zero(power, mass):
     # Where 1/B has a mean, the band above the atom of a projection begins at mass/E[1/B], G = 0
     law = free_product(JacobiWeight(-0.5, power, 0.0, 1.0), Discrete((0.0, 1.0), (mass, 1 - mass)))
