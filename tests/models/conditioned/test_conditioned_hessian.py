@@ -79,11 +79,12 @@ def test_both_projections_agree(name):
     point = POINTS[name]
     space = ResidualSpace.of_point(point)
     dense = DenseProjection.of_point(point, BOTH, space)
-    iterative = IterativeProjection(point, BOTH, space, tolerance=1e-12)
+    rng = np.random.default_rng(1)
+    iterative = IterativeProjection(point, BOTH, space, tolerance=1e-12, rng=rng)
     u = space.noise(np.random.default_rng(0))
     np.testing.assert_allclose(iterative.project(u), dense.project(u), atol=1e-5)
     assert iterative.leak < 1e-6
-    assert abs(iterative.rank - dense.rank) < 0.25 * space.dimension
+    assert abs(iterative.rank - dense.rank) < max(3 * iterative.rank_error, 1e-6)
 
 
 def test_rank_counts_symmetries_and_dead_units():
