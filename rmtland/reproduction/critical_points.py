@@ -415,9 +415,8 @@ def _draw_exponents(ax: Axes, content: Content) -> None:
     ax.minorticks_off()
     ax.set_xlabel("$\\phi$")
     ax.set_ylabel("exponent b")
-    ax.set_ylim(0.0, 1.3 * ax.get_ylim()[1])  # room for the names
-    ax.legend(fontsize=5.5, frameon=False, ncols=3, loc="upper center", columnspacing=0.8,
-              handletextpad=0.1, borderaxespad=0.1)  # fmt: skip
+    ax.set_ylim(0.0, 1.35 * ax.get_ylim()[1])  # room for the names
+    ax.legend(fontsize=6, frameon=False, ncols=2, loc="upper center", columnspacing=1.0)
 
 
 def _draw_laws(ax: Axes, content: Content) -> None:
