@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rmtland.free import free_compression, free_product
-from rmtland.laws import Discrete, EmpiricalLaw, FussCatalan, Uniform
+from rmtland.laws import Discrete, EmpiricalLaw, Uniform
 from rmtland.solution import ConvergenceError
 
 slow = pytest.mark.slow
@@ -16,11 +16,6 @@ slow = pytest.mark.slow
 
 def measured(seed, size):
     return np.random.default_rng(seed).normal(size=size)
-
-
-def edge_at_a_rounding_of_zero():
-    law = free_product(EmpiricalLaw(measured(694, 58)), FussCatalan(2.0))
-    return free_compression(law, 0.9999999999395167)
 
 
 def gap_of_width_1e_8():
@@ -36,7 +31,6 @@ def gap_of_width_1e_8():
 @pytest.mark.parametrize(
     ("make", "x"),
     [
-        pytest.param(edge_at_a_rounding_of_zero, 5.02e-13, id="6044", marks=slow),
         pytest.param(gap_of_width_1e_8, 0.1, id="20126", marks=slow),
     ],
 )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from law_table import exact_stieltjes, expectation
 
-from rmtland import free_product, free_sum
+from rmtland import free_compression, free_product, free_sum
 from rmtland.free.subordination import gap_search
 from rmtland.free.subordination.gap_search import GapSearch
 from rmtland.laws import (
@@ -278,3 +278,17 @@ def test_ends_of_products_of_atoms_are_where_the_density_ends(signed, positive):
         # An atom at distance d has the density mass * height / (pi d^2) there.
         above = -law.stieltjes(x + 1e-12j * size).imag / np.pi
         assert law.pdf(x) * size == pytest.approx(above * size, rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_a_gap_that_begins_at_a_rounding_of_zero():
+    # 31 of 58 values are negative. A compression takes the share 1 - t of the eigenvalues out, and
+    # in a gap whole parts: here those below it, whose edge it moves from 0 to -4.9e-32
+    t = 0.9999999999395167
+    values = np.random.default_rng(694).normal(size=58)
+    product = free_product(EmpiricalLaw(values), FussCatalan(2.0))
+    law = free_compression(product, t)
+    assert product.support[0][1] == 0.0 > law.support[0][1] > -1e-31
+    assert product.cdf(5.02e-13) == pytest.approx(31 / 58, abs=1e-15)
+    assert law.cdf(5.02e-13) == pytest.approx((31 / 58 - (1 - t)) / t, abs=1e-14)
+    assert 31 / 58 - law.cdf(5.02e-13) > 2e-11
