@@ -27,9 +27,11 @@ covariances that commute,
     g(t) = \frac1{n_l} \operatorname{tr} \, (b(t)^2 s K + r(t)) (z - K_l)^{-1},
 
 which is no free product; the matrix Dyson equation takes a few kinds of units, nodes of a
-quadrature of t. Its edges are those of these kinds: where f' is not bounded the law of all units
-has a thin tail beyond. With fewer units than samples in the last layer, and some of them nearly
-dead, the law of these kinds may fall apart near 0, and is then refused (`ConvergenceError`).
+quadrature of t. `ConjugateKernel.cdf_error` says how far its distribution function may be from that
+of all units. Its edges are those of these kinds: where f' is not bounded the law of all units has a
+thin tail beyond, and with fewer units than samples in the last layer the law of these kinds may
+fall apart, into intervals for single kinds that the law of all units joins. Where some of these are
+too close to 0 it is refused (`ConvergenceError`).
 
 References
 ----------
@@ -82,6 +84,9 @@ _RATIO = 1e4
 
 _MOST, _FEWEST = 12, 4
 """Kinds of units in a layer where they differ: at most, and the fewest that are tried."""
+
+_PLACES = 60
+"""Where laws of more and of fewer kinds of units are compared."""
 
 
 @dataclass(frozen=True)
@@ -194,6 +199,29 @@ class ConjugateKernel(WideNetwork, SampledModel):
     def shared_square(self) -> float:
         """E c(t)^2 of the last layer: m times that is about where one eigenvalue lies."""
         return self.units[-1].mean_square
+
+    @cached_property
+    def cdf_error(self) -> float:
+        """Estimate of how far the distribution function is from that of all units.
+
+        The largest difference, at places over the whole support, from the law of fewer kinds of
+        units in each layer; 0 where units are alike. It is largest with fewer units than samples
+        in the last layer; gaps of the law are then often gaps between kinds, of no meaning.
+
+        Raises
+        ------
+        ConvergenceError
+            If the law of fewer kinds is not solved.
+        """
+        if not self._is_varied:
+            return 0.0
+        coarse = replace(self)
+        vars(coarse)["units"] = tuple(layer.coarser or layer for layer in self.units)
+        laws = (self.law, coarse._matrix_dyson_law)
+        ends = np.array([end for law in laws for part in law.support for end in part])
+        top = float(ends.max())
+        x = np.union1d(ends, top * np.linspace(0, 1, _PLACES + 1)[1:] ** 2)
+        return float(np.abs(laws[0].cdf(x) - laws[1].cdf(x)).max())
 
     @cached_property
     def layer_laws(self) -> tuple[Law, ...]:

@@ -91,6 +91,9 @@ class OffsetLayer:
         Shares of the kinds of units, > 0.
     slopes, rests : ndarray, shape (q,)
         b and r of each kind.
+    coarser : OffsetLayer, optional
+        The same by fewer kinds of units, where these are a quadrature: what its law differs by
+        shows how far the quadrature is off.
     """
 
     variance: float
@@ -100,6 +103,7 @@ class OffsetLayer:
     masses: Real
     slopes: Real
     rests: Real
+    coarser: OffsetLayer | None = None
 
     @property
     def is_varied(self) -> bool:
@@ -178,15 +182,18 @@ def _layer(f: Activation, variance: float, shared: float, nodes: int, number: in
         return OffsetLayer(variance, shared, mean_square, spread, np.ones(1), slopes[:1], rests[:1])
     if not shared:
         return OffsetLayer(variance, shared, mean_square, spread, masses, slopes, rests)
-    best, kinds = np.inf, (masses, slopes, rests)
+    parts = variance, shared, mean_square, spread
+    one = np.sqrt([masses @ slopes**2]), np.array([masses @ rests])
+    best, fewer, kinds = np.inf, (np.ones(1), *one), (masses, slopes, rests)
     expected = _tested(masses, slopes**2 * variance / spread, rests / spread)
     for size in range(2, nodes + 1):
+        before = kinds if best < np.inf else fewer
         for chosen, shares in _rules(offsets, masses, variance, size):
             _, b, r = _averages(f, chosen, variance)
             found = _tested(shares, b**2 * variance / spread, r / spread)
             off = float((np.abs(found - expected) / np.maximum(expected, 1e-3)).max())
             if off < best:
-                best, kinds = off, (shares, b, r)
+                best, kinds, fewer = off, (shares, b, r), before
         if best < _GOOD:
             break
     if not best < _WORST:
@@ -195,7 +202,7 @@ def _layer(f: Activation, variance: float, shared: float, nodes: int, number: in
             f"kinds of units: averages of {f!r} would be off by {best:.1g} of themselves; take "
             "smaller biases or fewer hidden layers"
         )
-    return OffsetLayer(variance, shared, mean_square, spread, *kinds)
+    return OffsetLayer(*parts, *kinds, OffsetLayer(*parts, *fewer))
 
 
 def _rules(offsets: Real, masses: Real, variance: float, size: int) -> Iterator[tuple[Real, Real]]:

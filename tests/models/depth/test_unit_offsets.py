@@ -6,6 +6,7 @@ import pytest
 from rmtland.models import ConjugateKernel, normalised_activation
 from rmtland.models.depth import conjugate_kernel, unit_offsets
 from rmtland.models.depth.unit_offsets import offset_layers
+from rmtland.networks.activation import activation as named_activation
 
 RELU = {"activation": "relu", "weight_variance": 2.0}
 BIASED = {"activation": "tanh", "weight_variance": 1.5, "bias_variance": 0.5}
@@ -80,6 +81,35 @@ def test_draws_follow_the_law_and_not_that_of_units_that_are_alike(model):
     assert other > 2 * found
 
 
+@pytest.mark.parametrize(
+    ("width", "activation"), [(1.6, "relu"), (0.5, "tanh"), (0.1, "sigmoid"), (0.3, "quadratic")]
+)
+def test_the_stated_error_covers_the_law_of_all_units(width, activation):
+    """One layer with biases, its 101 offsets solved one by one; few units fall into kinds."""
+    model = ConjugateKernel(1.5, (width,), 1.0, activation=activation, bias_variance=1.0)
+    places = np.linspace(-6, 6, 101)
+    masses = np.exp(-(places**2) / 2)
+    masses /= masses.sum()
+    _, slopes, rests = unit_offsets._averages(named_activation(activation), places, 1.0)
+    top = model.law.hull[1]
+    x = np.linspace(-0.2 * top, 1.2 * top, 300)
+    z = x + 0.006j * top
+    g = np.zeros((x.size, places.size), dtype=complex)
+    for _ in range(1500):
+        gain, rest = (slopes**2 / (1 - g)) @ masses, (rests / (1 - g)) @ masses
+        u = (z - rest) / gain
+        resolvent = model.layer_laws[0].stieltjes(u)
+        part = (u * resolvent - 1) / gain
+        new = (slopes**2 * part[:, None] + rests * (resolvent / gain)[:, None]) / width
+        if np.abs(new - g).max() < 1e-7:
+            break
+        g = (g + new) / 2
+    off = np.cumsum((model.stieltjes(z) - resolvent / gain).imag) * (x[1] - x[0]) / np.pi
+    found = np.abs(off).max()
+    print(f"{activation}: stated {model.cdf_error:.1e}, all units {found:.1e}")
+    assert found < model.cdf_error < 20 * found
+
+
 def test_averages_of_offsets_are_those_of_two_correlated_samples():
     """E_t c(t)^2 = E f(u) f(w) for u, w normal with correlation tau / v: arc-cosine kernel."""
     _, second, third = offset_layers("relu", 3, weight_variance=2.0)
@@ -100,6 +130,7 @@ def test_linear_units_are_alike_and_small_biases_continuous():
     assert biased.shared_square == pytest.approx(4.0, rel=1e-12)
     nearly = ConjugateKernel(1.5, (1.2,), 1.0, bias_variance=1e-6)
     none = ConjugateKernel(1.5, (1.2,), 1.0)
+    assert none.cdf_error == 0 < nearly.cdf_error < 1e-6
     z = 0.4 + 0.3j
     assert nearly.stieltjes(z) == pytest.approx(none.stieltjes(z), abs=1e-5)
     assert nearly.stieltjes(z) != none.stieltjes(z)
