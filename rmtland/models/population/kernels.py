@@ -96,30 +96,19 @@ def _block_of(z, w, weights, x, o, sizes, sigma, share, images, block):
 
 
 @compiled(error_model="numpy")
-def _newton(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
-    """One Newton step, in place. Returns its relative size, or -1 where a matrix is singular.
+def _eliminate_nodes(z, w, weights, x, o, sizes, sigma, share, images, reach, steps, gain):
+    """Newton steps at the nodes and of the slope block, as linear functions of that of Omega.
 
-    The steps at the nodes are linear in that of Omega, which remains as the only unknown.
+    Fill `steps`, shape (k, 4, 4), and `gain`, shape (3, 4): in column 0 the step if Omega stays, in
+    columns 1 to 3 its derivatives by the entries of Omega. `images` are the maps of the nodes and
+    `reach` sizes of Omega. Returns whether no matrix is singular.
     """
-    k = w.size
-    images, moved = np.empty((k, 7), dtype=np.complex128), np.empty(7, dtype=np.complex128)
-    block = np.empty(3, dtype=np.complex128)
-    _block_of(z, w, weights, x, o, sizes, sigma, share, images, block)
-    det = block[0] * block[2] - block[1] * block[1]
-    if not 0.0 < abs(det) < np.inf:
-        return -1.0
-    # Sizes of Omega and of the block, for differences where an entry vanishes
-    reach, extent = np.empty(3), np.empty(3)
-    extent[0], extent[2] = abs(block[0]), abs(block[2])
-    extent[1] = np.sqrt(extent[0] * extent[2])
-    reach[0], reach[2] = abs(o[0]) + abs(block[2] / det), abs(o[2]) + abs(block[0] / det)
-    reach[1] = np.sqrt(reach[0] * reach[2])
     row, shifted = np.empty(4, dtype=np.complex128), np.empty(3, dtype=np.complex128)
-    steps = np.empty((k, 4, 4), dtype=np.complex128)
+    moved = np.empty(7, dtype=np.complex128)
     matrix = np.empty((4, 4), dtype=np.complex128)
     inner = np.empty((3, 4), dtype=np.complex128)
-    gain = np.zeros((3, 4), dtype=np.complex128)
-    for n in range(k):
+    gain[:] = 0
+    for n in range(w.size):
         base = images[n]
         for j in range(4):
             copied(x[n], row)
@@ -143,15 +132,41 @@ def _newton(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
             for i in range(3):
                 gain[i, 1 + j] += weights[n] * (moved[4 + i] - base[4 + i]) / step
         if not eliminate(matrix, steps[n]):
-            return -1.0
+            return False
         for i in range(3):
             for c in range(4):
                 value = 0j
                 for j in range(4):
                     value += inner[i, j] * steps[n, j, c]
                 gain[i, c] += weights[n] * value
+    return True
+
+
+@compiled(error_model="numpy")
+def _newton(z, w, weights, x, o, sizes, sigma, share, slopes, masses):
+    """One Newton step, in place. Returns its relative size, or -1 where a matrix is singular.
+
+    The steps at the nodes are linear in that of Omega (`_eliminate_nodes`), which remains as the
+    only unknown.
+    """
+    k = w.size
+    images, block = np.empty((k, 7), dtype=np.complex128), np.empty(3, dtype=np.complex128)
+    _block_of(z, w, weights, x, o, sizes, sigma, share, images, block)
+    det = block[0] * block[2] - block[1] * block[1]
+    if not 0.0 < abs(det) < np.inf:
+        return -1.0
+    # Sizes of Omega and of the block, for differences where an entry vanishes
+    reach, extent = np.empty(3), np.empty(3)
+    extent[0], extent[2] = abs(block[0]), abs(block[2])
+    extent[1] = np.sqrt(extent[0] * extent[2])
+    reach[0], reach[2] = abs(o[0]) + abs(block[2] / det), abs(o[2]) + abs(block[0] / det)
+    reach[1] = np.sqrt(reach[0] * reach[2])
+    steps, gain = np.empty((k, 4, 4), dtype=np.complex128), np.empty((3, 4), dtype=np.complex128)
+    if not _eliminate_nodes(z, w, weights, x, o, sizes, sigma, share, images, reach, steps, gain):
+        return -1.0
     # Mean over the slopes = block, where the block moves by `gain`
     here, there = np.empty(3, dtype=np.complex128), np.empty(3, dtype=np.complex128)
+    row, shifted = np.empty(4, dtype=np.complex128), np.empty(3, dtype=np.complex128)
     _slope_average(o, block, slopes, masses, here)
     outer, right = np.empty((3, 3), dtype=np.complex128), np.empty((3, 1), dtype=np.complex128)
     change = np.empty((3, 3), dtype=np.complex128)
