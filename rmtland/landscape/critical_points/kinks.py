@@ -1,10 +1,11 @@
 r"""Units at the kink of their activation, where a loss has no Hessian.
 
 The preactivation z of a ReLU unit for one sample is 0 on a hypersurface of parameters, across which
-the slope jumps. A point whose distance :math:`|z|/|\tilde a|` from one is within rounding
-(:math:`\tilde a` the inputs of the unit, and 1 with a bias) lies on several pieces of the loss at
-once: the Hessian is that of one of them, and its index says nothing of the others. Units that die
-on the way do that: their weights shrink to 0, and so do their preactivations for all samples.
+the slope jumps; activations of one's own may have kinks elsewhere. A point whose distance
+:math:`|z|/|\tilde a|` from one is within rounding (:math:`\tilde a` the inputs of the unit, and 1
+with a bias) lies on several pieces of the loss at once: the Hessian is that of one of them, and its
+index says nothing of the others. Units that die on the way do that: their weights shrink to 0, and
+so do their preactivations for all samples.
 
 >>> import numpy as np
 >>> from rmtland.networks import MLP
@@ -28,7 +29,7 @@ NEAR = 1e-8
 
 
 def kinks(point: LossPoint, *, reach: float = 0.0) -> int:
-    """Count pairs of a unit and a sample at a kink.
+    """Count pairs of a unit and a sample at a kink, where the slope jumps.
 
     Parameters
     ----------
@@ -40,7 +41,7 @@ def kinks(point: LossPoint, *, reach: float = 0.0) -> int:
     Returns
     -------
     int
-        0 for smooth activations, and for networks that are no MLP.
+        0 for activations with a second derivative, and for networks that are no MLP.
     """
     net = point.net
     if not isinstance(net, MLP) or net.depth < 2:
@@ -54,6 +55,9 @@ def kinks(point: LossPoint, *, reach: float = 0.0) -> int:
     for preactivations, values in point.layers[: net.depth - 1]:
         lengths = np.sqrt(np.sum(inputs**2, axis=1) + (1.0 if net.bias else 0.0))
         moves = lengths > 0.0  # no weights move the others
-        many += int(np.count_nonzero(np.abs(preactivations[moves]) <= near * lengths[moves, None]))
+        z, far = np.asarray(preactivations)[moves], near * lengths[moves, None]
+        below, above = (np.nextafter(z + side * far, side * np.inf) for side in (-1.0, 1.0))
+        jumps = f.slope(below, f.value(below)) != f.slope(above, f.value(above))
+        many += int(np.count_nonzero(jumps))
         inputs = values
     return many

@@ -63,8 +63,8 @@ class Basin(NamedTuple):
 
     @property
     def persistence(self) -> Any:
-        """Death less birth: the barrier out of the basin."""
-        return self.death - self.birth
+        """Death less birth: the barrier out of the basin; infinite for the deepest."""
+        return np.inf if self.parent is None else self.death - self.birth
 
 
 @dataclass(frozen=True)
@@ -135,13 +135,16 @@ class MergeTree:
         Returns
         -------
         levels : ndarray, shape (k,)
-            Ascending.
+            Ascending; exact fractions rounded, those of one rounding once.
         numbers : ndarray of int, shape (k,)
             N from each level to the next.
         """
-        ends = {float(b.birth) for b in self.basins} | {float(b.death) for b in self.basins}
-        levels = np.array(sorted(end for end in ends if np.isfinite(end)))
-        return levels, np.array([self.components(level) for level in levels], dtype=np.int64)
+        ends = {b.birth for b in self.basins} | {b.death for b in self.basins}
+        # counted at the exact level: a rounded one may lie below it
+        numbers = {
+            float(end): self.components(end) for end in sorted(ends) if np.isfinite(float(end))
+        }
+        return np.array(list(numbers)), np.array(list(numbers.values()), dtype=np.int64)
 
 
 def merge_tree(values: Any, neighbours: str = "full") -> MergeTree:

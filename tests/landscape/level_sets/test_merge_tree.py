@@ -94,3 +94,19 @@ def test_bad_numbers_are_refused():
         graph_merge_tree([0, 2], [(0, 1, np.nan)])
     with pytest.raises(ValueError, match="below its ends"):
         graph_merge_tree([0, 2], [(0, 1, 1)])
+
+
+def test_counts_at_exact_levels_that_round_downwards():
+    third, tenth = Fraction(1, 3), Fraction(1, 10)  # float(third) lies below, float(tenth) above
+    tree = graph_merge_tree([third, tenth], [(0, 1, Fraction(5, 7))])
+    levels, numbers = tree.curve()
+    assert levels.tolist() == [0.1, float(third), 5 / 7]
+    assert numbers.tolist() == [1, 2, 1]
+    near = graph_merge_tree([third, third + Fraction(1, 10**30)], [])
+    assert [part.tolist() for part in near.curve()] == [[float(third)], [2]]
+
+
+def test_deepest_basin_of_a_component_has_no_barrier_even_if_born_at_infinity():
+    tree = graph_merge_tree([0.0, np.inf], [])
+    assert [basin.persistence for basin in tree.basins] == [np.inf, np.inf]
+    assert len(tree.persistent(np.inf)) == 2
