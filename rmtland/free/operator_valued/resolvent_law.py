@@ -24,14 +24,11 @@ from typing import Any
 
 import numpy as np
 
+from rmtland.free.operator_valued.gap_masses import Structure, mass_up_to
 from rmtland.free.operator_valued.hard_edges import HardEdges
 from rmtland.free.operator_valued.inner_singularities import InnerSingularities
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation, Solved
-from rmtland.free.operator_valued.resolvent_support import (
-    Structure,
-    SupportSearch,
-    mass_up_to,
-)
+from rmtland.free.operator_valued.resolvent_support import SupportSearch
 from rmtland.free.operator_valued.seen_points import LEVEL_ERROR, within_band
 from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Law

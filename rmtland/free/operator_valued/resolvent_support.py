@@ -1,4 +1,4 @@
-r"""Bands, gaps and atoms of a law given by an equation for a matrix-valued resolvent.
+r"""Bands and gaps of a law given by an equation for a matrix-valued resolvent.
 
 The equation is solved on a coarse grid over a range that holds the spectrum, then on a fine grid
 over the spectrum itself. In every gap the distribution function, from the logarithmic potential,
@@ -6,11 +6,9 @@ tells whether mass was overlooked between two points; between points inside, min
 are searched for gaps. An edge is the point where the curve of solutions turns
 (`rmtland.free.operator_valued.edge_curve`).
 
-Masses in gaps are ranks: of the kernel of a polynomial, or of a projection that is a function of
-it. They are integer combinations of the masses of atoms and of separate pieces of the variables'
-laws (or of the sizes of blocks), and are rounded to such a combination where one is close and
-others are not. The logarithm of a determinant is known up to whole turns, and so are levels of the
-distribution function up to integers; those in gaps follow from their neighbours.
+Masses in gaps, and atoms, are those of `rmtland.free.operator_valued.gap_masses`. The logarithm of
+a determinant is known up to whole turns, and so are levels of the distribution function up to
+integers; those in gaps follow from their neighbours.
 
 Examples
 --------
@@ -27,42 +25,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
 from rmtland.free.operator_valued.edge_curve import turning_point
+from rmtland.free.operator_valued.gap_masses import GapMasses, Structure, mass_up_to
 from rmtland.free.operator_valued.hard_edges import HardEdge, hard_edge
 from rmtland.free.operator_valued.inner_singularities import InnerSingularity, inner_singularity
-from rmtland.free.operator_valued.rank_values import nearest_rank, small_ranks
+from rmtland.free.operator_valued.rank_values import small_ranks
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
 from rmtland.free.operator_valued.seen_points import SeenPoints
-from rmtland.solution import ConvergenceError
-from rmtland.typing import Atoms, Logical, Real, Support
+from rmtland.typing import Logical, Real
 
-__all__ = ["Structure", "SupportSearch", "mass_up_to"]
+__all__ = ["SupportSearch"]
 
 _COARSE = 160
 _FINE = 400
 _MIN_MASS = 1e-9
 _CUSP = 1e-11
-_SNAP = 1e-9
 _LEVEL = 1e-9  # a level of the distribution function is reached
-
-
-class Structure(NamedTuple):
-    """Bands, atoms, and the mass of bands and of atoms within them up to each gap."""
-
-    bands: Support
-    atoms: Atoms
-    gap_levels: Real
-
-    def between(self) -> Atoms:
-        """Atoms that lie in no band."""
-        return tuple(
-            atom for atom in self.atoms if not any(low < atom[0] < high for low, high in self.bands)
-        )
 
 
 class SupportSearch:
@@ -83,12 +64,10 @@ class SupportSearch:
     ) -> None:
         self.equation = equation
         self.points = SeenPoints(equation)
-        self._places = np.array(sorted(set(places)))
+        self.masses = GapMasses(equation, self.points, places, ranks)
         self._ranks = tuple(ranks)
         self.hard_edges: list[HardEdge] = []
         self.progress: Callable[[str, float, float], None] | None = None
-
-    # Bands -----------------------------------------------------------------------------------
 
     @cached_property
     def structure(self) -> Structure:
@@ -112,7 +91,7 @@ class SupportSearch:
         inside = self.points.inside(x)
         report("grid", 0.6)
         x, inside = self._without_empty_bands(x, inside)
-        atoms = list(self._expected_atoms)
+        atoms = list(self.masses.expected)
         x, inside = self._with_hidden_bands(x, inside, atoms)
         x, inside = self._with_hidden_gaps(x, inside)
         report("gaps", 0.8)
@@ -121,7 +100,7 @@ class SupportSearch:
         sides = np.resize([-1.0, 1.0], len(edges))  # on which the gap is
         for i, edge in enumerate(edges):
             hard = hard_edge(self.equation, edge, float(sides[i]), self.points.radius)
-            edges[i] = self._snapped(edge if hard is None else hard.place)
+            edges[i] = self.masses.snapped(edge if hard is None else hard.place)
             if hard is not None:
                 self.hard_edges.append(hard._replace(place=edges[i]))
         # Two edges that are one to rounding are a cusp, where no gap is open.
@@ -130,11 +109,11 @@ class SupportSearch:
                 del edges[i - 1 : i + 1]
         report("edges", 0.95)
         bands = tuple((edges[i], edges[i + 1]) for i in range(0, len(edges), 2))
-        self._add_atoms_in_gaps(bands, atoms)
-        known = tuple(sorted(self._rounded(atom) for atom in atoms))
+        self.masses.put_atoms_in_gaps(bands, atoms)
+        known = tuple(sorted(self.masses.rounded(atom) for atom in atoms))
         found = Structure(bands, known, np.zeros(0))
-        levels = self._gap_levels(found)
-        self._check(found, levels)
+        levels = self.masses.gap_levels(found)
+        self.masses.require_law(found, levels)
         return found._replace(gap_levels=np.maximum.accumulate(levels))
 
     def _grid(self) -> Real:
@@ -185,7 +164,7 @@ class SupportSearch:
             low, high, below, above = cells.pop()
             middle = (low + high) / 2
             if high - low <= 1e-14 * self.points.radius:
-                atoms.append((self._place(low, high), above - below))
+                atoms.append((self.masses.place_between(low, high), above - below))
                 continue
             seen = self.points.at(np.array([middle]))
             if seen.inside[0]:
@@ -286,7 +265,7 @@ class SupportSearch:
             here = int(np.argmax(inner)) if inner.any() else 7
             step = (within - out) / 8
             out, within = out + step * here, out + step * (here + 1)
-        for place, _ in self._expected_atoms:
+        for place, _ in self.masses.expected:
             if abs(place - within) <= 3e-6 * self.points.radius:
                 return place  # beside an atom the continuous part of G is lost in rounding
         for _ in range(30):
@@ -297,13 +276,6 @@ class SupportSearch:
                 (out, middle) if self.points.inside(np.array([middle]))[0] else (middle, within)
             )
         return float(within)
-
-    def _snapped(self, edge: float) -> float:
-        """Return an edge at an expected place where it differs from that by rounding only."""
-        if not self._places.size:
-            return edge
-        place = float(self._places[np.argmin(np.abs(self._places - edge))])
-        return place if abs(place - edge) <= 1e-12 * self.points.radius else edge
 
     @cached_property
     def inner_singularities(self) -> list[InnerSingularity]:
@@ -317,112 +289,8 @@ class SupportSearch:
             distance = max(float(max(x[i + 1] - x[i], x[i] - x[i - 1])), 2e-4 * self.points.radius)
             point = inner_singularity(self.equation, float(x[i]), distance, self.points.radius)
             if point is not None and all(abs(point.place - old.place) > distance for old in found):
-                found.append(point._replace(place=self._snapped(point.place)))
+                found.append(point._replace(place=self.masses.snapped(point.place)))
         return found
-
-    # Atoms -----------------------------------------------------------------------------------
-
-    def _place(self, low: float, high: float) -> float:
-        middle = (low + high) / 2
-        return 0.0 if abs(middle) <= 1e-13 * self.points.radius else float(middle)
-
-    def _rounded(self, atom: tuple[float, float]) -> tuple[float, float]:
-        """Return an atom at an expected place nearby, with the rank that its mass is."""
-        place, mass = atom
-        if self._places.size:
-            nearest = float(self._places[np.argmin(np.abs(self._places - place))])
-            if abs(nearest - place) <= _SNAP * self.points.radius:
-                place = nearest
-        return place, nearest_rank(mass, self._ranks, tolerance=2e-5)
-
-    @cached_property
-    def _expected_atoms(self) -> list[tuple[float, float]]:
-        """Atoms where they may be expected: the mass -h Im G at small heights h above the place."""
-        places = self._places[np.abs(self._places) <= self.points.radius]
-        if not places.size:
-            return []
-        heights = self.points.radius * 10.0 ** -np.array([4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0])
-        z = places[:, None] + 1j * heights
-        solved = self.equation.solutions(z.ravel())
-        masses = -heights * self.equation.trace(solved.matrices).imag.reshape(z.shape)
-        accepted = solved.accepted.reshape(z.shape)
-        found = []
-        for place, row, good in zip(places, masses, accepted, strict=True):
-            # What is no atom falls with h, like its root where the density is unbounded.
-            size = row.size if good.all() else int(np.argmin(good))
-            changes = np.abs(np.diff(row[:size]))
-            steady = np.flatnonzero(changes < 1e-2 * row[1:size])
-            if steady.size and steady[-1] == size - 2 and row[size - 1] > 1e-6:
-                mass = float(row[1 + np.argmin(changes)])
-                found.append((float(place), nearest_rank(mass, self._ranks, tolerance=2e-5)))
-        return found
-
-    def _add_atoms_in_gaps(self, bands: Support, atoms: list[tuple[float, float]]) -> None:
-        """Find atoms between a band and the first node beside it."""
-        ends = [-self.points.radius, *(end for band in bands for end in band), self.points.radius]
-        for low, high in zip(ends[::2], ends[1::2], strict=True):
-            known = sum(mass for place, mass in atoms if low <= place <= high)
-            points, levels = self._ends_of_gap(low, high)
-            below, above = levels
-            if not above - below - known > 1e-7:
-                continue
-            left, right = points
-            while right - left > 1e-14 * self.points.radius:
-                middle = (left + right) / 2
-                level = self.points.at(np.array([middle])).level[0]
-                if np.isnan(level):
-                    left = right = middle
-                elif level - below > (above - below) / 2:
-                    right = middle
-                else:
-                    left = middle
-            atoms.append((self._place(left, right), float(above - below - known)))
-
-    def _ends_of_gap(self, low: float, high: float) -> tuple[Real, Real]:
-        """Points of a gap near its ends, and the distribution function there."""
-        shares = np.array([1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1])
-        points, levels = np.array([low, high]), np.array([np.nan, np.nan])
-        for side in range(2):
-            places = low + (high - low) * (shares if side == 0 else 1 - shares)
-            seen = self.points.at(places)
-            good = np.flatnonzero(~seen.inside & ~np.isnan(seen.level))
-            if good.size:
-                points[side], levels[side] = places[good[0]], seen.level[good[0]]
-        return points, levels
-
-    def _gap_levels(self, found: Structure) -> Real:
-        """Mass of the continuous part and of atoms within bands, up to each gap."""
-        between = found.between()
-        levels = [0.0]
-        for left, right in pairwise(found.bands):
-            points, level = self._ends_of_gap(left[1], right[0])
-            place, value = points[:1], float(level[0])
-            if np.isnan(value):
-                place = np.array([(left[1] + right[0]) / 2])
-                value = float(self.points.at(place).level[0])
-            known = float(mass_up_to(place, between)[0])
-            levels.append(nearest_rank(value, self._ranks, tolerance=1e-9) - known)
-        if found.bands:
-            levels.append(1 - sum(mass for _, mass in between))
-        return np.array(levels)
-
-    def _check(self, found: Structure, levels: Real) -> None:
-        """Raise where masses do not make a law."""
-        masses = np.array([mass for _, mass in found.atoms])
-        total = float(masses.sum()) if masses.size else 0.0
-        rises = np.diff(levels)
-        whole = abs(total - 1) <= 1e-7 if not found.bands else total <= 1 + 1e-9
-        if (
-            not whole
-            or (masses <= 0).any()
-            or np.isnan(levels).any()
-            or (rises < -1e-9).any()
-            or (levels > 1 + 1e-9).any()
-        ):
-            raise ConvergenceError(
-                f"masses do not make a law: atoms {found.atoms}, bands {found.bands} with masses "
-                f"{rises.tolist()}; take another route, or perturb a coefficient"
-            )
 
 
 def _crossings(ends: Real, ranks: Real) -> Real:
@@ -446,14 +314,6 @@ def _crossings(ends: Real, ranks: Real) -> Real:
     inner = (guesses > low) & (guesses < high)
     guesses = np.where(inner, guesses, (low + high) / 2 + margin * np.arange(-2, 2)[:, None])
     return np.sort(guesses.T, axis=1)
-
-
-def mass_up_to(x: Real, atoms: Sequence[tuple[float, float]]) -> Real:
-    """Mass of atoms up to each point."""
-    total = np.zeros(x.shape)
-    for place, mass in atoms:
-        total += mass * (x >= place)
-    return total
 
 
 def _merged(x: Real, inside: Logical, extra: list[tuple[float, bool]]) -> tuple[Real, Logical]:

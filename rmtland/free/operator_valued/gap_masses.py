@@ -1,0 +1,196 @@
+r"""Masses in the gaps of a law given by an equation for a matrix-valued resolvent: its atoms.
+
+Masses in gaps are ranks: of the kernel of a polynomial, or of a projection that is a function of
+it. They are integer combinations of the masses of atoms and of separate pieces of the variables'
+laws (or of the sizes of blocks), and are rounded to such a combination where one is close and
+others are not (`rmtland.free.operator_valued.rank_values`).
+
+Examples
+--------
+>>> import numpy as np
+>>> from rmtland.free.operator_valued.matrix_dyson import MatrixDyson
+>>> from rmtland.free.operator_valued.seen_points import SeenPoints
+>>> equation = MatrixDyson([0.0, 3.0], np.array([[1.0, 0.0], [0.0, 0.0]]))
+>>> GapMasses(equation, SeenPoints(equation), [0.0, 3.0], [0.5]).expected
+[(3.0, 0.5)]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from rmtland.free.operator_valued.rank_values import nearest_rank
+from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
+from rmtland.free.operator_valued.seen_points import SeenPoints
+from rmtland.solution import ConvergenceError
+from rmtland.typing import Atoms, Real, Support
+
+__all__ = ["GapMasses", "Structure", "mass_up_to"]
+
+_SNAP = 1e-9
+
+
+class Structure(NamedTuple):
+    """Bands, atoms, and the mass of bands and of atoms within them up to each gap."""
+
+    bands: Support
+    atoms: Atoms
+    gap_levels: Real
+
+    def between(self) -> Atoms:
+        """Atoms that lie in no band."""
+        return tuple(
+            atom for atom in self.atoms if not any(low < atom[0] < high for low, high in self.bands)
+        )
+
+
+class GapMasses:
+    """Atoms of one equation, and the mass up to each gap.
+
+    Parameters
+    ----------
+    equation : ResolventEquation
+        The equation.
+    points : SeenPoints
+        What is seen of it on the axis.
+    places : sequence of float
+        Where an atom may be expected.
+    ranks : sequence of float
+        Numbers of which masses in gaps are integer combinations, beside 1.
+    """
+
+    def __init__(
+        self,
+        equation: ResolventEquation,
+        points: SeenPoints,
+        places: Sequence[float],
+        ranks: Sequence[float],
+    ) -> None:
+        self._equation = equation
+        self._points = points
+        self._places = np.array(sorted(set(places)))
+        self._ranks = tuple(ranks)
+
+    def snapped(self, edge: float) -> float:
+        """Return an edge at an expected place where it differs from that by rounding only."""
+        if not self._places.size:
+            return edge
+        place = float(self._places[np.argmin(np.abs(self._places - edge))])
+        return place if abs(place - edge) <= 1e-12 * self._points.radius else edge
+
+    def place_between(self, low: float, high: float) -> float:
+        """Place of an atom between two points close by: zero where it is that to rounding."""
+        middle = (low + high) / 2
+        return 0.0 if abs(middle) <= 1e-13 * self._points.radius else float(middle)
+
+    def rounded(self, atom: tuple[float, float]) -> tuple[float, float]:
+        """Return an atom at an expected place nearby, with the rank that its mass is."""
+        place, mass = atom
+        if self._places.size:
+            nearest = float(self._places[np.argmin(np.abs(self._places - place))])
+            if abs(nearest - place) <= _SNAP * self._points.radius:
+                place = nearest
+        return place, nearest_rank(mass, self._ranks, tolerance=2e-5)
+
+    @cached_property
+    def expected(self) -> list[tuple[float, float]]:
+        """Atoms where they may be expected: the mass -h Im G at small heights h above the place."""
+        places = self._places[np.abs(self._places) <= self._points.radius]
+        if not places.size:
+            return []
+        heights = self._points.radius * 10.0 ** -np.array([4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0])
+        z = places[:, None] + 1j * heights
+        solved = self._equation.solutions(z.ravel())
+        masses = -heights * self._equation.trace(solved.matrices).imag.reshape(z.shape)
+        accepted = solved.accepted.reshape(z.shape)
+        found = []
+        for place, row, good in zip(places, masses, accepted, strict=True):
+            # What is no atom falls with h, like its root where the density is unbounded.
+            size = row.size if good.all() else int(np.argmin(good))
+            changes = np.abs(np.diff(row[:size]))
+            steady = np.flatnonzero(changes < 1e-2 * row[1:size])
+            if steady.size and steady[-1] == size - 2 and row[size - 1] > 1e-6:
+                mass = float(row[1 + np.argmin(changes)])
+                found.append((float(place), nearest_rank(mass, self._ranks, tolerance=2e-5)))
+        return found
+
+    def put_atoms_in_gaps(self, bands: Support, atoms: list[tuple[float, float]]) -> None:
+        """Find atoms between a band and the first node beside it."""
+        ends = [-self._points.radius, *(end for band in bands for end in band), self._points.radius]
+        for low, high in zip(ends[::2], ends[1::2], strict=True):
+            known = sum(mass for place, mass in atoms if low <= place <= high)
+            points, levels = self._ends_of_gap(low, high)
+            below, above = levels
+            if not above - below - known > 1e-7:
+                continue
+            left, right = points
+            while right - left > 1e-14 * self._points.radius:
+                middle = (left + right) / 2
+                level = self._points.at(np.array([middle])).level[0]
+                if np.isnan(level):
+                    left = right = middle
+                elif level - below > (above - below) / 2:
+                    right = middle
+                else:
+                    left = middle
+            atoms.append((self.place_between(left, right), float(above - below - known)))
+
+    def _ends_of_gap(self, low: float, high: float) -> tuple[Real, Real]:
+        """Points of a gap near its ends, and the distribution function there."""
+        shares = np.array([1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1])
+        points, levels = np.array([low, high]), np.array([np.nan, np.nan])
+        for side in range(2):
+            places = low + (high - low) * (shares if side == 0 else 1 - shares)
+            seen = self._points.at(places)
+            good = np.flatnonzero(~seen.inside & ~np.isnan(seen.level))
+            if good.size:
+                points[side], levels[side] = places[good[0]], seen.level[good[0]]
+        return points, levels
+
+    def gap_levels(self, found: Structure) -> Real:
+        """Mass of the continuous part and of atoms within bands, up to each gap."""
+        between = found.between()
+        levels = [0.0]
+        for left, right in pairwise(found.bands):
+            points, level = self._ends_of_gap(left[1], right[0])
+            place, value = points[:1], float(level[0])
+            if np.isnan(value):
+                place = np.array([(left[1] + right[0]) / 2])
+                value = float(self._points.at(place).level[0])
+            known = float(mass_up_to(place, between)[0])
+            levels.append(nearest_rank(value, self._ranks, tolerance=1e-9) - known)
+        if found.bands:
+            levels.append(1 - sum(mass for _, mass in between))
+        return np.array(levels)
+
+    @staticmethod
+    def require_law(found: Structure, levels: Real) -> None:
+        """Raise where masses do not make a law."""
+        masses = np.array([mass for _, mass in found.atoms])
+        total = float(masses.sum()) if masses.size else 0.0
+        rises = np.diff(levels)
+        whole = abs(total - 1) <= 1e-7 if not found.bands else total <= 1 + 1e-9
+        if (
+            not whole
+            or (masses <= 0).any()
+            or np.isnan(levels).any()
+            or (rises < -1e-9).any()
+            or (levels > 1 + 1e-9).any()
+        ):
+            raise ConvergenceError(
+                f"masses do not make a law: atoms {found.atoms}, bands {found.bands} with masses "
+                f"{rises.tolist()}; take another route, or perturb a coefficient"
+            )
+
+
+def mass_up_to(x: Real, atoms: Sequence[tuple[float, float]]) -> Real:
+    """Mass of atoms up to each point."""
+    total = np.zeros(x.shape)
+    for place, mass in atoms:
+        total += mass * (x >= place)
+    return total
