@@ -83,7 +83,7 @@ _RATIO = 1e4
 """Ratio of sizes beyond which a law is looked at before it is given out."""
 
 _MOST, _FEWEST = 12, 4
-"""Kinds of units in a layer where they differ: at most, and the fewest that are tried."""
+"""Kinds of units in a layer where they differ: at most, and what there must be on average."""
 
 _PLACES = 60
 """Where laws of more and of fewer kinds of units are compared."""
@@ -174,7 +174,8 @@ class ConjugateKernel(WideNetwork, SampledModel):
             weight_variance=self.weight_variance,
             data_variance=self.data_variance,
             bias_variance=self.bias_variance,
-            nodes=self._nodes,
+            nodes=_MOST,
+            total=self._kinds,
         )
 
     @property
@@ -183,17 +184,16 @@ class ConjugateKernel(WideNetwork, SampledModel):
         return any(layer.is_varied for layer in self.units)
 
     @property
-    def _nodes(self) -> int:
-        """Kinds of units in a layer, as many as the equation takes."""
+    def _kinds(self) -> int:
+        """Kinds of units in all layers where they differ, as many as the equation takes."""
         varied = len(self.hidden) - (not self.bias_variance)
-        blocks = LARGEST_SIZE - 3 - 2 * (len(self.hidden) - varied)
-        most = min(_MOST, blocks // (2 * varied)) if varied else _MOST
-        if most < _FEWEST:
+        kinds = (LARGEST_SIZE - 3) // 2 - (len(self.hidden) - varied)
+        if kinds < _FEWEST * varied:
             raise ValueError(
                 f"with means in inner layers at most 5 hidden layers are solved, with biases 4; "
                 f"got {len(self.hidden)}: take normalised_activation(...) and bias_variance=0"
             )
-        return most
+        return kinds
 
     @property
     def shared_square(self) -> float:

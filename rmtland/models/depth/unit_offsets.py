@@ -119,6 +119,7 @@ def offset_layers(
     data_variance: float = 1.0,
     bias_variance: float = 0.0,
     nodes: int = _NODES,
+    total: int | None = None,
 ) -> tuple[OffsetLayer, ...]:
     """Return the averages of the activation in each hidden layer, given the offsets of units.
 
@@ -136,6 +137,9 @@ def offset_layers(
         Variance of the biases, >= 0.
     nodes : int
         Kinds of units at most in a layer where they differ.
+    total : int, optional
+        Kinds of units at most in all layers where they differ: what a layer does not need is for
+        those after it.
 
     Returns
     -------
@@ -151,10 +155,13 @@ def offset_layers(
     f, s = activation(name), positive("weight_variance", weight_variance)
     biases = nonnegative("bias_variance", bias_variance)
     variance, shared = s * positive("data_variance", data_variance), biases
+    most, left = count("nodes", nodes), None if total is None else count("total", total)
     layers = []
     for number in range(1, count("depth", depth) + 1):
-        layer = _layer(f, variance, shared, count("nodes", nodes), number)
+        allowed = most if left is None else min(most, left // (depth + 1 - number))
+        layer = _layer(f, variance, shared, allowed if shared else most, number)
         layers.append(layer)
+        left = left - len(layer.masses) if left is not None and shared else left
         variance, shared = s * layer.spread, biases
         if layer.mean_square > _CENTRED * (layer.spread + layer.mean_square):
             shared += s * layer.mean_square

@@ -145,6 +145,13 @@ def test_units_of_the_data_scale_the_law_of_relu(last):
     assert 1e-12 * small.stieltjes(1e-12 * z) == pytest.approx(one.stieltjes(z), rel=1e-9)
 
 
+def test_kinds_a_layer_does_not_need_are_for_later_ones():
+    four = ConjugateKernel(1.5, (2.0,) * 4, 1.0, **RELU, bias_variance=0.1)
+    assert [layer.masses.size for layer in four.units] == [3, 5, 5, 5]
+    five = ConjugateKernel(1.5, (2.0,) * 5, 1.0, **RELU)
+    assert [layer.masses.size for layer in five.units] == [1, 4, 4, 4, 5]
+
+
 def test_layers_and_what_is_refused():
     model = ConjugateKernel(1.5, (1.2, 1.5), 1.0, **RELU)
     assert model.layer_laws[1] == model.layer(1).law
