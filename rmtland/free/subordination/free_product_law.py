@@ -21,7 +21,7 @@ from functools import cached_property
 import numpy as np
 
 from rmtland.free.subordination.bands import BandTables, PlainTables
-from rmtland.free.subordination.equation import Solved
+from rmtland.free.subordination.end_at_zero import with_ends_at_zeros
 from rmtland.free.subordination.gap_search import GapSearch
 from rmtland.free.subordination.inner_atom import InnerAtom
 from rmtland.free.subordination.moments import product_moments
@@ -32,7 +32,6 @@ from rmtland.laws.affine_law import affine
 from rmtland.laws.gaps import Gap, plain_gap
 from rmtland.laws.law import Law
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
-from rmtland.solution import ConvergenceError
 from rmtland.typing import Atoms, Complex, Logical
 
 __all__ = ["FreeProduct"]
@@ -149,40 +148,7 @@ class FreeProduct(SubordinatedLaw):
             return 0.0 if -math.inf < end < tiny and not lowest else end
 
         gaps = [replace(gap, low=exact(gap.low), high=exact(gap.high)) for gap in gaps]
-        # The samples of a gap that ends where an operand's point is zero come close to that only.
-        for known in self._edges_at_zeros:
-            gaps = [
-                replace(gap, high=known)
-                if not gap.critical[1] and 0 <= gap.low < gap.high and _close(gap.high, known)
-                else gap
-                for gap in gaps
-            ]
-        return gaps
-
-    @cached_property
-    def _edges_at_zeros(self) -> tuple[float, ...]:
-        """Ends of bands where the point of an operand B is zero, and so is G.
-
-        Where 1/B has a mean and A, the other operand, an atom at zero with a gap above it, in which
-        G_A is zero at w, z = w_A w_B m/(1 + m) tends to w/E[1/B].
-        """
-        explicit = not any(isinstance(law, Solved) for law in self.operands)
-        if len(self.operands) != 2 or self.wisharts or not explicit:
-            return ()
-        found = []
-        for law, other in (self.operands, self.operands[::-1]):
-            null = any(place == 0 for place, _ in law.atoms)
-            gaps = [gap for gap in other.complement() if gap.low == 0 < gap.high]
-            if law.hull[0] != 0 or null or not gaps:
-                continue
-            try:
-                slope = float(law._stieltjes(np.zeros(1, dtype=np.complex128))[0].real)
-                zero = _zero_of_transform(other, gaps[0].high)
-            except ConvergenceError:  # a law by another equation, at its end
-                continue
-            if math.isfinite(slope) and slope < 0 and zero is not None:
-                found.append(-zero / slope)
-        return tuple(found)
+        return with_ends_at_zeros(gaps, self.operands, self.wisharts)
 
     @cached_property
     def _singular_points(self) -> tuple[SingularPoint | InnerAtom, ...]:
@@ -192,22 +158,3 @@ class FreeProduct(SubordinatedLaw):
     def _by_power(self, z: Complex, point: SingularPoint | InnerAtom) -> Logical:
         # In the band Newton's method for logarithms gets as close to zero as floats do.
         return point.holds(z) & ((z.imag > 0) | (z.real < 0) | (point.place != 0))
-
-
-def _close(end: float, known: float) -> bool:
-    return known * (1 - 1e-3) <= end < known
-
-
-def _zero_of_transform(law: Law, high: float) -> float | None:
-    """Return where G is zero in a gap from an atom at 0 up to `high`, by bisection."""
-
-    def g(x: float) -> float:
-        return float(law._stieltjes(np.array([x], dtype=np.complex128))[0].real)
-
-    low, top = 1e-12 * high, (1 - 1e-12) * high
-    if not g(low) > 0 > g(top):
-        return None
-    for _ in range(100):
-        middle = (low + top) / 2
-        low, top = (middle, top) if g(middle) > 0 else (low, middle)
-    return (low + top) / 2

@@ -24,6 +24,7 @@ from functools import cached_property
 import numpy as np
 
 from rmtland.free.subordination.band_points import BandPoints
+from rmtland.free.subordination.end_at_zero import with_ends_at_zeros
 from rmtland.free.subordination.free_sum_law import FreeSum
 from rmtland.free.subordination.gap_search import MAX_COMPONENTS, GapSearch
 from rmtland.free.subordination.inner_atom import InnerAtom
@@ -151,14 +152,15 @@ class FreeSignedProduct(SubordinatedLaw):
             return search.by_grid()
         gaps = search.swept(chosen, 0)
         if min(law.hull[0] for law in self.factors[1:]) > 0:
-            return gaps
+            return with_ends_at_zeros(gaps, self.operands, self.wisharts)
         # Where the positive factors come down to zero, edges close to it are edges at it.
         tiny = 2e-12 * self._scale
 
         def hard(end: float) -> float:
             return 0.0 if abs(end) < tiny else end
 
-        return [replace(gap, low=hard(gap.low), high=hard(gap.high)) for gap in gaps]
+        gaps = [replace(gap, low=hard(gap.low), high=hard(gap.high)) for gap in gaps]
+        return with_ends_at_zeros(gaps, self.operands, self.wisharts)
 
     def _promising(self, choices: list[list[Gap]]) -> list[tuple[Gap, ...]]:
         """Choices of components that may leave a gap, by a few samples on each of very many."""

@@ -1,8 +1,9 @@
 """Products of two positive laws: edges in closed form."""
 
+import numpy as np
 import pytest
 
-from rmtland.free import free_product
+from rmtland.free import free_product, general_marchenko_pastur
 from rmtland.laws import Discrete, JacobiWeight
 
 
@@ -16,3 +17,36 @@ def test_an_edge_where_the_point_of_an_operand_is_zero(power, mass):
     assert law.pdf(edge * (1 + 1e-3)) > 0
     assert law.stieltjes(edge * (1 - 1e-5)).real > 0 > law.stieltjes(edge * (1 + 1e-5)).real
     assert law.cdf(edge) == pytest.approx(mass, abs=1e-14)
+
+
+def _vanishing(power, top=1.0):
+    return JacobiWeight(-0.5, power, 0.0, top)
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-100, 1e100])
+def test_such_an_edge_of_more_factors(unit):
+    # Of n factors the edge is that of the projection over the product of all E[1/B].
+    half = Discrete((0.0, 1.0), (0.3, 0.7))
+    first, second = _vanishing(2.5, unit), _vanishing(1.5)
+    three = 0.3 * unit * 2.5 / 3.0 * 1.5 / 2.0
+    assert free_product(first, second, half).support[0][0] == pytest.approx(three, rel=1e-14)
+    nested = free_product(half, free_product(second, first))
+    assert nested.support[0][0] == pytest.approx(three, rel=1e-14)
+    sample = general_marchenko_pastur(free_product(first, half), 0.5)
+    assert sample.support[0][0] == pytest.approx(0.5 * 0.3 * unit * 2.5 / 3.0, rel=1e-14)
+
+
+@pytest.mark.parametrize("method", ["positive", "signed"])
+def test_such_an_edge_above_a_band(method):
+    # No atom at zero is needed: G of the two atoms is zero halfway.
+    law = free_product(Discrete((1.0, 100.0), (0.5, 0.5)), _vanishing(4.0), method=method)
+    assert law.support[1][0] == pytest.approx(50.5 * 4.0 / 4.5, rel=1e-14)
+
+
+def test_such_edges_on_both_sides_of_zero():
+    # Zeros of G of the signed law, of 0.3/w + 0.3/(w + 100) + 0.4/(w - 1), w^2 + 69.4 w = 30
+    law = free_product(Discrete((-100.0, 0.0, 1.0), (0.3, 0.3, 0.4)), _vanishing(4.0))
+    low, high = np.sort(np.roots([1.0, 69.4, -30.0])) / (4.5 / 4.0)
+    assert law.support[0][1] == pytest.approx(low, rel=1e-13)
+    assert law.support[1][0] == pytest.approx(high, rel=1e-13)
+    assert law.cdf(0.5 * high) == pytest.approx(0.6, abs=1e-12)
