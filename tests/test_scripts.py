@@ -296,6 +296,20 @@ def test_continuous_integration_runs_what_needs_pytorch_where_it_is_installed():
     assert not forgotten
 
 
+def test_continuous_integration_runs_what_needs_plotly_where_it_is_installed():
+    here = Path(__file__).parent
+    steps = (here.parent / ".ci/run").read_text("utf-8")
+    step = steps[steps.index('step "tests that need Plotly"') :]
+    named = re.findall(r"tests/[\w/.]+", step[: step.index("}")])
+    sign = 'importorskip("plotly"'
+    need = [
+        path.relative_to(here.parent).as_posix()
+        for path in here.rglob("test_*.py")
+        if path != Path(__file__) and sign in path.read_text("utf-8")
+    ]
+    assert sorted(need) == sorted(named)
+
+
 @pytest.mark.slow
 def test_the_audit_script_writes_a_table_of_distances(tmp_path):
     script = "reproduce_audit.py"
