@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -34,6 +35,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rmtland.drawing import COLORS
+from rmtland.landscape.critical_points.proofs.ball_functions import flint
 from rmtland.reproduction.critical_point_numbers import (
     LEVELS,
     READ_OFF,
@@ -170,6 +172,33 @@ class CriticalPointsFigure(PublishedFigure):
         """Some Hessians, and products of the enclosure over all samples."""
         p, m = 2 * self.width**2, 2 * self.width / min(self.phi)
         return int(8 * (20 * p * p + 12 * m * self.width**2)) + 10**8
+
+    def compute(
+        self,
+        *,
+        folder: Path | None = None,
+        executor: Any = None,
+        progress: bool | None = None,
+    ) -> Content:
+        """Run the sweeps and return the content; python-flint, for the proofs, is asked for first.
+
+        Parameters
+        ----------
+        folder, executor, progress
+            As `PublishedFigure.compute` takes them.
+
+        Returns
+        -------
+        Content
+            Curves, numbers and caption.
+
+        Raises
+        ------
+        ImportError
+            If python-flint is not installed.
+        """
+        flint()
+        return super().compute(folder=folder, executor=executor, progress=progress)
 
     def content(self, results: Mapping[str, Results]) -> Content:
         """Return points of each family, shares, mean energies, exponents and comparisons.

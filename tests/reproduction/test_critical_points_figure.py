@@ -1,5 +1,7 @@
 """Figure 6: published, generic and symmetric critical points."""
 
+import sys
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -136,3 +138,10 @@ def test_all_points_are_in_view(content):
         assert (line.get_ydata() <= ax.get_ylim()[1]).all()
     highest = max(line.get_xdata().max() for line in ax.lines)
     assert highest > 0.62 or ax.get_xlim()[1] == 0.62
+
+
+def test_without_flint_it_is_refused_before_the_first_search(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "flint", None)
+    with pytest.raises(ImportError, match=r"rmtland\[proofs\]"):
+        CriticalPointsFigure.of_size("quick").compute(folder=tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()

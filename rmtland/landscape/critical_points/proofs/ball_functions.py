@@ -62,7 +62,7 @@ def flint() -> Any:
     except ImportError:
         raise ImportError(
             "proofs need python-flint, which is not installed: pip install 'rmtland[proofs]'; "
-            "without it give prove=False"
+            "without it give prove=False (--no-prove of rmtland critical-points)"
         ) from None
     return found
 
