@@ -193,7 +193,8 @@ def found_reduction(jax: Any, losses: Losses, theta: Array, batches: Sequence[An
     Raises
     ------
     ValueError
-        If it is neither or not the same in each, or the first batch has one sample.
+        If it is neither or not the same in each, alone or together with the first, or 0 in all, or
+        the first batch has one sample.
     """
     remedy = "say reduction='mean' or 'sum', or give a loss that is one of them"
     if samples_of(jax, batches[0]) < 2:
@@ -201,21 +202,47 @@ def found_reduction(jax: Any, losses: Losses, theta: Array, batches: Sequence[An
             "whether the loss is a mean or a sum cannot be found out from a batch of one sample; "
             + remedy
         )
-    reduction = ""
+
+    def parts_of(whole: Any, first: Any, others: Any) -> LossParts:
+        values = [losses[1](losses[0](theta, part), part) for part in (whole, first, others)]
+        rounding = 1e-9 if str(values[0].dtype) == "float64" else 1e-5
+        samples, ahead = samples_of(jax, whole), samples_of(jax, first)
+        a, b, c = (float(value) for value in values)
+        return LossParts(samples, ahead, a, b, c, rounding)
+
+    reduction, told = "", False
     for number, batch in enumerate(batches, 1):
         m = samples_of(jax, batch)
-        if m < 2:
-            continue
-        k = first_part(m)
-        cuts = (rows_of(jax, batch, rows) for rows in (slice(None), slice(k), slice(k, None)))
-        whole, first, others = (losses[1](losses[0](theta, cut), cut) for cut in cuts)
-        rounding = 1e-9 if str(whole.dtype) == "float64" else 1e-5
-        parts = LossParts(m, k, float(whole), float(first), float(others), rounding)
-        if reduction:
-            parts.refuse_other(reduction, number, remedy)
-        else:
-            reduction = parts.reduction(remedy)
+        if m > 1:
+            k = first_part(m)
+            cuts = (rows_of(jax, batch, rows) for rows in (slice(None), slice(k), slice(k, None)))
+            parts = parts_of(*cuts)
+            reduction = reduction or parts.reduction(remedy)
+            parts.refuse_other(reduction, f"batch {number}", remedy)
+            told |= parts.tells
+        joined = _joined(jax, batches[0], batch) if number > 1 and m else None
+        if joined is not None:
+            parts = parts_of(joined, batches[0], batch)
+            parts.refuse_other(reduction, f"batch {number} with the first", remedy)
+            told |= parts.tells
+    LossParts.refuse_untold(told, remedy)
     return reduction
+
+
+def _joined(jax: Any, one: Any, other: Any) -> Any:
+    """Return two batches as one, None where their arrays do not fit."""
+    leaves, shape = jax.tree_util.tree_flatten(one)
+    others, like = jax.tree_util.tree_flatten(other)
+    if shape != like:
+        return None
+    found = []
+    for a, b in zip(leaves, others, strict=True):
+        if np.shape(a)[1:] != np.shape(b)[1:] or np.ndim(a) != np.ndim(b):
+            return None
+        if not np.ndim(a) and not np.array_equal(a, b):
+            return None
+        found.append(jax.numpy.concatenate((a, b)) if np.ndim(a) else a)
+    return jax.tree_util.tree_unflatten(shape, found)
 
 
 def refuse_hidden_derivatives(jax: Any, losses: Losses, theta: Array, batch: Any) -> None:

@@ -5,13 +5,17 @@ With l the loss of m samples, a that of the first k of them and b that of the ot
 .. math:: l = \frac{k a + (m - k) b}{m} \quad\text{(mean)}, \qquad l = a + b \quad\text{(sum)} .
 
 A mean over labels that are not ignored, or weighted by class, is neither; it may look like the mean
-over samples in one batch, so that every batch is tried.
+over samples in one batch, so that every batch is tried, alone and together with the first one (as
+its two parts): what batches weigh beside each other, one of a single sample too. A loss that is 0
+is both, and does not tell.
 
 >>> LossParts(3, 1, 2.0, 4.0, 1.0).reduction("or say which")
 'mean'
 >>> other = LossParts(3, 1, 2.0, 4.0, 0.5)
 >>> other.is_the("mean"), str(other)
 (False, '2 of 3, 4 and 0.5 of its parts')
+>>> LossParts(3, 1, 0.0, 0.0, 0.0).tells
+False
 """
 
 from __future__ import annotations
@@ -78,6 +82,11 @@ class LossParts:
         off = abs(self.whole - weights[0] * self.of_first - weights[1] * self.of_others)
         return off <= self.rounding * scale
 
+    @property
+    def tells(self) -> bool:
+        """Whether it is one of the two and not the other, as where losses are 0."""
+        return self.is_the("mean") != self.is_the("sum")
+
     def reduction(self, remedy: str) -> str:
         """Return which one it is in the first batch.
 
@@ -103,15 +112,15 @@ class LossParts:
             f"({self}); {remedy}"
         )
 
-    def refuse_other(self, reduction: str, number: int, remedy: str) -> None:
+    def refuse_other(self, reduction: str, which: str, remedy: str) -> None:
         """Refuse a later batch in which it is another one.
 
         Parameters
         ----------
         reduction : {"mean", "sum"}
             What it is in the first batch.
-        number : int
-            Which batch, from 1.
+        which : str
+            Which batch.
         remedy : str
             What to do.
 
@@ -123,7 +132,29 @@ class LossParts:
         if not self.is_the(reduction):
             raise ValueError(
                 f"the loss is the {reduction} over the samples of the first batch, but not of "
-                f"batch {number} ({self}): labels that are ignored, or weights? {remedy}"
+                f"{which} ({self}): labels that are ignored, or weights? {remedy}"
+            )
+
+    @staticmethod
+    def refuse_untold(told: bool, remedy: str) -> None:
+        """Refuse a loss of which no batch tells what it is.
+
+        Parameters
+        ----------
+        told : bool
+            Whether one did.
+        remedy : str
+            What to do.
+
+        Raises
+        ------
+        ValueError
+            If none did.
+        """
+        if not told:
+            raise ValueError(
+                "whether the loss is a mean or a sum cannot be found out: it is 0 in every batch; "
+                + remedy
             )
 
     def __str__(self) -> str:

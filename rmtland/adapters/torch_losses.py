@@ -27,7 +27,15 @@ from rmtland.adapters.loss_parts import LossParts, first_part
 from rmtland.adapters.torch_batches import Batch, mapped, tensors_of
 from rmtland.arguments import choice
 
-__all__ = ["LossRule", "loss_rule", "own_loss", "probed_reduction", "refuse_other_reduction"]
+__all__ = [
+    "LossRule",
+    "loss_rule",
+    "own_loss",
+    "probed_reduction",
+    "refuse_other_reduction",
+    "refuse_parameters_in_loss",
+    "refuse_untold",
+]
 
 _MEANS = {
     "MSELoss": "mse_loss",
@@ -39,6 +47,8 @@ _MEANS = {
     "NLLLoss": "nll_loss",
 }
 _LIKELIHOODS = ("mse_loss", "binary_cross_entropy_with_logits", "cross_entropy")
+Pair = tuple[Any, Batch]
+"""Outputs of a batch, and the batch."""
 _OPTIONS = ("weight", "ignore_index", "label_smoothing", "beta", "delta", "pos_weight")
 
 
@@ -158,7 +168,7 @@ def own_loss(loss: Any, *, reduction: str, count: Callable[[Any], float] | None)
     return LossRule(functools.partial(_multiplied, value, counted), counted, True)
 
 
-def probed_reduction(loss: Any, outputs: Any, batch: Batch) -> str:
+def probed_reduction(loss: Any, outputs: Any, batch: Batch) -> tuple[str, bool]:
     """Return whether a loss is the mean or the sum over the samples of a batch, by trial.
 
     The loss of the batch is compared with the losses of two parts of it.
@@ -174,7 +184,10 @@ def probed_reduction(loss: Any, outputs: Any, batch: Batch) -> str:
 
     Returns
     -------
-    {"mean", "sum"}
+    reduction : {"mean", "sum"}
+        Which one.
+    tells : bool
+        Whether it is not the other too.
 
     Raises
     ------
@@ -192,13 +205,16 @@ def probed_reduction(loss: Any, outputs: Any, batch: Batch) -> str:
             "whether the loss is a mean or a sum cannot be found out: outputs and targets do not "
             f"have one row per sample; {_REMEDY}"
         )
-    return _parts_of(loss, outputs, batch).reduction(_REMEDY)
+    parts = _parts_of(loss, outputs, batch)
+    return parts.reduction(_REMEDY), parts.tells
 
 
 def refuse_other_reduction(
-    loss: Any, reduction: str, outputs: Any, batch: Batch, number: int
-) -> None:
+    loss: Any, reduction: str, first: Pair, later: Pair, number: int
+) -> bool:
     """Refuse a loss that is not the mean, or the sum, over the samples of a later batch.
+
+    Nor over those of the first batch and it together.
 
     Parameters
     ----------
@@ -206,21 +222,87 @@ def refuse_other_reduction(
         Outputs, targets -> scalar.
     reduction : {"mean", "sum"}
         What it is in the first batch.
-    outputs : tensor or pytree
-        Outputs of the model for the batch.
-    batch : Batch
-        A later batch.
+    first, later : (outputs, Batch)
+        The first batch and a later one, with the outputs of the model for them.
     number : int
         Which one, from 1.
+
+    Returns
+    -------
+    bool
+        Whether it is not the other reduction too.
 
     Raises
     ------
     ValueError
         If it is another one.
     """
-    if batch.samples < 2 or not _has_rows(outputs, batch):
+    found = {}
+    if _has_rows(*later):
+        if later[1].samples > 1:
+            found[f"batch {number}"] = _parts_of(loss, *later)
+        together = _together(loss, first, later)
+        if together is not None:
+            found[f"batch {number} with the first"] = together
+    for which, parts in found.items():
+        parts.refuse_other(reduction, which, _REMEDY)
+    return any(parts.tells for parts in found.values())
+
+
+def refuse_untold(told: bool) -> None:
+    """Refuse a loss of which no batch tells whether it is a mean or a sum.
+
+    Parameters
+    ----------
+    told : bool
+        Whether one did.
+
+    Raises
+    ------
+    ValueError
+        If none did.
+    """
+    LossParts.refuse_untold(told, _REMEDY)
+
+
+def refuse_parameters_in_loss(
+    rule: LossRule, parameters: dict[str, Any], outputs: Any, batch: Batch
+) -> None:
+    """Refuse a loss that depends on parameters of the model beside its outputs.
+
+    Derivatives are those of the outputs: a penalty would be left out of every product.
+
+    Parameters
+    ----------
+    rule : LossRule
+        The loss.
+    parameters : dict of str to tensor
+        The model's own, by name.
+    outputs : tensor or pytree
+        Outputs for the batch, without derivatives.
+    batch : Batch
+        The batch.
+
+    Raises
+    ------
+    ValueError
+        If it depends on one.
+    """
+    import torch
+
+    value = rule.total(outputs, batch)
+    own = {name: p for name, p in parameters.items() if p.requires_grad}
+    if not value.requires_grad or not own:
         return
-    _parts_of(loss, outputs, batch).refuse_other(reduction, number, _REMEDY)
+    slopes = torch.autograd.grad(value, list(own.values()), allow_unused=True)
+    used = [name for name, slope in zip(own, slopes, strict=True) if slope is not None]
+    if used:
+        raise ValueError(
+            f"the loss depends on parameters of the model beside its outputs ({used[0]!r}"
+            f"{f' and {len(used) - 1} others' if used[1:] else ''}: a penalty?), which products "
+            "would leave out; let the model return its whole loss (loss=None), or add the "
+            "penalty's Hessian to the operator"
+        )
 
 
 _REMEDY = "say reduction='mean' or 'sum', with count_targets= where 'mean' divides by others"
@@ -249,6 +331,31 @@ def _parts_of(loss: Any, outputs: Any, batch: Batch) -> LossParts:
     whole, first, other = (part(rows) for rows in (slice(None), slice(k), slice(k, None)))
     rounding = 1e-9 if getattr(whole, "dtype", None) == torch.float64 else 1e-5
     return LossParts(m, k, float(whole), float(first), float(other), rounding)
+
+
+def _together(loss: Any, first: Pair, later: Pair) -> LossParts | None:
+    """Return the loss of two batches as one and those of each, None where they do not fit."""
+    import torch
+    from torch.utils._pytree import tree_flatten, tree_unflatten
+
+    (outputs, one), (others, other) = first, later
+    leaves, shape = tree_flatten((outputs, one.targets))
+    further, like = tree_flatten((others, other.targets))
+    if shape != like or not _has_rows(outputs, one):
+        return None
+    joined = []
+    for a, b in zip(leaves, further, strict=True):
+        if hasattr(a, "ndim"):
+            if not a.ndim or a.shape[1:] != b.shape[1:]:
+                return None
+            a = torch.cat((a, b))
+        joined.append(a)
+    whole = loss(*tree_unflatten(joined, shape))
+    parts = (loss(outputs, one.targets), loss(others, other.targets))
+    rounding = 1e-9 if getattr(whole, "dtype", None) == torch.float64 else 1e-5
+    samples = one.samples + other.samples
+    values = [float(value) for value in (whole, *parts)]
+    return LossParts(samples, one.samples, values[0], values[1], values[2], rounding)
 
 
 def _known(loss: Any) -> tuple[str, Any, dict[str, Any]] | None:

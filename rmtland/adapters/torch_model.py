@@ -40,6 +40,8 @@ from rmtland.adapters.torch_losses import (
     own_loss,
     probed_reduction,
     refuse_other_reduction,
+    refuse_parameters_in_loss,
+    refuse_untold,
 )
 from rmtland.adapters.torch_operator import TorchOperator
 from rmtland.adapters.torch_parameters import Block, chosen_blocks
@@ -109,8 +111,8 @@ def from_torch(
     move_data : bool, optional
         Bring each batch to the device of the model when it is read.
     check : bool, optional
-        Look beforehand at modes, devices, buffers, the loss (one of your own in every batch), and
-        two products on the first batch.
+        Look beforehand at modes, devices, buffers, the loss (one of your own in every batch, alone
+        and with the first, once: a forward pass each), and two products on the first batch.
 
     Returns
     -------
@@ -128,7 +130,8 @@ def from_torch(
         one finite number, or does not depend on the parameters; data on another device; a pattern
         that fits nothing; parameters that are frozen, not real, or of several precisions; a model
         whose outputs change from call to call or mix the samples of a batch, or that writes into
-        its parameters, buffers or inputs; a product that is NaN.
+        its parameters, buffers or inputs; a loss that depends on parameters beside the outputs; a
+        product that is NaN.
 
     See Also
     --------
@@ -175,6 +178,10 @@ def from_torch(
             refuse_other_device(model, function, first)
         outputs = first_outputs(function, first)
         refuse_bad_loss(function, outputs, first)
+        if check:
+            own = dict(model.named_parameters())
+            named = {name: own[name] for name in function.names}
+            refuse_parameters_in_loss(provisional, named, outputs, first)
         if rule is None:
             rule, total = _found_out(loss, outputs, first, batches, part, number, function, check)
             function.rule = rule
@@ -253,7 +260,7 @@ def _found_out(
         return replace(own_loss(loss, reduction="sum", count=None), separates=False), 1.0
     import torch
 
-    reduction = probed_reduction(loss, outputs, first)
+    reduction, told = probed_reduction(loss, outputs, first)
     rule = own_loss(loss, reduction=reduction, count=None)
     shapes: set[tuple[int, ...]] = set()
     total, values, frozen = 0.0, function.values(), function.frozen()
@@ -261,10 +268,11 @@ def _found_out(
         if check and number > 1 and batch.samples:
             fitted = function.batch(batch)
             with torch.no_grad():
-                outputs = function.outputs(values, fitted, frozen)
-                refuse_other_reduction(loss, reduction, outputs, fitted, number)
+                later = function.outputs(values, fitted, frozen), fitted
+                told |= refuse_other_reduction(loss, reduction, (outputs, first), later, number)
         shapes.update(tuple(t.shape[1:]) for t in tensors_of(batch.targets)[:1])
         total += rule.count(batch)
+    refuse_untold(told)
     if rule.divides and len(shapes) > 1:
         raise ValueError(
             f"targets of a sample have different shapes between batches ({sorted(shapes)[:3]}), so "

@@ -87,6 +87,31 @@ def test_a_mean_over_other_numbers_in_a_later_batch_is_refused():
         from_jax(masked, PARAMS, data, dtype="float64")
 
 
+@pytest.mark.parametrize("last", [[0, 1, 0, 1], [0]], ids=["in proportion", "batch of one"])
+def test_what_batches_weigh_beside_each_other_is_tried(last):
+    def masked(params, batch):
+        x, y, counts = batch
+        total = (counts * ((apply(params, x) - y) ** 2).sum(axis=1)).sum()
+        return total / counts.sum().clip(1)
+
+    n = len(last)
+    tail = (np.repeat(X[4:5], n, axis=0), np.repeat(Y[4:5], n, axis=0), np.array(last, float))
+    with pytest.raises(ValueError, match="but not of batch 2 with the first"):
+        from_jax(masked, PARAMS, [(X[:4], Y[:4], np.ones(4)), tail], dtype="float64")
+
+
+def test_a_loss_that_is_zero_does_not_tell_its_reduction():
+    def error(params, batch):
+        return jnp.maximum(apply(params, batch[0]) - batch[1], 0).sum()
+
+    none = [(x, y + 99) for x, y in batches(4, 3)]
+    with pytest.raises(ValueError, match="it is 0 in every batch; say reduction="):
+        from_jax(error, PARAMS, none, dtype="float64", check=False)
+    last = (X[:1], Y[:1] - 9)  # a sum after all, told by a single sample
+    with pytest.raises(ValueError, match="but not of batch 3 with the first"):
+        from_jax(error, PARAMS, [*none, last], dtype="float64", check=False)
+
+
 @pytest.mark.parametrize("pattern", ["first", "*'kernel'*", ["bias", "['second'][1]"]])
 def test_parameters_by_pattern(pattern):
     everything = from_jax(whole, PARAMS, (X, Y), dtype="float64")

@@ -84,6 +84,15 @@ def test_statistics_of_the_batch_in_evaluation_mode():
         from_torch(model, F.mse_loss, (X, Y))
 
 
+def penalised(data):
+    model = sequential()
+    return (
+        model,
+        lambda o, y: F.mse_loss(o, y) + sum(p.square().sum() for p in model.parameters()),
+        data,
+    )
+
+
 REFUSED = {
     "no module": (lambda: (lambda x: x, F.mse_loss, (X, Y)), {}, "must be a torch.nn.Module"),
     "not scalar": (lambda: (sequential(), lambda o, y: o - y, (X, Y)), {}, r"shape \(9, 3\)"),
@@ -141,6 +150,33 @@ REFUSED = {
         lambda: (sequential(), lambda o, y: F.relu(o - y).sum(), [(X, Y + 99), (X, Y)]), {},
         "but not of batch 2",
     ),
+    "labels ignored in proportion": (
+        lambda: (
+            perceptron().double(), lambda o, y: CE(o, y),
+            [(X[:6], L[:6]), (X[:6], torch.where(torch.arange(6) % 2 == 0, L[:6], -100))],
+        ), {},
+        "but not of batch 2 with the first",
+    ),
+    "classes weighted, sorted": (
+        lambda: (
+            perceptron().double(),
+            lambda o, y: F.cross_entropy(o, y, weight=torch.arange(1.0, o.shape[1] + 1).to(o)),
+            [(X, 0 * L), (X, 0 * L + 1)],
+        ), {},
+        "but not of batch 2 with the first",
+    ),
+    "last of one is ignored": (
+        lambda: (
+            perceptron().double(), lambda o, y: CE(o, y), [(X, L), (X[:1], 0 * L[:1] - 100)]
+        ), {},
+        "but not of batch 2 with the first",
+    ),
+    "zero in every batch": (
+        lambda: (sequential(), lambda o, y: F.relu(o - y).sum(), [(X, Y + 99)] * 2), {},
+        "it is 0 in every batch; say reduction",
+    ),
+    "penalty": (lambda: penalised((X, Y)), {}, r"beside its outputs \('[\w.]+' and \d others"),
+    "penalty, batches": (lambda: penalised([(X, Y), (X, Y)]), {}, "let the model return"),
     "parallel": (lambda: nn.DataParallel(sequential()), {}, "give model.module"),
     "scripted": (lambda: torch.jit.script(sequential()), {}, "give the module it was made of"),
     "no labels": (lambda: (sequential(), F.mse_loss, {"input": X}), {}, "must have 'labels'"),
