@@ -178,7 +178,8 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         values, frozen, total = self.function.values(), self.function.frozen(), 0.0
         with self.function.differentiable(), torch.no_grad():
             for batch in self._read():
-                total += float(self.function.loss(values, batch, frozen))
+                if batch.samples:  # the mean over none is NaN
+                    total += float(self.function.loss(values, batch, frozen))
         return total / self.total_count
 
     def gradient(self) -> Array:

@@ -452,3 +452,17 @@ def test_complex_vectors_keep_both_parts():
     v = np.random.default_rng(1).standard_normal((2, len(expected)))
     product = operator.matvec(v[0] + 1j * v[1])
     np.testing.assert_array_equal(product, operator.matvec(v[0]) + 1j * operator.matvec(v[1]))
+
+
+def test_a_batch_without_samples_adds_nothing_to_a_loss_of_ones_own():
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(8, 3, generator=generator), torch.randn(8, 2, generator=generator)
+    model = torch.nn.Linear(3, 2)
+
+    def loss(outputs, targets):
+        return ((outputs - targets) ** 2).mean()
+
+    whole = from_torch(model, loss, [(x, y)])
+    parts = from_torch(model, loss, [(x[:5], y[:5]), (x[5:5], y[5:5]), (x[5:], y[5:])])
+    assert parts.loss() == pytest.approx(whole.loss(), rel=1e-6)
+    np.testing.assert_allclose(parts.gradient(), whole.gradient(), atol=1e-6)
