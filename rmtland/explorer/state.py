@@ -31,6 +31,8 @@ SAMPLES = ("none", "matrices", "network")
 
 _LONGEST = 2000
 _MOST_WIDTH = 4000
+_MOST_SEED = 2**53 - 1
+"""Larger integers are rounded by a browser, which would draw what another seed draws."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class ExplorerState:
     width : int
         Order of the matrices, or units of each layer of a network; from 2 to 4000.
     seed : int
-        Of what is drawn, >= 0.
+        Of what is drawn; from 0 to 2^53 - 1, which a browser holds exactly.
 
     Raises
     ------
@@ -88,6 +90,10 @@ class ExplorerState:
         if self.width > _MOST_WIDTH:
             raise ValueError(f"width must be at most {_MOST_WIDTH}; got {self.width}")
         object.__setattr__(self, "seed", count("seed", self.seed, min_value=0))
+        if self.seed > _MOST_SEED:
+            raise ValueError(
+                f"seed must be at most {_MOST_SEED}; got one of {self.seed.bit_length()} bits"
+            )
 
     @property
     def family(self) -> LawFamily:

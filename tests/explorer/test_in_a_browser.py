@@ -118,11 +118,59 @@ def test_the_address_is_shared(chrome, address):
     assert chrome.run("return document.getElementById('traces').checked")
 
 
-@pytest.mark.parametrize(("query", "words"), [("phi=-1", "phi must be"), ("x=1", "names 'x'")])
+CONTROLS = """
+    const ids = ['law', 'activation', 'sample', 'seed', 'phi-number', 'energy-number',
+                 'sigma-number', 'width-number'];
+    return [...ids.map((id) => document.getElementById(id).value),
+            document.getElementById('traces').checked];
+"""
+CHOOSE = """
+    const control = document.getElementById(arguments[0]);
+    if (control.type === 'checkbox') { control.checked = arguments[1]; }
+    else { control.value = arguments[1]; }
+    control.dispatchEvent(new Event('change'));
+"""
+
+
+def test_every_control_is_in_the_address(chrome, address):
+    """What was chosen, its address, and what another browser shows at that address agree."""
+    opened(chrome, address)
+    chosen = {"law": "wishart-relu", "activation": "gelu", "sample": "matrices",
+              "seed": str(2**53 - 1), "phi-number": "0.12345678901234567",
+              "energy-number": "1e-7", "sigma-number": "2.5", "width-number": "37"}  # fmt: skip
+    for name, value in {**chosen, "traces": True}.items():
+        after(chrome, CHOOSE, name, value, counter="settled")
+    shown = [chrome.run(CONTROLS), text(chrome, "#numbers"), text(chrome, "#drawn")]
+    assert [float(one) if one[0].isdigit() else one for one in shown[0][:-1]] == [
+        float(one) if one[0].isdigit() else one for one in chosen.values()
+    ]
+    assert shared(chrome) == ExplorerState(
+        law="wishart-relu", phi=0.12345678901234567, energy=1e-7, sigma=2.5, activation="gelu",
+        traces="activation", sample="matrices", width=37, seed=2**53 - 1,
+    )  # fmt: skip
+    link = chrome.run("return location.href")
+    opened(chrome, address)
+    chrome.open(link)
+    chrome.wait("document.body.dataset.ready")
+    assert [chrome.run(CONTROLS), text(chrome, "#numbers"), text(chrome, "#drawn")] == shown
+    assert chrome.complaints() == []
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("phi=-1", "phi must be"),
+        ("x=1", "names 'x'"),
+        (f"seed={2**53}", "seed must be at most"),
+        ("law=<img src=x onerror=alert(1)>", "unknown law '<img"),
+        ("<b>=1", "names '<b>'"),
+    ],
+)
 def test_an_address_that_is_none(chrome, address, query, words):
     chrome.open(f"{address}?{query}")
     chrome.wait("document.body.dataset.ready")
     assert words in text(chrome, "#error")
+    assert chrome.run("return document.querySelectorAll('#error *').length") == 0
     assert len(points(chrome, "density")["law"][0]) > 100
     chrome.complaints()
 
@@ -175,11 +223,53 @@ def test_a_file_is_dropped_and_fitted(chrome, address, tmp_path):
     x, y = points(chrome, "density")["law"]
     np.testing.assert_allclose(y, MarchenkoPastur(state.phi, state.sigma).pdf(x), rtol=1e-9)
     assert {"file", "law"} <= set(points(chrome, "cdf"))
+    after(chrome, MOVE, "sigma", 500)
+    assert "Kolmogorov distance, file" not in text(chrome, "#numbers")  # from another law
+    after(chrome, LET_GO, "sigma", counter="settled")
+    assert number(chrome, "Kolmogorov distance, file") > 0.1
     hostile = tmp_path / "hostile.npy"
     np.save(hostile, np.array([{}], dtype=object), allow_pickle=True)
     chrome.press("#file", str(hostile))
     chrome.wait("document.getElementById('dropped').textContent.includes('Python objects')")
     assert chrome.run("return document.getElementById('fit').disabled")
+    chrome.complaints()
+
+
+LATE = """
+    const ask = window.fetch, said = arguments[0];
+    window.fetch = async (path, options) => {
+      if (!path.startsWith(said)) { return ask(path, options); }
+      window.fetch = ask;
+      await new Promise((free) => { window.free = free; });
+      const answer = await ask(path, options);
+      setTimeout(() => { window.answered = true; }, 300);
+      return answer;
+    };
+"""
+
+
+@pytest.mark.parametrize("asked", ["eigenvalues?", "fit?"])
+def test_the_file_chosen_last_is_shown(chrome, address, tmp_path, asked):
+    """An answer about a file that comes after the next one was chosen is not shown as of that."""
+    for name in ("first.txt", "second.txt"):
+        np.savetxt(tmp_path / name, np.linspace(0.1, 4, 30 if name == "first.txt" else 50))
+    opened(chrome, address, law="marchenko-pastur")
+    if asked == "fit?":
+        chrome.press("#file", str(tmp_path / "first.txt"))
+        chrome.wait("!document.getElementById('fit').disabled")
+    chrome.run(LATE, asked)
+    if asked == "fit?":
+        chrome.click("#fit")
+    else:
+        chrome.press("#file", str(tmp_path / "first.txt"))
+    chrome.wait("Boolean(window.free)")
+    chrome.press("#file", str(tmp_path / "second.txt"))
+    second = "50 eigenvalues of second.txt"
+    chrome.wait(f"document.getElementById('dropped').textContent === '{second}'")
+    chrome.run("window.free()")
+    chrome.wait("window.answered")
+    assert text(chrome, "#dropped") == second
+    assert not chrome.run("return document.getElementById('fit').disabled")
     chrome.complaints()
 
 

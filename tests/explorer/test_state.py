@@ -18,7 +18,7 @@ STATES = st.builds(
     traces=st.sampled_from(TRACES),
     sample=st.sampled_from(SAMPLES),
     width=st.integers(2, 4000),
-    seed=st.integers(0, 2**64),
+    seed=st.integers(0, 2**53 - 1),
 )
 
 
@@ -54,13 +54,11 @@ def test_what_an_address_leaves_out_is_as_by_default():
         ("colour=red", "names 'colour'; it can name law, phi"),
         ("phi=1&phi=2", "names phi twice"),
         ("phi=" + "1" * 3000, "3004 characters"),
-        ("seed=" + "9" * 1990, "seed|integer"),
+        ("seed=" + str(2**53), "seed must be at most 9007199254740991"),
+        ("seed=" + "9" * 1990, "seed must be at most 9007199254740991"),
         ("<script>=1", "names '<script>'"),
     ],
 )
 def test_what_is_no_state(query, words):
-    if query.startswith("seed=9"):  # a large integer is a seed like any other
-        assert ExplorerState.from_query(query).seed > 10**1000
-        return
     with pytest.raises(ValueError, match=words):
         ExplorerState.from_query(query)

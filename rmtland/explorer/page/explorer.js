@@ -84,12 +84,16 @@ function showControls() {
 
 // Curves ------------------------------------------------------------------------------------------
 
-let asking = false, wanted = false, skipped = 0;
+let asking = null, wanted = false, skipped = 0;
 
-async function move() {
+// Ends when the latest state is shown, also where an earlier one was being asked for.
+function move() {
   wanted = true;
-  if (asking) { return; }
-  asking = true;
+  asking ??= follow();
+  return asking;
+}
+
+async function follow() {
   while (wanted) {
     wanted = false;
     const start = performance.now();
@@ -103,7 +107,7 @@ async function move() {
       sentence(error.message);
     }
   }
-  asking = false;
+  asking = null;
   document.body.dataset.moves = 1 + Number(document.body.dataset.moves || 0);
 }
 
@@ -149,9 +153,11 @@ function words(value) {
 
 // Spectra laid over -------------------------------------------------------------------------------
 
-// While a parameter moves, a spectrum that was drawn at another one is not shown.
+// While a parameter moves, a spectrum that was drawn at another one is not shown, nor are distances
+// of a file from another law.
 function forget() {
   drawn = null;
+  if (dropped) { dropped = { ...dropped, kolmogorov: null, wasserstein: null }; }
   if (state.sample !== "none") { at("drawn").textContent = "drawn anew when you let go"; }
 }
 
@@ -160,7 +166,7 @@ function change() {
   return move().then(settle);
 }
 
-let turn = 0;
+let turn = 0, files = 0;
 
 // Asks for what takes longer than a move: when a slider is let go, or something was chosen.
 async function settle() {
@@ -195,6 +201,8 @@ async function settle() {
 
 async function drop(chosen) {
   if (!chosen) { return; }
+  const mine = ++files;
+  let read = null, words;
   at("fit").disabled = true;
   file = dropped = null;
   at("dropped").textContent = "reading " + chosen.name;
@@ -202,21 +210,26 @@ async function drop(chosen) {
     if (chosen.size > setup.largest) {
       throw new Error(`the file has ${chosen.size} bytes; at most ${setup.largest} are read here`);
     }
-    file = await ask("eigenvalues?" + new URLSearchParams({ name: chosen.name }),
+    read = await ask("eigenvalues?" + new URLSearchParams({ name: chosen.name }),
       { method: "POST", body: chosen });
-    at("dropped").textContent = `${file.count} eigenvalues of ${file.name}`;
-    at("fit").disabled = false;
+    words = `${read.count} eigenvalues of ${read.name}`;
   } catch (error) {
-    at("dropped").textContent = "Not read: " + error.message;
+    words = "Not read: " + error.message;
   }
+  if (mine !== files) { return; }  // another file was chosen meanwhile
+  file = read;
+  at("dropped").textContent = words;
+  at("fit").disabled = !file;
   await settle();
 }
 
 async function fit() {
+  const mine = files;
   at("fit").disabled = true;
   at("dropped").textContent = "fitting";
   try {
     const answer = await ask("fit?" + query({ file: file.file }));
+    if (mine !== files) { return; }  // another file was chosen meanwhile
     found = await ask("curves?" + answer.query);
     state = found.state;
     history.replaceState(null, "", "?" + found.query);
@@ -225,9 +238,9 @@ async function fit() {
     show();
     await settle();
   } catch (error) {
-    at("dropped").textContent = "Not fitted: " + error.message;
+    if (mine === files) { at("dropped").textContent = "Not fitted: " + error.message; }
   }
-  at("fit").disabled = false;
+  if (mine === files) { at("fit").disabled = false; }
 }
 
 // Beginning ---------------------------------------------------------------------------------------
