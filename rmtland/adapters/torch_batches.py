@@ -262,7 +262,8 @@ def _as_tensors(tree: Any) -> Any:
             return array
         import torch
 
-        return torch.as_tensor(array if array.flags.writeable else array.copy())
+        writable = array if array.flags.writeable else array.copy()
+        return torch.as_tensor(writable, device="cpu")  # whatever the default device is
 
     return mapped(tensor, tree)
 

@@ -469,7 +469,7 @@ class _Nearby(LossFunction):
         return tuple(
             value
             + shift
-            * torch.randn(value.shape, generator=generator, dtype=torch.float64).to(
+            * torch.randn(value.shape, generator=generator, dtype=torch.float64, device="cpu").to(
                 device=value.device, dtype=value.dtype
             )
             for value in there

@@ -132,7 +132,8 @@ class LossFunction:
     def differentiable(self) -> Iterator[None]:
         """Evaluate the module by kernels that have second derivatives, in full precision.
 
-        Whatever the caller has set: autocast, inference mode, gradients switched off.
+        Whatever the caller has set: autocast, inference mode, gradients switched off, float32
+        products rounded to TF32 or bfloat16 (convolutions on a card are, unless told otherwise).
 
         Yields
         ------
@@ -148,6 +149,7 @@ class LossFunction:
             kind = self.device.type
             if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
+            _without_rounded_products(torch, stack)
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
             fast = torch.backends.mha.get_fastpath_enabled()
             torch.backends.mha.set_fastpath_enabled(False)
@@ -157,7 +159,9 @@ class LossFunction:
                     stack.callback(setattr, module, "training", module.training)
                     module.training = training
             if any(isinstance(module, torch.nn.RNNBase) for module, _ in self.modes):
-                stack.enter_context(torch.backends.cudnn.flags(enabled=False))
+                cudnn = torch.backends.cudnn
+                stack.callback(setattr, cudnn, "enabled", cudnn.enabled)
+                cudnn.enabled = False
             yield
 
     def batch(self, batch: Batch) -> Batch:
@@ -296,3 +300,26 @@ class LossFunction:
         if self.given_dtype is None or not tensor.is_floating_point():
             return tensor
         return tensor.to(self.given_dtype)
+
+
+def _without_rounded_products(torch: Any, stack: ExitStack) -> None:
+    """Compute float32 products with all digits until the stack ends."""
+    backends = torch.backends
+    if hasattr(backends.cudnn, "conv"):  # a setting for each operation, of PyTorch 2.9 and later
+        settings = [
+            (getattr(library, operation), "fp32_precision", "ieee")
+            for library in (backends.cudnn, backends.mkldnn)
+            for operation in ("conv", "rnn", "matmul")
+            if hasattr(library, operation)
+        ]
+        settings.append((backends.cuda.matmul, "fp32_precision", "ieee"))
+    else:
+        settings = [
+            (backends.cuda.matmul, "allow_tf32", False),
+            (backends.cudnn, "allow_tf32", False),
+        ]
+    for owner, name, exact in settings:
+        before = getattr(owner, name)
+        if before != exact:
+            stack.callback(setattr, owner, name, before)
+            setattr(owner, name, exact)

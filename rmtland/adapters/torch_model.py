@@ -294,7 +294,9 @@ def _try_products(operator: TorchOperator, first: Batch, method: str | None) -> 
     generator = torch.Generator().manual_seed(20261126)
 
     def drawn() -> Array:
-        vector = torch.randn(function.size, generator=generator, dtype=torch.float64)
+        vector = torch.randn(
+            function.size, generator=generator, dtype=torch.float64, device="cpu"
+        )  # of the generator: the default device may be another
         return vector.to(device=function.device, dtype=function.dtype)
 
     vector = drawn()

@@ -30,7 +30,7 @@ def model(call=lambda net, x: net(x)):
 
 
 def dense(operator):
-    return operator @ torch.eye(operator.shape[0], dtype=torch.float64).numpy()
+    return operator @ np.eye(operator.shape[0])
 
 
 def _shifted_weights(net, x):
@@ -214,3 +214,50 @@ def test_models_in_half_precision_are_computed_in_single(half):
     v = np.random.default_rng(0).standard_normal(operator.shape[0])
     expected = exact @ v
     assert abs(operator @ v - expected).max() < 1e-6 * abs(expected).max()
+
+
+def test_the_default_device_is_not_asked():
+    """Trial vectors and NumPy data went to the default device, and calls ended in its errors."""
+    torch.manual_seed(0)
+    made = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)).double()
+    expected = dense(from_torch(made, F.mse_loss, (X, Y)))
+    before = torch.get_default_device()
+    torch.set_default_device("meta")
+    try:
+        for data in ((X, Y), (X.numpy(), Y.numpy())):
+            assert (dense(from_torch(made, F.mse_loss, data)) == expected).all()
+    finally:
+        torch.set_default_device(before if before.type != "cpu" else None)
+
+
+@pytest.mark.parametrize("precision", ["high", "medium"])
+def test_products_are_not_rounded_to_tf32_or_bfloat16(precision):
+    """float32 convolutions on a card are rounded by default, matrix products where asked for."""
+    backends = torch.backends
+    if not hasattr(backends.cudnn, "conv"):
+        pytest.skip("before PyTorch 2.9 there was one setting for all operations")
+
+    def settings():
+        return [
+            each.fp32_precision
+            for each in (backends.cudnn.conv, backends.cudnn.rnn, backends.cuda.matmul,
+                         backends.mkldnn.matmul, backends.mkldnn.conv)
+        ]  # fmt: skip
+
+    class Watched(nn.Linear):
+        def forward(self, x):
+            seen.append(settings())
+            return super().forward(x)
+
+    seen = []
+    torch.set_float32_matmul_precision(precision)
+    try:
+        before = settings()
+        operator = from_torch(nn.Sequential(Watched(4, 3).double()), F.mse_loss, (X, Y))
+        operator @ np.ones(15)
+        assert settings() == before
+        assert before != ["ieee"] * 5
+        assert seen
+        assert all(one == ["ieee"] * 5 for one in seen)
+    finally:
+        torch.set_float32_matmul_precision("highest")
