@@ -306,7 +306,7 @@ def _without_rounded_products(torch: Any, stack: ExitStack) -> None:
     """Compute float32 products with all digits until the stack ends."""
     backends = torch.backends
     if hasattr(backends.cudnn, "conv"):  # a setting for each operation, of PyTorch 2.9 and later
-        settings = [
+        settings: list[tuple[Any, str, Any]] = [
             (getattr(library, operation), "fp32_precision", "ieee")
             for library in (backends.cudnn, backends.mkldnn)
             for operation in ("conv", "rnn", "matmul")
