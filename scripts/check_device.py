@@ -2,11 +2,14 @@
 
     python scripts/check_device.py --out figures/device.json      # at most 300 s on one card
     python scripts/check_device.py --small                        # tiny sizes; runs without a card
+    python scripts/check_device.py --out figures/device.json --only adapters "networks:product" \
+        tests/estimate/test_estimates_on_devices.py  # these rows anew, the others stay
 
 Three parts: the tests marked `gpu`; every family of random matrices drawn on the CPU and on the
 card (`device_distributions.py`); benchmarks beside peers on the same card in the same run
-(`device_networks.py`, `device_samplers.py`, `device_estimates.py`, `device_models.py`). Each group
-of cases has a process of its own, which is started again after a crash or a case that takes too
+(`device_networks.py`, `device_samplers.py`, `device_estimates.py`, `device_models.py`,
+`device_adapters.py`; `device_answers.py` has no peers: it compares with NumPy). Each group of cases
+has a process of its own, which is started again after a crash or a case that takes too
 long; the JSON is written after every case. What failed is printed last. Without a card the parts
 that need one are skipped, and the code between runs on a simulated device.
 """
@@ -14,12 +17,10 @@ that need one are skipped, and the code between runs on a simulated device.
 from __future__ import annotations
 
 import argparse
-import datetime
 import importlib
 import inspect
 import json
 import os
-import platform
 import queue
 import signal
 import subprocess
@@ -34,6 +35,8 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
+from device_report import Report, Selection
+
 SCRIPTS = Path(__file__).resolve().parent
 ROOT = SCRIPTS.parent
 CHECKS = ("distributions",)
@@ -41,13 +44,11 @@ BENCHMARKS = {
     "networks": 0.6,
     "samplers": 0.4,
     "estimates": 0.5,
+    "answers": 0.3,
+    "adapters": 0.7,
     "models": 1.0,
-}  # share of the time left
+}  # share of the time left; the last one asked for gets all
 GROUPS = (*CHECKS, *BENCHMARKS)
-SHOWN = (
-    "numpy", "scipy", "numba", "cupy-cuda13x", "cupy-cuda12x", "torch", "jax", "array-api-compat",
-    "array-api-strict",
-)  # fmt: skip
 LIMIT = 30.0  # seconds of a case that names no other
 GRACE = 10.0  # seconds after its limit until a case that does not stop is killed
 RESULT = "check-device-result "
@@ -82,20 +83,12 @@ def missing_packages() -> tuple[list[str], list[str]]:
     )
 
 
-def versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in SHOWN:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 # A process that runs the cases of one group ---------------------------------------------------
 
 
-def work(group: str, folder: str, *, small: bool, skip: list[str], until: float) -> None:
+def work(
+    group: str, folder: str, *, small: bool, skip: list[str], only: list[str], until: float
+) -> None:
     """Run the cases of a group and print one line each; see `Group`."""
     sys.path[:0] = [folder, str(SCRIPTS)]
     module = importlib.import_module(f"device_{group}")
@@ -104,7 +97,7 @@ def work(group: str, folder: str, *, small: bool, skip: list[str], until: float)
     say({"card": card(), "names": list(module.CASES)})
     small = small or not card()
     for name, function in module.CASES.items():
-        if name in skip:
+        if name in skip or not (not only or any(piece in name for piece in only)):
             continue
         left = until - time.time()
         own = getattr(module, "LIMITS", {}).get(name, getattr(function, "limit", LIMIT))
@@ -186,6 +179,7 @@ class Group:
         command += ["--folder", str(self.folder)]
         command += ["--until", str(self.until), "--skip", json.dumps(self.done)]
         command += ["--small"] * self.report.small
+        command += ["--cases", json.dumps(self.report.selection.pieces(self.name))]
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
         )
@@ -256,10 +250,10 @@ def environment() -> dict[str, str]:
 
 
 def run_tests(report: Report, seconds: float) -> None:
-    """Run the tests marked `gpu`, in the files that have such tests."""
+    """Run the tests marked `gpu`, in the files that have such tests or in those asked for."""
     from device_timing import has_card
 
-    files = [
+    files = report.selection.tests or [
         str(path.relative_to(ROOT))
         for path in sorted((ROOT / "tests").rglob("test_*.py"))
         if any(mark in path.read_text("utf-8") for mark in ("mark.gpu", "import PLACES"))
@@ -287,7 +281,9 @@ def run_tests(report: Report, seconds: float) -> None:
                 result |= counts(table)
             result["ok"] = passed(done.returncode, result, on_card=has_card())
         report.add(
-            "tests", "marked gpu", result | {"wall_s": round(time.perf_counter() - begin, 1)}
+            "tests",
+            report.selection.title,
+            result | {"wall_s": round(time.perf_counter() - begin, 1)},
         )
 
 
@@ -312,95 +308,6 @@ def counts(table: Path) -> dict[str, Any]:
     return found | {"failed": failed}
 
 
-# What came of it --------------------------------------------------------------------------------
-
-
-class Report:
-    """The results so far, in a file after every case.
-
-    Parameters
-    ----------
-    out : Path, optional
-        The JSON.
-    budget : float
-        Seconds.
-    small : bool
-        Whether sizes are tiny.
-    """
-
-    def __init__(self, out: Path | None, budget: float, small: bool) -> None:
-        self.out, self.small, self.begin = out, small, time.time()
-        self.lock = threading.Lock()
-        self.content: dict[str, Any] = {
-            "date": str(datetime.date.today()),
-            "card": {},
-            "processor": f"{platform.machine()}, {os.cpu_count()} cores",
-            "versions": versions(),
-            "small": small,
-            "budget": budget,
-            "wall_s": 0.0,
-            "results": {},
-            "failed": [],
-        }
-
-    def card(self, found: dict[str, Any]) -> None:
-        """Keep what is known of the card."""
-        with self.lock:
-            self.content["card"] = self.content["card"] or found
-
-    def add(self, group: str, name: str, result: dict[str, Any]) -> None:
-        """Keep a result, print it and write all results."""
-        with self.lock:
-            self.content["results"].setdefault(group, {})[name] = result
-            if "error" in result or result.get("ok") is False:
-                self.content["failed"].append([group, name])
-            self.content["wall_s"] = round(time.time() - self.begin, 1)
-            print(f"[{self.content['wall_s']:6.1f} s] {group}: {name}: {short(result)}", flush=True)
-            self.write()
-
-    def write(self) -> None:
-        """Write the results so far."""
-        if self.out is None:
-            return
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.out.with_suffix(".part")
-        partial.write_text(json.dumps(self.content, indent=1, default=str) + "\n", "utf-8")
-        partial.replace(self.out)
-
-    def table(self) -> str:
-        """Return numbers of cases, and what failed."""
-        lines = []
-        for group, results in self.content["results"].items():
-            bad = sum([group, name] in self.content["failed"] for name in results)
-            skipped = sum("skipped" in one and "tests" not in one for one in results.values())
-            lines.append(
-                f"{group:<14} {len(results) - bad - skipped:>4} right {bad:>4} failed "
-                f"{skipped:>4} skipped"
-            )
-        for group, name in self.content["failed"]:
-            result = self.content["results"][group][name]
-            lines.append(f"FAILED {group}: {name}: {short(result)}")
-            for test, text in list(result.get("failed", {}).items() if group == "tests" else ())[
-                :12
-            ]:
-                lines.append(f"  {test}: {text.splitlines()[0][:160]}")
-        return "\n".join(lines)
-
-
-def short(result: dict[str, Any]) -> str:
-    """Return a result on one line."""
-    for name in ("error", "skipped"):
-        if isinstance(result.get(name), str):
-            at = f" ({result['at'][:120]})" if result.get("at") else ""
-            return f"{name}: {result[name][:160]}{at}"
-    kept = {
-        key: value
-        for key, value in result.items()
-        if key not in ("tail", "failed") or (key == "failed" and isinstance(value, list) and value)
-    }
-    return json.dumps(kept, default=str)[:200]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -411,36 +318,46 @@ def main() -> None:
     parser.add_argument(
         "--parts", nargs="+", default=["tests", *GROUPS], choices=["tests", *GROUPS]
     )
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="WHAT",
+        help="groups, group:piece of a case's name, or tests/...; the other rows of --out stay",
+    )  # fmt: skip
     parser.add_argument("--worker", choices=GROUPS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     parser.add_argument("--until", type=float, default=0.0, help=argparse.SUPPRESS)
     parser.add_argument("--skip", default="[]", help=argparse.SUPPRESS)
+    parser.add_argument("--cases", default="[]", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         work(options.worker, options.folder, small=options.small, skip=json.loads(options.skip),
-             until=options.until)  # fmt: skip
+             only=json.loads(options.cases), until=options.until)  # fmt: skip
         return
     needed, tests = missing_packages()
     if needed:
         raise SystemExit(f"missing packages: {', '.join(needed)}; pip install them (pure Python)")
     if tests:
         print(f"missing packages of the tests: {', '.join(tests)}", flush=True)
-    report = Report(options.out, options.budget, options.small)
+    try:
+        selection = Selection(tuple(options.only), ("tests", *GROUPS))
+        report = Report(options.out, options.budget, options.small, selection)
+    except ValueError as error:
+        parser.error(str(error))
+    parts = selection.groups or options.parts
     end = report.begin + options.budget
     checks: list[threading.Thread] = []
-    until = report.begin + 0.4 * options.budget
-    if "tests" in options.parts:
+    until = end if not set(parts) & set(BENCHMARKS) else report.begin + 0.4 * options.budget
+    if "tests" in parts:
         checks.append(threading.Thread(target=run_tests, args=(report, until - time.time())))
     for name in CHECKS:
-        if name in options.parts:
+        if name in parts:
             checks.append(threading.Thread(target=Group(name, until, report).run))
     for thread in checks:  # side by side: nothing is timed
         thread.start()
     for thread in checks:
         thread.join()
-    for name, share in BENCHMARKS.items():
-        if name not in options.parts:
-            continue
+    chosen = [name for name in BENCHMARKS if name in parts]
+    for name in chosen:
+        share = 1.0 if name == chosen[-1] else BENCHMARKS[name]
         if not (SCRIPTS / f"device_{name}.py").exists():
             report.add(name, "all", {"skipped": "there is no such script"})
             continue

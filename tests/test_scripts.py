@@ -47,7 +47,9 @@ SMALL = {
     ],
     "critical_point_data.py": ["--size", "quick", "--check", "4"],
     "bench_conditioned.py": ["--width", "4", "--points", "3"],
-    "check_device.py": ["--small", "--parts", "distributions", "--budget", "60"],
+    "check_device.py": [
+        *("--small", "--parts", "distributions", "answers", "--budget", "60"),
+    ],
     "bench_fits.py": ["--runs", "20", "--jobs", "levels", "strengths", "goodness"],
     "bench_estimate.py": ["--jobs", "trace", "--repetitions", "2"],
     "estimate_coverage.py": [
@@ -105,7 +107,9 @@ SAYS = {
     "bench_dyson.py": (rf"MatrixDyson .* us a point, worst error (?P<value>{NUMBER})", 0, 1e-6),
     "bench_audit.py": (rf"18  relu .* (?P<value>{NUMBER})\n", 0, 0.5),
     "bench_ensembles.py": (rf"ratio (?P<value>{NUMBER}), same counts: True", 0, np.inf),
-    "check_device.py": (r"distributions +(?P<value>\d+) right +0 failed", 1, 200),
+    "check_device.py": (
+        r"distributions +(?P<value>\d+) right +0 failed(?s:.*)answers +9 right", 1, 200,
+    ),
     "bench_small.py": (rf"2000 points +(?P<value>{NUMBER}) ms", 0, 1000),
     "bench_conditioned.py": (rf'"density_off": (?P<value>{NUMBER})', 0, 0.1),
     "bench_certificate.py": (rf"rational.* (?P<value>{NUMBER})\n", 0, 50),
@@ -439,3 +443,34 @@ def test_numbers_out_of_range_are_refused_before_any_work(
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_some_rows_of_the_check_are_run_anew_and_the_others_stay(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    from device_report import Report, Selection
+
+    known = ("tests", "networks", "answers")
+    words = ("answers:index", "tests/test_devices.py")
+    selection = Selection(words, known)
+    assert selection.groups == ["tests", "answers"]
+    assert selection.pieces("answers") == ["index"]
+    assert Selection(("answers", "answers:index"), known).pieces("answers") == []
+    assert Selection().groups == []
+    with pytest.raises(ValueError, match="names nothing: give a group"):
+        Selection(("anwsers",), known)
+    out = tmp_path / "device.json"
+    first = Report(out, 9.0, small=True)
+    first.card({"name": "first card"})
+    first.add("networks", "one", {"s": 1.0})
+    first.add("answers", "index", {"error": "once"})
+    second = Report(out, 9.0, small=True, selection=selection)
+    second.card({"name": "second card"})
+    second.add("answers", "index", {"ok": True})
+    found = json.loads(out.read_text("utf-8"))
+    assert found["results"] == {"networks": {"one": {"s": 1.0}}, "answers": {"index": {"ok": True}}}
+    assert found["failed"] == []
+    assert found["card"] == {"name": "first card"}
+    assert found["anew"][0]["card"] == "second card"
+    assert found["anew"][0]["only"] == list(words)
+    with pytest.raises(ValueError, match="other sizes"):
+        Report(out, 9.0, small=False, selection=selection)
