@@ -196,7 +196,7 @@ def small_points() -> dict[str, Any]:
             there = net.at(put(theta), put(x), put(y))
             tolerance = 1e-12 if dtype is np.float64 else 2e-5
             for name, one, two in (
-                ("loss", here.loss, there.loss),
+                ("loss", here.loss, float(there.loss)),
                 ("gradient", here.gradient, to_numpy(there.gradient)),
                 ("product", here.hvp(v), to_numpy(there.hvp(put(v)))),
                 ("Hessian", here.hessian("total"), to_numpy(there.hessian("total"))),

@@ -29,7 +29,7 @@ Synonyms: HVP in JAX, flax, equinox, haiku.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager, nullcontext
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -435,14 +435,14 @@ def from_jax(
     )  # fmt: skip
 
 
-def _precision(double: bool) -> AbstractContextManager[Any]:
-    """Return the setting in which arrays of float64 stay what they are."""
-    if not double:
-        return nullcontext()
+@contextmanager
+def _precision(double: bool) -> Iterator[None]:
+    """Keep float64 what it is, and float32 products from TF32 unless the caller wants them so."""
     jax = optional("jax", extra="jax")
     home = jax if hasattr(jax, "enable_x64") else optional("jax.experimental", extra="jax")
-    context: AbstractContextManager[Any] = home.enable_x64(True)
-    return context
+    digits = jax.config.jax_default_matmul_precision or "highest"
+    with home.enable_x64(True) if double else nullcontext(), jax.default_matmul_precision(digits):
+        yield
 
 
 def _cast(jax: Any, array: Any, dtype: str) -> Any:

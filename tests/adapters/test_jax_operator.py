@@ -258,3 +258,22 @@ def test_complex_vectors_keep_both_parts():
     v = RNG.standard_normal((2, operator.shape[0]))
     product = operator.matvec(v[0] + 1j * v[1])
     np.testing.assert_array_equal(product, operator.matvec(v[0]) + 1j * operator.matvec(v[1]))
+
+
+def test_products_of_single_precision_are_not_rounded_to_tf32():
+    """They are on a card by default; who asks for that gets it."""
+    seen = []
+
+    def noted(params, batch):
+        seen.append(jax.config.jax_default_matmul_precision)
+        return whole(params, batch)
+
+    single = jax.tree_util.tree_map(np.float32, PARAMS)
+    data = np.float32(X), np.float32(Y)
+    from_jax(noted, single, data) @ np.ones(26)
+    assert set(seen) == {"highest"}
+    seen.clear()
+    with jax.default_matmul_precision("tensorfloat32"):
+        from_jax(noted, single, data) @ np.ones(26)
+    assert set(seen) == {"tensorfloat32"}
+    assert jax.config.jax_default_matmul_precision is None
