@@ -34,7 +34,7 @@ FULL = {
     "Sweeps": ["bench_sweep.py"],
 }
 NUMBERS = re.compile(
-    r"agreement|difference|deviation|worst|Kolmogorov|energy|largest|times faster|\bover\b"
+    r"agreement|difference|deviation|worst|Kolmogorov|energy|largest|times faster|\bover\b|audit|residual"
     r"|a second$|^(z|p|steps|index|cores|points|graphs refused)\b"
 )
 """Names of quantities that are numbers; the others are times."""
@@ -79,6 +79,9 @@ def device_section(path: Path = DEVICE) -> str:
         + ".",
         *(["", found["note"]] if "note" in found else []),
     ]
+    for run in found.get("anew", ()):
+        words = ", ".join(f"`{word}`" for word in run["only"])
+        lines += ["", f"{words} anew: {run['date']}, {run['card'] or 'no card'}."]
     lines += [
         "",
         "s: seconds, of the fastest call after a first one. Other quantities have no unit.",
