@@ -34,8 +34,8 @@ FULL = {
     "Sweeps": ["bench_sweep.py"],
 }
 NUMBERS = re.compile(
-    r"agreement|difference|deviation|worst|Kolmogorov|energy|largest|times faster|\bover\b|audit|residual"
-    r"|a second$|^(z|p|steps|index|cores|points|graphs refused)\b"
+    r"agreement|difference|deviation|worst|Kolmogorov|energy|largest|times faster|\bover\b"
+    r"|audit|residual|a second$|^(z|p|steps|index|cores|points|graphs refused)\b"
 )
 """Names of quantities that are numbers; the others are times."""
 QUICK = {"Laws and free probability": ["bench_laws.py", "--quick"]}
