@@ -43,7 +43,6 @@ from rmtland.spectrum.tables import data_frame, html_table
 from rmtland.typing import Real
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 __all__ = ["Spectrum"]
@@ -292,7 +291,7 @@ class Spectrum(SpectralStatistics):
         """
         return data_frame(self)
 
-    def plot(self, ax: Axes | None = None, **style: Any) -> Artist:
+    def plot(self, ax: Axes | None = None, **style: Any) -> Axes:
         """Draw the histogram of the spectrum.
 
         Parameters
@@ -304,12 +303,15 @@ class Spectrum(SpectralStatistics):
 
         Returns
         -------
-        Artist
-            The bars; their figure is `.axes.figure`.
+        Axes
+            The axes, as `Law.plot` returns them: `law.plot(spectrum.plot())` lays the law over the
+            bars. `rmtland.plot.draw_spectrum` returns the bars.
         """
         from rmtland.drawing import draw_spectrum, new_axes
 
-        return draw_spectrum(new_axes(ax), self, **style)
+        axes = new_axes(ax)
+        draw_spectrum(axes, self, **style)
+        return axes
 
     # Files -----------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
-from rmtland import Spectrum, WishartPlusWigner
+from rmtland import Semicircle, Spectrum, WishartPlusWigner
 
 quick = examples(100)
 finite_nodes = hnp.arrays(
@@ -387,12 +387,14 @@ def test_a_data_frame_or_what_to_install(monkeypatch):
 
 def test_plot_draws_on_given_axes_or_new_ones():
     ax = Figure().subplots()
-    bars = Spectrum([0.0, 1.0, 1.0]).plot(ax, bins=2, color="red")
-    assert bars.axes is ax
+    assert Spectrum([0.0, 1.0, 1.0]).plot(ax, bins=2, color="red") is ax
+    (bars,) = ax.patches
     np.testing.assert_allclose(bars.get_data()[0], [2 / 3, 4 / 3])
     own = Spectrum([0.0, 1.0]).plot()
-    assert own.axes.get_xlabel() == "eigenvalue"
-    pyplot.close(own.axes.figure)
+    assert own.get_xlabel() == "eigenvalue"
+    assert Semicircle().plot(own) is own
+    assert (len(own.patches), len(own.get_lines())) == (1, 1)
+    pyplot.close(own.figure)
     with pytest.raises(TypeError, match="ax must be matplotlib Axes; got str"):
         Spectrum([0.0]).plot("here")
 
