@@ -35,9 +35,34 @@ FULL = {
 }
 NUMBERS = re.compile(
     r"agreement|difference|deviation|worst|Kolmogorov|energy|largest|times faster|\bover\b"
-    r"|audit|residual|a second$|^(z|p|steps|index|cores|points|graphs refused)\b"
+    r"|audit|residual|a second$|^(z|p|parts|steps|index|cores|points|graphs refused)\b"
 )
 """Names of quantities that are numbers; the others are times."""
+MEMORY = re.compile(r"^(graph of a forward pass|parameters|peak of \d+|allowed)$")
+"""Names of quantities that are bytes."""
+SILENT = (
+    "wall_s",
+    "tail",
+    "ok",
+    "n",
+    "first",
+    "failed",
+    "code",
+    "types",
+    "dtype",
+    "within",
+    "said",
+)
+WORDS = {
+    "worst": "worst relative difference",
+    "here": "rmtland",
+    "here, vector of NumPy": "rmtland, vector in NumPy",
+    "memory: allowed": "memory: stated for a block",
+    "at once": "products at once in a block",
+    "memory: peak of 1": "memory: peak of one product",
+    "memory: peak of 8": "memory: peak of a block of eight",
+}
+"""Quantities whose names in the file are too short for a reader."""
 QUICK = {"Laws and free probability": ["bench_laws.py", "--quick"]}
 
 
@@ -124,7 +149,7 @@ def quantities(result: dict[str, Any], prefix: str = "") -> list[tuple[str, str]
     """Return what a case measured, a line each: times in seconds, and numbers without a unit."""
     found: list[tuple[str, str]] = []
     for name, value in result.items():
-        if name in ("wall_s", "tail", "ok", "n", "first", "failed", "code"):
+        if name in SILENT or (name == "differences" and value == "none"):
             continue
         label = prefix + ("time" if name == "s" else name)
         if isinstance(value, dict) and isinstance(value.get("s"), float):
@@ -134,9 +159,13 @@ def quantities(result: dict[str, Any], prefix: str = "") -> list[tuple[str, str]
             continue
         if isinstance(value, float):
             text = f"{value:.3g}" + ("" if NUMBERS.search(label) else " s")
+        elif isinstance(value, int) and MEMORY.search(label):
+            label, text = f"memory: {label}", f"{value / 1e6:.1f} MB"
+        elif isinstance(value, list):
+            text = ", ".join(f"{one:.3g}" if isinstance(one, float) else str(one) for one in value)
         else:
-            text = str(value).partition("\n")[0][:100]
-        found.append((label, text))
+            text = str(value).partition("\n")[0]
+        found.append((WORDS.get(label, label) if not prefix else label, text[:100]))
     return found or [("", "right" if result.get("ok", True) else "failed")]
 
 

@@ -379,14 +379,14 @@ def test_the_page_of_benchmarks_says_whether_a_card_was_there(tmp_path, monkeypa
     content = {
         "card": {"name": "Card"}, "date": "2026-11-27", "processor": "16 cores", "wall_s": 3.0,
         "versions": {"numpy": "2.5"}, "failed": [["networks", "wrong"]],
-        "results": {"networks": {"right": {"here": {"s": 0.5}}, "wrong": {"error": "a|b"}}},
+        "results": {"networks": {"right": {"route": {"s": 0.5}}, "wrong": {"error": "a|b"}}},
     }  # fmt: skip
     path.write_text(json.dumps(content), "utf-8")
     page = write_benchmarks.with_device(page + "## After\n", path)
     assert "Not yet run" not in page
     assert page.endswith("## After\n")
     assert page.count("## On a GPU") == 1
-    assert "| right | here | 0.5 s |" in page
+    assert "| right | route | 0.5 s |" in page
     assert "| wrong | error | a/b |" in page
     assert "1 right, 1 failed, 0 skipped" in page
 
