@@ -415,7 +415,8 @@ def from_jax(
             batches = [jax.tree_util.tree_map(lambda a: _cast(jax, a, wanted), b) for b in batches]
         refuse_bad_loss(losses, theta, batches[0])
         if reduction is None and (len(batches) > 1 or part == "empirical_fisher"):
-            reduction = found_reduction(jax, losses, theta, batches)
+            with _precision(True):
+                reduction = found_reduction(jax, losses, theta, batches)
         if part == "fisher":
             refuse_no_likelihood(jax, losses, theta, batches[0])
     reduction = choice("reduction", reduction or "sum", ("mean", "sum"))

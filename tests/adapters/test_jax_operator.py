@@ -266,14 +266,67 @@ def test_products_of_single_precision_are_not_rounded_to_tf32():
 
     def noted(params, batch):
         seen.append(jax.config.jax_default_matmul_precision)
-        return whole(params, batch)
+        return ((batch @ params["w"]) ** 2).mean()
 
-    single = jax.tree_util.tree_map(np.float32, PARAMS)
-    data = np.float32(X), np.float32(Y)
-    from_jax(noted, single, data) @ np.ones(26)
+    single, data = {"w": np.ones(2, np.float32)}, np.ones((3, 2), np.float32)
+
+    def product():
+        from_jax(noted, single, data, check=False) @ np.ones(2)
+
+    product()
     assert set(seen) == {"highest"}
     seen.clear()
     with jax.default_matmul_precision("tensorfloat32"):
-        from_jax(noted, single, data) @ np.ones(26)
+        product()
     assert set(seen) == {"tensorfloat32"}
     assert jax.config.jax_default_matmul_precision is None
+
+
+LINE = {"w": np.array([0.5, -1.0, 2.0])}
+
+
+def bent(params, x):
+    return jnp.tanh(x @ jnp.reshape(params["w"], (3, 1)))
+
+
+def mean_square(outputs, targets):
+    return ((outputs - targets) ** 2).mean()
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+def test_targets_that_are_the_outputs_are_no_fault(batches):
+    """The gradient is 0 there, and the loss is rounding: both looked like hidden derivatives."""
+    x = RNG.standard_normal((9, 3))
+    with jax.enable_x64(True):
+        y = np.asarray(bent(LINE, x))
+        slopes = (1 - y**2) * x
+    data = (x, y) if batches == 1 else [(x[:4], y[:4]), (x[4:], y[4:])]
+    operator = from_jax(mean_square, LINE, data, model=bent)
+    np.testing.assert_allclose(dense(operator), 2 * slopes.T @ slopes / 9, rtol=1e-10)
+    assert batches == 1 or operator.reduction == "mean"
+
+
+def test_hidden_derivatives_are_seen_where_the_gradient_is_zero():
+    x = RNG.standard_normal((9, 3))
+    with jax.enable_x64(True):
+        y = np.asarray(bent(LINE, x))
+    half = lambda o, t: mean_square(0.5 * jax.lax.stop_gradient(o) + 0.5 * o, t)  # noqa: E731
+    with pytest.raises(ValueError, match="not those of its values"):
+        from_jax(half, LINE, (x, y), model=bent)
+
+
+def test_a_constant_hides_no_weights_in_single_precision():
+    single = {"w": LINE["w"].astype(np.float32)}
+    x = RNG.standard_normal((9, 3)).astype(np.float32)
+    weights = np.linspace(1.0, 2.0, 9, dtype=np.float32)[:, None]
+    y = weights - 1.5
+
+    def weighted(outputs, targets):
+        w = targets + 1.5
+        return 1e3 + 0.1 * (w * (outputs - targets) ** 2).sum() / w.sum()
+
+    batches = [(x[:4], y[:4]), (x[4:], y[4:])]
+    with pytest.raises(ValueError, match="the mean (nor|over)"):
+        from_jax(weighted, single, batches, model=bent, check=False)
+    plain = from_jax(lambda o, t: 1e3 + mean_square(o, t), single, batches, model=bent, check=False)
+    assert plain.reduction == "mean"
