@@ -326,7 +326,7 @@ def test_a_constant_hides_no_weights_in_single_precision():
         return 1e3 + 0.1 * (w * (outputs - targets) ** 2).sum() / w.sum()
 
     batches = [(x[:4], y[:4]), (x[4:], y[4:])]
-    with pytest.raises(ValueError, match="the mean (nor|over)"):
+    with pytest.raises(ValueError, match=r"the mean (nor|over)"):
         from_jax(weighted, single, batches, model=bent, check=False)
     plain = from_jax(lambda o, t: 1e3 + mean_square(o, t), single, batches, model=bent, check=False)
     assert plain.reduction == "mean"
