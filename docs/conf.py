@@ -104,5 +104,11 @@ def _objects_linked(app, page, source):
         source[0] = re.sub(r"\| (`rmtland[\w.]+`) \|", r"| {py:obj}\1 |", source[0])
 
 
+def _fields_left_out(app, what, name, obj, skip, options):
+    """Leave out fields of named tuples: the section Parameters of their class describes them."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
 def setup(app):
     app.connect("source-read", _objects_linked)
+    app.connect("autodoc-skip-member", _fields_left_out)

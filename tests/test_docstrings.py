@@ -3,6 +3,7 @@
 import enum
 import importlib
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +23,10 @@ ROOMS = (
     "landscape.connectivity",
     "landscape.level_sets",
     "statements",
+    "models.conditioned", "models.depth", "models.dyson", "models.linear", "models.population",
+    "models.two_leg", "networks.datasets",
 )  # fmt: skip
+PACKAGE = Path(__file__).parent.parent / "rmtland"
 DEMANDED = {
     "GL08": "no docstring",
     "PR01": "parameters not documented",
@@ -67,6 +71,16 @@ def faults_of(name, found):
         for code, text in validate(name)["errors"]
         if code in DEMANDED and code not in skipped
     ]
+
+
+def test_no_room_is_left_out():
+    """Every package that lists public names is one of ROOMS; commands are documented by --help."""
+    packages = {
+        path.parent.relative_to(PACKAGE).as_posix().replace("/", ".")
+        for path in PACKAGE.glob("*/**/__init__.py")
+        if "\n__all__" in path.read_text("utf-8")
+    }
+    assert {name for name in packages if not name.startswith("cli")} - set(ROOMS) == set()
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -31,7 +31,15 @@ _TINY = 0.004  # seconds of a determinant of pairs, however small
 
 
 class Cost(NamedTuple):
-    """What a computation will take, estimated beforehand."""
+    """What a computation will take, estimated beforehand.
+
+    Parameters
+    ----------
+    seconds : float
+        Time on this machine, in seconds.
+    bytes : int
+        Memory, in bytes.
+    """
 
     seconds: float
     bytes: int

@@ -33,14 +33,21 @@ __all__ = ["AveragedDensity", "averaged_over_curvature"]
 
 
 class AveragedDensity(NamedTuple):
-    """A density averaged over draws of the curvature term."""
+    """A density averaged over draws of the curvature term.
+
+    Parameters
+    ----------
+    mean : ndarray
+        Mean over the draws, one value a point.
+    spread : ndarray
+        Standard deviation over single draws: what one draw may be off.
+    standard_error : ndarray
+        Of the mean.
+    """
 
     mean: Real
     spread: Real
-    """Standard deviation over single draws: what one draw may be off."""
-
     standard_error: Real
-    """Of the mean."""
 
 
 def averaged_over_curvature(
@@ -73,6 +80,7 @@ def averaged_over_curvature(
     Returns
     -------
     AveragedDensity
+        Mean over the draws, their spread, and the standard error of the mean.
     """
     grid = points("at", at)
     rows = np.array(

@@ -161,6 +161,7 @@ def outlier_points(model: HessianLaw) -> int:
     Returns
     -------
     int
+        Estimated number of points.
     """
     size = root_mean_square(lambda z: _transform(model, z), model.mean())
     return _expected(model.mean(), size) if size else 1
