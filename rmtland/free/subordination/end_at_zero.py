@@ -7,8 +7,10 @@ M = z G - 1 tends to -1, and
 .. math:: z = \Bigl(\frac{M}{1 + M}\Bigr)^{n - 1} \prod_i \omega_i
           \to \frac{w}{\prod_B \mathbb{E}[1/B]} .
 
-If zero is an end of the support of one of them the gap ends there, with G = 0. The equation is a
-difference of large numbers beside it, so that samples of the gap come close to its end only.
+If zero is an end of the support of one of them the gap ends there, with G = 0, or at a critical
+point close by: always where the density of a factor vanishes there like a power of at most one. The
+equation is a difference of large numbers beside it, so that samples of the gap come close to its
+end only.
 
 References
 ----------
@@ -20,7 +22,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -28,6 +31,7 @@ from rmtland.laws.gaps import Gap
 from rmtland.laws.law import Law
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 from rmtland.solution import ConvergenceError
+from rmtland.typing import Real
 
 __all__ = ["with_ends_at_zeros"]
 
@@ -35,6 +39,10 @@ _SMALL = 3e-3
 """z G up to which samples of a gap that ends at a zero of G have come."""
 _ROUNDED = 1e-7
 """The same where the condition of critical points may be rounding."""
+_CANCELLED = 1e-8
+"""Share of the distance to zero up to which G beside its zero is linear, but for rounding."""
+_FIRST = math.log(1e-30)
+"""Logarithm of the least share on a way to the zero."""
 
 
 def with_ends_at_zeros(
@@ -93,28 +101,105 @@ def _end(
         for part in law.complement():
             if part.low < omega[0] < part.high:
                 others = (*operands[:i], *operands[i + 1 :], *wisharts)
-                known = _limit(law, part.low, part.high, others)
+                known = _known_end(law, part, float(omega[0]), others)
                 if known is not None and abs(known - found) < 0.1 * abs(found):
                     return known
     return found
 
 
-def _limit(law: Law, low: float, high: float, others: tuple[Law, ...]) -> float | None:
-    """Return w/prod E[1/B] for the zero w of G of a law between two points, if there is one."""
+def _known_end(law: Law, part: Gap, beside: float, others: tuple[Law, ...]) -> float | None:
+    """Return the end near a zero of G of a law in a gap that its point is in, if there is one.
+
+    It is w/prod E[1/B], or the farthest point on the way there, if that is farther from zero.
+    """
     if not any(_ends_at_zero(other) for other in others) or any(map(_has_null, others)):
         return None
     try:
-        inverse_means = [
-            -law._stieltjes(np.zeros(1, dtype=np.complex128))[0].real for law in others
-        ]
-        zero = _zero_of_transform(law, low, high)
+        zero = _zero_of_transform(law, part.low, part.high)
+        if zero is None:
+            return None
+        origin = np.zeros(1, dtype=np.complex128)
+        means = [float(-other._stieltjes(origin)[0].real) for other in others]
+        if not all(mean and math.isfinite(mean) for mean in means):
+            return None
+        way = _Way(law, zero, others, tuple(means))
+        room = part.low if zero > 0 else part.high
+        longest = min(10 * abs(1 - beside / zero) + 1e-6, 0.9 * abs(1 - room / zero), 0.5)
+        return way.farthest(math.log(longest))
     except ConvergenceError:  # a law by another equation, at its end
         return None
-    if zero is None or not all(mean and math.isfinite(mean) for mean in inverse_means):
-        return None
-    for mean in inverse_means:
-        zero /= float(mean)
-    return zero
+
+
+@dataclass(frozen=True)
+class _Way:
+    """Points of a product as those of its factors come to a zero of G of one, and to zero.
+
+    With e = 1 + M = a G_A(a) and b G_B(b) = e the point is a prod (1 - e)/E[1/(B - b)], which does
+    not cancel as e tends to zero. Where the density of a factor vanishes more slowly than x there,
+    or A is nearly all in one atom, the farthest of them is on the way, not at its end.
+
+    Parameters
+    ----------
+    law : Law
+        A.
+    zero : float
+        Zero of its G.
+    others : tuple of Law
+        The other factors, B.
+    means : tuple of float
+        Their E[1/B].
+    """
+
+    law: Law
+    zero: float
+    others: tuple[Law, ...]
+    means: tuple[float, ...]
+
+    @cached_property
+    def _slope(self) -> float:
+        """A^2 G_A'(a) at the zero, negative."""
+        jet = self.law._jet(np.array([self.zero], dtype=np.complex128))
+        return float(self.zero**2 * jet[1][0].real)
+
+    @property
+    def end(self) -> float:
+        """Where it ends."""
+        return self.zero / math.prod(self.means)
+
+    def points(self, shares: Real) -> Real:
+        """Return points where A's is short of the zero by shares of it."""
+        a = self.zero * (1 - shares)
+        excess = a * self.law._stieltjes(a.astype(np.complex128)).real
+        excess = np.where(shares < _CANCELLED, -self._slope * shares * (1 - shares), excess)
+        z = a
+        for other, mean in zip(self.others, self.means, strict=True):
+            # Newton's method from the side where it cannot overshoot: e(b) is concave
+            b = -excess / mean
+            for _ in range(60):
+                g, dg = (part.real for part in other._jet(b.astype(np.complex128)))
+                change = (b * g - excess) / (g + b * dg)
+                b = np.where(np.isfinite(change), b - change, b)
+                if not (np.abs(change) > 1e-15 * np.abs(b)).any():
+                    break
+            z = -z * (1 - excess) / other._stieltjes(b.astype(np.complex128)).real
+        return z
+
+    def farthest(self, last: float) -> float | None:
+        """Return the farthest point from zero, of shares up to one of the given logarithm.
+
+        None is returned if the points go on to recede there.
+        """
+        low, high = _FIRST, last
+        for turn in range(6):
+            shares = np.linspace(low, high, 400 if turn == 0 else 40)
+            points = self.points(np.exp(shares)) / self.end
+            at = int(np.nanargmax(points))
+            if turn == 0 and (not np.isfinite(points).all() or at == shares.size - 1):
+                return None
+            if turn == 0 and at == 0:
+                break
+            low, high = float(shares[max(at - 1, 0)]), float(shares[min(at + 1, shares.size - 1)])
+        return self.end * max(1.0, float(points[at]))
 
 
 def _zero_of_transform(law: Law, low: float, high: float) -> float | None:

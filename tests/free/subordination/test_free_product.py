@@ -1,10 +1,12 @@
 """Products of two positive laws: edges in closed form."""
 
+import math
+
 import numpy as np
 import pytest
 
-from rmtland.free import free_product, general_marchenko_pastur
-from rmtland.laws import Discrete, JacobiWeight
+from rmtland.free import free_compression, free_product, general_marchenko_pastur
+from rmtland.laws import Discrete, JacobiWeight, Semicircle
 
 
 @pytest.mark.parametrize(("power", "mass"), [(1.5, 0.2), (2.5, 0.3006869242537645), (4.0, 0.5)])
@@ -50,3 +52,21 @@ def test_such_edges_on_both_sides_of_zero():
     assert law.support[0][1] == pytest.approx(low, rel=1e-13)
     assert law.support[1][0] == pytest.approx(high, rel=1e-13)
     assert law.cdf(0.5 * high) == pytest.approx(0.6, abs=1e-12)
+
+
+@pytest.mark.parametrize("method", ["positive", "signed"])
+@pytest.mark.parametrize("kept", [0.99999, 0.9999, 0.99, 0.9, 0.5])
+def test_an_edge_beside_a_zero_of_g_is_critical_where_the_density_vanishes_slowly(kept, method):
+    # A semicircle on [0, 4], compressed, is one of the same mean and a smaller variance.
+    law = free_product(Semicircle(1.0, 2.0), Discrete((0.0, 1.0), (1 - kept, kept)), method=method)
+    assert law.support[0][0] == pytest.approx(2 - 2 * math.sqrt(kept), rel=1e-11)
+
+
+@pytest.mark.parametrize("method", ["positive", "signed"])
+@pytest.mark.parametrize("power", [0.95, 1.0, 1.05])
+def test_such_an_edge_near_the_power_one(power, method):
+    # The same as a compression: E[1/B^2] is infinite or nearly so, the critical point at 1e-6.
+    density = JacobiWeight(4.0, power, 0.0, 1.0)
+    law = free_product(density, Discrete((0.0, 1.0), (0.1, 0.9)), method=method)
+    [(low, _)] = free_compression(density, 0.9).support
+    assert law.support[0][0] == pytest.approx(low, rel=1e-11)
