@@ -26,12 +26,14 @@ covariances that commute,
         \frac{b(t)^2 s K + r(t)}{1 - g(t)} \Bigr)^{-1}, \qquad
     g(t) = \frac1{n_l} \operatorname{tr} \, (b(t)^2 s K + r(t)) (z - K_l)^{-1},
 
+which
+
 which is no free product; the matrix Dyson equation takes a few kinds of units, nodes of a
-quadrature of t. `ConjugateKernel.cdf_error` says how far its distribution function may be from that
-of all units. Its edges are those of these kinds: where f' is not bounded the law of all units has a
-thin tail beyond, and with fewer units than samples in the last layer the law of these kinds may
-fall apart, into intervals for single kinds that the law of all units joins. Where some of these are
-too close to 0 it is refused (`ConvergenceError`).
+quadrature of t. With fewer units than samples in such a layer, or where the law of these kinds
+falls apart or is not found, all units are taken
+(`rmtland.models.depth.all_units`) and the law is a table. `ConjugateKernel.cdf_error` says how far
+its distribution function may be from that of all units. Edges of the law of a few kinds are those
+of these kinds: where f' is not bounded the law of all units has a thin tail beyond.
 
 References
 ----------
@@ -53,6 +55,7 @@ True
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -66,12 +69,14 @@ from rmtland.free import general_marchenko_pastur
 from rmtland.free.operator_valued.matrix_dyson import LARGEST_SIZE
 from rmtland.laws import Discrete, Law, MarchenkoPastur, mixture
 from rmtland.laws.affine_law import affine
+from rmtland.models.depth.all_units import ROUNDING, all_units_cdf, all_units_law
 from rmtland.models.depth.kernel_sum import feature_law, kernel_sum_law
 from rmtland.models.depth.linear_jacobian import gaussian_product, squared_singular_values
 from rmtland.models.depth.matrix_draws import drawn_spectrum, rounded_sizes
 from rmtland.models.depth.signal_propagation import LayerAverages, signal_propagation
 from rmtland.models.depth.unit_offsets import OffsetLayer, offset_layers
 from rmtland.models.depth.wide_network import WideNetwork
+from rmtland.models.dyson.tabulated_law import TabulatedLaw
 from rmtland.models.quadratures import SampledModel
 from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
@@ -86,7 +91,7 @@ _MOST, _FEWEST = 12, 4
 """Kinds of units in a layer where they differ: at most, and what there must be on average."""
 
 _PLACES = 60
-"""Where laws of more and of fewer kinds of units are compared."""
+"""Where laws of a few kinds of units and of all are compared."""
 
 
 @dataclass(frozen=True)
@@ -202,26 +207,24 @@ class ConjugateKernel(WideNetwork, SampledModel):
 
     @cached_property
     def cdf_error(self) -> float:
-        """Estimate of how far the distribution function is from that of all units.
+        """How far the distribution function may be from that of all units.
 
-        The largest difference, at places over the whole support, from the law of fewer kinds of
-        units in each layer; 0 where units are alike. It is largest with fewer units than samples
-        in the last layer; gaps of the law are then often gaps between kinds, of no meaning.
+        The largest difference seen at places over the whole support, and a tenth; 0 where units
+        are alike, and the `error` of the table where the law is one.
 
         Raises
         ------
         ConvergenceError
-            If the law of fewer kinds is not solved.
+            If the equation of all units is not solved.
         """
         if not self._is_varied:
             return 0.0
-        coarse = replace(self)
-        vars(coarse)["units"] = tuple(layer.coarser or layer for layer in self.units)
-        laws = (self.law, coarse._matrix_dyson_law)
-        ends = np.array([end for law in laws for part in law.support for end in part])
-        top = float(ends.max())
-        x = np.union1d(ends, top * np.linspace(0, 1, _PLACES + 1)[1:] ** 2)
-        return float(np.abs(laws[0].cdf(x) - laws[1].cdf(x)).max())
+        law = self.law
+        if isinstance(law, TabulatedLaw):
+            return law.error
+        ends = np.array([end for part in law.support for end in part])
+        x = np.union1d(ends[ends > 0], ends.max() * np.linspace(0, 1.1, _PLACES + 1)[1:] ** 2)
+        return 1.1 * float(np.abs(law.cdf(x) - all_units_cdf(self, x)).max()) + ROUNDING
 
     @cached_property
     def layer_laws(self) -> tuple[Law, ...]:
@@ -251,10 +254,12 @@ class ConjugateKernel(WideNetwork, SampledModel):
         For Gaussian data and several layers it comes from a matrix Dyson equation, in a time that
         grows like a power of the depth; that of a linear network is a product of
         Marchenko-Pastur laws; any other is the last of `layer_laws`. So is one of sizes so far
-        apart that the matrix Dyson equation loses its digits.
+        apart that the matrix Dyson equation loses its digits. Where units differ it is that of a
+        few kinds of them, or, where these may have bands of their own, a table of that of all
+        units, a `TabulatedLaw`.
         """
         if self._is_varied:
-            return self._matrix_dyson_law
+            return self._varied_law
         depth = len(self.hidden)
         if self.input_law is None and not any(layer.rest for layer in self.layers):
             scale = self.data_variance * self.weight_variance**depth
@@ -270,6 +275,17 @@ class ConjugateKernel(WideNetwork, SampledModel):
             except ConvergenceError:
                 return self.layer_laws[-1]
         return found
+
+    @property
+    def _varied_law(self) -> Law:
+        """The law of a few kinds of units, where it is sure to be one interval, or of all units."""
+        varied = zip(self.hidden, self.units, strict=True)
+        if all(width >= self.samples for width, layer in varied if layer.is_varied):
+            found = self._matrix_dyson_law
+            with contextlib.suppress(ConvergenceError):
+                if len(found.support) == 1:
+                    return found
+        return all_units_law(self)
 
     @property
     def _matrix_dyson_law(self) -> Law:

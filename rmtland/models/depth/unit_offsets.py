@@ -91,9 +91,8 @@ class OffsetLayer:
         Shares of the kinds of units, > 0.
     slopes, rests : ndarray, shape (q,)
         b and r of each kind.
-    coarser : OffsetLayer, optional
-        The same by fewer kinds of units, where these are a quadrature: what its law differs by
-        shows how far the quadrature is off.
+    every : OffsetLayer, optional
+        The same by a fine rule for the offsets, where these are a quadrature.
     """
 
     variance: float
@@ -103,7 +102,7 @@ class OffsetLayer:
     masses: Real
     slopes: Real
     rests: Real
-    coarser: OffsetLayer | None = None
+    every: OffsetLayer | None = None
 
     @property
     def is_varied(self) -> bool:
@@ -190,17 +189,16 @@ def _layer(f: Activation, variance: float, shared: float, nodes: int, number: in
     if not shared:
         return OffsetLayer(variance, shared, mean_square, spread, masses, slopes, rests)
     parts = variance, shared, mean_square, spread
-    one = np.sqrt([masses @ slopes**2]), np.array([masses @ rests])
-    best, fewer, kinds = np.inf, (np.ones(1), *one), (masses, slopes, rests)
+    every = OffsetLayer(*parts, masses, slopes, rests)
+    best, kinds = np.inf, (masses, slopes, rests)
     expected = _tested(masses, slopes**2 * variance / spread, rests / spread)
     for size in range(2, nodes + 1):
-        before = kinds if best < np.inf else fewer
         for chosen, shares in _rules(offsets, masses, variance, size):
             _, b, r = _averages(f, chosen, variance)
             found = _tested(shares, b**2 * variance / spread, r / spread)
             off = float((np.abs(found - expected) / np.maximum(expected, 1e-3)).max())
             if off < best:
-                best, kinds, fewer = off, (shares, b, r), before
+                best, kinds = off, (shares, b, r)
         if best < _GOOD:
             break
     if not best < _WORST:
@@ -209,7 +207,7 @@ def _layer(f: Activation, variance: float, shared: float, nodes: int, number: in
             f"kinds of units: averages of {f!r} would be off by {best:.1g} of themselves; take "
             "smaller biases or fewer hidden layers"
         )
-    return OffsetLayer(*parts, *kinds, OffsetLayer(*parts, *fewer))
+    return OffsetLayer(*parts, *kinds, every)
 
 
 def _rules(offsets: Real, masses: Real, variance: float, size: int) -> Iterator[tuple[Real, Real]]:

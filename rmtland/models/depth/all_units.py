@@ -1,0 +1,271 @@
+r"""The law of features of networks whose units differ by offsets: of all units, not of a few kinds.
+
+With the averages b(t), r(t) of `rmtland.models.depth.unit_offsets` and s the weight variance, the
+Stieltjes transforms :math:`G_l(u_l)` of the kernels of all layers belong together: :math:`u_L = z`,
+
+.. math::
+    u_{l-1} = \frac{u_l - R_l}{B_l}, \qquad
+    R_l = \operatorname{E}_t \frac{r(t)}{1 - g_l(t)}, \quad
+    B_l = \operatorname{E}_t \frac{b(t)^2 s}{1 - g_l(t)}, \\
+    G_l = \frac{G_{l-1}}{B_l}, \qquad
+    g_l(t) = \frac{m}{n_l} \Bigl( b(t)^2 s \, \frac{u_{l-1} G_{l-1} - 1}{B_l} + r(t) \, G_l \Bigr),
+
+with :math:`G_0` that of Marchenko-Pastur. At each z these are 2 L numbers, whatever the number of
+kinds of units, so that the average over t is taken by a fine rule. They are found by iteration far
+above the axis, and followed downwards by Newton's method.
+
+The distribution function is an integral over a vertical line,
+
+.. math:: F(x) = \frac12 + \frac1\pi \int_0^\infty \operatorname{Re} G(x + i y) \, dy ,
+
+whose trapezoidal rule in log y has an error that falls exponentially with its step. `all_units_law`
+tabulates it.
+
+Examples
+--------
+A quarter as many units as samples: kinds of units would have bands of their own.
+
+>>> from rmtland.models.depth.conjugate_kernel import ConjugateKernel
+>>> model = ConjugateKernel(1.5, (0.25,), 1.0, activation="tanh", bias_variance=1.0)
+>>> len(model.law.support), model.law.error < 1e-4
+(1, True)
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from rmtland.laws import MarchenkoPastur
+from rmtland.models.depth.unit_offsets import OffsetLayer
+from rmtland.models.depth.wide_network import WideNetwork
+from rmtland.models.dyson.tabulated_law import TabulatedLaw
+from rmtland.solution import ConvergenceError
+from rmtland.typing import Complex, Real
+
+__all__ = ["ROUNDING", "all_units_cdf", "all_units_law"]
+
+_STEP = 0.4
+"""Step of log y."""
+_TOP, _BOTTOM = 1e4, 1e-4
+"""Heights between which a line is followed: in units of the largest point, and of the point."""
+_TOLERANCE, _ROUNDED = 1e-11, 1e-9
+"""Relative defects: that are good, and that are rounding where they do not fall."""
+_ITERATIONS, _NEWTON = 200, 20
+ROUNDING = 1e-9
+"""Mass that counts as none, and error of a distribution function before it is tabulated."""
+_GRID, _MOST, _GOAL = 40, 1200, 4e-5
+_DECADES, _ABOVE, _PARTS, _ROUNDS = 8, 3, 16, 3
+_CHECKED = 40
+_GAP, _TRACE = 1.3, 1e-15
+"""Ratio of the ends of a gap that offsets of the rule do not make; what narrower ones carry."""
+
+
+def all_units_law(network: WideNetwork) -> TabulatedLaw:
+    """Tabulate the limit law of the last features, by all their units.
+
+    Parameters
+    ----------
+    network : WideNetwork
+        Sizes, variances and units.
+
+    Returns
+    -------
+    TabulatedLaw
+        Of the bulk; its `error` holds the interpolation between points and the rule for the
+        offsets. The support ends where less than 1e-9 is left beyond, and holds gaps narrower
+        than 1.3 times their place.
+
+    Raises
+    ------
+    ConvergenceError
+        If the equation is not solved, or the table does not end.
+    """
+    ratio = network.hidden[-1] / network.samples
+    atom = max(1 - ratio, 0.0)
+    scale = network.units[-1].spread * (1 + ratio**-0.5) ** 2
+    (least, low), (high, most) = _ends(network, scale, atom)
+    shares = np.linspace(0, 1, _GRID + 1)
+    grids = low + (high - low) * shares**2, high - (high - low) * shares**2
+    inner = np.unique(np.concatenate([*grids, low * (high / low) ** shares]))
+    inner = inner[(np.diff(inner, prepend=low) > 1e-6 * inner) & (inner < (1 - 1e-6) * high)]
+    places = np.concatenate([[least, low], inner, [high, most]])
+    levels = np.concatenate([[atom], all_units_cdf(network, places[1:-1]), [1.0]])
+    off = np.full(places.size - 1, np.inf)  # of a cell, in its middle
+    off[[0, -1]] = 0.0
+    while (chosen := np.flatnonzero(off > _GOAL)).size:
+        if places.size + chosen.size > _MOST:
+            raise ConvergenceError(
+                f"the distribution function of {network} is not tabulated to {_GOAL:g} by "
+                f"{places.size} points"
+            )
+        middle = (places[chosen] + places[chosen + 1]) / 2
+        found = all_units_cdf(network, middle)
+        seen = np.abs(found - (levels[chosen] + levels[chosen + 1]) / 2)
+        off[chosen] = np.where(seen > _GOAL, np.inf, seen)  # halves are better than the whole
+        off = np.insert(off, chosen + 1, off[chosen])
+        places = np.insert(places, chosen + 1, middle)
+        levels = np.insert(levels, chosen + 1, found)
+    rising = np.minimum(np.maximum.accumulate(levels), 1.0)
+    masses = _with_gaps(places, np.diff(rising))
+    some = places[1:-1][:: max(1, places.size // _CHECKED)]
+    rule = np.abs(all_units_cdf(network, some) - all_units_cdf(_halved(network), some)).max()
+    rounding = ROUNDING + float((rising - levels).max())
+    errors = (("interpolation", 2 * float(off.max())), ("offsets", 2 * float(rule) + rounding))
+    return TabulatedLaw(
+        places,
+        masses * ((1 - atom) / masses.sum()),
+        atom,
+        sum(part for _, part in errors),
+        (low - least, most - high),
+        errors,
+    )
+
+
+def _with_gaps(places: Real, masses: Real) -> Real:
+    """Masses of cells: 0 in gaps, and a trace in those narrow ones that are between offsets."""
+    masses = np.where(masses <= ROUNDING / 5, 0.0, masses)
+    full: list[int] = np.flatnonzero(masses).tolist()
+    for before, after in itertools.pairwise(full):
+        if places[after] < _GAP * places[before + 1]:
+            masses[before + 1 : after] = _TRACE
+    return masses
+
+
+def _ends(network: WideNetwork, scale: float, atom: float) -> list[tuple[float, float]]:
+    """Brackets of the places below and above which there is a mass of 1e-9."""
+    points = scale * np.logspace(-_DECADES, _ABOVE, 2 * (_DECADES + _ABOVE) + 1)
+    levels = all_units_cdf(network, points)
+    first = int((levels - atom > ROUNDING).argmax())
+    last = int((1 - levels <= ROUNDING).argmax())
+    if not 1 - levels[-1] <= ROUNDING:
+        raise ConvergenceError(f"the features of {network} have no largest scale")
+    low = np.append(0.0, points)[first], points[first]
+    high = points[max(last - 1, 0)], points[last]
+    for _ in range(_ROUNDS):
+        below, above = np.linspace(*low, _PARTS + 1), np.linspace(*high, _PARTS + 1)
+        levels = all_units_cdf(network, np.concatenate([below[1:], above[1:]]))
+        if first:
+            place = (levels[:_PARTS] - atom > ROUNDING).argmax()
+            low = below[place], below[place + 1]
+        place = (1 - levels[_PARTS:] <= ROUNDING).argmax()
+        high = above[place], above[place + 1]
+    return [low, high]
+
+
+def _halved(network: WideNetwork) -> WideNetwork:
+    """Return the network with every second offset of the rules."""
+    layers = []
+    for layer in network.units:
+        units = layer.every or layer
+        if units.masses.size > 1:
+            shares = units.masses[::2] / units.masses[::2].sum()
+            units = replace(units, masses=shares, slopes=units.slopes[::2], rests=units.rests[::2])
+        layers.append(replace(layer, every=units))
+    coarse = replace(network)
+    vars(coarse)["units"] = tuple(layers)
+    return coarse
+
+
+def all_units_cdf(network: WideNetwork, x: Real) -> Real:
+    """Return the distribution function of all units.
+
+    Parameters
+    ----------
+    network : WideNetwork
+        Sizes, variances and units.
+    x : ndarray, shape (n,)
+        Points > 0.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Mass up to each point.
+
+    Raises
+    ------
+    ConvergenceError
+        If the equation is not solved.
+    """
+    layers = [layer.every or layer for layer in network.units]
+    height, left = _TOP * float(x.max()), np.arange(x.size)
+    whole = np.zeros(x.size)
+    state = None
+    while left.size:
+        state, g = _solved(network, layers, np.asarray(x[left] + 1j * height, complex), state)
+        part = _STEP * height * g.real
+        if height == _TOP * float(x.max()):
+            whole += part / -np.expm1(-_STEP)  # and above, where G = 1/z
+        else:
+            whole[left] += part
+        ready = height < _BOTTOM * x[left]
+        whole[left[ready]] += part[ready] / np.expm1(_STEP)  # below, where G is constant
+        left, state = left[~ready], state[:, ~ready]
+        height *= np.exp(-_STEP)
+    return np.asarray(0.5 + whole / np.pi)
+
+
+def _solved(
+    network: WideNetwork, layers: Sequence[OffsetLayer], z: Complex, state: Complex | None
+) -> tuple[Complex, Complex]:
+    """Solve for R_1, ..., R_L, B_1, ..., B_L, shape (2 L, n), at points z; with G_L there."""
+    if state is None:
+        gain = network.weight_variance
+        rests = [layer.masses @ layer.rests for layer in layers]
+        gains = [gain * layer.masses @ layer.slopes**2 for layer in layers]
+        state = np.repeat(np.array([*rests, *gains], complex)[:, None], z.size, axis=1)
+        for _ in range(_ITERATIONS):
+            new = _step(network, layers, z, state)[0]
+            done = (np.abs(new - state) <= _TOLERANCE * np.abs(state)).all()
+            state = new
+            if done:
+                break
+    spreads = np.array([network.data_variance, *(layer.spread for layer in layers)])
+    unit = np.concatenate([spreads[1:], spreads[1:] / spreads[:-1]])[:, None]
+    before = np.inf
+    for _ in range(_NEWTON):
+        new, g = _step(network, layers, z, state)
+        defect, size = new - state, unit * np.abs(state / unit).max(axis=0)
+        off = float((np.abs(defect) / size).max())
+        if off < _TOLERANCE or _ROUNDED > off > before / 2:
+            if not (g.imag < 0).all():
+                break
+            return state, g
+        before = off
+        slopes = np.empty((z.size, len(state), len(state)), dtype=np.complex128)
+        for j, row in enumerate(state):
+            moved, change = state.copy(), 1e-7 * np.maximum(np.abs(row), 1e-3 * size[j])
+            moved[j] += change
+            slopes[:, :, j] = ((_step(network, layers, z, moved)[0] - new) / change).T
+        slopes = slopes * (unit.T / unit) - np.eye(len(state))
+        state = state - unit * np.linalg.solve(slopes, (defect / unit).T[..., None])[..., 0].T
+    raise ConvergenceError(
+        f"the equation of all units of {network} is not solved at heights of {z.imag.min():.2g}: "
+        f"it is off by {off:.2g} of itself"
+    )
+
+
+def _step(
+    network: WideNetwork, layers: Sequence[OffsetLayer], z: Complex, state: Complex
+) -> tuple[Complex, Complex]:
+    """Return R and B anew, and G_L."""
+    rests, gains = state.reshape(2, len(layers), -1)
+    points = [z]
+    for rest, gain in zip(rests[::-1], gains[::-1], strict=True):
+        points.append((points[-1] - rest) / gain)
+    points = points[::-1]  # u_0, ..., u_L
+    first = MarchenkoPastur(network.samples / network.inputs, network.data_variance)
+    g = np.asarray(first._stieltjes(points[0]))
+    found = np.empty((2, len(layers), z.size), dtype=np.complex128)
+    for number, layer in enumerate(layers):
+        part = (points[number] * g - 1) / gains[number]
+        g = g / gains[number]
+        linear = network.weight_variance * layer.slopes**2
+        ratio = network.samples / network.hidden[number]
+        damping = 1 / (1 - ratio * (part[:, None] * linear + g[:, None] * layer.rests))
+        found[0, number] = damping @ (layer.masses * layer.rests)
+        found[1, number] = damping @ (layer.masses * linear)
+    return found.reshape(state.shape), g
