@@ -19,7 +19,7 @@ the data, whatever the sizes of the batches.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -317,7 +317,6 @@ def _has_rows(outputs: Any, batch: Batch) -> bool:
 
 
 def _parts_of(loss: Any, outputs: Any, batch: Batch) -> LossParts:
-    import torch
     from torch.utils._pytree import tree_map
 
     m, k = batch.samples, first_part(batch.samples)
@@ -326,11 +325,38 @@ def _parts_of(loss: Any, outputs: Any, batch: Batch) -> LossParts:
         def cut(t: Any) -> Any:
             return t[rows] if hasattr(t, "ndim") and t.ndim else t
 
-        return loss(tree_map(cut, outputs), mapped(cut, batch.targets))
+        return tree_map(cut, outputs), mapped(cut, batch.targets)
 
-    whole, first, other = (part(rows) for rows in (slice(None), slice(k), slice(k, None)))
-    rounding = 1e-9 if getattr(whole, "dtype", None) == torch.float64 else 1e-5
-    return LossParts(m, k, float(whole), float(first), float(other), rounding)
+    pairs = [part(rows) for rows in (slice(None), slice(k), slice(k, None))]
+    return LossParts(m, k, *_exact_losses(loss, pairs))
+
+
+def _exact_losses(loss: Any, pairs: Sequence[Any]) -> tuple[float, float, float, float]:
+    """Return three losses in double precision, where they can be computed so, and their rounding.
+
+    In single precision a constant in the loss hides what it adds to.
+    """
+    import torch
+    from torch.utils._pytree import tree_leaves, tree_map
+
+    def double(t: Any) -> Any:
+        return t.double() if hasattr(t, "is_floating_point") and t.is_floating_point() else t
+
+    given = next((t.dtype for t in tree_leaves(pairs[0][0]) if double(t) is not t), None)
+    found = None
+    if given is not None:
+        try:
+            found = [loss(*(tree_map(double, one) for one in pair)) for pair in pairs]
+        except (RuntimeError, TypeError, ValueError):
+            found = None  # it has tensors of its own that do not go with them
+    if found is None:
+        found, given = [loss(*pair) for pair in pairs], None
+    if getattr(found[0], "dtype", None) != torch.float64:
+        rounding = 1e-5
+    else:
+        rounding = 1e-9 if given is None else 1e-6
+    first, second, third = (float(value) for value in found)
+    return first, second, third, rounding
 
 
 def _together(loss: Any, first: Pair, later: Pair) -> LossParts | None:
@@ -350,12 +376,8 @@ def _together(loss: Any, first: Pair, later: Pair) -> LossParts | None:
                 return None
             a = torch.cat((a, b))
         joined.append(a)
-    whole = loss(*tree_unflatten(joined, shape))
-    parts = (loss(outputs, one.targets), loss(others, other.targets))
-    rounding = 1e-9 if getattr(whole, "dtype", None) == torch.float64 else 1e-5
-    samples = one.samples + other.samples
-    values = [float(value) for value in (whole, *parts)]
-    return LossParts(samples, one.samples, values[0], values[1], values[2], rounding)
+    pairs = [tree_unflatten(joined, shape), (outputs, one.targets), (others, other.targets)]
+    return LossParts(one.samples + other.samples, one.samples, *_exact_losses(loss, pairs))
 
 
 def _known(loss: Any) -> tuple[str, Any, dict[str, Any]] | None:
