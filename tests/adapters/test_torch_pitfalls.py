@@ -265,16 +265,16 @@ def test_products_are_not_rounded_to_tf32_or_bfloat16(precision):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_constant_hides_no_weights_of_samples(dtype):
-    """1000 in single precision hid differences of a hundredth."""
+    """1000 in single precision hid differences up to a hundredth."""
     torch.manual_seed(0)
     made = nn.Sequential(nn.Linear(4, 3)).to(dtype)
-    x, weights = X.to(dtype)[:12], torch.linspace(1, 2, len(X), dtype=dtype)[:12, None]
+    x, weights = X.to(dtype), torch.linspace(1, 3, len(X), dtype=dtype)[:, None]
     y = (weights - 1.5).expand(-1, 3)
     batches = [(x[:3], y[:3]), (x[3:], y[3:])]
 
     def weighted(outputs, targets):
         w = targets + 1.5
-        return 1e3 + 0.1 * (w * (outputs - targets) ** 2).sum() / w.sum()
+        return 1e3 + 0.04 * (w * (outputs - targets) ** 2).sum() / w.sum()
 
     with pytest.raises(ValueError, match=r"the mean (nor|over)"):
         from_torch(made, weighted, batches)
@@ -284,4 +284,4 @@ def test_a_constant_hides_no_weights_of_samples(dtype):
         lambda o, t: ((o - t) @ mixed).square().mean(),
     ):
         operator = from_torch(made, loss, batches)
-        assert operator.loss() == pytest.approx(float(loss(made(x), y)), rel=1e-5)
+        assert operator.loss() == pytest.approx(float(loss(made(x), y).detach()), rel=1e-5)
