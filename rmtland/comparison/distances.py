@@ -171,7 +171,8 @@ def compare(
     """
     if not isinstance(spectrum, Spectrum):
         raise TypeError(
-            f"expected a Spectrum (see Spectrum.from_matrix); got {type(spectrum).__name__}"
+            f"expected a Spectrum (see Spectrum.from_matrix) and then a theory; got "
+            f"{type(spectrum).__name__}{_what_instead(spectrum, theory)}"
         )
     if zero_tolerance is None:
         tolerance = spectrum.zero_tolerance
@@ -215,6 +216,18 @@ def compare(
         unit=unit,
         **_ranges(spectrum, law, unit),
     )
+
+
+def _what_instead(first: object, second: object) -> str:
+    """Say what to write where the first argument is no spectrum."""
+    if isinstance(second, Spectrum):
+        return " and then a Spectrum: give the spectrum first"
+    if isinstance(first, Law) or hasattr(type(first), "law"):
+        return (
+            ". For two laws give n quantiles of one, which are within 1/(2 n) of it: "
+            "Spectrum(law.ppf((numpy.arange(n) + 0.5) / n))"
+        )
+    return ""
 
 
 class _Ranges(TypedDict, total=False):

@@ -480,7 +480,9 @@ def test_to_dict_is_json():
     ("spectrum", "law", "message"),
     [
         ([1.0, 2.0], Semicircle(), "expected a Spectrum.*list"),
-        (Semicircle(), Spectrum([1.0]), "expected a Spectrum.*Semicircle"),
+        (Semicircle(), Spectrum([1.0]), "expected a Spectrum.*Semicircle.*spectrum first"),
+        (Semicircle(), Semicircle(2.0), "got Semicircle. For two laws give n quantiles of one"),
+        (WishartPlusWigner(0.5, 0.3), Semicircle(), "got WishartPlusWigner. For two laws"),
         (Spectrum([1.0]), WishartPlusWigner, "the class WishartPlusWigner: make one"),
         (Spectrum([1.0]), None, "expected a law.*NoneType"),
     ],
@@ -488,6 +490,17 @@ def test_to_dict_is_json():
 def test_wrong_types(spectrum, law, message):
     with pytest.raises(TypeError, match=message):
         compare(spectrum, law)
+
+
+def test_two_laws_are_compared_by_quantiles_of_one_as_the_message_says():
+    law, other, n = Discrete((-1.0, 0.5), (0.3, 0.7)), Semicircle(), 1000
+    spectrum = Spectrum(law.ppf((np.arange(n) + 0.5) / n))
+    x = np.array([-1.0, 0.5])
+    exact = max(
+        np.abs(law.cdf(x) - other.cdf(x)).max(), np.abs(law.mass_below(x) - other.cdf(x)).max()
+    )
+    assert compare(spectrum, law).kolmogorov <= 1 / (2 * n)
+    assert compare(spectrum, other).kolmogorov == pytest.approx(exact, abs=1 / (2 * n))
 
 
 @pytest.mark.parametrize("tolerance", [-1.0, math.nan, math.inf])

@@ -1,0 +1,107 @@
+"""The house as it is read: no class too long, nothing private read from a floor above."""
+
+import ast
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LONGEST = 300  # lines of code of a class, docstrings left out: what a reader holds in mind
+PRIVATE = r"_[a-z]\w*"
+DEFINED = re.compile(  # by regular expressions: to parse all modules takes ten times as long
+    rf"(?:def|class) +({PRIVATE})|\b(?:self|cls|\w+)\.({PRIVATE})(?:: [^=\n]+)? = "
+    rf"|^ *({PRIVATE})(?:: [^\n]+| = )",
+    re.MULTILINE,
+)
+READ = re.compile(
+    rf"([\w\])]+)\.({PRIVATE})\b(?! = )|(?:get|has)attr\([^,()]+, [\"']({PRIVATE})[\"']"
+)
+CLASS = re.compile(r"^class (\w+).*\n(?:(?:[ \t)#].*)?\n)+", re.MULTILINE)
+
+
+@cache
+def modules():
+    """Text of the modules of the package by path."""
+    files = sorted((ROOT / "rmtland").rglob("*.py"))
+    return {
+        path.relative_to(ROOT / "rmtland").as_posix(): path.read_text("utf-8") for path in files
+    }
+
+
+@cache
+def floors():
+    """Number of the floor of each room, as the import rules have them; 0 is the lowest."""
+    rules = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    (layers,) = (
+        rule["layers"] for rule in rules["contracts"] if rule.get("containers") == ["rmtland"]
+    )
+    return {
+        room.strip(): number
+        for number, layer in enumerate(reversed(layers))
+        for room in layer.split("|")
+    }
+
+
+def floor_of(path):
+    return floors().get(path.split("/")[0].removesuffix(".py"), len(floors()))
+
+
+def climbs(texts):
+    """Private attributes read by a floor below all floors that define one of that name."""
+    home = {}
+    for path, text in texts.items():
+        for name in filter(None, (name for names in DEFINED.findall(text) for name in names)):
+            home[name] = min(home.get(name, len(floors())), floor_of(path))
+    return [
+        f"{path}: {owner or 'getattr'} {name or asked}"
+        for path, text in texts.items()
+        for owner, name, asked in READ.findall(text)
+        if owner not in ("self", "cls") and home.get(name or asked, -1) > floor_of(path)
+    ]
+
+
+def test_nothing_private_is_read_from_a_floor_above():
+    found = [name for text in modules().values() for _, name, _ in READ.findall(text)]
+    assert {"_jet", "_cdf"} < set(found)  # the hooks of Law: read above, which is allowed
+    assert climbs(modules()) == []
+
+
+@pytest.mark.parametrize("read", ["law._gaps", "getattr(law, '_gaps', None)", "laws()._gaps[0]"])
+@pytest.mark.parametrize("above", ["    def _gaps(self):", "    self._gaps = 1", "    _gaps: int"])
+def test_a_private_attribute_of_a_floor_above_is_seen(read, above):
+    assert climbs({"free/sums.py": above, "laws/law.py": read}) != []
+    assert climbs({"free/sums.py": read, "laws/law.py": above}) == []
+
+
+def lines_of_code(text):
+    """Lines of a class that hold code: no docstring, no blank line, no comment."""
+    (node,) = ast.parse(text).body
+    strings, code = set(), set()
+    for part in ast.walk(node):
+        if isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant):
+            strings.update(range(part.lineno, part.end_lineno + 1))
+        if hasattr(part, "lineno"):
+            code.update((part.lineno, part.end_lineno))
+    return len(code - strings)
+
+
+def test_lines_of_code_are_counted_without_docstrings():
+    text = 'class A:\n    """One.\n\n    Two.\n    """\n\n    x = 1  # three\n    # four\n'
+    text += "    y = (\n    2)\n"
+    assert lines_of_code(text) == 4
+
+
+def test_no_class_is_longer_than_a_reader_holds_in_mind():
+    classes = {
+        f"{path}: {found[1]}": found[0]
+        for path, text in modules().items()
+        for found in CLASS.finditer(text)
+    }
+    assert len(classes) > 400
+    assert len(re.findall("^class ", "\n".join(modules().values()), re.MULTILINE)) == len(classes)
+    long = {name: text for name, text in classes.items() if text.count("\n") > LONGEST}
+    sizes = {name: lines_of_code(text) for name, text in long.items()}
+    assert {name: size for name, size in sizes.items() if size > LONGEST} == {}
