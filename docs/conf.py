@@ -8,7 +8,8 @@ import sys
 from importlib.metadata import version as installed
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "2")
-sys.path.insert(0, os.path.dirname(__file__))  # figure_words
+sys.path.insert(0, os.path.dirname(__file__))
+import subject_index
 
 project = "rmtland"
 author = "The rmtland developers"
@@ -89,6 +90,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_memory": False,
+    "capture_repr": (),  # what is shown is printed
     "write_computation_times": False,
     "min_reported_time": 86_400,  # times on the machine that built the site say little
     "remove_config_comments": True,
@@ -112,3 +114,4 @@ def _fields_left_out(app, what, name, obj, skip, options):
 def setup(app):
     app.connect("source-read", _objects_linked)
     app.connect("autodoc-skip-member", _fields_left_out)
+    app.connect("source-read", subject_index.entries_added)

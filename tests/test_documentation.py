@@ -103,3 +103,20 @@ def test_a_work_cited_with_two_places_is_seen():
     title = "A. Bee, A long and distinguished title about random matrices, J. Bees"
     found = {f"{title} {volume} (2001) 1-9": {"room"} for volume in (1, 2)}
     assert len(names["disagreements"](found)) == 1
+
+
+def test_subjects_of_the_search_lead_to_a_page():
+    """To a public object or a page each; what has no page would go to the formula index."""
+    names = runpy.run_path(str(DOCS / "subject_index.py"))
+    rooms = re.findall(r"rmtland[\w.]*", (DOCS / "api.rst").read_text("utf-8"))
+    for subject, place in names["SUBJECTS"].items():
+        if place.startswith("rmtland.") and place not in rooms:
+            room, _, name = place.rpartition(".")
+            assert room in rooms, subject
+            assert name in importlib.import_module(room).__all__, subject
+        elif place not in rooms:
+            source = place.replace("auto_gallery/", "gallery/")
+            assert (DOCS / f"{source}.md").exists() or (DOCS / f"{source}.py").exists(), subject
+    found = names["formula_subjects"]((DOCS / "formulas.md").read_text("utf-8"))
+    assert found["Generalised Marchenko-Pastur equation"] == "rmtland.free.general_marchenko_pastur"
+    assert len(found) > 50

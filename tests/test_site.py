@@ -15,6 +15,50 @@ SITE = Path(
     os.environ.get("RMTLAND_SITE", Path(__file__).parent.parent / "docs" / "_build" / "html")
 )
 PHONE = 360
+SEARCHES = {
+    "3/2 law": "api/rmtland.models.WishartPlusWigner",
+    "critical energy exponent": "api/rmtland.models.WishartPlusWigner",
+    "Critical energy": "api/rmtland.models.WishartPlusWigner",
+    "Wishart + Wigner": "api/rmtland.models.WishartPlusWigner",
+    "index against energy": "auto_gallery/plot_index",
+    "Marchenko-Pastur": "api/rmtland.laws.MarchenkoPastur",
+    "Marchenko Pastur": "api/rmtland.laws.MarchenkoPastur",
+    "MarchenkoPastur": "api/rmtland.laws.MarchenkoPastur",
+    "semicircle law": "api/rmtland.laws.Semicircle",
+    "generalised Marchenko-Pastur equation": "api/rmtland.free.general_marchenko_pastur",
+    "free product": "api/rmtland.free.free_product",
+    "free_product": "api/rmtland.free.free_product",
+    "free convolution": "api/rmtland.free.free_sum",
+    "R-transform": "api/rmtland.free.FreeLevy",
+    "Stieltjes transform": "api/rmtland.laws.Law",
+    "BBP transition": "api/rmtland.free.spiked",
+    "matrix Dyson equation": "api/rmtland.free.MatrixDyson",
+    "deconvolve a measured spectrum": "api/rmtland.free.free_deconvolution",
+    "Tracy-Widom": "api/rmtland.laws.TracyWidom",
+    "how many negative eigenvalues": "api/rmtland.estimate.negative_fraction",
+    "stochastic Lanczos quadrature": "api/rmtland.estimate.spectral_density",
+    "trained network law": "api/rmtland.models.ConditionedHessian",
+    "neural tangent kernel": "api/rmtland.models.NeuralTangentKernel",
+    "conjugate kernel": "api/rmtland.models.ConjugateKernel",
+    "critical points without their weights": "api/rmtland.models.CriticalPointHessian",
+    "halting time": "api/rmtland.optimizer.halting_time",
+    "sharpness": "api/rmtland.landscape.sharpness.ball_sharpness",
+    "SGD noise": "api/rmtland.landscape.noise",
+    "PAC-Bayes": "api/rmtland.landscape.pac_bayes.pac_bayes_bounds",
+    "number of signals": "api/rmtland.comparison.signals",
+    "power law tail": "api/rmtland.comparison.power_tail",
+    "edge of stability": "auto_gallery/plot_edge_of_stability",
+    "which assumption fails": "tutorials/hessian_and_audit",
+    "Hessian of my PyTorch model": "tutorials/your_torch_model",
+    "phi": "vocabulary",
+    "install": "install",
+    "GPU": "devices",
+}
+"""What a reader types, and the page that answers."""
+FIRST_HIT = """
+    const hits = Search._performSearch(...Search._parseQuery(arguments[0]));
+    return hits.length ? hits[hits.length - 1][0] : "nothing";
+"""
 WIDE = """
     const room = document.documentElement.clientWidth;
     const boxes = 'pre, table, .pst-scrollable-table-container, mjx-container, .math';
@@ -75,6 +119,18 @@ def test_search_works_without_a_network():
     assert (SITE / "searchindex.js").stat().st_size > 10_000
     text = (SITE / "search.html").read_text("utf-8")
     assert "searchtools.js" in text
+
+
+@pytest.mark.slow
+def test_the_first_hit_answers(tmp_path):
+    """The first hit of each search is the page that answers; the one shown first is that hit."""
+    pages()
+    with browser(tmp_path) as chrome:
+        chrome.open((SITE / "search.html").as_uri() + "?q=3%2F2+law")
+        shown = chrome.wait("document.querySelector('ul.search li a')?.getAttribute('href')")
+        assert shown.removesuffix(".html") == SEARCHES["3/2 law"]
+        found = {words: chrome.run(FIRST_HIT, words) for words in SEARCHES}
+    assert found == SEARCHES
 
 
 @pytest.mark.slow
