@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from rmtland.adapters.loss_curvature import refuse_hidden_curvature
 from rmtland.adapters.optional import optional
 from rmtland.adapters.torch_batches import Batch, Batches, rows_of, tensors_of, to_numpy
 from rmtland.adapters.torch_checks import (
@@ -182,6 +183,8 @@ def from_torch(
             own = dict(model.named_parameters())
             named = {name: own[name] for name in function.names}
             refuse_parameters_in_loss(provisional, named, outputs, first)
+            if part in ("gauss_newton", "residual") and not (loss is None or provisional.is_known):
+                refuse_hidden_curvature(loss, outputs, first)
         if rule is None:
             rule, total = _found_out(loss, outputs, first, batches, part, number, function, check)
             function.rule = rule

@@ -285,3 +285,27 @@ def test_a_constant_hides_no_weights_of_samples(dtype):
     ):
         operator = from_torch(made, loss, batches)
         assert operator.loss() == pytest.approx(float(loss(made(x), y).detach()), rel=1e-5)
+
+
+@pytest.mark.parametrize("part", ["gauss_newton", "residual"])
+def test_curvature_that_a_loss_hides_is_refused_for_its_parts(part):
+    """Only products with the total were compared with differences: half the matrix came back."""
+    made = nn.Sequential(nn.Linear(4, 3)).double()
+
+    def hides(outputs, targets):
+        return ((0.5 * outputs.detach() + 0.5 * outputs - targets) ** 2).mean()
+
+    with pytest.raises(ValueError, match="derivatives of the loss in the outputs"):
+        from_torch(made, hides, (X, Y), part=part)
+    from_torch(made, hides, (X, Y), part=part, check=False)
+    with torch.no_grad():
+        outputs = made(X)
+    for loss in (
+        lambda o, t: 1e6 + ((o - t) ** 2).mean(),
+        lambda o, t: (o - t).abs().mean(),  # on its kinks where targets are the outputs
+        lambda o, t: ((o - t).float() ** 2).mean(),
+        lambda o, t: torch.relu(1 - o * t).mean(),
+        lambda o, t: (o * t).mean(),
+    ):
+        for targets in (Y, outputs):
+            from_torch(made, loss, (X, targets), part=part)
