@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import math
 
-from rmtland.arrays import is_finite
-from rmtland.typing import Array
+import numpy as np
 
-__all__ = ["NetworkOverflowError", "refuse_overflow"]
+from rmtland.arrays import is_finite
+from rmtland.typing import Array, Real
+
+__all__ = ["NetworkOverflowError", "refuse_overflow", "squared_norm"]
 
 
 class NetworkOverflowError(ValueError):
@@ -42,3 +44,39 @@ def refuse_overflow(name: str, numbers: Array | float) -> None:
         raise NetworkOverflowError(
             f"the {name} overflows floating-point numbers at this point; rescale the data or theta"
         )
+
+
+def squared_norm(name: str, vector: Real) -> float:
+    """Return the sum of squares of a vector, or raise where it is no number.
+
+    Parameters
+    ----------
+    name : str
+        What the vector is, for the message.
+    vector : ndarray, shape (p,)
+        Its entries.
+
+    Returns
+    -------
+    float
+        The square of its Euclidean norm.
+
+    Raises
+    ------
+    NetworkOverflowError
+        If the square is larger than floating point holds, or an entry is NaN.
+
+    Examples
+    --------
+    >>> squared_norm("gradient", np.array([3.0, 4.0]))
+    25.0
+    >>> squared_norm("gradient", np.array([1e200]))
+    Traceback (most recent call last):
+        ...
+    rmtland.networks.overflow.NetworkOverflowError: the square of the gradient overflows \
+floating-point numbers at this point; rescale the data or theta
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        square = float(vector @ vector)
+    refuse_overflow(f"square of the {name}", square)
+    return square

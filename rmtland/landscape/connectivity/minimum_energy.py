@@ -148,8 +148,12 @@ def relaxed_path(
     if len(here) < 3:
         raise ValueError(f"a path has at least three images; got {len(here)}")
     number = count("steps", steps, min_value=0)
-    if not np.linalg.norm(np.diff(here, axis=0), axis=1).all():
+    with np.errstate(over="ignore"):
+        lengths = np.linalg.norm(np.diff(here, axis=0), axis=1)
+    if not lengths.all():
         raise ValueError("two images of the path coincide; take fewer")
+    if not lengths.sum() < 1e150:
+        raise ValueError("the path is so long that squares of its length overflow; rescale it")
     curvature = _largest_curvature(surface, here)
     step = 0.7 / curvature if step_size is None else positive("step_size", step_size)
     band = positive("spring", spring) * curvature
@@ -193,10 +197,13 @@ def _largest_curvature(surface: LossSurface, images: Real) -> float:
 
 def _evenly_spaced(images: Real) -> Real:
     """Move images along the cubic spline through them to equal distances."""
-    lengths = np.linalg.norm(np.diff(images, axis=0), axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        lengths = np.linalg.norm(np.diff(images, axis=0), axis=1)
     if not (lengths > 0.0).all():
         raise ValueError("two images of the path coincide; take fewer")
     places = np.append(0.0, lengths.cumsum())
+    if not places[-1] < 1e150:  # products of lengths and images are no numbers
+        raise ValueError("the path is so long that squares of its length overflow; rescale it")
     spline = CubicSpline(places, images)
     fine = np.linspace(0.0, places[-1], 10 * len(images) + 1)
     arcs = np.linalg.norm(np.diff(spline(fine), axis=0), axis=1).cumsum()

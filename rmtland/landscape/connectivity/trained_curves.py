@@ -36,6 +36,9 @@ from rmtland.typing import Real, Rng
 
 __all__ = ["trained_curve"]
 
+_FAR = 1e100
+"""Gradients that grow so much are measured in a new unit, so that their squares are numbers."""
+
 AnyCurve = TypeVar("AnyCurve", bound=Curve)
 
 
@@ -96,7 +99,10 @@ def trained_curve(
         for step in range(1, number + 1):
             t = (np.arange(many) + generator.random(many)) / many
             gradient = _gradient(surface, curve, t)
-            unit = unit or float(np.abs(gradient).max())  # of the loss: Adam does not depend on it
+            largest = float(np.abs(gradient).max())
+            unit = unit or largest  # of the loss: Adam does not depend on it
+            if largest / _FAR > unit:  # squares would overflow: what came before was nothing
+                mean, square, unit = mean * (unit / largest), np.zeros_like(square), largest
             if unit:
                 gradient /= unit
             mean += 0.1 * (gradient - mean)

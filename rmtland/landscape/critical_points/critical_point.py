@@ -44,6 +44,7 @@ from rmtland.landscape.critical_points.null_directions import NullDirections, nu
 from rmtland.landscape.critical_points.proofs.newton_test import Proof
 from rmtland.landscape.critical_points.surface_point import SurfacePoint
 from rmtland.networks import MLP, LossPoint
+from rmtland.networks.overflow import squared_norm
 from rmtland.spectrum import Spectrum
 from rmtland.spectrum.inertia import inertia
 from rmtland.typing import Real
@@ -150,9 +151,15 @@ class CriticalPoint:
         -------
         CriticalPoint
             What the point is.
+
+        Raises
+        ------
+        ValueError
+            If the loss, a derivative or the square of the gradient overflows.
         """
         gradient = np.asarray(point.gradient)
-        square, norm = float(gradient @ gradient), float(np.linalg.norm(point.theta))
+        square = squared_norm("gradient", gradient)
+        norm = float(np.linalg.norm(point.theta))
         nothing = NullDirections(0, 0, 0, 0)
         hessian: Real | None = None if proof and not spectrum else point.hessian("total")
         relative = float("nan")
@@ -160,7 +167,7 @@ class CriticalPoint:
             status, index, null, flat = "proved", proof.index, nothing, None
         else:
             assert hessian is not None
-            tolerance = ZERO * float(np.linalg.norm(hessian))
+            tolerance = ZERO * math.sqrt(squared_norm("Hessian", np.ravel(hessian)))
             counts = inertia(hessian, zero_tolerance=tolerance)
             index, null = counts.negative, nothing
             if counts.zero and isinstance(point, LossPoint) and isinstance(point.net, MLP):

@@ -49,6 +49,7 @@ import numpy as np
 from rmtland.arguments import choice, count, nonnegative, positive
 from rmtland.landscape.critical_points.newton_step import last_layer_of, newton_step
 from rmtland.landscape.surface import Surface
+from rmtland.networks.overflow import squared_norm
 from rmtland.typing import Integer, Real, Rng, override
 
 __all__ = [
@@ -149,7 +150,7 @@ class CappedNewton(Finder):
         for step in range(self.max_steps):
             try:
                 gradient = surface.value(here)[1]
-                if gradient @ gradient < self.tolerance:
+                if squared_norm("gradient", gradient) < self.tolerance:
                     return Walk(here, step, "gradient")
                 following = here + self._step(surface.hessian(here), gradient, eliminated)
                 if not np.isfinite(following).all():
@@ -208,17 +209,24 @@ class LevenbergMarquardt(Finder):
     def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
         here, damping = np.array(theta, dtype=np.float64), self.damping
         gradient = surface.value(here)[1]
-        square = float(gradient @ gradient)
+        square = squared_norm("gradient", gradient)
         for step in range(self.max_steps):
             if square < self.tolerance:
                 return Walk(here, step, "gradient")
-            values, vectors = np.linalg.eigh(surface.hessian(here))
+            try:
+                values, vectors = np.linalg.eigh(surface.hessian(here))
+            except ValueError:
+                if step == 0:
+                    raise
+                return Walk(here, step, "overflow")
+            with np.errstate(over="ignore"):
+                squares = values**2
             along = vectors.T @ gradient
             for _ in range(20):
-                trial = here - vectors @ (values / (values**2 + damping) * along)
+                trial = here - vectors @ (values / (squares + damping) * along)
                 try:
                     new = surface.value(trial)[1]
-                    new_square = float(new @ new)
+                    new_square = squared_norm("gradient", new)
                 except ValueError:
                     new_square = np.inf
                 if new_square < square:
@@ -226,7 +234,7 @@ class LevenbergMarquardt(Finder):
                 damping *= 4.0
             else:
                 return Walk(here, step, "stalled")
-            foreseen = square - float(np.sum((damping / (values**2 + damping) * along) ** 2))
+            foreseen = square - float(np.sum((damping / (squares + damping) * along) ** 2))
             good = foreseen > 0.0 and square - new_square > 0.5 * foreseen
             damping *= 0.2 if good else 1.5
             here, gradient, square = trial, new, new_square
@@ -268,13 +276,15 @@ class GradientNorm(Finder):
 
         def merit(point: Real) -> tuple[float, Real]:
             gradient = surface.value(point)[1]
-            return 0.5 * float(gradient @ gradient), product(point, gradient)
+            return 0.5 * squared_norm("gradient", gradient), product(point, gradient)
 
         start = np.array(theta, dtype=np.float64)
         walk = self._quasi_newton if self.method == "lbfgs" else self._descent
         here, steps, failed = walk(merit, start)
+        if failed == "overflow":
+            return Walk(here, steps, failed)
         gradient = surface.value(here)[1]
-        if gradient @ gradient < self.tolerance:
+        if squared_norm("gradient", gradient) < self.tolerance:
             return Walk(here, steps, "gradient")
         return Walk(here, steps, failed)
 
@@ -358,31 +368,39 @@ class TrustRegionNewton(Finder):
     def find(self, surface: Surface, theta: Real, *, rng: Rng = None) -> Walk:
         here, shift = np.array(theta, dtype=np.float64), 1e-3
         value, gradient = surface.value(here)
+        square = squared_norm("gradient", gradient)
         hessian: Real | None = None
         for step in range(self.max_steps):
-            square = float(gradient @ gradient)
             if square < self.tolerance:
                 return Walk(here, step, "gradient")
             if hessian is None:
-                hessian = surface.hessian(here)
+                try:
+                    hessian = surface.hessian(here)
+                except ValueError:
+                    if step == 0:
+                        raise
+                    return Walk(here, step, "overflow")
             move, shift = _shifted_step(
                 hessian, gradient, shift if square > 1e-12 else min(shift, 1e-12)
             )
             move *= min(1.0, self.longest / max(float(np.linalg.norm(move)), 1e-300))
-            foreseen = -float(gradient @ move + 0.5 * (move @ (hessian @ move)))
+            with np.errstate(over="ignore", invalid="ignore"):
+                foreseen = -float(gradient @ move + 0.5 * (move @ (hessian @ move)))
             trial = here + move
             try:
                 new, new_gradient = surface.value(trial)
+                new_square = squared_norm("gradient", new_gradient)
             except ValueError:
-                new, new_gradient = np.inf, gradient
+                new, new_gradient, new_square = np.inf, gradient, np.inf
             ratio = (value - new) / foreseen if foreseen > 0.0 else -1.0
-            if foreseen < 1e-13 * abs(value) and np.isfinite(new):  # the energy has no more digits
-                new_square = float(new_gradient @ new_gradient)
+            known = np.isfinite([new, foreseen]).all()
+            if known and foreseen < 1e-13 * abs(value):  # the energy has no more digits
                 if new_square > square:
                     return Walk(here, step, "stalled")
                 ratio = 1.0
             if ratio > 1e-4:
                 here, value, gradient, hessian = trial, new, new_gradient, None
+                square = new_square
             elif shift > 1e8:
                 return Walk(here, step, "stalled")
             shift = max(shift, 1e-10) * (0.2 if ratio > 0.75 else 1.0 if ratio > 0.25 else 4.0)

@@ -78,6 +78,7 @@ def flatness(hessian: Real, gradient: Real) -> Flatness:
     Flatness
         Residual, co-residual and curvature.
     """
+    gradient, hessian = _of_order_one(gradient), _of_order_one(hessian)
     size = float(np.linalg.norm(gradient))
     scale = float(np.linalg.norm(hessian))
     if size == 0.0:
@@ -93,3 +94,9 @@ def flatness(hessian: Real, gradient: Real) -> Flatness:
     co = float(np.linalg.norm((values * along)[~kept])) / left if left else 0.0
     residual = left / (float(np.linalg.norm(step)) + 1.0)
     return Flatness(residual, co, float(np.linalg.norm(values * along)))
+
+
+def _of_order_one(numbers: Real) -> Real:
+    """Divide by a power of two, exactly, so that squares neither vanish nor overflow."""
+    exponent = np.frexp(np.abs(numbers).max(initial=0.0))[1]
+    return np.asarray(np.ldexp(numbers, -exponent))

@@ -198,7 +198,8 @@ def measure_added_unit(
     Raises
     ------
     ValueError
-        If shapes do not fit, or a network has as many parameters as residuals.
+        If shapes do not fit, or a network has as many parameters as residuals, the unit that is
+        added counted.
     """
     inputs, targets = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     rng, count_ = random_generator(rng), count("starts", starts)
@@ -208,14 +209,17 @@ def measure_added_unit(
     widths = (len(inputs), hidden, len(targets))
     size = targets.size
     phi = found.x.shape[1] / size
-    if phi >= 1:
-        raise ValueError(f"phi = {phi:.3g}: take fewer hidden units or more samples")
+    step = (widths[0] + widths[2]) / size
+    if phi + step >= 1:
+        raise ValueError(
+            f"phi = {phi:.3g}, and {phi + step:.3g} with one unit more: take fewer hidden units or "
+            "more samples"
+        )
     point = MLP(widths, activation=activation).at(found.x[0], inputs.T, targets.T)
     complement = Complement(point.jacobian(), widths[2])
     residual = complement.project(targets.T - np.asarray(point.prediction))
     noise = complement.project(rng.standard_normal(residual.shape))
     noise *= np.linalg.norm(residual) / np.linalg.norm(noise)
-    step = (widths[0] + widths[2]) / size
     unit = step * float((residual**2).sum())
     climbed = [
         _climbed(complement, one, inputs, activation, starts=count_, rng=rng)

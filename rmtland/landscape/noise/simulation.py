@@ -34,8 +34,10 @@ import numpy as np
 from rmtland.arguments import choice, count, float_array, positive
 from rmtland.arrays import to_numpy
 from rmtland.landscape.noise.gradient_noise import SAMPLINGS, noise_factor
+from rmtland.landscape.surface.surface import parameter_rows
 from rmtland.networks import LOSSES, MLP
 from rmtland.networks.activation import activation
+from rmtland.networks.overflow import refuse_overflow
 from rmtland.streams import random_generator
 from rmtland.typing import ArrayLike, Integer, Real, Rng
 
@@ -98,7 +100,29 @@ def chain_gradients(net: MLP, thetas: Real, x: Real, y: Real) -> Real:
     -------
     ndarray, shape (r, p)
         Gradients of the mean loss of each batch, weight decay included.
+
+    Raises
+    ------
+    ValueError
+        For other shapes, numbers that are not finite, or gradients that overflow.
     """
+    chains = parameter_rows(thetas, net.parameter_count)
+    inputs, targets = (float_array(name, one, ndim=3) for name, one in (("x", x), ("y", y)))
+    r, b = len(chains), inputs.shape[1]
+    wanted = (r, b, net.widths[0]), (r, b, net.n_out)
+    if (inputs.shape, targets.shape) != wanted:
+        raise ValueError(
+            f"x and y must have shapes (r, b, n) with a batch for each of the {r} chains, here "
+            f"{wanted[0]} and {wanted[1]}; got {inputs.shape} and {targets.shape}"
+        )
+    with np.errstate(over="ignore", invalid="ignore"):
+        gradients = _chain_gradients(net, chains, inputs, targets)
+    refuse_overflow("gradient", gradients)
+    return gradients
+
+
+def _chain_gradients(net: MLP, thetas: Real, x: Real, y: Real) -> Real:
+    """Return gradients, infinite or NaN where they overflow."""
     f, r, b = activation(net.activation), len(thetas), x.shape[1]
     inputs, slopes, weights = [x], [], []
     biases = {block.layer: block for block in net.blocks if block.is_bias}
@@ -276,7 +300,7 @@ class SgdChains:
         """Take a step of all chains."""
         which = self._batches.next()
         with np.errstate(over="ignore", invalid="ignore"):
-            slopes = chain_gradients(
+            slopes = _chain_gradients(
                 self.net, self.thetas, self._inputs[which], self._targets[which]
             )
             self.thetas -= self.step_size * slopes

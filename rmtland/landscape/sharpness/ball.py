@@ -26,6 +26,7 @@ True
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -40,7 +41,7 @@ from rmtland.landscape.sharpness.output_expansion import expanded_rise
 from rmtland.landscape.sharpness.trust_region import quadratic_maximum
 from rmtland.landscape.surface import LossSurface, NetworkSurface, TorchSurface
 from rmtland.networks import LossPoint
-from rmtland.networks.overflow import NetworkOverflowError
+from rmtland.networks.overflow import NetworkOverflowError, squared_norm
 from rmtland.streams import random_generator
 from rmtland.typing import Real, Rng
 
@@ -140,15 +141,15 @@ def ball_sharpness(
     Raises
     ------
     ValueError
-        For a radius that is not positive, parameters of another shape, or a loss that overflows at
-        the centre or on the sphere.
+        For a radius that is not positive, parameters of another shape, or a loss (or the square of
+        its gradient) that overflows at the centre or on the sphere.
     """
     radius, center = positive("rho", rho), float_array("theta", theta, ndim=1)
     restarts = count("restarts", restarts, min_value=0)
     steps = count("steps", steps)
     generator = random_generator(rng)
     loss, gradient = surface.value(center)
-    norm = float(np.linalg.norm(gradient))
+    norm = math.sqrt(squared_norm("gradient", gradient))
     spectrum = None
     wanted = min(count("eigenvectors", eigenvectors), surface.size)
     if surface.size <= EXACT_SIZE:
@@ -156,7 +157,8 @@ def ball_sharpness(
         values, vectors = np.linalg.eigh(hessian)
         spectrum = (values, vectors.T @ gradient)
         top, top_vectors = float(values[-1]), vectors[:, -wanted:]
-        error = float(np.linalg.norm(hessian @ vectors[:, -1] - top * vectors[:, -1]))
+        with np.errstate(over="ignore"):  # an infinite error of a huge Hessian says so
+            error = float(np.linalg.norm(hessian @ vectors[:, -1] - top * vectors[:, -1]))
     else:
         pairs = extremal_eigenpairs(
             surface.operator(center), wanted, which="largest", tol=1e-4, rng=generator
@@ -186,7 +188,7 @@ def ball_sharpness(
         lower=best,
         upper=above.upper,
         sam=sam,
-        half_rho_squared_lambda_max=0.5 * radius**2 * top,
+        half_rho_squared_lambda_max=0.5 * radius * top * radius,
         taylor=above.taylor,
         remainder=above.remainder,
         lambda_max=top,
@@ -227,17 +229,19 @@ def _ascent(
     """
     here = radius * start
     loss, gradient = surface.value(center + here)
-    norm = float(np.linalg.norm(gradient))
+    norm = math.sqrt(squared_norm("gradient", gradient))
     length = 1e3 * radius / norm if norm > 0.0 else 0.0
     for _ in range(steps):
         if not length * norm > 1e-14 * radius:
             break
-        trial = here + length * gradient
-        size = float(np.linalg.norm(trial))
-        if size > radius:
-            trial *= radius / size
+        with np.errstate(over="ignore", invalid="ignore"):  # the step is shortened below
+            trial = here + length * gradient
+            size = float(np.linalg.norm(trial))
+            if size > radius:
+                trial *= radius / size
         try:
             new, slope = surface.value(center + trial)
+            steepness = math.sqrt(squared_norm("gradient", slope))
         except ValueError:  # the loss overflows there
             new = -np.inf
         if not new > loss:
@@ -246,7 +250,7 @@ def _ascent(
         moved = float(np.linalg.norm(trial - here))
         gain = new - loss
         here, loss, gradient = trial, new, slope
-        norm = float(np.linalg.norm(gradient))
+        norm = steepness
         length *= 2.0
         if moved < 1e-9 * radius or gain < 1e-13 * abs(loss):
             break
@@ -318,7 +322,7 @@ def _above(
         values = spectrum[0] if spectrum is not None else np.zeros(1)
         unit = float(np.finfo(float).eps) * surface.size * float(np.abs(values).max())
         slack = bounds.gradient_error * radius
-        slack += 0.5 * (error + 32.0 * unit + bounds.hessian_error) * radius**2
+        slack += 0.5 * (error + 32.0 * unit + bounds.hessian_error) * radius * radius
         upper = min(upper, taylor * (1.0 + 1e-9) + slack + remainder)
     if not upper < np.inf:
         why = "the bound overflows: give a smaller rho"

@@ -111,7 +111,7 @@ def _bound(
     scales: Real,
     slopes: tuple[float, float, float],
 ) -> float:
-    reach = float(scales.max()) * r
+    reach = np.float64(scales.max()) * r  # of NumPy: powers that overflow are infinite
     off = rounding_radius(point, reach)
     first, second, _ = along_lines(point, reach + off, activation(point.net.activation).name)
     J = np.asarray(point.jacobian()).reshape(point.data.size, point.net.n_out, -1) * scales

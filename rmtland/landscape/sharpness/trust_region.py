@@ -59,7 +59,8 @@ def quadratic_maximum(gradient: Real, eigenvalues: Real, radius: float) -> float
             f"gradient and eigenvalues must be as many; got {len(linear)} and {len(values)}"
         )
     # in the unit ball and the function's own unit, in which squares neither vanish nor overflow
-    linear, values = linear * r, values * r * r
+    with np.errstate(over="ignore"):
+        linear, values = linear * r, values * r * r
     unit = max(float(np.abs(linear).max()), float(np.abs(values).max()))
     if unit == 0.0 or not np.isfinite(unit):
         return unit

@@ -170,7 +170,8 @@ def _refined(problem: Problem, theta: Real, radius: float) -> Real:
             step = np.linalg.solve(hessian, gradient)
         except (np.linalg.LinAlgError, NetworkOverflowError):
             return theta
-        length = float(np.linalg.norm(step))
+        with np.errstate(over="ignore"):
+            length = float(np.linalg.norm(step))
         if not length < 0.5 * last or length > 1e-3 * (1.0 + float(np.linalg.norm(theta))):
             return theta
         theta, last = theta - step, length
