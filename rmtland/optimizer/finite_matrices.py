@@ -7,8 +7,8 @@ matrix a part of it with the law Gamma(:math:`\beta n w/2`), of mean :math:`w`: 
 curvature to curvature.
 
 Both hold for large matrices. The mean states how far it may be off; draws have no such number, and
-are refused for matrices of order below 20. With drawn starts bands of 90 % hold 80 to 90 % of the
-runs from order 50 on.
+are refused for matrices with fewer than 20 eigenvalues that are not 0. With drawn starts bands of
+90 % hold 80 to 90 % of the runs from order 50 on.
 
 Examples
 --------
@@ -37,7 +37,7 @@ from rmtland.typing import Real
 __all__ = ["SMALLEST", "FiniteMatrices", "integral"]
 
 SMALLEST = 20
-"""Least order of matrices whose edges are drawn."""
+"""Least order of matrices whose edges are drawn, a null space not counted."""
 
 _DRAWS, _POINTS = 500, 6
 

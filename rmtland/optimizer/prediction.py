@@ -186,8 +186,8 @@ def predict(
     noise : GradientNoise, optional
         Noise of the gradients.
     dimension : int, optional
-        Order of the matrices; adds `mean`, `median` and a band. For laws and models only: a
-        spectrum and a known start are what they are.
+        Order of the matrices, with 20 eigenvalues other than 0 at least; adds `mean`, `median` and
+        a band. For laws and models only: a spectrum and a known start are what they are.
     drawn_start : bool, optional
         Take the start as one draw of a Gaussian displacement, not as exactly isotropic: `median`,
         band and `halting` are then those of single runs. For a law give `dimension` too.
@@ -247,6 +247,13 @@ def _order(law: object, start: StartMeasure, dimension: int | None) -> int:
             raise ValueError(
                 f"dimension={n}: edges of matrices of order below {SMALLEST} are not yet those "
                 "of their limit; draw such matrices, and predict from their spectra"
+            )
+        moved = n * (1 - sum(mass for place, mass in law.atoms if place == 0))
+        if moved < SMALLEST - 0.5:
+            raise ValueError(
+                f"of dimension={n} eigenvalues {moved:.3g} are not 0: edges of matrices with fewer "
+                f"than {SMALLEST} such are not yet those of their limit; draw such matrices, and "
+                "predict from their spectra"
             )
         return n
     if dimension is not None:

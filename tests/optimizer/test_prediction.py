@@ -173,11 +173,32 @@ def test_edges_of_two_bands_have_the_points_of_one():
 def test_a_null_space_stays_on_average():
     """Three quarters of a singular Wishart matrix are 0: no method moves that part."""
     law = MarchenkoPastur(4.0)
-    for n in (40, 100):
+    for n in (80, 100):
         method = average_case_optimal(law, 10, dimension=n)
         found = predict(method, law, 10, objective="distance", dimension=n)
         assert abs(found.mean[-1] - 0.75) < found.mean_error[-1] + 1e-4
         assert found.draws[:, -1].min() > 0.74999
+
+
+@pytest.mark.parametrize("ratio", [1e-3, 1e3])
+def test_medians_of_extreme_ratios(ratio):
+    """Twenty eigenvalues that are not 0: those of Laguerre matrices of order 20."""
+    n, m = (20, 20_000) if ratio < 1 else (20_000, 20)
+    small, large = min(n, m), max(n, m)
+    law = MarchenkoPastur(ratio)
+    method = GradientDescent(2 / sum(law.support[-1]))
+    rng = np.random.default_rng(8)
+    errors = np.empty((300, 3))
+    for row in errors:
+        a = np.sqrt(rng.chisquare(large - np.arange(small)))
+        b = np.sqrt(rng.chisquare(small - 1 - np.arange(small - 1)))
+        values = eigvalsh_tridiagonal(np.r_[a[0] ** 2, a[1:] ** 2 + b**2], a[:-1] * b) / m
+        row[:] = residual_polynomials(method, values, 2) ** 2 @ values / values.sum()
+    forecast = predict(method, law, 2, dimension=n)
+    np.testing.assert_allclose(np.median(errors, axis=0), forecast.median, rtol=0.2)
+    few = "order below 20" if ratio < 1 else "of dimension=19000 eigenvalues 19 are not 0"
+    with pytest.raises(ValueError, match=few):
+        predict(method, law, 2, dimension=19 if ratio < 1 else 19_000)
 
 
 @pytest.mark.parametrize(("n", "m"), [(50, 100), (60, 60)])
