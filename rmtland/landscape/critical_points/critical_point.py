@@ -9,8 +9,8 @@ A status says what is known of a point:
 - "flat": gradient-flat by the tests of Frye et al.: the walk was trapped where the gradient lies in
   the kernel of the Hessian;
 - "escaping": the weights have grown to more than ten times their start without an end;
-- "unfinished": none of these; also where the gradient vanishes at a kink of ReLU units
-  (`rmtland.landscape.critical_points.kinks`), as the loss has no index there.
+- "unfinished": none of these; also where the gradient vanishes at a kink of the loss, of ReLU
+  units for example (`rmtland.landscape.critical_points.kinks`), as the loss has no index there.
 
 The scale of gradients is :math:`\sqrt{2 \|H\|_F L_0}`, with :math:`L_0` the loss of zero
 parameters: for half the squared error :math:`|g| = |J^T e|/m \le \sqrt{2 \|H_0\|_2 L}` by
@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from rmtland.landscape.critical_points.flatness import Flatness, flatness
-from rmtland.landscape.critical_points.kinks import kinks
+from rmtland.landscape.critical_points.kinks import is_bent, kinks
 from rmtland.landscape.critical_points.null_directions import NullDirections, null_directions
 from rmtland.landscape.critical_points.proofs.newton_test import Proof
 from rmtland.landscape.critical_points.surface_point import SurfacePoint
@@ -178,13 +178,8 @@ class CriticalPoint:
             reach = max(norm, start_norm if math.isfinite(start_norm) else 0.0)
             relative = _relative_gradient(point, hessian, math.sqrt(square), reach)
             status = _status(relative, flat, norm / start_norm if start_norm else 1.0)
-            many = kinks(point, reach=reach) if isinstance(point, LossPoint) else 0
-            if many and status == "critical":
-                status = "unfinished"
-                known["why_not"] = (
-                    f"{many} pairs of unit and sample lie at a kink of the activation: the Hessian "
-                    "there is that of one side, and its index not that of the loss"
-                )
+            if status == "critical" and (why := _bend(point, hessian, reach)):
+                status, known["why_not"] = "unfinished", why
         eigenvalues: Real | None = None
         if spectrum and hessian is not None:
             eigenvalues = np.linalg.eigvalsh(hessian).astype(np.float64)
@@ -225,6 +220,18 @@ class CriticalPoint:
         if self.eigenvalues is None:
             raise ValueError("eigenvalues were not kept: search with spectrum=True")
         return Spectrum(self.eigenvalues)
+
+
+def _bend(point: LossPoint | SurfacePoint, hessian: Real, reach: float) -> str:
+    """Return why a point at a kink has no index, or an empty string elsewhere."""
+    if isinstance(point, LossPoint):
+        many = kinks(point, reach=reach)
+        where = f"{many} pairs of unit and sample lie at a kink of the activation" if many else ""
+    else:
+        where = (
+            "the point lies at a kink of the loss" if is_bent(point, hessian, reach=reach) else ""
+        )
+    return where and f"{where}: the Hessian there is that of one side, and its index not the loss's"
 
 
 def _relative_gradient(
