@@ -66,6 +66,9 @@ WIDE = """
         || (one.clientWidth > 0 && one.scrollWidth > one.clientWidth + 1);
     const cut = [...document.querySelectorAll('.bd-article :is(h1, h2, h3, p, code, img)')]
         .filter((one) => !one.closest(boxes) && !one.querySelector(boxes) && wide(one));
+    const bare = [...document.querySelectorAll('.bd-article table')].filter((one) =>
+        !one.closest('.pst-scrollable-table-container') && wide(one));
+    cut.push(...bare);
     return [Math.max(document.documentElement.scrollWidth, document.body.scrollWidth),
             cut.map((one) => one.textContent.slice(0, 60)).slice(0, 5)];
 """
