@@ -106,6 +106,16 @@ def _objects_linked(app, page, source):
         source[0] = re.sub(r"\| (`rmtland[\w.]+`) \|", r"| {py:obj}\1 |", source[0])
 
 
+def _indexed_once(app, page, source):
+    """Index an object once, on the page of the outermost room that has it."""
+    room, _, name = page.rpartition(".")
+    outer = f"{room.rpartition('.')[0]}.{name}"
+    if page.startswith("api/") and os.path.exists(os.path.join(app.srcdir, f"{outer}.rst")):
+        source[0] = re.sub(
+            r"^(\.\. auto\w+:: .*)$", r"\1\n   :no-index:", source[0], flags=re.MULTILINE
+        )
+
+
 def _fields_left_out(app, what, name, obj, skip, options):
     """Leave out fields of named tuples: the section Parameters of their class describes them."""
     return True if type(obj).__name__ == "_tuplegetter" else None
@@ -114,4 +124,5 @@ def _fields_left_out(app, what, name, obj, skip, options):
 def setup(app):
     app.connect("source-read", _objects_linked)
     app.connect("autodoc-skip-member", _fields_left_out)
+    app.connect("source-read", _indexed_once)
     app.connect("source-read", subject_index.entries_added)
