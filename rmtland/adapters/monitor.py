@@ -100,7 +100,8 @@ class CurvatureMonitor:
     every : int, optional
         Training steps between measurements.
     share : float or None, optional
-        Largest share of training time that measurements may take together; None for no limit.
+        Largest share of training time that measurements may take together, but for the first one,
+        which is always made; None for no limit.
     step_size : float or callable, optional
         Of gradient descent, or what returns the present one: 2/step size is drawn beside the
         sharpness.
