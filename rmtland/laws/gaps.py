@@ -36,6 +36,7 @@ __all__ = [
     "ACROSS",
     "Curve",
     "Gap",
+    "as_near_zero",
     "bracketed_roots",
     "gap_beside_zero",
     "invert",
@@ -194,6 +195,20 @@ def gap_beside_zero(law: _Transformed, low: float, high: float) -> Gap:
     usual = usual[usual < turn] if high == 0 else usual[usual > turn]
     closer = np.linspace(0, 330 / _STEEP, 166) * (1.0 if high == 0 else -1.0)
     return Gap(low, high, along, False, samples=np.unique(np.concatenate([usual, turn + closer])))
+
+
+def as_near_zero(law: _Transformed, gap: Gap) -> Gap:
+    """Return a gap as near to zero as may be where it ends at a band's edge there.
+
+    In the usual coordinate points are rounded to 1e-16 of its length, and points of several laws do
+    not belong together near zero.
+    """
+    plain = (
+        gap.low != gap.high and 0 in (gap.low, gap.high) and np.isfinite([gap.low, gap.high]).all()
+    )
+    if not plain or any(place == 0 for place, _ in law.atoms):
+        return gap
+    return gap_beside_zero(law, gap.low, gap.high)
 
 
 def joined(last: Gap, first: Gap) -> Gap:

@@ -47,10 +47,17 @@ class GapSearch:
         """Return the gaps, in any order."""
         equation = self.solver.equation
         operands = equation.operands
-        lead = next((i for i, law in enumerate(operands) if isinstance(law, Solved)), 0)
         first_equal = [operands.index(law) for law in operands]
         distinct = sorted(set(first_equal))
         choices = [equation.components(operands[i]) for i in distinct]
+        # One that is nested, or else one whose coordinate resolves points near zero.
+        near = (
+            i
+            for i, gaps in zip(distinct, choices, strict=True)
+            if any(gap.samples is not None for gap in gaps)
+        )
+        nested = (i for i, law in enumerate(operands) if isinstance(law, Solved))
+        lead = next(itertools.chain(nested, near), 0)
         chosen = list(itertools.islice(itertools.product(*choices), FEW_COMPONENTS + 1))
         if len(distinct) < len(operands):
             # Equal operands are at the same point, and so on the same component.

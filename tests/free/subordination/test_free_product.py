@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rmtland.free import free_compression, free_product, general_marchenko_pastur
-from rmtland.laws import Discrete, JacobiWeight, Semicircle
+from rmtland.laws import Discrete, JacobiWeight, Semicircle, Uniform
 
 
 @pytest.mark.parametrize(("power", "mass"), [(1.5, 0.2), (2.5, 0.3006869242537645), (4.0, 0.5)])
@@ -70,3 +70,16 @@ def test_such_an_edge_near_the_power_one(power, method):
     law = free_product(density, Discrete((0.0, 1.0), (0.1, 0.9)), method=method)
     [(low, _)] = free_compression(density, 0.9).support
     assert law.support[0][0] == pytest.approx(low, rel=1e-11)
+
+
+@pytest.mark.parametrize("second", [JacobiWeight(1.0, 3.0, 0.0, 1.0), Uniform(1.0, 2.0)])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_an_edge_of_a_compressed_product(second, swapped):
+    # Compressed to a share t a product of mean inverse h begins at (1 - t)/h.
+    first = JacobiWeight(1.0, 1.5, 0.0, 1.0)
+    inverse = 7 / 3 * (5 / 3 if isinstance(second, JacobiWeight) else math.log(2.0))
+    pair = (second, first) if swapped else (first, second)
+    [(low, _)] = free_compression(free_product(*pair), 0.9).support
+    assert low == pytest.approx(0.1 / inverse, rel=1e-11)
+    law = free_product(*pair, Discrete((0.0, 1.0), (1e-3, 0.999)))
+    assert law.support[0][0] == pytest.approx(1e-3 / inverse, rel=1e-11)
