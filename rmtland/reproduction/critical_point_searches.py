@@ -97,7 +97,7 @@ def network(
     point : LossPoint
         The loss, at zero weights.
     rng : numpy.random.Generator
-        What the search goes on with.
+        What the search resumes with.
     """
     rng = random_generator(seed)
     data = gaussian(round(2 * n / phi), n, rng=rng)

@@ -132,7 +132,7 @@ class StepRule:
         return False
 
     def look(self, point: LossPoint | None, state: State) -> None:
-        """Do nothing: these rules go on whatever the loss.
+        """Do nothing: these rules continue whatever the loss.
 
         Parameters
         ----------
