@@ -128,8 +128,10 @@ def _prepare(law: Law) -> None:
         TimeElapsedColumn(),
     )
     console = Console(stderr=True)
-    quiet = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
+    if not console.is_terminal:  # a hidden bar of Rich 13 still ends in an empty line
+        law.prepare()
+        return
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("equation", total=1.0, left=0.0)
 
         def show(stage: str, share: float, seconds: float) -> None:

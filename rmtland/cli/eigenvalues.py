@@ -54,6 +54,8 @@ def read_eigenvalues(source: str) -> Spectrum:
         return spectrum_of_file(io.BytesIO(text.encode()), "standard input")
     if not Path(source).exists():
         raise ValueError(f"there is no file {source}")
+    if Path(source).is_dir():
+        raise ValueError(f"{source} is a folder; give a file of eigenvalues")
     with open(source, "rb") as stream:
         return spectrum_of_file(stream, source)
 

@@ -123,7 +123,8 @@ def function_of(target: str) -> Any:
     function = getattr(loaded, name, None)
     if not callable(function):
         here = [key for key, value in vars(loaded).items() if callable(value) and key[0] != "_"]
-        raise ValueError(f"{module} has no function {name!r}; there are {', '.join(here[:12])}")
+        known = f"there are {', '.join(here[:12])}" if here else "there is none in it"
+        raise ValueError(f"{module} has no function {name!r}; {known}")
     return function
 
 

@@ -131,6 +131,8 @@ def _real(values: NDArray[Any], name: str) -> NDArray[Any]:
         if np.abs(values.imag).max(initial=0.0) > 1e-8 * np.abs(values).max(initial=0.0):
             raise ValueError(f"{name} holds complex eigenvalues; a Hermitian matrix has real ones")
         values = values.real
+    if values.dtype.kind == "f" and (count := int(np.isnan(values).sum())):
+        raise ValueError(f"{name} holds {count} NaN of {values.size} values; remove them first")
     if values.ndim > 2:
         raise ValueError(
             f"{name} holds an array of shape {values.shape}; give all eigenvalues on one axis, or "

@@ -44,6 +44,7 @@ def test_text(content, tmp_path, monkeypatch):
         ("[1.5\n2\n3", r"'\[1.5' is no number"),
         ("0,5\n0,75\n0,9", "decimals with a point"),
         ("1,5;2,5;3,5", "decimals with a point"),
+        ("1\nnan\n3", r"values.csv holds 1 NaN of 3 values"),
     ],
 )
 def test_text_that_is_no_list_of_eigenvalues(content, words, tmp_path):
@@ -51,6 +52,11 @@ def test_text_that_is_no_list_of_eigenvalues(content, words, tmp_path):
     path.write_text(content)
     with pytest.raises(ValueError, match=words):
         read_eigenvalues(str(path))
+
+
+def test_a_folder_is_no_file_of_eigenvalues(tmp_path):
+    with pytest.raises(ValueError, match="is a folder; give a file"):
+        read_eigenvalues(str(tmp_path))
 
 
 @pytest.mark.parametrize(

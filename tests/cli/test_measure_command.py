@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,6 +136,13 @@ def test_bad_input_is_one_line(rmtland, arguments, message):
     assert message in result.err
     assert result.err.count("\n") == 1
     assert [name for name in result.written if "pycache" not in name] == ["own.py"]
+
+
+def test_a_file_without_functions(rmtland):
+    Path("bare.py").write_text("size = 3\n")
+    result = rmtland("measure", "bare.py:setup")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "bare.py has no function 'setup'; there is none in it" in result.err
 
 
 VALUES = WishartEnsemble(0.4).sample(150, rng=0).nodes.ravel()

@@ -27,9 +27,11 @@ def stage_bar() -> Iterator[Stage]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
+    if not console.is_terminal:  # a hidden bar of Rich 13 still ends in an empty line
+        yield lambda name: lambda share: None
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
 
         def stage(name: str) -> Callable[[float], None]:
             task = bar.add_task(name, total=1.0)
