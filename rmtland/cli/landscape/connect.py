@@ -54,6 +54,9 @@ def connect(
     ] = "bezier,string",
     curve_steps: Annotated[int, typer.Option(help="Steps of each trained curve.")] = 1500,
     string_steps: Annotated[int, typer.Option(help="Steps of the string.")] = 60,
+    swap_trials: Annotated[
+        int, typer.Option(help="Exchanges of units tried to lower a permuted path; 0 for none.")
+    ] = 3000,
     index_points: Annotated[
         int, typer.Option(help="Points of each path at which the index is measured.")
     ] = 9,
@@ -66,7 +69,8 @@ def connect(
     """Train two networks from different starts, and connect them in all ways.
 
     Prints barriers (height above the higher end) and lengths of the straight path, of that after
-    the units are permuted (and turned over), of a trained curve, and of a relaxed string.
+    the units are permuted (and turned over) to be near, and exchanged to lower the path, of a
+    trained curve, and of a relaxed string.
     """
     from rmtland.arguments import count
     from rmtland.files import check_target
@@ -80,6 +84,7 @@ def connect(
     for name, number in (("curve_steps", curve_steps), ("string_steps", string_steps)):
         count(name, number)
     count("index_points", index_points, min_value=0)
+    count("swap_trials", swap_trials, min_value=0)
     output = Output(out, format=format, json=json, html=html)
     check_target(out / f"connect.{format}")
     if model is not None and many > 1:
@@ -95,7 +100,8 @@ def connect(
                 made = connectivity.connect(
                     ends.surface, ends.first, ends.second, groups=ends.groups, curves=wanted,
                     curve_steps=curve_steps, string_steps=string_steps,
-                    index_points=index_points if pair == 0 else 0, rng=seed + pair,
+                    index_points=index_points if pair == 0 else 0, swap_trials=swap_trials,
+                    rng=seed + pair,
                     progress=partial(_show, bars),
                 )  # fmt: skip
             found.append(made)

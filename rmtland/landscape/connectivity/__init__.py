@@ -16,6 +16,7 @@ elastic band, string method, transition state.
 
 from rmtland.landscape.connectivity.alignment import Alignment, align, unit_groups
 from rmtland.landscape.connectivity.curves import Bezier, Curve, Polygon
+from rmtland.landscape.connectivity.lowered_barrier import lower_barrier
 from rmtland.landscape.connectivity.minimum_energy import (
     RelaxedPath,
     relaxed_path,
@@ -44,6 +45,7 @@ __all__ = [
     "UnitGroup",
     "align",
     "connect",
+    "lower_barrier",
     "pair_statistics",
     "profile",
     "relaxed_path",

@@ -17,6 +17,7 @@ from scipy.stats import t as student
 from rmtland.arguments import count, float_array
 from rmtland.landscape.connectivity.alignment import Alignment, align
 from rmtland.landscape.connectivity.curves import Bezier, Curve, Polygon
+from rmtland.landscape.connectivity.lowered_barrier import lower_barrier
 from rmtland.landscape.connectivity.minimum_energy import RelaxedPath, relaxed_path
 from rmtland.landscape.connectivity.profiles import PathProfile, profile
 from rmtland.landscape.connectivity.trained_curves import trained_curve
@@ -35,8 +36,8 @@ class Connection:
     Parameters
     ----------
     profiles : dict of str to PathProfile
-        "linear"; "permuted" and "permuted, signs" where there are symmetries; "bezier", "polygon",
-        "string" where asked for.
+        "linear"; "permuted" and "permuted, signs" where there are symmetries, each also with
+        ", lowered" where exchanges were tried; "bezier", "polygon", "string" where asked for.
     curves : dict of str to Curve
         The paths themselves.
     alignments : dict of str to Alignment
@@ -107,6 +108,7 @@ def connect(
     string_steps: int = 100,
     points: int = 101,
     index_points: int = 0,
+    swap_trials: int = 0,
     rng: Rng = None,
     progress: Callable[[str, float], object] | None = None,
 ) -> Connection:
@@ -134,6 +136,8 @@ def connect(
         Of the string.
     points, index_points : int, optional
         Of each profile.
+    swap_trials : int, optional
+        Exchanges of units that `lower_barrier` tries from each permutation; none by default.
     rng : optional
         Anything `numpy.random.default_rng` takes.
     progress : callable, optional
@@ -161,6 +165,7 @@ def connect(
         raise ValueError("the two minima are the same point: there is no path between them")
     generator = random_generator(rng)
     count("images", images, min_value=2)
+    swaps = count("swap_trials", swap_trials, min_value=0)
     found: dict[str, Curve] = {"linear": Polygon(np.array(ends))}
     alignments: dict[str, Alignment] = {}
     kinds = [("permuted", False)] if groups else []
@@ -169,6 +174,12 @@ def connect(
         alignments[name] = align(ends[0], ends[1], groups, signs=signs, rng=generator)
         _refuse_another_function(surface, ends[1], alignments[name].theta)
         found[name] = Polygon(np.array([ends[0], alignments[name].theta]))
+        if swaps:
+            low = lower_barrier(
+                surface, ends[0], alignments[name].theta, groups, signs=signs, trials=swaps, rng=0
+            )
+            alignments[f"{name}, lowered"] = low
+            found[f"{name}, lowered"] = Polygon(np.array([ends[0], low.theta]))
     relaxed = None
 
     def note(name: str) -> Any:

@@ -15,7 +15,10 @@ def test_barriers_are_printed_drawn_and_written(rmtland):
     assert "<td>linear</td>" in result.page("c.html")
     report = json.loads((result.folder / "c.json").read_text())
     names = [path["name"] for path in report["paths"]]
-    assert names == ["linear", "permuted", "permuted, signs", "bezier", "string"]
+    permuted = ["permuted", "permuted, signs"]
+    lowered = [f"{name}, lowered" for name in permuted]
+    wanted = ["linear", permuted[0], lowered[0], permuted[1], lowered[1], "bezier", "string"]
+    assert names == wanted
     assert report["paths"][0]["of_linear"] == 1.0
     for path in report["paths"]:
         assert len(path["barriers"]) == 2
@@ -56,6 +59,7 @@ def test_two_models_of_ones_own(rmtland, tmp_path):
         (("--curves", "spline"), "choose of bezier"),
         (("--pairs", 0), "pairs must be"),
         (("--curve-steps", 0), "curve_steps"),
+        (("--swap-trials", -1), "swap_trials"),
         (("--model", "a:b", "--pairs", 2), "leave it out"),
     ],
 )
