@@ -202,7 +202,7 @@ class GapSearch:
                         part_of(gap, Run(gap.low, place, start, s)),
                         part_of(gap, Run(place, gap.high, s, start + 1.0)),
                     ]
-        overlap = any(a.high > b.low + 1e-9 * scale for a, b in itertools.pairwise(gaps))
+        overlap = any(not a.high <= b.low + 1e-9 * scale for a, b in itertools.pairwise(gaps))
         if not gaps or gaps[0].low > -np.inf or gaps[-1].high < np.inf or overlap:
             raise ConvergenceError(
                 f"the support of {self.law} could not be determined: gaps {gaps}"

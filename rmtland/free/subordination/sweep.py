@@ -170,13 +170,28 @@ def runs(place: Callable[[Real], Swept], samples: Real) -> list[Run]:
     here = np.concatenate([firsts, lasts])
     beyond = np.concatenate([firsts - 1, lasts + 1])
     ends, critical = _ends(place, samples, sign, here, beyond)
-    points = _in_order(place, ends).curve.point
+    points = _points_at(place, ends, samples[here])
     gaps = []
     for i in range(firsts.size):
         pair = [(float(points[k]), float(ends[k]), bool(critical[k])) for k in (i, i + firsts.size)]
         (low, start, below), (high, end, above) = sorted(pair)
         gaps.append(Run(low, high, start, end, (below, above)))
     return gaps
+
+
+def _points_at(place: Callable[[Real], Swept], ends: Real, inside: Real) -> Real:
+    """Return points at ends, which are moved inward by their rounding where there is none.
+
+    A transform may be rounded differently as it is computed at other points with this one.
+    """
+    points = _in_order(place, ends).curve.point
+    for k in range(52, 0, -1):
+        lost = np.flatnonzero(np.isnan(points))
+        if not lost.size:
+            break
+        ends[lost] += (inside[lost] - ends[lost]) * 0.5**k
+        points = _in_order(place, ends).curve.point
+    return points
 
 
 def _beside_singularity(

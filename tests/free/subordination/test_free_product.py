@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rmtland.free import free_compression, free_product, general_marchenko_pastur
-from rmtland.laws import Discrete, JacobiWeight, Semicircle, Uniform
+from rmtland.laws import Discrete, JacobiWeight, Semicircle, Uniform, truncated
 
 
 @pytest.mark.parametrize(("power", "mass"), [(1.5, 0.2), (2.5, 0.3006869242537645), (4.0, 0.5)])
@@ -83,3 +83,12 @@ def test_an_edge_of_a_compressed_product(second, swapped):
     assert low == pytest.approx(0.1 / inverse, rel=1e-11)
     law = free_product(*pair, Discrete((0.0, 1.0), (1e-3, 0.999)))
     assert law.support[0][0] == pytest.approx(1e-3 / inverse, rel=1e-11)
+
+
+@pytest.mark.parametrize("kept", [0.9, 0.3])
+def test_such_an_edge_where_the_transform_is_rounded_by_its_company(kept):
+    # A truncated law's transform is rounded as other points come with it: ends of gaps were lost.
+    density = truncated(JacobiWeight(1.0, 1.5, 0.0, 1.0), 0.0, 0.5)
+    law = free_product(density, Discrete((0.0, 1.0), (1 - kept, kept)))
+    [(low, _)] = free_compression(density, kept).support
+    assert law.support[0][0] == pytest.approx(low, rel=1e-11)
