@@ -37,7 +37,15 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BUDGET", "Kernel", "inlined", "inner", "kernel", "kernel_threads"]
+__all__ = [
+    "BUDGET",
+    "Kernel",
+    "compile_at_first_call",
+    "inlined",
+    "inner",
+    "kernel",
+    "kernel_threads",
+]
 
 BUDGET = 15_000
 """Cost up to which kernels are interpreted in a process: about half a second."""
@@ -153,6 +161,16 @@ def inlined(function: Any) -> Any:
     """
     _inlined.add(function)
     return inner(function)
+
+
+def compile_at_first_call() -> None:
+    """Compile every kernel at its first call from now on, as in a process that computes much.
+
+    For a server, whose later answers are not to wait for a compiler. Kernels that the environment
+    variable RMTLAND_KERNELS says to interpret are interpreted all the same.
+    """
+    if _spending.left < math.inf:
+        _spending.left = 0.0
 
 
 def kernel_threads() -> int:

@@ -16,7 +16,7 @@ from collections import Counter
 
 import numpy as np
 
-from rmtland.explorer import FAMILIES, SLIDERS, ExplorerState, curves
+from rmtland.explorer import FAMILIES, SLIDERS, ExplorerState, curves, prepare_curves
 from rmtland.explorer.state import TRACES
 from rmtland.networks.activation import ACTIVATIONS
 
@@ -57,9 +57,7 @@ def main() -> None:
     options = parser.parse_args()
     step, random = (1, 500) if options.full else (options.step, options.random)
     start = time.process_time()
-    for law in FAMILIES:
-        for traces in TRACES:
-            curves(ExplorerState(law=law, traces=traces))
+    prepare_curves()  # as the page does when it is opened
     print(f"prepared in {time.process_time() - start:.1f} CPU s")
     print(f"{'law':18}{'traces':12}{'places':>7}{'median':>9}{'99 %':>9}{'largest':>9}{'> 100':>7}")
     everything, refused = [], Counter()

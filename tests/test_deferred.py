@@ -1,5 +1,6 @@
 """Interpreted kernels give what compiled ones give, and are compiled when it pays."""
 
+import math
 import os
 import subprocess
 import sys
@@ -54,6 +55,25 @@ def test_compiled_when_the_budget_is_spent(spending):
     assert total.function not in deferred._compiled  # still interpreted
     assert total(x) == 1.75
     assert total.function in deferred._compiled
+
+
+def test_compiled_at_the_first_call_from_a_word_on(spending, monkeypatch):
+    spending(1e9)
+    monkeypatch.setattr(deferred, "_compiled", {})
+    x = np.array([1.0, 2.0, 4.0])
+    total(x)
+    assert total.function not in deferred._compiled
+    deferred.compile_at_first_call()
+    total(x)
+    assert total.function in deferred._compiled
+
+
+def test_what_is_to_be_interpreted_stays_so(spending, monkeypatch):
+    spending(math.inf)
+    monkeypatch.setattr(deferred, "_compiled", {})
+    deferred.compile_at_first_call()
+    total(np.array([1.0, 2.0, 4.0]))
+    assert total.function not in deferred._compiled
 
 
 @inlined

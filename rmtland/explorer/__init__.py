@@ -4,7 +4,7 @@
 curves of a state, spectra laid over them, and the server.
 """
 
-from rmtland.explorer.curves import Curve, ExplorerCurves, curves
+from rmtland.explorer.curves import Curve, ExplorerCurves, curves, prepare_curves
 from rmtland.explorer.families import FAMILIES, SLIDERS, LawFamily
 from rmtland.explorer.overlays import ExplorerFit, ExplorerOverlay, drawn, fitted, overlay_of
 from rmtland.explorer.server import ExplorerServer
@@ -24,4 +24,5 @@ __all__ = [
     "drawn",
     "fitted",
     "overlay_of",
+    "prepare_curves",
 ]

@@ -18,19 +18,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtland.deferred import compile_at_first_call
 from rmtland.drawing import law_points
-from rmtland.explorer.families import SLIDERS
-from rmtland.explorer.state import ExplorerState
+from rmtland.explorer.families import FAMILIES, SLIDERS
+from rmtland.explorer.state import TRACES, ExplorerState
 from rmtland.laws import Law
 from rmtland.models import HessianModel
 from rmtland.typing import Real
 
-__all__ = ["Curve", "ExplorerCurves", "curves"]
+__all__ = ["Curve", "ExplorerCurves", "curves", "prepare_curves"]
 
 _POINTS = 240
 _ENERGIES = 81
 _SEEN = 1e-3
 """Parts of an index that a figure shows."""
+_UNLIKE = (0.05, 0.5, 0.9999, 1.9999, 5.0, 7.6)
+"""Aspect ratios whose laws are computed by different routes, near atoms and far from them."""
 _PEAK, _USUAL = 3.0, 0.9
 """A density that exceeds three times what nine tenths of the mass lie under is cut off in view."""
 
@@ -115,6 +118,15 @@ def curves(state: ExplorerState) -> ExplorerCurves:
         nothing = Curve(reason=_sentence(error))
         return ExplorerCurves(_title(state), nothing, nothing, index, {}, {})
     return ExplorerCurves(_title(state), density, cdf, index, numbers, view)
+
+
+def prepare_curves() -> None:
+    """Compute curves of every family, so that no later ones wait for a compiler."""
+    compile_at_first_call()
+    for name in FAMILIES:
+        for traces in TRACES:
+            for phi in _UNLIKE:
+                curves(ExplorerState(law=name, traces=traces, phi=phi))
 
 
 def _sentence(error: Exception) -> str:

@@ -41,7 +41,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from rmtland.adapters.optional import optional
-from rmtland.explorer.curves import curves
+from rmtland.explorer.curves import curves, prepare_curves
 from rmtland.explorer.families import FAMILIES, SLIDERS
 from rmtland.explorer.overlays import drawn, fitted, overlay_of
 from rmtland.explorer.state import SAMPLES, TRACES, ExplorerState
@@ -60,8 +60,6 @@ _LONGEST_NAME = 255
 _ENDINGS = (".npy", ".npz", ".csv", ".txt", ".dat")
 _SECONDS = 30.0
 _ONCE = ("Host", "Origin", "Sec-Fetch-Site", "Content-Length")
-_UNLIKE = (0.05, 0.5, 0.9999, 1.9999, 5.0)
-"""Aspect ratios whose laws are computed by different routes, near atoms and far from them."""
 _PAGES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/explorer.css": ("explorer.css", "text/css; charset=utf-8"),
@@ -148,10 +146,7 @@ class ExplorerServer(ThreadingHTTPServer):
 
     def prepare(self) -> None:
         """Compute every family, so that the first move of a slider finds all compiled."""
-        for name in FAMILIES:
-            for traces in TRACES:
-                for phi in _UNLIKE:
-                    curves(ExplorerState(law=name, traces=traces, phi=phi))
+        prepare_curves()
 
     def keep(self, spectrum: Spectrum) -> str:
         """Keep a spectrum, and return the name it goes by; only the last eight are kept.
