@@ -21,7 +21,7 @@ import numpy as np
 from rmtland.free.subordination.equation import SubordinationEquation, error_of
 from rmtland.free.subordination.state import SETTLED, Step, SubordinationState
 from rmtland.free.subordination.sweep import Swept, swept_with_rounding
-from rmtland.laws.gaps import Curve, Gap, gap_beside_zero, invert
+from rmtland.laws.gaps import Curve, Gap, as_near_zero, gap_beside_zero, invert
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyTriplet
 from rmtland.typing import Complex, Logical, Real
@@ -258,6 +258,8 @@ class SumEquation(SubordinationEquation):
                 gap_beside_zero(law, gap.low, gap.high) if 0 in (gap.low, gap.high) else gap
                 for gap in components
             ]
+        if self.levy is None and len(self.powers) == 1:
+            return [as_near_zero(law, gap) for gap in components]
         if self.levy is None or len(self.operands) > 1 or self.powers != (1.0,):
             return components
         mass = dict(law.atoms)

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from rmtland.free import free_compression, free_product, general_marchenko_pastur
-from rmtland.laws import Discrete, JacobiWeight, Semicircle, Uniform, truncated
+from rmtland.laws import (
+    Discrete,
+    JacobiWeight,
+    Semicircle,
+    Uniform,
+    affine,
+    mixture,
+    truncated,
+)
 
 
 @pytest.mark.parametrize(("power", "mass"), [(1.5, 0.2), (2.5, 0.3006869242537645), (4.0, 0.5)])
@@ -92,3 +100,13 @@ def test_such_an_edge_where_the_transform_is_rounded_by_its_company(kept):
     law = free_product(density, Discrete((0.0, 1.0), (1 - kept, kept)))
     [(low, _)] = free_compression(density, kept).support
     assert law.support[0][0] == pytest.approx(low, rel=1e-11)
+
+
+@pytest.mark.parametrize("kept", [0.9989, 0.99, 0.9])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_an_edge_of_a_compression_beside_zero(kept, sign):
+    # (1 - t)/E[1/A]: mean inverses 5/3 and 7/3 of the two.
+    pair = [affine(JacobiWeight(1.0, power, 0.0, 1.0), scale=sign) for power in (1.5, 3.0)]
+    law = free_compression(mixture(pair, [0.5, 0.5]), kept)
+    edge = law.support[0][0] if sign > 0 else -law.support[-1][1]
+    assert edge == pytest.approx((1 - kept) / 2, rel=1e-12)
