@@ -35,7 +35,7 @@ left.legend(frameon=False)
 
 for dimension, name, color in ((None, "for the law", "C3"), (2000, "with a margin", "C0")):
     method = average_case_optimal(law, steps, dimension=dimension)
-    forecast = predict(method, law, steps, dimension=2000)
+    forecast = predict(method, law, steps, dimension=2000, rng=0)
     low, high = forecast.interval(0.9)
     right.fill_between(t, low / best, high / best, color=color, alpha=0.2, lw=0)
     right.plot(t, forecast.mean / best, color=color, label=f"designed {name}: mean")

@@ -29,7 +29,7 @@ Examples
 >>> point = net.at(end.theta, data.x, data.y)
 >>> curvatures = Spectrum(np.linalg.eigvalsh(point.hessian("gauss_newton")).clip(0.0))
 >>> method = GradientDescent(1 / curvatures.nodes.max())
->>> found = isotropic_halting_time(point, method, curvatures, scale=1e-3)
+>>> found = isotropic_halting_time(point, method, curvatures, scale=1e-3, rng=0)
 >>> found.low <= found.steps <= found.high
 True
 """
@@ -114,7 +114,7 @@ def isotropic_halting_time(
     draws: int = 200,
     looks: int = 8,
     max_steps: int = 1_000_000,
-    rng: Rng = 0,
+    rng: Rng = None,
 ) -> IsotropicHalting:
     """Predict from a law how long a perturbed minimum takes to lose its loss again.
 

@@ -36,6 +36,7 @@ from rmtland.optimizer.finite_matrices import SMALLEST, FiniteMatrices, integral
 from rmtland.optimizer.methods import Method, residual_polynomials
 from rmtland.optimizer.start_measure import OBJECTIVES, Source, StartMeasure, start_measure
 from rmtland.spectrum import Spectrum
+from rmtland.streams import Rng, random_generator
 from rmtland.typing import Real
 
 __all__ = ["GradientNoise", "Prediction", "predict"]
@@ -169,7 +170,7 @@ def predict(
     dimension: int | None = None,
     drawn_start: bool = False,
     beta: int = 1,
-    rng: int = 0,
+    rng: Rng = None,
 ) -> Prediction:
     """Predict the error of a method at every step.
 
@@ -193,8 +194,8 @@ def predict(
         band and `halting` are then those of single runs. For a law give `dimension` too.
     beta : {1, 2}, optional
         Symmetry of the matrices: real or complex.
-    rng : int, optional
-        Seed of the draws.
+    rng : optional
+        Anything `numpy.random.default_rng` takes; the same seed draws the same median and band.
 
     Returns
     -------
@@ -232,9 +233,16 @@ def predict(
     if limit is not None:
         mean, mean_error = matrices.mean(limit)
         mean = None if mean is None else mean + noisy
-    draws = matrices.draws(limit, starts=drawn_start, seed=count("rng", rng, min_value=0)) + noisy
+    draws = matrices.draws(limit, starts=drawn_start, seed=_seed(rng)) + noisy
     median = np.median(draws, axis=0)
     return Prediction(method, objective, errors + noisy, mean, mean_error, median, draws, noisy)
+
+
+def _seed(rng: Rng) -> int:
+    """Seed of the draws: an integer itself, of anything else an integer drawn from it."""
+    if isinstance(rng, int | np.integer):
+        return count("rng", rng, min_value=0)
+    return int(random_generator(rng).integers(2**62))
 
 
 def _order(law: object, start: StartMeasure, dimension: int | None) -> int:

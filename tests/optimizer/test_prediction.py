@@ -175,7 +175,7 @@ def test_a_null_space_stays_on_average():
     law = MarchenkoPastur(4.0)
     for n in (80, 100):
         method = average_case_optimal(law, 10, dimension=n)
-        found = predict(method, law, 10, objective="distance", dimension=n)
+        found = predict(method, law, 10, objective="distance", dimension=n, rng=0)
         assert abs(found.mean[-1] - 0.75) < found.mean_error[-1] + 1e-4
         assert found.draws[:, -1].min() > 0.74999
 
@@ -194,7 +194,7 @@ def test_medians_of_extreme_ratios(ratio):
         b = np.sqrt(rng.chisquare(small - 1 - np.arange(small - 1)))
         values = eigvalsh_tridiagonal(np.r_[a[0] ** 2, a[1:] ** 2 + b**2], a[:-1] * b) / m
         row[:] = residual_polynomials(method, values, 2) ** 2 @ values / values.sum()
-    forecast = predict(method, law, 2, dimension=n)
+    forecast = predict(method, law, 2, dimension=n, rng=0)
     np.testing.assert_allclose(np.median(errors, axis=0), forecast.median, rtol=0.2)
     few = "order below 20" if ratio < 1 else "of dimension=19000 eigenvalues 19 are not 0"
     with pytest.raises(ValueError, match=few):
@@ -214,7 +214,7 @@ def test_bands_hold_single_runs(n, m):
         values = np.linalg.eigvalsh(factor @ factor.T / m)
         start = rng.normal(size=n) ** 2 * values
         row[:] = residual_polynomials(method, values, steps) ** 2 @ start / start.sum()
-    forecast = predict(method, law, steps, dimension=n, drawn_start=True)
+    forecast = predict(method, law, steps, dimension=n, drawn_start=True, rng=0)
     low, high = forecast.interval(0.9)
     inside = ((errors >= low) & (errors <= high)).mean(axis=0)[1:]
     assert 0.8 < inside.min() <= inside.max() < 0.96
@@ -232,7 +232,7 @@ def test_drawn_starts_of_a_spectrum():
     method = HeavyBall(1.0, 0.3)
     starts = rng.normal(size=(2000, 40)) ** 2 * values
     errors = starts @ residual_polynomials(method, values, 6).T ** 2 / starts.sum(1)[:, None]
-    forecast = predict(method, Spectrum(values), 6, drawn_start=True)
+    forecast = predict(method, Spectrum(values), 6, drawn_start=True, rng=0)
     expected = np.quantile(errors, [0.05, 0.5, 0.95], axis=0)
     found = np.quantile(forecast.draws, [0.05, 0.5, 0.95], axis=0)
     np.testing.assert_allclose(found[:, 1:], expected[:, 1:], rtol=0.12)
@@ -250,7 +250,7 @@ def test_means_and_medians_of_finite_matrices():
         b = np.sqrt(rng.chisquare(n - 1 - np.arange(n - 1)))
         values = eigvalsh_tridiagonal(np.r_[a[0] ** 2, a[1:] ** 2 + b**2], a[:-1] * b) / m
         row[:] = residual_polynomials(method, values, steps) ** 2 @ values / values.sum()
-    forecast = predict(method, law, steps, dimension=n)
+    forecast = predict(method, law, steps, dimension=n, rng=0)
     mean, spread = errors.mean(axis=0), 4 * errors.std(axis=0) / np.sqrt(runs)
     assert mean[-1] > 1.1 * forecast.errors[-1]  # the law alone is off
     assert (np.abs(mean - forecast.mean) < spread + forecast.mean_error).all()
@@ -296,3 +296,18 @@ def test_wrong_arguments():
                   lambda: GradientDescent.from_edges(2, 1)):  # fmt: skip
         with pytest.raises(ValueError, match="must"):
             wrong()
+
+
+def test_draws_follow_the_stream():
+    """The same seed draws the same band; without one each call draws anew, by a law's edges too."""
+    law = MarchenkoPastur(0.5)
+
+    def median(rng):
+        method = GradientDescent(0.5)
+        return predict(method, law, 3, dimension=50, drawn_start=True, rng=rng).median[-1]
+
+    assert median(3) == median(np.int64(3))
+    assert median(np.random.default_rng(3)) == median(np.random.default_rng(3)) != median(3)
+    assert len({median(None), median(None), median(3), median(4)}) == 4
+    with pytest.raises(ValueError, match="rng must be an integer of at least 0"):
+        median(-1)
