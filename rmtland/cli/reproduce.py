@@ -142,7 +142,7 @@ def reproduce_figure(
     notes = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     notes.print(
         f"{figure.name}: {figure.title}; {tasks} tasks, {many} at a time, at most "
-        f"{figure.memory / 1e6:.0f} MB each"
+        f"{figure.memory / 1e6:.0f} MB each{_cost(figure, many)}"
     )
     partial = _folder(figure, output)
     try:
@@ -155,6 +155,15 @@ def reproduce_figure(
     if not keep:
         shutil.rmtree(partial, ignore_errors=True)  # a run beside this one may have done it
     return content
+
+
+def _cost(figure: PublishedFigure, workers: int) -> str:
+    """Return about how long the tasks take, where that is known beforehand."""
+    seconds = figure.cpu_seconds
+    if seconds is None:
+        return ""
+    minutes = seconds / 60.0
+    return f"; about {minutes:.2g} CPU minutes, {minutes / workers:.2g} minutes on free cores"
 
 
 def draw_kept(figure: PublishedFigure, output: Output) -> dict[str, Any]:

@@ -269,6 +269,11 @@ class PublishedFigure(abc.ABC):
     def memory(self) -> int:
         """Bytes that one worker needs at most, beside the program."""
 
+    @property
+    def cpu_seconds(self) -> float | None:
+        """About how long all tasks take one core; None where that is not known beforehand."""
+        return None
+
     @abc.abstractmethod
     def content(self, results: Mapping[str, Results]) -> Content:
         """Return curves, numbers and caption from the results of the sweeps.

@@ -70,6 +70,10 @@ SHAPES = (
 DATA = ((32, 32, 128), (32, 32, 64), (48, 8, 192), (8, 48, 192))
 """n0, n2, m of given data."""
 
+STEP, OPERATION, ADDED, CLIMB = 2.5e-4, 1e-10, 3.0, 1e-5
+"""Seconds that a core needs for a step of training and, of it, each multiplication; for an added
+unit at width 16; and for single units, per n^2 m/n: measured on one machine."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MinimisersStudy(PublishedFigure):
@@ -211,6 +215,28 @@ class MinimisersStudy(PublishedFigure):
             "samples": Sweep(slopes_over_samples, Grid(samples, seeds=None)),
             "added": Sweep(added_unit, Grid({**common, **added}, seeds=None)),
         }
+
+    @property
+    def cpu_seconds(self) -> float:
+        """From what a step of training costs, as if every network took all its steps."""
+        active, phis = len(self.activations), self.hidden_phi
+        runs: list[tuple[int, int, int, int, int, float]] = []  # how many, sets, n0, n1, n2, m
+        for n, sets in zip(self.widths, self.data_sets, strict=True):
+            runs += [(active, sets, n, n, n, 2 * n / phi) for phi in self.phi]
+        for n0, n1, n2 in self.shapes:
+            runs.append((active, self.shape_sets, n0, n1, n2, 2 * n1 * (n0 + n2) / n2))
+        n, many = self.start_width, len(self.scales) * len(self.memories)
+        runs.append((many, self.start_sets, n, n, n, 4 * n))
+        for n0, n2, m in self.data:
+            hidden = [max(1, round(phi * m * n2 / (n0 + n2))) for phi in phis]
+            runs += [(active * self.numbers, 1, n0, n1, n2, m) for n1 in hidden]
+        each = [
+            many * (STEP + OPERATION * 6 * sets * m * n1 * (n0 + n2))
+            for many, sets, n0, n1, n2, m in runs
+        ]
+        added = ADDED * (self.added_width / 16) ** 2 * len(self.added_phi) * self.added_sets
+        climbed = [CLIMB * n * n * ratio for n in self.unit_widths for ratio in self.ratios]
+        return self.steps * sum(each) + active * (added + min(2, self.numbers) * sum(climbed))
 
     @property
     def memory(self) -> int:

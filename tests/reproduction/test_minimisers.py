@@ -1,9 +1,13 @@
 """The study of minimisers: fits with known answers, equal bytes after an interruption, verdict."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from rmtland.cli.reproduce import _cost
+from rmtland.reproduction import FIGURES
 from rmtland.reproduction.minimisers import MinimisersStudy
 from rmtland.reproduction.minimisers_fits import fitted_power, limit_in_width, mean_interval
 from rmtland.reproduction.minimisers_runs import (
@@ -117,3 +121,13 @@ def test_parameters_that_make_no_sense_are_refused(change, message):
         MinimisersStudy(**change)
     with pytest.raises(ValueError, match="no interval"):
         published_energy_verdict(data_sets=1)
+
+
+def test_the_cost_is_stated_beforehand():
+    sizes = [MinimisersStudy.of_size(size) for size in ("quick", "default", "full")]
+    seconds = [study.cpu_seconds for study in sizes]
+    assert 5.0 < seconds[0] < 20.0  # 10 were measured
+    assert seconds[0] < 0.1 * seconds[1] < 0.1 * seconds[2]
+    assert replace(sizes[0], steps=2000).cpu_seconds > 1.5 * seconds[0]
+    assert "; about 13 CPU minutes, 6.4 minutes on free cores" in _cost(sizes[2], 2)
+    assert _cost(FIGURES["fig1"].of_size("quick"), 2) == ""
