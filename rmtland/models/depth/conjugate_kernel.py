@@ -26,12 +26,10 @@ covariances that commute,
         \frac{b(t)^2 s K + r(t)}{1 - g(t)} \Bigr)^{-1}, \qquad
     g(t) = \frac1{n_l} \operatorname{tr} \, (b(t)^2 s K + r(t)) (z - K_l)^{-1},
 
-which
-
 which is no free product; the matrix Dyson equation takes a few kinds of units, nodes of a
 quadrature of t. With fewer units than samples in such a layer, or where the law of these kinds
-falls apart or is not found, all units are taken
-(`rmtland.models.depth.all_units`) and the law is a table. `ConjugateKernel.cdf_error` says how far
+falls apart or is not found, all units are taken (`rmtland.models.depth.all_units`) and the law is
+a table. `ConjugateKernel.cdf_error` says how far
 its distribution function may be from that of all units. Edges of the law of a few kinds are those
 of these kinds: where f' is not bounded the law of all units has a thin tail beyond.
 

@@ -1,5 +1,6 @@
 """Means in inner layers and biases: a scalar recursion, draws, closed averages."""
 
+import functools
 import itertools
 from dataclasses import replace
 
@@ -14,6 +15,12 @@ from rmtland.networks.activation import activation as named_activation
 
 RELU = {"activation": "relu", "weight_variance": 2.0}
 BIASED = {"activation": "tanh", "weight_variance": 1.5, "bias_variance": 0.5}
+
+
+@functools.cache
+def biased(width, activation):
+    """One layer with biases, whose law is found once for all tests."""
+    return ConjugateKernel(1.5, (width,), 1.0, activation=activation, bias_variance=1.0)
 
 
 def recursion(model, z):
@@ -41,17 +48,24 @@ def recursion(model, z):
 @pytest.mark.parametrize("last", [1.5, 0.6])
 def test_the_law_solves_the_recursion_of_units_with_offsets(last):
     model = ConjugateKernel(1.5, (1.2, last), 1.0, **RELU)
+    z = 0.5 + 0.3j
+    assert model._matrix_dyson_law.stieltjes(z) == pytest.approx(recursion(model, z), rel=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("last", [1.5, 0.6])
+def test_the_law_of_two_layers_solves_the_recursion_up_to_its_error(last):
+    """By parts, |G - G'| <= error * 2 / Im z, and kinds of units are that far off too."""
+    model = ConjugateKernel(1.5, (1.2, last), 1.0, **RELU)
     for z in (0.5 + 0.3j, 2.0 + 0.4j):
-        assert model._matrix_dyson_law.stieltjes(z) == pytest.approx(recursion(model, z), rel=1e-9)
-        # by parts, |G - G'| <= error * 2 / Im z, and kinds of units are that far off too
         assert model.stieltjes(z) == pytest.approx(recursion(model, z), abs=4e-3)
 
 
 @pytest.mark.parametrize(
     "model",
     [
-        ConjugateKernel(1.5, (1.2, 1.5), 1.0, **RELU),
-        ConjugateKernel(1.5, (1.6,), 1.0, activation="relu", bias_variance=1.0),
+        pytest.param(ConjugateKernel(1.5, (1.2, 1.5), 1.0, **RELU), marks=pytest.mark.slow),
+        biased(1.6, "relu"),
         pytest.param(ConjugateKernel(1.5, (1.2, 1.5), 1.0, **BIASED), marks=pytest.mark.slow),
     ],
     ids=["relu", "biases", "two layers with biases"],
@@ -90,22 +104,22 @@ def test_draws_follow_the_law_and_not_that_of_units_that_are_alike(model):
 @pytest.mark.parametrize(
     ("width", "activation"),
     [
-        (1.6, "relu"),
         (0.5, "tanh"),
+        pytest.param(1.6, "relu", marks=pytest.mark.slow),
         pytest.param(0.1, "sigmoid", marks=pytest.mark.slow),
         pytest.param(0.3, "quadratic", marks=pytest.mark.slow),
     ],
 )
 def test_the_stated_error_covers_the_law_of_all_units(width, activation):
-    """One layer with biases, its 101 offsets solved one by one; few units fall into kinds."""
-    model = ConjugateKernel(1.5, (width,), 1.0, activation=activation, bias_variance=1.0)
-    places = np.linspace(-6, 6, 101)
+    """One layer with biases, its 61 offsets solved one by one; few units fall into kinds."""
+    model = biased(width, activation)
+    places = np.linspace(-6, 6, 61)
     masses = np.exp(-(places**2) / 2)
     masses /= masses.sum()
     _, slopes, rests = unit_offsets._averages(named_activation(activation), places, 1.0)
     top = model.law.hull[1]
-    x = np.linspace(-0.2 * top, 1.2 * top, 300)
-    z = x + 0.006j * top
+    x = np.linspace(-0.2 * top, 1.2 * top, 150)
+    z = x + 0.012j * top
     g = np.zeros((x.size, places.size), dtype=complex)
     for _ in range(1500):
         gain, rest = (slopes**2 / (1 - g)) @ masses, (rests / (1 - g)) @ masses
@@ -125,7 +139,7 @@ def test_the_stated_error_covers_the_law_of_all_units(width, activation):
 
 def test_bands_are_those_of_all_units_and_not_of_kinds():
     """Half as many units as samples: mass where a few kinds have a gap; draws."""
-    model = ConjugateKernel(1.5, (0.5,), 1.0, activation="tanh", bias_variance=1.0)
+    model = biased(0.5, "tanh")
     kinds = model._matrix_dyson_law
     assert len(kinds.support) > 1
     assert len(model.law.support) == 1
@@ -141,7 +155,7 @@ def test_bands_are_those_of_all_units_and_not_of_kinds():
 
 
 def test_the_error_of_few_kinds_is_measured_by_all_units():
-    model = ConjugateKernel(1.5, (1.6,), 1.0, activation="relu", bias_variance=1.0)
+    model = biased(1.6, "relu")
     x = np.linspace(0.02, 2.2, 40)
     off = np.abs(all_units_cdf(model, x) - model.law.cdf(x)).max()
     assert 1e-7 < off < model.cdf_error < 4 * off
@@ -182,12 +196,12 @@ def test_linear_units_are_alike_and_small_biases_continuous():
 
 
 def test_units_of_the_data_scale_the_law_of_relu():
-    small = ConjugateKernel(1.5, (1.2, 1.5), 1.0, **RELU, data_variance=1e-12)
-    one = ConjugateKernel(1.5, (1.2, 1.5), 1.0, **RELU)
+    one = biased(1.6, "relu")
+    small = replace(one, data_variance=1e-12, bias_variance=1e-12)
     assert small.law.hull[1] == pytest.approx(1e-12 * one.law.hull[1], rel=1e-9)
     z = 0.5 + 0.3j
     assert 1e-12 * small.stieltjes(1e-12 * z) == pytest.approx(one.stieltjes(z), rel=1e-9)
-    one = replace(one, hidden=(1.2, 0.6))
+    one = ConjugateKernel(1.5, (1.2, 0.6), 1.0, **RELU)
     x = np.array([0.01, 0.3, 2.0])
     for data in (1e-12, 1e12):
         scaled = replace(one, data_variance=data)
@@ -201,10 +215,14 @@ def test_kinds_a_layer_does_not_need_are_for_later_ones():
     assert [layer.masses.size for layer in five.units] == [1, 4, 4, 4, 5]
 
 
-def test_layers_and_what_is_refused():
+@pytest.mark.slow
+def test_laws_of_layers_are_those_of_networks_that_end_there():
     model = ConjugateKernel(1.5, (1.2, 1.5), 1.0, **RELU)
     assert model.layer_laws[1] == model.layer(1).law
     assert model.layer_laws[2].mean() == model.law.mean()
+
+
+def test_what_is_refused():
     with pytest.raises(ValueError, match="input_law is for layers of units that are alike"):
         ConjugateKernel(1.0, (1.0, 1.0), 1.0, activation="relu", input_law=[1.0, 1.0])
     with pytest.raises(ValueError, match="at most 5 hidden layers are solved, with biases 4"):
