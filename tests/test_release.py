@@ -14,6 +14,7 @@ import rmtland
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 FORMS = ROOT / ".github" / "ISSUE_TEMPLATE"
+CONFTEST = (ROOT / "tests" / "conftest.py").read_text("utf-8")
 
 # Keys that version 1.2.0 of the Citation File Format demands and knows
 REQUIRED = {"authors", "cff-version", "message", "title"}
@@ -148,3 +149,18 @@ def test_the_page_of_old_names_has_them_all():
     assert len(found) > 20
     assert set(rows) == found
     assert len(set(rows)) == len(rows)
+
+
+def test_the_nightly_run_reads_and_opens_nothing():
+    """Its profile draws new examples (conftest.py); no secrets, and no right beyond reading."""
+    text = (ROOT / ".github" / "workflows" / "nightly.yml").read_text("utf-8")
+    found = read(".github/workflows/nightly.yml")
+    assert found["permissions"] == {"contents": "read"}
+    assert "schedule" in found["on"]
+    assert "secrets" not in text
+    (job,) = found["jobs"].values()
+    last = job["steps"][-1]
+    profiles = re.findall(r'register_profile\("(\w+)"[^)]*derandomize=False', CONFTEST)
+    assert last["env"]["HYPOTHESIS_PROFILE"] in profiles
+    assert "permissions" not in job
+    assert "pytest" in last["run"]
