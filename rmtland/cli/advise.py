@@ -20,9 +20,9 @@ from rmtland.cli.landscape.subject import (
     Samples,
     Steps,
 )
-from rmtland.cli.measure import function_of
 from rmtland.cli.options import MODELS, OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output
+from rmtland.cli.user_function import function_of
 
 if TYPE_CHECKING:
     from rmtland.optimizer import Method

@@ -1,7 +1,8 @@
 """The command `rmtland`: its commands, and one clear line for every error.
 
 Exit codes: 0 done, 1 some tasks of a sweep failed, training missed its energy or a verdict changed,
-2 bad input (one line on stderr says what to do), 130 interrupted.
+2 bad input (one line on stderr says what to do; above it, of an error in a function of the user's
+own, the traceback from that function on), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from rmtland.cli.sample import sample
 from rmtland.cli.shrink import shrink
 from rmtland.cli.statements import statements
 from rmtland.cli.sweep import sweep
+from rmtland.cli.user_function import UserCodeError
 from rmtland.cli.weights import weights
 from rmtland.version import installed_version
 
@@ -80,6 +82,9 @@ def main() -> None:
         _fail(_INTERRUPTED, 130)
     except Stopped as stop:
         _fail(str(stop), 130)
+    except UserCodeError as error:
+        print(error.frames, end="", file=sys.stderr)
+        _fail(str(error), 2)
     except (ValueError, TypeError, ArithmeticError, OSError, MemoryError, ImportError) as error:
         _fail(str(error) or type(error).__name__, 2)
     except Exception as error:

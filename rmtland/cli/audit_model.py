@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from rmtland.cli.audit_tables import print_audit
-from rmtland.cli.measure import function_of, operator_of
+from rmtland.cli.measure import operator_of
 from rmtland.cli.output import Output, Stopped
+from rmtland.cli.user_function import function_of
 
 __all__ = ["audit_model"]
 

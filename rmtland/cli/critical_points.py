@@ -183,7 +183,7 @@ def model(
     """
     from rmtland.adapters.optional import optional
     from rmtland.arguments import choice, count
-    from rmtland.cli.measure import function_of
+    from rmtland.cli.user_function import function_of
     from rmtland.files import check_target
     from rmtland.landscape import find_critical_points
     from rmtland.landscape.surface import TorchSurface

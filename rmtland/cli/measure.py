@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,6 +9,7 @@ import typer
 from rmtland.cli.eigenvalues import FAMILIES, families_of, print_laws
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output
+from rmtland.cli.user_function import function_of
 
 if TYPE_CHECKING:
     from rmtland.comparison import Measurement
@@ -91,41 +88,6 @@ def measure(
     figure.suptitle(f"{target}, {part}, {result.size} parameters", fontsize=10)
     output.figure(figure, "measure", dpi=115)
     output.numbers(report)
-
-
-def function_of(target: str) -> Any:
-    """Return the function that MODULE:FUNCTION names; the working directory comes first."""
-    module, _, name = target.partition(":")
-    if not module or not name:
-        raise ValueError(
-            f"expected MODULE:FUNCTION such as train:setup or train.py:setup; got {target!r}"
-        )
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        if module.endswith(".py"):
-            path = Path(module)
-            if not path.exists():
-                raise ValueError(f"there is no file {module}")
-            spec = importlib.util.spec_from_file_location(path.stem, path)
-            assert spec is not None
-            assert spec.loader is not None
-            loaded = importlib.util.module_from_spec(spec)
-            sys.modules[path.stem] = loaded
-            spec.loader.exec_module(loaded)
-        else:
-            loaded = importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name == module.partition(".")[0]:
-            raise ValueError(f"there is no module {module!r} here or installed") from None
-        raise
-    finally:
-        sys.path.pop(0)
-    function = getattr(loaded, name, None)
-    if not callable(function):
-        here = [key for key, value in vars(loaded).items() if callable(value) and key[0] != "_"]
-        known = f"there are {', '.join(here[:12])}" if here else "there is none in it"
-        raise ValueError(f"{module} has no function {name!r}; {known}")
-    return function
 
 
 def operator_of(made: Any, *, part: str, parameters: Any, double: bool) -> Any:

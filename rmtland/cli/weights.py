@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.measure import function_of
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output
+from rmtland.cli.user_function import function_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

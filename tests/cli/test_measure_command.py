@@ -145,6 +145,52 @@ def test_a_file_without_functions(rmtland):
     assert "bare.py has no function 'setup'; there is none in it" in result.err
 
 
+@pytest.mark.parametrize(
+    ("body", "raised", "line"),
+    [
+        ("def f():\n    return g()\ndef g():\n    return {}['loss']\n", "KeyError: 'loss'", 4),
+        ("def f():\n    raise ValueError('no\\ndata')\n", "ValueError: no data", 2),
+        ("def f():\n    raise SystemExit(0)\n", "SystemExit: 0", 2),
+        ("import no_such_package\n", "ModuleNotFoundError: No module named 'no_such_package'", 1),
+        ("def f(:\n", "SyntaxError: invalid syntax", 1),
+    ],
+)
+@pytest.mark.parametrize("module", ["mine.py", "mine"])
+def test_what_the_users_own_code_raises(rmtland, monkeypatch, module, body, raised, line):
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of a file of the same size and second
+    Path("mine.py").write_text(body)
+    path = list(sys.path)
+    result = rmtland("measure", f"{module}:f")
+    assert (result.code, sys.path) == (2, path)
+    *frames, sentence = result.err.splitlines()
+    assert sentence == f"rmtland: error: {module}:f raised {raised} (line {line} of mine.py)"
+    files = [each.split('"')[1] for each in frames if each.startswith("  File ")]
+    assert {Path(each).name for each in files} == {"mine.py"}  # none of ours, none of the parser
+    assert any(f"line {line}" in each for each in frames)
+
+
+def test_a_function_that_takes_arguments_has_no_frame(rmtland):
+    Path("mine.py").write_text("def f(size):\n    return size\n")
+    result = rmtland("measure", "mine.py:f")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "mine.py:f raised TypeError: f() missing 1 required positional" in result.err
+
+
+def test_a_function_imports_what_lies_beside_its_file_when_it_is_called(rmtland, monkeypatch):
+    for name in ("there", "beside_it", "below_us"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    Path("sub").mkdir()
+    Path("sub/beside_it.py").write_text("SIZE = 30\n")
+    Path("below_us.py").write_text("POWER = 2.0\n")
+    Path("sub/there.py").write_text(
+        "def f():\n    import numpy, beside_it, below_us\n"
+        "    return numpy.diag(numpy.linspace(0, 1, beside_it.SIZE) ** below_us.POWER)\n"
+    )
+    result = rmtland("measure", "sub/there.py:f", "--families", "semicircle", "--out", "o")
+    assert (result.code, result.err) == (0, "")
+
+
 VALUES = WishartEnsemble(0.4).sample(150, rng=0).nodes.ravel()
 
 

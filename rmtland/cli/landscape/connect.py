@@ -10,9 +10,9 @@ import typer
 
 from rmtland.cli.landscape.stage_bar import stage_bar
 from rmtland.cli.landscape.subject import Network, with_network
-from rmtland.cli.measure import function_of
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
+from rmtland.cli.user_function import function_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

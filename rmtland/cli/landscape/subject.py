@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from rmtland.cli.measure import function_of
 from rmtland.cli.problem import DATA, hidden_widths, problem_data
+from rmtland.cli.user_function import function_of
 
 if TYPE_CHECKING:
     from rmtland.landscape.surface import LossSurface
