@@ -255,7 +255,7 @@ def test_barriers_between_trained_convolutional_networks():
     """Channels are permuted with all their filters; the flattened ones behind them too."""
     torch = pytest.importorskip("torch")
     nn = torch.nn
-    data = digits(200, target="one-hot", rng=0)
+    data = digits(100, target="one-hot", rng=0)
     x = torch.from_numpy(data.x.reshape(-1, 1, 8, 8).copy())
     y = torch.from_numpy(data.y.argmax(axis=1))
 

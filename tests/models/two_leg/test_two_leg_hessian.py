@@ -385,7 +385,7 @@ def test_density_is_that_of_large_networks(case):
     # eight legs of a square linear network scatter by half a per cent of the peak
     scatters = case["activation"] == "linear" and case["shape"][0] == 1
     draws = 24 if scatters else 8
-    x, density, error = (np.array(case[key])[::4] for key in ("x", "density", "error"))
+    x, density, error = (np.array(case[key])[::8] for key in ("x", "density", "error"))
     limit = TwoLegHessian(
         *case["shape"], activation=case["activation"], epsilon=TABLE["epsilon"], draws=draws
     )
