@@ -147,7 +147,7 @@ def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
     ValueError
         If it is not; the message lists the names.
     """
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(allowed)}")
     return str(value)
 

@@ -89,6 +89,8 @@ def test_choices():
         arguments.choice("colour", "green", ("red", "blue"))
     with pytest.raises(ValueError, match="unknown colour None"):
         arguments.choice("colour", None, ("red", "blue"))
+    with pytest.raises(ValueError, match="unknown colour array"):
+        arguments.choice("colour", np.array([0.3, 0.5]), ("red", "blue"))
 
 
 @pytest.mark.parametrize(

@@ -115,11 +115,7 @@ def pushforward(law: Law, function: ArrayLike | str | Callable[..., Any]) -> Law
     >>> pushforward(MarchenkoPastur(1.0), "sqrt").support
     ((0.0, 2.0),)
     """
-    if not isinstance(law, Law):
-        raise TypeError(f"law must be a Law; got {law!r}")
-    low, high = law.hull
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise ValueError(f"the law must have a bounded support; got {law!r}")
+    _require_bounded(law)
     if callable(function):
         function = _known(function)
     if isinstance(function, str):
@@ -134,6 +130,14 @@ def pushforward(law: Law, function: ArrayLike | str | Callable[..., Any]) -> Law
         total = math.fsum(mass for _, mass in atoms)
         return Discrete(tuple(p for p, _ in atoms), tuple(m / total for _, m in atoms))
     return Pushforward(law, tuple(series.tolist()))
+
+
+def _require_bounded(law: object) -> None:
+    """Refuse what is not a law of bounded support."""
+    if not isinstance(law, Law):
+        raise TypeError(f"law must be a Law; got {law!r}")
+    if not all(map(math.isfinite, law.hull)):
+        raise ValueError(f"the law must have a bounded support; got {law!r}")
 
 
 def _known(function: Callable[..., Any]) -> str | tuple[float, ...]:
@@ -192,6 +196,14 @@ class Pushforward(Law):
     coefficients : tuple of float
         Of the polynomial, the constant first, of degree 2 or more.
 
+    Raises
+    ------
+    TypeError
+        If `law` is not a law, or the coefficients are not real numbers.
+    ValueError
+        If the support is not bounded, there is no density, a coefficient is not finite or the
+        degree is below 2.
+
     See Also
     --------
     rmtland.laws.pushforward : makes it.
@@ -199,6 +211,17 @@ class Pushforward(Law):
 
     law: Law
     coefficients: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        _require_bounded(self.law)
+        series = float_array("coefficients", self.coefficients, ndim=1)
+        if series.size < 3 or series[-1] == 0 or not self.law.support:
+            raise ValueError(
+                "a Pushforward is of a law with a density, by a polynomial of degree 2 or more; "
+                f"pushforward makes the others too; got coefficients {series.tolist()} and "
+                f"{self.law!r}"
+            )
+        object.__setattr__(self, "coefficients", tuple(series.tolist()))
 
     _require_certificate = certify_once
 

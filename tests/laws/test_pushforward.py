@@ -217,3 +217,32 @@ def test_functions_of_numpy_are_known_by_themselves():
     for other in (np.exp, lambda t: t**2):
         with pytest.raises(TypeError, match="coefficients of a polynomial"):
             pushforward(law, other)
+
+
+@pytest.mark.parametrize(
+    ("law", "coefficients", "error", "message"),
+    [
+        ([0.3, 0.5], [0.3, 0.5], TypeError, "law must be a Law"),
+        (None, (0.0, 0.0, 1.0), TypeError, "law must be a Law"),
+        (Semicircle(), None, TypeError, "coefficients must be real numbers"),
+        (Semicircle(), "abs", TypeError, "coefficients must be real numbers"),
+        (Semicircle(), (0.0, 0.0, 1j), TypeError, "coefficients must be real numbers"),
+        (Semicircle(), (0.0, math.nan, 1.0), ValueError, "coefficients holds 1 NaN"),
+        (Semicircle(), (0.0, math.inf, 1.0), ValueError, "coefficients holds infinite"),
+        (Semicircle(), np.zeros((3, 3)), ValueError, "coefficients must have 1 axes"),
+        (Semicircle(), (), ValueError, "coefficients is empty"),
+        (Semicircle(), (0.3, 0.5), ValueError, "degree 2 or more"),
+        (Semicircle(), (0.0, 1.0, 0.0), ValueError, "degree 2 or more"),
+    ],
+)
+def test_the_class_refuses_what_the_function_would_not_give_it(law, coefficients, error, message):
+    with pytest.raises(error, match=message):
+        Pushforward(law, coefficients)
+
+
+def test_the_class_takes_what_the_function_gives_it_in_any_form():
+    law = pushforward(Semicircle(), (0.0, 0.5, 1.0))
+    for form in ([0.0, 0.5, 1.0], np.array([0, 0.5, 1], dtype=np.float32)):
+        assert Pushforward(Semicircle(), form) == law
+    with pytest.raises(ValueError, match="of a law with a density"):
+        Pushforward(Discrete((0.0, 1.0), (0.5, 0.5)), (0.0, 0.0, 1.0))

@@ -81,6 +81,8 @@ class Polynomial:
 
     Raises
     ------
+    TypeError
+        If the coefficients are not a mapping.
     ValueError
         If a coefficient is not finite, or a name stands for a self-adjoint variable and for
         another.
@@ -89,6 +91,11 @@ class Polynomial:
     __slots__ = ("_coefficients",)
 
     def __init__(self, coefficients: Mapping[Word, complex]) -> None:
+        if not isinstance(coefficients, Mapping):
+            raise TypeError(
+                "coefficients must be a mapping of words to numbers; make polynomials from "
+                f"free_variables by arithmetic; got {coefficients!r}"
+            )
         kept: dict[Word, complex] = {}
         kinds: dict[str, bool] = {}
         for word, value in coefficients.items():

@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rmtland.arguments import float_array
+from rmtland.arguments import float_array, nonnegative
 from rmtland.laws import Law
 from rmtland.laws.consistency import certify_once
 from rmtland.typing import Atoms, Complex, Real, Support
@@ -48,6 +48,8 @@ class TabulatedLaw(Law):
 
     Raises
     ------
+    TypeError
+        If edges, masses or the atom are not real numbers.
     ValueError
         If the edges do not ascend, or the masses are no probabilities.
     """
@@ -68,6 +70,7 @@ class TabulatedLaw(Law):
     def __post_init__(self) -> None:
         edges = float_array("edges", self.edges, ndim=1)
         masses = float_array("masses", self.masses, ndim=1)
+        object.__setattr__(self, "atom", nonnegative("atom", self.atom))
         if edges.size != masses.size + 1 or not (np.diff(edges) > 0).all():
             raise ValueError(
                 f"edges must ascend and be one more than masses; got {edges.size} and {masses.size}"

@@ -152,3 +152,9 @@ def test_words_in_a_circular_variable():
     assert moment((c * c.adjoint()) ** 3) == 5 * 27
     assert moment(c * c * c.adjoint() * c.adjoint()) == 9
     assert moment(c * c) == 0
+
+
+@pytest.mark.parametrize("wrong", [None, "a", 1.0, [0.3, 0.5], np.array([0.3, 0.5])])
+def test_coefficients_are_a_mapping(wrong):
+    with pytest.raises(TypeError, match="coefficients must be a mapping of words to numbers"):
+        Polynomial(wrong)
