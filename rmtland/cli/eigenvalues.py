@@ -84,7 +84,8 @@ def overlay_eigenvalues(
         except (ValueError, ArithmeticError) as reason:
             refused[name] = str(reason)
     if not fitted:
-        raise ValueError("; ".join(dict.fromkeys(refused.values())))
+        clauses = "; ".join(refused.values()).split("; ")  # families share most of what is wrong
+        raise ValueError("; ".join(dict.fromkeys(clauses)))
     result = overlay(spectrum, fitted)
     settings = {"eigenvalues": source, "families": families, "method": method,
                 "outliers": rule, "seed": seed}  # fmt: skip

@@ -34,7 +34,7 @@ __all__ = ["spectrum_of_file"]
 _SIZES = (1e-100, 1e100)
 _ROUNDING = 1e-5
 _BEGINS_AS_NUMBER = re.compile(r"[\[({]*[+-]?\.?\d")
-_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)?([eE][+-]?\d+)?")
 
 
 def spectrum_of_file(stream: IO[bytes], name: str, *, largest: int = LARGEST_FILE) -> Spectrum:
@@ -62,8 +62,8 @@ def spectrum_of_file(stream: IO[bytes], name: str, *, largest: int = LARGEST_FIL
     ValueError
         If it is larger, damaged, holds Python objects, or is no list of eigenvalues: a matrix, an
         array of more than two axes, a table with several named columns or a column that counts its
-        lines, decimals with a comma, complex values, NaN, none at all, or sizes whose squares leave
-        double precision.
+        lines, what may be decimals with a comma, complex values, NaN, none at all, or sizes whose
+        squares leave double precision.
     """
     size = _size(stream)
     if size is None:
@@ -164,16 +164,20 @@ def _numbers(text: str, source: str) -> list[float]:
     """Return the numbers of a text; the first line may name its columns."""
     text = text.removeprefix("\ufeff")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    pieces = [piece for line in lines for piece in line.split(";")]
-    if len(pieces) > 1 and all(map(_DECIMAL_COMMA.fullmatch, pieces)):
+    head = lines[:1] if not any(map(_BEGINS_AS_NUMBER.match, _words(lines[:1]))) else []
+    pieces = [piece for line in lines[len(head) :] for piece in line.replace(";", " ").split()]
+    doubtful = next((piece for piece in pieces if "," in piece), "")
+    if len(pieces) > 1 and doubtful and all(map(_DECIMAL_COMMA.fullmatch, pieces)):
+        whole, _, rest = doubtful[:40].partition(",")
         raise ValueError(
-            f"{source} holds numbers such as {pieces[0].strip()[:40]!r}: write decimals with a "
-            "point, or whole numbers one a line"
+            f"{source} holds {doubtful[:40]!r}, which may be the decimal {whole}.{rest} or two "
+            f"eigenvalues, {whole} and {rest}: write decimals with a point, or whole numbers one a "
+            "line"
         )
     rows: list[list[float]] = []
     named = 0
     for number, line in enumerate(lines):
-        words = line.replace(",", " ").replace(";", " ").split()
+        words = _words([line])
         try:
             rows.append([float(word) for word in words])
         except ValueError:
@@ -189,6 +193,11 @@ def _numbers(text: str, source: str) -> list[float]:
             "alone"
         )
     return [value for row in rows for value in row]
+
+
+def _words(lines: list[str]) -> list[str]:
+    """Return what commas, semicolons and spaces divide."""
+    return " ".join(lines).replace(",", " ").replace(";", " ").split()
 
 
 def _counts(rows: list[list[float]]) -> bool:

@@ -44,6 +44,11 @@ def test_text(content, tmp_path, monkeypatch):
         ("[1.5\n2\n3", r"'\[1.5' is no number"),
         ("0,5\n0,75\n0,9", "decimals with a point"),
         ("1,5;2,5;3,5", "decimals with a point"),
+        ("1,2\n3", "holds '1,2', which may be the decimal 1.2 or two eigenvalues, 1 and 2: write"),
+        ("1\n0,5\n2", "may be the decimal 0.5 or two eigenvalues, 0 and 5"),
+        ("0,5 0,75\n0,9 2", "may be the decimal 0.5"),
+        ("eigenvalue\n0,5\n0,75", "may be the decimal 0.5"),
+        ("1,5e-3\n-2E4", "may be the decimal 1.5e-3 or two eigenvalues, 1 and 5e-3"),
         ("1\nnan\n3", r"values.csv holds 1 NaN of 3 values"),
     ],
 )
@@ -52,6 +57,15 @@ def test_text_that_is_no_list_of_eigenvalues(content, words, tmp_path):
     path.write_text(content)
     with pytest.raises(ValueError, match=words):
         read_eigenvalues(str(path))
+
+
+@pytest.mark.parametrize("content", ["1, 2\n3", "1,2.0\n3", "1,2,3\n4", "1 2\n3", "v\n1, 2\n3"])
+def test_lines_of_several_numbers_of_which_none_is_doubtful(content, tmp_path):
+    path = tmp_path / "values.csv"
+    path.write_text(content)
+    found = read_eigenvalues(str(path)).nodes.ravel()
+    np.testing.assert_array_equal(found, np.arange(1.0, len(found) + 1))
+    assert len(found) == content.count("3") * 3 + content.count("4")
 
 
 def test_a_folder_is_no_file_of_eigenvalues(tmp_path):

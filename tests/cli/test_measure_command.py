@@ -191,6 +191,13 @@ def test_a_function_imports_what_lies_beside_its_file_when_it_is_called(rmtland,
     assert (result.code, result.err) == (0, "")
 
 
+def test_what_is_wrong_of_all_families_is_said_once(rmtland):
+    Path("few.txt").write_text("1\n2\n3\n")
+    result = rmtland("overlay", "--eigenvalues", "few.txt")
+    assert (result.code, result.err.count("3 distinct eigenvalues")) == (2, 1)
+    assert "fitting 2 parameters needs at least 4; fitting 3 parameters" in result.err
+
+
 VALUES = WishartEnsemble(0.4).sample(150, rng=0).nodes.ravel()
 
 
