@@ -121,6 +121,11 @@ def _file(path: Path, names: Sequence[str]) -> list[Section]:
         raise ValueError(f"{path.name} is a device or a pipe; give a file")
     if path.suffix == ".json":
         values = _json(path)
+        if not _is_result(values):
+            raise ValueError(
+                f"{path.name} holds {_kind_of(values)}, which no command writes: give a file of "
+                "named values, such as rmtland-output/overlay.json"
+            )
         signed = values.pop("written_by", None) if isinstance(values, dict) else None
         origin = sections_of(signed, "written by", level=4) if signed else []
         return [Heading(path.name), *sections_of(values, path.stem), *origin]
@@ -129,6 +134,19 @@ def _file(path: Path, names: Sequence[str]) -> list[Section]:
     picture = picture_file(path)
     belongs = f"{path.stem}.json" in names
     return [picture] if belongs else [Heading(path.name), picture]
+
+
+def _is_result(values: Any) -> bool:
+    """Whether values have names: an object of JSON, or a list of objects."""
+    entries = values if isinstance(values, list) else [values]
+    return bool(entries) and all(isinstance(entry, dict) and entry for entry in entries)
+
+
+def _kind_of(values: Any) -> str:
+    """Return what a file of JSON holds instead of a result, in words."""
+    if isinstance(values, list):
+        return f"a list of {len(values)} values without names" if values else "an empty list"
+    return "an empty object" if isinstance(values, dict) and not values else "one value"
 
 
 def _json(path: Path) -> Any:

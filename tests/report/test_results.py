@@ -110,6 +110,22 @@ def test_damaged_files_are_refused_by_name(tmp_path, name, content, message):
         read_results([tmp_path])
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[1]", "a list of 1 values without names"), ("[]", "an empty list"),
+        ("{}", "an empty object"), ("3", "one value"), ("null", "one value"),
+        ('[{"a": 1}, 2]', "a list of 2 values"), ("[{}]", "a list of 1 values"),
+    ],
+)  # fmt: skip
+def test_values_without_names_are_no_result(content, words, tmp_path):
+    (tmp_path / "list.json").write_text(content)
+    with pytest.raises(ValueError, match=f"list.json holds {words}.*no command writes"):
+        read_results([tmp_path / "list.json"])
+    (tmp_path / "list.json").write_text('[{"a": 1}, {"a": 2}]')
+    assert read_results([tmp_path / "list.json"])[0][1].rows
+
+
 def test_pickles_are_not_read(tmp_path):
     np.savez(tmp_path / "a.npz", a=np.array([{}], dtype=object))
     sections, _ = read_results([tmp_path / "a.npz"])
