@@ -25,6 +25,7 @@ from rmtland.free.subordination.end_at_zero import with_ends_at_zeros
 from rmtland.free.subordination.gap_search import GapSearch
 from rmtland.free.subordination.inner_atom import InnerAtom
 from rmtland.free.subordination.moments import product_moments
+from rmtland.free.subordination.operands import require_factors
 from rmtland.free.subordination.product_equation import FEW_FACTORS, ProductEquation
 from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
@@ -53,6 +54,9 @@ class FreeProduct(SubordinatedLaw):
 
     operands: tuple[Law, ...]
     wisharts: tuple[MarchenkoPastur, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_factors("FreeProduct", self.operands, self.wisharts)
 
     @property
     def factors(self) -> tuple[Law, ...]:

@@ -24,6 +24,7 @@ import numpy as np
 
 from rmtland.free.subordination.gap_search import GapSearch
 from rmtland.free.subordination.inner_atom import InnerAtom
+from rmtland.free.subordination.operands import require_laws, require_powers
 from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
 from rmtland.free.subordination.sum_equation import SumEquation
@@ -54,6 +55,10 @@ class FreeSum(SubordinatedLaw):
     operands: tuple[Law, ...]
     powers: tuple[float, ...]
     levy: LevyTriplet | None = None
+
+    def __post_init__(self) -> None:
+        require_laws("FreeSum", "operands", self.operands, verb="free_sum")
+        require_powers("FreeSum", self.powers, self.operands)
 
     @cached_property
     def equation(self) -> SumEquation:

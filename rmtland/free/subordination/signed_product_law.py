@@ -42,6 +42,7 @@ from rmtland.free.subordination.near_zero import (
     beside_zero,
     nearest_smooth,
 )
+from rmtland.free.subordination.operands import require_factors
 from rmtland.free.subordination.signed_product_equation import SignedProductEquation
 from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
@@ -77,6 +78,9 @@ class FreeSignedProduct(SubordinatedLaw):
 
     operands: tuple[Law, ...]
     wisharts: tuple[MarchenkoPastur, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_factors("FreeSignedProduct", self.operands, self.wisharts)
 
     @cached_property
     def equation(self) -> SignedProductEquation:
