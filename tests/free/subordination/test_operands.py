@@ -17,7 +17,7 @@ NO_LAWS = [None, "ab", 1.0, np.ones(3), [ONE], ONE, (ONE, None), (0.5,), True, (
     "make", [FreeProduct, FreeSignedProduct, lambda operands: FreeSum(operands, (1.0,))]
 )
 def test_what_is_no_tuple_of_laws_is_refused(make, wrong):
-    with pytest.raises(TypeError, match="takes a tuple of Law for operands; got .*free_"):
+    with pytest.raises(TypeError, match=r"takes a tuple of Law for operands; got .*free_"):
         make(wrong)
 
 
