@@ -103,8 +103,8 @@ class Staircase(NamedTuple):
             number = number[inside]
         if nodes.size < parameters + 2:
             raise ValueError(
-                f"the spectrum has {nodes.size} distinct eigenvalues; fitting {parameters} "
-                f"parameters needs at least {parameters + 2}"
+                f"the spectrum has {nodes.size} distinct eigenvalue{'s' * (nodes.size != 1)}; "
+                f"fitting {parameters} parameters needs at least {parameters + 2}"
             )
         several = spectrum.is_complete & (number > 1) & (upto - below >= _HEAVY)
         heavy = tuple(

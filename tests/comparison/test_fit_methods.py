@@ -305,7 +305,7 @@ def test_goodness_beside_spikes():
     ("nodes", "family", "options", "message"),
     [
         (np.linspace(-1, 1, 9), MarchenkoPastur, {}, "no negative eigenvalue; got -1"),
-        (np.zeros(9), MarchenkoPastur, {}, "1 distinct eigenvalues"),
+        (np.zeros(9), MarchenkoPastur, {}, "1 distinct eigenvalue;"),
         ([1.0, 2.0], MarchenkoPastur, {}, "2 distinct eigenvalues; fitting 2"),
         (np.linspace(0.1, 1, 9), Uniform, {}, "joint density .* is known for"),
         (np.linspace(0.1, 1, 9), WishartPlusWigner, {}, "joint density .* is known for"),

@@ -62,6 +62,8 @@ _DECADES, _ABOVE, _PARTS, _ROUNDS = 8, 3, 16, 3
 _CHECKED = 40
 _GAP, _TRACE = 1.3, 1e-15
 """Ratio of the ends of a gap that offsets of the rule do not make; what narrower ones carry."""
+_SAME = 1e-6
+"""Difference of the mass below a gap by two rules that is none."""
 
 
 def all_units_law(network: WideNetwork) -> TabulatedLaw:
@@ -110,7 +112,7 @@ def all_units_law(network: WideNetwork) -> TabulatedLaw:
         places = np.insert(places, chosen + 1, middle)
         levels = np.insert(levels, chosen + 1, found)
     rising = np.minimum(np.maximum.accumulate(levels), 1.0)
-    masses = _with_gaps(places, np.diff(rising))
+    masses = _with_gaps(network, places, rising)
     some = places[1:-1][:: max(1, places.size // _CHECKED)]
     rule = np.abs(all_units_cdf(network, some) - all_units_cdf(_halved(network), some)).max()
     rounding = ROUNDING + float((rising - levels).max())
@@ -125,13 +127,24 @@ def all_units_law(network: WideNetwork) -> TabulatedLaw:
     )
 
 
-def _with_gaps(places: Real, masses: Real) -> Real:
-    """Masses of cells: 0 in gaps, and a trace in those narrow ones that are between offsets."""
+def _with_gaps(network: WideNetwork, places: Real, levels: Real) -> Real:
+    """Masses of cells: 0 in gaps, and a trace in those that are between offsets of the rule.
+
+    Those are narrow, or have another mass below them where every second offset is left out.
+    """
+    masses = np.diff(levels)
     masses = np.where(masses <= ROUNDING / 5, 0.0, masses)
     full: list[int] = np.flatnonzero(masses).tolist()
-    for before, after in itertools.pairwise(full):
-        if places[after] < _GAP * places[before + 1]:
-            masses[before + 1 : after] = _TRACE
+    gaps = [(a + 1, b) for a, b in itertools.pairwise(full) if b > a + 1]
+    wide = [one for one in gaps if places[one[1]] >= _GAP * places[one[0]]]
+    closed = set(gaps) - set(wide)
+    if wide:
+        middles = np.sqrt([places[low] * places[high] for low, high in wide])
+        below = np.array([levels[low] for low, _ in wide])
+        moved = np.abs(all_units_cdf(_halved(network), middles) - below) > _SAME
+        closed |= {one for one, off in zip(wide, moved, strict=True) if off}
+    for low, high in closed:
+        masses[low:high] = _TRACE
     return masses
 
 

@@ -161,6 +161,14 @@ def test_the_error_of_few_kinds_is_measured_by_all_units():
     assert 1e-7 < off < model.cdf_error < 4 * off
 
 
+@pytest.mark.slow
+def test_bands_of_single_offsets_of_the_rule_are_none_of_the_law():
+    # offsets of ReLU under large biases stand apart near 0, by factors of up to 3
+    law = ConjugateKernel(1.5, (0.5,), 1.0, activation="relu", bias_variance=100.0).law
+    assert len(law.support) == 1
+    assert law.error < 0.01
+
+
 def test_a_gap_of_all_units_is_one_of_the_law():
     """Samples in few directions: eigenvalues of rests apart from those of slopes."""
     model = ConjugateKernel(0.1, (30.0,), 1.0, activation="relu", bias_variance=0.1)
