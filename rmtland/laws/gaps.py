@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import NamedTuple, Protocol
 
@@ -43,6 +43,7 @@ __all__ = [
     "joined",
     "plain_gap",
     "plain_gaps",
+    "with_samples_at_zero",
 ]
 
 _TINY = 1e-13
@@ -209,6 +210,21 @@ def as_near_zero(law: _Transformed, gap: Gap) -> Gap:
     if not plain or any(place == 0 for place, _ in law.atoms):
         return gap
     return gap_beside_zero(law, gap.low, gap.high)
+
+
+def with_samples_at_zero(gap: Gap) -> Gap:
+    """Return a gap with samples that come close to zero on both sides, if it is in the gap."""
+    samples, curve = gap.table
+    at = np.flatnonzero((curve.point[:-1] < 0) & (curve.point[1:] > 0))
+    if at.size != 1:
+        return gap
+    low, high = samples[at], samples[at + 1]
+    here = bracketed_roots(
+        lambda s, _: gap.along(s).point, low, high, curve.point[at], curve.point[at + 1]
+    )
+    shares = np.geomspace(1e-6, 1.0, 61)[:-1]
+    closer = [here, here - (here - low) * shares, here + (high - here) * shares]
+    return replace(gap, samples=np.unique(np.concatenate([samples, *closer])))
 
 
 def joined(last: Gap, first: Gap) -> Gap:

@@ -20,7 +20,7 @@ import numpy as np
 from rmtland.free.subordination.equation import SubordinationEquation, error_of
 from rmtland.free.subordination.logarithms import exp_of, on_cut, one_less_exp_of
 from rmtland.free.subordination.state import SETTLED, Step, SubordinationState
-from rmtland.free.subordination.sweep import Swept, multiplicative, swept_with_rounding
+from rmtland.free.subordination.sweep import Swept, beside_zero, multiplicative, swept_with_rounding
 from rmtland.laws.gaps import Curve, Gap, as_near_zero, invert
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyTriplet
@@ -31,8 +31,6 @@ __all__ = ["FEW_FACTORS", "ProductEquation"]
 
 FEW_FACTORS = 4
 """Factors whose powers and upper ends may be multiplied all at once."""
-_ROUNDED = 1e-2
-"""z G up to which points are moved by what their coordinate is rounded by."""
 
 
 class _Linear(NamedTuple):
@@ -350,7 +348,7 @@ class ProductEquation(SubordinationEquation):
                 if i != lead:
                     if components[i] is not components[lead]:
                         at = invert(components[i], lambda c: multiplicative(c)[1], u)
-                        curve = _beside_zero(components[i].along(at), u)
+                        curve = beside_zero(components[i].along(at), u)
                         down = multiplicative(curve)[2]
                     z = z * (curve.point * each)
                     slope = slope + down
@@ -391,14 +389,6 @@ class ProductEquation(SubordinationEquation):
         places = tuple(np.log(omega) for omega in omegas)
         common = np.log(eta.astype(np.complex128)).conj()
         return SubordinationState(common, places, self.inner_states(omegas))
-
-
-def _beside_zero(curve: Curve, u: Real) -> Curve:
-    """Return points with z G = u near zero moved by what the coordinate is rounded by there."""
-    change = (u - curve.point * curve.g) / (curve.g + curve.point * curve.dg)
-    move = (np.abs(u) < _ROUNDED) & (np.abs(change) < 1e-12 * np.abs(1 / curve.g))
-    change = np.where(move, change, 0.0)
-    return curve._replace(point=curve.point + change, g=curve.g + curve.dg * change)
 
 
 def _cut(here: tuple[Complex, ...], moves: list[Complex]) -> Real | None:

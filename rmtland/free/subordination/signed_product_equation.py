@@ -52,8 +52,8 @@ from rmtland.free.subordination.equation import SubordinationEquation, error_of
 from rmtland.free.subordination.logarithms import exp_of, folded, log_beside_cut, on_cut
 from rmtland.free.subordination.moments import reciprocal_s
 from rmtland.free.subordination.state import Step, SubordinationState
-from rmtland.free.subordination.sweep import Swept, multiplicative, swept_with_rounding
-from rmtland.laws.gaps import Curve, Gap, invert
+from rmtland.free.subordination.sweep import Swept, beside_zero, multiplicative, swept_with_rounding
+from rmtland.laws.gaps import Curve, Gap, as_near_zero, invert, with_samples_at_zero
 from rmtland.laws.law import Law
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 from rmtland.typing import Complex, Logical, Real
@@ -404,6 +404,17 @@ class SignedProductEquation(SubordinationEquation):
 
     # Gaps ---------------------------------------------------------------------------------------
 
+    def components(self, law: Law) -> list[Gap]:
+        """Components of a complement; that around zero with samples close to zero.
+
+        Beside an atom at zero of small mass in the product those are all that are admissible.
+        """
+        gaps = law.complement()
+        others = (atom for other in self.operands[1:] for atom in other.atoms)
+        if law is self.operands[0] and any(place == 0 for place, _ in others):
+            return [with_samples_at_zero(gap) for gap in gaps]
+        return [as_near_zero(law, gap) for gap in gaps] if len(self.operands) > 1 else gaps
+
     def critical_curve(self, components: tuple[Gap, ...], lead: int, s: Real) -> Swept:
         """Points that belong to coordinates on the signed operand's component, which leads."""
         return _critical_curve(self, components, s)
@@ -448,7 +459,7 @@ def _critical_curve(equation: SignedProductEquation, components: tuple[Gap, ...]
             if component.through_infinity:
                 near = np.abs(m) < expansion.radius
             at = invert(component, lambda c: multiplicative(c)[1], np.where(near, np.nan, u))
-            curve = component.along(at)
+            curve = beside_zero(component.along(at), u)
             value, turn = expansion.at(np.where(near, m, 0))
             a = np.where(near, value * u / m, curve.point)
             total = total * np.where(near, value, a * (m / u))

@@ -25,6 +25,7 @@ __all__ = [
     "Run",
     "Swept",
     "bands_between",
+    "beside_zero",
     "bundle",
     "multiplicative",
     "part_of",
@@ -34,6 +35,8 @@ __all__ = [
 
 _CLEAR = 1e-3
 """Distance in v from a removable singularity below which samples are left out."""
+_ROUNDED = 1e-2
+"""z G up to which points are moved by what their coordinate is rounded by."""
 
 
 class Swept(NamedTuple):
@@ -83,6 +86,14 @@ def multiplicative(curve: Curve) -> tuple[Real, Real, Real]:
         u = np.where(np.isinf(curve.point), 1.0, curve.point * curve.g)
         m = u - 1
         return m, u, m * u / (curve.point * (curve.g + curve.point * curve.dg))
+
+
+def beside_zero(curve: Curve, u: Real) -> Curve:
+    """Return points with z G = u near zero moved by what the coordinate is rounded by there."""
+    change = (u - curve.point * curve.g) / (curve.g + curve.point * curve.dg)
+    move = (np.abs(u) < _ROUNDED) & (np.abs(change) < 1e-12 * np.abs(1 / curve.g))
+    change = np.where(move, change, 0.0)
+    return curve._replace(point=curve.point + change, g=curve.g + curve.dg * change)
 
 
 def swept_with_rounding(curve: Curve, sign: Real, terms: Real, lead: Real) -> Swept:

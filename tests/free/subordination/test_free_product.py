@@ -110,3 +110,22 @@ def test_an_edge_of_a_compression_beside_zero(kept, sign):
     law = free_compression(mixture(pair, [0.5, 0.5]), kept)
     edge = law.support[0][0] if sign > 0 else -law.support[-1][1]
     assert edge == pytest.approx((1 - kept) / 2, rel=1e-12)
+
+
+@pytest.mark.parametrize("kept", [0.99999, 0.999, 0.9])
+def test_an_edge_of_a_signed_product_beside_an_atom_at_zero(kept):
+    # Mean inverses -1/4 and 7/3: a gap of little more than 1 - t beside the atom.
+    factors = Discrete((-1.0, 2.0), (0.5, 0.5)), JacobiWeight(1.0, 1.5, 0.0, 1.0)
+    law = free_product(*factors, Discrete((0.0, 1.0), (1 - kept, kept)))
+    if kept == 0.9:
+        assert len(law.support) == 1
+        return
+    assert law.support[0][1] == pytest.approx(-(1 - kept) * 12 / 7, rel=1e-11)
+    assert law.cdf(0.5 * law.support[0][1]) == pytest.approx(0.5 - (1 - kept) / 2, abs=1e-3)
+
+
+@pytest.mark.parametrize("kept", [0.9999, 0.9])
+def test_such_an_edge_of_positive_factors_by_the_signed_method(kept):
+    factors = Uniform(1.0, 2.0), JacobiWeight(1.0, 1.5, 0.0, 1.0)
+    law = free_product(*factors, Discrete((0.0, 1.0), (1 - kept, kept)), method="signed")
+    assert law.support[0][0] == pytest.approx((1 - kept) * 3 / 7 / math.log(2.0), rel=1e-11)
