@@ -53,13 +53,36 @@ html_css_files = ["site.css"]
 html_sidebars: dict[str, list[str]] = {
     page: []  # pages without sections beside them
     for page in [
-        "index", "install", "which_tool", "how_to", "command_line", "models", "ensembles", "sweeps",
-        "figures", "validity", "formulas", "vocabulary", "benchmarks", "bibliography",
-        "changelog", "estimates", "adapters", "deprecation", "release", "explorer", "optimizers",
-        "statements", "landscape", "training_dynamics", "critical_points", "minimisers", "devices",
+        "index",
+        "install",
+        "which_tool",
+        "how_to",
+        "command_line",
+        "models",
+        "ensembles",
+        "sweeps",
+        "figures",
+        "validity",
+        "formulas",
+        "vocabulary",
+        "benchmarks",
+        "bibliography",
+        "changelog",
+        "estimates",
+        "adapters",
+        "deprecation",
+        "release",
+        "explorer",
+        "optimizers",
+        "statements",
+        "landscape",
+        "training_dynamics",
+        "critical_points",
+        "minimisers",
+        "devices",
         "fits",
     ]
-}  # fmt: skip
+}
 html_search_scorer = os.path.join(os.path.dirname(__file__), "_static", "search_scorer.js")
 html_show_sourcelink = False
 html_copy_source = False

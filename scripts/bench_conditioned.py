@@ -42,10 +42,15 @@ def equation(point, points, tolerance, piece):
     start, cpu = time.perf_counter(), time.process_time()
     found = dyson.solve(z, tolerance=tolerance)
     row = {
-        "parameters": model.parameter_count, "points": here.size, "tolerance": tolerance,
-        "seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - cpu,
-        "seconds_told": told.seconds, "bytes_told": told.bytes, "steps": int(found.steps.sum()),
-    }  # fmt: skip
+        "parameters": model.parameter_count,
+        "points": here.size,
+        "tolerance": tolerance,
+        "seconds": time.perf_counter() - start,
+        "cpu_seconds": time.process_time() - cpu,
+        "seconds_told": told.seconds,
+        "bytes_told": told.bytes,
+        "steps": int(found.steps.sum()),
+    }
     law = -found.value.imag / np.pi
     row["density_off"] = float(np.abs(law - drawn[here]).max() / drawn.max())
     return row
@@ -60,14 +65,20 @@ def lanczos(point, steps, runs):
     projected = projection.steps
     spectrum = model.lanczos(None, steps, rng=0, runs=runs)
     return {
-        "parameters": model.parameter_count, "residuals": point.residuals.size,
-        "free_share": share, "free_share_error": model.free_share_error,
-        "leak": projection.leak, "steps_to_condition": projected,
+        "parameters": model.parameter_count,
+        "residuals": point.residuals.size,
+        "free_share": share,
+        "free_share_error": model.free_share_error,
+        "leak": projection.leak,
+        "steps_to_condition": projected,
         "steps_a_draw": (projection.steps - projected) / runs,
-        "seconds_to_condition": known, "seconds": time.perf_counter() - start,
-        "cpu_seconds": time.process_time() - cpu, "draws": runs, "lanczos_steps": steps,
+        "seconds_to_condition": known,
+        "seconds": time.perf_counter() - start,
+        "cpu_seconds": time.process_time() - cpu,
+        "draws": runs,
+        "lanczos_steps": steps,
         "index": float((spectrum.weights * (spectrum.nodes < 0)).sum(axis=-1).mean()),
-    }  # fmt: skip
+    }
 
 
 def piece_of(text):

@@ -90,9 +90,14 @@ def model_of(n, activation, epsilon, seed):
     rng = np.random.default_rng(seed)
     first = rng.normal(size=(n, n)) / math.sqrt(n)
     return DysonHessian.of_first_layer(
-        first, rng.normal(size=(4 * n, n)), outputs=n, epsilon=epsilon, activation=activation,
-        part="total" if epsilon else "gauss_newton", rng=0,
-    )  # fmt: skip
+        first,
+        rng.normal(size=(4 * n, n)),
+        outputs=n,
+        epsilon=epsilon,
+        activation=activation,
+        part="total" if epsilon else "gauss_newton",
+        rng=0,
+    )
 
 
 def levels_of(n, epsilon, arguments):

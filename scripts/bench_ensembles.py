@@ -70,8 +70,10 @@ def histogram(arguments: argparse.Namespace) -> None:
     counts = goe.histogram(n, edges, rng=0)
     same = bool((counts == np.histogram(values, edges)[0]).all())
     print(f"GOE histogram, n = {n}, 200 bins: {counting:.4f} s with drawing the matrix")
-    print(f"  eigvalsh_tridiagonal {solving:.2f} s, ratio {solving / counting:.0f}, "
-          f"same counts: {same}")  # fmt: skip
+    print(
+        f"  eigvalsh_tridiagonal {solving:.2f} s, ratio {solving / counting:.0f}, "
+        f"same counts: {same}"
+    )
     large = seconds(lambda: goe.histogram(10 * n, edges, rng=0), 1)
     print(f"  n = {10 * n}: {large:.3f} s")
 
@@ -103,10 +105,14 @@ def dense(arguments: argparse.Namespace) -> None:
 
 def _dense(arguments: argparse.Namespace) -> None:
     cases: list[Ensemble] = [
-        GaussianEnsemble(), WishartEnsemble(0.5), WishartPlusWigner(0.5, 0.3),
-        WishartPlusReluBlock(0.5, 0.3), Wigner(1.0, "sign"),
-        SampleCovariance(Uniform(0.5, 2.0), 0.5), HaarSum(Uniform(0.0, 1.0), Uniform(0.0, 2.0)),
-    ]  # fmt: skip
+        GaussianEnsemble(),
+        WishartEnsemble(0.5),
+        WishartPlusWigner(0.5, 0.3),
+        WishartPlusReluBlock(0.5, 0.3),
+        Wigner(1.0, "sign"),
+        SampleCovariance(Uniform(0.5, 2.0), 0.5),
+        HaarSum(Uniform(0.0, 1.0), Uniform(0.0, 2.0)),
+    ]
     print("sample against drawing the matrix plus LAPACK's fastest driver, one thread, s")
     for n in arguments.sizes:
         for ensemble in cases:
@@ -139,22 +145,35 @@ def extremes(arguments: argparse.Namespace) -> None:
     cdf = law.cdf(normal)
     distance = max(np.abs(cdf - levels[1:]).max(), np.abs(cdf - levels[:-1]).max())
     print(f"GOE, n = {n}, largest eigenvalue of {runs} matrices: {elapsed:.2f} s")
-    print(f"  Kolmogorov distance to Tracy-Widom {distance:.4f} (1.63 / sqrt(runs) = "
-          f"{1.63 / runs**0.5:.4f}), mean {normal.mean():.4f} against {law.mean():.4f}, "
-          f"variance {normal.var():.4f} against {law.var():.4f}")  # fmt: skip
+    print(
+        f"  Kolmogorov distance to Tracy-Widom {distance:.4f} (1.63 / sqrt(runs) = "
+        f"{1.63 / runs**0.5:.4f}), mean {normal.mean():.4f} against {law.mean():.4f}, "
+        f"variance {normal.var():.4f} against {law.var():.4f}"
+    )
 
 
 def rates(arguments: argparse.Namespace) -> None:
     """Kolmogorov distance to the limit over sizes."""
     levels, positive = Discrete((-1.0, 2.0), (0.3, 0.7)), Discrete((1.0, 4.0), (0.5, 0.5))
     cases: list[Ensemble] = [
-        GaussianEnsemble(1), GaussianEnsemble(2), GaussianEnsemble(0.3), WishartEnsemble(0.4),
-        WishartEnsemble(3.0), JacobiEnsemble(0.5, 0.4), JacobiEnsemble(2.0, 0.7),
-        HaarSum(levels, positive), DeformedWigner(levels, 0.2), SampleCovariance(positive, 0.4),
-        SampleCovariance(1.0, 0.5, "student", 5.0), Wigner(1.0, "sign"),
-        Wigner(1.0, "student", 5.0), SpikedEnsemble(GaussianEnsemble(), (2.0,)),
-        WishartPlusWigner(0.5, 0.3), WishartPlusReluBlock(0.5, 0.3), ReluResidual(0.5, 2.0),
-    ]  # fmt: skip
+        GaussianEnsemble(1),
+        GaussianEnsemble(2),
+        GaussianEnsemble(0.3),
+        WishartEnsemble(0.4),
+        WishartEnsemble(3.0),
+        JacobiEnsemble(0.5, 0.4),
+        JacobiEnsemble(2.0, 0.7),
+        HaarSum(levels, positive),
+        DeformedWigner(levels, 0.2),
+        SampleCovariance(positive, 0.4),
+        SampleCovariance(1.0, 0.5, "student", 5.0),
+        Wigner(1.0, "sign"),
+        Wigner(1.0, "student", 5.0),
+        SpikedEnsemble(GaussianEnsemble(), (2.0,)),
+        WishartPlusWigner(0.5, 0.3),
+        WishartPlusReluBlock(0.5, 0.3),
+        ReluResidual(0.5, 2.0),
+    ]
     sizes = [n for n in (50, 200, 800, 3200) if n <= arguments.largest]
     print(f"Kolmogorov distance to the limit at n = {', '.join(map(str, sizes))}; fitted rate")
     for ensemble in cases:
@@ -215,14 +234,24 @@ def lanczos(arguments: argparse.Namespace) -> None:
     three = Discrete((0.0, 0.5, 2.0), (0.3, 0.5, 0.2))
     signs, uniform = Discrete((-1.0, 1.0), (0.5, 0.5)), Uniform(-1.0, 1.0)
     cases: list[Ensemble | WishartProduct] = [
-        GaussianEnsemble(), WishartEnsemble(0.5), WishartEnsemble(3.0), WishartPlusWigner(0.5, 0.3),
-        WishartPlusWigner(3.0, 0.1), WishartPlusReluBlock(0.5, 0.3), WishartPlusReluBlock(4.0, 0.3),
-        HaarSum(signs, three), HaarSum(uniform, three), HaarProduct(three, three),
-        DeformedWigner(three, 0.2), SampleCovariance(three, 0.5), SampleCovariance(three, 2.0),
-        JacobiEnsemble(0.5, 0.4), WishartProduct(),
+        GaussianEnsemble(),
+        WishartEnsemble(0.5),
+        WishartEnsemble(3.0),
+        WishartPlusWigner(0.5, 0.3),
+        WishartPlusWigner(3.0, 0.1),
+        WishartPlusReluBlock(0.5, 0.3),
+        WishartPlusReluBlock(4.0, 0.3),
+        HaarSum(signs, three),
+        HaarSum(uniform, three),
+        HaarProduct(three, three),
+        DeformedWigner(three, 0.2),
+        SampleCovariance(three, 0.5),
+        SampleCovariance(three, 2.0),
+        JacobiEnsemble(0.5, 0.4),
+        WishartProduct(),
         SpikedEnsemble(WishartPlusWigner(0.5, 0.3), (4.0, -2.0)),
         SpikedEnsemble(WishartEnsemble(0.5), (6.0,), "multiplicative"),
-    ]  # fmt: skip
+    ]
     print("Lanczos, n = 10^12, ms a run (least) at 50, 100, 200 steps")
     for ensemble in cases[3], cases[5], cases[7], cases[10], cases[11], cases[14], cases[15]:
         times = []

@@ -34,9 +34,18 @@ LEVEL = 0.05
 EDGE_ORDERS = range(4, 49)
 KEPT = Path(__file__).parent.parent / "figures" / "fits.json"
 SHAPES = (
-    (20, 1000), (20, 400), (40, 200), (100, 200), (20, 20), (100, 100), (400, 400), (200, 100),
-    (200, 40), (400, 20), (1000, 20),
-)  # fmt: skip
+    (20, 1000),
+    (20, 400),
+    (40, 200),
+    (100, 200),
+    (20, 20),
+    (100, 100),
+    (400, 400),
+    (200, 100),
+    (200, 40),
+    (400, 20),
+    (1000, 20),
+)
 """Rows and columns, the ratio from .02 to 50."""
 
 
@@ -94,9 +103,12 @@ def edges(runs: int) -> Iterator[dict[str, Any]]:
                 float(np.mean(ratios > mu + scale * q) / p) for p, q in zip(stated, x, strict=True)
             ]
             yield {
-                "order": n, "beta": beta, "centre": round(float(mu), 4),
-                "scale": round(float(scale), 4), "share over level": np.round(reached, 3).tolist(),
-            }  # fmt: skip
+                "order": n,
+                "beta": beta,
+                "centre": round(float(mu), 4),
+                "scale": round(float(scale), 4),
+                "share over level": np.round(reached, 3).tolist(),
+            }
 
 
 def goodness(runs: int) -> Iterator[dict[str, Any]]:
@@ -137,10 +149,14 @@ def strengths(runs: int) -> Iterator[dict[str, Any]]:
             one = found.strengths[0]
             scores.append((one.strength - 5.0) / one.error)
     yield {
-        "population eigenvalue": 5.0, "rows": 40, "columns": 120, "matrices": runs,
-        "found alone": len(scores), "mean score": float(np.mean(scores)),
+        "population eigenvalue": 5.0,
+        "rows": 40,
+        "columns": 120,
+        "matrices": runs,
+        "found alone": len(scores),
+        "mean score": float(np.mean(scores)),
         "its deviation": float(np.std(scores)),
-    }  # fmt: skip
+    }
 
 
 SPIKED = ((40, 800), (80, 160), (160, 320), (80, 80), (80, 40), (400, 20))
@@ -183,9 +199,13 @@ def fits(runs: int) -> Iterator[dict[str, Any]]:
                 found = []
                 for x in nodes:
                     one = fit(
-                        Spectrum(x), MarchenkoPastur, method=method, outliers=outliers,
-                        starts=[{"aspect_ratio": n / q, "scale": 1.0}], resamples=0,
-                    )  # fmt: skip
+                        Spectrum(x),
+                        MarchenkoPastur,
+                        method=method,
+                        outliers=outliers,
+                        starts=[{"aspect_ratio": n / q, "scale": 1.0}],
+                        resamples=0,
+                    )
                     found.append([one.parameters["aspect_ratio"] * q / n, one.parameters["scale"]])
                 rms = np.sqrt(np.mean((np.array(found) - 1) ** 2, axis=0))
                 row |= {
@@ -206,9 +226,14 @@ def coverage(runs: int) -> Iterator[dict[str, Any]]:
             found = []
             for seed, x in enumerate(nodes):
                 one = fit(
-                    Spectrum(x), MarchenkoPastur, method=method, outliers=spikes, starts=[truth],
-                    resamples=12, rng=seed,
-                )  # fmt: skip
+                    Spectrum(x),
+                    MarchenkoPastur,
+                    method=method,
+                    outliers=spikes,
+                    starts=[truth],
+                    resamples=12,
+                    rng=seed,
+                )
                 found.append(
                     [(one.parameters[k] - v) / (one.errors[k] or np.inf) for k, v in truth.items()]
                 )
@@ -217,8 +242,14 @@ def coverage(runs: int) -> Iterator[dict[str, Any]]:
         yield row
 
 
-JOBS = {"levels": levels, "edges": edges, "strengths": strengths, "goodness": goodness,
-        "fits": fits, "coverage": coverage}  # fmt: skip
+JOBS = {
+    "levels": levels,
+    "edges": edges,
+    "strengths": strengths,
+    "goodness": goodness,
+    "fits": fits,
+    "coverage": coverage,
+}
 
 
 START, END = "<!-- {}: begin -->", "<!-- {}: end -->"

@@ -123,8 +123,10 @@ def rational(points: int, repeats: int) -> None:
     law = WishartPlusWigner(phi, epsilon).law
     ((low, high),) = law.support
     x = np.linspace(low, high, points)
-    print(f"WishartPlusWigner({phi}, {epsilon}), {x.size} points, medians of "
-          f"{repeats} interleaved runs")  # fmt: skip
+    print(
+        f"WishartPlusWigner({phi}, {epsilon}), {x.size} points, medians of "
+        f"{repeats} interleaved runs"
+    )
     for name, function in {
         "density": lambda: law.pdf(x),
         "density, law built anew": lambda: WishartPlusWigner(phi, epsilon).law.pdf(x),
@@ -162,8 +164,10 @@ def random_cubics(laws: int, points: int, seed: int) -> None:
         wrong["Cardano by hand"] += int((error[~near] > 1e-9).sum())
         exact = edges(phi, epsilon, tuple(marks))
         edge_error = max(edge_error, float(np.abs(marks - exact).max()))
-    print(f"{laws} random laws, phi in [0.05, 3], epsilon in [0.001, 3], "
-          f"{points} points each; worst error of the density")  # fmt: skip
+    print(
+        f"{laws} random laws, phi in [0.05, 3], epsilon in [0.001, 3], "
+        f"{points} points each; worst error of the density"
+    )
     for name, value in worst.items():
         print(f"  {name:32s} {value:.1e}")
     for name, number in wrong.items():
@@ -334,8 +338,11 @@ def empirical(size: int, draws: int) -> None:
     first = time.perf_counter() - start
     limit = free_sum(MarchenkoPastur(0.5), Semicircle(0.6))
     print(f"an empirical law of {size} eigenvalues + semicircle(0.6), 1000 points")
-    line("first call, support included; error against the limit law", 1e3 * first,
-         float(np.abs(density - limit.pdf(x)).max()))  # fmt: skip
+    line(
+        "first call, support included; error against the limit law",
+        1e3 * first,
+        float(np.abs(density - limit.pdf(x)).max()),
+    )
     line("density again", fastest(lambda: law.pdf(x), 3), 0.0)
     n, counts = 1000, np.zeros(50)
     bins = np.linspace(-0.85, 3.3, 51)
@@ -346,8 +353,10 @@ def empirical(size: int, draws: int) -> None:
         counts += np.histogram(np.linalg.eigvalsh(matrix), bins)[0]
     if draws:
         share = np.diff(law.cdf(bins))
-        print(f"  {draws} dense matrices of size {n}: worst difference of the mass of 50 bins "
-              f"{np.abs(counts / (n * draws) - share).max():.1e}")  # fmt: skip
+        print(
+            f"  {draws} dense matrices of size {n}: worst difference of the mass of 50 bins "
+            f"{np.abs(counts / (n * draws) - share).max():.1e}"
+        )
 
 
 # Quantiles, edges, new processes -----------------------------------------------------------------
@@ -374,8 +383,12 @@ def quantiles(repeats: int) -> None:
     start = time.perf_counter()
     error = float(np.abs(fredholm(x) - law2.cdf(x)).max())
     took = 1e3 * (time.perf_counter() - start)
-    line("rmtland", fastest(lambda: law2.cdf(x), repeats), error,
-         f" against determinants of 60 nodes, {took:.0f} ms")  # fmt: skip
+    line(
+        "rmtland",
+        fastest(lambda: law2.cdf(x), repeats),
+        error,
+        f" against determinants of 60 nodes, {took:.0f} ms",
+    )
     # Means and variances of F. Bornemann, Markov Processes Relat. Fields 16 (2010), table 2
     known = {1: (-1.2065335745820, 1.6077810345811), 2: (-1.7710868074116, 0.8131947928329)}
     error = max(
@@ -426,8 +439,11 @@ def new_process(cold: bool) -> None:
             for _ in range(2):
                 done = subprocess.run(
                     [sys.executable, "-c", code.format(command)],
-                    capture_output=True, text=True, check=True, env=environment,
-                )  # fmt: skip
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                    env=environment,
+                )
                 seconds.append(float(done.stdout))
         kinds = "cold, then warm cache" if cold else "twice, with the cache as it was"
         print(f"  {name:20s} {seconds[0]:.2f} s, {seconds[1]:.2f} s ({kinds})")
@@ -471,8 +487,9 @@ def fuzz(trials: int, points: int, seed: int) -> None:
         law, one, rest = random_pair(generator)
         try:
             peak = 1 / (law.support[-1][1] - law.support[0][0])
-            x = np.concatenate([a + (b - a) * generator.uniform(1e-3, 1 - 1e-3, points)
-                                for a, b in law.support])  # fmt: skip
+            x = np.concatenate(
+                [a + (b - a) * generator.uniform(1e-3, 1 - 1e-3, points) for a, b in law.support]
+            )
             miss = sum_error(law, one, rest, x)
             reported = law.solve(x).error
         except ConvergenceError:
@@ -520,8 +537,10 @@ def fuzz_trees(trials: int, seed: int) -> None:
         error = np.abs(got - [1, mean, law.var() / (high - low) ** 2 + mean**2]).max()
         wrong += error > 1e-6
         worst = max(worst, float(error))
-    print(f"{trials} random trees of operations, {time.perf_counter() - start:.0f} s; "
-          "mass, mean and variance by quadrature")  # fmt: skip
+    print(
+        f"{trials} random trees of operations, {time.perf_counter() - start:.0f} s; "
+        "mass, mean and variance by quadrature"
+    )
     print(f"  refused {refused}, off by more than 1e-6 {wrong}, worst {worst:.1e}")
 
 
@@ -589,9 +608,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of everything random")
     arguments = parser.parse_args()
     if arguments.quick:
-        for name, few in {"repeats": 5, "laws": 2, "law_points": 20, "checks": 5, "pairs": 2,
-                          "trees": 2, "eigenvalues": 300, "draws": 0,
-                          "cold": False}.items():  # fmt: skip
+        for name, few in {
+            "repeats": 5,
+            "laws": 2,
+            "law_points": 20,
+            "checks": 5,
+            "pairs": 2,
+            "trees": 2,
+            "eigenvalues": 300,
+            "draws": 0,
+            "cold": False,
+        }.items():
             setattr(arguments, name, few)
     rational(arguments.points, arguments.repeats)
     random_cubics(arguments.laws, arguments.law_points, arguments.seed)

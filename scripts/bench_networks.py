@@ -414,10 +414,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="runs of each (the fastest counts)")
     parser.add_argument("--no-peers", action="store_true", help="leave other tools out")
     parser.add_argument(
-        "--cpu-time", action="store_true",
+        "--cpu-time",
+        action="store_true",
         help="CPU seconds of all threads in place of wall time: for a busy machine, best with "
         "OMP_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1",
-    )  # fmt: skip
+    )
     parser.add_argument("--eigenvalues", action="store_true", help="dense: time eigvalsh as well")
     chosen = parser.parse_args()
     sizes = (chosen.n, chosen.m, chosen.deep_n, chosen.product_n, chosen.index_n, chosen.repeats)

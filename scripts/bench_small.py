@@ -137,8 +137,11 @@ def laws(repeats: int) -> None:
     line("Wishart + Wigner anew, 2000 points", anew, "<= .5", "Cardano by hand", hand)
     law = free_sum(MarchenkoPastur(0.5), Semicircle(0.6), method="subordination")
     places = inside(law, 2000)
-    line("free sum by subordination, 2000 points",
-         *race([lambda: law.pdf(places)], repeats, 3), target="<= 1 ms")  # fmt: skip
+    line(
+        "free sum by subordination, 2000 points",
+        *race([lambda: law.pdf(places)], repeats, 3),
+        target="<= 1 ms",
+    )
     product = free_product(MarchenkoPastur(0.5), MarchenkoPastur(0.7))
     inner = inside(product, 2000)
     ours, hand = race(
@@ -148,8 +151,11 @@ def laws(repeats: int) -> None:
     )
     line("product of two Marchenko-Pastur laws", ours, "<= 1", "companion matrices", hand)
     plain, q = MarchenkoPastur(0.5), np.linspace(0.001, 0.999, 1000)
-    line("1000 Marchenko-Pastur quantiles",
-         *race([lambda: plain.ppf(q)], repeats, 10), target="<= .4 ms")  # fmt: skip
+    line(
+        "1000 Marchenko-Pastur quantiles",
+        *race([lambda: plain.ppf(q)], repeats, 10),
+        target="<= .4 ms",
+    )
 
 
 def grid(repeats: int) -> None:
@@ -173,9 +179,12 @@ def new_process(runs: int) -> None:
             found = []
             for _ in range(runs):
                 done = subprocess.run(
-                    [sys.executable, "-c", FIRST], env=os.environ | options,
-                    capture_output=True, text=True, check=True,
-                )  # fmt: skip
+                    [sys.executable, "-c", FIRST],
+                    env=os.environ | options,
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
                 found.append(float(done.stdout))
             line(f"first density, {name}", min(found), "<= 2 s")
 

@@ -64,11 +64,15 @@ def overhead(arguments: argparse.Namespace, folder: Path) -> None:
             took = (ended[-1] - ended[first]) * workers
             steady[name].append(took / (len(ended) - 1 - first))
     kind = "busy" if arguments.busy else "asleep"
-    print(f"{arguments.tasks} tasks of {1e3 * arguments.seconds:g} ms ({kind}), shortest of "
-          f"{arguments.repeats}; bare loop {1e3 * min(loop):.3f} ms a task")  # fmt: skip
+    print(
+        f"{arguments.tasks} tasks of {1e3 * arguments.seconds:g} ms ({kind}), shortest of "
+        f"{arguments.repeats}; bare loop {1e3 * min(loop):.3f} ms a task"
+    )
     for name in members:
-        print(f"  {name:16s} over the ideal {100 * (min(whole[name]) / min(loop) - 1):6.2f} %, "
-              f"once started {100 * (min(steady[name]) / min(loop) - 1):6.2f} %")  # fmt: skip
+        print(
+            f"  {name:16s} over the ideal {100 * (min(whole[name]) / min(loop) - 1):6.2f} %, "
+            f"once started {100 * (min(steady[name]) / min(loop) - 1):6.2f} %"
+        )
     print(f"  store: {os.path.getsize(store) / len(grid):.0f} bytes a result")
 
 
@@ -81,8 +85,15 @@ def killed(arguments: argparse.Namespace, folder: Path) -> None:
     """Kill a sweep again and again, and compare its table."""
     path, draw = folder / "killed.db", random.Random(arguments.seed)
     done = lambda: Store(path).status().done if path.exists() else 0  # noqa: E731
-    command = [sys.executable, __file__, "--child", str(path), "--kill-tasks",
-               str(arguments.kill_tasks), "--workers"]  # fmt: skip
+    command = [
+        sys.executable,
+        __file__,
+        "--child",
+        str(path),
+        "--kill-tasks",
+        str(arguments.kill_tasks),
+        "--workers",
+    ]
     steps, in_the_middle = [0], 0
     for kill in range(arguments.kills):
         process = subprocess.Popen([*command, "2"], stderr=subprocess.DEVNULL)
@@ -102,10 +113,12 @@ def killed(arguments: argparse.Namespace, folder: Path) -> None:
     calm = run(task, killed_grid(arguments), store=folder / "calm.db", executor=Processes(3))
     same = text == calm.to_csv(folder / "calm.csv").read_bytes()
     gained = statistics.median(after - before for before, after in pairwise(steps))
-    print(f"{arguments.kills} kills by SIGKILL ({in_the_middle} while it ran, {steps[-1]} of "
-          f"{arguments.kill_tasks} results by then, median gain {gained:g}): "
-          f"{len(calm)} results, table of {len(text)} bytes "
-          f"{'the same byte for byte' if same else 'DIFFERS'}")  # fmt: skip
+    print(
+        f"{arguments.kills} kills by SIGKILL ({in_the_middle} while it ran, {steps[-1]} of "
+        f"{arguments.kill_tasks} results by then, median gain {gained:g}): "
+        f"{len(calm)} results, table of {len(text)} bytes "
+        f"{'the same byte for byte' if same else 'DIFFERS'}"
+    )
     if not same:
         sys.exit(1)
 
@@ -127,8 +140,12 @@ def main() -> None:
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        run(task, killed_grid(arguments), store=arguments.child,
-            executor=Processes(arguments.workers))  # fmt: skip
+        run(
+            task,
+            killed_grid(arguments),
+            store=arguments.child,
+            executor=Processes(arguments.workers),
+        )
         return
     with tempfile.TemporaryDirectory() as folder:
         if arguments.tasks:

@@ -40,12 +40,12 @@ _LAWS = {
     "semicircle + uniform": "free_sum(Uniform(-.5, 2.), Semicircle(.6))",
     "arcsine + MP": "free_sum(Arcsine(-1., 2.5), MarchenkoPastur(.5))",
     "three signs": "free_sum(*3*[Discrete((-1., 1.), (.5, .5))])",
-    "five points + semicircle":
-        "free_sum(Discrete((-4., -1.5, .5, 2., 5.), (.1, .3, .2, .25, .15)), Semicircle(.02))",
-    "1000 eigenvalues + semicircle":
-        "free_sum(EmpiricalLaw(np.random.default_rng(0).normal(size=1000)), Semicircle(.6))",
+    "five points + semicircle": "free_sum(Discrete((-4., -1.5, .5, 2., 5.), "
+    "(.1, .3, .2, .25, .15)), Semicircle(.02))",
+    "1000 eigenvalues + semicircle": "free_sum(EmpiricalLaw("
+    "np.random.default_rng(0).normal(size=1000)), Semicircle(.6))",
     "compressed uniform": "free_compression(Uniform(-.5, 2.), .5)",
-}  # fmt: skip
+}
 _FUNCTIONS = ("pdf", "cdf", "ppf", "stieltjes")
 _LONG = 0.05
 """Seconds above which one value of a row is a turn by itself."""
@@ -98,8 +98,12 @@ class Checkout:
             environment[f"{threads}_NUM_THREADS"] = "1"
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", _WORKER],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=root,
-        )  # fmt: skip
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            cwd=root,
+        )
 
     def turn(self, law: str, function: str, size: int, count: int) -> float:
         """Return the least CPU seconds of some calls."""
@@ -165,8 +169,10 @@ def main() -> None:
         compared += ratio == ratio
         slower += ratio > 1 + arguments.margin
         mark = " slower" if ratio > 1 + arguments.margin else ""
-        print(f"{title:48s} {1e3 * before:7.3f} ms {1e3 * after:7.3f} ms {ratio:6.2f}{mark}",
-              flush=True)  # fmt: skip
+        print(
+            f"{title:48s} {1e3 * before:7.3f} ms {1e3 * after:7.3f} ms {ratio:6.2f}{mark}",
+            flush=True,
+        )
     print(f"{compared} rows, {slower} slower by more than {arguments.margin:.0%}")
 
 

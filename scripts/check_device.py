@@ -265,9 +265,13 @@ def run_tests(report: Report, seconds: float) -> None:
         begin = time.perf_counter()
         try:
             done = subprocess.run(
-                command, cwd=ROOT, capture_output=True, text=True, timeout=seconds,
+                command,
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=seconds,
                 env=environment(),
-            )  # fmt: skip
+            )
         except subprocess.TimeoutExpired as error:
             output = error.stdout or b""
             text = output.decode(errors="replace") if isinstance(output, bytes) else output
@@ -319,9 +323,12 @@ def main() -> None:
         "--parts", nargs="+", default=["tests", *GROUPS], choices=["tests", *GROUPS]
     )
     parser.add_argument(
-        "--only", nargs="+", default=[], metavar="WHAT",
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="WHAT",
         help="groups, group:piece of a case's name, or tests/...; the other rows of --out stay",
-    )  # fmt: skip
+    )
     parser.add_argument("--worker", choices=GROUPS, help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     parser.add_argument("--until", type=float, default=0.0, help=argparse.SUPPRESS)
@@ -329,8 +336,14 @@ def main() -> None:
     parser.add_argument("--cases", default="[]", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        work(options.worker, options.folder, small=options.small, skip=json.loads(options.skip),
-             only=json.loads(options.cases), until=options.until)  # fmt: skip
+        work(
+            options.worker,
+            options.folder,
+            small=options.small,
+            skip=json.loads(options.skip),
+            only=json.loads(options.cases),
+            until=options.until,
+        )
         return
     needed, tests = missing_packages()
     if needed:

@@ -41,15 +41,28 @@ FAMILIES = ("published", "generic", "symmetric", "minima", "short steps")
 STATUSES = ("proved", "critical", "flat", "escaping", "unfinished")
 ENDS = ("", "lowest", "fold", "lost")
 KEYS = {
-    "phi": float, "decay": float, "family": np.int8, "studied": np.int8, "seed": np.int32,
-    "status": np.int8, "law_index": np.float32, "branch_end": np.int8, "branch_decay": np.float32,
+    "phi": float,
+    "decay": float,
+    "family": np.int8,
+    "studied": np.int8,
+    "seed": np.int32,
+    "status": np.int8,
+    "law_index": np.float32,
+    "branch_end": np.int8,
+    "branch_decay": np.float32,
     "branch_energy": np.float32,
-}  # fmt: skip
+}
 COLUMNS = {
-    "energy": float, "index": np.int16, "square": np.float32, "radius": np.float32,
-    "gap": np.float32, "norm": np.float32, "start_energy": np.float32, "steps": np.int16,
+    "energy": float,
+    "index": np.int16,
+    "square": np.float32,
+    "radius": np.float32,
+    "gap": np.float32,
+    "norm": np.float32,
+    "start_energy": np.float32,
+    "steps": np.int16,
     "target": np.float32,
-}  # fmt: skip
+}
 
 
 def rows_of(figure, folder, *, partial=False):
@@ -99,9 +112,13 @@ def write(figure, results, path, size, *, partial=False):
     header = {
         "command": f"python scripts/critical_point_data.py --size {size} --seed {figure.seed}"
         + " --partial" * partial,
-        "root": figure.seed, "n": figure.width, "families": FAMILIES, "statuses": STATUSES,
-        "branch_ends": ENDS, "digest": digest_of(arrays),
-    }  # fmt: skip
+        "root": figure.seed,
+        "n": figure.width,
+        "families": FAMILIES,
+        "statuses": STATUSES,
+        "branch_ends": ENDS,
+        "digest": digest_of(arrays),
+    }
     written = write_arrays(path, header, arrays, kind=KIND)
     for phi in figure.phi:
         counts = [
@@ -122,9 +139,13 @@ def again(path, row):
         raise ValueError(f"{path} has {len(arrays['phi'])} rows; got {row}")
     stored = {name: values[row] for name, values in arrays.items()}
     family = header["families"][stored["family"]]
-    axes = {"phi": float(stored["phi"]), "n": header["n"], "family": family,
-            "weight_decay": float(stored["decay"]) or CriticalPointsFigure.weight_decay,
-            "studied": bool(stored["studied"])}  # fmt: skip
+    axes = {
+        "phi": float(stored["phi"]),
+        "n": header["n"],
+        "family": family,
+        "weight_decay": float(stored["decay"]) or CriticalPointsFigure.weight_decay,
+        "studied": bool(stored["studied"]),
+    }
     grid = Grid(axes, seeds=int(stored["seed"]) + 1, root=header["root"])
     key = list(grid)[-1]
     return axes, stored, searched(**key.parameters, seed=key.seed)

@@ -69,9 +69,13 @@ def module(kind: str, dtype: Any) -> tuple[Any, Any]:
         x = torch.randn(11, 5)
     elif kind == "convolutions":
         inner = nn.Sequential(
-            nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.SiLU(), nn.Conv2d(3, 2, 3, stride=2),
-            nn.Flatten(), nn.Linear(8, 3),
-        )  # fmt: skip
+            nn.Conv2d(1, 3, 3),
+            nn.BatchNorm2d(3),
+            nn.SiLU(),
+            nn.Conv2d(3, 2, 3, stride=2),
+            nn.Flatten(),
+            nn.Linear(8, 3),
+        )
         x = torch.randn(11, 1, 7, 7)
         inner(2.0 * x)  # statistics of its own
     else:
@@ -222,11 +226,16 @@ def torch_estimates() -> dict[str, Any]:
     audits = []
     for operator in (here, there):
         audit = audit_operators(
-            operator, gauss_newton=operator.with_part("gauss_newton"),
-            residual=operator.with_part("residual"), phi=operator.shape[0] / 160, probes=3,
-            steps=20, rng=0, method="estimate",
+            operator,
+            gauss_newton=operator.with_part("gauss_newton"),
+            residual=operator.with_part("residual"),
+            phi=operator.shape[0] / 160,
+            probes=3,
+            steps=20,
+            rng=0,
+            method="estimate",
             levels=(Level.PRINTED, Level.FITTED, Level.MEASURED_GAUSS_NEWTON),
-        )  # fmt: skip
+        )
         audits.append([result.comparison.kolmogorov for result in audit.levels])
     found["audit"] = off(audits[1], audits[0])
     found["ok"] = found["ok"] and found["audit"] < 1e-6

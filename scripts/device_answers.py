@@ -215,9 +215,14 @@ def training() -> dict[str, Any]:
     for move in (np.asarray, put):
         monitor = CurvatureMonitor(every=10, share=None, rng=0)
         result = train(
-            net, move(theta), move(x), move(y), method=SpectralSteps(Nesterov(1.0), every=10),
-            max_steps=40, callback=monitor.watch,
-        )  # fmt: skip
+            net,
+            move(theta),
+            move(x),
+            move(y),
+            method=SpectralSteps(Nesterov(1.0), every=10),
+            max_steps=40,
+            callback=monitor.watch,
+        )
         losses.append(float(net.at(to_numpy(result.theta), x, y).loss))
         sharpness.append([record.sharpness for record in monitor.history])
     worst = max(

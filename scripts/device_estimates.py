@@ -76,8 +76,9 @@ def network_lanczos(*, small: bool = False) -> dict[str, Any]:
     block = place.xp.matrix_transpose(place.put(np.ascontiguousarray(starts.T)))  # as Lanczos does
     lanczos = timed(
         lambda: krylov_quadratures(operator, probes=probes, steps=steps, rng=0, progress=False),
-        seconds=8, runs=2,
-    )  # fmt: skip
+        seconds=8,
+        runs=2,
+    )
     product = timed(lambda: operator.multiply(block))
     basis = place.zeros((steps, probes, theta.size), np.float64) + 1e-3
     rows, every = place.put(np.ascontiguousarray(starts.T)), place.put(np.ones(probes)) > 0.0
@@ -107,8 +108,9 @@ def network_lanczos_cpu(*, small: bool = False) -> dict[str, Any]:
     synchronize()
     found = timed(
         lambda: krylov_quadratures(operator, probes=probes, steps=steps, rng=0, progress=False),
-        seconds=0, runs=1,
-    )  # fmt: skip
+        seconds=0,
+        runs=1,
+    )
     return {"p": theta.size, "steps": steps, "lanczos": found, "80 steps": found["s"] * 80 / steps}
 
 
@@ -149,8 +151,9 @@ def dense_lanczos(*, small: bool = False) -> dict[str, Any]:
     block = operator.place.put(np.random.default_rng(0).standard_normal((n, probes)))
     lanczos = timed(
         lambda: krylov_quadratures(operator, probes=probes, steps=steps, rng=0, progress=False),
-        seconds=6, runs=3,
-    )  # fmt: skip
+        seconds=6,
+        runs=3,
+    )
     product = timed(lambda: operator.multiply(block))
     xtrace = timed(lambda: trace(operator, products=100, method="xtrace", rng=0), runs=3)
     return {
@@ -195,8 +198,9 @@ def dense_lanczos_cpu(*, small: bool = False) -> dict[str, Any]:
     operator = symmetric_operator(random_matrix(n), check=False)
     found = timed(
         lambda: krylov_quadratures(operator, probes=probes, steps=steps, rng=0, progress=False),
-        seconds=0, runs=1,
-    )  # fmt: skip
+        seconds=0,
+        runs=1,
+    )
     return {"n": n, "steps": steps, "lanczos": found}
 
 

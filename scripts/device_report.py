@@ -18,9 +18,16 @@ from pathlib import Path
 from typing import Any
 
 SHOWN = (
-    "numpy", "scipy", "numba", "cupy-cuda13x", "cupy-cuda12x", "torch", "jax", "array-api-compat",
+    "numpy",
+    "scipy",
+    "numba",
+    "cupy-cuda13x",
+    "cupy-cuda12x",
+    "torch",
+    "jax",
+    "array-api-compat",
     "array-api-strict",
-)  # fmt: skip
+)
 
 
 def versions() -> dict[str, str]:

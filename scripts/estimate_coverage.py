@@ -143,18 +143,28 @@ def intervals(values: Any, zeros: int, repetitions: int) -> dict[str, float]:
         band = distribution_band(spectrum, grid).band
         (low, high), (least, most), (below, above) = found.interval, found.rigorous, known.interval
         plain = (spectrum.weights * (spectrum.nodes < 0)).sum(axis=1)
-        rows.append((
-            low <= half <= high, high - low,
-            least <= strict and strict + zeros / p <= most, most - least,
-            below <= strict <= above, above - below,
-            (band[:, 0] <= truth[:, 0]).all() and (truth[:, 1] <= band[:, 1]).all(),
-            off_by(list(plain), half, p),
-        ))  # fmt: skip
+        rows.append(
+            (
+                low <= half <= high,
+                high - low,
+                least <= strict and strict + zeros / p <= most,
+                most - least,
+                below <= strict <= above,
+                above - below,
+                (band[:, 0] <= truth[:, 0]).all() and (truth[:, 1] <= band[:, 1]).all(),
+                off_by(list(plain), half, p),
+            )
+        )
     found_rows = np.array(rows, dtype=float)
     names = (
-        "calibrated", "calibrated_width", "rigorous", "rigorous_width", "nullity",
-        "nullity_width", "band",
-    )  # fmt: skip
+        "calibrated",
+        "calibrated_width",
+        "rigorous",
+        "rigorous_width",
+        "nullity",
+        "nullity_width",
+        "band",
+    )
     result = dict(zip(names, found_rows[:, :-1].mean(axis=0).tolist(), strict=True))
     off = found_rows[:, -1]
     return {**result, "plain": float(np.median(off)), "plain_most": float(off.max())}
@@ -177,9 +187,13 @@ def width_of(name: str, seeds: int) -> dict[str, float]:
     ]
     widths = [one.width for one in found]
     return {
-        "p": operator.size, "index": float(np.mean([one.value for one in found])),
-        "width": float(np.mean(widths)), "widest": max(widths), "goal": goal, "seeds": seeds,
-    }  # fmt: skip
+        "p": operator.size,
+        "index": float(np.mean([one.value for one in found])),
+        "width": float(np.mean(widths)),
+        "widest": max(widths),
+        "goal": goal,
+        "seeds": seeds,
+    }
 
 
 # Others ---------------------------------------------------------------------------------------
@@ -272,21 +286,38 @@ def table(kept: dict[str, Any]) -> str:
     found = kept["hessians"]
     others = [name for name in PEERS if any(name in row.get("peers", {}) for row in found.values())]
     heads = [
-        "Hessian", "p", "index", "zeros", "repetitions", "calibrated: coverage", "width",
-        "rigorous: coverage", "width", "width with nullity", "band: coverage",
-        "plain quadrature", *others,
-    ]  # fmt: skip
+        "Hessian",
+        "p",
+        "index",
+        "zeros",
+        "repetitions",
+        "calibrated: coverage",
+        "width",
+        "rigorous: coverage",
+        "width",
+        "width with nullity",
+        "band: coverage",
+        "plain quadrature",
+        *others,
+    ]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for name in (name for name in HESSIANS if name in found):
         row = found[name]
         v = row["intervals"]
         cells = [
-            name, str(row["p"]), f"{row['index']:.3f}", f"{row['zeros']:.3f}",
-            str(row["repetitions"]), f"{v['calibrated']:.3f}", f"{v['calibrated_width']:.3f}",
-            f"{v['rigorous']:.3f}", f"{v['rigorous_width']:.3f}", f"{v['nullity_width']:.3f}",
+            name,
+            str(row["p"]),
+            f"{row['index']:.3f}",
+            f"{row['zeros']:.3f}",
+            str(row["repetitions"]),
+            f"{v['calibrated']:.3f}",
+            f"{v['calibrated_width']:.3f}",
+            f"{v['rigorous']:.3f}",
+            f"{v['rigorous_width']:.3f}",
+            f"{v['nullity_width']:.3f}",
             f"{v['band']:.3f}",
             "-" if row["zeros"] else f"{v['plain']:.1f} ({v['plain_most']:.1f})",
-        ]  # fmt: skip
+        ]
         for other in others:
             pair = row.get("peers", {}).get(other)
             cells.append("-" if pair is None or row["zeros"] else f"{pair[0]:.1f} ({pair[1]:.1f})")

@@ -73,8 +73,12 @@ def random_tree(rng: Generator, depth: int = 2, *, positive: bool = False) -> Tr
         def matrix(rng: Generator, n: int) -> Real:
             return np.asarray(power * compressed.matrix(rng, n))
 
-        return Tree(f"free_power({one.text}, {power!r})",
-                    lambda: free_power(one.make(), power), matrix, positive)  # fmt: skip
+        return Tree(
+            f"free_power({one.text}, {power!r})",
+            lambda: free_power(one.make(), power),
+            matrix,
+            positive,
+        )
     if kind == 3:
         other = random_tree(rng, depth - 1, positive=positive)
 
@@ -82,8 +86,12 @@ def random_tree(rng: Generator, depth: int = 2, *, positive: bool = False) -> Tr
             turn = _rotation(rng, n)
             return np.asarray(one.matrix(rng, n) + turn @ other.matrix(rng, n) @ turn.T)
 
-        return Tree(f"free_sum({one.text}, {other.text})",
-                    lambda: free_sum(one.make(), other.make()), added, positive)  # fmt: skip
+        return Tree(
+            f"free_sum({one.text}, {other.text})",
+            lambda: free_sum(one.make(), other.make()),
+            added,
+            positive,
+        )
     other = random_tree(rng, depth - 1, positive=True)
 
     def multiplied(rng: Generator, n: int) -> Real:
@@ -92,8 +100,12 @@ def random_tree(rng: Generator, depth: int = 2, *, positive: bool = False) -> Tr
         root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
         return np.asarray(root @ turn @ one.matrix(rng, n) @ turn.T @ root)
 
-    return Tree(f"free_product({one.text}, {other.text})",
-                lambda: free_product(one.make(), other.make()), multiplied, positive)  # fmt: skip
+    return Tree(
+        f"free_product({one.text}, {other.text})",
+        lambda: free_product(one.make(), other.make()),
+        multiplied,
+        positive,
+    )
 
 
 def _compressed(tree: Tree, size: float) -> Tree:
@@ -102,8 +114,12 @@ def _compressed(tree: Tree, size: float) -> Tree:
         turn = _rotation(rng, large.shape[0])[:n]
         return np.asarray(turn @ large @ turn.T)
 
-    return Tree(f"free_compression({tree.text}, {size!r})",
-                lambda: free_compression(tree.make(), size), matrix, tree.positive)  # fmt: skip
+    return Tree(
+        f"free_compression({tree.text}, {size!r})",
+        lambda: free_compression(tree.make(), size),
+        matrix,
+        tree.positive,
+    )
 
 
 def _leaf(rng: Generator, positive: bool) -> Tree:

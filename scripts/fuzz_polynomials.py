@@ -157,8 +157,11 @@ def planes(p: Polynomial, laws: dict[str, Discrete]) -> tuple[Any, Any]:
     (x0, x1), (y0, y1) = laws["x"].locations, laws["y"].locations
     a, b = laws["x"].weights[1], laws["y"].weights[1]
     corners = [
-        (x1, y1, a + b - 1), (x1, y0, a - b), (x0, y1, b - a), (x0, y0, 1 - a - b),
-    ]  # fmt: skip
+        (x1, y1, a + b - 1),
+        (x1, y0, a - b),
+        (x0, y1, b - a),
+        (x0, y0, 1 - a - b),
+    ]
     values = [np.real(p(x=x, y=y)) for x, y, share in corners if share > 0]
     weights = [share for _, _, share in corners if share > 0]
     middle, half = a + b - 2 * a * b, 2 * math.sqrt(a * b * (1 - a) * (1 - b))
@@ -199,10 +202,16 @@ def faults(law: Law, p: Polynomial, laws: dict[str, Discrete]) -> list[str]:
         found.append(f"support [{min(ends)}, {max(ends)}] is wider than [{low}, {high}]")
     if any(not 0 < mass <= 1 for _, mass in law.atoms):
         found.append(f"atoms {law.atoms}")
-    grid = np.unique(np.concatenate([
-        np.linspace(low - 0.1 * size, high + 0.1 * size, 201), ends, np.array(ends) + 1e-7 * size,
-        np.array(ends) - 1e-7 * size,
-    ]))  # fmt: skip
+    grid = np.unique(
+        np.concatenate(
+            [
+                np.linspace(low - 0.1 * size, high + 0.1 * size, 201),
+                ends,
+                np.array(ends) + 1e-7 * size,
+                np.array(ends) - 1e-7 * size,
+            ]
+        )
+    )
     levels = np.asarray(law.cdf(grid))
     if (np.diff(levels) < -1e-12).any() or levels[-1] != 1 or levels[0] != 0:
         found.append(f"distribution function not monotone or not from 0 to 1: {levels}")

@@ -32,9 +32,15 @@ def lanczos(folder: Path, basis: str) -> None:
     """Run with a checkpoint, and write what comes out."""
     operator = symmetric_operator(lambda block: (VALUES * block.T).T, size=SIZE, check=False)
     found = krylov_quadratures(
-        operator, probes=PROBES, steps=STEPS, rng=0, together=TOGETHER, basis=basis,
-        checkpoint=folder / "state", progress=False,
-    )  # fmt: skip
+        operator,
+        probes=PROBES,
+        steps=STEPS,
+        rng=0,
+        together=TOGETHER,
+        basis=basis,
+        checkpoint=folder / "state",
+        progress=False,
+    )
     parts = [np.concatenate(one) for one in found.tridiagonals]
     (folder / "result").write_bytes(np.concatenate(parts).tobytes())
 
@@ -116,8 +122,9 @@ def main() -> None:
     )
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--basis", nargs="+", choices=("float64", "float32", "disk"),
-                        default=["float64", "disk"])  # fmt: skip
+    parser.add_argument(
+        "--basis", nargs="+", choices=("float64", "float32", "disk"), default=["float64", "disk"]
+    )
     options = parser.parse_args()
     if options.kills < 1:
         parser.error("--kills must be at least 1")

@@ -38,8 +38,37 @@ TABLE = ROOT / "rmtland" / "laws" / "tracy_widom_tables.npz"
 REFERENCE = ROOT / "tests" / "reference" / "tracy_widom.json"
 
 # Ends of the intervals: to the left of the first F, to the right of the last 1 - F underflow.
-BREAKS = [-27, -23, -19, -16, -14, -12, -10, -8, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 8, 12,
-          16, 24, 32, 44, 60, 80, 110]  # fmt: skip
+BREAKS = [
+    -27,
+    -23,
+    -19,
+    -16,
+    -14,
+    -12,
+    -10,
+    -8,
+    -6,
+    -5,
+    -4,
+    -3,
+    -2,
+    -1,
+    0,
+    1,
+    2,
+    3,
+    4,
+    6,
+    8,
+    12,
+    16,
+    24,
+    32,
+    44,
+    60,
+    80,
+    110,
+]
 DEGREE = 15
 BETAS = (1, 2, 4)
 
@@ -85,9 +114,10 @@ def airy(z: Integers, bits: int, shift: int) -> Integers:
     first, last = int(center.min()), int(center.max())
     rows = [airy_series(c) for c in range(first, last + 1)]
     terms = next(
-        n for n in range(8, 128)
+        n
+        for n in range(8, 128)
         if all(mpmath.ldexp(abs(r[n]) + abs(r[n - 1]), shift + bits - 2 * n) < 1 for r in rows)
-    )  # fmt: skip
+    )
     table = np.array(
         [[int(mpmath.ldexp(a, shift + bits)) for a in row[:terms]] for row in rows], dtype=object
     )
@@ -268,10 +298,50 @@ def make_reference(path: Path) -> None:
         minus_log, slope = solution.laws(s)[b]
         return mpmath.exp(-minus_log) * slope
 
-    places = [-26.5, -22.1, -17.3, -14.2, -12.6, -11.3, -9.9, -8.7, -7.6, -6.6, -5.7, -4.9, -4.2,
-              -3.6, -3.05, -2.55, -2.1, -1.7, -1.35, -1.0, -0.65, -0.3, 0.05, 0.4, 0.8, 1.25, 1.8,
-              2.5, 3.4, 4.6, 6.3, 8.4, 11.0, 13.7, 17.2, 22.6, 31.0, 42.0, 55.0, 67.0, 85.0,
-              104.0]  # fmt: skip
+    places = [
+        -26.5,
+        -22.1,
+        -17.3,
+        -14.2,
+        -12.6,
+        -11.3,
+        -9.9,
+        -8.7,
+        -7.6,
+        -6.6,
+        -5.7,
+        -4.9,
+        -4.2,
+        -3.6,
+        -3.05,
+        -2.55,
+        -2.1,
+        -1.7,
+        -1.35,
+        -1.0,
+        -0.65,
+        -0.3,
+        0.05,
+        0.4,
+        0.8,
+        1.25,
+        1.8,
+        2.5,
+        3.4,
+        4.6,
+        6.3,
+        8.4,
+        11.0,
+        13.7,
+        17.2,
+        22.6,
+        31.0,
+        42.0,
+        55.0,
+        67.0,
+        85.0,
+        104.0,
+    ]
     laws = []
     # The trapezoidal rule converges faster than any power: the integrands are entire functions.
     grid = [mpf(k) / 16 for k in range(-27 * 16, 60 * 16)]

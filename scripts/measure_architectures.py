@@ -64,9 +64,12 @@ def residual_block(before: int, after: int, stride: int) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.body = nn.Sequential(
-                nn.Conv2d(before, after, 3, stride, 1, bias=False), nn.BatchNorm2d(after),
-                nn.ReLU(), nn.Conv2d(after, after, 3, 1, 1, bias=False), nn.BatchNorm2d(after),
-            )  # fmt: skip
+                nn.Conv2d(before, after, 3, stride, 1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.ReLU(),
+                nn.Conv2d(after, after, 3, 1, 1, bias=False),
+                nn.BatchNorm2d(after),
+            )
             self.skip = nn.Identity()
             if (before, stride) != (after, 1):
                 project = nn.Conv2d(before, after, 1, stride, bias=False)
@@ -127,9 +130,15 @@ def gpt2(tokens: int, length: int, width: int) -> Any:
     """Return a GPT-2 of Hugging Face, built from a configuration without weights."""
     hugging = optional("transformers", extra="transformers")
     config = hugging.GPT2Config(
-        vocab_size=tokens, n_positions=length, n_embd=width, n_layer=2, n_head=2,
-        bos_token_id=0, eos_token_id=0, use_cache=False,
-    )  # fmt: skip
+        vocab_size=tokens,
+        n_positions=length,
+        n_embd=width,
+        n_layer=2,
+        n_head=2,
+        bos_token_id=0,
+        eos_token_id=0,
+        use_cache=False,
+    )
     return hugging.GPT2LMHeadModel(config)
 
 
@@ -214,8 +223,10 @@ def trained(model: Any, loss: Any, data: Any, steps: int, *, watch: int) -> Curv
     model.eval()
     monitor = CurvatureMonitor(
         from_torch(model, loss, (part, y[some]), check=False, method="double_backward"),
-        every=watch, probes=0, rng=0,
-    )  # fmt: skip
+        every=watch,
+        probes=0,
+        rng=0,
+    )
     generator = torch.Generator().manual_seed(0)
     for _ in range(steps):
         model.train()
@@ -267,10 +278,15 @@ def show_spectrum(name: str, when: str, operator: Any, options: argparse.Namespa
     """Measure an operator and print what was found."""
     begun = time.perf_counter()
     found = measure(
-        operator, probes=options.probes, steps=options.steps, eigenpairs=options.eigenpairs,
+        operator,
+        probes=options.probes,
+        steps=options.steps,
+        eigenpairs=options.eigenpairs,
         families=[Semicircle] if options.quick else [WishartPlusWigner, Semicircle],
-        resamples=0, rng=0, progress=False,
-    )  # fmt: skip
+        resamples=0,
+        rng=0,
+        progress=False,
+    )
     index = found.index
     laws = ", ".join(
         f"{law} {compared.kolmogorov:.3f}" for law, compared in found.overlay.comparisons.items()
@@ -311,9 +327,12 @@ def show_budget(name: str, operator: Any, options: argparse.Namespace) -> None:
 
     def density() -> str:
         found = spectral_density(
-            operator, probes=options.probes, steps=options.steps, rng=0,
+            operator,
+            probes=options.probes,
+            steps=options.steps,
+            rng=0,
             checkpoint=None if folder is None else folder / "density",
-        )  # fmt: skip
+        )
         return f"p = {operator.shape[0]}, density by {found.provenance['products']} products"
 
     def eigenpairs() -> str:
@@ -361,19 +380,30 @@ def curvature(
     pairs = extremal_eigenpairs(operator, 1, tol=1e-6, rng=0)
     found = operator.trace(probes=1, rng=0)
     return {
-        "size": operator.shape[0], "loss": operator.loss(), "index": index.value,
-        "index_low": index.interval[0], "index_high": index.interval[1],
-        "largest": float(pairs.values[-1]), "smallest": float(pairs.values[0]),
-        "trace": found.value, "trace_error": found.standard_error,
-    }  # fmt: skip
+        "size": operator.shape[0],
+        "loss": operator.loss(),
+        "index": index.value,
+        "index_low": index.interval[0],
+        "index_high": index.interval[1],
+        "largest": float(pairs.values[-1]),
+        "smallest": float(pairs.values[0]),
+        "trace": found.value,
+        "trace_error": found.standard_error,
+    }
 
 
 def sweep(options: argparse.Namespace) -> None:
     """Measure residual networks of several widths and depths; what is stored is not redone."""
-    grid = Grid({
-        "width": options.widths, "blocks": options.blocks, "train": options.train,
-        "samples": options.samples, "quick": options.quick, "cifar": options.cifar or "",
-    })  # fmt: skip
+    grid = Grid(
+        {
+            "width": options.widths,
+            "blocks": options.blocks,
+            "train": options.train,
+            "samples": options.samples,
+            "quick": options.quick,
+            "cifar": options.cifar or "",
+        }
+    )
     results = run_tasks(curvature, grid, store=options.store, executor=Serial(), threads=None)
     print("depth width      p    loss  index [interval]          largest smallest  trace")
     for one in results:
@@ -461,9 +491,12 @@ def main() -> None:
     parser.add_argument("--figure", metavar="FILE", help="picture of the last model")
     options = parser.parse_args()
     defaults = {
-        "samples": (64, 512), "probes": (3, 10), "steps": (15, 80), "eigenpairs": (2, 10),
+        "samples": (64, 512),
+        "probes": (3, 10),
+        "steps": (15, 80),
+        "eigenpairs": (2, 10),
         "train": (20, 300),
-    }  # fmt: skip
+    }
     for name, (small, large) in defaults.items():
         if getattr(options, name) is None:
             setattr(options, name, small if options.quick else large)

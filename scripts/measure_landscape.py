@@ -57,9 +57,13 @@ def valleys(quick):
     case = theorem_cases()[1]
     widths, pairs = ((4, 8), 3) if quick else ((8, 16, 32, 64, 128), 24)
     found = valley_heights(
-        case, pairs=pairs, widths=widths, curve_steps=30 if quick else 300,
-        string_steps=5 if quick else 60, rng=0,
-    )  # fmt: skip
+        case,
+        pairs=pairs,
+        widths=widths,
+        curve_steps=30 if quick else 300,
+        string_steps=5 if quick else 60,
+        rng=0,
+    )
     print(f"valleys: ReLU, {case.inputs} inputs, {case.samples} samples, {pairs} pairs")
     for one in found:
         print(
@@ -77,9 +81,13 @@ def quadratic(quick):
     case = theorem_cases()[2]
     widths, pairs = ((2, 12), 2) if quick else ((2, 4, 8, 12, 16), 24)
     found = valley_heights(
-        case, pairs=pairs, widths=widths, curve_steps=30 if quick else 300,
-        string_steps=5 if quick else 60, rng=0,
-    )  # fmt: skip
+        case,
+        pairs=pairs,
+        widths=widths,
+        curve_steps=30 if quick else 300,
+        string_steps=5 if quick else 60,
+        rng=0,
+    )
     print(f"quadratic: {case.inputs} inputs, N = {case.samples} samples, {pairs} pairs")
     for one in found:
         print(
@@ -101,11 +109,9 @@ def zero_path(case, width, seed, points):
     generator = np.random.default_rng(seed)
     net, x, y = case.problem(width, generator)
     first, second = (
-        polish(
-            net.at(train(net, net.init(rng=generator), x, y, energy=1e-10).theta, x, y)
-        ).theta
+        polish(net.at(train(net, net.init(rng=generator), x, y, energy=1e-10).theta, x, y)).theta
         for _ in range(2)
-    )  # fmt: skip
+    )
     apart, here, path = float(np.linalg.norm(second - first)), first, [first]
     for t in np.linspace(0.0, 1.0, points + 1)[1:]:
         # steps towards the second end, each corrected: the manifold need not be straight

@@ -33,10 +33,27 @@ from rmtland.networks import MLP, digits, gaussian, train
 EPSILON = 0.5
 TITLES = {"digits": "whitened 4x4 digits", "gaussian": "Gaussian data"}
 FIELDS = (
-    "case", "data", "residuals", "activation", "widths", "samples", "energy", "level", "name",
-    "kolmogorov", "error", "expected", "wasserstein", "index_difference", "low_edge", "high_edge",
-    "outliers", "outliers_explained", "law_error", "chance",
-)  # fmt: skip
+    "case",
+    "data",
+    "residuals",
+    "activation",
+    "widths",
+    "samples",
+    "energy",
+    "level",
+    "name",
+    "kolmogorov",
+    "error",
+    "expected",
+    "wasserstein",
+    "index_difference",
+    "low_edge",
+    "high_edge",
+    "outliers",
+    "outliers_explained",
+    "law_error",
+    "chance",
+)
 
 
 def network(data, width, activation, seed, ratio):
@@ -61,8 +78,10 @@ def audited(case, point, arguments):
     start = time.perf_counter()
     found = audit_hessian(point, draws=arguments.draws, points=arguments.points, rng=arguments.seed)
     seconds = time.perf_counter() - start
-    print(f"\n{case}: {point.net}, {point.data.size} samples, energy {point.energy:.3g}, "
-          f"{seconds:.0f} s")  # fmt: skip
+    print(
+        f"\n{case}: {point.net}, {point.data.size} samples, energy {point.energy:.3g}, "
+        f"{seconds:.0f} s"
+    )
     for level in found.levels:
         error = "" if level.error is None else f"+- {level.error:.3f}"
         print(
@@ -81,13 +100,33 @@ def rows_of(case, data, residuals, found):
     origin = found.provenance
     for level in found.levels:
         result = level.comparison
-        yield dict(zip(FIELDS, (
-            case, data, residuals, origin["network"].split("activation=")[1].split(",")[0],
-            "-".join(map(str, origin["widths"])), origin["samples"], origin["energy"],
-            level.number, level.name, result.kolmogorov, level.error, level.expected,
-            result.wasserstein, level.index_difference, *level.edge_differences, result.outliers,
-            level.explained, level.law_error, found.chance,
-        ), strict=True))  # fmt: skip
+        yield dict(
+            zip(
+                FIELDS,
+                (
+                    case,
+                    data,
+                    residuals,
+                    origin["network"].split("activation=")[1].split(",")[0],
+                    "-".join(map(str, origin["widths"])),
+                    origin["samples"],
+                    origin["energy"],
+                    level.number,
+                    level.name,
+                    result.kolmogorov,
+                    level.error,
+                    level.expected,
+                    result.wasserstein,
+                    level.index_difference,
+                    *level.edge_differences,
+                    result.outliers,
+                    level.explained,
+                    level.law_error,
+                    found.chance,
+                ),
+                strict=True,
+            )
+        )
 
 
 def draw(data, found, arguments):
@@ -112,8 +151,9 @@ def draw(data, found, arguments):
     figure.suptitle(
         f"{TITLES[data]}: {'-'.join(map(str, origin['widths']))} {arguments.activation}, "
         f"{origin['samples']} samples, p = {origin['parameters']}, at initialisation; residuals "
-        f"Gaussian of energy {EPSILON:g}; levels 0, 5 and 6 are not fitted", fontsize=10,
-    )  # fmt: skip
+        f"Gaussian of energy {EPSILON:g}; levels 0, 5 and 6 are not fitted",
+        fontsize=10,
+    )
     axes[1].set_title("grey: what chance does at this size (two deviations)", fontsize=8)
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=90)
@@ -143,12 +183,15 @@ def main():
     parser.add_argument("--full", action="store_true", help="about 1000 parameters")
     parser.add_argument("--part", choices=("all", "levels", "limits"), default="all")
     parser.add_argument("--data", nargs="+", choices=tuple(TITLES), default=tuple(TITLES))
-    parser.add_argument("--residuals", nargs="+", choices=("gaussian", "own"),
-                        default=("gaussian", "own"))  # fmt: skip
-    parser.add_argument("--width", type=int,
-                        help="hidden units (default 8; --full: 32 for digits, 22)")  # fmt: skip
-    parser.add_argument("--ratio", type=int, default=4,
-                        help="samples per hidden unit (default 4; digits: 8)")  # fmt: skip
+    parser.add_argument(
+        "--residuals", nargs="+", choices=("gaussian", "own"), default=("gaussian", "own")
+    )
+    parser.add_argument(
+        "--width", type=int, help="hidden units (default 8; --full: 32 for digits, 22)"
+    )
+    parser.add_argument(
+        "--ratio", type=int, default=4, help="samples per hidden unit (default 4; digits: 8)"
+    )
     parser.add_argument("--activation", default="relu")
     parser.add_argument("--draws", type=int, help="Hessians drawn anew (default 6; --quick: 2)")
     parser.add_argument("--points", type=int, help="of the tables (default 40; --quick: 20)")

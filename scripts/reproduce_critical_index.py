@@ -37,10 +37,20 @@ from rmtland.networks import MLP, gaussian
 from rmtland.reproduction.index_energy import MINIMISERS
 
 FIELDS = (
-    "phi", "finder", "status", "energy", "gradient_norm", "outputs_less_identity",
-    "first_variance", "second_variance", "measured", "given_weights", "given_sizes",
-    "without_weights", "standard_error",
-)  # fmt: skip
+    "phi",
+    "finder",
+    "status",
+    "energy",
+    "gradient_norm",
+    "outputs_less_identity",
+    "first_variance",
+    "second_variance",
+    "measured",
+    "given_weights",
+    "given_sizes",
+    "without_weights",
+    "standard_error",
+)
 DECAY = 1e-3
 KINDS = {"generic": CappedNewton(cap=0.5, max_steps=1500), "symmetric": SymmetryType()}
 
@@ -57,9 +67,14 @@ def critical_points(n, phi, kind, starts, seed):
         data = gaussian(round(2 * n / phi), n, rng=seed + first)
         net, square = MLP((n, n, n), weight_decay=DECAY), float((data.y**2).mean())
         found = find_critical_points(
-            net, data.x, data.y, finder=KINDS[kind], starts=min(5, starts - first),
-            prove=prove, rng=seed + first,
-        )  # fmt: skip
+            net,
+            data.x,
+            data.y,
+            finder=KINDS[kind],
+            starts=min(5, starts - first),
+            prove=prove,
+            rng=seed + first,
+        )
         for point in found:
             # at zero weights there are no outputs, and no law
             if point.status in ("proved", "critical") and 2 * point.energy < 0.999 * square:
@@ -77,12 +92,27 @@ def row_of(phi, kind, found, point, draws):
     size = float((first**2).mean()) * n
     sized = weight_free(n, phi, draws, first_variance=size, **options).index_curve(energy)
     given = ConditionedHessian.at_critical_point((first, second), point.x, energy, draws=draws)
-    return dict(zip(FIELDS, (
-        phi, kind, found.status, energy, found.gradient_square**0.5,
-        outputs - (square - 2 * energy), size, float((second**2).mean()) * n,
-        found.index / found.theta.size, given.index(), float(sized.mean[0]), float(alone.mean[0]),
-        float(alone.standard_error[0]),
-    ), strict=True))  # fmt: skip
+    return dict(
+        zip(
+            FIELDS,
+            (
+                phi,
+                kind,
+                found.status,
+                energy,
+                found.gradient_square**0.5,
+                outputs - (square - 2 * energy),
+                size,
+                float((second**2).mean()) * n,
+                found.index / found.theta.size,
+                given.index(),
+                float(sized.mean[0]),
+                float(alone.mean[0]),
+                float(alone.standard_error[0]),
+            ),
+            strict=True,
+        )
+    )
 
 
 def energy_at(model, index):
@@ -159,15 +189,22 @@ def figure(rows, curves, published, arguments):
         color = f"C{number}"
         left.plot(curve.energies, curve.mean, color=color, lw=1.4, label=rf"$\phi$ = {phi:.3g}")
         left.fill_between(
-            curve.energies, curve.mean - curve.deviation, curve.mean + curve.deviation,
-            color=color, alpha=0.15, lw=0,
-        )  # fmt: skip
+            curve.energies,
+            curve.mean - curve.deviation,
+            curve.mean + curve.deviation,
+            color=color,
+            alpha=0.15,
+            lw=0,
+        )
         for kind, marker in (("generic", "o"), ("symmetric", "s")):
             here = [row for row in rows if (row["phi"], row["finder"]) == (phi, kind)]
             style = {
-                "s": 18, "marker": marker, "lw": 0.8, "edgecolors": color,
+                "s": 18,
+                "marker": marker,
+                "lw": 0.8,
+                "edgecolors": color,
                 "facecolors": color if kind == "generic" else "none",
-            }  # fmt: skip
+            }
             energies, counted, given = (
                 [row[key] for row in here] for key in ("energy", "measured", "given_weights")
             )
@@ -252,9 +289,9 @@ def main():
                 )
         model = weight_free(arguments.n, phi, arguments.draws, epsilon=0.25)
         curves[phi] = model.index_curve(np.linspace(0.01, 0.49, 25))
-    published = compare_published(arguments.published_n, arguments.draws) if (
-        arguments.published_n
-    ) else []  # fmt: skip
+    published = (
+        compare_published(arguments.published_n, arguments.draws) if (arguments.published_n) else []
+    )
     for phi, energy, index in points:
         model = weight_free(arguments.published_n or 16, phi, arguments.draws, epsilon=energy)
         found = model.index_curve(energy)

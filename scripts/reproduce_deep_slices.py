@@ -105,9 +105,12 @@ def main():
         surface = TorchSurface(model, torch.nn.CrossEntropyLoss(), (x, labels))
         theta = surface.parameters()
         plane = plane_slice(
-            surface, theta, random_directions(surface, theta, rng=1), extent=arguments.extent,
+            surface,
+            theta,
+            random_directions(surface, theta, rng=1),
+            extent=arguments.extent,
             points=points,
-        )  # fmt: skip
+        )
         ends = extremal_eigenpairs(surface.operator(theta), 1, tol=1e-2, rng=0).values
         tree = merge_tree(plane.losses)
         height = 0.01 * float(np.ptp(plane.losses))

@@ -26,9 +26,18 @@ from rmtland.models import ConditionedHessian
 from rmtland.networks import MLP, digits, gaussian, teacher_student, train
 
 FIELDS = (
-    "network", "energy", "gradient_norm", "on", "measured", "free_share", "kolmogorov", "chance",
-    "within", "index", "index_of_law",
-)  # fmt: skip
+    "network",
+    "energy",
+    "gradient_norm",
+    "on",
+    "measured",
+    "free_share",
+    "kolmogorov",
+    "chance",
+    "within",
+    "index",
+    "index_of_law",
+)
 PLAIN, MINIMUM, ROTATED = ("gradient",), ("gradient", "minimum"), ("gradient", "rotations")
 
 
@@ -71,9 +80,14 @@ def path(net, x, y, steps):
     """Return the points of a training run, their energies first."""
     seen = []
     train(
-        net, net.init(rng=20), x, y, max_steps=steps, gradient_norm=1e-8,
+        net,
+        net.init(rng=20),
+        x,
+        y,
+        max_steps=steps,
+        gradient_norm=1e-8,
         callback=lambda step, point: seen.append((point.energy, np.array(point.theta))),
-    )  # fmt: skip
+    )
     return seen
 
 
@@ -90,12 +104,25 @@ def rows_of(name, point, conditions, draws):
             print(f"{name}, {' and '.join(on)}: {error}")
             continue
         distance = kolmogorov(measured, law)
-        yield dict(zip(FIELDS, (
-            name, point.energy, float(np.linalg.norm(point.gradient)), " ".join(on),
-            model.measured_numbers, model.free_share, distance, chance,
-            distance <= 1.5 * chance + 0.01, float((measured < 0).mean()),
-            float((model.drawn < -zero).mean()),
-        ), strict=True))  # fmt: skip
+        yield dict(
+            zip(
+                FIELDS,
+                (
+                    name,
+                    point.energy,
+                    float(np.linalg.norm(point.gradient)),
+                    " ".join(on),
+                    model.measured_numbers,
+                    model.free_share,
+                    distance,
+                    chance,
+                    distance <= 1.5 * chance + 0.01,
+                    float((measured < 0).mean()),
+                    float((model.drawn < -zero).mean()),
+                ),
+                strict=True,
+            )
+        )
 
 
 def write(rows, folder):
@@ -134,8 +161,9 @@ def main():
             print(
                 f"{name:<36} energy {row['energy']:.4f} on {row['on']:<18} distance "
                 f"{row['kolmogorov']:.3f} (chance {row['chance']:.3f}) index {row['index']:.3f} "
-                f"{row['index_of_law']:.3f}", flush=True,
-            )  # fmt: skip
+                f"{row['index_of_law']:.3f}",
+                flush=True,
+            )
         write(rows, arguments.out)
 
     for number, (name, net, x, y) in enumerate(networks()):
@@ -153,9 +181,10 @@ def main():
     for on in (PLAIN, MINIMUM, ROTATED):
         for kind in ("autoencoder", ""):
             these = [
-                row for row in rows
+                row
+                for row in rows
                 if row["on"] == " ".join(on) and row["network"].startswith("auto") == bool(kind)
-            ]  # fmt: skip
+            ]
             if these:
                 off = max(abs(row["index"] - row["index_of_law"]) for row in these)
                 print(

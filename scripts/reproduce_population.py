@@ -31,10 +31,12 @@ def compare(activation, shape, sizes, draws, points, eta, seed):
     for n in sizes:
         spectrum = model.sample(n, rng=seed, runs=draws)
         kernel = eta * mean / np.pi
-        runs = np.array([
-            (kernel / ((grid[:, None] - nodes) ** 2 + (eta * mean) ** 2)).mean(axis=1)
-            for nodes in spectrum.nodes
-        ])  # fmt: skip
+        runs = np.array(
+            [
+                (kernel / ((grid[:, None] - nodes) ** 2 + (eta * mean) ** 2)).mean(axis=1)
+                for nodes in spectrum.nodes
+            ]
+        )
         noise = runs.std(axis=0, ddof=1).max() / math.sqrt(draws) / law.max()
         rows.append(f"{np.abs(runs.mean(axis=0) - law).max() / law.max():7.2%} +- {noise:.2%}")
     print(f"{activation:<10} {shape:<12}" + "".join(f"{row:>20}" for row in rows), flush=True)
@@ -76,9 +78,14 @@ def main():
     for activation in arguments.activations:
         for shape in arguments.shapes:
             compare(
-                activation, shape, arguments.n, arguments.draws, arguments.points, arguments.eta,
+                activation,
+                shape,
+                arguments.n,
+                arguments.draws,
+                arguments.points,
+                arguments.eta,
                 arguments.seed,
-            )  # fmt: skip
+            )
     if arguments.figure:
         draw_figure(arguments.figure, max(40, *arguments.n), 200, arguments.seed)
 

@@ -18,10 +18,15 @@ import urllib.request
 import pytest
 
 SWITCHES = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-    "--disable-background-networking", "--disable-extensions", "--no-first-run",
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-extensions",
+    "--no-first-run",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-)  # fmt: skip
+)
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
@@ -119,8 +124,11 @@ def browser(folder):
         "args": [*SWITCHES, f"--user-data-dir={folder / 'profile'}"],
         "prefs": {"download.default_directory": str(folder / "downloads")},
     }
-    capabilities = {"browserName": "chrome", "goog:chromeOptions": options,
-                    "goog:loggingPrefs": {"browser": "ALL"}}  # fmt: skip
+    capabilities = {
+        "browserName": "chrome",
+        "goog:chromeOptions": options,
+        "goog:loggingPrefs": {"browser": "ALL"},
+    }
     made = None
     try:
         for _ in range(500):

@@ -75,10 +75,22 @@ def library(file):
         with tempfile.TemporaryDirectory(dir=folder) as fresh:
             made = Path(fresh) / "made.so"
             subprocess.run(
-                [COMPILER, "-O2", "-std=c++17", "-ffp-contract=off", "-shared", "-fPIC",
-                 "-w", "-o", str(made), str(plain)],
-                check=True, capture_output=True, text=True,
-            )  # fmt: skip
+                [
+                    COMPILER,
+                    "-O2",
+                    "-std=c++17",
+                    "-ffp-contract=off",
+                    "-shared",
+                    "-fPIC",
+                    "-w",
+                    "-o",
+                    str(made),
+                    str(plain),
+                ],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
             made.replace(place)
     return ctypes.CDLL(str(place))
 

@@ -649,8 +649,9 @@ def _exact_wachter(law, z):
     p, q = 1 / mpmath.mpf(law.aspect_ratio), 1 / mpmath.mpf(law.other_ratio)
     if p + q <= 1:
         return p / (z - 1) + (1 - p) / z
-    ends = [((mpmath.sqrt(p * (p + q - 1)) + sign * mpmath.sqrt(q)) / (p + q)) ** 2
-            for sign in (-1, 1)]  # fmt: skip
+    ends = [
+        ((mpmath.sqrt(p * (p + q - 1)) + sign * mpmath.sqrt(q)) / (p + q)) ** 2 for sign in (-1, 1)
+    ]
     line = (p + q - 2) * z + 1 - p
     return (line - (p + q) * _root(z, *ends)) / (2 * z * (1 - z))
 

@@ -103,9 +103,18 @@ WIDTHS = [
 ]
 
 ACTIVATION_NAMES = (
-    "tanh", "relu", "linear", "leaky_relu", "erf", "sigmoid", "softplus", "gelu", "silu",
-    "quadratic", "sine",
-)  # fmt: skip
+    "tanh",
+    "relu",
+    "linear",
+    "leaky_relu",
+    "erf",
+    "sigmoid",
+    "softplus",
+    "gelu",
+    "silu",
+    "quadratic",
+    "sine",
+)
 LOSS_NAMES = ("mse", "cross_entropy", "logistic")
 
 SHAPES = [

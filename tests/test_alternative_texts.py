@@ -15,8 +15,9 @@ DRAWS = re.compile(r"subplots\(|\.plot\(\);|plt\.show\(|Figure\(")
 def figures(text):
     """Return the alternative texts of the figures of a page, empty where there is none."""
     found = re.findall(r"!\[(.*?)\]\(", text, re.DOTALL)
-    for options in re.findall(r"^[`:]{3,}\{(?:figure|image)\}[^\n]*\n(.*?)^[`:]{3,}", text,
-                              re.DOTALL | re.MULTILINE):  # fmt: skip
+    for options in re.findall(
+        r"^[`:]{3,}\{(?:figure|image)\}[^\n]*\n(.*?)^[`:]{3,}", text, re.DOTALL | re.MULTILINE
+    ):
         line = re.search(r"^:alt: (.+)\n(?=:|$)", options, re.MULTILINE)  # ends with its line
         block = re.search(r"^alt: >\n((?:  .+\n)+)", options, re.MULTILINE)
         found.append(line[1] if line else block[1] if block else "")
@@ -27,8 +28,12 @@ def figures(text):
 
 
 def test_figures_of_pages_have_alternative_texts():
-    mute = [(page.name, words) for page in PAGES for words in figures(page.read_text("utf-8"))
-            if len(words.split()) < 4]  # fmt: skip
+    mute = [
+        (page.name, words)
+        for page in PAGES
+        for words in figures(page.read_text("utf-8"))
+        if len(words.split()) < 4
+    ]
     assert mute == []
 
 

@@ -116,9 +116,18 @@ def test_points_in_float64_are_not_copied():
 
 @pytest.mark.parametrize(
     "value",
-    ["1", ["1"], 1j, np.zeros(0, dtype=complex), None, [None], [object()],
-     np.array("2020-01-01", dtype="M8[D]"), np.zeros(0, dtype="U1")],
-)  # fmt: skip
+    [
+        "1",
+        ["1"],
+        1j,
+        np.zeros(0, dtype=complex),
+        None,
+        [None],
+        [object()],
+        np.array("2020-01-01", dtype="M8[D]"),
+        np.zeros(0, dtype="U1"),
+    ],
+)
 def test_points_that_are_not_real_numbers(value):
     with pytest.raises(TypeError, match="x must be real numbers; got dtype"):
         arguments.points("x", value)

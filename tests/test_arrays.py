@@ -60,11 +60,15 @@ def test_anything_becomes_a_numpy_array():
 @pytest.mark.parametrize(
     ("dtype", "precision"),
     [
-        ("float64", "float64"), ("float32", "float32"), ("float16", "float16"),
-        ("complex64", "float32"), ("complex128", "float64"), ("int32", "float64"),
+        ("float64", "float64"),
+        ("float32", "float32"),
+        ("float16", "float16"),
+        ("complex64", "float32"),
+        ("complex128", "float64"),
+        ("int32", "float64"),
         ("bool", "float64"),
     ],
-)  # fmt: skip
+)
 def test_precision_of_arrays(dtype, precision):
     torch = pytest.importorskip("torch")
     assert arrays.precision_of(np.ones(2, dtype)) == precision

@@ -86,11 +86,23 @@ def test_the_new_law_is_held_to_the_invariants_of_the_table(tmp_path):
     (tmp_path / "new_law.py").write_text(PLUGIN, "utf-8")
     paths = [str(tmp_path), str(ROOT), str(ROOT / "tests")]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "new_law", "-k", "quartic and model",
-         "tests/laws", "tests/test_law_table.py"],
-        cwd=ROOT, capture_output=True, text=True,
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "new_law",
+            "-k",
+            "quartic and model",
+            "tests/laws",
+            "tests/test_law_table.py",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-    )  # fmt: skip
+    )
     last = done.stdout.splitlines()[-1]
     assert done.returncode == 0, done.stdout[-3000:]
     assert int(re.search(r"(\d+) passed", last).group(1)) >= 50

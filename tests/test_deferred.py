@@ -197,8 +197,11 @@ def test_a_new_process_needs_no_numba_for_its_first_values(model, phi, epsilon):
     code = CODE.format(model=model.__name__, phi=phi, epsilon=epsilon)
     done = subprocess.run(
         [sys.executable, "-c", code],
-        capture_output=True, text=True, check=True, env=os.environ | {"RMTLAND_KERNELS": ""},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"RMTLAND_KERNELS": ""},
+    )
     loaded, *values = map(float, done.stdout.split())
     law = model(phi, epsilon).law
     x = np.linspace(*np.array(law.hull) * 1.05, 60)

@@ -63,37 +63,37 @@ SURFACE = {
     ).mean(),
     "from_matrix": lambda put: Spectrum.from_matrix(put(matrix())).nodes,
     "from_matrix, complex": lambda put: Spectrum.from_matrix(put(matrix(complex))).nodes,
-    "from_matrix, stack": lambda put: Spectrum.from_matrix(
-        put(np.stack([matrix(), 2 * matrix()]))
-    ).nodes,
+    "from_matrix, stack": lambda put: (
+        Spectrum.from_matrix(put(np.stack([matrix(), 2 * matrix()]))).nodes
+    ),
     "inertia": lambda put: inertia(put(matrix()), 0.3),
     "cdf of a spectrum": lambda put: Spectrum.from_eigenvalues(put(VALUES)).cdf(put(POINTS)),
     "histogram": lambda put: GaussianEnsemble().histogram(30, put(POINTS), rng=0),
-    "compare": lambda put: compare(
-        Spectrum.from_eigenvalues(put(VALUES)), Semicircle(1.0)
-    ).kolmogorov,
-    "fit": lambda put: fit(
-        Spectrum.from_eigenvalues(put(VALUES)), Semicircle
-    ).defect,
+    "compare": lambda put: (
+        compare(Spectrum.from_eigenvalues(put(VALUES)), Semicircle(1.0)).kolmogorov
+    ),
+    "fit": lambda put: fit(Spectrum.from_eigenvalues(put(VALUES)), Semicircle).defect,
     "outliers": lambda put: outliers(
         Spectrum.from_eigenvalues(put(np.append(VALUES, 5.0))), Semicircle(1.0)
     ),
-    "goodness of fit": lambda put: goodness_of_fit(
-        Spectrum.from_eigenvalues(put(VALUES)), GaussianEnsemble(), resamples=19, rng=0
-    ).p_value,
-    "nonlinear_shrinkage": lambda put: nonlinear_shrinkage(
-        put(COVARIANCES), samples=200, population=Discrete((1.0,), (1.0,))
-    ).values,
-    "spike_strengths": lambda put: spike_strengths(
-        put([5.0, 4.0]), Semicircle(1.0)
-    )[0].value,
-    "signals": lambda put: signals(
-        Spectrum.from_eigenvalues(put(np.append(VALUES, 6.0))), Semicircle(1.0)
-    ).count,
+    "goodness of fit": lambda put: (
+        goodness_of_fit(
+            Spectrum.from_eigenvalues(put(VALUES)), GaussianEnsemble(), resamples=19, rng=0
+        ).p_value
+    ),
+    "nonlinear_shrinkage": lambda put: (
+        nonlinear_shrinkage(
+            put(COVARIANCES), samples=200, population=Discrete((1.0,), (1.0,))
+        ).values
+    ),
+    "spike_strengths": lambda put: spike_strengths(put([5.0, 4.0]), Semicircle(1.0))[0].value,
+    "signals": lambda put: (
+        signals(Spectrum.from_eigenvalues(put(np.append(VALUES, 6.0))), Semicircle(1.0)).count
+    ),
     "power_tail": lambda put: power_tail(put(np.exp(VALUES)), rng=0).exponent,
-    "overlay": lambda put: len(overlay(
-        Spectrum.from_eigenvalues(put(VALUES)), Semicircle(1.0)
-    ).comparisons),
+    "overlay": lambda put: len(
+        overlay(Spectrum.from_eigenvalues(put(VALUES)), Semicircle(1.0)).comparisons
+    ),
     "measure": lambda put: measure(
         put(matrix()), probes=3, steps=6, eigenpairs=2, rng=0
     ).spectrum.mean(),
@@ -102,12 +102,12 @@ SURFACE = {
     ],
     "empirical law": lambda put: EmpiricalLaw(put(VALUES)).cdf(put(POINTS)),
     "discrete law": lambda put: Discrete(put([0.0, 1.0]), put([0.5, 0.5])).cdf(put(POINTS)),
-    "sampled matrix": lambda put: Spectrum.from_matrix(
-        put(GaussianEnsemble().matrix(9, rng=4))
-    ).nodes,
-}  # fmt: skip
+    "sampled matrix": lambda put: (
+        Spectrum.from_matrix(put(GaussianEnsemble().matrix(9, rng=4))).nodes
+    ),
+}
 for name in ("pdf", "cdf", "sf", "stieltjes"):
-    for law in (MarchenkoPastur(0.5), Semicircle(1.0), Uniform(0.0, 1.0)):  # fmt: skip
+    for law in (MarchenkoPastur(0.5), Semicircle(1.0), Uniform(0.0, 1.0)):
         shift = 1j if name == "stieltjes" else 0.0
         SURFACE[f"{name} of {law}"] = lambda put, law=law, name=name, shift=shift: getattr(
             law, name

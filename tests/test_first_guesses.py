@@ -11,25 +11,44 @@ ROOT = Path(__file__).parent.parent
 
 GUESSES = {
     "Stieltjes transform of the semicircle": (
-        "semicircle", "Stieltjes transform", "laws/semicircle.py", "rmtland.laws.Semicircle"),
+        "semicircle",
+        "Stieltjes transform",
+        "laws/semicircle.py",
+        "rmtland.laws.Semicircle",
+    ),
     "R-transform of the ReLU block": (
-        "relu_block", "R-transform", "models/pennington_bahri/wishart_plus_relu_block.py",
-        "rmtland.models.WishartPlusReluBlock"),
+        "relu_block",
+        "R-transform",
+        "models/pennington_bahri/wishart_plus_relu_block.py",
+        "rmtland.models.WishartPlusReluBlock",
+    ),
     "prefactor of the 3/2 law": (
-        "wishart_plus_wigner", "prefactor", "models/pennington_bahri/wishart_plus_wigner.py",
-        "rmtland.models.WishartPlusWigner"),
+        "wishart_plus_wigner",
+        "prefactor",
+        "models/pennington_bahri/wishart_plus_wigner.py",
+        "rmtland.models.WishartPlusWigner",
+    ),
     "subordination equations": (
-        "sum", "subordination equations", "free/subordination/sum_equation.py",
-        "rmtland.free.free_sum"),
+        "sum",
+        "subordination equations",
+        "free/subordination/sum_equation.py",
+        "rmtland.free.free_sum",
+    ),
     "matrix Dyson equation": (
-        "matrix_dyson", "MDE", "free/operator_valued/matrix_dyson.py", "rmtland.free.MatrixDyson"),
+        "matrix_dyson",
+        "MDE",
+        "free/operator_valued/matrix_dyson.py",
+        "rmtland.free.MatrixDyson",
+    ),
     "R-operator product": (
-        "r_operator", "Hessian-vector product", "networks/derivatives/r_operator.py",
-        "rmtland.networks.LossPoint.hvp"),
+        "r_operator",
+        "Hessian-vector product",
+        "networks/derivatives/r_operator.py",
+        "rmtland.networks.LossPoint.hvp",
+    ),
     "BBP outlier": ("outlier", "BBP", "free/outliers.py", "rmtland.free.spiked"),
-    "Tracy-Widom table": (
-        "tracy_widom", "table", "laws/tracy_widom.py", "rmtland.laws.TracyWidom"),
-}  # fmt: skip
+    "Tracy-Widom table": ("tracy_widom", "table", "laws/tracy_widom.py", "rmtland.laws.TracyWidom"),
+}
 
 
 @cache

@@ -49,10 +49,13 @@ def test_the_headline_command_says_what_the_readme_does(monkeypatch, tmp_path, c
         f".{round(1000 * value):03d}" for value in (*said, conditioned["gauss_newton_alone"])
     ]
     for number in (
-        "-".join(map(str, report["network"]["widths"])), report["settings"]["samples"],
-        f"energy {report['settings']['energy']:g}", report["network"]["parameters"],
-        conditioned["measured_numbers"], conditioned["residuals"],
-    ):  # fmt: skip
+        "-".join(map(str, report["network"]["widths"])),
+        report["settings"]["samples"],
+        f"energy {report['settings']['energy']:g}",
+        report["network"]["parameters"],
+        conditioned["measured_numbers"],
+        conditioned["residuals"],
+    ):
         assert str(number) in paragraph
     worst = laws["Wishart + Wigner, as printed"]["kolmogorov"]
     assert conditioned["kolmogorov"] < 1.5 * conditioned["chance"] + 0.01 < worst / 20

@@ -19,10 +19,24 @@ CONFTEST = (ROOT / "tests" / "conftest.py").read_text("utf-8")
 # Keys that version 1.2.0 of the Citation File Format demands and knows
 REQUIRED = {"authors", "cff-version", "message", "title"}
 KNOWN = REQUIRED | {
-    "abstract", "commit", "contact", "date-released", "doi", "identifiers", "keywords", "license",
-    "license-url", "preferred-citation", "references", "repository", "repository-artifact",
-    "repository-code", "type", "url", "version",
-}  # fmt: skip
+    "abstract",
+    "commit",
+    "contact",
+    "date-released",
+    "doi",
+    "identifiers",
+    "keywords",
+    "license",
+    "license-url",
+    "preferred-citation",
+    "references",
+    "repository",
+    "repository-artifact",
+    "repository-code",
+    "type",
+    "url",
+    "version",
+}
 WORK = {"authors", "title", "type"}
 PERSON = {"family-names", "given-names", "name-particle", "name-suffix", "alias", "orcid"}
 
@@ -103,9 +117,18 @@ def test_the_versions_of_python_are_those_of_the_classifiers():
 @pytest.mark.parametrize("name", ["bug_report", "feature_request", "wrong_number"])
 def test_forms_of_issues_are_whole(name):
     form = yaml.safe_load((FORMS / f"{name}.yml").read_text("utf-8"))
-    assert {"name", "description", "body"} <= set(form) <= {
-        "name", "description", "title", "labels", "body", "assignees",
-    }  # fmt: skip
+    assert (
+        {"name", "description", "body"}
+        <= set(form)
+        <= {
+            "name",
+            "description",
+            "title",
+            "labels",
+            "body",
+            "assignees",
+        }
+    )
     names = [field["id"] for field in form["body"]]
     assert len(set(names)) == len(names)
     for field in form["body"]:

@@ -108,13 +108,17 @@ SAYS = {
     "bench_audit.py": (rf"18  relu .* (?P<value>{NUMBER})\n", 0, 0.5),
     "bench_ensembles.py": (rf"ratio (?P<value>{NUMBER}), same counts: True", 0, np.inf),
     "check_device.py": (
-        r"distributions +(?P<value>\d+) right +0 failed(?s:.*)answers +9 right", 1, 200,
+        r"distributions +(?P<value>\d+) right +0 failed(?s:.*)answers +9 right",
+        1,
+        200,
     ),
     "bench_small.py": (rf"2000 points +(?P<value>{NUMBER}) ms", 0, 1000),
     "bench_conditioned.py": (rf'"density_off": (?P<value>{NUMBER})', 0, 0.1),
     "bench_certificate.py": (rf"rational.* (?P<value>{NUMBER})\n", 0, 50),
     "bench_critical_points.py": (
-        rf"symmetry: (?P<value>{NUMBER}) of .*(?s:.*)digits end .*right\n", 1, 1000,
+        rf"symmetry: (?P<value>{NUMBER}) of .*(?s:.*)digits end .*right\n",
+        1,
+        1000,
     ),
     "critical_point_data.py": (r"(?P<value>\d+) of 4 proved points right in 50 digits", 4, 4),
     "bench_fits.py": (rf"rows 20, columns 20, beta 1,.* share (?P<value>{NUMBER})", 0, 0.3),
@@ -130,47 +134,76 @@ SAYS = {
     "bench_networks.py": (rf"largest relative difference (?P<value>{NUMBER})", 0, 1e-10),
     "bench_sweep.py": (rf"store: (?P<value>{NUMBER}) bytes a result", 1, 1e6),
     "measure_architectures.py": (
-        r"ratio to torch.func by hand|left out: torch is not installed", None, None,
+        r"ratio to torch.func by hand|left out: torch is not installed",
+        None,
+        None,
     ),
     "measure_landscape.py": (
-        r"16-30-10 without biases, 40 digits: (?P<value>\d+) of 400", 390, 400,
+        r"16-30-10 without biases, 40 digits: (?P<value>\d+) of 400",
+        390,
+        400,
     ),
     "make_tracy_widom.py": (rf"beta = 2: (?P<value>{NUMBER})", 0, 2e-15),
     "readme_command.py": (r"rmtland|python", None, None),
     "write_benchmarks.py": (rf"worst error of an edge (?P<value>{NUMBER})", 0, 1e-11),
     "reproduce_audit.py": (rf"as printed +(?P<value>{NUMBER})", 0.05, 1),
     "reproduce_deep_slices.py": (
-        rf"residual .* layers, .* loss (?P<value>{NUMBER})", 0.1, 10,
+        rf"residual .* layers, .* loss (?P<value>{NUMBER})",
+        0.1,
+        10,
     ),
     "reproduce_minima.py": (
-        rf"minima, on gradient and minimum: .* index off by (?P<value>{NUMBER}) at most", 0, 0.02,
+        rf"minima, on gradient and minimum: .* index off by (?P<value>{NUMBER}) at most",
+        0,
+        0.02,
     ),
     "reproduce_optimizer.py": (
-        rf"random quadratic:(?s:.*?)times in passes, (?P<value>{NUMBER}) with tuning", 3, 40,
+        rf"random quadratic:(?s:.*?)times in passes, (?P<value>{NUMBER}) with tuning",
+        3,
+        40,
     ),
     "reproduce_trained.py": (r"level 7 or 8 within chance at (?P<value>\d+) of 4", 2, 4),
     "reproduce_finite_size.py": (
-        rf"gauss_newton +relu +n = 3 +Monte Carlo .*% +Dyson +(?P<value>{NUMBER})%", 0, 40,
+        rf"gauss_newton +relu +n = 3 +Monte Carlo .*% +Dyson +(?P<value>{NUMBER})%",
+        0,
+        40,
     ),
     "reproduce_population.py": (rf"relu +wide +(?P<value>{NUMBER})% \+-", 0, 100),
     "reproduce_two_leg.py": (rf"relu +n = 8 +limit off by (?P<value>{NUMBER})%", 0, 30),
     "reproduce_critical_index.py": (
-        rf"phi = 0.5 .* without weights (?P<value>{NUMBER})", 0.05, 0.4,
+        rf"phi = 0.5 .* without weights (?P<value>{NUMBER})",
+        0.05,
+        0.4,
     ),
-}  # fmt: skip
+}
 """What the small run of a script has to print, and the range of the number in it."""
 SLOW = {
-    "bench_audit.py", "bench_certificate.py", "bench_conditioned.py", "bench_ensembles.py",
-    "bench_estimate.py", "bench_fits.py", "bench_laws.py",
+    "bench_audit.py",
+    "bench_certificate.py",
+    "bench_conditioned.py",
+    "bench_ensembles.py",
+    "bench_estimate.py",
+    "bench_fits.py",
+    "bench_laws.py",
     "critical_point_data.py",
-    "bench_networks.py", "bench_polynomials.py",
-    "bench_sweep.py", "bench_versions.py", "estimate_coverage.py", "estimate_peers.py",
-    "fuzz_free.py", "kill_and_resume.py",
-    "make_tracy_widom.py", "measure_architectures.py", "reproduce_audit.py", "reproduce_minima.py",
-    "measure_landscape.py", "reproduce_deep_slices.py",
-    "reproduce_trained.py", "reproduce_optimizer.py",
+    "bench_networks.py",
+    "bench_polynomials.py",
+    "bench_sweep.py",
+    "bench_versions.py",
+    "estimate_coverage.py",
+    "estimate_peers.py",
+    "fuzz_free.py",
+    "kill_and_resume.py",
+    "make_tracy_widom.py",
+    "measure_architectures.py",
+    "reproduce_audit.py",
+    "reproduce_minima.py",
+    "measure_landscape.py",
+    "reproduce_deep_slices.py",
+    "reproduce_trained.py",
+    "reproduce_optimizer.py",
     "write_benchmarks.py",
-}  # fmt: skip
+}
 """Scripts whose small run takes more than 2.5 seconds."""
 
 NEED_TORCH = {"reproduce_deep_slices.py"}
@@ -377,10 +410,14 @@ def test_the_page_of_benchmarks_says_whether_a_card_was_there(tmp_path, monkeypa
     page = write_benchmarks.with_device("# Page\n", path)
     assert "Not yet run" in page
     content = {
-        "card": {"name": "Card"}, "date": "2026-11-27", "processor": "16 cores", "wall_s": 3.0,
-        "versions": {"numpy": "2.5"}, "failed": [["networks", "wrong"]],
+        "card": {"name": "Card"},
+        "date": "2026-11-27",
+        "processor": "16 cores",
+        "wall_s": 3.0,
+        "versions": {"numpy": "2.5"},
+        "failed": [["networks", "wrong"]],
         "results": {"networks": {"right": {"route": {"s": 0.5}}, "wrong": {"error": "a|b"}}},
-    }  # fmt: skip
+    }
     path.write_text(json.dumps(content), "utf-8")
     page = write_benchmarks.with_device(page + "## After\n", path)
     assert "Not yet run" not in page
@@ -399,15 +436,29 @@ def test_the_page_is_that_of_the_results_and_times_have_their_unit(monkeypatch):
     assert write_benchmarks.with_device(page) == page
     assert "&lt;CUDA Device 0&gt;" in page
     result = {
-        "s": 0.5, "80 steps": 1.0, "n=16 runs=2: batched": 2.0, "one run on the host": 3.0,
-        "agreement with products": 1e-15, "times faster than jax.hessian": 2.5, "worst": 3.9,
-        "over products": 1.5, "p": 0.3, "index": 0.2, "steps": 20, "device": "<a> *b* `c` |d|",
-        "differences": {"index": 0.1}, "lanczos": {"s": 0.25, "first": 1.0, "n": 3},
-    }  # fmt: skip
+        "s": 0.5,
+        "80 steps": 1.0,
+        "n=16 runs=2: batched": 2.0,
+        "one run on the host": 3.0,
+        "agreement with products": 1e-15,
+        "times faster than jax.hessian": 2.5,
+        "worst": 3.9,
+        "over products": 1.5,
+        "p": 0.3,
+        "index": 0.2,
+        "steps": 20,
+        "device": "<a> *b* `c` |d|",
+        "differences": {"index": 0.1},
+        "lanczos": {"s": 0.25, "first": 1.0, "n": 3},
+    }
     shown = dict(write_benchmarks.quantities(result))
     assert {name for name, value in shown.items() if value.endswith(" s")} == {
-        "time", "80 steps", "n=16 runs=2: batched", "one run on the host", "lanczos",
-    }  # fmt: skip
+        "time",
+        "80 steps",
+        "n=16 runs=2: batched",
+        "one run on the host",
+        "lanczos",
+    }
     assert write_benchmarks.cell(shown["device"]) == r"&lt;a&gt; \*b\* \`c\` /d/"
 
 

@@ -215,51 +215,51 @@ def test_rooms_are_there_after_the_import():
 
 ELSEWHERE = {
     "outliers between two bands": "comparison/test_outliers.py::test_every_edge_has_its_own_scale",
-    "a fit that runs off":
-        "comparison/test_fitting.py::test_a_family_fits_no_worse_than_the_laws_within_it",
+    "a fit that runs off": "comparison/test_fitting.py"
+    "::test_a_family_fits_no_worse_than_the_laws_within_it",
     "options that have no effect": "cli/test_audit.py::test_bad_input_gives_one_line",
     "seeds cut to 32 bits": "test_streams.py::test_a_run_has_the_same_key_whatever_their_number",
-    "training resumed with other data":
-        "networks/training/test_training.py::test_resuming_with_other_data_is_refused",
-    "index of smoothed laws at any scale":
-        "models/test_smoothed_index.py::test_the_index_is_within_its_error_at_any_scale",
+    "training resumed with other data": "networks/training/test_training.py"
+    "::test_resuming_with_other_data_is_refused",
+    "index of smoothed laws at any scale": "models/test_smoothed_index.py"
+    "::test_the_index_is_within_its_error_at_any_scale",
     "read-only container": "test_compiled.py::test_the_command_line_in_a_read_only_container",
-    "workers forked after a parallel kernel":
-        "test_compiled.py::test_a_process_forked_after_a_parallel_kernel",
+    "workers forked after a parallel kernel": "test_compiled.py"
+    "::test_a_process_forked_after_a_parallel_kernel",
     "two threads": "test_compiled.py::test_two_threads_on_numbas_own_pool",
     "data on another device": "networks/test_devices.py::test_everything_stays_on_the_device",
     "training on another device": "networks/test_devices.py::test_training_on_the_device",
-    "a cluster without workers":
-        "sweep/test_executors.py::test_dask_cluster_that_has_lost_all_its_workers",
-    "an innocent neighbour":
-        "sweep/test_executors.py::test_a_task_that_kills_dask_workers_takes_no_neighbour_with_it",
+    "a cluster without workers": "sweep/test_executors.py"
+    "::test_dask_cluster_that_has_lost_all_its_workers",
+    "an innocent neighbour": "sweep/test_executors.py"
+    "::test_a_task_that_kills_dask_workers_takes_no_neighbour_with_it",
     "errors of any kind": "sweep/test_outcome.py::test_an_error_of_any_kind_is_data",
     "a store in memory": "sweep/test_store.py::test_a_store_in_memory_is_closed_with_its_last_user",
     "figures in the sdist": "test_distribution.py::test_the_sdist_holds_what_its_tests_need",
     "numbers that agree": "cli/test_overlay.py::test_table_figure_and_report_have_the_same_numbers",
     "a missed energy": "cli/test_overlay.py::test_a_missed_energy_is_said_and_ends_in_code_1",
-    "what cannot be written":
-        "cli/test_overlay.py::test_what_cannot_be_written_is_noticed_before_the_work",
+    "what cannot be written": "cli/test_overlay.py"
+    "::test_what_cannot_be_written_is_noticed_before_the_work",
     "size before the work": "cli/test_audit.py::test_size_is_checked_before_training",
-    "sweeps without bounds":
-        "cli/test_sweep_command.py::test_sweeps_without_bounds_are_refused_at_once",
-    "one failed, and why":
-        "cli/test_sweep_command.py::test_a_matrix_too_large_is_named_as_the_reason",
+    "sweeps without bounds": "cli/test_sweep_command.py"
+    "::test_sweeps_without_bounds_are_refused_at_once",
+    "one failed, and why": "cli/test_sweep_command.py"
+    "::test_a_matrix_too_large_is_named_as_the_reason",
     "python -m rmtland": "test_import.py::test_python_m_rmtland",
     "names of files": "spectrum/test_files.py::test_a_file_is_found_by_the_name_it_was_saved_under",
     "array files": "spectrum/test_files.py::test_an_array_file_says_how_to_read_it",
     "pipes": "spectrum/test_files.py::test_a_pipe_and_a_device_are_not_waited_for",
     "bombs": "spectrum/test_files.py::test_a_small_file_that_claims_gigabytes_is_not_unpacked",
-    "modes of files":
-        "spectrum/test_files.py::test_a_new_file_follows_the_umask_and_an_old_one_keeps_its_mode",
+    "modes of files": "spectrum/test_files.py"
+    "::test_a_new_file_follows_the_umask_and_an_old_one_keeps_its_mode",
     "representations": "audit/test_hessian_audit.py::test_short_words",
     "equal spectra": "spectrum/test_measure.py::test_equal_spectra_are_equal_and_others_are_not",
-    "titles of one line":
-        "audit/test_drawing.py::test_the_title_is_one_line_and_the_verdict_is_under_it",
+    "titles of one line": "audit/test_drawing.py"
+    "::test_the_title_is_one_line_and_the_verdict_is_under_it",
     "curves that were cut off": "audit/test_drawing.py::test_the_highest_curve_is_shown_whole",
     "Ctrl-C at the start": "test_import.py::test_ctrl_c_at_any_moment_of_the_start",
     "Ctrl-C in sweeps": "cli/test_sweep_command.py::test_ctrl_c",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", ELSEWHERE)

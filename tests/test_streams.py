@@ -30,10 +30,15 @@ def test_a_run_has_the_same_key_whatever_their_number():
 
 def test_seeds_that_numpy_tells_apart_have_different_keys():
     seeds = [
-        np.random.SeedSequence(5), np.random.SeedSequence(5, pool_size=8),
-        np.random.SeedSequence(5, spawn_key=(0,)), np.random.SeedSequence(5, spawn_key=(0, 0)),
-        np.random.SeedSequence([5, 1]), np.random.SeedSequence(5 + 2**128), 6, [6, 7],
-    ]  # fmt: skip
+        np.random.SeedSequence(5),
+        np.random.SeedSequence(5, pool_size=8),
+        np.random.SeedSequence(5, spawn_key=(0,)),
+        np.random.SeedSequence(5, spawn_key=(0, 0)),
+        np.random.SeedSequence([5, 1]),
+        np.random.SeedSequence(5 + 2**128),
+        6,
+        [6, 7],
+    ]
     keys = [tuple(philox_keys(streams(seed, 1))[0].tolist()) for seed in seeds]
     draws = {streams(seed, 1)[0].random() for seed in seeds}
     assert len(set(keys)) == len(draws) == len(seeds)
@@ -51,9 +56,14 @@ def test_keys_of_generators_without_a_seed_are_drawn():
 def test_generators_come_from_anything_numpy_takes():
     draws = [
         random_generator(seed).random()
-        for seed in (7, np.int64(7), np.random.SeedSequence(7), np.random.PCG64(7),
-                     np.random.default_rng(7))
-    ]  # fmt: skip
+        for seed in (
+            7,
+            np.int64(7),
+            np.random.SeedSequence(7),
+            np.random.PCG64(7),
+            np.random.default_rng(7),
+        )
+    ]
     assert len(set(draws)) == 1
     generator = np.random.default_rng(7)
     assert random_generator(generator) is generator
@@ -68,8 +78,10 @@ def test_seeds_are_remembered_as_plain_values():
         if generator is not None:
             assert np.random.default_rng(again).random() == generator.random()
     assert seed_of(np.random.default_rng(7)) == {
-        "bit_generator": "PCG64", "entropy": 7, "spawn_key": []
-    }  # fmt: skip
+        "bit_generator": "PCG64",
+        "entropy": 7,
+        "spawn_key": [],
+    }
     assert seed_of(np.random.Generator(np.random.MT19937(3)))["bit_generator"] == "MT19937"
 
 

@@ -16,9 +16,14 @@ def perceptron():
 
 def convolutions():
     layers = (
-        torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2), torch.nn.Softplus(),
-        torch.nn.MaxPool2d(2), torch.nn.Flatten(), torch.nn.Dropout(0.3), torch.nn.Linear(8, 3),
-    )  # fmt: skip
+        torch.nn.Conv2d(1, 2, 3),
+        torch.nn.BatchNorm2d(2),
+        torch.nn.Softplus(),
+        torch.nn.MaxPool2d(2),
+        torch.nn.Flatten(),
+        torch.nn.Dropout(0.3),
+        torch.nn.Linear(8, 3),
+    )
     model = torch.nn.Sequential(*layers)
     model[1].running_var.uniform_(0.5, 2.0)
     return model

@@ -14,8 +14,17 @@ import numpy as np
 import pytest
 
 SCALARS = ("__float__", "__bool__", "__int__", "__index__", "__complex__")
-OPERATIONS = ("__add__", "__sub__", "__mul__", "__rmul__", "__truediv__", "__matmul__", "__iadd__",
-              "__imul__", "__setitem__")  # fmt: skip
+OPERATIONS = (
+    "__add__",
+    "__sub__",
+    "__mul__",
+    "__rmul__",
+    "__truediv__",
+    "__matmul__",
+    "__iadd__",
+    "__imul__",
+    "__setitem__",
+)
 
 
 @dataclass

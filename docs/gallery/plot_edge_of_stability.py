@@ -19,9 +19,15 @@ figure, axes = plt.subplots(1, 2, figsize=(8, 3.2), sharey=True)
 for ax, step_size in zip(axes, (0.4, 0.2), strict=True):
     monitor = CurvatureMonitor(every=20, share=None, step_size=step_size, probes=0, rng=0)
     train(
-        net, net.init(rng=1), data.x, data.y, method="gd", step_size=step_size, max_steps=2000,
+        net,
+        net.init(rng=1),
+        data.x,
+        data.y,
+        method="gd",
+        step_size=step_size,
+        max_steps=2000,
         callback=monitor.watch,
-    )  # fmt: skip
+    )
     monitor.plot(ax)
     ax.set_title(f"step size {step_size}", fontsize=10)
 axes[1].set_ylabel("")

@@ -35,13 +35,19 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
 for one, shade in ((found[0], 0.2), (found[-1], 0.5)):
     below = gradient_measure(point.operator("gauss_newton"), point.gradient, one.products).gauss
     left.fill_between(
-        t, loss(below.nodes, below.shares("loss")), loss(one.nodes, one.weights),
-        alpha=shade, lw=0, color="C0", label=f"bounds of {one.products} products",
-    )  # fmt: skip
+        t,
+        loss(below.nodes, below.shares("loss")),
+        loss(one.nodes, one.weights),
+        alpha=shade,
+        lw=0,
+        color="C0",
+        label=f"bounds of {one.products} products",
+    )
 left.plot(t, descent.loss(t) / point.loss, "k", lw=1, label="gradient descent")
 for weights, name, color in (
-    (curvatures**0, "residuals spread evenly", "C1"), (curvatures, "parameters spread evenly", "C3")
-):  # fmt: skip
+    (curvatures**0, "residuals spread evenly", "C1"),
+    (curvatures, "parameters spread evenly", "C3"),
+):
     left.plot(t, loss(curvatures, weights, weights.sum()), color=color, ls="--", label=name)
 left.set(xscale="log", yscale="log", ylim=(2e-3, 1), xlabel="step", ylabel="loss over the first")
 left.legend(frameon=False, fontsize=7, loc="lower left")
@@ -51,9 +57,12 @@ for fraction in fractions:
     one = halting_time(point, method, fraction=fraction, tolerance=0.1)
     right.vlines(fraction, 0.98 * one.low, 1.02 * one.high, color="C0", lw=5, alpha=0.5)
     right.annotate(
-        f"{one.products} products", (fraction, one.high), (6, 3), textcoords="offset points",
+        f"{one.products} products",
+        (fraction, one.high),
+        (6, 3),
+        textcoords="offset points",
         fontsize=7,
-    )  # fmt: skip
+    )
 counted = [descent.steps_to(fraction) for fraction in fractions]
 right.plot(fractions, counted, "k_", ms=9, label="counted, between bounds")
 right.set(xscale="log", yscale="log", xlabel="part of the first loss", ylabel="steps")

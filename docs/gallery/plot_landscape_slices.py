@@ -25,9 +25,18 @@ net = MLP((16, 12, 10), loss="cross_entropy", weight_decay=1e-3)
 surface = NetworkSurface.of(net, data.x, data.y)
 iterates, note = record_trajectory()
 result = train(
-    net, net.init(rng=0), data.x, data.y, method="adam", step_size=0.01, batch_size=25,
-    max_steps=1000, check_every=20, rng=0, callback=note,
-)  # fmt: skip
+    net,
+    net.init(rng=0),
+    data.x,
+    data.y,
+    method="adam",
+    step_size=0.01,
+    batch_size=25,
+    max_steps=1000,
+    check_every=20,
+    rng=0,
+    callback=note,
+)
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
 random = random_directions(surface, result.theta, rng=1)

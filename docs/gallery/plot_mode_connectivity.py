@@ -25,9 +25,14 @@ minima = np.array(
     [train(net, net.init(rng=seed), data.x, data.y, gradient_norm=1e-6).theta for seed in range(3)]
 )
 found = connect(
-    surface, minima[0], minima[1], groups=unit_groups(net), curves=("bezier",), curve_steps=600,
+    surface,
+    minima[0],
+    minima[1],
+    groups=unit_groups(net),
+    curves=("bezier",),
+    curve_steps=600,
     rng=0,
-)  # fmt: skip
+)
 for name, one in found.profiles.items():
     print(f"{name}: barrier {one.barrier:.3f}, length {one.length:.1f}")
 

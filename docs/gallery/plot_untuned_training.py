@@ -27,8 +27,16 @@ theta, steps = net.init(rng=1), 300
 def losses(method, **options):
     """Loss at every step, and the processor time of it."""
     found, begun = [], time.process_time()
-    train(net, theta, data.x, data.y, method=method, max_steps=options.pop("steps", steps),
-          callback=lambda step, point: found.append(point.loss), **options)  # fmt: skip
+    train(
+        net,
+        theta,
+        data.x,
+        data.y,
+        method=method,
+        max_steps=options.pop("steps", steps),
+        callback=lambda step, point: found.append(point.loss),
+        **options,
+    )
     return found, time.process_time() - begun
 
 

@@ -170,10 +170,17 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
         if part != "total" and not self.has_outputs:
             raise ValueError(f"part={part!r} needs from_jax(..., model=)")
         return JaxOperator(
-            (self.model, self.criterion), self.theta, self.batches, self.weights, self.blocks,
-            part=part, double=self.double, chunk=self.chunk, has_outputs=self.has_outputs,
+            (self.model, self.criterion),
+            self.theta,
+            self.batches,
+            self.weights,
+            self.blocks,
+            part=part,
+            double=self.double,
+            chunk=self.chunk,
+            has_outputs=self.has_outputs,
             reduction=self.reduction,
-        )  # fmt: skip
+        )
 
     def diagonal(self) -> Array:
         """Return the diagonal of the matrix, exactly.
@@ -431,9 +438,17 @@ def from_jax(
     total = float(sum(sizes))
     weights = [size / total if reduction == "mean" else 1.0 for size in sizes]
     return JaxOperator(
-        losses, theta, batches, weights, tuple(blocks), part=part, double=double, chunk=chunk,
-        has_outputs=model is not None, reduction=reduction,
-    )  # fmt: skip
+        losses,
+        theta,
+        batches,
+        weights,
+        tuple(blocks),
+        part=part,
+        double=double,
+        chunk=chunk,
+        has_outputs=model is not None,
+        reduction=reduction,
+    )
 
 
 @contextmanager

@@ -92,8 +92,10 @@ class _Ends:
             ]
 
         self.beside, self.along = drawn(), drawn()
-        self.size = max((_norm([leaves[i]]) / leaves[i].numel() ** 0.5 for i in self.places),
-                        default=0.0) or 1.0  # fmt: skip
+        self.size = (
+            max((_norm([leaves[i]]) / leaves[i].numel() ** 0.5 for i in self.places), default=0.0)
+            or 1.0
+        )
 
     def agree(self, shift: float, step: float) -> bool:
         """Return whether slope and product are those of differences at one place."""

@@ -290,9 +290,12 @@ class CurvatureMonitor:
         interval = (0.0, 1.0)
         if self.probes:
             found = krylov_quadratures(
-                operator, probes=self.probes, steps=min(self.probe_steps, operator.size),
-                rng=self._generator, progress=False,
-            )  # fmt: skip
+                operator,
+                probes=self.probes,
+                steps=min(self.probe_steps, operator.size),
+                rng=self._generator,
+                progress=False,
+            )
             mass = estimated_mass(found, operator, 0.0, None, 0.95)
             index, interval = mass.value, mass.rigorous
             first = np.array([(one.alpha[0], one.beta[0]) for one in found.tridiagonals])
@@ -301,6 +304,13 @@ class CurvatureMonitor:
             error = sphere_error(operator, trace, squares, size=operator.size)
         size = self.step_size() if callable(self.step_size) else self.step_size
         return CurvatureRecord(
-            step, pair.value, pair.residual, trace, error, float(index), interval,
-            2.0 / size if size else np.nan, self._clock() - begun,
-        )  # fmt: skip
+            step,
+            pair.value,
+            pair.residual,
+            trace,
+            error,
+            float(index),
+            interval,
+            2.0 / size if size else np.nan,
+            self._clock() - begun,
+        )

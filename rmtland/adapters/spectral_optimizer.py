@@ -112,6 +112,11 @@ def spectral_optimizer(
     from rmtland.adapters.torch_spectral_steps import SpectralOptimizer
 
     return SpectralOptimizer(
-        params, control, curvature=curvature, every=interval, lanczos_steps=lanczos_steps,
-        safeguard=bool(safeguard), seed=count("seed", seed, min_value=0),
-    )  # fmt: skip
+        params,
+        control,
+        curvature=curvature,
+        every=interval,
+        lanczos_steps=lanczos_steps,
+        safeguard=bool(safeguard),
+        seed=count("seed", seed, min_value=0),
+    )

@@ -134,9 +134,15 @@ def audit_hessian(
     given = as_laws(laws)
     if method == "estimate" or (method == "auto" and not exact_memory_is_free(point)):
         return _estimated(
-            in_double(point), probes=probes, steps=steps, threshold=threshold, laws=laws,
-            levels=levels, rng=rng, progress=progress,
-        )  # fmt: skip
+            in_double(point),
+            probes=probes,
+            steps=steps,
+            threshold=threshold,
+            laws=laws,
+            levels=levels,
+            rng=rng,
+            progress=progress,
+        )
     show = progress or _silent
     double = in_double(point)
     show("exact Hessian", 0, 1)

@@ -203,8 +203,10 @@ def audit_operators(
         "rmtland": installed_version(),
     }
     settings: dict[str, Any] = {
-        "phi": phi, "energy": energy, "piecewise_linear": piecewise_linear,
-    }  # fmt: skip
+        "phi": phi,
+        "energy": energy,
+        "piecewise_linear": piecewise_linear,
+    }
     if method == "exact" or (method == "auto" and order <= probes * steps):
         spectra = _spectra(operators, show, _exact)
         audit = audit_spectra(

@@ -95,9 +95,16 @@ def advise(
 
 
 def _on_curvatures(
-    output: Output, text: str, steps: int, objective: str, dimension: int | None, draws: int,
-    seed: int, *, plot: bool,
-) -> None:  # fmt: skip
+    output: Output,
+    text: str,
+    steps: int,
+    objective: str,
+    dimension: int | None,
+    draws: int,
+    seed: int,
+    *,
+    plot: bool,
+) -> None:
     """Advise on a law, a model or eigenvalues, and run drawn matrices of a model."""
     from rich.table import Table
 
@@ -113,17 +120,24 @@ def _on_curvatures(
     measured = None
     if dimension is not None and draws and not isinstance(made, Law | Spectrum):
         measured = sampled_errors(
-            made, found.method, steps, dimension=dimension, runs=draws, objective=objective,
+            made,
+            found.method,
+            steps,
+            dimension=dimension,
+            runs=draws,
+            objective=objective,
             rng=seed,
-        )  # fmt: skip
+        )
     table = Table(title=f"{objective} after {steps} steps, in parts of that at the start")
     for head in ("method", "parameters at the last step", "predicted", "score"):
         table.add_column(head, justify="left" if head == "method" else "right")
     for candidate in found.candidates:
         table.add_row(
-            candidate.method.name, _numbers_of(candidate.method, steps), f"{candidate.error:.3g}",
+            candidate.method.name,
+            _numbers_of(candidate.method, steps),
+            f"{candidate.error:.3g}",
             f"{candidate.score:.2f}",
-        )  # fmt: skip
+        )
     output.table(table)
     output.line(str(found))
     if measured is not None:
@@ -189,9 +203,11 @@ def _at_a_start(
     for curve in found.curves:
         assert curve.measured is not None
         table.add_row(
-            curve.method.name, _numbers_of(curve.method, steps), f"{curve.predicted[-1]:.4g}",
+            curve.method.name,
+            _numbers_of(curve.method, steps),
+            f"{curve.predicted[-1]:.4g}",
             f"{curve.measured[-1]:.4g}",
-        )  # fmt: skip
+        )
     output.table(table)
     output.line(str(found))
     if plot:
@@ -211,13 +227,14 @@ def _at_a_start(
                     "method": curve.method.name,
                     "predicted": curve.predicted.tolist(),
                     "measured": [
-                        float(x) if math.isfinite(x) else None for x in curve.measured  # type: ignore[union-attr]
+                        float(x) if math.isfinite(x) else None
+                        for x in curve.measured  # type: ignore[union-attr]
                     ],
                 }
                 for curve in found.curves
             ],
         }
-    )  # fmt: skip
+    )
 
 
 def _numbers_of(method: Method, steps: int) -> str:

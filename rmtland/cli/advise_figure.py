@@ -49,15 +49,26 @@ def advice_figure(found: Advice, source: Any, measured: Real | None) -> Figure:
     if found.prediction.draws is not None:
         low, high = found.prediction.interval()
         ax.fill_between(
-            t, np.maximum(low, _TINY), np.maximum(high, _TINY), color=COLORS[0], alpha=0.25, lw=0,
+            t,
+            np.maximum(low, _TINY),
+            np.maximum(high, _TINY),
+            color=COLORS[0],
+            alpha=0.25,
+            lw=0,
             label="90 % of runs, predicted",
-        )  # fmt: skip
+        )
     if measured is not None:
         low, middle, high = np.quantile(measured, [0.05, 0.5, 0.95], axis=0)
         ax.errorbar(
-            t, middle, yerr=[middle - low, high - middle], fmt=".", color="black", ms=4, lw=0.8,
+            t,
+            middle,
+            yerr=[middle - low, high - middle],
+            fmt=".",
+            color="black",
+            ms=4,
+            lw=0.8,
             label=f"90 % of {len(measured)} runs, measured",
-        )  # fmt: skip
+        )
     ax.set_yscale("log")
     ax.set(xlabel="step", ylabel=f"{objective}, in parts of that at the start", xlim=(0, steps))
     ax.legend(frameon=False, fontsize="small")

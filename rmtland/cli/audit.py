@@ -116,9 +116,12 @@ def audit(
         _refuse_own_network(context)
         output = Output(out, format=format, json=json_file, html=html)
         audit_model(
-            output, target, parameters=parameters, double=double,
+            output,
+            target,
+            parameters=parameters,
+            double=double,
             settings={**settings, "rng": count("seed", seed, min_value=0)},
-        )  # fmt: skip
+        )
         return
     if parameters is not None or double:
         raise ValueError("--parameters and --double go with MODULE:FUNCTION")
@@ -208,9 +211,19 @@ def _what_it_takes(
 
 
 _OF_OWN_NETWORKS = (
-    "data", "width", "samples", "activation", "step", "energy", "max_steps", "point", "residuals",
-    "noise_energy", "draws", "points",
-)  # fmt: skip
+    "data",
+    "width",
+    "samples",
+    "activation",
+    "step",
+    "energy",
+    "max_steps",
+    "point",
+    "residuals",
+    "noise_energy",
+    "draws",
+    "points",
+)
 
 
 def _refuse_own_network(context: typer.Context) -> None:

@@ -87,15 +87,21 @@ def overlay_eigenvalues(
         clauses = "; ".join(refused.values()).split("; ")  # families share most of what is wrong
         raise ValueError("; ".join(dict.fromkeys(clauses)))
     result = overlay(spectrum, fitted)
-    settings = {"eigenvalues": source, "families": families, "method": method,
-                "outliers": rule, "seed": seed}  # fmt: skip
+    settings = {
+        "eigenvalues": source,
+        "families": families,
+        "method": method,
+        "outliers": rule,
+        "seed": seed,
+    }
     report = {"settings": settings, "refused": refused, **result.to_dict()}
     output.line(f"{len(spectrum)} eigenvalues from {source}")
     print_laws(output, result)
     for name, sentence in refused.items():
         output.line(f"{name}: {sentence}")
-    report["tests"] = {name: _tests(output, spectrum, name, found, seed)
-                       for name, found in fitted.items()}  # fmt: skip
+    report["tests"] = {
+        name: _tests(output, spectrum, name, found, seed) for name, found in fitted.items()
+    }
     figure = Figure(figsize=(11, 5.8), layout="constrained")
     axes, legend = triple_of(figure)
     result.plot(axes, legend=legend)

@@ -69,16 +69,26 @@ def measure(
     patterns = None if parameters is None else [p.strip() for p in parameters.split(",")]
     operator = operator_of(function_of(target)(), part=part, parameters=patterns, double=double)
     result = measured(
-        operator, probes=probes, steps=steps, eigenpairs=eigenvalues, families=wanted,
-        resamples=resamples, rng=seed,
-    )  # fmt: skip
+        operator,
+        probes=probes,
+        steps=steps,
+        eigenpairs=eigenvalues,
+        families=wanted,
+        resamples=resamples,
+        rng=seed,
+    )
     report = {
         "settings": {
-            "target": target, "part": part, "parameters": patterns, "probes": probes,
-            "steps": steps, "double": double, "seed": seed,
+            "target": target,
+            "part": part,
+            "parameters": patterns,
+            "probes": probes,
+            "steps": steps,
+            "double": double,
+            "seed": seed,
         },
         **result.to_dict(),
-    }  # fmt: skip
+    }
     _print(output, target, part, result)
     output.json_file("measure.json", report)  # numbers first: a picture can be drawn again
     output.wrote(result.spectrum.save(out / "measure-spectrum.npz"))

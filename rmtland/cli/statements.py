@@ -125,8 +125,9 @@ def _show(one: Statement, output: Output) -> None:
     output.line(f"{one.id}: {one.verdict.value} ({one.document.title}, {one.place})")
     output.line(f"  printed: {one.printed}")
     output.line(f"  tested:  {one.tested}")
-    output.line(f"  at {shown(stored.at)}: printed {shown(stored.claim)}, "
-                f"true {shown(stored.truth)}")  # fmt: skip
+    output.line(
+        f"  at {shown(stored.at)}: printed {shown(stored.claim)}, true {shown(stored.truth)}"
+    )
     output.line(f"  {wrong or 'run again just now: both come out again'}")
     output.line(f"  {one.derivation}")
     figure = Figure(figsize=(4.5, 3.2), layout="constrained")
@@ -154,9 +155,12 @@ def _run(
     for finding in findings:
         found = "-" if finding.verdict is None else finding.verdict.value
         table.add_row(
-            finding.id, finding.expected.value, "same" if not finding.changed else found.upper(),
-            str(finding.examples), f"{finding.deviation:.2g}",
-        )  # fmt: skip
+            finding.id,
+            finding.expected.value,
+            "same" if not finding.changed else found.upper(),
+            str(finding.examples),
+            f"{finding.deviation:.2g}",
+        )
     output.table(table)
     changed = [finding for finding in findings if finding.changed]
     for finding in changed:
@@ -195,9 +199,12 @@ def _bar(total: int) -> Iterator[Any]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
-        TextColumn("statements"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("statements"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
         TextColumn("{task.fields[last]}"),
-    )  # fmt: skip
+    )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("statements", total=total, last="")
 

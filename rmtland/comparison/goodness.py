@@ -254,8 +254,14 @@ def _refit(found: Fit[Any], beta: float | None) -> Callable[[Spectrum, np.random
 
     def refit(sample: Spectrum, generator: np.random.Generator) -> Law:
         return fit(
-            sample, family, fix=fixed, starts=[start], method=found.method, beta=beta,
-            rng=generator, resamples=0,
-        ).law  # fmt: skip
+            sample,
+            family,
+            fix=fixed,
+            starts=[start],
+            method=found.method,
+            beta=beta,
+            rng=generator,
+            resamples=0,
+        ).law
 
     return refit

@@ -176,9 +176,11 @@ def _of_jacobi(n: int, first: float, second: float, beta: float) -> JointDensity
     mean = np.array([digamma(a).sum() - both, digamma(b).sum() - both])
     own = np.diag([polygamma(1, a).sum(), polygamma(1, b).sum()])
     return JointDensity(
-        np.array([beta * first / 2, beta * second / 2]), float(partition), mean,
+        np.array([beta * first / 2, beta * second / 2]),
+        float(partition),
+        mean,
         np.asarray(own - polygamma(1, c).sum()),
-    )  # fmt: skip
+    )
 
 
 def sums(law: Law, values: Real) -> Real:

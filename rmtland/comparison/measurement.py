@@ -111,13 +111,16 @@ class Measurement:
                 "method": self.index.method,
             },
             "trace": {"value": self.trace[0], "standard_error": self.trace[1]},
-            "eigenvalues": None if pairs is None else {
-                "values": pairs.values.tolist(), "residuals": pairs.residuals.tolist(),
+            "eigenvalues": None
+            if pairs is None
+            else {
+                "values": pairs.values.tolist(),
+                "residuals": pairs.residuals.tolist(),
             },
             "outliers": self.outliers.tolist(),
             "unfitted": dict(self.unfitted),
             **self.overlay.to_dict(),
-        }  # fmt: skip
+        }
 
     def plot(self, axes: tuple[Axes, Axes] | None = None, **options: Any) -> list[Artist]:
         """Draw density and distribution function with the fitted laws.

@@ -116,12 +116,14 @@ class Signals:
             "noise_variance": noise,
             "signals": [
                 {
-                    "value": one.value, "strength": one.strength, "error": one.error,
+                    "value": one.value,
+                    "strength": one.strength,
+                    "error": one.error,
                     "overlap": one.overlap,
                 }
                 for one in self.strengths
             ],
-        }  # fmt: skip
+        }
 
 
 def signals(
@@ -355,9 +357,7 @@ def _of_covariance(
     fitted = MarchenkoPastur(n / columns, scale)
     found = _beyond(values[:count], fitted, long, columns, scale, beta)
     edge = noise.edge(count).quantile(level) * scale / columns
-    return Signals(
-        count, chances[0], chances, found, fitted, level, (-np.inf, float(edge))
-    )  # fmt: skip
+    return Signals(count, chances[0], chances, found, fitted, level, (-np.inf, float(edge)))
 
 
 def _beyond(
@@ -419,9 +419,14 @@ def _of_wigner(values: Real, level: float, beta: int) -> Signals:
         for value in ranked[:count]
     )
     return Signals(
-        count, chances[0], tuple(chances), found, law, level,
+        count,
+        chances[0],
+        tuple(chances),
+        found,
+        law,
+        level,
         (float(centre - reach), float(centre + reach)),
-    )  # fmt: skip
+    )
 
 
 def _of_either_end(chance: float) -> float:

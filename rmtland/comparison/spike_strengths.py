@@ -200,8 +200,11 @@ def rectangular_strengths(
             error = np.sqrt(np.divide(square * (1 + q + 2 * square), 2 * beta * long * beyond))
         found.append(
             Strength(
-                value, float(unit * np.sqrt(square)), float(unit * error),
-                beyond / (square * (square + q)), beyond / (square * (square + 1)),
+                value,
+                float(unit * np.sqrt(square)),
+                float(unit * error),
+                beyond / (square * (square + q)),
+                beyond / (square * (square + 1)),
             )
-        )  # fmt: skip
+        )
     return tuple(found)

@@ -59,9 +59,23 @@ if TYPE_CHECKING:
 __all__ = ["LayerSpectrum", "WeightSpectra", "spectra_of_weights"]
 
 _COLUMNS = (
-    "layer", "rows", "columns", "sigma", "edge", "largest", "p_value", "spikes", "kolmogorov",
-    "goodness", "alpha", "alpha_error", "tail_start", "tail_size", "stable_rank", "norm",
-)  # fmt: skip
+    "layer",
+    "rows",
+    "columns",
+    "sigma",
+    "edge",
+    "largest",
+    "p_value",
+    "spikes",
+    "kolmogorov",
+    "goodness",
+    "alpha",
+    "alpha_error",
+    "tail_start",
+    "tail_size",
+    "stable_rank",
+    "norm",
+)
 _MOST_DRAWN = 1024
 """Shorter sides of the matrices that are drawn for the goodness of fit, at most."""
 
@@ -133,13 +147,22 @@ class LayerSpectrum:
         values = self.singular_values
         tail = self.tail
         row = (
-            self.name, *self.shape, float(np.sqrt(self.law.scale)), self.law.support[0][1],
-            float(self.spectrum.nodes.max()), self.p_value, len(self.spikes), self.kolmogorov,
+            self.name,
+            *self.shape,
+            float(np.sqrt(self.law.scale)),
+            self.law.support[0][1],
+            float(self.spectrum.nodes.max()),
+            self.p_value,
+            len(self.spikes),
+            self.kolmogorov,
             self.goodness,
-            None if tail is None else tail.exponent, None if tail is None else tail.error,
-            None if tail is None else tail.start, None if tail is None else tail.size,
-            float((values**2).sum() / values[-1] ** 2), float(values[-1]),
-        )  # fmt: skip
+            None if tail is None else tail.exponent,
+            None if tail is None else tail.error,
+            None if tail is None else tail.start,
+            None if tail is None else tail.size,
+            float((values**2).sum() / values[-1] ** 2),
+            float(values[-1]),
+        )
         return dict(zip(_COLUMNS, row, strict=True))
 
     def plot(self, ax: Axes | None = None) -> list[Artist]:
@@ -244,18 +267,33 @@ class WeightSpectra:
             exponent of the tail with its error.
         """
         heads = (
-            "layer", "shape", "sigma", "largest/edge", "p", "spikes", "KS", "p of bulk", "alpha",
-        )  # fmt: skip
+            "layer",
+            "shape",
+            "sigma",
+            "largest/edge",
+            "p",
+            "spikes",
+            "KS",
+            "p of bulk",
+            "alpha",
+        )
         rows: list[tuple[str, ...]] = [heads]
         for layer in self.layers:
             v = layer.to_dict()
             alpha = "" if layer.tail is None else f"{v['alpha']:.2f} +- {v['alpha_error']:.2f}"
-            rows.append((
-                layer.name, f"{v['rows']} x {v['columns']}", f"{v['sigma']:.3g}",
-                f"{v['largest'] / v['edge']:.2f}", f"{v['p_value']:.2g}", str(v["spikes"]),
-                f"{v['kolmogorov']:.3f}", "" if layer.goodness is None else f"{layer.goodness:.2g}",
-                alpha,
-            ))  # fmt: skip
+            rows.append(
+                (
+                    layer.name,
+                    f"{v['rows']} x {v['columns']}",
+                    f"{v['sigma']:.3g}",
+                    f"{v['largest'] / v['edge']:.2f}",
+                    f"{v['p_value']:.2g}",
+                    str(v["spikes"]),
+                    f"{v['kolmogorov']:.3f}",
+                    "" if layer.goodness is None else f"{layer.goodness:.2g}",
+                    alpha,
+                )
+            )
         return rows
 
     def plot(self, axes: Any = None, *, columns: int = 3) -> list[Artist]:
@@ -445,7 +483,15 @@ def _layer(
     found = values[:spikes]
     strengths = rectangular_strengths(found, long=long, short=short, scale=scale)
     return LayerSpectrum(
-        name, (int(matrix.shape[0]), int(matrix.shape[1])), Spectrum(values), law, found,
-        np.array([one.strength for one in strengths]), chances[0],
-        compare(bulk, law).kolmogorov, tail, strengths, null.chance(noise, spikes),
-    )  # fmt: skip
+        name,
+        (int(matrix.shape[0]), int(matrix.shape[1])),
+        Spectrum(values),
+        law,
+        found,
+        np.array([one.strength for one in strengths]),
+        chances[0],
+        compare(bulk, law).kolmogorov,
+        tail,
+        strengths,
+        null.chance(noise, spikes),
+    )

@@ -28,8 +28,19 @@ from typing import Any
 from rmtland.estimate.placement import Placement
 from rmtland.typing import Array
 
-__all__ = ["BEGUN", "ENDED", "INNER", "REMOVE", "TAKEN", "begun", "ended", "inner_products",
-           "less", "removed", "row_dots"]  # fmt: skip
+__all__ = [
+    "BEGUN",
+    "ENDED",
+    "INNER",
+    "REMOVE",
+    "TAKEN",
+    "begun",
+    "ended",
+    "inner_products",
+    "less",
+    "removed",
+    "row_dots",
+]
 
 TAKEN = 16
 """Columns of a thread, taken at equal distances so that neighbours read neighbours."""
@@ -121,9 +132,14 @@ def less(first: Array, second: Array, factor: Array, place: Placement) -> Array:
 
 
 def begun(
-    alpha_part: Array, rest: Array, square: Array, lost: Array, old: Array, least: float,
+    alpha_part: Array,
+    rest: Array,
+    square: Array,
+    lost: Array,
+    old: Array,
+    least: float,
     place: Placement,
-) -> tuple[Array, Array, Array]:  # fmt: skip
+) -> tuple[Array, Array, Array]:
     """Return what is known after the first pass over the basis.
 
     Parameters

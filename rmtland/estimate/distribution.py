@@ -116,8 +116,10 @@ def distribution_band(
     lower = np.where(certain, low, np.clip(low - reach, 0.0, 1.0))
     upper = np.where(certain, low, np.clip(low + at + reach, 0.0, 1.0))
     lower, upper = np.maximum.accumulate(lower), np.minimum.accumulate(upper[::-1])[::-1]
-    ends = [[(one.value,) * 2] * 2 if sure else [one.calibrated, one.rigorous]
-            for one, sure in zip(found, certain, strict=True)]  # fmt: skip
+    ends = [
+        [(one.value,) * 2] * 2 if sure else [one.calibrated, one.rigorous]
+        for one, sure in zip(found, certain, strict=True)
+    ]
     both = np.array(ends, dtype=float).reshape(-1, 2, 2)
     return DistributionBand(
         x=places,

@@ -265,9 +265,14 @@ class _End:
         size = min(max(20, 3 * k), operator.size)  # 2k + 1 need up to three times the products
         try:
             values, vectors = eigsh(
-                matrix, k, which=self.name, v0=start, tol=self.tol / 10, ncv=size,
+                matrix,
+                k,
+                which=self.name,
+                v0=start,
+                tol=self.tol / 10,
+                ncv=size,
                 maxiter=self.restarts,
-            )  # fmt: skip
+            )
         except ArpackNoConvergence as error:
             raise ConvergenceError(
                 f"{len(error.eigenvalues)} of {k} eigenpairs converged; give a larger tol or "

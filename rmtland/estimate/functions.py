@@ -242,11 +242,13 @@ def _function_trace(
     lower_part, upper_part = (
         found.size
         * deviations_of_probes(
-            function(np.maximum(nodes + sign * rounding, lower)), counts, probes=probes,
+            function(np.maximum(nodes + sign * rounding, lower)),
+            counts,
+            probes=probes,
             is_complex=found.is_complex,
         )
         for sign in (-1.0, 1.0)
-    )  # fmt: skip
+    )
     tail = (1 - confidence) / 2
     above, below = np.quantile(lower_part, 1 - tail), np.quantile(upper_part, tail)
     return FunctionTrace(

@@ -140,9 +140,13 @@ def _adapted(operator: Any, size: int | None, dtype: Any) -> SymmetricOperator:
     wanted = _dtype(dtype, getattr(operator, "dtype", None))
     if torch_like:
         return SymmetricOperator(
-            partial(_torch_product, operator), order, wanted, f"the operator {kind}",
-            takes_blocks=shape is not None, is_own=False,
-        )  # fmt: skip
+            partial(_torch_product, operator),
+            order,
+            wanted,
+            f"the operator {kind}",
+            takes_blocks=shape is not None,
+            is_own=False,
+        )
     for name, product, blocks in (
         ("matmat", _matmat, True),
         ("__matmul__", _at, True),
@@ -150,9 +154,13 @@ def _adapted(operator: Any, size: int | None, dtype: Any) -> SymmetricOperator:
     ):
         if hasattr(operator, name):
             return SymmetricOperator(
-                partial(product, operator), order, wanted, f"the operator {kind}",
-                takes_blocks=blocks, is_own=False,
-            )  # fmt: skip
+                partial(product, operator),
+                order,
+                wanted,
+                f"the operator {kind}",
+                takes_blocks=blocks,
+                is_own=False,
+            )
     raise TypeError(f"{kind} has neither matmat, matvec nor @, so that nothing can be multiplied")
 
 
@@ -256,9 +264,14 @@ def _on_device(operator: Any, size: int | None, dtype: Any, like: Any) -> Symmet
         order = _order(tuple(shape), kind)
     name = getattr(operator, "__name__", kind)
     return SymmetricOperator(
-        product, order, wanted, f"{name} on a device", takes_blocks=blocks,
-        is_own=isinstance(operator, PointOperator), place=place,
-    )  # fmt: skip
+        product,
+        order,
+        wanted,
+        f"{name} on a device",
+        takes_blocks=blocks,
+        is_own=isinstance(operator, PointOperator),
+        place=place,
+    )
 
 
 def _matrix_on_device(operator: Any, dtype: Any, place: Placement) -> SymmetricOperator:

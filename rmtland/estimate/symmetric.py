@@ -306,9 +306,12 @@ class SymmetricOperator:
         from scipy.sparse.linalg import LinearOperator
 
         return LinearOperator(
-            self.shape, matvec=self.matvec, matmat=self.matmat, rmatvec=self.matvec,
+            self.shape,
+            matvec=self.matvec,
+            matmat=self.matmat,
+            rmatvec=self.matvec,
             dtype=self.work_dtype,
-        )  # fmt: skip
+        )
 
     def __repr__(self) -> str:
         return f"SymmetricOperator(size={self.size}, dtype={self.dtype}, source={self.source!r})"

@@ -102,8 +102,9 @@ class ExplorerServer(ThreadingHTTPServer):
         if script is None:
             script = optional("plotly.offline", extra="explore").get_plotlyjs().encode()
         folder = files("rmtland.explorer") / "page"
-        self.pages = {path: ((folder / name).read_bytes(), kind)
-                      for path, (name, kind) in _PAGES.items()}  # fmt: skip
+        self.pages = {
+            path: ((folder / name).read_bytes(), kind) for path, (name, kind) in _PAGES.items()
+        }
         self.pages["/plotly.js"] = (script, "text/javascript; charset=utf-8")
         self._spectra: OrderedDict[str, Spectrum] = OrderedDict()
         self._kept = threading.Lock()
@@ -209,8 +210,16 @@ class _Request(BaseHTTPRequestHandler):
     server: ExplorerServer
 
     def do_GET(self) -> None:
-        self._answer({"/setup": self._setup, "/curves": self._curves, "/sample": self._sample,
-                      "/overlay": self._overlay, "/fit": self._fit}, self.server.pages)  # fmt: skip
+        self._answer(
+            {
+                "/setup": self._setup,
+                "/curves": self._curves,
+                "/sample": self._sample,
+                "/overlay": self._overlay,
+                "/fit": self._fit,
+            },
+            self.server.pages,
+        )
 
     def do_POST(self) -> None:
         self._answer({"/eigenvalues": self._eigenvalues}, {})
@@ -320,9 +329,10 @@ class _Request(BaseHTTPRequestHandler):
             raise _Refused(411, "a file must say how long it is")
         if int(length) > LARGEST_UPLOAD:
             raise _Refused(
-                413, f"the file has {length} bytes; at most {LARGEST_UPLOAD} are read here: take "
-                "rmtland overlay --eigenvalues"
-            )  # fmt: skip
+                413,
+                f"the file has {length} bytes; at most {LARGEST_UPLOAD} are read here: take "
+                "rmtland overlay --eigenvalues",
+            )
         content = self.rfile.read(int(length))
         if len(content) < int(length):
             raise _Refused(400, "the file ended before it was whole")

@@ -104,8 +104,10 @@ def free_product(*operands: Operand, method: str = "automatic") -> Law:
     scale = math.prod(law.atoms[0][0] for law in points)
     spread = [law for law in laws if not law.is_point_mass]
     if len(spread) < 2:
-        return affine(spread[0] if spread else points[0],
-                      scale=scale if spread else scale / points[0].atoms[0][0])  # fmt: skip
+        return affine(
+            spread[0] if spread else points[0],
+            scale=scale if spread else scale / points[0].atoms[0][0],
+        )
     # Negative laws are mirrored.
     scale *= (-1) ** sum(law.hull[1] <= 0 for law in spread)
     factors, more = _factors(

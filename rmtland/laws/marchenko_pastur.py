@@ -239,8 +239,9 @@ class MarchenkoPastur(LevyLaw):
         with np.errstate(invalid="ignore", over="ignore"):
             lead, line = s * phi * z, z - s * (1 - phi)
             terms = np.abs(lead) * np.abs(g) ** 2 + (np.abs(z) + s * abs(1 - phi)) * np.abs(g) + 1
-            return accuracy_of_root(g, (lead * g - line) * g + 1, 2 * lead * g - line, terms,
-                                    lead=lead)  # fmt: skip
+            return accuracy_of_root(
+                g, (lead * g - line) * g + 1, 2 * lead * g - line, terms, lead=lead
+            )
 
     def _pdf(self, x: Real) -> Real:
         ((low, high),) = self.support

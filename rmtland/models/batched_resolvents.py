@@ -368,8 +368,20 @@ class _Batch:
         """Drop all rows but some."""
         xp, place = self.place.xp, self.place
         which = place.put(rows)
-        for name in ("z", "y", "combined", "changes", "normal", "valid", "best", "done", "solved",
-                     "size", "when", "scale"):  # fmt: skip
+        for name in (
+            "z",
+            "y",
+            "combined",
+            "changes",
+            "normal",
+            "valid",
+            "best",
+            "done",
+            "solved",
+            "size",
+            "when",
+            "scale",
+        ):
             setattr(self, name, xp.take(getattr(self, name), which, axis=0))
         if self.before is not None:
             one, two = self.before

@@ -37,9 +37,7 @@ from rmtland.typing import ArrayLike, Real
 
 __all__ = ["CompiledLoss", "LossDerivatives"]
 
-COMPILED = (
-    "tanh", "relu", "linear", "leaky_relu", "quadratic", "sigmoid", "softplus", "sine"
-)  # fmt: skip
+COMPILED = ("tanh", "relu", "linear", "leaky_relu", "quadratic", "sigmoid", "softplus", "sine")
 """The activations that can be compiled."""
 
 _DOUBLE = np.empty(0)

@@ -317,11 +317,22 @@ class _Handle:
         (second, turn, lead), (first, flip, front) = given
         (n, k), m = left.shape, right.shape[1]
         self._call(
-            f"cublas{letter}gemm_v2", self.pointer, turn, flip, m, n, k,
-            ctypes.byref(number(1.0)), ctypes.c_void_p(second.data.ptr), lead,
-            ctypes.c_void_p(first.data.ptr), front,
-            ctypes.byref(number(0.0)), ctypes.c_void_p(out.data.ptr), m,
-        )  # fmt: skip
+            f"cublas{letter}gemm_v2",
+            self.pointer,
+            turn,
+            flip,
+            m,
+            n,
+            k,
+            ctypes.byref(number(1.0)),
+            ctypes.c_void_p(second.data.ptr),
+            lead,
+            ctypes.c_void_p(first.data.ptr),
+            front,
+            ctypes.byref(number(0.0)),
+            ctypes.c_void_p(out.data.ptr),
+            m,
+        )
         return out
 
     def _call(self, name: str, *arguments: Any) -> None:

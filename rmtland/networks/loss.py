@@ -260,9 +260,11 @@ class Loss:
             If the shape or the values are not those of targets of this loss.
         """
         if (
-            type(y) is type(like) is np.ndarray and y.dtype == like.dtype
-            and y.shape == (samples, n_out) and is_finite(y)
-        ):  # fmt: skip
+            type(y) is type(like) is np.ndarray
+            and y.dtype == like.dtype
+            and y.shape == (samples, n_out)
+            and is_finite(y)
+        ):
             return y
         array = _real(y, like)
         if tuple(array.shape) != (samples, n_out):

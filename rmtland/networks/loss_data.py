@@ -170,9 +170,15 @@ class LossData:
             return None
         data = cls.__new__(cls)  # what the constructor does takes twice as long
         data.__dict__.update(
-            x=x, y=loss.targets(y, samples=m, n_out=widths[-1], like=x), size=m, chunk=m,
-            like=theta, n_in=n_in, n_out=widths[-1], loss=loss,
-        )  # fmt: skip
+            x=x,
+            y=loss.targets(y, samples=m, n_out=widths[-1], like=x),
+            size=m,
+            chunk=m,
+            like=theta,
+            n_in=n_in,
+            n_out=widths[-1],
+            loss=loss,
+        )
         return data
 
     @property

@@ -363,9 +363,12 @@ class LossPoint(LossJacobians):
             and is_small(self.data.size, net.widths)
         ):
             product = small_curvature_product(
-                self._whole, v, net.blocks,
-                gauss_newton=part != "residual", residual=part != "gauss_newton",
-            )  # fmt: skip
+                self._whole,
+                v,
+                net.blocks,
+                gauss_newton=part != "residual",
+                residual=part != "gauss_newton",
+            )
             if decay and net.weight_decay and part != "residual":
                 product += net.weight_decay * v
             if math.isfinite(np.vdot(product, product)) and (part != "residual" or is_finite(v)):

@@ -109,9 +109,12 @@ class LossValue:
             return point
         if isinstance(theta, np.ndarray):
             point.__dict__["_whole"] = ForwardPass.on_host(
-                *effective_weights(theta, net.blocks), activation(net.activation),
-                data.loss, data.x, data.y,
-            )  # fmt: skip
+                *effective_weights(theta, net.blocks),
+                activation(net.activation),
+                data.loss,
+                data.x,
+                data.y,
+            )
         elif point._replayed is None:
             _ = point._whole.layers
         return point

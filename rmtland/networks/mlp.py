@@ -343,9 +343,12 @@ class MLP:
         """
         loss = LOSSES[self.loss]
         if (
-            chunk is None and type(theta) is type(x) is np.ndarray and theta.dtype is _DOUBLE.dtype
-            and theta.shape == (self.parameter_count,) and math.isfinite(np.vdot(theta, theta))
-        ):  # fmt: skip
+            chunk is None
+            and type(theta) is type(x) is np.ndarray
+            and theta.dtype is _DOUBLE.dtype
+            and theta.shape == (self.parameter_count,)
+            and math.isfinite(np.vdot(theta, theta))
+        ):
             parameters = theta.copy()
             plain = LossData.plain(x, y, parameters, self.widths, loss)
             if plain is not None:

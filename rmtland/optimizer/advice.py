@@ -156,9 +156,15 @@ def advise(
 
     def forecast(method: Method) -> Prediction:
         return predict(
-            method, source, size, objective=objective, dimension=dimension, beta=beta,
-            drawn_start=drawn, rng=0,
-        )  # fmt: skip
+            method,
+            source,
+            size,
+            objective=objective,
+            dimension=dimension,
+            beta=beta,
+            drawn_start=drawn,
+            rng=0,
+        )
 
     def safest(make: Callable[[float], Method]) -> Prediction:
         """Return the design of least mean among margins, the first whose mean few do not make."""

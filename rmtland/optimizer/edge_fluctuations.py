@@ -202,8 +202,10 @@ def soft_edge(law: Law, dimension: int, *, beta: int, edge: str) -> tuple[float,
     nonzero = [atom for atom in law.atoms if atom[0] != 0]
     return edge_scale_of(
         SimpleNamespace(support=law.support, atoms=nonzero, _pdf=law._pdf),
-        dimension, beta=beta, edge=edge,
-    )  # fmt: skip
+        dimension,
+        beta=beta,
+        edge=edge,
+    )
 
 
 def design_measure(

@@ -238,9 +238,17 @@ def halting_time(
     if objective == "loss":
         taken = _conjugate_gradients(tridiagonal, squared, mass, share)
     return HaltingTime(
-        used, objective, share, round(math.sqrt(low * high)), low, high, bracket, run.step, taken,
+        used,
+        objective,
+        share,
+        round(math.sqrt(low * high)),
+        low,
+        high,
+        bracket,
+        run.step,
+        taken,
         *upper,
-    )  # fmt: skip
+    )
 
 
 def steps_to_fall(

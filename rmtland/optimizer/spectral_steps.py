@@ -209,16 +209,28 @@ class SpectralSteps:
         coefficients = [np.asarray(part).tolist() for part in self.method.coefficients(64)]
         named = {
             name: getattr(self, name)
-            for name in ("every", "restart", "largest", "lanczos_steps", "growth", "most",
-                         "strikes", "seed")
-        }  # fmt: skip
+            for name in (
+                "every",
+                "restart",
+                "largest",
+                "lanczos_steps",
+                "growth",
+                "most",
+                "strikes",
+                "seed",
+            )
+        }
         return named | {"method": repr(self.method), "coefficients": coefficients}
 
     def _made(self) -> StepControl:
         return StepControl(
-            self.method, restart=self.restart, largest=self.largest, growth=self.growth,
-            most=self.most, strikes=self.strikes,
-        )  # fmt: skip
+            self.method,
+            restart=self.restart,
+            largest=self.largest,
+            growth=self.growth,
+            most=self.most,
+            strikes=self.strikes,
+        )
 
     def _measure(self, point: LossPoint, state: dict[str, Any]) -> None:
         """Bring the largest curvature up to date: of an upper end, the value plus its residual."""

@@ -110,9 +110,13 @@ def tuned(
     """
     size = count("steps", steps)
     start = design_measure(
-        source, degree=2 * size + 3, dimension=dimension, scales=scales, beta=beta,
+        source,
+        degree=2 * size + 3,
+        dimension=dimension,
+        scales=scales,
+        beta=beta,
         extrapolate=True,
-    )  # fmt: skip
+    )
     low, high = start.edges
     start = _compressed(start, size)
     if low == high:

@@ -434,9 +434,16 @@ def _draw_exponents(ax: Axes, content: Content) -> None:
         marker = "s" if given.endswith("energy") else "o"
         shift = 1.0 if family == "read off" else 1.04 if family == "generic" else 0.96
         ax.errorbar(
-            shift * one.x, one.y, _bars(one), fmt=marker, ms=4, color=color, mfc="none",
-            label=str(one.name), elinewidth=0.9,
-        )  # fmt: skip
+            shift * one.x,
+            one.y,
+            _bars(one),
+            fmt=marker,
+            ms=4,
+            color=color,
+            mfc="none",
+            label=str(one.name),
+            elinewidth=0.9,
+        )
     ax.axhline(1.5, color="0.8", lw=0.8, zorder=0)
     ticks = sorted({float(x) for one in _of_panel(content, "exponents") for x in one.x})
     ax.set_xscale("log")

@@ -199,13 +199,31 @@ class MinimisersStudy(PublishedFigure):
             for phi in self.phi
         ]
         numbers = list(range(self.numbers))
-        starts = {"activation": "tanh", "phi": 0.5, "n": self.start_width, "scale": self.scales,
-                  "memory": self.memories, "data_sets": self.start_sets, **trained}  # fmt: skip
+        starts = {
+            "activation": "tanh",
+            "phi": 0.5,
+            "n": self.start_width,
+            "scale": self.scales,
+            "memory": self.memories,
+            "data_sets": self.start_sets,
+            **trained,
+        }
         fixed = {"data": self.data, "phi": [self.hidden_phi], "starts": 1, "number": numbers}
-        samples = {"activation": self.activations, "n": self.unit_widths, "ratio": self.ratios,
-                   "number": [0, 1][: self.numbers], "starts": 16, "root": self.seed}  # fmt: skip
-        added = {"n": self.added_width, "samples": 4 * self.added_width, "phi": self.added_phi,
-                 "number": list(range(self.added_sets)), "starts": 8}  # fmt: skip
+        samples = {
+            "activation": self.activations,
+            "n": self.unit_widths,
+            "ratio": self.ratios,
+            "number": [0, 1][: self.numbers],
+            "starts": 16,
+            "root": self.seed,
+        }
+        added = {
+            "n": self.added_width,
+            "samples": 4 * self.added_width,
+            "phi": self.added_phi,
+            "number": list(range(self.added_sets)),
+            "starts": 8,
+        }
         shapes = {"shape": self.shapes, "phi": 0.5, "data_sets": self.shape_sets}
         return {
             "square": Sweep(square_energies, Grid(points=square, seeds=None)),

@@ -80,8 +80,17 @@ def _energies(ax: Axes, content: Content) -> None:
     for one in _of(content, "energy"):
         name = str(one.name)
         if name.startswith("limit"):
-            ax.errorbar(one.x, one.y, error_bars(one), ls="none", ms=4, lw=1, mfc="none",
-                        label=name.replace("limit, ", ""), **_look(name))  # fmt: skip
+            ax.errorbar(
+                one.x,
+                one.y,
+                error_bars(one),
+                ls="none",
+                ms=4,
+                lw=1,
+                mfc="none",
+                label=name.replace("limit, ", ""),
+                **_look(name),
+            )
     ax.set_yscale("log")
     ax.set_xlabel(r"$\phi = 2n/m$")
     ax.set_ylabel(r"energy $\epsilon$ (loss per output)")
@@ -94,8 +103,17 @@ def _exponents(ax: Axes, content: Content) -> None:
     for one in _of(content, "exponent"):
         name = str(one.name)
         if "linear" not in name:
-            ax.errorbar(one.x, one.y, error_bars(one), ms=4, lw=1, mfc="none", capsize=2,
-                        label=name, **_look(name))  # fmt: skip
+            ax.errorbar(
+                one.x,
+                one.y,
+                error_bars(one),
+                ms=4,
+                lw=1,
+                mfc="none",
+                capsize=2,
+                label=name,
+                **_look(name),
+            )
     ax.set_xlabel(r"$\phi = 2n/m$")
     ax.set_ylabel(r"exponent $\ln 2\epsilon\,/\,\ln(1-\phi)$")
     ax.set_title("square networks, limit; published: 2", fontsize=9)
@@ -106,8 +124,17 @@ def _shapes(ax: Axes, content: Content, shapes: tuple[tuple[int, int, int], ...]
     ax.axhline(0.125, **_PUBLISHED)
     for one in _of(content, "shapes"):
         name = str(one.name)
-        ax.errorbar(one.x, one.y, error_bars(one), ls="none", ms=5, lw=1, mfc="none",
-                    label=name, **_look(name))  # fmt: skip
+        ax.errorbar(
+            one.x,
+            one.y,
+            error_bars(one),
+            ls="none",
+            ms=5,
+            lw=1,
+            mfc="none",
+            label=name,
+            **_look(name),
+        )
     ax.set_xticks(range(len(shapes)), [shape_name(s) for s in shapes], rotation=35, ha="right")
     ax.set_xlabel("inputs, hidden units, outputs")
     ax.set_ylabel(r"energy $\epsilon$")
@@ -119,8 +146,16 @@ def _shapes(ax: Axes, content: Content, shapes: tuple[tuple[int, int, int], ...]
 def _starts(ax: Axes, content: Content) -> None:
     ax.axhline(0.125, **_PUBLISHED)
     for one, color in zip(_of(content, "starts"), COLORS, strict=False):
-        ax.errorbar(one.x, one.y, error_bars(one), marker="o", ms=4, lw=1, color=color,
-                    label=f"L-BFGS {one.name}")  # fmt: skip
+        ax.errorbar(
+            one.x,
+            one.y,
+            error_bars(one),
+            marker="o",
+            ms=4,
+            lw=1,
+            color=color,
+            label=f"L-BFGS {one.name}",
+        )
     scales = _of(content, "starts")[0].x
     ax.set_xscale("log")
     ax.set_xticks(scales, [f"{scale:g}" for scale in scales])
@@ -140,9 +175,18 @@ def _on_data(ax: Axes, content: Content, panels: list[str]) -> None:
             name = str(one.name)
             if name == "linear" or (len(panels) > 1 and name not in ("tanh", "relu")):
                 continue
-            ax.errorbar(one.x, one.y, error_bars(one), ls=kind, ms=4, lw=1, mfc="none", capsize=2,
-                        label=name if len(panels) == 1 else f"{name} {label}",
-                        **_look(name))  # fmt: skip
+            ax.errorbar(
+                one.x,
+                one.y,
+                error_bars(one),
+                ls=kind,
+                ms=4,
+                lw=1,
+                mfc="none",
+                capsize=2,
+                label=name if len(panels) == 1 else f"{name} {label}",
+                **_look(name),
+            )
         names.append(label)
     ax.set_xlabel(r"$\phi = n_1(n_0+n_2)/(m n_2)$")
     ax.set_ylabel(r"$\ln 2\epsilon\,/\,\ln(1-\phi)$")
@@ -158,8 +202,18 @@ def _fitted(ax: Axes, content: Content) -> None:
     ends = [0.9 * values.min(), 1.05 * values.max()]
     ax.plot(ends, ends, color="0.6", lw=1)
     for one, color, marker in zip(shown, COLORS, "os^Dv", strict=False):
-        ax.errorbar(one.x, one.y, error_bars(one), ls="none", marker=marker, ms=5, lw=1,
-                    color=color, mfc="none", label=str(one.name))  # fmt: skip
+        ax.errorbar(
+            one.x,
+            one.y,
+            error_bars(one),
+            ls="none",
+            marker=marker,
+            ms=5,
+            lw=1,
+            color=color,
+            mfc="none",
+            label=str(one.name),
+        )
     ax.set_xlabel("S of one unit, mean of its maxima")
     ax.set_ylabel("S fitted to networks")
     ax.set_title("each activation; line: equal", fontsize=9)
@@ -168,13 +222,24 @@ def _fitted(ax: Axes, content: Content) -> None:
 
 def _added(ax: Axes, content: Content) -> None:
     ax.axhline(1.0, **_PUBLISHED)
-    for (label, kind), color in zip(zip(ADDED.values(), _KINDS, strict=False),
-                                    (COLORS[2], COLORS[5], "black"), strict=True):  # fmt: skip
+    for (label, kind), color in zip(
+        zip(ADDED.values(), _KINDS, strict=False), (COLORS[2], COLORS[5], "black"), strict=True
+    ):
         lines = [one for one in _of(content, label) if str(one.name) != "linear"]
         x, y = lines[0].x, np.array([one.y for one in lines])
         spread = y.std(axis=0, ddof=1) if len(lines) > 1 else np.zeros(len(x))
-        ax.errorbar(x, y.mean(axis=0), spread, color=color, ls=kind, marker="o", ms=4, lw=1.2,
-                    capsize=2, label=label)  # fmt: skip
+        ax.errorbar(
+            x,
+            y.mean(axis=0),
+            spread,
+            color=color,
+            ls=kind,
+            marker="o",
+            ms=4,
+            lw=1.2,
+            capsize=2,
+            label=label,
+        )
     ax.set_xlabel(r"$\phi$ before the unit is added")
     ax.set_ylabel(r"$(1-\phi)$ gain $/\,S$ of one unit")
     ax.set_ylim(0, None)

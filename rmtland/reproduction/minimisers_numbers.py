@@ -84,8 +84,9 @@ def square_networks(results: Results, numbers: Numbers) -> list[Series]:
     outside = 0
     ratios = []
     for f in activations:
-        table = np.array([[mean_and_error(found[f, phi, n]["energies"] / 2) for n in widths]
-                          for phi in phis])  # fmt: skip
+        table = np.array(
+            [[mean_and_error(found[f, phi, n]["energies"] / 2) for n in widths] for phi in phis]
+        )
         for j, n in enumerate(widths):
             name = Quantity.of("energy", activation=f, n=n)
             series.append(Series("energy", name, np.array(phis), table[:, j, 0], table[:, j, 1]))

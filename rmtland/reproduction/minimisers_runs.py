@@ -103,8 +103,9 @@ def square_energies(
     dict of str to ndarray
         `energies`, `missing`, `gradients`, one entry for each.
     """
-    return shape_energies(activation, shape=(n, n, n), phi=phi, data_sets=data_sets,
-                          steps=steps, root=root)  # fmt: skip
+    return shape_energies(
+        activation, shape=(n, n, n), phi=phi, data_sets=data_sets, steps=steps, root=root
+    )
 
 
 def shape_energies(
@@ -218,11 +219,15 @@ def fixed_data_energies(
     widths = [hidden_units(one, n0, n2, m) for one in phi]
     found = [
         minimised_networks(
-            np.repeat(x, starts, axis=0), np.repeat(y, starts, axis=0),
-            hidden=n1, activation=activation, steps=steps, rng=rng,
+            np.repeat(x, starts, axis=0),
+            np.repeat(y, starts, axis=0),
+            hidden=n1,
+            activation=activation,
+            steps=steps,
+            rng=rng,
         )
         for n1 in widths
-    ]  # fmt: skip
+    ]
     units = unit_slopes(x[0], y[0], activation=activation, starts=64, rng=rng)
     return {
         "phi": np.array([n1 * (n0 + n2) / (m * n2) for n1 in widths]),
@@ -295,7 +300,12 @@ def added_unit(
     x, y, rng = _data(root + 1000 * (number + 1), 1, n, n, samples)
     single = unit_slopes(x[0], y[0], activation=activation, starts=64, rng=rng)
     found = measure_added_unit(
-        x[0], y[0], hidden=hidden_units(phi, n, n, samples), activation=activation,
-        starts=starts, steps=steps, rng=rng,
-    )  # fmt: skip
+        x[0],
+        y[0],
+        hidden=hidden_units(phi, n, n, samples),
+        activation=activation,
+        starts=starts,
+        steps=steps,
+        rng=rng,
+    )
     return {**vars(found), "single": single.mean}

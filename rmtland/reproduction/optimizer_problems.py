@@ -132,9 +132,11 @@ class LogisticRegression(Problem):
 
     def value_and_gradient(self, theta: Real, rows: Integer | None = None) -> tuple[float, Real]:
         """Return the loss and its gradient."""
-        a, y = (self.features, self.labels) if rows is None else (
-            self.features[rows], self.labels[rows]
-        )  # fmt: skip
+        a, y = (
+            (self.features, self.labels)
+            if rows is None
+            else (self.features[rows], self.labels[rows])
+        )
         margin = y * (a @ theta)
         loss = float(np.logaddexp(0.0, -margin).mean()) + 0.5 * self.ridge * float(theta @ theta)
         return loss, -(a.T @ (y * expit(-margin))) / len(y) + self.ridge * theta
@@ -343,9 +345,12 @@ def _quadratic(name: str, size: Size, noise: float, rng: np.random.Generator) ->
     features = rng.standard_normal((2 * d, d))
     hidden = rng.standard_normal((d, 1)) / np.sqrt(d)
     return LeastSquares(
-        start=np.zeros(d), samples=2 * d, fraction=1e-4, features=features,
+        start=np.zeros(d),
+        samples=2 * d,
+        fraction=1e-4,
+        features=features,
         targets=features @ hidden,
-    )  # fmt: skip
+    )
 
 
 def _linear(name: str, size: Size, noise: float, rng: np.random.Generator) -> Problem:
@@ -356,9 +361,14 @@ def _linear(name: str, size: Size, noise: float, rng: np.random.Generator) -> Pr
     best = np.linalg.lstsq(a[train], targets, rcond=None)[0]
     floor = 0.5 * float(((a[train] @ best - targets) ** 2).sum()) / len(train)
     return LeastSquares(
-        start=np.zeros(a.shape[1] * 10), samples=len(train), fraction=1e-2, floor=floor,
-        features=a[train], targets=targets, test=(a[test], data.labels[test]),
-    )  # fmt: skip
+        start=np.zeros(a.shape[1] * 10),
+        samples=len(train),
+        fraction=1e-2,
+        floor=floor,
+        features=a[train],
+        targets=targets,
+        test=(a[test], data.labels[test]),
+    )
 
 
 def _logistic(name: str, size: Size, noise: float, rng: np.random.Generator) -> Problem:
@@ -371,9 +381,14 @@ def _logistic(name: str, size: Size, noise: float, rng: np.random.Generator) -> 
     a = np.hstack([(x - middle) / spread, np.ones((len(x), 1))])
     y = 2.0 * _relabelled(labels[train], noise, 2, rng) - 1
     problem = LogisticRegression(
-        start=np.zeros(a.shape[1]), samples=len(train), fraction=1e-3, features=a[train],
-        labels=y, test=(a[test], 2.0 * labels[test] - 1), ridge=1e-3,
-    )  # fmt: skip
+        start=np.zeros(a.shape[1]),
+        samples=len(train),
+        fraction=1e-3,
+        features=a[train],
+        labels=y,
+        test=(a[test], 2.0 * labels[test] - 1),
+        ridge=1e-3,
+    )
     theta = problem.start
     for _ in range(40):  # Newton's method with halved steps
         loss, gradient = problem.value_and_gradient(theta)
@@ -382,9 +397,15 @@ def _logistic(name: str, size: Size, noise: float, rng: np.random.Generator) -> 
             rate /= 2
         theta = theta - rate * step
     return LogisticRegression(
-        start=problem.start, samples=problem.samples, fraction=1e-3, features=a[train], labels=y,
-        test=problem.test, ridge=problem.ridge, floor=problem.value_and_gradient(theta)[0],
-    )  # fmt: skip
+        start=problem.start,
+        samples=problem.samples,
+        fraction=1e-3,
+        features=a[train],
+        labels=y,
+        test=problem.test,
+        ridge=problem.ridge,
+        floor=problem.value_and_gradient(theta)[0],
+    )
 
 
 def _linearised(name: str, size: Size, noise: float, rng: np.random.Generator) -> Problem:
@@ -397,10 +418,14 @@ def _linearised(name: str, size: Size, noise: float, rng: np.random.Generator) -
     others = net.at(theta, data.x[test], data.y[test])
     assert tangent.jacobian is not None
     return LeastSquares(
-        start=np.zeros(net.parameter_count), samples=len(train), fraction=1e-2,
-        features=tangent.jacobian, targets=-tangent.residuals[:, None], rows_each=10,
+        start=np.zeros(net.parameter_count),
+        samples=len(train),
+        fraction=1e-2,
+        features=tangent.jacobian,
+        targets=-tangent.residuals[:, None],
+        rows_each=10,
         test=(others, data.labels[test]),
-    )  # fmt: skip
+    )
 
 
 def _network(name: str, size: Size, noise: float, rng: np.random.Generator) -> Problem:
@@ -409,9 +434,14 @@ def _network(name: str, size: Size, noise: float, rng: np.random.Generator) -> P
     net = MLP((64, size.width, 10), bias=True, loss="mse" if squared else "cross_entropy")
     labels = _relabelled(data.labels[train], noise, 10, rng)
     return NetworkTraining(
-        start=net.init(rng=rng), samples=len(train), fraction=0.02, net=net, x=data.x[train],
-        y=np.eye(10)[labels] if squared else labels, test=(data.x[test], data.labels[test]),
-    )  # fmt: skip
+        start=net.init(rng=rng),
+        samples=len(train),
+        fraction=0.02,
+        net=net,
+        x=data.x[train],
+        y=np.eye(10)[labels] if squared else labels,
+        test=(data.x[test], data.labels[test]),
+    )
 
 
 def _convolutional(name: str, size: Size, noise: float, rng: np.random.Generator) -> Problem:
@@ -423,9 +453,14 @@ def _convolutional(name: str, size: Size, noise: float, rng: np.random.Generator
     state = torch.random.get_rng_state()
     torch.manual_seed(int(rng.integers(2**31)))
     model = nn.Sequential(
-        nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(8, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 16, 10),
-    ).double()  # fmt: skip
+        nn.Conv2d(1, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(16 * 16, 10),
+    ).double()
     torch.random.set_rng_state(state)
 
     def images(rows: Integer) -> Any:
@@ -433,7 +468,11 @@ def _convolutional(name: str, size: Size, noise: float, rng: np.random.Generator
 
     start = torch.nn.utils.parameters_to_vector(model.parameters()).detach().numpy().copy()
     return TorchTraining(
-        start=start, samples=len(train), fraction=0.02, model=model, x=images(train),
+        start=start,
+        samples=len(train),
+        fraction=0.02,
+        model=model,
+        x=images(train),
         y=torch.from_numpy(np.array(labels)),
         test=(images(test), torch.from_numpy(np.array(data.labels[test]))),
-    )  # fmt: skip
+    )

@@ -113,18 +113,22 @@ class Watch:
         noisy = [
             problem.held_out(
                 theta
-                + _PARAMETER_NOISE * np.linalg.norm(theta) / math.sqrt(theta.size)
+                + _PARAMETER_NOISE
+                * np.linalg.norm(theta)
+                / math.sqrt(theta.size)
                 * rng.standard_normal(theta.size)
             )
             for _ in range(5)
-        ]  # fmt: skip
+        ]
         at = math.nan if self.hit is None else problem.held_out(self.hit[2])
         return Run(
             math.inf if self.hit is None else self.hit[0],
             math.inf if self.hit is None else self.hit[1],
             (loss - problem.floor) / (first - problem.floor),
-            problem.held_out(theta), at, float(np.mean(noisy)),
-        )  # fmt: skip
+            problem.held_out(theta),
+            at,
+            float(np.mean(noisy)),
+        )
 
 
 @dataclass(frozen=True)
@@ -275,9 +279,14 @@ def _conjugate_gradients(watch: Watch) -> None:
 
 
 def run_method(
-    watch: Watch, method: str, *, setting: StepRule | None, factor: float, batch: int | None,
+    watch: Watch,
+    method: str,
+    *,
+    setting: StepRule | None,
+    factor: float,
+    batch: int | None,
     rng: np.random.Generator,
-) -> None:  # fmt: skip
+) -> None:
     """Run a method until its budget is spent.
 
     Parameters
@@ -400,8 +409,14 @@ def compare_method(
 
         def score(rule: StepRule) -> float:
             trial = watch(0, stop=True)
-            run_method(trial, method, setting=rule, factor=1.0, batch=batch,
-                       rng=np.random.default_rng([root, 0]))  # fmt: skip
+            run_method(
+                trial,
+                method,
+                setting=rule,
+                factor=1.0,
+                batch=batch,
+                rng=np.random.default_rng([root, 0]),
+            )
             spent[0] += trial.spent
             if trial.hit is not None:
                 return trial.hit[0]
@@ -411,14 +426,22 @@ def compare_method(
         before = process_time()
         setting, _ = _tuned(TUNED[method], score, trials)
         found |= {
-            "tuning": spent[0], "tuning_seconds": process_time() - before,
-            "step_size": setting.step_size, "momentum": setting.momentum,
-        }  # fmt: skip
+            "tuning": spent[0],
+            "tuning_seconds": process_time() - before,
+            "step_size": setting.step_size,
+            "momentum": setting.momentum,
+        }
     runs = []
     for seed in range(1, count("seeds", seeds) + 1):
         one = watch(seed)
         one.stop_at_target = math.isnan(one.problem.held_out(one.problem.start))
-        run_method(one, method, setting=setting, factor=factor, batch=batch,
-                   rng=np.random.default_rng([root, seed]))  # fmt: skip
+        run_method(
+            one,
+            method,
+            setting=setting,
+            factor=factor,
+            batch=batch,
+            rng=np.random.default_rng([root, seed]),
+        )
         runs.append(one.result(np.random.default_rng([root, seed, 1])))
     return found | {name: np.array([getattr(run, name) for run in runs]) for name in Run._fields}

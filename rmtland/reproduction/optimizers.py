@@ -314,9 +314,15 @@ class OptimizerStudy(PublishedFigure):
             ax.set_title(title, fontsize=10)
         handles, labels = axes[0, 0].get_legend_handles_labels()
         figure.legend(
-            handles, labels, fontsize=8, frameon=False, ncol=8, loc="outside upper center",
-            columnspacing=1.2, handletextpad=0.3,
-        )  # fmt: skip
+            handles,
+            labels,
+            fontsize=8,
+            frameon=False,
+            ncol=8,
+            loc="outside upper center",
+            columnspacing=1.2,
+            handletextpad=0.3,
+        )
 
     def _draw_panel(
         self, ax: Axes, content: Content, panel: str, places: list[str], *, hollow: bool = False
@@ -334,13 +340,26 @@ class OptimizerStudy(PublishedFigure):
             error = np.zeros(one.y.shape) if one.error is None else one.error
             there = np.isfinite(one.y)
             ax.errorbar(
-                x[there], one.y[there], np.where(np.isfinite(error), error, 0.0)[there],
-                ls="", lw=1, label=method, color=color, marker=marker, ms=3.5 if hollow else 4.5,
+                x[there],
+                one.y[there],
+                np.where(np.isfinite(error), error, 0.0)[there],
+                ls="",
+                lw=1,
+                label=method,
+                color=color,
+                marker=marker,
+                ms=3.5 if hollow else 4.5,
                 mfc="white" if hollow else color,
-            )  # fmt: skip
+            )
             missing = np.isinf(one.y)
-            ax.plot(x[missing], np.full(missing.sum(), 1.15 * ceiling), ls="", marker="x",
-                    ms=5, color=color)  # fmt: skip
+            ax.plot(
+                x[missing],
+                np.full(missing.sum(), 1.15 * ceiling),
+                ls="",
+                marker="x",
+                ms=5,
+                color=color,
+            )
         ax.set_xticks(range(len(places)), places, fontsize=7)
         for edge in range(1, len(places)):
             ax.axvline(edge - 0.5, color="0.9", lw=0.8, zorder=0)

@@ -303,7 +303,10 @@ def _curves(network: str, stages: list[dict[str, Any]]) -> list[Series]:
         series += [
             Series(network, f"Kolmogorov distance, level {n}", energies, column(f"kolmogorov {n}")),
             Series(
-                network, f"chance, level {n}", energies, column(f"chance {n}"),
+                network,
+                f"chance, level {n}",
+                energies,
+                column(f"chance {n}"),
                 column(f"chance_deviation {n}"),
             ),
             Series(network, f"index, level {n}", energies, column(f"index {n}")),
@@ -311,7 +314,7 @@ def _curves(network: str, stages: list[dict[str, Any]]) -> list[Series]:
             Series(
                 network, f"measured numbers, level {n}", energies, column(f"measured_numbers {n}")
             ),
-        ]  # fmt: skip
+        ]
     return series
 
 
@@ -348,7 +351,8 @@ def _count_points(
     numbers[Quantity.of(f"points with an index within {_INDEX:g}")] = sum(x <= _INDEX for x in off)
     numbers[Quantity.of("largest error of the index")] = max(off, default=0.0)
     for loss in sorted({found["loss"] for *_, found in points}):
-        these = [good for good, (*_, found) in zip(either, points, strict=True)
-                 if found["loss"] == loss]  # fmt: skip
+        these = [
+            good for good, (*_, found) in zip(either, points, strict=True) if found["loss"] == loss
+        ]
         numbers[Quantity.of("points", loss=loss)] = len(these)
         numbers[Quantity.of("points within chance", level="level 7 or 8", loss=loss)] = sum(these)

@@ -116,8 +116,9 @@ def _archive(stream: IO[bytes], name: str, largest: int) -> Spectrum | NDArray[A
     if not names:
         raise ValueError(f"{name} holds no array; give one of eigenvalues")
     if not found:
-        raise ValueError(f"{name} holds several arrays ({', '.join(names)[:200]}); call one "
-                         "'eigenvalues'")  # fmt: skip
+        raise ValueError(
+            f"{name} holds several arrays ({', '.join(names)[:200]}); call one 'eigenvalues'"
+        )
     return found[wanted]
 
 

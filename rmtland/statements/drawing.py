@@ -73,8 +73,11 @@ def draw_counterexample(ax: Axes, statement: Statement, *, along: str | None = N
             ax.set_yscale("log")
         ax.set_ylabel(f"printed: truth {claim.relation.symbol} formula", fontsize="small")
         ax.legend()
-        rest = ", ".join(f"{k} = {v:.4g}" if isinstance(v, float) else f"{k} = {v}"
-                         for k, v in stored.at.items() if k != name)  # fmt: skip
+        rest = ", ".join(
+            f"{k} = {v:.4g}" if isinstance(v, float) else f"{k} = {v}"
+            for k, v in stored.at.items()
+            if k != name
+        )
         ax.set_title(f"{statement.id}\n{rest}" if rest else statement.id, fontsize="small")
         return name
     return None

@@ -40,10 +40,12 @@ def _moved(point: Any, values: Any) -> Any:
     """Return central differences of an array-valued function of the parameters."""
     h = 1e-5
     theta = np.asarray(point.theta)
-    return np.array([
-        (values(point.at(theta + h * e)) - values(point.at(theta - h * e))) / (2 * h)
-        for e in np.eye(theta.size)
-    ])  # fmt: skip
+    return np.array(
+        [
+            (values(point.at(theta + h * e)) - values(point.at(theta - h * e))) / (2 * h)
+            for e in np.eye(theta.size)
+        ]
+    )
 
 
 def _outputs(point: Any) -> Any:
@@ -126,19 +128,30 @@ error_independent = error_dependent.instead(
 over_parameterised = Claim(
     {**NETWORK, "n": Whole(1, 4), "samples": Whole(1, 12)},
     setting=lambda n, samples, activation, seed: {
-        "rank": int(np.linalg.matrix_rank(np.asarray(
-            loss_point(seed, (n, n, n), samples, activation).hessian("gauss_newton")), tol=1e-9))
+        "rank": int(
+            np.linalg.matrix_rank(
+                np.asarray(
+                    loss_point(seed, (n, n, n), samples, activation).hessian("gauss_newton")
+                ),
+                tol=1e-9,
+            )
+        )
     },
     attained=lambda seed: {
-        "n": 3, "samples": 2,
-        "rank": int(np.linalg.matrix_rank(np.asarray(
-            loss_point(seed, (3, 3, 3), 2, "tanh").hessian("gauss_newton")), tol=1e-10)),
+        "n": 3,
+        "samples": 2,
+        "rank": int(
+            np.linalg.matrix_rank(
+                np.asarray(loss_point(seed, (3, 3, 3), 2, "tanh").hessian("gauss_newton")),
+                tol=1e-10,
+            )
+        ),
     },
     # tau > 1 leaves at least the share 1 - 1/tau of null directions
     claim=lambda n, samples: max(0, 2 * n * n - samples * n),
     truth=lambda n, rank: 2 * n * n - rank,
     relation=AtLeast(sharp=1e-9),
-)  # fmt: skip
+)
 
 
 def _gradient_square(n: int, samples: int, activation: str, seed: int) -> dict[str, Any]:

@@ -53,9 +53,11 @@ def double_root(slope: Callable[[float, float], float], tau: float, sigma: float
 
     zero = -1 / (sigma * (1 - tau))  # K = 0 at energy 0
     best = minimize_scalar(
-        lambda t: -energy_of(zero * np.exp(t)), bounds=(1e-9, 12.0), method="bounded",
+        lambda t: -energy_of(zero * np.exp(t)),
+        bounds=(1e-9, 12.0),
+        method="bounded",
         options={"xatol": 1e-10},
-    )  # fmt: skip
+    )
     return -float(best.fun)
 
 

@@ -32,9 +32,10 @@ def _landscape(points: int, seed: int) -> dict[str, Any]:
     values = np.random.default_rng(seed).integers(0, 6, points)
     padded = [9, *values.tolist(), 9]
     minima = [  # plateaus count once
-        i for i in range(1, points + 1)
+        i
+        for i in range(1, points + 1)
         if padded[i - 1] > padded[i] and next(v for v in padded[i:] if v != padded[i]) > padded[i]
-    ]  # fmt: skip
+    ]
     most = max(_intervals(values <= level) for level in range(6))
     return {"values": values, "minima": len(minima), "most": most}
 

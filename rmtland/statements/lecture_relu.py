@@ -84,13 +84,17 @@ def _block(n: int, samples: int, activation: str, seed: int) -> Any:
 
 
 off_diagonal = Claim(
-    {"n": Whole(1, 4), "samples": Whole(1, 9), "activation": OneOf(("relu", "linear")),
-     "seed": seed()},
+    {
+        "n": Whole(1, 4),
+        "samples": Whole(1, 9),
+        "activation": OneOf(("relu", "linear")),
+        "seed": seed(),
+    },
     setting=_block,
     claim=lambda: 0.0,
     truth=lambda diagonal: diagonal,
     relation=Equal(0.0, 1e-13),
-)  # fmt: skip
+)
 
 zeros = Claim(
     {"n": Whole(1, 4), "samples": Whole(8, 20), "seed": seed()},
@@ -167,10 +171,10 @@ threshold_of_model = Claim(
     {"phi": Number(0.05, 0.95), "model": OneOf(("Wigner", "ReLU"))},
     claim=lambda phi: (1 - phi) ** 2 / 2,
     truth=lambda phi, model: (
-        WishartPlusWigner if model == "Wigner" else WishartPlusReluBlock
-    )(phi, 1.0).critical_energy,
+        (WishartPlusWigner if model == "Wigner" else WishartPlusReluBlock)(phi, 1.0).critical_energy
+    ),
     relation=Equal(0.05),
-)  # fmt: skip
+)
 
 
 def _least_squares(n: int, m: int, seed: int) -> float:

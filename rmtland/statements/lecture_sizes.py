@@ -141,18 +141,27 @@ def _parabola(size: int, length: float, seed: int) -> dict[str, Any]:
 
 
 remainder = Claim(
-    {"size": Whole(1, 6), "terms": Whole(1, 6), "length": Number(0.01, 10.0, log=True),
-     "seed": seed()},
+    {
+        "size": Whole(1, 6),
+        "terms": Whole(1, 6),
+        "length": Number(0.01, 10.0, log=True),
+        "seed": seed(),
+    },
     setting=_sines,
     attained=_parabola,
     claim=lambda lipschitz, length: lipschitz * length**2 / 2,
     truth=lambda remainder: remainder,
     relation=AtMost(sharp=1e-7),
-)  # fmt: skip
+)
 
 remainder_order = Claim(
-    {"lipschitz": Number(0.1, 10.0), "sigma": Number(0.1, 10.0), "samples": Whole(1, 20),
-     "size": Number(0.1, 3.0), "seed": seed()},
+    {
+        "lipschitz": Number(0.1, 10.0),
+        "sigma": Number(0.1, 10.0),
+        "samples": Whole(1, 20),
+        "size": Number(0.1, 3.0),
+        "seed": seed(),
+    },
     setting=lambda lipschitz, sigma, samples, size, seed: {
         # K = sigma I: the step of residuals r has length |r|/sqrt(sigma)
         "step": np.linalg.norm(size * np.clip(gaussian_matrix(seed, 1, samples)[0], -1, 1))
@@ -162,7 +171,7 @@ remainder_order = Claim(
     claim=lambda lipschitz, sigma, samples, size: lipschitz / 2 * samples * size**2 / sigma,
     truth=lambda lipschitz, step: lipschitz / 2 * step**2,
     relation=AtMost(sharp=1e-9),
-)  # fmt: skip
+)
 
 
 LINEAR = "rmtland.landscape.linearisation.LinearisedLoss"

@@ -135,8 +135,13 @@ def _semicircle_r(sigma: float, g: float) -> float:
     nodes = 2 * sigma * np.cos(np.pi * k / 200)
     weights = np.sin(np.pi * k / 200) ** 2 / 100
     far = -2 * sigma - 10 / abs(g)
-    z = brentq(lambda z: np.sum(weights / (z - nodes)) - g, far, -2 * sigma * (1 + 1e-9),
-               xtol=1e-14 * sigma, rtol=1e-14)  # fmt: skip
+    z = brentq(
+        lambda z: np.sum(weights / (z - nodes)) - g,
+        far,
+        -2 * sigma * (1 + 1e-9),
+        xtol=1e-14 * sigma,
+        rtol=1e-14,
+    )
     return float(z - 1 / g)
 
 
@@ -158,7 +163,7 @@ joint = Claim(
     claim=_cubic_density,
     truth=lambda tau, epsilon, x: WishartPlusWigner(tau, epsilon).law.pdf(x),
     relation=Equal(1e-5, 1e-6),
-)  # fmt: skip
+)
 
 
 def _excess(law: Law) -> float:

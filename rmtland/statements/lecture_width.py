@@ -105,8 +105,13 @@ def _pair(activation: str, units: int, inputs: int, length: float, seed: int) ->
     slope = SLOPES[activation][1]
     x, signs = made["x"], made["signs"]
     rows = (signs * (slope(made["W"] @ x) - slope(other @ x)))[:, None] * x / np.sqrt(units)
-    return {**made, "other": other, "lipschitz": SLOPES[activation][2],
-            "distance": np.linalg.norm(move), "difference": np.linalg.norm(rows)}  # fmt: skip
+    return {
+        **made,
+        "other": other,
+        "lipschitz": SLOPES[activation][2],
+        "distance": np.linalg.norm(move),
+        "difference": np.linalg.norm(rows),
+    }
 
 
 def _parallel(units: int, inputs: int, length: float, seed: int) -> dict[str, Any]:
@@ -115,8 +120,11 @@ def _parallel(units: int, inputs: int, length: float, seed: int) -> dict[str, An
     x = made["x"]
     u = gaussian_matrix(seed, 1, units, stream=4)[0]
     move = length * np.outer(u, x)
-    return {**_pair("square", units, inputs, 0.0, seed), "distance": np.linalg.norm(move),
-            "difference": np.linalg.norm(np.outer(move @ x, x)) / np.sqrt(units)}  # fmt: skip
+    return {
+        **_pair("square", units, inputs, 0.0, seed),
+        "distance": np.linalg.norm(move),
+        "difference": np.linalg.norm(np.outer(move @ x, x)) / np.sqrt(units),
+    }
 
 
 PAIR: dict[str, Hypothesis] = {
@@ -170,16 +178,25 @@ def _remainder(activation: str, units: int, inputs: int, length: float, seed: in
     f, slope, bound = SLOPES[activation]
     W, x, signs = made["W"], made["x"], made["signs"]
     rest = f((W + move) @ x) - f(W @ x) - slope(W @ x) * (move @ x)
-    return {**made, "lipschitz": bound, "distance": np.linalg.norm(move),
-            "remainder": abs(float(signs @ rest)) / np.sqrt(units)}  # fmt: skip
+    return {
+        **made,
+        "lipschitz": bound,
+        "distance": np.linalg.norm(move),
+        "remainder": abs(float(signs @ rest)) / np.sqrt(units),
+    }
 
 
 def _remainder_attained(inputs: int, length: float, seed: int) -> dict[str, Any]:
     """One quadratic unit moves along x: the others do not."""
     made = _network(4, inputs, seed)
     x = made["x"]
-    return {**made, "units": 4, "lipschitz": 1.0, "distance": length * np.linalg.norm(x),
-            "remainder": (length * float(x @ x)) ** 2 / 2 / 2}  # fmt: skip
+    return {
+        **made,
+        "units": 4,
+        "lipschitz": 1.0,
+        "distance": length * np.linalg.norm(x),
+        "remainder": (length * float(x @ x)) ** 2 / 2 / 2,
+    }
 
 
 remainder = Claim(

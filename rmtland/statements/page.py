@@ -142,8 +142,11 @@ def _figure_link(path: str, site: bool) -> str:
 
 def _code_link(name: str, site: bool) -> str:
     """Return a link from the name of an object to its page, or to the file that defines it."""
-    short = ".".join(name.split(".")[-2:]) if name.rpartition(".")[0].split(".")[-1][0].isupper() \
-        else name.rpartition(".")[2]  # fmt: skip
+    short = (
+        ".".join(name.split(".")[-2:])
+        if name.rpartition(".")[0].split(".")[-1][0].isupper()
+        else name.rpartition(".")[2]
+    )
     return f"{{py:obj}}`{short} <{name}>`" if site else f"[{short}]({_source(name)})"
 
 

@@ -27,8 +27,10 @@ DENSITY = _section("phase 1, eigenvalue distribution")
 CURVATURE = _section("phase 1, curvature")
 RATIO, VARIANCE = Number(0.05, 0.95), Number(0.1, 10.0, log=True)
 PLACE: dict[str, Hypothesis] = {
-    "ratio": RATIO, "variance": VARIANCE, "share": Number(0.05, 0.95),
-}  # fmt: skip
+    "ratio": RATIO,
+    "variance": VARIANCE,
+    "share": Number(0.05, 0.95),
+}
 
 # The Marchenko-Pastur density --------------------------------------------------------------------
 
@@ -77,10 +79,14 @@ def _printed_mass(ratio: float, variance: float) -> float:
     ends = _edges(ratio, variance)
     middle, half = (ends["low"] + ends["high"]) / 2, (ends["high"] - ends["low"]) / 2
     value, _ = quad(
-        lambda t: half * math.cos(t)
-        / (2 * math.pi * variance * math.sqrt(max(half**2 - (half * math.sin(t)) ** 2, 1e-300))),
-        -math.pi / 2, math.pi / 2,
-    )  # fmt: skip
+        lambda t: (
+            half
+            * math.cos(t)
+            / (2 * math.pi * variance * math.sqrt(max(half**2 - (half * math.sin(t)) ** 2, 1e-300)))
+        ),
+        -math.pi / 2,
+        math.pi / 2,
+    )
     assert middle > 0
     return float(value)
 
@@ -90,8 +96,10 @@ def _mass(ratio: float, variance: float) -> float:
     middle, half = (ends["low"] + ends["high"]) / 2, (ends["high"] - ends["low"]) / 2
     value, _ = quad(
         lambda t: _density(ratio, variance, middle + half * math.sin(t)) * half * math.cos(t),
-        -math.pi / 2, math.pi / 2, epsabs=1e-9,
-    )  # fmt: skip
+        -math.pi / 2,
+        math.pi / 2,
+        epsabs=1e-9,
+    )
     return float(value)
 
 
@@ -106,15 +114,15 @@ mass = Claim(
 edges = Claim(
     {"ratio": Number(0.05, 3.0), "variance": VARIANCE},
     setting=_edges,
-    claim=lambda ratio, variance: variance * np.array(
-        [(1 - math.sqrt(ratio)) ** 2, (1 + math.sqrt(ratio)) ** 2]
+    claim=lambda ratio, variance: (
+        variance * np.array([(1 - math.sqrt(ratio)) ** 2, (1 + math.sqrt(ratio)) ** 2])
     ),
     truth=(
         lambda low, high: np.array([low, high]),
         lambda ratio, variance: _critical_values(ratio, variance),
     ),
     relation=Equal(1e-7, 1e-10),
-)  # fmt: skip
+)
 
 
 def _critical_values(ratio: float, variance: float) -> Any:
@@ -136,12 +144,10 @@ deviation = Claim(
     claim=lambda ratio, variance: variance * math.sqrt(ratio),
     truth=(
         lambda ratio, variance: MarchenkoPastur(ratio, variance).std(),
-        lambda ratio, variance: math.sqrt(
-            MarchenkoPastur(ratio, variance).moment(2) - variance**2
-        ),
+        lambda ratio, variance: math.sqrt(MarchenkoPastur(ratio, variance).moment(2) - variance**2),
     ),
     relation=Equal(1e-8),
-)  # fmt: skip
+)
 
 # Hessians ----------------------------------------------------------------------------------------
 
@@ -191,8 +197,10 @@ linear_regression = Claim(
 )
 
 NETWORK: dict[str, Hypothesis] = {
-    "activation": OneOf(("tanh", "sigmoid", "softplus")), "samples": Whole(1, 5), "seed": seed(),
-}  # fmt: skip
+    "activation": OneOf(("tanh", "sigmoid", "softplus")),
+    "samples": Whole(1, 5),
+    "seed": seed(),
+}
 
 
 def _moved(activation: str, samples: int, seed: int) -> dict[str, Any]:
@@ -205,11 +213,15 @@ second_derivative = Claim(
     setting=_moved,
     claim=lambda point, d: d @ np.asarray(point.hessian("total")) @ d,
     truth=lambda point, d: (
-        (point.at(point.theta + 1e-3 * d).loss + point.at(point.theta - 1e-3 * d).loss
-         - 2 * point.loss) / 1e-6
+        (
+            point.at(point.theta + 1e-3 * d).loss
+            + point.at(point.theta - 1e-3 * d).loss
+            - 2 * point.loss
+        )
+        / 1e-6
     ),
     relation=Equal(1e-4, 1e-6),
-)  # fmt: skip
+)
 
 
 def _integral(point: Any, d: Any) -> Any:

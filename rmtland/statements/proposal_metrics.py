@@ -103,15 +103,19 @@ def _mean_curvature(inputs: int, hidden: int, outputs: int, seed: int) -> Estima
 
 
 widths = Claim(
-    {"inputs": Whole(1, 12), "hidden": Whole(1, 12), "outputs": Whole(1, 12),
-     "seed": Whole(0, 10**6)},
+    {
+        "inputs": Whole(1, 12),
+        "hidden": Whole(1, 12),
+        "outputs": Whole(1, 12),
+        "seed": Whole(0, 10**6),
+    },
     # weights of variance 1/inputs of their layer
     claim=lambda inputs, hidden, outputs: (
         outputs * (hidden + inputs) / (hidden * (inputs + outputs))
     ),
     truth=_mean_curvature,
     relation=Near(),
-)  # fmt: skip
+)
 
 depths = Claim(
     {"depth": Whole(1, 12)},

@@ -149,11 +149,15 @@ skip_printed = Claim(
     {"slope": Number(-3.0, 3.0)},
     claim=lambda slope: 1 + abs(slope),
     truth=lambda slope: float(
-        np.linalg.norm(LayerStack(1, 1, kind="residual", activation="linear").jacobian(
-            np.ones(1), (np.array([[slope]]),)), 2)
+        np.linalg.norm(
+            LayerStack(1, 1, kind="residual", activation="linear").jacobian(
+                np.ones(1), (np.array([[slope]]),)
+            ),
+            2,
+        )
     ),
     relation=Equal(0.1),
-)  # fmt: skip
+)
 
 STACK = "rmtland.landscape.depth.LayerStack"
 GALLERY = "docs/gallery/plot_depth.py"

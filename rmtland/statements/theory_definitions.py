@@ -97,11 +97,15 @@ empirical_risk = Claim(
     truth=(
         lambda point: point.loss,
         lambda point: float(
-            np.mean([point.net.at(point.theta, point.x[i : i + 1], point.y[i : i + 1]).loss
-                     for i in range(len(point.y))])
+            np.mean(
+                [
+                    point.net.at(point.theta, point.x[i : i + 1], point.y[i : i + 1]).loss
+                    for i in range(len(point.y))
+                ]
+            )
         ),
     ),
-)  # fmt: skip
+)
 
 # Derivatives -------------------------------------------------------------------------------------
 
@@ -109,9 +113,11 @@ empirical_risk = Claim(
 def _differences(point: Any, value: Any, h: float) -> Any:
     """Return central differences of a function of the parameters, one row a parameter."""
     return np.array(
-        [(value(point.at(point.theta + h * e)) - value(point.at(point.theta - h * e))) / (2 * h)
-         for e in np.eye(point.theta.size)]
-    )  # fmt: skip
+        [
+            (value(point.at(point.theta + h * e)) - value(point.at(point.theta - h * e))) / (2 * h)
+            for e in np.eye(point.theta.size)
+        ]
+    )
 
 
 gradient = Claim(
@@ -146,7 +152,11 @@ def _eigenpairs(**made: Any) -> dict[str, Any]:
 eigenpairs = Claim(
     NETWORK,
     setting=lambda activation, inputs, hidden, outputs, samples, seed: _eigenpairs(
-        activation=activation, inputs=inputs, hidden=hidden, outputs=outputs, samples=samples,
+        activation=activation,
+        inputs=inputs,
+        hidden=hidden,
+        outputs=outputs,
+        samples=samples,
         seed=seed,
     ),
     claim=lambda values, Q: (Q * values) @ Q.T,
@@ -155,7 +165,7 @@ eigenpairs = Claim(
         lambda values, Q: sum(v * np.outer(q, q) for v, q in zip(values, Q.T, strict=True)),
     ),
     relation=Equal(1e-8, 1e-10),
-)  # fmt: skip
+)
 
 # Sharpness ---------------------------------------------------------------------------------------
 
@@ -206,12 +216,16 @@ def _quartic_rise(rho: float, slope: float, curvature: float, cubic: float, quar
 
 
 small_ball = Claim(
-    {"rho": Number(1e-6, 1e-4, log=True), "curvature": Number(0.1, 10.0),
-     "cubic": Number(-3.0, 3.0), "quartic": Number(-3.0, 3.0)},
+    {
+        "rho": Number(1e-6, 1e-4, log=True),
+        "curvature": Number(0.1, 10.0),
+        "cubic": Number(-3.0, 3.0),
+        "quartic": Number(-3.0, 3.0),
+    },
     claim=lambda rho, curvature: rho**2 / 2 * curvature,
     truth=lambda rho, curvature, cubic, quartic: _quartic_rise(rho, 0.0, curvature, cubic, quartic),
     relation=Equal(0.01, 1e-30),
-)  # fmt: skip
+)
 
 away = Claim(
     {"rho": Number(1e-3, 1.0), "slope": Number(-3.0, 3.0), "curvature": Number(0.1, 10.0)},

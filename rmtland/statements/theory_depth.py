@@ -74,8 +74,13 @@ def _product(matrices: list[Any]) -> dict[str, Any]:
     for W in matrices:
         J = W @ J
     singular = np.array([np.linalg.svd(W, compute_uv=False) for W in matrices])
-    return {"J": J, "values": np.linalg.svd(J, compute_uv=False), "norms": singular[:, 0],
-            "least": singular[:, -1], "kappas": singular[:, 0] / singular[:, -1]}  # fmt: skip
+    return {
+        "J": J,
+        "values": np.linalg.svd(J, compute_uv=False),
+        "norms": singular[:, 0],
+        "least": singular[:, -1],
+        "kappas": singular[:, 0] / singular[:, -1],
+    }
 
 
 def _gaussian_layers(width: int, depth: int, seed: int) -> dict[str, Any]:
@@ -177,12 +182,10 @@ def _condition(W: Any) -> float:
 
 one_layer = Claim(
     {"first": SCALE, "second": SCALE},
-    claim=lambda first, second: (
-        max(first, second) / min(first, second) * max(first, second) ** 2
-    ),
+    claim=lambda first, second: max(first, second) / min(first, second) * max(first, second) ** 2,
     truth=lambda first, second: _condition(np.diag([first, second])),
     relation=AtLeast(1e-7),
-)  # fmt: skip
+)
 
 of_jacobian = one_layer.instead(
     claim=lambda first, second: (max(first, second) / min(first, second)) ** 2

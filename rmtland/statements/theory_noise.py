@@ -30,13 +30,19 @@ def _batches(samples: int, batch: int, seed: int) -> dict[str, Any]:
     """Return the covariance of one SGD step, over all batches drawn with replacement."""
     gradients = gaussian_matrix(seed, samples, 2)
     means = np.array(
-        [gradients[list(chosen)].mean(axis=0)
-         for chosen in itertools.product(range(samples), repeat=batch)]
-    )  # fmt: skip
+        [
+            gradients[list(chosen)].mean(axis=0)
+            for chosen in itertools.product(range(samples), repeat=batch)
+        ]
+    )
     spread = means - gradients.mean(axis=0)
     noise = GradientNoise.of_gradients(gradients)
-    return {"sigma": noise.covariance, "trace": noise.trace, "noise": noise,
-            "spread": spread.T @ spread / len(means)}  # fmt: skip
+    return {
+        "sigma": noise.covariance,
+        "trace": noise.trace,
+        "noise": noise,
+        "spread": spread.T @ spread / len(means),
+    }
 
 
 SAMPLED: dict[str, Hypothesis] = {"samples": Whole(2, 4), "batch": Whole(1, 3), "seed": seed()}
@@ -135,8 +141,11 @@ unit = Claim(
 )
 
 TWO_BATCHES: dict[str, Hypothesis] = {
-    "small": BATCH, "large": BATCH, "trace": Number(0.5, 4.0), "step": STEP,
-}  # fmt: skip
+    "small": BATCH,
+    "large": BATCH,
+    "trace": Number(0.5, 4.0),
+    "step": STEP,
+}
 flatter = Claim(
     TWO_BATCHES,
     where=lambda small, large: small < large,
@@ -146,14 +155,13 @@ flatter = Claim(
 )
 
 longer = Claim(
-    {"fall": SCALE, "step": STEP, "steps": Whole(1, 1000), "more": Whole(1, 1000),
-     "trace": SCALE},
+    {"fall": SCALE, "step": STEP, "steps": Whole(1, 1000), "more": Whole(1, 1000), "trace": SCALE},
     setting=lambda more: {"more": more},
     attained=lambda: {"more": 0},
     claim=lambda fall, step, steps, trace: 2 * fall / (step * steps) + trace / 2,
     truth=lambda fall, step, steps, more, trace: _bound(fall, step, steps + more, 1, trace, 1),
     relation=AtMost(sharp=1e-9),
-)  # fmt: skip
+)
 
 
 def _growth(curvatures: Any, step: float, batch: int) -> float:
@@ -171,12 +179,10 @@ regulariser = Claim(
         "mean": h.mean(),
         "spread": h.var(),
     },
-    claim=lambda step, batch, mean, spread: (
-        (1 - step * mean) ** 2 + step**2 * spread / batch
-    ),
+    claim=lambda step, batch, mean, spread: (1 - step * mean) ** 2 + step**2 * spread / batch,
     truth=lambda h, step, batch: _growth(h, step, batch),
     relation=Equal(1e-9),
-)  # fmt: skip
+)
 
 DESCENT = "rmtland.landscape.noise.NoisyDescent"
 STATIONARY = (f"{DESCENT}.stationary",)

@@ -57,15 +57,13 @@ def _means(size: int, seed: int) -> dict[str, Any]:
 divergence = Claim(
     GAUSSIANS,
     setting=_means,
-    claim=lambda square, size, rho: (
-        (square + size * rho**2 - size - size * math.log(rho**2)) / 2
-    ),
+    claim=lambda square, size, rho: (square + size * rho**2 - size - size * math.log(rho**2)) / 2,
     truth=(
         lambda theta, rho: _divergence(theta, rho),
         lambda theta, rho: _posterior(theta, 0 * theta, rho, 1.0).kl,
     ),
     relation=Equal(1e-7, 1e-9),
-)  # fmt: skip
+)
 
 divergence_printed = Claim(
     {"theta": Number(-3.0, 3.0), "rho": RHO},
@@ -259,8 +257,11 @@ flatter_smaller = Claim(
 )
 
 BOUND: dict[str, Hypothesis] = {
-    "rho": RHO, "p": Whole(1, 10**6), "n": Whole(1, 10**5), "delta": DELTA,
-}  # fmt: skip
+    "rho": RHO,
+    "p": Whole(1, 10**6),
+    "n": Whole(1, 10**5),
+    "delta": DELTA,
+}
 more_parameters = Claim(
     BOUND,
     claim=lambda rho, p, n, delta: math.sqrt((2 * rho**2 + math.log(2 * p / delta)) / n),
@@ -269,11 +270,9 @@ more_parameters = Claim(
 
 more_data = Claim(
     {**BOUND, "times": Whole(2, 9)},
-    claim=lambda rho, p, n, delta, times: (
-        printed_bound(0.0, rho, p, n, delta) / math.sqrt(times)
-    ),
+    claim=lambda rho, p, n, delta, times: printed_bound(0.0, rho, p, n, delta) / math.sqrt(times),
     truth=lambda rho, p, n, delta, times: printed_bound(0.0, rho, p, n * times, delta),
-)  # fmt: skip
+)
 
 PAC = "rmtland.landscape.pac_bayes"
 BOUNDS = (f"{PAC}.printed_bound",)

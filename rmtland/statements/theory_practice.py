@@ -56,8 +56,10 @@ products = Claim(
 
 
 def _few_steps(size: int, seed: int) -> dict[str, Any]:
-    return {"top": np.linalg.eigvalsh(symmetric_matrix(seed, size))[-1],
-            "found": _run(size, (size + 1) // 2, seed)[1]}  # fmt: skip
+    return {
+        "top": np.linalg.eigvalsh(symmetric_matrix(seed, size))[-1],
+        "found": _run(size, (size + 1) // 2, seed)[1],
+    }
 
 
 def _all_steps(size: int, seed: int) -> dict[str, Any]:
@@ -124,8 +126,12 @@ def _hutchinson(size: int, seed: int) -> dict[str, Any]:
     signs = itertools.product((-1.0, 1.0), repeat=size)
     values = [np.array(v) @ (H @ np.array(v)) for v in signs]
     off = H - np.diag(np.diag(H))
-    return {"trace": np.trace(H), "mean": float(np.mean(values)), "spread": float(np.var(values)),
-            "off": float(np.sum(off**2))}  # fmt: skip
+    return {
+        "trace": np.trace(H),
+        "mean": float(np.mean(values)),
+        "spread": float(np.var(values)),
+        "off": float(np.sum(off**2)),
+    }
 
 
 online = Claim(
@@ -140,8 +146,10 @@ online = Claim(
 # Width -------------------------------------------------------------------------------------------
 
 WIDE: dict[str, Hypothesis] = {
-    "units": Whole(1, 200), "length": Number(0.1, 3.0), "seed": seed(),
-}  # fmt: skip
+    "units": Whole(1, 200),
+    "length": Number(0.1, 3.0),
+    "seed": seed(),
+}
 
 
 def _moved(units: int, length: float, seed: int) -> dict[str, Any]:

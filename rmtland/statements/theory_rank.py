@@ -60,8 +60,11 @@ def _rank(H: Any) -> int:
 # Rank of the Hessian -----------------------------------------------------------------------------
 
 FITTED: dict[str, Hypothesis] = {
-    "n": Whole(1, 4), "c": Whole(1, 3), "more": Whole(0, 4), "seed": seed(),
-}  # fmt: skip
+    "n": Whole(1, 4),
+    "c": Whole(1, 3),
+    "more": Whole(0, 4),
+    "seed": seed(),
+}
 
 
 def _fitted(n: int, c: int, more: int, seed: int) -> dict[str, Any]:
@@ -150,8 +153,11 @@ def _on_manifold(inputs: int, hidden: int, scale: float, seed: int) -> dict[str,
     theta = np.asarray(point.theta).copy()
     theta[:first] *= scale
     theta[first:] /= scale
-    return {"start": point.loss, "moved": point.at(theta).loss,
-            "distance": float(np.linalg.norm(theta - point.theta))}  # fmt: skip
+    return {
+        "start": point.loss,
+        "moved": point.at(theta).loss,
+        "distance": float(np.linalg.norm(theta - point.theta)),
+    }
 
 
 infinitely_many = Claim(
@@ -177,12 +183,13 @@ singular_rank = Claim(
     claim=lambda: 1,
     truth=lambda power: int(
         _rank_of_number(
-            FunctionSurface(1, lambda t: (float(t[0] ** (2 * power) / 2),
-                                          power * t ** (2 * power - 1))).hessian(np.zeros(1))
+            FunctionSurface(
+                1, lambda t: (float(t[0] ** (2 * power) / 2), power * t ** (2 * power - 1))
+            ).hessian(np.zeros(1))
         )
     ),
     relation=Equal(1e-9),
-)  # fmt: skip
+)
 
 
 def _rank_of_number(H: Any) -> int:
@@ -198,8 +205,9 @@ def _flat_exponent(n: int, more: int, seed: int) -> float:
     found = Minimiser(point)
     v = found.tangent_part(gaussian_matrix(seed, 1, point.theta.size, stream=5)[0])
     v = v / np.linalg.norm(v)
-    return float(np.log2(point.at(point.theta + 2e-4 * v).loss
-                         / point.at(point.theta + 1e-4 * v).loss))  # fmt: skip
+    return float(
+        np.log2(point.at(point.theta + 2e-4 * v).loss / point.at(point.theta + 1e-4 * v).loss)
+    )
 
 
 free_move = Claim(

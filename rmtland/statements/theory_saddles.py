@@ -89,8 +89,12 @@ def _saddle(size: int, seed: int) -> dict[str, Any]:
     def rises(q: Any) -> Any:
         return np.array([loss(s * 1e-4 * q) / 1e-8 for s in (-1, 1)])
 
-    return {"low": values[0], "high": values[-1],
-            "along_low": rises(vectors[:, 0]), "along_high": rises(vectors[:, -1])}  # fmt: skip
+    return {
+        "low": values[0],
+        "high": values[-1],
+        "along_low": rises(vectors[:, 0]),
+        "along_high": rises(vectors[:, -1]),
+    }
 
 
 PLACES: dict[str, Hypothesis] = {"size": Whole(2, 6), "seed": seed()}
@@ -104,28 +108,35 @@ rises = Claim(
 falls = rises.instead(claim=lambda low: np.full(2, low / 2), truth=lambda along_low: along_low)
 
 escape = Claim(
-    {"curvature": Number(-3.0, -0.1), "step": Number(0.01, 0.5), "steps": Whole(1, 30),
-     "variance": Number(0.1, 10.0, log=True)},
+    {
+        "curvature": Number(-3.0, -0.1),
+        "step": Number(0.01, 0.5),
+        "steps": Whole(1, 30),
+        "variance": Number(0.1, 10.0, log=True),
+    },
     setting=lambda curvature, step: {"factor": (1 + step * abs(curvature)) ** 2},
     claim=lambda step, variance, factor, steps: (
         step**2 * variance * (factor**steps - 1) / (factor - 1)
     ),
     truth=lambda curvature, step, variance, steps: float(
-        NoisyDescent.of_matrices(np.diag([curvature, 1.0]), variance * np.eye(2), samples=100,
-                                 step_size=step).variances(steps)[0]
+        NoisyDescent.of_matrices(
+            np.diag([curvature, 1.0]), variance * np.eye(2), samples=100, step_size=step
+        ).variances(steps)[0]
     ),
     relation=Equal(1e-8),
-)  # fmt: skip
+)
 
 escape_printed = Claim(
     {"curvature": Number(-3.0, -0.5), "step": Number(0.1, 0.5), "share": Number(0.0, 1.0)},
     # whether the saddle is left within 1000 steps, that share of the noise along the eigenvector
     claim=lambda: 1.0,
     truth=lambda curvature, step, share: float(
-        NoisyDescent.of_matrices(np.diag([curvature, 1.0]), np.diag([share, 1.0]), samples=100,
-                                 step_size=step).variances(1000)[0] > 1.0
+        NoisyDescent.of_matrices(
+            np.diag([curvature, 1.0]), np.diag([share, 1.0]), samples=100, step_size=step
+        ).variances(1000)[0]
+        > 1.0
     ),
-)  # fmt: skip
+)
 
 CURVED = "rmtland.landscape.sharpness.curvature"
 

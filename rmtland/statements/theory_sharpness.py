@@ -82,8 +82,12 @@ line = Claim(
 def _sloped(size: int, rho: float, seed: int) -> dict[str, Any]:
     H, g = symmetric_matrix(seed, size), gaussian_matrix(seed, 1, size, stream=1)[0]
     values, vectors = np.linalg.eigh(H)
-    return {"norm": np.linalg.norm(g), "largest": values[-1], "values": values,
-            "along": vectors.T @ g}  # fmt: skip
+    return {
+        "norm": np.linalg.norm(g),
+        "largest": values[-1],
+        "values": values,
+        "along": vectors.T @ g,
+    }
 
 
 def _sloped_along_top(size: int, rho: float, seed: int) -> dict[str, Any]:
@@ -167,11 +171,11 @@ along_eigenvector = Claim(
 along_printed = Claim(
     {"slope": Number(-3.0, 3.0), "value": Number(0.1, 3.0), "rho": RADIUS},
     claim=lambda rho, value: rho**2 / 2 * value,
-    truth=lambda rho, slope, value: quadratic_surface(
-        np.array([[value]]), np.array([slope])
-    ).loss(np.array([rho])),
+    truth=lambda rho, slope, value: quadratic_surface(np.array([[value]]), np.array([slope])).loss(
+        np.array([rho])
+    ),
     relation=AtLeast(1e-9),
-)  # fmt: skip
+)
 
 
 def _sam(size: int, rho: float, seed: int) -> dict[str, Any]:
@@ -270,15 +274,18 @@ connected = Claim(
 )
 
 across = Claim(
-    {"epsilon": Number(0.01, 1.0, log=True), "distance": Number(0.1, 10.0, log=True),
-     "stiffness": Number(0.01, 100.0, log=True)},
+    {
+        "epsilon": Number(0.01, 1.0, log=True),
+        "distance": Number(0.1, 10.0, log=True),
+        "stiffness": Number(0.01, 100.0, log=True),
+    },
     # L = stiffness y^2/2: the path along x is flat, connected for every epsilon > 0
     claim=lambda epsilon, distance: 2 * epsilon / distance**2,
     truth=lambda distance, stiffness: quadratic_maximum(
         np.zeros(2), np.array([0.0, stiffness]), distance / 2
     ),
     relation=AtMost(),
-)  # fmt: skip
+)
 
 
 def _largest_curvature(epsilon: float, distance: float, waves: int) -> float:

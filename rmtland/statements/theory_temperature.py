@@ -51,8 +51,12 @@ def _isotropic(
 
 
 ISOTROPIC: dict[str, Hypothesis] = {
-    "size": Whole(1, 4), "variance": SCALE, "step": STEP, "batch": BATCH, "seed": seed(),
-}  # fmt: skip
+    "size": Whole(1, 4),
+    "variance": SCALE,
+    "step": STEP,
+    "batch": BATCH,
+    "seed": seed(),
+}
 
 temperature = Claim(
     ISOTROPIC,
@@ -145,9 +149,12 @@ deviation_printed = Claim(
 # Small steps -------------------------------------------------------------------------------------
 
 TWO_STEPS: dict[str, Hypothesis] = {
-    "curvature": CURVATURE, "variance": SCALE, "step": Number(0.01, 0.9),
-    "share": Number(0.0, 0.99), "batch": BATCH,
-}  # fmt: skip
+    "curvature": CURVATURE,
+    "variance": SCALE,
+    "step": Number(0.01, 0.9),
+    "share": Number(0.0, 0.99),
+    "batch": BATCH,
+}
 
 
 def _excess(curvature: float, variance: float, step: float, batch: int) -> float:

@@ -16,9 +16,15 @@ def language_model():
 
     torch.manual_seed(0)
     config = GPT2Config(
-        vocab_size=11, n_positions=8, n_embd=4, n_layer=1, n_head=2, bos_token_id=0,
-        eos_token_id=0, use_cache=False,
-    )  # fmt: skip
+        vocab_size=11,
+        n_positions=8,
+        n_embd=4,
+        n_layer=1,
+        n_head=2,
+        bos_token_id=0,
+        eos_token_id=0,
+        use_cache=False,
+    )
     return GPT2LMHeadModel(config).double().eval()
 
 

@@ -58,8 +58,11 @@ def test_loss_and_gradient():
     assert operator.loss() == pytest.approx(point.loss, rel=1e-14)
     assert abs(operator.gradient() - point.gradient[ORDER]).max() < 1e-14
     assert list(operator.unflatten(operator.gradient())) == [
-        "['first']['bias']", "['first']['kernel']", "['second'][0]", "['second'][1]",
-    ]  # fmt: skip
+        "['first']['bias']",
+        "['first']['kernel']",
+        "['second'][0]",
+        "['second'][1]",
+    ]
     assert "size=26, parameters=4, dtype=float64" in repr(operator)
 
 
@@ -180,8 +183,12 @@ def test_fisher_matrices():
     data = [(X[:4], LABELS[:4]), (X[4:], LABELS[4:])]
     options = {"model": apply, "dtype": "float64"}
     gauss_newton = dense(from_jax(cross_entropy, PARAMS, data, part="gauss_newton", **options))
-    assert abs(dense(from_jax(cross_entropy, PARAMS, data, part="fisher", **options))
-               - gauss_newton).max() < 1e-15  # fmt: skip
+    assert (
+        abs(
+            dense(from_jax(cross_entropy, PARAMS, data, part="fisher", **options)) - gauss_newton
+        ).max()
+        < 1e-15
+    )
     empirical = from_jax(cross_entropy, PARAMS, data, part="empirical_fisher", **options)
     slopes = softmax(NET.predict(THETA, X), axis=1) - np.eye(2)[LABELS]
     jacobian = NET.at(THETA, X, Y).jacobian().reshape(7, 2, 26)[:, :, ORDER]
@@ -191,8 +198,11 @@ def test_fisher_matrices():
     assert abs(empirical.diagonal() - np.diag(expected)).max() < 1e-15
     summed = from_jax(
         lambda p, batch: 7 * cross_entropy(apply(p, batch[0]), batch[1]) * len(batch[0]),
-        PARAMS, (X, LABELS), part="empirical_fisher", dtype="float64",
-    )  # fmt: skip
+        PARAMS,
+        (X, LABELS),
+        part="empirical_fisher",
+        dtype="float64",
+    )
     assert summed.reduction == "sum"
     assert abs(dense(summed) - 49 * 7 * expected).max() < 1e-12
 

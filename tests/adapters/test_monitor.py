@@ -94,9 +94,12 @@ def test_a_torch_loop_and_the_picture():
     x, y = torch.randn(20, 4), torch.randn(20, 2)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
     monitor = CurvatureMonitor(
-        from_torch(model, torch.nn.MSELoss(), (x, y)), every=5, share=None,
-        step_size=lambda: optimizer.param_groups[0]["lr"], rng=0,
-    )  # fmt: skip
+        from_torch(model, torch.nn.MSELoss(), (x, y)),
+        every=5,
+        share=None,
+        step_size=lambda: optimizer.param_groups[0]["lr"],
+        rng=0,
+    )
     for _ in range(16):
         optimizer.zero_grad()
         torch.nn.functional.mse_loss(model(x), y).backward()

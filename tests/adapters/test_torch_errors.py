@@ -98,14 +98,20 @@ REFUSED = {
     "not scalar": (lambda: (sequential(), lambda o, y: o - y, (X, Y)), {}, r"shape \(9, 3\)"),
     "no number": (lambda: (sequential(), lambda o, y: 1.0, (X, Y)), {}, "must be one real number"),
     "reduction none": (
-        lambda: (sequential(), nn.MSELoss(reduction="none"), (X, Y)), {}, "returns many numbers",
+        lambda: (sequential(), nn.MSELoss(reduction="none"), (X, Y)),
+        {},
+        "returns many numbers",
     ),
     "other reduction": (
-        lambda: (sequential(), nn.MSELoss(), (X, Y)), {"reduction": "sum"}, "the loss itself has",
+        lambda: (sequential(), nn.MSELoss(), (X, Y)),
+        {"reduction": "sum"},
+        "the loss itself has",
     ),
     "NaN": (bad_model, {}, "loss of the first batch is nan; parameters are not finite"),
     "NaN product": (
-        lambda: (sequential(Root()), F.mse_loss, (X, Y)), {}, "product with the first batch are",
+        lambda: (sequential(Root()), F.mse_loss, (X, Y)),
+        {},
+        "product with the first batch are",
     ),
     "no batches": (lambda: (sequential(), F.mse_loss, []), {}, "hold no batches"),
     "no samples": (lambda: (sequential(), F.mse_loss, (X[:0], Y[:0])), {}, "hold no batches"),
@@ -118,43 +124,53 @@ REFUSED = {
     "random": (lambda: sequential(Noise()), {}, "something in it is random"),
     "buffers": (lambda: sequential(Counter()), {}, "changes its buffer 1.calls"),
     "targets' shape": (
-        lambda: (sequential(), F.mse_loss, (X, Y[:, :1])), {}, r"outputs have shape \(9, 3\)",
+        lambda: (sequential(), F.mse_loss, (X, Y[:, :1])),
+        {},
+        r"outputs have shape \(9, 3\)",
     ),
     "lengths": (lambda: (sequential(), F.mse_loss, (X, Y[:4])), {}, "x has 9 samples and y has 4"),
     "precision": (lambda: (sequential().float(), F.mse_loss, (X, Y)), {}, "does not take"),
     "inputs' width": (lambda: (sequential(), F.mse_loss, (X[:, :2], Y)), {}, "does not take"),
     "labels ignored": (
-        lambda: (perceptron().double(), CE, (X, torch.full((9,), -100))), {}, "targets are ignored",
+        lambda: (perceptron().double(), CE, (X, torch.full((9,), -100))),
+        {},
+        "targets are ignored",
     ),
     "part": (sequential, {"part": "hessian"}, "unknown part 'hessian'"),
     "method": (sequential, {"method": "magic"}, "unknown method 'magic'"),
     "dtype": (sequential, {"dtype": torch.float16}, "must be torch.float64 or torch.float32"),
     "graph of batches": (
-        sequential, {"keep_graph": True, "batch_size": 2}, "keep_graph needs data in one batch",
+        sequential,
+        {"keep_graph": True, "batch_size": 2},
+        "keep_graph needs data in one batch",
     ),
     "one sample": (
-        lambda: (sequential(), lambda o, y: F.mse_loss(o, y), [(X[:1], Y[:1]), (X, Y)]), {},
+        lambda: (sequential(), lambda o, y: F.mse_loss(o, y), [(X[:1], Y[:1]), (X, Y)]),
+        {},
         "first batch has one sample; say reduction",
     ),
     "neither mean nor sum": (
-        lambda: (sequential(), lambda o, y: F.mse_loss(o, y) + 1 / len(o) ** 2, [(X, Y)] * 2), {},
+        lambda: (sequential(), lambda o, y: F.mse_loss(o, y) + 1 / len(o) ** 2, [(X, Y)] * 2),
+        {},
         "neither the mean nor the sum",
     ),
     "labels ignored later": (
-        lambda: (
-            perceptron().double(), lambda o, y: CE(o, y), [(X, L), (X, L), (X, ignored(L))]
-        ), {},
+        lambda: (perceptron().double(), lambda o, y: CE(o, y), [(X, L), (X, L), (X, ignored(L))]),
+        {},
         "but not of batch 3",
     ),
     "sum that is zero first": (
-        lambda: (sequential(), lambda o, y: F.relu(o - y).sum(), [(X, Y + 99), (X, Y)]), {},
+        lambda: (sequential(), lambda o, y: F.relu(o - y).sum(), [(X, Y + 99), (X, Y)]),
+        {},
         "but not of batch 2",
     ),
     "labels ignored in proportion": (
         lambda: (
-            perceptron().double(), lambda o, y: CE(o, y),
+            perceptron().double(),
+            lambda o, y: CE(o, y),
             [(X[:6], L[:6]), (X[:6], torch.where(torch.arange(6) % 2 == 0, L[:6], -100))],
-        ), {},
+        ),
+        {},
         "but not of batch 2 with the first",
     ),
     "classes weighted, sorted": (
@@ -162,17 +178,18 @@ REFUSED = {
             perceptron().double(),
             lambda o, y: F.cross_entropy(o, y, weight=torch.arange(1.0, o.shape[1] + 1).to(o)),
             [(X, 0 * L), (X, 0 * L + 1)],
-        ), {},
+        ),
+        {},
         "but not of batch 2 with the first",
     ),
     "last of one is ignored": (
-        lambda: (
-            perceptron().double(), lambda o, y: CE(o, y), [(X, L), (X[:1], 0 * L[:1] - 100)]
-        ), {},
+        lambda: (perceptron().double(), lambda o, y: CE(o, y), [(X, L), (X[:1], 0 * L[:1] - 100)]),
+        {},
         "but not of batch 2 with the first",
     ),
     "zero in every batch": (
-        lambda: (sequential(), lambda o, y: F.relu(o - y).sum(), [(X, Y + 99)] * 2), {},
+        lambda: (sequential(), lambda o, y: F.relu(o - y).sum(), [(X, Y + 99)] * 2),
+        {},
         "it is 0 in every batch; say reduction",
     ),
     "penalty": (lambda: penalised((X, Y)), {}, r"beside its outputs \('[\w.]+' and \d others"),
@@ -180,7 +197,7 @@ REFUSED = {
     "parallel": (lambda: nn.DataParallel(sequential()), {}, "give model.module"),
     "scripted": (lambda: torch.jit.script(sequential()), {}, "give the module it was made of"),
     "no labels": (lambda: (sequential(), F.mse_loss, {"input": X}), {}, "must have 'labels'"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)

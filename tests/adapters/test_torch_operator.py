@@ -117,9 +117,14 @@ def test_trace_where_the_gauss_newton_part_has_no_squares():
 def test_trace_of_a_piecewise_linear_network_is_exact():
     torch.manual_seed(0)
     layers = (
-        torch.nn.Conv2d(1, 3, 3), torch.nn.BatchNorm2d(3), torch.nn.ReLU(), torch.nn.Flatten(),
-        torch.nn.Linear(27, 4), torch.nn.LeakyReLU(), torch.nn.Linear(4, 3),
-    )  # fmt: skip
+        torch.nn.Conv2d(1, 3, 3),
+        torch.nn.BatchNorm2d(3),
+        torch.nn.ReLU(),
+        torch.nn.Flatten(),
+        torch.nn.Linear(27, 4),
+        torch.nn.LeakyReLU(),
+        torch.nn.Linear(4, 3),
+    )
     model = torch.nn.Sequential(*layers).double().eval()
     data = torch.randn(9, 1, 5, 5).double(), torch.arange(9) % 3
     operator = from_torch(model, torch.nn.CrossEntropyLoss(), data)
@@ -202,9 +207,12 @@ def test_curvlinops_agrees(name):
     with plain_kernels():
         for part, kind in kinds.items():
             peer = getattr(curvlinops, kind)(
-                case.model, case.loss, parameters,
-                batches, check_deterministic=False,
-            )  # fmt: skip
+                case.model,
+                case.loss,
+                parameters,
+                batches,
+                check_deterministic=False,
+            )
             theirs = (peer @ vectors).detach().numpy()
             ours = matrix(name, part) @ vectors.numpy()
             if part == "empirical_fisher" and name == "tied":
@@ -229,9 +237,11 @@ def test_hessian_eigenthings_agrees(name):
         ours = matrix(name) @ v.numpy()
         assert abs(peer.matvec(v).detach().numpy() - ours).max() <= 1e-12 * abs(ours).max()
         peer = things.GGNOperator(
-            case.model, whole, lambda model, batch: model(batch[0]),
+            case.model,
+            whole,
+            lambda model, batch: model(batch[0]),
             lambda outputs, batch: case.loss(outputs, batch[1]),
-        )  # fmt: skip
+        )
         ours = matrix(name, "gauss_newton") @ v.numpy()
         assert abs(peer.matvec(v).detach().numpy() - ours).max() <= 1e-12 * abs(ours).max()
 
@@ -283,9 +293,11 @@ def test_losses_of_ones_own_are_weighted_by_trial():
 def test_labels_of_ones_own_loss_are_counted():
     case = BY_NAME["transformer"]
     operator = from_torch(
-        case.model, lambda o, y: F.cross_entropy(o, y), case.batches,
+        case.model,
+        lambda o, y: F.cross_entropy(o, y),
+        case.batches,
         count_targets=lambda y: (y != -100).sum(),
-    )  # fmt: skip
+    )
     assert abs(dense(operator) - matrix("transformer")).max() < 1e-14
 
 
@@ -309,10 +321,13 @@ def test_parameters_by_pattern():
     assert [block.name for block in whole.blocks] == list(case.values)
     for patterns in ("layer.linear*", ["layer.norm1", "head.weight"], "layer"):
         part = from_torch(case.model, case.loss, case.batches, parameters=patterns)
-        rows = np.concatenate([
-            np.arange(b.start, b.stop) for b in whole.blocks
-            if b.name in {block.name for block in part.blocks}
-        ])  # fmt: skip
+        rows = np.concatenate(
+            [
+                np.arange(b.start, b.stop)
+                for b in whole.blocks
+                if b.name in {block.name for block in part.blocks}
+            ]
+        )
         block = expected[np.ix_(rows, rows)]
         assert abs(dense(part) - block).max() < 1e-14
         assert abs(dense(whole.submatrix(patterns)) - block).max() < 1e-14

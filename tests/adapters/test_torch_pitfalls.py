@@ -240,9 +240,14 @@ def test_products_are_not_rounded_to_tf32_or_bfloat16(precision):
     def settings():
         return [
             each.fp32_precision
-            for each in (backends.cudnn.conv, backends.cudnn.rnn, backends.cuda.matmul,
-                         backends.mkldnn.matmul, backends.mkldnn.conv)
-        ]  # fmt: skip
+            for each in (
+                backends.cudnn.conv,
+                backends.cudnn.rnn,
+                backends.cuda.matmul,
+                backends.mkldnn.matmul,
+                backends.mkldnn.conv,
+            )
+        ]
 
     class Watched(nn.Linear):
         def forward(self, x):

@@ -209,9 +209,16 @@ def test_ranges_narrow_with_probes_and_steps():
     widths = []
     for probes, steps in ((4, 20), (20, 60)):
         audit = audit_operators(
-            point.operator(), gauss_newton=point.operator("gauss_newton"), phi=0.25, energy=0.5,
-            probes=probes, steps=steps, method="estimate", rng=0, levels=[Level.MATCHED],
-        )  # fmt: skip
+            point.operator(),
+            gauss_newton=point.operator("gauss_newton"),
+            phi=0.25,
+            energy=0.5,
+            probes=probes,
+            steps=steps,
+            method="estimate",
+            rng=0,
+            levels=[Level.MATCHED],
+        )
         low, high = audit[Level.MATCHED].kolmogorov_range
         widths.append(high - low)
     assert widths[1] < 0.7 * widths[0]
@@ -324,6 +331,12 @@ def test_a_gauss_newton_part_without_positive_mean_is_refused(method, sign):
     matrix = np.diag(np.linspace(-1.0, 1.0, 60))
     with pytest.raises(ValueError, match=r"mean eigenvalue of the Gauss-Newton part is (0|-1);"):
         audit_operators(
-            matrix, gauss_newton=sign * np.eye(60), phi=0.5, energy=0.1, method=method,
-            probes=4, steps=10, rng=0,
-        )  # fmt: skip
+            matrix,
+            gauss_newton=sign * np.eye(60),
+            phi=0.5,
+            energy=0.1,
+            method=method,
+            probes=4,
+            steps=10,
+            rng=0,
+        )

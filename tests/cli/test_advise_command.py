@@ -9,8 +9,19 @@ LAW = "MarchenkoPastur(.5)"
 
 
 def test_advice_on_a_law(rmtland, tmp_path):
-    done = rmtland("advise", LAW, "--steps", "12", "--plot", "--format", "svg", "--out",
-                   str(tmp_path), "--json", str(tmp_path / "advice.json"))  # fmt: skip
+    done = rmtland(
+        "advise",
+        LAW,
+        "--steps",
+        "12",
+        "--plot",
+        "--format",
+        "svg",
+        "--out",
+        str(tmp_path),
+        "--json",
+        str(tmp_path / "advice.json"),
+    )
     assert done.code == 0, done.err
     assert "Use the average-case optimal method" in " ".join(done.out.split())
     assert (tmp_path / "advise.svg").stat().st_size > 1000
@@ -30,8 +41,21 @@ def test_advice_on_eigenvalues(rmtland, tmp_path):
 
 def test_advice_on_a_model_runs_its_matrices(rmtland, tmp_path):
     file = tmp_path / "a.json"
-    done = rmtland("advise", "WishartEnsemble(.5)", "--steps", "6", "--dimension", "60", "--draws",
-                   "20", "--plot", "--out", str(tmp_path), "--json", str(file))  # fmt: skip
+    done = rmtland(
+        "advise",
+        "WishartEnsemble(.5)",
+        "--steps",
+        "6",
+        "--dimension",
+        "60",
+        "--draws",
+        "20",
+        "--plot",
+        "--out",
+        str(tmp_path),
+        "--json",
+        str(file),
+    )
     assert done.code == 0, done.err
     assert "Measured on 20 matrices of order 60" in " ".join(done.out.split())
     numbers = json.loads(file.read_text("utf-8"))
@@ -41,16 +65,31 @@ def test_advice_on_a_model_runs_its_matrices(rmtland, tmp_path):
 
 def test_advice_says_where_runs_leave_the_band(rmtland):
     """A tangent kernel of small layers has outliers that its law has not."""
-    done = rmtland("advise", "NeuralTangentKernel(30, (60,), 40)", "--dimension", "40", "--draws",
-                   "20")  # fmt: skip
+    done = rmtland(
+        "advise", "NeuralTangentKernel(30, (60,), 40)", "--dimension", "40", "--draws", "20"
+    )
     assert done.code == 0, done.err
     assert "leave the predicted band" in " ".join(done.out.split())
 
 
 def test_advice_on_a_network(rmtland, tmp_path):
-    done = rmtland("advise", "network", "--data", "gaussian", "--samples", "30", "--hidden", "6",
-                   "--steps", "5", "--plot", "--out", str(tmp_path),
-                   "--json", str(tmp_path / "a.json"))  # fmt: skip
+    done = rmtland(
+        "advise",
+        "network",
+        "--data",
+        "gaussian",
+        "--samples",
+        "30",
+        "--hidden",
+        "6",
+        "--steps",
+        "5",
+        "--plot",
+        "--out",
+        str(tmp_path),
+        "--json",
+        str(tmp_path / "a.json"),
+    )
     assert done.code == 0, done.err
     numbers = json.loads((tmp_path / "a.json").read_text("utf-8"))
     assert numbers["products"] == 7

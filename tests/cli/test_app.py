@@ -14,8 +14,20 @@ from rmtland.cli import output
 from rmtland.cli.app import app
 
 SPECTRUM = ("spectrum", "wishart-wigner", "--phi", ".5", "--epsilon", ".3")
-TINY = ("overlay", "--data", "gaussian", "--width", "4", "--samples", "12", "--energy", "0",
-        "--max-steps", "3", "--no-dyson")  # fmt: skip
+TINY = (
+    "overlay",
+    "--data",
+    "gaussian",
+    "--width",
+    "4",
+    "--samples",
+    "12",
+    "--energy",
+    "0",
+    "--max-steps",
+    "3",
+    "--no-dyson",
+)
 PROGRAM = Path(sys.executable).parent / "rmtland"
 
 
@@ -87,13 +99,35 @@ def test_help_of_a_command(rmtland, command, words):
         assert word in result.out
 
 
-COMMANDS = ["advise", "overlay", "measure", "weights", "spectrum", "sample", "shrink", "audit",
-            "reproduce", "report", "explore", "statements",
-            "sweep index", "sweep status", "sweep export",
-            "critical-points find", "critical-points model", "critical-points verify",
-            "landscape sharpness", "landscape slice", "landscape connect", "landscape levels",
-            "landscape linearize", "landscape manifold", "landscape noise", "landscape pac-bayes",
-            "landscape depth"]  # fmt: skip
+COMMANDS = [
+    "advise",
+    "overlay",
+    "measure",
+    "weights",
+    "spectrum",
+    "sample",
+    "shrink",
+    "audit",
+    "reproduce",
+    "report",
+    "explore",
+    "statements",
+    "sweep index",
+    "sweep status",
+    "sweep export",
+    "critical-points find",
+    "critical-points model",
+    "critical-points verify",
+    "landscape sharpness",
+    "landscape slice",
+    "landscape connect",
+    "landscape levels",
+    "landscape linearize",
+    "landscape manifold",
+    "landscape noise",
+    "landscape pac-bayes",
+    "landscape depth",
+]
 
 
 def test_the_list_of_commands_is_whole():

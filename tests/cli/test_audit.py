@@ -15,8 +15,21 @@ from rmtland.cli.audit_tables import print_stages
 from rmtland.cli.output import Output
 from rmtland.networks import digits, gaussian, train
 
-SMALL = ("audit", "--width", "4", "--samples", "16", "--draws", "2", "--points", "20",
-         "--json", "a.json", "--out", "o")  # fmt: skip
+SMALL = (
+    "audit",
+    "--width",
+    "4",
+    "--samples",
+    "16",
+    "--draws",
+    "2",
+    "--points",
+    "20",
+    "--json",
+    "a.json",
+    "--out",
+    "o",
+)
 
 
 @pytest.fixture
@@ -88,8 +101,10 @@ def test_distances_stand_below_the_energy_that_they_belong_to(capsys, tmp_path):
     cells = [[line[:end].split()[-1] for end in ends if line[end - 1] != " "] for line in lines]
     blank = [[line[end - 1] == " " for end in ends] for line in lines]
     assert [line.split()[:2] for line in lines] == [
-        ["0", "printed"], ["2", "fitted"], ["6", "Dyson"]
-    ]  # fmt: skip
+        ["0", "printed"],
+        ["2", "fitted"],
+        ["6", "Dyson"],
+    ]
     assert cells == [["0.100", "0.300", "0.500"], ["0.400", "0.600"], ["0.200", "0.700"]]
     assert blank == [[False] * 3, [True, False, False], [False, True, False]]
 

@@ -14,8 +14,24 @@ from rmtland.landscape.critical_points import Certificate
 from rmtland.sweep import Store, StoreError
 
 FIND = ("critical-points", "find", "--starts", 1, "--workers", 1)
-SMALL = ("critical-points", "find", "--inputs", 3, "--hidden", 3, "--samples", 12, "--starts", 3,
-         "--weight-decay", 0.01, "--workers", 1, "--finder", "symmetry")  # fmt: skip
+SMALL = (
+    "critical-points",
+    "find",
+    "--inputs",
+    3,
+    "--hidden",
+    3,
+    "--samples",
+    12,
+    "--starts",
+    3,
+    "--weight-decay",
+    0.01,
+    "--workers",
+    1,
+    "--finder",
+    "symmetry",
+)
 
 
 def test_points_are_found_drawn_written_and_verified(rmtland):
@@ -176,8 +192,10 @@ def test_ctrl_c_keeps_what_is_found_and_the_same_command_goes_on(rmtland, tmp_pa
     folder = tmp_path / "process"
     folder.mkdir()
     command = [*map(str, SMALL), "--store", "s.db", "--out", "."]
-    many = [str(5000) if word == "3" and before == "--starts" else word
-            for before, word in zip(["", *command], command, strict=False)]  # fmt: skip
+    many = [
+        str(5000) if word == "3" and before == "--starts" else word
+        for before, word in zip(["", *command], command, strict=False)
+    ]
     with subprocess.Popen(
         [sys.executable, "-c", PROCESS, *many], cwd=folder, stderr=subprocess.PIPE, text=True
     ) as process:

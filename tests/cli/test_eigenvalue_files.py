@@ -19,9 +19,16 @@ LINES = "\n".join(map(str, VALUES))
 
 @pytest.mark.parametrize(
     "content",
-    [LINES, "eigenvalue\n" + LINES, "# comment\n" + LINES, ",".join(map(str, VALUES)),
-     "0.5 1.25\n3.0 7.5", "\ufeff" + LINES, "\ufeffeigenvalue\n" + LINES],
-)  # fmt: skip
+    [
+        LINES,
+        "eigenvalue\n" + LINES,
+        "# comment\n" + LINES,
+        ",".join(map(str, VALUES)),
+        "0.5 1.25\n3.0 7.5",
+        "\ufeff" + LINES,
+        "\ufeffeigenvalue\n" + LINES,
+    ],
+)
 def test_text(content, tmp_path, monkeypatch):
     path = tmp_path / "values.csv"
     path.write_text(content, encoding="utf-8")

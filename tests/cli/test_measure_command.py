@@ -249,10 +249,20 @@ def test_eigenvalues_by_likelihood_without_spikes(rmtland):
     np.save("spiked.npy", [*WishartEnsemble(0.5, 3.0).sample(24, rng=1).nodes.ravel(), 40.0, 90.0])
     for outliers, left_out in (("exclude", 2), ("1", 1)):
         result = rmtland(
-            "overlay", "--eigenvalues", "spiked.npy", "--families",
-            "marchenko-pastur,wishart-wigner", "--method", "likelihood", "--outliers", outliers,
-            "--out", "o", "--json", "-",
-        )  # fmt: skip
+            "overlay",
+            "--eigenvalues",
+            "spiked.npy",
+            "--families",
+            "marchenko-pastur,wishart-wigner",
+            "--method",
+            "likelihood",
+            "--outliers",
+            outliers,
+            "--out",
+            "o",
+            "--json",
+            "-",
+        )
         assert result.code == 0
         report = json.loads(result.out)
         assert report["settings"]["method"] == "likelihood"
@@ -284,11 +294,17 @@ def test_refused_fits(rmtland, options, message):
 @pytest.mark.parametrize(
     "options",
     [
-        ("--data", "digits"), ("--width", "32"), ("--samples", "9"), ("--activation", "relu"),
-        ("--energy", "0.1"), ("--model", "both"), ("--dyson",), ("--no-dyson",),
+        ("--data", "digits"),
+        ("--width", "32"),
+        ("--samples", "9"),
+        ("--activation", "relu"),
+        ("--energy", "0.1"),
+        ("--model", "both"),
+        ("--dyson",),
+        ("--no-dyson",),
         ("--max-steps", "7"),
     ],
-)  # fmt: skip
+)
 def test_options_that_do_not_apply_are_refused(rmtland, options):
     """Also where the value given is the default."""
     np.save("values.npy", np.linspace(0.0, 1.0, 30))

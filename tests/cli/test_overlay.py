@@ -30,9 +30,23 @@ LEVELS = ("as printed", "traces matched", "fitted")
 DYSON = "matrix Dyson, iid second layer"
 CONDITIONED = "residuals conditioned on gradient"
 SMALL = (
-    "overlay", "--data", "gaussian", "--width", "6", "--samples", "40", "--max-steps", "40",
-    "--energy", "0.45", "--activation", "tanh", "--no-dyson", "--out", "o",
-)  # fmt: skip
+    "overlay",
+    "--data",
+    "gaussian",
+    "--width",
+    "6",
+    "--samples",
+    "40",
+    "--max-steps",
+    "40",
+    "--energy",
+    "0.45",
+    "--activation",
+    "tanh",
+    "--no-dyson",
+    "--out",
+    "o",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -117,9 +131,17 @@ def test_every_number_follows_from_the_network(rmtland):
     assert report["training"]["steps"] == trained.steps >= 2
     assert report["network"] == {"widths": [6, 6, 6], "parameters": 72}
     assert report["settings"] == {
-        "data": "gaussian", "width": 6, "samples": 40, "activation": "tanh", "energy": 0.45,
-        "seed": 3, "model": "both", "dyson": False, "conditioned": True, "max_steps": 40,
-    }  # fmt: skip
+        "data": "gaussian",
+        "width": 6,
+        "samples": 40,
+        "activation": "tanh",
+        "energy": 0.45,
+        "seed": 3,
+        "model": "both",
+        "dyson": False,
+        "conditioned": True,
+        "max_steps": 40,
+    }
     split = net.at(trained.theta, data.x, data.y).hessian()
     np.testing.assert_allclose(spectrum.eigenvalues, np.linalg.eigvalsh(split.total), atol=1e-11)
     provenance = spectrum.provenance
@@ -151,9 +173,21 @@ def test_every_number_follows_from_the_network(rmtland):
 )
 def test_data(rmtland, data, widths, words):
     result = rmtland(
-        "overlay", "--data", data, "--width", 2, "--samples", 30, "--max-steps", 5, "--energy",
-        0, "--no-dyson", "--out", "o",
-    )  # fmt: skip
+        "overlay",
+        "--data",
+        data,
+        "--width",
+        2,
+        "--samples",
+        30,
+        "--max-steps",
+        5,
+        "--energy",
+        0,
+        "--no-dyson",
+        "--out",
+        "o",
+    )
     report, _ = check(result, ["Wishart + Wigner"])
     assert report["network"]["widths"] == widths
     assert words in report["data"]
@@ -163,11 +197,27 @@ def test_data(rmtland, data, widths, words):
 
 def test_digits_are_the_whitened_ones_of_the_seed(rmtland):
     report, spectrum = check(
-        rmtland("overlay", "--data", "digits", "--width", 2, "--samples", 30, "--max-steps", 0,
-                "--seed", 5, "--activation", "tanh", "--no-dyson", "--out", "o"),
+        rmtland(
+            "overlay",
+            "--data",
+            "digits",
+            "--width",
+            2,
+            "--samples",
+            30,
+            "--max-steps",
+            0,
+            "--seed",
+            5,
+            "--activation",
+            "tanh",
+            "--no-dyson",
+            "--out",
+            "o",
+        ),
         ["Wishart + Wigner"],
         code=1,
-    )  # fmt: skip
+    )
     data = digits(30, size=4, whiten=True, rng=5)
     net = MLP((16, 2, 16), activation="tanh")
     point = net.at(net.init(rng=6), data.x, data.y)
@@ -227,10 +277,23 @@ def test_energy_zero_runs_to_the_last_step(rmtland):
 def test_energy_zero_ends_where_no_step_helps(rmtland, samples):
     """With fewer samples than the network can hold, the energy goes down to rounding."""
     report, spectrum = check(
-        rmtland(*SMALL, "--energy", 0, "--max-steps", 100_000, "--samples", samples,
-                "--width", 5, "--activation", "linear", "--model", "both"),
+        rmtland(
+            *SMALL,
+            "--energy",
+            0,
+            "--max-steps",
+            100_000,
+            "--samples",
+            samples,
+            "--width",
+            5,
+            "--activation",
+            "linear",
+            "--model",
+            "both",
+        ),
         list(KINDS),
-    )  # fmt: skip
+    )
     assert report["training"]["reason"] == "stalled"
     assert report["training"]["gradient_norm"] < 1e-6
     assert (report["training"]["energy"] < 1e-20) == (samples == 3)
@@ -281,9 +344,22 @@ def test_numbers_are_whole_on_a_narrow_terminal_and_symbols_are_explained(rmtlan
 def test_table_figure_and_report_have_the_same_numbers(rmtland):
     """With the matrix Dyson equation: the outliers marked, tabulated and written are one number."""
     result = rmtland(
-        "overlay", "--data", "gaussian", "--width", 4, "--samples", 30, "--energy", 0,
-        "--max-steps", 3, "--activation", "relu", "--out", "o",
-    )  # fmt: skip
+        "overlay",
+        "--data",
+        "gaussian",
+        "--width",
+        4,
+        "--samples",
+        30,
+        "--energy",
+        0,
+        "--max-steps",
+        3,
+        "--activation",
+        "relu",
+        "--out",
+        "o",
+    )
     report, spectrum = check(result, ["Wishart + Wigner"])
     assert report["laws"][DYSON]["law_error"] > 0
     data, net = gaussian(30, 4, rng=0), MLP((4, 4, 4), activation="relu")

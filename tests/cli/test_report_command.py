@@ -15,8 +15,23 @@ from rmtland.cli.report_page import ReportPage, command_line, command_name
 
 LOOK_AT_PICTURES = ()
 
-OVERLAY = ("overlay", "--data", "gaussian", "--width", 3, "--samples", 12, "--energy", 0,
-           "--max-steps", 3, "--no-dyson", "--no-conditioned", "--seed", 5)  # fmt: skip
+OVERLAY = (
+    "overlay",
+    "--data",
+    "gaussian",
+    "--width",
+    3,
+    "--samples",
+    12,
+    "--energy",
+    0,
+    "--max-steps",
+    3,
+    "--no-dyson",
+    "--no-conditioned",
+    "--seed",
+    5,
+)
 
 
 def visible(page):
@@ -66,10 +81,15 @@ def test_a_page_begins_with_the_answer(tmp_path, monkeypatch):
     page = (tmp_path / "a.html").read_text("utf-8")
     seen = re.findall(r"<h1>.*|<h2>.*|<figure|<table|<p class=\"words.*", page)
     stages = [
-        (f"<h2>stage {i}</h2>", f'<p class="words stressed">verdict {i}</p>', "<figure",
-         f'<p class="words">data {i}</p>', "<table")
+        (
+            f"<h2>stage {i}</h2>",
+            f'<p class="words stressed">verdict {i}</p>',
+            "<figure",
+            f'<p class="words">data {i}</p>',
+            "<table",
+        )
         for i in (1, 2)
-    ]  # fmt: skip
+    ]
     second = [*stages[1][:2], '<p class="words stressed">beware</p>', *stages[1][2:]]
     assert seen[:1] == ["<h1>rmtland audit</h1>"]
     assert seen[1:-1] == [*stages[0], *second]

@@ -86,9 +86,21 @@ def test_a_run_takes_nothing_from_an_interrupted_one_of_other_parameters(
 
 
 def test_what_a_run_has_kept_is_drawn_with_its_counts(rmtland, monkeypatch):
-    few = {"phi": (0.5,), "width": 3, "checks": (1e-2,), "symmetric": 5, "generic": 2, "minima": 1,
-           "published": 1, "studied": 1, "symmetric_checks": 1, "generic_checks": 1, "linear": 1,
-           "short_steps": 1, "resamples": 5}  # fmt: skip
+    few = {
+        "phi": (0.5,),
+        "width": 3,
+        "checks": (1e-2,),
+        "symmetric": 5,
+        "generic": 2,
+        "minima": 1,
+        "published": 1,
+        "studied": 1,
+        "symmetric_checks": 1,
+        "generic_checks": 1,
+        "linear": 1,
+        "short_steps": 1,
+        "resamples": 5,
+    }
     monkeypatch.setattr(CriticalPointsFigure, "quick", few)
     original, many = critical_points.searched, []
 

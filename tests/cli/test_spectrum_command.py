@@ -49,9 +49,7 @@ def test_the_example_of_the_issue(rmtland):
 @pytest.mark.parametrize(("phi", "epsilon", "sigma"), [(0.2, 0.7, 2.5), (4.0, 0.4, 1.3)])
 def test_table_holds_the_numbers_of_the_model(rmtland, kind, phi, epsilon, sigma):
     model = KINDS[kind](phi, epsilon, sigma)
-    out = rmtland(
-        "spectrum", kind, "--phi", phi, "--epsilon", epsilon, "--sigma", sigma
-    ).out  # fmt: skip
+    out = rmtland("spectrum", kind, "--phi", phi, "--epsilon", epsilon, "--sigma", sigma).out
     support = model.law.support
     for i, pair in enumerate(support):
         row = "edges" if len(support) == 1 else f"edges of interval {i + 1}"
@@ -79,9 +77,18 @@ def test_no_number_is_cut_on_a_narrow_terminal(rmtland, monkeypatch):
 
 def test_csv_holds_the_curve(rmtland):
     result = rmtland(
-        "spectrum", "wishart-relu", "--phi", 4, "--epsilon", 0.4, "--points", 40,
-        "--csv", "--out", "curves",
-    )  # fmt: skip
+        "spectrum",
+        "wishart-relu",
+        "--phi",
+        4,
+        "--epsilon",
+        0.4,
+        "--points",
+        40,
+        "--csv",
+        "--out",
+        "curves",
+    )
     assert result.written == ["curves/wishart-relu-phi4-epsilon0.4.csv"]
     assert "wrote curves/wishart-relu-phi4-epsilon0.4.csv\n" in result.out
     path = result.folder / result.written[0]
@@ -110,9 +117,18 @@ def test_plot_is_a_picture(rmtland):
     from matplotlib.image import imread
 
     result = rmtland(
-        "spectrum", "wishart-wigner", "--phi", 0.5, "--epsilon", 0.3, "--sigma", 2,
-        "--plot", "--out", "a/b",
-    )  # fmt: skip
+        "spectrum",
+        "wishart-wigner",
+        "--phi",
+        0.5,
+        "--epsilon",
+        0.3,
+        "--sigma",
+        2,
+        "--plot",
+        "--out",
+        "a/b",
+    )
     assert result.written == ["a/b/wishart-wigner-phi0.5-epsilon0.3-sigma2.png"]
     path = result.folder / result.written[0]
     assert struct.unpack(">II", path.read_bytes()[16:24]) == (1050, 630)
@@ -133,12 +149,29 @@ def test_a_folder_with_brackets_in_its_name(rmtland):
 
 def test_a_second_run_replaces_the_file(rmtland):
     first = rmtland(
-        "spectrum", "wishart-wigner", "--phi", 0.5, "--epsilon", 0.3, "--csv", "--out", "o",
-    )  # fmt: skip
+        "spectrum",
+        "wishart-wigner",
+        "--phi",
+        0.5,
+        "--epsilon",
+        0.3,
+        "--csv",
+        "--out",
+        "o",
+    )
     again = rmtland(
-        "spectrum", "wishart-wigner", "--phi", 0.5, "--epsilon", 0.3, "--csv", "--out", "o",
-        "--points", 7,
-    )  # fmt: skip
+        "spectrum",
+        "wishart-wigner",
+        "--phi",
+        0.5,
+        "--epsilon",
+        0.3,
+        "--csv",
+        "--out",
+        "o",
+        "--points",
+        7,
+    )
     assert again.written == first.written
     assert len((again.folder / again.written[0]).read_text().splitlines()) == 8
 

@@ -157,13 +157,20 @@ def test_errors_of_a_fit_cover_what_an_estimate_does_not_know(family, fix, metho
     for seed in range(16):
         estimate = spectral_density(matrix, probes=2, steps=20, rng=seed)
         found = fit(
-            estimate, family, fix=fix, method=method, rng=0, resamples=2,
+            estimate,
+            family,
+            fix=fix,
+            method=method,
+            rng=0,
+            resamples=2,
             starts=[exact.parameters],
-        )  # fmt: skip
+        )
         scores.append(
-            [(found.parameters[name] - exact.parameters[name]) / error
-             for name, error in found.errors.items()]
-        )  # fmt: skip
+            [
+                (found.parameters[name] - exact.parameters[name]) / error
+                for name, error in found.errors.items()
+            ]
+        )
     assert np.abs(scores).max() < 4
     # rms of 16 normal scores: 1 with deviation .18; truncation is bounded, not known
     rms = np.sqrt(np.mean(np.square(scores), axis=0))
@@ -176,21 +183,29 @@ def test_more_probes_and_steps_make_errors_smaller():
     matrix = noise @ noise.T / 400
     errors = [
         fit(
-            spectral_density(matrix, probes=probes, steps=steps, rng=0), MarchenkoPastur, rng=0,
-            resamples=4, starts=1,
+            spectral_density(matrix, probes=probes, steps=steps, rng=0),
+            MarchenkoPastur,
+            rng=0,
+            resamples=4,
+            starts=1,
         ).errors["scale"]
         for probes, steps in ((1, 12), (4, 24), (16, 48))
-    ]  # fmt: skip
+    ]
     assert errors[0] > 1.3 * errors[1] > 1.3 * 1.3 * errors[2]
 
 
 def test_runs_of_a_quadrature_tell_their_scatter():
     """Rows that are matrices of their own, without a law of probes: the jackknife over rows."""
     one, many = (
-        fit(WishartEnsemble(0.5).lanczos(1000, 30, rng=1, runs=runs), MarchenkoPastur, rng=0,
-            resamples=4, starts=[{"aspect_ratio": 0.5, "scale": 1.0}])
+        fit(
+            WishartEnsemble(0.5).lanczos(1000, 30, rng=1, runs=runs),
+            MarchenkoPastur,
+            rng=0,
+            resamples=4,
+            starts=[{"aspect_ratio": 0.5, "scale": 1.0}],
+        )
         for runs in (2, 16)
-    )  # fmt: skip
+    )
     assert many.errors["scale"] < one.errors["scale"]
     # the mean over 16 start vectors of 1000 entries scatters by sqrt(.5/8000) = .008
     assert 0.004 < many.errors["scale"] < 0.03
@@ -202,10 +217,13 @@ def test_errors_that_are_stated_are_carried():
     found = [
         fit(
             Spectrum(x, np.full(40, 1 / 40), dimension=10**6, errors=np.full(40, error)),
-            Semicircle, rng=0, resamples=2, starts=[{"variance": 1.0, "center": 0.0}],
+            Semicircle,
+            rng=0,
+            resamples=2,
+            starts=[{"variance": 1.0, "center": 0.0}],
         ).errors["center"]
         for error in (1e-9, 0.02, 0.04)
-    ]  # fmt: skip
+    ]
     assert found[0] < found[1] < found[2]
     assert found[2] == pytest.approx(2 * found[1], rel=0.3)
 
@@ -216,9 +234,13 @@ def test_outliers_left_out_of_an_estimate_keep_its_brackets():
     matrix = noise @ noise.T / 400
     exact = fit(Spectrum.from_matrix(matrix), MarchenkoPastur, rng=0, outliers=2, starts=2)
     found = fit(
-        spectral_density(matrix, probes=6, steps=30, rng=0), MarchenkoPastur, rng=0,
-        outliers=2, starts=2, resamples=4,
-    )  # fmt: skip
+        spectral_density(matrix, probes=6, steps=30, rng=0),
+        MarchenkoPastur,
+        rng=0,
+        outliers=2,
+        starts=2,
+        resamples=4,
+    )
     assert len(exact.excluded) == 2
     assert len(found.excluded) == 12  # two nodes of each probe
     for name, error in found.errors.items():

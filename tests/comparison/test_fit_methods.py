@@ -150,13 +150,21 @@ def scores(ensemble, size, family, truth, method, *, resamples=16, runs=RUNS, sp
     found = []
     for seed, row in enumerate(ensemble.sample(size, rng=5, runs=runs).nodes):
         result = fit(
-            Spectrum(row), family, method=method, starts=[truth], rng=seed, resamples=resamples,
+            Spectrum(row),
+            family,
+            method=method,
+            starts=[truth],
+            rng=seed,
+            resamples=resamples,
             outliers=spikes or "keep",
-        )  # fmt: skip
+        )
         found.append(
-            [(result.parameters[name] - value) / result.errors[name]
-             for name, value in truth.items() if result.errors[name]]
-        )  # fmt: skip
+            [
+                (result.parameters[name] - value) / result.errors[name]
+                for name, value in truth.items()
+                if result.errors[name]
+            ]
+        )
     return np.array(found)
 
 
@@ -202,14 +210,19 @@ def test_the_likelihood_has_the_least_error():
         method: np.sqrt(
             np.mean(
                 [
-                    (fit(Spectrum(x), MarchenkoPastur, method=method, starts=[truth], resamples=0)
-                     .parameters["aspect_ratio"] - 1.0) ** 2
+                    (
+                        fit(
+                            Spectrum(x), MarchenkoPastur, method=method, starts=[truth], resamples=0
+                        ).parameters["aspect_ratio"]
+                        - 1.0
+                    )
+                    ** 2
                     for x in nodes
                 ]
             )
         )
         for method in ("distance", "likelihood")
-    }  # fmt: skip
+    }
     assert rms["likelihood"] < 0.7 * rms["distance"]
 
 
@@ -221,15 +234,23 @@ def test_the_likelihood_has_the_least_error():
 def test_bulks_beside_spikes_are_fitted_as_without(method, outliers):
     """Five strong spikes of 60: 5/60 of the scale if the bulk is taken for the whole."""
     spikes = (6.0, 8.0, 11.0, 15.0, 20.0)
-    nodes = SpikedEnsemble(WishartEnsemble(0.5), spikes, "multiplicative").sample(
-        60, rng=3, runs=12
-    ).nodes  # fmt: skip
+    nodes = (
+        SpikedEnsemble(WishartEnsemble(0.5), spikes, "multiplicative")
+        .sample(60, rng=3, runs=12)
+        .nodes
+    )
     truth = {"aspect_ratio": 0.5, "scale": 1.0}
     found = [
-        fit(Spectrum(x), MarchenkoPastur, method=method, outliers=outliers, starts=[truth],
-            resamples=0)
+        fit(
+            Spectrum(x),
+            MarchenkoPastur,
+            method=method,
+            outliers=outliers,
+            starts=[truth],
+            resamples=0,
+        )
         for x in nodes
-    ]  # fmt: skip
+    ]
     assert all(len(one.excluded) == 5 for one in found)
     # errors of the likelihood: .0128 and .0167; four of them over 12 matrices, and their bias
     ratios = np.mean([one.parameters["aspect_ratio"] for one in found])
@@ -241,14 +262,20 @@ def test_bulks_beside_spikes_are_fitted_as_without(method, outliers):
 def test_square_matrices_with_more_spikes_than_stand_out():
     """An eigenvalue at the hard edge is no spike below it: the scoring went in a circle there."""
     strengths = tuple(1 + np.geomspace(4.0, 40.0, 10))
-    nodes = SpikedEnsemble(WishartEnsemble(1.0), strengths, "multiplicative").sample(
-        60, rng=1, runs=20
-    ).nodes  # fmt: skip
+    nodes = (
+        SpikedEnsemble(WishartEnsemble(1.0), strengths, "multiplicative")
+        .sample(60, rng=1, runs=20)
+        .nodes
+    )
     start = [{"aspect_ratio": 1.0, "scale": 1.0}]
     for x in nodes[14:]:
         found = fit(
-            Spectrum(x), MarchenkoPastur, method="likelihood", outliers=10, starts=start,
-        )  # fmt: skip
+            Spectrum(x),
+            MarchenkoPastur,
+            method="likelihood",
+            outliers=10,
+            starts=start,
+        )
         assert found.excluded == tuple(x[-10:])
         assert 0.9 < found.parameters["aspect_ratio"] <= 1.0
 
@@ -274,9 +301,14 @@ def test_the_aspect_ratio_is_that_of_all_eigenvalues():
     nodes = SpikedEnsemble(WishartEnsemble(0.5), spikes, "multiplicative").sample(40, rng=1).nodes
     for method in METHODS:
         found = fit(
-            Spectrum(nodes), MarchenkoPastur, fix={"aspect_ratio": 0.5}, method=method, rng=0,
-            outliers="exclude", resamples=0,
-        )  # fmt: skip
+            Spectrum(nodes),
+            MarchenkoPastur,
+            fix={"aspect_ratio": 0.5},
+            method=method,
+            rng=0,
+            outliers="exclude",
+            resamples=0,
+        )
         assert len(found.excluded) == 8
         assert abs(found.parameters["scale"] - 1.0) < 4 * np.sqrt(2 / 3200)
 
@@ -288,9 +320,13 @@ def test_goodness_beside_spikes():
     chances = []
     for seed, x in enumerate(ensemble.sample(40, rng=2, runs=12).nodes):
         found = fit(
-            Spectrum(x), MarchenkoPastur, fix={"aspect_ratio": 0.5}, method="likelihood",
-            outliers=4, starts=[{"scale": 1.0}],
-        )  # fmt: skip
+            Spectrum(x),
+            MarchenkoPastur,
+            fix={"aspect_ratio": 0.5},
+            method="likelihood",
+            outliers=4,
+            starts=[{"scale": 1.0}],
+        )
         test = goodness_of_fit(Spectrum(x), found, resamples=19, rng=seed)
         chances.append(test.p_value)
     assert abs(np.mean(chances) - 0.525) < 4 * 0.29 / 12**0.5
@@ -311,14 +347,18 @@ def test_goodness_beside_spikes():
         (np.linspace(0.1, 1, 9), WishartPlusWigner, {}, "joint density .* is known for"),
         (np.linspace(0.1, 1, 9), MarchenkoPastur, {"beta": 0.0}, "beta > 0; got 0.0"),
         (np.linspace(0.1, 1, 9), MarchenkoPastur, {"beta": -1.0}, "beta must"),
-        (np.linspace(0.1, 1, 9), MarchenkoPastur, {"fix": {"aspect_ratio": 3.0}},
-         "9 of 9 eigenvalues are not zero; .* ratio 3 have 3"),
+        (
+            np.linspace(0.1, 1, 9),
+            MarchenkoPastur,
+            {"fix": {"aspect_ratio": 3.0}},
+            "9 of 9 eigenvalues are not zero; .* ratio 3 have 3",
+        ),
         ([0, 0, 0, 1, 2, 3.5, 4], MarchenkoPastur, {"fix": {"aspect_ratio": 0.5}}, "4 of 7"),
         ([0.0, 0.2, 0.4, 0.5], Wachter, {}, "between 0 and 1, without either end"),
         (np.linspace(0.1, 1, 9), MarchenkoPastur, {"outliers": 5}, "at most half of the 9"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_refused(nodes, family, options, message):
     with pytest.raises(ValueError, match=message):
         fit(Spectrum(nodes), family, method="likelihood", rng=0, resamples=0, **options)
@@ -377,8 +417,15 @@ def test_narrow_bulks_far_from_zero_are_found(ratio, scale, method):
 def test_no_outlier_is_too_far_to_be_left_out(method, outliers, size):
     nodes = WishartEnsemble(0.5).sample(60, rng=2).nodes.ravel()
     truth = fit(Spectrum(nodes), MarchenkoPastur, method="likelihood", resamples=0)
-    found = fit(Spectrum([*nodes, size]), MarchenkoPastur, method=method, outliers=outliers,
-                rng=0, resamples=4, starts=2)  # fmt: skip
+    found = fit(
+        Spectrum([*nodes, size]),
+        MarchenkoPastur,
+        method=method,
+        outliers=outliers,
+        rng=0,
+        resamples=4,
+        starts=2,
+    )
     assert found.excluded == (size,)
     for name, error in truth.errors.items():
         assert abs(found.parameters[name] - truth.parameters[name]) < 2 * error
@@ -396,10 +443,16 @@ def test_matrices_of_two_eigenvalues_leave_errors_infinite():
 def test_errors_of_squares_near_the_ends_of_double_precision(method, unit):
     nodes = GaussianEnsemble().sample(30, rng=0).nodes
     one, other = (
-        fit(Spectrum(u * nodes), Semicircle, method=method, resamples=4, rng=0,
-            starts=[{"variance": u**2, "center": 0.0}])
+        fit(
+            Spectrum(u * nodes),
+            Semicircle,
+            method=method,
+            resamples=4,
+            rng=0,
+            starts=[{"variance": u**2, "center": 0.0}],
+        )
         for u in (1.0, unit)
-    )  # fmt: skip
+    )
     for name, power in (("variance", 2), ("center", 1)):
         assert other.errors[name] == pytest.approx(one.errors[name] * unit**power, rel=0.02)
         assert other.errors[name] > 0

@@ -54,8 +54,11 @@ def test_mean_and_covariance_are_those_of_matrices(ensemble, size):
 )
 def test_the_partition_function_generates_the_mean(law):
     """dA/d theta = (d eta / d theta) . E T along every parameter: closed forms apart."""
-    names = [name for name in ("aspect_ratio", "scale", "variance", "center", "other_ratio")
-             if name in law.__dataclass_fields__]  # fmt: skip
+    names = [
+        name
+        for name in ("aspect_ratio", "scale", "variance", "center", "other_ratio")
+        if name in law.__dataclass_fields__
+    ]
     for name in names:
         low, high = (
             joint_density(
@@ -83,12 +86,15 @@ def test_narrow_bulks_lose_no_digits(ratio, scale):
         trace = n * a / b - n
         mean = mpmath.fsum(digamma) - n * mpmath.log(b) - trace
         own = mpmath.fsum(mpmath.psi(1, a - mpmath.mpf(j) / 2) for j in range(n))
-        covariance = [[own - 2 * n / b + n * a / b**2, -n * (a - b) / b**2],
-                      [-n * (a - b) / b**2, n * a / b**2]]  # fmt: skip
+        covariance = [
+            [own - 2 * n / b + n * a / b**2, -n * (a - b) / b**2],
+            [-n * (a - b) / b**2, n * a / b**2],
+        ]
         partition = (
             mpmath.fsum(mpmath.loggamma(a - mpmath.mpf(j) / 2) for j in range(n))
-            - n * a * mpmath.log(b) + n * b
-        )  # fmt: skip
+            - n * a * mpmath.log(b)
+            + n * b
+        )
     found = joint_density(MarchenkoPastur(ratio, scale), n, beta=1.0)
     # scale - 1 itself is known to a rounding
     tolerance = 1e-10 if scale != 1 else 1e-13
@@ -133,8 +139,9 @@ def test_sums_of_a_bulk_beside_spikes(bulk, spikes, kind):
     for row in nodes:
         row = row[np.abs(row) > 1e-12]
         few = sum(s < 1 for s in spikes)
-        out = np.isin(np.arange(row.size), [*range(few), *range(row.size - len(spikes) + few,
-                                                                  row.size)])  # fmt: skip
+        out = np.isin(
+            np.arange(row.size), [*range(few), *range(row.size - len(spikes) + few, row.size)]
+        )
         plain.append(sums(law, row[~out]))
         found.append(plain[-1] + outlier_sums(law, row[out]))
     density = joint_density(law, size, beta=1.0)

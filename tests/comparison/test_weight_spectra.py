@@ -128,8 +128,10 @@ def test_a_torch_model():
     model = torch.nn.Sequential(*layers, torch.nn.LayerNorm(9)).to(torch.bfloat16)
     matrices = weight_matrices(model)
     assert {name: m.shape for name, m in matrices.items()} == {
-        "0.weight": (8, 27), "1.weight": (5, 72), "2.weight": (9, 9),
-    }  # fmt: skip
+        "0.weight": (8, 27),
+        "1.weight": (5, 72),
+        "2.weight": (9, 9),
+    }
     kernel = layers[1].weight.detach().double().numpy()
     assert np.array_equal(matrices["1.weight"], kernel.swapaxes(0, 1).reshape(5, 72))
     assert len(spectra_of_weights(model, rng=0)) == 2
@@ -183,8 +185,10 @@ def test_tied_weights_of_a_state_dict_count_once():
 def test_what_is_no_number_is_left_out_and_complex_weights_are_refused():
     kept = {"whole": np.arange(12).reshape(3, 4), "swapped": noise(3, 4).astype(">f4")}
     others = {
-        "mask": np.ones((9, 9), dtype=bool), "words": np.full((9, 9), "1"), "none": np.ones((0, 9))
-    }  # fmt: skip
+        "mask": np.ones((9, 9), dtype=bool),
+        "words": np.full((9, 9), "1"),
+        "none": np.ones((0, 9)),
+    }
     found = weight_matrices({**kept, **others})
     assert list(found) == list(kept)
     assert all(np.array_equal(found[name], kept[name]) for name in kept)

@@ -197,7 +197,7 @@ REFUSED = [
     ("deflate", lambda s: spectral_density(np.eye(9), deflate=2, method="kpm")),
     ("accuracy", lambda s: spectral_density(np.eye(9), accuracy=0.1, method="kpm")),
     ("method", lambda s: spectral_density(np.eye(9), method="slq")),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("words", "call"), REFUSED)

@@ -81,15 +81,15 @@ ESTIMATES = {
     "density": lambda h: moments(spectral_density(h, probes=3, steps=14, rng=0)),
     "deflated": lambda h: moments(spectral_density(h, probes=3, steps=9, deflate=3, rng=0)),
     "kpm": lambda h: spectral_density(h, probes=3, steps=14, method="kpm", rng=0).weights,
-    "index": lambda h: (
-        lambda e: [e.value, *e.interval, *e.rigorous]
-    )(negative_fraction(h, probes=3, steps=12, method="lanczos", rng=0)),
+    "index": lambda h: (lambda e: [e.value, *e.interval, *e.rigorous])(
+        negative_fraction(h, probes=3, steps=12, method="lanczos", rng=0)
+    ),
     "inertia": lambda h: mass_below(h, 0.5, method="inertia").value,
     "width": lambda h: list(
         mass_below(h, 1.5, probes=3, steps=8, method="lanczos", width=0.4, rng=0).interval
     ),
     "extremal": lambda h: extremal_eigenpairs(h, 2, rng=0).values,
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", ["wide", "low rank", "spiked", "complex"])
@@ -182,8 +182,9 @@ def test_invariant_subspaces_end(put):
     for one in found.tridiagonals:
         assert len(one.alpha) == 3
         assert one.is_exhausted
-        nodes = np.linalg.eigvalsh(np.diag(one.alpha) + np.diag(one.beta[:-1], 1)
-                                   + np.diag(one.beta[:-1], -1))  # fmt: skip
+        nodes = np.linalg.eigvalsh(
+            np.diag(one.alpha) + np.diag(one.beta[:-1], 1) + np.diag(one.beta[:-1], -1)
+        )
         np.testing.assert_allclose(nodes, [1, 2, 4], rtol=1e-12)
     whole = krylov_quadratures(there(put, matrix()), probes=2, steps=200, rng=0)
     assert [len(one.alpha) for one in whole.tridiagonals] == [SIZE, SIZE]
@@ -345,9 +346,14 @@ class Multiplies:
 
 def test_matrices_and_objects_go_where_like_is(put):
     array = put(matrix())
-    for given in (matrix(), matrix().tolist(), Multiplies(array, "matmat", shape=(SIZE, SIZE)),
-                  Multiplies(array, "matmat", size=SIZE), Multiplies(array, "matvec", size=SIZE),
-                  np.asfortranarray(matrix())[::-1, ::-1][::-1, ::-1]):  # fmt: skip
+    for given in (
+        matrix(),
+        matrix().tolist(),
+        Multiplies(array, "matmat", shape=(SIZE, SIZE)),
+        Multiplies(array, "matmat", size=SIZE),
+        Multiplies(array, "matvec", size=SIZE),
+        np.asfortranarray(matrix())[::-1, ::-1][::-1, ::-1],
+    ):
         operator = symmetric_operator(given, like=array)
         assert not operator.place.is_host
         np.testing.assert_allclose(operator.dense(), matrix(), atol=1e-14)
@@ -420,8 +426,11 @@ def test_transfers_do_not_grow_with_the_steps(name):
 def test_a_network_is_waited_for_once_a_run():
     rng = np.random.default_rng(0)
     net = MLP((3, 4, 2))
-    point = net.at(*map(put_strict, (net.init(rng=1), rng.standard_normal((9, 3)),
-                                     rng.standard_normal((9, 2)))))  # fmt: skip
+    point = net.at(
+        *map(
+            put_strict, (net.init(rng=1), rng.standard_normal((9, 3)), rng.standard_normal((9, 2)))
+        )
+    )
     operator = symmetric_operator(point.operator())
     for steps in (6, 12):
         with counted_transfers() as found:

@@ -99,6 +99,9 @@ def test_moments_of_a_multiple_of_the_identity_in_single_precision():
     value = np.float32(0.7)
     found = spectral_density(
         symmetric_operator(lambda v: value * v, size=30, dtype=np.float32),
-        probes=2, steps=8, rng=0, method="kpm",
-    )  # fmt: skip
+        probes=2,
+        steps=8,
+        rng=0,
+        method="kpm",
+    )
     assert found.mean() == pytest.approx(float(value), rel=1e-5)

@@ -128,9 +128,14 @@ def test_a_requested_width_is_reached():
     assert found.interval[0] <= truth <= found.interval[1]
     with pytest.warns(UserWarning, match="was asked for"):
         short = negative_fraction(
-            diagonal(values), probes=2, steps=10, rng=0, width=1e-3, max_products=60,
+            diagonal(values),
+            probes=2,
+            steps=10,
+            rng=0,
+            width=1e-3,
+            max_products=60,
             method="lanczos",
-        )  # fmt: skip
+        )
     assert short.products <= 60
 
 

@@ -135,9 +135,12 @@ REFUSED = {
     "an integer type": (lambda: matrix(), {"dtype": int}, ValueError, "dtype"),
     "complex function": (lambda: lambda v: 1j * v, {"size": 3}, ValueError, "complex128"),
     "no products": (
-        lambda: type("Empty", (), {"shape": (2, 2)})(), {}, TypeError, "neither matmat",
+        lambda: type("Empty", (), {"shape": (2, 2)})(),
+        {},
+        TypeError,
+        "neither matmat",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -226,8 +226,13 @@ def test_progress_goes_to_stderr(capsys):
 def test_adaptive_runs_resume_to_the_same_bytes(tmp_path, basis, quantity):
     def found(operator, folder):
         options = {
-            "probes": 2, "steps": 8, "rng": 0, "basis": basis, "together": 2, "checkpoint": folder,
-        }  # fmt: skip
+            "probes": 2,
+            "steps": 8,
+            "rng": 0,
+            "basis": basis,
+            "together": 2,
+            "checkpoint": folder,
+        }
         if quantity == "index":
             return negative_fraction(operator, width=0.14, method="lanczos", **options)
         spectrum = spectral_density(operator, accuracy=2.5, **options)

@@ -58,8 +58,9 @@ def text(chrome, selector):
 
 
 def number(chrome, name):
-    return float(chrome.run("return document.getElementById('value-' + arguments[0]).textContent",
-                            name))  # fmt: skip
+    return float(
+        chrome.run("return document.getElementById('value-' + arguments[0]).textContent", name)
+    )
 
 
 def shared(chrome):
@@ -75,8 +76,10 @@ def after(chrome, script, *arguments, counter="moves"):
 
 
 def points(chrome, figure):
-    return {name: (np.array(x, float), np.array(y, float))
-            for name, x, y in json.loads(chrome.run(POINTS, figure))}  # fmt: skip
+    return {
+        name: (np.array(x, float), np.array(y, float))
+        for name, x, y in json.loads(chrome.run(POINTS, figure))
+    }
 
 
 def test_sliders_move_the_law(chrome, address):
@@ -105,8 +108,15 @@ def test_sliders_move_the_law(chrome, address):
 
 
 def test_the_address_is_shared(chrome, address):
-    opened(chrome, address, law="wishart-relu", phi=2.5, energy=0.01, traces="activation",
-           activation="gelu")  # fmt: skip
+    opened(
+        chrome,
+        address,
+        law="wishart-relu",
+        phi=2.5,
+        energy=0.01,
+        traces="activation",
+        activation="gelu",
+    )
     first = [text(chrome, "#numbers"), text(chrome, "#title")]
     assert first[1] == "Wishart + ReLU block law, phi = 2.5, energy = 0.01, gelu"
     link = chrome.run("return location.href")
@@ -135,9 +145,16 @@ CHOOSE = """
 def test_every_control_is_in_the_address(chrome, address):
     """What was chosen, its address, and what another browser shows at that address agree."""
     opened(chrome, address)
-    chosen = {"law": "wishart-relu", "activation": "gelu", "sample": "matrices",
-              "seed": str(2**53 - 1), "phi-number": "0.12345678901234567",
-              "energy-number": "1e-7", "sigma-number": "2.5", "width-number": "37"}  # fmt: skip
+    chosen = {
+        "law": "wishart-relu",
+        "activation": "gelu",
+        "sample": "matrices",
+        "seed": str(2**53 - 1),
+        "phi-number": "0.12345678901234567",
+        "energy-number": "1e-7",
+        "sigma-number": "2.5",
+        "width-number": "37",
+    }
     for name, value in {**chosen, "traces": True}.items():
         after(chrome, CHOOSE, name, value, counter="settled")
     shown = [chrome.run(CONTROLS), text(chrome, "#numbers"), text(chrome, "#drawn")]
@@ -145,9 +162,16 @@ def test_every_control_is_in_the_address(chrome, address):
         float(one) if one[0].isdigit() else one for one in chosen.values()
     ]
     assert shared(chrome) == ExplorerState(
-        law="wishart-relu", phi=0.12345678901234567, energy=1e-7, sigma=2.5, activation="gelu",
-        traces="activation", sample="matrices", width=37, seed=2**53 - 1,
-    )  # fmt: skip
+        law="wishart-relu",
+        phi=0.12345678901234567,
+        energy=1e-7,
+        sigma=2.5,
+        activation="gelu",
+        traces="activation",
+        sample="matrices",
+        width=37,
+        seed=2**53 - 1,
+    )
     link = chrome.run("return location.href")
     opened(chrome, address)
     chrome.open(link)
@@ -196,8 +220,12 @@ def test_spectra_are_laid_over(chrome, address):
     assert "drawn" not in points(chrome, "density")  # what was drawn at another energy
     after(chrome, LET_GO, "energy", counter="settled")
     assert number(chrome, "index, drawn") != measured
-    after(chrome, "const one = document.getElementById('width-number'); one.value = 100;"
-          "one.dispatchEvent(new Event('change'));", counter="settled")  # fmt: skip
+    after(
+        chrome,
+        "const one = document.getElementById('width-number'); one.value = 100;"
+        "one.dispatchEvent(new Event('change'));",
+        counter="settled",
+    )
     assert "Not drawn: a network of width 100 has 20000 parameters" in text(chrome, "#drawn")
     assert shared(chrome).width == 100
 
@@ -214,8 +242,10 @@ def test_a_file_is_dropped_and_fitted(chrome, address, tmp_path):
     assert text(chrome, "#dropped") == "300 eigenvalues of mine <b>.npy"
     assert number(chrome, "Kolmogorov distance, file") > 0.3
     chrome.click("#fit")
-    chrome.wait("document.getElementById('dropped').textContent.includes('fitted:') "
-                "&& document.getElementById('fit').disabled === false")  # fmt: skip
+    chrome.wait(
+        "document.getElementById('dropped').textContent.includes('fitted:') "
+        "&& document.getElementById('fit').disabled === false"
+    )
     state = shared(chrome)
     assert state.sigma == pytest.approx(3, rel=0.02)
     assert state.phi == pytest.approx(0.5, rel=0.05)
@@ -291,8 +321,19 @@ def test_on_a_phone(chrome, address):
 def test_the_command_is_stopped(chrome, tmp_path):
     """Ctrl-C ends the process without a word of Python, and the page says that nobody answers."""
     written = tmp_path / "address.json"
-    command = [sys.executable, "-m", "rmtland", "explore", "--no-browser", "--port", "0",
-               "--json", str(written), "--state", "phi=0.75"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "rmtland",
+        "explore",
+        "--no-browser",
+        "--port",
+        "0",
+        "--json",
+        str(written),
+        "--state",
+        "phi=0.75",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         end = time.monotonic() + 180

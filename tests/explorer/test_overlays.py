@@ -27,8 +27,9 @@ def test_the_same_seed_draws_the_same():
     np.testing.assert_array_equal(first.nodes, again.nodes)
     assert first.nodes.shape == (32, 32)
     assert "32 Hessians of a tanh network, 4 units a layer, 16 samples" in first.provenance["words"]
-    assert not np.array_equal(first.nodes, drawn(ExplorerState(sample="network", width=4,
-                                                               seed=1)).nodes)  # fmt: skip
+    assert not np.array_equal(
+        first.nodes, drawn(ExplorerState(sample="network", width=4, seed=1)).nodes
+    )
 
 
 def test_zeros_and_far_eigenvalues_are_no_part_of_the_histogram():

@@ -102,15 +102,21 @@ def test_other_sites_are_refused(server, headers):
         assert content["error"]
     linked = ask(server, "/?phi=1", headers={"Sec-Fetch-Site": "cross-site"})
     assert linked[0] == 200  # a link in a letter opens the page
-    own = {"Host": f"localhost:{server.server_port}",
-           "Origin": f"http://localhost:{server.server_port}"}  # fmt: skip
+    own = {
+        "Host": f"localhost:{server.server_port}",
+        "Origin": f"http://localhost:{server.server_port}",
+    }
     assert ask(server, "/setup", headers=own)[0] == 200
 
 
 @pytest.mark.parametrize("name", ["Host", "Origin", "Sec-Fetch-Site", "Content-Length"])
 def test_what_is_said_twice_is_refused(server, name):
-    own = {"Host": f"127.0.0.1:{server.server_port}", "Sec-Fetch-Site": "same-origin",
-           "Origin": f"http://127.0.0.1:{server.server_port}", "Content-Length": "3"}  # fmt: skip
+    own = {
+        "Host": f"127.0.0.1:{server.server_port}",
+        "Sec-Fetch-Site": "same-origin",
+        "Origin": f"http://127.0.0.1:{server.server_port}",
+        "Content-Length": "3",
+    }
     twice = {name.lower(): own[name]}  # of another spelling, the same value
     for more, code in (({}, 200), (twice, 400)):
         assert send(server, b"1 2", headers={**own, **more})[0] == code
@@ -203,8 +209,10 @@ def test_hostile_requests(server):
     for address in ("http://[x", "http://[::1"):
         assert ask(server, address)[0] == 400
     with socket.create_connection(("127.0.0.1", server.server_port), timeout=5) as one:
-        one.sendall(b"POST /eigenvalues?name=a.txt HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
-                    b"Content-Length: 9\r\n\r\n1" % server.server_port)  # fmt: skip
+        one.sendall(
+            b"POST /eigenvalues?name=a.txt HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
+            b"Content-Length: 9\r\n\r\n1" % server.server_port
+        )
         one.shutdown(socket.SHUT_WR)
         assert b"400" in one.recv(4096).partition(b"\r\n")[0]
     assert ask(server, "/setup")[0] == 200  # it is still there

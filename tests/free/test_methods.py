@@ -26,8 +26,9 @@ def agree(one, two):
     assert np.ravel(two.support) == pytest.approx(np.ravel(one.support), abs=1e-11 * scale)
     assert [place for place, _ in two.atoms] == pytest.approx([place for place, _ in one.atoms])
     assert [mass for _, mass in two.atoms] == pytest.approx([mass for _, mass in one.atoms])
-    x = np.concatenate([low + (high - low) * np.linspace(0.02, 0.98, 9)
-                        for low, high in one.support])  # fmt: skip
+    x = np.concatenate(
+        [low + (high - low) * np.linspace(0.02, 0.98, 9) for low, high in one.support]
+    )
     assert two.pdf(x) == pytest.approx(one.pdf(x), rel=1e-9)
     assert two.cdf(x) == pytest.approx(one.cdf(x), abs=1e-11)
     assert two.stieltjes(x + 0.1j) == pytest.approx(one.stieltjes(x + 0.1j), rel=1e-11)
@@ -81,8 +82,11 @@ def test_measured_spectra_arrays_and_models_are_operands():
     assert free_sum(values.tolist(), Semicircle(0.2)) == law
     model = WishartPlusWigner(0.5, 0.3)
     assert free_sum(model, Semicircle(0.1)) == free_sum(model.law, Semicircle(0.1))
-    for verb in (lambda operand: free_power(operand, 2.0), free_product,
-                 lambda operand: free_compression(operand, 0.5)):  # fmt: skip
+    for verb in (
+        lambda operand: free_power(operand, 2.0),
+        free_product,
+        lambda operand: free_compression(operand, 0.5),
+    ):
         assert verb(Spectrum(values)) == verb(EmpiricalLaw(values))
 
 

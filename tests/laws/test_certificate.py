@@ -48,8 +48,9 @@ class Broken(Law):
 
 
 # Two bands, [-1.2, -0.8] and [0.9, 3.1], and an atom at 0
-SOUND = mixture([Semicircle(0.01, -1.0), Semicircle(0.3025, 2.0), Discrete((0.0,), (1.0,))],
-                [0.25, 0.5, 0.25])  # fmt: skip
+SOUND = mixture(
+    [Semicircle(0.01, -1.0), Semicircle(0.3025, 2.0), Discrete((0.0,), (1.0,))], [0.25, 0.5, 0.25]
+)
 
 
 def moved(k, by):
@@ -96,8 +97,10 @@ MUTATIONS = {
     "band lost": {"support": lambda s: s[1:]},
     "band twice": {"support": lambda s: (s[0], *s)},
     "bands out of order": {"support": lambda s: s[::-1]},
-    "band between the two": {"support": lambda s: ((s[0][0], s[1][1]),), "_pdf": lambda f, x: f(x)
-                             + 1e-4 * ((x > -0.8) & (x < 0.9))},
+    "band between the two": {
+        "support": lambda s: ((s[0][0], s[1][1]),),
+        "_pdf": lambda f, x: f(x) + 1e-4 * ((x > -0.8) & (x < 0.9)),
+    },
     "distribution function decreases": {
         "_cdf": lambda f, x: f(x) - 1e-4 * ((x > -0.9) & (x < -0.85))
     },
@@ -117,7 +120,7 @@ MUTATIONS = {
     },
     "quantiles miss the atom": {"_ppf": lambda f, q: np.where((q > 0.25) & (q < 0.5), -0.1, f(q))},
     "quantiles off": {"_ppf": lambda f, q: f(q) + 1e-6},
-}  # fmt: skip
+}
 
 
 def test_the_sound_law_passes():
@@ -126,8 +129,10 @@ def test_the_sound_law_passes():
 
 @pytest.mark.parametrize("place", [-1.0, -0.9, 1.3, 2.9])
 def test_an_atom_inside_a_band_begins_no_gap(place):
-    law = mixture([Semicircle(0.01, -1.0), Semicircle(0.3025, 2.0), Discrete((place,), (1.0,))],
-                  [0.25, 0.5, 0.25])  # fmt: skip
+    law = mixture(
+        [Semicircle(0.01, -1.0), Semicircle(0.3025, 2.0), Discrete((place,), (1.0,))],
+        [0.25, 0.5, 0.25],
+    )
     assert certificate(law).failures == ()
 
 

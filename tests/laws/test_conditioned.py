@@ -41,15 +41,17 @@ SAME = [
     (truncated(Uniform(-1.0, 3.0), 0.0, 1.0), Uniform(0.0, 1.0)),
     (truncated(Uniform(-1.0, 3.0), 1.0), Uniform(1.0, 3.0)),
     (truncated(Uniform(-1.0, 3.0), high=1.0), Uniform(-1.0, 1.0)),
-    (truncated(Discrete((0.0, 1.0, 5.0), (0.2, 0.3, 0.5)), 0.5, 5.0),
-     Discrete((1.0, 5.0), (0.375, 0.625))),
+    (
+        truncated(Discrete((0.0, 1.0, 5.0), (0.2, 0.3, 0.5)), 0.5, 5.0),
+        Discrete((1.0, 5.0), (0.375, 0.625)),
+    ),
     (tilted(Arcsine(-1.0, 1.0), lambda t: 1 - t * t), Semicircle(0.25)),
     (tilted(Uniform(0.0, 1.0), lambda t: 30 * t * (1 - t) ** 3), JacobiWeight(3.0, 1.0, 0.0, 1.0)),
     (tilted(Semicircle(), lambda t: 4 - t * t), JacobiWeight(1.5, 1.5, -2.0, 2.0)),
     (tilted(MarchenkoPastur(1.0), np.square), JacobiWeight(0.5, 1.5, 0.0, 4.0)),
     (tilted(SIGN, np.exp), Discrete((-1.0, 1.0), (1 / (1 + math.e**2), 1 / (1 + math.e**-2)))),
     (tilted(Uniform(0.0, 2.0), lambda t: 3.0), Uniform(0.0, 2.0)),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("law", "same"), SAME, ids=lambda v: repr(v)[:40])

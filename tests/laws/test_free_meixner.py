@@ -155,9 +155,10 @@ def test_freely_infinitely_divisible_where_b_is_not_negative():
     assert law.free_cumulants(4) == pytest.approx([0, 1, 0.8, 0.8**2 + 0.5], rel=1e-15)
     g = np.array([0.1, -0.3, 0.2 - 0.1j])
     np.testing.assert_allclose(
-        law.r_transform(g), g * (1 + 0.8 * law.r_transform(g) + 0.5 * law.r_transform(g) ** 2),
+        law.r_transform(g),
+        g * (1 + 0.8 * law.r_transform(g) + 0.5 * law.r_transform(g) ** 2),
         rtol=1e-14,
-    )  # fmt: skip
+    )
     with pytest.raises(ValueError, match="branch point"):
         law.r_transform(5.0)
 

@@ -23,9 +23,13 @@ exponents = st.one_of(
 
 
 @given(
-    exponents, exponents, st.floats(-10, 6), st.one_of(st.just(-99.0), st.floats(-12, 4)),
-    st.sampled_from([-1, 1]), st.sampled_from([0.0, 1.0]),
-)  # fmt: skip
+    exponents,
+    exponents,
+    st.floats(-10, 6),
+    st.one_of(st.just(-99.0), st.floats(-12, 4)),
+    st.sampled_from([-1, 1]),
+    st.sampled_from([0.0, 1.0]),
+)
 @examples(50)
 def test_transforms_are_gauss_functions(alpha, beta, distance, height, sign, end):
     """From 1e-10 of the width beside an end to 1e6 widths away, on the axis and off it."""

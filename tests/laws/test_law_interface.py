@@ -233,10 +233,16 @@ def test_old_names_warn():
 
 @pytest.mark.parametrize(
     ("law", "power"),
-    [(Semicircle(0.3, 1.0), 1.5), (MarchenkoPastur(0.5), 1.5), (KestenMcKay(3.0), 1.5),
-     (Wachter(0.4, 0.7), 1.5), (FussCatalan(2.0), 1.5), (Arcsine(0.0, 1.0), 0.5),
-     (Uniform(-1.0, 1.0), 1.0)],
-)  # fmt: skip
+    [
+        (Semicircle(0.3, 1.0), 1.5),
+        (MarchenkoPastur(0.5), 1.5),
+        (KestenMcKay(3.0), 1.5),
+        (Wachter(0.4, 0.7), 1.5),
+        (FussCatalan(2.0), 1.5),
+        (Arcsine(0.0, 1.0), 0.5),
+        (Uniform(-1.0, 1.0), 1.0),
+    ],
+)
 def test_upper_tails_keep_relative_accuracy(law, power):
     """Beside the upper edge the mass above is c d^power, to all digits that the edge leaves."""
     high = law.hull[1]

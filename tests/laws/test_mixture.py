@@ -51,8 +51,11 @@ def test_quantiles_cross_unbounded_densities_gaps_and_steps():
     law = mixture([Arcsine(-3.0, 0.0), Arcsine(0.0, 3.0)], [0.5, 0.5])
     assert law.pdf(0.0) == math.inf
     q = np.linspace(0.01, 0.99, 99)
-    expected = np.where(q < 0.5, Arcsine(-3, 0).ppf(np.minimum(2 * q, 1)), Arcsine(0, 3).ppf(
-        np.maximum(2 * q - 1, 0)))  # fmt: skip
+    expected = np.where(
+        q < 0.5,
+        Arcsine(-3, 0).ppf(np.minimum(2 * q, 1)),
+        Arcsine(0, 3).ppf(np.maximum(2 * q - 1, 0)),
+    )
     np.testing.assert_allclose(law.ppf(q), expected, atol=2e-14)
     stepped = mixture([Uniform(0.0, 1.0), Discrete((0.5, 4.0), (0.5, 0.5))], [0.5, 0.5])
     q = np.array([0, 0.1, 0.25, 0.3, 0.5, 0.6, 0.75, 0.76, 1.0])

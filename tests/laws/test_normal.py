@@ -26,8 +26,11 @@ def test_everything_of_the_interface_is_there(law):
     assert law.hull == (-math.inf, math.inf)
     assert law.atoms == law.gaps == ()
     assert (law.ppf(0), law.ppf(1), law.isf(0), law.isf(1)) == (
-        -math.inf, math.inf, math.inf, -math.inf
-    )  # fmt: skip
+        -math.inf,
+        math.inf,
+        math.inf,
+        -math.inf,
+    )
     x = law.ppf(np.array([1e-12, 0.1, 0.5, 0.9]))
     np.testing.assert_allclose(law.sf(x) + law.cdf(x), 1, atol=2e-15)
     np.testing.assert_allclose(law.cdf(x), [1e-12, 0.1, 0.5, 0.9], rtol=1e-11)

@@ -184,9 +184,10 @@ def test_density_at_critical_values():
 @pytest.mark.parametrize("size", [1e-6, 1e6])
 def test_scales(size):
     series = np.array([0.1, -1.0, 0.3, 1.0])
-    law, moved = pushforward(Uniform(-1, 2), series), pushforward(
-        Uniform(-size, 2 * size), series * size / size ** np.arange(4)
-    )  # fmt: skip
+    law, moved = (
+        pushforward(Uniform(-1, 2), series),
+        pushforward(Uniform(-size, 2 * size), series * size / size ** np.arange(4)),
+    )
     t = np.linspace(-0.4, 7.0, 23)
     assert moved.cdf(size * t) == pytest.approx(law.cdf(t), abs=1e-13)
     assert size * moved.pdf(size * t) == pytest.approx(law.pdf(t), rel=1e-10)

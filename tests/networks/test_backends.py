@@ -34,9 +34,10 @@ def test_every_method_in_every_library(library, case):
         point = case.net.at(theta, x, y, chunk=chunk)
         assert point.loss == pytest.approx(expected.loss, rel=1e-13)
         results = {
-            "gradient": point.gradient, "prediction": point.prediction,
+            "gradient": point.gradient,
+            "prediction": point.prediction,
             "residuals": point.residuals,
-        }  # fmt: skip
+        }
         for name, result in results.items():
             assert type(result) is type(theta)
             close(result, getattr(expected, name))

@@ -15,8 +15,21 @@ def run(*arguments):
 
 
 def test_it_prints_ratios_of_equal_hessians():
-    done = run("--jobs", "dense", "deep", "--n", "5", "--m", "12", "--deep-n", "3",
-               "--repeats", "2", "--no-peers", "--eigenvalues")  # fmt: skip
+    done = run(
+        "--jobs",
+        "dense",
+        "deep",
+        "--n",
+        "5",
+        "--m",
+        "12",
+        "--deep-n",
+        "3",
+        "--repeats",
+        "2",
+        "--no-peers",
+        "--eigenvalues",
+    )
     assert done.returncode == 0, done.stderr
     difference = re.search(r"largest relative difference\s+(\S+)", done.stdout)
     assert difference
@@ -26,9 +39,26 @@ def test_it_prints_ratios_of_equal_hessians():
 
 
 def test_products_memory_and_first_call():
-    done = run("--jobs", "product", "small", "index", "memory", "first", "--n", "8", "--m", "12",
-               "--product-n", "8", "--index-n", "3", "--repeats", "1", "--no-peers",
-               "--cpu-time")  # fmt: skip
+    done = run(
+        "--jobs",
+        "product",
+        "small",
+        "index",
+        "memory",
+        "first",
+        "--n",
+        "8",
+        "--m",
+        "12",
+        "--product-n",
+        "8",
+        "--index-n",
+        "3",
+        "--repeats",
+        "1",
+        "--no-peers",
+        "--cpu-time",
+    )
     assert done.returncode == 0, done.stderr
     for line in (
         "8 matrix products",

@@ -205,9 +205,11 @@ class Steep:
 def test_activations_of_ones_own_are_never_recorded(stand_in):
     f = Steep()
     mine = Activation(
-        "mine", f, lambda z, a: f.steepness * (1 - a * a),
+        "mine",
+        f,
+        lambda z, a: f.steepness * (1 - a * a),
         lambda z, a: -2 * f.steepness**2 * a * (1 - a * a),
-    )  # fmt: skip
+    )
     net = MLP((3, 4, 2), activation=mine)
     theta, x, y = problem(net, 0, put_strict)
     v, names = put_strict(np.ones((net.parameter_count, 2))), ("gradient", "total", "hvp")

@@ -42,8 +42,10 @@ def test_what_does_not_fit_is_cut(monkeypatch, tmp_path, kind, samples):
 
 
 @pytest.mark.parametrize("places", [(np.asarray,) * 2, (put_strict,) * 2, (put_strict, np.asarray)])
-@pytest.mark.parametrize("options", [{"method": "gd"}, {"method": "momentum"},
-                                     {"method": "adam", "batch_size": 4, "rng": 0}])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [{"method": "gd"}, {"method": "momentum"}, {"method": "adam", "batch_size": 4, "rng": 0}],
+)
 def test_data_in_chunks_train_as_whole_ones(monkeypatch, places, options):
     case = NetworkCase(WIDTHS, "tanh", True, 12)
     options = options | {"max_steps": 6, "check_every": 3}

@@ -141,8 +141,9 @@ def test_masked_entries_are_refused(name):
     """A mask would be lost without a word (faults 1.10)."""
     case = NetworkCase((3, 5, 2), "tanh", True, 4)
     given = {"theta": case.theta, "x": case.x, "y": case.y, "v": np.ones(len(case.theta))}
-    given[name] = np.ma.masked_array(given[name], mask=np.arange(given[name].size).reshape(
-        given[name].shape) == 1)  # fmt: skip
+    given[name] = np.ma.masked_array(
+        given[name], mask=np.arange(given[name].size).reshape(given[name].shape) == 1
+    )
     v = given.pop("v")
     with pytest.raises(ValueError, match="masks 1 of its"):
         case.net.at(**given).hvp(v)

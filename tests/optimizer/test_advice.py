@@ -119,10 +119,15 @@ def test_units_do_not_matter(unit):
     for objective in ("distance", "loss", "gradient"):
         noise = GradientNoise(0.1)
         found, plain = (
-            predict(HeavyBall(0.3 / u, 0.4), Spectrum(spectrum.nodes * (u / unit)), 5,
-                    objective=objective, noise=noise).errors
+            predict(
+                HeavyBall(0.3 / u, 0.4),
+                Spectrum(spectrum.nodes * (u / unit)),
+                5,
+                objective=objective,
+                noise=noise,
+            ).errors
             for u in (unit, 1.0)
-        )  # fmt: skip
+        )
         np.testing.assert_allclose(found, plain, rtol=1e-9)
 
 

@@ -32,9 +32,13 @@ def cases():
     diagonal = DiagonalPreconditioner.of(np.diag(MATRIX), damping=1e-3)
     return [
         (diagonal, np.diag(diagonal.values)),
-        (KroneckerPreconditioner([(positive(4, 0), positive(5, 1)),
-                                  (positive(5, 2), positive(4, 3))]), None),
-    ]  # fmt: skip
+        (
+            KroneckerPreconditioner(
+                [(positive(4, 0), positive(5, 1)), (positive(5, 2), positive(4, 3))]
+            ),
+            None,
+        ),
+    ]
 
 
 @pytest.mark.parametrize("case", [0, 1])

@@ -291,9 +291,14 @@ def test_wrong_arguments():
         predict(GradientDescent(0.1), law, 2).halting(1.0)
     with pytest.raises(ValueError, match="shape"):
         GradientNoise(1.0, "pink")
-    for wrong in (lambda: GradientDescent(0), lambda: HeavyBall(1, 1.0), lambda: Chebyshev(0, 1),
-                  lambda: HeavyBall.from_edges(0, 1), lambda: Nesterov(1, -0.1),
-                  lambda: GradientDescent.from_edges(2, 1)):  # fmt: skip
+    for wrong in (
+        lambda: GradientDescent(0),
+        lambda: HeavyBall(1, 1.0),
+        lambda: Chebyshev(0, 1),
+        lambda: HeavyBall.from_edges(0, 1),
+        lambda: Nesterov(1, -0.1),
+        lambda: GradientDescent.from_edges(2, 1),
+    ):
         with pytest.raises(ValueError, match="must"):
             wrong()
 

@@ -25,18 +25,29 @@ START = LINEAR.init(rng=2)
 def losses(net, y, rule, steps, **options):
     found = []
     result = train(
-        net, options.pop("theta", THETA if net is NET else START), DATA.x, y, method=rule,
-        max_steps=steps, callback=lambda _, point: found.append(point.loss), **options,
-    )  # fmt: skip
+        net,
+        options.pop("theta", THETA if net is NET else START),
+        DATA.x,
+        y,
+        method=rule,
+        max_steps=steps,
+        callback=lambda _, point: found.append(point.loss),
+        **options,
+    )
     return found, result
 
 
 @pytest.mark.parametrize(
     "method",
-    [GradientDescent(0.3), HeavyBall(0.4, 0.4), Nesterov(0.3), Nesterov(0.3, 0.6),
-     Chebyshev(0.2, 3.0)],
+    [
+        GradientDescent(0.3),
+        HeavyBall(0.4, 0.4),
+        Nesterov(0.3),
+        Nesterov(0.3, 0.6),
+        Chebyshev(0.2, 3.0),
+    ],
     ids=repr,
-)  # fmt: skip
+)
 def test_steps_are_those_of_the_method(method):
     """On a quadratic loss, against a plain loop; training looks at the extrapolated points."""
     at = lambda theta: LINEAR.at(theta, DATA.x, TARGETS)  # noqa: E731

@@ -31,9 +31,11 @@ def address(tmp_path_factory):
     figure.subplots().plot([0, 1, 4], label="law")
     wide = Table(tuple(f"column {i}" for i in range(30)), (("0.123456789",) * 30,), "wide")
     sections = (
-        Text("It fails. " * 30, stressed=True), picture_of(figure),
-        Table(("name", "number"), ROWS, "small"), wide,
-    )  # fmt: skip
+        Text("It fails. " * 30, stressed=True),
+        picture_of(figure),
+        Table(("name", "number"), ROWS, "small"),
+        wide,
+    )
     origin = provenance_of("rmtland overlay --data 'my digits'", seed=3)
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(page(Report("A title", sections, origin, numbers={"x": [1, 2]})), "utf-8")

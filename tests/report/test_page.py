@@ -35,9 +35,12 @@ def everywhere(text):
     picture = Picture((("image/svg+xml", DRAWING),), text, caption=text, name=text)
     origin = Provenance(text, 3, ((text, text),), text, text)
     sections = (
-        Heading(text), Text(text), Text(text, stressed=True),
-        Table((text, "b"), ((text, "1"),), text), picture,
-    )  # fmt: skip
+        Heading(text),
+        Text(text),
+        Text(text, stressed=True),
+        Table((text, "b"), ((text, "1"),), text),
+        picture,
+    )
     return Report(text, sections, origin, above=text, numbers={text: text})
 
 

@@ -68,10 +68,17 @@ def test_a_folder_becomes_a_report(folder):
         ("", "A", "B"), (("mean", "1", "2"), ("edges", "0, 2", ""), ("note", "", "-")), "laws"
     )
     rows = [row for one in sections if isinstance(one, Table) for row in one.rows]
-    for row in (("seed", "3"), ("index", "0.25"), ("losses", "12 numbers from 1 to 3"),
-                ("command", "rmtland overlay"), ("left_out", "-"), ("eigenvalues", "3"),
-                ("index (fraction negative)", "0.333333"), ("x", "3 x 4", "float64"),
-                ("y", "one value", "float32")):  # fmt: skip
+    for row in (
+        ("seed", "3"),
+        ("index", "0.25"),
+        ("losses", "12 numbers from 1 to 3"),
+        ("command", "rmtland overlay"),
+        ("left_out", "-"),
+        ("eigenvalues", "3"),
+        ("index (fraction negative)", "0.333333"),
+        ("x", "3 x 4", "float64"),
+        ("y", "one value", "float32"),
+    ):
         assert row in rows
     pictures = [one for one in sections if isinstance(one, Picture)]
     assert [one.name for one in pictures] == ["overlay.png", "overlay-spectrum.npz"]
@@ -113,11 +120,15 @@ def test_damaged_files_are_refused_by_name(tmp_path, name, content, message):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("[1]", "a list of 1 values without names"), ("[]", "an empty list"),
-        ("{}", "an empty object"), ("3", "one value"), ("null", "one value"),
-        ('[{"a": 1}, 2]', "a list of 2 values"), ("[{}]", "a list of 1 values"),
+        ("[1]", "a list of 1 values without names"),
+        ("[]", "an empty list"),
+        ("{}", "an empty object"),
+        ("3", "one value"),
+        ("null", "one value"),
+        ('[{"a": 1}, 2]', "a list of 2 values"),
+        ("[{}]", "a list of 1 values"),
     ],
-)  # fmt: skip
+)
 def test_values_without_names_are_no_result(content, words, tmp_path):
     (tmp_path / "list.json").write_text(content)
     with pytest.raises(ValueError, match=f"list.json holds {words}.*no command writes"):

@@ -34,9 +34,17 @@ def test_content_has_every_law_and_is_drawn():
 @pytest.mark.slow
 def test_crossings_bring_a_linear_network_closer():
     found = known_densities(
-        12, activation="linear", epsilon=0.5, ratio=4, draws=60, legs=8, leg_draws=6, points=21,
-        eta=0.1, seed=0,
-    )  # fmt: skip
+        12,
+        activation="linear",
+        epsilon=0.5,
+        ratio=4,
+        draws=60,
+        legs=8,
+        leg_draws=6,
+        points=21,
+        eta=0.1,
+        seed=0,
+    )
     errors = {name: np.abs(found[name] - found["measured"]).max() for name in list(LIMITS)[2:]}
     plain, better = errors.values()
     assert better < 0.8 * plain

@@ -20,11 +20,24 @@ from rmtland.reproduction.minimisers_verdict import published_energy_verdict
 from rmtland.sweep import Serial, run
 
 SMALL = MinimisersStudy(
-    activations=("tanh", "linear"), phi=(0.5,), widths=(3, 4), data_sets=(3, 3), steps=60,
-    shapes=((4, 3, 2), (3, 3, 3)), scales=(1.0,), memories=(5,), start_width=3, start_sets=2,
-    data=((3, 3, 12), (4, 2, 16)), hidden_phi=(0.3, 0.6), unit_widths=(3,), ratios=(4,),
-    added_width=3, added_phi=(0.5,), added_sets=1,
-)  # fmt: skip
+    activations=("tanh", "linear"),
+    phi=(0.5,),
+    widths=(3, 4),
+    data_sets=(3, 3),
+    steps=60,
+    shapes=((4, 3, 2), (3, 3, 3)),
+    scales=(1.0,),
+    memories=(5,),
+    start_width=3,
+    start_sets=2,
+    data=((3, 3, 12), (4, 2, 16)),
+    hidden_phi=(0.3, 0.6),
+    unit_widths=(3,),
+    ratios=(4,),
+    added_width=3,
+    added_phi=(0.5,),
+    added_sets=1,
+)
 
 
 @pytest.fixture(scope="module")

@@ -49,8 +49,9 @@ def test_floor_of_convex_problems_is_the_minimum():
     for name in ("linear regression", "logistic regression"):
         problem = make_problem(name, seed=1, size="small")
         watch = Watch(problem, 400, -math.inf)
-        run_method(watch, "L-BFGS", setting=None, factor=1.0, batch=None,
-                   rng=np.random.default_rng(0))  # fmt: skip
+        run_method(
+            watch, "L-BFGS", setting=None, factor=1.0, batch=None, rng=np.random.default_rng(0)
+        )
         first = problem.value_and_gradient(problem.start)[0]
         assert watch.best[0] >= problem.floor - 1e-12 * first
         assert watch.best[0] <= problem.floor + 1e-3 * (first - problem.floor)
@@ -60,9 +61,12 @@ def test_measured_descent_takes_as_many_passes_as_predicted():
     problem = make_problem("random quadratic", seed=1, size="small")
     loss, gradient = problem.value_and_gradient(problem.start)
     found = halting_time(
-        problem.operator(problem.start), gradient=gradient, loss=loss, fraction=problem.fraction,
+        problem.operator(problem.start),
+        gradient=gradient,
+        loss=loss,
+        fraction=problem.fraction,
         tolerance=0.02,
-    )  # fmt: skip
+    )
     run = compare_method("random quadratic", method="step 1/curvature", condition="clean", **SHARED)
     products = 12  # of the first measurement; and the gradient at the point that is reached
     assert run["passes"][0] - products - 1 == pytest.approx(found.steps, rel=0.05)
@@ -127,7 +131,7 @@ def test_rates_are_those_of_pytorch():
         (StepRule("gd", 0.1), lambda p: torch.optim.SGD(p, lr=0.1)),
         (StepRule("momentum", 0.1), lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9)),
         (StepRule("adam", 0.1), lambda p: torch.optim.Adam(p, lr=0.1)),
-    ):  # fmt: skip
+    ):
         parameter = torch.nn.Parameter(torch.ones(5, dtype=torch.float64))
         optimizer, theta = made([parameter]), np.ones(5)
         state = rule.start(theta)
@@ -140,10 +144,13 @@ def test_rates_are_those_of_pytorch():
 
 def test_a_small_study_is_drawn_with_its_gains():
     study = OptimizerStudy.of_size(
-        "quick", problems=("logistic regression", "random quadratic"), budget=60, trials=3,
+        "quick",
+        problems=("logistic regression", "random quadratic"),
+        budget=60,
+        trials=3,
         methods=("momentum, tuned", "Nesterov by curvature", "L-BFGS"),
         conditions=("clean", "step doubled"),
-    )  # fmt: skip
+    )
     content = study.compute()
     figure = Figure()
     study.draw(figure, content)

@@ -63,8 +63,9 @@ def test_points_outside_chance_are_counted_and_named():
     def point(energy, seven, eight, index):
         both = {"kolmogorov 7": seven, "kolmogorov 8": eight, "chance 7": 0.02, "chance 8": 0.01}
         return {"energy": energy, "loss": "mse", **both, "index": 0.1} | {
-            "index 7": index, "index 8": 0.1
-        }  # fmt: skip
+            "index 7": index,
+            "index 8": 0.1,
+        }
 
     numbers = {}
     points = [("a", 0, point(0.2, 0.0399, 0.1, 0.1)), ("b", 1, point(0.1, 0.05, 0.06, 0.13))]

@@ -274,9 +274,13 @@ def test_files_of_the_first_version_are_in_double_precision(tmp_path):
 
 def test_precision_errors_and_brackets_are_kept(tmp_path):
     spectrum = Spectrum(
-        [2.0, 1.0], [0.5, 0.5], 9, precision="float32", errors=[0.1, 0.2],
+        [2.0, 1.0],
+        [0.5, 0.5],
+        9,
+        precision="float32",
+        errors=[0.1, 0.2],
         brackets=[[0.5, 1.0], [0.0, 0.5]],
-    )  # fmt: skip
+    )
     again = Spectrum.load(spectrum.save(tmp_path / "s"))
     same(again, spectrum)
     np.testing.assert_array_equal(again.errors, [[0.2, 0.1]])

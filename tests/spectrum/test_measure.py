@@ -380,9 +380,13 @@ def test_a_data_frame_or_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", type("pandas", (), {"DataFrame": dict}))
     frame = spectrum.to_dataframe()
     assert {key: list(column) for key, column in frame.items()} == {
-        "run": [0, 0], "node": [1.0, 2.0], "weight": [0.75, 0.25], "error": [0.0, 0.1],
-        "low": [0.0, 0.0], "high": [0.75, 1.0],
-    }  # fmt: skip
+        "run": [0, 0],
+        "node": [1.0, 2.0],
+        "weight": [0.75, 0.25],
+        "error": [0.0, 0.1],
+        "low": [0.0, 0.0],
+        "high": [0.75, 1.0],
+    }
 
 
 def test_plot_draws_on_given_axes_or_new_ones():

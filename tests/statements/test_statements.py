@@ -118,9 +118,12 @@ def test_a_wrong_formula_is_refuted_with_its_simplest_counterexample():
 def test_a_counterexample_that_does_not_come_out_again_changes_the_verdict():
     failing = SQUARE.instead(claim=lambda x: x)
     right = Counterexample({"x": 2.0}, claim=2.0, truth=4.0)
-    assert verify_statement(
-        entry(verdict=Verdict.REFUTED, failing=failing, counterexample=right)
-    ).verdict is Verdict.REFUTED  # fmt: skip
+    assert (
+        verify_statement(
+            entry(verdict=Verdict.REFUTED, failing=failing, counterexample=right)
+        ).verdict
+        is Verdict.REFUTED
+    )
     for wrong in (
         Counterexample({"x": 2.0}, claim=2.0, truth=5.0),
         Counterexample({"x": 2.0}, claim=3.0, truth=4.0),

@@ -43,9 +43,15 @@ def test_devices_of_the_driver(tmp_path, monkeypatch):
 def test_names_of_devices():
     assert Processes(2, devices=[0, "cuda:1", UUID]).devices == ("0", "1", UUID)
     for bad, error in [
-        ([], ValueError), ([0, "cuda:0"], ValueError), ([-1], ValueError), (["cpu"], ValueError),
-        ("0,1", TypeError), (3, TypeError), ([True], TypeError), ([1.5], TypeError),
-    ]:  # fmt: skip
+        ([], ValueError),
+        ([0, "cuda:0"], ValueError),
+        ([-1], ValueError),
+        (["cpu"], ValueError),
+        ("0,1", TypeError),
+        (3, TypeError),
+        ([True], TypeError),
+        ([1.5], TypeError),
+    ]:
         with pytest.raises(error, match="device"):
             device_names(bad)
 

@@ -98,12 +98,18 @@ def connect(
             with stage_bar() as stage:
                 bars = {name: stage(f"pair {pair + 1}: {name}") for name in wanted}
                 made = connectivity.connect(
-                    ends.surface, ends.first, ends.second, groups=ends.groups, curves=wanted,
-                    curve_steps=curve_steps, string_steps=string_steps,
-                    index_points=index_points if pair == 0 else 0, swap_trials=swap_trials,
+                    ends.surface,
+                    ends.first,
+                    ends.second,
+                    groups=ends.groups,
+                    curves=wanted,
+                    curve_steps=curve_steps,
+                    string_steps=string_steps,
+                    index_points=index_points if pair == 0 else 0,
+                    swap_trials=swap_trials,
                     rng=seed + pair,
                     progress=partial(_show, bars),
-                )  # fmt: skip
+                )
             found.append(made)
             if not all(name in found[-1].profiles for name in wanted):
                 stopped = True

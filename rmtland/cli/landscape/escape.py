@@ -69,9 +69,19 @@ def escape(
     last = int(min(steps, 1.25 * finite.max() + 10)) if finite.size else min(steps, 100)
     with stage_bar() as stage:
         run = simulate_escape(
-            net, theta, x, y, sgd.directions[:, along], step_size=step_size, batch_size=batch_size,
-            sampling=kind, steps=last, chains=chains, rng=seed, progress=stage("escape"),
-        )  # fmt: skip
+            net,
+            theta,
+            x,
+            y,
+            sgd.directions[:, along],
+            step_size=step_size,
+            batch_size=batch_size,
+            sampling=kind,
+            steps=last,
+            chains=chains,
+            rng=seed,
+            progress=stage("escape"),
+        )
     output.line(f"{net}\n{description}")
     output.line(
         f"saddle: loss {point.loss:.6g}, gradient {np.linalg.norm(point.gradient):.1e}, "

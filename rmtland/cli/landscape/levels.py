@@ -76,9 +76,13 @@ def levels(
         span = half
     with stage_bar() as stage:
         found = plane_slice(
-            subject.surface, subject.theta, directions, extent=span, points=number,
+            subject.surface,
+            subject.theta,
+            directions,
+            extent=span,
+            points=number,
             progress=stage("plane"),
-        )  # fmt: skip
+        )
     rows = int(np.isfinite(found.losses).all(axis=1).sum())
     if rows < 2:
         raise Stopped("interrupted before two rows of the plane were whole; nothing is written")

@@ -109,9 +109,14 @@ def linearize(
         if len(by_width.sizes) == len(set(sizes)):
             with suppress(KeyboardInterrupt):
                 by_scale = output_scaling(
-                    net, problem.x, problem.y, alphas, rng=seed, progress=stage("output scales"),
+                    net,
+                    problem.x,
+                    problem.y,
+                    alphas,
+                    rng=seed,
+                    progress=stage("output scales"),
                     **options,
-                )  # fmt: skip
+                )
     conditions = _conditions(by_width, problem, seed)
     _print(output, by_width, by_scale, conditions, problem)
     output.figure(_figure(by_width, by_scale, problem), "linearize")

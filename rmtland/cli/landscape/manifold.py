@@ -101,11 +101,15 @@ def manifold(
     with stage_bar() as stage:
         walks, stopped = until_interrupt(
             walk_along(
-                start, direction, step=step, steps=steps, rng=seed,
+                start,
+                direction,
+                step=step,
+                steps=steps,
+                rng=seed,
                 progress=stage(f"walk: {direction}"),
             )
             for direction in wanted
-        )  # fmt: skip
+        )
     _print_walks(output, walks, start)
     if walks:
         output.figure(_figure(walks, f"{start.point.net}\n{description}"), "manifold")

@@ -95,9 +95,16 @@ def noise(
         _model(output, model, step_size, batch_size, count("probes", probes, min_value=2), seed)
         return
     net, x, y, description = labelled_problem(
-        data, outputs, samples, hidden or ("3" if at == "saddle" else ""), activation, loss, bias,
-        weight_decay, seed,
-    )  # fmt: skip
+        data,
+        outputs,
+        samples,
+        hidden or ("3" if at == "saddle" else ""),
+        activation,
+        loss,
+        bias,
+        weight_decay,
+        seed,
+    )
     if net.parameter_count > LARGEST:
         raise ValueError(
             f"the network has {net.parameter_count} parameters; this command simulates dense "
@@ -105,9 +112,19 @@ def noise(
         )
     if at == "saddle":
         escape(
-            output, net, x, y, description, step_size=step_size, batch_size=batch_size,
-            sampling=sampling, chains=chains, steps=steps, distance=distance, seed=seed,
-        )  # fmt: skip
+            output,
+            net,
+            x,
+            y,
+            description,
+            step_size=step_size,
+            batch_size=batch_size,
+            sampling=sampling,
+            chains=chains,
+            steps=steps,
+            distance=distance,
+            seed=seed,
+        )
         return
     point = _minimum(net, x, y, seed)
     with stage_bar() as stage:

@@ -95,9 +95,17 @@ def pac_bayes(
         start = net.init(rng=seed)
         theta = train(net, start, x, y, gradient_norm=1e-6, max_steps=3000).theta
         return pac_bayes_bounds(
-            net, theta, start, x, y, held_out=(away, other), rho=rho, delta=delta, draws=draws,
+            net,
+            theta,
+            start,
+            x,
+            y,
+            held_out=(away, other),
+            rho=rho,
+            delta=delta,
+            draws=draws,
             rng=seed,
-        )  # fmt: skip
+        )
 
     with stage_bar() as stage:
         stage("training, and bounds of draws from the posterior")(0.0)
@@ -113,16 +121,31 @@ def pac_bayes(
 def _print(output: Output, found: dict[str, PacBayesBounds], p: int, title: str) -> None:
     output.line(f"{title}, {p} parameters")
     columns = [
-        "labels", "network: training", "held out", "Q: training", "held out", "KL", "kl", "Catoni",
-        "McAllester", "printed",
-    ]  # fmt: skip
+        "labels",
+        "network: training",
+        "held out",
+        "Q: training",
+        "held out",
+        "KL",
+        "kl",
+        "Catoni",
+        "McAllester",
+        "printed",
+    ]
     table = right_table(columns, left=("labels",))
     for name, one in found.items():
         table.add_row(
-            name, f"{one.training:.3f}", f"{one.held_out:.3f}", f"{one.posterior_training:.3f}",
-            f"{one.posterior_held_out:.3f}", f"{one.posterior.kl:.1f}", f"{one.seeger:.3f}",
-            f"{one.catoni:.3f}", f"{one.mcallester:.3f}", f"{one.printed:.3f}",
-        )  # fmt: skip
+            name,
+            f"{one.training:.3f}",
+            f"{one.held_out:.3f}",
+            f"{one.posterior_training:.3f}",
+            f"{one.posterior_held_out:.3f}",
+            f"{one.posterior.kl:.1f}",
+            f"{one.seeger:.3f}",
+            f"{one.catoni:.3f}",
+            f"{one.mcallester:.3f}",
+            f"{one.printed:.3f}",
+        )
     output.table(table)
     for line in LEGEND:
         output.line(line)
@@ -147,9 +170,19 @@ def _figure(found: dict[str, PacBayesBounds], title: str) -> Figure:
 
 def _report(found: dict[str, PacBayesBounds], title: str, seed: int) -> dict[str, Any]:
     names = (
-        "training", "held_out", "posterior_training", "posterior_held_out", "empirical", "seeger",
-        "mcallester", "catoni", "printed", "samples", "delta", "draws",
-    )  # fmt: skip
+        "training",
+        "held_out",
+        "posterior_training",
+        "posterior_held_out",
+        "empirical",
+        "seeger",
+        "mcallester",
+        "catoni",
+        "printed",
+        "samples",
+        "delta",
+        "draws",
+    )
     return {
         "command": "landscape pac-bayes",
         "network": title,

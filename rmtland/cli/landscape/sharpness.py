@@ -116,9 +116,13 @@ def _print(
         table.add_column(column, justify="right", no_wrap=True)
     for one in found:
         cells = (
-            one.lower, one.upper, one.sam, one.half_rho_squared_lambda_max, one.taylor,
+            one.lower,
+            one.upper,
+            one.sam,
+            one.half_rho_squared_lambda_max,
+            one.taylor,
             one.remainder,
-        )  # fmt: skip
+        )
         table.add_row(f"{one.rho:g}", *("-" if v is None else f"{v:.4g}" for v in cells))
     output.table(table)
     if found[0].why_no_upper:

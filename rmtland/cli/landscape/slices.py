@@ -144,9 +144,12 @@ def _line(
     )
     with output.file("slice.npz") as stream:
         np.savez_compressed(
-            stream, x=found.coordinates, losses=found.losses, origin=subject.theta,
+            stream,
+            x=found.coordinates,
+            losses=found.losses,
+            origin=subject.theta,
             directions=directions.rows,
-        )  # fmt: skip
+        )
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     ax = figure.subplots()
     draw_line(ax, found)
@@ -180,10 +183,18 @@ def _trajectory(network: Network) -> tuple[Subject, TrajectoryPlane]:
     net, x, y, described = network.problem()
     iterates, note = record_trajectory()
     result = train(
-        net, net.init(rng=network.seed), x, y, method="adam", step_size=0.01, batch_size=32,
-        max_steps=network.steps, check_every=max(1, network.steps // 100), rng=network.seed,
+        net,
+        net.init(rng=network.seed),
+        x,
+        y,
+        method="adam",
+        step_size=0.01,
+        batch_size=32,
+        max_steps=network.steps,
+        check_every=max(1, network.steps // 100),
+        rng=network.seed,
         callback=note,
-    )  # fmt: skip
+    )
     iterates.append(result.theta)
     path = trajectory_plane(np.array(iterates))
     subject = Subject(NetworkSurface.of(net, x, y), result.theta, repr(net), described)

@@ -28,7 +28,7 @@ _NEARLY_OPEN = 4.0
 @kernel(cost=lambda edges, place, atom, density, *_: 0.2 * density.size * density.shape[1])
 def agree(
     edges, place, atom, density, below, stops, share, rest, weights, matrix, last, moments, allowed
-):  # fmt: skip
+):
     """Whether bands, atom, distribution function, mean and variance of a law belong together.
 
     Parameters
@@ -158,10 +158,33 @@ def pieces_of_bands(edges, t, s, drift, variance, rates, jumps):
 
 @kernel(cost=lambda pieces, *_: 2.0 * pieces.size)
 def agrees(
-    pieces, place, atom, share, rest, weights, matrix, last, moments, allowed,
-    edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
-    c1, c2, reach, drift, variance, rates, jumps,
-):  # fmt: skip
+    pieces,
+    place,
+    atom,
+    share,
+    rest,
+    weights,
+    matrix,
+    last,
+    moments,
+    allowed,
+    edges,
+    edges_low,
+    criticals,
+    slopes,
+    offsets,
+    kappas,
+    masses,
+    t,
+    s,
+    c1,
+    c2,
+    reach,
+    drift,
+    variance,
+    rates,
+    jumps,
+):
     """Apply `agree` to values that `boundary` finds; the arguments are those of the two.
 
     `pieces` are the ends of the bands, or of the pieces that they are cut into.
@@ -177,25 +200,62 @@ def agrees(
         x[count * n + j] = pieces[j]
     # A mode of type int64: numba compiles `boundary` anew for every literal number.
     found, steps = boundary(
-        x, np.int64(3), edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
-        c1, c2, reach, drift, variance, rates, jumps,
-    )  # fmt: skip
+        x,
+        np.int64(3),
+        edges,
+        edges_low,
+        criticals,
+        slopes,
+        offsets,
+        kappas,
+        masses,
+        t,
+        s,
+        c1,
+        c2,
+        reach,
+        drift,
+        variance,
+        rates,
+        jumps,
+    )
     for step in steps:
         if step < 0:
             return False
     return agree(
-        pieces.reshape((count, 2)), place, atom, found[0, : count * n].copy().reshape((count, n)),
+        pieces.reshape((count, 2)),
+        place,
+        atom,
+        found[0, : count * n].copy().reshape((count, n)),
         found[1, : count * n].copy().reshape((count, n)),
-        found[1, count * n :].copy().reshape((count, 2)), share, rest, weights, matrix, last,
-        moments, allowed,
-    )  # fmt: skip
+        found[1, count * n :].copy().reshape((count, 2)),
+        share,
+        rest,
+        weights,
+        matrix,
+        last,
+        moments,
+        allowed,
+    )
 
 
 @kernel(cost=lambda mode, x, variances, *_: variances.size * (200.0 + 2.0 * x.size))
 def values_of_jumps(
-    mode, x, variances, rates, jumps, firsts, seconds,
-    allowed, share, rest, weights, matrix, last, in_pieces,
-):  # fmt: skip
+    mode,
+    x,
+    variances,
+    rates,
+    jumps,
+    firsts,
+    seconds,
+    allowed,
+    share,
+    rest,
+    weights,
+    matrix,
+    last,
+    in_pieces,
+):
     """Values of laws with a rational R-transform, and which of them passed `agrees`.
 
     mode 0: densities; 1: distribution functions; 2: masses strictly below, at the points x. Rates
@@ -228,15 +288,54 @@ def values_of_jumps(
         if in_pieces:
             pieces = pieces_of_bands(table[0], t, s, 0.0, variance, rate, jump)
         if not agrees(
-            pieces, 0.0, atom, share, rest, weights, matrix, last, moments, allowed,
-            table[0], table[1], criticals, table[2], offsets, kappas, masses, t, s,
-            c1, c2, reach, 0.0, variance, rate, jump,
-        ):  # fmt: skip
+            pieces,
+            0.0,
+            atom,
+            share,
+            rest,
+            weights,
+            matrix,
+            last,
+            moments,
+            allowed,
+            table[0],
+            table[1],
+            criticals,
+            table[2],
+            offsets,
+            kappas,
+            masses,
+            t,
+            s,
+            c1,
+            c2,
+            reach,
+            0.0,
+            variance,
+            rate,
+            jump,
+        ):
             continue
         value, steps = boundary(
-            x, np.int64(1 if mode else 0), table[0], table[1], criticals, table[2], offsets, kappas,
-            masses, t, s, c1, c2, reach, 0.0, variance, rate, jump,
-        )  # fmt: skip
+            x,
+            np.int64(1 if mode else 0),
+            table[0],
+            table[1],
+            criticals,
+            table[2],
+            offsets,
+            kappas,
+            masses,
+            t,
+            s,
+            c1,
+            c2,
+            reach,
+            0.0,
+            variance,
+            rate,
+            jump,
+        )
         failed = False
         for step in steps:
             failed |= step < 0

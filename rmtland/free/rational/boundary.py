@@ -245,9 +245,25 @@ def _taylor_step(dx, gap, gr, gi, before_r, before_i, curved):
 
 @kernel(cost=lambda x, *rest: x.size * (2.0 + 0.15 * rest[-1].size))
 def boundary(
-    x, mode, edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s,
-    c1, c2, reach, drift, variance, rates, jumps,
-):  # fmt: skip
+    x,
+    mode,
+    edges,
+    edges_low,
+    criticals,
+    slopes,
+    offsets,
+    kappas,
+    masses,
+    t,
+    s,
+    c1,
+    c2,
+    reach,
+    drift,
+    variance,
+    rates,
+    jumps,
+):
     """Follow the arcs over the points x.
 
     mode 0: the density; 1: the distribution function; 2: h itself, as (u, w) in two rows; 3: the

@@ -111,10 +111,20 @@ class FreeLevy(LevyLaw):
         edges = self._arcs.edges
         return bool(
             agrees(
-                edges, place, atom, rule.share, rule.rest, rule.weights, rule.below, rule.last,
-                moments, TOLERANCE, edges, *self._boundary_terms,
+                edges,
+                place,
+                atom,
+                rule.share,
+                rule.rest,
+                rule.weights,
+                rule.below,
+                rule.last,
+                moments,
+                TOLERANCE,
+                edges,
+                *self._boundary_terms,
             )
-        )  # fmt: skip
+        )
 
     def _values_agree(self) -> bool:
         """Ask values of `_pdf` and `_cdf` the same: the reference, also for derived classes."""
@@ -137,11 +147,21 @@ class FreeLevy(LevyLaw):
         moments = self.levy.drift + float(rates @ jumps), variance + float(rates @ (jumps * jumps))
         return bool(
             agree(
-                edges, place, atom, density.reshape(x.shape), below[: nodes.size].reshape(x.shape),
-                below[nodes.size :].reshape(edges.shape), rule.share, rule.rest, rule.weights,
-                rule.below, rule.last, moments, TOLERANCE,
+                edges,
+                place,
+                atom,
+                density.reshape(x.shape),
+                below[: nodes.size].reshape(x.shape),
+                below[nodes.size :].reshape(edges.shape),
+                rule.share,
+                rule.rest,
+                rule.weights,
+                rule.below,
+                rule.last,
+                moments,
+                TOLERANCE,
             )
-        )  # fmt: skip
+        )
 
     def __post_init__(self) -> None:
         if not isinstance(self.triplet, LevyTriplet):
@@ -227,9 +247,17 @@ class FreeLevy(LevyLaw):
         """The arguments of the kernels behind the edges."""
         arcs = self._arcs
         return (
-            arcs.edges_low, arcs.criticals, arcs.slopes, arcs.offsets, arcs.kappas, arcs.masses,
-            arcs.poles, arcs.weights, *self._drift_form.constants, *self._parameters,
-        )  # fmt: skip
+            arcs.edges_low,
+            arcs.criticals,
+            arcs.slopes,
+            arcs.offsets,
+            arcs.kappas,
+            arcs.masses,
+            arcs.poles,
+            arcs.weights,
+            *self._drift_form.constants,
+            *self._parameters,
+        )
 
     def _solve(self, z: Complex) -> tuple[Complex, NDArray[np.int64]]:
         """Return h = 1/G and the steps spent, negative where the solver did not converge."""

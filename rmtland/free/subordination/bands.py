@@ -18,8 +18,9 @@ __all__ = ["BandTable", "BandTables", "PlainTables"]
 _NODES = 200
 _ORDER = 6
 """Number of neighbours that a start is interpolated from."""
-_BERNSTEIN = np.array([[math.comb(j, i) / math.comb(_ORDER - 1, i) for i in range(_ORDER)]
-                       for j in range(_ORDER)])  # fmt: skip
+_BERNSTEIN = np.array(
+    [[math.comb(j, i) / math.comb(_ORDER - 1, i) for i in range(_ORDER)] for j in range(_ORDER)]
+)
 """Monomials' coefficients to those of Bernstein's basis, which bound a polynomial on [0, 1]."""
 
 

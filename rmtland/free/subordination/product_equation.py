@@ -129,10 +129,14 @@ class ProductEquation(SubordinationEquation):
         if self.wisharts:
             one_less = one_less_exp_of(state.common)
             for law, j in zip(self.wisharts, self._equal_wisharts, strict=True):
-                wisharts.append(wisharts[j] if j < len(wisharts) else (
-                    _wishart_place(law, state.common, eta, one_less),
-                    _wishart_slope(law, eta, one_less),
-                ))  # fmt: skip
+                wisharts.append(
+                    wisharts[j]
+                    if j < len(wisharts)
+                    else (
+                        _wishart_place(law, state.common, eta, one_less),
+                        _wishart_slope(law, eta, one_less),
+                    )
+                )
                 rest -= wisharts[-1][0]
                 slope += wisharts[-1][1]
         return _Linear(rest, slope, shifts, slopes, wisharts, nested)
@@ -162,8 +166,10 @@ class ProductEquation(SubordinationEquation):
             lost = flat & (noise > 1e-12) & (np.abs(change) <= noise)
             change = np.where(lost, 0, change)
         here = (state.common, *state.omegas)
-        moves = [change, *(s + d * change for s, d in zip(linear.shifts, linear.slopes,
-                                                          strict=True))]  # fmt: skip
+        moves = [
+            change,
+            *(s + d * change for s, d in zip(linear.shifts, linear.slopes, strict=True)),
+        ]
         cut = _cut(here, moves)
         common, *omegas = (
             place + (move if cut is None else cut * move)
@@ -207,8 +213,9 @@ class ProductEquation(SubordinationEquation):
         height = _least_height(new, explicit)
         if explicit and not (height > 1e-4).all():
             eta, one_less = exp_of(new.common), one_less_exp_of(new.common)
-            explicit = [_wishart_place(law, new.common, eta, one_less).imag
-                        for law in self.wisharts]  # fmt: skip
+            explicit = [
+                _wishart_place(law, new.common, eta, one_less).imag for law in self.wisharts
+            ]
             height = _least_height(new, explicit)
         return height
 

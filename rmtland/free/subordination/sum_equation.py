@@ -132,8 +132,10 @@ class SumEquation(SubordinationEquation):
             lost = flat & (noise[0] > 1e-12 * np.abs(state.common)) & (np.abs(change) <= noise[0])
             change = np.where(lost, 0, change)
         here = (state.common, *state.omegas)
-        moves = [change, *(s + d * change for s, d in zip(linear.shifts, linear.slopes,
-                                                          strict=True))]  # fmt: skip
+        moves = [
+            change,
+            *(s + d * change for s, d in zip(linear.shifts, linear.slopes, strict=True)),
+        ]
         # No step leaves the upper half-plane: it is cut to four fifths of the way to the axis.
         cut = None
         for place, move in zip(here, moves, strict=True):

@@ -190,9 +190,13 @@ def connect(
         for name, kind in kinds_of_curve.items():
             if name in curves:
                 found[name] = trained_curve(
-                    surface, kind.between(ends[0], ends[1], bends), steps=curve_steps,
-                    step_size=step_size, rng=generator, progress=note(name),
-                )  # fmt: skip
+                    surface,
+                    kind.between(ends[0], ends[1], bends),
+                    steps=curve_steps,
+                    step_size=step_size,
+                    rng=generator,
+                    progress=note(name),
+                )
         if "string" in curves:
             start = found.get("bezier", found.get("polygon", found["linear"]))
             row = start.at(np.linspace(0.0, 1.0, images + 1))

@@ -142,9 +142,12 @@ class DepthScan:
         L = self.depths.astype(float)
         rate, power = fit_exponent(np.exp(L / L.max()), values), fit_exponent(L, values)
         rate = replace(
-            rate, value=rate.value / L.max(), low=rate.low / L.max(), high=rate.high / L.max(),
+            rate,
+            value=rate.value / L.max(),
+            low=rate.low / L.max(),
+            high=rate.high / L.max(),
             local=rate.local / L.max(),
-        )  # fmt: skip
+        )
         logs = np.log(values)
         left = [
             float(np.sqrt(((logs - (math.log(c) + line[:, None])) ** 2).mean()))
@@ -219,11 +222,16 @@ def depth_scan(
         raise ValueError("depths must name at least one depth")
     stacks = [
         LayerStack(
-            width, depth, kind=kind, activation=activation, weights=weights,
-            weight_variance=weight_variance, branch_scale=branch_scale,
+            width,
+            depth,
+            kind=kind,
+            activation=activation,
+            weights=weights,
+            weight_variance=weight_variance,
+            branch_scale=branch_scale,
         )
         for depth in many
-    ]  # fmt: skip
+    ]
     generators = streams(rng, count("draws", draws))
     rows: list[list[tuple[float, float, float, float, int]]] = [[] for _ in many]
     for number, generator in enumerate(generators):
@@ -237,10 +245,16 @@ def depth_scan(
     columns = np.array(rows, dtype=float).transpose(2, 0, 1)
     laws = [_law(stack) if law else (None, "law=False: it was not asked for") for stack in stacks]
     return DepthScan(
-        stacks[-1], np.array(many), columns[0], columns[1], columns[2], columns[3],
-        columns[4].astype(np.int64), tuple(found for found, _ in laws),
+        stacks[-1],
+        np.array(many),
+        columns[0],
+        columns[1],
+        columns[2],
+        columns[3],
+        columns[4].astype(np.int64),
+        tuple(found for found, _ in laws),
         tuple(reason for _, reason in laws),
-    )  # fmt: skip
+    )
 
 
 def _inputs(

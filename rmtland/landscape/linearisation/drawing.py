@@ -52,9 +52,13 @@ def draw_descent(
         first = run.predicted[0]
         drawn += ax.plot(run.steps, run.measured / first, color=color, lw=1.6, label=label)
         drawn += ax.plot(
-            run.steps, run.predicted / first, color="0.25", lw=1.0, ls=(0, (4, 2)),
+            run.steps,
+            run.predicted / first,
+            color="0.25",
+            lw=1.0,
+            ls=(0, (4, 2)),
             label="linearised, exact" if i == len(runs) - 1 else None,
-        )  # fmt: skip
+        )
     ax.set_yscale("log")
     ax.set_xlabel("step of gradient descent")
     ax.set_ylabel("loss over the first")
@@ -97,7 +101,12 @@ def draw_scaling(
     ax.set_xticks(scaling.sizes, [f"{size:g}" for size in scaling.sizes])
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.legend(
-        frameon=False, fontsize=7, title="exponents (95 %)", title_fontsize=7, ncol=2,
-        loc="upper center", bbox_to_anchor=(0.5, -0.16),
-    )  # fmt: skip
+        frameon=False,
+        fontsize=7,
+        title="exponents (95 %)",
+        title_fontsize=7,
+        ncol=2,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.16),
+    )
     return drawn

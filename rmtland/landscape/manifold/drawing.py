@@ -53,9 +53,14 @@ def draw_walks(
     drawn: list[Line2D] = []
     for i, walk in enumerate(walks):
         drawn += ax.plot(
-            walk.lengths, getattr(walk, quantity), "o-", ms=3, lw=1.2,
-            color=COLORS[i % len(COLORS)], label=walk.direction,
-        )  # fmt: skip
+            walk.lengths,
+            getattr(walk, quantity),
+            "o-",
+            ms=3,
+            lw=1.2,
+            color=COLORS[i % len(COLORS)],
+            label=walk.direction,
+        )
     if quantity != "distances":
         ax.set_yscale("log")
     ax.set_xlabel("length of the path in parameter space")

@@ -94,8 +94,10 @@ def minimised_networks(
     inputs, targets = _checked(x, y)
     start = random_weights(
         (inputs.shape[1], count("hidden", hidden), targets.shape[1]),
-        batch=len(inputs), scale=scale, rng=rng,
-    )  # fmt: skip
+        batch=len(inputs),
+        scale=scale,
+        rng=rng,
+    )
     function = relative_energy(inputs, targets, hidden=hidden, activation=activation)
     return minimise_batch(function, start, steps=steps, memory=memory)
 

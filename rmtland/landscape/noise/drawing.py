@@ -69,9 +69,13 @@ def draw_variances(
         )
     if gibbs:
         drawn += ax.plot(
-            curvatures, sgd.gibbs(), color="0.4", ls=(0, (4, 2)), lw=1.2,
+            curvatures,
+            sgd.gibbs(),
+            color="0.4",
+            ls=(0, (4, 2)),
+            lw=1.2,
             label=r"Gibbs law of the texts, $\eta\,\mathrm{tr}\,\Sigma/(B \lambda)$",
-        )  # fmt: skip
+        )
     if curvatures[-1] > 10 * curvatures[0]:
         ax.set_xscale("log")
     ax.set_yscale("log")

@@ -130,9 +130,17 @@ def simulate_escape(
         If a chain runs off to infinity: the step size is too large.
     """
     run = SgdChains(
-        net, theta, x, y, directions, step_size=step_size, batch_size=batch_size,
-        sampling=sampling, chains=chains, rng=rng,
-    )  # fmt: skip
+        net,
+        theta,
+        x,
+        y,
+        directions,
+        step_size=step_size,
+        batch_size=batch_size,
+        sampling=sampling,
+        chains=chains,
+        rng=rng,
+    )
     last = count("steps", steps)
     variances, errors = np.zeros((2, last + 1, run.basis.shape[1]))
     with np.errstate(over="ignore", invalid="ignore"):  # chains that run off are refused

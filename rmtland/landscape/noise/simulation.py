@@ -211,9 +211,17 @@ def simulate_sgd(
         If a chain runs off to infinity: the step size is too large.
     """
     run = SgdChains(
-        net, theta, x, y, directions, step_size=step_size, batch_size=batch_size,
-        sampling=sampling, chains=chains, rng=rng,
-    )  # fmt: skip
+        net,
+        theta,
+        x,
+        y,
+        directions,
+        step_size=step_size,
+        batch_size=batch_size,
+        sampling=sampling,
+        chains=chains,
+        rng=rng,
+    )
     last = first = count("steps", steps)
     if burn_in is not None:
         first = count("burn_in", burn_in, min_value=0)

@@ -67,20 +67,27 @@ def surface_page(
     name = "loss" if scale == "linear" else "log10 of the loss"
     parts = [
         graphs.Surface(
-            x=plane.x, y=plane.y, z=height(plane.losses), colorscale="Viridis",
+            x=plane.x,
+            y=plane.y,
+            z=height(plane.losses),
+            colorscale="Viridis",
             colorbar={"title": {"text": name}},
             contours={"z": {"show": True, "usecolormap": True, "project": {"z": True}}},
         )
-    ]  # fmt: skip
+    ]
     if trajectory is not None:
         points, losses = trajectory
         parts.append(
             graphs.Scatter3d(
-                x=points[:, 0], y=points[:, 1], z=height(losses), mode="lines+markers",
-                marker={"size": 2, "color": "black"}, line={"color": "black", "width": 4},
+                x=points[:, 0],
+                y=points[:, 1],
+                z=height(losses),
+                mode="lines+markers",
+                marker={"size": 2, "color": "black"},
+                line={"color": "black", "width": 4},
                 name="training, at its own loss",
             )
-        )  # fmt: skip
+        )
     figure = graphs.Figure(parts)
     plain = [label.replace("$", "").replace("\\lambda", "lambda") for label in plane.labels]
     figure.update_layout(

@@ -117,11 +117,16 @@ class WideNetwork:
         one = np.ones(1)
         return tuple(
             OffsetLayer(
-                la.variance, 0.0, la.mean**2, la.square - la.mean**2,
-                one, la.slope * one, la.rest * one,
+                la.variance,
+                0.0,
+                la.mean**2,
+                la.square - la.mean**2,
+                one,
+                la.slope * one,
+                la.rest * one,
             )
             for la in self.layers
-        )  # fmt: skip
+        )
 
     @property
     def widths(self) -> tuple[float, ...]:

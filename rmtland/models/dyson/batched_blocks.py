@@ -162,9 +162,13 @@ class BatchedBlocks:
             top = np.maximum(4.0, 4 * z[bad].imag)
             height = top ** (1 - level) * z[bad].imag ** level
             again = batched_fixed_points(
-                self.stacked, z[bad].real + 1j * height, state, tolerance=tolerance, limit=STEPS,
+                self.stacked,
+                z[bad].real + 1j * height,
+                state,
+                tolerance=tolerance,
+                limit=STEPS,
                 place=place,
-            )  # fmt: skip
+            )
             state, taken = again.states, taken + again.steps
         places = np.arange(len(z))
         places[bad] = len(z) + np.arange(bad.size)

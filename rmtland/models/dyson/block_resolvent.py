@@ -193,9 +193,12 @@ class BlockResolvent(AboveAxis):
         n = flat.size
         if not self.place.is_host and n:
             found = self._batched.solve(
-                flat, tolerance, potential=potential, states=states,
+                flat,
+                tolerance,
+                potential=potential,
+                states=states,
                 callback=None if progress is None else lambda done: progress(done, n),
-            )  # fmt: skip
+            )
             if throw and not found.converged.all():
                 i = int(np.flatnonzero(~found.converged)[0])
                 raise _unsolved(flat[i], tolerance, int(found.steps[i]), float(found.residuals[i]))

@@ -65,8 +65,16 @@ from rmtland.networks.overflow import NetworkOverflowError
 from rmtland.networks.parameters import ParameterBlock
 from rmtland.typing import Array
 
-__all__ = ["DEVICE_WORKSPACE", "WORKSPACE", "assemble", "assemble_split", "chunks", "one_chunk",
-           "unchecked_hessian", "workspace"]  # fmt: skip
+__all__ = [
+    "DEVICE_WORKSPACE",
+    "WORKSPACE",
+    "assemble",
+    "assemble_split",
+    "chunks",
+    "one_chunk",
+    "unchecked_hessian",
+    "workspace",
+]
 
 WORKSPACE = 2**26
 """Bytes of workspace beside the result, or a quarter of the result where that is more."""

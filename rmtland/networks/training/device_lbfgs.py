@@ -119,9 +119,12 @@ class DeviceLbfgs:
             step, there = found
             self._remember(step, here, there, slope)
             yield LossPoint.known(
-                self.start.net, there.own[0], self.start.data,
-                loss_sum=there.loss_sum, gradient=there.own[1],
-            )  # fmt: skip
+                self.start.net,
+                there.own[0],
+                self.start.data,
+                loss_sum=there.loss_sum,
+                gradient=there.own[1],
+            )
             if not there.loss < here.loss:
                 return
             here, is_first = there, False

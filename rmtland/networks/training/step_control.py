@@ -134,10 +134,19 @@ class StepControl:
             JSON-able.
         """
         return {
-            "t": 0, "steps": 0, "fresh": 1, "fallen": 0, "strikes": 0, "shrink": 1.0,
-            "scale": 1.0, "first_scale": math.nan, "best_loss": math.inf, "floor": math.inf,
-            "last_loss": math.inf, "curvature": math.nan,
-        }  # fmt: skip
+            "t": 0,
+            "steps": 0,
+            "fresh": 1,
+            "fallen": 0,
+            "strikes": 0,
+            "shrink": 1.0,
+            "scale": 1.0,
+            "first_scale": math.nan,
+            "best_loss": math.inf,
+            "floor": math.inf,
+            "last_loss": math.inf,
+            "curvature": math.nan,
+        }
 
     def coefficients(self, state: dict[str, Any]) -> tuple[float, float, float, float]:
         """Return what the next step has.

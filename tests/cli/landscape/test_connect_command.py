@@ -4,8 +4,22 @@ import json
 
 import pytest
 
-SMALL = ("landscape", "connect", "--hidden", 3, "--samples", 40, "--train-steps", 150,
-         "--curve-steps", 40, "--string-steps", 5, "--index-points", 2)  # fmt: skip
+SMALL = (
+    "landscape",
+    "connect",
+    "--hidden",
+    3,
+    "--samples",
+    40,
+    "--train-steps",
+    150,
+    "--curve-steps",
+    40,
+    "--string-steps",
+    5,
+    "--index-points",
+    2,
+)
 
 
 def test_barriers_are_printed_drawn_and_written(rmtland):

@@ -10,14 +10,26 @@ from PIL import Image
 
 SMALL = {
     "linearize": (
-        "--widths", "16,32,64", "--samples", 12, "--data", "digits-labels", "--seeds", 2,
-        "--scales", "2,20", "--fraction", 0.5, "--outputs", 3,
+        "--widths",
+        "16,32,64",
+        "--samples",
+        12,
+        "--data",
+        "digits-labels",
+        "--seeds",
+        2,
+        "--scales",
+        "2,20",
+        "--fraction",
+        0.5,
+        "--outputs",
+        3,
     ),
     "manifold": ("--hidden", 12, "--samples", 8, "--steps", 3),
     "noise": ("--samples", 40, "--batch-size", 10, "--steps", 200, "--chains", 40),
     "pac-bayes": ("--hidden", 8, "--draws", 40),
     "depth": ("--depths", "1,2,3", "--width", 12, "--draws", 2, "--kinds", "plain,residual"),
-}  # fmt: skip
+}
 
 
 def run(rmtland, command, *more):
@@ -95,10 +107,27 @@ def test_noise_lays_the_simulation_beside_the_prediction(rmtland):
 
 def test_escape_from_a_saddle_follows_the_prediction(rmtland):
     result, report = run(
-        rmtland, "noise", "--at", "saddle", "--outputs", 3, "--hidden", 3, "--samples", 60,
-        "--weight-decay", 0.01, "--step-size", 0.3, "--chains", 100, "--steps", 150,
-        "--distance", 0.02,
-    )  # fmt: skip
+        rmtland,
+        "noise",
+        "--at",
+        "saddle",
+        "--outputs",
+        3,
+        "--hidden",
+        3,
+        "--samples",
+        60,
+        "--weight-decay",
+        0.01,
+        "--step-size",
+        0.3,
+        "--chains",
+        100,
+        "--steps",
+        150,
+        "--distance",
+        0.02,
+    )
     predicted, simulated = report["predicted_steps"][0], report["simulated_steps"][0]
     assert report["curvatures"][0] < 0 < report["noise"][0]
     assert simulated == pytest.approx(predicted, rel=0.4)

@@ -89,8 +89,9 @@ SHOWN = [
 def test_an_operand_that_is_shown_comes_back_itself(signal, noise, kind):
     found = free_deconvolution(combined(kind, signal, noise), noise, kind=kind)
     assert (found.route, found.error, found.bracket) == ("exact", 0, 0)
-    np.testing.assert_allclose(found.law.free_cumulants(10), signal.free_cumulants(10), rtol=1e-13,
-                               atol=1e-13)  # fmt: skip
+    np.testing.assert_allclose(
+        found.law.free_cumulants(10), signal.free_cumulants(10), rtol=1e-13, atol=1e-13
+    )
     assert len(found.law.atoms) == len(signal.atoms)
     np.testing.assert_allclose(found.law.atoms, signal.atoms, rtol=1e-13, atol=1e-14)
 
@@ -119,9 +120,11 @@ def test_a_law_less_itself_is_a_point_mass(law):
 @few
 def test_rational_laws_are_subtracted_exactly(phi, scale, variance, jump, product):
     signal = MarchenkoPastur(phi, scale)
-    noise = MarchenkoPastur(2 * phi) if product else free_sum(
-        Semicircle(variance), FreePoisson(0.7, -jump)
-    )  # fmt: skip
+    noise = (
+        MarchenkoPastur(2 * phi)
+        if product
+        else free_sum(Semicircle(variance), FreePoisson(0.7, -jump))
+    )
     kind = "multiplicative" if product else "additive"
     found = free_deconvolution(combined(kind, signal, noise), noise, kind=kind)
     np.testing.assert_allclose(found.law.free_cumulants(5), signal.free_cumulants(5), rtol=1e-12)
@@ -236,11 +239,22 @@ def test_few_atoms_come_back_as_a_discrete_law():
 
 @pytest.mark.slow
 @given(
-    st.sampled_from([Semicircle(1.0), MarchenkoPastur(0.4), MarchenkoPastur(3.0), Arcsine(0.0, 3.0),
-                     KestenMcKay(5), Wachter(0.6, 0.3), SIGN]),
+    st.sampled_from(
+        [
+            Semicircle(1.0),
+            MarchenkoPastur(0.4),
+            MarchenkoPastur(3.0),
+            Arcsine(0.0, 3.0),
+            KestenMcKay(5),
+            Wachter(0.6, 0.3),
+            SIGN,
+        ]
+    ),
     st.sampled_from([Semicircle(1.0), MarchenkoPastur(0.7), Uniform(0.5, 2.0), SIGN]),
-    decades(1e-2, 1e2), st.floats(-3, 3), st.integers(12, 32),
-)  # fmt: skip
+    decades(1e-2, 1e2),
+    st.floats(-3, 3),
+    st.integers(12, 32),
+)
 @few
 def test_scales_and_shifts_of_the_noise_do_not_matter(signal, noise, scale, shift, order):
     noise = affine(noise, scale=scale, shift=shift)
@@ -413,8 +427,9 @@ def test_a_measurement_that_no_law_explains_is_refused():
     with pytest.raises(ValueError, match="no law on"):
         free_deconvolution(EmpiricalLaw(np.repeat([-1.0, 1.0], 500)), Semicircle(0.5))
     with pytest.raises(ValueError, match="both over the squared mean"):
-        free_deconvolution(EmpiricalLaw(np.linspace(1, 2, 500)), MarchenkoPastur(0.5),
-                           kind="multiplicative")  # fmt: skip
+        free_deconvolution(
+            EmpiricalLaw(np.linspace(1, 2, 500)), MarchenkoPastur(0.5), kind="multiplicative"
+        )
 
 
 @pytest.mark.slow
@@ -496,11 +511,15 @@ def test_a_deconvolution_speaks_as_a_law_for_one_more_version():
         ((SIGN, SIGN), {"samples": 0}, ValueError, "samples must be an integer"),
         ((SIGN, SIGN), {"kind": "multiplicative"}, ValueError, "reaches down to -1.0"),
         ((Uniform(1.0, 2.0), SIGN), {"kind": "multiplicative"}, ValueError, "the noise"),
-        ((Uniform(1.0, 2.0), Discrete((0.0,), (1.0,))), {"kind": "multiplicative"}, ValueError,
-         "mean other than 0"),
+        (
+            (Uniform(1.0, 2.0), Discrete((0.0,), (1.0,))),
+            {"kind": "multiplicative"},
+            ValueError,
+            "mean other than 0",
+        ),
         ((KestenMcKay(4), SIGN), {"method": "exact"}, ValueError, "does not show"),
     ],
-)  # fmt: skip
+)
 def test_bad_arguments_are_refused(args, options, kind, message):
     with pytest.raises(kind, match=message):
         free_deconvolution(*args, **options)

@@ -67,8 +67,9 @@ def test_coefficients_end_where_a_square_is_zero_or_negative():
 def test_the_same_from_hankel_determinants():
     total, noise = KestenMcKay(4), Arcsine(-1.5, 1.0)
     found = additive_recurrence(total, noise, 5)
-    rest = [a - b for a, b in zip(total._exact_cumulants(9), noise._exact_cumulants(9),
-                                  strict=True)]  # fmt: skip
+    rest = [
+        a - b for a, b in zip(total._exact_cumulants(9), noise._exact_cumulants(9), strict=True)
+    ]
     from rmtland.laws.cumulants import moments_of
 
     moments = moments_of(rest)

@@ -377,8 +377,10 @@ def test_seeded_equations_of_all_kinds(seed):
         gain = law.cdf(high) - law.mass_below(low) - inner
         total += gain
         beside = np.array([low - 1e-5 * width, high + 1e-5 * width])
-        apart = [min(abs(e - f) for band in law.support for f in band if f != e) > 2e-5 * width
-                 for e in (low, high)]  # fmt: skip
+        apart = [
+            min(abs(e - f) for band in law.support for f in band if f != e) > 2e-5 * width
+            for e in (low, high)
+        ]
         assert (law.pdf(beside)[apart] <= 1e-6 * gain / width).all()
         assert (law.pdf([low + 1e-5 * width, high - 1e-5 * width]) > 0).all()
         levels = law.cdf(low + width * np.linspace(-0.05, 1.05, 101))

@@ -59,8 +59,15 @@ def test_corner_of_the_resolvent_of_the_pencil_is_that_of_the_polynomial(p, seed
 
 def test_linearisations_are_small():
     x, y = free_variables("x y")
-    sizes = {x + 3 * y - 1: 1, x**2 + y: 2, x * y + y * x: 3, y * x * y: 3, x**4 - x: 4,
-             (x + 0.1 * y) ** 2: 2, (x + 0.1 * y) ** 4: 4}  # fmt: skip
+    sizes = {
+        x + 3 * y - 1: 1,
+        x**2 + y: 2,
+        x * y + y * x: 3,
+        y * x * y: 3,
+        x**4 - x: 4,
+        (x + 0.1 * y) ** 2: 2,
+        (x + 0.1 * y) ** 4: 4,
+    }
     assert {p: Linearisation.of(p).size for p in sizes} == sizes
 
 

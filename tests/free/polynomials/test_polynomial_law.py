@@ -154,9 +154,11 @@ def test_several_bands():
     assert len(law.support) == 3
     agree(law, exact)
     law = law_of_polynomial(
-        w + 0.1 * (x * y + y * x), w=Discrete((0.0, 3.0), (0.25, 0.75)), x=Semicircle(),
+        w + 0.1 * (x * y + y * x),
+        w=Discrete((0.0, 3.0), (0.25, 0.75)),
+        x=Semicircle(),
         y=Semicircle(),
-    )  # fmt: skip
+    )
     assert len(law.support) == 2
     assert law.cdf(1.5) == pytest.approx(0.25, abs=1e-12)
 

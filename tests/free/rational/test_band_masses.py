@@ -25,11 +25,21 @@ class Claims:
     def agree(self):
         return bool(
             agree(
-                self.edges, 0.0, self.atom, self.density, self.below, self.stops, self.rule.share,
-                self.rule.rest, self.rule.weights, self.rule.below, self.rule.last,
-                (self.mean, self.variance), TOLERANCE,
+                self.edges,
+                0.0,
+                self.atom,
+                self.density,
+                self.below,
+                self.stops,
+                self.rule.share,
+                self.rule.rest,
+                self.rule.weights,
+                self.rule.below,
+                self.rule.last,
+                (self.mean, self.variance),
+                TOLERANCE,
             )
-        )  # fmt: skip
+        )
 
 
 def _on_bands():

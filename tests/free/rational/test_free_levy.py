@@ -106,9 +106,11 @@ def test_edges_at_40_digits(law):
     got = np.ravel(law.support)
     expected = np.array([float(edge) for edge in exact_edges(law)])
     # Two edges may be one double apart: an interval or gap narrower than that may be left out.
-    merged = [e for i, e in enumerate(expected)
-              if not any(abs(e - f) <= 4 * np.spacing(abs(e)) for j, f in enumerate(expected)
-                         if i != j)]  # fmt: skip
+    merged = [
+        e
+        for i, e in enumerate(expected)
+        if not any(abs(e - f) <= 4 * np.spacing(abs(e)) for j, f in enumerate(expected) if i != j)
+    ]
     assert got.size <= expected.size
     for edge in merged:
         assert np.abs(got - edge).min() <= 4e-15 * abs(edge) + 1e-15 * np.abs(expected).max()
@@ -203,8 +205,8 @@ def test_mass_and_moments_over_the_range(law):
 
 def assert_same_law(law, closed):
     assert len(law.support) == 1
-    (low, high), = law.support  # fmt: skip
-    (a, b), = closed.support  # fmt: skip
+    ((low, high),) = law.support
+    ((a, b),) = closed.support
     size = max(abs(a), abs(b))
     assert low == pytest.approx(a, rel=1e-14, abs=1e-15 * size)
     assert high == pytest.approx(b, rel=1e-14, abs=1e-15 * size)

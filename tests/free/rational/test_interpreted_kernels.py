@@ -43,12 +43,33 @@ def places(law):
     low, high = edges[::2, None], edges[1::2, None]
     shares = np.array([1e-14, 1e-6, 0.01, 0.3, 0.5, 0.77, 0.999999])
     width, size = edges[-1] - edges[0], np.abs(edges).max()
-    return np.concatenate([
-        edges, np.nextafter(edges, -np.inf), np.nextafter(edges, np.inf),
-        (low + (high - low) * shares).ravel(), (edges[1:-1:2] + edges[2::2]) / 2,
-        [drift, np.nextafter(drift, np.inf), drift - 1e-9, drift + 1e-9, 0.0, -0.0, 5e-324, 1e-310],
-        [edges[0] - width, edges[-1] + width, edges[0] - 1e6 * width, 1e19 * size, 1e250, -np.inf],
-    ])  # fmt: skip
+    return np.concatenate(
+        [
+            edges,
+            np.nextafter(edges, -np.inf),
+            np.nextafter(edges, np.inf),
+            (low + (high - low) * shares).ravel(),
+            (edges[1:-1:2] + edges[2::2]) / 2,
+            [
+                drift,
+                np.nextafter(drift, np.inf),
+                drift - 1e-9,
+                drift + 1e-9,
+                0.0,
+                -0.0,
+                5e-324,
+                1e-310,
+            ],
+            [
+                edges[0] - width,
+                edges[-1] + width,
+                edges[0] - 1e6 * width,
+                1e19 * size,
+                1e250,
+                -np.inf,
+            ],
+        ]
+    )
 
 
 def values(triplet, x):

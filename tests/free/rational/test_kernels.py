@@ -94,10 +94,16 @@ def test_bisection_along_the_arc_finds_the_root_that_newton_finds(triplet, share
     x = a + share * (b - a)
     (u, w), _ = law._boundary(np.array([x]), 2)
     left = boundary._bisect_arc(
-        (x - arcs.edges[0]) - arcs.edges_low[0], arcs.slopes[0], arcs.criticals[0],
-        arcs.criticals[0], arcs.criticals[1], arcs.offsets[0], arcs.kappas[0],
-        arcs.poles, arcs.weights,
-    )  # fmt: skip
+        (x - arcs.edges[0]) - arcs.edges_low[0],
+        arcs.slopes[0],
+        arcs.criticals[0],
+        arcs.criticals[0],
+        arcs.criticals[1],
+        arcs.offsets[0],
+        arcs.kappas[0],
+        arcs.poles,
+        arcs.weights,
+    )
     h = arcs.criticals[0] + left[0] + 1j * left[1]
     expected = u[0] + 1j * w[0]
     slope = 1 - np.sum(arcs.weights / (expected - arcs.poles) ** 2)

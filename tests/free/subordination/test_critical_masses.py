@@ -149,8 +149,9 @@ def test_signed_products_with_a_large_null_space(seed, digits, kind):
     corner = free_compression(population, 10**-digits)
     assert law.mass_below(0.0) == pytest.approx(10**-digits * corner.mass_below(0.0), abs=1e-10)
     low, high = law.support[0][0], law.support[-1][1]
-    x = np.concatenate([[0.0], -np.geomspace(1e-12, 1, 25) * abs(low),
-                        np.geomspace(1e-12, 1, 25) * high])  # fmt: skip
+    x = np.concatenate(
+        [[0.0], -np.geomspace(1e-12, 1, 25) * abs(low), np.geomspace(1e-12, 1, 25) * high]
+    )
     levels = law.cdf(np.sort(x))
     assert np.diff(levels).min() >= -1e-12
     assert law.ppf(0.5) == 0
@@ -190,8 +191,12 @@ def test_quantiles_at_an_atom_inside_a_band():
 
 @pytest.mark.parametrize(("one", "two"), list(itertools.combinations(range(4), 2)))
 def test_distribution_functions_rise_between_zero_and_one(one, two):
-    laws = [Discrete((-1.0, 1.0), (0.5, 0.5)), Discrete((0.0, 1.0, 4.0), (0.5, 0.25, 0.25)),
-            Wachter(2.0, 0.5), Uniform(0.0, 1.0)]  # fmt: skip
+    laws = [
+        Discrete((-1.0, 1.0), (0.5, 0.5)),
+        Discrete((0.0, 1.0, 4.0), (0.5, 0.25, 0.25)),
+        Wachter(2.0, 0.5),
+        Uniform(0.0, 1.0),
+    ]
     assert_distribution(free_sum(laws[one], laws[two]))
 
 

@@ -157,8 +157,12 @@ def test_gaps_are_gaps_and_bands_are_bands(law):
     for (_, left), (right, _) in itertools.pairwise(law.support):
         x = left + (right - left) * np.array([0.25, 0.5, 0.75])
         assert (law.pdf(x) == 0).all()
-        x = x[[min(abs(x0 - place) for place in [np.inf] + [p for p, _ in law.atoms]) > 1e-9
-               for x0 in x]]  # fmt: skip
+        x = x[
+            [
+                min(abs(x0 - place) for place in [np.inf] + [p for p, _ in law.atoms]) > 1e-9
+                for x0 in x
+            ]
+        ]
         g = law.stieltjes(x)
         assert np.abs(g.imag).max(initial=0) == 0
         assert (np.diff(g.real) < 0).all()
@@ -261,8 +265,9 @@ def test_atoms_and_noise_against_the_polynomial(places, size, data):
     places = sorted(places)
     if min(b - a for a, b in itertools.pairwise(places)) < 0.05:
         return
-    weights = np.array(data.draw(st.lists(st.floats(0.1, 1), min_size=len(places),
-                                          max_size=len(places))))  # fmt: skip
+    weights = np.array(
+        data.draw(st.lists(st.floats(0.1, 1), min_size=len(places), max_size=len(places)))
+    )
     weights /= weights.sum()
     variance = math.exp(size)
     law = free_sum(Discrete(tuple(places), tuple(weights)), Semicircle(variance))

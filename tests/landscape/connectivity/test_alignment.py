@@ -53,10 +53,17 @@ def torch_models():
     nn = torch.nn
     torch.manual_seed(0)
     convolutional = nn.Sequential(
-        nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(4, 3, 3, bias=False), nn.Tanh(), nn.Flatten(), nn.Linear(12, 5), nn.Tanh(),
+        nn.Conv2d(1, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(4, 3, 3, bias=False),
+        nn.Tanh(),
+        nn.Flatten(),
+        nn.Linear(12, 5),
+        nn.Tanh(),
         nn.Linear(5, 2),
-    )  # fmt: skip
+    )
     dense = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 5), nn.GELU(), nn.Linear(5, 2))
     images, rows = torch.randn(6, 1, 8, 8), torch.randn(6, 3)
     return [(convolutional.double(), images.double()), (dense.double(), rows.double())]
@@ -118,19 +125,22 @@ def test_units_are_moved_wherever_they_stand(which):
     model, x, sizes = {
         "one activation": (
             nn.Sequential(nn.Linear(3, 9), relu, nn.Linear(9, 8), relu, nn.Linear(8, 2)),
-            torch.randn(5, 3), [(9, False), (8, False)],
+            torch.randn(5, 3),
+            [(9, False), (8, False)],
         ),
         "tokens": (
             nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Flatten(), nn.Linear(8, 2)),
-            torch.randn(5, 2, 3), [(4, True)],
+            torch.randn(5, 2, 3),
+            [(4, True)],
         ),
         "flattened norm": (
             nn.Sequential(
                 nn.Conv2d(1, 3, 2), nn.Flatten(), nn.BatchNorm1d(12), nn.Tanh(), nn.Linear(12, 2)
             ),
-            torch.randn(5, 1, 3, 3), [(3, True)],
+            torch.randn(5, 1, 3, 3),
+            [(3, True)],
         ),
-    }[which]  # fmt: skip
+    }[which]
     model.double()
     for parameter in model.parameters():
         nn.init.normal_(parameter)
@@ -196,19 +206,29 @@ def digit_minima(activation, pairs, hidden=8, samples=120):
     net = MLP((16, hidden, 10), activation, loss="cross_entropy", weight_decay=1e-3)
     surface = NetworkSurface.of(net, data.x, data.y)
     ends = [
-        [train(net, net.init(rng=100 * pair + k), data.x, data.y, gradient_norm=1e-5).theta
-         for k in (0, 1)]
+        [
+            train(net, net.init(rng=100 * pair + k), data.x, data.y, gradient_norm=1e-5).theta
+            for k in (0, 1)
+        ]
         for pair in range(pairs)
-    ]  # fmt: skip
+    ]
     return net, surface, ends
 
 
 def test_paths_between_trained_networks():
     net, surface, (ends,) = digit_minima("tanh", 1)
     found = connect(
-        surface, *ends, groups=unit_groups(net), curves=("bezier", "polygon", "string"),
-        curve_steps=150, string_steps=20, images=8, points=41, index_points=2, rng=0,
-    )  # fmt: skip
+        surface,
+        *ends,
+        groups=unit_groups(net),
+        curves=("bezier", "polygon", "string"),
+        curve_steps=150,
+        string_steps=20,
+        images=8,
+        points=41,
+        index_points=2,
+        rng=0,
+    )
     names = ["linear", "permuted", "permuted, signs", "bezier", "polygon", "string"]
     assert list(found.profiles) == names
     barrier = {name: found.profiles[name].barrier for name in names}
@@ -262,9 +282,14 @@ def test_barriers_between_trained_convolutional_networks():
     def trained(seed):
         torch.manual_seed(seed)
         model = nn.Sequential(
-            nn.Conv2d(1, 6, 3, padding=1), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(6, 6, 3),
-            nn.Tanh(), nn.Flatten(), nn.Linear(24, 10),
-        ).double()  # fmt: skip
+            nn.Conv2d(1, 6, 3, padding=1),
+            nn.Tanh(),
+            nn.AvgPool2d(2),
+            nn.Conv2d(6, 6, 3),
+            nn.Tanh(),
+            nn.Flatten(),
+            nn.Linear(24, 10),
+        ).double()
         rule = torch.optim.Adam(model.parameters(), lr=0.02, weight_decay=1e-3)
         for _ in range(150):
             rule.zero_grad()
@@ -278,11 +303,16 @@ def test_barriers_between_trained_convolutional_networks():
         surfaces = [TorchSurface(model, nn.CrossEntropyLoss(), (x, y)) for model in models]
         found.append(
             connect(
-                surfaces[0], *(surface.parameters() for surface in surfaces),
-                groups=unit_groups(models[0]), curve_steps=120, string_steps=5, images=8,
-                points=21, rng=pair,
+                surfaces[0],
+                *(surface.parameters() for surface in surfaces),
+                groups=unit_groups(models[0]),
+                curve_steps=120,
+                string_steps=5,
+                images=8,
+                points=21,
+                rng=pair,
             )
-        )  # fmt: skip
+        )
     statistics = {one.name: one for one in pair_statistics(found)}
     assert min(statistics["linear"].barriers) > 0.5
     assert statistics["permuted"].ratio < 0.5

@@ -37,8 +37,9 @@ def test_curves_are_convex_combinations_of_their_nodes(kind, bends, size, seed):
     assert curve.length() == pytest.approx(polygon, rel=1e-6)
     assert curve.length() >= np.linalg.norm(nodes[-1] - nodes[0])
     straight = kind.between(nodes[0], nodes[-1], bends)
-    np.testing.assert_allclose(straight.at(t), np.outer(1 - t, nodes[0]) + np.outer(t, nodes[-1]),
-                               atol=1e-12)  # fmt: skip
+    np.testing.assert_allclose(
+        straight.at(t), np.outer(1 - t, nodes[0]) + np.outer(t, nodes[-1]), atol=1e-12
+    )
 
 
 def test_a_curve_keeps_its_own_nodes():

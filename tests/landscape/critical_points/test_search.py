@@ -232,8 +232,15 @@ def test_a_certificate_is_proved_again_from_its_file(certificate, tmp_path):
     assert loaded.verify() == [""] * 4
     with np.load(path, allow_pickle=False) as arrays:  # another program needs NumPy alone
         assert set(arrays) == {
-            "header", "x", "y", "theta", "radius", "uniqueness_radius", "index", "gap",
-        }  # fmt: skip
+            "header",
+            "x",
+            "y",
+            "theta",
+            "radius",
+            "uniqueness_radius",
+            "index",
+            "gap",
+        }
 
 
 @pytest.mark.parametrize(
@@ -282,11 +289,15 @@ def test_damaged_files_are_refused(certificate, tmp_path):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("widths", [3, 3, 3, 3]), ("activation", "erf"), ("bias", True), ("loss", "logistic"),
-        ("weight_decay", float(np.nextafter(0.01, 1.0))), ("parametrisation", "ntk"),
+        ("widths", [3, 3, 3, 3]),
+        ("activation", "erf"),
+        ("bias", True),
+        ("loss", "logistic"),
+        ("weight_decay", float(np.nextafter(0.01, 1.0))),
+        ("parametrisation", "ntk"),
         ("digest", "0"),
     ],
-)  # fmt: skip
+)
 def test_a_changed_network_is_seen_by_its_digest(certificate, tmp_path, name, value):
     """Also where the new statement is true: zero parameters are critical at all weight decays."""
     header, arrays = read_arrays(certificate.save(tmp_path / "points.npz"), kind="critical points")

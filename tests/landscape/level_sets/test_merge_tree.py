@@ -40,8 +40,10 @@ def test_components_are_those_of_a_flood_fill(values, neighbours):
 def test_persistence_of_known_basins():
     tree = merge_tree(np.array([1.0, 3.0, 0.0, 2.0, 0.5, 9.0]))
     assert [(b.birth, b.death, b.parent) for b in tree.basins] == [
-        (0.0, np.inf, None), (0.5, 2.0, 0), (1.0, 3.0, 0),
-    ]  # fmt: skip
+        (0.0, np.inf, None),
+        (0.5, 2.0, 0),
+        (1.0, 3.0, 0),
+    ]
     assert [b.minimum for b in tree.persistent(2.0)] == [2, 0]
     assert [b.minimum for b in tree.persistent(1.5)] == [2, 4, 0]
 

@@ -72,8 +72,18 @@ def test_every_path_of_a_network_passes_the_level(units, plus, minus, seed):
 def test_the_barrier_of_two_units_is_reached():
     surface = surface_of(SignPatterns(2, 1, 1))
     # unit 1 from w = 1 to w = -1 while unit 2 holds y = 1 at x = -1, then the other way round
-    nodes = np.array([[1, -1, 1, 1], [0, -1, 0, 1], [-1, -1, 0, 1], [-1, -1, 1, 0],
-                      [-1, 0, 1, 0], [-1, 1, 1, 0], [-1, 1, 1, 1]], float)  # fmt: skip
+    nodes = np.array(
+        [
+            [1, -1, 1, 1],
+            [0, -1, 0, 1],
+            [-1, -1, 0, 1],
+            [-1, -1, 1, 0],
+            [-1, 0, 1, 0],
+            [-1, 1, 1, 0],
+            [-1, 1, 1, 1],
+        ],
+        float,
+    )
     found = profile(surface, Polygon(nodes), points=601)
     assert 2.0 * found.losses[[0, -1]] == pytest.approx([0.0, 0.0])
     assert 2.0 * found.highest == pytest.approx(0.5)

@@ -53,9 +53,19 @@ def test_least_squares_has_the_predicted_variances(sampling):
     )
     found = sgd.stationary()
     runs = simulate_sgd(
-        net, theta, DATA.x, y, found.directions, step_size=eta, batch_size=3, sampling=sampling,
-        steps=400, burn_in=600 if sampling == "reshuffling" else 150, chains=300, rng=1,
-    )  # fmt: skip
+        net,
+        theta,
+        DATA.x,
+        y,
+        found.directions,
+        step_size=eta,
+        batch_size=3,
+        sampling=sampling,
+        steps=400,
+        burn_in=600 if sampling == "reshuffling" else 150,
+        chains=300,
+        rng=1,
+    )
     off = runs.variances / found.variances - 1.0
     errors = runs.errors / found.variances
     allowed = 4 * errors + (0.02 if sampling == "reshuffling" else 0.0)
@@ -84,9 +94,18 @@ def test_effective_samples_are_those_of_a_first_order_process():
     net = MLP((1, 1))
     x, y = np.array([[1.0], [1.0]]), np.array([[1.0], [-1.0]])
     runs = simulate_sgd(
-        net, [0.0], x, y, np.eye(1), step_size=0.2, batch_size=4, steps=3000, burn_in=50,
-        chains=200, rng=0,
-    )  # fmt: skip
+        net,
+        [0.0],
+        x,
+        y,
+        np.eye(1),
+        step_size=0.2,
+        batch_size=4,
+        steps=3000,
+        burn_in=50,
+        chains=200,
+        rng=0,
+    )
     expected = 200 * 3000 * (1 - 0.64) / (1 + 0.64)
     # five-ninths to nine-fifths: a chi-squared of 199 degrees, and noise that is not normal
     assert expected / 1.8 < runs.effective[0] < 1.8 * expected
@@ -96,9 +115,18 @@ def test_few_chains_do_not_raise_the_variance():
     """The mean over chains is known far better than that of one: 20 chains are no sample of 20."""
     net, x, y = MLP((1, 1)), np.array([[1.0], [1.0]]), np.array([[1.0], [-1.0]])
     runs = simulate_sgd(
-        net, [0.0], x, y, np.eye(1), step_size=0.5, batch_size=4, steps=4000, burn_in=50,
-        chains=20, rng=0,
-    )  # fmt: skip
+        net,
+        [0.0],
+        x,
+        y,
+        np.eye(1),
+        step_size=0.5,
+        batch_size=4,
+        steps=4000,
+        burn_in=50,
+        chains=20,
+        rng=0,
+    )
     exact = 0.5**2 * 0.25 / (1 - 0.5**2)
     assert runs.variances[0] == pytest.approx(exact, rel=4 * runs.errors[0] / exact)
     assert runs.errors[0] < 0.01 * exact  # a factor 20/19 would be seen
@@ -109,9 +137,17 @@ def test_escape_is_timed_and_a_quiet_direction_keeps_its_chains():
     net = MLP((2, 1))
     x = np.array([[1.0, 0.0], [-1.0, 0.0]])
     runs = simulate_escape(
-        net, [0.0, 0.0], x, np.ones((2, 1)), np.eye(2), step_size=0.1, batch_size=1, steps=40,
-        chains=400, rng=0,
-    )  # fmt: skip
+        net,
+        [0.0, 0.0],
+        x,
+        np.ones((2, 1)),
+        np.eye(2),
+        step_size=0.1,
+        batch_size=1,
+        steps=40,
+        chains=400,
+        rng=0,
+    )
     assert (runs.variances[:, 1] == 0.0).all()
     exact = 0.01 * (1 - 0.9 ** (2 * np.arange(41))) / (1 - 0.81)
     assert (np.abs(runs.variances[1:, 0] - exact[1:]) < 5 * runs.errors[1:, 0] + 1e-12).all()

@@ -127,9 +127,12 @@ def test_directions_that_grow_without_noise_of_their_own_are_seen():
     """Second moments along the second direction grow from any start but zero."""
     H = np.array([np.diag([1.0, 0.05]), np.diag([1.0, 3.95])])
     sgd = NoisyDescent.of_matrices(
-        H.mean(axis=0), np.diag([1.0, 0.0]), samples=2, step_size=0.9,
+        H.mean(axis=0),
+        np.diag([1.0, 0.0]),
+        samples=2,
+        step_size=0.9,
         spread=SampleCurvature(H, factored=False),
-    )  # fmt: skip
+    )
     with pytest.raises(ConvergenceError, match=r"multiplies them by 8\.556"):
         sgd.stationary()
     found = sgd.with_step(0.3).stationary()
@@ -260,8 +263,11 @@ def test_bad_input_is_refused():
         NoisyDescent.of_matrices(eye, np.eye(3), samples=3, step_size=0.1)
     with pytest.raises(ValueError, match="negative variance"):
         NoisyDescent.of_matrices(eye, [[1, 2], [2, 1]], samples=3, step_size=0.1)
-    for spread, message in ((np.ones((3, 3, 3)), "3 samples and 2"), (np.ones((7, 2, 2)), "shape"),
-                            (np.full((3, 2, 2), np.nan), "NaN")):  # fmt: skip
+    for spread, message in (
+        (np.ones((3, 3, 3)), "3 samples and 2"),
+        (np.ones((7, 2, 2)), "shape"),
+        (np.full((3, 2, 2), np.nan), "NaN"),
+    ):
         with pytest.raises(ValueError, match=message):
             NoisyDescent.of_matrices(
                 eye, eye, samples=3, step_size=0.1, spread=SampleCurvature(spread, factored=False)

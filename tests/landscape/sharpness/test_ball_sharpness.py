@@ -75,8 +75,9 @@ def test_the_maximum_of_a_quadratic_is_neither_passed_nor_missed(values, radius,
     points *= radius / np.linalg.norm(points, axis=1, keepdims=True)
     rises = points @ slope + 0.5 * (points**2) @ values
     assert rises.max() <= bound * (1 + 1e-9) + 1e-12
-    found = ball_sharpness(quadratic(values, slope), np.zeros(len(values)), radius, steps=300,
-                           restarts=12, rng=seed)  # fmt: skip
+    found = ball_sharpness(
+        quadratic(values, slope), np.zeros(len(values)), radius, steps=300, restarts=12, rng=seed
+    )
     assert found.lower <= bound * (1 + 1e-9) + 1e-12
     assert found.lower >= bound * (1 - 1e-3) - 1e-9
 

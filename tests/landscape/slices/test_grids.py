@@ -159,8 +159,11 @@ def test_a_browser_draws_the_page(tmp_path):
     ]
     done = subprocess.run(
         [browser, *options, "--dump-dom", path.as_uri()],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-500:]
     assert "<canvas" in done.stdout  # the scene of the surface, drawn by WebGL
     assert "a bowl" in done.stdout

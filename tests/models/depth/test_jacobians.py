@@ -30,12 +30,16 @@ def test_products_solve_their_equation(widths, s):
     z = 0.6 + 0.4j
     n0, last = widths[0], widths[-1]
     inputs = LinearJacobian(widths, weight_variance=s, side="inputs").law
-    assert defect(
-        inputs,
-        z,
-        lambda m: (1 + m)
-        * math.prod(s * b / a * (1 + n0 / b * m) for a, b in pairwise(widths)),
-    ) < 1e-11  # fmt: skip
+    assert (
+        defect(
+            inputs,
+            z,
+            lambda m: (
+                (1 + m) * math.prod(s * b / a * (1 + n0 / b * m) for a, b in pairwise(widths))
+            ),
+        )
+        < 1e-11
+    )
     outputs = LinearJacobian(widths, weight_variance=s).law
     # the same eigenvalues other than zero: n0 M of one is nL M of the other
     first, second = (z * law.stieltjes(z) - 1 for law in (inputs, outputs))

@@ -48,8 +48,10 @@ def model(part="total", coupling="full", *, activation="tanh", sizes=(3, 4, 9), 
     made = DysonHessian.of_first_layer(
         first, x, outputs=3, epsilon=0.4, activation=activation, part=part, coupling=coupling, rng=1
     )
-    fields = {name: getattr(made, name) for name in
-              ("features", "slopes", "x", "outputs", "epsilon", "bends")}  # fmt: skip
+    fields = {
+        name: getattr(made, name)
+        for name in ("features", "slopes", "x", "outputs", "epsilon", "bends")
+    }
     return DysonHessian(**fields, part_name=part, coupling=coupling, **options)
 
 
@@ -144,9 +146,10 @@ def test_a_model_on_a_device_answers_as_on_the_host(monkeypatch):
     here = MODELS["H by units"]
     there = elsewhere(here)
     z, x, told = POINTS.reshape(1, 5), [0.1, 0.9], []
-    one, two = here.solve(z, tolerance=1e-10), there.solve(
-        z, tolerance=1e-10, progress=lambda *seen: told.append(seen)
-    )  # fmt: skip
+    one, two = (
+        here.solve(z, tolerance=1e-10),
+        there.solve(z, tolerance=1e-10, progress=lambda *seen: told.append(seen)),
+    )
     np.testing.assert_allclose(two.value, one.value, atol=1e-8)
     assert two.value.shape == two.residual.shape == two.steps.shape == (1, 5)
     assert told[-1] == (5, 5)

@@ -9,8 +9,15 @@ from rmtland.models.minimisers.unit_field import _ground_state_bound
 from rmtland.networks.activation import activation
 from rmtland.networks.gaussian_averages import gaussian_averages
 
-KERNELS = [("linear", 1.0), ("relu", 1.0), ("quadratic", 0.7), ("sine", 1.5), ("erf", 2.0),
-           ("tanh", 1.0), ("gelu", 1.3)]  # fmt: skip
+KERNELS = [
+    ("linear", 1.0),
+    ("relu", 1.0),
+    ("quadratic", 0.7),
+    ("sine", 1.5),
+    ("erf", 2.0),
+    ("tanh", 1.0),
+    ("gelu", 1.3),
+]
 
 
 @pytest.mark.parametrize(("name", "radius"), KERNELS)

@@ -89,10 +89,33 @@ def test_the_certificate_on_pieces_of_bands_refuses_what_is_wrong(spoilt):
     kappas = kappas * (1 + 1e-6 * (spoilt == "poles"))
     atom = 1e-6 if spoilt == "atom" else 0.0
     passed = agrees(
-        pieces, 0.0, atom, rule.share, rule.rest, rule.weights, rule.below, rule.last, moments,
-        1e-8, table[0], table[1], criticals, table[2], offsets, kappas, masses, t, s,
-        c1, c2, 0.0, 0.0, 0.0, rates, jumps,
-    )  # fmt: skip
+        pieces,
+        0.0,
+        atom,
+        rule.share,
+        rule.rest,
+        rule.weights,
+        rule.below,
+        rule.last,
+        moments,
+        1e-8,
+        table[0],
+        table[1],
+        criticals,
+        table[2],
+        offsets,
+        kappas,
+        masses,
+        t,
+        s,
+        c1,
+        c2,
+        0.0,
+        0.0,
+        0.0,
+        rates,
+        jumps,
+    )
     assert passed == (spoilt == "")
 
 

@@ -61,9 +61,7 @@ def test_potential_of_the_non_crossing_law_is_the_integral_of_its_transform(acti
 def test_non_crossing_law_is_the_limit_of_the_dyson_law():
     z = np.array([-0.3, 0.5, 2.0]) + 0.4j
     model = PopulationHessian(1, 1, 1, 4, activation="erf", epsilon=0.5)
-    drawn = np.array([
-        model.draw(12, rng=seed).solve(z, tolerance=1e-6).value for seed in range(3)
-    ])  # fmt: skip
+    drawn = np.array([model.draw(12, rng=seed).solve(z, tolerance=1e-6).value for seed in range(3)])
     found = limit("erf").non_crossing(z)
     assert (np.abs(drawn.mean(axis=0) - found.value) < found.error + 0.03).all()
 

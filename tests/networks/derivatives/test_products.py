@@ -274,14 +274,15 @@ def test_entry_wise_steps_are_their_formulas(dtype):
         (scale(first, slope, np.empty_like(first)), wide * first),
         (add_and_scale(first.copy(), second.copy(), slope)[0], total),
         (add_and_scale(first.copy(), second.copy(), slope)[1], wide * total),
-        (pull_through(first.copy(), second.copy(), slope, second_order, tangent),
-         wide * total + curved),
-        (pull_through(None, second.copy(), slope, second_order, tangent),
-         wide * second + curved),
+        (
+            pull_through(first.copy(), second.copy(), slope, second_order, tangent),
+            wide * total + curved,
+        ),
+        (pull_through(None, second.copy(), slope, second_order, tangent), wide * second + curved),
         (pull_through(first.copy(), None, slope, None, None), wide * first),
         (pull_through(None, None, slope, second_order, tangent), curved),
         (rows_of(curved[:, 0]), curved[:, 0].T),
-    ):  # fmt: skip
+    ):
         assert found.dtype == dtype
         np.testing.assert_array_equal(found, expected)
     assert rows_of(tangent[:, 0]).flags.c_contiguous

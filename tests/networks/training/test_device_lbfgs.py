@@ -47,9 +47,13 @@ def test_the_iterates_are_those_of_scipy(name):
         return point.loss, point.gradient
 
     minimize(
-        function, theta, jac=True, method="L-BFGS-B", callback=lambda t: seen.append(t.copy()),
+        function,
+        theta,
+        jac=True,
+        method="L-BFGS-B",
+        callback=lambda t: seen.append(t.copy()),
         options={"maxiter": 30, "maxcor": PAIRS, "maxls": 50, "ftol": 0.0, "gtol": 0.0},
-    )  # fmt: skip
+    )
     found = iterates(DeviceLbfgs(on_device(net)), 30)
     assert len(found) == 30
     for k, (point, want) in enumerate(zip(found, seen, strict=False)):

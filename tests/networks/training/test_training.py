@@ -206,9 +206,16 @@ def test_first_order_steps_are_those_of_the_formulas():
     for method, (rule, options) in rules.items():
         seen = []
         result = train(
-            NET, START, DATA.x, DATA.y, method=method, step_size=0.05, max_steps=6,
-            callback=lambda step, p, seen=seen: seen.append(p.theta), **options,
-        )  # fmt: skip
+            NET,
+            START,
+            DATA.x,
+            DATA.y,
+            method=method,
+            step_size=0.05,
+            max_steps=6,
+            callback=lambda step, p, seen=seen: seen.append(p.theta),
+            **options,
+        )
         np.testing.assert_allclose(seen, by_hand(rule, 6), rtol=0, atol=1e-13)
         assert (result.steps, result.reason) == (6, "max_steps")
         np.testing.assert_array_equal(result.theta, seen[-1])
@@ -218,10 +225,17 @@ def test_first_order_steps_are_those_of_the_formulas():
 def test_first_order_methods_reach_an_energy(method):
     seen = []
     result = train(
-        NET, START, DATA.x, DATA.y, method=method, step_size=0.02, energy=0.3, rng=0,
+        NET,
+        START,
+        DATA.x,
+        DATA.y,
+        method=method,
+        step_size=0.02,
+        energy=0.3,
+        rng=0,
         batch_size=None if method == "gd" else 8,
         callback=lambda step, p: seen.append((step, p.energy)),
-    )  # fmt: skip
+    )
     assert result.reason == "energy"
     assert seen[-1][1] == result.energy <= 0.3 < min(energy for _, energy in seen[:-1])
     stride = 1 if method == "gd" else 4  # an epoch of 25 samples
@@ -250,9 +264,16 @@ def test_a_batch_gradient_is_that_of_its_samples():
         chosen.append(point.theta)
 
     train(
-        NET, START, DATA.x, DATA.y, method="sgd", batch_size=25, step_size=0.1, max_steps=1,
+        NET,
+        START,
+        DATA.x,
+        DATA.y,
+        method="sgd",
+        batch_size=25,
+        step_size=0.1,
+        max_steps=1,
         callback=note,
-    )  # fmt: skip
+    )
     gradient = NET.at(START, DATA.x, DATA.y).gradient
     np.testing.assert_allclose(chosen[1], START - 0.1 * gradient, rtol=0, atol=1e-15)
     pair = NET.at(START, DATA.x, DATA.y).data.subset(np.array([3, 7]))
@@ -277,16 +298,27 @@ def test_a_resumed_run_is_the_run_bit_for_bit(tmp_path, method, options, stop):
     options["checkpoint"] = tmp_path / "whole.npz"
     seen = {}
     whole = train(
-        NET, START, DATA.x, DATA.y, max_steps=20, **options,
+        NET,
+        START,
+        DATA.x,
+        DATA.y,
+        max_steps=20,
+        **options,
         callback=lambda step, p: seen.setdefault(step, p.theta),
-    )  # fmt: skip
+    )
     options["checkpoint"] = tmp_path / "parts.npz"
     train(NET, START, DATA.x, DATA.y, max_steps=stop, **options)
     steps = []
     resumed = train(
-        NET, np.zeros_like(START), DATA.x, DATA.y, max_steps=20, **{**options, "rng": 77},
-        resume=True, callback=lambda step, p: steps.append((step, p.theta)),
-    )  # fmt: skip
+        NET,
+        np.zeros_like(START),
+        DATA.x,
+        DATA.y,
+        max_steps=20,
+        **{**options, "rng": 77},
+        resume=True,
+        callback=lambda step, p: steps.append((step, p.theta)),
+    )
     assert 0 < steps[0][0] <= stop
     for step, theta in steps:
         if step in seen:
@@ -373,8 +405,10 @@ def test_the_digest_is_that_of_the_numbers_not_of_their_container():
         assert data_digest(NET.at(START, x, y, chunk=chunk).data) == expected
     assert data_digest(NET.at(START.astype("f4"), DATA.x.astype("f4"), DATA.y).data) != expected
     labels = MLP((6, 4), loss="cross_entropy")
-    rows = [labels.at(labels.init(rng=0), DATA.x, y).data for y in (np.arange(25) % 4,
-            np.eye(4)[np.arange(25) % 4])]  # fmt: skip
+    rows = [
+        labels.at(labels.init(rng=0), DATA.x, y).data
+        for y in (np.arange(25) % 4, np.eye(4)[np.arange(25) % 4])
+    ]
     assert data_digest(rows[0]) == data_digest(rows[1])
 
 
@@ -387,10 +421,15 @@ def test_precision_and_the_function_behind_a_name_are_part_of_a_run(tmp_path):
         train(NET, *single, resume=True, **options)
 
     def cubic(factor):
-        return MLP((6, 8, 4), Activation(
-            "cubic", lambda z: factor * z**3, lambda z, a: 3 * factor * z**2,
-            lambda z, a: 6 * factor * z,
-        ))  # fmt: skip
+        return MLP(
+            (6, 8, 4),
+            Activation(
+                "cubic",
+                lambda z: factor * z**3,
+                lambda z, a: 3 * factor * z**2,
+                lambda z, a: 6 * factor * z,
+            ),
+        )
 
     start = 0.1 * cubic(1.0).init(rng=0)
     path.unlink()
