@@ -16,13 +16,9 @@ real point z = x + i0 a real root is approached from above where p increases and
 p decreases. No quadrature is needed. Between its critical points p is monotone, so the
 distribution function is a sum of increments of that of X, and an atom at t is one at p(t).
 
-Where roots are close to each other, off the law of X, their terms cancel; the sum over a group of
-roots is then an integral over a circle around it in the plane of t,
-
-.. math:: \sum_{i} \frac{G(r_i)}{p'(r_i)} = \frac{1}{2 \pi i} \oint \frac{G(t)}{p(t) - z} \, dt .
-
-The density is unbounded at the critical values of p inside the support, unless that of X vanishes
-there.
+`rmtland.laws.preimages` finds the roots, and says what becomes of the sum where some are close to
+each other. The density is unbounded at the critical values of p inside the support, unless that of
+X vanishes there.
 
 References
 ----------
@@ -67,13 +63,10 @@ from rmtland.laws.folded_law import AbsoluteLaw, RootLaw
 from rmtland.laws.inverse_law import InverseLaw
 from rmtland.laws.law import Law
 from rmtland.laws.monotone_pieces import Branch, MonotonePieces, derivative, polynomial_at
-from rmtland.typing import Atoms, Complex, Logical, Real, Support
+from rmtland.laws.preimages import Preimages
+from rmtland.typing import Atoms, Complex, Real, Support
 
 __all__ = ["Pushforward", "pushforward"]
-
-
-_CLOSE = 1e-2  # roots that are closer than this share of their distance to the law are a group
-_CIRCLE = 64
 
 
 def pushforward(law: Law, function: ArrayLike | str | Callable[..., Any]) -> Law:
@@ -246,6 +239,10 @@ class Pushforward(Law):
         return MonotonePieces(self._series, (float(ends.min()), float(ends.max())))
 
     @cached_property
+    def _preimages(self) -> Preimages:
+        return Preimages(self.law, self._pieces)
+
+    @cached_property
     def _series(self) -> Real:
         return np.array(self.coefficients, dtype=np.float64)
 
@@ -343,51 +340,6 @@ class Pushforward(Law):
 
     # Transforms ------------------------------------------------------------------------------
 
-    def _roots(self, z: Complex) -> tuple[Complex, Real]:
-        """Roots of p(r) = z, shape (n, d), and the half-plane (1 or -1) that each belongs to."""
-        d, lead = self.degree, self._series[-1]
-        companion = np.zeros((z.size, d, d), dtype=np.complex128)
-        companion[:, np.arange(1, d), np.arange(d - 1)] = 1.0
-        companion[:, :, -1] = -self._series[:-1] / lead
-        companion[:, 0, -1] += z / lead
-        roots = np.linalg.eigvals(companion).astype(np.complex128)
-        # The half-plane of a root beside the axis must not be left to rounding.
-        slope = derivative(self._series)
-        scale = np.abs(roots).max(axis=1, keepdims=True)
-        refined: Any = roots.real + 0j
-        step: Any = np.full(roots.shape, np.inf)
-        for _ in range(4):
-            with np.errstate(all="ignore"):
-                step = (polynomial_at(self._series, refined) - z[:, None]) / polynomial_at(
-                    slope, refined
-                )
-                refined = refined - step
-        with np.errstate(invalid="ignore"):
-            near = np.abs(refined - roots) < 1e-6 * scale
-            near &= (np.abs(step) < 1e-14 * scale) & (z.imag > 0)[:, None]
-        roots = np.where(near, refined, roots)
-        real = z.imag == 0
-        if real.any():
-            roots[real] = self._with_real_roots(z[real].real, roots[real])
-        side = np.sign(roots.imag)
-        side = np.where(side == 0, np.where(polynomial_at(slope, roots).real < 0, -1.0, 1.0), side)
-        return roots, side
-
-    def _with_real_roots(self, x: Real, roots: Complex) -> Complex:
-        """Put the roots in the range of the law, which are known better, in their places."""
-        free = np.ones(roots.shape, dtype=np.bool_)
-        for branches in self._pieces.branches:
-            for branch, here in self._pieces.on(branches, x):
-                rows = np.flatnonzero(here)
-                if not rows.size:
-                    continue
-                t = branch.end + self._pieces.roots_on(branch, x[rows])
-                gap = np.where(free[rows], np.abs(roots[rows] - t[:, None]), np.inf)
-                place = np.argmin(gap, axis=1)
-                roots[rows, place] = t
-                free[rows, place] = False
-        return roots
-
     def _at_roots(self, roots: Complex, side: Real) -> tuple[Complex, Complex]:
         """G and G' of the law at roots, each in its half-plane."""
         g, slope = self.law._jet((roots.real + 1j * np.abs(roots.imag)).ravel())
@@ -395,7 +347,7 @@ class Pushforward(Law):
         return np.where(side > 0, g, g.conj()), np.where(side > 0, slope, slope.conj())
 
     def _jet(self, z: Complex) -> tuple[Complex, Complex]:
-        roots, side = self._roots(z)
+        roots, side = self._preimages.roots(z)
         first = derivative(self._series)
         p1, p2 = polynomial_at(first, roots), polynomial_at(derivative(first), roots)
         g, slope = self._at_roots(roots, side)
@@ -403,7 +355,7 @@ class Pushforward(Law):
             terms = g / p1
             slopes = slope / p1**2 - g * p2 / p1**3
             value, change = terms.sum(axis=1), slopes.sum(axis=1)
-        for i, t, middle, inside in self._groups(roots):
+        for i, t, middle, inside in self._preimages.groups(roots):
             weight = self._at_roots(t, np.where(t.imag < 0, -1.0, 1.0))[0] * (t - middle)
             distance = polynomial_at(self._series, t) - z[i]
             value[i] = np.mean(weight / distance) + terms[i, ~inside].sum()
@@ -418,36 +370,8 @@ class Pushforward(Law):
         value.imag[outside], change.imag[outside] = 0.0, 0.0
         return value, change
 
-    def _groups(self, roots: Complex) -> list[tuple[int, Complex, complex, Logical]]:
-        """Points whose roots are close to each other, off the law.
-
-        Each with a circle of points around a group of roots, its centre, and the members.
-        """
-        gaps = np.abs(roots[:, :, None] - roots[:, None, :])
-        gaps += np.where(np.eye(self.degree, dtype=np.bool_), np.inf, 0.0)
-        nearest, away = gaps.min(axis=2), self._distance(roots)
-        unit = np.exp(2j * np.pi * (np.arange(_CIRCLE) + 0.5) / _CIRCLE)
-        found = []
-        for i in np.flatnonzero((nearest < _CLOSE * away).any(axis=1)):
-            first = int(np.argmax(away[i] / np.maximum(nearest[i], 1e-16 * away[i])))
-            middle = complex(roots[i, first])
-            sizes = np.abs(roots[i] - middle)
-            limits = np.append(np.sort(sizes[sizes < away[i, first]]), away[i, first])
-            # The widest ring free of roots, and a circle that is nearer to its outer border
-            ratios = limits[2:] / np.maximum(limits[1:-1], 1e-300)
-            ring = int(np.argmax(ratios))
-            radius = limits[ring + 2] / min(3.0, math.sqrt(ratios[ring]))
-            found.append((int(i), middle + radius * unit, middle, sizes < radius))
-        return found
-
-    def _distance(self, t: Complex) -> Real:
-        """Distance of points of the plane to the law of X."""
-        low, high = np.array([*self.law.support, *((p, p) for p, _ in self.law.atoms)]).T
-        beside = np.maximum(low - t.real[..., None], t.real[..., None] - high)
-        return np.asarray(np.hypot(np.maximum(beside, 0.0).min(axis=-1), t.imag))
-
     def _log_potential(self, z: Complex) -> Complex:
-        roots, side = self._roots(z)
+        roots, side = self._preimages.roots(z)
         logs = self.law._log_potential((roots.real + 1j * np.abs(roots.imag)).ravel())
         logs = logs.reshape(roots.shape)
         total = np.where(side > 0, logs, logs.conj()).sum(axis=1)
@@ -460,7 +384,7 @@ class Pushforward(Law):
         return value
 
     def _accuracy(self, z: Complex, g: Complex) -> tuple[Real, Real]:
-        roots, side = self._roots(z)
+        roots, side = self._preimages.roots(z)
         first = derivative(self._series)
         p1, p2 = (
             np.abs(polynomial_at(first, roots)),
@@ -474,7 +398,7 @@ class Pushforward(Law):
             moved = 4e-15 * sizes / p1  # of a root
             terms = stated / p1 + moved * (slopes / p1 + values * p2 / p1**2)
             terms = terms + 1e-15 * values / p1
-        for i, t, middle, inside in self._groups(roots):
+        for i, t, middle, inside in self._preimages.groups(roots):
             inner = self.law.solve(t.real + 1j * np.abs(t.imag), throw=False)
             distance = np.abs(polynomial_at(self._series, t) - z[i])
             blur = 4e-15 * polynomial_at(np.abs(self._series), np.abs(t)) / distance
