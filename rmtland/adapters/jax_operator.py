@@ -30,7 +30,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -45,6 +44,7 @@ from rmtland.adapters.jax_checks import (
     refuse_no_pairs,
     samples_of,
 )
+from rmtland.adapters.jax_parameters import chosen_leaves
 from rmtland.adapters.optional import optional
 from rmtland.adapters.torch_parameters import Block
 from rmtland.arguments import choice, count
@@ -388,7 +388,7 @@ def from_jax(
     named, treedef = jax.tree_util.tree_flatten_with_path(params)
     names = [jax.tree_util.keystr(path) for path, _ in named]
     leaves = [leaf for _, leaf in named]
-    kept = _chosen(names, leaves, parameters)
+    kept = chosen_leaves(names, leaves, parameters)
     for i in kept:  # plain numbers are of the precision of the arrays beside them
         if not hasattr(leaves[i], "dtype"):
             wide = any(str(getattr(leaves[k], "dtype", "")) == "float64" for k in kept)
@@ -473,42 +473,3 @@ def _inner(a: Any, b: Any) -> Any:
 
     products = jax.tree_util.tree_map(lambda u, v: (u * v).sum(), a, b)
     return sum(jax.tree_util.tree_leaves(products))
-
-
-def _chosen(
-    names: Sequence[str], leaves: Sequence[Any], patterns: str | Sequence[str] | None
-) -> list[int]:
-    """Return the numbers of the leaves that patterns fit, all of them real arrays."""
-    if not names:
-        raise ValueError("params holds no arrays")
-    kept = list(range(len(names)))
-    if patterns is not None:
-        wanted = [patterns] if isinstance(patterns, str) else list(patterns)
-        for pattern in wanted:
-            if not any(_fits(name, pattern) for name in names):
-                raise ValueError(
-                    f"no parameter fits {pattern!r}; there are {', '.join(names[:12])}"
-                )
-        kept = [i for i, name in enumerate(names) if any(_fits(name, p) for p in wanted)]
-        if not kept:
-            raise ValueError("parameters names no parameter; leave it out for all of them")
-    for i in kept:
-        kind = leaves[i].dtype if hasattr(leaves[i], "dtype") else np.asarray(leaves[i]).dtype
-        if "float" not in str(kind):
-            raise TypeError(
-                f"parameter {names[i]} is of dtype {kind}; a loss has derivatives in real "
-                "floating-point parameters only: choose others by parameters="
-            )
-    if not any(np.size(leaves[i]) for i in kept):
-        raise ValueError("the parameters have no entries")
-    return kept
-
-
-def _fits(name: str, pattern: str) -> bool:
-    pieces = [piece.strip("'\".[] ") for piece in name.replace("][", "].[").split(".")]
-    return (
-        name == pattern
-        or fnmatchcase(name, pattern)
-        or pattern in pieces
-        or pattern in name.split("'")
-    )
