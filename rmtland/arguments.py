@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from rmtland.arrays import to_numpy
 from rmtland.typing import Complex, Real
 
 __all__ = [
+    "among",
     "choice",
     "complex_points",
     "count",
@@ -135,8 +137,42 @@ def count(name: str, value: Any, *, min_value: int = 1) -> int:
             raise TypeError(f"{name} must be an integer; got {value!r}") from None
         number = int(value)
     if number < min_value:
-        raise ValueError(f"{name} must be an integer of at least {min_value}; got {number}")
+        raise ValueError(f"{name} must be an integer of at least {min_value}; got {_shown(number)}")
     return number
+
+
+def among(name: str, value: Any, allowed: Mapping[int, str]) -> int:
+    """Return `value` as an int if it is one of a few numbers, such as a Dyson index.
+
+    Parameters
+    ----------
+    name : str
+        Of the argument, for the message.
+    value : object
+        What came; an integral float is a number too, a truth value is none.
+    allowed : mapping of int to str
+        The numbers, and what each stands for; an empty string says nothing.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    TypeError
+        If `value` is a truth value or an array.
+    ValueError
+        If it is another number, or none.
+    """
+    if isinstance(value, bool | np.bool_) or np.ndim(value):
+        _number(name, value)
+    if value not in tuple(allowed):
+        words = [f"{one} ({what})" if what else str(one) for one, what in allowed.items()]
+        raise ValueError(
+            f"{name} must be {', '.join(words[:-1])} or {words[-1]}; got {_shown(value)}"
+        )
+    return int(value)
 
 
 def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
@@ -213,9 +249,11 @@ def points(name: str, value: ArrayLike) -> Real:
         If any value is NaN or masked.
     """
     array = value if type(value) is np.ndarray else dense_array(name, value)
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be real numbers; got the truth value {value}")
     if array.dtype != np.float64:
         if array.dtype.kind not in "iufb":
-            raise TypeError(f"{name} must be real numbers; got dtype {array.dtype}")
+            raise TypeError(f"{name} must be real numbers; got {_kind_of(array)}")
         array = array.astype(np.float64)
     if np.isnan(array).any():
         raise ValueError(
@@ -243,8 +281,10 @@ def complex_points(name: str, value: ArrayLike) -> Complex:
         If any value is NaN, infinite or masked.
     """
     array = dense_array(name, value)
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be complex numbers; got the truth value {value}")
     if array.dtype.kind not in "iufcb" and array.size:
-        raise TypeError(f"{name} must be complex numbers; got dtype {array.dtype}")
+        raise TypeError(f"{name} must be complex numbers; got {_kind_of(array)}")
     array = array.astype(np.complex128, copy=False)
     if np.isnan(array).any():
         raise ValueError(f"{name} holds {int(np.isnan(array).sum())} NaN of {array.size} values")
@@ -288,4 +328,18 @@ def _number(name: str, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise TypeError(f"{name} must be a real number; got {value!r}") from None
+        raise TypeError(f"{name} must be a real number; got {_shown(value)}") from None
+
+
+def _shown(value: Any) -> str:
+    """Return the value for a message: of an integer past all floats its length."""
+    if isinstance(value, int) and value.bit_length() > 1024:
+        return f"an integer of {value.bit_length()} binary digits, of which floats hold 1024"
+    return repr(value)
+
+
+def _kind_of(array: NDArray[Any]) -> str:
+    """Return the dtype for a message, and the entry that makes it one of objects."""
+    entries = array.ravel().tolist() if array.dtype.kind == "O" else []
+    long = [one for one in entries if isinstance(one, int) and one.bit_length() > 63]
+    return f"dtype {array.dtype}" + (f", with {_shown(long[0])}" if long else "")

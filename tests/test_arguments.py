@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from rmtland import MarchenkoPastur, arguments
+from rmtland import Discrete, MarchenkoPastur, Semicircle, TracyWidom, arguments
+from rmtland.ensembles import DeformedWigner, HaarProduct, HaarSum, SpikedEnsemble, WishartEnsemble
+from rmtland.models.population import PopulationHessian
+from rmtland.models.two_leg import TwoLegHessian
 from rmtland.spectrum import Spectrum
 
 ONE_NUMBER = [arguments.finite, arguments.positive, arguments.nonnegative]
@@ -57,6 +60,67 @@ def test_signs():
 def test_numbers_too_large_for_a_float():
     with pytest.raises((TypeError, ValueError), match="x must be"):
         arguments.positive("x", 10**400)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**5000)], ids=["long", "longer"])
+def test_an_integer_past_all_floats_is_named_by_its_length(value):
+    """The second has more digits than Python prints."""
+    for check, argument in [
+        (arguments.positive, value),
+        (arguments.points, value),
+        (arguments.points, [1.0, value]),
+        (arguments.complex_points, [value]),
+    ]:
+        with pytest.raises(TypeError, match=f"x must be .* of {value.bit_length()} binary digits"):
+            check("x", argument)
+    with pytest.raises(ValueError, match="k must be an integer of at least 1; got an integer of"):
+        arguments.count("k", -(10**5000))
+
+
+PAIR = Discrete((1.0, 2.0), (0.5, 0.5))
+OF_BETA = [
+    lambda beta: DeformedWigner(PAIR, beta=beta),
+    lambda beta: HaarSum(PAIR, PAIR, beta=beta),
+    lambda beta: HaarProduct(PAIR, PAIR, beta=beta),
+    lambda beta: Semicircle().edge_scale(9, beta=beta),
+    lambda beta: TracyWidom(beta),
+]
+
+
+@pytest.mark.parametrize("make", OF_BETA)
+def test_a_dyson_index_is_one_of_a_few_numbers(make):
+    for value in (1, 2.0, np.int8(1), np.array(2)):
+        made = make(value)
+        assert type(getattr(made, "beta", 1)) is int
+    for value in (True, np.False_, [1], np.array([1, 2])):
+        with pytest.raises(TypeError, match="beta must be"):
+            make(value)
+    for value in (3, 10**5000):
+        with pytest.raises(ValueError, match=r"beta must be 1.* or .*; got (3|an integer of)"):
+            make(value)
+
+
+@pytest.mark.parametrize("value", [True, np.True_])
+def test_a_truth_value_is_no_point(value):
+    model = (1.0, 1.0, 1.0, 1.0)
+    for make in (
+        lambda: arguments.points("x", value),
+        lambda: arguments.complex_points("x", value),
+        lambda: SpikedEnsemble(WishartEnsemble(0.5), spikes=value),
+        lambda: PopulationHessian(*model, covariance=value),
+        lambda: TwoLegHessian(*model, covariance=value, epsilon=0.1),
+    ):
+        with pytest.raises(TypeError, match="must be"):
+            make()
+
+
+def test_masked_spikes_and_covariances_are_refused():
+    """They counted with the values under the mask."""
+    masked = np.ma.array([3.0, 4.0], mask=[False, True])
+    with pytest.raises(ValueError, match="masks 1 of its 2"):
+        SpikedEnsemble(WishartEnsemble(0.5), spikes=masked)
+    with pytest.raises(ValueError, match="masks 1 of its 2"):
+        PopulationHessian(1.0, 1.0, 1.0, 1.0, covariance=masked)
 
 
 @pytest.mark.parametrize("value", [3, np.int16(3), 3.0, np.float32(3), np.array(3)])

@@ -46,7 +46,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arguments import positive
+from rmtland.arguments import among, positive
 from rmtland.comparison.edge_law import EdgeLaw, wigner_edge, wishart_edge
 from rmtland.comparison.spike_strengths import Strength, spike_strengths
 from rmtland.comparison.theories import Theory, law_of
@@ -172,9 +172,7 @@ def signals(
         )
     law = law_of(noise)
     beta = getattr(getattr(noise, "model", noise), "beta", 1) if beta is None else beta
-    if beta not in (1, 2):
-        raise ValueError(f"beta must be 1 (real entries) or 2 (complex ones); got {beta}")
-    beta = int(beta)
+    beta = among("beta", beta, {1: "real entries", 2: "complex ones"})
     values = np.sort(spectrum.nodes.ravel())[::-1]
     if isinstance(law, MarchenkoPastur):
         return _of_covariance(values, law, level, beta, spectrum.zero_tolerance)

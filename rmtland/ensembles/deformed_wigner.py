@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arguments import positive
+from rmtland.arguments import among, positive
 from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.gaussian_ensemble import GaussianEnsemble
@@ -76,11 +76,8 @@ class DeformedWigner(Ensemble):
     def __post_init__(self) -> None:
         object.__setattr__(self, "population", law_of("population", self.population))
         object.__setattr__(self, "variance", positive("variance", self.variance))
-        if self.beta not in (1, 2, 4):
-            raise ValueError(
-                f"beta must be 1 (real), 2 (complex) or 4 (quaternion); got {self.beta!r}"
-            )
-        object.__setattr__(self, "beta", int(self.beta))
+        beta = among("beta", self.beta, {1: "real", 2: "complex", 4: "quaternion"})
+        object.__setattr__(self, "beta", beta)
 
     @cached_property
     def law(self) -> Law:

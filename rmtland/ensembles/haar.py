@@ -38,7 +38,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arguments import choice
+from rmtland.arguments import among, choice
 from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import HaarFactor
@@ -63,9 +63,8 @@ class _HaarPair(Ensemble):
     def __post_init__(self) -> None:
         object.__setattr__(self, "a", self._operand("a", self.a))
         object.__setattr__(self, "b", self._operand("b", self.b))
-        if self.beta not in (1, 2):
-            raise ValueError(f"beta must be 1 (orthogonal) or 2 (unitary); got {self.beta!r}")
-        object.__setattr__(self, "beta", int(self.beta))
+        beta = among("beta", self.beta, {1: "orthogonal", 2: "unitary"})
+        object.__setattr__(self, "beta", beta)
         choice("spectra", self.spectra, ("quantiles", "draws"))
 
     @staticmethod

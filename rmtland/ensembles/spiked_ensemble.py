@@ -30,7 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from rmtland.arguments import choice, float_array
+from rmtland.arguments import choice, float_array, points
 from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.krylov import SpikeFactor, jacobi_coefficients
@@ -79,7 +79,8 @@ class SpikedEnsemble(Ensemble):
             raise TypeError(f"bulk must be an ensemble; got {self.bulk!r}")
         if getattr(self.bulk, "beta", 1) != 1:
             raise ValueError(f"spikes are added to real matrices, beta = 1; got {self.bulk}")
-        spikes = float_array("spikes", np.atleast_1d(np.asarray(self.spikes)), ndim=1)
+        spikes = np.atleast_1d(points("spikes", self.spikes))
+        spikes = float_array("spikes", spikes, ndim=1)
         object.__setattr__(self, "spikes", tuple(spikes.tolist()))
         choice("kind", self.kind, ("additive", "multiplicative"))
         if self.kind == "multiplicative":

@@ -18,7 +18,7 @@ from typing import Protocol
 
 import numpy as np
 
-from rmtland.arguments import choice, positive
+from rmtland.arguments import among, choice, positive
 from rmtland.typing import Atoms, Real, Support
 
 __all__ = ["edge_scale_of"]
@@ -62,8 +62,7 @@ def edge_scale_of(
     """
     size = positive("n", n)
     choice("edge", edge, ("lower", "upper"))
-    if beta not in (1, 2, 4):
-        raise ValueError(f"beta must be 1, 2 or 4; got {beta!r}")
+    beta = among("beta", beta, {1: "", 2: "", 4: ""})
     bands = law.support
     places = [place for place, _ in law.atoms]
     low, high = (bands[-1] if edge == "upper" else bands[0]) if bands else (0.0, 0.0)

@@ -69,7 +69,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.arguments import count
+from rmtland.arguments import among, count
 from rmtland.laws.law import Law
 from rmtland.streams import random_generator
 from rmtland.typing import Atoms, Complex, Real, Rng, Support
@@ -127,8 +127,7 @@ class TracyWidom(Law):
 
     def __post_init__(self) -> None:
         beta = count("beta", self.beta)
-        if beta not in BETAS:
-            raise ValueError(f"beta must be 1, 2 or 4; got {beta}")
+        beta = among("beta", beta, dict.fromkeys(BETAS, ""))
         object.__setattr__(self, "beta", beta)
 
     @property

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rmtland.arguments import choice, count, nonnegative, positive
+from rmtland.arguments import among, choice, count, nonnegative, positive
 from rmtland.laws import Law, SpectralModel
 from rmtland.optimizer.finite_matrices import SMALLEST, FiniteMatrices, integral
 from rmtland.optimizer.methods import Method, residual_polynomials
@@ -222,8 +222,7 @@ def predict(
             )
         noisy = _noise_part(method, start, size, noise, k)
     law = source.law if isinstance(source, SpectralModel) else source
-    if beta not in (1, 2):
-        raise ValueError(f"beta must be 1 or 2; got {beta!r}")
+    beta = among("beta", beta, {1: "", 2: ""})
     if dimension is None and not drawn_start:
         return Prediction(method, objective, errors + noisy, noise=noisy)
     mean = mean_error = None

@@ -62,6 +62,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rmtland.arguments import dense_array
 from rmtland.laws import Law
 from rmtland.networks.activation import Activation, activation as activation_of
 
@@ -187,8 +188,8 @@ def covariance_rule(covariance: Any, *, nodes: int = _NODES) -> tuple[Real, Real
             masses.append(covariance._pdf(x) * (high - low) / 2 * np.sin(angles) * np.pi / x.size)
         values, weights = np.concatenate(places), np.concatenate(masses)
     else:
-        values = np.asarray(covariance).ravel()
-        if values.dtype.kind not in "iufb":
+        values = dense_array("covariance", covariance).ravel()
+        if values.dtype.kind not in "iuf":
             raise TypeError(
                 "covariance must be a number, eigenvalues or a Law; got "
                 f"{type(covariance).__name__} of dtype {values.dtype}"
