@@ -27,7 +27,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -173,32 +172,15 @@ class CriticalPointsFigure(PublishedFigure):
         p, m = 2 * self.width**2, 2 * self.width / min(self.phi)
         return int(8 * (20 * p * p + 12 * m * self.width**2)) + 10**8
 
-    def compute(
-        self,
-        *,
-        folder: Path | None = None,
-        executor: Any = None,
-        progress: bool | None = None,
-    ) -> Content:
-        """Run the sweeps and return the content; python-flint, for the proofs, is asked for first.
-
-        Parameters
-        ----------
-        folder, executor, progress
-            As `PublishedFigure.compute` takes them.
-
-        Returns
-        -------
-        Content
-            Curves, numbers and caption.
+    def ask_for_packages(self) -> None:
+        """Ask for python-flint, which the proofs need.
 
         Raises
         ------
         ImportError
-            If python-flint is not installed.
+            If it is not installed; the message gives the command.
         """
         flint()
-        return super().compute(folder=folder, executor=executor, progress=progress)
 
     def content(self, results: Mapping[str, Results]) -> Content:
         """Return points of each family, shares, mean energies, exponents and comparisons.

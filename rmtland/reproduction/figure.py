@@ -296,6 +296,15 @@ class PublishedFigure(abc.ABC):
             What to draw.
         """
 
+    def ask_for_packages(self) -> None:  # noqa: B027
+        """Say, before anything runs, which optional package is missing; none is needed by default.
+
+        Raises
+        ------
+        ImportError
+            If one is not installed; the message gives the command.
+        """
+
     def compute(
         self,
         *,
@@ -322,11 +331,14 @@ class PublishedFigure(abc.ABC):
 
         Raises
         ------
+        ImportError
+            If an optional package that the tasks need is not installed.
         MemoryError
             If less memory is available than the workers need.
         ArithmeticError
             If a task failed.
         """
+        self.ask_for_packages()
         tasks = max(len(sweep.grid) for sweep in self.sweeps.values())
         workers = min(getattr(executor, "workers", 1) or cores(), tasks)
         archive = 300_000_000 if self.images else 0  # all of CIFAR-10, and a copy

@@ -73,6 +73,11 @@ def _legend(ax: Axes, **more: Any) -> None:
     ax.legend(**{"fontsize": 7, "frameon": False, **more})
 
 
+def _points(ax: Axes, one: Series, **look: Any) -> None:
+    """Draw one series with its errors."""
+    ax.errorbar(one.x, one.y, error_bars(one), **{"ms": 4, "lw": 1, "mfc": "none", **look})
+
+
 def _energies(ax: Axes, content: Content) -> None:
     phi = np.linspace(0.02, 0.86, 200)
     ax.plot(phi, (1 - phi) ** 2 / 2, label=r"published $(1-\phi)^2/2$", **_PUBLISHED)
@@ -80,17 +85,7 @@ def _energies(ax: Axes, content: Content) -> None:
     for one in _of(content, "energy"):
         name = str(one.name)
         if name.startswith("limit"):
-            ax.errorbar(
-                one.x,
-                one.y,
-                error_bars(one),
-                ls="none",
-                ms=4,
-                lw=1,
-                mfc="none",
-                label=name.replace("limit, ", ""),
-                **_look(name),
-            )
+            _points(ax, one, ls="none", label=name.replace("limit, ", ""), **_look(name))
     ax.set_yscale("log")
     ax.set_xlabel(r"$\phi = 2n/m$")
     ax.set_ylabel(r"energy $\epsilon$ (loss per output)")
@@ -103,17 +98,7 @@ def _exponents(ax: Axes, content: Content) -> None:
     for one in _of(content, "exponent"):
         name = str(one.name)
         if "linear" not in name:
-            ax.errorbar(
-                one.x,
-                one.y,
-                error_bars(one),
-                ms=4,
-                lw=1,
-                mfc="none",
-                capsize=2,
-                label=name,
-                **_look(name),
-            )
+            _points(ax, one, capsize=2, label=name, **_look(name))
     ax.set_xlabel(r"$\phi = 2n/m$")
     ax.set_ylabel(r"exponent $\ln 2\epsilon\,/\,\ln(1-\phi)$")
     ax.set_title("square networks, limit; published: 2", fontsize=9)
@@ -124,17 +109,7 @@ def _shapes(ax: Axes, content: Content, shapes: tuple[tuple[int, int, int], ...]
     ax.axhline(0.125, **_PUBLISHED)
     for one in _of(content, "shapes"):
         name = str(one.name)
-        ax.errorbar(
-            one.x,
-            one.y,
-            error_bars(one),
-            ls="none",
-            ms=5,
-            lw=1,
-            mfc="none",
-            label=name,
-            **_look(name),
-        )
+        _points(ax, one, ls="none", ms=5, label=name, **_look(name))
     ax.set_xticks(range(len(shapes)), [shape_name(s) for s in shapes], rotation=35, ha="right")
     ax.set_xlabel("inputs, hidden units, outputs")
     ax.set_ylabel(r"energy $\epsilon$")
@@ -146,16 +121,7 @@ def _shapes(ax: Axes, content: Content, shapes: tuple[tuple[int, int, int], ...]
 def _starts(ax: Axes, content: Content) -> None:
     ax.axhline(0.125, **_PUBLISHED)
     for one, color in zip(_of(content, "starts"), COLORS, strict=False):
-        ax.errorbar(
-            one.x,
-            one.y,
-            error_bars(one),
-            marker="o",
-            ms=4,
-            lw=1,
-            color=color,
-            label=f"L-BFGS {one.name}",
-        )
+        _points(ax, one, marker="o", mfc=color, color=color, label=f"L-BFGS {one.name}")
     scales = _of(content, "starts")[0].x
     ax.set_xscale("log")
     ax.set_xticks(scales, [f"{scale:g}" for scale in scales])
@@ -175,24 +141,14 @@ def _on_data(ax: Axes, content: Content, panels: list[str]) -> None:
             name = str(one.name)
             if name == "linear" or (len(panels) > 1 and name not in ("tanh", "relu")):
                 continue
-            ax.errorbar(
-                one.x,
-                one.y,
-                error_bars(one),
-                ls=kind,
-                ms=4,
-                lw=1,
-                mfc="none",
-                capsize=2,
-                label=name if len(panels) == 1 else f"{name} {label}",
-                **_look(name),
-            )
+            shown = name if len(panels) == 1 else f"{name} {label}"
+            _points(ax, one, ls=kind, capsize=2, label=shown, **_look(name))
         names.append(label)
     ax.set_xlabel(r"$\phi = n_1(n_0+n_2)/(m n_2)$")
     ax.set_ylabel(r"$\ln 2\epsilon\,/\,\ln(1-\phi)$")
-    shown = f"data {names[0]}" if len(panels) == 1 else "other data"
+    title = f"data {names[0]}" if len(panels) == 1 else "other data"
     ax.set_ylim(0.9, 3.4)
-    ax.set_title(f"   hidden units varied, {shown} ($n_0, n_2, m$)", fontsize=9)
+    ax.set_title(f"   hidden units varied, {title} ($n_0, n_2, m$)", fontsize=9)
     _legend(ax, ncols=1 if len(panels) == 1 else 2, fontsize=6)
 
 
@@ -202,18 +158,7 @@ def _fitted(ax: Axes, content: Content) -> None:
     ends = [0.9 * values.min(), 1.05 * values.max()]
     ax.plot(ends, ends, color="0.6", lw=1)
     for one, color, marker in zip(shown, COLORS, "os^Dv", strict=False):
-        ax.errorbar(
-            one.x,
-            one.y,
-            error_bars(one),
-            ls="none",
-            marker=marker,
-            ms=5,
-            lw=1,
-            color=color,
-            mfc="none",
-            label=str(one.name),
-        )
+        _points(ax, one, ls="none", marker=marker, ms=5, color=color, label=str(one.name))
     ax.set_xlabel("S of one unit, mean of its maxima")
     ax.set_ylabel("S fitted to networks")
     ax.set_title("each activation; line: equal", fontsize=9)
