@@ -421,7 +421,7 @@ def peak(operator: Any, vector: Any) -> dict[str, Any]:
         before = torch.cuda.memory_allocated()
         operator.multiply(block)
         found[f"peak of {k}"] = torch.cuda.max_memory_allocated() - before
-    at_once = operator._at_once or 1
+    at_once = operator.multivectors.at_once or 1
     allowed = 4 * graph * at_once + 8 * 6 * vector.nbytes
     return found | {"at once": at_once, "allowed": allowed, "within": found["peak of 8"] <= allowed}
 

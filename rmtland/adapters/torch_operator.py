@@ -39,6 +39,7 @@ from rmtland.adapters.torch_batches import Batch, Batches, tensors_of, to_numpy
 from rmtland.adapters.torch_checks import finite_entries
 from rmtland.adapters.torch_diagonal import NoSquares, squared_gradients
 from rmtland.adapters.torch_loss_function import LossFunction
+from rmtland.adapters.torch_multivectors import MultivectorProducts
 from rmtland.adapters.torch_parameters import Block, chosen_blocks
 from rmtland.adapters.torch_products import ROUTES
 from rmtland.arguments import choice
@@ -46,9 +47,6 @@ from rmtland.estimate.trace import ScalarEstimate
 from rmtland.typing import Array, Rng
 
 __all__ = ["TorchOperator"]
-
-_AT_ONCE = 2**30
-"""Bytes that graphs of several vectors may take together."""
 
 
 class TorchOperator(LinearOperator):  # type: ignore[misc]
@@ -93,12 +91,12 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         self.function, self.batches = function, batches
         self.part, self.method, self.total_count = part, method, total_count
         self.chunk, self.keep_graph = chunk, keep_graph
+        self.multivectors = MultivectorProducts(
+            function, batches, 1 if method == "finite_differences" else chunk
+        )
         self.product_error = 0.0
         self._kept: Any = None
         self._kept_at: list[Array] = []
-        self._one_by_one = False
-        self._at_once: int | None = None
-        self._batching_compared = False
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -377,8 +375,7 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
                 rows = rows.clone()
             result = rows.new_zeros(rows.shape)
             for products, batch in self._products():
-                at_once = self._vectors_at_once(len(rows), batch)
-                self._add(products, rows, result, at_once)
+                self.multivectors.add(products, rows, result, batch)
                 self.product_error = max(self.product_error, products.error / self.total_count)
         if self.total_count != 1.0:
             result /= self.total_count
@@ -429,53 +426,6 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         """Whether parameters or buffers are others than those of the graph that is kept."""
         pairs = zip(self._present(), self._kept_at, strict=True)
         return not all(bool((now == then).all()) for now, then in pairs)
-
-    def _vectors_at_once(self, k: int, batch: Batch | None) -> int:
-        """Return how many of k vectors are multiplied at once."""
-        if k == 1 or self._one_by_one or self.method == "finite_differences":
-            return 1
-        if self.chunk is not None:
-            return self.chunk
-        if self._at_once is None:
-            kept = self.function.graph_bytes(next(self._read()) if batch is None else batch)
-            self._at_once = max(1, min(16, _AT_ONCE // max(4 * kept, 1)))
-        return self._at_once
-
-    def _add(self, products: Any, rows: Array, result: Array, at_once: int) -> None:
-        """Add the products of one batch with all rows."""
-        k, start = rows.shape[0], 0
-        while start < k:
-            some = rows[start : start + at_once]
-            if len(some) > 1:
-                pieces = [some[:, b.slice].reshape(-1, *b.shape) for b in self.blocks]
-                found = self._several(products, pieces)
-                if found is None:
-                    self._one_by_one, at_once = True, 1
-                    continue
-            else:
-                pieces = [some[0, b.slice].reshape(b.shape) for b in self.blocks]
-                found = products(pieces)
-            for block, piece in zip(self.blocks, found, strict=True):
-                result[start : start + len(some), block.slice] += piece.reshape(len(some), -1)
-            start += len(some)
-
-    def _several(self, products: Any, pieces: Sequence[Array]) -> Sequence[Array] | None:
-        """Return products with several vectors at once, or None where that cannot be trusted.
-
-        Operations may have no batching rule, or a wrong one: the first time, the first vector is
-        multiplied by itself too.
-        """
-        try:
-            found: Sequence[Array] = products.several(pieces)
-        except RuntimeError:
-            return None
-        if self._batching_compared:
-            return found
-        alone = products([piece[0] for piece in pieces])
-        off = sum(float(((f[0] - a) ** 2).sum()) for f, a in zip(found, alone, strict=True))
-        size = sum(float((a**2).sum()) for a in alone)
-        self._batching_compared = True
-        return found if off <= (1e-4 if self.dtype == np.float32 else 1e-9) ** 2 * size else None
 
     def _matmat(self, vectors: Any) -> Any:
         import torch
