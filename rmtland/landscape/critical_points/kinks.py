@@ -13,7 +13,8 @@ with slope 1 on both sides), the Hessian does so in proportion to the signal tha
 unit: dead units, whose outgoing weights vanish too, have one.
 
 Of other losses, PyTorch models among them, no units are known: there the gradient is looked at on
-both sides, along directions drawn at random, which must differ as the Hessian says.
+both sides, along directions drawn at random, which must differ as the Hessian says, up to what
+grows as further derivatives do.
 
 >>> import numpy as np
 >>> from rmtland.networks import MLP
@@ -42,6 +43,10 @@ NEAR = 1e-8
 
 BENT = 1e-5
 """Share of the Hessian's norm by which differences of gradients may miss it."""
+
+SMOOTH = 3.5
+"""Growth of what the Hessian misses with twice the step, which smooth losses exceed: theirs is 4 by
+third derivatives and 8 by fourth ones, that of kinks 1, or 2 of curvature."""
 
 
 def kinks(point: LossPoint, *, reach: float = 0.0) -> int:
@@ -134,13 +139,22 @@ def is_bent(point: SurfacePoint, hessian: Real, *, reach: float = 0.0) -> bool:
     """
     size = max(float(np.linalg.norm(point.theta)), reach) or 1.0
     limit = BENT * float(np.linalg.norm(hessian))
+
+    def missed(move: Real) -> float:
+        """How far the Hessian misses the change of the gradient; 0 where that overflows."""
+        try:
+            change = point.at(point.theta + move).gradient - point.gradient
+        except ValueError:
+            return 0.0
+        return float(np.linalg.norm(change - hessian @ move))
+
     for direction in np.random.default_rng(0).standard_normal((3, len(hessian))):
         step = NEAR * size * direction / np.linalg.norm(direction)
         for side in (step, -step):
-            try:
-                moved = point.at(point.theta + side).gradient - point.gradient
-            except ValueError:  # it overflows
+            off = missed(side)
+            if not off > limit * np.linalg.norm(side):
                 continue
-            if np.linalg.norm(moved - hessian @ side) > limit * np.linalg.norm(side):
+            twice, four = missed(2.0 * side), missed(4.0 * side)
+            if not (twice > SMOOTH * off and four > SMOOTH * twice):
                 return True
     return False

@@ -112,7 +112,7 @@ class TabulatedLaw(Law):
         g, slope = np.zeros(z.shape, complex), np.zeros(z.shape, complex)
         # the steps of the density stand for a smooth one: their logarithms end at a cell
         least = np.log(np.diff(self.edges).min())
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # in tiny units
             for edge, step in zip(self.edges, steps, strict=True):
                 distance = z - edge
                 at = distance == 0
@@ -122,7 +122,7 @@ class TabulatedLaw(Law):
             if self.atom:
                 g += self.atom / z
                 slope -= self.atom / z**2
-        g[np.isnan(g)] = np.inf
+        g[np.isnan(g)], slope[np.isnan(slope)] = np.inf, np.inf
         return g, slope
 
     def _log_potential(self, z: Complex) -> Complex:

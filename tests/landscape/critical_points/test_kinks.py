@@ -144,3 +144,46 @@ def test_functions_with_a_kink_have_no_critical_point_there():
     )
     assert point.status == "unfinished"
     assert "kink of the loss" in point.why_not
+
+
+@pytest.mark.parametrize("steepness", [1e4, 1e6])
+@pytest.mark.parametrize("place", [0.0, 0.3, 1.0])
+def test_steep_smooth_functions_have_no_kink(steepness, place):
+    """The softplus of a steep unit: its curvature changes within far less than its parameters."""
+
+    def function(theta):
+        z = steepness * theta[0]
+        return float(np.logaddexp(0.0, z) / steepness + theta[1] ** 2), np.array(
+            [1.0 / (1.0 + np.exp(-z)), 2.0 * theta[1]]
+        )
+
+    def second(theta):
+        z = steepness * theta[0]
+        return np.diag([steepness / (2.0 + 2.0 * np.cosh(z)), 2.0])
+
+    surface = DecayedSurface(FunctionSurface(2, function, second), 0.0)
+    theta = np.array([place / steepness, 0.0])
+    assert not is_bent(SurfacePoint(surface, theta), second(theta), reach=1.0)
+
+
+def test_a_minimum_without_curvature_is_no_kink():
+    surface = FunctionSurface(
+        2, lambda t: (float(np.sum(t**4)), 4.0 * t**3), lambda t: np.diag(12.0 * t**2)
+    )
+    point = SurfacePoint(DecayedSurface(surface, 0.0), np.zeros(2))
+    assert not is_bent(point, np.zeros((2, 2)), reach=1.0)
+
+
+@pytest.mark.parametrize("power", [1, 2])
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5])
+def test_kinks_within_reach_are_seen_wherever_they_lie(power, share):
+    """A jump of the slope, or of the curvature, at a share of the distance that is looked at."""
+    place = share * 1e-8
+
+    def function(theta):
+        off = max(theta[0] - place, 0.0)
+        slope = power * off ** (power - 1) if theta[0] > place else 0.0
+        return off**power + float(theta @ theta), np.array([slope, 0.0]) + 2.0 * theta
+
+    surface = DecayedSurface(FunctionSurface(2, function, lambda t: 2.0 * np.eye(2)), 0.0)
+    assert is_bent(SurfacePoint(surface, np.zeros(2)), 2.0 * np.eye(2), reach=1.0)

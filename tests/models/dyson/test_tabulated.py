@@ -163,3 +163,12 @@ def test_large_matrices_of_coupled_units_keep_their_threads(monkeypatch, couplin
     monkeypatch.setattr(tabulated._Table, "law", lambda self: None)
     tabulated_law(model)
     assert limits == [1] * alone
+
+
+def test_a_law_in_tiny_units_has_a_transform_without_a_warning():
+    """Its slope overflows there, which is no fault of the transform."""
+    one = TabulatedLaw(np.linspace(0.0, 1.0, 5), np.full(4, 0.25))
+    tiny = TabulatedLaw(1e-200 * one.edges, one.masses)
+    z = np.array([0.3 + 0.2j, 1.5 + 0.0j])
+    assert np.allclose(1e-200 * tiny.stieltjes(1e-200 * z), one.stieltjes(z), rtol=1e-12)
+    assert not np.isnan(tiny._jet(1e-200 * z)[1]).any()
