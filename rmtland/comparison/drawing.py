@@ -40,6 +40,9 @@ __all__ = [
     "triple_of",
 ]
 
+_BINS = (5, 120), (10, 60)
+"""Eigenvalues to a bin of a histogram and of its inset, and the most bins; the fewest are 20."""
+
 
 class LaidOver(Protocol):
     """What is drawn: an `rmtland.comparison.Overlay`."""
@@ -183,14 +186,15 @@ def draw_overlay(
     reach = max(2 * np.abs(np.quantile(nodes, [0.05, 0.85])).max(), 1e-3 * (high - low))
     near = (max(low - pad, -reach), min(high + pad, reach))
     inset = left.inset_axes((0.42, 0.47, 0.56, 0.5))
+    bins, inner = (int(np.clip(nodes.size // few, 20, most)) for few, most in _BINS)
     artists: list[Artist] = [
-        draw_spectrum(left, spectrum, bins=120, limits=(low - pad, high + pad), label="measured"),
-        draw_spectrum(inset, spectrum, bins=60, limits=near),
+        draw_spectrum(left, spectrum, bins=bins, limits=(low - pad, high + pad), label="measured"),
+        draw_spectrum(inset, spectrum, bins=inner, limits=near),
     ]
     for law, style in zip(laws.values(), chosen, strict=True):
         if is_pooled(law):
-            artists.append(_draw_bins(left, law, (low - pad, high + pad), 120, style))
-            artists.append(_draw_bins(inset, law, near, 60, style))
+            artists.append(_draw_bins(left, law, (low - pad, high + pad), bins, style))
+            artists.append(_draw_bins(inset, law, near, inner, style))
             continue
         wide = (low - pad, high + pad) if isinstance(law, SmoothedTheory) else None
         artists.append(draw_law(left, law, points=2000, limits=wide, **style))
@@ -199,9 +203,9 @@ def draw_overlay(
     beyond = outliers(spectrum, last_law) if isinstance(last_law, Law) else np.empty(0)
     if beyond.size:
         artists.append(draw_outliers(left, beyond))
-    floor = 0.3 / nodes.size / (high - low + 2 * pad) * 120
-    bars, _ = np.histogram(nodes, 60, range=near, weights=weights)
-    peak = float(bars.max()) / (near[1] - near[0]) * 60 or 1.0
+    floor = 0.3 / nodes.size / (high - low + 2 * pad) * bins
+    bars, _ = np.histogram(nodes, inner, range=near, weights=weights)
+    peak = float(bars.max()) / (near[1] - near[0]) * inner or 1.0
     left.set_yscale("log")
     left.set_ylim(floor, max(30 * peak, 10 * floor))
     left.set_xlim(low - pad, high + pad)

@@ -25,7 +25,7 @@ from rmtland import (
     fit,
 )
 from rmtland.comparison import outliers, overlay as lay_over
-from rmtland.comparison.drawing import triple_of
+from rmtland.comparison.drawing import draw_overlay, triple_of
 from rmtland.plot import draw_distributions
 
 MODEL = WishartPlusWigner(0.5, 0.3)
@@ -373,3 +373,12 @@ FOUR = Spectrum([0.0, 0.5, 1.0, 2.0])
 def test_what_cannot_be_laid_over(arguments, options, error, message):
     with pytest.raises(error, match=message):
         lay_over(*arguments, **options)
+
+
+@pytest.mark.parametrize(("n", "bins"), [(8, 20), (150, 30), (624, 120), (3000, 120)])
+def test_few_eigenvalues_have_few_bins(n, bins):
+    values = MODEL.sample(n, rng=0)
+    axes = pyplot.subplots(1, 2)[1]
+    measured = draw_overlay(axes, lay_over(values, MODEL))[0]
+    assert len(measured.get_data().values) == bins
+    pyplot.close()
