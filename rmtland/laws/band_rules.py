@@ -14,8 +14,8 @@ Examples
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,7 @@ from rmtland.typing import Real
 __all__ = ["Rule", "end_rule", "piece_rule", "places_between", "square_root_rule"]
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """Nodes on [0, 1] with weights, and the matrix that integrates up to each node.
 
     Parameters

@@ -269,7 +269,7 @@ def test_a_rational_law_by_one_compiled_call(sound, route, part):
         changed = value + shift
     else:
         changed = (value.T * (1 + shift)).T
-    wrong.__dict__["_arcs"] = dataclasses.replace(arcs, **{part: changed})
+    wrong.__dict__["_arcs"] = arcs._replace(**{part: changed})
     assert not wrong._agrees()
 
 

@@ -135,7 +135,7 @@ def atom_at_drift(variance, rates):
 
 
 @inlined
-def mass_at(place, h, slope, b, kappa, u, w, masses, variance, rates, jumps):
+def mass_at(place, h, slope, b, kappa, u, w, masses, levy):
     """Distribution function at h + U: from the edge where U is small, else by the potential."""
     near = abs(h)
     for k in range(b.size):
@@ -143,6 +143,7 @@ def mass_at(place, h, slope, b, kappa, u, w, masses, variance, rates, jumps):
     if math.hypot(u, w) < 0.2 * near:
         mass = masses[place] + mass_from_edge(h, slope, b, kappa, u, w)
     else:
+        _, variance, rates, jumps = levy
         mass = 1.0 - phase(h + u, w, variance, rates, jumps) / math.pi
     return within_band(mass, place, masses)
 
@@ -155,7 +156,7 @@ def within_band(mass, place, masses):
 
 
 @inner
-def put(value, i, mode, u, w, place, masses, variance, rates, jumps):
+def put(value, i, mode, u, w, place, masses, levy):
     """Write density, distribution function, h = u + iw itself, or the first two."""
     if mode == 2:
         value[0, i] = u
@@ -164,6 +165,7 @@ def put(value, i, mode, u, w, place, masses, variance, rates, jumps):
     if mode != 1:
         value[0, i] = w / (math.pi * (u * u + w * w))
     if mode != 0:
+        _, variance, rates, jumps = levy
         mass = 1.0 - phase(u, w, variance, rates, jumps) / math.pi
         value[mode // 3, i] = within_band(mass, place, masses)
 
@@ -190,12 +192,13 @@ def put_at_drift(value, i, mode, c2, rates, jumps):
 
 
 @inner
-def put_beside_drift(value, i, mode, delta, c1, c2, place, masses, variance, rates, jumps):
+def put_beside_drift(value, i, mode, delta, c1, c2, place, masses, levy):
     """Put the value at a point so close to the drift that the form there holds, if it does."""
+    _, _, rates, jumps = levy
     small, spent, ok = near_drift(complex(delta, 0.0), c1, c2, rates, jumps, True)
     if ok:
         if mode != 0:
-            put(value, i, mode, small.real, small.imag, place, masses, variance, rates, jumps)
+            put(value, i, mode, small.real, small.imag, place, masses, levy)
             if mode != 2 and c1 == 0.0:
                 value[mode // 3, i] = mass_from_drift(small, c2, rates, jumps)
         if mode == 0 or mode == 3:

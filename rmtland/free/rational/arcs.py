@@ -4,6 +4,10 @@ Parts of the rational route; the formulas stand in `rmtland.free.rational.free_l
 holds the constants of the equation close to the drift, `Arcs` edges and critical points with the
 constants of the equation close to edges.
 
+Compiled kernels take three tuples of a law, which they call `arcs` (the fields of `Arcs`), `beside`
+(`BesideDrift.constants`) and `levy` (drift, variance, rates and jumps). These are plain: numba
+takes longer to find the type of a named tuple, which is felt where a law is asked for one point.
+
 Examples
 --------
 >>> from rmtland.laws.levy import LevyTriplet
@@ -16,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 
@@ -92,8 +97,7 @@ class BesideDrift:
         return h
 
 
-@dataclass(frozen=True)
-class Arcs:
+class Arcs(NamedTuple):
     """Edges, critical points and the constants of the edge form, two entries a band.
 
     Parameters
@@ -134,13 +138,10 @@ class Arcs:
         drift, variance = triplet.drift, triplet.variance
         rates, jumps = np.array(triplet.rates), np.array(triplet.jumps)
         if variance:
-            code, table, criticals, offsets, kappas, masses, poles, weights = edges.arc_constants(
-                drift, variance, rates, jumps, 0.0, 0.0
-            )
+            code, arcs = edges.arc_constants((drift, variance, rates, jumps), 0.0, 0.0)
             _refuse(code == 1, _APART, triplet)
             _refuse(code > 1, _BEYOND, triplet)
-            high, low, slopes = table
-            return cls(high, low, criticals, slopes, offsets, kappas, masses, poles, weights)
+            return cls(*arcs)
         with np.errstate(over="ignore"):
             poles, weights = jumps, rates * jumps**2
         _refuse(not np.isfinite(weights).all(), _BEYOND, triplet)

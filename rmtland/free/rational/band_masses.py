@@ -17,7 +17,7 @@ import math
 
 import numpy as np
 
-from rmtland.deferred import kernel
+from rmtland.deferred import inner, kernel
 from rmtland.free.rational.arc_values import atom_at_drift
 from rmtland.free.rational.boundary import boundary
 from rmtland.free.rational.edges import arc_constants, edge_place, minimum_between
@@ -26,9 +26,7 @@ _NEARLY_OPEN = 4.0
 
 
 @kernel(cost=lambda edges, place, atom, density, *_: 0.2 * density.size * density.shape[1])
-def agree(
-    edges, place, atom, density, below, stops, share, rest, weights, matrix, last, moments, allowed
-):
+def agree(edges, place, atom, density, below, stops, rule, moments, allowed):
     """Whether bands, atom, distribution function, mean and variance of a law belong together.
 
     Parameters
@@ -41,8 +39,8 @@ def agree(
         Density and distribution function at low + (high - low) share.
     stops : ndarray of float, shape (bands, 2)
         Distribution function at the edges.
-    share, rest, weights, matrix, last : ndarray of float
-        The rule: see `rmtland.laws.band_rules.Rule`.
+    rule : rmtland.laws.band_rules.Rule
+        The rule.
     moments : (float, float)
         Mean and variance.
     allowed : float
@@ -53,6 +51,7 @@ def agree(
     bool
         True for a law that passes.
     """
+    share, rest, weights, matrix, last = rule
     count, n = density.shape
     mean, variance = moments
     if not 0.0 <= atom <= 1.0 + 1e-15:
@@ -120,13 +119,15 @@ def agree(
 
 
 @kernel(cost=lambda *_: 20.0)
-def pieces_of_bands(edges, t, s, drift, variance, rates, jumps):
+def pieces_of_bands(arcs, levy):
     """Bands, cut where a gap has nearly opened: beside it the density has a narrow peak or dip.
 
     Between two neighbouring poles of H a gap opens where f(h) = sum s/(h - t)^2 falls below 1; the
     cuts are the places H(h) of the minima of f that are not far above it. Any cut is right: each
     piece is integrated by itself, and compared with the distribution function at both of its ends.
     """
+    edges, t, s = arcs[0], arcs[-2], arcs[-1]
+    drift, variance, rates, jumps = levy
     cuts = np.empty(2 * t.size)
     size = 0
     for i in range(t.size - 1):
@@ -157,38 +158,12 @@ def pieces_of_bands(edges, t, s, drift, variance, rates, jumps):
 
 
 @kernel(cost=lambda pieces, *_: 2.0 * pieces.size)
-def agrees(
-    pieces,
-    place,
-    atom,
-    share,
-    rest,
-    weights,
-    matrix,
-    last,
-    moments,
-    allowed,
-    edges,
-    edges_low,
-    criticals,
-    slopes,
-    offsets,
-    kappas,
-    masses,
-    t,
-    s,
-    c1,
-    c2,
-    reach,
-    drift,
-    variance,
-    rates,
-    jumps,
-):
+def agrees(pieces, place, atom, rule, moments, allowed, arcs, beside, levy):
     """Apply `agree` to values that `boundary` finds; the arguments are those of the two.
 
     `pieces` are the ends of the bands, or of the pieces that they are cut into.
     """
+    share, rest = rule.share, rule.rest
     count, n = pieces.size // 2, share.size
     x = np.empty(count * n + pieces.size)
     for j in range(count):
@@ -199,26 +174,7 @@ def agrees(
     for j in range(pieces.size):
         x[count * n + j] = pieces[j]
     # A mode of type int64: numba compiles `boundary` anew for every literal number.
-    found, steps = boundary(
-        x,
-        np.int64(3),
-        edges,
-        edges_low,
-        criticals,
-        slopes,
-        offsets,
-        kappas,
-        masses,
-        t,
-        s,
-        c1,
-        c2,
-        reach,
-        drift,
-        variance,
-        rates,
-        jumps,
-    )
+    found, steps = boundary(x, np.int64(3), arcs, beside, levy)
     for step in steps:
         if step < 0:
             return False
@@ -229,118 +185,42 @@ def agrees(
         found[0, : count * n].copy().reshape((count, n)),
         found[1, : count * n].copy().reshape((count, n)),
         found[1, count * n :].copy().reshape((count, 2)),
-        share,
-        rest,
-        weights,
-        matrix,
-        last,
+        rule,
         moments,
         allowed,
     )
 
 
-@kernel(cost=lambda mode, x, variances, *_: variances.size * (200.0 + 2.0 * x.size))
-def values_of_jumps(
-    mode,
-    x,
-    variances,
-    rates,
-    jumps,
-    firsts,
-    seconds,
-    allowed,
-    share,
-    rest,
-    weights,
-    matrix,
-    last,
-    in_pieces,
-):
+@kernel(cost=lambda mode, x, laws, *_: laws.variances.size * (200.0 + 2.0 * x.size))
+def values_of_jumps(mode, x, laws, allowed, rule, in_pieces):
     """Values of laws with a rational R-transform, and which of them passed `agrees`.
 
-    mode 0: densities; 1: distribution functions; 2: masses strictly below, at the points x. Rates
-    and jumps, ascending, are a row a law; `firsts` and `seconds` are c1 and c2 of the form beside
-    the drift, 0. `in_pieces`: whether the rule is applied to `pieces_of_bands`.
+    mode 0: densities; 1: distribution functions; 2: masses strictly below, at the points x. The
+    laws are `rmtland.free.rational.many_laws.Triplets`, their jumps ascending. `in_pieces`: whether
+    the rule is applied to `pieces_of_bands`.
     """
-    laws = variances.size
-    values = np.full((laws, x.size), np.nan)
-    sound = np.zeros(laws, dtype=np.bool_)
-    for i in range(laws):
-        variance, rate, jump, c1, c2 = variances[i], rates[i], jumps[i], firsts[i], seconds[i]
-        code, table, criticals, offsets, kappas, masses, t, s = arc_constants(
-            0.0, variance, rate, jump, c1, c2
-        )
+    count = laws.variances.size
+    values = np.full((count, x.size), np.nan)
+    sound = np.zeros(count, dtype=np.bool_)
+    for i in range(count):
+        rate, jump, c1, c2 = laws.rates[i], laws.jumps[i], laws.firsts[i], laws.seconds[i]
+        variance = laws.variances[i]
+        levy = (0.0, variance, rate, jump)
+        code, arcs = arc_constants(levy, c1, c2)
         if code != 0:
             continue
-        mean, spread, reach = 0.0, 0.0, 0.0
-        h = abs(jump[0])
-        for k in range(jump.size):
-            h = min(h, abs(jump[k]))
-        h *= 0.2
-        for k in range(jump.size):
-            mean += rate[k] * jump[k]
-            spread += rate[k] * (jump[k] * jump[k])
-            reach += rate[k] * (h / jump[k]) ** 2
-        moments = (mean, variance + spread)
-        reach = 0.0 if variance > 0.0 else h * abs(c1) + h * (h * abs(c2)) + h * reach
-        atom = atom_at_drift(variance, rate)
-        pieces = table[0]
-        if in_pieces:
-            pieces = pieces_of_bands(table[0], t, s, 0.0, variance, rate, jump)
-        if not agrees(
-            pieces,
-            0.0,
-            atom,
-            share,
-            rest,
-            weights,
-            matrix,
-            last,
-            moments,
-            allowed,
-            table[0],
-            table[1],
-            criticals,
-            table[2],
-            offsets,
-            kappas,
-            masses,
-            t,
-            s,
-            c1,
-            c2,
-            reach,
-            0.0,
-            variance,
-            rate,
-            jump,
-        ):
+        moments, reach = _moments_and_reach(variance, rate, jump, c1, c2)
+        beside = (c1, c2, reach)
+        edges, atom = arcs[0], atom_at_drift(variance, rate)
+        pieces = pieces_of_bands(arcs, levy) if in_pieces else edges
+        if not agrees(pieces, 0.0, atom, rule, moments, allowed, arcs, beside, levy):
             continue
-        value, steps = boundary(
-            x,
-            np.int64(1 if mode else 0),
-            table[0],
-            table[1],
-            criticals,
-            table[2],
-            offsets,
-            kappas,
-            masses,
-            t,
-            s,
-            c1,
-            c2,
-            reach,
-            0.0,
-            variance,
-            rate,
-            jump,
-        )
+        value, steps = boundary(x, np.int64(1 if mode else 0), arcs, beside, levy)
         failed = False
         for step in steps:
             failed |= step < 0
         if mode == 2:
-            bottom = min(table[0, 0], 0.0) if atom > 0.0 else table[0, 0]
+            bottom = min(edges[0], 0.0) if atom > 0.0 else edges[0]
             for j in range(x.size):
                 if x[j] <= bottom:
                     value[0, j] = 0.0
@@ -351,3 +231,19 @@ def values_of_jumps(
                 values[i, n] = value[0, n]
             sound[i] = True
     return values, sound
+
+
+@inner
+def _moments_and_reach(variance, rates, jumps, c1, c2):
+    """Mean and variance of a law without drift, and the reach of its form beside the drift."""
+    mean, spread, reach = 0.0, 0.0, 0.0
+    h = abs(jumps[0])
+    for k in range(jumps.size):
+        h = min(h, abs(jumps[k]))
+    h *= 0.2
+    for k in range(jumps.size):
+        mean += rates[k] * jumps[k]
+        spread += rates[k] * (jumps[k] * jumps[k])
+        reach += rates[k] * (h / jumps[k]) ** 2
+    reach = 0.0 if variance > 0.0 else h * abs(c1) + h * (h * abs(c2)) + h * reach
+    return (mean, variance + spread), reach

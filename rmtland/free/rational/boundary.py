@@ -243,35 +243,18 @@ def _taylor_step(dx, gap, gr, gi, before_r, before_i, curved):
     return du, dw, rise_r, rise_i
 
 
-@kernel(cost=lambda x, *rest: x.size * (2.0 + 0.15 * rest[-1].size))
-def boundary(
-    x,
-    mode,
-    edges,
-    edges_low,
-    criticals,
-    slopes,
-    offsets,
-    kappas,
-    masses,
-    t,
-    s,
-    c1,
-    c2,
-    reach,
-    drift,
-    variance,
-    rates,
-    jumps,
-):
+@kernel(cost=lambda x, mode, arcs, beside, levy: x.size * (2.0 + 0.15 * levy[-1].size))
+def boundary(x, mode, arcs, beside, levy):
     """Follow the arcs over the points x.
 
     mode 0: the density; 1: the distribution function; 2: h itself, as (u, w) in two rows; 3: the
     first two in two rows.
-    `edges` (with low parts) and `criticals` have two entries an interval, `masses` the
-    distribution function at each edge; c1, c2 and `reach` those of the form beside the drift.
+    `arcs`, `beside` and `levy` are the tuples that `rmtland.free.rational.arcs` names.
     Returns values and steps; a negative number of steps marks a point that did not converge.
     """
+    edges, edges_low, criticals, slopes, offsets, kappas, masses, t, s = arcs
+    drift, variance, rates, jumps = levy
+    c1, c2, reach = beside
     n = x.size
     value = np.zeros((2 if mode >= 2 else 1, n))
     steps = np.zeros(n, dtype=np.int64)
@@ -303,9 +286,7 @@ def boundary(
             and abs(delta) < reach
             and (h == 0.0 or abs(delta) < 10.0 * abs(d))
         ):
-            spent, ok = put_beside_drift(
-                value, i, mode, delta, c1, c2, place, masses, variance, rates, jumps
-            )
+            spent, ok = put_beside_drift(value, i, mode, delta, c1, c2, place, masses, levy)
             if ok:
                 steps[i] = spent
                 last = -1
@@ -341,7 +322,7 @@ def boundary(
                 u, w = nu - h, nw
                 last, last_x = place, xi
                 steps[i] = spent
-                put(value, i, mode, nu, nw, place, masses, variance, rates, jumps)
+                put(value, i, mode, nu, nw, place, masses, levy)
                 continue
         steps[i] = spent if ok else -spent
         last = place if ok else -1
@@ -352,6 +333,5 @@ def boundary(
         else:
             value[0, i] = w / (math.pi * (p * p + w * w))
         if mode == 1 or mode == 3:
-            mass = mass_at(place, h, slope, b, kappa, u, w, masses, variance, rates, jumps)
-            value[mode // 3, i] = mass
+            value[mode // 3, i] = mass_at(place, h, slope, b, kappa, u, w, masses, levy)
     return value, steps

@@ -206,13 +206,14 @@ def _polished(h, c1, c2, rates, jumps):
 
 
 @kernel(cost=lambda *_: 20.0)
-def arc_constants(drift, variance, rates, jumps, c1, c2):
-    """Everything that `rmtland.free.rational.arcs.Arcs` holds; jumps ascend.
+def arc_constants(levy, c1, c2):
+    """Find the arcs of a law from its triplet; jumps ascend.
 
     Returns 0 (1: the parts are too far apart; 2: the edges are not finite; 3: jumps are equal, or
-    without variance the density may be unbounded at the drift), the rows high, low and slope of the
-    edge table, critical points, offsets, kappas, masses, poles and weights.
+    without variance the density may be unbounded at the drift), and the
+    fields of `rmtland.free.rational.arcs.Arcs`.
     """
+    drift, variance, rates, jumps = levy
     k = jumps.size
     poles = k + 1 if variance > 0.0 else k
     t, s = np.empty(poles), np.empty(poles)
@@ -230,11 +231,11 @@ def arc_constants(drift, variance, rates, jumps, c1, c2):
         t[place], s[place] = pole, weight
     none = np.empty((3, 0))
     if smallest < 1e-120 * largest:
-        return 1, none, none[0], none, none, none[0], t, s
+        return 1, (none[0], none[0], none[0], none[0], none, none, none[0], t, s)
     for i in range(poles - 1):
         apart &= t[i] < t[i + 1]
     if not apart or (not variance > 0.0 and abs(c1) <= 1e-15 * (1 + k)):
-        return 3, none, none[0], none, none, none[0], t, s
+        return 3, (none[0], none[0], none[0], none[0], none, none, none[0], t, s)
     criticals = critical_points(t, s)
     n = criticals.size
     if not variance > 0.0:
@@ -273,4 +274,5 @@ def arc_constants(drift, variance, rates, jumps, c1, c2):
         for j in range(k):
             moved += ((1.0 if h < jumps[j] else 0.0) - below) * rates[j]
         masses[i] = 1.0 - below - moved
-    return code, table, criticals, offsets, kappas, masses, t, s
+    high, low, slopes = table[0], table[1], table[2]
+    return code, (high, low, criticals, slopes, offsets, kappas, masses, t, s)

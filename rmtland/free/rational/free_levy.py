@@ -109,22 +109,7 @@ class FreeLevy(LevyLaw):
         drift, variance, rates, jumps = self._parameters
         moments = drift + float(rates @ jumps), variance + float(rates @ (jumps * jumps))
         edges = self._arcs.edges
-        return bool(
-            agrees(
-                edges,
-                place,
-                atom,
-                rule.share,
-                rule.rest,
-                rule.weights,
-                rule.below,
-                rule.last,
-                moments,
-                TOLERANCE,
-                edges,
-                *self._boundary_terms,
-            )
-        )
+        return bool(agrees(edges, place, atom, rule, moments, TOLERANCE, *self._constants))
 
     def _values_agree(self) -> bool:
         """Ask values of `_pdf` and `_cdf` the same: the reference, also for derived classes."""
@@ -153,11 +138,7 @@ class FreeLevy(LevyLaw):
                 density.reshape(x.shape),
                 below[: nodes.size].reshape(x.shape),
                 below[nodes.size :].reshape(edges.shape),
-                rule.share,
-                rule.rest,
-                rule.weights,
-                rule.below,
-                rule.last,
+                rule,
                 moments,
                 TOLERANCE,
             )
@@ -239,25 +220,13 @@ class FreeLevy(LevyLaw):
         if not places.flags.writeable:  # nodes of a Spectrum: another type for the compiler
             places = places.copy()
         return boundary.boundary(  # type: ignore[no-any-return]
-            places, mode, self._arcs.edges, *self._boundary_terms
+            places, mode, *self._constants
         )
 
     @cached_property
-    def _boundary_terms(self) -> tuple[Any, ...]:
-        """The arguments of the kernels behind the edges."""
-        arcs = self._arcs
-        return (
-            arcs.edges_low,
-            arcs.criticals,
-            arcs.slopes,
-            arcs.offsets,
-            arcs.kappas,
-            arcs.masses,
-            arcs.poles,
-            arcs.weights,
-            *self._drift_form.constants,
-            *self._parameters,
-        )
+    def _constants(self) -> tuple[tuple[Any, ...], tuple[float, float, float], tuple[Any, ...]]:
+        """The tuples that kernels take of a law: see `rmtland.free.rational.arcs`."""
+        return tuple(self._arcs), self._drift_form.constants, self._parameters
 
     def _solve(self, z: Complex) -> tuple[Complex, NDArray[np.int64]]:
         """Return h = 1/G and the steps spent, negative where the solver did not converge."""

@@ -123,12 +123,11 @@ def _in_threads(
     function: int, x: Real, triplets: Triplets, rule: Rule, *, in_pieces: bool
 ) -> tuple[Real, NDArray[np.bool_]]:
     """Share laws out between threads; the first is alone, as it may compile the kernel."""
-    constants = (TOLERANCE, rule.share, rule.rest, rule.weights, rule.below, rule.last, in_pieces)
     laws = triplets.variances.size
 
     def part(some: slice) -> tuple[Real, NDArray[np.bool_]]:
         found: tuple[Real, NDArray[np.bool_]] = values_of_jumps(
-            function, x, *triplets.at(some), *constants
+            function, x, triplets.at(some), TOLERANCE, rule, in_pieces
         )
         return found
 

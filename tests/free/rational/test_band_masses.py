@@ -31,11 +31,7 @@ class Claims:
                 self.density,
                 self.below,
                 self.stops,
-                self.rule.share,
-                self.rule.rest,
-                self.rule.weights,
-                self.rule.below,
-                self.rule.last,
+                self.rule,
                 (self.mean, self.variance),
                 TOLERANCE,
             )
@@ -49,8 +45,7 @@ def _on_bands():
 
 def _on_pieces():
     law = FreeLevy(LevyTriplet(0.0, 0.26, (0.5, 0.5), (-1.0, 1.0)))  # gaps have nearly opened
-    arcs = law._arcs
-    pieces = pieces_of_bands(arcs.edges, arcs.poles, arcs.weights, *law._parameters)
+    pieces = pieces_of_bands(tuple(law._arcs), law._parameters)
     assert pieces.size == 6
     return Claims(law, pieces, piece_rule())
 

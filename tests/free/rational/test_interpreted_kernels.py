@@ -75,7 +75,7 @@ def places(law):
 def values(triplet, x):
     """Everything that kernels find for a law, under names."""
     law = FreeLevy(triplet)
-    found = dict(vars(law._arcs))
+    found = law._arcs._asdict()
     for mode, name in enumerate(("density", "distribution")):
         found[name], steps = law._boundary(x, mode)
         found[f"{name} found"] = steps >= 0
@@ -84,8 +84,7 @@ def values(triplet, x):
     for height in (0.0, *HEIGHTS):
         found[f"1/G at {height}"], steps = law._solve(near + 1j * height * width)
         found[f"found at {height}"] = steps >= 0
-    arcs, parameters = law._arcs, law._parameters
-    found["pieces"] = band_masses.pieces_of_bands(arcs.edges, arcs.poles, arcs.weights, *parameters)
+    found["pieces"] = band_masses.pieces_of_bands(tuple(law._arcs), law._parameters)
     try:
         found["agrees"] = law._agrees()
     except ConvergenceError:

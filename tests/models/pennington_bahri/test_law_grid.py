@@ -11,6 +11,7 @@ from examples import examples
 from hypothesis import given, strategies as st
 
 from rmtland import MarchenkoPastur, Semicircle, WishartPlusReluBlock, WishartPlusWigner
+from rmtland.free.rational.arcs import Arcs
 from rmtland.free.rational.band_masses import agrees, pieces_of_bands
 from rmtland.free.rational.edges import arc_constants
 from rmtland.free.rational.free_levy import FreeLevy, reciprocal_by_roots
@@ -75,46 +76,23 @@ def test_the_certificate_on_pieces_of_bands_refuses_what_is_wrong(spoilt):
     phi, turn = 1.9, 1.9 * np.sqrt(0.05)  # epsilon = 0.1
     rates, jumps = np.array([0.5, 0.5, 1.0]) / phi, np.array([-turn, turn, phi])
     c1, c2 = 1 - 2 / phi, -1 / phi**2
-    code, table, criticals, offsets, kappas, masses, t, s = arc_constants(
-        0.0, 0.0, rates, jumps, c1, c2
-    )
+    levy = (0.0, 0.0, rates, jumps)
+    code, found = arc_constants(levy, c1, c2)
+    arcs = Arcs(*found)
     assert code == 0
-    pieces, rule = pieces_of_bands(table[0], t, s, 0.0, 0.0, rates, jumps), piece_rule()
-    assert pieces.size > table[0].size
-    assert set(table[0]) < set(pieces)
+    pieces = pieces_of_bands(found, levy)
+    assert pieces.size > arcs.edges.size
+    assert set(arcs.edges) < set(pieces)
     assert np.all(np.diff(pieces) >= 0)
     mean, variance = rates @ jumps, rates @ jumps**2
-    masses = masses + (1e-7 if spoilt == "masses" else 0) * np.arange(masses.size)
     moments = (mean + 1e-6 * (spoilt == "mean"), variance * (1 + 1e-6 * (spoilt == "variance")))
-    kappas = kappas * (1 + 1e-6 * (spoilt == "poles"))
+    if spoilt == "masses":
+        arcs = arcs._replace(masses=arcs.masses + 1e-7 * np.arange(arcs.masses.size))
+    if spoilt == "poles":
+        arcs = arcs._replace(kappas=arcs.kappas * (1 + 1e-6))
     atom = 1e-6 if spoilt == "atom" else 0.0
     passed = agrees(
-        pieces,
-        0.0,
-        atom,
-        rule.share,
-        rule.rest,
-        rule.weights,
-        rule.below,
-        rule.last,
-        moments,
-        1e-8,
-        table[0],
-        table[1],
-        criticals,
-        table[2],
-        offsets,
-        kappas,
-        masses,
-        t,
-        s,
-        c1,
-        c2,
-        0.0,
-        0.0,
-        0.0,
-        rates,
-        jumps,
+        pieces, 0.0, atom, piece_rule(), moments, 1e-8, tuple(arcs), (c1, c2, 0.0), levy
     )
     assert passed == (spoilt == "")
 
