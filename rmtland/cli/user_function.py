@@ -43,7 +43,10 @@ class UserCodeError(Exception):
         while frame is not None and _is_ours(frame.tb_frame.f_code.co_filename):
             frame = frame.tb_next
         whole = traceback.TracebackException(type(error), error, frame)
-        what = "".join(traceback.format_exception_only(error)[-1:]).strip()
+        short = traceback.TracebackException(type(error), error, None)
+        short.__notes__ = None  # they follow what was raised, and are among the frames
+        *_, last = short.format_exception_only()
+        what = " ".join(line.strip() for line in last.splitlines())
         place = ""
         if isinstance(error, SyntaxError) and error.filename:
             place = f" (line {error.lineno} of {Path(error.filename).name})"
@@ -78,7 +81,7 @@ def function_of(target: str) -> Callable[[], Any]:
     raises becomes a `UserCodeError`.
     """
     module, _, name = target.partition(":")
-    if not module or not name:
+    if not module or not name or (module[0] == "." and not module.endswith(".py")):
         raise ValueError(
             f"expected MODULE:FUNCTION such as train:setup or train.py:setup; got {target!r}"
         )
@@ -114,10 +117,15 @@ def _module(module: str) -> ModuleType | None:
                 return None
             raise
     path = Path(module)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name = path.stem
+    file = getattr(sys.modules.get(name), "__file__", None)
+    is_it = file is not None and Path(file).resolve() == path.resolve()
+    if name in sys.stdlib_module_names or (name in sys.modules and not is_it):
+        name = f"{name}_of_file"  # `json.py` is not what others import as json
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     loaded = importlib.util.module_from_spec(spec)
-    sys.modules[path.stem] = loaded
+    sys.modules[name] = loaded
     spec.loader.exec_module(loaded)
     return loaded

@@ -35,6 +35,11 @@ _SIZES = (1e-100, 1e100)
 _ROUNDING = 1e-5
 _BEGINS_AS_NUMBER = re.compile(r"[\[({]*[+-]?\.?\d")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)?([eE][+-]?\d+)?")
+_GROUPED = (
+    (",", re.compile(r"[+-]?([1-9]\d{0,2}(,\d{3})+|\d+)(\.\d*)?")),
+    (".", re.compile(r"[+-]?([1-9]\d{0,2}(\.\d{3})+|\d+)(,\d+)?")),
+)
+"""Marks of thousands, and numbers with them."""
 
 
 def spectrum_of_file(stream: IO[bytes], name: str, *, largest: int = LARGEST_FILE) -> Spectrum:
@@ -175,6 +180,14 @@ def _numbers(text: str, source: str) -> list[float]:
             f"eigenvalues, {whole} and {rest}: write decimals with a point, or whole numbers one a "
             "line"
         )
+    for mark, grouped in _GROUPED if len(pieces) > 1 and doubtful else ():
+        if all(map(grouped.fullmatch, pieces)):
+            plain = doubtful.replace(mark, "").replace(",", ".")
+            raise ValueError(
+                f"{source} holds {doubtful[:40]!r}, which may be the number {plain[:40]} or the "
+                f"eigenvalues {', '.join(doubtful.split(','))[:40]}: write numbers without marks "
+                "of thousands and with a decimal point, one a line"
+            )
     rows: list[list[float]] = []
     named = 0
     for number, line in enumerate(lines):

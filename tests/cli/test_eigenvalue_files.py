@@ -56,6 +56,10 @@ def test_text(content, tmp_path, monkeypatch):
         ("0,5 0,75\n0,9 2", "may be the decimal 0.5"),
         ("eigenvalue\n0,5\n0,75", "may be the decimal 0.5"),
         ("1,5e-3\n-2E4", "may be the decimal 1.5e-3 or two eigenvalues, 1 and 5e-3"),
+        ("1,234.5\n2,345.6", "holds '1,234.5', which may be the number 1234.5 or the eigen"),
+        ("10\n-1,234.5\n7.25", "number -1234.5 or the eigenvalues -1, 234.5: write"),
+        ("1,234,567\n2", "number 1234567 or the eigenvalues 1, 234, 567"),
+        ("1.234,5\n2.345.678,25", "number 1234.5 or the eigenvalues 1.234, 5"),
         ("1\nnan\n3", r"values.csv holds 1 NaN of 3 values"),
     ],
 )
@@ -64,6 +68,14 @@ def test_text_that_is_no_list_of_eigenvalues(content, words, tmp_path):
     path.write_text(content)
     with pytest.raises(ValueError, match=words):
         read_eigenvalues(str(path))
+
+
+@pytest.mark.parametrize("content", ["0,234.5\n1", "1000,234.5\n1", "1.23,456\n7", "1,234.5"])
+def test_commas_that_mark_no_thousands_divide(content, tmp_path):
+    path = tmp_path / "values.csv"
+    path.write_text(content)
+    words = content.replace(",", " ").split()
+    assert read_eigenvalues(str(path)).nodes.ravel().tolist() == sorted(map(float, words))
 
 
 @pytest.mark.parametrize("content", ["1, 2\n3", "1,2.0\n3", "1,2,3\n4", "1 2\n3", "v\n1, 2\n3"])
