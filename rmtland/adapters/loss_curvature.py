@@ -68,8 +68,8 @@ def refuse_hidden_curvature(loss: Any, outputs: Any, batch: Batch) -> None:
     if hidden:
         raise ValueError(
             "the derivatives of the loss in the outputs are not those of its values: look for "
-            "detach, no_grad or a backward pass of one's own in the loss; check=False takes them "
-            "as they are"
+            "detach, no_grad, random numbers, half precision or a backward pass of one's own in "
+            "the loss; check=False takes them as they are"
         )
 
 
