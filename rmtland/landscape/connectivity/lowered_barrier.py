@@ -28,6 +28,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 
 import numpy as np
+from scipy.linalg import norm
 
 from rmtland.arguments import count, float_array
 from rmtland.landscape.connectivity.alignment import Alignment
@@ -97,7 +98,7 @@ def lower_barrier(
     left, number = count("trials", trials, min_value=0), count("points", points)
     generator = random_generator(rng)
     inside = np.linspace(0.0, 1.0, number + 2)[1:-1, None]
-    before = float(np.linalg.norm(fixed - here))
+    before = float(norm(fixed - here))
 
     def heights(ends: Sequence[Real]) -> Real:
         rows = np.concatenate([fixed + inside * (end - fixed) for end in ends])
@@ -125,7 +126,7 @@ def lower_barrier(
         pass
     if made and _highest(surface, fixed, here) > _highest(surface, fixed, start):
         here, made = start, 0  # lower at some points, not between them
-    return Alignment(np.array(here), float(np.linalg.norm(fixed - here)), before, made)
+    return Alignment(np.array(here), float(norm(fixed - here)), before, made)
 
 
 def _highest(surface: LossSurface, first: Real, second: Real) -> float:

@@ -111,3 +111,13 @@ def test_trained_networks_have_lower_paths_than_the_nearest_permutation():
     assert barrier["permuted, signs, lowered"] <= barrier["permuted, signs"] + 1e-9
     nearest = align(a, b, unit_groups(net), signs=False, rng=0)
     assert found.alignments["permuted, lowered"].before == pytest.approx(nearest.distance)
+
+
+def test_weights_whose_squares_overflow_have_a_distance():
+    """Saturated units: the loss is finite, and so is the way between them."""
+    net, data = MLP((3, 4, 2)), gaussian(20, 3, 2, rng=0)
+    surface, groups = NetworkSurface.of(net, data.x, data.y), unit_groups(net)
+    a, b = net.init(rng=1), net.init(rng=2)
+    a[:12], b[:12] = 1e170 * a[:12], 1e170 * b[:12]
+    found = lower_barrier(surface, a, b, groups, trials=0)
+    assert found.distance == pytest.approx(1e170 * np.linalg.norm((a - b)[:12] / 1e170))
