@@ -318,6 +318,33 @@ def _through_chain(generator, unit, t, depth, chain_sizes, chains, links, everyw
 
 
 @_jit
+def _through_turn(generator, unit, n, t, factors, main, turned, turns, hidden, halves, vector):
+    """Apply conjugated spectrum or block matrix t: turn into its own space, and back."""
+    haars = factors.haar_start.size - 1
+    space = turned[t]
+    image = _apply_isometry(generator, unit, n, turns[t], main, space, vector)
+    if t < haars:
+        for k in range(space.dim[0]):
+            image[k] *= factors.haar_values[factors.haar_start[t] + space.owner[k]]
+    else:
+        relu = t - haars
+        upper, lower = halves[2 * relu], halves[2 * relu + 1]
+        image = _swap_blocks(
+            generator,
+            unit,
+            factors.block_sizes[relu],
+            space,
+            hidden[relu],
+            upper,
+            lower,
+            image,
+        )
+        for k in range(image.size):
+            image[k] *= factors.block_gains[relu]
+    return _apply_isometry(generator, unit, n, _flip(turns[t]), space, main, image)
+
+
+@_jit
 def lazy_factors(generator, unit, n, factors, alpha, beta):
     """Lanczos of diag(shifts) + noise W + D (sum of lazy factors) D with D = diag(roots).
 
@@ -326,11 +353,10 @@ def lazy_factors(generator, unit, n, factors, alpha, beta):
     sizes, shifts, roots, noise = factors.sizes, factors.shifts, factors.roots, factors.noise
     columns, inner, gains = factors.columns, factors.inner, factors.gains
     haar_start, haar_sizes = factors.haar_start, factors.haar_sizes
-    haar_values, block_sizes = factors.haar_values, factors.block_sizes
-    block_gains = factors.block_gains
+    block_sizes = factors.block_sizes
     steps = alpha.size
     everywhere = np.int64(_EVERYWHERE)  # no constant, for which callees were compiled once more
-    wisharts, haars, relus = columns.size, haar_start.size - 1, block_gains.size
+    wisharts, haars, relus = columns.size, haar_start.size - 1, block_sizes.shape[0]
     calls = 1 + steps * (wisharts + haars + relus + (1 if noise > 0.0 else 0))
     main = _space(sizes, calls, unit)
     width = main.owner.size
@@ -379,25 +405,9 @@ def lazy_factors(generator, unit, n, factors, alpha, beta):
             )
             _add(rest, gains[t], image, 0, width)
         for t in range(haars + relus):
-            space = turned[t]
-            image = _apply_isometry(generator, unit, n, turns[t], main, space, scaled)
-            if t < haars:
-                for k in range(space.dim[0]):
-                    image[k] *= haar_values[haar_start[t] + space.owner[k]]
-            else:
-                image = _swap_blocks(
-                    generator,
-                    unit,
-                    block_sizes[t - haars],
-                    space,
-                    hidden[t - haars],
-                    halves[2 * (t - haars)],
-                    halves[2 * (t - haars) + 1],
-                    image,
-                )
-                for k in range(image.size):
-                    image[k] *= block_gains[t - haars]
-            back = _apply_isometry(generator, unit, n, _flip(turns[t]), space, main, image)
+            back = _through_turn(
+                generator, unit, n, t, factors, main, turned, turns, hidden, halves, scaled
+            )
             _add(rest, 1.0, back, 0, width)
         for k in range(main.dim[0]):
             block = main.owner[k]
