@@ -9,6 +9,7 @@ array([-2.,  1., -4.,  3.])
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -76,7 +77,7 @@ class UnitGroup:
         ndarray, shape (size, entries)
             A copy or a view.
         """
-        array = theta[place.where].reshape(place.shape)
+        array = self._at(theta, place)
         return np.moveaxis(array, place.axis, 0).reshape(self.size, -1)
 
     def moved(self, theta: Real, order: Integer, signs: Real | None = None) -> Real:
@@ -98,7 +99,7 @@ class UnitGroup:
         """
         found = np.array(theta)
         for place in self.places:
-            array = theta[place.where].reshape(place.shape)
+            array = self._at(theta, place)
             array = np.take(array, order, axis=place.axis)
             if signs is not None and place.turns:
                 shape = [1] * len(place.shape)
@@ -106,3 +107,12 @@ class UnitGroup:
                 array = array * np.reshape(signs, shape)
             found[place.where] = array.ravel()
         return found
+
+    def _at(self, theta: Real, place: Place) -> Real:
+        part = theta[place.where]
+        if part.size != math.prod(place.shape):
+            raise ValueError(
+                f"units of {self.name} have {math.prod(place.shape)} entries at a place where "
+                f"these {theta.size} parameters hold {part.size}: the groups are of another network"
+            )
+        return part.reshape(place.shape)

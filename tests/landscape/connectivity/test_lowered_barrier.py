@@ -121,3 +121,15 @@ def test_weights_whose_squares_overflow_have_a_distance():
     a[:12], b[:12] = 1e170 * a[:12], 1e170 * b[:12]
     found = lower_barrier(surface, a, b, groups, trials=0)
     assert found.distance == pytest.approx(1e170 * np.linalg.norm((a - b)[:12] / 1e170))
+
+
+def test_groups_of_another_network_are_refused():
+    net, data = MLP((3, 1, 2)), gaussian(20, 3, 2, rng=0)
+    surface, groups = NetworkSurface.of(net, data.x, data.y), unit_groups(MLP((3, 7, 2)))
+    a, b = net.init(rng=1), net.init(rng=2)
+    for move in (
+        lambda: lower_barrier(surface, a, b, groups, rng=0),
+        lambda: align(a, b, groups, rng=0),
+    ):
+        with pytest.raises(ValueError, match="groups are of another network"):
+            move()
