@@ -52,7 +52,13 @@ from rmtland.free.subordination.equation import SubordinationEquation, error_of
 from rmtland.free.subordination.logarithms import exp_of, folded, log_beside_cut, on_cut
 from rmtland.free.subordination.moments import reciprocal_s
 from rmtland.free.subordination.state import Step, SubordinationState
-from rmtland.free.subordination.sweep import Swept, beside_zero, multiplicative, swept_with_rounding
+from rmtland.free.subordination.sweep import (
+    ROUNDED,
+    Swept,
+    beside_zero,
+    multiplicative,
+    swept_with_rounding,
+)
 from rmtland.laws.gaps import Curve, Gap, as_near_zero, invert, with_samples_at_zero
 from rmtland.laws.law import Law
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
@@ -450,6 +456,9 @@ def _critical_curve(equation: SignedProductEquation, components: tuple[Gap, ...]
         bend, terms = np.zeros(s.shape), np.zeros(s.shape)
         total, tilt = np.ones(s.shape), np.ones(s.shape)
         clear, side = first.clear, first.side
+        # Beside zero, where it is an end of a component, the condition is clear.
+        end = any(0 in (component.low, component.high) for component in components)
+        beside = end & (np.abs(u) < ROUNDED) & (w**2 * np.abs(first.dg) <= np.abs(u))
         admissible = np.ones(s.shape, dtype=bool)
         omegas = [w]
         # Of the points a_j at most one has not the sign of m/(1 + m), where their product is.
@@ -471,6 +480,7 @@ def _critical_curve(equation: SignedProductEquation, components: tuple[Gap, ...]
             clear = np.where(near, clear, np.minimum(clear, curve.clear))
             side = np.where(near, side, side + curve.side)
             hidden = np.abs(share) / np.sqrt(np.abs(rise) + np.abs(share))
+            hidden = np.where(beside, np.maximum(hidden, ROUNDED), hidden)
             clear = np.where(near, clear, np.minimum(clear, hidden))
             side = side + (u > 0) + (0 if component.through_infinity else m > 0)
             omegas.append(a)

@@ -155,10 +155,10 @@ class FreeSignedProduct(SubordinatedLaw):
         if len(chosen) > MAX_COMPONENTS:
             return search.by_grid()
         gaps = search.swept(chosen, 0)
-        if min(law.hull[0] for law in self.factors[1:]) > 0:
-            return with_ends_at_zeros(gaps, self.operands, self.wisharts)
-        # Where the positive factors come down to zero, edges close to it are edges at it.
-        tiny = 2e-12 * self._scale
+        # Where the positive factors come down to zero, edges close to it are edges at it; else only
+        # those where the signed one's gap ends at zero, as close as its coordinate comes.
+        apart = min(law.hull[0] for law in self.factors[1:]) > 0
+        tiny = (1e-100 if apart else 2e-12) * self._scale
 
         def hard(end: float) -> float:
             return 0.0 if abs(end) < tiny else end

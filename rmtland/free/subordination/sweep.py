@@ -22,6 +22,7 @@ from rmtland.laws.law import Law
 from rmtland.typing import ArrayLike, Integer, Logical, Real, Support
 
 __all__ = [
+    "ROUNDED",
     "Run",
     "Swept",
     "bands_between",
@@ -35,7 +36,7 @@ __all__ = [
 
 _CLEAR = 1e-3
 """Distance in v from a removable singularity below which samples are left out."""
-_ROUNDED = 1e-2
+ROUNDED = 1e-2
 """z G up to which points are moved by what their coordinate is rounded by."""
 
 
@@ -91,7 +92,7 @@ def multiplicative(curve: Curve) -> tuple[Real, Real, Real]:
 def beside_zero(curve: Curve, u: Real) -> Curve:
     """Return points with z G = u near zero moved by what the coordinate is rounded by there."""
     change = (u - curve.point * curve.g) / (curve.g + curve.point * curve.dg)
-    move = (np.abs(u) < _ROUNDED) & (np.abs(change) < 1e-12 * np.abs(1 / curve.g))
+    move = (np.abs(u) < ROUNDED) & (np.abs(change) < 1e-12 * np.abs(1 / curve.g))
     change = np.where(move, change, 0.0)
     return curve._replace(point=curve.point + change, g=curve.g + curve.dg * change)
 

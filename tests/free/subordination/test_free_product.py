@@ -129,3 +129,25 @@ def test_such_an_edge_of_positive_factors_by_the_signed_method(kept):
     factors = Uniform(1.0, 2.0), JacobiWeight(1.0, 1.5, 0.0, 1.0)
     law = free_product(*factors, Discrete((0.0, 1.0), (1 - kept, kept)), method="signed")
     assert law.support[0][0] == pytest.approx((1 - kept) * 3 / 7 / math.log(2.0), rel=1e-11)
+
+
+@pytest.mark.parametrize("second", [JacobiWeight(1.0, 3.0, 0.0, 1.0), Uniform(1.0, 2.0)])
+def test_the_signed_method_ends_at_zero_as_its_factors_do(second):
+    first = JacobiWeight(1.0, 1.5, 0.0, 1.0)
+    inverse = 7 / 3 * (5 / 3 if isinstance(second, JacobiWeight) else math.log(2.0))
+    law = free_product(first, second, method="signed")
+    assert law.support[0][0] == 0
+    [(low, _)] = free_compression(law, 0.999).support
+    assert low == pytest.approx(1e-3 / inverse, rel=1e-11)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 0, 1)])
+def test_positive_factors_have_no_band_below_zero(order):
+    factors = (
+        JacobiWeight(1.0, 1.5, 0.0, 1.0),
+        Uniform(1.0, 2.0),
+        Discrete((0, 1), (1e-7, 1 - 1e-7)),
+    )
+    law = free_product(*(factors[i] for i in order), method="signed")
+    [(low, _)] = law.support
+    assert low == pytest.approx(1e-7 * 3 / 7 / math.log(2.0), rel=1e-8)
