@@ -257,6 +257,25 @@ def test_blocks_of_vectors(name, chunk):
         assert off <= 1e-13 * abs(expected @ vectors).max()
 
 
+@pytest.mark.parametrize("at_once", ["wrong", "refused"])
+def test_vectors_whose_batching_cannot_be_trusted_are_multiplied_one_by_one(at_once):
+    class Doubled:
+        def __call__(self, vectors):
+            return [2 * v for v in vectors]
+
+        def several(self, vectors):
+            if at_once == "refused":
+                raise RuntimeError("Batching rule not implemented")
+            return [3 * v for v in vectors]
+
+    case = BY_NAME["mlp-ce"]
+    operator = from_torch(case.model, case.loss, case.whole, chunk=4)
+    rows = torch.ones(5, operator.shape[0], dtype=torch.float64)
+    result = torch.zeros_like(rows)
+    operator.multivectors.add(Doubled(), rows, result, None)
+    assert (result == 2.0).all()
+
+
 def test_data_of_every_kind():
     case, expected = BY_NAME["mlp-ce"], matrix("mlp-ce")
     x, y = case.whole
