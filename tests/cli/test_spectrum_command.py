@@ -148,30 +148,9 @@ def test_a_folder_with_brackets_in_its_name(rmtland):
 
 
 def test_a_second_run_replaces_the_file(rmtland):
-    first = rmtland(
-        "spectrum",
-        "wishart-wigner",
-        "--phi",
-        0.5,
-        "--epsilon",
-        0.3,
-        "--csv",
-        "--out",
-        "o",
-    )
-    again = rmtland(
-        "spectrum",
-        "wishart-wigner",
-        "--phi",
-        0.5,
-        "--epsilon",
-        0.3,
-        "--csv",
-        "--out",
-        "o",
-        "--points",
-        7,
-    )
+    command = ("spectrum", "wishart-wigner", "--phi", 0.5, "--epsilon", 0.3, "--csv", "--out", "o")
+    first = rmtland(*command)
+    again = rmtland(*command, "--points", 7)
     assert again.written == first.written
     assert len((again.folder / again.written[0]).read_text().splitlines()) == 8
 

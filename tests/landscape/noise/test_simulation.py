@@ -89,23 +89,16 @@ def test_escape_from_a_maximum_follows_the_prediction():
     assert theta.var() == pytest.approx(predicted, rel=4 * np.sqrt(2 / chains))
 
 
+def one_weight(**options):
+    """SGD on one weight between two targets: a first-order process of unit curvature."""
+    x, y = np.array([[1.0], [1.0]]), np.array([[1.0], [-1.0]])
+    fixed = {"batch_size": 4, "burn_in": 50, "rng": 0}
+    return simulate_sgd(MLP((1, 1)), [0.0], x, y, np.eye(1), **fixed, **options)
+
+
 def test_effective_samples_are_those_of_a_first_order_process():
     """For one direction N_eff = N (1 - a^2)/(1 + a^2), N steps times chains."""
-    net = MLP((1, 1))
-    x, y = np.array([[1.0], [1.0]]), np.array([[1.0], [-1.0]])
-    runs = simulate_sgd(
-        net,
-        [0.0],
-        x,
-        y,
-        np.eye(1),
-        step_size=0.2,
-        batch_size=4,
-        steps=3000,
-        burn_in=50,
-        chains=200,
-        rng=0,
-    )
+    runs = one_weight(step_size=0.2, steps=3000, chains=200)
     expected = 200 * 3000 * (1 - 0.64) / (1 + 0.64)
     # five-ninths to nine-fifths: a chi-squared of 199 degrees, and noise that is not normal
     assert expected / 1.8 < runs.effective[0] < 1.8 * expected
@@ -113,20 +106,7 @@ def test_effective_samples_are_those_of_a_first_order_process():
 
 def test_few_chains_do_not_raise_the_variance():
     """The mean over chains is known far better than that of one: 20 chains are no sample of 20."""
-    net, x, y = MLP((1, 1)), np.array([[1.0], [1.0]]), np.array([[1.0], [-1.0]])
-    runs = simulate_sgd(
-        net,
-        [0.0],
-        x,
-        y,
-        np.eye(1),
-        step_size=0.5,
-        batch_size=4,
-        steps=4000,
-        burn_in=50,
-        chains=20,
-        rng=0,
-    )
+    runs = one_weight(step_size=0.5, steps=4000, chains=20)
     exact = 0.5**2 * 0.25 / (1 - 0.5**2)
     assert runs.variances[0] == pytest.approx(exact, rel=4 * runs.errors[0] / exact)
     assert runs.errors[0] < 0.01 * exact  # a factor 20/19 would be seen
