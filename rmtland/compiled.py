@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import functools
 import os
+import pickle
 import stat
 import tempfile
 import threading
@@ -58,7 +59,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
     def decorate(function: Callable[..., Any]) -> Any:
         try:
-            return numba.njit(cache=True, **options)(function)
+            return _with_cache(function, options)
         except RuntimeError:  # no place that numba may write to
             return _with_temporary_cache(function, options)
 
@@ -128,6 +129,28 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def _with_cache(function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """Compile with numba's cache; what another version of rmtland left there is no obstacle.
+
+    Signatures in a cache name the classes of tuples. Numba reads them before it looks whether they
+    belong to this source, and fails where a class has moved since.
+    """
+    made = numba.njit(cache=True, **options)(function)
+    file = getattr(getattr(made, "_cache", None), "_cache_file", None)
+    load = getattr(file, "_load_index", None)
+    if file is None or load is None:
+        return made
+
+    def load_index() -> Any:
+        try:
+            return load()
+        except (AttributeError, ImportError, EOFError, pickle.UnpicklingError):
+            return {}
+
+    file._load_index = load_index
+    return made
+
+
 def _with_temporary_cache(function: Callable[..., Any], options: dict[str, Any]) -> Any:
     config: Any = numba.config
     before = config.CACHE_DIR
@@ -135,7 +158,7 @@ def _with_temporary_cache(function: Callable[..., Any], options: dict[str, Any])
     if folder is not None:
         config.CACHE_DIR = str(folder)
         try:
-            return numba.njit(cache=True, **options)(function)
+            return _with_cache(function, options)
         except RuntimeError:
             pass
         finally:

@@ -1,11 +1,13 @@
 """Kernels find a cache wherever they may write, and threads do not end the process."""
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
@@ -159,3 +161,20 @@ def test_parallel_and_serial_versions_are_the_same_function():
     parallel_kernel(double)(x)
     compiled()(double)(x)
     np.testing.assert_array_equal(x, 4 * np.arange(5.0))
+
+
+def test_a_cache_that_names_a_class_that_has_moved_is_made_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+
+    def twice(x):
+        return 2.0 * x
+
+    assert compiled()(twice)(1.5) == 3.0
+    (index,) = tmp_path.rglob("*.nbi")
+    unreadable = pickle.dumps(numba.__version__, protocol=-1) + b"crmtland.compiled\nMoved\n."
+    index.write_bytes(unreadable)
+    assert compiled()(twice)(1.5) == 3.0
+    assert index.read_bytes() != unreadable
+    again = compiled()(twice)
+    assert again(1.5) == 3.0
+    assert again.stats.cache_hits
