@@ -40,6 +40,8 @@ _GROUPED = (
     (".", re.compile(r"[+-]?([1-9]\d{0,2}(\.\d{3})+|\d+)(,\d+)?")),
 )
 """Marks of thousands, and numbers with them."""
+_MOST_MARKS = 4
+"""Of thousands, in what may be the one number of a file: doubles know 15 digits."""
 
 
 def spectrum_of_file(stream: IO[bytes], name: str, *, largest: int = LARGEST_FILE) -> Spectrum:
@@ -180,8 +182,9 @@ def _numbers(text: str, source: str) -> list[float]:
             f"eigenvalues, {whole} and {rest}: write decimals with a point, or whole numbers one a "
             "line"
         )
-    for mark, grouped in _GROUPED if len(pieces) > 1 and doubtful else ():
-        if all(map(grouped.fullmatch, pieces)):
+    for mark, grouped in _GROUPED if doubtful else ():
+        marked = len(pieces) > 1 or 1 <= doubtful.count(mark) <= _MOST_MARKS
+        if marked and all(map(grouped.fullmatch, pieces)):
             plain = doubtful.replace(mark, "").replace(",", ".")
             raise ValueError(
                 f"{source} holds {doubtful[:40]!r}, which may be the number {plain[:40]} or the "

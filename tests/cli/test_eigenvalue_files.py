@@ -60,6 +60,11 @@ def test_text(content, tmp_path, monkeypatch):
         ("10\n-1,234.5\n7.25", "number -1234.5 or the eigenvalues -1, 234.5: write"),
         ("1,234,567\n2", "number 1234567 or the eigenvalues 1, 234, 567"),
         ("1.234,5\n2.345.678,25", "number 1234.5 or the eigenvalues 1.234, 5"),
+        ("1,234.5", "number 1234.5 or the eigenvalues 1, 234.5: write"),
+        ("-1,234", "number -1234 or the eigenvalues -1, 234"),
+        ("value\n12,345,678\n", "number 12345678 or the eigenvalues 12, 345, 678"),
+        ("1.234,5", "number 1234.5 or the eigenvalues 1.234, 5"),
+        ("100,200,300,400,500", "number 100200300400500 or the eigenvalues 100, 200, 300, 400"),
         ("1\nnan\n3", r"values.csv holds 1 NaN of 3 values"),
     ],
 )
@@ -70,7 +75,19 @@ def test_text_that_is_no_list_of_eigenvalues(content, words, tmp_path):
         read_eigenvalues(str(path))
 
 
-@pytest.mark.parametrize("content", ["0,234.5\n1", "1000,234.5\n1", "1.23,456\n7", "1,234.5"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "0,234.5\n1",
+        "1000,234.5\n1",
+        "1.23,456\n7",
+        "1,2",
+        "0,234.5",
+        "1,5,7",
+        "1,200,30",
+        "100,200,300,400,500,600",
+    ],
+)
 def test_commas_that_mark_no_thousands_divide(content, tmp_path):
     path = tmp_path / "values.csv"
     path.write_text(content)
