@@ -26,7 +26,8 @@ from rmtland.free.subordination.gap_search import GapSearch
 from rmtland.free.subordination.inner_atom import InnerAtom
 from rmtland.free.subordination.moments import product_moments
 from rmtland.free.subordination.operands import require_factors
-from rmtland.free.subordination.product_equation import FEW_FACTORS, ProductEquation
+from rmtland.free.subordination.product_equation import ProductEquation
+from rmtland.free.subordination.product_gaps import FEW_FACTORS
 from rmtland.free.subordination.singular_point import SingularPoint
 from rmtland.free.subordination.subordinated_law import SubordinatedLaw
 from rmtland.laws.affine_law import affine

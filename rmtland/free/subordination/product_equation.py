@@ -19,18 +19,17 @@ import numpy as np
 
 from rmtland.free.subordination.equation import SubordinationEquation, error_of
 from rmtland.free.subordination.logarithms import exp_of, on_cut, one_less_exp_of
+from rmtland.free.subordination.product_gaps import candidate_gaps, product_curve
 from rmtland.free.subordination.state import SETTLED, Step, SubordinationState
-from rmtland.free.subordination.sweep import Swept, beside_zero, multiplicative, swept_with_rounding
-from rmtland.laws.gaps import Curve, Gap, as_near_zero, invert
+from rmtland.free.subordination.sweep import Swept, multiplicative
+from rmtland.free.subordination.wishart_factor import wishart_place, wishart_slope
+from rmtland.laws.gaps import Curve, Gap
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyTriplet
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 from rmtland.typing import Complex, Logical, Real
 
-__all__ = ["FEW_FACTORS", "ProductEquation"]
-
-FEW_FACTORS = 4
-"""Factors whose powers and upper ends may be multiplied all at once."""
+__all__ = ["ProductEquation"]
 
 
 class _Linear(NamedTuple):
@@ -133,8 +132,8 @@ class ProductEquation(SubordinationEquation):
                     wisharts[j]
                     if j < len(wisharts)
                     else (
-                        _wishart_place(law, state.common, eta, one_less),
-                        _wishart_slope(law, eta, one_less),
+                        wishart_place(law, state.common, eta, one_less),
+                        wishart_slope(law, eta, one_less),
                     )
                 )
                 rest -= wisharts[-1][0]
@@ -213,9 +212,7 @@ class ProductEquation(SubordinationEquation):
         height = _least_height(new, explicit)
         if explicit and not (height > 1e-4).all():
             eta, one_less = exp_of(new.common), one_less_exp_of(new.common)
-            explicit = [
-                _wishart_place(law, new.common, eta, one_less).imag for law in self.wisharts
-            ]
+            explicit = [wishart_place(law, new.common, eta, one_less).imag for law in self.wisharts]
             height = _least_height(new, explicit)
         return height
 
@@ -263,8 +260,8 @@ class ProductEquation(SubordinationEquation):
             real &= law._jet(omega)[0].imag == 0
             opposite += omega.real * eta < 0
         for law in self.wisharts:
-            omega = np.exp(_wishart_place(law, state.common, at, one_less))
-            real &= (omega * _wishart_slope(law, at, one_less)).real * eta < 0
+            omega = np.exp(wishart_place(law, state.common, at, one_less))
+            real &= (omega * wishart_slope(law, at, one_less)).real * eta < 0
             opposite += omega.real * eta < 0
         # Arguments (0 or pi, of eta 0 or -pi) that add up to that of z, not to 2 pi more or less.
         real &= opposite <= 1
@@ -307,7 +304,7 @@ class ProductEquation(SubordinationEquation):
             for place in state.omegas:
                 left = left - place[thin]
             for law in self.wisharts:
-                left = left - _wishart_place(law, common, at, one_less)
+                left = left - wishart_place(law, common, at, one_less)
             left = left - 2j * np.pi * np.round(left.imag / (2 * np.pi))
             value[thin] += np.where(np.abs(left) < 1e-3, left / one_less, 0)
         return np.asarray(value)
@@ -315,75 +312,12 @@ class ProductEquation(SubordinationEquation):
     # Gaps ---------------------------------------------------------------------------------------
 
     def components(self, law: Law) -> list[Gap]:
-        """Components of a complement that a single Marchenko-Pastur factor leaves a gap of.
-
-        A gap needs phi omega |M'| < |1 + phi M| there. |M| is at most sqrt(mean |M'|), and |M'| at
-        least what the atoms at either end give, beyond which the condition cannot hold again.
-        """
-        components = law.complement()
-        if len(self.operands) > 1:
-            return [as_near_zero(law, gap) for gap in components]
-        if len(self.wisharts) != 1:
-            return components
-        phi, mean, mass = self.wisharts[0].aspect_ratio, law.mean(), dict(law.atoms)
-
-        def wide_enough(gap: Gap) -> bool:
-            if gap.through_infinity:
-                return True
-            ends = (gap.low * mass.get(gap.low, 0.0), gap.high * mass.get(gap.high, 0.0))
-            least = sum(end ** (1 / 3) for end in ends) ** 3 / (gap.high - gap.low) ** 2
-            return bool(phi * gap.low * least <= 1 + phi * math.sqrt(mean * least))
-
-        return [gap for gap in components if wide_enough(gap)]
+        """Components of an operand's complement that may leave a gap of the product."""
+        return candidate_gaps(law, self.operands, self.wisharts)
 
     def critical_curve(self, components: tuple[Gap, ...], lead: int, s: Real) -> Swept:
         """Points that belong to coordinates on the leading one of the components."""
-        with np.errstate(all="ignore"):
-            first = components[lead].along(s)
-            m, u, down = multiplicative(first)
-            eta = m / u
-            # Power by power where there are many: that of all of them would leave the range.
-            few = self.order <= FEW_FACTORS
-            z, each = (first.point * eta ** (self.order - 1), 1.0) if few else (first.point, eta)
-            slope = self.order - 1 + down
-            terms = self.order - 1 + np.abs(down)
-            clear = np.minimum(first.clear, np.abs(m * u))
-            side = first.side + (m > 0) + (u > 0)
-            omegas = []
-            for i in range(len(self.operands)):
-                curve = first
-                if i != lead:
-                    if components[i] is not components[lead]:
-                        at = invert(components[i], lambda c: multiplicative(c)[1], u)
-                        curve = beside_zero(components[i].along(at), u)
-                        down = multiplicative(curve)[2]
-                    z = z * (curve.point * each)
-                    slope = slope + down
-                    terms = terms + np.abs(down)
-                    clear, side = np.minimum(clear, curve.clear), side + curve.side
-                omegas.append(curve.point)
-            opposite = np.sum([omega * eta < 0 for omega in omegas], axis=0)
-            if all(component.through_infinity for component in components):
-                clear = np.full(s.shape, np.inf)
-            admissible = np.ones(s.shape, dtype=bool)
-            for law in self.wisharts:
-                common = np.log(eta.astype(np.complex128))
-                point, one_less = exp_of(common), one_less_exp_of(common)
-                omega = np.exp(_wishart_place(law, common, point, one_less)).real
-                down = _wishart_slope(law, point, one_less).real
-                z = z * (omega * each)
-                admissible &= omega * down * eta < 0
-                opposite += omega * eta < 0
-                slope = slope + down
-                terms = terms + np.abs(down)
-            # The arguments add up to that of z, not to a multiple of 2 pi more or less.
-            admissible &= opposite <= 1
-            z = np.where(m == 0, np.inf, z)
-            g = np.where(m == 0, 0.0, u / z)
-            dg = np.where(m == 0, 0.0, g / z * (m / slope - 1))
-            sign = np.where(admissible, -np.sign(z * eta) * slope, np.nan)
-            curve = Curve(z, g, dg, clear, side, tuple(omegas))
-            return swept_with_rounding(curve, sign, terms, self.subordination_slope(first))
+        return product_curve(self.operands, self.wisharts, components, lead, s)
 
     def subordination_slope(self, curve: Curve) -> Real:
         """D log omega/d log eta."""
@@ -427,23 +361,3 @@ def _least_height(new: SubordinationState, explicit: list[Real]) -> Real:
         partial = partial + angle + new.common.imag
         height = np.minimum(height, np.minimum(partial, np.pi - partial))
     return np.asarray(height)
-
-
-def _wishart_place(
-    law: MarchenkoPastur, common: Complex, eta: Complex, one_less: Complex
-) -> Complex:
-    """Return log omega at log eta, eta and 1 - eta, up to a multiple of 2 pi i."""
-    share = _wishart_share(law, eta, one_less)
-    return np.asarray(math.log(law.scale) - common + np.log(share / one_less))
-
-
-def _wishart_slope(law: MarchenkoPastur, eta: Complex, one_less: Complex) -> Complex:
-    """Return the derivative of log omega in log eta."""
-    share = _wishart_share(law, eta, one_less)
-    return np.asarray(-1 + eta * ((law.aspect_ratio - 1) / share + 1 / one_less))
-
-
-def _wishart_share(law: MarchenkoPastur, eta: Complex, one_less: Complex) -> Complex:
-    """Return 1 + (phi - 1) eta, without cancellation at eta near 1 or, for phi near 1, large."""
-    phi = law.aspect_ratio
-    return np.asarray(1 + (phi - 1) * eta if 0.5 < phi < 2 else one_less + phi * eta)

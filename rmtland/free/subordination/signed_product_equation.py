@@ -43,23 +43,17 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtland.free.subordination.equation import SubordinationEquation, error_of
+from rmtland.free.subordination.far_expansion import FarExpansion
 from rmtland.free.subordination.logarithms import exp_of, folded, log_beside_cut, on_cut
-from rmtland.free.subordination.moments import reciprocal_s
+from rmtland.free.subordination.signed_product_gaps import signed_product_curve
 from rmtland.free.subordination.state import Step, SubordinationState
-from rmtland.free.subordination.sweep import (
-    ROUNDED,
-    Swept,
-    beside_zero,
-    multiplicative,
-    swept_with_rounding,
-)
-from rmtland.laws.gaps import Curve, Gap, as_near_zero, invert, with_samples_at_zero
+from rmtland.free.subordination.sweep import Swept, multiplicative
+from rmtland.laws.gaps import Curve, Gap, as_near_zero, with_samples_at_zero
 from rmtland.laws.law import Law
 from rmtland.laws.marchenko_pastur import MarchenkoPastur
 from rmtland.typing import Complex, Logical, Real
@@ -80,35 +74,6 @@ class _Linear(NamedTuple):
     known: Complex
     remote: list[tuple[Logical, Complex]]
     inner: list[SubordinationState | None]
-
-
-@dataclass(frozen=True)
-class _Remote:
-    """u = 1/S of a positive law near m = 0, where its point a is close to infinity."""
-
-    coefficients: Real
-    radius: float
-    reach: float
-
-    @classmethod
-    def of(cls, law: Law) -> _Remote:
-        """Return the expansion to order 11, and where it may be used."""
-        exact = reciprocal_s(law._exact_moments(12))
-        values = np.array([float(value) for value in exact])
-        shares = np.abs(values[1:] / values[0]) ** (1 / np.arange(1, 12))
-        return cls(values, float(0.02 / max(shares.max(), 1.0)), 4 * law.hull[1])
-
-    def near(self, m: NDArray[Any], a: NDArray[Any]) -> Logical:
-        """Whether the expansion holds at m, with the point close to a."""
-        return np.asarray((np.abs(m) < self.radius) & (np.abs(a) > self.reach))
-
-    def at(self, m: NDArray[Any]) -> tuple[Any, Any]:
-        """Return u and u'."""
-        value, slope = np.zeros_like(m), np.zeros_like(m)
-        for coefficient in self.coefficients[::-1]:
-            slope = slope * m + value
-            value = value * m + coefficient
-        return value, slope
 
 
 @dataclass(frozen=True)
@@ -139,9 +104,9 @@ class SignedProductEquation(SubordinationEquation):
         return [law.mean() for law in self.factors[1:]]
 
     @cached_property
-    def remote(self) -> list[_Remote]:
+    def remote(self) -> list[FarExpansion]:
         """Expansions of u = 1/S of the positive operands near m = 0."""
-        return [_Remote.of(law) for law in self.operands[1:]]
+        return [FarExpansion.of(law) for law in self.operands[1:]]
 
     @cached_property
     def _first(self) -> tuple[float, float]:
@@ -423,7 +388,7 @@ class SignedProductEquation(SubordinationEquation):
 
     def critical_curve(self, components: tuple[Gap, ...], lead: int, s: Real) -> Swept:
         """Points that belong to coordinates on the signed operand's component, which leads."""
-        return _critical_curve(self, components, s)
+        return signed_product_curve(self.remote, self.wisharts, components, s)
 
     def subordination_slope(self, curve: Curve) -> Real:
         """D log w/d log eta."""
@@ -442,65 +407,3 @@ def _on_side(
     """L of a positive operand in either half-plane, below the axis where it says so."""
     value = log_potential(point.real + 1j * np.abs(point.imag))
     return np.where(below, value.conj(), value)
-
-
-def _critical_curve(equation: SignedProductEquation, components: tuple[Gap, ...], s: Real) -> Swept:
-    """Points that belong to coordinates on the signed operand's component."""
-    with np.errstate(all="ignore"):
-        first = components[0].along(s)
-        w = first.point
-        infinite = np.isinf(w)
-        m, u, _ = multiplicative(first)
-        rise = np.where(infinite, 0.0, w * (first.g + w * first.dg))
-        share = m * u
-        bend, terms = np.zeros(s.shape), np.zeros(s.shape)
-        total, tilt = np.ones(s.shape), np.ones(s.shape)
-        clear, side = first.clear, first.side
-        # Beside zero, where it is an end of a component, the condition is clear.
-        end = any(0 in (component.low, component.high) for component in components)
-        beside = end & (np.abs(u) < ROUNDED) & (w**2 * np.abs(first.dg) <= np.abs(u))
-        admissible = np.ones(s.shape, dtype=bool)
-        omegas = [w]
-        # Of the points a_j at most one has not the sign of m/(1 + m), where their product is.
-        opposite = np.zeros(s.shape)
-        for component, expansion in zip(components[1:], equation.remote, strict=True):
-            near = np.zeros(s.shape, dtype=bool)
-            if component.through_infinity:
-                near = np.abs(m) < expansion.radius
-            at = invert(component, lambda c: multiplicative(c)[1], np.where(near, np.nan, u))
-            curve = beside_zero(component.along(at), u)
-            value, turn = expansion.at(np.where(near, m, 0))
-            a = np.where(near, value * u / m, curve.point)
-            total = total * np.where(near, value, a * (m / u))
-            parts = 1 / share, 1 / (a * (curve.g + a * curve.dg))
-            parts = np.where(near, turn / value, parts[0]), np.where(near, 0.0, parts[1])
-            bend = bend + parts[0] + parts[1]
-            terms = terms + np.abs(parts[0]) + np.abs(parts[1])
-            tilt = tilt - share * (parts[0] + parts[1])
-            clear = np.where(near, clear, np.minimum(clear, curve.clear))
-            side = np.where(near, side, side + curve.side)
-            hidden = np.abs(share) / np.sqrt(np.abs(rise) + np.abs(share))
-            hidden = np.where(beside, np.maximum(hidden, ROUNDED), hidden)
-            clear = np.where(near, clear, np.minimum(clear, hidden))
-            side = side + (u > 0) + (0 if component.through_infinity else m > 0)
-            omegas.append(a)
-            opposite += a * share < 0
-        for law in equation.wisharts:
-            part = 1 + law.aspect_ratio * m
-            total = total * law.scale * part
-            bend = bend + law.aspect_ratio / part
-            terms = terms + np.abs(law.aspect_ratio / part)
-            tilt = tilt - law.aspect_ratio / part * share
-            admissible &= np.sign(part) * (1 - law.aspect_ratio / part * share) > 0
-            opposite += part < 0
-        admissible &= opposite <= 1
-        admissible &= np.sign(total) * tilt > 0
-        slope = 1 + bend * rise
-        z = np.where(infinite, np.inf, w * total)
-        g = np.where(infinite, 0.0, first.g / total)
-        dg = np.where(infinite, 0.0, (rise / slope / z - g) / z)
-        sign = np.where(admissible, np.sign(total) * slope, np.nan)
-        curve = Curve(z, g, dg, clear, side, tuple(omegas))
-        return swept_with_rounding(
-            curve, sign, 1 + np.abs(rise) * terms, equation.subordination_slope(first)
-        )
