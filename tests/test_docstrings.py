@@ -1,11 +1,16 @@
 """Docstrings of all public names: parameters, results and their descriptions."""
 
+import ast
+import builtins
 import enum
 import importlib
 import inspect
+import textwrap
 from pathlib import Path
 
 import pytest
+
+from rmtland.arguments import positive
 
 validate = pytest.importorskip("numpydoc.validate").validate
 NumpyDocString = pytest.importorskip("numpydoc.docscrape").NumpyDocString
@@ -114,6 +119,76 @@ def test_public_names_document_parameters_and_results(room):
     assert names
     faults = [fault for name, found in names.items() for fault in faults_of(name, found)]
     assert not faults, "\n".join(faults)
+
+
+def errors_of(found):
+    """Return the errors that a function, or a class where one is made, raises by itself.
+
+    Those of its `raise` statements, and the ValueError of the checks of rmtland.arguments.
+    """
+    makers = ("__init__", "__post_init__", "__new__")
+    functions = [vars(found).get(name) for name in makers] if inspect.isclass(found) else [found]
+    errors = set()
+    for function in map(inspect.unwrap, functions):
+        if not inspect.isfunction(function) or function.__module__ != found.__module__:
+            continue  # written by a dataclass or an Enum
+        try:
+            tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        except OSError:  # the __init__ of a dataclass
+            continue
+        known = vars(builtins) | function.__globals__
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Raise | ast.Call):
+                continue
+            called = node.exc if isinstance(node, ast.Raise) else node
+            name = called.func if isinstance(called, ast.Call) else called
+            if not isinstance(name, ast.Name) or name.id not in known:
+                continue
+            if isinstance(node, ast.Raise) and inspect.isclass(known[name.id]):
+                errors.add(known[name.id])
+            elif getattr(known[name.id], "__module__", "") == "rmtland.arguments":
+                errors.add(ValueError)
+    return errors
+
+
+def unnamed_errors(found):
+    """Return the errors that are raised and that the section Raises does not name."""
+    sections = NumpyDocString(inspect.getdoc(found) or "")["Raises"]
+    named = {word for entry in sections for word in (entry.type or entry.name).split(", ")}
+    return {
+        error.__name__
+        for error in errors_of(found)
+        if named.isdisjoint(parent.__name__ for parent in error.__mro__)
+    }
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_what_is_raised_is_documented(room):
+    unnamed = {name: unnamed_errors(found) for name, found in public_names(room).items()}
+    assert {name: errors for name, errors in unnamed.items() if errors} == {}
+
+
+def test_an_error_that_is_not_documented_is_seen():
+    assert unnamed_errors(refusing) == {"TypeError"}
+    assert unnamed_errors(validating) == {"ValueError"}
+
+
+def refusing(x):
+    """Refuse.
+
+    Raises
+    ------
+    ArithmeticError
+        Of which an overflow is one.
+    """
+    if x:
+        raise OverflowError(f"{x} is too large")
+    raise TypeError
+
+
+def validating(x):
+    """Check."""
+    return positive("x", x)
 
 
 @pytest.mark.parametrize("room", ROOMS)

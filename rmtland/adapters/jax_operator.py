@@ -143,6 +143,11 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
         -------
         dict of str to ndarray
             Of the shapes of the parameters.
+
+        Raises
+        ------
+        ValueError
+            If the vector has not p entries.
         """
         if np.shape(vector) != (self.shape[0],):
             raise ValueError(f"expected {self.shape[0]} entries; got shape {np.shape(vector)}")

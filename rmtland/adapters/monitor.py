@@ -114,6 +114,14 @@ class CurvatureMonitor:
     clock : callable, optional
         What tells the time, in seconds.
 
+    Raises
+    ------
+    ValueError
+        If `every` or `probe_steps` is below 1, `lanczos_steps` below 2, `probes` or a `step_size`
+        that is a number below 0, or `share` not positive.
+    TypeError
+        If one of them is no number, or no integer where one is wanted.
+
     Attributes
     ----------
     history : list of CurvatureRecord

@@ -158,6 +158,11 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         -------
         dict of str to array
             Views of the shapes of the parameters, and k for several.
+
+        Raises
+        ------
+        ValueError
+            If the vector has not p entries.
         """
         if vector.shape[0] != self.shape[0]:
             raise ValueError(f"expected {self.shape[0]} entries; got shape {tuple(vector.shape)}")
@@ -333,6 +338,11 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         -------
         TorchOperator
             With the same batches and settings.
+
+        Raises
+        ------
+        ValueError
+            For another name.
         """
         choice("part", part, ("total", "gauss_newton", "residual"))
         return self._like(self.function, part)

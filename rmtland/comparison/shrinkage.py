@@ -232,6 +232,8 @@ def nonlinear_shrinkage(
         or for Stein's loss if p >= n.
     ConvergenceError
         If the law of the spectrum is not known at an eigenvalue.
+    TypeError
+        If the population is no law, or a number of another type.
 
     Warns
     -----

@@ -340,6 +340,14 @@ class Ensemble(SpectralModel):
         -------
         ndarray, shape (runs, k)
             From the edge inwards: the largest (smallest) first.
+
+        Raises
+        ------
+        ValueError
+            If `n`, `k` or `runs` is below 1, `k` above `n`, `edge` another name, or the matrices
+            are too large for the memory.
+        TypeError
+            If a number is no integer.
         """
         n, runs = self._size(n), count("runs", runs)
         k, edge = count("k", k), choice("edge", edge, ("upper", "lower"))

@@ -211,6 +211,13 @@ class TridiagonalEnsemble(Ensemble):
         (ndarray of shape (runs, r), ndarray of shape (runs, r - 1))
             Diagonals and off-diagonals. r = n unless eigenvalues at 0 or 1 are certain (those of
             a Wishart matrix with fewer columns than rows, say); these are left out.
+
+        Raises
+        ------
+        ValueError
+            If `n` or `runs` is below 1, or the matrices are too large for the memory.
+        TypeError
+            If a number is no integer.
         """
         n, runs = self._size(n), count("runs", runs)
         self._batch(n, ArrayLibrary.of(), (2.0 * runs + 6) * n)

@@ -93,6 +93,8 @@ class ExplorerServer(ThreadingHTTPServer):
         If Plotly is not installed; the message gives the command.
     OSError
         If the port is taken.
+    ValueError
+        If the port is not from 0 to 65535.
     """
 
     daemon_threads = True

@@ -88,6 +88,13 @@ def kl_inverse(share: float, bound: float) -> float:
     -------
     float
         At least the share, at most 1; rounded up by bisection.
+
+    Raises
+    ------
+    ValueError
+        If `share` is not from 0 to 1, or `bound` is below 0.
+    TypeError
+        If one of them is no number.
     """
     q, c = _share("share", share), nonnegative("bound", bound)
     if q == 0.0:
@@ -122,6 +129,13 @@ def seeger(error: float, kl: float, samples: int, delta: float) -> float:
     -------
     float
         At most 1.
+
+    Raises
+    ------
+    ValueError
+        If `error` or `delta` is no probability, `kl` below 0, or `samples` below 1.
+    TypeError
+        If one of them is no number, or `samples` no integer.
     """
     n = count("samples", samples)
     return kl_inverse(error, _complexity(kl, n, delta) / n)
@@ -139,6 +153,13 @@ def mcallester(error: float, kl: float, samples: int, delta: float) -> float:
     -------
     float
         May exceed 1, and is then empty.
+
+    Raises
+    ------
+    ValueError
+        If `error` or `delta` is no probability, `kl` below 0, or `samples` below 1.
+    TypeError
+        If one of them is no number, or `samples` no integer.
     """
     n = count("samples", samples)
     return _share("error", error) + math.sqrt(_complexity(kl, n, delta) / (2.0 * n))
@@ -160,6 +181,14 @@ def catoni(
     -------
     float
         At most 1.
+
+    Raises
+    ------
+    ValueError
+        If `error` or `delta` is no probability, `kl` below 0, `samples` below 1, or `grid` empty or
+        not positive.
+    TypeError
+        If one of them is no number, or `samples` no integer.
     """
     q, n = _share("error", error), count("samples", samples)
     if not len(grid) or not min(positive("grid", C) for C in grid) > 0.0:
@@ -188,6 +217,14 @@ def printed_bound(error: float, rho: float, parameters: int, samples: int, delta
     -------
     float
         What is printed.
+
+    Raises
+    ------
+    ValueError
+        If `error` or `delta` is no probability, `rho` below 0, or `parameters` or `samples` below
+        1.
+    TypeError
+        If one of them is no number, or a count no integer.
     """
     p, n = count("parameters", parameters), count("samples", samples)
     radius = nonnegative("rho", rho)

@@ -69,6 +69,14 @@ class LevyTriplet:
     rates, jumps : tuple of float
         Rates lambda_i > 0 and jumps j_i != 0, of equal length. Equal jumps are merged and jumps
         are put into ascending order, so that equal laws compare equal.
+
+    Raises
+    ------
+    ValueError
+        If `variance` is below 0, a rate not positive, a jump 0, rates and jumps of different
+        lengths, or a number not finite.
+    TypeError
+        If a parameter is no real number.
     """
 
     drift: float = 0.0

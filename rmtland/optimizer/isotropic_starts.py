@@ -155,6 +155,8 @@ def isotropic_halting_time(
         region where the loss is quadratic.
     ConvergenceError
         If the loss does not fall so far within the steps.
+    TypeError
+        If the curvatures are the measure of a known start, or a number is of another type.
     """
     size, share = positive("scale", scale), finite("fraction", fraction)
     if not 0 < share < 1:

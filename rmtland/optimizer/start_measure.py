@@ -149,6 +149,11 @@ class StartMeasure:
         -------
         ndarray of float, shape (n,)
             The shares over their sum.
+
+        Raises
+        ------
+        ValueError
+            If the objective is another name.
         """
         k = OBJECTIVES[choice("objective", objective, tuple(OBJECTIVES))]
         size = self.weights / self.weights.max()
@@ -226,6 +231,8 @@ def start_measure(source: Source, *, degree: int, extrapolate: bool = False) -> 
     ValueError
         If there are negative curvatures, none above 0, or a support without end: there is no
         quadratic minimum to approach, or no finite step is stable.
+    TypeError
+        If the source is no law, model with a law, Spectrum or `StartMeasure`.
     """
     count("degree", degree, min_value=1)
     if isinstance(source, StartMeasure):

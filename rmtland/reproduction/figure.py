@@ -207,6 +207,14 @@ class PublishedFigure(abc.ABC):
         Root of all random numbers, >= 0.
     images : str
         Folder with CIFAR-10 in its binary version; empty for the handwritten digits.
+
+    Raises
+    ------
+    ValueError
+        If a count is below 1, `seed` or another number below 0, a list empty, or a folder of images
+        given to a figure that uses none.
+    TypeError
+        If a number is of another type.
     """
 
     seed: int = 0

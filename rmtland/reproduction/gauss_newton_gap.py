@@ -179,6 +179,13 @@ class GaussNewtonGap(PublishedFigure):
         Networks a point, at least 2: points are weighted by their standard errors.
     theory_runs : int
         How many further ones, for which the Dyson equation is solved too.
+
+    Raises
+    ------
+    ValueError
+        If a ratio is not above 1, `runs` is below 2, or another parameter is out of its range.
+    TypeError
+        If a number is of another type.
     """
 
     ratios: tuple[float, ...] = (1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)

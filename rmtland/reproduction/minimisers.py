@@ -121,6 +121,14 @@ class MinimisersStudy(PublishedFigure):
         Their phi.
     added_sets : int
         Their data sets.
+
+    Raises
+    ------
+    ValueError
+        If `widths` and `data_sets` are not of one length of at least 2, a phi is not between 0 and
+        1, or another parameter is out of its range.
+    TypeError
+        If a number is of another type.
     """
 
     activations: tuple[str, ...] = ("tanh", "relu", "quadratic", "sine", "linear")

@@ -88,6 +88,14 @@ class OptimizerStudy(PublishedFigure):
         Passes over the data that a run may spend.
     scale : {"small", "large"}
         Size of the problems.
+
+    Raises
+    ------
+    ValueError
+        If a problem, method, condition or scale is not known, "clean" is missing, `sets` is below
+        2, or another parameter is out of its range.
+    TypeError
+        If a number is of another type.
     """
 
     problems: tuple[str, ...] = PROBLEMS

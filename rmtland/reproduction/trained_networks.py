@@ -96,6 +96,13 @@ class TrainedNetworks(PublishedFigure):
         Hessians that the law of a level is pooled from, at least 3.
     points : int
         Of the tables of matrix Dyson laws, at least 20.
+
+    Raises
+    ------
+    ValueError
+        If a network is not known, `draws` is below 3, or another parameter is out of its range.
+    TypeError
+        If a number is of another type.
     """
 
     shown: str = "memory tanh 10-12-10"

@@ -148,6 +148,13 @@ class SpectralStatistics:
         -------
         complex or ndarray of complex128
             G(z), in the shape of `z`.
+
+        Raises
+        ------
+        ValueError
+            If a point is not finite.
+        TypeError
+            If the points are not numbers.
         """
         return self._averaged(complex_points("z", z), lambda distance: 1 / distance)
 
@@ -165,6 +172,13 @@ class SpectralStatistics:
         -------
         float or ndarray
             Density, in the shape of `x`.
+
+        Raises
+        ------
+        ValueError
+            If a point is NaN, or `eta` not positive and finite.
+        TypeError
+            If they are not real numbers.
         """
         z = points("x", x) + 1j * positive_number("eta", eta)
         return self._averaged(z, lambda distance: -(1 / distance).imag / np.pi)
@@ -183,6 +197,13 @@ class SpectralStatistics:
         -------
         float or ndarray
             Values in [0, 1], in the shape of `x`.
+
+        Raises
+        ------
+        ValueError
+            If a point is NaN, or `eta` not positive and finite.
+        TypeError
+            If they are not real numbers.
         """
         z = points("x", x) + 1j * positive_number("eta", eta)
         return self._averaged(z, lambda distance: 1 - np.angle(distance) / np.pi)

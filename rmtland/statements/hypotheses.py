@@ -31,6 +31,11 @@ class Number:
         The ends.
     log : bool
         Whether powers of ten are drawn evenly; low must be positive.
+
+    Raises
+    ------
+    ValueError
+        If the ends are not finite and ascending, or `low` is not positive where `log` is set.
     """
 
     low: float
@@ -75,6 +80,11 @@ class Whole:
     ----------
     low, high : int
         The ends.
+
+    Raises
+    ------
+    ValueError
+        If `low` is above `high`.
     """
 
     low: int
@@ -108,6 +118,11 @@ class OneOf:
     ----------
     values : tuple
         The values.
+
+    Raises
+    ------
+    ValueError
+        If there is no value.
     """
 
     values: tuple[Any, ...]

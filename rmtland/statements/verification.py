@@ -115,6 +115,13 @@ def find_counterexample(
     -------
     dict or None
         Name of each hypothesis -> value; None if no example fails.
+
+    Raises
+    ------
+    ValueError
+        If `examples` is below 1.
+    TypeError
+        If it is no integer.
     """
     where = None if claim.where is None else claim.admissible
     many = max(1, round(count("examples", examples) * claim.share))

@@ -42,6 +42,13 @@ class Dask:
     patience : float
         Seconds to wait for a worker where the cluster has none, before the sweep ends with an
         error; a warning comes at once.
+
+    Raises
+    ------
+    ValueError
+        If the address is not that of a scheduler, or a time is not positive.
+    TypeError
+        If a time is no number.
     """
 
     address: str

@@ -111,6 +111,8 @@ def run(
         If the store cannot be written (disk full, no permission); what is stored stays.
     TypeError
         If the task does not take these parameters, or cannot be sent to the workers.
+    ValueError
+        If `threads` is below 1, or `retries` or `losses` below 0.
 
     Warns
     -----

@@ -38,6 +38,11 @@ def kronecker_covariance(coefficients: Sequence[ArrayLike]) -> Callable[[Any], A
     callable
         M of shape (..., k, k) -> S[M].
 
+    Raises
+    ------
+    ValueError
+        If a coefficient is no finite square matrix.
+
     See Also
     --------
     rmtland.free.kronecker_gaussian : the law of matrices with such a covariance.

@@ -115,6 +115,14 @@ def block_gaussian(
         Of 1/m_i = z - mean_i - sum over j of variances_ij (sizes_j / n) m_j, G = mean of the m_i
         weighted by sizes.
 
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit, a size is not positive, or the variances are negative or not
+        symmetric.
+    TypeError
+        If the values are not real numbers.
+
     See Also
     --------
     rmtland.free.MatrixDyson : the equation behind it.

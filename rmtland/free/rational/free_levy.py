@@ -87,6 +87,8 @@ class FreeLevy(LevyLaw):
     ------
     ValueError
         If the triplet is a point mass (no variance and no jump).
+    TypeError
+        If the triplet is no `LevyTriplet`.
     """
 
     triplet: LevyTriplet

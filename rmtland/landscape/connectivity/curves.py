@@ -127,6 +127,13 @@ class Curve(ABC):
         -------
         float
             Euclidean, in parameters; at most the true one.
+
+        Raises
+        ------
+        ValueError
+            If `points` is below 2.
+        TypeError
+            If it is no integer.
         """
         weights = self.weights(np.linspace(0.0, 1.0, count("points", points, min_value=2)))
         steps = np.diff(weights, axis=0)

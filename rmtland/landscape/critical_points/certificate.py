@@ -78,6 +78,11 @@ class Certificate:
         Numbers of negative eigenvalues.
     gap : ndarray, shape (k,)
         Below the modulus of all eigenvalues.
+
+    Raises
+    ------
+    ValueError
+        If an array has another shape or type of number than the network and the others ask for.
     """
 
     net: MLP

@@ -130,6 +130,13 @@ class CappedNewton(Finder):
         Stop after so many.
     tolerance : float, optional
         Stop where the square of the gradient is below this.
+
+    Raises
+    ------
+    ValueError
+        If `cap` is not positive, `per` another name, `max_steps` below 1 or `tolerance` below 0.
+    TypeError
+        If a setting is no number, or `max_steps` no integer.
     """
 
     cap: float = 0.8
@@ -193,6 +200,13 @@ class LevenbergMarquardt(Finder):
         Stop after so many.
     tolerance : float, optional
         Stop where the square of the gradient is below this.
+
+    Raises
+    ------
+    ValueError
+        If `damping` is not positive, `max_steps` below 1 or `tolerance` below 0.
+    TypeError
+        If a setting is no number, or `max_steps` no integer.
     """
 
     damping: float = 1e-2
@@ -254,6 +268,13 @@ class GradientNorm(Finder):
         Stop after so many.
     tolerance : float, optional
         Stop where the square of the gradient is below this.
+
+    Raises
+    ------
+    ValueError
+        If `method` is another name, `max_steps` below 1 or `tolerance` below 0.
+    TypeError
+        If a setting is no number, or `max_steps` no integer.
     """
 
     method: str = "lbfgs"
@@ -352,6 +373,13 @@ class TrustRegionNewton(Finder):
         Stop where the square of the gradient is below this.
     longest : float, optional
         Longest step, in the Euclidean norm.
+
+    Raises
+    ------
+    ValueError
+        If `longest` is not positive, `max_steps` below 1 or `tolerance` below 0.
+    TypeError
+        If a setting is no number, or `max_steps` no integer.
     """
 
     max_steps: int = 300

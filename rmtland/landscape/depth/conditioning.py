@@ -108,6 +108,11 @@ class DepthScan:
         -------
         ndarray, shape (d,)
             NaN where there is no law.
+
+        Raises
+        ------
+        ValueError
+            For another name.
         """
         choice("measure", measure, MEASURES[:2])
         found = np.full(len(self.depths), np.nan)

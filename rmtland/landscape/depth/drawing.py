@@ -49,6 +49,11 @@ def draw_depth(
     -------
     list of Line2D
         Markers and laws.
+
+    Raises
+    ------
+    ValueError
+        If `measure` is another name.
     """
     choice("measure", measure, MEASURES)
     drawn: list[Line2D] = []

@@ -191,6 +191,14 @@ class LayerStack:
         -------
         list of ndarray, shapes (n, n)
             A_1, ..., A_L.
+
+        Raises
+        ------
+        ValueError
+            If the input or the weights have other shapes than the network, or the input is not
+            finite.
+        TypeError
+            If the input is not of real numbers.
         """
         h, found = float_array("x", x, ndim=1), []
         if h.size != self.width:
@@ -280,6 +288,14 @@ class LayerStack:
         ndarray, shape (m k, m k)
             Its eigenvalues are those of the Gauss-Newton matrix other than zero, and of the
             Hessian where the residuals vanish.
+
+        Raises
+        ------
+        ValueError
+            If inputs, weights or readout have other shapes than the network, or an input is not
+            finite.
+        TypeError
+            If the inputs are not real numbers.
         """
         h = float_array("x", x, ndim=2)
         m, k, n = len(h), len(readout), self.width

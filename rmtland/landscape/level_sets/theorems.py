@@ -157,6 +157,13 @@ def valley_heights(
     -------
     list of ValleyHeights
         One a width; Ctrl-C keeps those that are done.
+
+    Raises
+    ------
+    ValueError
+        If `pairs` or a width is below 1.
+    TypeError
+        If it is no integer.
     """
     if widths is not None:
         case = replace(case, widths=tuple(count("widths", width) for width in widths))

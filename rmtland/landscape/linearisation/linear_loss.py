@@ -374,6 +374,14 @@ class LinearisedLoss:
         -------
         ndarray, shape (N,) or (N',)
             J (theta_k - theta_0), or J' (theta_k - theta_0).
+
+        Raises
+        ------
+        ValueError
+            If `steps` is below 0, `step_size` out of its range, the rows of `cross` have another
+            length than N, or the Jacobian is zero, so that nothing moves.
+        TypeError
+            If `steps` is no integer, or `step_size` no number.
         """
         self._refuse_zero()
         values, vectors = self._eigen
@@ -404,6 +412,14 @@ class LinearisedLoss:
         -------
         ndarray, shape (p,)
             Where the linearised network has moved.
+
+        Raises
+        ------
+        ValueError
+            If `steps` is below 0, `step_size` out of its range, or the Jacobian zero, so that
+            nothing moves.
+        TypeError
+            If `steps` is no integer, or `step_size` no number.
         """
         self._refuse_zero()
         values, vectors = self._eigen
@@ -423,6 +439,13 @@ class LinearisedLoss:
         -------
         LinearisedLoss
             Its eigenvectors are found once.
+
+        Raises
+        ------
+        ValueError
+            If they are not N finite numbers.
+        TypeError
+            If they are not real.
         """
         given = float_array("residuals", np.ravel(np.asarray(residuals)), ndim=1)
         if given.shape != self.residuals.shape:

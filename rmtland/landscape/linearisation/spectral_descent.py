@@ -238,6 +238,11 @@ class SpectralDescent:
         -------
         float or ndarray, shape (...)
             At fixed time the loss of descent tends to it as the step size falls.
+
+        Raises
+        ------
+        ValueError
+            If a time is negative or not finite.
         """
         t = np.asarray(times, dtype=np.float64)
         if not (np.isfinite(t).all() and (t >= 0).all()):

@@ -48,6 +48,11 @@ def draw_walks(
     -------
     list of Line2D
         One a walk.
+
+    Raises
+    ------
+    ValueError
+        If `quantity` is another name.
     """
     choice("quantity", quantity, tuple(_LABELS))
     drawn: list[Line2D] = []

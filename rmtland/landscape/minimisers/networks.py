@@ -122,9 +122,16 @@ def random_weights(
     -------
     ndarray, shape (batch, n1 (n0 + n2))
         W1 and W2, flattened.
+
+    Raises
+    ------
+    ValueError
+        If a width or `batch` is below 1, or `scale` not positive.
+    TypeError
+        If a width or `batch` is no integer, or `scale` no number.
     """
     n0, n1, n2 = (count("widths", n) for n in widths)
-    rng, scale = random_generator(rng), positive("scale", scale)
+    batch, rng, scale = count("batch", batch), random_generator(rng), positive("scale", scale)
     first = rng.standard_normal((batch, n1, n0)) * (scale / np.sqrt(n0))
     second = rng.standard_normal((batch, n2, n1)) * (scale / np.sqrt(n1))
     return packed_weights(first, second)

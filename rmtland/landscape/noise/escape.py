@@ -69,6 +69,13 @@ class EscapeRun(NamedTuple):
         -------
         ndarray, shape (k,)
             Infinite where it was not reached.
+
+        Raises
+        ------
+        ValueError
+            If `distance` is not positive and finite.
+        TypeError
+            If it is no number.
         """
         reached = self.variances >= positive("distance", distance) ** 2
         first = reached.argmax(axis=0).astype(np.float64)

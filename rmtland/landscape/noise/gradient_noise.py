@@ -240,6 +240,13 @@ class GradientNoise:
         -------
         float
             In the units of the loss times p.
+
+        Raises
+        ------
+        ValueError
+            If `step_size` is not positive and finite, or `batch_size` below 1.
+        TypeError
+            If `step_size` is no number, or `batch_size` no integer.
         """
         return positive("step_size", step_size) * self.trace / count("batch_size", batch_size)
 

@@ -205,6 +205,14 @@ class NoisyDescent:
         -------
         NoisyDescent
             With everything else as it is.
+
+        Raises
+        ------
+        ValueError
+            If `step_size` is not positive and finite, `sampling` another name, or the batches do
+            not fit it.
+        TypeError
+            If `step_size` is no number.
         """
         eta = self.step_size if step_size is None else _step_size(step_size)
         kind = self.sampling if sampling is None else choice("sampling", sampling, SAMPLINGS)
@@ -380,6 +388,14 @@ class NoisyDescent:
         -------
         ndarray, shape (p,)
             What a simulation from theta* records on average.
+
+        Raises
+        ------
+        ValueError
+            If `first` is below 0, `last` not above it, or batches are reshuffled, whose variances
+            at each step are not known.
+        TypeError
+            If a step is no integer.
         """
         low = count("first", first, min_value=0)
         high = count("last", last, min_value=low + 1)

@@ -50,6 +50,13 @@ class Directions:
         One direction a row.
     labels : tuple of str
         One for each.
+
+    Raises
+    ------
+    ValueError
+        If the rows are no finite vectors, or not as many as the labels.
+    TypeError
+        If they are not real numbers.
     """
 
     rows: Real

@@ -96,8 +96,21 @@ class PlaneSlice:
             Of the nearest points of the plane.
         distances : ndarray, shape (k,)
             From the plane: a picture shows a point where it is only if that is small.
+
+        Raises
+        ------
+        ValueError
+            If the points are not finite, or not of p coordinates each.
+        TypeError
+            If they are not real numbers.
         """
-        away = float_array("thetas", thetas, ndim=2) - self.origin
+        at = float_array("thetas", thetas, ndim=2)
+        if at.shape[1] != self.origin.size:
+            raise ValueError(
+                f"thetas must have {self.origin.size} columns, one for each parameter; got shape "
+                f"{at.shape}"
+            )
+        away = at - self.origin
         lengths = np.linalg.norm(self.directions, axis=1)  # they may differ by any factor
         solved, *_ = np.linalg.lstsq((self.directions / lengths[:, None]).T, away.T, rcond=None)
         found = np.asarray(solved.T / lengths, dtype=np.float64)

@@ -34,6 +34,13 @@ class FunctionSurface(LossSurface):
     second : callable, optional
         theta -> Hessian of shape (p, p); by default central differences of the gradient, good to
         about eight digits.
+
+    Raises
+    ------
+    ValueError
+        If `size` is below 1.
+    TypeError
+        If it is no integer.
     """
 
     def __init__(

@@ -281,6 +281,13 @@ class ConditionedDyson(HessianParts, BlockResolvent):
         -------
         Cost
             Seconds, right to a factor of about three, and bytes.
+
+        Raises
+        ------
+        ValueError
+            If `points` is below 1.
+        TypeError
+            If it is no integer.
         """
         each = _STEPS * self.equation.operations / speed()
         return Cost(count("points", points) * each, self.memory)

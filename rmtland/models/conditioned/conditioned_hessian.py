@@ -115,6 +115,8 @@ class ConditionedHessian(HessianParts):
     ValueError
         If conditioning leaves nothing free, as where there are fewer residuals than parameters, or
         residuals that are given are conditioned on something else than `on`.
+    TypeError
+        If `point` is no `LossPoint`, or a number of another type.
     """
 
     point: LossPoint

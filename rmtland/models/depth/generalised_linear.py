@@ -293,6 +293,13 @@ class GeneralisedLinearHessian(SampledModel):
         -------
         Spectrum
             Nodes of shape (runs, n), outliers included.
+
+        Raises
+        ------
+        ValueError
+            If `n` or `runs` is below 1, or `n` is 1 where weights and mean span a plane.
+        TypeError
+            If a number is no integer.
         """
         p, samples = rounded_sizes(n, (self.features, self.samples))
         across = self.mean_norm * math.sqrt(1 - self.cosine**2)

@@ -171,6 +171,13 @@ class InputOutputJacobian(SampledModel):
         -------
         Spectrum
             Nodes of shape (runs, n).
+
+        Raises
+        ------
+        ValueError
+            If `n` or `runs` is below 1.
+        TypeError
+            If it is no integer.
         """
         size, f = count("n", n), as_activation(self.activation)
         s, b = self.weight_variance, self.bias_variance

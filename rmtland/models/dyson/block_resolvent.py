@@ -84,6 +84,13 @@ class BlockResolvent(AboveAxis):
         -------
         Cost
             Seconds, right to a factor of about three, and bytes.
+
+        Raises
+        ------
+        ValueError
+            If `points` is below 1.
+        TypeError
+            If it is no integer.
         """
         return Cost(count("points", points) * seconds_of_point(self.equation), self.memory)
 
@@ -286,6 +293,8 @@ class BlockResolvent(AboveAxis):
         ------
         ConvergenceError
             If a point is not solved.
+        ValueError
+            If `tolerance` is not positive and finite.
         """
         flat, shape = above_axis(z)
         tolerance = positive("tolerance", tolerance)

@@ -86,6 +86,8 @@ class FiniteSizeHessian(CorrectedModel):
     ------
     ValueError
         If the model has free slopes, or outputs whose residuals are unlike or correlated.
+    TypeError
+        If `model` is no `DysonHessian`.
 
     See Also
     --------
@@ -167,6 +169,13 @@ class FiniteSizeHessian(CorrectedModel):
         -------
         Cost
             Seconds, right to a factor of about three, and bytes.
+
+        Raises
+        ------
+        ValueError
+            If `points` is below 1.
+        TypeError
+            If it is no integer.
         """
         equation = self.model.equation
         assert isinstance(equation, BlockEquation)

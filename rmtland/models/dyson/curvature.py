@@ -81,6 +81,14 @@ def averaged_over_curvature(
     -------
     AveragedDensity
         Mean over the draws, their spread, and the standard error of the mean.
+
+    Raises
+    ------
+    ValueError
+        If `draws` is below 2, a point NaN, `eta` not positive, or what
+        `DysonHessian.of_first_layer` refuses.
+    TypeError
+        If the points are not real numbers, or `draws` no integer.
     """
     grid = points("at", at)
     rows = np.array(

@@ -131,6 +131,8 @@ def outliers(
         If `model` is no law of a Hessian.
     ConvergenceError
         If the equation could not be solved at some point.
+    ValueError
+        If `largest_share` is not positive, or above a half.
     """
     if not all(hasattr(model, name) for name in ("solve", "mean", "parameter_count")):
         raise TypeError(

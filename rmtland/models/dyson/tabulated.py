@@ -162,6 +162,8 @@ def tabulated_law(
         If the equation cannot be solved at some point, even at larger heights.
     ValueError
         If a number is out of range.
+    TypeError
+        If `model` is no `DysonHessian`, or a number of another type.
     """
     if not hasattr(model, "potential_and_transform"):
         raise TypeError(f"model must be a DysonHessian; got {model!r}")

@@ -236,6 +236,13 @@ class LinearHessian(LinearNetwork, HessianParts):
         -------
         Spectrum
             Nodes of shape (runs, n1 (n0 + n2)).
+
+        Raises
+        ------
+        ValueError
+            If `n` or `runs` is below 1.
+        TypeError
+            If it is no integer.
         """
         n1 = count("n", n)
         n0, n2, m = (

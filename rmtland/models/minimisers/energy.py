@@ -47,6 +47,13 @@ class MinimiserEnergy:
     ----------
     slope : float
         S; 2 is the published form.
+
+    Raises
+    ------
+    ValueError
+        If `slope` is not positive and finite.
+    TypeError
+        If it is no number.
     """
 
     slope: float = 2.0
@@ -81,6 +88,13 @@ class MinimiserEnergy:
         -------
         float
             From 0 to 1.
+
+        Raises
+        ------
+        ValueError
+            If the energy is not from 0 to 1/2, that of zero weights.
+        TypeError
+            If it is no number.
         """
         value = finite("energy", energy)
         if not 0 <= value <= 0.5:
@@ -99,6 +113,13 @@ class MinimiserEnergy:
         -------
         float
             At most -S.
+
+        Raises
+        ------
+        ValueError
+            If `phi` is below 0 or not below 1.
+        TypeError
+            If it is no number.
         """
         if _share(phi) == 1.0:
             raise ValueError("the rate is infinite at phi = 1; take a smaller phi")
@@ -119,6 +140,13 @@ def exponent(phi: float, energy: float) -> float:
     -------
     float
         S.
+
+    Raises
+    ------
+    ValueError
+        If `phi` is not between 0 and 1, or the energy not positive.
+    TypeError
+        If one of them is no number.
     """
     if not 0 < _share(phi) < 1:
         raise ValueError(f"phi must be between 0 and 1; got {phi:g}")
@@ -137,6 +165,13 @@ def linear_minimiser_energy(phi: float) -> float:
     -------
     float
         From 0 to 1/2.
+
+    Raises
+    ------
+    ValueError
+        If `phi` is not from 0 to 2; beyond, the data are interpolated.
+    TypeError
+        If it is no number.
     """
     value = finite("phi", phi)
     if not 0 <= value <= 2:

@@ -126,6 +126,13 @@ class PopulationNetwork:
         -------
         float
             In the units of the eigenvalues.
+
+        Raises
+        ------
+        ValueError
+            If `n` is below 1.
+        TypeError
+            If it is no integer.
         """
         return count("n", n) * self.rule.mean**2
 

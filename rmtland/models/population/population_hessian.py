@@ -328,6 +328,13 @@ class PopulationHessian(PopulationNetwork, HessianParts):
         -------
         Spectrum
             Nodes of shape (runs, n1 (n0 + n2)).
+
+        Raises
+        ------
+        ValueError
+            If `n` or `runs` is below 1.
+        TypeError
+            If it is no integer.
         """
         generators = streams(rng, count("runs", runs))
         part = "gauss_newton" if self.part_name == "total" and not self.epsilon else self.part_name
@@ -390,6 +397,14 @@ class PopulationHessian(PopulationNetwork, HessianParts):
         -------
         DrawnDensity
             Mean and its standard error.
+
+        Raises
+        ------
+        ValueError
+            If a point is NaN, `part` another name, `draws` below 2, `eta` not positive, or
+            `epsilon` below 0.
+        TypeError
+            If a number is of another type.
         """
         choice("part", part, PARTS)
         grid = points("x", x)

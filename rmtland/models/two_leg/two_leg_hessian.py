@@ -295,5 +295,12 @@ class TwoLegHessian(PopulationNetwork, TwoLegResolvent):
         -------
         Spectrum
             Nodes and weights of shape (runs, steps).
+
+        Raises
+        ------
+        ValueError
+            If `n`, `steps` or `runs` is below 1, or there are more steps than eigenvalues.
+        TypeError
+            If a number is no integer.
         """
         return self.population.lanczos(count("n", n), steps, rng=rng, runs=runs)

@@ -100,7 +100,13 @@ class Dataset:
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """The number of the class of each sample, where the targets are one-hot."""
+        """The number of the class of each sample, where the targets are one-hot.
+
+        Raises
+        ------
+        ValueError
+            If the targets are not one-hot.
+        """
         if self.target != "one-hot":
             raise ValueError(f"the targets are no indicator variables but {self.target!r}")
         classes: NDArray[np.int64] = self.y.argmax(axis=1)

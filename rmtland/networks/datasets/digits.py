@@ -67,6 +67,8 @@ def digits(
         For more than 1797 samples, or an unknown size or target.
     ImportError
         If scikit-learn is missing.
+    TypeError
+        If `whiten` is none of its values, or `samples` no integer.
     """
     target = choice("target", target, ("autoencoder", "one-hot"))
     if size not in (8, 4):

@@ -40,6 +40,13 @@ def gaussian(samples: int, n_in: int, n_out: int | None = None, *, rng: Rng = No
     Dataset
         `samples` inputs and their targets.
 
+    Raises
+    ------
+    ValueError
+        If a number is below 1.
+    TypeError
+        If it is no integer.
+
     References
     ----------
     Pennington & Bahri, ICML 2017.
@@ -81,6 +88,14 @@ def teacher_student(
     -------
     Dataset
         `samples` inputs and the noisy outputs of the teacher.
+
+    Raises
+    ------
+    ValueError
+        If `samples` or a width is below 1, there are fewer than two widths, `noise` is below 0, or
+        the activation is not known.
+    TypeError
+        If a number is of another type.
     """
     samples, noise = count("samples", samples), nonnegative("noise", noise)
     teacher = MLP(tuple(widths), activation=activation)

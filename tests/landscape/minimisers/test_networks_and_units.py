@@ -119,5 +119,7 @@ def test_data_that_do_not_fit_are_refused(data):
         unit_slopes(x, y[:, :-1])
     with pytest.raises(ValueError, match="not all the same"):
         unit_slopes(x, np.ones_like(y))
+    with pytest.raises(ValueError, match="batch must be an integer of at least 1"):
+        random_weights((4, 2, 3), batch=0)
     with pytest.raises(ValueError, match="fewer hidden units"):
         measure_added_unit(x, y, hidden=20)

@@ -52,6 +52,12 @@ def test_projections_take_directions_of_any_lengths():
     assert distances[0] == 0.0
 
 
+def test_points_of_another_space_are_not_projected():
+    plane = plane_slice(bowl(), np.zeros(2), np.eye(2), points=3)
+    with pytest.raises(ValueError, match=r"thetas must have 2 columns.* got shape \(3, 1\)"):
+        plane.coordinates_of(np.ones((3, 1)))
+
+
 def test_a_line_needs_a_direction():
     with pytest.raises(ValueError, match="direction is zero"):
         line_slice(bowl(), np.zeros(2), np.zeros(2))

@@ -81,7 +81,13 @@ class Problem:
 
     @property
     def activation(self) -> str:
-        """Name of the activation."""
+        """Name of the activation.
+
+        Raises
+        ------
+        ValueError
+            If the network has an activation of one's own, of which nothing is proved.
+        """
         name = self.net.activation
         if not isinstance(name, str):
             from rmtland.networks.activation import ACTIVATIONS
