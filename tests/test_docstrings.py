@@ -191,6 +191,54 @@ def validating(x):
     return positive("x", x)
 
 
+CITING = (
+    "laws",
+    "free",
+    "ensembles",
+    "models",
+    "models.conditioned",
+    "models.depth",
+    "models.linear",
+    "models.minimisers",
+    "models.population",
+    "models.two_leg",
+    "adapters",
+    "networks.datasets",
+    "landscape.connectivity",
+    "landscape.depth",
+    "landscape.level_sets",
+    "landscape.manifold",
+    "landscape.minimisers",
+    "landscape.noise",
+    "landscape.pac_bayes",
+    "landscape.sharpness",
+    "landscape.slices",
+)
+"""Rooms of formulas and methods: each public name has its source."""
+OWN = {"TabulatedLaw", "Dataset", "dataset", "surface_page", "teacher_student"}
+"""What is no formula of the literature: containers, a page."""
+
+
+def cites(text):
+    """Whether a docstring has numbered references."""
+    return "References\n-------" in text and ".. [1]" in text
+
+
+@pytest.mark.parametrize("room", CITING)
+def test_formulas_name_their_source(room):
+    """In the docstring of the name, or in that of the file that holds its formula."""
+    module = importlib.import_module(f"rmtland.{room}")
+    without = []
+    for name in module.__all__:
+        found = getattr(module, name)
+        if not (inspect.isclass(found) or inspect.isfunction(found)):
+            continue
+        texts = (inspect.getdoc(found) or "", inspect.getdoc(inspect.getmodule(found)) or "")
+        if not any(map(cites, texts)) and not name.startswith("draw_") and name not in OWN:
+            without.append(name)
+    assert without == []
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_streams_are_named_and_drawn_anew_by_default(room):
     wrong = set()

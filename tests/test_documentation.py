@@ -108,6 +108,25 @@ def test_the_bibliography_is_that_of_the_docstrings():
     assert names["page"](found) == (DOCS / "bibliography.md").read_text("utf-8")
 
 
+def test_references_are_numbered():
+    """Others are not found by the bibliography."""
+    header = re.compile(r"^ *References\n *-{4,}\n( *\S.*)", re.MULTILINE)
+    sources = [path.read_text("utf-8") for path in (DOCS.parent / "rmtland").rglob("*.py")]
+    first = [line.strip() for text in sources for line in header.findall(text)]
+    assert len(first) > 200
+    assert [line for line in first if not line.startswith(".. [1] ")] == []
+
+
+def test_a_work_has_one_entry():
+    """Two entries with one title are one work, whose authors are written in two ways."""
+    page = (DOCS / "bibliography.md").read_text("utf-8").partition("\n- ")[2]
+    entries = [" ".join(entry.partition("Cited in")[0].split()) for entry in page.split("\n- ")]
+    titles = [re.search(r", ((?!and |[A-Z]\. )[^,]{30,})", entry) for entry in entries]
+    found = [title.group(1) for title in titles if title is not None]
+    assert len(found) > 100
+    assert {title for title in found if found.count(title) > 1} == set()
+
+
 def test_a_work_cited_with_two_places_is_seen():
     names = runpy.run_path(str(DOCS.parent / "scripts" / "make_bibliography.py"))
     title = "A. Bee, A long and distinguished title about random matrices, J. Bees"

@@ -22,6 +22,17 @@ Synonyms: HVP in JAX, flax, equinox, haiku.
     from rmtland.adapters import from_jax
     operator = from_jax(loss, params, (x, y), model=apply, part="gauss_newton")
 
+References
+----------
+.. [1] B. A. Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6 (1994)
+       147-160.
+.. [2] N. N. Schraudolph, Fast curvature matrix-vector products for second-order gradient descent,
+       Neural Computation 14 (2002) 1723-1738.
+.. [3] F. Kunstner, L. Balles and P. Hennig, Limitations of the empirical Fisher approximation for
+       natural gradient descent, NeurIPS 2019.
+
+Examples
+--------
 >>> from_jax.__name__
 'from_jax'
 """

@@ -20,6 +20,12 @@ Nesterov momentum do.
     for _ in range(500):
         optimizer.step(closure)
     final = optimizer.finish(closure)
+
+References
+----------
+.. [1] Y. Nesterov, Lectures on Convex Optimization, 2nd edition, Springer 2018.
+.. [2] F. Pedregosa and D. Scieur, Acceleration through spectral density estimation, ICML 2020,
+       arXiv:2002.04756.
 """
 
 from __future__ import annotations

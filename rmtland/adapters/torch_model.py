@@ -9,6 +9,15 @@ itself is documented in `rmtland.adapters.torch_operator`.
     operator = from_torch(model.eval(), torch.nn.CrossEntropyLoss(), loader, parameters="layer1.*")
     operator.loss(), operator.shape, operator @ vector
 
+References
+----------
+.. [1] B. A. Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6 (1994)
+       147-160.
+.. [2] N. N. Schraudolph, Fast curvature matrix-vector products for second-order gradient descent,
+       Neural Computation 14 (2002) 1723-1738.
+
+Examples
+--------
 >>> from rmtland.adapters.torch_products import PARTS
 >>> PARTS
 ('total', 'gauss_newton', 'residual', 'fisher', 'empirical_fisher')

@@ -21,6 +21,17 @@ Synonyms: Hessian-vector product (HVP), matrix-free Hessian, curvature of a torc
 
 `rmtland.adapters.torch_model.from_torch` makes them.
 
+References
+----------
+.. [1] B. A. Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6 (1994)
+       147-160.
+.. [2] N. N. Schraudolph, Fast curvature matrix-vector products for second-order gradient descent,
+       Neural Computation 14 (2002) 1723-1738.
+.. [3] F. Kunstner, L. Balles and P. Hennig, Limitations of the empirical Fisher approximation for
+       natural gradient descent, NeurIPS 2019.
+
+Examples
+--------
 >>> from rmtland.adapters.torch_products import PARTS
 >>> PARTS
 ('total', 'gauss_newton', 'residual', 'fisher', 'empirical_fisher')

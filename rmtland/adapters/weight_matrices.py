@@ -9,6 +9,13 @@ A model says which of its convolutions are transposed. In a state dict or a file
 kernel does, which has an entry for each output; where there is none, or outputs are as many as
 inputs, a kernel is taken as (outputs, inputs, ...) unless its name is given.
 
+References
+----------
+.. [1] C. H. Martin and M. W. Mahoney, Implicit self-regularization in deep neural networks, Journal
+       of Machine Learning Research 22 (2021) 1-73.
+
+Examples
+--------
 >>> import numpy as np
 >>> weights = {"conv": np.zeros((8, 3, 5, 5)), "bias": np.zeros(8)}
 >>> {name: matrix.shape for name, matrix in weight_matrices(weights).items()}

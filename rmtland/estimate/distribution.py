@@ -9,6 +9,13 @@ index, and a band
 
 that holds at all points at once, :math:`\kappa` Kolmogorov's quantile (1.358 at 95 %).
 
+References
+----------
+.. [1] G. H. Golub and G. Meurant, Matrices, Moments and Quadrature with Applications, Princeton
+       University Press 2010.
+.. [2] E. L. Lehmann and J. P. Romano, Testing Statistical Hypotheses, 3rd edition, Springer 2005
+       (Kolmogorov's band).
+
 Examples
 --------
 >>> import numpy as np

@@ -11,6 +11,13 @@ Ritz values interlace with the eigenvalues (Cauchy): k of them below 0 prove k n
 
 Where the matrix is there or small, its inertia is exact and cheaper (`rmtland.spectrum.inertia`).
 
+References
+----------
+.. [1] G. H. Golub and G. Meurant, Matrices, Moments and Quadrature with Applications, Princeton
+       University Press 2010.
+.. [2] T. Chen, T. Trogdon and S. Ubaru, Analysis of stochastic Lanczos quadrature for spectrum
+       approximation, ICML 2021.
+
 Examples
 --------
 >>> import numpy as np

@@ -5,6 +5,11 @@ drawn from a stream of its own: probe i depends on the seed and on i only. Probe
 together as far as their bases fit into half of the free memory, so that products are products of
 blocks, or one by one on any executor of `rmtland.sweep`.
 
+References
+----------
+.. [1] S. Ubaru, J. Chen and Y. Saad, Fast estimation of tr(f(A)) via stochastic Lanczos quadrature,
+       SIAM J. Matrix Anal. Appl. 38 (2017) 1075-1099.
+
 Examples
 --------
 >>> import numpy as np

@@ -188,7 +188,7 @@ def general_marchenko_pastur(population: Operand, aspect_ratio: float) -> Law:
 
     References
     ----------
-    J. W. Silverstein and Z. D. Bai, On the empirical distribution of eigenvalues of a class of
-    large dimensional random matrices, J. Multivariate Analysis 54 (1995) 175-192.
+    .. [1] J. W. Silverstein and Z. D. Bai, On the empirical distribution of eigenvalues of a class
+           of large dimensional random matrices, J. Multivariate Analysis 54 (1995) 175-192.
     """
     return free_product(population, MarchenkoPastur(aspect_ratio))

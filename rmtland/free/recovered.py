@@ -1,5 +1,10 @@
 r"""What a deconvolution recovered, and how well: the law, its error, and what was assumed.
 
+References
+----------
+.. [1] O. Arizmendi, P. Tarrago and C. Vargas, Subordination methods for free deconvolution, Ann.
+       Inst. H. Poincare Probab. Statist. 56 (2020) 2565-2594.
+
 Examples
 --------
 >>> from rmtland import Arcsine, KestenMcKay, free_deconvolution

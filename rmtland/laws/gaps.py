@@ -299,8 +299,8 @@ def bracketed_roots(
 
     References
     ----------
-    T. R. Chandrupatla, A new hybrid quadratic/bisection algorithm for finding the zero of a
-    nonlinear function without using derivatives, Adv. Eng. Software 28 (1997) 145-149.
+    .. [1] T. R. Chandrupatla, A new hybrid quadratic/bisection algorithm for finding the zero of a
+           nonlinear function without using derivatives, Adv. Eng. Software 28 (1997) 145-149.
     """
     result = np.full(a.shape, np.nan)
     todo = np.arange(a.size)

@@ -7,6 +7,10 @@ errors. `rmtland.MarchenkoPastur.grid` and the grids of `rmtland.WishartPlusWign
 `rmtland.WishartPlusReluBlock` compute them for many laws at once; other laws one by one. Synonyms:
 batched evaluation, parameter sweep, phase diagram, phase map.
 
+References
+----------
+.. [1] A. Edelman and N. R. Rao, Random matrix theory, Acta Numerica 14 (2005) 233-297.
+
 Examples
 --------
 >>> import numpy as np

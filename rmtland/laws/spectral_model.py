@@ -16,6 +16,10 @@ A subclass gives `law`, or raises ValueError there with the reason why there is 
 `stieltjes`, `smoothed_pdf`, `smoothed_cdf`, `index`, `mean` and `var` itself. The conventions are
 those of `rmtland.laws.law`.
 
+References
+----------
+.. [1] A. Edelman and N. R. Rao, Random matrix theory, Acta Numerica 14 (2005) 233-297.
+
 Examples
 --------
 >>> from rmtland.laws import Semicircle

@@ -14,6 +14,11 @@ With an interpolating polynomial p of the weight,
 whose last integrand is a polynomial, on the axis too; the integral is a quadrature over the
 density of the law (`rmtland.laws.node_sums`).
 
+References
+----------
+.. [1] F. Esscher, On the probability function in the collective theory of risk, Skandinavisk
+       Aktuarietidskrift 15 (1932) 175-195.
+
 Examples
 --------
 >>> from rmtland.laws import MarchenkoPastur

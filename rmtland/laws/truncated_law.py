@@ -11,6 +11,11 @@ cut off; there and beyond it is a quadrature over the density (`rmtland.laws.nod
 that shrink geometrically towards the cuts, where the density steps and the transform has a
 logarithm.
 
+References
+----------
+.. [1] N. L. Johnson, S. Kotz and N. Balakrishnan, Continuous Univariate Distributions, vol. 1, 2nd
+       edition, Wiley 1994.
+
 Examples
 --------
 >>> from rmtland.laws import Normal

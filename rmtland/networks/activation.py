@@ -25,6 +25,16 @@ ReLU is not differentiable at 0; here f'(0) = 0, and f'' = 0 everywhere (its poi
 is left out, as in Pennington & Bahri, ICML 2017); leaky ReLU alike, with f'(0) = 1/100. An
 activation of one's own is an `Activation`, which `MLP` takes in place of a name.
 
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70.
+.. [2] D. Hendrycks and K. Gimpel, Gaussian error linear units (GELUs), arXiv:1606.08415.
+.. [3] S. Elfwing, E. Uchibe and K. Doya, Sigmoid-weighted linear units for neural network function
+       approximation in reinforcement learning, Neural Networks 107 (2018) 3-11.
+
+Examples
+--------
 >>> import numpy as np
 >>> f = ACTIVATIONS["tanh"]
 >>> z = np.array([0.0, 0.5, 40.0])

@@ -18,6 +18,17 @@ jumps at z = 0 do no harm. Where it does not settle, as with kinks elsewhere, in
 about them (adaptive Gauss-Kronrod). The error stated is the last change plus rounding, or that of
 the intervals.
 
+References
+----------
+.. [1] J. Pennington and P. Worah, Nonlinear random matrix theory for deep learning, NIPS 2017.
+.. [2] B. Poole, S. Lahiri, M. Raghu, J. Sohl-Dickstein and S. Ganguli, Exponential expressivity in
+       deep neural networks through transient chaos, NIPS 2016.
+.. [3] C. K. I. Williams, Computing with infinite networks, NIPS 1996.
+.. [4] H. Takahasi and M. Mori, Double exponential formulas for numerical integration, Publ. RIMS
+       Kyoto Univ. 9 (1974) 721-741.
+
+Examples
+--------
 >>> gaussian_averages("relu", variance=2.0)
 GaussianAverages(square=1.0, slope=0.5, slope_square=0.5, error=0.0)
 >>> tanh = gaussian_averages("tanh")

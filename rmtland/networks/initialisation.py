@@ -14,6 +14,23 @@
 an entry is 1/n_{l-1}. The rest have independent entries of mean 0, normal unless named uniform.
 Biases start at zero, or are N(0, bias_scale^2).
 
+References
+----------
+.. [1] Y. LeCun, L. Bottou, G. B. Orr and K.-R. Mueller, Efficient BackProp, in: Neural Networks:
+       Tricks of the Trade, Springer 1998, 9-50.
+.. [2] K. He, X. Zhang, S. Ren and J. Sun, Delving deep into rectifiers: surpassing human-level
+       performance on ImageNet classification, ICCV 2015.
+.. [3] X. Glorot and Y. Bengio, Understanding the difficulty of training deep feedforward neural
+       networks, AISTATS 2010.
+.. [4] A. M. Saxe, J. L. McClelland and S. Ganguli, Exact solutions to the nonlinear dynamics of
+       learning in deep linear neural networks, ICLR 2014.
+.. [5] B. Poole, S. Lahiri, M. Raghu, J. Sohl-Dickstein and S. Ganguli, Exponential expressivity in
+       deep neural networks through transient chaos, NIPS 2016.
+.. [6] A. Jacot, F. Gabriel and C. Hongler, Neural tangent kernel: convergence and generalization in
+       neural networks, NeurIPS 2018.
+
+Examples
+--------
 >>> INITIALISATIONS["he"].variance(50, 10, "relu")
 0.04
 """

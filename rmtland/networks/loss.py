@@ -28,6 +28,15 @@ and S = sum_{i != t} exp(o_i - o_t),
 which is exact up to rounding, and positive semi-definite, at any margin. The logistic loss is
 y log(1 + exp(-o)) + (1 - y) log(1 + exp(o)), with r = (1 - y) - s(-o) where y > 1/2.
 
+References
+----------
+.. [1] N. N. Schraudolph, Fast curvature matrix-vector products for second-order gradient descent,
+       Neural Computation 14 (2002) 1723-1738.
+.. [2] J. Martens, New insights and perspectives on the natural gradient method, Journal of Machine
+       Learning Research 21 (2020), no. 146.
+
+Examples
+--------
 >>> import numpy as np
 >>> loss = LOSSES["cross_entropy"]
 >>> y = loss.targets(np.array([1]), samples=1, n_out=2, like=np.zeros((1, 2)))

@@ -9,6 +9,17 @@ For outputs o of m samples, losses l and weight decay w (see `rmtland.networks.m
 cost a few matrix products (`rmtland.networks.derivatives.r_operator`), H itself is assembled by
 blocks. A point may be shared between threads, and is pickled without what can be computed again.
 
+References
+----------
+.. [1] B. A. Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6 (1994)
+       147-160.
+.. [2] N. N. Schraudolph, Fast curvature matrix-vector products for second-order gradient descent,
+       Neural Computation 14 (2002) 1723-1738.
+.. [3] F. Kunstner, L. Balles and P. Hennig, Limitations of the empirical Fisher approximation for
+       natural gradient descent, NeurIPS 2019.
+
+Examples
+--------
 >>> import numpy as np
 >>> from rmtland.networks.mlp import MLP
 >>> net = MLP((2, 3, 1), bias=True, loss="logistic")
@@ -336,7 +347,8 @@ class LossPoint(LossJacobians):
 
         References
         ----------
-        Kunstner, Balles & Hennig, NeurIPS 2019, for the differences between them.
+        .. [1] F. Kunstner, L. Balles and P. Hennig, Limitations of the empirical Fisher
+               approximation for natural gradient descent, NeurIPS 2019 (how they differ).
         """
         blocks, m = self.net.blocks, self.data.size
         choice("kind", kind, ("exact", "empirical", "sampled"))

@@ -20,6 +20,15 @@ Arrays may be of NumPy, CuPy, PyTorch or any other library with the array-API st
 of the same library, on the same device. Computation is in float32 where theta and x both are, else
 in float64.
 
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70.
+.. [2] A. Jacot, F. Gabriel and C. Hongler, Neural tangent kernel: convergence and generalization in
+       neural networks, NeurIPS 2018.
+
+Examples
+--------
 >>> net = MLP((2, 3, 2), activation="tanh")
 >>> net.parameter_count
 12

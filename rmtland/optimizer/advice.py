@@ -1,5 +1,13 @@
 """Advice on a method from a spectrum: which, with what parameters, and what it gains.
 
+References
+----------
+.. [1] F. Pedregosa and D. Scieur, Acceleration through spectral density estimation, ICML 2020,
+       arXiv:2002.04756.
+.. [2] C. Paquette, B. van Merrienboer, E. Paquette and F. Pedregosa, Halting time is predictable
+       for large models: a universality property and average-case analysis, Found. Comput. Math. 23
+       (2023) 597-673.
+
 Examples
 --------
 >>> from rmtland.laws import MarchenkoPastur

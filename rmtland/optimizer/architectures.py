@@ -7,6 +7,11 @@ takes: `compatibility_table` tunes each method to each law and puts its score,
 reaches. A kernel :math:`J J^\top` has the curvatures of :math:`J^\top J` but for zeros, which no
 loss depends on.
 
+References
+----------
+.. [1] F. Pedregosa and D. Scieur, Acceleration through spectral density estimation, ICML 2020,
+       arXiv:2002.04756.
+
 Examples
 --------
 >>> from rmtland.laws import MarchenkoPastur

@@ -21,8 +21,8 @@ References
 ----------
 .. [1] P. J. Forrester, T. Nagao and G. Honner, Correlations for the orthogonal-unitary and
        symplectic-unitary transitions at the hard and soft edges, Nucl. Phys. B 553 (1999) 601-643.
-.. [2] Z. Bai and J. W. Silverstein, CLT for linear spectral statistics of large-dimensional sample
-       covariance matrices, Ann. Probab. 32 (2004) 553-605.
+.. [2] Z. D. Bai and J. W. Silverstein, CLT for linear spectral statistics of large-dimensional
+       sample covariance matrices, Annals of Probability 32 (2004) 553-605.
 .. [3] I. Dumitriu and A. Edelman, Matrix models for beta ensembles, J. Math. Phys. 43 (2002)
        5830-5847.
 

@@ -15,6 +15,14 @@ over matrices, from the mean density of the Airy process at each regular edge, a
 band, from draws of its outermost points: these differ, because a method tuned to the edges has its
 mean made by few matrices (`rmtland.optimizer.edge_fluctuations`).
 
+References
+----------
+.. [1] C. Paquette, B. van Merrienboer, E. Paquette and F. Pedregosa, Halting time is predictable
+       for large models: a universality property and average-case analysis, Found. Comput. Math. 23
+       (2023) 597-673.
+.. [2] F. Pedregosa and D. Scieur, Acceleration through spectral density estimation, ICML 2020,
+       arXiv:2002.04756.
+
 Examples
 --------
 >>> from rmtland.laws import MarchenkoPastur

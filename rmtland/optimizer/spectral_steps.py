@@ -12,6 +12,12 @@ residual takes the place of the largest curvature that the method was made for
 (`Method.largest_curvature`). Steps grow by at most a fifth from one measurement to the next and a
 hundredfold in all, since under cross-entropy the curvature tends to 0.
 
+References
+----------
+.. [1] Y. Nesterov, Lectures on Convex Optimization, 2nd edition, Springer 2018.
+.. [2] F. Pedregosa and D. Scieur, Acceleration through spectral density estimation, ICML 2020,
+       arXiv:2002.04756.
+
 Examples
 --------
 Nesterov's method without a step size to tune:

@@ -10,6 +10,11 @@ without a law and without an assumption on the start; what is left to differ is 
 not quadratic. `advise_start` runs the methods on the true loss too, and advises the one that ends
 lowest there: the best one of the quadratic model, made for this very start, bears the least change.
 
+References
+----------
+.. [1] G. H. Golub and G. Meurant, Matrices, Moments and Quadrature with Applications, Princeton
+       University Press 2010.
+
 Examples
 --------
 >>> from rmtland.networks import MLP, gaussian

@@ -12,6 +12,12 @@ spectrum, stands for :math:`\mu` where the start is isotropic: its displacement 
 direction. The gradient at the start has the spectral measure :math:`\lambda^2 \mu`, and is known
 without :math:`x^*`.
 
+References
+----------
+.. [1] G. H. Golub and G. Meurant, Matrices, Moments and Quadrature with Applications, Princeton
+       University Press 2010.
+.. [2] B. Fischer, Polynomial Based Iteration Methods for Symmetric Linear Systems, SIAM 2011.
+
 Examples
 --------
 >>> from rmtland.laws import MarchenkoPastur

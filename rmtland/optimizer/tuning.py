@@ -8,6 +8,14 @@ careful user reaches by trial. The score of a method,
 clipped to [0, 1], compares the digits that a method gains in T steps with those that the best
 possible one gains; it does not depend on scale.
 
+References
+----------
+.. [1] F. Pedregosa and D. Scieur, Acceleration through spectral density estimation, ICML 2020,
+       arXiv:2002.04756.
+.. [2] C. Paquette, B. van Merrienboer, E. Paquette and F. Pedregosa, Halting time is predictable
+       for large models: a universality property and average-case analysis, Found. Comput. Math. 23
+       (2023) 597-673.
+
 Examples
 --------
 >>> from rmtland.laws import MarchenkoPastur

@@ -4,6 +4,11 @@ For :math:`X = \sum_j C_j \otimes X_j` with independent Wigner or Ginibre matric
 :math:`S[M] = E (X M X)` of the matrix Dyson equation (`rmtland.free.operator_valued.matrix_dyson`)
 is :math:`\sum_j C_j M C_j`, or :math:`\sum_j (C_j M C_j^* + C_j^* M C_j)`.
 
+References
+----------
+.. [1] J. W. Helton, R. Rashidi Far and R. Speicher, Operator-valued semicircular elements: solving
+       a quadratic matrix equation with positivity constraints, Int. Math. Res. Not. 2007, rnm086.
+
 Examples
 --------
 >>> import numpy as np

@@ -3,6 +3,11 @@ r"""The free product of a law on the whole line and positive laws: of A^(1/2) B 
 See `rmtland.free.subordination.signed_product_equation` for the equation, and
 `rmtland.free.subordination.near_zero` for what happens at zero inside a band.
 
+References
+----------
+.. [1] O. Arizmendi, T. Hasebe and Y. Kitagawa, Free multiplicative convolution with an arbitrary
+       measure on the real line (2024).
+
 Examples
 --------
 >>> from rmtland import Discrete, MarchenkoPastur, free_product

@@ -14,6 +14,13 @@ of both similarities. The result depends on the start; the best of several is ta
 
 Synonyms: re-basin, permutation symmetry, neuron alignment, linear mode connectivity.
 
+References
+----------
+.. [1] S. K. Ainsworth, J. Hayase and S. Srinivasa, Git Re-Basin: merging models modulo permutation
+       symmetries, ICLR 2023.
+
+Examples
+--------
 >>> import numpy as np
 >>> from rmtland.networks import MLP
 >>> net = MLP((3, 4, 4, 2), bias=True)

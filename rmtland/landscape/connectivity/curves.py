@@ -6,6 +6,13 @@ with n_0 and n_k the ends: polygonal chains, with hat functions w_j, and Bezier 
 Bernstein polynomials. The derivative of a loss on the curve in its control points is then
 dL/dn_j = w_j(t) dL/dtheta.
 
+References
+----------
+.. [1] T. Garipov, P. Izmailov, D. Podoprikhin, D. Vetrov and A. G. Wilson, Loss surfaces, mode
+       connectivity, and fast ensembling of DNNs, NeurIPS 2018.
+
+Examples
+--------
 >>> import numpy as np
 >>> nodes = np.array([[0.0, 0.0], [1.0, 2.0], [2.0, 0.0]])
 >>> Polygon(nodes).at(np.array([0.25, 0.5])), Bezier(nodes).at(np.array([0.5]))

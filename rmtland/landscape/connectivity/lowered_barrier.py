@@ -9,6 +9,13 @@ free) whenever that lowers
 over some t inside the path, until no such exchange does. What is left is a local minimum over
 exchanges, and an upper bound of the lowest barrier that permutations leave.
 
+References
+----------
+.. [1] R. Entezari, H. Sedghi, O. Saukh and B. Neyshabur, The role of permutation invariance in
+       linear mode connectivity of neural networks, ICLR 2022.
+
+Examples
+--------
 >>> import numpy as np
 >>> from rmtland.landscape.connectivity import align, unit_groups
 >>> from rmtland.landscape.surface import NetworkSurface

@@ -14,6 +14,20 @@ through them, and the best path so far, the start among them, is what is returne
 
 Synonyms: transition state, mountain pass, MEP, NEB, AutoNEB (Draxler et al., ICML 2018).
 
+References
+----------
+.. [1] W. E, W. Ren and E. Vanden-Eijnden, Simplified and improved string method for computing the
+       minimum energy paths in barrier-crossing events, J. Chem. Phys. 126 (2007) 164103.
+.. [2] H. Jonsson, G. Mills and K. W. Jacobsen, Nudged elastic band method for finding minimum
+       energy paths of transitions, in: Classical and Quantum Dynamics in Condensed Phase
+       Simulations, World Scientific 1998, 385-404.
+.. [3] G. Henkelman and H. Jonsson, Improved tangent estimate in the nudged elastic band method for
+       finding minimum energy paths and saddle points, J. Chem. Phys. 113 (2000) 9978-9985.
+.. [4] F. Draxler, K. Veschgini, M. Salmhofer and F. A. Hamprecht, Essentially no barriers in neural
+       network energy landscape, ICML 2018.
+
+Examples
+--------
 >>> import numpy as np
 >>> from rmtland.landscape.surface import FunctionSurface
 >>> def two_wells(t):  # minima near (-1, 0) and (1, 0), a saddle at (0, 1/2)

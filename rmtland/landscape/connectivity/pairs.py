@@ -1,5 +1,16 @@
 r"""Two minima connected in all ways, and statistics over several pairs.
 
+References
+----------
+.. [1] J. Frankle, G. K. Dziugaite, D. M. Roy and M. Carbin, Linear mode connectivity and the
+       lottery ticket hypothesis, ICML 2020.
+.. [2] T. Garipov, P. Izmailov, D. Podoprikhin, D. Vetrov and A. G. Wilson, Loss surfaces, mode
+       connectivity, and fast ensembling of DNNs, NeurIPS 2018.
+.. [3] S. K. Ainsworth, J. Hayase and S. Srinivasa, Git Re-Basin: merging models modulo permutation
+       symmetries, ICLR 2023.
+
+Examples
+--------
 >>> PairStatistics("curve", (0.1, 0.2), (0.5, 0.5)).ratio
 0.3
 """

@@ -9,6 +9,13 @@ over finer grids around the highest of them; what is missed between points is bo
 and a barrier is a lower bound of that of the curve. Frankle et al. (2020) measure from the line
 between the ends, and others from the lower end: `above_lower_end`.
 
+References
+----------
+.. [1] J. Frankle, G. K. Dziugaite, D. M. Roy and M. Carbin, Linear mode connectivity and the
+       lottery ticket hypothesis, ICML 2020.
+
+Examples
+--------
 >>> import numpy as np
 >>> from rmtland.landscape.connectivity import Polygon
 >>> from rmtland.landscape.surface import FunctionSurface

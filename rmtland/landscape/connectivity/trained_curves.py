@@ -8,6 +8,13 @@ The inner control points n_j of a polygon or Bezier curve are moved down
 with t uniform. Each step takes one t in each of some strata of [0, 1], so that no part of the curve
 is forgotten; Adam takes the steps, with a step size that falls to zero.
 
+References
+----------
+.. [1] T. Garipov, P. Izmailov, D. Podoprikhin, D. Vetrov and A. G. Wilson, Loss surfaces, mode
+       connectivity, and fast ensembling of DNNs, NeurIPS 2018.
+
+Examples
+--------
 >>> import numpy as np
 >>> from rmtland.landscape.connectivity import Bezier, profile
 >>> from rmtland.landscape.surface import FunctionSurface

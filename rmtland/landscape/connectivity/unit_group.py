@@ -1,5 +1,12 @@
 """The units of a hidden layer, and all the places they have among the parameters.
 
+References
+----------
+.. [1] S. K. Ainsworth, J. Hayase and S. Srinivasa, Git Re-Basin: merging models modulo permutation
+       symmetries, ICLR 2023.
+
+Examples
+--------
 >>> import numpy as np
 >>> places = (Place(slice(0, 2), (2, 1), 0, True), Place(slice(2, 4), (1, 2), 1, True))
 >>> group = UnitGroup("layer 1", 2, places, True)

@@ -17,6 +17,13 @@ it: an .npz file without pickle, with the arrays
 Parameters are laid out layer by layer, (W_1, b_1, W_2, ...), each matrix row by row, as in
 `rmtland.networks.mlp`.
 
+References
+----------
+.. [1] R. Krawczyk, Newton-Algorithmen zur Bestimmung von Nullstellen mit Fehlerschranken, Computing
+       4 (1969) 187-201.
+.. [2] S. M. Rump, Verification methods: rigorous results using floating-point arithmetic, Acta
+       Numerica 19 (2010) 287-449.
+
 Examples
 --------
 >>> import tempfile

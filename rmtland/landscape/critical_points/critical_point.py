@@ -20,6 +20,12 @@ scale is :math:`\|H\|_F R`, with R the norm of the parameters, at the point or a
 walk, whichever is larger; so it is where :math:`L_0 = 0`. The scales change with the units of the
 loss, of data and of parameters as the gradient does, so that the status does not depend on them.
 
+References
+----------
+.. [1] C. G. Frye, J. Simon, N. S. Wadia, A. Ligeralde, M. R. DeWeese and K. E. Bouchard, Critical
+       point-finding methods reveal gradient-flat regions of deep network losses, Neural Computation
+       33 (2021) 1469-1497, arXiv:2003.10397.
+
 Examples
 --------
 >>> import numpy as np

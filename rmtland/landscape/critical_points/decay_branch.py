@@ -13,6 +13,11 @@ restricted loss; its index is that of the whole network.
 
 Synonyms: numerical continuation, homotopy, predictor-corrector, regularisation path.
 
+References
+----------
+.. [1] H. B. Keller, Numerical solution of bifurcation and nonlinear eigenvalue problems, in:
+       Applications of Bifurcation Theory, Academic Press 1977, 359-384.
+
 Examples
 --------
 >>> import numpy as np

@@ -12,6 +12,11 @@ Directions along which a loss cannot change lie in the kernel of the Hessian at 
 Only what lies in the computed kernel is counted: freedom to move is not always a null direction
 (moving the weights into a unit that nothing leaves changes the gradient in those that leave it).
 
+References
+----------
+.. [1] K. Fukumizu and S. Amari, Local minima and plateaus in hierarchical structures of multilayer
+       perceptrons, Neural Networks 13 (2000) 317-327.
+
 Examples
 --------
 >>> import numpy as np

@@ -1,5 +1,15 @@
 r"""The search for critical points of a network's loss: many starts, a finder, and what was found.
 
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70.
+.. [2] C. G. Frye, J. Simon, N. S. Wadia, A. Ligeralde, M. R. DeWeese and K. E. Bouchard, Critical
+       point-finding methods reveal gradient-flat regions of deep network losses, Neural Computation
+       33 (2021) 1469-1497, arXiv:2003.10397.
+
+Examples
+--------
 >>> import numpy as np
 >>> from rmtland.landscape.critical_points.finders import CappedNewton
 >>> from rmtland.networks import MLP, gaussian

@@ -4,6 +4,13 @@ A network is drawn, and gradient descent lowers its loss until it is a uniformly
 what it was, as in section 6 of Pennington & Bahri (ICML 2017). A fraction that training cannot
 reach ends where the steps do.
 
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70.
+
+Examples
+--------
 >>> import numpy as np
 >>> from rmtland.networks import MLP, gaussian
 >>> data, net = gaussian(20, 4, rng=0), MLP((4, 4, 4))

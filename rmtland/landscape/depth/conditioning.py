@@ -13,6 +13,12 @@ against log L (a power): the texts claim exp(L) for plain networks and L^2 for n
 Synonyms: exploding and vanishing gradients, dynamical isometry, batch normalisation, conditioning
 of deep networks.
 
+References
+----------
+.. [1] J. Pennington, S. S. Schoenholz and S. Ganguli, The emergence of spectral universality in
+       deep networks, AISTATS 2018; Resurrecting the sigmoid in deep learning through dynamical
+       isometry, NIPS 2017.
+
 Examples
 --------
 >>> scan = depth_scan([2, 4, 8], width=16, kind="residual", draws=2, rng=0)

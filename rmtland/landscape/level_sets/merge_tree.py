@@ -15,6 +15,15 @@ give more components.
 
 Synonyms: join tree, 0-dimensional persistent homology, watershed, connected-component tree.
 
+References
+----------
+.. [1] H. Carr, J. Snoeyink and U. Axen, Computing contour trees in all dimensions, Comput. Geom. 24
+       (2003) 75-94 (the join tree).
+.. [2] H. Edelsbrunner and J. Harer, Computational Topology: An Introduction, American Mathematical
+       Society 2010 (the elder rule).
+
+Examples
+--------
 >>> import numpy as np
 >>> tree = merge_tree(np.array([[0.0, 5.0, 1.0], [4.0, 5.0, 2.0], [6.0, 3.0, 2.5]]), "axes")
 >>> [(basin.birth, basin.death) for basin in tree.basins]

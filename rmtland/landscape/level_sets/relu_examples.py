@@ -24,6 +24,15 @@ A grid in (w, a) that has no point at w = 0 steps over the barrier and reads les
 In rmtland's networks the loss is the mean over samples: divide by their number. Source of the
 statement: Freeman and Bruna, ICLR 2017; Venturi, Bandeira and Bruna, JMLR 2019.
 
+References
+----------
+.. [1] C. D. Freeman and J. Bruna, Topology and geometry of half-rectified network optimization,
+       ICLR 2017.
+.. [2] L. Venturi, A. S. Bandeira and J. Bruna, Spurious valleys in one-hidden-layer neural network
+       optimization landscapes, Journal of Machine Learning Research 20 (2019), no. 133.
+
+Examples
+--------
 >>> from fractions import Fraction
 >>> one, two, three = SignPatterns(1, 2, 1), SignPatterns(2, 1, 1), SignPatterns(3, 1, 1)
 >>> one.barrier, one.components(Fraction(9, 4)), one.components(Fraction(5, 2))

@@ -12,6 +12,15 @@ Freeman and Bruna (ICLR 2017), Venturi, Bandeira and Bruna (JMLR 2019), for the 
 Proofs speak of the best path, an experiment finds some path: its barrier is an upper bound. A
 barrier near zero agrees with a theorem; one that stays shows that this search did not get below.
 
+References
+----------
+.. [1] C. D. Freeman and J. Bruna, Topology and geometry of half-rectified network optimization,
+       ICLR 2017.
+.. [2] L. Venturi, A. S. Bandeira and J. Bruna, Spurious valleys in one-hidden-layer neural network
+       optimization landscapes, Journal of Machine Learning Research 20 (2019), no. 133.
+
+Examples
+--------
 >>> [case.name for case in theorem_cases()]
 ['linear', 'relu', 'quadratic']
 """

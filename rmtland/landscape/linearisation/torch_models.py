@@ -5,6 +5,13 @@ model can be batched. The loss here is half the mean squared error over samples,
 `torch.nn.MSELoss` is 2/n_out times it, so that a step size eta here is eta n_out/2 of an optimiser
 on that loss.
 
+References
+----------
+.. [1] A. Jacot, F. Gabriel and C. Hongler, Neural tangent kernel: convergence and generalization in
+       neural networks, NeurIPS 2018.
+
+Examples
+--------
 >>> linearise_torch.__name__
 'linearise_torch'
 """

@@ -17,6 +17,11 @@ a quarter of the step, or (for "flatter" and "sharper") lambda_max moves the wro
 Synonyms: Riemannian gradient descent, retraction, predictor-corrector continuation, sharpness
 minimisation along the zero-loss manifold.
 
+References
+----------
+.. [1] Y. Cooper, Global minima of overparameterized neural networks, SIAM J. Math. Data Sci. 3
+       (2021) 676-691.
+
 Examples
 --------
 >>> from rmtland.landscape.manifold.minimisers import interpolate

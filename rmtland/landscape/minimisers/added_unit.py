@@ -23,6 +23,11 @@ a single unit, and as :math:`\phi` grows by :math:`(n_0 + n_2)/N`,
 
 Each of the assumptions is measured here.
 
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70.
+
 Examples
 --------
 >>> import numpy as np

@@ -12,7 +12,8 @@ plateau is not found out by it.
 
 References
 ----------
-J. Nocedal and S. J. Wright, Numerical Optimization, 2nd ed., Springer 2006, sections 3.5, 7.2.
+.. [1] J. Nocedal and S. J. Wright, Numerical Optimization, 2nd edition, Springer 2006, sections
+       3.5 and 7.2.
 
 Examples
 --------

@@ -21,6 +21,13 @@ units after the first. For odd f it makes no difference in the limit.
 Synonyms: matching pursuit with one atom; spiked regression; ground state of a spherical spin glass
 (with :math:`n_2 = 1`).
 
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70.
+.. [2] B. Huang and M. Sellke, Optimization algorithms for multi-species spherical spin glasses,
+       arXiv:2308.09672.
+
 Examples
 --------
 The linear unit's only maximum is the largest singular value of Y on the row space of X:

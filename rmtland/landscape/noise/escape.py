@@ -12,6 +12,10 @@ apart break a symmetry and have none, so that SGD does not leave the symmetric s
 
 Synonyms: saddle escape, noise-induced instability, invariant manifold, permutation symmetry.
 
+References
+----------
+.. [1] L. Ziyin, K. Liu, T. Mori and M. Ueda, Strength of minibatch noise in SGD, ICLR 2022.
+
 Examples
 --------
 >>> import numpy as np

@@ -8,6 +8,10 @@ the factors are kept; otherwise the matrices are.
 
 Synonyms: state-dependent noise, per-sample Hessian, mean-square stability.
 
+References
+----------
+.. [1] L. Ziyin, K. Liu, T. Mori and M. Ueda, Strength of minibatch noise in SGD, ICLR 2022.
+
 Examples
 --------
 >>> import numpy as np

@@ -4,6 +4,12 @@ Along one direction V <- q V + v has V_k = v (1 - q^k)/(1 - q), written in the s
 near 0 for small steps. With multiplicative noise C <- weight (Sigma + M(C)) is summed as a series.
 `rmtland.landscape.noise.stationary` says what of.
 
+References
+----------
+.. [1] L. Ziyin, K. Liu, T. Mori and M. Ueda, Strength of minibatch noise in SGD, ICLR 2022.
+
+Examples
+--------
 >>> import numpy as np
 >>> float(geometric(np.float64(0.5), 3))  # 1 + 1/2 + 1/4
 1.75

@@ -11,6 +11,11 @@ the number of independent normal samples that would tell the variance as well.
 
 Synonyms: Markov chain Monte Carlo error, autocorrelation time, effective sample size.
 
+References
+----------
+.. [1] S. Mandt, M. D. Hoffman and D. M. Blei, Stochastic gradient descent as approximate Bayesian
+       inference, J. Mach. Learn. Res. 18 (2017) 1-35.
+
 Examples
 --------
 >>> import numpy as np

@@ -5,6 +5,13 @@ r"""Gradient noise of a PyTorch model, by products: nothing of size p x p is for
 one pass over the data for a product. The trace is exact; what lies the noise to the Hessian,
 tr(Sigma H), |Sigma|_F and |H|_F, is estimated from random signs with standard errors.
 
+References
+----------
+.. [1] S. Mandt, M. D. Hoffman and D. M. Blei, Stochastic gradient descent as approximate Bayesian
+       inference, J. Mach. Learn. Res. 18 (2017) 1-35.
+
+Examples
+--------
 >>> StreamedNoise.__name__
 'StreamedNoise'
 """

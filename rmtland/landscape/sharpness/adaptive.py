@@ -11,6 +11,13 @@ with T diagonal: the moduli of the parameters ("element", invariant under the sc
 of whole filters, the rows of weights that feed one unit ("filter"); a bias by its own modulus. It
 is the sharpness of the surface in the scaled parameters.
 
+References
+----------
+.. [1] J. Kwon, J. Kim, H. Park and I. K. Choi, ASAM: adaptive sharpness-aware minimization for
+       scale-invariant learning of deep neural networks, ICML 2021.
+
+Examples
+--------
 >>> import numpy as np
 >>> from rmtland.landscape.sharpness import ball_sharpness
 >>> from rmtland.landscape.surface import NetworkSurface

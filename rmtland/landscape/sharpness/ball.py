@@ -14,6 +14,15 @@ r"""The largest rise of the loss within a ball of parameters, from below and fro
 - rho^2 lambda_max/2, which is S_rho to second order where the gradient vanishes, and neither bound
   elsewhere.
 
+References
+----------
+.. [1] P. Foret, A. Kleiner, H. Mobahi and B. Neyshabur, Sharpness-aware minimization for
+       efficiently improving generalization, ICLR 2021.
+.. [2] J. J. More and D. C. Sorensen, Computing a trust region step, SIAM J. Sci. Stat. Comput. 4
+       (1983) 553-572.
+
+Examples
+--------
 >>> import numpy as np
 >>> from rmtland.landscape.surface import NetworkSurface
 >>> from rmtland.networks import MLP, gaussian, train

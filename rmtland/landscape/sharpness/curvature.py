@@ -15,6 +15,13 @@ Up to `EXACT_SIZE` parameters the matrix is diagonalised and errors are those of
 that is bounded from below by lambda_max over the second Ritz value above t, below which an
 eigenvalue lies.
 
+References
+----------
+.. [1] W. J. Maddox, G. Benton and A. G. Wilson, Rethinking parameter counting in deep models:
+       effective dimensionality revisited, arXiv:2003.02139.
+
+Examples
+--------
 >>> import numpy as np
 >>> from rmtland.landscape.surface import FunctionSurface
 >>> values = np.array([-1.0, 0.0, 0.5, 4.0])

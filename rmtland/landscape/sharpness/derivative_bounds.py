@@ -40,6 +40,13 @@ n the largest width. The ball is taken larger by that, residuals by Lambda nu |o
 gradient and Hessian at the centre are off by nu times bounds of the next derivative. Sums in the
 bounds themselves are off by far less than the margin of 1e-9 that is added.
 
+References
+----------
+.. [1] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, SIAM 2002, chapter
+       3 (rounding of sums of products).
+
+Examples
+--------
 >>> from rmtland.networks import MLP
 >>> point = MLP((1, 1)).at([0.5], [[1.0]], [[0.0]])
 >>> bounds = derivative_bounds(point, 0.1)

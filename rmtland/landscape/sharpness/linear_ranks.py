@@ -16,6 +16,13 @@ H_0 is the dimension of the matrices of rank q). Where the residuals vanish, H =
 rank H <= n + O(c) for n samples and c outputs; what their proofs give, and what holds at
 interpolation, is rank H_0 <= n c.
 
+References
+----------
+.. [1] S. P. Singh, G. Bachmann and T. Hofmann, Analytic insights into structure and rank of neural
+       network Hessian maps, NeurIPS 2021.
+
+Examples
+--------
 >>> generic_ranks((3, 2, 3))
 LinearRanks(gauss_newton=8, residual=12, total=12, gap=inf)
 >>> from rmtland.networks import MLP, gaussian

@@ -9,6 +9,13 @@ negative definite); and for every such s, by duality,
 so that the number found is an upper bound whatever s is. In the "hard case", a gradient without a
 part along the largest eigenvalue, s = lambda_max.
 
+References
+----------
+.. [1] J. J. More and D. C. Sorensen, Computing a trust region step, SIAM J. Sci. Stat. Comput. 4
+       (1983) 553-572.
+
+Examples
+--------
 >>> import numpy as np
 >>> quadratic_maximum(np.array([0.0, 0.0]), np.array([1.0, 3.0]), 2.0)
 6.0

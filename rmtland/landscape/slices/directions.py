@@ -11,6 +11,13 @@ normalisation, arrays of one axis, have no filters; both conventions are offered
 leaves them where they are (Li et al.'s ``biasbn`` left out), ``vectors="whole"`` scales each array
 as one filter. A bias that is zero in the network is not moved by either.
 
+References
+----------
+.. [1] H. Li, Z. Xu, G. Taylor, C. Studer and T. Goldstein, Visualizing the loss landscape of neural
+       nets, NeurIPS 2018.
+
+Examples
+--------
 >>> import numpy as np
 >>> from rmtland.networks import MLP
 >>> from rmtland.landscape.surface import NetworkSurface

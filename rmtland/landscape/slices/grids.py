@@ -7,6 +7,13 @@ surface at its points only: minima and barriers between them are missed (a ReLU 
 (1, 2), (-1, 1) has a barrier of exactly 2.5 at w = 0, and a grid that misses it reads less:
 `rmtland.landscape.level_sets`).
 
+References
+----------
+.. [1] H. Li, Z. Xu, G. Taylor, C. Studer and T. Goldstein, Visualizing the loss landscape of neural
+       nets, NeurIPS 2018.
+
+Examples
+--------
 >>> import numpy as np
 >>> from rmtland.landscape.surface import FunctionSurface
 >>> bowl = FunctionSurface(2, lambda t: (float(t @ t), 2.0 * t), lambda t: 2.0 * np.eye(2))

@@ -10,6 +10,15 @@ which is large for any random walk in many dimensions too (6/pi^2 = .61 and .15 
 components; Antognini and Sohl-Dickstein, NeurIPS 2018): a picture of such a plane shows a smooth
 arc whatever the training did.
 
+References
+----------
+.. [1] H. Li, Z. Xu, G. Taylor, C. Studer and T. Goldstein, Visualizing the loss landscape of neural
+       nets, NeurIPS 2018.
+.. [2] J. Antognini and J. Sohl-Dickstein, PCA of high dimensional random walks with comparison to
+       neural network training, NeurIPS 2018.
+
+Examples
+--------
 >>> import numpy as np
 >>> steps = np.array([[0.0, 0.0, 0.0], [3.0, 1.0, 0.0], [6.0, 0.0, 0.0]])
 >>> found = trajectory_plane(steps)

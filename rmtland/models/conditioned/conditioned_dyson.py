@@ -21,6 +21,15 @@ that comes near, S[M] hardly does: the first step from the states nearby takes t
 is right to a percent. With a `tolerance` of .1 on M two steps a point are enough, and G is off by
 some 1e-4 of its peak; with the default of 1e-8 it takes six or seven.
 
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70.
+.. [2] J. W. Helton, R. Rashidi Far and R. Speicher, Operator-valued semicircular elements: solving
+       a quadratic matrix equation with positivity constraints, Int. Math. Res. Not. 2007, rnm086.
+.. [3] H. F. Walker and P. Ni, Anderson acceleration for fixed-point iterations, SIAM J. Numer.
+       Anal. 49 (2011) 1715-1735.
+
 Examples
 --------
 >>> from rmtland.models import ConditionedHessian

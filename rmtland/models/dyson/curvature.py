@@ -6,6 +6,11 @@ are taken as given. Where only the first layer is known they are drawn
 (`DysonHessian.of_first_layer`): with many units and outputs any draw gives the same law, with few
 they do not. `averaged_over_curvature` draws several and returns mean and spread.
 
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70.
+
 Examples
 --------
 >>> import numpy as np

@@ -17,8 +17,9 @@ References
 ----------
 .. [1] F. Benaych-Georges and R. R. Nadakuditi, The eigenvalues and eigenvectors of finite, low rank
        perturbations of large random matrices, Adv. Math. 227 (2011) 494-521.
-.. [2] Y. Fan and Z. Wang, Spectra of the conjugate kernel and neural tangent kernel for
-       linear-width neural networks, NeurIPS 2020: the spikes of mean activations.
+.. [2] Z. Fan and Z. Wang, Spectra of the conjugate kernel and neural tangent kernel for
+       linear-width neural networks, NeurIPS 2020, arXiv:2005.11879: the spikes of mean
+       activations.
 
 Examples
 --------

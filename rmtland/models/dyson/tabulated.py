@@ -19,6 +19,11 @@ that many points and interpolated as a function of the level.
 interpolation, where the law was compared with the equation at a lower height, and at anchors
 predicted by the others.
 
+References
+----------
+.. [1] J. Alt, L. Erdos and T. Kruger, The Dyson equation with linear self-energy: spectral bands,
+       edges and cusps, Documenta Mathematica 25 (2020) 1421-1539 (edges like square roots).
+
 Examples
 --------
 >>> import numpy as np

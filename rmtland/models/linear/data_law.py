@@ -12,6 +12,11 @@ function of w, of the Marchenko-Pastur law of ratio n2/n1,
 on the range of K, where v_k are the eigenvectors of that matrix, symmetric also for complex z, and
 :math:`v_k^T v_k = 1`. Edges are eigenvalues of C at the edges of the law of w.
 
+References
+----------
+.. [1] V. A. Marchenko and L. A. Pastur, Distribution of eigenvalues for some sets of random
+       matrices, Mathematics of the USSR-Sbornik 1 (1967) 457-483.
+
 Examples
 --------
 >>> import numpy as np

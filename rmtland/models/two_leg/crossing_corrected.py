@@ -10,6 +10,13 @@ where the bracket belongs to the sizes and the activation alone, both laws solve
 sampled legs (`TwoLegHessian.crossings`). `FiniteSizeHessian` in the place of the first adds its
 correction of order 1/n too, where that can be afforded.
 
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70.
+.. [2] J. A. Mingo and R. Speicher, Free Probability and Random Matrices, Springer, 2017, chapters
+       1, 4 and 9: genus expansion, asymptotic freeness, operator-valued equations.
+
 Examples
 --------
 >>> import numpy as np

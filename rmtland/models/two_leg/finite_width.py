@@ -16,6 +16,13 @@ of the small networks pass by, which c0 puts at a place that grows with n, it is
 
 Synonyms: finite-size correction, Richardson extrapolation in the width, weak localisation.
 
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70.
+.. [2] J. A. Mingo and R. Speicher, Free Probability and Random Matrices, Springer, 2017, chapters
+       1, 4 and 9: genus expansion, asymptotic freeness, operator-valued equations.
+
 Examples
 --------
 >>> from rmtland.models import TwoLegHessian

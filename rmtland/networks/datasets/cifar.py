@@ -3,6 +3,11 @@
 The binary version has five training files, `data_batch_1.bin` to `data_batch_5.bin`, and
 `test_batch.bin`. Each holds 10000 records of 3073 bytes: a label from 0 to 9, then 1024 red, 1024
 green and 1024 blue grey levels of a 32x32 image, row by row. Nothing is downloaded.
+
+References
+----------
+.. [1] A. Krizhevsky, Learning multiple layers of features from tiny images, technical report,
+       University of Toronto 2009.
 """
 
 from __future__ import annotations

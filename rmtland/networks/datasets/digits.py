@@ -3,6 +3,13 @@ r"""The handwritten digits that scikit-learn ships: 1797 real images of 8x8 pixe
 They are the test part of the UCI "Optical Recognition of Handwritten Digits" set. Of 8x8 images
 whitening keeps 55 of 64 directions, of 4x4 images all 16 (see `rmtland.networks.datasets.dataset`).
 
+References
+----------
+.. [1] E. Alpaydin and C. Kaynak, Optical recognition of handwritten digits, UCI Machine Learning
+       Repository 1998.
+
+Examples
+--------
 >>> data = digits(100, size=4, whiten=True, rng=0)
 >>> data.x.shape, data.y.shape, data.target
 ((100, 16), (100, 16), 'autoencoder')

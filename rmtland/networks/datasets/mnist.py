@@ -2,6 +2,11 @@
 
 They are the first 500 images of each digit, 28x28 grey levels from 0 to 255 (LeCun, Cortes &
 Burges, "The MNIST database of handwritten digits").
+
+References
+----------
+.. [1] Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Gradient-based learning applied to document
+       recognition, Proceedings of the IEEE 86 (1998) 2278-2324.
 """
 
 from __future__ import annotations

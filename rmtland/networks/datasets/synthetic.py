@@ -49,7 +49,8 @@ def gaussian(samples: int, n_in: int, n_out: int | None = None, *, rng: Rng = No
 
     References
     ----------
-    Pennington & Bahri, ICML 2017.
+    .. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+           theory, ICML 2017, PMLR 70.
     """
     samples, n_in = count("samples", samples), count("n_in", n_in)
     n_out = n_in if n_out is None else count("n_out", n_out)

@@ -1,5 +1,12 @@
 """The Hessian of a loss in its two parts, and the names of the parts.
 
+References
+----------
+.. [1] J. Pennington and Y. Bahri, Geometry of neural network loss surfaces via random matrix
+       theory, ICML 2017, PMLR 70.
+
+Examples
+--------
 >>> import numpy as np
 >>> split = HessianSplit(np.eye(2), np.array([[0.0, 1.0], [1.0, 0.0]]))
 >>> split.total

@@ -8,6 +8,13 @@ point returned lies between the last two iterates, where the energy is between 0
 target. Gradient descent, SGD, momentum and Adam (`rmtland.networks.training.step_rules`) reach the
 points that practice reaches.
 
+References
+----------
+.. [1] R. H. Byrd, P. Lu, J. Nocedal and C. Zhu, A limited memory algorithm for bound constrained
+       optimization, SIAM J. Sci. Comput. 16 (1995) 1190-1208.
+
+Examples
+--------
 >>> from rmtland.networks.datasets import gaussian
 >>> from rmtland.networks.mlp import MLP
 >>> data, net = gaussian(20, 5, rng=0), MLP((5, 5, 5))

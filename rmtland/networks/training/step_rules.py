@@ -8,6 +8,12 @@ With gradient g of the full loss or of a batch, step size eta:
                             theta <- theta - eta m^ / (sqrt(v^) + 1e-8),
                             m^ = m / (1 - b1^t), v^ = v / (1 - b2^t)      (Kingma & Ba, ICLR 2015)
 
+References
+----------
+.. [1] D. P. Kingma and J. Ba, Adam: a method for stochastic optimization, ICLR 2015.
+
+Examples
+--------
 >>> import numpy as np
 >>> rule = StepRule("momentum", step_size=0.5, momentum=0.5)
 >>> state = rule.start(np.zeros(1))
