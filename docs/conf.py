@@ -124,9 +124,9 @@ sphinx_gallery_conf = {
 
 
 def _objects_linked(app, page, source):
-    """Make links of the objects that rows of the formula index name."""
+    """Make links of the objects that rows of the formula index name; what has no page is code."""
     if page == "formulas":
-        source[0] = re.sub(r"\| (`rmtland[\w.]+`) \|", r"| {py:obj}\1 |", source[0])
+        source[0] = re.sub(r"(`rmtland[\w.]+`)", r"{py:obj}\1", source[0])
 
 
 def _indexed_once(app, page, source):
