@@ -118,7 +118,10 @@ def operator_of(made: Any, *, part: str, parameters: Any, double: bool) -> Any:
         from rmtland.adapters.optional import optional
 
         dtype = optional("torch", extra="torch").float64 if double else None
-        return from_torch(*made, part=part, parameters=parameters, dtype=dtype)
+        operator = from_torch(*made, part=part, parameters=parameters, dtype=dtype)
+        # Nobody changes the parameters between products: the graph is the same, and half the work.
+        operator.keep_graph = operator.batches.is_one_batch and operator.method == "double_backward"
+        return operator
     from rmtland.adapters import from_jax
 
     dtype = "float64" if double else None

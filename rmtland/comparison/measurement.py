@@ -54,6 +54,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Measurement", "measure"]
 
+_LARGEST_DENSE = 8192
+_PRODUCTS_OF_A_PAIR = 40
+"""Of an extremal eigenpair by Lanczos, about: 45 for the Hessian of a convolutional network."""
+
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
@@ -206,9 +210,12 @@ def measure(
     wanted = count("eigenpairs", eigenpairs, min_value=0)
     for_probes, for_pairs, for_fits = streams(rng, 3)
     before = found.products
-    if found.size <= max(probes * steps, 2) and not found.is_complex:
-        spectrum = Spectrum(np.linalg.eigvalsh(found.dense()), precision=found.precision)
-        index = negative_fraction(found, method="inertia")
+    looked_at = found
+    ends = min(wanted, found.size // 2 or 1)
+    if _is_small(found, probes * steps, ends) and not found.is_complex:
+        looked_at = _formed(found)
+        spectrum = Spectrum(np.linalg.eigvalsh(looked_at.dense()), precision=found.precision)
+        index = negative_fraction(looked_at, method="inertia")
         trace = (float(found.size * spectrum.measure[0].mean()), 0.0)
     else:
         runs = krylov_quadratures(
@@ -219,8 +226,7 @@ def measure(
         trace = _trace(spectrum, found)
     pairs = None
     if wanted:
-        ends = min(wanted, found.size // 2 or 1)
-        pairs = extremal_eigenpairs(found, ends, tol=1e-6, rng=for_pairs)
+        pairs = extremal_eigenpairs(looked_at, ends, tol=1e-6, rng=for_pairs)
     fitted: dict[str, Fit[Any]] = {}
     unfitted: dict[str, str] = {}
     for name, family in _that_fit(families, spectrum).items():
@@ -236,6 +242,21 @@ def measure(
         laid, beyond = Overlay(spectrum, {}, {}, {}), np.empty(0)
     spent = found.products - before
     return Measurement(found.size, spectrum, index, trace, pairs, laid, beyond, spent, unfitted)
+
+
+def _is_small(operator: SymmetricOperator, products: int, ends: int) -> bool:
+    """Whether forming the matrix takes no more products than estimates of it would."""
+    if operator.matrix is None:
+        products += 2 * ends * _PRODUCTS_OF_A_PAIR
+    return operator.size <= min(max(products, 2), _LARGEST_DENSE)
+
+
+def _formed(operator: SymmetricOperator) -> SymmetricOperator:
+    """Return an operator by the matrix that products formed, once, with their precision."""
+    if operator.matrix is not None:
+        return operator
+    matrix = operator.dense()
+    return SymmetricOperator(lambda v: matrix @ v, operator.size, operator.dtype, operator.source)
 
 
 def _that_fit(families: Any, spectrum: Spectrum) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 
 from rmtland import MarchenkoPastur, Semicircle, Spectrum
 from rmtland.cli.eigenvalues import read_eigenvalues
+from rmtland.cli.measure import operator_of
 from rmtland.ensembles import GaussianEnsemble, WishartEnsemble
 
 OWN = """
@@ -106,6 +107,24 @@ def test_a_torch_model(rmtland):
     assert (report["size"], report["index"]["value"]) == (6 * 8 + 9 * 3, 0.0)
     assert report["settings"]["parameters"] == ["0.weight", "2"]
     assert torch.get_default_dtype() == torch.float32
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+def test_the_graph_of_a_torch_model_is_kept_where_it_is_the_same():
+    pytest.importorskip("torch", reason="needs PyTorch: pip install 'rmtland[torch]'")
+    own = {}
+    exec(OWN, own)
+    net, loss, (x, y) = own["model"]()
+    plain = {"part": "total", "parameters": None, "double": True}
+    whole = operator_of((net, loss, (x, y)), **plain)
+    halves = operator_of((net, loss, list(zip(x.split(15), y.split(15), strict=True))), **plain)
+    assert (whole.keep_graph, halves.keep_graph) == (True, False)
+    unit = np.eye(whole.shape[0])
+    first = whole @ unit
+    kept = whole._kept
+    assert np.allclose(first, halves @ unit, atol=1e-12)
+    assert (whole @ unit == first).all()
+    assert whole._kept is kept
 
 
 def test_a_jax_model(rmtland):

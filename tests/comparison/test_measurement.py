@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rmtland import Semicircle, measure
+from rmtland.estimate import symmetric_operator
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,38 @@ def test_fitted_families_are_compared_where_another_cannot_be():
 def test_what_is_no_family_is_refused():
     with pytest.raises(TypeError):
         measure(np.eye(5), families=[3], rng=0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_matrix_that_takes_no_more_products_than_estimates_is_formed_once(dtype):
+    values = np.concatenate([np.linspace(-2.0, -1.0, 90), np.linspace(0.5, 3.0, 510)])
+    spent = []
+
+    def product(vectors):
+        spent.append(vectors.shape[1] if vectors.ndim == 2 else 1)
+        return (values * vectors.T).T.astype(dtype)
+
+    found = measure(
+        symmetric_operator(product, size=600, dtype=dtype), probes=5, steps=30, rng=0, families=[]
+    )
+    assert found.products == 600
+    assert sum(spent) <= 610  # with those that look at the function
+    assert found.index.method == "inertia"
+    assert found.index.value == 0.15
+    assert np.allclose(found.spectrum.nodes, np.sort(values), atol=1e-6)
+    ends = np.concatenate([values[:6], values[-6:]])
+    assert np.allclose(found.eigenpairs.values, ends, atol=1e-6)
+
+
+def test_a_larger_matrix_is_estimated():
+    values = np.linspace(-1.0, 2.0, 600)
+    found = measure(
+        symmetric_operator(lambda v: values * v, size=600),
+        probes=4,
+        steps=30,
+        eigenpairs=1,
+        rng=0,
+        families=[],
+    )
+    assert found.index.method == "lanczos"
+    assert found.spectrum.nodes.shape == (4, 30)
