@@ -29,10 +29,11 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from rmtland.free.operator_valued.resolvent_equation import upper_log
+from rmtland.models.dyson.first_layer_block import FirstLayerBlock, InnerBlocks
 from rmtland.models.dyson.fixed_points import DEPTH, STEPS, FixedPoint, anderson
 from rmtland.models.dyson.free_slopes import FreeSlopes
-from rmtland.models.dyson.half_plane import inverse, is_lower, log_determinant
-from rmtland.models.dyson.output_block import OuterBlock, outer_block, real_times, times_real
+from rmtland.models.dyson.half_plane import is_lower, log_determinant
+from rmtland.models.dyson.output_block import OuterBlock, outer_block
 from rmtland.models.dyson.trace_quadrature import gauss_rule
 from rmtland.models.dyson.unit_rays import UnitRays
 from rmtland.typing import Complex, Real
@@ -55,15 +56,6 @@ class Blocks(NamedTuple):
     coupled: complex  # tr M_b S_b
     outer: tuple[OuterBlock, ...]
     start: tuple[Complex, Complex]  # (M_a, M_s) that M_b was formed from
-
-
-class InnerBlocks(NamedTuple):
-    """M_b of some hidden units, with z - A_b - S_b and S_b: (k, n0, n0), or (1, n1 n0, n1 n0)."""
-
-    units: slice
-    b: Complex
-    inner: Complex
-    energy: Complex
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,21 +141,27 @@ class BlockEquation:
         return [(float(c), float(share)) for c, share in zip(*self._outputs, strict=True)]
 
     @cached_property
-    def _sigma(self) -> Real:
-        sigma = self.second_layer
-        return np.asarray(np.diagonal(sigma) if sigma.ndim == 2 and self.by_unit else sigma)
-
-    @cached_property
     def rays(self) -> UnitRays:
         """Samples as the hidden units see them."""
         return UnitRays(self.slopes, self.x, self.bends)
 
     @cached_property
+    def _first_layer(self) -> FirstLayerBlock:
+        sigma = self.second_layer
+        return FirstLayerBlock(
+            self.rays,
+            self.outputs,
+            self.variances,
+            np.asarray(np.diagonal(sigma) if sigma.ndim == 2 and self.by_unit else sigma),
+            self.has_outer,
+            self.has_noise,
+            self.by_unit,
+        )
+
+    @property
     def gram(self) -> Real:
         """(1 / m^2) sum_mu r D_j D_j' x x^T: (n1, n0, n0) by unit, (n1, n0, n1, n0) full."""
-        return self.rays.gram(self.variances, by_unit=self.by_unit)
-
-    # M_b -----------------------------------------------------------------------------------------
+        return self._first_layer.gram
 
     def inner_blocks(self, z: complex, a: Complex, s: Complex) -> Iterator[InnerBlocks]:
         """Form M_b from M_a and M_s, some hidden units at a time, or whole if they are coupled.
@@ -175,57 +173,12 @@ class BlockEquation:
         a, s : ndarray of complex
             M_a and M_s.
 
-        Yields
-        ------
-        InnerBlocks
+        Returns
+        -------
+        iterator of InnerBlocks
             Of some units, or of all if they are coupled.
         """
-        if not self.by_unit:
-            yield self._wide_block(z, a, s)
-            return
-        n0 = self.x.shape[1]
-        for units in self.rays.chunks():
-            energy = self._energy_by_unit(units, s)
-            if self.has_noise:
-                here = np.diagonal(a)[units]
-                energy += self.outputs * here[:, None, None] * self.gram[units]
-            inner = z * np.eye(n0) - energy
-            if self.rays.curvature is not None:
-                inner -= self.rays.curvature[units]
-            yield InnerBlocks(units, inverse(inner), inner, energy)
-
-    def _energy_by_unit(self, units: slice, s: Complex) -> Complex:
-        """(n2 / m) Sigma_jj X D_j M_s D_j X^T, shape (k, n0, n0)."""
-        n1, n0, m = self._sizes
-        energy = np.zeros((len(range(n1)[units]), n0, n0), dtype=np.complex128)
-        if not self.has_outer:
-            return energy
-        rays = self.rays.of(units)
-        flat, turned = rays.reshape(-1, m), rays.swapaxes(1, 2)
-        energy.real = (flat @ np.ascontiguousarray(s.real)).reshape(rays.shape) @ turned
-        energy.imag = (flat @ np.ascontiguousarray(s.imag)).reshape(rays.shape) @ turned
-        energy *= (self.outputs / m * self._sigma[units])[:, None, None]
-        return energy
-
-    def _wide_block(self, z: complex, a: Complex, s: Complex) -> InnerBlocks:
-        n1, n0, m = self._sizes
-        every, units = slice(None), np.arange(n1)
-        if self.has_outer and self._sigma.ndim == 2:
-            rays = self.rays.of(every).reshape(n1 * n0, m)
-            energy = times_real(real_times(rays, s), rays.T).reshape(n1, n0, n1, n0)
-            energy *= (self.outputs / m) * self._sigma[:, None, :, None]
-        else:
-            energy = np.zeros((n1, n0, n1, n0), dtype=np.complex128)
-            energy[units, :, units, :] = self._energy_by_unit(every, s)
-        if self.has_noise:
-            energy += self.outputs * a[:, None, :, None] * self.gram
-        inner = -energy
-        inner[units, :, units, :] += z * np.eye(n0)
-        if self.rays.curvature is not None:
-            inner[units, :, units, :] -= self.rays.curvature
-        shape = (1, n1 * n0, n1 * n0)
-        wide = inner.reshape(shape)
-        return InnerBlocks(every, inverse(wide), wide, energy.reshape(shape))
+        return self._first_layer.inner_blocks(z, a, s)
 
     # The fixed point -----------------------------------------------------------------------------
 
@@ -307,9 +260,9 @@ class BlockEquation:
             trace += complex(np.trace(part.b, axis1=1, axis2=2).sum())
             coupled += complex(np.sum(part.b * part.energy.swapaxes(1, 2)))
             if self.has_noise:
-                self._add_energy_a(energy_a, part)
+                self._first_layer.add_energy_a(energy_a, part)
             if self.has_outer:
-                energy_s += self._energy_s(part)
+                energy_s += self._first_layer.energy_s(part)
         energy_s /= m
         new_a, new_s = np.zeros((n1, n1), dtype=np.complex128), np.zeros_like(energy_s)
         trace_a, outer = 0j, []
@@ -324,33 +277,6 @@ class BlockEquation:
             outer.append(block._replace(weight=float(share)))
         blocks = Blocks(new_a, new_s, trace_a, trace, coupled, tuple(outer), (a, s))
         return np.concatenate([new_a.ravel(), new_s.ravel()]), blocks
-
-    def _add_energy_a(self, energy: Complex, part: InnerBlocks) -> None:
-        """Add S_a, or its diagonal where units are apart."""
-        n1, n0, _ = self._sizes
-        if not self.by_unit:
-            energy += np.sum(part.b.reshape(n1, n0, n1, n0) * self.gram, axis=(1, 3))
-        else:
-            energy[part.units] += np.sum(part.b * self.gram[part.units], axis=(1, 2))
-
-    def _energy_s(self, part: InnerBlocks) -> Complex:
-        """Return m S_s."""
-        n1, n0, m = self._sizes
-        rays = self.rays.of(part.units)
-        if self._sigma.ndim == 1:
-            b = part.b
-            if not self.by_unit:
-                units = np.arange(n1)
-                b = b.reshape(n1, n0, n1, n0)[units, :, units, :]
-            b = b * self._sigma[part.units, None, None]
-        else:
-            b = part.b.reshape(n1, n0, n1, n0) * self._sigma[:, None, :, None]
-            b, rays = b.reshape(n1 * n0, n1 * n0), rays.reshape(n1 * n0, m)
-        flat = rays.reshape(-1, m).T
-        energy = np.empty((m, m), dtype=np.complex128)
-        energy.real = flat @ (np.ascontiguousarray(b.real) @ rays).reshape(-1, m)
-        energy.imag = flat @ (np.ascontiguousarray(b.imag) @ rays).reshape(-1, m)
-        return energy
 
     def fixed_point(
         self, z: complex, start: Complex | None, tolerance: float, limit: int = STEPS
