@@ -291,6 +291,40 @@ def refuse_constant_loss(function: LossFunction, batch: Batch) -> None:
         )
 
 
+def refuse_inseparable_loss(function: LossFunction, outputs: Any, batch: Batch) -> None:
+    """Refuse a loss that is not the sum of the losses of samples, which have no gradients then.
+
+    Parameters
+    ----------
+    function : LossFunction
+        The loss.
+    outputs : tensor or pytree
+        Outputs for the batch.
+    batch : Batch
+        The first batch.
+
+    Raises
+    ------
+    ValueError
+        If the losses of the samples do not add up to that of the batch.
+    """
+    import torch
+
+    with torch.no_grad():
+        try:
+            losses = function.sample_losses(outputs, batch)
+        except (RuntimeError, TypeError, ValueError, IndexError):
+            return  # products tell
+        rest = float((function.rule.total(outputs, batch) - losses.sum()).abs())
+    rounding = max(1e-5, float(torch.finfo(losses.dtype).eps) ** 0.5)
+    if rest > rounding * float(losses.abs().sum()):
+        raise ValueError(
+            "the loss of a batch is not the sum (or, times its count, the mean) of the losses of "
+            "its samples (a weight for each of them?), whose gradients the empirical Fisher matrix "
+            "is made of; put weights into the targets and take them apart in the loss"
+        )
+
+
 def refuse_mixed_precision(model: Any, blocks: Sequence[Block], dtype: Any) -> None:
     """Refuse parameters of several precisions, or made in inference mode.
 
@@ -474,6 +508,24 @@ class _Nearby(LossFunction):
             )
             for value in there
         )
+
+
+def asymmetry(one: Any, its_product: Any, other: Any, other_product: Any) -> float:
+    """Return the difference of v.Hu and u.Hv over the sizes of the products.
+
+    Parameters
+    ----------
+    one, its_product, other, other_product : sequence of tensor
+        u, H u, v and H v, one tensor a block.
+
+    Returns
+    -------
+    float
+        About 1e-16 for a symmetric matrix in double precision.
+    """
+    u, hu, v, hv = (_flat(pieces) for pieces in (one, its_product, other, other_product))
+    size = float(hu.norm() + hv.norm())
+    return abs(float(v @ hu - u @ hv)) / size if size else 0.0
 
 
 def _flat(pieces: Any) -> Array:

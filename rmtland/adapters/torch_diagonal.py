@@ -45,16 +45,26 @@ def squared_gradients(function: LossFunction, batch: Batch, part: str) -> list[A
     Raises
     ------
     NoSquares
-        If the outputs of the model are not one tensor, or the loss is not convex in them.
+        If the outputs of the model are not one tensor, those for a sample alone are others than
+        in its batch, or the loss is not convex in them.
     """
     import torch
 
     values, frozen, m = function.values(), function.frozen(), batch.samples
     total = [torch.zeros_like(value) for value in values]
+    with torch.no_grad():
+        whole = function.outputs(values, batch, frozen)
+        rest = function.rule.total(whole, batch)
+        size = torch.zeros_like(rest)
     for i in range(m):
         leaves = [value.detach().requires_grad_() for value in values]
         row = rows_of(batch, slice(i, i + 1), m)
         outputs = function.outputs(leaves, row, frozen)
+        if batch.targets is not None:
+            _refuse_other_outputs(whole, outputs, i, m)
+        with torch.no_grad():
+            loss = _loss_alone(function, outputs, row)
+            rest, size = rest - loss, size + loss.abs()
         if part == "empirical_fisher":
             counted = function.rule.count(row) if function.rule.divides else 1.0
             targets, factors = function.rule.total(outputs, row).reshape(1), None
@@ -79,7 +89,46 @@ def squared_gradients(function: LossFunction, batch: Batch, part: str) -> list[A
             )
             for sum_, piece in zip(total, found, strict=True):
                 sum_ += scale * piece**2
+    if float(rest.abs()) > max(1e-5, float(torch.finfo(rest.dtype).eps) ** 0.5) * float(size):
+        raise NoSquares(_SHARED)
     return total
+
+
+_SHARED = (
+    "the loss of a batch is not the sum of those of its samples (a weight for each of them?), so "
+    "that the diagonal is no sum over samples; rmtland.estimate.diagonal estimates it"
+)
+
+
+def _loss_alone(function: LossFunction, outputs: Any, row: Batch) -> Array:
+    try:
+        return function.rule.total(outputs, row)
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise NoSquares(_SHARED) from error
+
+
+def _refuse_other_outputs(whole: Any, alone: Any, i: int, samples: int) -> None:
+    """Refuse outputs for a sample alone that are not those in its batch."""
+    import torch
+    from torch.utils._pytree import tree_leaves
+
+    pairs = list(zip(tree_leaves(whole), tree_leaves(alone), strict=False))
+    for together, one in pairs:
+        if not hasattr(one, "is_floating_point") or not one.is_floating_point():
+            continue
+        if len(pairs) > 1 and together.shape[:1] != (samples,):
+            continue  # something beside the outputs
+        far, size = float("inf"), float(together.double().norm())
+        if one.ndim and together.shape == (samples, *one.shape[1:]) and one.shape[0] == 1:
+            there = together[i : i + 1]
+            far = float((there - one.detach()).double().norm())
+            size = max(float(there.double().norm()), size / samples**0.5)
+        if far > max(1e-5, float(torch.finfo(one.dtype).eps) ** 0.5) * size:
+            raise NoSquares(
+                "the outputs for a sample alone are not those in its batch (another axis than the "
+                "first one for samples, or a tensor beside them that was cut too?), so that the "
+                "diagonal is no sum over samples; rmtland.estimate.diagonal estimates it"
+            )
 
 
 def _curvature(function: LossFunction, outputs: Array, row: Batch) -> Array:

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
-from rmtland.adapters.torch_batches import Batch, mapped
+from rmtland.adapters.torch_batches import Batch, mapped, rows_of
 from rmtland.adapters.torch_losses import LossRule
 from rmtland.adapters.torch_parameters import Block
 from rmtland.typing import Array
@@ -186,6 +187,31 @@ class LossFunction:
 
         return Batch(mapped(fitted, batch.inputs), mapped(fitted, batch.targets))
 
+    def rows(self, batch: Batch, number: int) -> Batch:
+        """Return the first samples of a batch, or all where the loss does not take a part of it.
+
+        Parameters
+        ----------
+        batch : Batch
+            From `batch`.
+        number : int
+            How many.
+
+        Returns
+        -------
+        Batch
+            Views.
+        """
+        import torch
+
+        part = rows_of(batch, slice(number), batch.samples)
+        try:
+            with self.differentiable(), torch.no_grad(), torch.random.fork_rng(devices=[]):
+                self.loss(self.values(), part, self.frozen())
+        except (RuntimeError, TypeError, ValueError, IndexError):
+            return batch  # a model or a loss for batches of this size only
+        return part
+
     def outputs(self, values: Sequence[Array], batch: Batch, frozen: dict[str, Array]) -> Any:
         """Return what the module returns for a batch.
 
@@ -207,10 +233,35 @@ class LossFunction:
 
         given = {**frozen, **dict(zip(self.names, values, strict=True))}
         inputs = batch.inputs
-        if isinstance(inputs, dict):
-            return functional_call(self.model, given, (), inputs)
-        arguments = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
-        return functional_call(self.model, given, arguments)
+        with self._constant_padding():
+            if isinstance(inputs, dict):
+                return functional_call(self.model, given, (), inputs)
+            arguments = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
+            return functional_call(self.model, given, arguments)
+
+    @contextmanager
+    def _constant_padding(self) -> Iterator[None]:
+        """Hold what embeddings give for their padding_idx, of which no gradient knows."""
+        import torch
+
+        padded = [
+            module
+            for module, _ in self.modes
+            if type(module) is torch.nn.Embedding and module.padding_idx is not None
+        ]
+        if not padded:
+            yield
+            return
+        names = {id(parameter): name for name, parameter in self.model.named_parameters()}
+        with ExitStack() as stack:
+            for module in padded:
+                name, index = names.get(id(module.weight), ""), module.padding_idx
+                if name in self.names:
+                    table = self._moved.get(name, module.weight)
+                    row = self.cast(table[index].detach())
+                    hook = module.register_forward_hook(partial(_with_row, index, row))
+                    stack.callback(hook.remove)
+            yield
 
     def loss(self, values: Sequence[Array], batch: Batch, frozen: dict[str, Array]) -> Array:
         """Return the loss of a batch, summed over it.
@@ -300,6 +351,13 @@ class LossFunction:
         if self.given_dtype is None or not tensor.is_floating_point():
             return tensor
         return tensor.to(self.given_dtype)
+
+
+def _with_row(index: int, row: Array, module: Any, inputs: Any, output: Array) -> Array:
+    """Return the output of an embedding with a constant row for one index."""
+    import torch
+
+    return torch.where((inputs[0] == index).unsqueeze(-1), row, output)
 
 
 def _without_rounded_products(torch: Any, stack: ExitStack) -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "loss_rule",
     "own_loss",
     "probed_reduction",
+    "refuse_no_batch_axis",
     "refuse_other_reduction",
     "refuse_parameters_in_loss",
     "refuse_untold",
@@ -49,6 +50,7 @@ _MEANS = {
 _LIKELIHOODS = ("mse_loss", "binary_cross_entropy_with_logits", "cross_entropy")
 Pair = tuple[Any, Batch]
 """Outputs of a batch, and the batch."""
+_ENTRIES = ("mse_loss", "l1_loss", "huber_loss")
 _OPTIONS = ("weight", "ignore_index", "label_smoothing", "beta", "delta", "pos_weight")
 
 
@@ -205,8 +207,31 @@ def probed_reduction(loss: Any, outputs: Any, batch: Batch) -> tuple[str, bool]:
             "whether the loss is a mean or a sum cannot be found out: outputs and targets do not "
             f"have one row per sample; {_REMEDY}"
         )
+    refuse_no_batch_axis(batch)
     parts = _parts_of(loss, outputs, batch)
     return parts.reduction(_REMEDY), parts.tells
+
+
+def refuse_no_batch_axis(batch: Batch) -> None:
+    """Refuse a single sample without a batch axis, the axis of whose targets is of other things.
+
+    Parameters
+    ----------
+    batch : Batch
+        The first batch.
+
+    Raises
+    ------
+    ValueError
+        If the inputs are one tensor that has no axis as long as the first one of the targets.
+    """
+    m, inputs = batch.samples, batch.inputs
+    if hasattr(inputs, "shape") and m not in inputs.shape:
+        raise ValueError(
+            f"targets have {m} rows, and inputs of shape {tuple(inputs.shape)} no axis of that "
+            "length: a sample without a batch axis? Give each batch one (x[None], y[None]; a "
+            f"DataLoader with batch_size=1), or {_REMEDY}"
+        )
 
 
 def refuse_other_reduction(
@@ -328,7 +353,34 @@ def _parts_of(loss: Any, outputs: Any, batch: Batch) -> LossParts:
         return tree_map(cut, outputs), mapped(cut, batch.targets)
 
     pairs = [part(rows) for rows in (slice(None), slice(k), slice(k, None))]
-    return LossParts(m, k, *_exact_losses(loss, pairs))
+    return _telling(loss, pairs, m, k)
+
+
+def _telling(loss: Any, pairs: Sequence[Any], m: int, k: int) -> LossParts:
+    """Return the losses of two parts and the whole, beside the outputs where all of them are 0."""
+    import torch
+    from torch.utils._pytree import tree_map
+
+    parts = LossParts(m, k, *_exact_losses(loss, pairs))
+    if parts.whole or parts.of_first or parts.of_others:
+        return parts
+    generator = torch.Generator().manual_seed(20261128)
+
+    def moved(whole: Any) -> Any:
+        if not (hasattr(whole, "is_floating_point") and whole.is_floating_point()):
+            return whole
+        size = float(whole.double().square().mean().sqrt()) or 1.0
+        drawn = torch.randn(whole.shape, generator=generator, dtype=torch.float64, device="cpu")
+        return whole + (size * drawn).to(whole)
+
+    beside = tree_map(moved, pairs[0][0])
+
+    def cut(rows: slice) -> Any:
+        return tree_map(lambda t: t[rows] if hasattr(t, "ndim") and t.ndim else t, beside)
+
+    shifted = [cut(slice(None)), cut(slice(k)), cut(slice(k, None))]
+    there = [(outputs, targets) for outputs, (_, targets) in zip(shifted, pairs, strict=True)]
+    return LossParts(m, k, *_exact_losses(loss, there))
 
 
 def _exact_losses(loss: Any, pairs: Sequence[Any]) -> tuple[float, float, float, float]:
@@ -347,10 +399,16 @@ def _exact_losses(loss: Any, pairs: Sequence[Any]) -> tuple[float, float, float,
     if given is not None:
         try:
             found = [loss(*(tree_map(double, one) for one in pair)) for pair in pairs]
-        except (RuntimeError, TypeError, ValueError):
+        except (RuntimeError, TypeError, ValueError, IndexError):
             found = None  # it has tensors of its own that do not go with them
     if found is None:
-        found, given = [loss(*pair) for pair in pairs], None
+        try:
+            found, given = [loss(*pair) for pair in pairs], None
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            raise ValueError(
+                "whether the loss is a mean or a sum cannot be found out, since it does not take "
+                f"parts of a batch ({str(error).splitlines()[0]}); {_REMEDY}"
+            ) from error
     if getattr(found[0], "dtype", None) != torch.float64:
         rounding = 1e-5
     else:
@@ -377,7 +435,7 @@ def _together(loss: Any, first: Pair, later: Pair) -> LossParts | None:
             a = torch.cat((a, b))
         joined.append(a)
     pairs = [tree_unflatten(joined, shape), (outputs, one.targets), (others, other.targets)]
-    return LossParts(one.samples + other.samples, one.samples, *_exact_losses(loss, pairs))
+    return _telling(loss, pairs, one.samples + other.samples, one.samples)
 
 
 def _known(loss: Any) -> tuple[str, Any, dict[str, Any]] | None:
@@ -391,7 +449,10 @@ def _known(loss: Any) -> tuple[str, Any, dict[str, Any]] | None:
     for module, name in _MEANS.items():
         function = getattr(functional, name)
         if loss is function:
-            return (name, function, options) if set(options) <= {*_OPTIONS, "reduction"} else None
+            # with weights of entries the mean divides by their sum, and they fit one batch only
+            entries = name in _ENTRIES and options.get("weight") is not None
+            known = set(options) <= {*_OPTIONS, "reduction"} and not entries
+            return (name, function, options) if known else None
         if type(loss) is getattr(torch.nn, module) and not _is_changed(loss):
             given = {key: getattr(loss, key) for key in _OPTIONS if hasattr(loss, key)}
             return name, function, {**given, "reduction": loss.reduction}

@@ -31,13 +31,15 @@ from typing import Any
 
 from rmtland.adapters.loss_curvature import refuse_hidden_curvature
 from rmtland.adapters.optional import optional
-from rmtland.adapters.torch_batches import Batch, Batches, rows_of, tensors_of, to_numpy
+from rmtland.adapters.torch_batches import Batch, Batches, tensors_of, to_numpy
 from rmtland.adapters.torch_checks import (
+    asymmetry,
     distance_to_differences,
     finite_entries,
     first_outputs,
     refuse_bad_loss,
     refuse_constant_loss,
+    refuse_inseparable_loss,
     refuse_mixed_precision,
     refuse_mixed_samples,
     refuse_other_device,
@@ -49,6 +51,7 @@ from rmtland.adapters.torch_losses import (
     loss_rule,
     own_loss,
     probed_reduction,
+    refuse_no_batch_axis,
     refuse_other_reduction,
     refuse_parameters_in_loss,
     refuse_untold,
@@ -99,7 +102,8 @@ def from_torch(
         Which matrix; products of the total as in [1]_, of Gauss-Newton as in [2]_.
     parameters : str or sequence of str, optional
         Names of parameters or modules, or patterns such as "layer1.*": the principal submatrix.
-        Frozen parameters are left out, tied ones count once.
+        Frozen parameters are left out, tied ones count once. What an embedding gives for its
+        padding_idx is constant, as it is for PyTorch's gradients.
     method : {"double_backward", "forward_over_reverse", "finite_differences"}, optional
         Route of the products; the first one that the model has the derivatives for, by default of
         the first two. Products by finite differences state their error in ``product_error`` (of a
@@ -197,6 +201,9 @@ def from_torch(
         if rule is None:
             rule, total = _found_out(loss, outputs, first, batches, part, number, function, check)
             function.rule = rule
+        if check and part == "empirical_fisher":
+            refuse_no_batch_axis(first)
+            refuse_inseparable_loss(function, outputs, first)
         if check and number > 1:
             refuse_mixed_samples(function, outputs, first)
     if rule.divides and not total > 0:
@@ -298,11 +305,11 @@ def _try_products(operator: TorchOperator, first: Batch, method: str | None) -> 
     import torch
 
     function = operator.function
-    if operator.batches.is_one_batch and first.samples > 64:
-        first = rows_of(first, slice(32), first.samples)
     few = first
+    if operator.batches.is_one_batch and first.samples > 64:
+        first = function.rows(first, 32)
     if operator.batches.is_one_batch and first.samples > 8:
-        few = rows_of(first, slice(8), first.samples)
+        few = function.rows(first, 8)
     generator = torch.Generator().manual_seed(20261126)
 
     def drawn() -> Array:
@@ -324,6 +331,18 @@ def _try_products(operator: TorchOperator, first: Batch, method: str | None) -> 
                 failures.append(f"{route}: {str(error).splitlines()[0]}")
                 continue
             _refuse_bad_products(operator, *results)
+            if route == "forward_over_reverse":
+                other = drawn()
+                along = [other[b.slice].reshape(b.shape) for b in operator.blocks]
+                image = ROUTES[route](function, first, operator.part)(along)
+                skew = asymmetry(pieces, results[0], along, image)
+                if skew > (1e-9 if function.dtype == torch.float64 else 1e-3):
+                    failures.append(
+                        f"{route}: products are not symmetric (by {skew:.2g} of their size), as "
+                        "where a function of the forward pass has another derivative backwards "
+                        "(embedding with padding_idx)"
+                    )
+                    continue
             if route != "finite_differences" and all(
                 (
                     far := distance_to_differences(
