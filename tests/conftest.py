@@ -6,20 +6,39 @@ neither asserted nor expected an exception or a warning.
 """
 
 import ast
+import contextlib
 import copy
 import functools
 import gc
 import os
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from _pytest.assertion import rewrite
 from _pytest.recwarn import WarningsChecker
-from hypothesis import settings
-from hypothesis.internal.conjecture import providers
 from threadpoolctl import threadpool_limits
+
+
+@contextlib.contextmanager
+def plain_assertions():
+    """Import modules as they are: pytest rewrites assertions in its plugins, and in all of theirs.
+
+    In Hypothesis that takes seconds in each process, wherever Python may not write bytecode.
+    """
+    hooks = [one for one in sys.meta_path if isinstance(one, rewrite.AssertionRewritingHook)]
+    sys.meta_path[:] = [one for one in sys.meta_path if one not in hooks]
+    try:
+        yield
+    finally:
+        sys.meta_path[:0] = hooks
+
+
+with plain_assertions():
+    from hypothesis import settings
+    from hypothesis.internal.conjecture import providers
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: one BLAS thread each
     for library in ("OPENBLAS", "MKL", "OMP"):  # of libraries that are loaded later

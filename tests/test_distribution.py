@@ -43,8 +43,8 @@ def installed(built, tmp_path_factory):
 
 
 def run(*command, folder):
-    """Run a program where nothing of the checkout is found."""
-    hidden = ("PYTHONPATH", "MYPYPATH", "COLUMNS")
+    """Run a program where nothing of the checkout is found, with the settings of a user."""
+    hidden = ("PYTHONPATH", "MYPYPATH", "COLUMNS", "RMTLAND_KERNELS")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     return subprocess.run(
         [str(word) for word in command], cwd=folder, env=environment, capture_output=True, text=True
