@@ -78,7 +78,6 @@ from rmtland.models.dyson.half_plane import is_lower, log_determinant
 from rmtland.models.dyson.outer_blocks import OuterBlocks
 from rmtland.models.dyson.sample_basis import SampleBasis
 from rmtland.models.dyson.slope_pairs import SlopePairs, pair_inverse, pair_matrix
-from rmtland.models.dyson.trace_quadrature import trace_quadrature
 from rmtland.typing import Complex, Real
 
 __all__ = ["NODES", "QUADRATURE", "FreeSlopes", "FreeSlopesBlocks"]
@@ -186,16 +185,9 @@ class FreeSlopes:
     @cached_property
     def units(self) -> FreeUnits:
         """What a unit contributes at an eigenvalue of M_a."""
-        return FreeUnits(self.basis, self.outputs, self.has_outer, self.has_noise)
-
-    @cached_property
-    def _levels(self) -> Real:
-        """Eigenvalues of Sigma; one where they are all alike."""
-        sigma = self.second_layer
-        levels = np.asarray(
-            sigma if sigma.ndim == 1 else np.linalg.eigvalsh(sigma), dtype=np.float64
+        return FreeUnits(
+            self.basis, self.outputs, self.second_layer, self.has_outer, self.has_noise
         )
-        return levels if np.ptp(levels) > 1e-12 * np.abs(levels).max() else levels[:1]
 
     # The state: sqrt(m) Omega, then 1 - S_s outside the basis and in it, S_a ---------------------
 
@@ -305,7 +297,7 @@ class FreeSlopes:
         below = z + omega[2] * k
         c = k / below
         t = omega[0] - omega[1] ** 2 * c
-        nodes, weights, polynomials, coefficients = self._quadrature(outer, self.nodes)
+        nodes, weights, polynomials, coefficients = self.units.quadrature(outer, self.nodes)
         samples = np.eye(self._sizes[0], dtype=np.complex128)  # 1 - S_s
         seen = np.zeros(len(k), dtype=np.complex128)  # diagonal of (1 + Q T)^{-1} Q
         rest, seen_rest = 1 + 0j, 0j
@@ -339,18 +331,6 @@ class FreeSlopes:
         head = np.append(np.sqrt(m) * new_omega, self._rest_scale * rest)
         new = np.concatenate([head, samples.ravel(), energy_a.ravel()])
         return new, FreeSlopesBlocks(outer, complex(n1 * trace_b), omega, other, self.nodes)
-
-    def _quadrature(
-        self, outer: OuterBlocks, count: int
-    ) -> tuple[list[tuple[float, complex]], Complex, list[Complex], Complex]:
-        """Nodes (sigma, eigenvalue of M_a), weights, and how values give a function of M_a."""
-        if not self.has_noise:
-            sigmas, weights, _, _ = trace_quadrature(np.diag(self._levels + 0j), count)
-            pairs = [(float(sigma.real), 0j) for sigma in sigmas]
-            return pairs, weights, [], np.zeros((len(sigmas), 0), dtype=np.complex128)
-        nodes, weights, polynomials, coefficients = trace_quadrature(outer.a, count)
-        sigma = float(self._levels[0]) if self.has_outer else 0.0
-        return [(sigma, complex(node)) for node in nodes], weights, polynomials, coefficients
 
     def fixed_point(
         self, z: complex, start: Complex | None, tolerance: float, limit: int = STEPS
@@ -391,7 +371,7 @@ class FreeSlopes:
     @cached_property
     def _finer(self) -> Self | None:
         """The same with more nodes, if that may change anything."""
-        exact = not self.has_outer if self.has_noise else len(self._levels) <= self.nodes
+        exact = not self.has_outer if self.has_noise else len(self.units.levels) <= self.nodes
         more = [nodes for nodes in NODES if nodes > self.nodes]
         if exact or not more or self.nodes >= self.features.shape[0]:
             return None
@@ -449,7 +429,7 @@ class FreeSlopes:
         spread = upper_log(z + omega[2] * k[present]).sum()
         total += n1 * complex(spread + (self.x.shape[1] - present.sum()) * np.log(z))
         t = omega[0] - omega[1] ** 2 * k / (z + omega[2] * k)
-        nodes, weights, _, _ = self._quadrature(outer, blocks.nodes)
+        nodes, weights, _, _ = self.units.quadrature(outer, blocks.nodes)
         for (sigma, node), weight in zip(nodes, weights, strict=True):
             part = self.units.potential(outer, sigma, node, t, omega[0])
             total += n1 * complex(weight) * part

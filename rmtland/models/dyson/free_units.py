@@ -14,6 +14,7 @@ All are matrices in a basis of the samples; outside it each is one number.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -21,7 +22,8 @@ from rmtland.free.operator_valued.resolvent_equation import upper_log
 from rmtland.models.dyson.half_plane import inverse, log_determinant
 from rmtland.models.dyson.outer_blocks import OuterBlocks
 from rmtland.models.dyson.sample_basis import SampleBasis
-from rmtland.typing import Complex
+from rmtland.models.dyson.trace_quadrature import trace_quadrature
+from rmtland.typing import Complex, Real
 
 __all__ = ["FreeUnits"]
 
@@ -36,18 +38,56 @@ class FreeUnits:
         The samples.
     outputs : int
         n2.
+    second_layer : ndarray, shape (n1,) or (n1, n1)
+        Sigma, or its diagonal.
     has_outer, has_noise : bool
         Whether H0 takes part, and H1.
     """
 
     basis: SampleBasis
     outputs: int
+    second_layer: Real
     has_outer: bool
     has_noise: bool
 
     @property
     def _samples(self) -> int:
         return int(self.basis.features.shape[1])
+
+    @cached_property
+    def levels(self) -> Real:
+        """Eigenvalues of Sigma; one where they are all alike."""
+        sigma = self.second_layer
+        levels = np.asarray(
+            sigma if sigma.ndim == 1 else np.linalg.eigvalsh(sigma), dtype=np.float64
+        )
+        return levels if np.ptp(levels) > 1e-12 * np.abs(levels).max() else levels[:1]
+
+    def quadrature(
+        self, outer: OuterBlocks, count: int
+    ) -> tuple[list[tuple[float, complex]], Complex, list[Complex], Complex]:
+        """Quadrature over the units, of so many nodes.
+
+        Parameters
+        ----------
+        outer : OuterBlocks
+            M_a and M_s.
+        count : int
+            Number of nodes.
+
+        Returns
+        -------
+        tuple
+            Nodes (sigma, eigenvalue of M_a), weights, and how values give a function of M_a, as
+            `rmtland.models.dyson.trace_quadrature.trace_quadrature` has it.
+        """
+        if not self.has_noise:
+            sigmas, weights, _, _ = trace_quadrature(np.diag(self.levels + 0j), count)
+            pairs = [(float(sigma.real), 0j) for sigma in sigmas]
+            return pairs, weights, [], np.zeros((len(sigmas), 0), dtype=np.complex128)
+        nodes, weights, polynomials, coefficients = trace_quadrature(outer.a, count)
+        sigma = float(self.levels[0]) if self.has_outer else 0.0
+        return [(sigma, complex(node)) for node in nodes], weights, polynomials, coefficients
 
     def resolvent(
         self, outer: OuterBlocks, sigma: float, node: complex, t: Complex

@@ -8,7 +8,8 @@ from examples import examples
 from hypothesis import given, strategies as st
 
 from rmtland.models import DysonHessian
-from rmtland.models.dyson.free_slopes import FreeSlopes, trace_quadrature
+from rmtland.models.dyson.free_slopes import FreeSlopes
+from rmtland.models.dyson.trace_quadrature import trace_quadrature
 
 Z = np.array([-0.4, 0.1, 0.6, 1.7]) + 0.1j
 
