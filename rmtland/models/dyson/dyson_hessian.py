@@ -104,7 +104,7 @@ from rmtland.models.dyson.covariances import covariance_of, second_layer_of
 from rmtland.models.dyson.equation_choice import equation_of
 from rmtland.models.dyson.fixed_points import SolvedStates
 from rmtland.models.dyson.free_slopes import FreeSlopes
-from rmtland.models.dyson.gaussian_hessians import sampled_eigenvalues
+from rmtland.models.dyson.gaussian_hessians import sampled_spectrum
 from rmtland.models.dyson.null_space import atom_at_zero
 from rmtland.models.dyson.of_network import first_layer_fields, point_fields
 from rmtland.models.dyson.tabulated import TabulatedLaw, tabulated_law
@@ -112,9 +112,7 @@ from rmtland.models.hessian_parts import PARTS, HessianParts
 from rmtland.models.smoothed_index import index_from_above
 from rmtland.solution import Solution, Status
 from rmtland.spectrum import Spectrum
-from rmtland.streams import seed_of, streams
 from rmtland.typing import ArrayLike, Real, Rng
-from rmtland.version import installed_version
 
 if TYPE_CHECKING:
     from rmtland.networks import LossPoint
@@ -468,25 +466,7 @@ class DysonHessian(HessianParts, BlockResolvent):
         MemoryError
             If a matrix would not fit into memory.
         """
-        size = self.parameter_count
-        if n is not None and count("n", n) != size:
-            raise ValueError(
-                f"a DysonHessian knows its first layer and data: it has {size} eigenvalues, not "
-                f"{n}; leave n out, or draw a network of another size with PopulationHessian"
-            )
-        generators = streams(rng, count("runs", runs))
-        return Spectrum(
-            np.array([sampled_eigenvalues(self, generator) for generator in generators]),
-            provenance={
-                "source": "model",
-                "model": type(self).__name__,
-                "sizes": [self.x.shape[1], len(self.features), self.outputs, len(self.x)],
-                "part": self.part_name,
-                "epsilon": self.epsilon,
-                "seed": seed_of(generators[0]),
-                "rmtland": installed_version(),
-            },
-        )
+        return sampled_spectrum(self, n, rng=rng, runs=runs)
 
     of_part = renamed_method("of_part", "part")
     smoothed_density = renamed_method("smoothed_density", "smoothed_pdf")

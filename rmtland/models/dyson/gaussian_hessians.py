@@ -10,11 +10,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from rmtland.arguments import count
 from rmtland.arrays import ArrayLibrary
 from rmtland.models.dyson.of_network import times_root
-from rmtland.typing import Real
+from rmtland.spectrum import Spectrum
+from rmtland.streams import seed_of, streams
+from rmtland.typing import Real, Rng
+from rmtland.version import installed_version
 
-__all__ = ["drawn_hessian", "sampled_eigenvalues"]
+__all__ = ["drawn_hessian", "sampled_eigenvalues", "sampled_spectrum"]
 
 
 class GaussianHessian(Protocol):
@@ -55,6 +59,55 @@ class GaussianHessian(Protocol):
 
     @property
     def parameter_count(self) -> int: ...
+
+
+def sampled_spectrum(
+    model: GaussianHessian, n: int | None, *, rng: Rng = None, runs: int = 1
+) -> Spectrum:
+    """Draw matrices and return their eigenvalues.
+
+    Parameters
+    ----------
+    model : DysonHessian
+        Second moments and what is given.
+    n : int or None
+        Number of eigenvalues, which the model has already.
+    rng : anything `numpy.random.default_rng` takes
+        Seed or generator.
+    runs : int
+        Number of independent draws.
+
+    Returns
+    -------
+    Spectrum
+        Nodes of shape (runs, parameter_count).
+
+    Raises
+    ------
+    ValueError
+        If n is another number.
+    MemoryError
+        If a matrix would not fit into memory.
+    """
+    size = model.parameter_count
+    if n is not None and count("n", n) != size:
+        raise ValueError(
+            f"a DysonHessian knows its first layer and data: it has {size} eigenvalues, not "
+            f"{n}; leave n out, or draw a network of another size with PopulationHessian"
+        )
+    generators = streams(rng, count("runs", runs))
+    return Spectrum(
+        np.array([sampled_eigenvalues(model, generator) for generator in generators]),
+        provenance={
+            "source": "model",
+            "model": type(model).__name__,
+            "sizes": [model.x.shape[1], len(model.features), model.outputs, len(model.x)],
+            "part": model.part_name,
+            "epsilon": model.epsilon,
+            "seed": seed_of(generators[0]),
+            "rmtland": installed_version(),
+        },
+    )
 
 
 def sampled_eigenvalues(model: GaussianHessian, generator: np.random.Generator) -> Real:
