@@ -50,7 +50,6 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -66,6 +65,7 @@ from rmtland.free.operator_valued.resolvent_equation import (
     upper_log,
     upper_log_determinant,
 )
+from rmtland.free.operator_valued.self_energy import Covariance, checked_covariance, self_energy
 from rmtland.free.operator_valued.small_matrices import (
     eigensystem_or_nan,
     inverse_or_nan,
@@ -74,12 +74,7 @@ from rmtland.free.operator_valued.small_matrices import (
 )
 from rmtland.typing import Complex, Real
 
-__all__ = ["LARGEST_SIZE", "MatrixDyson"]
-
-Covariance = Callable[[Any], Any]
-
-LARGEST_SIZE = 40
-"""Largest size of M for a covariance that is not a profile of variances."""
+__all__ = ["MatrixDyson"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,24 +128,11 @@ class MatrixDyson(ResolventEquation):
             raise ValueError(
                 f"the pencil must be positive semi-definite; its least eigenvalue is {lowest}"
             )
-        if callable(self.covariance):
-            if k > LARGEST_SIZE:
-                raise ValueError(
-                    f"a covariance map takes sizes up to {LARGEST_SIZE}; got {k}; give a matrix "
-                    "of variances if all entries are independent"
-                )
-        else:
-            profile = np.array(self.covariance, dtype=np.float64)
-            if profile.shape != (k, k) or not (np.isfinite(profile).all() and profile.min() >= 0):
-                raise ValueError(
-                    f"a matrix of variances must be of shape {(k, k)} with entries >= 0; got shape "
-                    f"{profile.shape}"
-                )
-            object.__setattr__(self, "covariance", profile)
+        covariance = checked_covariance(self.covariance, k, weights / weights.sum())
+        object.__setattr__(self, "covariance", covariance)
         object.__setattr__(self, "mean", mean)
         object.__setattr__(self, "pencil", pencil)
         object.__setattr__(self, "weights", weights / weights.sum())
-        self._check_symmetry()
 
     # The equation ----------------------------------------------------------------------------
 
@@ -183,37 +165,7 @@ class MatrixDyson(ResolventEquation):
         ndarray, shape (..., k, k)
             S of each of them.
         """
-        matrices = np.asarray(m)
-        if callable(self.covariance):
-            return np.asarray(self.covariance(matrices))
-        profile = self.covariance
-        diagonal = np.diagonal(matrices, axis1=-2, axis2=-1) @ profile.T
-        return diagonal[..., None] * np.eye(self.size)
-
-    def _check_symmetry(self) -> None:
-        weights = self.weights
-        assert weights is not None
-        if not callable(self.covariance):
-            flow = weights[:, None] * self.covariance
-            fine = np.allclose(flow, flow.T, rtol=1e-9, atol=1e-12 * flow.max(initial=0.0))
-            if not fine:
-                raise ValueError(
-                    "weights[i] * covariance[i, j] must be symmetric: the variance of an entry "
-                    "and of its mirror image are the same"
-                )
-            return
-        rng = np.random.default_rng(21)
-        same = weights[:, None] == weights
-        b, c = rng.normal(size=(2, self.size, self.size)) * same
-        if self.self_energy(b).shape != b.shape:
-            raise ValueError(f"the covariance of a matrix of shape {b.shape} must have that shape")
-        left = np.sum(weights * np.diagonal(b @ self.self_energy(c)))
-        right = np.sum(weights * np.diagonal(self.self_energy(b) @ c))
-        if not abs(left - right) <= 1e-9 * (abs(left) + abs(right)):
-            raise ValueError(
-                f"the covariance is not symmetric in the trace: <B S[C]> = {left:.6g} but "
-                f"<S[B] C> = {right:.6g}; is a weight missing?"
-            )
+        return self_energy(self.covariance, np.asarray(m))
 
     @cached_property
     def scale(self) -> float:

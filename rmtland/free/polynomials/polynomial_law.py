@@ -56,9 +56,10 @@ import numpy as np
 from rmtland.arguments import choice, positive
 from rmtland.deprecation import renamed_argument
 from rmtland.free.operator_valued.free_pencil import FreePencil, circular_part, law_part, levy_part
-from rmtland.free.operator_valued.matrix_dyson import LARGEST_SIZE, MatrixDyson
+from rmtland.free.operator_valued.matrix_dyson import MatrixDyson
 from rmtland.free.operator_valued.resolvent_equation import ResolventEquation
 from rmtland.free.operator_valued.resolvent_law import ResolventLaw
+from rmtland.free.operator_valued.self_energy import LARGEST_SIZE
 from rmtland.free.polynomials.linearisation import Linearisation
 from rmtland.free.polynomials.noncommutative_polynomial import (
     Letter,

@@ -64,7 +64,7 @@ from rmtland.arguments import count, nonnegative
 from rmtland.ensembles.operands import positive_law
 from rmtland.ensembles.quantiles import quantiles
 from rmtland.free import general_marchenko_pastur
-from rmtland.free.operator_valued.matrix_dyson import LARGEST_SIZE
+from rmtland.free.operator_valued.self_energy import LARGEST_SIZE
 from rmtland.laws import Discrete, Law, MarchenkoPastur, mixture
 from rmtland.laws.affine_law import affine
 from rmtland.models.depth.all_units import ROUNDING, all_units_cdf, all_units_law

@@ -45,7 +45,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rmtland.free import MatrixDyson, MatrixDysonLaw
-from rmtland.free.operator_valued.matrix_dyson import LARGEST_SIZE
+from rmtland.free.operator_valued.self_energy import LARGEST_SIZE
 from rmtland.laws import Law
 from rmtland.laws.affine_law import affine
 from rmtland.models.depth.wide_network import WideNetwork
