@@ -48,6 +48,7 @@ import numpy as np
 from rmtland.arguments import count, dense_array, float_array, positive
 from rmtland.arrays import to_numpy
 from rmtland.landscape.linearisation.spectral_descent import SpectralDescent
+from rmtland.landscape.linearisation.tangent_spectrum import TangentSpectrum
 from rmtland.networks import LossPoint
 from rmtland.solution import ConvergenceError
 from rmtland.typing import ArrayLike, Real
@@ -166,44 +167,22 @@ class LinearisedLoss:
             f"rank={self.rank})"
         )
 
-    def _singular(self, jacobian: Real) -> tuple[Real, Real, Real]:
-        """Singular vectors and values of J, the left ones all of them; found once."""
-        if "_svd" not in self.__dict__:
-            n, p = jacobian.shape
-            self.__dict__["_svd"] = np.linalg.svd(jacobian, full_matrices=p < n)
-        found: tuple[Real, Real, Real] = self.__dict__["_svd"]
-        return found
-
     # The spectrum --------------------------------------------------------------------------------
 
     @cached_property
-    def _eigen(self) -> tuple[Real, Real]:
-        if self.jacobian is not None:
-            left, singular, _ = self._singular(self.jacobian)
-            values = np.zeros(len(left))
-            values[: singular.size] = singular**2
-            return values, left
-        values, vectors = np.linalg.eigh(self.kernel)
-        return values[::-1], vectors[:, ::-1]
-
-    @property
-    def _smallest(self) -> float:
-        """Eigenvalue over the largest up to which rounding may have made it."""
-        if self.jacobian is not None:
-            return float(max(self.jacobian.shape) * self.rounding) ** 2
-        return self.residuals.size * self.rounding
+    def spectrum(self) -> TangentSpectrum:
+        """Eigenvalues and eigenvectors of J J^T, with their rank."""
+        return TangentSpectrum(self.kernel, self.jacobian, self.rounding)
 
     @property
     def eigenvalues(self) -> Real:
         """Eigenvalues of J J^T, descending: squared singular values of J."""
-        return self._eigen[0].copy()
+        return self.spectrum.values.copy()
 
-    @cached_property
+    @property
     def rank(self) -> int:
         """Number of eigenvalues that are not zero up to rounding."""
-        values = self._eigen[0]
-        top = float(values[0])
-        return int((values > self._smallest * top).sum()) if top > 0 else 0
+        return self.spectrum.rank
 
     @property
     def gap(self) -> float:
@@ -211,11 +190,7 @@ class LinearisedLoss:
 
         A rank can be trusted where it is large.
         """
-        values = self._eigen[0]
-        if not self.rank or self.rank == values.size:
-            return float("inf")
-        dropped = float(np.abs(values[self.rank :]).max())
-        return float(values[self.rank - 1]) / dropped if dropped else float("inf")
+        return self.spectrum.gap
 
     @property
     def null_dimension(self) -> int:
@@ -225,14 +200,12 @@ class LinearisedLoss:
     @property
     def condition_number(self) -> float:
         """lambda_max/lambda_min of J J^T over its `rank` nonzero eigenvalues."""
-        self._refuse_zero()
-        values = self._eigen[0]
-        return float(values[0] / values[self.rank - 1])
+        return self.spectrum.condition_number
 
     @cached_property
     def coefficients(self) -> Real:
         """Components of the residual along the eigenvectors, in the order of `eigenvalues`."""
-        return np.asarray(self._eigen[1].T @ self.residuals)
+        return np.asarray(self.spectrum.vectors.T @ self.residuals)
 
     @property
     def unreachable(self) -> float:
@@ -281,23 +254,22 @@ class LinearisedLoss:
         ValueError
             If the Jacobian is zero.
         """
-        self._refuse_zero()
-        values, vectors = self._eigen
-        kept, basis = values[: self.rank], vectors[:, : self.rank]
+        kept, basis = self.spectrum.nonzero
         along = self.coefficients[: self.rank]
         size = float(np.linalg.norm(along))
         first = float(np.linalg.norm(self.residuals))
         if size == 0.0:
             return GaussNewtonStep(np.zeros(self.parameter_count), 0.0, 0.0, 0.0, float(first > 0))
         if self.jacobian is not None:
-            right = self._singular(self.jacobian)[2][: self.rank]
-            best = -(along / np.sqrt(kept)) @ right
+            best = -(along / np.sqrt(kept)) @ self.spectrum.directions
             error = float(np.linalg.norm(along + basis.T @ (self.jacobian @ best))) / size
         else:
             best, error = self._refined(along, kept, basis)
         norm = float(np.linalg.norm(along / np.sqrt(kept)))
         excess = float(np.linalg.norm(best)) / norm - 1.0
-        rounding = self._smallest * self.condition_number  # of the norm from the eigenvalues
+        rounding = (
+            self.spectrum.smallest * self.condition_number
+        )  # of the norm from the eigenvalues
         if not (error <= _TOLERANCE and abs(excess) <= _TOLERANCE + rounding):
             raise ConvergenceError(
                 f"the Gauss-Newton step leaves {error:.2g} of the residual in the range of the "
@@ -340,11 +312,10 @@ class LinearisedLoss:
         ValueError
             If the step size is not positive, or the Jacobian is zero.
         """
-        self._refuse_zero()
-        values = self._eigen[0]
+        kept = self.spectrum.nonzero[0]
         eta = self.default_step_size if step_size is None else step_size
         return SpectralDescent(
-            values[: self.rank],
+            kept,
             self.coefficients[: self.rank],
             self.unreachable,
             self.samples,
@@ -354,8 +325,7 @@ class LinearisedLoss:
     @property
     def default_step_size(self) -> float:
         """m/lambda_max, half of what is stable."""
-        self._refuse_zero()
-        return self.samples / float(self._eigen[0][0])
+        return self.samples / float(self.spectrum.nonzero[0][0])
 
     def outputs(self, steps: int, step_size: float, *, cross: Real | None = None) -> Real:
         """Return how far descent has moved the outputs after `steps` steps.
@@ -383,9 +353,7 @@ class LinearisedLoss:
         TypeError
             If `steps` is no integer, or `step_size` no number.
         """
-        self._refuse_zero()
-        values, vectors = self._eigen
-        kept, basis = values[: self.rank], vectors[:, : self.rank]
+        kept, basis = self.spectrum.nonzero
         factors = self.descent(step_size).filter_factors(count("steps", steps, min_value=0))
         moved = -factors * self.coefficients[: self.rank]
         if cross is None:
@@ -421,9 +389,7 @@ class LinearisedLoss:
         TypeError
             If `steps` is no integer, or `step_size` no number.
         """
-        self._refuse_zero()
-        values, vectors = self._eigen
-        kept, basis = values[: self.rank], vectors[:, : self.rank]
+        kept, basis = self.spectrum.nonzero
         factors = self.descent(step_size).filter_factors(count("steps", steps, min_value=0))
         return np.asarray(self.vjp(-basis @ (factors / kept * self.coefficients[: self.rank])))
 
@@ -451,16 +417,8 @@ class LinearisedLoss:
         if given.shape != self.residuals.shape:
             raise ValueError(f"residuals must be {self.residuals.size}; got {given.size}")
         other = replace(self, residuals=given)
-        for name in {"_eigen", "_svd"} & set(self.__dict__):
-            other.__dict__[name] = self.__dict__[name]
+        other.__dict__["spectrum"] = self.spectrum
         return other
-
-    def _refuse_zero(self) -> None:
-        if not self.rank:
-            raise ValueError(
-                "the Jacobian of the outputs is zero: no parameter moves an output to first order "
-                "(all units dead, or all weights zero); start elsewhere"
-            )
 
 
 def linearise(point: LossPoint) -> LinearisedLoss:
