@@ -12,8 +12,11 @@ preactivations at the variance q at which they settle, D_l and W_l are asymptoti
 * slopes of 0 and 1, 1 with probability p (ReLU: 1/2; hard tanh: erf(1/sqrt(2 q))):
   :math:`S_{D^2} = (1 + w)/(p + w)`.
 
-Hence for Gaussian weights and such slopes :math:`z M = \sigma_w^{2L} (1 + M)(p + M)^L`, a product
-of L Marchenko-Pastur laws of ratio 1/p, and for linear f the Fuss-Catalan law with
+For orthogonal weights and such slopes a share p of the eigenvalues have the law of a product of
+L - 1 free Wachter laws, :math:`S = ((1 + p w)/(p + p w))^{L - 1}`, whose density grows like
+:math:`x^{1/L - 1}` towards zero, and all others are zero. For Gaussian weights
+:math:`z M = \sigma_w^{2L} (1 + M)(p + M)^L`, a product of L Marchenko-Pastur laws of ratio 1/p, and
+for linear f the Fuss-Catalan law with
 :math:`\lambda_{max} = \sigma_w^{2 L} (L + 1)^{L + 1}/L^L`: singular values spread out linearly in
 depth even where their mean square stays at 1 (no dynamical isometry). Orthogonal linear networks
 have all of them equal. (Also: dynamical isometry, exploding and vanishing gradients.)
@@ -43,7 +46,7 @@ import numpy as np
 
 from rmtland.arguments import choice, count, nonnegative, positive
 from rmtland.free import free_product
-from rmtland.laws import Law, MarchenkoPastur
+from rmtland.laws import Discrete, Law, MarchenkoPastur, Wachter, mixture
 from rmtland.laws.affine_law import affine
 from rmtland.models.depth.linear_jacobian import gaussian_product, squared_singular_values
 from rmtland.models.depth.matrix_draws import drawn_spectrum
@@ -138,7 +141,7 @@ class InputOutputJacobian(SampledModel):
         if not levels and not slopes.support:
             raise ValueError(f"all slopes of {self.activation!r} are zero, and so is J")
         if self.weights == "orthogonal":
-            return affine(free_product(*[slopes] * self.depth), scale=scale)
+            return affine(_product_of_equals(slopes, self.depth), scale=scale)
         if len(levels) == 1:  # of one value d with probability p, or 0: again Marchenko-Pastur
             ((place, share),) = levels
             return gaussian_product([1 / share] * self.depth, scale * (place * share) ** self.depth)
@@ -200,3 +203,19 @@ class InputOutputJacobian(SampledModel):
             return squared_singular_values(jacobian)
 
         return drawn_spectrum(self, draw, rng, runs)
+
+
+def _product_of_equals(slopes: Law, factors: int) -> Law:
+    """Return the free product of equal laws; that of projections without their null space.
+
+    On the range of one of them, a share p, the others are Wachter laws. The product itself loses
+    digits beside zero, where the density is unbounded and the atom is.
+    """
+    levels = [(place, mass) for place, mass in slopes.atoms if place]
+    if slopes.support or len(levels) != 1 or len(slopes.atoms) == 1 or factors == 1:
+        return free_product(*[slopes] * factors)
+    ((place, share),) = levels
+    rest = free_product(*[Wachter(1.0, share / (1 - share))] * (factors - 1))
+    return mixture(
+        [Discrete((0.0,), (1.0,)), affine(rest, scale=place**factors)], [1 - share, share]
+    )

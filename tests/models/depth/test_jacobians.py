@@ -73,6 +73,21 @@ def test_slopes_of_zero_and_one_solve_their_equation(name, s, b):
     assert rest < 1e-10
 
 
+@pytest.mark.parametrize("depth", [4, 8, pytest.param(24, marks=pytest.mark.slow)])
+def test_deep_orthogonal_networks_of_relu_have_a_null_space_and_a_hard_edge(depth):
+    """Beside the atom the density is unbounded: a product of projections loses its digits there."""
+    model = InputOutputJacobian(depth, activation="relu", weight_variance=2.0, weights="orthogonal")
+    law = model.law
+    rest = defect(law, 0.3 + 1e-3j, lambda m: 2**depth * (1 + m) * ((0.5 + m) / (1 + m)) ** depth)
+    assert rest < 1e-9
+    assert law.atoms == ((0.0, 0.5),)
+    assert law.var() == pytest.approx(depth, rel=1e-9)  # variances over squared means add up
+    # z M = 2^L (1 + M)^(1 - L) (1/2 + M)^L beside zero: a power 1/L of the distance
+    below = law.cdf([1e-40, 1e-30]) - 0.5
+    assert below[1] / below[0] == pytest.approx(1e10 ** (1 / depth), rel=0.02 if depth < 9 else 0.2)
+    assert law.cdf(law.hull[1]) == pytest.approx(1.0, abs=1e-12)
+
+
 def test_hard_tanh_settles_and_has_its_share_of_slopes():
     q = settled_variance("hard_tanh", 1.4, 0.1)
     z = np.random.default_rng(0).normal(size=400_000) * math.sqrt(q)
