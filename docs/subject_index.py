@@ -72,6 +72,8 @@ SUBJECTS: dict[str, str] = {
     "matrix Dyson equation": "rmtland.free.MatrixDyson",
     "Kolmogorov distance": "rmtland.comparison.compare",
     "Wasserstein distance": "rmtland.comparison.compare",
+    "distance between two laws": "rmtland.comparison.kolmogorov_distance",
+    "earth mover's distance": "rmtland.comparison.wasserstein_distance",
     "goodness of fit": "rmtland.comparison.goodness_of_fit",
     "p-value": "rmtland.comparison.goodness_of_fit",
     "GPU": "devices",

@@ -31,12 +31,14 @@ from .comparison import (
     compare as compare,
     fit as fit,
     goodness_of_fit as goodness_of_fit,
+    kolmogorov_distance as kolmogorov_distance,
     measure as measure,
     nonlinear_shrinkage as nonlinear_shrinkage,
     overlay as overlay,
     signals as signals,
     spectra_of_weights as spectra_of_weights,
     spike_strengths as spike_strengths,
+    wasserstein_distance as wasserstein_distance,
 )
 from .ensembles import (
     DeformedWigner as DeformedWigner,

@@ -3,6 +3,11 @@
 from rmtland.comparison.distances import Comparison, compare
 from rmtland.comparison.fitting import Fit, fit
 from rmtland.comparison.goodness import Goodness, goodness_of_fit
+from rmtland.comparison.law_distances import (
+    LawDistance,
+    kolmogorov_distance,
+    wasserstein_distance,
+)
 from rmtland.comparison.measurement import Measurement, measure
 from rmtland.comparison.outliers import outliers
 from rmtland.comparison.overlay import Overlay, overlay
@@ -17,6 +22,7 @@ __all__ = [
     "Comparison",
     "Fit",
     "Goodness",
+    "LawDistance",
     "LayerSpectrum",
     "Measurement",
     "Overlay",
@@ -29,6 +35,7 @@ __all__ = [
     "compare",
     "fit",
     "goodness_of_fit",
+    "kolmogorov_distance",
     "law_of",
     "measure",
     "nonlinear_shrinkage",
@@ -38,4 +45,5 @@ __all__ = [
     "signals",
     "spectra_of_weights",
     "spike_strengths",
+    "wasserstein_distance",
 ]

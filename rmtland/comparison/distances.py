@@ -167,6 +167,7 @@ def compare(
     --------
     rmtland.comparison.fit : nearest member of a family.
     rmtland.comparison.goodness_of_fit : p-value of a distance.
+    rmtland.comparison.kolmogorov_distance : two laws.
     rmtland.comparison.overlay : several theories.
     """
     if not isinstance(spectrum, Spectrum):
@@ -224,8 +225,8 @@ def _what_instead(first: object, second: object) -> str:
         return " and then a Spectrum: give the spectrum first"
     if isinstance(first, Law) or hasattr(type(first), "law"):
         return (
-            ". For two laws give n quantiles of one, which are within 1/(2 n) of it: "
-            "Spectrum(law.ppf((numpy.arange(n) + 0.5) / n))"
+            ": for two laws take rmtland.kolmogorov_distance(first, second) or "
+            "rmtland.wasserstein_distance(first, second)"
         )
     return ""
 

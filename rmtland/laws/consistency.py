@@ -51,6 +51,7 @@ __all__ = [
     "TOLERANCE",
     "certify_once",
     "defects",
+    "mass_accuracy",
     "passed",
     "unchecked",
 ]
@@ -171,6 +172,22 @@ def certify_once(law: Law, quick: Callable[[], bool] | None = None) -> None:
         if not (quick is not None and quick()) and defects(law):
             _thoroughly(law, TOLERANCE + law._mass_error + _rounded_mass(law))
     law.__dict__[_PASSED] = True
+
+
+def mass_accuracy(law: Law) -> float:
+    """Return by how much the distribution function of a law may be off.
+
+    Parameters
+    ----------
+    law : Law
+        The law.
+
+    Returns
+    -------
+    float
+        What its certificate allows, and what the law states of itself.
+    """
+    return TOLERANCE + law._mass_error
 
 
 def _thoroughly(law: Law, allowed: float) -> None:
