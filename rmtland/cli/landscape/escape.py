@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rmtland.cli.landscape.problem_options import right_table
 from rmtland.cli.landscape.stage_bar import stage_bar
@@ -13,13 +13,7 @@ if TYPE_CHECKING:
     from rmtland.networks import MLP
     from rmtland.typing import Logical, Real
 
-__all__ = ["escape"]
-
-STARTS = 40
-"""Networks trained a little and brought to a critical point, at most, until one is a saddle."""
-
-SILENT = 1e-12
-"""Noise along a direction, over its mean, that rounding leaves of none."""
+__all__ = ["ChainOptions", "escape"]
 
 LEGEND = (
     "predicted, simulated: steps until the root mean square along the eigenvector is the distance; "
@@ -29,31 +23,38 @@ LEGEND = (
 )
 
 
+class ChainOptions(NamedTuple):
+    """Options of the chains of SGD that are simulated."""
+
+    step_size: float
+    batch_size: int
+    chains: int
+    steps: int
+    seed: int
+
+
 def escape(
     output: Output,
     net: MLP,
     x: Any,
     y: Any,
     description: str,
+    options: ChainOptions,
     *,
-    step_size: float,
-    batch_size: int,
     sampling: str,
-    chains: int,
-    steps: int,
     distance: float,
-    seed: int,
 ) -> None:
     """Find a saddle, predict and simulate how SGD leaves it, and print, draw and write it."""
     import numpy as np
-    from matplotlib.figure import Figure
 
-    from rmtland.landscape.noise import GradientNoise, NoisyDescent, draw_escape, simulate_escape
+    from rmtland.landscape.noise import GradientNoise, NoisyDescent, simulate_escape
+    from rmtland.landscape.noise.noisy_saddle import noisy_directions, noisy_saddle
 
     if sampling == "reshuffling":
         raise ValueError("--at saddle: escape is for independent batches; take with or without")
     kind = "without" if sampling == "without" else "with"
-    theta = _saddle(net, x, y, seed)
+    step_size, batch_size, chains, steps, seed = options
+    theta = noisy_saddle(net, x, y, seed=seed)
     point = net.at(theta, x, y)
     sgd = NoisyDescent.of_matrices(
         point.hessian("total"),
@@ -63,8 +64,8 @@ def escape(
         batch_size=batch_size,
         sampling=kind,
     )
-    along = sgd.escaping
-    predicted = np.where(_noisy(sgd), sgd.escape_steps(distance), np.inf)[along]
+    along, noisy = sgd.escaping, noisy_directions(sgd)
+    predicted = np.where(noisy, sgd.escape_steps(distance), np.inf)[along]
     finite = predicted[np.isfinite(predicted)]
     last = int(min(steps, 1.25 * finite.max() + 10)) if finite.size else min(steps, 100)
     with stage_bar() as stage:
@@ -95,14 +96,7 @@ def escape(
     output.table(table)
     for line in (f"distance {distance:g}; {LEGEND[0]}", LEGEND[1]):
         output.line(line)
-    shown = along & _noisy(sgd)
-    if shown.any():
-        figure = Figure(figsize=(6.6, 4.6), layout="constrained")
-        kept = shown[along]
-        part = run._replace(variances=run.variances[:, kept], errors=run.errors[:, kept])
-        draw_escape(figure.subplots(), sgd, part, shown, distance=distance)
-        figure.suptitle(f"{net}\n{description}", fontsize=7)
-        output.figure(figure, "noise")
+    _draw(output, sgd, run, along & noisy, distance, f"{net}\n{description}")
     output.numbers(
         {
             "command": "landscape noise --at saddle",
@@ -123,52 +117,6 @@ def escape(
             "errors": run.errors,
         }
     )
-
-
-def _noisy(sgd: NoisyDescent) -> Logical:
-    """Return which directions have gradient noise above rounding."""
-    import numpy as np
-
-    variances = np.diag(sgd.noise)
-    return np.asarray(variances > SILENT * variances.mean())
-
-
-def _saddle(net: MLP, x: Any, y: Any, seed: int) -> Real:
-    """Train a little from several starts, and return the first saddle that Newton's method finds.
-
-    One with noise along a negative direction if there is one, as most that are not symmetric have.
-    """
-    import numpy as np
-    from numpy.random import SeedSequence
-
-    from rmtland.landscape.connectivity import saddle_near
-    from rmtland.landscape.noise import GradientNoise
-    from rmtland.landscape.surface import NetworkSurface
-    from rmtland.networks import train
-    from rmtland.solution import ConvergenceError
-
-    surface, quiet = NetworkSurface.of(net, x, y), None
-    for start in range(STARTS):
-        theta = train(net, net.init(rng=SeedSequence([seed, start])), x, y, max_steps=8).theta
-        try:
-            found = saddle_near(surface, theta, max_steps=100)
-        except ConvergenceError:
-            continue
-        if not found.index:
-            continue
-        point = net.at(found.theta, x, y)
-        noise = GradientNoise.of(point).covariance
-        values, vectors = np.linalg.eigh(point.hessian("total"))
-        worst = vectors[:, 0]
-        if worst @ noise @ worst > SILENT * np.trace(noise) / len(values):
-            return found.theta
-        quiet = found.theta if quiet is None else quiet
-    if quiet is None:
-        raise ValueError(
-            f"no saddle was found from {STARTS} starts (a convex loss has none): give --hidden, "
-            "fewer --samples or another --weight-decay"
-        )
-    return quiet
 
 
 def _rows(
@@ -194,3 +142,21 @@ def _rows(
             }
         )
     return rows
+
+
+def _draw(
+    output: Output, sgd: NoisyDescent, run: EscapeRun, shown: Logical, distance: float, title: str
+) -> None:
+    """Draw the directions that chains leave along, where there are any."""
+    from matplotlib.figure import Figure
+
+    from rmtland.landscape.noise import draw_escape
+
+    if not shown.any():
+        return
+    figure = Figure(figsize=(6.6, 4.6), layout="constrained")
+    kept = shown[sgd.escaping]
+    part = run._replace(variances=run.variances[:, kept], errors=run.errors[:, kept])
+    draw_escape(figure.subplots(), sgd, part, shown, distance=distance)
+    figure.suptitle(title, fontsize=7)
+    output.figure(figure, "noise")

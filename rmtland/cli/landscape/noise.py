@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rmtland.cli.landscape.escape import escape
+from rmtland.cli.landscape.escape import ChainOptions, escape
 from rmtland.cli.landscape.problem_options import Targets, right_table
 from rmtland.cli.landscape.stage_bar import Stage, stage_bar, until_interrupt
 from rmtland.cli.landscape.subject import (
@@ -110,27 +110,14 @@ def noise(
             f"the network has {net.parameter_count} parameters; this command simulates dense "
             f"covariances and takes at most {LARGEST}: lower --hidden or --outputs"
         )
+    options = ChainOptions(step_size, batch_size, chains, steps, seed)
     if at == "saddle":
-        escape(
-            output,
-            net,
-            x,
-            y,
-            description,
-            step_size=step_size,
-            batch_size=batch_size,
-            sampling=sampling,
-            chains=chains,
-            steps=steps,
-            distance=distance,
-            seed=seed,
-        )
+        escape(output, net, x, y, description, options, sampling=sampling, distance=distance)
         return
     point = _minimum(net, x, y, seed)
     with stage_bar() as stage:
         results, stopped = until_interrupt(
-            _simulated(point, kind, step_size, batch_size, chains, steps, seed, stage)
-            for kind in kinds
+            _simulated(point, kind, options, stage) for kind in kinds
         )
     _print(output, point, results, description)
     output.figure(_figure(point, results, description), "noise")
@@ -154,14 +141,7 @@ def _minimum(net: MLP, x: Any, y: Any, seed: int) -> LossPoint:
 
 
 def _simulated(
-    point: LossPoint,
-    sampling: str,
-    step_size: float,
-    batch_size: int,
-    chains: int,
-    steps: int,
-    seed: int,
-    stage: Stage,
+    point: LossPoint, sampling: str, options: ChainOptions, stage: Stage
 ) -> tuple[NoisyDescent, Simulation]:
     """Return prediction and simulation for one way of drawing batches."""
     from rmtland.landscape.noise import (
@@ -171,6 +151,7 @@ def _simulated(
         simulate_sgd,
     )
 
+    step_size, batch_size, chains, steps, seed = options
     sgd = NoisyDescent.of_matrices(
         point.hessian("total"),
         GradientNoise.of(point).covariance,
