@@ -186,19 +186,16 @@ def compare(
     nodes, weights = merged_nodes(spectrum, law, tolerance)
     ecdf_right = np.cumsum(weights)
     ecdf_right /= ecdf_right[-1]
-    ecdf_left = np.concatenate(([0.0], ecdf_right[:-1]))
-    kolmogorov = max(
-        np.abs(law.cdf(nodes) - ecdf_right).max(), np.abs(law.mass_below(nodes) - ecdf_left).max()
-    )
     steps = np.concatenate(([0.0], ecdf_right))
-    for place, _ in law.atoms:
-        before = steps[np.searchsorted(nodes, place, side="left")]
-        after = steps[np.searchsorted(nodes, place, side="right")]
-        kolmogorov = max(
-            kolmogorov, abs(law.cdf(place) - after), abs(law.mass_below(place) - before)
-        )
     pieces = edge_margins(law, spectrum.dimension or spectrum.nodes.shape[1], tolerance)
     law_edges = (float(pieces.low.min()), float(pieces.high.max()))
+    places = np.array([place for place, _ in law.atoms])
+    grid = _grid(nodes, places, law, pieces)
+    cdf, below = _values(law, grid, places)
+    right = steps[np.searchsorted(nodes, grid, side="right")]
+    left = steps[np.searchsorted(nodes, grid, side="left")]
+    at = np.searchsorted(grid, np.concatenate([nodes, places]))
+    kolmogorov = max(np.abs(cdf - right)[at].max(), np.abs(below - left)[at].max())
     exact = pieces._replace(
         margin_low=np.zeros(pieces.low.shape), margin_high=np.zeros(pieces.low.shape)
     )
@@ -206,7 +203,7 @@ def compare(
     unit = _unit(spectrum, law_edges)
     return Comparison(
         kolmogorov=float(kolmogorov),
-        wasserstein=_area(nodes, ecdf_right, law, pieces) / unit,
+        wasserstein=_area(grid, cdf, below, right) / unit,
         spectrum_index=spectrum.index(tolerance),
         law_index=float(law.mass_below(0.0)),
         index_error=spectrum.index_error(tolerance),
@@ -318,10 +315,10 @@ def merged_nodes(spectrum: Spectrum, law: Law, tolerance: float) -> tuple[Real, 
     nodes = nodes.copy()
     for zero in (0.0, *(place for place, _ in law.atoms)):
         nodes[np.abs(nodes - zero) <= tolerance] = zero
-    distinct, place = np.unique(nodes, return_inverse=True)
-    total = np.zeros(distinct.shape)
-    np.add.at(total, place, weights)
-    return distinct, total
+    is_new = np.append(True, nodes[1:] != nodes[:-1])  # they are ascending, and stay so
+    total = np.zeros(np.count_nonzero(is_new))
+    np.add.at(total, np.cumsum(is_new) - 1, weights)
+    return nodes[is_new], total
 
 
 def _ends(spectrum: Spectrum) -> tuple[float, float]:
@@ -339,8 +336,8 @@ def _unit(spectrum: Spectrum, law_edges: tuple[float, float]) -> float:
     return (max(top, high) - min(bottom, low)) or 1.0
 
 
-def _area(nodes: Real, ecdf: Real, law: Law, pieces: Pieces) -> float:
-    """Integral of |F_n - F|: both are step functions plus an F that is linear on a fine grid."""
+def _grid(nodes: Real, places: Real, law: Law, pieces: Pieces) -> Real:
+    """Return nodes, atoms and points between which the distribution function is nearly linear."""
     angles = np.linspace(0, np.pi, 2049)
     grids = []
     for low, high in zip(pieces.low, pieces.high, strict=True):
@@ -351,12 +348,22 @@ def _area(nodes: Real, ecdf: Real, law: Law, pieces: Pieces) -> float:
             grids.append(np.asarray(law.ppf(np.unique(levels))))
         elif high > low:
             grids.append(low + (high - low) * np.sin(angles / 2) ** 2)
-    atoms = np.array([place for place, _ in law.atoms])
-    grid = np.unique(np.concatenate([nodes, atoms, *grids]))
-    steps = np.concatenate(([0.0], ecdf))
-    empirical = steps[np.searchsorted(nodes, grid[:-1], side="right")]
-    start = law.cdf(grid[:-1]) - empirical
-    end = law.mass_below(grid[1:]) - empirical
+    return np.unique(np.concatenate([nodes, places, *grids]))
+
+
+def _values(law: Law, grid: Real, places: Real) -> tuple[Real, Real]:
+    """Return the distribution function of a law, and its limits from the left."""
+    cdf = np.asarray(law.cdf(grid))
+    below = cdf.copy()
+    if places.size:
+        at = np.isin(grid, places)
+        below[at] = law.mass_below(grid[at])
+    return cdf, below
+
+
+def _area(grid: Real, cdf: Real, below: Real, ecdf: Real) -> float:
+    """Integral of |F_n - F|: both are step functions plus an F that is linear on a fine grid."""
+    start, end = cdf[:-1] - ecdf[:-1], below[1:] - ecdf[:-1]
     size = np.abs(start) + np.abs(end)
     with np.errstate(invalid="ignore", divide="ignore"):
         crossing = (start**2 + end**2) / size
