@@ -28,7 +28,13 @@ from rmtland.landscape.noise.sample_curvature import SampleCurvature
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Real
 
-__all__ = ["StationaryCovariance", "geometric", "mean_geometric", "multiplicative_covariance"]
+__all__ = [
+    "StationaryCovariance",
+    "geometric",
+    "mean_geometric",
+    "multiplicative_covariance",
+    "steps_to",
+]
 
 
 class StationaryCovariance(NamedTuple):
@@ -192,3 +198,32 @@ def mean_geometric(share: Real, low: int, high: int) -> Real:
     # near flat directions: k - share k (k - 1)/2, to a relative (share k)^2
     linear, square = (low + 1 + high) / 2.0, (high**3 - low**3) / (3.0 * many)
     return np.asarray(np.where(plain, exact, linear - share * square / 2.0))
+
+
+def steps_to(target: float, noise: Real, share: Real) -> Real:
+    """Return after how many steps, not rounded, variances reach a target.
+
+    Parameters
+    ----------
+    target : float
+        Square of a distance, > 0.
+    noise : ndarray, shape (p,)
+        Variance v that a step adds; never is infinite where it is 0.
+    share : ndarray, shape (p,)
+        1 - q.
+
+    Returns
+    -------
+    ndarray, shape (p,)
+        Infinite along directions whose variance stays below.
+    """
+    found = np.full(share.size, np.inf)
+    for i in np.flatnonzero(noise > 0):
+        ratio = target / noise[i] * share[i]  # = 1 - q^k
+        if share[i] == 0.0:
+            found[i] = target / noise[i]
+        elif share[i] == 1.0:  # q = 0: one step, or never
+            found[i] = 1.0 if ratio <= 1.0 else np.inf
+        elif ratio < 1.0:
+            found[i] = math.log1p(-ratio) / math.log1p(-share[i])
+    return found

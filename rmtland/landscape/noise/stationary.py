@@ -52,7 +52,6 @@ True
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -68,6 +67,7 @@ from rmtland.landscape.noise.second_moments import (
     geometric,
     mean_geometric,
     multiplicative_covariance,
+    steps_to,
 )
 from rmtland.typing import ArrayLike, Logical, Real
 
@@ -155,17 +155,7 @@ class NoisyDescent:
             If a matrix is not square, finite and symmetric, the noise has a negative variance,
             shapes or numbers of samples differ, or an option is bad.
         """
-        H, S = (
-            float_array(name, a, ndim=2) for name, a in (("hessian", hessian), ("noise", noise))
-        )
-        for name, matrix in (("hessian", H), ("noise", S)):
-            off = (
-                float(np.abs(matrix - matrix.T).max()) if matrix.shape[0] == matrix.shape[1] else 1
-            )
-            if matrix.shape[0] != matrix.shape[1] or off > 1e-8 * max(
-                float(np.abs(matrix).max()), 1e-300
-            ):
-                raise ValueError(f"{name} must be a symmetric matrix; got shape {matrix.shape}")
+        H, S = _symmetric("hessian", hessian), _symmetric("noise", noise)
         if H.shape != S.shape:
             raise ValueError(f"hessian and noise must be of one shape; got {H.shape}, {S.shape}")
         m = count("samples", samples)
@@ -431,20 +421,20 @@ class NoisyDescent:
             )
         target = positive("distance", distance) ** 2
         noise = self.strength * np.maximum(np.diag(self.noise), 0.0)
-        share = self._shares
-        found = np.full(share.size, np.inf)
-        for i in range(share.size):
-            if self._silent[i]:
-                continue
-            ratio = target / noise[i] * share[i]  # = 1 - a^(2 k)
-            if self.flat[i]:
-                found[i] = target / noise[i]
-            elif share[i] == 1.0:  # a = 0: one step, or never
-                found[i] = 1.0 if ratio <= 1.0 else np.inf
-            elif ratio < 1.0:
-                found[i] = math.log1p(-ratio) / math.log1p(-share[i])
+        noise[self._silent] = 0.0
+        found = steps_to(target, noise, np.where(self.flat, 0.0, self._shares))
         steps: Real = np.ceil(found)
         return steps
+
+
+def _symmetric(name: str, matrix: ArrayLike) -> Real:
+    """Return a finite matrix that is symmetric up to rounding."""
+    given = float_array(name, matrix, ndim=2)
+    square = given.shape[0] == given.shape[1]
+    scale = max(float(np.abs(given).max()), 1e-300)
+    if not square or float(np.abs(given - given.T).max()) > 1e-8 * scale:
+        raise ValueError(f"{name} must be a symmetric matrix; got shape {given.shape}")
+    return given
 
 
 def _step_size(eta: float) -> float:

@@ -291,3 +291,12 @@ def test_alignment_of_known_matrices():
     assert (found.cosine, found.gain, found.ratio) == (1.0, 2.0, 3.0)
     assert noise.effective_rank == 1.0
     assert noise.alignment(np.eye(2)).gain == 1.0
+
+
+def test_at_the_edge_of_stability_the_variance_grows_by_the_same_at_every_step():
+    # eta lambda = 2: a = -1, whose powers have the square 1
+    sgd = NoisyDescent.of_matrices(
+        np.diag([1.0, 2.0]), np.diag([0.5, 0.25]), samples=9, step_size=1.0
+    )
+    assert sgd.variances([1, 7])[:, 1].tolist() == [0.25, 1.75]
+    assert sgd.escape_steps(1.3).tolist() == [np.inf, 7.0]
