@@ -42,7 +42,7 @@ True
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -50,17 +50,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from rmtland.arguments import choice, count, float_array
-from rmtland.arrays import ArrayLibrary
-from rmtland.estimate import krylov_quadratures, symmetric_operator
-from rmtland.estimate.density import quadrature_spectrum
 from rmtland.laws import EmpiricalLaw
 from rmtland.models.conditioned.chance_level import chance_level
 from rmtland.models.conditioned.conditioned_residuals import (
     ConditionedResiduals,
     checked_conditions,
 )
-from rmtland.models.conditioned.given_residuals import in_double, with_residuals
-from rmtland.models.conditioned.minima import NonnegativeChain
+from rmtland.models.conditioned.drawn_hessians import DrawnHessians
+from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.models.conditioned.projections import RANK_TOLERANCE
 from rmtland.models.hessian_parts import PARTS, HessianParts
 from rmtland.networks import MLP, LossPoint
@@ -266,42 +263,13 @@ class ConditionedHessian(HessianParts):
         LossPoint
             The same network, parameters and inputs; it has no loss.
         """
-        generator = np.random.default_rng(rng)
-        if self._is_minimum:
-            return self._point_of(next(self._chain.draws(1, generator)))
-        return with_residuals(self.point, self.conditioned.draw(generator))
-
-    @property
-    def _is_minimum(self) -> bool:
-        return "minimum" in self.on
+        return next(self._draws.points([np.random.default_rng(rng)]))
 
     @cached_property
-    def _chain(self) -> NonnegativeChain:
-        """Draws the noise of minima."""
-        residuals, p = self.conditioned, self.parameter_count
-        _refuse_large(p)
-        known = with_residuals(self.point, residuals.known_residuals).hessian("residual")
-
-        def noise(xi: Real) -> Real:
-            free = residuals.free_residuals(xi)
-            return np.asarray(with_residuals(self.point, free).hessian("residual"))
-
-        return NonnegativeChain(
-            self._gauss_newton + np.asarray(known), noise, residuals.noise, residuals.radius
+    def _draws(self) -> DrawnHessians:
+        return DrawnHessians(
+            self.point, self.conditioned, self.part_name, is_minimum="minimum" in self.on
         )
-
-    def _point_of(self, xi: Real) -> LossPoint:
-        residuals = self.conditioned
-        e = residuals.known_residuals + residuals.free_residuals(xi)
-        return with_residuals(self.point, e)
-
-    def _points(self, generators: Sequence[np.random.Generator]) -> Iterator[LossPoint]:
-        """Yield points with residuals that were drawn, one a generator; minima by one chain."""
-        if not self._is_minimum:
-            yield from (self.draw(rng=generator) for generator in generators)
-            return
-        for xi in self._chain.draws(len(generators), generators[0]):
-            yield self._point_of(xi)
 
     def matrix(self, *, rng: Rng = None) -> Real:
         """Draw residuals and return the matrix: H, H0 or H1, by `part_name`.
@@ -321,20 +289,7 @@ class ConditionedHessian(HessianParts):
         MemoryError
             If it would not fit into memory.
         """
-        _refuse_large(self.parameter_count)
-        if self.part_name == "gauss_newton":
-            return self._gauss_newton
-        return self._matrix_of(self.draw(rng=rng))
-
-    def _matrix_of(self, point: LossPoint) -> Real:
-        if self.part_name == "gauss_newton":
-            return self._gauss_newton
-        h1 = np.asarray(point.hessian("residual"))
-        return h1 if self.part_name == "residual" else self._gauss_newton + h1
-
-    @cached_property
-    def _gauss_newton(self) -> Real:
-        return np.asarray(self.point.hessian("gauss_newton"))
+        return next(self._draws.matrices([np.random.default_rng(rng)]))
 
     def sample(self, n: int | None = None, *, rng: Rng = None, runs: int = 1) -> Spectrum:
         """Draw residuals and return all eigenvalues of the Hessians that they make.
@@ -362,13 +317,8 @@ class ConditionedHessian(HessianParts):
         """
         self._check_size(n)
         generators = streams(rng, count("runs", runs))
-        _refuse_large(self.parameter_count)
-        if self.part_name == "gauss_newton":
-            rows = [np.linalg.eigvalsh(self._gauss_newton)] * len(generators)
-        else:
-            points = self._points(generators)
-            rows = [np.linalg.eigvalsh(self._matrix_of(point)) for point in points]
-        return Spectrum(np.array(rows), provenance=self._provenance(generators[0]))
+        rows = self._draws.eigenvalues(generators)
+        return Spectrum(rows, provenance=self._provenance(generators[0]))
 
     def lanczos(self, n: float | None, steps: int, *, rng: Rng = None, runs: int = 1) -> Spectrum:
         """Draw residuals and return Gauss quadratures of Lanczos runs; no matrix is formed.
@@ -402,20 +352,7 @@ class ConditionedHessian(HessianParts):
                 f"steps; got {steps}"
             )
         generators = streams(rng, count("runs", runs))
-        shape = len(generators), steps
-        nodes, weights, alpha = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        beta = np.zeros((len(generators), steps - 1))
-        pairs = [generator.spawn(2) for generator in generators]
-        points = self._points([first for first, _ in pairs])
-        for row, (point, (_, second)) in enumerate(zip(points, pairs, strict=True)):
-            operator = symmetric_operator(point.operator(self.part_name))
-            found = krylov_quadratures(operator, probes=1, steps=steps, rng=second, progress=False)
-            spectrum = quadrature_spectrum(found, operator, np.zeros(0))
-            kept: Any = spectrum.weights, spectrum.alpha, spectrum.beta
-            used = min(steps, spectrum.nodes.shape[1])
-            nodes[row, :used], nodes[row, used:] = spectrum.nodes[0, :used], spectrum.nodes[0, -1]
-            weights[row, :used], alpha[row, :used] = kept[0][0, :used], kept[1][0, :used]
-            beta[row, : used - 1] = kept[2][0, : used - 1]
+        nodes, weights, alpha, beta = self._draws.quadratures(generators, steps)
         return Spectrum(
             nodes,
             weights,
@@ -488,14 +425,3 @@ class ConditionedHessian(HessianParts):
     def index_deviation(self) -> float:
         """Standard deviation of the index over the draws."""
         return float((self.drawn < 0).mean(axis=1).std(ddof=1)) if len(self.drawn) > 1 else 0.0
-
-
-def _refuse_large(p: int) -> None:
-    """Raise MemoryError if a matrix of order p, with its eigenvalues, does not fit."""
-    needed, free = 48 * p**2, ArrayLibrary.of().free_memory()
-    if needed > free:
-        raise MemoryError(
-            f"a Hessian of {p} parameters takes about {needed / 2**30:.1f} GiB with its "
-            f"eigenvalues, {free / 2**30:.1f} GiB are free; take `lanczos`, which multiplies only, "
-            "without 'minimum'"
-        )

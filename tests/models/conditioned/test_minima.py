@@ -108,7 +108,7 @@ def test_draws_keep_gradient_and_energy_and_forget_the_measured_residuals():
     assert np.linalg.eigvalsh(drawn.hessian("total"))[0] > -1e-5
     u = (residuals.space.unscaled(e) - residuals.known) / residuals.sigma
     assert abs((u * xi).sum()) < 0.3 * residuals.radius**2
-    again = [list(model._chain.draws(2, np.random.default_rng(3), burn=4)) for _ in range(2)]
+    again = [list(model._draws.chain.draws(2, np.random.default_rng(3), burn=4)) for _ in range(2)]
     np.testing.assert_array_equal(*again)
     assert model.lanczos(None, 5, rng=0, runs=2).nodes.shape == (2, 5)
 
