@@ -22,10 +22,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from rmtland.arrays import to_numpy
-from rmtland.typing import Complex, Real
+from rmtland.typing import Complex, NumpyArray, Real
 
 __all__ = [
     "among",
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 
-def finite(name: str, value: Any) -> float:
+def finite(name: str, value: object) -> float:
     """Return `value` as a finite float, or say what is wrong with it.
 
     Raises
@@ -58,7 +58,7 @@ def finite(name: str, value: Any) -> float:
     return number
 
 
-def extended(name: str, value: Any) -> float:
+def extended(name: str, value: object) -> float:
     """Return a real number, finite or infinite.
 
     Parameters
@@ -86,7 +86,7 @@ def extended(name: str, value: Any) -> float:
     return number
 
 
-def positive(name: str, value: Any) -> float:
+def positive(name: str, value: object) -> float:
     """Return `value` as a float if it is positive and finite.
 
     Raises
@@ -102,7 +102,7 @@ def positive(name: str, value: Any) -> float:
     return number
 
 
-def nonnegative(name: str, value: Any) -> float:
+def nonnegative(name: str, value: object) -> float:
     """Return `value` as a float if it is zero or positive, and finite.
 
     Raises
@@ -175,7 +175,7 @@ def among(name: str, value: Any, allowed: Mapping[int, str]) -> int:
     return int(value)
 
 
-def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
+def choice(name: str, value: object, allowed: tuple[str, ...]) -> str:
     """Return `value` if it is one of the `allowed` names.
 
     Raises
@@ -188,7 +188,7 @@ def choice(name: str, value: Any, allowed: tuple[str, ...]) -> str:
     return str(value)
 
 
-def dense_array(name: str, value: Any) -> NDArray[Any]:
+def dense_array(name: str, value: Any) -> NumpyArray:
     """Return an array of any library as a NumPy array, or say what NumPy would drop without a word.
 
     Parameters
@@ -331,14 +331,14 @@ def _number(name: str, value: Any) -> float:
         raise TypeError(f"{name} must be a real number; got {_shown(value)}") from None
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """Return the value for a message: of an integer past all floats its length."""
     if isinstance(value, int) and value.bit_length() > 1024:
         return f"an integer of {value.bit_length()} binary digits, of which floats hold 1024"
     return repr(value)
 
 
-def _kind_of(array: NDArray[Any]) -> str:
+def _kind_of(array: NumpyArray) -> str:
     """Return the dtype for a message, and the entry that makes it one of objects."""
     entries = array.ravel().tolist() if array.dtype.kind == "O" else []
     long = [one for one in entries if isinstance(one, int) and one.bit_length() > 63]

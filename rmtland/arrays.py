@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+
+from rmtland.typing import Array, Namespace, NumpyArray, Record
 
 __all__ = [
     "ROUNDING_UNITS",
@@ -47,7 +48,7 @@ _DEVICE_LIBRARIES = ("cupy", "torch", "array_api_strict")
 _FEW = 2**13  # entries up to which a look at each is the fastest
 
 
-def array_namespace(*arrays: Any) -> Any:
+def array_namespace(*arrays: Array) -> Namespace:
     """Return the array library of the arguments, with the functions of the array-API standard.
 
     NumPy arrays, numbers and sequences belong to NumPy; with one array of another library
@@ -83,7 +84,7 @@ def array_namespace(*arrays: Any) -> Any:
     return array_api_compat.array_namespace(*others)
 
 
-def to_numpy(array: Any) -> NDArray[Any]:
+def to_numpy(array: Array) -> NumpyArray:
     """Return an array of any library and on any device as a NumPy array.
 
     A PyTorch tensor is taken off its autograd graph, and a lazy conjugate is carried out; brain
@@ -123,7 +124,7 @@ def to_numpy(array: Any) -> NDArray[Any]:
         return np.from_dlpack(array, device="cpu", copy=True)
 
 
-def precision_of(array: Any) -> str:
+def precision_of(array: Array) -> str:
     """Return the precision that the values of an array were rounded to.
 
     Parameters
@@ -141,7 +142,7 @@ def precision_of(array: Any) -> str:
     return name if name in ROUNDING_UNITS else "float64"
 
 
-def is_finite(array: Any) -> bool:
+def is_finite(array: Array) -> bool:
     """Return whether an array holds neither NaN nor infinities.
 
     A sum of squares, or a sum, is cheaper than a look at each entry; where it overflows, each entry
@@ -166,7 +167,7 @@ def is_finite(array: Any) -> bool:
     return bool(np.isfinite(array).all())
 
 
-def device_options(like: Any) -> dict[str, Any]:
+def device_options(like: Array) -> Record:
     """Return the keyword `device` of functions that make arrays beside `like`; none for NumPy."""
     if isinstance(like, np.ndarray):
         return {}
@@ -175,7 +176,7 @@ def device_options(like: Any) -> dict[str, Any]:
     return {"device": array_api_compat.device(like)}
 
 
-def is_on_device(array: Any) -> bool:
+def is_on_device(array: Array) -> bool:
     """Return whether an array lives where NumPy cannot read it: on a GPU, say.
 
     Parameters
@@ -197,7 +198,7 @@ def is_on_device(array: Any) -> bool:
     return name not in ("cpu", "Device('CPU_DEVICE')", "CPU_DEVICE")
 
 
-def placed(array: Any, like: Any) -> Any:
+def placed(array: Array, like: Array) -> Array:
     """Return a NumPy array in the library, device and dtype of `like`."""
     if isinstance(like, np.ndarray):
         return np.asarray(array, dtype=like.dtype)
@@ -220,13 +221,15 @@ class ArrayLibrary:
         A device of that library; None for its default.
     """
 
-    xp: Any
+    xp: Namespace
     name: str
     precision: str = "float64"
     device: Any = None
 
     @classmethod
-    def of(cls, xp: Any = None, *, dtype: Any = None, device: Any = None) -> Self:
+    def of(
+        cls, xp: Namespace | None = None, *, dtype: object = None, device: object = None
+    ) -> Self:
         """Find the array library.
 
         Parameters
@@ -266,17 +269,17 @@ class ArrayLibrary:
         return cls(xp, name, _precision(xp, dtype), device)
 
     @property
-    def real(self) -> Any:
+    def real(self) -> object:
         """Real dtype of the library."""
         return getattr(self.xp, self.precision)
 
     @property
-    def complex(self) -> Any:
+    def complex(self) -> object:
         """Complex dtype of the library, of the same precision."""
         return getattr(self.xp, {"float32": "complex64", "float64": "complex128"}[self.precision])
 
     @property
-    def plain(self) -> Any:
+    def plain(self) -> Namespace:
         """CuPy itself where it computes, NumPy elsewhere: what is not in the standard."""
         return importlib.import_module("cupy") if self.name == "cupy" else np
 
@@ -285,13 +288,13 @@ class ArrayLibrary:
         """Bytes of a real number."""
         return {"float32": 4, "float64": 8}[self.precision]
 
-    def array(self, values: Any) -> Any:
+    def array(self, values: Array) -> Array:
         """Return real values as an array of this library, device and precision."""
         if self.name != "cupy":
             values = np.asarray(values, dtype=self.precision)
         return self.xp.asarray(values, dtype=self.real, device=self.device)
 
-    def context(self) -> AbstractContextManager[Any]:
+    def context(self) -> AbstractContextManager[object]:
         """Return the context in which the library computes on the device: CuPy has a current one.
 
         Returns
@@ -301,7 +304,7 @@ class ArrayLibrary:
         """
         if self.name != "cupy" or self.device is None:
             return nullcontext()
-        there: AbstractContextManager[Any] = _device_of_cupy(self.device.id)
+        there: AbstractContextManager[object] = _device_of_cupy(self.device.id)
         return there
 
     def free_memory(self) -> int:
@@ -352,7 +355,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return "ALLOC_FAILED" in str(error) or "cudaErrorMemoryAllocation" in str(error)
 
 
-def _cuda_device(device: Any) -> Any:
+def _cuda_device(device: object) -> object:
     """Return a device of CuPy from "cuda:1" or a device of any library; None for "cuda" alone."""
     if str(device) == "cuda":
         return None
@@ -372,7 +375,7 @@ def _device_of_cupy(number: int) -> Any:
     return importlib.import_module("cupy").cuda.Device(number)
 
 
-def _precision(xp: Any, dtype: Any) -> str:
+def _precision(xp: Namespace, dtype: Any) -> str:
     """Return "float32" or "float64"."""
     if dtype is None:
         return "float64"
@@ -388,7 +391,7 @@ def _precision(xp: Any, dtype: Any) -> str:
     return found
 
 
-def _imported(name: str) -> Any:
+def _imported(name: str) -> Namespace:
     try:
         return importlib.import_module(name)
     except ImportError as error:

@@ -26,7 +26,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from rmtland.arguments import count, finite
-from rmtland.typing import Atoms, Real, Support
+from rmtland.typing import ArrayLike, Atoms, Real, Record, Support, Values
 
 __all__ = [
     "COLORS",
@@ -44,9 +44,9 @@ __all__ = [
 COLORS = ("#D55E00", "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000")
 """Colours that the colour-blind tell apart (Okabe and Ito)."""
 
-_DASHES: tuple[Any, ...] = ((0, (5, 1.5)), "-", "-.", (0, (1, 1)), (0, (3, 1, 1, 1)))
+_DASHES: tuple[object, ...] = ((0, (5, 1.5)), "-", "-.", (0, (1, 1)), (0, (3, 1, 1, 1)))
 
-STYLES: dict[str, dict[str, Any]] = {
+STYLES: dict[str, Record] = {
     "measured": {"color": "0.78"},
     "printed": {"color": "#999999", "ls": (0, (1, 1)), "lw": 1.8},
     "matched": {"color": "#D55E00", "ls": (0, (5, 1.5)), "lw": 1.6},
@@ -83,11 +83,11 @@ class Drawable(Protocol):
     def atoms(self) -> Atoms:
         """Point masses."""
 
-    def pdf(self, x: Any) -> Any:
+    def pdf(self, x: ArrayLike) -> Values:
         """Density."""
 
 
-def style_of(i: int) -> dict[str, Any]:
+def style_of(i: int) -> Record:
     """Return the style of the i-th of several curves: colour and dashes differ for 35 of them.
 
     Parameters

@@ -19,10 +19,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rmtland.typing import NumpyArray
 
 __all__ = ["ConvergenceError", "Solution", "Status"]
 
@@ -81,7 +83,7 @@ class Solution:
         infinite where nothing can be stated, None from a solver that states none.
     """
 
-    value: NDArray[Any]
+    value: NumpyArray
     status: Status
     residual: NDArray[np.float64]
     steps: NDArray[np.int64]

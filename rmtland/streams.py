@@ -15,12 +15,11 @@ True
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.typing import Rng
+from rmtland.typing import Record, Rng
 
 __all__ = ["Rng", "philox_keys", "random_generator", "seed_of", "streams"]
 
@@ -104,7 +103,7 @@ def philox_keys(generators: Sequence[np.random.Generator]) -> NDArray[np.uint64]
     return keys
 
 
-def seed_of(generator: np.random.Generator) -> dict[str, Any]:
+def seed_of(generator: np.random.Generator) -> Record:
     """Return what is needed to name the stream a generator draws from, as JSON-able values.
 
     Parameters
@@ -119,7 +118,7 @@ def seed_of(generator: np.random.Generator) -> dict[str, Any]:
         set by hand.
     """
     sequence = generator.bit_generator.seed_seq
-    seed: dict[str, Any] = {"bit_generator": type(generator.bit_generator).__name__}
+    seed: Record = {"bit_generator": type(generator.bit_generator).__name__}
     if isinstance(sequence, np.random.SeedSequence):
         entropy = sequence.entropy
         seed["entropy"] = (

@@ -1,12 +1,16 @@
 """Types that stand in many signatures: arrays of one kind of number, seeds, bands, atoms.
 
-`Array` is an array of any library that follows the array-API standard; it is `Any` because the
-standard has no static type yet.
+Four of them hold `Any`, because Python has no better static type for what they stand for: the
+array-API standard has none yet (`Array`), nor have nested arrays (`Tree`), a function of numbers
+*or* arrays would need each signature twice (`Values`), and a table read from a file has values of
+many kinds (`Record`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from collections.abc import Callable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,9 +22,16 @@ __all__ = [
     "Complex",
     "Integer",
     "Logical",
+    "Multiplies",
+    "Namespace",
+    "NumpyArray",
+    "Operator",
     "Real",
+    "Record",
     "Rng",
     "Support",
+    "Tree",
+    "Values",
     "override",
 ]
 
@@ -28,7 +39,23 @@ Real: TypeAlias = NDArray[np.float64]
 Complex: TypeAlias = NDArray[np.complex128]
 Integer: TypeAlias = NDArray[np.int64]
 Logical: TypeAlias = NDArray[np.bool_]
+NumpyArray: TypeAlias = NDArray[Any]
+"""A NumPy array of any kind of number."""
+
 Array: TypeAlias = Any
+"""An array of any library that follows the array-API standard (NumPy, CuPy, PyTorch, JAX)."""
+
+Tree: TypeAlias = Any
+"""An array, or arrays in tuples, lists and dictionaries, nested at will: outputs of a model."""
+
+Values: TypeAlias = Any
+"""What a function of numbers or arrays returns: a number for a number, else an array."""
+
+Namespace: TypeAlias = ModuleType
+"""The functions of an array library: `numpy`, `cupy`, or what array-api-compat makes of others."""
+
+Record: TypeAlias = dict[str, Any]
+"""Values of many kinds by name, as a file holds them or a table shows them."""
 
 Support: TypeAlias = tuple[tuple[float, float], ...]
 """Intervals (low, high), ascending."""
@@ -40,6 +67,40 @@ Rng: TypeAlias = (
     int | np.integer | np.random.SeedSequence | np.random.BitGenerator | np.random.Generator | None
 )
 """Anything `numpy.random.default_rng` takes."""
+
+
+class Multiplies(Protocol):
+    """A matrix, or an operator that multiplies vectors and blocks of them by ``@``."""
+
+    def __matmul__(self, other: Array, /) -> Array: ...
+
+
+class _MultipliesVectors(Protocol):
+    @property
+    def matvec(self) -> Callable[..., Array]: ...
+
+
+class _MultipliesBlocks(Protocol):
+    @property
+    def matmat(self) -> Callable[..., Array]: ...
+
+
+class _Split(Protocol):
+    @property
+    def total(self) -> Array: ...
+    @property
+    def gauss_newton(self) -> Array: ...
+
+
+Operator: TypeAlias = (
+    ArrayLike
+    | Multiplies
+    | _MultipliesVectors
+    | _MultipliesBlocks
+    | _Split
+    | Callable[[Array], Array]
+)
+"""A symmetric matrix or anything that multiplies vectors by one, a function included."""
 
 if TYPE_CHECKING:
     from typing_extensions import override

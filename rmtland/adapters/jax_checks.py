@@ -19,12 +19,12 @@ that are the outputs, v.Hv and second differences of the loss.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
 from rmtland.adapters.loss_parts import LossParts, first_part
-from rmtland.typing import Array
+from rmtland.typing import Array, Tree
 
 __all__ = [
     "batches_of",
@@ -36,7 +36,7 @@ __all__ = [
     "samples_of",
 ]
 
-Losses = tuple[Callable[[Array, Any], Any], Callable[[Any, Any], Array]]
+Losses = tuple[Callable[[Array, Tree], Tree], Callable[[Tree, Tree], Array]]
 """Flat parameters, batch -> outputs; outputs, batch -> loss."""
 
 _SAMPLES = 64
@@ -46,7 +46,7 @@ _FAR = 1e-3
 """Relative distance that curvature along the way explains."""
 
 
-def samples_of(jax: Any, batch: Any) -> int:
+def samples_of(jax: ModuleType, batch: Tree) -> int:
     """Return the number of samples of a batch: the length of its first array.
 
     Parameters
@@ -73,7 +73,7 @@ def samples_of(jax: Any, batch: Any) -> int:
     return int(shape[0]) if shape else 1
 
 
-def rows_of(jax: Any, batch: Any, rows: slice) -> Any:
+def rows_of(jax: ModuleType, batch: Tree, rows: slice) -> Tree:
     """Return some samples of a batch.
 
     Parameters
@@ -93,7 +93,7 @@ def rows_of(jax: Any, batch: Any, rows: slice) -> Any:
     return jax.tree_util.tree_map(lambda a: a[rows] if np.ndim(a) else a, batch)
 
 
-def refuse_bad_loss(losses: Losses, theta: Array, batch: Any) -> None:
+def refuse_bad_loss(losses: Losses, theta: Array, batch: Tree) -> None:
     """Refuse a loss that is not one finite real number.
 
     Parameters
@@ -125,7 +125,7 @@ def refuse_bad_loss(losses: Losses, theta: Array, batch: Any) -> None:
         )
 
 
-def refuse_no_pairs(batches: Sequence[Any]) -> None:
+def refuse_no_pairs(batches: Sequence[Tree]) -> None:
     """Refuse batches that are not (inputs, targets): of others a part would be left out.
 
     Parameters
@@ -148,7 +148,7 @@ def refuse_no_pairs(batches: Sequence[Any]) -> None:
             )
 
 
-def batches_of(data: Any) -> list[Any]:
+def batches_of(data: Tree) -> list[Tree]:
     """Return the batches of data: a list of them, or a single one.
 
     Parameters
@@ -173,7 +173,7 @@ def batches_of(data: Any) -> list[Any]:
     return list(data) if isinstance(data, list) else [data]
 
 
-def found_reduction(jax: Any, losses: Losses, theta: Array, batches: Sequence[Any]) -> str:
+def found_reduction(jax: ModuleType, losses: Losses, theta: Array, batches: Sequence[Tree]) -> str:
     """Return whether a loss is the mean or the sum over samples, by trial on parts of each batch.
 
     Parameters
@@ -208,7 +208,7 @@ def found_reduction(jax: Any, losses: Losses, theta: Array, batches: Sequence[An
     return _reduction_at(jax, losses, moved, batches)
 
 
-def _reduction_at(jax: Any, losses: Losses, theta: Array, batches: Sequence[Any]) -> str:
+def _reduction_at(jax: ModuleType, losses: Losses, theta: Array, batches: Sequence[Tree]) -> str:
     """Return the reduction that is found at some parameters."""
     remedy = "say reduction='mean' or 'sum', or give a loss that is one of them"
     if samples_of(jax, batches[0]) < 2:
@@ -217,7 +217,7 @@ def _reduction_at(jax: Any, losses: Losses, theta: Array, batches: Sequence[Any]
             + remedy
         )
 
-    def parts_of(whole: Any, first: Any, others: Any) -> LossParts:
+    def parts_of(whole: Tree, first: Tree, others: Tree) -> LossParts:
         values = [_exact_loss(jax, losses, theta, part) for part in (whole, first, others)]
         rounding = 1e-9 if str(theta.dtype) == "float64" else 1e-6
         if any(str(value.dtype) != "float64" for value in values):
@@ -245,13 +245,13 @@ def _reduction_at(jax: Any, losses: Losses, theta: Array, batches: Sequence[Any]
     return reduction
 
 
-def _exact_loss(jax: Any, losses: Losses, theta: Array, batch: Any) -> Array:
+def _exact_loss(jax: ModuleType, losses: Losses, theta: Array, batch: Tree) -> Array:
     """Return the loss of the outputs in double precision, where it can be computed so.
 
     In single precision a constant in the loss hides what it adds to.
     """
 
-    def double(leaf: Any) -> Any:
+    def double(leaf: Tree) -> Tree:
         is_real = hasattr(leaf, "dtype") and jax.numpy.issubdtype(leaf.dtype, np.floating)
         return jax.numpy.asarray(leaf, dtype="float64") if is_real else leaf
 
@@ -262,7 +262,7 @@ def _exact_loss(jax: Any, losses: Losses, theta: Array, batch: Any) -> Array:
         return losses[1](outputs, batch)
 
 
-def _joined(jax: Any, one: Any, other: Any) -> Any:
+def _joined(jax: ModuleType, one: Tree, other: Tree) -> Tree:
     """Return two batches as one, None where their arrays do not fit."""
     leaves, shape = jax.tree_util.tree_flatten(one)
     others, like = jax.tree_util.tree_flatten(other)
@@ -278,7 +278,7 @@ def _joined(jax: Any, one: Any, other: Any) -> Any:
     return jax.tree_util.tree_unflatten(shape, found)
 
 
-def refuse_hidden_derivatives(jax: Any, losses: Losses, theta: Array, batch: Any) -> None:
+def refuse_hidden_derivatives(jax: ModuleType, losses: Losses, theta: Array, batch: Tree) -> None:
     """Refuse a loss whose derivatives are not those of its values.
 
     Parameters
@@ -344,7 +344,7 @@ def refuse_hidden_derivatives(jax: Any, losses: Losses, theta: Array, batch: Any
     )
 
 
-def refuse_no_likelihood(jax: Any, losses: Losses, theta: Array, batch: Any) -> None:
+def refuse_no_likelihood(jax: ModuleType, losses: Losses, theta: Array, batch: Tree) -> None:
     r"""Refuse a loss whose Fisher matrix is not known to be its Gauss-Newton matrix.
 
     It is where the loss is :math:`A(o) - T(y) \cdot o + c(y)`, the negative log-likelihood of a
@@ -374,12 +374,12 @@ def refuse_no_likelihood(jax: Any, losses: Losses, theta: Array, batch: Any) -> 
         lambda o: jax.numpy.asarray(generator.standard_normal(o.shape), dtype=o.dtype), outputs
     )
 
-    def curved(targets: Any) -> Any:
+    def curved(targets: Tree) -> Tree:
         slopes = jax.grad(lambda o: losses[1](o, (batch[0], targets)))
         bent = tree.tree_leaves(jax.jvp(slopes, (outputs,), (along,))[1])
         return np.concatenate([np.ravel(np.asarray(one, float)) for one in bent])
 
-    def others(a: Any) -> list[Any]:
+    def others(a: Tree) -> list[Tree]:
         array = np.asarray(a)
         found = [np.roll(array, 1, axis=0) if array.ndim else array]
         if array.dtype.kind in "iu":

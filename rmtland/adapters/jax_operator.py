@@ -41,7 +41,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -59,7 +59,7 @@ from rmtland.adapters.jax_parameters import chosen_leaves
 from rmtland.adapters.optional import optional
 from rmtland.adapters.torch_parameters import Block
 from rmtland.arguments import choice, count
-from rmtland.typing import Array
+from rmtland.typing import Array, Tree
 
 __all__ = ["JaxOperator", "from_jax"]
 
@@ -95,9 +95,9 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
 
     def __init__(
         self,
-        losses: tuple[Callable[[Array, Any], Any], Callable[[Any, Any], Array]],
+        losses: tuple[Callable[[Array, Tree], Tree], Callable[[Tree, Tree], Array]],
         theta: Array,
-        batches: Sequence[Any],
+        batches: Sequence[Tree],
         weights: Sequence[float],
         blocks: tuple[Block, ...],
         *,
@@ -252,16 +252,16 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
             f"parameters={len(self.blocks)}, dtype={self.dtype})"
         )
 
-    def _weighted(self) -> Iterator[tuple[Any, float]]:
+    def _weighted(self) -> Iterator[tuple[Tree, float]]:
         return zip(self.batches, self.weights, strict=True)
 
-    def _loss(self, theta: Array, batch: Any) -> Array:
+    def _loss(self, theta: Array, batch: Tree) -> Array:
         return self.criterion(self.model(theta, batch), batch)
 
-    def _product(self, theta: Array, batch: Any, v: Array) -> Array:
+    def _product(self, theta: Array, batch: Tree, v: Array) -> Array:
         import jax
 
-        def model(t: Array) -> Any:
+        def model(t: Array) -> Tree:
             return self.model(t, batch)
 
         product: Array
@@ -278,13 +278,13 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
             _, product = jax.jvp(jax.grad(lambda t: self._loss(t, batch)), (theta,), (v,))
         return product
 
-    def _sample_loss(self, theta: Array, sample: Any) -> Array:
+    def _sample_loss(self, theta: Array, sample: Tree) -> Array:
         """Return the loss of one sample, whose arrays have lost their first axis."""
         import jax
 
         return self._loss(theta, jax.tree_util.tree_map(lambda a: a[None], sample))
 
-    def _empirical(self, theta: Array, batch: Any, v: Array) -> Array:
+    def _empirical(self, theta: Array, batch: Tree, v: Array) -> Array:
         """Multiply by the sum, or the mean, of g g^T over the samples of a batch."""
         import jax
 
@@ -298,7 +298,7 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
         result: Array = product / number
         return result
 
-    def _matmat(self, vectors: Any) -> Any:
+    def _matmat(self, vectors: Array) -> Array:
         if np.iscomplexobj(vectors):
             return self._matmat(np.real(vectors)) + 1j * self._matmat(np.imag(vectors))
         given = np.ascontiguousarray(np.asarray(vectors, dtype=self.dtype).T)
@@ -320,7 +320,7 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
             )
         return result.T
 
-    def _matvec(self, vector: Any) -> Any:
+    def _matvec(self, vector: Array) -> Array:
         return self._matmat(np.reshape(vector, (-1, 1))).reshape(np.shape(vector))
 
     def _adjoint(self) -> JaxOperator:
@@ -331,11 +331,11 @@ class JaxOperator(LinearOperator):  # type: ignore[misc]
 
 
 def from_jax(
-    loss: Callable[..., Any],
-    params: Any,
-    data: Any,
+    loss: Callable[..., Tree],
+    params: Tree,
+    data: Tree,
     *,
-    model: Callable[[Any, Any], Any] | None = None,
+    model: Callable[[Tree, Tree], Tree] | None = None,
     part: str = "total",
     parameters: str | Sequence[str] | None = None,
     reduction: str | None = None,
@@ -417,7 +417,7 @@ def from_jax(
         blocks.append(Block(names[i], tuple(np.shape(leaves[i])), start))
         start = blocks[-1].stop
 
-    def tree(theta: Array) -> Any:
+    def tree(theta: Array) -> Tree:
         whole = list(leaves)
         for block, i in zip(blocks, kept, strict=True):
             whole[i] = theta[block.slice].reshape(block.shape)
@@ -477,14 +477,14 @@ def _precision(double: bool) -> Iterator[None]:
         yield
 
 
-def _cast(jax: Any, array: Any, dtype: str) -> Any:
+def _cast(jax: ModuleType, array: Array, dtype: str) -> Array:
     if not hasattr(array, "dtype") and not isinstance(array, float | int):
         return array  # a function or a name among the parameters
     array = jax.numpy.asarray(array)
     return array.astype(dtype) if jax.numpy.issubdtype(array.dtype, np.floating) else array
 
 
-def _inner(a: Any, b: Any) -> Any:
+def _inner(a: Tree, b: Tree) -> Array:
     import jax
 
     products = jax.tree_util.tree_map(lambda u, v: (u * v).sum(), a, b)

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Any
 
 import numpy as np
+
+from rmtland.typing import Tree
 
 __all__ = ["chosen_leaves"]
 
 
 def chosen_leaves(
-    names: Sequence[str], leaves: Sequence[Any], patterns: str | Sequence[str] | None
+    names: Sequence[str], leaves: Sequence[Tree], patterns: str | Sequence[str] | None
 ) -> list[int]:
     """Return the numbers of the leaves that patterns fit, all of them real arrays.
 

@@ -17,10 +17,11 @@ are compared on the first samples, in double precision.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rmtland.adapters.torch_batches import Batch, mapped, tensors_of
+from rmtland.typing import Array, Tree
 
 __all__ = ["refuse_hidden_curvature"]
 
@@ -32,7 +33,7 @@ _FAR = 0.01
 _ROUNDING = 1e-14
 
 
-def refuse_hidden_curvature(loss: Any, outputs: Any, batch: Batch) -> None:
+def refuse_hidden_curvature(loss: Callable[..., Array], outputs: Tree, batch: Batch) -> None:
     """Refuse a loss whose derivatives in the outputs are not those of its values.
 
     Parameters
@@ -56,7 +57,7 @@ def refuse_hidden_curvature(loss: Any, outputs: Any, batch: Batch) -> None:
     own = [t for t in leaves if hasattr(t, "ndim")] + tensors_of(batch.targets)
     by_sample = all(t.ndim and t.shape[0] == batch.samples for t in own)
 
-    def few(t: Any) -> Any:
+    def few(t: Tree) -> Array:
         t = t[:_SAMPLES] if by_sample and hasattr(t, "ndim") else t
         return t.double() if _is_real(t) else t
 
@@ -76,14 +77,16 @@ def refuse_hidden_curvature(loss: Any, outputs: Any, batch: Batch) -> None:
 class _Ends:
     """A loss along a line through its outputs."""
 
-    def __init__(self, loss: Any, shape: Any, leaves: list[Any], targets: Any) -> None:
+    def __init__(
+        self, loss: Callable[..., Array], shape: Any, leaves: list[Tree], targets: Tree
+    ) -> None:
         import torch
 
         self.loss, self.shape, self.leaves, self.targets = loss, shape, leaves, targets
         self.places = [i for i, t in enumerate(leaves) if _is_real(t) and t.numel()]
         generator = torch.Generator().manual_seed(20261128)
 
-        def drawn() -> list[Any]:
+        def drawn() -> list[Tree]:
             return [
                 torch.randn(
                     leaves[i].shape, generator=generator, dtype=torch.float64, device="cpu"
@@ -119,7 +122,7 @@ class _Ends:
             and abs(along - float(slope.detach())) <= allowed
         )
 
-    def _slopes(self, shift: float, step: float) -> tuple[Any, list[Any], list[Any]]:
+    def _slopes(self, shift: float, step: float) -> tuple[Array, list[Tree], list[Tree]]:
         """Return the loss, its gradient with a graph, and where they are taken."""
         import torch
         from torch.utils._pytree import tree_unflatten
@@ -136,13 +139,13 @@ class _Ends:
         return value, list(found), points
 
 
-def _is_real(value: Any) -> bool:
+def _is_real(value: object) -> bool:
     return hasattr(value, "is_floating_point") and bool(value.is_floating_point())
 
 
-def _inner(one: Sequence[Any], other: Sequence[Any]) -> Any:
+def _inner(one: Sequence[Tree], other: Sequence[Tree]) -> Array:
     return sum((a * b).sum() for a, b in zip(one, other, strict=True))
 
 
-def _norm(tensors: Sequence[Any]) -> float:
+def _norm(tensors: Sequence[Tree]) -> float:
     return math.sqrt(sum(float(t.detach().square().sum()) for t in tensors))

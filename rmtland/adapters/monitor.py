@@ -37,16 +37,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rmtland.arguments import count, nonnegative, positive
-from rmtland.estimate import krylov_quadratures, symmetric_operator
+from rmtland.estimate import SymmetricOperator, krylov_quadratures, symmetric_operator
 from rmtland.estimate.index import estimated_mass
 from rmtland.estimate.leading_pair import leading_pair
 from rmtland.estimate.sketches import sphere_error
 from rmtland.streams import random_generator
-from rmtland.typing import Real, Rng
+from rmtland.typing import Operator, Real, Record, Rng
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+
+    from rmtland.networks import LossPoint
 
 __all__ = ["CurvatureMonitor", "CurvatureRecord"]
 
@@ -132,7 +134,7 @@ class CurvatureMonitor:
 
     def __init__(
         self,
-        operator: Any = None,
+        operator: Operator | Callable[[], Operator] | None = None,
         *,
         every: int = 100,
         share: float | None = 0.1,
@@ -179,7 +181,7 @@ class CurvatureMonitor:
         self._steps += 1
         return self._consider(self._steps, self.operator)
 
-    def watch(self, step: int, point: Any) -> CurvatureRecord | None:
+    def watch(self, step: int, point: LossPoint) -> CurvatureRecord | None:
         """Measure at a point of `rmtland.networks.train`: its callback.
 
         Parameters
@@ -212,7 +214,7 @@ class CurvatureMonitor:
         elapsed = self._clock() - self._begun
         return self._spent / elapsed if elapsed > 0 else 0.0
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Record:
         """Return plain values, for JSON; NaN becomes None.
 
         Returns
@@ -290,7 +292,7 @@ class CurvatureMonitor:
         self._spent += record.seconds
         return record
 
-    def _measured(self, step: int, operator: Any, begun: float) -> CurvatureRecord:
+    def _measured(self, step: int, operator: SymmetricOperator, begun: float) -> CurvatureRecord:
         drawn = self._generator.standard_normal(operator.size)
         pair = leading_pair(operator, self._vector, self.lanczos_steps, drawn)
         self._vector = pair.vector

@@ -11,12 +11,12 @@ ImportError: no_such_package is not installed; install it with: pip install 'rmt
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from types import ModuleType
 
 __all__ = ["optional"]
 
 
-def optional(name: str, *, extra: str) -> Any:
+def optional(name: str, *, extra: str) -> ModuleType:
     """Import an optional package.
 
     Parameters

@@ -36,12 +36,13 @@ from typing import Any
 from rmtland.adapters.optional import optional
 from rmtland.arguments import count
 from rmtland.networks.training.step_control import DesignedMethod, StepControl
+from rmtland.typing import Array, Tree
 
 __all__ = ["spectral_optimizer"]
 
 
 def spectral_optimizer(
-    params: Iterable[Any],
+    params: Iterable[Array],
     method: DesignedMethod,
     *,
     curvature: Any = None,
@@ -54,7 +55,7 @@ def spectral_optimizer(
     strikes: int = 3,
     safeguard: bool = True,
     seed: int = 0,
-) -> Any:
+) -> Tree:
     """Return a PyTorch optimiser that takes the steps of a method made for a spectrum.
 
     Parameters

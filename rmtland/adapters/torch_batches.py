@@ -14,12 +14,13 @@ import random
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rmtland.arguments import count
-from rmtland.typing import Array
+from rmtland.typing import Array, Tree
 
 __all__ = ["Batch", "Batches", "mapped", "rows_of", "tensors_of", "to_numpy"]
 
@@ -35,8 +36,8 @@ class Batch(NamedTuple):
         Second argument of the loss; None where the model returns its loss itself.
     """
 
-    inputs: Any
-    targets: Any
+    inputs: Tree
+    targets: Tree
 
     @property
     def samples(self) -> int:
@@ -69,14 +70,14 @@ class Batches:
     """
 
     def __init__(
-        self, data: Any, *, batch_size: int | None = None, labels_are_inputs: bool = False
+        self, data: Tree, *, batch_size: int | None = None, labels_are_inputs: bool = False
     ) -> None:
         if batch_size is not None:
             batch_size = count("batch_size", batch_size)
         self.labels_are_inputs = labels_are_inputs
         self._whole: Batch | None = None
         self._size = batch_size
-        self._source: Iterable[Any] = ()
+        self._source: Iterable[Array] = ()
         self._loader: Any = None
         torch = sys.modules.get("torch")
         if torch is not None and isinstance(data, torch.utils.data.TensorDataset):
@@ -128,7 +129,7 @@ class Batches:
         for start in range(0, samples, self._size):
             yield rows_of(whole, slice(start, start + self._size), samples)
 
-    def _batch(self, item: Any) -> Batch:
+    def _batch(self, item: Tree) -> Batch:
         if isinstance(item, Mapping):
             if self.labels_are_inputs:
                 return Batch(item, None)
@@ -182,7 +183,7 @@ def rows_of(batch: Batch, rows: slice, samples: int) -> Batch:
     return Batch(mapped(cut, batch.inputs), mapped(cut, batch.targets))
 
 
-def mapped(function: Any, tree: Any) -> Any:
+def mapped(function: Any, tree: Tree) -> Tree:
     """Return tuples, lists and mappings of tensors with a function applied to each tensor.
 
     Parameters
@@ -226,7 +227,7 @@ def to_numpy(tensor: Array) -> Array:
     return tensor.numpy()
 
 
-def tensors_of(tree: Any) -> list[Array]:
+def tensors_of(tree: Tree) -> list[Array]:
     """Return the tensors in tuples, lists and mappings, in order.
 
     Parameters
@@ -243,21 +244,21 @@ def tensors_of(tree: Any) -> list[Array]:
     return found
 
 
-def _is_array(value: Any) -> bool:
+def _is_array(value: object) -> bool:
     return hasattr(value, "shape") and hasattr(value, "dtype") and hasattr(value, "ndim")
 
 
-def _is_pair_of_arrays(data: Any) -> bool:
+def _is_pair_of_arrays(data: Tree) -> bool:
     if not isinstance(data, tuple | list) or len(data) != 2:
         return False
     inputs, targets = data
     return _is_array(targets) and (_is_array(inputs) or isinstance(inputs, Mapping | tuple))
 
 
-def _as_tensors(tree: Any) -> Any:
+def _as_tensors(tree: Tree) -> Tree:
     """Return NumPy arrays as tensors that share their memory."""
 
-    def tensor(array: Any) -> Any:
+    def tensor(array: Array) -> Array:
         if not isinstance(array, np.ndarray):
             return array
         import torch
@@ -279,7 +280,7 @@ def _refuse_lengths(batch: Batch) -> None:
         )
 
 
-def _refuse_dropped(torch: Any, loader: Any) -> None:
+def _refuse_dropped(torch: ModuleType, loader: Any) -> None:
     sampler: Any = getattr(loader, "sampler", None)
     if getattr(sampler, "replacement", False):
         raise ValueError(
@@ -300,7 +301,7 @@ def _refuse_dropped(torch: Any, loader: Any) -> None:
         )
 
 
-def _generator_states(loader: Any) -> list[Any]:
+def _generator_states(loader: Any) -> list[Tree]:
     import torch
 
     own = getattr(loader, "generator", None)
@@ -312,7 +313,7 @@ def _generator_states(loader: Any) -> list[Any]:
     ]
 
 
-def _set_generator_states(loader: Any, states: list[Any]) -> None:
+def _set_generator_states(loader: Any, states: list[Tree]) -> None:
     import torch
 
     torch.set_rng_state(states[0])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +16,10 @@ from rmtland.adapters.torch_batches import Batch, rows_of, tensors_of
 from rmtland.adapters.torch_loss_function import LossFunction
 from rmtland.adapters.torch_parameters import Block
 from rmtland.adapters.torch_products import ROUTES, DifferenceProducts
-from rmtland.typing import Array
+from rmtland.typing import Array, Tree
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 __all__ = [
     "distance_to_differences",
@@ -31,7 +34,7 @@ __all__ = [
 ]
 
 
-def refuse_random_modules(model: Any) -> None:
+def refuse_random_modules(model: Module) -> None:
     """Refuse modules whose outputs are random, or mix the samples of a batch.
 
     Parameters
@@ -82,7 +85,7 @@ def refuse_random_modules(model: Any) -> None:
             raise ValueError(f"{where} draws its slopes at random; call model.eval()")
 
 
-def refuse_other_device(model: Any, function: LossFunction, batch: Batch) -> None:
+def refuse_other_device(model: Module, function: LossFunction, batch: Batch) -> None:
     """Refuse a model on several devices, or data on another one.
 
     Parameters
@@ -116,7 +119,7 @@ def refuse_other_device(model: Any, function: LossFunction, batch: Batch) -> Non
             )
 
 
-def first_outputs(function: LossFunction, batch: Batch) -> Any:
+def first_outputs(function: LossFunction, batch: Batch) -> Tree:
     """Return the outputs for the first batch, and see that the module keeps its buffers.
 
     Parameters
@@ -188,7 +191,7 @@ def _same(one: Array, other: Array) -> bool:
     return bool(((one == other) | ((one != one) & (other != other))).all())
 
 
-def refuse_bad_loss(function: LossFunction, outputs: Any, batch: Batch) -> None:
+def refuse_bad_loss(function: LossFunction, outputs: Tree, batch: Batch) -> None:
     """Refuse a loss of the first batch that is no finite number.
 
     Parameters
@@ -291,7 +294,7 @@ def refuse_constant_loss(function: LossFunction, batch: Batch) -> None:
         )
 
 
-def refuse_inseparable_loss(function: LossFunction, outputs: Any, batch: Batch) -> None:
+def refuse_inseparable_loss(function: LossFunction, outputs: Tree, batch: Batch) -> None:
     """Refuse a loss that is not the sum of the losses of samples, which have no gradients then.
 
     Parameters
@@ -325,7 +328,7 @@ def refuse_inseparable_loss(function: LossFunction, outputs: Any, batch: Batch) 
         )
 
 
-def refuse_mixed_precision(model: Any, blocks: Sequence[Block], dtype: Any) -> None:
+def refuse_mixed_precision(model: Module, blocks: Sequence[Block], dtype: object) -> None:
     """Refuse parameters of several precisions, or made in inference mode.
 
     Parameters
@@ -356,7 +359,7 @@ def refuse_mixed_precision(model: Any, blocks: Sequence[Block], dtype: Any) -> N
         )
 
 
-def refuse_mixed_samples(function: LossFunction, outputs: Any, batch: Batch) -> None:
+def refuse_mixed_samples(function: LossFunction, outputs: Tree, batch: Batch) -> None:
     """Refuse a model whose outputs for some samples depend on the others of the batch.
 
     Parameters
@@ -376,7 +379,7 @@ def refuse_mixed_samples(function: LossFunction, outputs: Any, batch: Batch) -> 
     import torch
     from torch.utils._pytree import tree_leaves
 
-    def rows(tree: Any) -> list[Array]:
+    def rows(tree: Tree) -> list[Array]:
         return [t for t in tree_leaves(tree) if hasattr(t, "is_floating_point")]
 
     m = batch.samples
@@ -510,7 +513,7 @@ class _Nearby(LossFunction):
         )
 
 
-def asymmetry(one: Any, its_product: Any, other: Any, other_product: Any) -> float:
+def asymmetry(one: Tree, its_product: Tree, other: Tree, other_product: Tree) -> float:
     """Return the difference of v.Hu and u.Hv over the sizes of the products.
 
     Parameters
@@ -528,13 +531,13 @@ def asymmetry(one: Any, its_product: Any, other: Any, other_product: Any) -> flo
     return abs(float(v @ hu - u @ hv)) / size if size else 0.0
 
 
-def _flat(pieces: Any) -> Array:
+def _flat(pieces: Tree) -> Array:
     import torch
 
     return torch.cat([piece.reshape(-1).double() for piece in pieces])
 
 
-def _distance(exact: Array, differences: DifferenceProducts, pieces: Any) -> tuple[float, float]:
+def _distance(exact: Array, differences: DifferenceProducts, pieces: Tree) -> tuple[float, float]:
     """Return the relative distance of a product to differences, less their rounding, and that."""
     near = _flat(differences(pieces))
     size = max(float(exact.norm()), float(near.norm()))

@@ -15,12 +15,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from rmtland.adapters.torch_batches import Batch, mapped, rows_of
 from rmtland.adapters.torch_losses import LossRule
 from rmtland.adapters.torch_parameters import Block
-from rmtland.typing import Array
+from rmtland.typing import Array, Tree
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 __all__ = ["LossFunction"]
 
@@ -44,11 +48,11 @@ class LossFunction:
 
     def __init__(
         self,
-        model: Any,
+        model: Module,
         rule: LossRule,
         blocks: Sequence[Block],
         *,
-        dtype: Any = None,
+        dtype: object = None,
         move_data: bool = False,
     ) -> None:
         self.model, self.rule, self.blocks = model, rule, tuple(blocks)
@@ -93,7 +97,7 @@ class LossFunction:
         made._moved = {**self._moved, **dict(zip(self.names, values, strict=True))}
         return made
 
-    def with_blocks(self, blocks: Sequence[Block], *, dtype: Any = None) -> LossFunction:
+    def with_blocks(self, blocks: Sequence[Block], *, dtype: object = None) -> LossFunction:
         """Return the same loss as a function of other parameters, or in another precision.
 
         Parameters
@@ -212,7 +216,7 @@ class LossFunction:
             return batch  # a model or a loss for batches of this size only
         return part
 
-    def outputs(self, values: Sequence[Array], batch: Batch, frozen: dict[str, Array]) -> Any:
+    def outputs(self, values: Sequence[Array], batch: Batch, frozen: dict[str, Array]) -> Tree:
         """Return what the module returns for a batch.
 
         Parameters
@@ -282,7 +286,7 @@ class LossFunction:
         """
         return self.rule.total(self.outputs(values, batch, frozen), batch)
 
-    def sample_losses(self, outputs: Any, batch: Batch) -> Array:
+    def sample_losses(self, outputs: Tree, batch: Batch) -> Array:
         """Return the loss of each sample, summed over its entries.
 
         Parameters
@@ -300,7 +304,7 @@ class LossFunction:
         import torch
         from torch.utils._pytree import tree_map
 
-        def alone(row: Any, target: Any) -> Array:
+        def alone(row: Array, target: Array) -> Array:
             one = tree_map(lambda t: t[None], (row, target))
             return self.rule.total(one[0], Batch(None, one[1]))
 
@@ -353,14 +357,14 @@ class LossFunction:
         return tensor.to(self.given_dtype)
 
 
-def _with_row(index: int, row: Array, module: Any, inputs: Any, output: Array) -> Array:
+def _with_row(index: int, row: Array, module: Module, inputs: Tree, output: Array) -> Array:
     """Return the output of an embedding with a constant row for one index."""
     import torch
 
     return torch.where((inputs[0] == index).unsqueeze(-1), row, output)
 
 
-def _without_rounded_products(torch: Any, stack: ExitStack) -> None:
+def _without_rounded_products(torch: ModuleType, stack: ExitStack) -> None:
     """Compute float32 products with all digits until the stack ends."""
     backends = torch.backends
     if hasattr(backends.cudnn, "conv"):  # a setting for each operation, of PyTorch 2.9 and later

@@ -26,6 +26,7 @@ from typing import Any
 from rmtland.adapters.loss_parts import LossParts, first_part
 from rmtland.adapters.torch_batches import Batch, mapped, tensors_of
 from rmtland.arguments import choice
+from rmtland.typing import Array, Record, Tree
 
 __all__ = [
     "LossRule",
@@ -48,7 +49,7 @@ _MEANS = {
     "NLLLoss": "nll_loss",
 }
 _LIKELIHOODS = ("mse_loss", "binary_cross_entropy_with_logits", "cross_entropy")
-Pair = tuple[Any, Batch]
+Pair = tuple[Tree, Batch]
 """Outputs of a batch, and the batch."""
 _ENTRIES = ("mse_loss", "l1_loss", "huber_loss")
 _OPTIONS = ("weight", "ignore_index", "label_smoothing", "beta", "delta", "pos_weight")
@@ -79,7 +80,7 @@ class LossRule:
         Whether S_b is known to be the sum of the losses of its samples.
     """
 
-    total: Callable[[Any, Batch], Any]
+    total: Callable[[Tree, Batch], Array]
     count: Callable[[Batch], float]
     divides: bool
     is_likelihood: bool = False
@@ -90,7 +91,7 @@ class LossRule:
 
 
 def loss_rule(
-    loss: Any, *, reduction: str | None, count: Callable[[Any], float] | None
+    loss: Callable[..., Array], *, reduction: str | None, count: Callable[[Tree], float] | None
 ) -> LossRule | None:
     """Return the rule of a loss of PyTorch, or of any other where its reduction is given.
 
@@ -147,7 +148,9 @@ def loss_rule(
     )
 
 
-def own_loss(loss: Any, *, reduction: str, count: Callable[[Any], float] | None) -> LossRule:
+def own_loss(
+    loss: Callable[..., Array], *, reduction: str, count: Callable[[Tree], float] | None
+) -> LossRule:
     """Return the rule of a loss of one's own.
 
     Parameters
@@ -170,7 +173,7 @@ def own_loss(loss: Any, *, reduction: str, count: Callable[[Any], float] | None)
     return LossRule(functools.partial(_multiplied, value, counted), counted, True)
 
 
-def probed_reduction(loss: Any, outputs: Any, batch: Batch) -> tuple[str, bool]:
+def probed_reduction(loss: Callable[..., Array], outputs: Tree, batch: Batch) -> tuple[str, bool]:
     """Return whether a loss is the mean or the sum over the samples of a batch, by trial.
 
     The loss of the batch is compared with the losses of two parts of it.
@@ -235,7 +238,7 @@ def refuse_no_batch_axis(batch: Batch) -> None:
 
 
 def refuse_other_reduction(
-    loss: Any, reduction: str, first: Pair, later: Pair, number: int
+    loss: Callable[..., Array], reduction: str, first: Pair, later: Pair, number: int
 ) -> bool:
     """Refuse a loss that is not the mean, or the sum, over the samples of a later batch.
 
@@ -291,7 +294,7 @@ def refuse_untold(told: bool) -> None:
 
 
 def refuse_parameters_in_loss(
-    rule: LossRule, parameters: dict[str, Any], outputs: Any, batch: Batch
+    rule: LossRule, parameters: Record, outputs: Tree, batch: Batch
 ) -> None:
     """Refuse a loss that depends on parameters of the model beside its outputs.
 
@@ -333,7 +336,7 @@ def refuse_parameters_in_loss(
 _REMEDY = "say reduction='mean' or 'sum', with count_targets= where 'mean' divides by others"
 
 
-def _has_rows(outputs: Any, batch: Batch) -> bool:
+def _has_rows(outputs: Tree, batch: Batch) -> bool:
     """Whether outputs and targets have one row per sample."""
     from torch.utils._pytree import tree_leaves
 
@@ -341,13 +344,13 @@ def _has_rows(outputs: Any, batch: Batch) -> bool:
     return all(not t.ndim or t.shape[0] == batch.samples for t in leaves)
 
 
-def _parts_of(loss: Any, outputs: Any, batch: Batch) -> LossParts:
+def _parts_of(loss: Callable[..., Array], outputs: Tree, batch: Batch) -> LossParts:
     from torch.utils._pytree import tree_map
 
     m, k = batch.samples, first_part(batch.samples)
 
-    def part(rows: slice) -> Any:
-        def cut(t: Any) -> Any:
+    def part(rows: slice) -> Tree:
+        def cut(t: Tree) -> Tree:
             return t[rows] if hasattr(t, "ndim") and t.ndim else t
 
         return tree_map(cut, outputs), mapped(cut, batch.targets)
@@ -383,7 +386,9 @@ def _telling(loss: Any, pairs: Sequence[Any], m: int, k: int) -> LossParts:
     return LossParts(m, k, *_exact_losses(loss, there))
 
 
-def _exact_losses(loss: Any, pairs: Sequence[Any]) -> tuple[float, float, float, float]:
+def _exact_losses(
+    loss: Callable[..., Array], pairs: Sequence[Tree]
+) -> tuple[float, float, float, float]:
     """Return three losses in double precision, where they can be computed so, and their rounding.
 
     In single precision a constant in the loss hides what it adds to.
@@ -391,7 +396,7 @@ def _exact_losses(loss: Any, pairs: Sequence[Any]) -> tuple[float, float, float,
     import torch
     from torch.utils._pytree import tree_leaves, tree_map
 
-    def double(t: Any) -> Any:
+    def double(t: Tree) -> Tree:
         return t.double() if hasattr(t, "is_floating_point") and t.is_floating_point() else t
 
     given = next((t.dtype for t in tree_leaves(pairs[0][0]) if double(t) is not t), None)
@@ -417,7 +422,7 @@ def _exact_losses(loss: Any, pairs: Sequence[Any]) -> tuple[float, float, float,
     return first, second, third, rounding
 
 
-def _together(loss: Any, first: Pair, later: Pair) -> LossParts | None:
+def _together(loss: Callable[..., Array], first: Pair, later: Pair) -> LossParts | None:
     """Return the loss of two batches as one and those of each, None where they do not fit."""
     import torch
     from torch.utils._pytree import tree_flatten, tree_unflatten
@@ -438,12 +443,12 @@ def _together(loss: Any, first: Pair, later: Pair) -> LossParts | None:
     return _telling(loss, pairs, one.samples + other.samples, one.samples)
 
 
-def _known(loss: Any) -> tuple[str, Any, dict[str, Any]] | None:
+def _known(loss: Any) -> tuple[str, Any, Record] | None:
     """Return name, function and options of a loss of PyTorch."""
     import torch
 
     functional = torch.nn.functional
-    options: dict[str, Any] = {}
+    options: Record = {}
     if isinstance(loss, functools.partial) and not loss.args:
         options, loss = dict(loss.keywords), loss.func
     for module, name in _MEANS.items():
@@ -465,11 +470,11 @@ def _is_changed(module: Any) -> bool:
     return hooks or "forward" in vars(module)
 
 
-def _of_targets(loss: Callable[[Any, Any], Any], outputs: Any, batch: Batch) -> Any:
+def _of_targets(loss: Callable[[Tree, Tree], Tree], outputs: Tree, batch: Batch) -> Array:
     return loss(outputs, batch.targets)
 
 
-def _summed(function: Any, options: dict[str, Any], outputs: Any, batch: Batch) -> Any:
+def _summed(function: Any, options: Record, outputs: Tree, batch: Batch) -> Array:
     """Return the loss with reduction "sum", tensors among its options of the outputs' dtype."""
     fitted = {
         key: value.to(outputs) if hasattr(value, "to") else value for key, value in options.items()
@@ -485,11 +490,11 @@ def _samples(batch: Batch) -> float:
     return float(batch.samples)
 
 
-def _counted(count: Callable[[Any], float], batch: Batch) -> float:
+def _counted(count: Callable[[Tree], float], batch: Batch) -> float:
     return float(count(batch.inputs if batch.targets is None else batch.targets))
 
 
-def _labels(options: dict[str, Any], batch: Batch) -> float:
+def _labels(options: Record, batch: Batch) -> float:
     """Return what the mean of a cross-entropy divides by: labels that are not ignored, weighted."""
     targets = batch.targets
     if targets.is_floating_point():  # probabilities of classes, along axis 1
@@ -501,12 +506,15 @@ def _labels(options: dict[str, Any], batch: Batch) -> float:
     return float(weight.to(targets.device).double()[targets[kept]].sum())
 
 
-def _own_value(outputs: Any, batch: Batch) -> Any:
+def _own_value(outputs: Tree, batch: Batch) -> Array:
     return getattr(outputs, "loss", outputs)
 
 
 def _multiplied(
-    loss: Callable[[Any, Batch], Any], count: Callable[[Batch], float], outputs: Any, batch: Batch
-) -> Any:
+    loss: Callable[[Tree, Batch], Array],
+    count: Callable[[Batch], float],
+    outputs: Tree,
+    batch: Batch,
+) -> Tree:
     """Return the mean times its count."""
     return loss(outputs, batch) * count(batch)

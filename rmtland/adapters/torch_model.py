@@ -27,7 +27,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from rmtland.adapters.loss_curvature import refuse_hidden_curvature
 from rmtland.adapters.optional import optional
@@ -60,22 +61,25 @@ from rmtland.adapters.torch_operator import TorchOperator
 from rmtland.adapters.torch_parameters import Block, chosen_blocks
 from rmtland.adapters.torch_products import PARTS, ROUTES
 from rmtland.arguments import choice, count
-from rmtland.typing import Array
+from rmtland.typing import Array, Tree
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 __all__ = ["from_torch"]
 
 
 def from_torch(
-    model: Any,
-    loss: Any,
-    data: Any,
+    model: Module,
+    loss: Callable[..., Array],
+    data: Tree,
     *,
     part: str = "total",
     parameters: str | Sequence[str] | None = None,
     method: str | None = None,
-    dtype: Any = None,
+    dtype: object = None,
     reduction: str | None = None,
-    count_targets: Callable[[Any], float] | None = None,
+    count_targets: Callable[[Tree], float] | None = None,
     batch_size: int | None = None,
     chunk: int | None = None,
     keep_graph: bool = False,
@@ -230,7 +234,7 @@ def from_torch(
     return operator
 
 
-def _refuse_wrapped(torch: Any, model: Any) -> None:
+def _refuse_wrapped(torch: ModuleType, model: Module) -> None:
     """Refuse modules that cannot be called with other parameters than their own."""
     kind = type(model).__name__
     parallel = torch.nn.parallel
@@ -243,7 +247,7 @@ def _refuse_wrapped(torch: Any, model: Any) -> None:
         )
 
 
-def _is_half(model: Any, blocks: Sequence[Block]) -> bool:
+def _is_half(model: Module, blocks: Sequence[Block]) -> bool:
     """Whether parameters are of a precision that knows three digits."""
     present = dict(model.named_parameters())
     return any(present[block.name].element_size() < 4 for block in blocks)
@@ -265,8 +269,8 @@ def _survey(batches: Batches, function: LossFunction) -> tuple[Any, int, float]:
 
 
 def _found_out(
-    loss: Any,
-    outputs: Any,
+    loss: Callable[..., Array],
+    outputs: Tree,
     first: Batch,
     batches: Batches,
     part: str,
@@ -377,7 +381,7 @@ def _try_products(operator: TorchOperator, first: Batch, method: str | None) -> 
             )
 
 
-def _refuse_bad_products(operator: TorchOperator, one: Any, other: Any) -> None:
+def _refuse_bad_products(operator: TorchOperator, one: Tree, other: Tree) -> None:
     """Refuse products of one vector that are not finite, or differ by more than rounding."""
     import torch
 

@@ -15,7 +15,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 __all__ = ["Block", "chosen_blocks"]
 
@@ -70,7 +73,7 @@ class Block:
         )
 
 
-def chosen_blocks(model: Any, patterns: str | Sequence[str] | None) -> tuple[Block, ...]:
+def chosen_blocks(model: Module, patterns: str | Sequence[str] | None) -> tuple[Block, ...]:
     """Return the parameters of a module that patterns choose and that are not frozen.
 
     Parameters

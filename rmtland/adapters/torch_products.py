@@ -31,7 +31,7 @@ from typing import Any, Protocol
 
 from rmtland.adapters.torch_batches import Batch, rows_of
 from rmtland.adapters.torch_loss_function import LossFunction
-from rmtland.typing import Array
+from rmtland.typing import Array, Record, Tree
 
 __all__ = ["PARTS", "ROUTES", "DifferenceProducts", "ForwardProducts", "GraphProducts"]
 
@@ -168,7 +168,7 @@ class ForwardProducts:
         result: Vectors = self._func.vmap(lambda *v: tuple(self(v)))(*vectors)
         return result
 
-    def _model(self, values: Vectors) -> Any:
+    def _model(self, values: Vectors) -> Tree:
         return self.function.outputs(values, self.batch, self.frozen)
 
     def _loss(self, values: Vectors) -> Array:
@@ -184,11 +184,11 @@ class ForwardProducts:
         outputs = _flat_outputs(self._model(values))[0]
         return sum((s * o).sum() for s, o in zip(self._fixed, outputs, strict=True))
 
-    def _slopes(self, rebuild: Callable[[Sequence[Array]], Any]) -> Callable[..., Any]:
+    def _slopes(self, rebuild: Callable[[Sequence[Array]], Tree]) -> Callable[..., Tree]:
         def loss(outputs: Sequence[Array]) -> Array:
             return self.function.rule.total(rebuild(outputs), self.batch)
 
-        slopes: Callable[..., Any] = self._func.grad(loss)
+        slopes: Callable[..., Tree] = self._func.grad(loss)
         return slopes
 
     def _weights(self, losses: Array) -> Array:
@@ -291,11 +291,11 @@ class DifferenceProducts:
             return [self.function.sample_losses(outputs, self.batch)]
         return _flat_outputs(outputs)[0]
 
-    def _model(self, values: Vectors) -> Any:
+    def _model(self, values: Vectors) -> Tree:
         return self.function.outputs(values, self.batch, self.frozen)
 
 
-ROUTES: dict[str, Any] = {
+ROUTES: Record = {
     "double_backward": GraphProducts,
     "forward_over_reverse": ForwardProducts,
     "finite_differences": DifferenceProducts,
@@ -336,7 +336,7 @@ def _derivatives(
     return list(found)
 
 
-def _flat_outputs(outputs: Any) -> tuple[list[Array], Callable[[Sequence[Array]], Any]]:
+def _flat_outputs(outputs: Tree) -> tuple[list[Array], Callable[[Sequence[Array]], Tree]]:
     """Return the floating-point tensors of a pytree, and what puts others in their place."""
     from torch.utils._pytree import tree_flatten, tree_unflatten
 
@@ -347,7 +347,7 @@ def _flat_outputs(outputs: Any) -> tuple[list[Array], Callable[[Sequence[Array]]
         if hasattr(leaf, "is_floating_point") and leaf.is_floating_point()
     ]
 
-    def rebuild(tensors: Sequence[Array]) -> Any:
+    def rebuild(tensors: Sequence[Array]) -> Tree:
         new = list(leaves)
         for i, tensor in zip(kept, tensors, strict=True):
             new[i] = tensor

@@ -14,6 +14,7 @@ from rmtland.adapters.torch_operator import TorchOperator
 from rmtland.estimate import symmetric_operator
 from rmtland.estimate.leading_pair import leading_pair
 from rmtland.networks.training.step_control import StepControl
+from rmtland.typing import Array, Record
 
 __all__ = ["SpectralOptimizer"]
 
@@ -37,7 +38,7 @@ class SpectralOptimizer(torch.optim.Optimizer):  # type: ignore[misc]
 
     def __init__(
         self,
-        params: Iterable[Any],
+        params: Iterable[Array],
         control: StepControl,
         *,
         curvature: Any,
@@ -50,12 +51,12 @@ class SpectralOptimizer(torch.optim.Optimizer):  # type: ignore[misc]
         self.control, self.curvature, self.every = control, curvature, every
         self.lanczos_steps, self.safeguard, self.seed = lanczos_steps, safeguard, seed
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Record:
         """Return what copies and pickles hold; PyTorch's own leave out what is not in groups."""
         names = ("control", "curvature", "every", "lanczos_steps", "safeguard", "seed")
         return {**super().__getstate__(), **{name: getattr(self, name) for name in names}}
 
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
+    def add_param_group(self, param_group: Record) -> None:
         """Add parameters.
 
         Parameters
@@ -73,7 +74,7 @@ class SpectralOptimizer(torch.optim.Optimizer):  # type: ignore[misc]
             raise ValueError(f"lr of a group must be a finite number of at least 0; got {rate}")
         super().add_param_group(param_group)
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+    def step(self, closure: Callable[[], Array] | None = None) -> Array:
         """Take a step.
 
         Parameters
@@ -137,7 +138,7 @@ class SpectralOptimizer(torch.optim.Optimizer):  # type: ignore[misc]
                         param.copy_(state["best"])
         return verdict == "back"
 
-    def finish(self, closure: Callable[[], Any]) -> float:
+    def finish(self, closure: Callable[[], Array]) -> float:
         """Go back to the best parameters if the last ones are worse.
 
         Parameters
@@ -175,16 +176,16 @@ class SpectralOptimizer(torch.optim.Optimizer):  # type: ignore[misc]
         return {name: self._numbers[name] for name in names}
 
     @property
-    def _numbers(self) -> dict[str, Any]:
+    def _numbers(self) -> Record:
         """Numbers of the control, kept with the first parameter as L-BFGS of PyTorch keeps its."""
         state = self.state[self.param_groups[0]["params"][0]]
         if "numbers" not in state:
             counts = {"products": 0, "measurements": 0, "measured_at": -1}
             state["numbers"] = self.control.start() | counts
-        found: dict[str, Any] = state["numbers"]
+        found: Record = state["numbers"]
         return found
 
-    def _move(self, param: Any, rate: float, coefficients: tuple[float, ...]) -> None:
+    def _move(self, param: Array, rate: float, coefficients: tuple[float, ...]) -> None:
         """Move a parameter and its velocity."""
         if param.grad.is_sparse:
             raise ValueError("gradients must be dense; got a sparse one")
@@ -198,7 +199,7 @@ class SpectralOptimizer(torch.optim.Optimizer):  # type: ignore[misc]
         param.add_(new, alpha=1.0 + after)
         self.state[param]["velocity"] = new
 
-    def _params(self) -> Iterator[Any]:
+    def _params(self) -> Iterator[Array]:
         for group in self.param_groups:
             yield from group["params"]
 
@@ -255,7 +256,7 @@ class SpectralOptimizer(torch.optim.Optimizer):  # type: ignore[misc]
         self.control.measured(pair.value + pair.residual, numbers)
 
 
-def _number(loss: Any) -> float:
+def _number(loss: Array) -> float:
     """Return the number that a closure returned, tensor or not."""
     if loss is None or (isinstance(loss, torch.Tensor) and loss.numel() != 1):
         came = "nothing" if loss is None else f"a tensor of shape {tuple(loss.shape)}"

@@ -19,10 +19,10 @@ import math
 import os
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from rmtland.typing import Array, NumpyArray, Record
 
 __all__ = ["SUFFIXES", "read_weights"]
 
@@ -35,7 +35,7 @@ _OTHERS = {"I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL"}
 """Numbers of positions, counters and masks: no weights, left out."""
 
 
-def read_weights(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+def read_weights(path: str | os.PathLike[str]) -> dict[str, NumpyArray]:
     """Read the arrays of a file by name.
 
     Parameters
@@ -77,7 +77,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         raise ValueError(f"{path} holds no arrays of numbers: {error}") from error
 
 
-def _safetensors(path: Path) -> dict[str, NDArray[Any]]:
+def _safetensors(path: Path) -> dict[str, NumpyArray]:
     """Return the tensors of floating-point numbers of a safetensors file."""
     size = path.stat().st_size
     with open(path, "rb") as stream:
@@ -103,9 +103,7 @@ def _safetensors(path: Path) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _entries(
-    path: Path, head: dict[str, Any], size: int
-) -> list[tuple[str, str, tuple[int, ...], int]]:
+def _entries(path: Path, head: Record, size: int) -> list[tuple[str, str, tuple[int, ...], int]]:
     """Return name, dtype, shape and first byte of the tensors of floating-point numbers."""
     found, places = [], []
     for name, entry in head.items():
@@ -136,7 +134,7 @@ def _entries(
     return found
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, Array]]) -> Record:
     """Return a JSON object whose names are all different."""
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -145,7 +143,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _whole(number: Any) -> int:
+def _whole(number: object) -> int:
     """Return a JSON number that is a whole number, and no other."""
     if type(number) is not int or number < 0:
         raise ValueError(f"{number!r} is no whole number")

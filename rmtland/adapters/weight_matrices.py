@@ -29,19 +29,22 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rmtland.arguments import count
 from rmtland.arrays import to_numpy
-from rmtland.typing import Real
+from rmtland.typing import Array, Real
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 __all__ = ["weight_matrices"]
 
 
 def weight_matrices(
-    model: Any, *, min_size: int = 2, transposed: str | Iterable[str] = ()
+    model: Module, *, min_size: int = 2, transposed: str | Iterable[str] = ()
 ) -> dict[str, Real]:
     """Return the weight matrices of a model.
 
@@ -103,7 +106,7 @@ def weight_matrices(
     return found
 
 
-def _named(model: Any) -> list[tuple[str, Any]]:
+def _named(model: Module) -> list[tuple[str, Array]]:
     if hasattr(model, "named_parameters"):
         return [(str(name), array) for name, array in model.named_parameters()]
     if isinstance(model, Mapping):
@@ -119,7 +122,7 @@ def _named(model: Any) -> list[tuple[str, Any]]:
 
 
 def _transposed(
-    model: Any, arrays: list[tuple[str, Any]], named: str | Iterable[str]
+    model: Module, arrays: list[tuple[str, Array]], named: str | Iterable[str]
 ) -> dict[str, int]:
     """Return the names of the kernels of transposed convolutions, with their groups."""
     if hasattr(model, "named_modules"):
@@ -143,7 +146,7 @@ def _transposed(
     return found
 
 
-def _by_their_biases(arrays: list[tuple[str, Any]]) -> dict[str, int]:
+def _by_their_biases(arrays: list[tuple[str, Array]]) -> dict[str, int]:
     """Return the kernels (inputs, outputs / groups, ...) whose biases have entries for outputs."""
     shapes = {name: tuple(getattr(array, "shape", ())) for name, array in arrays}
     found = {}
@@ -157,26 +160,26 @@ def _by_their_biases(arrays: list[tuple[str, Any]]) -> dict[str, int]:
     return found
 
 
-def _turned(kernel: Any, groups: int) -> Any:
+def _turned(kernel: Array, groups: int) -> Array:
     """Return a kernel (inputs, outputs / groups, ...) as (outputs, inputs / groups, ...)."""
     inputs, outputs, *patch = kernel.shape
     parts = kernel.reshape(groups, inputs // groups, outputs, *patch).swapaxes(1, 2)
     return parts.reshape(groups * outputs, inputs // groups, *patch)
 
 
-def _place(array: Any) -> Hashable:
+def _place(array: Array) -> Hashable:
     """Return what tied weights share: a state dict has another tensor of the same numbers."""
     if hasattr(array, "data_ptr") and _is_strided(array) and array.data_ptr():
         return str(array.device), array.data_ptr(), tuple(array.shape), tuple(array.stride())
     return id(array)
 
 
-def _is_strided(array: Any) -> bool:
+def _is_strided(array: Array) -> bool:
     """Whether a tensor is no sparse one."""
     return str(getattr(array, "layout", "torch.strided")) == "torch.strided"
 
 
-def _detached(array: Any) -> Any:
+def _detached(array: Array) -> Array:
     if hasattr(array, "detach"):
         array = array.detach().cpu()
         if not _is_strided(array):

@@ -13,8 +13,9 @@ True
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -143,7 +144,7 @@ def memory_needed(point: LossPoint) -> int:
         Dense H0, H1, H with the workspace of their eigenvalues; the free sums of measured parts;
         and where it applies the matrix Dyson equation with coupled units.
     """
-    net: Any = point.net
+    net = point.net
     p, m = int(net.parameter_count), int(point.data.size)
     jacobian = 8 * m * int(net.n_out) * p
     needed = 8 * 8 * p**2 + 2 * jacobian + _FREE_SUMS
@@ -167,7 +168,7 @@ def expected_cost(point: LossPoint, *, draws: int = 8, points: int = 40) -> Cost
     Cost
         Seconds within a factor of about two.
     """
-    net: Any = point.net
+    net = point.net
     p = int(net.parameter_count)
     trial = np.random.default_rng(0).normal(size=(_TRIAL, _TRIAL))
     eigen = _seconds(lambda: np.linalg.eigvalsh(trial + trial.T)) * (p / _TRIAL) ** 3
@@ -193,7 +194,7 @@ _FREE_SECONDS, _DRAW_SECONDS = 3000, 300  # in inverses of the trial matrix
 _COUPLED, _UNCOUPLED = 110, 20  # applications of the equation
 
 
-def _seconds(function: Any) -> float:
+def _seconds(function: Callable[..., object]) -> float:
     """Shortest of three times, after one for what is done once."""
     function()
     times = []

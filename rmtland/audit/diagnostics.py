@@ -46,7 +46,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -56,6 +55,7 @@ from rmtland.arguments import float_array, positive
 from rmtland.arrays import to_numpy
 from rmtland.laws import TracyWidom
 from rmtland.networks import LossPoint
+from rmtland.typing import Record
 
 __all__ = [
     "Check",
@@ -98,7 +98,7 @@ class Check:
     p_value: float
     size: int
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Record:
         """Return plain values, for JSON."""
         names = ("array", "what", "value", "expected", "error", "p_value", "size")
         return {name: getattr(self, name) for name in names}
@@ -185,7 +185,7 @@ class Diagnostics:
             parts.append(f"{array} ({'; '.join(found)})")
         return f"Not independent and Gaussian as assumed: {', '.join(parts)}."
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Record:
         """Return plain values, for JSON.
 
         Returns
@@ -228,7 +228,7 @@ def diagnose(point: LossPoint, *, significance: float = 0.01) -> Diagnostics:
     level = positive("significance", significance)
     if level >= 1:
         raise ValueError(f"significance must be below 1; got {significance}")
-    net: Any = point.net
+    net = point.net
     residuals = to_numpy(point.residuals).astype(np.float64)
     arrays = {"residuals": residuals}
     for block, weight in zip(net.blocks, net.unflatten(point.theta), strict=True):

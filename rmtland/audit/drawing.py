@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from textwrap import fill
-from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -33,6 +32,7 @@ from rmtland.audit.level_result import LevelResult
 from rmtland.audit.levels import Family, Level
 from rmtland.drawing import COLORS, STYLES
 from rmtland.plot import draw_spectrum, law_points
+from rmtland.typing import ArrayLike, Record
 
 __all__ = [
     "LEVEL_STYLES",
@@ -46,7 +46,7 @@ __all__ = [
     "drawn_levels",
 ]
 
-LEVEL_STYLES: dict[Level, dict[str, Any]] = {
+LEVEL_STYLES: dict[Level, Record] = {
     level: {key: STYLES[name][key] for key in ("color", "ls")}
     for level, name in {
         Level.PRINTED: "printed",
@@ -319,7 +319,7 @@ def _errors(levels: Sequence[LevelResult]) -> tuple[list[float], list[float]]:
     return below, above
 
 
-def _whiskers(ax: Axes, places: Any, values: list[float], errors: Any) -> None:
+def _whiskers(ax: Axes, places: ArrayLike, values: list[float], errors: ArrayLike) -> None:
     """Draw errors where there are any."""
     if np.any(errors):
         ax.errorbar(

@@ -17,8 +17,8 @@ Examples
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class DysonModels:
 
     point: LossPoint
     points: int
-    rng: Any
+    rng: Rng
 
     def __post_init__(self) -> None:
         moments = SecondMoments.of_point(self.point)
@@ -206,7 +206,7 @@ def dyson_law(
     *,
     spectrum: Real,
     points: int = 40,
-    progress: Any = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> TabulatedLaw:
     """Tabulate the law of level 5 or 6; coupled units at eight anchors.
 
@@ -273,6 +273,6 @@ def curvature_spread(model: DysonHessian, drawn: list[LossPoint], law: Tabulated
     return float(np.sqrt((worst**2).sum() / (len(rows) - 1)))
 
 
-def _named(progress: Progress, level: Level) -> Any:
+def _named(progress: Progress, level: Level) -> Callable[[int, int], object]:
     name = f"matrix Dyson equation, level {level.number}"
     return lambda done, total: progress(name, done, total)

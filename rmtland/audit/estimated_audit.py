@@ -55,7 +55,7 @@ from rmtland.laws import Law
 from rmtland.laws.consistency import unchecked
 from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
-from rmtland.typing import Real
+from rmtland.typing import Real, Record
 
 __all__ = ["EstimatedDistances", "audit_estimates"]
 
@@ -85,7 +85,7 @@ def audit_estimates(
     nullity: int | None = None,
     atoms: int = ATOMS,
     progress: Progress | None = None,
-    provenance: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, object] | None = None,
 ) -> HessianAudit:
     """Compare estimated spectra of a Hessian and its parts with levels 0-4.
 
@@ -356,7 +356,7 @@ class EstimatedDistances:
             index_difference_range=difference.range,
         )
 
-    def least_of_family(self, family: Family, parameters: Mapping[str, Any]) -> float:
+    def least_of_family(self, family: Family, parameters: Record) -> float:
         """Return the least Kolmogorov distance that a member of a family may have.
 
         Parameters

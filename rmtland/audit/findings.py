@@ -21,6 +21,7 @@ from rmtland.audit.second_moments import ResidualCovariance
 from rmtland.audit.shares import Share
 from rmtland.audit.verdict import sentence, verdict
 from rmtland.spectrum import Spectrum
+from rmtland.typing import Record
 
 __all__ = ["HessianAudit"]
 
@@ -179,7 +180,7 @@ class HessianAudit:
         head = "".join(f"<th>{name}</th>" for name in names)
         return f"<p>{escape(self.verdict)}</p><table><tr>{head}</tr>{rows}</table>"
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Record:
         """Return everything but laws and spectra as plain values, for JSON.
 
         Returns

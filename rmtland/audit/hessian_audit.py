@@ -55,6 +55,7 @@ from rmtland.models.conditioned.given_residuals import in_double
 from rmtland.networks import LossPoint
 from rmtland.solution import ConvergenceError
 from rmtland.streams import Rng, streams
+from rmtland.typing import Record
 from rmtland.version import installed_version
 
 __all__ = ["audit_hessian"]
@@ -184,7 +185,7 @@ def _estimated(
     **options: Any,
 ) -> HessianAudit:
     """Audit a network by estimates, with tests of residuals and weights."""
-    net: Any = point.net
+    net = point.net
     wanted = [level for level in CONDITIONED if levels is None or level in levels]
     open_ = (1 - _CONFIDENCE) / (_SHARED + len(wanted))  # each statement may fail so often
     *_, first_rng, second_rng = streams(rng, 5)
@@ -231,9 +232,9 @@ def _estimated(
     return audit
 
 
-def _origin(point: LossPoint) -> dict[str, Any]:
+def _origin(point: LossPoint) -> Record:
     """Where a network's spectra come from."""
-    net: Any = point.net
+    net = point.net
     return {
         "source": "network",
         "network": repr(net),

@@ -34,6 +34,7 @@ from rmtland.laws import EmpiricalLaw, Law
 from rmtland.laws.spectral_model import SpectralModel
 from rmtland.spectrum import Spectrum
 from rmtland.streams import Rng, streams
+from rmtland.typing import Record
 
 __all__ = ["LevelComparisons", "as_laws"]
 
@@ -210,7 +211,7 @@ class LevelComparisons:
             found += drawn.dyson_shares(self.distances[Level.DYSON, Family.DYSON])
         return found
 
-    def audit(self, provenance: dict[str, Any]) -> HessianAudit:
+    def audit(self, provenance: Record) -> HessianAudit:
         """Return all that was found."""
         drawn = self.drawn if self.drawn is not None and self.drawn.enough else None
         outside: dict[Family, int] = {

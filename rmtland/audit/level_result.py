@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from rmtland.audit.levels import Family, Level
 from rmtland.comparison import Comparison
 from rmtland.deprecation import renamed_method
 from rmtland.laws import Law
+from rmtland.typing import Record
 
 __all__ = ["LevelResult", "Standing"]
 
@@ -74,7 +74,7 @@ class LevelResult:
     expected: float | None = None
     law_error: float = 0.0
     curvature_spread: float = 0.0
-    parameters: dict[str, Any] = field(default_factory=dict)
+    parameters: Record = field(default_factory=dict)
     label: str = ""
     wasserstein_range: tuple[float, float] | None = None
     index_difference_range: tuple[float, float] | None = None
@@ -150,7 +150,7 @@ class LevelResult:
             error = f" ({low:.3f} to {high:.3f})"
         return f"LevelResult({self.number} {self.name}: Kolmogorov {self.kolmogorov:.3f}{error})"
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Record:
         """Return plain values, for JSON.
 
         Returns

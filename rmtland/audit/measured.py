@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -23,7 +23,10 @@ from rmtland.arguments import nonnegative, positive
 from rmtland.arrays import to_numpy
 from rmtland.networks import LossPoint
 from rmtland.spectrum import Spectrum
-from rmtland.typing import Real
+from rmtland.typing import Array, Real
+
+if TYPE_CHECKING:
+    from rmtland.networks.loss_value import Network
 
 __all__ = [
     "MeasuredHessian",
@@ -103,7 +106,7 @@ class MeasuredHessian:
         return cls.of_parts(point, split.gauss_newton, split.residual)
 
     @classmethod
-    def of_parts(cls, point: LossPoint, gauss_newton: Any, residual: Any) -> Self:
+    def of_parts(cls, point: LossPoint, gauss_newton: Array, residual: Array) -> Self:
         """Diagonalise given parts of the Hessian of a network.
 
         Parameters
@@ -146,11 +149,11 @@ def effective_ratio(point: LossPoint) -> float:
     -------
     float
     """
-    net: Any = point.net
+    net = point.net
     return float(net.parameter_count / (point.data.size * net.n_out))
 
 
-def is_piecewise_linear(net: Any) -> bool:
+def is_piecewise_linear(net: Network) -> bool:
     """Whether the activation of a network is, so that H1 may be a ReLU block.
 
     Parameters
@@ -185,5 +188,5 @@ def symmetric_parts(gauss_newton: Real, residual: Real) -> tuple[Real, Real, Rea
     return total, first, np.asarray(np.linalg.eigvalsh(residual), dtype=np.float64)
 
 
-def _matrix(array: Any) -> Real:
+def _matrix(array: Array) -> Real:
     return np.asarray(to_numpy(array).astype(np.float64))

@@ -25,7 +25,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -40,7 +39,7 @@ from rmtland.comparison.overlay import Overlay, overlay
 from rmtland.drawing import COLORS, STYLES
 from rmtland.models import ConditionedHessian, HessianModel, WishartPlusWigner
 from rmtland.networks import LossPoint
-from rmtland.typing import Rng
+from rmtland.typing import Record, Rng
 
 __all__ = ["CONDITIONED", "DYSON", "left_out", "overlay_network", "overlay_styles"]
 
@@ -61,7 +60,7 @@ def overlay_network(
     coupling: str = "units",
     rng: Rng = None,
     progress: Progress | None = None,
-    **provenance: Any,
+    **provenance: object,
 ) -> Overlay:
     """Measure the exact Hessian of a network and lay theories over its spectrum.
 
@@ -107,8 +106,8 @@ def overlay_network(
     assert measured.residual is not None
     origin = {"source": "network", "network": repr(point.net), "energy": measured.energy}
     spectrum = replace(measured.total, provenance={**origin, **provenance})
-    found: dict[str, Any] = {}
-    families: dict[str, Any] = {}
+    found: Record = {}
+    families: Record = {}
     for model in models:
         found[f"{model.name}, as printed"] = model(measured.phi, measured.energy)
         found[f"{model.name}, traces matched"] = trace_matched_model(
@@ -119,8 +118,8 @@ def overlay_network(
     result = overlay(spectrum, found, families=families, rng=rng)
     # by model, each as printed, matched, fitted
     names = [f"{model.name}, {how}" for model in models for how in _HOW]
-    theories: dict[str, Any] = {name: result.theories[name] for name in names}
-    more: dict[str, dict[str, Any]] = {}
+    theories: Record = {name: result.theories[name] for name in names}
+    more: dict[str, Record] = {}
     if dyson and dyson_inapplicability(point) is None:
         drawn = Redraws.of_point(point, moments=False).draw(rng=rng)
         law = dyson_law(
@@ -192,7 +191,7 @@ def left_out(
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
-def overlay_styles(result: Overlay) -> list[dict[str, Any]]:
+def overlay_styles(result: Overlay) -> list[Record]:
     """Return how each theory looks: the style of its level, with other colours for a second model.
 
     Parameters

@@ -44,6 +44,7 @@ from rmtland.laws import Law
 from rmtland.laws.spectral_model import SpectralModel
 from rmtland.spectrum import Spectrum
 from rmtland.streams import Rng, streams
+from rmtland.typing import Array, Operator, Record
 from rmtland.version import installed_version
 
 __all__ = ["OperatorParts", "audit_operators", "parts_of"]
@@ -94,10 +95,10 @@ def parts_of(operator: Any) -> OperatorParts:
 
 
 def audit_operators(
-    total: Any,
+    total: Operator,
     *,
-    gauss_newton: Any = None,
-    residual: Any = None,
+    gauss_newton: Operator | None = None,
+    residual: Operator | None = None,
     phi: float | None = None,
     energy: float | None = None,
     piecewise_linear: bool = False,
@@ -202,7 +203,7 @@ def audit_operators(
         "seed": rng if isinstance(rng, int) else None if rng is None else repr(rng),
         "rmtland": installed_version(),
     }
-    settings: dict[str, Any] = {
+    settings: Record = {
         "phi": phi,
         "energy": energy,
         "piecewise_linear": piecewise_linear,
@@ -277,7 +278,7 @@ def _difference(total: SymmetricOperator, part: SymmetricOperator) -> SymmetricO
     )
 
 
-def _difference_product(total: SymmetricOperator, part: SymmetricOperator, block: Any) -> Any:
+def _difference_product(total: SymmetricOperator, part: SymmetricOperator, block: Array) -> Array:
     return total.matmat(block) - part.matmat(block)
 
 
@@ -287,7 +288,7 @@ def _watched(
     """Return an operator that tells how many products are done."""
     before = operator.products
 
-    def product(block: Any) -> Any:
+    def product(block: Array) -> Array:
         found = operator.matmat(block)
         progress(_words(name), min(operator.products - before, total), total)
         return found

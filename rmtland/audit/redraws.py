@@ -46,7 +46,7 @@ def dyson_inapplicability(point: LossPoint) -> str | None:
     -------
     str or None
     """
-    net: Any = point.net
+    net = point.net
     if len(net.widths) != 3:
         return f"the matrix Dyson equation is for one hidden layer; the widths are {net.widths}"
     if net.bias:

@@ -50,14 +50,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
 
 import numpy as np
 
 from rmtland.arguments import float_array
 from rmtland.arrays import to_numpy
 from rmtland.networks import LossPoint
-from rmtland.typing import ArrayLike, Real
+from rmtland.typing import ArrayLike, Real, Record
 
 __all__ = [
     "SIGNIFICANCE",
@@ -121,7 +120,7 @@ class ResidualCovariance:
     kept: float
     p_values: dict[str, float] = field(default_factory=dict)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Record:
         """Return plain values, for JSON.
 
         Returns
@@ -166,7 +165,7 @@ class SecondMoments:
         -------
         SecondMoments
         """
-        net: Any = point.net
+        net = point.net
         second = to_numpy(net.unflatten(point.theta)[1]).astype(np.float64)
         covariance, kept = shrunk_covariance(second)
         e = to_numpy(point.residuals).astype(np.float64)

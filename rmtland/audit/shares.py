@@ -55,9 +55,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rmtland.audit.levels import Family
+from rmtland.typing import Record
 
 __all__ = [
     "Assumption",
@@ -140,7 +141,7 @@ class Share:
         error = max(self.error or 0.0, _SMALL)
         return self.low < -error and self.high > error
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Record:
         """Return plain values, for JSON.
 
         Returns

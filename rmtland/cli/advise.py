@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,7 +25,9 @@ from rmtland.cli.output import Output
 from rmtland.cli.user_function import function_of
 
 if TYPE_CHECKING:
+    from rmtland.laws import Law
     from rmtland.optimizer import Method
+    from rmtland.spectrum import Spectrum
 
 __all__ = ["advise"]
 
@@ -242,7 +244,7 @@ def _numbers_of(method: Method, steps: int) -> str:
     return f"step {step[-1]:.4g}, momentum {momentum[-1]:.3g}"
 
 
-def _source(text: str) -> tuple[Any, Any]:
+def _source(text: str) -> tuple[Law | Spectrum, object]:
     """Return the law or the spectrum that the argument names, and what it is the law of."""
     if text == "-" or Path(text).suffix in {".npy", ".npz", ".csv", ".txt"}:
         from rmtland.cli.eigenvalues import read_eigenvalues

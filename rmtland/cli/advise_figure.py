@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
+    from rmtland.laws import Law
     from rmtland.optimizer import Advice, StartAdvice
+    from rmtland.spectrum import Spectrum
     from rmtland.typing import Real
 
 __all__ = ["advice_figure", "start_figure"]
@@ -15,7 +18,7 @@ __all__ = ["advice_figure", "start_figure"]
 _TINY = 1e-300
 
 
-def advice_figure(found: Advice, source: Any, measured: Real | None) -> Figure:
+def advice_figure(found: Advice, source: Law | Spectrum, measured: Real | None) -> Figure:
     """Draw predicted errors of all candidates, and of the advised one its bands.
 
     Parameters
@@ -99,7 +102,7 @@ def start_figure(found: StartAdvice, title: str) -> Figure:
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     ax = figure.subplots()
     t = np.arange(found.steps + 1)
-    handles: list[Any] = []
+    handles: list[Artist] = []
     for curve, color in zip(found.curves, COLORS, strict=False):
         ax.plot(t, curve.predicted, color=color, ls="--", lw=1)
         if curve.measured is not None:

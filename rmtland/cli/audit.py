@@ -11,6 +11,7 @@ from rmtland.cli.audit_model import audit_model
 from rmtland.cli.audit_tables import print_audit, print_stages
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
+from rmtland.typing import Array, Record
 
 if TYPE_CHECKING:
     from rmtland.audit import HessianAudit
@@ -153,12 +154,12 @@ def _run_stages(
     draws: int,
     points: int,
     seed: int,
-    estimate: dict[str, Any],
+    estimate: Record,
 ) -> None:
     """Train to each stage and audit it; an interrupt ends it when what was done is written."""
     net: Any = start.net
     theta = start.theta
-    found: list[dict[str, Any]] = []
+    found: list[Record] = []
     done = 0
     stopped = False
     for number, (kind, target) in enumerate(stages):
@@ -190,14 +191,12 @@ def _run_stages(
         raise Stopped(f"interrupted; {kept}")
 
 
-def _what_it_takes(
-    point: LossPoint, draws: int, points: int, settings: dict[str, Any], stages: int
-) -> str:
+def _what_it_takes(point: LossPoint, draws: int, points: int, settings: Record, stages: int) -> str:
     """Return in words what an audit takes, and what it estimates."""
     from rmtland.audit import expected_cost, memory_needed
     from rmtland.audit.cost import exact_memory_is_free
 
-    net: Any = point.net
+    net = point.net
     each = " a stage" if stages > 1 else ""
     size = f"{net.parameter_count} parameters"
     method = settings["method"]
@@ -282,7 +281,7 @@ def _network(
     width: int,
     activation: str,
     seed: int,
-) -> tuple[MLP, Any, Any, Any, str]:
+) -> tuple[MLP, Array, Array, Array, str]:
     """Return network, parameters, data and words on the data."""
     import numpy as np
 
@@ -328,8 +327,8 @@ def _noisy(start: LossPoint, energy: float, seed: int) -> LossPoint:
 
 
 def _trained(
-    start: LossPoint, theta: Any, kind: str, target: float, done: int, max_steps: int
-) -> tuple[Any, int, str]:
+    start: LossPoint, theta: Array, kind: str, target: float, done: int, max_steps: int
+) -> tuple[Array, int, str]:
     """Return parameters after training to a stage, steps taken in all, and words."""
     from contextlib import nullcontext
 
@@ -365,7 +364,7 @@ def _notes(text: str) -> None:
 
 
 def _audited(
-    point: LossPoint, draws: int, points: int, seed: int, estimate: dict[str, Any]
+    point: LossPoint, draws: int, points: int, seed: int, estimate: Record
 ) -> HessianAudit:
     from rmtland.audit import audit_hessian
     from rmtland.cli.audit_bar import audit_bar

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from rmtland.cli.audit_tables import print_audit
 from rmtland.cli.measure import operator_of
 from rmtland.cli.output import Output, Stopped
 from rmtland.cli.user_function import function_of
+from rmtland.typing import Record
 
 __all__ = ["audit_model"]
 
@@ -16,7 +16,7 @@ _OWN = ("total", "gauss_newton", "residual", "phi", "energy", "piecewise_linear"
 
 
 def audit_model(
-    output: Output, target: str, *, parameters: str | None, double: bool, settings: dict[str, Any]
+    output: Output, target: str, *, parameters: str | None, double: bool, settings: Record
 ) -> None:
     """Audit what a function of the user's returns; print, draw and write it."""
     from rmtland.audit import audit_operators
@@ -37,7 +37,7 @@ def audit_model(
         raise Stopped("interrupted; what was done is printed and written")
 
 
-def _arguments(made: Any, *, patterns: list[str] | None, double: bool) -> dict[str, Any]:
+def _arguments(made: object, *, patterns: list[str] | None, double: bool) -> Record:
     """Return the operators and ratios of what a user's function returned."""
     if not isinstance(made, Mapping):
         return {"total": operator_of(made, part="total", parameters=patterns, double=double)}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rmtland.cli.output import Output
+from rmtland.typing import Record
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -135,7 +136,7 @@ def _print_exact(output: Output, result: HessianAudit, title: str, words: str) -
     )
 
 
-def print_stages(output: Output, found: list[dict[str, Any]]) -> None:
+def print_stages(output: Output, found: list[Record]) -> None:
     """Print Kolmogorov distances of all levels along training."""
     energies = [f"{stage['provenance']['energy']:.3g}" for stage in found]
     table = _table("Kolmogorov distance at energy", *energies)

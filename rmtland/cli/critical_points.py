@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
 from rmtland.cli.problem import DATA, hidden_widths, problem_data
+from rmtland.typing import Record
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -296,7 +297,7 @@ def _finder(name: str, max_steps: int | None) -> Finder:
         TrustRegionNewton,
     )
 
-    finders: dict[str, Any] = {
+    finders: Record = {
         "newton": CappedNewton(),
         "newton-modes": CappedNewton(per="mode"),
         "symmetry": SymmetryType(),
@@ -347,7 +348,7 @@ def _table(points: CriticalPoints) -> Table:
 
 def _report(
     points: CriticalPoints, laws: list[LaidOver], title: str, data: str, seed: int
-) -> dict[str, Any]:
+) -> Record:
     return {
         "command": "critical-points",
         "search": title,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from rmtland.comparison.theories import Theory
     from rmtland.landscape import CriticalPoints
     from rmtland.landscape.critical_points import CriticalPoint
     from rmtland.networks import LossPoint
@@ -41,7 +42,7 @@ class LaidOver:
 
     place: int
     name: str
-    law: Any
+    law: Theory
     index: float
     kolmogorov: float
 
@@ -75,11 +76,11 @@ def laws_over(
     return found
 
 
-def _laws(point: CriticalPoint, at: Callable[[Real], LossPoint] | None) -> list[tuple[str, Any]]:
+def _laws(point: CriticalPoint, at: Callable[[Real], LossPoint] | None) -> list[tuple[str, Theory]]:
     from rmtland.comparison import fit
     from rmtland.models import ConditionedHessian, WishartPlusWigner
 
-    laws: list[tuple[str, Any]] = []
+    laws: list[tuple[str, Theory]] = []
     if at is not None:
         with suppress(ValueError):  # conditioning leaves no residuals free
             model = ConditionedHessian(at(point.theta), draws=DRAWS)
@@ -91,7 +92,7 @@ def _laws(point: CriticalPoint, at: Callable[[Real], LossPoint] | None) -> list[
     return [*laws, ("Wishart + Wigner, fitted", fitted.model)]
 
 
-def _laid(point: CriticalPoint, place: int, name: str, law: Any) -> LaidOver:
+def _laid(point: CriticalPoint, place: int, name: str, law: Theory) -> LaidOver:
     from rmtland.comparison import compare
 
     apart = compare(point.spectrum(), law)

@@ -9,6 +9,7 @@ import typer
 
 from rmtland.cli.options import MODELS, OUT, Format, Html, Json, Out, model_class
 from rmtland.cli.output import Output
+from rmtland.typing import Record
 
 if TYPE_CHECKING:
     from rmtland.laws import Law
@@ -140,8 +141,8 @@ def _prepare(law: Law) -> None:
         law.prepare(show)
 
 
-def _numbers(chosen: Any, law: Law) -> dict[str, Any]:
-    numbers: dict[str, Any] = {
+def _numbers(chosen: Any, law: Law) -> Record:
+    numbers: Record = {
         "support": [list(band) for band in law.support],
         "atoms": [list(atom) for atom in law.atoms],
         "index": float(law.mass_below(0.0)),
@@ -155,7 +156,7 @@ def _numbers(chosen: Any, law: Law) -> dict[str, Any]:
     return numbers
 
 
-def _print(output: Output, title: str, numbers: dict[str, Any]) -> None:
+def _print(output: Output, title: str, numbers: Record) -> None:
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", show_header=False)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rmtland.cli.output import Output
+from rmtland.typing import Record
 
 if TYPE_CHECKING:
-    from rmtland.comparison import Overlay
+    from rmtland.comparison import Fit, Overlay
     from rmtland.spectrum import Spectrum
 
 __all__ = ["FAMILIES", "families_of", "overlay_eigenvalues", "print_laws", "read_eigenvalues"]
@@ -29,7 +30,7 @@ _TESTED = 4000
 """Spectra of more eigenvalues are not tested: drawing their equals takes minutes."""
 
 
-def families_of(names: str) -> dict[str, Any]:
+def families_of(names: str) -> Record:
     """Return families by name from a list with commas, or say which there are."""
     import rmtland
     from rmtland.arguments import choice
@@ -110,12 +111,12 @@ def overlay_eigenvalues(
     output.numbers(report)
 
 
-def _tests(output: Output, spectrum: Spectrum, name: str, fitted: Any, seed: int) -> dict[str, Any]:
+def _tests(output: Output, spectrum: Spectrum, name: str, fitted: Fit[Any], seed: int) -> Record:
     """Print signals and goodness of fit, where there is a test; return them as plain values."""
     from rmtland.comparison import goodness_of_fit, signals
     from rmtland.laws import MarchenkoPastur, Semicircle
 
-    found: dict[str, Any] = {"signals": None, "goodness": None}
+    found: Record = {"signals": None, "goodness": None}
     if not isinstance(fitted.model, MarchenkoPastur | Semicircle) or len(spectrum) > _TESTED:
         return found
     words = []

@@ -24,6 +24,8 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from rmtland.typing import Record
+
 __all__ = ["NAMES", "theory"]
 
 NAMES = (
@@ -142,7 +144,7 @@ def _value(node: ast.AST, depth: int) -> Any:
     )
 
 
-def _called(name: str, arguments: list[Any], keywords: list[Any], depth: int) -> Any:
+def _called(name: str, arguments: list[ast.expr], keywords: list[Any], depth: int) -> Any:
     if name not in NAMES:
         raise ValueError(f"unknown name {name!r} in a law; known are {', '.join(NAMES)}")
     if any(isinstance(part, ast.Starred) for part in arguments) or any(
@@ -159,7 +161,7 @@ def _called(name: str, arguments: list[Any], keywords: list[Any], depth: int) ->
     return getattr(rmtland if hasattr(rmtland, name) else rmtland.models, name)(*values, **options)
 
 
-def _symbols(laws: dict[str, Any]) -> dict[str, Any]:
+def _symbols(laws: Record) -> Record:
     """Free variables of the names of laws; circular ones are not self-adjoint."""
     from rmtland import Circular, free_variables
 
@@ -169,7 +171,7 @@ def _symbols(laws: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _polynomial(node: ast.AST, symbols: dict[str, Any], depth: int) -> Any:
+def _polynomial(node: ast.AST, symbols: Record, depth: int) -> Any:
     """Return the polynomial that an expression in free variables and numbers describes."""
     if depth > _DEEPEST:
         raise ValueError(f"a polynomial may have {_DEEPEST} nested parts")
@@ -232,7 +234,7 @@ def _number(node: ast.AST, depth: int) -> Any:
     return value
 
 
-def _small(value: Any) -> Any:
+def _small(value: object) -> object:
     if isinstance(value, int | float) and not abs(value) <= _LARGEST:
         raise ValueError(
             f"a number in a law is at most {_LARGEST:g} in modulus; got {str(value)[:12]}"

@@ -19,7 +19,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 __all__ = ["no_interrupt_lost"]
 
@@ -41,7 +40,7 @@ def no_interrupt_lost() -> Iterator[None]:
     before = sys.unraisablehook
     again = _Again()
 
-    def hook(unraisable: Any) -> None:
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
         if issubclass(unraisable.exc_type, KeyboardInterrupt):
             again.interrupt()
         else:

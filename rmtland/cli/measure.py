@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -100,7 +101,9 @@ def measure(
     output.numbers(report)
 
 
-def operator_of(made: Any, *, part: str, parameters: Any, double: bool) -> Any:
+def operator_of(
+    made: object, *, part: str, parameters: str | Sequence[str] | None, double: bool
+) -> Any:
     """Return the operator of what a user's function returned."""
     if not isinstance(made, tuple):
         if part != "total" or parameters is not None or double:

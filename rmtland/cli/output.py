@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from rmtland.cli.options import figure_format
 from rmtland.cli.report_page import ReportPage, command_line
 from rmtland.files import atomic_write, check_folder, check_target
+from rmtland.typing import Record
 from rmtland.version import installed_version
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Output:
             yield stream
         self.wrote(path)
 
-    def json_file(self, name: str, values: Mapping[str, Any]) -> None:
+    def json_file(self, name: str, values: Mapping[str, object]) -> None:
         """Write numbers into a JSON file of the folder."""
         with self.file(name) as stream:
             stream.write(_json_text(_signed(values)).encode())
@@ -150,7 +151,7 @@ class Output:
             self._page.figure(figure, path.name)
         return path
 
-    def numbers(self, values: Mapping[str, Any]) -> None:
+    def numbers(self, values: Mapping[str, object]) -> None:
         """Write the command's numbers as JSON, and the report, if these were asked for.
 
         It is the last that a command does with its output.
@@ -214,7 +215,7 @@ def write_png(figure: Figure, folder: Path, name: str, *, dpi: int) -> None:
         stream.write(palette_png(whole, words=words_of(figure)))
 
 
-def write_json(values: Mapping[str, Any], target: str) -> None:
+def write_json(values: Mapping[str, object], target: str) -> None:
     """Write numbers as JSON into a file, or to standard output for "-".
 
     Arrays become lists; what is infinite or not a number becomes null.
@@ -229,7 +230,7 @@ def write_json(values: Mapping[str, Any], target: str) -> None:
         stream.write(text.encode())
 
 
-def _signed(values: Mapping[str, Any]) -> dict[str, Any]:
+def _signed(values: Mapping[str, object]) -> Record:
     """Return numbers with the program and the command line that they are of."""
     signature = {
         "program": f"rmtland {installed_version()}",
@@ -238,7 +239,7 @@ def _signed(values: Mapping[str, Any]) -> dict[str, Any]:
     return {**values, "written_by": signature}
 
 
-def _json_text(values: Mapping[str, Any]) -> str:
+def _json_text(values: Mapping[str, object]) -> str:
     return json.dumps(_plain(values), indent=1, allow_nan=False) + "\n"
 
 

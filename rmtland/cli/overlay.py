@@ -10,6 +10,7 @@ import typer
 from rmtland.cli.eigenvalues import FAMILIES, overlay_eigenvalues
 from rmtland.cli.options import MODELS, OUT, Format, Html, Json, Out, Seed, model_class
 from rmtland.cli.output import Output
+from rmtland.typing import Record
 
 if TYPE_CHECKING:
     from rmtland.comparison.overlay import Overlay
@@ -133,7 +134,7 @@ def overlay(
     _overlay_network(Output(out, format=format, json=json_file, html=html), settings)
 
 
-def _overlay_network(output: Output, settings: dict[str, Any]) -> None:
+def _overlay_network(output: Output, settings: Record) -> None:
     """Train, overlay, print and write; exit code 1 where the energy was missed."""
     from rmtland.audit.network_overlay import left_out
     from rmtland.files import check_target
@@ -198,7 +199,7 @@ def _refuse_others(context: typer.Context, names: tuple[str, ...]) -> None:
         )
 
 
-def _trained(dataset: Dataset, settings: dict[str, Any]) -> tuple[TrainResult, MLP]:
+def _trained(dataset: Dataset, settings: Record) -> tuple[TrainResult, MLP]:
     """Train a network of one hidden layer, with a bar on standard error."""
     from rmtland.cli.training_bar import training_bar
     from rmtland.networks import MLP, train
@@ -257,7 +258,7 @@ def _dataset(name: str, samples: int, width: int, seed: int) -> Dataset:
     return digits(samples, size=8 if name == "digits8" else 4, whiten=True, target=target, rng=seed)
 
 
-def _title(report: dict[str, Any]) -> str:
+def _title(report: Record) -> str:
     widths = "-".join(str(n) for n in report["network"]["widths"])
     training, settings = report["training"], report["settings"]
     how = "trained to" if training["steps"] else "at"
@@ -267,7 +268,7 @@ def _title(report: dict[str, Any]) -> str:
     )
 
 
-def _known(report: dict[str, Any]) -> list[str]:
+def _known(report: Record) -> list[str]:
     """Sentence on what the conditioned law knows, and why laws are left out."""
     lines = [
         f"{name}: knows weights, data (and so H0, which alone is {one['gauss_newton_alone']:.3f} "
@@ -280,7 +281,7 @@ def _known(report: dict[str, Any]) -> list[str]:
     return lines + [f"{name}: left out: {why}" for name, why in report["left_out"].items()]
 
 
-def _missed(report: dict[str, Any]) -> str:
+def _missed(report: Record) -> str:
     training, settings = report["training"], report["settings"]
     remedy = {
         "max_steps": "raise --max-steps or --energy",
@@ -293,7 +294,7 @@ def _missed(report: dict[str, Any]) -> str:
     )
 
 
-def _write(output: Output, report: dict[str, Any], result: Overlay) -> None:
+def _write(output: Output, report: Record, result: Overlay) -> None:
 
     from matplotlib.figure import Figure
 
@@ -312,7 +313,7 @@ def _write(output: Output, report: dict[str, Any], result: Overlay) -> None:
     output.wrote(result.spectrum.save(output.out / "overlay-spectrum.npz"))
 
 
-def _print(output: Output, report: dict[str, Any], result: Overlay) -> None:
+def _print(output: Output, report: Record, result: Overlay) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 

@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from rmtland.typing import Array
 
 __all__ = ["DATA", "ProblemData", "hidden_widths", "problem_data"]
 
@@ -29,8 +31,8 @@ def hidden_widths(text: str) -> list[int]:
 class ProblemData(NamedTuple):
     """Inputs, targets or labels, and a line on what they are."""
 
-    x: Any
-    y: Any
+    x: Array
+    y: Array
     description: str
 
     @property

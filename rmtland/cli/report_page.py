@@ -12,7 +12,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rmtland.files import atomic_write, check_folder, check_target
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from rich.table import Table
 
-    from rmtland.report import Section
+    from rmtland.report import Report, Section
 
 __all__ = ["ReportPage", "check_page", "command_line", "command_name", "write_page"]
 
@@ -80,7 +80,7 @@ class ReportPage:
 
         self._parts[-1].sections.append(picture_of(figure, name=name))
 
-    def write(self, values: Mapping[str, Any]) -> None:
+    def write(self, values: Mapping[str, object]) -> None:
         """Write the page; `values` are the command's numbers as JSON knows them."""
         from rmtland.report import Heading, Report, provenance_of
 
@@ -125,7 +125,7 @@ def check_page(target: Path, *, numbers: str | None = None) -> None:
     check_target(target)
 
 
-def write_page(report: Any, target: Path) -> int:
+def write_page(report: Report, target: Path) -> int:
     """Write a report, whole or not at all; return its size in bytes."""
     from rmtland.report import page
 
@@ -163,7 +163,7 @@ def _line(words: object) -> str:
     return " ".join(str(words).split())
 
 
-def _seed(values: Any, depth: int = 4) -> int | None:
+def _seed(values: object, depth: int = 4) -> int | None:
     """Return the first seed in a command's numbers."""
     if isinstance(values, Mapping):
         found = values.get("seed")

@@ -9,12 +9,13 @@ import math
 import shutil
 from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rmtland.cli.options import OUT, Format, Html, Json, Seed
 from rmtland.cli.output import Output, Stopped
+from rmtland.typing import Record
 
 if TYPE_CHECKING:
     from rmtland.reproduction import Content, PublishedFigure
@@ -134,10 +135,10 @@ def reproduce_figure(
     from rich.console import Console
 
     from rmtland.sweep import Interrupted, Processes, Serial
-    from rmtland.sweep.executors import cores
+    from rmtland.sweep.executors import AnyExecutor, cores
 
     many = cores() if workers is None else workers
-    executor: Any = Serial() if many == 1 else Processes(many)
+    executor: AnyExecutor = Serial() if many == 1 else Processes(many)
     tasks = sum(len(sweep.grid) for sweep in figure.sweeps.values())
     notes = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     notes.print(
@@ -166,7 +167,7 @@ def _cost(figure: PublishedFigure, workers: int) -> str:
     return f"; about {minutes:.2g} CPU minutes, {minutes / workers:.2g} minutes on free cores"
 
 
-def draw_kept(figure: PublishedFigure, output: Output) -> dict[str, Any]:
+def draw_kept(figure: PublishedFigure, output: Output) -> Record:
     """Draw a figure from what its run has kept so far, and say how much that is.
 
     Parameters
@@ -247,7 +248,7 @@ def redraw_figure(figure: PublishedFigure, output: Output) -> None:
             )
     stored = json.loads(paths[1].read_text())
     known = {field.name for field in fields(figure)}
-    given: dict[str, Any] = {
+    given: Record = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in stored["parameters"].items()
         if name in known
@@ -272,7 +273,7 @@ def redraw_figure(figure: PublishedFigure, output: Output) -> None:
     output.figure(canvas, figure.name, dpi=DOTS)
 
 
-def report(figure: PublishedFigure, content: Content) -> dict[str, Any]:
+def report(figure: PublishedFigure, content: Content) -> Record:
     """Return command, parameters and numbers of a figure as plain values.
 
     Parameters
@@ -302,7 +303,7 @@ def report(figure: PublishedFigure, content: Content) -> dict[str, Any]:
 
 def _command(figure: PublishedFigure) -> str | None:
     """Return the command that computes a figure; None if no size has its parameters."""
-    given: dict[str, Any] = {"seed": figure.seed, "images": figure.images}
+    given: Record = {"seed": figure.seed, "images": figure.images}
     for size, option in (("default", ""), ("quick", " --quick"), ("full", " --full")):
         if type(figure).of_size(size, **given) == figure:
             more = [f" --{name} {value}" for name, value in given.items() if value]
@@ -310,9 +311,7 @@ def _command(figure: PublishedFigure) -> str | None:
     return None
 
 
-def _write(
-    figure: PublishedFigure, values: dict[str, Any], content: Content, output: Output
-) -> None:
+def _write(figure: PublishedFigure, values: Record, content: Content, output: Output) -> None:
     from matplotlib.figure import Figure
 
     from rmtland.cli.output import write_json

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,7 @@ from rmtland.cli.options import (
     model_class,
 )
 from rmtland.cli.output import Output
+from rmtland.typing import Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,12 +103,12 @@ def _title(chosen: HessianModel, spectrum: Spectrum) -> str:
     )
 
 
-def _values(chosen: HessianModel, spectrum: Spectrum) -> dict[str, dict[str, Any]]:
+def _values(chosen: HessianModel, spectrum: Spectrum) -> dict[str, Record]:
     """Return what was sampled, its standard error, and the law's value, by name."""
     from rmtland.comparison import compare
 
     law, found = chosen.law, compare(spectrum, chosen.law)
-    index: dict[str, Any] = {"law": chosen.index()}
+    index: Record = {"law": chosen.index()}
     if spectrum.is_complete:
         index |= {"sampled": spectrum.index(), "standard_error": spectrum.index_error()}
     else:
@@ -129,7 +130,7 @@ def _values(chosen: HessianModel, spectrum: Spectrum) -> dict[str, dict[str, Any
     }
 
 
-def _table(values: dict[str, dict[str, Any]], distance: float | None) -> Table:
+def _table(values: dict[str, Record], distance: float | None) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 

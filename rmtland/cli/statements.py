@@ -10,6 +10,7 @@ import typer
 
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output
+from rmtland.typing import Record
 
 if TYPE_CHECKING:
     from rmtland.statements import Finding, Statement
@@ -87,7 +88,7 @@ def _totals(chosen: Sequence[Statement]) -> str:
     return f"{len(chosen)} statements: {', '.join(parts)}"
 
 
-def _plain(one: Statement) -> dict[str, Any]:
+def _plain(one: Statement) -> Record:
     """Return an entry as plain values."""
     stored = one.counterexample
     return {
@@ -179,7 +180,7 @@ def _run(
         raise typer.Exit(1)
 
 
-def _found(finding: Finding) -> dict[str, Any]:
+def _found(finding: Finding) -> Record:
     return {
         "id": finding.id,
         "expected": finding.expected.value,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rmtland.cli.options import MODELS, OUT, Format, Html, Json, Out, Sigma, model_class
 from rmtland.cli.output import Output, Stopped
+from rmtland.typing import Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -214,7 +215,7 @@ def _counted(counts: Counts) -> str:
     return f"{counts.done} done, {counts.failed} failed, {counts.missing} missing"
 
 
-def _plain(failure: Failure) -> dict[str, Any]:
+def _plain(failure: Failure) -> Record:
     return {
         "parameters": failure.parameters,
         "replicate": failure.key.replicate,
@@ -234,7 +235,7 @@ def _failure_lines(failures: list[Failure], store: Path) -> list[str]:
     return lines
 
 
-def _rows(results: Results) -> list[dict[str, Any]]:
+def _rows(results: Results) -> list[Record]:
     """Return the sampled index at each point, its standard error, and that of the law."""
     laws = {tuple(one.parameters.items()): one.mean for one in results.means("law_index")}
     return [
@@ -250,7 +251,7 @@ def _rows(results: Results) -> list[dict[str, Any]]:
     ]
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
+def _table(rows: list[Record]) -> Table:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -273,7 +274,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _figure(rows: list[dict[str, Any]], title: str) -> Figure:
+def _figure(rows: list[Record], title: str) -> Figure:
     """Draw the index against the energy, a colour a ratio; points sampled, lines of the law."""
     from matplotlib.figure import Figure
 

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 __all__ = ["UserCodeError", "function_of", "user_code"]
 
@@ -74,7 +73,7 @@ def user_code(target: str, *folders: Path) -> Iterator[None]:
                 sys.path.remove(folder)
 
 
-def function_of(target: str) -> Callable[[], Any]:
+def function_of(target: str) -> Callable[[], object]:
     """Return the function that MODULE:FUNCTION names, ready to be called without arguments.
 
     Modules of the working directory come first, then those beside the file. What the function
@@ -100,7 +99,7 @@ def function_of(target: str) -> Callable[[], Any]:
         known = f"there are {', '.join(here[:12])}" if here else "there is none in it"
         raise ValueError(f"{module} has no function {name!r}; {known}")
 
-    def call() -> Any:
+    def call() -> object:
         with user_code(target, *folders):
             return function()
 

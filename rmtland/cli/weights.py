@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output
 from rmtland.cli.user_function import function_of
+from rmtland.typing import Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -96,9 +97,7 @@ def weights(
     output.numbers(report)
 
 
-def _matrices(
-    source: str, layers: str | None, min_size: int, transposed: str | None
-) -> dict[str, Any]:
+def _matrices(source: str, layers: str | None, min_size: int, transposed: str | None) -> Record:
     """Return the matrices of a file, or of what a user's function returns."""
     from rmtland.adapters import weight_matrices
     from rmtland.adapters.weight_files import read_weights

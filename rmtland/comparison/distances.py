@@ -28,7 +28,7 @@ Examples
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 
@@ -39,7 +39,7 @@ from rmtland.comparison.theories import Smoothed, SmoothedTheory, Theory, law_of
 from rmtland.deprecation import old_names
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
-from rmtland.typing import Real
+from rmtland.typing import Real, Record
 
 __all__ = ["Comparison", "compare", "merged_nodes"]
 
@@ -110,7 +110,7 @@ class Comparison:
         low, high = self.law_edges
         return low - self.spectrum_edges[0], high - self.spectrum_edges[1]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Record:
         """Return plain values, for JSON; what is infinite becomes None.
 
         Returns
@@ -259,7 +259,7 @@ def _smoothed_ranges(
 
 
 def _compared_smoothed(
-    spectrum: Spectrum, theory: Any, tolerance: float, eta: float | None
+    spectrum: Spectrum, theory: Theory, tolerance: float, eta: float | None
 ) -> Comparison:
     """Compare distribution functions that are both convolved with a Cauchy law."""
     if not isinstance(theory, Smoothed):

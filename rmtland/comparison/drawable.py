@@ -59,7 +59,7 @@ class Drawable(NamedTuple):
         return Spectrum(found.nodes + self.shift) if self.shift else found
 
 
-def beta_of(theory: Any, beta: float | None = None) -> float:
+def beta_of(theory: object, beta: float | None = None) -> float:
     """Return the Dyson index of the matrices behind a theory.
 
     Parameters
@@ -79,7 +79,7 @@ def beta_of(theory: Any, beta: float | None = None) -> float:
     return float(getattr(theory, "beta", 1.0))
 
 
-def drawable(theory: Any, beta: float | None = None) -> Drawable | None:
+def drawable(theory: object, beta: float | None = None) -> Drawable | None:
     """Return what draws the matrices of a theory.
 
     Parameters

@@ -31,6 +31,7 @@ from rmtland.comparison.theories import SmoothedTheory, Theory, law_of, smoothed
 from rmtland.drawing import draw_law, draw_outliers, draw_spectrum, law_points, style_of
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
+from rmtland.typing import Record
 
 __all__ = [
     "LaidOver",
@@ -60,7 +61,7 @@ class LaidOver(Protocol):
         """Distances by name."""
 
     @property
-    def parameters(self) -> Mapping[str, Mapping[str, Any]]:
+    def parameters(self) -> Mapping[str, Mapping[str, object]]:
         """Parameters by name; "chance" is a distance that chance alone has."""
 
 
@@ -94,7 +95,7 @@ def draw_distributions(
     spectrum: Spectrum,
     theories: Mapping[str, Theory],
     *,
-    styles: Sequence[dict[str, Any]] = (),
+    styles: Sequence[Record] = (),
 ) -> list[Artist]:
     """Draw distribution functions of a spectrum and of theories on a symmetric logarithmic axis.
 
@@ -150,7 +151,7 @@ def draw_overlay(
     axes: tuple[Axes, Axes],
     overlay: LaidOver,
     *,
-    styles: Sequence[dict[str, Any]] = (),
+    styles: Sequence[Record] = (),
     legend: Axes | None = None,
 ) -> list[Artist]:
     """Draw theories over a measured spectrum, with distances in the legend.
@@ -227,7 +228,7 @@ def draw_overlay(
     ]
     if beyond.size:
         label = f"{beyond.size} outliers of: {last}"
-        mark: dict[str, Any] = {"marker": "v", "mfc": "none", "mec": "black", "ms": 4}
+        mark: Record = {"marker": "v", "mfc": "none", "mec": "black", "ms": 4}
         handles.append(Line2D([], [], ls="none", label=label, **mark))
     if legend is None:
         artists.append(right.legend(handles=handles, fontsize=7, loc="upper left", framealpha=0.9))
@@ -240,7 +241,7 @@ def draw_overlay(
     return artists
 
 
-def _words(found: Comparison, parameters: Mapping[str, Any]) -> str:
+def _words(found: Comparison, parameters: Mapping[str, object]) -> str:
     """Return what the legend says of a comparison."""
     smoothed = f", smoothed at {found.eta:.2g}" if found.eta else ""
     chance = f" (chance {parameters['chance']:.3f})" if "chance" in parameters else ""
@@ -251,7 +252,7 @@ def _words(found: Comparison, parameters: Mapping[str, Any]) -> str:
 
 
 def _draw_bins(
-    ax: Axes, law: Any, limits: tuple[float, float], bins: int, style: dict[str, Any]
+    ax: Axes, law: Law | SmoothedTheory, limits: tuple[float, float], bins: int, style: Record
 ) -> Artist:
     """Draw the mass of a law in bins as a line of steps."""
     edges = np.linspace(*limits, bins + 1)

@@ -20,7 +20,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from rmtland.arguments import finite
 from rmtland.comparison.theories import law_of
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
-from rmtland.typing import Real
+from rmtland.typing import Real, Record
 
 __all__ = ["Box", "Family"]
 
@@ -101,10 +101,10 @@ class Family(Generic[T]):
     build: Callable[..., T]
     name: str
     names: tuple[str, ...]
-    fixed: dict[str, Any]
+    fixed: Record
 
     @classmethod
-    def of(cls, family: Callable[..., T], fix: Mapping[str, Any] | None = None) -> Family[T]:
+    def of(cls, family: Callable[..., T], fix: Mapping[str, object] | None = None) -> Family[T]:
         """Return the family of a class or function.
 
         Parameters

@@ -39,7 +39,7 @@ True
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -49,6 +49,9 @@ from rmtland.comparison.estimated import draws_of
 from rmtland.comparison.fit_points import Points
 from rmtland.spectrum import Spectrum
 from rmtland.typing import Real
+
+if TYPE_CHECKING:
+    from rmtland.laws import Law
 
 __all__ = ["bootstrap_errors", "estimate_errors"]
 
@@ -122,7 +125,7 @@ def bootstrap_errors(
     return np.asarray((small / size) ** power * unit * np.sqrt(bias**2 + variance))
 
 
-def _even(small: int, size: int, law: Any) -> int:
+def _even(small: int, size: int, law: Law) -> int:
     """Return a size nearby at which the aspect ratio of a law leaves whole columns."""
     ratio = getattr(law, "aspect_ratio", None)
     if ratio is None or small < 8:

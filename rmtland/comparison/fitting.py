@@ -70,7 +70,7 @@ from rmtland.ensembles import Ensemble
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
-from rmtland.typing import Logical, Real, Rng
+from rmtland.typing import Logical, Real, Record, Rng
 
 __all__ = ["Fit", "fit"]
 
@@ -130,7 +130,7 @@ class Fit(Generic[T]):
     model: T
     parameters: dict[str, float]
     errors: dict[str, float]
-    fixed: dict[str, Any]
+    fixed: Record
     comparison: Comparison
     defect: float
     undetermined: tuple[str, ...] = ()
@@ -144,7 +144,7 @@ class Fit(Generic[T]):
         """Law of the fitted member."""
         return law_of(self.model)  # type: ignore[arg-type]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Record:
         """Return plain values, for JSON; what is infinite becomes None.
 
         Returns
@@ -170,7 +170,7 @@ def fit(
     spectrum: Spectrum,
     family: Callable[..., T],
     *,
-    fix: Mapping[str, Any] | None = None,
+    fix: Mapping[str, object] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     starts: int | Sequence[Mapping[str, float]] = _STARTS,
     method: str = "distance",
@@ -307,8 +307,8 @@ def fit(
 
 
 def _with_index(
-    family: Any, fix: Mapping[str, Any] | None, beta: float | None
-) -> Mapping[str, Any] | None:
+    family: Callable[..., object], fix: Mapping[str, object] | None, beta: float | None
+) -> Mapping[str, object] | None:
     """Hold the Dyson index of an ensemble: its law, which is fitted, does not depend on it."""
     ensemble = isinstance(family, type) and issubclass(family, Ensemble)
     if not ensemble or "beta" not in signature(family).parameters:
@@ -331,7 +331,7 @@ class _Rule(NamedTuple):
     number: int | None = None
 
     @classmethod
-    def of(cls, outliers: Any, spectrum: Spectrum) -> _Rule:
+    def of(cls, outliers: object, spectrum: Spectrum) -> _Rule:
         if isinstance(outliers, str):
             looks = choice("outliers", outliers, ("keep", "exclude")) == "exclude"
             return cls(looks, None if looks else 0)

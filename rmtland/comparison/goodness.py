@@ -49,7 +49,7 @@ from rmtland.comparison.theories import Theory, law_of
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
-from rmtland.typing import Logical, Real, Rng
+from rmtland.typing import Logical, Real, Record, Rng
 
 __all__ = ["Goodness", "goodness_of_fit"]
 
@@ -75,7 +75,7 @@ class Goodness:
     null: Real = field(repr=False)
     refitted: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Record:
         """Return plain values, for JSON.
 
         Returns
@@ -204,7 +204,7 @@ def _left_out(spectrum: Spectrum, found: Fit[Any]) -> tuple[Logical, Logical]:
 
 
 def _sampler(
-    member: Any, spectrum: Spectrum, beta: float | None
+    member: object, spectrum: Spectrum, beta: float | None
 ) -> Callable[[np.random.Generator], Spectrum]:
     """Return what draws spectra such as the one that was measured."""
     source = drawable(member, beta)

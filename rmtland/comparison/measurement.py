@@ -30,7 +30,7 @@ from rmtland.arguments import count
 from rmtland.comparison.fitting import Fit, fit
 from rmtland.comparison.outliers import edge_margins, outside
 from rmtland.comparison.overlay import Overlay, named_things, overlay
-from rmtland.comparison.theories import law_of
+from rmtland.comparison.theories import Theory, law_of
 from rmtland.estimate import (
     Eigenpairs,
     MassEstimate,
@@ -46,7 +46,7 @@ from rmtland.laws import MarchenkoPastur, Semicircle
 from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
 from rmtland.streams import streams
-from rmtland.typing import Real, Rng
+from rmtland.typing import Operator, Real, Record, Rng
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -95,7 +95,7 @@ class Measurement:
     products: int
     unfitted: Mapping[str, str] = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Record:
         """Return plain values, for JSON.
 
         Returns
@@ -154,12 +154,12 @@ class Measurement:
 
 
 def measure(
-    operator: Any,
+    operator: Operator,
     *,
     probes: int = 10,
     steps: int = 80,
     eigenpairs: int = 6,
-    families: Mapping[str, Callable[..., Any]] | Iterable[Callable[..., Any]] = (
+    families: Mapping[str, Callable[..., object]] | Iterable[Callable[..., object]] = (
         MarchenkoPastur,
         Semicircle,
     ),
@@ -259,7 +259,7 @@ def _formed(operator: SymmetricOperator) -> SymmetricOperator:
     return SymmetricOperator(lambda v: matrix @ v, operator.size, operator.dtype, operator.source)
 
 
-def _that_fit(families: Any, spectrum: Spectrum) -> dict[str, Any]:
+def _that_fit(families: object, spectrum: Spectrum) -> Record:
     """Return the families by name; without positive eigenvalues only those of both signs."""
     named = named_things(families)
     if spectrum.measure[0][-1] > 0.0 or len(named) < 2:
@@ -276,7 +276,7 @@ def _trace(spectrum: Spectrum, operator: SymmetricOperator) -> tuple[float, floa
     return float(means.mean()), float(error)
 
 
-def _beyond(spectrum: Spectrum, pairs: Eigenpairs | None, theory: Any, size: int) -> Real:
+def _beyond(spectrum: Spectrum, pairs: Eigenpairs | None, theory: Theory, size: int) -> Real:
     """Return the extremal eigenvalues outside a law, ascending."""
     values = spectrum.measure[0] if pairs is None else np.unique(pairs.values)
     try:

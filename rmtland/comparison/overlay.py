@@ -27,7 +27,7 @@ from rmtland.comparison.fitting import Fit, fit
 from rmtland.comparison.theories import Theory
 from rmtland.laws import Law
 from rmtland.spectrum import Spectrum
-from rmtland.typing import Rng
+from rmtland.typing import Record, Rng
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -55,9 +55,9 @@ class Overlay:
     spectrum: Spectrum
     theories: dict[str, Theory]
     comparisons: dict[str, Comparison]
-    parameters: dict[str, dict[str, Any]]
+    parameters: dict[str, Record]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Record:
         """Return plain values, for JSON: the spectrum in numbers, and each theory.
 
         Returns
@@ -66,7 +66,7 @@ class Overlay:
             Nested dictionaries of plain values.
         """
         spectrum = self.spectrum
-        measured: dict[str, Any] = {
+        measured: Record = {
             "index": spectrum.index(),
             "edges": [float(spectrum.nodes.min()), float(spectrum.nodes.max())],
             "runs": spectrum.runs,
@@ -163,7 +163,7 @@ def overlay(
     spectrum: Spectrum,
     theories: Mapping[str, Theory] | Iterable[Theory] | Theory = (),
     *,
-    families: Mapping[str, Callable[..., Any]] | Iterable[Callable[..., Any]] = (),
+    families: Mapping[str, Callable[..., object]] | Iterable[Callable[..., object]] = (),
     rng: Rng = None,
 ) -> Overlay:
     """Lay theories over a spectrum, and families fitted to it.
@@ -215,7 +215,7 @@ def overlay(
     return Overlay(spectrum, named, comparisons, parameters)
 
 
-def named_things(things: Any) -> dict[str, Any]:
+def named_things(things: Any) -> Record:
     """Return theories or families by name; a listed one is named by its `name` or its class.
 
     Parameters
@@ -237,7 +237,7 @@ def named_things(things: Any) -> dict[str, Any]:
     several = isinstance(things, list | tuple) or (
         isinstance(things, Iterable) and not isinstance(things, Law | Spectrum | type)
     )
-    named: dict[str, Any] = {}
+    named: Record = {}
     for thing in things if several else (things,):
         own = getattr(thing, "name", None) or getattr(thing, "__name__", None)
         name = own if isinstance(own, str) else type(thing).__name__
@@ -247,7 +247,7 @@ def named_things(things: Any) -> dict[str, Any]:
     return named
 
 
-def _parameters(theory: Any) -> dict[str, Any]:
+def _parameters(theory: object) -> Record:
     """Numbers that a theory is made of; of a fit with their errors."""
     if isinstance(theory, Fit):
         found = theory.to_dict()

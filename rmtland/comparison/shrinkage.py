@@ -54,7 +54,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
@@ -67,7 +66,7 @@ from rmtland.free.recovered import RecoveredLaw
 from rmtland.laws import Discrete, EmpiricalLaw, Law, MarchenkoPastur, affine
 from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
-from rmtland.typing import Real
+from rmtland.typing import ArrayLike, Real, Record
 
 __all__ = ["Shrinkage", "nonlinear_shrinkage"]
 
@@ -115,7 +114,7 @@ class Shrinkage:
         """Ratio c = p/n."""
         return len(self.eigenvalues) / self.samples
 
-    def covariance(self, vectors: Any) -> Real:
+    def covariance(self, vectors: ArrayLike) -> Real:
         """Return the estimate of the covariance matrix.
 
         Parameters
@@ -137,7 +136,7 @@ class Shrinkage:
         columns = self._orthonormal(vectors)
         return np.asarray((columns * self.values) @ columns.conj().T)
 
-    def precision(self, vectors: Any) -> Real:
+    def precision(self, vectors: ArrayLike) -> Real:
         """Return the inverse of the estimate of the covariance matrix.
 
         Parameters
@@ -163,7 +162,7 @@ class Shrinkage:
         columns = self._orthonormal(vectors)
         return np.asarray((columns / self.values) @ columns.conj().T)
 
-    def _orthonormal(self, vectors: Any) -> Real:
+    def _orthonormal(self, vectors: ArrayLike) -> Real:
         columns = to_numpy(vectors)
         size = len(self.values)
         if columns.shape != (size, size):
@@ -177,7 +176,7 @@ class Shrinkage:
             raise ValueError(f"the eigenvectors are not orthonormal: off by {defect:.2g}")
         return columns
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Record:
         """Return plain values, for JSON.
 
         Returns
@@ -204,7 +203,11 @@ class Shrinkage:
 
 
 def nonlinear_shrinkage(
-    spectrum: Any, *, samples: int, population: Law | None = None, loss: str = "frobenius"
+    spectrum: Spectrum | ArrayLike,
+    *,
+    samples: int,
+    population: Law | None = None,
+    loss: str = "frobenius",
 ) -> Shrinkage:
     r"""Shrink the eigenvalues of a sample covariance matrix as the population asks for.
 
@@ -332,7 +335,7 @@ def _compared(eigenvalues: Real, law: Law) -> Comparison | None:
         return None
 
 
-def _checked(spectrum: Any) -> Real:
+def _checked(spectrum: Spectrum | ArrayLike) -> Real:
     """Return the eigenvalues, ascending, with rounding set to 0."""
     if isinstance(spectrum, Spectrum):
         if spectrum.weights is not None or spectrum.runs > 1:

@@ -42,7 +42,6 @@ Examples
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -52,7 +51,7 @@ from rmtland.comparison.spike_strengths import Strength, spike_strengths
 from rmtland.comparison.theories import Theory, law_of
 from rmtland.laws import MarchenkoPastur, Semicircle
 from rmtland.spectrum import Spectrum
-from rmtland.typing import Real
+from rmtland.typing import Real, Record
 
 __all__ = ["Signals", "WishartNoise", "signals"]
 
@@ -99,7 +98,7 @@ class Signals:
         """Eigenvalues of the signals, outermost first."""
         return np.array([strength.value for strength in self.strengths])
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Record:
         """Return plain values, for JSON.
 
         Returns

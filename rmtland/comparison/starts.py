@@ -128,7 +128,7 @@ def _listed(starts: Any) -> list[Any]:
     return listed
 
 
-def _start(family: Family[Any], boxes: Mapping[str, Box], start: Any) -> dict[str, float]:
+def _start(family: Family[Any], boxes: Mapping[str, Box], start: object) -> dict[str, float]:
     """Check a starting point of the user's."""
     if not isinstance(start, Mapping) or set(start) != set(family.names):
         raise ValueError(

@@ -14,13 +14,13 @@ Examples
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
 from rmtland.laws import EmpiricalLaw, Law
 from rmtland.spectrum import Spectrum
-from rmtland.typing import ArrayLike, Atoms, Real, Support
+from rmtland.typing import ArrayLike, Atoms, Real, Support, Values
 
 __all__ = ["HasLaw", "Smoothed", "SmoothedTheory", "Theory", "law_of", "smoothed_of"]
 
@@ -37,10 +37,10 @@ class HasLaw(Protocol):
 class Smoothed(Protocol):
     """Something that knows its distribution function convolved with a Cauchy law."""
 
-    def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Any:
+    def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Values:
         """Distribution function at x, smoothed at half-width eta."""
 
-    def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Any:
+    def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Values:
         """Density at x, smoothed at half-width eta."""
 
 
@@ -86,7 +86,7 @@ def law_of(theory: Theory) -> Law:
             f"expected a law, or a model or ensemble that has one; got {type(theory).__name__}, "
             f"{what}"
         )
-    law: Any = getattr(theory, "law")  # noqa: B009 (a property that may raise with its reason)
+    law: Law = getattr(theory, "law")  # noqa: B009 (a property that may raise with its reason)
     if not isinstance(law, Law):
         raise TypeError(f"the law of {type(theory).__name__} must be a Law; got {law!r}")
     return law

@@ -50,11 +50,12 @@ from rmtland.ensembles import WishartEnsemble
 from rmtland.laws import MarchenkoPastur
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator, streams
-from rmtland.typing import Real, Rng
+from rmtland.typing import Real, Record, Rng
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from pandas import DataFrame
 
 __all__ = ["LayerSpectrum", "WeightSpectra", "spectra_of_weights"]
 
@@ -130,7 +131,7 @@ class LayerSpectrum:
         """Singular values of the weight matrix, ascending."""
         return np.asarray(np.sqrt(max(self.shape) * np.sort(self.spectrum.nodes.ravel())))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Record:
         """Return plain values, for tables and JSON.
 
         Returns
@@ -225,7 +226,7 @@ class WeightSpectra:
                 return layer
         raise KeyError(f"no layer {name!r}; there are {', '.join(x.name for x in self.layers)}")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Record:
         """Return plain values, for JSON.
 
         Returns
@@ -239,7 +240,7 @@ class WeightSpectra:
             "refused": dict(self.refused),
         }
 
-    def to_dataframe(self) -> Any:
+    def to_dataframe(self) -> DataFrame:
         """Return the table as a DataFrame of pandas.
 
         Returns
@@ -344,7 +345,7 @@ class WeightSpectra:
 
 
 def spectra_of_weights(
-    model: Any,
+    model: object,
     *,
     level: float = 0.05,
     min_size: int = 8,
@@ -460,7 +461,7 @@ def _misfit(noise: WishartNoise, spikes: int, *, shifted: bool) -> float:
 
 
 def _layer(
-    name: str, matrix: Real, level: float, resamples: int, rng: Any, null: _Null
+    name: str, matrix: Real, level: float, resamples: int, rng: Rng, null: _Null
 ) -> LayerSpectrum:
     long, short = max(matrix.shape), min(matrix.shape)
     largest = float(np.abs(matrix).max())

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -33,12 +32,13 @@ from rmtland.arguments import among, positive
 from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries
 from rmtland.ensembles.gaussian_ensemble import GaussianEnsemble
-from rmtland.ensembles.krylov import GaussianFactor, HaarFactor
+from rmtland.ensembles.krylov import Factor, GaussianFactor, HaarFactor
 from rmtland.ensembles.operands import law_of
 from rmtland.ensembles.quantiles import quantiles
 from rmtland.free import free_sum
 from rmtland.laws import Law, Semicircle
 from rmtland.laws.spectral_model import SpectralModel
+from rmtland.typing import Array
 
 __all__ = ["DeformedWigner"]
 
@@ -116,12 +116,12 @@ class DeformedWigner(Ensemble):
     def _floats(self, n: int) -> float:
         return 8.0 * n * n * self.beta**2
 
-    def _matrices(self, n: int, entries: Entries) -> Any:
+    def _matrices(self, n: int, entries: Entries) -> Array:
         noise = GaussianEnsemble(self.beta, self.variance)._matrices(n, entries)
         values = np.tile(quantiles(self.population, n), noise.shape[-1] // n)
         return entries.with_diagonal(noise, entries.array(values))
 
-    def _factors(self) -> tuple[str, list[Any]]:
+    def _factors(self) -> tuple[str, list[Factor]]:
         if self.beta != 1:
             raise ValueError("the Lanczos sampler takes real noise, beta = 1; use sample")
         return "sum", [HaarFactor(self.population), GaussianFactor(self.variance)]

@@ -32,6 +32,7 @@ from rmtland.arguments import choice, finite
 from rmtland.arrays import ArrayLibrary
 from rmtland.ensembles.device.kernels import Kernels, kernels_of
 from rmtland.streams import philox_keys
+from rmtland.typing import Array, Namespace
 
 __all__ = [
     "KINDS",
@@ -59,13 +60,13 @@ class Draws(Protocol):
     def part(self, chosen: slice) -> Draws:
         """Return the draws of some of the runs."""
 
-    def normal(self, *shape: int) -> Any:
+    def normal(self, *shape: int) -> Array:
         """Independent standard normal numbers."""
 
-    def uniform(self, *shape: int) -> Any:
+    def uniform(self, *shape: int) -> Array:
         """Independent uniform numbers between 0 and 1."""
 
-    def chisquare(self, shape: tuple[int, ...], top: float, slope: float) -> Any:
+    def chisquare(self, shape: tuple[int, ...], top: float, slope: float) -> Array:
         """Independent chi-square variables of top - slope * i degrees of freedom, i their place."""
 
     def host_generators(self) -> list[np.random.Generator]:
@@ -89,17 +90,17 @@ class HostDraws:
         some = self.generators[chosen]
         return HostDraws(self.library, some if self.library.name == "numpy" else deepcopy(some))
 
-    def normal(self, *shape: int) -> Any:
+    def normal(self, *shape: int) -> Array:
         """Independent standard normal numbers."""
         precision: Any = self.library.precision
         return self._stack(lambda g: g.standard_normal(shape, dtype=precision))
 
-    def uniform(self, *shape: int) -> Any:
+    def uniform(self, *shape: int) -> Array:
         """Independent uniform numbers between 0 and 1."""
         precision: Any = self.library.precision
         return self._stack(lambda g: g.random(shape, dtype=precision))
 
-    def chisquare(self, shape: tuple[int, ...], top: float, slope: float) -> Any:
+    def chisquare(self, shape: tuple[int, ...], top: float, slope: float) -> Array:
         """Independent chi-square variables of top - slope * i degrees of freedom, i their place."""
         degrees = top - slope * np.arange(shape[0], dtype=np.float64) if slope else top
         return self._stack(lambda g: g.chisquare(degrees, shape))
@@ -108,7 +109,7 @@ class HostDraws:
         """NumPy generators, one a run, for what is drawn on the host whatever the library."""
         return [np.random.default_rng(int(g.integers(0, 2**62))) for g in self.generators]
 
-    def _stack(self, draw: Callable[[np.random.Generator], Any]) -> Any:
+    def _stack(self, draw: Callable[[np.random.Generator], Array]) -> Array:
         rows = [self.library.array(draw(generator)) for generator in self.generators]
         return rows[0][None, ...] if len(rows) == 1 else self.library.xp.stack(rows)
 
@@ -140,15 +141,15 @@ class DeviceDraws:
         """Return the draws of some of the runs, from the first stream on."""
         return DeviceDraws(self.library, self.kernels, self.keys[chosen])
 
-    def normal(self, *shape: int) -> Any:
+    def normal(self, *shape: int) -> Array:
         """Independent standard normal numbers."""
         return self._fill("normals", shape)
 
-    def uniform(self, *shape: int) -> Any:
+    def uniform(self, *shape: int) -> Array:
         """Independent uniform numbers between 0 and 1."""
         return self._fill("uniforms", shape)
 
-    def chisquare(self, shape: tuple[int, ...], top: float, slope: float) -> Any:
+    def chisquare(self, shape: tuple[int, ...], top: float, slope: float) -> Array:
         """Independent chi-square variables of top - slope * i degrees of freedom, i their place."""
         self.stream += 1
         degrees = (top, slope, 1.0)
@@ -164,7 +165,7 @@ class DeviceDraws:
             for key in self.keys
         ]
 
-    def _fill(self, kind: str, shape: tuple[int, ...]) -> Any:
+    def _fill(self, kind: str, shape: tuple[int, ...]) -> Array:
         self.stream += 1
         size, precision = math.prod(shape), self.library.precision
         values = self.kernels.fill(kind, self.here, self.stream, 0, size, precision)
@@ -216,19 +217,19 @@ class Entries:
         return self.draws.runs
 
     @property
-    def xp(self) -> Any:
+    def xp(self) -> Namespace:
         """The array library."""
         return self.library.xp
 
-    def normal(self, *shape: int) -> Any:
+    def normal(self, *shape: int) -> Array:
         """Independent standard normal numbers."""
         return self.draws.normal(*shape)
 
-    def chi(self, top: float, number: int) -> Any:
+    def chi(self, top: float, number: int) -> Array:
         """Independent chi variables of top, top - 1, ... > 0 degrees of freedom."""
         return self.xp.sqrt(self.draws.chisquare((number,), top, 1.0))
 
-    def standard(self, kind: str, degrees: float | None, *shape: int) -> Any:
+    def standard(self, kind: str, degrees: float | None, *shape: int) -> Array:
         """Independent entries of mean 0 and variance 1."""
         if kind == "normal":
             return self.normal(*shape)
@@ -242,7 +243,7 @@ class Entries:
         one = self.xp.ones_like(centred)
         return self.xp.where(centred < 0, -one, one)
 
-    def gaussian(self, beta: int, rows: int, columns: int) -> Any:
+    def gaussian(self, beta: int, rows: int, columns: int) -> Array:
         """Gaussian matrix whose `beta` real components of an entry are standard normal.
 
         Complex for beta = 2; for beta = 4 a quaternion a + b j is the block [[a, b], [-b*, a*]].
@@ -256,7 +257,7 @@ class Entries:
         lower = self.xp.concat([-self.xp.conj(b), self.xp.conj(a)], axis=-1)
         return self.xp.concat([upper, lower], axis=-2)
 
-    def bartlett(self, rows: int, columns: int) -> Any:
+    def bartlett(self, rows: int, columns: int) -> Array:
         """Draw F for which F F^T has the law of X X^T, X standard normal (rows, columns).
 
         F is X itself, or where columns >= rows the lower triangular L of X = L Q: chi variables
@@ -271,7 +272,7 @@ class Entries:
         """NumPy generators, one a run, for what is drawn on the host whatever the library."""
         return self.draws.host_generators()
 
-    def haar(self, beta: int, rows: int, columns: int) -> Any:
+    def haar(self, beta: int, rows: int, columns: int) -> Array:
         """First columns of a Haar-distributed orthogonal (beta = 1) or unitary (2) matrix.
 
         The QR factorisation of a Gaussian matrix with the phases of R taken out.
@@ -280,15 +281,15 @@ class Entries:
         diagonal = self.xp.linalg.diagonal(r)
         return q * (diagonal / self._modulus(diagonal))[:, None, :]
 
-    def array(self, values: Any) -> Any:
+    def array(self, values: Array) -> Array:
         """Given numbers as an array of the library."""
         return self.library.array(values)
 
-    def eye(self, n: int) -> Any:
+    def eye(self, n: int) -> Array:
         """Return the unit matrix of size n."""
         return self.xp.eye(n, dtype=self.library.real, device=self.library.device)
 
-    def with_diagonal(self, matrices: Any, diagonal: Any) -> Any:
+    def with_diagonal(self, matrices: Array, diagonal: Array) -> Array:
         """Add diagonal matrices; `diagonal` has shape (n,) or (runs, n)."""
         n = matrices.shape[-1]
         added = self.eye(n) * diagonal[..., None, :]
@@ -296,17 +297,17 @@ class Entries:
             added = self.xp.astype(added, matrices.dtype)
         return matrices + added
 
-    def adjoint(self, matrices: Any) -> Any:
+    def adjoint(self, matrices: Array) -> Array:
         """Conjugate transposes."""
         turned = self.xp.linalg.matrix_transpose(matrices)
         return turned if turned.dtype == self.library.real else self.xp.conj(turned)
 
-    def _complex(self, rows: int, columns: int) -> Any:
+    def _complex(self, rows: int, columns: int) -> Array:
         parts = self.normal(2, rows, columns)
         real = self.xp.astype(parts[:, 0, ...], self.library.complex)
         return real + 1j * self.xp.astype(parts[:, 1, ...], self.library.complex)
 
-    def _modulus(self, array: Any) -> Any:
+    def _modulus(self, array: Array) -> Array:
         return self.xp.astype(self.xp.abs(array), array.dtype)
 
 

@@ -29,13 +29,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from rmtland.arguments import positive
 from rmtland.ensembles.entries import Entries
-from rmtland.ensembles.krylov import GaussianFactor
+from rmtland.ensembles.krylov import Factor, GaussianFactor
 from rmtland.ensembles.tridiagonal import RowDraws, Rows, TridiagonalEnsemble, scale_of, unit_of
 from rmtland.laws import Semicircle
 from rmtland.typing import Array, Real
@@ -88,7 +87,7 @@ class GaussianEnsemble(TridiagonalEnsemble):
     def _limit_rows(self, steps: int) -> tuple[Real, Real]:
         return np.zeros(steps), np.full(steps - 1, math.sqrt(self.variance))
 
-    def _factors(self) -> tuple[str, list[Any]]:
+    def _factors(self) -> tuple[str, list[Factor]]:
         if self.beta != 1:
             return super()._factors()
         return "sum", [GaussianFactor(self.variance)]
@@ -96,7 +95,7 @@ class GaussianEnsemble(TridiagonalEnsemble):
     def _floats(self, n: int) -> float:
         return 6.0 * n * n * matrix_beta(self, self.beta) ** 2
 
-    def _matrices(self, n: int, entries: Entries) -> Any:
+    def _matrices(self, n: int, entries: Entries) -> Array:
         beta = matrix_beta(self, self.beta)
         half = entries.gaussian(beta, n, n)
         return (half + entries.adjoint(half)) * math.sqrt(self.variance / (2 * n * beta))

@@ -34,19 +34,19 @@ import abc
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from rmtland.arguments import among, choice
 from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries
-from rmtland.ensembles.krylov import HaarFactor
+from rmtland.ensembles.krylov import Factor, HaarFactor
 from rmtland.ensembles.operands import law_of, positive_law
 from rmtland.ensembles.quantiles import multiplicities, quantiles
 from rmtland.free import free_product, free_sum
 from rmtland.laws import Law
 from rmtland.laws.spectral_model import SpectralModel
+from rmtland.typing import Array
 
 __all__ = ["HaarProduct", "HaarSum"]
 
@@ -69,7 +69,7 @@ class _HaarPair(Ensemble):
 
     @staticmethod
     @abc.abstractmethod
-    def _operand(name: str, value: Any) -> Law: ...
+    def _operand(name: str, value: object) -> Law: ...
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ class _HaarPair(Ensemble):
     def _floats(self, n: int) -> float:
         return 8.0 * n * n * self.beta**2
 
-    def _operands(self) -> list[Any]:
+    def _operands(self) -> list[Factor]:
         """Operands of the Krylov sampler."""
         if self.beta != 1 or self.spectra != "quantiles":
             raise ValueError(
@@ -121,13 +121,13 @@ class _HaarPair(Ensemble):
             )
         return [HaarFactor(self.a), HaarFactor(self.b)]
 
-    def _spectrum(self, law: Law, n: int, entries: Entries) -> Any:
+    def _spectrum(self, law: Law, n: int, entries: Entries) -> Array:
         """Eigenvalues of size n, shape (n,) or (runs, n)."""
         if self.spectra == "quantiles":
             return quantiles(law, n)
         return np.stack([law.sample(n, rng=generator) for generator in entries.host_generators()])
 
-    def _turned(self, values: Any, n: int, entries: Entries) -> Any:
+    def _turned(self, values: Array, n: int, entries: Entries) -> Array:
         """Q diag(values) Q^*; an eigenvalue that is repeated most often needs no directions."""
         base, rest = 0.0, values
         if values.ndim == 1:
@@ -173,7 +173,7 @@ class HaarSum(_HaarPair):
     """
 
     @staticmethod
-    def _operand(name: str, value: Any) -> Law:
+    def _operand(name: str, value: object) -> Law:
         return law_of(name, value)
 
     @cached_property
@@ -187,13 +187,13 @@ class HaarSum(_HaarPair):
     def _known(self, n: int) -> tuple[tuple[float, int], ...]:
         return tuple((x + y, number) for x, y, number in self._shared(n))
 
-    def _matrices(self, n: int, entries: Entries) -> Any:
+    def _matrices(self, n: int, entries: Entries) -> Array:
         first = entries.array(self._spectrum(self.a, n, entries))
         return entries.with_diagonal(
             self._turned(self._spectrum(self.b, n, entries), n, entries), first
         )
 
-    def _factors(self) -> tuple[str, list[Any]]:
+    def _factors(self) -> tuple[str, list[Factor]]:
         return "sum", self._operands()
 
 
@@ -221,7 +221,7 @@ class HaarProduct(_HaarPair):
     """
 
     @staticmethod
-    def _operand(name: str, value: Any) -> Law:
+    def _operand(name: str, value: object) -> Law:
         return positive_law(name, value)
 
     @cached_property
@@ -243,12 +243,12 @@ class HaarProduct(_HaarPair):
     def _hull(self) -> tuple[float, float]:
         return 0.0, math.inf
 
-    def _matrices(self, n: int, entries: Entries) -> Any:
+    def _matrices(self, n: int, entries: Entries) -> Array:
         root = entries.array(np.sqrt(self._spectrum(self.a, n, entries)))
         if self.beta == 2:
             root = entries.xp.astype(root, entries.library.complex)
         turned = self._turned(self._spectrum(self.b, n, entries), n, entries)
         return root[..., :, None] * turned * root[..., None, :]
 
-    def _factors(self) -> tuple[str, list[Any]]:
+    def _factors(self) -> tuple[str, list[Factor]]:
         return "product", self._operands()

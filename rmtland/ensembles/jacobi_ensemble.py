@@ -36,7 +36,6 @@ Examples
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -45,7 +44,7 @@ from rmtland.ensembles.entries import Entries, columns
 from rmtland.ensembles.gaussian_ensemble import matrix_beta
 from rmtland.ensembles.tridiagonal import RowDraws, Rows, TridiagonalEnsemble
 from rmtland.laws import Wachter
-from rmtland.typing import Array, Real
+from rmtland.typing import Array, Namespace, Real
 
 __all__ = ["JacobiEnsemble"]
 
@@ -135,7 +134,7 @@ class JacobiEnsemble(TridiagonalEnsemble):
     def _floats(self, n: int) -> float:
         return (8.0 * n + 3 * sum(self.columns(n))) * n * matrix_beta(self, self.beta) ** 2
 
-    def _matrices(self, n: int, entries: Entries) -> Any:
+    def _matrices(self, n: int, entries: Entries) -> Array:
         beta, (q1, q2) = matrix_beta(self, self.beta), self.columns(n)
         parts = [entries.gaussian(beta, n, q) for q in (q1, q2)]
         both, width = entries.xp.concat(parts, axis=-1), parts[0].shape[-1]
@@ -166,7 +165,7 @@ class _JacobiRows(Rows):
 
 
 def _coefficients(
-    odd: Array, even: Array, before: tuple[Array, Array], xp: Any
+    odd: Array, even: Array, before: tuple[Array, Array], xp: Namespace
 ) -> tuple[Array, Array, tuple[Array, Array]]:
     """Tridiagonal rows from canonical moments; `before` is (zeta_{2i}, 1 - p_{2i}) above them."""
     last_even = xp.concatenate([1 - before[1], even[..., :-1]], axis=-1)

@@ -73,7 +73,7 @@ from rmtland.ensembles.entries import columns
 from rmtland.ensembles.krylov_quadrature import law_jacobi, law_nodes, quadrature
 from rmtland.ensembles.quantiles import multiplicities, point_multiplicities
 from rmtland.laws import Discrete, Law
-from rmtland.typing import Real
+from rmtland.typing import NumpyArray, Real
 
 __all__ = [
     "GaussianFactor",
@@ -160,7 +160,7 @@ class HaarFactor:
         Law of the eigenvalues b, or the eigenvalues.
     """
 
-    operand: Any
+    operand: Law | NumpyArray
 
     def __post_init__(self) -> None:
         if not isinstance(self.operand, Law):
@@ -316,7 +316,7 @@ def _is_continuous(factor: Factor) -> bool:
     return isinstance(factor, HaarFactor | SpikeFactor) and factor.is_continuous
 
 
-def _sum(factors: Sequence[Factor], n: float, steps: int) -> tuple[Any, tuple[Any, ...]]:
+def _sum(factors: Sequence[Factor], n: float, steps: int) -> tuple[Any, tuple[object, ...]]:
     """Kernel and its arguments for a sum."""
     from rmtland.ensembles.krylov_kernels import (  # numba loads at first use
         Factors,
@@ -354,7 +354,7 @@ def _sum(factors: Sequence[Factor], n: float, steps: int) -> tuple[Any, tuple[An
     return lazy_factors, (described,)
 
 
-def _product(factors: Sequence[Factor], n: float, steps: int) -> tuple[Any, tuple[Any, ...]]:
+def _product(factors: Sequence[Factor], n: float, steps: int) -> tuple[Any, tuple[object, ...]]:
     """Kernel and its arguments for A^(1/2) B A^(1/2); A and B may be exchanged."""
     from rmtland.ensembles.krylov_kernels import Factors, lazy_factors  # numba loads at first use
 

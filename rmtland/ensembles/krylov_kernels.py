@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmtland.compiled import compiled
+from rmtland.typing import NumpyArray
 
 __all__ = ["Factors", "lazy_factors", "wishart_plus_wigner"]
 
@@ -128,10 +129,10 @@ def wishart_plus_wigner(generator, unit, n, columns, gains, noise, shift, alpha,
 class _Space(NamedTuple):
     """A space of blocks of given sizes, of which `used` coordinates are known."""
 
-    sizes: Any
-    used: Any  # a block
-    owner: Any  # block of each coordinate
-    dim: Any  # number of coordinates, shape (1,)
+    sizes: NumpyArray
+    used: NumpyArray  # a block
+    owner: NumpyArray  # block of each coordinate
+    dim: NumpyArray  # number of coordinates, shape (1,)
 
 
 class Factors(NamedTuple):
@@ -141,29 +142,29 @@ class Factors(NamedTuple):
     Haar-conjugated spectra; and block matrices [[0, E X^T], [X E^T, 0]].
     """
 
-    sizes: Any  # of the blocks of the main space
-    shifts: Any
-    roots: Any
-    noise: Any  # of the Gaussian matrix
-    columns: Any  # of A, a Wishart matrix
-    inner: Any  # of B, or zero
-    gains: Any
-    haar_start: Any  # first block of each conjugated spectrum, and the end
-    haar_sizes: Any  # multiplicities
-    haar_values: Any
-    block_sizes: Any  # rows of E, rows of X, columns of both: (matrices, 3)
-    block_gains: Any
+    sizes: NumpyArray  # of the blocks of the main space
+    shifts: NumpyArray
+    roots: NumpyArray
+    noise: float  # of the Gaussian matrix
+    columns: NumpyArray  # of A, a Wishart matrix
+    inner: NumpyArray  # of B, or zero
+    gains: NumpyArray
+    haar_start: NumpyArray  # first block of each conjugated spectrum, and the end
+    haar_sizes: NumpyArray  # multiplicities
+    haar_values: NumpyArray
+    block_sizes: NumpyArray  # rows of E, rows of X, columns of both: (matrices, 3)
+    block_gains: NumpyArray
 
 
 class _Link(NamedTuple):
     """What is known of a random matrix: images of orthonormal rows of two spaces, and back."""
 
-    near: Any
-    near_image: Any
-    far: Any
-    far_image: Any
-    near_count: Any  # rows known of near, shape (1,)
-    far_count: Any
+    near: NumpyArray
+    near_image: NumpyArray
+    far: NumpyArray
+    far_image: NumpyArray
+    near_count: NumpyArray  # rows known of near, shape (1,)
+    far_count: NumpyArray
 
 
 @_jit

@@ -8,8 +8,6 @@ Examples
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from rmtland.laws import EmpiricalLaw, Law
@@ -18,7 +16,7 @@ from rmtland.spectrum import Spectrum
 __all__ = ["law_of", "lowest", "positive_law"]
 
 
-def law_of(name: str, value: Any) -> Law:
+def law_of(name: str, value: object) -> Law:
     """Return a Law: one as it is, a number as a point mass, a Spectrum or eigenvalues as theirs.
 
     Raises
@@ -48,7 +46,7 @@ def lowest(law: Law) -> float:
     return min([low for low, _ in law.support] + [place for place, _ in law.atoms])
 
 
-def positive_law(name: str, value: Any) -> Law:
+def positive_law(name: str, value: object) -> Law:
     """Return a Law as `law_of` does if it is on [0, infinity) and not all at zero."""
     law = law_of(name, value)
     if lowest(law) < 0:

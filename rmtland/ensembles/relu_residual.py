@@ -41,7 +41,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -49,9 +48,10 @@ from rmtland.arguments import count, nonnegative, positive
 from rmtland.ensembles.device.eigenvalues import svdvals
 from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries, columns
-from rmtland.ensembles.krylov import ReluBlockFactor
+from rmtland.ensembles.krylov import Factor, ReluBlockFactor
 from rmtland.free import FreeLevy
 from rmtland.laws import Discrete, Law, LevyTriplet
+from rmtland.typing import Array
 
 __all__ = ["ReluBlock", "ReluResidual", "relu_residual_law"]
 
@@ -141,7 +141,7 @@ class ReluResidual(Ensemble):
         inputs, _, outputs = self.widths(n)
         return columns(inputs + outputs, self.phi)
 
-    def _size(self, n: Any) -> int:
+    def _size(self, n: object) -> int:
         size = super()._size(n)
         self.widths(size)
         return size
@@ -154,7 +154,7 @@ class ReluResidual(Ensemble):
     def _matrix_floats(self, n: int) -> float:
         return self._floats(n) + float(n) * n
 
-    def _matrices(self, n: int, entries: Entries) -> Any:
+    def _matrices(self, n: int, entries: Entries) -> Array:
         blocks, _ = self._blocks(n, entries)
         inputs, hidden, _ = self.widths(n)
         middle = inputs * hidden
@@ -168,7 +168,7 @@ class ReluResidual(Ensemble):
             matrices[:, columns, rows] = block
         return matrices
 
-    def _blocks(self, n: int, entries: Entries) -> tuple[list[Any], Any]:
+    def _blocks(self, n: int, entries: Entries) -> tuple[list[Array], Array]:
         """Draw the blocks B_j, each (runs, outputs, inputs), and their samples (runs, hidden)."""
         inputs, hidden, outputs = self.widths(n)
         m, xp = self.samples(n), entries.xp
@@ -179,7 +179,7 @@ class ReluResidual(Ensemble):
         blocks = [(residuals * slopes[:, j : j + 1, :]) @ turned for j in range(hidden)]
         return blocks, xp.sum(slopes, axis=-1)
 
-    def _solved(self, n: int, entries: Entries) -> Any:
+    def _solved(self, n: int, entries: Entries) -> Array:
         inputs, hidden, outputs = self.widths(n)
         half, xp, library = hidden * min(inputs, outputs), entries.xp, entries.library
         if not half:
@@ -226,7 +226,7 @@ class ReluBlock(Ensemble):
         """Two opposite free Poisson jumps; a point mass for epsilon 0."""
         return relu_residual_law(self.phi, self.epsilon)
 
-    def _matrices(self, n: int, entries: Entries) -> Any:
+    def _matrices(self, n: int, entries: Entries) -> Array:
         rows = n // 2
         active = columns(n, 2 * self.phi)
         xp, library = entries.xp, entries.library
@@ -261,7 +261,7 @@ class ReluBlock(Ensemble):
         rank = 2 * self.rank(n)
         return ((0.0, n - rank),) if rank < n else ()
 
-    def _factors(self) -> tuple[str, list[Any]]:
+    def _factors(self) -> tuple[str, list[Factor]]:
         return "sum", [ReluBlockFactor(self.phi, self.epsilon)]
 
 

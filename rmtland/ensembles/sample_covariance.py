@@ -25,18 +25,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from rmtland.arguments import positive
 from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries, columns, entry_kind
-from rmtland.ensembles.krylov import HaarFactor, WishartFactor
+from rmtland.ensembles.krylov import Factor, HaarFactor, WishartFactor
 from rmtland.ensembles.operands import positive_law
 from rmtland.ensembles.quantiles import quantiles
 from rmtland.free import general_marchenko_pastur
 from rmtland.laws import Law, MarchenkoPastur
+from rmtland.typing import Array
 
 __all__ = ["SampleCovariance"]
 
@@ -106,16 +106,16 @@ class SampleCovariance(Ensemble):
     def _floats(self, n: int) -> float:
         return (5.0 * n + 4 * self.columns(n)) * n
 
-    def _matrices(self, n: int, entries: Entries) -> Any:
+    def _matrices(self, n: int, entries: Entries) -> Array:
         factor = self._factor(n, entries)
         return factor @ entries.adjoint(factor)
 
-    def _factor(self, n: int, entries: Entries) -> Any:
+    def _factor(self, n: int, entries: Entries) -> Array:
         q = self.columns(n)
         scales = entries.array(np.sqrt(quantiles(self.population, n) / q))
         return entries.standard(self.entries, self.degrees, n, q) * scales[:, None]
 
-    def _factors(self) -> tuple[str, list[Any]]:
+    def _factors(self) -> tuple[str, list[Factor]]:
         if self.entries != "normal":
             return super()._factors()
         if self.population.is_point_mass:

@@ -26,19 +26,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from rmtland.arguments import choice, float_array, points
 from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries
-from rmtland.ensembles.krylov import SpikeFactor, jacobi_coefficients
+from rmtland.ensembles.krylov import Factor, SpikeFactor, jacobi_coefficients
 from rmtland.ensembles.operands import lowest
 from rmtland.free import Outlier, spiked
 from rmtland.laws import Law
 from rmtland.laws.spectral_model import SpectralModel
-from rmtland.typing import Real
+from rmtland.typing import Array, Real
 
 __all__ = ["SpikedEnsemble"]
 
@@ -137,13 +136,13 @@ class SpikedEnsemble(Ensemble):
     def _hull(self) -> tuple[float, float]:
         return (0.0, math.inf) if self.kind == "multiplicative" else (-math.inf, math.inf)
 
-    def _size(self, n: Any) -> int:
+    def _size(self, n: object) -> int:
         size = super()._size(n)
         if size < len(self.spikes):
             raise ValueError(f"{len(self.spikes)} spikes need n >= {len(self.spikes)}; got {size}")
         return size
 
-    def _factors(self) -> tuple[str, list[Any]]:
+    def _factors(self) -> tuple[str, list[Factor]]:
         operation, factors = self.bulk._factors()
         if self.kind == "additive" and operation == "sum":
             return "sum", [*factors, SpikeFactor(self.spikes)]
@@ -166,14 +165,14 @@ class SpikedEnsemble(Ensemble):
     def _floats(self, n: int) -> float:
         return self.bulk._floats(n) + 3.0 * n * n
 
-    def _matrices(self, n: int, entries: Entries) -> Any:
+    def _matrices(self, n: int, entries: Entries) -> Array:
         return self._perturbed(self.bulk._matrices(n, entries), n, entries)
 
-    def _equivalents(self, n: int, entries: Entries) -> Any:
+    def _equivalents(self, n: int, entries: Entries) -> Array:
         # The directions are uniform: whatever rotates A rotates them.
         return self._perturbed(self.bulk._equivalents(n, entries), n, entries)
 
-    def _perturbed(self, matrices: Any, n: int, entries: Entries) -> Any:
+    def _perturbed(self, matrices: Array, n: int, entries: Entries) -> Array:
         frame = entries.haar(1, n, len(self.spikes))
         strengths = np.array(self.spikes)
         if self.kind == "multiplicative":

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rmtland.compiled import compiled, parallel_kernel
-from rmtland.typing import Real
+from rmtland.typing import Integer, Real, Record
 
 __all__ = ["count_below", "count_below_reference", "extreme_eigenvalues", "sweep"]
 
@@ -39,7 +39,7 @@ _LANES = 32  # shifts that share a sweep: enough to hide the time of a division
 
 
 def _sweep(
-    diagonal: Real, squares: Real, pivot: float, shifts: Real, state: Real, counts: Any
+    diagonal: Real, squares: Real, pivot: float, shifts: Real, state: Real, counts: Integer
 ) -> None:
     """Take the pivots of all shifts through a block of rows.
 
@@ -94,7 +94,7 @@ def _largest(diagonal: Real, squares: Real, pivot: float, k: int, values: Real) 
         high = right
 
 
-_options: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+_options: Record = {"error_model": "numpy", "nogil": True}
 sweep = parallel_kernel(_sweep, **_options)
 below: Any = compiled(**_options)(_below)
 largest: Any = compiled(**_options)(_largest)

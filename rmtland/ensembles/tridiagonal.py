@@ -52,7 +52,7 @@ from rmtland.ensembles.device.tridiagonal import DeviceRowDraws
 from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import DeviceDraws
 from rmtland.streams import Rng, philox_keys, streams
-from rmtland.typing import Array, Real
+from rmtland.typing import Array, Namespace, NumpyArray, Real
 
 __all__ = ["RowDraws", "Rows", "TridiagonalEnsemble"]
 
@@ -67,21 +67,21 @@ class RowDraws(Protocol):
     """Ingredients of the rows of tridiagonal matrices; each kind has a stream of its own."""
 
     @property
-    def xp(self) -> Any:
+    def xp(self) -> Namespace:
         """The array library."""
 
-    def constant(self, value: float) -> Any:
+    def constant(self, value: float) -> Array:
         """Return one value a run: shape (1,), or (runs, 1)."""
 
-    def normals(self, stream: int, start: int, count: int) -> Any:
+    def normals(self, stream: int, start: int, count: int) -> Array:
         """Return standard normal numbers of the rows from `start` on."""
 
-    def chis(self, stream: int, start: int, count: int, top: float, scale: float) -> Any:
+    def chis(self, stream: int, start: int, count: int, top: float, scale: float) -> Array:
         """Return chi variables of (top - row) * scale degrees of freedom, zero where not > 0."""
 
     def moments(
         self, stream: int, start: int, count: int, tops: tuple[float, float], half: float
-    ) -> Any:
+    ) -> Array:
         """Return beta variables of parameters half * (top - row); 0 or 1 where one is not > 0."""
 
 
@@ -94,7 +94,7 @@ class HostRowDraws:
         Its children are the streams.
     """
 
-    xp: Any = np
+    xp: Namespace = np
 
     def __init__(self, generator: np.random.Generator) -> None:
         self.streams = generator.spawn(2)
@@ -153,7 +153,7 @@ class Rows(abc.ABC):
         self.unit = unit
         return self
 
-    def take(self, length: int) -> tuple[Any, Any]:
+    def take(self, length: int) -> tuple[Array, Array]:
         """Next rows, fewer at the end: their diagonal, and the off-diagonal below each of them."""
         start, length = self.start, min(length, self.size - self.start)
         self.start += length
@@ -163,10 +163,10 @@ class Rows(abc.ABC):
         return diagonal / self.unit, off_diagonal / self.unit
 
     @abc.abstractmethod
-    def _next(self, start: int, length: int) -> tuple[Any, Any]:
+    def _next(self, start: int, length: int) -> tuple[Array, Array]:
         """Diagonal and off-diagonal of these rows, counted from zero; of many runs, one a line."""
 
-    def matrix(self) -> tuple[Any, Any]:
+    def matrix(self) -> tuple[Array, Array]:
         """All rows that are left: diagonal (size,) and off-diagonal (size - 1,)."""
         diagonal, off_diagonal = self.take(self.size)
         return diagonal, off_diagonal[..., :-1]
@@ -368,7 +368,7 @@ class TridiagonalEnsemble(Ensemble):
         return np.stack([a for a, _ in taken]), np.stack([b[: steps - 1] for _, b in taken])
 
 
-def _all_eigenvalues(diagonal: Real, off_diagonal: Real, precision: str) -> NDArray[Any]:
+def _all_eigenvalues(diagonal: Real, off_diagonal: Real, precision: str) -> NumpyArray:
     """All eigenvalues by the root-free QL iteration of LAPACK."""
     if diagonal.size == 1:
         return diagonal

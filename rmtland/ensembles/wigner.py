@@ -28,13 +28,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from rmtland.arguments import positive
 from rmtland.ensembles.ensemble import Ensemble
 from rmtland.ensembles.entries import Entries, entry_kind
-from rmtland.ensembles.krylov import GaussianFactor
+from rmtland.ensembles.krylov import Factor, GaussianFactor
 from rmtland.laws import Semicircle
+from rmtland.typing import Array
 
 __all__ = ["Wigner"]
 
@@ -78,7 +78,7 @@ class Wigner(Ensemble):
         """Semicircle law of the variance."""
         return Semicircle(self.variance)
 
-    def _matrices(self, n: int, entries: Entries) -> Any:
+    def _matrices(self, n: int, entries: Entries) -> Array:
         full = entries.standard(self.entries, self.degrees, n, n)
         scaled = full * math.sqrt(self.variance / n)
         lower = entries.xp.tril(scaled, k=-1)
@@ -86,7 +86,7 @@ class Wigner(Ensemble):
         diagonal = entries.xp.linalg.diagonal(scaled) * math.sqrt(2)
         return entries.with_diagonal(matrices, diagonal)
 
-    def _factors(self) -> tuple[str, list[Any]]:
+    def _factors(self) -> tuple[str, list[Factor]]:
         if self.entries != "normal":
             return super()._factors()
         return "sum", [GaussianFactor(self.variance)]

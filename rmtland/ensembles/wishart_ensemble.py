@@ -29,14 +29,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from rmtland.arguments import positive
 from rmtland.ensembles.entries import Entries, columns
 from rmtland.ensembles.gaussian_ensemble import matrix_beta
-from rmtland.ensembles.krylov import WishartFactor
+from rmtland.ensembles.krylov import Factor, WishartFactor
 from rmtland.ensembles.tridiagonal import RowDraws, Rows, TridiagonalEnsemble, scale_of, unit_of
 from rmtland.laws import MarchenkoPastur
 from rmtland.typing import Array, Real
@@ -123,7 +122,7 @@ class WishartEnsemble(TridiagonalEnsemble):
         alpha[0] = s
         return alpha, np.full(steps - 1, s * math.sqrt(phi))
 
-    def _factors(self) -> tuple[str, list[Any]]:
+    def _factors(self) -> tuple[str, list[Factor]]:
         if self.beta != 1:
             return super()._factors()
         return "sum", [WishartFactor(self.aspect_ratio, self.variance)]
@@ -131,7 +130,7 @@ class WishartEnsemble(TridiagonalEnsemble):
     def _floats(self, n: int) -> float:
         return (6.0 * n + 2 * self.columns(n)) * n * matrix_beta(self, self.beta) ** 2
 
-    def _matrices(self, n: int, entries: Entries) -> Any:
+    def _matrices(self, n: int, entries: Entries) -> Array:
         beta, q = matrix_beta(self, self.beta), self.columns(n)
         factor = entries.gaussian(beta, n, q) * math.sqrt(self.variance / (q * beta))
         return factor @ entries.adjoint(factor)

@@ -44,14 +44,14 @@ Examples
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import betainc, kolmogi, ndtri
 from scipy.stats import kstwo
 
 from rmtland.estimate.radau import Split
-from rmtland.typing import Real
+from rmtland.typing import ArrayLike, Real
 
 __all__ = [
     "Intervals",
@@ -89,7 +89,7 @@ def equivalent_draws(*, size: int, probes: int, is_complex: bool = False) -> flo
     return probes * (size + 1.0 if is_complex else size / 2 + 1.0)
 
 
-def wilson(fraction: Any, draws: float, *, confidence: float) -> tuple[Real, Real]:
+def wilson(fraction: ArrayLike, draws: float, *, confidence: float) -> tuple[Real, Real]:
     """Return Wilson's interval of a fraction, rounded outwards.
 
     Parameters

@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtland.estimate.krylov_basis import BasisStore, DiskBasis, MemoryBasis
 from rmtland.estimate.lanczos import Lanczos
 from rmtland.files import atomic_write
+from rmtland.typing import NumpyArray, Record
 
 __all__ = ["Checkpoint", "GroupCheckpoint"]
 
@@ -56,7 +56,7 @@ class Checkpoint:
     """
 
     def __init__(
-        self, folder: str | os.PathLike[str], header: dict[str, Any], *, tolerance: float = 1e-8
+        self, folder: str | os.PathLike[str], header: Record, *, tolerance: float = 1e-8
     ) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(exist_ok=True)
@@ -79,7 +79,7 @@ class Checkpoint:
                 )
 
     @staticmethod
-    def header(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
+    def header(folder: str | os.PathLike[str]) -> Record | None:
         """Return the header of a folder, None where there is none.
 
         Parameters
@@ -101,7 +101,7 @@ class Checkpoint:
         if not path.exists():
             return None
         try:
-            found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            found: Record = json.loads(path.read_text("utf-8"))
             if not isinstance(found, dict) or found.pop("format", None) != _FORMAT:
                 raise ValueError("another format")
         except (ValueError, KeyError, AttributeError) as error:
@@ -110,7 +110,7 @@ class Checkpoint:
             ) from error
         return found
 
-    def write(self, name: str, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
+    def write(self, name: str, header: Record, arrays: dict[str, NumpyArray]) -> None:
         """Write a state, whole or not at all.
 
         Parameters
@@ -123,11 +123,11 @@ class Checkpoint:
             Arrays by name.
         """
         text: Any = np.array(json.dumps(header))
-        named: dict[str, Any] = {f"array_{key}": array for key, array in arrays.items()}
+        named: Record = {f"array_{key}": array for key, array in arrays.items()}
         with atomic_write(self.folder / f"{name}.npz") as stream:
             np.savez(stream, header=text, **named)
 
-    def read(self, name: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]] | None:
+    def read(self, name: str) -> tuple[Record, dict[str, NumpyArray]] | None:
         """Read a state; None where there is none.
 
         Parameters
@@ -229,7 +229,7 @@ class GroupCheckpoint:
         if isinstance(run.basis, DiskBasis):
             run.basis.filled = done
 
-    def write(self, run: Lanczos, last: NDArray[Any]) -> None:
+    def write(self, run: Lanczos, last: NumpyArray) -> None:
         """Write the state after a step.
 
         Parameters

@@ -18,17 +18,16 @@ Examples
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtland.estimate.symmetric import SymmetricOperator
+from rmtland.typing import Array, NumpyArray
 
 __all__ = ["deflated_operator"]
 
 
-def deflated_operator(operator: SymmetricOperator, vectors: NDArray[Any]) -> SymmetricOperator:
+def deflated_operator(operator: SymmetricOperator, vectors: NumpyArray) -> SymmetricOperator:
     """Return an operator on the orthogonal complement of some vectors, zero on their span.
 
     Parameters
@@ -50,7 +49,7 @@ def deflated_operator(operator: SymmetricOperator, vectors: NDArray[Any]) -> Sym
     return deflated
 
 
-def _projected(operator: SymmetricOperator, vectors: NDArray[Any], block: Any) -> Any:
+def _projected(operator: SymmetricOperator, vectors: NumpyArray, block: Array) -> Array:
     wide = np.asarray(block, dtype=operator.work_dtype)
     image = operator.matmat(wide - vectors @ (vectors.conj().T @ wide))
     return image - vectors @ (vectors.conj().T @ image)

@@ -36,7 +36,7 @@ True
 from __future__ import annotations
 
 import warnings
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 
@@ -53,14 +53,14 @@ from rmtland.estimate.progress import Interrupted
 from rmtland.estimate.radau import Brackets, gauss
 from rmtland.spectrum import Spectrum
 from rmtland.streams import streams
-from rmtland.typing import Real, Rng
+from rmtland.typing import Operator, Real, Rng
 from rmtland.version import installed_version
 
 __all__ = ["quadrature_spectrum", "spectral_density"]
 
 
 def spectral_density(
-    operator: Any,
+    operator: Operator,
     *,
     probes: int = 10,
     steps: int = 80,

@@ -26,15 +26,14 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from rmtland.estimate.device_basis import begun, ended, inner_products, less, removed, row_dots
 from rmtland.estimate.lanczos import BREAKDOWN, Tridiagonal
 from rmtland.estimate.symmetric import SymmetricOperator
-from rmtland.typing import Array
+from rmtland.typing import Array, NumpyArray
 
 __all__ = ["BLOCK", "SHORT", "DeviceLanczos"]
 
@@ -72,10 +71,10 @@ class DeviceLanczos:
     def __init__(
         self,
         operator: SymmetricOperator,
-        starts: NDArray[Any],
+        starts: NumpyArray,
         *,
         reorthogonalize: bool = True,
-        precision: Any = None,
+        precision: DTypeLike | None = None,
     ) -> None:
         self.operator, self.place = operator, operator.place
         self.reorthogonalize = reorthogonalize

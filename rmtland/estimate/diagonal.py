@@ -26,7 +26,7 @@ True
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -40,7 +40,7 @@ from rmtland.estimate.sketches import (
     student_widening,
 )
 from rmtland.streams import random_generator
-from rmtland.typing import Array, Real, Rng
+from rmtland.typing import Array, Operator, Real, Rng
 
 __all__ = ["DiagonalEstimate", "diagonal"]
 
@@ -71,7 +71,7 @@ class DiagonalEstimate(NamedTuple):
 
 
 def diagonal(
-    operator: Any,
+    operator: Operator,
     *,
     products: int = 100,
     method: str = "auto",

@@ -29,10 +29,9 @@ Examples
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtland.arguments import choice, count, finite, positive
 from rmtland.estimate.deflation import deflated_operator
@@ -42,7 +41,7 @@ from rmtland.estimate.operators import SymmetricOperator, symmetric_operator
 from rmtland.estimate.radau import gauss
 from rmtland.solution import ConvergenceError
 from rmtland.streams import streams
-from rmtland.typing import Real, Rng
+from rmtland.typing import NumpyArray, Operator, Real, Rng
 
 __all__ = ["Eigenpairs", "extremal_eigenpairs"]
 
@@ -69,13 +68,13 @@ class Eigenpairs(NamedTuple):
     """
 
     values: Real
-    vectors: NDArray[Any]
+    vectors: NumpyArray
     residuals: Real
     products: int
 
 
 def extremal_eigenpairs(
-    operator: Any,
+    operator: Operator,
     k: int = 6,
     *,
     which: str = "both",
@@ -155,7 +154,7 @@ def extremal_eigenpairs(
 
 def _dense(
     operator: SymmetricOperator, wanted: int, which: str, near: float
-) -> tuple[Real, NDArray[Any], float]:
+) -> tuple[Real, NumpyArray, float]:
     """Diagonalise and choose; return the norm of the matrix too."""
     values, vectors = np.linalg.eigh(operator.dense())
     size = len(values)
@@ -177,7 +176,7 @@ def _iterated(
     tol: float,
     max_steps: int | None,
     rng: Rng,
-) -> tuple[Real, NDArray[Any], float]:
+) -> tuple[Real, NumpyArray, float]:
     """Ask ARPACK, once for each end; return a lower bound of the norm of the matrix too.
 
     ARPACK takes a residual for small beside the eigenvalue of its pair, which never is where that
@@ -214,11 +213,11 @@ class _End:
     ) -> None:
         self.operator, self.name, self.shift = operator, name, _SHIFTS[name]
         self.tol, self.restarts = tol, restarts
-        self.taken: NDArray[Any] = np.empty((operator.size, 0))
+        self.taken: NumpyArray = np.empty((operator.size, 0))
 
     def eigenpairs(
-        self, k: int, start: NDArray[Any], generator: np.random.Generator
-    ) -> tuple[Real, NDArray[Any]]:
+        self, k: int, start: NumpyArray, generator: np.random.Generator
+    ) -> tuple[Real, NumpyArray]:
         """Return pairs of this end, copies of multiple eigenvalues included.
 
         Krylov spaces of one start vector have one vector of each eigenspace. What they miss is
@@ -244,7 +243,7 @@ class _End:
             kept = np.argsort(-self._rank(values), kind="stable")[:k]
             values, vectors = values[kept], np.linalg.qr(vectors[:, kept])[0]
 
-    def _without(self, vectors: NDArray[Any]) -> SymmetricOperator:
+    def _without(self, vectors: NumpyArray) -> SymmetricOperator:
         """Return the operator on the complement of some vectors."""
         return deflated_operator(self.operator, vectors) if vectors.size else self.operator
 
@@ -253,11 +252,11 @@ class _End:
         return {"LA": values, "SA": -values, "LM": np.abs(values)}[self.name]
 
     def _arpack(
-        self, operator: SymmetricOperator, k: int, start: NDArray[Any]
-    ) -> tuple[Real, NDArray[Any]]:
+        self, operator: SymmetricOperator, k: int, start: NumpyArray
+    ) -> tuple[Real, NumpyArray]:
         from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-        def product(vector: NDArray[Any]) -> NDArray[Any]:
+        def product(vector: NumpyArray) -> NumpyArray:
             flat = vector.ravel()
             return operator.matvec(flat) + self.shift * _outside(operator, flat)
 
@@ -290,12 +289,12 @@ class _Forgotten(MemoryBasis):
     def reserve(self, steps: int, runs: int, size: int) -> None:
         """Make no room."""
 
-    def append(self, vectors: NDArray[Any]) -> None:
+    def append(self, vectors: NumpyArray) -> None:
         """Forget the vectors."""
         self.filled += 1
 
 
-def _outside(operator: SymmetricOperator, vector: NDArray[Any]) -> NDArray[Any]:
+def _outside(operator: SymmetricOperator, vector: NumpyArray) -> NumpyArray:
     """Return the part of a vector in the space on which an operator acts."""
     known = operator.complement
     return vector if known is None else vector - known @ (known.conj().T @ vector)
@@ -304,7 +303,7 @@ def _outside(operator: SymmetricOperator, vector: NDArray[Any]) -> NDArray[Any]:
 def _in_units(operator: SymmetricOperator, place: float, scale: float) -> SymmetricOperator:
     """Return A/scale."""
 
-    def product(vectors: NDArray[Any]) -> NDArray[Any]:
+    def product(vectors: NumpyArray) -> NumpyArray:
         return operator.matmat(vectors) / scale
 
     return SymmetricOperator(product, operator.size, operator.dtype, operator.source)
@@ -332,7 +331,7 @@ def _inverse(operator: SymmetricOperator, place: float, scale: float) -> Symmetr
     return SymmetricOperator(solve, operator.size, operator.work_dtype, operator.source)
 
 
-def _norm(operator: SymmetricOperator, start: NDArray[Any]) -> float:
+def _norm(operator: SymmetricOperator, start: NumpyArray) -> float:
     """Return the largest Ritz value in modulus of a few steps: a lower bound of the norm."""
     run = Lanczos(operator, start[None])
     run.extend(_NORM_STEPS)

@@ -40,7 +40,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 
@@ -49,7 +49,7 @@ from rmtland.estimate.lanczos import Tridiagonal
 from rmtland.estimate.operators import symmetric_operator
 from rmtland.estimate.probes import KrylovOptions, krylov_quadratures
 from rmtland.estimate.radau import canonical_quadrature, gauss
-from rmtland.typing import Real, Rng
+from rmtland.typing import Operator, Real, Rng
 
 __all__ = ["FunctionTrace", "effective_dimension", "log_determinant"]
 
@@ -87,7 +87,7 @@ class FunctionTrace:
 
 
 def log_determinant(
-    operator: Any,
+    operator: Operator,
     *,
     damping: float = 0.0,
     lower: float | None = None,
@@ -143,7 +143,7 @@ def log_determinant(
 
 
 def effective_dimension(
-    operator: Any,
+    operator: Operator,
     damping: float,
     *,
     probes: int = 10,
@@ -195,7 +195,7 @@ def effective_dimension(
 
 
 def _function_trace(
-    operator: Any,
+    operator: Operator,
     function: Callable[[Real], Real],
     lower: float,
     probes: int,

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Unpack
 
 import numpy as np
 
@@ -45,7 +45,7 @@ from rmtland.estimate.probes import KrylovOptions, KrylovQuadratures, ProbeRuns
 from rmtland.estimate.progress import Interrupted
 from rmtland.estimate.radau import gauss, mean_split, rounding_of_nodes
 from rmtland.spectrum import inertia
-from rmtland.typing import Rng
+from rmtland.typing import Operator, Rng
 
 __all__ = ["MassEstimate", "estimated_mass", "mass_below", "negative_fraction"]
 
@@ -138,7 +138,7 @@ class MassEstimate:
 
 
 def negative_fraction(
-    operator: Any,
+    operator: Operator,
     *,
     probes: int = 10,
     steps: int = 80,
@@ -223,7 +223,7 @@ def negative_fraction(
 
 
 def mass_below(
-    operator: Any,
+    operator: Operator,
     x: float,
     *,
     probes: int = 10,

@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike
 
 from rmtland.arguments import choice, count
+from rmtland.typing import NumpyArray
 
 __all__ = ["BasisStore", "DiskBasis", "MemoryBasis", "available_bytes", "basis_bytes"]
 
@@ -108,10 +109,10 @@ class BasisStore(Protocol):
     def reserve(self, steps: int, runs: int, size: int) -> None:
         """Make room for this many vectors of each space."""
 
-    def append(self, vectors: NDArray[Any]) -> None:
+    def append(self, vectors: NumpyArray) -> None:
         """Keep the next vectors, one of each space."""
 
-    def remove(self, run: int, vector: NDArray[Any], count: int) -> None:
+    def remove(self, run: int, vector: NumpyArray, count: int) -> None:
         """Take from a vector, in place, its part on the first vectors of a space."""
 
 
@@ -124,10 +125,10 @@ class MemoryBasis:
         float64 or complex128, or single precision for half of the memory.
     """
 
-    def __init__(self, dtype: Any) -> None:
+    def __init__(self, dtype: DTypeLike) -> None:
         self.dtype = np.dtype(dtype)
         self.filled = 0
-        self._pieces: list[NDArray[Any]] = []
+        self._pieces: list[NumpyArray] = []
 
     @property
     def lengths(self) -> list[int]:
@@ -140,7 +141,7 @@ class MemoryBasis:
         if steps > have:
             self._pieces.append(np.empty((steps - have, runs, size), dtype=self.dtype))
 
-    def append(self, vectors: NDArray[Any]) -> None:
+    def append(self, vectors: NumpyArray) -> None:
         """Keep the next vectors, one of each space."""
         place = self.filled
         for piece in self._pieces:
@@ -150,7 +151,7 @@ class MemoryBasis:
             place -= len(piece)
         self.filled += 1
 
-    def remove(self, run: int, vector: NDArray[Any], count: int) -> None:
+    def remove(self, run: int, vector: NumpyArray, count: int) -> None:
         """Take from a vector, in place, its part on the first vectors of a space."""
         start = 0
         for piece in self._pieces:
@@ -160,7 +161,7 @@ class MemoryBasis:
             _remove(piece[:used, run], vector)
             start += used
 
-    def vectors(self) -> NDArray[Any]:
+    def vectors(self) -> NumpyArray:
         """Return the vectors that are there.
 
         Returns
@@ -184,7 +185,7 @@ class DiskBasis:
         Number of vectors of each space that are there already.
     """
 
-    def __init__(self, path: str | os.PathLike[str], dtype: Any, *, filled: int = 0) -> None:
+    def __init__(self, path: str | os.PathLike[str], dtype: DTypeLike, *, filled: int = 0) -> None:
         self.path, self.dtype, self.filled = Path(path), np.dtype(dtype), filled
         self._map: Any = None
 
@@ -197,16 +198,16 @@ class DiskBasis:
                 stream.truncate(length)
         self._map = np.memmap(self.path, self.dtype, mode="r+", shape=(steps, runs, size))
 
-    def append(self, vectors: NDArray[Any]) -> None:
+    def append(self, vectors: NumpyArray) -> None:
         """Keep the next vectors, one of each space."""
         self._map[self.filled] = vectors
         self.filled += 1
 
-    def remove(self, run: int, vector: NDArray[Any], count: int) -> None:
+    def remove(self, run: int, vector: NumpyArray, count: int) -> None:
         """Take from a vector, in place, its part on the first vectors of a space."""
         _remove(np.asarray(self._map)[:count, run], vector)
 
-    def vectors(self) -> NDArray[Any]:
+    def vectors(self) -> NumpyArray:
         """Return the vectors that are there.
 
         Returns
@@ -217,7 +218,7 @@ class DiskBasis:
         return np.asarray(self._map)[: self.filled]
 
 
-def _remove(rows: NDArray[Any], vector: NDArray[Any]) -> None:
+def _remove(rows: NumpyArray, vector: NumpyArray) -> None:
     """Take from a vector its part on orthonormal rows: two passes over them, no copy of them."""
     same = rows.dtype == vector.dtype
     parts = np.zeros(len(rows), dtype=vector.dtype)

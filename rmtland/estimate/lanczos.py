@@ -45,7 +45,7 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,7 @@ from numpy.typing import NDArray
 from rmtland.arguments import choice
 from rmtland.estimate.krylov_basis import BasisStore, MemoryBasis
 from rmtland.estimate.operators import SymmetricOperator
-from rmtland.typing import Real
+from rmtland.typing import NumpyArray, Real, Values
 
 __all__ = ["BREAKDOWN", "REORTHOGONALIZATIONS", "Lanczos", "Tridiagonal"]
 
@@ -113,7 +113,7 @@ class Lanczos:
     def __init__(
         self,
         operator: SymmetricOperator,
-        starts: NDArray[Any],
+        starts: NumpyArray,
         *,
         reorthogonalize: str = "partial",
         basis: BasisStore | None = None,
@@ -126,7 +126,7 @@ class Lanczos:
         if not norms.all():
             raise ValueError("a start vector of Lanczos must not be zero")
         self.current /= norms[:, None]
-        self.previous: NDArray[Any] | None = None
+        self.previous: NumpyArray | None = None
         self.basis = basis if basis is not None else MemoryBasis(operator.work_dtype)
         self.unit = max(float(np.finfo(operator.dtype).eps), float(np.finfo(self.basis.dtype).eps))
         self.step, self.reorthogonalized = 0, 0
@@ -199,12 +199,12 @@ class Lanczos:
             self.current[active] = following
         self.step += 1
 
-    def _orthogonalize(self, run: int, u: NDArray[Any]) -> None:
+    def _orthogonalize(self, run: int, u: NumpyArray) -> None:
         """Turn the product of the last vector into the next one, in place."""
         j, q = self.step, self.current[run]
         scaled = np.empty_like(u)
 
-        def add(vector: NDArray[Any], factor: Any) -> None:
+        def add(vector: NumpyArray, factor: complex) -> None:
             # not by BLAS, here and in _dot: threads of vectors this short wait for one another
             np.multiply(vector, factor, out=scaled)
             np.add(u, scaled, out=u)
@@ -231,7 +231,7 @@ class Lanczos:
         self.beta[run, j] = norm
         u /= norm
 
-    def _reorthogonalized(self, run: int, u: NDArray[Any], norm: float) -> float:
+    def _reorthogonalized(self, run: int, u: NumpyArray, norm: float) -> float:
         """Take from a vector what it has of the others, where that is due; return its norm."""
         if self.reorthogonalize == "none":
             return norm
@@ -277,6 +277,6 @@ class Lanczos:
         return act
 
 
-def _dot(a: NDArray[Any], b: NDArray[Any]) -> Any:
+def _dot(a: NumpyArray, b: NumpyArray) -> Values:
     """Inner product of two vectors, in one thread; the first is conjugated."""
     return np.einsum("i,i->", a.conj() if a.dtype.kind == "c" else a, b)

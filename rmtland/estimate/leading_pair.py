@@ -16,11 +16,14 @@ Examples
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from rmtland.typing import Real
+
+if TYPE_CHECKING:
+    from rmtland.estimate import SymmetricOperator
 
 __all__ = ["LeadingPair", "leading_pair"]
 
@@ -49,7 +52,9 @@ class LeadingPair(NamedTuple):
     products: int
 
 
-def leading_pair(operator: Any, last: Real | None, steps: int, new: Real) -> LeadingPair:
+def leading_pair(
+    operator: SymmetricOperator, last: Real | None, steps: int, new: Real
+) -> LeadingPair:
     """Return the largest Ritz value from the last vector.
 
     Parameters

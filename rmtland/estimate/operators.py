@@ -28,11 +28,12 @@ ValueError: the matrix is not symmetric: u.Av and v.Au differ by 0.09 of |Au| + 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike
 
 from rmtland.arguments import count, dense_array
 from rmtland.arrays import is_on_device, to_numpy
@@ -45,6 +46,7 @@ from rmtland.estimate.symmetric import (
 )
 from rmtland.networks.array_arguments import detached
 from rmtland.networks.derivatives.operators import PointOperator
+from rmtland.typing import Array, NumpyArray, Operator
 
 __all__ = ["SymmetricOperator", "symmetric_operator"]
 
@@ -53,12 +55,12 @@ _DTYPES = {"float32": np.float32, "complex64": np.complex64, "complex128": np.co
 
 
 def symmetric_operator(
-    operator: Any,
+    operator: Operator,
     *,
     size: int | None = None,
-    dtype: Any = None,
+    dtype: DTypeLike | None = None,
     check: bool = True,
-    like: Any = None,
+    like: Array | None = None,
 ) -> SymmetricOperator:
     """Return a symmetric operator from anything that multiplies.
 
@@ -99,17 +101,19 @@ def symmetric_operator(
     --------
     rmtland.adapters.from_torch, rmtland.adapters.from_jax : operators of models.
     """
-    known = isinstance(operator, SymmetricOperator)
-    found = operator if known else _on_device(operator, size, dtype, like)
-    found = _adapted(operator, size, dtype) if found is None else found
+    if isinstance(operator, SymmetricOperator):
+        found = operator
+    else:
+        there = _on_device(operator, size, dtype, like)
+        found = _adapted(operator, size, dtype) if there is None else there
     if size is not None and count("size", size) != found.size:
         raise ValueError(f"size {size} was given, but {found.source} has size {found.size}")
-    if check and not known:
+    if check and found is not operator:
         check_products(found)
     return found
 
 
-def _adapted(operator: Any, size: int | None, dtype: Any) -> SymmetricOperator:
+def _adapted(operator: Any, size: int | None, dtype: DTypeLike | None) -> SymmetricOperator:
     """Wrap what came, by what it can do."""
     if hasattr(operator, "total") and hasattr(operator, "gauss_newton"):
         operator = operator.total
@@ -164,7 +168,9 @@ def _adapted(operator: Any, size: int | None, dtype: Any) -> SymmetricOperator:
     raise TypeError(f"{kind} has neither matmat, matvec nor @, so that nothing can be multiplied")
 
 
-def _function(function: Any, size: int | None, dtype: Any) -> SymmetricOperator:
+def _function(
+    function: Callable[..., Array], size: int | None, dtype: DTypeLike | None
+) -> SymmetricOperator:
     """Wrap a function of a vector, or of a block of vectors where it takes one."""
     name = getattr(function, "__name__", type(function).__name__)
     if size is None:
@@ -183,7 +189,7 @@ def _order(shape: tuple[int, ...], kind: str) -> int:
     return int(shape[0])
 
 
-def _dtype(wanted: Any, own: Any) -> Any:
+def _dtype(wanted: DTypeLike | None, own: object) -> DTypeLike:
     """Return float32, float64, complex64 or complex128."""
     if wanted is not None:
         name = np.dtype(wanted).name
@@ -195,22 +201,24 @@ def _dtype(wanted: Any, own: Any) -> Any:
     return _DTYPES.get(name, np.complex128 if name.startswith("complex") else np.float64)
 
 
-def _at(matrix: Any, vectors: NDArray[Any]) -> Any:
+def _at(matrix: Array, vectors: NumpyArray) -> Array:
     return matrix @ vectors
 
 
-def _matmat(operator: Any, vectors: NDArray[Any]) -> Any:
+def _matmat(operator: Any, vectors: NumpyArray) -> Array:
     return operator.matmat(vectors)
 
 
-def _columns_of_matvec(operator: Any, vectors: NDArray[Any]) -> Any:
+def _columns_of_matvec(operator: Any, vectors: NumpyArray) -> Array:
     return columns_of(operator.matvec, vectors)
 
 
 _DEVICE_LIBRARIES = ("cupy", "torch", "array_api_strict")
 
 
-def _on_device(operator: Any, size: int | None, dtype: Any, like: Any) -> SymmetricOperator | None:
+def _on_device(
+    operator: Any, size: int | None, dtype: DTypeLike | None, like: Any
+) -> SymmetricOperator | None:
     """Wrap what multiplies on a device; None where the host is to do it."""
     if hasattr(operator, "total") and hasattr(operator, "gauss_newton"):
         operator = operator.total
@@ -274,7 +282,9 @@ def _on_device(operator: Any, size: int | None, dtype: Any, like: Any) -> Symmet
     )
 
 
-def _matrix_on_device(operator: Any, dtype: Any, place: Placement) -> SymmetricOperator:
+def _matrix_on_device(
+    operator: Any, dtype: DTypeLike | None, place: Placement
+) -> SymmetricOperator:
     """Wrap a matrix, moved there if it is elsewhere."""
     if not _is_device_array(operator) or Placement.of(operator) != place:
         operator = dense_array("operator", operator)
@@ -290,7 +300,7 @@ def _matrix_on_device(operator: Any, dtype: Any, place: Placement) -> SymmetricO
     )
 
 
-def _is_device_array(value: Any) -> bool:
+def _is_device_array(value: object) -> bool:
     """Whether a value is an array of a library that has devices."""
     library = type(value).__module__.split(".", maxsplit=1)[0]
     return library in _DEVICE_LIBRARIES and hasattr(value, "dtype") and hasattr(value, "ndim")
@@ -305,7 +315,7 @@ def _beside_torch(operator: Any) -> Any:
     return torch.empty(0, dtype=operator.dtype, device=getattr(operator, "device", "cpu"))
 
 
-def _torch_product(operator: Any, vectors: NDArray[Any]) -> Any:
+def _torch_product(operator: Any, vectors: NumpyArray) -> Array:
     """Multiply by an operator on PyTorch tensors, on its own device and in its own precision."""
     import torch
 

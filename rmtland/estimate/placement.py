@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike
 
 from rmtland.arrays import ArrayLibrary, array_namespace, device_options, to_numpy
-from rmtland.typing import Array
+from rmtland.typing import Array, ArrayLike, Namespace, NumpyArray
 
 __all__ = ["HOST", "Placement"]
 
@@ -38,11 +38,11 @@ class Placement:
         A device of that library; None for NumPy.
     """
 
-    xp: Any
-    device: Any = None
+    xp: Namespace
+    device: object = None
 
     @classmethod
-    def of(cls, array: Any) -> Self:
+    def of(cls, array: Array) -> Self:
         """Find where an array is.
 
         Parameters
@@ -57,7 +57,7 @@ class Placement:
         xp = array_namespace(array)
         return cls(xp) if xp is np else cls(xp, device_options(array)["device"])
 
-    def __reduce__(self) -> Any:  # modules cannot be pickled, their names can
+    def __reduce__(self) -> tuple[object, ...]:  # modules cannot be pickled, their names can
         return _named, (self.xp.__name__, self.device)
 
     @property
@@ -65,11 +65,11 @@ class Placement:
         """Whether vectors are NumPy arrays."""
         return self.xp is np
 
-    def dtype(self, name: Any) -> Any:
+    def dtype(self, name: DTypeLike) -> object:
         """Return the dtype of the library with the name of one of NumPy's."""
         return getattr(self.xp, np.dtype(name).name)
 
-    def put(self, values: Any, dtype: Any = None) -> Array:
+    def put(self, values: ArrayLike, dtype: DTypeLike | None = None) -> Array:
         """Return numbers as an array here.
 
         Parameters
@@ -90,24 +90,24 @@ class Placement:
         array = np.require(array, requirements=["C", "W"])
         return self.xp.asarray(array, dtype=self.dtype(array.dtype), device=self.device)
 
-    def take(self, array: Array) -> NDArray[Any]:
+    def take(self, array: Array) -> NumpyArray:
         """Return an array of this place as one of NumPy: a transfer, and a wait for the device."""
         return array if isinstance(array, np.ndarray) else np.asarray(to_numpy(array))
 
-    def cast(self, array: Array, dtype: Any) -> Array:
+    def cast(self, array: Array, dtype: DTypeLike) -> Array:
         """Return an array of this place in a dtype of NumPy; the array itself where it has it."""
         if self.is_host:
             return np.asarray(array, dtype=dtype)
         wanted = self.dtype(dtype)
         return array if array.dtype == wanted else self.xp.astype(array, wanted)
 
-    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+    def zeros(self, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
         """Return zeros of a dtype of NumPy."""
         if self.is_host:
             return np.zeros(shape, dtype=dtype)
         return self.xp.zeros(shape, dtype=self.dtype(dtype), device=self.device)
 
-    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
+    def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
         """Return room for numbers of a dtype of NumPy."""
         if self.is_host:
             return np.empty(shape, dtype=dtype)
@@ -165,7 +165,7 @@ class Placement:
         return bool(self.xp.isdtype(array.dtype, "complex floating"))
 
 
-def _named(library: str, device: Any) -> Placement:
+def _named(library: str, device: object) -> Placement:
     return Placement(importlib.import_module(library), device)
 
 

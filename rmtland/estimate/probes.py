@@ -23,13 +23,13 @@ Examples
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtland.arguments import choice, count
 from rmtland.estimate.checkpoint import Checkpoint, GroupCheckpoint
@@ -46,7 +46,7 @@ from rmtland.estimate.operators import SymmetricOperator
 from rmtland.estimate.progress import Interrupted, products_bar
 from rmtland.estimate.quadratures import KrylovOptions, KrylovQuadratures
 from rmtland.streams import seed_of, streams
-from rmtland.typing import Rng
+from rmtland.typing import NumpyArray, Rng
 
 __all__ = [
     "KrylovOptions",
@@ -59,7 +59,7 @@ __all__ = [
 BASES = ("float64", "float32", "disk")
 
 
-def gaussian_probe(generator: np.random.Generator, size: int, *, is_complex: bool) -> NDArray[Any]:
+def gaussian_probe(generator: np.random.Generator, size: int, *, is_complex: bool) -> NumpyArray:
     """Draw a vector of independent standard Gaussian entries.
 
     Parameters
@@ -395,7 +395,7 @@ class ProbeRuns:
         run: Lanczos | DeviceLanczos,
         state: GroupCheckpoint | None,
         steps: int,
-        show: Any,
+        show: Callable[..., object],
     ) -> None:
         """Take a group's steps; on Ctrl-C say what is kept."""
 
@@ -451,7 +451,7 @@ class ProbeRuns:
         ]
 
 
-def _probe(operator: SymmetricOperator, generator: np.random.Generator) -> NDArray[Any]:
+def _probe(operator: SymmetricOperator, generator: np.random.Generator) -> NumpyArray:
     """Draw a probe of the space on which the operator acts."""
     vector = gaussian_probe(generator, operator.size, is_complex=operator.is_complex)
     if operator.complement is not None:
@@ -476,7 +476,7 @@ class _ProbeTask:
     reorthogonalize: str
     basis: str
 
-    def __call__(self, probe: int, settings: str) -> dict[str, NDArray[Any]]:
+    def __call__(self, probe: int, settings: str) -> dict[str, NumpyArray]:
         start = _probe(self.operator, np.random.default_rng(self.seeds[probe]))
         run = Lanczos(
             self.operator,

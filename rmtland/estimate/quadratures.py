@@ -13,10 +13,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from rmtland.estimate.beta_law import equivalent_draws
 from rmtland.estimate.lanczos import Tridiagonal
+from rmtland.typing import Record
+
+if TYPE_CHECKING:
+    from rmtland.sweep.executors import AnyExecutor
 
 __all__ = ["KrylovOptions", "KrylovQuadratures"]
 
@@ -31,7 +35,7 @@ class KrylovOptions(TypedDict, total=False):
     reorthogonalize: str
     basis: str
     checkpoint: str | os.PathLike[str] | None
-    executor: Any
+    executor: AnyExecutor
     progress: bool | None
 
 
@@ -56,7 +60,7 @@ class KrylovQuadratures:
     tridiagonals: list[Tridiagonal]
     size: int
     is_complex: bool
-    seed: dict[str, Any]
+    seed: Record
     products: int
 
     @property

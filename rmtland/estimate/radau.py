@@ -32,9 +32,10 @@ Examples
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 from scipy.linalg import eigh_tridiagonal
 
 from rmtland.estimate.lanczos import Tridiagonal
@@ -128,7 +129,7 @@ def canonical_quadrature(tridiagonal: Tridiagonal, x: float) -> tuple[Real, Real
     return _eigen(np.append(alpha, min(max(last, -bound), bound)), beta)
 
 
-def rounding_of_nodes(precision: Any) -> float:
+def rounding_of_nodes(precision: DTypeLike | None) -> float:
     """Return the distance, relative to the operator's size, at which nodes are at a point.
 
     An eigenvalue of many vectors is found several times: rounding brings further vectors of its

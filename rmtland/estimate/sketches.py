@@ -28,15 +28,12 @@ True
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.special import ndtri, stdtrit
 
 from rmtland.estimate.operators import SymmetricOperator
-from rmtland.typing import Array, Real
+from rmtland.typing import Array, NumpyArray, Real
 
 __all__ = [
     "is_low_rank",
@@ -51,7 +48,7 @@ __all__ = [
 
 def sphere_vectors(
     operator: SymmetricOperator, generator: np.random.Generator, k: int
-) -> NDArray[Any]:
+) -> NumpyArray:
     """Draw vectors uniform on the sphere of radius sqrt(p): better than Gaussian ones.
 
     Parameters
@@ -68,16 +65,14 @@ def sphere_vectors(
     ndarray, shape (p, k)
         Columns.
     """
-    vectors: NDArray[Any] = generator.standard_normal((operator.size, k))
+    vectors: NumpyArray = generator.standard_normal((operator.size, k))
     if operator.is_complex:
         vectors = vectors + 1j * generator.standard_normal((operator.size, k))
     vectors *= np.sqrt(operator.size) / np.linalg.norm(vectors, axis=0)
     return vectors
 
 
-def sign_vectors(
-    operator: SymmetricOperator, generator: np.random.Generator, k: int
-) -> NDArray[Any]:
+def sign_vectors(operator: SymmetricOperator, generator: np.random.Generator, k: int) -> NumpyArray:
     """Draw vectors of random signs (Rademacher).
 
     Parameters
@@ -159,7 +154,7 @@ def rounding_of_products(operator: SymmetricOperator) -> float:
     return 4.0 * float(np.finfo(operator.dtype).eps)
 
 
-def _triangle(operator: SymmetricOperator, images: Array) -> NDArray[Any]:
+def _triangle(operator: SymmetricOperator, images: Array) -> NumpyArray:
     """Return R of images = QR, on the host."""
     if operator.place.is_host:
         return np.asarray(np.linalg.qr(images, mode="r"))

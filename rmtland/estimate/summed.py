@@ -28,15 +28,20 @@ from collections.abc import Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
-from typing import Any, Self
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator
 
 from rmtland.arguments import float_array
 from rmtland.estimate.operators import symmetric_operator
 from rmtland.sweep import Dask, Processes, Serial
+from rmtland.typing import Array, ArrayLike, NumpyArray, Operator
+
+if TYPE_CHECKING:
+    from rmtland.estimate import SymmetricOperator
+    from rmtland.sweep.executors import AnyExecutor
 
 __all__ = ["SummedOperator"]
 
@@ -65,9 +70,9 @@ class SummedOperator(LinearOperator):  # type: ignore[misc]
 
     def __init__(
         self,
-        parts: Sequence[Any],
+        parts: Sequence[Operator],
         *,
-        weights: Any = None,
+        weights: ArrayLike | None = None,
         executor: Processes | Serial | Dask | Executor | None = None,
     ) -> None:
         found = [symmetric_operator(part) for part in parts]
@@ -98,7 +103,7 @@ class SummedOperator(LinearOperator):  # type: ignore[misc]
         """End the workers that were started here."""
         self._stack.close()
 
-    def _workers(self, found: list[Any], executor: Any) -> list[Any]:
+    def _workers(self, found: list[SymmetricOperator], executor: AnyExecutor) -> list[Any]:
         """Return one function for each part that begins its product with a block."""
         if isinstance(executor, Serial):
             return [functools.partial(_Now, part) for part in found]
@@ -127,7 +132,7 @@ class SummedOperator(LinearOperator):  # type: ignore[misc]
             f"{type(executor).__name__}"
         )
 
-    def _matmat(self, vectors: Any) -> Any:
+    def _matmat(self, vectors: Array) -> Array:
         block = np.ascontiguousarray(vectors)
         pending: list[Any] = []
         try:
@@ -147,7 +152,7 @@ class SummedOperator(LinearOperator):  # type: ignore[misc]
             total += weight * product
         return total
 
-    def _matvec(self, vector: Any) -> Any:
+    def _matvec(self, vector: Array) -> Array:
         return self._matmat(np.reshape(vector, (-1, 1))).reshape(np.shape(vector))
 
     def _adjoint(self) -> Self:
@@ -157,7 +162,7 @@ class SummedOperator(LinearOperator):  # type: ignore[misc]
         return f"SummedOperator({self.parts} parts, size={self.shape[0]})"
 
 
-def _distributed() -> Any:
+def _distributed() -> ModuleType:
     try:
         import distributed
     except ImportError as error:
@@ -167,7 +172,7 @@ def _distributed() -> Any:
     return distributed
 
 
-def _connected(distributed: Any, cluster: Dask) -> Any:
+def _connected(distributed: ModuleType, cluster: Dask) -> Any:
     try:
         return distributed.Client(cluster.address, timeout=cluster.timeout, set_as_default=False)
     except OSError as error:
@@ -177,28 +182,28 @@ def _connected(distributed: Any, cluster: Dask) -> Any:
 class _Now:
     """A product that is made at once, where it is asked for."""
 
-    def __init__(self, part: Any, block: NDArray[Any]) -> None:
+    def __init__(self, part: SymmetricOperator, block: NumpyArray) -> None:
         self._product = _times(part, block)
 
-    def result(self) -> NDArray[Any]:
+    def result(self) -> NumpyArray:
         return self._product
 
     def cancel(self) -> None:
         """There is nothing to cancel."""
 
 
-_kept: list[Any] = []
+_kept: list[SymmetricOperator] = []
 
 
-def _keep(part: Any) -> None:
+def _keep(part: SymmetricOperator) -> None:
     """Keep the part of this worker."""
     _kept[:] = [part]
 
 
-def _times_kept(block: NDArray[Any]) -> NDArray[Any]:
+def _times_kept(block: NumpyArray) -> NumpyArray:
     return _times(_kept[0], block)
 
 
-def _times(part: Any, block: NDArray[Any]) -> NDArray[Any]:
-    product: NDArray[Any] = part.matmat(block)
+def _times(part: SymmetricOperator, block: NumpyArray) -> NumpyArray:
+    product: NumpyArray = part.matmat(block)
     return product

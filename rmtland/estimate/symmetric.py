@@ -16,19 +16,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike
 
 from rmtland.arrays import to_numpy
 from rmtland.estimate.placement import HOST, Placement
 from rmtland.networks.array_arguments import detached
-from rmtland.typing import Array
+from rmtland.typing import Array, NumpyArray
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
 
 __all__ = ["SymmetricOperator", "check_products", "columns_of", "device_columns_of"]
 
-Product = Callable[[Any], Any]
+Product = Callable[[Array], Array]
 
 _SAME = {"f": 1e-4, "d": 1e-9}
 """Relative difference of two products of one vector that is rounding, by precision."""
@@ -76,10 +79,10 @@ class SymmetricOperator:
         self,
         product: Product,
         size: int,
-        dtype: Any,
+        dtype: DTypeLike,
         source: str,
         *,
-        matrix: Any = None,
+        matrix: Array = None,
         takes_blocks: bool = True,
         is_own: bool = True,
         place: Placement = HOST,
@@ -88,7 +91,7 @@ class SymmetricOperator:
         self.source, self.matrix, self.takes_blocks = source, matrix, takes_blocks
         self.is_own, self.place = is_own, place
         self.products = 0
-        self.complement: NDArray[Any] | None = None
+        self.complement: NumpyArray | None = None
         self._signature: tuple[float, ...] = ()
 
     @property
@@ -112,11 +115,11 @@ class SymmetricOperator:
         return "float32" if self.dtype.char in "fF" else "float64"
 
     @property
-    def work_dtype(self) -> np.dtype[Any]:
+    def work_dtype(self) -> np.dtype[np.inexact]:
         """The dtype in which vectors are kept: float64 or complex128."""
         return np.dtype(np.complex128 if self.is_complex else np.float64)
 
-    def matmat(self, vectors: NDArray[Any]) -> NDArray[Any]:
+    def matmat(self, vectors: NumpyArray) -> NumpyArray:
         """Multiply a block of vectors.
 
         Parameters
@@ -181,7 +184,7 @@ class SymmetricOperator:
         result = place.cast(result, self.work_dtype)
         return result if self.is_own else place.xp.asarray(result, copy=True)
 
-    def refuse_infinities(self, numbers: NDArray[Any]) -> None:
+    def refuse_infinities(self, numbers: NumpyArray) -> None:
         """Raise the error of a product with NaN or infinities if numbers computed from it are such.
 
         Parameters
@@ -196,7 +199,7 @@ class SymmetricOperator:
         if not np.isfinite(numbers).all():
             self._refuse(numbers)
 
-    def _refuse(self, array: NDArray[Any]) -> None:
+    def _refuse(self, array: NumpyArray) -> None:
         bad = int(array.size - np.count_nonzero(np.isfinite(array)))
         raise ValueError(
             f"a product of {self.source} holds {bad} NaN or infinite values of {array.size}; "
@@ -209,7 +212,7 @@ class SymmetricOperator:
             f"{shape}; the same shape was expected"
         )
 
-    def _refuse_precision(self, dtype: np.dtype[Any]) -> None:
+    def _refuse_precision(self, dtype: np.dtype[np.inexact]) -> None:
         if dtype.itemsize // (2 if dtype.kind == "c" else 1) < 4:
             remedy = "half precision knows three digits of a product: compute it in float32"
         else:
@@ -224,7 +227,7 @@ class SymmetricOperator:
             "dtype=numpy.complex128 if it is Hermitian"
         )
 
-    def _looked_at(self, result: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    def _looked_at(self, result: Array, shape: tuple[int, ...]) -> NumpyArray:
         """Return what a product of vectors of a shape gave, if it is one."""
         array = result if isinstance(result, np.ndarray) else np.asarray(to_numpy(result))
         if array.shape != shape:
@@ -244,7 +247,7 @@ class SymmetricOperator:
             self._refuse(array)
         return array
 
-    def matvec(self, vector: NDArray[Any]) -> NDArray[Any]:
+    def matvec(self, vector: NumpyArray) -> NumpyArray:
         """Multiply one vector.
 
         Parameters
@@ -259,7 +262,7 @@ class SymmetricOperator:
         """
         return self.matmat(np.asarray(vector).reshape(-1, 1))[:, 0]
 
-    def dense(self) -> NDArray[Any]:
+    def dense(self) -> NumpyArray:
         """Return the matrix: the one that was given, or p products with the identity.
 
         Returns
@@ -295,7 +298,7 @@ class SymmetricOperator:
             check_products(self)
         return self._signature
 
-    def linear_operator(self) -> Any:
+    def linear_operator(self) -> LinearOperator:
         """Return a SciPy LinearOperator with the same products.
 
         Returns
@@ -317,20 +320,22 @@ class SymmetricOperator:
         return f"SymmetricOperator(size={self.size}, dtype={self.dtype}, source={self.source!r})"
 
 
-def columns_of(function: Any, vectors: NDArray[Any]) -> Any:
+def columns_of(function: Callable[[Array], Array], vectors: NumpyArray) -> Array:
     """Multiply column by column; each column is contiguous and a copy, and so is its product."""
     result = [_flat(function(np.array(column, order="C"))) for column in vectors.T]
     return np.stack(result, axis=1)
 
 
-def _flat(product: Any) -> NDArray[Any]:
+def _flat(product: Array) -> NumpyArray:
     array = np.array(to_numpy(product))
     if array.ndim == 0:
         raise TypeError(f"a product of a vector must be a vector; got {product!r}")
     return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
 
 
-def device_columns_of(place: Placement, function: Any, vectors: Array) -> Array:
+def device_columns_of(
+    place: Placement, function: Callable[[Array], Array], vectors: Array
+) -> Array:
     """Multiply column by column where the vectors live."""
     xp = place.xp
     found = []
@@ -345,7 +350,7 @@ def device_columns_of(place: Placement, function: Any, vectors: Array) -> Array:
     return xp.stack(found, axis=1)
 
 
-def _takes_blocks(function: Any, vectors: Array, products: NDArray[Any]) -> bool:
+def _takes_blocks(function: Callable[[Array], Array], vectors: Array, products: NumpyArray) -> bool:
     """Whether a function of a vector multiplies a block of them too."""
     try:
         block = np.asarray(to_numpy(function(vectors)))
@@ -356,7 +361,7 @@ def _takes_blocks(function: Any, vectors: Array, products: NDArray[Any]) -> bool
     return bool(np.linalg.norm(block - products) <= 1e-3 * np.linalg.norm(products))
 
 
-def _kept(operator: SymmetricOperator, vector: NDArray[Any], raw: list[Any]) -> NDArray[Any]:
+def _kept(operator: SymmetricOperator, vector: NumpyArray, raw: list[Array]) -> NumpyArray:
     """Return a copy of a product, and keep what came of it."""
     result = operator.product(vector)
     found = operator._looked_at(result, vector.shape)[:, 0].copy()
@@ -372,7 +377,7 @@ def check_products(operator: SymmetricOperator) -> None:
         draw = draw + 1j * generator.standard_normal((2, operator.size))
     u, v = np.asarray(draw, dtype=operator.dtype).astype(operator.work_dtype)
     given = [np.array(w, dtype=operator.dtype).reshape(-1, 1) for w in (u, v, u)]
-    raw: list[Any] = []
+    raw: list[Array] = []
     if operator.place.is_host:
         first, other, again = (_kept(operator, one, raw) for one in given)
     else:

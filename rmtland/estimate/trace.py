@@ -55,7 +55,7 @@ from rmtland.estimate.sketches import (
     student_widening,
 )
 from rmtland.streams import random_generator
-from rmtland.typing import Array, Real, Rng
+from rmtland.typing import Array, Operator, Real, Rng
 
 __all__ = ["ScalarEstimate", "frobenius_norm", "trace"]
 
@@ -89,7 +89,7 @@ class ScalarEstimate(NamedTuple):
 
 
 def trace(
-    operator: Any,
+    operator: Operator,
     *,
     products: int = 100,
     method: str = "auto",

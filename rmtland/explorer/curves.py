@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,10 @@ from rmtland.explorer.families import FAMILIES, SLIDERS
 from rmtland.explorer.state import TRACES, ExplorerState
 from rmtland.laws import Law
 from rmtland.models import HessianModel
-from rmtland.typing import Real
+from rmtland.typing import Real, Record
+
+if TYPE_CHECKING:
+    from rmtland.ensembles import Ensemble
 
 __all__ = ["Curve", "ExplorerCurves", "curves", "prepare_curves"]
 
@@ -79,10 +82,10 @@ class ExplorerCurves:
     density: Curve
     cdf: Curve
     index: Curve
-    numbers: dict[str, Any]
+    numbers: Record
     view: dict[str, list[float]]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Record:
         """Return plain values, for JSON.
 
         Returns
@@ -183,8 +186,8 @@ def _view(law: Law, density: Curve) -> dict[str, list[float]]:
     return found
 
 
-def _numbers(state: ExplorerState, matrix: Any, law: Law) -> dict[str, Any]:
-    numbers: dict[str, Any] = {
+def _numbers(state: ExplorerState, matrix: Ensemble, law: Law) -> Record:
+    numbers: Record = {
         "support": [list(band) for band in law.support],
         "atoms": [list(atom) for atom in law.atoms],
         "index": law.index(),

@@ -150,7 +150,7 @@ class LawFamily:
             return self.matched(values["phi"], values["energy"], moments)
         return self.build(**{name: values[name] for name in self.parameters})
 
-    def index_curve(self, energies: Real, *, traces: str = "printed", **values: Any) -> Real:
+    def index_curve(self, energies: Real, *, traces: str = "printed", **values: object) -> Real:
         """Return the index at many energies, all else fixed.
 
         Parameters

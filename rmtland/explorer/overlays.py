@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from rmtland.explorer.state import ExplorerState
 from rmtland.networks import MLP, gaussian
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator, streams
-from rmtland.typing import Real
+from rmtland.typing import Real, Record
 
 __all__ = ["ExplorerFit", "ExplorerOverlay", "drawn", "fitted", "overlay_of"]
 
@@ -72,7 +71,7 @@ class ExplorerOverlay:
     wasserstein: float | None
     reason: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Record:
         """Return plain values, for JSON.
 
         Returns
@@ -242,7 +241,7 @@ def fitted(state: ExplorerState, spectrum: Spectrum) -> ExplorerFit:
             "take rmtland.fit"
         )
     found = fit(spectrum, state.family.build, rng=0, resamples=0)
-    values: dict[str, Any] = {name: found.parameters[name] for name in state.family.parameters}
+    values: Record = {name: found.parameters[name] for name in state.family.parameters}
     words = [", ".join(f"{name} = {value:.4g}" for name, value in values.items())]
     words.append(
         f"Kolmogorov distance {found.comparison.kolmogorov:.3g}, Wasserstein "

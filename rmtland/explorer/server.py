@@ -48,6 +48,7 @@ from rmtland.explorer.state import SAMPLES, TRACES, ExplorerState
 from rmtland.networks.activation import ACTIVATIONS
 from rmtland.spectrum import Spectrum
 from rmtland.spectrum.eigenvalue_files import spectrum_of_file
+from rmtland.typing import Record
 
 __all__ = ["ExplorerServer"]
 
@@ -226,14 +227,14 @@ class _Request(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer({"/eigenvalues": self._eigenvalues}, {})
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
     def version_string(self) -> str:
         return "rmtland"
 
     def _answer(
-        self, answers: dict[str, Callable[[dict[str, str]], Any]], pages: dict[str, Any]
+        self, answers: dict[str, Callable[[dict[str, str]], object]], pages: Record
     ) -> None:
         try:
             path, query = self._asked()
@@ -276,7 +277,7 @@ class _Request(BaseHTTPRequestHandler):
         if not (own or page):
             raise _Refused(403, "pages of other sites are not answered")
 
-    def _send_json(self, code: int, values: Any) -> None:
+    def _send_json(self, code: int, values: object) -> None:
         self._send(code, json.dumps(values, allow_nan=False).encode(), "application/json")
 
     def _send(self, code: int, content: bytes, kind: str) -> None:
@@ -293,7 +294,7 @@ class _Request(BaseHTTPRequestHandler):
 
     # Answers -------------------------------------------------------------------------------------
 
-    def _setup(self, values: dict[str, str]) -> dict[str, Any]:
+    def _setup(self, values: dict[str, str]) -> Record:
         return {
             "families": {
                 name: {"title": family.title, "parameters": list(family.parameters)}
@@ -306,26 +307,26 @@ class _Request(BaseHTTPRequestHandler):
             "largest": LARGEST_UPLOAD,
         }
 
-    def _curves(self, values: dict[str, str]) -> dict[str, Any]:
+    def _curves(self, values: dict[str, str]) -> Record:
         state = _state(values)
         return {"state": asdict(state), "query": state.query, **curves(state).to_dict()}
 
-    def _sample(self, values: dict[str, str]) -> dict[str, Any]:
+    def _sample(self, values: dict[str, str]) -> Record:
         state = _state(values)
         with self.server.busy:  # one matrix at a time has the memory
             return overlay_of(state, drawn(state)).to_dict()
 
-    def _overlay(self, values: dict[str, str]) -> dict[str, Any]:
+    def _overlay(self, values: dict[str, str]) -> Record:
         spectrum = self.server.kept(values.pop("file", ""))
         return overlay_of(_state(values), spectrum).to_dict()
 
-    def _fit(self, values: dict[str, str]) -> dict[str, Any]:
+    def _fit(self, values: dict[str, str]) -> Record:
         spectrum = self.server.kept(values.pop("file", ""))
         with self.server.busy:
             found = fitted(_state(values), spectrum)
         return {"query": found.state.query, "words": found.words}
 
-    def _eigenvalues(self, values: dict[str, str]) -> dict[str, Any]:
+    def _eigenvalues(self, values: dict[str, str]) -> Record:
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdecimal()) or "Transfer-Encoding" in self.headers:
             raise _Refused(411, "a file must say how long it is")

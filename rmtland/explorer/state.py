@@ -14,12 +14,12 @@ ValueError: sigma must be a positive finite number; got -1.0
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from rmtland.arguments import choice, count, nonnegative, positive
 from rmtland.explorer.families import FAMILIES, LawFamily
 from rmtland.networks.activation import ACTIVATIONS
+from rmtland.typing import Record
 
 __all__ = ["SAMPLES", "TRACES", "ExplorerState"]
 
@@ -101,7 +101,7 @@ class ExplorerState:
         return FAMILIES[self.law]
 
     @property
-    def values(self) -> dict[str, Any]:
+    def values(self) -> Record:
         """What `LawFamily.matrix` takes: traces, phi, energy, sigma and activation."""
         names = ("traces", "phi", "energy", "sigma", "activation")
         return {name: getattr(self, name) for name in names}
@@ -135,8 +135,8 @@ class ExplorerState:
             raise ValueError(
                 f"the address has {len(query)} characters; at most {_LONGEST} are read"
             )
-        kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(cls)}
-        values: dict[str, Any] = {}
+        kinds: Record = {field.name: type(field.default) for field in fields(cls)}
+        values: Record = {}
         for name, text in parse_qsl(query, keep_blank_values=True):
             kind = kinds.get(name)
             if kind is None:

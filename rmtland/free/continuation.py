@@ -28,7 +28,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from rmtland.typing import Complex, Integer, Real
+from rmtland.typing import Complex, Integer, Logical, Real
 
 __all__ = ["Descent", "descend"]
 
@@ -96,7 +96,7 @@ def descend(
     return Descent(state, np.where(solved, total, -total), height)
 
 
-def _take(state: Any, index: Any) -> Any:
+def _take(state: Any, index: Integer | Logical) -> Any:
     return state[index] if isinstance(state, np.ndarray) else state.take(index)
 
 

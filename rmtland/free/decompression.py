@@ -38,7 +38,6 @@ True
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -182,7 +181,7 @@ def _residual(power: Law, law: EmpiricalLaw, t: float) -> float:
     return float(np.abs(power._stieltjes(omega) / g - 1).max())
 
 
-def _measured(name: str, law: Any) -> EmpiricalLaw:
+def _measured(name: str, law: object) -> EmpiricalLaw:
     if isinstance(law, Spectrum):
         return EmpiricalLaw.of(law)
     if not isinstance(law, EmpiricalLaw):

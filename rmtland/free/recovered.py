@@ -55,7 +55,7 @@ class RecoveredLaw(EmpiricalLaw):
         """Size, range and error."""
         return f"{super().__repr__()[:-1]}, Wasserstein error {self.error:.3g}>"
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.eigenvalues, self.weights, self.error, self.regularisation)
 
 

@@ -43,7 +43,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -54,6 +54,9 @@ from rmtland.drawing import COLORS
 from rmtland.networks import MLP, LossPoint
 from rmtland.streams import streams
 from rmtland.typing import ArrayLike, Logical, Real, Rng
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
 
 __all__ = [
     "GaussianPosterior",
@@ -472,7 +475,7 @@ def _delta(delta: float) -> float:
     return number
 
 
-def draw_bounds(ax: Axes, found: Mapping[str, PacBayesBounds]) -> list[Any]:
+def draw_bounds(ax: Axes, found: Mapping[str, PacBayesBounds]) -> list[Artist]:
     """Draw errors and bounds as points on a line for each set of labels.
 
     Parameters
@@ -497,7 +500,7 @@ def draw_bounds(ax: Axes, found: Mapping[str, PacBayesBounds]) -> list[Any]:
         ("printed", "printed in the texts", "x", COLORS[6]),
     )
     places = np.arange(len(found))[::-1]
-    drawn: list[Any] = []
+    drawn: list[Artist] = []
     for i, (name, label, marker, color) in enumerate(kinds):
         values = [min(float(getattr(one, name)), 1.05) for one in found.values()]
         shifts = places + 0.06 * (i - 3)

@@ -33,7 +33,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -44,6 +43,7 @@ from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.pointwise import upper_half_plane
 from rmtland.solution import Solution
+from rmtland.typing import Values
 
 __all__ = ["Affine", "AffineLevy", "affine"]
 
@@ -252,7 +252,7 @@ class Affine(_AffineImage):
     def _exact_cumulants(self, k: int) -> list[Fraction]:
         return _moved_cumulants(self.law._exact_cumulants(k), self.scale, self.shift)
 
-    def r_transform(self, g: ArrayLike) -> Any:
+    def r_transform(self, g: ArrayLike) -> Values:
         """R-transform shift + scale * R(scale * g) of real or complex `g`, where R is defined.
 
         Parameters
@@ -272,7 +272,7 @@ class Affine(_AffineImage):
         """
         return self.shift + self.scale * self.law.r_transform(self.scale * _numbers("g", g))
 
-    def s_transform(self, w: ArrayLike) -> Any:
+    def s_transform(self, w: ArrayLike) -> Values:
         """S-transform of real or complex `w`: that of X over the scale, by inversion with a shift.
 
         Parameters
@@ -342,7 +342,7 @@ class AffineLevy(_AffineImage, LevyLaw):
     def _exact_cumulants(self, k: int) -> list[Fraction]:
         return _moved_cumulants(self.law._exact_cumulants(k), self.scale, self.shift)
 
-    def s_transform(self, w: ArrayLike) -> Any:
+    def s_transform(self, w: ArrayLike) -> Values:
         """S-transform by inversion, for w = z G(z) - 1 with z off the convex hull of the law.
 
         Parameters
@@ -379,7 +379,7 @@ def _checked(law: Law, scale: float, shift: float) -> tuple[float, float]:
     return scale, shift
 
 
-def _numbers(name: str, value: ArrayLike) -> Any:
+def _numbers(name: str, value: ArrayLike) -> Values:
     array = np.asarray(value)
     if array.dtype.kind not in "iufcb" and array.size:
         raise TypeError(f"{name} must be real or complex numbers; got dtype {array.dtype}")

@@ -31,7 +31,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -40,6 +39,7 @@ from rmtland.laws.interval_law import IntervalLaw
 from rmtland.laws.inversion import elementwise
 from rmtland.laws.law import Complex, Law, Real
 from rmtland.laws.root_accuracy import accuracy_of_root
+from rmtland.typing import Values
 
 __all__ = ["Arcsine"]
 
@@ -120,7 +120,7 @@ class Arcsine(IntervalLaw):
             term *= -square / 4 * Fraction(2 * (2 * n + 1), n + 2)
         return cumulants[:k]
 
-    def r_transform(self, g: ArrayLike) -> Any:
+    def r_transform(self, g: ArrayLike) -> Values:
         """R-transform for real or complex `g` of any shape.
 
         Parameters
@@ -141,7 +141,7 @@ class Arcsine(IntervalLaw):
         r, middle = self._radius, self._middle
         return elementwise(lambda g: middle + r * (r * g / (1 + np.sqrt(1 + (r * g) ** 2))), "g", g)
 
-    def s_transform(self, w: ArrayLike) -> Any:
+    def s_transform(self, w: ArrayLike) -> Values:
         """S-transform for real or complex `w` of any shape, analytic near 0.
 
         Parameters

@@ -33,7 +33,7 @@ import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -41,6 +41,7 @@ from numpy.typing import ArrayLike
 from rmtland.arguments import float_array
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.spectrum import Spectrum
+from rmtland.typing import Integer
 
 __all__ = ["Discrete", "EmpiricalLaw", "probability_weights", "without_rounding"]
 
@@ -170,7 +171,7 @@ class PointMasses(Law):
         value.imag[real] = np.pi * (1 - self._cdf(z.real[real]))
         return value
 
-    def _nearest(self, z: Complex) -> tuple[Any, Complex]:
+    def _nearest(self, z: Complex) -> tuple[Integer, Complex]:
         """Index of the place nearest to every point, and its distance z - place."""
         places, _ = self._table
         right = np.searchsorted(places, z.real)
@@ -337,7 +338,7 @@ class EmpiricalLaw(PointMasses):
         kind = "eigenvalues" if self.weights is None else "weighted nodes"
         return f"<EmpiricalLaw of {self.eigenvalues.size} {kind} from {low} to {high}>"
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.eigenvalues, self.weights)
 
     @cached_property

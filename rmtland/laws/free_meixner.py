@@ -48,7 +48,6 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -58,6 +57,7 @@ from rmtland.laws.inversion import elementwise
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.laws.logarithm import log_one_plus
 from rmtland.laws.root_accuracy import accuracy_of_root
+from rmtland.typing import Values
 
 __all__ = ["FreeMeixner"]
 
@@ -284,7 +284,7 @@ class FreeMeixner(Law):
             series.append(a * series[n] + b * square)
         return series[:k]
 
-    def r_transform(self, g: ArrayLike) -> Any:
+    def r_transform(self, g: ArrayLike) -> Values:
         """R-transform for real or complex `g` of any shape, analytic near 0.
 
         Parameters

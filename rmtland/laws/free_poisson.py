@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -38,6 +37,7 @@ from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.marchenko_pastur import band_density
 from rmtland.laws.root_accuracy import accuracy_of_root
+from rmtland.typing import Values
 
 __all__ = ["FreePoisson"]
 
@@ -94,7 +94,7 @@ class FreePoisson(LevyLaw):
     def _affine_image(self, scale: float, shift: float) -> Law | None:
         return FreePoisson(self.rate, scale * self.jump) if shift == 0 else None
 
-    def s_transform(self, w: ArrayLike) -> Any:
+    def s_transform(self, w: ArrayLike) -> Values:
         """S-transform 1/(j (lambda + w)) for real or complex `w` of any shape.
 
         Parameters

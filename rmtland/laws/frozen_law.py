@@ -27,7 +27,7 @@ from scipy import stats
 
 from rmtland.laws.quadrature import density_panels
 from rmtland.laws.quantiles import in_order
-from rmtland.typing import Atoms, Real, Support
+from rmtland.typing import Atoms, Real, Record, Support, Values
 
 __all__ = ["LawDistribution", "frozen"]
 
@@ -64,31 +64,31 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
         super().__init__(a=low, b=high, name=type(law).__name__)
         self.law = law
 
-    def _updated_ctor_param(self) -> dict[str, Any]:
+    def _updated_ctor_param(self) -> Record:
         # How SciPy makes a distribution of its own for a frozen one.
         return {"law": self.law}
 
-    def _open_support_mask(self, x: Any, *args: Any) -> Any:
+    def _open_support_mask(self, x: Real, *args: object) -> Values:
         # Closed: an atom may sit at the lower end, where SciPy takes cdf to be 0 otherwise.
         return self._support_mask(x, *args)
 
-    def _at(self, function: Callable[[Real], Real], x: Any) -> Any:
+    def _at(self, function: Callable[[Real], Real], x: Real) -> Real:
         array = np.asarray(x, dtype=np.float64)
         return function(array.ravel()).reshape(array.shape)
 
-    def _pdf(self, x: Any) -> Any:
+    def _pdf(self, x: Real) -> Real:
         return self._at(self.law._pdf, x)
 
-    def _cdf(self, x: Any) -> Any:
+    def _cdf(self, x: Real) -> Real:
         return self._at(self.law._cdf, x)
 
-    def _sf(self, x: Any) -> Any:
+    def _sf(self, x: Real) -> Real:
         return self._at(self.law._sf, x)
 
-    def _ppf(self, q: Any) -> Any:
+    def _ppf(self, q: Real) -> Real:
         return self._at(lambda q: in_order(self.law._ppf, q), q)
 
-    def _isf(self, q: Any) -> Any:
+    def _isf(self, q: Real) -> Real:
         return self._at(lambda q: in_order(self.law._isf, q, falling=True), q)
 
     def _munp(self, n: int) -> float:
@@ -116,14 +116,14 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
 
     def expect(
         self,
-        func: Callable[[Any], Any] | None = None,
+        func: Callable[[Values], Values] | None = None,
         args: tuple[()] = (),
         loc: float = 0.0,
         scale: float = 1.0,
         lb: float | None = None,
         ub: float | None = None,
         conditional: bool = False,
-        **_: Any,
+        **_: object,
     ) -> float:
         """Return the expectation of a function, atoms included.
 

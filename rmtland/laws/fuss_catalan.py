@@ -61,7 +61,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -71,6 +70,7 @@ from rmtland.laws.inversion import elementwise
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.laws.root_accuracy import accuracy_of_root
 from rmtland.solution import ConvergenceError
+from rmtland.typing import Values
 
 __all__ = ["FussCatalan"]
 
@@ -303,7 +303,7 @@ class FussCatalan(Law):
         # R = P^s with P - 1 = g P^s: the Fuss-Catalan numbers of order s - 1
         return [_fuss_catalan(Fraction(self.order), n) for n in range(1, k + 1)]
 
-    def r_transform(self, g: ArrayLike) -> Any:
+    def r_transform(self, g: ArrayLike) -> Values:
         """R-transform for real or complex `g`: R = P^s with P - 1 = g P^s, P = 1 at g = 0.
 
         Followed from g = 0 by Newton's method. For s > 1 it has a branch point at
@@ -351,7 +351,7 @@ class FussCatalan(Law):
         with np.errstate(over="ignore"):
             return elementwise(transform, "g", g)
 
-    def s_transform(self, w: ArrayLike) -> Any:
+    def s_transform(self, w: ArrayLike) -> Values:
         """S-transform (1 + w)^(-s) for real or complex `w` of any shape.
 
         Parameters

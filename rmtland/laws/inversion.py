@@ -37,12 +37,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rmtland.solution import ConvergenceError
+from rmtland.typing import Logical, Values
 
 __all__ = [
     "elementwise",
@@ -72,7 +73,7 @@ _TERMS = 16  # of the series in free cumulants and moments, where each is below 
 _STAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.12, 0.06, 0.0)  # of the continuation
 
 
-def elementwise(function: Callable[[Complex], Complex], name: str, value: ArrayLike) -> Any:
+def elementwise(function: Callable[[Complex], Complex], name: str, value: ArrayLike) -> Values:
     """Apply a function of flat complex arrays to real or complex numbers of any shape.
 
     Real numbers give real numbers.
@@ -98,7 +99,7 @@ def elementwise(function: Callable[[Complex], Complex], name: str, value: ArrayL
         where = flat[~np.isfinite(result)][0]
         raise ValueError(f"the transform has a pole at {name} = {where}")
     if array.dtype.kind == "c":
-        shaped: Any = result.reshape(array.shape)
+        shaped: Values = result.reshape(array.shape)
     else:
         off = np.abs(result.imag) > 1e-13 * np.abs(result)
         if off.any():
@@ -110,7 +111,7 @@ def elementwise(function: Callable[[Complex], Complex], name: str, value: ArrayL
     return shaped if array.ndim else shaped.item()
 
 
-def r_transform_of(law: Transformed, g: ArrayLike) -> Any:
+def r_transform_of(law: Transformed, g: ArrayLike) -> Values:
     """R-transform of any law by inversion of its Stieltjes transform.
 
     Parameters
@@ -142,7 +143,7 @@ def r_transform_of(law: Transformed, g: ArrayLike) -> Any:
     return elementwise(transform, "g", g)
 
 
-def s_transform_of(law: Transformed, w: ArrayLike) -> Any:
+def s_transform_of(law: Transformed, w: ArrayLike) -> Values:
     """S-transform of any law of non-zero mean by inversion of its moment series.
 
     Parameters
@@ -171,12 +172,12 @@ def s_transform_of(law: Transformed, w: ArrayLike) -> Any:
     return elementwise(transform, "w", w)
 
 
-def inverse_stieltjes(law: Transformed, g: ArrayLike) -> Any:
+def inverse_stieltjes(law: Transformed, g: ArrayLike) -> Values:
     """K(g): the point z off the convex hull of the law with G(z) = g, for g other than 0."""
     return elementwise(lambda g: _inverse_stieltjes(law, g), "g", g)
 
 
-def inverse_moment_series(law: Transformed, w: ArrayLike) -> Any:
+def inverse_moment_series(law: Transformed, w: ArrayLike) -> Values:
     """1/chi(w): the point z off the convex hull of the law with z G(z) - 1 = w, w other than 0."""
     _mean_for_s(law)
     return elementwise(lambda w: _inverse_moment_series(law, w), "w", w)
@@ -250,10 +251,10 @@ def _newton(
     function: Callable[[Complex], tuple[Complex, Complex]],
     h: Complex,
     z: Complex,
-    real: Any,
+    real: Logical,
     side: Real,
     edge: Real,
-) -> tuple[Complex, Any]:
+) -> tuple[Complex, Logical]:
     """Newton's method with shortened steps; also return where it did not arrive."""
     z = np.array(z)
     value, slope = function(z)

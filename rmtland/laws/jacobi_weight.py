@@ -45,13 +45,14 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from rmtland.arguments import finite
 from rmtland.laws.interval_law import IntervalLaw
 from rmtland.laws.law import Complex, Real
+from rmtland.typing import Integer
 
 __all__ = ["JacobiWeight"]
 
@@ -157,7 +158,7 @@ class JacobiWeight(IntervalLaw):
                 value.real[z == end] = at_end
         return value
 
-    def _differences(self, z: Complex) -> list[tuple[Any, Complex, Complex]]:
+    def _differences(self, z: Complex) -> list[tuple[Integer, Complex, Complex]]:
         """Blocks of points: their rows, (z - x_k) / width, and the weights of the rule used."""
         width = self.high - self.low
         to_low, to_high = (z - self.low) / width, (z - self.high) / width

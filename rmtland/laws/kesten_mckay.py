@@ -40,7 +40,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -50,6 +49,7 @@ from rmtland.laws.inversion import elementwise
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.laws.logarithm import log_one_plus
 from rmtland.laws.root_accuracy import accuracy_of_root
+from rmtland.typing import Values
 
 __all__ = ["KestenMcKay"]
 
@@ -171,7 +171,7 @@ class KestenMcKay(Law):
             term *= Fraction(-2 * (2 * n + 1), n + 2)
         return cumulants
 
-    def r_transform(self, g: ArrayLike) -> Any:
+    def r_transform(self, g: ArrayLike) -> Values:
         """R-transform for real or complex `g` of any shape.
 
         Parameters

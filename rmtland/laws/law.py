@@ -38,7 +38,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -50,7 +50,10 @@ from rmtland.laws.quadrature import mass_by_quadrature
 from rmtland.laws.quantiles import in_order
 from rmtland.laws.transforms import LawTransforms
 from rmtland.streams import random_generator
-from rmtland.typing import Atoms, Complex, Real, Rng, Support
+from rmtland.typing import Atoms, Complex, Real, Rng, Support, Values
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Atoms", "Complex", "Law", "Real", "Support"]
 
@@ -69,7 +72,7 @@ class Law(LawTransforms):
 
     # What every law can do -----------------------------------------------------------------
 
-    def pdf(self, x: ArrayLike, *, method: str = "default") -> Any:
+    def pdf(self, x: ArrayLike, *, method: str = "default") -> Values:
         """Density of the absolutely continuous part.
 
         Parameters
@@ -96,7 +99,7 @@ class Law(LawTransforms):
         choice("method", method, ("default", "stieltjes"))
         return pointwise(lambda x: Law._pdf(self, x), x)
 
-    def cdf(self, x: ArrayLike, *, method: str = "default") -> Any:
+    def cdf(self, x: ArrayLike, *, method: str = "default") -> Values:
         """Distribution function: the mass in (-infinity, x], atoms included, right-continuous.
 
         Parameters
@@ -125,7 +128,7 @@ class Law(LawTransforms):
             return pointwise(lambda x: Law._cdf(self, x), x)
         return pointwise(lambda x: np.minimum(mass_by_quadrature(self, x)[0], 1.0), x)
 
-    def sf(self, x: ArrayLike) -> Any:
+    def sf(self, x: ArrayLike) -> Values:
         """Survival function: the mass in (x, infinity), 1 - cdf(x).
 
         Relatively accurate next to the upper end of the law, as far as its density is: where less
@@ -149,7 +152,7 @@ class Law(LawTransforms):
         self._require_certificate()
         return pointwise(self._sf, x)
 
-    def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Any:
+    def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Values:
         r"""Density of the law smoothed at height eta: convolved with a Cauchy law.
 
         .. math:: \rho_\eta(x) = -\tfrac1\pi \operatorname{Im} G(x + i \eta)
@@ -174,7 +177,7 @@ class Law(LawTransforms):
         height = positive("eta", eta)
         return pointwise(lambda x: -self.stieltjes(x + 1j * height).imag / np.pi, x)
 
-    def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Any:
+    def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Values:
         r"""Distribution function of the law smoothed at height eta.
 
         .. math:: F_\eta(x) = 1 - \tfrac1\pi \operatorname{Im} L(x + i \eta)
@@ -211,7 +214,7 @@ class Law(LawTransforms):
         """
         return float(self.mass_below(0.0))
 
-    def mass_below(self, x: ArrayLike) -> Any:
+    def mass_below(self, x: ArrayLike) -> Values:
         """Mass in (-infinity, x): the left limit of the distribution function.
 
         It differs from `cdf` at atoms; at 0 it is the index, the fraction of negative eigenvalues.
@@ -234,7 +237,7 @@ class Law(LawTransforms):
         self._require_certificate()
         return pointwise(self._mass_below, x)
 
-    def ppf(self, q: ArrayLike) -> Any:
+    def ppf(self, q: ArrayLike) -> Values:
         """Quantile function: the least x with cdf(x) >= q; ppf(0) is the bottom of the support.
 
         Parameters
@@ -258,7 +261,7 @@ class Law(LawTransforms):
             return pointwise(self._ppf, levels)
         return pointwise(lambda q: in_order(self._ppf, q), levels)
 
-    def isf(self, q: ArrayLike) -> Any:
+    def isf(self, q: ArrayLike) -> Values:
         """Upper quantile (inverse survival function): the x with sf(x) = q, as `ppf(1 - q)`.
 
         Parameters
@@ -310,7 +313,7 @@ class Law(LawTransforms):
         tail = (1 - float(probabilities("confidence", finite("confidence", confidence)))) / 2
         return float(self.ppf(tail)), float(self.isf(tail))
 
-    def sample(self, size: int | tuple[int, ...] | None = None, *, rng: Rng = None) -> Any:
+    def sample(self, size: int | tuple[int, ...] | None = None, *, rng: Rng = None) -> Values:
         """Draw independent values from the law (not eigenvalues of one matrix).
 
         Parameters
@@ -329,7 +332,7 @@ class Law(LawTransforms):
 
     # As seen by other libraries ------------------------------------------------------------
 
-    def plot(self, ax: Any = None, **style: Any) -> Any:
+    def plot(self, ax: Axes | None = None, **style: Any) -> Axes:
         """Draw the density as a line and the atoms as arrows, with matplotlib.
 
         Parameters

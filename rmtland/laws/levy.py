@@ -44,14 +44,14 @@ from __future__ import annotations
 import abc
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from rmtland.arguments import finite, nonnegative, positive
 from rmtland.laws.law import Complex, Law, Real
 from rmtland.laws.root_accuracy import accuracy_of_root
+from rmtland.typing import NumpyArray, Values
 
 __all__ = ["LevyLaw", "LevyTriplet"]
 
@@ -114,7 +114,7 @@ class LevyTriplet:
             self.jumps + other.jumps,
         )
 
-    def r_transform(self, g: ArrayLike) -> Any:
+    def r_transform(self, g: ArrayLike) -> Values:
         """R(g), elementwise, for real or complex `g`.
 
         Parameters
@@ -169,7 +169,7 @@ class LevyTriplet:
                 cumulants[n] += term
         return cumulants[:k]
 
-    def inverse(self, h: NDArray[Any]) -> NDArray[Any]:
+    def inverse(self, h: NumpyArray) -> NumpyArray:
         """H(h): the point z at which the reciprocal Stieltjes transform is h.
 
         Parameters
@@ -184,7 +184,7 @@ class LevyTriplet:
         """
         return np.asarray(h + self.excess(h))
 
-    def slope(self, h: NDArray[Any]) -> NDArray[Any]:
+    def slope(self, h: NumpyArray) -> NumpyArray:
         """H'(h).
 
         Parameters
@@ -199,7 +199,7 @@ class LevyTriplet:
         """
         return np.asarray(1 + self.excess_slope(h))
 
-    def excess(self, h: NDArray[Any]) -> NDArray[Any]:
+    def excess(self, h: NumpyArray) -> NumpyArray:
         """H(h) - h = R(1/h).
 
         Parameters
@@ -219,7 +219,7 @@ class LevyTriplet:
             z = z + rate * jump * (h / (h - jump))
         return np.asarray(z)
 
-    def excess_slope(self, h: NDArray[Any]) -> NDArray[Any]:
+    def excess_slope(self, h: NumpyArray) -> NumpyArray:
         """H'(h) - 1.
 
         Parameters
@@ -310,7 +310,7 @@ class LevyLaw(Law):
         mass = self.levy.atom
         return ((self.levy.drift, mass),) if mass else ()
 
-    def r_transform(self, g: ArrayLike) -> Any:
+    def r_transform(self, g: ArrayLike) -> Values:
         """R-transform, a rational function of `g`, for real or complex `g` of any shape.
 
         Parameters

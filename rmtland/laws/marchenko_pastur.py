@@ -27,7 +27,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,6 +40,7 @@ from rmtland.laws.levy import LevyLaw, LevyTriplet
 from rmtland.laws.marchenko_pastur_angle import band_share
 from rmtland.laws.quantiles import angles_of_levels
 from rmtland.laws.root_accuracy import accuracy_of_root
+from rmtland.typing import Values
 
 __all__ = ["MarchenkoPastur"]
 
@@ -139,7 +139,7 @@ class MarchenkoPastur(LevyLaw):
         s, phi = Fraction(self.scale), Fraction(self.aspect_ratio)
         return [s * (s * phi) ** n for n in range(k)]
 
-    def s_transform(self, w: ArrayLike) -> Any:
+    def s_transform(self, w: ArrayLike) -> Values:
         """S-transform S(w) = 1 / (s (1 + phi w)), for real or complex `w` of any shape.
 
         Parameters
@@ -261,7 +261,7 @@ def _densities(function: int, x: Real, /, *parameters: Real) -> tuple[Real, NDAr
     return density, good[:, 0]
 
 
-def band_density(x: Real, low: Any, high: Any, jump: Any) -> Real:
+def band_density(x: Real, low: float | Real, high: float | Real, jump: float | Real) -> Real:
     """Return sqrt((x - low)(high - x)) / (2 pi jump x) on [low, high], and 0 elsewhere.
 
     Roots are multiplied, not lengths: their product is beyond double precision at scale 1e+-155.

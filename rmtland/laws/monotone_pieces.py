@@ -18,11 +18,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from rmtland.typing import Logical, Real
+from rmtland.typing import Logical, Real, Values
 
 __all__ = ["Branch", "MonotonePieces", "derivative", "polynomial_at"]
 
@@ -164,7 +164,7 @@ class MonotonePieces:
         return [(first, below), (second, above & ~below)]
 
 
-def polynomial_at(series: Real, t: Any) -> Any:
+def polynomial_at(series: Real, t: Values) -> Values:
     """Value of a polynomial by Horner's scheme.
 
     Parameters

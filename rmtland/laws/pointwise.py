@@ -11,14 +11,14 @@ array([0.-1.j, 0.+1.j])
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, overload
+from typing import overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from rmtland.arguments import complex_points, dense_array, points
 from rmtland.solution import ConvergenceError
-from rmtland.typing import Complex, Real
+from rmtland.typing import Complex, NumpyArray, Real, Values
 
 __all__ = ["half_planes", "pointwise", "probabilities", "upper_half_plane"]
 
@@ -52,10 +52,10 @@ def probabilities(name: str, q: ArrayLike) -> Real:
 
 
 @overload
-def pointwise(function: Callable[[Real], Real], x: ArrayLike) -> Any: ...
+def pointwise(function: Callable[[Real], Real], x: ArrayLike) -> Values: ...
 @overload
-def pointwise(function: Callable[[Complex], Complex], x: ArrayLike) -> Any: ...
-def pointwise(function: Callable[[Any], Any], x: ArrayLike) -> Any:
+def pointwise(function: Callable[[Complex], Complex], x: ArrayLike) -> Values: ...
+def pointwise(function: Callable[[NumpyArray], NumpyArray], x: ArrayLike) -> Values:
     """Apply a function of flat arrays to points of any shape; a scalar gives a scalar.
 
     Parameters
@@ -79,7 +79,7 @@ def pointwise(function: Callable[[Any], Any], x: ArrayLike) -> Any:
     return _as_shaped(function(array.ravel()), array.shape)
 
 
-def half_planes(function: Callable[[Complex], Complex], z: ArrayLike) -> Any:
+def half_planes(function: Callable[[Complex], Complex], z: ArrayLike) -> Values:
     """Apply a function given on the closed upper half-plane to both half-planes.
 
     Parameters
@@ -138,6 +138,6 @@ def upper_half_plane(z: ArrayLike) -> tuple[Complex, tuple[int, ...]]:
     return flat, array.shape
 
 
-def _as_shaped(values: NDArray[Any], shape: tuple[int, ...]) -> Any:
+def _as_shaped(values: NumpyArray, shape: tuple[int, ...]) -> Values:
     """Give flat values their shape; a single value without axes becomes a Python number."""
     return values.reshape(shape) if shape else values.item()

@@ -22,13 +22,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from rmtland.laws.law import Law
 from rmtland.laws.monotone_pieces import MonotonePieces, derivative, polynomial_at
-from rmtland.typing import Complex, Logical, Real
+from rmtland.typing import Complex, Logical, NumpyArray, Real
 
 __all__ = ["Preimages"]
 
@@ -80,8 +79,8 @@ class Preimages:
         # The half-plane of a root beside the axis must not be left to rounding.
         slope = derivative(self.series)
         scale = np.abs(roots).max(axis=1, keepdims=True)
-        refined: Any = roots.real + 0j
-        step: Any = np.full(roots.shape, np.inf)
+        refined: NumpyArray = roots.real + 0j
+        step: NumpyArray = np.full(roots.shape, np.inf)
         for _ in range(4):
             with np.errstate(all="ignore"):
                 step = (polynomial_at(self.series, refined) - z[:, None]) / polynomial_at(

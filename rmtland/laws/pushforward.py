@@ -49,7 +49,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -69,7 +68,7 @@ from rmtland.typing import Atoms, Complex, Real, Support
 __all__ = ["Pushforward", "pushforward"]
 
 
-def pushforward(law: Law, function: ArrayLike | str | Callable[..., Any]) -> Law:
+def pushforward(law: Law, function: ArrayLike | str | Callable[..., object]) -> Law:
     """Return the law of f(X) for X of the given law (image measure, functional calculus).
 
     Parameters
@@ -133,7 +132,7 @@ def _require_bounded(law: object) -> None:
         raise ValueError(f"the law must have a bounded support; got {law!r}")
 
 
-def _known(function: Callable[..., Any]) -> str | tuple[float, ...]:
+def _known(function: Callable[..., object]) -> str | tuple[float, ...]:
     """Return the name or the coefficients of a function of NumPy or Python."""
     for name, same in _SAME.items():
         if function in same:
@@ -146,7 +145,7 @@ def _known(function: Callable[..., Any]) -> str | tuple[float, ...]:
     )
 
 
-_SAME: dict[str, tuple[Callable[..., Any], ...]] = {
+_SAME: dict[str, tuple[Callable[..., object], ...]] = {
     "sqrt": (np.sqrt, math.sqrt),
     "abs": (np.abs, np.fabs, abs, math.fabs),
     "inverse": (np.reciprocal,),

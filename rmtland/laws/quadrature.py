@@ -31,12 +31,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from rmtland.solution import ConvergenceError
-from rmtland.typing import Atoms, Logical, Real, Support
+from rmtland.typing import Atoms, Integer, Logical, Real, Support
 
 __all__ = ["DensityError", "Panels", "density_panels", "known_density", "mass_by_quadrature"]
 
@@ -228,7 +228,7 @@ def density_panels(
     table = np.array(halves, dtype=np.float64)
     rows = np.arange(len(halves))
     start, stop = np.zeros(rows.size), np.full(rows.size, np.pi / 2)
-    done: list[tuple[Any, Real, Real, Real, Real, Real, Real]] = []
+    done: list[tuple[Integer, Real, Real, Real, Real, Real, Real]] = []
     spent, settled = 0, 0.0
 
     def pdf(x: Real) -> Real:

@@ -22,7 +22,6 @@ from __future__ import annotations
 import abc
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -95,7 +94,7 @@ class LawRoutes(abc.ABC):
         return tuple(found)
 
     @property
-    def gap_curves(self) -> tuple[Any, ...] | None:
+    def gap_curves(self) -> tuple[object, ...] | None:
         """Maps of the complement that the law has computed already; None where it has not.
 
         A hook for laws that are themselves found by a search of gaps.

@@ -37,14 +37,13 @@ Examples
 from __future__ import annotations
 
 import abc
-from typing import Any
 
 import numpy as np
 
 from rmtland.arguments import choice, points, positive
 from rmtland.laws.law import Law
 from rmtland.spectrum import Spectrum
-from rmtland.typing import ArrayLike, Rng
+from rmtland.typing import ArrayLike, NumpyArray, Rng, Values
 
 __all__ = ["SpectralModel"]
 
@@ -65,7 +64,7 @@ class SpectralModel(abc.ABC):
 
     # The spectral law ------------------------------------------------------------------------
 
-    def stieltjes(self, z: ArrayLike) -> Any:
+    def stieltjes(self, z: ArrayLike) -> Values:
         """Stieltjes (Cauchy) transform G(z), the mean of 1/(z - eigenvalue).
 
         Parameters
@@ -80,7 +79,7 @@ class SpectralModel(abc.ABC):
         """
         return self.law.stieltjes(z)
 
-    def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Any:
+    def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Values:
         """Density convolved with the Cauchy density of half-width eta: -Im G(x + i eta)/pi.
 
         Parameters
@@ -103,7 +102,7 @@ class SpectralModel(abc.ABC):
         z = points("x", x) + 1j * positive("eta", eta)
         return _as_given(-np.asarray(self.stieltjes(z)).imag / np.pi)
 
-    def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Any:
+    def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Values:
         """Distribution function convolved with the Cauchy law of half-width eta.
 
         Parameters
@@ -249,6 +248,6 @@ class SpectralModel(abc.ABC):
         raise ValueError(f"{type(self).__name__} has no Lanczos sampler; use sample")
 
 
-def _as_given(values: np.ndarray[Any, Any]) -> Any:
+def _as_given(values: NumpyArray) -> Values:
     """Return a Python number where no axes were given."""
     return values if values.shape else values.item()

@@ -64,7 +64,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +72,7 @@ from numpy.typing import NDArray
 from rmtland.arguments import among, count
 from rmtland.laws.law import Law
 from rmtland.streams import random_generator
-from rmtland.typing import Atoms, Complex, Real, Rng, Support
+from rmtland.typing import Atoms, Complex, Real, Rng, Support, Values
 
 __all__ = ["TracyWidom"]
 
@@ -203,7 +203,7 @@ class TracyWidom(Law):
             raise ValueError(f"k must be at most 100; got {order}")
         return self._power(order, 0.0)
 
-    def sample(self, size: int | tuple[int, ...] | None = None, *, rng: Rng = None) -> Any:
+    def sample(self, size: int | tuple[int, ...] | None = None, *, rng: Rng = None) -> Values:
         """Draw independent values from the law, by inversion.
 
         Parameters

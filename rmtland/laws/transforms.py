@@ -18,7 +18,6 @@ Examples
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -28,7 +27,7 @@ from rmtland.laws.inversion import r_transform_of, s_transform_of
 from rmtland.laws.pointwise import half_planes, upper_half_plane
 from rmtland.laws.routes import LawRoutes
 from rmtland.solution import Solution, Status
-from rmtland.typing import Real
+from rmtland.typing import Real, Values
 
 __all__ = ["LawTransforms"]
 
@@ -36,7 +35,7 @@ __all__ = ["LawTransforms"]
 class LawTransforms(LawRoutes):
     """Transforms, moments and free cumulants of a law, for arguments of any shape."""
 
-    def stieltjes(self, z: ArrayLike) -> Any:
+    def stieltjes(self, z: ArrayLike) -> Values:
         """Stieltjes (Cauchy) transform G(z) = integral of rho(dt) / (z - t).
 
         Parameters
@@ -98,7 +97,7 @@ class LawTransforms(LawRoutes):
             np.where(lost, np.inf, error).reshape(shape),
         )
 
-    def log_potential(self, z: ArrayLike) -> Any:
+    def log_potential(self, z: ArrayLike) -> Values:
         """Logarithmic potential L(z) = integral of log(z - t) rho(dt), with L' = G.
 
         Principal branch for Im z > 0, complex conjugate below; a real z stands for the
@@ -117,7 +116,7 @@ class LawTransforms(LawRoutes):
         """
         return half_planes(self._log_potential, z)
 
-    def r_transform(self, g: ArrayLike) -> Any:
+    def r_transform(self, g: ArrayLike) -> Values:
         """R-transform R(g), analytic near 0; R(G(z)) + 1/G(z) = z.
 
         A closed form where the law has one; otherwise by inversion of G, for values g = G(z) that
@@ -142,7 +141,7 @@ class LawTransforms(LawRoutes):
         """
         return r_transform_of(self, g)
 
-    def s_transform(self, w: ArrayLike) -> Any:
+    def s_transform(self, w: ArrayLike) -> Values:
         """S-transform S(w) = (1 + w) chi(w) / w with M(1/chi(w)) = w and M(z) = z G(z) - 1.
 
         A closed form where the law has one; otherwise by inversion of M, for values w = M(z) that

@@ -28,7 +28,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -37,6 +36,7 @@ from rmtland.laws.interval_law import IntervalLaw
 from rmtland.laws.inversion import elementwise
 from rmtland.laws.law import Complex, Law, Real
 from rmtland.laws.root_accuracy import accuracy_of_root
+from rmtland.typing import Values
 
 __all__ = ["Uniform"]
 
@@ -129,7 +129,7 @@ class Uniform(IntervalLaw):
             complete = complete * high + power
         return moments
 
-    def r_transform(self, g: ArrayLike) -> Any:
+    def r_transform(self, g: ArrayLike) -> Values:
         """R-transform for real or complex `g` of any shape.
 
         Parameters

@@ -46,7 +46,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -56,6 +56,7 @@ from rmtland.laws.inversion import elementwise
 from rmtland.laws.law import Atoms, Complex, Law, Real, Support
 from rmtland.laws.logarithm import log_one_plus
 from rmtland.laws.root_accuracy import accuracy_of_root
+from rmtland.typing import Values
 
 __all__ = ["Wachter"]
 
@@ -263,7 +264,7 @@ class Wachter(Law):
             moments[n] = (before + squares[n - 1] - squares[n]) / kappa
         return moments
 
-    def r_transform(self, g: ArrayLike) -> Any:
+    def r_transform(self, g: ArrayLike) -> Values:
         """R-transform for real or complex `g` of any shape, analytic near 0.
 
         Parameters
@@ -292,7 +293,7 @@ class Wachter(Law):
 
         return elementwise(transform, "g", g)
 
-    def s_transform(self, w: ArrayLike) -> Any:
+    def s_transform(self, w: ArrayLike) -> Values:
         """S-transform (kappa + w)/(p + w) for real or complex `w` of any shape.
 
         Parameters

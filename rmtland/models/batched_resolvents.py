@@ -42,13 +42,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from rmtland.arrays import ArrayLibrary
 from rmtland.estimate.placement import Placement
-from rmtland.typing import Array, Complex, Integer, Logical, Real
+from rmtland.typing import Array, Complex, Integer, Logical, Namespace, Real
 
 __all__ = [
     "DEPTH",
@@ -76,7 +76,7 @@ _SHARE = 4  # of the free memory that a batch may take, 1 over this
 _HOST_BYTES = 2**28  # of a batch where the library does not say what is free
 
 
-def place_of(xp: Any = None, device: Any = None) -> Placement:
+def place_of(xp: Namespace | None = None, device: object = None) -> Placement:
     """Return where to compute: a library and a device, by the keywords of the samplers.
 
     Parameters
@@ -238,7 +238,7 @@ def log_determinants(w: Array, place: Placement) -> Array:
     return complex_of(place.cast(xp.real(size), np.float64), phase, place)
 
 
-def _argument(z: Array, xp: Any) -> Array:
+def _argument(z: Array, xp: Namespace) -> Array:
     """Argument in (-pi/2, 3 pi/2): a pivot that rounding puts below the axis is near to it."""
     angle = xp.atan2(xp.imag(z), xp.real(z))
     return xp.where(angle < -math.pi / 2, angle + 2 * math.pi, angle)
@@ -473,6 +473,6 @@ def batches(count: int, at_once: int) -> Iterator[slice]:
         yield slice(int(first), int(last))
 
 
-def _norms(rows: Array, xp: Any) -> Array:
+def _norms(rows: Array, xp: Namespace) -> Array:
     """Norms of complex rows."""
     return xp.sqrt(xp.sum(xp.real(rows) ** 2 + xp.imag(rows) ** 2, axis=1))

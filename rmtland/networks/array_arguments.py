@@ -15,14 +15,13 @@ ValueError: x must have 2 axes; got shape (2,)
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from rmtland.arguments import dense_array, float_array
 from rmtland.arrays import array_namespace, device_options, is_finite
 from rmtland.networks.cuda_graphs import times
-from rmtland.typing import Array
+from rmtland.typing import Array, Tree
 
 __all__ = ["any_array", "detached", "is_single", "product_of", "real_array", "reshape_of"]
 
@@ -43,7 +42,7 @@ def product_of(array: Array) -> Callable[[Array, Array], Array]:
     return np.ndarray.dot if isinstance(array, np.ndarray) else times
 
 
-def reshape_of(array: Array) -> Callable[[Array, Any], Array]:
+def reshape_of(array: Array) -> Callable[[Array, tuple[int, ...]], Array]:
     """Return the function that reshapes arrays of the library of `array`; NumPy's is a method.
 
     Parameters
@@ -58,11 +57,11 @@ def reshape_of(array: Array) -> Callable[[Array, Any], Array]:
     """
     if isinstance(array, np.ndarray):
         return np.ndarray.reshape
-    reshape: Callable[[Array, Any], Array] = array_namespace(array).reshape
+    reshape: Callable[[Array, tuple[int, ...]], Array] = array_namespace(array).reshape
     return reshape
 
 
-def detached(array: Any) -> Any:
+def detached(array: Array) -> Array:
     """Return an array of PyTorch off its autograd graph, and anything else as it is.
 
     Parameters
@@ -78,7 +77,7 @@ def detached(array: Any) -> Any:
     return array.detach() if getattr(array, "requires_grad", False) is True else array
 
 
-def any_array(array: Any, like: Array) -> Array:
+def any_array(array: Tree, like: Array) -> Array:
     """Return something as an array of the library and device of `like`, unchecked.
 
     Parameters
@@ -98,7 +97,7 @@ def any_array(array: Any, like: Array) -> Array:
     return array_namespace(like).asarray(detached(array), **device_options(like))
 
 
-def is_single(array: Any) -> bool:
+def is_single(array: Array) -> bool:
     """Return whether an argument is an array in single precision.
 
     Parameters

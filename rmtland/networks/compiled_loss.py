@@ -20,8 +20,9 @@ cache later. Synonyms: just-in-time compilation, jit, value and gradient, HVP.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -33,7 +34,7 @@ from rmtland.networks.loss import LOSSES
 from rmtland.networks.loss_data import LossData
 from rmtland.networks.loss_point import LossPoint
 from rmtland.networks.loss_value import Network
-from rmtland.typing import ArrayLike, Real
+from rmtland.typing import ArrayLike, Real, Record
 
 __all__ = ["CompiledLoss", "LossDerivatives"]
 
@@ -168,7 +169,7 @@ class CompiledLoss:
             return point.loss, point.gradient.copy()
         return loss, vectors[0]
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Record:
         """Return what a pickle holds: the fields."""
         return {"net": self.net, "data": self.data}
 
@@ -189,7 +190,7 @@ class CompiledLoss:
         return LossPoint.of(self.net, real_array("theta", theta, 1, _DOUBLE).copy(), self.data)
 
     @computed_once
-    def _kernel(self) -> tuple[Any, tuple[Any, ...]]:
+    def _kernel(self) -> tuple[Callable[..., tuple[bool, float]], tuple[object, ...]]:
         """The kernel, and all its arguments but the first."""
         from rmtland.networks.derivatives import compiled_kernels  # loads numba
 

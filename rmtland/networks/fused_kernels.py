@@ -89,7 +89,7 @@ BODIES = {
 """z -> a, slope, curvature for each activation, by name (C++, of a type T)."""
 
 
-def is_cupy(array: Any) -> bool:
+def is_cupy(array: Array) -> bool:
     """Return whether an array is one of CuPy.
 
     Parameters

@@ -49,7 +49,7 @@ array([[ 4.24835426e-18, -4.24835426e-18]])
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -57,7 +57,7 @@ from rmtland.arguments import dense_array
 from rmtland.arrays import array_namespace, device_options, is_finite, placed, to_numpy
 from rmtland.networks.activation import ACTIVATIONS
 from rmtland.networks.array_arguments import detached
-from rmtland.typing import Array
+from rmtland.typing import Array, Tree
 
 __all__ = ["LOSSES", "Loss", "OutputCurvature"]
 
@@ -161,7 +161,7 @@ class Loss:
 
     name: str
 
-    def prepared(self, outputs: Array) -> Any:
+    def prepared(self, outputs: Array) -> Tree:
         """Return what value, gradient and curvature share, for their argument `shared`.
 
         Parameters
@@ -176,7 +176,7 @@ class Loss:
         """
         return None
 
-    def value(self, outputs: Array, targets: Array, shared: Any = None) -> Array:
+    def value(self, outputs: Array, targets: Array, shared: Tree = None) -> Array:
         """Return the sum over samples, an array of no axes.
 
         Parameters
@@ -195,7 +195,7 @@ class Loss:
         error = xp.reshape(outputs - targets, (-1,))
         return 0.5 * (error @ error)
 
-    def gradient(self, outputs: Array, targets: Array, shared: Any = None) -> Array:
+    def gradient(self, outputs: Array, targets: Array, shared: Tree = None) -> Array:
         """Return dl/do, shape (m, n_out).
 
         Parameters
@@ -212,7 +212,7 @@ class Loss:
         """
         return outputs - targets
 
-    def curvature(self, outputs: Array, shared: Any = None) -> OutputCurvature:
+    def curvature(self, outputs: Array, shared: Tree = None) -> OutputCurvature:
         """Return d^2 l/do^2 of each sample.
 
         Parameters
@@ -311,20 +311,20 @@ class _CrossEntropy(Loss):
     def prepared(self, outputs: Array) -> _Softmax:
         return _Softmax.of(outputs)
 
-    def value(self, outputs: Array, targets: Array, shared: Any = None) -> Array:
+    def value(self, outputs: Array, targets: Array, shared: Tree = None) -> Array:
         xp = array_namespace(outputs)
         softmax = _Softmax.of(outputs) if shared is None else shared
         weight = xp.sum(targets, axis=1)
         logarithm = xp.log1p(softmax.rest[:, 0])
         return xp.sum(weight * logarithm - xp.sum(targets * softmax.shifted, axis=1))
 
-    def gradient(self, outputs: Array, targets: Array, shared: Any = None) -> Array:
+    def gradient(self, outputs: Array, targets: Array, shared: Tree = None) -> Array:
         xp = array_namespace(outputs)
         softmax = _Softmax.of(outputs) if shared is None else shared
         from_one = (softmax.top > 0.5) & (targets > 0.5)
         return xp.where(from_one, (1.0 - targets) - softmax.complement, softmax.q - targets)
 
-    def curvature(self, outputs: Array, shared: Any = None) -> OutputCurvature:
+    def curvature(self, outputs: Array, shared: Tree = None) -> OutputCurvature:
         softmax = _Softmax.of(outputs) if shared is None else shared
         return OutputCurvature(softmax.q, softmax.top)
 
@@ -372,17 +372,17 @@ class _CrossEntropy(Loss):
 
 
 class _Logistic(Loss):
-    def value(self, outputs: Array, targets: Array, shared: Any = None) -> Array:
+    def value(self, outputs: Array, targets: Array, shared: Tree = None) -> Array:
         xp = array_namespace(outputs)
         softplus = ACTIVATIONS["softplus"].value
         return xp.sum(targets * softplus(-outputs) + (1.0 - targets) * softplus(outputs))
 
-    def gradient(self, outputs: Array, targets: Array, shared: Any = None) -> Array:
+    def gradient(self, outputs: Array, targets: Array, shared: Tree = None) -> Array:
         xp, sigmoid = array_namespace(outputs), ACTIVATIONS["sigmoid"].value
         from_one = (1.0 - targets) - sigmoid(-outputs)
         return xp.where(targets > 0.5, from_one, sigmoid(outputs) - targets)
 
-    def curvature(self, outputs: Array, shared: Any = None) -> OutputCurvature:
+    def curvature(self, outputs: Array, shared: Tree = None) -> OutputCurvature:
         return OutputCurvature(ACTIVATIONS["sigmoid"].slope(outputs, outputs))
 
     def draw(self, outputs: Array, generator: np.random.Generator) -> Array:

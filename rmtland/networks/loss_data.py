@@ -27,7 +27,7 @@ from rmtland.arrays import ArrayLibrary, array_namespace, device_options
 from rmtland.networks.array_arguments import real_array
 from rmtland.networks.fused_kernels import is_cupy
 from rmtland.networks.loss import Loss
-from rmtland.typing import Array, Real
+from rmtland.typing import Array, Integer, Real
 
 __all__ = ["CACHE_BYTES", "CHUNK_BYTES", "LossData"]
 
@@ -196,7 +196,7 @@ class LossData:
         for start in range(0, self.size, self.chunk):
             yield self._read(start, min(self.size, start + self.chunk))
 
-    def subset(self, which: Any) -> LossData:
+    def subset(self, which: Integer) -> LossData:
         """Return the samples numbered `which` (ascending), checked and kept whole.
 
         Parameters
@@ -239,7 +239,7 @@ def _cut(source: Array, start: int, stop: int) -> Array:
     return source[start:stop, ...]
 
 
-def _picked(source: Array, which: Any) -> Array:
+def _picked(source: Array, which: Integer) -> Array:
     """Return some rows of anything that slices."""
     if isinstance(source, np.ndarray) or not hasattr(source, "__dlpack__"):
         return source[which]

@@ -37,7 +37,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -62,6 +62,9 @@ from rmtland.networks.loss_jacobians import LossJacobians
 from rmtland.networks.overflow import refuse_overflow
 from rmtland.streams import streams
 from rmtland.typing import Array, ArrayLike, Rng
+
+if TYPE_CHECKING:
+    from rmtland.networks.derivatives.operators import PointOperator, Product
 
 __all__ = ["LossPoint"]
 
@@ -156,7 +159,7 @@ class LossPoint(LossJacobians):
 
     def operator(
         self, part: str = "total", *, parameters: str | Sequence[str] | None = None
-    ) -> Any:
+    ) -> PointOperator:
         """Return the Hessian, or one of its parts, as a SciPy LinearOperator.
 
         It takes and returns NumPy arrays, whatever the library of the network, multiplies blocks of
@@ -191,7 +194,7 @@ class LossPoint(LossJacobians):
         draws: int = 1,
         rng: Rng = None,
         parameters: str | Sequence[str] | None = None,
-    ) -> Any:
+    ) -> PointOperator:
         """Return the Fisher matrix as a SciPy LinearOperator; the arguments are those of `fisher`.
 
         Targets of the sampled matrix are drawn once, and are those of `fisher` with the same `rng`.
@@ -229,8 +232,11 @@ class LossPoint(LossJacobians):
         return self._operator(partial(self._fisher_product, gradients=gradients), parameters)
 
     def _operator(
-        self, product: Any, parameters: str | Sequence[str] | None, unchecked: Any = None
-    ) -> Any:
+        self,
+        product: Product,
+        parameters: str | Sequence[str] | None,
+        unchecked: Product | None = None,
+    ) -> PointOperator:
         from rmtland.networks.derivatives.operators import PointOperator, chosen_parameters
 
         single = "float32" in str(self.theta.dtype)

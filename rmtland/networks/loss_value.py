@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -36,7 +36,7 @@ from rmtland.networks.derivatives.small_products import small_gradient
 from rmtland.networks.loss_data import LossData
 from rmtland.networks.overflow import refuse_overflow
 from rmtland.networks.parameters import ParameterBlock, effective_weights
-from rmtland.typing import Array, ArrayLike
+from rmtland.typing import Array, ArrayLike, Record
 
 __all__ = ["LossValue"]
 
@@ -49,15 +49,25 @@ class Network(Protocol):
     @property
     def activation(self) -> str | Activation: ...
     @property
+    def bias(self) -> bool: ...
+    @property
+    def loss(self) -> str: ...
+    @property
     def weight_decay(self) -> float: ...
     @property
+    def parametrisation(self) -> str: ...
+    @property
     def blocks(self) -> tuple[ParameterBlock, ...]: ...
+    @property
+    def n_in(self) -> int: ...
     @property
     def n_out(self) -> int: ...
     @property
     def depth(self) -> int: ...
     @property
     def parameter_count(self) -> int: ...
+    def unflatten(self, theta: ArrayLike) -> tuple[Array, ...]: ...
+    def predict(self, theta: ArrayLike, x: ArrayLike) -> Array: ...
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -278,7 +288,7 @@ class LossValue:
         """Return network, sample count and energy in place of the arrays."""
         return f"LossPoint({self.net}, samples={self.data.size}, energy={self.energy:.6g})"
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Record:
         """Return what a pickle holds: the fields, without what can be computed from them."""
         return {"net": self.net, "theta": self.theta, "data": self.data}
 

@@ -51,7 +51,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -69,7 +69,10 @@ from rmtland.networks.loss_point import LossPoint
 from rmtland.networks.parameters import ParameterBlock, effective_weights, parameter_blocks
 from rmtland.networks.torch_sequential import read_layers
 from rmtland.streams import random_generator
-from rmtland.typing import Array, ArrayLike, Real, Rng
+from rmtland.typing import Array, ArrayLike, Real, Record, Rng
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 __all__ = ["MLP", "PARAMETRISATIONS"]
 
@@ -138,7 +141,7 @@ class MLP:
 
     @classmethod
     def from_torch(
-        cls, sequential: Any, *, loss: str = "mse", weight_decay: float = 0.0
+        cls, sequential: Module, *, loss: str = "mse", weight_decay: float = 0.0
     ) -> tuple[Self, Real]:
         """Read a fully connected PyTorch network, for everything that is exact here.
 
@@ -176,7 +179,7 @@ class MLP:
             net.at(theta, x.numpy(), y.numpy()).hessian()
         """
         read = read_layers([sequential])
-        options: dict[str, Any] = {"loss": loss, "weight_decay": weight_decay}
+        options: Record = {"loss": loss, "weight_decay": weight_decay}
         return cls(read.widths, read.activation, read.bias, **options), read.theta
 
     def __repr__(self) -> str:
@@ -396,7 +399,7 @@ class MLP:
         """
         return CompiledLoss.of(self, x, y, self.loss)
 
-    def _parameters(self, theta: Any, x: Any = None) -> Array:
+    def _parameters(self, theta: Array, x: Array = None) -> Array:
         """Return theta checked, in the library and dtype of the computation."""
         xp = array_namespace(theta, x)
         if xp is np:
@@ -427,5 +430,5 @@ _NO_TARGETS = _NoTargets("none")
 _SINGLE, _DOUBLE = np.empty(0, np.float32), np.empty(0, np.float64)
 
 
-def _empty_like(source: Any, dtype: Any) -> Array:
+def _empty_like(source: Array, dtype: object) -> Array:
     return array_namespace(source).empty((0,), dtype=dtype, **device_options(source))

@@ -11,12 +11,15 @@ ValueError: the model has no Linear layer
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from rmtland.arrays import to_numpy
-from rmtland.typing import Array
+from rmtland.typing import Array, Record
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 __all__ = ["ReadLayers", "computes_otherwise", "read_layers"]
 
@@ -30,7 +33,7 @@ _ACTIVATIONS = {
     "SiLU": "silu",
     "Identity": "linear",
 }
-_DEFAULTS: dict[str, dict[str, Any]] = {
+_DEFAULTS: dict[str, Record] = {
     "LeakyReLU": {"negative_slope": 0.01},
     "Softplus": {"beta": 1.0, "threshold": 20.0},
     "GELU": {"approximate": "none"},
@@ -58,7 +61,7 @@ class ReadLayers(NamedTuple):
     theta: Array
 
 
-def read_layers(layers: Iterable[Any]) -> ReadLayers:
+def read_layers(layers: Iterable[Module]) -> ReadLayers:
     """Read the layers of a sequential network.
 
     Parameters
@@ -77,7 +80,7 @@ def read_layers(layers: Iterable[Any]) -> ReadLayers:
     ValueError
         For anything that an MLP is not.
     """
-    linear: list[Any] = []
+    linear: list[Module] = []
     between: list[list[str]] = []
     for layer in _flat(layers):
         kind = type(layer).__name__
@@ -125,7 +128,7 @@ def read_layers(layers: Iterable[Any]) -> ReadLayers:
     return ReadLayers(widths, activation[0] if activation else "linear", biases.pop(), theta)
 
 
-def computes_otherwise(module: Any) -> bool:
+def computes_otherwise(module: Module) -> bool:
     """Whether a module is not what its name says: a class of one's own, or changed by hand.
 
     Parameters
@@ -144,7 +147,7 @@ def computes_otherwise(module: Any) -> bool:
     return own or hooked or hasattr(module, "parametrizations") or "forward" in vars(module)
 
 
-def _flat(layers: Iterable[Any]) -> Iterable[Any]:
+def _flat(layers: Iterable[Module]) -> Iterable[Module]:
     """Return the layers of nested sequences in order."""
     for layer in layers:
         kind = type(layer).__name__

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,7 +35,7 @@ from rmtland.optimizer.start_measure import OBJECTIVES, Source, StartMeasure, st
 from rmtland.optimizer.tuning import score, tuned
 from rmtland.solution import ConvergenceError
 from rmtland.spectrum import Spectrum
-from rmtland.typing import Real
+from rmtland.typing import Real, Record
 
 __all__ = ["Advice", "Candidate", "advise"]
 
@@ -186,7 +186,7 @@ def advise(
         assert found is not None
         return found
 
-    common: dict[str, Any] = {"objective": objective, "dimension": dimension, "beta": beta}
+    common: Record = {"objective": objective, "dimension": dimension, "beta": beta}
     made = [
         safest(lambda scales, kind=kind: tuned(kind, source, size, scales=scales, **common))  # type: ignore[misc]
         for kind in _KINDS

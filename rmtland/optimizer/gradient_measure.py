@@ -30,7 +30,6 @@ Examples
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -40,6 +39,7 @@ from rmtland.estimate import symmetric_operator
 from rmtland.estimate.lanczos import Lanczos
 from rmtland.estimate.radau import canonical_quadrature, gauss
 from rmtland.optimizer.start_measure import StartMeasure
+from rmtland.typing import Operator, Real
 
 __all__ = ["GradientMeasure", "gradient_measure"]
 
@@ -70,7 +70,7 @@ class GradientMeasure:
 
 
 def gradient_measure(
-    operator: Any, gradient: ArrayLike, steps: int, *, low: float | None = None
+    operator: Operator, gradient: ArrayLike, steps: int, *, low: float | None = None
 ) -> GradientMeasure:
     """Measure how a gradient is spread over the curvatures.
 
@@ -142,14 +142,14 @@ def gradient_measure(
 
 
 def _measure(
-    nodes: Any, weights: Any, zero: float, scale: float, degree: int | None
+    nodes: Real, weights: Real, zero: float, scale: float, degree: int | None
 ) -> StartMeasure:
     keep = (nodes > zero) & (weights > 0)
     order = np.argsort(nodes[keep])
     return StartMeasure(nodes[keep][order], weights[keep][order] * scale, power=2, degree=degree)
 
 
-def _precision(operator: Any) -> Any:
+def _precision(operator: Operator) -> type[np.float32 | np.float64]:
     """Precision of the products: float32 of a matrix or an operator of that type."""
     name = str(getattr(operator, "dtype", "float64"))
     return np.float32 if any(part in name for part in ("float32", "float16")) else np.float64

@@ -40,7 +40,7 @@ import abc
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -49,7 +49,7 @@ from rmtland.arguments import dense_array, float_array, nonnegative
 from rmtland.estimate import symmetric_operator
 from rmtland.free import free_product
 from rmtland.laws import Discrete, Law, SpectralModel, affine, pushforward
-from rmtland.typing import ArrayLike, Real
+from rmtland.typing import ArrayLike, Operator, Real
 
 __all__ = [
     "DiagonalPreconditioner",
@@ -316,7 +316,7 @@ def _roots_of(factor: Real) -> tuple[Real, Real]:
     return (vectors * roots) @ vectors.T, (vectors / roots) @ vectors.T
 
 
-def preconditioned(operator: Any, preconditioner: Preconditioner) -> LinearOperator:
+def preconditioned(operator: Operator, preconditioner: Preconditioner) -> LinearOperator:
     """Return P^(-1/2) H P^(-1/2): what a preconditioned method sees.
 
     Parameters

@@ -34,7 +34,7 @@ True
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -44,7 +44,7 @@ from rmtland.estimate import symmetric_operator
 from rmtland.estimate.leading_pair import leading_pair
 from rmtland.networks.training.step_control import StepControl
 from rmtland.optimizer.methods import Method
-from rmtland.typing import Array
+from rmtland.typing import Array, Record
 
 if TYPE_CHECKING:
     from rmtland.networks.loss_point import LossPoint
@@ -117,7 +117,7 @@ class SpectralSteps:
         """Whether looks at the loss matter to it: yes."""
         return True
 
-    def start(self, theta: Array) -> dict[str, Any]:
+    def start(self, theta: Array) -> Record:
         """Return the state before the first step.
 
         Parameters
@@ -136,7 +136,7 @@ class SpectralSteps:
         vectors = {"velocity": zeros, "best": theta, "leading": zeros}
         return {**self.control.start(), **counts, **vectors}
 
-    def step(self, theta: Array, gradient: Array, state: dict[str, Any]) -> Array:
+    def step(self, theta: Array, gradient: Array, state: Record) -> Array:
         """Return the next parameters; the state is brought forward.
 
         Parameters
@@ -159,7 +159,7 @@ class SpectralSteps:
             theta = theta - ahead * old + after * state["velocity"]
         return theta + state["velocity"]
 
-    def look(self, point: LossPoint | None, state: dict[str, Any]) -> Array | None:
+    def look(self, point: LossPoint | None, state: Record) -> Array | None:
         """Judge a point, and measure the curvature there where it is time to.
 
         Parameters
@@ -187,7 +187,7 @@ class SpectralSteps:
             self._measure(point, state)
         return None
 
-    def end(self, point: LossPoint, state: dict[str, Any]) -> Array | None:
+    def end(self, point: LossPoint, state: Record) -> Array | None:
         """Return the best parameters seen where the last ones are not.
 
         Parameters
@@ -204,7 +204,7 @@ class SpectralSteps:
         """
         return None if point.loss <= state["best_loss"] else state["best"]
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Record:
         """Return what a checkpoint must agree with.
 
         Returns
@@ -238,7 +238,7 @@ class SpectralSteps:
             strikes=self.strikes,
         )
 
-    def _measure(self, point: LossPoint, state: dict[str, Any]) -> None:
+    def _measure(self, point: LossPoint, state: Record) -> None:
         """Bring the largest curvature up to date: of an upper end, the value plus its residual."""
         operator = symmetric_operator(point.operator(), check=False)
         generator = np.random.default_rng([self.seed, state["measurements"]])

@@ -17,7 +17,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from rmtland.report.sections import Heading, Picture, Report, Table, Text
+from rmtland.report.sections import Heading, Picture, Report, Section, Table, Text
 
 __all__ = ["LARGEST_PAGE", "MOST_ROWS", "page"]
 
@@ -124,7 +124,7 @@ def _rendered(report: Report, sources: Mapping[int, str], numbers: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _shown(section: Any, source: str) -> _Shown:
+def _shown(section: Section, source: str) -> _Shown:
     if isinstance(section, Heading):
         return _Shown("heading", _cut(section.words, _LONGEST_CELL), level=section.level)
     if isinstance(section, Text):
@@ -158,7 +158,7 @@ def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 3] + "..."
 
 
-def _numbers(values: Mapping[str, Any] | None) -> str:
+def _numbers(values: Mapping[str, object] | None) -> str:
     """Return values as JSON that no parser of HTML takes for anything else; "" where too long."""
     if values is None:
         return ""

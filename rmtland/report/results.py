@@ -18,10 +18,14 @@ import zipfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rmtland.report.pictures import picture_file, picture_of
 from rmtland.report.sections import Heading, Section, Table, Text
+from rmtland.typing import Record
+
+if TYPE_CHECKING:
+    from rmtland.spectrum import Spectrum
 
 __all__ = ["KINDS", "MOST_SECTIONS", "read_results", "sections_of"]
 
@@ -136,20 +140,20 @@ def _file(path: Path, names: Sequence[str]) -> list[Section]:
     return [picture] if belongs else [Heading(path.name), picture]
 
 
-def _is_result(values: Any) -> bool:
+def _is_result(values: object) -> bool:
     """Whether values have names: an object of JSON, or a list of objects."""
     entries = values if isinstance(values, list) else [values]
     return bool(entries) and all(isinstance(entry, dict) and entry for entry in entries)
 
 
-def _kind_of(values: Any) -> str:
+def _kind_of(values: object) -> str:
     """Return what a file of JSON holds instead of a result, in words."""
     if isinstance(values, list):
         return f"a list of {len(values)} values without names" if values else "an empty list"
     return "an empty object" if isinstance(values, dict) and not values else "one value"
 
 
-def _json(path: Path) -> Any:
+def _json(path: Path) -> object:
     size = path.stat().st_size
     if size > LARGEST_JSON:
         raise ValueError(f"{path.name} has {size} bytes; at most {LARGEST_JSON} are read")
@@ -159,7 +163,7 @@ def _json(path: Path) -> Any:
         raise ValueError(f"{path.name} is not a file of JSON: {error}") from None
 
 
-def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _named_once(pairs: list[tuple[str, object]]) -> Record:
     """Return a mapping; what is named twice would hide a value."""
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -168,7 +172,7 @@ def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def sections_of(values: Any, name: str, *, level: int = 3) -> list[Section]:
+def sections_of(values: object, name: str, *, level: int = 3) -> list[Section]:
     """Return plain values, as JSON knows them, as sections of a report.
 
     Parameters
@@ -195,7 +199,7 @@ def sections_of(values: Any, name: str, *, level: int = 3) -> list[Section]:
     return found
 
 
-def _sections(values: Any, name: str, level: int) -> Iterable[Section]:
+def _sections(values: object, name: str, level: int) -> Iterable[Section]:
     if isinstance(values, Mapping) and values:
         yield from _mapping(values, name, level)
     elif isinstance(values, list) and values and all(isinstance(v, Mapping) for v in values):
@@ -230,14 +234,14 @@ def _mapping(values: Mapping[str, Any], name: str, level: int) -> Iterable[Secti
             yield from _sections(value, str(key), level)
 
 
-def _has_parts(value: Any) -> bool:
+def _has_parts(value: object) -> bool:
     """Whether a value is a mapping, or a list with one, and has something in it."""
     if isinstance(value, Mapping):
         return bool(value)
     return isinstance(value, list) and bool(value) and isinstance(value[0], Mapping)
 
 
-def _is_flat(value: Any) -> bool:
+def _is_flat(value: object) -> bool:
     """Whether a value fits into a row: a mapping of values without parts, small mappings apart."""
     return isinstance(value, Mapping) and all(
         not _has_parts(inner)
@@ -246,13 +250,13 @@ def _is_flat(value: Any) -> bool:
     )
 
 
-def _is_table(value: Mapping[str, Any]) -> bool:
+def _is_table(value: Mapping[str, object]) -> bool:
     """Whether a mapping has an entry for each row."""
     entries = list(value.values())
     return all(isinstance(entry, Mapping) and entry and _is_flat(entry) for entry in entries)
 
 
-def _rows(entries: Sequence[tuple[str | None, Mapping[str, Any]]], name: str) -> Table:
+def _rows(entries: Sequence[tuple[str | None, Mapping[str, object]]], name: str) -> Table:
     """Return a table of entries: a row each, or a column each where there are few and long ones."""
     keys = list(dict.fromkeys(str(key) for _, entry in entries for key in entry))
     few = len(keys) > len(entries) and len(entries) <= _FEW and entries[0][0] is not None
@@ -271,7 +275,7 @@ def _rows(entries: Sequence[tuple[str | None, Mapping[str, Any]]], name: str) ->
     return Table(("", *keys), rows, name)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     """Return a value in a few words."""
     if value is None:
         return "-"
@@ -355,7 +359,7 @@ def _heads(path: Path) -> tuple[list[tuple[str, str, str]], int]:
     return found, sum(entry.file_size for entry in entries)
 
 
-def _spectrum(spectrum: Any, path: Path) -> list[Section]:
+def _spectrum(spectrum: Spectrum, path: Path) -> list[Section]:
     from matplotlib.figure import Figure
 
     from rmtland.plot import draw_distributions, draw_spectrum
@@ -369,7 +373,7 @@ def _spectrum(spectrum: Any, path: Path) -> list[Section]:
     else:  # weights of quadrature nodes are no density; their sums are a distribution function
         draw_distributions(ax, spectrum, {})
         ax.set(title=path.name)
-    facts: dict[str, Any] = {
+    facts: Record = {
         "eigenvalues" if spectrum.is_complete else "quadrature nodes": int(spectrum.nodes.size),
         "dimension": spectrum.dimension,
         "runs": spectrum.runs,

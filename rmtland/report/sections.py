@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from rmtland.report.provenance import Provenance
 
@@ -150,4 +150,4 @@ class Report:
     sections: tuple[Section, ...]
     provenance: Provenance | None = None
     above: str = ""
-    numbers: Mapping[str, Any] | None = None
+    numbers: Mapping[str, object] | None = None

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from rmtland.reproduction.power_law_fits import DIRECTIONS, fit_power_law
 from rmtland.reproduction.quantity import Quantity
-from rmtland.typing import Real
+from rmtland.typing import Real, Record
 
 __all__ = [
     "LEVELS",
@@ -32,7 +31,6 @@ __all__ = [
     "proved",
 ]
 
-Record = dict[str, Any]
 Numbers = Iterator[tuple[Quantity, float]]
 
 LEVELS = (0.0, 0.05, 0.1, 0.2, 0.3)
@@ -68,7 +66,7 @@ def column(records: Sequence[Record], name: str) -> Real:
     return np.array([float(one[name]) for one in records])
 
 
-def of_levels(records: Sequence[Record], p: int, **labels: Any) -> Numbers:
+def of_levels(records: Sequence[Record], p: int, **labels: str | float) -> Numbers:
     """Yield mean energies near the indices at which the printed figure was read."""
     energy, index = column(records, "energy"), column(records, "index") / p
     for level in LEVELS:
@@ -77,7 +75,7 @@ def of_levels(records: Sequence[Record], p: int, **labels: Any) -> Numbers:
             yield Quantity.of("mean energy", **labels, index=level), float(energy[near].mean())
 
 
-def of_starts(records: Sequence[Record], **labels: Any) -> Numbers:
+def of_starts(records: Sequence[Record], **labels: str | float) -> Numbers:
     """Yield the shares of starts that end in a proved point, in all and by the start's energy."""
     good = np.array([one["status"] == "proved" for one in records])
     yield Quantity.of("starts", **labels), float(good.size)
@@ -94,7 +92,7 @@ def of_starts(records: Sequence[Record], **labels: Any) -> Numbers:
             yield name, float(good[inside].mean())
 
 
-def of_published(records: Sequence[Record], cutoff: float, **labels: Any) -> Numbers:
+def of_published(records: Sequence[Record], cutoff: float, **labels: str | float) -> Numbers:
     """Yield how many published points there are, and what Newton's method finds near them."""
     below = [one for one in records if one["square"] < cutoff]
     yield Quantity.of("starts", **labels, family="published"), float(len(records))
@@ -110,7 +108,7 @@ def of_published(records: Sequence[Record], cutoff: float, **labels: Any) -> Num
         yield Quantity.of("energy moved by Newton, largest", **labels), float(moved.max())
 
 
-def of_branches(records: Sequence[Record], **labels: Any) -> Numbers:
+def of_branches(records: Sequence[Record], **labels: str | float) -> Numbers:
     """Yield where branches end as the weight decay falls, and how far their energies move."""
     found = [one for one in records if "branch_reason" in one]
     if not found:
@@ -127,7 +125,7 @@ def of_branches(records: Sequence[Record], **labels: Any) -> Numbers:
     yield Quantity.of("share of branches whose index changes", **labels), float(np.mean(changed))
 
 
-def of_laws(records: Sequence[Record], p: int, **labels: Any) -> Numbers:
+def of_laws(records: Sequence[Record], p: int, **labels: str | float) -> Numbers:
     """Yield how far the law's index is from the index that was counted."""
     found = [one for one in records if "law_index" in one]
     if not found:
@@ -137,7 +135,7 @@ def of_laws(records: Sequence[Record], p: int, **labels: Any) -> Numbers:
     yield Quantity.of("law's index less counted, rms", **labels), float(np.sqrt((off**2).mean()))
 
 
-def of_exponents(energy: Real, index: Real, resamples: int, **labels: Any) -> Numbers:
+def of_exponents(energy: Real, index: Real, resamples: int, **labels: str | float) -> Numbers:
     """Yield exponents of index = a (energy - onset)^b in both directions, with intervals."""
     if len(energy) < 4 or np.ptp(index) < SPAN or np.unique(index).size < 3:
         return

@@ -26,7 +26,6 @@ Examples
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -46,7 +45,7 @@ from rmtland.landscape.critical_points.unit_groups import mlp_of
 from rmtland.models import ConditionedHessian
 from rmtland.networks import MLP, LossPoint, gaussian
 from rmtland.streams import random_generator
-from rmtland.typing import Real
+from rmtland.typing import Real, Record, Rng
 
 __all__ = ["CUTOFF", "FAMILIES", "linear_energies", "network", "searched"]
 
@@ -75,7 +74,7 @@ DRAWS = 4
 
 
 def network(
-    phi: float, family: str, *, n: int, weight_decay: float, seed: Any
+    phi: float, family: str, *, n: int, weight_decay: float, seed: Rng
 ) -> tuple[LossPoint, np.random.Generator]:
     """Return the loss whose critical points a search seeks, and the rest of its random numbers.
 
@@ -106,8 +105,8 @@ def network(
 
 
 def searched(
-    phi: float, family: str, *, n: int, weight_decay: float, studied: bool = False, seed: Any
-) -> dict[str, Any]:
+    phi: float, family: str, *, n: int, weight_decay: float, studied: bool = False, seed: Rng
+) -> Record:
     """Draw data and a start, search once, and return what was found.
 
     Parameters
@@ -158,7 +157,7 @@ def searched(
     return found
 
 
-def _nearby(origin: LossPoint, point: CriticalPoint) -> dict[str, Any]:
+def _nearby(origin: LossPoint, point: CriticalPoint) -> Record:
     """Return what Newton's method finds from a published point."""
     walk = NEARBY.find(NetworkSurface(origin), point.theta)
     near = CriticalPoint.of(origin.at(walk.theta), start_norm=point.weight_norm)
@@ -180,7 +179,7 @@ def _annealed(here: LossPoint) -> Real:
     return np.array(energies)
 
 
-def _studied(origin: LossPoint, point: CriticalPoint) -> dict[str, Any]:
+def _studied(origin: LossPoint, point: CriticalPoint) -> Record:
     """Return the branch of a point, and the index that the law gives it."""
     if not point.theta.any():  # stays there at all decays, and has no outputs
         return {}
@@ -203,7 +202,7 @@ def _studied(origin: LossPoint, point: CriticalPoint) -> dict[str, Any]:
     return found | {"law_index": law * len(point.theta)}
 
 
-def linear_energies(phi: float, *, n: int, seed: Any) -> dict[str, float]:
+def linear_energies(phi: float, *, n: int, seed: Rng) -> dict[str, float]:
     """Return what is known of a linear network with n hidden units on data of the same kind.
 
     Parameters

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -52,11 +52,11 @@ from rmtland.reproduction.critical_point_searches import CUTOFF, linear_energies
 from rmtland.reproduction.figure import Content, PublishedFigure, Series, Sweep, label_panels
 from rmtland.reproduction.quantity import Quantity
 from rmtland.sweep import Grid, Results
-from rmtland.typing import Real
+from rmtland.typing import Real, Record
 
 __all__ = ["CriticalPointsFigure"]
 
-_LOOKS: dict[str, dict[str, Any]] = {
+_LOOKS: dict[str, Record] = {
     "published": {"color": COLORS[6], "marker": "x"},
     "generic": {"color": COLORS[1], "marker": "o"},
     "short steps": {"color": COLORS[3], "marker": "D"},
@@ -115,7 +115,7 @@ class CriticalPointsFigure(PublishedFigure):
 
     name = "fig6"
     title = "index against energy at critical points, published and proved"
-    quick: ClassVar[Mapping[str, Any]] = {
+    quick: ClassVar[Mapping[str, object]] = {
         "phi": (1 / 2,),
         "width": 4,
         "checks": (1e-2,),
@@ -130,7 +130,7 @@ class CriticalPointsFigure(PublishedFigure):
         "linear": 2,
         "resamples": 20,
     }
-    full: ClassVar[Mapping[str, Any]] = {
+    full: ClassVar[Mapping[str, object]] = {
         "symmetric": 1000,
         "generic": 240,
         "minima": 16,
@@ -148,7 +148,9 @@ class CriticalPointsFigure(PublishedFigure):
     def sweeps(self) -> dict[str, Sweep]:
         """One search a task, a sweep for each family."""
 
-        def searches(family: str, seeds: int, studied: bool, decays: Any) -> Sweep:
+        def searches(
+            family: str, seeds: int, studied: bool, decays: float | tuple[float, ...]
+        ) -> Sweep:
             axes = {"phi": self.phi, "n": self.width, "weight_decay": decays, "family": family}
             return Sweep(searched, Grid({**axes, "studied": studied}, seeds=seeds, root=self.seed))
 
@@ -214,7 +216,7 @@ class CriticalPointsFigure(PublishedFigure):
                         for r in read[f"{family}-decays"]
                         if (r.parameters["phi"], r.parameters["weight_decay"]) == (phi, decay)
                     ]
-                    labels = {"phi": phi, "family": family, "decay": decay}
+                    labels: dict[str, str | float] = {"phi": phi, "family": family, "decay": decay}
                     numbers.update(of_starts(some, **labels))
                     numbers.update(of_levels(proved(some), self._size, **labels))
         self._add_summaries(series, numbers)
@@ -225,7 +227,7 @@ class CriticalPointsFigure(PublishedFigure):
         return 2 * self.width**2
 
     def _add_points(
-        self, series: list[Series], phi: float, found: Mapping[str, Sequence[Any]]
+        self, series: list[Series], phi: float, found: Mapping[str, Sequence[Record]]
     ) -> None:
         """Add the points of each family that count, and what was read off."""
         panel = Quantity.of("index against energy", phi=phi)
@@ -249,14 +251,14 @@ class CriticalPointsFigure(PublishedFigure):
                 name = family.removesuffix("-studied")
                 series.append(Series("index of the law", Quantity.of(name, phi=phi), x, y))
 
-    def _numbers(self, phi: float, found: Mapping[str, Sequence[Any]]) -> dict[Quantity, float]:
+    def _numbers(self, phi: float, found: Mapping[str, Sequence[Record]]) -> dict[Quantity, float]:
         """Return all numbers of one phi at the weight decay of the figure."""
         numbers: dict[Quantity, float] = {}
         size = self._size
         numbers.update(of_published(found["published"], CUTOFF, phi=phi))
         for family in (*_PROVED, "short steps", "minima"):
             records = [*found[family], *found.get(f"{family}-studied", [])]
-            labels: dict[str, Any] = {"phi": phi, "family": family}
+            labels: dict[str, str | float] = {"phi": phi, "family": family}
             numbers.update(of_starts(records, **labels))
             good = proved(records)
             numbers.update(of_levels(good, size, **labels))
@@ -350,7 +352,7 @@ class CriticalPointsFigure(PublishedFigure):
         ax.legend(fontsize=7, frameon=False, loc="upper left")
 
 
-def _starts(found: Mapping[str, Sequence[Any]]) -> dict[str, int]:
+def _starts(found: Mapping[str, Sequence[Record]]) -> dict[str, int]:
     """Return how many searches of each family there are."""
     return {
         family: len(found[family]) + len(found.get(f"{family}-studied", ())) for family in _LOOKS

@@ -40,7 +40,7 @@ from rmtland.reproduction.figure import (
 from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.sweep import Grid, Results
-from rmtland.typing import override
+from rmtland.typing import Rng, override
 
 __all__ = ["ModelDensities", "model_spectrum"]
 
@@ -48,7 +48,7 @@ _COLORS = (COLORS[6], COLORS[1], COLORS[3], COLORS[2])
 _MARKERS = ("o", "s", "^", "D")
 
 
-def model_spectrum(phi: float, epsilon: float, *, n: int, seed: Any) -> Any:
+def model_spectrum(phi: float, epsilon: float, *, n: int, seed: Rng) -> Any:
     """Return the eigenvalues of one random matrix of the model, shape (n,)."""
     return WishartPlusWigner(phi, epsilon).sample(n, rng=seed).eigenvalues
 
@@ -80,8 +80,8 @@ class ModelDensities(PublishedFigure):
 
     name = "fig1"
     title = "Wishart + Wigner densities at three ratios and four energies"
-    quick: ClassVar[Mapping[str, Any]] = {"n": 200, "bins": 24}
-    full: ClassVar[Mapping[str, Any]] = {"n": 4000, "bins": 96}
+    quick: ClassVar[Mapping[str, object]] = {"n": 200, "bins": 24}
+    full: ClassVar[Mapping[str, object]] = {"n": 4000, "bins": 96}
     takes_images = False
 
     @property

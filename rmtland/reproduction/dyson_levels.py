@@ -35,7 +35,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -58,11 +58,11 @@ from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
-from rmtland.typing import Real, override
+from rmtland.typing import Real, Record, Rng, override
 
 __all__ = ["LEVELS", "DysonLevels", "level_densities"]
 
-LEVELS: dict[str, dict[str, Any]] = {
+LEVELS: dict[str, Record] = {
     "Wishart + Wigner, printed variance": {"color": COLORS[2], "ls": (0, (3, 1, 1, 1)), "lw": 1.4},
     "Wishart + Wigner, traces matched": STYLES["Wishart + Wigner"],
     "Wishart + ReLU block, traces matched": STYLES["Wishart + ReLU block"],
@@ -89,8 +89,8 @@ def level_densities(
     draws: int,
     points: int,
     eta: float,
-    seed: Any,
-) -> dict[str, Any]:
+    seed: Rng,
+) -> Record:
     """Draw a first layer, data and Hessians; return the smoothed densities of all levels.
 
     Parameters
@@ -127,7 +127,7 @@ def level_densities(
     x = _PEAK * np.sinh(np.linspace(first_place, last_place, points))  # densest at the peak
     densities = np.array([Spectrum(run).smoothed_pdf(x, eta=eta) for run in whole])
     negative = (whole < 0).mean(axis=1)
-    found: dict[str, Any] = {
+    found: Record = {
         "x": x,
         "measured": densities.mean(axis=0),
         "error": densities.std(axis=0, ddof=1) / math.sqrt(draws),
@@ -236,13 +236,13 @@ class DysonLevels(PublishedFigure):
 
     name = "dyson"
     title = "levels of theory up to the matrix Dyson equation against measured Hessians"
-    quick: ClassVar[Mapping[str, Any]] = {
+    quick: ClassVar[Mapping[str, object]] = {
         "sizes": (4, 6),
         "shown": 6,
         "draws": 4,
         "points": 15,
     }
-    full: ClassVar[Mapping[str, Any]] = {"sizes": (8, 12, 20, 32)}
+    full: ClassVar[Mapping[str, object]] = {"sizes": (8, 12, 20, 32)}
     takes_images = False
 
     @property

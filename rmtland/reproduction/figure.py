@@ -32,7 +32,7 @@ from rmtland.reproduction.figure_sweeps import Sweep, in_rounds, kept_results, s
 from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.sweep import Results, Serial, run
-from rmtland.sweep.executors import cores
+from rmtland.sweep.executors import AnyExecutor, cores
 from rmtland.typing import Real
 
 __all__ = [
@@ -253,7 +253,7 @@ class PublishedFigure(abc.ABC):
             raise ValueError(f"{self.name} uses no images; leave the folder {self.images} out")
 
     @classmethod
-    def of_size(cls, size: str = "default", **given: Any) -> Self:
+    def of_size(cls, size: str = "default", **given: object) -> Self:
         """Return the figure at the parameters of a size, some of them replaced.
 
         Parameters
@@ -317,7 +317,7 @@ class PublishedFigure(abc.ABC):
         self,
         *,
         folder: Path | None = None,
-        executor: Any = None,
+        executor: AnyExecutor | str | None = None,
         progress: bool | None = None,
     ) -> Content:
         """Run the sweeps and return the content.

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -50,7 +50,7 @@ from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
-from rmtland.typing import override
+from rmtland.typing import Record, Rng, override
 
 __all__ = ["FreenessTest", "rotated_hessian"]
 
@@ -67,8 +67,8 @@ def rotated_hessian(
     points: int,
     eta: float,
     images: str,
-    seed: Any,
-) -> dict[str, Any]:
+    seed: Rng,
+) -> Record:
     """Train an autoencoder, take its Hessian apart, and put it together as if it were free.
 
     Parameters
@@ -179,7 +179,7 @@ class FreenessTest(PublishedFigure):
 
     name = "fig2"
     title = "freeness of H0 and H1 on a trained ReLU autoencoder"
-    quick: ClassVar[Mapping[str, Any]] = {
+    quick: ClassVar[Mapping[str, object]] = {
         "hidden": 6,
         "samples": 50,
         "energy": 0.4,
@@ -187,7 +187,7 @@ class FreenessTest(PublishedFigure):
         "networks": 1,
         "points": 13,
     }
-    full: ClassVar[Mapping[str, Any]] = {"rotations": 20, "networks": 10, "points": 121}
+    full: ClassVar[Mapping[str, object]] = {"rotations": 20, "networks": 10, "points": 121}
 
     @property
     def sweeps(self) -> dict[str, Sweep]:

@@ -37,7 +37,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from rmtland.arguments import count, positive
 from rmtland.drawing import STYLES
@@ -56,7 +55,7 @@ from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
-from rmtland.typing import override
+from rmtland.typing import NumpyArray, Rng, override
 
 __all__ = ["GaussNewtonGap", "gap_of_run", "lower_edge"]
 
@@ -66,7 +65,7 @@ _STEPS = 40
 
 
 def lower_edge(
-    stieltjes: Callable[[NDArray[Any]], Any], start: float, *, null: float = 0.0
+    stieltjes: Callable[[NumpyArray], Any], start: float, *, null: float = 0.0
 ) -> tuple[float, float]:
     """Return the lowest edge above 0 of a law with a gap there, and a bound of its error.
 
@@ -126,7 +125,7 @@ def lower_edge(
 
 
 def gap_of_run(
-    samples: int, *, hidden: int, theory: bool, images: str, seed: Any
+    samples: int, *, hidden: int, theory: bool, images: str, seed: Rng
 ) -> dict[str, float]:
     """Draw images and a network; return the gap of H0, its trace, and the gap of the Dyson law.
 
@@ -195,12 +194,12 @@ class GaussNewtonGap(PublishedFigure):
 
     name = "fig5"
     title = "gap of H0 against 1/phi: Marchenko-Pastur with one fitted scale, and Dyson"
-    quick: ClassVar[Mapping[str, Any]] = {
+    quick: ClassVar[Mapping[str, object]] = {
         "ratios": (2.0, 3.0),
         "runs": 4,
         "theory_runs": 1,
     }
-    full: ClassVar[Mapping[str, Any]] = {
+    full: ClassVar[Mapping[str, object]] = {
         "ratios": (1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 16.0),
         "theory_runs": 30,
     }

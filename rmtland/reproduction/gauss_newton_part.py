@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -57,7 +57,7 @@ from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
-from rmtland.typing import Real, override
+from rmtland.typing import Real, Record, Rng, override
 
 __all__ = ["GaussNewtonPart", "gauss_newton_spectrum", "initial_point", "without_rescalings"]
 
@@ -81,7 +81,7 @@ def without_rescalings(point: LossPoint) -> Real:
     -------
     ndarray, shape (p - n1, p - n1)
     """
-    net: Any = point.net
+    net = point.net
     first, second = net.unflatten(point.theta)
     hidden = first.shape[0]
     unit = np.eye(hidden)
@@ -99,8 +99,8 @@ def without_rescalings(point: LossPoint) -> Real:
 
 
 def gauss_newton_spectrum(
-    samples: int, *, hidden: int, eta: float, points: int, images: str, seed: Any
-) -> dict[str, Any]:
+    samples: int, *, hidden: int, eta: float, points: int, images: str, seed: Rng
+) -> Record:
     """Draw images and a network; return the spectrum of H0 without null directions, and theory.
 
     Parameters
@@ -168,13 +168,13 @@ class GaussNewtonPart(PublishedFigure):
 
     name = "fig4"
     title = "H0 of a ReLU network at initialisation against Marchenko-Pastur and Dyson"
-    quick: ClassVar[Mapping[str, Any]] = {
+    quick: ClassVar[Mapping[str, object]] = {
         "samples": 96,
         "runs": 2,
         "points": 15,
         "eta": 0.02,
     }
-    full: ClassVar[Mapping[str, Any]] = {"runs": 10, "points": 121}
+    full: ClassVar[Mapping[str, object]] = {"runs": 10, "points": 121}
 
     @property
     def sweeps(self) -> dict[str, Sweep]:

@@ -41,7 +41,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -60,7 +60,7 @@ from rmtland.reproduction.index_energy_drawing import draw_index_energy
 from rmtland.reproduction.quantity import Quantity
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
-from rmtland.typing import override
+from rmtland.typing import Rng, override
 
 __all__ = ["MINIMISERS", "IndexAgainstEnergy", "least_squares_energy", "network_index"]
 
@@ -81,7 +81,7 @@ _MODELS: dict[str, tuple[str, type[HessianModel]]] = {
 }
 
 
-def network_index(epsilon: float, *, n: int, phi: float, eta: float, seed: Any) -> dict[str, float]:
+def network_index(epsilon: float, *, n: int, phi: float, eta: float, seed: Rng) -> dict[str, float]:
     """Draw a ReLU network, data and residuals; return its index and that of the Dyson law.
 
     Parameters
@@ -119,7 +119,7 @@ def network_index(epsilon: float, *, n: int, phi: float, eta: float, seed: Any) 
     }
 
 
-def least_squares_energy(samples: int, *, n: int, seed: Any) -> dict[str, float]:
+def least_squares_energy(samples: int, *, n: int, seed: Rng) -> dict[str, float]:
     """Return the least energy of a linear network of width n on iid data, by least squares."""
     data = gaussian(samples, n, rng=seed)
     fit, *_ = np.linalg.lstsq(data.x, data.y, rcond=None)
@@ -168,7 +168,7 @@ class IndexAgainstEnergy(PublishedFigure):
 
     name = "index"
     title = "index against energy with the small-index law, for models and networks"
-    quick: ClassVar[Mapping[str, Any]] = {
+    quick: ClassVar[Mapping[str, object]] = {
         "excess": (1.0, 4.0),
         "size": 150,
         "samples": 2,
@@ -177,7 +177,7 @@ class IndexAgainstEnergy(PublishedFigure):
         "runs": 4,
         "eta": 0.02,
     }
-    full: ClassVar[Mapping[str, Any]] = {
+    full: ClassVar[Mapping[str, object]] = {
         "excess": (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0),
         "size": 3000,
         "runs": 30,

@@ -28,7 +28,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -49,11 +49,11 @@ from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
-from rmtland.typing import Real, override
+from rmtland.typing import Real, Record, Rng, override
 
 __all__ = ["LIMITS", "LimitLaw", "known_densities", "limit_densities", "measured_density"]
 
-LIMITS: dict[str, dict[str, Any]] = {
+LIMITS: dict[str, Record] = {
     "two-leg law": STYLES["Dyson"],
     "Dyson, limit": {"color": COLORS[5], "ls": (0, (4, 1.5)), "lw": 1.4},
     "Dyson, data known": {"color": "#003f70", "ls": (0, (1, 1.2)), "lw": 1.6},
@@ -97,8 +97,8 @@ def measured_density(
     probes: int,
     points: int,
     eta: float,
-    seed: Any,
-) -> dict[str, Any]:
+    seed: Rng,
+) -> Record:
     """Draw networks and data; return the mean smoothed density of H and its standard error.
 
     Parameters
@@ -158,8 +158,8 @@ def limit_densities(
     leg_draws: int,
     points: int,
     eta: float,
-    seed: Any,
-) -> dict[str, Any]:
+    seed: Rng,
+) -> Record:
     """Return the smoothed densities of the two limit laws, with the errors that they state.
 
     Parameters
@@ -186,7 +186,7 @@ def limit_densities(
     """
     x = grid_points(points)
     legs_seed = int(random_generator(seed).integers(2**31))
-    options: dict[str, Any] = {"activation": activation, "epsilon": epsilon, "seed": legs_seed}
+    options: Record = {"activation": activation, "epsilon": epsilon, "seed": legs_seed}
     law = TwoLegHessian(1, 1, 1, ratio, **options, legs=legs, draws=leg_draws)
     found = law.solve(x + 1j * eta)
     # the limit of the Dyson law keeps more matrices: smaller legs
@@ -212,8 +212,8 @@ def known_densities(
     leg_draws: int,
     points: int,
     eta: float,
-    seed: Any,
-) -> dict[str, Any]:
+    seed: Rng,
+) -> Record:
     """Draw first layer and data, and Hessians given them; return data-aware laws beside them.
 
     Parameters
@@ -315,7 +315,7 @@ class LimitLaw(PublishedFigure):
 
     name = "limit"
     title = "two-leg law of H against the Dyson law and networks of growing width"
-    quick: ClassVar[Mapping[str, Any]] = {
+    quick: ClassVar[Mapping[str, object]] = {
         "sizes": (6, 10),
         "known_sizes": (4,),
         "draws": 1,
@@ -325,7 +325,7 @@ class LimitLaw(PublishedFigure):
         "points": 9,
         "eta": 0.2,
     }
-    full: ClassVar[Mapping[str, Any]] = {
+    full: ClassVar[Mapping[str, object]] = {
         "sizes": (8, 16, 32, 64, 128),
         "known_sizes": (8, 12, 20),
         "draws": 6,
@@ -377,11 +377,9 @@ class LimitLaw(PublishedFigure):
         errors: dict[Quantity, list[tuple[int, float, float]]] = {}
         laws = {one.key.parameters["activation"]: one.value for one in results["laws"]}
 
-        def note(
-            activation: str, n: int, found: Mapping[str, Any], against: Mapping[str, Any]
-        ) -> float:
+        def note(activation: str, n: int, found: Record, against: Record) -> float:
             peak = float(found["measured"].max())
-            at: dict[str, Any] = {"activation": activation, "n": n}
+            at: dict[str, str | float] = {"activation": activation, "n": n}
             scatter = float(found["error"].max() / peak)
             for name in LIMITS:
                 if name in against:

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from matplotlib.figure import Figure
 
@@ -153,7 +153,7 @@ class MinimisersStudy(PublishedFigure):
 
     name = "minimisers"
     title = "energies of minimisers against (1 - phi)^2/2 and against the slope of a single unit"
-    quick: ClassVar[Mapping[str, Any]] = {
+    quick: ClassVar[Mapping[str, object]] = {
         "activations": ("tanh", "linear"),
         "phi": (1 / 4, 1 / 2),
         "widths": (6, 8),
@@ -170,7 +170,7 @@ class MinimisersStudy(PublishedFigure):
         "added_phi": (1 / 4, 1 / 2),
         "added_sets": 1,
     }
-    full: ClassVar[Mapping[str, Any]] = {
+    full: ClassVar[Mapping[str, object]] = {
         "phi": (1 / 8, 1 / 4, 1 / 2, 2 / 3, 4 / 5),
         "widths": (8, 16, 32, 64),
         "data_sets": (16, 6, 3, 2),

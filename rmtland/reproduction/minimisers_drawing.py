@@ -15,10 +15,11 @@ from matplotlib.figure import Figure
 from rmtland.drawing import COLORS
 from rmtland.reproduction.figure import Content, Series, error_bars, label_panels
 from rmtland.reproduction.minimisers_numbers import ADDED, shape_name
+from rmtland.typing import Record
 
 __all__ = ["LOOKS", "draw_study"]
 
-LOOKS: dict[str, dict[str, Any]] = {
+LOOKS: dict[str, Record] = {
     "tanh": {"color": COLORS[1], "marker": "o"},
     "relu": {"color": COLORS[0], "marker": "s"},
     "quadratic": {"color": COLORS[3], "marker": "^"},
@@ -26,7 +27,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "linear": {"color": "0.4", "marker": "x"},
 }
 _KINDS = ("-", "--", ":", "-.")
-_PUBLISHED: dict[str, Any] = {"color": "black", "lw": 1.2, "ls": (0, (5, 2))}
+_PUBLISHED: Record = {"color": "black", "lw": 1.2, "ls": (0, (5, 2))}
 
 
 def draw_study(figure: Figure, content: Content, shapes: tuple[tuple[int, int, int], ...]) -> None:
@@ -62,7 +63,7 @@ def _of(content: Content, panel: str) -> list[Series]:
     return [one for one in content.series if str(one.panel) == panel]
 
 
-def _look(name: str) -> dict[str, Any]:
+def _look(name: str) -> Record:
     for activation, look in LOOKS.items():
         if activation in name.split(", "):
             return look

@@ -23,7 +23,7 @@ from rmtland.reproduction.minimisers_fits import (
 )
 from rmtland.reproduction.quantity import Quantity
 from rmtland.sweep import Results
-from rmtland.typing import Real
+from rmtland.typing import Real, Record
 
 __all__ = [
     "ADDED",
@@ -37,6 +37,7 @@ __all__ = [
 ]
 
 Numbers = dict[Quantity, float]
+Key = tuple[Any, ...]  # parameters of the runs of a group
 
 ADDED = {
     "noise_slope": "gain, fresh noise",
@@ -96,7 +97,7 @@ def square_networks(results: Results, numbers: Numbers) -> list[Series]:
             errors = np.hypot(np.maximum(table[i, :, 1], 1e-12), missing)
             limits.append(limit := limit_in_width(np.array(widths), table[i, :, 0], errors))
             published = MinimiserEnergy().energy(phi)
-            at: dict[str, Any] = {"activation": f, "phi": round(phi, 4)}
+            at: dict[str, str | float] = {"activation": f, "phi": round(phi, 4)}
             for j, n in enumerate(widths):
                 numbers[energy := Quantity.of("energy", **at, n=n)] = table[i, j, 0]
                 numbers[energy.having(statistic="standard error")] = table[i, j, 1]
@@ -213,7 +214,7 @@ def fixed_data(results: Results, numbers: Numbers) -> list[Series]:
     -------
     list of Series
     """
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    groups: dict[Key, list[Record]] = {}
     for one in results:
         groups.setdefault(_key(one.parameters, "data", "activation"), []).append(one.value)
     series: list[Series] = []
@@ -226,7 +227,7 @@ def fixed_data(results: Results, numbers: Numbers) -> list[Series]:
         slope = mean_interval(np.array([fitted_power(phi, v["energies"]) for v in values]))
         unit = mean_interval(np.array([v["unit slopes"].mean() for v in values]))
         highest = np.mean([v["unit slopes"].max() for v in values])
-        at: dict[str, Any] = {"activation": f, "data": shape_name(data)}
+        at: dict[str, str | float] = {"activation": f, "data": shape_name(data)}
         for name, known in (("S fitted", slope), ("S of one unit", unit)):
             numbers[quantity := Quantity.of(name, **at)] = known.value
             if np.isfinite(known.error):
@@ -263,7 +264,7 @@ def single_units(results: Results, numbers: Numbers) -> list[Series]:
     -------
     list of Series
     """
-    groups: dict[tuple[Any, ...], list[dict[str, float]]] = {}
+    groups: dict[Key, list[dict[str, float]]] = {}
     for one in results:
         groups.setdefault(_key(one.parameters, "activation", "n", "ratio"), []).append(one.value)
     series: list[Series] = []
@@ -280,7 +281,7 @@ def single_units(results: Results, numbers: Numbers) -> list[Series]:
                 series.append(Series("one unit", Quantity.of(kind, activation=f, n=n), ratios, y))
         for radius in _RADII.get(f, (1.0,)):
             field = UnitField(f, radius)
-            at: dict[str, Any] = {"activation": f, "radius": radius}
+            at: dict[str, str | float] = {"activation": f, "radius": radius}
             reached = field.reachable_slope()
             numbers[Quantity.of("S reachable, many samples", **at)] = reached.value
             numbers[Quantity.of("S reachable, many samples", **at, statistic="error")] = (
@@ -304,7 +305,7 @@ def added_units(results: Results, numbers: Numbers) -> list[Series]:
     -------
     list of Series
     """
-    groups: dict[tuple[Any, ...], list[dict[str, float]]] = {}
+    groups: dict[Key, list[dict[str, float]]] = {}
     for one in results:
         groups.setdefault(_key(one.parameters, "activation", "phi"), []).append(one.value)
     activations, phis = (list(dict.fromkeys(key[i] for key in groups)) for i in range(2))
@@ -315,11 +316,13 @@ def added_units(results: Results, numbers: Numbers) -> list[Series]:
         for phi in phis:
             values = groups[f, phi]
 
-            def mean(name: str, over: str | None = None, values: Any = values) -> float:
+            def mean(
+                name: str, over: str | None = None, values: list[dict[str, float]] = values
+            ) -> float:
                 below = [1.0 if over is None else v[over] for v in values]
                 return float(np.mean([v[name] / b for v, b in zip(values, below, strict=True)]))
 
-            at: dict[str, Any] = {"activation": f, "phi": round(phi, 4)}
+            at: dict[str, str | float] = {"activation": f, "phi": round(phi, 4)}
             at_phi.append(mean("phi"))
             numbers[Quantity.of("rank of the Jacobian over parameters", **at)] = mean(
                 "rank_share", "phi"
@@ -336,5 +339,5 @@ def added_units(results: Results, numbers: Numbers) -> list[Series]:
     return series
 
 
-def _key(parameters: dict[str, Any], *names: str) -> tuple[Any, ...]:
+def _key(parameters: Record, *names: str) -> Key:
     return tuple(parameters[name] for name in names)

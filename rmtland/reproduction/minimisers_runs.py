@@ -20,7 +20,7 @@ from rmtland.landscape.minimisers import (
     minimised_networks,
     unit_slopes,
 )
-from rmtland.typing import Real
+from rmtland.typing import Real, Record
 
 __all__ = [
     "added_unit",
@@ -32,8 +32,6 @@ __all__ = [
     "square_energies",
     "start_energies",
 ]
-
-Values = dict[str, Any]
 
 
 def sample_count(phi: float, n0: int, n1: int, n2: int) -> int:
@@ -76,7 +74,7 @@ def _data(root: int, sets: int, n0: int, n2: int, m: int) -> tuple[Real, Real, A
     return rng.standard_normal((sets, n0, m)), rng.standard_normal((sets, n2, m)), rng
 
 
-def _values(found: BatchMinimum) -> Values:
+def _values(found: BatchMinimum) -> Record:
     return {
         "energies": found.values,
         "missing": found.missing,
@@ -86,7 +84,7 @@ def _values(found: BatchMinimum) -> Values:
 
 def square_energies(
     activation: str, *, phi: float, n: int, data_sets: int, steps: int, root: int
-) -> Values:
+) -> Record:
     """Train networks of n inputs, hidden units and outputs, one on each data set.
 
     Parameters
@@ -116,7 +114,7 @@ def shape_energies(
     data_sets: int,
     steps: int,
     root: int,
-) -> Values:
+) -> Record:
     """Train networks of given widths, one on each data set.
 
     Parameters
@@ -150,7 +148,7 @@ def start_energies(
     data_sets: int,
     steps: int,
     root: int,
-) -> Values:
+) -> Record:
     """Train square networks from starts of another size, or with more memory.
 
     Parameters
@@ -190,7 +188,7 @@ def fixed_data_energies(
     starts: int,
     steps: int,
     root: int,
-) -> Values:
+) -> Record:
     """Train networks of several hidden widths on one data set, and single units on it.
 
     Parameters
@@ -240,7 +238,7 @@ def fixed_data_energies(
 
 def slopes_over_samples(
     activation: str, *, n: int, ratio: int, number: int, starts: int, root: int
-) -> Values:
+) -> Record:
     """Climb to maxima of one unit's share on a data set of `ratio` n samples.
 
     Parameters
@@ -276,7 +274,7 @@ def added_unit(
     starts: int,
     steps: int,
     root: int,
-) -> Values:
+) -> Record:
     """Measure what one more hidden unit gains, and the slope of a single unit on the data.
 
     Parameters

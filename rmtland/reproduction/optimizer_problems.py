@@ -127,7 +127,7 @@ class LogisticRegression(Problem):
 
     features: Real
     labels: Real
-    test: tuple[Real, Any]
+    test: tuple[Real, Integer]
     ridge: float
 
     def value_and_gradient(self, theta: Real, rows: Integer | None = None) -> tuple[float, Real]:
@@ -161,7 +161,7 @@ class NetworkTraining(Problem):
     net: MLP
     x: Real
     y: Real
-    test: tuple[Real, Any]
+    test: tuple[Real, Integer]
 
     product_cost = 2.0
 

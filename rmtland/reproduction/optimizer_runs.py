@@ -38,7 +38,7 @@ from rmtland.optimizer import (
     gradient_measure,
 )
 from rmtland.reproduction.optimizer_problems import LeastSquares, Problem, make_problem
-from rmtland.typing import Integer, Real
+from rmtland.typing import Integer, Real, Record
 
 __all__ = ["CONDITIONS", "METHODS", "SPECTRAL", "TUNED", "compare_method"]
 
@@ -190,7 +190,7 @@ def descend(watch: Watch, rule: Any, *, batch: int | None, rng: np.random.Genera
             theta = rule.step(theta, gradient, state)
 
 
-def _judged(watch: Watch, rule: Any, point: Point, state: dict[str, Any]) -> Real | None:
+def _judged(watch: Watch, rule: Any, point: Point, state: Record) -> Real | None:
     """Let a rule look at a point, and count its products."""
     before = state["products"]
     finite = math.isfinite(point.loss)
@@ -247,7 +247,7 @@ def _quasi_newton(watch: Watch, name: str) -> None:
         return loss, gradient
 
     most = int(watch.budget) + 1
-    options: dict[str, Any] = {"maxiter": most, "gtol": 0.0}
+    options: Record = {"maxiter": most, "gtol": 0.0}
     if name == "L-BFGS-B":
         options |= {"maxfun": most, "maxcor": 20, "maxls": 50, "ftol": 0.0}
     with contextlib.suppress(_Spent):
@@ -359,7 +359,7 @@ def compare_method(
     budget: float,
     size: str,
     root: int,
-) -> dict[str, Any]:
+) -> Record:
     """Run a method on a problem under a condition, over several data sets.
 
     Parameters
@@ -402,7 +402,7 @@ def compare_method(
         made = _problem(problem, seed, size, noise, root)
         return Watch(made, budget, made.target, stop_at_target=stop)
 
-    found: dict[str, Any] = {"tuning": 0.0, "tuning_seconds": 0.0}
+    found: Record = {"tuning": 0.0, "tuning_seconds": 0.0}
     setting = None
     if method in TUNED:
         spent = [0.0]

@@ -18,7 +18,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from textwrap import fill
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -33,7 +33,7 @@ from rmtland.reproduction.optimizer_problems import PROBLEMS, SIZES, available
 from rmtland.reproduction.optimizer_runs import CONDITIONS, METHODS, SPECTRAL, TUNED, compare_method
 from rmtland.reproduction.quantity import Quantity
 from rmtland.sweep import Grid, Results
-from rmtland.typing import Real
+from rmtland.typing import Real, Record
 
 __all__ = ["OptimizerStudy"]
 
@@ -108,7 +108,7 @@ class OptimizerStudy(PublishedFigure):
 
     name = "optimizer"
     title = "methods that measure curvature against tuned ones: convergence, held-out error"
-    quick: ClassVar[Mapping[str, Any]] = {
+    quick: ClassVar[Mapping[str, object]] = {
         "problems": (
             "random quadratic",
             "logistic regression",
@@ -120,7 +120,7 @@ class OptimizerStudy(PublishedFigure):
         "budget": 120,
         "scale": "small",
     }
-    full: ClassVar[Mapping[str, Any]] = {"sets": 10, "budget": 1000}
+    full: ClassVar[Mapping[str, object]] = {"sets": 10, "budget": 1000}
     takes_images = False
 
     def __post_init__(self) -> None:
@@ -198,7 +198,7 @@ class OptimizerStudy(PublishedFigure):
         return Content(tuple(series), numbers, caption)
 
     def _clean(
-        self, found: Mapping[tuple[Any, ...], Any], numbers: dict[Quantity, float]
+        self, found: Mapping[tuple[str, str, str], Record], numbers: dict[Quantity, float]
     ) -> list[Series]:
         """Return passes and held-out errors without disturbance."""
         series = []
@@ -236,7 +236,7 @@ class OptimizerStudy(PublishedFigure):
         return [one for one in series if not np.isnan(one.y).all()]
 
     def _robust(
-        self, found: Mapping[tuple[Any, ...], Any], numbers: dict[Quantity, float]
+        self, found: Mapping[tuple[str, str, str], Record], numbers: dict[Quantity, float]
     ) -> list[Series]:
         """Return how many times the passes a condition costs, over the problems."""
         series = []
@@ -269,7 +269,9 @@ class OptimizerStudy(PublishedFigure):
                 )
         return series
 
-    def _gains(self, found: Mapping[tuple[Any, ...], Any], numbers: dict[Quantity, float]) -> None:
+    def _gains(
+        self, found: Mapping[tuple[str, str, str], Record], numbers: dict[Quantity, float]
+    ) -> None:
         """Note what the best method that measures curvature gains over the best tuned one."""
         for problem in self.problems:
             best: dict[str, tuple[float, float, float]] = {}

@@ -10,7 +10,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+
+from rmtland.typing import Record
 
 __all__ = ["Quantity"]
 
@@ -79,6 +80,6 @@ class Quantity:
         ]
         return ", ".join([self.name, *shown] if self.name else shown)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Record:
         """Return plain values, for JSON."""
         return {"quantity": self.name, "parameters": dict(self.parameters)}

@@ -31,7 +31,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -57,7 +57,7 @@ from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Results
-from rmtland.typing import override
+from rmtland.typing import Record, Rng, override
 
 __all__ = ["ResidualPart", "residual_spectrum"]
 
@@ -74,8 +74,8 @@ def _block_law(phi: float, epsilon: float) -> Law:
 
 
 def residual_spectrum(
-    phi: float, *, hidden: int, epsilon: float, points: int, images: str, seed: Any
-) -> dict[str, Any]:
+    phi: float, *, hidden: int, epsilon: float, points: int, images: str, seed: Rng
+) -> Record:
     """Draw images, a network and residuals; return the spectrum of H1 and the Dyson law.
 
     Parameters
@@ -152,12 +152,12 @@ class ResidualPart(PublishedFigure):
 
     name = "fig3"
     title = "H1 of a ReLU network at initialisation against Wigner and the ReLU block"
-    quick: ClassVar[Mapping[str, Any]] = {
+    quick: ClassVar[Mapping[str, object]] = {
         "phi": (1 / 2, 1.0),
         "runs": 3,
         "points": 15,
     }
-    full: ClassVar[Mapping[str, Any]] = {"points": 81}
+    full: ClassVar[Mapping[str, object]] = {"points": 81}
 
     @property
     def sweeps(self) -> dict[str, Sweep]:

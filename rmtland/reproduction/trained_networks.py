@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from textwrap import fill
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -46,11 +46,11 @@ from rmtland.reproduction.quantity import Quantity
 from rmtland.reproduction.trained_cases import NAMES, NETWORKS, SMALL
 from rmtland.reproduction.trained_runs import LEVELS, conditioned_distances, level_densities
 from rmtland.sweep import Grid, Results
-from rmtland.typing import Real
+from rmtland.typing import Real, Record
 
 __all__ = ["TrainedNetworks"]
 
-_STYLES: dict[Level, dict[str, Any]] = {
+_STYLES: dict[Level, Record] = {
     Level.PRINTED: STYLES["printed"],
     Level.MEASURED_PARTS: STYLES["both parts measured"],
     Level.DYSON: STYLES["Dyson"],
@@ -115,7 +115,7 @@ class TrainedNetworks(PublishedFigure):
 
     name = "trained"
     title = "levels of theory against measured Hessians of networks in training"
-    quick: ClassVar[Mapping[str, Any]] = {
+    quick: ClassVar[Mapping[str, object]] = {
         "shown": SMALL,
         "networks": (SMALL, "memory logistic tanh 10-8-3"),
         "fractions": (0.5, 0.0),
@@ -123,7 +123,7 @@ class TrainedNetworks(PublishedFigure):
         "draws": 4,
         "points": 20,
     }
-    full: ClassVar[Mapping[str, Any]] = {"runs": 3}
+    full: ClassVar[Mapping[str, object]] = {"runs": 3}
     takes_images = False
 
     def __post_init__(self) -> None:
@@ -213,7 +213,7 @@ class TrainedNetworks(PublishedFigure):
 
     def _all_runs(self, results: Results, numbers: dict[Quantity, float]) -> list[Series]:
         """Return distances and indices of levels 7 and 8, every iterate once."""
-        runs: dict[tuple[str, int], dict[int, dict[str, Any]]] = {}
+        runs: dict[tuple[str, int], dict[int, Record]] = {}
         refused = 0
         for one in results:
             parameters = one.key.parameters
@@ -265,7 +265,7 @@ def _draw_stage(ax: Axes, content: Content, panel: str) -> None:
     highest = float(measured.y.max())
     for level in _DENSITIES:
         law = content.get(panel, LEVELS[level])
-        style: dict[str, Any] = dict(_STYLES[level])
+        style: Record = dict(_STYLES[level])
         if level is Level.CONDITIONED_GRADIENT:
             style |= {"drawstyle": "steps-mid", "lw": 1.0}
         ax.plot(law.x, law.y, label=LEVELS[level], **style)
@@ -294,7 +294,7 @@ def _draw_distances(ax: Axes, content: Content) -> None:
     ax.legend(fontsize=6, frameon=False, loc="upper right")
 
 
-def _curves(network: str, stages: list[dict[str, Any]]) -> list[Series]:
+def _curves(network: str, stages: list[Record]) -> list[Series]:
     """Return all that is known of a run, over its energies."""
 
     def column(name: str) -> Real:
@@ -325,12 +325,10 @@ def _curves(network: str, stages: list[dict[str, Any]]) -> list[Series]:
     return series
 
 
-def _count_points(
-    points: list[tuple[str, int, dict[str, Any]]], numbers: dict[Quantity, float]
-) -> None:
+def _count_points(points: list[tuple[str, int, Record]], numbers: dict[Quantity, float]) -> None:
     """Note how many points are within chance, and all that are not."""
 
-    def excess(found: Mapping[str, Any], n: int) -> float:
+    def excess(found: Record, n: int) -> float:
         return float(found[f"kolmogorov {n}"] - _FACTOR * found[f"chance {n}"] - _MARGIN)
 
     levels = [level.number for level in _CONDITIONED]

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,7 +30,7 @@ from rmtland.networks import MLP, Dataset, LossPoint, train
 from rmtland.reproduction.trained_cases import NAMES, network_case
 from rmtland.solution import ConvergenceError
 from rmtland.streams import random_generator
-from rmtland.typing import Real
+from rmtland.typing import Real, Record
 
 __all__ = ["LEVELS", "Stage", "conditioned_distances", "level_densities", "stage_point"]
 
@@ -109,7 +109,7 @@ def _trained(
 
 def conditioned_distances(
     network: str, *, run: int, root: int, fraction: float, steps: int, draws: int
-) -> dict[str, Any]:
+) -> Record:
     """Compare the Hessian of a stage with levels 7 and 8 of the audit, on a minimum at the end.
 
     Parameters
@@ -133,7 +133,7 @@ def conditioned_distances(
     )
     measured = np.linalg.eigvalsh(point.hessian("total"))
     zero = _ZERO * np.abs(measured).max()
-    found: dict[str, Any] = {
+    found: Record = {
         "step": step,
         "loss": str(net.loss),
         "parameters": measured.size,
@@ -178,7 +178,7 @@ def _conditioned(
 
 def level_densities(
     network: str, *, run: int, root: int, fraction: float, steps: int, draws: int, points: int
-) -> dict[str, Any]:
+) -> Record:
     """Compare the Hessian of a stage of a network without biases with all levels of `LEVELS`.
 
     Parameters
@@ -201,7 +201,7 @@ def level_densities(
     nodes = audit.spectrum.nodes.ravel()
     low, high = nodes.min(), np.quantile(nodes, _SHOWN)
     edges = np.linspace(low - 0.05 * (high - low), high, _BINS + 1)
-    found: dict[str, Any] = {
+    found: Record = {
         "energy": point.energy,
         "index": audit.spectrum.index(),
         "chance": audit[Level.CONDITIONED_GRADIENT].expected,

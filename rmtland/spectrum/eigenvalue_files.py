@@ -20,14 +20,13 @@ from __future__ import annotations
 import io
 import re
 from pathlib import PurePath
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtland.spectrum.files import LARGEST_FILE, array_names, arrays_of, read_array
 from rmtland.spectrum.measure import Spectrum
-from rmtland.typing import Real
+from rmtland.typing import NumpyArray, Real
 
 __all__ = ["spectrum_of_file"]
 
@@ -110,7 +109,7 @@ def _size(stream: IO[bytes]) -> int | None:
     return size
 
 
-def _archive(stream: IO[bytes], name: str, largest: int) -> Spectrum | NDArray[Any]:
+def _archive(stream: IO[bytes], name: str, largest: int) -> Spectrum | NumpyArray:
     """Return what an .npz file holds: a spectrum of rmtland, or one array."""
     try:
         names = array_names(stream)
@@ -129,7 +128,7 @@ def _archive(stream: IO[bytes], name: str, largest: int) -> Spectrum | NDArray[A
     return found[wanted]
 
 
-def _real(values: NDArray[Any], name: str) -> NDArray[Any]:
+def _real(values: NumpyArray, name: str) -> NumpyArray:
     """Return the real eigenvalues in an array, or say why there are none."""
     if values.dtype.kind not in "iufc":
         raise ValueError(f"{name} holds values of type {values.dtype}, not real numbers")

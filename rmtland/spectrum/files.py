@@ -12,13 +12,13 @@ import os
 import stat
 import zipfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 from numpy.lib import format as npy
-from numpy.typing import NDArray
 
 from rmtland.files import atomic_write
+from rmtland.typing import NumpyArray, Record
 
 __all__ = [
     "LARGEST_FILE",
@@ -45,8 +45,8 @@ def spectrum_path(path: str | os.PathLike[str]) -> Path:
 
 def write_arrays(
     path: str | os.PathLike[str],
-    header: dict[str, Any],
-    arrays: dict[str, NDArray[Any]],
+    header: Record,
+    arrays: dict[str, NumpyArray],
     *,
     kind: str = "spectrum",
 ) -> Path:
@@ -71,7 +71,7 @@ def write_arrays(
     """
     target = spectrum_path(path)
     text = np.array(json.dumps({"format": _format(kind), **header}))
-    named: dict[str, Any] = {"header": text, **arrays}
+    named: Record = {"header": text, **arrays}
     with atomic_write(target) as stream:
         np.savez_compressed(stream, **named)
     return target
@@ -79,7 +79,7 @@ def write_arrays(
 
 def read_arrays(
     path: str | os.PathLike[str], *, kind: str = "spectrum"
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+) -> tuple[Record, dict[str, NumpyArray]]:
     """Read what `write_arrays` wrote.
 
     Parameters
@@ -117,7 +117,7 @@ def read_arrays(
 
 def read_stream(
     stream: IO[bytes], *, kind: str = "spectrum", largest: int = LARGEST_FILE
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+) -> tuple[Record, dict[str, NumpyArray]]:
     """Read what `write_arrays` wrote from an open file.
 
     Parameters
@@ -174,9 +174,7 @@ def array_names(stream: IO[bytes]) -> list[str]:
     return names
 
 
-def arrays_of(
-    stream: IO[bytes], largest: int, *, only: str | None = None
-) -> dict[str, NDArray[Any]]:
+def arrays_of(stream: IO[bytes], largest: int, *, only: str | None = None) -> dict[str, NumpyArray]:
     """Return the arrays of an .npz file, none of which is larger than it says.
 
     Parameters
@@ -198,7 +196,7 @@ def arrays_of(
     Exception
         Of almost any kind if the bytes are damaged; ValueError if they take more.
     """
-    arrays: dict[str, NDArray[Any]] = {}
+    arrays: dict[str, NumpyArray] = {}
     with zipfile.ZipFile(stream) as archive:
         entries = archive.infolist()
         total = sum(entry.file_size for entry in entries)
@@ -221,7 +219,7 @@ def _format(kind: str) -> str:
     return f"rmtland {kind} 1"
 
 
-def read_array(member: IO[bytes], size: int) -> NDArray[Any]:
+def read_array(member: IO[bytes], size: int) -> NumpyArray:
     """Read one array, after its own header was seen to claim no more than there is.
 
     Parameters

@@ -23,13 +23,13 @@ Inertia(negative=0, zero=0, positive=2, zero_tolerance=0.0)
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtland.arguments import finite, nonnegative
 from rmtland.spectrum.matrices import hermitian_stack
+from rmtland.typing import Array, NumpyArray
 
 __all__ = ["Inertia", "inertia"]
 
@@ -55,7 +55,7 @@ class Inertia(NamedTuple):
     zero_tolerance: float
 
 
-def inertia(matrix: Any, shift: float = 0.0, *, zero_tolerance: float = 0.0) -> Inertia:
+def inertia(matrix: Array, shift: float = 0.0, *, zero_tolerance: float = 0.0) -> Inertia:
     """Count the eigenvalues below, at and above `shift` without computing any.
 
     Parameters
@@ -96,7 +96,7 @@ def inertia(matrix: Any, shift: float = 0.0, *, zero_tolerance: float = 0.0) -> 
     return Inertia(negative, below + at - negative, size - below - at, tolerance)
 
 
-def _negative_and_zero(matrix: NDArray[Any], shift: float) -> tuple[int, int]:
+def _negative_and_zero(matrix: NumpyArray, shift: float) -> tuple[int, int]:
     """Count negative and zero eigenvalues of the matrix less its shift, by its D."""
     from scipy.linalg import lapack
 

@@ -12,10 +12,9 @@ Examples
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtland.arguments import dense_array
 from rmtland.arrays import (
@@ -24,7 +23,7 @@ from rmtland.arrays import (
     precision_of,
     to_numpy,
 )
-from rmtland.typing import Array, Real
+from rmtland.typing import Array, Namespace, NumpyArray, Real
 
 __all__ = ["LARGEST_DENSE", "HermitianStack", "device_eigenvalues", "hermitian_stack"]
 
@@ -42,11 +41,11 @@ _ROWS = 2**24  # entries of a matrix on a device that are compared with their mi
 class HermitianStack(NamedTuple):
     """Matrices as float64 or complex128, shape (runs, p, p), and the precision of their entries."""
 
-    matrices: NDArray[Any]
+    matrices: NumpyArray
     precision: str
 
 
-def hermitian_stack(matrix: Any) -> HermitianStack:
+def hermitian_stack(matrix: Array) -> HermitianStack:
     """Return real symmetric or complex Hermitian matrices, checked.
 
     Parameters
@@ -85,7 +84,7 @@ def hermitian_stack(matrix: Any) -> HermitianStack:
     return HermitianStack(array, precision)
 
 
-def device_eigenvalues(matrix: Any) -> tuple[Real, str] | None:
+def device_eigenvalues(matrix: Array) -> tuple[Real, str] | None:
     """Return the eigenvalues of matrices on a device, computed there.
 
     Parameters
@@ -123,7 +122,7 @@ def device_eigenvalues(matrix: Any) -> tuple[Real, str] | None:
     return to_numpy(xp.stack(values)), precision
 
 
-def _sizes_on_device(stack: Array, xp: Any, is_complex: bool) -> Array:
+def _sizes_on_device(stack: Array, xp: Namespace, is_complex: bool) -> Array:
     """Largest asymmetry and largest entry of each matrix, in blocks of rows."""
     size, worst = int(stack.shape[-1]), []
     rows = max(1, _ROWS // size)
@@ -158,7 +157,7 @@ def _check_mirror(skew: float, size: float, precision: str, is_complex: bool) ->
         )
 
 
-def _written_out(matrix: Any) -> NDArray[Any]:
+def _written_out(matrix: Array) -> NumpyArray:
     """Return a dense array; multiply an operator by the identity."""
     sparse = hasattr(matrix, "toarray") and hasattr(matrix, "nnz")
     operator = not sparse and not isinstance(matrix, np.ndarray) and hasattr(matrix, "matmat")
@@ -183,14 +182,14 @@ def _written_out(matrix: Any) -> NDArray[Any]:
     return np.concatenate(parts, axis=1) if parts else np.empty((0, 0))
 
 
-def _largest(matrix: NDArray[Any]) -> float:
+def _largest(matrix: NumpyArray) -> float:
     """Largest modulus of an entry."""
     if matrix.dtype.kind == "c":
         return float(np.abs(matrix).max())
     return float(max(matrix.max(), -matrix.min()))
 
 
-def _asymmetry(matrix: NDArray[Any]) -> float:
+def _asymmetry(matrix: NumpyArray) -> float:
     """Largest |a_ij - conj(a_ji)|, in blocks of rows so that no second matrix is made."""
     worst = 0.0
     step = max(1, 2**20 // matrix.shape[0])

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from rmtland.arguments import choice, count, dense_array, float_array
 from rmtland.arrays import ROUNDING_UNITS, precision_of
@@ -40,10 +40,11 @@ from rmtland.spectrum.matrices import device_eigenvalues, hermitian_stack
 from rmtland.spectrum.provenance import frozen
 from rmtland.spectrum.statistics import SpectralStatistics
 from rmtland.spectrum.tables import data_frame, html_table
-from rmtland.typing import Real
+from rmtland.typing import Array, NumpyArray, Real, Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from pandas import DataFrame
 
 __all__ = ["Spectrum"]
 
@@ -95,7 +96,7 @@ class Spectrum(SpectralStatistics):
     nodes: Real
     weights: Real | None = None
     dimension: int | None = None
-    provenance: dict[str, Any] = field(default_factory=dict)
+    provenance: Record = field(default_factory=dict)
     alpha: Real | None = None
     beta: Real | None = None
     precision: str = field(default="", kw_only=True)
@@ -139,7 +140,7 @@ class Spectrum(SpectralStatistics):
                 raise ValueError("brackets must be pairs 0 <= low <= high <= 1")
             self._keep("brackets", brackets)
 
-    def _keep(self, name: str, value: Any) -> None:
+    def _keep(self, name: str, value: object) -> None:
         if isinstance(value, np.ndarray):
             value.flags.writeable = False
         object.__setattr__(self, name, value)
@@ -173,7 +174,7 @@ class Spectrum(SpectralStatistics):
     # Where it comes from ---------------------------------------------------------------------
 
     @classmethod
-    def from_eigenvalues(cls, eigenvalues: ArrayLike, **provenance: Any) -> Self:
+    def from_eigenvalues(cls, eigenvalues: ArrayLike, **provenance: object) -> Self:
         """Return the spectrum of matrices all of whose eigenvalues are known.
 
         Parameters
@@ -195,7 +196,7 @@ class Spectrum(SpectralStatistics):
         return cls(eigenvalues, provenance=provenance)  # type: ignore[arg-type]
 
     @classmethod
-    def from_matrix(cls, matrix: Any, **provenance: Any) -> Self:
+    def from_matrix(cls, matrix: Array, **provenance: object) -> Self:
         """Diagonalise a matrix, or a stack of them.
 
         Parameters
@@ -250,11 +251,11 @@ class Spectrum(SpectralStatistics):
     def __len__(self) -> int:
         return int(self.nodes.size)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NumpyArray:
         """Return all eigenvalues in ascending order; a quadrature is refused, for its weights."""
         return np.array(self.eigenvalues, dtype=dtype, copy=copy)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return _restored, (type(self), {f.name: getattr(self, f.name) for f in fields(self)})
 
     def __repr__(self) -> str:
@@ -275,7 +276,7 @@ class Spectrum(SpectralStatistics):
         """Return a small table for notebooks."""
         return html_table(self, self._words())
 
-    def to_dataframe(self) -> Any:
+    def to_dataframe(self) -> DataFrame:
         """Return the nodes as a pandas DataFrame.
 
         Returns
@@ -368,7 +369,7 @@ class Spectrum(SpectralStatistics):
         return cls._from_arrays(*read_stream(stream, largest=largest))
 
     @classmethod
-    def _from_arrays(cls, header: dict[str, Any], arrays: dict[str, Any]) -> Self:
+    def _from_arrays(cls, header: Record, arrays: Record) -> Self:
         return cls(
             dimension=header["dimension"],
             provenance=header["provenance"],
@@ -397,5 +398,5 @@ def _normalised(weights: Real) -> Real:
     return weights / sums[:, None] if off[worst] > 1e-12 else weights
 
 
-def _restored(kind: type[Spectrum], values: dict[str, Any]) -> Spectrum:
+def _restored(kind: type[Spectrum], values: Record) -> Spectrum:
     return kind(**values)

@@ -17,6 +17,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from rmtland.typing import Record
+
 __all__ = ["FrozenDict", "FrozenList", "frozen"]
 
 
@@ -24,31 +26,31 @@ def _refuse(self: object, *arguments: object, **options: object) -> NoReturn:
     raise TypeError("provenance cannot be changed; make a new spectrum by dataclasses.replace")
 
 
-class FrozenDict(dict[str, Any]):
+class FrozenDict(Record):
     """A dict that refuses changes; equal to a plain one, and written to JSON as one."""
 
     __setitem__ = __delitem__ = __ior__ = _refuse
     clear = pop = popitem = setdefault = update = _refuse
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return FrozenDict, (dict(self),)
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(json.dumps(self, sort_keys=True))
 
 
-class FrozenList(list[Any]):
+class FrozenList(list[object]):
     """A list that refuses changes; equal to a plain one, and written to JSON as one."""
 
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
     append = clear = extend = insert = pop = remove = _refuse
     reverse = sort = _refuse
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return FrozenList, (list(self),)
 
 
-def frozen(provenance: Mapping[str, Any]) -> FrozenDict:
+def frozen(provenance: Mapping[str, object]) -> FrozenDict:
     """Return a copy with plain Python values that cannot be changed.
 
     Parameters
@@ -71,7 +73,7 @@ def frozen(provenance: Mapping[str, Any]) -> FrozenDict:
         if not isinstance(key, str):
             raise TypeError(f"provenance must be JSON-able: its keys are strings; got {key!r}")
 
-    def plain(value: Any) -> Any:
+    def plain(value: object) -> object:
         if isinstance(value, np.generic | np.ndarray):
             return value.tolist()
         if isinstance(value, Mapping):

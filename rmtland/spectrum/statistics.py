@@ -26,11 +26,12 @@ Examples
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from rmtland.arguments import (
     complex_points,
@@ -42,7 +43,7 @@ from rmtland.arguments import (
 from rmtland.arrays import ROUNDING_UNITS
 from rmtland.spectrum.bounds import mass_bounds
 from rmtland.spectrum.inertia import Inertia
-from rmtland.typing import Real
+from rmtland.typing import NumpyArray, Real, Values
 
 __all__ = ["SpectralStatistics"]
 
@@ -100,7 +101,7 @@ class SpectralStatistics:
         unit = ROUNDING_UNITS[self.precision]
         return float(self.nodes.shape[1] * unit * np.abs(self.nodes).max())
 
-    def cdf(self, x: ArrayLike) -> Any:
+    def cdf(self, x: ArrayLike) -> Values:
         """Distribution function: the mass in (-infinity, x], mean over runs.
 
         Parameters
@@ -115,7 +116,7 @@ class SpectralStatistics:
         """
         return self._mass(x, "right")
 
-    def mass_below(self, x: ArrayLike) -> Any:
+    def mass_below(self, x: ArrayLike) -> Values:
         """Mass in (-infinity, x), mean over runs: without that of eigenvalues at x.
 
         Parameters
@@ -130,13 +131,13 @@ class SpectralStatistics:
         """
         return self._mass(x, "left")
 
-    def _mass(self, x: ArrayLike, side: Any) -> Any:
+    def _mass(self, x: ArrayLike, side: Literal["left", "right"]) -> Values:
         nodes, weights = self.measure
         sums = np.concatenate(([0.0], np.cumsum(weights)))
         sums[-1] = 1.0
         return _as_given(sums[np.searchsorted(nodes, points("x", x), side=side)])
 
-    def stieltjes(self, z: ArrayLike) -> Any:
+    def stieltjes(self, z: ArrayLike) -> Values:
         """Stieltjes (Cauchy) transform, the mean of 1/(z - eigenvalue).
 
         Parameters
@@ -158,7 +159,7 @@ class SpectralStatistics:
         """
         return self._averaged(complex_points("z", z), lambda distance: 1 / distance)
 
-    def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Any:
+    def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Values:
         """Density convolved with the Cauchy density of half-width eta.
 
         Parameters
@@ -183,7 +184,7 @@ class SpectralStatistics:
         z = points("x", x) + 1j * positive_number("eta", eta)
         return self._averaged(z, lambda distance: -(1 / distance).imag / np.pi)
 
-    def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Any:
+    def smoothed_cdf(self, x: ArrayLike, *, eta: float) -> Values:
         """Distribution function convolved with the Cauchy law of half-width eta.
 
         Parameters
@@ -208,7 +209,7 @@ class SpectralStatistics:
         z = points("x", x) + 1j * positive_number("eta", eta)
         return self._averaged(z, lambda distance: 1 - np.angle(distance) / np.pi)
 
-    def _averaged(self, z: NDArray[Any], function: Any) -> Any:
+    def _averaged(self, z: NumpyArray, function: Callable[[NumpyArray], NumpyArray]) -> Values:
         """Mean of a function of z - eigenvalue."""
         nodes, weights = self.measure
         step = max(1, 2**20 // nodes.size)
@@ -385,7 +386,7 @@ class SpectralStatistics:
         return _standard_error((self._weights * powers).sum(axis=1))
 
 
-def _as_given(values: NDArray[Any]) -> Any:
+def _as_given(values: NumpyArray) -> Values:
     """Return a Python number where no axes were given."""
     return values if values.shape else values.item()
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import html
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from rmtland.spectrum import Spectrum
 
 __all__ = ["data_frame", "html_table"]
 
 
-def html_table(spectrum: Any, words: str) -> str:
+def html_table(spectrum: Spectrum, words: str) -> str:
     """Return a small table for notebooks.
 
     Parameters
@@ -33,7 +38,7 @@ def html_table(spectrum: Any, words: str) -> str:
     return f"<table>{cells}</table>"
 
 
-def data_frame(spectrum: Any) -> Any:
+def data_frame(spectrum: Spectrum) -> DataFrame:
     """Return the nodes as a pandas DataFrame, one row each.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,10 +18,17 @@ from rmtland.statements.relations import Equal, Estimate, Near
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
 
+if TYPE_CHECKING:
+    from rmtland.laws import Law
+    from rmtland.reproduction.minimisers_verdict import EnergyVerdict
+
 __all__ = ["STATEMENTS"]
 
 PLACE = Section(Document.ABSTRACT, "abstract", "abstract")
-MODELS: dict[str, Any] = {"Wigner": WishartPlusWigner, "ReLU": WishartPlusReluBlock}
+MODELS: dict[str, type[WishartPlusWigner | WishartPlusReluBlock]] = {
+    "Wigner": WishartPlusWigner,
+    "ReLU": WishartPlusReluBlock,
+}
 UNDER = Number(0.05, 0.95)
 
 
@@ -47,7 +54,7 @@ def _slope_in_energy(model: str, phi: float) -> float:
     return float(np.log(high / low) / np.log(1.002 / 1.001))
 
 
-def _third(law: Any) -> float:
+def _third(law: Law) -> float:
     """Return the standardised third cumulant, from moments."""
     m1, m2, m3 = (law.moment(k) for k in (1, 2, 3))
     variance = m2 - m1**2
@@ -87,7 +94,7 @@ ratio = Claim(
 )
 
 
-def _energy_verdict(phi: float, seed: int) -> Any:
+def _energy_verdict(phi: float, seed: int) -> EnergyVerdict:
     from rmtland.reproduction import minimisers_verdict
 
     return minimisers_verdict.published_energy_verdict(

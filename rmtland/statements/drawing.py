@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -83,12 +84,12 @@ def draw_counterexample(ax: Axes, statement: Statement, *, along: str | None = N
     return None
 
 
-def _points(claim: Claim, name: str, at: Any) -> list[tuple[float, float, float]]:
+def _points(claim: Claim, name: str, at: Mapping[str, object]) -> list[tuple[float, float, float]]:
     """Return (value, printed, true) along one hypothesis."""
     range_ = claim.hypotheses[name]
     if isinstance(range_, OneOf):
         return []
-    values: Any
+    values: Iterable[float]
     if isinstance(range_, Whole):
         values = range(range_.low, min(range_.high, range_.low + 30) + 1)
     elif isinstance(range_, Number) and range_.log:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rmtland.networks import MLP, LossPoint
-from rmtland.typing import Real
+from rmtland.typing import Real, Record
 
 __all__ = [
     "gaussian_matrix",
@@ -113,7 +113,7 @@ def loss_point(
     return net.at(net.init(rng=seed), x, y)
 
 
-def wide_problem(samples: int, more: int, seed: int) -> dict[str, Any]:
+def wide_problem(samples: int, more: int, seed: int) -> Record:
     """Return a linearised problem with a full-rank Jacobian and no fewer parameters than samples.
 
     Parameters

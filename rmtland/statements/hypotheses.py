@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeAlias
 
 __all__ = ["Hypothesis", "Number", "OneOf", "Whole", "draw", "seed", "simplest_failure"]
@@ -125,14 +126,14 @@ class OneOf:
         If there is no value.
     """
 
-    values: tuple[Any, ...]
+    values: tuple[object, ...]
 
     def __post_init__(self) -> None:
         if not self.values:
             raise ValueError("values must not be empty")
 
     @property
-    def simplest(self) -> Any:
+    def simplest(self) -> object:
         """The first."""
         return self.values[0]
 
@@ -170,8 +171,8 @@ def draw(
     examples: int,
     seed: int,
     *,
-    where: Callable[[Mapping[str, Any]], bool] | None = None,
-) -> list[dict[str, Any]]:
+    where: Callable[[Mapping[str, object]], bool] | None = None,
+) -> list[dict[str, object]]:
     """Return examples of quantities, fewer where there are not so many.
 
     Parameters
@@ -193,9 +194,9 @@ def draw(
     if not hypotheses:
         return [{}]
     library = _hypothesis("hypothesis")
-    found: list[dict[str, Any]] = []
+    found: list[dict[str, object]] = []
 
-    def collect(example: dict[str, Any]) -> None:
+    def collect(example: dict[str, object]) -> None:
         found.append(dict(example))
 
     more = int(examples < FEW)  # the first is the simplest, whatever the seed
@@ -207,12 +208,12 @@ def draw(
 
 def simplest_failure(
     hypotheses: Mapping[str, Hypothesis],
-    fails: Callable[[Mapping[str, Any]], bool],
+    fails: Callable[[Mapping[str, object]], bool],
     examples: int,
     seed: int,
     *,
-    where: Callable[[Mapping[str, Any]], bool] | None = None,
-) -> dict[str, Any] | None:
+    where: Callable[[Mapping[str, object]], bool] | None = None,
+) -> dict[str, object] | None:
     """Return the simplest example that fails, shrunk from those that were drawn.
 
     Parameters
@@ -250,7 +251,7 @@ def simplest_failure(
     return dict(found)
 
 
-def _hypothesis(name: str) -> Any:
+def _hypothesis(name: str) -> ModuleType:
     """Return a module of Hypothesis, or say how to install it."""
     from rmtland.adapters.optional import optional  # the room loads what a ledger does not need
 
@@ -285,7 +286,7 @@ def _settings(examples: int, phases: tuple[str, ...]) -> Any:
 
 
 def _strategy(
-    hypotheses: Mapping[str, Hypothesis], where: Callable[[Mapping[str, Any]], bool] | None
+    hypotheses: Mapping[str, Hypothesis], where: Callable[[Mapping[str, object]], bool] | None
 ) -> Any:
     strategies = _hypothesis("hypothesis.strategies")
     ranges = {name: one.strategy() for name, one in hypotheses.items()}

@@ -5,8 +5,6 @@ r = ŷ − y, K = J Jᵀ, and the slide's loss L̃ = |r + J Δ|² without the fa
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from rmtland.landscape.linearisation import LinearisedLoss, SpectralDescent
@@ -15,6 +13,7 @@ from rmtland.statements.hypotheses import Number, Whole, seed
 from rmtland.statements.relations import AtMost, Equal
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
+from rmtland.typing import Real, Record
 
 __all__ = ["STATEMENTS"]
 
@@ -26,17 +25,17 @@ STEP = Number(0.001, 1.0, log=True)
 SHARE = Number(0.05, 1.0)
 
 
-def _gradient(J: Any, r: Any, moved: Any) -> Any:
+def _gradient(J: Real, r: Real, moved: Real) -> Real:
     """Return the gradient of |r + J d|^2 by central differences, exact for a quadratic."""
     p = J.shape[1]
 
-    def loss(d: Any) -> float:
+    def loss(d: Real) -> float:
         return float(np.sum((r + J @ d) ** 2))
 
     return np.array([(loss(moved + e) - loss(moved - e)) / 2 for e in np.eye(p)])
 
 
-def _setting(rows: int, columns: int, alpha: float, seed: int) -> dict[str, Any]:
+def _setting(rows: int, columns: int, alpha: float, seed: int) -> Record:
     J = gaussian_matrix(seed, rows, columns) / np.sqrt(columns)
     r, moved = gaussian_matrix(seed, 2, rows, stream=1)[0], None
     moved = gaussian_matrix(seed, 1, columns, stream=2)[0]
@@ -66,7 +65,7 @@ residual_step = recursion.instead(
 # Rates -------------------------------------------------------------------------------------------
 
 
-def _modes(small: float, large: float, alpha: float, seed: int) -> dict[str, Any]:
+def _modes(small: float, large: float, alpha: float, seed: int) -> Record:
     """Return modes of descent on the half loss: residuals times 1 - alpha sigma."""
     values = np.array([small, np.sqrt(small * large), large])
     c = gaussian_matrix(seed, 1, 3)[0]
@@ -74,14 +73,14 @@ def _modes(small: float, large: float, alpha: float, seed: int) -> dict[str, Any
     return {"values": values, "c": c, "kappa": kappa}
 
 
-def _worst_mode(small: float, large: float, alpha: float) -> dict[str, Any]:
+def _worst_mode(small: float, large: float, alpha: float) -> Record:
     """Return the residual along the mode that contracts least."""
     values = np.array([small, large])
     c = np.eye(2)[int(np.argmax(np.abs(1 - alpha * values)))]
     return {"values": values, "c": c, "kappa": large / small}
 
 
-def _ratio(values: Any, c: Any, alpha: float, k: int = 1) -> float:
+def _ratio(values: Real, c: Real, alpha: float, k: int = 1) -> float:
     """Return the loss after some steps over the first, by applying the iteration itself."""
     r = np.array(c, dtype=float)
     for _ in range(k):
@@ -89,7 +88,7 @@ def _ratio(values: Any, c: Any, alpha: float, k: int = 1) -> float:
     return float(r @ r / (c @ c))
 
 
-def _solved(values: Any, c: Any, alpha: float, k: int = 1) -> float:
+def _solved(values: Real, c: Real, alpha: float, k: int = 1) -> float:
     """Return the same from the closed form."""
     return float(SpectralDescent(values, c, 0.0, 1, alpha).loss(k) * 2 / (c @ c))
 
@@ -114,12 +113,12 @@ def _best(small: float, large: float) -> float:
     return float(modes.best_step_size)
 
 
-def _at_best(small: float, large: float, seed: int) -> dict[str, Any]:
+def _at_best(small: float, large: float, seed: int) -> Record:
     alpha = _best(small, large)
     return {**_modes(small, large, alpha, seed), "alpha": alpha}
 
 
-def _worst_at_best(small: float, large: float) -> dict[str, Any]:
+def _worst_at_best(small: float, large: float) -> Record:
     alpha = _best(small, large)
     return {**_worst_mode(small, large, alpha), "alpha": alpha}
 
@@ -175,7 +174,7 @@ many_steps = Claim(
 # The limit ---------------------------------------------------------------------------------------
 
 
-def _long_descent(rows: int, columns: int, share: float, seed: int) -> dict[str, Any]:
+def _long_descent(rows: int, columns: int, share: float, seed: int) -> Record:
     values = np.geomspace(1.0, 1.5, min(rows, columns))
     J = with_singular_values(seed, rows, columns, values)
     r, start = gaussian_matrix(seed, 1, rows)[0], gaussian_matrix(seed, 1, columns, stream=5)[0]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
-from rmtland.networks import MLP
+from rmtland.networks import MLP, LossPoint
 from rmtland.statements.drawn_matrices import gaussian_matrix, loss_point, symmetric_matrix
-from rmtland.statements.hypotheses import Number, OneOf, Whole, seed
+from rmtland.statements.hypotheses import Hypothesis, Number, OneOf, Whole, seed
 from rmtland.statements.relations import AtLeast, AtMost, Equal
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
+from rmtland.typing import Real, Record, Values
 
 __all__ = ["STATEMENTS"]
 
@@ -22,7 +23,7 @@ SHAPE = Section(
 )
 SUMMARY = Section(Document.LECTURE, "lecture-summary", "slide with the summary")
 
-NETWORK: dict[str, Any] = {
+NETWORK: dict[str, Hypothesis] = {
     "n": Whole(1, 3),
     "samples": Whole(1, 5),
     "activation": OneOf(("linear", "tanh", "relu")),
@@ -31,12 +32,12 @@ NETWORK: dict[str, Any] = {
 CODE = ("rmtland.networks.LossPoint.hessian",)
 
 
-def _point(n: int, samples: int, activation: str, seed: int) -> dict[str, Any]:
+def _point(n: int, samples: int, activation: str, seed: int) -> Record:
     point = loss_point(seed, (n, n, n), samples, activation)
     return {"point": point, "e": np.asarray(point.prediction) - np.asarray(point.y)}
 
 
-def _moved(point: Any, values: Any) -> Any:
+def _moved(point: LossPoint, values: Callable[[LossPoint], Values]) -> Real:
     """Return central differences of an array-valued function of the parameters."""
     h = 1e-5
     theta = np.asarray(point.theta)
@@ -48,7 +49,7 @@ def _moved(point: Any, values: Any) -> Any:
     )
 
 
-def _outputs(point: Any) -> Any:
+def _outputs(point: LossPoint) -> Real:
     return np.asarray(point.prediction).ravel()
 
 
@@ -79,7 +80,7 @@ gauss_newton_part = Claim(
 )
 
 
-def _second_derivatives(point: Any, e: Any, samples: int) -> Any:
+def _second_derivatives(point: LossPoint, e: Real, samples: int) -> Real:
     """Return sum of e d^2 y/m from differences of Jacobians of the outputs."""
     rows = _moved(point, lambda p: np.asarray(p.jacobian()).T @ e.ravel())
     return rows / samples
@@ -154,7 +155,7 @@ over_parameterised = Claim(
 )
 
 
-def _gradient_square(n: int, samples: int, activation: str, seed: int) -> dict[str, Any]:
+def _gradient_square(n: int, samples: int, activation: str, seed: int) -> Record:
     point = loss_point(seed, (n, n, n), samples, activation)
     J = np.asarray(point.jacobian())  # m n x p
     return {"J": J, "trace": float(np.trace(np.asarray(point.hessian("gauss_newton"))))}
@@ -223,7 +224,7 @@ not_unique = Claim(
 )
 
 
-def _indefinite(size: int, seed: int) -> dict[str, Any]:
+def _indefinite(size: int, seed: int) -> Record:
     H = symmetric_matrix(seed, size)
     values, vectors = np.linalg.eigh(H - np.trace(H) / size * np.eye(size))
     return {"H": (vectors * values) @ vectors.T, "least": values[0], "q": vectors[:, 0]}
@@ -239,7 +240,7 @@ non_convex = Claim(
 )
 
 
-def _scalar_hessian(w1: float, w2: float) -> Any:
+def _scalar_hessian(w1: float, w2: float) -> Real:
     """Return the Hessian of (w2 w1 - 1)^2/2, the linear network 1-1-1 on x = y = 1."""
     point = MLP((1, 1, 1), "linear").at([w1, w2], [[1.0]], [[1.0]])
     return np.asarray(point.hessian("total"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from scipy.integrate import quad
@@ -119,7 +118,9 @@ relu_threshold = Claim(
 )
 
 
-def index_near_threshold(model: Callable[..., Any], tau: float, excess: float) -> float:
+def index_near_threshold(
+    model: type[WishartPlusWigner | WishartPlusReluBlock], tau: float, excess: float
+) -> float:
     """Return the index of a model just above its threshold.
 
     Parameters
@@ -140,7 +141,7 @@ def index_near_threshold(model: Callable[..., Any], tau: float, excess: float) -
     return float(model(tau, threshold * (1 + excess)).index())
 
 
-def _exponent(model: Callable[..., Any], tau: float) -> float:
+def _exponent(model: type[WishartPlusWigner | WishartPlusReluBlock], tau: float) -> float:
     """Return the slope of log index between two excesses near 0."""
     first, second = (index_near_threshold(model, tau, excess) for excess in (1e-6, 2e-6))
     return float(np.log2(second / first))
@@ -171,7 +172,7 @@ def _mass_below_zero(tau: float, epsilon: float) -> float:
     return float(value)
 
 
-def _law(model: Callable[..., Any]) -> Claim:
+def _law(model: type[WishartPlusWigner | WishartPlusReluBlock]) -> Claim:
     return Claim(
         {"tau": Number(0.05, 0.95), "excess": Number(1e-8, 1e-6, log=True)},
         claim=lambda tau, excess: model(tau, 1.0).index_prefactor * excess**1.5,
@@ -180,7 +181,7 @@ def _law(model: Callable[..., Any]) -> Claim:
     )
 
 
-def _power(model: Callable[..., Any]) -> Claim:
+def _power(model: type[WishartPlusWigner | WishartPlusReluBlock]) -> Claim:
     return Claim(
         {"tau": Number(0.05, 0.95)},
         claim=lambda: 1.5,
@@ -189,7 +190,7 @@ def _power(model: Callable[..., Any]) -> Claim:
     )
 
 
-def _absolute(model: Callable[..., Any]) -> Claim:
+def _absolute(model: type[WishartPlusWigner | WishartPlusReluBlock]) -> Claim:
     return Claim(
         {"tau": Number(0.05, 0.95), "excess": Number(-1.0, -1e-3)},
         claim=lambda tau, excess: model(tau, 1.0).index_prefactor * abs(excess) ** 1.5,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from rmtland.statements.hypotheses import Number, Whole, seed
 from rmtland.statements.relations import Equal, Estimate, Near
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
+from rmtland.typing import Record
 
 __all__ = ["STATEMENTS"]
 
@@ -22,7 +23,7 @@ RATIO = Number(0.01, 100.0, log=True)
 SHARE = Number(0.001, 0.999)
 
 
-def _density_of_resolvent(x: float, reciprocal: Any) -> float:
+def _density_of_resolvent(x: float, reciprocal: Callable[[float], list[float]]) -> float:
     """Return -Im G/pi from a quadratic a g^2 + b g + 1 = 0 for G at x."""
     roots = np.roots(reciprocal(x))
     return float(np.abs(roots.imag).max() / np.pi)
@@ -31,7 +32,7 @@ def _density_of_resolvent(x: float, reciprocal: Any) -> float:
 # The semicircle ----------------------------------------------------------------------------------
 
 
-def _in_band(sigma: float, share: float) -> dict[str, Any]:
+def _in_band(sigma: float, share: float) -> Record:
     x = 2 * sigma * (2 * share - 1)
     return {"x": x}
 
@@ -95,7 +96,7 @@ wigner_scale = Claim(
 # Marchenko-Pastur --------------------------------------------------------------------------------
 
 
-def _in_bulk(tau: float, sigma: float, share: float) -> dict[str, Any]:
+def _in_bulk(tau: float, sigma: float, share: float) -> Record:
     low, high = sigma * (1 - np.sqrt(tau)) ** 2, sigma * (1 + np.sqrt(tau)) ** 2
     return {"low": low, "high": high, "x": low + share * (high - low)}
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from rmtland.statements.hypotheses import Number, Whole, seed
 from rmtland.statements.relations import AtMost, Equal, Estimate, Near
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
+from rmtland.typing import Logical, Record
 
 __all__ = ["STATEMENTS"]
 
@@ -27,7 +27,7 @@ VENTURI = Section(Document.LECTURE, "lecture-levels", "slide on the topology by 
 # One component -----------------------------------------------------------------------------------
 
 
-def _landscape(points: int, seed: int) -> dict[str, Any]:
+def _landscape(points: int, seed: int) -> Record:
     """Return a landscape on a line, of whole values, so that plateaus and ties occur."""
     values = np.random.default_rng(seed).integers(0, 6, points)
     padded = [9, *values.tolist(), 9]
@@ -40,7 +40,7 @@ def _landscape(points: int, seed: int) -> dict[str, Any]:
     return {"values": values, "minima": len(minima), "most": most}
 
 
-def _intervals(inside: Any) -> int:
+def _intervals(inside: Logical) -> int:
     """Count runs of True."""
     return int(inside[0]) + int((~inside[:-1] & inside[1:]).sum())
 
@@ -75,7 +75,7 @@ any_descent = Claim(
 )
 
 
-def _double_well(tilt: float, share: float) -> dict[str, Any]:
+def _double_well(tilt: float, share: float) -> Record:
     """(t^2 - 1)^2 + tilt t: extrema of its derivative's roots."""
     roots = np.roots([4.0, 0.0, -4.0, tilt])
     real = np.sort(roots[np.abs(roots.imag) < 1e-9].real)
@@ -93,7 +93,7 @@ spurious_valley = Claim(
 # Linear networks ---------------------------------------------------------------------------------
 
 
-def _linear_path(width: int, seed: int) -> dict[str, Any]:
+def _linear_path(width: int, seed: int) -> Record:
     """Join two networks 1-width-1 by a curve, and find the highest loss (w2.w1 - 1)^2/2 on it."""
     a, b, c, d = gaussian_matrix(seed, 4, width)
     t = np.linspace(0.0, 1.0, 33)[:, None]
@@ -156,7 +156,7 @@ width_needed = Claim(
 # ReLU networks -----------------------------------------------------------------------------------
 
 
-def _patterns(units: int, y_plus: int, y_minus: int) -> dict[str, Any]:
+def _patterns(units: int, y_plus: int, y_minus: int) -> Record:
     found = SignPatterns(units, y_plus, y_minus)
     lowest = sorted(basin.birth for basin in found.tree.basins)
     barrier = found.barrier if found.barrier is not None else lowest[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +12,10 @@ from rmtland.statements.hypotheses import Hypothesis, Number, OneOf, Whole, seed
 from rmtland.statements.relations import AtLeast, Equal
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
+from rmtland.typing import Real, Record
+
+if TYPE_CHECKING:
+    from rmtland.networks import LossPoint
 
 __all__ = ["STATEMENTS", "WIDE"]
 
@@ -51,11 +55,11 @@ taylor = Claim(
 )
 
 
-def _row(seed: int, row: int) -> dict[str, Any]:
+def _row(seed: int, row: int) -> Record:
     return {"point": loss_point(seed, (2, 3, 1), 4)}
 
 
-def _numerical_row(point: Any, row: int) -> Any:
+def _numerical_row(point: LossPoint, row: int) -> Real:
     """Return the gradient of one output in the parameters by central differences."""
     h = 1e-6
     rows = [

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from rmtland.landscape.manifold import Minimiser
-from rmtland.networks import MLP
+from rmtland.networks import MLP, LossPoint
 from rmtland.statements.drawn_matrices import gaussian_matrix
 from rmtland.statements.hypotheses import Hypothesis, Number, OneOf, Whole, seed
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
+from rmtland.typing import Record
 
 __all__ = ["STATEMENTS"]
 
@@ -23,7 +22,7 @@ SUMMARY = Section(Document.LECTURE, "lecture-manifold", "slide with the summary"
 
 def _fitting(
     inputs: int, outputs: int, hidden: int, samples: int, activation: str, seed: int
-) -> dict[str, Any]:
+) -> Record:
     """Return a network with biases whose targets are what it says: a global minimiser."""
     net = MLP((inputs, hidden, outputs), activation, bias=True)
     theta = net.init(rng=seed)
@@ -34,7 +33,7 @@ def _fitting(
     return {"point": point, "parameters": net.parameter_count}
 
 
-def _null(point: Any) -> int:
+def _null(point: LossPoint) -> int:
     J = np.asarray(point.jacobian())
     values = np.linalg.svd(J, compute_uv=False)
     return int(J.shape[1] - (values > 1e-10 * values[0]).sum())

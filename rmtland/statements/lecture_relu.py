@@ -16,6 +16,7 @@ from rmtland.statements.hypotheses import Number, OneOf, Whole, seed
 from rmtland.statements.relations import Equal, Estimate, Near
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
+from rmtland.typing import Real, Record
 
 __all__ = ["STATEMENTS"]
 
@@ -39,12 +40,12 @@ def _moments(tau: float, epsilon: float) -> tuple[float, float]:
     return second, fourth
 
 
-def _free_cumulants(tau: float, epsilon: float) -> Any:
+def _free_cumulants(tau: float, epsilon: float) -> Real:
     second, fourth = _moments(tau, epsilon)
     return np.array([second, fourth - 2 * second**2])
 
 
-def _from_law(tau: float, epsilon: float) -> Any:
+def _from_law(tau: float, epsilon: float) -> Real:
     law = ReluBlock(tau, epsilon).law
     second, fourth = law.moment(2), law.moment(4)
     return np.array([second, fourth - 2 * second**2])
@@ -73,7 +74,7 @@ cumulants = Claim(
 )
 
 
-def _block(n: int, samples: int, activation: str, seed: int) -> Any:
+def _block(n: int, samples: int, activation: str, seed: int) -> Record:
     point = loss_point(seed, (n, n, n), samples, activation)
     H1 = np.asarray(point.hessian("residual"))
     half = n * n

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from rmtland.landscape.linearisation import LinearisedLoss
@@ -13,6 +11,7 @@ from rmtland.statements.lecture_linearisation import WIDE
 from rmtland.statements.relations import AtLeast, AtMost, Equal
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
+from rmtland.typing import Record
 
 __all__ = ["STATEMENTS"]
 
@@ -25,7 +24,7 @@ DIFFERENCE = Section(
 )
 
 
-def _along_smallest(samples: int, more: int, seed: int) -> dict[str, Any]:
+def _along_smallest(samples: int, more: int, seed: int) -> Record:
     made = wide_problem(samples, more, seed)
     r = np.linalg.svd(made["J"])[0][:, -1] * 3.0
     return {**made, "r": r, "step": -np.linalg.pinv(made["J"]) @ r}
@@ -63,7 +62,7 @@ root_m = Claim(
 )
 
 
-def _equal_residuals(samples: int, more: int, size: float, seed: int) -> dict[str, Any]:
+def _equal_residuals(samples: int, more: int, size: float, seed: int) -> Record:
     """Equal residuals along the singular vector of the smallest singular value."""
     left = np.linalg.qr(
         np.column_stack([np.ones(samples), gaussian_matrix(seed, samples, samples)])
@@ -121,7 +120,7 @@ independent_of_m = Claim(
 # Remainder ---------------------------------------------------------------------------------------
 
 
-def _sines(size: int, terms: int, length: float, seed: int) -> dict[str, Any]:
+def _sines(size: int, terms: int, length: float, seed: int) -> Record:
     """H = sum of sines of random planes: its gradient has a Lipschitz constant below |A|^2 sums."""
     A = gaussian_matrix(seed, terms, size)
     b = gaussian_matrix(seed, 1, terms, stream=1)[0]
@@ -131,7 +130,7 @@ def _sines(size: int, terms: int, length: float, seed: int) -> dict[str, Any]:
     return {"lipschitz": np.linalg.norm(A, 2) ** 2, "remainder": abs(float(remainder))}
 
 
-def _parabola(size: int, length: float, seed: int) -> dict[str, Any]:
+def _parabola(size: int, length: float, seed: int) -> Record:
     A = gaussian_matrix(seed, size, size)
     A = A + A.T
     values, vectors = np.linalg.eigh(A)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from rmtland.statements.lecture_index import wigner_threshold_of
 from rmtland.statements.relations import Equal
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Document, Kind
+from rmtland.typing import Record, Values
 
 __all__ = ["STATEMENTS"]
 
@@ -29,7 +30,7 @@ LAWS: dict[str, Law] = {
 NAMES = OneOf(tuple(LAWS))
 
 
-def _integral(law: Law, function: Any) -> complex:
+def _integral(law: Law, function: Callable[[Values], Values]) -> complex:
     """Integrate against a law: Gauss-Chebyshev on each interval, and the atoms."""
     t = np.pi * (np.arange(4000) + 0.5) / 4000
     total = 0.0 + 0.0j
@@ -48,7 +49,7 @@ stieltjes = Claim(
 )
 
 
-def _inside(law: str, share: float) -> dict[str, Any]:
+def _inside(law: str, share: float) -> Record:
     low, high = LAWS[law].support[0]
     return {"x": low + share * (high - low)}
 
@@ -83,7 +84,7 @@ additivity = Claim(
 )
 
 
-def _signs(x: float) -> dict[str, Any]:
+def _signs(x: float) -> Record:
     return {"z": 2.0 + x}
 
 
@@ -145,7 +146,7 @@ def _semicircle_r(sigma: float, g: float) -> float:
     return float(z - 1 / g)
 
 
-def _in_model(tau: float, epsilon: float, share: float) -> dict[str, Any]:
+def _in_model(tau: float, epsilon: float, share: float) -> Record:
     law = WishartPlusWigner(tau, epsilon).law
     low, high = law.support[0][0], law.support[-1][1]
     return {"x": low + share * (high - low)}

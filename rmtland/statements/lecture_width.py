@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -14,13 +14,14 @@ from rmtland.statements.hypotheses import Hypothesis, Number, OneOf, Whole, seed
 from rmtland.statements.relations import AtMost, Equal, Estimate, Near
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
+from rmtland.typing import NumpyArray, Real, Record, Values
 
 __all__ = ["STATEMENTS"]
 
 SLIDES = Section(
     Document.LECTURE, "lecture-width", "slides on the network approaching its linearisation"
 )
-SLOPES: dict[str, Any] = {
+SLOPES: dict[str, tuple[Callable[[Real], Real], Callable[[Real], Real], float]] = {
     "tanh": (np.tanh, lambda z: 1 / np.cosh(z) ** 2, 4 / (3 * np.sqrt(3))),
     "sine": (np.sin, np.cos, 1.0),
     "square": (lambda z: z * z / 2, lambda z: z, 1.0),
@@ -30,18 +31,18 @@ SLOPES: dict[str, Any] = {
 NETWORK: dict[str, Hypothesis] = {"units": Whole(1, 8), "inputs": Whole(1, 4), "seed": seed()}
 
 
-def _network(units: int, inputs: int, seed: int) -> dict[str, Any]:
+def _network(units: int, inputs: int, seed: int) -> Record:
     W = gaussian_matrix(seed, units, inputs) / np.sqrt(inputs)
     x = gaussian_matrix(seed, 1, inputs, stream=1)[0]
     signs = np.sign(gaussian_matrix(seed, 1, units, stream=2)[0])
     return {"W": W, "x": x, "signs": signs}
 
 
-def _output(f: Any, W: Any, x: Any, signs: Any) -> Any:
+def _output(f: Callable[[Real], Real], W: NumpyArray, x: Real, signs: Real) -> Values:
     return signs @ f(W @ x) / np.sqrt(len(signs))
 
 
-def _mean_square(W: Any, x: Any) -> float:
+def _mean_square(W: Real, x: Real) -> float:
     """Average H^2 over all signs of the second layer."""
     units = len(W)
     values = [
@@ -59,7 +60,7 @@ output_size = Claim(
 )
 
 
-def _numerical_gradient(activation: str, W: Any, x: Any, signs: Any) -> Any:
+def _numerical_gradient(activation: str, W: Real, x: Real, signs: Real) -> Real:
     """Return the gradient in W by complex steps."""
     f, gradient = SLOPES[activation][0], np.empty(W.shape)
     for place in np.ndindex(W.shape):
@@ -69,7 +70,7 @@ def _numerical_gradient(activation: str, W: Any, x: Any, signs: Any) -> Any:
     return gradient
 
 
-def _jacobian_of_network(activation: str, W: Any, x: Any, signs: Any) -> Any:
+def _jacobian_of_network(activation: str, W: Real, x: Real, signs: Real) -> Real:
     """Return it from a network of rmtland; its quadratic activation is z^2, twice that here."""
     units, inputs = W.shape
     name, factor = ("quadratic", 0.5) if activation == "square" else (activation, 1.0)
@@ -98,7 +99,7 @@ one_unit = Claim(
 )
 
 
-def _pair(activation: str, units: int, inputs: int, length: float, seed: int) -> dict[str, Any]:
+def _pair(activation: str, units: int, inputs: int, length: float, seed: int) -> Record:
     made = _network(units, inputs, seed)
     move = length * gaussian_matrix(seed, units, inputs, stream=3)
     other = made["W"] + move
@@ -114,7 +115,7 @@ def _pair(activation: str, units: int, inputs: int, length: float, seed: int) ->
     }
 
 
-def _parallel(units: int, inputs: int, length: float, seed: int) -> dict[str, Any]:
+def _parallel(units: int, inputs: int, length: float, seed: int) -> Record:
     """Quadratic units that all move along x."""
     made = _network(units, inputs, seed)
     x = made["x"]
@@ -172,7 +173,7 @@ lipschitz = lipschitz_square.instead(
 )
 
 
-def _remainder(activation: str, units: int, inputs: int, length: float, seed: int) -> Any:
+def _remainder(activation: str, units: int, inputs: int, length: float, seed: int) -> Record:
     made = _network(units, inputs, seed)
     move = length * gaussian_matrix(seed, units, inputs, stream=3)
     f, slope, bound = SLOPES[activation]
@@ -186,7 +187,7 @@ def _remainder(activation: str, units: int, inputs: int, length: float, seed: in
     }
 
 
-def _remainder_attained(inputs: int, length: float, seed: int) -> dict[str, Any]:
+def _remainder_attained(inputs: int, length: float, seed: int) -> Record:
     """One quadratic unit moves along x: the others do not."""
     made = _network(4, inputs, seed)
     x = made["x"]

@@ -17,18 +17,18 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real as RealNumber
-from typing import Any
 
 import numpy as np
 
 from rmtland.statements.relations import AtLeast, AtMost, Equal
 from rmtland.statements.statement import Claim, Statement, Trial, called, parameters
 from rmtland.statements.verification import examples_of, reproduces
+from rmtland.typing import Values
 
 __all__ = ["MUTATIONS", "MutationOutcome", "mutation_test"]
 
 
-def _changed(change: Callable[[Any], Any], value: Any) -> Any:
+def _changed(change: Callable[[Values], Values], value: Values) -> Values:
     if value is None:
         return None
     array = np.asarray(value)
@@ -37,7 +37,7 @@ def _changed(change: Callable[[Any], Any], value: Any) -> Any:
     return change(array)
 
 
-MUTATIONS: dict[str, Callable[[Any], Any]] = {
+MUTATIONS: dict[str, Callable[[Values], Values]] = {
     "twice": lambda value: 2 * value,
     "half": lambda value: value / 2,
     "negative": lambda value: -value,
@@ -98,7 +98,7 @@ def mutation_test(statement: Statement, *, examples: int = 8, seed: int = 0) -> 
     )
 
 
-def _mutants(claim: Claim, instance: Mapping[str, Any]) -> Iterator[tuple[str, Claim]]:
+def _mutants(claim: Claim, instance: Mapping[str, object]) -> Iterator[tuple[str, Claim]]:
     """Yield the broken forms of a formula."""
     formula = claim.claim
     for name, change in MUTATIONS.items():
@@ -112,12 +112,14 @@ def _mutants(claim: Claim, instance: Mapping[str, Any]) -> Iterator[tuple[str, C
         yield f"{first} and {second} swapped", claim.instead(claim=_swapped(formula, first, second))
 
 
-def _composed(change: Callable[[Any], Any], formula: Callable[..., Any]) -> Callable[..., Any]:
+def _composed(
+    change: Callable[[Values], Values], formula: Callable[..., Values]
+) -> Callable[..., Values]:
     return _with_parameters(formula, lambda values: _changed(change, formula(**values)))
 
 
-def _swapped(formula: Callable[..., Any], first: str, second: str) -> Callable[..., Any]:
-    def swapped(values: dict[str, Any]) -> Any:
+def _swapped(formula: Callable[..., Values], first: str, second: str) -> Callable[..., Values]:
+    def swapped(values: dict[str, object]) -> Values:
         try:
             return formula(**{**values, first: values[second], second: values[first]})
         except (ArithmeticError, ValueError, TypeError, IndexError):
@@ -127,12 +129,12 @@ def _swapped(formula: Callable[..., Any], first: str, second: str) -> Callable[.
 
 
 def _with_parameters(
-    formula: Callable[..., Any], function: Callable[[dict[str, Any]], Any]
-) -> Callable[..., Any]:
+    formula: Callable[..., Values], function: Callable[[dict[str, object]], Values]
+) -> Callable[..., Values]:
     """Return a function of the same parameters as a formula."""
     import inspect
 
-    def mutant(**values: Any) -> Any:
+    def mutant(**values: object) -> Values:
         return function(values)
 
     mutant.__signature__ = inspect.signature(formula)  # type: ignore[attr-defined]
@@ -170,10 +172,10 @@ def _of_failing(statement: Statement) -> Iterator[tuple[str, str]]:
             yield name, "caught" if broken else "missed"
 
 
-def _same(formula: Callable[..., Any], mutant: Callable[..., Any], trial: Trial) -> bool:
+def _same(formula: Callable[..., Values], mutant: Callable[..., Values], trial: Trial) -> bool:
     sides = [trial.plain] if trial.attained is None else [trial.plain, trial.attained]
     return all(_equal(called(formula, side), called(mutant, side)) for side, _ in sides)
 
 
-def _equal(first: Any, second: Any) -> bool:
+def _equal(first: Values, second: Values) -> bool:
     return Equal(1e-9, 1e-12).deviation(first, second) <= 1.0

@@ -81,7 +81,7 @@ def statements_page(statements: Sequence[Statement], *, site: bool = False) -> s
     return "\n".join(parts).rstrip() + "\n"
 
 
-def shown(values: Mapping[str, Any] | Any) -> str:
+def shown(values: object) -> str:
     """Return hypotheses or a value as a reader writes them.
 
     Parameters

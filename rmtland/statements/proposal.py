@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.integrate import quad
@@ -15,6 +15,10 @@ from rmtland.statements.hypotheses import Hypothesis, Number, OneOf, Whole, seed
 from rmtland.statements.relations import Equal, Estimate, Near
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
+from rmtland.typing import Real, Record
+
+if TYPE_CHECKING:
+    from rmtland.networks import LossPoint
 
 __all__ = ["STATEMENTS"]
 
@@ -125,7 +129,7 @@ edges = Claim(
 )
 
 
-def _critical_values(ratio: float, variance: float) -> Any:
+def _critical_values(ratio: float, variance: float) -> Real:
     """Return the critical values of K(g) = v/(1 - r v g) + 1/g: roots of its derivative."""
     # r v^2 g^2 = (1 - r v g)^2
     g = np.array([1 / (s * math.sqrt(ratio) * variance + ratio * variance) for s in (-1, 1)])
@@ -203,7 +207,7 @@ NETWORK: dict[str, Hypothesis] = {
 }
 
 
-def _moved(activation: str, samples: int, seed: int) -> dict[str, Any]:
+def _moved(activation: str, samples: int, seed: int) -> Record:
     point = loss_point(seed, (2, 3, 1), samples, activation)
     return {"point": point, "d": 0.3 * gaussian_matrix(seed, 1, point.theta.size, stream=5)[0]}
 
@@ -224,11 +228,11 @@ second_derivative = Claim(
 )
 
 
-def _integral(point: Any, d: Any) -> Any:
+def _integral(point: LossPoint, d: Real) -> Real:
     """Return the integral of H(theta + t d) d over t in [0, 1]."""
     t, weight = np.polynomial.legendre.leggauss(12)
     rows = [np.asarray(point.at(point.theta + (s + 1) / 2 * d).hvp(d)) for s in t]
-    return weight @ np.array(rows) / 2
+    return np.asarray(weight @ np.array(rows) / 2)
 
 
 integrated = Claim(

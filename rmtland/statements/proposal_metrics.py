@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -19,6 +18,7 @@ from rmtland.statements.hypotheses import Number, Whole, seed
 from rmtland.statements.relations import Equal, Estimate, Near
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Document, Kind
+from rmtland.typing import Real, Record
 
 __all__ = ["STATEMENTS"]
 
@@ -74,7 +74,7 @@ slices = Claim(
 )
 
 
-def _mean_quotient(size: int, seed: int) -> dict[str, Any]:
+def _mean_quotient(size: int, seed: int) -> Record:
     H = symmetric_matrix(seed, size) + np.eye(size)
     v = np.array(list(itertools.product((-1.0, 1.0), repeat=size)))
     return {"H": H, "mean": float(np.mean(np.einsum("ki,ij,kj->k", v, H, v)) / size)}
@@ -149,12 +149,12 @@ largest_step = Claim(
 )
 
 
-def _best_step(size: int, seed: int) -> dict[str, Any]:
+def _best_step(size: int, seed: int) -> Record:
     A, g = gaussian_matrix(seed, size, size + 1), gaussian_matrix(seed, 1, size, stream=1)[0]
     return {"H": A @ A.T + 0.1 * np.eye(size), "g": g}
 
 
-def _line_search(H: Any, g: Any) -> float:
+def _line_search(H: Real, g: Real) -> float:
     found = minimize_scalar(lambda a: -a * g @ g + a * a / 2 * g @ H @ g)
     return float(found.x)
 
@@ -182,7 +182,7 @@ speed = Claim(
 )
 
 
-def _noisy_inputs(inputs: int, size: float, seed: int) -> dict[str, Any]:
+def _noisy_inputs(inputs: int, size: float, seed: int) -> Record:
     W, x = gaussian_matrix(seed, 2, inputs), gaussian_matrix(seed, 1, inputs, stream=1)[0]
     net = MLP((inputs, 2), "linear")
     signs = size * np.array(list(itertools.product((-1.0, 1.0), repeat=inputs)))

@@ -13,9 +13,11 @@ True
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
+
+from rmtland.typing import ArrayLike, NumpyArray, Values
 
 __all__ = ["AtLeast", "AtMost", "Equal", "Estimate", "Near", "Relation"]
 
@@ -50,7 +52,7 @@ class Estimate:
         return self.value - self.error, self.value + self.error
 
 
-def _ratio(excess: Any, allowed: Any) -> float:
+def _ratio(excess: ArrayLike, allowed: ArrayLike) -> float:
     """Return the largest quotient; infinite where something is not a number."""
     excess, allowed = np.asarray(excess, dtype=float), np.asarray(allowed, dtype=float)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -58,7 +60,7 @@ def _ratio(excess: Any, allowed: Any) -> float:
     return float("inf") if np.isnan(excess).any() else float(np.max(ratio, initial=0.0))
 
 
-def _pair(truth: Any, claim: Any) -> tuple[Any, Any] | None:
+def _pair(truth: Values, claim: Values) -> tuple[NumpyArray, NumpyArray] | None:
     """Return both as arrays; None if their shapes differ or one is not finite."""
     if claim is None or truth is None:
         return None
@@ -84,7 +86,7 @@ class Equal:
     atol: float = 1e-12
     symbol = "="
 
-    def deviation(self, truth: Any, claim: Any) -> float:
+    def deviation(self, truth: Values, claim: Values) -> float:
         """Return the difference in units of the tolerance.
 
         Parameters
@@ -103,7 +105,7 @@ class Equal:
         t, c = pair
         return _ratio(np.abs(t - c), self.atol + self.rtol * np.abs(t))
 
-    def attained(self, truth: Any, claim: Any) -> float:
+    def attained(self, truth: Values, claim: Values) -> float:
         """Return `deviation`.
 
         Parameters
@@ -136,7 +138,7 @@ class _OneSided:
     sharp: float = 1e-6
     side = 1.0
 
-    def deviation(self, truth: Any, claim: Any) -> float:
+    def deviation(self, truth: Values, claim: Values) -> float:
         """Return how far the bound is broken, in units of the tolerance.
 
         Parameters
@@ -155,7 +157,7 @@ class _OneSided:
         t, c = pair
         return _ratio(self.side * (t - c), self.atol + self.rtol * np.abs(c))
 
-    def attained(self, truth: Any, claim: Any) -> float:
+    def attained(self, truth: Values, claim: Values) -> float:
         """Return how far the two are from equal, in units of `sharp`.
 
         Parameters

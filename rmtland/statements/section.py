@@ -10,11 +10,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict, Unpack
 
-from rmtland.statements.statement import Document, Kind, Statement, Verdict
+from rmtland.statements.statement import Claim, Counterexample, Document, Kind, Statement, Verdict
 
 __all__ = ["Section"]
+
+
+class Parts(TypedDict, total=False):
+    """What `Statement` holds beside its words."""
+
+    holding: Claim
+    failing: Claim
+    counterexample: Counterexample
+    code: tuple[str, ...]
+    figure: str
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,13 @@ class Section:
     place: str
 
     def holds(
-        self, name: str, kind: Kind, printed: str, tested: str, derivation: str, **parts: Any
+        self,
+        name: str,
+        kind: Kind,
+        printed: str,
+        tested: str,
+        derivation: str,
+        **parts: Unpack[Parts],
     ) -> Statement:
         """Return a statement that holds as printed.
 
@@ -61,7 +77,13 @@ class Section:
         return self._entry(Verdict.HOLDS, name, kind, printed, tested, derivation, parts)
 
     def empirical(
-        self, name: str, kind: Kind, printed: str, tested: str, derivation: str, **parts: Any
+        self,
+        name: str,
+        kind: Kind,
+        printed: str,
+        tested: str,
+        derivation: str,
+        **parts: Unpack[Parts],
     ) -> Statement:
         """Return a statement that measurements support.
 
@@ -86,7 +108,13 @@ class Section:
         return self._entry(Verdict.EMPIRICAL, name, kind, printed, tested, derivation, parts)
 
     def corrected(
-        self, name: str, kind: Kind, printed: str, tested: str, derivation: str, **parts: Any
+        self,
+        name: str,
+        kind: Kind,
+        printed: str,
+        tested: str,
+        derivation: str,
+        **parts: Unpack[Parts],
     ) -> Statement:
         """Return a statement that holds after a correction.
 
@@ -112,7 +140,13 @@ class Section:
         return self._entry(Verdict.CORRECTED, name, kind, printed, tested, derivation, parts)
 
     def refuted(
-        self, name: str, kind: Kind, printed: str, tested: str, derivation: str, **parts: Any
+        self,
+        name: str,
+        kind: Kind,
+        printed: str,
+        tested: str,
+        derivation: str,
+        **parts: Unpack[Parts],
     ) -> Statement:
         """Return a statement that is false.
 
@@ -144,7 +178,7 @@ class Section:
         printed: str,
         tested: str,
         derivation: str,
-        parts: dict[str, Any],
+        parts: Parts,
     ) -> Statement:
         return Statement(
             id=f"{self.prefix}-{name}",

@@ -18,10 +18,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from rmtland.statements.hypotheses import Hypothesis
 from rmtland.statements.relations import AtLeast, AtMost, Equal, Relation
+from rmtland.typing import Values
 
 __all__ = [
     "Claim",
@@ -83,7 +84,10 @@ class Verdict(enum.Enum):
     EMPIRICAL = "empirical"
 
 
-def called(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+T = TypeVar("T")
+
+
+def called(function: Callable[..., T], values: Mapping[str, object]) -> T:
     """Call a function with those of the values that it has parameters for.
 
     Parameters
@@ -102,7 +106,7 @@ def called(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
 
 
 @lru_cache(maxsize=4096)
-def parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+def parameters(function: Callable[..., object]) -> tuple[str, ...]:
     """Return the names of the parameters of a function.
 
     Parameters
@@ -145,16 +149,16 @@ class Claim:
     """
 
     hypotheses: Mapping[str, Hypothesis]
-    claim: Callable[..., Any]
-    truth: Callable[..., Any] | tuple[Callable[..., Any], ...]
+    claim: Callable[..., Values]
+    truth: Callable[..., Values] | tuple[Callable[..., Values], ...]
     relation: Relation = field(default_factory=Equal)
-    setting: Callable[..., Mapping[str, Any]] | None = None
-    attained: Callable[..., Mapping[str, Any]] | None = None
+    setting: Callable[..., Mapping[str, object]] | None = None
+    attained: Callable[..., Mapping[str, object]] | None = None
     where: Callable[..., bool] | None = None
     share: float = 1.0
 
     @property
-    def truths(self) -> tuple[Callable[..., Any], ...]:
+    def truths(self) -> tuple[Callable[..., Values], ...]:
         """The independent routes."""
         return self.truth if isinstance(self.truth, tuple) else (self.truth,)
 
@@ -173,7 +177,7 @@ class Claim:
         """
         return replace(self, **changes)
 
-    def admissible(self, hypotheses: Mapping[str, Any]) -> bool:
+    def admissible(self, hypotheses: Mapping[str, object]) -> bool:
         """Return whether hypotheses are admissible.
 
         Parameters
@@ -189,8 +193,8 @@ class Claim:
         return self.where is None or bool(called(self.where, hypotheses))
 
     def instance(
-        self, hypotheses: Mapping[str, Any], *, attained: bool = False
-    ) -> Mapping[str, Any]:
+        self, hypotheses: Mapping[str, object], *, attained: bool = False
+    ) -> Mapping[str, object]:
         """Return the quantities that formula and truth take.
 
         Parameters
@@ -208,7 +212,7 @@ class Claim:
         setting = self.attained if attained else self.setting
         return {**hypotheses, **({} if setting is None else called(setting, hypotheses))}
 
-    def deviation(self, hypotheses: Mapping[str, Any]) -> float:
+    def deviation(self, hypotheses: Mapping[str, object]) -> float:
         """Return how far the formula is off, over all routes and the family of equality.
 
         Parameters
@@ -238,12 +242,12 @@ class Trial:
         The same in the family of equality.
     """
 
-    hypotheses: Mapping[str, Any]
-    plain: tuple[Mapping[str, Any], tuple[Any, ...]]
-    attained: tuple[Mapping[str, Any], tuple[Any, ...]] | None
+    hypotheses: Mapping[str, object]
+    plain: tuple[Mapping[str, object], tuple[Values, ...]]
+    attained: tuple[Mapping[str, object], tuple[Values, ...]] | None
 
     @classmethod
-    def of(cls, claim: Claim, hypotheses: Mapping[str, Any]) -> Trial:
+    def of(cls, claim: Claim, hypotheses: Mapping[str, object]) -> Trial:
         """Return the trial of a claim at an example.
 
         Parameters
@@ -259,7 +263,7 @@ class Trial:
             The trial.
         """
 
-        def values(attained: bool) -> tuple[Mapping[str, Any], tuple[Any, ...]]:
+        def values(attained: bool) -> tuple[Mapping[str, object], tuple[Values, ...]]:
             instance = claim.instance(hypotheses, attained=attained)
             return instance, tuple(called(truth, instance) for truth in claim.truths)
 
@@ -307,9 +311,9 @@ class Counterexample:
         Relative tolerance with which a run must find both again.
     """
 
-    at: Mapping[str, Any]
-    claim: Any
-    truth: Any
+    at: Mapping[str, Values]
+    claim: Values
+    truth: Values
     rtol: float = 1e-6
 
 

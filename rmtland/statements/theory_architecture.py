@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from rmtland.landscape.depth import LayerStack
-from rmtland.networks import MLP
+from rmtland.networks import MLP, LossPoint
 from rmtland.statements.drawn_matrices import gaussian_matrix
 from rmtland.statements.hypotheses import Number, Whole, seed
 from rmtland.statements.relations import AtMost, Equal
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
+from rmtland.typing import Record
 
 __all__ = ["STATEMENTS"]
 
@@ -29,7 +29,7 @@ RESIDUAL = _section("section 6.2 on residual connections")
 # Normalisation -----------------------------------------------------------------------------------
 
 
-def _equal_layers(depth: int, small: float) -> Any:
+def _equal_layers(depth: int, small: float) -> LossPoint:
     """Return a fitted linear network with weights diag(1, small), inputs white."""
     net = MLP((2,) * (depth + 1), "linear")
     theta = np.tile(np.diag([1.0, small]).ravel(), depth)
@@ -126,12 +126,12 @@ effective_depth = paths.instead(
 )
 
 
-def _block(width: int, seed: int) -> dict[str, Any]:
+def _block(width: int, seed: int) -> Record:
     F = gaussian_matrix(seed, width, width)
     return {"F": F}
 
 
-def _block_of_norm(width: int, seed: int) -> dict[str, Any]:
+def _block_of_norm(width: int, seed: int) -> Record:
     A = gaussian_matrix(seed, width, width)
     return {"F": A @ A.T}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,14 @@ from scipy.optimize import minimize_scalar
 from rmtland.landscape.sharpness import ball_sharpness, curvature
 from rmtland.landscape.sharpness.trust_region import quadratic_maximum
 from rmtland.landscape.surface import FunctionSurface
-from rmtland.networks import MLP
+from rmtland.networks import MLP, LossPoint
 from rmtland.optimizer import GradientDescent, residual_polynomials
 from rmtland.statements.drawn_matrices import gaussian_matrix, loss_point
 from rmtland.statements.hypotheses import Hypothesis, Number, OneOf, Whole, seed
 from rmtland.statements.relations import Equal
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
+from rmtland.typing import Real, Record, Values
 
 __all__ = ["STATEMENTS", "quadratic_surface"]
 
@@ -39,11 +41,11 @@ NETWORK: dict[str, Hypothesis] = {
 
 def _point(
     activation: str, inputs: int, hidden: int, outputs: int, samples: int, seed: int
-) -> dict[str, Any]:
+) -> Record:
     return {"point": loss_point(seed, (inputs, hidden, outputs), samples, activation, bias=True)}
 
 
-def quadratic_surface(H: Any, g: Any) -> FunctionSurface:
+def quadratic_surface(H: Real, g: Real) -> FunctionSurface:
     """Return the surface g . t + t . H t/2.
 
     Parameters
@@ -74,7 +76,7 @@ parameters_of_layers = Claim(
 )
 
 
-def _finite_data(points: int, samples: int, seed: int) -> dict[str, Any]:
+def _finite_data(points: int, samples: int, seed: int) -> Record:
     """Return losses of a linear network at the points of a data distribution with few points."""
     x, y, w = gaussian_matrix(seed, 3, points)
     return {"losses": (w[0] * x - y) ** 2 / 2}
@@ -110,7 +112,7 @@ empirical_risk = Claim(
 # Derivatives -------------------------------------------------------------------------------------
 
 
-def _differences(point: Any, value: Any, h: float) -> Any:
+def _differences(point: LossPoint, value: Callable[[LossPoint], Values], h: float) -> Real:
     """Return central differences of a function of the parameters, one row a parameter."""
     return np.array(
         [
@@ -143,7 +145,7 @@ hessian = Claim(
 )
 
 
-def _eigenpairs(**made: Any) -> dict[str, Any]:
+def _eigenpairs(**made: Any) -> Record:
     point = _point(**made)["point"]
     values, Q = np.linalg.eigh(point.hessian("total"))
     return {"point": point, "values": values, "Q": Q}
@@ -170,12 +172,12 @@ eigenpairs = Claim(
 # Sharpness ---------------------------------------------------------------------------------------
 
 
-def _plane(seed: int) -> dict[str, Any]:
+def _plane(seed: int) -> Record:
     A, g = gaussian_matrix(seed, 2, 2), gaussian_matrix(seed, 1, 2, stream=1)[0]
     return {"H": A + A.T, "g": g}
 
 
-def _highest_in_disc(H: Any, g: Any, rho: float) -> float:
+def _highest_in_disc(H: Real, g: Real, rho: float) -> float:
     """Search the disc on a polar grid, finer and finer."""
     low, high, best = np.array([0.0, 0.0]), np.array([1.0, 2 * np.pi]), 0.0
     for _ in range(5):
@@ -204,12 +206,14 @@ sharpness = Claim(
 )
 
 
-def _along(H: Any, g: Any) -> tuple[Any, Any]:
+def _along(H: Real, g: Real) -> tuple[Real, Real]:
     values, vectors = np.linalg.eigh(H)
     return vectors.T @ g, values
 
 
-def _quartic_rise(rho: float, slope: float, curvature: float, cubic: float, quartic: float) -> Any:
+def _quartic_rise(
+    rho: float, slope: float, curvature: float, cubic: float, quartic: float
+) -> float:
     """Return the largest rise of s t + c t^2/2 + a t^3 + b t^4 in |t| <= rho."""
     t = np.linspace(-rho, rho, 4001)
     return float(np.max(slope * t + curvature * t**2 / 2 + cubic * t**3 + quartic * t**4))
@@ -237,7 +241,7 @@ away = Claim(
 # Condition number --------------------------------------------------------------------------------
 
 
-def _positive(size: int, seed: int) -> dict[str, Any]:
+def _positive(size: int, seed: int) -> Record:
     A = gaussian_matrix(seed, size, size)
     H = A @ A.T + 0.05 * np.eye(size)
     return {"H": H, "values": np.linalg.eigvalsh(H)}

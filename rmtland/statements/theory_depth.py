@@ -7,20 +7,21 @@ singular vectors agree.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from rmtland.landscape.depth import JacobianLaw, LayerStack
 from rmtland.landscape.sharpness import curvature
 from rmtland.landscape.surface import NetworkSurface
-from rmtland.networks import MLP
+from rmtland.networks import MLP, LossPoint
 from rmtland.statements.drawn_matrices import gaussian_matrix, loss_point
 from rmtland.statements.hypotheses import Hypothesis, Number, Whole, seed
 from rmtland.statements.relations import AtLeast, AtMost, Equal
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
+from rmtland.typing import NumpyArray, Real, Record
 
 __all__ = ["STATEMENTS"]
 
@@ -36,7 +37,7 @@ SCALE = Number(0.1, 10.0, log=True)
 # Jacobians ---------------------------------------------------------------------------------------
 
 
-def _stack(width: int, depth: int, seed: int) -> dict[str, Any]:
+def _stack(width: int, depth: int, seed: int) -> Record:
     stack = LayerStack(width, depth)
     weights, x = stack.draw(rng=seed), gaussian_matrix(seed, 1, width)[0]
     J, h = np.eye(width), x
@@ -46,7 +47,7 @@ def _stack(width: int, depth: int, seed: int) -> dict[str, Any]:
     return {"stack": stack, "weights": weights, "x": x, "J": J}
 
 
-def _through(weights: Any, x: Any) -> Any:
+def _through(weights: Sequence[Real], x: NumpyArray) -> NumpyArray:
     h = x
     for W in weights:
         h = np.tanh(W @ h)
@@ -69,7 +70,7 @@ jacobian = Claim(
 LAYERS: dict[str, Hypothesis] = {"width": Whole(1, 4), "depth": Whole(2, 5), "seed": seed()}
 
 
-def _product(matrices: list[Any]) -> dict[str, Any]:
+def _product(matrices: list[Real]) -> Record:
     J = np.eye(len(matrices[0]))
     for W in matrices:
         J = W @ J
@@ -83,11 +84,11 @@ def _product(matrices: list[Any]) -> dict[str, Any]:
     }
 
 
-def _gaussian_layers(width: int, depth: int, seed: int) -> dict[str, Any]:
+def _gaussian_layers(width: int, depth: int, seed: int) -> Record:
     return _product([gaussian_matrix(seed, width, width, stream=i) for i in range(depth)])
 
 
-def _aligned_layers(width: int, depth: int, seed: int) -> dict[str, Any]:
+def _aligned_layers(width: int, depth: int, seed: int) -> Record:
     sizes = np.sort(0.5 + np.abs(gaussian_matrix(seed, depth, width)), axis=1)
     return _product([np.diag(row) for row in sizes])
 
@@ -116,7 +117,7 @@ conditions = largest.instead(
 CROSSED: dict[str, Hypothesis] = {"first": SCALE, "second": SCALE}
 
 
-def _crossed(first: float, second: float) -> dict[str, Any]:
+def _crossed(first: float, second: float) -> Record:
     """Return diag(1, second) diag(first, 1): singular vectors that do not agree."""
     return _product([np.diag([first, 1.0]), np.diag([1.0, second])])
 
@@ -142,7 +143,7 @@ norm_squared = Claim(
 # The Hessian -------------------------------------------------------------------------------------
 
 
-def _fitted(width: int, depth: int, seed: int) -> dict[str, Any]:
+def _fitted(width: int, depth: int, seed: int) -> Record:
     """Return a network whose targets are its outputs."""
     net = MLP((2, *(width,) * (depth - 1), 2))
     theta, x = net.init(rng=seed), gaussian_matrix(seed, 3, 2, stream=3)
@@ -167,14 +168,14 @@ shapes = Claim(
 )
 
 
-def _white(W: Any) -> Any:
+def _white(W: Real) -> LossPoint:
     """Return one linear layer, fitted to white inputs."""
     n = len(W)
     x = math.sqrt(n) * np.eye(n)
     return MLP((n, n), "linear").at(W.ravel(), x, x @ W.T)
 
 
-def _condition(W: Any) -> float:
+def _condition(W: Real) -> float:
     """Return the condition number of the positive part of the Hessian."""
     point = _white(W)
     return float(curvature(NetworkSurface(point), np.asarray(point.theta)).condition.value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from rmtland.statements.hypotheses import Hypothesis, Number, Whole, seed
 from rmtland.statements.relations import AtMost, Equal
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
+from rmtland.typing import Real, Record
 
 __all__ = ["STATEMENTS"]
 
@@ -26,7 +26,7 @@ BATCH = Whole(1, 16)
 # One step ----------------------------------------------------------------------------------------
 
 
-def _batches(samples: int, batch: int, seed: int) -> dict[str, Any]:
+def _batches(samples: int, batch: int, seed: int) -> Record:
     """Return the covariance of one SGD step, over all batches drawn with replacement."""
     gradients = gaussian_matrix(seed, samples, 2)
     means = np.array(
@@ -76,7 +76,7 @@ smaller_batch = Claim(
 # Energy balance and the bound --------------------------------------------------------------------
 
 
-def _descent(size: int, step: float, steps: int, seed: int) -> dict[str, Any]:
+def _descent(size: int, step: float, steps: int, seed: int) -> Record:
     A = gaussian_matrix(seed, size, size)
     H = A @ A.T / size
     theta, spent = gaussian_matrix(seed, 1, size, stream=1)[0], 0.0
@@ -127,7 +127,7 @@ theorem = Claim(
 )
 
 
-def _of_scaled_loss(factor: float, seed: int) -> dict[str, Any]:
+def _of_scaled_loss(factor: float, seed: int) -> Record:
     rows = gaussian_matrix(seed, 4, 3)
     noise, scaled = GradientNoise.of_gradients(rows), GradientNoise.of_gradients(factor * rows)
     return {"ratio": scaled.trace / noise.trace}
@@ -164,7 +164,7 @@ longer = Claim(
 )
 
 
-def _growth(curvatures: Any, step: float, batch: int) -> float:
+def _growth(curvatures: Real, step: float, batch: int) -> float:
     """Return E theta'^2/theta^2 of one step on losses h_i theta^2/2, over all batches."""
     factors = [
         (1 - step * np.mean(chosen)) ** 2 for chosen in itertools.product(curvatures, repeat=batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 from scipy.optimize import brentq
@@ -16,6 +16,7 @@ from rmtland.statements.hypotheses import Hypothesis, Number, Whole, seed
 from rmtland.statements.relations import AtMost, Equal
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
+from rmtland.typing import Real, Record
 
 __all__ = ["STATEMENTS"]
 
@@ -29,12 +30,12 @@ SCALE = Number(0.1, 10.0, log=True)
 # Divergences -------------------------------------------------------------------------------------
 
 
-def _posterior(mean: Any, prior_mean: Any, width: float, prior_width: float) -> GaussianPosterior:
+def _posterior(mean: Real, prior_mean: Real, width: float, prior_width: float) -> GaussianPosterior:
     p = len(mean)
     return GaussianPosterior(mean, prior_mean, np.full(p, width**2), np.eye(p), prior_width)
 
 
-def _divergence(mean: Any, width: float) -> float:
+def _divergence(mean: Iterable[float], width: float) -> float:
     """Return KL(N(mean, width^2 I) || N(0, I)) by quadrature along each coordinate."""
     total = 0.0
     for centre in mean:
@@ -49,7 +50,7 @@ def _divergence(mean: Any, width: float) -> float:
 GAUSSIANS: dict[str, Hypothesis] = {"size": Whole(1, 4), "rho": RHO, "seed": seed()}
 
 
-def _means(size: int, seed: int) -> dict[str, Any]:
+def _means(size: int, seed: int) -> Record:
     theta = gaussian_matrix(seed, 1, size)[0]
     return {"theta": theta, "square": theta @ theta}
 
@@ -140,16 +141,16 @@ hoeffding = Claim(
 # The proof and the theorem -----------------------------------------------------------------------
 
 
-def _bowl(size: int, rho: float, seed: int) -> dict[str, Any]:
+def _bowl(size: int, rho: float, seed: int) -> Record:
     values = gaussian_matrix(seed, 1, size)[0] ** 2
     return {"values": values, "rise": quadratic_maximum(np.zeros(size), values, rho)}
 
 
-def _round_bowl(size: int, rho: float) -> dict[str, Any]:
+def _round_bowl(size: int, rho: float) -> Record:
     return {"values": np.ones(size), "rise": rho**2 / 2}
 
 
-def _mean_rise(values: Any, width: float) -> float:
+def _mean_rise(values: Real, width: float) -> float:
     """Return E L(theta + e) - L(theta), e ~ N(0, width^2), by Gauss-Hermite nodes."""
     t, weight = np.polynomial.hermite_e.hermegauss(8)
     return sum(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from rmtland.statements.relations import AtMost, Equal, Estimate, Near
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
 from rmtland.statements.theory_rank import interpolating
+from rmtland.typing import Real, Record
 
 __all__ = ["STATEMENTS"]
 
@@ -38,7 +38,7 @@ def _run(size: int, steps: int, seed: int) -> tuple[int, float]:
     """Return the products of a Lanczos run, and its largest node."""
     H, spent = symmetric_matrix(seed, size), [0]
 
-    def product(v: Any) -> Any:
+    def product(v: Real) -> Real:
         spent[0] += 1 if v.ndim == 1 else v.shape[1]
         return H @ v
 
@@ -55,14 +55,14 @@ products = Claim(
 )
 
 
-def _few_steps(size: int, seed: int) -> dict[str, Any]:
+def _few_steps(size: int, seed: int) -> Record:
     return {
         "top": np.linalg.eigvalsh(symmetric_matrix(seed, size))[-1],
         "found": _run(size, (size + 1) // 2, seed)[1],
     }
 
 
-def _all_steps(size: int, seed: int) -> dict[str, Any]:
+def _all_steps(size: int, seed: int) -> Record:
     return {**_few_steps(size, seed), "found": _run(size, size, seed)[1]}
 
 
@@ -103,7 +103,7 @@ def _ring(radius: float) -> FunctionSurface:
     )
 
 
-def _two_paths(radius: float) -> Any:
+def _two_paths(radius: float) -> Real:
     """Return the barrier of the diameter of a ring of minima, and of half the ring."""
     angle = np.linspace(0, np.pi, 61)
     half = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -121,7 +121,7 @@ curved = Claim(
 # Cheap metrics -----------------------------------------------------------------------------------
 
 
-def _hutchinson(size: int, seed: int) -> dict[str, Any]:
+def _hutchinson(size: int, seed: int) -> Record:
     H = symmetric_matrix(seed, size) + np.eye(size)
     signs = itertools.product((-1.0, 1.0), repeat=size)
     values = [np.array(v) @ (H @ np.array(v)) for v in signs]
@@ -152,7 +152,7 @@ WIDE: dict[str, Hypothesis] = {
 }
 
 
-def _moved(units: int, length: float, seed: int) -> dict[str, Any]:
+def _moved(units: int, length: float, seed: int) -> Record:
     """Return what a step leaves beyond first order: output signs . f(w)/sqrt(units)."""
     w, d = gaussian_matrix(seed, 2, units)
     signs = np.sign(gaussian_matrix(seed, 1, units, stream=1)[0])
@@ -161,7 +161,7 @@ def _moved(units: int, length: float, seed: int) -> dict[str, Any]:
     return {"left": abs(float(signs @ left)) / math.sqrt(units)}
 
 
-def _moved_squares(units: int, length: float, seed: int) -> dict[str, Any]:
+def _moved_squares(units: int, length: float, seed: int) -> Record:
     """Return the same for units w^2/2 with signs of one kind."""
     d = gaussian_matrix(seed, 1, units)[0]
     d = length * d / np.linalg.norm(d)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from rmtland.landscape.manifold import Minimiser
 from rmtland.landscape.sharpness import curvature, linear_ranks
 from rmtland.landscape.surface import FunctionSurface
-from rmtland.networks import MLP
+from rmtland.networks import MLP, LossPoint
 from rmtland.statements.drawn_matrices import gaussian_matrix
 from rmtland.statements.hypotheses import Hypothesis, Number, Whole, seed
 from rmtland.statements.relations import AtMost, Equal
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
+from rmtland.typing import Real, Record
 
 __all__ = ["STATEMENTS", "interpolating"]
 
@@ -28,7 +27,7 @@ THEOREM, PROOF = _section("section 2.4, theorem 2.4"), _section("section 2.4, pr
 
 def interpolating(
     widths: tuple[int, ...], samples: int, seed: int, activation: str = "tanh"
-) -> Any:
+) -> LossPoint:
     """Return a network that fits its data, for the targets are its outputs.
 
     Parameters
@@ -52,7 +51,7 @@ def interpolating(
     return net.at(theta, x, net.at(theta, x, np.zeros((samples, widths[-1]))).prediction)
 
 
-def _rank(H: Any) -> int:
+def _rank(H: Real) -> int:
     values = np.abs(np.linalg.eigvalsh(H))
     return int((values > 1e-10 * max(values.max(), 1e-300)).sum())
 
@@ -67,14 +66,14 @@ FITTED: dict[str, Hypothesis] = {
 }
 
 
-def _fitted(n: int, c: int, more: int, seed: int) -> dict[str, Any]:
+def _fitted(n: int, c: int, more: int, seed: int) -> Record:
     """Return a wide network that interpolates n samples of c outputs."""
     point = interpolating((n + 1, n * c + more, c), n, seed)
     H, p = np.asarray(point.hessian("total")), point.theta.size
     return {"point": point, "H": H, "p": p, "rank": _rank(H)}
 
 
-def _dependent(n: int, c: int, more: int, seed: int) -> dict[str, Any]:
+def _dependent(n: int, c: int, more: int, seed: int) -> Record:
     """Return a linear one with a single input, whose samples are multiples of each other."""
     point = interpolating((1, 1 + more, c), n, seed, "linear")
     return {**_fitted(n, c, more, seed), "rank": _rank(np.asarray(point.hessian("total")))}
@@ -146,7 +145,7 @@ tangent = Claim(
 )
 
 
-def _on_manifold(inputs: int, hidden: int, scale: float, seed: int) -> dict[str, Any]:
+def _on_manifold(inputs: int, hidden: int, scale: float, seed: int) -> Record:
     """Return losses of a linear network along its orbit W2/s, s W1 of fitted parameters."""
     point = interpolating((inputs, hidden, 2), 3, seed, "linear")
     first = inputs * hidden
@@ -192,7 +191,7 @@ singular_rank = Claim(
 )
 
 
-def _rank_of_number(H: Any) -> int:
+def _rank_of_number(H: Real) -> int:
     return int(abs(H[0, 0]) > 1e-6)
 
 
@@ -225,7 +224,7 @@ free_move_printed = Claim(
 )
 
 
-def _two_runs(n: int, more: int, seed: int) -> dict[str, Any]:
+def _two_runs(n: int, more: int, seed: int) -> Record:
     """Return starts and ends of descent on least squares with more parameters than samples."""
     p = n + more
     X, y = gaussian_matrix(seed, n, p), gaussian_matrix(seed, 1, n, stream=1)[0]

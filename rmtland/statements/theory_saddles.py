@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from rmtland.landscape.noise import NoisyDescent
@@ -14,6 +12,7 @@ from rmtland.statements.relations import AtMost, Equal
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
 from rmtland.statements.theory_definitions import quadratic_surface
+from rmtland.typing import Real, Record
 
 __all__ = ["STATEMENTS"]
 
@@ -32,12 +31,12 @@ trace_sum = Claim(
 )
 
 
-def _spectrum(size: int, seed: int) -> dict[str, Any]:
+def _spectrum(size: int, seed: int) -> Record:
     values = gaussian_matrix(seed, 1, size)[0] ** 2
     return {"values": values, "trace": values.sum()}
 
 
-def _two_values(size: int, level: float) -> dict[str, Any]:
+def _two_values(size: int, level: float) -> Record:
     return {"values": np.r_[np.full(size, level), np.zeros(3)], "trace": size * level}
 
 
@@ -76,17 +75,17 @@ dimension = Claim(
 # Saddles -----------------------------------------------------------------------------------------
 
 
-def _saddle(size: int, seed: int) -> dict[str, Any]:
+def _saddle(size: int, seed: int) -> Record:
     """Return a saddle with a cubic term, and its extreme eigenvectors."""
     H = symmetric_matrix(seed, size)
     H = H - np.mean(np.linalg.eigvalsh(H)[[0, -1]]) * np.eye(size)
     a = gaussian_matrix(seed, 1, size, stream=1)[0]
     values, vectors = np.linalg.eigh(H)
 
-    def loss(t: Any) -> float:
+    def loss(t: Real) -> float:
         return float(t @ H @ t / 2 + (a @ t) ** 3)
 
-    def rises(q: Any) -> Any:
+    def rises(q: Real) -> Real:
         return np.array([loss(s * 1e-4 * q) / 1e-8 for s in (-1, 1)])
 
     return {

@@ -6,7 +6,7 @@ Hessian is largest at the origin.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from rmtland.statements.relations import AtLeast, AtMost, Equal
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
 from rmtland.statements.theory_definitions import quadratic_surface
+from rmtland.typing import Real, Record
 
 __all__ = ["STATEMENTS"]
 
@@ -38,7 +39,7 @@ BALL: dict[str, Hypothesis] = {"size": SIZE, "rho": RADIUS, "seed": seed()}
 # Bounds of the rise in a ball --------------------------------------------------------------------
 
 
-def _cosines(size: int, rho: float, seed: int) -> dict[str, Any]:
+def _cosines(size: int, rho: float, seed: int) -> Record:
     """Sum of 1 - cos(w . t): critical at 0, where its Hessian is largest."""
     W = gaussian_matrix(seed, size + 1, size)
     surface = FunctionSurface(
@@ -50,7 +51,7 @@ def _cosines(size: int, rho: float, seed: int) -> dict[str, Any]:
     return {"largest": np.linalg.norm(W, 2) ** 2, "rise": found.lower}
 
 
-def _bowl(size: int, rho: float, seed: int) -> dict[str, Any]:
+def _bowl(size: int, rho: float, seed: int) -> Record:
     """Return a quadratic minimum, and the rise along its sharpest direction."""
     A = gaussian_matrix(seed, size, size + 1)
     H = A @ A.T
@@ -79,7 +80,7 @@ line = Claim(
 )
 
 
-def _sloped(size: int, rho: float, seed: int) -> dict[str, Any]:
+def _sloped(size: int, rho: float, seed: int) -> Record:
     H, g = symmetric_matrix(seed, size), gaussian_matrix(seed, 1, size, stream=1)[0]
     values, vectors = np.linalg.eigh(H)
     return {
@@ -90,7 +91,7 @@ def _sloped(size: int, rho: float, seed: int) -> dict[str, Any]:
     }
 
 
-def _sloped_along_top(size: int, rho: float, seed: int) -> dict[str, Any]:
+def _sloped_along_top(size: int, rho: float, seed: int) -> Record:
     made = _sloped(size, rho, seed)
     values = made["values"] - made["values"][-1] + 1.0
     top = np.zeros(size)
@@ -150,7 +151,7 @@ flattening = Claim(
 )
 
 
-def _step_along(size: int, rho: float, seed: int) -> dict[str, Any]:
+def _step_along(size: int, rho: float, seed: int) -> Record:
     """Rise of a quadratic function after rho q, q turned so that g . q >= 0."""
     H, g = symmetric_matrix(seed, size), gaussian_matrix(seed, 1, size, stream=1)[0]
     values, vectors = np.linalg.eigh(H)
@@ -178,7 +179,7 @@ along_printed = Claim(
 )
 
 
-def _sam(size: int, rho: float, seed: int) -> dict[str, Any]:
+def _sam(size: int, rho: float, seed: int) -> Record:
     H, g = symmetric_matrix(seed, size), gaussian_matrix(seed, 1, size, stream=1)[0]
     found = ball_sharpness(quadratic_surface(H, g), np.zeros(size), rho, restarts=0, steps=1, rng=0)
     return {"norm": np.linalg.norm(g), "quotient": g @ H @ g / (g @ g), "sam": found.sam}
@@ -195,13 +196,13 @@ sam = Claim(
 # Tools -------------------------------------------------------------------------------------------
 
 
-def _quotient(size: int, seed: int) -> dict[str, Any]:
+def _quotient(size: int, seed: int) -> Record:
     H, v = symmetric_matrix(seed, size), gaussian_matrix(seed, 1, size, stream=1)[0]
     return {"values": np.linalg.eigvalsh(H), "H": H, "v": v}
 
 
-def _at_end(which: int) -> Any:
-    def setting(size: int, seed: int) -> dict[str, Any]:
+def _at_end(which: int) -> Callable[[int, int], Record]:
+    def setting(size: int, seed: int) -> Record:
         made = _quotient(size, seed)
         return {**made, "v": 3 * np.linalg.eigh(made["H"])[1][:, which]}
 
@@ -222,14 +223,14 @@ lowest_quotient = highest_quotient.instead(
 )
 
 
-def _taylor_exponents(activation: str, seed: int) -> Any:
+def _taylor_exponents(activation: str, seed: int) -> Real:
     """Return slopes of log |odd part|, log |even part| of the remainder against log of the step."""
     point = loss_point(seed, (2, 3, 1), 4, activation)
     e = gaussian_matrix(seed, 1, point.theta.size, stream=7)[0]
     e /= np.linalg.norm(e)
     g, h = float(point.gradient @ e), float(e @ point.hvp(e))
 
-    def left(t: float) -> Any:
+    def left(t: float) -> Real:
         up, down = (point.at(point.theta + s * t * e).loss for s in (1, -1))
         return np.array([(up - down) / 2 - g * t, (up + down) / 2 - point.loss - h * t * t / 2])
 
@@ -293,7 +294,7 @@ def _largest_curvature(epsilon: float, distance: float, waves: int) -> float:
     h = distance / waves / 1000
     t = np.linspace(0, distance, 400 * waves + 1)
 
-    def loss(t: Any) -> Any:
+    def loss(t: Real) -> Real:
         return epsilon / 2 * (1 - np.cos(2 * np.pi * waves * t / distance))
 
     return float(np.abs((loss(t + h) - 2 * loss(t) + loss(t - h)) / h**2).max())

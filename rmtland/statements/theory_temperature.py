@@ -6,7 +6,7 @@ the printed stochastic differential equation from Lyapunov's equation HC + CH = 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 from scipy.integrate import quad
@@ -18,6 +18,7 @@ from rmtland.statements.hypotheses import Hypothesis, Number, Whole, seed
 from rmtland.statements.relations import AtLeast, AtMost, Equal
 from rmtland.statements.section import Section
 from rmtland.statements.statement import Claim, Counterexample, Document, Kind
+from rmtland.typing import Real, Record
 
 __all__ = ["STATEMENTS"]
 
@@ -40,7 +41,7 @@ def _scalar_sgd(curvature: float, variance: float, step: float, batch: int) -> N
 
 def _isotropic(
     size: int, variance: float, step: float, batch: int, seed: int, small: float = 1.0
-) -> dict[str, Any]:
+) -> Record:
     A = gaussian_matrix(seed, size, size)
     H = A @ A.T / size + 0.1 * np.eye(size)
     H *= small / np.linalg.norm(H, 2)
@@ -78,8 +79,8 @@ temperature_printed = Claim(
 )
 
 
-def _lyapunov(H: Any, S: Any, step: float, batch: int) -> Any:
-    return solve_continuous_lyapunov(H, 2 * step / batch * S)
+def _lyapunov(H: Real, S: Real, step: float, batch: int) -> Real:
+    return np.asarray(solve_continuous_lyapunov(H, 2 * step / batch * S))
 
 
 gibbs_isotropic = Claim(
@@ -120,7 +121,7 @@ gibbs_of_curvature = Claim(
 )
 
 
-def _gibbs_energy(values: Any, temperature: float) -> float:
+def _gibbs_energy(values: Iterable[float], temperature: float) -> float:
     """Return E d . H d under exp(-d . H d/(2 T)), by quadrature along each eigenvector."""
     total = 0.0
     for h in values:

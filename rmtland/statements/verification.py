@@ -17,7 +17,6 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -63,7 +62,7 @@ class Finding:
     examples: int
     deviation: float
     message: str
-    counterexample: Mapping[str, Any] | None
+    counterexample: Mapping[str, object] | None
     seconds: float
 
     @property
@@ -72,7 +71,7 @@ class Finding:
         return self.verdict is not self.expected
 
 
-def examples_of(claim: Claim, examples: int, seed: int, name: str = "") -> list[dict[str, Any]]:
+def examples_of(claim: Claim, examples: int, seed: int, name: str = "") -> list[dict[str, object]]:
     """Return examples of the hypotheses of a claim.
 
     Parameters
@@ -99,7 +98,7 @@ def examples_of(claim: Claim, examples: int, seed: int, name: str = "") -> list[
 
 def find_counterexample(
     claim: Claim, *, examples: int = 200, seed: int = 0
-) -> dict[str, Any] | None:
+) -> dict[str, object] | None:
     """Return the simplest example found at which a claim fails.
 
     Parameters
@@ -221,7 +220,7 @@ def _verdict(statement: Statement, holds: bool, fails: bool) -> Verdict | None:
 
 def _checked(
     claim: Claim, examples: int, seed: int, name: str
-) -> tuple[int, float, dict[str, Any] | None]:
+) -> tuple[int, float, dict[str, object] | None]:
     """Return how many examples ran, the largest deviation, and the simplest failure."""
     worst, failure = 0.0, None
     with _quiet():

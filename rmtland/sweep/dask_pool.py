@@ -17,6 +17,7 @@ import os
 import queue
 import time
 import warnings
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +90,7 @@ class DaskPool:
             ) from error
         self._killed: type[Exception] = distributed.scheduler.KilledWorker
         self._task = cloudpickle.dumps(task)
-        self._running: dict[Any, Job] = {}
+        self._running: dict[Hashable, Job] = {}
         self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._size, self._looked = 0, -1e9
         self._patience, self._without_workers = cluster.patience, 0.0
@@ -150,7 +151,7 @@ class DaskPool:
                 futures.append(self._ended.get_nowait())
         known = [future for future in futures if future in self._running]
         finished = [future for future in known if future.status == "finished"]
-        outcomes: dict[Any, Outcome | WorkerDied] = {}
+        outcomes: dict[Hashable, Outcome | WorkerDied] = {}
         try:
             with contextlib.suppress(self._killed):
                 gathered = self._client.gather(finished) if finished else []

@@ -42,6 +42,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmtland.arguments import count
+from rmtland.typing import Record
 
 __all__ = ["MAX_TASKS", "Grid", "Key", "canonical"]
 
@@ -67,9 +68,9 @@ class Key(NamedTuple):
     replicate: int
 
     @property
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> Record:
         """The parameters as the task gets them."""
-        loaded: dict[str, Any] = json.loads(self.text)
+        loaded: Record = json.loads(self.text)
         return {name: _tuples(value) for name, value in loaded.items()}
 
     @property
@@ -87,7 +88,7 @@ class Key(NamedTuple):
         return _digest(f"{self.root} {self.replicate} {self.text}")
 
     @property
-    def rank(self) -> tuple[Any, ...]:
+    def rank(self) -> tuple[object, ...]:
         """Place in a table: parameters by name, numbers by size, then root and replicate."""
         parameters = tuple((name, _rank(value)) for name, value in self.parameters.items())
         return (parameters, int(self.root or -1), self.replicate)
@@ -124,7 +125,7 @@ class Grid:
     """
 
     axes: Mapping[str, Any] = field(default_factory=dict)
-    points: Sequence[Mapping[str, Any]] = field(default=(), kw_only=True)
+    points: Sequence[Mapping[str, object]] = field(default=(), kw_only=True)
     seeds: int | None = field(default=1, kw_only=True)
     root: int = field(default=0, kw_only=True)
 
@@ -175,7 +176,7 @@ class Grid:
 
     def _texts(self) -> list[str]:
         """Return the canonical parameters of all points, each once."""
-        products: Iterator[dict[str, Any]] = (
+        products: Iterator[Record] = (
             dict(zip(self.axes, values, strict=True))
             for values in itertools.product(*self.axes.values())
         )
@@ -185,7 +186,7 @@ class Grid:
         return list(dict.fromkeys(json.dumps(dict(sorted(point.items()))) for point in every))
 
 
-def canonical(name: str, value: Any) -> Any:
+def canonical(name: str, value: object) -> object:
     """Return a parameter in canonical form, or say why it has none.
 
     Parameters
@@ -224,7 +225,7 @@ def canonical(name: str, value: Any) -> Any:
     )
 
 
-def _values(name: str, values: Any) -> tuple[Any, ...]:
+def _values(name: str, values: object) -> tuple[object, ...]:
     if isinstance(values, range | set | frozenset | Iterator):
         # one more than may be, of what may not end at all
         found = list(itertools.islice(values, MAX_TASKS + 1))
@@ -235,7 +236,7 @@ def _values(name: str, values: Any) -> tuple[Any, ...]:
     return plain if isinstance(plain, tuple) else (plain,)
 
 
-def _name(name: Any) -> str:
+def _name(name: object) -> str:
     if not (isinstance(name, str) and name.isidentifier()):
         raise ValueError(f"a parameter must have the name of an argument; got {name!r}")
     if name == "seed":
@@ -243,11 +244,11 @@ def _name(name: Any) -> str:
     return str(name)
 
 
-def _tuples(value: Any) -> Any:
+def _tuples(value: object) -> object:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-def _rank(value: Any) -> tuple[Any, ...]:
+def _rank(value: Any) -> tuple[object, ...]:
     """Sort key: None, truth values, numbers (NaN last; an int before its float), str, tuples."""
     if value is None:
         return (0,)

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from rmtland.sweep.grid import Key
 from rmtland.sweep.outcome import Done, Failed, UnloadableTask
 
 __all__ = ["Job", "Outcome", "Pool", "Task", "WorkerDied"]
 
-Task = Callable[..., Any]
+Task = Callable[..., object]
 Outcome = Done | Failed | UnloadableTask
 
 

@@ -33,7 +33,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from rmtland.typing import NumpyArray, Record
 
 __all__ = [
     "Done",
@@ -46,7 +47,7 @@ __all__ = [
     "load_task",
 ]
 
-Task = Callable[..., Any]
+Task = Callable[..., object]
 
 _THREADS = (
     "OMP_NUM_THREADS",
@@ -89,7 +90,7 @@ class UnloadableTask:
 
 def attempt(
     task: Task | bytes,
-    parameters: Mapping[str, Any],
+    parameters: Mapping[str, object],
     seed: np.random.SeedSequence | None,
     threads: int | None,
 ) -> Done | Failed | UnloadableTask:
@@ -158,7 +159,7 @@ def load_task(pickled: bytes) -> Task:
     return task
 
 
-def encode(value: Any) -> tuple[str, dict[str, bytes]]:
+def encode(value: object) -> tuple[str, dict[str, bytes]]:
     """Return what a task returned as JSON and blobs; a value without a name is named "".
 
     Raises
@@ -173,7 +174,7 @@ def encode(value: Any) -> tuple[str, dict[str, bytes]]:
         named = {str(name): value[name] for name in sorted(value)}
     else:
         named = {"": value}
-    entries: dict[str, Any] = {}
+    entries: Record = {}
     arrays: dict[str, bytes] = {}
     for name, item in named.items():
         plain = _scalar(item)
@@ -203,7 +204,7 @@ def decode(text: str, arrays: Mapping[str, bytes]) -> Any:
         If the bytes of an array are missing or not those that were written.
     """
     entries = json.loads(text)
-    named: dict[str, Any] = {}
+    named: Record = {}
     for name, entry in entries.items():
         if isinstance(entry, dict):
             data = arrays.get(name)
@@ -277,7 +278,7 @@ def _numba_loaded() -> bool:
     return hasattr(sys.modules.get("numba"), "set_num_threads")
 
 
-def _scalar(value: Any) -> Any:
+def _scalar(value: object) -> object:
     """Return a scalar as a plain Python value, anything array-like as a little-endian array."""
     if value is None or isinstance(value, bool | str):
         return str.__str__(value) if isinstance(value, str) else value
@@ -288,7 +289,7 @@ def _scalar(value: Any) -> Any:
     return _array(value)
 
 
-def _array(value: Any) -> NDArray[Any] | float | int | bool:
+def _array(value: object) -> NumpyArray | float | int | bool:
     if np.ma.isMaskedArray(value):
         raise TypeError("a task must not return a masked array: fill it, or return the mask too")
     array = np.asarray(value)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rmtland.sweep.grid import Key
+from rmtland.typing import Record
 
 __all__ = ["Counts", "Failure", "Result", "StoreError"]
 
@@ -63,7 +64,7 @@ class Result:
     finished: float
 
     @property
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> Record:
         """Parameters of the task."""
         return self.key.parameters
 
@@ -99,6 +100,6 @@ class Failure:
     finished: float
 
     @property
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> Record:
         """Parameters of the task."""
         return self.key.parameters

@@ -41,7 +41,7 @@ from rmtland.sweep.table import Results
 
 __all__ = ["Interrupted", "run", "task_name"]
 
-Task = Callable[..., Any]
+Task = Callable[..., object]
 Show = Callable[[int, int], None]
 
 

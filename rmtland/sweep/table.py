@@ -29,12 +29,12 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtland.files import atomic_write
 from rmtland.sweep.grid import Key
 from rmtland.sweep.records import Counts, Failure, Result
 from rmtland.sweep.store import Store
+from rmtland.typing import NumpyArray, Record
 
 __all__ = ["Mean", "Results"]
 
@@ -54,7 +54,7 @@ class Mean(NamedTuple):
         Number of replicates.
     """
 
-    parameters: dict[str, Any]
+    parameters: Record
     mean: float
     error: float
     runs: int
@@ -96,7 +96,7 @@ class Results:
         """Tasks that failed, with their errors."""
         return self.store.failures(self.keys)
 
-    def columns(self) -> dict[str, NDArray[Any]]:
+    def columns(self) -> dict[str, NumpyArray]:
         """Return the table by columns, typed as Parquet or a data frame wants them.
 
         Returns
@@ -226,7 +226,7 @@ class Results:
         )
 
     def _write(
-        self, path: str | os.PathLike[str], header: list[str], rows: Iterable[list[Any]]
+        self, path: str | os.PathLike[str], header: list[str], rows: Iterable[list[object]]
     ) -> Path:
         target = Path(path)
         if self.store.path is not None and target.exists() and target.samefile(self.store.path):
@@ -256,7 +256,7 @@ class _Table:
         renamed = [f"result.{name}" if name in of_key else name for name in names]
         self.header = [*of_key, *renamed]
 
-    def rows(self) -> Iterator[list[Any]]:
+    def rows(self) -> Iterator[list[object]]:
         for result in self._store.results(self._keys):
             value = result.value if isinstance(result.value, dict) else {"": result.value}
             yield [
@@ -269,13 +269,13 @@ def _parameter_names(keys: Iterable[Key]) -> list[str]:
     return sorted({name for text in {key.text for key in keys} for name in json.loads(text)})
 
 
-def _of_key(key: Key, names: list[str]) -> list[Any]:
+def _of_key(key: Key, names: list[str]) -> list[object]:
     parameters = key.parameters
     root = int(key.root) if key.root else None
     return [*(parameters.get(name) for name in names), root, key.replicate]
 
 
-def _cell(value: Any) -> str:
+def _cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -287,7 +287,7 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def _typed(values: list[Any]) -> NDArray[Any]:
+def _typed(values: list[Any]) -> NumpyArray:
     kinds = {type(value) for value in values}
     if kinds == {bool}:
         return np.array(values, dtype=bool)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from rmtland.cli.landscape.subject import Network, with_network
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
 from rmtland.cli.user_function import function_of
+from rmtland.typing import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -219,7 +220,7 @@ def _figure(ends: _Ends, connection: Connection) -> Figure:
     return figure
 
 
-def _report(ends: _Ends, found: list[Connection], seed: int) -> dict[str, Any]:
+def _report(ends: _Ends, found: list[Connection], seed: int) -> Record:
     from rmtland.landscape.connectivity import pair_statistics
 
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ from rmtland.cli.landscape.stage_bar import stage_bar, until_interrupt
 from rmtland.cli.landscape.subject import ActivationName, Model
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
+from rmtland.typing import Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -169,9 +170,9 @@ def _figure(scans: list[DepthScan], title: str) -> Figure:
     return figure
 
 
-def _report(scans: list[DepthScan], title: str, seed: int) -> dict[str, Any]:
-    def of_scan(scan: DepthScan) -> dict[str, Any]:
-        found: dict[str, Any] = {"depths": scan.depths, "null": scan.null, "dropped": scan.dropped}
+def _report(scans: list[DepthScan], title: str, seed: int) -> Record:
+    def of_scan(scan: DepthScan) -> Record:
+        found: Record = {"depths": scan.depths, "null": scan.null, "dropped": scan.dropped}
         for measure in ("jacobian", "spread", "gauss_newton"):
             growth = scan.growth(measure)
             found[measure] = {

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rmtland.cli.landscape.problem_options import right_table
 from rmtland.cli.landscape.stage_bar import stage_bar
 from rmtland.cli.output import Output
+from rmtland.typing import Array
 
 if TYPE_CHECKING:
     from rmtland.landscape.noise import EscapeRun, NoisyDescent
@@ -36,8 +37,8 @@ class ChainOptions(NamedTuple):
 def escape(
     output: Output,
     net: MLP,
-    x: Any,
-    y: Any,
+    x: Array,
+    y: Array,
     description: str,
     options: ChainOptions,
     *,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,12 +10,13 @@ from rmtland.cli.landscape.stage_bar import stage_bar
 from rmtland.cli.landscape.subject import Model, Network, Subject, with_network
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
+from rmtland.typing import NumpyArray, Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from rmtland.landscape.level_sets import MergeTree
-    from rmtland.landscape.slices import PlaneSlice
+    from rmtland.landscape.slices import Directions, PlaneSlice
     from rmtland.typing import Real
 
 __all__ = ["levels"]
@@ -67,13 +68,13 @@ def levels(
         plane = "random"
     output = Output(out, format=format, json=json, html=html)
     check_target(out / f"levels.{format}")
-    marks: Any = None
+    marks: Real | None = None
+    span: float | tuple[tuple[float, float], ...] = half
     if plane == "minima":
         subject, directions, marks, span = _three_minima(network)
     else:
         subject = network.subject(model)
         directions = random_directions(subject.surface, subject.theta, rng=seed)
-        span = half
     with stage_bar() as stage:
         found = plane_slice(
             subject.surface,
@@ -96,7 +97,9 @@ def levels(
         raise Stopped(f"interrupted; {rows} of {number} rows of the plane are written")
 
 
-def _three_minima(network: Network) -> tuple[Subject, Any, Real, Any]:
+def _three_minima(
+    network: Network,
+) -> tuple[Subject, Directions, Real, tuple[tuple[float, float], ...]]:
     """Train three networks; return the plane through them, their coordinates and the ranges."""
     import numpy as np
     from numpy.random import SeedSequence
@@ -202,7 +205,7 @@ def _examples() -> list[dict[str, str]]:
 
 
 def _figure(
-    subject: Subject, found: PlaneSlice, tree: MergeTree, least: float, marks: Any
+    subject: Subject, found: PlaneSlice, tree: MergeTree, least: float, marks: NumpyArray | None
 ) -> Figure:
     from matplotlib.figure import Figure
 
@@ -216,9 +219,7 @@ def _figure(
     return figure
 
 
-def _report(
-    subject: Subject, found: PlaneSlice, tree: MergeTree, plane: str, seed: int
-) -> dict[str, Any]:
+def _report(subject: Subject, found: PlaneSlice, tree: MergeTree, plane: str, seed: int) -> Record:
     level, number = tree.curve()
     return {
         "command": "landscape levels",

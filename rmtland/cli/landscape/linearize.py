@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -17,8 +18,10 @@ from rmtland.cli.landscape.stage_bar import stage_bar
 from rmtland.cli.landscape.subject import ActivationName, Data, Model, Samples, torch_model
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
+from rmtland.typing import Array, Record
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from rmtland.landscape.linearisation import LinearisedLoss, Scaling
@@ -99,7 +102,7 @@ def linearize(
         parametrisation=parametrisation,
     )
     _refuse_long(net, problem, max(sizes), fraction, relative_step, max_steps, seed)
-    options: dict[str, Any] = {"seeds": seeds, "fraction": fraction, "step": relative_step}
+    options: Record = {"seeds": seeds, "fraction": fraction, "step": relative_step}
     with stage_bar() as stage:
         by_width = width_scaling(
             net, problem.x, problem.y, sizes, rng=seed, progress=stage("widths"), **options
@@ -130,8 +133,8 @@ def linearize(
 
 
 class _Problem(NamedTuple):
-    x: Any
-    y: Any
+    x: Array
+    y: Array
     description: str
 
 
@@ -279,10 +282,10 @@ def _report(
     conditions: _Condition,
     problem: _Problem,
     seed: int,
-) -> dict[str, Any]:
+) -> Record:
     step = by_width.runs[-1][0].tangent.gauss_newton()
 
-    def one(scaling: Scaling) -> dict[str, Any]:
+    def one(scaling: Scaling) -> Record:
         return {
             "sizes": scaling.sizes,
             "steps": [int(row[0].steps[-1]) for row in scaling.runs],
@@ -351,7 +354,7 @@ def _model(output: Output, target: str, fraction: float) -> None:
     )
 
 
-def _steps(steps_to: Any, fraction: float) -> int | None:
+def _steps(steps_to: Callable[[float], int], fraction: float) -> int | None:
     try:
         found: int = steps_to(fraction)
     except ValueError:  # not reachable: the rest of the residual is outside the range
@@ -359,7 +362,7 @@ def _steps(steps_to: Any, fraction: float) -> int | None:
     return found
 
 
-def _draw_spectrum(ax: Any, tangent: LinearisedLoss) -> None:
+def _draw_spectrum(ax: Axes, tangent: LinearisedLoss) -> None:
     import numpy as np
 
     from rmtland.drawing import COLORS

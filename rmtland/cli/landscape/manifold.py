@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,7 @@ from rmtland.cli.landscape.subject import (
 )
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
+from rmtland.typing import Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,7 +74,7 @@ def manifold(
         positive("step", step)
     output = Output(out, format=format, json=json, html=html)
     check_target(out / f"manifold.{format}")
-    starts: dict[str, Any] = {}
+    starts: Record = {}
     if model is not None:
         net, theta, x, y = perceptron(model)
         description, compare, nets = model, False, {"as asked for": net}
@@ -180,7 +181,7 @@ def _figure(walks: list[ManifoldWalk], title: str) -> Figure:
 
 def _report(
     minimisers: dict[str, Minimiser], walks: list[ManifoldWalk], data: str, seed: int
-) -> dict[str, Any]:
+) -> Record:
     return {
         "command": "landscape manifold",
         "data": data,

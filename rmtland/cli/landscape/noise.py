@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,7 @@ from rmtland.cli.landscape.subject import (
 )
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
+from rmtland.typing import Array, Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -126,7 +127,7 @@ def noise(
         raise Stopped(f"interrupted; {len(results)} of {len(kinds)} ways of sampling are written")
 
 
-def _minimum(net: MLP, x: Any, y: Any, seed: int) -> LossPoint:
+def _minimum(net: MLP, x: Array, y: Array, seed: int) -> LossPoint:
     """Train to a minimum."""
     from rmtland.networks import train
 
@@ -250,7 +251,7 @@ def _report(
     results: list[tuple[NoisyDescent, Simulation]],
     description: str,
     seed: int,
-) -> dict[str, Any]:
+) -> Record:
     from rmtland.landscape.noise import GradientNoise
 
     noise = GradientNoise.of(point)

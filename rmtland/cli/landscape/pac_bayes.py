@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ from rmtland.cli.landscape.stage_bar import stage_bar, until_interrupt
 from rmtland.cli.landscape.subject import ActivationName, Decay, Model
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
+from rmtland.typing import Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -168,7 +169,7 @@ def _figure(found: dict[str, PacBayesBounds], title: str) -> Figure:
     return figure
 
 
-def _report(found: dict[str, PacBayesBounds], title: str, seed: int) -> dict[str, Any]:
+def _report(found: dict[str, PacBayesBounds], title: str, seed: int) -> Record:
     names = (
         "training",
         "held_out",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
+from rmtland.typing import Array
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -20,7 +22,7 @@ Targets: TypeAlias = Annotated[
 ]
 
 
-def chosen_targets(y: Any, outputs: int | None) -> Any:
+def chosen_targets(y: Array, outputs: int | None) -> Array:
     """Return the first targets of each sample, all of them for None."""
     from rmtland.arguments import count
 
@@ -44,7 +46,7 @@ def labelled_problem(
     bias: bool,
     weight_decay: float,
     seed: int,
-) -> tuple[MLP, Any, Any, str]:
+) -> tuple[MLP, Array, Array, str]:
     """Return a network, inputs, some of the targets, and a line on the data."""
     from rmtland.cli.problem import hidden_widths, problem_data
     from rmtland.networks import MLP

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,7 @@ from rmtland.cli.landscape.stage_bar import stage_bar, until_interrupt
 from rmtland.cli.landscape.subject import Model, Network, Subject, with_network
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
+from rmtland.typing import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,7 +170,7 @@ def _report(
     found: list[BallSharpness],
     adaptive: str | None,
     seed: int,
-) -> dict[str, Any]:
+) -> Record:
     from dataclasses import asdict
 
     curved = asdict(numbers)

@@ -11,6 +11,7 @@ from rmtland.cli.landscape.stage_bar import stage_bar
 from rmtland.cli.landscape.subject import Model, Network, Subject, with_network
 from rmtland.cli.options import OUT, Format, Html, Json, Out, Seed
 from rmtland.cli.output import Output, Stopped
+from rmtland.typing import Record
 
 if TYPE_CHECKING:
     from rmtland.landscape.slices import Directions, PlaneSlice, TrajectoryPlane
@@ -249,7 +250,7 @@ def _write(
 
 def _report(
     subject: Subject, found: PlaneSlice, path: TrajectoryPlane | None, plane: str, seed: int
-) -> dict[str, Any]:
+) -> Record:
     return {
         "command": "landscape slice",
         "subject": subject.title,

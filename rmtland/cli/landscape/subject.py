@@ -16,8 +16,11 @@ import typer
 
 from rmtland.cli.problem import DATA, hidden_widths, problem_data
 from rmtland.cli.user_function import function_of
+from rmtland.typing import Array, Tree
 
 if TYPE_CHECKING:
+    from torch.nn import Module
+
     from rmtland.landscape.surface import LossSurface
     from rmtland.networks import MLP, LossPoint
     from rmtland.typing import Real
@@ -118,7 +121,7 @@ class Network:
     steps: int
     seed: int
 
-    def problem(self) -> tuple[MLP, Any, Any, str]:
+    def problem(self) -> tuple[MLP, Array, Array, str]:
         """Return the network, inputs, targets, and a line on the data."""
         from rmtland.networks import MLP
 
@@ -166,7 +169,7 @@ def with_network(*, train_steps: int) -> Callable[[Callable[..., None]], Callabl
         Of a command whose first parameter is a `Network`, and which has a `seed`: one whose
         parameters are the options of the network in the place of that.
     """
-    options: dict[str, tuple[Any, Any]] = {
+    options: dict[str, tuple[object, object]] = {
         "data": (Data, "digits-labels"),
         "hidden": (Hidden, "12"),
         "samples": (Samples, None),
@@ -198,7 +201,7 @@ def with_network(*, train_steps: int) -> Callable[[Callable[..., None]], Callabl
     return changed
 
 
-def torch_model(target: str) -> tuple[Any, Any, Any]:
+def torch_model(target: str) -> tuple[Module, Callable[..., Array], Tree]:
     """Return (model, loss, data) of PyTorch from a user's function."""
     made = function_of(target)()
     if not (isinstance(made, tuple) and len(made) == 3 and hasattr(made[0], "named_parameters")):
@@ -209,7 +212,7 @@ def torch_model(target: str) -> tuple[Any, Any, Any]:
     return made
 
 
-def perceptron(target: str) -> tuple[MLP, Real, Any, Any]:
+def perceptron(target: str) -> tuple[MLP, Real, Array, Array]:
     """Return a user's model of PyTorch as a network of rmtland: net, parameters, inputs, targets.
 
     For commands that need exact Jacobians and samples, which only such networks have here.

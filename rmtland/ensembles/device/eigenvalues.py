@@ -19,7 +19,6 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -182,7 +181,7 @@ def _batched(matrices: Array) -> Array:
     parameters = cusolver.createParams()
     device, host = ctypes.c_size_t(), ctypes.c_size_t()
     pointer, size = ctypes.c_void_p, ctypes.c_int64
-    given: tuple[Any, ...] = (
+    given: tuple[object, ...] = (
         *(pointer(handle), pointer(parameters), 0, 0),  # values only, of the lower triangle
         *(size(n), kind, pointer(matrices.data.ptr), size(n)),
         *(real, pointer(values.data.ptr), kind),

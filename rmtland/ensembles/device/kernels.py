@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from rmtland.arrays import ArrayLibrary
-from rmtland.typing import Array
+from rmtland.typing import Array, Namespace
 
 __all__ = ["OPTIONS", "Kernels", "kernels_of", "source"]
 
@@ -63,8 +63,8 @@ class Kernels:
         `launch(file, kernel, blocks, threads, arguments)`.
     """
 
-    xp: Any
-    launch: Callable[[str, str, int, int, tuple[Any, ...]], None]
+    xp: Namespace
+    launch: Callable[[str, str, int, int, tuple[object, ...]], None]
 
     def fill(
         self, kind: str, keys: Array, stream: int, first: int, count: int, dtype: str = "float64"
@@ -182,7 +182,7 @@ class Kernels:
         self._by_lanes("bisect", given, (diagonal.shape[1], first), diagonal.shape[0], count)
         return values
 
-    def _elementwise(self, name: str, elements: int, arguments: tuple[Any, ...]) -> None:
+    def _elementwise(self, name: str, elements: int, arguments: tuple[object, ...]) -> None:
         if elements:
             blocks = min(-(-elements // _THREADS), _BLOCKS)
             self.launch("philox", name, blocks, _THREADS, arguments)
@@ -215,7 +215,9 @@ def kernels_of(library: ArrayLibrary) -> Kernels | None:
     return Kernels(cupy, _launch)
 
 
-def _launch(file: str, kernel: str, blocks: int, threads: int, arguments: tuple[Any, ...]) -> None:
+def _launch(
+    file: str, kernel: str, blocks: int, threads: int, arguments: tuple[object, ...]
+) -> None:
     _module(file).get_function(kernel)((blocks,), (threads,), arguments)
 
 

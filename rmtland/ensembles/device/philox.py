@@ -32,12 +32,10 @@ True
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from rmtland.typing import Real
+from rmtland.typing import Array, Real
 
 __all__ = ["chisquares", "integers", "normals", "philox", "uniforms"]
 
@@ -49,7 +47,9 @@ _HALF = np.uint64(32)
 Words = NDArray[np.uint64]
 
 
-def philox(counter: tuple[Any, Any, Any, Any], key: tuple[Any, Any]) -> tuple[Words, ...]:
+def philox(
+    counter: tuple[Array, Array, Array, Array], key: tuple[Array, Array]
+) -> tuple[Words, ...]:
     """Four random words for each counter and key; arguments are broadcast.
 
     Parameters

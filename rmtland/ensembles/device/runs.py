@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +47,7 @@ class DeviceRuns:
         Returns how many runs of that many real numbers are computed together.
     """
 
-    core: Callable[[Any], Any]
+    core: Callable[[Array], Array]
     known: tuple[tuple[float, int], ...]
     hull: tuple[float, float]
     library: ArrayLibrary
@@ -117,7 +116,7 @@ class DeviceRuns:
             total += found
         return total
 
-    def extremes(self, k: int, sign: float, corner: Callable[[Any, int], int]) -> Real:
+    def extremes(self, k: int, sign: float, corner: Callable[[Array, int], int]) -> Real:
         """Return the k largest (sign 1) or smallest (-1) eigenvalues of every run.
 
         Parameters
@@ -150,7 +149,7 @@ class DeviceRuns:
 
         return np.concatenate(list(self._batches(32.0 * start + 8 * k, solved)))
 
-    def _outermost(self, rows: Any, k: int, sign: float, corner: int) -> Array:
+    def _outermost(self, rows: Array, k: int, sign: float, corner: int) -> Array:
         """Return the outermost eigenvalues from a corner that suffices, doubled until it does."""
         xp = self.kernels.xp
         diagonal, off_diagonal = rows.take(corner)
@@ -180,10 +179,10 @@ class DeviceRuns:
             if bool(xp.all(settled)):
                 return sign * kept
 
-    def _rows(self, runs: slice) -> Any:
+    def _rows(self, runs: slice) -> Array:
         keys = self.kernels.xp.asarray(np.ascontiguousarray(self.keys[runs]))
         return self.core(DeviceRowDraws(self.kernels, keys))
 
-    def _batches(self, floats: float, compute: Callable[[slice], Any]) -> Iterator[Any]:
+    def _batches(self, floats: float, compute: Callable[[slice], Array]) -> Iterator[Array]:
         step = self.batch(floats)
         return in_batches(len(self.keys), step, compute, self.library, 8.0 * floats)

@@ -12,12 +12,11 @@ array([ True])
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from rmtland.ensembles.device.kernels import Kernels
-from rmtland.typing import Array
+from rmtland.typing import Array, Namespace
 
 __all__ = ["DeviceRowDraws", "count_below", "eigenvalues_of", "pivots_of"]
 
@@ -40,7 +39,7 @@ class DeviceRowDraws:
     keys: Array
 
     @property
-    def xp(self) -> Any:
+    def xp(self) -> Namespace:
         """The array library."""
         return self.kernels.xp
 
@@ -75,7 +74,7 @@ class DeviceRowDraws:
         return self.xp.where(alive, values, self.xp.where(half * (tops[0] - row) > 0, 1.0, 0.0))
 
 
-def pivots_of(squares: Array, xp: Any) -> Array:
+def pivots_of(squares: Array, xp: Namespace) -> Array:
     """Smallest pivots allowed, from the squares of the off-diagonals of every run.
 
     Parameters
@@ -92,7 +91,7 @@ def pivots_of(squares: Array, xp: Any) -> Array:
     return _TINY * xp.maximum(xp.max(squares, axis=1), 1.0)
 
 
-def count_below(rows: Any, kernels: Kernels, shifts: Array, block: int) -> Array:
+def count_below(rows: Array, kernels: Kernels, shifts: Array, block: int) -> Array:
     """Count the eigenvalues below each shift of every run, drawing the rows block by block.
 
     Parameters

@@ -53,7 +53,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -239,7 +238,7 @@ class FreePencil(ResolventEquation):
         """M_11 of matrices (n, k, k)."""
         return np.asarray(m[:, 0, 0])
 
-    def error_of_trace(self, error: Any) -> Real:
+    def error_of_trace(self, error: Real) -> Real:
         """Return the error of M_11, an entry of M."""
         return np.asarray(error)
 

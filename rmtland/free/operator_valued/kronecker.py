@@ -20,15 +20,16 @@ array([[2., 0.],
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rmtland.typing import NumpyArray
+
 __all__ = ["kronecker_covariance"]
 
 
-def kronecker_covariance(coefficients: Sequence[ArrayLike]) -> Callable[[Any], Any]:
+def kronecker_covariance(coefficients: Sequence[ArrayLike]) -> Callable[[NumpyArray], NumpyArray]:
     r"""Return S of the random matrix sum over j of C_j (x) X_j with independent X_j.
 
     Parameters
@@ -62,7 +63,7 @@ def kronecker_covariance(coefficients: Sequence[ArrayLike]) -> Callable[[Any], A
         if not np.array_equal(c, adjoint):
             terms.append((adjoint, c))
 
-    def covariance(m: Any) -> Any:
+    def covariance(m: NumpyArray) -> NumpyArray:
         return sum((left @ m @ right for left, right in terms), np.zeros_like(m))
 
     return covariance

@@ -52,10 +52,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from rmtland.free.operator_valued.range_coordinates import profile_coordinates, range_coordinates
 from rmtland.free.operator_valued.resolvent_equation import (
@@ -72,7 +71,7 @@ from rmtland.free.operator_valued.small_matrices import (
     pseudoinverse_or_nan,
     solve_or_nan,
 )
-from rmtland.typing import Complex, Real
+from rmtland.typing import Complex, NumpyArray, Real, Values
 
 __all__ = ["MatrixDyson"]
 
@@ -106,10 +105,10 @@ class MatrixDyson(ResolventEquation):
     rmtland.models.DysonHessian : of the Hessian of a network.
     """
 
-    mean: NDArray[Any]
-    covariance: Covariance | NDArray[Any]
-    pencil: NDArray[Any] | None = None
-    weights: NDArray[Any] | None = None
+    mean: NumpyArray
+    covariance: Covariance | NumpyArray
+    pencil: NumpyArray | None = None
+    weights: NumpyArray | None = None
 
     def __post_init__(self) -> None:
         mean = _hermitian("mean", self.mean)
@@ -142,7 +141,7 @@ class MatrixDyson(ResolventEquation):
         return int(self.mean.shape[0])
 
     @property
-    def mean_matrix(self) -> NDArray[Any]:
+    def mean_matrix(self) -> NumpyArray:
         """A as a matrix, shape (k, k)."""
         return _full(self.mean)
 
@@ -152,7 +151,7 @@ class MatrixDyson(ResolventEquation):
         assert self.pencil is not None
         return not callable(self.covariance) and self.mean.ndim == 1 and self.pencil.ndim == 1
 
-    def self_energy(self, m: ArrayLike) -> Any:
+    def self_energy(self, m: ArrayLike) -> Values:
         """S[M] of matrices M of shape (..., k, k).
 
         Parameters
@@ -347,7 +346,7 @@ class MatrixDyson(ResolventEquation):
         total = weights @ np.diagonal(full)
         return np.asarray(np.einsum("i,ij,nji->n", weights / total, full, m))
 
-    def error_of_trace(self, error: Any) -> Real:
+    def error_of_trace(self, error: Real) -> Real:
         """Bound of the error of <P M> / <P> from that of the entries of M.
 
         Parameters
@@ -424,12 +423,12 @@ class MatrixDyson(ResolventEquation):
         return np.asarray((logs + second) / total)
 
 
-def _full(matrix: Any) -> NDArray[Any]:
+def _full(matrix: ArrayLike | None) -> NumpyArray:
     array = np.asarray(matrix)
     return np.diag(array) if array.ndim == 1 else array
 
 
-def _hermitian(name: str, value: Any) -> NDArray[Any]:
+def _hermitian(name: str, value: ArrayLike) -> NumpyArray:
     """Return a Hermitian matrix, as a vector if it is diagonal."""
     array = np.array(value)
     if array.dtype.kind not in "iufcb":

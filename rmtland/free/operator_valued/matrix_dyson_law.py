@@ -32,7 +32,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -41,6 +40,7 @@ from rmtland.arguments import float_array
 from rmtland.free.operator_valued.kronecker import kronecker_covariance
 from rmtland.free.operator_valued.matrix_dyson import MatrixDyson
 from rmtland.free.operator_valued.resolvent_law import ResolventLaw
+from rmtland.typing import NumpyArray
 
 __all__ = ["MatrixDysonLaw", "block_gaussian", "kronecker_gaussian"]
 
@@ -80,7 +80,7 @@ class MatrixDysonLaw(ResolventLaw):
             center = np.diag(mean) if mean.ndim == 1 else mean
             center = center.astype(np.complex128)
             matrices = [np.eye(equation.size, dtype=np.complex128)]
-            energies: list[Any] = []
+            energies: list[NumpyArray] = []
             for order in range(1, k + 1):
                 energies.append(equation.self_energy(matrices[-1]))
                 new = center @ matrices[-1]

@@ -20,7 +20,6 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -67,7 +66,9 @@ class Part(abc.ABC):
         return int(self.frame.shape[1])
 
     @abc.abstractmethod
-    def energy(self, m: Complex, sigma: Complex, tau: float) -> tuple[Complex, Linear, Any]:
+    def energy(
+        self, m: Complex, sigma: Complex, tau: float
+    ) -> tuple[Complex, Linear, Linear | None]:
         """Sigma as a function of m (and of itself), and its derivatives in both.
 
         Shapes (n, r, r); the derivatives take directions (n, d, r, r). The last is None where
@@ -102,7 +103,9 @@ class LevyPart(Part):
     rates: tuple[float, ...]
     jumps: tuple[float, ...]
 
-    def energy(self, m: Complex, sigma: Complex, tau: float) -> tuple[Complex, Linear, Any]:
+    def energy(
+        self, m: Complex, sigma: Complex, tau: float
+    ) -> tuple[Complex, Linear, Linear | None]:
         """See `Part`."""
         d = tau * self.core
         value = self.variance * d @ m @ d
@@ -141,7 +144,9 @@ class CircularPart(Part):
 
     variance: float
 
-    def energy(self, m: Complex, sigma: Complex, tau: float) -> tuple[Complex, Linear, Any]:
+    def energy(
+        self, m: Complex, sigma: Complex, tau: float
+    ) -> tuple[Complex, Linear, Linear | None]:
         """See `Part`."""
         c = tau * self.core
         adjoint = c.conj().T
@@ -226,7 +231,9 @@ class LawPart(Part):
         """See `Part`."""
         return np.asarray(inverse_or_nan(m) + sigma)
 
-    def energy(self, m: Complex, sigma: Complex, tau: float) -> tuple[Complex, Linear, Any]:
+    def energy(
+        self, m: Complex, sigma: Complex, tau: float
+    ) -> tuple[Complex, Linear, Linear | None]:
         """See `Part`."""
         lifted = inverse_or_nan(m)
         w = lifted + sigma

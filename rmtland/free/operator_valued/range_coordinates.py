@@ -20,13 +20,12 @@ A profile of variances with two kinds of rows, the second twice the first:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from scipy.linalg import qr
 
 from rmtland.free.operator_valued.small_matrices import inverse_or_nan
-from rmtland.typing import Complex, Real
+from rmtland.typing import Complex, NumpyArray, Real
 
 __all__ = ["profile_coordinates", "range_coordinates"]
 
@@ -35,7 +34,10 @@ _RANK = 1e-11
 
 
 def range_coordinates(
-    self_energy: Callable[[Any], Any], matrix: Callable[[Complex], Complex], size: int, scale: float
+    self_energy: Callable[[NumpyArray], NumpyArray],
+    matrix: Callable[[Complex], Complex],
+    size: int,
+    scale: float,
 ) -> tuple[Complex, Complex]:
     """Return E and Phi for any covariance.
 

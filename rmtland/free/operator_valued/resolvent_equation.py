@@ -21,14 +21,14 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from rmtland.free.operator_valued.small_matrices import eigenvalues_or_nan
 from rmtland.laws.pointwise import upper_half_plane
 from rmtland.solution import ConvergenceError, Solution, Status
-from rmtland.typing import ArrayLike, Complex, Integer, Logical, Real
+from rmtland.typing import ArrayLike, Complex, Integer, Logical, Real, Values
 
 __all__ = ["MatrixSystem", "ResolventEquation", "Solved", "upper_log", "upper_log_determinant"]
 
@@ -180,7 +180,7 @@ class ResolventEquation(abc.ABC):
             error.reshape(shape),
         )
 
-    def stieltjes(self, z: ArrayLike) -> Any:
+    def stieltjes(self, z: ArrayLike) -> Values:
         """G(z) on the closed upper half-plane.
 
         Parameters

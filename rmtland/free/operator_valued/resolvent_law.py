@@ -20,7 +20,6 @@ import abc
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -207,7 +206,12 @@ class ResolventLaw(Law):
             - self._search.points.constant
         )
 
-    def _values(self, z: Complex, function: Any, singular: Any) -> Complex:
+    def _values(
+        self,
+        z: Complex,
+        function: Callable[[Complex, Complex, Complex], Complex],
+        singular: np.complex128 | None,
+    ) -> Complex:
         """Evaluate a function of the solution; `singular` is its value where G is unbounded."""
         u, m, fine, _, _ = self._solved(z)
         value = np.empty(z.shape, dtype=np.complex128)
@@ -217,7 +221,12 @@ class ResolventLaw(Law):
             value[~fine] = self._beside(z[~fine], function, singular)
         return value
 
-    def _beside(self, z: Complex, function: Any, singular: Any) -> Complex:
+    def _beside(
+        self,
+        z: Complex,
+        function: Callable[[Complex, Complex, Complex], Complex],
+        singular: np.complex128 | None,
+    ) -> Complex:
         """Values at atoms or beside edges, where Newton's method has no footing.
 
         They are those of neighbours, as close as the equation has solutions. What changes between

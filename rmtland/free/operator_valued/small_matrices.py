@@ -16,9 +16,11 @@ array([nan,  3.])
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
+
+from rmtland.typing import NumpyArray
 
 __all__ = [
     "eigensystem_or_nan",
@@ -30,7 +32,12 @@ __all__ = [
 ]
 
 
-def _each(function: Callable[..., Any], *stacks: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+def _each(
+    function: Callable[..., NumpyArray],
+    *stacks: NumpyArray,
+    shape: tuple[int, ...],
+    dtype: DTypeLike,
+) -> NumpyArray:
     """Apply a function to a stack at once, or one by one where that raises."""
     finite = np.logical_and.reduce(
         [np.isfinite(stack).reshape(len(stack), -1).all(axis=1) for stack in stacks]
@@ -49,7 +56,7 @@ def _each(function: Callable[..., Any], *stacks: Any, shape: tuple[int, ...], dt
     return found
 
 
-def inverse_or_nan(matrices: Any) -> Any:
+def inverse_or_nan(matrices: NumpyArray) -> NumpyArray:
     """Inverses of matrices (n, r, r)."""
     if matrices.shape[-1] == 1:
         with np.errstate(all="ignore"):
@@ -57,18 +64,18 @@ def inverse_or_nan(matrices: Any) -> Any:
     return _each(np.linalg.inv, matrices, shape=matrices.shape[1:], dtype=matrices.dtype)
 
 
-def pseudoinverse_or_nan(matrices: Any) -> Any:
+def pseudoinverse_or_nan(matrices: NumpyArray) -> NumpyArray:
     """Pseudoinverses of matrices (n, r, r)."""
     return _each(np.linalg.pinv, matrices, shape=matrices.shape[1:], dtype=matrices.dtype)
 
 
-def solve_or_nan(matrices: Any, right: Any) -> Any:
+def solve_or_nan(matrices: NumpyArray, right: NumpyArray) -> NumpyArray:
     """Solutions of linear equations with matrices (n, r, r) and right sides (n, r, c)."""
     dtype = np.result_type(matrices, right)
     return _each(np.linalg.solve, matrices, right, shape=right.shape[1:], dtype=dtype)
 
 
-def eigenvalues_or_nan(matrices: Any) -> Any:
+def eigenvalues_or_nan(matrices: NumpyArray) -> NumpyArray:
     """Eigenvalues of matrices (n, r, r); by formula where r <= 2."""
     if matrices.shape[-1] == 1:
         return matrices[:, 0].astype(np.complex128)
@@ -77,18 +84,18 @@ def eigenvalues_or_nan(matrices: Any) -> Any:
     return _each(np.linalg.eigvals, matrices, shape=matrices.shape[1:2], dtype=np.complex128)
 
 
-def hermitian_eigenvalues_or_nan(matrices: Any) -> Any:
+def hermitian_eigenvalues_or_nan(matrices: NumpyArray) -> NumpyArray:
     """Eigenvalues of Hermitian matrices (n, r, r), ascending."""
     return _each(np.linalg.eigvalsh, matrices, shape=matrices.shape[1:2], dtype=np.float64)
 
 
-def eigensystem_or_nan(matrices: Any) -> tuple[Any, Any]:
+def eigensystem_or_nan(matrices: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
     """Eigenvalues (n, r) and eigenvectors (n, r, r) of matrices."""
     size = matrices.shape[-1]
     if size == 2:
         return _two_eigenvectors(matrices.astype(np.complex128))
 
-    def both(a: Any) -> Any:
+    def both(a: NumpyArray) -> NumpyArray:
         values, vectors = np.linalg.eig(a)
         return np.concatenate([values[..., None, :], vectors], axis=-2)
 
@@ -96,7 +103,7 @@ def eigensystem_or_nan(matrices: Any) -> tuple[Any, Any]:
     return found[:, 0], found[:, 1:]
 
 
-def _two_eigenvalues(matrices: Any) -> tuple[Any, Any]:
+def _two_eigenvalues(matrices: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
     """Eigenvalues of matrices (n, 2, 2), the larger modulus first."""
     a, b, c, d = (matrices[:, i, j] for i in range(2) for j in range(2))
     with np.errstate(all="ignore"):
@@ -106,7 +113,7 @@ def _two_eigenvalues(matrices: Any) -> tuple[Any, Any]:
         return middle + root, middle - root
 
 
-def _two_eigenvectors(matrices: Any) -> tuple[Any, Any]:
+def _two_eigenvectors(matrices: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
     """Eigenvalues and eigenvectors of norm 1 of matrices (n, 2, 2)."""
     a, b, c, d = (matrices[:, i, j] for i in range(2) for j in range(2))
     values = np.stack(_two_eigenvalues(matrices), axis=-1)

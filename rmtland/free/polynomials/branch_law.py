@@ -32,7 +32,6 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
@@ -49,7 +48,7 @@ from rmtland.free.polynomials.matrix_function import (
 from rmtland.laws.consistency import certify_once
 from rmtland.laws.law import Law
 from rmtland.laws.wachter import Wachter
-from rmtland.typing import Atoms, Complex, Logical, Real, Support
+from rmtland.typing import Atoms, Complex, Logical, NumpyArray, Real, Support
 
 __all__ = ["BranchLaw"]
 
@@ -302,7 +301,7 @@ class BranchLaw(Law):
         return level
 
 
-def _rows_at(series: Complex, t: Any) -> Complex:
+def _rows_at(series: Complex, t: NumpyArray) -> Complex:
     """Values of one polynomial a row, series (n, m), at points (n, k)."""
     total = np.zeros_like(t)
     for j in range(series.shape[1] - 1, -1, -1):

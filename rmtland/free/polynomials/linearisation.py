@@ -54,6 +54,7 @@ from rmtland.free.polynomials.noncommutative_polynomial import (
     Word,
     adjoint_word,
 )
+from rmtland.typing import Array, NumpyArray
 
 __all__ = ["Linearisation"]
 
@@ -145,7 +146,7 @@ class Linearisation:
             {letter: part / sizes.get(letter.name, 1.0) for letter, part in parts.items()},
         )
 
-    def __call__(self, **matrices: Any) -> Any:
+    def __call__(self, **matrices: Array) -> NumpyArray:
         """L at square matrices, one keyword a variable: shape (k n, k n)."""
         size = next(iter(matrices.values())).shape[-1]
         total = np.kron(self.constant, np.eye(size))
@@ -155,7 +156,7 @@ class Linearisation:
         return total
 
 
-def _row_basis(coefficients: Mapping[Word, complex]) -> tuple[list[Word], Any]:
+def _row_basis(coefficients: Mapping[Word, complex]) -> tuple[list[Word], NumpyArray]:
     """Words whose rows are a basis of the Hankel matrix, and factors that balance them."""
     starts = {word[:i] for word in coefficients for i in range(1, len(word))}
     if not starts:
@@ -170,7 +171,7 @@ def _row_basis(coefficients: Mapping[Word, complex]) -> tuple[list[Word], Any]:
             left, right = word[:i], adjoint_word(word[i:])
             if right in place:
                 hankel[place[left], place[right]] = value
-    factors: NDArray[Any] = np.ones(len(words))
+    factors: NumpyArray = np.ones(len(words))
     for _ in range(40):
         balanced = factors[:, None] * np.abs(hankel) * factors
         largest = balanced.max(axis=1)

@@ -24,11 +24,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from rmtland.typing import Real
+from rmtland.typing import Real, Values
 
 __all__ = ["MatrixFunction", "Series", "plus", "scaled", "times"]
 
@@ -198,7 +197,7 @@ def _square_root(value: Fraction) -> Fraction:
     return Fraction(whole, 1 << (shift // 2))
 
 
-def value_at(series: Real, t: Any) -> Any:
+def value_at(series: Real, t: Values) -> Values:
     """Value of a polynomial, the constant first, by Horner's scheme."""
     total = np.zeros_like(t) + (series[-1] if series.size else 0.0)
     for coefficient in series[-2::-1]:

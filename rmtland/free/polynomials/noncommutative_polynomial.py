@@ -37,6 +37,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rmtland.typing import ArrayLike, NumpyArray, Values
+
 __all__ = ["Letter", "Polynomial", "Word", "WordMoments", "free_variables"]
 
 
@@ -166,7 +168,7 @@ class Polynomial:
                 wrong.append(word)
         return wrong
 
-    def __call__(self, **matrices: Any) -> Any:
+    def __call__(self, **matrices: ArrayLike) -> Values:
         """Value at square matrices (or numbers), one keyword a variable.
 
         Parameters
@@ -196,7 +198,7 @@ class Polynomial:
             return total
         size = next(iter(values.values())).shape[-1]
         for word, value in self._coefficients.items():
-            product: Any = np.eye(size)
+            product = np.eye(size)
             for place, letter in enumerate(word):
                 factor = self._placed(letter, values, scalar)
                 product = product @ factor if place else factor
@@ -204,7 +206,7 @@ class Polynomial:
         return total
 
     @staticmethod
-    def _placed(letter: Letter, values: Mapping[str, Any], scalar: bool) -> Any:
+    def _placed(letter: Letter, values: Mapping[str, NumpyArray], scalar: bool) -> NumpyArray:
         value = values[letter.name]
         if not letter.starred:
             return value
@@ -212,25 +214,25 @@ class Polynomial:
 
     # Arithmetic ------------------------------------------------------------------------------
 
-    def _with(self, other: Any, sign: float) -> Any:
-        second = _polynomial(other)
-        if second is None:
-            return NotImplemented
+    def _with(self, second: Polynomial, sign: float) -> Polynomial:
         total = dict(self._coefficients)
         for word, value in second._coefficients.items():
             total[word] = total.get(word, 0j) + sign * value
         return Polynomial(total)
 
-    def __add__(self, other: Any) -> Any:
-        return self._with(other, 1.0)
+    def __add__(self, other: object) -> Polynomial:
+        second = _polynomial(other)
+        return NotImplemented if second is None else self._with(second, 1.0)
 
     __radd__ = __add__
 
-    def __sub__(self, other: Any) -> Any:
-        return self._with(other, -1.0)
+    def __sub__(self, other: object) -> Polynomial:
+        second = _polynomial(other)
+        return NotImplemented if second is None else self._with(second, -1.0)
 
-    def __rsub__(self, other: Any) -> Any:
-        return (-self)._with(other, 1.0)
+    def __rsub__(self, other: object) -> Polynomial:
+        first = _polynomial(other)
+        return NotImplemented if first is None else (-self)._with(first, 1.0)
 
     def __neg__(self) -> Polynomial:
         return Polynomial({word: -value for word, value in self._coefficients.items()})
@@ -238,15 +240,15 @@ class Polynomial:
     def __pos__(self) -> Polynomial:
         return self
 
-    def __mul__(self, other: Any) -> Any:
+    def __mul__(self, other: object) -> Polynomial:
         second = _polynomial(other)
         return NotImplemented if second is None else _product(self, second)
 
-    def __rmul__(self, other: Any) -> Any:
+    def __rmul__(self, other: object) -> Polynomial:
         first = _polynomial(other)
         return NotImplemented if first is None else _product(first, self)
 
-    def __truediv__(self, other: Any) -> Any:
+    def __truediv__(self, other: object) -> Polynomial:
         if not isinstance(other, numbers.Number):
             return NotImplemented
         divisor = complex(other)  # type: ignore[call-overload]
@@ -254,7 +256,7 @@ class Polynomial:
             raise ZeroDivisionError("a polynomial cannot be divided by 0")
         return Polynomial({word: value / divisor for word, value in self._coefficients.items()})
 
-    def __pow__(self, exponent: Any) -> Any:
+    def __pow__(self, exponent: object) -> Polynomial:
         if isinstance(exponent, bool) or not isinstance(exponent, int | np.integer):
             return NotImplemented
         if exponent < 0:
@@ -274,7 +276,7 @@ class Polynomial:
     def __hash__(self) -> int:
         return hash(frozenset(self._coefficients.items()))
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return Polynomial, (self._coefficients,)
 
     def __repr__(self) -> str:

@@ -80,6 +80,7 @@ from rmtland.laws.discrete import Discrete
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyLaw
 from rmtland.laws.pushforward import pushforward
+from rmtland.typing import NumpyArray, Record
 
 __all__ = ["Circular", "PolynomialLaw", "law_of_polynomial"]
 
@@ -232,7 +233,7 @@ class PolynomialLaw(ResolventLaw):
 
 @renamed_argument("route", "method")
 def law_of_polynomial(
-    polynomial: Polynomial | Callable[..., Any],
+    polynomial: Polynomial | Callable[..., Polynomial],
     *,
     method: str = "automatic",
     progress: Callable[[str, float, float], None] | None = None,
@@ -316,7 +317,7 @@ def _law_of(p: Polynomial, laws: Mapping[str, Law | Circular], method: str) -> L
     return PolynomialLaw(p, tuple(sorted(laws.items())), gaussian)
 
 
-def _checked(polynomial: Any, variables: Mapping[str, Law | Circular]) -> Polynomial:
+def _checked(polynomial: object, variables: Mapping[str, Law | Circular]) -> Polynomial:
     """Return the polynomial, after a look at it and at its variables."""
     for name, law in variables.items():
         if not isinstance(law, Law | Circular):
@@ -339,7 +340,7 @@ def _checked(polynomial: Any, variables: Mapping[str, Law | Circular]) -> Polyno
     return p
 
 
-def _made(polynomial: Any, variables: Mapping[str, Law | Circular]) -> Polynomial:
+def _made(polynomial: object, variables: Mapping[str, Law | Circular]) -> Polynomial:
     if isinstance(polynomial, Polynomial):
         return polynomial
     if not callable(polynomial):
@@ -408,7 +409,7 @@ def _has_one_sign(law: Law) -> bool:
     return bool(low >= 0 or high <= 0)
 
 
-def _those_of(p: Polynomial, laws: Mapping[str, Any]) -> dict[str, Any]:
+def _those_of(p: Polynomial, laws: Mapping[str, object]) -> Record:
     return {name: laws[name] for name in p.variables}
 
 
@@ -446,8 +447,8 @@ def _gaussian_equation(pencil: Linearisation, laws: Mapping[str, Law | Circular]
     mean: Any = np.zeros((size, size), dtype=np.complex128)
     mean[:k, :k] = pencil.constant
     weights = np.ones(size)
-    sandwiches: list[tuple[Any, Any]] = []
-    blocks: list[tuple[Any, slice, float, float]] = []
+    sandwiches: list[tuple[NumpyArray, NumpyArray]] = []
+    blocks: list[tuple[NumpyArray, slice, float, float]] = []
     place = k
     for letter, matrix in pencil.coefficients.items():
         law = laws[letter.name]
@@ -468,7 +469,7 @@ def _gaussian_equation(pencil: Linearisation, laws: Mapping[str, Law | Circular]
             weights[rows] = rate
             blocks.append((part.frame, rows, rate, abs(jump)))
 
-    def covariance(m: Any) -> Any:
+    def covariance(m: NumpyArray) -> NumpyArray:
         energy = np.zeros(m.shape, dtype=np.complex128)
         corner = m[..., :k, :k]
         for left, right in sandwiches:

@@ -51,7 +51,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -226,7 +225,9 @@ class FreeLevy(LevyLaw):
         )
 
     @cached_property
-    def _constants(self) -> tuple[tuple[Any, ...], tuple[float, float, float], tuple[Any, ...]]:
+    def _constants(
+        self,
+    ) -> tuple[tuple[object, ...], tuple[float, float, float], tuple[object, ...]]:
         """The tuples that kernels take of a law: see `rmtland.free.rational.arcs`."""
         return tuple(self._arcs), self._drift_form.constants, self._parameters
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from rmtland.free.rational.band_masses import values_of_jumps
 from rmtland.laws.band_rules import Rule, piece_rule, square_root_rule
 from rmtland.laws.consistency import TOLERANCE
-from rmtland.typing import Real
+from rmtland.typing import Integer, Logical, Real
 
 __all__ = ["Triplets", "values_of_laws"]
 
@@ -55,7 +55,7 @@ class Triplets(NamedTuple):
         with np.errstate(all="ignore"):  # what is beyond double precision is not found
             return cls(variances, rates[:, None], jumps[:, None], 1 - rates, -(rates / jumps))
 
-    def at(self, laws: Any) -> Triplets:
+    def at(self, laws: slice | Integer | Logical) -> Triplets:
         """Return those of some laws."""
         return Triplets(*(each[laws] for each in self))
 
@@ -70,7 +70,7 @@ class Triplets(NamedTuple):
 
 
 def values_of_laws(
-    function: int, x: Real, triplets: Triplets, *, where: Any = slice(None)
+    function: int, x: Real, triplets: Triplets, *, where: slice | Integer | Logical = slice(None)
 ) -> tuple[Real, NDArray[np.bool_]]:
     """Return a function of many laws at the same points.
 

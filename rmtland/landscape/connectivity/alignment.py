@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -48,6 +48,9 @@ from rmtland.networks import MLP
 from rmtland.networks.activation import ACTIVATIONS, activation
 from rmtland.streams import random_generator
 from rmtland.typing import Real, Rng
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 __all__ = ["Alignment", "align", "unit_groups"]
 
@@ -75,7 +78,7 @@ class Alignment:
     sweeps: int
 
 
-def unit_groups(network: Any) -> tuple[UnitGroup, ...]:
+def unit_groups(network: MLP | Module) -> tuple[UnitGroup, ...]:
     """Return the hidden layers of a network whose units may be permuted.
 
     Parameters

@@ -7,11 +7,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rmtland.adapters.optional import optional
 from rmtland.adapters.torch_parameters import chosen_blocks
 from rmtland.landscape.connectivity.unit_group import Place, UnitGroup
+from rmtland.typing import Array, Record
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 __all__ = ["torch_unit_groups"]
 
@@ -22,7 +26,7 @@ _POOLED = ("AvgPool2d", "AdaptiveAvgPool2d")
 _MAXIMA = ("MaxPool2d", "AdaptiveMaxPool2d")
 
 
-def torch_unit_groups(model: Any) -> tuple[UnitGroup, ...]:
+def torch_unit_groups(model: Module) -> tuple[UnitGroup, ...]:
     """Return the hidden layers of a sequential model whose units may be permuted.
 
     Parameters
@@ -122,7 +126,7 @@ class _Layer:
         rest = many // self.size  # channels come first in what was flattened, units last
         return ((self.size, rest), 0) if self.channels else ((rest, self.size), 1)
 
-    def closed(self, name: str, weight: Any, convolution: bool) -> UnitGroup:
+    def closed(self, name: str, weight: Array, convolution: bool) -> UnitGroup:
         """Return its group, with the places in the weights of the next module."""
         if convolution != (self.channels and not self.flattened):
             raise ValueError(
@@ -135,7 +139,7 @@ class _Layer:
         return UnitGroup(self.name, self.size, here, self.odd)
 
 
-def _place(places: dict[str, Any], name: str) -> Any:
+def _place(places: Record, name: str) -> Any:
     if name not in places:
         raise ValueError(
             f"{name} is not among the parameters: a layer that is frozen, or parametrised by "
@@ -144,6 +148,6 @@ def _place(places: dict[str, Any], name: str) -> Any:
     return places[name]
 
 
-def _cut_unevenly(module: Any) -> bool:
+def _cut_unevenly(module: Module) -> bool:
     """Whether a module is a Hardtanh that is not odd."""
     return type(module).__name__ == "Hardtanh" and module.min_val != -module.max_val

@@ -45,7 +45,6 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -54,7 +53,7 @@ from rmtland.landscape.critical_points.proofs.newton_test import Unproved, prove
 from rmtland.landscape.critical_points.proofs.statement import Problem
 from rmtland.networks import MLP
 from rmtland.spectrum.files import read_arrays, write_arrays
-from rmtland.typing import ArrayLike, Integer, Real
+from rmtland.typing import ArrayLike, Integer, Real, Record
 
 __all__ = ["Certificate"]
 
@@ -267,7 +266,7 @@ class Certificate:
             )
         return found
 
-    def _network(self) -> dict[str, Any]:
+    def _network(self) -> Record:
         """Return what a file says of the network."""
         net = self.net
         return {

@@ -27,7 +27,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -45,7 +45,10 @@ from rmtland.landscape.surface import LossSurface, NetworkSurface
 from rmtland.networks import MLP, LossPoint
 from rmtland.streams import random_generator
 from rmtland.sweep import Grid, Serial, Store, run
-from rmtland.typing import ArrayLike, Real, Rng
+from rmtland.typing import ArrayLike, Real, Record, Rng
+
+if TYPE_CHECKING:
+    from rmtland.sweep.executors import AnyExecutor
 
 __all__ = ["find_critical_points"]
 
@@ -68,7 +71,7 @@ def find_critical_points(
     spectrum: bool = False,
     rng: Rng = None,
     store: Store | str | os.PathLike[str] | None = None,
-    executor: Any = None,
+    executor: AnyExecutor | str | None = None,
     progress: bool | None = False,
 ) -> CriticalPoints:
     """Search for critical points of the loss of a network from many starts.
@@ -191,7 +194,7 @@ class _Search:
             digest.update(np.ascontiguousarray(array).tobytes())
         object.__setattr__(self, "__qualname__", f"search[{digest.hexdigest()}]")
 
-    def __call__(self, start: int, seed: np.random.SeedSequence) -> dict[str, Any]:
+    def __call__(self, start: int, seed: np.random.SeedSequence) -> Record:
         generator = np.random.default_rng(seed)
         surface = NetworkSurface(self.point)
         theta, start_energy = self.point.theta, float("nan")
@@ -243,9 +246,9 @@ _PLAIN = (
 )
 
 
-def _to_record(point: CriticalPoint) -> dict[str, Any]:
+def _to_record(point: CriticalPoint) -> Record:
     """Return a point as numbers, strings and arrays, as a store keeps them."""
-    record: dict[str, Any] = {name: getattr(point, name) for name in _PLAIN}
+    record: Record = {name: getattr(point, name) for name in _PLAIN}
     record["theta"] = point.theta
     record["start_energy"] = point.start_energy
     record["null_directions"] = np.array(point.null_directions)
@@ -261,7 +264,7 @@ def _to_record(point: CriticalPoint) -> dict[str, Any]:
     return record
 
 
-def _from_record(record: dict[str, Any]) -> CriticalPoint:
+def _from_record(record: Record) -> CriticalPoint:
     null = NullDirections(*(int(many) for many in record["null_directions"]))
     proof = None
     if record["proof"] is not None:

@@ -36,8 +36,8 @@ Examples
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -273,7 +273,7 @@ class SymmetryType(Finder):
         return Walk(reduced.embedded(walk.theta), walk.steps, walk.reason, groups)
 
 
-def checked_groups(net: MLP, groups: Any) -> Groups:
+def checked_groups(net: MLP, groups: Sequence[Sequence[int]]) -> Groups:
     """Return groups as tuples, or say why the network cannot have them.
 
     Parameters

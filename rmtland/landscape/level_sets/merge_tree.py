@@ -42,7 +42,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rmtland.arguments import choice, points
-from rmtland.typing import Integer, Real
+from rmtland.typing import ArrayLike, Integer, Real
 
 __all__ = ["Basin", "MergeTree", "graph_merge_tree", "merge_tree"]
 
@@ -91,7 +91,7 @@ class MergeTree:
     basins: tuple[Basin, ...]
     shape: tuple[int, ...]
 
-    def components(self, level: Any) -> int:
+    def components(self, level: float) -> int:
         """Return the number N of components of the sublevel set.
 
         Parameters
@@ -116,7 +116,7 @@ class MergeTree:
             for basin in self.basins
         )
 
-    def persistent(self, height: Any) -> tuple[Basin, ...]:
+    def persistent(self, height: float) -> tuple[Basin, ...]:
         """Return the basins with a barrier of at least a height.
 
         Parameters
@@ -156,7 +156,7 @@ class MergeTree:
         return np.array(list(numbers)), np.array(list(numbers.values()), dtype=np.int64)
 
 
-def merge_tree(values: Any, neighbours: str = "full") -> MergeTree:
+def merge_tree(values: ArrayLike, neighbours: str = "full") -> MergeTree:
     """Return the merge tree of numbers on a grid.
 
     Parameters

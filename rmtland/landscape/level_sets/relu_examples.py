@@ -50,7 +50,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise, product
-from typing import Any
 
 from rmtland.arguments import count
 from rmtland.landscape.level_sets.merge_tree import MergeTree, graph_merge_tree
@@ -116,7 +115,7 @@ class SignPatterns:
         minus = Fraction(0) if -1 in signs else Fraction(self.y_minus) ** 2
         return (plus + minus) / 2
 
-    def components(self, level: Any) -> int:
+    def components(self, level: float) -> int:
         """Return the exact number of components of a sublevel set.
 
         Parameters
@@ -228,7 +227,7 @@ class OneUnitWithBias:
         return max(self.reached(1), self.reached(-1)) < self.barrier
 
 
-def _exact(name: str, value: Any) -> Fraction:
+def _exact(name: str, value: object) -> Fraction:
     if isinstance(value, bool) or not isinstance(value, int | Fraction):
         raise TypeError(f"{name} must be an integer or a Fraction; got {value!r}")
     return Fraction(value)

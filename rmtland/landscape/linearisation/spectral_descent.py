@@ -40,12 +40,11 @@ True
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from rmtland.arguments import count, finite, float_array, nonnegative, positive
-from rmtland.typing import ArrayLike, Real
+from rmtland.typing import ArrayLike, NumpyArray, Real, Values
 
 __all__ = ["SpectralDescent"]
 
@@ -189,7 +188,7 @@ class SpectralDescent:
         shares = _steps(steps)[..., None] * self._shares
         return np.asarray(shares / (1.0 + shares))
 
-    def loss(self, steps: ArrayLike) -> Any:
+    def loss(self, steps: ArrayLike) -> Values:
         """Return the loss after each number of steps.
 
         Parameters
@@ -208,7 +207,7 @@ class SpectralDescent:
             square = (left * left).sum(axis=-1)
         return _plain((square + self.unreachable) / (2.0 * self.samples))
 
-    def distance(self, steps: ArrayLike) -> Any:
+    def distance(self, steps: ArrayLike) -> Values:
         """Return the norm of theta_k - theta_0 after each number of steps.
 
         Parameters
@@ -226,7 +225,7 @@ class SpectralDescent:
             moved = np.where(self.coefficients != 0, moved / np.sqrt(self.eigenvalues), 0.0)
             return _plain(np.sqrt((moved * moved).sum(axis=-1)))
 
-    def flow_loss(self, times: ArrayLike) -> Any:
+    def flow_loss(self, times: ArrayLike) -> Values:
         """Return the loss of gradient flow at given times: the limit of small steps, t = eta k.
 
         Parameters
@@ -326,6 +325,6 @@ def _steps(steps: ArrayLike) -> Real:
     return numbers
 
 
-def _plain(values: Any) -> Any:
+def _plain(values: NumpyArray) -> Values:
     """Return a float in place of an array without axes."""
     return float(values) if np.ndim(values) == 0 else np.asarray(values)

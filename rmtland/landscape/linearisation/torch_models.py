@@ -19,14 +19,17 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rmtland.adapters import TorchOperator, from_torch
 from rmtland.adapters.torch_batches import to_numpy
 from rmtland.landscape.linearisation.linear_loss import LinearisedLoss
-from rmtland.typing import Array, Real
+from rmtland.typing import Array, Real, Tree
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 __all__ = ["linearise_torch", "output_jacobian"]
 
@@ -35,7 +38,7 @@ _AT_ONCE = 16
 
 
 def linearise_torch(
-    model: Any, data: Any, *, parameters: str | Sequence[str] | None = None, **options: Any
+    model: Module, data: Tree, *, parameters: str | Sequence[str] | None = None, **options: Any
 ) -> LinearisedLoss:
     """Return a PyTorch model linearised in its parameters, with half the mean squared error.
 
@@ -147,5 +150,5 @@ def _rows(outputs: Array, leaves: Sequence[Array]) -> list[Real]:
     return found
 
 
-def _shape(shape: Any) -> str:
+def _shape(shape: Sequence[int] | None) -> str:
     return "of no single tensor" if shape is None else str(tuple(shape))

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,12 +22,15 @@ from rmtland.landscape.noise.simulation import Simulation
 from rmtland.landscape.noise.stationary import NoisyDescent
 from rmtland.typing import Logical
 
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+
 __all__ = ["draw_escape", "draw_variances"]
 
 
 def draw_variances(
     ax: Axes, sgd: NoisyDescent, simulated: Simulation | None = None, *, gibbs: bool = True
-) -> list[Any]:
+) -> list[Artist]:
     """Draw stationary variances against curvature: predicted, simulated, and the Gibbs law.
 
     Parameters
@@ -87,7 +90,7 @@ def draw_variances(
 
 def draw_escape(
     ax: Axes, sgd: NoisyDescent, run: EscapeRun, along: Logical, *, distance: float | None = None
-) -> list[Any]:
+) -> list[Artist]:
     """Draw how the mean square grows along negative directions: predicted and simulated.
 
     Parameters
@@ -111,7 +114,7 @@ def draw_escape(
     steps = np.arange(len(run.variances))
     predicted = sgd.variances(steps)[:, along]
     shown = np.unique(np.geomspace(1, max(1, len(steps) - 1), 40).astype(int))
-    drawn: list[Any] = []
+    drawn: list[Artist] = []
     for i, curvature in enumerate(sgd.curvatures[along]):
         color = COLORS[i % len(COLORS)]
         drawn += ax.plot(

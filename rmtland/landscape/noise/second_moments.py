@@ -20,13 +20,13 @@ Examples
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from rmtland.landscape.noise.sample_curvature import SampleCurvature
 from rmtland.solution import ConvergenceError
-from rmtland.typing import Real
+from rmtland.typing import ArrayLike, Real
 
 __all__ = [
     "StationaryCovariance",
@@ -151,7 +151,7 @@ def _growth(weight: Real, spread: SampleCurvature) -> float:
     return growth
 
 
-def geometric(share: Real, k: Any) -> Real:
+def geometric(share: Real, k: ArrayLike) -> Real:
     """Return sum_{j < k} (1 - share)^j, also for share near 0.
 
     Parameters

@@ -18,7 +18,8 @@ Examples
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -26,7 +27,10 @@ from scipy.sparse.linalg import LinearOperator
 from rmtland.adapters import TorchOperator, from_torch
 from rmtland.arguments import count, positive
 from rmtland.streams import random_generator
-from rmtland.typing import Array, Real, Rng
+from rmtland.typing import Array, Real, Rng, Tree
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 __all__ = ["StreamedAlignment", "StreamedNoise"]
 
@@ -71,7 +75,9 @@ class StreamedNoise(LinearOperator):  # type: ignore[misc]
         For what `from_torch` refuses, or a loss that is a sum over samples.
     """
 
-    def __init__(self, model: Any, loss: Any, data: Any, **options: Any) -> None:
+    def __init__(
+        self, model: Module, loss: Callable[..., Array], data: Tree, **options: Any
+    ) -> None:
         self.second: TorchOperator = from_torch(
             model, loss, data, part="empirical_fisher", **options
         )

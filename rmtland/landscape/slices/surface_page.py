@@ -9,14 +9,12 @@ in any browser without a network.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from rmtland.adapters.optional import optional
 from rmtland.arguments import choice
 from rmtland.landscape.slices.grids import PlaneSlice
-from rmtland.typing import Real
+from rmtland.typing import ArrayLike, Real
 
 __all__ = ["surface_page"]
 
@@ -56,7 +54,7 @@ def surface_page(
     choice("scale", scale, ("log", "linear"))
     graphs = optional("plotly.graph_objects", extra="html")
 
-    def height(losses: Any) -> Real:
+    def height(losses: ArrayLike) -> Real:
         values = np.asarray(losses, dtype=np.float64)
         if scale == "linear":
             return values

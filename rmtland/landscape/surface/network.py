@@ -14,7 +14,7 @@ r"""The loss of a multilayer perceptron of rmtland on its data, as a surface.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from rmtland.landscape.surface.surface import LossSurface, parameter_rows
 from rmtland.networks import MLP, LossPoint
 from rmtland.networks.parameters import ParameterBlock
 from rmtland.typing import ArrayLike, Real, override
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
 
 __all__ = ["NetworkSurface"]
 
@@ -102,7 +105,7 @@ class NetworkSurface(LossSurface):
         return product
 
     @override
-    def operator(self, theta: Real) -> Any:
+    def operator(self, theta: Real) -> LinearOperator:
         return self.point.at(theta).operator()
 
     @override

@@ -17,12 +17,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from rmtland.arguments import float_array
 from rmtland.typing import ArrayLike, Real
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
 
 __all__ = ["LARGEST_DENSE", "LossSurface", "NamedBlock", "Surface", "parameter_rows"]
 
@@ -230,7 +234,7 @@ class LossSurface(ABC):
         ]
         return np.concatenate(pieces) if pieces else np.empty(0)
 
-    def operator(self, theta: Real) -> Any:
+    def operator(self, theta: Real) -> LinearOperator:
         """Return the Hessian at a point as an operator by products.
 
         Parameters
@@ -245,7 +249,7 @@ class LossSurface(ABC):
         """
         return self._by_products(theta, np.float64)
 
-    def _by_products(self, theta: Real, dtype: Any) -> Any:
+    def _by_products(self, theta: Real, dtype: DTypeLike) -> LinearOperator:
         """Return the Hessian as an operator of the precision in which products are made."""
         from scipy.sparse.linalg import LinearOperator
 

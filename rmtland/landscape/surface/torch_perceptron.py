@@ -11,7 +11,7 @@ are computed and compared.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from rmtland.networks.torch_sequential import computes_otherwise
 from rmtland.typing import Real
 
 if TYPE_CHECKING:
+    from torch.nn import Module
+
     from rmtland.networks import LossPoint
 
 __all__ = ["TorchPerceptron", "own_network"]
@@ -102,7 +104,7 @@ class TorchPerceptron:
             return False
 
 
-def own_network(operator: TorchOperator, loss: Any) -> TorchPerceptron | None:
+def own_network(operator: TorchOperator, loss: Module) -> TorchPerceptron | None:
     """Return the loss of a PyTorch model by rmtland's network, None where it is not the same.
 
     Parameters

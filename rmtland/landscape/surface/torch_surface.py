@@ -19,7 +19,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from rmtland.landscape.surface.surface import LossSurface, parameter_rows
 from rmtland.landscape.surface.torch_perceptron import TorchPerceptron, own_network
 from rmtland.networks.overflow import NetworkOverflowError
 from rmtland.typing import Array, ArrayLike, Real, override
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
 
 __all__ = ["TorchSurface"]
 
@@ -145,7 +148,7 @@ class TorchSurface(LossSurface):
         return product
 
     @override
-    def operator(self, theta: Real) -> Any:
+    def operator(self, theta: Real) -> LinearOperator:
         if not self._own_statistics:
             return self.at(theta)
         return self._by_products(theta, self.origin.dtype)

@@ -441,8 +441,8 @@ class _Table:
         law = self.law()
         levels = (1 - self.atom) * (np.arange(_CHECKED) + 0.5) / _CHECKED
         place = law.ppf(levels + self.atom * (levels > law.mass_below(0.0)))
-        left = np.clip(np.searchsorted(self.x, place, side="right") - 1, 0, self.x.size - 2)
-        left = np.unique(left)
+        places = np.clip(np.searchsorted(self.x, place, side="right") - 1, 0, self.x.size - 2)
+        left = np.unique(places)
         x = (self.x[left] + self.x[left + 1]) / 2
         found = self.values(self.model, x, 0.25)
         expected = law.cdf(x) - self.atom * (x >= 0)

@@ -42,7 +42,7 @@ from rmtland.free import free_sum
 from rmtland.laws import Discrete, Law, LawGrid, MarchenkoPastur, SpectralModel
 from rmtland.laws.law_grid import Batch, parameter_grid
 from rmtland.spectrum import Spectrum
-from rmtland.typing import Array, ArrayLike, Rng
+from rmtland.typing import Array, ArrayLike, Namespace, Record, Rng
 
 __all__ = ["PARTS", "HessianModel"]
 
@@ -270,8 +270,8 @@ class HessianModel(Ensemble):
         *,
         rng: Rng = None,
         runs: int = 1,
-        xp: Any = None,
-        device: Any = None,
+        xp: Namespace | None = None,
+        device: object = None,
     ) -> Spectrum:
         """Draw the Gauss quadrature of Lanczos runs: see `rmtland.ensembles.Ensemble.lanczos`.
 
@@ -331,7 +331,7 @@ class HessianModel(Ensemble):
         more = [] if residual is None else residual._factors()[1]
         return "sum", [*self.wishart._factors()[1], *more]
 
-    def _provenance(self, n: float, generators: Sequence[np.random.Generator]) -> dict[str, Any]:
+    def _provenance(self, n: float, generators: Sequence[np.random.Generator]) -> Record:
         found = super()._provenance(n, generators)
         del found["ensemble"]
         return found | {"source": "model", "model": type(self).__name__}

@@ -57,19 +57,19 @@ Examples
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rmtland.arguments import dense_array
 from rmtland.laws import Law
 from rmtland.networks.activation import Activation, activation as activation_of
+from rmtland.typing import ArrayLike, NumpyArray
 
 __all__ = ["ActivationRule", "activation_rule", "covariance_rule", "node_map", "slope_average"]
 
-Real = NDArray[Any]  # float64
-Complex = NDArray[Any]  # complex128
+Real = NumpyArray  # float64
+Complex = NumpyArray  # complex128
 
 _REACH = 12.0
 _POINTS = 65
@@ -159,7 +159,7 @@ def _rule(f: Activation, variance: float, points: int) -> ActivationRule:
     return ActivationRule(nodes, weights, bend, slope, slopes, masses, mean, first, rest, square)
 
 
-def covariance_rule(covariance: Any, *, nodes: int = _NODES) -> tuple[Real, Real]:
+def covariance_rule(covariance: ArrayLike | Law, *, nodes: int = _NODES) -> tuple[Real, Real]:
     """Return nodes and weights of the law of the eigenvalues of the data covariance.
 
     Parameters

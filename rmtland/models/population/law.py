@@ -24,7 +24,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -44,6 +43,7 @@ from rmtland.models.population.density_table import (
 from rmtland.models.population.equation import activation_rule, covariance_rule
 from rmtland.models.population.network import PopulationNetwork
 from rmtland.solution import ConvergenceError
+from rmtland.typing import NumpyArray
 
 __all__ = ["PopulationLaw"]
 
@@ -73,7 +73,7 @@ class PopulationLaw(Law):
 
     # The equation --------------------------------------------------------------------------------
 
-    def _arrays(self, step: float, refined: int) -> tuple[Any, ...]:
+    def _arrays(self, step: float, refined: int) -> tuple[NumpyArray, ...]:
         """Return nodes, weights and constants as `follow` takes them."""
         model = self.model
         n0, n1, n2, m = model.sizes
@@ -110,7 +110,7 @@ class PopulationLaw(Law):
         )
 
     @cached_property
-    def _rules(self) -> tuple[Any, ...]:
+    def _rules(self) -> tuple[NumpyArray, ...]:
         return self._arrays(_STEP, 1)
 
     @cached_property
@@ -118,7 +118,9 @@ class PopulationLaw(Law):
         """Mean of the eigenvalues that are not zero."""
         return self.model.gauss_newton_mean / self.model.rank
 
-    def _solved(self, z: Complex, rules: tuple[Any, ...] | None = None) -> tuple[Any, ...]:
+    def _solved(
+        self, z: Complex, rules: tuple[NumpyArray, ...] | None = None
+    ) -> tuple[NumpyArray, ...]:
         """Solve at points other than zero: what `follow` returns, in their order."""
         from rmtland.models.population.kernels import follow  # numba loads at first use
 
@@ -147,7 +149,7 @@ class PopulationLaw(Law):
         back[order] = np.arange(order.size)
         return tuple(part[back] for part in found)
 
-    def _values(self, z: Complex, rules: tuple[Any, ...] | None = None) -> Complex:
+    def _values(self, z: Complex, rules: tuple[NumpyArray, ...] | None = None) -> Complex:
         g, *_, size = self._solved(z, rules)
         if not np.isfinite(size).all():
             raise ConvergenceError(

@@ -17,14 +17,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from rmtland.arguments import count, positive
 from rmtland.models.linear.network import LinearNetwork
 from rmtland.models.population.equation import ActivationRule, activation_rule, covariance_rule
 from rmtland.networks.activation import Activation
+from rmtland.typing import ArrayLike, NumpyArray
+
+if TYPE_CHECKING:
+    from rmtland.laws import Law
 
 __all__ = ["PopulationNetwork"]
 
@@ -58,7 +60,7 @@ class PopulationNetwork:
     activation: str | Activation = field(default="tanh", kw_only=True)
     first_variance: float = field(default=1.0, kw_only=True)
     second_variance: float = field(default=1.0, kw_only=True)
-    covariance: Any = field(default=1.0, kw_only=True)
+    covariance: ArrayLike | Law = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
         for key in ("inputs", "hidden", "outputs", "samples", "first_variance", "second_variance"):
@@ -72,7 +74,7 @@ class PopulationNetwork:
         return self.inputs, self.hidden, self.outputs, self.samples
 
     @cached_property
-    def _data(self) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _data(self) -> tuple[NumpyArray, NumpyArray]:
         return covariance_rule(self.covariance)
 
     @cached_property

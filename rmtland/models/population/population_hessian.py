@@ -43,7 +43,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -59,7 +59,7 @@ from rmtland.models.population.residual import PopulationResidual
 from rmtland.networks import MLP
 from rmtland.spectrum import Spectrum
 from rmtland.streams import seed_of, streams
-from rmtland.typing import ArrayLike, Real, Rng
+from rmtland.typing import ArrayLike, Real, Rng, Values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,7 +182,7 @@ class PopulationHessian(PopulationNetwork, HessianParts):
 
     # The spectral law ----------------------------------------------------------------------------
 
-    def stieltjes(self, z: ArrayLike) -> Any:
+    def stieltjes(self, z: ArrayLike) -> Values:
         """Stieltjes (Cauchy) transform G(z) of the part; H1 has one where it has no `law`.
 
         Parameters

@@ -32,7 +32,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from scipy.special import wofz
@@ -44,7 +43,7 @@ from rmtland.models.linear.residual_law import LinearResidualLaw
 from rmtland.models.population.equation import covariance_rule
 from rmtland.models.population.network import PopulationNetwork
 from rmtland.solution import ConvergenceError, Solution, Status
-from rmtland.typing import ArrayLike, Complex, Real
+from rmtland.typing import ArrayLike, Complex, Real, Values
 
 __all__ = ["PopulationResidual"]
 
@@ -230,7 +229,7 @@ class PopulationResidual:
             np.full(shape, _HEIGHTS, dtype=np.int64),
         )
 
-    def stieltjes(self, z: ArrayLike) -> Any:
+    def stieltjes(self, z: ArrayLike) -> Values:
         """G(z) in the closed upper half-plane, any shape.
 
         Parameters
@@ -245,7 +244,7 @@ class PopulationResidual:
         value = self.solve(z).value
         return value if value.shape else value.item()
 
-    def density(self, x: ArrayLike) -> Any:
+    def density(self, x: ArrayLike) -> Values:
         """Density at real points other than 0, without any imaginary part added.
 
         Parameters
@@ -260,7 +259,7 @@ class PopulationResidual:
         density = np.maximum(-self.solve(points("x", x)).value.imag / np.pi, 0.0)
         return density if density.shape else density.item()
 
-    def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Any:
+    def smoothed_pdf(self, x: ArrayLike, *, eta: float) -> Values:
         """Density convolved with the Cauchy density of half-width eta.
 
         Parameters

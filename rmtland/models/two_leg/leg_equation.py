@@ -15,12 +15,11 @@ True
 from __future__ import annotations
 
 import abc
-from typing import Any
 
 import numpy as np
 
 from rmtland.models.dyson.fixed_points import FixedPoint, anderson
-from rmtland.typing import Complex
+from rmtland.typing import Complex, Tree
 
 __all__ = ["IMAGINARY", "LegEquation"]
 
@@ -62,7 +61,7 @@ class LegEquation(abc.ABC):
         """
 
     @abc.abstractmethod
-    def apply(self, z: complex, y: Complex) -> tuple[Complex, Any]:
+    def apply(self, z: complex, y: Complex) -> tuple[Complex, Tree]:
         """Apply the equation once.
 
         Parameters
@@ -79,7 +78,7 @@ class LegEquation(abc.ABC):
         """
 
     @abc.abstractmethod
-    def is_solution(self, y: Complex, blocks: Any) -> bool:
+    def is_solution(self, y: Complex, blocks: Tree) -> bool:
         """Whether a state that the equation leaves as it is belongs to the half-plane.
 
         Parameters
@@ -95,7 +94,7 @@ class LegEquation(abc.ABC):
         """
 
     @abc.abstractmethod
-    def trace(self, blocks: Any) -> complex:
+    def trace(self, blocks: Tree) -> complex:
         """Return G.
 
         Parameters
@@ -109,7 +108,7 @@ class LegEquation(abc.ABC):
         """
 
     @abc.abstractmethod
-    def potential(self, z: complex, blocks: Any) -> complex:
+    def potential(self, z: complex, blocks: Tree) -> complex:
         """Return L, the integral of G that is log z far away.
 
         Parameters

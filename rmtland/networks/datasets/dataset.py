@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from rmtland.arguments import choice, count, float_array
 from rmtland.streams import random_generator
-from rmtland.typing import Real, Rng
+from rmtland.typing import NumpyArray, Real, Rng
 
 __all__ = ["WHITENING_FLOOR", "Dataset", "averaged", "image_dataset", "whiten"]
 
@@ -276,7 +276,7 @@ def whiten(rows: Real, kind: str) -> tuple[Real, str]:
     return centred @ (scaled @ directions[:, keep].T), step
 
 
-def averaged(images: NDArray[Any], factor: int) -> tuple[Real, str]:
+def averaged(images: NumpyArray, factor: int) -> tuple[Real, str]:
     """Return images (m, height, width[, channels]) averaged over squares, and words on it.
 
     Parameters
@@ -312,7 +312,7 @@ def averaged(images: NDArray[Any], factor: int) -> tuple[Real, str]:
 
 
 def image_dataset(
-    images: NDArray[Any],
+    images: NumpyArray,
     labels: NDArray[np.int64],
     *,
     name: str,

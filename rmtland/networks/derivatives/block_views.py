@@ -17,7 +17,6 @@ array([0., 0., 1., 1., 0., 0.])
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from rmtland.arrays import array_namespace
 from rmtland.networks.parameters import ParameterBlock
@@ -141,5 +140,5 @@ def mirrored_stripes(
 
 
 def _viewed(array: Array, shape: tuple[int, ...]) -> Array:
-    xp: Any = array_namespace(array)
+    xp = array_namespace(array)
     return xp.reshape(array, shape, copy=False)

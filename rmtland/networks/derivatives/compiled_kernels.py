@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 
 from rmtland.compiled import compiled
-from rmtland.typing import Real
+from rmtland.typing import Integer, Real
 
 __all__ = ["ACTIVATION_CODES", "LOSS_CODES", "TANH", "activate", "evaluate"]
 
@@ -246,7 +246,7 @@ def _is_finite(matrix: Real) -> bool:
 
 
 @compiled(**_OPTIONS)
-def _effective(vector: Real, layout: Any, scales: Real) -> tuple[Real, Real]:
+def _effective(vector: Real, layout: Integer, scales: Real) -> tuple[Real, Real]:
     """Return weights as they multiply, each matrix by rows and by columns."""
     rows, columns = vector.copy(), np.empty(vector.size)
     for layer in range(len(layout)):
@@ -260,7 +260,7 @@ def _effective(vector: Real, layout: Any, scales: Real) -> tuple[Real, Real]:
 
 
 @compiled(**_OPTIONS)
-def _means(total: Real, vector: Real, layout: Any, scales: Real, m: int, decay: float) -> None:
+def _means(total: Real, vector: Real, layout: Integer, scales: Real, m: int, decay: float) -> None:
     """Turn sums over samples into means in the parameters' own scale, and add the decay."""
     for layer in range(len(layout)):
         start = layout[layer, 2]
@@ -273,7 +273,12 @@ def _means(total: Real, vector: Real, layout: Any, scales: Real, m: int, decay: 
 
 @compiled(**_OPTIONS)
 def _forward(
-    x: Real, layout: Any, code: int, theta: tuple[Real, Real], v: tuple[Real, Real], pushed: bool
+    x: Real,
+    layout: Integer,
+    code: int,
+    theta: tuple[Real, Real],
+    v: tuple[Real, Real],
+    pushed: bool,
 ) -> Any:
     """Return z, f, f', f'', R z and R f of all layers, and whether all z are finite."""
     m, depth = x.shape[0], len(layout)
@@ -314,7 +319,7 @@ def evaluate(
     vectors: Real,
     x: Real,
     y: Real,
-    layout: Any,
+    layout: Integer,
     scales: Real,
     activation: int,
     loss: int,

@@ -21,8 +21,9 @@ weights here are those that multiply: with the NTK parametrisation they hold the
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -34,7 +35,7 @@ from rmtland.networks.cuda_graphs import times
 from rmtland.networks.fused_kernels import activation_with_derivatives
 from rmtland.networks.loss import Loss, OutputCurvature
 from rmtland.networks.overflow import NetworkOverflowError
-from rmtland.typing import Array, Real
+from rmtland.typing import Array, Namespace, Real, Tree
 
 __all__ = ["ForwardPass", "transposed"]
 
@@ -78,7 +79,7 @@ class ForwardPass:
         return len(self.weights)
 
     @computed_once
-    def xp(self) -> Any:
+    def xp(self) -> Namespace:
         """The array library."""
         return array_namespace(self.x)
 
@@ -204,7 +205,7 @@ class ForwardPass:
         return not on_host and self.depth > 1 and len(self._device_layers[0]) == 4
 
     @computed_once
-    def _shared(self) -> Any:
+    def _shared(self) -> Tree:
         return self.loss.prepared(self.outputs)
 
     @computed_once
@@ -268,7 +269,7 @@ class ForwardPass:
         return tuple(signals)
 
     @computed_once
-    def workspaces(self) -> list[dict[Any, Array]]:
+    def workspaces(self) -> list[dict[Hashable, Array]]:
         """Buffers for tangents, kept from one product with the Hessian to the next.
 
         A product takes one and puts it back, so that several may run at a time.

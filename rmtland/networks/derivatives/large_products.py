@@ -23,7 +23,6 @@ array([[144.,  48.],
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from rmtland.arrays import array_namespace
 from rmtland.networks.cuda_graphs import times
@@ -125,7 +124,7 @@ def _closed_residual(matrix: Array, d: LayerDerivatives, layer: int, add: bool) 
         return
     for upper, lower in d.pairs(layer, layer):
         left, right = d.input_of(upper), d.normalised_input_of(lower)
-        xp: Any = array_namespace(matrix)
+        xp = array_namespace(matrix)
         k, width = left.shape[0], right.shape[1]
         if k <= second.shape[0]:
             product = xp.reshape(times(second, _pairs_of_inputs(left, right.T).T), (-1, k, width))
@@ -147,7 +146,7 @@ def _write_output_hidden(
     matrix: Array, d: LayerDerivatives, upper: ParameterBlock, lower: ParameterBlock, add: bool
 ) -> None:
     """Output (i,b) and last hidden (j,k) weights: W_L[i,j] sum_mu u'_b f'_j u_k/m."""
-    xp: Any = array_namespace(matrix)
+    xp = array_namespace(matrix)
     weight = d.weights[-1]
     product = times(d.normalised_input_of(upper).T, d.slope_times_input(lower).T)
     product = xp.reshape(product, (inputs_of(upper), weight.shape[1], inputs_of(lower)))
@@ -164,7 +163,7 @@ def _write_hidden_hidden(
     matrix: Array, d: LayerDerivatives, upper: ParameterBlock, lower: ParameterBlock, add: bool
 ) -> None:
     """Between last hidden weights: (W_L^T W_L)[j,j'] sum_mu f'_j u'_k f'_j' u_k'/m."""
-    xp: Any = array_namespace(matrix)
+    xp = array_namespace(matrix)
     weight = d.weights[-1]
     gram = times(weight.T, weight) * d.normalisation
     left = d.slope_times_input(upper)
@@ -181,7 +180,7 @@ def _write_symmetric(
     matrix: Array, d: LayerDerivatives, block: ParameterBlock, signal: Array, add: bool
 ) -> None:
     """Write sum_mu signal[a,c] u[b] u[d]/m of a block with itself, and its mirror image."""
-    xp: Any = array_namespace(matrix)
+    xp = array_namespace(matrix)
     left, right = d.input_of(block), d.normalised_input_of(block).T
     k = inputs_of(block)
     inputs = _pairs_of_inputs(left, right).T
@@ -202,7 +201,7 @@ def _write_pairs(
     add: bool,
 ) -> None:
     """Write sum_mu signal[a,c] u'[b] u[d]/m and its mirror image, as one product."""
-    xp: Any = array_namespace(matrix)
+    xp = array_namespace(matrix)
     inputs = _pairs_of_inputs(d.input_of(upper), d.normalised_input_of(lower).T)
     units = xp.reshape(signal, (-1, d.samples))
     product = xp.reshape(
@@ -216,7 +215,7 @@ def _write_neighbours(
     matrix: Array, d: LayerDerivatives, upper: ParameterBlock, lower: ParameterBlock, add: bool
 ) -> Array:
     """Neighbouring layers, l' = l + 1, entries (a,j) and (j,d): sum_mu delta_l'[a] f'_j u_d/m."""
-    xp: Any = array_namespace(matrix)
+    xp = array_namespace(matrix)
     delta = d.deltas[upper.layer - 1] * (d.normalisation * upper.scale)
     values = times(delta, d.slope_times_input(lower).T)
     values = xp.reshape(values, (*upper.shape, inputs_of(lower)))
@@ -237,7 +236,7 @@ def _write_distant(
     add: bool,
 ) -> None:
     """Write sum_mu delta_l'[a] (d a_{l'-1}[b]/dz_l[c]) u[d]/m and its mirror image."""
-    xp: Any = array_namespace(matrix)
+    xp = array_namespace(matrix)
     delta = d.deltas[upper.layer - 1] * upper.scale
     right = d.normalised_input_of(lower).T
     units = _pairs_of_inputs(delta, right)  # (a,d)
@@ -251,7 +250,7 @@ def _write_distant(
 
 def _pairs_of_inputs(left: Array, right: Array) -> Array:
     """Return left[b] right[d] with rows (b, d), shape (k width, m)."""
-    xp: Any = array_namespace(left)
+    xp = array_namespace(left)
     return xp.reshape(left[:, None, :] * right[None, :, :], (-1, left.shape[1]))
 
 
@@ -291,7 +290,7 @@ def _put_diagonal_blocks(
     matrix: Array, upper: ParameterBlock, lower: ParameterBlock, product: Array, add: bool
 ) -> None:
     """Write a product of shape (n or 1, k, width) for each unit, and its mirror image."""
-    xp: Any = array_namespace(matrix)
+    xp = array_namespace(matrix)
     turned = xp.permute_dims(product, (0, 2, 1))
     if upper is lower:
         product = 0.5 * (product + turned)
@@ -312,7 +311,7 @@ def _put(view: Array, values: Array, add: bool) -> None:
 
 def _put_product(view: Array, first: Array, second: Array, add: bool) -> None:
     """Write a product that broadcasts to a view, without a temporary where the library can."""
-    xp: Any = array_namespace(view)
+    xp = array_namespace(view)
     if add:
         view += first * second
     elif xp.__name__.rsplit(".", maxsplit=1)[-1] in ("cupy", "torch"):

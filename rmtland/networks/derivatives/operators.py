@@ -21,9 +21,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import DTypeLike
 from scipy.sparse.linalg import LinearOperator
 
 from rmtland.arrays import to_numpy
@@ -65,7 +66,7 @@ class PointOperator(LinearOperator):  # type: ignore[misc]
         self,
         product: Product,
         order: int,
-        dtype: Any,
+        dtype: DTypeLike,
         kept: Integer | None = None,
         like: Array = None,
         *,
@@ -76,7 +77,7 @@ class PointOperator(LinearOperator):  # type: ignore[misc]
         self.product, self.order, self.kept, self.like = product, order, kept, like
         self.unchecked = product if unchecked is None else unchecked
 
-    def _matmat(self, vectors: Any) -> Any:
+    def _matmat(self, vectors: Array) -> Array:
         columns = vectors[:, 0] if vectors.shape[1] == 1 else vectors
         if self.kept is not None:
             whole = np.zeros((self.order, *columns.shape[1:]), dtype=columns.dtype)
@@ -87,7 +88,7 @@ class PointOperator(LinearOperator):  # type: ignore[misc]
             result = result[self.kept]
         return result.reshape(vectors.shape)
 
-    def _matvec(self, vector: Any) -> Any:
+    def _matvec(self, vector: Array) -> Array:
         return self._matmat(vector.reshape(-1, 1)).reshape(vector.shape)
 
     def _adjoint(self) -> PointOperator:

@@ -28,8 +28,7 @@ References: Pearlmutter 1994; Schraudolph, Neural Computation 14 (2002) for the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
@@ -54,7 +53,7 @@ LARGE = 2**18
 """Entries from which on an array is kept as a buffer for the next product."""
 
 Blocks = tuple[ParameterBlock, ...]
-Buffers = dict[Any, Array]
+Buffers = dict[Hashable, Array]
 
 
 def push_forward(batch: ForwardPass, rows: Array, blocks: Blocks) -> Array:
@@ -338,7 +337,7 @@ def _weight_product(
     return piece
 
 
-def _product(left: Array, right: Array, buffers: Buffers, name: Any) -> Array:
+def _product(left: Array, right: Array, buffers: Buffers, name: Hashable) -> Array:
     """Return left @ right, for large NumPy arrays in the buffer of that name."""
     shape = (left.shape[0], right.shape[1])
     if shape[0] * shape[1] < LARGE or not isinstance(left, np.ndarray):
@@ -349,7 +348,7 @@ def _product(left: Array, right: Array, buffers: Buffers, name: Any) -> Array:
     return np.matmul(left, right, out=out)
 
 
-def _buffer(like: Array, buffers: Buffers, name: Any) -> Array | None:
+def _buffer(like: Array, buffers: Buffers, name: Hashable) -> Array | None:
     """Return the buffer of that name in the shape of a large NumPy array, None for others."""
     if not isinstance(like, np.ndarray) or like.size < LARGE:
         return None

@@ -31,6 +31,7 @@ from rmtland.networks.activation import Activation, activation
 from rmtland.networks.computed_once import computed_once
 from rmtland.networks.loss_data import LossData
 from rmtland.networks.training.plan import TrainingPlan, TrainingState
+from rmtland.typing import NumpyArray, Record
 
 __all__ = ["Checkpoint", "data_digest", "load_checkpoint", "save_checkpoint"]
 
@@ -41,7 +42,7 @@ _PROBES = np.array([-7.0, -2.3, -0.9, -0.1, 0.0, 0.4, 1.1, 3.2, 8.0])
 
 
 def save_checkpoint(
-    path: str | os.PathLike[str], header: dict[str, Any], arrays: dict[str, NDArray[Any]]
+    path: str | os.PathLike[str], header: Record, arrays: dict[str, NumpyArray]
 ) -> None:
     """Write a header of JSON-able values and some arrays to an .npz file of that very name.
 
@@ -62,14 +63,14 @@ def save_checkpoint(
         If the folder cannot be written to; an old file is then as it was.
     """
     text = np.array(json.dumps({"format": _FORMAT, "header": header}, default=_plain))
-    named: dict[str, Any] = {f"array_{key}": array for key, array in arrays.items()}
+    named: Record = {f"array_{key}": array for key, array in arrays.items()}
     with atomic_write(path) as stream:
         np.savez(stream, header=text, **named)
 
 
 def load_checkpoint(
     path: str | os.PathLike[str],
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+) -> tuple[Record, dict[str, NumpyArray]]:
     """Read what `save_checkpoint` wrote.
 
     Parameters
@@ -152,14 +153,14 @@ class Checkpoint:
     activation: str | Activation
 
     @computed_once
-    def run(self) -> dict[str, Any]:
+    def run(self) -> Record:
         """What identifies the run, as it is read back from the file."""
         run = {
             **self.plan.as_dict(),
             "checkpoint_every": self.every if self.plan.rule is None else None,
             **{f"digest of {name}": value for name, value in data_digest(self.data).items()},
         }
-        read: dict[str, Any] = json.loads(json.dumps(run))
+        read: Record = json.loads(json.dumps(run))
         return read
 
     def is_due(self, steps: int) -> bool:
@@ -238,7 +239,7 @@ class Checkpoint:
         steps: int = header["steps"]
         return steps
 
-    def _compare(self, written: dict[str, Any], probed: NDArray[Any]) -> None:
+    def _compare(self, written: Record, probed: NumpyArray) -> None:
         """Refuse the checkpoint of another run, and say what differs."""
         for name, value in self.run.items():
             if written.get(name) == value:

@@ -50,7 +50,7 @@ from rmtland.networks.training.run import Monitor, Progress, TrainingRun, gradie
 from rmtland.networks.training.step_rules import Rule
 from rmtland.networks.training.unchecked_steps import may_wait_for_a_look, unchecked_gradient
 from rmtland.streams import random_generator
-from rmtland.typing import Array, ArrayLike, Rng
+from rmtland.typing import Array, ArrayLike, Real, Rng
 
 __all__ = ["METHODS", "TrainResult", "train"]
 
@@ -224,7 +224,7 @@ def train(
     )
 
 
-def _callable(progress: Any) -> Progress | None:
+def _callable(progress: object) -> Progress | None:
     """Return a callback for progress; True and False are taken until the next version."""
     if isinstance(progress, bool):
         warnings.warn(
@@ -236,14 +236,14 @@ def _callable(progress: Any) -> Progress | None:
         return None
     if progress is not None and not callable(progress):
         raise TypeError(f"progress must be a callable or None; got {progress!r}")
-    return progress  # type: ignore[no-any-return]
+    return progress
 
 
 def _minimize(run: TrainingRun, file: Checkpoint | None, state: TrainingState) -> None:
     """Run L-BFGS-B from the last iterate until `run` has a reason to stop, or no step helps."""
     from scipy.optimize import minimize
 
-    def evaluate(theta: Any) -> tuple[float, Any]:
+    def evaluate(theta: Array) -> tuple[float, Real]:
         loss, gradient = run.evaluate(placed(theta, run.start.theta))
         return loss, to_numpy(gradient).astype(np.float64, copy=False)
 

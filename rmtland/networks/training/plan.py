@@ -10,14 +10,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from rmtland.arguments import choice, count, nonnegative, positive
 from rmtland.networks.loss_point import LossPoint
 from rmtland.networks.training.step_rules import STEP_SIZES, Rule, StepRule
-from rmtland.typing import Array, Integer
+from rmtland.typing import Array, Integer, Record
 
 __all__ = ["METHODS", "TrainingPlan", "TrainingState"]
 
@@ -120,7 +120,7 @@ class TrainingPlan:
         rule = own if own is not None else StepRule(name, size, mu, (first, second))
         return cls(*identity, rule=rule, batch_size=batch_size, check_every=looks)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Record:
         """Return the settings by name, JSON-able.
 
         Returns
@@ -146,7 +146,7 @@ class TrainingState:
 
     def __init__(self, theta: Array, generator: np.random.Generator | None, samples: int) -> None:
         self.theta, self.generator = theta, generator
-        self.rule: dict[str, Any] = {}
+        self.rule: Record = {}
         self.order: Integer = np.arange(samples)
         self.position = samples
 

@@ -38,6 +38,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from rmtland.arguments import count, positive
+from rmtland.typing import ArrayLike, Record
 
 __all__ = ["DesignedMethod", "StepControl"]
 
@@ -50,7 +51,7 @@ _SLACK = 1e-12
 class DesignedMethod(Protocol):
     """What has coefficients: a method of `rmtland.optimizer`."""
 
-    def coefficients(self, steps: int) -> tuple[Any, Any, Any]:
+    def coefficients(self, steps: int) -> tuple[ArrayLike, ArrayLike, ArrayLike]:
         """Return step, momentum and extrapolation of the first steps, three arrays."""
 
 
@@ -125,7 +126,7 @@ class StepControl:
             )
         return float(found)
 
-    def start(self) -> dict[str, Any]:
+    def start(self) -> Record:
         """Return the state before the first step: numbers by name.
 
         Returns
@@ -148,7 +149,7 @@ class StepControl:
             "curvature": math.nan,
         }
 
-    def coefficients(self, state: dict[str, Any]) -> tuple[float, float, float, float]:
+    def coefficients(self, state: Record) -> tuple[float, float, float, float]:
         """Return what the next step has.
 
         Parameters
@@ -174,7 +175,7 @@ class StepControl:
             0.0 if last else float(ahead[t + 1]),
         )
 
-    def advance(self, state: dict[str, Any]) -> None:
+    def advance(self, state: Record) -> None:
         """Count a step.
 
         Parameters
@@ -187,7 +188,7 @@ class StepControl:
         if isinstance(self.restart, int) and state["t"] >= self.restart:
             state["t"], state["fresh"] = 0, 1
 
-    def judge(self, loss: float, state: dict[str, Any]) -> Verdict:
+    def judge(self, loss: float, state: Record) -> Verdict:
         """Say what to do at a point whose loss is known.
 
         Parameters
@@ -231,7 +232,7 @@ class StepControl:
             return "restart"
         return "on"
 
-    def measured(self, curvature: float, state: dict[str, Any]) -> None:
+    def measured(self, curvature: float, state: Record) -> None:
         """Let the steps follow a measured curvature.
 
         Parameters

@@ -28,7 +28,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rmtland.arrays import array_namespace
-from rmtland.typing import Array
+from rmtland.typing import Array, Record
 
 if TYPE_CHECKING:
     from rmtland.networks.loss_point import LossPoint
@@ -60,7 +60,7 @@ class Rule(Protocol):
     def end(self, point: LossPoint, state: State) -> Array | None:
         """Return better parameters to end at, or None; the state is as it was."""
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Record:
         """Return what a checkpoint must agree with, JSON-able."""
 
 
@@ -159,7 +159,7 @@ class StepRule:
             The state.
         """
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Record:
         """Return what a checkpoint must agree with.
 
         Returns

@@ -18,7 +18,7 @@ True
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rmtland.landscape.critical_points.proofs.ball_array import BallArray
 from rmtland.landscape.critical_points.proofs.ball_functions import (
@@ -30,6 +30,9 @@ from rmtland.landscape.critical_points.proofs.ball_functions import (
 )
 from rmtland.landscape.critical_points.proofs.statement import Problem
 from rmtland.typing import Real
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
 
 __all__ = ["exact_gradient"]
 
@@ -57,7 +60,7 @@ def exact_gradient(problem: Problem, theta: Real, *, bits: int = BITS) -> BallAr
         return to_ball_array(_gradient(problem, theta), theta.shape)
 
 
-def _gradient(problem: Problem, theta: Real) -> list[Any]:
+def _gradient(problem: Problem, theta: Real) -> list[Artist]:
     matrix, net, m = flint().arb_mat, problem.net, problem.samples
     f = smooth_function(problem.activation)
     weights = _weights(problem, theta)
