@@ -52,6 +52,7 @@ from rmtland.arguments import positive
 from rmtland.comparison.theories import Theory, law_of
 from rmtland.laws import Law
 from rmtland.laws.consistency import mass_accuracy
+from rmtland.laws.kronrod import GAUSS_WEIGHTS, KRONROD_WEIGHTS, NODES
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Integer, Real
 
@@ -60,44 +61,6 @@ __all__ = ["LawDistance", "kolmogorov_distance", "wasserstein_distance"]
 _LIMIT = 2**17
 """Points at which the distribution functions are evaluated at most, about."""
 _HALVINGS = 100
-
-# Nodes and weights of the 15-point Kronrod rule, and of the 7-point Gauss rule within it.
-_NODES = np.array(
-    [
-        0.991455371120812639206854697526329,
-        0.949107912342758524526189684047851,
-        0.864864423359769072789712788640926,
-        0.741531185599394439863864773280788,
-        0.586087235467691130294144691693013,
-        0.405845151377397166906606412076961,
-        0.207784955007898467600689403773245,
-        0.0,
-    ]
-)
-_KRONROD = np.array(
-    [
-        0.022935322010529224963732008058970,
-        0.063092092629978553290700663189204,
-        0.104790010322250183839876322541518,
-        0.140653259715525918745189590510238,
-        0.169004726639267902826583426598550,
-        0.190350578064785409913256402421014,
-        0.204432940075298892414161999234649,
-        0.209482141084727828012999174891714,
-    ]
-)
-_GAUSS = np.array(
-    [
-        0.0,
-        0.129484966168869693270611432679082,
-        0.0,
-        0.279705391489276667901467771423780,
-        0.0,
-        0.381830050505118944950369775488975,
-        0.0,
-        0.417959183673469387755102040816327,
-    ]
-)
 
 
 class LawDistance(NamedTuple):
@@ -298,17 +261,15 @@ class _Line:
 
     def panels(self, piece: Integer, left: Real, right: Real) -> tuple[Real, Real]:
         """Areas of panels, and by how much each may be off."""
-        nodes = np.concatenate([-_NODES, _NODES[-2::-1]])
-        kronrod = np.concatenate([_KRONROD, _KRONROD[-2::-1]])
-        gauss = np.concatenate([_GAUSS, _GAUSS[-2::-1]])
         half = (right - left)[:, None] / 2
-        t = (left[:, None] + half) + half * nodes
-        pieces = np.repeat(piece, nodes.size)
+        t = (left[:, None] + half) + half * NODES
+        pieces = np.repeat(piece, NODES.size)
         x, slope = self.points(pieces, t.ravel())
         both = self.values(pieces, t.ravel())
         difference = (both[0] - both[1]).reshape(t.shape)
         height = np.abs(difference) * slope.reshape(t.shape)
-        area, coarse = ((height * rule * half).sum(axis=1) for rule in (kronrod, gauss))
+        rules = (KRONROD_WEIGHTS, GAUSS_WEIGHTS)
+        area, coarse = ((height * rule * half).sum(axis=1) for rule in rules)
         # where the difference changes its sign its modulus has a kink: at most the triangle there
         turned = np.sign(difference[:, 1:]) * np.sign(difference[:, :-1]) < 0
         steps = np.abs(np.diff(x.reshape(t.shape), axis=1))

@@ -35,6 +35,7 @@ from typing import Protocol
 
 import numpy as np
 
+from rmtland.laws.kronrod import GAUSS_WEIGHTS, KRONROD_WEIGHTS, NODES
 from rmtland.solution import ConvergenceError
 from rmtland.typing import Atoms, Integer, Logical, Real, Support
 
@@ -42,49 +43,12 @@ __all__ = ["DensityError", "Panels", "density_panels", "known_density", "mass_by
 
 _SKIPPED = 1e-5
 
-_KRONROD = np.array(
-    [
-        0.991455371120812639206854697526329,
-        0.949107912342758524526189684047851,
-        0.864864423359769072789712788640926,
-        0.741531185599394439863864773280788,
-        0.586087235467691130294144691693910,
-        0.405845151377397166906606412076961,
-        0.207784955007898467600689403773245,
-        0.0,
-    ]
-)
-_KRONROD_WEIGHTS = np.array(
-    [
-        0.022935322010529224963732008058970,
-        0.063092092629978553290700663189204,
-        0.104790010322250183839876322541518,
-        0.140653259715525918745189590510238,
-        0.169004726639267902826583426598550,
-        0.190350578064785409913256402421014,
-        0.204432940075298892414161999234649,
-        0.209482141084727828012999174891714,
-    ]
-)
-_GAUSS_WEIGHTS = np.array(
-    [
-        0.129484966168869693270611432679082,
-        0.279705391489276667901467771423780,
-        0.381830050505118944950369775488975,
-        0.417959183673469387755102040816327,
-    ]
-)
-_NODES = np.concatenate([-_KRONROD, _KRONROD[-2::-1]])
-_WEIGHTS = np.concatenate([_KRONROD_WEIGHTS, _KRONROD_WEIGHTS[-2::-1]])
-_GAUSS = np.zeros(15)
-_GAUSS[1::2] = np.concatenate([_GAUSS_WEIGHTS, _GAUSS_WEIGHTS[-2::-1]])
-
 
 def _cumulative() -> Real:
     """Matrix from values at the nodes to integrals of their interpolant from -1 to every node."""
-    p = np.polynomial.legendre.legvander(_NODES, 15)
+    p = np.polynomial.legendre.legvander(NODES, 15)
     integrals = (p[:, 2:] - p[:, :-2]) / (2 * np.arange(1, 15) + 1)
-    integrals = np.column_stack([_NODES + 1, integrals])
+    integrals = np.column_stack([NODES + 1, integrals])
     return np.asarray(np.linalg.solve(p[:, :15].T, integrals.T).T)
 
 
@@ -177,7 +141,7 @@ class Panels:
     @property
     def below(self) -> Real:
         """Mass of the bands to the left of every node, shape (panels, 15)."""
-        inside = (self.weights / _WEIGHTS) @ _CUMULATIVE.T
+        inside = (self.weights / KRONROD_WEIGHTS) @ _CUMULATIVE.T
         return np.asarray(np.cumsum(self.mass)[:, None] - self.mass[:, None] + inside)
 
     @property
@@ -291,7 +255,7 @@ def _skip_unknown(
     mass = law._cdf(high) - law._cdf(low)
     for place, weight in law.atoms:
         mass = mass - np.where(place == high, weight, 0.0)
-    weights[unknown] = mass[:, None] * _WEIGHTS / 2
+    weights[unknown] = mass[:, None] * KRONROD_WEIGHTS / 2
     errors[unknown] = np.where(mass > _SKIPPED, mass, 0.0)
     rough[unknown] = mass
 
@@ -347,7 +311,7 @@ def _kronrod(
 ) -> tuple[Real, Real, Real, Real]:
     """Nodes, weights times density, and error of every panel."""
     middle, radius = (start + stop) / 2, (stop - start) / 2
-    s = middle[:, None] + radius[:, None] * _NODES
+    s = middle[:, None] + radius[:, None] * NODES
     x = _place(half, s)
     density = pdf(x.ravel()).reshape(x.shape)
     low, high = half[:, :1], half[:, 1:2]
@@ -356,11 +320,11 @@ def _kronrod(
     jacobian = (high - low) / 2 * np.sin(s) * radius[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
         values = density * jacobian
-        weights = values * _WEIGHTS
+        weights = values * KRONROD_WEIGHTS
         mass = weights.sum(axis=1)
-        defect = np.abs(mass - (values * _GAUSS).sum(axis=1))
+        defect = np.abs(mass - (values * GAUSS_WEIGHTS).sum(axis=1))
         mean = mass / 2
-        spread = (np.abs(values - mean[:, None]) * _WEIGHTS).sum(axis=1)
+        spread = (np.abs(values - mean[:, None]) * KRONROD_WEIGHTS).sum(axis=1)
         share = np.where(spread > 0, np.minimum(1.0, (200 * defect / spread) ** 1.5), 0.0)
     errors = np.where(spread > 0, spread * share, defect)
     # What the rounding of x moves, next to an end that is not 0
