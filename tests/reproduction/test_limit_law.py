@@ -1,5 +1,8 @@
 """The limit laws against networks: what one small run must show."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -48,3 +51,20 @@ def test_crossings_bring_a_linear_network_closer():
     errors = {name: np.abs(found[name] - found["measured"]).max() for name in list(LIMITS)[2:]}
     plain, better = errors.values()
     assert better < 0.8 * plain
+
+
+def test_the_page_of_models_says_what_the_figure_found():
+    home = Path(__file__).parents[2]
+    report = json.loads((home / "figures" / "limit.json").read_text("utf-8"))
+    page = " ".join((home / "docs" / "models.md").read_text("utf-8").split())
+    found = {tuple(row["parameters"].values()): row["value"] for row in report["numbers"]}
+
+    def percent(law, activation, *sizes):
+        first, second, third = (f"{100 * found[activation, n, law]:.1f}" for n in sizes)
+        return f"{first}, {second} and {third} %"
+
+    for activation in ("linear", "relu", "tanh"):
+        for law in list(LIMITS)[2:]:
+            assert percent(law, activation, 8, 12, 20) in page
+    last = [f"{100 * found[name, 128, 'Dyson, limit']:.1f}" for name in ("linear", "relu", "tanh")]
+    assert f"the limit of the Dyson law {last[0]}, {last[1]} and {last[2]} %" in page
