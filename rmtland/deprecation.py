@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -60,11 +61,9 @@ def renamed_argument(old: str, new: str) -> Callable[[Callable[P, T]], Callable[
                 name = function.__qualname__.removesuffix(".__init__")
                 if new in kwargs:
                     raise TypeError(f"{name}: give {new!r} only; {old!r} is its old name")
-                warnings.warn(
+                _warn(
                     f"{name}: the argument {old!r} is now called {new!r}; "
                     "the old name goes in the next version",
-                    DeprecationWarning,
-                    stacklevel=2,
                 )
                 kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
@@ -102,11 +101,9 @@ def keyword_only(name: str, position: int) -> Callable[[Callable[P, T]], Callabl
             if len(args) == position + 1:
                 if name in kwargs:
                     raise TypeError(f"{function.__qualname__}: {name!r} is given twice")
-                warnings.warn(
+                _warn(
                     f"{function.__qualname__}: write {name}=...; by position it is taken until the "
                     "next version",
-                    DeprecationWarning,
-                    stacklevel=2,
                 )
                 kwargs[name] = args[position]
                 return function(*args[:position], **kwargs)  # type: ignore[arg-type]
@@ -132,11 +129,9 @@ def renamed_method(old: str, new: str) -> Any:
     """
 
     def get(self: Any) -> Any:
-        warnings.warn(
+        _warn(
             f"{type(self).__name__}.{old} is now called {new}; "
             "the old name goes in the next version",
-            DeprecationWarning,
-            stacklevel=2,
         )
         return getattr(self, new)
 
@@ -161,11 +156,9 @@ def moved_method(old: str, home: str) -> Any:
     module, name = home.split(":")
 
     def call(self: Any, *arguments: Any, **options: Any) -> Any:
-        warnings.warn(
+        _warn(
             f"{type(self).__name__}.{old} is now the function {module}.{name}; "
             "the method goes in the next version",
-            DeprecationWarning,
-            stacklevel=2,
         )
         return getattr(importlib.import_module(module), name)(self, *arguments, **options)
 
@@ -193,11 +186,17 @@ def old_names(module: str, homes: dict[str, str]) -> Callable[[str], Any]:
         if name not in homes:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         home, new = homes[name].split(":")
-        warnings.warn(
+        _warn(
             f"{module}.{name} is now {home}.{new}; the old name goes in the next version",
-            DeprecationWarning,
-            stacklevel=2,
         )
         return getattr(importlib.import_module(home), new)
 
     return find
+
+
+def _warn(message: str) -> None:
+    """Warn at the line that uses the old name, through any number of wrappers of this module."""
+    frame, level = sys._getframe(), 1
+    while frame.f_code.co_filename == __file__ and frame.f_back is not None:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, DeprecationWarning, stacklevel=level)

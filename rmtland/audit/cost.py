@@ -182,7 +182,7 @@ def expected_cost(point: LossPoint, *, draws: int = 8, points: int = 40) -> Cost
             _seconds(lambda one=one: one.equation.apply(1j, one.equation.start(1j)))
             for one in (model, apart)
         ]
-        tables = 1 if model.bends is None else 2
+        tables = 1 if model.curvatures is None else 2
         seconds += tables * (_COUPLED * steps[0] + _UNCOUPLED * points * steps[1])
         seconds += draws * (6 * eigen + _DRAW_SECONDS * sums)
     return Cost(seconds, memory_needed(point))

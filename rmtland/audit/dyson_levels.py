@@ -62,7 +62,7 @@ class DysonModels:
     @property
     def measured_curvature(self) -> Real | None:
         """The f'' block of the point, as level 6 has it."""
-        found: Real | None = self.models[1].bends
+        found: Real | None = self.models[1].curvatures
         return found
 
     def law(self, level: Level, spectrum: Real, progress: Progress | None) -> LevelLaw:
@@ -76,7 +76,7 @@ class DysonModels:
             show = None if progress is None else _named(progress, level)
             law = dyson_law(model, spectrum=spectrum, points=self.points, progress=show)
             spread = 0.0
-            if place == 0 and model.bends is not None:
+            if place == 0 and model.curvatures is not None:
                 others = [self.iid.draw(rng=seed) for seed in self._seeds[1:]]
                 spread = curvature_spread(model, others, law)
             found = LevelLaw(law, {}, float(np.hypot(law.error, spread)), spread)
@@ -189,8 +189,8 @@ def dyson_models(
     """
     moments = SecondMoments.of_point(point) if moments is None else moments
     known = DysonHessian.of_point(point)
-    first = replace(known, bends=DysonHessian.of_point(drawn).bends)
-    if moments.are_iid and known.bends is None:
+    first = replace(known, curvatures=DysonHessian.of_point(drawn).curvatures)
+    if moments.are_iid and known.curvatures is None:
         return first, first
     second = replace(
         known,
@@ -262,11 +262,13 @@ def curvature_spread(model: DysonHessian, drawn: list[LossPoint], law: Tabulated
     """
     x = law.ppf(np.array(_LEVELS))
     eta = max(float(x[-1] - x[0]) / 100, 1e-12)
-    blocks = [model.bends, *(DysonHessian.of_point(other).bends for other in drawn)]
+    blocks = [model.curvatures, *(DysonHessian.of_point(other).curvatures for other in drawn)]
     rows = np.array(
         [
-            replace(model, bends=bends, coupling="units").smoothed_cdf(x, eta=eta, tolerance=1e-5)
-            for bends in blocks
+            replace(model, curvatures=curvatures, coupling="units").smoothed_cdf(
+                x, eta=eta, tolerance=1e-5
+            )
+            for curvatures in blocks
         ]
     )
     worst = np.abs(rows - rows.mean(axis=0)).max(axis=1)

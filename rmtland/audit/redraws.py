@@ -161,7 +161,7 @@ class Redraws:
         h0, h1 = (
             to_numpy(matrix).astype(np.float64) for matrix in (split.gauss_newton, split.residual)
         )
-        own = DysonHessian.of_point(drawn).bends
+        own = DysonHessian.of_point(drawn).curvatures
         if curvature is not None and own is not None:
             x = to_numpy(self.point.x).astype(np.float64)
             h1 = h1.copy()

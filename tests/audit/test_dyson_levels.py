@@ -40,7 +40,7 @@ def test_models_of_levels_five_and_six():
     drawn = Redraws.of_point(point, moments=False).draw(rng=5)
     five, six = dyson_models(point, drawn)
     assert five.epsilon == six.epsilon == pytest.approx(point.energy)
-    assert not np.allclose(five.bends, six.bends)
+    assert not np.allclose(five.curvatures, six.curvatures)
     second = point.net.unflatten(point.theta)[1]
     assert five.second_layer == pytest.approx(np.full(6, (second**2).mean()))
     relu = independent(activation="relu")

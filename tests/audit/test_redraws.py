@@ -55,13 +55,13 @@ def test_parts_with_the_measured_second_derivatives():
     split = drawn.hessian()
     assert np.array_equal(h0, split.gauss_newton)
     assert np.array_equal(h1, split.residual)
-    measured = DysonHessian.of_point(point).bends
+    measured = DysonHessian.of_point(point).curvatures
     _, fixed = ensemble.parts(drawn, measured)
     block = slice(0, 25)
     assert fixed[block, block] == pytest.approx(point.hessian().residual[block, block], abs=1e-12)
     assert np.array_equal(fixed[25:, :], h1[25:, :])
     # its own second derivatives leave it as it is
-    _, same = ensemble.parts(drawn, DysonHessian.of_point(drawn).bends)
+    _, same = ensemble.parts(drawn, DysonHessian.of_point(drawn).curvatures)
     assert np.array_equal(same, h1)
 
 

@@ -69,7 +69,7 @@ def test_units_of_the_data_do_not_change_the_index_of_a_network(activation):
         1e-3 * plain.x,
         5,
         0.5e-6,
-        bends=None if plain.bends is None else plain.bends,
+        curvatures=None if plain.curvatures is None else plain.curvatures,
     )
     assert small.index() == pytest.approx(index.value, abs=2 * index.error)
     nodes = plain.sample(rng=1, runs=100).nodes

@@ -181,10 +181,10 @@ class CriticalPoint:
             elif counts.zero:
                 null = NullDirections(0, 0, 0, counts.zero)
             flat = flatness(hessian, gradient)
-            reach = max(norm, start_norm if math.isfinite(start_norm) else 0.0)
-            relative = _relative_gradient(point, hessian, math.sqrt(square), reach)
+            least_norm = max(norm, start_norm if math.isfinite(start_norm) else 0.0)
+            relative = _relative_gradient(point, hessian, math.sqrt(square), least_norm)
             status = _status(relative, flat, norm / start_norm if start_norm else 1.0)
-            if status == "critical" and (why := _bend(point, hessian, reach)):
+            if status == "critical" and (why := _bend(point, hessian, least_norm)):
                 status, known["why_not"] = "unfinished", why
         eigenvalues: Real | None = None
         if spectrum and hessian is not None:
@@ -228,20 +228,22 @@ class CriticalPoint:
         return Spectrum(self.eigenvalues)
 
 
-def _bend(point: LossPoint | SurfacePoint, hessian: Real, reach: float) -> str:
+def _bend(point: LossPoint | SurfacePoint, hessian: Real, least_norm: float) -> str:
     """Return why a point at a kink has no index, or an empty string elsewhere."""
     if isinstance(point, LossPoint):
-        many = kinks(point, reach=reach)
+        many = kinks(point, least_norm=least_norm)
         where = f"{many} pairs of unit and sample lie at a kink of the activation" if many else ""
     else:
         where = (
-            "the point lies at a kink of the loss" if is_bent(point, hessian, reach=reach) else ""
+            "the point lies at a kink of the loss"
+            if is_bent(point, hessian, least_norm=least_norm)
+            else ""
         )
     return where and f"{where}: the Hessian there is that of one side, and its index not the loss's"
 
 
 def _relative_gradient(
-    point: LossPoint | SurfacePoint, hessian: Real, size: float, reach: float
+    point: LossPoint | SurfacePoint, hessian: Real, size: float, least_norm: float
 ) -> float:
     """Return the norm of a gradient over its scale."""
     if size == 0.0:
@@ -249,7 +251,7 @@ def _relative_gradient(
     curvature, scale = float(np.linalg.norm(hessian)), 0.0
     if isinstance(point, LossPoint):
         scale = math.sqrt(2.0 * curvature * float(point.at(np.zeros(len(hessian))).loss))
-    scale = scale or curvature * reach
+    scale = scale or curvature * least_norm
     return size / scale if scale else math.inf
 
 

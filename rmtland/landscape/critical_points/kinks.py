@@ -49,14 +49,14 @@ SMOOTH = 3.5
 third derivatives and 8 by fourth ones, that of kinks 1, or 2 of curvature."""
 
 
-def kinks(point: LossPoint, *, reach: float = 0.0) -> int:
+def kinks(point: LossPoint, *, least_norm: float = 0.0) -> int:
     """Count pairs of a unit and a sample at a kink, where the slope jumps.
 
     Parameters
     ----------
     point : LossPoint
         Any point.
-    reach : float, optional
+    least_norm : float, optional
         Size of parameters that is taken in place of the point's, if larger.
 
     Returns
@@ -71,7 +71,7 @@ def kinks(point: LossPoint, *, reach: float = 0.0) -> int:
     if f.name == "linear" or (f.curvature is not None and f is ACTIVATIONS.get(f.name)):
         return 0
     point = in_double(point)
-    near = NEAR * max(float(np.linalg.norm(point.theta)), reach)
+    near = NEAR * max(float(np.linalg.norm(point.theta)), least_norm)
     inputs, many = np.asarray(point.data.x), 0
     hidden = point.layers[: net.depth - 1]
     signals: Sequence[NDArray[np.bool_] | None] = [None] * len(hidden)
@@ -120,7 +120,7 @@ def _jumps(f: Activation, order: int, z: Real, far: Real) -> NDArray[np.bool_]:
     return np.asarray((near_by > rounding) & (near_by > 0.75 * farther), dtype=np.bool_)
 
 
-def is_bent(point: SurfacePoint, hessian: Real, *, reach: float = 0.0) -> bool:
+def is_bent(point: SurfacePoint, hessian: Real, *, least_norm: float = 0.0) -> bool:
     """Return whether gradients on the two sides of a point differ by other than the Hessian.
 
     Parameters
@@ -129,7 +129,7 @@ def is_bent(point: SurfacePoint, hessian: Real, *, reach: float = 0.0) -> bool:
         Any loss at a point.
     hessian : ndarray, shape (p, p)
         There.
-    reach : float, optional
+    least_norm : float, optional
         As in `kinks`.
 
     Returns
@@ -137,7 +137,7 @@ def is_bent(point: SurfacePoint, hessian: Real, *, reach: float = 0.0) -> bool:
     bool
         True at a kink that one of three random directions crosses, up to rounding.
     """
-    size = max(float(np.linalg.norm(point.theta)), reach) or 1.0
+    size = max(float(np.linalg.norm(point.theta)), least_norm) or 1.0
     limit = BENT * float(np.linalg.norm(hessian))
 
     def missed(move: Real) -> float:

@@ -74,7 +74,7 @@ class BlockEquation:
         r of the residuals, or their covariance; zeros if H1 is left out.
     second_layer : ndarray, shape (n1,) or (n1, n1)
         Sigma, or its diagonal.
-    bends : ndarray of shape (n1, m), or None
+    curvatures : ndarray of shape (n1, m), or None
         delta f''.
     has_outer : bool
         Whether H0 takes part.
@@ -90,7 +90,7 @@ class BlockEquation:
     outputs: int
     variances: Real
     second_layer: Real
-    bends: Real | None
+    curvatures: Real | None
     has_outer: bool
     by_unit: bool
     output_variances: Real | None = None
@@ -119,7 +119,7 @@ class BlockEquation:
         numbers += len(self._outputs[0]) * (m**2 * self.has_outer + n1**2)
         if self.by_unit:
             numbers += self.rays.chunk * (4 * n0 * m + 6 * n0**2)
-            numbers += n1 * n0**2 * (self.has_noise + (self.bends is not None)) // 2
+            numbers += n1 * n0**2 * (self.has_noise + (self.curvatures is not None)) // 2
         else:
             numbers += n1 * n0 * (6 * n1 * n0 + 4 * m)
         return 16 * numbers
@@ -143,7 +143,7 @@ class BlockEquation:
     @cached_property
     def rays(self) -> UnitRays:
         """Samples as the hidden units see them."""
-        return UnitRays(self.slopes, self.x, self.bends)
+        return UnitRays(self.slopes, self.x, self.curvatures)
 
     @cached_property
     def _first_layer(self) -> FirstLayerBlock:
@@ -343,7 +343,7 @@ class BlockEquation:
             self.outputs,
             variances,
             np.full(len(self.features), mean),
-            self.bends,
+            self.curvatures,
             self.has_outer,
         )
 

@@ -26,9 +26,9 @@ index jk):
 
 G = (n2 tr M_a + tr M_b) / (n1 n2 + n0 n1). For smooth f the second derivatives add to block b the
 diagonal blocks A_b[j] = (1/m) X diag(delta_j f''_j) X^T with delta = W2^T e: they are taken as
-given (`bends`), measured or drawn once, since they average themselves over units and outputs; with
-one or two outputs they do not, and the law, like the Hessian itself, differs from draw to draw:
-`rmtland.models.dyson.curvature` says by how much.
+given (`curvatures`), measured or drawn once, since they average themselves over units and outputs;
+with one or two outputs they do not, and the law, like the Hessian itself, differs from draw to
+draw: `rmtland.models.dyson.curvature` says by how much.
 
 Residuals may be correlated between samples, r_mu,nu, and between outputs, C_ii' (`residual_weights`
 and `output_weights`): E e_i,mu e_i',nu = 2 epsilon C_ii' r_mu,nu.
@@ -147,7 +147,7 @@ class DysonHessian(HessianParts, BlockResolvent):
     output_weights : array_like, shape (n2,) or (n2, n2), optional
         C: mean squares of the residuals of each output, or their covariance between outputs, over
         2 epsilon; ones by default. With `residual_weights` the covariance is the product.
-    bends : array_like, shape (n1, m), optional
+    curvatures : array_like, shape (n1, m), optional
         delta_j,mu f''_j,mu; none by default (as for ReLU).
     coupling : {"full", "units", "free_slopes"}
         Level of approximation, see the module. "units" is exact for H1, and for H0 with a diagonal
@@ -181,7 +181,7 @@ class DysonHessian(HessianParts, BlockResolvent):
     second_layer: Any = field(default=None, kw_only=True)
     residual_weights: Any = field(default=None, kw_only=True)
     output_weights: Any = field(default=None, kw_only=True)
-    bends: Any = field(default=None, kw_only=True)
+    curvatures: Any = field(default=None, kw_only=True)
     coupling: str = field(default="full", kw_only=True)
     xp: Any = field(default=None, kw_only=True)
     device: Any = field(default=None, kw_only=True)
@@ -212,11 +212,13 @@ class DysonHessian(HessianParts, BlockResolvent):
                 "free slopes need residuals that are independent between samples and alike in all "
                 "outputs; take coupling 'full' or 'units', or a vector of residual_weights alone"
             )
-        if self.bends is not None:
-            bends = float_array("bends", self.bends, ndim=2)
-            if bends.shape != (n1, m):
-                raise ValueError(f"bends must have the shape {(n1, m)}; got {bends.shape}")
-            object.__setattr__(self, "bends", bends)
+        if self.curvatures is not None:
+            curvatures = float_array("curvatures", self.curvatures, ndim=2)
+            if curvatures.shape != (n1, m):
+                raise ValueError(
+                    f"curvatures must have the shape {(n1, m)}; got {curvatures.shape}"
+                )
+            object.__setattr__(self, "curvatures", curvatures)
         object.__setattr__(self, "features", features)
         object.__setattr__(self, "slopes", slopes)
         object.__setattr__(self, "x", x)
@@ -391,8 +393,8 @@ class DysonHessian(HessianParts, BlockResolvent):
             sizes = (self.x**2).sum(axis=1)
             total += self.outputs * float((self.features**2).sum()) / m
             total += self.outputs * float((diagonal @ self.slopes**2) @ sizes) / m
-        if self.part_name != "gauss_newton" and self.bends is not None:
-            total += float((self.bends @ (self.x**2).sum(axis=1)).sum()) / m
+        if self.part_name != "gauss_newton" and self.curvatures is not None:
+            total += float((self.curvatures @ (self.x**2).sum(axis=1)).sum()) / m
         return total / self.parameter_count
 
     # The equation --------------------------------------------------------------------------------
@@ -443,7 +445,7 @@ class DysonHessian(HessianParts, BlockResolvent):
     def sample(self, n: int | None = None, *, rng: Rng = None, runs: int = 1) -> Spectrum:
         """Draw W2 and residuals, Gaussian, and return all eigenvalues of the exact matrices.
 
-        Features, slopes, data and bends stay as they are.
+        Features, slopes, data and curvatures stay as they are.
 
         Parameters
         ----------
@@ -471,9 +473,10 @@ class DysonHessian(HessianParts, BlockResolvent):
     of_part = renamed_method("of_part", "part")
     smoothed_density = renamed_method("smoothed_density", "smoothed_pdf")
     march = renamed_method("march", "solve_along")
+    bends = renamed_method("bends", "curvatures")
 
 
 # the field has another name than the method `part`
 DysonHessian.__init__ = renamed_argument("part", "part_name")(  # type: ignore[method-assign]
-    DysonHessian.__init__
+    renamed_argument("bends", "curvatures")(DysonHessian.__init__)
 )

@@ -38,7 +38,7 @@ def equation_of(model: GaussianHessian) -> BlockEquation | FreeSlopes:
         model.outputs,
         variances,
         sigma,
-        model.bends if noise else None,
+        model.curvatures if noise else None,
         model.part_name != "residual",
     )
     still = not variances.any() and (model.part_name == "residual" or not sigma.any())

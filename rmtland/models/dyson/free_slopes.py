@@ -1,10 +1,10 @@
 r"""The matrix Dyson equation of a Hessian with the slopes replaced by free random variables.
 
 In the equation of `rmtland.models.dyson.dyson_hessian` hidden unit j enters through its slopes and
-bends, the diagonal matrices D_j and B_j = diag(delta_j f''_j), only. Over all units and samples
-they are replaced by one diagonal matrix whose entries have the joint law nu of the pairs (D_j,mu,
-B_j,mu), free from the data and from everything that acts on the units. With K = X^T X/m, the
-identity on the samples 1_m and that on the units 1_n1, and
+curvatures, the diagonal matrices D_j and B_j = diag(delta_j f''_j), only. Over all units and
+samples they are replaced by one diagonal matrix whose entries have the joint law nu of the pairs
+(D_j,mu, B_j,mu), free from the data and from everything that acts on the units. With K = X^T X/m,
+the identity on the samples 1_m and that on the units 1_n1, and
 
 .. math:: Q = n_2 \sigma \, 1_{n_1} \otimes M_s + \frac{2 \epsilon n_2}{m} M_a \otimes 1_m ,
 
@@ -117,7 +117,7 @@ class FreeSlopes:
         r of the residuals, 2 epsilon if they are alike; zeros if H1 is left out.
     second_layer : ndarray, shape (n1,) or (n1, n1)
         Sigma, or its diagonal; a multiple of the identity if there is noise and H0 takes part.
-    bends : ndarray of shape (n1, m), or None
+    curvatures : ndarray of shape (n1, m), or None
         delta f''.
     has_outer : bool
         Whether H0 takes part.
@@ -136,7 +136,7 @@ class FreeSlopes:
     outputs: int
     variances: Real
     second_layer: Real
-    bends: Real | None
+    curvatures: Real | None
     has_outer: bool
     nodes: int = NODES[0]
 
@@ -178,9 +178,9 @@ class FreeSlopes:
 
     @cached_property
     def pairs(self) -> SlopePairs:
-        """Slopes and bends of all units and samples, of which means are taken."""
-        bends = 0.0 if self.bends is None else self.bends.ravel()
-        return SlopePairs(self.slopes.ravel(), bends)
+        """Slopes and curvatures of all units and samples, of which means are taken."""
+        curvatures = 0.0 if self.curvatures is None else self.curvatures.ravel()
+        return SlopePairs(self.slopes.ravel(), curvatures)
 
     @cached_property
     def units(self) -> FreeUnits:
@@ -210,7 +210,7 @@ class FreeSlopes:
         ndarray of complex
         """
         d, n1 = self._sizes
-        t, b = self.pairs.slopes, self.pairs.bends
+        t, b = self.pairs.slopes, self.pairs.curvatures
         lift = 0.1j * float(np.abs(t).max() + np.abs(b).max() + 1e-3)
         omega = np.sqrt(self.features.shape[1]) * np.array([lift, t.mean(), lift - np.mean(b)])
         one = np.eye(d, dtype=np.complex128).ravel()

@@ -1,7 +1,7 @@
 """Hessians of the ensemble that a matrix Dyson equation speaks of, drawn and diagonalised.
 
 Rows of W2 are N(0, Sigma), residuals have the covariance 2 epsilon C r; features, slopes, data and
-bends are given. Parameters are in the order of `rmtland.networks`: W1 row by row, then W2.
+curvatures are given. Parameters are in the order of `rmtland.networks`: W1 row by row, then W2.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class GaussianHessian(Protocol):
     def output_weights(self) -> Any: ...
 
     @property
-    def bends(self) -> Any: ...
+    def curvatures(self) -> Any: ...
 
     @property
     def parameter_count(self) -> int: ...
@@ -183,9 +183,9 @@ def drawn_hessian(
         units = np.arange(n1)
         blocks = rays.reshape(n1, n0, m) @ e.swapaxes(1, 2)
         across[units, :, :, units] += blocks
-        if model.bends is not None:
+        if model.curvatures is not None:
             diagonal = inner.reshape(n1, n0, n1, n0)
-            for j, row in enumerate(model.bends):
+            for j, row in enumerate(model.curvatures):
                 here = seen[0 if inputs is None else j]
                 diagonal[j, :, j, :] += (here * (row / m)) @ here.T
     side = across.reshape(n1 * n0, n2 * n1)

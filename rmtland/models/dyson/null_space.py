@@ -113,8 +113,8 @@ def null_count(model: Any) -> tuple[int, int]:
         Their number, and how many eigenvalues besides them are not clearly different from zero.
     """
     active = model.slopes != 0
-    if model.bends is not None:
-        active = active | (model.bends != 0)
+    if model.curvatures is not None:
+        active = active | (model.curvatures != 0)
     inputs = np.stack([_whitened(model.x, row) for row in active])
     plain = replace(
         model,

@@ -64,14 +64,14 @@ def first_layer_fields(
     f = activation_of(activation)
     z = w @ samples.T
     a = np.asarray(f.value(z))
-    bends = None
+    curvatures = None
     if curvature and f.curvature is not None and epsilon > 0:
         generator = random_generator(rng)
         sigma = second_layer_of(second_layer, w.shape[0])
         draws = generator.normal(size=(w.shape[0], count("outputs", outputs)))
         second = times_root(sigma, draws)
         residuals = generator.normal(size=(outputs, samples.shape[0])) * np.sqrt(2 * epsilon)
-        bends = (second @ residuals) * np.asarray(f.curvature(z, a))
+        curvatures = (second @ residuals) * np.asarray(f.curvature(z, a))
     return {
         "features": a,
         "slopes": np.asarray(f.slope(z, a)),
@@ -79,7 +79,7 @@ def first_layer_fields(
         "outputs": outputs,
         "epsilon": epsilon,
         "second_layer": second_layer,
-        "bends": bends,
+        "curvatures": curvatures,
     }
 
 
@@ -139,9 +139,9 @@ def point_fields(
     e = to_numpy(point.residuals).astype(np.float64)
     z = first @ x.T
     a = np.asarray(f.value(z))
-    bends = None
+    curvatures = None
     if f.curvature is not None:
-        bends = (second.T @ e.T) * np.asarray(f.curvature(z, a))
+        curvatures = (second.T @ e.T) * np.asarray(f.curvature(z, a))
     squares = (e**2).mean(axis=1)
     mean = float(squares.mean())
     return {
@@ -151,6 +151,6 @@ def point_fields(
         "outputs": net.n_out,
         "epsilon": mean / 2 if epsilon is None else epsilon,
         "second_layer": float((second**2).mean()),
-        "bends": bends,
+        "curvatures": curvatures,
         "residual_weights": squares / mean if sample_weights and mean > 0 else None,
     }

@@ -1,4 +1,4 @@
-r"""Means over the slopes and bends of all units and samples, two by two matrices of them.
+r"""Means over the slopes and curvatures of all units and samples, two by two matrices of them.
 
 For the pairs (t, b) of a slope and a bend and a symmetric matrix of two rows, written as its
 entries 11, 12, 22,
@@ -29,18 +29,18 @@ __all__ = ["SlopePairs", "pair_inverse", "pair_matrix"]
 
 @dataclass(frozen=True, eq=False)
 class SlopePairs:
-    """The law of slopes and bends.
+    """The law of slopes and curvatures.
 
     Parameters
     ----------
     slopes : ndarray, shape (k,)
         t.
-    bends : ndarray of shape (k,), or 0.0
+    curvatures : ndarray of shape (k,), or 0.0
         b.
     """
 
     slopes: Real
-    bends: Real | float
+    curvatures: Real | float
 
     def mean_inverse(self, omega: Complex) -> Complex:
         """Return the integral of (Omega + [[0, t], [t, -b]])^{-1}.
@@ -54,7 +54,7 @@ class SlopePairs:
         -------
         ndarray of complex, shape (3,)
         """
-        t, b = self.slopes, self.bends
+        t, b = self.slopes, self.curvatures
         corner, right = omega[2] - b, omega[1] + t
         inverse = 1 / (omega[0] * corner - right**2)
         return np.array(
@@ -73,7 +73,7 @@ class SlopePairs:
         -------
         complex
         """
-        t, b = self.slopes, self.bends
+        t, b = self.slopes, self.curvatures
         first = upper_log(omega[:1])
         second = upper_log(omega[2] - b - (omega[1] + t) ** 2 / omega[0])
         return complex(first[0] + np.mean(second))

@@ -97,8 +97,8 @@ class StackedBlocks:
 
     @cached_property
     def _curvature(self) -> Array:
-        bends = self.equation.rays.curvature
-        return None if bends is None else self.place.put(bends)
+        curvatures = self.equation.rays.curvature
+        return None if curvatures is None else self.place.put(curvatures)
 
     @cached_property
     def _sigma(self) -> Array:

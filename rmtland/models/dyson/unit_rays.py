@@ -43,13 +43,13 @@ class UnitRays:
         D.
     x : ndarray, shape (m, n0)
         Samples.
-    bends : ndarray of shape (n1, m), or None
+    curvatures : ndarray of shape (n1, m), or None
         delta f''.
     """
 
     slopes: Real
     x: Real
-    bends: Real | None
+    curvatures: Real | None
 
     @property
     def _sizes(self) -> tuple[int, int, int]:
@@ -84,8 +84,8 @@ class UnitRays:
         """
         n0 = self.x.shape[1]
         active = self.slopes != 0
-        if self.bends is not None:
-            active = active | (self.bends != 0)
+        if self.curvatures is not None:
+            active = active | (self.curvatures != 0)
         if active.sum(axis=1).min() >= n0 and input_rank(self.x) == n0:
             return None
         return np.stack([input_basis(self.x[row]) for row in active])
@@ -144,10 +144,10 @@ class UnitRays:
     @cached_property
     def curvature(self) -> Real | None:
         """A_b, shape (n1, n0, n0)."""
-        if self.bends is None:
+        if self.curvatures is None:
             return None
         m = self.slopes.shape[1]
-        center = np.array([(self.x.T * (row / m)) @ self.x for row in self.bends])
+        center = np.array([(self.x.T * (row / m)) @ self.x for row in self.curvatures])
         if self.bases is None:
             return center
         return np.asarray(self.bases.swapaxes(1, 2) @ center @ self.bases)

@@ -42,11 +42,11 @@ SMOOTH = Activation(
 )
 
 
-def count(activation, *first, reach=0.0):
+def count(activation, *first, least_norm=0.0):
     """Pairs at a kink, of one unit with these preactivations."""
     net = MLP((1, 1, 1), activation)
     x = np.array(first)[:, None]
-    return kinks(net.at([1.0, 0.5], x, np.zeros_like(x)), reach=reach)
+    return kinks(net.at([1.0, 0.5], x, np.zeros_like(x)), least_norm=least_norm)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_kink_at_zero(activation, at):
 def test_kinks_of_an_activation_of_ones_own_are_found_where_they_are():
     assert count(HARD, 1.0, -1.0, 1.0 + 1e-9, 0.0, 0.5, 1.1, -3.0) == 3
     assert count(HARD, 1.0 + 1e-5) == 0
-    assert count(HARD, 1.0 + 1e-5, reach=1e4) == 1
+    assert count(HARD, 1.0 + 1e-5, least_norm=1e4) == 1
 
 
 def test_slopes_that_do_not_jump_are_no_kink():
@@ -82,7 +82,7 @@ def test_kinks_beside_curvature(activation):
     z = np.array([0.0, 1e-9, -1e-9, 1e-5, 0.3, -2.0, 7.0])
     x = np.stack([z, np.ones(7)], axis=1)  # z of the unit, beside an input that has no weight
     point = MLP((2, 1, 1), activation).at([1.0, 0.0, 0.5], x, np.ones((7, 1)))
-    assert (kinks(point), kinks(point, reach=1e4)) == (3, 4)
+    assert (kinks(point), kinks(point, least_norm=1e4)) == (3, 4)
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
@@ -91,16 +91,16 @@ def test_smooth_activations_of_ones_own_have_no_kink(scale):
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((200, 3)), rng.standard_normal((200, 2))
     assert kinks(net.at(scale * rng.standard_normal(net.parameter_count), x, y)) == 0
-    assert kinks(net.at(np.zeros(net.parameter_count), x, y), reach=scale) == 0
+    assert kinks(net.at(np.zeros(net.parameter_count), x, y), least_norm=scale) == 0
 
 
 def test_curvature_jumps_count_where_a_signal_comes_back():
     x, y = np.eye(2), np.ones((2, 1))
     net = MLP((2, 1, 1), elu(1.0), weight_decay=1.0)
     assert kinks(net.at([0.0, 0.0, 0.5], x, y)) == 2
-    assert kinks(net.at(np.zeros(3), x, y), reach=1.0) == 0  # dead: one Hessian from all sides
+    assert kinks(net.at(np.zeros(3), x, y), least_norm=1.0) == 0  # dead: one Hessian from all sides
     selu = MLP((2, 1, 1), SELU, weight_decay=1.0)
-    assert kinks(selu.at(np.zeros(3), x, y), reach=1.0) == 2
+    assert kinks(selu.at(np.zeros(3), x, y), least_norm=1.0) == 2
 
 
 def test_dead_units_with_curvature_and_a_kink_are_not_critical():
@@ -120,7 +120,7 @@ def test_surfaces_are_looked_at_from_both_sides(activation):
     net = MLP((3, 2, 2), activation)
     surface = DecayedSurface(NetworkSurface.of(net, x, y), 0.1)
     dead = SurfacePoint(surface, np.zeros(10))
-    there = is_bent(dead, dead.hessian("total"), reach=1.0)
+    there = is_bent(dead, dead.hessian("total"), least_norm=1.0)
     assert there == (activation not in ("tanh", "quadratic"))
     away = SurfacePoint(surface, rng.standard_normal(10))
     assert not is_bent(away, away.hessian("total"))
@@ -137,7 +137,7 @@ def test_functions_with_a_kink_have_no_critical_point_there():
 
     surface = FunctionSurface(2, function, second)
     assert is_bent(
-        SurfacePoint(DecayedSurface(surface, 0.0), np.zeros(2)), second(np.zeros(2)), reach=1.0
+        SurfacePoint(DecayedSurface(surface, 0.0), np.zeros(2)), second(np.zeros(2)), least_norm=1.0
     )
     point = CriticalPoint.of(
         SurfacePoint(DecayedSurface(surface, 0.0), np.zeros(2)), start_norm=1.0
@@ -163,7 +163,7 @@ def test_steep_smooth_functions_have_no_kink(steepness, place):
 
     surface = DecayedSurface(FunctionSurface(2, function, second), 0.0)
     theta = np.array([place / steepness, 0.0])
-    assert not is_bent(SurfacePoint(surface, theta), second(theta), reach=1.0)
+    assert not is_bent(SurfacePoint(surface, theta), second(theta), least_norm=1.0)
 
 
 def test_a_minimum_without_curvature_is_no_kink():
@@ -171,7 +171,7 @@ def test_a_minimum_without_curvature_is_no_kink():
         2, lambda t: (float(np.sum(t**4)), 4.0 * t**3), lambda t: np.diag(12.0 * t**2)
     )
     point = SurfacePoint(DecayedSurface(surface, 0.0), np.zeros(2))
-    assert not is_bent(point, np.zeros((2, 2)), reach=1.0)
+    assert not is_bent(point, np.zeros((2, 2)), least_norm=1.0)
 
 
 @pytest.mark.parametrize("power", [1, 2])
@@ -186,4 +186,4 @@ def test_kinks_within_reach_are_seen_wherever_they_lie(power, share):
         return off**power + float(theta @ theta), np.array([slope, 0.0]) + 2.0 * theta
 
     surface = DecayedSurface(FunctionSurface(2, function, lambda t: 2.0 * np.eye(2)), 0.0)
-    assert is_bent(SurfacePoint(surface, np.zeros(2)), 2.0 * np.eye(2), reach=1.0)
+    assert is_bent(SurfacePoint(surface, np.zeros(2)), 2.0 * np.eye(2), least_norm=1.0)

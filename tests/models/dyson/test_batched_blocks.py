@@ -50,7 +50,7 @@ def model(part="total", coupling="full", *, activation="tanh", sizes=(3, 4, 9), 
     )
     fields = {
         name: getattr(made, name)
-        for name in ("features", "slopes", "x", "outputs", "epsilon", "bends")
+        for name in ("features", "slopes", "x", "outputs", "epsilon", "curvatures")
     }
     return DysonHessian(**fields, part_name=part, coupling=coupling, **options)
 

@@ -91,7 +91,7 @@ CASES = {
         "residual_weights": [[1.0, 0.5, 0.1], [0.5, 2.0, -0.3], [0.1, -0.3, 0.7]],
     },
     "total, units": {"epsilon": 0.3, "coupling": "units"},
-    "total, bends": {"epsilon": 0.3, "bends": np.linspace(-1, 1, 6).reshape(2, 3)},
+    "total, curvatures": {"epsilon": 0.3, "curvatures": np.linspace(-1, 1, 6).reshape(2, 3)},
 }
 
 

@@ -1,6 +1,7 @@
 """The Hessian law that knows first layer and data, against exact Hessians and other routes."""
 
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -144,9 +145,16 @@ def test_solution_solves_the_equation_written_out():
     f = activation_of("tanh")
     h = f.value(first @ x.T)
     slopes = f.slope(first @ x.T, h)
-    bends = rng.normal(size=(n1, m))
+    curvatures = rng.normal(size=(n1, m))
     model = DysonHessian(
-        h, slopes, x, n2, epsilon, second_layer=sigma, residual_weights=shares, bends=bends
+        h,
+        slopes,
+        x,
+        n2,
+        epsilon,
+        second_layer=sigma,
+        residual_weights=shares,
+        curvatures=curvatures,
     )
     equation = model.equation
     blocks = equation.fixed_point(z, None, 1e-13).blocks
@@ -157,7 +165,7 @@ def test_solution_solves_the_equation_written_out():
     s_s = np.einsum("jk,ju,kv,ua,jakb,vb->uv", sigma, slopes, slopes, x, b, x) / m
     s_b = n2 / m**2 * np.einsum("jk,u,ju,ku,ua,ub->jakb", blocks.a, r, slopes, slopes, x, x)
     s_b += n2 / m * np.einsum("jk,ju,kv,uv,ua,vb->jakb", sigma, slopes, slopes, blocks.s, x, x)
-    center = np.einsum("jk,ju,ua,ub->jakb", np.eye(n1), bends, x, x) / m
+    center = np.einsum("jk,ju,ua,ub->jakb", np.eye(n1), curvatures, x, x) / m
     inner = z * np.eye(n1 * n0) - (center + s_b).reshape(n1 * n0, n1 * n0)
     assert inner @ b.reshape(n1 * n0, n1 * n0) == pytest.approx(np.eye(n1 * n0), abs=1e-9)
     outer = np.block(
@@ -360,3 +368,24 @@ def test_bad_covariances_of_residuals(weights, words):
         DysonHessian(h, d, x, 2, 0.4, residual_weights=weights)
     with pytest.raises(ValueError, match="free slopes"):
         DysonHessian(h, d, x, 2, 0.4, residual_weights=np.eye(7), coupling="free_slopes")
+
+
+def test_old_names_of_fields_warn_where_they_are_used():
+    """At the line that calls, through all wrappers: Python hides what other modules warn of."""
+    rng = np.random.default_rng(0)
+    fields = (*rng.normal(size=(2, 2, 6)), rng.normal(size=(6, 2)), 2, 0.3)
+    bent = rng.normal(size=(2, 6))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DeprecationWarning)
+        model = DysonHessian(*fields, part="residual", bends=bent)
+        old = model.bends
+    assert [str(one.message).partition("; ")[0] for one in caught] == [
+        "DysonHessian: the argument 'part' is now called 'part_name'",
+        "DysonHessian: the argument 'bends' is now called 'curvatures'",
+        "DysonHessian.bends is now called curvatures",
+    ]
+    assert {one.filename for one in caught} == {__file__}
+    np.testing.assert_array_equal(old, bent)
+    np.testing.assert_array_equal(model.curvatures, bent)
+    with pytest.raises(TypeError, match="give 'curvatures' only; 'bends' is its old name"):
+        DysonHessian(*fields, bends=bent, curvatures=bent)

@@ -71,8 +71,8 @@ def test_slopes_that_do_not_know_the_data(part, widths):
     for n in widths:
         x, features = rng.normal(size=(4 * n, n)), rng.normal(size=(n, 4 * n))
         slopes = rng.choice([0.2, 1.0], size=(n, 4 * n))
-        bends = 0.3 * rng.normal(size=(n, 4 * n))
-        model = DysonHessian(features, slopes, x, n, 0.5, part_name=part, bends=bends)
+        curvatures = 0.3 * rng.normal(size=(n, 4 * n))
+        model = DysonHessian(features, slopes, x, n, 0.5, part_name=part, curvatures=curvatures)
         exact = model.stieltjes(Z)
         errors.append(np.abs(free(model).stieltjes(Z) - exact).max() / np.abs(exact).max())
     assert errors[1] < 0.5 * errors[0]
