@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from rmtland.adapters.torch_batches import Batch, mapped, tensors_of
 from rmtland.typing import Array, Tree
@@ -78,7 +77,7 @@ class _Ends:
     """A loss along a line through its outputs."""
 
     def __init__(
-        self, loss: Callable[..., Array], shape: Any, leaves: list[Tree], targets: Tree
+        self, loss: Callable[..., Array], shape: object, leaves: list[Tree], targets: Tree
     ) -> None:
         import torch
 

@@ -198,7 +198,7 @@ class CurvatureMonitor:
         """
         return self._consider(step, point.operator)
 
-    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
+    def on_train_batch_end(self, *_: object, **__: object) -> None:
         """Count a training step of a Lightning trainer.
 
         Parameters

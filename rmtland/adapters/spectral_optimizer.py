@@ -31,12 +31,15 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rmtland.adapters.optional import optional
 from rmtland.arguments import count
 from rmtland.networks.training.step_control import DesignedMethod, StepControl
-from rmtland.typing import Array, Tree
+from rmtland.typing import Array
+
+if TYPE_CHECKING:
+    from rmtland.adapters.torch_spectral_steps import SpectralOptimizer
 
 __all__ = ["spectral_optimizer"]
 
@@ -55,7 +58,7 @@ def spectral_optimizer(
     strikes: int = 3,
     safeguard: bool = True,
     seed: int = 0,
-) -> Tree:
+) -> SpectralOptimizer:
     """Return a PyTorch optimiser that takes the steps of a method made for a spectrum.
 
     Parameters

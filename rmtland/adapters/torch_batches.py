@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -183,7 +183,7 @@ def rows_of(batch: Batch, rows: slice, samples: int) -> Batch:
     return Batch(mapped(cut, batch.inputs), mapped(cut, batch.targets))
 
 
-def mapped(function: Any, tree: Tree) -> Tree:
+def mapped(function: Callable[[Array], Array], tree: Tree) -> Tree:
     """Return tuples, lists and mappings of tensors with a function applied to each tensor.
 
     Parameters

@@ -12,11 +12,9 @@ one gradient of each sample and output; that of the empirical Fisher matrix has 
 
 from __future__ import annotations
 
-from typing import Any
-
 from rmtland.adapters.torch_batches import Batch, rows_of
 from rmtland.adapters.torch_loss_function import LossFunction
-from rmtland.typing import Array
+from rmtland.typing import Array, Tree
 
 __all__ = ["NoSquares", "squared_gradients"]
 
@@ -79,7 +77,7 @@ def squared_gradients(function: LossFunction, batch: Batch, part: str) -> list[A
             factors = _square_root(_curvature(function, outputs, row))
         for c in range(targets.shape[0] if factors is None else factors.shape[1]):
             along = None if factors is None else factors[:, c]
-            found: Any = torch.autograd.grad(
+            found: Tree = torch.autograd.grad(
                 targets,
                 leaves,
                 along,
@@ -100,14 +98,14 @@ _SHARED = (
 )
 
 
-def _loss_alone(function: LossFunction, outputs: Any, row: Batch) -> Array:
+def _loss_alone(function: LossFunction, outputs: Tree, row: Batch) -> Array:
     try:
         return function.rule.total(outputs, row)
     except (RuntimeError, ValueError, IndexError) as error:
         raise NoSquares(_SHARED) from error
 
 
-def _refuse_other_outputs(whole: Any, alone: Any, i: int, samples: int) -> None:
+def _refuse_other_outputs(whole: Tree, alone: Tree, i: int, samples: int) -> None:
     """Refuse outputs for a sample alone that are not those in its batch."""
     import torch
     from torch.utils._pytree import tree_leaves

@@ -21,12 +21,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rmtland.adapters.loss_parts import LossParts, first_part
 from rmtland.adapters.torch_batches import Batch, mapped, tensors_of
 from rmtland.arguments import choice
 from rmtland.typing import Array, Record, Tree
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 __all__ = [
     "LossRule",
@@ -359,7 +362,7 @@ def _parts_of(loss: Callable[..., Array], outputs: Tree, batch: Batch) -> LossPa
     return _telling(loss, pairs, m, k)
 
 
-def _telling(loss: Any, pairs: Sequence[Any], m: int, k: int) -> LossParts:
+def _telling(loss: Callable[..., Array], pairs: Sequence[Pair], m: int, k: int) -> LossParts:
     """Return the losses of two parts and the whole, beside the outputs where all of them are 0."""
     import torch
     from torch.utils._pytree import tree_map
@@ -369,7 +372,7 @@ def _telling(loss: Any, pairs: Sequence[Any], m: int, k: int) -> LossParts:
         return parts
     generator = torch.Generator().manual_seed(20261128)
 
-    def moved(whole: Any) -> Any:
+    def moved(whole: Tree) -> Tree:
         if not (hasattr(whole, "is_floating_point") and whole.is_floating_point()):
             return whole
         size = float(whole.double().square().mean().sqrt()) or 1.0
@@ -378,7 +381,7 @@ def _telling(loss: Any, pairs: Sequence[Any], m: int, k: int) -> LossParts:
 
     beside = tree_map(moved, pairs[0][0])
 
-    def cut(rows: slice) -> Any:
+    def cut(rows: slice) -> Tree:
         return tree_map(lambda t: t[rows] if hasattr(t, "ndim") and t.ndim else t, beside)
 
     shifted = [cut(slice(None)), cut(slice(k)), cut(slice(k, None))]
@@ -443,7 +446,7 @@ def _together(loss: Callable[..., Array], first: Pair, later: Pair) -> LossParts
     return _telling(loss, pairs, one.samples + other.samples, one.samples)
 
 
-def _known(loss: Any) -> tuple[str, Any, Record] | None:
+def _known(loss: Any) -> tuple[str, Callable[..., Array], Record] | None:
     """Return name, function and options of a loss of PyTorch."""
     import torch
 
@@ -464,7 +467,7 @@ def _known(loss: Any) -> tuple[str, Any, Record] | None:
     return None
 
 
-def _is_changed(module: Any) -> bool:
+def _is_changed(module: Module) -> bool:
     """Whether a call of a module does more than the forward method of its class."""
     hooks = any(getattr(module, name) for name in ("_forward_hooks", "_forward_pre_hooks"))
     return hooks or "forward" in vars(module)
@@ -474,7 +477,7 @@ def _of_targets(loss: Callable[[Tree, Tree], Tree], outputs: Tree, batch: Batch)
     return loss(outputs, batch.targets)
 
 
-def _summed(function: Any, options: Record, outputs: Tree, batch: Batch) -> Array:
+def _summed(function: Callable[..., Array], options: Record, outputs: Tree, batch: Batch) -> Array:
     """Return the loss with reduction "sum", tensors among its options of the outputs' dtype."""
     fitted = {
         key: value.to(outputs) if hasattr(value, "to") else value for key, value in options.items()

@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rmtland.adapters.loss_curvature import refuse_hidden_curvature
 from rmtland.adapters.optional import optional
@@ -253,7 +253,7 @@ def _is_half(model: Module, blocks: Sequence[Block]) -> bool:
     return any(present[block.name].element_size() < 4 for block in blocks)
 
 
-def _survey(batches: Batches, function: LossFunction) -> tuple[Any, int, float]:
+def _survey(batches: Batches, function: LossFunction) -> tuple[Tree, int, float]:
     """Return the first batch, how many there are, and the sum of their counts, in one pass."""
     first, number, total = None, 0, 0.0
     for batch in batches:

@@ -11,11 +11,14 @@ the vectors are multiplied one by one from then on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rmtland.adapters.torch_batches import Batch, Batches
 from rmtland.adapters.torch_loss_function import LossFunction
 from rmtland.typing import Array
+
+if TYPE_CHECKING:
+    from rmtland.adapters.torch_products import Products
 
 __all__ = ["MultivectorProducts"]
 
@@ -42,7 +45,7 @@ class MultivectorProducts:
         self._one_by_one = False
         self._compared = False
 
-    def add(self, products: Any, rows: Array, result: Array, batch: Batch | None) -> None:
+    def add(self, products: Products, rows: Array, result: Array, batch: Batch | None) -> None:
         """Add the products of one batch with all rows.
 
         Parameters
@@ -87,7 +90,7 @@ class MultivectorProducts:
             self.at_once = max(1, min(16, _MEMORY // max(4 * self.function.graph_bytes(batch), 1)))
         return self.at_once
 
-    def _several(self, products: Any, pieces: Sequence[Array]) -> Sequence[Array] | None:
+    def _several(self, products: Products, pieces: Sequence[Array]) -> Sequence[Array] | None:
         """Return products with several vectors at once, or None where that cannot be trusted."""
         try:
             found: Sequence[Array] = products.several(pieces)

@@ -15,7 +15,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rmtland.typing import Array
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -95,7 +97,7 @@ def chosen_blocks(model: Module, patterns: str | Sequence[str] | None) -> tuple[
         are frozen.
     """
     names: dict[int, list[str]] = {}
-    by_id: dict[int, Any] = {}
+    by_id: dict[int, Array] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         names.setdefault(id(parameter), []).append(name)
         by_id[id(parameter)] = parameter

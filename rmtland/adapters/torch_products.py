@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from rmtland.adapters.torch_batches import Batch, rows_of
 from rmtland.adapters.torch_loss_function import LossFunction
@@ -155,7 +155,7 @@ class ForwardProducts:
             return product
         outputs, moved = self._func.jvp(self._flat, (self.values,), (along,))
         if self.part == "empirical_fisher":
-            bent: Any = (self._weights(outputs[0]) * moved[0],)
+            bent: Tree = (self._weights(outputs[0]) * moved[0],)
         else:
             _, rebuild = _flat_outputs(self._model(self.values))
             bent = self._func.jvp(self._slopes(rebuild), (outputs,), (moved,))[1]

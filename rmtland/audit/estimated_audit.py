@@ -209,7 +209,10 @@ def _shares(chain: Mapping[Level, Contribution]) -> tuple[Share, ...]:
 
 
 def _compared(
-    theory: FreeTheory, measured: MeasuredHessian, parts: Any, distances: EstimatedDistances
+    theory: FreeTheory,
+    measured: MeasuredHessian,
+    parts: Any,
+    distances: EstimatedDistances,
 ) -> LevelResult:
     band = level_band(theory, measured, parts)
     least = None

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -28,7 +27,7 @@ from rmtland.audit.level_result import LevelResult
 from rmtland.audit.levels import Family, Level, LevelLaw, Theory
 from rmtland.audit.measured import MeasuredHessian, Progress
 from rmtland.audit.shares import Share
-from rmtland.comparison import compare
+from rmtland.comparison import Comparison, compare
 from rmtland.ensembles import HaarSum
 from rmtland.laws import EmpiricalLaw, Law
 from rmtland.laws.spectral_model import SpectralModel
@@ -156,7 +155,7 @@ class LevelComparisons:
             )
         )
 
-    def _compared(self, law: Law) -> Any:
+    def _compared(self, law: Law) -> Comparison:
         # sums of measured spectra divide by zero between bands
         with np.errstate(divide="ignore", invalid="ignore"):
             return compare(self.measured.total, law)

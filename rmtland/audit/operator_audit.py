@@ -67,9 +67,9 @@ class OperatorParts:
         In words.
     """
 
-    total: Any
-    gauss_newton: Any
-    residual: Any
+    total: Operator
+    gauss_newton: Operator | None
+    residual: Operator | None
     phi: float | None
     source: str
 

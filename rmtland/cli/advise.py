@@ -190,6 +190,7 @@ def _at_a_start(
 
     if model is None:
         subject = options.trained()
+        assert subject.point is not None  # it was trained
         title, point = subject.heading, subject.point
     else:
         from rmtland.adapters import from_torch

@@ -16,7 +16,7 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -268,7 +268,7 @@ def _drawable(theory: Theory, spectrum: Spectrum) -> Law | SmoothedTheory:
     return SmoothedTheory(smooth, spectrum.std() / 20 or 1.0)
 
 
-def _range(spectrum: Spectrum, laws: Any) -> tuple[float, float]:
+def _range(spectrum: Spectrum, laws: Iterable[Any]) -> tuple[float, float]:
     """Lowest and highest point of a spectrum and laws; tails are cut at a millionth of the mass."""
     ends = [float(spectrum.nodes.min()), float(spectrum.nodes.max())]
     for law in laws:

@@ -42,7 +42,6 @@ import abc
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,12 +53,12 @@ from rmtland.ensembles.batches import gib, in_batches
 from rmtland.ensembles.certain_eigenvalues import with_certain
 from rmtland.ensembles.device.eigenvalues import eigvalsh
 from rmtland.ensembles.entries import Entries
-from rmtland.ensembles.krylov import jacobi_coefficients, quadrature
+from rmtland.ensembles.krylov import Factor, jacobi_coefficients, quadrature
 from rmtland.laws import Law
 from rmtland.laws.spectral_model import SpectralModel
 from rmtland.spectrum import Spectrum
 from rmtland.streams import Rng, seed_of, streams
-from rmtland.typing import Array, Real
+from rmtland.typing import Array, Namespace, Real, Record
 from rmtland.version import installed_version
 
 __all__ = ["MEMORY_SHARE", "Ensemble"]
@@ -85,10 +84,10 @@ class Ensemble(SpectralModel):
     # What an ensemble provides -----------------------------------------------------------------
 
     @abc.abstractmethod
-    def _matrices(self, n: int, entries: Entries) -> Any:
+    def _matrices(self, n: int, entries: Entries) -> Array:
         """One matrix a run, shape (runs, n, n); twice as large where eigenvalues are double."""
 
-    def _equivalents(self, n: int, entries: Entries) -> Any:
+    def _equivalents(self, n: int, entries: Entries) -> Array:
         """Matrices whose eigenvalues have the same distribution, at less work where possible."""
         return self._matrices(n, entries)
 
@@ -155,7 +154,7 @@ class Ensemble(SpectralModel):
             start += values.shape[0]
         return nodes
 
-    def _factors(self) -> tuple[str, list[Any]]:
+    def _factors(self) -> tuple[str, list[Factor]]:
         """Return "sum" or "product", and the rotation-invariant factors that the matrices are."""
         raise ValueError(
             f"{type(self).__name__} has no Lanczos sampler, as it is not rotation invariant; "
@@ -174,8 +173,14 @@ class Ensemble(SpectralModel):
     # What every ensemble can do ----------------------------------------------------------------
 
     def matrix(
-        self, n: int, *, rng: Rng = None, xp: Any = None, dtype: Any = None, device: Any = None
-    ) -> Any:
+        self,
+        n: int,
+        *,
+        rng: Rng = None,
+        xp: Namespace | None = None,
+        dtype: object = None,
+        device: object = None,
+    ) -> Array:
         """Draw one matrix.
 
         Parameters
@@ -213,9 +218,9 @@ class Ensemble(SpectralModel):
         *,
         rng: Rng = None,
         runs: int = 1,
-        xp: Any = None,
-        dtype: Any = None,
-        device: Any = None,
+        xp: Namespace | None = None,
+        dtype: object = None,
+        device: object = None,
     ) -> Spectrum:
         """Draw matrices and return all their eigenvalues.
 
@@ -261,8 +266,8 @@ class Ensemble(SpectralModel):
         *,
         rng: Rng = None,
         runs: int = 1,
-        xp: Any = None,
-        device: Any = None,
+        xp: Namespace | None = None,
+        device: object = None,
     ) -> NDArray[np.int64]:
         """Count eigenvalues in bins, all runs together.
 
@@ -318,8 +323,8 @@ class Ensemble(SpectralModel):
         edge: str = "upper",
         rng: Rng = None,
         runs: int = 1,
-        xp: Any = None,
-        device: Any = None,
+        xp: Namespace | None = None,
+        device: object = None,
     ) -> Real:
         """Draw the k largest or smallest eigenvalues.
 
@@ -380,8 +385,8 @@ class Ensemble(SpectralModel):
         *,
         rng: Rng = None,
         runs: int = 1,
-        xp: Any = None,
-        device: Any = None,
+        xp: Namespace | None = None,
+        device: object = None,
     ) -> Spectrum:
         """Draw the Gauss quadrature of Lanczos runs from a uniform start vector.
 
@@ -437,7 +442,7 @@ class Ensemble(SpectralModel):
 
     # Sizes, memory, provenance -----------------------------------------------------------------
 
-    def _size(self, n: Any) -> int:
+    def _size(self, n: object) -> int:
         return count("n", n)
 
     def _batch(self, n: int, library: ArrayLibrary, floats: float | None = None) -> int:
@@ -454,7 +459,7 @@ class Ensemble(SpectralModel):
             share = min(share, _BATCH)
         return max(1, int(share // each))
 
-    def _provenance(self, n: float, generators: Sequence[np.random.Generator]) -> dict[str, Any]:
+    def _provenance(self, n: float, generators: Sequence[np.random.Generator]) -> Record:
         # The generators are children of the seed; the first one tells where they start.
         seed = seed_of(generators[0])
         *key, first = seed["spawn_key"]
@@ -469,7 +474,7 @@ class Ensemble(SpectralModel):
         }
 
 
-def on_the_cpu(method: str, xp: Any, device: Any) -> None:
+def on_the_cpu(method: str, xp: Namespace | None, device: object) -> None:
     """Refuse another library or device than NumPy's for a method that only the CPU has.
 
     Raises
@@ -494,7 +499,7 @@ def _bin_edges(edges: ArrayLike) -> Real:
     return places
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, Ensemble):
         own = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
         return {"ensemble": type(value).__name__, "parameters": own}

@@ -62,7 +62,6 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -316,7 +315,9 @@ def _is_continuous(factor: Factor) -> bool:
     return isinstance(factor, HaarFactor | SpikeFactor) and factor.is_continuous
 
 
-def _sum(factors: Sequence[Factor], n: float, steps: int) -> tuple[Any, tuple[object, ...]]:
+def _sum(
+    factors: Sequence[Factor], n: float, steps: int
+) -> tuple[Callable[..., None], tuple[object, ...]]:
     """Kernel and its arguments for a sum."""
     from rmtland.ensembles.krylov_kernels import (  # numba loads at first use
         Factors,
@@ -354,7 +355,9 @@ def _sum(factors: Sequence[Factor], n: float, steps: int) -> tuple[Any, tuple[ob
     return lazy_factors, (described,)
 
 
-def _product(factors: Sequence[Factor], n: float, steps: int) -> tuple[Any, tuple[object, ...]]:
+def _product(
+    factors: Sequence[Factor], n: float, steps: int
+) -> tuple[Callable[..., None], tuple[object, ...]]:
     """Kernel and its arguments for A^(1/2) B A^(1/2); A and B may be exchanged."""
     from rmtland.ensembles.krylov_kernels import Factors, lazy_factors  # numba loads at first use
 

@@ -39,7 +39,7 @@ Examples
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -157,7 +157,7 @@ def trace(
 
 
 def frobenius_norm(
-    operator: Any, *, products: int = 100, rng: Rng = None, size: int | None = None
+    operator: Operator, *, products: int = 100, rng: Rng = None, size: int | None = None
 ) -> ScalarEstimate:
     r"""Estimate the Frobenius norm, :math:`\|A\|_F^2 = E |A \omega|^2`.
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from scipy import stats
@@ -28,6 +28,9 @@ from scipy import stats
 from rmtland.laws.quadrature import density_panels
 from rmtland.laws.quantiles import in_order
 from rmtland.typing import Atoms, Real, Record, Support, Values
+
+if TYPE_CHECKING:
+    from scipy.stats.distributions import rv_frozen
 
 __all__ = ["LawDistribution", "frozen"]
 
@@ -159,7 +162,7 @@ class LawDistribution(stats.rv_continuous):  # type: ignore[misc]
         return total / float(weights.sum()) if conditional else total
 
 
-def frozen(law: Frozen) -> Any:
+def frozen(law: Frozen) -> rv_frozen:
     """Return a law as a frozen distribution of SciPy (`rv_frozen`).
 
     Parameters

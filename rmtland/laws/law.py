@@ -54,6 +54,7 @@ from rmtland.typing import Atoms, Complex, Real, Rng, Support, Values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from scipy.stats.distributions import rv_frozen
 
 __all__ = ["Atoms", "Complex", "Law", "Real", "Support"]
 
@@ -367,7 +368,7 @@ class Law(LawTransforms):
         )
         return f"<table>{''.join(cells)}</table>"
 
-    def frozen(self) -> Any:
+    def frozen(self) -> rv_frozen:
         """Return the law as a frozen distribution of scipy.stats (`rv_frozen`).
 
         It has pdf, cdf, sf, ppf, isf, rvs, stats, expect, interval, support and the rest, and its

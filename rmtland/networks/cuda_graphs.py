@@ -335,7 +335,7 @@ class _Handle:
         )
         return out
 
-    def _call(self, name: str, *arguments: Any) -> None:
+    def _call(self, name: str, *arguments: object) -> None:
         status = getattr(self.library, name)(*arguments)
         if status:
             raise RuntimeError(f"{name} returned status {status}")

@@ -38,7 +38,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -52,7 +51,7 @@ from rmtland.estimate.radau import canonical_quadrature, gauss
 from rmtland.networks import LossPoint
 from rmtland.optimizer.methods import GradientDescent, Method
 from rmtland.solution import ConvergenceError
-from rmtland.typing import ArrayLike, Real
+from rmtland.typing import ArrayLike, Operator, Real
 
 __all__ = ["HaltingTime", "halting_time", "steps_to_fall"]
 
@@ -113,7 +112,7 @@ class HaltingTime:
 
 
 def halting_time(
-    source: Any,
+    source: LossPoint | Operator,
     method: Method | None = None,
     *,
     fraction: float = 0.01,
@@ -332,11 +331,11 @@ def _descent_steps(
 
 
 def _start(
-    source: Any, gradient: ArrayLike | None, loss: float | None, objective: str
-) -> tuple[Any, Any, float]:
+    source: LossPoint | Operator, gradient: ArrayLike | None, loss: float | None, objective: str
+) -> tuple[Operator, ArrayLike, float]:
     """Operator, gradient and value of the loss of what came."""
     value = None if loss is None else positive("loss", loss)
-    operator = source
+    operator: Operator
     if isinstance(source, LossPoint):
         operator = source.operator("gauss_newton")
         if gradient is None:
@@ -351,6 +350,8 @@ def _start(
             _squared(rule.is_quadratic or not rule.is_known, "loss of the operator")
         if gradient is None:
             gradient = source.gradient()
+    else:
+        operator = source
     if gradient is None:
         raise ValueError("a matrix does not tell where the start is; give gradient=")
     if objective == "loss" and value is None:

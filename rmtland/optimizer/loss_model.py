@@ -12,7 +12,7 @@ Examples
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from rmtland.arrays import placed, to_numpy
 from rmtland.networks import LossPoint
 from rmtland.optimizer.preconditioning import Preconditioner, preconditioned
 from rmtland.typing import Real
+
+if TYPE_CHECKING:
+    from scipy.sparse.linalg import LinearOperator
 
 __all__ = ["LossModel", "loss_model"]
 
@@ -44,7 +47,7 @@ class LossModel(NamedTuple):
     theta: Real
     loss: Callable[[Real], float]
     gradient: Callable[[Real], Real]
-    gauss_newton: Any
+    gauss_newton: LinearOperator
 
     def in_coordinates(self, preconditioner: Preconditioner) -> LossModel:
         """Return the same loss as a function of P^(1/2) x: what a preconditioned method sees.
@@ -69,7 +72,7 @@ class LossModel(NamedTuple):
         )
 
 
-def loss_model(point: Any) -> LossModel:
+def loss_model(point: LossPoint | TorchOperator) -> LossModel:
     """Return loss, gradient and Gauss-Newton matrix of a point.
 
     Parameters

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -42,6 +42,10 @@ from rmtland.optimizer.preconditioning import Preconditioner
 from rmtland.optimizer.prediction import predict
 from rmtland.optimizer.start_measure import StartMeasure
 from rmtland.typing import Real
+
+if TYPE_CHECKING:
+    from rmtland.adapters import TorchOperator
+    from rmtland.networks import LossPoint
 
 __all__ = ["LossCurve", "StartAdvice", "advise_start", "run_method"]
 
@@ -127,7 +131,7 @@ def _and(curve: LossCurve) -> str:
 
 
 def advise_start(
-    point: Any,
+    point: LossPoint | TorchOperator,
     *,
     steps: int = 20,
     measure: bool = True,

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -40,7 +40,7 @@ from rmtland.reproduction.figure import (
 from rmtland.reproduction.quantity import Quantity
 from rmtland.spectrum import Spectrum
 from rmtland.sweep import Grid, Results
-from rmtland.typing import Rng, override
+from rmtland.typing import Real, Rng, override
 
 __all__ = ["ModelDensities", "model_spectrum"]
 
@@ -48,7 +48,7 @@ _COLORS = (COLORS[6], COLORS[1], COLORS[3], COLORS[2])
 _MARKERS = ("o", "s", "^", "D")
 
 
-def model_spectrum(phi: float, epsilon: float, *, n: int, seed: Rng) -> Any:
+def model_spectrum(phi: float, epsilon: float, *, n: int, seed: Rng) -> Real:
     """Return the eigenvalues of one random matrix of the model, shape (n,)."""
     return WishartPlusWigner(phi, epsilon).sample(n, rng=seed).eigenvalues
 

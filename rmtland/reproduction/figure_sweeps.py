@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rmtland.sweep import Grid, Results, Store
 
@@ -36,7 +36,7 @@ class Sweep(NamedTuple):
         The points.
     """
 
-    task: Callable[..., Any]
+    task: Callable[..., object]
     grid: Grid
 
 

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -65,7 +65,7 @@ _STEPS = 40
 
 
 def lower_edge(
-    stieltjes: Callable[[NumpyArray], Any], start: float, *, null: float = 0.0
+    stieltjes: Callable[[NumpyArray], NumpyArray], start: float, *, null: float = 0.0
 ) -> tuple[float, float]:
     """Return the lowest edge above 0 of a law with a gap there, and a bound of its error.
 

@@ -10,8 +10,6 @@ width; the energies are relative, 2 epsilon.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from rmtland.landscape.minimisers import (
@@ -68,7 +66,7 @@ def hidden_units(phi: float, n0: int, n2: int, samples: int) -> int:
     return max(1, round(phi * samples * n2 / (n0 + n2)))
 
 
-def _data(root: int, sets: int, n0: int, n2: int, m: int) -> tuple[Real, Real, Any]:
+def _data(root: int, sets: int, n0: int, n2: int, m: int) -> tuple[Real, Real, np.random.Generator]:
     """Return inputs, targets, and random numbers for starts."""
     rng = np.random.default_rng(np.random.SeedSequence([root, sets, n0, n2, m]))
     return rng.standard_normal((sets, n0, m)), rng.standard_normal((sets, n2, m)), rng

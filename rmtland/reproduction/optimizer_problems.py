@@ -15,7 +15,7 @@ from __future__ import annotations
 import abc
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
@@ -25,7 +25,10 @@ from rmtland.arguments import choice
 from rmtland.landscape.linearisation import linearise
 from rmtland.networks import MLP, LossPoint, digits
 from rmtland.networks.datasets.dataset import Dataset
-from rmtland.typing import Integer, Real
+from rmtland.typing import Array, Integer, NumpyArray, Real
+
+if TYPE_CHECKING:
+    from torch.nn import Module
 
 __all__ = ["PROBLEMS", "Problem", "make_problem"]
 
@@ -85,7 +88,7 @@ class LeastSquares(Problem):
 
     features: Real
     targets: Real
-    test: tuple[Any, Any] | None = None
+    test: tuple[LossPoint | Real, Integer] | None = None
     rows_each: int = 1
 
     is_quadratic = True
@@ -160,7 +163,7 @@ class NetworkTraining(Problem):
 
     net: MLP
     x: Real
-    y: Real
+    y: NumpyArray
     test: tuple[Real, Integer]
 
     product_cost = 2.0
@@ -192,10 +195,10 @@ class NetworkTraining(Problem):
 class TorchTraining(Problem):
     """A small convolutional PyTorch network on images, cross-entropy."""
 
-    model: Any
-    x: Any
-    y: Any
-    test: tuple[Any, Any]
+    model: Module
+    x: Array
+    y: Array
+    test: tuple[Array, Array]
 
     product_cost = 2.0
 
@@ -327,7 +330,9 @@ def available(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in names if found or name != "convolutional network")
 
 
-def _relabelled(labels: Any, share: float, classes: int, rng: np.random.Generator) -> Any:
+def _relabelled(
+    labels: Integer, share: float, classes: int, rng: np.random.Generator
+) -> NumpyArray:
     """Draw a share of the labels anew."""
     drawn = rng.random(labels.size) < share
     return np.where(drawn, rng.integers(0, classes, labels.size), labels)
@@ -463,7 +468,7 @@ def _convolutional(name: str, size: Size, noise: float, rng: np.random.Generator
     ).double()
     torch.random.set_rng_state(state)
 
-    def images(rows: Integer) -> Any:
+    def images(rows: Integer) -> Array:
         return torch.from_numpy(np.array(data.x[rows])).reshape(-1, 1, 8, 8)
 
     start = torch.nn.utils.parameters_to_vector(model.parameters()).detach().numpy().copy()

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,6 +18,7 @@ from rmtland.drawing import COLORS
 from rmtland.statements.hypotheses import Number, OneOf, Whole
 from rmtland.statements.relations import Estimate
 from rmtland.statements.statement import Claim, Statement, called
+from rmtland.typing import Record
 
 __all__ = ["draw_counterexample"]
 
@@ -64,7 +64,7 @@ def draw_counterexample(ax: Axes, statement: Statement, *, along: str | None = N
         level = 1e-9 * max(1.0, np.abs(printed).max(), np.abs(true).max())
         if along is None and max(np.ptp(printed), np.ptp(true)) < level:
             continue
-        style: dict[str, Any] = {"marker": "o", "markersize": 3} if len(x) < MOST else {}
+        style: Record = {"marker": "o", "markersize": 3} if len(x) < MOST else {}
         ax.plot(x, printed, color=COLORS[1], label="printed", linestyle="--", **style)
         ax.plot(x, true, color=COLORS[0], label="true", **style)
         ax.plot([stored.at[name]] * 2, [stored.claim, stored.truth], "k:", marker="s", markersize=4)

@@ -12,22 +12,20 @@ array([[7., 0.],
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rmtland.typing import Real
+from rmtland.typing import ArrayLike, NumpyArray, Real
 
 __all__ = ["LARGEST_SIZE", "Covariance", "checked_covariance", "self_energy"]
 
-Covariance = Callable[[Any], Any]
+Covariance = Callable[[NumpyArray], NumpyArray]
 
 LARGEST_SIZE = 40
 """Largest size of M for a covariance that is not a profile of variances."""
 
 
-def self_energy(covariance: Covariance | NDArray[Any], m: NDArray[Any]) -> Any:
+def self_energy(covariance: Covariance | NumpyArray, m: NumpyArray) -> NumpyArray:
     """S of matrices, each shape (k, k).
 
     Parameters
@@ -49,8 +47,8 @@ def self_energy(covariance: Covariance | NDArray[Any], m: NDArray[Any]) -> Any:
 
 
 def checked_covariance(
-    covariance: Covariance | Any, size: int, weights: Real
-) -> Covariance | NDArray[Any]:
+    covariance: Covariance | ArrayLike, size: int, weights: Real
+) -> Covariance | NumpyArray:
     """Return a covariance that fits a size and is symmetric in a weighted trace.
 
     Parameters

@@ -42,7 +42,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +83,7 @@ class Linearisation:
         return int(self.constant.shape[0])
 
     @classmethod
-    def of(cls, polynomial: Polynomial, *, scales: Mapping[str, float] | None = None) -> Any:
+    def of(cls, polynomial: Polynomial, *, scales: Mapping[str, float] | None = None) -> Self:
         """Return the linearisation of a polynomial.
 
         Parameters

@@ -18,7 +18,6 @@ import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -31,7 +30,7 @@ from rmtland.free.subordination.sum_equation import SumEquation
 from rmtland.laws.gaps import Gap
 from rmtland.laws.law import Law
 from rmtland.laws.levy import LevyTriplet
-from rmtland.typing import ArrayLike, Atoms
+from rmtland.typing import ArrayLike, Atoms, Values
 
 __all__ = ["FreeSum"]
 
@@ -133,7 +132,7 @@ class FreeSum(SubordinatedLaw):
             for n in range(k)
         ]
 
-    def r_transform(self, g: ArrayLike) -> Any:
+    def r_transform(self, g: ArrayLike) -> Values:
         """R-transform: the sum of those of the operands.
 
         Parameters

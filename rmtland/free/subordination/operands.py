@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rmtland.arguments import positive
 from rmtland.laws import Law, MarchenkoPastur
 
 __all__ = ["require_factors", "require_laws", "require_powers"]
 
 
-def require_laws(maker: str, name: str, operands: Any, *, verb: str, kind: type = Law) -> None:
+def require_laws(maker: str, name: str, operands: object, *, verb: str, kind: type = Law) -> None:
     """Raise TypeError unless operands are a tuple of laws.
 
     Parameters
@@ -32,7 +30,7 @@ def require_laws(maker: str, name: str, operands: Any, *, verb: str, kind: type 
     )
 
 
-def require_factors(maker: str, operands: Any, wisharts: Any) -> None:
+def require_factors(maker: str, operands: object, wisharts: object) -> None:
     """Raise TypeError or ValueError unless a product can be made of these.
 
     Parameters
@@ -48,7 +46,7 @@ def require_factors(maker: str, operands: Any, wisharts: Any) -> None:
         raise ValueError(f"{maker} needs at least one operand; see free_product(...)")
 
 
-def require_powers(maker: str, powers: Any, operands: tuple[Law, ...]) -> None:
+def require_powers(maker: str, powers: object, operands: tuple[Law, ...]) -> None:
     """Raise TypeError or ValueError unless there is a positive power for each operand.
 
     Parameters
@@ -69,6 +67,6 @@ def require_powers(maker: str, powers: Any, operands: tuple[Law, ...]) -> None:
         positive("powers", power)
 
 
-def _said(value: Any) -> str:
+def _said(value: object) -> str:
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."

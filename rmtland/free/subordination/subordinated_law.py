@@ -21,7 +21,6 @@ from __future__ import annotations
 import abc
 from dataclasses import fields
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -42,7 +41,7 @@ from rmtland.laws.gaps import Gap, joined
 from rmtland.laws.pointwise import upper_half_plane
 from rmtland.laws.quadrature import DensityError
 from rmtland.solution import Solution, Status
-from rmtland.typing import ArrayLike, Atoms, Complex, Integer, Logical, Real, Support
+from rmtland.typing import ArrayLike, Atoms, Complex, Integer, Logical, Real, Record, Support
 
 __all__ = ["SubordinatedLaw"]
 
@@ -50,7 +49,7 @@ __all__ = ["SubordinatedLaw"]
 class SubordinatedLaw(Solved):
     """A law made from operands by subordination; see the module for the equations."""
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> Record:
         # What was computed on the way is left behind.
         return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
 

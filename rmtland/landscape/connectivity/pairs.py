@@ -20,7 +20,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
@@ -193,7 +192,7 @@ def connect(
             found[f"{name}, lowered"] = Polygon(np.array([ends[0], low.theta]))
     relaxed = None
 
-    def note(name: str) -> Any:
+    def note(name: str) -> Callable[[float], object] | None:
         return None if progress is None else lambda share: progress(name, share)
 
     try:

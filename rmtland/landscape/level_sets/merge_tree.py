@@ -36,8 +36,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -47,6 +48,10 @@ from rmtland.typing import ArrayLike, Integer, Real
 __all__ = ["Basin", "MergeTree", "graph_merge_tree", "merge_tree"]
 
 NEIGHBOURS = ("full", "axes")
+
+
+Level: TypeAlias = float | Fraction
+"""A height of the landscape, exact where it is a fraction."""
 
 
 class Basin(NamedTuple):
@@ -65,13 +70,13 @@ class Basin(NamedTuple):
     """
 
     minimum: int
-    birth: Any
-    death: Any
+    birth: Level
+    death: Level
     parent: int | None
     saddle: int | None
 
     @property
-    def persistence(self) -> Any:
+    def persistence(self) -> Level:
         """Death less birth: the barrier out of the basin; infinite for the deepest."""
         return np.inf if self.parent is None else self.death - self.birth
 
@@ -91,7 +96,7 @@ class MergeTree:
     basins: tuple[Basin, ...]
     shape: tuple[int, ...]
 
-    def components(self, level: float) -> int:
+    def components(self, level: Level) -> int:
         """Return the number N of components of the sublevel set.
 
         Parameters
@@ -116,7 +121,7 @@ class MergeTree:
             for basin in self.basins
         )
 
-    def persistent(self, height: float) -> tuple[Basin, ...]:
+    def persistent(self, height: Level) -> tuple[Basin, ...]:
         """Return the basins with a barrier of at least a height.
 
         Parameters
@@ -201,7 +206,7 @@ def merge_tree(values: ArrayLike, neighbours: str = "full") -> MergeTree:
     return _swept(array.ravel().tolist(), touching, tuple(array.shape))
 
 
-def graph_merge_tree(births: Sequence[Any], edges: Sequence[tuple[int, int, Any]]) -> MergeTree:
+def graph_merge_tree(births: Sequence[Level], edges: Sequence[tuple[int, int, Level]]) -> MergeTree:
     """Return the merge tree of a graph with numbers on its points and edges.
 
     Parameters
@@ -245,14 +250,14 @@ def graph_merge_tree(births: Sequence[Any], edges: Sequence[tuple[int, int, Any]
     return MergeTree(moved, (many,))
 
 
-def _swept(values: list[Any], touching: list[list[int]], shape: tuple[int, ...]) -> MergeTree:
+def _swept(values: Sequence[Level], touching: list[list[int]], shape: tuple[int, ...]) -> MergeTree:
     """Add points from low to high and join components by union-find with path halving."""
     above = list(range(len(values)))
     seen = [False] * len(values)
     lowest = list(range(len(values)))
     order = sorted(range(len(values)), key=values.__getitem__)
     rank = {point: place for place, point in enumerate(order)}
-    ended: dict[int, tuple[Any, int, int]] = {}
+    ended: dict[int, tuple[Level, int, int]] = {}
 
     def root(point: int) -> int:
         while above[point] != point:

@@ -133,7 +133,7 @@ class SignPatterns:
     @property
     def barrier(self) -> Fraction | None:
         """Level at which the last two components join; None where there is always one."""
-        deaths = [basin.death for basin in self.tree.basins if basin.parent is not None]
+        deaths = [Fraction(basin.death) for basin in self.tree.basins if basin.parent is not None]
         return max(deaths) if deaths else None
 
     def network(self) -> tuple[MLP, list[list[float]], list[list[float]]]:

@@ -32,7 +32,7 @@ import numpy as np
 from rmtland.arguments import count, finite, float_array
 from rmtland.landscape.slices.directions import Directions
 from rmtland.landscape.surface import LossSurface
-from rmtland.typing import Real
+from rmtland.typing import ArrayLike, Real
 
 __all__ = ["LineSlice", "PlaneSlice", "line_slice", "plane_slice"]
 
@@ -128,7 +128,7 @@ class PlaneSlice:
 def line_slice(
     surface: LossSurface,
     origin: Real,
-    direction: Any,
+    direction: ArrayLike | Directions,
     *,
     extent: float | tuple[float, float] = 1.0,
     points: int = 51,
@@ -177,7 +177,7 @@ def line_slice(
 def plane_slice(
     surface: LossSurface,
     origin: Real,
-    directions: Any,
+    directions: ArrayLike | Directions,
     *,
     extent: Any = 1.0,
     points: int | tuple[int, int] = 51,

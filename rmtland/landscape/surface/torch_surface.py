@@ -17,7 +17,7 @@ evaluated with the means and variances of the data at that point, which need the
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +30,11 @@ from rmtland.arguments import choice, float_array
 from rmtland.landscape.surface.surface import LossSurface, parameter_rows
 from rmtland.landscape.surface.torch_perceptron import TorchPerceptron, own_network
 from rmtland.networks.overflow import NetworkOverflowError
-from rmtland.typing import Array, ArrayLike, Real, override
+from rmtland.typing import Array, ArrayLike, Real, Tree, override
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator
+    from torch.nn import Module
 
 __all__ = ["TorchSurface"]
 
@@ -68,9 +69,9 @@ class TorchSurface(LossSurface):
 
     def __init__(
         self,
-        model: Any,
-        loss: Any,
-        data: Any,
+        model: Module,
+        loss: Callable[..., Array],
+        data: Tree,
         *,
         batch_statistics: str = "kept",
         batching: str = "auto",

@@ -68,7 +68,7 @@ from rmtland.models.smoothed_index import index_from_above
 from rmtland.networks.activation import activation as activation_of
 from rmtland.solution import Solution, Status
 from rmtland.spectrum import Spectrum
-from rmtland.typing import Complex, Real, Rng
+from rmtland.typing import Complex, Real, Rng, Tree
 
 __all__ = ["ConditionedDyson", "ConditionedEquation"]
 
@@ -182,7 +182,7 @@ class ConditionedEquation:
         y, blocks, steps, size = anderson(self, z, y, tolerance, limit=limit, first=first)
         return FixedPoint(y, blocks, steps, size, size <= tolerance and self.in_half_plane(y))
 
-    def trace(self, blocks: Any) -> complex:
+    def trace(self, blocks: Tree) -> complex:
         """G.
 
         Parameters
@@ -196,7 +196,7 @@ class ConditionedEquation:
         """
         return complex(np.trace(blocks[3]) / len(self.known))
 
-    def potential(self, z: complex, blocks: Any) -> complex:
+    def potential(self, z: complex, blocks: Tree) -> complex:
         """L, the integral of G; the inverse of M has a positive imaginary part.
 
         Parameters
@@ -316,7 +316,7 @@ class ConditionedDyson(HessianParts, BlockResolvent):
 
     def _noise(self) -> NoiseCovariance | ResidualCovariance:
         point, residuals = self.hessian.point, self.hessian.conditioned
-        net: Any = point.net
+        net = point.net
         if len(net.widths) != 3 or net.bias or net.parametrisation != "standard":
             return ResidualCovariance.of_residuals(point, residuals)
         space, projection = residuals.space, residuals.projection

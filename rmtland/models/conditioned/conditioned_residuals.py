@@ -31,7 +31,7 @@ True
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -328,7 +328,7 @@ def _refuse_fixed(
 
 
 def _regression(point: LossPoint, u: Real) -> RotatedRegression:
-    net: Any = point.net
+    net = point.net
     arrays = [to_numpy(matrix).astype(np.float64) for matrix in net.unflatten(point.theta)]
     weights = [matrix for matrix in arrays if matrix.ndim == 2]
     x = to_numpy(point.x).astype(np.float64)

@@ -27,7 +27,6 @@ True
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -35,7 +34,7 @@ from rmtland.arrays import placed, to_numpy
 from rmtland.networks import LossPoint
 from rmtland.networks.loss import Loss, OutputCurvature
 from rmtland.networks.loss_data import LossData
-from rmtland.typing import Array, ArrayLike
+from rmtland.typing import Array, ArrayLike, Tree
 
 __all__ = ["GivenResiduals", "in_double", "own_loss", "with_residuals"]
 
@@ -54,7 +53,7 @@ class GivenResiduals(Loss):
 
     of: Loss
 
-    def prepared(self, outputs: Array) -> Any:
+    def prepared(self, outputs: Array) -> Tree:
         """Return what the curvature needs.
 
         Parameters
@@ -68,7 +67,7 @@ class GivenResiduals(Loss):
         """
         return self.of.prepared(outputs)
 
-    def value(self, outputs: Array, targets: Array, shared: Any = None) -> Array:
+    def value(self, outputs: Array, targets: Array, shared: Tree = None) -> Array:
         """Refuse: residuals that were drawn belong to no targets, and have no loss.
 
         Parameters
@@ -88,7 +87,7 @@ class GivenResiduals(Loss):
             "network's own point"
         )
 
-    def gradient(self, outputs: Array, targets: Array, shared: Any = None) -> Array:
+    def gradient(self, outputs: Array, targets: Array, shared: Tree = None) -> Array:
         """Return the residuals that were given.
 
         Parameters
@@ -104,7 +103,7 @@ class GivenResiduals(Loss):
         """
         return targets
 
-    def curvature(self, outputs: Array, shared: Any = None) -> OutputCurvature:
+    def curvature(self, outputs: Array, shared: Tree = None) -> OutputCurvature:
         """Return d^2 l/do^2 of the network's own loss.
 
         Parameters
@@ -180,7 +179,7 @@ def in_double(point: LossPoint) -> LossPoint:
     """
     if isinstance(point.theta, np.ndarray) and point.theta.dtype == np.float64:
         return point
-    net: Any = point.net
+    net = point.net
     theta, x, y = (to_numpy(array).astype(np.float64) for array in (point.theta, point.x, point.y))
     if point.data.loss.name == "cross_entropy":  # of sum 1 in their own precision only
         y /= y.sum(axis=1, keepdims=True)

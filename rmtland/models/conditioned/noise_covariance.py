@@ -36,13 +36,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from rmtland.arrays import ArrayLibrary
 from rmtland.models.conditioned.pair_tensors import PairTensors, tensor_bytes
-from rmtland.typing import Complex, Real
+from rmtland.typing import Complex, NumpyArray, Real
 
 __all__ = ["NoiseCovariance"]
 
@@ -211,7 +210,7 @@ class NoiseCovariance:
         return s
 
 
-def _real_times(left: Real, right: Any) -> Complex:
+def _real_times(left: Real, right: NumpyArray) -> Complex:
     """Real (n, k) times complex (k, l) as one real matrix product."""
     wide = np.ascontiguousarray(right, dtype=np.complex128).view(np.float64)
     return np.asarray((left @ wide).view(np.complex128))

@@ -29,13 +29,13 @@ import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from rmtland.deferred import kernel_threads
 from rmtland.models.conditioned.pair_kernels import bend, contract
-from rmtland.typing import Complex, Real
+from rmtland.typing import Complex, NumpyArray, Real
 
 __all__ = ["PairTensors", "tensor_bytes"]
 
@@ -82,8 +82,8 @@ class PairTensors:
     """
 
     x: Real
-    first: Any
-    second: Any
+    first: NumpyArray
+    second: NumpyArray
     slopes: Real
     mixed: Real | None
     curved: list[Real]
@@ -219,5 +219,5 @@ def _parts(array: Complex) -> Real:
     return parts
 
 
-def _fill(target: Any, parts: Any) -> None:
+def _fill(target: Complex, parts: Real) -> None:
     target.real, target.imag = parts

@@ -104,7 +104,7 @@ def rounded_sizes(n: int, sizes: Sequence[float]) -> list[int]:
     return [max(1, round(first * size / sizes[0])) for size in sizes]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return what a file can hold."""
     if isinstance(value, Activation):
         return value.name

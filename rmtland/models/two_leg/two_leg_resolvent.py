@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import abc
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from rmtland.models.two_leg.leg_averages import LegOrders, LegValue, LegValues
 from rmtland.models.two_leg.sampled_legs import SampledLegs
 from rmtland.solution import Solution
 from rmtland.typing import ArrayLike, Complex, Real, override
+
+if TYPE_CHECKING:
+    from rmtland.models.two_leg.leg_equation import LegEquation
 
 __all__ = ["TwoLegResolvent"]
 
@@ -257,13 +260,13 @@ class TwoLegResolvent(AboveAxis):
         return with_doubt(found, errors[-1] + self.sampled_legs.rounded)
 
 
-def _trace(equation: Any, z: complex, found: FixedPoint) -> Complex:
+def _trace(equation: LegEquation, z: complex, found: FixedPoint) -> Complex:
     return np.array([equation.trace(found.blocks)])
 
 
-def _potential(equation: Any, z: complex, found: FixedPoint) -> Complex:
+def _potential(equation: LegEquation, z: complex, found: FixedPoint) -> Complex:
     return np.array([equation.potential(z, found.blocks)])
 
 
-def _both(equation: Any, z: complex, found: FixedPoint) -> Complex:
+def _both(equation: LegEquation, z: complex, found: FixedPoint) -> Complex:
     return np.array([equation.trace(found.blocks), equation.potential(z, found.blocks)])

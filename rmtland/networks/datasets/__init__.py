@@ -9,7 +9,6 @@ targets iid N(0, 1)')
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from rmtland.arguments import choice
 from rmtland.networks.datasets.cifar import cifar10
@@ -40,7 +39,7 @@ DATASETS: dict[str, Callable[..., Dataset]] = {
 """The data sets by name."""
 
 
-def dataset(name: str, *args: Any, **options: Any) -> Dataset:
+def dataset(name: str, *args: object, **options: object) -> Dataset:
     """Return the data set called `name`; the rest is passed on to its function.
 
     Parameters

@@ -20,7 +20,6 @@ import os
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -272,7 +271,7 @@ def _probed(name: str | Activation) -> NDArray[np.float64]:
     return np.stack([value, slope, np.asarray(curvature, dtype=np.float64)])
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     raise TypeError(f"a checkpoint header must be JSON-able; got {value!r}")

@@ -331,7 +331,9 @@ def _descend(
         run.point = run.at(better)
 
 
-def _batch_gradient(run: TrainingRun, state: TrainingState, plan: TrainingPlan, rule: Rule) -> Any:
+def _batch_gradient(
+    run: TrainingRun, state: TrainingState, plan: TrainingPlan, rule: Rule
+) -> Array:
     """Gradient over the next batch; a rule that judges goes back where it overflows."""
     batch = run.start.data.subset(state.next_batch(plan.batch_size))
     try:

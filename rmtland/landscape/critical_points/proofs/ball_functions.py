@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -41,10 +42,13 @@ __all__ = [
 Ball = Any
 """A ball of python-flint: `flint.arb`."""
 
+Matrix = Any
+"""A matrix of balls: `flint.arb_mat`."""
+
 Triple = tuple[Ball, Ball, Ball]
 
 
-def flint() -> Any:
+def flint() -> ModuleType:
     """Return the module python-flint, or say how it is installed.
 
     Returns

@@ -18,10 +18,10 @@ True
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from rmtland.landscape.critical_points.proofs.ball_array import BallArray
 from rmtland.landscape.critical_points.proofs.ball_functions import (
+    Ball,
+    Matrix,
     flint,
     output_derivatives,
     precision,
@@ -30,9 +30,6 @@ from rmtland.landscape.critical_points.proofs.ball_functions import (
 )
 from rmtland.landscape.critical_points.proofs.statement import Problem
 from rmtland.typing import Real
-
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
 
 __all__ = ["exact_gradient"]
 
@@ -60,13 +57,13 @@ def exact_gradient(problem: Problem, theta: Real, *, bits: int = BITS) -> BallAr
         return to_ball_array(_gradient(problem, theta), theta.shape)
 
 
-def _gradient(problem: Problem, theta: Real) -> list[Artist]:
+def _gradient(problem: Problem, theta: Real) -> list[Ball]:
     matrix, net, m = flint().arb_mat, problem.net, problem.samples
     f = smooth_function(problem.activation)
     weights = _weights(problem, theta)
     ones = matrix(m, 1, [1] * m)
     inputs = [matrix(*problem.x.shape, problem.x.ravel().tolist())]
-    slopes: list[list[Any]] = []
+    slopes: list[list[Ball]] = []
     for (weight, bias), width in zip(weights, net.widths[1:], strict=True):
         z = inputs[-1] * weight.transpose()
         if bias is not None:
@@ -77,7 +74,7 @@ def _gradient(problem: Problem, theta: Real) -> list[Artist]:
         inputs.append(matrix(m, width, [value for value, _, _ in triples]))
         slopes.append([slope for _, slope, _ in triples])
     delta = _output_gradient(problem, z)
-    found: list[list[Any]] = []
+    found: list[list[Ball]] = []
     for layer in range(net.depth, 0, -1):
         block, bias_block = problem.layers()[layer - 1]
         scale = _scale(block.scale, block.shape[1]) / m
@@ -95,7 +92,7 @@ def _gradient(problem: Problem, theta: Real) -> list[Artist]:
     return [g + decay * t for g, t in zip(gradient, theta.tolist(), strict=True)]
 
 
-def _weights(problem: Problem, theta: Real) -> list[tuple[Any, Any]]:
+def _weights(problem: Problem, theta: Real) -> list[tuple[Matrix, Matrix | None]]:
     """Return weights as they multiply, and biases as a row."""
     matrix, found = flint().arb_mat, []
     for block, bias in problem.layers():
@@ -107,18 +104,18 @@ def _weights(problem: Problem, theta: Real) -> list[tuple[Any, Any]]:
     return found
 
 
-def _scale(scale: float, fan_in: int) -> Any:
+def _scale(scale: float, fan_in: int) -> Ball:
     """Return the factor of the weights as a ball: 1, or 1/sqrt(n) exactly."""
     arb = flint().arb
     return arb(1) if scale == 1.0 else arb(fan_in).rsqrt()
 
 
-def _output_gradient(problem: Problem, outputs: Any) -> Any:
+def _output_gradient(problem: Problem, outputs: Matrix) -> Matrix:
     n, arb, matrix, m = problem.net.n_out, flint().arb, flint().arb_mat, problem.samples
     if problem.net.loss == "mse":
         return outputs - matrix(m, n, problem.y.ravel().tolist())
     entries, rows = outputs.entries(), problem.y.tolist()
-    found: list[Any] = []
+    found: list[Ball] = []
     for mu, targets in enumerate(rows):
         row = entries[mu * n : (mu + 1) * n]
         found += output_derivatives(problem.net.loss, row, [arb(y) for y in targets])[0]
