@@ -410,7 +410,7 @@ def peak(operator: Any, vector: Any) -> dict[str, Any]:
     """Return the peak of memory of one product and of eight, and what they may take."""
     torch = peer("torch")
     gradient = [value.nbytes for value in operator.function.values()]
-    graph = operator.function.graph_bytes(next(operator._read()))
+    graph = operator.function.graph_bytes(next(operator._sums.read()))
     found: dict[str, Any] = {"graph of a forward pass": graph, "parameters": sum(gradient)}
     for k in (1, 8):
         block = vector.expand(k, -1).contiguous()

@@ -39,20 +39,22 @@ Examples
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator
 
 from rmtland.adapters.block_trace import trace_by_blocks
-from rmtland.adapters.torch_batches import Batch, Batches, tensors_of, to_numpy
+from rmtland.adapters.torch_batch_products import BatchProducts
+from rmtland.adapters.torch_batch_sums import BatchSums
+from rmtland.adapters.torch_batches import Batches, to_numpy
 from rmtland.adapters.torch_checks import finite_entries
-from rmtland.adapters.torch_diagonal import NoSquares, squared_gradients
+from rmtland.adapters.torch_diagonal import NoSquares
 from rmtland.adapters.torch_loss_function import LossFunction
 from rmtland.adapters.torch_multivectors import MultivectorProducts
-from rmtland.adapters.torch_parameters import Block, chosen_blocks
-from rmtland.adapters.torch_products import ROUTES
+from rmtland.adapters.torch_parameters import Block, chosen_blocks, fitting_names
 from rmtland.arguments import choice
 from rmtland.estimate.trace import ScalarEstimate
 from rmtland.typing import Array, Rng
@@ -106,8 +108,16 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
             function, batches, 1 if method == "finite_differences" else chunk
         )
         self.product_error = 0.0
-        self._kept: Any = None
-        self._kept_at: list[Array] = []
+
+    @cached_property
+    def _sums(self) -> BatchSums:
+        return BatchSums(self.function, self.batches)
+
+    @cached_property
+    def _products(self) -> BatchProducts:
+        return BatchProducts(
+            self.function, self.batches, self.part, self.method, keep_graph=self.keep_graph
+        )
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -187,14 +197,7 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         float
             The exact mean, or sum, over the data.
         """
-        import torch
-
-        values, frozen, total = self.function.values(), self.function.frozen(), 0.0
-        with self.function.differentiable(), torch.no_grad():
-            for batch in self._read():
-                if batch.samples:  # the mean over none is NaN
-                    total += float(self.function.loss(values, batch, frozen))
-        return total / self.total_count
+        return self._sums.loss() / self.total_count
 
     def gradient(self) -> Array:
         """Return the gradient of the loss at the present parameters.
@@ -209,22 +212,7 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         ValueError
             If it is not finite.
         """
-        import torch
-
-        with self.function.differentiable():
-            frozen = self.function.frozen()
-            leaves = [value.detach().requires_grad_() for value in self.function.values()]
-            total = leaves[0].new_zeros(self.shape[0])
-            for batch in self._read():
-                found = torch.autograd.grad(
-                    self.function.loss(leaves, batch, frozen),
-                    leaves,
-                    allow_unused=True,
-                    materialize_grads=True,
-                )
-                for block, piece in zip(self.blocks, found, strict=True):
-                    total[block.slice] += piece.reshape(-1)
-        return finite_entries(to_numpy(total / self.total_count), "gradient")
+        return finite_entries(to_numpy(self._sums.gradient() / self.total_count), "gradient")
 
     def diagonal(self) -> Array:
         """Return the diagonal of the matrix, exactly.
@@ -252,13 +240,7 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
                 unit[columns, columns - start] = 1.0
                 result[columns] = self.matmat(unit)[columns, columns - start]
             return result
-        with self.function.differentiable():
-            total = self.function.values()[0].new_zeros(self.shape[0])
-            for batch in self._read():
-                for block, piece in zip(
-                    self.blocks, squared_gradients(self.function, batch, self.part), strict=True
-                ):
-                    total[block.slice] += piece.reshape(-1)
+        total = self._sums.squared_gradients(self.part)
         return finite_entries(to_numpy(total / self.total_count), "diagonal")
 
     def trace(self, *, probes: int = 4, rng: Rng = None) -> ScalarEstimate:
@@ -326,14 +308,7 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         ValueError
             If a pattern fits none of them.
         """
-        patterns = [parameters] if isinstance(parameters, str) else list(parameters)
-        for pattern in patterns:
-            if not any(block.fits(pattern) for block in self.blocks):
-                raise ValueError(
-                    f"no parameter of this operator fits {pattern!r}; it has "
-                    f"{', '.join(block.name for block in self.blocks[:12])}"
-                )
-        names = [b.name for b in self.blocks if any(b.fits(pattern) for pattern in patterns)]
+        names = fitting_names(self.blocks, parameters)
         function = self.function.with_blocks(chosen_blocks(self.function.model, names))
         return self._like(function, self.part)
 
@@ -366,16 +341,7 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
         int or None
             None where the model returns its loss itself, so that nothing is known of outputs.
         """
-        import torch
-
-        values, frozen, total = self.function.values(), self.function.frozen(), 0
-        with self.function.differentiable(), torch.no_grad():
-            for batch in self._read():
-                if batch.targets is None:
-                    return None
-                outputs = tensors_of(self.function.outputs(values, batch, frozen))
-                total += sum(one.numel() for one in outputs if one.is_floating_point())
-        return total
+        return self._sums.output_count()
 
     def multiply(self, vectors: Array) -> Array:
         """Return the product with one tensor, or with k as rows, on the device of the model.
@@ -395,7 +361,7 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
             if rows.is_inference():
                 rows = rows.clone()
             result = rows.new_zeros(rows.shape)
-            for products, batch in self._products():
+            for products, batch in self._products:
                 self.multivectors.add(products, rows, result, batch)
                 self.product_error = max(self.product_error, products.error / self.total_count)
         if self.total_count != 1.0:
@@ -420,33 +386,6 @@ class TorchOperator(LinearOperator):  # type: ignore[misc]
             chunk=self.chunk,
             keep_graph=self.keep_graph,
         )
-
-    def _read(self) -> Iterator[Batch]:
-        for batch in self.batches:
-            yield self.function.batch(batch)
-
-    def _products(self) -> Iterator[tuple[Any, Batch | None]]:
-        """Return what multiplies by the matrix of each batch, and the batch where it is read."""
-        route = ROUTES[self.method]
-        if self.keep_graph:
-            if self._kept is None or self._has_moved():
-                (batch,) = self._read()
-                self._kept_at = [value.clone() for value in self._present()]
-                self._kept = route(self.function, batch, self.part)
-            yield self._kept, None
-            return
-        for batch in self._read():
-            yield route(self.function, batch, self.part), batch
-
-    def _present(self) -> list[Array]:
-        """Return all parameters and buffers of the model, as they are."""
-        model = self.function.model
-        return [each.detach() for each in (*model.parameters(), *model.buffers())]
-
-    def _has_moved(self) -> bool:
-        """Whether parameters or buffers are others than those of the graph that is kept."""
-        pairs = zip(self._present(), self._kept_at, strict=True)
-        return not all(bool((now == then).all()) for now, then in pairs)
 
     def _matmat(self, vectors: Any) -> Any:
         import torch

@@ -22,7 +22,7 @@ from rmtland.typing import Array
 if TYPE_CHECKING:
     from torch.nn import Module
 
-__all__ = ["Block", "chosen_blocks"]
+__all__ = ["Block", "chosen_blocks", "fitting_names"]
 
 
 @dataclass(frozen=True)
@@ -149,3 +149,33 @@ def chosen_blocks(model: Module, patterns: str | Sequence[str] | None) -> tuple[
     if not start:
         raise ValueError("the parameters chosen have no entries")
     return tuple(placed)
+
+
+def fitting_names(blocks: Sequence[Block], parameters: str | Sequence[str]) -> list[str]:
+    """Return the names of the blocks that fit one of some patterns.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+        Of an operator.
+    parameters : str or sequence of str
+        Names, names of modules, or patterns of the shell.
+
+    Returns
+    -------
+    list of str
+        In the order of the blocks.
+
+    Raises
+    ------
+    ValueError
+        If a pattern fits none of them.
+    """
+    patterns = [parameters] if isinstance(parameters, str) else list(parameters)
+    for pattern in patterns:
+        if not any(block.fits(pattern) for block in blocks):
+            raise ValueError(
+                f"no parameter of this operator fits {pattern!r}; it has "
+                f"{', '.join(block.name for block in blocks[:12])}"
+            )
+    return [b.name for b in blocks if any(b.fits(pattern) for pattern in patterns)]
