@@ -10,6 +10,7 @@ is printed.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -94,11 +95,14 @@ def timed(p: Any, laws: dict[str, Any]) -> float:
     return time.process_time() - start
 
 
-def serve() -> None:
+def serve(only: str) -> None:
     """Time one case for every name on a line of the input; print a number, or what was raised."""
     made = cases()
-    for name in (NAMES[0], NAMES[1], NAMES[12], NAMES[16]):  # kernels are compiled or loaded
-        timed(*made[name])
+    chosen = [name for name in NAMES if only in name]
+    several = (NAMES[0], NAMES[1], NAMES[12], NAMES[16])
+    for name in several if len(chosen) > len(several) else chosen:  # kernels: compiled or loaded
+        with contextlib.suppress(ArithmeticError):
+            timed(*made[name])
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         try:
@@ -110,9 +114,9 @@ def serve() -> None:
 class Version:
     """A process that times cases with one checkout of the package."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, only: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__, "--serve"],
+            [sys.executable, __file__, "--serve", "--only", only],
             env={**os.environ, "PYTHONPATH": str(folder)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -146,10 +150,11 @@ def main() -> None:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve()
+        serve(options.only)
         return
-    versions = [Version(Path(__file__).resolve().parents[1])]
-    versions += [Version(options.base.resolve())] if options.base else []
+    folders = [Path(__file__).resolve().parents[1]]
+    folders += [options.base.resolve()] if options.base else []
+    versions = [Version(folder, options.only) for folder in folders]
     print(f"{'':50s}{'CPU s':>9s}" + ("     before   ratio" if options.base else ""))
     for name in NAMES:
         if options.only not in name:
