@@ -347,6 +347,12 @@ def test_continuous_integration_runs_what_needs_plotly_where_it_is_installed():
     assert sorted(need) == sorted(named)
 
 
+def test_files_with_slow_tests_have_the_word(request):
+    """With `--only-slow`, files without it are not read."""
+    marked = {item.path for item in request.session.items if item.get_closest_marker("slow")}
+    assert not [path.name for path in marked if "slow" not in path.read_text("utf-8")]
+
+
 @pytest.mark.slow
 def test_the_audit_script_writes_a_table_of_distances(tmp_path):
     script = "reproduce_audit.py"
