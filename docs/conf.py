@@ -81,8 +81,10 @@ html_sidebars: dict[str, list[str]] = {
         "minimisers",
         "devices",
         "fits",
+        "tutorials/*",  # lines of code fit
     ]
 }
+html_context = {"default_mode": "auto"}  # light or dark as the system is
 html_search_scorer = os.path.join(os.path.dirname(__file__), "_static", "search_scorer.js")
 html_show_sourcelink = False
 html_copy_source = False

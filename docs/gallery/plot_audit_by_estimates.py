@@ -22,7 +22,7 @@ for result in audit.levels:
     low, high = result.kolmogorov_range
     print(f"{result.name}: {low:.3f} to {high:.3f}, {result.standing(audit.threshold)}")
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
 draw_densities(left, audit, bins=70)
-left.legend(fontsize=7, frameon=False)
+left.legend(fontsize=7, frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.18))
 draw_misfits(right, audit)

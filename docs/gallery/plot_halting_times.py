@@ -66,6 +66,6 @@ for fraction in fractions:
 counted = [descent.steps_to(fraction) for fraction in fractions]
 right.plot(fractions, counted, "k_", ms=9, label="counted, between bounds")
 right.set(xscale="log", yscale="log", xlabel="part of the first loss", ylabel="steps")
-right.invert_xaxis()
-right.legend(frameon=False, fontsize=8)
+right.set_xlim(0.5, 2e-4)
+right.legend(frameon=False, fontsize=8, loc="lower right")
 figure.tight_layout()

@@ -17,7 +17,7 @@ data = digits(60, size=4, whiten=True, target="one-hot", rng=0)
 net = MLP((16, 16, 1), parametrisation="ntk")
 found = width_scaling(net, data.x, data.y[:, :1], [32, 128, 512], seeds=2, step=0.2, rng=0)
 
-figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11.5, 3.4))
+figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11.5, 4.0), layout="constrained")
 labels = [f"width {size:.0f}" for size in found.sizes]
 draw_descent(left, [row[0] for row in found.runs], labels=labels)
 draw_scaling(middle, found, ("movement", "relative movement", "output error", "kernel change"))
@@ -25,4 +25,4 @@ draw_scaling(middle, found, ("movement", "relative movement", "output error", "k
 wide = MLP((16, 30, 10))
 start = interpolate(wide, wide.init(rng=1), data.x[:15], data.y[:15])
 draw_walks(right, [walk_along(start, way, steps=15, rng=0) for way in ("flatter", "sharper")])
-figure.tight_layout()
+right.set_xlabel("length of the path")

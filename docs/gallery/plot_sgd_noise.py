@@ -26,7 +26,7 @@ net = MLP((16, 1), bias=True, loss="logistic", weight_decay=0.05)
 theta = train(net, net.init(rng=0), data.x, y, gradient_norm=1e-9).theta
 point = net.at(theta, data.x, y)
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.2))
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4.4), layout="constrained")
 for sampling in ("with", "reshuffling"):
     sgd = NoisyDescent.of_matrices(
         point.hessian("total"),
@@ -56,5 +56,5 @@ scans = [
     depth_scan([1, 2, 4, 8], width=32, kind=kind, branch_scale=0.5, draws=2, rng=0)
     for kind in ("plain", "normalised", "residual")
 ]
+left.locator_params(axis="x", nbins=5)
 draw_depth(right, scans, "spread")
-figure.tight_layout()

@@ -36,6 +36,6 @@ for label, law, style in (
     ("conditioned on the gradient", model.law, "-"),
 ):
     ax.plot(below, law.cdf(eigenvalues) - below, style, label=label)
-ax.set(xlabel="fraction of eigenvalues below", ylabel="law - measured")
+ax.set(xlabel="fraction of eigenvalues below", ylabel="law - measured", ylim=(-0.65, 0.75))
 ax.legend(frameon=False)
 figure.tight_layout()

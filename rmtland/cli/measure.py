@@ -54,8 +54,8 @@ def measure(
 ) -> None:
     """Measure the spectrum of a model's Hessian: density, index, extremes, trace, fitted laws.
 
-    Nothing of the size of the matrix is formed. Writes a figure, measure.json and the spectrum
-    (measure-spectrum.npz).
+    The matrix is formed only where that takes no more products than estimates would. Writes a
+    figure, measure.json and the spectrum (measure-spectrum.npz).
     """
     from matplotlib.figure import Figure
 

@@ -228,6 +228,8 @@ def draw_overlay(
     ]
     if beyond.size:
         label = f"{beyond.size} outliers of: {last}"
+        if not spectrum.is_complete:  # nodes are no eigenvalues
+            label = f"{100 * overlay.comparisons[last].mass_outside:.1f} % outside of: {last}"
         mark: Record = {"marker": "v", "mfc": "none", "mec": "black", "ms": 4}
         handles.append(Line2D([], [], ls="none", label=label, **mark))
     if legend is None:

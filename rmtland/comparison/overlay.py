@@ -94,7 +94,8 @@ class Overlay:
     def rows(self) -> list[tuple[str, str, str, str, str, str]]:
         """Return what a table shows: name, Kolmogorov, Wasserstein, index, edges, outliers.
 
-        The first row is the spectrum; the index of an estimate is an interval at 95 %.
+        The first row is the spectrum; the index of an estimate is an interval at 95 %. The nodes of
+        an estimate are no eigenvalues: in the place of outliers stands its part outside the law.
 
         Returns
         -------
@@ -116,10 +117,15 @@ class Overlay:
                     f"{found.wasserstein:.3f}",
                     f"{found.law_index:.3f}",
                     "" if found.eta else f"{low:.2f} {high:.2f}",
-                    "" if found.eta else str(found.outliers),
+                    "" if found.eta else self._outside(found),
                 )
             )
         return rows
+
+    def _outside(self, found: Comparison) -> str:
+        if self.spectrum.is_complete:
+            return str(found.outliers)
+        return f"{100 * found.mass_outside:.1f} %"
 
     def __repr__(self) -> str:
         distances = ", ".join(
