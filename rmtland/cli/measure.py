@@ -132,7 +132,12 @@ def operator_of(
 
 
 def _zeros(index: MassEstimate) -> list[str]:
-    """Say what zeros do to the index of an estimate where they may be more than its width."""
+    """Say what zeros, and rounding, do to an index."""
+    if index.method == "inertia" and index.width > 0.0:
+        return [
+            f"  {100 * index.width:.2f} % are zero to the rounding of single precision, and may be "
+            "negative; --double tells"
+        ]
     if index.method != "lanczos" or index.at_point <= index.width:
         return []
     return [

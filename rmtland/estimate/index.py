@@ -67,7 +67,8 @@ class MassEstimate:
     ----------
     value : float
         The estimate. Eigenvalues at the point itself are not counted where their number is known
-        (a nullity was given, or the method is exact), and count one half otherwise.
+        (a nullity was given, or the method is exact), and count one half otherwise. Inertia by
+        products in single precision leaves small eigenvalues open: see `interval`.
     interval : (float, float)
         Calibrated interval of what `value` estimates, at the level `confidence`.
     rigorous : (float, float)
@@ -123,7 +124,9 @@ class MassEstimate:
             return f"[{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]"
 
         if self.method == "inertia":
-            return f"MassEstimate({self.value:.6g}, exact, size {self.size})"
+            rest = f"to {self.interval[1]:.6g} with those that rounding may hide"
+            known = "exact" if self.width == 0.0 else rest
+            return f"MassEstimate({self.value:.6g}, {known}, size {self.size})"
         doubtful = ""
         if self.rigorous[1] - self.rigorous[0] >= self.at_point > self.width > 0.01:
             doubtful = (
@@ -332,6 +335,8 @@ def _by_inertia(
                 f"{tolerance:.2g} of it: give fewer, or method='lanczos' if the products are not "
                 "exact"
             )
+    elif operator.matrix is None and operator.precision == "float32":
+        doubtful = zero  # small eigenvalues of either sign are lost in products so coarse
     value, top = negative / size, (negative + doubtful) / size
     return MassEstimate(
         value=value,

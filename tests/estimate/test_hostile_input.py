@@ -126,6 +126,22 @@ def test_single_precision_does_not_blur_the_exact_index():
         assert (found.value, found.at_point) == (exact, 0.0)
 
 
+def test_what_rounding_of_single_precision_hides_is_in_the_interval():
+    vectors = np.linalg.qr(np.random.default_rng(0).standard_normal((200, 200)))[0]
+    values = np.repeat([-1.0, -1e-9, 1e-9, 1.0], [20, 10, 30, 140])
+    matrix = (vectors * values) @ vectors.T
+    single = matrix.astype(np.float32)
+    by_products = symmetric_operator(lambda v: single @ v, size=200, dtype=np.float32)
+    found = negative_fraction(by_products, method="inertia")
+    assert found.value == 0.1
+    assert found.interval == found.rigorous == (0.1, 0.3)
+    assert found.rigorous[0] <= (values < 0).mean() <= found.rigorous[1]
+    assert (found.at_least, found.at_most) == (20, 60)
+    assert "0.1, to 0.3 with those that rounding may hide" in repr(found)
+    double = symmetric_operator(lambda v: matrix @ v, size=200)
+    assert negative_fraction(double, method="inertia").interval == (0.15, 0.15)
+
+
 @pytest.mark.parametrize("method", ["lanczos", "inertia"])
 def test_nullity_that_contradicts_the_matrix_is_refused(matrix, method):
     with pytest.raises(ValueError, match="eigenvalues at 0 were given"):
